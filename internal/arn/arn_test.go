@@ -1,0 +1,39 @@
+package arn
+
+import "testing"
+
+func TestParts(t *testing.T) {
+	const s = "arn:aws:ecs:eu-west-2:123456789012:task/web/0123456789abcdef0123456789abcdef"
+	a, err := Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Type() != "task" || a.Rest() != "web/0123456789abcdef0123456789abcdef" || a.ID() != "0123456789abcdef0123456789abcdef" || a.Region != "eu-west-2" {
+		t.Errorf("parts of %v: type %q rest %q id %q", a, a.Type(), a.Rest(), a.ID())
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, s := range []string{"", "web", "arn:", "arn:aws:ecs:us-east-1:1", "arn::ecs:r:a:x", "arn:aws::r:a:x", "arn:aws:ecs:r:a:"} {
+		if a, err := Parse(s); err == nil {
+			t.Errorf("Parse(%q) = %+v, want an error", s, a)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("arn:aws:ecs:us-east-1:123456789012:cluster/web")
+	f.Add("arn:aws:logs:us-east-1:123456789012:log-group:g:*")
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := Parse(s)
+		if err != nil {
+			return
+		}
+		if a.String() != s {
+			t.Fatalf("Parse(%q).String() = %q", s, a.String())
+		}
+		a.Type()
+		a.Rest()
+		a.ID()
+	})
+}

@@ -1,0 +1,31 @@
+package fault
+
+import (
+	"errors"
+	"io"
+	"testing"
+)
+
+func TestErrorKeepsPublicAndPrivateHalves(t *testing.T) {
+	e := New("ClusterNotFoundException", "The cluster %q was not found.", "x").With(io.EOF).WithDetail("a", 1)
+	if e.Code != "ClusterNotFoundException" || e.Message != `The cluster "x" was not found.` {
+		t.Errorf("public half = %q %q", e.Code, e.Message)
+	}
+	if !errors.Is(e, io.EOF) {
+		t.Error("the cause is lost")
+	}
+	if !errors.Is(e, New("ClusterNotFoundException", "")) || errors.Is(e, New("Other", "")) {
+		t.Error("errors.Is must match by code")
+	}
+	if e.HTTPStatus() != 400 || e.WithStatus(500).HTTPStatus() != 500 {
+		t.Error("status")
+	}
+}
+
+func TestWithCopies(t *testing.T) {
+	e := New("C", "m").WithDetail("a", 1)
+	_ = e.WithDetail("b", 2).WithStatus(500).With(io.EOF)
+	if len(e.Details) != 1 || e.Status != 0 || e.Unwrap() != nil {
+		t.Errorf("a With method changed its receiver: %+v", e)
+	}
+}
