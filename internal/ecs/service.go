@@ -1,0 +1,174 @@
+package ecs
+
+import (
+	"math"
+	"time"
+)
+
+// Service statuses (ecs.md 3.1.1).
+const (
+	ServiceActive   = "ACTIVE"
+	ServiceDraining = "DRAINING"
+	ServiceInactive = "INACTIVE"
+)
+
+// Scheduling strategies.
+const (
+	Replica = "REPLICA"
+	Daemon  = "DAEMON"
+)
+
+// Deployment statuses and rollout states (ecs.md 3.1.3).
+const (
+	DeploymentPrimary  = "PRIMARY"
+	DeploymentActive   = "ACTIVE"
+	DeploymentInactive = "INACTIVE"
+
+	RolloutInProgress = "IN_PROGRESS"
+	RolloutCompleted  = "COMPLETED"
+	RolloutFailed     = "FAILED"
+)
+
+// Service keeps a number of tasks of a task definition running.
+type Service struct {
+	ServiceARN              string
+	ServiceName             string
+	ClusterARN              string
+	Status                  string
+	TaskDefinition          string // ARN; that of the primary deployment
+	DesiredCount            int
+	LaunchType              string
+	SchedulingStrategy      string
+	DeploymentConfiguration DeploymentConfiguration
+	DeploymentController    string                // ECS, the only one so far
+	LoadBalancers           []LoadBalancer        `json:",omitempty"`
+	NetworkConfiguration    *NetworkConfiguration `json:",omitempty"`
+	PlacementConstraints    []PlacementConstraint `json:",omitempty"`
+	PlacementStrategy       []PlacementStrategy   `json:",omitempty"`
+	// HealthCheckGracePeriodSeconds is nil when never set; verdicts are ignored for that long after a task's start (ecs.md 3.2.5).
+	HealthCheckGracePeriodSeconds *int   `json:",omitempty"`
+	AvailabilityZoneRebalancing   string // ENABLED or DISABLED
+	RoleARN                       string `json:",omitempty"`
+	EnableECSManagedTags          bool   `json:",omitempty"`
+	EnableExecuteCommand          bool   `json:",omitempty"`
+	PropagateTags                 string `json:",omitempty"`
+	CreatedAt                     time.Time
+	CreatedBy                     string    `json:",omitempty"`
+	DeletedAt                     time.Time `json:",omitzero"`
+	Tags                          []Tag     `json:",omitempty"`
+
+	// Deployments, newest first. Written by actions (a new one) and by control/service (everything else).
+	Deployments []Deployment
+	// Throttle slows the starting of tasks that never run (ecs.md 3.4). Written by control/service.
+	Throttle Throttle `json:",omitzero"`
+	// SteadyAt is when the service last said it reached a steady state; zero while it is not steady. Written by control/service.
+	SteadyAt time.Time `json:",omitzero"`
+	// NextEvent numbers the service's events.
+	NextEvent int64
+	// LastComplaint is the last message about something that is still so; it is not repeated (ecs.md 1.7.4).
+	LastComplaint   string    `json:",omitempty"`
+	LastComplaintAt time.Time `json:",omitzero"`
+	// ClientToken and its parameters' hash make CreateService idempotent (ecs.md 1.1.11).
+	ClientToken   string `json:",omitempty"`
+	ParameterHash string `json:",omitempty"`
+}
+
+// DeploymentConfiguration bounds a rolling update. Percentages are of the desired count.
+type DeploymentConfiguration struct {
+	MinimumHealthyPercent    int
+	MaximumPercent           int
+	DeploymentCircuitBreaker *CircuitBreaker `json:",omitempty"`
+	Strategy                 string          `json:",omitempty"` // ROLLING or ""
+}
+
+// CircuitBreaker fails a deployment whose tasks fail (ecs.md 3.5.1).
+type CircuitBreaker struct{ Enable, Rollback bool }
+
+// Bounds are the least number of healthy tasks and the greatest number of tasks during a deployment (ecs.md 3.2.1).
+func (c DeploymentConfiguration) Bounds(desired int) (lower, upper int) {
+	lower = int(math.Ceil(float64(desired) * float64(c.MinimumHealthyPercent) / 100))
+	upper = int(math.Floor(float64(desired) * float64(c.MaximumPercent) / 100))
+	return lower, upper
+}
+
+// Deployment is one task definition and network setting that a service has, had or is getting. Counts of running and pending tasks
+// are computed when it is described.
+type Deployment struct {
+	ID                   string // ecs-svc/<digits>
+	Status               string
+	TaskDefinition       string
+	LaunchType           string
+	LoadBalancers        []LoadBalancer        `json:",omitempty"`
+	NetworkConfiguration *NetworkConfiguration `json:",omitempty"`
+	DesiredCount         int
+	FailedTasks          int
+	RolloutState         string
+	RolloutStateReason   string
+	CreatedAt            time.Time
+	UpdatedAt            time.Time
+	// RolledBackFrom is the failed deployment this one undoes, "" for any other.
+	RolledBackFrom string `json:",omitempty"`
+	// Stage2 is set once a task of the deployment has run: from then on only replaced tasks count as failed (ecs.md 3.5.2).
+	Stage2 bool `json:",omitempty"`
+}
+
+// Throttle is how long the service waits before it starts tasks again.
+type Throttle struct {
+	Failures int       // tasks in a row that stopped without having run
+	Until    time.Time // no start before
+}
+
+// LoadBalancer binds a container port to a target group.
+type LoadBalancer struct {
+	TargetGroupARN string
+	ContainerName  string
+	ContainerPort  int
+}
+
+// NetworkConfiguration places awsvpc tasks.
+type NetworkConfiguration struct {
+	AwsvpcConfiguration *AwsvpcConfiguration `json:",omitempty"`
+}
+
+// AwsvpcConfiguration names the subnets and security groups of a task's network interface.
+type AwsvpcConfiguration struct {
+	Subnets        []string
+	SecurityGroups []string `json:",omitempty"`
+	AssignPublicIP string   `json:",omitempty"`
+}
+
+// Primary returns the primary deployment, nil if there is none.
+func (s *Service) Primary() *Deployment {
+	for i := range s.Deployments {
+		if s.Deployments[i].Status == DeploymentPrimary {
+			return &s.Deployments[i]
+		}
+	}
+	return nil
+}
+
+// Event is one line of a service's story (ecs.md 1.7.4).
+type Event struct {
+	ServiceARN string
+	Sequence   int64
+	ID         string
+	CreatedAt  time.Time
+	Message    string
+}
+
+// AccountSetting is a setting of a principal, or of the whole account when PrincipalARN is "" (ecs.md 1.1.14).
+type AccountSetting struct {
+	Region, Account string
+	PrincipalARN    string
+	Name, Value     string
+}
+
+// Token remembers the answer to a call that carried a client token (ecs.md 1.1.11).
+type Token struct {
+	ClusterARN    string
+	Action        string
+	ClientToken   string
+	ParameterHash string
+	ARNs          []string
+	ExpiresAt     time.Time
+}

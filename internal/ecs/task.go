@@ -1,0 +1,225 @@
+package ecs
+
+import (
+	"slices"
+	"time"
+)
+
+// TaskStatus is a step of a task's life (ecs.md 1.5.1). LastStatus only moves forward; DesiredStatus is RUNNING or STOPPED and moves once.
+type TaskStatus string
+
+// The steps, in order.
+const (
+	Provisioning   TaskStatus = "PROVISIONING"
+	Pending        TaskStatus = "PENDING"
+	Activating     TaskStatus = "ACTIVATING"
+	Running        TaskStatus = "RUNNING"
+	Deactivating   TaskStatus = "DEACTIVATING"
+	Stopping       TaskStatus = "STOPPING"
+	Deprovisioning TaskStatus = "DEPROVISIONING"
+	Stopped        TaskStatus = "STOPPED"
+)
+
+var taskOrder = []TaskStatus{Provisioning, Pending, Activating, Running, Deactivating, Stopping, Deprovisioning, Stopped}
+
+// Before reports whether s comes earlier in a task's life than o.
+func (s TaskStatus) Before(o TaskStatus) bool {
+	return slices.Index(taskOrder, s) < slices.Index(taskOrder, o)
+}
+
+// Health of a container or task (ecs.md 1.4.15).
+const (
+	Healthy       = "HEALTHY"
+	Unhealthy     = "UNHEALTHY"
+	UnknownHealth = "UNKNOWN"
+)
+
+// Stop codes (ecs.md 1.5.3).
+const (
+	TaskFailedToStart         = "TaskFailedToStart"
+	EssentialContainerExited  = "EssentialContainerExited"
+	UserInitiated             = "UserInitiated"
+	ServiceSchedulerInitiated = "ServiceSchedulerInitiated"
+	TerminationNotice         = "TerminationNotice"
+)
+
+// Task is a running, coming or past instance of a task definition on one container instance. It is never run again, only replaced.
+type Task struct {
+	TaskARN              string
+	ClusterARN           string
+	TaskDefinitionARN    string
+	ContainerInstanceARN string
+	Group                string // "family:F" or "service:S"
+	StartedBy            string `json:",omitempty"` // of a service task: the deployment's id
+	ServiceARN           string `json:",omitempty"` // "" for standalone tasks
+	LaunchType           string
+	CPU                  string `json:",omitempty"`
+	Memory               string `json:",omitempty"`
+	AvailabilityZone     string
+	Overrides            Overrides
+	Need                 Resources // what it takes of its instance until it begins to stop (ecs.md 1.3.7)
+
+	LastStatus    TaskStatus
+	DesiredStatus TaskStatus
+	HealthStatus  string
+	Containers    []Container
+	Attachments   []Attachment `json:",omitempty"`
+
+	// LoadBalancers are those the task must be registered with before it counts as RUNNING; fixed at creation.
+	LoadBalancers []LoadBalancer `json:",omitempty"`
+	// Targets are the task's present registrations. Written by control/target, which also moves ACTIVATING to RUNNING
+	// and DEACTIVATING to STOPPING.
+	Targets []TaskTarget `json:",omitempty"`
+
+	Connectivity   string    `json:",omitempty"` // CONNECTED or DISCONNECTED
+	ConnectivityAt time.Time `json:",omitzero"`
+
+	CreatedAt          time.Time
+	PullStartedAt      time.Time `json:",omitzero"`
+	PullStoppedAt      time.Time `json:",omitzero"`
+	StartedAt          time.Time `json:",omitzero"`
+	StoppingAt         time.Time `json:",omitzero"`
+	ExecutionStoppedAt time.Time `json:",omitzero"`
+	StoppedAt          time.Time `json:",omitzero"`
+
+	StopCode      string `json:",omitempty"`
+	StoppedReason string `json:",omitempty"`
+
+	EnableExecuteCommand bool      `json:",omitempty"`
+	ProtectedUntil       time.Time `json:",omitzero"` // scale-in protection (ecs.md 3.10)
+	// CredentialsID and ExecutionCredentialsID name the task's role credentials at the agent and stay for its life (ecs-agent.md 8).
+	CredentialsID          string `json:",omitempty"`
+	ExecutionCredentialsID string `json:",omitempty"`
+	Tags                   []Tag  `json:",omitempty"`
+	Version                int64
+}
+
+// Container is one container of a task, as observed.
+type Container struct {
+	ContainerARN      string
+	TaskARN           string
+	Name              string
+	Image             string
+	ImageDigest       string     `json:",omitempty"`
+	RuntimeID         string     `json:",omitempty"`
+	LastStatus        TaskStatus // PENDING, RUNNING or STOPPED
+	ExitCode          *int       `json:",omitempty"`
+	Reason            string     `json:",omitempty"`
+	HealthStatus      string
+	NetworkBindings   []NetworkBinding   `json:",omitempty"`
+	NetworkInterfaces []NetworkInterface `json:",omitempty"`
+	CPU               string             `json:",omitempty"`
+	Memory            string             `json:",omitempty"`
+	MemoryReservation string             `json:",omitempty"`
+}
+
+// NetworkBinding is a published port.
+type NetworkBinding struct {
+	BindIP             string
+	ContainerPort      int    `json:",omitempty"`
+	HostPort           int    `json:",omitempty"`
+	ContainerPortRange string `json:",omitempty"`
+	HostPortRange      string `json:",omitempty"`
+	Protocol           string
+}
+
+// NetworkInterface is a container's own address in awsvpc mode.
+type NetworkInterface struct{ AttachmentID, PrivateIPv4Address string }
+
+// Attachment is something bound to a task: in awsvpc mode its ElasticNetworkInterface with subnetId, macAddress, privateIPv4Address.
+type Attachment struct {
+	ID      string
+	Type    string
+	Status  string
+	Details []KeyValuePair
+}
+
+// Detail returns a detail of the attachment, "" if it has none of that name.
+func (a Attachment) Detail(name string) string {
+	for _, d := range a.Details {
+		if d.Name == name {
+			return d.Value
+		}
+	}
+	return ""
+}
+
+// TaskTarget is one registration of a task in a target group.
+type TaskTarget struct {
+	TargetGroupARN string
+	ID             string // instance id or address
+	Port           int
+	Draining       bool `json:",omitempty"` // deregistered, connections may still end
+}
+
+// Address is the task's own address in awsvpc mode, "" otherwise.
+func (t *Task) Address() string {
+	for _, a := range t.Attachments {
+		if a.Type == "ElasticNetworkInterface" {
+			return a.Detail("privateIPv4Address")
+		}
+	}
+	return ""
+}
+
+// Live reports whether the task still takes resources in the scheduler's books: it is wanted and has not stopped (ecs.md 1.3.7).
+func (t *Task) Live() bool { return t.DesiredStatus == Running && t.LastStatus != Stopped }
+
+// MayStop reports whether the agent may now be told to stop the task. This is the stop gate: a task that serves a load balancer
+// is taken out of it first (ecs.md 3.2.6).
+func (t *Task) MayStop() bool {
+	return t.DesiredStatus == Stopped && !t.LastStatus.Before(Stopping)
+}
+
+// Stop returns t as it is once somebody wants it gone. A task with targets goes to DEACTIVATING and waits at the stop gate, any other
+// to STOPPING. A task that is already to stop comes back as it is: the first reason stands.
+func (t *Task) Stop(code, reason string, now time.Time) *Task {
+	if t.DesiredStatus == Stopped {
+		return t
+	}
+	c := *t
+	c.DesiredStatus, c.StopCode, c.StoppedReason, c.StoppingAt = Stopped, code, reason, now
+	next := Stopping
+	if len(c.Targets) > 0 {
+		next = Deactivating
+	}
+	if c.LastStatus.Before(next) {
+		c.LastStatus = next
+	}
+	c.Version++
+	return &c
+}
+
+// Ended returns t as it is once nothing of it is left on any instance.
+func (t *Task) Ended(code, reason string, now time.Time) *Task {
+	if t.LastStatus == Stopped {
+		return t
+	}
+	c := *t.Stop(code, reason, now)
+	c.LastStatus, c.StoppedAt = Stopped, now
+	c.Containers = slices.Clone(c.Containers)
+	for i := range c.Containers {
+		c.Containers[i].LastStatus = Stopped
+	}
+	c.Version++
+	return &c
+}
+
+// TaskHealth is the health of a task by its essential containers (ecs.md 1.4.15).
+func TaskHealth(d *TaskDefinition, containers []Container) string {
+	health := Healthy
+	for _, c := range containers {
+		cd := d.Container(c.Name)
+		if cd == nil || !cd.Essential {
+			continue
+		}
+		switch c.HealthStatus {
+		case Unhealthy:
+			return Unhealthy
+		case Healthy:
+		default:
+			health = UnknownHealth
+		}
+	}
+	return health
+}
