@@ -1,0 +1,190 @@
+package blob
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// Upload is a blob in the making. It outlives requests, and the process: an upload begun before a restart is found again by its id.
+type Upload struct {
+	s    *Store
+	id   string
+	path string
+
+	mu   sync.Mutex // guards what follows; one writer at a time
+	size int64
+	sum  hash.Hash // of the first size bytes
+	done bool
+}
+
+// NewUpload begins an upload.
+func (s *Store) NewUpload() (*Upload, error) {
+	u := &Upload{s: s, id: rand.Text(), sum: sha256.New()}
+	u.path = filepath.Join(s.uploads, u.id)
+	f, err := os.OpenFile(u.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.active[u.id] = u
+	s.mu.Unlock()
+	return u, nil
+}
+
+// Resume finds an upload again by its id.
+func (s *Store) Resume(id string) (*Upload, error) {
+	if id == "" || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" { // what rand.Text is made of; keeps ids from being paths
+		return nil, ErrUploadUnknown
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.active[id]; u != nil {
+		return u, nil
+	}
+	u := &Upload{s: s, id: id, path: filepath.Join(s.uploads, id), sum: sha256.New()}
+	f, err := os.Open(u.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrUploadUnknown
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if u.size, err = io.Copy(u.sum, f); err != nil {
+		return nil, err
+	}
+	s.active[id] = u
+	return u, nil
+}
+
+// abandon forgets an upload whose file is older than anyone waits, and reports whether the file may go: not while it is being written.
+func (s *Store) abandon(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.active[id]
+	if u == nil {
+		return true
+	}
+	if !u.mu.TryLock() {
+		return false
+	}
+	defer u.mu.Unlock()
+	u.done = true
+	delete(s.active, id)
+	return true
+}
+
+// ID names the upload for Resume.
+func (u *Upload) ID() string { return u.id }
+
+// Size is the number of bytes received.
+func (u *Upload) Size() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.size
+}
+
+// Expect fails with ErrOffset unless the upload's end is at offset.
+func (u *Upload) Expect(offset int64) error {
+	if n := u.Size(); n != offset {
+		return fmt.Errorf("%w: %d, but %d bytes have been received", ErrOffset, offset, n)
+	}
+	return nil
+}
+
+// Write appends p. When it fails, what was received before the call is still good and the upload may be continued.
+func (u *Upload) Write(p []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.done {
+		return 0, ErrUploadUnknown
+	}
+	f, err := os.OpenFile(u.path, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	_, err = f.WriteAt(p, u.size)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, errors.Join(err, os.Truncate(u.path, u.size))
+	}
+	u.sum.Write(p)
+	u.size += int64(len(p))
+	return len(p), nil
+}
+
+// Commit makes the upload the blob of the given digest; it returns when the blob is durable. With ErrDigest the upload is gone.
+func (u *Upload) Commit(digest string) error {
+	final, err := u.s.path(digest)
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.done {
+		return ErrUploadUnknown
+	}
+	if got := "sha256:" + hex.EncodeToString(u.sum.Sum(nil)); got != digest {
+		u.endLocked()
+		return fmt.Errorf("%w: announced %s, received %s", ErrDigest, digest, got)
+	}
+	if err := u.placeLocked(final); err != nil {
+		return err
+	}
+	u.endLocked()
+	return nil
+}
+
+func (u *Upload) placeLocked(final string) error {
+	f, err := os.OpenFile(u.path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	dir := filepath.Dir(final)
+	switch err := os.Mkdir(dir, 0o700); {
+	case err == nil:
+		if err := syncDir(u.s.blobs); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	if err := os.Rename(u.path, final); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// Cancel throws the upload away; after Commit it does nothing.
+func (u *Upload) Cancel() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.done {
+		u.endLocked()
+	}
+	return nil
+}
+
+// endLocked forgets the upload. A file that cannot be removed is swept later, so the error does not matter.
+func (u *Upload) endLocked() {
+	u.done = true
+	os.Remove(u.path)
+	u.s.mu.Lock()
+	delete(u.s.active, u.id)
+	u.s.mu.Unlock()
+}
