@@ -1,0 +1,23 @@
+package acs
+
+// Ack says that the message MessageID was taken on. Cluster and
+// ContainerInstance echo the ARNs of the message it answers.
+type Ack struct {
+	Cluster           string `json:"cluster"`
+	ContainerInstance string `json:"containerInstance"`
+	MessageID         string `json:"messageId"`
+}
+
+// MessageType is "AckRequest".
+func (*Ack) MessageType() string { return "AckRequest" }
+
+// Nack refuses the message MessageID.
+type Nack struct {
+	Cluster           string `json:"cluster"`
+	ContainerInstance string `json:"containerInstance"`
+	MessageID         string `json:"messageId"`
+	Reason            string `json:"reason"`
+}
+
+// MessageType is "NackRequest".
+func (*Nack) MessageType() string { return "NackRequest" }

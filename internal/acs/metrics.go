@@ -1,0 +1,113 @@
+package acs
+
+// TelemetryMetadata heads every report of TCS. Fin is false on all but the
+// last part of a batch that was split; the parts share MessageID.
+type TelemetryMetadata struct {
+	Cluster           string `json:"cluster"`
+	ContainerInstance string `json:"containerInstance"`
+	MessageID         string `json:"messageId,omitempty"`
+	RequestID         string `json:"requestId,omitempty"`
+	Idle              bool   `json:"idle"`
+	Fin               bool   `json:"fin"`
+}
+
+// MaxTasksPerReport is how many tasks one PublishMetrics or PublishHealth holds.
+const MaxTasksPerReport = 10
+
+// PublishMetrics reports 20 seconds of measurements; with no task it is idle.
+type PublishMetrics struct {
+	Metadata  TelemetryMetadata `json:"metadata"`
+	Tasks     []TaskMetric      `json:"taskMetrics,omitempty"`
+	Timestamp Time              `json:"timestamp"`
+}
+
+// MessageType is "PublishMetricsRequest".
+func (*PublishMetrics) MessageType() string { return "PublishMetricsRequest" }
+
+// TaskMetric is what one task used.
+type TaskMetric struct {
+	TaskARN    string            `json:"taskArn"`
+	Family     string            `json:"taskDefinitionFamily"`
+	Version    string            `json:"taskDefinitionVersion"`
+	Containers []ContainerMetric `json:"containerMetrics"`
+}
+
+// ContainerMetric is what one container used. CPU is per cent of the whole
+// instance (all its cores are 100), Memory is MiB.
+type ContainerMetric struct {
+	Name    string        `json:"containerName"`
+	CPU     *StatsSet     `json:"cpuStatsSet,omitempty"`
+	Memory  *StatsSet     `json:"memoryStatsSet,omitempty"`
+	Network *NetworkStats `json:"networkStatsSet,omitempty"`
+	Storage *StorageStats `json:"storageStatsSet,omitempty"`
+	Restart *RestartStats `json:"restartStatsSet,omitempty"`
+}
+
+// StatsSet sums samples up.
+type StatsSet struct {
+	Min         float64 `json:"min"`
+	Max         float64 `json:"max"`
+	Sum         float64 `json:"sum"`
+	SampleCount int64   `json:"sampleCount"`
+}
+
+// Add counts one more sample.
+func (s *StatsSet) Add(v float64) {
+	if s.SampleCount == 0 || v < s.Min {
+		s.Min = v
+	}
+	if s.SampleCount == 0 || v > s.Max {
+		s.Max = v
+	}
+	s.Sum += v
+	s.SampleCount++
+}
+
+// NetworkStats are statistics of cumulative counters: use differences of Max.
+type NetworkStats struct {
+	RxBytes          *CounterSet `json:"rxBytes,omitempty"`
+	RxPackets        *CounterSet `json:"rxPackets,omitempty"`
+	RxDropped        *CounterSet `json:"rxDropped,omitempty"`
+	RxErrors         *CounterSet `json:"rxErrors,omitempty"`
+	TxBytes          *CounterSet `json:"txBytes,omitempty"`
+	TxPackets        *CounterSet `json:"txPackets,omitempty"`
+	TxDropped        *CounterSet `json:"txDropped,omitempty"`
+	TxErrors         *CounterSet `json:"txErrors,omitempty"`
+	RxBytesPerSecond *StatsSet   `json:"rxBytesPerSecond,omitempty"`
+	TxBytesPerSecond *StatsSet   `json:"txBytesPerSecond,omitempty"`
+}
+
+// StorageStats are statistics of cumulative counters of block devices.
+type StorageStats struct {
+	ReadSizeBytes  *CounterSet `json:"readSizeBytes,omitempty"`
+	WriteSizeBytes *CounterSet `json:"writeSizeBytes,omitempty"`
+}
+
+// CounterSet sums samples of a counter up. The overflow companions that the
+// wire has for numbers above 2^63 are always written as 0.
+type CounterSet struct {
+	Min         int64 `json:"min"`
+	Max         int64 `json:"max"`
+	Sum         int64 `json:"sum"`
+	SampleCount int64 `json:"sampleCount"`
+	OverflowMin int64 `json:"overflowMin"`
+	OverflowMax int64 `json:"overflowMax"`
+	OverflowSum int64 `json:"overflowSum"`
+}
+
+// Add counts one more sample.
+func (s *CounterSet) Add(v int64) {
+	if s.SampleCount == 0 || v < s.Min {
+		s.Min = v
+	}
+	if s.SampleCount == 0 || v > s.Max {
+		s.Max = v
+	}
+	s.Sum += v
+	s.SampleCount++
+}
+
+// RestartStats counts restarts by the container's restart policy.
+type RestartStats struct {
+	RestartCount int64 `json:"restartCount"`
+}
