@@ -1,0 +1,67 @@
+package state
+
+import (
+	"sync/atomic"
+
+	"github.com/berthhq/berth/internal/state/journal"
+)
+
+// compactAt is how many bytes of changes the journal may hold before it is
+// compacted. It is compacted later when the last snapshot was larger, so that
+// the work stays in proportion to what is written.
+const compactAt = 8 << 20
+
+// compaction keeps count of what the journal holds. Its fields belong to the
+// committer, except busy and saved.
+type compaction struct {
+	grown int64 // bytes of changes since the last snapshot
+	saved atomic.Int64
+	busy  atomic.Bool
+}
+
+// read counts an entry that was replayed.
+func (c *compaction) read(e journal.Entry) {
+	if e.Part {
+		c.saved.Add(int64(len(e.Data)))
+	} else {
+		c.grown += int64(len(e.Data))
+	}
+}
+
+// compactIfLarge counts entries that were appended and starts a compaction
+// beside the write path when the journal has grown large. A compaction that
+// fails loses nothing; the next one comes when the journal has grown as much
+// again.
+func (s *Store) compactIfLarge(entries []journal.Entry) {
+	c := &s.compaction
+	for _, e := range entries {
+		c.grown += int64(len(e.Data))
+	}
+	if c.grown < max(compactAt, c.saved.Load()) || !c.busy.CompareAndSwap(false, true) {
+		return
+	}
+	c.grown = 0
+	snap := s.durable.Load()
+	s.running.Go(func() {
+		defer c.busy.Store(false)
+		s.compact(snap)
+	})
+}
+
+func (s *Store) compact(snap *Snapshot) {
+	var size int64
+	err := s.journal.Compact(s.open, snap.Rev, s.term, func(yield func([]byte, error) bool) {
+		for part, err := range snap.parts() {
+			size += int64(len(part))
+			if !yield(part, err) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		s.log.Warn("state: the journal could not be compacted; it keeps growing", "rev", snap.Rev, "err", err)
+		return
+	}
+	s.compaction.saved.Store(size)
+	s.log.Debug("state: journal compacted", "rev", snap.Rev, "bytes", size)
+}

@@ -1,0 +1,12 @@
+package state
+
+import (
+	"errors"
+	"syscall"
+)
+
+// isDiskFull tells whether there was no room: on the disk, in the quota, or
+// below the limit for the size of a file.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
