@@ -64,9 +64,3 @@ func mergeEnvironment(base, over []KeyValuePair) []KeyValuePair {
 	return out
 }
 
-func (o Overrides) taskValue(over, base string) string {
-	if over != "" {
-		return over
-	}
-	return base
-}

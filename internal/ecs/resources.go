@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 )
@@ -36,10 +37,10 @@ func (d *TaskDefinition) Need(o Overrides) Resources {
 		}
 		d.addPorts(&r, c)
 	}
-	if n, err := strconv.Atoi(o.taskValue(o.CPU, d.CPU)); err == nil {
+	if n, err := strconv.Atoi(cmp.Or(o.CPU, d.CPU)); err == nil {
 		r.CPU = n
 	}
-	if n, err := strconv.Atoi(o.taskValue(o.Memory, d.Memory)); err == nil {
+	if n, err := strconv.Atoi(cmp.Or(o.Memory, d.Memory)); err == nil {
 		r.Memory = n
 	}
 	if d.NetworkMode == NetworkAwsvpc {

@@ -1,0 +1,250 @@
+package ecs
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var portNameRule = regexp.MustCompile(`^[a-z0-9_][a-z0-9_-]{0,63}$`)
+
+func (d *TaskDefinition) checkContainer(c *ContainerDefinition) error {
+	switch {
+	case c.Name == "":
+		return client("Container.name should not be null or empty.")
+	case !ValidName(c.Name):
+		return client("Container name '%s' is not valid: up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.", c.Name)
+	case c.Image == "":
+		return client("Container.image should not be null or empty.")
+	case c.CPU < 0:
+		return client("Invalid setting for container '%s'. 'cpu' must not be negative.", c.Name)
+	}
+	for _, rule := range []func(*ContainerDefinition) error{
+		d.checkMemory, d.checkPorts, d.checkNetworkFields, checkHealth, d.checkLog, d.checkReferences, checkUlimits, checkRestart, checkRequirements, d.checkUnavailable,
+	} {
+		if err := rule(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkMemory is ecs.md 1.4.5.
+func (d *TaskDefinition) checkMemory(c *ContainerDefinition) error {
+	switch {
+	case d.Memory == "" && c.Memory == 0 && c.MemoryReservation == 0:
+		return client("Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", c.Name)
+	case c.Memory < 0 || c.MemoryReservation < 0:
+		return client("Invalid setting for container '%s'. 'memory' and 'memoryReservation' must not be negative.", c.Name)
+	case c.Memory != 0 && c.Memory < MinContainerMemory:
+		return client("Invalid setting for container '%s'. 'memory' must be at least %d MiB.", c.Name, MinContainerMemory)
+	case c.Memory != 0 && c.MemoryReservation > c.Memory:
+		return client("Invalid setting for container '%s'. 'memory' must be greater than or equal to 'memoryReservation'.", c.Name)
+	}
+	if limit, ok := ParseTaskMemory(d.Memory); ok && c.Memory > limit {
+		return client("Invalid setting for container '%s'. 'memory' (%d MiB) is greater than the memory of the task (%d MiB).", c.Name, c.Memory, limit)
+	}
+	return nil
+}
+
+// checkPorts is ecs.md 1.4.8, 1.4.10, 1.4.11.
+func (d *TaskDefinition) checkPorts(c *ContainerDefinition) error {
+	mode, ranges := d.mode(), 0
+	protocols := make(map[int]string)
+	if mode == NetworkNone && len(c.PortMappings) > 0 {
+		return client("When networkMode=none, port mappings are not allowed: container '%s' has them.", c.Name)
+	}
+	for _, p := range c.PortMappings {
+		if p.ContainerPortRange != "" {
+			if ranges++; ranges > MaxPortRangesInContainer {
+				return client("Container '%s' has more than %d container port ranges.", c.Name, MaxPortRangesInContainer)
+			}
+			if err := d.checkPortRange(c, p); err != nil {
+				return err
+			}
+			continue
+		}
+		if p.ContainerPort < 1 || p.ContainerPort > 65535 || p.HostPort < 0 || p.HostPort > 65535 {
+			return client("Invalid port in container '%s': ports must be between 1 and 65535.", c.Name)
+		}
+		if (mode == NetworkAwsvpc || mode == NetworkHost) && p.HostPort != 0 && p.HostPort != p.ContainerPort {
+			return client("When networkMode=%s, the host ports and container ports in port mappings must match.", mode)
+		}
+		proto := "tcp"
+		if p.Protocol == "udp" {
+			proto = "udp"
+		}
+		if other, ok := protocols[p.ContainerPort]; ok && other != proto {
+			return client("Container '%s' exposes port %d for both tcp and udp; one container port may have one protocol.", c.Name, p.ContainerPort)
+		}
+		protocols[p.ContainerPort] = proto
+		if p.Name != "" && !d.portNameFree(p.Name) {
+			return client("Port mapping name '%s' is not valid or not unique: use up to 64 lower-case letters, digits, '_' and '-', not starting with '-'.", p.Name)
+		}
+		if p.AppProtocol != "" && !slices.Contains([]string{"http", "http2", "grpc"}, p.AppProtocol) {
+			return client("appProtocol '%s' is not valid: use http, http2 or grpc.", p.AppProtocol)
+		}
+	}
+	return nil
+}
+
+func (d *TaskDefinition) portNameFree(name string) bool {
+	n := 0
+	for _, c := range d.ContainerDefinitions {
+		for _, p := range c.PortMappings {
+			if p.Name == name {
+				n++
+			}
+		}
+	}
+	return n == 1 && portNameRule.MatchString(name)
+}
+
+func (d *TaskDefinition) checkPortRange(c *ContainerDefinition, p PortMapping) error {
+	if p.ContainerPort != 0 || p.HostPort != 0 {
+		return client("Invalid port mapping in container '%s': cannot specify both single port and port range.", c.Name)
+	}
+	if m := d.mode(); m != NetworkBridge && m != NetworkAwsvpc {
+		return client("containerPortRange is only allowed with the bridge and awsvpc network modes.")
+	}
+	if _, _, ok := ParsePortRange(p.ContainerPortRange); !ok {
+		return client("Invalid containerPortRange '%s' in container '%s': use first-last with 1 <= first < last <= 65535.", p.ContainerPortRange, c.Name)
+	}
+	return nil
+}
+
+// ParsePortRange reads "first-last".
+func ParsePortRange(s string) (first, last int, ok bool) {
+	a, b, found := strings.Cut(s, "-")
+	if !found {
+		return 0, 0, false
+	}
+	first, err1 := strconv.Atoi(a)
+	last, err2 := strconv.Atoi(b)
+	return first, last, err1 == nil && err2 == nil && 1 <= first && first < last && last <= 65535
+}
+
+// checkNetworkFields is ecs.md 1.4.12.
+func (d *TaskDefinition) checkNetworkFields(c *ContainerDefinition) error {
+	mode := d.mode()
+	if len(c.Links) > 0 && mode != NetworkBridge {
+		return client("Links are not supported on container when networkMode=%s.", mode)
+	}
+	if mode != NetworkAwsvpc {
+		return nil
+	}
+	for _, f := range []struct {
+		set  bool
+		name string
+	}{
+		{c.DisableNetworking, "Disable Networking is"}, {len(c.DNSServers) > 0, "Dns servers are"}, {len(c.DNSSearchDomains) > 0, "Dns search domains are"},
+		{c.Hostname != "", "Hostname is"}, {len(c.ExtraHosts) > 0, "Extra hosts are"},
+	} {
+		if f.set {
+			return client("%s not supported on container when networkMode=awsvpc.", f.name)
+		}
+	}
+	return nil
+}
+
+// checkHealth is ecs.md 1.4.15; zero means the default.
+func checkHealth(c *ContainerDefinition) error {
+	h := c.HealthCheck
+	if h == nil {
+		return nil
+	}
+	if len(h.Command) == 0 || (h.Command[0] != "CMD" && h.Command[0] != "CMD-SHELL") && !(len(h.Command) == 1 && h.Command[0] == "NONE") {
+		return client("Invalid health check of container '%s': the command must start with CMD or CMD-SHELL.", c.Name)
+	}
+	for _, r := range []struct {
+		name          string
+		value, lo, hi int
+	}{{"interval", h.Interval, 5, 300}, {"timeout", h.Timeout, 2, 60}, {"retries", h.Retries, 1, 10}, {"startPeriod", h.StartPeriod, 0, 300}} {
+		if r.value != 0 && (r.value < r.lo || r.value > r.hi) {
+			return client("Invalid health check of container '%s': %s must be between %d and %d.", c.Name, r.name, r.lo, r.hi)
+		}
+	}
+	return nil
+}
+
+var logDrivers = []string{"awslogs", "fluentd", "gelf", "json-file", "journald", "syslog", "splunk", "none"}
+
+// checkLog is ecs.md 1.4.18 and 1.4.19.
+func (d *TaskDefinition) checkLog(c *ContainerDefinition) error {
+	if l := c.LogConfiguration; l != nil {
+		switch {
+		case l.LogDriver == "awsfirelens":
+			return client("Log driver awsfirelens is not available yet: use one of %s.", strings.Join(logDrivers, ", "))
+		case !slices.Contains(logDrivers, l.LogDriver):
+			return client("Log driver '%s' is not valid: use one of %s.", l.LogDriver, strings.Join(logDrivers, ", "))
+		case l.LogDriver == "awslogs":
+			for _, o := range []string{"awslogs-group", "awslogs-region"} {
+				if l.Options[o] == "" {
+					return client("Log driver awslogs requires options: %s", o)
+				}
+			}
+			if l.Options["awslogs-datetime-format"] != "" && l.Options["awslogs-multiline-pattern"] != "" {
+				return client("Log driver awslogs: awslogs-datetime-format and awslogs-multiline-pattern exclude each other.")
+			}
+		}
+	}
+	return nil
+}
+
+// checkReferences is ecs.md 1.4.17: what a container names must be in the task definition.
+func (d *TaskDefinition) checkReferences(c *ContainerDefinition) error {
+	for _, v := range c.VolumesFrom {
+		if d.Container(v.SourceContainer) == nil || v.SourceContainer == c.Name {
+			return client("Container '%s' takes volumes from '%s', which is not another container of the task definition.", c.Name, v.SourceContainer)
+		}
+	}
+	for _, l := range c.Links {
+		name, _, _ := strings.Cut(l, ":")
+		if d.Container(name) == nil || name == c.Name {
+			return client("Invalid setting for container '%s'. Link '%s' does not name another container of the task definition.", c.Name, l)
+		}
+	}
+	for _, m := range c.MountPoints {
+		if m.ContainerPath == "" {
+			return client("Container '%s' mounts volume '%s' nowhere: containerPath must not be empty.", c.Name, m.SourceVolume)
+		}
+	}
+	return nil
+}
+
+func checkUlimits(c *ContainerDefinition) error {
+	for _, u := range c.Ulimits {
+		if u.HardLimit >= 0 && u.SoftLimit > u.HardLimit {
+			return client("Ulimit '%s' of container '%s': the soft limit must not be greater than the hard limit.", u.Name, c.Name)
+		}
+	}
+	return nil
+}
+
+// checkRestart is ecs.md 1.4.16.
+func checkRestart(c *ContainerDefinition) error {
+	r := c.RestartPolicy
+	if r == nil || !r.Enabled {
+		return nil
+	}
+	if len(r.IgnoredExitCodes) > 50 {
+		return client("Container '%s': at most 50 ignoredExitCodes are allowed.", c.Name)
+	}
+	if r.RestartAttemptPeriod != 0 && (r.RestartAttemptPeriod < 60 || r.RestartAttemptPeriod > 1800) {
+		return client("Container '%s': restartAttemptPeriod must be between 60 and 1800 seconds.", c.Name)
+	}
+	return nil
+}
+
+func checkRequirements(c *ContainerDefinition) error {
+	for _, r := range c.ResourceRequirements {
+		if r.Type != "GPU" {
+			return client("Resource requirement '%s' of container '%s' is not supported: use GPU.", r.Type, c.Name)
+		}
+		if n, err := strconv.Atoi(r.Value); err != nil || n < 1 {
+			return client("Container '%s': the number of GPUs must be a positive integer, not '%s'.", c.Name, r.Value)
+		}
+	}
+	return nil
+}
