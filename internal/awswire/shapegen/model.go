@@ -1,0 +1,170 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"slices"
+	"strings"
+)
+
+// model is what one generated package says.
+type model struct {
+	ops     []*shape
+	types   []*shape
+	enums   []*enum
+	errors  []string
+	seen    map[string]*shape
+	enumSet map[string]*enum
+	src     *source
+	svc     service
+}
+
+// shape is a struct, or a union, which is a struct of which one member is set.
+type shape struct {
+	Name   string
+	Union  bool
+	Fields []field
+}
+
+type field struct {
+	Name     string
+	Type     string // the Go type in the generated package
+	Enum     string // the enum that the strings in Type belong to, if they do
+	Required bool
+	JSON     *wire
+	Query    *wire
+	XML      *wire
+}
+
+type enum struct {
+	Name   string
+	Consts []enumConst
+}
+
+type enumConst struct{ Name, Value string }
+
+func newModel(s service, src *source) (*model, error) {
+	m := &model{src: src, svc: s, seen: map[string]*shape{}, enumSet: map[string]*enum{}}
+	for _, op := range s.operations() {
+		for _, half := range []string{"Input", "Output"} {
+			name := op + half
+			spec := src.types[name]
+			if spec == nil {
+				return nil, fmt.Errorf("%s: no type %s", op, name)
+			}
+			sh, err := m.structShape(name, spec, half)
+			if err != nil {
+				return nil, err
+			}
+			m.ops = append(m.ops, sh)
+		}
+	}
+	m.readErrors()
+	slices.SortFunc(m.types, func(a, b *shape) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.enums, func(a, b *enum) int { return cmp.Compare(a.Name, b.Name) })
+	return m, nil
+}
+
+// structShape reads a struct; half is "Input" or "Output" for the two ends of an operation, "" for the types between.
+func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shape, error) {
+	st, ok := spec.Type.(*ast.StructType)
+	if !ok {
+		return nil, fmt.Errorf("%s is not a struct", name)
+	}
+	sh := &shape{Name: name}
+	m.seen[name] = sh
+	names := m.namesOf(name, half)
+	for _, f := range st.Fields.List {
+		if len(f.Names) != 1 || !f.Names[0].IsExported() || f.Names[0].Name == "ResultMetadata" {
+			continue // embedded markers, and what only the SDK needs
+		}
+		fl := field{Name: f.Names[0].Name, Required: strings.Contains(f.Doc.Text(), "This member is required.")}
+		var err error
+		if fl.Type, fl.Enum, err = m.goType(f.Type); err != nil {
+			return nil, fmt.Errorf("%s.%s: %w", name, fl.Name, err)
+		}
+		if fl.JSON, fl.Query, fl.XML, err = names.of(fl, half); err != nil {
+			return nil, fmt.Errorf("%s.%s: %w", name, fl.Name, err)
+		}
+		sh.Fields = append(sh.Fields, fl)
+	}
+	return sh, nil
+}
+
+// nameTables are the three name tables of a struct.
+type nameTables struct{ json, query, xml map[string]wire }
+
+func (m *model) namesOf(name, half string) nameTables {
+	var t nameTables
+	if m.svc.JSON {
+		t.json = m.src.jsonNames(name)
+	}
+	if m.svc.JSON {
+		if m.svc.Query {
+			t.query, t.xml = t.json, t.json
+		}
+		return t
+	}
+	doc := "Document"
+	if half != "" {
+		doc = "OpDocument"
+	}
+	t.query = m.src.queryNames(m.svc.prefix() + "serialize" + doc + name)
+	t.xml = m.src.xmlNames(m.svc.prefix() + "deserialize" + doc + name)
+	return t
+}
+
+// of picks the names of one field; a field without any name in a format it must have is an error.
+func (t nameTables) of(f field, half string) (json, query, xml *wire, err error) {
+	pick := func(table map[string]wire) *wire {
+		if w, ok := table[f.Name]; ok {
+			if t.json != nil {
+				w = w.withDefaults(f.Type)
+			}
+			return &w
+		}
+		return nil
+	}
+	json, query, xml = pick(t.json), pick(t.query), pick(t.xml)
+	switch {
+	case json == nil && query == nil && xml == nil:
+		err = fmt.Errorf("no wire name found")
+	case half == "Input":
+		xml = nil
+	case half == "Output":
+		query = nil
+	}
+	return json, query, xml, err
+}
+
+// withDefaults gives a collection the names that Query uses where the service's model names none.
+func (w wire) withDefaults(goType string) wire {
+	switch {
+	case strings.HasPrefix(goType, "[]") && goType != "[]byte":
+		w.Item = "member"
+	case strings.HasPrefix(goType, "map["):
+		w.Entry, w.Key, w.Elem = "entry", "key", "value"
+	}
+	return w
+}
+
+// readErrors collects the codes of the service's errors.
+func (m *model) readErrors() {
+	for name, d := range m.src.funcs {
+		if !strings.HasSuffix(name, ".ErrorCode") {
+			continue
+		}
+		ast.Inspect(d, func(n ast.Node) bool {
+			r, ok := n.(*ast.ReturnStmt)
+			if ok && len(r.Results) == 1 {
+				if code, ok := literal(r.Results[0]); ok {
+					m.errors = append(m.errors, code)
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(m.errors)
+	m.errors = slices.Compact(m.errors)
+}

@@ -1,0 +1,156 @@
+package main
+
+import "strings"
+
+const sdk = "github.com/aws/aws-sdk-go-v2/service/"
+
+// service says where a service's shapes come from and which operations are wanted. To add an operation, add its name and generate again.
+type service struct {
+	Package, Title, Module, Version string
+	// JSON services are read from their schemas, the others from their serializers. Query on a JSON service gives the
+	// names of the Query protocol as well, for a service that clients of several ages speak to (CloudWatch).
+	JSON, Query, EC2 bool
+	// The SDK has these in code, not in tables.
+	SigningName, TargetPrefix, APIVersion, XMLNamespace string
+	Operations                                          string
+}
+
+func (s service) operations() []string { return strings.Fields(s.Operations) }
+
+// prefix is what the names of the SDK's serializing functions start with.
+func (s service) prefix() string {
+	if s.EC2 {
+		return "awsEc2query_"
+	}
+	return "awsAwsquery_"
+}
+
+var services = []service{
+	{
+		Package: "ecs", Title: "Amazon ECS", Module: sdk + "ecs", Version: "v1.104.2", JSON: true,
+		SigningName: "ecs", TargetPrefix: "AmazonEC2ContainerServiceV20141113",
+		Operations: `
+			CreateCluster DeleteCluster UpdateCluster UpdateClusterSettings DescribeClusters ListClusters
+			RegisterTaskDefinition DeregisterTaskDefinition DeleteTaskDefinitions DescribeTaskDefinition ListTaskDefinitions
+			ListTaskDefinitionFamilies
+			RunTask StartTask StopTask DescribeTasks ListTasks
+			CreateService UpdateService DeleteService DescribeServices ListServices ListServicesByNamespace
+			DescribeServiceDeployments ListServiceDeployments DescribeServiceRevisions StopServiceDeployment
+			ContinueServiceDeployment
+			DescribeContainerInstances ListContainerInstances UpdateContainerInstancesState UpdateContainerAgent
+			RegisterContainerInstance DeregisterContainerInstance DiscoverPollEndpoint
+			SubmitTaskStateChange SubmitContainerStateChange SubmitAttachmentStateChanges
+			PutAttributes DeleteAttributes ListAttributes TagResource UntagResource ListTagsForResource
+			PutAccountSetting PutAccountSettingDefault ListAccountSettings DeleteAccountSetting
+			GetTaskProtection UpdateTaskProtection ExecuteCommand
+			CreateCapacityProvider UpdateCapacityProvider DeleteCapacityProvider DescribeCapacityProviders
+			PutClusterCapacityProviders
+			CreateTaskSet UpdateTaskSet DeleteTaskSet DescribeTaskSets UpdateServicePrimaryTaskSet`,
+	},
+	{
+		Package: "elbv2", Title: "Elastic Load Balancing (version 2)", Module: sdk + "elasticloadbalancingv2", Version: "v1.63.9",
+		SigningName: "elasticloadbalancing", APIVersion: "2015-12-01",
+		XMLNamespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+		Operations: `
+			CreateLoadBalancer DeleteLoadBalancer DescribeLoadBalancers DescribeLoadBalancerAttributes ModifyLoadBalancerAttributes
+			SetSubnets SetSecurityGroups SetIpAddressType DescribeCapacityReservation ModifyCapacityReservation ModifyIpPools
+			CreateListener DeleteListener ModifyListener DescribeListeners DescribeListenerAttributes ModifyListenerAttributes
+			AddListenerCertificates RemoveListenerCertificates DescribeListenerCertificates
+			CreateRule DeleteRule ModifyRule DescribeRules SetRulePriorities
+			CreateTargetGroup DeleteTargetGroup ModifyTargetGroup DescribeTargetGroups DescribeTargetGroupAttributes
+			ModifyTargetGroupAttributes RegisterTargets DeregisterTargets DescribeTargetHealth
+			AddTags RemoveTags DescribeTags DescribeSSLPolicies DescribeAccountLimits`,
+	},
+	{
+		Package: "autoscaling", Title: "Amazon EC2 Auto Scaling", Module: sdk + "autoscaling", Version: "v1.80.0",
+		SigningName: "autoscaling", APIVersion: "2011-01-01", XMLNamespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+		Operations: `
+			CreateLaunchConfiguration DeleteLaunchConfiguration DescribeLaunchConfigurations
+			CreateAutoScalingGroup UpdateAutoScalingGroup DeleteAutoScalingGroup DescribeAutoScalingGroups
+			DescribeAutoScalingInstances DescribeScalingActivities SetDesiredCapacity SetInstanceHealth SetInstanceProtection
+			TerminateInstanceInAutoScalingGroup AttachInstances DetachInstances EnterStandby ExitStandby
+			AttachLoadBalancerTargetGroups DetachLoadBalancerTargetGroups DescribeLoadBalancerTargetGroups
+			AttachLoadBalancers DetachLoadBalancers DescribeLoadBalancers
+			AttachTrafficSources DetachTrafficSources DescribeTrafficSources
+			PutScalingPolicy DeletePolicy DescribePolicies ExecutePolicy DescribeAdjustmentTypes
+			PutLifecycleHook DeleteLifecycleHook DescribeLifecycleHooks DescribeLifecycleHookTypes CompleteLifecycleAction
+			RecordLifecycleActionHeartbeat
+			PutScheduledUpdateGroupAction DeleteScheduledAction DescribeScheduledActions BatchPutScheduledUpdateGroupAction
+			BatchDeleteScheduledAction
+			CreateOrUpdateTags DeleteTags DescribeTags SuspendProcesses ResumeProcesses DescribeScalingProcessTypes
+			StartInstanceRefresh CancelInstanceRefresh RollbackInstanceRefresh DescribeInstanceRefreshes
+			EnableMetricsCollection DisableMetricsCollection DescribeMetricCollectionTypes DescribeTerminationPolicyTypes
+			PutNotificationConfiguration DeleteNotificationConfiguration DescribeNotificationConfigurations
+			DescribeAutoScalingNotificationTypes DescribeAccountLimits PutWarmPool DeleteWarmPool DescribeWarmPool`,
+	},
+	{
+		Package: "ec2", Title: "Amazon EC2", Module: sdk + "ec2", Version: "v1.344.2", EC2: true,
+		SigningName: "ec2", APIVersion: "2016-11-15", XMLNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
+		Operations: `
+			DescribeInstances DescribeInstanceStatus RunInstances TerminateInstances StopInstances StartInstances RebootInstances
+			DescribeInstanceTypes DescribeInstanceTypeOfferings DescribeInstanceAttribute ModifyInstanceAttribute
+			DescribeAvailabilityZones DescribeRegions DescribeAccountAttributes
+			DescribeVpcs DescribeVpcAttribute DescribeSubnets DescribeInternetGateways DescribeRouteTables
+			DescribeNetworkInterfaces DescribeAddresses
+			DescribeSecurityGroups DescribeSecurityGroupRules CreateSecurityGroup DeleteSecurityGroup
+			AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress RevokeSecurityGroupEgress
+			DescribeImages DescribeKeyPairs CreateKeyPair ImportKeyPair DeleteKeyPair
+			CreateTags DeleteTags DescribeTags
+			CreateLaunchTemplate DeleteLaunchTemplate ModifyLaunchTemplate DescribeLaunchTemplates
+			CreateLaunchTemplateVersion DeleteLaunchTemplateVersions DescribeLaunchTemplateVersions`,
+	},
+	{
+		Package: "ecr", Title: "Amazon ECR", Module: sdk + "ecr", Version: "v1.67.5", JSON: true,
+		SigningName: "ecr", TargetPrefix: "AmazonEC2ContainerRegistry_V20150921",
+		Operations: `
+			CreateRepository DeleteRepository DescribeRepositories DescribeRegistry GetAuthorizationToken
+			DescribeImages ListImages BatchGetImage BatchDeleteImage PutImage PutImageTagMutability PutImageScanningConfiguration
+			BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart CompleteLayerUpload GetDownloadUrlForLayer
+			GetLifecyclePolicy PutLifecyclePolicy DeleteLifecyclePolicy
+			GetRepositoryPolicy SetRepositoryPolicy DeleteRepositoryPolicy
+			TagResource UntagResource ListTagsForResource`,
+	},
+	{
+		Package: "logs", Title: "Amazon CloudWatch Logs", Module: sdk + "cloudwatchlogs", Version: "v1.92.1", JSON: true,
+		SigningName: "logs", TargetPrefix: "Logs_20140328",
+		Operations: `
+			CreateLogGroup DeleteLogGroup DescribeLogGroups ListLogGroups CreateLogStream DeleteLogStream DescribeLogStreams
+			PutLogEvents GetLogEvents FilterLogEvents PutRetentionPolicy DeleteRetentionPolicy
+			TagLogGroup UntagLogGroup ListTagsLogGroup TagResource UntagResource ListTagsForResource
+			StartLiveTail StartQuery StopQuery GetQueryResults DescribeQueries`,
+	},
+	{
+		Package: "elasticache", Title: "Amazon ElastiCache", Module: sdk + "elasticache", Version: "v1.64.5",
+		SigningName: "elasticache", APIVersion: "2015-02-02", XMLNamespace: "http://elasticache.amazonaws.com/doc/2015-02-02/",
+		Operations: `
+			CreateCacheCluster ModifyCacheCluster DeleteCacheCluster DescribeCacheClusters RebootCacheCluster
+			CreateReplicationGroup ModifyReplicationGroup DeleteReplicationGroup DescribeReplicationGroups
+			CreateCacheSubnetGroup ModifyCacheSubnetGroup DeleteCacheSubnetGroup DescribeCacheSubnetGroups
+			DescribeCacheEngineVersions DescribeCacheParameterGroups DescribeEvents
+			AddTagsToResource RemoveTagsFromResource ListTagsForResource`,
+	},
+	{
+		Package: "sts", Title: "AWS STS", Module: sdk + "sts", Version: "v1.51.9",
+		SigningName: "sts", APIVersion: "2011-06-15", XMLNamespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+		Operations: `GetCallerIdentity AssumeRole GetSessionToken GetAccessKeyInfo`,
+	},
+	{
+		Package: "iam", Title: "AWS IAM", Module: sdk + "iam", Version: "v1.64.9",
+		SigningName: "iam", APIVersion: "2010-05-08", XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+		Operations: `
+			CreateRole GetRole DeleteRole ListRoles UpdateRole UpdateAssumeRolePolicy TagRole UntagRole ListRoleTags
+			CreateServiceLinkedRole AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
+			PutRolePolicy GetRolePolicy DeleteRolePolicy ListRolePolicies
+			CreateInstanceProfile GetInstanceProfile DeleteInstanceProfile ListInstanceProfiles ListInstanceProfilesForRole
+			AddRoleToInstanceProfile RemoveRoleFromInstanceProfile GetUser ListAccountAliases`,
+	},
+	{
+		Package: "cloudwatch", Title: "Amazon CloudWatch", Module: sdk + "cloudwatch", Version: "v1.75.6", JSON: true, Query: true,
+		SigningName: "monitoring", TargetPrefix: "GraniteServiceVersion20100801", APIVersion: "2010-08-01",
+		XMLNamespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+		Operations: `
+			PutMetricAlarm DeleteAlarms DescribeAlarms DescribeAlarmsForMetric DescribeAlarmHistory SetAlarmState
+			EnableAlarmActions DisableAlarmActions PutCompositeAlarm
+			PutMetricData GetMetricData GetMetricStatistics ListMetrics TagResource UntagResource ListTagsForResource`,
+	},
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// source is one SDK module, parsed: declarations by name.
+type source struct {
+	types map[string]*ast.TypeSpec // of the root package (operations) and of its types package
+	funcs map[string]*ast.FuncDecl // methods are keyed "Type.Method"
+	// members are the schema variables of a JSON service: "Cluster_clusterName" -> "clusterName".
+	members map[string]string
+	// consts are the enum constants: "LaunchType=EC2" -> "LaunchTypeEc2".
+	consts map[string]string
+}
+
+// load finds the module of s, downloading it when the cache has none, and parses the files that matter.
+func load(s service) (*source, error) {
+	dir, err := moduleDir(s.Module, s.Version)
+	if err != nil {
+		return nil, err
+	}
+	src := &source{types: map[string]*ast.TypeSpec{}, funcs: map[string]*ast.FuncDecl{}, members: map[string]string{}, consts: map[string]string{}}
+	paths := []string{"serializers.go", "deserializers.go", "schemas/schemas.go", "types/types.go", "types/enums.go", "types/errors.go"}
+	for _, op := range s.operations() {
+		paths = append(paths, "api_op_"+op+".go")
+	}
+	for _, p := range paths {
+		err := src.parse(filepath.Join(dir, filepath.FromSlash(p)))
+		if os.IsNotExist(err) && !strings.HasPrefix(p, "api_op_") {
+			continue // JSON services have schemas, Query services have serializers, some have no enums
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return src, nil
+}
+
+// moduleDir asks the go command for the directory of a module version. It runs outside any module, so that go.mod stays as it is.
+func moduleDir(module, version string) (string, error) {
+	tmp, err := os.MkdirTemp("", "shapegen")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	cmd := exec.Command("go", "mod", "download", "-json", module+"@"+version)
+	cmd.Dir = tmp
+	text, err := cmd.Output()
+	var answer struct{ Dir, Error string }
+	if jsonErr := json.Unmarshal(text, &answer); jsonErr != nil || answer.Error != "" {
+		return "", fmt.Errorf("go mod download %s@%s: %v %s", module, version, err, answer.Error)
+	}
+	return answer.Dir, nil
+}
+
+func (src *source) parse(path string) error {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	for _, d := range file.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			src.funcs[funcName(d)] = d
+			if d.Name.Name == "init" {
+				src.readMembers(d)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					src.types[spec.Name.Name] = spec
+				case *ast.ValueSpec:
+					src.readConst(spec)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func funcName(d *ast.FuncDecl) string {
+	if d.Recv == nil || len(d.Recv.List) == 0 {
+		return d.Name.Name
+	}
+	t := d.Recv.List[0].Type
+	if star, ok := t.(*ast.StarExpr); ok {
+		t = star.X
+	}
+	if id, ok := t.(*ast.Ident); ok {
+		return id.Name + "." + d.Name.Name
+	}
+	return d.Name.Name
+}
+
+// readMembers collects `X_y = X.AddMember("y", …)` from a schemas file.
+func (src *source) readMembers(d *ast.FuncDecl) {
+	ast.Inspect(d, func(n ast.Node) bool {
+		as, ok := n.(*ast.AssignStmt)
+		if !ok || len(as.Lhs) != 1 || len(as.Rhs) != 1 {
+			return true
+		}
+		left, ok := as.Lhs[0].(*ast.Ident)
+		if !ok {
+			return true
+		}
+		if name, ok := callWithLiteral(as.Rhs[0], "AddMember"); ok {
+			src.members[left.Name] = name
+		}
+		return true
+	})
+}
+
+// callWithLiteral matches x.method("literal", …) and returns the literal.
+func callWithLiteral(e ast.Expr, method string) (string, bool) {
+	call, ok := e.(*ast.CallExpr)
+	if !ok || len(call.Args) == 0 {
+		return "", false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != method {
+		return "", false
+	}
+	return literal(call.Args[0])
+}
+
+// readConst collects `LaunchTypeEc2 LaunchType = "EC2"`.
+func (src *source) readConst(v *ast.ValueSpec) {
+	typ, ok := v.Type.(*ast.Ident)
+	if !ok || len(v.Names) != 1 || len(v.Values) != 1 {
+		return
+	}
+	if value, ok := literal(v.Values[0]); ok {
+		src.consts[typ.Name+"="+value] = v.Names[0].Name
+	}
+}
