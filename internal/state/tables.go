@@ -1,6 +1,9 @@
 package state
 
-import "github.com/berthhq/berth/internal/ecs"
+import (
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+)
 
 // Tables is everything there is. A table is a field here and a line in define.
 type Tables struct {
@@ -9,6 +12,14 @@ type Tables struct {
 	Services           Table[ecs.Service]
 	Tasks              Table[ecs.Task]
 	ContainerInstances Table[ecs.ContainerInstance]
+
+	LoadBalancers  Table[elb.LoadBalancer]
+	Listeners      Table[elb.Listener]
+	Rules          Table[elb.Rule]
+	TargetGroups   Table[elb.TargetGroup]
+	Targets        Table[elb.Target]
+	TargetHealth   Table[elb.TargetHealth]
+	BoundListeners Table[elb.BoundListener]
 }
 
 // Index names a secondary index. Which tables have it, define says.
@@ -21,6 +32,9 @@ const (
 	ByService     Index = "service"      // service ARN
 	ByEC2Instance Index = "ec2-instance" // EC2 instance id
 	ByTargetGroup Index = "target-group" // target group ARN
+
+	ByLoadBalancer Index = "load-balancer" // load balancer ARN
+	ByListener     Index = "listener"      // listener ARN
 )
 
 // define makes the empty tables. A table's name is in every journal and must
@@ -42,6 +56,17 @@ func define() Tables {
 			func(i *ecs.ContainerInstance) string { return i.ContainerInstanceARN },
 			by(ByCluster, func(i *ecs.ContainerInstance) string { return i.ClusterARN }),
 			by(ByEC2Instance, func(i *ecs.ContainerInstance) string { return i.EC2InstanceID })),
+
+		LoadBalancers: table("elb.load-balancers", func(l *elb.LoadBalancer) string { return l.ARN }),
+		Listeners: table("elb.listeners", func(l *elb.Listener) string { return l.ARN },
+			by(ByLoadBalancer, func(l *elb.Listener) string { return l.LoadBalancerARN })),
+		Rules: table("elb.rules", func(r *elb.Rule) string { return r.ARN },
+			by(ByListener, func(r *elb.Rule) string { return r.ListenerARN }),
+			byEach(ByTargetGroup, func(r *elb.Rule) []string { return elb.Uses(r.Actions) })),
+		TargetGroups:   table("elb.target-groups", func(g *elb.TargetGroup) string { return g.ARN }),
+		Targets:        table("elb.targets", (*elb.Target).Key),
+		TargetHealth:   table("elb.target-health", func(h *elb.TargetHealth) string { return h.Key }),
+		BoundListeners: table("elb.bound-listeners", func(b *elb.BoundListener) string { return b.ListenerARN }),
 	}
 }
 
