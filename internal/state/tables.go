@@ -3,6 +3,7 @@ package state
 import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 )
 
 // Tables is everything there is. A table is a field here and a line in define.
@@ -20,6 +21,15 @@ type Tables struct {
 	Targets        Table[elb.Target]
 	TargetHealth   Table[elb.TargetHealth]
 	BoundListeners Table[elb.BoundListener]
+
+	AutoScalingGroups    Table[fleet.AutoScalingGroup]
+	LaunchConfigurations Table[fleet.LaunchConfiguration]
+	LaunchTemplates      Table[fleet.LaunchTemplate]
+	Instances            Table[fleet.Instance]
+	Activities           Table[fleet.Activity]
+	KeyPairs             Table[fleet.KeyPair]
+	SecurityGroups       Table[fleet.SecurityGroup]
+	ResourceTags         Table[fleet.ResourceTags]
 }
 
 // Index names a secondary index. Which tables have it, define says.
@@ -35,6 +45,8 @@ const (
 
 	ByLoadBalancer Index = "load-balancer" // load balancer ARN
 	ByListener     Index = "listener"      // listener ARN
+
+	ByAutoScalingGroup Index = "auto-scaling-group" // fleet.Key of the group
 )
 
 // define makes the empty tables. A table's name is in every journal and must
@@ -67,6 +79,16 @@ func define() Tables {
 		Targets:        table("elb.targets", (*elb.Target).Key),
 		TargetHealth:   table("elb.target-health", func(h *elb.TargetHealth) string { return h.Key }),
 		BoundListeners: table("elb.bound-listeners", func(b *elb.BoundListener) string { return b.ListenerARN }),
+
+		AutoScalingGroups:    table("fleet.auto-scaling-groups", (*fleet.AutoScalingGroup).Key),
+		LaunchConfigurations: table("fleet.launch-configurations", (*fleet.LaunchConfiguration).Key),
+		LaunchTemplates:      table("fleet.launch-templates", (*fleet.LaunchTemplate).Key),
+		Instances: table("fleet.instances", (*fleet.Instance).ARN,
+			by(ByAutoScalingGroup, (*fleet.Instance).GroupKey)),
+		Activities:     table("fleet.activities", (*fleet.Activity).Key),
+		KeyPairs:       table("fleet.key-pairs", (*fleet.KeyPair).Key),
+		SecurityGroups: table("fleet.security-groups", (*fleet.SecurityGroup).Key),
+		ResourceTags:   table("fleet.resource-tags", (*fleet.ResourceTags).Key),
 	}
 }
 

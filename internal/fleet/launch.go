@@ -1,0 +1,173 @@
+package fleet
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+)
+
+// LaunchData is everything a launch configuration, a version of a launch template or RunInstances says about a new instance.
+// Fields that decide nothing on a local machine (KeyName, BlockDevices, Monitoring…) are kept and given back, which is all a caller sees of them.
+type LaunchData struct {
+	ImageID          string        `json:",omitempty"`
+	InstanceType     string        `json:",omitempty"`
+	KeyName          string        `json:",omitempty"`
+	SecurityGroups   []string      `json:",omitempty"` // ids
+	UserData         string        `json:",omitempty"` // base64, as the API carried it
+	Profile          string        `json:",omitempty"` // instance profile, by name or ARN
+	Monitoring       *bool         `json:",omitempty"`
+	EBSOptimized     *bool         `json:",omitempty"`
+	PublicIP         *bool         `json:",omitempty"`
+	BlockDevices     []BlockDevice `json:",omitempty"`
+	Metadata         *Metadata     `json:",omitempty"`
+	Tenancy          string        `json:",omitempty"`
+	ShutdownBehavior string        `json:",omitempty"`
+	DisableAPITerm   *bool         `json:",omitempty"`
+	DisableAPIStop   *bool         `json:",omitempty"`
+	TagSpecs         []TagSpec     `json:",omitempty"`
+	Interface        bool          `json:",omitempty"` // groups and public address were given through a network interface
+}
+
+// BlockDevice is a volume mapping. There are no volumes on a local machine: it is kept and given back.
+type BlockDevice struct {
+	Device, Virtual, NoDevice  string `json:",omitempty"`
+	SnapshotID, VolumeType     string `json:",omitempty"`
+	KMSKeyID                   string `json:",omitempty"`
+	SizeGiB, IOPS, Throughput  *int32 `json:",omitempty"`
+	DeleteOnTermination, Crypt *bool  `json:",omitempty"`
+	SuppressDevice             *bool  `json:",omitempty"`
+}
+
+// Metadata are the instance metadata service's options.
+type Metadata struct {
+	Endpoint, Tokens, IPv6, Tags string `json:",omitempty"`
+	HopLimit                     *int32 `json:",omitempty"`
+}
+
+// TagSpec are the tags to put on one kind of resource made at launch ("instance", "volume", …).
+type TagSpec struct {
+	Resource string
+	Tags     []Tag
+}
+
+// InstanceTags are the tags for the instance itself.
+func (d *LaunchData) InstanceTags() map[string]string {
+	tags := map[string]string{}
+	for _, s := range d.TagSpecs {
+		if s.Resource == "instance" {
+			for _, t := range s.Tags {
+				tags[t.Key] = t.Value
+			}
+		}
+	}
+	return tags
+}
+
+// LaunchConfiguration is an immutable description of new instances of a group (ecs.md 5.2).
+type LaunchConfiguration struct {
+	Name, ID        string // ID is the UUID in the ARN
+	Region, Account string
+	CreatedAt       time.Time
+	Data            LaunchData
+}
+
+// Key is the configuration's key in the store.
+func (c *LaunchConfiguration) Key() string { return Key(c.Region, c.Account, c.Name) }
+
+// ARN names the configuration.
+func (c *LaunchConfiguration) ARN() string {
+	return arn.New("autoscaling", c.Region, c.Account, "launchConfiguration:"+c.ID+":launchConfigurationName/"+c.Name).String()
+}
+
+// LaunchTemplate is a named row of versions; versions are immutable, new ones are added.
+type LaunchTemplate struct {
+	ID, Name        string
+	Region, Account string
+	CreatedAt       time.Time
+	CreatedBy       string
+	Default         int64             // number of the default version
+	Latest          int64             // highest number given so far
+	Tags            map[string]string `json:",omitempty"`
+	Versions        []TemplateVersion // by rising number; deleted ones are gone
+}
+
+// TemplateVersion is one version of a launch template.
+type TemplateVersion struct {
+	Number      int64
+	Description string `json:",omitempty"`
+	CreatedAt   time.Time
+	CreatedBy   string
+	Data        LaunchData
+}
+
+// Key is the template's key in the store.
+func (t *LaunchTemplate) Key() string { return Key(t.Region, t.Account, t.ID) }
+
+// Version resolves what callers write for a version: a number, "$Latest", "$Default" or nothing, which means the default.
+func (t *LaunchTemplate) Version(s string) (TemplateVersion, bool) {
+	n := t.Default
+	switch s {
+	case "", "$Default":
+	case "$Latest":
+		n = t.Latest
+	default:
+		var err error
+		if n, err = strconv.ParseInt(s, 10, 64); err != nil {
+			return TemplateVersion{}, false
+		}
+	}
+	i := slices.IndexFunc(t.Versions, func(v TemplateVersion) bool { return v.Number == n })
+	if i < 0 {
+		return TemplateVersion{}, false
+	}
+	return t.Versions[i], true
+}
+
+// LaunchSource is what a group launches from: a configuration by name, or a template with a version. Version keeps the
+// caller's word ("$Latest"), which is resolved again at each launch.
+type LaunchSource struct {
+	Configuration string `json:",omitempty"`
+	TemplateID    string `json:",omitempty"`
+	TemplateName  string `json:",omitempty"`
+	Version       string `json:",omitempty"`
+}
+
+// Merge lays o over d: what o says wins, as RunInstances' own parameters win over its launch template.
+func (d LaunchData) Merge(o LaunchData) LaunchData {
+	str := func(dst *string, v string) {
+		if v != "" {
+			*dst = v
+		}
+	}
+	flag := func(dst **bool, v *bool) {
+		if v != nil {
+			*dst = v
+		}
+	}
+	str(&d.ImageID, o.ImageID)
+	str(&d.InstanceType, o.InstanceType)
+	str(&d.KeyName, o.KeyName)
+	str(&d.UserData, o.UserData)
+	str(&d.Profile, o.Profile)
+	str(&d.Tenancy, o.Tenancy)
+	str(&d.ShutdownBehavior, o.ShutdownBehavior)
+	flag(&d.Monitoring, o.Monitoring)
+	flag(&d.EBSOptimized, o.EBSOptimized)
+	flag(&d.PublicIP, o.PublicIP)
+	flag(&d.DisableAPITerm, o.DisableAPITerm)
+	flag(&d.DisableAPIStop, o.DisableAPIStop)
+	if o.SecurityGroups != nil {
+		d.SecurityGroups = o.SecurityGroups
+	}
+	if o.BlockDevices != nil {
+		d.BlockDevices = o.BlockDevices
+	}
+	if o.Metadata != nil {
+		d.Metadata = o.Metadata
+	}
+	d.TagSpecs = append(slices.Clone(d.TagSpecs), o.TagSpecs...)
+	d.Interface = d.Interface || o.Interface
+	return d
+}

@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// regionNames are the regions DescribeRegions lists; a call may be signed for any other region as well.
+var regionNames = [...]string{
+	"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+	"ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3",
+	"sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+}
+
+// Regions returns the names of the regions that are enabled for every account, sorted.
+func Regions() []string { return slices.Clone(regionNames[:]) }
+
+// Key is the store key of something that is unique by name (or id) within one region of one account.
+func Key(region, account, name string) string { return region + "/" + account + "/" + name }
+
+// KeyPrefix is the prefix all keys of one region of one account share.
+func KeyPrefix(region, account string) string { return region + "/" + account + "/" }
+
+// FixedID derives the id of a thing that exists without having been made, such as the default VPC: the same region and account give
+// the same id for ever. kind is the id's prefix ("vpc"), parts say which of the kind.
+func FixedID(kind, region, account string, parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{kind, region, account}, parts...), "\x00")))
+	return kind + "-" + hex.EncodeToString(sum[:])[:17]
+}
+
+// Zone is an Availability Zone.
+type Zone struct {
+	Name   string // us-east-1a
+	ID     string // use1-az1
+	Region string
+}
+
+// Zones returns a region's three Availability Zones in the order of their names.
+func Zones(region string) []Zone {
+	zones := make([]Zone, 3)
+	for i := range zones {
+		zones[i] = Zone{Name: region + string(rune('a'+i)), ID: shortRegion(region) + "-az" + string(rune('1'+i)), Region: region}
+	}
+	return zones
+}
+
+// IsZone reports whether name is an Availability Zone of region.
+func IsZone(region, name string) bool {
+	rest, ok := strings.CutPrefix(name, region)
+	return ok && len(rest) == 1 && rest[0] >= 'a' && rest[0] <= 'c'
+}
+
+// shortRegion is how zone ids abbreviate a region: us-east-1 is use1, ap-southeast-2 is apse2.
+func shortRegion(region string) string {
+	parts := strings.Split(region, "-")
+	if len(parts) != 3 {
+		return strings.ReplaceAll(region, "-", "")
+	}
+	direction := strings.NewReplacer("north", "n", "south", "s", "east", "e", "west", "w", "central", "c").Replace(parts[1])
+	return parts[0] + direction + parts[2]
+}
+
+// VPC is the network of a region. Berth has exactly the default one: every region of every account has it from the start.
+type VPC struct {
+	ID              string
+	Region, Account string
+	CIDR            netip.Prefix
+	InternetGateway string
+	RouteTable      string
+	NetworkACL      string
+	DHCPOptions     string
+	SecurityGroup   string // id of the group named "default"
+}
+
+// DefaultVPC returns the default VPC of a region.
+func DefaultVPC(region, account string) VPC {
+	return VPC{
+		ID: FixedID("vpc", region, account), Region: region, Account: account,
+		CIDR:            netip.MustParsePrefix("172.31.0.0/16"),
+		InternetGateway: FixedID("igw", region, account),
+		RouteTable:      FixedID("rtb", region, account),
+		NetworkACL:      FixedID("acl", region, account),
+		DHCPOptions:     FixedID("dopt", region, account),
+		SecurityGroup:   FixedID("sg", region, account, "default"),
+	}
+}
+
+// Subnet is one zone's part of the default VPC; awsvpc tasks of the zone get their addresses from it.
+type Subnet struct {
+	ID, VPC         string
+	Region, Account string
+	Zone            Zone
+	CIDR            netip.Prefix
+}
+
+// Subnets returns the default subnets of a region, one in each zone, in the order of the zones.
+func Subnets(region, account string) []Subnet {
+	vpc := FixedID("vpc", region, account)
+	zones := Zones(region)
+	subnets := make([]Subnet, len(zones))
+	for i, z := range zones {
+		subnets[i] = Subnet{
+			ID: FixedID("subnet", region, account, z.Name), VPC: vpc, Region: region, Account: account, Zone: z,
+			CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 31, byte(i * 16), 0}), 20),
+		}
+	}
+	return subnets
+}
+
+// FindSubnet returns the subnet with the given id.
+func FindSubnet(region, account, id string) (Subnet, bool) {
+	for _, s := range Subnets(region, account) {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	return Subnet{}, false
+}
+
+// ZoneSubnet returns the default subnet of a zone.
+func ZoneSubnet(region, account, zone string) (Subnet, bool) {
+	for _, s := range Subnets(region, account) {
+		if s.Zone.Name == zone {
+			return s, true
+		}
+	}
+	return Subnet{}, false
+}
