@@ -13,6 +13,10 @@ type Tables struct {
 	Services           Table[ecs.Service]
 	Tasks              Table[ecs.Task]
 	ContainerInstances Table[ecs.ContainerInstance]
+	Families           Table[ecs.Family]
+	ServiceEvents      Table[ecs.Event]
+	AccountSettings    Table[ecs.AccountSetting]
+	Tokens             Table[ecs.Token]
 
 	LoadBalancers  Table[elb.LoadBalancer]
 	Listeners      Table[elb.Listener]
@@ -56,6 +60,10 @@ func define() Tables {
 		Clusters: table("ecs.clusters", func(c *ecs.Cluster) string { return c.ClusterARN }),
 		TaskDefinitions: table("ecs.task-definitions",
 			func(d *ecs.TaskDefinition) string { return d.TaskDefinitionARN }),
+		Families:        table("ecs.families", (*ecs.Family).Key),
+		ServiceEvents:   table("ecs.service-events", (*ecs.Event).Key, by(ByService, func(e *ecs.Event) string { return e.ServiceARN })),
+		AccountSettings: table("ecs.account-settings", (*ecs.AccountSetting).Key),
+		Tokens:          table("ecs.tokens", (*ecs.Token).Key),
 		Services: table("ecs.services", func(s *ecs.Service) string { return s.ServiceARN },
 			by(ByCluster, func(s *ecs.Service) string { return s.ClusterARN }),
 			byEach(ByTargetGroup, func(s *ecs.Service) []string { return targetGroups(s.LoadBalancers) })),

@@ -1,0 +1,123 @@
+package launch
+
+import (
+	"slices"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/sched"
+)
+
+// Spec is a wish for tasks that are all alike.
+type Spec struct {
+	Cluster              *ecs.Cluster
+	Definition           *ecs.TaskDefinition
+	Overrides            ecs.Overrides
+	Group                string // "family:F", "service:S" or the caller's own
+	StartedBy            string
+	ServiceARN           string
+	LaunchType           string
+	LoadBalancers        []ecs.LoadBalancer
+	NetworkConfiguration *ecs.NetworkConfiguration
+	Constraints          []ecs.PlacementConstraint
+	Strategies           []ecs.PlacementStrategy
+	DefaultSpread        bool // services spread over zones and instances when they name no strategy (ecs.md 2.4)
+	Tags                 []ecs.Tag
+	EnableExecuteCommand bool
+	Seed                 uint64 // of the random strategy
+}
+
+// Request puts the wish for count tasks in the scheduler's terms. Its error is a *fault.Error: InvalidParameterException.
+func (s *Spec) Request(count int) (sched.Request, error) {
+	need := s.Definition.Need(s.Overrides)
+	r := sched.Request{
+		Group: s.Group, Count: count, Needs: amounts(need), PortsTCP: ports(need.PortsTCP), PortsUDP: ports(need.PortsUDP),
+		DefaultSpread: s.DefaultSpread, Seed: s.Seed,
+	}
+	for _, a := range s.Definition.RequiresAttributes {
+		r.RequiredAttributes = append(r.RequiredAttributes, sched.Attribute{Name: a.Name, Value: a.Value})
+	}
+	subnets, err := s.subnets()
+	if err != nil {
+		return r, err
+	}
+	for _, n := range subnets {
+		r.Zones = append(r.Zones, n.Zone.Name)
+	}
+	if r.Constraints, err = ParseConstraints(slices.Concat(s.Definition.PlacementConstraints, s.Constraints)); err != nil {
+		return r, err
+	}
+	r.Strategies, err = ParseStrategies(s.Strategies)
+	return r, err
+}
+
+func ports(in []int) []uint16 {
+	out := make([]uint16, len(in))
+	for i, p := range in {
+		out[i] = uint16(p)
+	}
+	return out
+}
+
+// ParseConstraints checks placement constraints; the error is InvalidParameterException.
+func ParseConstraints(in []ecs.PlacementConstraint) ([]sched.Constraint, error) {
+	var out []sched.Constraint
+	for _, c := range in {
+		p, err := sched.ParseConstraint(c.Type, c.Expression)
+		if err != nil {
+			return nil, invalid("%s", err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// ParseStrategies checks placement strategies; the error is InvalidParameterException.
+func ParseStrategies(in []ecs.PlacementStrategy) ([]sched.Strategy, error) {
+	var out []sched.Strategy
+	for _, c := range in {
+		p, err := sched.ParseStrategy(c.Type, c.Field)
+		if err != nil {
+			return nil, invalid("%s", err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// subnets are those of an awsvpc task, none for any other. The network mode and the network configuration must go together (ecs.md 1.6.3).
+func (s *Spec) subnets() ([]fleet.Subnet, error) {
+	configured := s.NetworkConfiguration != nil && s.NetworkConfiguration.AwsvpcConfiguration != nil
+	if s.Definition.NetworkMode != ecs.NetworkAwsvpc {
+		if configured {
+			return nil, invalid("Network Configuration is not valid for the given networkMode of this task definition.")
+		}
+		return nil, nil
+	}
+	if !configured || len(s.NetworkConfiguration.AwsvpcConfiguration.Subnets) == 0 {
+		return nil, invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+	}
+	c := s.NetworkConfiguration.AwsvpcConfiguration
+	if len(c.Subnets) > 16 || len(c.SecurityGroups) > 5 {
+		return nil, invalid("An awsvpc configuration may name at most 16 subnets and 5 security groups.")
+	}
+	a, err := arn.Parse(s.Cluster.ClusterARN)
+	if err != nil {
+		return nil, err
+	}
+	var out []fleet.Subnet
+	for _, id := range c.Subnets {
+		n, ok := fleet.FindSubnet(a.Region, a.Account, id)
+		if !ok {
+			return nil, invalid("Error retrieving subnet information for [%s]: The subnet ID '%s' does not exist.", id, id)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+func invalid(format string, args ...any) *fault.Error {
+	return fault.New("InvalidParameterException", format, args...)
+}
