@@ -40,6 +40,18 @@ func (i *Image) Key() string { return ImageKey(i.RepositoryARN, i.Digest) }
 // HasTag reports whether tag points at i.
 func (i *Image) HasTag(tag string) bool { return slices.Contains(i.Tags, tag) }
 
+// TagKey is what state's index by tag files an image under.
+func TagKey(repositoryARN, tag string) string { return repositoryARN + ":" + tag }
+
+// TagKeys are i's entries in state's index by tag.
+func (i *Image) TagKeys() []string {
+	keys := make([]string, len(i.Tags))
+	for n, t := range i.Tags {
+		keys[n] = TagKey(i.RepositoryARN, t)
+	}
+	return keys
+}
+
 // WithTag returns i with tag added.
 func (i *Image) WithTag(tag string) *Image {
 	c := *i

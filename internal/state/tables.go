@@ -1,9 +1,12 @@
 package state
 
 import (
+	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/loggroup"
+	"github.com/berthhq/berth/internal/repository"
 )
 
 // Tables is everything there is. A table is a field here and a line in define.
@@ -25,6 +28,14 @@ type Tables struct {
 	Targets        Table[elb.Target]
 	TargetHealth   Table[elb.TargetHealth]
 	BoundListeners Table[elb.BoundListener]
+
+	Repositories           Table[repository.Repository]
+	Images                 Table[repository.Image]
+	LogGroups              Table[loggroup.Group]
+	LogStreams             Table[loggroup.Stream]
+	CacheClusters          Table[cache.Cluster]
+	CacheReplicationGroups Table[cache.ReplicationGroup]
+	CacheSubnetGroups      Table[cache.SubnetGroup]
 
 	AutoScalingGroups    Table[fleet.AutoScalingGroup]
 	LaunchConfigurations Table[fleet.LaunchConfiguration]
@@ -49,6 +60,8 @@ const (
 
 	ByLoadBalancer Index = "load-balancer" // load balancer ARN
 	ByListener     Index = "listener"      // listener ARN
+
+	ByImageTag Index = "image-tag" // repository ARN, ":" and a tag
 
 	ByAutoScalingGroup Index = "auto-scaling-group" // fleet.Key of the group
 )
@@ -87,6 +100,15 @@ func define() Tables {
 		Targets:        table("elb.targets", (*elb.Target).Key),
 		TargetHealth:   table("elb.target-health", func(h *elb.TargetHealth) string { return h.Key }),
 		BoundListeners: table("elb.bound-listeners", func(b *elb.BoundListener) string { return b.ListenerARN }),
+
+		Repositories: table("ecr.repositories", func(r *repository.Repository) string { return r.ARN }),
+		Images: table("ecr.images", (*repository.Image).Key,
+			byEach(ByImageTag, (*repository.Image).TagKeys)),
+		LogGroups:              table("logs.groups", func(g *loggroup.Group) string { return g.ARN }),
+		LogStreams:             table("logs.streams", func(s *loggroup.Stream) string { return s.ARN }),
+		CacheClusters:          table("elasticache.clusters", func(c *cache.Cluster) string { return c.ARN }),
+		CacheReplicationGroups: table("elasticache.replication-groups", func(g *cache.ReplicationGroup) string { return g.ARN }),
+		CacheSubnetGroups:      table("elasticache.subnet-groups", func(g *cache.SubnetGroup) string { return g.ARN }),
 
 		AutoScalingGroups:    table("fleet.auto-scaling-groups", (*fleet.AutoScalingGroup).Key),
 		LaunchConfigurations: table("fleet.launch-configurations", (*fleet.LaunchConfiguration).Key),
