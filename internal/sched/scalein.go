@@ -1,0 +1,139 @@
+package sched
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Task is a task of a service that may be stopped to have fewer of them.
+type Task struct {
+	ID          string
+	InstanceARN string    // "" or unknown to the world when it is not placed
+	Needs       Resources // what its stop frees
+	Deployment  int       // age of its deployment: the smaller, the older, and the sooner its tasks go
+	Running     bool      // last status is RUNNING
+	Healthy     bool
+	Protected   bool // by task scale-in protection, now
+}
+
+// Victim is a task that [ScaleIn] chose and why, in words without full stop.
+type Victim struct {
+	TaskID string
+	Detail string
+}
+
+// class is the first thing by which victims are chosen; smaller ones go first.
+type class int
+
+const (
+	notRunning class = iota
+	unhealthy
+	leaving
+	serving
+)
+
+// ScaleIn chooses up to n of a service's tasks to stop, in this order: tasks that do not run, unhealthy ones, those on
+// instances that are not ACTIVE, those of older deployments, and then by the inverted strategies: from the fullest group of
+// a spread, from the instance that binpack would leave emptiest (ecs.md 2.7). Each choice counts the ones before it, so
+// a shorter list is the beginning of a longer one. Protected tasks are never chosen but do count.
+func ScaleIn(w World, tasks []Task, strategies []Strategy, n int, seed uint64) []Victim {
+	nodes := newNodes(w)
+	byARN := make(map[string]*node, len(nodes))
+	for _, x := range nodes {
+		byARN[x.ARN] = x
+	}
+	pool := make([]*candidate, 0, len(tasks))
+	for _, t := range sortedTasks(tasks) {
+		x := byARN[t.InstanceARN]
+		if x == nil {
+			x = &node{index: len(nodes), Instance: Instance{ARN: t.InstanceARN}}
+			nodes, byARN[t.InstanceARN] = append(nodes, x), x
+		}
+		x.group++
+		if !t.Protected {
+			pool = append(pool, &candidate{t, x, classOf(t, x)})
+		}
+	}
+	slices.SortStableFunc(pool, func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.Deployment, b.Deployment))
+	})
+	var out []Victim
+	for len(pool) > 0 && len(out) < n {
+		end := 1
+		for end < len(pool) && pool[end].class == pool[0].class && pool[end].Deployment == pool[0].Deployment {
+			end++
+		}
+		out = append(out, choose(nodes, pool[:end], effective(strategies, true), n-len(out), seed)...)
+		pool = pool[end:]
+	}
+	return out
+}
+
+// candidate is a task that may be stopped, with the node it is on.
+type candidate struct {
+	Task
+	node  *node
+	class class
+}
+
+func sortedTasks(tasks []Task) []Task {
+	return slices.SortedFunc(slices.Values(tasks), func(a, b Task) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+func classOf(t Task, on *node) class {
+	switch {
+	case !t.Running:
+		return notRunning
+	case !t.Healthy:
+		return unhealthy
+	case on.Status != StatusActive:
+		return leaving
+	}
+	return serving
+}
+
+// choose takes up to n of equally dispensable candidates by the inverted strategies. While a node is in the ranking, its
+// free resources include those of its next candidate: binpack asks what would be free after the stop.
+func choose(nodes []*node, pool []*candidate, chain []Strategy, n int, seed uint64) []Victim {
+	queue := map[*node][]*candidate{}
+	var fit []*node
+	for _, c := range pool {
+		if queue[c.node] == nil {
+			fit = append(fit, c.node)
+			c.node.Free = c.node.Free.plus(c.Needs)
+		}
+		queue[c.node] = append(queue[c.node], c)
+	}
+	rank := newRanking(nodes, fit, chain, losing, seed)
+	var out []Victim
+	for x := rank.best(); x != nil && len(out) < n; x = rank.best() {
+		c, rest := queue[x][0], queue[x][1:]
+		out = append(out, Victim{c.ID, c.detail()})
+		x.gain(-1)
+		if queue[x] = rest; len(rest) > 0 {
+			x.Free = x.Free.plus(rest[0].Needs)
+		}
+		rank.changed(len(rest) > 0)
+	}
+	return out
+}
+
+func (c *candidate) detail() string {
+	switch c.class {
+	case notRunning:
+		return "it does not run yet"
+	case unhealthy:
+		return "it is unhealthy"
+	case leaving:
+		return "its container instance is not ACTIVE"
+	}
+	return fmt.Sprintf("%d tasks of the service are on its container instance in %s", c.node.group, zoneName(c.node))
+}
+
+func zoneName(n *node) string {
+	if z, ok := n.attribute(zoneAttribute); ok {
+		return z
+	}
+	return "no zone"
+}

@@ -1,0 +1,126 @@
+package sched
+
+import "container/heap"
+
+// tree ranks nodes under leading spreads. Each level below the root groups the nodes by one attribute, and every group
+// is a heap, ordered by how many tasks it holds and then by its best member. A task more or less changes keys only on the
+// path from the root to the chosen node, so it costs logarithmic time, however many nodes there are.
+type tree struct {
+	root  *branch
+	order order
+}
+
+// branch is a group of nodes or, with node set, a single one.
+type branch struct {
+	tree   *tree
+	node   *node
+	parent *branch
+	at     int // place among the parent's kids
+	count  int // tasks of the counting set on all nodes of the group, also on those that are not kids any more
+	kids   []*branch
+}
+
+func newTree(all, fit []*node, spreads []Strategy, o order) *tree {
+	t := &tree{order: o}
+	t.root = &branch{tree: t}
+	groups := map[*branch]map[string]*branch{}
+	leafOf := func(n *node) *branch {
+		b := t.root
+		for _, s := range spreads {
+			v, _ := n.attribute(s.attribute)
+			next := groups[b][v]
+			if next == nil {
+				next = &branch{tree: t, parent: b, at: -1}
+				if groups[b] == nil {
+					groups[b] = map[string]*branch{}
+				}
+				groups[b][v] = next
+			}
+			b = next
+		}
+		return b
+	}
+	for _, n := range all {
+		if n.Status != StatusActive {
+			continue
+		}
+		for b := leafOf(n); b != nil; b = b.parent {
+			b.count += n.group
+		}
+	}
+	for _, n := range fit {
+		b := leafOf(n)
+		b.kids = append(b.kids, &branch{tree: t, node: n, parent: b, at: len(b.kids)})
+		for ; b.parent != nil && b.at < 0; b = b.parent {
+			b.at = len(b.parent.kids)
+			b.parent.kids = append(b.parent.kids, b)
+		}
+	}
+	t.root.arrange()
+	return t
+}
+
+// arrange makes heaps of all groups, from the leaves to the root.
+func (b *branch) arrange() {
+	for _, k := range b.kids {
+		k.arrange()
+	}
+	heap.Init(b)
+}
+
+// first returns the best node of the group.
+func (b *branch) first() *branch {
+	for b.node == nil {
+		b = b.kids[0]
+	}
+	return b
+}
+
+func (t *tree) best() *node {
+	if len(t.root.kids) == 0 {
+		return nil
+	}
+	return t.root.first().node
+}
+
+func (t *tree) changed(more bool) {
+	b := t.root.first()
+	alive := more
+	for ; b.parent != nil; b = b.parent {
+		if alive {
+			heap.Fix(b.parent, b.at)
+		} else {
+			heap.Remove(b.parent, b.at)
+		}
+		b.parent.count += int(t.order.dir)
+		alive = len(b.parent.kids) > 0
+	}
+}
+
+// The methods below make a branch a heap of its kids.
+
+func (b *branch) Len() int { return len(b.kids) }
+
+func (b *branch) Less(i, j int) bool {
+	x, y := b.kids[i], b.kids[j]
+	for x.node == nil {
+		if x.count != y.count {
+			return (x.count < y.count) == (b.tree.order.dir == gaining)
+		}
+		x, y = x.kids[0], y.kids[0]
+	}
+	return b.tree.order.compare(x.node, y.node) < 0
+}
+
+func (b *branch) Swap(i, j int) {
+	b.kids[i], b.kids[j] = b.kids[j], b.kids[i]
+	b.kids[i].at, b.kids[j].at = i, j
+}
+
+func (b *branch) Push(x any) { b.kids = append(b.kids, x.(*branch)) }
+
+func (b *branch) Pop() any {
+	last := b.kids[len(b.kids)-1]
+	b.kids = b.kids[:len(b.kids)-1]
+	return last
+}

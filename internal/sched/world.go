@@ -1,0 +1,105 @@
+package sched
+
+import (
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/sched/cql"
+)
+
+// Container instance states that matter here; see ecs.md 1.3.1. Every state but StatusActive takes no tasks.
+const (
+	StatusActive   = "ACTIVE"
+	StatusInactive = "INACTIVE"
+)
+
+// zoneAttribute is the built-in attribute that a container instance's availability zone is also known by.
+const zoneAttribute = "ecs.availability-zone"
+
+// maxPorts is how many ports of an instance may be reserved, those of the agent and of SSH included (ecs.md 1.3.5).
+const maxPorts = 100
+
+// World is what tasks may be placed on: the container instances of one cluster, in any order.
+type World struct {
+	Instances []Instance
+}
+
+// Instance is a container instance and what is in use there.
+//
+// Resources of a task whose desired status is STOPPED count as free already (ecs.md 1.3.7): callers leave such tasks out
+// of Free, the ports and TaskGroups.
+type Instance struct {
+	ARN            string // unique in a world
+	EC2InstanceID  string
+	Zone           string // availability zone
+	Status         string // only StatusActive takes tasks
+	AgentConnected bool
+	AgentVersion   string
+	RegisteredAt   time.Time
+	Attributes     map[string]string // built-in, custom and capabilities; valueless ones map to ""
+
+	Registered Resources
+	Free       Resources
+	PortsTCP   Ports // in use or reserved
+	PortsUDP   Ports
+
+	RunningTasksCount int
+	TaskGroups        map[string]int // tasks here per group ("service:web", "family:job"); the counting set of spread
+}
+
+// Resources are amounts a task takes of an instance.
+type Resources struct {
+	CPU    int // CPU units, 1024 to the core
+	Memory int // MiB
+	GPU    int // devices
+	ENI    int // network interfaces for awsvpc tasks
+}
+
+// Ports maps host ports in use to the task group that holds them, or to "" if that is not known or nobody's.
+type Ports map[uint16]string
+
+func (r Resources) minus(o Resources) Resources {
+	return Resources{r.CPU - o.CPU, r.Memory - o.Memory, r.GPU - o.GPU, r.ENI - o.ENI}
+}
+
+func (r Resources) plus(o Resources) Resources {
+	return Resources{r.CPU + o.CPU, r.Memory + o.Memory, r.GPU + o.GPU, r.ENI + o.ENI}
+}
+
+// attribute returns the value a spread or a constraint sees under a name. The zone is known even when the instance did
+// not bring it as an attribute.
+func (i *Instance) attribute(name string) (string, bool) {
+	if v, ok := i.Attributes[name]; ok {
+		return v, true
+	}
+	if name == zoneAttribute && i.Zone != "" {
+		return i.Zone, true
+	}
+	return "", false
+}
+
+// Subject returns the instance as the cluster query language sees it, for ListContainerInstances.filter and memberOf
+// alike.
+func (i *Instance) Subject() *cql.Subject {
+	s := &cql.Subject{
+		AgentConnected:    i.AgentConnected,
+		AgentVersion:      i.AgentVersion,
+		EC2InstanceID:     i.EC2InstanceID,
+		RegisteredAt:      i.RegisteredAt,
+		RunningTasksCount: i.RunningTasksCount,
+		Attributes:        i.Attributes,
+		TaskGroups:        i.TaskGroups,
+	}
+	if _, ok := i.Attributes[zoneAttribute]; !ok && i.Zone != "" {
+		s.Attributes = map[string]string{zoneAttribute: i.Zone}
+		for k, v := range i.Attributes {
+			s.Attributes[k] = v
+		}
+	}
+	return s
+}
+
+// shortID returns the last part of an ARN, which is how events name instances.
+func shortID(arn string) string {
+	return arn[strings.LastIndexByte(arn, '/')+1:]
+}
