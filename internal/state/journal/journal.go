@@ -28,6 +28,9 @@ var (
 	// lost count.
 	ErrGap = errors.New("journal: revision does not follow the newest one")
 
+	// ErrEmptySnapshot refuses a compaction without parts.
+	ErrEmptySnapshot = errors.New("journal: a snapshot needs at least one part")
+
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("journal: closed")
 )
@@ -62,14 +65,19 @@ type Journal interface {
 	// Replay yields what happened after the given revision, oldest first. When
 	// history has been compacted past that revision, the parts of the snapshot
 	// come first, and they replace everything the caller knows. An error ends
-	// the sequence.
+	// the sequence. While it lasts, its reader calls no other method.
 	Replay(ctx context.Context, after uint64) iter.Seq2[Entry, error]
 
 	// Compact saves the parts, at least one, as the snapshot that stands for
-	// history up to rev, and then forgets the entries up to rev. It is slow by
-	// nature and must not keep appends waiting for its whole length. Until it
-	// returns nil the previous snapshot and all entries stay in force, also
-	// through a crash.
+	// history up to rev, and then forgets the entries up to rev. A compaction
+	// that fails, or is cut short by a crash, loses nothing: the old snapshot
+	// or the new one is in force, with the entries that follow it. Compact is
+	// slow by nature and must not keep appends waiting for its whole length;
+	// parts may append while it is asked for the next one.
+	//
+	// rev is one that was appended (ErrGap) and not below that of the snapshot
+	// in force (ErrGap; at the same revision nothing happens). term is not below
+	// the newest (ErrFenced).
 	Compact(ctx context.Context, rev, term uint64, parts iter.Seq2[[]byte, error]) error
 
 	// Close releases what the journal holds, after the calls under way.

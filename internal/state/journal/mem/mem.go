@@ -18,7 +18,9 @@ import (
 
 // Journal implements journal.Journal. The zero value is empty and ready to use.
 type Journal struct {
-	mu      sync.Mutex // guards everything below
+	compacting sync.Mutex // held during Compact
+
+	mu      sync.Mutex // guards what follows
 	entries []journal.Entry
 	parts   []journal.Entry
 	rev     uint64
@@ -91,6 +93,11 @@ func (j *Journal) history(after uint64) ([]journal.Entry, error) {
 
 // Compact implements journal.Journal.
 func (j *Journal) Compact(ctx context.Context, rev, term uint64, parts iter.Seq2[[]byte, error]) error {
+	j.compacting.Lock()
+	defer j.compacting.Unlock()
+	if current, err := j.mayCompact(rev, term); err != nil || current == rev {
+		return err
+	}
 	var saved []journal.Entry
 	for data, err := range parts {
 		if err = errors.Join(err, context.Cause(ctx)); err != nil {
@@ -99,21 +106,32 @@ func (j *Journal) Compact(ctx context.Context, rev, term uint64, parts iter.Seq2
 		saved = append(saved, journal.Entry{Rev: rev, Term: term, Part: true, Data: bytes.Clone(data)})
 	}
 	if len(saved) == 0 {
-		return errors.New("journal: a snapshot needs at least one part")
+		return journal.ErrEmptySnapshot
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	switch {
-	case j.closed:
-		return journal.ErrClosed
-	case term < j.term:
-		return journal.ErrFenced
-	case rev > j.rev || len(j.parts) > 0 && rev < j.parts[0].Rev:
-		return journal.ErrGap
-	}
 	j.parts = saved
 	j.entries = slices.DeleteFunc(slices.Clone(j.entries), func(e journal.Entry) bool { return e.Rev <= rev })
 	return nil
+}
+
+// mayCompact checks the caller's revision and term and returns the revision of
+// the snapshot in force.
+func (j *Journal) mayCompact(rev, term uint64) (current uint64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.parts) > 0 {
+		current = j.parts[0].Rev
+	}
+	switch {
+	case j.closed:
+		return 0, journal.ErrClosed
+	case term < j.term:
+		return 0, journal.ErrFenced
+	case rev < current || rev > j.rev:
+		return 0, journal.ErrGap
+	}
+	return current, nil
 }
 
 // Close implements journal.Journal. Reopen brings the journal back.
