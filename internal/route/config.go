@@ -1,0 +1,39 @@
+package route
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/berthhq/berth/internal/elb"
+)
+
+// Config is everything an edge must know, as plain values that can be written down and sent. The order of its lists has no meaning.
+type Config struct {
+	// Revision is the revision of the state it describes.
+	Revision      uint64
+	LoadBalancers []elb.LoadBalancer
+	Listeners     []elb.Listener
+	Rules         []elb.Rule
+	TargetGroups  []elb.TargetGroup
+	Targets       []elb.Target
+	// Health is what is known of the targets: from the control plane, what was last reported; at Compile, what is seen now.
+	Health []Health
+}
+
+// Health is the verdict on one target, by its key and registration.
+type Health struct {
+	elb.TargetHealth
+	// SlowStart is when the target began to take its slowly growing share; zero when it takes its full share (alb.md S1).
+	SlowStart time.Time
+}
+
+// Field is a header field as it came.
+type Field = struct{ Name, Value string }
+
+// Request is what rules look at. Host may hold a port; Path is as sent, Query without its question mark.
+type Request struct {
+	Method, Host, Path, Query string
+	Header                    []Field
+	// Source is the TCP peer.
+	Source netip.Addr
+}

@@ -1,0 +1,62 @@
+package route
+
+// pattern is text with wildcards: * is any run of bytes, ? any one byte (alb.md 2.2).
+type pattern struct {
+	ops  []uint16 // a byte, or one of the two below
+	fold bool     // ASCII letters of both cases are the same
+}
+
+const (
+	anyRun uint16 = 256 + iota
+	anyOne
+)
+
+// compilePattern reads a pattern; with escapes, a backslash takes the meaning off the character behind it.
+func compilePattern(s string, fold, escapes bool) pattern {
+	p := pattern{ops: make([]uint16, 0, len(s)), fold: fold}
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case escapes && c == '\\' && i+1 < len(s):
+			i++
+			p.ops = append(p.ops, p.normal(s[i]))
+		case c == '*':
+			p.ops = append(p.ops, anyRun)
+		case c == '?':
+			p.ops = append(p.ops, anyOne)
+		default:
+			p.ops = append(p.ops, p.normal(c))
+		}
+	}
+	return p
+}
+
+func (p pattern) normal(c byte) uint16 {
+	if p.fold && 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return uint16(c)
+}
+
+// matches goes back only to the last * it met, which is enough: what an earlier * could take more of, the last one can as well.
+func (p pattern) matches(s string) bool {
+	i, j := 0, 0          // next byte of s, next op
+	star, resume := -1, 0 // op behind the last *, and the byte it would take next
+	for i < len(s) {
+		switch {
+		case j < len(p.ops) && p.ops[j] == anyRun:
+			j++
+			star, resume = j, i
+		case j < len(p.ops) && (p.ops[j] == anyOne || p.ops[j] == p.normal(s[i])):
+			i, j = i+1, j+1
+		case star >= 0:
+			resume++
+			i, j = resume, star
+		default:
+			return false
+		}
+	}
+	for j < len(p.ops) && p.ops[j] == anyRun {
+		j++
+	}
+	return j == len(p.ops)
+}
