@@ -1,0 +1,49 @@
+package registry
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/berthhq/berth/internal/registry/blob"
+	"github.com/berthhq/berth/internal/repository"
+)
+
+// Issue 2, section 9: disk full means that writes are refused with a clear error, reads go on, nothing is corrupted.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m")
+	need(t, err == nil, "the right to mount a small tmpfs")
+	defer syscall.Unmount(dir, 0)
+	r := newRig(t, nil)
+	if r.blobs, err = blob.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	r.create(t, region, "chat", repository.Mutable)
+
+	upload := func(content string) (int, string) {
+		resp, body := r.request(t, "POST", "/v2/chat/blobs/uploads/?digest="+blob.Digest([]byte(content)), nil, content)
+		return resp.StatusCode, body
+	}
+	if code, body := upload("small"); code != 201 {
+		t.Fatalf("%d %s", code, body)
+	}
+	big := make([]byte, 2<<20)
+	rand.Read(big)
+	if code, body := upload(string(big)); code != 507 || !strings.Contains(body, "no space left on the registry's disk") {
+		t.Errorf("too much: %d %s", code, body)
+	}
+	if resp, body := r.request(t, "GET", "/v2/chat/blobs/"+blob.Digest([]byte("small")), nil, ""); resp.StatusCode != 200 || body != "small" {
+		t.Errorf("reading: %s %q", resp.Status, body)
+	}
+	left, err := os.ReadDir(filepath.Join(dir, "uploads"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("%d unfinished uploads use up the space: %v", len(left), err)
+	}
+	if code, body := upload(string(big[:512<<10])); code != 201 {
+		t.Errorf("what fits is taken again: %d %s", code, body)
+	}
+}

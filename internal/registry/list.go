@@ -1,0 +1,98 @@
+package registry
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"cuelabs.dev/go/oci/ociregistry"
+
+	"github.com/berthhq/berth/internal/repository"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Repositories implements ociregistry.Lister; the paths are the long ones outside of the server's own account and region.
+func (r *Registry) Repositories(_ context.Context, startAfter string) iter.Seq2[string, error] {
+	var paths []string
+	for repo := range r.store.View().Repositories.All() {
+		path := repo.Name
+		if repo.Account != r.cfg.Account || repo.Region != r.cfg.Region {
+			path = Path(repo.Account, repo.Region, repo.Name)
+		}
+		paths = append(paths, path)
+	}
+	return after(paths, startAfter)
+}
+
+// Tags implements ociregistry.Lister.
+func (r *Registry) Tags(_ context.Context, path string, startAfter string) iter.Seq2[string, error] {
+	snap := r.store.View()
+	repo, err := r.repository(&snap.Tables, path)
+	if err != nil {
+		return ociregistry.ErrorSeq[string](err)
+	}
+	tags := []string{}
+	for img := range snap.Images.Prefix(repository.ImageKey(repo.ARN, "")) {
+		tags = append(tags, img.Tags...)
+	}
+	return after(tags, startAfter)
+}
+
+// after yields the sorted names that follow start.
+func after(names []string, start string) iter.Seq2[string, error] {
+	slices.Sort(names)
+	return func(yield func(string, error) bool) {
+		for _, n := range names {
+			if n > start && !yield(n, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Referrers implements ociregistry.Lister.
+func (r *Registry) Referrers(_ context.Context, path string, d ociregistry.Digest, artifactType string) iter.Seq2[ociregistry.Descriptor, error] {
+	snap := r.store.View()
+	repo, err := r.repository(&snap.Tables, path)
+	if err != nil {
+		return ociregistry.ErrorSeq[ociregistry.Descriptor](err)
+	}
+	return func(yield func(ociregistry.Descriptor, error) bool) {
+		for img := range snap.Images.Prefix(repository.ImageKey(repo.ARN, "")) {
+			if img.Subject != d.String() || artifactType != "" && img.ArtifactType != artifactType {
+				continue
+			}
+			desc := descriptor(img)
+			desc.ArtifactType, desc.Annotations = img.ArtifactType, img.Notes
+			if !yield(desc, nil) {
+				return
+			}
+		}
+	}
+}
+
+// DeleteManifest implements ociregistry.Deleter: the image goes with all its tags.
+func (r *Registry) DeleteManifest(ctx context.Context, path string, d ociregistry.Digest) error {
+	img, err := r.image(path, "", d.String())
+	if err != nil {
+		return err
+	}
+	return wire(r.store.Update(ctx, func(tx *state.Tx) error {
+		tx.Images.Delete(img.Key())
+		return nil
+	}))
+}
+
+// DeleteTag implements ociregistry.Deleter: the image stays, by its digest.
+func (r *Registry) DeleteTag(ctx context.Context, path, tag string) error {
+	if _, err := r.image(path, tag, ""); err != nil {
+		return err
+	}
+	account, region, name := r.split(path)
+	return wire(r.store.Update(ctx, func(tx *state.Tx) error {
+		if img := find(&tx.Tables, repository.ARN(region, account, name), tag, ""); img != nil {
+			tx.Images.Put(img.WithoutTag(tag))
+		}
+		return nil
+	}))
+}

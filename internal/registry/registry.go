@@ -1,0 +1,232 @@
+// Package registry is the OCI distribution server that stands for Amazon ECR's docker endpoint: what `docker push`, `docker pull`
+// and the agent speak to under /v2/.
+//
+// The protocol (paths, uploads, ranges, paging, error bodies) is cuelabs.dev/go/oci/ociregistry's; what is stored and what is
+// allowed is decided here. Content lies in blob.Store; which image a repository has, and under which tags, is in state, where
+// action/ecr reads and changes the same rows. A push has happened when its manifest's transaction is durable.
+//
+// The path of a repository is NAME for the account and region the server was started with, and ACCOUNT/REGION/NAME for any other. A
+// request whose Host is ACCOUNT.dkr.ecr.REGION.amazonaws.com means that account and region. All methods are safe for concurrent use.
+package registry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"cuelabs.dev/go/oci/ociregistry"
+
+	"github.com/berthhq/berth/internal/registry/blob"
+	"github.com/berthhq/berth/internal/repository"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Config says how a registry behaves.
+type Config struct {
+	Account, Region string // of repositories whose path does not say
+	// CreateOnPush makes a repository of the first push to its name. ECR refuses such a push, and so does the registry without this.
+	CreateOnPush bool
+	Now          func() time.Time
+	Logger       *slog.Logger
+}
+
+// Registry is the content of all repositories. It implements ociregistry.Interface, whose repository names are paths as told above.
+type Registry struct {
+	*ociregistry.Funcs // answers ErrUnsupported for what is not implemented, and has the interface's private method
+	cfg                Config
+	store              *state.Store
+	blobs              *blob.Store
+}
+
+var _ ociregistry.Interface = (*Registry)(nil)
+
+// New makes a registry over the rows in store and the content in blobs.
+func New(cfg Config, store *state.Store, blobs *blob.Store) *Registry {
+	return &Registry{cfg: cfg, store: store, blobs: blobs}
+}
+
+// Path is the path under which the registry serves a repository, whatever its defaults are.
+func Path(account, region, name string) string { return account + "/" + region + "/" + name }
+
+var qualified = regexp.MustCompile(`^([0-9]{12})/([a-z]{2}(?:-[a-z]+)+-[0-9]+)/(.+)$`)
+
+// split tells account, region and name of a path.
+func (r *Registry) split(path string) (account, region, name string) {
+	if m := qualified.FindStringSubmatch(path); m != nil {
+		return m[1], m[2], m[3]
+	}
+	return r.cfg.Account, r.cfg.Region, path
+}
+
+// repository finds the repository of a path, or fails with NAME_UNKNOWN in ECR's words.
+func (r *Registry) repository(tables *state.Tables, path string) (*repository.Repository, error) {
+	account, region, name := r.split(path)
+	if repo, ok := tables.Repositories.Get(repository.ARN(region, account, name)); ok {
+		return repo, nil
+	}
+	return nil, ociregistry.NewError(repository.NotFound(name, account).Message, ociregistry.ErrNameUnknown.Code(), nil)
+}
+
+// pushable is repository for those who write: it makes the missing one where the configuration says so.
+func (r *Registry) pushable(ctx context.Context, path string) (*repository.Repository, error) {
+	repo, err := r.repository(&r.store.View().Tables, path)
+	if err == nil || !r.cfg.CreateOnPush {
+		return repo, err
+	}
+	account, region, name := r.split(path)
+	if err := repository.ValidateName(name); err != nil {
+		return nil, ociregistry.NewError(err.Error(), ociregistry.ErrNameInvalid.Code(), nil)
+	}
+	made := repository.New(region, account, name, r.cfg.Now())
+	err = r.store.Update(ctx, func(tx *state.Tx) error {
+		if old, ok := tx.Repositories.Get(made.ARN); ok {
+			made = old
+			return nil
+		}
+		tx.Repositories.Put(made)
+		return nil
+	})
+	if err != nil {
+		return nil, wire(err)
+	}
+	r.cfg.Logger.Info("repository created by a push", "repository", made.ARN)
+	return made, nil
+}
+
+// image finds an image of a repository by tag or digest.
+func (r *Registry) image(path, tag, digest string) (*repository.Image, error) {
+	snap := r.store.View()
+	repo, err := r.repository(&snap.Tables, path)
+	if err != nil {
+		return nil, err
+	}
+	if img := find(&snap.Tables, repo.ARN, tag, digest); img != nil {
+		return img, nil
+	}
+	id := "imageTag:'" + tag + "'"
+	if digest != "" {
+		id = "imageDigest:'" + digest + "'"
+	}
+	return nil, ociregistry.NewError(fmt.Sprintf("Requested image not found: the image with imageId {%s} does not exist within the repository with name '%s' in the registry with id '%s'",
+		id, repo.Name, repo.Account), ociregistry.ErrManifestUnknown.Code(), nil)
+}
+
+func find(tables *state.Tables, repositoryARN, tag, digest string) *repository.Image {
+	if digest != "" {
+		img, _ := tables.Images.Get(repository.ImageKey(repositoryARN, digest))
+		return img
+	}
+	for img := range tables.Images.By(state.ByImageTag, repository.TagKey(repositoryARN, tag)) {
+		return img
+	}
+	return nil
+}
+
+// Manifest returns the bytes of an image's manifest.
+func (r *Registry) Manifest(img *repository.Image) ([]byte, error) {
+	return r.blobs.Read(img.Digest, repository.MaxManifest)
+}
+
+// HasBlob returns the size of a blob, and false when it is not here.
+func (r *Registry) HasBlob(digest string) (int64, bool) {
+	size, err := r.blobs.Stat(digest)
+	return size, err == nil
+}
+
+// Put stores a manifest as the API's PutImage does, under a tag unless that is empty. The error is a *fault.Error of the repository
+// nouns, or one of the distribution protocol.
+func (r *Registry) Put(ctx context.Context, repo *repository.Repository, tag, mediaType string, manifest []byte) (*repository.Image, error) {
+	img, err := repository.ReadManifest(repo.ARN, mediaType, manifest, r.cfg.Now())
+	if err != nil {
+		return nil, ociregistry.NewError(err.Error(), ociregistry.ErrManifestInvalid.Code(), nil)
+	}
+	defer r.blobs.Pin()()
+	if err := r.complete(repo, img); err != nil {
+		return nil, err
+	}
+	if _, err := r.blobs.Put(manifest); err != nil {
+		return nil, err
+	}
+	err = r.store.Update(ctx, func(tx *state.Tx) error {
+		repo, ok := tx.Repositories.Get(repo.ARN)
+		if !ok {
+			return ociregistry.ErrNameUnknown
+		}
+		existing, _ := tx.Images.Get(img.Key())
+		var holder *repository.Image
+		if tag != "" {
+			holder = find(&tx.Tables, repo.ARN, tag, "")
+		}
+		puts, err := repo.Put(img, existing, holder, tag)
+		for _, p := range puts {
+			tx.Images.Put(p)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return img, nil
+}
+
+// complete fails unless everything the image refers to is here.
+func (r *Registry) complete(repo *repository.Repository, img *repository.Image) error {
+	for _, b := range img.Blobs {
+		if _, err := r.blobs.Stat(b.Digest); err != nil {
+			return ociregistry.NewError("the manifest refers to blob "+b.Digest+", which has not been pushed", ociregistry.ErrManifestBlobUnknown.Code(), nil)
+		}
+	}
+	snap := r.store.View()
+	for _, d := range img.Children {
+		if _, ok := snap.Images.Get(repository.ImageKey(repo.ARN, d)); !ok {
+			return ociregistry.NewError("the index refers to manifest "+d+", which has not been pushed", ociregistry.ErrManifestBlobUnknown.Code(), nil)
+		}
+	}
+	return nil
+}
+
+// unfinished is how long content that no image refers to is kept: pushes send blobs first and the manifest last.
+const unfinished = 24 * time.Hour
+
+// Sweep frees the space of content no image refers to any more; it returns the bytes freed. Meant to be called now and then.
+func (r *Registry) Sweep() (int64, error) {
+	used := r.used()
+	return r.blobs.Sweep(r.cfg.Now().Add(-unfinished), func(digest string) bool {
+		return used[digest] || r.used()[digest] // asked again, for images pushed since
+	})
+}
+
+func (r *Registry) used() map[string]bool {
+	used := make(map[string]bool)
+	for img := range r.store.View().Images.All() {
+		used[img.Digest] = true
+		for _, b := range img.Blobs {
+			used[b.Digest] = true
+		}
+	}
+	return used
+}
+
+// Run sweeps now and then until ctx ends.
+func (r *Registry) Run(ctx context.Context) error {
+	tick := time.NewTicker(unfinished / 4)
+	defer tick.Stop()
+	for {
+		freed, err := r.Sweep()
+		if err != nil {
+			r.cfg.Logger.Warn("unused image content could not be removed; it is tried again", "error", err)
+		} else if freed > 0 {
+			r.cfg.Logger.Info("unused image content removed", "bytes", freed)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Reset throws away all content; the rows are the caller's to remove.
+func (r *Registry) Reset() error { return r.blobs.Reset() }
