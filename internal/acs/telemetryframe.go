@@ -30,6 +30,9 @@ func SplitTelemetryFrame(frame []byte) (map[string][]string, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("telemetry frame: %w", err)
 	}
+	if len(headers) == 0 {
+		return nil, nil, fmt.Errorf("telemetry frame: it begins with an empty line")
+	}
 	return headers, body, nil
 }
 

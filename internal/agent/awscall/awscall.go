@@ -1,0 +1,133 @@
+// Package awscall makes the agent's calls to AWS JSON services and signs what
+// goes over its websockets.
+//
+// A Client is a value without state of its own and safe for concurrent use. It
+// makes one attempt: who calls decides what to try again, by [Retryable]. Errors
+// of the service are *fault.Error.
+package awscall
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/berthhq/berth/internal/fault"
+)
+
+// Credentials sign requests.
+type Credentials struct{ AccessKeyID, SecretAccessKey, SessionToken string }
+
+// Signer signs for one service and region.
+type Signer struct {
+	Credentials Credentials
+	Region      string
+	Service     string // in the signature's scope: "ecs"
+}
+
+// Sign signs r, whose body is (or counts as) payload.
+func (s Signer) Sign(ctx context.Context, r *http.Request, payload []byte) error {
+	sum := sha256.Sum256(payload)
+	return v4.NewSigner().SignHTTP(ctx, aws.Credentials{
+		AccessKeyID: s.Credentials.AccessKeyID, SecretAccessKey: s.Credentials.SecretAccessKey, SessionToken: s.Credentials.SessionToken,
+	}, r, hex.EncodeToString(sum[:]), s.Service, s.Region, time.Now())
+}
+
+// Client calls one service.
+type Client struct {
+	Endpoint     string // "http://127.0.0.1:4566"
+	TargetPrefix string // "AmazonEC2ContainerServiceV20141113"
+	ContentType  string // "application/x-amz-json-1.1"
+	UserAgent    string
+	Signer       Signer
+	HTTP         *http.Client
+}
+
+// Call makes one attempt at an action. A nil out throws the answer away.
+func (c *Client) Call(ctx context.Context, action string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.Endpoint, "/")+"/", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	r.Header.Set("Content-Type", c.ContentType)
+	r.Header.Set("X-Amz-Target", c.TargetPrefix+"."+action)
+	r.Header.Set("User-Agent", c.UserAgent)
+	if err := c.Signer.Sign(ctx, r, body); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	resp, err := c.HTTP.Do(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
+	if err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return failure(resp, answer)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("%s: answer: %w", action, err)
+	}
+	return nil
+}
+
+// failure reads the error of an AWS JSON service.
+func failure(resp *http.Response, body []byte) error {
+	var e struct {
+		Type     string `json:"__type"`
+		Message  string `json:"message"`
+		Message2 string `json:"Message"`
+	}
+	_ = json.Unmarshal(body, &e) // what is not JSON is told by its status alone
+	code := e.Type
+	if i := strings.LastIndexByte(code, '#'); i >= 0 {
+		code = code[i+1:]
+	}
+	if code == "" {
+		code = "HTTP" + fmt.Sprint(resp.StatusCode)
+	}
+	if e.Message == "" {
+		e.Message = e.Message2
+	}
+	if e.Message == "" {
+		e.Message = resp.Status
+	}
+	return fault.New(code, "%s", e.Message).WithStatus(resp.StatusCode)
+}
+
+// Code is the AWS code of err, "" if it is not an answer of the service.
+func Code(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Code
+	}
+	return ""
+}
+
+// Retryable reports whether err may go away by itself: no answer at all, an
+// answer 5xx, or being asked to slow down.
+func Retryable(err error) bool {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return true
+	}
+	return f.Status >= 500 || f.Code == "ThrottlingException" || f.Code == "ServerException" || f.Code == "LimitExceededException"
+}

@@ -1,0 +1,82 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// Engine is a Docker Engine.
+type Engine struct {
+	api *client.Client
+}
+
+var _ runtime.Runtime = (*Engine)(nil)
+
+// New connects to the engine at host ("unix:///var/run/docker.sock"); "" means
+// what DOCKER_HOST says, or the default socket. The engine need not be running.
+func New(host string) (*Engine, error) {
+	options := []client.Opt{client.FromEnv}
+	if host != "" {
+		options = append(options, client.WithHost(host))
+	}
+	api, err := client.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
+	}
+	return &Engine{api: api}, nil
+}
+
+// Close lets go of idle connections.
+func (e *Engine) Close() error { return e.api.Close() }
+
+// Ping asks the engine who it is.
+func (e *Engine) Ping(ctx context.Context) (runtime.Engine, error) {
+	r, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return runtime.Engine{}, wrap(err)
+	}
+	version, _ := strconv.Atoi(r.Info.CgroupVersion)
+	return runtime.Engine{
+		Version:       r.Info.ServerVersion,
+		CPUs:          r.Info.NCPU,
+		MemoryBytes:   r.Info.MemTotal,
+		CgroupVersion: version,
+		CgroupDriver:  r.Info.CgroupDriver,
+	}, nil
+}
+
+// wrap gives an error of the client the kind that callers match.
+func wrap(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case client.IsErrConnectionFailed(err):
+		return &failure{runtime.ErrUnavailable, err}
+	case errdefs.IsNotFound(err):
+		return &failure{runtime.ErrNotFound, err}
+	case isPortTaken(err):
+		return &failure{runtime.ErrPortTaken, err}
+	case errdefs.IsConflict(err):
+		return &failure{runtime.ErrConflict, err}
+	}
+	return err
+}
+
+// isPortTaken recognises the engine's words; it has no code for this.
+func isPortTaken(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "port is already allocated") || strings.Contains(text, "address already in use")
+}
+
+// failure says what the engine said and matches a kind besides.
+type failure struct{ kind, cause error }
+
+func (f *failure) Error() string   { return f.cause.Error() }
+func (f *failure) Unwrap() []error { return []error{f.kind, f.cause} }

@@ -1,0 +1,81 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// Pull gets an image from its registry.
+func (e *Engine) Pull(ctx context.Context, ref string, auth *runtime.Auth) (string, error) {
+	var options client.ImagePullOptions
+	if auth != nil {
+		encoded, err := authconfig.Encode(registry.AuthConfig{Username: auth.Username, Password: auth.Password})
+		if err != nil {
+			return "", err
+		}
+		options.RegistryAuth = encoded
+	}
+	progress, err := e.api.ImagePull(ctx, ref, options)
+	if err != nil {
+		return "", wrap(err)
+	}
+	defer progress.Close()
+	digest := ""
+	for message, err := range progress.JSONMessages(ctx) {
+		if err != nil {
+			return "", wrap(err)
+		}
+		if message.Error != nil {
+			return "", message.Error
+		}
+		if found, ok := strings.CutPrefix(message.Status, "Digest: "); ok {
+			digest = found
+		}
+	}
+	return digest, nil
+}
+
+// Image describes an image that is here.
+func (e *Engine) Image(ctx context.Context, ref string) (runtime.Image, error) {
+	r, err := e.api.ImageInspect(ctx, ref)
+	if err != nil {
+		return runtime.Image{}, wrap(err)
+	}
+	return runtime.Image{ID: r.ID, Digests: r.RepoDigests}, nil
+}
+
+// Tag gives an image another name.
+func (e *Engine) Tag(ctx context.Context, source, target string) error {
+	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: source, Target: target})
+	return wrap(err)
+}
+
+// Import makes an image of a tar of its root file system.
+func (e *Engine) Import(ctx context.Context, ref string, rootFS io.Reader, entryPoint []string) error {
+	command, err := json.Marshal(entryPoint)
+	if err != nil {
+		return err
+	}
+	progress, err := e.api.ImageImport(ctx, client.ImageImportSource{Source: rootFS, SourceName: "-"}, ref,
+		client.ImageImportOptions{Changes: []string{"ENTRYPOINT " + string(command)}})
+	if err != nil {
+		return wrap(err)
+	}
+	defer progress.Close()
+	_, err = io.Copy(io.Discard, progress)
+	return wrap(err)
+}
+
+// RemoveImage forgets a name of an image.
+func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
+	_, err := e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{})
+	return wrap(err)
+}

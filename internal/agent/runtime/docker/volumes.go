@@ -1,0 +1,36 @@
+package docker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/moby/moby/client"
+
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// EnsureVolume makes a volume; the engine leaves one that is there as it is.
+func (e *Engine) EnsureVolume(ctx context.Context, s runtime.VolumeSpec) error {
+	_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{
+		Name: s.Name, Driver: s.Driver, DriverOpts: s.Options, Labels: s.Labels,
+	})
+	return wrap(err)
+}
+
+// HasVolume reports whether there is a volume of that name.
+func (e *Engine) HasVolume(ctx context.Context, name string) (bool, error) {
+	_, err := e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	if err = wrap(err); errors.Is(err, runtime.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// RemoveVolume forgets a volume.
+func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
+	_, err := e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+	if err = wrap(err); errors.Is(err, runtime.ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,203 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// Engine is a container runtime in memory.
+type Engine struct {
+	// Description is what Ping answers.
+	Description runtime.Engine
+
+	running sync.WaitGroup
+
+	mu       sync.Mutex // guards everything below
+	down     bool
+	sequence int
+	registry map[string]Program // what can be pulled
+	images   map[string]Program // what is here
+	boxes    map[string]*box
+	order    []string // ids of boxes, oldest first
+	networks map[string]runtime.Network
+	volumes  map[string]runtime.VolumeSpec
+	watchers map[chan runtime.Event]context.CancelFunc
+	ports    map[string]string // "ip:port/proto" -> id
+}
+
+var _ runtime.Runtime = (*Engine)(nil)
+
+// New returns an engine with nothing in it.
+func New() *Engine {
+	return &Engine{
+		Description: runtime.Engine{Version: "fake", CPUs: 2, MemoryBytes: 8 << 30, CgroupVersion: 2, CgroupDriver: "cgroupfs"},
+		registry:    map[string]Program{},
+		images:      map[string]Program{},
+		boxes:       map[string]*box{},
+		networks:    map[string]runtime.Network{},
+		volumes:     map[string]runtime.VolumeSpec{},
+		watchers:    map[chan runtime.Event]context.CancelFunc{},
+		ports:       map[string]string{},
+	}
+}
+
+// Publish makes an image that can be pulled.
+func (e *Engine) Publish(ref string, p Program) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.registry[ref] = p
+}
+
+// Load makes an image that is here.
+func (e *Engine) Load(ref string, p Program) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.images[ref] = p
+}
+
+// Down makes the engine unreachable and ends its streams; containers go on.
+func (e *Engine) Down() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.down = true
+	for _, cancel := range e.watchers {
+		cancel()
+	}
+	for _, b := range e.boxes {
+		b.changed.Broadcast()
+	}
+}
+
+// Up makes it reachable again.
+func (e *Engine) Up() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.down = false
+}
+
+// Close kills every container and waits for it.
+func (e *Engine) Close() {
+	e.Down()
+	e.mu.Lock()
+	for _, b := range e.boxes {
+		if b.kill != nil {
+			b.kill()
+		}
+	}
+	e.mu.Unlock()
+	e.running.Wait()
+}
+
+// Crash ends a running container by itself, as if its program had.
+func (e *Engine) Crash(id string, code int) {
+	e.mu.Lock()
+	b := e.boxes[id]
+	e.mu.Unlock()
+	if b == nil {
+		return
+	}
+	b.kill()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for b.view.State == runtime.Running {
+		b.changed.Wait()
+	}
+	b.view.ExitCode = code
+}
+
+// SetHealth is the verdict of a container's health check.
+func (e *Engine) SetHealth(id, health string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if b := e.boxes[id]; b != nil {
+		b.view.Health = health
+		e.emitLocked(runtime.Event{Kind: runtime.EventHealth, ContainerID: id, Health: health})
+	}
+}
+
+// Ping answers Description.
+func (e *Engine) Ping(context.Context) (runtime.Engine, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.Description, e.upLocked()
+}
+
+func (e *Engine) upLocked() error {
+	if e.down {
+		return fmt.Errorf("%w: it is down", runtime.ErrUnavailable)
+	}
+	return nil
+}
+
+// Pull moves an image from the registry to here.
+func (e *Engine) Pull(_ context.Context, ref string, _ *runtime.Auth) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.upLocked(); err != nil {
+		return "", err
+	}
+	p, ok := e.registry[ref]
+	if !ok {
+		return "", fmt.Errorf("%w: pull access denied for %s, repository does not exist", runtime.ErrNotFound, ref)
+	}
+	e.images[ref] = p
+	return digest(ref), nil
+}
+
+func digest(ref string) string { return fmt.Sprintf("sha256:%064x", ref)[:71] }
+
+// Image describes an image that is here.
+func (e *Engine) Image(_ context.Context, ref string) (runtime.Image, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.upLocked(); err != nil {
+		return runtime.Image{}, err
+	}
+	if _, ok := e.images[ref]; !ok {
+		return runtime.Image{}, fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, ref)
+	}
+	name, _, _ := strings.Cut(ref, ":")
+	return runtime.Image{ID: digest(ref), Digests: []string{name + "@" + digest(ref)}}, nil
+}
+
+// Tag gives an image another name.
+func (e *Engine) Tag(_ context.Context, source, target string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p, ok := e.images[source]
+	if !ok {
+		return fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, source)
+	}
+	e.images[target] = p
+	return nil
+}
+
+// Import makes an image that serves, whatever the tar holds.
+func (e *Engine) Import(_ context.Context, ref string, rootFS io.Reader, _ []string) error {
+	if _, err := io.Copy(io.Discard, rootFS); err != nil {
+		return err
+	}
+	e.Load(ref, Serve)
+	return nil
+}
+
+// RemoveImage forgets a name.
+func (e *Engine) RemoveImage(_ context.Context, ref string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.images, ref)
+	return nil
+}
+
+func (e *Engine) emitLocked(event runtime.Event) {
+	event.At = time.Now()
+	for ch := range e.watchers {
+		ch <- event // buffered far beyond what any test makes
+	}
+}

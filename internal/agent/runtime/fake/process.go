@@ -1,0 +1,103 @@
+package fake
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// Program is what an image does. It returns the exit code. It must return soon
+// after ctx has ended, which is SIGKILL.
+type Program func(ctx context.Context, p *Process) int
+
+// Process is a running container as its program sees it.
+type Process struct {
+	// Args are entry point and command together.
+	Args []string
+	// Env is the environment.
+	Env map[string]string
+	// Term is closed by the stop signal.
+	Term <-chan struct{}
+
+	write func(text string, stderr bool)
+}
+
+// Print writes a line to standard output.
+func (p *Process) Print(line string) { p.write(line+"\n", false) }
+
+// PrintError writes a line to standard error.
+func (p *Process) PrintError(line string) { p.write(line+"\n", true) }
+
+// Serve is a program that runs until it is told to stop, and exits with 0.
+func Serve(ctx context.Context, p *Process) int {
+	select {
+	case <-p.Term:
+		return 0
+	case <-ctx.Done():
+		return 137
+	}
+}
+
+// Exit is a program that ends at once.
+func Exit(code int) Program {
+	return func(context.Context, *Process) int { return code }
+}
+
+// box is one container.
+type box struct {
+	spec    runtime.Spec
+	view    runtime.Container
+	log     []runtime.LogEntry
+	changed *sync.Cond // of Engine.mu: log or state changed
+	term    chan struct{}
+	termed  bool
+	kill    context.CancelFunc
+	used    runtime.Sample
+}
+
+func environment(env []string) map[string]string {
+	out := make(map[string]string, len(env))
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		out[name] = value
+	}
+	return out
+}
+
+// start runs the program in a goroutine; Engine.mu is held.
+func (e *Engine) startLocked(b *box, program Program) {
+	ctx, kill := context.WithCancel(context.Background())
+	b.kill, b.term, b.termed = kill, make(chan struct{}), false
+	b.view.State, b.view.StartedAt, b.view.FinishedAt = runtime.Running, time.Now(), time.Time{}
+	process := &Process{
+		Args: append(append([]string{}, b.spec.EntryPoint...), b.spec.Command...),
+		Env:  environment(b.spec.Env),
+		Term: b.term,
+		write: func(text string, stderr bool) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			b.log = append(b.log, runtime.LogEntry{At: time.Now(), Stderr: stderr, Text: []byte(text)})
+			b.changed.Broadcast()
+		},
+	}
+	e.emitLocked(runtime.Event{Kind: runtime.EventStarted, ContainerID: b.view.ID})
+	e.running.Go(func() {
+		code := program(ctx, process)
+		if ctx.Err() != nil {
+			code = 137
+		}
+		kill()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.endedLocked(b, code)
+	})
+}
+
+func (e *Engine) endedLocked(b *box, code int) {
+	b.view.State, b.view.ExitCode, b.view.FinishedAt = runtime.Exited, code, time.Now()
+	e.emitLocked(runtime.Event{Kind: runtime.EventDied, ContainerID: b.view.ID})
+	b.changed.Broadcast()
+}

@@ -1,0 +1,122 @@
+// Command specimen is the program inside the containers of the runtime's and
+// the agent's tests. It is built without cgo and put into an image by itself.
+//
+//	specimen serve [port]   answer HTTP until SIGTERM: / says hello, /env the
+//	                        environment, /fetch?url=U what U answers, /file?path=P a file
+//	specimen exit N         end with exit code N
+//	specimen print A B …    write A, B, … on lines of their own, then end
+//	specimen count N        write N numbered lines, one every 2 ms, then serve
+//	specimen stubborn       ignore SIGTERM
+//	specimen eat N          use N MiB of memory, then serve
+//	specimen burn           use a processor until SIGTERM
+//	specimen touch F        make the file F, then end
+//	specimen has F          end with 0 if F exists, else 1
+//	specimen sleep D        end after the duration D
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	args := append(os.Args[1:], "")
+	switch args[0] {
+	case "exit":
+		code, _ := strconv.Atoi(args[1])
+		os.Exit(code)
+	case "print":
+		for _, line := range args[1 : len(args)-1] {
+			fmt.Println(line)
+		}
+	case "count":
+		count(args[1])
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		for {
+			time.Sleep(time.Hour)
+		}
+	case "eat":
+		eat(args[1])
+	case "burn":
+		go untilTerm()
+		for {
+		}
+	case "touch":
+		if err := os.WriteFile(args[1], nil, 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case "has":
+		if _, err := os.Stat(args[1]); err != nil {
+			os.Exit(1)
+		}
+	case "sleep":
+		d, _ := time.ParseDuration(args[1])
+		time.Sleep(d)
+	default:
+		serve(args[1])
+	}
+}
+
+func untilTerm() {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	<-term
+	os.Exit(0)
+}
+
+func count(n string) {
+	last, _ := strconv.Atoi(n)
+	for i := range last {
+		fmt.Println("line", i)
+		time.Sleep(2 * time.Millisecond)
+	}
+	untilTerm()
+}
+
+func eat(mib string) {
+	n, _ := strconv.Atoi(mib)
+	var kept [][]byte
+	for range n {
+		block := make([]byte, 1<<20)
+		for i := 0; i < len(block); i += 512 {
+			block[i] = 1
+		}
+		kept = append(kept, block)
+	}
+	untilTerm()
+	fmt.Println(len(kept))
+}
+
+func serve(port string) {
+	go untilTerm()
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello") })
+	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
+	})
+	http.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, r.FormValue("path")) })
+	http.HandleFunc("/fetch", func(w http.ResponseWriter, r *http.Request) {
+		resp, err := http.Get(r.FormValue("url"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+	})
+	if port == "" {
+		port = "8080"
+	}
+	fmt.Println("serving", port)
+	fmt.Fprintln(os.Stderr, http.ListenAndServe(":"+port, nil))
+	os.Exit(1)
+}
