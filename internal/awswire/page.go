@@ -1,0 +1,81 @@
+package awswire
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"iter"
+
+	"github.com/berthhq/berth/internal/fault"
+)
+
+// pages is what a Call needs to make and read page tokens. The zero pages works, with tokens that anybody can make, for tests
+// that make a Call by hand.
+type pages struct {
+	key  []byte
+	code string
+}
+
+// Page is a place in a list of things that are ordered by a key: after the thing with the key After, or at the beginning.
+type Page struct {
+	After string // "" at the beginning
+	call  *Call
+	bound []string
+}
+
+// tokenCodeSize is the length of the code that authenticates a token, in bytes.
+const tokenCodeSize = 16
+
+// Page reads a page token; nil or "" is the beginning. filter is everything that decides what is listed (the cluster, the
+// status, …): a token is good only for the action, account, region and filter it was made for, and only unchanged. Any other
+// is refused with the service's fault.
+func (c *Call) Page(token *string, filter ...string) (Page, error) {
+	p := Page{call: c, bound: filter}
+	if token == nil || *token == "" {
+		return p, nil
+	}
+	raw, err := base64.URLEncoding.DecodeString(*token)
+	if err == nil && len(raw) > tokenCodeSize {
+		code, after := raw[:tokenCodeSize], string(raw[tokenCodeSize:])
+		if hmac.Equal(code, p.code(after)) {
+			p.After = after
+			return p, nil
+		}
+	}
+	return Page{}, fault.New(cmp.Or(c.pages.code, "InvalidParameterException"),
+		"The nextToken is invalid. Use the value that the previous page of the same listing returned, unchanged and with the same filters.")
+}
+
+// Token is the token of the page that begins after the thing with the given key, which must not be "".
+func (p Page) Token(last string) *string {
+	return new(base64.URLEncoding.EncodeToString(append(p.code(last), last...)))
+}
+
+// code authenticates a place in the listing that p is of.
+func (p Page) code(after string) []byte {
+	mac := hmac.New(sha256.New, p.call.pages.key)
+	parts := append([]string{p.call.Account, p.call.Region, p.call.Service, p.call.Action, after}, p.bound...)
+	for _, part := range parts {
+		fmt.Fprintf(mac, "%d:%s", len(part), part)
+	}
+	return mac.Sum(nil)[:tokenCodeSize]
+}
+
+// Cut takes the page p, of at most limit things, out of a list that is in the order of its keys. next is the token of the page
+// after it, nil when there is none. Nothing of the list beyond the page is asked for but one thing.
+func Cut[T any](p Page, limit int, list iter.Seq[T], key func(T) string) (page []T, next *string) {
+	limit = max(limit, 1)
+	page = []T{}
+	for item := range list {
+		if p.After != "" && key(item) <= p.After {
+			continue
+		}
+		if len(page) == limit {
+			return page, p.Token(key(page[len(page)-1]))
+		}
+		page = append(page, item)
+	}
+	return page, nil
+}

@@ -1,0 +1,195 @@
+package querywire
+
+import (
+	"encoding/base64"
+	"maps"
+	"math"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/awswire/schema"
+)
+
+// Decode reads form into dst, a settable struct described by s. enums gives the values of an enum by name; nil checks none.
+// When problems are returned, dst holds what could be read.
+func Decode(form url.Values, dst reflect.Value, s *schema.Struct, enums func(string) []string) []schema.Problem {
+	root, problems := grow(form)
+	d := decoder{enums: enums, problems: problems}
+	d.structure(root, dst, s, nil)
+	return d.problems
+}
+
+type decoder struct {
+	enums    func(string) []string
+	problems []schema.Problem
+}
+
+func (d *decoder) structure(n *node, dst reflect.Value, s *schema.Struct, path schema.Path) {
+	for _, name := range slices.Sorted(maps.Keys(n.parts)) {
+		f, ok := s.Lookup(schema.Query, name)
+		if !ok {
+			d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: path.Member(name), Want: s.Nearest(schema.Query, name)})
+			continue
+		}
+		d.value(n.parts[name], dst.Field(f.Index), f.Type, f.Query, path.Member(name))
+	}
+}
+
+// value reads what stands under a name into dst, which is a pointer to a scalar or structure, or the thing itself.
+func (d *decoder) value(n *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
+	if dst.Kind() == reflect.Pointer {
+		target := reflect.New(dst.Type().Elem())
+		before := len(d.problems)
+		d.value(n, target.Elem(), t, names, path)
+		if len(d.problems) == before || t.Kind == schema.Structure {
+			dst.Set(target)
+		}
+		return
+	}
+	switch t.Kind {
+	case schema.Structure:
+		if n.hasValue && n.value != "" {
+			d.wrongType(path, "STRING_VALUE", "Structure")
+		}
+		d.structure(n, dst, t.Struct, path)
+	case schema.List:
+		d.list(n, dst, t, names, path)
+	case schema.Map:
+		d.mapping(n, dst, t, names, path)
+	default:
+		d.scalar(n, dst, t, path)
+	}
+}
+
+// list reads Name.item.1, or Name.1 of a flat list. An empty value alone is an empty list.
+func (d *decoder) list(n *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
+	if n.hasValue && n.value != "" {
+		d.wrongType(path, "STRING_VALUE", "List")
+		return
+	}
+	at := n
+	if !names.Flat {
+		at = d.inside(n, names.Item, path)
+	}
+	items, bad := at.items()
+	if bad != "" {
+		d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: path.Member(bad)})
+	}
+	dst.Set(reflect.MakeSlice(dst.Type(), len(items), len(items)))
+	for i, item := range items {
+		d.value(item.node, dst.Index(i), t.Elem, names, path.Item(item.at-1))
+	}
+}
+
+// inside goes through the word between a list's name and the numbers. Some lists have a word of their own there; "member" is
+// understood by all.
+func (d *decoder) inside(n *node, word string, path schema.Path) *node {
+	found := &node{}
+	for _, name := range slices.Sorted(maps.Keys(n.parts)) {
+		if name == word || name == "member" {
+			found = n.parts[name]
+			continue
+		}
+		d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: path.Member(name), Want: word})
+	}
+	return found
+}
+
+// mapping reads Name.entry.1.key and Name.entry.1.value.
+func (d *decoder) mapping(n *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
+	at := n
+	if !names.Flat {
+		at = d.inside(n, names.Entry, path)
+	}
+	items, bad := at.items()
+	if bad != "" {
+		d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: path.Member(bad)})
+	}
+	dst.Set(reflect.MakeMapWithSize(dst.Type(), len(items)))
+	for _, item := range items {
+		entry := path.Item(item.at - 1)
+		var key string
+		elem := reflect.New(dst.Type().Elem()).Elem()
+		for _, name := range slices.Sorted(maps.Keys(item.node.parts)) {
+			switch name {
+			case names.Key:
+				key = item.node.parts[name].value
+			case names.Value:
+				d.value(item.node.parts[name], elem, t.Elem, names, entry.Member(name))
+			default:
+				d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: entry.Member(name), Want: names.Key})
+			}
+		}
+		dst.SetMapIndex(reflect.ValueOf(key), elem)
+	}
+}
+
+func (d *decoder) scalar(n *node, dst reflect.Value, t *schema.Type, path schema.Path) {
+	for _, name := range slices.Sorted(maps.Keys(n.parts)) {
+		d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: path.Member(name)})
+	}
+	if !n.hasValue {
+		return
+	}
+	text := n.value
+	switch t.Kind {
+	case schema.String:
+		if t.Enum != "" && d.enums != nil {
+			if allowed := d.enums(t.Enum); !slices.Contains(allowed, text) {
+				d.problems = append(d.problems, schema.Problem{Kind: schema.BadEnum, Path: path, Have: text, Allowed: allowed})
+				return
+			}
+		}
+		dst.SetString(text)
+	case schema.Bool:
+		switch {
+		case strings.EqualFold(text, "true"):
+			dst.SetBool(true)
+		case !strings.EqualFold(text, "false"):
+			d.wrongType(path, text, "Boolean")
+		}
+	case schema.Integer:
+		i, err := strconv.ParseInt(text, 10, t.Bits)
+		if err != nil {
+			d.wrongType(path, text, map[int]string{32: "Integer", 64: "Long"}[t.Bits])
+		}
+		dst.SetInt(i)
+	default:
+		d.rareScalar(text, dst, t, path)
+	}
+}
+
+func (d *decoder) rareScalar(text string, dst reflect.Value, t *schema.Type, path schema.Path) {
+	switch t.Kind {
+	case schema.Float:
+		f, err := strconv.ParseFloat(text, t.Bits)
+		if err != nil || math.IsNaN(f) && text != "NaN" {
+			d.wrongType(path, text, "Double")
+		}
+		dst.SetFloat(f)
+	case schema.Time:
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02"} {
+			if at, err := time.Parse(layout, text); err == nil {
+				dst.Set(reflect.ValueOf(at.UTC()))
+				return
+			}
+		}
+		d.wrongType(path, text, "Timestamp")
+	case schema.Blob:
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			d.wrongType(path, text, "Blob")
+		}
+		dst.SetBytes(b)
+	default:
+		d.wrongType(path, text, "Structure")
+	}
+}
+
+func (d *decoder) wrongType(path schema.Path, have, want string) {
+	d.problems = append(d.problems, schema.Problem{Kind: schema.WrongType, Path: path, Have: have, Want: want})
+}

@@ -1,0 +1,141 @@
+package schema
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Check finds what is missing in a decoded request, and what it has although the operation refuses it.
+func (s *Struct) Check(v reflect.Value, f Format, refused *Refusals) []Problem {
+	c := checker{format: f}
+	c.structure(v, s, nil, refused)
+	return c.problems
+}
+
+type checker struct {
+	format   Format
+	problems []Problem
+}
+
+func (c *checker) structure(v reflect.Value, s *Struct, path Path, refused *Refusals) {
+	set := 0
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		fv := v.Field(f.Index)
+		name := f.WireName(c.format)
+		if name == "" {
+			continue
+		}
+		if fv.IsZero() {
+			if f.Required {
+				c.problems = append(c.problems, Problem{Kind: Missing, Path: path.Member(name)})
+			}
+			continue
+		}
+		set++
+		sub := refused.member(name)
+		if sub.refuses() && !empty(fv) {
+			c.problems = append(c.problems, Problem{Kind: Refused, Path: path.Member(name)})
+			continue
+		}
+		c.value(fv, f.Type, path.Member(name), sub)
+	}
+	if s.Union && set != 1 {
+		c.problems = append(c.problems, Problem{Kind: NotUnion, Path: path})
+	}
+}
+
+func (c *checker) value(v reflect.Value, t *Type, path Path, refused *Refusals) {
+	switch t.Kind {
+	case Structure:
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		c.structure(v, t.Struct, path, refused)
+	case List:
+		if !t.Elem.hasStructs() {
+			return
+		}
+		for i := range v.Len() {
+			c.value(v.Index(i), t.Elem, path.Item(i), refused)
+		}
+	case Map:
+		if !t.Elem.hasStructs() {
+			return
+		}
+		for it := v.MapRange(); it.Next(); {
+			c.value(it.Value(), t.Elem, path.Member(it.Key().String()), refused)
+		}
+	}
+}
+
+func (t *Type) hasStructs() bool {
+	for t.Kind == List || t.Kind == Map {
+		t = t.Elem
+	}
+	return t.Kind == Structure
+}
+
+// empty reports whether a member that is there says nothing: false, "", 0, or a collection without elements. Clients send
+// such values as defaults; refusing them would refuse calls that ask for nothing.
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return v.Elem().IsZero()
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return v.IsZero()
+}
+
+// Refusals is the set of members that an operation does not implement. nil refuses nothing.
+type Refusals struct {
+	all     bool
+	members map[string]*Refusals
+}
+
+func (r *Refusals) refuses() bool { return r != nil && r.all }
+
+func (r *Refusals) member(name string) *Refusals {
+	if r == nil {
+		return nil
+	}
+	return r.members[name]
+}
+
+// Refuse makes the set of the given paths, in the names of the format: "a", "a.b", "list[].member", "map{}.member". A path that leads to no
+// member of s is an error, so that a misspelt refusal cannot refuse nothing.
+func (s *Struct) Refuse(f Format, paths ...string) (*Refusals, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	root := &Refusals{members: map[string]*Refusals{}}
+	for _, p := range paths {
+		at, in := root, s
+		for part := range strings.SplitSeq(p, ".") {
+			name := strings.TrimSuffix(strings.TrimSuffix(part, "[]"), "{}")
+			if in == nil {
+				return nil, fmt.Errorf("refused member %q: nothing has a member %q", p, name)
+			}
+			field, ok := in.Lookup(f, name)
+			if !ok {
+				return nil, fmt.Errorf("refused member %q: %s has no member %q", p, in.Name, name)
+			}
+			if at.members[name] == nil {
+				at.members[name] = &Refusals{members: map[string]*Refusals{}}
+			}
+			at, in = at.members[name], field.Type.structure()
+		}
+		at.all = true
+	}
+	return root, nil
+}
+
+// structure is the structure that t holds, directly or as the elements of lists and maps; nil if it holds none.
+func (t *Type) structure() *Struct {
+	for t.Kind == List || t.Kind == Map {
+		t = t.Elem
+	}
+	return t.Struct
+}

@@ -1,0 +1,232 @@
+// Package schema reads the tags of the generated shapes: which member has which name in which format, what may be in it, and
+// what is missing. The codecs beside it (jsonwire, querywire, xmlwire) work from it.
+//
+// The tags of a shape's fields:
+//
+//	json:"clusterName"            the member's name in JSON
+//	query:"Filter,flat"           its name as a Query parameter; flat: items follow the name itself (Filter.1.Name)
+//	query:"Tags,item=member"      the word between a list's name and the number (Tags.member.1.Key)
+//	xml:"Params,entry=entry,key=key,value=value"   the words that make up a map
+//	enum:"LaunchType"             the enum that the string (or each string of a list or map) belongs to
+//	required:"true"               a call without it is refused
+//	shape:"union"                 on a blank field: exactly one of the struct's members is set
+//
+// A Cache and what it returns are safe for concurrent use and never change once returned.
+package schema
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Kind is what a member holds.
+type Kind int
+
+// The kinds of members.
+const (
+	String Kind = iota + 1
+	Bool
+	Integer // int32 or int64, see Type.Bits
+	Float   // float32 or float64
+	Time
+	Blob
+	List
+	Map // keys are strings
+	Structure
+	Any // a document of any form; JSON only
+)
+
+// Type is the type of a member, or of a list's or map's elements.
+type Type struct {
+	Kind   Kind
+	Bits   int     // of Integer and Float
+	Enum   string  // of String: the name of its enum, "" if it may have any value
+	Elem   *Type   // of List and Map
+	Struct *Struct // of Structure
+}
+
+// Names are a member's names in Query or XML.
+type Names struct {
+	Name  string // "" when the format has no such member
+	Flat  bool
+	Item  string
+	Entry string
+	Key   string
+	Value string
+}
+
+// Field is one member of a structure.
+type Field struct {
+	Index    int // of the Go struct's field
+	Name     string
+	Type     *Type
+	Required bool
+	JSON     string
+	Query    Names
+	XML      Names
+}
+
+// Struct is a structure's members in the order of their declaration.
+type Struct struct {
+	Name    string
+	Union   bool
+	Fields  []Field
+	byJSON  map[string]*Field
+	byQuery map[string]*Field
+}
+
+// Format is one of the formats that members have names in.
+type Format int
+
+// The formats a caller may write in.
+const (
+	JSON Format = iota + 1
+	Query
+)
+
+// Lookup finds a member by its exact name in a format.
+func (s *Struct) Lookup(f Format, name string) (*Field, bool) {
+	m := s.byJSON
+	if f == Query {
+		m = s.byQuery
+	}
+	fd, ok := m[name]
+	return fd, ok
+}
+
+// WireName is the member's name in a format, "" when it has none.
+func (f *Field) WireName(format Format) string {
+	if format == Query {
+		return f.Query.Name
+	}
+	return f.JSON
+}
+
+// Cache remembers the structures it has read, so that shapes which operations share are read once. The zero Cache is ready.
+type Cache struct {
+	mu      sync.Mutex
+	structs map[reflect.Type]*Struct
+}
+
+// Of reads the Go struct type t and everything it reaches. It fails on Go types that shapes do not have.
+func (c *Cache) Of(t reflect.Type) (*Struct, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.structs == nil {
+		c.structs = map[reflect.Type]*Struct{}
+	}
+	return c.structOf(t)
+}
+
+func (c *Cache) structOf(t reflect.Type) (*Struct, error) {
+	if s, ok := c.structs[t]; ok {
+		return s, nil
+	}
+	if t.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("%s is not a struct", t)
+	}
+	s := &Struct{Name: t.Name(), byJSON: map[string]*Field{}, byQuery: map[string]*Field{}}
+	c.structs[t] = s // before the members, which may lead back here
+	s.Fields = make([]Field, 0, t.NumField())
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if sf.Name == "_" {
+			s.Union = s.Union || sf.Tag.Get("shape") == "union"
+			continue
+		}
+		f, err := c.field(sf, i)
+		if err != nil {
+			delete(c.structs, t)
+			return nil, fmt.Errorf("%s.%s: %w", t, sf.Name, err)
+		}
+		s.Fields = append(s.Fields, f)
+	}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.JSON != "" {
+			s.byJSON[f.JSON] = f
+		}
+		if f.Query.Name != "" {
+			s.byQuery[f.Query.Name] = f
+		}
+	}
+	return s, nil
+}
+
+func (c *Cache) field(sf reflect.StructField, index int) (Field, error) {
+	f := Field{
+		Index: index, Name: sf.Name,
+		JSON: sf.Tag.Get("json"), Query: parseNames(sf.Tag.Get("query")), XML: parseNames(sf.Tag.Get("xml")),
+		Required: sf.Tag.Get("required") == "true",
+	}
+	var err error
+	f.Type, err = c.typeOf(sf.Type, sf.Tag.Get("enum"))
+	return f, err
+}
+
+var (
+	timeType = reflect.TypeFor[time.Time]()
+	blobType = reflect.TypeFor[[]byte]()
+	anyType  = reflect.TypeFor[any]()
+)
+
+func (c *Cache) typeOf(t reflect.Type, enum string) (*Type, error) {
+	switch {
+	case t.Kind() == reflect.Pointer:
+		return c.typeOf(t.Elem(), enum)
+	case t == timeType:
+		return &Type{Kind: Time}, nil
+	case t == blobType:
+		return &Type{Kind: Blob}, nil
+	case t == anyType:
+		return &Type{Kind: Any}, nil
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return &Type{Kind: String, Enum: enum}, nil
+	case reflect.Bool:
+		return &Type{Kind: Bool}, nil
+	case reflect.Int32, reflect.Int64:
+		return &Type{Kind: Integer, Bits: t.Bits()}, nil
+	case reflect.Float32, reflect.Float64:
+		return &Type{Kind: Float, Bits: t.Bits()}, nil
+	case reflect.Struct:
+		s, err := c.structOf(t)
+		return &Type{Kind: Structure, Struct: s}, err
+	case reflect.Slice:
+		elem, err := c.typeOf(t.Elem(), enum)
+		return &Type{Kind: List, Elem: elem}, err
+	case reflect.Map:
+		if t.Key().Kind() != reflect.String {
+			return nil, fmt.Errorf("a map with keys of %s", t.Key())
+		}
+		elem, err := c.typeOf(t.Elem(), enum)
+		return &Type{Kind: Map, Elem: elem}, err
+	}
+	return nil, fmt.Errorf("shapes have no members of type %s", t)
+}
+
+// parseNames reads name[,flat][,item=…][,entry=…][,key=…][,value=…].
+func parseNames(tag string) Names {
+	name, rest, _ := strings.Cut(tag, ",")
+	n := Names{Name: name}
+	for part := range strings.SplitSeq(rest, ",") {
+		k, v, _ := strings.Cut(part, "=")
+		switch k {
+		case "flat":
+			n.Flat = true
+		case "item":
+			n.Item = v
+		case "entry":
+			n.Entry = v
+		case "key":
+			n.Key = v
+		case "value":
+			n.Value = v
+		}
+	}
+	return n
+}

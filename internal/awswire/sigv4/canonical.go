@@ -1,0 +1,104 @@
+package sigv4
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// canonicalRequest is the text of the request that the signature covers.
+func (s *signed) canonicalRequest(r *http.Request, payloadHash string) string {
+	var b strings.Builder
+	b.WriteString(r.Method + "\n" + canonicalPath(r) + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
+	for _, h := range s.headers {
+		b.WriteString(h + ":" + headerValue(r, h) + "\n")
+	}
+	b.WriteString("\n" + strings.Join(s.headers, ";") + "\n" + payloadHash)
+	return b.String()
+}
+
+func (s *signed) stringToSign(canonical string) string {
+	return algorithm + "\n" + s.time.UTC().Format(timeFormat) + "\n" + s.Scope.String() + "\n" + HashPayload([]byte(canonical))
+}
+
+// signature derives the day's key from the secret and signs with it.
+func signature(secret string, scope Scope, text string) string {
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{scope.Date, scope.Region, scope.Service, terminator, text} {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(part))
+		key = h.Sum(nil)
+	}
+	return hex.EncodeToString(key)
+}
+
+// canonicalPath is the cleaned path, escaped twice, as every service but S3 has it.
+func canonicalPath(r *http.Request) string {
+	p := r.URL.EscapedPath()
+	if p == "" {
+		return "/"
+	}
+	clean := path.Clean("/" + p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return escape(clean, true)
+}
+
+// canonicalQuery is the query decoded, encoded again in one way, and sorted: the wire may have '+' for a space.
+func canonicalQuery(raw string) string {
+	q := parseQuery(raw)
+	q = slices.DeleteFunc(q, func(p param) bool { return p.key == "X-Amz-Signature" })
+	for i, p := range q {
+		q[i] = param{escape(p.key, false), escape(p.value, false)}
+	}
+	slices.SortFunc(q, func(a, b param) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value)) })
+	var b strings.Builder
+	for i, p := range q {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p.key + "=" + p.value)
+	}
+	return b.String()
+}
+
+// headerValue is a header's values joined by commas, each with its white space trimmed and folded.
+func headerValue(r *http.Request, name string) string {
+	if name == "host" {
+		return cmp.Or(r.Host, r.URL.Host)
+	}
+	values := slices.Clone(r.Header[http.CanonicalHeaderKey(name)])
+	if len(values) == 0 && name == "content-length" && r.ContentLength >= 0 {
+		return strconv.FormatInt(r.ContentLength, 10)
+	}
+	for i, v := range values {
+		values[i] = strings.Join(strings.Fields(v), " ")
+	}
+	return strings.Join(values, ",")
+}
+
+// escape encodes everything but unreserved characters (and, in a path, slashes).
+func escape(s string, slash bool) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '-', c == '_', c == '.', c == '~', slash && c == '/':
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&15])
+		}
+	}
+	return b.String()
+}

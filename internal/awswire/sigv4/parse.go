@@ -1,0 +1,185 @@
+package sigv4
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Scope is what a signature claims: which key, and for which day, region and service. It proves nothing before Verify.
+type Scope struct {
+	AccessKeyID string
+	Date        string // eight digits
+	Region      string
+	Service     string
+}
+
+// ReadScope returns what the request's signature claims; ok is false when there is none to be read. It is for routing.
+func ReadScope(r *http.Request) (s Scope, ok bool) {
+	p, err := parse(r)
+	if err != nil {
+		return Scope{}, false
+	}
+	return p.Scope, true
+}
+
+func (s Scope) String() string {
+	return s.Date + "/" + s.Region + "/" + s.Service + "/" + terminator
+}
+
+// signed is a signature as it was sent.
+type signed struct {
+	Scope
+	headers   []string // lower-case
+	signature string
+	time      time.Time
+	token     string
+	presigned bool
+	expires   time.Duration
+}
+
+func parse(r *http.Request) (*signed, error) {
+	if auth := r.Header.Get("Authorization"); auth != "" {
+		return parseHeader(r, auth)
+	}
+	query := parseQuery(r.URL.RawQuery)
+	if query.get("X-Amz-Algorithm") != "" || query.get("X-Amz-Signature") != "" {
+		return parsePresigned(query)
+	}
+	return nil, refuse(Missing, "Request is missing Authentication Token")
+}
+
+// parseHeader reads `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`.
+func parseHeader(r *http.Request, auth string) (*signed, error) {
+	name, rest, _ := strings.Cut(strings.TrimSpace(auth), " ")
+	if name != algorithm {
+		return nil, refuse(Unsupported, "Unsupported AWS 'algorithm': '%s'; this API takes %s.", clip(name), algorithm)
+	}
+	params := map[string]string{}
+	for part := range strings.SplitSeq(rest, ",") {
+		k, v, _ := strings.Cut(strings.TrimSpace(part), "=")
+		params[k] = v
+	}
+	date := r.Header.Get("X-Amz-Date")
+	if date == "" {
+		date = r.Header.Get("Date")
+	}
+	var missing []string
+	for _, k := range []string{"Credential", "Signature", "SignedHeaders"} {
+		if params[k] == "" {
+			missing = append(missing, "Authorization header requires '"+k+"' parameter.")
+		}
+	}
+	if date == "" {
+		missing = append(missing, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+	}
+	if len(missing) > 0 {
+		return nil, refuse(Incomplete, "%s", strings.Join(missing, " "))
+	}
+	s := &signed{signature: params["Signature"], token: r.Header.Get("X-Amz-Security-Token")}
+	return s, s.fill(params["Credential"], params["SignedHeaders"], date)
+}
+
+// parsePresigned reads the X-Amz-… parameters of a presigned request.
+func parsePresigned(q query) (*signed, error) {
+	if name := q.get("X-Amz-Algorithm"); name != algorithm {
+		return nil, refuse(Unsupported, "Unsupported AWS 'algorithm': '%s'; this API takes %s.", clip(name), algorithm)
+	}
+	for _, k := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
+		if q.get(k) == "" {
+			return nil, refuse(Incomplete, "AWS query-string parameters must include '%s'. Re-examine the query-string parameters.", k)
+		}
+	}
+	seconds, err := strconv.ParseInt(q.get("X-Amz-Expires"), 10, 32)
+	if q.get("X-Amz-Expires") == "" {
+		seconds, err = int64(Skew.Seconds()), nil // as when signed in the header
+	}
+	if err != nil || seconds < 0 || seconds > int64(MaxPresign.Seconds()) {
+		return nil, refuse(Incomplete, "X-Amz-Expires must be a number of seconds from 0 to %d.", int64(MaxPresign.Seconds()))
+	}
+	s := &signed{
+		presigned: true, expires: time.Duration(seconds) * time.Second,
+		signature: q.get("X-Amz-Signature"), token: q.get("X-Amz-Security-Token"),
+	}
+	return s, s.fill(q.get("X-Amz-Credential"), q.get("X-Amz-SignedHeaders"), q.get("X-Amz-Date"))
+}
+
+// fill reads the parts that both forms share.
+func (s *signed) fill(credential, headers, date string) error {
+	p := strings.Split(credential, "/")
+	if len(p) != 5 {
+		return refuse(Incomplete, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", clip(credential))
+	}
+	if slices.Contains(p, "") {
+		return refuse(Incomplete, "Credential must not have empty elements, got '%s'", clip(credential))
+	}
+	if p[4] != terminator {
+		return refuse(Incomplete, "Credential should be scoped with a valid terminator: '%s', not '%s'.", terminator, clip(p[4]))
+	}
+	s.Scope = Scope{AccessKeyID: p[0], Date: p[1], Region: p[2], Service: p[3]}
+	for h := range strings.SplitSeq(headers, ";") {
+		s.headers = append(s.headers, strings.ToLower(h))
+	}
+	t, err := parseTime(date)
+	if err != nil {
+		return refuse(Incomplete, "Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", clip(date))
+	}
+	s.time = t
+	if want := t.UTC().Format(dateFormat); s.Date != want {
+		return refuse(Mismatch, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
+			clip(s.Date), want, clip(date))
+	}
+	return nil
+}
+
+func parseTime(date string) (time.Time, error) {
+	if t, err := time.Parse(timeFormat, date); err == nil {
+		return t, nil
+	}
+	return http.ParseTime(date)
+}
+
+// clip keeps a caller's text short enough to be repeated to them.
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}
+
+// query is a decoded query string in the order it was sent.
+type query []param
+
+type param struct{ key, value string }
+
+func (q query) get(key string) string {
+	for _, p := range q {
+		if p.key == key {
+			return p.value
+		}
+	}
+	return ""
+}
+
+// parseQuery decodes a query string. What cannot be decoded stays as it is, so that it is signed over rather than dropped.
+func parseQuery(raw string) query {
+	var q query
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		k, v, _ := strings.Cut(part, "=")
+		q = append(q, param{unescape(k), unescape(v)})
+	}
+	return q
+}
+
+func unescape(s string) string {
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
+}

@@ -1,0 +1,184 @@
+// Package sigv4 proves who made a request by AWS Signature Version 4: in the Authorization header, in a presigned query, in a
+// websocket handshake, and in the frames of the agent's telemetry socket. It also signs, for the machine end and for tests.
+//
+// It looks at one request at a time and keeps nothing; Verifier is safe for concurrent use. It does not read bodies (the caller
+// passes their hash), does not know which service a request is for beyond what the signature's scope says, and does not decide
+// how an Error is worded on the wire: each AWS protocol has its own names for the same reasons.
+package sigv4
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/berthhq/berth/internal/identity"
+)
+
+const (
+	// Skew is how far a signature's time and the server's clock may be apart.
+	Skew = 15 * time.Minute
+	// PresignSkew is how far in the future a presigned request may begin.
+	PresignSkew = 5 * time.Minute
+	// MaxPresign is the longest time a presigned request may be valid.
+	MaxPresign = 7 * 24 * time.Hour
+	// EmptyPayload is the hash of no bytes at all: of GET requests and websocket handshakes.
+	EmptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	timeFormat = "20060102T150405Z"
+	dateFormat = "20060102"
+)
+
+// Reason says why a request is not believed.
+type Reason int
+
+// The reasons, in the order in which they are looked for.
+const (
+	Missing      Reason = iota + 1 // neither an Authorization header nor a presigned query
+	Incomplete                     // a part of the signature is missing or malformed
+	Unsupported                    // a way to sign that this API does not take, named in the message
+	Expired                        // signed too long ago, or a presigned request past its end
+	NotYetValid                    // signed in the future
+	UnknownKey                     // no such access key, or a session token that is not ours
+	ExpiredToken                   // temporary credentials past their end
+	Mismatch                       // the signature is not the one that the key makes
+)
+
+// Error is why a request is not believed. Message is fit for the caller.
+type Error struct {
+	Reason  Reason
+	Message string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Message }
+
+func refuse(r Reason, format string, args ...any) error {
+	return &Error{Reason: r, Message: fmt.Sprintf(format, args...)}
+}
+
+// Identity is who made a request, and for which region and service it was signed.
+type Identity struct {
+	AccessKeyID string
+	Principal   identity.Principal
+	Region      string
+	Service     string
+}
+
+// Verifier knows the keys that requests may be signed with.
+type Verifier struct {
+	Keys   identity.Keys
+	Minter *identity.Minter // nil: temporary credentials are unknown
+}
+
+// HashPayload is the hash of a request's body as signatures use it: SHA-256 in lower-case hexadecimal.
+func HashPayload(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// Verify checks the signature of r, whose body has the given hash (HashPayload; EmptyPayload for a websocket handshake).
+// A failure is an *Error.
+func (v *Verifier) Verify(r *http.Request, payloadHash string, now time.Time) (Identity, error) {
+	s, err := parse(r)
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := s.checkTime(now); err != nil {
+		return Identity{}, err
+	}
+	if err := checkPayload(r, payloadHash); err != nil {
+		return Identity{}, err
+	}
+	if err := s.checkSignedHeaders(r); err != nil {
+		return Identity{}, err
+	}
+	key, err := v.key(s, now)
+	if err != nil {
+		return Identity{}, err
+	}
+	canonical := s.canonicalRequest(r, payloadHash)
+	toSign := s.stringToSign(canonical)
+	if !hmac.Equal([]byte(signature(key.Secret, s.Scope, toSign)), []byte(s.signature)) {
+		return Identity{}, refuse(Mismatch, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. "+
+			"Consult the service documentation for details.\n\nThe Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n",
+			canonical, toSign)
+	}
+	return Identity{AccessKeyID: key.ID, Principal: key.Principal, Region: s.Region, Service: s.Service}, nil
+}
+
+// key finds the access key that made the signature.
+func (v *Verifier) key(s *signed, now time.Time) (identity.AccessKey, error) {
+	unknown := refuse(UnknownKey, "The security token included in the request is invalid.")
+	if s.token == "" {
+		if v.Keys != nil {
+			if k, ok := v.Keys.AccessKey(s.AccessKeyID); ok {
+				return k, nil
+			}
+		}
+		return identity.AccessKey{}, unknown
+	}
+	if v.Minter == nil {
+		return identity.AccessKey{}, unknown
+	}
+	k, err := v.Minter.Open(s.AccessKeyID, s.token, now)
+	switch {
+	case errors.Is(err, identity.ErrExpiredToken):
+		return k, refuse(ExpiredToken, "The security token included in the request is expired")
+	case err != nil:
+		return k, unknown
+	}
+	return k, nil
+}
+
+// checkPayload holds the hash that the caller announces, if any, against the one of the body.
+func checkPayload(r *http.Request, payloadHash string) error {
+	announced := r.Header.Get("X-Amz-Content-Sha256")
+	switch {
+	case announced == "" || announced == payloadHash:
+		return nil
+	case len(announced) == 2*sha256.Size:
+		return refuse(Mismatch, "The provided 'x-amz-content-sha256' header does not match what was computed.")
+	}
+	return refuse(Unsupported, "The value %q of the 'x-amz-content-sha256' header is not supported by this API: sign the payload and send its SHA-256, or leave the header out.", announced)
+}
+
+// mustSign are the headers that a signature has to cover when the request has them, because they change what is asked for.
+var mustSign = []string{"X-Amz-Target", "X-Amz-Date", "X-Amz-Content-Sha256"}
+
+func (s *signed) checkSignedHeaders(r *http.Request) error {
+	if !slices.Contains(s.headers, "host") {
+		return refuse(Mismatch, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
+	}
+	for _, h := range mustSign {
+		if r.Header.Get(h) != "" && !slices.ContainsFunc(s.headers, func(n string) bool { return http.CanonicalHeaderKey(n) == h }) {
+			return refuse(Mismatch, "The header '%s' is present and must be a 'SignedHeader' in the AWS Authorization.", h)
+		}
+	}
+	return nil
+}
+
+// checkTime holds the time of signing against the clock.
+func (s *signed) checkTime(now time.Time) error {
+	begin, end, tolerance := s.time, s.time.Add(Skew), Skew
+	if s.presigned {
+		end, tolerance = s.time.Add(s.expires), PresignSkew
+	}
+	stamp := func(t time.Time) string { return t.UTC().Format(timeFormat) }
+	switch {
+	case begin.After(now.Add(tolerance)):
+		return refuse(NotYetValid, "Signature not yet current: %s is still later than %s (%s + %d min.)",
+			stamp(begin), stamp(now.Add(tolerance)), stamp(now), int(tolerance.Minutes()))
+	case !now.After(end):
+		return nil
+	case s.presigned:
+		return refuse(Expired, "Signature expired: %s is now earlier than %s (the request was valid for %d s)", stamp(end), stamp(now), int(s.expires.Seconds()))
+	}
+	return refuse(Expired, "Signature expired: %s is now earlier than %s (%s - %d min.)", stamp(begin), stamp(now.Add(-Skew)), stamp(now), int(Skew.Minutes()))
+}

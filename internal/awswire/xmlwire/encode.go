@@ -1,0 +1,110 @@
+// Package xmlwire writes shapes as the XML of AWS's Query protocols: element names from the tags, lists as wrapped or flattened
+// items, maps as entries, timestamps in ISO 8601 with milliseconds. Safe for concurrent use.
+package xmlwire
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/xml"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/awswire/schema"
+)
+
+// Encode writes the members of v, a struct described by s, one element after the other without one around them.
+func Encode(b *bytes.Buffer, v reflect.Value, s *schema.Struct) {
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		fv := v.Field(f.Index)
+		if f.XML.Name == "" || fv.IsZero() {
+			continue
+		}
+		member(b, fv, f.Type, f.XML)
+	}
+}
+
+// Element writes <name>text</name>, escaped.
+func Element(b *bytes.Buffer, name, text string) {
+	b.WriteString("<" + name + ">")
+	// Characters that XML cannot hold become U+FFFD; a bytes.Buffer returns no errors.
+	_ = xml.EscapeText(b, []byte(text))
+	b.WriteString("</" + name + ">")
+}
+
+func member(b *bytes.Buffer, v reflect.Value, t *schema.Type, n schema.Names) {
+	switch {
+	case t.Kind == schema.List && n.Flat:
+		for i := range v.Len() {
+			element(b, n.Name, v.Index(i), t.Elem)
+		}
+	case t.Kind == schema.List:
+		wrapped(b, n.Name, func() {
+			for i := range v.Len() {
+				element(b, n.Item, v.Index(i), t.Elem)
+			}
+		})
+	case t.Kind == schema.Map:
+		wrapped(b, n.Name, func() { entries(b, v, t, n) })
+	default:
+		element(b, n.Name, v, t)
+	}
+}
+
+func entries(b *bytes.Buffer, v reflect.Value, t *schema.Type, n schema.Names) {
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, k := range keys {
+		wrapped(b, n.Entry, func() {
+			Element(b, n.Key, k.String())
+			element(b, n.Value, v.MapIndex(k), t.Elem)
+		})
+	}
+}
+
+func wrapped(b *bytes.Buffer, name string, inner func()) {
+	b.WriteString("<" + name + ">")
+	inner()
+	b.WriteString("</" + name + ">")
+}
+
+func element(b *bytes.Buffer, name string, v reflect.Value, t *schema.Type) {
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if t.Kind == schema.Structure {
+		wrapped(b, name, func() { Encode(b, v, t.Struct) })
+		return
+	}
+	Element(b, name, text(v, t))
+}
+
+func text(v reflect.Value, t *schema.Type) string {
+	switch t.Kind {
+	case schema.Bool:
+		return strconv.FormatBool(v.Bool())
+	case schema.Integer:
+		return strconv.FormatInt(v.Int(), 10)
+	case schema.Float:
+		return float(v.Float(), t.Bits)
+	case schema.Time:
+		return v.Interface().(time.Time).UTC().Format("2006-01-02T15:04:05.000Z")
+	case schema.Blob:
+		return base64.StdEncoding.EncodeToString(v.Bytes())
+	}
+	return v.String()
+}
+
+func float(f float64, bits int) string {
+	switch {
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	}
+	return strconv.FormatFloat(f, 'f', -1, bits)
+}
