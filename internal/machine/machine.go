@@ -20,7 +20,7 @@ type Driver interface {
 	Start(ctx context.Context, in *fleet.Instance) error
 
 	// Stop ends the instance and every container it runs, and returns when they are gone; its disk stays. Stopping what does not run is no error.
-	Stop(ctx context.Context, in *fleet.Instance) error
+	Stop(ctx context.Context, id string) error
 
 	// Forget removes what Stop leaves: disk, logs, console output. Forgetting what is not there is no error.
 	Forget(ctx context.Context, id string) error

@@ -1,0 +1,271 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/berthhq/berth/internal/fleet"
+)
+
+const (
+	testID     = "i-00000000000000001"
+	userScript = "#!/bin/bash\necho ECS_CLUSTER=socket-ecs-cluster >> /etc/ecs/ecs.config;echo ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;"
+)
+
+// An instance is an agent process that knows its cluster from the article's user data and itself from its environment.
+func TestStartRunsTheAgentOfTheInstance(t *testing.T) {
+	y := newYard(t)
+	d, _ := y.driver("agent")
+	in := testInstance(testID, userScript)
+	if err := d.Start(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	h := y.hello()
+	dir := filepath.Join(y.dir, testID)
+	for name, want := range map[string]string{
+		"ECS_CLUSTER": "socket-ecs-cluster", "ECS_BACKEND_HOST": "http://127.0.0.1:4566", "ECS_DATADIR": filepath.Join(dir, "data"),
+		"AWS_DEFAULT_REGION": "eu-west-2", "AWS_ACCESS_KEY_ID": "AKIA" + testID, "AWS_SESSION_TOKEN": "(not set)",
+		EnvInstanceID: testID, EnvInstanceType: "t2.micro", EnvAvailabilityZone: "eu-west-2b", EnvBindAddress: "127.0.1.9",
+		EnvCPU: "1024", EnvMemory: "1024", EnvSubnetCIDR: "172.31.16.0/20",
+	} {
+		if got := h.get(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	var doc map[string]any
+	data, err := os.ReadFile(h.get(EnvIdentityDocument))
+	if err != nil || json.Unmarshal(data, &doc) != nil || doc["instanceId"] != testID || doc["privateIp"] != "127.0.1.9" {
+		t.Errorf("identity document %s (%v)", data, err)
+	}
+	if st, err := stat(h.PID); err != nil || st.session != h.PID {
+		t.Errorf("the agent is not in a session of its own: %+v, %v", st, err)
+	}
+	if r := until(t, d, fleet.PhaseUp); r.ID != testID {
+		t.Errorf("report of %q", r.ID)
+	}
+	out, _, err := d.ConsoleOutput(testID)
+	if err != nil || !strings.Contains(string(out), "part-001 finished") || !strings.Contains(string(out), "agent started") {
+		t.Errorf("console %q (%v)", out, err)
+	}
+}
+
+func TestStartTwiceIsOneAgent(t *testing.T) {
+	y := newYard(t)
+	d, _ := y.driver("agent")
+	in := testInstance(testID, "#!/bin/bash\necho x >> /tmp/boots\n")
+	for range 3 {
+		if err := d.Start(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := y.hello()
+	if err := d.Stop(t.Context(), testID); err != nil {
+		t.Fatal(err)
+	}
+	if alive(h.PID) {
+		t.Error("the agent outlives Stop")
+	}
+	// Started again (EC2's stop and start), it has its disk and does not boot anew.
+	if err := d.Start(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if again := y.hello(); again.PID == h.PID {
+		t.Error("the same process after Stop")
+	}
+	boots, err := os.ReadFile(filepath.Join(y.dir, testID, "root/tmp/boots"))
+	if err != nil || string(boots) != "x\n" {
+		t.Errorf("user data ran %q (%v)", boots, err)
+	}
+}
+
+func TestStopRemovesContainersOnceTheAgentIsGone(t *testing.T) {
+	y := newYard(t)
+	var pid int
+	var cleaned []string
+	d, _ := y.driver("stubborn", func(c *Config) {
+		c.Cleanup = func(_ context.Context, id string) error {
+			cleaned = append(cleaned, fmt.Sprintf("%s alive=%v", id, alive(pid)))
+			return nil
+		}
+	})
+	if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+		t.Fatal(err)
+	}
+	pid = y.hello().PID
+	for range 2 {
+		if err := d.Stop(t.Context(), testID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := testID + " alive=false"; len(cleaned) != 2 || cleaned[0] != want {
+		t.Errorf("cleaned %q, want %q first", cleaned, want)
+	}
+	if err := d.Forget(t.Context(), testID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(y.dir, testID)); !os.IsNotExist(err) {
+		t.Errorf("the directory is left: %v", err)
+	}
+	if err := d.Forget(t.Context(), "../x"); err == nil {
+		t.Error("a path was taken for an instance id")
+	}
+}
+
+func TestNextLifeAdoptsTheAgent(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, pidFile string){
+		"by pid file": func(*testing.T, string) {},
+		"by environment, without a pid file": func(t *testing.T, f string) {
+			if err := os.Remove(f); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"by environment, with a pid file of an earlier agent": func(t *testing.T, f string) {
+			if err := os.WriteFile(f, []byte(`{"pid":1,"start":7,"boot":"`+bootID()+`"}`), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			y := newYard(t)
+			first, stop := y.driver("agent")
+			in := testInstance(testID, "")
+			if err := first.Start(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+			h := y.hello()
+			stop()
+			if !alive(h.PID) {
+				t.Fatal("the agent ended with the driver")
+			}
+			spoil(t, pidFile(filepath.Join(y.dir, testID)))
+			next, _ := y.driver("agent")
+			if err := next.Start(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+			until(t, next, fleet.PhaseUp)
+			p, err := adopt(filepath.Join(y.dir, testID), testID)
+			if err != nil || p.pid != h.PID {
+				t.Fatalf("the agent is now %+v (%v), was %d", p, err, h.PID)
+			}
+			p.release()
+			// The death of an adopted agent is seen too, and it is started again.
+			syscall.Kill(h.PID, syscall.SIGKILL)
+			until(t, next, fleet.PhaseUp)
+			if again := y.hello(); again.PID == h.PID {
+				t.Error("no new agent")
+			}
+		})
+	}
+}
+
+// A pid file whose process number went to somebody else must not be taken for the agent, and least of all be killed.
+func TestReusedPIDIsNotTheAgent(t *testing.T) {
+	y := newYard(t)
+	dir := filepath.Join(y.dir, testID)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := json.Marshal(record{PID: os.Getpid(), Start: 1, Boot: bootID()})
+	if err := os.WriteFile(pidFile(dir), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := y.driver("agent")
+	if err := d.Stop(t.Context(), testID); err != nil { // we are still there afterwards
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+		t.Fatal(err)
+	}
+	if h := y.hello(); h.PID == os.Getpid() {
+		t.Error("impossible")
+	}
+}
+
+// kill -9 of the server: its agent lives on and the next server takes it over.
+func TestServerKilled(t *testing.T) {
+	y := newYard(t)
+	server := exec.Command(os.Args[0])
+	server.Env = []string{roleVariable + "=server", "LOCAL_TEST_DIR=" + y.dir, "LOCAL_TEST_HELLO=" + y.socket}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h := y.hello()
+	server.Process.Kill()
+	server.Wait()
+	d, _ := y.driver("agent")
+	if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, d, fleet.PhaseUp)
+	p, err := adopt(filepath.Join(y.dir, testID), testID)
+	if err != nil || p.pid != h.PID {
+		t.Fatalf("agent %+v (%v), want %d", p, err, h.PID)
+	}
+	p.release()
+	if err := d.Stop(t.Context(), testID); err != nil || alive(h.PID) {
+		t.Errorf("an adopted agent cannot be stopped: %v", err)
+	}
+}
+
+func TestAgentThatDies(t *testing.T) {
+	t.Run("is started again and again", func(t *testing.T) {
+		y := newYard(t)
+		d, _ := y.driver("exit1")
+		if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			y.hello()
+		}
+		r := until(t, d, fleet.PhaseRestarting)
+		if !strings.HasPrefix(r.Status.Reason, "the agent exited with code 1; it is started again in") || r.Status.Restarts == 0 {
+			t.Errorf("status %+v", r.Status)
+		}
+	})
+	t.Run("has failed with exit code 5", func(t *testing.T) { // ecs-agent.md 1.7
+		y := newYard(t)
+		d, _ := y.driver("exit5")
+		if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+			t.Fatal(err)
+		}
+		y.hello()
+		if r := until(t, d, fleet.PhaseFailed); !strings.Contains(r.Status.Reason, "code 5") {
+			t.Errorf("status %+v", r.Status)
+		}
+		if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+			t.Error(err)
+		}
+		if _, err := adopt(filepath.Join(y.dir, testID), testID); err == nil {
+			t.Error("a failed instance was given another try without a stop")
+		}
+	})
+	t.Run("cannot be started at all", func(t *testing.T) {
+		y := newYard(t)
+		d, _ := y.driver("agent", func(c *Config) { c.Command = []string{"/nonexistent/agent"} })
+		if err := d.Start(t.Context(), testInstance(testID, "")); err == nil {
+			t.Error("started a program that is not there")
+		}
+	})
+}
+
+func TestSettingsOfTheInstanceItselfCannotBeOverridden(t *testing.T) {
+	y := newYard(t)
+	d, _ := y.driver("agent")
+	in := testInstance(testID, "#!/bin/bash\nprintf 'BERTH_INSTANCE_ID=i-other\\nECS_DATADIR=/data\\nECS_LOGLEVEL=debug\\nECS_BACKEND_HOST=http://10.0.0.1\\n' > /etc/ecs/ecs.config\n")
+	if err := d.Start(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	h := y.hello()
+	for name, want := range map[string]string{EnvInstanceID: testID, "ECS_DATADIR": filepath.Join(y.dir, testID, "data"), "ECS_LOGLEVEL": "debug", "ECS_BACKEND_HOST": "http://10.0.0.1"} {
+		if got := h.get(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+}
