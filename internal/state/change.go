@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+
+	"github.com/berthhq/berth/internal/fault"
 )
 
 // Change is what one update did to one value. Old and New are pointers to the
@@ -79,5 +81,25 @@ func marshal(out []written) ([]byte, error) {
 	if err := enc.Encode(out); err != nil {
 		return nil, fmt.Errorf("state: value cannot be kept: %w", err)
 	}
+	if hasBrokenText(buf.Bytes()) {
+		return nil, fault.New("ValidationError", "A text is not valid UTF-8; only UTF-8 can be kept.")
+	}
 	return buf.Bytes(), nil
+}
+
+// hasBrokenText tells whether a text that is not UTF-8 went into data. The
+// encoder writes \ufffd, an escape it uses for nothing else, in place of what it
+// cannot write, and what is read back later would not be what is there now.
+func hasBrokenText(data []byte) bool {
+	for {
+		i := bytes.Index(data, []byte(`\ufffd`))
+		if i < 0 {
+			return false
+		}
+		before := data[:i]
+		if (len(before)-len(bytes.TrimRight(before, `\`)))%2 == 0 {
+			return true // else the backslash is text itself
+		}
+		data = data[i+2:]
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -126,10 +127,17 @@ func (s *Store) Close() error {
 	}
 	s.close(ErrClosed)
 	s.running.Wait()
+	s.checkAll()
 	for _, sub := range s.subscriptions() {
 		sub.Close()
 	}
 	return s.journal.Close()
+}
+
+func (s *Store) checkAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seals.check(math.MaxInt)
 }
 
 func (s *Store) subscriptions() []*Subscription {

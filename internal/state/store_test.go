@@ -1,11 +1,10 @@
 package state_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/berthhq/berth/internal/ecs"
@@ -13,37 +12,6 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
-
-func open(t testing.TB, j journal.Journal) *state.Store {
-	t.Helper()
-	s, err := state.Open(t.Context(), j, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func update(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {
-	t.Helper()
-	err := s.Update(context.Background(), func(tx *state.Tx) error { fn(tx); return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func cluster(n int) *ecs.Cluster {
-	name := fmt.Sprintf("c%d", n)
-	return &ecs.Cluster{ClusterARN: ecs.ARN("us-east-1", "123456789012", ecs.TypeCluster, name), ClusterName: name}
-}
-
-func names(s *state.Tables) []string {
-	var out []string
-	for c := range s.Clusters.All() {
-		out = append(out, c.ClusterName)
-	}
-	return out
-}
 
 func TestUpdateIsVisibleWhenItReturns(t *testing.T) {
 	s := open(t, mem.New())
@@ -66,23 +34,11 @@ func TestUpdateIsVisibleWhenItReturns(t *testing.T) {
 	}
 }
 
-func TestUpdateWithErrorChangesNothing(t *testing.T) {
-	s := open(t, mem.New())
-	want := errors.New("no")
-	err := s.Update(t.Context(), func(tx *state.Tx) error {
-		tx.Clusters.Put(cluster(1))
-		return want
-	})
-	if !errors.Is(err, want) || s.View().Clusters.Len() != 0 || s.View().Rev != 0 {
-		t.Errorf("err %v, %d clusters at revision %d", err, s.View().Clusters.Len(), s.View().Rev)
-	}
-}
-
 func TestReopenFindsEverything(t *testing.T) {
 	j := mem.New()
 	s := open(t, j)
 	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)); tx.Clusters.Put(cluster(2)) })
-	update(t, s, func(tx *state.Tx) { tx.Clusters.Delete(cluster(1).ClusterARN) })
+	update(t, s, func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(1)) })
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -90,4 +46,101 @@ func TestReopenFindsEverything(t *testing.T) {
 	if got := names(&s.View().Tables); !slices.Equal(got, []string{"c2"}) || s.View().Rev != 2 {
 		t.Errorf("after reopening: %v at revision %d", got, s.View().Rev)
 	}
+}
+
+func TestOpenRefusesATableItDoesNotKnow(t *testing.T) {
+	j := mem.New()
+	e := journal.Entry{Rev: 1, Term: 1, Data: []byte(`[{"t":"ecs.quantum","k":"a","v":{}}]`)}
+	if err := j.Append(t.Context(), []journal.Entry{e}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := state.Open(t.Context(), j, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "ecs.quantum") || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("open: %v, want an error that names the table and the reason", err)
+	}
+}
+
+func TestANewerStoreTakesOver(t *testing.T) {
+	j := mem.New()
+	old := open(t, j)
+	update(t, old, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) })
+	newer := open(t, j)
+	update(t, newer, func(tx *state.Tx) { tx.Clusters.Put(cluster(2)) })
+
+	for range 2 {
+		err := old.Update(t.Context(), func(tx *state.Tx) error { tx.Clusters.Put(cluster(3)); return nil })
+		if !errors.Is(err, journal.ErrFenced) {
+			t.Errorf("update of the replaced store: %v, want ErrFenced inside", err)
+		}
+	}
+	if got := names(&old.View().Tables); !slices.Equal(got, []string{"c1"}) {
+		t.Errorf("the replaced store still reads %v, want c1", got)
+	}
+	update(t, newer, func(tx *state.Tx) { tx.Clusters.Put(cluster(4)) })
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	s := open(t, mem.New())
+	sub := s.Subscribe(func(state.Change) []string { return nil })
+	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sub.Next(t.Context()); !errors.Is(err, state.ErrClosed) {
+		t.Errorf("Next: %v, want ErrClosed", err)
+	}
+	if err := s.Update(t.Context(), func(*state.Tx) error { return nil }); !errors.Is(err, state.ErrClosed) {
+		t.Errorf("Update: %v, want ErrClosed", err)
+	}
+	if err := s.Close(); !errors.Is(err, state.ErrClosed) {
+		t.Errorf("second Close: %v, want ErrClosed", err)
+	}
+	if got := s.View().Clusters.Len(); got != 1 {
+		t.Errorf("after Close View has %d clusters, want 1", got)
+	}
+}
+
+func TestEveryTableIsDefinedOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for i, name := range open(t, mem.New()).View().TableNames() {
+		if name == "" || seen[name] {
+			t.Errorf("table %d is called %q: want a name of its own in define", i, name)
+		}
+		seen[name] = true
+	}
+}
+
+// Everything outside of an Update that looks like a write must be loud.
+func TestWritesOutsideOfUpdatePanic(t *testing.T) {
+	s := open(t, mem.New())
+	var escaped *state.Tx
+	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)); escaped = tx })
+	for _, c := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"put into a snapshot", func() { s.View().Clusters.Put(cluster(2)) }, "snapshots are read-only"},
+		{"delete from a snapshot", func() { s.View().Clusters.Delete(clusterARN(1)) }, "snapshots are read-only"},
+		{"write after the transaction", func() { escaped.Clusters.Put(cluster(2)) }, "transaction was over"},
+		{"value without a key", func() { update(t, s, func(tx *state.Tx) { tx.Clusters.Put(new(ecs.Cluster)) }) }, "without a key"},
+		{"index that is not there", func() { s.View().Clusters.By(state.ByListener, "x") }, "no index"},
+	} {
+		if got := panicOf(c.do); !strings.Contains(got, c.want) {
+			t.Errorf("%s: panic %q, want one with %q", c.what, got, c.want)
+		}
+	}
+	if got := names(&s.View().Tables); !slices.Equal(got, []string{"c1"}) {
+		t.Errorf("afterwards: %v", got)
+	}
+}
+
+func panicOf(do func()) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text, _ = p.(string)
+		}
+	}()
+	do()
+	return ""
 }

@@ -13,6 +13,10 @@ import (
 // or may fail, and this call will not learn which. View tells in time.
 var ErrUnknown = errors.New("state: stopped waiting for the disk; the outcome of the update is unknown")
 
+// checkedValues is how many values each update compares with their
+// fingerprints, when the build tag statecheck asks for that.
+const checkedValues = 256
+
 // Update runs fn on the newest state, as the only writer, and returns nil once
 // the changes are durable and visible to View. fn must be quick and pure: no
 // I/O, no waiting, and no Update inside, which would wait for itself for ever.
@@ -50,7 +54,7 @@ func (s *Store) stage(fn func(*Tx) error) (*commit, error) {
 	if s.refuse != nil {
 		return nil, s.refuse
 	}
-	s.seals.check()
+	s.seals.check(checkedValues)
 	tx := s.staged.begin()
 	defer func() { tx.log.over = true }()
 	if err := fn(tx); err != nil {

@@ -1,0 +1,124 @@
+package state_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+// clusterNames marks the names of clusters that change.
+func clusterNames(c state.Change) []string {
+	v, ok := c.New.(*ecs.Cluster)
+	if !ok {
+		v, ok = c.Old.(*ecs.Cluster)
+	}
+	if !ok {
+		return nil
+	}
+	return []string{v.ClusterName}
+}
+
+func TestSubscriptionCoalesces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, mem.New())
+		update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(7)) })
+		sub := s.Subscribe(clusterNames) // nothing is dirty at first
+		for range 1000 {
+			update(t, s, func(tx *state.Tx) {
+				for n := range 3 {
+					v := cluster(2 - n)
+					if old, ok := tx.Clusters.Get(v.ClusterARN); ok {
+						v.Status = old.Status + "."
+					}
+					tx.Clusters.Put(v)
+				}
+			})
+		}
+		want(t, sub, "c0", "c1", "c2")
+		update(t, s, func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(1)) })
+		want(t, sub, "c1")
+
+		waiting := make(chan struct{})
+		go func() { defer close(waiting); want(t, sub, "c2") }()
+		synctest.Wait() // nothing dirty, so Next waits
+		update(t, s, func(tx *state.Tx) { tx.Tasks.Put(&ecs.Task{TaskARN: "t"}) })
+		synctest.Wait() // and keeps waiting for a change it maps to no key
+		update(t, s, func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(2)) })
+		<-waiting
+	})
+}
+
+func want(t *testing.T, sub *state.Subscription, keys ...string) {
+	t.Helper()
+	got, err := sub.Next(t.Context())
+	if err != nil || !slices.Equal(got, keys) {
+		t.Errorf("Next = %v, %v; want %v", got, err, keys)
+	}
+}
+
+// A change has the value before the update and the value after it, however many
+// times the update wrote; a missing side is nil and not a nil pointer.
+func TestChangesHaveBothSides(t *testing.T) {
+	s := open(t, mem.New())
+	var got []state.Change
+	s.Subscribe(func(c state.Change) []string { got = append(got, c); return nil })
+	first, second, third := cluster(1), cluster(1), cluster(1)
+	second.Status, third.Status = "B", "C"
+	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(first) })
+	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(second); tx.Clusters.Put(third) })
+	update(t, s, func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(1)) })
+	s.Close()
+	key := clusterARN(1)
+	if want := []state.Change{
+		{Table: "ecs.clusters", Key: key, Old: nil, New: first},
+		{Table: "ecs.clusters", Key: key, Old: first, New: third},
+		{Table: "ecs.clusters", Key: key, Old: third, New: nil},
+	}; !slices.Equal(got, want) {
+		t.Errorf("changes\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestSubscriptionSeesDurableChangesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		s := open(t, g)
+		sub := s.Subscribe(clusterNames)
+		var seen uint64
+		done := make(chan struct{})
+		go func() { defer close(done); want(t, sub, "c1"); seen = s.View().Rev }()
+		go update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) })
+		<-g.began
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Error("woken before the change was durable")
+		default:
+		}
+		g.permit <- nil
+		<-done
+		if seen != 1 {
+			t.Errorf("a snapshot taken after Next is at revision %d, want 1", seen)
+		}
+	})
+}
+
+func TestSubscriptionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, mem.New())
+		sub := s.Subscribe(clusterNames)
+		ended := make(chan error)
+		go func() { _, err := sub.Next(t.Context()); ended <- err }()
+		synctest.Wait()
+		sub.Close()
+		sub.Close()
+		if err := <-ended; !errors.Is(err, state.ErrClosed) {
+			t.Errorf("Next: %v, want ErrClosed", err)
+		}
+		update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) })
+	})
+}
