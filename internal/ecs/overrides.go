@@ -63,4 +63,3 @@ func mergeEnvironment(base, over []KeyValuePair) []KeyValuePair {
 	}
 	return out
 }
-

@@ -59,8 +59,8 @@ type Service struct {
 
 	// Deployments, newest first. Written by actions (a new one) and by control/service (everything else).
 	Deployments []Deployment
-	// Throttle slows the starting of tasks that never run (ecs.md 3.4). Written by control/service.
-	Throttle Throttle `json:",omitzero"`
+	// Unplaced is how many tasks of the last plan found no instance. Written by control/service.
+	Unplaced int `json:",omitempty"`
 	// SteadyAt is when the service last said it reached a steady state; zero while it is not steady. Written by control/service.
 	SteadyAt time.Time `json:",omitzero"`
 	// NextEvent numbers the service's events.
@@ -106,16 +106,10 @@ type Deployment struct {
 	RolloutStateReason   string
 	CreatedAt            time.Time
 	UpdatedAt            time.Time
-	// RolledBackFrom is the failed deployment this one undoes, "" for any other.
-	RolledBackFrom string `json:",omitempty"`
-	// Stage2 is set once a task of the deployment has run: from then on only replaced tasks count as failed (ecs.md 3.5.2).
-	Stage2 bool `json:",omitempty"`
-}
-
-// Throttle is how long the service waits before it starts tasks again.
-type Throttle struct {
-	Failures int       // tasks in a row that stopped without having run
-	Until    time.Time // no start before
+	// Attempts counts rounds of launches that failed one after another, the last of them at LastFailure; they slow the next ones
+	// (ecs.md 3.4). Written by control/service.
+	Attempts    int       `json:",omitempty"`
+	LastFailure time.Time `json:",omitzero"`
 }
 
 // LoadBalancer binds a container port to a target group.

@@ -82,6 +82,9 @@ type Task struct {
 	ExecutionStoppedAt time.Time `json:",omitzero"`
 	StoppedAt          time.Time `json:",omitzero"`
 
+	// Counted is set once the service's books have taken in what became of the task. Written by control/service.
+	Counted bool `json:",omitempty"`
+
 	StopCode      string `json:",omitempty"`
 	StoppedReason string `json:",omitempty"`
 

@@ -1,0 +1,260 @@
+package ecs
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/reshape"
+	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/state"
+)
+
+func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.CreateClusterInput) (*shape.CreateClusterOutput, error) {
+	key, err := clusterARN(call, in.ClusterName)
+	if err != nil {
+		return nil, err
+	}
+	want, err := reshape.In[ecs.Cluster](&struct {
+		Settings      []shape.ClusterSetting
+		Configuration *shape.ClusterConfiguration
+	}{in.Settings, in.Configuration})
+	if err != nil {
+		return nil, invalid("%s", err)
+	}
+	if err := checkSettings(want.Settings); err != nil {
+		return nil, err
+	}
+	if want.Tags, err = parseTags(in.Tags); err != nil {
+		return nil, err
+	}
+	want.ClusterARN, want.ClusterName, want.Status, want.CreatedAt = key, ecs.ClusterNameOf(key), ecs.ClusterActive, call.Now
+
+	var out shape.Cluster
+	err = a.store.Update(ctx, func(tx *state.Tx) error {
+		// A cluster of that name is answered as it is; AWS treats the repetition as done.
+		c, ok := tx.Clusters.Get(key)
+		if !ok || c.Status != ecs.ClusterActive {
+			c = &want
+			tx.Clusters.Put(c)
+		}
+		out = answerCluster(&tx.Tables, c, []string{"SETTINGS", "TAGS", "CONFIGURATIONS"})
+		return nil
+	})
+	return &shape.CreateClusterOutput{Cluster: &out}, err
+}
+
+func checkSettings(settings []ecs.Setting) error {
+	for _, s := range settings {
+		if s.Name != "containerInsights" {
+			return invalid("The cluster setting '%s' is not valid: use containerInsights.", s.Name)
+		}
+		if !slices.Contains([]string{"enabled", "enhanced", "disabled"}, s.Value) {
+			return invalid("The value '%s' of containerInsights is not valid: use enabled, enhanced or disabled.", s.Value)
+		}
+	}
+	return nil
+}
+
+func (a *api) updateCluster(ctx context.Context, call *awswire.Call, in *shape.UpdateClusterInput) (*shape.UpdateClusterOutput, error) {
+	out, err := a.changeCluster(ctx, call, in.Cluster, &struct {
+		Settings      []shape.ClusterSetting
+		Configuration *shape.ClusterConfiguration
+	}{in.Settings, in.Configuration})
+	return &shape.UpdateClusterOutput{Cluster: out}, err
+}
+
+func (a *api) updateClusterSettings(ctx context.Context, call *awswire.Call, in *shape.UpdateClusterSettingsInput) (*shape.UpdateClusterSettingsOutput, error) {
+	out, err := a.changeCluster(ctx, call, in.Cluster, &struct{ Settings []shape.ClusterSetting }{in.Settings})
+	return &shape.UpdateClusterSettingsOutput{Cluster: out}, err
+}
+
+// changeCluster replaces the settings that are given by name, and the configuration as a whole.
+func (a *api) changeCluster(ctx context.Context, call *awswire.Call, ref *string, change any) (*shape.Cluster, error) {
+	want, err := reshape.In[ecs.Cluster](change)
+	if err != nil {
+		return nil, invalid("%s", err)
+	}
+	if err := checkSettings(want.Settings); err != nil {
+		return nil, err
+	}
+	var out shape.Cluster
+	err = a.store.Update(ctx, func(tx *state.Tx) error {
+		c, err := cluster(&tx.Tables, call, ref)
+		if err != nil {
+			return err
+		}
+		n := *c
+		n.Settings = slices.Clone(c.Settings)
+		for _, s := range want.Settings {
+			n.Settings = slices.DeleteFunc(n.Settings, func(o ecs.Setting) bool { return o.Name == s.Name })
+			n.Settings = append(n.Settings, s)
+		}
+		if want.Configuration != nil {
+			n.Configuration = want.Configuration
+		}
+		tx.Clusters.Put(&n)
+		out = answerCluster(&tx.Tables, &n, []string{"SETTINGS", "TAGS", "CONFIGURATIONS"})
+		return nil
+	})
+	return &out, err
+}
+
+func (a *api) deleteCluster(ctx context.Context, call *awswire.Call, in *shape.DeleteClusterInput) (*shape.DeleteClusterOutput, error) {
+	if deref(in.Cluster) == "" {
+		return nil, invalid("Cluster must not be empty: name the cluster to delete.")
+	}
+	var out shape.Cluster
+	err := a.store.Update(ctx, func(tx *state.Tx) error {
+		c, err := cluster(&tx.Tables, call, in.Cluster)
+		if err != nil {
+			return err
+		}
+		if err := emptyCluster(&tx.Tables, c); err != nil {
+			return err
+		}
+		n := *c
+		n.Status, n.DeletedAt = ecs.ClusterInactive, call.Now
+		tx.Clusters.Put(&n)
+		out = answerCluster(&tx.Tables, &n, nil)
+		return nil
+	})
+	return &shape.DeleteClusterOutput{Cluster: &out}, err
+}
+
+// emptyCluster refuses with what is still in the cluster (ecs.md 1.2.2).
+func emptyCluster(t *state.Tables, c *ecs.Cluster) error {
+	for i := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+		if i.Present() {
+			return fault.New("ClusterContainsContainerInstancesException", "The Cluster cannot be deleted while Container Instances are active or draining.")
+		}
+	}
+	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
+		if s.Status == ecs.ServiceActive {
+			return fault.New("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+		}
+	}
+	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
+		if task.LastStatus != ecs.Stopped {
+			return fault.New("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
+		}
+	}
+	return nil
+}
+
+func (a *api) describeClusters(_ context.Context, call *awswire.Call, in *shape.DescribeClustersInput) (*shape.DescribeClustersOutput, error) {
+	if len(in.Clusters) > 100 {
+		return nil, invalid("Clusters cannot have more than 100 elements.")
+	}
+	snap := a.store.View()
+	refs := in.Clusters
+	if len(refs) == 0 {
+		refs = []string{ecs.DefaultCluster}
+	}
+	out := &shape.DescribeClustersOutput{Clusters: []shape.Cluster{}, Failures: []shape.Failure{}}
+	for _, ref := range refs {
+		key, err := clusterARN(call, &ref)
+		if err != nil {
+			return nil, err
+		}
+		if c, ok := snap.Clusters.Get(key); ok {
+			out.Clusters = append(out.Clusters, answerCluster(&snap.Tables, c, in.Include))
+		} else {
+			out.Failures = append(out.Failures, missing(key))
+		}
+	}
+	return out, nil
+}
+
+func missing(key string) shape.Failure { return shape.Failure{Arn: &key, Reason: new("MISSING")} }
+
+func (a *api) listClusters(_ context.Context, call *awswire.Call, in *shape.ListClustersInput) (*shape.ListClustersOutput, error) {
+	snap := a.store.View()
+	var arns []string
+	for c := range snap.Clusters.Prefix(ecs.ARN(call.Region, call.Account, ecs.TypeCluster, "")) {
+		if c.Status == ecs.ClusterActive {
+			arns = append(arns, c.ClusterARN)
+		}
+	}
+	page, next, err := paged(call, arns, in.MaxResults, in.NextToken, 100, "")
+	return &shape.ListClustersOutput{ClusterArns: page, NextToken: next}, err
+}
+
+func answerCluster(t *state.Tables, c *ecs.Cluster, include []string) shape.Cluster {
+	out := reshape.Out[shape.Cluster](&ecs.Cluster{ClusterARN: c.ClusterARN, ClusterName: c.ClusterName, Status: c.Status})
+	out.Settings, out.Tags, out.Statistics = []shape.ClusterSetting{}, []shape.Tag{}, []shape.KeyValuePair{}
+	out.CapacityProviders, out.DefaultCapacityProviderStrategy = []string{}, []shape.CapacityProviderStrategyItem{}
+	var n clusterCounts
+	n.count(t, c)
+	out.RegisteredContainerInstancesCount, out.ActiveServicesCount = &n.instances, &n.services
+	out.RunningTasksCount, out.PendingTasksCount = &n.running, &n.pending
+	full := reshape.Out[shape.Cluster](c)
+	if slices.Contains(include, "SETTINGS") && full.Settings != nil {
+		out.Settings = full.Settings
+	}
+	if slices.Contains(include, "TAGS") && full.Tags != nil {
+		out.Tags = full.Tags
+	}
+	if slices.Contains(include, "CONFIGURATIONS") {
+		out.Configuration = full.Configuration
+	}
+	if slices.Contains(include, "STATISTICS") {
+		out.Statistics = n.statistics()
+	}
+	return out
+}
+
+// clusterCounts are the counters of a cluster (ecs.md 1.2.3); there is no Fargate, so its statistics are zero.
+type clusterCounts struct{ instances, services, draining, running, pending int32 }
+
+func (n *clusterCounts) count(t *state.Tables, c *ecs.Cluster) {
+	for i := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+		if i.Present() {
+			n.instances++
+		}
+	}
+	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
+		switch s.Status {
+		case ecs.ServiceActive:
+			n.services++
+		case ecs.ServiceDraining:
+			n.draining++
+		}
+	}
+	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
+		switch running, pending := counted(task); {
+		case running:
+			n.running++
+		case pending:
+			n.pending++
+		}
+	}
+}
+
+func (n *clusterCounts) statistics() []shape.KeyValuePair {
+	var out []shape.KeyValuePair
+	for _, kv := range []struct {
+		name  string
+		value int32
+	}{
+		{"runningEC2TasksCount", n.running}, {"runningFargateTasksCount", 0}, {"pendingEC2TasksCount", n.pending}, {"pendingFargateTasksCount", 0},
+		{"activeEC2ServiceCount", n.services}, {"activeFargateServiceCount", 0}, {"drainingEC2ServiceCount", n.draining}, {"drainingFargateServiceCount", 0},
+	} {
+		out = append(out, shape.KeyValuePair{Name: &kv.name, Value: new(strconv.Itoa(int(kv.value)))})
+	}
+	return out
+}
+
+// counted says whether a task counts as running or as pending where tasks are counted. A task that is being stopped still runs until it has stopped.
+func counted(t *ecs.Task) (running, pending bool) {
+	switch t.LastStatus {
+	case ecs.Running, ecs.Deactivating:
+		return true, false
+	case ecs.Provisioning, ecs.Pending, ecs.Activating:
+		return false, true
+	}
+	return false, false
+}

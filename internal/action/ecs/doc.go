@@ -1,0 +1,83 @@
+// Package ecs is the front desk of Amazon ECS: one file per group of actions on one thing, each action in three parts: parse what was
+// asked and refuse what is wrong in AWS's words, run one transaction, answer.
+//
+// Actions write what callers want and never what was observed; they hold no state of their own and are safe for concurrent use.
+package ecs
+
+import (
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/state"
+)
+
+type api struct {
+	store *state.Store
+}
+
+// Service returns Amazon ECS's actions. more are operations of the same service that live in other rooms: those of the container agent.
+func Service(store *state.Store, more ...awswire.Operation) awswire.Service {
+	a := &api{store: store}
+	return awswire.Service{
+		Name: shape.SigningName, Protocol: awswire.JSON11, TargetPrefix: shape.TargetPrefix,
+		ValidationCode: "InvalidParameterException", RefusalCode: "InvalidParameterException", TokenCode: "InvalidParameterException",
+		Operations: append(a.operations(), more...),
+	}
+}
+
+func (a *api) operations() []awswire.Operation {
+	return []awswire.Operation{
+		awswire.Op("CreateCluster", a.createCluster).Refuses("capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults", "configuration.managedStorageConfiguration"),
+		awswire.Op("UpdateCluster", a.updateCluster).Refuses("serviceConnectDefaults", "configuration.managedStorageConfiguration"),
+		awswire.Op("UpdateClusterSettings", a.updateClusterSettings),
+		awswire.Op("DeleteCluster", a.deleteCluster),
+		awswire.Op("DescribeClusters", a.describeClusters),
+		awswire.Op("ListClusters", a.listClusters),
+
+		awswire.Op("RegisterTaskDefinition", a.registerTaskDefinition).Refuses("ephemeralStorage", "inferenceAccelerators", "proxyConfiguration"),
+		awswire.Op("DeregisterTaskDefinition", a.deregisterTaskDefinition),
+		awswire.Op("DeleteTaskDefinitions", a.deleteTaskDefinitions),
+		awswire.Op("DescribeTaskDefinition", a.describeTaskDefinition),
+		awswire.Op("ListTaskDefinitions", a.listTaskDefinitions),
+		awswire.Op("ListTaskDefinitionFamilies", a.listTaskDefinitionFamilies),
+
+		awswire.Op("RunTask", a.runTask).Refuses("capacityProviderStrategy", "platformVersion", "volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
+		awswire.Op("StartTask", a.startTask).Refuses("volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
+		awswire.Op("StopTask", a.stopTask),
+		awswire.Op("DescribeTasks", a.describeTasks),
+		awswire.Op("ListTasks", a.listTasks),
+		awswire.Op("GetTaskProtection", a.getTaskProtection),
+		awswire.Op("UpdateTaskProtection", a.updateTaskProtection),
+
+		awswire.Op("CreateService", a.createService).Refuses(laterServiceFields...),
+		awswire.Op("UpdateService", a.updateService).Refuses(laterServiceFields...),
+		awswire.Op("DeleteService", a.deleteService),
+		awswire.Op("DescribeServices", a.describeServices),
+		awswire.Op("ListServices", a.listServices),
+
+		awswire.Op("DescribeContainerInstances", a.describeContainerInstances),
+		awswire.Op("ListContainerInstances", a.listContainerInstances),
+		awswire.Op("UpdateContainerInstancesState", a.updateContainerInstancesState),
+		awswire.Op("DeregisterContainerInstance", a.deregisterContainerInstance),
+		awswire.Op("PutAttributes", a.putAttributes),
+		awswire.Op("DeleteAttributes", a.deleteAttributes),
+		awswire.Op("ListAttributes", a.listAttributes),
+
+		awswire.Op("TagResource", a.tagResource),
+		awswire.Op("UntagResource", a.untagResource),
+		awswire.Op("ListTagsForResource", a.listTagsForResource),
+
+		awswire.Op("PutAccountSetting", a.putAccountSetting),
+		awswire.Op("PutAccountSettingDefault", a.putAccountSettingDefault),
+		awswire.Op("ListAccountSettings", a.listAccountSettings),
+		awswire.Op("DeleteAccountSetting", a.deleteAccountSetting),
+	}
+}
+
+// laterServiceFields belong to capabilities that have a room waiting but are not built: they are refused by name.
+var laterServiceFields = []string{
+	"capacityProviderStrategy", "gatewayConnectors", "monitoring", "platformVersion", "serviceConnectConfiguration", "serviceRegistries",
+	"volumeConfigurations", "vpcLatticeConfigurations", "deploymentConfiguration.alarms", "deploymentConfiguration.bakeTimeInMinutes",
+	"deploymentConfiguration.canaryConfiguration", "deploymentConfiguration.linearConfiguration", "deploymentConfiguration.lifecycleHooks",
+	"deploymentConfiguration.earlySuccessCriteria", "deploymentConfiguration.deploymentCircuitBreaker.thresholdConfiguration",
+	"deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask", "loadBalancers[].advancedConfiguration", "loadBalancers[].loadBalancerName",
+}

@@ -1,0 +1,147 @@
+package ecs
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// deref returns what p points to, or the zero value.
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func invalid(format string, args ...any) *fault.Error {
+	return fault.New("InvalidParameterException", format, args...)
+}
+
+func client(format string, args ...any) *fault.Error {
+	return fault.New("ClientException", format, args...)
+}
+
+// clusterARN is the ARN meant by a cluster's name, its ARN or nothing (ecs.md 1.1.4).
+func clusterARN(call *awswire.Call, ref *string) (string, error) {
+	name := deref(ref)
+	if name == "" {
+		name = ecs.DefaultCluster
+	}
+	if arn.Is(name) {
+		a, err := arn.Parse(name)
+		if err != nil || a.Service != "ecs" || a.Type() != ecs.TypeCluster {
+			return "", invalid("Invalid cluster ARN '%s': it should look like arn:aws:ecs:%s:%s:cluster/NAME.", name, call.Region, call.Account)
+		}
+		if a.Region != call.Region || a.Account != call.Account {
+			return "", invalid("Cluster '%s' belongs to region %s and account %s; this call was signed for %s and %s.", name, a.Region, a.Account, call.Region, call.Account)
+		}
+		return name, nil
+	}
+	if !ecs.ValidName(name) {
+		return "", invalid("Cluster name '%s' is not valid: up to 255 letters, numbers, hyphens, and underscores are allowed.", name)
+	}
+	return ecs.ARN(call.Region, call.Account, ecs.TypeCluster, name), nil
+}
+
+// cluster finds an ACTIVE cluster.
+func cluster(t *state.Tables, call *awswire.Call, ref *string) (*ecs.Cluster, error) {
+	key, err := clusterARN(call, ref)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := t.Clusters.Get(key)
+	if !ok {
+		return nil, fault.New("ClusterNotFoundException", "Cluster not found.")
+	}
+	if c.Status != ecs.ClusterActive {
+		return nil, fault.New("ClusterNotFoundException", "The referenced cluster was inactive.")
+	}
+	return c, nil
+}
+
+// clusterForUse finds a cluster that something is about to be put into; the default cluster comes into being by that (ecs.md 1.2.5).
+func clusterForUse(tx *state.Tx, call *awswire.Call, ref *string) (*ecs.Cluster, error) {
+	c, err := cluster(&tx.Tables, call, ref)
+	if err == nil {
+		return c, nil
+	}
+	key, kerr := clusterARN(call, ref)
+	if kerr != nil || arn.LastID(key) != ecs.DefaultCluster {
+		return nil, err
+	}
+	c = &ecs.Cluster{ClusterARN: key, ClusterName: ecs.DefaultCluster, Status: ecs.ClusterActive, CreatedAt: call.Now}
+	tx.Clusters.Put(c)
+	return c, nil
+}
+
+// inCluster is the key of something of a cluster that is named by its id, or by an ARN of the long or the short form (ecs.md 1.1.2).
+func inCluster(c *ecs.Cluster, resourceType, ref string) string {
+	if a, err := arn.Parse(ref); err == nil {
+		if strings.Count(a.Resource, "/") > 1 {
+			return ref
+		}
+		ref = a.ID()
+	}
+	a, err := arn.Parse(c.ClusterARN)
+	if err != nil {
+		return ref
+	}
+	// A reference such as cluster/id is understood too.
+	ref = strings.TrimPrefix(ref, c.ClusterName+"/")
+	return ecs.ARN(a.Region, a.Account, resourceType, c.ClusterName+"/"+ref)
+}
+
+// taskDefinition finds a revision by ARN, by family:revision, or the newest ACTIVE one by family (ecs.md 1.4.3).
+func taskDefinition(t *state.Tables, call *awswire.Call, ref string) (*ecs.TaskDefinition, bool) {
+	if a, err := arn.Parse(ref); err == nil {
+		if a.Service != "ecs" || a.Type() != ecs.TypeTaskDefinition || a.Region != call.Region || a.Account != call.Account {
+			return nil, false
+		}
+		ref = a.Rest()
+	}
+	family, revision, ok := strings.Cut(ref, ":")
+	if ok {
+		if _, err := strconv.Atoi(revision); err != nil {
+			return nil, false
+		}
+		return t.TaskDefinitions.Get(ecs.ARN(call.Region, call.Account, ecs.TypeTaskDefinition, ref))
+	}
+	var newest *ecs.TaskDefinition
+	for d := range t.TaskDefinitions.Prefix(ecs.ARN(call.Region, call.Account, ecs.TypeTaskDefinition, family+":")) {
+		if d.Status == ecs.TaskDefinitionActive && (newest == nil || d.Revision > newest.Revision) {
+			newest = d
+		}
+	}
+	return newest, newest != nil
+}
+
+// usableTaskDefinition finds a revision that something new may use.
+func usableTaskDefinition(t *state.Tables, call *awswire.Call, ref *string) (*ecs.TaskDefinition, error) {
+	if deref(ref) == "" {
+		return nil, invalid("TaskDefinition can not be blank.")
+	}
+	d, ok := taskDefinition(t, call, *ref)
+	switch {
+	case !ok:
+		return nil, client("TaskDefinition not found.")
+	case d.Status != ecs.TaskDefinitionActive:
+		return nil, client("TaskDefinition is inactive")
+	}
+	return d, nil
+}
+
+// present gives an optional time of an answer.
+func present(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,240 @@
+package ecs
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/reshape"
+	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+)
+
+func (a *api) stopTask(ctx context.Context, call *awswire.Call, in *shape.StopTaskInput) (*shape.StopTaskOutput, error) {
+	if deref(in.Task) == "" {
+		return nil, invalid("Task identifier must not be empty.")
+	}
+	reason := deref(in.Reason)
+	if len(reason) > 1024 {
+		return nil, invalid("reason may have at most 1024 characters.")
+	}
+	if reason == "" {
+		reason = "Task stopped by user"
+	}
+	var out shape.Task
+	err := a.store.Update(ctx, func(tx *state.Tx) error {
+		c, err := cluster(&tx.Tables, call, in.Cluster)
+		if err != nil {
+			return err
+		}
+		task, ok := tx.Tasks.Get(inCluster(c, ecs.TypeTask, *in.Task))
+		if !ok {
+			return invalid("The referenced task was not found.")
+		}
+		n := task.Stop(ecs.UserInitiated, reason, call.Now)
+		if n != task {
+			n.Tags = nil // ecs.md 1.5.5
+			tx.Tasks.Put(n)
+		}
+		out = answerTask(n, true)
+		return nil
+	})
+	return &shape.StopTaskOutput{Task: &out}, err
+}
+
+func (a *api) describeTasks(_ context.Context, call *awswire.Call, in *shape.DescribeTasksInput) (*shape.DescribeTasksOutput, error) {
+	switch {
+	case len(in.Tasks) == 0:
+		return nil, invalid("Tasks cannot be empty.")
+	case len(in.Tasks) > 100:
+		return nil, invalid("Tasks cannot have more than 100 elements.")
+	}
+	snap := a.store.View()
+	c, err := cluster(&snap.Tables, call, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.DescribeTasksOutput{Tasks: []shape.Task{}, Failures: []shape.Failure{}}
+	for _, ref := range in.Tasks {
+		key := inCluster(c, ecs.TypeTask, ref)
+		if task, ok := snap.Tasks.Get(key); ok && task.ClusterARN == c.ClusterARN {
+			out.Tasks = append(out.Tasks, answerTask(task, slices.Contains(in.Include, "TAGS")))
+		} else {
+			out.Failures = append(out.Failures, missing(key))
+		}
+	}
+	return out, nil
+}
+
+// answerTask gives a task as the API has it.
+func answerTask(t *ecs.Task, tags bool) shape.Task {
+	out := reshape.Out[shape.Task](t)
+	out.Attributes = []shape.Attribute{{Name: new("ecs.cpu-architecture"), Value: new("x86_64")}}
+	out.Attachments = orEmpty(out.Attachments)
+	out.EnableExecuteCommand = &t.EnableExecuteCommand
+	if out.Overrides == nil {
+		out.Overrides = &shape.TaskOverride{}
+	}
+	out.Overrides.ContainerOverrides = answerOverrides(t, out.Overrides.ContainerOverrides)
+	for i := range out.Containers {
+		c := &out.Containers[i]
+		c.NetworkBindings, c.NetworkInterfaces = orEmpty(c.NetworkBindings), orEmpty(c.NetworkInterfaces)
+	}
+	if out.Tags = answerTags(t.Tags); !tags {
+		out.Tags = []shape.Tag{}
+	}
+	return out
+}
+
+// answerOverrides has an entry for each container, as AWS's answer has.
+func answerOverrides(t *ecs.Task, given []shape.ContainerOverride) []shape.ContainerOverride {
+	out := []shape.ContainerOverride{}
+	for _, c := range t.Containers {
+		i := slices.IndexFunc(given, func(o shape.ContainerOverride) bool { return deref(o.Name) == c.Name })
+		if i >= 0 {
+			out = append(out, given[i])
+		} else {
+			out = append(out, shape.ContainerOverride{Name: &c.Name})
+		}
+	}
+	return out
+}
+
+func (a *api) listTasks(_ context.Context, call *awswire.Call, in *shape.ListTasksInput) (*shape.ListTasksOutput, error) {
+	if in.StartedBy != nil && (in.Family != nil || in.ServiceName != nil || in.ContainerInstance != nil || in.DesiredStatus != "") {
+		return nil, invalid("startedBy must be the only filter when it is given.") // ecs.md 1.1.9
+	}
+	snap := a.store.View()
+	c, err := cluster(&snap.Tables, call, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	f, err := taskFilter(&snap.Tables, c, in)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for t := range snap.Tasks.By(state.ByCluster, c.ClusterARN) {
+		if f(t) {
+			arns = append(arns, t.TaskARN)
+		}
+	}
+	scope := strings.Join([]string{c.ClusterARN, deref(in.Family), deref(in.ServiceName), deref(in.ContainerInstance), in.DesiredStatus, in.LaunchType, deref(in.StartedBy)}, "|")
+	page, next, err := paged(call, arns, in.MaxResults, in.NextToken, 100, scope)
+	return &shape.ListTasksOutput{TaskArns: page, NextToken: next}, err
+}
+
+func taskFilter(t *state.Tables, c *ecs.Cluster, in *shape.ListTasksInput) (func(*ecs.Task) bool, error) {
+	desired := ecs.TaskStatus(in.DesiredStatus)
+	if desired == "" {
+		desired = ecs.Running
+	}
+	instance, service := "", ""
+	if in.ContainerInstance != nil {
+		instance = inCluster(c, ecs.TypeContainerInstance, *in.ContainerInstance)
+		if _, ok := t.ContainerInstances.Get(instance); !ok {
+			return nil, invalid("The container instance '%s' was not found in the cluster.", *in.ContainerInstance)
+		}
+	}
+	if in.ServiceName != nil {
+		service = inCluster(c, ecs.TypeService, *in.ServiceName)
+		if _, ok := t.Services.Get(service); !ok {
+			return nil, serviceNotFound()
+		}
+	}
+	return func(task *ecs.Task) bool {
+		return task.DesiredStatus == desired &&
+			(instance == "" || task.ContainerInstanceARN == instance) &&
+			(service == "" || task.ServiceARN == service) &&
+			(in.Family == nil || familyOf(task.TaskDefinitionARN) == *in.Family) &&
+			(in.LaunchType == "" || task.LaunchType == in.LaunchType) &&
+			(in.StartedBy == nil || task.StartedBy == *in.StartedBy)
+	}, nil
+}
+
+func familyOf(definitionARN string) string {
+	family, _, _ := strings.Cut(arn.LastID(definitionARN), ":")
+	return family
+}
+
+func (a *api) getTaskProtection(_ context.Context, call *awswire.Call, in *shape.GetTaskProtectionInput) (*shape.GetTaskProtectionOutput, error) {
+	snap := a.store.View()
+	c, err := cluster(&snap.Tables, call, in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Tasks) > 100 {
+		return nil, invalid("Tasks cannot have more than 100 elements.")
+	}
+	out := &shape.GetTaskProtectionOutput{ProtectedTasks: []shape.ProtectedTask{}, Failures: []shape.Failure{}}
+	for _, ref := range in.Tasks {
+		if t, f := protectable(&snap.Tables, c, ref); f != nil {
+			out.Failures = append(out.Failures, *f)
+		} else {
+			out.ProtectedTasks = append(out.ProtectedTasks, answerProtection(t, call.Now))
+		}
+	}
+	return out, nil
+}
+
+func (a *api) updateTaskProtection(ctx context.Context, call *awswire.Call, in *shape.UpdateTaskProtectionInput) (*shape.UpdateTaskProtectionOutput, error) {
+	minutes := 120 // ecs.md 3.10
+	if in.ExpiresInMinutes != nil {
+		if minutes = int(*in.ExpiresInMinutes); minutes < 1 || minutes > 2880 {
+			return nil, invalid("expiresInMinutes must be between 1 and 2880, not %d.", minutes)
+		}
+	}
+	if len(in.Tasks) == 0 || len(in.Tasks) > 10 {
+		return nil, invalid("Between 1 and 10 tasks must be given.")
+	}
+	var until time.Time
+	if deref(in.ProtectionEnabled) {
+		until = call.Now.Add(time.Duration(minutes) * time.Minute)
+	}
+	out := &shape.UpdateTaskProtectionOutput{ProtectedTasks: []shape.ProtectedTask{}, Failures: []shape.Failure{}}
+	err := a.store.Update(ctx, func(tx *state.Tx) error {
+		c, err := cluster(&tx.Tables, call, in.Cluster)
+		if err != nil {
+			return err
+		}
+		for _, ref := range in.Tasks {
+			t, f := protectable(&tx.Tables, c, ref)
+			if f != nil {
+				out.Failures = append(out.Failures, *f)
+				continue
+			}
+			n := *t
+			n.ProtectedUntil = until
+			tx.Tasks.Put(&n)
+			out.ProtectedTasks = append(out.ProtectedTasks, answerProtection(&n, call.Now))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// protectable finds a task of a service (ecs.md 1.6.6).
+func protectable(t *state.Tables, c *ecs.Cluster, ref string) (*ecs.Task, *shape.Failure) {
+	key := inCluster(c, ecs.TypeTask, ref)
+	task, ok := t.Tasks.Get(key)
+	switch {
+	case !ok:
+		return nil, new(missing(key))
+	case task.ServiceARN == "" || task.DesiredStatus != ecs.Running:
+		return nil, &shape.Failure{Arn: &key, Reason: new("TASK_NOT_VALID"), Detail: new("Only running tasks of a service can be protected.")}
+	}
+	return task, nil
+}
+
+func answerProtection(t *ecs.Task, now time.Time) shape.ProtectedTask {
+	on := t.ProtectedUntil.After(now)
+	out := shape.ProtectedTask{TaskArn: &t.TaskARN, ProtectionEnabled: &on}
+	if on {
+		out.ExpirationDate = &t.ProtectedUntil
+	}
+	return out
+}

@@ -1,0 +1,230 @@
+package ecs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/reshape"
+	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/state"
+)
+
+const maxRevisions = 1_000_000
+
+func (a *api) registerTaskDefinition(ctx context.Context, call *awswire.Call, in *shape.RegisterTaskDefinitionInput) (*shape.RegisterTaskDefinitionOutput, error) {
+	def, err := parseTaskDefinition(in)
+	if err != nil {
+		return nil, err
+	}
+	def.RegisteredAt, def.RegisteredBy, def.Status = call.Now, call.Principal.ARN, ecs.TaskDefinitionActive
+
+	err = a.store.Update(ctx, func(tx *state.Tx) error {
+		f := &ecs.Family{Region: call.Region, Account: call.Account, Name: def.Family}
+		if old, ok := tx.Families.Get(f.Key()); ok {
+			f.LastRevision = old.LastRevision
+		}
+		if f.LastRevision >= maxRevisions {
+			return client("The family %s has %d revisions and can have no more: use another family.", def.Family, maxRevisions)
+		}
+		f.LastRevision++
+		tx.Families.Put(f)
+		def.Revision = f.LastRevision
+		def.TaskDefinitionARN = ecs.ARN(call.Region, call.Account, ecs.TypeTaskDefinition, def.Name())
+		tx.TaskDefinitions.Put(def)
+		return nil
+	})
+	return &shape.RegisterTaskDefinitionOutput{TaskDefinition: answerTaskDefinition(def), Tags: answerTags(def.Tags)}, err
+}
+
+func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefinition, error) {
+	for i := range in.ContainerDefinitions {
+		c := &in.ContainerDefinitions[i]
+		if c.Essential == nil {
+			c.Essential = new(true) // ecs.md 1.4.4
+		}
+		// A CPU of 0 is the default and says nothing.
+		if deref(c.Cpu) == 0 {
+			c.Cpu = nil
+		}
+	}
+	if doc, err := json.Marshal(in); err != nil || len(doc) > 2*ecs.MaxTaskDefinitionBytes {
+		return nil, client("The task definition is larger than 64 KiB.")
+	}
+	def, err := reshape.In[ecs.TaskDefinition](in)
+	if err != nil {
+		if e, ok := errors.AsType[*reshape.UnknownFieldError](err); ok {
+			return nil, client("%s is not available yet: remove it from the task definition.", e.Path)
+		}
+		return nil, client("%s", err)
+	}
+	if def.Tags, err = parseTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := def.Validate(); err != nil {
+		return nil, err
+	}
+	if _, err := launch.ParseConstraints(def.PlacementConstraints); err != nil {
+		return nil, client("%s", strings.TrimPrefix(err.Error(), "InvalidParameterException: "))
+	}
+	def.Complete()
+	return &def, nil
+}
+
+func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
+	out := reshape.Out[shape.TaskDefinition](d)
+	for i := range out.ContainerDefinitions {
+		c := &out.ContainerDefinitions[i]
+		// AWS always has these, empty or not.
+		c.Cpu, c.Essential = new(int32(d.ContainerDefinitions[i].CPU)), new(d.ContainerDefinitions[i].Essential)
+		c.Environment, c.MountPoints, c.VolumesFrom = orEmpty(c.Environment), orEmpty(c.MountPoints), orEmpty(c.VolumesFrom)
+		c.PortMappings, c.SystemControls = orEmpty(c.PortMappings), orEmpty(c.SystemControls)
+		for j := range c.PortMappings {
+			if p := &c.PortMappings[j]; p.ContainerPort != nil && p.HostPort == nil {
+				p.HostPort = new(int32(0))
+			}
+		}
+	}
+	out.Volumes, out.PlacementConstraints = orEmpty(out.Volumes), orEmpty(out.PlacementConstraints)
+	return &out
+}
+
+func (a *api) deregisterTaskDefinition(ctx context.Context, call *awswire.Call, in *shape.DeregisterTaskDefinitionInput) (*shape.DeregisterTaskDefinitionOutput, error) {
+	ref := deref(in.TaskDefinition)
+	if !strings.Contains(ref[strings.LastIndexByte(ref, '/')+1:], ":") {
+		return nil, client("Invalid revision number. Specify the task definition as family:revision or by its ARN.")
+	}
+	var out *shape.TaskDefinition
+	err := a.store.Update(ctx, func(tx *state.Tx) error {
+		d, ok := taskDefinition(&tx.Tables, call, ref)
+		if !ok {
+			return client("Unable to describe task definition.")
+		}
+		n := *d
+		if n.Status == ecs.TaskDefinitionActive {
+			n.Status, n.DeregisteredAt = ecs.TaskDefinitionInactive, call.Now
+			tx.TaskDefinitions.Put(&n)
+		}
+		out = answerTaskDefinition(&n)
+		return nil
+	})
+	return &shape.DeregisterTaskDefinitionOutput{TaskDefinition: out}, err
+}
+
+func (a *api) deleteTaskDefinitions(ctx context.Context, call *awswire.Call, in *shape.DeleteTaskDefinitionsInput) (*shape.DeleteTaskDefinitionsOutput, error) {
+	if len(in.TaskDefinitions) == 0 || len(in.TaskDefinitions) > 10 {
+		return nil, invalid("Between 1 and 10 task definitions can be deleted by one call.")
+	}
+	out := &shape.DeleteTaskDefinitionsOutput{TaskDefinitions: []shape.TaskDefinition{}, Failures: []shape.Failure{}}
+	err := a.store.Update(ctx, func(tx *state.Tx) error {
+		for _, ref := range in.TaskDefinitions {
+			d, ok := taskDefinition(&tx.Tables, call, ref)
+			switch {
+			case !ok || !strings.Contains(ref, ":"):
+				out.Failures = append(out.Failures, shape.Failure{Arn: &ref, Reason: new("The specified task definition does not exist. Specify a valid account, family, revision and try again.")})
+				continue
+			case d.Status == ecs.TaskDefinitionActive:
+				out.Failures = append(out.Failures, shape.Failure{Arn: &d.TaskDefinitionARN, Reason: new("The specified task definition is still in ACTIVE status. Please deregister the target and try again.")})
+				continue
+			}
+			n := *d
+			n.Status, n.DeleteRequestedAt = ecs.TaskDefinitionDeleteInProgress, call.Now
+			tx.TaskDefinitions.Put(&n)
+			out.TaskDefinitions = append(out.TaskDefinitions, *answerTaskDefinition(&n))
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (a *api) describeTaskDefinition(_ context.Context, call *awswire.Call, in *shape.DescribeTaskDefinitionInput) (*shape.DescribeTaskDefinitionOutput, error) {
+	snap := a.store.View()
+	d, ok := taskDefinition(&snap.Tables, call, deref(in.TaskDefinition))
+	if !ok {
+		return nil, client("Unable to describe task definition.")
+	}
+	out := &shape.DescribeTaskDefinitionOutput{TaskDefinition: answerTaskDefinition(d)}
+	if slices.Contains(in.Include, "TAGS") {
+		out.Tags = answerTags(d.Tags)
+	}
+	return out, nil
+}
+
+func (a *api) listTaskDefinitions(_ context.Context, call *awswire.Call, in *shape.ListTaskDefinitionsInput) (*shape.ListTaskDefinitionsOutput, error) {
+	status := in.Status
+	if status == "" {
+		status = ecs.TaskDefinitionActive
+	}
+	prefix := ""
+	if deref(in.FamilyPrefix) != "" {
+		prefix = *in.FamilyPrefix + ":" // the whole family name, in spite of the parameter's name
+	}
+	snap := a.store.View()
+	var defs []*ecs.TaskDefinition
+	for d := range snap.TaskDefinitions.Prefix(ecs.ARN(call.Region, call.Account, ecs.TypeTaskDefinition, prefix)) {
+		if d.Status == status {
+			defs = append(defs, d)
+		}
+	}
+	// Revisions sort as numbers (ecs.md 1.1.10), which their ARNs do not.
+	slices.SortFunc(defs, func(x, y *ecs.TaskDefinition) int {
+		if c := strings.Compare(x.Family, y.Family); c != 0 {
+			return c
+		}
+		return x.Revision - y.Revision
+	})
+	if in.Sort == "DESC" {
+		slices.Reverse(defs)
+	}
+	return pageTaskDefinitions(call, defs, in, status)
+}
+
+// pageTaskDefinitions pages by place: the order of the list is not that of its ARNs.
+func pageTaskDefinitions(call *awswire.Call, defs []*ecs.TaskDefinition, in *shape.ListTaskDefinitionsInput, status string) (*shape.ListTaskDefinitionsOutput, error) {
+	scope := strings.Join([]string{status, in.Sort, deref(in.FamilyPrefix)}, "|")
+	n := 100
+	if in.MaxResults != nil {
+		if n = int(*in.MaxResults); n < 1 || n > 100 {
+			return nil, invalid("maxResults must be between 1 and 100, not %d.", n)
+		}
+	}
+	p, err := call.Page(in.NextToken, scope)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(defs, func(d *ecs.TaskDefinition) bool { return d.TaskDefinitionARN == p.After }); i >= 0 {
+		defs = defs[i+1:]
+	}
+	out := &shape.ListTaskDefinitionsOutput{TaskDefinitionArns: []string{}}
+	for i, d := range defs {
+		if i == n {
+			out.NextToken = p.Token(defs[i-1].TaskDefinitionARN)
+			break
+		}
+		out.TaskDefinitionArns = append(out.TaskDefinitionArns, d.TaskDefinitionARN)
+	}
+	return out, nil
+}
+
+func (a *api) listTaskDefinitionFamilies(_ context.Context, call *awswire.Call, in *shape.ListTaskDefinitionFamiliesInput) (*shape.ListTaskDefinitionFamiliesOutput, error) {
+	snap := a.store.View()
+	active := make(map[string]bool)
+	for d := range snap.TaskDefinitions.Prefix(ecs.ARN(call.Region, call.Account, ecs.TypeTaskDefinition, deref(in.FamilyPrefix))) {
+		active[d.Family] = active[d.Family] || d.Status == ecs.TaskDefinitionActive
+	}
+	var families []string
+	for f, is := range active {
+		// A family without an ACTIVE revision is INACTIVE; without a status only ACTIVE ones are asked for.
+		if in.Status == "ALL" || is == (in.Status != ecs.TaskDefinitionInactive) {
+			families = append(families, f)
+		}
+	}
+	slices.Sort(families)
+	page, next, err := paged(call, families, in.MaxResults, in.NextToken, 100, in.Status+"|"+deref(in.FamilyPrefix))
+	return &shape.ListTaskDefinitionFamiliesOutput{Families: page, NextToken: next}, err
+}

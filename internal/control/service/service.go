@@ -1,0 +1,146 @@
+// Package service keeps each ECS service at its desired tasks: it shows the service to the rollout brain, asks the scheduler where
+// the tasks go that the brain wants started, and writes both answers into the state in one transaction.
+//
+// It owns a service's deployments, events and steadiness, and the start and the desired end of its tasks. It neither starts nor stops
+// anything itself, and does not know agents or load balancers: it reads what dispatch, publish and control/target saw of them.
+package service
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/rollout"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Config are the controller's times; zero is none.
+type Config struct {
+	// HealthyAfter is how long a task must have run to count as healthy when nothing checks it. AWS: 40 s (ecs.md 3.2.3).
+	HealthyAfter time.Duration
+	// RetryBase is the first delay after a launch that failed; each further one doubles it, up to 15 minutes (ecs.md 3.4).
+	RetryBase time.Duration
+	// PlaceAgain is how often tasks that found no instance are tried again when nothing has changed meanwhile.
+	PlaceAgain time.Duration
+}
+
+// Controller is a control.Reconciler whose keys are service ARNs.
+type Controller struct {
+	store  *state.Store
+	logger *slog.Logger
+	config Config
+	now    func() time.Time
+}
+
+// New makes the controller; now is the clock.
+func New(store *state.Store, logger *slog.Logger, config Config, now func() time.Time) *Controller {
+	return &Controller{store: store, logger: logger, config: config, now: now}
+}
+
+// Keys are the services that a change concerns. A container instance concerns all services of its cluster, by whose name it is keyed.
+func (c *Controller) Keys(ch state.Change) []string {
+	var keys []string
+	add := func(v any) {
+		switch v := v.(type) {
+		case *ecs.Service:
+			if v != nil {
+				keys = append(keys, v.ServiceARN)
+			}
+		case *ecs.Task:
+			if v != nil && v.ServiceARN != "" {
+				keys = append(keys, v.ServiceARN)
+			}
+		case *ecs.ContainerInstance:
+			if v != nil {
+				keys = append(keys, c.servicesOf(v.ClusterARN)...)
+			}
+		case *elb.TargetHealth:
+			if v != nil {
+				keys = append(keys, c.servicesBehind(elb.GroupOfTargetKey(v.Key))...)
+			}
+		}
+	}
+	add(ch.Old)
+	add(ch.New)
+	return keys
+}
+
+func (c *Controller) servicesOf(clusterARN string) []string {
+	var keys []string
+	for s := range c.store.View().Services.By(state.ByCluster, clusterARN) {
+		keys = append(keys, s.ServiceARN)
+	}
+	return keys
+}
+
+func (c *Controller) servicesBehind(targetGroupARN string) []string {
+	var keys []string
+	for s := range c.store.View().Services.By(state.ByTargetGroup, targetGroupARN) {
+		keys = append(keys, s.ServiceARN)
+	}
+	return keys
+}
+
+// All names every service.
+func (c *Controller) All(s *state.Snapshot) []string {
+	var keys []string
+	for v := range s.Services.All() {
+		keys = append(keys, v.ServiceARN)
+	}
+	return keys
+}
+
+// Reconcile takes the next step of one service. The plan is made twice: on a snapshot, to see whether there is anything to do and how many
+// names to mint, and inside the transaction, so that what is carried out fits the state it is carried out on.
+func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
+	snap, now := c.store.View(), c.now()
+	svc, ok := snap.Services.Get(key)
+	if !ok || svc.Status == ecs.ServiceInactive {
+		return 0, nil
+	}
+	plan := rollout.Next(c.view(&snap.Tables, svc, now), now)
+	if idle(svc, plan) {
+		return until(plan.WakeAt, now), nil
+	}
+	ids := launch.MintIDs(count(plan))
+	var again time.Duration
+	err := c.store.Update(ctx, func(tx *state.Tx) error {
+		svc, ok := tx.Services.Get(key)
+		if !ok {
+			return nil
+		}
+		plan := rollout.Next(c.view(&tx.Tables, svc, now), now)
+		s := &step{tx: tx, now: now, ids: ids, svc: *svc}
+		s.carryOut(plan)
+		again = until(plan.WakeAt, now)
+		if s.svc.Unplaced > 0 && (again == 0 || again > c.config.PlaceAgain) {
+			again = c.config.PlaceAgain
+		}
+		return nil
+	})
+	return again, err
+}
+
+// idle reports whether the plan asks for nothing that is not so already.
+func idle(svc *ecs.Service, p rollout.Plan) bool {
+	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) &&
+		svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
+}
+
+func count(p rollout.Plan) int {
+	n := 0
+	for _, s := range p.Start {
+		n += s.Count
+	}
+	return n
+}
+
+func until(t, now time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(t.Sub(now), time.Millisecond)
+}

@@ -1,0 +1,225 @@
+package service
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/rollout"
+	"github.com/berthhq/berth/internal/sched"
+	"github.com/berthhq/berth/internal/state"
+)
+
+const (
+	// keptEvents is how many events of a service are kept, which is how many are shown (ecs.md 1.7.4).
+	keptEvents = 100
+	// repeatAfter is when a complaint that is still true is told again (ecs.md 1.7.4).
+	repeatAfter = 6 * time.Hour
+	// namedTasks is how many tasks one event names before it says how many there are beside.
+	namedTasks = 10
+)
+
+// step carries out one plan inside a transaction.
+type step struct {
+	tx  *state.Tx
+	now time.Time
+	ids []launch.IDs // for the tasks to start
+	svc ecs.Service  // the copy that is written at the end
+}
+
+func (s *step) carryOut(p rollout.Plan) {
+	s.mark(p.Mark)
+	for _, key := range p.Counted {
+		if t, ok := s.tx.Tasks.Get(key); ok && !t.Counted {
+			c := *t
+			c.Counted = true
+			s.tx.Tasks.Put(&c)
+		}
+	}
+	s.stop(p.Stop)
+	s.start(p.Start)
+	for _, e := range p.Event {
+		s.tell(e.Message)
+	}
+	s.svc.SteadyAt = p.SteadyAt
+	s.finishDeletion()
+	// A step that changed nothing must not wake itself by writing.
+	if old, ok := s.tx.Services.Get(s.svc.ServiceARN); !ok || !reflect.DeepEqual(*old, s.svc) {
+		s.tx.Services.Put(&s.svc)
+	}
+}
+
+// mark takes over what the brain says of deployments. One that becomes INACTIVE leaves the list, one that becomes primary again (a
+// rollback) gives the service its task definition back.
+func (s *step) mark(marks []rollout.Deployment) {
+	s.svc.Deployments = slices.Clone(s.svc.Deployments)
+	for _, m := range marks {
+		for i := range s.svc.Deployments {
+			d := &s.svc.Deployments[i]
+			if d.ID != m.ID {
+				continue
+			}
+			if m.Status == ecs.DeploymentPrimary && d.Status != ecs.DeploymentPrimary {
+				s.svc.TaskDefinition, s.svc.LoadBalancers, s.svc.NetworkConfiguration = d.TaskDefinition, d.LoadBalancers, d.NetworkConfiguration
+			}
+			d.Status, d.DesiredCount, d.RolloutState, d.RolloutStateReason = m.Status, m.Desired, m.RolloutState, m.StateReason
+			d.FailedTasks, d.Attempts, d.LastFailure, d.UpdatedAt = m.FailedTasks, m.Attempts, m.LastFailure, s.now
+		}
+	}
+	s.svc.Deployments = slices.DeleteFunc(s.svc.Deployments, func(d ecs.Deployment) bool { return d.Status == ecs.DeploymentInactive })
+	slices.SortStableFunc(s.svc.Deployments, func(a, b ecs.Deployment) int {
+		if (a.Status == ecs.DeploymentPrimary) != (b.Status == ecs.DeploymentPrimary) {
+			if a.Status == ecs.DeploymentPrimary {
+				return -1
+			}
+			return 1
+		}
+		return b.CreatedAt.Compare(a.CreatedAt)
+	})
+}
+
+func (s *step) stop(stops []rollout.Stop) {
+	var running, drained []string
+	for _, x := range stops {
+		t, ok := s.tx.Tasks.Get(x.TaskID)
+		if !ok || t.DesiredStatus == ecs.Stopped {
+			continue
+		}
+		n := t.Stop(ecs.ServiceSchedulerInitiated, x.Reason, s.now)
+		s.tx.Tasks.Put(n)
+		if running = append(running, t.TaskARN); n.LastStatus == ecs.Deactivating {
+			drained = append(drained, t.TaskARN)
+		}
+	}
+	if len(drained) > 0 {
+		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %s.", s.svc.ServiceName, s.primaryID(), number(len(drained), "task")))
+	}
+	if len(running) > 0 {
+		s.tell(fmt.Sprintf("(service %s) has stopped %s: %s.", s.svc.ServiceName, number(len(running), "running task"), names(running)))
+	}
+}
+
+func (s *step) primaryID() string {
+	if p := s.svc.Primary(); p != nil {
+		return p.ID
+	}
+	return ""
+}
+
+func number(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func names(tasks []string) string {
+	var b strings.Builder
+	for i, t := range tasks[:min(len(tasks), namedTasks)] {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString("(task " + arn.LastID(t) + ")")
+	}
+	if more := len(tasks) - namedTasks; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
+}
+
+// start places the tasks that the brain wants and makes those that found a place.
+func (s *step) start(starts []rollout.Start) {
+	var started []string
+	s.svc.Unplaced = 0
+	complaint := ""
+	for _, x := range starts {
+		i := slices.IndexFunc(s.svc.Deployments, func(d ecs.Deployment) bool { return d.ID == x.DeploymentID })
+		if i < 0 {
+			continue
+		}
+		spec, ok := specOf(&s.tx.Tables, &s.svc, &s.svc.Deployments[i])
+		if !ok {
+			complaint = fmt.Sprintf("(service %s) was unable to place a task. Reason: the task definition %s does not exist any more.", s.svc.ServiceName, x.Revision)
+			continue
+		}
+		placed, why := s.place(&spec, x)
+		started = append(started, placed...)
+		s.svc.Unplaced += x.Count - len(placed)
+		if why != "" {
+			complaint = why
+		}
+	}
+	if len(started) > 0 {
+		s.tell(fmt.Sprintf("(service %s) has started %s: %s.", s.svc.ServiceName, number(len(started), "task"), names(started)))
+	}
+	switch {
+	case complaint == "":
+		s.svc.LastComplaint = ""
+	case complaint != s.svc.LastComplaint || s.now.Sub(s.svc.LastComplaintAt) >= repeatAfter:
+		s.svc.LastComplaint, s.svc.LastComplaintAt = complaint, s.now
+		s.tell(complaint)
+	}
+}
+
+// place makes up to x.Count tasks; why is the event that tells of those without a place.
+func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why string) {
+	n := min(x.Count, len(s.ids))
+	req, err := spec.Request(n)
+	if err != nil {
+		return nil, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s", s.svc.ServiceName, err)
+	}
+	world := launch.World(&s.tx.Tables, s.svc.ClusterARN)
+	var plan sched.Result
+	if s.svc.SchedulingStrategy == ecs.Daemon {
+		plan = sched.Start(world, req, x.InstanceIDs[:n])
+	} else {
+		plan = sched.Plan(world, []sched.Request{req})
+	}
+	for _, p := range plan.Placements {
+		ci, ok := s.tx.ContainerInstances.Get(p.InstanceARN)
+		if !ok {
+			continue
+		}
+		t, err := spec.Task(&s.tx.Tables, ci, s.ids[0], s.now)
+		if err != nil {
+			return placed, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s", s.svc.ServiceName, err)
+		}
+		s.ids = s.ids[1:]
+		s.tx.Tasks.Put(t)
+		placed = append(placed, t.TaskARN)
+	}
+	if len(plan.Failures) > 0 {
+		why = plan.Failures[0].Event(s.svc.ServiceName)
+	}
+	return placed, why
+}
+
+// tell adds an event to the service's story and forgets the oldest.
+func (s *step) tell(message string) {
+	s.svc.NextEvent++
+	e := &ecs.Event{ServiceARN: s.svc.ServiceARN, Sequence: s.svc.NextEvent, CreatedAt: s.now, Message: message}
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %s", e.Key(), s.now)))
+	e.ID = fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+	s.tx.ServiceEvents.Put(e)
+	old := ecs.Event{ServiceARN: e.ServiceARN, Sequence: e.Sequence - keptEvents}
+	s.tx.ServiceEvents.Delete(old.Key())
+}
+
+// finishDeletion ends a deleted service once its last task has stopped (ecs.md 3.1.1).
+func (s *step) finishDeletion() {
+	if s.svc.Status != ecs.ServiceDraining {
+		return
+	}
+	for t := range s.tx.Tasks.By(state.ByService, s.svc.ServiceARN) {
+		if t.LastStatus != ecs.Stopped {
+			return
+		}
+	}
+	s.svc.Status, s.svc.Deployments, s.svc.Unplaced = ecs.ServiceInactive, nil, 0
+}

@@ -1,0 +1,207 @@
+package service
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/rollout"
+	"github.com/berthhq/berth/internal/sched"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// view shows a service to the rollout brain.
+func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) rollout.View {
+	v := rollout.View{
+		Service: rollout.Service{
+			Name: svc.ServiceName, Strategy: svc.SchedulingStrategy, Deleting: svc.Status == ecs.ServiceDraining, Desired: svc.DesiredCount,
+			MinimumHealthyPercent: svc.DeploymentConfiguration.MinimumHealthyPercent, MaximumPercent: svc.DeploymentConfiguration.MaximumPercent,
+			Unplaced: svc.Unplaced, SteadyAt: svc.SteadyAt,
+		},
+		HealthyAfter: c.config.HealthyAfter, RetryBase: c.config.RetryBase,
+	}
+	if g := svc.HealthCheckGracePeriodSeconds; g != nil {
+		v.Service.GracePeriod = time.Duration(*g) * time.Second
+	}
+	if b := svc.DeploymentConfiguration.DeploymentCircuitBreaker; b != nil {
+		v.Service.Breaker = rollout.Breaker{Enable: b.Enable, Rollback: b.Rollback}
+	}
+	for _, d := range svc.Deployments {
+		v.Deployments = append(v.Deployments, deploymentView(t, d))
+	}
+	for task := range t.Tasks.By(state.ByService, svc.ServiceARN) {
+		if task.LastStatus != ecs.Stopped || !task.Counted {
+			v.Tasks = append(v.Tasks, taskView(t, task))
+		}
+	}
+	if svc.SchedulingStrategy == ecs.Daemon {
+		v.Instances = instanceViews(t, svc)
+	}
+	rankForStop(t, svc, &v, now)
+	return v
+}
+
+func deploymentView(t *state.Tables, d ecs.Deployment) rollout.Deployment {
+	out := rollout.Deployment{
+		ID: d.ID, Revision: d.TaskDefinition, Status: d.Status, Desired: d.DesiredCount, RolloutState: d.RolloutState, StateReason: d.RolloutStateReason,
+		CreatedAt: d.CreatedAt, FailedTasks: d.FailedTasks, Attempts: d.Attempts, LastFailure: d.LastFailure, Targets: len(d.LoadBalancers),
+	}
+	if def, ok := t.TaskDefinitions.Get(d.TaskDefinition); ok {
+		out.ContainerChecks = def.HasHealthCheck()
+	}
+	return out
+}
+
+func taskView(t *state.Tables, task *ecs.Task) rollout.Task {
+	out := rollout.Task{
+		ID: task.TaskARN, DeploymentID: task.StartedBy, Status: string(task.LastStatus), Desired: string(task.DesiredStatus), Health: task.HealthStatus,
+		CreatedAt: task.CreatedAt, StartedAt: task.StartedAt, StopCode: task.StopCode, InstanceID: task.ContainerInstanceARN,
+		ProtectedUntil: task.ProtectedUntil, Counted: task.Counted,
+	}
+	if ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN); ok {
+		out.Draining = ci.Status == ecs.InstanceDraining
+	}
+	for _, tt := range task.Targets {
+		out.Targets = append(out.Targets, targetView(t, tt))
+	}
+	return out
+}
+
+func targetView(t *state.Tables, tt ecs.TaskTarget) rollout.Target {
+	out := rollout.Target{GroupARN: tt.TargetGroupARN, Port: tt.Port}
+	key := elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)
+	target, ok := t.Targets.Get(key)
+	if !ok {
+		return out
+	}
+	seen, _ := t.TargetHealth.Get(key)
+	used := false
+	for range t.Rules.By(state.ByTargetGroup, tt.TargetGroupARN) {
+		used = true
+		break
+	}
+	h := elb.HealthOf(target, seen, used)
+	out.State, out.Reason = h.State, cmp.Or(h.Description, h.Reason)
+	return out
+}
+
+// instanceViews shows a daemon service the instances of its cluster.
+func instanceViews(t *state.Tables, svc *ecs.Service) []rollout.Instance {
+	eligible := make(map[string]bool)
+	if spec, ok := specOf(t, svc, svc.Primary()); ok {
+		if req, err := spec.Request(1); err == nil {
+			for _, a := range sched.Eligible(launch.World(t, svc.ClusterARN), req) {
+				eligible[a] = true
+			}
+		}
+	}
+	var out []rollout.Instance
+	for ci := range t.ContainerInstances.By(state.ByCluster, svc.ClusterARN) {
+		if !ci.Present() {
+			continue
+		}
+		in := rollout.Instance{ID: ci.ContainerInstanceARN, Eligible: eligible[ci.ContainerInstanceARN], Draining: ci.Status == ecs.InstanceDraining}
+		for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
+			if task.LastStatus != ecs.Stopped && !ofDaemon(t, task) {
+				in.OtherTasks++
+			}
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+func ofDaemon(t *state.Tables, task *ecs.Task) bool {
+	s, ok := t.Services.Get(task.ServiceARN)
+	return ok && s.SchedulingStrategy == ecs.Daemon
+}
+
+// rankForStop orders the tasks by how gladly they are given up (ecs.md 2.7). It is asked for only when there are more than desired: the
+// order costs a look at the whole cluster.
+func rankForStop(t *state.Tables, svc *ecs.Service, v *rollout.View, now time.Time) {
+	live := 0
+	for _, task := range v.Tasks {
+		if task.Desired == string(ecs.Running) {
+			live++
+		}
+	}
+	if svc.SchedulingStrategy == ecs.Daemon || live <= svc.DesiredCount {
+		return
+	}
+	strategies, err := launch.ParseStrategies(svc.PlacementStrategy)
+	if err != nil {
+		return // CreateService let none of these in
+	}
+	age := make(map[string]int)
+	for i, d := range svc.Deployments { // newest first
+		age[d.ID] = len(svc.Deployments) - i
+	}
+	byID := make(map[string]*rollout.Deployment)
+	for i := range v.Deployments {
+		byID[v.Deployments[i].ID] = &v.Deployments[i]
+	}
+	var tasks []sched.Task
+	for i := range v.Tasks {
+		task := &v.Tasks[i]
+		if task.Desired != string(ecs.Running) {
+			continue
+		}
+		row, _ := t.Tasks.Get(task.ID)
+		healthy := true
+		if d := byID[task.DeploymentID]; d != nil {
+			h, _ := rollout.HealthOf(v, d, task, now)
+			healthy = h != rollout.Unhealthy
+		}
+		tasks = append(tasks, sched.Task{
+			ID: task.ID, InstanceARN: task.InstanceID, Needs: sched.Resources{CPU: row.Need.CPU, Memory: row.Need.Memory}, Deployment: age[task.DeploymentID],
+			Running: task.Status == string(ecs.Running), Healthy: healthy, Protected: task.ProtectedUntil.After(now),
+		})
+	}
+	rank := make(map[string]int)
+	for i, victim := range sched.ScaleIn(launch.World(t, svc.ClusterARN), tasks, strategies, len(tasks), 0) {
+		rank[victim.TaskID] = i + 1
+	}
+	for i := range v.Tasks {
+		if v.Tasks[i].StopRank = rank[v.Tasks[i].ID]; v.Tasks[i].StopRank == 0 {
+			v.Tasks[i].StopRank = len(v.Tasks) + 1
+		}
+	}
+}
+
+// specOf is what tasks of a deployment are made from; ok is false when its task definition is gone.
+func specOf(t *state.Tables, svc *ecs.Service, d *ecs.Deployment) (spec launch.Spec, ok bool) {
+	if d == nil {
+		return spec, false
+	}
+	def, ok := t.TaskDefinitions.Get(d.TaskDefinition)
+	if !ok {
+		return spec, false
+	}
+	c, ok := t.Clusters.Get(svc.ClusterARN)
+	if !ok {
+		return spec, false
+	}
+	return launch.Spec{
+		Cluster: c, Definition: def, Group: "service:" + svc.ServiceName, StartedBy: d.ID, ServiceARN: svc.ServiceARN, LaunchType: cmp.Or(d.LaunchType, svc.LaunchType),
+		LoadBalancers: d.LoadBalancers, NetworkConfiguration: d.NetworkConfiguration, Constraints: svc.PlacementConstraints, Strategies: svc.PlacementStrategy,
+		DefaultSpread: true, Tags: tagsFor(svc, def), EnableExecuteCommand: svc.EnableExecuteCommand, Seed: uint64(svc.NextEvent),
+	}, true
+}
+
+// tagsFor are the tags of a new task of the service (ecs.md 1.1.5).
+func tagsFor(svc *ecs.Service, def *ecs.TaskDefinition) []ecs.Tag {
+	var tags []ecs.Tag
+	switch svc.PropagateTags {
+	case "SERVICE":
+		tags = append(tags, svc.Tags...)
+	case "TASK_DEFINITION":
+		tags = append(tags, def.Tags...)
+	}
+	if svc.EnableECSManagedTags {
+		tags = append(tags, ecs.Tag{Key: "aws:ecs:clusterName", Value: arn.LastID(svc.ClusterARN)}, ecs.Tag{Key: "aws:ecs:serviceName", Value: svc.ServiceName})
+	}
+	return tags
+}
