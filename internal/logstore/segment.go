@@ -1,0 +1,154 @@
+package logstore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// segment is a file of records and what is known of it without reading it. All but a group's last are sealed: they never change and
+// have an index beside them, so that opening a group reads only its last segment.
+type segment struct {
+	id   uint64
+	path string
+
+	// What follows is guarded by the group's mutex while the segment is the last one.
+	size    int64 // how much of the file is good, and durable
+	last    uint64
+	streams map[string]span
+}
+
+// span sums up what a segment, or a group, has of a stream.
+type span struct {
+	First, Last  int64 // times of the earliest and latest event, milliseconds since 1970
+	LastIngested int64
+	Bytes        int64 // of messages, and 26 for each event, as CloudWatch Logs counts
+	Events       int64
+}
+
+// Overhead is what the service adds to the size of every message when it counts bytes.
+const Overhead = 26
+
+func (s span) join(o span) span {
+	if s.Events == 0 {
+		return o
+	}
+	return span{min(s.First, o.First), max(s.Last, o.Last), max(s.LastIngested, o.LastIngested), s.Bytes + o.Bytes, s.Events + o.Events}
+}
+
+func newSegment(dir string, id uint64) *segment {
+	return &segment{id: id, path: filepath.Join(dir, fmt.Sprintf("%016d.seg", id)), streams: make(map[string]span)}
+}
+
+// note counts a batch that is in the file.
+func (s *segment) note(b *batch, end int64) {
+	var n span
+	for _, e := range b.events {
+		n = n.join(span{e.Time, e.Time, b.ingested, int64(len(e.Message)) + Overhead, 1})
+	}
+	s.streams[b.stream] = s.streams[b.stream].join(n)
+	s.size = end
+	s.last = max(s.last, b.first+uint64(len(b.events))-1)
+}
+
+// span sums up the wanted streams.
+func (s *segment) span(wanted func(string) bool) span {
+	var sum span
+	for id, sp := range s.streams {
+		if wanted(id) {
+			sum = sum.join(sp)
+		}
+	}
+	return sum
+}
+
+// create makes the file with its magic, durably.
+func (s *segment) create() (*os.File, error) {
+	os.Remove(s.indexPath()) // of an earlier segment of this name, whose time is over
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.WriteString(magic)
+	if err = errors.Join(err, f.Sync(), syncDir(filepath.Dir(s.path))); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(s.path))
+	}
+	s.size = int64(len(magic))
+	return f, nil
+}
+
+// scan learns about the file by reading it, up to its end or the first damage, which it returns.
+func (s *segment) scan() error {
+	s.size, s.streams = 0, make(map[string]span)
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = records(f, func(b *batch, end int64) error {
+		s.note(b, end)
+		return nil
+	})
+	if err == nil {
+		s.size = max(s.size, int64(len(magic)))
+	}
+	return err
+}
+
+// each calls fn for the batches of the file's first size bytes.
+func (s *segment) each(size int64, fn func(*batch) error) error {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return records(io.LimitReader(f, size), func(b *batch, _ int64) error { return fn(b) })
+}
+
+// index is what lies beside a sealed segment. It can be made again at any time.
+type index struct {
+	Size    int64
+	Last    uint64
+	Streams map[string]span
+}
+
+func (s *segment) indexPath() string { return strings.TrimSuffix(s.path, ".seg") + ".idx" }
+
+func (s *segment) writeIndex() error {
+	text, err := json.Marshal(index{s.size, s.last, s.streams})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.indexPath(), text, 0o600)
+}
+
+// readIndex reports whether the index could be used. One that was written half does not parse.
+func (s *segment) readIndex() bool {
+	text, err := os.ReadFile(s.indexPath())
+	var i index
+	if err != nil || json.Unmarshal(text, &i) != nil || i.Streams == nil {
+		return false
+	}
+	if st, err := os.Stat(s.path); err != nil || st.Size() < i.Size {
+		return false
+	}
+	s.size, s.last, s.streams = i.Size, i.Last, i.Streams
+	return true
+}
+
+func (s *segment) remove() error {
+	os.Remove(s.indexPath()) // without its segment an index is never looked at
+	return os.Remove(s.path)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,210 @@
+// Package logstore keeps log events by group and stream, on disk, in bounded space.
+//
+// Groups and streams are named by ids that the caller makes up (lower-case letters and digits); their names, tags and retention are
+// rows in state. An event is durable when Append returns: batches of callers that come at the same time share one sync. A batch is
+// stored whole or not at all, a crash can only lose what was not answered, and bytes that are no record end a file but harm
+// nothing before them. Events are ordered by time, and by arrival where times are equal.
+//
+// Space is bounded twice: Expire drops what is older than the retention, and a group that outgrows Limits.Group loses its oldest
+// events. All methods are safe for concurrent use. The package starts no goroutine and has no clock.
+package logstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrClosed is returned by a store that has been closed.
+var ErrClosed = errors.New("log store is closed")
+
+// Limits bound the space on disk, in bytes.
+type Limits struct {
+	Segment int64 // about the size of a file, the grain in which space is given back; 0 means 4 MiB
+	Group   int64 // of all events of a group; 0 means 1 GiB
+}
+
+// Entry is an event to be stored.
+type Entry struct {
+	Time    int64 // milliseconds since 1970
+	Message string
+}
+
+// Event is a stored event.
+type Event struct {
+	Entry
+	Stream   string // the stream's id
+	Ingested int64  // milliseconds since 1970
+	Seq      uint64 // its place in the order of arrival in the group, from 1
+}
+
+// Store is a directory of groups.
+type Store struct {
+	dir   string
+	limit Limits
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	groups map[string]*group // guarded by mu
+	closed bool              // guarded by mu
+}
+
+// Open makes dir ready. Groups are read when they are first asked for.
+func Open(dir string, limits Limits, logger *slog.Logger) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open log store: %w", err)
+	}
+	if limits.Segment == 0 {
+		limits.Segment = 4 << 20
+	}
+	if limits.Group == 0 {
+		limits.Group = 1 << 30
+	}
+	return &Store{dir: dir, limit: limits, log: logger, groups: make(map[string]*group)}, nil
+}
+
+func validID(id string) bool {
+	return id != "" && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
+
+func (s *Store) group(id string) (*group, error) {
+	if !validID(id) {
+		return nil, fmt.Errorf("%q cannot be the id of a log group", id)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	g := s.groups[id]
+	if g == nil {
+		g = &group{dir: filepath.Join(s.dir, id), limit: s.limit, log: s.log, changed: make(chan struct{})}
+		s.groups[id] = g
+	}
+	return g, nil
+}
+
+// Append stores events of a stream, in the order given, and returns when they are on disk. On an error none is stored; the error
+// matches syscall.ENOSPC when there was no room.
+func (s *Store) Append(groupID, streamID string, ingested time.Time, events []Entry) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if !validID(streamID) {
+		return fmt.Errorf("%q cannot be the id of a log stream", streamID)
+	}
+	size := 0
+	for _, e := range events {
+		size += len(e.Message) + Overhead
+	}
+	if size > maxPayload/2 {
+		return fmt.Errorf("a batch of %d bytes is more than the %d that can be stored at once", size, maxPayload/2)
+	}
+	g, err := s.group(groupID)
+	if err != nil {
+		return err
+	}
+	return g.append(&batch{stream: streamID, ingested: ingested.UnixMilli(), events: events})
+}
+
+// Stats is what is known of a stream's events.
+type Stats = span
+
+// Stats returns what a group has, by stream id. Streams without events are not in it.
+func (s *Store) Stats(groupID string) (map[string]Stats, error) {
+	g, err := s.group(groupID)
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.openLocked(); err != nil {
+		return nil, err
+	}
+	all := make(map[string]Stats)
+	for _, seg := range g.segments {
+		for id, sp := range seg.streams {
+			all[id] = all[id].join(sp)
+		}
+	}
+	return all, nil
+}
+
+// Expire gives back the space of events before the given time, as far as whole files consist of such.
+func (s *Store) Expire(groupID string, before time.Time) error {
+	g, err := s.group(groupID)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	err = g.openLocked()
+	g.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	ms := before.UnixMilli()
+	g.drop(func(seg *segment) bool { return seg.span(func(string) bool { return true }).Last < ms })
+	return nil
+}
+
+// Drop removes a group with all its events. Appends under way fail or are lost with it.
+func (s *Store) Drop(groupID string) error {
+	g, err := s.group(groupID)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	delete(s.groups, groupID)
+	s.mu.Unlock()
+	return errors.Join(g.close(), os.RemoveAll(g.dir))
+}
+
+// Keep drops the groups on disk that keep does not want: what a crash between removing a row and Drop has left.
+func (s *Store) Keep(keep func(groupID string) bool) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() && validID(e.Name()) && !keep(e.Name()) {
+			if err := s.Drop(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close ends writing. Every answered event is on disk already.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	groups := s.groups
+	s.groups = nil
+	s.mu.Unlock()
+	var errs []error
+	for _, g := range groups {
+		errs = append(errs, g.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (g *group) close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	file := g.file
+	g.file = nil
+	close(g.changed)
+	g.changed = make(chan struct{})
+	if file == nil {
+		return nil
+	}
+	return file.Close()
+}
