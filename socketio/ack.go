@@ -1,0 +1,155 @@
+package socketio
+
+import (
+	"context"
+	"sync"
+
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/packet"
+)
+
+// onAck gives an acknowledgement to who waits for it; one that nobody waits for is ignored.
+func (s *Socket) onAck(p *packet.Packet, attachments [][]byte) {
+	if !p.HasID || len(p.Data) == 0 {
+		return
+	}
+	if done := s.takeAck(p.ID); done != nil {
+		done(&Args{json: p.Args(), attachments: attachments}, nil)
+	}
+}
+
+func (s *Socket) takeAck(id uint64) func(*Args, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := s.acks[id]
+	delete(s.acks, id)
+	return done
+}
+
+// await has done called, once and quickly, with the client's answer or an error.
+func (s *Socket) await(id uint64, done func(*Args, error)) {
+	s.mu.Lock()
+	gone := s.state == socketGone
+	if !gone {
+		if s.acks == nil {
+			s.acks = make(map[uint64]func(*Args, error), 1)
+		}
+		s.acks[id] = done
+	}
+	s.mu.Unlock()
+	if gone {
+		done(nil, ErrDisconnected)
+	}
+}
+
+// EmitWithAck sends an event and waits for the client's acknowledgement, for ctx or for the client to
+// go away.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Args, error) {
+	type answer struct {
+		args *Args
+		err  error
+	}
+	c := make(chan answer, 1)
+	id, err := s.ask(event, args, func(a *Args, err error) { c <- answer{a, err} })
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-c:
+		return a.args, a.err
+	case <-ctx.Done():
+		s.takeAck(id)
+		return nil, context.Cause(ctx)
+	}
+}
+
+// EmitAsk sends an event and has done called with the client's acknowledgement, or with an error when
+// the client goes away. done must be quick; there is no time limit.
+func (s *Socket) EmitAsk(event string, done func(*Args, error), args ...any) error {
+	_, err := s.ask(event, args, done)
+	return err
+}
+
+func (s *Socket) ask(event string, args []any, done func(*Args, error)) (uint64, error) {
+	s.outgoing(event, args)
+	id := s.ns.ackIDs.Add(1) - 1
+	m, err := eventMessage(packet.Event, s.ns.name, id, true, event, args)
+	if err != nil {
+		return 0, err
+	}
+	s.await(id, done)
+	s.conn.session.Send(m)
+	return id, nil
+}
+
+// collect sends a broadcast to the local sockets and reports first how many they are and then each
+// answer. It returns when all have answered, gone away, or ctx is done.
+func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
+	id := ns.ackIDs.Add(1) - 1
+	m := payloadMessage(packet.Event, ns.name, id, true, op.Payload)
+	if op.Flags.Plain {
+		m = m.Uncompressed()
+	}
+	all := ns.rooms.selected(op.Target)
+	reply(Reply{Counted: true, Clients: len(all)})
+	var (
+		mu   sync.Mutex
+		left = len(all)
+		done = make(chan struct{})
+	)
+	if left == 0 {
+		return
+	}
+	finish := func(a *Args, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if left < 0 {
+			return
+		}
+		if err == nil {
+			reply(Reply{Answer: a})
+		}
+		if left--; left == 0 {
+			left = -1
+			close(done)
+		}
+	}
+	for _, s := range all {
+		s.await(id, finish)
+	}
+	ns.deliver(m, Flags{}, func(each func(*Socket)) {
+		for _, s := range all {
+			each(s)
+		}
+	})
+	select {
+	case <-done:
+	case <-ctx.Done():
+		for _, s := range all {
+			s.takeAck(id)
+		}
+		mu.Lock()
+		left = -1
+		mu.Unlock()
+	}
+}
+
+// deliver queues m for the sockets that each yields, and has it written by others.
+func (ns *Namespace) deliver(m *engineio.Message, f Flags, sockets func(func(*Socket))) {
+	var flush []*engineio.Session
+	sockets(func(s *Socket) {
+		if f.Volatile {
+			if !s.conn.session.Writable() {
+				return
+			}
+		}
+		if s.conn.session.Queue(m) {
+			flush = append(flush, s.conn.session)
+		}
+	})
+	if len(flush) == 1 {
+		flush[0].Flush()
+		return
+	}
+	ns.srv.engine.FlushLater(flush)
+}

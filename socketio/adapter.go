@@ -1,0 +1,114 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Adapter connects a namespace with the same namespace on other servers. It carries operations; what
+// they do to sockets is the business of the Node it was opened for.
+type Adapter interface {
+	// Publish hands op to all other servers and does not wait for them. It may return a string by
+	// which a client can later ask for what came after op, or "". An error means that the others may
+	// not get op; the local server carries on.
+	Publish(op *Op) (offset string, err error)
+	// Request hands op to all other servers and calls each for every reply, not at the same time,
+	// until all have answered or ctx is done. When some did not answer it returns an error.
+	Request(ctx context.Context, op *Op, each func(Reply)) error
+	// Close leaves the cluster.
+	Close() error
+}
+
+// Node is a namespace of this server as its adapter sees it.
+type Node interface {
+	// Name is the namespace's name, with its slash.
+	Name() string
+	// Apply does to the local sockets what op says.
+	Apply(op *Op)
+	// Answer does what op asks and reports what it learns, if anything. It returns when all is
+	// reported or ctx is done.
+	Answer(ctx context.Context, op *Op, reply func(Reply))
+	// HasRoom tells whether a local socket is in room.
+	HasRoom(room string) bool
+}
+
+// Connector opens the adapter of a namespace.
+type Connector func(Node) (Adapter, error)
+
+// RoomWatcher is an Adapter that wants to know which rooms this server has.
+type RoomWatcher interface {
+	RoomsCreated(rooms []string)
+	RoomsDeleted(rooms []string)
+}
+
+// Op is an operation on the sockets of a namespace. It is not changed once it has been handed over.
+type Op struct {
+	Kind   Kind
+	Target Target
+	Flags  Flags
+	// Payload of Broadcast and ServerSideEmit, event name first.
+	Payload Payload
+	// Rooms of Join and Leave.
+	Rooms []string
+	// Close the connection, not only the namespace, for Disconnect.
+	Close bool
+}
+
+// Kind is what an Op does.
+type Kind uint8
+
+// The kinds of operations. Request is used with Broadcast, to collect acknowledgements, Fetch,
+// ServerSideEmit and ListRooms; Publish with all others and with the same two emits.
+const (
+	Broadcast Kind = iota + 1
+	Join
+	Leave
+	Disconnect
+	Fetch
+	ServerSideEmit
+	ListRooms
+)
+
+// Target selects sockets: the union of Rooms, or all when there is none, without those in Except.
+type Target struct {
+	Rooms, Except []string
+}
+
+// Flags modify how a broadcast is sent.
+type Flags struct {
+	// Volatile drops it for clients that cannot take it at once.
+	Volatile bool
+	// Plain keeps it from being compressed.
+	Plain bool
+	// Local keeps it on this server.
+	Local bool
+	// Single says that one acknowledgement is expected.
+	Single bool
+	// Timeout for acknowledgements.
+	Timeout time.Duration
+}
+
+// Reply is a part of the answer to a request.
+type Reply struct {
+	// Clients is how many clients of the answering server will acknowledge a broadcast; Counted says
+	// that this reply reports it.
+	Clients int
+	Counted bool
+	// Answer is the first argument of a client's acknowledgement or of a server's answer.
+	Answer *Args
+	// Sockets of the answering server.
+	Sockets []RemoteSocket
+	// Rooms of the answering server.
+	Rooms []string
+}
+
+// RemoteSocket is what is known of a socket on any server.
+type RemoteSocket struct {
+	ID        string          `json:"id"`
+	Handshake json.RawMessage `json:"handshake"`
+	Rooms     []string        `json:"rooms"`
+	Data      json.RawMessage `json:"data"`
+
+	ns *Namespace
+}

@@ -1,0 +1,211 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/berthhq/berth/socketio/packet"
+)
+
+// Selection is a set of sockets on all servers: the union of some rooms, or all, without some others.
+// It is a value: its methods return changed copies.
+type Selection struct {
+	ns     *Namespace
+	target Target
+	flags  Flags
+}
+
+// To selects the sockets in any of the rooms.
+func (ns *Namespace) To(rooms ...string) Selection {
+	return Selection{ns: ns, target: Target{Rooms: rooms}}
+}
+
+// Except selects all sockets that are in none of the rooms.
+func (ns *Namespace) Except(rooms ...string) Selection {
+	return Selection{ns: ns, target: Target{Except: rooms}}
+}
+
+// All selects all sockets of the namespace.
+func (ns *Namespace) All() Selection { return Selection{ns: ns} }
+
+// Emit sends an event to all sockets of the namespace, on all servers.
+func (ns *Namespace) Emit(event string, args ...any) error { return ns.All().Emit(event, args...) }
+
+// To selects the other sockets in any of the rooms.
+func (s *Socket) To(rooms ...string) Selection {
+	return Selection{ns: s.ns, target: Target{Rooms: rooms, Except: []string{s.id}}}
+}
+
+// Broadcast selects all sockets of the namespace but this one.
+func (s *Socket) Broadcast() Selection {
+	return Selection{ns: s.ns, target: Target{Except: []string{s.id}}}
+}
+
+// To adds rooms.
+func (b Selection) To(rooms ...string) Selection {
+	b.target.Rooms = slices.Concat(b.target.Rooms, rooms)
+	return b
+}
+
+// Except takes out the sockets in the rooms; a socket's id is a room.
+func (b Selection) Except(rooms ...string) Selection {
+	b.target.Except = slices.Concat(b.target.Except, rooms)
+	return b
+}
+
+// Volatile drops events for clients that cannot take them at once.
+func (b Selection) Volatile() Selection { b.flags.Volatile = true; return b }
+
+// Compress says whether events may be compressed where that was negotiated; they may by default.
+func (b Selection) Compress(yes bool) Selection { b.flags.Plain = !yes; return b }
+
+// Local leaves other servers out.
+func (b Selection) Local() Selection { b.flags.Local = true; return b }
+
+// Emit sends an event to the selected sockets. It does not wait for clients or other servers.
+func (b Selection) Emit(event string, args ...any) error {
+	p, err := payload(nil, event, true, args)
+	if err != nil {
+		return err
+	}
+	b.run(&Op{Kind: Broadcast, Payload: p})
+	return nil
+}
+
+// run applies op here and publishes it.
+func (b Selection) run(op *Op) {
+	op.Target, op.Flags = b.target, b.flags
+	if !b.flags.Local {
+		if _, err := b.ns.adapter.Publish(op); err != nil {
+			b.ns.srv.log.Debug("socketio: other servers are not reached", "namespace", b.ns.name, "error", err)
+		}
+	}
+	b.ns.apply(op)
+}
+
+// Join puts the selected sockets into rooms.
+func (b Selection) Join(rooms ...string) { b.run(&Op{Kind: Join, Rooms: rooms}) }
+
+// Leave takes them out of rooms.
+func (b Selection) Leave(rooms ...string) { b.run(&Op{Kind: Leave, Rooms: rooms}) }
+
+// Disconnect makes them leave the namespace or, when closing, closes their connections.
+func (b Selection) Disconnect(closing bool) { b.run(&Op{Kind: Disconnect, Close: closing}) }
+
+// ErrMissing says that some clients or servers did not answer in time; what was answered is returned
+// with it.
+var ErrMissing = errors.New("socketio: operation has timed out")
+
+// EmitWithAck sends an event and collects one answer of each client until all have answered or ctx is
+// done. Only the first argument of an answer crosses from one server to another.
+func (b Selection) EmitWithAck(ctx context.Context, event string, args ...any) ([]*Args, error) {
+	p, err := payload(nil, event, true, args)
+	if err != nil {
+		return nil, err
+	}
+	op := &Op{Kind: Broadcast, Payload: p, Target: b.target, Flags: b.flags}
+	if until, ok := ctx.Deadline(); ok {
+		op.Flags.Timeout = time.Until(until)
+	}
+	var answers []*Args
+	expected := 0
+	err = b.gather(ctx, op, func(r Reply) {
+		if r.Counted {
+			expected += r.Clients
+		} else if r.Answer != nil {
+			answers = append(answers, r.Answer)
+		}
+	})
+	if err == nil && len(answers) < expected {
+		err = ErrMissing
+	}
+	return answers, err
+}
+
+// Sockets returns what is known of the selected sockets, on all servers. With an error, what the
+// servers that answered know.
+func (b Selection) Sockets(ctx context.Context) ([]RemoteSocket, error) {
+	var all []RemoteSocket
+	err := b.gather(ctx, &Op{Kind: Fetch, Target: b.target, Flags: b.flags}, func(r Reply) {
+		all = append(all, r.Sockets...)
+	})
+	for i := range all {
+		all[i].ns = b.ns
+	}
+	return all, err
+}
+
+// gather asks here and everywhere at once. each is never called by two at a time.
+func (b Selection) gather(ctx context.Context, op *Op, each func(Reply)) error {
+	replies := make(chan Reply, 16)
+	result := make(chan error, 2)
+	pass := func(r Reply) { replies <- r }
+	left := 1
+	b.ns.srv.wg.Go(func() { b.ns.answer(ctx, op, pass); result <- nil })
+	if !op.Flags.Local {
+		left++
+		b.ns.srv.wg.Go(func() { result <- b.ns.adapter.Request(ctx, op, pass) })
+	}
+	var failed error
+	for left > 0 {
+		select {
+		case r := <-replies:
+			each(r)
+		case err := <-result:
+			left--
+			failed = errors.Join(failed, err)
+		}
+	}
+	for {
+		select {
+		case r := <-replies:
+			each(r)
+		default:
+			return failed
+		}
+	}
+}
+
+// apply does to the local sockets what op says.
+func (ns *Namespace) apply(op *Op) {
+	switch op.Kind {
+	case Broadcast:
+		m := payloadMessage(packet.Event, ns.name, 0, false, op.Payload)
+		if op.Flags.Plain {
+			m = m.Uncompressed()
+		}
+		ns.deliver(m, op.Flags, func(each func(*Socket)) { ns.rooms.each(op.Target, each) })
+	case Join:
+		for _, s := range ns.rooms.selected(op.Target) {
+			s.Join(op.Rooms...)
+		}
+	case Leave:
+		for _, s := range ns.rooms.selected(op.Target) {
+			s.Leave(op.Rooms...)
+		}
+	case Disconnect:
+		for _, s := range ns.rooms.selected(op.Target) {
+			s.Disconnect(op.Close)
+		}
+	case ServerSideEmit:
+		ns.serverEvent(op.Payload, nil)
+	}
+}
+
+// answer does what op asks and reports what it learns.
+func (ns *Namespace) answer(ctx context.Context, op *Op, reply func(Reply)) {
+	switch op.Kind {
+	case Broadcast:
+		ns.collect(ctx, op, reply)
+	case Fetch:
+		r := Reply{}
+		for _, s := range ns.rooms.selected(op.Target) {
+			r.Sockets = append(r.Sockets, s.describe())
+		}
+		reply(r)
+	case ListRooms:
+		reply(Reply{Rooms: ns.rooms.names()})
+	}
+}

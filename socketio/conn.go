@@ -1,0 +1,171 @@
+package socketio
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/packet"
+)
+
+// conn is one client: an Engine.IO session and the sockets, one per namespace, that share it.
+type conn struct {
+	srv       *Server
+	session   *engineio.Session
+	handshake *request
+	half      *partial // only touched by Message
+
+	mu      sync.Mutex
+	sockets []*Socket
+	ended   bool
+	timer   *time.Timer // closes the session of a client that joins nothing
+}
+
+func (srv *Server) accept(session *engineio.Session, r *http.Request) engineio.Receiver {
+	c := &conn{srv: srv, session: session, handshake: newRequest(r)}
+	c.timer = time.AfterFunc(srv.opt.ConnectTimeout, c.tooLate)
+	return c
+}
+
+func (c *conn) tooLate() {
+	c.mu.Lock()
+	none := len(c.sockets) == 0
+	c.mu.Unlock()
+	if none {
+		c.session.Close()
+	}
+}
+
+// Message implements engineio.Receiver.
+func (c *conn) Message(data []byte, binary bool) error {
+	if binary {
+		return c.attachment(data)
+	}
+	if c.half != nil { // attachments must follow their packet without anything in between
+		return packet.ErrInvalid
+	}
+	p, err := packet.Decode(data)
+	if err != nil {
+		return err
+	}
+	if p.Attachments > 0 {
+		if p.Data, err = normalise(p.Data, p.Attachments); err != nil {
+			return err
+		}
+		c.half = &partial{packet: p}
+		return nil
+	}
+	return c.packet(&p, nil)
+}
+
+func (c *conn) attachment(data []byte) error {
+	if c.half == nil {
+		return packet.ErrInvalid
+	}
+	c.half.attachments = append(c.half.attachments, data)
+	if len(c.half.attachments) < c.half.packet.Attachments {
+		return nil
+	}
+	whole := c.half
+	c.half = nil
+	return c.packet(&whole.packet, whole.attachments)
+}
+
+func (c *conn) packet(p *packet.Packet, attachments [][]byte) error {
+	s := c.socket(p.Namespace)
+	switch {
+	case p.Type == packet.Connect && s == nil:
+		return c.connect(p.Namespace, p.Data)
+	case s == nil:
+		return packet.ErrInvalid
+	}
+	switch p.Type {
+	case packet.Event, packet.BinaryEvent:
+		return s.onEvent(p, attachments)
+	case packet.Ack, packet.BinaryAck:
+		s.onAck(p, attachments)
+		return nil
+	case packet.Disconnect:
+		s.end(ReasonClientDisconnect)
+		return nil
+	default:
+		return packet.ErrInvalid
+	}
+}
+
+func (c *conn) socket(nsp string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.ns.name == nsp {
+			return s
+		}
+	}
+	return nil
+}
+
+// connect starts to join a namespace; what the client may not join it is told.
+func (c *conn) connect(nsp string, auth []byte) error {
+	ns := c.srv.find(nsp)
+	if ns == nil {
+		c.refuse(nsp, "Invalid namespace", nil)
+		return nil
+	}
+	s := newSocket(ns, c, auth)
+	c.mu.Lock()
+	ok := !c.ended && len(c.sockets) < c.srv.opt.MaxNamespaces
+	if ok {
+		c.sockets = append(c.sockets, s)
+	}
+	c.mu.Unlock()
+	if !ok {
+		return packet.ErrInvalid
+	}
+	c.srv.wg.Go(s.start)
+	return nil
+}
+
+// refuse answers a CONNECT with an error.
+func (c *conn) refuse(nsp, message string, data any) {
+	text, err := json.Marshal(struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}{message, data})
+	if err != nil {
+		text, _ = json.Marshal(map[string]string{"message": message})
+	}
+	c.session.Send(engineio.Seal(packet.Append(engineio.Room(len(nsp)+len(text)+8), &packet.Packet{Type: packet.ConnectError, Namespace: nsp, Data: text})))
+}
+
+// joined is called when a namespace was joined.
+func (c *conn) joined() {
+	c.mu.Lock()
+	c.timer.Stop()
+	c.mu.Unlock()
+}
+
+func (c *conn) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.sockets {
+		if other == s {
+			c.sockets = append(c.sockets[:i:i], c.sockets[i+1:]...)
+			return
+		}
+	}
+}
+
+// Closed implements engineio.Receiver.
+func (c *conn) Closed(why engineio.Reason) {
+	c.mu.Lock()
+	c.ended = true
+	c.timer.Stop()
+	all := c.sockets
+	c.sockets = nil
+	c.mu.Unlock()
+	for _, s := range all {
+		s.end(Reason(why))
+	}
+}

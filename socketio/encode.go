@@ -1,0 +1,197 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/packet"
+)
+
+// Payload is what an event or an acknowledgement carries on the wire: a JSON array and the binary
+// attachments its placeholders refer to.
+type Payload struct {
+	JSON        []byte
+	Attachments [][]byte
+}
+
+// Args are the elements of the payload from the first on.
+func (p Payload) Args() *Args {
+	return &Args{json: bytes.TrimSpace(p.JSON[1 : len(p.JSON)-1]), attachments: p.Attachments}
+}
+
+// payload encodes an array of an optional event name and arguments. dst is the start of the buffer.
+func payload(dst []byte, event string, named bool, args []any) (Payload, error) {
+	p := Payload{JSON: append(dst, '[')}
+	if named {
+		p.JSON = appendString(p.JSON, event)
+	}
+	for i, a := range args {
+		if list, ok := a.(*Args); ok && (list == nil || len(list.json) == 0) {
+			continue
+		}
+		if len(p.JSON) > len(dst)+1 {
+			p.JSON = append(p.JSON, ',')
+		}
+		if err := p.add(a); err != nil {
+			return Payload{}, fmt.Errorf("socketio: argument %d of %q: %w", i, event, err)
+		}
+	}
+	p.JSON = append(p.JSON, ']')
+	return p, nil
+}
+
+func (p *Payload) add(v any) error {
+	switch v := v.(type) {
+	case nil:
+		p.JSON = append(p.JSON, "null"...)
+	case string:
+		p.JSON = appendString(p.JSON, v)
+	case bool:
+		p.JSON = strconv.AppendBool(p.JSON, v)
+	case int:
+		p.JSON = strconv.AppendInt(p.JSON, int64(v), 10)
+	case int64:
+		p.JSON = strconv.AppendInt(p.JSON, v, 10)
+	case []byte:
+		p.attach(v)
+	case Binary:
+		p.attach(v)
+	case *Args:
+		p.addArgs(v)
+	case json.RawMessage:
+		if len(v) == 0 {
+			v = json.RawMessage("null")
+		}
+		p.JSON = append(p.JSON, v...)
+	default:
+		return p.marshal(v)
+	}
+	return nil
+}
+
+func (p *Payload) attach(b []byte) {
+	p.placeholder(len(p.Attachments))
+	p.Attachments = append(p.Attachments, b)
+}
+
+func (p *Payload) placeholder(num int) {
+	p.JSON = strconv.AppendInt(append(p.JSON, placeholderHead...), int64(num), 10)
+	p.JSON = append(p.JSON, '}')
+}
+
+func (p *Payload) addArgs(a *Args) {
+	base := len(p.Attachments)
+	p.Attachments = append(p.Attachments, a.attachments...)
+	if base == 0 || len(a.attachments) == 0 {
+		p.JSON = append(p.JSON, a.json...)
+		return
+	}
+	eachPlaceholder(a.json, func(before []byte, num int) {
+		p.JSON = append(p.JSON, before...)
+		if num >= 0 {
+			p.placeholder(base + num)
+		}
+	})
+}
+
+// marshal encodes v by encoding/json and makes attachments of the Binary values in it.
+func (p *Payload) marshal(v any) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	rest := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	for {
+		before, after, ok := bytes.Cut(rest, []byte(inlineHead))
+		p.JSON = append(p.JSON, before...)
+		if !ok {
+			return nil
+		}
+		text, tail, _ := bytes.Cut(after, []byte(`"}`))
+		b, err := base64.StdEncoding.AppendDecode(nil, text)
+		if err != nil {
+			return err
+		}
+		p.attach(b)
+		rest = tail
+	}
+}
+
+// appendString appends s as a JSON string. Invalid UTF-8, which no client could read, is replaced.
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	if !utf8.ValidString(s) {
+		s = string(bytes.ToValidUTF8([]byte(s), []byte("\uFFFD")))
+	}
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		from = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+// guess is a first buffer size for arguments, in bytes.
+func guess(args []any) int {
+	n := 64
+	for _, a := range args {
+		switch a := a.(type) {
+		case string:
+			n += len(a) + 8
+		case *Args:
+			if a != nil {
+				n += len(a.json)
+			}
+		case json.RawMessage:
+			n += len(a)
+		default:
+			n += 32
+		}
+	}
+	return n
+}
+
+// eventMessage encodes an event, or an ack when kind is packet.Ack, straight into a message.
+func eventMessage(kind packet.Type, nsp string, id uint64, hasID bool, event string, args []any) (*engineio.Message, error) {
+	head := packet.Packet{Type: kind, Namespace: nsp, ID: id, HasID: hasID}
+	text := packet.AppendHead(engineio.Room(len(nsp)+24+len(event)+guess(args)), &head)
+	p, err := payload(text, event, kind == packet.Event, args)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Attachments) == 0 {
+		return engineio.Seal(p.JSON), nil
+	}
+	p.JSON = p.JSON[len(text):]
+	return payloadMessage(kind, nsp, id, hasID, p), nil
+}
+
+// payloadMessage makes a message of an encoded payload.
+func payloadMessage(kind packet.Type, nsp string, id uint64, hasID bool, p Payload) *engineio.Message {
+	head := packet.Packet{Type: kind, Namespace: nsp, ID: id, HasID: hasID, Attachments: len(p.Attachments)}
+	if len(p.Attachments) > 0 {
+		head.Type += packet.BinaryEvent - packet.Event
+	}
+	text := packet.AppendHead(engineio.Room(len(nsp)+24+len(p.JSON)), &head)
+	return engineio.Seal(append(text, p.JSON...), p.Attachments...)
+}

@@ -1,0 +1,57 @@
+package engineio
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"unicode/utf8"
+)
+
+var errPacket = errors.New("engineio: not a packet")
+
+// packet is a received packet. Its data aliases the bytes it was decoded from, base64 excepted.
+type packet struct {
+	kind   byte
+	binary bool
+	data   []byte
+}
+
+// decodeText takes a text packet apart.
+func decodeText(p []byte) (packet, error) {
+	if len(p) == 0 || p[0] < packetOpen || p[0] > packetNoop {
+		return packet{}, errPacket
+	}
+	return packet{kind: p[0], data: p[1:]}, nil
+}
+
+// decodePayload calls f for each packet of a polling body until f or the decoding fails.
+func decodePayload(body []byte, f func(packet) error) error {
+	for {
+		raw, rest, more := bytes.Cut(body, []byte{separator})
+		pkt, err := decodePolled(raw)
+		if err != nil {
+			return err
+		}
+		if err := f(pkt); err != nil {
+			return err
+		}
+		if !more {
+			return nil
+		}
+		body = rest
+	}
+}
+
+func decodePolled(raw []byte) (packet, error) {
+	if len(raw) > 0 && raw[0] == binaryPrefix {
+		data, err := base64.StdEncoding.AppendDecode(nil, raw[1:])
+		if err != nil {
+			return packet{}, errPacket
+		}
+		return packet{kind: packetMessage, binary: true, data: data}, nil
+	}
+	if !utf8.Valid(raw) {
+		return packet{}, errPacket
+	}
+	return decodeText(raw)
+}

@@ -1,0 +1,158 @@
+package engineio
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// servePolling answers GET and POST of the polling transport; s is nil on the handshake.
+func (srv *Server) servePolling(w http.ResponseWriter, r *http.Request, s *Session) {
+	switch {
+	case s == nil:
+		if s = srv.open(r, nil); s == nil {
+			http.Error(w, "server closed", http.StatusServiceUnavailable)
+			return
+		}
+		if c := srv.opt.Cookie; c != nil {
+			own := *c
+			own.Value = s.id
+			http.SetCookie(w, &own)
+		}
+		s.servePoll(w, r)
+	case r.Method == http.MethodGet:
+		s.servePoll(w, r)
+	case r.Method == http.MethodPost:
+		s.servePost(w, r)
+	default:
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+	}
+}
+
+// pollBatch is what a poll is answered with now. It also ends the session's last poll.
+func (s *Session) pollBatch() []*Message {
+	batch := s.take()
+	switch {
+	case s.state == stateClosing:
+		s.state = stateClosed
+		s.timer.Stop()
+		s.srv.wg.Go(func() { s.srv.remove(s) })
+		if s.left {
+			return []*Message{noopMessage}
+		}
+		batch = append(batch, closeMessage)
+	case len(batch) == 0:
+		batch = []*Message{noopMessage}
+	}
+	return batch
+}
+
+// servePoll answers at once when there is something to say and waits otherwise.
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.poll != nil { // two polls at once: neither can be trusted
+		s.poll <- []*Message{closeMessage}
+		s.poll = nil
+		s.mu.Unlock()
+		errRequest.write(w, r)
+		s.fail(ReasonTransportError)
+		return
+	}
+	if s.ws != nil || s.state == stateClosed {
+		s.mu.Unlock()
+		errRequest.write(w, r)
+		return
+	}
+	wait := make(chan []*Message, 1)
+	s.poll = wait
+	s.flush()
+	s.mu.Unlock()
+	select {
+	case batch := <-wait:
+		s.answer(w, r, batch)
+	case <-r.Context().Done():
+		s.fail(ReasonTransportError)
+	}
+}
+
+func (s *Session) answer(w http.ResponseWriter, r *http.Request, batch []*Message) {
+	if batch == nil {
+		errRequest.write(w, r)
+		return
+	}
+	size := 0
+	for _, m := range batch {
+		size += len(m.wire)
+	}
+	body := appendPayload(make([]byte, 0, size+size/2), batch)
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Cache-Control", "no-store")
+	if len(body) >= s.srv.opt.CompressAbove && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is valid
+		_, _ = z.Write(body)
+		z.Close()
+		return
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+// servePost takes a payload from the client.
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
+		errRequest.write(w, r)
+		s.fail(ReasonTransportError)
+		return
+	}
+	s.mu.Lock()
+	busy, ended := s.posting, s.state != stateOpen
+	s.posting = true
+	s.mu.Unlock()
+	if busy || ended {
+		errRequest.write(w, r)
+		if busy {
+			s.fail(ReasonTransportError)
+		}
+		return
+	}
+	s.takePost(w, r)
+	s.mu.Lock()
+	s.posting = false
+	s.mu.Unlock()
+}
+
+func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > int64(s.srv.opt.MaxPayload) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
+	// A body that never ends must not outlive the heartbeat.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.srv.opt.PingInterval + s.srv.opt.PingTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.srv.opt.MaxPayload)))
+	if err != nil {
+		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		s.fail(ReasonTransportError)
+		return
+	}
+	err = decodePayload(body, func(p packet) error {
+		s.receive(p)
+		return nil
+	})
+	if err != nil {
+		errRequest.write(w, r)
+		s.fail(ReasonParseError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Content-Length", "2")
+	_, _ = io.WriteString(w, "ok")
+}

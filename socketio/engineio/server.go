@@ -1,0 +1,215 @@
+package engineio
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/berthhq/berth/socketio/internal/link"
+	"github.com/berthhq/berth/socketio/internal/wsframe"
+)
+
+// Receiver is the layer above a session. Calls of Message never overlap; Closed may come beside one
+// and is the last that matters.
+type Receiver interface {
+	// Message hands over one message, which belongs to the receiver. It must not block. An error ends
+	// the session with ReasonForcedClose.
+	Message(data []byte, binary bool) error
+	// Closed says that the session has ended, once.
+	Closed(Reason)
+}
+
+// Server is an http.Handler for Engine.IO. Make one with New and end it with Close.
+type Server struct {
+	opt    Options
+	accept func(*Session, *http.Request) Receiver
+	links  link.Group
+	wg     sync.WaitGroup
+
+	mu       sync.RWMutex
+	sessions map[string]*Session
+	draining atomic.Bool
+
+	out flusher
+}
+
+// New makes a server. accept is called for each new session, before anything can be received from
+// it, and returns the layer above; what it sends follows the handshake.
+func New(opt Options, accept func(*Session, *http.Request) Receiver) *Server {
+	srv := &Server{opt: opt.withDefaults(), accept: accept, sessions: make(map[string]*Session)}
+	srv.out.limit = runtime.GOMAXPROCS(0)
+	return srv
+}
+
+// Len is the number of sessions.
+func (srv *Server) Len() int {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return len(srv.sessions)
+}
+
+// ServeHTTP serves every request below Options.Path.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.URL.Path, srv.opt.Path) {
+		http.NotFound(w, r)
+		return
+	}
+	if srv.opt.Header != nil {
+		srv.opt.Header(w.Header(), r, r.URL.Query().Get("sid") == "")
+	}
+	if srv.opt.CORS.apply(w, r) {
+		return
+	}
+	s, bad := srv.verify(r)
+	switch {
+	case bad != nil:
+		bad.write(w, r)
+	case s == nil && srv.draining.Load():
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "server shutting down", http.StatusServiceUnavailable)
+	case wsframe.IsUpgrade(r):
+		srv.serveWebSocket(w, r, s)
+	default:
+		srv.servePolling(w, r, s)
+	}
+}
+
+// verify makes the checks of the protocol in the reference server's order and finds the session.
+func (srv *Server) verify(r *http.Request) (*Session, *refusal) {
+	q := r.URL.Query()
+	transport, upgrade := q.Get("transport"), wsframe.IsUpgrade(r)
+	if !slices.Contains(srv.opt.Transports, transport) {
+		return nil, &errTransport
+	}
+	if upgrade != (transport == WebSocket) || (upgrade && !wsframe.ValidKey(r.Header)) {
+		return nil, &errRequest
+	}
+	if sid := q.Get("sid"); sid != "" {
+		s := srv.session(sid)
+		switch {
+		case s == nil:
+			return nil, &errSession
+		case !upgrade && s.onWebSocket():
+			return nil, &errRequest
+		}
+		return s, nil
+	}
+	if r.Method != http.MethodGet {
+		return nil, &errMethod
+	}
+	if srv.opt.Allow != nil {
+		if err := srv.opt.Allow(r); err != nil {
+			return nil, &refusal{codeForbidden, err.Error()}
+		}
+	}
+	if q.Get("EIO") != "4" {
+		return nil, &errProtocol
+	}
+	return nil, nil
+}
+
+func (srv *Server) session(id string) *Session {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return srv.sessions[id]
+}
+
+// open registers a new session and queues its handshake, or returns nil when the server is closed.
+func (srv *Server) open(r *http.Request, ws *wsConn, extra ...*Message) *Session {
+	s := &Session{id: srv.opt.NewID(), srv: srv, ws: ws}
+	if ws != nil {
+		ws.s = s
+	}
+	s.queue = append(extra, s.handshake())
+	for _, m := range s.queue {
+		s.queued += len(m.wire)
+	}
+	srv.mu.Lock()
+	if srv.sessions == nil {
+		srv.mu.Unlock()
+		return nil
+	}
+	srv.sessions[s.id] = s
+	srv.mu.Unlock()
+	s.recv = srv.accept(s, r)
+	s.mu.Lock()
+	if s.state == stateOpen {
+		s.timer = time.AfterFunc(srv.opt.PingInterval, s.beat)
+	}
+	s.mu.Unlock()
+	if srv.opt.Metrics != nil {
+		srv.opt.Metrics.Opened()
+	}
+	return s
+}
+
+func (s *Session) handshake() *Message {
+	upgrades := []string{}
+	if s.ws == nil && !s.srv.opt.NoUpgrades && slices.Contains(s.srv.opt.Transports, WebSocket) {
+		upgrades = append(upgrades, WebSocket)
+	}
+	text, _ := json.Marshal(struct {
+		SID          string   `json:"sid"`
+		Upgrades     []string `json:"upgrades"`
+		PingInterval int64    `json:"pingInterval"`
+		PingTimeout  int64    `json:"pingTimeout"`
+		MaxPayload   int      `json:"maxPayload"`
+	}{s.id, upgrades, s.srv.opt.PingInterval.Milliseconds(), s.srv.opt.PingTimeout.Milliseconds(), s.srv.opt.MaxPayload})
+	return control(packetOpen, string(text))
+}
+
+func (srv *Server) remove(s *Session) {
+	srv.mu.Lock()
+	delete(srv.sessions, s.id)
+	srv.mu.Unlock()
+}
+
+// Drain refuses new sessions with 503 and closes the present ones, one after the other, evenly over
+// the given time, so that their clients do not all come back to another server at once. It returns
+// when none is left or ctx is done.
+func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
+	srv.draining.Store(true)
+	all := srv.snapshot()
+	for i, s := range all {
+		s.closeWith(ReasonShutdown)
+		if i == len(all)-1 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(over / time.Duration(len(all))):
+		}
+	}
+	return nil
+}
+
+func (srv *Server) snapshot() []*Session {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	all := make([]*Session, 0, len(srv.sessions))
+	for _, s := range srv.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Close ends all sessions with ReasonShutdown and waits until every goroutine of the server is done.
+func (srv *Server) Close() {
+	srv.draining.Store(true)
+	for _, s := range srv.snapshot() {
+		s.closeWith(ReasonShutdown)
+	}
+	srv.mu.Lock()
+	srv.sessions = nil
+	srv.mu.Unlock()
+	srv.out.wg.Wait()
+	srv.links.Close()
+	srv.wg.Wait()
+}

@@ -1,0 +1,78 @@
+package engineio
+
+import (
+	"time"
+
+	"github.com/berthhq/berth/socketio/internal/wsframe"
+)
+
+const probe = "probe"
+
+// candidate takes a WebSocket that is to become the transport of s. A session has one candidate at a
+// time, and none once it is on a WebSocket.
+func (s *Session) candidate(w *wsConn, reply []byte) {
+	_, err := w.link.Write(reply)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil || s.ws != nil || s.probe != nil || s.state != stateOpen {
+		_, _ = w.link.Write(wsframe.AppendClose(nil, 0))
+		w.link.Close()
+		return
+	}
+	s.probe = w
+	w.timer = time.AfterFunc(s.srv.opt.UpgradeTimeout, func() { s.abandon(w) })
+}
+
+// abandon closes a candidate that did not become the transport in time.
+func (s *Session) abandon(w *wsConn) {
+	s.mu.Lock()
+	late := s.probe == w
+	if late {
+		s.probe, s.probing = nil, false
+	}
+	s.mu.Unlock()
+	if late {
+		_, _ = w.link.Write(wsframe.AppendClose(nil, 0))
+		w.link.Close()
+	}
+}
+
+// probePacket handles what a candidate receives: a probe, then the upgrade; anything else ends it.
+func (w *wsConn) probePacket(op wsframe.Op, payload []byte) error {
+	s := w.s
+	switch {
+	case op == wsframe.Text && string(payload) == string(packetPing)+probe:
+		answer := control(packetPong, probe)
+		if n, err := w.link.Write(answer.wire); err != nil || n < len(answer.wire) {
+			break
+		}
+		s.mu.Lock()
+		if s.probe == w {
+			s.probing = true
+			s.flush() // releases a pending poll, for which the client waits
+		}
+		s.mu.Unlock()
+		return nil
+	case op == wsframe.Text && len(payload) > 0 && payload[0] == packetUpgrade && s.switchTo(w):
+		return nil
+	}
+	s.abandon(w)
+	return errStop
+}
+
+// switchTo makes w the transport and sends it everything polling did not take.
+func (s *Session) switchTo(w *wsConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe != w || !s.probing || s.posting || s.state != stateOpen {
+		return false
+	}
+	if s.poll != nil {
+		s.poll <- []*Message{noopMessage}
+		s.poll = nil
+	}
+	w.timer.Stop()
+	s.probe, s.probing, s.ws = nil, false, w
+	s.flush()
+	return true
+}

@@ -1,0 +1,118 @@
+package engineio
+
+import (
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/socketio/internal/wsframe"
+)
+
+// gatherSize bounds how many queued bytes are copied together for one write.
+const gatherSize = 64 << 10
+
+// closeAnswer is how long a client may take to read what is queued and to answer the close frame.
+const closeAnswer = 10 * time.Second
+
+var gatherPool = sync.Pool{New: func() any { return new(make([]byte, 0, gatherSize)) }}
+
+// Writable implements link.Sink.
+func (w *wsConn) Writable() {
+	s := w.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.blocked = false
+	if s.ws == w {
+		s.flush()
+	}
+}
+
+// flushWebSocket writes until the queue is empty or the kernel is full. The lock is given up during
+// writes; only one goroutine writes at a time, and it finds what others queue meanwhile.
+func (s *Session) flushWebSocket() {
+	w := s.ws
+	for !w.writing && !w.blocked {
+		rest := w.rest
+		w.rest = nil
+		var batch []*Message
+		if len(rest) == 0 {
+			if batch = s.take(); len(batch) == 0 {
+				break
+			}
+			s.dirty = false
+		}
+		w.writing = true
+		s.mu.Unlock()
+		left, err := w.write(rest, batch)
+		s.mu.Lock()
+		w.writing = false
+		if err != nil {
+			w.link.Close() // Broken follows
+			return
+		}
+		w.rest = left
+		w.blocked = len(left) > 0
+	}
+	if w.shutting && !w.writing && !w.blocked {
+		w.sayClose()
+	}
+}
+
+// sayClose sends the close frame, once.
+func (w *wsConn) sayClose() {
+	if w.s.state == stateClosed {
+		return
+	}
+	w.s.state = stateClosed
+	_, _ = w.link.Write(wsframe.AppendClose(nil, w.closeCode))
+}
+
+// write gives the bytes to the link and returns what it did not take.
+func (w *wsConn) write(rest []byte, batch []*Message) ([]byte, error) {
+	if len(rest) > 0 {
+		n, err := w.link.Write(rest)
+		return rest[n:], err
+	}
+	if len(batch) == 1 {
+		wire := w.wire(batch[0])
+		n, err := w.link.Write(wire)
+		return wire[n:], err
+	}
+	buf := gatherPool.Get().(*[]byte)
+	defer gatherPool.Put(buf)
+	b := (*buf)[:0]
+	for i, m := range batch {
+		wire := w.wire(m)
+		if len(b) > 0 && len(b)+len(wire) > gatherSize {
+			n, err := w.link.Write(b)
+			if err != nil || n < len(b) {
+				return w.remainder(b[n:], batch[i:]), err
+			}
+			b = b[:0]
+		}
+		if len(wire) > gatherSize {
+			n, err := w.link.Write(wire)
+			if err != nil || n < len(wire) {
+				return w.remainder(wire[n:], batch[i+1:]), err
+			}
+			continue
+		}
+		b = append(b, wire...)
+	}
+	n, err := w.link.Write(b)
+	if n == len(b) {
+		return nil, err
+	}
+	return w.remainder(b[n:], nil), err
+}
+
+// remainder copies what is left: the gather buffer goes back to its pool.
+func (w *wsConn) remainder(p []byte, batch []*Message) []byte {
+	left := append([]byte(nil), p...)
+	for _, m := range batch {
+		left = append(left, w.wire(m)...)
+	}
+	return left
+}
+
+// wire is the message as this connection wants it.
+func (w *wsConn) wire(m *Message) []byte { return m.wire }

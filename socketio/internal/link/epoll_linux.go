@@ -1,0 +1,191 @@
+package link
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// readBuffer is shared by all links of a loop; one read takes at most this much, so that a busy
+// peer cannot keep its neighbours waiting.
+const readBuffer = 64 << 10
+
+// batch is how many ready links a loop serves before it lets other goroutines run: handlers started
+// for one batch finish before the next is read, which bounds the memory of a synchronised burst.
+const batch = 128
+
+// parking spreads parked links over as many loops as there are processors.
+type parking struct {
+	loops []*loop
+	next  int
+}
+
+// park moves the socket of c into an epoll loop, or returns nil when c is not a bare socket.
+func (g *Group) park(c net.Conn) (starter, error) {
+	fd, ok := detach(c)
+	if !ok {
+		return nil, nil
+	}
+	if g.poll.loops == nil {
+		if err := g.startLoops(runtime.GOMAXPROCS(0)); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	lo := g.poll.loops[g.poll.next%len(g.poll.loops)]
+	g.poll.next++
+	l := &parked{fd: fd, loop: lo}
+	lo.enter(l)
+	return l, nil
+}
+
+func (g *Group) startLoops(n int) error {
+	for range n {
+		lo, err := newLoop()
+		if err != nil {
+			return err
+		}
+		g.poll.loops = append(g.poll.loops, lo)
+		g.wg.Go(lo.run)
+	}
+	return nil
+}
+
+// stop closes all links and asks the loops to end once the last one has gone.
+func (g *Group) stop() {
+	for _, lo := range g.poll.loops {
+		lo.shut()
+	}
+}
+
+// detach takes the descriptor away from Go's own poller, so that the connection costs no netFD.
+func detach(c net.Conn) (fd int, ok bool) {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return 0, false
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	fd = -1
+	_ = raw.Control(func(old uintptr) {
+		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err != nil || fd < 0 {
+		return 0, false
+	}
+	c.Close() // closes the first descriptor only; the socket lives on in fd
+	return fd, true
+}
+
+// parked is one link in a loop. Only the loop closes the descriptor, so that its number cannot be
+// given to another connection while the loop still reads from it.
+type parked struct {
+	fd   int
+	loop *loop
+	sink Sink
+
+	mu      sync.Mutex
+	closed  bool // Close was called
+	gone    bool // the descriptor is closed
+	waiting bool // EPOLLOUT is armed, or will be when the link starts
+	started bool
+}
+
+// start is called once, before which no event can come.
+func (l *parked) start(s Sink) error {
+	l.sink = s
+	l.mu.Lock()
+	events := uint32(unix.EPOLLIN)
+	if l.waiting {
+		events |= unix.EPOLLOUT
+	}
+	l.started = true
+	err := l.loop.watch(l.fd, unix.EPOLL_CTL_ADD, events)
+	l.mu.Unlock()
+	if err != nil {
+		l.end(err)
+	}
+	return err
+}
+
+func (l *parked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.gone {
+		return 0, ErrClosed
+	}
+	if l.waiting {
+		return 0, nil
+	}
+	for sent := 0; ; {
+		n, err := unix.Write(l.fd, p[sent:])
+		if n > 0 {
+			sent += n
+		}
+		switch {
+		case sent == len(p):
+			return sent, nil
+		case err == nil || err == unix.EINTR:
+		case err == unix.EAGAIN:
+			l.waiting = true
+			if !l.started {
+				return sent, nil
+			}
+			return sent, l.loop.watch(l.fd, unix.EPOLL_CTL_MOD, unix.EPOLLIN|unix.EPOLLOUT)
+		default:
+			return sent, err
+		}
+	}
+}
+
+func (l *parked) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.gone {
+		return
+	}
+	l.closed = true
+	// The loop sees the end of the stream and closes the descriptor.
+	_ = unix.Shutdown(l.fd, unix.SHUT_RDWR)
+}
+
+// ready serves one epoll event.
+func (l *parked) ready(events uint32, buf []byte) {
+	if events&unix.EPOLLOUT != 0 {
+		l.mu.Lock()
+		l.waiting = false
+		err := l.loop.watch(l.fd, unix.EPOLL_CTL_MOD, unix.EPOLLIN)
+		l.mu.Unlock()
+		if err == nil {
+			l.sink.Writable()
+		}
+	}
+	if events&^uint32(unix.EPOLLOUT) == 0 {
+		return
+	}
+	n, err := unix.Read(l.fd, buf)
+	switch {
+	case n > 0:
+		l.sink.Readable(buf[:n])
+	case err == nil:
+		l.end(io.EOF)
+	case err != unix.EAGAIN && err != unix.EINTR:
+		l.end(err)
+	}
+}
+
+func (l *parked) end(err error) {
+	l.loop.drop(l.fd) // first: the number may be given out again as soon as it is closed
+	l.mu.Lock()
+	l.gone = true
+	unix.Close(l.fd)
+	l.mu.Unlock()
+	l.sink.Broken(err)
+}

@@ -1,0 +1,95 @@
+package link
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	routineBuffer = 4 << 10
+	// linger is how long a closed link may take to hand the peer what Write had already taken.
+	linger = 5 * time.Second
+)
+
+// routine is the portable link: a goroutine that reads, and one that writes while there is work.
+type routine struct {
+	conn  net.Conn
+	sink  Sink
+	group *Group
+
+	mu      sync.Mutex
+	busy    bool
+	refused bool // a Write found the link busy and waits for Writable
+	closed  bool
+}
+
+func (r *routine) start(s Sink) error {
+	r.sink = s
+	r.group.wg.Go(r.read)
+	return nil
+}
+
+func (r *routine) read() {
+	defer r.group.forget(r)
+	buf := make([]byte, routineBuffer)
+	for {
+		n, err := r.conn.Read(buf)
+		if n > 0 {
+			r.sink.Readable(buf[:n])
+		}
+		if err != nil {
+			r.Close()
+			r.sink.Broken(err)
+			return
+		}
+	}
+}
+
+func (r *routine) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return 0, ErrClosed
+	case r.busy:
+		r.refused = true
+		return 0, nil
+	}
+	r.busy = true
+	own := append([]byte(nil), p...)
+	r.group.wg.Go(func() { r.write(own) })
+	return len(p), nil
+}
+
+func (r *routine) write(p []byte) {
+	_, err := r.conn.Write(p)
+	r.mu.Lock()
+	r.busy = false
+	again := r.refused && !r.closed
+	if r.closed {
+		r.conn.Close()
+	}
+	r.refused = false
+	r.mu.Unlock()
+	switch {
+	case err != nil:
+		r.Close()
+	case again:
+		r.sink.Writable()
+	}
+}
+
+func (r *routine) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.closed = true
+	if r.busy { // write closes when what was taken has left, as the kernel does
+		_ = r.conn.SetWriteDeadline(time.Now().Add(linger))
+		return
+	}
+	r.conn.Close()
+}

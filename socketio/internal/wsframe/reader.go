@@ -1,0 +1,244 @@
+// Package wsframe is the WebSocket framing of RFC 6455 for the server's side: an incremental reader
+// that is fed whatever bytes have arrived and holds no buffer between messages, and functions that
+// write frames.
+//
+// It does no I/O. A Reader belongs to one goroutine. Extensions other than permessage-deflate's RSV1
+// bit are unknown to it.
+package wsframe
+
+import (
+	"encoding/binary"
+	"errors"
+	"unicode/utf8"
+)
+
+// Op is a frame's opcode.
+type Op byte
+
+const (
+	Continuation Op = 0x0
+	Text         Op = 0x1
+	Binary       Op = 0x2
+	Close        Op = 0x8
+	Ping         Op = 0x9
+	Pong         Op = 0xA
+)
+
+var (
+	// ErrProtocol is a frame that RFC 6455 forbids.
+	ErrProtocol = errors.New("wsframe: protocol error")
+	// ErrTooBig is a message above the reader's limit.
+	ErrTooBig = errors.New("wsframe: message too big")
+	// ErrUTF8 is a text message that is not UTF-8.
+	ErrUTF8 = errors.New("wsframe: text is not UTF-8")
+)
+
+const (
+	fin        = 0x80
+	rsv1       = 0x40
+	maskBit    = 0x80
+	maxHeader  = 14
+	maxControl = 125
+	// firstGrab bounds what a mere header can make a reader allocate.
+	firstGrab = 16 << 10
+)
+
+// Reader takes a stream of masked client frames apart.
+type Reader struct {
+	// Limit is the largest message in bytes, fragments added up.
+	Limit int
+	// Inflate, when set, is given messages with RSV1; without it such messages are a protocol error.
+	Inflate func(p []byte, limit int) ([]byte, error)
+
+	head  [maxHeader]byte
+	nhead int
+
+	inFrame bool
+	frame   header
+	payload []byte
+
+	message    []byte // fragments of an unfinished message
+	messageOp  Op
+	compressed bool
+}
+
+type header struct {
+	op   Op
+	fin  bool
+	rsv1 bool
+	size int
+	mask [4]byte
+}
+
+// Feed consumes p and calls emit for each complete message and control frame. The payload belongs to
+// the callee. After an error, from emit or from the stream, the reader must not be used again.
+func (r *Reader) Feed(p []byte, emit func(op Op, payload []byte) error) error {
+	for {
+		if !r.inFrame {
+			rest, ok, err := r.readHeader(p)
+			if err != nil {
+				return err
+			}
+			if p = rest; !ok {
+				return nil
+			}
+		}
+		n := min(r.frame.size-len(r.payload), len(p))
+		r.take(p[:n])
+		p = p[n:]
+		if len(r.payload) < r.frame.size {
+			return nil
+		}
+		payload := r.payload
+		r.payload, r.inFrame = nil, false
+		if err := r.finish(payload, emit); err != nil {
+			return err
+		}
+		if len(p) == 0 {
+			return nil
+		}
+	}
+}
+
+// take appends unmasked payload bytes.
+func (r *Reader) take(p []byte) {
+	if r.payload == nil {
+		if len(p) == r.frame.size {
+			r.payload = make([]byte, 0, len(p))
+		} else {
+			r.payload = make([]byte, 0, min(r.frame.size, max(firstGrab, len(p))))
+		}
+	}
+	at := len(r.payload)
+	r.payload = append(r.payload, p...)
+	Mask(r.payload[at:], r.frame.mask, at)
+}
+
+// readHeader collects a frame header that may arrive in pieces and returns what follows it.
+func (r *Reader) readHeader(p []byte) (rest []byte, ok bool, err error) {
+	for {
+		need := r.headerSize()
+		if r.nhead >= need {
+			break
+		}
+		if len(p) == 0 {
+			return nil, false, nil
+		}
+		n := copy(r.head[r.nhead:need], p)
+		r.nhead += n
+		p = p[n:]
+	}
+	err = r.parseHeader()
+	r.nhead, r.inFrame = 0, true
+	return p, err == nil, err
+}
+
+// headerSize is how long the header is as far as its first bytes tell.
+func (r *Reader) headerSize() int {
+	if r.nhead < 2 {
+		return 2
+	}
+	n := 2
+	switch r.head[1] &^ maskBit {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if r.head[1]&maskBit != 0 {
+		n += 4
+	}
+	return n
+}
+
+func (r *Reader) parseHeader() error {
+	b := r.head[:r.nhead]
+	h := header{op: Op(b[0] & 0x0f), fin: b[0]&fin != 0, rsv1: b[0]&rsv1 != 0}
+	size := uint64(b[1] &^ maskBit)
+	switch size {
+	case 126:
+		size = uint64(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		size = binary.BigEndian.Uint64(b[2:])
+	}
+	if b[0]&0x30 != 0 || b[1]&maskBit == 0 {
+		return ErrProtocol
+	}
+	copy(h.mask[:], b[len(b)-4:])
+	if err := r.check(h, size); err != nil {
+		return err
+	}
+	h.size = int(size)
+	r.frame = h
+	return nil
+}
+
+func (r *Reader) check(h header, size uint64) error {
+	switch h.op {
+	case Close, Ping, Pong:
+		if !h.fin || size > maxControl || h.rsv1 {
+			return ErrProtocol
+		}
+		return nil
+	case Text, Binary:
+		if r.messageOp != 0 || (h.rsv1 && r.Inflate == nil) {
+			return ErrProtocol
+		}
+	case Continuation:
+		if r.messageOp == 0 || h.rsv1 {
+			return ErrProtocol
+		}
+	default:
+		return ErrProtocol
+	}
+	if size > uint64(r.Limit) || len(r.message)+int(size) > r.Limit {
+		return ErrTooBig
+	}
+	return nil
+}
+
+func (r *Reader) finish(payload []byte, emit func(Op, []byte) error) error {
+	h := r.frame
+	if h.op >= Close {
+		return emit(h.op, payload)
+	}
+	op, compressed := h.op, h.rsv1
+	if h.op != Continuation && !h.fin {
+		r.message, r.messageOp, r.compressed = payload, op, compressed
+		return nil
+	}
+	if h.op == Continuation {
+		r.message = append(r.message, payload...)
+		if !h.fin {
+			return nil
+		}
+		payload, op, compressed = r.message, r.messageOp, r.compressed
+		r.message, r.messageOp = nil, 0
+	}
+	if compressed {
+		var err error
+		if payload, err = r.Inflate(payload, r.Limit); err != nil {
+			return err
+		}
+	}
+	if op == Text && !utf8.Valid(payload) {
+		return ErrUTF8
+	}
+	return emit(op, payload)
+}
+
+// Mask xors p, which starts offset bytes into the payload, with the key.
+func Mask(p []byte, key [4]byte, offset int) {
+	var k [8]byte
+	for i := range k {
+		k[i] = key[(offset+i)&3]
+	}
+	word := binary.LittleEndian.Uint64(k[:])
+	for len(p) >= 8 {
+		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^word)
+		p = p[8:]
+	}
+	for i := range p {
+		p[i] ^= k[i]
+	}
+}

@@ -1,0 +1,161 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// Handler handles an event of a client.
+type Handler func(s *Socket, e *Event)
+
+// Middleware may refuse a client that wants to join a namespace. The error's text is what the client
+// is told; see Refusal for more.
+type Middleware func(s *Socket) error
+
+// Refusal is a Middleware's error with data for the client.
+type Refusal struct {
+	Message string
+	Data    any
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Namespace is a part of a server that clients join on their own, with its own events and rooms.
+//
+// Register handlers before the first client comes; those registered later are seen by later events.
+type Namespace struct {
+	name    string
+	srv     *Server
+	adapter Adapter
+	watcher RoomWatcher // the adapter, if it wants to know of rooms
+	rooms   rooms
+	ackIDs  atomic.Uint64 // shared by all sockets, so that a broadcast has one id for all
+
+	mu       sync.Mutex // serialises changes of hooks
+	hooks    atomic.Pointer[hooks]
+	serverOn map[string]func(*Args, func(any)) // guarded by mu
+}
+
+// hooks are what was registered; a change makes a copy, so that events need no lock.
+type hooks struct {
+	use           []Middleware
+	connect       []func(*Socket)
+	events        map[string]Handler
+	any           []Handler
+	anyOutgoing   []func(s *Socket, event string, args []any)
+	disconnecting []func(*Socket, Reason)
+	disconnect    []func(*Socket, Reason)
+}
+
+func newNamespace(srv *Server, name string) *Namespace {
+	ns := &Namespace{name: name, srv: srv}
+	ns.rooms.sockets = make(map[string]*Socket)
+	ns.rooms.members = make(map[string]map[*Socket]struct{})
+	ns.hooks.Store(&hooks{})
+	ns.adapter = solo{}
+	if open := srv.opt.Adapter; open != nil {
+		a, err := open(node{ns})
+		if err != nil {
+			srv.log.Error("socketio: the namespace stays alone", "namespace", name, "error", err)
+		} else {
+			ns.adapter = a
+		}
+	}
+	ns.watcher, _ = ns.adapter.(RoomWatcher)
+	return ns
+}
+
+// Name is the namespace's name, with its slash.
+func (ns *Namespace) Name() string { return ns.name }
+
+// change replaces the hooks by a changed copy.
+func (ns *Namespace) change(f func(*hooks)) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	h := *ns.hooks.Load()
+	f(&h)
+	ns.hooks.Store(&h)
+}
+
+// Use adds a middleware. They run in order before a client joins, and may wait.
+func (ns *Namespace) Use(m Middleware) {
+	ns.change(func(h *hooks) { h.use = append(h.use[:len(h.use):len(h.use)], m) })
+}
+
+// OnConnect adds a function that is called for each client that has joined, before its first event.
+func (ns *Namespace) OnConnect(f func(*Socket)) {
+	ns.change(func(h *hooks) { h.connect = append(h.connect[:len(h.connect):len(h.connect)], f) })
+}
+
+// On sets the handler of an event; nil removes it.
+func (ns *Namespace) On(event string, f Handler) {
+	ns.change(func(h *hooks) {
+		h.events = maps.Clone(h.events)
+		if h.events == nil {
+			h.events = make(map[string]Handler)
+		}
+		if h.events[event] = f; f == nil {
+			delete(h.events, event)
+		}
+	})
+}
+
+// OnAny adds a handler that sees every event before its own handler does.
+func (ns *Namespace) OnAny(f Handler) {
+	ns.change(func(h *hooks) { h.any = append(h.any[:len(h.any):len(h.any)], f) })
+}
+
+// OnAnyOutgoing adds a function that sees every event sent to a single socket by its Emit methods.
+func (ns *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args []any)) {
+	ns.change(func(h *hooks) { h.anyOutgoing = append(h.anyOutgoing[:len(h.anyOutgoing):len(h.anyOutgoing)], f) })
+}
+
+// OnDisconnecting adds a function that is called when a client has gone, before OnDisconnect's.
+func (ns *Namespace) OnDisconnecting(f func(*Socket, Reason)) {
+	ns.change(func(h *hooks) {
+		h.disconnecting = append(h.disconnecting[:len(h.disconnecting):len(h.disconnecting)], f)
+	})
+}
+
+// OnDisconnect adds a function that is called when a client has gone. Socket.Rooms still tells which
+// rooms it was in.
+func (ns *Namespace) OnDisconnect(f func(*Socket, Reason)) {
+	ns.change(func(h *hooks) { h.disconnect = append(h.disconnect[:len(h.disconnect):len(h.disconnect)], f) })
+}
+
+// Socket returns the local socket of that id, or nil.
+func (ns *Namespace) Socket(id string) *Socket { return ns.rooms.get(id) }
+
+// Sockets returns the local sockets, in no order.
+func (ns *Namespace) Sockets() []*Socket { return ns.rooms.selected(Target{}) }
+
+// Len is the number of local sockets.
+func (ns *Namespace) Len() int { return ns.rooms.len() }
+
+// solo is the adapter of a server that is alone.
+type solo struct{}
+
+func (solo) Publish(*Op) (string, error)                     { return "", nil }
+func (solo) Request(context.Context, *Op, func(Reply)) error { return nil }
+func (solo) Close() error                                    { return nil }
+
+// node is the side of a namespace that its adapter sees.
+type node struct{ ns *Namespace }
+
+func (n node) Name() string             { return n.ns.name }
+func (n node) HasRoom(room string) bool { return n.ns.rooms.has(room) }
+func (n node) Apply(op *Op)             { n.ns.apply(op) }
+
+func (n node) Answer(ctx context.Context, op *Op, reply func(Reply)) { n.ns.answer(ctx, op, reply) }
+
+// describe is a local socket as other servers get to know it.
+func (s *Socket) describe() RemoteSocket {
+	h, err := json.Marshal(s.handshake)
+	if err != nil {
+		h = json.RawMessage("{}")
+	}
+	return RemoteSocket{ID: s.id, Handshake: h, Rooms: s.Rooms(), Data: s.data(), ns: s.ns}
+}

@@ -1,0 +1,177 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+)
+
+// rooms knows which sockets a namespace has and which rooms they are in. Every socket is in a room
+// named by its id; that room is not stored.
+type rooms struct {
+	mu      sync.RWMutex
+	sockets map[string]*Socket
+	members map[string]map[*Socket]struct{}
+}
+
+func (r *rooms) add(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sockets[s.id] = s
+}
+
+// remove takes s out of everything and returns the rooms that have become empty. s.rooms stays as it
+// was, for the handlers that want to know.
+func (r *rooms) remove(s *Socket) (emptied []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sockets[s.id] != s {
+		return nil
+	}
+	delete(r.sockets, s.id)
+	for _, room := range s.rooms {
+		if r.take(s, room) {
+			emptied = append(emptied, room)
+		}
+	}
+	return emptied
+}
+
+// join returns those rooms that did not exist before.
+func (r *rooms) join(s *Socket, names []string) (created []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sockets[s.id] != s {
+		return nil
+	}
+	for _, room := range names {
+		if room == s.id || slices.Contains(s.rooms, room) {
+			continue
+		}
+		m := r.members[room]
+		if m == nil {
+			m = make(map[*Socket]struct{}, 1)
+			r.members[room] = m
+			created = append(created, room)
+		}
+		m[s] = struct{}{}
+		s.rooms = append(s.rooms, room)
+	}
+	return created
+}
+
+// leave returns those rooms that are empty now.
+func (r *rooms) leave(s *Socket, names []string) (emptied []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, room := range names {
+		i := slices.Index(s.rooms, room)
+		if i < 0 || r.sockets[s.id] != s {
+			continue
+		}
+		s.rooms = slices.Delete(s.rooms, i, i+1)
+		if r.take(s, room) {
+			emptied = append(emptied, room)
+		}
+	}
+	return emptied
+}
+
+func (r *rooms) take(s *Socket, room string) (emptied bool) {
+	m := r.members[room]
+	delete(m, s)
+	if len(m) > 0 {
+		return false
+	}
+	delete(r.members, room)
+	return true
+}
+
+func (r *rooms) of(s *Socket) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return append([]string{s.id}, s.rooms...)
+}
+
+func (r *rooms) has(room string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.members[room] != nil || r.sockets[room] != nil
+}
+
+func (r *rooms) names() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]string, 0, len(r.members)+len(r.sockets))
+	for room := range r.members {
+		all = append(all, room)
+	}
+	for id := range r.sockets {
+		all = append(all, id)
+	}
+	return all
+}
+
+func (r *rooms) get(id string) *Socket {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.sockets[id]
+}
+
+func (r *rooms) len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.sockets)
+}
+
+// each calls f for every selected socket once, with the lock held for reading: f must be quick and
+// must not change rooms.
+func (r *rooms) each(t Target, f func(*Socket)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(t.Rooms) == 0 {
+		for _, s := range r.sockets {
+			if !s.excepted(t.Except) {
+				f(s)
+			}
+		}
+		return
+	}
+	var seen map[*Socket]struct{}
+	if len(t.Rooms) > 1 {
+		seen = make(map[*Socket]struct{})
+	}
+	visit := func(s *Socket) {
+		if _, again := seen[s]; again || s.excepted(t.Except) {
+			return
+		}
+		if seen != nil {
+			seen[s] = struct{}{}
+		}
+		f(s)
+	}
+	for _, room := range t.Rooms {
+		if s := r.sockets[room]; s != nil {
+			visit(s)
+		}
+		for s := range r.members[room] {
+			visit(s)
+		}
+	}
+}
+
+// selected is each as a slice.
+func (r *rooms) selected(t Target) []*Socket {
+	var all []*Socket
+	r.each(t, func(s *Socket) { all = append(all, s) })
+	return all
+}
+
+// excepted is called with the rooms' lock held.
+func (s *Socket) excepted(except []string) bool {
+	for _, room := range except {
+		if room == s.id || slices.Contains(s.rooms, room) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,129 @@
+package socketio
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/socketio/clientdist"
+	"github.com/berthhq/berth/socketio/engineio"
+)
+
+// Options of a Server. The zero value has the reference server's defaults.
+type Options struct {
+	// Engine are the options of the layer below. Its Path is "/socket.io/" by default.
+	Engine engineio.Options
+	// ConnectTimeout is how long a client may stay without joining a namespace. Default 45 s.
+	ConnectTimeout time.Duration
+	// Adapter connects the server with others; nil means that it is alone.
+	Adapter Connector
+	// NoClient keeps the client's bundle from being served below the path.
+	NoClient bool
+	// MaxNamespaces is how many namespaces one client may join. Default 100.
+	MaxNamespaces int
+	// MaxPending is how many events of one socket may wait for their handler before the client is
+	// disconnected with engineio.ReasonSlow. Default 10,000.
+	MaxPending int
+	// Log gets what an operator may want to know. Default: nothing is logged.
+	Log *slog.Logger
+}
+
+// Server is a Socket.IO server and an http.Handler. Make one with New and end it with Close.
+type Server struct {
+	opt    Options
+	engine *engineio.Server
+	bundle http.Handler
+	log    *slog.Logger
+	wg     sync.WaitGroup
+
+	mu         sync.RWMutex
+	namespaces map[string]*Namespace
+	closed     bool
+}
+
+// New makes a server that refuses all namespaces but "/" and those named by Of.
+func New(opt Options) *Server {
+	if opt.Engine.Path == "" {
+		opt.Engine.Path = "/socket.io/"
+	}
+	if opt.ConnectTimeout <= 0 {
+		opt.ConnectTimeout = 45 * time.Second
+	}
+	if opt.MaxNamespaces <= 0 {
+		opt.MaxNamespaces = 100
+	}
+	if opt.MaxPending <= 0 {
+		opt.MaxPending = 10_000
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Engine.Log == nil {
+		opt.Engine.Log = opt.Log
+	}
+	srv := &Server{opt: opt, log: opt.Log, namespaces: make(map[string]*Namespace)}
+	srv.engine = engineio.New(opt.Engine, srv.accept)
+	if !opt.NoClient {
+		srv.bundle = clientdist.Handler(opt.Engine.Path)
+	}
+	srv.Of("/")
+	return srv
+}
+
+// ServeHTTP serves the transports and the client's bundle below the path.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if srv.bundle != nil && clientdist.Has(srv.opt.Engine.Path, r.URL.Path) {
+		srv.bundle.ServeHTTP(w, r)
+		return
+	}
+	srv.engine.ServeHTTP(w, r)
+}
+
+// Of returns the namespace of that name and makes it if needed. A leading slash is added. An adapter
+// that cannot be opened is logged, and the namespace stays alone.
+func (srv *Server) Of(name string) *Namespace {
+	if name == "" || name[0] != '/' {
+		name = "/" + name
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	ns := srv.namespaces[name]
+	if ns == nil {
+		ns = newNamespace(srv, name)
+		srv.namespaces[name] = ns
+	}
+	return ns
+}
+
+func (srv *Server) find(name string) *Namespace {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return srv.namespaces[name]
+}
+
+// Clients is the number of connected clients, whatever namespaces they have joined.
+func (srv *Server) Clients() int { return srv.engine.Len() }
+
+// Drain refuses new clients with status 503 and closes the connections of the present ones, evenly
+// over the given time. Clients reconnect by themselves, to another server if there is one: they are
+// never told that the server disconnected them, which would keep them away.
+func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
+	return srv.engine.Drain(ctx, over)
+}
+
+// Close ends all connections and waits for the handlers that are running.
+func (srv *Server) Close() {
+	srv.engine.Close()
+	srv.wg.Wait()
+	srv.mu.Lock()
+	all := srv.namespaces
+	srv.closed = true
+	srv.mu.Unlock()
+	for _, ns := range all {
+		if err := ns.adapter.Close(); err != nil {
+			srv.log.Warn("socketio: closing an adapter", "namespace", ns.name, "error", err)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/packet"
+)
+
+// Reason says why a socket was disconnected: one of engineio's reasons or one of these.
+type Reason string
+
+const (
+	ReasonClientDisconnect Reason = "client namespace disconnect"
+	ReasonServerDisconnect Reason = "server namespace disconnect"
+)
+
+const (
+	socketJoining = iota
+	socketJoined
+	socketGone
+)
+
+// ErrDisconnected is the fate of what waits for a client that has gone.
+var ErrDisconnected = errors.New("socketio: socket has been disconnected")
+
+// Socket is a client in a namespace.
+type Socket struct {
+	id        string
+	ns        *Namespace
+	conn      *conn
+	handshake Handshake
+	rooms     []string // guarded by the namespace's rooms
+
+	mu      sync.Mutex
+	state   uint8
+	running bool // somebody works on the queue
+	queued  int
+	head    *Event
+	tail    *Event
+	acks    map[uint64]func(*Args, error)
+	values  any
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+}
+
+func newSocket(ns *Namespace, c *conn, auth []byte) *Socket {
+	s := &Socket{id: engineio.NewID(), ns: ns, conn: c, handshake: Handshake{req: c.handshake}}
+	if len(auth) > 0 {
+		s.handshake.Auth = json.RawMessage(auth)
+	}
+	s.running = true // start is the first to work on the queue
+	return s
+}
+
+// ID is public: other clients may know it.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace that the socket is in.
+func (s *Socket) Namespace() *Namespace { return s.ns }
+
+// Handshake tells how the client introduced itself.
+func (s *Socket) Handshake() Handshake { return s.handshake }
+
+// Transport is the present one, engineio.Polling or engineio.WebSocket.
+func (s *Socket) Transport() string { return s.conn.session.Transport() }
+
+// SessionID is the id of the connection, a secret between client and server.
+func (s *Socket) SessionID() string { return s.conn.session.ID() }
+
+// Connected tells whether the client is in the namespace.
+func (s *Socket) Connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == socketJoined
+}
+
+// SetData keeps a value with the socket. Other servers see its JSON.
+func (s *Socket) SetData(v any) {
+	s.mu.Lock()
+	s.values = v
+	s.mu.Unlock()
+}
+
+// Data is the value that was kept, or nil.
+func (s *Socket) Data() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values
+}
+
+func (s *Socket) data() json.RawMessage {
+	v := s.Data()
+	if v == nil {
+		return json.RawMessage("{}")
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage("{}")
+	}
+	return text
+}
+
+// Context ends when the client is disconnected; its cause wraps ErrDisconnected and names the reason.
+func (s *Socket) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(context.Background())
+		if s.state == socketGone {
+			s.cancel(ErrDisconnected)
+		}
+	}
+	return s.ctx
+}
+
+// Rooms lists the rooms the socket is in, its own first; after a disconnect, those it was in.
+func (s *Socket) Rooms() []string { return s.ns.rooms.of(s) }
+
+// Join puts the socket into rooms.
+func (s *Socket) Join(rooms ...string) {
+	if created := s.ns.rooms.join(s, rooms); len(created) > 0 && s.ns.watcher != nil {
+		s.ns.watcher.RoomsCreated(created)
+	}
+}
+
+// Leave takes it out of rooms.
+func (s *Socket) Leave(rooms ...string) {
+	s.ns.deleted(s.ns.rooms.leave(s, rooms))
+}
+
+func (ns *Namespace) deleted(rooms []string) {
+	if len(rooms) > 0 && ns.watcher != nil {
+		ns.watcher.RoomsDeleted(rooms)
+	}
+}
+
+// Emit sends an event. Arguments are encoded as by encoding/json; []byte and Binary travel as binary
+// attachments, *Args and json.RawMessage as they are. It does not wait for the client.
+func (s *Socket) Emit(event string, args ...any) error {
+	return s.emit(Flags{}, event, args)
+}
+
+// EmitVolatile is Emit that drops the event when it could not leave at once.
+func (s *Socket) EmitVolatile(event string, args ...any) error {
+	return s.emit(Flags{Volatile: true}, event, args)
+}
+
+func (s *Socket) emit(f Flags, event string, args []any) error {
+	s.outgoing(event, args)
+	m, err := eventMessage(packet.Event, s.ns.name, 0, false, event, args)
+	if err != nil {
+		return err
+	}
+	s.send(m, f)
+	return nil
+}
+
+func (s *Socket) outgoing(event string, args []any) {
+	for _, f := range s.ns.hooks.Load().anyOutgoing {
+		f(s, event, args)
+	}
+}
+
+func (s *Socket) send(m *engineio.Message, f Flags) {
+	if f.Volatile {
+		s.conn.session.SendVolatile(m)
+		return
+	}
+	s.conn.session.Send(m)
+}
+
+// Disconnect makes the client leave the namespace; it will not come back by itself. With closing, the
+// whole connection is closed.
+func (s *Socket) Disconnect(closing bool) {
+	if closing {
+		s.conn.session.Close()
+		return
+	}
+	s.mu.Lock()
+	joined := s.state == socketJoined
+	s.mu.Unlock()
+	if joined {
+		s.conn.session.Send(engineio.Seal(packet.Append(engineio.Room(len(s.ns.name)+4), &packet.Packet{Type: packet.Disconnect, Namespace: s.ns.name})))
+	}
+	s.end(ReasonServerDisconnect)
+}
+
+// start lets the client in or not, and then works on the events that have come meanwhile.
+func (s *Socket) start() {
+	if err := s.admit(); err != nil {
+		s.conn.forget(s)
+		s.mu.Lock()
+		s.state, s.head, s.tail = socketGone, nil, nil
+		s.mu.Unlock()
+		refusal, ok := errors.AsType[*Refusal](err)
+		if !ok {
+			refusal = &Refusal{Message: err.Error()}
+		}
+		s.conn.refuse(s.ns.name, refusal.Message, refusal.Data)
+		return
+	}
+	s.mu.Lock()
+	gone := s.state == socketGone
+	if !gone {
+		s.state = socketJoined
+		s.ns.rooms.add(s)
+		s.conn.session.Send(s.welcome())
+	}
+	s.mu.Unlock()
+	if gone {
+		return
+	}
+	s.conn.joined()
+	for _, f := range s.ns.hooks.Load().connect {
+		s.guard("connect", func() { f(s) })
+	}
+	s.work()
+}
+
+func (s *Socket) admit() (err error) {
+	for _, m := range s.ns.hooks.Load().use {
+		s.guard("middleware", func() { err = m(s) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Socket) welcome() *engineio.Message {
+	text := packet.AppendHead(engineio.Room(48+len(s.ns.name)), &packet.Packet{Type: packet.Connect, Namespace: s.ns.name})
+	text = append(append(append(text, `{"sid":"`...), s.id...), `"}`...)
+	return engineio.Seal(text)
+}
+
+// guard calls user code outside of events.
+func (s *Socket) guard(what string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(what, p)
+		}
+	}()
+	f()
+}
+
+// panicked logs what user code panicked with and closes the connection, because nobody knows what was
+// left half done.
+func (s *Socket) panicked(what string, p any) {
+	s.ns.srv.log.Error("socketio: handler panicked", "namespace", s.ns.name, "what", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	s.conn.session.Close()
+}
+
+// end takes the socket out of its namespace, once, and has the disconnect handlers called after the
+// events that came before.
+func (s *Socket) end(why Reason) {
+	s.mu.Lock()
+	before := s.state
+	s.state = socketGone
+	acks, cancel := s.acks, s.cancel
+	s.acks = nil
+	s.mu.Unlock()
+	if before == socketGone {
+		return
+	}
+	s.conn.forget(s)
+	if cancel != nil {
+		cancel(fmt.Errorf("%w: %s", ErrDisconnected, why))
+	}
+	for _, done := range acks {
+		done(nil, ErrDisconnected)
+	}
+	if before == socketJoining {
+		return
+	}
+	s.ns.deleted(s.ns.rooms.remove(s))
+	if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect) > 0 {
+		s.enqueue(&Event{task: func() { s.farewell(why) }})
+	}
+}
+
+func (s *Socket) farewell(why Reason) {
+	h := s.ns.hooks.Load()
+	for _, f := range h.disconnecting {
+		f(s, why)
+	}
+	for _, f := range h.disconnect {
+		f(s, why)
+	}
+}
