@@ -10,6 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal"
+	"github.com/berthhq/berth/internal/state/journal/bolt"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
@@ -57,6 +58,14 @@ func open(t testing.TB, j journal.Journal) *state.Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+func openBolt(path string) (*state.Store, error) {
+	j, err := bolt.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return state.Open(context.Background(), j, slog.New(slog.DiscardHandler))
 }
 
 func update(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {

@@ -1,0 +1,186 @@
+package state_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal"
+	"github.com/berthhq/berth/internal/state/journal/bolt"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+// BenchmarkCommit is the rate of durable writes of 32 clients, and of one
+// commit per write on the same disk: the journal alone, one client, one entry
+// per append. The goal is at least 8 times the rate.
+func BenchmarkCommit(b *testing.B) {
+	const clients = 32
+	single := commitsPerSecond(b)
+
+	j, err := bolt.Open(filepath.Join(b.TempDir(), "journal"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := &counter{Journal: j}
+	s := open(b, c)
+	var next atomic.Int64
+	b.ResetTimer()
+	began := time.Now()
+	var running sync.WaitGroup
+	for range clients {
+		running.Go(func() {
+			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+				update(b, s, func(tx *state.Tx) { tx.Tasks.Put(task(int(n))) })
+			}
+		})
+	}
+	running.Wait()
+	rate := float64(b.N) / time.Since(began).Seconds()
+	b.ReportMetric(rate, "writes/s")
+	b.ReportMetric(single, "single/s")
+	b.ReportMetric(rate/single, "ratio")
+	b.ReportMetric(float64(c.entries)/float64(c.appends), "writes/append")
+}
+
+// commitsPerSecond measures one commit per write.
+func commitsPerSecond(b *testing.B) float64 {
+	j, err := bolt.Open(filepath.Join(b.TempDir(), "journal"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer j.Close()
+	data := make([]byte, 1000) // about what a task is
+	const writes = 200
+	began := time.Now()
+	for n := range uint64(writes) {
+		err := j.Append(b.Context(), []journal.Entry{{Rev: n + 1, Term: 1, Data: data}})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	return writes / time.Since(began).Seconds()
+}
+
+func task(n int) *ecs.Task {
+	return &ecs.Task{
+		TaskARN:              ecs.ARN("us-east-1", "123456789012", ecs.TypeTask, fmt.Sprintf("main/%032x", n)),
+		ClusterARN:           clusterARN(n % 3),
+		ServiceARN:           ecs.ARN("us-east-1", "123456789012", ecs.TypeService, fmt.Sprintf("main/s%d", n%50)),
+		ContainerInstanceARN: ecs.ARN("us-east-1", "123456789012", ecs.TypeContainerInstance, fmt.Sprintf("main/%032x", n%500)),
+		Containers:           []ecs.Container{{Name: "web"}},
+	}
+}
+
+// filled is a store in memory with tasks in it.
+func filled(b *testing.B, tasks int) *state.Store {
+	s := open(b, mem.New())
+	update(b, s, func(tx *state.Tx) {
+		for n := range tasks {
+			tx.Tasks.Put(task(n))
+		}
+	})
+	return s
+}
+
+func BenchmarkView(b *testing.B) {
+	s := filled(b, 10_000)
+	for b.Loop() {
+		if s.View().Rev == 0 {
+			b.Fatal("empty")
+		}
+	}
+}
+
+// BenchmarkGet is a look-up by primary key among 10,000 tasks.
+func BenchmarkGet(b *testing.B) {
+	s := filled(b, 10_000)
+	key := task(4711).TaskARN
+	for b.Loop() {
+		if _, ok := s.View().Tasks.Get(key); !ok {
+			b.Fatal("not there")
+		}
+	}
+}
+
+// BenchmarkBy walks the 200 tasks of one service among 10,000.
+func BenchmarkBy(b *testing.B) {
+	s := filled(b, 10_000)
+	service := task(7).ServiceARN
+	for b.Loop() {
+		n := 0
+		for range s.View().Tasks.By(state.ByService, service) {
+			n++
+		}
+		if n != 200 {
+			b.Fatal(n)
+		}
+	}
+}
+
+// BenchmarkUpdate changes one task among many; the journal costs nothing.
+func BenchmarkUpdate(b *testing.B) {
+	for _, tasks := range []int{100, 10_000, 100_000} {
+		b.Run(fmt.Sprint(tasks), func(b *testing.B) {
+			s, n := filled(b, tasks), 0
+			for b.Loop() {
+				n++
+				err := s.Update(context.Background(), func(tx *state.Tx) error {
+					old, _ := tx.Tasks.Get(task(n % tasks).TaskARN)
+					t := *old
+					t.Version++
+					tx.Tasks.Put(&t)
+					return nil
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkUpdateNothing is an update that changes nothing.
+func BenchmarkUpdateNothing(b *testing.B) {
+	s := filled(b, 1000)
+	for b.Loop() {
+		update(b, s, func(*state.Tx) {})
+	}
+}
+
+// BenchmarkOpen opens an empty data directory, and one with 10,000 tasks.
+func BenchmarkOpen(b *testing.B) {
+	for _, tasks := range []int{0, 10_000} {
+		b.Run(fmt.Sprint(tasks), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "journal")
+			if tasks > 0 {
+				s, err := openBolt(path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				update(b, s, func(tx *state.Tx) {
+					for n := range tasks {
+						tx.Tasks.Put(task(n))
+					}
+				})
+				s.Close()
+			}
+			n := 0
+			for b.Loop() {
+				if n++; tasks == 0 {
+					path = filepath.Join(b.TempDir(), fmt.Sprint(n))
+				}
+				s, err := openBolt(path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Close()
+			}
+		})
+	}
+}

@@ -1,0 +1,156 @@
+//go:build linux
+
+package state_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// fill puts clusters of 10 kB until the store refuses one, or there are limit.
+// It returns how many were taken, counted from first.
+func fill(s *state.Store, first, limit int) (taken int, err error) {
+	for n := range limit {
+		err := s.Update(context.Background(), func(tx *state.Tx) error {
+			c := cluster(first + n)
+			c.Status = strings.Repeat("x", 10_000)
+			tx.Clusters.Put(c)
+			return nil
+		})
+		if err != nil {
+			return n, err
+		}
+	}
+	return limit, nil
+}
+
+// intact tells whether exactly the clusters from 0 to n are there.
+func intact(s *state.Store, n int) error {
+	for i := range n {
+		if c, ok := s.View().Clusters.Get(clusterARN(i)); !ok || len(c.Status) != 10_000 {
+			return fmt.Errorf("cluster %d of %d is gone or broken", i, n)
+		}
+	}
+	if got := s.View().Clusters.Len(); got != n {
+		return fmt.Errorf("%d clusters, want %d", got, n)
+	}
+	return nil
+}
+
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		missing(t, "mounting a small tmpfs needs CAP_SYS_ADMIN: %v", err)
+	}
+	defer syscall.Unmount(dir, syscall.MNT_DETACH)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "journal")
+	s, err := openBolt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	n, err := fill(s, 0, 1000)
+	f, ok := errors.AsType[*fault.Error](err)
+	if n == 0 || !ok || f.Code != "ServerException" || f.HTTPStatus() != 500 || !strings.Contains(f.Message, "disk is full") {
+		t.Fatalf("after %d updates: %v; want a ServerException that says the disk is full", n, err)
+	}
+	for range 3 { // it stays so, and reading goes on
+		if more, err := fill(s, n, 1); more != 0 || err == nil {
+			t.Errorf("a full disk took an update")
+		}
+		if err := intact(s, n); err != nil {
+			t.Error(err)
+		}
+	}
+
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	more, err := fill(s, n, 50)
+	if err != nil {
+		t.Fatalf("there is space again, but after %d updates: %v", more, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err = openBolt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := intact(s, n+more); err != nil {
+		t.Errorf("reopened: %v", err)
+	}
+	t.Logf("refused after %d updates, took %d more when there was space", n, more)
+}
+
+// missing skips a test for want of something, unless everything must be there.
+func missing(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("BERTH_CI") == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// A limit for the size of files is a full disk that needs no privilege. It is
+// one of the whole process, so a child has it.
+func TestFileSizeLimit(t *testing.T) {
+	cmd := child(t, "file-limit", filepath.Join(t.TempDir(), "journal"))
+	out, err := cmd.Output()
+	if err != nil || !bytes.HasPrefix(out, []byte("ok")) {
+		t.Errorf("child: %v\n%s", err, out)
+	}
+}
+
+func writeBelowFileLimit(path string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 20, Max: was.Max}); err != nil {
+		return err
+	}
+	s, err := openBolt(path)
+	if err != nil {
+		return err
+	}
+	n, err := fill(s, 0, 1000)
+	if !errors.Is(err, fault.New("ServerException", "")) || n == 0 {
+		return fmt.Errorf("after %d updates: %w; want a ServerException", n, err)
+	}
+	if err := intact(s, n); err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		return err
+	}
+	more, err := fill(s, n, 50)
+	if err != nil {
+		return fmt.Errorf("after the limit was lifted: %w", err)
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if s, err = openBolt(path); err != nil {
+		return err
+	}
+	fmt.Println("ok", n, more)
+	return errors.Join(intact(s, n+more), s.Close())
+}

@@ -1,0 +1,171 @@
+//go:build unix
+
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/berthhq/berth/internal/state/journal"
+)
+
+// The test binary runs again as a child of TestKilledAtEveryStep: the file and
+// the step at which to die are in the environment.
+const (
+	childPath = "BERTH_BOLT_TEST_PATH"
+	childStep = "BERTH_BOLT_TEST_STEP"
+	childTime = "BERTH_BOLT_TEST_TIME" // the how-manieth time the step is reached
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childPath); path != "" {
+		if err := writeUntilKilled(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// writeUntilKilled appends, compacts and appends, and prints the newest
+// revision after each append that succeeded.
+func writeUntilKilled(path string) error {
+	j, err := Open(path)
+	if err != nil {
+		return err
+	}
+	left, err := strconv.Atoi(os.Getenv(childTime))
+	if err != nil {
+		return err
+	}
+	j.reached = func(step string) {
+		if step != os.Getenv(childStep) {
+			return
+		}
+		if left--; left == 0 {
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
+	for range 3 {
+		if err := appendMany(j, 7, 50); err != nil {
+			return err
+		}
+		if err := j.Compact(context.Background(), j.rev, 1, parts(j.rev)); err != nil {
+			return err
+		}
+	}
+	return appendMany(j, 3, 5)
+}
+
+func appendMany(j *Journal, batches, size int) error {
+	for range batches {
+		var batch []journal.Entry
+		for i := range size {
+			rev := j.rev + 1 + uint64(i)
+			batch = append(batch, journal.Entry{Rev: rev, Term: 1, Data: fmt.Append(nil, rev)})
+		}
+		if err := j.Append(context.Background(), batch); err != nil {
+			return err
+		}
+		fmt.Println(j.rev)
+	}
+	return nil
+}
+
+// parts is a snapshot of 1 MB that names its revision in every part.
+func parts(rev uint64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for range 10 {
+			if !yield(part(rev), nil) {
+				return
+			}
+		}
+	}
+}
+
+func part(rev uint64) []byte { return fmt.Append(nil, rev, strings.Repeat(".", 100_000)) }
+
+// TestKilledAtEveryStep kills a writer at each step of appends and compactions.
+// What was acknowledged is there, and the file takes the same writer again.
+func TestKilledAtEveryStep(t *testing.T) {
+	steps := []string{
+		"append: begun", "append: committed",
+		"compact: parts written", "compact: staged", "compact: in force", "compact: trimmed",
+	}
+	for _, step := range steps {
+		for time := 1; time <= 3; time++ {
+			t.Run(fmt.Sprintf("%s %d", step, time), func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "journal")
+				for round := range 2 {
+					acknowledged := killedAt(t, path, step, time)
+					newest := checkHistory(t, path)
+					if newest < acknowledged {
+						t.Fatalf("round %d: revision %d is the newest, %d was acknowledged", round, newest, acknowledged)
+					}
+				}
+			})
+		}
+	}
+}
+
+// killedAt runs the writer until it dies and returns the last revision it
+// printed.
+func killedAt(t *testing.T, path, step string, time int) (acknowledged uint64) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childPath+"="+path, childStep+"="+step, childTime+"="+strconv.Itoa(time))
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("child: %v, want it killed\n%s", err, out)
+	}
+	for line := range bytes.Lines(out) {
+		if _, err := fmt.Sscan(string(line), &acknowledged); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return acknowledged
+}
+
+// checkHistory opens the file and checks that it holds a whole snapshot, if
+// any, and all entries after it. It returns the newest revision.
+func checkHistory(t *testing.T, path string) (newest uint64) {
+	t.Helper()
+	j, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	found := 0
+	for e, err := range j.Replay(t.Context(), 0) {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case e.Part:
+			found++
+			newest = e.Rev
+			if !bytes.Equal(e.Data, part(e.Rev)) {
+				t.Fatalf("part %d of the snapshot at %d is wrong", found, e.Rev)
+			}
+		case e.Rev != newest+1 || string(e.Data) != fmt.Sprint(e.Rev):
+			t.Fatalf("entry %d %q follows revision %d", e.Rev, e.Data, newest)
+		default:
+			newest = e.Rev
+		}
+	}
+	if found != 0 && found != 10 {
+		t.Fatalf("%d parts of the snapshot, want all 10", found)
+	}
+	return newest
+}
