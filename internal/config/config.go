@@ -1,0 +1,116 @@
+// Package config is a data directory: what it holds, under which names, and the secrets that a first start makes.
+//
+// Everything in it is readable by its owner only. Opening a directory twice at the same time is refused by the journal in it, not here.
+package config
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/berthhq/berth/internal/identity"
+)
+
+// Dir is an opened data directory.
+type Dir struct {
+	Path string
+	// Master is the key that temporary credentials, page tokens and sticky cookies are derived from. Whoever has it can make credentials.
+	Master []byte
+	// AccessKey is the account's own key, made by the first start.
+	AccessKey identity.AccessKey
+}
+
+type secrets struct {
+	Account         string
+	AccessKeyID     string
+	SecretAccessKey string
+	Master          []byte
+}
+
+const (
+	secretsFile = "credentials.json"
+	dirMode     = 0o700
+)
+
+// Open opens the data directory for an account, and makes it and its secrets when it is new. A directory belongs to the account it was
+// made for.
+func Open(path, account string) (*Dir, error) {
+	if err := os.MkdirAll(path, dirMode); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	s, err := readSecrets(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		s, err = makeSecrets(path, account)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.Account != account {
+		return nil, fmt.Errorf("the data directory %s belongs to account %s, not %s: start with --account %s or use another --data", path, s.Account, account, s.Account)
+	}
+	return &Dir{
+		Path: path, Master: s.Master,
+		AccessKey: identity.AccessKey{ID: s.AccessKeyID, Secret: s.SecretAccessKey, Principal: identity.Root(account)},
+	}, nil
+}
+
+// Credentials reads the access key of a data directory that exists; it is for the commands that talk to a server.
+func Credentials(path string) (id, secret string, err error) {
+	s, err := readSecrets(path)
+	return s.AccessKeyID, s.SecretAccessKey, err
+}
+
+func readSecrets(path string) (s secrets, err error) {
+	data, err := os.ReadFile(filepath.Join(path, secretsFile))
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("%s is damaged: %w", filepath.Join(path, secretsFile), err)
+	}
+	return s, nil
+}
+
+func makeSecrets(path, account string) (s secrets, err error) {
+	random := make([]byte, identity.KeyEntropy)
+	rand.Read(random)
+	key, err := identity.NewAccessKey(account, random)
+	if err != nil {
+		return s, err
+	}
+	s = secrets{Account: account, AccessKeyID: key.ID, SecretAccessKey: key.Secret, Master: make([]byte, identity.MasterKeySize)}
+	rand.Read(s.Master)
+	data, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		return s, err
+	}
+	return s, writeDurably(path, secretsFile, data)
+}
+
+// writeDurably makes a file that is there whole after a crash, or not at all.
+func writeDurably(dir, name string, data []byte) error {
+	f, err := os.CreateTemp(dir, name+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Sub is the path of something inside the directory.
+func (d *Dir) Sub(name string) string { return filepath.Join(d.Path, name) }
