@@ -89,7 +89,19 @@ func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shap
 		}
 		sh.Fields = append(sh.Fields, fl)
 	}
-	return sh, nil
+	return sh, m.addExtra(sh)
+}
+
+// addExtra adds the members that the service's table has besides the model's.
+func (m *model) addExtra(sh *shape) error {
+	for _, name := range m.svc.Extra[sh.Name] {
+		f := field{Name: strings.ToUpper(name[:1]) + name[1:], Type: "*string", JSON: &wire{Name: name}}
+		if slices.ContainsFunc(sh.Fields, func(g field) bool { return g.Name == f.Name }) {
+			return fmt.Errorf("%s.%s is in the model now: take it out of the extras", sh.Name, f.Name)
+		}
+		sh.Fields = append(sh.Fields, f)
+	}
+	return nil
 }
 
 // nameTables are the three name tables of a struct.

@@ -13,6 +13,9 @@ type service struct {
 	// The SDK has these in code, not in tables.
 	SigningName, TargetPrefix, APIVersion, XMLNamespace string
 	Operations                                          string
+	// Extra are members that real clients send although the public model does not have them, by the type they belong to.
+	// They are optional strings, named as on the wire but for the first letter.
+	Extra map[string][]string
 }
 
 func (s service) operations() []string { return strings.Fields(s.Operations) }
@@ -46,6 +49,10 @@ var services = []service{
 			CreateCapacityProvider UpdateCapacityProvider DeleteCapacityProvider DescribeCapacityProviders
 			PutClusterCapacityProviders
 			CreateTaskSet UpdateTaskSet DeleteTaskSet DescribeTaskSets UpdateServicePrimaryTaskSet`,
+		Extra: map[string][]string{ // sent by Amazon's agent 1.105.1, ecs-agent.md 3
+			"RegisterContainerInstanceInput": {"clientToken"},
+			"DiscoverPollEndpointInput":      {"zoneId"},
+		},
 	},
 	{
 		Package: "elbv2", Title: "Elastic Load Balancing (version 2)", Module: sdk + "elasticloadbalancingv2", Version: "v1.63.9",

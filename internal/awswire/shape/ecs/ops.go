@@ -544,6 +544,7 @@ type RegisterContainerInstanceInput struct {
 	Tags                              []Tag            `json:"tags"`
 	TotalResources                    []Resource       `json:"totalResources"`
 	VersionInfo                       *VersionInfo     `json:"versionInfo"`
+	ClientToken                       *string          `json:"clientToken"`
 }
 
 // EnumValues tells the front desk the values of the enums that the tags name.
@@ -569,6 +570,7 @@ type DeregisterContainerInstanceOutput struct {
 type DiscoverPollEndpointInput struct {
 	Cluster           *string `json:"cluster"`
 	ContainerInstance *string `json:"containerInstance"`
+	ZoneId            *string `json:"zoneId"`
 }
 
 // EnumValues tells the front desk the values of the enums that the tags name.
