@@ -153,10 +153,10 @@ func explainMember(i *Instance, r *Request) string {
 	var list []string
 	for _, c := range r.Constraints {
 		if c.expr != nil && !c.expr.Match(i.Subject()) {
-			list = append(list, c.expr.String())
+			list = append(list, "memberOf("+c.expr.String()+")")
 		}
 	}
-	return "is not a member of " + strings.Join(list, " nor of ")
+	return "does not satisfy " + strings.Join(list, " and ")
 }
 
 func isDistinct(i *Instance, r *Request) bool {
@@ -164,18 +164,18 @@ func isDistinct(i *Instance, r *Request) bool {
 }
 
 func explainDistinct(i *Instance, r *Request) string {
-	return fmt.Sprintf("needs an instance without tasks of %s, %d run there", r.Group, i.TaskGroups[r.Group])
+	return fmt.Sprintf("needs an instance without tasks of %s, this one has %d", r.Group, i.TaskGroups[r.Group])
 }
 
 // enough lets a task that needs nothing of a resource onto an instance that is overcommitted in it.
 func enough(need, free int) bool { return need <= 0 || need <= free }
 
 func explainGPU(i *Instance, r *Request) string {
-	return fmt.Sprintf("needs %d GPUs, %d are free", r.Needs.GPU, i.Free.GPU)
+	return fmt.Sprintf("needs %d of the GPUs, %d are free", r.Needs.GPU, i.Free.GPU)
 }
 
 func explainENI(i *Instance, r *Request) string {
-	return fmt.Sprintf("needs %d network interfaces, %d are free", r.Needs.ENI, i.Free.ENI)
+	return fmt.Sprintf("needs %d of the network interfaces, %d are free", r.Needs.ENI, i.Free.ENI)
 }
 
 func explainCPU(i *Instance, r *Request) string {

@@ -39,7 +39,7 @@ func portsAfter(i *Instance, r *Request) int {
 func explainPorts(i *Instance, r *Request) string {
 	list := append(conflicts(i.PortsTCP, r.PortsTCP, "tcp"), conflicts(i.PortsUDP, r.PortsUDP, "udp")...)
 	if len(list) == 0 {
-		return fmt.Sprintf("needs %d host ports, %d of at most %d are reserved",
+		return fmt.Sprintf("needs %d more host ports, %d of at most %d are reserved",
 			len(r.PortsTCP)+len(r.PortsUDP), len(i.PortsTCP)+len(i.PortsUDP), maxPorts)
 	}
 	return "needs " + strings.Join(list, ", ")
