@@ -1,0 +1,350 @@
+package fleet
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// in runs a test in a bubble of its own.
+func in(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer func() { w.close() }()
+		test(t, w)
+	})
+}
+
+// ecs.md 5.1, 5.5: a new group launches its desired number over its zones.
+func TestGroupLaunchesOverZones(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.group(func(g *fleet.AutoScalingGroup) {
+			g.Desired = 3
+			g.Note = fleet.NoteCreated(time.Now(), 3)
+			g.Tags = []fleet.GroupTag{{Key: "team", Value: "chat", Propagate: true}, {Key: "private", Value: "x"}}
+		})
+		w.after(time.Second)
+		for _, m := range w.members() {
+			if m.State != fleet.Pending || m.Scaling.Lifecycle != fleet.LifecyclePending {
+				t.Errorf("%s is %s and %s after a second", m.ID, m.State, m.Scaling.Lifecycle)
+			}
+		}
+		w.after(10 * time.Second)
+		if got := w.inService(); got != "a2 b1" {
+			t.Fatalf("in service: %s", got)
+		}
+		addresses := map[netip.Addr]bool{}
+		for _, m := range w.members() {
+			addresses[m.Address] = true
+			if m.Tags["team"] != "chat" || m.Tags["private"] != "" || m.Tags["aws:autoscaling:groupName"] != "g" {
+				t.Errorf("tags %v", m.Tags)
+			}
+			if m.Machine.Phase != fleet.PhaseUp {
+				t.Errorf("machine %+v", m.Machine)
+			}
+		}
+		if len(addresses) != 3 {
+			t.Errorf("addresses %v", addresses)
+		}
+		line := "Successful | Launching a new EC2 instance: ID | At 2000-01-01T00:00:00Z a user request created an AutoScalingGroup changing the desired capacity from 0 to 3.  " +
+			"At 2000-01-01T00:00:00Z an instance was started in response to a difference between desired and actual capacity, increasing the capacity from 0 to 3.\n"
+		if got := w.transcript(); got != strings.Repeat(line, 3) {
+			t.Errorf("activities:\n%s", got)
+		}
+	})
+}
+
+func TestScaleOutAndIn(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(time.Minute)
+		w.want(4)
+		w.after(time.Minute)
+		if got := w.inService(); got != "a2 b2" {
+			t.Fatalf("in service: %s", got)
+		}
+		w.want(2)
+		w.after(time.Minute)
+		if got := w.inService(); got != "a1 b1" || w.driver.runs() != 2 {
+			t.Fatalf("in service: %s, %d run", got, w.driver.runs())
+		}
+		got := strings.Split(w.transcript(), "\n")
+		want := "Successful | Terminating EC2 instance: ID | At 2000-01-01T00:02:00Z a user request explicitly set group desired capacity changing the desired capacity from 4 to 2.  " +
+			"At 2000-01-01T00:02:00Z an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from 4 to 2.  " +
+			"At 2000-01-01T00:02:00Z instance ID was selected for termination."
+		if len(got) != 7 || got[4] != want || got[5] != want {
+			t.Errorf("activities:\n%s", strings.Join(got, "\n"))
+		}
+	})
+}
+
+// ecs.md 5.6: what is not healthy is replaced.
+func TestReplacement(t *testing.T) {
+	for name, c := range map[string]struct {
+		hurt func(w *world, id string)
+		why  string
+	}{
+		"the agent is dead for good": {func(w *world, id string) { w.driver.die(id) }, fleet.WhyImpaired},
+		"terminated through EC2": {func(w *world, id string) {
+			w.change(id, func(i *fleet.Instance) { i.AskTermination(time.Now()) })
+		}, fleet.WhyGone},
+		"stopped through EC2": {func(w *world, id string) {
+			w.change(id, func(i *fleet.Instance) { i.Desired = fleet.Stopped })
+		}, fleet.WhyGone},
+		"a user says so": {func(w *world, id string) {
+			w.change(id, func(i *fleet.Instance) { i.Scaling.Health, i.Scaling.HealthCause = fleet.Unhealthy, fleet.WhyUser })
+		}, fleet.WhyUser},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T, w *world) {
+				w.want(2)
+				w.after(time.Minute)
+				hurt := w.members()[0]
+				c.hurt(w, hurt.ID)
+				w.after(time.Minute)
+				if got := w.inService(); got != "a1 b1" || w.driver.runs() != 2 {
+					t.Errorf("in service: %s, %d run", got, w.driver.runs())
+				}
+				gone, _ := w.store.View().Instances.Get(hurt.ARN())
+				if gone.State != fleet.Terminated || gone.Scaling.Member() {
+					t.Errorf("the old instance is %s, member %v", gone.State, gone.Scaling.Member())
+				}
+				got := w.transcript()
+				for _, want := range []string{
+					"Successful | Terminating EC2 instance: ID | At 2000-01-01T00:01:00Z an instance was taken out of service in response to " + c.why + ".\n",
+					"Successful | Launching a new EC2 instance: ID | At 2000-01-01T00:01:00Z an instance was launched in response to an unhealthy instance needing to be replaced.\n",
+				} {
+					if !strings.Contains(got, want) {
+						t.Errorf("activities:\n%s\nlack %s", got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// ecs.md 5.4: within the grace period a failed status check does not count.
+func TestGracePeriod(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.group(func(g *fleet.AutoScalingGroup) { g.Desired, g.GracePeriod = 1, 300 })
+		w.after(time.Minute)
+		old := w.members()[0].ID
+		w.driver.die(old)
+		w.after(2 * time.Minute)
+		if w.members()[0].ID != old {
+			t.Error("replaced within the grace period")
+		}
+		w.after(5 * time.Minute)
+		if m := w.members(); len(m) != 1 || m[0].ID == old {
+			t.Errorf("not replaced after it: %v", m)
+		}
+	})
+}
+
+func TestFailedLaunchesPauseAndGoOn(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.driver.breakWith(errors.New("the agent cannot be started: no such file"))
+		w.want(1)
+		w.after(10 * time.Minute)
+		failed := 0
+		for _, a := range w.activities() {
+			if a.Status == fleet.ActivityFailed {
+				failed++
+				if want := "Server.InternalError: Internal error on launch: the agent cannot be started: no such file.  Launching EC2 instance failed."; a.StatusMessage != want {
+					t.Errorf("message %q, want %q", a.StatusMessage, want)
+				}
+			}
+		}
+		if failed < 4 || failed > 8 { // after 0, 5, 15, 35, 75, 155, 315, 615 s
+			t.Errorf("%d failed launches in ten minutes", failed)
+		}
+		w.driver.breakWith(nil)
+		w.after(10 * time.Minute)
+		if got := w.inService(); got != "a1" {
+			t.Errorf("in service: %q", got)
+		}
+		if g, _ := w.store.View().AutoScalingGroups.Get(groupKey); g.LaunchFailures != 0 {
+			t.Errorf("failures are still counted: %d", g.LaunchFailures)
+		}
+	})
+}
+
+// ecs.md 5.8: protected instances are not taken, and the group says so once.
+func TestProtectedInstancesStay(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.group(func(g *fleet.AutoScalingGroup) { g.Desired, g.NewProtected = 2, true })
+		w.after(time.Minute)
+		w.want(0)
+		w.after(time.Hour)
+		if got := w.inService(); got != "a1 b1" {
+			t.Errorf("in service: %q", got)
+		}
+		if n := strings.Count(w.transcript(), "Could not scale to desired capacity because all remaining instances are protected from scale-in."); n != 1 {
+			t.Errorf("told %d times:\n%s", n, w.transcript())
+		}
+		for _, m := range w.members() {
+			w.change(m.ID, func(i *fleet.Instance) { i.Scaling.Protected = false })
+		}
+		w.after(time.Minute)
+		if got := w.inService(); got != "" {
+			t.Errorf("in service: %q", got)
+		}
+	})
+}
+
+// ecs.md 5.5: zones are evened out by launching before terminating.
+func TestRebalancing(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.group(func(g *fleet.AutoScalingGroup) { g.Desired, g.Zones = 4, []string{"us-east-1a"} })
+		w.after(time.Minute)
+		w.group(func(g *fleet.AutoScalingGroup) { g.Zones = []string{"us-east-1a", "us-east-1b", "us-east-1c"} })
+		for range 60 {
+			w.after(time.Second)
+			if n := w.driver.runs(); n < 4 || n > 6 {
+				t.Fatalf("%d instances run while rebalancing", n)
+			}
+		}
+		if got := w.inService(); got != "a2 b1 c1" {
+			t.Errorf("in service: %q", got)
+		}
+		before := len(w.activities())
+		w.after(time.Hour)
+		if after := len(w.activities()); after != before {
+			t.Errorf("it does not come to rest: %d activities, then %d", before, after)
+		}
+	})
+}
+
+func TestSuspendedProcesses(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.group(func(g *fleet.AutoScalingGroup) {
+			g.Desired, g.Suspended = 2, []fleet.SuspendedProcess{{Name: fleet.ProcessLaunch}}
+		})
+		w.after(time.Hour)
+		if len(w.members()) != 0 {
+			t.Error("launched although Launch is suspended")
+		}
+		w.group(func(g *fleet.AutoScalingGroup) {
+			g.Suspended = []fleet.SuspendedProcess{{Name: fleet.ProcessTerminate}}
+		})
+		w.after(time.Minute)
+		w.want(0)
+		w.after(time.Hour)
+		if got := w.inService(); got != "a1 b1" {
+			t.Errorf("terminated although Terminate is suspended: %q", got)
+		}
+	})
+}
+
+func TestDeletedGroupEndsItsInstancesAndGoes(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(3)
+		w.after(time.Minute)
+		w.group(func(g *fleet.AutoScalingGroup) { g.Status = fleet.DeleteInProgress })
+		w.after(time.Minute)
+		if _, ok := w.store.View().AutoScalingGroups.Get(groupKey); ok || w.driver.runs() != 0 {
+			t.Errorf("group there: %v, %d instances run", ok, w.driver.runs())
+		}
+		if n := len(w.activities()); n != 6 {
+			t.Errorf("%d activities are left of 6", n)
+		}
+	})
+}
+
+// A restart hands every instance to the driver again and launches none.
+func TestRestart(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(2)
+		w.after(time.Minute)
+		before := w.members()
+		w.stop()
+		w.driver.mu.Lock()
+		w.driver.starts = nil
+		w.driver.mu.Unlock()
+		w.run()
+		w.after(time.Minute)
+		slices.Sort(w.driver.starts)
+		want := []string{before[0].ID, before[1].ID}
+		slices.Sort(want)
+		if !slices.Equal(w.driver.starts, want) {
+			t.Errorf("started %v, want %v", w.driver.starts, want)
+		}
+		if now := w.members(); len(now) != 2 || now[0].ID != before[0].ID {
+			t.Errorf("members are %v, were %v", now, before)
+		}
+	})
+}
+
+func TestRestartInTheMiddleOfALaunch(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(2)
+		w.after(time.Second)
+		w.stop()
+		w.run()
+		w.after(time.Minute)
+		if got := w.inService(); got != "a1 b1" || len(w.activities()) != 2 {
+			t.Errorf("in service %q\n%s", got, w.transcript())
+		}
+	})
+}
+
+// An instance outside of any group: pending, running, shutting-down, terminated, described for an hour, gone.
+func TestLifeOfAnInstance(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		slot := fleet.Subnets(region, account)[0]
+		i := fleet.NewInstance("i-1", "r-1", slot, fleet.LaunchData{InstanceType: "t2.micro"}, netip.MustParseAddr("127.0.1.2"), time.Now())
+		w.update(func(tx *state.Tx) { tx.Instances.Put(i) })
+		state := func() fleet.InstanceState {
+			now, ok := w.store.View().Instances.Get(i.ARN())
+			if !ok {
+				return "gone"
+			}
+			return now.State
+		}
+		expect := func(d time.Duration, want fleet.InstanceState) {
+			t.Helper()
+			w.after(d)
+			if got := state(); got != want {
+				t.Fatalf("state %s, want %s", got, want)
+			}
+		}
+		expect(time.Second, fleet.Pending)
+		expect(2*time.Second, fleet.Running)
+		w.change("i-1", func(i *fleet.Instance) { i.Desired = fleet.Stopped })
+		expect(500*time.Millisecond, fleet.Stopping)
+		expect(2*time.Second, fleet.Stopped)
+		w.change("i-1", func(i *fleet.Instance) { i.Desired = fleet.Running })
+		expect(time.Second, fleet.Pending)
+		expect(2*time.Second, fleet.Running)
+		w.change("i-1", func(i *fleet.Instance) { i.AskTermination(time.Now()) })
+		expect(500*time.Millisecond, fleet.ShuttingDown)
+		expect(2*time.Second, fleet.Terminated)
+		expect(50*time.Minute, fleet.Terminated)
+		expect(11*time.Minute, "gone")
+		if !slices.Equal(w.driver.forgot, []string{"i-1"}) {
+			t.Errorf("forgot %v", w.driver.forgot)
+		}
+	})
+}
+
+func TestOldActivitiesGo(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(41 * 24 * time.Hour)
+		if len(w.activities()) != 1 {
+			t.Error("gone too early")
+		}
+		w.after(2 * 24 * time.Hour)
+		if len(w.activities()) != 0 {
+			t.Error("still there after six weeks")
+		}
+	})
+}

@@ -1,0 +1,157 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/machine"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// afterlife is how long a terminated instance is still described, as on EC2.
+const afterlife = time.Hour
+
+// instances moves each instance to the state it is wanted in.
+type instances struct {
+	store  *state.Store
+	driver machine.Driver
+}
+
+// Keys implements control.Reconciler. What the driver reported needs no answer here.
+func (r *instances) Keys(c state.Change) []string {
+	if _, ok := c.New.(*fleet.Instance); ok {
+		return []string{c.Key}
+	}
+	return nil
+}
+
+// All implements control.Reconciler.
+func (r *instances) All(s *state.Snapshot) []string {
+	var keys []string
+	for i := range s.Instances.All() {
+		keys = append(keys, i.ARN())
+	}
+	return keys
+}
+
+// Reconcile takes one instance one step further.
+func (r *instances) Reconcile(ctx context.Context, key string) (time.Duration, error) {
+	i, ok := r.store.View().Instances.Get(key)
+	if !ok {
+		return 0, nil
+	}
+	if i.State == fleet.Terminated {
+		return r.bury(ctx, i)
+	}
+	switch i.Desired {
+	case fleet.Terminated:
+		return 0, r.stop(ctx, i, fleet.ShuttingDown, fleet.Terminated)
+	case fleet.Stopped:
+		if i.State == fleet.Stopped {
+			return 0, nil
+		}
+		return 0, r.stop(ctx, i, fleet.Stopping, fleet.Stopped)
+	}
+	return 0, r.start(ctx, i)
+}
+
+// start makes the instance run, or, after a restart of ours, has the driver take over what runs.
+func (r *instances) start(ctx context.Context, i *fleet.Instance) error {
+	switch i.State {
+	case fleet.Stopping: // a stop was under way when a start was asked for: it ends first
+		return r.stop(ctx, i, fleet.Stopping, fleet.Stopped)
+	case fleet.Stopped:
+		return r.move(ctx, i, fleet.Pending, func(c *fleet.Instance) {
+			c.Reason, c.TransitionReason, c.Machine = fleet.StateReason{}, "", fleet.MachineStatus{}
+		})
+	}
+	err := r.driver.Start(ctx, i)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx) // cut short: the next life tries again
+	case err == nil && i.State == fleet.Pending:
+		return r.move(ctx, i, fleet.Running, nil)
+	case err == nil:
+		return nil
+	case i.State == fleet.Pending:
+		return r.abandon(ctx, i, err)
+	}
+	return r.note(ctx, i, err)
+}
+
+// abandon ends an instance whose launch failed. The instance never ran, so its group tells the failure as that of the launch.
+func (r *instances) abandon(ctx context.Context, i *fleet.Instance, why error) error {
+	if err := r.driver.Stop(ctx, i.ID); err != nil {
+		return err
+	}
+	return r.move(ctx, i, fleet.Terminated, func(c *fleet.Instance) {
+		c.Desired, c.Reason, c.TransitionReason = fleet.Terminated, fleet.LaunchFailure(why.Error()), "Server.InternalError"
+		c.Machine = fleet.MachineStatus{Phase: fleet.PhaseFailed, Reason: why.Error(), Since: time.Now()}
+	})
+}
+
+// note records that a running instance cannot be taken over: it is impaired.
+func (r *instances) note(ctx context.Context, i *fleet.Instance, why error) error {
+	err := r.store.Update(ctx, func(tx *state.Tx) error {
+		now, ok := tx.Instances.Get(i.ARN())
+		if !ok || now.Machine.Phase == fleet.PhaseFailed {
+			return errNothing
+		}
+		c := now.Clone()
+		c.Machine = fleet.MachineStatus{Phase: fleet.PhaseFailed, Reason: why.Error(), Since: time.Now()}
+		tx.Instances.Put(c)
+		return nil
+	})
+	return ignoreNothing(err)
+}
+
+// stop ends the instance's machine: it is in state during until that is done, and in state after from then on.
+func (r *instances) stop(ctx context.Context, i *fleet.Instance, during, after fleet.InstanceState) error {
+	if i.State == fleet.Stopped {
+		during = fleet.ShuttingDown
+	}
+	if i.State != during {
+		return r.move(ctx, i, during, nil) // the change wakes us again
+	}
+	if err := r.driver.Stop(ctx, i.ID); err != nil {
+		return err
+	}
+	return r.move(ctx, i, after, func(c *fleet.Instance) { c.Machine = fleet.MachineStatus{Since: time.Now()} })
+}
+
+// move changes the state, unless somebody has changed it since i was read.
+func (r *instances) move(ctx context.Context, i *fleet.Instance, to fleet.InstanceState, more func(*fleet.Instance)) error {
+	now := time.Now()
+	err := r.store.Update(ctx, func(tx *state.Tx) error {
+		current, ok := tx.Instances.Get(i.ARN())
+		if !ok || current.State != i.State {
+			return errNothing
+		}
+		c := current.Clone()
+		c.State, c.TransitionAt = to, now
+		if more != nil {
+			more(c)
+		}
+		tx.Instances.Put(c)
+		return nil
+	})
+	return ignoreNothing(err)
+}
+
+// bury removes a terminated instance once it has been described for long enough.
+func (r *instances) bury(ctx context.Context, i *fleet.Instance) (time.Duration, error) {
+	if wait := time.Until(i.TransitionAt.Add(afterlife)); wait > 0 {
+		return wait, nil
+	}
+	if i.Scaling.Member() {
+		return time.Minute, nil // its group has not taken note yet
+	}
+	if err := r.driver.Forget(ctx, i.ID); err != nil {
+		return 0, err
+	}
+	return 0, r.store.Update(ctx, func(tx *state.Tx) error {
+		tx.Instances.Delete(i.ARN())
+		return nil
+	})
+}

@@ -1,0 +1,153 @@
+package fleet
+
+import (
+	"net/netip"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestFactsOfARegion(t *testing.T) {
+	zones := Zones("ap-southeast-2")
+	if zones[0] != (Zone{"ap-southeast-2a", "apse2-az1", "ap-southeast-2"}) || zones[2].ID != "apse2-az3" {
+		t.Errorf("zones %v", zones)
+	}
+	a, b, c := DefaultVPC("us-east-1", "111111111111"), DefaultVPC("us-east-1", "111111111111"), DefaultVPC("us-east-2", "111111111111")
+	if a != b || a.ID == c.ID || !WellFormedID("vpc", a.ID) {
+		t.Errorf("vpc ids %s %s %s", a.ID, b.ID, c.ID)
+	}
+	want := []string{"172.31.0.0/20", "172.31.16.0/20", "172.31.32.0/20"}
+	for i, s := range Subnets("us-east-1", "111111111111") {
+		if s.CIDR.String() != want[i] || !a.CIDR.Overlaps(s.CIDR) || s.VPC != a.ID {
+			t.Errorf("subnet %+v", s)
+		}
+	}
+	for _, i := range Images("eu-west-2") {
+		if !WellFormedID("ami", i.ID) {
+			t.Errorf("image id %q", i.ID)
+		}
+	}
+}
+
+func TestInstanceTypes(t *testing.T) {
+	for name, want := range map[string][4]int{ // vCPUs, CPU units, MiB, interfaces
+		"t2.micro": {1, 1024, 1024, 2}, "t3.medium": {2, 2048, 4096, 3}, "m5.large": {2, 2048, 8192, 3}, "c5.9xlarge": {36, 36864, 73728, 8},
+		"r5.xlarge": {4, 4096, 32768, 4}, "m6g.medium": {1, 1024, 4096, 2}, "c6i.32xlarge": {128, 131072, 262144, 15},
+	} {
+		ty, ok := FindInstanceType(name)
+		if got := [4]int{ty.VCPUs, ty.CPU(), ty.MemoryMiB, ty.ENIs}; !ok || got != want {
+			t.Errorf("%s = %v, want %v", name, got, want)
+		}
+	}
+	for _, name := range []string{"", "t2", "t2.", "t2.huge", "x9.large", "t2.micro.x"} {
+		if _, ok := FindInstanceType(name); ok {
+			t.Errorf("there is a type %q", name)
+		}
+	}
+	if ty, _ := FindInstanceType("t4g.nano"); ty.Architecture != "arm64" {
+		t.Errorf("t4g is %s", ty.Architecture)
+	}
+	for _, ty := range InstanceTypes() {
+		if same, ok := FindInstanceType(ty.Name); !ok || same != ty {
+			t.Errorf("%s is not itself", ty.Name)
+		}
+	}
+}
+
+func TestNextAddress(t *testing.T) {
+	taken := map[netip.Addr]bool{}
+	var last netip.Addr
+	for range 600 {
+		a, ok := NextAddress(taken)
+		if !ok || taken[a] || a == last || a.As4()[3] == 0 || a.As4()[3] == 255 || !a.IsLoopback() {
+			t.Fatalf("address %v, %v", a, ok)
+		}
+		taken[a], last = true, a
+	}
+	if first := netip.MustParseAddr("127.0.1.2"); !taken[first] {
+		t.Errorf("%v was never given", first)
+	}
+	for a := firstHost; a.Compare(lastHost) <= 0; a = a.Next() {
+		taken[a] = true
+	}
+	if a, ok := NextAddress(taken); ok {
+		t.Errorf("%v from a full range", a)
+	}
+}
+
+// The only way back is from stopped: no walk leaves shutting-down but to terminated, and none leaves that.
+func TestStatesMoveForward(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := Pending
+		for range 20 {
+			if s == Terminated {
+				if len(s.Next()) != 0 {
+					t.Fatal("there is life after terminated")
+				}
+				return
+			}
+			next := rapid.SampledFrom(s.Next()).Draw(t, "next")
+			if s == ShuttingDown && next != Terminated || next == Pending && s != Stopped {
+				t.Fatalf("from %s back to %s", s, next)
+			}
+			s = next
+		}
+	})
+	codes := map[InstanceState]int32{Pending: 0, Running: 16, ShuttingDown: 32, Terminated: 48, Stopping: 64, Stopped: 80}
+	for s, want := range codes {
+		if s.Code() != want {
+			t.Errorf("%s has code %d, want %d", s, s.Code(), want)
+		}
+	}
+}
+
+func TestGroupKeyFromARN(t *testing.T) {
+	g := AutoScalingGroup{Name: "a/b", ID: "u", Region: "us-east-1", Account: "123456789012"}
+	if key, ok := GroupKeyFromARN(g.ARN()); !ok || key != g.Key() {
+		t.Errorf("key %q of %s, want %q", key, g.ARN(), g.Key())
+	}
+	for _, bad := range []string{"", "arn:aws:ecs:us-east-1:1:cluster/x", "arn:aws:autoscaling:us-east-1:1:launchConfiguration:u:launchConfigurationName/x"} {
+		if _, ok := GroupKeyFromARN(bad); ok {
+			t.Errorf("%q is no group", bad)
+		}
+	}
+}
+
+func TestTemplateVersions(t *testing.T) {
+	lt := LaunchTemplate{Default: 2, Latest: 4, Versions: []TemplateVersion{{Number: 1}, {Number: 2}, {Number: 4}}}
+	for word, want := range map[string]int64{"": 2, "$Default": 2, "$Latest": 4, "1": 1} {
+		if v, ok := lt.Version(word); !ok || v.Number != want {
+			t.Errorf("version %q is %d, %v", word, v.Number, ok)
+		}
+	}
+	for _, bad := range []string{"3", "x", "$latest", "-1"} {
+		if _, ok := lt.Version(bad); ok {
+			t.Errorf("there is a version %q", bad)
+		}
+	}
+}
+
+func TestMergeLaunchData(t *testing.T) {
+	base := LaunchData{ImageID: "ami-1", InstanceType: "t2.micro", SecurityGroups: []string{"sg-1"}, TagSpecs: []TagSpec{{"instance", []Tag{{"a", "1"}, {"b", "1"}}}}}
+	got := base.Merge(LaunchData{InstanceType: "m5.large", TagSpecs: []TagSpec{{"instance", []Tag{{"a", "2"}}}}})
+	if got.ImageID != "ami-1" || got.InstanceType != "m5.large" || got.SecurityGroups[0] != "sg-1" {
+		t.Errorf("merged %+v", got)
+	}
+	if tags := got.InstanceTags(); tags["a"] != "2" || tags["b"] != "1" {
+		t.Errorf("tags %v", tags)
+	}
+	if len(base.TagSpecs) != 1 {
+		t.Error("Merge changed its receiver")
+	}
+}
+
+func TestDNSName(t *testing.T) {
+	i := Instance{Region: "us-east-1", Address: netip.MustParseAddr("127.0.1.254")}
+	if got := i.DNSName(); got != "ip-127-0-1-254.ec2.internal" {
+		t.Error(got)
+	}
+	i.Region = "eu-west-2"
+	if got := i.DNSName(); got != "ip-127-0-1-254.eu-west-2.compute.internal" {
+		t.Error(got)
+	}
+}
