@@ -98,7 +98,8 @@ var services = []service{
 			DescribeInstanceTypes DescribeInstanceTypeOfferings DescribeInstanceAttribute ModifyInstanceAttribute
 			DescribeAvailabilityZones DescribeRegions DescribeAccountAttributes
 			DescribeVpcs DescribeVpcAttribute DescribeSubnets DescribeInternetGateways DescribeRouteTables
-			DescribeNetworkInterfaces DescribeAddresses
+			DescribeNetworkInterfaces DescribeAddresses DescribeNetworkAcls DescribeVolumes
+			GetConsoleOutput DescribeInstanceCreditSpecifications MonitorInstances UnmonitorInstances
 			DescribeSecurityGroups DescribeSecurityGroupRules CreateSecurityGroup DeleteSecurityGroup
 			AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress RevokeSecurityGroupEgress
 			DescribeImages DescribeKeyPairs CreateKeyPair ImportKeyPair DeleteKeyPair

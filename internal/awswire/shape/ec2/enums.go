@@ -720,6 +720,19 @@ const (
 	RouteTableAssociationStateCodeFailed         = "failed"
 )
 
+// Values of RuleAction.
+const (
+	RuleActionAllow = "allow"
+	RuleActionDeny  = "deny"
+)
+
+// Values of SSEType.
+const (
+	SSETypeSseEbs = "sse-ebs"
+	SSETypeSseKms = "sse-kms"
+	SSETypeNone   = "none"
+)
+
 // Values of SecondaryInterfaceStatus.
 const (
 	SecondaryInterfaceStatusAvailable = "available"
@@ -830,6 +843,25 @@ const (
 const (
 	VirtualizationTypeHvm         = "hvm"
 	VirtualizationTypeParavirtual = "paravirtual"
+)
+
+// Values of VolumeAttachmentState.
+const (
+	VolumeAttachmentStateAttaching = "attaching"
+	VolumeAttachmentStateAttached  = "attached"
+	VolumeAttachmentStateDetaching = "detaching"
+	VolumeAttachmentStateDetached  = "detached"
+	VolumeAttachmentStateBusy      = "busy"
+)
+
+// Values of VolumeState.
+const (
+	VolumeStateCreating  = "creating"
+	VolumeStateAvailable = "available"
+	VolumeStateInUse     = "in-use"
+	VolumeStateDeleting  = "deleting"
+	VolumeStateDeleted   = "deleted"
+	VolumeStateError     = "error"
 )
 
 // Values of VolumeType.
@@ -1063,6 +1095,10 @@ func EnumValues(enum string) []string {
 		return []string{"active", "blackhole", "filtered"}
 	case "RouteTableAssociationStateCode":
 		return []string{"associating", "associated", "disassociating", "disassociated", "failed"}
+	case "RuleAction":
+		return []string{"allow", "deny"}
+	case "SSEType":
+		return []string{"sse-ebs", "sse-kms", "none"}
 	case "SecondaryInterfaceStatus":
 		return []string{"available", "in-use"}
 	case "SecondaryInterfaceType":
@@ -1095,6 +1131,10 @@ func EnumValues(enum string) []string {
 		return []string{"spot", "on-demand", "capacity-block"}
 	case "VirtualizationType":
 		return []string{"hvm", "paravirtual"}
+	case "VolumeAttachmentState":
+		return []string{"attaching", "attached", "detaching", "detached", "busy"}
+	case "VolumeState":
+		return []string{"creating", "available", "in-use", "deleting", "deleted", "error"}
 	case "VolumeType":
 		return []string{"standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"}
 	case "VpcAttributeName":

@@ -2,6 +2,8 @@
 
 package ec2
 
+import "time"
+
 type DescribeInstancesInput struct {
 	DryRun                  *bool    `query:"DryRun"`
 	Filters                 []Filter `query:"Filter,flat"`
@@ -385,6 +387,96 @@ func (*DescribeAddressesInput) EnumValues(enum string) []string { return EnumVal
 
 type DescribeAddressesOutput struct {
 	Addresses []Address `xml:"addressesSet,item=item"`
+}
+
+type DescribeNetworkAclsInput struct {
+	DryRun        *bool    `query:"DryRun"`
+	Filters       []Filter `query:"Filter,flat"`
+	MaxResults    *int32   `query:"MaxResults"`
+	NetworkAclIds []string `query:"NetworkAclId,flat"`
+	NextToken     *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeNetworkAclsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeNetworkAclsOutput struct {
+	NetworkAcls []NetworkAcl `xml:"networkAclSet,item=item"`
+	NextToken   *string      `xml:"nextToken"`
+}
+
+type DescribeVolumesInput struct {
+	DryRun                  *bool    `query:"DryRun"`
+	Filters                 []Filter `query:"Filter,flat"`
+	IncludeManagedResources *bool    `query:"IncludeManagedResources"`
+	MaxResults              *int32   `query:"MaxResults"`
+	NextToken               *string  `query:"NextToken"`
+	VolumeIds               []string `query:"VolumeId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeVolumesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVolumesOutput struct {
+	NextToken *string  `xml:"nextToken"`
+	Volumes   []Volume `xml:"volumeSet,item=item"`
+}
+
+type GetConsoleOutputInput struct {
+	InstanceId *string `query:"InstanceId" required:"true"`
+	DryRun     *bool   `query:"DryRun"`
+	Latest     *bool   `query:"Latest"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*GetConsoleOutputInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type GetConsoleOutputOutput struct {
+	InstanceId *string    `xml:"instanceId"`
+	Output     *string    `xml:"output"`
+	Timestamp  *time.Time `xml:"timestamp"`
+}
+
+type DescribeInstanceCreditSpecificationsInput struct {
+	DryRun      *bool    `query:"DryRun"`
+	Filters     []Filter `query:"Filter,flat"`
+	InstanceIds []string `query:"InstanceId,flat"`
+	MaxResults  *int32   `query:"MaxResults"`
+	NextToken   *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeInstanceCreditSpecificationsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeInstanceCreditSpecificationsOutput struct {
+	InstanceCreditSpecifications []InstanceCreditSpecification `xml:"instanceCreditSpecificationSet,item=item"`
+	NextToken                    *string                       `xml:"nextToken"`
+}
+
+type MonitorInstancesInput struct {
+	InstanceIds []string `query:"InstanceId,flat" required:"true"`
+	DryRun      *bool    `query:"DryRun"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*MonitorInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type MonitorInstancesOutput struct {
+	InstanceMonitorings []InstanceMonitoring `xml:"instancesSet,item=item"`
+}
+
+type UnmonitorInstancesInput struct {
+	InstanceIds []string `query:"InstanceId,flat" required:"true"`
+	DryRun      *bool    `query:"DryRun"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*UnmonitorInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type UnmonitorInstancesOutput struct {
+	InstanceMonitorings []InstanceMonitoring `xml:"instancesSet,item=item"`
 }
 
 type DescribeSecurityGroupsInput struct {

@@ -415,6 +415,11 @@ type IamInstanceProfileSpecification struct {
 	Name *string `query:"Name" xml:"name"`
 }
 
+type IcmpTypeCode struct {
+	Code *int32 `query:"Code" xml:"code"`
+	Type *int32 `query:"Type" xml:"type"`
+}
+
 type Image struct {
 	Architecture              string                     `xml:"architecture" enum:"ArchitectureValues"`
 	BlockDeviceMappings       []BlockDeviceMapping       `xml:"blockDeviceMapping,item=item"`
@@ -568,6 +573,11 @@ type InstanceBlockDeviceMappingSpecification struct {
 	VirtualName *string                              `query:"VirtualName"`
 }
 
+type InstanceCreditSpecification struct {
+	CpuCredits *string `xml:"cpuCredits"`
+	InstanceId *string `xml:"instanceId"`
+}
+
 type InstanceIpv4Prefix struct {
 	Ipv4Prefix *string `xml:"ipv4Prefix"`
 }
@@ -614,6 +624,11 @@ type InstanceMetadataOptionsResponse struct {
 	HttpTokens              string `xml:"httpTokens" enum:"HttpTokensState"`
 	InstanceMetadataTags    string `xml:"instanceMetadataTags" enum:"InstanceMetadataTagsState"`
 	State                   string `xml:"state" enum:"InstanceMetadataOptionsState"`
+}
+
+type InstanceMonitoring struct {
+	InstanceId *string     `xml:"instanceId"`
+	Monitoring *Monitoring `xml:"monitoring"`
 }
 
 type InstanceNetworkInterface struct {
@@ -1351,6 +1366,33 @@ type Monitoring struct {
 	State string `xml:"state" enum:"MonitoringState"`
 }
 
+type NetworkAcl struct {
+	Associations []NetworkAclAssociation `xml:"associationSet,item=item"`
+	Entries      []NetworkAclEntry       `xml:"entrySet,item=item"`
+	IsDefault    *bool                   `xml:"default"`
+	NetworkAclId *string                 `xml:"networkAclId"`
+	OwnerId      *string                 `xml:"ownerId"`
+	Tags         []Tag                   `xml:"tagSet,item=item"`
+	VpcId        *string                 `xml:"vpcId"`
+}
+
+type NetworkAclAssociation struct {
+	NetworkAclAssociationId *string `xml:"networkAclAssociationId"`
+	NetworkAclId            *string `xml:"networkAclId"`
+	SubnetId                *string `xml:"subnetId"`
+}
+
+type NetworkAclEntry struct {
+	CidrBlock     *string       `xml:"cidrBlock"`
+	Egress        *bool         `xml:"egress"`
+	IcmpTypeCode  *IcmpTypeCode `xml:"icmpTypeCode"`
+	Ipv6CidrBlock *string       `xml:"ipv6CidrBlock"`
+	PortRange     *PortRange    `xml:"portRange"`
+	Protocol      *string       `xml:"protocol"`
+	RuleAction    string        `xml:"ruleAction" enum:"RuleAction"`
+	RuleNumber    *int32        `xml:"ruleNumber"`
+}
+
 type NetworkBandwidthGbps struct {
 	Max *float64 `query:"Max" xml:"max"`
 	Min *float64 `query:"Min" xml:"min"`
@@ -1541,6 +1583,11 @@ type Placement struct {
 
 type PlacementGroupInfo struct {
 	SupportedStrategies []string `xml:"supportedStrategies,item=item" enum:"PlacementGroupStrategy"`
+}
+
+type PortRange struct {
+	From *int32 `query:"From" xml:"from"`
+	To   *int32 `query:"To" xml:"to"`
 }
 
 type PrefixListId struct {
@@ -1929,6 +1976,44 @@ type ValidationError struct {
 
 type ValidationWarning struct {
 	Errors []ValidationError `xml:"errorSet,item=item"`
+}
+
+type Volume struct {
+	Attachments              []VolumeAttachment `xml:"attachmentSet,item=item"`
+	AvailabilityZone         *string            `xml:"availabilityZone"`
+	AvailabilityZoneId       *string            `xml:"availabilityZoneId"`
+	CreateTime               *time.Time         `xml:"createTime"`
+	Encrypted                *bool              `xml:"encrypted"`
+	FastRestored             *bool              `xml:"fastRestored"`
+	Iops                     *int32             `xml:"iops"`
+	KmsKeyId                 *string            `xml:"kmsKeyId"`
+	MultiAttachEnabled       *bool              `xml:"multiAttachEnabled"`
+	Operator                 *OperatorResponse  `xml:"operator"`
+	OutpostArn               *string            `xml:"outpostArn"`
+	OwnerId                  *string            `xml:"ownerId"`
+	Size                     *int32             `xml:"size"`
+	SnapshotId               *string            `xml:"snapshotId"`
+	SourceVolumeId           *string            `xml:"sourceVolumeId"`
+	SseType                  string             `xml:"sseType" enum:"SSEType"`
+	State                    string             `xml:"status" enum:"VolumeState"`
+	Tags                     []Tag              `xml:"tagSet,item=item"`
+	Throughput               *int32             `xml:"throughput"`
+	VolumeArn                *string            `xml:"volumeArn"`
+	VolumeId                 *string            `xml:"volumeId"`
+	VolumeInitializationRate *int32             `xml:"volumeInitializationRate"`
+	VolumeType               string             `xml:"volumeType" enum:"VolumeType"`
+}
+
+type VolumeAttachment struct {
+	AssociatedResource    *string    `xml:"associatedResource"`
+	AttachTime            *time.Time `xml:"attachTime"`
+	DeleteOnTermination   *bool      `xml:"deleteOnTermination"`
+	Device                *string    `xml:"device"`
+	EbsCardIndex          *int32     `xml:"ebsCardIndex"`
+	InstanceId            *string    `xml:"instanceId"`
+	InstanceOwningService *string    `xml:"instanceOwningService"`
+	State                 string     `xml:"status" enum:"VolumeAttachmentState"`
+	VolumeId              *string    `xml:"volumeId"`
 }
 
 type Vpc struct {
