@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/berthhq/berth/internal/config"
+)
+
+const (
+	defaultListen  = "127.0.0.1:4566"
+	defaultRegion  = "us-east-1"
+	defaultAccount = "123456789012"
+)
+
+// defaultData is where the server keeps its things unless told otherwise: root's under /var/lib, anybody else's in their home.
+func defaultData() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/berth"
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(cmp.Or(os.Getenv("XDG_DATA_HOME"), filepath.Join(home, ".local/share")), "berth")
+	}
+	return "berth-data"
+}
+
+// place is where a server is and how to talk to it.
+type place struct{ data, listen, region string }
+
+func (p *place) flags(f *flag.FlagSet) {
+	f.StringVar(&p.data, "data", defaultData(), "the server's data directory")
+	f.StringVar(&p.listen, "listen", defaultListen, "the address the server listens on")
+	f.StringVar(&p.region, "region", defaultRegion, "the region to work in")
+}
+
+// endpoint is the URL of the API for a client on this machine.
+func (p *place) endpoint() string {
+	host, port, err := net.SplitHostPort(p.listen)
+	if err != nil {
+		return "http://" + p.listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func runEnv(_ context.Context, io streams, args []string) error {
+	var p place
+	f := flag.NewFlagSet("env", flag.ContinueOnError)
+	p.flags(f)
+	if err := parse(f, io.err, args); err != nil {
+		return err
+	}
+	id, secret, err := config.Credentials(p.data)
+	if err != nil {
+		return fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", p.data, err)
+	}
+	fmt.Fprintf(io.out, "export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", p.endpoint(), id, secret, p.region)
+	return nil
+}

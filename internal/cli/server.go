@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/berthhq/berth/internal/server"
+)
+
+func runServer(ctx context.Context, io streams, args []string) error {
+	var p place
+	cfg := server.Config{}
+	f := flag.NewFlagSet("server", flag.ContinueOnError)
+	p.flags(f)
+	verbose := f.Bool("verbose", false, "log more")
+	f.StringVar(&cfg.Account, "account", defaultAccount, "the account number, twelve digits")
+	f.StringVar(&cfg.EdgeAddr, "edge-addr", "127.0.0.1", "the address load balancers listen on")
+	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false, "accept the access key test/test too, allow POST /_berth/reset and pushes without login")
+	if err := parse(f, io.err, args); err != nil {
+		return err
+	}
+	cfg.Data, cfg.Listen, cfg.Region = p.data, p.listen, p.region
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	cfg.Logger = slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cfg.AgentCommand = []string{self, "agent"}
+	if cfg.Data, err = filepath.Abs(cfg.Data); err != nil {
+		return err
+	}
+	s, err := server.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	fmt.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(berth env --data %s)\"\n", s.Addr(), cfg.Data)
+	return s.Run(ctx)
+}

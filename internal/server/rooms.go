@@ -1,0 +1,33 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/control/instance"
+	"github.com/berthhq/berth/internal/control/reap"
+	"github.com/berthhq/berth/internal/control/service"
+)
+
+// Where AWS waits, so that its own size and distances work out, a machine of one's own need not (docs/decisions/0010-pace.md).
+const (
+	healthyAfter = time.Second
+	retryBase    = 2 * time.Second
+	placeAgain   = 10 * time.Second
+)
+
+// rooms are the goroutines of the server, by name. Each runs until its context ends.
+func (s *Server) rooms() map[string]func(context.Context) error {
+	loop := func(name string, workers int, r control.Reconciler) func(context.Context) error {
+		return func(ctx context.Context) error {
+			return control.Run(ctx, s.store, s.cfg.Logger.With("room", name), name, workers, r)
+		}
+	}
+	return map[string]func(context.Context) error{
+		"control/service": loop("control/service", 4, service.New(s.store, s.cfg.Logger.With("room", "control/service"),
+			service.Config{HealthyAfter: healthyAfter, RetryBase: retryBase, PlaceAgain: placeAgain}, time.Now)),
+		"control/instance": loop("control/instance", 2, instance.New(s.store, time.Now)),
+		"control/reap":     loop("control/reap", 1, reap.New(s.store, time.Now)),
+	}
+}

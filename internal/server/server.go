@@ -1,0 +1,182 @@
+// Package server puts the house together: it opens the data directory, gives every room what it needs, and runs them until it is told to
+// stop. It is the one place that knows everybody, and reads like a table of contents.
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	actionecs "github.com/berthhq/berth/internal/action/ecs"
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/guard"
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/bolt"
+)
+
+// Config is what the command line says.
+type Config struct {
+	Data     string // data directory, absolute
+	Listen   string // host:port of the API
+	Region   string // of the registry's short names; the API serves every region
+	Account  string // twelve digits
+	EdgeAddr string // IP address that load balancers listen on
+	// DevCredentials accepts the key pair test/test, lets docker push without a login, and allows POST /_berth/reset.
+	DevCredentials bool
+	// AgentCommand runs an agent process: an executable and its first arguments.
+	AgentCommand []string
+	Logger       *slog.Logger
+}
+
+// Server is a control plane and an edge, opened and ready to run.
+type Server struct {
+	cfg      Config
+	dir      *config.Dir
+	store    *state.Store
+	listener net.Listener
+	http     *http.Server
+	meters   *meters
+	closers  []func() error
+}
+
+// New opens everything and listens; nothing runs yet. It fails when the data directory is in use, belongs to another account or is damaged,
+// and when the address is taken.
+func New(ctx context.Context, cfg Config) (s *Server, err error) {
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	s = &Server{cfg: cfg, meters: newMeters()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.dir, err = config.Open(cfg.Data, cfg.Account); err != nil {
+		return s, err
+	}
+	if err := s.openState(ctx); err != nil {
+		return s, err
+	}
+	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return s, fmt.Errorf("%w (is another server running? Choose another address with --listen)", err)
+	}
+	s.closers = append(s.closers, func() error { return ignoreClosed(s.listener.Close()) })
+	handler, err := s.routes()
+	if err != nil {
+		return s, err
+	}
+	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
+	return s, nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) openState(ctx context.Context) error {
+	path := s.dir.Sub("state.bolt")
+	j, err := bolt.Open(path)
+	if errors.Is(err, bolt.ErrInUse) {
+		return fmt.Errorf("another berth server is running with the data directory %s", s.dir.Path)
+	}
+	if err != nil {
+		return err
+	}
+	s.store, err = state.Open(ctx, j, s.cfg.Logger.With("room", "state"))
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", path, err), j.Close())
+	}
+	s.closers = append(s.closers, s.store.Close)
+	return nil
+}
+
+// keys are the long-term access keys that may sign calls.
+func (s *Server) keys() identity.KeyRing {
+	if !s.cfg.DevCredentials {
+		return identity.NewKeyRing(s.dir.AccessKey)
+	}
+	return identity.NewKeyRing(s.dir.AccessKey, identity.AccessKey{ID: "test", Secret: "test", Principal: identity.Root(s.cfg.Account)})
+}
+
+func (s *Server) routes() (http.Handler, error) {
+	minter, err := identity.NewMinter(s.dir.Master)
+	if err != nil {
+		return nil, err
+	}
+	verifier := &sigv4.Verifier{Keys: s.keys(), Minter: minter}
+	api, err := awswire.NewHandler(awswire.Config{
+		Verifier: verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: s.dir.Master, Observe: s.meters.observe,
+	}, actionecs.Service(s.store))
+	if err != nil {
+		return nil, err
+	}
+	gate, err := guard.New(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.HandleFunc("GET /_berth/health", s.health)
+	mux.Handle("GET /_berth/metrics", s.meters)
+	return gate.Wrap(mux), nil
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"status":"ready","pid":%d,"revision":%d}`+"\n", os.Getpid(), s.store.View().Rev)
+}
+
+// Addr is the address the API is served at.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Run serves until ctx is cancelled, then lets requests finish and returns. Containers and agents go on.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var rooms sync.WaitGroup
+	for name, run := range s.rooms() {
+		rooms.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	rooms.Go(func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			cancel(err)
+		}
+	})
+	<-ctx.Done()
+	// Long polls and websockets do not end by themselves; what has not ended by now is cut.
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer done()
+	if s.http.Shutdown(last) != nil {
+		_ = s.http.Close() // the listener is closed already, and connections are not told of anything
+	}
+	rooms.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Close closes what New opened; Run must have returned.
+func (s *Server) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
