@@ -148,7 +148,7 @@ func (x *exchange) problemFault(problems []schema.Problem) *fault.Error {
 }
 
 func (x *exchange) oneProblem(p schema.Problem) *fault.Error {
-	name := p.Path.String()
+	name := cmp.Or(p.Path.String(), "input")
 	if !x.svc.Protocol.isJSON() {
 		name = p.Path.Parameter()
 	}
