@@ -1,0 +1,190 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+const (
+	clusterARN = "arn:aws:ecs:us-east-1:123456789012:cluster/c"
+	serviceARN = "arn:aws:ecs:us-east-1:123456789012:service/c/web"
+)
+
+// world is a cluster with a store, the controller and an agent for everybody, in a synctest bubble.
+type world struct {
+	t     *testing.T
+	store *state.Store
+	// fails says of a task that is about to run whether it ends instead.
+	fails func(*ecs.Task) bool
+}
+
+// run builds a world and plays script in it.
+func run(t *testing.T, script func(w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+		store, err := state.Open(t.Context(), mem.New(), logger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{t: t, store: store, fails: func(*ecs.Task) bool { return false }}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 2)
+		c := New(store, logger, Config{HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second}, time.Now)
+		w.put(func(tx *state.Tx) {
+			tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, ClusterName: "c", Status: ecs.ClusterActive})
+			for _, rev := range []int{1, 2} {
+				d := &ecs.TaskDefinition{Family: "web", Revision: rev, Status: ecs.TaskDefinitionActive, NetworkMode: ecs.NetworkBridge,
+					TaskDefinitionARN:    definition(rev),
+					ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", Image: "web", CPU: 256, Memory: 256, Essential: true, PortMappings: []ecs.PortMapping{{ContainerPort: 80}}}}}
+				d.Complete()
+				d.RequiresAttributes = nil
+				tx.TaskDefinitions.Put(d)
+			}
+		})
+		go func() { done <- control.Run(ctx, store, logger, "service", 2, c) }()
+		go func() { done <- control.Run(ctx, store, logger, "agent", 4, agent{w}) }()
+		script(w)
+		cancel()
+		<-done
+		<-done
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func definition(rev int) string {
+	return fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:task-definition/web:%d", rev)
+}
+
+func (w *world) put(fn func(tx *state.Tx)) {
+	w.t.Helper()
+	if err := w.store.Update(w.t.Context(), func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// instance adds a container instance of 1024 CPU units and 4096 MiB.
+func (w *world) instance(id, zone string) {
+	w.put(func(tx *state.Tx) {
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{
+			ContainerInstanceARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/c/" + id, ClusterARN: clusterARN, Status: ecs.InstanceActive,
+			AgentConnected: true, Registered: ecs.Resources{CPU: 1024, Memory: 4096}, Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: zone}},
+		})
+	})
+}
+
+func (w *world) service(desired int, edit func(*ecs.Service)) {
+	now := time.Now()
+	s := &ecs.Service{
+		ServiceARN: serviceARN, ServiceName: "web", ClusterARN: clusterARN, Status: ecs.ServiceActive, SchedulingStrategy: ecs.Replica, LaunchType: "EC2",
+		DesiredCount: desired, TaskDefinition: definition(1), DeploymentConfiguration: ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200},
+		CreatedAt: now,
+		Deployments: []ecs.Deployment{{ID: "ecs-svc/1", Status: ecs.DeploymentPrimary, TaskDefinition: definition(1), DesiredCount: desired,
+			RolloutState: ecs.RolloutInProgress, CreatedAt: now, UpdatedAt: now}},
+	}
+	if edit != nil {
+		edit(s)
+	}
+	w.put(func(tx *state.Tx) { tx.Services.Put(s) })
+}
+
+// deploy starts a deployment of the second revision.
+func (w *world) deploy() {
+	w.change(func(s *ecs.Service) {
+		old := s.Deployments[0]
+		old.Status = ecs.DeploymentActive
+		s.TaskDefinition = definition(2)
+		s.Deployments = []ecs.Deployment{{ID: "ecs-svc/2", Status: ecs.DeploymentPrimary, TaskDefinition: definition(2), DesiredCount: s.DesiredCount,
+			RolloutState: ecs.RolloutInProgress, CreatedAt: time.Now(), UpdatedAt: time.Now()}, old}
+	})
+}
+
+func (w *world) change(edit func(*ecs.Service)) {
+	w.put(func(tx *state.Tx) {
+		s, _ := tx.Services.Get(serviceARN)
+		n := *s
+		edit(&n)
+		tx.Services.Put(&n)
+	})
+}
+
+func (w *world) get() *ecs.Service {
+	s, ok := w.store.View().Services.Get(serviceARN)
+	if !ok {
+		w.t.Fatal("the service is gone")
+	}
+	return s
+}
+
+// running counts RUNNING tasks by what key says of them.
+func (w *world) running(key func(*ecs.Task) string) map[string]int {
+	n := make(map[string]int)
+	for t := range w.store.View().Tasks.By(state.ByService, serviceARN) {
+		if t.LastStatus == ecs.Running {
+			n[key(t)]++
+		}
+	}
+	return n
+}
+
+func (w *world) events() []string {
+	var out []string
+	for e := range w.store.View().ServiceEvents.By(state.ByService, serviceARN) {
+		out = append(out, e.Message)
+	}
+	return out
+}
+
+// agent stands for every agent: a task runs one second after it was placed and has stopped one second after it was told to.
+type agent struct{ w *world }
+
+func (a agent) Keys(c state.Change) []string {
+	if t, ok := c.New.(*ecs.Task); ok && t != nil {
+		return []string{t.TaskARN}
+	}
+	return nil
+}
+
+func (a agent) All(*state.Snapshot) []string { return nil }
+
+func (a agent) Reconcile(ctx context.Context, key string) (time.Duration, error) {
+	t, ok := a.w.store.View().Tasks.Get(key)
+	if !ok || t.LastStatus == ecs.Stopped {
+		return 0, nil
+	}
+	began := t.CreatedAt
+	if t.DesiredStatus == ecs.Stopped {
+		began = t.StoppingAt
+	}
+	if t.DesiredStatus == ecs.Running && t.LastStatus == ecs.Running {
+		return 0, nil
+	}
+	if wait := time.Until(began.Add(time.Second)); wait > 0 {
+		return wait, nil
+	}
+	return 0, a.w.store.Update(ctx, func(tx *state.Tx) error {
+		t, _ := tx.Tasks.Get(key)
+		n := *t
+		switch {
+		case n.DesiredStatus == ecs.Stopped:
+			n.LastStatus, n.StoppedAt = ecs.Stopped, time.Now()
+		case a.w.fails(t):
+			n = *n.Ended(ecs.TaskFailedToStart, "CannotPullContainerError", time.Now())
+		default:
+			n.LastStatus, n.StartedAt = ecs.Running, time.Now()
+		}
+		tx.Tasks.Put(&n)
+		return nil
+	})
+}

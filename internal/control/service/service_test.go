@@ -1,0 +1,211 @@
+package service
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+)
+
+func byZone(t *ecs.Task) string       { return t.AvailabilityZone }
+func byDefinition(t *ecs.Task) string { return t.TaskDefinitionARN[len(t.TaskDefinitionARN)-1:] }
+func all(*ecs.Task) string            { return "all" }
+
+// settle lets d go by and everything that is due happen.
+func settle(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func wantEvent(t *testing.T, w *world, part string) {
+	t.Helper()
+	if !slices.ContainsFunc(w.events(), func(m string) bool { return strings.Contains(m, part) }) {
+		t.Errorf("no event has %q; there are:\n%s", part, strings.Join(w.events(), "\n"))
+	}
+}
+
+// ecs.md 2.4: without a strategy tasks spread over zones.
+func TestServiceReachesItsDesiredCountOverTheZones(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.instance("b", "us-east-1b")
+		w.service(4, nil)
+		settle(10 * time.Second)
+		if got := w.running(byZone); got["us-east-1a"] != 2 || got["us-east-1b"] != 2 {
+			t.Errorf("running by zone = %v, want two in each", got)
+		}
+		if s := w.get(); s.Primary().RolloutState != ecs.RolloutCompleted {
+			t.Errorf("rollout state = %s, want COMPLETED", s.Primary().RolloutState)
+		}
+		wantEvent(t, w, "(service web) has started 4 tasks: (task ")
+		wantEvent(t, w, "(service web) (deployment ecs-svc/1) deployment completed.")
+		wantEvent(t, w, "(service web) has reached a steady state.")
+	})
+}
+
+// ecs.md 1.7.4: what cannot be placed says why once, and goes on when there is room.
+func TestServiceWaitsForRoomAndSaysWhy(t *testing.T) {
+	run(t, func(w *world) {
+		w.service(2, nil)
+		settle(time.Minute)
+		wantEvent(t, w, "was unable to place a task because no container instance met all of its requirements. Reason: No Container Instances were found in your cluster.")
+		if n := len(w.events()); n != 1 {
+			t.Errorf("%d events after a minute of waiting, want one:\n%s", n, strings.Join(w.events(), "\n"))
+		}
+		w.instance("a", "us-east-1a")
+		settle(5 * time.Second)
+		if got := w.running(all)["all"]; got != 2 {
+			t.Errorf("%d tasks run after an instance came, want 2", got)
+		}
+		if w.get().LastComplaint != "" {
+			t.Error("the complaint outlived its cause")
+		}
+	})
+}
+
+// ecs.md 3.2.1: at no moment of a rolling update do fewer than the minimum run, or more than the maximum.
+func TestRollingUpdateKeepsItsBounds(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.instance("b", "us-east-1b")
+		w.service(4, func(s *ecs.Service) { s.DeploymentConfiguration.MaximumPercent = 150 })
+		settle(10 * time.Second)
+		w.deploy()
+		for range 300 {
+			settle(100 * time.Millisecond)
+			live := 0
+			for task := range w.store.View().Tasks.By(state.ByService, serviceARN) {
+				if task.Live() {
+					live++
+				}
+			}
+			if n := w.running(all)["all"]; n < 4 {
+				t.Fatalf("%d tasks run, want at least 4", n)
+			}
+			if live > 6 {
+				t.Fatalf("%d tasks are live, want at most 6", live)
+			}
+		}
+		if got := w.running(byDefinition); got["2"] != 4 || got["1"] != 0 {
+			t.Errorf("running by revision = %v, want four of the second", got)
+		}
+		if s := w.get(); len(s.Deployments) != 1 || s.Primary().RolloutState != ecs.RolloutCompleted {
+			t.Errorf("deployments = %+v, want the second alone, completed", s.Deployments)
+		}
+	})
+}
+
+// ecs.md 1.5.6: a task is not run again, it is replaced.
+func TestAStoppedTaskIsReplaced(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(2, nil)
+		settle(5 * time.Second)
+		var victim *ecs.Task
+		for task := range w.store.View().Tasks.By(state.ByService, serviceARN) {
+			victim = task
+		}
+		w.put(func(tx *state.Tx) {
+			tx.Tasks.Put(victim.Ended(ecs.EssentialContainerExited, "Essential container in task exited", time.Now()))
+		})
+		settle(5 * time.Second)
+		if got := w.running(all)["all"]; got != 2 {
+			t.Errorf("%d tasks run, want 2", got)
+		}
+	})
+}
+
+// ecs.md 1.3.12: tasks on a DRAINING instance are replaced elsewhere, under the bounds.
+func TestDrainingMovesTasksAway(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(2, nil)
+		settle(5 * time.Second)
+		w.instance("b", "us-east-1b")
+		w.put(func(tx *state.Tx) {
+			ci, _ := tx.ContainerInstances.Get("arn:aws:ecs:us-east-1:123456789012:container-instance/c/a")
+			n := *ci
+			n.Status = ecs.InstanceDraining
+			tx.ContainerInstances.Put(&n)
+		})
+		settle(20 * time.Second)
+		if got := w.running(byZone); got["us-east-1b"] != 2 || got["us-east-1a"] != 0 {
+			t.Errorf("running by zone = %v, want both tasks on the other instance", got)
+		}
+	})
+}
+
+// ecs.md 3.5: a deployment whose tasks never run fails, and is rolled back.
+func TestCircuitBreakerRollsBack(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.fails = func(task *ecs.Task) bool { return task.TaskDefinitionARN == definition(2) }
+		w.service(2, func(s *ecs.Service) {
+			s.DeploymentConfiguration.DeploymentCircuitBreaker = &ecs.CircuitBreaker{Enable: true, Rollback: true}
+		})
+		settle(5 * time.Second)
+		w.deploy()
+		settle(5 * time.Minute)
+		s := w.get()
+		if s.TaskDefinition != definition(1) || s.Primary().ID != "ecs-svc/1" || s.Primary().RolloutState != ecs.RolloutCompleted {
+			t.Errorf("service has %s and primary %+v, want the first deployment completed again", s.TaskDefinition, s.Primary())
+		}
+		if got := w.running(byDefinition); got["1"] != 2 {
+			t.Errorf("running by revision = %v, want two of the first", got)
+		}
+		wantEvent(t, w, "deployment failed: tasks failed to start.")
+		wantEvent(t, w, "rolling back to deployment ecs-svc/1.")
+	})
+}
+
+// ecs.md 3.1.1: a deleted service is DRAINING until its last task has stopped.
+func TestDeletedServiceEnds(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(2, nil)
+		settle(5 * time.Second)
+		w.change(func(s *ecs.Service) { s.Status, s.DesiredCount = ecs.ServiceDraining, 0 })
+		settle(5 * time.Second)
+		if s := w.get(); s.Status != ecs.ServiceInactive {
+			t.Errorf("status = %s, want INACTIVE", s.Status)
+		}
+		if got := w.running(all)["all"]; got != 0 {
+			t.Errorf("%d tasks still run", got)
+		}
+	})
+}
+
+// ecs.md 3.3: one task on each instance, new ones included.
+func TestDaemonRunsEverywhere(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(0, func(s *ecs.Service) {
+			s.SchedulingStrategy = ecs.Daemon
+			s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100}
+		})
+		settle(5 * time.Second)
+		w.instance("b", "us-east-1b")
+		settle(5 * time.Second)
+		if got := w.running(byZone); got["us-east-1a"] != 1 || got["us-east-1b"] != 1 {
+			t.Errorf("running by zone = %v, want one in each", got)
+		}
+	})
+}
+
+// A service in steady state is left alone: the loop must not wake itself.
+func TestSteadyServiceIsQuiet(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(1, nil)
+		settle(10 * time.Second)
+		before := w.store.View().Rev
+		settle(time.Hour)
+		if after := w.store.View().Rev; after != before {
+			t.Errorf("%d transactions in an hour of steady state", after-before)
+		}
+	})
+}
