@@ -82,6 +82,8 @@ type TargetHealth struct {
 	Reason      string // "" when healthy
 	Description string // "" when healthy
 	Since       time.Time
+	// SlowStart is when the target began to take its slowly growing share; zero when it takes its full share (alb.md S1, S2).
+	SlowStart time.Time
 	// Drained is set once the target was deregistered and the edge holds no request and no connection for it any more.
 	Drained bool
 }

@@ -16,7 +16,7 @@ func Compile(c Config) *Table {
 	b := &builder{
 		table:  &Table{Revision: c.Revision, ports: map[int]*port{}},
 		groups: map[string]*Group{},
-		health: map[string]Health{},
+		health: map[string]elb.TargetHealth{},
 	}
 	for _, h := range c.Health {
 		b.health[h.Key] = h
@@ -33,7 +33,7 @@ func Compile(c Config) *Table {
 type builder struct {
 	table  *Table
 	groups map[string]*Group
-	health map[string]Health
+	health map[string]elb.TargetHealth
 }
 
 func (b *builder) problem(format string, args ...any) {

@@ -2,7 +2,6 @@ package route
 
 import (
 	"net/netip"
-	"time"
 
 	"github.com/berthhq/berth/internal/elb"
 )
@@ -17,14 +16,7 @@ type Config struct {
 	TargetGroups  []elb.TargetGroup
 	Targets       []elb.Target
 	// Health is what is known of the targets: from the control plane, what was last reported; at Compile, what is seen now.
-	Health []Health
-}
-
-// Health is the verdict on one target, by its key and registration.
-type Health struct {
-	elb.TargetHealth
-	// SlowStart is when the target began to take its slowly growing share; zero when it takes its full share (alb.md S1).
-	SlowStart time.Time
+	Health []elb.TargetHealth
 }
 
 // Field is a header field as it came.

@@ -50,7 +50,7 @@ func (w *world) target(group, id, state string) {
 	}
 	w.Targets = append(w.Targets, t)
 	if state != "" {
-		w.Health = append(w.Health, Health{TargetHealth: elb.TargetHealth{Key: t.Key(), Registered: epoch, State: state}})
+		w.Health = append(w.Health, elb.TargetHealth{Key: t.Key(), Registered: epoch, State: state})
 	}
 }
 

@@ -1,0 +1,205 @@
+package edge
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/berthhq/berth/internal/edge/h1"
+)
+
+// startUpload sends the rest of the request's body in a goroutine of its own, and then watches whether the client stays.
+func (x *exchange) startUpload(tc *targetConn) {
+	x.upload.running, x.upload.done = true, make(chan struct{})
+	x.upload.read.Store(x.body.Done())
+	go func() {
+		defer close(x.upload.done)
+		if status := x.sendBody(tc); status != 0 {
+			x.upload.status.Store(int32(status))
+			tc.Close() // whoever waits for the response is to wait no more
+			return
+		}
+		if x.upload.sent && x.clientLeft() {
+			x.upload.status.Store(460)
+			tc.Close() // likewise
+		}
+	}()
+}
+
+// stopUpload ends what startUpload began and waits for it.
+func (x *exchange) stopUpload() {
+	if !x.upload.running {
+		return
+	}
+	if x.c.stopReading() != nil {
+		x.keep = false
+	}
+	<-x.upload.done
+	x.upload.running = false
+	if x.c.resumeReading() != nil {
+		x.keep = false
+	}
+}
+
+// sendBody carries the body to the target as it comes. The result is what is wrong with the client, 0 if nothing is: that the target
+// takes no more of it shows in its response.
+func (x *exchange) sendBody(tc *targetConn) (status int) {
+	if x.body.Done() {
+		x.upload.sent = true
+		return 0
+	}
+	block := x.e.buf.block()
+	defer x.e.buf.putBlock(block)
+	w := bodyWriter{w: timedWriter{tc, x.c.idle}, chunked: x.req.Body.Kind == h1.Chunked}
+	for {
+		if x.c.setReadDeadline(time.Now().Add(x.c.idle)) != nil {
+			return 400
+		}
+		n, err := x.body.Read(block[:])
+		x.upload.received += int64(n)
+		if x.body.Done() {
+			x.upload.read.Store(true)
+		}
+		if n > 0 {
+			if _, werr := w.Write(block[:n]); werr != nil {
+				return 0
+			}
+			x.upload.progress.Store(time.Now().UnixNano())
+		}
+		switch {
+		case errors.Is(err, io.EOF) || err == nil && x.body.Done():
+			x.upload.sent = w.end(x.body.Trailer) == nil
+			return 0
+		case isTimeout(err):
+			return x.timedOut()
+		case err != nil:
+			return 400 // alb.md 5.7: the client closed before sending the full body, or sent no proper chunks
+		}
+	}
+}
+
+// timedOut tells a silent client from a read that was ended because the response is there.
+func (x *exchange) timedOut() int {
+	x.c.mu.Lock()
+	defer x.c.mu.Unlock()
+	if x.c.stopping {
+		return 0
+	}
+	return 408
+}
+
+// clientLeft waits until the client closes its connection, sends more, or somebody wants to read from it.
+func (x *exchange) clientLeft() bool {
+	if x.c.setReadDeadline(time.Time{}) != nil {
+		return true
+	}
+	_, err := x.c.br.Peek(1)
+	return err != nil && !isTimeout(err)
+}
+
+// bodyWriter writes a body as it is, or in chunks, one per Write.
+type bodyWriter struct {
+	w       io.Writer
+	chunked bool
+	line    [20]byte
+}
+
+func (b *bodyWriter) Write(p []byte) (int, error) {
+	if b.chunked {
+		line := strconv.AppendInt(b.line[:0], int64(len(p)), 16)
+		if _, err := b.w.Write(append(line, '\r', '\n')); err != nil {
+			return 0, err
+		}
+	}
+	n, err := b.w.Write(p)
+	if err == nil && b.chunked {
+		_, err = b.w.Write([]byte("\r\n"))
+	}
+	return n, err
+}
+
+func (b *bodyWriter) end(trailer []h1.Field) error {
+	if !b.chunked {
+		return nil
+	}
+	out := append(b.line[:0], "0\r\n"...)
+	for _, f := range trailer {
+		out = appendField(out, f.Name, f.Value)
+	}
+	_, err := b.w.Write(append(out, "\r\n"...))
+	return err
+}
+
+// passBody sends the response to the client as it comes, and reports whether all of it arrived there. Nothing is held back: what was
+// received is sent before more is waited for.
+func (x *exchange) passBody(tc *targetConn) (whole bool) {
+	body := h1.NewBody(tc.br, x.res.Body)
+	kind := x.clientFraming()
+	if x.upload.running && !x.upload.read.Load() {
+		x.keep = false // the client is told before it is known whether the rest of its body will be read
+	}
+	bw := x.e.buf.writer(x.clientWriter())
+	defer x.e.buf.putWriter(bw)
+	x.out = x.appendResponseHead(x.out[:0], kind, time.Now())
+	x.wrote, x.entry.Status = true, x.res.Status
+	x.entry.Response = time.Since(x.sentAt) - x.entry.Target1st
+	if _, err := bw.Write(x.out); err != nil {
+		x.keep = false
+		return false
+	}
+	x.entry.Sent += int64(len(x.out))
+	err := x.copyBody(tc, body, bw, kind == h1.Chunked)
+	if ferr := bw.Flush(); err == nil {
+		err = ferr
+	}
+	if err != nil {
+		x.keep = false
+		x.entry.ErrorReason = err.Error()
+	}
+	return err == nil
+}
+
+// clientFraming decides how the client is told where the body ends: as the target did, or in chunks if it did so by closing.
+func (x *exchange) clientFraming() h1.Kind {
+	kind := x.res.Body.Kind
+	if kind == h1.UntilClose || kind == h1.Chunked {
+		if x.req.Minor == 0 {
+			x.keep = false
+			return h1.UntilClose
+		}
+		return h1.Chunked
+	}
+	return kind
+}
+
+func (x *exchange) copyBody(tc *targetConn, body *h1.Body, bw *bufio.Writer, chunked bool) error {
+	if body.Done() {
+		return nil
+	}
+	block := x.e.buf.block()
+	defer x.e.buf.putBlock(block)
+	w := bodyWriter{w: bw, chunked: chunked}
+	for !body.Done() {
+		if !body.Ready() {
+			if err := bw.Flush(); err != nil {
+				return err
+			}
+			if err := tc.SetReadDeadline(time.Now().Add(x.c.idle)); err != nil {
+				return err
+			}
+		}
+		n, err := body.Read(block[:])
+		if n > 0 {
+			if _, werr := w.Write(block[:n]); werr != nil {
+				return werr
+			}
+			x.entry.Sent += int64(n)
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return w.end(body.Trailer)
+}

@@ -1,0 +1,129 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/internal/edge/h1"
+)
+
+// client is a connection of a client. One goroutine serves its requests one after another.
+type client struct {
+	e     *Edge
+	nc    net.Conn
+	peer  netip.AddrPort
+	port  int                  // of the listener
+	bound int                  // where the listener is really served
+	tls   *tls.ConnectionState // nil when it is in clear text
+	br    *bufio.Reader
+	bw    *bufio.Writer // only while a response is written
+	idle  time.Duration // no byte for this long ends it
+	born  time.Time
+
+	mu       sync.Mutex // guards the read deadline between two goroutines that set it
+	stopping bool
+}
+
+// serve carries a connection through its requests until either end wants no more.
+func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
+	defer nc.Close()
+	c := &client{e: e, nc: nc, peer: peerOf(nc.RemoteAddr()), port: number, bound: bound, idle: time.Minute, born: time.Now()}
+	if !e.clients.add(c) {
+		return
+	}
+	defer e.clients.remove(c)
+	if config != nil && !c.handshake(config) {
+		return
+	}
+	if l := e.live.Load().table.Listener(number, ""); l != nil {
+		c.idle = l.Idle
+	}
+	c.br = e.buf.reader(c.nc)
+	defer func() {
+		if c.br != nil {
+			e.buf.putReader(c.br)
+		}
+	}()
+	x := &exchange{c: c, e: e}
+	for c.awaitRequest() && x.run() && e.clients.setIdle(c, true) {
+	}
+}
+
+func (c *client) handshake(config *tls.Config) bool {
+	secure := tls.Server(c.nc, config)
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return false
+	}
+	state := secure.ConnectionState()
+	c.nc, c.tls = secure, &state
+	return true
+}
+
+// awaitRequest waits for the first byte of the next request.
+func (c *client) awaitRequest() bool {
+	if c.br.Buffered() == 0 {
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.idle)); err != nil {
+			return false
+		}
+		if _, err := c.br.Peek(1); err != nil {
+			return false
+		}
+	}
+	return c.e.clients.setIdle(c, false)
+}
+
+// setReadDeadline sets the deadline of reads from the client, unless somebody wants a read under way to end.
+func (c *client) setReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping {
+		t = time.Unix(1, 0)
+	}
+	return c.nc.SetReadDeadline(t)
+}
+
+// stopReading ends a read under way in another goroutine, and every later one until resume.
+func (c *client) stopReading() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopping = true
+	return c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (c *client) resumeReading() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopping = false
+	return c.nc.SetReadDeadline(time.Time{})
+}
+
+// timedWriter gives each write to a connection as long as it may stay idle.
+type timedWriter struct {
+	nc   net.Conn
+	idle time.Duration
+}
+
+func (w timedWriter) Write(p []byte) (int, error) {
+	if err := w.nc.SetWriteDeadline(time.Now().Add(w.idle)); err != nil {
+		return 0, err
+	}
+	return w.nc.Write(p)
+}
+
+// clientWriter returns a writer straight to the client.
+func (x *exchange) clientWriter() io.Writer { return timedWriter{x.c.nc, x.c.idle} }
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// asMalformed returns the *h1.Error in err, if there is one.
+func asMalformed(err error) (*h1.Error, bool) { return errors.AsType[*h1.Error](err) }

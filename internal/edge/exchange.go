@@ -1,0 +1,276 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/berthhq/berth/internal/edge/h1"
+	"github.com/berthhq/berth/internal/route"
+)
+
+// exchange is a request and its response. A client has one, which its requests use one after another.
+type exchange struct {
+	c *client
+	e *Edge
+
+	req      h1.Request
+	match    route.Request
+	hasQuery bool
+	upgrade  bool // the client asks for a WebSocket
+	body     *h1.Body
+	ready    []byte // a short body that had arrived with the head
+	keep     bool   // the client's connection may carry another request
+
+	live     *live
+	listener *route.Listener
+	rule     *route.Rule
+	target   *route.Target
+	up       *upstream
+	bound    bool // a cookie chose the target
+
+	res    h1.Response
+	wrote  bool   // part of a response was sent to the client
+	out    []byte // heads are made here
+	entry  Entry
+	sentAt time.Time
+	upload upload
+	rounds int // how often it was routed
+}
+
+// maxRounds bounds how often a request is routed anew because its target began to drain meanwhile.
+const maxRounds = 8
+
+// run reads a request and sees to its answer. It reports whether another request may follow.
+func (x *exchange) run() bool {
+	x.reset()
+	err := x.c.nc.SetReadDeadline(time.Now().Add(x.c.idle))
+	if err == nil {
+		err = h1.ReadRequest(x.c.br, &x.req)
+	}
+	x.body = h1.NewBody(x.c.br, x.req.Body)
+	if err != nil {
+		x.refuse(err)
+		return x.finish()
+	}
+	x.keep = x.keepsAlive()
+	if status, why := x.read(); status != 0 {
+		x.keep = false
+		x.fail(status, why)
+		return x.finish()
+	}
+	for x.dispatch() {
+	}
+	return x.finish()
+}
+
+func (x *exchange) reset() {
+	x.live = x.e.live.Load()
+	x.listener, x.rule, x.target, x.up, x.ready = nil, nil, nil, nil, nil
+	x.keep, x.upgrade, x.wrote, x.bound = false, false, false, false
+	x.upload = upload{}
+	x.rounds = 0
+	x.entry = Entry{Client: x.c.peer, Created: time.Now(), Type: x.scheme(), RulePriority: -1, Request: -1, Target1st: -1, Response: -1, Class: "-", Reason: "-"}
+}
+
+// refuse answers what could not be read as a request.
+func (x *exchange) refuse(err error) {
+	malformed, ok := asMalformed(err)
+	switch {
+	case ok:
+		x.listener = x.live.table.Listener(x.c.port, "")
+		x.entry.Class, x.entry.Reason = malformed.Class.String(), malformed.Reason
+		x.fail(malformed.Status, malformed.Reason)
+	case isTimeout(err) && x.req.Started(): // alb.md 5.7: 408
+		x.fail(408, "the client was silent in the middle of a request")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		x.entry.Status = 400 // the client is gone: nobody to tell
+	}
+}
+
+// read makes of the head what routing needs; a status other than 0 refuses the request.
+func (x *exchange) read() (status int, why string) {
+	x.entry.Method, x.entry.URL, x.entry.Minor, x.entry.Received = x.req.Method, x.req.Target, x.req.Minor, int64(x.req.Size)
+	x.entry.Class = x.req.Class.String()
+	if x.req.Class != h1.Compliant {
+		x.entry.Reason = x.req.Reason
+	}
+	host, target := h1.Get(x.req.Header, "Host"), x.req.Target
+	if x.req.Method == "TRACE" {
+		return 405, "TRACE is not allowed"
+	}
+	if authority, rest, ok := absolute(target); ok {
+		host, target = authority, rest
+	}
+	if target[0] != '/' && target != "*" {
+		return 400, "BadUri"
+	}
+	if x.listener = x.live.table.Listener(x.c.port, host); x.listener == nil {
+		return 503, "nothing listens on this port any more"
+	}
+	x.c.idle = x.listener.Idle
+	if host == "" {
+		if x.req.Minor > 0 {
+			return 400, "the Host header is missing"
+		}
+		host = x.listener.DNSName // alb.md Q7
+	}
+	x.match = route.Request{Method: x.req.Method, Host: host, Header: x.req.Header, Source: x.c.peer.Addr()}
+	x.match.Path, x.match.Query, x.hasQuery = strings.Cut(target, "?")
+	x.upgrade = x.req.Method == "GET" && x.req.Minor > 0 && x.req.Body.Kind == h1.None &&
+		h1.HasToken(x.req.Header, "Connection", "upgrade") && h1.HasToken(x.req.Header, "Upgrade", "websocket")
+	x.entry.Host, x.entry.UserAgent = host, h1.Get(x.req.Header, "User-Agent")
+	return x.screen()
+}
+
+// absolute takes an absolute-form target apart (alb.md Q6).
+func absolute(target string) (authority, rest string, ok bool) {
+	for _, scheme := range []string{"http://", "https://"} {
+		if len(target) > len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {
+			authority = target[len(scheme):]
+			if i := strings.IndexAny(authority, "/?"); i >= 0 {
+				authority, rest = authority[:i], authority[i:]
+			}
+			if rest == "" || rest[0] == '?' {
+				rest = "/" + rest
+			}
+			return authority, rest, true
+		}
+	}
+	return "", "", false
+}
+
+// screen refuses requests that could be routed but are not let through.
+func (x *exchange) screen() (status int, why string) {
+	if x.listener.Desync == "strictest" && x.req.Class != h1.Compliant {
+		return 400, x.req.Reason
+	}
+	if x.req.Class == h1.Ambiguous { // alb.md Q44
+		x.keep = false
+	}
+	if tooManyForwarded(x.req.Header) {
+		return 463, "X-Forwarded-For holds more than 30 addresses"
+	}
+	if h1.HasToken(x.req.Header, "Expect", "100-continue") && x.req.Body.Kind != h1.None {
+		if _, err := x.clientWriter().Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil { // alb.md Q11
+			return 460, "the client went away"
+		}
+	}
+	return 0, ""
+}
+
+// keepsAlive is what the client wants of its connection, and what its age allows (alb.md 5.3, client_keep_alive).
+func (x *exchange) keepsAlive() bool {
+	if x.req.Minor == 0 {
+		return h1.HasToken(x.req.Header, "Connection", "keep-alive")
+	}
+	return !h1.HasToken(x.req.Header, "Connection", "close")
+}
+
+// dispatch routes the request and carries out the rule's action. It reports whether to begin anew with the table of now.
+func (x *exchange) dispatch() (again bool) {
+	if x.listener == nil {
+		x.fail(503, "the listener was deleted")
+		return false
+	}
+	if time.Since(x.c.born) > x.listener.ClientKeepAlive {
+		x.keep = false
+	}
+	x.rule = x.listener.Match(&x.match)
+	x.entry.ListenerARN, x.entry.LoadBalancerARN = x.listener.ARN, x.listener.LoadBalancerARN
+	if x.rule == nil {
+		x.fail(503, "no rule matched")
+		return false
+	}
+	x.entry.RulePriority = x.rule.Priority
+	switch {
+	case x.rule.Fixed != nil:
+		x.entry.Action = "fixed-response"
+		x.answer(x.rule.Fixed.StatusCode, x.rule.Fixed.ContentType, x.rule.Fixed.Body, "")
+	case x.rule.Redirect != nil:
+		x.redirect()
+	default:
+		x.entry.Action = "forward"
+		return x.forward()
+	}
+	return false
+}
+
+// reroute looks the request up in the table of now, after its target began to drain.
+func (x *exchange) reroute() bool {
+	x.rounds++
+	x.live = x.e.live.Load()
+	x.listener = x.live.table.Listener(x.c.port, x.match.Host)
+	return x.rounds < maxRounds
+}
+
+func (x *exchange) redirect() {
+	x.entry.Action = "redirect"
+	rd := *x.rule.Redirect
+	// A listener that had to move to another port is redirected to where it really is.
+	for number, bound := range x.live.displaced {
+		if rd.Port == itoa(number) {
+			rd.Port = itoa(bound)
+			break
+		}
+	}
+	location, ok := route.Location(&rd, &x.match, x.scheme(), itoa(x.c.bound))
+	if !ok {
+		x.fail(414, "the Location of the redirect would be longer than 8K")
+		return
+	}
+	x.entry.RedirectURL = location
+	x.answer(rd.StatusCode, "text/html", "", location)
+}
+
+// choose picks target group and target; false when there is none to pick.
+func (x *exchange) choose(avoid *route.Target) bool {
+	f := x.rule.Forward
+	g := x.boundGroup(f)
+	if g == nil {
+		g = f.Choose(rand.Uint64())
+	}
+	if g == nil {
+		return false
+	}
+	x.entry.TargetGroupARN, x.entry.FailOpen = g.ARN, g.FailOpen
+	x.target = x.boundTarget(g)
+	x.bound = x.target != nil && x.target != avoid
+	if !x.bound {
+		x.entry.NonSticky = g.Stickiness != ""
+		turn := x.live.turns[g.Index].Add(1) - 1
+		x.target = g.Choose(route.Pick{Turn: turn, Random: rand.Uint64(), Now: time.Now(), Load: x.live.busy, Not: avoid})
+	}
+	if x.target == nil {
+		return false
+	}
+	x.up = x.live.upstream(x.target)
+	x.entry.Target, x.entry.TargetID = x.up.address, x.target.ID
+	return true
+}
+
+// finish records the request and reports whether the connection goes on.
+func (x *exchange) finish() bool {
+	if x.e.cfg.Record != nil && x.entry.Status != 0 {
+		x.entry.Ended = time.Now()
+		x.e.cfg.Record(&x.entry)
+	}
+	if cap(x.out) > blockSize {
+		x.out = nil
+	}
+	return x.keep && x.body.Done()
+}
+
+// upload is the client's side of an exchange while a second goroutine looks after it.
+type upload struct {
+	running  bool
+	done     chan struct{}
+	status   atomic.Int32 // what is wrong with the client: 400, 408, 460
+	progress atomic.Int64 // when bytes last went to the target, in Unix nanoseconds
+	read     atomic.Bool  // the whole body was read from the client
+	sent     bool         // the whole body went to the target; read after done
+	received int64
+}

@@ -1,0 +1,271 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/berthhq/berth/internal/edge/h1"
+	"github.com/berthhq/berth/internal/route"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// attempt is what came of sending a request to a target.
+type attempt int
+
+const (
+	answered  attempt = iota // the client has its answer, or has gone
+	closing                  // the target's gate was closed: nothing was sent
+	refused                  // the target takes no connection: nothing was sent
+	deadReuse                // the reused connection was dead and the request may be sent again
+)
+
+// forward sends the request to a target and its response back. Nothing is sent twice but what is safe to (alb.md Q41): a request that
+// no target has seen, because none took the connection, and an idempotent one whose pooled connection turned out to be dead before
+// a byte of a response. Each of the two happens once.
+func (x *exchange) forward() (again bool) {
+	var avoid *route.Target
+	for {
+		if !x.choose(avoid) {
+			x.fail(503, "the target group has no target that may get requests")
+			return false
+		}
+		result := x.send(avoid == nil && x.target.Group.Choices() > 1, false)
+		if result == deadReuse {
+			result = x.send(false, true)
+		}
+		switch result {
+		case answered:
+			return false
+		case closing:
+			if x.reroute() {
+				return true
+			}
+			x.fail(503, "every target that was chosen began to drain")
+			return false
+		case refused:
+			avoid = x.target
+		}
+	}
+}
+
+// send makes one attempt. elsewhere says whether a target that takes no connection may be passed over.
+func (x *exchange) send(elsewhere, fresh bool) attempt {
+	u := x.up
+	u.begin()
+	defer u.end()
+	tc, err := u.connect(context.Background(), fresh)
+	if err != nil {
+		if elsewhere && !errors.Is(err, errTLS) && !isDialTimeout(err) {
+			return refused
+		}
+		x.fail(connectStatus(err), "no connection to the target: "+err.Error())
+		return answered
+	}
+	x.entry.Reused = tc.reused
+	if err := x.sendHead(tc); errors.Is(err, errGateClosed) {
+		u.release(tc)
+		return closing
+	} else if err != nil && tc.reused && x.mayResend() {
+		u.discard(tc)
+		return deadReuse
+	}
+	// A target that closed while the head was sent may still have said why: read on whatever the error.
+	return x.receive(tc)
+}
+
+func isDialTimeout(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
+}
+
+// connectStatus tells apart what clients are told (alb.md 5.7): 504 for a target that does not answer, 502 for one that refuses.
+func connectStatus(err error) int {
+	if !errors.Is(err, errTLS) && isDialTimeout(err) {
+		return 504
+	}
+	return 502
+}
+
+var errGateClosed = errors.New("the target takes no new request")
+
+// sendHead passes the target's gate and sends the head, with the body if it is there already.
+func (x *exchange) sendHead(tc *targetConn) error {
+	now := time.Now()
+	x.out = x.appendRequestHead(x.out[:0], now)
+	if err := x.appendReadyBody(); err != nil {
+		return err
+	}
+	tc.up.gate.RLock()
+	defer tc.up.gate.RUnlock()
+	if tc.up.closed {
+		return errGateClosed
+	}
+	if err := tc.SetWriteDeadline(now.Add(connectTimeout)); err != nil {
+		return err
+	}
+	_, err := tc.Write(x.out)
+	x.sentAt = time.Now()
+	x.entry.Request = x.sentAt.Sub(x.entry.Created)
+	x.upload.progress.Store(x.sentAt.UnixNano())
+	return err
+}
+
+// appendReadyBody adds a short body that has wholly arrived to the head, so that it is sent at once and can be sent again. The bytes
+// stay with the exchange for that.
+func (x *exchange) appendReadyBody() error {
+	if x.req.Body.Kind != h1.Length {
+		return nil
+	}
+	if x.ready == nil && !x.body.Done() && x.req.Body.Length <= int64(x.c.br.Buffered()) {
+		x.ready = make([]byte, x.req.Body.Length)
+		if _, err := io.ReadFull(x.body, x.ready); err != nil {
+			return err
+		}
+		x.entry.Received += x.req.Body.Length
+	}
+	x.out = append(x.out, x.ready...)
+	return nil
+}
+
+// mayResend reports whether sending the request a second time can do no harm.
+func (x *exchange) mayResend() bool {
+	switch x.req.Method {
+	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
+		return x.req.Body.Kind == h1.None || x.ready != nil
+	}
+	return false
+}
+
+// receive waits for the response and passes it on.
+func (x *exchange) receive(tc *targetConn) attempt {
+	if !x.body.Done() {
+		x.startUpload(tc)
+	}
+	err := x.awaitHead(tc)
+	if err != nil {
+		x.stopUpload()
+		// Not Started: not a byte of a response was received.
+		dead := tc.reused && !x.res.Started() && !isTimeout(err) && !tc.cut.Load() && x.upload.status.Load() == 0 && x.mayResend()
+		tc.up.discard(tc)
+		if dead {
+			return deadReuse
+		}
+		x.failReceive(tc, err)
+		return answered
+	}
+	if x.res.Status == 101 {
+		x.stopUpload()
+		x.switchProtocols(tc)
+		return answered
+	}
+	whole := x.passBody(tc)
+	x.stopUpload()
+	x.entry.Received += x.upload.received
+	if whole && x.res.Reusable && x.body.Done() && x.req.Class != h1.Ambiguous {
+		tc.up.release(tc)
+	} else {
+		tc.up.discard(tc)
+	}
+	x.keep = x.keep && whole && x.body.Done()
+	return answered
+}
+
+// failReceive answers for a target that gave no response (alb.md 5.7).
+func (x *exchange) failReceive(tc *targetConn, err error) {
+	malformed, isMalformed := asMalformed(err)
+	switch status := int(x.upload.status.Load()); {
+	case status != 0:
+		x.keep = false
+		x.fail(status, "the client failed")
+	case tc.cut.Load():
+		x.fail(502, "the deregistration delay is over")
+	case isTimeout(err):
+		x.fail(504, "the target was silent")
+	case isMalformed:
+		x.fail(502, "malformed response: "+malformed.Reason)
+	case errors.Is(err, syscall.ECONNRESET):
+		x.fail(502, "the target reset the connection")
+	default:
+		x.fail(502, "the target closed the connection before it answered")
+	}
+}
+
+// patience is how long a target may think before somebody watches whether the client is still there.
+const patience = 50 * time.Millisecond
+
+// awaitHead reads the response's head, passing interim ones on.
+func (x *exchange) awaitHead(tc *targetConn) error {
+	for {
+		x.res.Forget()
+		if err := x.awaitByte(tc); err != nil {
+			return err
+		}
+		if x.entry.Target1st < 0 {
+			x.entry.Target1st = time.Since(x.sentAt)
+		}
+		if err := tc.SetReadDeadline(time.Now().Add(x.c.idle)); err != nil {
+			return err
+		}
+		if err := h1.ReadResponse(tc.br, x.req.Method, &x.res); err != nil {
+			return err
+		}
+		switch s := x.res.Status; {
+		case s == 101 && !x.upgrade:
+			return &h1.Error{Status: 502, Reason: "101 to a request without Upgrade"}
+		case s >= 200 || s == 101:
+			x.entry.TargetStatus = s
+			return nil
+		case s != 100 && x.req.Minor > 0:
+			if err := x.passInterim(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// awaitByte waits for the first byte of a response, as long as bytes go either way within the idle timeout.
+func (x *exchange) awaitByte(tc *targetConn) error {
+	if tc.br.Buffered() > 0 {
+		return nil
+	}
+	wait := patience
+	if x.upload.running {
+		wait = x.c.idle
+	}
+	for {
+		if err := tc.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			return err
+		}
+		_, err := tc.br.Peek(1)
+		if err == nil || !isTimeout(err) {
+			return err
+		}
+		if !x.upload.running {
+			x.startUpload(tc)
+		}
+		quiet := time.Duration(time.Now().UnixNano() - x.upload.progress.Load())
+		if wait = x.c.idle - quiet; wait <= 0 {
+			return err
+		}
+	}
+}
+
+func (x *exchange) passInterim() error {
+	out := append(x.out[:0], "HTTP/1.1 "...)
+	out = strconv.AppendInt(out, int64(x.res.Status), 10)
+	out = append(out, ' ')
+	out = append(out, x.res.Reason...)
+	out = append(out, "\r\n"...)
+	for _, f := range x.res.Header {
+		out = appendField(out, f.Name, f.Value)
+	}
+	x.out = append(out, "\r\n"...)
+	_, err := x.clientWriter().Write(x.out)
+	return err
+}

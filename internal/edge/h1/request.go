@@ -1,0 +1,130 @@
+package h1
+
+import (
+	"bufio"
+	"strings"
+)
+
+// Request is the head of a request and how its body is delimited.
+type Request struct {
+	Method string
+	Target string // as sent
+	Minor  int    // HTTP/1.Minor, 0 or 1
+	Header []Field
+	Body   Framing
+	// Size is the head's length on the wire, in bytes.
+	Size int
+	// Class and Reason are what is wrong with it without making it unreadable. An Ambiguous request's connections must not be
+	// used for another one.
+	Class  Class
+	Reason string
+	buf    []byte
+}
+
+// ReadRequest reads the head of the next request into r, whose memory it uses again.
+func ReadRequest(br *bufio.Reader, r *Request) error {
+	buf, err := readHead(br, r.buf[:0], MaxRequestHead)
+	*r = Request{Header: r.Header[:0], buf: buf}
+	if err != nil {
+		return err
+	}
+	r.Size = len(buf)
+	line, rest, _ := cutLine(string(buf))
+	j := judgement{}
+	if err := r.parseLine(line, &j); err != nil {
+		return err
+	}
+	if r.Header, err = parseFields(rest, r.Header, &j); err != nil {
+		return err
+	}
+	err = r.frame(&j)
+	r.Class, r.Reason = j.Class, j.Reason
+	return err
+}
+
+// Started reports whether an unfinished ReadRequest had read part of a head.
+func (r *Request) Started() bool { return len(r.buf) > 0 }
+
+func (r *Request) parseLine(line string, j *judgement) error {
+	method, rest, ok := strings.Cut(line, " ")
+	i := strings.LastIndexByte(rest, ' ')
+	if !ok || i < 0 {
+		return severe("BadVersion")
+	}
+	target, version := rest[:i], rest[i+1:]
+	switch {
+	case version == "HTTP/1.1":
+		r.Minor = 1
+	case version == "HTTP/1.0":
+	case len(version) == 8 && version[:7] == "HTTP/1." && '2' <= version[7] && version[7] <= '9':
+		r.Minor = 1
+		j.found(Acceptable, "NonCompliantVersion")
+	case strings.HasPrefix(version, "HTTP/"):
+		return &Error{505, "BadVersion", Severe}
+	default:
+		return severe("BadVersion")
+	}
+	if !isToken(method) {
+		return severe("BadMethod")
+	}
+	r.Method, r.Target = method, target
+	return checkTarget(target, j)
+}
+
+func checkTarget(target string, j *judgement) error {
+	if target == "" {
+		return ambiguous("MissingUri")
+	}
+	for i := 0; i < len(target); i++ {
+		switch c := target[i]; {
+		case c == 0 || c == '\r':
+			return severe("BadUri")
+		case c == ' ':
+			j.found(Acceptable, "SpaceInUri")
+		case c < ' ' || c == 0x7f:
+			j.found(Ambiguous, "AmbiguousUri")
+		}
+	}
+	return nil
+}
+
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// frame finds how the body is delimited and whether two servers might disagree about it.
+func (r *Request) frame(j *judgement) error {
+	f, err := readFraming(r.Header)
+	if err != nil {
+		return err
+	}
+	bodiless := r.Method == "GET" || r.Method == "HEAD"
+	switch {
+	case f.encodings > 0 && f.lengths > 0:
+		j.found(Ambiguous, "BothTeClPresent")
+	case f.encodings > 0 && (bodiless || r.Minor == 0):
+		j.found(Ambiguous, "UndefinedTransferEncodingSemantics")
+	case f.lengths > 1:
+		j.found(Ambiguous, "DuplicateContentLength")
+	case f.lengths > 0 && bodiless && f.length > 0:
+		j.found(Ambiguous, "UndefinedContentLengthSemantics")
+	case f.lengths > 0 && bodiless:
+		j.found(Acceptable, "GetHeadZeroContentLength")
+	}
+	switch {
+	case f.chunked:
+		r.Body = Framing{Kind: Chunked}
+	case f.lengths > 0:
+		r.Body = lengthFraming(f.length)
+	}
+	return nil
+}
+
+// Release lets go of the memory that is kept for the next head.
+func (r *Request) Release() { r.buf, r.Header = nil, nil }

@@ -1,0 +1,226 @@
+package edge
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/edge/h1"
+	"github.com/berthhq/berth/internal/route"
+)
+
+// maxForwarded is how many addresses X-Forwarded-For may hold (alb.md Q3).
+const maxForwarded = 30
+
+// appendRequestHead writes the head the target gets (alb.md 5.1).
+func (x *exchange) appendRequestHead(out []byte, now time.Time) []byte {
+	out = append(out, x.req.Method...)
+	out = append(out, ' ')
+	out = append(out, x.match.Path...)
+	if x.hasQuery {
+		out = append(out, '?')
+		out = append(out, x.match.Query...)
+	}
+	out = append(out, " HTTP/1.1\r\n"...)
+	out = x.appendForwarded(out)
+	out = x.appendHost(out)
+	x.entry.TraceID = trace(h1.Get(x.req.Header, traceHeader), now)
+	out = appendField(out, traceHeader, x.entry.TraceID)
+	for i := range x.req.Header {
+		if f := &x.req.Header[i]; x.carries(f) {
+			out = appendField(out, f.Name, f.Value)
+		}
+	}
+	switch x.req.Body.Kind {
+	case h1.Length:
+		out = appendField(out, "Content-Length", strconv.FormatInt(x.req.Body.Length, 10))
+	case h1.Chunked:
+		out = appendField(out, "Transfer-Encoding", "chunked")
+	default:
+		if expectsLength(x.req.Method) {
+			out = appendField(out, "Content-Length", "0")
+		}
+	}
+	if x.upgrade {
+		out = append(out, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
+	}
+	return append(out, "\r\n"...)
+}
+
+func expectsLength(method string) bool {
+	return method == "POST" || method == "PUT" || method == "PATCH"
+}
+
+// carries reports whether a field of the request goes to the target as it is (alb.md Q9, Q12).
+func (x *exchange) carries(f *route.Field) bool {
+	switch strings.ToLower(f.Name) {
+	case "host":
+		return false // written already
+	case "connection", "keep-alive", "proxy-connection", "upgrade", "te", "transfer-encoding", "content-length", "expect",
+		"x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id":
+		return false
+	case "x-forwarded-for":
+		return x.listener.XFFMode == "preserve"
+	}
+	if x.listener.DropInvalid && !plainName(f.Name) {
+		return false
+	}
+	return !h1.HasToken(x.req.Header, "Connection", f.Name)
+}
+
+func plainName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		c := name[i] | 0x20
+		if name[i] != '-' && (name[i] < '0' || name[i] > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// appendForwarded writes where the request came from (alb.md Q1, Q2).
+func (x *exchange) appendForwarded(out []byte) []byte {
+	if x.listener.XFFMode == "append" {
+		out = append(out, "X-Forwarded-For: "...)
+		for i := range x.req.Header {
+			if f := &x.req.Header[i]; strings.EqualFold(f.Name, "X-Forwarded-For") && f.Value != "" {
+				out = append(out, f.Value...)
+				out = append(out, ", "...)
+			}
+		}
+		if x.listener.XFFClientPort {
+			out = x.c.peer.AppendTo(out)
+		} else {
+			out = x.c.peer.Addr().AppendTo(out)
+		}
+		out = append(out, "\r\n"...)
+	}
+	out = appendField(out, "X-Forwarded-Proto", x.scheme())
+	return appendField(out, "X-Forwarded-Port", strconv.Itoa(x.c.port))
+}
+
+// tooManyForwarded counts addresses in X-Forwarded-For (alb.md Q3).
+func tooManyForwarded(header []route.Field) bool {
+	n := 0
+	for i := range header {
+		if f := &header[i]; strings.EqualFold(f.Name, "X-Forwarded-For") && f.Value != "" {
+			n += 1 + strings.Count(f.Value, ",")
+		}
+	}
+	return n > maxForwarded
+}
+
+// appendHost writes Host as the target is to see it (alb.md Q6). A listener served at another port than its own keeps the port that the
+// client wrote, or links made from it would lead nowhere.
+func (x *exchange) appendHost(out []byte) []byte {
+	if x.listener.PreserveHost {
+		for i := range x.req.Header {
+			if f := &x.req.Header[i]; strings.EqualFold(f.Name, "Host") {
+				out = appendField(out, "Host", f.Value)
+			}
+		}
+		if h1.Get(x.req.Header, "Host") == "" {
+			out = appendField(out, "Host", x.match.Host)
+		}
+		return out
+	}
+	host, port := splitHost(strings.ToLower(x.match.Host))
+	switch {
+	case x.c.bound != x.c.port && port != "":
+		host += ":" + port
+	case x.c.port == 80 || x.c.port == 443:
+	case port != "":
+		host += ":" + port
+	default:
+		host += ":" + strconv.Itoa(x.c.port)
+	}
+	return appendField(out, "Host", host)
+}
+
+// splitHost cuts the port off a Host; an IPv6 address keeps its brackets.
+func splitHost(s string) (host, port string) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.IndexByte(s[i:], ']') >= 0 {
+		return s, ""
+	}
+	return s[:i], s[i+1:]
+}
+
+// appendResponseHead writes the head the client gets, for a body delimited by kind.
+func (x *exchange) appendResponseHead(out []byte, kind h1.Kind, now time.Time) []byte {
+	out = append(out, "HTTP/1.1 "...)
+	out = strconv.AppendInt(out, int64(x.res.Status), 10)
+	out = append(out, ' ')
+	out = append(out, x.res.Reason...)
+	out = append(out, "\r\n"...)
+	for i := range x.res.Header {
+		if f := &x.res.Header[i]; x.returns(f) {
+			out = appendField(out, f.Name, f.Value)
+		}
+	}
+	out = x.appendSetHeaders(out)
+	out = x.appendCookies(out, now)
+	if kind == h1.Chunked {
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if x.res.Status == 101 {
+		out = append(out, "Connection: Upgrade\r\n"...)
+	} else {
+		out = x.appendConnection(out)
+	}
+	return append(out, "\r\n"...)
+}
+
+// returns reports whether a field of the response goes to the client as it is.
+func (x *exchange) returns(f *route.Field) bool {
+	switch strings.ToLower(f.Name) {
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding":
+		return false
+	case "upgrade":
+		return x.res.Status == 101
+	case "content-length":
+		return x.res.Body.Kind != h1.Chunked
+	case "server":
+		return !x.listener.HideServer
+	}
+	for i := range x.listener.SetHeader {
+		if strings.EqualFold(x.listener.SetHeader[i].Name, f.Name) {
+			return false
+		}
+	}
+	return !h1.HasToken(x.res.Header, "Connection", f.Name)
+}
+
+func (x *exchange) appendSetHeaders(out []byte) []byte {
+	if x.listener != nil {
+		for _, f := range x.listener.SetHeader {
+			out = appendField(out, f.Name, f.Value)
+		}
+	}
+	return out
+}
+
+// appendConnection tells the client whether its connection lives on.
+func (x *exchange) appendConnection(out []byte) []byte {
+	if x.keep {
+		return append(out, "Connection: keep-alive\r\n"...)
+	}
+	return append(out, "Connection: close\r\n"...)
+}
+
+func (x *exchange) scheme() string {
+	if x.c.tls != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// peerOf is the address of the connection's other end; something that is no socket has none.
+func peerOf(addr interface{ String() string }) netip.AddrPort {
+	p, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}

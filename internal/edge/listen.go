@@ -1,0 +1,208 @@
+package edge
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/route"
+)
+
+// displacement is added to the number of a port that may not be bound.
+const displacement = 8000
+
+// port is a socket that the listeners of one port number share.
+type port struct {
+	number   int
+	bound    int // where it really is; 0 when it could not be bound
+	address  string
+	reason   string
+	listener net.Listener
+	since    time.Time
+	reported map[string]bool // listener ARNs
+}
+
+// bind opens the ports the table has and this edge has not, and closes those it has no more. Connections that came by a closed port
+// live on until their next request.
+func (e *Edge) bind(t *route.Table) {
+	want := map[int]bool{}
+	for _, number := range t.Ports() {
+		want[number] = true
+		if p := e.ports[number]; p == nil || p.listener == nil {
+			e.open(number, t)
+		}
+	}
+	for number, p := range e.ports {
+		if !want[number] {
+			p.close()
+			delete(e.ports, number)
+		}
+	}
+}
+
+// open binds a port, or the one displacement above it when that is not possible.
+func (e *Edge) open(number int, t *route.Table) {
+	old := e.ports[number]
+	p := &port{number: number, since: time.Now(), reported: map[string]bool{}}
+	l, err := e.cfg.Listen(net.JoinHostPort(e.cfg.Addr, strconv.Itoa(number)))
+	if err == nil {
+		p.bound = number
+	} else if elsewhere := number + displacement; elsewhere <= 65535 {
+		p.reason = fmt.Sprintf("port %d could not be bound (%s); it is served at port %d", number, whyNot(err), elsewhere)
+		if l, err = e.cfg.Listen(net.JoinHostPort(e.cfg.Addr, strconv.Itoa(elsewhere))); err == nil {
+			p.bound = elsewhere
+		}
+	}
+	if err != nil {
+		p.reason = fmt.Sprintf("port %d could not be bound (%s), nor could port %d; it is not served", number, whyNot(err), number+displacement)
+		if old != nil && old.reason == p.reason {
+			return
+		}
+		e.log.Warn("a listener is not served", "port", number, "reason", p.reason)
+		e.ports[number] = p
+		return
+	}
+	p.address, p.listener = net.JoinHostPort(e.cfg.Addr, strconv.Itoa(p.bound)), l
+	e.ports[number] = p
+	e.log.Info("listening", "port", number, "address", p.address, "reason", p.reason)
+	var config *tls.Config
+	if t.TLS(number) {
+		config = e.tlsConfig(number)
+	}
+	e.work.Go(func() { e.accept(p, l, config) })
+}
+
+// whyNot puts the usual errors of binding into words.
+func whyNot(err error) string {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return "permission denied"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "address already in use"
+	}
+	return err.Error()
+}
+
+func (p *port) close() {
+	if p.listener != nil {
+		p.listener.Close() // its accept loop ends; there is nobody to tell an error to
+	}
+}
+
+// unreported returns where the port's listeners are served, for those nobody was told of.
+func (p *port) unreported(t *route.Table) []elb.BoundListener {
+	var out []elb.BoundListener
+	for _, l := range t.On(p.number) {
+		if !p.reported[l.ARN] {
+			p.reported[l.ARN] = true
+			out = append(out, elb.BoundListener{ListenerARN: l.ARN, Address: p.address, Reason: p.reason, Since: p.since})
+		}
+	}
+	return out
+}
+
+func (e *Edge) accept(p *port, l net.Listener, config *tls.Config) {
+	for {
+		nc, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of file descriptors, or the client went away in between: the next one may be luckier.
+			e.log.Warn("accept", "port", p.number, "error", err)
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		e.work.Go(func() { e.serve(nc, p.number, p.bound, config) })
+	}
+}
+
+// tlsConfig answers with the certificates of the listeners on the port, as they are at each handshake.
+func (e *Edge) tlsConfig(number int) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			var first *tls.Certificate
+			for _, l := range e.live.Load().table.On(number) {
+				for _, arn := range l.Certificates {
+					c, ok := e.certificate(arn)
+					if ok && hello.ServerName != "" && hello.SupportsCertificate(c) == nil {
+						return c, nil
+					}
+					if ok && first == nil {
+						first = c
+					}
+				}
+			}
+			if first == nil {
+				return nil, fmt.Errorf("no certificate for port %d", number)
+			}
+			return first, nil
+		}}
+}
+
+func (e *Edge) certificate(arn string) (*tls.Certificate, bool) {
+	if e.cfg.Certificate == nil {
+		return nil, false
+	}
+	return e.cfg.Certificate(arn)
+}
+
+// clientSet is the connections of clients, so that they can be closed.
+type clientSet struct {
+	mu      sync.Mutex
+	conns   map[*client]bool // value: between two requests
+	closing bool
+}
+
+func (s *clientSet) add(c *client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = map[*client]bool{}
+	}
+	s.conns[c] = true
+	return true
+}
+
+func (s *clientSet) remove(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// setIdle marks c as being between two requests or not; false means that it must not begin another one.
+func (s *clientSet) setIdle(c *client, idle bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = idle
+	return !s.closing
+}
+
+func (s *clientSet) closeIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for c, idle := range s.conns {
+		if idle {
+			c.nc.Close() // the client's loop notices
+		}
+	}
+}
+
+func (s *clientSet) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for c := range s.conns {
+		c.nc.Close() // the client's loop notices
+	}
+}

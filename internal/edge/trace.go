@@ -1,0 +1,39 @@
+package edge
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const traceHeader = "X-Amzn-Trace-Id"
+
+// maxTrace is the length above which a client's trace header is not carried on (alb.md Q4).
+const maxTrace = 7 << 10
+
+// trace returns the trace header for the target, given the client's, "" if it sent none (alb.md Q4).
+func trace(old string, now time.Time) string {
+	if old == "" || len(old) > maxTrace {
+		return "Root=" + traceID(now)
+	}
+	var kept []string
+	for part := range strings.SplitSeq(old, ";") {
+		part = strings.TrimSpace(part)
+		if part != "" && !strings.HasPrefix(part, "Self=") {
+			kept = append(kept, part)
+		}
+	}
+	rest := strings.Join(kept, ";")
+	if !strings.Contains(rest, "Root=") {
+		return strings.TrimSuffix("Root="+traceID(now)+";"+rest, ";")
+	}
+	return "Self=" + traceID(now) + ";" + rest
+}
+
+func traceID(now time.Time) string {
+	var b [12]byte
+	rand.Read(b[:]) // never fails
+	return fmt.Sprintf("1-%08x-%s", uint32(now.Unix()), hex.EncodeToString(b[:]))
+}

@@ -1,0 +1,88 @@
+//go:build unix
+
+package edge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+)
+
+// waiter reads from a connection and holds a buffer only while bytes are in it (alb.md P1): a socket is asked whether bytes are there
+// before a buffer is taken.
+type waiter struct {
+	conn net.Conn
+	raw  syscall.RawConn // nil for what is no socket
+	buf  *buffers
+	read func(fd uintptr) bool
+
+	small []byte // for what is no socket
+	block *[blockSize]byte
+	n     int
+	err   error
+}
+
+func newWaiter(c net.Conn, buf *buffers) *waiter {
+	w := &waiter{conn: c, buf: buf}
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			w.raw, w.read = raw, w.tryRead
+		}
+	}
+	return w
+}
+
+// next waits for bytes and hands them to use. It returns how many there were.
+func (w *waiter) next(use func([]byte) error) (int, error) {
+	if w.raw == nil {
+		return w.nextPlain(use)
+	}
+	if err := w.raw.Read(w.read); err != nil {
+		return 0, err
+	}
+	if w.block == nil {
+		return 0, w.err
+	}
+	err := use(w.block[:w.n])
+	w.buf.putBlock(w.block)
+	w.block = nil
+	return w.n, err
+}
+
+// tryRead reads what is there; false asks to be called again when there is something.
+func (w *waiter) tryRead(fd uintptr) bool {
+	block := w.buf.block()
+	for {
+		w.n, w.err = syscall.Read(int(fd), block[:])
+		if !errors.Is(w.err, syscall.EINTR) {
+			break
+		}
+	}
+	switch {
+	case errors.Is(w.err, syscall.EAGAIN):
+		w.buf.putBlock(block)
+		return false
+	case w.err == nil && w.n > 0:
+		w.block = block
+		return true
+	case w.err == nil:
+		w.err = io.EOF
+	}
+	w.buf.putBlock(block)
+	return true
+}
+
+// nextPlain serves TLS connections and pipes, which cannot be asked.
+func (w *waiter) nextPlain(use func([]byte) error) (int, error) {
+	if w.small == nil {
+		w.small = make([]byte, readerSize)
+	}
+	n, err := w.conn.Read(w.small)
+	if n > 0 {
+		if uerr := use(w.small[:n]); uerr != nil {
+			return n, uerr
+		}
+	}
+	return n, err
+}
