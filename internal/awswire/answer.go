@@ -18,13 +18,9 @@ import (
 
 const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
-// answer writes an operation's output or its error, and says what it wrote.
-func (x *exchange) answer(w http.ResponseWriter, out any, err error) (status int, code string) {
+// answer writes the text of an output, or an error, and says what it wrote.
+func (x *exchange) answer(w http.ResponseWriter, body []byte, err error) (status int, code string) {
 	status = http.StatusOK
-	var body []byte
-	if err == nil {
-		body, err = x.success(out)
-	}
 	if err != nil {
 		f, ok := errors.AsType[*fault.Error](err)
 		if !ok {

@@ -35,15 +35,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := h.cfg.Now()
 	x := &exchange{h: h, r: r, call: &Call{RequestID: newRequestID(), Now: began, Host: r.Host, pages: pages{key: h.pageKey}}}
 	x.svc = &service{Service: Service{Protocol: h.guessProtocol(r)}}
-	out, err := x.run(w)
-	status, code := x.answer(w, out, err)
+	body, err := x.run(w)
+	status, code := x.answer(w, body, err)
 	if h.cfg.Observe != nil {
 		h.cfg.Observe(Outcome{Call: *x.call, Code: code, Status: status, Took: h.cfg.Now().Sub(began)})
 	}
 }
 
-// run takes the request as far as it goes. A panic anywhere on the way is an error here.
-func (x *exchange) run(w http.ResponseWriter) (out any, err error) {
+// run takes the request as far as it goes, to the text of the answer. A panic anywhere on the way is an error here.
+func (x *exchange) run(w http.ResponseWriter) (body []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
@@ -51,7 +51,7 @@ func (x *exchange) run(w http.ResponseWriter) (out any, err error) {
 			}
 			x.h.cfg.Logger.Error("panic in an API call", "action", x.call.Action, "service", x.call.Service,
 				"request", x.call.RequestID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			out, err = nil, errPanic
+			body, err = nil, errPanic
 		}
 	}()
 	if err := x.readBody(w); err != nil {
@@ -70,7 +70,11 @@ func (x *exchange) run(w http.ResponseWriter) (out any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return x.op.run(x.r.Context(), x.call, in)
+	out, err := x.op.run(x.r.Context(), x.call, in)
+	if err != nil {
+		return nil, err
+	}
+	return x.success(out)
 }
 
 var errPanic = errors.New("the operation panicked")
