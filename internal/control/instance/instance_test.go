@@ -1,0 +1,93 @@
+package instance
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+const (
+	region, account = "us-east-1", "123456789012"
+	instanceARN     = "arn:aws:ecs:us-east-1:123456789012:container-instance/c/1"
+)
+
+func open(t *testing.T, rows func(tx *state.Tx)) (*state.Store, *Controller) {
+	t.Helper()
+	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	if err := store.Update(t.Context(), func(tx *state.Tx) error { rows(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return store, New(store, func() time.Time { return time.Unix(100, 0) })
+}
+
+func task(n string, targets ...ecs.TaskTarget) *ecs.Task {
+	return &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:123456789012:task/c/" + n, ContainerInstanceARN: instanceARN, LastStatus: ecs.Running,
+		DesiredStatus: ecs.Running, Targets: targets, Containers: []ecs.Container{{Name: "a", LastStatus: ecs.Running}}}
+}
+
+// ecs.md 1.5.4, 1.3.10: when its machine ends, the instance is deregistered and its tasks are ended; one with a target waits at the gate.
+func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
+	store, c := open(t, func(tx *state.Tx) {
+		tx.Instances.Put(&fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.ShuttingDown})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceDraining, AgentConnected: true})
+		tx.Tasks.Put(task("plain"))
+		tx.Tasks.Put(task("served", ecs.TaskTarget{TargetGroupARN: "tg", ID: "i-1", Port: 1}))
+	})
+	if _, err := c.Reconcile(t.Context(), instanceARN); err != nil {
+		t.Fatal(err)
+	}
+	snap := store.View()
+	if ci, _ := snap.ContainerInstances.Get(instanceARN); ci.Status != ecs.InstanceInactive || ci.AgentConnected {
+		t.Errorf("container instance is %s, connected %v", ci.Status, ci.AgentConnected)
+	}
+	plain, _ := snap.Tasks.Get(task("plain").TaskARN)
+	if plain.LastStatus != ecs.Stopped || plain.StoppedReason != "Host EC2 (instance i-1) terminated." || plain.Containers[0].LastStatus != ecs.Stopped {
+		t.Errorf("plain task = %s, %q", plain.LastStatus, plain.StoppedReason)
+	}
+	served, _ := snap.Tasks.Get(task("served").TaskARN)
+	if served.LastStatus != ecs.Deactivating {
+		t.Errorf("served task = %s, want DEACTIVATING until its target is out of use", served.LastStatus)
+	}
+	// Its target is out of use now.
+	if err := store.Update(t.Context(), func(tx *state.Tx) error {
+		n := *served
+		n.Targets, n.LastStatus = nil, ecs.Stopping
+		tx.Tasks.Put(&n)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Reconcile(t.Context(), instanceARN); err != nil {
+		t.Fatal(err)
+	}
+	if served, _ = store.View().Tasks.Get(served.TaskARN); served.LastStatus != ecs.Stopped {
+		t.Errorf("served task = %s, want STOPPED", served.LastStatus)
+	}
+	before := store.View().Rev
+	if _, err := c.Reconcile(t.Context(), instanceARN); err != nil || store.View().Rev != before {
+		t.Errorf("a further look wrote something or failed: %v", err)
+	}
+}
+
+// An agent on a machine of somebody else is not ended by anything here.
+func TestExternalInstanceStays(t *testing.T) {
+	store, c := open(t, func(tx *state.Tx) {
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "mi-1", Status: ecs.InstanceActive})
+		tx.Tasks.Put(task("plain"))
+	})
+	if _, err := c.Reconcile(t.Context(), instanceARN); err != nil {
+		t.Fatal(err)
+	}
+	if ci, _ := store.View().ContainerInstances.Get(instanceARN); ci.Status != ecs.InstanceActive {
+		t.Errorf("status = %s", ci.Status)
+	}
+}

@@ -1,0 +1,71 @@
+package reap
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+const (
+	taskARN       = "arn:aws:ecs:us-east-1:123456789012:task/c/1"
+	definitionARN = "arn:aws:ecs:us-east-1:123456789012:task-definition/f:1"
+	serviceARN    = "arn:aws:ecs:us-east-1:123456789012:service/c/s"
+	clusterARN    = "arn:aws:ecs:us-east-1:123456789012:cluster/c"
+	instanceARN   = "arn:aws:ecs:us-east-1:123456789012:container-instance/c/i"
+)
+
+// ecs.md 1.5.5: a stopped task can be described for an hour; 1.4.2: a definition goes when nothing uses it.
+func TestWhatIsOverIsForgottenInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "reap", 1, New(store, time.Now))
+		}()
+		now := time.Now()
+		token := &ecs.Token{ClusterARN: clusterARN, Action: "RunTask", ClientToken: "x", ExpiresAt: now.Add(24 * time.Hour)}
+		err = store.Update(ctx, func(tx *state.Tx) error {
+			tx.Tasks.Put(&ecs.Task{TaskARN: taskARN, TaskDefinitionARN: definitionARN, LastStatus: ecs.Stopped, DesiredStatus: ecs.Stopped, StoppedAt: now})
+			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
+			tx.Services.Put(&ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceInactive, DeletedAt: now, TaskDefinition: definitionARN})
+			tx.ServiceEvents.Put(&ecs.Event{ServiceARN: serviceARN, Sequence: 1})
+			tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, Status: ecs.ClusterInactive, DeletedAt: now})
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: now})
+			tx.Tokens.Put(token)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := func() int {
+			s := store.View()
+			return s.Tasks.Len() + s.TaskDefinitions.Len() + s.Services.Len() + s.ServiceEvents.Len() + s.Clusters.Len() + s.ContainerInstances.Len() + s.Tokens.Len()
+		}
+		for _, step := range []struct {
+			after time.Duration
+			want  int
+		}{{59 * time.Minute, 7}, {2 * time.Minute, 1}, {24 * time.Hour, 0}} {
+			time.Sleep(step.after)
+			synctest.Wait()
+			if got := left(); got != step.want {
+				t.Errorf("%d things are left %v after the start, want %d", got, time.Since(now), step.want)
+			}
+		}
+		cancel()
+		<-done
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
