@@ -1,0 +1,44 @@
+# make help lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GOFLAGS_STATIC := -trimpath -ldflags '-s -w'
+
+.PHONY: help build demo test check bench bench-socketio fuzz gen clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+build: ## build bin/berth and the chat's server
+	CGO_ENABLED=0 go build $(GOFLAGS_STATIC) -o bin/berth ./cmd/berth
+	CGO_ENABLED=0 go build $(GOFLAGS_STATIC) -o bin/chat ./examples/chat
+
+demo: ## set up, build, and run the article's whole stack until Ctrl-C
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory build
+	@bin/berth demo
+
+test: ## set up everything the tests need, then run them all with the race detector
+	@scripts/setup test
+	@$(MAKE) --no-print-directory build
+	scripts/test
+
+check: ## format, vet and the rules of the house, without Docker or anything else
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go test -run 'TestDependencies|TestPure|TestPackage' .
+
+bench: ## group commit, placement, routing and the edge beside its peers
+	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... ./internal/edge/...
+
+bench-socketio: ## the Go Socket.IO server beside Node's, same client
+	@scripts/setup test
+	go run ./socketio/bench
+
+fuzz: ## every fuzz target for ten seconds
+	scripts/fuzz 10s
+
+gen: ## generate the wire shapes again
+	go generate ./internal/awswire/shape
+
+clean: ## remove what was built
+	rm -rf bin
