@@ -67,7 +67,7 @@ func (s *step) clear(p *place) {
 		return
 	}
 	slices.SortStableFunc(p.tasks, func(a, b *task) int {
-		return cmp.Or(compareBool(!s.current(a), !s.current(b)), compareBool(!healthy(a), !healthy(b)))
+		return cmp.Or(compareBool(!healthy(a), !healthy(b)), compareBool(!s.current(a), !s.current(b)))
 	})
 	for k, t := range p.tasks {
 		switch {
@@ -105,7 +105,7 @@ func (s *step) renew(p *place, spare int) int {
 			spare--
 			s.stop(t, CauseDeployment)
 		default:
-			s.stuck = s.stuck || s.number(starting) == 0 && s.stopping() == 0
+			s.stuck = s.number(starting) == 0
 		}
 	}
 	return spare

@@ -7,7 +7,8 @@ const steadyEvery = 6 * time.Hour
 
 // finish completes the deployment, tells of a steady or a stuck service and returns what changed.
 func (s *step) finish() {
-	if s.stuck {
+	idle := len(s.out.Start)+len(s.out.Stop)+s.stopping() == 0
+	if s.stuck && idle {
 		s.tell("", "was unable to stop or start tasks during a deployment because of the service deployment configuration. "+
 			"Update the minimumHealthyPercent or maximumPercent value and try again.")
 	}
@@ -15,21 +16,13 @@ func (s *step) finish() {
 		s.tell("", "was unable to reach steady state because task set (%s) was unable to scale in. "+
 			"Reason: The number of protected tasks are more than the desired count of tasks.", s.primary.ID)
 	}
-	settled := s.settled()
-	if settled && s.primary.RolloutState == InProgress {
-		s.complete()
-	}
-	if settled {
+	if idle && s.balancedCount() && !s.v.Service.Deleting {
+		if s.primary.RolloutState == InProgress {
+			s.complete()
+		}
 		s.steady()
 	}
 	s.mark()
-}
-
-// settled reports whether the service has exactly its desired tasks, all healthy and of the primary deployment, and nothing is
-// on its way.
-func (s *step) settled() bool {
-	return s.number() == s.desired && s.number(s.current, healthy, good) == s.desired &&
-		len(s.out.Start)+len(s.out.Stop)+s.stopping() == 0
 }
 
 // stopping is how many tasks have yet to stop, not counting those this plan stops.

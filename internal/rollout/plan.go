@@ -13,6 +13,8 @@ type Plan struct {
 	Event   []Event
 	// SteadyAt is to be kept as Service.SteadyAt.
 	SteadyAt time.Time
+	// Rebalancing is to be kept as Service.Rebalancing.
+	Rebalancing bool
 	// WakeAt is when time alone may change the plan; zero = only a change of the view does.
 	WakeAt time.Time
 }

@@ -22,6 +22,7 @@ func serviceGen() *rapid.Generator[Service] {
 				Keep: rapid.Bool().Draw(t, "keep")},
 			Unplaced:    rapid.SampledFrom([]int{0, 0, 0, 2}).Draw(t, "unplaced"),
 			Rebalancing: rapid.IntRange(0, 5).Draw(t, "rebalancing") == 0,
+			Imbalanced:  rapid.IntRange(0, 5).Draw(t, "imbalanced") == 0,
 			Deleting:    rapid.IntRange(0, 9).Draw(t, "deleting") == 0,
 		}
 	})
@@ -174,7 +175,7 @@ func sortMarks(list []Deployment) {
 func TestConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sv := serviceGen().Draw(t, "service")
-		sv.Rebalancing, sv.Unplaced, sv.Deleting = false, 0, false
+		sv.Rebalancing, sv.Imbalanced, sv.Unplaced, sv.Deleting = false, false, 0, false
 		// Settings under which nothing may stop or start block deployments, as on AWS.
 		if lower, upper := (sv.Desired*sv.MinimumHealthyPercent+99)/100, sv.Desired*sv.MaximumPercent/100; lower == upper {
 			sv.MinimumHealthyPercent = 0
@@ -216,7 +217,7 @@ func TestConverges(t *testing.T) {
 func TestBreakerRollsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sv := serviceGen().Draw(t, "service")
-		sv.Rebalancing, sv.Unplaced, sv.Deleting = false, 0, false
+		sv.Rebalancing, sv.Imbalanced, sv.Unplaced, sv.Deleting = false, false, 0, false
 		sv.Desired = max(1, sv.Desired)
 		sv.Breaker = Breaker{Enable: true, Rollback: true}
 		if lower, upper := (sv.Desired*sv.MinimumHealthyPercent+99)/100, sv.Desired*sv.MaximumPercent/100; lower == upper {
@@ -265,4 +266,123 @@ func asDaemon(t *rapid.T, v View) View {
 		v.Instances = append(v.Instances, i)
 	}
 	return v
+}
+
+// TestDaemonBounds: a daemon has at most one new task on each eligible instance, none elsewhere, and its stops for a new
+// deployment leave enough instances served (ecs.md 3.3).
+func TestDaemonBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := asDaemon(t, viewGen().Draw(t, "view"))
+		v.Service.Deleting = false
+		p := Next(v, epoch)
+		s := &sim{View: v, now: epoch}
+		s.Tasks, s.Deployments = slices.Clone(v.Tasks), slices.Clone(v.Deployments)
+		before := s.served()
+		s.apply(Plan{Stop: p.Stop})
+		after := s.served()
+		s.apply(Plan{Start: p.Start})
+		desired, starts := 0, map[string]bool{}
+		for _, i := range v.Instances {
+			if i.Eligible {
+				desired++
+			}
+		}
+		for _, x := range p.Start {
+			if x.Count != len(x.InstanceIDs) {
+				t.Fatalf("%+v", x)
+			}
+			for _, id := range x.InstanceIDs {
+				k := slices.IndexFunc(v.Instances, func(i Instance) bool { return i.ID == id })
+				if k < 0 || !v.Instances[k].Eligible || starts[id] || len(s.on(id)) != 1 {
+					t.Fatalf("start on %s: %+v", id, s.on(id))
+				}
+				starts[id] = true
+			}
+		}
+		if lower := (desired*v.Service.MinimumHealthyPercent + 99) / 100; after < before && after < lower {
+			t.Fatalf("%d of %d instances served, %d needed", after, before, lower)
+		}
+	})
+}
+
+// on returns the live tasks on an instance.
+func (s *sim) on(instance string) []Task {
+	return slices.DeleteFunc(slices.Clone(s.Tasks), func(t Task) bool { return t.InstanceID != instance || !alive(&t) })
+}
+
+// served counts the eligible instances with a healthy task.
+func (s *sim) served() int {
+	n := 0
+	for _, i := range s.Instances {
+		if i.Eligible && slices.ContainsFunc(s.on(i.ID), func(t Task) bool {
+			h, _ := HealthOf(&s.View, s.deployment(t.DeploymentID), &t, s.now)
+			return h == Healthy
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestDaemonConverges: whatever joins and leaves, in the end exactly the eligible instances have one task each, of the
+// primary deployment.
+func TestDaemonConverges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSim(Service{Strategy: Daemon, MaximumPercent: 100, MinimumHealthyPercent: rapid.SampledFrom([]int{0, 25, 50}).Draw(t, "min")})
+		for _, id := range deploymentIDs[:rapid.IntRange(1, 3).Draw(t, "deployments")] {
+			s.deploy(id, rapid.SampledFrom([]func(*Deployment){func(*Deployment) {}, withTargets, withChecks}).Draw(t, "flavour"))
+			s.Instances = asDaemon(t, s.View).Instances
+			s.run(rapid.IntRange(0, 12).Draw(t, "steps"), nil)
+		}
+		s.Instances = []Instance{{ID: "i1", Eligible: true}, {ID: "i2", Draining: true}, {ID: "i3", Eligible: true}, {ID: "i4", Eligible: true}}
+		if !s.run(100, nil) {
+			t.Fatalf("not steady: %+v\n%+v\n%v", s.Tasks, s.Deployments, s.events)
+		}
+		if len(s.Deployments) != 1 || len(s.Tasks) != 3 || s.served() != 3 {
+			t.Fatalf("%+v\n%+v", s.Deployments, s.Tasks)
+		}
+	})
+}
+
+// TestRebalancingEnds: with zones out of balance, tasks move one by one, never below the desired count of healthy tasks nor
+// above the upper bound, until they are even; then the service is steady and stays so (ecs.md 2.8).
+func TestRebalancingEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		desired := rapid.IntRange(2, 8).Draw(t, "desired")
+		s := newSim(Service{Desired: desired, MinimumHealthyPercent: 100, MaximumPercent: rapid.SampledFrom([]int{150, 200}).Draw(t, "max")})
+		s.deploy("ecs-svc/1")
+		s.run(20, nil)
+		inA := func(x Task) bool { return x.InstanceID != "b" }
+		for k := range s.Tasks {
+			s.Tasks[k].InstanceID = "a"
+		}
+		for range 40 * desired {
+			a := 0
+			for k := range s.Tasks {
+				if s.Tasks[k].InstanceID != "a" {
+					s.Tasks[k].InstanceID = "b" // placed in the emptier zone
+				}
+				if inA(s.Tasks[k]) && alive(&s.Tasks[k]) {
+					a++
+				}
+			}
+			for k := range s.Tasks {
+				s.Tasks[k].StopRank = map[bool]int{true: 0, false: 1}[inA(s.Tasks[k]) == (2*a > s.live())]
+			}
+			b := s.live() - a
+			s.Service.Imbalanced = a-b > 1 || b-a > 1
+			p := s.step()
+			if n := s.live(); s.healthy() < desired || n > desired+1 {
+				t.Fatalf("%d live, %d healthy, %d desired", n, s.healthy(), desired)
+			}
+			if !p.SteadyAt.IsZero() {
+				if s.Service.Imbalanced || p.Rebalancing || a-b > 1 || b-a > 1 {
+					t.Fatalf("steady with %d and %d", a, b)
+				}
+				return
+			}
+			s.pass(20 * time.Second)
+		}
+		t.Fatalf("no end: %v", s.events)
+	})
 }

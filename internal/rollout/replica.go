@@ -6,7 +6,7 @@ import (
 )
 
 // replica plans a REPLICA service: make way, judge the deployment, start, retire, and start again where retiring made
-// room.
+// room; then see to the number and the zones of what is there.
 func (s *step) replica() {
 	for _, t := range s.pick(draining, pending) {
 		s.stop(t, CauseDraining) // ecs.md 1.3.12
@@ -16,6 +16,7 @@ func (s *step) replica() {
 	s.startMissing()
 	s.retire()
 	s.startMissing()
+	s.rebalance()
 	s.scaleIn()
 	s.shrinkOld()
 }
@@ -29,11 +30,7 @@ func (s *step) missing() int {
 	if s.primary.RolloutState == Failed {
 		return 0
 	}
-	n := s.desired - s.number(s.current, good) - s.started(s.primary)
-	if s.v.Service.Rebalancing && s.number(s.current, healthy, good) == s.desired && s.number() == s.desired {
-		n++
-	}
-	return max(0, n)
+	return max(0, s.desired-s.number(s.current, good)-s.started(s.primary))
 }
 
 // wanted is how many tasks the primary deployment lacks and may launch now, were there room.
@@ -128,8 +125,7 @@ func (s *step) retire() {
 		above--
 		s.stop(t, causeOf(t))
 	}
-	settled := s.number(starting) == 0 && s.started(nil) == 0 && len(s.out.Stop) == 0 && s.stopping() == 0
-	s.stuck = settled && s.number(s.leaving, s.unprotected) > 0 && s.missing() > 0 && s.room() == 0
+	s.stuck = s.number(starting) == 0 && s.number(s.leaving, s.unprotected) > 0 && s.missing() > 0 && s.room() == 0
 }
 
 // leaving tasks are to be replaced: by a newer deployment, or because their instance drains.
@@ -187,7 +183,7 @@ func compareBool(a, b bool) int {
 // scaleIn stops tasks of the primary deployment above the desired count (ecs.md 2.7, 3.10).
 func (s *step) scaleIn() {
 	extra := s.number(s.current, good) - s.desired
-	if s.v.Service.Rebalancing {
+	if s.out.Rebalancing {
 		extra = min(extra, s.number(s.current, healthy, good)-s.desired)
 	}
 	if extra <= 0 || s.started(s.primary) > 0 {

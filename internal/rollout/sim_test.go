@@ -20,6 +20,8 @@ type sim struct {
 	broken map[string]failing
 	// capacity is how many tasks, stopping ones not counted, find an instance; 0 = no limit.
 	capacity int
+	// frozen is how many of the first tasks keep the verdict they have.
+	frozen int
 }
 
 // failing is how a broken deployment's tasks fail.
@@ -90,7 +92,7 @@ func (s *sim) apply(p Plan) {
 			s.place(x, k)
 		}
 	}
-	s.Service.SteadyAt = p.SteadyAt
+	s.Service.SteadyAt, s.Service.Rebalancing = p.SteadyAt, p.Rebalancing
 	for _, e := range p.Event {
 		s.events = append(s.events, e.Message)
 	}
@@ -170,6 +172,9 @@ func (s *sim) move(t *Task) {
 }
 
 func (s *sim) judge(t *Task) {
+	if t.ID <= fmt.Sprintf("t%02d", s.frozen) {
+		return
+	}
 	state, health := "healthy", "HEALTHY"
 	if s.broken[t.DeploymentID] == failsChecks {
 		state, health = "unhealthy", "UNHEALTHY"

@@ -45,8 +45,10 @@ type Service struct {
 	// Unplaced is how many tasks of the last plan found no instance. While there are some, room is made by stopping
 	// as far as the minimum allows, although the maximum would allow starting first.
 	Unplaced int
-	// Rebalancing lets one task more than desired start, and be stopped only once it is healthy (ecs.md 2.8). The caller sets
-	// it when zones are out of balance and keeps it until the plan is steady again.
+	// Imbalanced is whether moving a task would even out the zones now (sched.Rebalance); false for services that do not
+	// ask for rebalancing.
+	Imbalanced bool
+	// Rebalancing is what the last plan said.
 	Rebalancing bool
 	// SteadyAt is when the steady state was last told in an event; zero when the service was not steady.
 	SteadyAt time.Time

@@ -1,0 +1,307 @@
+package rollout
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write testdata instead of comparing with it")
+
+// golden compares text with a file of testdata, or writes it with -rewrite.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
+	if *rewrite {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -rewrite accepts it):\n%s", file, got)
+	}
+}
+
+// teller prints a simulation as a transcript: one line per plan that does anything, with the time, the counts after it
+// and what it says.
+type teller struct {
+	*sim
+	strings.Builder
+	complaint string // the last event
+}
+
+func (w *teller) title(format string, args ...any) { fmt.Fprintf(w, "# "+format+"\n", args...) }
+
+func (w *teller) say(format string, args ...any) { fmt.Fprintf(w, "      -- "+format+"\n", args...) }
+
+// watch steps every tick until the service is steady, or so many times.
+func (w *teller) watch(steps int) {
+	for range steps {
+		p := w.step()
+		w.print(p)
+		if !p.SteadyAt.IsZero() {
+			break
+		}
+		w.pass(20 * time.Second)
+	}
+	w.WriteString("\n")
+}
+
+func (w *teller) print(p Plan) {
+	var parts []string
+	for _, x := range p.Start {
+		part := fmt.Sprintf("start %d of %s", x.Count, x.DeploymentID)
+		if x.InstanceIDs != nil {
+			part += " on " + strings.Join(x.InstanceIDs, " ")
+		}
+		parts = append(parts, part)
+	}
+	for _, x := range p.Stop {
+		parts = append(parts, fmt.Sprintf("stop %s (%s: %s)", x.TaskID, x.Cause, x.Reason))
+	}
+	for _, d := range p.Mark {
+		parts = append(parts, fmt.Sprintf("mark %s %s %s desired=%d failed=%d attempts=%d", d.ID, d.Status, d.RolloutState, d.Desired, d.FailedTasks, d.Attempts))
+	}
+	for _, e := range p.Event {
+		if w.complaint == e.Message {
+			continue // as the caller suppresses repetitions
+		}
+		w.complaint = e.Message
+		parts = append(parts, strings.TrimSpace("event "+e.Name)+": "+e.Message)
+	}
+	if len(parts) == 0 {
+		return
+	}
+	at := w.now.Sub(epoch).Round(time.Second)
+	fmt.Fprintf(w, "%5ds live=%d healthy=%d", int(at.Seconds()), w.live(), w.healthy())
+	if !p.WakeAt.IsZero() {
+		fmt.Fprintf(w, " wake=+%ds", int(p.WakeAt.Sub(w.now).Seconds()))
+	}
+	w.WriteString("\n")
+	for _, part := range parts {
+		fmt.Fprintf(w, "      %s\n", part)
+	}
+}
+
+// tell makes a simulation with a first deployment that is completed.
+func tell(sv Service, title string, change ...func(*Deployment)) *teller {
+	w := &teller{sim: newSim(sv)}
+	w.deploy("ecs-svc/1", change...)
+	for !w.run(1, nil) {
+	}
+	w.events = nil
+	w.title("%s", title)
+	w.shiftToZero()
+	return w
+}
+
+// shiftToZero makes now the beginning, so that stories start at 0 s.
+func (w *teller) shiftToZero() {
+	by := w.now.Sub(epoch)
+	for k := range w.Tasks {
+		w.Tasks[k].CreatedAt, w.Tasks[k].StartedAt = w.Tasks[k].CreatedAt.Add(-by), w.Tasks[k].StartedAt.Add(-by)
+	}
+	for k := range w.Deployments {
+		w.Deployments[k].CreatedAt = w.Deployments[k].CreatedAt.Add(-by)
+	}
+	w.Service.SteadyAt, w.now = time.Time{}, epoch
+}
+
+// TestRollingUpdates prints how services of the documented settings go from one deployment to the next (ecs.md 3.2.2).
+func TestRollingUpdates(t *testing.T) {
+	var b strings.Builder
+	for _, c := range []struct {
+		title             string
+		desired, min, max int
+	}{
+		{"desired 4, minimum 100, maximum 200: four new at once, then four old go", 4, 100, 200},
+		{"desired 4, minimum 50, maximum 100: two stop first", 4, 50, 100},
+		{"desired 2, minimum 75, maximum 100: the lower bound is 2, nothing can stop", 2, 75, 100},
+		{"desired 3, minimum 100, maximum 125: the upper bound is 3, nothing can start", 3, 100, 125},
+		{"desired 4, minimum 100, maximum 150: two at a time", 4, 100, 150},
+		{"desired 1, minimum 0, maximum 100: stop, then start", 1, 0, 100},
+	} {
+		w := tell(Service{Desired: c.desired, MinimumHealthyPercent: c.min, MaximumPercent: c.max}, c.title)
+		w.pass(time.Second)
+		w.deploy("ecs-svc/2")
+		w.watch(12)
+		b.WriteString(w.String())
+	}
+	golden(t, "rolling", b.String())
+}
+
+// TestScaling prints scaling out and in, with protection (ecs.md 2.7, 3.10).
+func TestScaling(t *testing.T) {
+	var b strings.Builder
+	w := tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "from 2 to 4, before that is done to 1; tasks without a verdict go first")
+	w.Service.Desired = 4
+	w.watch(1)
+	w.Service.Desired = 1
+	w.watch(9)
+	b.WriteString(w.String())
+
+	w = tell(Service{Desired: 3, MinimumHealthyPercent: 100, MaximumPercent: 200}, "from 3 to 1 with two protected tasks: one stays until its protection ends")
+	w.Tasks[0].ProtectedUntil, w.Tasks[1].ProtectedUntil = epoch.Add(time.Minute), epoch.Add(time.Hour)
+	w.Service.Desired = 1
+	w.watch(6)
+	b.WriteString(w.String())
+
+	w = tell(Service{Desired: 3, MinimumHealthyPercent: 100, MaximumPercent: 200}, "ranks of the placement strategy decide among equals")
+	w.Tasks[0].StopRank, w.Tasks[1].StopRank, w.Tasks[2].StopRank = 1, 0, 2
+	w.Service.Desired = 1
+	w.watch(3)
+	b.WriteString(w.String())
+
+	w = tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "rebalancing starts one more and stops one only when that is healthy (ecs.md 2.8)")
+	w.Service.Imbalanced = true
+	w.watch(1)
+	w.say("balanced if counted with the new task, of which the stop ranks know that it is to stay")
+	w.Service.Imbalanced = false
+	w.Tasks[0].StopRank, w.Tasks[1].StopRank, w.Tasks[2].StopRank = 1, 0, 2
+	w.watch(6)
+	b.WriteString(w.String())
+
+	w = tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "a service that is deleted stops everything, protected tasks too")
+	w.Tasks[0].ProtectedUntil = epoch.Add(time.Hour)
+	w.Service.Deleting = true
+	w.watch(3)
+	b.WriteString(w.String())
+	golden(t, "scaling", b.String())
+}
+
+// TestDraining prints how tasks leave instances that drain (ecs.md 1.3.12).
+func TestDraining(t *testing.T) {
+	var b strings.Builder
+	for _, c := range []struct {
+		title    string
+		min, max int
+	}{
+		{"a draining instance, maximum 200: replace first, then stop", 100, 200},
+		{"a draining instance, minimum 50, maximum 100: stop first", 50, 100},
+		{"a draining instance, minimum and maximum 100: impossible, and told", 100, 100},
+	} {
+		w := tell(Service{Desired: 2, MinimumHealthyPercent: c.min, MaximumPercent: c.max}, c.title)
+		w.Tasks[0].Draining = true
+		w.watch(6)
+		b.WriteString(w.String())
+	}
+	w := tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "a pending task on a draining instance is stopped at once")
+	w.Service.Desired = 3
+	w.delay["ecs-svc/1"] = time.Minute
+	w.watch(1)
+	w.Tasks[2].Draining = true
+	w.watch(1)
+	b.WriteString(w.String())
+	golden(t, "draining", b.String())
+}
+
+// TestFailures prints failing tasks, throttling and the circuit breaker (ecs.md 3.2.4, 3.4, 3.5).
+func TestFailures(t *testing.T) {
+	var b strings.Builder
+	breaker := Breaker{Enable: true, Rollback: true}
+	w := tell(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker}, "tasks never start: three failures, then back to the last completed deployment")
+	w.broken["ecs-svc/2"] = neverStarts
+	w.pass(time.Second)
+	w.deploy("ecs-svc/2")
+	w.watch(20)
+	b.WriteString(w.String())
+
+	w = tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker}, "tasks run but fail the load balancer's checks", withTargets)
+	w.broken["ecs-svc/2"] = failsChecks
+	w.pass(time.Second)
+	w.deploy("ecs-svc/2", withTargets)
+	w.watch(20)
+	b.WriteString(w.String())
+
+	w = &teller{sim: newSim(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker})}
+	w.title("the first deployment fails: nothing to return to, it stands still")
+	w.broken["ecs-svc/1"] = neverStarts
+	w.deploy("ecs-svc/1")
+	w.watch(8)
+	b.WriteString(w.String())
+
+	w = &teller{sim: newSim(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200})}
+	w.title("no circuit breaker: attempts are spaced out up to 15 minutes, told once, forgotten when a task runs")
+	w.broken["ecs-svc/1"] = neverStarts
+	w.deploy("ecs-svc/1")
+	w.watch(200)
+	w.say("the cause is mended")
+	w.broken["ecs-svc/1"] = works
+	w.watch(60)
+	b.WriteString(w.String())
+
+	for _, c := range []struct {
+		title    string
+		min, max int
+	}{
+		{"one of two tasks fails its checks, maximum 200: start, then stop", 100, 200},
+		{"both tasks fail their checks, maximum 100: one at a time", 50, 100},
+	} {
+		w = tell(Service{Desired: 2, MinimumHealthyPercent: c.min, MaximumPercent: c.max}, c.title, withTargets)
+		for k := range 3 - c.max/100 {
+			w.Tasks[k].Targets[0].State, w.Tasks[k].Targets[0].Reason = "unhealthy", "Health checks failed with these codes: [502]"
+		}
+		w.frozen = 3 - c.max/100
+		w.watch(10)
+		b.WriteString(w.String())
+	}
+
+	w = tell(Service{Desired: 3, MinimumHealthyPercent: 100, MaximumPercent: 200}, "a task of the old deployment dies while the new one starts slowly: its replacement keeps the revision")
+	w.delay["ecs-svc/2"] = 2 * time.Minute
+	w.pass(time.Second)
+	w.deploy("ecs-svc/2")
+	w.watch(2)
+	w.say("t01 exits")
+	w.Tasks[0].Status, w.Tasks[0].Desired, w.Tasks[0].StopCode = "STOPPED", "STOPPED", "EssentialContainerExited"
+	w.watch(15)
+	b.WriteString(w.String())
+
+	w = tell(Service{Desired: 2, MinimumHealthyPercent: 50, MaximumPercent: 200}, "a static port on two full instances: no room to start, so old tasks make way down to the minimum")
+	w.capacity = 2
+	w.pass(time.Second)
+	w.deploy("ecs-svc/2")
+	w.watch(14)
+	b.WriteString(w.String())
+	golden(t, "failures", b.String())
+}
+
+// TestDaemons prints a daemon service over instances that come and go (ecs.md 3.3).
+func TestDaemons(t *testing.T) {
+	var b strings.Builder
+	for _, minimum := range []int{0, 50, 100} {
+		w := &teller{sim: newSim(Service{Strategy: Daemon, MinimumHealthyPercent: minimum, MaximumPercent: 100})}
+		w.title("a daemon on three instances, minimum %d", minimum)
+		w.Instances = []Instance{{ID: "i1", Eligible: true}, {ID: "i2", Eligible: true}, {ID: "i3", Eligible: true}}
+		w.deploy("ecs-svc/1")
+		w.watch(6)
+		w.say("a new deployment")
+		w.pass(time.Second)
+		w.deploy("ecs-svc/2")
+		w.watch(12)
+		b.WriteString(w.String())
+	}
+	w := &teller{sim: newSim(Service{Strategy: Daemon, MaximumPercent: 100})}
+	w.title("instances join, drain with other tasks on them, and stop meeting the constraints")
+	w.Instances = []Instance{{ID: "i1", Eligible: true}, {ID: "i2", Eligible: true, OtherTasks: 2}}
+	w.deploy("ecs-svc/1")
+	w.watch(6)
+	w.say("i3 joins, i2 drains, i1 no longer meets the constraints")
+	w.Instances = []Instance{{ID: "i1"}, {ID: "i2", Draining: true, OtherTasks: 2}, {ID: "i3", Eligible: true}}
+	w.watch(5)
+	w.say("the other tasks have left i2")
+	w.Instances[1].OtherTasks = 0
+	w.watch(5)
+	b.WriteString(w.String())
+	golden(t, "daemon", b.String())
+}
