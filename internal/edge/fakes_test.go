@@ -28,12 +28,15 @@ type front struct {
 	health  map[string]elb.TargetHealth
 	bound   map[string]elb.BoundListener
 	entries []Entry
-	end     func()
+	// recorded wakes who waits for another entry; it uses mu.
+	recorded *sync.Cond
+	end      func()
 }
 
 // newFront starts an edge; change may replace parts of its Config.
 func newFront(t testing.TB, change func(*Config)) *front {
 	f := &front{t: t, ports: map[string]net.Listener{}, health: map[string]elb.TargetHealth{}, bound: map[string]elb.BoundListener{}}
+	f.recorded = sync.NewCond(&f.mu)
 	cfg := Config{Key: [32]byte{1}, Reporter: f, Record: f.record, Logger: slog.New(slog.DiscardHandler), Listen: f.listen}
 	if change != nil {
 		change(&cfg)
@@ -79,23 +82,17 @@ func (f *front) record(e *Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.entries = append(f.entries, *e)
+	f.recorded.Broadcast()
 }
 
-// lastEntry waits for the record of the n-th request.
+// entry waits for the record of the n-th request.
 func (f *front) entry(n int) Entry {
-	f.t.Helper()
-	for {
-		f.mu.Lock()
-		if len(f.entries) >= n {
-			defer f.mu.Unlock()
-			return f.entries[n-1]
-		}
-		f.mu.Unlock()
-		if f.t.Context().Err() != nil {
-			f.t.Fatal("no such entry")
-		}
-		time.Sleep(time.Millisecond)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.entries) < n {
+		f.recorded.Wait()
 	}
+	return f.entries[n-1]
 }
 
 func (f *front) apply() {
@@ -238,4 +235,11 @@ func forward(groups ...string) elb.Action {
 
 func onPath(pattern string) []elb.Condition {
 	return []elb.Condition{{Field: elb.FieldPath, Values: []string{pattern}}}
+}
+
+// reported is what the reporter was last told of the target.
+func (f *front) reported(key string) elb.TargetHealth {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.health[key]
 }

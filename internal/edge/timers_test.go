@@ -1,0 +1,277 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/elb"
+)
+
+// The timers of alb.md 5.3, to the second.
+func TestTimers(t *testing.T) {
+	silent := func(c net.Conn, r *http.Request) { io.Copy(io.Discard, c) }
+	for _, c := range []struct {
+		name   string
+		target func(net.Conn, *http.Request)
+		run    func(t *testing.T, f *front, p *pipes)
+	}{
+		{"silent target is 504", silent, func(t *testing.T, f *front, p *pipes) {
+			conn, br := p.connect(t)
+			if status, took := ask(t, conn, br, simpleGet); status != 504 || took != 7*time.Second {
+				t.Errorf("%d after %v", status, took)
+			}
+		}},
+		{"connect timeout is 504", nil, func(t *testing.T, f *front, p *pipes) {
+			conn, br := p.connect(t)
+			if status, took := ask(t, conn, br, simpleGet); status != 504 || took != 10*time.Second {
+				t.Errorf("%d after %v", status, took)
+			}
+		}},
+		{"silence in the middle of a head is 408", ok, func(t *testing.T, f *front, p *pipes) {
+			conn, br := p.connect(t)
+			if status, took := ask(t, conn, br, "GET / HT"); status != 408 || took != 7*time.Second {
+				t.Errorf("%d after %v", status, took)
+			}
+		}},
+		{"silence in the middle of a body is 408", silent, func(t *testing.T, f *front, p *pipes) {
+			conn, br := p.connect(t)
+			if status, took := ask(t, conn, br, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"); status != 408 || took != 7*time.Second {
+				t.Errorf("%d after %v", status, took)
+			}
+		}},
+		{"an idle connection is closed", ok, func(t *testing.T, f *front, p *pipes) {
+			conn, br := p.connect(t)
+			if status, _ := ask(t, conn, br, simpleGet); status != 200 {
+				t.Errorf("%d", status)
+			}
+			if took := ended(t, br); took != 7*time.Second {
+				t.Errorf("closed after %v", took)
+			}
+		}},
+		{"an unused connection is closed", ok, func(t *testing.T, f *front, p *pipes) {
+			_, br := p.connect(t)
+			if took := ended(t, br); took != 7*time.Second {
+				t.Errorf("closed after %v", took)
+			}
+		}},
+		{"bytes restart the clock", func(c net.Conn, r *http.Request) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+			for range 4 {
+				time.Sleep(5 * time.Second)
+				io.WriteString(c, "x")
+			}
+		}, func(t *testing.T, f *front, p *pipes) {
+			conn, br := p.connect(t)
+			if status, took := ask(t, conn, br, simpleGet); status != 200 || took != 20*time.Second {
+				t.Errorf("%d after %v", status, took)
+			}
+		}},
+		{"a slow upload is no silence", func(c net.Conn, r *http.Request) { io.Copy(io.Discard, r.Body); ok(c, r) }, func(t *testing.T, f *front, p *pipes) {
+			conn, br := p.connect(t)
+			io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
+			for range 4 {
+				time.Sleep(5 * time.Second)
+				io.WriteString(conn, "x")
+			}
+			if status := await(t, br); status != 200 {
+				t.Errorf("%d", status)
+			}
+		}},
+		{"an old connection is asked to close", ok, func(t *testing.T, f *front, p *pipes) {
+			f.config.LoadBalancers[0].Attributes["client_keep_alive.seconds"] = "60"
+			f.apply()
+			conn, br := p.connect(t)
+			for i := range 11 {
+				time.Sleep(6 * time.Second)
+				io.WriteString(conn, simpleGet)
+				res, err := http.ReadResponse(br, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.ReadAll(res.Body)
+				if res.Close != (i == 10) { // the first request past 60 s is answered and is the last
+					t.Errorf("request %d: close %v", i, res.Close)
+				}
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, p := newPipes(t)
+				f.idle("7")
+				f.target("tg", "10.0.0.1:80")
+				if c.target != nil {
+					p.serve("10.0.0.1:80", c.target)
+				}
+				f.apply()
+				c.run(t, f, p)
+			})
+		})
+	}
+}
+
+func TestIdleWebSocketIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		f.idle("7")
+		f.target("tg", "10.0.0.1:80")
+		p.targets["10.0.0.1:80"] = echoUpgrade
+		f.apply()
+		conn, br := p.connect(t)
+		io.WriteString(conn, upgradeRequest+"\r\n")
+		if res, err := http.ReadResponse(br, nil); err != nil || res.StatusCode != 101 {
+			t.Fatal(res, err)
+		}
+		expect(t, br, "hello")
+		for range 5 { // bytes either way keep it open
+			time.Sleep(6 * time.Second)
+			io.WriteString(conn, "x")
+			expect(t, br, "x")
+		}
+		if took := ended(t, br); took != 7*time.Second {
+			t.Errorf("closed after %v", took)
+		}
+	})
+}
+
+// alb.md D1-D7.
+func TestDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		gone := f.target("tg", "10.0.0.1:80")
+		f.target("tg", "10.0.0.2:80")
+		var old, fresh atomic.Int32
+		slow := func(c net.Conn, r *http.Request) {
+			old.Add(1)
+			time.Sleep(20 * time.Second)
+			ok(c, r)
+		}
+		p.serve("10.0.0.1:80", slow)
+		p.serve("10.0.0.2:80", func(c net.Conn, r *http.Request) { fresh.Add(1); ok(c, r) })
+		f.apply()
+		first, firstBR := p.connect(t)
+		io.WriteString(first, simpleGet) // in its turn, to the first target
+		time.Sleep(time.Second)
+		f.drain(gone, 60*time.Second)
+		f.apply()
+		other, otherBR := p.connect(t)
+		for range 5 {
+			if status, _ := ask(t, other, otherBR, simpleGet); status != 200 {
+				t.Errorf("%d", status)
+			}
+		}
+		if old.Load() != 1 || fresh.Load() != 5 || f.reported(gone).Drained {
+			t.Errorf("requests %d and %d, drained %v", old.Load(), fresh.Load(), f.reported(gone).Drained) // D1
+		}
+		if status := await(t, firstBR); status != 200 { // in-flight requests end well
+			t.Errorf("%d", status)
+		}
+		synctest.Wait()
+		if !f.reported(gone).Drained { // D2
+			t.Error("nothing is in flight and it is not reported as drained")
+		}
+		if status, _ := ask(t, first, firstBR, simpleGet); status != 200 || old.Load() != 1 { // D6
+			t.Errorf("the kept connection: %d, %d requests", status, old.Load())
+		}
+	})
+}
+
+func TestDelayOverCutsRequests(t *testing.T) { // D3, D7
+	for _, delay := range []time.Duration{0, 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			f, p := newPipes(t)
+			key := f.target("tg", "10.0.0.1:80")
+			p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) { io.Copy(io.Discard, c) })
+			f.apply()
+			conn, br := p.connect(t)
+			io.WriteString(conn, simpleGet)
+			time.Sleep(time.Second)
+			began := time.Now()
+			f.drain(key, delay)
+			f.apply()
+			if status := await(t, br); status != 502 || time.Since(began) != delay {
+				t.Errorf("%d after %v, want 502 after %v", status, time.Since(began), delay)
+			}
+		})
+	}
+}
+
+// A request that chose a target before it was deregistered, and was not sent yet, goes elsewhere (alb.md D8).
+func TestGateClosesOnRequestsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		leaving := f.target("tg", "10.0.0.1:80")
+		f.target("tg", "10.0.0.2:80")
+		var reached atomic.Int32
+		p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) { reached.Add(1) })
+		p.serve("10.0.0.2:80", ok)
+		dial := f.edge.cfg.Dial
+		f.edge.cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			if address == "10.0.0.1:80" {
+				time.Sleep(3 * time.Second)
+			}
+			return dial(ctx, address)
+		}
+		f.apply()
+		conn, br := p.connect(t)
+		began := time.Now()
+		io.WriteString(conn, simpleGet) // in its turn, to the first target
+		time.Sleep(time.Second)
+		f.drain(leaving, time.Hour)
+		f.apply()
+		if status := await(t, br); status != 200 || time.Since(began) != 3*time.Second || reached.Load() != 0 {
+			t.Errorf("%d after %v, %d requests reached the draining target", status, time.Since(began), reached.Load())
+		}
+	})
+}
+
+func TestShutDownLetsRequestsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		f.edge.cfg.Grace = 30 * time.Second
+		f.target("tg", "10.0.0.1:80")
+		p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) { time.Sleep(10 * time.Second); ok(c, r) })
+		f.apply()
+		busy, busyBR := p.connect(t)
+		io.WriteString(busy, simpleGet)
+		_, idleBR := p.connect(t)
+		time.Sleep(time.Second)
+		began := time.Now()
+		go f.end()
+		if took := ended(t, idleBR); took != 0 {
+			t.Errorf("the idle connection was closed after %v", took)
+		}
+		if status := await(t, busyBR); status != 200 || time.Since(began) != 9*time.Second {
+			t.Errorf("%d after %v", status, time.Since(began))
+		}
+		f.end()
+		if err := f.edge.Apply(t.Context(), f.config); err != ErrEnded {
+			t.Errorf("Apply: %v", err)
+		}
+	})
+}
+
+func TestKeepsItsTableWithoutControlPlane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		key := f.target("tg", "10.0.0.1:80")
+		probes := p.serve("10.0.0.1:80", ok)
+		f.apply()
+		time.Sleep(5 * time.Hour) // nobody calls Apply again
+		conn, br := p.connect(t)
+		if status, _ := ask(t, conn, br, simpleGet); status != 200 {
+			t.Errorf("%d", status)
+		}
+		probes.set("500 no")
+		time.Sleep(2 * time.Minute)
+		if f.reported(key).State != elb.Unhealthy {
+			t.Error("probing has ended")
+		}
+	})
+}
