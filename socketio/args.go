@@ -167,3 +167,8 @@ func (b Binary) MarshalJSON() ([]byte, error) {
 	out = base64.StdEncoding.AppendEncode(append(out, inlineHead...), b)
 	return append(out, `"}`...), nil
 }
+
+// Payload makes a payload of one JSON value out of a, with all of its attachments.
+func (a *Args) Payload(value json.RawMessage) Payload {
+	return Payload{JSON: value, Attachments: a.attachments}
+}

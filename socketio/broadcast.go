@@ -207,5 +207,7 @@ func (ns *Namespace) answer(ctx context.Context, op *Op, reply func(Reply)) {
 		reply(r)
 	case ListRooms:
 		reply(Reply{Rooms: ns.rooms.names()})
+	case ServerSideEmit:
+		ns.answerServer(ctx, op.Payload, reply)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -44,23 +43,19 @@ func clientHandlers(ns *socketio.Namespace, log *slog.Logger) {
 	binaryHandlers(ns, emit)
 }
 
-// askBack wants the acknowledgement 5, {test: …} of the client.
+// askBack wants the acknowledgement 5, {test: …} of the client. It does not wait for it: the next event
+// may come before.
 func askBack(log *slog.Logger) socketio.Handler {
 	return func(s *socketio.Socket, _ *socketio.Event) {
-		ctx, cancel := context.WithTimeout(s.Context(), 10*time.Second)
-		defer cancel()
-		args, err := s.EmitWithAck(ctx, "ack")
-		if err != nil {
-			check(log, err)
-			return
-		}
-		var n int
-		var obj struct {
-			Test bool `json:"test"`
-		}
-		if err := args.Scan(&n, &obj); err == nil && n == 5 && obj.Test {
-			check(log, s.Emit("got it"))
-		}
+		check(log, s.EmitAsk("ack", func(args *socketio.Args, err error) {
+			var n int
+			var obj struct {
+				Test bool `json:"test"`
+			}
+			if err == nil && args.Scan(&n, &obj) == nil && n == 5 && obj.Test {
+				check(log, s.Emit("got it"))
+			}
+		}))
 	}
 }
 

@@ -1,0 +1,84 @@
+package redisadapter
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"strings"
+	"sync"
+
+	"github.com/berthhq/berth/socketio"
+)
+
+// adapter is one namespace's membership.
+type adapter struct {
+	c    *Cluster
+	node socketio.Node
+	uid  string
+
+	broadcast, request, response, own string
+
+	mu      sync.Mutex
+	pending map[string]chan<- response
+}
+
+// newID is the six characters by which JavaScript servers name nodes and requests.
+func newID() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])[:6]
+}
+
+func newAdapter(c *Cluster, node socketio.Node) *adapter {
+	p, nsp, uid := c.opt.Prefix, node.Name(), newID()
+	return &adapter{
+		c: c, node: node, uid: uid,
+		broadcast: p + "#" + nsp + "#",
+		request:   p + "-request#" + nsp + "#",
+		response:  p + "-response#" + nsp + "#",
+		own:       p + "-response#" + nsp + "#" + uid + "#",
+		pending:   make(map[string]chan<- response),
+	}
+}
+
+func (a *adapter) channels() []string { return []string{a.request, a.response, a.own} }
+
+// pattern matches the broadcast channel and those of rooms. What Redis would read as a wildcard in a
+// namespace's name is quoted.
+func (a *adapter) pattern() string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(a.broadcast) + "*"
+}
+
+// Close implements socketio.Adapter.
+func (a *adapter) Close() error { return a.c.leave(a) }
+
+// receive handles what came on one of the namespace's channels. It does not wait for clients.
+func (a *adapter) receive(ctx context.Context, channel string, body []byte) {
+	var err error
+	switch channel {
+	case a.request:
+		err = a.onRequest(ctx, body)
+	case a.response, a.own:
+		err = a.onResponse(body)
+	default:
+		err = a.onBroadcast(channel, body)
+	}
+	if err != nil {
+		a.c.log.Warn("redisadapter: not understood", "channel", channel, "bytes", len(body), "error", err)
+	}
+}
+
+func (a *adapter) onBroadcast(channel string, body []byte) error {
+	rest := strings.TrimPrefix(channel, a.broadcast)
+	if room, ok := strings.CutSuffix(rest, "#"); ok && !a.node.HasRoom(room) {
+		return nil // before anything is decoded
+	} else if rest != "" && !ok {
+		return nil // another namespace's, or nobody's
+	}
+	uid, op, err := decodeBroadcast(body, a.node.Name())
+	if err != nil || op == nil || uid == a.uid {
+		return err
+	}
+	a.node.Apply(op)
+	return nil
+}

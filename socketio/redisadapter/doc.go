@@ -1,0 +1,10 @@
+// Package redisadapter joins Socket.IO servers through Redis: classic publish/subscribe, in the format
+// of @socket.io/redis-adapter 8, so that Go and Node.js servers form one cluster.
+//
+// Losing Redis is survived: clients of the same server go on talking to each other, the log says once
+// that the others are out of reach, and when Redis is back the subscriptions are made again without
+// anybody's help. What was to be published meanwhile is lost, as it is for JavaScript servers.
+// Publishing never waits for Redis: a bounded queue stands between, and batches leave together.
+//
+// The goroutines of a Cluster live from its first namespace to the closing of its last.
+package redisadapter
