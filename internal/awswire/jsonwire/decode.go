@@ -9,8 +9,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"io"
 	"math"
 	"reflect"
 	"slices"
@@ -27,14 +25,9 @@ func Decode(data []byte, dst reflect.Value, s *schema.Struct, enums func(string)
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	var doc any
-	if err := dec.Decode(&doc); err != nil {
-		return []schema.Problem{{Kind: schema.Malformed, Have: syntaxError(err, len(data))}}
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return []schema.Problem{{Kind: schema.Malformed, Have: fmt.Sprintf("unexpected text after the JSON document at byte %d", dec.InputOffset())}}
+	doc, err := parse(data)
+	if err != nil {
+		return []schema.Problem{{Kind: schema.Malformed, Have: err.Error()}}
 	}
 	object, ok := doc.(map[string]any)
 	if !ok {
@@ -43,13 +36,6 @@ func Decode(data []byte, dst reflect.Value, s *schema.Struct, enums func(string)
 	}
 	d.structure(object, dst, s, nil)
 	return d.problems
-}
-
-func syntaxError(err error, size int) string {
-	if syntax, ok := err.(*json.SyntaxError); ok {
-		return fmt.Sprintf("%s at byte %d", syntax.Error(), syntax.Offset)
-	}
-	return fmt.Sprintf("unexpected end of JSON input at byte %d", size)
 }
 
 type decoder struct {

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/berthhq/berth/internal/awswire/schema"
+	"github.com/berthhq/berth/internal/awswire/schema/schematest"
 	"github.com/berthhq/berth/internal/awswire/shape/ecr"
 	"github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/awswire/shape/logs"
@@ -31,60 +33,13 @@ var samples = []reflect.Type{
 	reflect.TypeFor[ecr.UploadLayerPartInput](), reflect.TypeFor[logs.FilterLogEventsOutput](), reflect.TypeFor[logs.GetQueryResultsOutput](),
 }
 
-// fill draws a value for every member, to a depth.
-func fill(t *rapid.T, v reflect.Value, typ *schema.Type, depth int) {
-	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.New(v.Type().Elem()))
-		v = v.Elem()
-	}
-	switch typ.Kind {
-	case schema.String:
-		v.SetString(rapid.String().Filter(func(s string) bool { return s != "" }).Draw(t, "s"))
-	case schema.Bool:
-		v.SetBool(rapid.Bool().Draw(t, "b"))
-	case schema.Integer:
-		v.SetInt(rapid.Int64Range(math.MinInt32, math.MaxInt32).Draw(t, "i"))
-	case schema.Float:
-		v.SetFloat(float64(rapid.Float32().Draw(t, "f")))
-	case schema.Time:
-		v.Set(reflect.ValueOf(time.UnixMilli(rapid.Int64Range(-1e12, 1e13).Draw(t, "t")).UTC()))
-	case schema.Blob:
-		v.SetBytes(rapid.SliceOf(rapid.Byte()).Draw(t, "blob"))
-	case schema.Structure:
-		fillStruct(t, v, typ.Struct, depth)
-	case schema.List:
-		n := rapid.IntRange(0, 2).Draw(t, "n")
-		v.Set(reflect.MakeSlice(v.Type(), n, n))
-		for i := range n {
-			fill(t, v.Index(i), typ.Elem, depth-1)
-		}
-	case schema.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		for range rapid.IntRange(0, 2).Draw(t, "n") {
-			e := reflect.New(v.Type().Elem()).Elem()
-			fill(t, e, typ.Elem, depth-1)
-			v.SetMapIndex(reflect.ValueOf(rapid.String().Draw(t, "k")), e)
-		}
-	case schema.Any:
-		v.Set(reflect.ValueOf(map[string]any{"a": []any{1.5, "x", true, nil}}))
-	}
-}
-
-func fillStruct(t *rapid.T, v reflect.Value, s *schema.Struct, depth int) {
-	for i := range s.Fields {
-		if depth > 0 && rapid.IntRange(0, 2).Draw(t, "set") == 0 {
-			fill(t, v.Field(s.Fields[i].Index), s.Fields[i].Type, depth-1)
-		}
-	}
-}
-
 // What is written is JSON, and reads back as it was.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := rapid.SampledFrom(samples).Draw(t, "shape")
 		s := structOf(t, typ)
 		v := reflect.New(typ).Elem()
-		fillStruct(t, v, s, 6)
+		schematest.Draw(t, v, s, 6)
 		text, err := Encode(v, s)
 		if err != nil {
 			t.Fatal(err)
@@ -164,4 +119,27 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%s became %s: %v", text, again, problems)
 		}
 	})
+}
+
+// Texts that are no JSON, and JSON that cannot be meant.
+func TestMalformed(t *testing.T) {
+	s := structOf(t, samples[0])
+	for text, want := range map[string]string{
+		`{`:                         "unexpected end of JSON input at byte 1",
+		`{"family"`:                 "unexpected end of JSON input at byte 9",
+		`{"family":"a"} x`:          "unexpected text after the JSON document at byte 15",
+		`{"family":"a","family":1}`: `the member "family" is given twice at byte 22`,
+		strings.Repeat("[", 1000):   "nested deeper than 100 levels at byte 102",
+		// In these the words before the place are the standard library's.
+		`{"family":}`:           "at byte 10",
+		`{"family":"a",}`:       "at byte 14",
+		`{1:2}`:                 "at byte 1",
+		`{"family":01}`:         "at byte 11",
+		"{\"family\":\"\x01\"}": "at byte 10",
+	} {
+		problems := Decode([]byte(text), reflect.New(samples[0]).Elem(), s, nil)
+		if len(problems) != 1 || problems[0].Kind != schema.Malformed || !strings.HasSuffix(problems[0].Have, want) {
+			t.Errorf("%.40s: %+v, want %s", text, problems, want)
+		}
+	}
 }

@@ -2,15 +2,21 @@ package querywire
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/berthhq/berth/internal/awswire/schema"
+	"github.com/berthhq/berth/internal/awswire/schema/schematest"
 	"github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/awswire/shape/elasticache"
@@ -90,6 +96,103 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%s: %+v, want one at %s", form, problems, want)
 		}
 	}
+}
+
+// encode writes a value as a client does; it is the other half of Decode for the property below.
+func encode(form url.Values, prefix string, v reflect.Value, t *schema.Type, n schema.Names) {
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	switch t.Kind {
+	case schema.Structure:
+		for _, f := range t.Struct.Fields {
+			if fv := v.Field(f.Index); f.Query.Name != "" && !fv.IsZero() {
+				encode(form, strings.TrimPrefix(prefix+"."+f.Query.Name, "."), fv, f.Type, f.Query)
+			}
+		}
+	case schema.List:
+		if v.Len() == 0 {
+			form.Set(prefix, "")
+		}
+		if !n.Flat {
+			prefix += "." + n.Item
+		}
+		for i := range v.Len() {
+			encode(form, prefix+"."+strconv.Itoa(i+1), v.Index(i), t.Elem, n)
+		}
+	case schema.Map:
+		for i, k := range v.MapKeys() {
+			entry := prefix + "." + n.Entry + "." + strconv.Itoa(i+1) + "."
+			form.Set(entry+n.Key, k.String())
+			encode(form, entry+n.Value, v.MapIndex(k), t.Elem, n)
+		}
+	case schema.Time:
+		form.Set(prefix, v.Interface().(time.Time).Format(time.RFC3339Nano))
+	case schema.Blob:
+		form.Set(prefix, base64.StdEncoding.EncodeToString(v.Bytes()))
+	default:
+		form.Set(prefix, fmt.Sprint(v))
+	}
+}
+
+// dense drops what a form cannot say: structures without a member, and so the lists and maps that hold them.
+func dense(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return v.IsNil() || dense(v.Elem())
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return true
+		}
+		set := false
+		for i := range v.NumField() {
+			f := v.Field(i)
+			if !f.CanSet() || f.IsZero() {
+				continue
+			}
+			if !dense(f) {
+				f.SetZero()
+			}
+			set = set || !f.IsZero()
+		}
+		return set
+	case reflect.Slice:
+		for i := range v.Len() {
+			if !dense(v.Index(i)) {
+				return false
+			}
+		}
+	case reflect.Map:
+		return v.Len() > 0
+	}
+	return true
+}
+
+// What a client writes reads back as it was.
+func TestRoundTrip(t *testing.T) {
+	shapes := []reflect.Type{
+		reflect.TypeFor[ec2.RunInstancesInput](), reflect.TypeFor[elbv2.CreateRuleInput](), reflect.TypeFor[autoscaling.CreateAutoScalingGroupInput](),
+		reflect.TypeFor[elasticache.CreateReplicationGroupInput](), reflect.TypeFor[ec2.CreateLaunchTemplateInput](),
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		typ := rapid.SampledFrom(shapes).Draw(t, "shape")
+		s, err := cache.Of(typ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := reflect.New(typ).Elem()
+		schematest.Draw(t, v, s, 6)
+		dense(v)
+		form := url.Values{}
+		encode(form, "", v, &schema.Type{Kind: schema.Structure, Struct: s}, schema.Names{})
+		back := reflect.New(typ).Elem()
+		if problems := Decode(form, back, s, nil); len(problems) > 0 {
+			t.Fatalf("%+v in %v", problems, form)
+		}
+		if !reflect.DeepEqual(v.Interface(), back.Interface()) {
+			t.Fatalf("read back %+v\nof %v", back, form)
+		}
+	})
 }
 
 // No form makes the decoder panic, and what it has read can be written as well-formed XML.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -275,4 +276,38 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("an error without a reason: %v", err)
 		}
 	})
+}
+
+// ecs-agent.md 3: the agent signs Content-Length too, which a Go server keeps outside the headers or not.
+func TestSignedContentLength(t *testing.T) {
+	const body = `{"cluster":"agt"}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if _, err := verifier.Verify(r, HashPayload(text), suiteTime); err != nil {
+			t.Error(err)
+		}
+		r.Header.Del("Content-Length")
+		if _, err := verifier.Verify(r, HashPayload(text), suiteTime); err != nil {
+			t.Errorf("without the header: %v", err)
+		}
+	}))
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Amz-Date", suiteTime.Format(timeFormat))
+	r.Header.Set("Amz-Sdk-Request", "attempt=1;  max=3")
+	s := newSigned(credentials(suiteKey), "us-east-1", "ecs", suiteTime)
+	s.headers = []string{"amz-sdk-request", "content-length", "host", "x-amz-date"}
+	sig := signature(suiteKey.Secret, s.Scope, s.stringToSign(s.canonicalRequest(r, HashPayload([]byte(body)))))
+	r.Header.Set("Authorization", algorithm+" Credential=AKIDEXAMPLE/"+s.Scope.String()+", SignedHeaders="+strings.Join(s.headers, ";")+", Signature="+sig)
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
 }
