@@ -1,0 +1,146 @@
+// Package desktest drives services as their callers do: through a front desk on a loopback port, with signed requests, from the AWS
+// CLI. It is for the tests of the action packages.
+package desktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+// The account and region that callers are in.
+const (
+	Account = "123456789012"
+	Region  = "us-east-1"
+)
+
+// Desk is a front desk with the services under test.
+type Desk struct {
+	URL string
+	cli string
+	env []string
+}
+
+// Store makes an empty store in memory.
+func Store(t testing.TB) *state.Store {
+	t.Helper()
+	s, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// New opens a front desk of services.
+func New(t testing.TB, services ...awswire.Service) *Desk {
+	t.Helper()
+	key := identity.AccessKey{ID: "AKIATESTTESTTESTTEST", Secret: "secret", Principal: identity.Root(Account)}
+	minter, err := identity.NewMinter(make([]byte, identity.MasterKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := awswire.NewHandler(awswire.Config{
+		Verifier: &sigv4.Verifier{Keys: identity.NewKeyRing(key), Minter: minter},
+		Logger:   slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}, services...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return &Desk{URL: server.URL, env: append(os.Environ(),
+		"AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_SESSION_TOKEN=", "AWS_DEFAULT_REGION="+Region,
+		"AWS_REGION="+Region, "AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=2")}
+}
+
+// With returns the desk as seen by a caller with further environment, such as other credentials.
+func (d *Desk) With(env ...string) *Desk {
+	c := *d
+	c.env = append(append([]string(nil), d.env...), env...)
+	return &c
+}
+
+// Command is a run of the AWS CLI. The test is skipped without one; with BERTH_CI=1 it fails.
+func (d *Desk) Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	if d.cli == "" {
+		d.cli = find(t)
+	}
+	cmd := exec.CommandContext(t.Context(), d.cli, append([]string{"--endpoint-url", d.URL, "--output", "json"}, args...)...)
+	cmd.Env = d.env
+	return cmd
+}
+
+func find(t testing.TB) string {
+	for _, path := range []string{"/usr/bin/aws", "aws"} {
+		if out, err := exec.Command(path, "--version").Output(); err == nil && bytes.HasPrefix(out, []byte("aws-cli/")) {
+			return path
+		}
+	}
+	if os.Getenv("BERTH_CI") == "1" {
+		t.Fatal("the AWS CLI is missing (apt-get install awscli)")
+	}
+	t.Skip("the AWS CLI is missing (apt-get install awscli)")
+	return ""
+}
+
+// AWS runs the CLI with a command line split at spaces, or given in words, and returns what it prints, decoded. It fails the test
+// when the command fails.
+func (d *Desk) AWS(t testing.TB, words ...string) any {
+	t.Helper()
+	out, stderr, err := d.run(t, words)
+	if err != nil {
+		t.Fatalf("aws %s: %v\n%s", strings.Join(words, " "), err, stderr)
+	}
+	if len(bytes.TrimSpace(out)) == 0 {
+		return nil
+	}
+	var v any
+	if err := json.Unmarshal(out, &v); err != nil {
+		t.Fatalf("aws %s printed %s", strings.Join(words, " "), out)
+	}
+	return v
+}
+
+// JSON is AWS with the answer encoded in one line, for comparison.
+func (d *Desk) JSON(t testing.TB, words ...string) string {
+	t.Helper()
+	b, err := json.Marshal(d.AWS(t, words...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Refused runs the CLI and fails the test unless it is refused in the given words.
+func (d *Desk) Refused(t testing.TB, want string, words ...string) {
+	t.Helper()
+	out, stderr, err := d.run(t, words)
+	if err == nil || !strings.Contains(stderr, want) {
+		t.Errorf("aws %s: %v\n%s%s\nwant %s", strings.Join(words, " "), err, out, stderr, want)
+	}
+}
+
+func (d *Desk) run(t testing.TB, words []string) ([]byte, string, error) {
+	t.Helper()
+	if len(words) == 1 {
+		words = strings.Fields(words[0])
+	}
+	cmd := d.Command(t, words...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	return out, stderr.String(), err
+}

@@ -1,0 +1,120 @@
+// Package logs has the actions of Amazon CloudWatch Logs: one file for each thing they act on, parse, transaction, answer.
+//
+// Groups and streams are rows in state; events are in logstore under the rows' ids. What the package does not implement it refuses by
+// name: Insights queries, live tail, data protection, filters and subscriptions.
+package logs
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/loggroup"
+	"github.com/berthhq/berth/internal/logstore"
+	"github.com/berthhq/berth/internal/state"
+)
+
+type api struct {
+	store  *state.Store
+	events *logstore.Store
+}
+
+// Service returns the actions of Amazon CloudWatch Logs.
+func Service(store *state.Store, events *logstore.Store) awswire.Service {
+	a := &api{store, events}
+	return awswire.Service{
+		Name: shape.SigningName, Protocol: awswire.JSON11, TargetPrefix: shape.TargetPrefix,
+		ValidationCode: shape.CodeInvalidParameterException,
+		// 1 MiB of events, of which each byte may be written as six ("\u0000").
+		MaxBody: 8 << 20,
+		Operations: []awswire.Operation{
+			awswire.Op("CreateLogGroup", a.createLogGroup).Refuses("deletionProtectionEnabled"),
+			awswire.Op("DeleteLogGroup", a.deleteLogGroup),
+			awswire.Op("DescribeLogGroups", a.describeLogGroups).Refuses("accountIdentifiers", "includeLinkedAccounts"),
+			awswire.Op("ListLogGroups", a.listLogGroups).
+				Refuses("accountIdentifiers", "includeLinkedAccounts", "dataSources", "fieldIndexNames", "logGroupTags"),
+			awswire.Op("PutRetentionPolicy", a.putRetentionPolicy),
+			awswire.Op("DeleteRetentionPolicy", a.deleteRetentionPolicy),
+			awswire.Op("CreateLogStream", a.createLogStream),
+			awswire.Op("DeleteLogStream", a.deleteLogStream),
+			awswire.Op("DescribeLogStreams", a.describeLogStreams),
+			awswire.Op("PutLogEvents", a.putLogEvents).Refuses("entity"),
+			awswire.Op("GetLogEvents", a.getLogEvents),
+			awswire.Op("FilterLogEvents", a.filterLogEvents),
+			awswire.Op("TagLogGroup", a.tagLogGroup),
+			awswire.Op("UntagLogGroup", a.untagLogGroup),
+			awswire.Op("ListTagsLogGroup", a.listTagsLogGroup),
+			awswire.Op("TagResource", a.tagResource),
+			awswire.Op("UntagResource", a.untagResource),
+			awswire.Op("ListTagsForResource", a.listTagsForResource),
+			refused[shape.StartLiveTailInput, shape.StartLiveTailOutput]("StartLiveTail"),
+			refused[shape.StartQueryInput, shape.StartQueryOutput]("StartQuery"),
+			refused[shape.StopQueryInput, shape.StopQueryOutput]("StopQuery"),
+			refused[shape.GetQueryResultsInput, shape.GetQueryResultsOutput]("GetQueryResults"),
+			refused[shape.DescribeQueriesInput, shape.DescribeQueriesOutput]("DescribeQueries"),
+		},
+	}
+}
+
+// refused is an action that exists on AWS and not here.
+func refused[I, O any](name string) awswire.Operation {
+	return awswire.Op(name, func(context.Context, *awswire.Call, *I) (*O, error) {
+		return nil, fault.New(shape.CodeInvalidOperationException,
+			"%s is not supported by Berth. Use FilterLogEvents, or `aws logs tail --follow`, which it serves.", name)
+	})
+}
+
+func invalid(format string, args ...any) *fault.Error {
+	return fault.New(shape.CodeInvalidParameterException, format, args...)
+}
+
+// newID names a group or a stream in logstore.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// group finds the group a call means by name or, where the action takes one, by identifier (a name or an ARN).
+func group(tables *state.Tables, call *awswire.Call, name, identifier *string) (*loggroup.Group, error) {
+	switch {
+	case name == nil && identifier == nil:
+		return nil, invalid("Exactly one of logGroupName and logGroupIdentifier must be given; neither was.")
+	case name != nil && identifier != nil:
+		return nil, invalid("Exactly one of logGroupName and logGroupIdentifier must be given; both were.")
+	case name != nil:
+		if err := loggroup.ValidateGroupName(*name); err != nil {
+			return nil, err
+		}
+	default:
+		name = new(loggroup.NameOf(*identifier))
+	}
+	g, ok := tables.LogGroups.Get(loggroup.GroupARN(call.Region, call.Account, *name))
+	if !ok {
+		return nil, loggroup.GroupNotFound()
+	}
+	return g, nil
+}
+
+func stream(tables *state.Tables, g *loggroup.Group, name string) (*loggroup.Stream, error) {
+	if err := loggroup.ValidateStreamName(name); err != nil {
+		return nil, err
+	}
+	s, ok := tables.LogStreams.Get(loggroup.StreamARN(g.ARN, name))
+	if !ok {
+		return nil, loggroup.StreamNotFound()
+	}
+	return s, nil
+}
+
+// limit checks a page's size.
+func limit(asked *int32, most int) (int, error) {
+	switch {
+	case asked == nil:
+		return most, nil
+	case *asked < 1:
+		return 0, invalid("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1", *asked)
+	case int(*asked) > most:
+		return 0, invalid("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value less than or equal to %d", *asked, most)
+	}
+	return int(*asked), nil
+}

@@ -1,0 +1,115 @@
+package logs
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/loggroup"
+)
+
+const maxTags = 50
+
+func checkTags(tags map[string]string) error {
+	for k, v := range tags {
+		if k == "" || len(k) > 128 || len(v) > 256 || strings.HasPrefix(strings.ToLower(k), "aws:") {
+			return invalid("The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", k)
+		}
+	}
+	if len(tags) > maxTags {
+		return tooMany()
+	}
+	return nil
+}
+
+func tooMany() error {
+	return fault.New(shape.CodeTooManyTagsException, "A resource can have no more than %d tags.", maxTags)
+}
+
+func (a *api) tag(ctx context.Context, call *awswire.Call, name *string, tags map[string]string) error {
+	if err := checkTags(tags); err != nil {
+		return err
+	}
+	return a.changeGroup(ctx, call, name, func(g *loggroup.Group) error {
+		all := maps.Clone(g.Tags)
+		if all == nil {
+			all = make(map[string]string)
+		}
+		maps.Copy(all, tags)
+		if g.Tags = all; len(all) > maxTags {
+			return tooMany()
+		}
+		return nil
+	})
+}
+
+func (a *api) untag(ctx context.Context, call *awswire.Call, name *string, keys []string) error {
+	return a.changeGroup(ctx, call, name, func(g *loggroup.Group) error {
+		g.Tags = maps.Clone(g.Tags)
+		for _, k := range keys {
+			delete(g.Tags, k)
+		}
+		return nil
+	})
+}
+
+func (a *api) tags(call *awswire.Call, name *string) (map[string]string, error) {
+	g, err := group(&a.store.View().Tables, call, name, nil)
+	if err != nil {
+		return nil, err
+	}
+	if g.Tags == nil {
+		return map[string]string{}, nil
+	}
+	return g.Tags, nil
+}
+
+// tagged is the group that an ARN names; nothing else of this service can have tags here.
+func tagged(resource *string) (*string, error) {
+	if _, err := arn.Parse(*resource); err != nil || !strings.Contains(*resource, ":log-group:") {
+		return nil, invalid("The resource %q is not the ARN of a log group.", *resource)
+	}
+	return new(loggroup.NameOf(*resource)), nil
+}
+
+func (a *api) tagLogGroup(ctx context.Context, call *awswire.Call, in *shape.TagLogGroupInput) (*shape.TagLogGroupOutput, error) {
+	return nil, a.tag(ctx, call, in.LogGroupName, in.Tags)
+}
+
+func (a *api) untagLogGroup(ctx context.Context, call *awswire.Call, in *shape.UntagLogGroupInput) (*shape.UntagLogGroupOutput, error) {
+	return nil, a.untag(ctx, call, in.LogGroupName, in.Tags)
+}
+
+func (a *api) listTagsLogGroup(_ context.Context, call *awswire.Call, in *shape.ListTagsLogGroupInput) (*shape.ListTagsLogGroupOutput, error) {
+	tags, err := a.tags(call, in.LogGroupName)
+	return &shape.ListTagsLogGroupOutput{Tags: tags}, err
+}
+
+func (a *api) tagResource(ctx context.Context, call *awswire.Call, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
+	name, err := tagged(in.ResourceArn)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.tag(ctx, call, name, in.Tags)
+}
+
+func (a *api) untagResource(ctx context.Context, call *awswire.Call, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
+	name, err := tagged(in.ResourceArn)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.untag(ctx, call, name, in.TagKeys)
+}
+
+func (a *api) listTagsForResource(_ context.Context, call *awswire.Call, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
+	name, err := tagged(in.ResourceArn)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := a.tags(call, name)
+	return &shape.ListTagsForResourceOutput{Tags: tags}, err
+}
