@@ -18,7 +18,7 @@ const types = { ".html": "text/html", ".css": "text/css", ".js": "text/javascrip
 
 // locate asks the ECS task metadata endpoint, when the process runs in a task.
 async function locate() {
-  const where = { runtime: "node", host: hostname() };
+  const where = { runtime: "node", host: hostname(), port };
   const base = process.env.ECS_CONTAINER_METADATA_URI_V4;
   if (!base) return where;
   try {

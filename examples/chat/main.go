@@ -43,7 +43,7 @@ func run(ctx context.Context, env func(string) string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	where := locate(ctx, env)
+	where := locate(ctx, env, port)
 	cluster, closeRedis, err := connect(env("REDIS_ENDPOINT"), log)
 	if err != nil {
 		return err

@@ -13,14 +13,15 @@ import (
 type where struct {
 	Runtime string `json:"runtime"`
 	Host    string `json:"host"`
+	Port    int    `json:"port"`
 	Task    string `json:"task,omitempty"`   // the ECS task's id
 	Family  string `json:"family,omitempty"` // of its task definition, with revision
 	Zone    string `json:"zone,omitempty"`
 }
 
 // locate asks the ECS task metadata endpoint, when the process runs in a task.
-func locate(ctx context.Context, env func(string) string) where {
-	w := where{Runtime: "go"}
+func locate(ctx context.Context, env func(string) string, port int) where {
+	w := where{Runtime: "go", Port: port}
 	w.Host, _ = os.Hostname() // no name is shown as none
 	base := env("ECS_CONTAINER_METADATA_URI_V4")
 	if base == "" {

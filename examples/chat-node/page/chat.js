@@ -15,13 +15,14 @@ function el(tag, className, text) {
   return e;
 }
 
-const label = (s) => (s ? s.task ? s.task.slice(0, 12) : s.host : "?");
+const place = (s) => (s ? s.task || `${s.host}:${s.port}` : "");
+const label = (s) => (s && s.task ? s.task.slice(0, 12) : place(s) || "?");
 
 // A server has the same colour in every window.
 function colour(s) {
   let h = 7;
-  for (const c of s ? s.task || s.host || "" : "") h = (h * 31 + c.charCodeAt(0)) >>> 0;
-  return `hsl(${(h * 47) % 360} 65% 50%)`;
+  for (const c of place(s)) h = (h * 31 + c.charCodeAt(0)) >>> 0;
+  return `hsl(${(h * 137) % 360} 65% 48%)`;
 }
 
 function dot(server) {
@@ -32,7 +33,7 @@ function dot(server) {
 }
 
 function showServer(s) {
-  $("host").textContent = s.host || "unknown host";
+  $("host").textContent = s.task ? s.host : place(s);
   $("runtime").textContent = s.runtime === "node" ? "Node.js" : "Go";
   $("server").style.setProperty("--c", colour(s));
   const rows = [["task", s.task], ["definition", s.family], ["zone", s.zone]].filter((r) => r[1]);
