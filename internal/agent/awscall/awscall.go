@@ -9,8 +9,6 @@ package awscall
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,28 +17,26 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
+	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// Credentials sign requests.
-type Credentials struct{ AccessKeyID, SecretAccessKey, SessionToken string }
-
 // Signer signs for one service and region.
 type Signer struct {
-	Credentials Credentials
+	Credentials sigv4.Credentials
 	Region      string
 	Service     string // in the signature's scope: "ecs"
 }
 
-// Sign signs r, whose body is (or counts as) payload.
-func (s Signer) Sign(ctx context.Context, r *http.Request, payload []byte) error {
-	sum := sha256.Sum256(payload)
-	return v4.NewSigner().SignHTTP(ctx, aws.Credentials{
-		AccessKeyID: s.Credentials.AccessKeyID, SecretAccessKey: s.Credentials.SecretAccessKey, SessionToken: s.Credentials.SessionToken,
-	}, r, hex.EncodeToString(sum[:]), s.Service, s.Region, time.Now())
+// Sign signs r, whose body is payload.
+func (s Signer) Sign(r *http.Request, payload []byte) {
+	sigv4.Sign(r, s.Credentials, s.Region, s.Service, sigv4.HashPayload(payload), time.Now())
+}
+
+// SignFrame makes the header lines of a telemetry frame on the connection that
+// handshake opened.
+func (s Signer) SignFrame(handshake *http.Request, payload []byte) http.Header {
+	return sigv4.SignFrame(handshake, s.Credentials, s.Region, s.Service, payload, time.Now())
 }
 
 // Client calls one service.
@@ -66,9 +62,7 @@ func (c *Client) Call(ctx context.Context, action string, in, out any) error {
 	r.Header.Set("Content-Type", c.ContentType)
 	r.Header.Set("X-Amz-Target", c.TargetPrefix+"."+action)
 	r.Header.Set("User-Agent", c.UserAgent)
-	if err := c.Signer.Sign(ctx, r, body); err != nil {
-		return fmt.Errorf("%s: %w", action, err)
-	}
+	c.Signer.Sign(r, body)
 	resp, err := c.HTTP.Do(r)
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)

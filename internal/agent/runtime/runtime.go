@@ -66,6 +66,7 @@ type Auth struct{ Username, Password string }
 type Image struct {
 	ID      string
 	Digests []string
+	Env     []string // "NAME=value"
 }
 
 // Containers is what runs.
@@ -114,6 +115,8 @@ type Volumes interface {
 	EnsureVolume(ctx context.Context, s VolumeSpec) error
 	// HasVolume reports whether there is a volume of that name.
 	HasVolume(ctx context.Context, name string) (bool, error)
+	// VolumesWith names the volumes that have the label with that value.
+	VolumesWith(ctx context.Context, label, value string) ([]string, error)
 	// RemoveVolume forgets a volume; a missing one is no error.
 	RemoveVolume(ctx context.Context, name string) error
 }

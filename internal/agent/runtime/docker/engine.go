@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -15,6 +16,8 @@ import (
 // Engine is a Docker Engine.
 type Engine struct {
 	api *client.Client
+	// networks lets one EnsureNetwork at a time look and create.
+	networks sync.Mutex
 }
 
 var _ runtime.Runtime = (*Engine)(nil)

@@ -49,7 +49,11 @@ func (e *Engine) Image(ctx context.Context, ref string) (runtime.Image, error) {
 	if err != nil {
 		return runtime.Image{}, wrap(err)
 	}
-	return runtime.Image{ID: r.ID, Digests: r.RepoDigests}, nil
+	image := runtime.Image{ID: r.ID, Digests: r.RepoDigests}
+	if r.Config != nil {
+		image.Env = r.Config.Env
+	}
+	return image, nil
 }
 
 // Tag gives an image another name.

@@ -2,9 +2,10 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"maps"
+	"slices"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
@@ -13,32 +14,56 @@ import (
 
 const bridgeNameOption = "com.docker.network.bridge.name"
 
-// EnsureNetwork returns the bridge network of that name.
+// EnsureNetwork returns the bridge network of that name. The engine lets two
+// networks have one name; when that has happened the older one stands.
 func (e *Engine) EnsureNetwork(ctx context.Context, s runtime.NetworkSpec) (runtime.Network, error) {
-	found, err := e.network(ctx, s.Name)
-	if !errors.Is(err, runtime.ErrNotFound) {
-		return found, err
+	e.networks.Lock()
+	defer e.networks.Unlock()
+	found, err := e.named(ctx, s.Name)
+	if err != nil || len(found) > 0 {
+		return e.oldest(ctx, found, err)
 	}
 	options := client.NetworkCreateOptions{Driver: "bridge", Labels: s.Labels, Options: maps.Clone(s.Options)}
 	if s.Subnet.IsValid() {
 		options.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: s.Subnet, Gateway: s.Gateway}}}
 	}
-	if _, err := e.api.NetworkCreate(ctx, s.Name, options); err != nil {
-		// Another agent may have made it in between; its addresses then are taken.
-		if found, again := e.network(ctx, s.Name); again == nil {
-			return found, nil
-		}
-		return runtime.Network{}, wrap(err)
+	_, createErr := e.api.NetworkCreate(ctx, s.Name, options)
+	found, err = e.named(ctx, s.Name)
+	if err == nil && len(found) == 0 {
+		return runtime.Network{}, wrap(createErr)
 	}
-	return e.network(ctx, s.Name)
+	// Another agent may have made it in between; its addresses then were taken.
+	return e.oldest(ctx, found, err)
 }
 
-func (e *Engine) network(ctx context.Context, name string) (runtime.Network, error) {
-	r, err := e.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+// named lists the networks of exactly that name, oldest first.
+func (e *Engine) named(ctx context.Context, name string) ([]network.Network, error) {
+	r, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", name)})
 	if err != nil {
-		return runtime.Network{}, wrap(err)
+		return nil, wrap(err)
 	}
-	return describeBridge(r.Network.Network), nil
+	var out []network.Network
+	for _, n := range r.Items {
+		if n.Name == name {
+			out = append(out, n.Network)
+		}
+	}
+	slices.SortFunc(out, func(a, b network.Network) int { return a.Created.Compare(b.Created) })
+	return out, nil
+}
+
+// oldest returns the first of the networks and removes the others, as far as
+// nothing uses them.
+func (e *Engine) oldest(ctx context.Context, found []network.Network, err error) (runtime.Network, error) {
+	if err != nil {
+		return runtime.Network{}, err
+	}
+	for _, n := range found[1:] {
+		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+			return runtime.Network{}, wrap(err)
+		}
+	}
+	return describeBridge(found[0]), nil
 }
 
 // NetworksWith describes the networks that have the label.
@@ -70,9 +95,14 @@ func describeBridge(n network.Network) runtime.Network {
 
 // RemoveNetwork forgets a network.
 func (e *Engine) RemoveNetwork(ctx context.Context, name string) error {
-	_, err := e.api.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
-	if err = wrap(err); errors.Is(err, runtime.ErrNotFound) {
-		return nil
+	found, err := e.named(ctx, name)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, n := range found {
+		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+			return wrap(err)
+		}
+	}
+	return nil
 }

@@ -26,6 +26,19 @@ func (e *Engine) HasVolume(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
+// VolumesWith names the volumes with a label.
+func (e *Engine) VolumesWith(ctx context.Context, label, value string) ([]string, error) {
+	r, err := e.api.VolumeList(ctx, client.VolumeListOptions{Filters: client.Filters{}.Add("label", label+"="+value)})
+	if err != nil {
+		return nil, wrap(err)
+	}
+	var out []string
+	for _, v := range r.Items {
+		out = append(out, v.Name)
+	}
+	return out, nil
+}
+
 // RemoveVolume forgets a volume.
 func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
 	_, err := e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})

@@ -73,6 +73,19 @@ func (e *Engine) HasVolume(_ context.Context, name string) (bool, error) {
 	return ok, e.upLocked()
 }
 
+// VolumesWith names the volumes with a label, by name.
+func (e *Engine) VolumesWith(_ context.Context, label, value string) ([]string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(e.volumes)) {
+		if e.volumes[name].Labels[label] == value {
+			out = append(out, name)
+		}
+	}
+	return out, e.upLocked()
+}
+
 // RemoveVolume forgets a volume.
 func (e *Engine) RemoveVolume(_ context.Context, name string) error {
 	e.mu.Lock()

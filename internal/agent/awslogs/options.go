@@ -1,0 +1,53 @@
+package awslogs
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/berthhq/berth/internal/agent/engine"
+)
+
+// target is where a container's output goes.
+type target struct {
+	Group       string
+	Stream      string
+	Region      string
+	CreateGroup bool
+	// Begins matches the first line of an event, nil if every line is one.
+	Begins *regexp.Regexp
+}
+
+// targetOf reads the options of the awslogs driver. Those that change what would be
+// shipped and that we do not have are refused.
+func targetOf(taskARN, region string, b engine.Box) (target, error) {
+	options := b.AwslogsOptions()
+	t := target{
+		Group: options["awslogs-group"], Stream: options["awslogs-stream"], Region: options["awslogs-region"],
+		CreateGroup: options["awslogs-create-group"] == "true",
+	}
+	if prefix := options["awslogs-stream-prefix"]; t.Stream == "" && prefix != "" {
+		t.Stream = prefix + "/" + b.Def.Name + "/" + engine.TaskID(taskARN)
+	}
+	if t.Stream == "" {
+		t.Stream = b.RuntimeID // ecs.md 7.10
+	}
+	if t.Region == "" {
+		t.Region = region
+	}
+	if t.Group == "" {
+		return t, fmt.Errorf("%w: must specify a value for log opt 'awslogs-group'", engine.ErrLogs)
+	}
+	for _, name := range []string{"awslogs-datetime-format", "awslogs-format", "tag", "labels", "env"} {
+		if options[name] != "" {
+			return t, fmt.Errorf("%w: log opt '%s' is not supported by this agent", engine.ErrLogs, name)
+		}
+	}
+	if pattern := options["awslogs-multiline-pattern"]; pattern != "" {
+		begins, err := regexp.Compile(pattern)
+		if err != nil {
+			return t, fmt.Errorf("%w: awslogs-multiline-pattern: %w", engine.ErrLogs, err)
+		}
+		t.Begins = begins
+	}
+	return t, nil
+}

@@ -1,0 +1,272 @@
+package awslogs
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/agent/awscall"
+	"github.com/berthhq/berth/internal/agent/checkpoint"
+	"github.com/berthhq/berth/internal/agent/engine"
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+const (
+	// linger is how long a line waits for others to share its request.
+	linger = 200 * time.Millisecond
+	// moveAfter entries, and moveAge, the anchor of a position moves on, so that a
+	// resumed tail need not skip much. Within moveAge nothing older is written.
+	moveAfter = 1000
+	moveAge   = 10 * time.Second
+)
+
+// tail ships one container's log.
+type tail struct {
+	s      *Shipper
+	id     string
+	target target
+	kick   chan struct{} // token: something about the container has changed
+	ended  chan struct{} // closed: it will write nothing more
+	end    sync.Once
+
+	at     position
+	skip   int64     // entries still to be passed over, since the position is behind them
+	newest time.Time // greatest time of an entry so far
+	next   position  // where the anchor will be once it moves
+}
+
+func newTail(s *Shipper, id string, t target) *tail {
+	return &tail{s: s, id: id, target: t, kick: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+func (t *tail) stopped() { t.end.Do(func() { close(t.ended) }) }
+
+func (t *tail) wake() {
+	select {
+	case t.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (t *tail) over() bool {
+	select {
+	case <-t.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// run reads the log again and again: it ends with each run of the container.
+func (t *tail) run(ctx context.Context) {
+	if _, err := t.s.store.Get(checkpoint.Logs, t.id, &t.at); err != nil {
+		t.s.log.Error("a log's position cannot be read; it is shipped from its beginning", "container", t.id, "error", err)
+	}
+	const pause = time.Second
+	for ctx.Err() == nil {
+		over := t.over() // asked before reading: what is read then is all there is
+		err := t.ship(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, runtime.ErrNotFound), err == nil && over:
+			t.s.finish(t.id)
+			return
+		case err != nil:
+			t.s.log.Warn("a container's log cannot be read", "container", t.id, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-t.kick:
+		case <-time.After(pause):
+		}
+	}
+}
+
+// ship reads the log from the position to its present end and sends what it reads.
+func (t *tail) ship(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	entries := make(chan runtime.LogEntry)
+	t.skip, t.newest, t.next = t.at.Count, time.Time{}, position{}
+	failed := make(chan error, 1)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		defer close(entries)
+		failed <- t.read(ctx, entries)
+	})
+	defer func() { cancel(); reader.Wait() }()
+	if err := t.send(ctx, entries); err != nil {
+		return err
+	}
+	return <-failed
+}
+
+// read hands on the entries at or after the position's anchor.
+func (t *tail) read(ctx context.Context, entries chan<- runtime.LogEntry) error {
+	for e, err := range t.s.streams.Logs(ctx, t.id, t.at.Anchor, true) {
+		if err != nil {
+			return err
+		}
+		select {
+		case entries <- e:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// send gathers entries into batches and puts them.
+func (t *tail) send(ctx context.Context, entries <-chan runtime.LogEntry) error {
+	b := &batch{target: t.target}
+	if err := t.settle(ctx, b, entries); err != nil {
+		return err
+	}
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	for {
+		select {
+		case e, open := <-entries:
+			if !open {
+				b.close()
+				return t.flush(ctx, b)
+			}
+			if t.passed(e) {
+				continue
+			}
+			if !b.add(e) {
+				if err := t.flush(ctx, b); err != nil {
+					return err
+				}
+				b.add(e)
+			}
+		case <-timer.C:
+			if err := t.flush(ctx, b); err != nil {
+				return err
+			}
+			timer.Reset(linger)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settle makes an end of a batch that an agent before us announced: it is put
+// unless the stream has it.
+func (t *tail) settle(ctx context.Context, b *batch, entries <-chan runtime.LogEntry) error {
+	for b.entries+b.lines < t.at.Announced {
+		select {
+		case e, open := <-entries:
+			if !open {
+				return nil // the log is shorter than it was: nothing to compare
+			}
+			if !t.passed(e) {
+				b.add(e)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if t.at.Announced == 0 {
+		return nil
+	}
+	b.close()
+	there, err := t.has(ctx, b.sorted())
+	if err != nil {
+		return err
+	}
+	if !there {
+		return t.flush(ctx, b)
+	}
+	return t.shipped(b)
+}
+
+// has reports whether the stream ends with these events.
+func (t *tail) has(ctx context.Context, events []event) (bool, error) {
+	if len(events) == 0 {
+		return true, nil
+	}
+	var out struct {
+		Events []event `json:"events"`
+	}
+	err := t.s.api(t.target.Region).Call(ctx, "GetLogEvents", map[string]any{
+		"logGroupName": t.target.Group, "logStreamName": t.target.Stream, "limit": len(events), "startFromHead": false,
+	}, &out)
+	return slices.Equal(out.Events, events), err
+}
+
+// passed counts the entry and reports whether it was shipped before.
+func (t *tail) passed(e runtime.LogEntry) bool {
+	// An anchor must be newer than all before it, or the count would be wrong.
+	if t.next.Anchor.IsZero() && t.skip <= 0 && e.At.After(t.newest) {
+		t.next.Anchor = e.At
+	}
+	if e.At.After(t.newest) {
+		t.newest = e.At
+	}
+	if !t.next.Anchor.IsZero() && !e.At.Before(t.next.Anchor) {
+		t.next.Count++
+	}
+	t.skip--
+	return t.skip >= 0
+}
+
+// flush puts the batch, however often that takes, and notes that it is there.
+func (t *tail) flush(ctx context.Context, b *batch) error {
+	if !b.ready() {
+		return nil
+	}
+	t.at.Announced = b.entries
+	if err := t.s.store.Put(checkpoint.Logs, t.id, t.at); err != nil {
+		return err
+	}
+	if events := b.sorted(); len(events) > 0 {
+		if err := t.put(ctx, events); err != nil {
+			return err
+		}
+	}
+	return t.shipped(b)
+}
+
+// shipped moves the position behind the batch.
+func (t *tail) shipped(b *batch) error {
+	t.at.Count, t.at.Announced = t.at.Count+b.entries, 0
+	// The anchor may move only while no line is half taken in: next counts entries
+	// that have been read, the position those that have been shipped.
+	if b.lines == 0 && t.next.Count >= moveAfter && time.Since(t.next.Anchor) > moveAge {
+		t.at, t.next = t.next, position{}
+	}
+	b.reset()
+	return t.s.store.Put(checkpoint.Logs, t.id, t.at)
+}
+
+// put sends events until they are taken or can never be.
+func (t *tail) put(ctx context.Context, events []event) error {
+	wait := acs.Backoff{First: 500 * time.Millisecond, Most: 30 * time.Second, Factor: 2, Jitter: 0.2}
+	in := map[string]any{"logGroupName": t.target.Group, "logStreamName": t.target.Stream, "logEvents": events}
+	for failures := 0; ; failures++ {
+		err := t.s.api(t.target.Region).Call(ctx, "PutLogEvents", in, nil)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !awscall.Retryable(err):
+			// Somebody deleted the stream or group. Docker still has the output.
+			t.s.log.Error("log events are dropped", "group", t.target.Group, "stream", t.target.Stream, "events", len(events), "error", err)
+			return nil
+		}
+		t.s.log.Warn("log events are put again", "group", t.target.Group, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait.Wait(failures, rand.Float64())):
+		}
+	}
+}
+
+var _ engine.Logs = (*Shipper)(nil)

@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// Limits of a task as a whole are a control group above those of its containers:
+// /ecs/<task id>, as with Amazon's agent. Machines where systemd owns the tree or
+// where the agent may not write there have no limits of the whole; then the
+// task's memory bounds each container by itself at least.
+
+const cpuPeriod = 100_000 // microseconds
+
+// cgroupParent is the group of the task's containers, "" if it has no limits.
+func (e *Engine) cgroupParent(r *Record) string {
+	if !limited(r) || !e.cgroups() {
+		return ""
+	}
+	return "/ecs/" + TaskID(r.Task.ARN)
+}
+
+func limited(r *Record) bool { return r.Task.CPU > 0 || r.Task.Memory > 0 }
+
+func (e *Engine) cgroups() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.cfg.CgroupRoot != "" && e.status.cgroups.CgroupDriver == "cgroupfs"
+}
+
+// limit makes the task's control group.
+func (e *Engine) limit(r *Record) error {
+	if !limited(r) {
+		return nil
+	}
+	if !e.cgroups() {
+		e.log.Warn("limits of the task as a whole are not enforced: its control group cannot be made here", "task", r.Task.ARN)
+		return nil
+	}
+	e.mu.Lock()
+	engine := e.status.cgroups
+	e.mu.Unlock()
+	for file, value := range limits(engine, r) {
+		path := filepath.Join(e.cfg.CgroupRoot, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+		if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+	}
+	return nil
+}
+
+// limits are the files of the group and what belongs into them (ecs-agent.md 5.1).
+func limits(engine runtime.Engine, r *Record) map[string]string {
+	group := filepath.Join("ecs", TaskID(r.Task.ARN))
+	quota := strconv.Itoa(int(r.Task.CPU*cpuPeriod + 0.5))
+	memory := strconv.FormatInt(r.Task.Memory<<20, 10)
+	out := map[string]string{}
+	if engine.CgroupVersion == 2 {
+		if r.Task.CPU > 0 {
+			out[filepath.Join(group, "cpu.max")] = quota + " " + strconv.Itoa(cpuPeriod)
+		}
+		if r.Task.Memory > 0 {
+			out[filepath.Join(group, "memory.max")] = memory
+		}
+		return out
+	}
+	if r.Task.CPU > 0 {
+		out[filepath.Join("cpu", group, "cpu.cfs_quota_us")] = quota
+	}
+	if r.Task.Memory > 0 {
+		out[filepath.Join("memory", group, "memory.limit_in_bytes")] = memory
+	}
+	return out
+}
+
+// unlimit removes the task's group, which Docker has made in every hierarchy.
+func (e *Engine) unlimit(r *Record) error {
+	if e.cgroupParent(r) == "" {
+		return nil
+	}
+	id := TaskID(r.Task.ARN)
+	groups, err := filepath.Glob(filepath.Join(e.cfg.CgroupRoot, "*", "ecs", id))
+	if err != nil {
+		return err
+	}
+	for _, group := range append(groups, filepath.Join(e.cfg.CgroupRoot, "ecs", id)) {
+		if err := os.Remove(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

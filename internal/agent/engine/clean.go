@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/berthhq/berth/internal/agent/checkpoint"
+)
+
+// free gives back what only a live task needs; the task's mutex is held. The
+// others are woken from a goroutine of their own because each has a mutex too.
+func (e *Engine) free(r *Record) {
+	for i := range r.Containers {
+		e.ports.release(r.Containers[i].Ports)
+	}
+	if !e.ledger.release(r.Task.ARN) {
+		return
+	}
+	e.tasks.Go(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, t := range e.byARN {
+			kick(t.step)
+		}
+	})
+}
+
+// cleanLocked forgets a stopped task once its time has come: everybody knows of
+// its end, its output is shipped, and it has been kept for as long as configured.
+func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) {
+	const again = time.Second
+	due := t.rec.StoppedAt.Add(t.e.cfg.CleanupWait)
+	switch {
+	case now.Before(due):
+		return due
+	case now.Before(t.retryAt):
+		return t.retryAt
+	case len(t.inflight) > 0:
+		return now.Add(again)
+	}
+	if report, _ := nextReport(&t.rec); report != nil {
+		return now.Add(again)
+	}
+	for _, b := range t.rec.Containers {
+		if b.AwslogsOptions() != nil && b.RuntimeID != "" && !t.e.logs.Done(b.RuntimeID) {
+			return now.Add(again)
+		}
+	}
+	r := t.rec.clone()
+	t.inflight[""] = func() {}
+	t.steps.Go(func() {
+		err := t.e.forget(ctx, &r)
+		if err == nil {
+			t.mu.Lock()
+			t.gone = true
+			t.mu.Unlock()
+		}
+		t.finished(Step{Kind: "clean"}, err)
+	})
+	return time.Time{}
+}
+
+// forget removes everything the task left at the runtime, and its record.
+func (e *Engine) forget(ctx context.Context, r *Record) error {
+	for i := len(r.Containers) - 1; i >= 0; i-- {
+		if id := r.Containers[i].RuntimeID; id != "" {
+			if err := e.rt.Remove(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
+	for _, volume := range ownVolumes(r) {
+		if err := e.rt.RemoveVolume(ctx, volume); err != nil {
+			return err
+		}
+	}
+	if _, address, err := networkInterface(r); err == nil {
+		if err := e.redirect.Remove(ctx, address); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(e.unlimit(r), e.store.Delete(checkpoint.Tasks, r.Task.ARN)); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.byARN, r.Task.ARN)
+	e.changedLocked()
+	return nil
+}

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// Values of ECS_IMAGE_PULL_BEHAVIOR (ecs.md 1.3.14).
+const (
+	PullDefault      = "default"
+	PullAlways       = "always"
+	PullOnce         = "once"
+	PullPreferCached = "prefer-cached"
+)
+
+// pullAttempts is how often a pull is tried; a registry may hiccup.
+const pullAttempts = 3
+
+// pull gets container i's image, as the pull behaviour wants it.
+func (t *task) pull(ctx context.Context, i int, b Box) error {
+	if b.Pause {
+		return t.pullPause(ctx, i)
+	}
+	if t.e.cfg.PullBehavior == PullPreferCached || t.e.cfg.PullBehavior == PullOnce && t.e.pulledBefore(b.Def.Image, t.arn) {
+		if _, err := t.e.rt.Image(ctx, b.Def.Image); err == nil {
+			return t.pulled(ctx, i, b.Def.Image, "")
+		}
+	}
+	t.change(func(r *Record) {
+		if r.PullStartedAt.IsZero() {
+			r.PullStartedAt = time.Now()
+		}
+	})
+	image, digest, err := t.e.pullImage(ctx, b)
+	t.change(func(r *Record) { r.PullStoppedAt = time.Now() })
+	if err == nil {
+		return t.pulled(ctx, i, image, digest)
+	}
+	if later(ctx, err) {
+		return err
+	}
+	if t.e.cfg.PullBehavior == PullDefault || t.e.cfg.PullBehavior == "" {
+		if _, cached := t.e.rt.Image(ctx, b.Def.Image); cached == nil {
+			t.e.log.Warn("using the cached image, since pulling it failed", "image", b.Def.Image, "error", err)
+			return t.pulled(ctx, i, b.Def.Image, "")
+		}
+	}
+	t.fail(i, "CannotPullContainerError: "+err.Error())
+	return nil
+}
+
+// pullImage pulls from wherever the name leads and returns the name by which the
+// image is here.
+func (e *Engine) pullImage(ctx context.Context, b Box) (image, digest string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.PullTimeout)
+	defer cancel()
+	for attempt := range pullAttempts {
+		if attempt > 0 {
+			select {
+			case <-time.After(time.Duration(attempt) * time.Second):
+			case <-ctx.Done():
+				return "", "", context.Cause(ctx)
+			}
+		}
+		var ref string
+		var login *runtime.Auth
+		if ref, login, err = e.images.Resolve(ctx, b.Def.Image, b.Def.RegistryAuth); err != nil {
+			continue
+		}
+		if digest, err = e.rt.Pull(ctx, ref, login); err == nil {
+			image, err = e.named(ctx, ref, b.Def.Image)
+			return image, digest, err
+		}
+		if ctx.Err() != nil || errors.Is(err, runtime.ErrUnavailable) || errors.Is(err, runtime.ErrNotFound) {
+			break
+		}
+	}
+	return "", "", err
+}
+
+// named gives what was pulled as ref the name that was asked for. A name with a
+// digest cannot be given, so such an image keeps its registry's.
+func (e *Engine) named(ctx context.Context, ref, image string) (string, error) {
+	if ref == image || strings.Contains(image, "@") {
+		return ref, nil
+	}
+	return image, e.rt.Tag(ctx, ref, image)
+}
+
+// pulled notes that the image is here.
+func (t *task) pulled(ctx context.Context, i int, image, digest string) error {
+	if digest == "" {
+		if found, err := t.e.rt.Image(ctx, image); err == nil {
+			digest = digestOf(found.Digests)
+		}
+	}
+	t.change(func(r *Record) {
+		b := &r.Containers[i]
+		b.Image, b.Digest, b.Phase = image, digest, max(b.Phase, Pulled)
+		r.Hold = ""
+	})
+	return nil
+}
+
+// digestOf is the first registry's digest, the same for all of one manifest.
+func digestOf(names []string) string {
+	slices.Sort(names)
+	for _, name := range names {
+		if _, digest, ok := strings.Cut(name, "@"); ok {
+			return digest
+		}
+	}
+	return ""
+}
+
+// pulledBefore reports whether another task here was made of the image.
+func (e *Engine) pulledBefore(image, except string) bool {
+	for _, r := range e.Tasks() {
+		for _, b := range r.Containers {
+			if r.Task.ARN != except && b.Def.Image == image && b.Phase >= Pulled && b.Image != "" {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/berthhq/berth/internal/acs"
+)
+
+// Resources are what the machine has or a task takes. CPU is units of 1/1024
+// vCPU, Memory is MiB, ports are host ports.
+type Resources struct {
+	CPU, Memory        int64
+	PortsTCP, PortsUDP []int
+}
+
+// ledger is the agent's own book of its machine (ecs.md 1.3.7): a task waits until
+// what it takes is really free, and never blocks one that fits (no queue).
+type ledger struct {
+	total Resources
+
+	mu   sync.Mutex
+	held map[string]Resources // by task ARN
+}
+
+func newLedger(total Resources) *ledger {
+	return &ledger{total: total, held: map[string]Resources{}}
+}
+
+// reserve takes what the task needs, or says what is lacking. A task that holds
+// its resources already keeps them.
+func (l *ledger) reserve(task string, need Resources) (lacking string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.held[task]; ok {
+		return ""
+	}
+	free := l.total
+	var tcp, udp []int
+	tcp, udp = append(tcp, l.total.PortsTCP...), append(udp, l.total.PortsUDP...)
+	for _, h := range l.held {
+		free.CPU -= h.CPU
+		free.Memory -= h.Memory
+		tcp, udp = append(tcp, h.PortsTCP...), append(udp, h.PortsUDP...)
+	}
+	switch {
+	case need.CPU > free.CPU:
+		return fmt.Sprintf("waiting for %d CPU units: %d of %d are free", need.CPU, free.CPU, l.total.CPU)
+	case need.Memory > free.Memory:
+		return fmt.Sprintf("waiting for %d MiB of memory: %d of %d are free", need.Memory, free.Memory, l.total.Memory)
+	}
+	if p := taken(need.PortsTCP, tcp); p != 0 {
+		return fmt.Sprintf("waiting for host port %d/tcp", p)
+	}
+	if p := taken(need.PortsUDP, udp); p != 0 {
+		return fmt.Sprintf("waiting for host port %d/udp", p)
+	}
+	l.held[task] = need
+	return ""
+}
+
+// hold books a task that was running before the agent started.
+func (l *ledger) hold(task string, need Resources) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held[task] = need
+}
+
+// release gives back what the task held, and reports whether it held anything.
+func (l *ledger) release(task string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.held[task]
+	delete(l.held, task)
+	return ok
+}
+
+func taken(need, used []int) int {
+	for _, p := range need {
+		if slices.Contains(used, p) {
+			return p
+		}
+	}
+	return 0
+}
+
+// need is what the task takes of the machine (ecs.md 1.3.6, ecs-agent.md 6.4).
+func need(r *Record) Resources {
+	n := Resources{CPU: int64(r.Task.CPU*1024 + 0.5), Memory: r.Task.Memory}
+	for i := range r.Containers {
+		c := &r.Containers[i].Def
+		if r.Task.CPU == 0 {
+			n.CPU += c.CPU
+		}
+		if r.Task.Memory == 0 {
+			n.Memory += containerMemory(c)
+		}
+		if r.Task.NetworkMode == networkAwsvpc {
+			continue
+		}
+		for _, p := range c.PortMappings {
+			port := int(p.HostPort)
+			if r.Task.NetworkMode == networkHost {
+				port = int(p.ContainerPort)
+			}
+			switch {
+			case port == 0:
+			case p.Protocol == "udp":
+				n.PortsUDP = append(n.PortsUDP, port)
+			default:
+				n.PortsTCP = append(n.PortsTCP, port)
+			}
+		}
+	}
+	return n
+}
+
+// containerMemory is the soft limit in MiB if there is one, else the hard one.
+func containerMemory(c *acs.Container) int64 {
+	if soft := readHostConfig(c.DockerConfig.HostConfig).MemoryReservation; soft > 0 {
+		return soft >> 20
+	}
+	return c.Memory
+}

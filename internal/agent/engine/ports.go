@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/berthhq/berth/internal/acs"
+)
+
+// portPicker chooses dynamic host ports: the next free one after the last it
+// chose, going round (ecs-agent.md 1.5). Ports of one address only; two
+// instances of a machine have an address each.
+type portPicker struct {
+	first, last int
+	address     netip.Addr
+	// free asks the machine whether a port can be had; a test replaces it.
+	free func(address netip.Addr, port int, protocol string) bool
+
+	mu   sync.Mutex
+	next int
+	used map[string]bool // "port/protocol"
+}
+
+func newPortPicker(first, last int, address netip.Addr) *portPicker {
+	return &portPicker{first: first, last: last, address: address, free: canBind, next: first, used: map[string]bool{}}
+}
+
+// pick takes count free ports in a row.
+func (p *portPicker) pick(count int, protocol string) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range p.last - p.first + 1 {
+		at := p.next
+		if at+count-1 > p.last {
+			at = p.first
+		}
+		p.next = at + 1
+		if p.allFreeLocked(at, count, protocol) {
+			for port := at; port < at+count; port++ {
+				p.used[portKey(port, protocol)] = true
+			}
+			p.next = at + count
+			return at, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d free host ports in a row from %d to %d", count, p.first, p.last)
+}
+
+func (p *portPicker) allFreeLocked(at, count int, protocol string) bool {
+	for port := at; port < at+count; port++ {
+		if port > p.last || p.used[portKey(port, protocol)] || !p.free(p.address, port, protocol) {
+			return false
+		}
+	}
+	return true
+}
+
+// hold marks ports that were assigned before the agent started.
+func (p *portPicker) hold(bindings []Binding) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range bindings {
+		for port := b.HostPort; port < b.HostPort+b.Count; port++ {
+			p.used[portKey(port, b.Protocol)] = true
+		}
+	}
+}
+
+// release gives ports back.
+func (p *portPicker) release(bindings []Binding) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range bindings {
+		for port := b.HostPort; port < b.HostPort+b.Count; port++ {
+			delete(p.used, portKey(port, b.Protocol))
+		}
+	}
+}
+
+func portKey(port int, protocol string) string { return strconv.Itoa(port) + "/" + protocol }
+
+// canBind tries whether the port is free on the machine.
+func canBind(address netip.Addr, port int, protocol string) bool {
+	host := ""
+	if address.IsValid() {
+		host = address.String()
+	}
+	where := net.JoinHostPort(host, strconv.Itoa(port))
+	if protocol == "udp" {
+		conn, err := net.ListenPacket("udp4", where)
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	}
+	l, err := net.Listen("tcp4", where)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
+
+// assign chooses host ports for a container's mappings in bridge mode.
+func (p *portPicker) assign(mappings []acs.PortMapping) ([]Binding, error) {
+	var out []Binding
+	for _, m := range mappings {
+		b, err := binding(m)
+		if err == nil && b.HostPort == 0 {
+			b.HostPort, err = p.pick(b.Count, b.Protocol)
+		}
+		if err != nil {
+			p.release(out)
+			return nil, err
+		}
+		b.HostIP = p.address
+		out = append(out, b)
+	}
+	p.hold(out)
+	return out, nil
+}
+
+// binding reads a mapping; its host port is 0 if it is to be chosen.
+func binding(m acs.PortMapping) (Binding, error) {
+	b := Binding{ContainerPort: int(m.ContainerPort), HostPort: int(m.HostPort), Count: 1, Protocol: m.Protocol}
+	if b.Protocol == "" {
+		b.Protocol = "tcp"
+	}
+	if m.ContainerPortRange == "" {
+		return b, nil
+	}
+	from, to, _ := strings.Cut(m.ContainerPortRange, "-")
+	first, err1 := strconv.Atoi(from)
+	last, err2 := strconv.Atoi(to)
+	if err1 != nil || err2 != nil || first < 1 || last < first || last > 65535 {
+		return b, fmt.Errorf("containerPortRange %q is not FIRST-LAST", m.ContainerPortRange)
+	}
+	b.ContainerPort, b.Count, b.Range = first, last-first+1, true
+	return b, nil
+}

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// LabelNetwork marks the bridge networks of agents on this machine.
+const LabelNetwork = "com.berthhq.network"
+
+// BridgeNetwork is the network of this agent's bridge-mode tasks; no other agent
+// of the machine uses it.
+func (c Config) BridgeNetwork() runtime.NetworkSpec {
+	return runtime.NetworkSpec{
+		Name:   c.NetworkPrefix + "-" + c.Instance,
+		Labels: map[string]string{LabelNetwork: "instance", LabelInstance: c.Instance},
+	}
+}
+
+// zoneNetwork is the network of the machine's awsvpc tasks in one zone, with the
+// addresses of the zone's subnet; the agents of the zone share it.
+func (c Config) zoneNetwork(gateway netip.Prefix) runtime.NetworkSpec {
+	return runtime.NetworkSpec{
+		Name: c.NetworkPrefix + "-" + c.Zone, Subnet: gateway.Masked(), Gateway: gateway.Addr(),
+		Labels: map[string]string{LabelNetwork: "zone"},
+	}
+}
+
+// prepare makes what the task's containers will use.
+func (e *Engine) prepare(ctx context.Context, r *Record) error {
+	if err := e.prepareNetwork(ctx, r); err != nil {
+		return err
+	}
+	for _, v := range r.Task.Volumes {
+		if err := e.prepareVolume(ctx, r, v); err != nil {
+			return fmt.Errorf("volume %q: %w", v.Name, err)
+		}
+	}
+	return e.limit(r)
+}
+
+func (e *Engine) prepareNetwork(ctx context.Context, r *Record) error {
+	switch r.Task.NetworkMode {
+	case networkHost, networkNone:
+		return nil
+	case networkAwsvpc:
+		gateway, address, err := networkInterface(r)
+		if err != nil {
+			return err
+		}
+		if _, err := e.rt.EnsureNetwork(ctx, e.cfg.zoneNetwork(gateway)); err != nil {
+			return fmt.Errorf("network of zone %s: %w", e.cfg.Zone, err)
+		}
+		return e.redirect.Add(ctx, address)
+	}
+	_, err := e.rt.EnsureNetwork(ctx, e.cfg.BridgeNetwork())
+	return err
+}
+
+// networkInterface reads the address that the control plane gave an awsvpc task.
+func networkInterface(r *Record) (gateway netip.Prefix, address netip.Addr, err error) {
+	if len(r.Task.NetworkInterfaces) == 0 {
+		return gateway, address, fmt.Errorf("the awsvpc task has no network interface")
+	}
+	n := r.Task.NetworkInterfaces[0]
+	if gateway, err = netip.ParsePrefix(n.SubnetGateway); err != nil {
+		return gateway, address, fmt.Errorf("gateway of the network interface: %w", err)
+	}
+	for _, a := range n.IPv4 {
+		if a.Primary || len(n.IPv4) == 1 {
+			address, err = netip.ParseAddr(a.Address)
+			return gateway, address, err
+		}
+	}
+	return gateway, address, fmt.Errorf("the network interface has no primary address")
+}
+
+func (e *Engine) prepareVolume(ctx context.Context, r *Record, v acs.Volume) error {
+	switch {
+	case v.Type == "docker" && v.Docker != nil:
+		return e.prepareDockerVolume(ctx, r, v)
+	case v.Type != "" && v.Type != "host":
+		return fmt.Errorf("volumes of type %s are not supported by this agent", v.Type)
+	case v.Host != nil && v.Host.SourcePath != "":
+		return nil
+	}
+	return e.rt.EnsureVolume(ctx, e.taskVolume(r, v.Name, acs.DockerVolume{}))
+}
+
+func (e *Engine) taskVolume(r *Record, name string, d acs.DockerVolume) runtime.VolumeSpec {
+	labels := map[string]string{LabelInstance: e.cfg.Instance, LabelTask: r.Task.ARN}
+	for k, v := range d.Labels {
+		labels[k] = v
+	}
+	return runtime.VolumeSpec{Name: volumeName(r.Task, name), Driver: d.Driver, Options: d.DriverOpts, Labels: labels}
+}
+
+func (e *Engine) prepareDockerVolume(ctx context.Context, r *Record, v acs.Volume) error {
+	if v.Docker.Scope != acs.ScopeShared {
+		return e.rt.EnsureVolume(ctx, e.taskVolume(r, v.Name, *v.Docker))
+	}
+	has, err := e.rt.HasVolume(ctx, v.Name)
+	switch {
+	case err != nil || has:
+		return err
+	case !v.Docker.Autoprovision:
+		return fmt.Errorf("the shared volume is not there and autoprovision is off")
+	}
+	return e.rt.EnsureVolume(ctx, runtime.VolumeSpec{
+		Name: v.Name, Driver: v.Docker.Driver, Options: v.Docker.DriverOpts, Labels: v.Docker.Labels,
+	})
+}
+
+// source is where volume v lies for Docker.
+func source(r *Record, v acs.Volume) string {
+	switch {
+	case v.Host != nil && v.Host.SourcePath != "":
+		return v.Host.SourcePath
+	case v.Docker != nil && v.Docker.Scope == acs.ScopeShared:
+		return v.Name
+	}
+	return volumeName(r.Task, v.Name)
+}
+
+// ownVolumes lists the volumes that go with the task.
+func ownVolumes(r *Record) []string {
+	var out []string
+	for _, v := range r.Task.Volumes {
+		if name := source(r, v); name == volumeName(r.Task, v.Name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Address is the task's own address in awsvpc mode.
+func (r *Record) Address() (netip.Addr, bool) {
+	if r.Task.NetworkMode != networkAwsvpc {
+		return netip.Addr{}, false
+	}
+	_, address, err := networkInterface(r)
+	return address, err == nil
+}

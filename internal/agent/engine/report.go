@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/berthhq/berth/internal/acs"
+)
+
+// Report is a SubmitTaskStateChange: what happened to a task since the last one.
+// Containers are in the order in which they are to be applied.
+type Report struct {
+	Cluster            string             `json:"cluster"`
+	Task               string             `json:"task"`
+	Status             string             `json:"status,omitempty"`
+	Reason             string             `json:"reason"`
+	Containers         []ContainerReport  `json:"containers,omitempty"`
+	Attachments        []AttachmentReport `json:"attachments,omitempty"`
+	PullStartedAt      *acs.Time          `json:"pullStartedAt,omitempty"`
+	PullStoppedAt      *acs.Time          `json:"pullStoppedAt,omitempty"`
+	ExecutionStoppedAt *acs.Time          `json:"executionStoppedAt,omitempty"`
+}
+
+// ContainerReport is what happened to a container.
+type ContainerReport struct {
+	Name            string           `json:"containerName"`
+	Status          string           `json:"status"`
+	RuntimeID       string           `json:"runtimeId,omitempty"`
+	ExitCode        *int             `json:"exitCode,omitempty"`
+	Reason          string           `json:"reason,omitempty"`
+	ImageDigest     string           `json:"imageDigest,omitempty"`
+	NetworkBindings []NetworkBinding `json:"networkBindings,omitempty"`
+}
+
+// NetworkBinding is a published port or range of ports.
+type NetworkBinding struct {
+	BindIP             string `json:"bindIP"`
+	ContainerPort      int    `json:"containerPort,omitempty"`
+	HostPort           int    `json:"hostPort,omitempty"`
+	ContainerPortRange string `json:"containerPortRange,omitempty"`
+	HostPortRange      string `json:"hostPortRange,omitempty"`
+	Protocol           string `json:"protocol"`
+}
+
+// AttachmentReport confirms a network interface.
+type AttachmentReport struct {
+	ARN    string `json:"attachmentArn"`
+	Status string `json:"status"`
+}
+
+const (
+	maxReason = 1024 // ecs-agent.md 3.3
+	maxDigest = 255
+)
+
+// nextReport is what the control plane is to be told next, or nil; told writes
+// into the record that it has been.
+func nextReport(r *Record) (report *Report, told func(*Record)) {
+	status, hold := r.Status, r.Hold
+	if r.Ran && order(r.ToldStatus) < order(StatusRunning) {
+		status = StatusRunning // even if it has stopped since
+	}
+	changed := status != r.ToldStatus && !(status == StatusPending && hold == "") || hold != r.ToldHold
+	report = &Report{Task: r.Task.ARN, Status: status, Reason: cut(r.Reason, maxReason)}
+	if hold != "" {
+		report.Reason = cut(hold, maxReason)
+	}
+	phases := make(map[string]Phase)
+	for i := range r.Containers {
+		b := &r.Containers[i]
+		events, phase := containerReports(b, status == StatusRunning && r.Status == StatusStopped)
+		if b.Pause || len(events) == 0 {
+			continue
+		}
+		changed = true
+		phases[b.Def.Name] = phase
+		report.Containers = append(report.Containers, events...)
+	}
+	if !changed {
+		return nil, nil
+	}
+	report.PullStartedAt, report.PullStoppedAt = instant(r.PullStartedAt), instant(r.PullStoppedAt)
+	if status == StatusStopped {
+		report.ExecutionStoppedAt = instant(r.ExecutionStoppedAt)
+	}
+	return report, func(r *Record) {
+		r.ToldStatus, r.ToldHold = status, hold
+		for i := range r.Containers {
+			if phase, ok := phases[r.Containers[i].Def.Name]; ok {
+				r.Containers[i].ToldPhase = phase
+			}
+		}
+	}
+}
+
+// containerReports lists what is not known of b yet. With runOnly its end is left
+// for the next report.
+func containerReports(b *Box, runOnly bool) (events []ContainerReport, told Phase) {
+	told = b.ToldPhase
+	if b.reached() && told < Running {
+		events, told = append(events, containerReport(b, StatusRunning)), Running
+	}
+	if b.Phase == Stopped && told < Stopped && !runOnly {
+		events, told = append(events, containerReport(b, StatusStopped)), Stopped
+	}
+	return events, told
+}
+
+func containerReport(b *Box, status string) ContainerReport {
+	c := ContainerReport{
+		Name: b.Def.Name, Status: status, RuntimeID: b.RuntimeID, ImageDigest: cut(b.Digest, maxDigest),
+		NetworkBindings: networkBindings(b.Ports),
+	}
+	if status == StatusStopped {
+		c.ExitCode, c.Reason = b.ExitCode, cut(b.Reason, maxReason)
+	}
+	return c
+}
+
+func networkBindings(ports []Binding) []NetworkBinding {
+	var out []NetworkBinding
+	for _, p := range ports {
+		host := p.HostIP
+		if !host.IsValid() {
+			host = netip.IPv4Unspecified()
+		}
+		n := NetworkBinding{BindIP: host.String(), Protocol: p.Protocol}
+		if p.Range {
+			n.ContainerPortRange, n.HostPortRange = span(p.ContainerPort, p.Count), span(p.HostPort, p.Count)
+		} else {
+			n.ContainerPort, n.HostPort = p.ContainerPort, p.HostPort
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func span(first, count int) string { return fmt.Sprintf("%d-%d", first, first+count-1) }
+
+func order(status string) int {
+	switch status {
+	case StatusRunning:
+		return 1
+	case StatusStopped:
+		return 2
+	}
+	return 0
+}
+
+func instant(t time.Time) *acs.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return new(acs.At(t))
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/agent/runtime"
+)
+
+// do carries out a step. It returns an error only for what is to be tried again;
+// a failure for good it writes into the record.
+func (t *task) do(ctx context.Context, s Step) error {
+	r := t.view()
+	if s.Container == "" {
+		return t.doTask(ctx, s, &r)
+	}
+	i := r.box(s.Container)
+	b := r.Containers[i]
+	switch s.Kind {
+	case Fail:
+		t.change(func(r *Record) { r.Reason = "TaskFailedToStart: " + s.Reason })
+		return nil
+	case Skip:
+		return t.skip(ctx, i, b)
+	case Pull:
+		return t.pull(ctx, i, b)
+	case Create:
+		return t.create(ctx, &r, i)
+	case Start:
+		return t.start(ctx, i, b)
+	case Stop:
+		return t.stopContainer(ctx, i, b)
+	}
+	return nil
+}
+
+func (t *task) doTask(ctx context.Context, s Step, r *Record) error {
+	switch s.Kind {
+	case Admit:
+		lacking := t.e.ledger.reserve(t.arn, need(r))
+		if lacking != "" {
+			t.hold(lacking)
+			return nil // the release of what it waits for wakes it
+		}
+		t.change(func(r *Record) { r.Admitted, r.Hold = true, "" })
+	case Prepare:
+		if err := t.e.prepare(ctx, r); err != nil {
+			if later(ctx, err) {
+				return err
+			}
+			t.change(func(r *Record) { r.Reason = "ResourceInitializationError: " + err.Error() })
+			return nil
+		}
+		t.change(func(r *Record) { r.Prepared, r.Hold = true, "" })
+	}
+	return nil
+}
+
+// later reports whether err says nothing about the task: the runtime is away, or
+// the step was cancelled because it is not wanted any more or the agent ends.
+func later(ctx context.Context, err error) bool {
+	return errors.Is(err, runtime.ErrUnavailable) || errors.Is(context.Cause(ctx), context.Canceled)
+}
+
+// fail marks the container as stopped with a reason.
+func (t *task) fail(i int, reason string) {
+	t.change(func(r *Record) { ended(r, i, reason, time.Now()) })
+}
+
+// skip ends a container that does not run; what was created stays for the clean-up.
+func (t *task) skip(_ context.Context, i int, _ Box) error {
+	t.fail(i, "")
+	return nil
+}
+
+func (t *task) create(ctx context.Context, r *Record, i int) error {
+	b := r.Containers[i]
+	if len(b.Def.PortMappings) > 0 && len(b.Ports) == 0 && publishes(r) {
+		ports, err := t.e.ports.assign(b.Def.PortMappings)
+		if err != nil {
+			t.fail(i, "CannotCreateContainerError: "+err.Error())
+			return nil
+		}
+		// Written down first: whatever happens, they are known to be ours.
+		t.change(func(r *Record) { r.Containers[i].Ports = ports })
+		r.Containers[i].Ports = ports
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.e.cfg.CreateTimeout)
+	defer cancel()
+	id, err := t.e.createOrFind(ctx, r, i)
+	switch {
+	case err == nil:
+		t.change(func(r *Record) {
+			r.Containers[i].RuntimeID, r.Containers[i].Phase = id, max(r.Containers[i].Phase, Created)
+			r.Hold = ""
+		})
+	case errors.Is(err, context.DeadlineExceeded):
+		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to created; timed out after waiting %v", t.e.cfg.CreateTimeout))
+	case later(ctx, err):
+		return err
+	case errors.Is(err, runtime.ErrConfig):
+		t.fail(i, "DockerClientConfigError: Unable to decode given docker config: "+err.Error())
+	case errors.Is(err, runtime.ErrHostConfig):
+		t.fail(i, "HostConfigError: Unable to decode given host config: "+err.Error())
+	default:
+		t.fail(i, "CannotCreateContainerError: "+err.Error())
+	}
+	return nil
+}
+
+// createOrFind creates the container, or finds it if an earlier attempt, perhaps
+// of an agent that died, got as far.
+func (e *Engine) createOrFind(ctx context.Context, r *Record, i int) (string, error) {
+	spec, err := e.spec(ctx, r, i)
+	if err != nil {
+		return "", err
+	}
+	id, err := e.rt.Create(ctx, spec)
+	if !errors.Is(err, runtime.ErrConflict) {
+		return id, err
+	}
+	found, listErr := e.rt.List(ctx, LabelTask, r.Task.ARN)
+	if listErr != nil {
+		return "", listErr
+	}
+	for _, c := range found {
+		if c.Name == spec.Name {
+			return c.ID, nil
+		}
+	}
+	return "", err
+}
+
+func (t *task) start(ctx context.Context, i int, b Box) error {
+	if b.AwslogsOptions() != nil {
+		if err := t.e.logs.Prepare(ctx, t.arn, b); err != nil {
+			if later(ctx, err) || !errors.Is(err, ErrLogs) {
+				return err
+			}
+			t.fail(i, "CannotStartContainerError: failed to initialize logging driver: "+err.Error())
+			return nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.e.cfg.StartTimeout)
+	defer cancel()
+	err := t.e.rt.Start(ctx, b.RuntimeID)
+	switch {
+	case err == nil:
+		return t.look(ctx, i, b.RuntimeID)
+	case errors.Is(err, context.DeadlineExceeded):
+		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting %v", t.e.cfg.StartTimeout))
+	case later(ctx, err):
+		return err
+	case errors.Is(err, runtime.ErrPortTaken) && dynamic(b.Def.PortMappings) && b.PortTries < maxPortTries:
+		return t.otherPorts(ctx, i, b)
+	default:
+		t.fail(i, "CannotStartContainerError: "+err.Error())
+	}
+	return nil
+}
+
+// ErrLogs means that a container's log stream can never be written; Logs.Prepare
+// returns it, and any other error for what may pass.
+var ErrLogs = errors.New("awslogs")
+
+// maxPortTries is how often a container is made again because somebody else took
+// a port that was free a moment before.
+const maxPortTries = 10
+
+func dynamic(mappings []acs.PortMapping) bool {
+	for _, m := range mappings {
+		if m.HostPort == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// otherPorts throws the container away so that it is made again with other ports.
+func (t *task) otherPorts(ctx context.Context, i int, b Box) error {
+	if err := t.e.rt.Remove(ctx, b.RuntimeID); err != nil {
+		return err
+	}
+	t.e.ports.release(b.Ports)
+	t.change(func(r *Record) {
+		b := &r.Containers[i]
+		b.Phase, b.RuntimeID, b.Ports = Pulled, "", nil
+		b.PortTries++
+	})
+	return nil
+}
+
+func (t *task) stopContainer(ctx context.Context, i int, b Box) error {
+	grace := time.Duration(b.Def.StopTimeout) * time.Second
+	if grace == 0 {
+		grace = t.e.cfg.StopTimeout
+	}
+	if b.Pause {
+		grace = 0
+	}
+	if err := t.e.rt.Stop(ctx, b.RuntimeID, grace); err != nil && !errors.Is(err, runtime.ErrNotFound) {
+		if !later(ctx, err) {
+			t.e.log.Error("cannot stop a container", "task", t.arn, "container", b.Def.Name, "error", err)
+		}
+		return err // for ever: a container that runs is never told as stopped
+	}
+	return t.look(ctx, i, b.RuntimeID)
+}
+
+// look asks the runtime about container i and writes down what it says.
+func (t *task) look(ctx context.Context, i int, id string) error {
+	c, err := t.e.rt.Inspect(ctx, id)
+	if errors.Is(err, runtime.ErrNotFound) {
+		t.fail(i, reasonGone)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.change(func(r *Record) {
+		if r.Containers[i].RuntimeID == id {
+			observe(r, i, c, time.Now())
+		}
+	})
+	return nil
+}

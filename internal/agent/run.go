@@ -1,0 +1,227 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/agent/awscall"
+	"github.com/berthhq/berth/internal/agent/awslogs"
+	"github.com/berthhq/berth/internal/agent/checkpoint"
+	"github.com/berthhq/berth/internal/agent/engine"
+	"github.com/berthhq/berth/internal/agent/metadata"
+	"github.com/berthhq/berth/internal/agent/redirect"
+	"github.com/berthhq/berth/internal/agent/runtime"
+	"github.com/berthhq/berth/internal/agent/usage"
+)
+
+// Run is an agent's life. It returns when ctx ends (with its cause), or before
+// that for what waiting cannot mend: ErrTerminal, ErrOtherCluster, a data directory
+// that cannot be used.
+func Run(ctx context.Context, cfg Config, rt runtime.Runtime, log *slog.Logger) error {
+	a, err := assemble(&cfg, rt, http.DefaultClient, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.run(ctx), a.store.Close())
+}
+
+// agent is an assembled agent.
+type agent struct {
+	cfg         *Config
+	rt          runtime.Runtime
+	http        *http.Client
+	log         *slog.Logger
+	store       *checkpoint.Store
+	control     *control
+	engine      *engine.Engine
+	logs        *awslogs.Shipper
+	usage       *usage.Collector
+	credentials *metadata.Credentials
+	rules       rules
+	name        string
+}
+
+// rules lead containers to the agent; package redirect has them for iptables.
+type rules interface {
+	engine.Redirect
+	installer
+}
+
+// assemble puts an agent together; nothing runs yet.
+func assemble(cfg *Config, rt runtime.Runtime, client *http.Client, log *slog.Logger) (*agent, error) {
+	for _, name := range cfg.Ignored {
+		log.Warn("this setting has no meaning here and is not used", "name", name)
+	}
+	store, err := checkpoint.Open(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{cfg: cfg, rt: rt, http: client, log: log, store: store, credentials: metadata.NewCredentials()}
+	if err := a.build(); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return a, nil
+}
+
+func (a *agent) build() error {
+	var err error
+	if a.name, err = a.instanceName(); err != nil {
+		return err
+	}
+	a.rules = redirect.New(a.name)
+	a.control = &control{api: a.cfg.client("ecs", ecsTarget, a.http), cfg: a.cfg}
+	images, err := newRegistries(a.cfg.BackendHost, func(region string) *awscall.Client {
+		return a.regional("ecr", "AmazonEC2ContainerRegistry_V20150921", region)
+	})
+	if err != nil {
+		return err
+	}
+	a.logs = awslogs.New(a.cfg.Region, func(region string) awslogs.API { return a.regional("logs", "Logs_20140328", region) },
+		a.rt, a.store, a.log)
+	a.engine, err = engine.New(a.engineConfig(), engine.Parts{
+		Runtime: a.rt, Checkpoint: a.store, Control: a.control, Registries: images, Logs: a.logs, Redirect: a.rules,
+	}, a.log)
+	if err != nil {
+		return err
+	}
+	a.usage = usage.New(a.engine, a.rt, a.cfg.CPU, a.log)
+	return nil
+}
+
+func (a *agent) regional(service, target, region string) *awscall.Client {
+	c := a.cfg.client(service, target, a.http)
+	c.Signer.Region = region
+	return c
+}
+
+// instanceName tells this agent's containers and networks from those of others on
+// the machine: the EC2 instance's id, or a name made at the first start.
+func (a *agent) instanceName() (string, error) {
+	if a.cfg.InstanceID != "" {
+		return a.cfg.InstanceID, nil
+	}
+	const key = "name"
+	var name string
+	if _, err := a.store.Get(checkpoint.Agent, key, &name); err != nil || name != "" {
+		return name, err
+	}
+	name = "mi-" + newID()[:8]
+	return name, a.store.Put(checkpoint.Agent, key, name)
+}
+
+func (a *agent) engineConfig() engine.Config {
+	c := a.cfg
+	e := engine.Config{
+		Cluster: c.Cluster, Region: c.Region, Instance: a.name, Zone: c.Zone, NetworkPrefix: c.NetworkPrefix,
+		BindAddress: c.BindAddress, PortFirst: c.DynamicPortFirst, PortLast: c.DynamicPortLast,
+		Resources: engine.Resources{
+			CPU: c.CPU, Memory: c.Memory - c.ReservedMemory, PortsTCP: c.ReservedPorts, PortsUDP: c.ReservedPortsUDP,
+		},
+		PullBehavior: c.PullBehavior, PullTimeout: c.PullTimeout, CreateTimeout: c.CreateTimeout, StartTimeout: c.StartTimeout,
+		StopTimeout: c.StopTimeout, CleanupWait: c.CleanupWait, NewID: newID,
+	}
+	if e.Zone == "" {
+		e.Zone = "local"
+	}
+	if c.TaskLimits {
+		e.CgroupRoot = "/sys/fs/cgroup"
+	}
+	return e
+}
+
+// run starts everything and waits for it. The task engine works from the first
+// moment, before the control plane has been reached.
+func (a *agent) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.engine.Run(ctx) })
+	group.Go(func() error { return a.logs.Run(ctx, a.engine) })
+	group.Go(func() error { return a.usage.Run(ctx) })
+	group.Go(func() error { return a.forgetCredentials(ctx) })
+	group.Go(func() error {
+		reg, err := register(ctx, a.cfg, a.store, a.control.api, a.log)
+		if err != nil {
+			return err
+		}
+		a.log.Info("registered", "cluster", a.cfg.Cluster, "containerInstance", reg.ContainerInstanceARN)
+		return a.registered(ctx, reg)
+	})
+	return group.Wait()
+}
+
+// registered is the part of an agent's life in which it knows who it is.
+func (a *agent) registered(ctx context.Context, reg registration) error {
+	group, ctx := errgroup.WithContext(ctx)
+	beat := make(chan struct{}, 1)
+	h := &handler{
+		cluster: a.cfg.Cluster, containerInstance: reg.ContainerInstanceARN, tasks: a.engine, credentials: a.credentials,
+		store: a.store, log: a.log,
+		attached: func(m acs.AttachTaskNetworkInterfaces) { group.Go(func() error { return a.confirm(ctx, m) }) },
+	}
+	if err := h.load(); err != nil {
+		return err
+	}
+	s := &session{
+		cfg: a.cfg, control: a.control, signer: a.control.api.Signer, client: a.http, handler: h, log: a.log,
+		heartbeat: func() {
+			select {
+			case beat <- struct{}{}:
+			default:
+			}
+		},
+		dockerVersion: func() string { return a.engine.Runtime().Version },
+	}
+	t := &telemetry{
+		cfg: a.cfg, containerInstance: reg.ContainerInstanceARN, control: a.control, signer: a.control.api.Signer, client: a.http,
+		log: a.log, tasks: a.engine.Tasks, changes: a.engine.Changes, runtime: a.engine.Runtime, metrics: a.usage.Take, beat: beat,
+	}
+	group.Go(func() error { return s.run(ctx) })
+	group.Go(func() error { return t.run(ctx) })
+	group.Go(func() error { return a.serveMetadata(ctx, reg) })
+	group.Go(func() error { return a.serveIntrospection(ctx, reg) })
+	return group.Wait()
+}
+
+// confirm tells the control plane that a task's network interfaces are there: they
+// are made together with the task, so there is nothing to wait for.
+func (a *agent) confirm(ctx context.Context, m acs.AttachTaskNetworkInterfaces) error {
+	report := engine.Report{Cluster: a.cfg.Cluster, Task: m.TaskARN}
+	for _, n := range m.NetworkInterfaces {
+		report.Attachments = append(report.Attachments, engine.AttachmentReport{ARN: n.AttachmentARN, Status: "ATTACHED"})
+	}
+	for ctx.Err() == nil {
+		err := a.control.SubmitTaskStateChange(ctx, report)
+		if err == nil || errors.Is(err, engine.ErrDropped) {
+			return nil
+		}
+		a.log.Warn("an attachment is confirmed again", "task", m.TaskARN, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+		}
+	}
+	return nil
+}
+
+// forgetCredentials drops the credentials of tasks that stop.
+func (a *agent) forgetCredentials(ctx context.Context) error {
+	changes, unsubscribe := a.engine.Changes()
+	defer unsubscribe()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-changes:
+		}
+		stopped := map[string]bool{}
+		for _, r := range a.engine.Tasks() {
+			stopped[r.Task.ARN] = r.Status == engine.StatusStopped
+		}
+		a.credentials.Forget(func(task string) bool { return stopped[task] })
+	}
+}
