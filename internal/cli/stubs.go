@@ -5,6 +5,5 @@ import (
 	"errors"
 )
 
-func runAgent(context.Context, streams, []string) error  { return errors.New("not built yet") }
-func runDemo(context.Context, streams, []string) error   { return errors.New("not built yet") }
-func runStatus(context.Context, streams, []string) error { return errors.New("not built yet") }
+func runAgent(context.Context, streams, []string) error { return errors.New("not built yet") }
+func runDemo(context.Context, streams, []string) error  { return errors.New("not built yet") }

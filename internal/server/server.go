@@ -5,6 +5,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/bolt"
+	"github.com/berthhq/berth/internal/status"
 )
 
 // Config is what the command line says.
@@ -129,12 +131,32 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.Handle("/", api)
 	mux.HandleFunc("GET /_berth/health", s.health)
 	mux.Handle("GET /_berth/metrics", s.meters)
+	mux.HandleFunc("GET /_berth/status", s.signed(verifier, s.status))
 	return gate.Wrap(mux), nil
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, `{"status":"ready","pid":%d,"revision":%d}`+"\n", os.Getpid(), s.store.View().Rev)
+}
+
+// signed lets only requests through that are signed with a key of this server.
+func (s *Server) signed(v *sigv4.Verifier, next func(http.ResponseWriter, *http.Request, sigv4.Identity)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, err := v.Verify(r, sigv4.EmptyPayload, time.Now())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		next(w, r, who)
+	}
+}
+
+// status answers with what runs in the region that the request was signed for.
+func (s *Server) status(w http.ResponseWriter, _ *http.Request, who sigv4.Identity) {
+	w.Header().Set("Content-Type", "application/json")
+	// The answer is on its way when writing it fails; there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(status.Of(&s.store.View().Tables, who.Principal.Account, who.Region))
 }
 
 // Addr is the address the API is served at.

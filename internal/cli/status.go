@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/status"
+)
+
+func runStatus(ctx context.Context, io streams, args []string) error {
+	var p place
+	f := flag.NewFlagSet("status", flag.ContinueOnError)
+	p.flags(f)
+	asJSON := f.Bool("json", false, "print JSON")
+	if err := parse(f, io.err, args); err != nil {
+		return err
+	}
+	r, err := fetchStatus(ctx, p)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		e := json.NewEncoder(io.out)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	printStatus(io.out, r)
+	return nil
+}
+
+// fetchStatus asks a server for its status, with the key of its data directory.
+func fetchStatus(ctx context.Context, p place) (status.Report, error) {
+	var r status.Report
+	id, secret, err := config.Credentials(p.data)
+	if err != nil {
+		return r, fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", p.data, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.endpoint()+"/_berth/status", nil)
+	if err != nil {
+		return r, err
+	}
+	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: id, SecretAccessKey: secret}, p.region, "berth", sigv4.EmptyPayload, time.Now())
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return r, fmt.Errorf("no server answers at %s (%w)", p.endpoint(), err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		body, _ := readAll(resp.Body)
+		return r, fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return r, json.NewDecoder(resp.Body).Decode(&r)
+}
+
+func readAll(r io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(r, 4096))
+	return strings.TrimSpace(string(b)), err
+}
+
+func printStatus(w io.Writer, r status.Report) {
+	fmt.Fprintf(w, "Region %s\n", r.Region)
+	if len(r.Clusters)+len(r.LoadBalancers)+len(r.Caches) == 0 {
+		fmt.Fprintln(w, "Nothing is here yet.")
+	}
+	for _, c := range r.Clusters {
+		printCluster(w, c)
+	}
+	for _, lb := range r.LoadBalancers {
+		fmt.Fprintf(w, "\nLoad balancer %s  (%s)\n", lb.Name, lb.DNSName)
+		for _, l := range lb.Listeners {
+			var targets []string
+			for _, s := range slices.Sorted(maps.Keys(l.Targets)) {
+				targets = append(targets, fmt.Sprintf("%d %s", l.Targets[s], s))
+			}
+			fmt.Fprintf(w, "  port %d  %s  targets: %s%s\n", l.Port, l.URL, strings.Join(targets, ", "), note(l.Notice))
+		}
+	}
+	for _, c := range r.Caches {
+		fmt.Fprintf(w, "\nCache %s  %s  %s  %s\n", c.ID, c.Status, c.Endpoint, c.Engine)
+	}
+}
+
+func printCluster(w io.Writer, c status.Cluster) {
+	fmt.Fprintf(w, "\nCluster %s\n", c.Name)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, i := range c.Instances {
+		fmt.Fprintf(t, "  instance\t%s\t%s\t%s\t%s\t%d running, %d pending\tfree %d of %d CPU, %d of %d MiB%s\n", i.EC2InstanceID, i.Zone, i.Address, i.Status,
+			i.Running, i.Pending, i.FreeCPU, i.CPU, i.FreeMemory, i.Memory, note(i.Notice))
+	}
+	t.Flush()
+	for _, s := range c.Services {
+		fmt.Fprintf(w, "  service %s  %s  %s  %d of %d running, %d pending  %s\n", s.Name, s.Status, s.TaskDefinition, s.Running, s.Desired, s.Pending, s.Rollout)
+		printTasks(w, "    ", s.Tasks)
+		if s.LastEvent != "" {
+			fmt.Fprintf(w, "    last event: %s\n", s.LastEvent)
+		}
+	}
+	printTasks(w, "  ", c.Tasks)
+}
+
+func printTasks(w io.Writer, indent string, tasks []status.Task) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, x := range tasks {
+		fmt.Fprintf(t, "%stask\t%s\t%s\t%s\t%s\t%s\t%s%s\n", indent, x.ID, x.Definition, x.Status, x.Zone, x.Instance, x.Address, note(x.Notice))
+	}
+	t.Flush()
+}
+
+func note(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "  (" + s + ")"
+}

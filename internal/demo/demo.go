@@ -1,0 +1,220 @@
+// Package demo brings up the system of the article through Amazon's own APIs, as a person with the AWS CLI would: an image in the
+// registry, Redis, a cluster of two container instances launched by an Auto Scaling group, a load balancer with sticky sessions, and a
+// service of Socket.IO servers spread over two zones. It tells on the way what it waits for and why.
+//
+// It knows the API alone and nothing of the rooms behind it: whatever it can do, any client can.
+package demo
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/image"
+)
+
+// Names of what the demo makes; the cluster's and the family's are the article's.
+const (
+	Cluster    = "socket-ecs-cluster"
+	Family     = "Socket"
+	Service    = "socket-service"
+	Group      = "socket-asg"
+	Balancer   = "socket-alb"
+	repository = "socket"
+	redis      = "socket-redis"
+	logGroup   = "production-service-Socket"
+	container  = "socket-container-service"
+	port       = 3000
+)
+
+// userData is the article's.
+const userData = `#!/bin/bash
+echo ECS_CLUSTER=` + Cluster + ` >> /etc/ecs/ecs.config;echo ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;
+`
+
+// Config says where the API is and what to run.
+type Config struct {
+	Endpoint    string // of the API: http://127.0.0.1:4566
+	Region      string
+	Account     string
+	Credentials sigv4.Credentials
+	Chat        string // path of the chat server, a static binary
+	Network     string // bridge (dynamic host ports) or awsvpc (an address per task)
+	Tasks       int
+	Out         io.Writer
+}
+
+// Result is where the stack answers.
+type Result struct {
+	URL string // of the load balancer on this machine
+}
+
+// Up makes the stack and returns when the chat answers through the load balancer. When it fails, what it has made stays.
+func Up(ctx context.Context, cfg Config) (Result, error) {
+	d := &demo{cfg: cfg, story: newStory(cfg.Out), api: &client{
+		endpoint: cfg.Endpoint, region: cfg.Region, credentials: cfg.Credentials, http: &http.Client{Timeout: 30 * time.Second},
+	}}
+	for _, step := range []func(context.Context) error{
+		d.image, d.redis, d.cluster, d.instances, d.balancer, d.taskDefinition, d.service, d.answers,
+	} {
+		if err := step(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	return Result{URL: d.url}, nil
+}
+
+type demo struct {
+	cfg   Config
+	story *story
+	api   *client
+
+	redisEndpoint, targetGroup, subnets, taskDefinitionARN, dns, url string
+}
+
+func (d *demo) imageName() string {
+	return fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s:latest", d.cfg.Account, d.cfg.Region, repository)
+}
+
+// image makes an image of the chat's binary and pushes it to the built-in registry.
+func (d *demo) image(ctx context.Context) error {
+	const ecr = "AmazonEC2ContainerRegistry_V20150921."
+	if err := d.api.json(ctx, "ecr", ecr+"CreateRepository", map[string]any{"repositoryName": repository}, nil); err != nil {
+		return err
+	}
+	var token struct {
+		AuthorizationData []struct {
+			AuthorizationToken string `json:"authorizationToken"`
+		} `json:"authorizationData"`
+	}
+	if err := d.api.json(ctx, "ecr", ecr+"GetAuthorizationToken", map[string]any{}, &token); err != nil {
+		return err
+	}
+	pair, err := base64.StdEncoding.DecodeString(token.AuthorizationData[0].AuthorizationToken)
+	if err != nil {
+		return err
+	}
+	user, password, _ := strings.Cut(string(pair), ":")
+	binary, err := image.Binary(d.cfg.Chat, "/chat")
+	if err != nil {
+		return err
+	}
+	img, err := image.Build(image.Config{Entrypoint: []string{"/chat"}, Exposed: []string{fmt.Sprintf("%d/tcp", port)}, User: "65534"}, image.Base(), binary)
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	ref := fmt.Sprintf("%s/%s/%s/%s:latest", strings.TrimPrefix(d.cfg.Endpoint, "http://"), d.cfg.Account, d.cfg.Region, repository)
+	if err := image.Push(ctx, ref, img, image.Auth{User: user, Password: password}); err != nil {
+		return err
+	}
+	d.story.done("image %s pushed to the built-in registry", d.imageName())
+	return nil
+}
+
+func (d *demo) redis(ctx context.Context) error {
+	const version = "2015-02-02"
+	err := d.api.query(ctx, "elasticache", version, "CreateCacheCluster", url.Values{
+		"CacheClusterId": {redis}, "Engine": {"redis"}, "CacheNodeType": {"cache.t3.micro"}, "NumCacheNodes": {"1"},
+	}, nil)
+	if err != nil {
+		return err
+	}
+	var out struct {
+		Status  string `xml:"DescribeCacheClustersResult>CacheClusters>CacheCluster>CacheClusterStatus"`
+		Address string `xml:"DescribeCacheClustersResult>CacheClusters>CacheCluster>CacheNodes>CacheNode>Endpoint>Address"`
+		Port    string `xml:"DescribeCacheClustersResult>CacheClusters>CacheCluster>CacheNodes>CacheNode>Endpoint>Port"`
+	}
+	err = d.story.until(ctx, func() (string, error) {
+		err := d.api.query(ctx, "elasticache", version, "DescribeCacheClusters", url.Values{"CacheClusterId": {redis}, "ShowCacheNodeInfo": {"true"}}, &out)
+		if err != nil || out.Status == "available" && out.Address != "" {
+			return "", err
+		}
+		return "Redis is " + out.Status, nil
+	})
+	if err != nil {
+		return err
+	}
+	d.redisEndpoint = fmt.Sprintf("redis://%s:%s", out.Address, out.Port)
+	d.story.done("Redis answers at %s", d.redisEndpoint)
+	return nil
+}
+
+func (d *demo) cluster(ctx context.Context) error {
+	if err := d.ecs(ctx, "CreateCluster", map[string]any{"clusterName": Cluster}, nil); err != nil {
+		return err
+	}
+	if err := d.api.json(ctx, "logs", "Logs_20140328.CreateLogGroup", map[string]any{"logGroupName": logGroup}, nil); err != nil {
+		return err
+	}
+	d.story.done("cluster %s created", Cluster)
+	return nil
+}
+
+func (d *demo) ecs(ctx context.Context, action string, in, out any) error {
+	return d.api.json(ctx, "ecs", "AmazonEC2ContainerServiceV20141113."+action, in, out)
+}
+
+// instances launches two container instances in two zones.
+func (d *demo) instances(ctx context.Context) error {
+	const version = "2011-01-01"
+	err := d.api.query(ctx, "autoscaling", version, "CreateLaunchConfiguration", url.Values{
+		"LaunchConfigurationName": {"socket-lc"}, "ImageId": {"ami-ecs-optimized"}, "InstanceType": {"t3.small"},
+		"UserData": {base64.StdEncoding.EncodeToString([]byte(userData))},
+	}, nil)
+	if err != nil {
+		return err
+	}
+	zones := []string{d.cfg.Region + "a", d.cfg.Region + "b"}
+	err = d.api.query(ctx, "autoscaling", version, "CreateAutoScalingGroup", url.Values{
+		"AutoScalingGroupName": {Group}, "LaunchConfigurationName": {"socket-lc"}, "MinSize": {"2"}, "MaxSize": {"4"}, "DesiredCapacity": {"2"},
+		"AvailabilityZones.member.1": {zones[0]}, "AvailabilityZones.member.2": {zones[1]},
+	}, nil)
+	if err != nil {
+		return err
+	}
+	err = d.story.until(ctx, func() (string, error) {
+		n, why, err := d.registered(ctx)
+		if err != nil || n >= 2 {
+			return "", err
+		}
+		return fmt.Sprintf("%d of 2 container instances have registered%s", n, why), nil
+	})
+	if err != nil {
+		return err
+	}
+	d.story.done("Auto Scaling group %s: two container instances in %s and %s have registered", Group, zones[0], zones[1])
+	return nil
+}
+
+// registered counts connected container instances; why says what the group is doing meanwhile.
+func (d *demo) registered(ctx context.Context) (n int, why string, err error) {
+	var list struct {
+		ARNs []string `json:"containerInstanceArns"`
+	}
+	if err := d.ecs(ctx, "ListContainerInstances", map[string]any{"cluster": Cluster, "filter": "agentConnected == true"}, &list); err != nil {
+		return 0, "", err
+	}
+	var activities struct {
+		Description []string `xml:"DescribeScalingActivitiesResult>Activities>member>Description"`
+		Status      []string `xml:"DescribeScalingActivitiesResult>Activities>member>StatusCode"`
+		Message     []string `xml:"DescribeScalingActivitiesResult>Activities>member>StatusMessage"`
+	}
+	err = d.api.query(ctx, "autoscaling", "2011-01-01", "DescribeScalingActivities", url.Values{"AutoScalingGroupName": {Group}}, &activities)
+	if err != nil {
+		return 0, "", err
+	}
+	if len(activities.Description) > 0 {
+		why = ": " + activities.Description[0] + " (" + activities.Status[0] + ")"
+		if len(activities.Message) > 0 {
+			why += ": " + activities.Message[0]
+		}
+	}
+	return len(list.ARNs), why, nil
+}

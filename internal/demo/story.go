@@ -1,0 +1,93 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// story tells on a terminal what has been done and what is being waited for, and why. On a terminal the line of the present moment is
+// rewritten; elsewhere each new reason is a line of its own.
+type story struct {
+	mu       sync.Mutex
+	out      io.Writer
+	terminal bool
+	began    time.Time
+	last     string
+	frame    int
+}
+
+func newStory(out io.Writer) *story {
+	s := &story{out: out, began: time.Now()}
+	if f, ok := out.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			s.terminal = info.Mode()&os.ModeCharDevice != 0
+		}
+	}
+	return s
+}
+
+// done tells of a finished step.
+func (s *story) done(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	fmt.Fprintf(s.out, "  \u2714 %5.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
+	s.last = ""
+}
+
+// waits tells what is being waited for, and why.
+func (s *story) waits(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.terminal {
+		s.clear()
+		s.frame++
+		if len(what) > 110 {
+			what = what[:107] + "..."
+		}
+		fmt.Fprintf(s.out, "  %c %5.1fs  %s", []rune("\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827")[s.frame%8], time.Since(s.began).Seconds(), what)
+		s.last = what
+		return
+	}
+	if what != s.last {
+		fmt.Fprintf(s.out, "  \u2026 %5.1fs  %s\n", time.Since(s.began).Seconds(), what)
+		s.last = what
+	}
+}
+
+// line prints something as it is.
+func (s *story) line(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	fmt.Fprintf(s.out, format+"\n", args...)
+}
+
+func (s *story) clear() {
+	if s.terminal && s.last != "" {
+		fmt.Fprint(s.out, "\r"+strings.Repeat(" ", len(s.last)+16)+"\r")
+	}
+}
+
+// until asks look again and again until it says that the wait is over; the reason it gives meanwhile is told.
+func (s *story) until(ctx context.Context, look func() (reason string, err error)) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		reason, err := look()
+		if err != nil || reason == "" {
+			return err
+		}
+		s.waits(reason)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}

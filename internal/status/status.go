@@ -1,0 +1,230 @@
+// Package status is the whole system at a glance: what runs, what waits and why, and where it answers. Of reads a snapshot and is pure; the
+// server serves a Report as JSON, and berth status and the demo read it.
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Report is the system of one region.
+type Report struct {
+	Region        string
+	Clusters      []Cluster
+	LoadBalancers []LoadBalancer
+	Caches        []Cache
+}
+
+// Cluster is one ACTIVE cluster.
+type Cluster struct {
+	Name      string
+	Instances []Instance
+	Services  []Service
+	Tasks     []Task // those of no service
+}
+
+// Instance is one container instance; Notice says what is wrong with it, if anything.
+type Instance struct {
+	ID, EC2InstanceID, Zone, Address, Status string
+	Connected                                bool
+	Running, Pending                         int
+	FreeCPU, CPU, FreeMemory, Memory         int
+	Notice                                   string
+}
+
+// Service is one service with what it last said.
+type Service struct {
+	Name, Status, TaskDefinition, Rollout string
+	Desired, Running, Pending             int
+	LastEvent                             string
+	Tasks                                 []Task
+}
+
+// Task is one task that has not stopped; Notice says what it waits for, if anything is known.
+type Task struct {
+	ID, Definition, Status, Health, Instance, Zone, Address, Notice string
+}
+
+// LoadBalancer is one load balancer and where it answers.
+type LoadBalancer struct {
+	Name, DNSName string
+	Listeners     []Listener
+}
+
+// Listener is one port. URL is where a client on this machine reaches it, "" when it is not served; Notice says why it differs from Port.
+type Listener struct {
+	Port    int
+	URL     string
+	Notice  string
+	Targets map[string]int // by state
+}
+
+// Cache is one cache node.
+type Cache struct{ ID, Status, Endpoint, Engine string }
+
+// Of reports on one region.
+func Of(t *state.Tables, account, region string) Report {
+	r := Report{Region: region}
+	for c := range t.Clusters.Prefix(ecs.ARN(region, account, ecs.TypeCluster, "")) {
+		if c.Status == ecs.ClusterActive {
+			r.Clusters = append(r.Clusters, clusterOf(t, c))
+		}
+	}
+	for lb := range t.LoadBalancers.Prefix("arn:aws:elasticloadbalancing:" + region + ":" + account + ":") {
+		r.LoadBalancers = append(r.LoadBalancers, balancerOf(t, lb))
+	}
+	for c := range t.CacheClusters.Prefix("arn:aws:elasticache:" + region + ":" + account + ":") {
+		r.Caches = append(r.Caches, Cache{ID: c.ID, Status: c.Status, Endpoint: c.Endpoint(), Engine: cmp.Or(c.Node.Problem, c.Node.Backend)})
+	}
+	return r
+}
+
+func clusterOf(t *state.Tables, c *ecs.Cluster) Cluster {
+	out := Cluster{Name: c.ClusterName}
+	for ci := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+		if ci.Present() {
+			out.Instances = append(out.Instances, instanceOf(t, ci))
+		}
+	}
+	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
+		if s.Status != ecs.ServiceInactive {
+			out.Services = append(out.Services, serviceOf(t, s))
+		}
+	}
+	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
+		if task.ServiceARN == "" && task.LastStatus != ecs.Stopped {
+			out.Tasks = append(out.Tasks, taskOf(t, task))
+		}
+	}
+	return out
+}
+
+func instanceOf(t *state.Tables, ci *ecs.ContainerInstance) Instance {
+	free := launch.Remaining(t, ci)
+	out := Instance{
+		ID: arn.LastID(ci.ContainerInstanceARN), EC2InstanceID: ci.EC2InstanceID, Zone: ci.Zone(), Address: ci.Address, Status: ci.Status, Connected: ci.AgentConnected,
+		CPU: ci.Registered.CPU, Memory: ci.Registered.Memory, FreeCPU: free.CPU, FreeMemory: free.Memory,
+	}
+	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
+		switch {
+		case task.LastStatus == ecs.Stopped:
+		case task.LastStatus == ecs.Running:
+			out.Running++
+		default:
+			out.Pending++
+		}
+	}
+	switch {
+	case !ci.AgentConnected:
+		out.Notice = "the agent is not connected"
+	case ci.RuntimeStatus == "IMPAIRED":
+		out.Notice = "the container runtime does not answer"
+	}
+	return out
+}
+
+func serviceOf(t *state.Tables, s *ecs.Service) Service {
+	out := Service{Name: s.ServiceName, Status: s.Status, TaskDefinition: arn.LastID(s.TaskDefinition), Desired: s.DesiredCount}
+	if p := s.Primary(); p != nil {
+		out.Rollout = p.RolloutState
+	}
+	for task := range t.Tasks.By(state.ByService, s.ServiceARN) {
+		if task.LastStatus == ecs.Stopped {
+			continue
+		}
+		if task.LastStatus == ecs.Running {
+			out.Running++
+		} else {
+			out.Pending++
+		}
+		out.Tasks = append(out.Tasks, taskOf(t, task))
+	}
+	for e := range t.ServiceEvents.By(state.ByService, s.ServiceARN) {
+		out.LastEvent = e.Message
+	}
+	return out
+}
+
+func taskOf(t *state.Tables, task *ecs.Task) Task {
+	out := Task{
+		ID: arn.LastID(task.TaskARN), Definition: arn.LastID(task.TaskDefinitionARN), Status: string(task.LastStatus), Health: task.HealthStatus,
+		Zone: task.AvailabilityZone, Address: task.Address(),
+	}
+	if ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN); ok {
+		out.Instance = cmp.Or(ci.EC2InstanceID, arn.LastID(ci.ContainerInstanceARN))
+		if out.Address == "" {
+			out.Address = published(ci.Address, task)
+		}
+		if !ci.AgentConnected && task.LastStatus.Before(ecs.Running) {
+			out.Notice = "waits for the instance's agent, which is not connected"
+		}
+	}
+	return out
+}
+
+// published is the first port of the task that is published on its instance.
+func published(host string, task *ecs.Task) string {
+	for _, c := range task.Containers {
+		for _, b := range c.NetworkBindings {
+			if b.HostPort != 0 {
+				return net.JoinHostPort(host, strconv.Itoa(b.HostPort))
+			}
+		}
+	}
+	return ""
+}
+
+func balancerOf(t *state.Tables, lb *elb.LoadBalancer) LoadBalancer {
+	out := LoadBalancer{Name: lb.Name, DNSName: lb.DNSName}
+	for l := range t.Listeners.By(state.ByLoadBalancer, lb.ARN) {
+		line := Listener{Port: l.Port, Targets: make(map[string]int)}
+		if b, ok := t.BoundListeners.Get(l.ARN); ok {
+			line.Notice = b.Reason
+			if b.Address != "" {
+				line.URL = urlOf(l.Protocol, b.Address)
+			}
+		}
+		for _, group := range groupsOf(t, l) {
+			for target := range t.Targets.Prefix(elb.TargetPrefix(group)) {
+				seen, _ := t.TargetHealth.Get(target.Key())
+				line.Targets[elb.HealthOf(target, seen, true).State]++
+			}
+		}
+		out.Listeners = append(out.Listeners, line)
+	}
+	slices.SortFunc(out.Listeners, func(a, b Listener) int { return cmp.Compare(a.Port, b.Port) })
+	return out
+}
+
+func groupsOf(t *state.Tables, l *elb.Listener) []string {
+	var groups []string
+	for r := range t.Rules.By(state.ByListener, l.ARN) {
+		groups = append(groups, elb.Uses(r.Actions)...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
+func urlOf(protocol, address string) string {
+	scheme, standard := "http", "80"
+	if protocol == "HTTPS" {
+		scheme, standard = "https", "443"
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Sprintf("%s://%s", scheme, address)
+	}
+	if port == standard {
+		return fmt.Sprintf("%s://%s", scheme, host)
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
+}
