@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -81,3 +82,16 @@ type ResourceTags struct {
 
 // Key is the row's key in the store.
 func (t *ResourceTags) Key() string { return Key(t.Region, t.Account, t.Resource) }
+
+// FindSecurityGroup returns the id of the group of a region's VPC that has the given id or name. stored are the region's rows.
+func FindSecurityGroup(stored iter.Seq[*SecurityGroup], region, account, idOrName string) (id string, ok bool) {
+	for g := range stored {
+		if g.ID == idOrName || g.Name == idOrName {
+			return g.ID, true
+		}
+	}
+	if d := DefaultVPC(region, account).SecurityGroup; idOrName == d || idOrName == "default" {
+		return d, true
+	}
+	return "", false
+}

@@ -1,0 +1,146 @@
+// Package autoscaling is the front desk of Amazon EC2 Auto Scaling: launch configurations, groups, their instances, activities, processes and tags.
+// Each action parses what was asked, refuses what is wrong in AWS's words, runs one transaction and answers. Actions write what callers want; control/fleet
+// makes it true, so an answer comes before the instances do.
+//
+// Policies, lifecycle hooks, scheduled actions, instance refresh, warm pools and standby are not built yet: what would make one is refused by name, and
+// what lists them answers that there are none. The package holds no state and is safe for concurrent use.
+package autoscaling
+
+import (
+	"context"
+	"crypto/rand"
+
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+)
+
+type api struct {
+	store *state.Store
+}
+
+// Service returns the actions of EC2 Auto Scaling.
+func Service(store *state.Store) awswire.Service {
+	a := &api{store: store}
+	return awswire.Service{
+		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
+		TokenCode: shape.CodeInvalidNextToken, Operations: append(a.operations(), a.later()...),
+	}
+}
+
+// Fields of things that are not built.
+var (
+	laterGroupFields = []string{"AvailabilityZoneDistribution", "AvailabilityZoneIds", "AvailabilityZoneImpairmentPolicy", "CapacityReservationSpecification",
+		"DeletionProtection", "InstanceLifecyclePolicy", "InstanceMaintenancePolicy", "MixedInstancesPolicy", "PlacementGroup", "SkipZonalShiftValidation", "CapacityRebalance"}
+	laterCreateFields = append([]string{"InstanceId", "LifecycleHookSpecificationList", "LoadBalancerNames", "TrafficSources", "Operator", "TargetGroupARNs"}, laterGroupFields...)
+)
+
+func (a *api) operations() []awswire.Operation {
+	return []awswire.Operation{
+		awswire.Op("CreateLaunchConfiguration", a.createLaunchConfiguration).Refuses("ClassicLinkVPCId", "ClassicLinkVPCSecurityGroups", "InstanceId", "KernelId", "RamdiskId", "SpotPrice"),
+		awswire.Op("DeleteLaunchConfiguration", a.deleteLaunchConfiguration),
+		awswire.Op("DescribeLaunchConfigurations", a.describeLaunchConfigurations),
+
+		awswire.Op("CreateAutoScalingGroup", a.createGroup).Refuses(laterCreateFields...),
+		awswire.Op("UpdateAutoScalingGroup", a.updateGroup).Refuses(laterGroupFields...),
+		awswire.Op("DeleteAutoScalingGroup", a.deleteGroup),
+		awswire.Op("DescribeAutoScalingGroups", a.describeGroups),
+		awswire.Op("SetDesiredCapacity", a.setDesiredCapacity),
+
+		awswire.Op("DescribeAutoScalingInstances", a.describeInstances),
+		awswire.Op("TerminateInstanceInAutoScalingGroup", a.terminateInstance),
+		awswire.Op("SetInstanceHealth", a.setInstanceHealth),
+		awswire.Op("SetInstanceProtection", a.setInstanceProtection),
+		awswire.Op("AttachInstances", a.attachInstances),
+		awswire.Op("DetachInstances", a.detachInstances),
+
+		awswire.Op("DescribeScalingActivities", a.describeActivities),
+		awswire.Op("SuspendProcesses", a.suspendProcesses),
+		awswire.Op("ResumeProcesses", a.resumeProcesses),
+		awswire.Op("DescribeScalingProcessTypes", a.describeProcessTypes),
+		awswire.Op("DescribeTerminationPolicyTypes", a.describeTerminationPolicyTypes),
+		awswire.Op("DescribeAccountLimits", a.describeAccountLimits),
+		awswire.Op("EnableMetricsCollection", a.enableMetrics),
+		awswire.Op("DisableMetricsCollection", a.disableMetrics),
+		awswire.Op("DescribeMetricCollectionTypes", a.describeMetricTypes),
+
+		awswire.Op("CreateOrUpdateTags", a.createOrUpdateTags),
+		awswire.Op("DeleteTags", a.deleteTags),
+		awswire.Op("DescribeTags", a.describeTags),
+	}
+}
+
+// invalid is the fault of an input that is understood and not right.
+func invalid(format string, args ...any) *fault.Error {
+	return fault.New("ValidationError", format, args...)
+}
+
+// group finds a group that is not being deleted unless the caller says otherwise.
+func group(t *state.Tables, call *awswire.Call, name *string) (*fleet.AutoScalingGroup, error) {
+	g, ok := t.AutoScalingGroups.Get(fleet.Key(call.Region, call.Account, str(name)))
+	if !ok {
+		return nil, invalid("AutoScalingGroup name not found - AutoScalingGroup '%s' not found", str(name))
+	}
+	return g, nil
+}
+
+// liveGroup finds a group that may still be changed.
+func liveGroup(t *state.Tables, call *awswire.Call, name *string) (*fleet.AutoScalingGroup, error) {
+	g, err := group(t, call, name)
+	if err == nil && g.Status == fleet.DeleteInProgress {
+		return nil, fault.New(shape.CodeScalingActivityInProgress, "AutoScalingGroup '%s' is being deleted.", g.Name)
+	}
+	return g, err
+}
+
+// change runs fn on a copy of a group and stores it.
+func (a *api) change(ctx context.Context, call *awswire.Call, name *string, fn func(*state.Tx, *fleet.AutoScalingGroup) error) error {
+	return a.store.Update(ctx, func(tx *state.Tx) error {
+		g, err := liveGroup(&tx.Tables, call, name)
+		if err != nil {
+			return err
+		}
+		g = g.Clone()
+		if err := fn(tx, g); err != nil {
+			return err
+		}
+		tx.AutoScalingGroups.Put(g)
+		return nil
+	})
+}
+
+// maxRecords is the size of a page: 50 unless the caller says otherwise, 100 at most.
+func maxRecords(n *int32) (int, error) {
+	if n == nil {
+		return 50, nil
+	}
+	if *n < 1 || *n > 100 {
+		return 0, invalid("MaxRecords must be between 1 and 100: %d", *n)
+	}
+	return int(*n), nil
+}
+
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return fleet.UUID(b)
+}
+
+func str(s *string) string { return value(s) }
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// ptr is nil for an empty string, which the wire leaves out.
+func ptr(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,272 @@
+package autoscaling
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+)
+
+const lcLine = "CreateLaunchConfiguration LaunchConfigurationName=lc ImageId=ami-0123456789abcdef0 InstanceType=t2.micro"
+
+// Faults, in AWS's words. Each case starts from a group g of 1 to 3 instances, desired 2, with the instances i-1 and i-2.
+func TestFaults(t *testing.T) {
+	const groupLine = "CreateAutoScalingGroup AutoScalingGroupName=h LaunchConfigurationName=lc MinSize=1 MaxSize=2"
+	for _, c := range []struct{ call, want string }{
+		{lcLine, "AlreadyExists: Launch Configuration by this name already exists - A launch configuration already exists with the name lc"},
+		{"CreateLaunchConfiguration LaunchConfigurationName=x ImageId=ami-0123456789abcdef0", "ValidationError: Valid requests must contain either the InstanceID parameter or both the ImageId and InstanceType parameters."},
+		{"CreateLaunchConfiguration LaunchConfigurationName=x ImageId=nonsense InstanceType=t2.micro", `ValidationError: Invalid id: "nonsense" (expecting "ami-...")`},
+		{"CreateLaunchConfiguration LaunchConfigurationName=x ImageId=ami-0123456789abcdef0 InstanceType=z1.huge", "ValidationError: Invalid InstanceType: z1.huge. Berth knows the families c5, c6i, m5, m6g, m6i, r5, t2, t3, t3a, t4g."},
+		{"CreateLaunchConfiguration LaunchConfigurationName=x ImageId=ami-0123456789abcdef0 InstanceType=t2.micro UserData=***", "ValidationError: Invalid BASE64 encoding of user data."},
+		{"CreateLaunchConfiguration LaunchConfigurationName=x ImageId=ami-0123456789abcdef0 InstanceType=t2.micro SpotPrice=0.1", `ValidationError: Berth does not support "SpotPrice" in CreateLaunchConfiguration. Leave it out.`},
+		{"CreateLaunchConfiguration LaunchConfigurationName=a:b ImageId=ami-0123456789abcdef0 InstanceType=t2.micro", `ValidationError: 1 validation error detected: the launch configuration name "a:b" must not contain a colon or a control character`},
+		{"DeleteLaunchConfiguration LaunchConfigurationName=lc", "ResourceInUse: Cannot delete launch configuration lc because it is attached to AutoScalingGroup g"},
+		{"DeleteLaunchConfiguration LaunchConfigurationName=x", "ValidationError: Launch configuration name not found - Launch configuration x not found"},
+
+		{strings.Replace(groupLine, "=h", "=g", 1) + " AvailabilityZones.member.1=us-east-1a", "AlreadyExists: AutoScalingGroup by this name already exists - A group with the name g already exists"},
+		{groupLine, "ValidationError: At least one Availability Zone or VPC Subnet is required."},
+		{groupLine + " AvailabilityZones.member.1=eu-west-1a", "ValidationError: Invalid Availability Zone: [eu-west-1a]. The zones of us-east-1 are us-east-1a, us-east-1b and us-east-1c"},
+		{groupLine + " VPCZoneIdentifier=subnet-1", "ValidationError: The subnet ID 'subnet-1' does not exist"},
+		{groupLine + " AvailabilityZones.member.1=us-east-1a DesiredCapacity=3", "ValidationError: Desired capacity:3 must be between the specified min size:1 and max size:2"},
+		{strings.Replace(groupLine, "MinSize=1", "MinSize=3", 1) + " AvailabilityZones.member.1=us-east-1a", "ValidationError: Max bound, 2, must be greater than or equal to min bound, 3"},
+		{strings.Replace(groupLine, "LaunchConfigurationName=lc", "", 1), "ValidationError: Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter."},
+		{strings.Replace(groupLine, "=lc", "=x", 1) + " AvailabilityZones.member.1=us-east-1a", "ValidationError: Launch configuration name not found - Launch configuration x not found"},
+		{strings.Replace(groupLine, "LaunchConfigurationName=lc", "LaunchTemplate.LaunchTemplateName=x", 1) + " AvailabilityZones.member.1=us-east-1a", "ValidationError: The specified launch template, with template name x, does not exist."},
+		{groupLine + " AvailabilityZones.member.1=us-east-1a TerminationPolicies.member.1=Default TerminationPolicies.member.2=OldestInstance", "ValidationError: The termination policy Default must be the last one of the list"},
+		{groupLine + " AvailabilityZones.member.1=us-east-1a HealthCheckType=VPC_LATTICE", `ValidationError: The health check type "VPC_LATTICE" is not supported: use EC2 or ELB`},
+		{groupLine + " AvailabilityZones.member.1=us-east-1a TargetGroupARNs.member.1=arn:x", `ValidationError: Berth does not support "TargetGroupARNs" in CreateAutoScalingGroup. Leave it out.`},
+		{groupLine + " AvailabilityZones.member.1=us-east-1a Tags.member.1.Key=aws:x", `ValidationError: The tag key "aws:x" is not valid: keys that begin with aws: are reserved`},
+
+		{"UpdateAutoScalingGroup AutoScalingGroupName=x", "ValidationError: AutoScalingGroup name not found - AutoScalingGroup 'x' not found"},
+		{"UpdateAutoScalingGroup AutoScalingGroupName=g MaxInstanceLifetime=5", "ValidationError: MaxInstanceLifetime must be 0 or between 86400 and 31536000 seconds: 5"},
+		{"SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=4", "ValidationError: New SetDesiredCapacity value 4 is above max value 3 for the AutoScalingGroup."},
+		{"SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=0", "ValidationError: New SetDesiredCapacity value 0 is below min value 1 for the AutoScalingGroup."},
+		{"DeleteAutoScalingGroup AutoScalingGroupName=g", "ResourceInUse: You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group."},
+
+		{"TerminateInstanceInAutoScalingGroup InstanceId=i-9 ShouldDecrementDesiredCapacity=false", "ValidationError: Instance Id not found - No managed instance found for instance ID: i-9"},
+		{"SetInstanceHealth InstanceId=i-1 HealthStatus=Sick", `ValidationError: The health status "Sick" is not valid: use Healthy or Unhealthy`},
+		{"SetInstanceProtection AutoScalingGroupName=g InstanceIds.member.1=i-9 ProtectedFromScaleIn=true", "ValidationError: The instance i-9 is not part of Auto Scaling group g."},
+		{"AttachInstances AutoScalingGroupName=g InstanceIds.member.1=i-1", "ValidationError: Instance i-1 is already part of AutoScalingGroup:g"},
+		{"AttachInstances AutoScalingGroupName=g InstanceIds.member.1=i-9", "ValidationError: Invalid Instance ID(s): [i-9] specified"},
+		{"SuspendProcesses AutoScalingGroupName=g ScalingProcesses.member.1=Lunch", `ValidationError: The process "Lunch" is not valid. Valid ones are AddToLoadBalancer, AlarmNotification, AZRebalance, HealthCheck, InstanceRefresh, Launch, ReplaceUnhealthy, ScheduledActions, Terminate`},
+		{"PutScalingPolicy AutoScalingGroupName=g PolicyName=p", "UnsupportedOperation: Berth does not support scaling policies: PutScalingPolicy is not there yet."},
+		{"DescribeAutoScalingGroups NextToken=nonsense", "InvalidNextToken: The nextToken is invalid. Use the value that the previous page of the same listing returned, unchanged and with the same filters."},
+		{"DescribeAutoScalingGroups MaxRecords=101", "ValidationError: MaxRecords must be between 1 and 100: 101"},
+	} {
+		t.Run(c.call, func(t *testing.T) {
+			d := newDesk(t)
+			d.group("1", "3", "2")
+			d.put("i-1", nil)
+			d.put("i-2", nil)
+			if got := d.call(c.call); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNewBoundsTakeTheCapacityWithThem(t *testing.T) {
+	d := newDesk(t)
+	d.group("0", "5", "2")
+	for _, c := range []struct {
+		sizes string
+		want  int
+	}{{"MinSize=3", 3}, {"MaxSize=4 MinSize=0", 3}, {"MaxSize=1", 1}, {"DesiredCapacity=0", 0}, {"MinSize=2 MaxSize=6 DesiredCapacity=5", 5}} {
+		d.ok("UpdateAutoScalingGroup AutoScalingGroupName=g " + c.sizes)
+		if got := d.theGroup().Desired; got != c.want {
+			t.Errorf("after %s the desired capacity is %d, want %d", c.sizes, got, c.want)
+		}
+	}
+	for _, part := range []string{"created an AutoScalingGroup changing the desired capacity from 0 to 2.  At", "constraints to min: 2, max: 6, desired: 5 changing the desired capacity from 0 to 5."} {
+		if !strings.Contains(d.theGroup().Note, part) {
+			t.Errorf("note %q lacks %q", d.theGroup().Note, part)
+		}
+	}
+}
+
+func TestTerminateInstance(t *testing.T) {
+	d := newDesk(t)
+	d.group("1", "3", "2")
+	d.put("i-1", nil)
+	d.put("i-2", nil)
+	out := d.ok("TerminateInstanceInAutoScalingGroup InstanceId=i-1 ShouldDecrementDesiredCapacity=true")
+	for _, want := range []string{"<Description>Terminating EC2 instance: i-1</Description>", "<StatusCode>InProgress</StatusCode>",
+		"in response to a user request, shrinking the capacity from 2 to 1.</Cause>", `<Details>{&#34;Subnet ID&#34;:&#34;subnet-`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("answer lacks %s:\n%s", want, out)
+		}
+	}
+	if i := d.instance("i-1"); d.theGroup().Desired != 1 || i.Scaling.Lifecycle != fleet.LifecycleTerminating || i.Desired != fleet.Terminated {
+		t.Errorf("desired %d, instance %+v", d.theGroup().Desired, i.Scaling)
+	}
+	want := "ValidationError: Currently, desiredSize equals minSize (1). Terminating instance without replacement will violate group's min size constraint. " +
+		"Either set shouldDecrementDesiredCapacity flag to false or lower group's min size."
+	if got := d.call("TerminateInstanceInAutoScalingGroup InstanceId=i-2 ShouldDecrementDesiredCapacity=true"); got != want {
+		t.Errorf("got %s", got)
+	}
+	d.ok("TerminateInstanceInAutoScalingGroup InstanceId=i-2 ShouldDecrementDesiredCapacity=false")
+	if d.theGroup().Desired != 1 {
+		t.Error("the capacity shrank without being told to")
+	}
+}
+
+// ecs.md 5.6: the grace period is respected unless the caller says otherwise.
+func TestSetInstanceHealth(t *testing.T) {
+	d := newDesk(t)
+	d.group("1", "3", "1")
+	d.ok("UpdateAutoScalingGroup AutoScalingGroupName=g HealthCheckGracePeriod=300")
+	d.put("i-1", nil)
+	health := func(line, want string) {
+		t.Helper()
+		d.ok("SetInstanceHealth InstanceId=i-1 " + line)
+		if got := d.instance("i-1").Scaling.Health; got != want {
+			t.Errorf("after %s it is %s, want %s", line, got, want)
+		}
+	}
+	health("HealthStatus=Unhealthy", "Healthy")
+	health("HealthStatus=Unhealthy ShouldRespectGracePeriod=false", "Unhealthy")
+	health("HealthStatus=Healthy", "Healthy")
+	d.put("i-1", func(i *fleet.Instance) { i.Scaling.InServiceAt = time.Now().Add(-time.Hour) })
+	health("HealthStatus=Unhealthy", "Unhealthy")
+}
+
+func TestAttachAndDetach(t *testing.T) {
+	d := newDesk(t)
+	d.group("0", "2", "1")
+	d.put("i-1", nil)
+	d.put("i-2", func(i *fleet.Instance) { i.Scaling = fleet.Membership{} })
+	d.ok("AttachInstances AutoScalingGroupName=g InstanceIds.member.1=i-2")
+	if i := d.instance("i-2"); i.Scaling.Group != "g" || d.theGroup().Desired != 2 || i.Tags["aws:autoscaling:groupName"] != "g" {
+		t.Errorf("attached: %+v, desired %d", i.Scaling, d.theGroup().Desired)
+	}
+	out := d.ok("DetachInstances AutoScalingGroupName=g InstanceIds.member.1=i-2 ShouldDecrementDesiredCapacity=true")
+	if i := d.instance("i-2"); i.Scaling.Member() || d.theGroup().Desired != 1 || i.Desired != fleet.Running || i.Tags["aws:autoscaling:groupName"] != "" {
+		t.Errorf("detached: %+v, desired %d, tags %v", i.Scaling, d.theGroup().Desired, i.Tags)
+	}
+	if !strings.Contains(out, "Detaching EC2 instance: i-2") || !strings.Contains(out, "<StatusCode>Successful</StatusCode>") {
+		t.Errorf("answer %s", out)
+	}
+}
+
+func TestDeleteGroup(t *testing.T) {
+	d := newDesk(t)
+	d.group("1", "3", "1")
+	d.put("i-1", nil)
+	d.ok("DeleteAutoScalingGroup AutoScalingGroupName=g ForceDelete=true")
+	if g := d.theGroup(); g.Status != fleet.DeleteInProgress {
+		t.Errorf("status %q", g.Status)
+	}
+	if got := d.call("SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=1"); !strings.HasPrefix(got, "ScalingActivityInProgress: ") {
+		t.Errorf("a group that is being deleted was changed: %s", got)
+	}
+	e := newDesk(t)
+	e.group("0", "0", "0")
+	e.ok("DeleteAutoScalingGroup AutoScalingGroupName=g")
+	if out := e.ok("DescribeAutoScalingGroups"); strings.Contains(out, "<AutoScalingGroupName>") {
+		t.Errorf("an empty group is not gone at once: %s", out)
+	}
+	e.ok("DeleteLaunchConfiguration LaunchConfigurationName=lc")
+}
+
+func TestHonorCooldown(t *testing.T) {
+	d := newDesk(t)
+	d.group("0", "3", "0")
+	set := func(change func(*fleet.AutoScalingGroup)) {
+		if err := d.store.Update(t.Context(), func(tx *state.Tx) error {
+			g := d.theGroup().Clone()
+			change(g)
+			tx.AutoScalingGroups.Put(g)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.ok("SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=1 HonorCooldown=true")
+	set(func(g *fleet.AutoScalingGroup) { g.CooldownStart = time.Now().Add(-time.Minute) })
+	if got := d.call("SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=2 HonorCooldown=true"); !strings.HasPrefix(got, "ScalingActivityInProgress: ") {
+		t.Errorf("within the cooldown: %s", got)
+	}
+	d.ok("SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=2")
+	set(func(g *fleet.AutoScalingGroup) { g.CooldownStart = time.Now().Add(-time.Hour) })
+	d.ok("SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=3 HonorCooldown=true")
+}
+
+func TestActivitiesComeLatestFirstAndInPages(t *testing.T) {
+	d := newDesk(t)
+	d.group("0", "3", "0")
+	if err := d.store.Update(t.Context(), func(tx *state.Tx) error {
+		g, at := d.theGroup(), time.Now()
+		for n := range 5 {
+			i := &fleet.Instance{ID: fmt.Sprint("i-", n), Region: region, Account: account, Zone: "us-east-1a"}
+			tx.Activities.Put(g.Begin(i, fmt.Sprint("act-", n), "cause", at.Add(time.Duration(n)*time.Second)))
+		}
+		old := &fleet.AutoScalingGroup{Name: "g", ID: "earlier", Region: region, Account: account}
+		tx.Activities.Put(old.FailedLaunch("act-old", "cause", "why", fleet.Subnet{}, at.Add(-time.Hour)))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	token := ""
+	for range 4 {
+		form := url.Values{"Action": {"DescribeScalingActivities"}, "Version": {"2011-01-01"}, "AutoScalingGroupName": {"g"}, "MaxRecords": {"2"}}
+		if token != "" {
+			form.Set("NextToken", token)
+		}
+		out := d.post(form)
+		for _, part := range strings.Split(out, "<ActivityId>")[1:] {
+			id, _, _ := strings.Cut(part, "<")
+			got = append(got, id)
+		}
+		_, rest, more := strings.Cut(out, "<NextToken>")
+		if !more {
+			break
+		}
+		token, _, _ = strings.Cut(rest, "<")
+	}
+	if s := strings.Join(got, " "); s != "act-4 act-3 act-2 act-1 act-0" {
+		t.Errorf("activities %s", s)
+	}
+	if out := d.ok("DescribeScalingActivities AutoScalingGroupName=g IncludeDeletedGroups=true"); !strings.Contains(out, "act-old") || !strings.Contains(out, "<AutoScalingGroupState>Deleted<") {
+		t.Error("the activities of the earlier group are not shown on request")
+	}
+}
+
+// The walk of the article's Auto Scaling part in the AWS CLI.
+func TestCLI(t *testing.T) {
+	needCLI(t)
+	d := newDesk(t)
+	srv := httptest.NewServer(d.h)
+	defer srv.Close()
+	subnets := fleet.Subnets(region, account)
+	run := func(line, want string) {
+		t.Helper()
+		out, err := d.cli(srv.URL, "autoscaling "+line)
+		if err != nil || strings.TrimSpace(out) != strings.TrimSpace(want) {
+			t.Errorf("aws autoscaling %s\ngot  %s (%v)\nwant %s", line, out, err, want)
+		}
+	}
+	run("create-launch-configuration --launch-configuration-name lc --image-id ami-0123456789abcdef0 --instance-type t2.micro --key-name ssh --user-data "+"#!/bin/sh", "")
+	run("create-auto-scaling-group --auto-scaling-group-name g --launch-configuration-name lc --min-size 1 --max-size 4 --desired-capacity 2 --vpc-zone-identifier "+subnets[0].ID+","+subnets[1].ID+
+		" --tags Key=Name,Value=socket,PropagateAtLaunch=true --new-instances-protected-from-scale-in", "")
+	d.put("i-0123456789abcdef0", nil)
+	run("describe-auto-scaling-groups --query AutoScalingGroups[].[AutoScalingGroupName,MinSize,MaxSize,DesiredCapacity,AvailabilityZones[1],Instances[0].LifecycleState,Tags[0].Value,NewInstancesProtectedFromScaleIn] --output text",
+		"g\t1\t4\t2\tus-east-1b\tInService\tsocket\tTrue")
+	run("describe-auto-scaling-instances --query AutoScalingInstances[].[InstanceId,HealthStatus,LaunchConfigurationName] --output text", "i-0123456789abcdef0\tHEALTHY\tlc")
+	run("set-desired-capacity --auto-scaling-group-name g --desired-capacity 3", "")
+	run("update-auto-scaling-group --auto-scaling-group-name g --max-size 5 --health-check-grace-period 30", "")
+	run("suspend-processes --auto-scaling-group-name g --scaling-processes AZRebalance", "")
+	run("describe-auto-scaling-groups --auto-scaling-group-names g --query AutoScalingGroups[0].[MaxSize,DesiredCapacity,SuspendedProcesses[0].ProcessName] --output text", "5\t3\tAZRebalance")
+	run("terminate-instance-in-auto-scaling-group --instance-id i-0123456789abcdef0 --should-decrement-desired-capacity --query Activity.Description --output text", "Terminating EC2 instance: i-0123456789abcdef0")
+	run("describe-scaling-activities --auto-scaling-group-name g --query Activities[].StatusCode --output text", "InProgress")
+	run("delete-auto-scaling-group --auto-scaling-group-name g --force-delete", "")
+	if out, err := d.cli(srv.URL, "autoscaling set-desired-capacity --auto-scaling-group-name nope --desired-capacity 3"); err == nil ||
+		!strings.Contains(out, "An error occurred (ValidationError) when calling the SetDesiredCapacity operation: AutoScalingGroup name not found - AutoScalingGroup 'nope' not found") {
+		t.Errorf("got %s", out)
+	}
+}
