@@ -8,13 +8,13 @@ const steadyEvery = 6 * time.Hour
 // finish completes the deployment, tells of a steady or a stuck service and returns what changed.
 func (s *step) finish() {
 	idle := len(s.out.Start)+len(s.out.Stop)+s.stopping() == 0
-	if s.stuck && idle {
-		s.tell("", "was unable to stop or start tasks during a deployment because of the service deployment configuration. "+
+	switch {
+	case s.stuck && idle:
+		s.complain("was unable to stop or start tasks during a deployment because of the service deployment configuration. " +
 			"Update the minimumHealthyPercent or maximumPercent value and try again.")
-	}
-	if s.blocked {
-		s.tell("", "was unable to reach steady state because task set (%s) was unable to scale in. "+
-			"Reason: The number of protected tasks are more than the desired count of tasks.", s.primary.ID)
+	case s.blocked:
+		s.complain("was unable to reach steady state because task set (" + s.primary.ID + ") was unable to scale in. " +
+			"Reason: The number of protected tasks are more than the desired count of tasks.")
 	}
 	if idle && s.balancedCount() && !s.v.Service.Deleting {
 		if s.primary.RolloutState == InProgress {
@@ -23,6 +23,10 @@ func (s *step) finish() {
 		s.steady()
 	}
 	s.mark()
+}
+
+func (s *step) complain(text string) {
+	s.out.Complaint = "(service " + s.v.Service.Name + ") " + text
 }
 
 // stopping is how many tasks have yet to stop, not counting those this plan stops.

@@ -38,7 +38,7 @@ func golden(t *testing.T, name, got string) {
 type teller struct {
 	*sim
 	strings.Builder
-	complaint string // the last event
+	complaint string // the last one
 }
 
 func (w *teller) title(format string, args ...any) { fmt.Fprintf(w, "# "+format+"\n", args...) }
@@ -74,12 +74,12 @@ func (w *teller) print(p Plan) {
 		parts = append(parts, fmt.Sprintf("mark %s %s %s desired=%d failed=%d attempts=%d", d.ID, d.Status, d.RolloutState, d.Desired, d.FailedTasks, d.Attempts))
 	}
 	for _, e := range p.Event {
-		if w.complaint == e.Message {
-			continue // as the caller suppresses repetitions
-		}
-		w.complaint = e.Message
 		parts = append(parts, strings.TrimSpace("event "+e.Name)+": "+e.Message)
 	}
+	if p.Complaint != "" && p.Complaint != w.complaint { // told once, as the caller does
+		parts = append(parts, "complain: "+p.Complaint)
+	}
+	w.complaint = p.Complaint
 	if len(parts) == 0 {
 		return
 	}

@@ -266,3 +266,109 @@ func BenchmarkNext(b *testing.B) {
 		}
 	}
 }
+
+// TestScaleInSparesHealthyTasks: a rank may prefer a healthy task, but not if too few would be left (ecs.md 3.2.1).
+func TestScaleInSparesHealthyTasks(t *testing.T) {
+	s := settledService(2)
+	s.Service.Desired = 3
+	s.step()
+	s.pass(time.Second)
+	s.Service.Desired = 2
+	s.Tasks[2].StopRank = 9
+	if p := s.step(); len(p.Stop) != 1 || p.Stop[0].TaskID != "t03" {
+		t.Errorf("stops %+v", p.Stop)
+	}
+}
+
+// TestOldRevisionIsOnlyReplaced: tasks of an older deployment are started for those it lost, as far as they are missed, and not
+// because more are desired now (ecs.md 3.2.4).
+func TestOldRevisionIsOnlyReplaced(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		desired  int // of the service
+		intended int // tasks the old deployment should have
+		healthy  int
+		pending  int
+		want     int // starts of the old deployment
+	}{
+		{"scaled out with the deployment", 10, 2, 2, 0, 0},
+		{"one lost and missed", 3, 3, 2, 0, 1},
+		{"one lost, its replacement is on its way", 3, 3, 2, 1, 0},
+		{"one lost but not missed, as another comes and fewer are desired", 2, 3, 1, 1, 0},
+		{"two lost, one of them missed", 2, 3, 1, 0, 1},
+	} {
+		s := settledService(3)
+		s.pass(time.Second)
+		s.Tasks = s.Tasks[:c.healthy]
+		for k := range c.pending {
+			s.Tasks = append(s.Tasks, Task{ID: "p" + string(rune('0'+k)), DeploymentID: "ecs-svc/1", Status: "PENDING", Desired: "RUNNING", CreatedAt: s.now})
+		}
+		s.deploy("ecs-svc/2")
+		s.Service.Desired = c.desired
+		s.Deployments[0].Desired = c.intended
+		got := 0
+		for _, x := range Next(s.View, s.now).Start {
+			if x.DeploymentID == "ecs-svc/1" {
+				got += x.Count
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %d started, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestNothingStopsForWhatCannotStart: while launches are held back or the deployment stands still, failing and old tasks stay
+// where no healthy ones replace them.
+func TestNothingStopsForWhatCannotStart(t *testing.T) {
+	for _, state := range []string{InProgress, Failed} {
+		for _, scene := range []string{"failing tasks", "old tasks"} {
+			s := newSim(Service{Desired: 2, MinimumHealthyPercent: 50, MaximumPercent: 100})
+			s.deploy("ecs-svc/1", withTargets)
+			s.run(20, nil)
+			s.pass(time.Second)
+			if scene == "old tasks" {
+				s.deploy("ecs-svc/2", withTargets)
+			} else {
+				s.Tasks[0].Targets[0].State, s.Tasks[1].Targets[0].State = "unhealthy", "unhealthy"
+			}
+			d := &s.Deployments[len(s.Deployments)-1]
+			d.RolloutState, d.Attempts, d.LastFailure = state, 3, s.now
+			if p := s.step(); len(p.Stop)+len(p.Start) > 0 {
+				t.Errorf("%s, %s: %+v", scene, state, p)
+			}
+		}
+	}
+}
+
+// TestStalledDeploymentKeepsBoth: healthy tasks of both deployments stay, up to the upper bound.
+func TestStalledDeploymentKeepsBoth(t *testing.T) {
+	s := settledService(2)
+	s.pass(time.Second)
+	s.deploy("ecs-svc/2")
+	s.step()
+	s.pass(time.Minute)
+	s.pass(time.Minute)
+	s.deployment("ecs-svc/2").RolloutState = Failed
+	if p := s.step(); len(p.Stop) > 0 || s.healthy() != 4 {
+		t.Errorf("%d healthy, stops %+v", s.healthy(), p.Stop)
+	}
+	s.Service.MaximumPercent = 150
+	if p := s.step(); len(p.Stop) != 1 || !strings.HasPrefix(p.Stop[0].TaskID, "t01") {
+		t.Errorf("stops %+v", p.Stop)
+	}
+}
+
+// TestHungDeploymentMakesWay: tasks that never get their verdict do not block the deployment that mends them, even if there is
+// no room beside them (ecs.md 3.1.4).
+func TestHungDeploymentMakesWay(t *testing.T) {
+	s := newSim(Service{Desired: 4, MinimumHealthyPercent: 100, MaximumPercent: 110})
+	s.deploy("ecs-svc/1")
+	s.delay["ecs-svc/1"] = 24 * time.Hour
+	s.step()
+	s.pass(time.Minute)
+	s.deploy("ecs-svc/2")
+	if p := s.step(); len(p.Stop) != 4 || len(p.Start) != 1 || p.Start[0].Count != 4 {
+		t.Errorf("%+v", p)
+	}
+}

@@ -11,6 +11,9 @@ type Plan struct {
 	// transaction as the marks.
 	Counted []string
 	Event   []Event
+	// Complaint is what keeps the service from its goal now, in the words of a service event; "" if nothing does. It is said
+	// by every plan as long as that lasts, for the caller to tell once and then every 6 hours (ecs.md 1.7.4).
+	Complaint string
 	// SteadyAt is to be kept as Service.SteadyAt.
 	SteadyAt time.Time
 	// Rebalancing is to be kept as Service.Rebalancing.
@@ -47,8 +50,8 @@ const (
 	CauseDeletion   Cause = "deletion"   // the service is being deleted
 )
 
-// Event is a line for the service's events and a name for EventBridge (ecs.md 1.7.2, 1.7.4). The caller suppresses
-// repetitions.
+// Event is a line for the service's events and a name for EventBridge (ecs.md 1.7.2, 1.7.4). It is in the one plan that makes
+// it true.
 type Event struct {
 	Name    string // "" where EventBridge has none
 	Message string

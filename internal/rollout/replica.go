@@ -191,16 +191,18 @@ func (s *step) scaleIn() {
 	}
 	list := s.pick(s.current, good)
 	slices.SortStableFunc(list, s.byDispensability)
+	serving := s.number(healthy) - s.lower
 	for _, t := range list {
-		if extra == 0 {
+		switch {
+		case extra == 0:
 			return
-		}
-		if s.protected(t) {
+		case s.protected(t):
 			s.wake(t.ProtectedUntil)
 			continue
-		}
-		if t.health == Healthy && s.number(healthy) <= s.lower {
+		case t.health == Healthy && serving <= 0:
 			continue
+		case t.health == Healthy:
+			serving--
 		}
 		s.stop(t, CauseScaleIn)
 		extra--

@@ -77,10 +77,11 @@ func TestScaleInEqualsNaive(t *testing.T) {
 		w := worldGen(5).Draw(t, "world")
 		for k := range w.Instances {
 			w.Instances[k].Status = StatusActive
+			w.Instances[k].Free = Resources{CPU: 64 * rapid.IntRange(0, 2).Draw(t, "free CPU"), Memory: 64}
 		}
 		tasks := slices.DeleteFunc(taskGen(w).Draw(t, "list"), func(x Task) bool { return x.InstanceARN == "" })
 		for k := range tasks {
-			tasks[k].Running, tasks[k].Healthy, tasks[k].Deployment, tasks[k].Needs = true, true, 0, Resources{CPU: 64, Memory: 64}
+			tasks[k].Running, tasks[k].Healthy, tasks[k].Deployment = true, true, 0
 		}
 		chain := rapid.SliceOfN(rapid.SampledFrom(strategySamples[:5]), 1, 3).Draw(t, "strategies")
 		left := slices.Clone(tasks)
@@ -88,8 +89,13 @@ func TestScaleInEqualsNaive(t *testing.T) {
 		for _, v := range ScaleIn(w, tasks, chain, len(tasks), 1) {
 			k := slices.IndexFunc(left, func(x Task) bool { return x.ID == v.TaskID })
 			chosen := inverted(now, left, left[k], chain)
+			next := map[string]bool{}
 			for _, x := range left {
-				if !x.Protected && slices.Compare(inverted(now, left, x, chain), chosen) < 0 {
+				if x.Protected || next[x.InstanceARN] {
+					continue // the first by ID stands for its instance
+				}
+				next[x.InstanceARN] = true
+				if slices.Compare(inverted(now, left, x, chain), chosen) < 0 {
 					t.Fatalf("%s was stopped although %s is preferable\n%+v", v.TaskID, x.ID, left)
 				}
 			}
@@ -109,9 +115,9 @@ func inverted(w World, left []Task, x Task, chain []Strategy) []int {
 		n := 0
 		switch s.kind {
 		case byFreeCPU:
-			n = i.Free.CPU
+			n = i.Free.CPU + x.Needs.CPU
 		case byFreeMemory:
-			n = i.Free.Memory
+			n = i.Free.Memory + x.Needs.Memory
 		case byAttribute, byInstance:
 			if s.kind == byAttribute {
 				fields = append(fields, s.attribute)

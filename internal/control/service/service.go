@@ -127,7 +127,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 // idle reports whether the plan asks for nothing that is not so already.
 func idle(svc *ecs.Service, p rollout.Plan) bool {
 	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) &&
-		svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
+		(p.Complaint == "" || p.Complaint == svc.LastComplaint) && svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
 }
 
 func count(p rollout.Plan) int {

@@ -43,7 +43,7 @@ func (s *step) carryOut(p rollout.Plan) {
 		}
 	}
 	s.stop(p.Stop)
-	s.start(p.Start)
+	s.start(p.Start, p.Complaint)
 	for _, e := range p.Event {
 		s.tell(e.Message)
 	}
@@ -133,11 +133,11 @@ func names(tasks []string) string {
 	return b.String()
 }
 
-// start places the tasks that the brain wants and makes those that found a place.
-func (s *step) start(starts []rollout.Start) {
+// start places the tasks that the brain wants and makes those that found a place. What keeps a service from its goal, complaint or a
+// task without a place, is told when it is new and again every 6 hours.
+func (s *step) start(starts []rollout.Start, complaint string) {
 	var started []string
 	s.svc.Unplaced = 0
-	complaint := ""
 	for _, x := range starts {
 		i := slices.IndexFunc(s.svc.Deployments, func(d ecs.Deployment) bool { return d.ID == x.DeploymentID })
 		if i < 0 {

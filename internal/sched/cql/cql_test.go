@@ -70,7 +70,7 @@ func TestMatch(t *testing.T) {
 		{"not attribute:stack == x and attribute:stack == dev", true}, {"!(attribute:stack == x or attribute:stack == dev)", false},
 		{"not not attribute:stack == dev", true}, {"! attribute:stack == dev", false}, {"NOT attribute:stack == dev OR attribute:stack == dev", true},
 		// Patterns match the whole value.
-		{"attribute:ecs.instance-type =~ t2", false}, {"attribute:ecs.instance-type =~ 2.small", false}, {"attribute:ecs.instance-type =~ a|t2.small", true},
+		{"attribute:ecs.instance-type =~ t2", false}, {"attribute:ecs.instance-type =~ 2.small", false}, {"attribute:ecs.instance-type =~ a|t2.small", true}, {"attribute:ecs.instance-type =~ t2|a", false},
 		{"attribute:ecs.instance-type =~ '(t2|t3)[.]small'", true}, {`attribute:ecs.instance-type =~ \Qt2.\Esmall`, true},
 		{"attribute:ecs.instance-type =~ t[0-9].s[^]x]all", true}, {"(attribute:ecs.instance-type =~ t2.*)", true},
 	} {
@@ -152,6 +152,8 @@ func TestErrors(t *testing.T) {
 		{`attribute:a =~ '(a)\1'`, 16, "back-references are not supported"},
 		{"attribute:a =~ [a[bc]]", 16, "nested character classes"},
 		{"attribute:a =~ [a-z&&[^b]]", 16, "intersections"},
+		{"attribute:a =~ []&&]", 16, "intersections"},
+		{"attribute:a =~ [^]&&]", 16, "intersections"},
 		{"attribute:a =~ 'b)|(c'", 16, "unexpected )"},
 		{strings.Repeat("x", MaxLength+1), MaxLength + 1, "at most 2000 characters, found 2001"},
 	} {
