@@ -71,20 +71,14 @@ func encode(changes []Change) ([]byte, error) {
 	for i, c := range changes {
 		out[i] = written{c.Table, c.Key, c.New}
 	}
-	return marshal(out)
-}
-
-func marshal(out []written) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out); err != nil {
+	data, err := json.Marshal(out)
+	if err != nil {
 		return nil, fmt.Errorf("state: value cannot be kept: %w", err)
 	}
-	if hasBrokenText(buf.Bytes()) {
+	if hasBrokenText(data) {
 		return nil, fault.New("ValidationError", "A text is not valid UTF-8; only UTF-8 can be kept.")
 	}
-	return buf.Bytes(), nil
+	return data, nil
 }
 
 // hasBrokenText tells whether a text that is not UTF-8 went into data. The

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"github.com/berthhq/berth/internal/state/journal"
@@ -58,7 +59,10 @@ func (s *Store) compact(snap *Snapshot) {
 			}
 		}
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrClosed):
+		return
+	case err != nil:
 		s.log.Warn("state: the journal could not be compacted; it keeps growing", "rev", snap.Rev, "err", err)
 		return
 	}

@@ -6,7 +6,7 @@ func (s *Store) CompactNow() { s.compact(s.View()) }
 // TableNames returns the names of all tables, in the order of their fields.
 func (t *Tables) TableNames() []string {
 	var names []string
-	for _, t := range t.list() {
+	for t := range t.list() {
 		names = append(names, t.title())
 	}
 	return names

@@ -17,39 +17,42 @@ type Snapshot struct {
 
 // Tx is a transaction: the newest state, and writes on top of it that nobody
 // else sees yet. It belongs to the goroutine that runs the function given to
-// Update, and only until that function returns.
+// Update, and only until that function returns. Rev is the revision of what the
+// transaction began with.
 type Tx struct {
-	Tables
-	log changeLog
+	Snapshot
+	log *changeLog
 }
 
 // begin opens a transaction on top of s. s itself stays as it is.
 func (s *Snapshot) begin() *Tx {
-	tx := &Tx{Tables: s.Tables}
-	for _, t := range tx.list() {
-		t.begin(&tx.log)
+	tx := &Tx{Snapshot: *s, log: new(changeLog)}
+	for t := range tx.list() {
+		t.begin(tx.log)
 	}
 	return tx
 }
 
-// end makes the transaction's tables the snapshot of a revision. The
-// transaction cannot be used any more.
+// end makes what the transaction wrote the snapshot of a revision. The
+// transaction can write no more.
 func (tx *Tx) end(rev uint64) *Snapshot {
-	next := &Snapshot{Tables: tx.Tables, Rev: rev}
-	for _, t := range next.list() {
+	for t := range tx.list() {
 		t.end()
 	}
-	return next
+	tx.Rev = rev
+	return &tx.Snapshot
 }
 
-// list returns the tables in the order of the struct's fields.
-func (t *Tables) list() []anyTable {
-	fields := reflect.ValueOf(t).Elem()
-	tables := make([]anyTable, fields.NumField())
-	for i := range tables {
-		tables[i] = fields.Field(i).Addr().Interface().(anyTable)
+// list yields the tables in the order of the struct's fields.
+func (t *Tables) list() iter.Seq[anyTable] {
+	return func(yield func(anyTable) bool) {
+		fields := reflect.ValueOf(t).Elem()
+		for i := range fields.NumField() {
+			if !yield(fields.Field(i).Addr().Interface().(anyTable)) {
+				return
+			}
+		}
 	}
-	return tables
 }
 
 // loader rebuilds tables from what the journal holds.
@@ -60,7 +63,7 @@ type loader struct {
 
 func newLoader() *loader {
 	l := &loader{(&Snapshot{Tables: define()}).begin(), make(map[string]anyTable)}
-	for _, t := range l.tx.list() {
+	for t := range l.tx.list() {
 		l.tables[t.title()] = t
 	}
 	return l
@@ -84,35 +87,34 @@ func (l *loader) load(data []byte) error {
 	return nil
 }
 
-// partSize is about how many bytes a part of a saved snapshot has. Parts are
-// what the journal writes in one go; small ones keep appends from waiting.
-const partSize = 128 << 10
+// partSize is about how many bytes a part of a saved snapshot has.
+const partSize = 16 << 10
 
 // parts encodes the snapshot for the journal, as changes that make it out of
-// nothing. There is always at least one part.
+// nothing. There is always at least one part; each is good until the next one
+// is asked for.
 func (s *Snapshot) parts() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		buf := []byte{'['}
-		for _, t := range s.list() {
+		part := []byte{'['}
+		for t := range s.list() {
 			for key, v := range t.each() {
-				one, err := marshal([]written{{t.title(), key, v}})
+				if len(part) >= partSize {
+					if !yield(append(part, ']'), nil) {
+						return
+					}
+					part = part[:1]
+				}
+				one, err := json.Marshal(written{t.title(), key, v})
 				if err != nil {
 					yield(nil, err)
 					return
 				}
-				if len(buf) > 1 {
-					buf = append(buf, ',')
+				if len(part) > 1 {
+					part = append(part, ',')
 				}
-				buf = append(buf, one[1:len(one)-2]...) // without "[" and "]\n"
-				if len(buf) < partSize {
-					continue
-				}
-				if !yield(append(buf, ']'), nil) {
-					return
-				}
-				buf = []byte{'['}
+				part = append(part, one...)
 			}
 		}
-		yield(append(buf, ']'), nil)
+		yield(append(part, ']'), nil)
 	}
 }

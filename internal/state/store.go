@@ -81,7 +81,7 @@ func (s *Store) replay(ctx context.Context) error {
 	now := l.tx.end(rev)
 	s.staged = now
 	s.durable.Store(now)
-	for _, t := range now.list() {
+	for t := range now.list() {
 		for key, v := range t.each() {
 			s.seals.put(t.title(), key, v)
 		}

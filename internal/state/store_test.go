@@ -115,6 +115,8 @@ func TestWritesOutsideOfUpdatePanic(t *testing.T) {
 	s := open(t, mem.New())
 	var escaped *state.Tx
 	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)); escaped = tx })
+	var givenUp *state.Tx
+	s.Update(t.Context(), func(tx *state.Tx) error { givenUp = tx; return errAbort })
 	for _, c := range []struct {
 		what string
 		do   func()
@@ -122,7 +124,8 @@ func TestWritesOutsideOfUpdatePanic(t *testing.T) {
 	}{
 		{"put into a snapshot", func() { s.View().Clusters.Put(cluster(2)) }, "snapshots are read-only"},
 		{"delete from a snapshot", func() { s.View().Clusters.Delete(clusterARN(1)) }, "snapshots are read-only"},
-		{"write after the transaction", func() { escaped.Clusters.Put(cluster(2)) }, "transaction was over"},
+		{"write after the transaction", func() { escaped.Clusters.Put(cluster(2)) }, "snapshots are read-only"},
+		{"write after the transaction failed", func() { givenUp.Clusters.Put(cluster(2)) }, "transaction was given up"},
 		{"value without a key", func() { update(t, s, func(tx *state.Tx) { tx.Clusters.Put(new(ecs.Cluster)) }) }, "without a key"},
 		{"index that is not there", func() { s.View().Clusters.By(state.ByListener, "x") }, "no index"},
 	} {

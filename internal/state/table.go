@@ -34,7 +34,7 @@ type index[T any] struct {
 // rows are the contents of a table.
 type rows[T any] struct {
 	primary   tree[T]
-	secondary []tree[T] // in the order of the definition's indexes
+	secondary []tree[T] // by indexKey, in the order of the definition's indexes
 }
 
 // table defines a table: its name in the journal, which must never change, the
@@ -71,14 +71,16 @@ func byEach[T any](name Index, entries func(*T) []string) index[T] {
 func (t *Table[T]) Get(key string) (*T, bool) { return t.rows.primary.get(key) }
 
 // Len returns the number of values.
-func (t *Table[T]) Len() int { return t.rows.primary.seal().Len() }
+func (t *Table[T]) Len() int { return t.rows.primary.items.Len() }
 
 // All yields every value in the order of primary keys.
-func (t *Table[T]) All() iter.Seq[*T] { return t.rows.primary.under(nil) }
+func (t *Table[T]) All() iter.Seq[*T] { return t.Prefix("") }
 
 // Prefix yields the values whose primary key begins with prefix, in the order
 // of primary keys.
-func (t *Table[T]) Prefix(prefix string) iter.Seq[*T] { return t.rows.primary.under([]byte(prefix)) }
+func (t *Table[T]) Prefix(prefix string) iter.Seq[*T] {
+	return values(t.rows.primary.under(prefix))
+}
 
 // By yields the values that have the given entry in an index, in the order of
 // primary keys. It panics when the table has no such index.
@@ -87,7 +89,17 @@ func (t *Table[T]) By(name Index, entry string) iter.Seq[*T] {
 	if i < 0 {
 		panic(fmt.Sprintf("state: table %s has no index %q", t.def.name, name))
 	}
-	return t.rows.secondary[i].under(indexKey(entry, ""))
+	return values(t.rows.secondary[i].under(indexKey(entry, "")))
+}
+
+func values[T any](seq iter.Seq2[string, *T]) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		for _, v := range seq {
+			if !yield(v) {
+				return
+			}
+		}
+	}
 }
 
 // Put adds v, or replaces the value that has the same primary key. From here on
@@ -114,29 +126,21 @@ func (t *Table[T]) Delete(key string) {
 func (t *Table[T]) put(key string, v *T) (old *T) {
 	t.writable()
 	old, replaced := t.Get(key)
-	t.rows.primary.insert([]byte(key), v)
+	t.rows.primary.insert(key, v)
 	for i, ix := range t.def.indexes {
-		entries, tree := ix.entries(v), &t.rows.secondary[i]
+		var was []string
 		if replaced {
-			for _, entry := range ix.entries(old) {
-				if !slices.Contains(entries, entry) {
-					tree.remove(indexKey(entry, key))
-				}
-			}
+			was = ix.entries(old)
 		}
-		for _, entry := range entries {
-			tree.insert(indexKey(entry, key), v)
-		}
+		t.rows.secondary[i].refer(key, was, ix.entries(v), v)
 	}
 	return old
 }
 
 func (t *Table[T]) remove(key string, old *T) {
-	t.rows.primary.remove([]byte(key))
+	t.rows.primary.remove(key)
 	for i, ix := range t.def.indexes {
-		for _, entry := range ix.entries(old) {
-			t.rows.secondary[i].remove(indexKey(entry, key))
-		}
+		t.rows.secondary[i].refer(key, ix.entries(old), nil, nil)
 	}
 }
 
@@ -147,7 +151,7 @@ func (t *Table[T]) writable() {
 	case t.log == nil:
 		panic(fmt.Sprintf("state: write to table %s outside of Update: snapshots are read-only", t.def.name))
 	case t.log.over:
-		panic(fmt.Sprintf("state: write to table %s after its transaction was over", t.def.name))
+		panic(fmt.Sprintf("state: write to table %s after its transaction was given up", t.def.name))
 	case !t.own:
 		t.rows = &rows[T]{t.rows.primary, slices.Clone(t.rows.secondary)}
 		t.own = true

@@ -3,72 +3,89 @@ package state
 import (
 	"encoding/binary"
 	"iter"
+	"slices"
+	"strings"
 
-	iradix "github.com/hashicorp/go-immutable-radix/v2"
+	"github.com/tidwall/btree"
 )
 
-// tree is an ordered map from key to value. Copies of a tree share what they
-// have in common. While it is being written, a tree belongs to one transaction;
-// between writes, and for good in a snapshot, it is immutable.
+// tree is an ordered map from key to a pointer. Trees share the nodes they have
+// in common: copying one is cheap, and a write copies the few nodes on its path.
+//
+// A tree is written by one transaction. What seal returned, and with it every
+// tree of a snapshot, is never written again.
 type tree[T any] struct {
-	done *iradix.Tree[*T]
-	open *iradix.Txn[*T] // not nil while there are writes that done lacks
+	items *btree.BTreeG[item[T]]
+	own   bool // items were copied since the last seal
 }
 
-func newTree[T any]() tree[T] { return tree[T]{done: iradix.New[*T]()} }
+type item[T any] struct {
+	key   string
+	value *T
+}
+
+// degree is chosen by measuring: small nodes cost less to copy, large ones less
+// to search. A node has up to 2*degree-1 items.
+const degree = 8
+
+func newTree[T any]() tree[T] {
+	before := func(a, b item[T]) bool { return a.key < b.key }
+	return tree[T]{items: btree.NewBTreeGOptions(before, btree.Options{Degree: degree, NoLocks: true})}
+}
 
 func (t *tree[T]) get(key string) (*T, bool) {
-	if t.open != nil {
-		return t.open.Get([]byte(key))
-	}
-	return t.done.Get([]byte(key))
+	found, ok := t.items.Get(item[T]{key: key})
+	return found.value, ok
 }
 
-func (t *tree[T]) insert(key []byte, v *T) {
-	if t.open == nil {
-		t.open = t.done.Txn()
+func (t *tree[T]) insert(key string, v *T) { t.writable().Set(item[T]{key, v}) }
+
+func (t *tree[T]) remove(key string) { t.writable().Delete(item[T]{key: key}) }
+
+func (t *tree[T]) writable() *btree.BTreeG[item[T]] {
+	if !t.own {
+		t.items, t.own = t.items.Copy(), true
 	}
-	t.open.Insert(key, v)
+	return t.items
 }
 
-func (t *tree[T]) remove(key []byte) {
-	if t.open == nil {
-		t.open = t.done.Txn()
+// seal returns the items as they are now, whatever is written later.
+func (t *tree[T]) seal() *btree.BTreeG[item[T]] {
+	if t.own { // else it may be another goroutine's too
+		t.own = false
 	}
-	t.open.Delete(key)
+	return t.items
 }
 
-// seal ends the writing: what was iterated over or handed out after it is not
-// touched by later writes.
-func (t *tree[T]) seal() *iradix.Tree[*T] {
-	if t.open != nil {
-		t.done, t.open = t.open.CommitOnly(), nil
+// under yields, in the order of keys, what has a key that begins with prefix.
+func (t *tree[T]) under(prefix string) iter.Seq2[string, *T] {
+	items := t.seal()
+	return func(yield func(string, *T) bool) {
+		items.Ascend(item[T]{key: prefix}, func(i item[T]) bool {
+			return strings.HasPrefix(i.key, prefix) && yield(i.key, i.value)
+		})
 	}
-	return t.done
 }
 
-// under yields, in key order, the values whose key begins with prefix.
-func (t *tree[T]) under(prefix []byte) iter.Seq[*T] {
-	done := t.seal()
-	return func(yield func(*T) bool) {
-		it := done.Root().Iterator()
-		if len(prefix) > 0 {
-			it.SeekPrefix(prefix)
+// refer keeps v, which has a primary key, under some entries of an index, and
+// no longer under others.
+func (t *tree[T]) refer(primary string, was, is []string, v *T) {
+	for _, entry := range was {
+		if !slices.Contains(is, entry) {
+			t.remove(indexKey(entry, primary))
 		}
-		for _, v, ok := it.Next(); ok; _, v, ok = it.Next() {
-			if !yield(v) {
-				return
-			}
-		}
+	}
+	for _, entry := range is {
+		t.insert(indexKey(entry, primary), v)
 	}
 }
 
 // indexKey places a value under an index entry: the length of the entry keeps
 // entries apart that begin alike, the primary key keeps values apart and in
 // order.
-func indexKey(entry, primary string) []byte {
+func indexKey(entry, primary string) string {
 	key := make([]byte, 0, binary.MaxVarintLen32+len(entry)+len(primary))
 	key = binary.AppendUvarint(key, uint64(len(entry)))
 	key = append(key, entry...)
-	return append(key, primary...)
+	return string(append(key, primary...))
 }

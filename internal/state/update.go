@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state/journal"
@@ -16,6 +17,10 @@ var ErrUnknown = errors.New("state: stopped waiting for the disk; the outcome of
 // checkedValues is how many values each update compares with their
 // fingerprints, when the build tag statecheck asks for that.
 const checkedValues = 256
+
+// gatherMost is the number of updates that no longer wait for others to share
+// their append.
+const gatherMost = 256
 
 // Update runs fn on the newest state, as the only writer, and returns nil once
 // the changes are durable and visible to View. fn must be quick and pure: no
@@ -91,7 +96,7 @@ func (s *Store) commitAll() {
 		case <-s.open.Done():
 			closing = true
 		}
-		if batch := s.take(); len(batch) > 0 {
+		if batch := s.gather(); len(batch) > 0 {
 			s.commit(batch)
 		}
 		if closing {
@@ -100,12 +105,23 @@ func (s *Store) commitAll() {
 	}
 }
 
-func (s *Store) take() []*commit {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	batch := s.queue
-	s.queue = nil
-	return batch
+// gather takes everything that waits. Clients that were just answered often
+// have the next update ready: they go first as long as each turn brings more,
+// so that they share this append and do not wait for one more.
+func (s *Store) gather() []*commit {
+	for seen := 0; ; {
+		runtime.Gosched()
+		s.mu.Lock()
+		if n := len(s.queue); n > seen && n < gatherMost {
+			seen = n
+			s.mu.Unlock()
+			continue
+		}
+		batch := s.queue
+		s.queue = nil
+		s.mu.Unlock()
+		return batch
+	}
 }
 
 func (s *Store) commit(batch []*commit) {

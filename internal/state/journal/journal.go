@@ -73,7 +73,8 @@ type Journal interface {
 	// that fails, or is cut short by a crash, loses nothing: the old snapshot
 	// or the new one is in force, with the entries that follow it. Compact is
 	// slow by nature and must not keep appends waiting for its whole length;
-	// parts may append while it is asked for the next one.
+	// parts may append while it is asked for the next one. A part is good until
+	// the next one is asked for.
 	//
 	// rev is one that was appended (ErrGap) and not below that of the snapshot
 	// in force (ErrGap; at the same revision nothing happens). term is not below
