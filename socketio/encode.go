@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/internal/jsonscan"
 	"github.com/berthhq/berth/socketio/packet"
 )
 
@@ -126,29 +128,10 @@ func (p *Payload) marshal(v any) error {
 
 // appendString appends s as a JSON string. Invalid UTF-8, which no client could read, is replaced.
 func appendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
 	if !utf8.ValidString(s) {
-		s = string(bytes.ToValidUTF8([]byte(s), []byte("\uFFFD")))
+		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		from = i + 1
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(append(dst, s[from:]...), '"')
+	return jsonscan.AppendString(dst, s)
 }
 
 // guess is a first buffer size for arguments, in bytes.

@@ -97,7 +97,7 @@ func (a *adapter) onRequest(ctx context.Context, body []byte) error {
 		a.answer(ctx, &req, op)
 	case typeServerSide:
 		op.Kind, op.Payload = socketio.ServerSideEmit, socketio.Payload{JSON: req.Data}
-		if len(req.Data) == 0 || req.Data[0] != '[' {
+		if !isEvent(req.Data) {
 			return errShape
 		}
 		if req.RequestID == "" {

@@ -110,10 +110,16 @@ func readPacket(r *msgpack.Reader, nsp string, op *socketio.Op) (mine bool, err 
 			return r.Skip()
 		}
 	})
-	if err == nil && (len(op.Payload.JSON) == 0 || op.Payload.JSON[0] != '[') {
+	if err == nil && !isEvent(op.Payload.JSON) {
 		err = errShape
 	}
 	return mine, err
+}
+
+// isEvent tells whether an array begins with what may be the name of an event: anything else would
+// make every client close its connection.
+func isEvent(text []byte) bool {
+	return len(text) > 2 && text[0] == '[' && (text[1] == '"' || text[1] == '-' || (text[1] >= '0' && text[1] <= '9'))
 }
 
 func eachKey(r *msgpack.Reader, f func(key string) error) error {

@@ -34,3 +34,13 @@ func BenchmarkString1K(b *testing.B) {
 		}
 	}
 }
+
+func TestAppendString(t *testing.T) {
+	for b := range 0x80 {
+		in := "é" + string(rune(b)) + "x"
+		var out string
+		if err := json.Unmarshal(AppendString(nil, in), &out); err != nil || out != in {
+			t.Errorf("%q became %q: %v", in, out, err)
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/berthhq/berth/socketio/internal/jsonscan"
 )
 
 // Reader reads MessagePack from a byte slice.
@@ -240,19 +242,7 @@ func (d *decoder) text(c byte) error {
 	if err != nil || !utf8.Valid(s) {
 		return ErrInvalid
 	}
-	const hex = "0123456789abcdef"
-	d.dst = append(d.dst, '"')
-	for _, b := range s {
-		switch {
-		case b == '"' || b == '\\':
-			d.dst = append(d.dst, '\\', b)
-		case b < 0x20:
-			d.dst = append(d.dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
-		default:
-			d.dst = append(d.dst, b)
-		}
-	}
-	d.dst = append(d.dst, '"')
+	d.dst = jsonscan.AppendString(d.dst, s)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-// Package wsframe is the WebSocket framing of RFC 6455 for the server's side: an incremental reader
+// Package wsframe is the WebSocket framing of RFC 6455, mainly for the server's side: an incremental reader
 // that is fed whatever bytes have arrived and holds no buffer between messages, and functions that
 // write frames.
 //
@@ -47,6 +47,8 @@ const (
 type Reader struct {
 	// Limit is the largest message in bytes, fragments added up.
 	Limit int
+	// FromServer reads frames that are not masked.
+	FromServer bool
 	// Inflate, when set, is given messages with RSV1; without it such messages are a protocol error.
 	Inflate func(p []byte, limit int) ([]byte, error)
 
@@ -161,10 +163,12 @@ func (r *Reader) parseHeader() error {
 	case 127:
 		size = binary.BigEndian.Uint64(b[2:])
 	}
-	if b[0]&0x30 != 0 || b[1]&maskBit == 0 {
+	if b[0]&0x30 != 0 || (b[1]&maskBit == 0) != r.FromServer {
 		return ErrProtocol
 	}
-	copy(h.mask[:], b[len(b)-4:])
+	if !r.FromServer {
+		copy(h.mask[:], b[len(b)-4:])
+	}
 	if err := r.check(h, size); err != nil {
 		return err
 	}

@@ -1,0 +1,33 @@
+package jsonscan
+
+// AppendString appends s, which must be UTF-8, as a JSON string in the form that JavaScript writes.
+func AppendString[T string | []byte](dst []byte, s T) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(append(dst, s[from:i]...), '\\')
+		from = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, c)
+		case '\b':
+			dst = append(dst, 'b')
+		case '\t':
+			dst = append(dst, 't')
+		case '\n':
+			dst = append(dst, 'n')
+		case '\f':
+			dst = append(dst, 'f')
+		case '\r':
+			dst = append(dst, 'r')
+		default:
+			dst = append(dst, 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(append(dst, s[from:]...), '"')
+}

@@ -1,0 +1,119 @@
+// Package lean is a Socket.IO client that does next to nothing: WebSocket frames of text in both
+// directions, heartbeats answered, everything else left to the caller. Tests use it to say things that
+// no proper client says, the benchmark to load a server without becoming the bottleneck itself.
+package lean
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/berthhq/berth/socketio/internal/link"
+	"github.com/berthhq/berth/socketio/internal/wsframe"
+)
+
+// Frame is what a client receives. Op is wsframe.Close, with a nil Data, when the connection has ended.
+type Frame struct {
+	Op   wsframe.Op
+	Data []byte
+}
+
+// Client is a connection. Its frames are handed to a function, one at a time, which must not block.
+type Client struct {
+	link  link.Link
+	in    wsframe.Reader
+	on    func(*Client, Frame)
+	ended bool
+}
+
+// Dial opens a WebSocket on the path, query included, of the server at addr.
+func Dial(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	br, err := handshake(conn, addr, path)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	early, _ := br.Peek(br.Buffered())
+	c := &Client{on: on, in: wsframe.Reader{Limit: 64 << 20, FromServer: true}}
+	err = g.Attach(conn, early, func(l link.Link) link.Sink {
+		c.link = l
+		return c
+	})
+	return c, err
+}
+
+// handshake reads exactly the answer's head from the connection into a small buffer.
+func handshake(conn net.Conn, addr, path string) (*bufio.Reader, error) {
+	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", path, addr)
+	if err != nil {
+		return nil, err
+	}
+	br := bufio.NewReaderSize(conn, 1024)
+	res, err := http.ReadResponse(br, nil)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		body, _ := io.ReadAll(res.Body)
+		return nil, fmt.Errorf("lean: status %d: %s", res.StatusCode, body)
+	}
+	return br, nil
+}
+
+// Send sends a text frame. The mask is zero, which costs neither side anything.
+func (c *Client) Send(text string) error { return c.Write(wsframe.Text, []byte(text)) }
+
+// Write sends a frame.
+func (c *Client) Write(op wsframe.Op, p []byte) error { return c.Raw(AppendFrame(nil, op, p)) }
+
+// AppendFrame appends a client's frame with a zero mask.
+func AppendFrame(dst []byte, op wsframe.Op, p []byte) []byte {
+	at := len(dst) + 1
+	dst = wsframe.AppendHeader(dst, op, len(p))
+	dst[at] |= 0x80
+	return append(append(dst, 0, 0, 0, 0), p...)
+}
+
+// Raw sends bytes as they are. It does not queue: what the kernel does not take is an error.
+func (c *Client) Raw(p []byte) error {
+	n, err := c.link.Write(p)
+	if err == nil && n < len(p) {
+		err = errors.New("lean: the connection is full")
+	}
+	return err
+}
+
+// Close closes the connection without ceremony.
+func (c *Client) Close() { c.link.Close() }
+
+// Readable implements link.Sink.
+func (c *Client) Readable(p []byte) {
+	if c.ended {
+		return
+	}
+	err := c.in.Feed(p, func(op wsframe.Op, data []byte) error {
+		if op == wsframe.Text && len(data) == 1 && data[0] == '2' {
+			return c.Send("3")
+		}
+		c.on(c, Frame{op, data})
+		return nil
+	})
+	if err != nil {
+		c.ended = true
+		c.link.Close()
+	}
+}
+
+// Writable implements link.Sink.
+func (c *Client) Writable() {}
+
+// Broken implements link.Sink.
+func (c *Client) Broken(error) { c.on(c, Frame{Op: wsframe.Close}) }

@@ -1,0 +1,318 @@
+package redisadapter_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/testenv"
+)
+
+// mixed is a cluster of two Node.js and two Go servers on one Redis, with a client on each.
+type mixed struct {
+	node  *testenv.Node
+	a, b  *goNode
+	peers []*peer // on node0, node1, a, b
+}
+
+func startMixed(t *testing.T, kind string) *mixed {
+	r := testenv.StartRedis(t)
+	m := &mixed{node: testenv.StartNode(t, "cluster.mjs", r.URL(), kind)}
+	m.a, m.b = startGo(t, "a", r), startGo(t, "b", r)
+	var up struct{ Ports []int }
+	m.node.Read(&up)
+	ready(t, r, 4)
+	for _, addr := range []string{fmt.Sprint("127.0.0.1:", up.Ports[0]), fmt.Sprint("127.0.0.1:", up.Ports[1]), m.a.addr, m.b.addr} {
+		m.peers = append(m.peers, join(t, addr))
+	}
+	return m
+}
+
+// in makes failures of the peers those of a subtest.
+func (m *mixed) in(t *testing.T) {
+	for _, p := range m.peers {
+		p.t = t
+	}
+}
+
+func (m *mixed) all(t *testing.T, frames ...string) {
+	t.Helper()
+	for i, p := range m.peers {
+		for _, f := range frames {
+			if got := p.next(); got != f {
+				t.Fatalf("the client of server %d got %q, want %q", i, got, f)
+			}
+		}
+	}
+}
+
+// Every request type of the adapter crosses in both directions (socketio.md 3.1).
+func TestMixedCluster(t *testing.T) {
+	for _, kind := range []string{"classic", "specific"} {
+		t.Run(kind, func(t *testing.T) {
+			m := startMixed(t, kind)
+			t.Run("broadcast", m.broadcast)
+			t.Run("rooms", m.rooms)
+			t.Run("acks", m.acks)
+			t.Run("fetch", m.fetch)
+			t.Run("server side", m.serverSide)
+			t.Run("emitter", m.emitter)
+			t.Run("disconnect", m.disconnect)
+		})
+	}
+}
+
+func (m *mixed) broadcast(t *testing.T) {
+	m.in(t)
+	const text = `"é \" \n"`
+	m.node.Ask(nil, map[string]any{"do": "emit", "args": []any{"hello", 1, 1.5, -33, "é \" \n", nil, map[string]any{"z": []int{1}, "a": true}}})
+	m.all(t, `42["hello",1,1.5,-33,`+text+`,null,{"a":true,"z":[1]}]`)
+	if err := m.a.ns.Emit("hello", 1, 1.5, -33, "é \" \n", nil); err != nil {
+		t.Fatal(err)
+	}
+	m.all(t, `42["hello",1,1.5,-33,`+text+`,null]`)
+	m.node.Ask(nil, map[string]any{"do": "emit", "node": 1, "args": []any{"bin", map[string]any{"bytes": []int{1, 255}}}})
+	m.all(t, `451-["bin",{"_placeholder":true,"num":0}]`, "01ff")
+	if err := m.b.ns.Emit("bin", []byte{1, 255}); err != nil {
+		t.Fatal(err)
+	}
+	m.all(t, `451-["bin",{"_placeholder":true,"num":0}]`, "01ff")
+}
+
+// rooms uses join, leave and broadcasts to one room, to several, and with exceptions.
+func (m *mixed) rooms(t *testing.T) {
+	m.in(t)
+	ids := []string{m.peers[0].id, m.peers[1].id, m.peers[2].id, m.peers[3].id}
+	m.node.Ask(nil, map[string]any{"do": "join", "to": []string{ids[0], ids[2]}, "rooms": []string{"r1"}})
+	m.a.ns.To(ids[1], ids[3]).Join("r2")
+	m.until(t, "r1", 2) // a Node.js server itself joins only when its request comes back from Redis
+	m.until(t, "r2", 2)
+	m.node.Ask(nil, map[string]any{"do": "emit", "to": []string{"r1"}, "args": []any{"one", "node"}})
+	m.peers[0].want(`42["one","node"]`)
+	m.peers[2].want(`42["one","node"]`)
+	if err := m.a.ns.To("r2").Emit("two", "go"); err != nil {
+		t.Fatal(err)
+	}
+	m.peers[1].want(`42["two","go"]`)
+	m.peers[3].want(`42["two","go"]`)
+	if err := m.a.ns.To("r1", "r2").Except(ids[0]).Emit("both"); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.peers[1:] {
+		p.want(`42["both"]`)
+	}
+	m.node.Ask(nil, map[string]any{"do": "emit", "except": []string{"r2"}, "args": []any{"rest"}})
+	m.peers[0].want(`42["rest"]`)
+	m.peers[2].want(`42["rest"]`)
+	var rooms []string
+	m.node.Ask(&rooms, map[string]any{"do": "rooms"})
+	if got, want := sorted(rooms), sorted(append([]string{"r1", "r2"}, ids...)); got != want {
+		t.Fatalf("all rooms: %s, want %s", got, want)
+	}
+	m.a.ns.All().Leave("r1", "r2")
+	m.until(t, "r1", 0)
+	m.node.Ask(nil, map[string]any{"do": "emit", "args": []any{"after"}})
+	m.all(t, `42["after"]`)
+}
+
+// until waits until n sockets are in room.
+func (m *mixed) until(t *testing.T, room string, n int) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		all, err := m.b.ns.To(room).Sockets(t.Context())
+		if err == nil && len(all) == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d sockets in %s, want %d: %v", len(all), room, n, err)
+		}
+	}
+}
+
+func (m *mixed) acks(t *testing.T) {
+	m.in(t)
+	for i, p := range m.peers {
+		go p.answer(`["question",7]`, fmt.Sprintf(`"from %d"`, i))
+	}
+	var answers []string
+	m.node.Ask(&answers, map[string]any{"do": "ask", "timeout": 5000, "args": []any{"question", 7}})
+	if got := sorted(answers); got != "from 0 from 1 from 2 from 3" {
+		t.Fatal(got)
+	}
+	for i, p := range m.peers {
+		go p.answer(`["question",8]`, fmt.Sprintf(`"from %d"`, i))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	args, err := m.a.ns.All().EmitWithAck(ctx, "question", 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers = nil
+	for _, a := range args {
+		var s string
+		if err := a.Decode(0, &s); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, s)
+	}
+	if got := sorted(answers); got != "from 0 from 1 from 2 from 3" {
+		t.Fatal(got)
+	}
+}
+
+func (m *mixed) fetch(t *testing.T) {
+	m.in(t)
+	type remote struct {
+		ID        string
+		Data      struct{ At string }
+		Handshake map[string]any
+	}
+	var sockets []remote
+	m.node.Ask(&sockets, map[string]any{"do": "fetch"})
+	check := func(found map[string]string) {
+		t.Helper()
+		for i, at := range []string{"node0", "node1", "a", "b"} {
+			if found[m.peers[i].id] != at {
+				t.Fatalf("%v, want %s at %s", found, m.peers[i].id, at)
+			}
+		}
+	}
+	found := map[string]string{}
+	for _, s := range sockets {
+		found[s.ID] = s.Data.At
+		for _, field := range []string{"headers", "time", "address", "xdomain", "secure", "issued", "url", "query", "auth"} {
+			if s.Handshake[field] == nil {
+				t.Errorf("the handshake of %s has no %s", s.Data.At, field)
+			}
+		}
+	}
+	check(found)
+	all, err := m.b.ns.All().Sockets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found = map[string]string{}
+	for _, s := range all {
+		var d struct{ At string }
+		if err := (socketio.Payload{JSON: append(append([]byte("["), s.Data...), ']')}).Args().Decode(0, &d); err != nil {
+			t.Fatal(err)
+		}
+		found[s.ID] = d.At
+	}
+	check(found)
+}
+
+func (m *mixed) serverSide(t *testing.T) {
+	m.in(t)
+	var answers []string
+	m.node.Ask(&answers, map[string]any{"do": "serverSideAsk", "args": []any{"ask", "this"}})
+	if got := sorted(answers); got != "a got this b got this node1 got this" {
+		t.Fatal(got)
+	}
+	args, err := m.a.ns.ServerSideAsk(t.Context(), "ask", "that")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers = nil
+	for _, a := range args {
+		var s string
+		if err := a.Decode(0, &s); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, s)
+	}
+	if got := sorted(answers); got != "b got that node0 got that node1 got that" {
+		t.Fatal(got)
+	}
+	m.node.Ask(nil, map[string]any{"do": "serverSideEmit", "args": []any{"tell", "x"}})
+	for _, g := range []*goNode{m.a, m.b} {
+		if got := <-g.told; got != `"x"` {
+			t.Fatal(got)
+		}
+	}
+}
+
+// emitter is @socket.io/redis-emitter: no uid, other order of keys (socketio.md 3.4).
+func (m *mixed) emitter(t *testing.T) {
+	m.in(t)
+	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "args": []any{"outside", 1}})
+	m.all(t, `42["outside",1]`)
+	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "to": []string{m.peers[2].id}, "args": []any{"you"}})
+	m.peers[2].want(`42["you"]`)
+	m.node.Ask(nil, map[string]any{"do": "join", "emitter": true, "rooms": []string{"e"}})
+	m.until(t, "e", 4)
+	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "to": []string{"e"}, "args": []any{"in e"}})
+	m.all(t, `42["in e"]`)
+	m.node.Ask(nil, map[string]any{"do": "serverSideEmit", "emitter": true, "args": []any{"tell", "y"}})
+	for _, g := range []*goNode{m.a, m.b} {
+		if got := <-g.told; got != `"y"` {
+			t.Fatal(got)
+		}
+	}
+}
+
+func (m *mixed) disconnect(t *testing.T) {
+	m.in(t)
+	m.a.ns.To(m.peers[1].id, m.peers[3].id).Disconnect(false)
+	m.peers[1].want("41")
+	m.peers[3].want("41")
+	m.node.Ask(nil, map[string]any{"do": "disconnect", "to": []string{m.peers[2].id}, "close": true})
+	m.peers[2].want("closed")
+}
+
+// Redis lost and back: local clients are served all the time, and the cluster forms again by itself.
+func TestRedisLostAndBack(t *testing.T) {
+	r := testenv.StartRedis(t)
+	a, b := startGo(t, "a", r), startGo(t, "b", r)
+	ready(t, r, 2)
+	pa, pa2, pb := join(t, a.addr), join(t, a.addr), join(t, b.addr)
+	if err := a.ns.Emit("before"); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*peer{pa, pa2, pb} {
+		p.want(`42["before"]`)
+	}
+	r.Stop()
+	for !a.cluster.Lost() || !b.cluster.Lost() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := a.ns.Emit("during"); err != nil {
+		t.Fatal(err)
+	}
+	pa.want(`42["during"]`)
+	pa2.want(`42["during"]`)
+	if _, err := a.ns.All().Sockets(t.Context()); err == nil {
+		t.Fatal("asking the others works without redis")
+	}
+	r.Start(t)
+	ready(t, r, 2)
+	if err := a.ns.Emit("after"); err != nil {
+		t.Fatal(err)
+	}
+	pa.want(`42["after"]`)
+	pa2.want(`42["after"]`)
+	got := pb.next()
+	if got == `42["during"]` { // still being tried when Redis came back
+		got = pb.next()
+	}
+	if got != `42["after"]` {
+		t.Fatal(got)
+	}
+}
+
+// Nonsense on the channels is logged and changes nothing.
+func TestNonsenseFromRedis(t *testing.T) {
+	r := testenv.StartRedis(t)
+	a := startGo(t, "a", r)
+	ready(t, r, 1)
+	p := join(t, a.addr)
+	publish(t, r, "socket.io#/#", "\x93\xa1x\xdf\xff\xff\xff\xff", "", "{", "\xdd\xff\xff\xff\xff", "\x93\xa1x\x82\xa4type\x02\xa4data\x90\x80")
+	publish(t, r, "socket.io#/#room#", "\x00")
+	publish(t, r, "socket.io-request#/#", "{", "{}", `{"type":99}`, `{"type":6,"data":{}}`, `{"type":2}`, `{"type":"x"}`, "\x81\xa3uid", "\x80")
+	publish(t, r, "socket.io-response#/#", "{", `{"requestId":"nobody"}`, "\x81", `{"type":8,"clientCount":"x"}`)
+	publish(t, r, "socket.io#/#", "\x93\xa1x\x83\xa4type\x02\xa4data\x91\xa3end\xa3nsp\xa1/\x80")
+	p.want(`42["end"]`)
+}

@@ -1,0 +1,66 @@
+// Real clients, driven by the test: client.mjs URL
+import { io } from "socket.io-client";
+import { serve } from "./lines.mjs";
+
+const url = process.argv[2];
+const clients = new Map();
+
+const bytes = (v) =>
+  Buffer.isBuffer(v) || v instanceof ArrayBuffer ? { bytes: [...new Uint8Array(v.buffer ? Uint8Array.from(v) : v)] } : v;
+const plain = (v) => {
+  if (Buffer.isBuffer(v) || v instanceof ArrayBuffer) return bytes(v);
+  if (Array.isArray(v)) return v.map(plain);
+  if (v && typeof v === "object") return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, plain(x)]));
+  return v;
+};
+const rich = (v) => {
+  if (Array.isArray(v)) return v.map(rich);
+  if (v && typeof v === "object") return v.bytes ? Buffer.from(v.bytes) : Object.fromEntries(Object.entries(v).map(([k, x]) => [k, rich(x)]));
+  return v;
+};
+
+class Client {
+  constructor({ nsp = "/", options = {} }) {
+    this.seen = [];
+    this.waiting = [];
+    this.socket = io(url + (nsp === "/" ? "" : nsp), { forceNew: true, ...options });
+    this.socket.onAny((event, ...args) => {
+      const ack = typeof args.at(-1) === "function" ? args.pop() : null;
+      ack?.(...args);
+      this.push([event, ...plain(args)]);
+    });
+    this.socket.on("connect", () => this.push(["connect", this.socket.id, this.socket.recovered]));
+    this.socket.on("disconnect", (reason) => this.push(["disconnect", reason]));
+    this.socket.on("connect_error", (err) => this.push(["connect_error", err.message, err.data ?? null]));
+  }
+  push(v) {
+    const w = this.waiting.shift();
+    w ? w(v) : this.seen.push(v);
+  }
+  next() {
+    return this.seen.length ? this.seen.shift() : new Promise((r) => this.waiting.push(r));
+  }
+}
+
+await serve({
+  open: (c) => {
+    clients.set(c.id, new Client(c));
+  },
+  next: (c) => clients.get(c.id).next(),
+  emit: (c) => {
+    clients.get(c.id).socket.emit(...rich(c.args));
+  },
+  ask: async (c) => plain(await clients.get(c.id).socket.timeout(5000).emitWithAck(...rich(c.args))),
+  transport: (c) => clients.get(c.id).socket.io.engine.transport.name,
+  upgraded: (c) =>
+    new Promise((r) => {
+      const engine = clients.get(c.id).socket.io.engine;
+      engine.transport.name === "websocket" ? r("websocket") : engine.on("upgrade", (t) => r(t.name));
+    }),
+  drop: (c) => {
+    clients.get(c.id).socket.io.engine.close();
+  },
+  close: (c) => {
+    clients.get(c.id).socket.disconnect();
+  },
+});

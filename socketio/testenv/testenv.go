@@ -1,0 +1,165 @@
+// Package testenv starts the real programs that tests need beside them: redis-server and Node.js with
+// the official Socket.IO packages. A test is skipped only when the program is not there, and fails
+// instead when BERTH_CI is 1.
+package testenv
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Missing skips the test, or fails it where everything must be there.
+func Missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("BERTH_CI") == "1" {
+		t.Fatalf("%s is missing", what)
+	}
+	t.Skipf("%s is missing", what)
+}
+
+// FreePort returns a loopback port that was free a moment ago.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// Redis is a redis-server of the test's own.
+type Redis struct {
+	Port int
+	cmd  *exec.Cmd
+	dir  string
+}
+
+// StartRedis starts one that is stopped with the test.
+func StartRedis(t testing.TB) *Redis {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		Missing(t, "redis-server")
+	}
+	r := &Redis{Port: FreePort(t), dir: t.TempDir()}
+	r.Start(t)
+	t.Cleanup(r.Stop)
+	return r
+}
+
+// URL is the redis:// address.
+func (r *Redis) URL() string { return "redis://127.0.0.1:" + strconv.Itoa(r.Port) }
+
+// Start starts the server, again if it was stopped, and waits until it answers.
+func (r *Redis) Start(t testing.TB) {
+	t.Helper()
+	r.cmd = exec.Command("redis-server", "--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", r.dir)
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(10 * time.Second); ; {
+		c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.Port))
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// Stop kills it.
+func (r *Redis) Stop() {
+	if r.cmd != nil {
+		_ = r.cmd.Process.Kill()
+		_ = r.cmd.Wait()
+		r.cmd = nil
+	}
+}
+
+// Node is a running script that is asked by lines of JSON and answers in the same way.
+type Node struct {
+	t   testing.TB
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+// StartNode runs a script of the node directory beside this file.
+func StartNode(t testing.TB, script string, args ...string) *Node {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		Missing(t, "node")
+	}
+	_, file, _, _ := runtime.Caller(0)
+	dir := filepath.Join(filepath.Dir(file), "node")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "socket.io")); err != nil {
+		Missing(t, "node_modules (run npm ci in socketio/testenv/node)")
+	}
+	cmd := exec.Command(node, append([]string{script}, args...)...)
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	n := &Node{t: t, in: in, out: bufio.NewScanner(out)}
+	n.out.Buffer(nil, 1<<20)
+	return n
+}
+
+// Ask sends a command and decodes the answer into v, unless it is nil. An answer {"error": text} fails
+// the test.
+func (n *Node) Ask(v any, command map[string]any) {
+	n.t.Helper()
+	line, err := json.Marshal(command)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(n.in, "%s\n", line); err != nil {
+		n.t.Fatal(err)
+	}
+	n.Read(v)
+}
+
+// Read decodes the next line.
+func (n *Node) Read(v any) {
+	n.t.Helper()
+	if !n.out.Scan() {
+		n.t.Fatalf("node has ended: %v", n.out.Err())
+	}
+	var failure struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(n.out.Bytes(), &failure) == nil && failure.Error != "" {
+		n.t.Fatalf("node: %s", failure.Error)
+	}
+	if v == nil {
+		return
+	}
+	if err := json.Unmarshal(n.out.Bytes(), v); err != nil {
+		n.t.Fatalf("node said %s: %v", n.out.Bytes(), err)
+	}
+}
