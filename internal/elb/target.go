@@ -106,3 +106,10 @@ func HealthOf(t *Target, seen *TargetHealth, inUse bool) Health {
 	}
 	return Health{seen.State, seen.Reason, seen.Description}
 }
+
+// Deregister returns t as it is once it was deregistered: it gets no new request, and what it is busy with may go on for delay.
+func (t *Target) Deregister(now time.Time, delay time.Duration) *Target {
+	c := *t
+	c.Draining, c.DrainUntil = now, now.Add(delay)
+	return &c
+}

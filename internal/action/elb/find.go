@@ -1,0 +1,113 @@
+package elb
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// mine starts the ARNs of a kind of the caller's: "loadbalancer/app/", "targetgroup/".
+func mine(call *awswire.Call, kind string) string {
+	return arn.New(elb.Service, call.Region, call.Account, kind).String()
+}
+
+// get finds a resource of the caller's by its ARN; those of other accounts and regions are not there.
+func get[T any](t *state.Table[T], call *awswire.Call, key string) (*T, bool) {
+	if !strings.HasPrefix(key, mine(call, "")) {
+		return nil, false
+	}
+	return t.Get(key)
+}
+
+func loadBalancer(t *state.Tables, call *awswire.Call, key *string) (*elb.LoadBalancer, error) {
+	lb, ok := get(&t.LoadBalancers, call, str(key))
+	if !ok {
+		return nil, fault.New(shape.CodeLoadBalancerNotFound, "Load balancer '%s' not found", str(key))
+	}
+	return lb, nil
+}
+
+func listener(t *state.Tables, call *awswire.Call, key *string) (*elb.Listener, error) {
+	l, ok := get(&t.Listeners, call, str(key))
+	if !ok {
+		return nil, fault.New(shape.CodeListenerNotFound, "Listener '%s' not found", str(key))
+	}
+	return l, nil
+}
+
+func rule(t *state.Tables, call *awswire.Call, key *string) (*elb.Rule, error) {
+	r, ok := get(&t.Rules, call, str(key))
+	if !ok {
+		return nil, fault.New(shape.CodeRuleNotFound, "One or more rules not found")
+	}
+	return r, nil
+}
+
+func targetGroup(t *state.Tables, call *awswire.Call, key *string) (*elb.TargetGroup, error) {
+	g, ok := get(&t.TargetGroups, call, str(key))
+	if !ok {
+		return nil, fault.New(shape.CodeTargetGroupNotFound, "Target groups '%s' not found", str(key))
+	}
+	return g, nil
+}
+
+// usersOf returns the ARNs of the load balancers whose rules forward to the group.
+func usersOf(t *state.Tables, groupARN string) []string {
+	var out []string
+	for r := range t.Rules.By(state.ByTargetGroup, groupARN) {
+		if l, ok := t.Listeners.Get(r.ListenerARN); ok && !slices.Contains(out, l.LoadBalancerARN) {
+			out = append(out, l.LoadBalancerARN)
+		}
+	}
+	return out
+}
+
+// defaultRule returns the listener's default rule, which every listener has.
+func defaultRule(t *state.Tables, listenerARN string) *elb.Rule {
+	for r := range t.Rules.By(state.ByListener, listenerARN) {
+		if r.IsDefault() {
+			return r
+		}
+	}
+	return &elb.Rule{ListenerARN: listenerARN}
+}
+
+// rulesOf returns the listener's rules as they are evaluated: by priority, the default rule last.
+func rulesOf(t *state.Tables, listenerARN string) []*elb.Rule {
+	rules := slices.Collect(t.Rules.By(state.ByListener, listenerARN))
+	slices.SortFunc(rules, func(a, b *elb.Rule) int { return strings.Compare(orderOf(a), orderOf(b)) })
+	return rules
+}
+
+// page cuts a page out of a list in the order of its keys.
+func page[T any](call *awswire.Call, marker *string, size *int32, filter []string, list iter.Seq[T], key func(T) string) ([]T, *string, error) {
+	limit := int32(400)
+	if size != nil {
+		limit = *size
+	}
+	if limit < 1 || limit > 400 {
+		return nil, nil, invalid("1 validation error detected: Value '%d' at 'pageSize' failed to satisfy constraint: Member must have value between 1 and 400", limit)
+	}
+	p, err := call.Page(marker, filter...)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, next := awswire.Cut(p, int(limit), list, key)
+	return items, next, nil
+}
+
+// answers makes wire shapes of a page.
+func answers[T, S any](items []T, answer func(T) S) []S {
+	out := make([]S, len(items))
+	for i, item := range items {
+		out[i] = answer(item)
+	}
+	return out
+}
