@@ -372,3 +372,18 @@ func TestHungDeploymentMakesWay(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestBrokenRevisionMakesWay: a deployment that was completed and then began to fail does not take the room of the one that mends
+// it, although few tasks are healthy and the maximum leaves no room beside.
+func TestBrokenRevisionMakesWay(t *testing.T) {
+	s := newSim(Service{Desired: 3, MinimumHealthyPercent: 50, MaximumPercent: 100})
+	s.deploy("ecs-svc/1", withTargets)
+	s.run(20, nil)
+	s.broken["ecs-svc/1"] = failsChecks
+	s.pass(time.Second)
+	s.run(30, nil)
+	s.deploy("ecs-svc/2", withTargets)
+	if !s.run(30, nil) || s.deployment("ecs-svc/2").RolloutState != Completed {
+		t.Errorf("%+v\n%+v", s.Deployments, s.Tasks)
+	}
+}

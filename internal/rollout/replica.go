@@ -66,7 +66,7 @@ func (s *step) stopFirst(list []*task, n int, cause Cause) {
 // startMissing starts what the primary deployment lacks. First it makes up for tasks that older deployments lost, if too
 // few would be healthy without them: a replacement keeps the revision of what it replaces (ecs.md 3.2.4).
 func (s *step) startMissing() {
-	if d := s.fallback(); d != nil {
+	if d := s.reliable(); d != nil {
 		of := func(t *task) bool { return t.of == d }
 		lost := d.Desired - s.number(of) - s.started(d)
 		short := s.lower - s.number(healthy) - s.number(s.leaving, starting) - s.started(d)
@@ -98,9 +98,18 @@ func (s *step) fallback() *Deployment {
 	return nil
 }
 
+// reliable is the deployment whose lost tasks are made up for: the one to fall back to, unless it began to fail itself, as often
+// as would fail a deployment. Else it would take the room of the one that mends it.
+func (s *step) reliable() *Deployment {
+	if d := s.fallback(); d != nil && d.FailedTasks < (Breaker{}).Threshold(s.desired) {
+		return d
+	}
+	return nil
+}
+
 // retire stops tasks of older deployments and on draining instances: healthy ones as many as there are above the desired
 // count or as are in the way of new ones, but never below the lower bound. Of those without verdict it keeps what may
-// yet be needed to reach that bound; older deployments that never were completed do not count on theirs.
+// yet be needed to reach that bound; of deployments that are not reliable it keeps none.
 func (s *step) retire() {
 	list := s.pick(s.leaving)
 	slices.SortStableFunc(list, s.byDispensability)
@@ -108,7 +117,7 @@ func (s *step) retire() {
 	serving := min(max(s.number(healthy)-s.desired, s.inTheWay()), s.number(healthy)-s.lower)
 	above := s.number() - s.upper
 	for _, t := range list {
-		hopeless := s.old(t) && t.of != s.fallback()
+		hopeless := s.old(t) && (t.of == nil || t.of != s.reliable())
 		switch {
 		case s.protected(t):
 			s.wake(t.ProtectedUntil)

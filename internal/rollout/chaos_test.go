@@ -1,0 +1,110 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// mishap is something that happens to a service between two plans.
+type mishap struct {
+	name string
+	do   func(t *rapid.T, s *sim)
+}
+
+func anyTask(t *rapid.T, s *sim) *Task {
+	if len(s.Tasks) == 0 {
+		return &Task{}
+	}
+	return &s.Tasks[rapid.IntRange(0, len(s.Tasks)-1).Draw(t, "task")]
+}
+
+func mishaps() []mishap {
+	return []mishap{
+		{"nothing", func(*rapid.T, *sim) {}},
+		{"a task exits", func(t *rapid.T, s *sim) {
+			x := anyTask(t, s)
+			x.Status, x.Desired, x.StopCode = "STOPPED", "STOPPED", "EssentialContainerExited"
+		}},
+		{"a user stops a task", func(t *rapid.T, s *sim) {
+			x := anyTask(t, s)
+			x.Desired, x.StopCode = "STOPPED", "UserInitiated"
+		}},
+		{"a check fails", func(t *rapid.T, s *sim) {
+			x := anyTask(t, s)
+			x.Health = "UNHEALTHY"
+			for k := range x.Targets {
+				x.Targets[k].State = "unhealthy"
+			}
+		}},
+		{"an instance drains", func(t *rapid.T, s *sim) { anyTask(t, s).Draining = true }},
+		{"an instance is gone", func(t *rapid.T, s *sim) {
+			for k := range s.Tasks {
+				if rapid.IntRange(0, 2).Draw(t, "there") == 0 {
+					s.Tasks[k].Status, s.Tasks[k].Desired = "STOPPED", "STOPPED"
+				}
+			}
+		}},
+		{"a task is protected", func(t *rapid.T, s *sim) { anyTask(t, s).ProtectedUntil = s.now.Add(3 * time.Minute) }},
+		{"desired count", func(t *rapid.T, s *sim) { s.Service.Desired = rapid.IntRange(0, 8).Draw(t, "desired") }},
+		{"a deployment", func(t *rapid.T, s *sim) {
+			id := fmt.Sprintf("ecs-svc/%d", s.now.Unix())
+			s.deploy(id, rapid.SampledFrom([]func(*Deployment){withTargets, withChecks}).Draw(t, "flavour"))
+			s.delay[id] = time.Duration(rapid.IntRange(0, 60).Draw(t, "delay")) * time.Second
+			s.broken[id] = rapid.SampledFrom([]failing{works, works, neverStarts, failsChecks}).Draw(t, "failing")
+		}},
+		{"room runs out", func(t *rapid.T, s *sim) { s.capacity = rapid.IntRange(1, 9).Draw(t, "capacity") }},
+	}
+}
+
+// TestChaos: in any order of mishaps every plan keeps to the bounds, and when they end and the last deployment works, the service
+// comes to its desired tasks by itself.
+func TestChaos(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSim(Service{Desired: 3, MinimumHealthyPercent: rapid.SampledFrom([]int{0, 50, 60}).Draw(t, "min"),
+			MaximumPercent: rapid.SampledFrom([]int{100, 150, 200}).Draw(t, "max"),
+			Breaker:        Breaker{Enable: rapid.Bool().Draw(t, "breaker"), Rollback: true}})
+		s.deploy("ecs-svc/1", withTargets)
+		for range rapid.IntRange(0, 40).Draw(t, "steps") {
+			rapid.SampledFrom(mishaps()).Draw(t, "mishap").do(t, s)
+			s.checkedStep(t)
+			s.pass(time.Duration(rapid.IntRange(1, 60).Draw(t, "seconds")) * time.Second)
+		}
+		s.capacity = 0
+		s.deploy("ecs-svc/last", withTargets)
+		s.Service.Desired = max(2, s.Service.Desired) // with half of them, the bounds leave room to move
+		s.Service.MinimumHealthyPercent = min(50, s.Service.MinimumHealthyPercent)
+		for range 400 {
+			if p := s.checkedStep(t); !p.SteadyAt.IsZero() {
+				break
+			}
+			s.pass(20 * time.Second)
+		}
+		last := s.deployment("ecs-svc/last")
+		if last.RolloutState != Completed || s.live() != s.Service.Desired || s.healthy() != s.Service.Desired || len(s.Deployments) != 1 {
+			t.Fatalf("%+v\n%+v\n%v", s.Deployments, s.Tasks, s.events)
+		}
+	})
+}
+
+// checkedStep carries out a plan and fails if it breaks a bound.
+func (s *sim) checkedStep(t *rapid.T) Plan {
+	sv := s.Service
+	upper, lower := sv.Desired*sv.MaximumPercent/100, (sv.Desired*sv.MinimumHealthyPercent+99)/100
+	before, live := s.healthy(), s.live()
+	p := Next(s.View, s.now)
+	s.apply(p)
+	if after := s.healthy(); after < before && after < lower {
+		t.Fatalf("%d of %d healthy tasks left, %d needed: %+v", after, before, lower, p)
+	}
+	if now := s.live(); now > upper && now > live {
+		t.Fatalf("%d tasks, %d before, %d allowed: %+v", now, live, upper, p)
+	}
+	if slices.ContainsFunc(p.Start, func(x Start) bool { return s.deployment(x.DeploymentID).RolloutState == Failed }) {
+		t.Fatalf("a failed deployment starts tasks: %+v", p)
+	}
+	return p
+}
