@@ -142,8 +142,15 @@ func (c *conn) refuse(nsp, message string, data any) {
 // joined is called when a namespace was joined.
 func (c *conn) joined() {
 	c.mu.Lock()
-	c.timer.Stop()
+	c.stopTimer()
 	c.mu.Unlock()
+}
+
+func (c *conn) stopTimer() {
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
 }
 
 func (c *conn) forget(s *Socket) {
@@ -161,7 +168,7 @@ func (c *conn) forget(s *Socket) {
 func (c *conn) Closed(why engineio.Reason) {
 	c.mu.Lock()
 	c.ended = true
-	c.timer.Stop()
+	c.stopTimer()
 	all := c.sockets
 	c.sockets = nil
 	c.mu.Unlock()

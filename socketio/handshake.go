@@ -8,18 +8,38 @@ import (
 	"time"
 )
 
-// request is what is kept of the HTTP request that opened a connection.
+// request is what is kept of the HTTP request that opened a connection. There is one for each client,
+// so the header is folded into one string.
 type request struct {
-	header  http.Header
+	header  string // lines of "Name: value"
 	url     string
 	address string
-	secure  bool
 	host    string
-	issued  time.Time
+	issued  int64 // Unix milliseconds
+	secure  bool
 }
 
 func newRequest(r *http.Request) *request {
-	return &request{header: r.Header, url: r.URL.RequestURI(), address: r.RemoteAddr, secure: r.TLS != nil, host: r.Host, issued: time.Now()}
+	size := 0
+	for k, vs := range r.Header {
+		for _, v := range vs {
+			size += len(k) + len(v) + 3
+		}
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for k, vs := range r.Header {
+		for _, v := range vs {
+			b.WriteString(k)
+			b.WriteString(": ")
+			b.WriteString(v)
+			b.WriteByte('\n') // cannot be in a value
+		}
+	}
+	return &request{
+		header: b.String(), url: r.RequestURI, address: r.RemoteAddr, host: r.Host,
+		issued: time.Now().UnixMilli(), secure: r.TLS != nil,
+	}
 }
 
 // Handshake is how a client introduced itself to a namespace.
@@ -29,8 +49,16 @@ type Handshake struct {
 	Auth json.RawMessage
 }
 
-// Header of the first HTTP request. It must not be changed.
-func (h Handshake) Header() http.Header { return h.req.header }
+// Header of the first HTTP request, made anew by each call.
+func (h Handshake) Header() http.Header {
+	all := make(http.Header)
+	for line := range strings.SplitSeq(strings.TrimSuffix(h.req.header, "\n"), "\n") {
+		if k, v, ok := strings.Cut(line, ": "); ok {
+			all[k] = append(all[k], v)
+		}
+	}
+	return all
+}
 
 // Query of the first HTTP request.
 func (h Handshake) Query() url.Values {
@@ -43,12 +71,12 @@ func (h Handshake) Query() url.Values {
 func (h Handshake) Address() string { return h.req.address }
 
 // Time at which the connection was made.
-func (h Handshake) Time() time.Time { return h.req.issued }
+func (h Handshake) Time() time.Time { return time.UnixMilli(h.req.issued) }
 
 // MarshalJSON writes the nine fields by which servers tell each other of sockets.
 func (h Handshake) MarshalJSON() ([]byte, error) {
 	headers := map[string]string{"host": h.req.host}
-	for k, v := range h.req.header {
+	for k, v := range h.Header() {
 		headers[strings.ToLower(k)] = strings.Join(v, ", ")
 	}
 	query := map[string]string{}
@@ -70,8 +98,8 @@ func (h Handshake) MarshalJSON() ([]byte, error) {
 		Query   map[string]string `json:"query"`
 		Auth    json.RawMessage   `json:"auth"`
 	}{
-		headers, h.req.issued.Format("Mon Jan 02 2006 15:04:05 GMT-0700 (MST)"), hostOf(h.req.address),
-		headers["origin"] != "", h.req.secure, h.req.issued.UnixMilli(), h.req.url, query, auth,
+		headers, h.Time().Format("Mon Jan 02 2006 15:04:05 GMT-0700 (MST)"), hostOf(h.req.address),
+		headers["origin"] != "", h.req.secure, h.req.issued, h.req.url, query, auth,
 	})
 }
 

@@ -47,29 +47,28 @@ const (
 type Reader struct {
 	// Limit is the largest message in bytes, fragments added up.
 	Limit int
-	// FromServer reads frames that are not masked.
-	FromServer bool
 	// Inflate, when set, is given messages with RSV1; without it such messages are a protocol error.
 	Inflate func(p []byte, limit int) ([]byte, error)
+	// FromServer reads frames that are not masked.
+	FromServer bool
 
-	head  [maxHeader]byte
-	nhead int
-
-	inFrame bool
 	frame   header
 	payload []byte
+	message []byte // fragments of an unfinished message
 
-	message    []byte // fragments of an unfinished message
+	head       [maxHeader]byte
+	nhead      uint8
 	messageOp  Op
 	compressed bool
+	inFrame    bool
 }
 
 type header struct {
+	size int
+	mask [4]byte
 	op   Op
 	fin  bool
 	rsv1 bool
-	size int
-	mask [4]byte
 }
 
 // Feed consumes p and calls emit for each complete message and control frame. The payload belongs to
@@ -120,14 +119,14 @@ func (r *Reader) take(p []byte) {
 func (r *Reader) readHeader(p []byte) (rest []byte, ok bool, err error) {
 	for {
 		need := r.headerSize()
-		if r.nhead >= need {
+		if int(r.nhead) >= need {
 			break
 		}
 		if len(p) == 0 {
 			return nil, false, nil
 		}
 		n := copy(r.head[r.nhead:need], p)
-		r.nhead += n
+		r.nhead += uint8(n)
 		p = p[n:]
 	}
 	err = r.parseHeader()
