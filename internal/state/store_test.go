@@ -100,16 +100,6 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-func TestEveryTableIsDefinedOnce(t *testing.T) {
-	seen := map[string]bool{}
-	for i, name := range open(t, mem.New()).View().TableNames() {
-		if name == "" || seen[name] {
-			t.Errorf("table %d is called %q: want a name of its own in define", i, name)
-		}
-		seen[name] = true
-	}
-}
-
 // Everything outside of an Update that looks like a write must be loud.
 func TestWritesOutsideOfUpdatePanic(t *testing.T) {
 	s := open(t, mem.New())

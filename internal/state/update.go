@@ -45,7 +45,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	}
 	select {
 	case <-wait.done:
-		return errors.Join(wait.err, fnErr)
+		if wait.err != nil {
+			return errors.Join(wait.err, fnErr)
+		}
+		return fnErr
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
 	}
