@@ -1,0 +1,101 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/ecs"
+)
+
+// refusal is why a handshake is refused, in the names agents know (ecs-agent.md 4.1).
+type refusal struct {
+	status int
+	name   string
+	text   string
+}
+
+func (r *refusal) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(r.status)
+	// The agent has gone if this fails.
+	_ = json.NewEncoder(w).Encode(map[string]string{r.name: r.text})
+}
+
+// ACS serves agents' assignments: GET …/acs/ws.
+func (d *Dispatcher) ACS() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ci, bad := d.admit(r, r.URL.Query().Get("containerInstanceArn"))
+		if bad != nil {
+			d.log.Info("an ACS handshake is refused", "why", bad.name, "text", bad.text)
+			bad.write(w)
+			return
+		}
+		s := newSession(d, ci.ContainerInstanceARN, hello(r))
+		ctx, leave := d.enter(ci.ContainerInstanceARN, s)
+		if ctx == nil {
+			(&refusal{http.StatusServiceUnavailable, "ServerException", "the control plane is starting or stopping"}).write(w)
+			return
+		}
+		defer leave()
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+		if err != nil {
+			return // answered by Accept
+		}
+		conn.SetReadLimit(acs.MaxFrame)
+		s.serve(ctx, conn)
+	})
+}
+
+// admit decides who may open a session for the instance.
+func (d *Dispatcher) admit(r *http.Request, instance string) (*ecs.ContainerInstance, *refusal) {
+	who, err := d.cfg.Verifier.Verify(r, sigv4.EmptyPayload, time.Now())
+	if err != nil {
+		return nil, &refusal{http.StatusForbidden, "AccessDeniedException", err.Error()}
+	}
+	a, err := arn.Parse(instance)
+	if err != nil || a.Type() != ecs.TypeContainerInstance {
+		return nil, &refusal{http.StatusBadRequest, "InvalidInstanceException", "the container instance is not named by an ARN"}
+	}
+	if a.Account != who.Principal.Account || a.Region != who.Region {
+		return nil, &refusal{http.StatusForbidden, "AccessDeniedException", "the container instance belongs to another account or region"}
+	}
+	ci, ok := d.store.View().ContainerInstances.Get(instance)
+	switch {
+	case !ok:
+		return nil, &refusal{http.StatusBadRequest, "InvalidInstanceException", "there is no such container instance"}
+	case !ci.Present():
+		return nil, &refusal{http.StatusBadRequest, acs.InactiveInstance, "the container instance is " + ci.Status}
+	}
+	return ci, nil
+}
+
+// greeting is what an agent says of itself when it connects.
+type greeting struct {
+	agentVersion, agentHash, dockerVersion string
+	sendCredentials                        bool
+	from                                   netip.Addr
+}
+
+func hello(r *http.Request) greeting {
+	q := r.URL.Query()
+	g := greeting{
+		agentVersion: q.Get("agentVersion"), agentHash: q.Get("agentHash"), dockerVersion: q.Get("dockerVersion"),
+		sendCredentials: q.Get("sendCredentials") == "true",
+	}
+	if !strings.HasPrefix(g.dockerVersion, "DockerVersion: ") && g.dockerVersion != "" {
+		g.dockerVersion = "DockerVersion: " + g.dockerVersion
+	}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		g.from, _ = netip.ParseAddr(host)
+	}
+	return g
+}

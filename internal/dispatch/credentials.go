@@ -1,0 +1,103 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Credentials of a task's role live for credentialsLife and are renewed well before
+// their end, so that no container ever holds ones that are about to expire.
+const (
+	credentialsLife  = 6 * time.Hour
+	credentialsRenew = 5 * time.Hour
+)
+
+// roles are the task's and its execution role, as ARNs; "" for none.
+func roles(t *ecs.Task, def *ecs.TaskDefinition) (task, execution string) {
+	return roleARN(t, cmp.Or(t.Overrides.TaskRoleARN, def.TaskRoleARN)), roleARN(t, cmp.Or(t.Overrides.ExecutionRoleARN, def.ExecutionRoleARN))
+}
+
+// roleARN completes a role that is given by its name.
+func roleARN(t *ecs.Task, role string) string {
+	if role == "" || arn.Is(role) {
+		return role
+	}
+	a, err := arn.Parse(t.TaskARN)
+	if err != nil {
+		return ""
+	}
+	return arn.New("iam", "", a.Account, "role/"+role).String()
+}
+
+func (s *session) mint(role, id string, t *ecs.Task, now time.Time) (*acs.RoleCredentials, error) {
+	if role == "" || id == "" {
+		return nil, nil
+	}
+	c, err := s.d.cfg.Minter.Mint(role, arn.LastID(t.TaskARN), now.Add(credentialsLife).Truncate(time.Second))
+	if err != nil {
+		return nil, err
+	}
+	return &acs.RoleCredentials{
+		ID: id, RoleARN: role, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
+		Expiration: c.Expiration.UTC().Format(time.RFC3339),
+	}, nil
+}
+
+// addCredentials puts the credentials of both roles into a payload.
+func (s *session) addCredentials(task *acs.Task, t *ecs.Task, def *ecs.TaskDefinition, now time.Time) (err error) {
+	role, execution := roles(t, def)
+	if task.RoleCredentials, err = s.mint(role, t.CredentialsID, t, now); err != nil {
+		return err
+	}
+	task.ExecutionRoleCredentials, err = s.mint(execution, t.ExecutionCredentialsID, t, now)
+	s.renewals[t.TaskARN] = now.Add(credentialsRenew)
+	return err
+}
+
+// renewCredentials sends fresh credentials when they are due: before the old ones
+// end, and at once to an agent that says it has none (ecs-agent.md 8). It returns
+// when they are due next.
+func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t *ecs.Task, sentNow string, now time.Time) (time.Time, error) {
+	due, known := s.renewals[t.TaskARN]
+	switch {
+	case t.CredentialsID == "" && t.ExecutionCredentialsID == "" || sentNow == acs.DesiredRunning || !reported(t):
+		return due, nil
+	case !known && !s.hello.sendCredentials:
+		// Sent by an earlier session. They live for an hour after the
+		// renewal was due, whenever that was.
+		due = now.Add(credentialsLife - credentialsRenew)
+		s.renewals[t.TaskARN] = due
+		return due, nil
+	case known && now.Before(due):
+		return due, nil
+	}
+	def, ok := snap.TaskDefinitions.Get(t.TaskDefinitionARN)
+	if !ok {
+		return time.Time{}, nil
+	}
+	due = now.Add(credentialsRenew)
+	s.renewals[t.TaskARN] = due
+	role, execution := roles(t, def)
+	for _, r := range []struct{ kind, arn, id string }{
+		{acs.RoleTypeTask, role, t.CredentialsID}, {acs.RoleTypeExecution, execution, t.ExecutionCredentialsID},
+	} {
+		c, err := s.mint(r.arn, r.id, t, now)
+		if err != nil || c == nil {
+			if err != nil {
+				s.log.Error("credentials cannot be renewed", "task", t.TaskARN, "error", err)
+			}
+			continue
+		}
+		m := &acs.RoleCredentialsUpdate{MessageID: messageID(), TaskARN: t.TaskARN, ClusterARN: t.ClusterARN, RoleType: r.kind, Credentials: c}
+		if err := s.write(ctx, m); err != nil {
+			return due, err
+		}
+	}
+	return due, nil
+}

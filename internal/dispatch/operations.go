@@ -1,0 +1,66 @@
+package dispatch
+
+import (
+	"strings"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Operations are the actions of the ECS API that agents call.
+func (d *Dispatcher) Operations() []awswire.Operation {
+	return []awswire.Operation{
+		awswire.Op("RegisterContainerInstance", d.registerContainerInstance),
+		awswire.Op("DiscoverPollEndpoint", d.discoverPollEndpoint),
+		awswire.Op("SubmitTaskStateChange", d.submitTaskStateChange),
+		awswire.Op("SubmitContainerStateChange", d.submitContainerStateChange),
+		awswire.Op("SubmitAttachmentStateChanges", d.submitAttachmentStateChanges),
+	}
+}
+
+// deref returns what p points to, or the zero value.
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func invalid(format string, args ...any) *fault.Error {
+	return fault.New("InvalidParameterException", format, args...)
+}
+
+// cluster finds the ACTIVE cluster that an agent names, by its name or ARN.
+func cluster(t *state.Tables, call *awswire.Call, ref *string) (*ecs.Cluster, error) {
+	key := deref(ref)
+	if key == "" {
+		key = ecs.DefaultCluster
+	}
+	if !arn.Is(key) {
+		key = ecs.ARN(call.Region, call.Account, ecs.TypeCluster, key)
+	}
+	c, ok := t.Clusters.Get(key)
+	if a, err := arn.Parse(key); !ok || err != nil || a.Account != call.Account || a.Region != call.Region {
+		return nil, fault.New("ClusterNotFoundException", "Cluster not found.")
+	}
+	if c.Status != ecs.ClusterActive {
+		return nil, fault.New("ClusterNotFoundException", "The referenced cluster was inactive.")
+	}
+	return c, nil
+}
+
+// ownTask finds the task a report is about, among those of the caller's account and
+// region. Unknown tasks are no error: the report is late (ecs-agent.md 11.5).
+func ownTask(t *state.Tables, call *awswire.Call, ref *string) (*ecs.Task, bool) {
+	if !strings.HasPrefix(deref(ref), ecs.ARN(call.Region, call.Account, ecs.TypeTask, "")) {
+		return nil, false
+	}
+	return t.Tasks.Get(*ref)
+}
+
+// acknowledgment is what agents get for every report.
+const acknowledgment = "ok"

@@ -1,0 +1,281 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// identityDocument is what EC2's metadata service says of a machine.
+type identityDocument struct {
+	InstanceID       string `json:"instanceId"`
+	InstanceType     string `json:"instanceType"`
+	ImageID          string `json:"imageId"`
+	AvailabilityZone string `json:"availabilityZone"`
+	PrivateIP        string `json:"privateIp"`
+	Architecture     string `json:"architecture"`
+}
+
+// registerContainerInstance makes a machine a container instance, or takes one up
+// again that was one (ecs-agent.md 3.1).
+func (d *Dispatcher) registerContainerInstance(ctx context.Context, call *awswire.Call, in *shape.RegisterContainerInstanceInput) (*shape.RegisterContainerInstanceOutput, error) {
+	document, err := readDocument(deref(in.InstanceIdentityDocument))
+	if err != nil {
+		return nil, err
+	}
+	offered, err := resources(in.TotalResources)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 16)
+	rand.Read(b) // never fails
+	id := hex.EncodeToString(b)
+	var out shape.ContainerInstance
+	err = d.store.Update(ctx, func(tx *state.Tx) error {
+		c, err := cluster(&tx.Tables, call, in.Cluster)
+		if err != nil {
+			return err
+		}
+		ci, err := registered(tx, call, c, in)
+		if err != nil {
+			return err
+		}
+		if ci == nil {
+			ci = &ecs.ContainerInstance{
+				ContainerInstanceARN: ecs.ARN(call.Region, call.Account, ecs.TypeContainerInstance, c.ClusterName+"/"+id),
+				ClusterARN:           c.ClusterARN, Status: ecs.InstanceActive, RegisteredAt: call.Now, ClientToken: deref(in.ClientToken),
+			}
+			retire(tx, document.InstanceID, call)
+		}
+		n := *ci
+		n.Registered = offered
+		n.Attributes = attributes(&tx.Tables, call, ci, document, in.Attributes)
+		n.EC2InstanceID, n.Address = cmp.Or(document.InstanceID, ci.EC2InstanceID), cmp.Or(address(document.PrivateIP), ci.Address)
+		if n.Tags == nil {
+			n.Tags = tags(in.Tags)
+		}
+		if v := in.VersionInfo; v != nil {
+			n.AgentVersion, n.AgentHash = deref(v.AgentVersion), deref(v.AgentHash)
+			n.DockerVersion = cmp.Or(deref(v.DockerVersion), n.DockerVersion)
+		}
+		n.Version++
+		tx.ContainerInstances.Put(&n)
+		out = answer(&n)
+		return nil
+	})
+	return &shape.RegisterContainerInstanceOutput{ContainerInstance: &out}, err
+}
+
+// registered finds the instance that registers again: by its ARN, or by the token of
+// a call whose answer was lost. It is nil for a new one.
+func registered(tx *state.Tx, call *awswire.Call, c *ecs.Cluster, in *shape.RegisterContainerInstanceInput) (*ecs.ContainerInstance, error) {
+	if key := deref(in.ContainerInstanceArn); key != "" {
+		ci, ok := tx.ContainerInstances.Get(key)
+		switch {
+		case !ok || ci.ClusterARN != c.ClusterARN:
+			return nil, fault.New("ClientException", "The container instance %s is not registered with cluster %s. Remove the agent's data directory to register the machine as a new one.", key, c.ClusterName)
+		case !ci.Present():
+			return nil, fault.New("ClientException", "The container instance %s is %s. Remove the agent's data directory to register the machine as a new one.", key, ci.Status)
+		}
+		return ci, nil
+	}
+	token := deref(in.ClientToken)
+	if token == "" {
+		return nil, nil
+	}
+	for ci := range tx.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+		if ci.ClientToken == token && ci.Present() {
+			return ci, nil
+		}
+	}
+	return nil, nil
+}
+
+// retire deregisters the container instances that the machine was before: an agent
+// that registers it anew has forgotten them, so their tasks have no keeper any more.
+func retire(tx *state.Tx, ec2InstanceID string, call *awswire.Call) {
+	if ec2InstanceID == "" {
+		return
+	}
+	for ci := range tx.ContainerInstances.By(state.ByEC2Instance, ec2InstanceID) {
+		a, err := arn.Parse(ci.ContainerInstanceARN)
+		if err != nil || !ci.Present() || a.Region != call.Region || a.Account != call.Account {
+			continue
+		}
+		n := *ci
+		n.Status, n.AgentConnected, n.DeregisteredAt = ecs.InstanceInactive, false, call.Now
+		n.StatusReason = "The agent on " + ec2InstanceID + " registered it as a new container instance."
+		n.Version++
+		tx.ContainerInstances.Put(&n)
+	}
+}
+
+func readDocument(text string) (identityDocument, error) {
+	var d identityDocument
+	if text == "" {
+		return d, nil
+	}
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return d, invalid("instanceIdentityDocument is not the JSON text of an instance identity document.")
+	}
+	return d, nil
+}
+
+// address keeps what is an address.
+func address(text string) string {
+	if _, err := netip.ParseAddr(text); err != nil {
+		return ""
+	}
+	return text
+}
+
+// resources reads what an agent offers (ecs.md 1.3.3).
+func resources(in []shape.Resource) (ecs.Resources, error) {
+	var r ecs.Resources
+	var err error
+	for _, res := range in {
+		switch deref(res.Name) {
+		case "CPU":
+			r.CPU = number(res)
+		case "MEMORY":
+			r.Memory = number(res)
+		case "PORTS":
+			r.PortsTCP, err = ports(res)
+		case "PORTS_UDP":
+			r.PortsUDP, err = ports(res)
+		case "GPU":
+			r.GPUIDs, r.GPUs = res.StringSetValue, len(res.StringSetValue)
+		}
+		if err != nil {
+			return r, err
+		}
+	}
+	if r.CPU <= 0 || r.Memory <= 0 {
+		return r, invalid("totalResources must offer CPU and MEMORY as positive integers.")
+	}
+	return r, nil
+}
+
+func number(r shape.Resource) int {
+	return int(cmp.Or(int64(deref(r.IntegerValue)), deref(r.LongValue)))
+}
+
+func ports(r shape.Resource) ([]int, error) {
+	var out []int
+	for _, text := range r.StringSetValue {
+		p, err := strconv.Atoi(text)
+		if err != nil || p < 1 || p > 65535 {
+			return nil, invalid("%s holds %q, which is not a port.", deref(r.Name), text)
+		}
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// attributes are those the agent says, those of the machine that the control plane
+// knows, and custom ones that were put later: the agent says its own only once.
+func attributes(t *state.Tables, call *awswire.Call, ci *ecs.ContainerInstance, doc identityDocument, said []shape.Attribute) []ecs.Attribute {
+	values := map[string]string{}
+	for _, a := range ci.Attributes {
+		if !builtIn(a.Name) {
+			values[a.Name] = a.Value
+		}
+	}
+	for name, value := range machine(t, call, doc) {
+		if value != "" {
+			values[name] = value
+		}
+	}
+	for _, a := range said {
+		values[deref(a.Name)] = deref(a.Value) // an agent insists on what it said (ecs-agent.md 3.1)
+	}
+	if values[ecs.AttributeZone] == "" {
+		values[ecs.AttributeZone] = call.Region + "a"
+	}
+	out := make([]ecs.Attribute, 0, len(values))
+	for name, value := range values {
+		out = append(out, ecs.Attribute{Name: name, Value: value})
+	}
+	slices.SortFunc(out, func(a, b ecs.Attribute) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func builtIn(name string) bool {
+	return strings.HasPrefix(name, "ecs.") || strings.HasPrefix(name, "com.amazonaws.ecs.")
+}
+
+// machine is what is known of the EC2 instance (ecs.md 1.3.8).
+func machine(t *state.Tables, call *awswire.Call, doc identityDocument) map[string]string {
+	out := map[string]string{
+		ecs.AttributeZone: doc.AvailabilityZone, ecs.AttributeInstanceType: doc.InstanceType, ecs.AttributeAMI: doc.ImageID,
+		ecs.AttributeCPU: doc.Architecture,
+	}
+	if i, ok := t.Instances.Get(fleet.InstanceARN(call.Region, call.Account, doc.InstanceID)); ok {
+		out[ecs.AttributeSubnet] = i.SubnetID
+		if subnet, ok := fleet.FindSubnet(call.Region, call.Account, i.SubnetID); ok {
+			out[ecs.AttributeVPC] = subnet.VPC
+		}
+	}
+	return out
+}
+
+func tags(in []shape.Tag) []ecs.Tag {
+	var out []ecs.Tag
+	for _, t := range in {
+		out = append(out, ecs.Tag{Key: deref(t.Key), Value: deref(t.Value)})
+	}
+	return out
+}
+
+// answer is what an agent needs to know of its registration.
+func answer(ci *ecs.ContainerInstance) shape.ContainerInstance {
+	out := shape.ContainerInstance{
+		ContainerInstanceArn: &ci.ContainerInstanceARN, Status: &ci.Status, AgentConnected: &ci.AgentConnected, Version: &ci.Version,
+		RegisteredAt: new(ci.RegisteredAt.Truncate(time.Millisecond)), RegisteredResources: offer(ci.Registered), RemainingResources: offer(ci.Registered),
+		RunningTasksCount: new(int32(0)), PendingTasksCount: new(int32(0)),
+	}
+	if ci.EC2InstanceID != "" {
+		out.Ec2InstanceId = &ci.EC2InstanceID
+	}
+	for _, a := range ci.Attributes {
+		sa := shape.Attribute{Name: new(a.Name)}
+		if a.Value != "" {
+			sa.Value = new(a.Value)
+		}
+		out.Attributes = append(out.Attributes, sa)
+	}
+	for _, t := range ci.Tags {
+		out.Tags = append(out.Tags, shape.Tag{Key: new(t.Key), Value: new(t.Value)})
+	}
+	return out
+}
+
+func offer(r ecs.Resources) []shape.Resource {
+	integer := func(name string, n int) shape.Resource {
+		return shape.Resource{Name: new(name), Type: new("INTEGER"), IntegerValue: new(int32(n))}
+	}
+	set := func(name string, ports []int) shape.Resource {
+		values := []string{}
+		for _, p := range ports {
+			values = append(values, strconv.Itoa(p))
+		}
+		return shape.Resource{Name: new(name), Type: new("STRINGSET"), StringSetValue: values}
+	}
+	return []shape.Resource{integer("CPU", r.CPU), integer("MEMORY", r.Memory), set("PORTS", r.PortsTCP), set("PORTS_UDP", r.PortsUDP)}
+}

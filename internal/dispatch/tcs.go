@@ -1,0 +1,191 @@
+package dispatch
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// TCS serves agents' telemetry: GET …/tcs/ws.
+func (d *Dispatcher) TCS() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ci, bad := d.admit(r, r.URL.Query().Get("containerInstance"))
+		if bad != nil {
+			d.log.Info("a TCS handshake is refused", "why", bad.name, "text", bad.text)
+			bad.write(w)
+			return
+		}
+		d.mu.Lock()
+		ctx := d.ctx
+		if ctx == nil || ctx.Err() != nil {
+			d.mu.Unlock()
+			(&refusal{http.StatusServiceUnavailable, "ServerException", "the control plane is starting or stopping"}).write(w)
+			return
+		}
+		d.work.Add(1)
+		d.mu.Unlock()
+		defer d.work.Done()
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+		if err != nil {
+			return // answered by Accept
+		}
+		defer conn.CloseNow()
+		conn.SetReadLimit(acs.MaxFrame)
+		t := &telemetry{d: d, instance: ci.ContainerInstanceARN, conn: conn, handshake: r}
+		if err := t.serve(ctx); ctx.Err() == nil {
+			d.log.Info("a TCS session has ended", "containerInstance", t.instance, "reason", err)
+		}
+	})
+}
+
+// telemetry is one TCS connection. Two of one instance do no harm.
+type telemetry struct {
+	d         *Dispatcher
+	instance  string
+	conn      *websocket.Conn
+	handshake *http.Request
+}
+
+func (t *telemetry) serve(ctx context.Context) error {
+	for {
+		_, frame, err := t.conn.Read(ctx)
+		if err != nil {
+			return err
+		}
+		m, err := t.open(frame)
+		if err != nil {
+			return err
+		}
+		answer, err := t.take(ctx, m)
+		if err != nil {
+			t.d.log.Error("telemetry cannot be taken in", "containerInstance", t.instance, "type", m.MessageType(), "error", err)
+		}
+		if answer == nil {
+			continue
+		}
+		out, err := acs.Encode(answer)
+		if err != nil {
+			return err
+		}
+		if err := t.conn.Write(ctx, websocket.MessageText, out); err != nil {
+			return err
+		}
+	}
+}
+
+// open verifies a frame, which is signed by itself, and decodes it. What cannot be
+// read is an unknown message; what is signed wrongly ends the session.
+func (t *telemetry) open(frame []byte) (acs.Message, error) {
+	headers, body, err := acs.SplitTelemetryFrame(frame)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := t.d.cfg.Verifier.VerifyFrame(t.handshake, headers, body, time.Now()); err != nil {
+		return nil, err
+	}
+	m, err := acs.Decode(body)
+	if err != nil {
+		t.d.log.Warn("a TCS frame cannot be read", "error", err)
+		return &acs.Unknown{Type: "unreadable"}, nil
+	}
+	return m, nil
+}
+
+// take takes a report in and makes its ack, nil for what needs none.
+func (t *telemetry) take(ctx context.Context, m acs.Message) (answer acs.Message, err error) {
+	now := time.Now()
+	text := now.UTC().Format(time.RFC3339)
+	switch m := m.(type) {
+	case *acs.PublishMetrics:
+		t.measure(m, now)
+		return &acs.AckPublishMetric{Message: text}, nil
+	case *acs.PublishHealth:
+		return &acs.AckPublishHealth{Message: text}, t.health(ctx, m)
+	case *acs.PublishInstanceStatus:
+		return &acs.AckPublishInstanceStatus{Message: text}, t.status(ctx, m, now)
+	}
+	return nil, nil
+}
+
+// health writes container health down; most reports repeat what is known and cost
+// no transaction.
+func (t *telemetry) health(ctx context.Context, m *acs.PublishHealth) error {
+	reports := map[string]map[string]string{}
+	for _, task := range m.Tasks {
+		byName := map[string]string{}
+		for _, c := range task.Containers {
+			byName[c.Name] = c.Status
+		}
+		reports[task.TaskARN] = byName
+	}
+	if !t.news(&t.d.store.View().Tables, reports) {
+		return nil
+	}
+	return t.d.store.Update(ctx, func(tx *state.Tx) error {
+		for arn, health := range reports {
+			if task, ok := t.own(&tx.Tables, arn); ok {
+				def, _ := tx.TaskDefinitions.Get(task.TaskDefinitionARN)
+				if n := observeHealth(task, def, health); n != task {
+					tx.Tasks.Put(n)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// own finds a task of this instance; an agent says nothing of others' tasks.
+func (t *telemetry) own(tables *state.Tables, arn string) (*ecs.Task, bool) {
+	task, ok := tables.Tasks.Get(arn)
+	return task, ok && task.ContainerInstanceARN == t.instance
+}
+
+func (t *telemetry) news(tables *state.Tables, reports map[string]map[string]string) bool {
+	for arn, health := range reports {
+		if task, ok := t.own(tables, arn); ok && observeHealth(task, nil, health) != task {
+			return true
+		}
+	}
+	return false
+}
+
+// statusEvery is how old the time of the last look at the runtime may become before
+// it is written again though nothing has changed.
+const statusEvery = 5 * time.Minute
+
+// status writes the health of the machine's container runtime down.
+func (t *telemetry) status(ctx context.Context, m *acs.PublishInstanceStatus, now time.Time) error {
+	for _, s := range m.Statuses {
+		if s.Type != acs.InstanceContainerRuntime {
+			continue
+		}
+		ci, ok := t.d.store.View().ContainerInstances.Get(t.instance)
+		if !ok || ci.RuntimeStatus == s.Status && now.Sub(ci.RuntimeStatusUpdated) < statusEvery {
+			continue
+		}
+		err := t.d.store.Update(ctx, func(tx *state.Tx) error {
+			ci, ok := tx.ContainerInstances.Get(t.instance)
+			if !ok {
+				return nil
+			}
+			n := *ci
+			if n.RuntimeStatus != s.Status {
+				n.RuntimeStatus, n.RuntimeStatusSince = s.Status, s.LastStatusChange.Time
+				n.Version++
+			}
+			n.RuntimeStatusUpdated = now
+			tx.ContainerInstances.Put(&n)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

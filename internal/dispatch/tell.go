@@ -1,0 +1,122 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// tell sends whatever the agent should know by now and sets the timer to the time
+// when something becomes due by itself.
+func (s *session) tell(ctx context.Context, timer *time.Timer) error {
+	snap, now := s.d.store.View(), time.Now()
+	ci, ok := snap.ContainerInstances.Get(s.instance)
+	if !ok || !ci.Present() {
+		return errInactive
+	}
+	var next time.Time
+	there := map[string]bool{}
+	for t := range snap.Tasks.By(state.ByInstance, s.instance) {
+		there[t.TaskARN] = true
+		wake, err := s.tellTask(ctx, snap, ci, t, now)
+		if err != nil {
+			return err
+		}
+		next = earlier(next, wake)
+	}
+	s.outbox.forget(there)
+	if !next.IsZero() {
+		timer.Reset(time.Until(next))
+	}
+	return nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (s *session) tellTask(ctx context.Context, snap *state.Snapshot, ci *ecs.ContainerInstance, t *ecs.Task, now time.Time) (wake time.Time, err error) {
+	desired, wake := s.outbox.due(t, now)
+	if desired != "" {
+		if err := s.sendPayload(ctx, snap, ci, t, desired, now); err != nil {
+			return wake, err
+		}
+		_, wake = s.outbox.due(t, now)
+	}
+	if t.LastStatus == ecs.Stopped {
+		delete(s.renewals, t.TaskARN)
+		return wake, nil
+	}
+	renew, err := s.renewCredentials(ctx, snap, t, desired, now)
+	return earlier(wake, renew), err
+}
+
+func (s *session) sendPayload(ctx context.Context, snap *state.Snapshot, ci *ecs.ContainerInstance, t *ecs.Task, desired string, now time.Time) error {
+	task := acs.Task{ARN: t.TaskARN, ClusterARN: t.ClusterARN, DesiredStatus: acs.DesiredStopped, Overrides: "{}", Containers: []acs.Container{}}
+	if desired == acs.DesiredRunning {
+		def, ok := snap.TaskDefinitions.Get(t.TaskDefinitionARN)
+		if !ok || len(def.ContainerDefinitions) == 0 {
+			// A RUNNING task without containers wedges Amazon's agent (ecs-agent.md 12).
+			s.log.Error("a task cannot be sent: its task definition is gone", "task", t.TaskARN)
+			return nil
+		}
+		var hosts []string
+		if s.d.cfg.Hosts != nil {
+			hosts = s.d.cfg.Hosts(&snap.Tables, t)
+		}
+		var err error
+		if task, err = translate(t, def, options{hosts: hosts, endpointURL: s.d.cfg.EndpointURL}); err != nil {
+			s.log.Error("a task cannot be sent", "task", t.TaskARN, "error", err)
+			return nil
+		}
+		if err := s.addCredentials(&task, t, def, now); err != nil {
+			s.log.Error("a task cannot be sent: no credentials for its role", "task", t.TaskARN, "error", err)
+			return nil
+		}
+	}
+	number, err := s.number(ctx)
+	if err != nil {
+		return err
+	}
+	m := &acs.Payload{
+		MessageID: messageID(), ClusterARN: ci.ClusterARN, ContainerInstanceARN: ci.ContainerInstanceARN,
+		GeneratedAt: now.UnixMilli(), SeqNum: number, Tasks: []acs.Task{task},
+	}
+	if attempt := s.outbox.sent(t.TaskARN, desired, m.MessageID, now); attempt == maxAttempts {
+		s.log.Error("a payload is sent for the last time in this session: the agent does not acknowledge it", "task", t.TaskARN, "desired", desired)
+	}
+	return s.write(ctx, m)
+}
+
+// numbers hands out sequence numbers. They are reserved in state by the block, so
+// that a number once used is never used again, whatever happens.
+type numbers struct{ next, end int64 }
+
+const numberBlock = 64
+
+func (s *session) number(ctx context.Context) (int64, error) {
+	if s.numbers.next == s.numbers.end {
+		err := s.d.store.Update(ctx, func(tx *state.Tx) error {
+			ci, ok := tx.ContainerInstances.Get(s.instance)
+			if !ok {
+				return errInactive
+			}
+			n := *ci
+			s.numbers = numbers{next: n.Sequence + 1, end: n.Sequence + 1 + numberBlock}
+			n.Sequence += numberBlock
+			tx.ContainerInstances.Put(&n)
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	s.numbers.next++
+	return s.numbers.next - 1, nil
+}
