@@ -47,6 +47,7 @@ type Cluster struct {
 	SubnetGroup        string   `json:",omitempty"`
 	SecurityGroupIDs   []string `json:",omitempty"` // stored and returned
 	MaintenanceWindow  string
+	AutoMinorUpgrade   bool // stored and returned; the machine's package manager upgrades redis-server
 	CreatedAt          time.Time
 	Tags               map[string]string `json:",omitempty"`
 	Node               Node
