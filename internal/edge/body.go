@@ -57,8 +57,12 @@ func (x *exchange) sendBody(tc *targetConn) (status int) {
 		if x.c.setReadDeadline(time.Now().Add(x.c.idle)) != nil {
 			return 400
 		}
+		x.upload.waits.Store(true)
 		n, err := x.body.Read(block[:])
 		x.upload.received += int64(n)
+		if err == nil {
+			x.upload.waits.Store(false)
+		}
 		if x.body.Done() {
 			x.upload.read.Store(true)
 		}

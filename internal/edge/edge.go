@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/route"
 )
 
@@ -37,13 +36,7 @@ type Config struct {
 
 // A Reporter takes in what an edge sees. Report is called from one goroutine, must not wait for anything and must not call the edge.
 type Reporter interface {
-	Report(Report)
-}
-
-// Report is what has changed since the last one: verdicts on targets, ends of drains, addresses listeners are served at.
-type Report struct {
-	Targets   []elb.TargetHealth
-	Listeners []elb.BoundListener
+	Report(route.Report)
 }
 
 // Edge serves load balancers. Make one with New.

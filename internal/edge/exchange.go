@@ -270,6 +270,7 @@ type upload struct {
 	done     chan struct{}
 	status   atomic.Int32 // what is wrong with the client: 400, 408, 460
 	progress atomic.Int64 // when bytes last went to the target, in Unix nanoseconds
+	waits    atomic.Bool  // for bytes of the client
 	read     atomic.Bool  // the whole body was read from the client
 	sent     bool         // the whole body went to the target; read after done
 	received int64

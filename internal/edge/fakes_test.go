@@ -67,7 +67,7 @@ func (f *front) listen(address string) (net.Listener, error) {
 	return l, err
 }
 
-func (f *front) Report(r Report) {
+func (f *front) Report(r route.Report) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, h := range r.Targets {

@@ -251,6 +251,9 @@ func (x *exchange) awaitByte(tc *targetConn) error {
 		}
 		quiet := time.Duration(time.Now().UnixNano() - x.upload.progress.Load())
 		if wait = x.c.idle - quiet; wait <= 0 {
+			if x.upload.waits.Load() { // the target can say nothing before it has the body
+				x.upload.status.CompareAndSwap(0, 408)
+			}
 			return err
 		}
 	}

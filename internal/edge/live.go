@@ -128,7 +128,7 @@ func (e *Edge) cutExpired(now time.Time) time.Duration {
 
 // report tells the reporter what changed since it was last told.
 func (e *Edge) report() {
-	var r Report
+	var r route.Report
 	for _, u := range e.upstreams {
 		if h, changed := u.unreported(); changed {
 			r.Targets = append(r.Targets, h)

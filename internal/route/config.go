@@ -19,6 +19,13 @@ type Config struct {
 	Health []elb.TargetHealth
 }
 
+// Report is what an edge has seen since it last reported: verdicts on targets, ends of drains, addresses listeners are served at.
+// It is plain values, as Config is.
+type Report struct {
+	Targets   []elb.TargetHealth
+	Listeners []elb.BoundListener
+}
+
 // Field is a header field as it came.
 type Field = struct{ Name, Value string }
 

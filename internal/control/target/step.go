@@ -1,0 +1,239 @@
+package target
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// step is one transaction over the tasks of one service.
+type step struct {
+	tx      *state.Tx
+	svc     *ecs.Service // a copy; nil when the service is gone
+	now     time.Time
+	added   []string // target group ARNs, one per registration
+	removed []string
+}
+
+// unheard is how long after the end of a deregistration delay the gate opens although the edge has not said that it is done.
+const unheard = 2 * time.Second
+
+// waitsForTargets tells a task whose containers run and that is not registered yet.
+func waitsForTargets(t *ecs.Task) bool {
+	return t.LastStatus == ecs.Activating && t.DesiredStatus == ecs.Running
+}
+
+// needsDeregistering tells a task that is to stop, or has stopped, and gets requests still.
+func needsDeregistering(t *ecs.Task) bool {
+	leaving := t.DesiredStatus == ecs.Stopped || !t.LastStatus.Before(ecs.Deactivating)
+	return leaving && slices.ContainsFunc(t.Targets, func(tt ecs.TaskTarget) bool { return !tt.Draining })
+}
+
+// gateOpens tells whether nothing of the task's traffic is left: each of its targets is gone, or the edge is done with it, or its delay
+// is long over, or no load balancer uses its group.
+func gateOpens(t *state.Tables, task *ecs.Task, now time.Time) bool {
+	return !slices.ContainsFunc(task.Targets, func(tt ecs.TaskTarget) bool {
+		key := elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)
+		target, ok := t.Targets.Get(key)
+		if !tt.Draining {
+			return true
+		}
+		if !ok || !target.IsDraining() || !inUse(t, tt.TargetGroupARN) {
+			return false
+		}
+		seen, ok := t.TargetHealth.Get(key)
+		done := ok && seen.Drained && seen.Registered.Equal(target.Registered)
+		return !done && now.Before(target.DrainUntil.Add(unheard))
+	})
+}
+
+func (s *step) task(t *ecs.Task) {
+	switch {
+	case waitsForTargets(t):
+		s.register(t)
+	case needsDeregistering(t):
+		s.deregister(t)
+	case t.LastStatus == ecs.Deactivating && gateOpens(&s.tx.Tables, t, s.now):
+		c := *t
+		c.LastStatus, c.Targets = ecs.Stopping, nil
+		s.put(&c)
+	case t.LastStatus == ecs.Stopped && len(t.Targets) > 0:
+		c := *t
+		c.Targets = nil
+		s.put(&c)
+	}
+}
+
+func (s *step) put(t *ecs.Task) {
+	t.Version++
+	s.tx.Tasks.Put(t)
+}
+
+// register makes the task's targets and moves it to RUNNING. A task that cannot be registered stays ACTIVATING, the service says why,
+// and it is tried again after a while.
+func (s *step) register(t *ecs.Task) {
+	var targets []*elb.Target
+	for _, lb := range t.LoadBalancers {
+		target, why := s.targetOf(t, lb)
+		if why != "" {
+			s.complain(fmt.Sprintf("(service %s) failed to register targets in (target-group %s) with (error %s)", s.name(), lb.TargetGroupARN, why))
+			return
+		}
+		targets = append(targets, target)
+	}
+	c := *t
+	for _, target := range targets {
+		if old, ok := s.tx.Targets.Get(target.Key()); !ok || old.IsDraining() {
+			s.tx.Targets.Put(target)
+		}
+		c.Targets = append(c.Targets, ecs.TaskTarget{TargetGroupARN: target.TargetGroupARN, ID: target.ID, Port: target.Port})
+		s.added = append(s.added, target.TargetGroupARN)
+	}
+	c.LastStatus, c.StartedAt = ecs.Running, s.now
+	s.put(&c)
+}
+
+// targetOf is where a task answers for a load balancer; why not, if it cannot be told (ecs.md 3.11).
+func (s *step) targetOf(t *ecs.Task, lb ecs.LoadBalancer) (target *elb.Target, why string) {
+	g, ok := s.tx.TargetGroups.Get(lb.TargetGroupARN)
+	if !ok {
+		return nil, "the target group does not exist"
+	}
+	target = &elb.Target{TargetGroupARN: g.ARN, Zone: t.AvailabilityZone, Registered: s.now}
+	if address := t.Address(); address != "" {
+		target.ID, target.Address, target.Port = address, address, lb.ContainerPort
+		return target, ""
+	}
+	ci, ok := s.tx.ContainerInstances.Get(t.ContainerInstanceARN)
+	if !ok || ci.Address == "" {
+		return nil, "the address of the task's container instance is not known"
+	}
+	if target.Port = hostPort(t, lb); target.Port == 0 {
+		return nil, fmt.Sprintf("container %s has no host port for container port %d", lb.ContainerName, lb.ContainerPort)
+	}
+	target.Address, target.ID = ci.Address, ci.EC2InstanceID
+	if g.TargetType == elb.TargetIP || target.ID == "" {
+		target.ID = ci.Address
+	}
+	if _, err := netip.ParseAddr(target.Address); err != nil {
+		return nil, fmt.Sprintf("%q, the address of the task's container instance, is not an IP address", target.Address)
+	}
+	return target, ""
+}
+
+// hostPort is where the container's port is published, 0 if it is not.
+func hostPort(t *ecs.Task, lb ecs.LoadBalancer) int {
+	for _, c := range t.Containers {
+		if c.Name != lb.ContainerName {
+			continue
+		}
+		for _, b := range c.NetworkBindings {
+			if b.ContainerPort == lb.ContainerPort && b.HostPort != 0 && b.Protocol != "udp" {
+				return b.HostPort
+			}
+		}
+	}
+	return 0
+}
+
+// deregister makes the task's targets drain. A task that has stopped already has nothing to wait for.
+func (s *step) deregister(t *ecs.Task) {
+	c := *t
+	c.Targets = slices.Clone(t.Targets)
+	for i := range c.Targets {
+		tt := &c.Targets[i]
+		if tt.Draining {
+			continue
+		}
+		tt.Draining = true
+		s.removed = append(s.removed, tt.TargetGroupARN)
+		target, ok := s.tx.Targets.Get(elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port))
+		if !ok || target.IsDraining() || s.shared(t, *tt) {
+			continue
+		}
+		delay := time.Duration(0)
+		if g, ok := s.tx.TargetGroups.Get(tt.TargetGroupARN); ok {
+			delay = g.DeregistrationDelay()
+		}
+		s.tx.Targets.Put(target.Deregister(s.now, delay))
+	}
+	if c.LastStatus == ecs.Stopped {
+		c.Targets = nil
+	}
+	s.put(&c)
+}
+
+// shared tells whether another task has taken over the registration: a successor got the port while this one's end was not known yet.
+func (s *step) shared(t *ecs.Task, tt ecs.TaskTarget) bool {
+	for other := range s.tx.Tasks.By(state.ByTargetGroup, tt.TargetGroupARN) {
+		if other.TaskARN != t.TaskARN && slices.Contains(other.Targets, ecs.TaskTarget{TargetGroupARN: tt.TargetGroupARN, ID: tt.ID, Port: tt.Port}) {
+			return true
+		}
+	}
+	return false
+}
+
+// finish writes the service's events about what was changed, one per target group.
+func (s *step) finish() {
+	s.count("registered", s.added)
+	s.count("deregistered", s.removed)
+	if s.svc != nil {
+		if old, ok := s.tx.Services.Get(s.svc.ServiceARN); ok && old.NextEvent != s.svc.NextEvent {
+			s.tx.Services.Put(s.svc)
+		}
+	}
+}
+
+func (s *step) count(what string, groups []string) {
+	slices.Sort(groups)
+	for len(groups) > 0 {
+		n := 1
+		for n < len(groups) && groups[n] == groups[0] {
+			n++
+		}
+		s.tell(fmt.Sprintf("(service %s) %s %d targets in (target-group %s)", s.name(), what, n, groups[0]))
+		groups = groups[n:]
+	}
+}
+
+func (s *step) name() string {
+	if s.svc == nil {
+		return ""
+	}
+	return s.svc.ServiceName
+}
+
+// keptEvents is how many events a service remembers (ecs.md 1.7.4).
+const keptEvents = 100
+
+// complain tells what keeps being wrong, unless it was the last thing said (ecs.md 1.7.4).
+func (s *step) complain(message string) {
+	if s.svc == nil {
+		return
+	}
+	last := ecs.Event{ServiceARN: s.svc.ServiceARN, Sequence: s.svc.NextEvent}
+	if old, ok := s.tx.ServiceEvents.Get(last.Key()); ok && old.Message == message && s.now.Sub(old.CreatedAt) < 6*time.Hour {
+		return
+	}
+	s.tell(message)
+}
+
+// tell adds an event to the service's story.
+func (s *step) tell(message string) {
+	if s.svc == nil {
+		return
+	}
+	s.svc.NextEvent++
+	e := &ecs.Event{ServiceARN: s.svc.ServiceARN, Sequence: s.svc.NextEvent, CreatedAt: s.now, Message: message}
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %s", e.Key(), s.now)))
+	e.ID = fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+	s.tx.ServiceEvents.Put(e)
+	forgotten := ecs.Event{ServiceARN: e.ServiceARN, Sequence: e.Sequence - keptEvents}
+	s.tx.ServiceEvents.Delete(forgotten.Key())
+}

@@ -1,0 +1,167 @@
+package target
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/state"
+)
+
+func TestRegistersBeforeRunning(t *testing.T) { // ecs.md 3.11
+	for _, c := range []struct {
+		name, targetType, want string
+		change                 func(*ecs.Task)
+	}{
+		{"bridge by instance", elb.TargetInstance, "RUNNING i-1@127.0.1.2:32768", nil},
+		{"bridge by address", elb.TargetIP, "RUNNING 127.0.1.2@127.0.1.2:32768", nil},
+		{"awsvpc", elb.TargetIP, "RUNNING 172.31.0.9@172.31.0.9:3000", func(t *ecs.Task) {
+			t.Attachments = []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: "172.31.0.9"}}}}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, c.targetType, nil, func(w *world) {
+				arn := w.task("a", 32768, c.change)
+				w.expect(arn, c.want)
+				w.expectEvents("(service web) registered 1 targets in (target-group TG)")
+				if task, _ := w.store.View().Tasks.Get(arn); task.StartedAt.IsZero() || len(task.Targets) != 1 {
+					t.Errorf("task %+v", task)
+				}
+			})
+		})
+	}
+}
+
+// ecs.md 3.2.6: DEACTIVATING, deregistered, and the gate opens as soon as the edge is done.
+func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		arn := w.task("a", 32768, nil)
+		w.stop(arn)
+		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
+		w.expectEvents("(service web) registered 1 targets in (target-group TG)", "(service web) deregistered 1 targets in (target-group TG)")
+		if len(w.synced) != 1 {
+			t.Errorf("synced %v", w.synced)
+		}
+		time.Sleep(100 * time.Second)
+		synctest.Wait()
+		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
+		w.drained("i-1", 32768)
+		w.expect(arn, "STOPPING i-1@127.0.1.2:32768 draining") // alb.md D2: the target shows draining until its delay ends
+		time.Sleep(200 * time.Second)
+		synctest.Wait()
+		w.expect(arn, "STOPPING")
+		if n := w.store.View().TargetHealth.Len(); n != 0 {
+			t.Errorf("%d verdicts are left", n)
+		}
+	})
+}
+
+func TestGateOpensWhenTheDelayIsOver(t *testing.T) {
+	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
+		arn := w.task("a", 32768, nil)
+		w.stop(arn)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
+		time.Sleep(4 * time.Second) // nothing heard of the edge
+		synctest.Wait()
+		w.expect(arn, "STOPPING")
+	})
+}
+
+func TestTaskThatDiedIsDeregistered(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		arn := w.task("a", 32768, nil)
+		w.change(arn, func(t *ecs.Task) *ecs.Task { return t.Ended(ecs.EssentialContainerExited, "x", time.Now()) })
+		w.expect(arn, "STOPPED i-1@127.0.1.2:32768 draining")
+		if task, _ := w.store.View().Tasks.Get(arn); len(task.Targets) != 0 {
+			t.Errorf("targets %v", task.Targets)
+		}
+		again := w.task("b", 32768, nil) // the port is used anew while the old registration drains
+		w.expect(again, "RUNNING i-1@127.0.1.2:32768")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		w.expect(again, "RUNNING i-1@127.0.1.2:32768")
+	})
+}
+
+// The successor registered before the end of its predecessor was known: its target must not be taken away.
+func TestPortTakenOver(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		first := w.task("a", 32768, nil)
+		second := w.task("b", 32768, nil)
+		w.change(first, func(t *ecs.Task) *ecs.Task { return t.Ended(ecs.EssentialContainerExited, "x", time.Now()) })
+		w.expect(second, "RUNNING i-1@127.0.1.2:32768")
+	})
+}
+
+func TestTaskStoppedBeforeItWasRegistered(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		arn := w.task("a", 32768, func(t *ecs.Task) { t.LastStatus = ecs.Pending })
+		w.expect(arn, "PENDING")
+		w.stop(arn)
+		w.expect(arn, "STOPPING")
+		w.expectEvents()
+	})
+}
+
+func TestWhyATaskCannotBeRegistered(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		g, _ := w.store.View().TargetGroups.Get(group)
+		w.update(func(tx *state.Tx) { tx.TargetGroups.Delete(group) })
+		arn := w.task("a", 32768, nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.expect(arn, "ACTIVATING")
+		w.expectEvents("(service web) failed to register targets in (target-group TG) with (error the target group does not exist)") // once
+		w.update(func(tx *state.Tx) { tx.TargetGroups.Put(g) })
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
+	})
+}
+
+func TestEventsCountTargets(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		a, b := w.task("a", 32768, nil), w.task("b", 32769, nil)
+		w.update(func(tx *state.Tx) {
+			for _, arn := range []string{a, b} {
+				task, _ := tx.Tasks.Get(arn)
+				tx.Tasks.Put(task.Stop("c", "r", time.Now()))
+			}
+		})
+		events := w.events()
+		if last := events[len(events)-1]; last != "(service web) deregistered 2 targets in (target-group TG)" {
+			t.Errorf("events %q", events)
+		}
+	})
+}
+
+func TestGroupNoLoadBalancerUses(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		arn := w.task("a", 32768, nil)
+		w.update(func(tx *state.Tx) { tx.Rules.Delete("rule") })
+		w.stop(arn)
+		w.expect(arn, "STOPPING")
+	})
+}
+
+func TestTargetsOthersDeregisteredAreRemovedInTheEnd(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		target := &elb.Target{TargetGroupARN: group, ID: "i-9", Port: 80, Registered: time.Now()}
+		w.update(func(tx *state.Tx) { tx.Targets.Put(target) })
+		w.update(func(tx *state.Tx) { tx.Targets.Put(target.Deregister(time.Now(), time.Minute)) })
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if n := w.store.View().Targets.Len(); n != 1 {
+			t.Errorf("%d targets before the end of the delay", n)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := w.store.View().Targets.Len(); n != 0 {
+			t.Errorf("%d targets after the end of the delay", n)
+		}
+	})
+}

@@ -1,0 +1,234 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/edge"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/route"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+// fakeEdge takes a while to take a configuration up.
+type fakeEdge struct {
+	mu      sync.Mutex
+	took    time.Duration
+	configs []route.Config
+}
+
+func (e *fakeEdge) Apply(_ context.Context, c route.Config) error {
+	time.Sleep(e.took)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.configs = append(e.configs, c)
+	return nil
+}
+
+func (e *fakeEdge) taken() []route.Config {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.configs
+}
+
+func open(t *testing.T) *state.Store {
+	t.Helper()
+	s, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func update(t *testing.T, s *state.Store, fn func(*state.Tx)) {
+	t.Helper()
+	if err := s.Update(t.Context(), func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start runs a publisher and returns what ends it.
+func start(t *testing.T, p *Publisher, e Edge) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- p.Run(ctx, e) }()
+	return func() { cancel(); <-ended }
+}
+
+func putTarget(id string) func(*state.Tx) {
+	return func(tx *state.Tx) {
+		tx.Targets.Put(&elb.Target{TargetGroupARN: "tg", ID: id, Port: 80, Registered: time.Unix(1, 0)})
+	}
+}
+
+// Sync returns when the edge has a revision that is new enough, and changes that come together are taken up together.
+func TestSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := open(t)
+		e := &fakeEdge{took: time.Second}
+		p := New(store, slog.New(slog.DiscardHandler))
+		end := start(t, p, e)
+		synctest.Wait() // the first configuration is on its way
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				update(t, store, putTarget("10.0.0."+strconv.Itoa(i)))
+				if err := p.Sync(t.Context(), store.View().Rev); err != nil {
+					t.Error(err)
+				}
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				found := false
+				for _, target := range e.configs[len(e.configs)-1].Targets {
+					found = found || target.ID == "10.0.0."+strconv.Itoa(i)
+				}
+				if !found {
+					t.Errorf("target %d is not at the edge", i)
+				}
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		if n := len(e.taken()); n > 4 {
+			t.Errorf("20 changes were handed over in %d configurations", n)
+		}
+		end()
+		if err := p.Sync(t.Context(), 1); !errors.Is(err, ErrEnded) {
+			t.Errorf("Sync after the end: %v", err)
+		}
+		store.Close()
+	})
+}
+
+func TestOnlyWhatConcernsTheEdgeIsHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := open(t)
+		e := &fakeEdge{}
+		end := start(t, New(store, slog.New(slog.DiscardHandler)), e)
+		synctest.Wait()
+		update(t, store, func(tx *state.Tx) { tx.TargetHealth.Put(&elb.TargetHealth{Key: "k"}) })
+		synctest.Wait()
+		if n := len(e.taken()); n != 1 {
+			t.Errorf("%d configurations", n)
+		}
+		update(t, store, func(tx *state.Tx) { tx.Listeners.Put(&elb.Listener{ARN: "l"}) })
+		synctest.Wait()
+		if c := e.taken(); len(c) != 2 || len(c[1].Listeners) != 1 {
+			t.Errorf("%d configurations", len(c))
+		}
+		end()
+		store.Close()
+	})
+}
+
+func TestReportsBecomeRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := open(t)
+		p := New(store, slog.New(slog.DiscardHandler))
+		end := start(t, p, &fakeEdge{})
+		update(t, store, putTarget("10.0.0.1"))
+		update(t, store, func(tx *state.Tx) { tx.Listeners.Put(&elb.Listener{ARN: "l"}) })
+		key := elb.TargetKey("tg", "10.0.0.1", 80)
+		seen := elb.TargetHealth{Key: key, Registered: time.Unix(1, 0), State: elb.Healthy}
+		p.Report(route.Report{Targets: []elb.TargetHealth{seen, {Key: "gone"}}, Listeners: []elb.BoundListener{{ListenerARN: "l", Address: "127.0.0.1:8080", Reason: "because"}, {ListenerARN: "gone"}}})
+		synctest.Wait()
+		snap := store.View()
+		if h, ok := snap.TargetHealth.Get(key); !ok || h.State != elb.Healthy || snap.TargetHealth.Len() != 1 {
+			t.Errorf("health %+v", h)
+		}
+		if b, ok := snap.BoundListeners.Get("l"); !ok || b.Reason != "because" || snap.BoundListeners.Len() != 1 {
+			t.Errorf("bound %+v", b)
+		}
+		p.Report(route.Report{Targets: []elb.TargetHealth{seen}}) // nothing new
+		synctest.Wait()
+		if now := store.View().Rev; now > snap.Rev+1 {
+			t.Errorf("revision %d became %d", snap.Rev, now)
+		}
+		stale := seen
+		stale.Registered, stale.State = time.Unix(0, 0), elb.Unhealthy
+		p.Report(route.Report{Targets: []elb.TargetHealth{stale}}) // of a registration that is no more
+		synctest.Wait()
+		if h, _ := store.View().TargetHealth.Get(key); h.State != elb.Healthy {
+			t.Errorf("health %+v", h)
+		}
+		end()
+		store.Close()
+	})
+}
+
+// From a row in the store to a byte on the wire and back: a request is answered, a target's health is in the state, and a target that
+// was deregistered gets nothing after Sync.
+func TestStoreToWire(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
+	defer backend.Close()
+	host, port, _ := net.SplitHostPort(strings.TrimPrefix(backend.URL, "http://"))
+	store := open(t)
+	defer store.Close()
+	p := New(store, slog.New(slog.DiscardHandler))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := edge.New(edge.Config{Reporter: p, Listen: func(string) (net.Listener, error) { return l, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { e.Run(ctx) })
+	running.Go(func() { p.Run(ctx, e) })
+	defer running.Wait()
+	defer cancel()
+
+	n, _ := strconv.Atoi(port)
+	target := &elb.Target{TargetGroupARN: "tg", ID: host, Address: host, Port: n, Registered: time.Now()}
+	judged := store.Subscribe(func(c state.Change) []string {
+		if h, ok := c.New.(*elb.TargetHealth); ok && h != nil && h.State == elb.Healthy {
+			return []string{h.Key}
+		}
+		return nil
+	})
+	defer judged.Close()
+	update(t, store, func(tx *state.Tx) {
+		tx.LoadBalancers.Put(&elb.LoadBalancer{ARN: "lb", Name: "lb"})
+		tx.Listeners.Put(&elb.Listener{ARN: "l", LoadBalancerARN: "lb", Protocol: elb.HTTP, Port: 80})
+		tx.Rules.Put(&elb.Rule{ARN: "r", ListenerARN: "l", Actions: []elb.Action{{Type: elb.ActionForward,
+			Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: "tg", Weight: 1}}}}}})
+		tx.TargetGroups.Put(&elb.TargetGroup{ARN: "tg", Protocol: elb.HTTP, HealthCheck: elb.DefaultHealthCheck()})
+		tx.Targets.Put(target)
+	})
+	if keys, err := judged.Next(t.Context()); err != nil || keys[0] != target.Key() {
+		t.Fatal(keys, err)
+	}
+	get := func() (int, string) {
+		res, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(b)
+	}
+	if status, body := get(); status != 200 || body != "hello" {
+		t.Errorf("%d %q", status, body)
+	}
+	update(t, store, func(tx *state.Tx) { tx.Targets.Put(target.Deregister(time.Now(), time.Hour)) })
+	if err := p.Sync(t.Context(), store.View().Rev); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := get(); status != 503 {
+		t.Errorf("%d from a group whose only target drains", status)
+	}
+}
