@@ -102,6 +102,7 @@ type Instance struct {
 	Tags            map[string]string
 	LaunchedAt      time.Time
 	DisableAPIStop  bool          `json:",omitempty"`
+	Reboot          bool          `json:",omitempty"` // a caller asked for one; control/fleet takes it back when it is done
 	DisableAPITerm  bool          `json:",omitempty"`
 	Desired         InstanceState // Running, Stopped or Terminated
 
@@ -140,10 +141,23 @@ func (i *Instance) Clone() *Instance {
 	return &c
 }
 
+// Described is the state that callers are told: what they asked for shows at once, before the controller has begun with it.
+func (i *Instance) Described() InstanceState {
+	switch {
+	case i.Desired == Terminated && i.State != Terminated:
+		return ShuttingDown
+	case i.Desired == Stopped && i.State == Running:
+		return Stopping
+	case i.Desired == Running && i.State == Stopped:
+		return Pending
+	}
+	return i.State
+}
+
 // Live reports whether the instance is, or may be again, a machine: anything but on its way out.
 func (i *Instance) Live() bool { return i.State != ShuttingDown && i.State != Terminated }
 
-// Healthy is EC2's own verdict, the status checks: a running instance whose agent is not down for good.
+// Impaired is EC2's own verdict, the status checks: the instance runs, but its agent is down for good.
 func (i *Instance) Impaired() bool { return i.State == Running && i.Machine.Phase == PhaseFailed }
 
 // DNSName is the private DNS name EC2 gives to the instance's address.

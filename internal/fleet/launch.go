@@ -24,6 +24,7 @@ type LaunchData struct {
 	Metadata         *Metadata     `json:",omitempty"`
 	Tenancy          string        `json:",omitempty"`
 	ShutdownBehavior string        `json:",omitempty"`
+	Credits          string        `json:",omitempty"` // CPU credits of burstable types: standard or unlimited
 	DisableAPITerm   *bool         `json:",omitempty"`
 	DisableAPIStop   *bool         `json:",omitempty"`
 	TagSpecs         []TagSpec     `json:",omitempty"`
@@ -153,6 +154,7 @@ func (d LaunchData) Merge(o LaunchData) LaunchData {
 	str(&d.Profile, o.Profile)
 	str(&d.Tenancy, o.Tenancy)
 	str(&d.ShutdownBehavior, o.ShutdownBehavior)
+	str(&d.Credits, o.Credits)
 	flag(&d.Monitoring, o.Monitoring)
 	flag(&d.EBSOptimized, o.EBSOptimized)
 	flag(&d.PublicIP, o.PublicIP)

@@ -66,6 +66,11 @@ func (r *instances) start(ctx context.Context, i *fleet.Instance) error {
 			c.Reason, c.TransitionReason, c.Machine = fleet.StateReason{}, "", fleet.MachineStatus{}
 		})
 	}
+	if i.State == fleet.Running && i.Reboot {
+		if err := r.reboot(ctx, i); err != nil {
+			return err
+		}
+	}
 	err := r.driver.Start(ctx, i)
 	switch {
 	case ctx.Err() != nil:
@@ -78,6 +83,14 @@ func (r *instances) start(ctx context.Context, i *fleet.Instance) error {
 		return r.abandon(ctx, i, err)
 	}
 	return r.note(ctx, i, err)
+}
+
+// reboot ends the machine, so that start makes it anew from its disk.
+func (r *instances) reboot(ctx context.Context, i *fleet.Instance) error {
+	if err := r.driver.Stop(ctx, i.ID); err != nil {
+		return err
+	}
+	return r.move(ctx, i, fleet.Running, func(c *fleet.Instance) { c.Reboot = false })
 }
 
 // abandon ends an instance whose launch failed. The instance never ran, so its group tells the failure as that of the launch.
@@ -129,7 +142,9 @@ func (r *instances) move(ctx context.Context, i *fleet.Instance, to fleet.Instan
 			return errNothing
 		}
 		c := current.Clone()
-		c.State, c.TransitionAt = to, now
+		if c.State != to {
+			c.State, c.TransitionAt = to, now
+		}
 		if more != nil {
 			more(c)
 		}
