@@ -44,11 +44,11 @@ func (tx *Tx) end(rev uint64) *Snapshot {
 }
 
 // list yields the tables in the order of the struct's fields.
-func (t *Tables) list() iter.Seq[anyTable] {
-	return func(yield func(anyTable) bool) {
+func (t *Tables) list() iter.Seq[*core] {
+	return func(yield func(*core) bool) {
 		fields := reflect.ValueOf(t).Elem()
 		for i := range fields.NumField() {
-			if !yield(fields.Field(i).Addr().Interface().(anyTable)) {
+			if !yield(fields.Field(i).Addr().Interface().(interface{ base() *core }).base()) {
 				return
 			}
 		}
@@ -58,11 +58,11 @@ func (t *Tables) list() iter.Seq[anyTable] {
 // loader rebuilds tables from what the journal holds.
 type loader struct {
 	tx     *Tx
-	tables map[string]anyTable
+	tables map[string]*core
 }
 
 func newLoader() *loader {
-	l := &loader{(&Snapshot{Tables: define()}).begin(), make(map[string]anyTable)}
+	l := &loader{(&Snapshot{Tables: define()}).begin(), make(map[string]*core)}
 	for t := range l.tx.list() {
 		l.tables[t.title()] = t
 	}
