@@ -148,9 +148,10 @@ func (s *step) start(starts []rollout.Start, complaint string) {
 			complaint = fmt.Sprintf("(service %s) was unable to place a task. Reason: the task definition %s does not exist any more.", s.svc.ServiceName, x.Revision)
 			continue
 		}
+		minted := len(s.ids) // what there are no names for is started by the next step and is not without a place
 		placed, why := s.place(&spec, x)
 		started = append(started, placed...)
-		s.svc.Unplaced += x.Count - len(placed)
+		s.svc.Unplaced += min(x.Count, minted) - len(placed)
 		if why != "" {
 			complaint = why
 		}
