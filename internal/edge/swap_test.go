@@ -1,0 +1,79 @@
+package edge
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Targets are replaced under load, thirty times over: not one request fails, and none reaches a target after the Apply that drains
+// it has returned (alb.md D1, D8: "0 requests after the call returned").
+func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
+	f := newFront(t, nil)
+	var served atomic.Int64
+	drained := map[string]time.Time{} // by address: when the Apply that drained it had returned
+	start := func() (key, address string) {
+		address = f.server(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			fmt.Fprint(w, "ok")
+		})
+		return f.target("tg", address), address
+	}
+	key, address := start()
+	f.apply()
+
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for i := range 4 {
+		clients.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i == 0}}
+			defer client.CloseIdleConnections()
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				res, err := client.Post(f.url(), "text/plain", bytes.NewReader(make([]byte, n%3*4000)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || res.StatusCode != 200 || string(body) != "ok" {
+					t.Errorf("%d %q %v", res.StatusCode, body, err)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	for range 30 {
+		next, nextAddress := start()
+		f.apply()
+		f.drain(key, time.Hour)
+		f.apply()
+		drained[address] = time.Now()
+		for target := served.Load() + 20; served.Load() < target && !t.Failed(); {
+			time.Sleep(time.Millisecond)
+		}
+		f.config.Targets = f.config.Targets[1:]
+		key, address = next, nextAddress
+	}
+	close(stop)
+	clients.Wait()
+	for n := range int(served.Load()) {
+		e := f.entry(n + 1)
+		sent := e.Created.Add(e.Request)
+		if at, ok := drained[e.Target]; ok && sent.After(at) {
+			t.Errorf("a request was sent %v after its target was drained", sent.Sub(at))
+		}
+	}
+	t.Logf("%d requests, none lost", served.Load())
+}
