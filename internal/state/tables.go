@@ -7,6 +7,7 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/loggroup"
 	"github.com/berthhq/berth/internal/repository"
+	"github.com/berthhq/berth/internal/role"
 )
 
 // Tables is everything there is. A table is a field here and a line in define.
@@ -36,6 +37,8 @@ type Tables struct {
 	CacheClusters          Table[cache.Cluster]
 	CacheReplicationGroups Table[cache.ReplicationGroup]
 	CacheSubnetGroups      Table[cache.SubnetGroup]
+	Roles                  Table[role.Role]
+	InstanceProfiles       Table[role.InstanceProfile]
 
 	AutoScalingGroups    Table[fleet.AutoScalingGroup]
 	LaunchConfigurations Table[fleet.LaunchConfiguration]
@@ -109,6 +112,8 @@ func define() Tables {
 		CacheClusters:          table("elasticache.clusters", func(c *cache.Cluster) string { return c.ARN }),
 		CacheReplicationGroups: table("elasticache.replication-groups", func(g *cache.ReplicationGroup) string { return g.ARN }),
 		CacheSubnetGroups:      table("elasticache.subnet-groups", func(g *cache.SubnetGroup) string { return g.ARN }),
+		Roles:                  table("iam.roles", (*role.Role).Key),
+		InstanceProfiles:       table("iam.instance-profiles", (*role.InstanceProfile).Key),
 
 		AutoScalingGroups:    table("fleet.auto-scaling-groups", (*fleet.AutoScalingGroup).Key),
 		LaunchConfigurations: table("fleet.launch-configurations", (*fleet.LaunchConfiguration).Key),
