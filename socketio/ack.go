@@ -136,20 +136,27 @@ func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
 
 // deliver queues m for the sockets that each yields, and has it written by others.
 func (ns *Namespace) deliver(m *engineio.Message, f Flags, sockets func(func(*Socket))) {
-	var flush []*engineio.Session
+	ns.flush(ns.queue(m, f, sockets))
+}
+
+// queue queues m and returns the sessions that must be flushed.
+func (ns *Namespace) queue(m *engineio.Message, f Flags, sockets func(func(*Socket))) (flush []*engineio.Session) {
 	sockets(func(s *Socket) {
-		if f.Volatile {
-			if !s.conn.session.Writable() {
-				return
-			}
+		session := s.conn.session
+		if f.Volatile && !session.Writable() {
+			return
 		}
-		if s.conn.session.Queue(m) {
-			flush = append(flush, s.conn.session)
+		if session.Queue(m) {
+			flush = append(flush, session)
 		}
 	})
-	if len(flush) == 1 {
-		flush[0].Flush()
+	return flush
+}
+
+func (ns *Namespace) flush(sessions []*engineio.Session) {
+	if len(sessions) == 1 {
+		sessions[0].Flush()
 		return
 	}
-	ns.srv.engine.FlushLater(flush)
+	ns.srv.engine.FlushLater(sessions)
 }

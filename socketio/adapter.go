@@ -9,10 +9,10 @@ import (
 // Adapter connects a namespace with the same namespace on other servers. It carries operations; what
 // they do to sockets is the business of the Node it was opened for.
 type Adapter interface {
-	// Publish hands op to all other servers and does not wait for them. It may return a string by
-	// which a client can later ask for what came after op, or "". An error means that the others may
-	// not get op; the local server carries on.
-	Publish(op *Op) (offset string, err error)
+	// Publish hands op to all other servers and does not wait for them. When it returns true the
+	// adapter will itself have op applied here, in its order among those of other servers; otherwise
+	// the caller does. An error means that the others may not get op.
+	Publish(op *Op) (applies bool, err error)
 	// Request hands op to all other servers and calls each for every reply, not at the same time,
 	// until all have answered or ctx is done. When some did not answer it returns an error.
 	Request(ctx context.Context, op *Op, each func(Reply)) error
@@ -53,6 +53,8 @@ type Op struct {
 	Rooms []string
 	// Close the connection, not only the namespace, for Disconnect.
 	Close bool
+	// Offset of a Broadcast that a Recoverer keeps.
+	Offset string
 }
 
 // Kind is what an Op does.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/packet"
 )
 
@@ -78,8 +79,12 @@ func (b Selection) Emit(event string, args ...any) error {
 func (b Selection) run(op *Op) {
 	op.Target, op.Flags = b.target, b.flags
 	if !b.flags.Local {
-		if _, err := b.ns.adapter.Publish(op); err != nil {
+		applies, err := b.ns.adapter.Publish(op)
+		if err != nil {
 			b.ns.srv.log.Debug("socketio: other servers are not reached", "namespace", b.ns.name, "error", err)
+		}
+		if applies {
+			return
 		}
 	}
 	b.ns.apply(op)
@@ -172,11 +177,18 @@ func (b Selection) gather(ctx context.Context, op *Op, each func(Reply)) error {
 func (ns *Namespace) apply(op *Op) {
 	switch op.Kind {
 	case Broadcast:
-		m := payloadMessage(packet.Event, ns.name, 0, false, op.Payload)
-		if op.Flags.Plain {
-			m = m.Uncompressed()
+		switch {
+		case op.Flags.Volatile || ns.keeper == nil:
+			ns.flush(ns.broadcast(op, op.Payload))
+		case op.Offset != "":
+			ns.flush(ns.broadcast(op, op.Payload.withOffset(op.Offset)))
+		case ns.history != nil:
+			var flush []*engineio.Session
+			ns.history.add(op, func(offset string) { flush = ns.broadcast(op, op.Payload.withOffset(offset)) })
+			ns.flush(flush)
+		default: // the keeper is out of reach
+			ns.flush(ns.broadcast(op, op.Payload))
 		}
-		ns.deliver(m, op.Flags, func(each func(*Socket)) { ns.rooms.each(op.Target, each) })
 	case Join:
 		for _, s := range ns.rooms.selected(op.Target) {
 			s.Join(op.Rooms...)
@@ -192,6 +204,15 @@ func (ns *Namespace) apply(op *Op) {
 	case ServerSideEmit:
 		ns.serverEvent(op.Payload, nil)
 	}
+}
+
+// broadcast encodes a payload once and queues it for all local receivers.
+func (ns *Namespace) broadcast(op *Op, p Payload) (flush []*engineio.Session) {
+	m := payloadMessage(packet.Event, ns.name, 0, false, p)
+	if op.Flags.Plain {
+		m = m.Uncompressed()
+	}
+	return ns.queue(m, op.Flags, func(each func(*Socket)) { ns.rooms.each(op.Target, each) })
 }
 
 // answer does what op asks and reports what it learns.

@@ -108,7 +108,7 @@ func (c *conn) socket(nsp string) *Socket {
 
 // connect starts to join a namespace; what the client may not join it is told.
 func (c *conn) connect(nsp string, auth []byte) error {
-	ns := c.srv.find(nsp)
+	ns := c.srv.enter(nsp, Handshake{req: c.handshake, Auth: auth})
 	if ns == nil {
 		c.refuse(nsp, "Invalid namespace", nil)
 		return nil
@@ -121,6 +121,7 @@ func (c *conn) connect(nsp string, auth []byte) error {
 	}
 	c.mu.Unlock()
 	if !ok {
+		ns.exit()
 		return packet.ErrInvalid
 	}
 	c.srv.wg.Go(s.start)

@@ -107,7 +107,7 @@ func (s *Socket) work() {
 }
 
 func (s *Socket) handle(e *Event) {
-	defer s.recovered(e)
+	defer s.catch(e)
 	if e.task != nil {
 		e.task()
 		return
@@ -121,7 +121,7 @@ func (s *Socket) handle(e *Event) {
 	}
 }
 
-func (s *Socket) recovered(e *Event) {
+func (s *Socket) catch(e *Event) {
 	if p := recover(); p != nil {
 		s.panicked(e.Name, p)
 	}

@@ -27,12 +27,16 @@ func (r *Refusal) Error() string { return r.Message }
 //
 // Register handlers before the first client comes; those registered later are seen by later events.
 type Namespace struct {
-	name    string
-	srv     *Server
-	adapter Adapter
-	watcher RoomWatcher // the adapter, if it wants to know of rooms
-	rooms   rooms
-	ackIDs  atomic.Uint64 // shared by all sockets, so that a broadcast has one id for all
+	name     string
+	srv      *Server
+	adapter  Adapter
+	watcher  RoomWatcher // the adapter, if it wants to know of rooms
+	parent   *Namespace  // of a namespace made by a match
+	keeper   keeper      // nil without recovery
+	history  *history    // the keeper, when it is not the adapter
+	rooms    rooms
+	visitors atomic.Int64  // clients that have joined or are about to
+	ackIDs   atomic.Uint64 // shared by all sockets, so that a broadcast has one id for all
 
 	mu       sync.Mutex // serialises changes of hooks
 	hooks    atomic.Pointer[hooks]
@@ -54,6 +58,7 @@ func newNamespace(srv *Server, name string) *Namespace {
 	ns := &Namespace{name: name, srv: srv}
 	ns.rooms.sockets = make(map[string]*Socket)
 	ns.rooms.members = make(map[string]map[*Socket]struct{})
+	ns.rooms.pids = make(map[string]*Socket)
 	ns.hooks.Store(&hooks{})
 	ns.adapter = solo{}
 	if open := srv.opt.Adapter; open != nil {
@@ -65,6 +70,14 @@ func newNamespace(srv *Server, name string) *Namespace {
 		}
 	}
 	ns.watcher, _ = ns.adapter.(RoomWatcher)
+	if r := srv.opt.Recovery; r != nil {
+		if k, ok := ns.adapter.(Recoverer); ok {
+			ns.keeper = k
+		} else {
+			ns.history = newHistory(*r)
+			ns.keeper = ns.history
+		}
+	}
 	return ns
 }
 
@@ -138,7 +151,7 @@ func (ns *Namespace) Len() int { return ns.rooms.len() }
 // solo is the adapter of a server that is alone.
 type solo struct{}
 
-func (solo) Publish(*Op) (string, error)                     { return "", nil }
+func (solo) Publish(*Op) (bool, error)                       { return false, nil }
 func (solo) Request(context.Context, *Op, func(Reply)) error { return nil }
 func (solo) Close() error                                    { return nil }
 

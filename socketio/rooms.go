@@ -11,12 +11,16 @@ type rooms struct {
 	mu      sync.RWMutex
 	sockets map[string]*Socket
 	members map[string]map[*Socket]struct{}
+	pids    map[string]*Socket // by private id, with recovery
 }
 
 func (r *rooms) add(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sockets[s.id] = s
+	if s.pid != "" {
+		r.pids[s.pid] = s
+	}
 }
 
 // remove takes s out of everything and returns the rooms that have become empty. s.rooms stays as it
@@ -28,6 +32,7 @@ func (r *rooms) remove(s *Socket) (emptied []string) {
 		return nil
 	}
 	delete(r.sockets, s.id)
+	delete(r.pids, s.pid)
 	for _, room := range s.rooms {
 		if r.take(s, room) {
 			emptied = append(emptied, room)
@@ -115,6 +120,12 @@ func (r *rooms) get(id string) *Socket {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.sockets[id]
+}
+
+func (r *rooms) private(pid string) *Socket {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.pids[pid]
 }
 
 func (r *rooms) len() int {

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -19,6 +20,10 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// Adapter connects the server with others; nil means that it is alone.
 	Adapter Connector
+	// Recovery lets clients come back as the same; nil turns it off.
+	Recovery *Recovery
+	// KeepEmpty keeps namespaces made by a match when their last client has gone.
+	KeepEmpty bool
 	// NoClient keeps the client's bundle from being served below the path.
 	NoClient bool
 	// MaxNamespaces is how many namespaces one client may join. Default 100.
@@ -40,7 +45,7 @@ type Server struct {
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
-	closed     bool
+	matches    []match
 }
 
 // New makes a server that refuses all namespaces but "/" and those named by Of.
@@ -97,12 +102,6 @@ func (srv *Server) Of(name string) *Namespace {
 	return ns
 }
 
-func (srv *Server) find(name string) *Namespace {
-	srv.mu.RLock()
-	defer srv.mu.RUnlock()
-	return srv.namespaces[name]
-}
-
 // Clients is the number of connected clients, whatever namespaces they have joined.
 func (srv *Server) Clients() int { return srv.engine.Len() }
 
@@ -118,8 +117,7 @@ func (srv *Server) Close() {
 	srv.engine.Close()
 	srv.wg.Wait()
 	srv.mu.Lock()
-	all := srv.namespaces
-	srv.closed = true
+	all := maps.Clone(srv.namespaces)
 	srv.mu.Unlock()
 	for _, ns := range all {
 		if err := ns.adapter.Close(); err != nil {

@@ -32,6 +32,8 @@ var ErrDisconnected = errors.New("socketio: socket has been disconnected")
 // Socket is a client in a namespace.
 type Socket struct {
 	id        string
+	pid       string // private id, with recovery
+	recovered bool
 	ns        *Namespace
 	conn      *conn
 	handshake Handshake
@@ -63,6 +65,9 @@ func (s *Socket) ID() string { return s.id }
 
 // Namespace that the socket is in.
 func (s *Socket) Namespace() *Namespace { return s.ns }
+
+// Recovered tells whether the client has come back as the one it was.
+func (s *Socket) Recovered() bool { return s.recovered }
 
 // Handshake tells how the client introduced itself.
 func (s *Socket) Handshake() Handshake { return s.handshake }
@@ -153,11 +158,25 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 
 func (s *Socket) emit(f Flags, event string, args []any) error {
 	s.outgoing(event, args)
+	if s.ns.keeper != nil && !f.Volatile {
+		return s.emitKept(f, event, args)
+	}
 	m, err := eventMessage(packet.Event, s.ns.name, 0, false, event, args)
 	if err != nil {
 		return err
 	}
 	s.send(m, f)
+	return nil
+}
+
+// emitKept sends an event that the client gets later if it is away now.
+func (s *Socket) emitKept(f Flags, event string, args []any) error {
+	p, err := payload(nil, event, true, args)
+	if err != nil {
+		return err
+	}
+	f.Local = s.ns.history != nil // nobody else could give it to the client
+	Selection{ns: s.ns, target: Target{Rooms: []string{s.id}}, flags: f}.run(&Op{Kind: Broadcast, Payload: p})
 	return nil
 }
 
@@ -191,54 +210,6 @@ func (s *Socket) Disconnect(closing bool) {
 	s.end(ReasonServerDisconnect)
 }
 
-// start lets the client in or not, and then works on the events that have come meanwhile.
-func (s *Socket) start() {
-	if err := s.admit(); err != nil {
-		s.conn.forget(s)
-		s.mu.Lock()
-		s.state, s.head, s.tail = socketGone, nil, nil
-		s.mu.Unlock()
-		refusal, ok := errors.AsType[*Refusal](err)
-		if !ok {
-			refusal = &Refusal{Message: err.Error()}
-		}
-		s.conn.refuse(s.ns.name, refusal.Message, refusal.Data)
-		return
-	}
-	s.mu.Lock()
-	gone := s.state == socketGone
-	if !gone {
-		s.state = socketJoined
-		s.ns.rooms.add(s)
-		s.conn.session.Send(s.welcome())
-	}
-	s.mu.Unlock()
-	if gone {
-		return
-	}
-	s.conn.joined()
-	for _, f := range s.ns.hooks.Load().connect {
-		s.guard("connect", func() { f(s) })
-	}
-	s.work()
-}
-
-func (s *Socket) admit() (err error) {
-	for _, m := range s.ns.hooks.Load().use {
-		s.guard("middleware", func() { err = m(s) })
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Socket) welcome() *engineio.Message {
-	text := packet.AppendHead(engineio.Room(48+len(s.ns.name)), &packet.Packet{Type: packet.Connect, Namespace: s.ns.name})
-	text = append(append(append(text, `{"sid":"`...), s.id...), `"}`...)
-	return engineio.Seal(text)
-}
-
 // guard calls user code outside of events.
 func (s *Socket) guard(what string, f func()) {
 	defer func() {
@@ -254,42 +225,4 @@ func (s *Socket) guard(what string, f func()) {
 func (s *Socket) panicked(what string, p any) {
 	s.ns.srv.log.Error("socketio: handler panicked", "namespace", s.ns.name, "what", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	s.conn.session.Close()
-}
-
-// end takes the socket out of its namespace, once, and has the disconnect handlers called after the
-// events that came before.
-func (s *Socket) end(why Reason) {
-	s.mu.Lock()
-	before := s.state
-	s.state = socketGone
-	acks, cancel := s.acks, s.cancel
-	s.acks = nil
-	s.mu.Unlock()
-	if before == socketGone {
-		return
-	}
-	s.conn.forget(s)
-	if cancel != nil {
-		cancel(fmt.Errorf("%w: %s", ErrDisconnected, why))
-	}
-	for _, done := range acks {
-		done(nil, ErrDisconnected)
-	}
-	if before == socketJoining {
-		return
-	}
-	s.ns.deleted(s.ns.rooms.remove(s))
-	if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect) > 0 {
-		s.enqueue(&Event{task: func() { s.farewell(why) }})
-	}
-}
-
-func (s *Socket) farewell(why Reason) {
-	h := s.ns.hooks.Load()
-	for _, f := range h.disconnecting {
-		f(s, why)
-	}
-	for _, f := range h.disconnect {
-		f(s, why)
-	}
 }

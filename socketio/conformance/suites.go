@@ -55,7 +55,8 @@ func check(log *slog.Logger, err error) {
 
 func clientSuite(log *slog.Logger) *socketio.Server {
 	io := socketio.New(socketio.Options{
-		Log: log,
+		Log:      log,
+		Recovery: &socketio.Recovery{},
 		Engine: engineio.Options{
 			PingInterval: 2 * time.Second,
 			// A fixed delay lets the client's connection timeout be tested.

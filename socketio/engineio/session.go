@@ -27,7 +27,7 @@ type Session struct {
 	dirty   bool // a Flush is owed
 	posting bool
 	left    bool // the client has closed the session
-	probing bool // the candidate has been probed: polls are released at once
+	probing bool // the candidate has been probed
 	ws      *wsConn
 	probe   *wsConn // candidate of an upgrade
 	poll    chan []*Message
@@ -131,7 +131,7 @@ func (s *Session) flush() {
 		s.flushWebSocket()
 		return
 	}
-	if s.poll != nil && (len(s.queue) > 0 || s.probing || s.state == stateClosing) {
+	if s.poll != nil && (len(s.queue) > 0 || s.state == stateClosing) {
 		s.poll <- s.pollBatch()
 		s.poll = nil
 	}

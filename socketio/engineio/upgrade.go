@@ -8,6 +8,10 @@ import (
 
 const probe = "probe"
 
+// releaseAfter is how long a poll may stay pending once the client has probed its WebSocket. The client
+// waits for it before it changes over, and mostly something to send comes first.
+const releaseAfter = 100 * time.Millisecond
+
 // candidate takes a WebSocket that is to become the transport of s. A session has one candidate at a
 // time, and none once it is on a WebSocket.
 func (s *Session) candidate(w *wsConn, reply []byte) {
@@ -47,17 +51,29 @@ func (w *wsConn) probePacket(op wsframe.Op, payload []byte) error {
 			break
 		}
 		s.mu.Lock()
-		if s.probe == w {
-			s.probing = true
-			s.flush() // releases a pending poll, for which the client waits
-		}
+		s.probing = s.probe == w
 		s.mu.Unlock()
+		time.AfterFunc(releaseAfter, func() { s.release(w) })
 		return nil
 	case op == wsframe.Text && len(payload) > 0 && payload[0] == packetUpgrade && s.switchTo(w):
 		return nil
 	}
 	s.abandon(w)
 	return errStop
+}
+
+// release lets a pending poll go, and again until the client has changed over or given up.
+func (s *Session) release(w *wsConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe != w || !s.probing {
+		return
+	}
+	if s.poll != nil {
+		s.poll <- s.pollBatch()
+		s.poll = nil
+	}
+	time.AfterFunc(releaseAfter, func() { s.release(w) })
 }
 
 // switchTo makes w the transport and sends it everything polling did not take.

@@ -38,17 +38,17 @@ type request struct {
 }
 
 // Publish implements socketio.Adapter.
-func (a *adapter) Publish(op *socketio.Op) (string, error) {
+func (a *adapter) Publish(op *socketio.Op) (bool, error) {
 	if op.Kind == socketio.Broadcast {
 		body, err := encodeBroadcast(a.uid, a.node.Name(), op)
 		if err != nil {
-			return "", err
+			return false, err
 		}
 		channel := a.broadcast
 		if len(op.Target.Rooms) == 1 {
 			channel += op.Target.Rooms[0] + "#"
 		}
-		return "", a.c.send(channel, body)
+		return false, a.c.send(channel, body)
 	}
 	req := request{UID: a.uid, Rooms: op.Rooms, Close: op.Close}
 	switch op.Kind {
@@ -61,9 +61,9 @@ func (a *adapter) Publish(op *socketio.Op) (string, error) {
 	case socketio.ServerSideEmit:
 		req.Type, req.Data = typeServerSide, plainJSON(op.Payload)
 	default:
-		return "", fmt.Errorf("redisadapter: operation %d is a request", op.Kind)
+		return false, fmt.Errorf("redisadapter: operation %d is a request", op.Kind)
 	}
-	return "", a.sendJSON(a.request, req)
+	return false, a.sendJSON(a.request, req)
 }
 
 func (a *adapter) sendJSON(channel string, v any) error {

@@ -1,0 +1,85 @@
+package socketio
+
+import (
+	"maps"
+	"slices"
+)
+
+// match makes namespaces on demand.
+type match struct {
+	wants  func(name string, h Handshake) bool
+	parent *Namespace
+}
+
+// OfMatch returns a model for the namespaces that clients ask for, that no Of has named, and that wants
+// agrees to. Register handlers with it: a namespace has those that its model had when it was made. It
+// ends with its last client, unless Options.KeepEmpty is set. Emitting on the model reaches nobody.
+func (srv *Server) OfMatch(wants func(name string, h Handshake) bool) *Namespace {
+	parent := &Namespace{name: "", srv: srv, adapter: solo{}}
+	parent.hooks.Store(&hooks{})
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.matches = append(srv.matches, match{wants, parent})
+	return parent
+}
+
+// enter finds the namespace a client asks for, or makes it, and counts the client in, so that the
+// namespace does not end before the client has joined.
+func (srv *Server) enter(name string, h Handshake) *Namespace {
+	srv.mu.RLock()
+	ns, matches := srv.namespaces[name], srv.matches
+	if ns != nil {
+		ns.visitors.Add(1)
+	}
+	srv.mu.RUnlock()
+	if ns != nil {
+		return ns
+	}
+	for _, m := range matches {
+		if m.wants(name, h) {
+			return srv.child(name, m.parent)
+		}
+	}
+	return nil
+}
+
+func (srv *Server) child(name string, parent *Namespace) *Namespace {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	ns := srv.namespaces[name]
+	if ns == nil {
+		ns = newNamespace(srv, name)
+		ns.parent = parent
+		ns.hooks.Store(parent.hooks.Load())
+		srv.namespaces[name] = ns
+	}
+	ns.visitors.Add(1)
+	return ns
+}
+
+// exit counts a client out and ends a namespace that was made on demand and is empty.
+func (ns *Namespace) exit() {
+	srv := ns.srv
+	if ns.visitors.Add(-1) > 0 || ns.parent == nil || srv.opt.KeepEmpty {
+		return
+	}
+	srv.mu.Lock()
+	empty := ns.visitors.Load() == 0 && srv.namespaces[ns.name] == ns
+	if empty {
+		delete(srv.namespaces, ns.name)
+	}
+	srv.mu.Unlock()
+	if !empty {
+		return
+	}
+	if err := ns.adapter.Close(); err != nil {
+		srv.log.Warn("socketio: closing an adapter", "namespace", ns.name, "error", err)
+	}
+}
+
+// Namespaces lists the present ones by name.
+func (srv *Server) Namespaces() []string {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return slices.Sorted(maps.Keys(srv.namespaces))
+}

@@ -1,0 +1,173 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/packet"
+)
+
+// recoverWithin bounds how long an adapter may look for what a client missed.
+const recoverWithin = 5 * time.Second
+
+// start lets the client in or not, and then works on the events that have come meanwhile.
+func (s *Socket) start() {
+	recovered := s.recover()
+	if !recovered {
+		if err := s.admit(); err != nil {
+			s.turnAway(err)
+			return
+		}
+		s.mu.Lock()
+		joined := s.enter(nil)
+		s.mu.Unlock()
+		if !joined {
+			return
+		}
+	}
+	s.conn.joined()
+	for _, f := range s.ns.hooks.Load().connect {
+		s.guard("connect", func() { f(s) })
+	}
+	s.work()
+}
+
+func (s *Socket) admit() (err error) {
+	for _, m := range s.ns.hooks.Load().use {
+		s.guard("middleware", func() { err = m(s) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Socket) turnAway(err error) {
+	s.conn.forget(s)
+	s.mu.Lock()
+	gone := s.state == socketGone
+	s.state, s.head, s.tail = socketGone, nil, nil
+	s.mu.Unlock()
+	if gone {
+		return // and counted out
+	}
+	s.ns.exit()
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		refusal = &Refusal{Message: err.Error()}
+	}
+	s.conn.refuse(s.ns.name, refusal.Message, refusal.Data)
+}
+
+// enter makes the socket a member and tells the client, after what it missed. It is called with the
+// lock held and reports whether the client is still there.
+func (s *Socket) enter(missed []Missed) bool {
+	if s.state == socketGone {
+		return false
+	}
+	for _, m := range missed {
+		s.conn.session.Send(payloadMessage(packet.Event, s.ns.name, 0, false, m.Payload.withOffset(m.Offset)))
+	}
+	if s.ns.keeper != nil && s.pid == "" {
+		s.pid = engineio.NewID()
+	}
+	s.state = socketJoined
+	s.ns.rooms.add(s)
+	s.conn.session.Send(s.welcome())
+	return true
+}
+
+// recover makes the socket what it was before, if the client asks for it and it can be done.
+func (s *Socket) recover() bool {
+	if s.ns.keeper == nil || len(s.handshake.Auth) == 0 {
+		return false
+	}
+	var ask struct {
+		PID    string `json:"pid"`
+		Offset string `json:"offset"`
+	}
+	if json.Unmarshal(s.handshake.Auth, &ask) != nil || ask.PID == "" || ask.Offset == "" {
+		return false
+	}
+	if s.ns.srv.opt.Recovery.Middlewares && s.admit() != nil {
+		return false // asked again, and refused, by the way of a new client
+	}
+	s.ns.replace(ask.PID)
+	ctx, cancel := context.WithTimeout(context.Background(), recoverWithin)
+	defer cancel()
+	joined := false
+	found := s.ns.keeper.Recover(ctx, ask.PID, ask.Offset, func(was Saved, missed []Missed) {
+		s.mu.Lock()
+		s.id, s.pid, s.recovered = was.SID, was.PID, true
+		if s.values = was.values; s.values == nil && len(was.Data) > 0 {
+			s.values = was.Data
+		}
+		joined = s.enter(missed)
+		s.mu.Unlock()
+		if joined {
+			s.Join(was.Rooms...)
+		}
+	})
+	return found && joined
+}
+
+// replace ends the connection that a client has left without the server knowing yet.
+func (ns *Namespace) replace(pid string) {
+	if old := ns.rooms.private(pid); old != nil {
+		old.conn.session.Fail(engineio.ReasonTransportClose)
+	}
+}
+
+func (s *Socket) welcome() *engineio.Message {
+	text := packet.AppendHead(engineio.Room(80+len(s.ns.name)), &packet.Packet{Type: packet.Connect, Namespace: s.ns.name})
+	text = append(append(text, `{"sid":"`...), s.id...)
+	if s.pid != "" {
+		text = append(append(text, `","pid":"`...), s.pid...)
+	}
+	return engineio.Seal(append(text, `"}`...))
+}
+
+// end takes the socket out of its namespace, once, and has the disconnect handlers called after the
+// events that came before.
+func (s *Socket) end(why Reason) {
+	s.mu.Lock()
+	before := s.state
+	s.state = socketGone
+	acks, cancel := s.acks, s.cancel
+	s.acks = nil
+	s.mu.Unlock()
+	if before == socketGone {
+		return
+	}
+	s.conn.forget(s)
+	if cancel != nil {
+		cancel(fmt.Errorf("%w: %s", ErrDisconnected, why))
+	}
+	for _, done := range acks {
+		done(nil, ErrDisconnected)
+	}
+	if before == socketJoined {
+		s.ns.deleted(s.ns.rooms.remove(s))
+		if s.ns.keeper != nil && keptReason(why) {
+			s.ns.keeper.Save(Saved{SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), values: s.Data()})
+		}
+		if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect) > 0 {
+			s.enqueue(&Event{task: func() { s.farewell(why) }})
+		}
+	}
+	s.ns.exit()
+}
+
+func (s *Socket) farewell(why Reason) {
+	h := s.ns.hooks.Load()
+	for _, f := range h.disconnecting {
+		f(s, why)
+	}
+	for _, f := range h.disconnect {
+		f(s, why)
+	}
+}
