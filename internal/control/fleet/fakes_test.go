@@ -27,6 +27,7 @@ type fakeDriver struct {
 	starts  []string
 	forgot  []string
 	broken  error // every Start fails with it
+	stuck   error // every Stop fails with it
 }
 
 func newFakeDriver() *fakeDriver {
@@ -57,6 +58,9 @@ func (f *fakeDriver) Stop(ctx context.Context, id string) error {
 	time.Sleep(time.Second)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.stuck != nil {
+		return f.stuck
+	}
 	delete(f.running, id)
 	return nil
 }
@@ -85,6 +89,12 @@ func (f *fakeDriver) breakWith(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.broken = err
+}
+
+func (f *fakeDriver) stickWith(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stuck = err
 }
 
 func (f *fakeDriver) runs() int {

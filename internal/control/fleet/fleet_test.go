@@ -335,6 +335,44 @@ func TestLifeOfAnInstance(t *testing.T) {
 	})
 }
 
+// What cannot be ended (Docker does not answer, say) stays shutting-down with the reason, is tried again, and ends when it can.
+func TestStopThatFails(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(time.Minute)
+		m := w.members()[0]
+		w.driver.stickWith(errors.New("removing its containers: no Docker"))
+		w.want(0)
+		w.after(10 * time.Minute)
+		i, _ := w.store.View().Instances.Get(m.ARN())
+		if i.State != fleet.ShuttingDown || i.Machine.Reason != "removing its containers: no Docker" {
+			t.Errorf("instance %s, %+v", i.State, i.Machine)
+		}
+		w.driver.stickWith(nil)
+		w.after(10 * time.Minute)
+		if i, _ = w.store.View().Instances.Get(m.ARN()); i.State != fleet.Terminated || i.Machine.Reason != "" {
+			t.Errorf("instance %s, %+v", i.State, i.Machine)
+		}
+	})
+}
+
+func TestReboot(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(time.Minute)
+		m := w.members()[0]
+		w.change(m.ID, func(i *fleet.Instance) { i.Reboot = true })
+		w.after(time.Second * 2)
+		if w.driver.runs() != 0 {
+			t.Error("it did not go down")
+		}
+		w.after(time.Minute)
+		if i, _ := w.store.View().Instances.Get(m.ARN()); i.Reboot || i.State != fleet.Running || w.driver.runs() != 1 || w.inService() != "a1" {
+			t.Errorf("after a reboot: %+v", i)
+		}
+	})
+}
+
 func TestOldActivitiesGo(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(1)

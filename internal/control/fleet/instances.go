@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/berthhq/berth/internal/fleet"
@@ -82,7 +83,7 @@ func (r *instances) start(ctx context.Context, i *fleet.Instance) error {
 	case i.State == fleet.Pending:
 		return r.abandon(ctx, i, err)
 	}
-	return r.note(ctx, i, err)
+	return r.observe(ctx, i, fleet.PhaseFailed, err.Error()) // it cannot be taken over: it is impaired
 }
 
 // reboot ends the machine, so that start makes it anew from its disk.
@@ -104,15 +105,15 @@ func (r *instances) abandon(ctx context.Context, i *fleet.Instance, why error) e
 	})
 }
 
-// note records that a running instance cannot be taken over: it is impaired.
-func (r *instances) note(ctx context.Context, i *fleet.Instance, why error) error {
+// observe records what is wrong with an instance's machine. Said once, it is not said again: the row stays as it is and wakes nobody.
+func (r *instances) observe(ctx context.Context, i *fleet.Instance, phase fleet.Phase, why string) error {
 	err := r.store.Update(ctx, func(tx *state.Tx) error {
 		now, ok := tx.Instances.Get(i.ARN())
-		if !ok || now.Machine.Phase == fleet.PhaseFailed {
+		if !ok || now.Machine.Phase == phase && now.Machine.Reason == why {
 			return errNothing
 		}
 		c := now.Clone()
-		c.Machine = fleet.MachineStatus{Phase: fleet.PhaseFailed, Reason: why.Error(), Since: time.Now()}
+		c.Machine.Phase, c.Machine.Reason, c.Machine.Since = phase, why, time.Now()
 		tx.Instances.Put(c)
 		return nil
 	})
@@ -128,6 +129,9 @@ func (r *instances) stop(ctx context.Context, i *fleet.Instance, during, after f
 		return r.move(ctx, i, during, nil) // the change wakes us again
 	}
 	if err := r.driver.Stop(ctx, i.ID); err != nil {
+		if ctx.Err() == nil {
+			err = errors.Join(err, r.observe(ctx, i, i.Machine.Phase, err.Error()))
+		}
 		return err
 	}
 	return r.move(ctx, i, after, func(c *fleet.Instance) { c.Machine = fleet.MachineStatus{Since: time.Now()} })

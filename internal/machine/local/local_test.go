@@ -85,6 +85,27 @@ func TestStartTwiceIsOneAgent(t *testing.T) {
 	}
 }
 
+// A boot that was cut short, by a kill of the server say, begins anew: what user data appended the first time is not there twice.
+func TestBootCutShortBeginsAnew(t *testing.T) {
+	y := newYard(t)
+	dir := filepath.Join(y.dir, testID)
+	half := filepath.Join(dir, "root/etc/ecs/ecs.config")
+	if err := os.MkdirAll(filepath.Dir(half), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(half, []byte("ECS_CLUSTER=half\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := y.driver("agent")
+	if err := d.Start(t.Context(), testInstance(testID, userScript)); err != nil {
+		t.Fatal(err)
+	}
+	y.hello()
+	if got, err := os.ReadFile(half); err != nil || string(got) != "ECS_CLUSTER=socket-ecs-cluster\nECS_BACKEND_HOST=\n" {
+		t.Errorf("ecs.config %q (%v)", got, err)
+	}
+}
+
 func TestStopRemovesContainersOnceTheAgentIsGone(t *testing.T) {
 	y := newYard(t)
 	var pid int
