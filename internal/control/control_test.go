@@ -134,6 +134,28 @@ func TestFailuresBackOffUpToTheCap(t *testing.T) {
 	})
 }
 
+func TestSuccessEndsTheBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		put(t, s, "a")
+		f := &fake{do: func(ctx context.Context, c call, n int) (time.Duration, error) {
+			switch n {
+			case 3:
+				return 10 * time.Second, nil
+			case 5:
+				return 0, nil
+			}
+			return 0, errors.New("not yet")
+		}}
+		l := loop(t, s, 1, f)
+		l.Backoff = control.Backoff{First: time.Second, Cap: time.Hour, Jitter: func() float64 { return 0 }}
+		defer start(t, l)(nil)
+		time.Sleep(time.Hour)
+		// 1 and 2 s, then success, then 1 s again.
+		f.want(t, call{"a", 0}, call{"a", time.Second}, call{"a", 3 * time.Second}, call{"a", 13 * time.Second}, call{"a", 14 * time.Second})
+	})
+}
+
 func TestAChangeShortensTheBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)

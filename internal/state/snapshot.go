@@ -118,3 +118,12 @@ func (s *Snapshot) parts() iter.Seq2[[]byte, error] {
 		yield(append(part, ']'), nil)
 	}
 }
+
+// Clear deletes every value of every table.
+func (tx *Tx) Clear() {
+	for t := range tx.list() {
+		for key := range t.each() {
+			t.unset(key)
+		}
+	}
+}
