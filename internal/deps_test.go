@@ -25,6 +25,7 @@ const rules = `
 # Nouns: what exists. Values and rules.
 	fault, arn < WORDS
 	< ecs, elb, fleet, scaling, identity, repository, loggroup, cache < NOUNS;
+	WORDS, identity < role < NOUNS;
 
 # Brains: what should happen. Pure functions.
 	NOUNS < sched/cql < sched;

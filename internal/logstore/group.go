@@ -224,6 +224,9 @@ func (g *group) roll() (*os.File, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return nil, errors.Join(ErrClosed, file.Close(), s.remove())
+	}
 	g.segments = append(g.segments, s)
 	g.file = file
 	return file, nil
