@@ -57,7 +57,7 @@ const rules = `
 	control, BRAINS, launch, machine < control/*;
 
 # Road: to the machines and back.
-	acs, MEMORY, BRAINS, launch, awswire/sigv4 < dispatch;
+	acs, DESK, MEMORY, BRAINS, launch < dispatch; # it answers the agent's own actions too
 	agent/runtime < agent/runtime/*;
 	WORDS, acs, agent/runtime, awswire/sigv4 < agent/awscall, agent/checkpoint, agent/redirect
 	< agent/engine
