@@ -8,6 +8,7 @@ package demo
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -164,8 +165,18 @@ func (d *demo) ecs(ctx context.Context, action string, in, out any) error {
 // instances launches two container instances in two zones.
 func (d *demo) instances(ctx context.Context) error {
 	const version = "2011-01-01"
-	err := d.api.query(ctx, "autoscaling", version, "CreateLaunchConfiguration", url.Values{
-		"LaunchConfigurationName": {"socket-lc"}, "ImageId": {"ami-ecs-optimized"}, "InstanceType": {"t3.small"},
+	var images struct {
+		ID []string `xml:"imagesSet>item>imageId"`
+	}
+	err := d.api.query(ctx, "ec2", "2016-11-15", "DescribeImages", url.Values{"Owner.1": {"amazon"}, "Filter.1.Name": {"name"}, "Filter.1.Value.1": {"*ecs*x86_64*"}}, &images)
+	if err != nil {
+		return err
+	}
+	if len(images.ID) == 0 {
+		return errors.New("DescribeImages knows no ECS-optimized image")
+	}
+	err = d.api.query(ctx, "autoscaling", version, "CreateLaunchConfiguration", url.Values{
+		"LaunchConfigurationName": {"socket-lc"}, "ImageId": {images.ID[0]}, "InstanceType": {"t3.small"},
 		"UserData": {base64.StdEncoding.EncodeToString([]byte(userData))},
 	}, nil)
 	if err != nil {

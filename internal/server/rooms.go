@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/control/instance"
 	"github.com/berthhq/berth/internal/control/reap"
 	"github.com/berthhq/berth/internal/control/service"
+	"github.com/berthhq/berth/internal/control/target"
 )
 
 // Where AWS waits, so that its own size and distances work out, a machine of one's own need not (docs/decisions/0010-pace.md).
@@ -29,5 +31,12 @@ func (s *Server) rooms() map[string]func(context.Context) error {
 			service.Config{HealthyAfter: healthyAfter, RetryBase: retryBase, PlaceAgain: placeAgain}, time.Now)),
 		"control/instance": loop("control/instance", 2, instance.New(s.store, time.Now)),
 		"control/reap":     loop("control/reap", 1, reap.New(s.store, time.Now)),
+		"control/fleet":    fleet.New(s.store, s.machines, s.machines, s.cfg.Logger.With("room", "control/fleet")).Run,
+		"machine/local":    s.machines.Run,
+		"control/target":   loop("control/target", 4, target.New(s.store, s.publisher)),
+		"control/cache":    s.caches.Run,
+		"dispatch":         s.dispatch.Run,
+		"edge":             s.edge.Run,
+		"publish":          func(ctx context.Context) error { return s.publisher.Run(ctx, s.edge) },
 	}
 }

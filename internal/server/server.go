@@ -15,12 +15,12 @@ import (
 	"sync"
 	"time"
 
-	actionecs "github.com/berthhq/berth/internal/action/ecs"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/guard"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/bolt"
 	"github.com/berthhq/berth/internal/status"
@@ -49,6 +49,7 @@ type Server struct {
 	http     *http.Server
 	meters   *meters
 	closers  []func() error
+	parts
 }
 
 // New opens everything and listens; nothing runs yet. It fails when the data directory is in use, belongs to another account or is damaged,
@@ -71,6 +72,9 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		return s, fmt.Errorf("%w (is another server running? Choose another address with --listen)", err)
 	}
 	s.closers = append(s.closers, func() error { return ignoreClosed(s.listener.Close()) })
+	if err := s.openParts(); err != nil {
+		return s, err
+	}
 	handler, err := s.routes()
 	if err != nil {
 		return s, err
@@ -103,6 +107,11 @@ func (s *Server) openState(ctx context.Context) error {
 	return nil
 }
 
+// gate says who may push and pull images.
+func (s *Server) gate() *registry.Gate {
+	return &registry.Gate{Passwords: s.passwords, Keys: s.keys(), Open: s.cfg.DevCredentials, Now: time.Now}
+}
+
 // keys are the long-term access keys that may sign calls.
 func (s *Server) keys() identity.KeyRing {
 	if !s.cfg.DevCredentials {
@@ -112,14 +121,9 @@ func (s *Server) keys() identity.KeyRing {
 }
 
 func (s *Server) routes() (http.Handler, error) {
-	minter, err := identity.NewMinter(s.dir.Master)
-	if err != nil {
-		return nil, err
-	}
-	verifier := &sigv4.Verifier{Keys: s.keys(), Minter: minter}
 	api, err := awswire.NewHandler(awswire.Config{
-		Verifier: verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: s.dir.Master, Observe: s.meters.observe,
-	}, actionecs.Service(s.store))
+		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: s.dir.Master, Observe: s.meters.observe,
+	}, s.services()...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,9 +133,13 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
+	mux.HandleFunc("POST /_berth/reset", s.resetHandler)
+	mux.Handle("GET /acs/ws", s.dispatch.ACS())
+	mux.Handle("GET /tcs/ws", s.dispatch.TCS())
+	mux.Handle("/v2/", registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry")))
 	mux.HandleFunc("GET /_berth/health", s.health)
 	mux.Handle("GET /_berth/metrics", s.meters)
-	mux.HandleFunc("GET /_berth/status", s.signed(verifier, s.status))
+	mux.HandleFunc("GET /_berth/status", s.signed(s.status))
 	return gate.Wrap(mux), nil
 }
 
@@ -141,9 +149,9 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 }
 
 // signed lets only requests through that are signed with a key of this server.
-func (s *Server) signed(v *sigv4.Verifier, next func(http.ResponseWriter, *http.Request, sigv4.Identity)) http.HandlerFunc {
+func (s *Server) signed(next func(http.ResponseWriter, *http.Request, sigv4.Identity)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		who, err := v.Verify(r, sigv4.EmptyPayload, time.Now())
+		who, err := s.verifier.Verify(r, sigv4.EmptyPayload, time.Now())
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return

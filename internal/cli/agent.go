@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/berthhq/berth/internal/agent"
+	"github.com/berthhq/berth/internal/agent/runtime/docker"
+)
+
+// exitTerminal says that starting the agent again is of no use, in the words of Amazon's agent (ecs-agent.md 1.7).
+const exitTerminal = exitError(5)
+
+func runAgent(ctx context.Context, io streams, args []string) error {
+	f := flag.NewFlagSet("agent", flag.ContinueOnError)
+	file := f.String("config", "/etc/ecs/ecs.config", "file of NAME=VALUE settings; the environment goes before it")
+	verbose := f.Bool("verbose", false, "log more")
+	if err := parse(f, io.err, args); err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
+	settings, err := readConfigFile(*file, flagGiven(f, "config"))
+	if err != nil {
+		return err
+	}
+	cfg, err := agent.NewConfig(settings, os.Environ())
+	if err != nil {
+		return err
+	}
+	for _, name := range cfg.Ignored {
+		log.Warn("setting has no meaning here", "name", name)
+	}
+	rt, err := docker.New(cfg.DockerHost)
+	if err != nil {
+		return err
+	}
+	err = agent.Run(ctx, cfg, rt, log)
+	switch {
+	case errors.Is(err, agent.ErrTerminal), errors.Is(err, agent.ErrOtherCluster):
+		fmt.Fprintf(io.err, "berth agent: %v\n", err)
+		return exitTerminal
+	case errors.Is(err, context.Canceled):
+		return nil
+	}
+	return err
+}
+
+// readConfigFile reads the settings' file; that there is none matters only when it was asked for.
+func readConfigFile(path string, asked bool) ([]string, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && !asked {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return agent.ReadSettings(f)
+}
+
+func flagGiven(f *flag.FlagSet, name string) (given bool) {
+	f.Visit(func(g *flag.Flag) { given = given || g.Name == name })
+	return given
+}

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/demo"
+	"github.com/berthhq/berth/internal/server"
+)
+
+func runDemo(ctx context.Context, io streams, args []string) (err error) {
+	var p place
+	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	f.StringVar(&p.listen, "listen", defaultListen, "the address the API listens on")
+	f.StringVar(&p.region, "region", defaultRegion, "the region to bring the stack up in")
+	f.StringVar(&p.data, "data", "", "data directory; the default is a new one that is removed at the end")
+	keep := f.Bool("keep", false, "leave everything running when the demo ends: containers, agents, Redis and the data directory")
+	chat := f.String("chat", "", "the chat server, a static binary; the default is the file chat beside this program")
+	network := f.String("network", "bridge", "network mode of the tasks: bridge (dynamic host ports) or awsvpc (an address for each)")
+	tasks := f.Int("tasks", 2, "how many chat servers run")
+	once := f.Bool("once", false, "end as soon as the chat answers")
+	if err := parse(f, io.err, args); err != nil {
+		return err
+	}
+	d, err := newDemo(p, *keep, *chat, io)
+	if err != nil {
+		return err
+	}
+	return d.run(ctx, demo.Config{Network: *network, Tasks: *tasks, Out: io.out}, *once)
+}
+
+// demoRun is a server with the article's stack on it.
+type demoRun struct {
+	place
+	keep bool
+	chat string
+	io   streams
+	log  *os.File
+}
+
+func newDemo(p place, keep bool, chat string, io streams) (*demoRun, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if chat == "" {
+		chat = filepath.Join(filepath.Dir(self), "chat")
+	}
+	if _, err := os.Stat(chat); err != nil {
+		return nil, fmt.Errorf("the chat server is not there (%w); build it with: make build", err)
+	}
+	if p.data == "" {
+		if p.data, err = os.MkdirTemp("", "berth-demo-"); err != nil {
+			return nil, err
+		}
+	}
+	return &demoRun{place: p, keep: keep, chat: chat, io: io}, nil
+}
+
+func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err error) {
+	if err := os.MkdirAll(d.data, 0o700); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(d.data, "server.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	s, err := server.New(ctx, server.Config{
+		Data: d.data, Listen: d.listen, Region: d.region, Account: defaultAccount, EdgeAddr: "127.0.0.1", DevCredentials: true,
+		AgentCommand: []string{self, "agent"}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if err != nil {
+		return err
+	}
+	d.listen = s.Addr()
+	fmt.Fprintf(d.io.out, "Berth demo: the API is at %s, its log in %s\n\n", d.endpoint(), log.Name())
+
+	// The server ends after the stack: what ends the demo must not end it.
+	serve, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	var failed error
+	up, giveUp := context.WithCancelCause(ctx)
+	running.Go(func() {
+		if failed = s.Run(serve); failed != nil {
+			giveUp(failed)
+		}
+	})
+	cfg.Endpoint, cfg.Region, cfg.Account, cfg.Chat = d.endpoint(), d.region, defaultAccount, d.chat
+	cfg.Credentials = sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}
+	err = d.play(up, cfg, once)
+	if !d.keep {
+		err = errors.Join(err, d.cleanUp(context.WithoutCancel(ctx), s))
+	}
+	stop()
+	running.Wait()
+	err = errors.Join(err, failed, s.Close())
+	if d.keep {
+		fmt.Fprintf(d.io.out, "\nEverything is left as it is. Go on with: %s server --dev-credentials --data %s --listen %s\n", filepath.Base(self), d.data, d.listen)
+		return err
+	}
+	return errors.Join(err, os.RemoveAll(d.data))
+}
+
+// play brings the stack up and waits for the end of the demo, which is no error.
+func (d *demoRun) play(ctx context.Context, cfg demo.Config, once bool) error {
+	result, err := demo.Up(ctx, cfg)
+	if ctx.Err() != nil {
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			return cause
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	printWelcome(d.io.out, d.place, result)
+	if !once {
+		<-ctx.Done()
+		fmt.Fprintln(d.io.out)
+	}
+	return nil
+}
+
+func printWelcome(w io.Writer, p place, r demo.Result) {
+	other := r.URL
+	if u, err := url.Parse(r.URL); err == nil {
+		u.Host = strings.Replace(u.Host, u.Hostname(), "localhost", 1)
+		other = u.String()
+	}
+	fmt.Fprintf(w, `
+The chat is up. Open it twice; the load balancer keeps a browser with its task by a cookie,
+and these two names have cookies of their own, so the windows land on two different tasks
+and talk to each other through Redis:
+
+    %[1]s
+    %[2]s
+
+Drive the same system with the AWS CLI (test/test is a key pair that works here):
+
+    export AWS_ENDPOINT_URL=%[3]s AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=%[4]s
+    alias aws='aws --endpoint-url %[3]s'      # only for versions before 2.13, such as Debian's
+    aws ecs list-tasks --cluster %[5]s
+    aws ecs update-service --cluster %[5]s --service %[6]s --desired-count 4
+
+Ctrl-C ends the demo and removes all it has made.
+`, r.URL, other, p.endpoint(), p.region, demo.Cluster, demo.Service)
+}
+
+// cleanUp removes everything the demo has made, containers first.
+func (d *demoRun) cleanUp(ctx context.Context, s *server.Server) error {
+	fmt.Fprintln(d.io.out, "Removing containers, agents, Redis and data ...")
+	return s.Reset(ctx)
+}

@@ -1,0 +1,186 @@
+package server
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	actionautoscaling "github.com/berthhq/berth/internal/action/autoscaling"
+	actionec2 "github.com/berthhq/berth/internal/action/ec2"
+	actionecr "github.com/berthhq/berth/internal/action/ecr"
+	actionecs "github.com/berthhq/berth/internal/action/ecs"
+	actionelasticache "github.com/berthhq/berth/internal/action/elasticache"
+	actionelb "github.com/berthhq/berth/internal/action/elb"
+	actionlogs "github.com/berthhq/berth/internal/action/logs"
+	"github.com/berthhq/berth/internal/agent"
+	"github.com/berthhq/berth/internal/agent/runtime/docker"
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/cache"
+	controlcache "github.com/berthhq/berth/internal/control/cache"
+	"github.com/berthhq/berth/internal/dispatch"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/edge"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/logstore"
+	"github.com/berthhq/berth/internal/machine/local"
+	"github.com/berthhq/berth/internal/publish"
+	"github.com/berthhq/berth/internal/registry"
+	"github.com/berthhq/berth/internal/registry/blob"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// parts are what the rooms share beside the state.
+type parts struct {
+	minter    *identity.Minter
+	verifier  *sigv4.Verifier
+	passwords *registry.Passwords
+	blobs     *blob.Store
+	registry  *registry.Registry
+	logs      *logstore.Store
+	machines  *local.Driver
+	dispatch  *dispatch.Dispatcher
+	publisher *publish.Publisher
+	edge      *edge.Edge
+	caches    *controlcache.Controller
+}
+
+func (s *Server) openParts() (err error) {
+	if s.minter, err = identity.NewMinter(s.dir.Master); err != nil {
+		return err
+	}
+	s.verifier = &sigv4.Verifier{Keys: s.keys(), Minter: s.minter}
+	if s.passwords, err = registry.NewPasswords(s.dir.Master); err != nil {
+		return err
+	}
+	if s.blobs, err = blob.Open(s.dir.Sub("registry")); err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	s.registry = registry.New(registry.Config{
+		Account: s.cfg.Account, Region: s.cfg.Region, CreateOnPush: s.cfg.DevCredentials, Now: time.Now, Logger: s.cfg.Logger.With("room", "registry"),
+	}, s.store, s.blobs)
+	if s.logs, err = logstore.Open(s.dir.Sub("logs"), logstore.Limits{}, s.cfg.Logger.With("room", "logstore")); err != nil {
+		return fmt.Errorf("logs: %w", err)
+	}
+	s.closers = append(s.closers, s.logs.Close)
+	s.machines = local.New(local.Config{
+		Dir: s.dir.Sub("instances"), Command: s.cfg.AgentCommand, ControlPlane: s.url(), Credentials: instanceKeys{s.minter},
+		Cleanup: purge, Env: agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
+	})
+	s.dispatch = dispatch.New(dispatch.Config{
+		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: cacheHosts, Logger: s.cfg.Logger.With("room", "dispatch"),
+	})
+	if err := s.openEdge(); err != nil {
+		return err
+	}
+	s.caches, err = controlcache.New(s.store, controlcache.Config{
+		Dir: s.dir.Sub("cache"), Loopback: netip.MustParseAddr("127.0.0.1"), Containers: bridgeGateway(), Now: time.Now, Logger: s.cfg.Logger.With("room", "control/cache"),
+	})
+	return err
+}
+
+func (s *Server) openEdge() (err error) {
+	s.publisher = publish.New(s.store, s.cfg.Logger.With("room", "publish"))
+	key, err := hkdf.Key(sha256.New, s.dir.Master, nil, "stickiness cookies", 32)
+	if err != nil {
+		return err
+	}
+	s.edge, err = edge.New(edge.Config{
+		Addr: s.cfg.EdgeAddr, Key: [32]byte(key), Reporter: s.publisher, Logger: s.cfg.Logger.With("room", "edge"), Grace: 2 * time.Second,
+	})
+	return err
+}
+
+// cacheHosts are the lines of a container's /etc/hosts that make the names of cache endpoints resolve.
+func cacheHosts(t *state.Tables, _ *ecs.Task) []string {
+	var lines []string
+	for name, address := range cache.HostEntries(t.CacheClusters.All()) {
+		lines = append(lines, name+":"+address)
+	}
+	return lines
+}
+
+// bridgeGateway is the address of this machine on Docker's default bridge, by which containers reach what runs beside them; invalid when
+// there is no such bridge.
+func bridgeGateway() netip.Addr {
+	bridge, err := net.InterfaceByName("docker0")
+	if err != nil {
+		return netip.Addr{}
+	}
+	addrs, err := bridge.Addrs()
+	if err != nil {
+		return netip.Addr{}
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
+			return p.Addr()
+		}
+	}
+	return netip.Addr{}
+}
+
+// url is where programs on this machine reach the API.
+func (s *Server) url() string {
+	host, port, err := net.SplitHostPort(s.Addr())
+	if err != nil {
+		return "http://" + s.Addr()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// services are the APIs that the front desk speaks.
+func (s *Server) services() []awswire.Service {
+	return []awswire.Service{
+		actionecs.Service(s.store, s.dispatch.Operations()...),
+		actionelb.Service(s.store, s.publisher),
+		actionautoscaling.Service(s.store),
+		actionec2.Service(s.store, s.machines),
+		actionecr.Service(s.store, s.registry, s.passwords),
+		actionlogs.Service(s.store, s.logs),
+		actionelasticache.Service(s.store),
+	}
+}
+
+// instanceKeys gives instances the credentials of a role of their own. They are good for as long as an instance may live, since nothing
+// brings an agent process new ones.
+type instanceKeys struct{ minter *identity.Minter }
+
+const instanceLife = 10 * 365 * 24 * time.Hour
+
+func (k instanceKeys) InstanceKey(_ context.Context, in *fleet.Instance) (local.AccessKey, error) {
+	c, err := k.minter.Mint("arn:aws:iam::"+in.Account+":role/ecsInstanceRole", in.ID, in.LaunchedAt.Add(instanceLife))
+	return local.AccessKey{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken}, err
+}
+
+// agentEnvironment is what agents get of this process's environment: where programs are and where Docker is.
+func agentEnvironment() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "DOCKER_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// purge removes what the agent of an instance has made in Docker.
+func purge(ctx context.Context, instanceID string) error {
+	cfg, err := agent.NewConfig(os.Environ())
+	if err != nil {
+		return err
+	}
+	rt, err := docker.New(os.Getenv("DOCKER_HOST"))
+	if err != nil {
+		return err
+	}
+	return agent.Purge(ctx, instanceID, cfg, rt)
+}

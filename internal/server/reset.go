@@ -1,0 +1,68 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Reset makes the server as new: every row of the state is gone, and with them containers, agents, caches, images and logs. Access keys
+// stay. Calls that come meanwhile see the old world or the empty one.
+func (s *Server) Reset(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	err := s.store.Update(ctx, func(tx *state.Tx) error {
+		tx.Clear()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// The rows are gone, so that nothing is started again; what they stood for goes now.
+	return errors.Join(
+		s.machines.Clean(ctx),
+		empty(ctx, s.dir.Sub("cache")),
+		s.logs.Keep(func(string) bool { return false }),
+		s.blobs.Reset(),
+	)
+}
+
+// empty waits until a controller has removed everything below dir.
+func empty(ctx context.Context, dir string) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not empty: %w", dir, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// resetHandler is POST /_berth/reset.
+func (s *Server) resetHandler(w http.ResponseWriter, r *http.Request) {
+	if !s.cfg.DevCredentials {
+		http.Error(w, "reset removes everything, so it is only allowed on a server that was started with --dev-credentials", http.StatusForbidden)
+		return
+	}
+	if err := s.Reset(r.Context()); err != nil {
+		s.cfg.Logger.Error("reset", "err", err)
+		http.Error(w, "reset was not complete: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
