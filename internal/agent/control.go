@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
@@ -18,9 +17,15 @@ type control struct {
 	api *awscall.Client
 	cfg *Config
 
-	mu        sync.Mutex // guards what follows
+	// asking holds a token while somebody asks for the endpoints; who puts it there
+	// may use what follows.
+	asking    chan struct{}
 	endpoints endpoints
 	asked     time.Time
+}
+
+func newControl(cfg *Config, client *http.Client) *control {
+	return &control{api: cfg.client("ecs", ecsTarget, client), cfg: cfg, asking: make(chan struct{}, 1)}
 }
 
 // endpoints are where the two websockets are.
@@ -50,8 +55,12 @@ func (c *control) SubmitTaskStateChange(ctx context.Context, r engine.Report) er
 // discover returns where the sessions are. An answer is used for 12 hours, and
 // longer if no newer one is to be had.
 func (c *control) discover(ctx context.Context, containerInstance string) (endpoints, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	select {
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+	case <-ctx.Done():
+		return endpoints{}, context.Cause(ctx)
+	}
 	if c.endpoints.Endpoint != "" && time.Since(c.asked) < acs.EndpointsFor {
 		return c.endpoints, nil
 	}

@@ -103,10 +103,11 @@ func webTask(id string) acs.Task {
 		Containers: []acs.Container{{
 			Name: "web", Image: specimen, Essential: true, CPU: 128, Memory: 64, Command: []string{"serve"},
 			Environment: map[string]string{"FOO": "bar"}, Overrides: "{}",
-			PortMappings: []acs.PortMapping{{ContainerPort: 8080, Protocol: "tcp"}},
+			PortMappings:    []acs.PortMapping{{ContainerPort: 8080, Protocol: "tcp"}},
+			HealthCheckType: acs.HealthCheckDocker,
 			DockerConfig: acs.DockerConfig{
 				Version: "1.29", HostConfig: `{"NetworkMode":"bridge","LogConfig":{"Type":"json-file","Config":{}}}`,
-				Config: `{"Labels":{"my.label":"v"}}`,
+				Config: `{"Labels":{"my.label":"v"},"Healthcheck":{"Test":["CMD","/specimen","get","http://127.0.0.1:8080/"],"Interval":200000000,"Timeout":2000000000,"Retries":3}}`,
 			},
 		}},
 	}
@@ -126,10 +127,11 @@ func TestTaskOnDocker(t *testing.T) {
 	e := dockerEngine(t)
 	p := newPlane(t)
 	cfg := machine(t, p, e, 1)
-	startAgent(t, cfg, e, nil)
+	startAgent(t, cfg, e, Surroundings{})
 	task := webTask("11111111111111111111111111111111")
 	p.run(1, task)
 	running := p.waitFor(task.ARN, engine.StatusRunning)
+	p.waitHealthy(task.ARN)
 	web := bindingURL(t, running)
 	if !strings.HasPrefix(web, "http://127.0.1.201:") {
 		t.Errorf("published on %s", web)
@@ -154,4 +156,23 @@ func TestTaskOnDocker(t *testing.T) {
 	if c := stopped.Containers[0]; c.ExitCode == nil || *c.ExitCode != 0 || stopped.ExecutionStoppedAt == nil {
 		t.Errorf("stopped: %+v", stopped)
 	}
+}
+
+// waitHealthy waits until the agent tells on TCS that a container of the task is healthy.
+func (p *plane) waitHealthy(arn string) {
+	p.t.Helper()
+	p.wait("health of "+arn, func() bool {
+		for _, m := range p.told {
+			h, ok := m.(*acs.PublishHealth)
+			if !ok {
+				continue
+			}
+			for _, task := range h.Tasks {
+				if task.TaskARN == arn && task.Containers[0].Status == acs.HealthHealthy {
+					return true
+				}
+			}
+		}
+		return false
+	})
 }

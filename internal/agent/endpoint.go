@@ -81,7 +81,7 @@ func (a *agent) serveMetadataOnce(ctx context.Context, handler http.Handler) err
 		return err
 	}
 	where := netip.AddrPortFrom(network.Gateway, metadataPort)
-	listener, err := net.Listen("tcp4", where.String())
+	listener, err := a.listen("tcp4", where.String())
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (a *agent) serveIntrospection(ctx context.Context, reg registration) error 
 	if a.cfg.BindAddress.IsValid() && a.cfg.BindAddress.IsLoopback() {
 		host = a.cfg.BindAddress
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host.String(), strconv.Itoa(introspectionPort)))
+	listener, err := a.listen("tcp", net.JoinHostPort(host.String(), strconv.Itoa(introspectionPort)))
 	if err != nil {
 		a.log.Warn("the introspection address is not served", "error", err)
 		<-ctx.Done()

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -222,32 +222,16 @@ func (p *plane) config(dir string) Config {
 	return c
 }
 
-// noRules stands for iptables where no container sends anything.
-type noRules struct{}
-
-func (noRules) Add(context.Context, netip.Addr) error                 { return nil }
-func (noRules) Remove(context.Context, netip.Addr) error              { return nil }
-func (noRules) Install(context.Context, string, netip.AddrPort) error { return nil }
-func (noRules) Clear(context.Context) error                           { return nil }
-
 // startAgent runs an agent until stop is called or the test ends.
-func startAgent(t *testing.T, cfg Config, rt runtime.Runtime, change func(*agent)) (stop func()) {
+func startAgent(t *testing.T, cfg Config, rt runtime.Runtime, around Surroundings) (stop func()) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	a, err := assemble(&cfg, rt, &http.Client{Timeout: time.Minute}, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if change != nil {
-		change(a)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		a.run(ctx)
-		if err := a.store.Close(); err != nil {
-			t.Error(err)
+		if err := RunOn(ctx, cfg, rt, around, log); !errors.Is(err, context.Canceled) {
+			t.Errorf("the agent ended: %v", err)
 		}
 	}()
 	stop = sync.OnceFunc(func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -24,7 +25,35 @@ import (
 // that for what waiting cannot mend: ErrTerminal, ErrOtherCluster, a data directory
 // that cannot be used.
 func Run(ctx context.Context, cfg Config, rt runtime.Runtime, log *slog.Logger) error {
-	a, err := assemble(&cfg, rt, http.DefaultClient, log)
+	return RunOn(ctx, cfg, rt, Surroundings{}, log)
+}
+
+// Surroundings is what an agent uses of its machine beside the container runtime.
+// The zero value is the machine itself; a simulation has its own.
+type Surroundings struct {
+	// HTTP carries everything that goes to the control plane.
+	HTTP *http.Client
+	// Listen opens the agent's own addresses (net.Listen).
+	Listen func(network, address string) (net.Listener, error)
+	// Redirects leads containers to the agent (package redirect).
+	Redirects Redirects
+}
+
+// Redirects leads containers to the agent's metadata address.
+type Redirects interface {
+	engine.Redirect
+	installer
+}
+
+// RunOn is Run in given surroundings.
+func RunOn(ctx context.Context, cfg Config, rt runtime.Runtime, around Surroundings, log *slog.Logger) error {
+	if around.HTTP == nil {
+		around.HTTP = http.DefaultClient
+	}
+	if around.Listen == nil {
+		around.Listen = net.Listen
+	}
+	a, err := assemble(&cfg, rt, around, log)
 	if err != nil {
 		return err
 	}
@@ -36,6 +65,7 @@ type agent struct {
 	cfg         *Config
 	rt          runtime.Runtime
 	http        *http.Client
+	listen      func(network, address string) (net.Listener, error)
 	log         *slog.Logger
 	store       *checkpoint.Store
 	control     *control
@@ -43,18 +73,12 @@ type agent struct {
 	logs        *awslogs.Shipper
 	usage       *usage.Collector
 	credentials *metadata.Credentials
-	rules       rules
+	rules       Redirects
 	name        string
 }
 
-// rules lead containers to the agent; package redirect has them for iptables.
-type rules interface {
-	engine.Redirect
-	installer
-}
-
 // assemble puts an agent together; nothing runs yet.
-func assemble(cfg *Config, rt runtime.Runtime, client *http.Client, log *slog.Logger) (*agent, error) {
+func assemble(cfg *Config, rt runtime.Runtime, around Surroundings, log *slog.Logger) (*agent, error) {
 	for _, name := range cfg.Ignored {
 		log.Warn("this setting has no meaning here and is not used", "name", name)
 	}
@@ -62,7 +86,10 @@ func assemble(cfg *Config, rt runtime.Runtime, client *http.Client, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{cfg: cfg, rt: rt, http: client, log: log, store: store, credentials: metadata.NewCredentials()}
+	a := &agent{
+		cfg: cfg, rt: rt, http: around.HTTP, listen: around.Listen, rules: around.Redirects, log: log, store: store,
+		credentials: metadata.NewCredentials(),
+	}
 	if err := a.build(); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -74,8 +101,10 @@ func (a *agent) build() error {
 	if a.name, err = a.instanceName(); err != nil {
 		return err
 	}
-	a.rules = redirect.New(a.name)
-	a.control = &control{api: a.cfg.client("ecs", ecsTarget, a.http), cfg: a.cfg}
+	if a.rules == nil {
+		a.rules = redirect.New(a.name)
+	}
+	a.control = newControl(a.cfg, a.http)
 	images, err := newRegistries(a.cfg.BackendHost, func(region string) *awscall.Client {
 		return a.regional("ecr", "AmazonEC2ContainerRegistry_V20150921", region)
 	})

@@ -60,7 +60,7 @@ func TestAmazonAgent(t *testing.T) {
 			Name: "web", Image: amazonImage, Essential: true, Memory: 64, CPU: 64, Command: []string{"serve"},
 			PortMappings: []ecs.PortMapping{{ContainerPort: 8080, Protocol: "tcp"}},
 			Environment:  []ecs.KeyValuePair{{Name: "FOO", Value: "bar"}},
-			HealthCheck:  &ecs.HealthCheck{Command: []string{"CMD", "/specimen", "exit", "0"}, Interval: 5, Timeout: 2, Retries: 3},
+			HealthCheck:  &ecs.HealthCheck{Command: []string{"CMD", "/specimen", "get", "http://127.0.0.1:8080/"}, Interval: 5, Timeout: 2, Retries: 3},
 			StopTimeout:  5,
 		}},
 	})
@@ -69,6 +69,7 @@ func TestAmazonAgent(t *testing.T) {
 	if len(task.Containers[0].NetworkBindings) != 1 || task.Containers[0].RuntimeID == "" || task.Connectivity != "CONNECTED" {
 		t.Fatalf("it runs as %+v", task)
 	}
+	w.wait(arn, "health", func(t *ecs.Task) bool { return t.HealthStatus == ecs.Healthy })
 	where := fmt.Sprintf("http://127.0.0.1:%d/", task.Containers[0].NetworkBindings[0].HostPort)
 	resp, err := http.Get(where)
 	if err != nil {
@@ -79,7 +80,6 @@ func TestAmazonAgent(t *testing.T) {
 	if string(body) != "hello\n" {
 		t.Errorf("%s answers %q", where, body)
 	}
-	w.wait(arn, "health", func(t *ecs.Task) bool { return t.HealthStatus == ecs.Healthy })
 	if u := <-w.usage; u.Task.TaskARN != arn || u.Memory.Count == 0 {
 		t.Errorf("usage %+v", u)
 	}

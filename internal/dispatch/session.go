@@ -67,7 +67,8 @@ func (s *session) serve(ctx context.Context, conn *websocket.Conn) {
 
 func (s *session) speak(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	in, failed := make(chan acs.Message), make(chan error, 1)
+	// With room for what comes while we write: neither end waits for the other to read.
+	in, failed := make(chan acs.Message, 64), make(chan error, 1)
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)

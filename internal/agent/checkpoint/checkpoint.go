@@ -67,7 +67,7 @@ func (s *Store) Put(bucket, key string, v any) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint of %s: %w", key, err)
 	}
-	return s.db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(key), data) })
+	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Put([]byte(key), data) })
 }
 
 // Get reads the key into v and reports whether it is there.
@@ -85,7 +85,7 @@ func (s *Store) Get(bucket, key string, v any) (bool, error) {
 
 // Delete forgets the key.
 func (s *Store) Delete(bucket, key string) error {
-	return s.db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Delete([]byte(key)) })
+	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucket)).Delete([]byte(key)) })
 }
 
 // Each calls fn with every key of the bucket in order; decode reads the value.

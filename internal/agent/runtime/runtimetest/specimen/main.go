@@ -12,6 +12,7 @@
 //	specimen touch F        make the file F, then end
 //	specimen has F          end with 0 if F exists, else 1
 //	specimen sleep D        end after the duration D
+//	specimen get U          end with 0 if the URL U answers 200, else 1
 package main
 
 import (
@@ -56,6 +57,10 @@ func main() {
 		}
 	case "has":
 		if _, err := os.Stat(args[1]); err != nil {
+			os.Exit(1)
+		}
+	case "get":
+		if resp, err := http.Get(args[1]); err != nil || resp.StatusCode != http.StatusOK {
 			os.Exit(1)
 		}
 	case "sleep":
