@@ -4,26 +4,37 @@ package edge
 
 import (
 	"errors"
+	"net"
 	"syscall"
 )
 
-// alive reports whether an idle connection can still be used: the target has neither closed it nor sent what nobody asked for. It
-// does not wait. Of connections that are no sockets it knows nothing and says yes.
-func (c *targetConn) alive() bool {
-	sc, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return true
+// peeker looks at an idle connection without waiting and without taking anything from it.
+type peeker struct {
+	raw   syscall.RawConn
+	look  func(fd uintptr) bool
+	buf   [1]byte
+	state error
+}
+
+// alive reports whether an idle connection can still be used: the target has neither closed it nor sent what nobody asked for. Of
+// connections that are no sockets it knows nothing and says yes.
+func (p *peeker) alive(c net.Conn) bool {
+	if p.raw == nil {
+		sc, ok := c.(syscall.Conn)
+		if !ok {
+			return true
+		}
+		raw, err := sc.SyscallConn()
+		if err != nil {
+			return false
+		}
+		p.raw, p.look = raw, p.peek
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	alive := false
-	err = raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		alive = errors.Is(err, syscall.EAGAIN)
-		return true
-	})
-	return err == nil && alive
+	err := p.raw.Read(p.look)
+	return err == nil && errors.Is(p.state, syscall.EAGAIN)
+}
+
+func (p *peeker) peek(fd uintptr) bool {
+	_, _, p.state = syscall.Recvfrom(int(fd), p.buf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return true
 }

@@ -65,7 +65,7 @@ func (x *exchange) answer(status int, contentType, body, location string) {
 	}
 	x.out = out
 	x.wrote = true
-	n, err := x.clientWriter().Write(out)
+	n, err := x.c.Write(out)
 	x.entry.Sent += int64(n)
 	if err != nil {
 		x.keep = false

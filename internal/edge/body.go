@@ -139,12 +139,13 @@ func (b *bodyWriter) end(trailer []h1.Field) error {
 // passBody sends the response to the client as it comes, and reports whether all of it arrived there. Nothing is held back: what was
 // received is sent before more is waited for.
 func (x *exchange) passBody(tc *targetConn) (whole bool) {
-	body := h1.NewBody(tc.br, x.res.Body)
+	body := &x.resBody
+	body.Reset(tc.br, x.res.Body)
 	kind := x.clientFraming()
 	if x.upload.running && !x.upload.read.Load() {
 		x.keep = false // the client is told before it is known whether the rest of its body will be read
 	}
-	bw := x.e.buf.writer(x.clientWriter())
+	bw := x.e.buf.writer(x.c)
 	defer x.e.buf.putWriter(bw)
 	x.out = x.appendResponseHead(x.out[:0], kind, time.Now())
 	x.wrote, x.entry.Status = true, x.res.Status
@@ -184,7 +185,8 @@ func (x *exchange) copyBody(tc *targetConn, body *h1.Body, bw *bufio.Writer, chu
 	}
 	block := x.e.buf.block()
 	defer x.e.buf.putBlock(block)
-	w := bodyWriter{w: bw, chunked: chunked}
+	w := &x.writes
+	w.w, w.chunked = bw, chunked
 	for !body.Done() {
 		if !body.Ready() {
 			if err := bw.Flush(); err != nil {

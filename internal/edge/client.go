@@ -24,7 +24,6 @@ type client struct {
 	bound int                  // where the listener is really served
 	tls   *tls.ConnectionState // nil when it is in clear text
 	br    *bufio.Reader
-	bw    *bufio.Writer // only while a response is written
 	idle  time.Duration // no byte for this long ends it
 	born  time.Time
 
@@ -55,6 +54,24 @@ func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
 	x := &exchange{c: c, e: e}
 	for c.awaitRequest() && x.run() && e.clients.setIdle(c, true) {
 	}
+	if c.br != nil && !x.body.Done() {
+		c.linger()
+	}
+}
+
+// Bounds on what is read of a client that is still sending when it has its answer.
+const (
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+// linger ends our side and reads on for a moment: to close a connection with unread bytes makes it break on the client's side, which
+// then may never see the answer.
+func (c *client) linger() {
+	if closeWrite(c.nc) != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	io.CopyN(io.Discard, c.br, lingerBytes) // whatever comes, or does not come, the connection is closed next
 }
 
 func (c *client) handshake(config *tls.Config) bool {
@@ -120,8 +137,8 @@ func (w timedWriter) Write(p []byte) (int, error) {
 	return w.nc.Write(p)
 }
 
-// clientWriter returns a writer straight to the client.
-func (x *exchange) clientWriter() io.Writer { return timedWriter{x.c.nc, x.c.idle} }
+// Write writes straight to the client, which may take as long as it may stay idle.
+func (c *client) Write(p []byte) (int, error) { return timedWriter{c.nc, c.idle}.Write(p) }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 

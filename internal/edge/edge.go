@@ -127,6 +127,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		select {
 		case a := <-e.applies:
 			e.apply(probing, a.config)
+			e.report() // before the answer, so that who asked finds where listeners are served
 			close(a.taken)
 		case <-e.wake:
 			e.swap()

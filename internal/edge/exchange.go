@@ -21,7 +21,7 @@ type exchange struct {
 	match    route.Request
 	hasQuery bool
 	upgrade  bool // the client asks for a WebSocket
-	body     *h1.Body
+	body     h1.Body
 	ready    []byte // a short body that had arrived with the head
 	keep     bool   // the client's connection may carry another request
 
@@ -32,13 +32,17 @@ type exchange struct {
 	up       *upstream
 	bound    bool // a cookie chose the target
 
-	res    h1.Response
-	wrote  bool   // part of a response was sent to the client
-	out    []byte // heads are made here
-	entry  Entry
-	sentAt time.Time
-	upload upload
-	rounds int // how often it was routed
+	res     h1.Response
+	resBody h1.Body
+	writes  bodyWriter // the response's body to the client
+	// named and resNamed tell that Connection lists further fields of the request and of the response.
+	named, resNamed bool
+	wrote           bool   // part of a response was sent to the client
+	out             []byte // heads are made here
+	entry           Entry
+	sentAt          time.Time
+	upload          upload
+	rounds          int // how often it was routed
 }
 
 // maxRounds bounds how often a request is routed anew because its target began to drain meanwhile.
@@ -51,7 +55,7 @@ func (x *exchange) run() bool {
 	if err == nil {
 		err = h1.ReadRequest(x.c.br, &x.req)
 	}
-	x.body = h1.NewBody(x.c.br, x.req.Body)
+	x.body.Reset(x.c.br, x.req.Body)
 	if err != nil {
 		x.refuse(err)
 		return x.finish()
@@ -155,7 +159,7 @@ func (x *exchange) screen() (status int, why string) {
 		return 463, "X-Forwarded-For holds more than 30 addresses"
 	}
 	if h1.HasToken(x.req.Header, "Expect", "100-continue") && x.req.Body.Kind != h1.None {
-		if _, err := x.clientWriter().Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil { // alb.md Q11
+		if _, err := x.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil { // alb.md Q11
 			return 460, "the client went away"
 		}
 	}

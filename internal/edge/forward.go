@@ -124,7 +124,7 @@ func (x *exchange) appendReadyBody() error {
 	}
 	if x.ready == nil && !x.body.Done() && x.req.Body.Length <= int64(x.c.br.Buffered()) {
 		x.ready = make([]byte, x.req.Body.Length)
-		if _, err := io.ReadFull(x.body, x.ready); err != nil {
+		if _, err := io.ReadFull(&x.body, x.ready); err != nil {
 			return err
 		}
 		x.entry.Received += x.req.Body.Length
@@ -269,6 +269,6 @@ func (x *exchange) passInterim() error {
 		out = appendField(out, f.Name, f.Value)
 	}
 	x.out = append(out, "\r\n"...)
-	_, err := x.clientWriter().Write(x.out)
+	_, err := x.c.Write(x.out)
 	return err
 }

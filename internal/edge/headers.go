@@ -15,6 +15,7 @@ const maxForwarded = 30
 
 // appendRequestHead writes the head the target gets (alb.md 5.1).
 func (x *exchange) appendRequestHead(out []byte, now time.Time) []byte {
+	x.named = names(x.req.Header)
 	out = append(out, x.req.Method...)
 	out = append(out, ' ')
 	out = append(out, x.match.Path...)
@@ -54,19 +55,40 @@ func expectsLength(method string) bool {
 
 // carries reports whether a field of the request goes to the target as it is (alb.md Q9, Q12).
 func (x *exchange) carries(f *route.Field) bool {
-	switch strings.ToLower(f.Name) {
-	case "host":
-		return false // written already
-	case "connection", "keep-alive", "proxy-connection", "upgrade", "te", "transfer-encoding", "content-length", "expect",
-		"x-forwarded-proto", "x-forwarded-port", "x-amzn-trace-id":
-		return false
-	case "x-forwarded-for":
-		return x.listener.XFFMode == "preserve"
+	switch len(f.Name) {
+	case 2, 4, 6, 7, 10, 14, 15, 16, 17: // a name of another length needs no closer look
+		if is(f.Name, "X-Forwarded-For") {
+			return x.listener.XFFMode == "preserve"
+		}
+		if is(f.Name, "Host", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "TE", "Transfer-Encoding", "Content-Length",
+			"Expect", "X-Forwarded-Proto", "X-Forwarded-Port", traceHeader) {
+			return false // written by ourselves, or meant for us alone
+		}
 	}
 	if x.listener.DropInvalid && !plainName(f.Name) {
 		return false
 	}
-	return !h1.HasToken(x.req.Header, "Connection", f.Name)
+	return !x.named || !h1.HasToken(x.req.Header, "Connection", f.Name)
+}
+
+// is reports whether name is one of the names, in whatever case.
+func is(name string, names ...string) bool {
+	for _, n := range names {
+		if len(n) == len(name) && strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// names reports whether a Connection field lists more than what every proxy knows, so that further fields end here (alb.md Q9).
+func names(header []route.Field) bool {
+	for i := range header {
+		if is(header[i].Name, "Connection") && !is(header[i].Value, "close", "keep-alive", "upgrade", "keep-alive, upgrade") {
+			return true
+		}
+	}
+	return false
 }
 
 func plainName(name string) bool {
@@ -154,6 +176,7 @@ func (x *exchange) appendResponseHead(out []byte, kind h1.Kind, now time.Time) [
 	out = append(out, ' ')
 	out = append(out, x.res.Reason...)
 	out = append(out, "\r\n"...)
+	x.resNamed = names(x.res.Header)
 	for i := range x.res.Header {
 		if f := &x.res.Header[i]; x.returns(f) {
 			out = appendField(out, f.Name, f.Value)
@@ -174,14 +197,14 @@ func (x *exchange) appendResponseHead(out []byte, kind h1.Kind, now time.Time) [
 
 // returns reports whether a field of the response goes to the client as it is.
 func (x *exchange) returns(f *route.Field) bool {
-	switch strings.ToLower(f.Name) {
-	case "connection", "keep-alive", "proxy-connection", "transfer-encoding":
+	switch {
+	case is(f.Name, "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"):
 		return false
-	case "upgrade":
+	case is(f.Name, "Upgrade"):
 		return x.res.Status == 101
-	case "content-length":
+	case is(f.Name, "Content-Length"):
 		return x.res.Body.Kind != h1.Chunked
-	case "server":
+	case is(f.Name, "Server"):
 		return !x.listener.HideServer
 	}
 	for i := range x.listener.SetHeader {
@@ -189,7 +212,7 @@ func (x *exchange) returns(f *route.Field) bool {
 			return false
 		}
 	}
-	return !h1.HasToken(x.res.Header, "Connection", f.Name)
+	return !x.resNamed || !h1.HasToken(x.res.Header, "Connection", f.Name)
 }
 
 func (x *exchange) appendSetHeaders(out []byte) []byte {

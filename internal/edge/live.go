@@ -40,15 +40,26 @@ func (e *Edge) apply(ctx context.Context, c route.Config) {
 		keep[t.Key] = true
 		e.keepUpstream(ctx, t, known[t.Key])
 	}
-	var gone []*upstream
+	registered := map[string]bool{}
+	for i := range c.Targets {
+		registered[c.Targets[i].Key()] = true
+	}
+	var unused, gone []*upstream
 	for key, u := range e.upstreams {
-		if !keep[key] {
+		switch {
+		case keep[key]:
+		case registered[key]:
+			unused = append(unused, u)
+		default:
 			gone = append(gone, u)
 			delete(e.upstreams, key)
 		}
 	}
 	e.bind(table)
 	e.swap()
+	for _, u := range unused {
+		u.retire()
+	}
 	for _, u := range gone {
 		u.remove()
 	}

@@ -402,6 +402,25 @@ func TestClientThatLeavesIsNoticed(t *testing.T) { // 460
 	}
 }
 
+// A client that is still sending gets its answer all the same.
+func TestAnswerToAClientThatIsStillSending(t *testing.T) {
+	f := newFront(t, nil)
+	f.rule(1, onPath("/no"), elb.Action{Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 403}})
+	f.apply()
+	for range 20 {
+		c, err := net.Dial("tcp", f.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n")
+		io.WriteString(c, strings.Repeat("x", 200000))
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 403 || !res.Close {
+			t.Errorf("%v %v", res, err)
+		}
+		c.Close()
+	}
+}
+
 func TestPortThatMayNotBeBound(t *testing.T) {
 	f := newFront(t, func(c *Config) { c.Listen = nil })
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

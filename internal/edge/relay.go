@@ -22,7 +22,7 @@ func (x *exchange) switchProtocols(tc *targetConn) {
 		return
 	}
 	x.entry.Sent += int64(len(x.out))
-	if _, err := x.clientWriter().Write(append(x.out, early...)); err != nil {
+	if _, err := x.c.Write(append(x.out, early...)); err != nil {
 		return
 	}
 	late := make([]byte, x.c.br.Buffered())

@@ -117,6 +117,9 @@ func (x *exchange) openCookie(kind, name string, life time.Duration) (stickyID, 
 // appendCookies adds the Set-Cookie fields that bind the client to where its request went. Each response starts both clocks anew.
 func (x *exchange) appendCookies(out []byte, now time.Time) []byte {
 	f, g := x.rule.Forward, x.target.Group
+	if f.Sticky == 0 && g.Stickiness == "" {
+		return out
+	}
 	expires := now.Add(cookieLife).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
 	if f.Sticky > 0 {
 		v := x.e.seal.seal(cookieGroup, idOf(g.ARN), now)

@@ -231,6 +231,38 @@ func TestGateClosesOnRequestsUnderWay(t *testing.T) {
 	})
 }
 
+// A rule that is pointed elsewhere, as in a blue/green switch, does not touch what is under way.
+func TestGroupThatIsNoLongerUsedFinishesItsRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		f.group("green", nil)
+		f.target("tg", "10.0.0.1:80")
+		f.target("green", "10.0.0.2:80")
+		var blue atomic.Int32
+		p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) { blue.Add(1); time.Sleep(5 * time.Second); ok(c, r) })
+		p.serve("10.0.0.2:80", ok)
+		f.apply()
+		conn, br := p.connect(t)
+		io.WriteString(conn, simpleGet)
+		time.Sleep(time.Second)
+		f.config.Rules = nil
+		f.rule(0, nil, forward("green"))
+		f.apply()
+		if status := await(t, br); status != 200 {
+			t.Errorf("%d for the request under way", status)
+		}
+		if status, took := ask(t, conn, br, simpleGet); status != 200 || took != 0 || blue.Load() != 1 {
+			t.Errorf("%d after %v", status, took)
+		}
+		f.config.Rules = nil
+		f.rule(0, nil, forward("tg")) // and back
+		f.apply()
+		if status, _ := ask(t, conn, br, simpleGet); status != 200 || blue.Load() != 2 {
+			t.Errorf("%d after the way back", status)
+		}
+	})
+}
+
 func TestShutDownLetsRequestsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)

@@ -2,8 +2,8 @@ package edge
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -33,7 +33,13 @@ func trace(old string, now time.Time) string {
 }
 
 func traceID(now time.Time) string {
-	var b [12]byte
-	rand.Read(b[:]) // never fails
-	return fmt.Sprintf("1-%08x-%s", uint32(now.Unix()), hex.EncodeToString(b[:]))
+	var b [16]byte
+	binary.BigEndian.PutUint32(b[:4], uint32(now.Unix()))
+	rand.Read(b[4:]) // never fails
+	var out [2 + 8 + 1 + 24]byte
+	copy(out[:], "1-")
+	hex.Encode(out[2:10], b[:4])
+	out[10] = '-'
+	hex.Encode(out[11:], b[4:])
+	return string(out[:])
 }

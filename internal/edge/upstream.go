@@ -20,6 +20,8 @@ const (
 	handshakeTimeout = 10 * time.Second
 	maxIdlePooled    = 60 * time.Second // a pooled connection is not kept longer than this without use
 	maxPooled        = 256              // idle connections kept per target
+	// surelyAlive is how long an idle connection is used again without a look at it.
+	surelyAlive = 20 * time.Millisecond
 )
 
 // upstream is what is kept of a target beyond any table: its gate, connections, count of requests and health.
@@ -53,6 +55,7 @@ type targetConn struct {
 	net.Conn
 	up     *upstream
 	br     *bufio.Reader
+	peek   peeker
 	reused bool
 	since  time.Time   // when it became idle
 	cut    atomic.Bool // closed because the deregistration delay is over
@@ -88,6 +91,15 @@ func (u *upstream) drainsUntil() (until time.Time, draining bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.drainUntil, u.draining && !u.wasCut
+}
+
+// retire closes the gate of a target that no rule leads to any more. What it is busy with goes on; it may come into use again.
+func (u *upstream) retire() {
+	u.stopProbe()
+	u.gate.Lock()
+	u.closed = true
+	u.gate.Unlock()
+	u.closeIdle(time.Now())
 }
 
 // remove closes the gate for good, ends probing and cuts every connection.
@@ -133,7 +145,7 @@ func (u *upstream) connect(ctx context.Context, fresh bool) (*targetConn, error)
 		if c == nil {
 			break
 		}
-		if c.alive() {
+		if time.Since(c.since) < surelyAlive || c.peek.alive(c.Conn) {
 			c.reused = true
 			return c, nil
 		}

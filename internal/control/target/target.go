@@ -6,6 +6,8 @@
 // deregistration and the opening of the gate the edge has always taken the deregistration up. The package also removes targets whose
 // delay is over, whoever deregistered them.
 //
+// Instances that were registered by hand are deregistered when they are terminated, as on AWS.
+//
 // It writes ecs.Task.Targets, those two steps of ecs.Task.LastStatus, and elb.Target; it keeps nothing outside of the store.
 package target
 
@@ -16,6 +18,7 @@ import (
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -25,8 +28,8 @@ type Edges interface {
 	Sync(ctx context.Context, rev uint64) error
 }
 
-// Controller is a control.Reconciler. Its keys are "service " and a service's ARN, for the service's tasks, and "target " and a
-// target's key, for what the edge or the clock does to a target.
+// Controller is a control.Reconciler. Its keys are "service " and a service's ARN, for the service's tasks, "target " and a target's
+// key, for what the edge or the clock does to a target, and "instance " and the ARN of an instance that has ended.
 type Controller struct {
 	store *state.Store
 	edges Edges
@@ -36,8 +39,9 @@ type Controller struct {
 func New(store *state.Store, edges Edges) *Controller { return &Controller{store, edges} }
 
 const (
-	serviceKey = "service "
-	targetKey  = "target "
+	serviceKey  = "service "
+	targetKey   = "target "
+	instanceKey = "instance "
 )
 
 // Keys names the service of a task that has to do with load balancers, and a target that was changed or judged.
@@ -49,6 +53,10 @@ func (c *Controller) Keys(ch state.Change) []string {
 		}
 	case *elb.Target, *elb.TargetHealth:
 		return []string{targetKey + ch.Key}
+	case *fleet.Instance:
+		if v != nil && !v.Live() {
+			return []string{instanceKey + ch.Key}
+		}
 	}
 	switch ch.Old.(type) {
 	case *elb.Target:
@@ -68,6 +76,11 @@ func (c *Controller) All(s *state.Snapshot) []string {
 	for t := range s.Targets.All() {
 		seen[targetKey+t.Key()] = true
 	}
+	for i := range s.Instances.All() {
+		if !i.Live() {
+			seen[instanceKey+i.ARN()] = true
+		}
+	}
 	keys := make([]string, 0, len(seen))
 	for k := range seen {
 		keys = append(keys, k)
@@ -79,6 +92,9 @@ func (c *Controller) All(s *state.Snapshot) []string {
 func (c *Controller) Reconcile(ctx context.Context, key string) (again time.Duration, err error) {
 	if arn, ok := strings.CutPrefix(key, serviceKey); ok {
 		return c.service(ctx, arn)
+	}
+	if arn, ok := strings.CutPrefix(key, instanceKey); ok {
+		return 0, c.instance(ctx, arn)
 	}
 	return c.target(ctx, strings.TrimPrefix(key, targetKey))
 }
@@ -111,6 +127,26 @@ func (c *Controller) service(ctx context.Context, arn string) (again time.Durati
 		}
 	}
 	return c.nextLook(arn), nil
+}
+
+// instance deregisters an instance that has ended wherever it is registered.
+func (c *Controller) instance(ctx context.Context, arn string) error {
+	i, ok := c.store.View().Instances.Get(arn)
+	if !ok || i.Live() {
+		return nil
+	}
+	groups := elb.TargetGroupARN(i.Region, i.Account, "", "")
+	return c.store.Update(ctx, func(tx *state.Tx) error {
+		for t := range tx.Targets.Prefix(strings.TrimSuffix(groups, "//")) {
+			if t.ID != i.ID || t.IsDraining() {
+				continue
+			}
+			if g, ok := tx.TargetGroups.Get(t.TargetGroupARN); ok {
+				tx.Targets.Put(t.Deregister(time.Now(), g.DeregistrationDelay()))
+			}
+		}
+		return nil
+	})
 }
 
 // concerned looks, without a transaction, whether a task of the service has anything to be done.

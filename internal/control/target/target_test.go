@@ -7,6 +7,7 @@ import (
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -145,6 +146,22 @@ func TestGroupNoLoadBalancerUses(t *testing.T) {
 		w.update(func(tx *state.Tx) { tx.Rules.Delete("rule") })
 		w.stop(arn)
 		w.expect(arn, "STOPPING")
+	})
+}
+
+func TestTerminatedInstanceIsDeregistered(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		i := &fleet.Instance{ID: "i-9", Region: "us-east-1", Account: "1", State: fleet.Running}
+		w.update(func(tx *state.Tx) {
+			tx.Instances.Put(i)
+			tx.Targets.Put(&elb.Target{TargetGroupARN: group, ID: "i-9", Address: "127.0.1.9", Port: 80, Registered: time.Now()})
+		})
+		arn := w.task("a", 32768, nil)
+		w.expect(arn, "RUNNING i-1@127.0.1.2:32768 i-9@127.0.1.9:80")
+		ended := i.Clone()
+		ended.State = fleet.ShuttingDown
+		w.update(func(tx *state.Tx) { tx.Instances.Put(ended) })
+		w.expect(arn, "RUNNING i-1@127.0.1.2:32768 i-9@127.0.1.9:80 draining")
 	})
 }
 

@@ -24,6 +24,9 @@ func NewBody(br *bufio.Reader, f Framing) *Body {
 	return &Body{br: br, framing: f, left: f.Length, done: f.Kind == None}
 }
 
+// Reset makes b the body that follows a head read from br.
+func (b *Body) Reset(br *bufio.Reader, f Framing) { *b = *NewBody(br, f) }
+
 // Done reports whether the body was read to its end, so that the next message on the connection begins here.
 func (b *Body) Done() bool { return b.done }
 
