@@ -209,22 +209,31 @@ func (r *Registry) used() map[string]bool {
 	return used
 }
 
-// Run sweeps now and then until ctx ends.
+// Run expires images and sweeps now and then until ctx ends.
 func (r *Registry) Run(ctx context.Context) error {
 	tick := time.NewTicker(unfinished / 4)
 	defer tick.Stop()
 	for {
-		freed, err := r.Sweep()
-		if err != nil {
-			r.cfg.Logger.Warn("unused image content could not be removed; it is tried again", "error", err)
-		} else if freed > 0 {
-			r.cfg.Logger.Info("unused image content removed", "bytes", freed)
-		}
+		r.tidy(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+func (r *Registry) tidy(ctx context.Context) {
+	expired, err := r.Expire(ctx)
+	if err != nil {
+		r.cfg.Logger.Warn("lifecycle policies could not be carried out; it is tried again", "error", err)
+	}
+	freed, err := r.Sweep()
+	if err != nil {
+		r.cfg.Logger.Warn("unused image content could not be removed; it is tried again", "error", err)
+	}
+	if expired > 0 || freed > 0 {
+		r.cfg.Logger.Info("images tidied up", "expired", expired, "bytes", freed)
 	}
 }
 

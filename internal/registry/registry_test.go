@@ -16,6 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/image"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/repository"
+	"github.com/berthhq/berth/internal/state"
 )
 
 // tiny is an image of one small file.
@@ -290,5 +291,38 @@ func TestSweep(t *testing.T) {
 	}
 	if _, ok := r.HasBlob(gone.Digest()); ok {
 		t.Error("the deleted image's manifest is still there")
+	}
+}
+
+// A lifecycle policy takes the rows away first and the content a day later; Run does both.
+func TestLifecyclePolicyIsCarriedOut(t *testing.T) {
+	now := time.Now()
+	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	r.create(t, region, "chat", repository.Mutable)
+	old := tiny(t, "old")
+	for _, img := range []*image.Image{old, tiny(t, "new")} {
+		now = now.Add(time.Minute)
+		if err := image.Push(t.Context(), r.host+"/chat:latest", img, r.auth()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := r.store.Update(t.Context(), func(tx *state.Tx) error {
+		repo, _ := tx.Repositories.Get(repository.ARN(region, account, "chat"))
+		c := repo.Clone()
+		c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
+		tx.Repositories.Put(c)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.tidy(t.Context())
+	if _, ok := r.HasBlob(old.Digest()); r.store.View().Images.Len() != 1 || !ok {
+		t.Errorf("%d images; content there: %v", r.store.View().Images.Len(), ok)
+	}
+	now = now.Add(2 * unfinished)
+	r.tidy(t.Context())
+	if _, ok := r.HasBlob(old.Digest()); ok {
+		t.Error("the content of an expired image is still there")
 	}
 }

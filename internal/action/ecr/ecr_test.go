@@ -288,6 +288,24 @@ func TestPolicyAndTags(t *testing.T) {
 	if out, err := r.deleteRepositoryPolicy(ctx, r.call(), &shape.DeleteRepositoryPolicyInput{RepositoryName: name}); err != nil || *out.PolicyText != `{"a":1}` {
 		t.Error(out, err)
 	}
+	bad := &shape.PutLifecyclePolicyInput{RepositoryName: name, LifecyclePolicyText: new(`{"rules":[]}`)}
+	if _, err := r.putLifecyclePolicy(ctx, r.call(), bad); err == nil || !strings.Contains(err.Error(), "Lifecycle policy validation failure") {
+		t.Error(err)
+	}
+	good := `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
+	if _, err := r.putLifecyclePolicy(ctx, r.call(), &shape.PutLifecyclePolicyInput{RepositoryName: name, LifecyclePolicyText: &good}); err != nil {
+		t.Error(err)
+	}
+	if out, err := r.getLifecyclePolicy(ctx, r.call(), &shape.GetLifecyclePolicyInput{RepositoryName: name}); err != nil || *out.LifecyclePolicyText != good {
+		t.Error(out, err)
+	}
+	if _, err := r.deleteLifecyclePolicy(ctx, r.call(), &shape.DeleteLifecyclePolicyInput{RepositoryName: name}); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.getLifecyclePolicy(ctx, r.call(), &shape.GetLifecyclePolicyInput{RepositoryName: name}); err == nil ||
+		!strings.HasPrefix(err.Error(), "LifecyclePolicyNotFoundException: Lifecycle policy does not exist for the repository with name 'web'") {
+		t.Error(err)
+	}
 	arn := made.Repository.RepositoryArn
 	tag := func(k, v string) shape.Tag { return shape.Tag{Key: &k, Value: &v} }
 	if _, err := r.tagResource(ctx, r.call(), &shape.TagResourceInput{ResourceArn: arn, Tags: []shape.Tag{tag("b", "2"), tag("a", "1")}}); err != nil {

@@ -1,0 +1,47 @@
+package registry
+
+import (
+	"context"
+	"slices"
+
+	"github.com/berthhq/berth/internal/repository"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Expire removes the images that their repositories' lifecycle policies want gone, and returns how many. Their content goes with a
+// later Sweep.
+func (r *Registry) Expire(ctx context.Context) (int, error) {
+	total := 0
+	for repo := range r.store.View().Repositories.All() {
+		if repo.LifecyclePolicy == "" {
+			continue
+		}
+		n, err := r.expire(ctx, repo.ARN)
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (r *Registry) expire(ctx context.Context, arn string) (n int, err error) {
+	now := r.cfg.Now()
+	err = r.store.Update(ctx, func(tx *state.Tx) error {
+		repo, ok := tx.Repositories.Get(arn)
+		if !ok || repo.LifecyclePolicy == "" {
+			return nil
+		}
+		policy, err := repository.ParseLifecycle(repo.LifecyclePolicy)
+		if err != nil {
+			return err
+		}
+		gone := policy.Expired(slices.Collect(tx.Images.Prefix(repository.ImageKey(arn, ""))), now)
+		for _, img := range gone {
+			tx.Images.Delete(img.Key())
+		}
+		n = len(gone)
+		return nil
+	})
+	return n, err
+}
