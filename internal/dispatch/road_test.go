@@ -106,6 +106,7 @@ type storm struct {
 	weather
 	world    http.Handler
 	upstream *http.Client
+	late     sync.WaitGroup
 }
 
 func (s *storm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -118,28 +119,31 @@ func (s *storm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := r.Body.Read(body); err != nil && r.ContentLength > 0 && err.Error() != "EOF" {
 		panic(http.ErrAbortHandler)
 	}
-	times := 1
-	switch {
-	case s.chance(0.15):
+	if s.chance(0.15) {
 		panic(http.ErrAbortHandler) // lost on the way there
-	case s.chance(0.15):
-		times = 2 // said twice
 	}
-	var answer *httptest.ResponseRecorder
-	for range times {
-		again := r.Clone(r.Context())
-		again.Body = http.NoBody
-		if len(body) > 0 {
-			again.Body = readCloser{strings.NewReader(string(body))}
-		}
-		answer = httptest.NewRecorder()
-		s.world.ServeHTTP(answer, again)
+	answer := s.deliver(r, body)
+	if s.chance(0.3) {
+		// Said twice, and the second time it is old news.
+		again := r.Clone(context.WithoutCancel(r.Context()))
+		s.late.Go(func() {
+			time.Sleep(time.Minute)
+			s.deliver(again, body)
+		})
 	}
 	if s.chance(0.15) {
 		panic(http.ErrAbortHandler) // the answer is lost
 	}
 	w.WriteHeader(answer.Code)
 	w.Write(answer.Body.Bytes())
+}
+
+func (s *storm) deliver(r *http.Request, body []byte) *httptest.ResponseRecorder {
+	r = r.Clone(r.Context())
+	r.Body = readCloser{strings.NewReader(string(body))}
+	answer := httptest.NewRecorder()
+	s.world.ServeHTTP(answer, r)
+	return answer
 }
 
 type readCloser struct{ *strings.Reader }
@@ -231,7 +235,7 @@ func newRoad(t *testing.T, seed uint64, change func(*agent.Config)) *road {
 	front := &http.Server{Handler: s, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	served := make(chan struct{})
 	go func() { defer close(served); front.Serve(outer) }()
-	t.Cleanup(func() { front.Close(); <-served })
+	t.Cleanup(func() { front.Close(); <-served; s.late.Wait() })
 	e := fake.New()
 	t.Cleanup(e.Close)
 	e.Load("serve:1", fake.Serve)
