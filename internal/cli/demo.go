@@ -103,8 +103,9 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 	cfg.Endpoint, cfg.Region, cfg.Account, cfg.Chat = d.endpoint(), d.region, defaultAccount, d.chat
 	cfg.Credentials = sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}
 	err = d.play(up, cfg, once)
+	var left error
 	if !d.keep {
-		err = errors.Join(err, d.cleanUp(context.WithoutCancel(ctx), s))
+		left = d.cleanUp(context.WithoutCancel(ctx), s)
 	}
 	stop()
 	running.Wait()
@@ -112,6 +113,9 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 	if d.keep {
 		fmt.Fprintf(d.io.out, "\nEverything is left as it is. Go on with: %s server --dev-credentials --data %s --listen %s\n", filepath.Base(self), d.data, d.listen)
 		return err
+	}
+	if left != nil {
+		return errors.Join(err, fmt.Errorf("not everything was removed; what is left is told by %s: %w", d.data, left))
 	}
 	return errors.Join(err, os.RemoveAll(d.data))
 }

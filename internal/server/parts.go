@@ -71,7 +71,7 @@ func (s *Server) openParts() (err error) {
 	s.closers = append(s.closers, s.logs.Close)
 	s.machines = local.New(local.Config{
 		Dir: s.dir.Sub("instances"), Command: s.cfg.AgentCommand, ControlPlane: s.url(), Credentials: instanceKeys{s.minter},
-		Cleanup: purge, Env: agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
+		Cleanup: s.purge, Env: agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
 	})
 	s.dispatch = dispatch.New(dispatch.Config{
 		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: cacheHosts, Logger: s.cfg.Logger.With("room", "dispatch"),
@@ -173,12 +173,12 @@ func agentEnvironment() []string {
 }
 
 // purge removes what the agent of an instance has made in Docker.
-func purge(ctx context.Context, instanceID string) error {
-	cfg, err := agent.NewConfig(os.Environ())
+func (s *Server) purge(ctx context.Context, instanceID string) error {
+	cfg, err := agent.NewConfig(os.Environ(), []string{"ECS_BACKEND_HOST=" + s.url(), "AWS_DEFAULT_REGION=" + s.cfg.Region})
 	if err != nil {
 		return err
 	}
-	rt, err := docker.New(os.Getenv("DOCKER_HOST"))
+	rt, err := docker.New(cfg.DockerHost)
 	if err != nil {
 		return err
 	}
