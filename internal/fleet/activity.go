@@ -129,5 +129,6 @@ const (
 	WhyGone     = "an EC2 health check indicating it has been terminated or stopped"
 	WhyImpaired = "an EC2 instance status checks failure"
 	WhyUser     = "a user health-check"
+	WhyELB      = "an ELB system health check failure"
 	WhyLifetime = "an instance reaching its maximum lifetime"
 )

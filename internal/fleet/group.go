@@ -145,11 +145,12 @@ type Membership struct {
 	Lifecycle    Lifecycle
 	InServiceAt  time.Time `json:",omitzero"`
 	Health       string
-	HealthCause  string `json:",omitempty"` // why unhealthy: the end of the sentence "an instance was taken out of service in response to …"
-	Protected    bool   `json:",omitempty"`
-	Rebalancing  bool   `json:",omitempty"` // launched beyond Desired to even the zones out: not counted before it is in service
-	LaunchedBy   string `json:",omitempty"` // key of the launch's activity
-	TerminatedBy string `json:",omitempty"` // key of the termination's activity
+	HealthCause  string   `json:",omitempty"` // why unhealthy: the end of the sentence "an instance was taken out of service in response to …"
+	Protected    bool     `json:",omitempty"`
+	Targets      []string `json:",omitempty"` // keys of the load balancer targets that the group has registered and that are not gone yet
+	Rebalancing  bool     `json:",omitempty"` // launched beyond Desired to even the zones out: not counted before it is in service
+	LaunchedBy   string   `json:",omitempty"` // key of the launch's activity
+	TerminatedBy string   `json:",omitempty"` // key of the termination's activity
 }
 
 // Member reports whether the instance belongs to a group and is not gone.

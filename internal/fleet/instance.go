@@ -137,7 +137,7 @@ func (i *Instance) GroupKey() string {
 // Clone returns a copy that may be changed.
 func (i *Instance) Clone() *Instance {
 	c := *i
-	c.Tags = maps.Clone(i.Tags)
+	c.Tags, c.Scaling.Targets = maps.Clone(i.Tags), slices.Clone(i.Scaling.Targets)
 	return &c
 }
 

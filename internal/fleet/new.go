@@ -83,14 +83,15 @@ func (g *AutoScalingGroup) Begin(i *Instance, id, cause string, now time.Time) *
 	return a
 }
 
-// Retire takes a member out of service: it is terminating from now on, in the group and as an instance. It returns the changed copy and the activity.
+// Retire takes a member out of service: it is terminating from now on in the group, and as an instance too unless load balancers know it; then it
+// ends when they have let go of it (ecs.md 5.9). It returns the changed copy and the activity.
 func (g *AutoScalingGroup) Retire(i *Instance, id, cause string, now time.Time) (*Instance, *Activity) {
 	a := g.newActivity(id, now, ActivityInProgress)
 	a.Instance, a.Zone, a.SubnetID, a.Cause = i.ID, i.Zone, i.SubnetID, cause
 	a.Description = "Terminating EC2 instance: " + i.ID
 	c := i.Clone()
 	c.Scaling.Lifecycle, c.Scaling.TerminatedBy = LifecycleTerminating, a.Key()
-	if c.Desired != Terminated {
+	if c.Desired != Terminated && len(c.Scaling.Targets) == 0 {
 		c.AskTermination(now)
 	}
 	return c, a

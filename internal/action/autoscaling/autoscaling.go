@@ -34,7 +34,7 @@ func Service(store *state.Store) awswire.Service {
 var (
 	laterGroupFields = []string{"AvailabilityZoneDistribution", "AvailabilityZoneIds", "AvailabilityZoneImpairmentPolicy", "CapacityReservationSpecification",
 		"DeletionProtection", "InstanceLifecyclePolicy", "InstanceMaintenancePolicy", "MixedInstancesPolicy", "PlacementGroup", "SkipZonalShiftValidation", "CapacityRebalance"}
-	laterCreateFields = append([]string{"InstanceId", "LifecycleHookSpecificationList", "LoadBalancerNames", "TrafficSources", "Operator", "TargetGroupARNs"}, laterGroupFields...)
+	laterCreateFields = append([]string{"InstanceId", "LifecycleHookSpecificationList", "LoadBalancerNames", "TrafficSources", "Operator"}, laterGroupFields...)
 )
 
 func (a *api) operations() []awswire.Operation {
@@ -55,6 +55,11 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("SetInstanceProtection", a.setInstanceProtection),
 		awswire.Op("AttachInstances", a.attachInstances),
 		awswire.Op("DetachInstances", a.detachInstances),
+
+		awswire.Op("AttachLoadBalancerTargetGroups", a.attachTargetGroups),
+		awswire.Op("DetachLoadBalancerTargetGroups", a.detachTargetGroups),
+		awswire.Op("DescribeLoadBalancerTargetGroups", a.describeTargetGroups),
+		awswire.Op("DescribeTrafficSources", a.describeTrafficSources),
 
 		awswire.Op("DescribeScalingActivities", a.describeActivities),
 		awswire.Op("SuspendProcesses", a.suspendProcesses),

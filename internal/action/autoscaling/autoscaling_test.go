@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -39,7 +40,9 @@ func TestFaults(t *testing.T) {
 		{strings.Replace(groupLine, "LaunchConfigurationName=lc", "LaunchTemplate.LaunchTemplateName=x", 1) + " AvailabilityZones.member.1=us-east-1a", "ValidationError: The specified launch template, with template name x, does not exist."},
 		{groupLine + " AvailabilityZones.member.1=us-east-1a TerminationPolicies.member.1=Default TerminationPolicies.member.2=OldestInstance", "ValidationError: The termination policy Default must be the last one of the list"},
 		{groupLine + " AvailabilityZones.member.1=us-east-1a HealthCheckType=VPC_LATTICE", `ValidationError: The health check type "VPC_LATTICE" is not supported: use EC2 or ELB`},
-		{groupLine + " AvailabilityZones.member.1=us-east-1a TargetGroupARNs.member.1=arn:x", `ValidationError: Berth does not support "TargetGroupARNs" in CreateAutoScalingGroup. Leave it out.`},
+		{groupLine + " AvailabilityZones.member.1=us-east-1a TargetGroupARNs.member.1=arn:x", "ValidationError: Provided Target Groups may not be valid. Please ensure they exist and try again."},
+		{"DetachLoadBalancerTargetGroups AutoScalingGroupName=g TargetGroupARNs.member.1=arn:x", "ValidationError: Trying to remove Target Groups that are not part of the group."},
+		{groupLine + " AvailabilityZones.member.1=us-east-1a LoadBalancerNames.member.1=x", `ValidationError: Berth does not support "LoadBalancerNames" in CreateAutoScalingGroup. Leave it out.`},
 		{groupLine + " AvailabilityZones.member.1=us-east-1a Tags.member.1.Key=aws:x", `ValidationError: The tag key "aws:x" is not valid: keys that begin with aws: are reserved`},
 
 		{"UpdateAutoScalingGroup AutoScalingGroupName=x", "ValidationError: AutoScalingGroup name not found - AutoScalingGroup 'x' not found"},
@@ -150,6 +153,41 @@ func TestAttachAndDetach(t *testing.T) {
 	}
 	if !strings.Contains(out, "Detaching EC2 instance: i-2") || !strings.Contains(out, "<StatusCode>Successful</StatusCode>") {
 		t.Errorf("answer %s", out)
+	}
+}
+
+func TestTargetGroups(t *testing.T) {
+	const arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef"
+	d := newDesk(t)
+	d.group("0", "2", "1")
+	if err := d.store.Update(t.Context(), func(tx *state.Tx) error {
+		tx.TargetGroups.Put(&elb.TargetGroup{ARN: arn, Name: "web", Port: 80, TargetType: elb.TargetInstance})
+		tx.Targets.Put(&elb.Target{TargetGroupARN: arn, ID: "i-1", Port: 80, Registered: time.Now()})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d.ok("AttachLoadBalancerTargetGroups AutoScalingGroupName=g TargetGroupARNs.member.1=" + arn)
+	d.put("i-1", nil)
+	expect := func(want string) {
+		t.Helper()
+		if out := d.ok("DescribeLoadBalancerTargetGroups AutoScalingGroupName=g"); !strings.Contains(out, "<State>"+want+"</State>") {
+			t.Errorf("want %s in %s", want, out)
+		}
+	}
+	expect("Adding")
+	d.put("i-1", func(i *fleet.Instance) { i.Scaling.Targets = []string{elb.TargetKey(arn, "i-1", 80)} })
+	expect("Added")
+	if out := d.ok("DescribeAutoScalingGroups"); !strings.Contains(out, "<TargetGroupARNs><member>"+arn) || !strings.Contains(out, "<Type>elbv2</Type>") {
+		t.Errorf("group %s", out)
+	}
+	d.ok("DetachInstances AutoScalingGroupName=g InstanceIds.member.1=i-1 ShouldDecrementDesiredCapacity=true")
+	if target, ok := d.store.View().Targets.Get(elb.TargetKey(arn, "i-1", 80)); !ok || !target.IsDraining() {
+		t.Errorf("the target of a detached instance: %+v", target)
+	}
+	d.ok("DetachLoadBalancerTargetGroups AutoScalingGroupName=g TargetGroupARNs.member.1=" + arn)
+	if len(d.theGroup().TargetGroups) != 0 {
+		t.Errorf("target groups %v", d.theGroup().TargetGroups)
 	}
 }
 

@@ -50,6 +50,10 @@ func (a *api) createGroup(ctx context.Context, call *awswire.Call, in *shape.Cre
 		if len(g.Zones) == 0 {
 			return invalid("At least one Availability Zone or VPC Subnet is required.")
 		}
+		if err := checkTargetGroups(&tx.Tables, in.TargetGroupARNs); err != nil {
+			return err
+		}
+		g.TargetGroups = slices.Compact(slices.Sorted(slices.Values(in.TargetGroupARNs)))
 		if g.Desired > 0 {
 			g.Note = fleet.NoteCreated(call.Now, g.Desired)
 		}

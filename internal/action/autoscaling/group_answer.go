@@ -88,6 +88,10 @@ func answerGroup(t *state.Tables, g *fleet.AutoScalingGroup, instances bool) sha
 	for _, m := range g.Metrics {
 		out.EnabledMetrics = append(out.EnabledMetrics, shape.EnabledMetric{Metric: new(m), Granularity: new(granularity)})
 	}
+	out.TargetGroupARNs = g.TargetGroups
+	for _, arn := range g.TargetGroups {
+		out.TrafficSources = append(out.TrafficSources, shape.TrafficSourceIdentifier{Identifier: new(arn), Type: new("elbv2")})
+	}
 	for _, tag := range g.Tags {
 		out.Tags = append(out.Tags, answerTag(g, tag))
 	}

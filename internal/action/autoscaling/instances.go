@@ -250,6 +250,7 @@ func (a *api) detachInstances(ctx context.Context, call *awswire.Call, in *shape
 			if i.Scaling.Lifecycle != fleet.LifecycleInService {
 				return invalid("The instance %s is not in InService.", id)
 			}
+			deregister(tx, i.Scaling.Targets, call.Now)
 			detached, act := g.Detach(i, uuids[n], call.Now, from, g.Desired)
 			tx.Instances.Put(detached)
 			tx.Activities.Put(act)

@@ -36,8 +36,6 @@ func (a *api) later() []awswire.Operation {
 		refuse[shape.DetachLoadBalancersInput, shape.DetachLoadBalancersOutput]("DetachLoadBalancers", "Classic Load Balancers"),
 		refuse[shape.AttachTrafficSourcesInput, shape.AttachTrafficSourcesOutput]("AttachTrafficSources", "traffic sources of groups"),
 		refuse[shape.DetachTrafficSourcesInput, shape.DetachTrafficSourcesOutput]("DetachTrafficSources", "traffic sources of groups"),
-		refuse[shape.AttachLoadBalancerTargetGroupsInput, shape.AttachLoadBalancerTargetGroupsOutput]("AttachLoadBalancerTargetGroups", "target groups of Auto Scaling groups (services register their tasks)"),
-		refuse[shape.DetachLoadBalancerTargetGroupsInput, shape.DetachLoadBalancerTargetGroupsOutput]("DetachLoadBalancerTargetGroups", "target groups of Auto Scaling groups (services register their tasks)"),
 
 		awswire.Op("DescribePolicies", func(_ context.Context, c *awswire.Call, in *shape.DescribePoliciesInput) (*shape.DescribePoliciesOutput, error) {
 			return &shape.DescribePoliciesOutput{}, a.known(c, in.AutoScalingGroupName)
@@ -59,12 +57,6 @@ func (a *api) later() []awswire.Operation {
 		}),
 		awswire.Op("DescribeLoadBalancers", func(_ context.Context, c *awswire.Call, in *shape.DescribeLoadBalancersInput) (*shape.DescribeLoadBalancersOutput, error) {
 			return &shape.DescribeLoadBalancersOutput{}, a.known(c, in.AutoScalingGroupName)
-		}),
-		awswire.Op("DescribeLoadBalancerTargetGroups", func(_ context.Context, c *awswire.Call, in *shape.DescribeLoadBalancerTargetGroupsInput) (*shape.DescribeLoadBalancerTargetGroupsOutput, error) {
-			return &shape.DescribeLoadBalancerTargetGroupsOutput{}, a.known(c, in.AutoScalingGroupName)
-		}),
-		awswire.Op("DescribeTrafficSources", func(_ context.Context, c *awswire.Call, in *shape.DescribeTrafficSourcesInput) (*shape.DescribeTrafficSourcesOutput, error) {
-			return &shape.DescribeTrafficSourcesOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -22,6 +23,7 @@ type step struct {
 	members    []*fleet.Instance // copies where changed
 	instances  []*fleet.Instance // to put
 	activities []*fleet.Activity // to put
+	targets    []*elb.Target     // to put
 	gone       bool              // the group is to be removed
 	wake       time.Time
 }
@@ -37,9 +39,13 @@ func newStep(t *state.Tables, key string, ids *ids, now time.Time) *step {
 
 func (s *step) run() {
 	s.settle()
+	s.judgeByTargets()
 	plan := fleet.PlanGroup(s.g, s.members, s.now)
-	s.wake = plan.Again
+	if !plan.Again.IsZero() {
+		s.wakeAt(plan.Again)
+	}
 	s.remove(plan)
+	s.serveTargets()
 	s.launch(plan.Launch)
 	s.tellBlocked(plan.Blocked)
 	s.forgetNote(plan)
@@ -48,7 +54,7 @@ func (s *step) run() {
 
 func (s *step) changed() bool {
 	g := s.g
-	return s.gone || len(s.instances) > 0 || len(s.activities) > 0 || g.Note != s.was.Note || g.NextLaunch != s.was.NextLaunch ||
+	return s.gone || len(s.instances) > 0 || len(s.activities) > 0 || len(s.targets) > 0 || g.Note != s.was.Note || g.NextLaunch != s.was.NextLaunch ||
 		g.BlockedByProtect != s.was.BlockedByProtect || g.LaunchFailures != s.was.LaunchFailures || g.CooldownStart != s.was.CooldownStart
 }
 
@@ -65,6 +71,9 @@ func (s *step) apply(tx *state.Tx) {
 	}
 	for _, a := range s.activities {
 		tx.Activities.Put(a)
+	}
+	for _, t := range s.targets {
+		tx.Targets.Put(t)
 	}
 	switch {
 	case s.gone:
@@ -175,7 +184,7 @@ func (s *step) launch(launches []fleet.Launch) {
 		if why != "" {
 			s.activities = append(s.activities, s.g.FailedLaunch(activity, l.Cause, why+"  Launching EC2 instance failed.", l.Slot, s.now))
 			s.failedLaunch()
-			s.wake = s.g.NextLaunch
+			s.wakeAt(s.g.NextLaunch)
 			return
 		}
 		taken[addr] = true
