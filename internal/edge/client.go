@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type client struct {
 // serve carries a connection through its requests until either end wants no more.
 func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
 	defer nc.Close()
+	defer e.survive()
 	c := &client{e: e, nc: nc, peer: peerOf(nc.RemoteAddr()), port: number, bound: bound, idle: time.Minute, born: time.Now()}
 	if !e.clients.add(c) {
 		return
@@ -72,6 +74,13 @@ func (c *client) linger() {
 		return
 	}
 	io.CopyN(io.Discard, c.br, lingerBytes) // whatever comes, or does not come, the connection is closed next
+}
+
+// survive makes a panic the end of one connection: the others are served on.
+func (e *Edge) survive() {
+	if p := recover(); p != nil {
+		e.log.Error("a connection ended in a panic", "panic", p, "stack", string(debug.Stack()))
+	}
 }
 
 func (c *client) handshake(config *tls.Config) bool {

@@ -181,11 +181,23 @@ func (s *step) shared(t *ecs.Task, tt ecs.TaskTarget) bool {
 
 // finish writes the service's events about what was changed, one per target group.
 func (s *step) finish() {
+	s.tellWhere()
 	s.count("registered", s.added)
 	s.count("deregistered", s.removed)
 	if s.svc != nil {
 		if old, ok := s.tx.Services.Get(s.svc.ServiceARN); ok && old.NextEvent != s.svc.NextEvent {
 			s.tx.Services.Put(s.svc)
+		}
+	}
+}
+
+// tellWhere says where the service is reached if a port of its load balancers had to be served elsewhere.
+func (s *step) tellWhere() {
+	for _, group := range s.added {
+		for r := range s.tx.Rules.By(state.ByTargetGroup, group) {
+			if b, ok := s.tx.BoundListeners.Get(r.ListenerARN); ok && b.Reason != "" {
+				s.complain(fmt.Sprintf("(service %s) (listener %s) %s", s.name(), r.ListenerARN, b.Reason))
+			}
 		}
 	}
 }
@@ -212,14 +224,18 @@ func (s *step) name() string {
 // keptEvents is how many events a service remembers (ecs.md 1.7.4).
 const keptEvents = 100
 
-// complain tells what keeps being wrong, unless it was the last thing said (ecs.md 1.7.4).
+// repeatAfter is how long what keeps being so is not said again (ecs.md 1.7.4).
+const repeatAfter = 6 * time.Hour
+
+// complain tells what keeps being so, unless it was said lately.
 func (s *step) complain(message string) {
 	if s.svc == nil {
 		return
 	}
-	last := ecs.Event{ServiceARN: s.svc.ServiceARN, Sequence: s.svc.NextEvent}
-	if old, ok := s.tx.ServiceEvents.Get(last.Key()); ok && old.Message == message && s.now.Sub(old.CreatedAt) < 6*time.Hour {
-		return
+	for old := range s.tx.ServiceEvents.By(state.ByService, s.svc.ServiceARN) {
+		if old.Message == message && s.now.Sub(old.CreatedAt) < repeatAfter {
+			return
+		}
 	}
 	s.tell(message)
 }

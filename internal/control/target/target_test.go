@@ -140,6 +140,18 @@ func TestEventsCountTargets(t *testing.T) {
 	})
 }
 
+func TestWhereAServiceIsReached(t *testing.T) {
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		w.update(func(tx *state.Tx) {
+			tx.BoundListeners.Put(&elb.BoundListener{ListenerARN: "listener", Address: "127.0.0.1:8080", Reason: "port 80 could not be bound; it is served at port 8080"})
+		})
+		w.task("a", 32768, nil)
+		w.task("b", 32769, nil)
+		registered := "(service web) registered 1 targets in (target-group TG)"
+		w.expectEvents("(service web) (listener listener) port 80 could not be bound; it is served at port 8080", registered, registered)
+	})
+}
+
 func TestGroupNoLoadBalancerUses(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		arn := w.task("a", 32768, nil)
