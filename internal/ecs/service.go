@@ -1,9 +1,6 @@
 package ecs
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Service statuses (ecs.md 3.1.1).
 const (
@@ -16,6 +13,12 @@ const (
 const (
 	Replica = "REPLICA"
 	Daemon  = "DAEMON"
+)
+
+// Whether a service asks for its tasks to be moved when zones are out of balance (ecs.md 2.8).
+const (
+	RebalancingEnabled  = "ENABLED"
+	RebalancingDisabled = "DISABLED"
 )
 
 // Deployment statuses and rollout states (ecs.md 3.1.3).
@@ -47,7 +50,7 @@ type Service struct {
 	PlacementStrategy       []PlacementStrategy   `json:",omitempty"`
 	// HealthCheckGracePeriodSeconds is nil when never set; verdicts are ignored for that long after a task's start (ecs.md 3.2.5).
 	HealthCheckGracePeriodSeconds *int   `json:",omitempty"`
-	AvailabilityZoneRebalancing   string // ENABLED or DISABLED
+	AvailabilityZoneRebalancing   string // RebalancingEnabled or RebalancingDisabled
 	RoleARN                       string `json:",omitempty"`
 	EnableECSManagedTags          bool   `json:",omitempty"`
 	EnableExecuteCommand          bool   `json:",omitempty"`
@@ -59,6 +62,8 @@ type Service struct {
 
 	// Deployments, newest first. Written by actions (a new one) and by control/service (everything else).
 	Deployments []Deployment
+	// Rebalancing is whether tasks are being moved between availability zones. Written by control/service.
+	Rebalancing bool `json:",omitempty"`
 	// Unplaced is how many tasks of the last plan found no instance. Written by control/service.
 	Unplaced int `json:",omitempty"`
 	// SteadyAt is when the service last said it reached a steady state; zero while it is not steady. Written by control/service.
@@ -82,13 +87,16 @@ type DeploymentConfiguration struct {
 }
 
 // CircuitBreaker fails a deployment whose tasks fail (ecs.md 3.5.1).
-type CircuitBreaker struct{ Enable, Rollback bool }
+type CircuitBreaker struct {
+	Enable, Rollback       bool
+	ThresholdConfiguration *ThresholdConfiguration `json:",omitempty"` // nil: BOUNDED_PERCENT of 50
+	ResetOnHealthyTask     *bool                   `json:",omitempty"` // nil: true
+}
 
-// Bounds are the least number of healthy tasks and the greatest number of tasks during a deployment (ecs.md 3.2.1).
-func (c DeploymentConfiguration) Bounds(desired int) (lower, upper int) {
-	lower = int(math.Ceil(float64(desired) * float64(c.MinimumHealthyPercent) / 100))
-	upper = int(math.Floor(float64(desired) * float64(c.MaximumPercent) / 100))
-	return lower, upper
+// ThresholdConfiguration is how many failed tasks fail a deployment: BOUNDED_PERCENT, UNBOUNDED_PERCENT of the desired count, or COUNT.
+type ThresholdConfiguration struct {
+	Type  string
+	Value int
 }
 
 // Deployment is one task definition and network setting that a service has, had or is getting. Counts of running and pending tasks

@@ -71,18 +71,6 @@ func TestTaskMovesForward(t *testing.T) {
 	})
 }
 
-// ecs.md 3.2.1, 3.2.2
-func TestBounds(t *testing.T) {
-	for _, tt := range []struct{ desired, min, max, lower, upper int }{
-		{4, 50, 200, 2, 8}, {2, 75, 200, 2, 4}, {3, 100, 125, 3, 3}, {4, 100, 200, 4, 8}, {0, 100, 200, 0, 0},
-	} {
-		lower, upper := DeploymentConfiguration{MinimumHealthyPercent: tt.min, MaximumPercent: tt.max}.Bounds(tt.desired)
-		if lower != tt.lower || upper != tt.upper {
-			t.Errorf("Bounds(%d) at %d/%d = %d, %d, want %d, %d", tt.desired, tt.min, tt.max, lower, upper, tt.lower, tt.upper)
-		}
-	}
-}
-
 // ecs.md 1.4.15
 func TestTaskHealth(t *testing.T) {
 	d := &TaskDefinition{ContainerDefinitions: []ContainerDefinition{{Name: "a", Essential: true}, {Name: "b", Essential: true}, {Name: "c"}}}

@@ -22,8 +22,8 @@ var (
 )
 
 func (a *api) putAttributes(ctx context.Context, call *awswire.Call, in *shape.PutAttributesInput) (*shape.PutAttributesOutput, error) {
-	if len(in.Attributes) == 0 || len(in.Attributes) > 10 {
-		return nil, invalid("Between 1 and 10 attributes must be given.")
+	if err := batch("Attributes", len(in.Attributes), 10); err != nil {
+		return nil, err
 	}
 	for _, at := range in.Attributes {
 		switch name := deref(at.Name); {
@@ -42,7 +42,7 @@ func (a *api) putAttributes(ctx context.Context, call *awswire.Call, in *shape.P
 		if customAttributes(i) > maxCustomAttributes {
 			return fault.New("AttributeLimitExceededException", "A container instance may have at most %d custom attributes.", maxCustomAttributes)
 		}
-		out.Attributes = append(out.Attributes, shape.Attribute{Name: at.Name, Value: at.Value, TargetId: &i.ContainerInstanceARN, TargetType: "container-instance"})
+		out.Attributes = append(out.Attributes, answerTarget(i, ecs.Attribute{Name: *at.Name, Value: deref(at.Value)}))
 		return nil
 	})
 	return out, err
@@ -59,12 +59,15 @@ func customAttributes(i *ecs.ContainerInstance) int {
 }
 
 func (a *api) deleteAttributes(ctx context.Context, call *awswire.Call, in *shape.DeleteAttributesInput) (*shape.DeleteAttributesOutput, error) {
+	if err := batch("Attributes", len(in.Attributes), 10); err != nil {
+		return nil, err
+	}
 	out := &shape.DeleteAttributesOutput{Attributes: []shape.Attribute{}}
 	err := a.changeAttributes(ctx, call, in.Cluster, in.Attributes, func(i *ecs.ContainerInstance, at shape.Attribute) error {
 		i.Attributes = slices.DeleteFunc(slices.Clone(i.Attributes), func(o ecs.Attribute) bool {
 			gone := o.Name == deref(at.Name) && (at.Value == nil || o.Value == *at.Value)
 			if gone {
-				out.Attributes = append(out.Attributes, shape.Attribute{Name: &o.Name, Value: new(o.Value), TargetId: &i.ContainerInstanceARN, TargetType: "container-instance"})
+				out.Attributes = append(out.Attributes, answerTarget(i, o))
 			}
 			return gone
 		})
@@ -88,8 +91,10 @@ func (a *api) changeAttributes(ctx context.Context, call *awswire.Call, clusterR
 			if err := change(&n, at); err != nil {
 				return err
 			}
-			n.Version++
-			tx.ContainerInstances.Put(&n)
+			if !slices.Equal(n.Attributes, i.Attributes) {
+				n.Version++
+				tx.ContainerInstances.Put(&n)
+			}
 		}
 		return nil
 	})
@@ -104,23 +109,23 @@ func (a *api) listAttributes(_ context.Context, call *awswire.Call, in *shape.Li
 	if err != nil {
 		return nil, err
 	}
-	// A line per attribute that sorts by instance, then name, and holds all of the answer.
-	var lines []string
+	var list []shape.Attribute
 	for i := range snap.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
 		for _, at := range i.Attributes {
 			if i.Present() && (in.AttributeName == nil || at.Name == *in.AttributeName) && (in.AttributeValue == nil || at.Value == *in.AttributeValue) {
-				lines = append(lines, i.ContainerInstanceARN+"\x00"+at.Name+"\x00"+at.Value)
+				list = append(list, answerTarget(i, at))
 			}
 		}
 	}
-	slices.Sort(lines)
-	page, next, err := paged(call, lines, in.MaxResults, in.NextToken, 100, strings.Join([]string{c.ClusterARN, deref(in.AttributeName), deref(in.AttributeValue)}, "|"))
-	out := &shape.ListAttributesOutput{Attributes: []shape.Attribute{}, NextToken: next}
-	for _, l := range page {
-		p := strings.SplitN(l, "\x00", 3)
-		at := answerAttribute(ecs.Attribute{Name: p[1], Value: p[2]})
-		at.TargetId, at.TargetType = &p[0], "container-instance"
-		out.Attributes = append(out.Attributes, at)
-	}
-	return out, err
+	key := func(a shape.Attribute) string { return *a.TargetId + "\x00" + *a.Name }
+	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, list, key,
+		c.ClusterARN, deref(in.AttributeName), deref(in.AttributeValue))
+	return &shape.ListAttributesOutput{Attributes: page, NextToken: next}, err
+}
+
+// answerTarget is an attribute with the instance that has it.
+func answerTarget(i *ecs.ContainerInstance, a ecs.Attribute) shape.Attribute {
+	out := answerAttribute(a)
+	out.TargetId, out.TargetType = &i.ContainerInstanceARN, "container-instance"
+	return out
 }

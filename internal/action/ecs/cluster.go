@@ -23,7 +23,7 @@ func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.C
 		Configuration *shape.ClusterConfiguration
 	}{in.Settings, in.Configuration})
 	if err != nil {
-		return nil, invalid("%s", err)
+		return nil, err
 	}
 	if err := checkSettings(want.Settings); err != nil {
 		return nil, err
@@ -31,14 +31,12 @@ func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.C
 	if want.Tags, err = parseTags(in.Tags); err != nil {
 		return nil, err
 	}
-	want.ClusterARN, want.ClusterName, want.Status, want.CreatedAt = key, ecs.ClusterNameOf(key), ecs.ClusterActive, call.Now
-
 	var out shape.Cluster
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		// A cluster of that name is answered as it is; AWS treats the repetition as done.
 		c, ok := tx.Clusters.Get(key)
 		if !ok || c.Status != ecs.ClusterActive {
-			c = &want
+			c = newCluster(&tx.Tables, call, key, want)
 			tx.Clusters.Put(c)
 		}
 		out = answerCluster(&tx.Tables, c, []string{"SETTINGS", "TAGS", "CONFIGURATIONS"})
@@ -47,13 +45,23 @@ func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.C
 	return &shape.CreateClusterOutput{Cluster: &out}, err
 }
 
+// newCluster completes a cluster that is to be: one that says nothing of Container Insights has the account's setting (ecs.md 1.1.14).
+func newCluster(t *state.Tables, call *awswire.Call, key string, c ecs.Cluster) *ecs.Cluster {
+	c.ClusterARN, c.ClusterName, c.Status, c.CreatedAt = key, ecs.ClusterNameOf(key), ecs.ClusterActive, call.Now
+	if len(c.Settings) == 0 {
+		s := setting(t, call, call.Principal.ARN, containerInsights, true)
+		c.Settings = []ecs.Setting{{Name: s.Name, Value: s.Value}}
+	}
+	return &c
+}
+
 func checkSettings(settings []ecs.Setting) error {
 	for _, s := range settings {
-		if s.Name != "containerInsights" {
-			return invalid("The cluster setting '%s' is not valid: use containerInsights.", s.Name)
+		if s.Name != containerInsights {
+			return invalid("The cluster setting '%s' is not valid: use %s.", s.Name, containerInsights)
 		}
-		if !slices.Contains([]string{"enabled", "enhanced", "disabled"}, s.Value) {
-			return invalid("The value '%s' of containerInsights is not valid: use enabled, enhanced or disabled.", s.Value)
+		if err := checkSetting(s.Name, s.Value); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -76,7 +84,7 @@ func (a *api) updateClusterSettings(ctx context.Context, call *awswire.Call, in 
 func (a *api) changeCluster(ctx context.Context, call *awswire.Call, ref *string, change any) (*shape.Cluster, error) {
 	want, err := reshape.In[ecs.Cluster](change)
 	if err != nil {
-		return nil, invalid("%s", err)
+		return nil, err
 	}
 	if err := checkSettings(want.Settings); err != nil {
 		return nil, err
@@ -179,7 +187,7 @@ func (a *api) listClusters(_ context.Context, call *awswire.Call, in *shape.List
 			arns = append(arns, c.ClusterARN)
 		}
 	}
-	page, next, err := paged(call, arns, in.MaxResults, in.NextToken, 100, "")
+	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, arns, itself)
 	return &shape.ListClustersOutput{ClusterArns: page, NextToken: next}, err
 }
 

@@ -5,6 +5,8 @@
 package ecs
 
 import (
+	"slices"
+
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/state"
@@ -20,7 +22,7 @@ func Service(store *state.Store, more ...awswire.Operation) awswire.Service {
 	return awswire.Service{
 		Name: shape.SigningName, Protocol: awswire.JSON11, TargetPrefix: shape.TargetPrefix,
 		ValidationCode: "InvalidParameterException", RefusalCode: "InvalidParameterException", TokenCode: "InvalidParameterException",
-		Operations: append(a.operations(), more...),
+		Operations: slices.Concat(a.operations(), a.later(), more),
 	}
 }
 
@@ -40,8 +42,8 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("ListTaskDefinitions", a.listTaskDefinitions),
 		awswire.Op("ListTaskDefinitionFamilies", a.listTaskDefinitionFamilies),
 
-		awswire.Op("RunTask", a.runTask).Refuses("capacityProviderStrategy", "platformVersion", "volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
-		awswire.Op("StartTask", a.startTask).Refuses("volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
+		awswire.Op("RunTask", a.runTask).Refuses("capacityProviderStrategy", "platformVersion", "referenceId", "volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
+		awswire.Op("StartTask", a.startTask).Refuses("referenceId", "volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
 		awswire.Op("StopTask", a.stopTask),
 		awswire.Op("DescribeTasks", a.describeTasks),
 		awswire.Op("ListTasks", a.listTasks),
@@ -78,6 +80,5 @@ var laterServiceFields = []string{
 	"capacityProviderStrategy", "gatewayConnectors", "monitoring", "platformVersion", "serviceConnectConfiguration", "serviceRegistries",
 	"volumeConfigurations", "vpcLatticeConfigurations", "deploymentConfiguration.alarms", "deploymentConfiguration.bakeTimeInMinutes",
 	"deploymentConfiguration.canaryConfiguration", "deploymentConfiguration.linearConfiguration", "deploymentConfiguration.lifecycleHooks",
-	"deploymentConfiguration.earlySuccessCriteria", "deploymentConfiguration.deploymentCircuitBreaker.thresholdConfiguration",
-	"deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask", "loadBalancers[].advancedConfiguration", "loadBalancers[].loadBalancerName",
+	"deploymentConfiguration.earlySuccessCriteria", "loadBalancers[].advancedConfiguration", "loadBalancers[].loadBalancerName",
 }

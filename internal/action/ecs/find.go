@@ -77,7 +77,7 @@ func clusterForUse(tx *state.Tx, call *awswire.Call, ref *string) (*ecs.Cluster,
 	if kerr != nil || arn.LastID(key) != ecs.DefaultCluster {
 		return nil, err
 	}
-	c = &ecs.Cluster{ClusterARN: key, ClusterName: ecs.DefaultCluster, Status: ecs.ClusterActive, CreatedAt: call.Now}
+	c = newCluster(&tx.Tables, call, key, ecs.Cluster{})
 	tx.Clusters.Put(c)
 	return c, nil
 }

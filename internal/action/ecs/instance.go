@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
@@ -16,11 +16,8 @@ import (
 )
 
 func (a *api) describeContainerInstances(_ context.Context, call *awswire.Call, in *shape.DescribeContainerInstancesInput) (*shape.DescribeContainerInstancesOutput, error) {
-	switch {
-	case len(in.ContainerInstances) == 0:
-		return nil, invalid("Container instances cannot be empty.")
-	case len(in.ContainerInstances) > 100:
-		return nil, invalid("Container instances cannot have more than 100 elements.")
+	if err := batch("Container instances", len(in.ContainerInstances), 100); err != nil {
+		return nil, err
 	}
 	snap := a.store.View()
 	c, err := cluster(&snap.Tables, call, in.Cluster)
@@ -125,14 +122,14 @@ func (a *api) listContainerInstances(_ context.Context, call *awswire.Call, in *
 		}
 		arns = append(arns, i.ContainerInstanceARN)
 	}
-	page, next, err := paged(call, arns, in.MaxResults, in.NextToken, 100, strings.Join([]string{c.ClusterARN, in.Status, deref(in.Filter)}, "|"))
+	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, arns, itself, c.ClusterARN, in.Status, deref(in.Filter))
 	return &shape.ListContainerInstancesOutput{ContainerInstanceArns: page, NextToken: next}, err
 }
 
 // updateContainerInstancesState is ecs.md 1.3.1 and 1.3.12: what draining means for tasks is the controllers' business.
 func (a *api) updateContainerInstancesState(ctx context.Context, call *awswire.Call, in *shape.UpdateContainerInstancesStateInput) (*shape.UpdateContainerInstancesStateOutput, error) {
-	if len(in.ContainerInstances) == 0 || len(in.ContainerInstances) > 10 {
-		return nil, invalid("Between 1 and 10 container instances must be given.")
+	if err := batch("Container instances", len(in.ContainerInstances), 10); err != nil {
+		return nil, err
 	}
 	if in.Status != ecs.InstanceActive && in.Status != ecs.InstanceDraining {
 		return nil, invalid("Container instance status can only be set to ACTIVE or DRAINING, not %s.", in.Status)
@@ -166,7 +163,7 @@ func (a *api) updateContainerInstancesState(ctx context.Context, call *awswire.C
 	return out, err
 }
 
-// deregisterContainerInstance is ecs.md 1.3.10: tasks that still run are left to themselves, and count as gone.
+// deregisterContainerInstance is ecs.md 1.3.10: what becomes of tasks that still run is the controllers' business.
 func (a *api) deregisterContainerInstance(ctx context.Context, call *awswire.Call, in *shape.DeregisterContainerInstanceInput) (*shape.DeregisterContainerInstanceOutput, error) {
 	if deref(in.ContainerInstance) == "" {
 		return nil, invalid("Container instance must not be empty.")
@@ -179,16 +176,12 @@ func (a *api) deregisterContainerInstance(ctx context.Context, call *awswire.Cal
 		}
 		i, ok := tx.ContainerInstances.Get(inCluster(c, ecs.TypeContainerInstance, *in.ContainerInstance))
 		if !ok || i.Status == ecs.InstanceInactive {
-			return invalid("Referenced container instance %s not found.", arnOrID(*in.ContainerInstance))
+			return invalid("Referenced container instance %s not found.", arn.LastID(*in.ContainerInstance))
 		}
 		for task := range tx.Tasks.By(state.ByInstance, i.ContainerInstanceARN) {
-			if task.LastStatus == ecs.Stopped {
-				continue
-			}
-			if !deref(in.Force) {
+			if task.LastStatus != ecs.Stopped && !deref(in.Force) {
 				return invalid("Found running tasks on the instance. Use force to deregister it all the same.")
 			}
-			tx.Tasks.Put(task.Stop(ecs.ServiceSchedulerInitiated, "Container instance deregistration forced by user", call.Now))
 		}
 		n := *i
 		n.Status, n.AgentConnected, n.DeregisteredAt = ecs.InstanceInactive, false, call.Now
@@ -199,5 +192,3 @@ func (a *api) deregisterContainerInstance(ctx context.Context, call *awswire.Cal
 	})
 	return &shape.DeregisterContainerInstanceOutput{ContainerInstance: &out}, err
 }
-
-func arnOrID(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }

@@ -3,7 +3,7 @@ package ecs
 import (
 	"context"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
@@ -22,7 +22,8 @@ func (a *api) createService(ctx context.Context, call *awswire.Call, in *shape.C
 	if err != nil {
 		return nil, err
 	}
-	hash, deploymentID := hashOf(in), newDeploymentID()
+	want.ParameterHash, want.CreatedAt, want.CreatedBy = hashOf(in), call.Now, call.Principal.ARN
+	deploymentID := newDeploymentID()
 	var out shape.Service
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := clusterForUse(tx, call, in.Cluster)
@@ -31,35 +32,60 @@ func (a *api) createService(ctx context.Context, call *awswire.Call, in *shape.C
 		}
 		s := *want
 		s.ClusterARN, s.ServiceARN = c.ClusterARN, inCluster(c, ecs.TypeService, s.ServiceName)
-		if old, ok := tx.Services.Get(s.ServiceARN); ok && old.Status != ecs.ServiceInactive {
-			if old.Status == ecs.ServiceActive && s.ClientToken != "" && old.ClientToken == s.ClientToken && old.ParameterHash == hash {
-				out = answerService(&tx.Tables, old, true)
-				return nil
-			}
-			if old.Status == ecs.ServiceDraining {
-				return invalid("Unable to Start a service that is still Draining.")
-			}
-			return invalid("Creation of service was not idempotent.") // ecs.md 1.1.12
-		}
-		d, err := usableTaskDefinition(&tx.Tables, call, in.TaskDefinition)
+		made, err := createdBefore(&tx.Tables, &s)
 		if err != nil {
 			return err
 		}
-		s.TaskDefinition, s.ParameterHash = d.TaskDefinitionARN, hash
-		s.CreatedAt, s.CreatedBy = call.Now, call.Principal.ARN
-		if err := checkService(&tx.Tables, c, &s, d); err != nil {
-			return err
+		if made == nil {
+			made = &s
+			if err := createNew(tx, call, c, made, in.TaskDefinition, deploymentID); err != nil {
+				return err
+			}
 		}
-		if s.EnableECSManagedTags && s.PropagateTags == "" {
-			s.PropagateTags = "NONE"
-		}
-		s.Deployments = []ecs.Deployment{newDeployment(&s, deploymentID, call.Now)}
-		forgetEvents(tx, s.ServiceARN)
-		tx.Services.Put(&s)
-		out = answerService(&tx.Tables, &s, true)
+		out = answerService(&tx.Tables, made, true)
 		return nil
 	})
 	return &shape.CreateServiceOutput{Service: &out}, err
+}
+
+// createdBefore finds the service that an earlier call with the same token and the same parameters made (ecs.md 1.1.11). A service that
+// is in the way, of that token or of that name, is an error (1.1.12).
+func createdBefore(t *state.Tables, s *ecs.Service) (*ecs.Service, error) {
+	if s.ClientToken != "" {
+		for old := range t.Services.By(state.ByCluster, s.ClusterARN) {
+			switch {
+			case old.Status != ecs.ServiceActive || old.ClientToken != s.ClientToken:
+			case old.ParameterHash != s.ParameterHash:
+				return nil, reused(s.ClientToken, []string{old.ServiceARN})
+			default:
+				return old, nil
+			}
+		}
+	}
+	old, ok := t.Services.Get(s.ServiceARN)
+	switch {
+	case !ok || old.Status == ecs.ServiceInactive:
+		return nil, nil
+	case old.Status == ecs.ServiceDraining:
+		return nil, invalid("Unable to Start a service that is still Draining.")
+	}
+	return nil, invalid("Creation of service was not idempotent.")
+}
+
+// createNew checks s against the state and puts it there with its first deployment.
+func createNew(tx *state.Tx, call *awswire.Call, c *ecs.Cluster, s *ecs.Service, definition *string, deploymentID string) error {
+	d, err := usableTaskDefinition(&tx.Tables, call, definition)
+	if err != nil {
+		return err
+	}
+	s.TaskDefinition = d.TaskDefinitionARN
+	if err := checkService(&tx.Tables, c, s, d); err != nil {
+		return err
+	}
+	s.Deployments = []ecs.Deployment{newDeployment(s, deploymentID, call.Now)}
+	forgetEvents(tx, s.ServiceARN)
+	tx.Services.Put(s)
+	return nil
 }
 
 // forgetEvents removes what an earlier service of the same name had to say.
@@ -106,11 +132,11 @@ func checkLoadBalancer(t *state.Tables, lb ecs.LoadBalancer, d *ecs.TaskDefiniti
 	if !slices.ContainsFunc(container.PortMappings, func(p ecs.PortMapping) bool { return p.ContainerPort == lb.ContainerPort }) {
 		return invalid("The container %s did not have a container port %d defined.", lb.ContainerName, lb.ContainerPort)
 	}
-	if d.NetworkMode == ecs.NetworkAwsvpc && g.TargetType != "ip" {
-		return invalid("The provided target group %s has target type %s, which is incompatible with the awsvpc network mode specified in the task definition.", lb.TargetGroupARN, g.TargetType)
-	}
-	if d.NetworkMode == ecs.NetworkNone {
+	switch {
+	case d.NetworkMode == ecs.NetworkNone:
 		return invalid("A task with networkMode none cannot be registered with a load balancer.")
+	case (d.NetworkMode == ecs.NetworkAwsvpc) != (g.TargetType == "ip"):
+		return invalid("The provided target group %s has target type %s, which is incompatible with the %s network mode specified in the task definition.", lb.TargetGroupARN, g.TargetType, d.NetworkMode)
 	}
 	return nil
 }
@@ -118,28 +144,36 @@ func checkLoadBalancer(t *state.Tables, lb ecs.LoadBalancer, d *ecs.TaskDefiniti
 func (a *api) deleteService(ctx context.Context, call *awswire.Call, in *shape.DeleteServiceInput) (*shape.DeleteServiceOutput, error) {
 	var out shape.Service
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
-		s, err := activeService(&tx.Tables, call, in.Cluster, in.Service)
+		s, err := service(&tx.Tables, call, in.Cluster, in.Service)
 		if err != nil {
 			return err
 		}
-		if s.SchedulingStrategy == ecs.Replica && s.DesiredCount > 0 && !deref(in.Force) {
-			return invalid("The service cannot be stopped while it is scaled above 0.")
+		if s.Status == ecs.ServiceActive {
+			if s.SchedulingStrategy == ecs.Replica && s.DesiredCount > 0 && !deref(in.Force) {
+				return invalid("The service cannot be stopped while it is scaled above 0.")
+			}
+			s = draining(s, call.Now)
+			tx.Services.Put(s)
 		}
-		n := *s
-		n.Status, n.DesiredCount, n.DeletedAt = ecs.ServiceDraining, 0, call.Now
-		n.Deployments = slices.Clone(s.Deployments)
-		for i := range n.Deployments {
-			n.Deployments[i].DesiredCount = 0
-		}
-		tx.Services.Put(&n)
-		out = answerService(&tx.Tables, &n, false)
+		out = answerService(&tx.Tables, s, false)
 		return nil
 	})
 	return &shape.DeleteServiceOutput{Service: &out}, err
 }
 
-// activeService finds a service that can be changed.
-func activeService(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs.Service, error) {
+// draining is s once it is to go: the controller stops its tasks and makes it INACTIVE (ecs.md 3.1.1).
+func draining(s *ecs.Service, now time.Time) *ecs.Service {
+	n := *s
+	n.Status, n.DesiredCount, n.DeletedAt = ecs.ServiceDraining, 0, now
+	n.Deployments = slices.Clone(s.Deployments)
+	for i := range n.Deployments {
+		n.Deployments[i].DesiredCount = 0
+	}
+	return &n
+}
+
+// service finds one that is not INACTIVE.
+func service(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs.Service, error) {
 	c, err := cluster(t, call, clusterRef)
 	if err != nil {
 		return nil, err
@@ -148,21 +182,24 @@ func activeService(t *state.Tables, call *awswire.Call, clusterRef, ref *string)
 		return nil, invalid("Service must not be empty.")
 	}
 	s, ok := t.Services.Get(inCluster(c, ecs.TypeService, *ref))
-	switch {
-	case !ok:
+	if !ok || s.ClusterARN != c.ClusterARN || s.Status == ecs.ServiceInactive {
 		return nil, serviceNotFound()
-	case s.Status != ecs.ServiceActive:
-		return nil, fault.New("ServiceNotActiveException", "Service was not ACTIVE.")
 	}
 	return s, nil
 }
 
+// activeService finds one that can be changed.
+func activeService(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs.Service, error) {
+	s, err := service(t, call, clusterRef, ref)
+	if err == nil && s.Status != ecs.ServiceActive {
+		return nil, fault.New("ServiceNotActiveException", "Service was not ACTIVE.")
+	}
+	return s, err
+}
+
 func (a *api) describeServices(_ context.Context, call *awswire.Call, in *shape.DescribeServicesInput) (*shape.DescribeServicesOutput, error) {
-	switch {
-	case len(in.Services) == 0:
-		return nil, invalid("Services cannot be empty.")
-	case len(in.Services) > 10:
-		return nil, invalid("Services cannot have more than 10 elements.")
+	if err := batch("Services", len(in.Services), 10); err != nil {
+		return nil, err
 	}
 	snap := a.store.View()
 	c, err := cluster(&snap.Tables, call, in.Cluster)
@@ -194,7 +231,7 @@ func (a *api) listServices(_ context.Context, call *awswire.Call, in *shape.List
 			arns = append(arns, s.ServiceARN)
 		}
 	}
-	scope := strings.Join([]string{c.ClusterARN, in.LaunchType, in.SchedulingStrategy}, "|")
-	page, next, err := paged(call, arns, in.MaxResults, in.NextToken, 10, scope) // ecs.md 1.1.6
+	l := listing{maxResults: in.MaxResults, token: in.NextToken, size: 10} // ecs.md 1.1.6
+	page, next, err := paged(call, l, arns, itself, c.ClusterARN, in.LaunchType, in.SchedulingStrategy)
 	return &shape.ListServicesOutput{ServiceArns: page, NextToken: next}, err
 }

@@ -22,9 +22,6 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	out.DesiredCount, out.EnableECSManagedTags, out.EnableExecuteCommand = new(int32(s.DesiredCount)), &s.EnableECSManagedTags, &s.EnableExecuteCommand
 	out.LoadBalancers, out.ServiceRegistries = orEmpty(out.LoadBalancers), []shape.ServiceRegistry{}
 	out.PlacementConstraints, out.PlacementStrategy = orEmpty(out.PlacementConstraints), orEmpty(out.PlacementStrategy)
-	if out.PropagateTags == "" {
-		out.PropagateTags = "NONE"
-	}
 	answerDeploymentConfiguration(&out, s)
 
 	running, pending := make(map[string]int32), make(map[string]int32)
@@ -58,9 +55,9 @@ func answerDeploymentConfiguration(out *shape.Service, s *ecs.Service) {
 	if c.DeploymentCircuitBreaker == nil {
 		c.DeploymentCircuitBreaker = &ecs.CircuitBreaker{}
 	}
-	out.DeploymentConfiguration.DeploymentCircuitBreaker = &shape.DeploymentCircuitBreaker{
-		Enable: &c.DeploymentCircuitBreaker.Enable, Rollback: &c.DeploymentCircuitBreaker.Rollback,
-	}
+	b := reshape.Out[shape.DeploymentCircuitBreaker](c.DeploymentCircuitBreaker)
+	b.Enable, b.Rollback = &c.DeploymentCircuitBreaker.Enable, &c.DeploymentCircuitBreaker.Rollback
+	out.DeploymentConfiguration.DeploymentCircuitBreaker = &b
 	if out.DeploymentConfiguration.Strategy == "" {
 		out.DeploymentConfiguration.Strategy = "ROLLING"
 	}

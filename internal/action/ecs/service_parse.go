@@ -4,64 +4,84 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math/big"
-	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/launch"
 )
 
 // parseService checks everything about a service that does not need the state, and fills in defaults.
 func parseService(in *shape.CreateServiceInput) (*ecs.Service, error) {
 	s := &ecs.Service{
-		ServiceName: deref(in.ServiceName), Status: ecs.ServiceActive, LaunchType: in.LaunchType, SchedulingStrategy: in.SchedulingStrategy,
+		ServiceName: deref(in.ServiceName), Status: ecs.ServiceActive, SchedulingStrategy: in.SchedulingStrategy,
 		DeploymentController: "ECS", RoleARN: deref(in.Role), EnableECSManagedTags: deref(in.EnableECSManagedTags),
 		EnableExecuteCommand: deref(in.EnableExecuteCommand), PropagateTags: in.PropagateTags, ClientToken: deref(in.ClientToken),
 	}
 	if !ecs.ValidName(s.ServiceName) {
 		return nil, invalid("Invalid service name '%s': up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.", s.ServiceName)
 	}
-	if len(s.ClientToken) > 36 || strings.ContainsFunc(s.ClientToken, func(r rune) bool { return r < 33 || r > 126 }) {
+	if !printable(s.ClientToken, 36) {
 		return nil, invalid("clientToken may have at most 36 printable ASCII characters.") // ecs.md 1.1.11
 	}
-	switch s.LaunchType {
-	case "":
-		s.LaunchType = "EC2"
-	case "EC2", "EXTERNAL":
-	default:
-		return nil, invalid("The launch type %s is not available: tasks run on container instances. Use EC2.", s.LaunchType)
+	if s.PropagateTags == "" {
+		s.PropagateTags = "NONE"
 	}
-	if in.DeploymentController != nil && in.DeploymentController.Type != "" && in.DeploymentController.Type != "ECS" {
-		return nil, invalid("The deployment controller %s is not available yet: use ECS.", in.DeploymentController.Type)
+	var err error
+	if s.LaunchType, err = parseLaunchType(in.LaunchType); err != nil {
+		return nil, err
 	}
-	for _, parse := range []func(*ecs.Service, *shape.CreateServiceInput) error{parseScheduling, parseNested, parseDeployment, parseRebalancing} {
+	if err := checkController(in.DeploymentController); err != nil {
+		return nil, err
+	}
+	for _, parse := range []func(*ecs.Service, *shape.CreateServiceInput) error{parseScheduling, parseNested, parseDeployment} {
 		if err := parse(s, in); err != nil {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, parseRebalancing(s, in.AvailabilityZoneRebalancing)
+}
+
+// parseLaunchType lets what runs on container instances pass (ecs.md 1.6.4).
+func parseLaunchType(in string) (string, error) {
+	switch in {
+	case "":
+		return "EC2", nil
+	case "EC2", "EXTERNAL":
+		return in, nil
+	}
+	return "", invalid("The launch type %s is not available: tasks run on container instances. Use EC2.", in)
+}
+
+func checkController(in *shape.DeploymentController) error {
+	if in != nil && in.Type != "ECS" {
+		return invalid("The deployment controller %s is not available yet: use ECS.", in.Type)
+	}
+	return nil
 }
 
 func parseScheduling(s *ecs.Service, in *shape.CreateServiceInput) error {
 	if s.SchedulingStrategy == "" {
 		s.SchedulingStrategy = ecs.Replica
 	}
-	if s.SchedulingStrategy == ecs.Daemon {
-		if in.DesiredCount != nil {
-			return invalid("The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again")
-		}
-		if len(in.PlacementStrategy) > 0 {
-			return invalid("The daemon scheduling strategy does not support placement strategies: a task runs on each instance that meets the constraints.")
-		}
-		return nil
-	}
-	if in.DesiredCount == nil {
+	if s.SchedulingStrategy == ecs.Replica && in.DesiredCount == nil {
 		return invalid("The desired count must be given: how many tasks is the service to keep?")
 	}
-	if s.DesiredCount = int(*in.DesiredCount); s.DesiredCount < 0 {
-		return invalid("Invalid desired count %d: it must be 0 or more.", s.DesiredCount)
+	return setDesiredCount(s, in.DesiredCount)
+}
+
+// setDesiredCount takes over a desired count that is given (ecs.md 3.3).
+func setDesiredCount(s *ecs.Service, in *int32) error {
+	switch {
+	case in == nil:
+		return nil
+	case s.SchedulingStrategy == ecs.Daemon:
+		return invalid("The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again")
+	case *in < 0:
+		return invalid("Invalid desired count %d: it must be 0 or more.", *in)
 	}
+	s.DesiredCount = int(*in)
 	return nil
 }
 
@@ -73,14 +93,8 @@ func parseNested(s *ecs.Service, in *shape.CreateServiceInput) error {
 	if s.NetworkConfiguration, err = parseNetwork(in.NetworkConfiguration); err != nil {
 		return err
 	}
-	if s.PlacementConstraints, err = reshape.In[[]ecs.PlacementConstraint](in.PlacementConstraints); err != nil {
-		return invalid("%s", err)
-	}
-	if s.PlacementStrategy, err = reshape.In[[]ecs.PlacementStrategy](in.PlacementStrategy); err != nil {
-		return invalid("%s", err)
-	}
-	if len(s.PlacementConstraints) > ecs.MaxPlacementConstraints || len(s.PlacementStrategy) > 5 {
-		return invalid("At most %d placement constraints and 5 placement strategies are allowed.", ecs.MaxPlacementConstraints)
+	if s.PlacementConstraints, s.PlacementStrategy, err = parsePlacement(in.PlacementConstraints, in.PlacementStrategy); err != nil {
+		return err
 	}
 	if s.Tags, err = parseTags(in.Tags); err != nil {
 		return err
@@ -89,13 +103,39 @@ func parseNested(s *ecs.Service, in *shape.CreateServiceInput) error {
 	return err
 }
 
+// parsePlacement is for tasks and services alike (ecs.md 1.4.20, 2.2).
+func parsePlacement(constraints []shape.PlacementConstraint, strategies []shape.PlacementStrategy) ([]ecs.PlacementConstraint, []ecs.PlacementStrategy, error) {
+	if len(constraints) > ecs.MaxPlacementConstraints || len(strategies) > 5 {
+		return nil, nil, invalid("At most %d placement constraints and 5 placement strategies are allowed.", ecs.MaxPlacementConstraints)
+	}
+	c, err := reshape.In[[]ecs.PlacementConstraint](constraints)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, x := range c {
+		if len(x.Expression) > ecs.MaxConstraintExpression {
+			return nil, nil, invalid("The placement constraint expression is longer than %d characters.", ecs.MaxConstraintExpression)
+		}
+	}
+	if _, err := launch.ParseConstraints(c); err != nil {
+		return nil, nil, err
+	}
+	s, err := reshape.In[[]ecs.PlacementStrategy](strategies)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = launch.ParseStrategies(s)
+	return c, s, err
+}
+
+// parseLoadBalancers is ecs.md 3.11.
 func parseLoadBalancers(in []shape.LoadBalancer) ([]ecs.LoadBalancer, error) {
 	if len(in) > 5 {
 		return nil, invalid("load balancers can have at most 5 items.")
 	}
 	out, err := reshape.In[[]ecs.LoadBalancer](in)
 	if err != nil {
-		return nil, invalid("%s", err)
+		return nil, err
 	}
 	for _, lb := range out {
 		if lb.TargetGroupARN == "" || lb.ContainerName == "" || lb.ContainerPort == 0 {
@@ -111,7 +151,7 @@ func parseNetwork(in *shape.NetworkConfiguration) (*ecs.NetworkConfiguration, er
 	}
 	n, err := reshape.In[ecs.NetworkConfiguration](in)
 	if err != nil {
-		return nil, invalid("%s", err)
+		return nil, err
 	}
 	if n.AwsvpcConfiguration != nil && n.AwsvpcConfiguration.AssignPublicIP == "ENABLED" {
 		return nil, invalid("Assign public IP is not supported for this launch type.")
@@ -119,6 +159,7 @@ func parseNetwork(in *shape.NetworkConfiguration) (*ecs.NetworkConfiguration, er
 	return &n, nil
 }
 
+// parseGrace is ecs.md 3.2.5.
 func parseGrace(in *int32) (*int, error) {
 	if in == nil {
 		return nil, nil
@@ -133,12 +174,15 @@ func parseDeployment(s *ecs.Service, in *shape.CreateServiceInput) error {
 	s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200}
 	if s.SchedulingStrategy == ecs.Daemon {
 		s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100} // ecs.md 3.3
+		if len(s.PlacementStrategy) > 0 {
+			return invalid("The daemon scheduling strategy does not support placement strategies: a task runs on each instance that meets the constraints.")
+		}
 	}
-	return applyDeploymentConfiguration(s, in.DeploymentConfiguration)
+	return setDeploymentConfiguration(s, in.DeploymentConfiguration)
 }
 
-// applyDeploymentConfiguration changes what is given and checks the whole (ecs.md 3.2.1, 3.3).
-func applyDeploymentConfiguration(s *ecs.Service, in *shape.DeploymentConfiguration) error {
+// setDeploymentConfiguration takes over what is given and checks the whole (ecs.md 3.2.1, 3.3).
+func setDeploymentConfiguration(s *ecs.Service, in *shape.DeploymentConfiguration) error {
 	c := &s.DeploymentConfiguration
 	if in != nil {
 		if in.MinimumHealthyPercent != nil {
@@ -147,8 +191,8 @@ func applyDeploymentConfiguration(s *ecs.Service, in *shape.DeploymentConfigurat
 		if in.MaximumPercent != nil {
 			c.MaximumPercent = int(*in.MaximumPercent)
 		}
-		if b := in.DeploymentCircuitBreaker; b != nil {
-			c.DeploymentCircuitBreaker = &ecs.CircuitBreaker{Enable: deref(b.Enable), Rollback: deref(b.Rollback)}
+		if err := setCircuitBreaker(c, in.DeploymentCircuitBreaker); err != nil {
+			return err
 		}
 		switch in.Strategy {
 		case "":
@@ -171,28 +215,52 @@ func applyDeploymentConfiguration(s *ecs.Service, in *shape.DeploymentConfigurat
 	return nil
 }
 
-// parseRebalancing refuses the combinations of ecs.md 2.8. Unlike AWS since 2025, a service that says nothing is not rebalanced.
-func parseRebalancing(s *ecs.Service, in *shape.CreateServiceInput) error {
-	if s.AvailabilityZoneRebalancing = in.AvailabilityZoneRebalancing; s.AvailabilityZoneRebalancing == "" {
-		s.AvailabilityZoneRebalancing = "DISABLED"
+// setCircuitBreaker is ecs.md 3.5.1.
+func setCircuitBreaker(c *ecs.DeploymentConfiguration, in *shape.DeploymentCircuitBreaker) error {
+	if in == nil {
+		return nil
 	}
-	return checkRebalancing(s)
+	b, err := reshape.In[ecs.CircuitBreaker](in)
+	if err != nil {
+		return err
+	}
+	if t := b.ThresholdConfiguration; t != nil && (t.Value < 1 || t.Type == shape.ThresholdTypeBoundedPercent && t.Value > 100) {
+		return invalid("The circuit breaker's threshold value must be at least 1, and at most 100 with BOUNDED_PERCENT, not %d.", t.Value)
+	}
+	c.DeploymentCircuitBreaker = &b
+	return nil
 }
 
-func checkRebalancing(s *ecs.Service) error {
-	if s.AvailabilityZoneRebalancing == "ENABLED" {
-		return invalid("availabilityZoneRebalancing ENABLED is not available yet: use DISABLED.")
+// parseRebalancing is ecs.md 2.8: a new service is rebalanced unless it says otherwise or cannot be.
+func parseRebalancing(s *ecs.Service, in string) error {
+	if in != "" {
+		return setRebalancing(s, in)
 	}
+	s.AvailabilityZoneRebalancing = ecs.RebalancingEnabled
+	if launch.CheckRebalancing(s) != nil {
+		s.AvailabilityZoneRebalancing = ecs.RebalancingDisabled
+	}
+	return nil
+}
+
+func setRebalancing(s *ecs.Service, in string) error {
+	if in == ecs.RebalancingEnabled {
+		if err := launch.CheckRebalancing(s); err != nil {
+			return invalid("The service does not support availability zone rebalancing: %s.", err)
+		}
+	}
+	s.AvailabilityZoneRebalancing = in
 	return nil
 }
 
 // newDeploymentID makes "ecs-svc/" and 19 digits (ecs.md 1.1.3).
 func newDeploymentID() string {
-	n, err := rand.Int(rand.Reader, big.NewInt(9_000_000_000_000_000_000))
+	const least = 1_000_000_000_000_000_000
+	n, err := rand.Int(rand.Reader, big.NewInt(8*least))
 	if err != nil {
 		panic(err) // the system's randomness does not fail
 	}
-	return fmt.Sprintf("ecs-svc/%019d", n.Int64()+1_000_000_000_000_000_000/10)
+	return fmt.Sprintf("ecs-svc/%d", least+n.Int64())
 }
 
 // newDeployment is the primary deployment of what the service now asks for.

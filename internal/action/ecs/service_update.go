@@ -2,17 +2,17 @@ package ecs
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/berthhq/berth/internal/awswire"
-	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 )
 
 func (a *api) updateService(ctx context.Context, call *awswire.Call, in *shape.UpdateServiceInput) (*shape.UpdateServiceOutput, error) {
-	change, err := parseServiceUpdate(in)
+	u, err := parseServiceUpdate(in)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func (a *api) updateService(ctx context.Context, call *awswire.Call, in *shape.U
 			return err
 		}
 		s := *old
-		redeploy, err := change(&tx.Tables, call, &s)
+		redeploy, err := u.change(&tx.Tables, call, &s)
 		if err != nil {
 			return err
 		}
@@ -61,89 +61,101 @@ func supersede(s *ecs.Service, d ecs.Deployment) []ecs.Deployment {
 	return out
 }
 
-// serviceChange applies an update to a copy of the service and reports whether it starts a deployment (ecs.md 3.1.2).
-type serviceChange func(t *state.Tables, call *awswire.Call, s *ecs.Service) (redeploy bool, err error)
-
-func parseServiceUpdate(in *shape.UpdateServiceInput) (serviceChange, error) {
-	if in.DesiredCount != nil && *in.DesiredCount < 0 {
-		return nil, invalid("Invalid desired count %d: it must be 0 or more.", *in.DesiredCount)
-	}
-	if in.DeploymentController != nil && in.DeploymentController.Type != "" && in.DeploymentController.Type != "ECS" {
-		return nil, invalid("The deployment controller %s is not available yet: use ECS.", in.DeploymentController.Type)
-	}
-	lbs, err := parseLoadBalancers(in.LoadBalancers)
-	if err != nil {
-		return nil, err
-	}
-	network, err := parseNetwork(in.NetworkConfiguration)
-	if err != nil {
-		return nil, err
-	}
-	grace, err := parseGrace(in.HealthCheckGracePeriodSeconds)
-	if err != nil {
-		return nil, err
-	}
-	constraints, err := reshape.In[[]ecs.PlacementConstraint](in.PlacementConstraints)
-	if err != nil {
-		return nil, invalid("%s", err)
-	}
-	strategy, err := reshape.In[[]ecs.PlacementStrategy](in.PlacementStrategy)
-	if err != nil {
-		return nil, invalid("%s", err)
-	}
-	return func(t *state.Tables, call *awswire.Call, s *ecs.Service) (bool, error) {
-		redeploy := deref(in.ForceNewDeployment)
-		if deref(in.TaskDefinition) != "" {
-			d, err := usableTaskDefinition(t, call, in.TaskDefinition)
-			if err != nil {
-				return false, err
-			}
-			redeploy = redeploy || d.TaskDefinitionARN != s.TaskDefinition
-			s.TaskDefinition = d.TaskDefinitionARN
-		}
-		if in.LoadBalancers != nil {
-			s.LoadBalancers, redeploy = lbs, true
-		}
-		if network != nil {
-			s.NetworkConfiguration, redeploy = network, true
-		}
-		if in.DesiredCount != nil {
-			if s.SchedulingStrategy == ecs.Daemon {
-				return false, invalid("The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again")
-			}
-			s.DesiredCount = int(*in.DesiredCount)
-		}
-		if in.PlacementConstraints != nil {
-			s.PlacementConstraints = constraints
-		}
-		if in.PlacementStrategy != nil {
-			if s.SchedulingStrategy == ecs.Daemon && len(strategy) > 0 {
-				return false, invalid("The daemon scheduling strategy does not support placement strategies.")
-			}
-			s.PlacementStrategy = strategy
-		}
-		return redeploy, applyOptions(s, in, grace)
-	}, nil
+// serviceUpdate is an UpdateService with its nested members parsed; what is absent in the input is not changed.
+type serviceUpdate struct {
+	in            *shape.UpdateServiceInput
+	loadBalancers []ecs.LoadBalancer
+	network       *ecs.NetworkConfiguration
+	constraints   []ecs.PlacementConstraint
+	strategies    []ecs.PlacementStrategy
+	grace         *int
 }
 
-func applyOptions(s *ecs.Service, in *shape.UpdateServiceInput, grace *int) error {
-	if grace != nil {
-		s.HealthCheckGracePeriodSeconds = grace
+func parseServiceUpdate(in *shape.UpdateServiceInput) (*serviceUpdate, error) {
+	u := &serviceUpdate{in: in}
+	err := checkController(in.DeploymentController)
+	if err != nil {
+		return nil, err
 	}
-	if in.PropagateTags != "" {
-		s.PropagateTags = in.PropagateTags
+	if u.loadBalancers, err = parseLoadBalancers(in.LoadBalancers); err != nil {
+		return nil, err
 	}
-	if in.EnableECSManagedTags != nil {
-		s.EnableECSManagedTags = *in.EnableECSManagedTags
+	if u.network, err = parseNetwork(in.NetworkConfiguration); err != nil {
+		return nil, err
 	}
-	if in.EnableExecuteCommand != nil {
-		s.EnableExecuteCommand = *in.EnableExecuteCommand
+	if u.constraints, u.strategies, err = parsePlacement(in.PlacementConstraints, in.PlacementStrategy); err != nil {
+		return nil, err
 	}
-	if in.AvailabilityZoneRebalancing != "" {
-		s.AvailabilityZoneRebalancing = in.AvailabilityZoneRebalancing
-		if err := checkRebalancing(s); err != nil {
-			return err
+	u.grace, err = parseGrace(in.HealthCheckGracePeriodSeconds)
+	return u, err
+}
+
+// change applies the update to a copy of the service and reports whether it starts a deployment (ecs.md 3.1.2).
+func (u *serviceUpdate) change(t *state.Tables, call *awswire.Call, s *ecs.Service) (redeploy bool, err error) {
+	before := *s
+	if err := u.changeTasks(t, call, s); err != nil {
+		return false, err
+	}
+	if err := u.changeCount(s); err != nil {
+		return false, err
+	}
+	u.changeOptions(s)
+	if u.in.AvailabilityZoneRebalancing != "" {
+		if err := setRebalancing(s, u.in.AvailabilityZoneRebalancing); err != nil {
+			return false, err
 		}
 	}
-	return applyDeploymentConfiguration(s, in.DeploymentConfiguration)
+	redeploy = deref(u.in.ForceNewDeployment) || s.TaskDefinition != before.TaskDefinition ||
+		!reflect.DeepEqual(s.LoadBalancers, before.LoadBalancers) || !reflect.DeepEqual(s.NetworkConfiguration, before.NetworkConfiguration)
+	return redeploy, nil
+}
+
+// changeTasks changes what new tasks are made from.
+func (u *serviceUpdate) changeTasks(t *state.Tables, call *awswire.Call, s *ecs.Service) error {
+	if u.in.TaskDefinition != nil {
+		d, err := usableTaskDefinition(t, call, u.in.TaskDefinition)
+		if err != nil {
+			return err
+		}
+		s.TaskDefinition = d.TaskDefinitionARN
+	}
+	if u.in.LoadBalancers != nil {
+		s.LoadBalancers = u.loadBalancers
+	}
+	if u.network != nil {
+		s.NetworkConfiguration = u.network
+	}
+	return nil
+}
+
+// changeCount changes how many tasks there are to be, where, and within which bounds.
+func (u *serviceUpdate) changeCount(s *ecs.Service) error {
+	if err := setDesiredCount(s, u.in.DesiredCount); err != nil {
+		return err
+	}
+	if u.in.PlacementConstraints != nil {
+		s.PlacementConstraints = u.constraints
+	}
+	if u.in.PlacementStrategy != nil {
+		if s.SchedulingStrategy == ecs.Daemon && len(u.strategies) > 0 {
+			return invalid("The daemon scheduling strategy does not support placement strategies.")
+		}
+		s.PlacementStrategy = u.strategies
+	}
+	return setDeploymentConfiguration(s, u.in.DeploymentConfiguration)
+}
+
+func (u *serviceUpdate) changeOptions(s *ecs.Service) {
+	if u.grace != nil {
+		s.HealthCheckGracePeriodSeconds = u.grace
+	}
+	if u.in.PropagateTags != "" {
+		s.PropagateTags = u.in.PropagateTags
+	}
+	if u.in.EnableECSManagedTags != nil {
+		s.EnableECSManagedTags = *u.in.EnableECSManagedTags
+	}
+	if u.in.EnableExecuteCommand != nil {
+		s.EnableExecuteCommand = *u.in.EnableExecuteCommand
+	}
 }

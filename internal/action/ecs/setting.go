@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
@@ -17,7 +18,7 @@ var accountSettings = map[string][]string{
 	"taskLongArnFormat":               {"enabled"},
 	"containerInstanceLongArnFormat":  {"enabled"},
 	"awsvpcTrunking":                  {"disabled", "enabled"},
-	"containerInsights":               {"disabled", "enabled", "enhanced"},
+	containerInsights:                 {"disabled", "enabled", "enhanced"},
 	"dualStackIPv6":                   {"disabled", "enabled"},
 	"fargateFIPSMode":                 {"disabled", "enabled"},
 	"tagResourceAuthorization":        {"off", "on"},
@@ -27,13 +28,16 @@ var accountSettings = map[string][]string{
 	"fargateEventWindows":             {"disabled", "enabled"},
 }
 
+// containerInsights is the one setting that clusters have too.
+const containerInsights = "containerInsights"
+
 func checkSetting(name, value string) error {
 	values, ok := accountSettings[name]
 	if !ok {
 		return invalid("The account setting '%s' is not known: use one of %v.", name, slices.Sorted(maps.Keys(accountSettings)))
 	}
 	if !slices.Contains(values, value) {
-		return invalid("The value '%s' of the account setting %s is not valid: use one of %v.", value, name, values)
+		return invalid("The value '%s' of the setting %s is not valid: use one of %v.", value, name, values)
 	}
 	return nil
 }
@@ -98,7 +102,7 @@ func (a *api) listAccountSettings(_ context.Context, call *awswire.Call, in *sha
 	snap := a.store.View()
 	found := make(map[string]*ecs.AccountSetting)
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(accountSettings)) {
+	for name := range accountSettings {
 		s := setting(&snap.Tables, call, principal, name, deref(in.EffectiveSettings))
 		if s == nil || in.Name != "" && name != in.Name || in.Value != nil && s.Value != *in.Value {
 			continue
@@ -106,7 +110,8 @@ func (a *api) listAccountSettings(_ context.Context, call *awswire.Call, in *sha
 		found[name] = s
 		names = append(names, name)
 	}
-	page, next, err := paged(call, names, in.MaxResults, in.NextToken, 10, principal+"|"+in.Name+"|"+deref(in.Value))
+	effective := strconv.FormatBool(deref(in.EffectiveSettings))
+	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken, size: 10}, names, itself, principal, in.Name, deref(in.Value), effective)
 	out := &shape.ListAccountSettingsOutput{Settings: []shape.Setting{}, NextToken: next}
 	for _, n := range page {
 		out.Settings = append(out.Settings, *answerSetting(call, found[n]))

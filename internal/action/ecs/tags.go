@@ -18,7 +18,7 @@ import (
 func parseTags(in []shape.Tag) ([]ecs.Tag, error) {
 	tags, err := reshape.In[[]ecs.Tag](in)
 	if err != nil {
-		return nil, invalid("%s", err)
+		return nil, err
 	}
 	if len(tags) > 50 {
 		return nil, invalid("Too many tags: a resource may have at most 50.")
@@ -28,7 +28,7 @@ func parseTags(in []shape.Tag) ([]ecs.Tag, error) {
 		switch {
 		case t.Key == "" || len([]rune(t.Key)) > 128 || len([]rune(t.Value)) > 256:
 			return nil, invalid("Tag '%s' is not valid: keys have 1 to 128 characters, values at most 256.", t.Key)
-		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
+		case reserved(t.Key):
 			return nil, invalid("Tag key '%s' is not valid: keys that begin with aws: are reserved.", t.Key)
 		case seen[t.Key]:
 			return nil, invalid("Duplicate tag keys found: '%s'. Each tag key must be unique.", t.Key)
@@ -37,6 +37,9 @@ func parseTags(in []shape.Tag) ([]ecs.Tag, error) {
 	}
 	return tags, nil
 }
+
+// reserved reports whether only ECS itself may set the tag.
+func reserved(key string) bool { return strings.HasPrefix(strings.ToLower(key), "aws:") }
 
 func answerTags(tags []ecs.Tag) []shape.Tag {
 	if len(tags) == 0 {
@@ -63,6 +66,9 @@ func (a *api) tagResource(ctx context.Context, call *awswire.Call, in *shape.Tag
 }
 
 func (a *api) untagResource(ctx context.Context, call *awswire.Call, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
+	if i := slices.IndexFunc(in.TagKeys, reserved); i >= 0 {
+		return nil, invalid("Tag key '%s' is not valid: keys that begin with aws: are reserved.", in.TagKeys[i])
+	}
 	err := a.retag(ctx, call, in.ResourceArn, func(old []ecs.Tag) ([]ecs.Tag, error) {
 		return slices.DeleteFunc(slices.Clone(old), func(o ecs.Tag) bool { return slices.Contains(in.TagKeys, o.Key) }), nil
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
@@ -40,18 +39,15 @@ func (a *api) stopTask(ctx context.Context, call *awswire.Call, in *shape.StopTa
 			n.Tags = nil // ecs.md 1.5.5
 			tx.Tasks.Put(n)
 		}
-		out = answerTask(n, true)
+		out = answerTask(&tx.Tables, n, true)
 		return nil
 	})
 	return &shape.StopTaskOutput{Task: &out}, err
 }
 
 func (a *api) describeTasks(_ context.Context, call *awswire.Call, in *shape.DescribeTasksInput) (*shape.DescribeTasksOutput, error) {
-	switch {
-	case len(in.Tasks) == 0:
-		return nil, invalid("Tasks cannot be empty.")
-	case len(in.Tasks) > 100:
-		return nil, invalid("Tasks cannot have more than 100 elements.")
+	if err := batch("Tasks", len(in.Tasks), 100); err != nil {
+		return nil, err
 	}
 	snap := a.store.View()
 	c, err := cluster(&snap.Tables, call, in.Cluster)
@@ -62,7 +58,7 @@ func (a *api) describeTasks(_ context.Context, call *awswire.Call, in *shape.Des
 	for _, ref := range in.Tasks {
 		key := inCluster(c, ecs.TypeTask, ref)
 		if task, ok := snap.Tasks.Get(key); ok && task.ClusterARN == c.ClusterARN {
-			out.Tasks = append(out.Tasks, answerTask(task, slices.Contains(in.Include, "TAGS")))
+			out.Tasks = append(out.Tasks, answerTask(&snap.Tables, task, slices.Contains(in.Include, "TAGS")))
 		} else {
 			out.Failures = append(out.Failures, missing(key))
 		}
@@ -71,9 +67,14 @@ func (a *api) describeTasks(_ context.Context, call *awswire.Call, in *shape.Des
 }
 
 // answerTask gives a task as the API has it.
-func answerTask(t *ecs.Task, tags bool) shape.Task {
+func answerTask(tables *state.Tables, t *ecs.Task, tags bool) shape.Task {
 	out := reshape.Out[shape.Task](t)
-	out.Attributes = []shape.Attribute{{Name: new("ecs.cpu-architecture"), Value: new("x86_64")}}
+	out.Attributes = []shape.Attribute{}
+	if ci, ok := tables.ContainerInstances.Get(t.ContainerInstanceARN); ok {
+		if cpu, ok := ci.Attribute(ecs.AttributeCPU); ok {
+			out.Attributes = append(out.Attributes, shape.Attribute{Name: new(ecs.AttributeCPU), Value: &cpu})
+		}
+	}
 	out.Attachments = orEmpty(out.Attachments)
 	out.EnableExecuteCommand = &t.EnableExecuteCommand
 	if out.Overrides == nil {
@@ -105,7 +106,7 @@ func answerOverrides(t *ecs.Task, given []shape.ContainerOverride) []shape.Conta
 }
 
 func (a *api) listTasks(_ context.Context, call *awswire.Call, in *shape.ListTasksInput) (*shape.ListTasksOutput, error) {
-	if in.StartedBy != nil && (in.Family != nil || in.ServiceName != nil || in.ContainerInstance != nil || in.DesiredStatus != "") {
+	if in.StartedBy != nil && (in.Family != nil || in.ServiceName != nil || in.ContainerInstance != nil || in.DesiredStatus != "" || in.LaunchType != "") {
 		return nil, invalid("startedBy must be the only filter when it is given.") // ecs.md 1.1.9
 	}
 	snap := a.store.View()
@@ -123,8 +124,8 @@ func (a *api) listTasks(_ context.Context, call *awswire.Call, in *shape.ListTas
 			arns = append(arns, t.TaskARN)
 		}
 	}
-	scope := strings.Join([]string{c.ClusterARN, deref(in.Family), deref(in.ServiceName), deref(in.ContainerInstance), in.DesiredStatus, in.LaunchType, deref(in.StartedBy)}, "|")
-	page, next, err := paged(call, arns, in.MaxResults, in.NextToken, 100, scope)
+	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, arns, itself,
+		c.ClusterARN, deref(in.Family), deref(in.ServiceName), deref(in.ContainerInstance), in.DesiredStatus, in.LaunchType, deref(in.StartedBy))
 	return &shape.ListTasksOutput{TaskArns: page, NextToken: next}, err
 }
 
@@ -159,82 +160,4 @@ func taskFilter(t *state.Tables, c *ecs.Cluster, in *shape.ListTasksInput) (func
 func familyOf(definitionARN string) string {
 	family, _, _ := strings.Cut(arn.LastID(definitionARN), ":")
 	return family
-}
-
-func (a *api) getTaskProtection(_ context.Context, call *awswire.Call, in *shape.GetTaskProtectionInput) (*shape.GetTaskProtectionOutput, error) {
-	snap := a.store.View()
-	c, err := cluster(&snap.Tables, call, in.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	if len(in.Tasks) > 100 {
-		return nil, invalid("Tasks cannot have more than 100 elements.")
-	}
-	out := &shape.GetTaskProtectionOutput{ProtectedTasks: []shape.ProtectedTask{}, Failures: []shape.Failure{}}
-	for _, ref := range in.Tasks {
-		if t, f := protectable(&snap.Tables, c, ref); f != nil {
-			out.Failures = append(out.Failures, *f)
-		} else {
-			out.ProtectedTasks = append(out.ProtectedTasks, answerProtection(t, call.Now))
-		}
-	}
-	return out, nil
-}
-
-func (a *api) updateTaskProtection(ctx context.Context, call *awswire.Call, in *shape.UpdateTaskProtectionInput) (*shape.UpdateTaskProtectionOutput, error) {
-	minutes := 120 // ecs.md 3.10
-	if in.ExpiresInMinutes != nil {
-		if minutes = int(*in.ExpiresInMinutes); minutes < 1 || minutes > 2880 {
-			return nil, invalid("expiresInMinutes must be between 1 and 2880, not %d.", minutes)
-		}
-	}
-	if len(in.Tasks) == 0 || len(in.Tasks) > 10 {
-		return nil, invalid("Between 1 and 10 tasks must be given.")
-	}
-	var until time.Time
-	if deref(in.ProtectionEnabled) {
-		until = call.Now.Add(time.Duration(minutes) * time.Minute)
-	}
-	out := &shape.UpdateTaskProtectionOutput{ProtectedTasks: []shape.ProtectedTask{}, Failures: []shape.Failure{}}
-	err := a.store.Update(ctx, func(tx *state.Tx) error {
-		c, err := cluster(&tx.Tables, call, in.Cluster)
-		if err != nil {
-			return err
-		}
-		for _, ref := range in.Tasks {
-			t, f := protectable(&tx.Tables, c, ref)
-			if f != nil {
-				out.Failures = append(out.Failures, *f)
-				continue
-			}
-			n := *t
-			n.ProtectedUntil = until
-			tx.Tasks.Put(&n)
-			out.ProtectedTasks = append(out.ProtectedTasks, answerProtection(&n, call.Now))
-		}
-		return nil
-	})
-	return out, err
-}
-
-// protectable finds a task of a service (ecs.md 1.6.6).
-func protectable(t *state.Tables, c *ecs.Cluster, ref string) (*ecs.Task, *shape.Failure) {
-	key := inCluster(c, ecs.TypeTask, ref)
-	task, ok := t.Tasks.Get(key)
-	switch {
-	case !ok:
-		return nil, new(missing(key))
-	case task.ServiceARN == "" || task.DesiredStatus != ecs.Running:
-		return nil, &shape.Failure{Arn: &key, Reason: new("TASK_NOT_VALID"), Detail: new("Only running tasks of a service can be protected.")}
-	}
-	return task, nil
-}
-
-func answerProtection(t *ecs.Task, now time.Time) shape.ProtectedTask {
-	on := t.ProtectedUntil.After(now)
-	out := shape.ProtectedTask{TaskArn: &t.TaskARN, ProtectionEnabled: &on}
-	if on {
-		out.ExpirationDate = &t.ProtectedUntil
-	}
-	return out
 }

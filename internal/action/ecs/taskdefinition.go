@@ -4,14 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
-	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/sched"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -53,9 +55,6 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 			c.Cpu = nil
 		}
 	}
-	if doc, err := json.Marshal(in); err != nil || len(doc) > 2*ecs.MaxTaskDefinitionBytes {
-		return nil, client("The task definition is larger than 64 KiB.")
-	}
 	def, err := reshape.In[ecs.TaskDefinition](in)
 	if err != nil {
 		if e, ok := errors.AsType[*reshape.UnknownFieldError](err); ok {
@@ -66,11 +65,17 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 	if def.Tags, err = parseTags(in.Tags); err != nil {
 		return nil, err
 	}
+	// The noun's JSON has the names and the values of the request, without what is absent.
+	if doc, err := json.Marshal(def); err != nil || len(doc) > ecs.MaxTaskDefinitionBytes {
+		return nil, client("The task definition is larger than 64 KiB.")
+	}
 	if err := def.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := launch.ParseConstraints(def.PlacementConstraints); err != nil {
-		return nil, client("%s", strings.TrimPrefix(err.Error(), "InvalidParameterException: "))
+	for _, c := range def.PlacementConstraints {
+		if _, err := sched.ParseConstraint(c.Type, c.Expression); err != nil {
+			return nil, client("Invalid placement constraint: %s.", err)
+		}
 	}
 	def.Complete()
 	return &def, nil
@@ -96,7 +101,7 @@ func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
 
 func (a *api) deregisterTaskDefinition(ctx context.Context, call *awswire.Call, in *shape.DeregisterTaskDefinitionInput) (*shape.DeregisterTaskDefinitionOutput, error) {
 	ref := deref(in.TaskDefinition)
-	if !strings.Contains(ref[strings.LastIndexByte(ref, '/')+1:], ":") {
+	if !hasRevision(ref) {
 		return nil, client("Invalid revision number. Specify the task definition as family:revision or by its ARN.")
 	}
 	var out *shape.TaskDefinition
@@ -116,16 +121,19 @@ func (a *api) deregisterTaskDefinition(ctx context.Context, call *awswire.Call, 
 	return &shape.DeregisterTaskDefinitionOutput{TaskDefinition: out}, err
 }
 
+// hasRevision reports whether a reference names one revision, as where something is taken away it must.
+func hasRevision(ref string) bool { return strings.Contains(arn.LastID(ref), ":") }
+
 func (a *api) deleteTaskDefinitions(ctx context.Context, call *awswire.Call, in *shape.DeleteTaskDefinitionsInput) (*shape.DeleteTaskDefinitionsOutput, error) {
-	if len(in.TaskDefinitions) == 0 || len(in.TaskDefinitions) > 10 {
-		return nil, invalid("Between 1 and 10 task definitions can be deleted by one call.")
+	if err := batch("Task definitions", len(in.TaskDefinitions), 10); err != nil {
+		return nil, err
 	}
 	out := &shape.DeleteTaskDefinitionsOutput{TaskDefinitions: []shape.TaskDefinition{}, Failures: []shape.Failure{}}
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		for _, ref := range in.TaskDefinitions {
 			d, ok := taskDefinition(&tx.Tables, call, ref)
 			switch {
-			case !ok || !strings.Contains(ref, ":"):
+			case !ok || !hasRevision(ref):
 				out.Failures = append(out.Failures, shape.Failure{Arn: &ref, Reason: new("The specified task definition does not exist. Specify a valid account, family, revision and try again.")})
 				continue
 			case d.Status == ecs.TaskDefinitionActive:
@@ -172,43 +180,14 @@ func (a *api) listTaskDefinitions(_ context.Context, call *awswire.Call, in *sha
 		}
 	}
 	// Revisions sort as numbers (ecs.md 1.1.10), which their ARNs do not.
-	slices.SortFunc(defs, func(x, y *ecs.TaskDefinition) int {
-		if c := strings.Compare(x.Family, y.Family); c != 0 {
-			return c
-		}
-		return x.Revision - y.Revision
-	})
-	if in.Sort == "DESC" {
-		slices.Reverse(defs)
-	}
-	return pageTaskDefinitions(call, defs, in, status)
-}
-
-// pageTaskDefinitions pages by place: the order of the list is not that of its ARNs.
-func pageTaskDefinitions(call *awswire.Call, defs []*ecs.TaskDefinition, in *shape.ListTaskDefinitionsInput, status string) (*shape.ListTaskDefinitionsOutput, error) {
-	scope := strings.Join([]string{status, in.Sort, deref(in.FamilyPrefix)}, "|")
-	n := 100
-	if in.MaxResults != nil {
-		if n = int(*in.MaxResults); n < 1 || n > 100 {
-			return nil, invalid("maxResults must be between 1 and 100, not %d.", n)
-		}
-	}
-	p, err := call.Page(in.NextToken, scope)
-	if err != nil {
-		return nil, err
-	}
-	if i := slices.IndexFunc(defs, func(d *ecs.TaskDefinition) bool { return d.TaskDefinitionARN == p.After }); i >= 0 {
-		defs = defs[i+1:]
-	}
-	out := &shape.ListTaskDefinitionsOutput{TaskDefinitionArns: []string{}}
-	for i, d := range defs {
-		if i == n {
-			out.NextToken = p.Token(defs[i-1].TaskDefinitionARN)
-			break
-		}
+	key := func(d *ecs.TaskDefinition) string { return fmt.Sprintf("%s\x00%07d", d.Family, d.Revision) }
+	l := listing{maxResults: in.MaxResults, token: in.NextToken, descending: in.Sort == "DESC"}
+	page, next, err := paged(call, l, defs, key, status, in.Sort, deref(in.FamilyPrefix))
+	out := &shape.ListTaskDefinitionsOutput{TaskDefinitionArns: []string{}, NextToken: next}
+	for _, d := range page {
 		out.TaskDefinitionArns = append(out.TaskDefinitionArns, d.TaskDefinitionARN)
 	}
-	return out, nil
+	return out, err
 }
 
 func (a *api) listTaskDefinitionFamilies(_ context.Context, call *awswire.Call, in *shape.ListTaskDefinitionFamiliesInput) (*shape.ListTaskDefinitionFamiliesOutput, error) {
@@ -224,7 +203,6 @@ func (a *api) listTaskDefinitionFamilies(_ context.Context, call *awswire.Call, 
 			families = append(families, f)
 		}
 	}
-	slices.Sort(families)
-	page, next, err := paged(call, families, in.MaxResults, in.NextToken, 100, in.Status+"|"+deref(in.FamilyPrefix))
+	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, families, itself, in.Status, deref(in.FamilyPrefix))
 	return &shape.ListTaskDefinitionFamiliesOutput{Families: page, NextToken: next}, err
 }
