@@ -68,6 +68,8 @@ type Config struct {
 const (
 	Version = "1.105.0-berth"
 	Hash    = "berth"
+	// NetworkPrefix begins the names of an agent's Docker networks unless BERTH_NETWORK_PREFIX says otherwise.
+	NetworkPrefix = "berth"
 )
 
 const userAgent = "Berth ECS Agent - v" + Version + " (linux)"

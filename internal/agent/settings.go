@@ -111,7 +111,7 @@ func (s *settings) local(c *Config) {
 		c.Architecture = runtime.GOARCH
 	}
 	c.IdentityDocument = s.text("BERTH_IDENTITY_DOCUMENT", "")
-	c.NetworkPrefix = s.text("BERTH_NETWORK_PREFIX", "berth")
+	c.NetworkPrefix = s.text("BERTH_NETWORK_PREFIX", NetworkPrefix)
 	c.CPU = s.number("BERTH_CPU", int64(runtime.NumCPU())*1024)
 	c.Memory = s.number("BERTH_MEMORY", memoryMiB())
 	if bind := s.text("BERTH_BIND_ADDR", ""); bind != "" {

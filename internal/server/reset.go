@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/berthhq/berth/internal/agent"
+	"github.com/berthhq/berth/internal/agent/runtime/docker"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -17,7 +19,11 @@ import (
 func (s *Server) Reset(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	zones := make(map[string]bool)
 	err := s.store.Update(ctx, func(tx *state.Tx) error {
+		for i := range tx.Instances.All() {
+			zones[i.Zone] = true
+		}
 		tx.Clear()
 		return nil
 	})
@@ -25,12 +31,26 @@ func (s *Server) Reset(ctx context.Context) error {
 		return err
 	}
 	// The rows are gone, so that nothing is started again; what they stood for goes now.
+	defer s.removeZoneNetworks(ctx, zones)
 	return errors.Join(
 		s.machines.Clean(ctx),
 		empty(ctx, s.dir.Sub("cache")),
 		s.logs.Keep(func(string) bool { return false }),
 		s.blobs.Reset(),
 	)
+}
+
+// removeZoneNetworks removes the networks of awsvpc tasks. One that another server's containers still use stays, which is no fault of ours.
+func (s *Server) removeZoneNetworks(ctx context.Context, zones map[string]bool) {
+	rt, err := docker.New(os.Getenv("DOCKER_HOST"))
+	if err != nil {
+		return
+	}
+	for zone := range zones {
+		if err := rt.RemoveNetwork(ctx, agent.NetworkPrefix+"-"+zone); err != nil {
+			s.cfg.Logger.Info("the network of a zone stays", "zone", zone, "err", err)
+		}
+	}
 }
 
 // empty waits until a controller has removed everything below dir.
