@@ -84,7 +84,7 @@ func TestDockerPushAndPull(t *testing.T) {
 	if out, err := docker(t, "pull", ref+":made"); err == nil || !strings.Contains(out, "no basic auth credentials") {
 		t.Errorf("a pull without login: %v\n%s", err, out)
 	}
-	login := exec.CommandContext(t.Context(), "docker", "--config", os.Getenv("BERTH_TEST_DOCKER_CONFIG"), "login", "-u", User, "--password-stdin", r.host)
+	login := exec.CommandContext(t.Context(), "docker", "--config", os.Getenv("BERTH_TEST_DOCKER_CONFIG"), "login", "-u", User, "--password-stdin", "https://"+r.host) // as GetAuthorizationToken names it
 	login.Stdin = strings.NewReader(r.auth().Password)
 	if out, err := login.CombinedOutput(); err != nil {
 		t.Fatalf("login: %v\n%s", err, out)

@@ -103,7 +103,7 @@ func TestLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := out.AuthorizationData[0]
-	if *data.ProxyEndpoint != "http://"+r.host {
+	if *data.ProxyEndpoint != "https://"+r.host {
 		t.Error(*data.ProxyEndpoint)
 	}
 	if left := time.Until(*data.ExpiresAt); left > 12*time.Hour || left < 11*time.Hour {
