@@ -12,14 +12,14 @@ import (
 
 // adapter is one namespace's membership.
 type adapter struct {
-	c    *Cluster
+	c    *hub
 	node socketio.Node
 	uid  string
 
 	broadcast, request, response, own string
 
 	mu      sync.Mutex
-	pending map[string]chan<- response
+	pending map[string]question
 }
 
 // newID is the six characters by which JavaScript servers name nodes and requests.
@@ -29,7 +29,7 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])[:6]
 }
 
-func newAdapter(c *Cluster, node socketio.Node) *adapter {
+func newAdapter(c *hub, node socketio.Node) *adapter {
 	p, nsp, uid := c.opt.Prefix, node.Name(), newID()
 	return &adapter{
 		c: c, node: node, uid: uid,
@@ -37,7 +37,7 @@ func newAdapter(c *Cluster, node socketio.Node) *adapter {
 		request:   p + "-request#" + nsp + "#",
 		response:  p + "-response#" + nsp + "#",
 		own:       p + "-response#" + nsp + "#" + uid + "#",
-		pending:   make(map[string]chan<- response),
+		pending:   make(map[string]question),
 	}
 }
 
@@ -50,7 +50,7 @@ func (a *adapter) pattern() string {
 }
 
 // Close implements socketio.Adapter.
-func (a *adapter) Close() error { return a.c.leave(a) }
+func (a *adapter) Close() error { return a.c.leave(a.pattern(), a.channels()...) }
 
 // receive handles what came on one of the namespace's channels. It does not wait for clients.
 func (a *adapter) receive(ctx context.Context, channel string, body []byte) {

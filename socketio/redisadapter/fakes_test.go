@@ -2,115 +2,30 @@ package redisadapter_test
 
 import (
 	"context"
-	"fmt"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/internal/lean"
-	"github.com/berthhq/berth/socketio/internal/link"
-	"github.com/berthhq/berth/socketio/internal/wsframe"
-	"github.com/berthhq/berth/socketio/redisadapter"
+	"github.com/berthhq/berth/socketio/adaptertest"
 	"github.com/berthhq/berth/socketio/testenv"
 )
 
 const patience = 10 * time.Second
 
-// peer is a raw client: its frames are the wire, so it does not matter which server it is on.
-type peer struct {
-	t *testing.T
-	*lean.Client
-	id     string
-	frames chan lean.Frame
-}
-
-func join(t *testing.T, addr string) *peer {
-	t.Helper()
-	var g link.Group
-	p := &peer{t: t, frames: make(chan lean.Frame, 1000)}
-	c, err := lean.Dial(&g, addr, "/socket.io/?EIO=4&transport=websocket", func(_ *lean.Client, f lean.Frame) { p.frames <- f })
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Client = c
-	t.Cleanup(g.Close)
-	p.next()
-	p.say("40")
-	hello := p.next()
-	_, rest, ok := strings.Cut(hello, `"sid":"`)
-	if !ok {
-		t.Fatal(hello)
-	}
-	p.id = rest[:20]
-	return p
-}
-
-func (p *peer) say(text string) {
-	p.t.Helper()
-	if err := p.Send(text); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *peer) next() string {
-	p.t.Helper()
-	select {
-	case f := <-p.frames:
-		switch f.Op {
-		case wsframe.Close:
-			return "closed"
-		case wsframe.Binary:
-			return fmt.Sprintf("%x", f.Data)
-		}
-		return string(f.Data)
-	case <-time.After(patience):
-		p.t.Fatal("nothing came")
-		return ""
-	}
-}
-
-func (p *peer) want(text string) {
-	p.t.Helper()
-	if got := p.next(); got != text {
-		p.t.Fatalf("got %q, want %q", got, text)
-	}
-}
-
-// answer waits for an event that wants an acknowledgement and gives it.
-func (p *peer) answer(event, json string) {
-	p.t.Helper()
-	got := p.next()
-	rest, ok := strings.CutPrefix(got, "42")
-	id, body, _ := strings.Cut(rest, "[")
-	if !ok || "["+body != event || id == "" {
-		p.t.Fatalf("got %q, want %s with an id", got, event)
-	}
-	p.say("43" + id + "[" + json + "]")
-}
-
 // goNode is one of our servers.
 type goNode struct {
-	ns      *socketio.Namespace
-	cluster *redisadapter.Cluster
-	addr    string
-	told    chan string
+	ns   *socketio.Namespace
+	addr string
+	told chan string
 }
 
-func startGo(t *testing.T, name string, r *testenv.Redis) *goNode {
+func startGo(t *testing.T, name string, join socketio.Connector, recovery *socketio.Recovery) *goNode {
 	t.Helper()
-	opt, err := redis.ParseURL(r.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := redis.NewClient(opt)
 	g := &goNode{told: make(chan string, 10)}
-	g.cluster = redisadapter.New(client, redisadapter.Options{})
-	io := socketio.New(socketio.Options{Adapter: g.cluster.Connect})
+	io := socketio.New(socketio.Options{Adapter: join, Recovery: recovery})
 	g.ns = io.Of("/")
 	g.ns.OnConnect(func(s *socketio.Socket) { s.SetData(map[string]string{"at": name}) })
 	g.ns.OnServer("ask", func(args *socketio.Args, answer func(any)) {
@@ -123,23 +38,36 @@ func startGo(t *testing.T, name string, r *testenv.Redis) *goNode {
 	t.Cleanup(func() {
 		io.Close()
 		ts.Close()
-		client.Close()
 	})
 	g.addr = strings.TrimPrefix(ts.URL, "http://")
 	return g
 }
 
-// ready waits until Redis counts n servers.
-func ready(t *testing.T, r *testenv.Redis, n int64) {
+func join(t *testing.T, addr string) *adaptertest.Client { return adaptertest.Dial(t, addr, "40") }
+
+// ready waits until Redis counts n servers of that kind.
+func ready(t *testing.T, r *testenv.Redis, kind string, n int64) {
 	t.Helper()
-	opt, _ := redis.ParseURL(r.URL())
-	c := redis.NewClient(opt)
-	defer c.Close()
+	c := client(t, r)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
-		counts, err := c.PubSubNumSub(ctx, "socket.io-request#/#", "socket.io-response#/#").Result()
-		if err == nil && counts["socket.io-request#/#"] == n && counts["socket.io-response#/#"] == n && c.PubSubNumPat(ctx).Val() == 1 {
+		var counts map[string]int64
+		var err error
+		enough := true
+		switch kind {
+		case "sharded":
+			counts, err = c.PubSubShardNumSub(ctx, "socket.io#/#").Result()
+		case "streams":
+			counts, err = c.PubSubNumSub(ctx, "socket.io#/#").Result()
+		default:
+			counts, err = c.PubSubNumSub(ctx, "socket.io-request#/#", "socket.io-response#/#").Result()
+			enough = c.PubSubNumPat(ctx).Val() == 1
+		}
+		for _, count := range counts {
+			enough = enough && count == n
+		}
+		if err == nil && enough {
 			return
 		}
 		if ctx.Err() != nil {
@@ -156,9 +84,7 @@ func sorted(list []string) string {
 
 func publish(t *testing.T, r *testenv.Redis, channel string, bodies ...string) {
 	t.Helper()
-	opt, _ := redis.ParseURL(r.URL())
-	c := redis.NewClient(opt)
-	defer c.Close()
+	c := client(t, r)
 	for _, b := range bodies {
 		if err := c.Publish(t.Context(), channel, b).Err(); err != nil {
 			t.Fatal(err)

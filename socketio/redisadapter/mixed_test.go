@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adaptertest"
+	"github.com/berthhq/berth/socketio/redisadapter"
 	"github.com/berthhq/berth/socketio/testenv"
 )
 
@@ -14,16 +16,21 @@ import (
 type mixed struct {
 	node  *testenv.Node
 	a, b  *goNode
-	peers []*peer // on node0, node1, a, b
+	peers []*adaptertest.Client // on node0, node1, a, b
 }
 
 func startMixed(t *testing.T, kind string) *mixed {
 	r := testenv.StartRedis(t)
 	m := &mixed{node: testenv.StartNode(t, "cluster.mjs", r.URL(), kind)}
-	m.a, m.b = startGo(t, "a", r), startGo(t, "b", r)
+	var recovery *socketio.Recovery
+	if kind == "streams" {
+		recovery = &socketio.Recovery{}
+	}
+	m.a = startGo(t, "a", connector(t, r, kind), recovery)
+	m.b = startGo(t, "b", connector(t, r, kind), recovery)
 	var up struct{ Ports []int }
 	m.node.Read(&up)
-	ready(t, r, 4)
+	ready(t, r, kind, 4)
 	for _, addr := range []string{fmt.Sprint("127.0.0.1:", up.Ports[0]), fmt.Sprint("127.0.0.1:", up.Ports[1]), m.a.addr, m.b.addr} {
 		m.peers = append(m.peers, join(t, addr))
 	}
@@ -33,7 +40,7 @@ func startMixed(t *testing.T, kind string) *mixed {
 // in makes failures of the peers those of a subtest.
 func (m *mixed) in(t *testing.T) {
 	for _, p := range m.peers {
-		p.t = t
+		p.In(t)
 	}
 }
 
@@ -41,7 +48,7 @@ func (m *mixed) all(t *testing.T, frames ...string) {
 	t.Helper()
 	for i, p := range m.peers {
 		for _, f := range frames {
-			if got := p.next(); got != f {
+			if got := p.Next(); got != f {
 				t.Fatalf("the client of server %d got %q, want %q", i, got, f)
 			}
 		}
@@ -50,15 +57,18 @@ func (m *mixed) all(t *testing.T, frames ...string) {
 
 // Every request type of the adapter crosses in both directions (socketio.md 3.1).
 func TestMixedCluster(t *testing.T) {
-	for _, kind := range []string{"classic", "specific"} {
+	for _, kind := range []string{"classic", "specific", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			m := startMixed(t, kind)
 			t.Run("broadcast", m.broadcast)
 			t.Run("rooms", m.rooms)
+			if kind == "classic" || kind == "specific" {
+				t.Run("all rooms", m.allRooms)
+				t.Run("emitter", m.emitter)
+			}
 			t.Run("acks", m.acks)
 			t.Run("fetch", m.fetch)
 			t.Run("server side", m.serverSide)
-			t.Run("emitter", m.emitter)
 			t.Run("disconnect", m.disconnect)
 		})
 	}
@@ -84,37 +94,43 @@ func (m *mixed) broadcast(t *testing.T) {
 // rooms uses join, leave and broadcasts to one room, to several, and with exceptions.
 func (m *mixed) rooms(t *testing.T) {
 	m.in(t)
-	ids := []string{m.peers[0].id, m.peers[1].id, m.peers[2].id, m.peers[3].id}
+	ids := []string{m.peers[0].ID, m.peers[1].ID, m.peers[2].ID, m.peers[3].ID}
 	m.node.Ask(nil, map[string]any{"do": "join", "to": []string{ids[0], ids[2]}, "rooms": []string{"r1"}})
 	m.a.ns.To(ids[1], ids[3]).Join("r2")
 	m.until(t, "r1", 2) // a Node.js server itself joins only when its request comes back from Redis
 	m.until(t, "r2", 2)
 	m.node.Ask(nil, map[string]any{"do": "emit", "to": []string{"r1"}, "args": []any{"one", "node"}})
-	m.peers[0].want(`42["one","node"]`)
-	m.peers[2].want(`42["one","node"]`)
+	m.peers[0].Want(`42["one","node"]`)
+	m.peers[2].Want(`42["one","node"]`)
 	if err := m.a.ns.To("r2").Emit("two", "go"); err != nil {
 		t.Fatal(err)
 	}
-	m.peers[1].want(`42["two","go"]`)
-	m.peers[3].want(`42["two","go"]`)
+	m.peers[1].Want(`42["two","go"]`)
+	m.peers[3].Want(`42["two","go"]`)
 	if err := m.a.ns.To("r1", "r2").Except(ids[0]).Emit("both"); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range m.peers[1:] {
-		p.want(`42["both"]`)
+		p.Want(`42["both"]`)
 	}
 	m.node.Ask(nil, map[string]any{"do": "emit", "except": []string{"r2"}, "args": []any{"rest"}})
-	m.peers[0].want(`42["rest"]`)
-	m.peers[2].want(`42["rest"]`)
-	var rooms []string
-	m.node.Ask(&rooms, map[string]any{"do": "rooms"})
-	if got, want := sorted(rooms), sorted(append([]string{"r1", "r2"}, ids...)); got != want {
-		t.Fatalf("all rooms: %s, want %s", got, want)
-	}
+	m.peers[0].Want(`42["rest"]`)
+	m.peers[2].Want(`42["rest"]`)
 	m.a.ns.All().Leave("r1", "r2")
 	m.until(t, "r1", 0)
 	m.node.Ask(nil, map[string]any{"do": "emit", "args": []any{"after"}})
 	m.all(t, `42["after"]`)
+}
+
+func (m *mixed) allRooms(t *testing.T) {
+	var rooms, want []string
+	m.node.Ask(&rooms, map[string]any{"do": "rooms"})
+	for _, p := range m.peers {
+		want = append(want, p.ID)
+	}
+	if got := sorted(rooms); got != sorted(want) {
+		t.Fatalf("all rooms: %s, want %s", got, want)
+	}
 }
 
 // until waits until n sockets are in room.
@@ -134,7 +150,7 @@ func (m *mixed) until(t *testing.T, room string, n int) {
 func (m *mixed) acks(t *testing.T) {
 	m.in(t)
 	for i, p := range m.peers {
-		go p.answer(`["question",7]`, fmt.Sprintf(`"from %d"`, i))
+		go p.Answer(`["question",7]`, fmt.Sprintf(`"from %d"`, i))
 	}
 	var answers []string
 	m.node.Ask(&answers, map[string]any{"do": "ask", "timeout": 5000, "args": []any{"question", 7}})
@@ -142,7 +158,7 @@ func (m *mixed) acks(t *testing.T) {
 		t.Fatal(got)
 	}
 	for i, p := range m.peers {
-		go p.answer(`["question",8]`, fmt.Sprintf(`"from %d"`, i))
+		go p.Answer(`["question",8]`, fmt.Sprintf(`"from %d"`, i))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -175,8 +191,8 @@ func (m *mixed) fetch(t *testing.T) {
 	check := func(found map[string]string) {
 		t.Helper()
 		for i, at := range []string{"node0", "node1", "a", "b"} {
-			if found[m.peers[i].id] != at {
-				t.Fatalf("%v, want %s at %s", found, m.peers[i].id, at)
+			if found[m.peers[i].ID] != at {
+				t.Fatalf("%v, want %s at %s", found, m.peers[i].ID, at)
 			}
 		}
 	}
@@ -240,8 +256,8 @@ func (m *mixed) emitter(t *testing.T) {
 	m.in(t)
 	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "args": []any{"outside", 1}})
 	m.all(t, `42["outside",1]`)
-	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "to": []string{m.peers[2].id}, "args": []any{"you"}})
-	m.peers[2].want(`42["you"]`)
+	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "to": []string{m.peers[2].ID}, "args": []any{"you"}})
+	m.peers[2].Want(`42["you"]`)
 	m.node.Ask(nil, map[string]any{"do": "join", "emitter": true, "rooms": []string{"e"}})
 	m.until(t, "e", 4)
 	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "to": []string{"e"}, "args": []any{"in e"}})
@@ -256,47 +272,48 @@ func (m *mixed) emitter(t *testing.T) {
 
 func (m *mixed) disconnect(t *testing.T) {
 	m.in(t)
-	m.a.ns.To(m.peers[1].id, m.peers[3].id).Disconnect(false)
-	m.peers[1].want("41")
-	m.peers[3].want("41")
-	m.node.Ask(nil, map[string]any{"do": "disconnect", "to": []string{m.peers[2].id}, "close": true})
-	m.peers[2].want("closed")
+	m.a.ns.To(m.peers[1].ID, m.peers[3].ID).Disconnect(false)
+	m.peers[1].Want("41")
+	m.peers[3].Want("41")
+	m.node.Ask(nil, map[string]any{"do": "disconnect", "to": []string{m.peers[2].ID}, "close": true})
+	m.peers[2].Want("closed")
 }
 
 // Redis lost and back: local clients are served all the time, and the cluster forms again by itself.
 func TestRedisLostAndBack(t *testing.T) {
 	r := testenv.StartRedis(t)
-	a, b := startGo(t, "a", r), startGo(t, "b", r)
-	ready(t, r, 2)
+	ca, cb := redisadapter.New(client(t, r), redisadapter.Options{}), redisadapter.New(client(t, r), redisadapter.Options{})
+	a, b := startGo(t, "a", ca.Connect, nil), startGo(t, "b", cb.Connect, nil)
+	ready(t, r, "classic", 2)
 	pa, pa2, pb := join(t, a.addr), join(t, a.addr), join(t, b.addr)
 	if err := a.ns.Emit("before"); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []*peer{pa, pa2, pb} {
-		p.want(`42["before"]`)
+	for _, p := range []*adaptertest.Client{pa, pa2, pb} {
+		p.Want(`42["before"]`)
 	}
 	r.Stop()
-	for !a.cluster.Lost() || !b.cluster.Lost() {
+	for !ca.Lost() || !cb.Lost() {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if err := a.ns.Emit("during"); err != nil {
 		t.Fatal(err)
 	}
-	pa.want(`42["during"]`)
-	pa2.want(`42["during"]`)
+	pa.Want(`42["during"]`)
+	pa2.Want(`42["during"]`)
 	if _, err := a.ns.All().Sockets(t.Context()); err == nil {
 		t.Fatal("asking the others works without redis")
 	}
 	r.Start(t)
-	ready(t, r, 2)
+	ready(t, r, "classic", 2)
 	if err := a.ns.Emit("after"); err != nil {
 		t.Fatal(err)
 	}
-	pa.want(`42["after"]`)
-	pa2.want(`42["after"]`)
-	got := pb.next()
+	pa.Want(`42["after"]`)
+	pa2.Want(`42["after"]`)
+	got := pb.Next()
 	if got == `42["during"]` { // still being tried when Redis came back
-		got = pb.next()
+		got = pb.Next()
 	}
 	if got != `42["after"]` {
 		t.Fatal(got)
@@ -306,13 +323,13 @@ func TestRedisLostAndBack(t *testing.T) {
 // Nonsense on the channels is logged and changes nothing.
 func TestNonsenseFromRedis(t *testing.T) {
 	r := testenv.StartRedis(t)
-	a := startGo(t, "a", r)
-	ready(t, r, 1)
+	a := startGo(t, "a", connector(t, r, "classic"), nil)
+	ready(t, r, "classic", 1)
 	p := join(t, a.addr)
 	publish(t, r, "socket.io#/#", "\x93\xa1x\xdf\xff\xff\xff\xff", "", "{", "\xdd\xff\xff\xff\xff", "\x93\xa1x\x82\xa4type\x02\xa4data\x90\x80")
 	publish(t, r, "socket.io#/#room#", "\x00")
 	publish(t, r, "socket.io-request#/#", "{", "{}", `{"type":99}`, `{"type":6,"data":{}}`, `{"type":2}`, `{"type":"x"}`, "\x81\xa3uid", "\x80")
 	publish(t, r, "socket.io-response#/#", "{", `{"requestId":"nobody"}`, "\x81", `{"type":8,"clientCount":"x"}`)
 	publish(t, r, "socket.io#/#", "\x93\xa1x\x83\xa4type\x02\xa4data\x91\xa3end\xa3nsp\xa1/\x80")
-	p.want(`42["end"]`)
+	p.Want(`42["end"]`)
 }

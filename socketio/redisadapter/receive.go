@@ -17,16 +17,16 @@ const (
 
 // receive hands messages to the namespaces until ctx is done. The PubSub reconnects and subscribes
 // again by itself when it is asked to receive after a failure.
-func (c *Cluster) receive(ctx context.Context, ps *redis.PubSub) {
+func (h *hub) receive(ctx context.Context, ps *redis.PubSub) {
 	wait, asked := retryFirst, false
 	for ctx.Err() == nil {
 		msg, err := ps.ReceiveTimeout(ctx, quiet)
 		switch {
 		case err == nil:
 			wait, asked = retryFirst, false
-			c.up()
+			h.up()
 			if m, ok := msg.(*redis.Message); ok {
-				c.dispatch(ctx, m)
+				h.dispatch(ctx, m)
 			}
 			continue
 		case ctx.Err() != nil:
@@ -37,9 +37,9 @@ func (c *Cluster) receive(ctx context.Context, ps *redis.PubSub) {
 				continue
 			}
 		case isTimeout(err): // the ping was not answered: this makes it connect anew
-			_ = c.client.Ping(ctx).Err()
+			_ = h.client.Ping(ctx).Err()
 		}
-		c.down(err)
+		h.down(err)
 		asked = false
 		select {
 		case <-ctx.Done():
@@ -54,12 +54,12 @@ func isTimeout(err error) bool {
 	return ok && t.Timeout()
 }
 
-func (c *Cluster) dispatch(ctx context.Context, m *redis.Message) {
+func (h *hub) dispatch(ctx context.Context, m *redis.Message) {
 	key := m.Channel
 	if m.Pattern != "" {
 		key = m.Pattern
 	}
-	if a := c.route(key); a != nil {
+	if a := h.route(key); a != nil {
 		a.receive(ctx, m.Channel, []byte(m.Payload))
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/internal/msgpack"
 )
@@ -23,6 +21,12 @@ type response struct {
 	Data        json.RawMessage         `json:"data"`
 
 	packet socketio.Payload
+}
+
+// question is a request of ours that is being answered.
+type question struct {
+	kind    socketio.Kind
+	answers chan<- socketio.Reply
 }
 
 // ErrLost says that other servers cannot be asked because Redis is out of reach.
@@ -42,9 +46,9 @@ func (a *adapter) Request(ctx context.Context, op *socketio.Op, each func(socket
 		return ErrLost
 	}
 	id := newID()
-	answers := make(chan response, maxPending)
+	answers := make(chan socketio.Reply, maxPending)
 	a.mu.Lock()
-	a.pending[id] = answers
+	a.pending[id] = question{op.Kind, answers}
 	a.mu.Unlock()
 	defer func() {
 		a.mu.Lock()
@@ -58,29 +62,13 @@ func (a *adapter) Request(ctx context.Context, op *socketio.Op, each func(socket
 	if err := a.ask(id, op); err != nil {
 		return err
 	}
-	return gather(ctx, op.Kind, others, answers, each)
+	return collect(ctx, op.Kind, others, answers, each)
 }
 
 // others counts the other servers that have the namespace.
 func (a *adapter) others(ctx context.Context) (int, error) {
-	total := 0
-	count := func(ctx context.Context, c redis.Cmdable) error {
-		n, err := c.PubSubNumSub(ctx, a.request).Result()
-		a.mu.Lock()
-		total += int(n[a.request])
-		a.mu.Unlock()
-		return err
-	}
-	var err error
-	if cc, ok := a.c.client.(*redis.ClusterClient); ok {
-		err = cc.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return count(ctx, c) })
-	} else {
-		err = count(ctx, a.c.client)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("redisadapter: counting servers: %w", err)
-	}
-	return total - 1, nil
+	n, err := a.c.subscribers(ctx, a.request)
+	return n - 1, err
 }
 
 func (a *adapter) ask(id string, op *socketio.Op) error {
@@ -108,32 +96,18 @@ func (a *adapter) ask(id string, op *socketio.Op) error {
 	return a.sendJSON(a.request, req)
 }
 
-// gather passes answers on until every server, and for broadcasts every client, has answered.
-func gather(ctx context.Context, kind socketio.Kind, servers int, answers <-chan response, each func(socketio.Reply)) error {
-	clients := 0
-	for servers > 0 || clients > 0 {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("redisadapter: %d servers and %d clients did not answer: %w", max(servers, 0), max(clients, 0), socketio.ErrMissing)
-		case r := <-answers:
-			switch {
-			case kind == socketio.Broadcast && r.Type == typeClientCount:
-				servers--
-				clients += r.ClientCount
-				each(socketio.Reply{Counted: true, Clients: r.ClientCount})
-			case kind == socketio.Broadcast:
-				clients--
-				each(socketio.Reply{Answer: r.packet.Args()})
-			case kind == socketio.ServerSideEmit:
-				servers--
-				each(socketio.Reply{Answer: socketio.Payload{JSON: bytes.Join([][]byte{[]byte("["), r.Data, []byte("]")}, nil)}.Args()})
-			default:
-				servers--
-				each(socketio.Reply{Sockets: r.Sockets, Rooms: r.Rooms})
-			}
-		}
+// reply is what a response tells about a request of that kind.
+func (r *response) reply(kind socketio.Kind) socketio.Reply {
+	switch {
+	case kind == socketio.Broadcast && r.Type == typeClientCount:
+		return socketio.Reply{Counted: true, Clients: r.ClientCount}
+	case kind == socketio.Broadcast:
+		return socketio.Reply{Answer: r.packet.Args()}
+	case kind == socketio.ServerSideEmit:
+		return socketio.Reply{Answer: socketio.Payload{JSON: bytes.Join([][]byte{[]byte("["), r.Data, []byte("]")}, nil)}.Args()}
+	default:
+		return socketio.Reply{Sockets: r.Sockets, Rooms: r.Rooms}
 	}
-	return nil
 }
 
 // onResponse hands an answer to the request it belongs to; others are none of our business.
@@ -147,13 +121,13 @@ func (a *adapter) onResponse(body []byte) error {
 		return err
 	}
 	a.mu.Lock()
-	answers := a.pending[r.RequestID]
+	q, ok := a.pending[r.RequestID]
 	a.mu.Unlock()
-	if answers == nil {
+	if !ok {
 		return nil
 	}
 	select {
-	case answers <- r:
+	case q.answers <- r.reply(q.kind):
 	default:
 		a.c.log.Warn("redisadapter: an answer was dropped: too many wait to be read")
 	}

@@ -1,0 +1,191 @@
+package adaptertest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/socketio"
+)
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func everybody(t *testing.T, c *cluster) {
+	for i, ns := range c.spaces {
+		check(t, ns.Emit("hello", i, "é\n", nil, map[string]any{"a": []int{1}}))
+		c.all(fmt.Sprintf(`42["hello",%d,"é\n",null,{"a":[1]}]`, i))
+	}
+}
+
+// rooms joins and leaves from another server.
+func rooms(t *testing.T, c *cluster) {
+	a, b := c.clients[0], c.clients[2]
+	c.spaces[1].To(a.ID, b.ID).Join("r1", "r2")
+	c.until(t, "r2", 2)
+	check(t, c.spaces[1].To("r1").Emit("in r1"))
+	a.Want(`42["in r1"]`)
+	b.Want(`42["in r1"]`)
+	check(t, c.spaces[0].To("r1", "r2", "r3").Emit("once")) // a union: nobody gets it twice
+	a.Want(`42["once"]`)
+	b.Want(`42["once"]`)
+	c.spaces[0].To("r1").Leave("r1", "r2")
+	c.until(t, "r2", 0)
+	check(t, c.spaces[1].To("r1", "r2").Emit("nobody"))
+	check(t, c.spaces[1].Emit("everybody"))
+	c.all(`42["everybody"]`)
+}
+
+// until waits until n sockets of the cluster are in room.
+func (c *cluster) until(t *testing.T, room string, n int) {
+	t.Helper()
+	until(t, func() bool {
+		for _, ns := range c.spaces {
+			all, err := ns.To(room).Sockets(t.Context())
+			if err != nil || len(all) != n {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func exceptions(t *testing.T, c *cluster) {
+	check(t, c.spaces[0].Except(c.clients[1].ID).Emit("not you"))
+	c.clients[0].Want(`42["not you"]`)
+	c.clients[2].Want(`42["not you"]`)
+	check(t, c.spaces[2].To(c.clients[1].ID).Emit("only you"))
+	c.clients[1].Want(`42["only you"]`)
+	check(t, c.spaces[0].Socket(c.clients[0].ID).Broadcast().Emit("the others"))
+	c.clients[1].Want(`42["the others"]`)
+	c.clients[2].Want(`42["the others"]`)
+}
+
+func local(t *testing.T, c *cluster) {
+	check(t, c.spaces[1].All().Local().Emit("here"))
+	check(t, c.spaces[1].All().Volatile().Compress(false).Emit("volatile"))
+	c.clients[1].Want(`42["here"]`)
+	c.all(`42["volatile"]`)
+}
+
+func binary(t *testing.T, c *cluster) {
+	check(t, c.spaces[0].Emit("bin", []byte{0, 255}, map[string]any{"x": socketio.Binary{1}}))
+	for _, p := range c.clients {
+		p.Want(`452-["bin",{"_placeholder":true,"num":0},{"x":{"_placeholder":true,"num":1}}]`)
+		p.Want("00ff")
+		p.Want("01")
+	}
+}
+
+// order: what one server sends arrives in that order.
+func order(t *testing.T, c *cluster) {
+	const n = 200
+	for i := range n {
+		check(t, c.spaces[0].Emit("n", i))
+	}
+	for _, p := range c.clients {
+		for i := range n {
+			p.Want(fmt.Sprintf(`42["n",%d]`, i))
+		}
+	}
+}
+
+func acks(t *testing.T, c *cluster) {
+	for i, p := range c.clients {
+		go p.Answer(`["q",1]`, fmt.Sprintf(`{"from":%d},"second"`, i))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	answers, err := c.spaces[1].All().EmitWithAck(ctx, "q", 1)
+	check(t, err)
+	var got []string
+	for _, a := range answers {
+		got = append(got, string(a.Raw(0)))
+	}
+	if s := sorted(got); s != `{"from":0} {"from":1} {"from":2}` {
+		t.Fatal(s)
+	}
+}
+
+// missingAcks: what was answered in time is returned with the error.
+func missingAcks(t *testing.T, c *cluster) {
+	go c.clients[2].Answer(`["q"]`, `"me"`)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	answers, err := c.spaces[0].All().EmitWithAck(ctx, "q")
+	if !errors.Is(err, socketio.ErrMissing) || len(answers) != 1 || string(answers[0].Raw(0)) != `"me"` {
+		t.Fatal(answers, err)
+	}
+	c.clients[0].Next()
+	c.clients[1].Next()
+}
+
+func sockets(t *testing.T, c *cluster) {
+	all, err := c.spaces[2].All().Sockets(t.Context())
+	check(t, err)
+	if len(all) != len(c.clients) {
+		t.Fatalf("%d sockets", len(all))
+	}
+	for _, s := range all {
+		var data struct{ Server int }
+		var h map[string]any
+		check(t, json.Unmarshal(s.Data, &data))
+		check(t, json.Unmarshal(s.Handshake, &h))
+		if c.clients[data.Server].ID != s.ID || len(s.Rooms) != 1 || s.Rooms[0] != s.ID || len(h) != 9 {
+			t.Errorf("%+v at %d: %v", s, data.Server, h)
+		}
+	}
+}
+
+func servers(t *testing.T, c *cluster) {
+	answers, err := c.spaces[0].ServerSideAsk(t.Context(), "ask", "x")
+	check(t, err)
+	var got []string
+	for _, a := range answers {
+		got = append(got, string(a.Raw(0)))
+	}
+	if s := sorted(got); s != `"1 got \"x\"" "2 got \"x\""` {
+		t.Fatal(s)
+	}
+}
+
+// recoverElsewhere: a client comes back to another server and has missed nothing.
+func recoverElsewhere(t *testing.T, c *cluster) {
+	p := Dial(t, c.addrs[0], "40")
+	c.spaces[1].To(p.ID).Join("mine")
+	c.until(t, "mine", 1)
+	check(t, c.spaces[1].Emit("before"))
+	p.Want(`42["before"]`)
+	c.all(`42["before"]`)
+	s := c.spaces[0].Socket(p.ID)
+	p.conn.Close()
+	<-s.Context().Done()
+	check(t, c.spaces[0].To("mine").Emit("missed", 1))
+	check(t, c.spaces[2].To("other").Emit("not mine"))
+	check(t, c.spaces[0].To(p.ID).Emit("missed", 2)) // of one server: those of several come in any order
+	check(t, c.spaces[0].Emit("all"))
+	c.all(`42["all"]`)
+	q := Dial(t, c.addrs[2], fmt.Sprintf(`40{"pid":%q,"offset":%q}`, p.PID, p.Offset))
+	if q.ID != p.ID || q.PID != p.PID || fmt.Sprint(q.Early) != fmt.Sprint([]string{`42["missed",1]`, `42["missed",2]`, `42["all"]`}) {
+		t.Fatalf("%s %s, want %s %s; %v", q.ID, q.PID, p.ID, p.PID, q.Early)
+	}
+	check(t, c.spaces[0].To("mine").Emit("again"))
+	q.Want(`42["again"]`)
+	q.conn.Close()
+}
+
+func disconnect(t *testing.T, c *cluster) {
+	c.spaces[0].To(c.clients[1].ID).Disconnect(false)
+	c.clients[1].Want("41")
+	c.spaces[0].To(c.clients[2].ID).Disconnect(true)
+	c.clients[2].Want("closed")
+	check(t, c.spaces[1].Emit("left over"))
+	c.clients[0].Want(`42["left over"]`)
+}

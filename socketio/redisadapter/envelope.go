@@ -1,0 +1,178 @@
+package redisadapter
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/internal/msgpack"
+)
+
+// The message types of the JavaScript ClusterAdapter, which the sharded and the streams adapter share.
+const (
+	msgBroadcast = iota + 3
+	msgJoin
+	msgLeave
+	msgDisconnect
+	msgFetch
+	msgFetchAnswer
+	msgServerSide
+	msgServerSideAnswer
+	msgClientCount
+	msgAck
+)
+
+// envelope is a message between servers.
+type envelope struct {
+	Type int    `json:"type"`
+	Data *body  `json:"data,omitempty"`
+	UID  string `json:"uid"`
+	NSP  string `json:"nsp"`
+
+	attachments [][]byte // of the placeholders in Data
+}
+
+// body has the members of all types.
+type body struct {
+	Packet      json.RawMessage         `json:"packet,omitempty"`
+	RequestID   string                  `json:"requestId,omitempty"`
+	Opts        *opts                   `json:"opts,omitempty"`
+	Rooms       []string                `json:"rooms,omitempty"`
+	Close       *bool                   `json:"close,omitempty"`
+	ClientCount *int                    `json:"clientCount,omitempty"`
+	Sockets     []socketio.RemoteSocket `json:"sockets,omitempty"`
+}
+
+type eventPacket struct {
+	Type int             `json:"type"`
+	Data json.RawMessage `json:"data"`
+}
+
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("redisadapter: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// encode is JSON, or MessagePack when there is binary in it or packed is set.
+func (e *envelope) encode(packed bool) ([]byte, error) {
+	text, err := marshal(e)
+	if err != nil || (!packed && len(e.attachments) == 0) {
+		return text, err
+	}
+	return msgpack.AppendJSON(nil, text, e.attachments)
+}
+
+func decodeEnvelope(raw []byte) (*envelope, error) {
+	e := &envelope{}
+	if len(raw) > 0 && raw[0] != '{' {
+		text, attachments, err := msgpack.NewReader(raw).JSON(nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		raw, e.attachments = text, attachments
+	}
+	if err := json.Unmarshal(raw, e); err != nil {
+		return nil, err
+	}
+	if e.Data == nil {
+		e.Data = &body{}
+	}
+	return e, nil
+}
+
+// pack makes the message for an operation.
+func pack(op *socketio.Op) (*envelope, error) {
+	b := &body{Rooms: op.Rooms}
+	e := &envelope{Data: b, attachments: op.Payload.Attachments}
+	if op.Kind != socketio.ServerSideEmit {
+		b.Opts = fullOpts(op)
+	}
+	switch op.Kind {
+	case socketio.Broadcast:
+		packet, err := marshal(eventPacket{eventType, op.Payload.JSON})
+		if err != nil {
+			return nil, err
+		}
+		e.Type, b.Packet = msgBroadcast, packet
+	case socketio.Join:
+		e.Type = msgJoin
+	case socketio.Leave:
+		e.Type = msgLeave
+	case socketio.Disconnect:
+		e.Type, b.Close = msgDisconnect, &op.Close
+	case socketio.Fetch:
+		e.Type = msgFetch
+	case socketio.ServerSideEmit:
+		e.Type, b.Packet = msgServerSide, op.Payload.JSON
+	default:
+		return nil, fmt.Errorf("redisadapter: operation %d is not known to this kind of cluster", op.Kind)
+	}
+	return e, nil
+}
+
+func fullOpts(op *socketio.Op) *opts {
+	o := optsOf(op.Target)
+	f := op.Flags
+	o.Flags = &flags{Volatile: f.Volatile, Single: f.Single, Timeout: float64(f.Timeout.Milliseconds())}
+	if f.Plain {
+		o.Flags.Compress = new(false)
+	}
+	return o
+}
+
+// op is the operation that a message asks for, or nil when it does not ask.
+func (e *envelope) op() (*socketio.Op, error) {
+	op := &socketio.Op{Rooms: e.Data.Rooms}
+	if e.Data.Opts != nil {
+		e.Data.Opts.fill(op)
+	}
+	switch e.Type {
+	case msgBroadcast:
+		var p eventPacket
+		if err := json.Unmarshal(e.Data.Packet, &p); err != nil {
+			return nil, err
+		}
+		op.Kind, op.Payload = socketio.Broadcast, socketio.Payload{JSON: p.Data, Attachments: e.attachments}
+	case msgJoin:
+		op.Kind = socketio.Join
+	case msgLeave:
+		op.Kind = socketio.Leave
+	case msgDisconnect:
+		op.Kind, op.Close = socketio.Disconnect, e.Data.Close != nil && *e.Data.Close
+	case msgFetch:
+		op.Kind = socketio.Fetch
+	case msgServerSide:
+		op.Kind, op.Payload = socketio.ServerSideEmit, socketio.Payload{JSON: e.Data.Packet, Attachments: e.attachments}
+	default:
+		return nil, nil
+	}
+	if (op.Kind == socketio.Broadcast || op.Kind == socketio.ServerSideEmit) && !isEvent(op.Payload.JSON) {
+		return nil, errShape
+	}
+	return op, nil
+}
+
+// reply is what an answer tells, or nothing when it is not an answer.
+func (e *envelope) reply() (r socketio.Reply, ok bool) {
+	switch e.Type {
+	case msgFetchAnswer:
+		r.Sockets = e.Data.Sockets
+	case msgClientCount:
+		r.Counted = true
+		if e.Data.ClientCount != nil {
+			r.Clients = *e.Data.ClientCount
+		}
+	case msgAck, msgServerSideAnswer:
+		value := e.Data.Packet
+		r.Answer = socketio.Payload{JSON: bytes.Join([][]byte{[]byte("["), value, []byte("]")}, nil), Attachments: e.attachments}.Args()
+	default:
+		return r, false
+	}
+	return r, true
+}

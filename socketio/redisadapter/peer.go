@@ -1,0 +1,210 @@
+package redisadapter
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/berthhq/berth/socketio"
+)
+
+// peer is one namespace's membership in a cluster of the newer format: one channel for everybody, one
+// for answers to this server.
+type peer struct {
+	h    *hub
+	node socketio.Node
+	uid  string
+	all  string
+	own  string
+	// packed says that everything on the channels is MessagePack.
+	packed bool
+
+	mu      sync.Mutex
+	pending map[string]chan<- socketio.Reply
+}
+
+func newUID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func newPeer(h *hub, node socketio.Node, packed bool) *peer {
+	uid := newUID()
+	all := h.opt.Prefix + "#" + node.Name() + "#"
+	return &peer{h: h, node: node, uid: uid, all: all, own: all + uid + "#", packed: packed, pending: make(map[string]chan<- socketio.Reply)}
+}
+
+func (p *peer) receive(ctx context.Context, channel string, raw []byte) {
+	e, err := decodeEnvelope(raw)
+	if err == nil && e.UID != p.uid {
+		err = p.handle(ctx, e)
+	}
+	if err != nil {
+		p.h.log.Warn("redisadapter: not understood", "channel", channel, "bytes", len(raw), "error", err)
+	}
+}
+
+// handle does what another server asks or takes what it answers. It does not wait for clients.
+func (p *peer) handle(ctx context.Context, e *envelope) error {
+	if r, ok := e.reply(); ok {
+		p.deliver(e.Data.RequestID, r)
+		return nil
+	}
+	op, err := e.op()
+	if err != nil || op == nil {
+		return err
+	}
+	if e.Data.RequestID == "" {
+		p.node.Apply(op)
+		return nil
+	}
+	p.h.wg.Go(func() { p.answer(ctx, e, op) })
+	return nil
+}
+
+func (p *peer) answer(ctx context.Context, e *envelope, op *socketio.Op) {
+	wait := p.h.opt.RequestTimeout
+	if op.Flags.Timeout > 0 {
+		wait = op.Flags.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	p.node.Answer(ctx, op, func(r socketio.Reply) {
+		out := &envelope{Data: &body{RequestID: e.Data.RequestID}}
+		switch {
+		case op.Kind == socketio.Fetch:
+			out.Type, out.Data.Sockets = msgFetchAnswer, append([]socketio.RemoteSocket{}, r.Sockets...)
+		case r.Counted:
+			out.Type, out.Data.ClientCount = msgClientCount, &r.Clients
+		case r.Answer != nil:
+			out.Type = msgAck
+			if op.Kind == socketio.ServerSideEmit {
+				out.Type = msgServerSideAnswer
+			}
+			value := r.Answer.Payload(r.Answer.Raw(0))
+			out.Data.Packet, out.attachments = value.JSON, value.Attachments
+		default:
+			return
+		}
+		if err := p.publish(p.all+e.UID+"#", out); err != nil {
+			p.h.log.Debug("redisadapter: not answered", "error", err)
+		}
+	})
+}
+
+func (p *peer) publish(channel string, e *envelope) error {
+	e.UID, e.NSP = p.uid, p.node.Name()
+	raw, err := e.encode(p.packed)
+	if err != nil {
+		return err
+	}
+	return p.h.send(channel, raw)
+}
+
+func (p *peer) deliver(id string, r socketio.Reply) {
+	p.mu.Lock()
+	c := p.pending[id]
+	p.mu.Unlock()
+	if c == nil {
+		return
+	}
+	select {
+	case c <- r:
+	default:
+		p.h.log.Warn("redisadapter: an answer was dropped: too many wait to be read")
+	}
+}
+
+// Request implements socketio.Adapter.
+func (p *peer) Request(ctx context.Context, op *socketio.Op, each func(socketio.Reply)) error {
+	if p.h.Lost() {
+		return ErrLost
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.h.opt.RequestTimeout)
+		defer cancel()
+	}
+	e, err := pack(op)
+	if err != nil {
+		return err
+	}
+	e.Data.RequestID = newUID()
+	answers := make(chan socketio.Reply, maxPending)
+	p.mu.Lock()
+	p.pending[e.Data.RequestID] = answers
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.pending, e.Data.RequestID)
+		p.mu.Unlock()
+	}()
+	others, err := p.others(ctx)
+	if err != nil || others <= 0 {
+		return err
+	}
+	if err := p.publish(p.all, e); err != nil {
+		return err
+	}
+	return collect(ctx, op.Kind, others, answers, each)
+}
+
+func (p *peer) others(ctx context.Context) (int, error) {
+	n, err := p.h.subscribers(ctx, p.all)
+	return n - 1, err
+}
+
+// subscribers counts who listens to a channel, on all masters of a Redis cluster.
+func (h *hub) subscribers(ctx context.Context, channel string) (int, error) {
+	var mu sync.Mutex
+	total := 0
+	count := func(ctx context.Context, c redis.Cmdable) error {
+		num := c.PubSubNumSub
+		if h.sharded {
+			num = c.PubSubShardNumSub
+		}
+		n, err := num(ctx, channel).Result()
+		mu.Lock()
+		total += int(n[channel])
+		mu.Unlock()
+		return err
+	}
+	var err error
+	if cc, ok := h.client.(*redis.ClusterClient); ok {
+		err = cc.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return count(ctx, c) })
+	} else {
+		err = count(ctx, h.client)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("redisadapter: counting servers: %w", err)
+	}
+	return total, nil
+}
+
+// collect passes answers on until every server, and for broadcasts every client, has answered.
+func collect(ctx context.Context, kind socketio.Kind, servers int, answers <-chan socketio.Reply, each func(socketio.Reply)) error {
+	clients := 0
+	for servers > 0 || clients > 0 {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("redisadapter: %d servers and %d clients did not answer: %w", max(servers, 0), max(clients, 0), socketio.ErrMissing)
+		case r := <-answers:
+			switch {
+			case r.Counted:
+				servers--
+				clients += r.Clients
+			case kind == socketio.Broadcast:
+				clients--
+			default:
+				servers--
+			}
+			each(r)
+		}
+	}
+	return nil
+}

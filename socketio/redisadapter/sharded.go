@@ -1,0 +1,104 @@
+package redisadapter
+
+import (
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/berthhq/berth/socketio"
+)
+
+// Mode says for which rooms a sharded cluster has channels of their own, so that a broadcast to a room
+// reaches only the servers that have it. All servers of a cluster must have the same mode.
+type Mode int
+
+const (
+	// Dynamic: for public rooms, those that are not a socket's id. The JavaScript default.
+	Dynamic Mode = iota
+	// Static: for none.
+	Static
+)
+
+// idLength is by what servers tell sockets' own rooms from public ones.
+const idLength = 20
+
+// Sharded is this server's membership in a cluster of the sharded format, which needs Redis 7.
+type Sharded struct {
+	*hub
+	mode Mode
+}
+
+// NewSharded makes a cluster on client, which stays the caller's to close, after the server is closed.
+// Clients for Redis Cluster are refused: their subscriptions would need a connection for each shard.
+func NewSharded(client redis.UniversalClient, mode Mode, opt Options) (*Sharded, error) {
+	if _, ok := client.(*redis.ClusterClient); ok {
+		return nil, errors.New("redisadapter: the sharded format on Redis Cluster is not supported; use New, which counts and publishes across all masters")
+	}
+	h := newHub(client, opt)
+	h.sharded = true
+	return &Sharded{h, mode}, nil
+}
+
+// Connect is the socketio.Connector of the cluster. Redis need not be there.
+func (s *Sharded) Connect(node socketio.Node) (socketio.Adapter, error) {
+	a := &shardedAdapter{peer: newPeer(s.hub, node, false), mode: s.mode}
+	s.join(a, "", a.all, a.own)
+	return a, nil
+}
+
+type shardedAdapter struct {
+	*peer
+	mode Mode
+}
+
+// Publish implements socketio.Adapter.
+func (a *shardedAdapter) Publish(op *socketio.Op) (bool, error) {
+	e, err := pack(op)
+	if err != nil {
+		return false, err
+	}
+	channel := a.all
+	if op.Kind == socketio.Broadcast && a.mode == Dynamic && len(op.Target.Rooms) == 1 && len(op.Target.Rooms[0]) != idLength {
+		channel += op.Target.Rooms[0] + "#"
+	}
+	return false, a.publish(channel, e)
+}
+
+// RoomsCreated implements socketio.RoomWatcher.
+func (a *shardedAdapter) RoomsCreated(rooms []string) {
+	if a.mode != Dynamic {
+		return
+	}
+	a.h.mu.Lock()
+	defer a.h.mu.Unlock()
+	if ch := a.channelsOf(rooms, true); len(ch) > 0 {
+		a.h.listen(a, "", ch)
+	}
+}
+
+// RoomsDeleted implements socketio.RoomWatcher.
+func (a *shardedAdapter) RoomsDeleted(rooms []string) {
+	if a.mode != Dynamic {
+		return
+	}
+	a.h.mu.Lock()
+	defer a.h.mu.Unlock()
+	if ch := a.channelsOf(rooms, false); len(ch) > 0 {
+		a.h.mute("", ch)
+	}
+}
+
+// channelsOf leaves out the rooms that have changed again meanwhile: two changes of a room may be told
+// in the wrong order.
+func (a *shardedAdapter) channelsOf(rooms []string, exist bool) []string {
+	var channels []string
+	for _, r := range rooms {
+		if a.node.HasRoom(r) == exist {
+			channels = append(channels, a.all+r+"#")
+		}
+	}
+	return channels
+}
+
+// Close implements socketio.Adapter.
+func (a *shardedAdapter) Close() error { return a.h.leave("", a.all, a.own) }

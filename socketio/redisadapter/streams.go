@@ -1,0 +1,157 @@
+package redisadapter
+
+import (
+	"context"
+	"encoding/base64"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/berthhq/berth/socketio"
+)
+
+// StreamOptions are what the streams format has besides.
+type StreamOptions struct {
+	// Name of the stream. Default "socket.io".
+	Name string
+	// MaxLen is about how many entries are kept, for all namespaces. Default 10,000.
+	MaxLen int64
+	// Keep is how long sessions of clients that have gone are kept. Default 2 min.
+	Keep time.Duration
+	// SessionPrefix of their keys. Default "sio:session:".
+	SessionPrefix string
+}
+
+// Streams is this server's membership in a cluster of the format of @socket.io/redis-streams-adapter
+// 0.3: what changes clients goes through a stream, so that it survives a short loss of Redis and
+// clients can be given what they missed on any server; questions go over publish/subscribe.
+//
+// A server applies its own operations when it reads them back, in the order of the stream, which all
+// servers share. While Redis is out of reach they are applied locally at once.
+type Streams struct {
+	*hub
+	so StreamOptions
+
+	// order is held while an entry is applied; last is the entry that was applied before.
+	order sync.Mutex
+	last  string
+
+	nodes map[string]*streamAdapter // by namespace, guarded by the hub's lock
+}
+
+// NewStreams makes a cluster on client, which stays the caller's to close, after the server is closed.
+// The client needs a pool: one connection of it is always waiting for the stream.
+func NewStreams(client redis.UniversalClient, so StreamOptions, opt Options) *Streams {
+	if so.Name == "" {
+		so.Name = "socket.io"
+	}
+	if so.MaxLen <= 0 {
+		so.MaxLen = 10_000
+	}
+	if so.Keep <= 0 {
+		so.Keep = 2 * time.Minute
+	}
+	if so.SessionPrefix == "" {
+		so.SessionPrefix = "sio:session:"
+	}
+	s := &Streams{hub: newHub(client, opt), so: so, nodes: make(map[string]*streamAdapter)}
+	s.extra = []func(context.Context){s.read}
+	return s
+}
+
+// Connect is the socketio.Connector of the cluster. Redis need not be there.
+func (s *Streams) Connect(node socketio.Node) (socketio.Adapter, error) {
+	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, mine: make(map[string]struct{})}
+	s.mu.Lock()
+	s.nodes[node.Name()] = a
+	s.mu.Unlock()
+	s.join(a, "", a.all, a.own)
+	return a, nil
+}
+
+type streamAdapter struct {
+	*peer
+	s *Streams
+
+	mineMu sync.Mutex
+	seq    uint64
+	mine   map[string]struct{} // entries of ours that were applied because Redis seemed to be gone
+}
+
+// Close implements socketio.Adapter.
+func (a *streamAdapter) Close() error {
+	a.s.mu.Lock()
+	delete(a.s.nodes, a.node.Name())
+	a.s.mu.Unlock()
+	return a.h.leave("", a.all, a.own)
+}
+
+// Publish implements socketio.Adapter.
+func (a *streamAdapter) Publish(op *socketio.Op) (bool, error) {
+	e, err := pack(op)
+	if err != nil {
+		return false, err
+	}
+	if op.Kind == socketio.ServerSideEmit {
+		return false, a.publish(a.all, e)
+	}
+	if a.h.Lost() {
+		return false, ErrLost
+	}
+	return true, a.append(op, e)
+}
+
+// append queues an entry of the stream. When it cannot be written the operation is applied here alone.
+func (a *streamAdapter) append(op *socketio.Op, e *envelope) error {
+	text, err := marshal(e.Data)
+	if err != nil {
+		return err
+	}
+	data := string(text)
+	if len(e.attachments) > 0 {
+		raw, err := (&packedBody{text, e.attachments}).encode()
+		if err != nil {
+			return err
+		}
+		data = base64.StdEncoding.EncodeToString(raw)
+	}
+	a.mineMu.Lock()
+	a.seq++
+	tag := base36(a.seq)
+	a.mineMu.Unlock()
+	args := &redis.XAddArgs{Stream: a.s.so.Name, MaxLen: a.s.so.MaxLen, Approx: true, Values: []any{
+		"uid", a.uid, "nsp", a.node.Name(), "type", e.Type, "data", data, "tag", tag,
+	}}
+	err = a.h.enqueue(command{
+		size: len(data),
+		add:  func(ctx context.Context, p redis.Pipeliner) { p.XAdd(ctx, args) },
+		done: func(err error) {
+			if err != nil {
+				a.alone(op, tag)
+			}
+		},
+	})
+	if err != nil {
+		a.alone(op, tag)
+	}
+	return err
+}
+
+// alone applies an operation that may or may not have reached the stream, and remembers that.
+func (a *streamAdapter) alone(op *socketio.Op, tag string) {
+	a.s.order.Lock()
+	defer a.s.order.Unlock()
+	a.mineMu.Lock()
+	a.mine[tag] = struct{}{}
+	a.mineMu.Unlock()
+	a.node.Apply(op)
+}
+
+func (a *streamAdapter) wasAlone(tag string) bool {
+	a.mineMu.Lock()
+	defer a.mineMu.Unlock()
+	_, ok := a.mine[tag]
+	delete(a.mine, tag)
+	return ok
+}
