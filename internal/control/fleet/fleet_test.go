@@ -348,6 +348,9 @@ func TestStopThatFails(t *testing.T) {
 		if i.State != fleet.ShuttingDown || i.Machine.Reason != "removing its containers: no Docker" {
 			t.Errorf("instance %s, %+v", i.State, i.Machine)
 		}
+		if a := w.activities()[1]; a.Status != fleet.ActivityInProgress || a.StatusMessage != i.Machine.Reason {
+			t.Errorf("activity %+v", a)
+		}
 		w.driver.stickWith(nil)
 		w.after(10 * time.Minute)
 		if i, _ = w.store.View().Instances.Get(m.ARN()); i.State != fleet.Terminated || i.Machine.Reason != "" {

@@ -103,6 +103,8 @@ func (s *step) settle() {
 			s.finish(m.Scaling.TerminatedBy, fleet.ActivitySuccessful, "")
 			s.end(m)
 			continue
+		case m.Scaling.Lifecycle == fleet.LifecycleTerminating && m.State == fleet.ShuttingDown:
+			s.tellWhy(m.Scaling.TerminatedBy, m.Machine.Reason)
 		}
 		left = append(left, m)
 	}
@@ -129,6 +131,17 @@ func (s *step) finish(key string, status fleet.ActivityStatus, message string) {
 	}
 	s.activities = append(s.activities, a.Finished(status, message, s.now))
 	s.g.CooldownStart = s.now
+}
+
+// tellWhy writes into an activity why it takes so long.
+func (s *step) tellWhy(key, reason string) {
+	a, ok := s.tables.Activities.Get(key)
+	if !ok || !a.Open() || a.StatusMessage == reason {
+		return
+	}
+	c := *a
+	c.StatusMessage = reason
+	s.activities = append(s.activities, &c)
 }
 
 func (s *step) failedLaunch() {
