@@ -28,7 +28,7 @@ type front struct {
 	health  map[string]elb.TargetHealth
 	bound   map[string]elb.BoundListener
 	entries []Entry
-	// recorded wakes who waits for another entry; it uses mu.
+	// recorded wakes who waits for another entry or report; it uses mu.
 	recorded *sync.Cond
 	end      func()
 }
@@ -76,6 +76,7 @@ func (f *front) Report(r route.Report) {
 	for _, b := range r.Listeners {
 		f.bound[b.ListenerARN] = b
 	}
+	f.recorded.Broadcast()
 }
 
 func (f *front) record(e *Entry) {
@@ -93,6 +94,15 @@ func (f *front) entry(n int) Entry {
 		f.recorded.Wait()
 	}
 	return f.entries[n-1]
+}
+
+// awaitDrained waits until the edge has reported that it is done with the target.
+func (f *front) awaitDrained(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !f.health[key].Drained {
+		f.recorded.Wait()
+	}
 }
 
 func (f *front) apply() {

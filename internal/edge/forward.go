@@ -71,7 +71,7 @@ func (x *exchange) send(elsewhere, fresh bool) attempt {
 	if err := x.sendHead(tc); errors.Is(err, errGateClosed) {
 		u.release(tc)
 		return closing
-	} else if err != nil && tc.reused && x.mayResend() {
+	} else if err != nil && tc.reused && (errors.Is(err, errNothingSent) || x.mayResend()) {
 		u.discard(tc)
 		return deadReuse
 	}
@@ -92,7 +92,10 @@ func connectStatus(err error) int {
 	return 502
 }
 
-var errGateClosed = errors.New("the target takes no new request")
+var (
+	errGateClosed  = errors.New("the target takes no new request")
+	errNothingSent = errors.New("not a byte of the request was sent")
+)
 
 // sendHead passes the target's gate and sends the head, with the body if it is there already.
 func (x *exchange) sendHead(tc *targetConn) error {
@@ -107,9 +110,12 @@ func (x *exchange) sendHead(tc *targetConn) error {
 		return errGateClosed
 	}
 	if err := tc.SetWriteDeadline(now.Add(connectTimeout)); err != nil {
-		return err
+		return errors.Join(errNothingSent, err)
 	}
-	_, err := tc.Write(x.out)
+	n, err := tc.Write(x.out)
+	if n == 0 && err != nil {
+		err = errors.Join(errNothingSent, err)
+	}
 	x.sentAt = time.Now()
 	x.entry.Request = x.sentAt.Sub(x.entry.Created)
 	x.upload.progress.Store(x.sentAt.UnixNano())
@@ -167,12 +173,14 @@ func (x *exchange) receive(tc *targetConn) attempt {
 	whole := x.passBody(tc)
 	x.stopUpload()
 	x.entry.Received += x.upload.received
-	if whole && x.res.Reusable && x.body.Done() && x.req.Class != h1.Ambiguous {
+	// A client that left after its answer made the upload's goroutine close the connection.
+	left := x.upload.status.Load() != 0
+	if whole && !left && x.res.Reusable && x.body.Done() && x.req.Class != h1.Ambiguous {
 		tc.up.release(tc)
 	} else {
 		tc.up.discard(tc)
 	}
-	x.keep = x.keep && whole && x.body.Done()
+	x.keep = x.keep && whole && !left && x.body.Done()
 	return answered
 }
 
@@ -192,7 +200,7 @@ func (x *exchange) failReceive(tc *targetConn, err error) {
 	case errors.Is(err, syscall.ECONNRESET):
 		x.fail(502, "the target reset the connection")
 	default:
-		x.fail(502, "the target closed the connection before it answered")
+		x.fail(502, "the target ended the connection before it answered: "+err.Error())
 	}
 }
 

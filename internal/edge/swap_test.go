@@ -60,9 +60,8 @@ func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 		f.drain(key, time.Hour)
 		f.apply()
 		drained[address] = time.Now()
-		for target := served.Load() + 20; served.Load() < target && !t.Failed(); {
-			time.Sleep(time.Millisecond)
-		}
+		f.awaitDrained(key) // as the stop gate does, before the target goes
+		f.entry(int(served.Load()) + 20)
 		f.config.Targets = f.config.Targets[1:]
 		key, address = next, nextAddress
 	}
@@ -70,6 +69,9 @@ func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 	clients.Wait()
 	for n := range int(served.Load()) {
 		e := f.entry(n + 1)
+		if e.Status != 200 {
+			t.Errorf("%d: %s %s %s reused %v received %d age %v", e.Status, e.ErrorReason, e.Method, e.Target, e.Reused, e.Received, e.Ended.Sub(e.Created))
+		}
 		sent := e.Created.Add(e.Request)
 		if at, ok := drained[e.Target]; ok && sent.After(at) {
 			t.Errorf("a request was sent %v after its target was drained", sent.Sub(at))
