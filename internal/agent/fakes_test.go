@@ -40,6 +40,13 @@ type plane struct {
 	heard   []acs.Message // on ACS
 	told    []acs.Message // on TCS
 	answer  map[string]func(body []byte) (int, any)
+	logs    map[string][]logEvent // by stream
+}
+
+// logEvent is an event of CloudWatch Logs.
+type logEvent struct {
+	Timestamp int64  `json:"timestamp"`
+	Message   string `json:"message"`
 }
 
 type call struct {
@@ -48,7 +55,8 @@ type call struct {
 }
 
 func newPlane(t *testing.T) *plane {
-	p := &plane{t: t, answer: map[string]func([]byte) (int, any){}}
+	p := &plane{t: t, answer: map[string]func([]byte) (int, any){}, logs: map[string][]logEvent{}}
+	p.answer["PutLogEvents"], p.answer["GetLogEvents"] = p.putLogEvents, p.getLogEvents
 	p.changed = sync.NewCond(&p.mu)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /", p.api)
@@ -243,3 +251,33 @@ func startAgent(t *testing.T, cfg Config, rt runtime.Runtime, around Surrounding
 }
 
 func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+type logCall struct {
+	Group     string     `json:"logGroupName"`
+	Stream    string     `json:"logStreamName"`
+	LogEvents []logEvent `json:"logEvents"`
+	Limit     int        `json:"limit"`
+}
+
+func (p *plane) putLogEvents(body []byte) (int, any) {
+	var in logCall
+	if err := json.Unmarshal(body, &in); err != nil {
+		p.t.Error(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.logs[in.Stream] = append(p.logs[in.Stream], in.LogEvents...)
+	p.changed.Broadcast()
+	return http.StatusOK, map[string]string{}
+}
+
+func (p *plane) getLogEvents(body []byte) (int, any) {
+	var in logCall
+	if err := json.Unmarshal(body, &in); err != nil {
+		p.t.Error(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	events := p.logs[in.Stream]
+	return http.StatusOK, map[string]any{"events": events[max(0, len(events)-in.Limit):]}
+}

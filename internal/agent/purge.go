@@ -21,6 +21,11 @@ func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtim
 	for _, c := range containers {
 		errs = append(errs, rt.Remove(ctx, c.ID))
 	}
+	for _, c := range containers {
+		if task := c.Labels[engine.LabelTask]; task != "" {
+			errs = append(errs, engine.RemoveGroup(cgroupRoot, task))
+		}
+	}
 	volumes, err := rt.VolumesWith(ctx, engine.LabelInstance, instanceID)
 	errs = append(errs, err)
 	for _, v := range volumes {

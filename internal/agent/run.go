@@ -144,6 +144,9 @@ func (a *agent) instanceName() (string, error) {
 	return name, a.store.Put(checkpoint.Agent, key, name)
 }
 
+// cgroupRoot is where Linux shows control groups.
+const cgroupRoot = "/sys/fs/cgroup"
+
 func (a *agent) engineConfig() engine.Config {
 	c := a.cfg
 	e := engine.Config{
@@ -159,7 +162,7 @@ func (a *agent) engineConfig() engine.Config {
 		e.Zone = "local"
 	}
 	if c.TaskLimits {
-		e.CgroupRoot = "/sys/fs/cgroup"
+		e.CgroupRoot = cgroupRoot
 	}
 	return e
 }

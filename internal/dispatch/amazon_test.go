@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berthhq/berth/internal/agent/engine"
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
 	"github.com/berthhq/berth/internal/agent/runtime/runtimetest"
 	"github.com/berthhq/berth/internal/ecs"
@@ -173,6 +174,9 @@ func removeAmazons(t *testing.T, e *docker.Engine) {
 	}
 	for _, c := range containers {
 		if err := e.Remove(ctx, c.ID); err != nil {
+			t.Error(err)
+		}
+		if err := engine.RemoveGroup("/sys/fs/cgroup", c.Labels[engine.LabelTask]); err != nil {
 			t.Error(err)
 		}
 	}

@@ -82,17 +82,23 @@ func limits(engine runtime.Engine, r *Record) map[string]string {
 	return out
 }
 
-// unlimit removes the task's group, which Docker has made in every hierarchy.
+// unlimit removes the task's group.
 func (e *Engine) unlimit(r *Record) error {
 	if e.cgroupParent(r) == "" {
 		return nil
 	}
-	id := TaskID(r.Task.ARN)
-	groups, err := filepath.Glob(filepath.Join(e.cfg.CgroupRoot, "*", "ecs", id))
+	return RemoveGroup(e.cfg.CgroupRoot, r.Task.ARN)
+}
+
+// RemoveGroup removes a task's control group, which Docker has made in every
+// hierarchy below root; there may be none. The task's containers must be gone.
+func RemoveGroup(root, taskARN string) error {
+	id := TaskID(taskARN)
+	groups, err := filepath.Glob(filepath.Join(root, "*", "ecs", id))
 	if err != nil {
 		return err
 	}
-	for _, group := range append(groups, filepath.Join(e.cfg.CgroupRoot, "ecs", id)) {
+	for _, group := range append(groups, filepath.Join(root, "ecs", id)) {
 		if err := os.Remove(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -1,7 +1,7 @@
 // Command specimen is the program inside the containers of the runtime's and
 // the agent's tests. It is built without cgo and put into an image by itself.
 //
-//	specimen serve [port]   answer HTTP until SIGTERM: / says hello, /env the
+//	specimen serve [where]  answer HTTP on a port or address until SIGTERM: / says hello, /env the
 //	                        environment, /fetch?url=U what U answers, /file?path=P a file
 //	specimen exit N         end with exit code N
 //	specimen print A B …    write A, B, … on lines of their own, then end
@@ -107,7 +107,13 @@ func serve(port string) {
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
 	})
-	http.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, r.FormValue("path")) })
+	http.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
+		data, err := os.ReadFile(r.FormValue("path"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+		}
+		w.Write(data)
+	})
 	http.HandleFunc("/fetch", func(w http.ResponseWriter, r *http.Request) {
 		resp, err := http.Get(r.FormValue("url"))
 		if err != nil {
@@ -121,7 +127,10 @@ func serve(port string) {
 	if port == "" {
 		port = "8080"
 	}
+	if !strings.Contains(port, ":") {
+		port = ":" + port
+	}
 	fmt.Println("serving", port)
-	fmt.Fprintln(os.Stderr, http.ListenAndServe(":"+port, nil))
+	fmt.Fprintln(os.Stderr, http.ListenAndServe(port, nil))
 	os.Exit(1)
 }
