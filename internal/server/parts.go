@@ -16,7 +16,9 @@ import (
 	actionecs "github.com/berthhq/berth/internal/action/ecs"
 	actionelasticache "github.com/berthhq/berth/internal/action/elasticache"
 	actionelb "github.com/berthhq/berth/internal/action/elb"
+	actioniam "github.com/berthhq/berth/internal/action/iam"
 	actionlogs "github.com/berthhq/berth/internal/action/logs"
+	actionsts "github.com/berthhq/berth/internal/action/sts"
 	"github.com/berthhq/berth/internal/agent"
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
 	"github.com/berthhq/berth/internal/awswire"
@@ -147,6 +149,8 @@ func (s *Server) services() []awswire.Service {
 		actionecr.Service(s.store, s.registry, s.passwords),
 		actionlogs.Service(s.store, s.logs),
 		actionelasticache.Service(s.store),
+		actionsts.Service(s.store, s.minter, s.keys()),
+		actioniam.Service(s.store),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/control/instance"
 	"github.com/berthhq/berth/internal/control/reap"
+	"github.com/berthhq/berth/internal/control/retention"
 	"github.com/berthhq/berth/internal/control/service"
 	"github.com/berthhq/berth/internal/control/target"
 )
@@ -35,8 +36,12 @@ func (s *Server) rooms() map[string]func(context.Context) error {
 		"machine/local":    s.machines.Run,
 		"control/target":   loop("control/target", 4, target.New(s.store, s.publisher)),
 		"control/cache":    s.caches.Run,
-		"dispatch":         s.dispatch.Run,
-		"edge":             s.edge.Run,
-		"publish":          func(ctx context.Context) error { return s.publisher.Run(ctx, s.edge) },
+		"control/retention": func(ctx context.Context) error {
+			return retention.Run(ctx, s.store, s.logs, time.Now, s.cfg.Logger.With("room", "control/retention"))
+		},
+		"registry": s.registry.Run,
+		"dispatch": s.dispatch.Run,
+		"edge":     s.edge.Run,
+		"publish":  func(ctx context.Context) error { return s.publisher.Run(ctx, s.edge) },
 	}
 }
