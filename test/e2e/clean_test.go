@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// leftovers looks for what a server has made on this machine.
+type leftovers struct {
+	data      string          // its processes have it in their arguments, environment or directory
+	instances map[string]bool // its containers, networks and redirections carry their ids
+}
+
+func (s *server) leftovers() leftovers { return leftovers{s.data, s.instances} }
+
+// none fails the test for everything that is left.
+func (l leftovers) none(t *testing.T) {
+	t.Helper()
+	for kind, found := range map[string][]string{
+		"container": l.containers(t), "process": l.processes(), "network": l.networks(t), "iptables rule": l.redirections(t),
+	} {
+		for _, f := range found {
+			t.Errorf("a %s is left: %s", kind, f)
+		}
+	}
+}
+
+func (l leftovers) containers(t *testing.T) []string {
+	out, err := exec.Command("docker", "ps", "-a", "--filter", "label=com.amazonaws.ecs.task-arn", "--format",
+		`{{.ID}} {{.Names}} {{.Status}} {{.Label "com.berthhq.instance"}}`).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.naming(lines(out))
+}
+
+// processes are agents, caches and whatever else was started below the data directory.
+func (l leftovers) processes() (found []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		about, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		environment, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		at, _ := os.Readlink(filepath.Join(dir, "cwd"))
+		if bytes.Contains(about, []byte(l.data)) || bytes.Contains(environment, []byte(l.data)) || strings.HasPrefix(at, l.data) {
+			found = append(found, filepath.Base(dir)+" "+string(bytes.ReplaceAll(about, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
+}
+
+func (l leftovers) networks(t *testing.T) (found []string) {
+	out, err := exec.Command("docker", "network", "ls", "--filter", "label=com.berthhq.network", "--format", "{{.Name}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.naming(lines(out))
+}
+
+func (l leftovers) redirections(t *testing.T) []string {
+	out, err := exec.Command("iptables", "-w", "10", "-t", "nat", "-S").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.naming(lines(out))
+}
+
+// naming picks the lines that name one of the server's instances.
+func (l leftovers) naming(all []string) (found []string) {
+	for _, line := range all {
+		for id := range l.instances {
+			if strings.Contains(line, id) {
+				found = append(found, line)
+			}
+		}
+	}
+	return found
+}
+
+// removeImages forgets the images that Docker has pulled for an account of a test.
+func removeImages(t *testing.T, account string) {
+	t.Helper()
+	out, err := exec.Command("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range lines(out) {
+		if strings.Contains(name, account) {
+			if told, err := exec.Command("docker", "rmi", name).CombinedOutput(); err != nil {
+				t.Errorf("docker rmi %s: %v: %s", name, err, told)
+			}
+		}
+	}
+}
