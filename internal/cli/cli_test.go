@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/berthhq/berth/internal/config"
+)
+
+// call runs the program and returns what it wrote and its exit code.
+func call(args ...string) (out, stderr string, code int) {
+	var o, e bytes.Buffer
+	code = Main(args, strings.NewReader(""), &o, &e)
+	return o.String(), e.String(), code
+}
+
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+		code int
+	}{
+		{nil, "Usage: berth COMMAND", 0},
+		{[]string{"help"}, "server    run the control plane", 0},
+		{[]string{"sevrer"}, `there is no command "sevrer"`, 2},
+		{[]string{"server", "--prot", "1"}, "flag provided but not defined: -prot", 2},
+		{[]string{"env", "extra"}, "takes no arguments", 2},
+		{[]string{"version"}, "berth " + Version, 0},
+		{[]string{"server", "--help"}, "dev-credentials", 0},
+	} {
+		out, stderr, code := call(tt.args...)
+		if code != tt.code || !strings.Contains(out+stderr, tt.want) {
+			t.Errorf("berth %v = %d, %q %q, want %d and %q", tt.args, code, out, stderr, tt.code, tt.want)
+		}
+	}
+}
+
+func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
+	dir := t.TempDir()
+	if _, stderr, code := call("env", "--data", dir); code != 1 || !strings.Contains(stderr, "no server has been started with the data directory "+dir) {
+		t.Errorf("env of an empty directory = %d, %q", code, stderr)
+	}
+	d, err := config.Open(dir, defaultAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, stderr, code := call("env", "--data", dir, "--listen", "0.0.0.0:99", "--region", "eu-west-2")
+	want := "export AWS_ENDPOINT_URL=http://127.0.0.1:99 AWS_ACCESS_KEY_ID=" + d.AccessKey.ID + " AWS_SECRET_ACCESS_KEY=" + d.AccessKey.Secret + " AWS_DEFAULT_REGION=eu-west-2\n"
+	if code != 0 || out != want {
+		t.Errorf("env = %d, %q %q, want %q", code, out, stderr, want)
+	}
+}
+
+func TestStatusWithoutAServer(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := config.Open(dir, defaultAccount); err != nil {
+		t.Fatal(err)
+	}
+	// Port 1 of loopback is nobody's.
+	if _, stderr, code := call("status", "--data", dir, "--listen", "127.0.0.1:1"); code != 1 || !strings.Contains(stderr, "no server answers at http://127.0.0.1:1") {
+		t.Errorf("status = %d, %q", code, stderr)
+	}
+}
