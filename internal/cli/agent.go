@@ -71,3 +71,7 @@ func flagGiven(f *flag.FlagSet, name string) (given bool) {
 	f.Visit(func(g *flag.Flag) { given = given || g.Name == name })
 	return given
 }
+
+// agentCommand is how the server starts agents: with their settings in the environment, and without the settings file of an agent that this
+// machine may have for itself.
+func agentCommand(self string) []string { return []string{self, "agent", "--config", os.DevNull} }

@@ -34,7 +34,7 @@ func runServer(ctx context.Context, io streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg.AgentCommand = []string{self, "agent"}
+	cfg.AgentCommand = agentCommand(self)
 	if cfg.Data, err = filepath.Abs(cfg.Data); err != nil {
 		return err
 	}
