@@ -39,6 +39,14 @@ func (a *Args) Len() int {
 	return n
 }
 
+func (a *Args) size() int {
+	n := len(a.json)
+	for _, b := range a.attachments {
+		n += len(b)
+	}
+	return n
+}
+
 // Raw returns the JSON of argument i, or nil. Binary in it is a placeholder object.
 func (a *Args) Raw(i int) json.RawMessage {
 	for at := 0; at < len(a.json); i-- {

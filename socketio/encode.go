@@ -21,6 +21,9 @@ type Payload struct {
 	Attachments [][]byte
 }
 
+// NewPayload encodes an event as Emit does.
+func NewPayload(event string, args ...any) (Payload, error) { return payload(nil, event, true, args) }
+
 // Args are the elements of the payload from the first on.
 func (p Payload) Args() *Args {
 	return &Args{json: bytes.TrimSpace(p.JSON[1 : len(p.JSON)-1]), attachments: p.Attachments}

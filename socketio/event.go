@@ -73,12 +73,13 @@ func (s *Socket) enqueue(e *Event) {
 	}
 	s.tail = e
 	s.queued++
-	flood := s.queued > s.ns.srv.opt.MaxPending && e.task == nil
+	s.queuedBytes += e.Args.size()
+	flood := e.task == nil && (s.queued > s.ns.srv.opt.MaxPending || s.queuedBytes > s.ns.srv.opt.MaxPendingBytes)
 	start := !s.running
 	s.running = true
 	s.mu.Unlock()
 	if flood {
-		s.ns.srv.log.Warn("socketio: a client sends faster than its events are handled", "namespace", s.ns.name, "pending", s.ns.srv.opt.MaxPending)
+		s.ns.srv.log.Warn("socketio: a client sends faster than its events are handled", "namespace", s.ns.name, "events", s.ns.srv.opt.MaxPending, "bytes", s.ns.srv.opt.MaxPendingBytes)
 		s.ns.srv.wg.Go(func() { s.conn.session.Fail(engineio.ReasonSlow) })
 	}
 	if start {
@@ -100,6 +101,7 @@ func (s *Socket) work() {
 			s.tail = nil
 		}
 		s.queued--
+		s.queuedBytes -= e.Args.size()
 		s.mu.Unlock()
 		e.next = nil
 		s.handle(e)

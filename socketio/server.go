@@ -31,6 +31,9 @@ type Options struct {
 	// MaxPending is how many events of one socket may wait for their handler before the client is
 	// disconnected with engineio.ReasonSlow. Default 10,000.
 	MaxPending int
+	// MaxPendingBytes is the same in bytes. Default 8 MiB, or eight times Engine.MaxPayload if that is
+	// more.
+	MaxPendingBytes int
 	// Log gets what an operator may want to know. Default: nothing is logged.
 	Log *slog.Logger
 }
@@ -61,6 +64,9 @@ func New(opt Options) *Server {
 	}
 	if opt.MaxPending <= 0 {
 		opt.MaxPending = 10_000
+	}
+	if opt.MaxPendingBytes <= 0 {
+		opt.MaxPendingBytes = max(8<<20, 8*opt.Engine.MaxPayload)
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)

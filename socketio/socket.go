@@ -39,16 +39,17 @@ type Socket struct {
 	handshake Handshake
 	rooms     []string // guarded by the namespace's rooms
 
-	mu      sync.Mutex
-	state   uint8
-	running bool // somebody works on the queue
-	queued  int
-	head    *Event
-	tail    *Event
-	acks    map[uint64]func(*Args, error)
-	values  any
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
+	mu          sync.Mutex
+	state       uint8
+	running     bool // somebody works on the queue
+	queued      int
+	queuedBytes int
+	head        *Event
+	tail        *Event
+	acks        map[uint64]func(*Args, error)
+	values      any
+	ctx         context.Context
+	cancel      context.CancelCauseFunc
 }
 
 func newSocket(ns *Namespace, c *conn, auth []byte) *Socket {

@@ -5,6 +5,7 @@ package adaptertest
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"regexp"
 	"slices"
@@ -58,16 +59,16 @@ func start(t *testing.T, recovery bool, open Open) *cluster {
 		if recovery {
 			opt.Recovery = &socketio.Recovery{}
 		}
-		io := socketio.New(opt)
-		ns := io.Of("/")
+		srv := socketio.New(opt)
+		ns := srv.Of("/")
 		ns.OnConnect(func(s *socketio.Socket) {
 			if !s.Recovered() {
 				s.SetData(map[string]int{"server": i})
 			}
 		})
 		ns.OnServer("ask", func(args *socketio.Args, answer func(any)) { answer(fmt.Sprintf("%d got %s", i, args.Raw(0))) })
-		ts := httptest.NewServer(io)
-		t.Cleanup(func() { io.Close(); ts.Close() })
+		ts := httptest.NewServer(srv)
+		t.Cleanup(func() { srv.Close(); ts.Close() })
 		c.spaces = append(c.spaces, ns)
 		c.addrs = append(c.addrs, strings.TrimPrefix(ts.URL, "http://"))
 	}
@@ -119,24 +120,39 @@ type Client struct {
 // Dial connects a client and joins with the given CONNECT packet.
 func Dial(t *testing.T, addr, connect string) *Client {
 	t.Helper()
+	p, err := TryDial(t, addr, connect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TryDial is Dial that returns what failed.
+func TryDial(t *testing.T, addr, connect string) (*Client, error) {
+	t.Helper()
 	g := new(link.Group)
 	p := &Client{t: t, frames: make(chan lean.Frame, 1000)}
 	c, err := lean.Dial(g, addr, "/socket.io/?EIO=4&transport=websocket", func(_ *lean.Client, f lean.Frame) { p.frames <- f })
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	p.conn = c
 	t.Cleanup(g.Close)
 	p.Next()
-	p.Say(connect)
+	if err := c.Send(connect); err != nil {
+		return nil, err
+	}
 	for {
 		got := p.Next()
+		if got == "closed" {
+			return nil, io.EOF
+		}
 		if rest, ok := strings.CutPrefix(got, `40{"sid":"`); ok {
 			p.ID = rest[:20]
 			if i := strings.Index(rest, `"pid":"`); i > 0 {
 				p.PID = rest[i+7 : i+27]
 			}
-			return p
+			return p, nil
 		}
 		p.Early = append(p.Early, got)
 	}

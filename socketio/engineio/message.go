@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/base64"
+	"sync/atomic"
 
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
@@ -30,6 +31,8 @@ type Message struct {
 	parts []part
 	first [1]part // storage for the common case of one packet
 	plain bool    // must not be compressed
+
+	packed atomic.Pointer[[]byte] // wire, compressed, when somebody wanted it
 }
 
 // part is the place of one packet in wire.

@@ -36,7 +36,9 @@ type Server struct {
 	sessions map[string]*Session
 	draining atomic.Bool
 
-	out flusher
+	out      flusher
+	gather   sync.Pool // *[]byte in which small messages are put together
+	deflater deflater
 }
 
 // New makes a server. accept is called for each new session, before anything can be received from

@@ -30,6 +30,7 @@ type wsConn struct {
 	rest      []byte // what it did not take
 	shutting  bool   // a close frame follows the queue
 	closeCode int
+	deflate   bool
 	timer     *time.Timer // bounds the upgrade, later the closing
 }
 
@@ -45,6 +46,10 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Ses
 			reply = append(reply, k+": "+v+"\r\n"...)
 		}
 	}
+	deflate := srv.opt.PerMessageDeflate && offersDeflate(r.Header)
+	if deflate {
+		reply = append(reply, deflateAnswer...)
+	}
 	reply = append(reply, "\r\n"...)
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -57,7 +62,10 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Ses
 	if n := buf.Reader.Buffered(); n > 0 {
 		early, _ = buf.Reader.Peek(n)
 	}
-	ws := &wsConn{s: s, in: wsframe.Reader{Limit: srv.opt.MaxPayload}}
+	ws := &wsConn{s: s, in: wsframe.Reader{Limit: srv.opt.MaxPayload}, deflate: deflate}
+	if deflate {
+		ws.in.Inflate = srv.deflater.inflate
+	}
 	err = srv.links.Attach(conn, early, func(l link.Link) link.Sink {
 		ws.link = l
 		if s == nil {

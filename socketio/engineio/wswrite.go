@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"sync"
 	"time"
 
 	"github.com/berthhq/berth/socketio/internal/wsframe"
@@ -12,8 +11,6 @@ const gatherSize = 64 << 10
 
 // closeAnswer is how long a client may take to read what is queued and to answer the close frame.
 const closeAnswer = 10 * time.Second
-
-var gatherPool = sync.Pool{New: func() any { return new(make([]byte, 0, gatherSize)) }}
 
 // Writable implements link.Sink.
 func (w *wsConn) Writable() {
@@ -77,8 +74,11 @@ func (w *wsConn) write(rest []byte, batch []*Message) ([]byte, error) {
 		n, err := w.link.Write(wire)
 		return wire[n:], err
 	}
-	buf := gatherPool.Get().(*[]byte)
-	defer gatherPool.Put(buf)
+	buf, ok := w.s.srv.gather.Get().(*[]byte)
+	if !ok {
+		buf = new(make([]byte, 0, gatherSize))
+	}
+	defer w.s.srv.gather.Put(buf)
 	b := (*buf)[:0]
 	for i, m := range batch {
 		wire := w.wire(m)
@@ -115,4 +115,9 @@ func (w *wsConn) remainder(p []byte, batch []*Message) []byte {
 }
 
 // wire is the message as this connection wants it.
-func (w *wsConn) wire(m *Message) []byte { return m.wire }
+func (w *wsConn) wire(m *Message) []byte {
+	if w.deflate {
+		return m.deflated(&w.s.srv.deflater, w.s.srv.opt.CompressAbove)
+	}
+	return m.wire
+}

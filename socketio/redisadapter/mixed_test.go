@@ -14,6 +14,7 @@ import (
 
 // mixed is a cluster of two Node.js and two Go servers on one Redis, with a client on each.
 type mixed struct {
+	redis *testenv.Redis
 	node  *testenv.Node
 	a, b  *goNode
 	peers []*adaptertest.Client // on node0, node1, a, b
@@ -21,7 +22,7 @@ type mixed struct {
 
 func startMixed(t *testing.T, kind string) *mixed {
 	r := testenv.StartRedis(t)
-	m := &mixed{node: testenv.StartNode(t, "cluster.mjs", r.URL(), kind)}
+	m := &mixed{redis: r, node: testenv.StartNode(t, "cluster.mjs", r.URL(), kind)}
 	var recovery *socketio.Recovery
 	if kind == "streams" {
 		recovery = &socketio.Recovery{}
@@ -65,6 +66,7 @@ func TestMixedCluster(t *testing.T) {
 			if kind == "classic" || kind == "specific" {
 				t.Run("all rooms", m.allRooms)
 				t.Run("emitter", m.emitter)
+				t.Run("our emitter", m.ours)
 			}
 			t.Run("acks", m.acks)
 			t.Run("fetch", m.fetch)
@@ -248,6 +250,38 @@ func (m *mixed) serverSide(t *testing.T) {
 		if got := <-g.told; got != `"x"` {
 			t.Fatal(got)
 		}
+	}
+}
+
+// ours is the Go emitter; Node.js servers understand it.
+func (m *mixed) ours(t *testing.T) {
+	m.in(t)
+	e := redisadapter.NewEmitter(client(t, m.redis), "", "/")
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(e.Emit(t.Context(), socketio.Target{}, "outside", 1, []byte{2}))
+	m.all(t, `451-["outside",1,{"_placeholder":true,"num":0}]`, "02")
+	check(e.Join(t.Context(), socketio.Target{Rooms: []string{m.peers[0].ID, m.peers[3].ID}}, "ours"))
+	m.until(t, "ours", 2)
+	check(e.Emit(t.Context(), socketio.Target{Rooms: []string{"ours"}}, "room"))
+	m.peers[0].Want(`42["room"]`)
+	m.peers[3].Want(`42["room"]`)
+	check(e.Leave(t.Context(), socketio.Target{}, "ours"))
+	m.until(t, "ours", 0)
+	check(e.ServerSideEmit(t.Context(), "tell", "z"))
+	for _, g := range []*goNode{m.a, m.b} {
+		if got := <-g.told; got != `"z"` {
+			t.Fatal(got)
+		}
+	}
+	var told [][]string
+	m.node.Ask(&told, map[string]any{"do": "told"})
+	if len(told) == 0 || told[len(told)-1][0] != "z" {
+		t.Fatal(told)
 	}
 }
 

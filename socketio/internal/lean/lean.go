@@ -5,11 +5,14 @@ package lean
 
 import (
 	"bufio"
+	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"sync"
 
 	"github.com/berthhq/berth/socketio/internal/link"
 	"github.com/berthhq/berth/socketio/internal/wsframe"
@@ -19,29 +22,45 @@ import (
 type Frame struct {
 	Op   wsframe.Op
 	Data []byte
+	// Compressed says that the message came so.
+	Compressed bool
 }
 
 // Client is a connection. Its frames are handed to a function, one at a time, which must not block.
 type Client struct {
-	link  link.Link
-	in    wsframe.Reader
-	on    func(*Client, Frame)
-	ended bool
+	link     link.Link
+	in       wsframe.Reader
+	on       func(*Client, Frame)
+	hold     sync.Mutex
+	ended    bool
+	inflated bool
 }
 
 // Dial opens a WebSocket on the path, query included, of the server at addr.
 func Dial(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
+	return dial(g, addr, path, "", on)
+}
+
+// DialDeflate is Dial that offers compression.
+func DialDeflate(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
+	return dial(g, addr, path, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", on)
+}
+
+func dial(g *link.Group, addr, path, header string, on func(*Client, Frame)) (*Client, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	br, err := handshake(conn, addr, path)
+	br, err := handshake(conn, addr, path, header)
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	early, _ := br.Peek(br.Buffered())
 	c := &Client{on: on, in: wsframe.Reader{Limit: 64 << 20, FromServer: true}}
+	if header != "" {
+		c.in.Inflate = c.inflate
+	}
 	err = g.Attach(conn, early, func(l link.Link) link.Sink {
 		c.link = l
 		return c
@@ -50,9 +69,9 @@ func Dial(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, e
 }
 
 // handshake reads exactly the answer's head from the connection into a small buffer.
-func handshake(conn net.Conn, addr, path string) (*bufio.Reader, error) {
+func handshake(conn net.Conn, addr, path, header string) (*bufio.Reader, error) {
 	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", path, addr)
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n", path, addr, header)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +101,29 @@ func AppendFrame(dst []byte, op wsframe.Op, p []byte) []byte {
 	return append(append(dst, 0, 0, 0, 0), p...)
 }
 
+// WriteDeflated sends a compressed text frame.
+func (c *Client) WriteDeflated(text string) error {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestSpeed)
+	if err != nil {
+		return err
+	}
+	_, _ = io.WriteString(w, text) // a buffer cannot fail
+	_ = w.Flush()
+	frame := AppendFrame(nil, wsframe.Text, bytes.TrimSuffix(b.Bytes(), []byte("\x00\x00\xff\xff")))
+	frame[0] |= wsframe.RSV1
+	return c.Raw(frame)
+}
+
+func (c *Client) inflate(p []byte, _ int) ([]byte, error) {
+	c.inflated = true
+	out, err := io.ReadAll(flate.NewReader(bytes.NewReader(append(p, 0, 0, 0xff, 0xff))))
+	if errors.Is(err, io.ErrUnexpectedEOF) { // there is no final block
+		err = nil
+	}
+	return out, err
+}
+
 // Raw sends bytes as they are. It does not queue: what the kernel does not take is an error.
 func (c *Client) Raw(p []byte) error {
 	n, err := c.link.Write(p)
@@ -94,8 +136,16 @@ func (c *Client) Raw(p []byte) error {
 // Close closes the connection without ceremony.
 func (c *Client) Close() { c.link.Close() }
 
+// Pause stops reading until Resume is called: the goroutine that reads is held.
+func (c *Client) Pause() { c.hold.Lock() }
+
+// Resume undoes Pause.
+func (c *Client) Resume() { c.hold.Unlock() }
+
 // Readable implements link.Sink.
 func (c *Client) Readable(p []byte) {
+	c.hold.Lock()
+	c.hold.Unlock() //nolint:staticcheck // only to wait
 	if c.ended {
 		return
 	}
@@ -103,7 +153,8 @@ func (c *Client) Readable(p []byte) {
 		if op == wsframe.Text && len(data) == 1 && data[0] == '2' {
 			return c.Send("3")
 		}
-		c.on(c, Frame{op, data})
+		c.on(c, Frame{op, data, c.inflated})
+		c.inflated = false
 		return nil
 	})
 	if err != nil {

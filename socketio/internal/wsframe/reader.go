@@ -33,9 +33,11 @@ var (
 	ErrUTF8 = errors.New("wsframe: text is not UTF-8")
 )
 
+// RSV1 in a frame's first byte marks a compressed message.
+const RSV1 = 0x40
+
 const (
 	fin        = 0x80
-	rsv1       = 0x40
 	maskBit    = 0x80
 	maxHeader  = 14
 	maxControl = 125
@@ -154,7 +156,7 @@ func (r *Reader) headerSize() int {
 
 func (r *Reader) parseHeader() error {
 	b := r.head[:r.nhead]
-	h := header{op: Op(b[0] & 0x0f), fin: b[0]&fin != 0, rsv1: b[0]&rsv1 != 0}
+	h := header{op: Op(b[0] & 0x0f), fin: b[0]&fin != 0, rsv1: b[0]&RSV1 != 0}
 	size := uint64(b[1] &^ maskBit)
 	switch size {
 	case 126:

@@ -1,0 +1,276 @@
+package engineio_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/internal/wsframe"
+)
+
+// socketio.md 1.1, Errors: codes and the order of the checks.
+func TestRefusals(t *testing.T) {
+	r := start(t, engineio.Options{Allow: func(r *http.Request) error {
+		if r.Header.Get("X-Deny") != "" {
+			return errors.New("not you")
+		}
+		return nil
+	}})
+	sid := r.open()
+	for _, c := range []struct {
+		method, query string
+		status        int
+		body          string
+	}{
+		{"GET", "", 400, `{"code":0,"message":"Transport unknown"}`},
+		{"GET", "EIO=4&transport=pigeon", 400, `{"code":0,"message":"Transport unknown"}`},
+		{"GET", polling + "&sid=nobody", 400, `{"code":1,"message":"Session ID unknown"}`},
+		{"POST", polling, 400, `{"code":2,"message":"Bad handshake method"}`},
+		{"GET", "EIO=4&transport=websocket", 400, `{"code":3,"message":"Bad request"}`},
+		{"GET", "EIO=3&transport=polling", 400, `{"code":5,"message":"Unsupported protocol version"}`},
+		{"GET", "EIO=abc&transport=polling", 400, `{"code":5,"message":"Unsupported protocol version"}`},
+		{"OPTIONS", polling, 400, `{"code":2,"message":"Bad handshake method"}`},
+		{"PUT", sid, 405, "Method Not Allowed\n"},
+	} {
+		if status, body, _ := r.do(c.method, c.query, ""); status != c.status || body != c.body {
+			t.Errorf("%s %s: %d %s", c.method, c.query, status, body)
+		}
+	}
+	if status, body, _ := r.do("GET", polling, "", "X-Deny", "1"); status != 403 || body != `{"code":4,"message":"not you"}` {
+		t.Error(status, body)
+	}
+}
+
+func TestHandshake(t *testing.T) {
+	r := start(t, engineio.Options{Cookie: &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}})
+	_, body, h := r.do("GET", polling, "")
+	want := regexp.MustCompile(`^0\{"sid":"([\w-]{20})","upgrades":\["websocket"\],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000\}$`)
+	m := want.FindStringSubmatch(body)
+	if m == nil {
+		t.Fatal(body)
+	}
+	if got := h.Get("Set-Cookie"); got != "io="+m[1]+"; Path=/; HttpOnly; SameSite=Lax" {
+		t.Error(got)
+	}
+	if h.Get("Content-Type") != "text/plain; charset=UTF-8" || h.Get("Cache-Control") != "no-store" {
+		t.Error(h)
+	}
+	if _, _, h = r.do("POST", polling+"&sid="+m[1], "4x"); h.Get("Set-Cookie") != "" || h.Get("Content-Type") != "text/html" {
+		t.Error(h)
+	}
+	if got := r.dial("EIO=4&transport=websocket").next(); !strings.Contains(got, `"upgrades":[]`) {
+		t.Error(got)
+	}
+}
+
+func TestCORS(t *testing.T) {
+	r := start(t, engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://a.example"}, Credentials: true}})
+	for origin, allowed := range map[string]string{"https://a.example": "https://a.example", "https://b.example": ""} {
+		_, _, h := r.do("GET", polling, "", "Origin", origin)
+		if h.Get("Access-Control-Allow-Origin") != allowed || h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Credentials") != "true" {
+			t.Errorf("%s: %v", origin, h)
+		}
+	}
+	status, _, h := r.do("OPTIONS", polling, "", "Origin", "https://a.example", "Access-Control-Request-Headers", "x-one")
+	if status != 204 || h.Get("Access-Control-Allow-Methods") != "GET,HEAD,PUT,PATCH,POST,DELETE" || h.Get("Access-Control-Allow-Headers") != "x-one" {
+		t.Error(status, h)
+	}
+	if _, _, h = r.do("GET", "", "", "Origin", "https://a.example"); h.Get("Access-Control-Allow-Origin") == "" {
+		t.Error("errors have no CORS headers")
+	}
+}
+
+func TestPollingPayloads(t *testing.T) {
+	r := start(t, engineio.Options{MaxPayload: 100})
+	q := r.open()
+	if status, body, _ := r.do("POST", q, "4hello\x1e4é\x1ebAQL/"); status != 200 || body != "ok" {
+		t.Fatal(status, body)
+	}
+	if _, body, _ := r.do("GET", q, ""); body != "4hello\x1e4é\x1ebAQL/" {
+		t.Fatalf("%q", body)
+	}
+	if status, _, _ := r.do("POST", q, "4"+strings.Repeat("x", 100)); status != 413 {
+		t.Fatal(status)
+	}
+	if status, _, _ := r.do("POST", q, "4still open"); status != 200 {
+		t.Fatal(status)
+	}
+	if status, _, _ := r.do("POST", q, "x", "Content-Type", "application/octet-stream"); status != 400 || r.reason() != engineio.ReasonTransportError {
+		t.Fatal(status)
+	}
+}
+
+// Hostile bodies end the session and nothing else.
+func TestBadPayloads(t *testing.T) {
+	r := start(t, engineio.Options{})
+	for _, body := range []string{"", "abc", "b***", "4a\x1e", "4\xff\xfe", "\x1e", "9"} {
+		q := r.open()
+		if status, _, _ := r.do("POST", q, body); status != 400 {
+			t.Errorf("%q: %d", body, status)
+		}
+		if why := r.reason(); why != engineio.ReasonParseError {
+			t.Errorf("%q: %s", body, why)
+		}
+		if status, text, _ := r.do("GET", q, ""); status != 400 {
+			t.Errorf("after %q: %d %s", body, status, text)
+		}
+	}
+}
+
+// A large answer is compressed when the client takes that.
+func TestPollingCompression(t *testing.T) {
+	r := start(t, engineio.Options{})
+	q := r.open()
+	text := "4" + strings.Repeat("x", 5000)
+	r.do("POST", q, text)
+	_, body, h := r.do("GET", q, "", "Accept-Encoding", "gzip") // set by hand, so not undone by the client
+	if h.Get("Content-Encoding") != "gzip" || len(body) > 500 {
+		t.Fatal(len(body), h)
+	}
+}
+
+func TestServerClosesPolling(t *testing.T) {
+	r := start(t, engineio.Options{})
+	q := r.open()
+	s := r.session()
+	s.Send(engineio.Seal(append(engineio.Room(4), "last"...)))
+	s.Close()
+	if why := r.reason(); why != engineio.ReasonForcedClose {
+		t.Fatal(why)
+	}
+	if _, body, _ := r.do("GET", q, ""); body != "4last\x1e1" {
+		t.Fatalf("%q", body)
+	}
+	if status, _, _ := r.do("GET", q, ""); status != 400 {
+		t.Fatal(status)
+	}
+}
+
+func TestUpgradeKeepsWhatPollingDidNotTake(t *testing.T) {
+	r := start(t, engineio.Options{})
+	q := r.open()
+	w := r.dial(strings.Replace(q, "polling", "websocket", 1))
+	if err := w.Send("2probe"); err != nil {
+		t.Fatal(err)
+	}
+	w.want("3probe")
+	r.session().Send(engineio.Seal(append(engineio.Room(5), "early"...)))
+	if err := w.Send("5"); err != nil {
+		t.Fatal(err)
+	}
+	w.want("4early")
+	if err := w.Send("4echo"); err != nil {
+		t.Fatal(err)
+	}
+	w.want("4echo")
+	if status, body, _ := r.do("GET", q, ""); status != 400 || body != `{"code":3,"message":"Bad request"}` {
+		t.Fatal(status, body)
+	}
+}
+
+// A candidate that says anything else is closed, and the session goes on.
+func TestBadCandidates(t *testing.T) {
+	r := start(t, engineio.Options{})
+	q := r.open()
+	for _, say := range []string{"4hello", "5", "2", "2prob"} {
+		w := r.dial(strings.Replace(q, "polling", "websocket", 1))
+		if err := w.Send(say); err != nil {
+			t.Fatal(err)
+		}
+		w.want("closed")
+	}
+	if status, _, _ := r.do("POST", q, "4x"); status != 200 {
+		t.Fatal(status)
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	r := start(t, engineio.Options{PingInterval: 20 * time.Millisecond, PingTimeout: 20 * time.Millisecond})
+	r.open() // never polls again, so never answers
+	if why := r.reason(); why != engineio.ReasonPingTimeout {
+		t.Fatal(why)
+	}
+}
+
+// A client that does not read is disconnected when its buffer is full, and costs nobody else anything.
+func TestSlowClient(t *testing.T) {
+	r := start(t, engineio.Options{MaxBuffer: 1 << 20})
+	w := r.dial("EIO=4&transport=websocket")
+	w.next()
+	slow := r.session()
+	w.Pause()
+	m := engineio.Seal(append(engineio.Room(1<<16), strings.Repeat("x", 1<<16)...))
+	for range 10_000 { // more than the kernel takes
+		slow.Send(m)
+		select {
+		case why := <-r.ended:
+			if why != engineio.ReasonSlow {
+				t.Fatal(why)
+			}
+			w.Resume()
+			return
+		default:
+		}
+	}
+	if why := r.reason(); why != engineio.ReasonSlow {
+		t.Fatal(why)
+	}
+	w.Resume()
+}
+
+// Compressed broadcasts are readable, and compressed messages are read.
+func TestDeflate(t *testing.T) {
+	r := start(t, engineio.Options{PerMessageDeflate: true})
+	w := r.dialDeflate()
+	w.next()
+	text := "4" + strings.Repeat("all work and no play ", 200)
+	if err := w.WriteDeflated(text); err != nil {
+		t.Fatal(err)
+	}
+	f := <-w.frames
+	if string(f.Data) != text || !f.Compressed {
+		t.Fatal(len(f.Data), f.Compressed)
+	}
+	if err := w.Send("4short"); err != nil {
+		t.Fatal(err)
+	}
+	if f = <-w.frames; string(f.Data) != "4short" || f.Compressed {
+		t.Fatal(f)
+	}
+	if err := w.WriteDeflated("4" + strings.Repeat("x", 1_100_000)); err != nil { // small on the wire
+		t.Fatal(err)
+	}
+	if f = <-w.frames; f.Op != wsframe.Close || int(f.Data[0])<<8|int(f.Data[1]) != 1009 {
+		t.Fatal(f)
+	}
+}
+
+// Drain refuses newcomers and closes the others without a word that keeps them away.
+func TestDrain(t *testing.T) {
+	r := start(t, engineio.Options{})
+	w := r.dial("EIO=4&transport=websocket")
+	w.next()
+	q := r.open()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.srv.Drain(ctx, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	w.want("closed")
+	for range 2 {
+		if why := r.reason(); why != engineio.ReasonShutdown {
+			t.Fatal(why)
+		}
+	}
+	if status, _, h := r.do("GET", polling, ""); status != 503 || h.Get("Retry-After") == "" {
+		t.Fatal(status)
+	}
+	if _, body, _ := r.do("GET", q, ""); body != "1" {
+		t.Fatalf("%q", body)
+	}
+}

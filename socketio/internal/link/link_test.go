@@ -1,0 +1,182 @@
+package link
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+const patience = 10 * time.Second
+
+// sink echoes, or only collects.
+type sink struct {
+	link     Link
+	echo     bool
+	mu       sync.Mutex
+	got      bytes.Buffer
+	writable chan struct{}
+	broken   chan error
+}
+
+func newSink(echo bool) *sink {
+	return &sink{echo: echo, writable: make(chan struct{}, 100), broken: make(chan error, 2)}
+}
+
+func (s *sink) Readable(p []byte) {
+	s.mu.Lock()
+	s.got.Write(p)
+	s.mu.Unlock()
+	if s.echo {
+		_, _ = s.link.Write(p)
+	}
+}
+func (s *sink) Writable()        { s.writable <- struct{}{} }
+func (s *sink) Broken(err error) { s.broken <- err }
+
+// bare hides what a connection is, as TLS does.
+type bare struct{ net.Conn }
+
+// both runs a test on a parked link, where there are such, and on the portable one.
+func both(t *testing.T, test func(t *testing.T, g *Group, s *sink, peer net.Conn)) {
+	for name, hide := range map[string]bool{"socket": false, "portable": true} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			peer, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer peer.Close()
+			conn, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if hide {
+				conn = bare{conn}
+			}
+			var g Group
+			defer g.Close()
+			s := newSink(name != "")
+			if err := g.Attach(conn, []byte("early "), func(l Link) Sink { s.link = l; return s }); err != nil {
+				t.Fatal(err)
+			}
+			_ = peer.SetDeadline(time.Now().Add(patience))
+			test(t, &g, s, peer)
+		})
+	}
+}
+
+func wait[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("it does not come")
+		panic("unreachable")
+	}
+}
+
+func TestReadsAndWrites(t *testing.T) {
+	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
+		buf := make([]byte, 6)
+		if _, err := io.ReadFull(peer, buf); err != nil || string(buf) != "early " {
+			t.Fatal(string(buf), err)
+		}
+		if _, err := peer.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(peer, buf[:5]); err != nil || string(buf[:5]) != "hello" {
+			t.Fatal(string(buf), err)
+		}
+		peer.Close()
+		if err := wait(t, s.broken); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if _, err := s.link.Write([]byte("x")); err == nil {
+			t.Fatal("a broken link takes bytes")
+		}
+		s.link.Close() // and again is harmless
+	})
+}
+
+// A peer that does not read is not waited for, and gets everything once it does.
+func TestWriteNeverWaits(t *testing.T) {
+	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
+		block := bytes.Repeat([]byte("x"), 1<<20)
+		total := len("early ")
+		full := false
+		for range 100 {
+			n, err := s.link.Write(block)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if total += n; n < len(block) {
+				full = true
+				break
+			}
+			if _, ok := s.link.(*routine); ok { // it takes one at a time
+				continue
+			}
+		}
+		if !full {
+			t.Fatal("100 MB were taken")
+		}
+		done := make(chan int64, 1)
+		go func() {
+			n, _ := io.CopyN(io.Discard, peer, int64(total))
+			done <- n
+		}()
+		if n := wait(t, done); n != int64(total) {
+			t.Fatalf("%d of %d bytes", n, total)
+		}
+		wait(t, s.writable)
+	})
+}
+
+func TestCloseDeliversWhatWasTaken(t *testing.T) {
+	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
+		buf := make([]byte, 6)
+		if _, err := io.ReadFull(peer, buf); err != nil { // the portable link takes one write at a time
+			t.Fatal(err)
+		}
+		for {
+			if n, err := s.link.Write([]byte("last words")); err != nil {
+				t.Fatal(err)
+			} else if n > 0 {
+				break
+			}
+		}
+		s.link.Close()
+		text, err := io.ReadAll(peer)
+		if err != nil || string(text) != "last words" {
+			t.Fatal(string(text), err)
+		}
+		if err := wait(t, s.broken); err == nil {
+			t.Fatal("no reason")
+		}
+	})
+}
+
+func TestGroupClose(t *testing.T) {
+	both(t, func(t *testing.T, g *Group, s *sink, peer net.Conn) {
+		g.Close()
+		select {
+		case <-s.broken:
+		default:
+			t.Fatal("Close returned before the last callback")
+		}
+		a, b := net.Pipe()
+		defer b.Close()
+		if err := g.Attach(a, nil, func(Link) Sink { return s }); !errors.Is(err, ErrClosed) {
+			t.Fatal(err)
+		}
+	})
+}
