@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berthhq/berth/internal/edge/h1"
@@ -18,17 +19,19 @@ import (
 
 // client is a connection of a client. One goroutine serves its requests one after another.
 type client struct {
-	e     *Edge
-	nc    net.Conn
-	peer  netip.AddrPort
-	port  int                  // of the listener
-	bound int                  // where the listener is really served
-	tls   *tls.ConnectionState // nil when it is in clear text
-	br    *bufio.Reader
-	idle  time.Duration // no byte for this long ends it
-	born  time.Time
+	e      *Edge
+	socket net.Conn // as accepted; closing it ends everything
+	nc     net.Conn // what is spoken over: the socket, or TLS over it
+	peer   netip.AddrPort
+	port   int                  // of the listener
+	bound  int                  // where the listener is really served
+	tls    *tls.ConnectionState // nil when it is in clear text
+	br     *bufio.Reader
+	idle   time.Duration // no byte for this long ends it
+	born   time.Time
 
-	mu       sync.Mutex // guards the read deadline between two goroutines that set it
+	resting  atomic.Bool // between two requests
+	mu       sync.Mutex  // guards the read deadline between two goroutines that set it
 	stopping bool
 }
 
@@ -36,7 +39,7 @@ type client struct {
 func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
 	defer nc.Close()
 	defer e.survive()
-	c := &client{e: e, nc: nc, peer: peerOf(nc.RemoteAddr()), port: number, bound: bound, idle: time.Minute, born: time.Now()}
+	c := &client{e: e, socket: nc, nc: nc, peer: peerOf(nc.RemoteAddr()), port: number, bound: bound, idle: time.Minute, born: time.Now()}
 	if !e.clients.add(c) {
 		return
 	}
@@ -54,7 +57,7 @@ func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
 		}
 	}()
 	x := &exchange{c: c, e: e}
-	for c.awaitRequest() && x.run() && e.clients.setIdle(c, true) {
+	for c.awaitRequest() && x.run() && e.clients.rest(c, true) {
 	}
 	if c.br != nil && !x.body.Done() {
 		c.linger()
@@ -105,7 +108,7 @@ func (c *client) awaitRequest() bool {
 			return false
 		}
 	}
-	return c.e.clients.setIdle(c, false)
+	return c.e.clients.rest(c, false)
 }
 
 // setReadDeadline sets the deadline of reads from the client, unless somebody wants a read under way to end.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -151,58 +150,4 @@ func (e *Edge) certificate(arn string) (*tls.Certificate, bool) {
 		return nil, false
 	}
 	return e.cfg.Certificate(arn)
-}
-
-// clientSet is the connections of clients, so that they can be closed.
-type clientSet struct {
-	mu      sync.Mutex
-	conns   map[*client]bool // value: between two requests
-	closing bool
-}
-
-func (s *clientSet) add(c *client) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	if s.conns == nil {
-		s.conns = map[*client]bool{}
-	}
-	s.conns[c] = true
-	return true
-}
-
-func (s *clientSet) remove(c *client) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-}
-
-// setIdle marks c as being between two requests or not; false means that it must not begin another one.
-func (s *clientSet) setIdle(c *client, idle bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns[c] = idle
-	return !s.closing
-}
-
-func (s *clientSet) closeIdle() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closing = true
-	for c, idle := range s.conns {
-		if idle {
-			c.nc.Close() // the client's loop notices
-		}
-	}
-}
-
-func (s *clientSet) closeAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closing = true
-	for c := range s.conns {
-		c.nc.Close() // the client's loop notices
-	}
 }

@@ -28,7 +28,7 @@ func NewBody(br *bufio.Reader, f Framing) *Body {
 func (b *Body) Reset(br *bufio.Reader, f Framing) { *b = *NewBody(br, f) }
 
 // Done reports whether the body was read to its end, so that the next message on the connection begins here.
-func (b *Body) Done() bool { return b.done }
+func (b *Body) Done() bool { return b.done || b.br == nil }
 
 // Ready reports whether Read can return something without waiting for the connection.
 func (b *Body) Ready() bool {
