@@ -37,13 +37,17 @@ type client struct {
 
 // serve carries a connection through its requests until either end wants no more.
 func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
-	defer nc.Close()
-	defer e.survive()
 	c := &client{e: e, socket: nc, nc: nc, peer: peerOf(nc.RemoteAddr()), port: number, bound: bound, idle: time.Minute, born: time.Now()}
+	x := &exchange{c: c, e: e}
+	defer func() {
+		if !x.handedOver { // else the session closes it
+			c.close()
+		}
+	}()
+	defer e.survive()
 	if !e.clients.add(c) {
 		return
 	}
-	defer e.clients.remove(c)
 	if config != nil && !c.handshake(config) {
 		return
 	}
@@ -56,12 +60,17 @@ func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
 			e.buf.putReader(c.br)
 		}
 	}()
-	x := &exchange{c: c, e: e}
 	for c.awaitRequest() && x.run() && e.clients.rest(c, true) {
 	}
 	if c.br != nil && !x.body.Done() {
 		c.linger()
 	}
+}
+
+// close ends the connection and forgets it.
+func (c *client) close() {
+	c.nc.Close() // nothing more is wanted of it
+	c.e.clients.remove(c)
 }
 
 // Bounds on what is read of a client that is still sending when it has its answer.

@@ -37,12 +37,14 @@ type exchange struct {
 	writes  bodyWriter // the response's body to the client
 	// named and resNamed tell that Connection lists further fields of the request and of the response.
 	named, resNamed bool
-	wrote           bool   // part of a response was sent to the client
-	out             []byte // heads are made here
-	entry           Entry
-	sentAt          time.Time
-	upload          upload
-	rounds          int // how often it was routed
+	wrote           bool // part of a response was sent to the client
+	// handedOver tells that a session has both connections and ends what was begun for them.
+	handedOver bool
+	out        []byte // heads are made here
+	entry      Entry
+	sentAt     time.Time
+	upload     upload
+	rounds     int // how often it was routed
 }
 
 // maxRounds bounds how often a request is routed anew because its target began to drain meanwhile.
@@ -258,6 +260,9 @@ func (x *exchange) choose(avoid *route.Target) bool {
 
 // finish records the request and reports whether the connection goes on.
 func (x *exchange) finish() bool {
+	if x.handedOver {
+		return false
+	}
 	if x.e.cfg.Record != nil && x.entry.Status != 0 {
 		x.entry.Ended = time.Now()
 		x.e.cfg.Record(&x.entry)

@@ -58,7 +58,11 @@ func (x *exchange) forward() (again bool) {
 func (x *exchange) send(elsewhere, fresh bool) attempt {
 	u := x.up
 	u.begin()
-	defer u.end()
+	defer func() {
+		if !x.handedOver { // else the session ends it
+			u.end()
+		}
+	}()
 	tc, err := u.connect(context.Background(), fresh)
 	if err != nil {
 		if elsewhere && !errors.Is(err, errTLS) && !isDialTimeout(err) {
@@ -167,7 +171,9 @@ func (x *exchange) receive(tc *targetConn) attempt {
 	}
 	if x.res.Status == 101 {
 		x.stopUpload()
-		x.switchProtocols(tc)
+		if x.handedOver = x.switchProtocols(tc); !x.handedOver {
+			tc.up.discard(tc)
+		}
 		return answered
 	}
 	whole := x.passBody(tc)

@@ -10,79 +10,102 @@ import (
 	"github.com/berthhq/berth/internal/edge/h1"
 )
 
-// switchProtocols answers 101 and relays bytes until one side ends. Rules, cookies and health are not consulted any more
-// (alb.md R8, K30); the end of the deregistration delay cuts it (D5).
-func (x *exchange) switchProtocols(tc *targetConn) {
-	defer tc.up.discard(tc)
+// switchProtocols answers 101 and hands both connections over to a session. Rules, cookies and health are not consulted any more
+// (alb.md R8, K30); the end of the deregistration delay cuts it (D5). It reports whether a session has taken them.
+func (x *exchange) switchProtocols(tc *targetConn) (taken bool) {
 	x.keep, x.wrote = false, true
-	x.entry.Status, x.entry.Type = 101, map[string]string{"http": "ws", "https": "wss"}[x.scheme()]
+	x.entry.Status, x.entry.Type = 101, "ws"
+	if x.c.tls != nil {
+		x.entry.Type = "wss"
+	}
 	x.out = x.appendResponseHead(x.out[:0], h1.None, time.Now())
 	early := make([]byte, tc.br.Buffered())
 	if _, err := io.ReadFull(tc.br, early); err != nil {
-		return
+		return false
 	}
-	x.entry.Sent += int64(len(x.out))
+	x.entry.Sent += int64(len(x.out) + len(early))
 	if _, err := x.c.Write(append(x.out, early...)); err != nil {
-		return
+		return false
 	}
 	late := make([]byte, x.c.br.Buffered())
 	if _, err := io.ReadFull(x.c.br, late); err != nil {
-		return
+		return false
 	}
 	if _, err := (timedWriter{tc.Conn, x.c.idle}).Write(late); len(late) > 0 && err != nil {
+		return false
+	}
+	x.entry.Received += int64(len(late))
+	// Nothing of the request is held while the connections live, not even this goroutine with its grown stack.
+	x.e.buf.putReader(x.c.br)
+	x.e.buf.putReader(tc.br)
+	x.c.br, tc.br = nil, nil
+	s := &session{c: x.c, tc: tc, entry: x.entry, idle: x.c.idle}
+	s.start()
+	return true
+}
+
+// session is two connections between which bytes are relayed, until both directions have ended or no byte went either way for the
+// idle time. Each direction has a goroutine that holds no buffer while it waits.
+type session struct {
+	c     *client
+	tc    *targetConn
+	entry Entry
+	idle  time.Duration
+	last  atomic.Int64 // when a byte last went either way, in Unix nanoseconds
+	open  atomic.Int32 // directions that have not ended
+	// received and sent count bytes from and to the client; each belongs to one direction.
+	received, sent int64
+}
+
+func (s *session) start() {
+	s.last.Store(time.Now().UnixNano())
+	s.open.Store(2)
+	s.c.e.work.Go(s.up)
+	s.c.e.work.Go(s.down)
+}
+
+func (s *session) up() {
+	defer s.ended()
+	defer s.c.e.survive()
+	s.received = s.carry(s.tc.Conn, s.c.nc)
+}
+
+func (s *session) down() {
+	defer s.ended()
+	defer s.c.e.survive()
+	s.sent = s.carry(s.c.nc, s.tc.Conn)
+}
+
+// ended gives everything back when the second direction has ended.
+func (s *session) ended() {
+	if s.open.Add(-1) > 0 {
 		return
 	}
-	// Nothing of the request is held while the connection lives.
-	x.e.buf.putReader(x.c.br)
-	tc.up.edge.buf.putReader(tc.br)
-	x.c.br, tc.br, x.out, x.ready, x.req.Header = nil, nil, nil, nil, nil
-	x.req.Release()
-	x.res.Release()
-	x.match.Header = nil
-	r := relay{idle: x.c.idle, buf: &x.e.buf}
-	received, sent := r.run(x.c.nc, tc.Conn)
-	x.entry.Received += received + int64(len(late))
-	x.entry.Sent += sent + int64(len(early))
-}
-
-// relay carries bytes between two connections until both directions have ended or no byte went either way for the idle time.
-type relay struct {
-	idle time.Duration
-	buf  *buffers
-	last atomic.Int64 // when a byte last went either way, in Unix nanoseconds
-}
-
-func (r *relay) run(client, target net.Conn) (received, sent int64) {
-	r.last.Store(time.Now().UnixNano())
-	for _, c := range []net.Conn{client, target} {
-		if c.SetWriteDeadline(time.Time{}) != nil {
-			return 0, 0
-		}
+	e, u := s.c.e, s.tc.up
+	s.c.close()
+	u.discard(s.tc)
+	u.end()
+	if e.cfg.Record != nil {
+		s.entry.Received += s.received
+		s.entry.Sent += s.sent
+		s.entry.Ended = time.Now()
+		e.cfg.Record(&s.entry)
 	}
-	done := make(chan int64)
-	go func() { done <- r.carry(target, client) }()
-	sent = r.carry(client, target)
-	received = <-done
-	return received, sent
 }
 
 // carry takes bytes from src to dst until src ends, and then tells dst so. An error of either ends both directions.
-func (r *relay) carry(dst, src net.Conn) (n int64) {
-	wait := newWaiter(src, r.buf)
+func (s *session) carry(dst, src net.Conn) (n int64) {
+	wait := newWaiter(src, &s.c.e.buf)
 	for {
-		err := src.SetReadDeadline(time.Unix(0, r.last.Load()).Add(r.idle))
+		err := src.SetReadDeadline(time.Unix(0, s.last.Load()).Add(s.idle))
 		if err == nil {
 			var m int
-			m, err = wait.next(func(p []byte) error {
-				r.last.Store(time.Now().UnixNano())
-				_, werr := timedWriter{dst, r.idle}.Write(p)
-				return werr
-			})
+			m, err = wait.next(s, dst)
 			n += int64(m)
 		}
 		switch {
 		case err == nil:
-		case isTimeout(err) && time.Since(time.Unix(0, r.last.Load())) < r.idle:
+		case isTimeout(err) && time.Since(time.Unix(0, s.last.Load())) < s.idle:
 		case errors.Is(err, io.EOF) && closeWrite(dst) == nil:
 			return n
 		default:
@@ -91,6 +114,13 @@ func (r *relay) carry(dst, src net.Conn) (n int64) {
 			return n
 		}
 	}
+}
+
+// pass writes bytes that have come to the other side.
+func (s *session) pass(dst net.Conn, p []byte) error {
+	s.last.Store(time.Now().UnixNano())
+	_, err := timedWriter{dst, s.idle}.Write(p)
+	return err
 }
 
 var errNoHalfClose = errors.New("the connection cannot be closed by halves")

@@ -12,12 +12,12 @@ type waiter struct {
 
 func newWaiter(c net.Conn, _ *buffers) *waiter { return &waiter{conn: c} }
 
-// next waits for bytes and hands them to use. It returns how many there were.
-func (w *waiter) next(use func([]byte) error) (int, error) {
+// next waits for bytes and passes them on. It returns how many there were.
+func (w *waiter) next(s *session, dst net.Conn) (int, error) {
 	n, err := w.conn.Read(w.small[:])
 	if n > 0 {
-		if uerr := use(w.small[:n]); uerr != nil {
-			return n, uerr
+		if perr := s.pass(dst, w.small[:n]); perr != nil {
+			return n, perr
 		}
 	}
 	return n, err

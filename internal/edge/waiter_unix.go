@@ -33,10 +33,10 @@ func newWaiter(c net.Conn, buf *buffers) *waiter {
 	return w
 }
 
-// next waits for bytes and hands them to use. It returns how many there were.
-func (w *waiter) next(use func([]byte) error) (int, error) {
+// next waits for bytes and passes them on. It returns how many there were.
+func (w *waiter) next(s *session, dst net.Conn) (int, error) {
 	if w.raw == nil {
-		return w.nextPlain(use)
+		return w.nextPlain(s, dst)
 	}
 	if err := w.raw.Read(w.read); err != nil {
 		return 0, err
@@ -44,7 +44,7 @@ func (w *waiter) next(use func([]byte) error) (int, error) {
 	if w.block == nil {
 		return 0, w.err
 	}
-	err := use(w.block[:w.n])
+	err := s.pass(dst, w.block[:w.n])
 	w.buf.putBlock(w.block)
 	w.block = nil
 	return w.n, err
@@ -74,14 +74,14 @@ func (w *waiter) tryRead(fd uintptr) bool {
 }
 
 // nextPlain serves TLS connections and pipes, which cannot be asked.
-func (w *waiter) nextPlain(use func([]byte) error) (int, error) {
+func (w *waiter) nextPlain(s *session, dst net.Conn) (int, error) {
 	if w.small == nil {
 		w.small = make([]byte, readerSize)
 	}
 	n, err := w.conn.Read(w.small)
 	if n > 0 {
-		if uerr := use(w.small[:n]); uerr != nil {
-			return n, uerr
+		if perr := s.pass(dst, w.small[:n]); perr != nil {
+			return n, perr
 		}
 	}
 	return n, err
