@@ -1,0 +1,76 @@
+package status
+
+import (
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
+	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	const prefix = "arn:aws:ecs:us-east-1:123456789012:"
+	lb := elb.LoadBalancerARN("us-east-1", "123456789012", "web", "0000000000000001")
+	listener := elb.ListenerARN(lb, "0000000000000002")
+	group := elb.TargetGroupARN("us-east-1", "123456789012", "tg", "0000000000000003")
+	now := time.Unix(1000, 0)
+	err = store.Update(t.Context(), func(tx *state.Tx) error {
+		tx.Clusters.Put(&ecs.Cluster{ClusterARN: prefix + "cluster/c", ClusterName: "c", Status: ecs.ClusterActive})
+		tx.Clusters.Put(&ecs.Cluster{ClusterARN: "arn:aws:ecs:eu-west-2:123456789012:cluster/other", ClusterName: "other", Status: ecs.ClusterActive})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: prefix + "container-instance/c/i", ClusterARN: prefix + "cluster/c", EC2InstanceID: "i-1",
+			Status: ecs.InstanceActive, Address: "127.0.1.2", Registered: ecs.Resources{CPU: 1024, Memory: 512}})
+		tx.Services.Put(&ecs.Service{ServiceARN: prefix + "service/c/s", ServiceName: "s", ClusterARN: prefix + "cluster/c", Status: ecs.ServiceActive, DesiredCount: 2,
+			TaskDefinition: prefix + "task-definition/f:1", Deployments: []ecs.Deployment{{Status: ecs.DeploymentPrimary, RolloutState: ecs.RolloutInProgress}}})
+		tx.ServiceEvents.Put(&ecs.Event{ServiceARN: prefix + "service/c/s", Sequence: 9, Message: "older"})
+		tx.ServiceEvents.Put(&ecs.Event{ServiceARN: prefix + "service/c/s", Sequence: 10, Message: "newer"})
+		for id, status := range map[string]ecs.TaskStatus{"1": ecs.Running, "2": ecs.Pending, "3": ecs.Stopped} {
+			task := &ecs.Task{TaskARN: prefix + "task/c/" + id, ClusterARN: prefix + "cluster/c", ServiceARN: prefix + "service/c/s", TaskDefinitionARN: prefix + "task-definition/f:1",
+				ContainerInstanceARN: prefix + "container-instance/c/i", LastStatus: status, DesiredStatus: ecs.Running, Need: ecs.Resources{CPU: 256, Memory: 128}}
+			if status == ecs.Running {
+				task.Containers = []ecs.Container{{Name: "a", NetworkBindings: []ecs.NetworkBinding{{HostPort: 32768, ContainerPort: 80}}}}
+			}
+			tx.Tasks.Put(task)
+		}
+		tx.LoadBalancers.Put(&elb.LoadBalancer{ARN: lb, Name: "web", DNSName: "web-1.example"})
+		tx.Listeners.Put(&elb.Listener{ARN: listener, LoadBalancerARN: lb, Protocol: "HTTP", Port: 80})
+		tx.Rules.Put(&elb.Rule{ARN: elb.RuleARN(listener, "0000000000000004"), ListenerARN: listener,
+			Actions: []elb.Action{{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}})
+		target := &elb.Target{TargetGroupARN: group, ID: "i-1", Port: 32768, Address: netip.MustParseAddr("127.0.1.2").String(), Registered: now}
+		tx.Targets.Put(target)
+		tx.TargetHealth.Put(&elb.TargetHealth{Key: target.Key(), Registered: now, State: elb.Healthy})
+		tx.BoundListeners.Put(&elb.BoundListener{ListenerARN: listener, Address: "127.0.0.1:8080", Reason: "port 80 is in use"})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Of(&store.View().Tables, "123456789012", "us-east-1")
+	want := Report{
+		Region: "us-east-1",
+		Clusters: []Cluster{{
+			Name: "c",
+			Instances: []Instance{{ID: "i", EC2InstanceID: "i-1", Address: "127.0.1.2", Status: "ACTIVE", Running: 1, Pending: 1, FreeCPU: 512, CPU: 1024, FreeMemory: 256, Memory: 512,
+				Notice: "the agent is not connected"}},
+			Services: []Service{{Name: "s", Status: "ACTIVE", TaskDefinition: "f:1", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "newer", Tasks: []Task{
+				{ID: "1", Definition: "f:1", Status: "RUNNING", Instance: "i-1", Address: "127.0.1.2:32768"},
+				{ID: "2", Definition: "f:1", Status: "PENDING", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
+			}}},
+		}},
+		LoadBalancers: []LoadBalancer{{Name: "web", DNSName: "web-1.example", Listeners: []Listener{
+			{Port: 80, URL: "http://127.0.0.1:8080", Notice: "port 80 is in use", Targets: map[string]int{"healthy": 1}},
+		}}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Of =\n%+v\nwant\n%+v", got, want)
+	}
+}
