@@ -115,6 +115,12 @@ func (s *Socket) handle(e *Event) {
 		return
 	}
 	h := s.ns.hooks.Load()
+	for _, f := range h.useEvent {
+		if err := f(s, e); err != nil {
+			e.fail(err)
+			return
+		}
+	}
 	for _, f := range h.any {
 		f(s, e)
 	}

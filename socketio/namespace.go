@@ -46,6 +46,7 @@ type Namespace struct {
 // hooks are what was registered; a change makes a copy, so that events need no lock.
 type hooks struct {
 	use           []Middleware
+	useEvent      []func(*Socket, *Event) error
 	connect       []func(*Socket)
 	events        map[string]Handler
 	any           []Handler
@@ -96,6 +97,12 @@ func (ns *Namespace) change(f func(*hooks)) {
 // Use adds a middleware. They run in order before a client joins, and may wait.
 func (ns *Namespace) Use(m Middleware) {
 	ns.change(func(h *hooks) { h.use = append(h.use[:len(h.use):len(h.use)], m) })
+}
+
+// UseEvent adds a check of events: one that returns an error keeps the event from its handlers. The
+// client is told when it waits for an acknowledgement, as {"error": text}.
+func (ns *Namespace) UseEvent(f func(*Socket, *Event) error) {
+	ns.change(func(h *hooks) { h.useEvent = append(h.useEvent[:len(h.useEvent):len(h.useEvent)], f) })
 }
 
 // OnConnect adds a function that is called for each client that has joined, before its first event.

@@ -86,7 +86,9 @@ func New(opt Options) *Server {
 // ServeHTTP serves the transports and the client's bundle below the path.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if srv.bundle != nil && clientdist.Has(srv.opt.Engine.Path, r.URL.Path) {
-		srv.bundle.ServeHTTP(w, r)
+		if !srv.opt.Engine.CORS.Apply(w, r) {
+			srv.bundle.ServeHTTP(w, r)
+		}
 		return
 	}
 	srv.engine.ServeHTTP(w, r)

@@ -21,8 +21,9 @@ type CORS struct {
 	Exposed []string
 }
 
-// apply sets the headers and reports whether r was a preflight, which is then answered.
-func (c *CORS) apply(w http.ResponseWriter, r *http.Request) (done bool) {
+// Apply sets the headers and reports whether r was a preflight, which is then answered. A nil CORS does
+// nothing.
+func (c *CORS) Apply(w http.ResponseWriter, r *http.Request) (done bool) {
 	if c == nil {
 		return false
 	}

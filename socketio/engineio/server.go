@@ -65,7 +65,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if srv.opt.Header != nil {
 		srv.opt.Header(w.Header(), r, r.URL.Query().Get("sid") == "")
 	}
-	if srv.opt.CORS.apply(w, r) {
+	if srv.opt.CORS.Apply(w, r) {
 		return
 	}
 	s, bad := srv.verify(r)
