@@ -18,7 +18,7 @@ func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.C
 	if err != nil {
 		return nil, err
 	}
-	want, err := reshape.In[ecs.Cluster](&struct {
+	want, err := parsed[ecs.Cluster](&struct {
 		Settings      []shape.ClusterSetting
 		Configuration *shape.ClusterConfiguration
 	}{in.Settings, in.Configuration})
@@ -82,7 +82,7 @@ func (a *api) updateClusterSettings(ctx context.Context, call *awswire.Call, in 
 
 // changeCluster replaces the settings that are given by name, and the configuration as a whole.
 func (a *api) changeCluster(ctx context.Context, call *awswire.Call, ref *string, change any) (*shape.Cluster, error) {
-	want, err := reshape.In[ecs.Cluster](change)
+	want, err := parsed[ecs.Cluster](change)
 	if err != nil {
 		return nil, err
 	}

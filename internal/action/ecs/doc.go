@@ -46,7 +46,7 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("StartTask", a.startTask).Refuses("referenceId", "volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
 		awswire.Op("StopTask", a.stopTask),
 		awswire.Op("DescribeTasks", a.describeTasks),
-		awswire.Op("ListTasks", a.listTasks),
+		awswire.Op("ListTasks", a.listTasks).Refuses("daemonName"),
 		awswire.Op("GetTaskProtection", a.getTaskProtection),
 		awswire.Op("UpdateTaskProtection", a.updateTaskProtection),
 
@@ -54,7 +54,7 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("UpdateService", a.updateService).Refuses(laterServiceFields...),
 		awswire.Op("DeleteService", a.deleteService),
 		awswire.Op("DescribeServices", a.describeServices),
-		awswire.Op("ListServices", a.listServices),
+		awswire.Op("ListServices", a.listServices).Refuses("resourceManagementType"),
 
 		awswire.Op("DescribeContainerInstances", a.describeContainerInstances),
 		awswire.Op("ListContainerInstances", a.listContainerInstances),

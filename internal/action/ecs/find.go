@@ -1,12 +1,14 @@
 package ecs
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/reshape"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state"
@@ -27,6 +29,15 @@ func invalid(format string, args ...any) *fault.Error {
 
 func client(format string, args ...any) *fault.Error {
 	return fault.New("ClientException", format, args...)
+}
+
+// parsed puts a part of an input into the noun's form. What the noun has no place for is refused by name.
+func parsed[D any](src any) (D, error) {
+	out, err := reshape.In[D](src)
+	if e, ok := errors.AsType[*reshape.UnknownFieldError](err); ok {
+		return out, invalid("%s is not available yet: leave it out.", e.Path)
+	}
+	return out, err
 }
 
 // clusterARN is the ARN meant by a cluster's name, its ARN or nothing (ecs.md 1.1.4).

@@ -6,7 +6,6 @@ import (
 	"math/big"
 	"time"
 
-	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
@@ -108,7 +107,7 @@ func parsePlacement(constraints []shape.PlacementConstraint, strategies []shape.
 	if len(constraints) > ecs.MaxPlacementConstraints || len(strategies) > 5 {
 		return nil, nil, invalid("At most %d placement constraints and 5 placement strategies are allowed.", ecs.MaxPlacementConstraints)
 	}
-	c, err := reshape.In[[]ecs.PlacementConstraint](constraints)
+	c, err := parsed[[]ecs.PlacementConstraint](constraints)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,7 +119,7 @@ func parsePlacement(constraints []shape.PlacementConstraint, strategies []shape.
 	if _, err := launch.ParseConstraints(c); err != nil {
 		return nil, nil, err
 	}
-	s, err := reshape.In[[]ecs.PlacementStrategy](strategies)
+	s, err := parsed[[]ecs.PlacementStrategy](strategies)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,7 +132,7 @@ func parseLoadBalancers(in []shape.LoadBalancer) ([]ecs.LoadBalancer, error) {
 	if len(in) > 5 {
 		return nil, invalid("load balancers can have at most 5 items.")
 	}
-	out, err := reshape.In[[]ecs.LoadBalancer](in)
+	out, err := parsed[[]ecs.LoadBalancer](in)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +148,7 @@ func parseNetwork(in *shape.NetworkConfiguration) (*ecs.NetworkConfiguration, er
 	if in == nil {
 		return nil, nil
 	}
-	n, err := reshape.In[ecs.NetworkConfiguration](in)
+	n, err := parsed[ecs.NetworkConfiguration](in)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +219,7 @@ func setCircuitBreaker(c *ecs.DeploymentConfiguration, in *shape.DeploymentCircu
 	if in == nil {
 		return nil
 	}
-	b, err := reshape.In[ecs.CircuitBreaker](in)
+	b, err := parsed[ecs.CircuitBreaker](in)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"reflect"
 	"slices"
 
 	"github.com/berthhq/berth/internal/awswire"
@@ -106,7 +105,7 @@ func (u *serviceUpdate) change(t *state.Tables, call *awswire.Call, s *ecs.Servi
 		}
 	}
 	redeploy = deref(u.in.ForceNewDeployment) || s.TaskDefinition != before.TaskDefinition ||
-		!reflect.DeepEqual(s.LoadBalancers, before.LoadBalancers) || !reflect.DeepEqual(s.NetworkConfiguration, before.NetworkConfiguration)
+		!slices.Equal(s.LoadBalancers, before.LoadBalancers) || hashOf(s.NetworkConfiguration) != hashOf(before.NetworkConfiguration)
 	return redeploy, nil
 }
 

@@ -19,7 +19,6 @@ var accountSettings = map[string][]string{
 	"containerInstanceLongArnFormat":  {"enabled"},
 	"awsvpcTrunking":                  {"disabled", "enabled"},
 	containerInsights:                 {"disabled", "enabled", "enhanced"},
-	"dualStackIPv6":                   {"disabled", "enabled"},
 	"fargateFIPSMode":                 {"disabled", "enabled"},
 	"tagResourceAuthorization":        {"off", "on"},
 	"fargateTaskRetirementWaitPeriod": {"7", "0", "14"},

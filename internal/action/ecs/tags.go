@@ -16,7 +16,7 @@ import (
 
 // parseTags is ecs.md 1.1.5.
 func parseTags(in []shape.Tag) ([]ecs.Tag, error) {
-	tags, err := reshape.In[[]ecs.Tag](in)
+	tags, err := parsed[[]ecs.Tag](in)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ const (
 	tokenAfterTask = time.Hour
 )
 
-// hashOf is the same for calls with the same parameters.
+// hashOf is the same for inputs, or parts of them, that ask for the same.
 func hashOf(in any) string {
 	doc, _ := json.Marshal(in) // shapes are plain structs
 	sum := sha256.Sum256(doc)

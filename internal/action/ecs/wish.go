@@ -1,12 +1,10 @@
 package ecs
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/berthhq/berth/internal/awswire"
-	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
@@ -64,11 +62,7 @@ func parseOverrides(in *shape.TaskOverride) (ecs.Overrides, error) {
 	if in == nil {
 		return ecs.Overrides{}, nil
 	}
-	o, err := reshape.In[ecs.Overrides](in)
-	if e, ok := errors.AsType[*reshape.UnknownFieldError](err); ok {
-		return o, invalid("overrides.%s is not available yet: leave it out.", e.Path)
-	}
-	return o, err
+	return parsed[ecs.Overrides](in)
 }
 
 // resolve gives the whole specification, once the cluster is known.
