@@ -19,7 +19,7 @@ func (c *Config) capabilities() []string {
 		older + "privileged-container", older + "ecr-auth",
 		ours + "execution-role-ecr-pull", ours + "ecr-endpoint", ours + "container-health-check", ours + "container-ordering",
 		ours + "full-sync", ours + "network.container-port-range", ours + "container-restart-policy", ours + "docker-plugin.local",
-		ours + "task-eni",
+		ours + "task-eni", ours + "pid-ipc-namespace-sharing",
 	}
 	for _, version := range []string{"1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23", "1.24", "1.25", "1.28", "1.29", "1.30", "1.32"} {
 		out = append(out, older+"docker-remote-api."+version)

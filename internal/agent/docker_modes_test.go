@@ -171,6 +171,7 @@ func TestTaskLimitsOnDocker(t *testing.T) {
 	p := newPlane(t)
 	startAgent(t, machine(t, p, e, 6), e, Surroundings{})
 	task := webTask("66666666666666666666666666666666")
+	task.PIDMode, task.IPCMode = "task", "task"
 	task.CPU, task.Memory = 0.25, 128
 	p.run(1, task)
 	where := bindingURL(t, p.waitFor(task.ARN, engine.StatusRunning))
@@ -186,6 +187,10 @@ func TestTaskLimitsOnDocker(t *testing.T) {
 	}
 	if _, groups := get(t, where+"/file?path=/proc/self/cgroup"); !strings.Contains(groups, "/ecs/"+engine.TaskID(task.ARN)+"/") {
 		t.Errorf("its groups: %s", groups)
+	}
+	// In a namespace of the task's own, process 1 is not the container's.
+	if _, first := get(t, where+"/file?path=/proc/1/cmdline"); first != "/pause\x00" {
+		t.Errorf("process 1 is %q", first)
 	}
 	p.run(2, acs.Task{ARN: task.ARN, DesiredStatus: acs.DesiredStopped})
 	p.waitFor(task.ARN, engine.StatusStopped)

@@ -46,9 +46,9 @@ func (l *ledger) reserve(task string, need Resources) (lacking string) {
 	}
 	switch {
 	case need.CPU > free.CPU:
-		return fmt.Sprintf("waiting for %d CPU units: %d of %d are free", need.CPU, free.CPU, l.total.CPU)
+		return fmt.Sprintf("waiting for %d of the instance's %d CPU units", need.CPU, l.total.CPU)
 	case need.Memory > free.Memory:
-		return fmt.Sprintf("waiting for %d MiB of memory: %d of %d are free", need.Memory, free.Memory, l.total.Memory)
+		return fmt.Sprintf("waiting for %d of the instance's %d MiB of memory", need.Memory, l.total.Memory)
 	}
 	if p := taken(need.PortsTCP, tcp); p != 0 {
 		return fmt.Sprintf("waiting for host port %d/tcp", p)

@@ -17,6 +17,9 @@ const (
 	networkAwsvpc = "awsvpc"
 )
 
+// modeTask as pidMode or ipcMode means a namespace of the task's own.
+const modeTask = "task"
+
 // Labels of a container. Those of Amazon's agent are ecs-agent.md 5.3; LabelInstance
 // says which agent of the machine it belongs to.
 const (

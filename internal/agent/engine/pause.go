@@ -14,8 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// PauseImage is the image of the container that holds an awsvpc task's network
-// namespace. It is made here, of a program of a few instructions.
+// PauseImage is the image of the container that holds a task's namespaces. It is made here, of a program of a few instructions.
 const PauseImage = "berth/pause:1"
 
 // pullPause makes the pause image unless it is here.
@@ -115,6 +114,13 @@ func (e *Engine) pauseSpec(r *Record, b *Box, labels map[string]string, network 
 		DNS        []string `json:"Dns,omitempty"`
 		DNSSearch  []string `json:"DnsSearch,omitempty"`
 	}
+	spec := runtime.Spec{
+		Name: b.Name, Image: PauseImage, Labels: labels, Network: network, CPUShares: minCPUShares,
+		Log: &runtime.LogDriver{Type: "none"}, CgroupParent: e.cgroupParent(r), IPCMode: "shareable",
+	}
+	if r.Task.NetworkMode != networkAwsvpc {
+		return spec, nil
+	}
 	n := r.Task.NetworkInterfaces[0]
 	shared.DNS, shared.DNSSearch = slices.Clone(n.DomainNameServers), slices.Clone(n.DomainName)
 	for _, c := range r.Containers {
@@ -129,8 +135,6 @@ func (e *Engine) pauseSpec(r *Record, b *Box, labels map[string]string, network 
 	if err != nil {
 		return runtime.Spec{}, err
 	}
-	return runtime.Spec{
-		Name: b.Name, Image: PauseImage, Labels: labels, Network: network, HostConfig: string(hostConfig),
-		CPUShares: minCPUShares, Log: &runtime.LogDriver{Type: "none"}, CgroupParent: e.cgroupParent(r),
-	}, nil
+	spec.HostConfig = string(hostConfig)
+	return spec, nil
 }

@@ -63,8 +63,8 @@ type Record struct {
 // Box is one container of a task.
 type Box struct {
 	Def acs.Container
-	// Pause marks the container that holds the network namespace of an awsvpc task;
-	// it is ours and nobody is told of it.
+	// Pause marks the container that holds the namespaces of the task; it is ours and
+	// nobody is told of it.
 	Pause bool
 
 	Phase     Phase
@@ -113,7 +113,7 @@ func NewRecord(t acs.Task, now time.Time, newID func() string) Record {
 	if t.ExecutionRoleCredentials != nil {
 		r.ExecutionCredentialsID = t.ExecutionRoleCredentials.ID
 	}
-	if t.NetworkMode == networkAwsvpc {
+	if needsPause(t) {
 		r.Containers = append(r.Containers, Box{
 			Def:   acs.Container{Name: pauseName, Image: PauseImage, Essential: true},
 			Pause: true, Name: containerName(t, pauseName), EndpointID: newID(),
@@ -125,6 +125,12 @@ func NewRecord(t acs.Task, now time.Time, newID func() string) Record {
 	t.Containers, t.RoleCredentials, t.ExecutionRoleCredentials = nil, nil, nil
 	r.Task = t
 	return r
+}
+
+// needsPause reports whether containers of the task share a namespace of its own,
+// which a container of ours then holds.
+func needsPause(t acs.Task) bool {
+	return t.DesiredStatus == acs.DesiredRunning && (t.NetworkMode == networkAwsvpc || t.PIDMode == modeTask || t.IPCMode == modeTask)
 }
 
 // box returns the index of the named container, or -1.

@@ -69,7 +69,8 @@ func nextReport(r *Record) (report *Report, told func(*Record)) {
 	phases := make(map[string]Phase)
 	for i := range r.Containers {
 		b := &r.Containers[i]
-		events, phase := containerReports(b, status == StatusRunning && r.Status == StatusStopped)
+		// The ends of a task's containers are told together, with its own.
+		events, phase := containerReports(b, status != StatusStopped && (r.Status == StatusStopped || !r.wanted()))
 		if b.Pause || len(events) == 0 {
 			continue
 		}

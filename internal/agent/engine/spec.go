@@ -43,6 +43,7 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 		Mounts: mounts(r, b), VolumesFrom: volumesFrom(r, b),
 		Config: b.Def.DockerConfig.Config, HostConfig: b.Def.DockerConfig.HostConfig,
 		Labels: labels, Network: network, Ports: published(b.Ports), CgroupParent: e.cgroupParent(r),
+		PIDMode: namespace(r, r.Task.PIDMode), IPCMode: namespace(r, r.Task.IPCMode),
 	}
 	if b.AwslogsOptions() != nil {
 		s.Log = &runtime.LogDriver{Type: "json-file", Options: map[string]string{"max-size": "64m", "max-file": "4"}}
@@ -53,6 +54,14 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 func hasHealthCheck(config string) bool {
 	var c struct{ Healthcheck *struct{ Test []string } }
 	return json.Unmarshal([]byte(config), &c) == nil && c.Healthcheck != nil
+}
+
+// namespace is a container's process or IPC namespace.
+func namespace(r *Record, mode string) string {
+	if mode == modeTask {
+		return "container:" + r.Containers[0].RuntimeID
+	}
+	return mode
 }
 
 // publishes reports whether the task's ports are mapped to the machine's.
@@ -75,6 +84,9 @@ func published(ports []Binding) []runtime.Port {
 // attachment is how container i is connected.
 func (e *Engine) attachment(r *Record, i int) (runtime.Attachment, error) {
 	b := &r.Containers[i]
+	if b.Pause && r.Task.NetworkMode != networkAwsvpc {
+		return runtime.Attachment{Network: runtime.NetworkNone}, nil
+	}
 	switch r.Task.NetworkMode {
 	case networkHost:
 		return runtime.Attachment{Network: runtime.NetworkHost}, nil

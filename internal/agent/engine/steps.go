@@ -14,8 +14,8 @@ import (
 // a failure for good it writes into the record.
 func (t *task) do(ctx context.Context, s Step) error {
 	r := t.view()
-	if s.Container == "" {
-		return t.doTask(ctx, s, &r)
+	if s.Kind == Prepare {
+		return t.prepare(ctx, &r)
 	}
 	i := r.box(s.Container)
 	b := r.Containers[i]
@@ -37,25 +37,15 @@ func (t *task) do(ctx context.Context, s Step) error {
 	return nil
 }
 
-func (t *task) doTask(ctx context.Context, s Step, r *Record) error {
-	switch s.Kind {
-	case Admit:
-		lacking := t.e.ledger.reserve(t.arn, need(r))
-		if lacking != "" {
-			t.hold(lacking)
-			return nil // the release of what it waits for wakes it
+func (t *task) prepare(ctx context.Context, r *Record) error {
+	if err := t.e.prepare(ctx, r); err != nil {
+		if later(ctx, err) {
+			return err
 		}
-		t.change(func(r *Record) { r.Admitted, r.Hold = true, "" })
-	case Prepare:
-		if err := t.e.prepare(ctx, r); err != nil {
-			if later(ctx, err) {
-				return err
-			}
-			t.change(func(r *Record) { r.Reason = "ResourceInitializationError: " + err.Error() })
-			return nil
-		}
-		t.change(func(r *Record) { r.Prepared, r.Hold = true, "" })
+		t.change(func(r *Record) { r.Reason = "ResourceInitializationError: " + err.Error() })
+		return nil
 	}
+	t.change(func(r *Record) { r.Prepared, r.Hold = true, "" })
 	return nil
 }
 

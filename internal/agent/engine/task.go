@@ -135,6 +135,10 @@ func (t *task) act(ctx context.Context) (wake time.Time, forgotten bool) {
 		return t.retryAt, false
 	}
 	steps, wake := plan(&t.rec, now)
+	if len(steps) == 1 && steps[0].Kind == Admit {
+		t.admitLocked()
+		return wake, false
+	}
 	for _, s := range steps {
 		if _, busy := t.inflight[s.Container]; busy {
 			continue
@@ -151,6 +155,20 @@ func (t *task) act(ctx context.Context) (wake time.Time, forgotten bool) {
 		})
 	}
 	return wake, false
+}
+
+// admitLocked reserves what the task needs of the machine. What is lacking is the
+// task's hold; whoever releases something wakes everybody.
+func (t *task) admitLocked() {
+	lacking := t.e.ledger.reserve(t.arn, need(&t.rec))
+	if lacking != "" && t.rec.Hold == lacking {
+		return
+	}
+	defer t.e.tasks.Go(t.e.changed) // later: the engine's mutex comes before ours
+	err := t.updateLocked(func(r *Record) { r.Admitted, r.Hold = lacking == "", lacking })
+	if err != nil {
+		t.e.log.Error("cannot write the checkpoint", "task", t.arn, "error", err)
+	}
 }
 
 // cancelPullsLocked ends pulls that nobody needs any more.

@@ -9,7 +9,7 @@ import (
 //
 // Config and HostConfig are JSON documents of Docker's Config and HostConfig.
 // They are decoded over what Command to LogDriver say, so a key in them wins;
-// Labels, Network, Ports, CgroupParent and Log are the agent's and win over the
+// Labels, Network, Ports, CgroupParent, the modes and Log are the agent's and win over the
 // documents.
 type Spec struct {
 	Name       string
@@ -31,6 +31,8 @@ type Spec struct {
 	Network      Attachment
 	Ports        []Port
 	CgroupParent string
+	PIDMode      string     // "host", "container:ID"; "" leaves it to HostConfig
+	IPCMode      string     // "host", "none", "shareable", "container:ID"; "" as above
 	Log          *LogDriver // nil leaves it to HostConfig
 }
 

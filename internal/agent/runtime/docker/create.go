@@ -59,6 +59,12 @@ func documents(s runtime.Spec) (*container.Config, *container.HostConfig, error)
 	if s.CgroupParent != "" {
 		hostConfig.CgroupParent = s.CgroupParent
 	}
+	if s.PIDMode != "" {
+		hostConfig.PidMode = container.PidMode(s.PIDMode)
+	}
+	if s.IPCMode != "" {
+		hostConfig.IpcMode = container.IpcMode(s.IPCMode)
+	}
 	if s.Log != nil {
 		hostConfig.LogConfig = container.LogConfig{Type: s.Log.Type, Config: s.Log.Options}
 	}
