@@ -49,6 +49,7 @@ type Server struct {
 	http     *http.Server
 	meters   *meters
 	closers  []func() error
+	ready    chan struct{} // closed when the edge serves what the state says
 	parts
 }
 
@@ -56,7 +57,7 @@ type Server struct {
 // and when the address is taken.
 func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	s = &Server{cfg: cfg, meters: newMeters()}
+	s = &Server{cfg: cfg, meters: newMeters(), ready: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -143,9 +144,17 @@ func (s *Server) routes() (http.Handler, error) {
 	return gate.Wrap(mux), nil
 }
 
+// health answers 200 once load balancers are served too, so that whoever waits for a server that starts again finds all of it.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"status":"ready","pid":%d,"revision":%d}`+"\n", os.Getpid(), s.store.View().Rev)
+	status := "ready"
+	select {
+	case <-s.ready:
+	default:
+		status = "starting"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	fmt.Fprintf(w, `{"status":%q,"pid":%d,"revision":%d}`+"\n", status, os.Getpid(), s.store.View().Rev)
 }
 
 // signed lets only requests through that are signed with a key of this server.
@@ -182,6 +191,11 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	rooms.Go(func() {
+		if s.publisher.Sync(ctx, s.store.View().Rev) == nil {
+			close(s.ready)
+		}
+	})
 	rooms.Go(func() {
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			cancel(err)

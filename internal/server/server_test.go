@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,11 @@ func run(t *testing.T, edit func(*Config)) *Server {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
+	if code := healthOf(s); code != http.StatusServiceUnavailable {
+		t.Errorf("health before the edge serves = %d, want 503", code)
+	}
 	go func() { done <- s.Run(ctx) }()
+	<-s.ready
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -39,6 +44,13 @@ func run(t *testing.T, edit func(*Config)) *Server {
 		}
 	})
 	return s
+}
+
+// healthOf is what a health check hears, also before anything is served.
+func healthOf(s *Server) int {
+	w := httptest.NewRecorder()
+	s.health(w, httptest.NewRequest(http.MethodGet, "/_berth/health", nil))
+	return w.Code
 }
 
 func do(t *testing.T, s *Server, method, path, body string, edit func(*http.Request)) (int, string) {
