@@ -1,0 +1,107 @@
+package chaos
+
+import (
+	"maps"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// kills is how often the server is killed.
+const kills = 50
+
+// The server is killed fifty times at random moments, every fifth time while it is starting, under a stream of calls and of client traffic.
+// Nothing that was answered is lost, nothing is half done, containers and agents do not notice, and clients fail only while the edge is down.
+func TestServerKilledFiftyTimes(t *testing.T) {
+	harness.Need(t, harness.DockerEngine())
+	r := dice(t)
+	k := launch(t, harness.Start(t, harness.Config{}), 2)
+	k.register(t, "web", k.Push(t, "web", harness.Program("web")), 3000)
+	k.connected(t, 2)
+	url := k.balanced(t, "web", 3000, 2, "/")
+	k.See()
+	agents := k.Agents(t)
+
+	v := visit(url, 4)
+	w := startWriters(t, k, r)
+	seen := map[string]string{} // the first container of each task
+	var down []span
+	for i := range kills {
+		moment(r, 500*time.Millisecond)
+		maps.Copy(seen, fresh(seen, k.containers(t)))
+		from := time.Now()
+		k.Kill(t)
+		if i%5 == 4 {
+			k.Spawn(t)
+			moment(r, 80*time.Millisecond)
+			k.Kill(t)
+		}
+		k.Run(t)
+		down = append(down, span{from, time.Now()})
+	}
+	w.end()
+	v.end(t, down)
+	tellDown(t, down)
+
+	s, err := k.service()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.steady(t, s.DesiredCount)
+	k.connected(t, 2)
+	w.allRunning(t)
+	w.compare(t)
+	if now := k.Agents(t); !maps.Equal(now, agents) {
+		t.Errorf("the agents are the processes %v, were %v", now, agents)
+	}
+	for arn, id := range k.containers(t) {
+		if first, ok := seen[arn]; ok && first != id {
+			t.Errorf("%s runs in container %s, ran in %s", arn, id, first)
+		}
+	}
+}
+
+// moment lets a random part of a time go by: faults come when they come.
+func moment(r *rand.Rand, most time.Duration) {
+	<-time.After(time.Duration(r.Int64N(int64(most))))
+}
+
+// fresh are the containers of tasks that have not been seen before.
+func fresh(seen, now map[string]string) map[string]string {
+	out := map[string]string{}
+	for arn, id := range now {
+		if _, ok := seen[arn]; !ok {
+			out[arn] = id
+		}
+	}
+	return out
+}
+
+func tellDown(t *testing.T, down []span) {
+	t.Helper()
+	var sum, most time.Duration
+	for _, d := range down {
+		took := d.to.Sub(d.from)
+		sum, most = sum+took, max(most, took)
+	}
+	t.Logf("killed %d times: from a kill until ready again %v on average, %v at most", len(down), sum/time.Duration(len(down)), most)
+}
+
+// allRunning waits until every task that is wanted runs.
+func (w *writers) allRunning(t *testing.T) {
+	t.Helper()
+	harness.Until(t, 30*time.Second, "every task that is wanted runs and no other", func() string {
+		all, err := w.tasks()
+		if err != nil {
+			return err.Error()
+		}
+		for _, x := range all {
+			if x.LastStatus != x.DesiredStatus {
+				return x.TaskARN + " is " + x.LastStatus + ", wanted " + x.DesiredStatus
+			}
+		}
+		return ""
+	})
+}

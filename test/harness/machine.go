@@ -1,0 +1,143 @@
+package harness
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Docker runs the docker command on the Docker Engine of the server's machine.
+func (s *Server) Docker(args ...string) ([]byte, error) {
+	cmd := exec.Command("docker", args...)
+	cmd.Env = append(os.Environ(), s.Env...)
+	return cmd.Output()
+}
+
+// Container is one container of a task of the server.
+type Container struct{ ID, Task, Status string }
+
+// Containers are those of tasks of the server's account, also those that have ended.
+func (s *Server) Containers() (found []Container, err error) {
+	out, err := s.Docker("ps", "-a", "--no-trunc", "--filter", "label=com.amazonaws.ecs.task-arn", "--format",
+		`{{.ID}}|{{.Label "com.amazonaws.ecs.task-arn"}}|{{.Status}}`)
+	for _, line := range Lines(out) {
+		id, rest, _ := strings.Cut(line, "|")
+		task, status, _ := strings.Cut(rest, "|")
+		if strings.Contains(task, ":"+s.Account+":") {
+			found = append(found, Container{id, task, status})
+		}
+	}
+	return found, err
+}
+
+// Agents are the process ids of the agents, by EC2 instance.
+func (s *Server) Agents(t testing.TB) map[string]int {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(s.Data, "instances", "*", "agent.pid"))
+	pids := map[string]int{}
+	for _, f := range files {
+		var record struct{ PID int }
+		data, err := os.ReadFile(f)
+		if err != nil {
+			continue // an agent that is just started anew
+		}
+		if err := json.Unmarshal(data, &record); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		pids[filepath.Base(filepath.Dir(f))] = record.PID
+	}
+	return pids
+}
+
+// Leftovers looks for what a server has made on this machine.
+type Leftovers struct{ s *Server }
+
+// Leftovers of this server.
+func (s *Server) Leftovers() Leftovers { return Leftovers{s} }
+
+// None fails the test for everything that is left.
+func (l Leftovers) None(t testing.TB) {
+	t.Helper()
+	for kind, found := range map[string][]string{
+		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t), "iptables rule": l.redirections(t),
+	} {
+		for _, f := range found {
+			t.Errorf("a %s is left: %s", kind, f)
+		}
+	}
+}
+
+// Containers are those of tasks of the account.
+func (l Leftovers) Containers() (found []string) {
+	all, err := l.s.Containers()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, c := range all {
+		found = append(found, c.ID+" "+c.Task+" "+c.Status)
+	}
+	return found
+}
+
+// Processes are agents, caches and whatever else was started below the data directory; the server is none of them.
+func (l Leftovers) Processes() (found []string) {
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		about, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		environment, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		at, _ := os.Readlink(filepath.Join(dir, "cwd"))
+		data := []byte(l.s.Data + "/")
+		if bytes.Contains(about, data) || bytes.Contains(environment, data) || strings.HasPrefix(at, l.s.Data) {
+			found = append(found, filepath.Base(dir)+" "+string(bytes.ReplaceAll(about, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
+}
+
+func (l Leftovers) networks(t testing.TB) []string {
+	out, err := l.s.Docker("network", "ls", "--filter", "label=com.berthhq.network", "--format", "{{.Name}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.naming(Lines(out))
+}
+
+func (l Leftovers) redirections(t testing.TB) []string {
+	out, err := exec.Command("iptables", "-w", "10", "-t", "nat", "-S").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.naming(Lines(out))
+}
+
+// naming picks the lines that name one of the server's instances.
+func (l Leftovers) naming(all []string) (found []string) {
+	for _, line := range all {
+		for id := range l.s.instances {
+			if strings.Contains(line, id) {
+				found = append(found, line)
+			}
+		}
+	}
+	return found
+}
+
+// removeImages forgets the images that Docker has pulled for the account.
+func (s *Server) removeImages(t testing.TB) {
+	t.Helper()
+	out, err := s.Docker("images", "--format", "{{.Repository}}:{{.Tag}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Lines(out) {
+		if strings.Contains(name, s.Account) {
+			if _, err := s.Docker("rmi", "-f", name); err != nil {
+				t.Errorf("docker rmi %s: %v", name, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,248 @@
+package harness
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Config says how a server of a test differs from others.
+type Config struct {
+	Data string   // data directory; a new one when empty
+	Edge string   // address of its load balancers; DefaultEdge when empty
+	Env  []string // added to the environment of the server and the docker command
+	// NoDocker says that the test's Docker does not run at its end, so that nothing of it can be looked at.
+	NoDocker bool
+}
+
+// DefaultEdge is where load balancers of tests listen, so that they do not meet those of a server in use.
+const DefaultEdge = "127.0.78.1"
+
+// Server is a berth server of one test's own. Its account number is like no other's: that tells its containers from everybody else's.
+// Calls may come from any goroutine, also while the server is killed and started again.
+type Server struct {
+	Config
+	Account string
+	Client  *http.Client // for calls of the API
+
+	addr      string
+	log       string
+	process   *process
+	instances map[string]bool // every EC2 instance seen, also those that are gone
+}
+
+// Start starts a server on a new data directory. At the test's end it is reset and stopped, and the machine must be as before.
+func Start(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	s := New(t, cfg)
+	s.Run(t)
+	return s
+}
+
+// New is Start without the start: Run is the caller's to call.
+func New(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	if cfg.Data == "" {
+		cfg.Data = t.TempDir()
+	}
+	if cfg.Edge == "" {
+		cfg.Edge = DefaultEdge
+	}
+	s := &Server{
+		Config: cfg, Account: fmt.Sprintf("9%011d", rand.Int64N(1e11)), addr: "127.0.0.1:0", log: filepath.Join(t.TempDir(), "server.log"),
+		Client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
+	}
+	t.Cleanup(func() { s.end(t) })
+	return s
+}
+
+// Spawn starts the process and does not wait for anything.
+func (s *Server) Spawn(t testing.TB) {
+	t.Helper()
+	s.process = s.spawn(t, "server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--account", s.Account, "--edge-addr", s.Edge)
+}
+
+// Run starts the process, again when it was stopped or killed before, and waits until it is ready.
+func (s *Server) Run(t testing.TB) {
+	t.Helper()
+	s.Spawn(t)
+	Until(t, 20*time.Second, "the server is ready", func() string {
+		if s.process.ended() {
+			return "it has ended: " + Tail(s.Log(), 20)
+		}
+		if strings.HasSuffix(s.addr, ":0") {
+			_, rest, said := strings.Cut(s.Log(), "Berth listens on ")
+			if !said {
+				return "it does not listen yet"
+			}
+			s.addr, _, _ = strings.Cut(rest, ". ")
+		}
+		return s.Unhealthy()
+	})
+}
+
+// Unhealthy says why the server's health check fails, or nothing.
+func (s *Server) Unhealthy() string {
+	resp, err := s.Client.Get(s.URL() + "/_berth/health")
+	if err != nil {
+		return err.Error()
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return resp.Status
+	}
+	return ""
+}
+
+// URL is the API's, without a slash at its end.
+func (s *Server) URL() string { return "http://" + s.addr }
+
+// Addr is the API's host:port.
+func (s *Server) Addr() string { return s.addr }
+
+// PID is the server's process.
+func (s *Server) PID() int { return s.process.cmd.Process.Pid }
+
+// Kill ends the process as kill -9 does, and waits until it is gone.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	if s.process.ended() {
+		t.Fatalf("the server has ended by itself:\n%s", Tail(s.Log(), 40))
+	}
+	s.process.stop(t, syscall.SIGKILL)
+}
+
+// Stop ends the process with SIGTERM; it must end well.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	s.process.stop(t, syscall.SIGTERM)
+}
+
+// Log is what all lives of the server have written so far.
+func (s *Server) Log() string {
+	text, err := os.ReadFile(s.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// Command runs another berth command on the server's data directory and returns its output.
+func (s *Server) Command(name string, args ...string) (string, error) {
+	out, err := exec.Command(Program("berth"), append([]string{name, "--data", s.Data, "--listen", s.addr}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// Reset empties the server.
+func (s *Server) Reset() error {
+	resp, err := s.Client.Post(s.URL()+"/_berth/reset", "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("reset answered %s", resp.Status)
+	}
+	return nil
+}
+
+// end resets and stops the server, and looks whether anything of it is left on the machine.
+func (s *Server) end(t testing.TB) {
+	if t.Failed() {
+		s.tellLogs(t)
+	}
+	if s.process == nil {
+		return
+	}
+	if s.process.ended() {
+		s.Run(t) // it was killed in the middle of a test that failed
+	}
+	s.See()
+	if err := s.Reset(); err != nil {
+		t.Error(err)
+	}
+	s.Stop(t)
+	if !s.NoDocker {
+		s.Leftovers().None(t)
+		s.removeImages(t)
+	}
+}
+
+// See remembers the server's instances, so that what belongs to them is known when they are gone.
+func (s *Server) See() {
+	d, err := s.Query("ec2", "DescribeInstances", Form{})
+	if err != nil {
+		return // the server is down; what was seen before stays
+	}
+	for _, id := range d.All("instanceId") {
+		s.instances[id] = true
+	}
+}
+
+func (s *Server) tellLogs(t testing.TB) {
+	t.Logf("the server's log:\n%s", Tail(s.Log(), 60))
+	logs, _ := filepath.Glob(filepath.Join(s.Data, "instances", "*", "*.log"))
+	for _, path := range logs {
+		if text, err := os.ReadFile(path); err == nil {
+			t.Logf("%s:\n%s", path, Tail(string(text), 25))
+		}
+	}
+}
+
+// process is a berth process whose output goes to a file.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+func (s *Server) spawn(t testing.TB, args ...string) *process {
+	t.Helper()
+	f, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p := &process{cmd: exec.Command(Program("berth"), args...), done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = f, f, append(os.Environ(), s.Env...)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // how it ended is told by the state
+		close(p.done)
+	}()
+	return p
+}
+
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop ends the process with a signal. After anything but SIGKILL it must end well.
+func (p *process) stop(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(60 * time.Second):
+		_ = p.cmd.Process.Kill()
+		t.Fatalf("berth did not end within a minute of %v", signal)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); signal != syscall.SIGKILL && code != 0 {
+		t.Errorf("berth ended with %d after %v", code, signal)
+	}
+}
