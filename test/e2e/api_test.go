@@ -15,8 +15,6 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-const region = "us-east-1"
-
 // object is a JSON object, form the parameters of a Query call.
 type (
 	object = map[string]any
@@ -85,7 +83,7 @@ func (s *server) send(service string, body []byte, header http.Header) ([]byte, 
 		return nil, 0, err
 	}
 	req.Header = header
-	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, region, service, sigv4.HashPayload(body), time.Now())
+	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, s.region, service, sigv4.HashPayload(body), time.Now())
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return nil, 0, err

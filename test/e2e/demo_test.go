@@ -23,8 +23,9 @@ var (
 func TestDemo(t *testing.T) {
 	need(t, docker, redis, chromium, nodeJS)
 	dir := t.TempDir()
-	s := &server{data: filepath.Join(dir, "data"), client: http.DefaultClient, instances: map[string]bool{}}
+	s := &server{data: filepath.Join(dir, "data"), region: "us-east-1", client: http.DefaultClient, instances: map[string]bool{}}
 	s.process = spawn(t, filepath.Join(dir, "demo.log"), "demo", "--listen", "127.0.0.1:0", "--data", s.data)
+	t.Cleanup(s.process.kill)
 	until(t, 90*time.Second, "the demo prints its URLs", func() string {
 		if s.process.ended() || strings.Contains(s.process.output(), "Ctrl-C ends") {
 			return ""

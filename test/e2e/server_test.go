@@ -20,18 +20,21 @@ const edgeAddr = "127.0.77.1"
 
 // server is a berth server of one test's own. Its account number is like no other's: that tells its images from everybody else's.
 type server struct {
-	data, account, addr string
-	client              *http.Client
-	process             *process
-	instances           map[string]bool // every EC2 instance seen, also those that are gone
+	data, account, region, addr string
+	client                      *http.Client
+	process                     *process
+	instances                   map[string]bool // every EC2 instance seen, also those that are gone
 }
 
 // start starts a server on a new data directory. At the test's end it is reset and stopped, and the machine must be as before.
-func start(t *testing.T) *server {
+func start(t *testing.T) *server { t.Helper(); return startIn(t, "us-east-1") }
+
+// startIn is start in a region.
+func startIn(t *testing.T, region string) *server {
 	t.Helper()
 	need(t, docker)
 	s := &server{
-		data: t.TempDir(), account: fmt.Sprintf("9%011d", rand.Int64N(1e11)), addr: "127.0.0.1:0",
+		data: t.TempDir(), account: fmt.Sprintf("9%011d", rand.Int64N(1e11)), region: region, addr: "127.0.0.1:0",
 		client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
 	}
 	t.Cleanup(func() { s.end(t) })
@@ -42,7 +45,7 @@ func start(t *testing.T) *server {
 // run starts the process, again when it was stopped or killed before, and waits until it is ready.
 func (s *server) run(t *testing.T) {
 	t.Helper()
-	s.process = spawn(t, filepath.Join(t.TempDir(), "server.log"), "server", "--dev-credentials", "--data", s.data, "--listen", s.addr, "--account", s.account, "--edge-addr", edgeAddr)
+	s.process = spawn(t, filepath.Join(t.TempDir(), "server.log"), "server", "--dev-credentials", "--data", s.data, "--listen", s.addr, "--region", s.region, "--account", s.account, "--edge-addr", edgeAddr)
 	until(t, 20*time.Second, "the server is ready", func() string {
 		if s.process.ended() {
 			return "it has ended: " + s.process.output()
@@ -72,10 +75,10 @@ func (s *server) end(t *testing.T) {
 	if t.Failed() {
 		s.tellLogs(t)
 	}
-	if s.process == nil || s.process.ended() {
-		t.Error("the server does not run any more, so that what it made is still there")
-		return
+	if s.process.ended() {
+		s.run(t) // a test has killed it; only a server knows what is to be removed
 	}
+	defer s.process.kill()
 	if resp, err := s.client.Post(s.url()+"/_berth/reset", "", nil); err != nil {
 		t.Errorf("reset: %v", err)
 	} else if resp.Body.Close(); resp.StatusCode != http.StatusNoContent {
@@ -119,7 +122,7 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
-// spawn starts berth with arguments. At the latest the test's end ends it.
+// spawn starts berth with arguments. The caller sees to its end.
 func spawn(t *testing.T, log string, args ...string) *process {
 	t.Helper()
 	f, err := os.Create(log)
@@ -136,10 +139,6 @@ func spawn(t *testing.T, log string, args ...string) *process {
 		_ = p.cmd.Wait() // how it ended is told by the state
 		close(p.done)
 	}()
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it has ended in most cases
-		<-p.done
-	})
 	return p
 }
 
@@ -158,6 +157,12 @@ func (p *process) ended() bool {
 	default:
 		return false
 	}
+}
+
+// kill ends the process at once, if it still runs.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // an error says that it has ended
+	<-p.done
 }
 
 // stop ends the process with a signal. After SIGTERM and SIGINT it must end well.

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The article step by step with Debian's AWS CLI, as README shows it.
+func TestWalkThroughTheArticle(t *testing.T) {
+	need(t, docker, redis, awsCLI)
+	script, err := os.ReadFile("testdata/walk.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startIn(t, "eu-west-2")
+	shell := newShell(t, s)
+	steps := strings.Split(strings.TrimSpace(string(script)), "\n\n")[1:] // without the head comment
+	after := map[string]func(){
+		"# What there is now": func() {
+			if page := get(t, "http://"+edgeAddr); page.status != http.StatusOK || !strings.Contains(page.body, "Berth chat") {
+				t.Errorf("the load balancer answers %d: %s", page.status, page.body)
+			}
+		},
+		"# What the tasks say": func() {
+			until(t, 60*time.Second, "aws logs tail tells of four tasks", func() string {
+				told, _ := os.ReadFile(filepath.Join(shell.dir, "tail.txt"))
+				if n := strings.Count(string(told), "chat listens"); n != 4 {
+					return fmt.Sprintf("%d lines say that a chat server listens:\n%s", n, told)
+				}
+				return ""
+			})
+		},
+	}
+	for _, step := range steps {
+		title, _, _ := strings.Cut(step, "\n")
+		began := time.Now()
+		shell.run(t, step)
+		t.Logf("%5.1fs %s", time.Since(began).Seconds(), title)
+		for begin, check := range after {
+			if strings.HasPrefix(title, begin) {
+				check()
+			}
+		}
+		s.see()
+	}
+	until(t, 20*time.Second, "everything is deleted", func() string {
+		return strings.Join(s.leftovers().containers(t), ", ")
+	})
+}
+
+// shell is a person's terminal: one bash that commands are typed into.
+type shell struct {
+	dir string
+	in  io.Writer
+	out *bufio.Reader
+}
+
+// newShell opens one whose AWS CLI speaks to the server.
+func newShell(t *testing.T, s *server) *shell {
+	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh := &shell{dir: t.TempDir()}
+	cmd := exec.Command("/bin/bash")
+	cmd.Dir, cmd.Env = sh.dir, append(os.Environ(), "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_PAGER=")
+	out, in := io.Pipe()
+	cmd.Stdout, cmd.Stderr = in, in
+	if sh.in, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		in.CloseWithError(fmt.Errorf("bash has ended: %w", cmd.Wait()))
+		close(done)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		out.Close()
+		<-done
+	})
+	sh.out = bufio.NewReader(out)
+	sh.run(t, fmt.Sprintf(`set -eu -o pipefail
+eval "$(%[1]s/berth env --data %[2]s --listen %[3]s --region %[4]s)"
+aws() { /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }  # for Debian's version, which does not read AWS_ENDPOINT_URL
+ln -s %[1]s bin
+ln -s %[5]s/testdata testdata`, bin, s.data, s.addr, s.region, here))
+	return sh
+}
+
+// run types commands and returns what they print. A command that fails fails the test.
+func (sh *shell) run(t *testing.T, commands string) string {
+	t.Helper()
+	const prompt = "-- this was all --"
+	if _, err := fmt.Fprintf(sh.in, "%s\necho '%s'\n", commands, prompt); err != nil {
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	for {
+		line, err := sh.out.ReadString('\n')
+		if strings.TrimSuffix(line, "\n") == prompt {
+			return told.String()
+		}
+		told.WriteString(line)
+		if err != nil {
+			t.Fatalf("%v\n%s\n---\n%s", err, commands, told.String())
+		}
+	}
+}
