@@ -1,0 +1,130 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+// Whatever happens to the tasks of a service, in whatever order: a task counts as RUNNING only while its target gets requests; one that
+// was registered passes the gate only when the edge was done with it or its delay was over; and in the end nobody sends requests to where
+// no task is.
+func TestTargetsFollowTasks(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		ops := rapid.SliceOfN(rapid.SampledFrom([]string{"start", "start", "stop", "die", "drained", "second", "minute"}), 1, 25).Draw(rt, "ops")
+		picks := rapid.SliceOfN(rapid.IntRange(0, 9), len(ops), len(ops)).Draw(rt, "picks")
+		var failure error
+		synctest.Test(t, func(t *testing.T) { failure = follow(t, ops, picks) })
+		if failure != nil {
+			rt.Fatal(failure)
+		}
+	})
+}
+
+const delay = 10 * time.Second
+
+// follow carries out ops and returns what was wrong first.
+func follow(t *testing.T, ops []string, picks []int) error {
+	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	w := &world{T: t, store: store}
+	w.update(func(tx *state.Tx) {
+		tx.Services.Put(&ecs.Service{ServiceARN: service, ServiceName: "web"})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2"})
+		tx.TargetGroups.Put(&elb.TargetGroup{ARN: group, TargetType: elb.TargetInstance, Attributes: map[string]string{"deregistration_delay.timeout_seconds": "10"}})
+		tx.Rules.Put(&elb.Rule{ARN: "rule", Actions: []elb.Action{{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group}}}}}})
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "target", 2, New(store, w)) }()
+	defer func() { cancel(); <-ended; store.Close() }()
+
+	var tasks []string
+	stopped := map[string]time.Time{} // when a task was asked to stop
+	done := map[string]bool{}         // tasks of which the edge has said that it is done
+	for i, op := range ops {
+		if op == "start" {
+			tasks = append(tasks, w.task(fmt.Sprintf("%02d", i), 32768+i, nil))
+		} else if len(tasks) > 0 {
+			w.happen(op, tasks[picks[i]%len(tasks)], stopped, done)
+		}
+		synctest.Wait()
+		if err := w.consistent(stopped, done); err != nil {
+			return fmt.Errorf("after %v: %w", ops[:i+1], err)
+		}
+	}
+	time.Sleep(delay + unheard + time.Second)
+	synctest.Wait()
+	for target := range store.View().Targets.All() {
+		if target.IsDraining() {
+			return fmt.Errorf("target %s drains for ever", target.Key())
+		}
+	}
+	return nil
+}
+
+func (w *world) happen(op, arn string, stopped map[string]time.Time, done map[string]bool) {
+	task, _ := w.store.View().Tasks.Get(arn)
+	switch op {
+	case "stop":
+		if _, twice := stopped[arn]; !twice {
+			stopped[arn] = time.Now()
+		}
+		w.stop(arn)
+	case "die":
+		w.change(arn, func(t *ecs.Task) *ecs.Task { return t.Ended("c", "r", time.Now()) })
+	case "drained":
+		for _, tt := range task.Targets {
+			if target, ok := w.store.View().Targets.Get(elb.TargetKey(group, tt.ID, tt.Port)); ok && target.IsDraining() {
+				done[arn] = true
+				w.drained(tt.ID, tt.Port)
+			}
+		}
+	case "second":
+		time.Sleep(time.Second)
+	case "minute":
+		time.Sleep(time.Minute)
+	}
+}
+
+// consistent checks what must always be so once the controller has nothing left to do.
+func (w *world) consistent(stopped map[string]time.Time, done map[string]bool) error {
+	snap := w.store.View()
+	live := map[string]bool{}
+	for t := range snap.Tasks.All() {
+		for _, tt := range t.Targets {
+			target, ok := snap.Targets.Get(elb.TargetKey(group, tt.ID, tt.Port))
+			if t.LastStatus == ecs.Running && (!ok || target.IsDraining()) {
+				return fmt.Errorf("%s counts as RUNNING without a target", t.TaskARN)
+			}
+			if !tt.Draining {
+				live[elb.TargetKey(group, tt.ID, tt.Port)] = true
+			}
+		}
+		if t.LastStatus == ecs.Running && len(t.Targets) != 1 {
+			return fmt.Errorf("%s counts as RUNNING with %d targets", t.TaskARN, len(t.Targets))
+		}
+		if at, ok := stopped[t.TaskARN]; ok && t.LastStatus == ecs.Stopping && !done[t.TaskARN] && time.Since(at) < delay {
+			return fmt.Errorf("%s passed the gate after %v, and the edge was not done", t.TaskARN, time.Since(at))
+		}
+	}
+	for target := range snap.Targets.All() {
+		if !target.IsDraining() && !live[target.Key()] {
+			return fmt.Errorf("%s gets requests and there is no task", target.Key())
+		}
+	}
+	return nil
+}
