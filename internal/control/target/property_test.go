@@ -22,7 +22,7 @@ import (
 // no task is.
 func TestTargetsFollowTasks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		ops := rapid.SliceOfN(rapid.SampledFrom([]string{"start", "start", "stop", "die", "drained", "second", "minute"}), 1, 25).Draw(rt, "ops")
+		ops := rapid.SliceOfN(rapid.SampledFrom([]string{"start", "start", "stop", "die", "drained", "seconds", "minute"}), 1, 25).Draw(rt, "ops")
 		picks := rapid.SliceOfN(rapid.IntRange(0, 9), len(ops), len(ops)).Draw(rt, "picks")
 		var failure error
 		synctest.Test(t, func(t *testing.T) { failure = follow(t, ops, picks) })
@@ -93,8 +93,8 @@ func (w *world) happen(op, arn string, stopped map[string]time.Time, done map[st
 				w.drained(tt.ID, tt.Port)
 			}
 		}
-	case "second":
-		time.Sleep(time.Second)
+	case "seconds":
+		time.Sleep(3 * time.Second)
 	case "minute":
 		time.Sleep(time.Minute)
 	}
