@@ -25,6 +25,19 @@ func Explain(refusals []sched.Refusal, closest string) string {
 			}
 		}
 	}
+	return join(lines)
+}
+
+// ExplainFailures is Explain for tasks that were to run on instances of somebody's choice.
+func ExplainFailures(failures []sched.Failure) string {
+	var lines []string
+	for _, f := range failures {
+		lines = append(lines, "container-instance "+arn.LastID(f.InstanceARN)+": "+f.Detail)
+	}
+	return join(lines)
+}
+
+func join(lines []string) string {
 	if more := len(lines) - toldInstances; more > 0 {
 		lines = append(lines[:toldInstances], fmt.Sprintf("and %d more container instances", more))
 	}

@@ -74,11 +74,25 @@ func (w *world) put(fn func(tx *state.Tx)) {
 	}
 }
 
+func instanceARN(id string) string {
+	return "arn:aws:ecs:us-east-1:123456789012:container-instance/c/" + id
+}
+
+// connected says whether the instance's agent is there.
+func (w *world) connected(id string, yes bool) {
+	w.put(func(tx *state.Tx) {
+		ci, _ := tx.ContainerInstances.Get(instanceARN(id))
+		n := *ci
+		n.AgentConnected = yes
+		tx.ContainerInstances.Put(&n)
+	})
+}
+
 // instance adds a container instance of 1024 CPU units and 4096 MiB.
 func (w *world) instance(id, zone string) {
 	w.put(func(tx *state.Tx) {
 		tx.ContainerInstances.Put(&ecs.ContainerInstance{
-			ContainerInstanceARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/c/" + id, ClusterARN: clusterARN, Status: ecs.InstanceActive,
+			ContainerInstanceARN: instanceARN(id), ClusterARN: clusterARN, Status: ecs.InstanceActive,
 			AgentConnected: true, Registered: ecs.Resources{CPU: 1024, Memory: 4096}, Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: zone}},
 		})
 	})

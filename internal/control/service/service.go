@@ -8,6 +8,8 @@ package service
 import (
 	"context"
 	"log/slog"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/ecs"
@@ -54,7 +56,7 @@ func (c *Controller) Keys(ch state.Change) []string {
 				keys = append(keys, v.ServiceARN)
 			}
 		case *ecs.ContainerInstance:
-			if v != nil {
+			if v != nil && matters(ch) {
 				keys = append(keys, c.servicesOf(v.ClusterARN)...)
 			}
 		case *elb.TargetHealth:
@@ -66,6 +68,14 @@ func (c *Controller) Keys(ch state.Change) []string {
 	add(ch.Old)
 	add(ch.New)
 	return keys
+}
+
+// matters reports whether a change of a container instance can change what a service does: most only number the messages of its session.
+func matters(ch state.Change) bool {
+	before, _ := ch.Old.(*ecs.ContainerInstance)
+	after, _ := ch.New.(*ecs.ContainerInstance)
+	return before == nil || after == nil || before.Status != after.Status || before.AgentConnected != after.AgentConnected ||
+		before.AgentVersion != after.AgentVersion || !slices.Equal(before.Attributes, after.Attributes) || !reflect.DeepEqual(before.Registered, after.Registered)
 }
 
 func (c *Controller) servicesOf(clusterARN string) []string {
@@ -101,7 +111,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 	if !ok || svc.Status == ecs.ServiceInactive {
 		return 0, nil
 	}
-	plan := rollout.Next(c.view(&snap.Tables, svc, now), now)
+	plan := c.plan(&snap.Tables, svc, now)
 	if idle(svc, plan) {
 		return until(plan.WakeAt, now), nil
 	}
@@ -112,7 +122,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 		if !ok {
 			return nil
 		}
-		plan := rollout.Next(c.view(&tx.Tables, svc, now), now)
+		plan := c.plan(&tx.Tables, svc, now)
 		s := &step{tx: tx, now: now, ids: ids, svc: *svc}
 		s.carryOut(plan)
 		again = until(plan.WakeAt, now)
@@ -124,9 +134,19 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 	return again, err
 }
 
+// plan asks the brain for the next step.
+func (c *Controller) plan(t *state.Tables, svc *ecs.Service, now time.Time) rollout.Plan {
+	v, changes := c.view(t, svc, now)
+	p := rollout.Next(v, now)
+	if p.WakeAt.IsZero() || !changes.IsZero() && changes.Before(p.WakeAt) {
+		p.WakeAt = changes
+	}
+	return p
+}
+
 // idle reports whether the plan asks for nothing that is not so already.
 func idle(svc *ecs.Service, p rollout.Plan) bool {
-	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) &&
+	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) && p.Rebalancing == svc.Rebalancing &&
 		(p.Complaint == "" || p.Complaint == svc.LastComplaint) && svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/rollout"
-	"github.com/berthhq/berth/internal/sched"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -43,11 +42,11 @@ func (s *step) carryOut(p rollout.Plan) {
 		}
 	}
 	s.stop(p.Stop)
-	s.start(p.Start, p.Complaint)
+	s.start(p.Start, complaint{text: p.Complaint})
 	for _, e := range p.Event {
 		s.tell(e.Message)
 	}
-	s.svc.SteadyAt = p.SteadyAt
+	s.svc.SteadyAt, s.svc.Rebalancing = p.SteadyAt, p.Rebalancing
 	s.finishDeletion()
 	// A step that changed nothing must not wake itself by writing.
 	if old, ok := s.tx.Services.Get(s.svc.ServiceARN); !ok || !reflect.DeepEqual(*old, s.svc) {
@@ -133,74 +132,6 @@ func names(tasks []string) string {
 	return b.String()
 }
 
-// start places the tasks that the brain wants and makes those that found a place. What keeps a service from its goal, complaint or a
-// task without a place, is told when it is new and again every 6 hours.
-func (s *step) start(starts []rollout.Start, complaint string) {
-	var started []string
-	s.svc.Unplaced = 0
-	for _, x := range starts {
-		i := slices.IndexFunc(s.svc.Deployments, func(d ecs.Deployment) bool { return d.ID == x.DeploymentID })
-		if i < 0 {
-			continue
-		}
-		spec, ok := specOf(&s.tx.Tables, &s.svc, &s.svc.Deployments[i])
-		if !ok {
-			complaint = fmt.Sprintf("(service %s) was unable to place a task. Reason: the task definition %s does not exist any more.", s.svc.ServiceName, x.Revision)
-			continue
-		}
-		minted := len(s.ids) // what there are no names for is started by the next step and is not without a place
-		placed, why := s.place(&spec, x)
-		started = append(started, placed...)
-		s.svc.Unplaced += min(x.Count, minted) - len(placed)
-		if why != "" {
-			complaint = why
-		}
-	}
-	if len(started) > 0 {
-		s.tell(fmt.Sprintf("(service %s) has started %s: %s.", s.svc.ServiceName, number(len(started), "task"), names(started)))
-	}
-	switch {
-	case complaint == "":
-		s.svc.LastComplaint = ""
-	case complaint != s.svc.LastComplaint || s.now.Sub(s.svc.LastComplaintAt) >= repeatAfter:
-		s.svc.LastComplaint, s.svc.LastComplaintAt = complaint, s.now
-		s.tell(complaint)
-	}
-}
-
-// place makes up to x.Count tasks; why is the event that tells of those without a place.
-func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why string) {
-	n := min(x.Count, len(s.ids))
-	req, err := spec.Request(n)
-	if err != nil {
-		return nil, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s", s.svc.ServiceName, err)
-	}
-	world := launch.World(&s.tx.Tables, s.svc.ClusterARN)
-	var plan sched.Result
-	if s.svc.SchedulingStrategy == ecs.Daemon {
-		plan = sched.Start(world, req, x.InstanceIDs[:n])
-	} else {
-		plan = sched.Plan(world, []sched.Request{req})
-	}
-	for _, p := range plan.Placements {
-		ci, ok := s.tx.ContainerInstances.Get(p.InstanceARN)
-		if !ok {
-			continue
-		}
-		t, err := spec.Task(&s.tx.Tables, ci, s.ids[0], s.now)
-		if err != nil {
-			return placed, fmt.Sprintf("(service %s) was unable to place a task. Reason: %s", s.svc.ServiceName, err)
-		}
-		s.ids = s.ids[1:]
-		s.tx.Tasks.Put(t)
-		placed = append(placed, t.TaskARN)
-	}
-	if len(plan.Failures) > 0 {
-		why = plan.Failures[0].Event(s.svc.ServiceName)
-	}
-	return placed, why
-}
-
 // tell adds an event to the service's story and forgets the oldest.
 func (s *step) tell(message string) {
 	s.svc.NextEvent++
@@ -222,5 +153,5 @@ func (s *step) finishDeletion() {
 			return
 		}
 	}
-	s.svc.Status, s.svc.Deployments, s.svc.Unplaced = ecs.ServiceInactive, nil, 0
+	s.svc.Status, s.svc.Deployments, s.svc.Unplaced, s.svc.DeletedAt = ecs.ServiceInactive, nil, 0, s.now
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// view shows a service to the rollout brain.
-func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) rollout.View {
-	v := rollout.View{
+// view shows a service to the rollout brain. changes is when time alone makes it another view; zero is never.
+func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) (v rollout.View, changes time.Time) {
+	v = rollout.View{
 		Service: rollout.Service{
 			Name: svc.ServiceName, Strategy: svc.SchedulingStrategy, Deleting: svc.Status == ecs.ServiceDraining, Desired: svc.DesiredCount,
 			MinimumHealthyPercent: svc.DeploymentConfiguration.MinimumHealthyPercent, MaximumPercent: svc.DeploymentConfiguration.MaximumPercent,
-			Unplaced: svc.Unplaced, SteadyAt: svc.SteadyAt,
+			Unplaced: svc.Unplaced, SteadyAt: svc.SteadyAt, Rebalancing: svc.Rebalancing,
 		},
 		HealthyAfter: c.config.HealthyAfter, RetryBase: c.config.RetryBase,
 	}
@@ -27,7 +27,7 @@ func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) roll
 		v.Service.GracePeriod = time.Duration(*g) * time.Second
 	}
 	if b := svc.DeploymentConfiguration.DeploymentCircuitBreaker; b != nil {
-		v.Service.Breaker = rollout.Breaker{Enable: b.Enable, Rollback: b.Rollback}
+		v.Service.Breaker = breakerView(*b)
 	}
 	for _, d := range svc.Deployments {
 		v.Deployments = append(v.Deployments, deploymentView(t, d))
@@ -41,7 +41,16 @@ func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) roll
 		v.Instances = instanceViews(t, svc)
 	}
 	rankForStop(t, svc, &v, now)
-	return v
+	v.Service.Imbalanced, changes = imbalanced(t, svc, now)
+	return v, changes
+}
+
+func breakerView(b ecs.CircuitBreaker) rollout.Breaker {
+	out := rollout.Breaker{Enable: b.Enable, Rollback: b.Rollback, Keep: b.ResetOnHealthyTask != nil && !*b.ResetOnHealthyTask}
+	if t := b.ThresholdConfiguration; t != nil {
+		out.Type, out.Value = t.Type, t.Value
+	}
+	return out
 }
 
 func deploymentView(t *state.Tables, d ecs.Deployment) rollout.Deployment {
@@ -117,58 +126,6 @@ func instanceViews(t *state.Tables, svc *ecs.Service) []rollout.Instance {
 func ofDaemon(t *state.Tables, task *ecs.Task) bool {
 	s, ok := t.Services.Get(task.ServiceARN)
 	return ok && s.SchedulingStrategy == ecs.Daemon
-}
-
-// rankForStop orders the tasks by how gladly they are given up (ecs.md 2.7). It is asked for only when there are more than desired: the
-// order costs a look at the whole cluster.
-func rankForStop(t *state.Tables, svc *ecs.Service, v *rollout.View, now time.Time) {
-	live := 0
-	for _, task := range v.Tasks {
-		if task.Desired == string(ecs.Running) {
-			live++
-		}
-	}
-	if svc.SchedulingStrategy == ecs.Daemon || live <= svc.DesiredCount {
-		return
-	}
-	strategies, err := launch.ParseStrategies(svc.PlacementStrategy)
-	if err != nil {
-		return // CreateService let none of these in
-	}
-	age := make(map[string]int)
-	for i, d := range svc.Deployments { // newest first
-		age[d.ID] = len(svc.Deployments) - i
-	}
-	byID := make(map[string]*rollout.Deployment)
-	for i := range v.Deployments {
-		byID[v.Deployments[i].ID] = &v.Deployments[i]
-	}
-	var tasks []sched.Task
-	for i := range v.Tasks {
-		task := &v.Tasks[i]
-		if task.Desired != string(ecs.Running) {
-			continue
-		}
-		row, _ := t.Tasks.Get(task.ID)
-		healthy := true
-		if d := byID[task.DeploymentID]; d != nil {
-			h, _ := rollout.HealthOf(v, d, task, now)
-			healthy = h != rollout.Unhealthy
-		}
-		tasks = append(tasks, sched.Task{
-			ID: task.ID, InstanceARN: task.InstanceID, Needs: sched.Resources{CPU: row.Need.CPU, Memory: row.Need.Memory}, Deployment: age[task.DeploymentID],
-			Running: task.Status == string(ecs.Running), Healthy: healthy, Protected: task.ProtectedUntil.After(now),
-		})
-	}
-	rank := make(map[string]int)
-	for i, victim := range sched.ScaleIn(launch.World(t, svc.ClusterARN), tasks, strategies, len(tasks), 0) {
-		rank[victim.TaskID] = i + 1
-	}
-	for i := range v.Tasks {
-		if v.Tasks[i].StopRank = rank[v.Tasks[i].ID]; v.Tasks[i].StopRank == 0 {
-			v.Tasks[i].StopRank = len(v.Tasks) + 1
-		}
-	}
 }
 
 // specOf is what tasks of a deployment are made from; ok is false when its task definition is gone.
