@@ -73,7 +73,7 @@ func (s *Socket) EmitAsk(event string, done func(*Args, error), args ...any) err
 func (s *Socket) ask(event string, args []any, done func(*Args, error)) (uint64, error) {
 	s.outgoing(event, args)
 	id := s.ns.ackIDs.Add(1) - 1
-	m, err := eventMessage(packet.Event, s.ns.name, id, true, event, args)
+	m, err := s.ns.srv.event(packet.Event, s.ns.name, id, true, event, args)
 	if err != nil {
 		return 0, err
 	}
@@ -86,7 +86,7 @@ func (s *Socket) ask(event string, args []any, done func(*Args, error)) (uint64,
 // answer. It returns when all have answered, gone away, or ctx is done.
 func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
 	id := ns.ackIDs.Add(1) - 1
-	m := payloadMessage(packet.Event, ns.name, id, true, op.Payload)
+	m := ns.srv.message(packet.Packet{Type: packet.Event, Namespace: ns.name, ID: id, HasID: true}, op.Payload)
 	if op.Flags.Plain {
 		m = m.Uncompressed()
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/berthhq/berth/socketio/internal/jsonscan"
@@ -142,7 +143,10 @@ func (a *Args) inline(raw []byte) []byte {
 	var out []byte
 	eachPlaceholder(raw, func(before []byte, num int) {
 		out = append(out, before...)
-		if num >= 0 && num < len(a.attachments) {
+		switch {
+		case num >= len(a.attachments):
+			out = append(out, "null"...)
+		case num >= 0:
 			out = base64.StdEncoding.AppendEncode(append(out, '"'), a.attachments[num])
 			out = append(out, '"')
 		}
@@ -161,8 +165,8 @@ func eachPlaceholder(raw []byte, f func(before []byte, num int)) {
 			return
 		}
 		num, err := strconv.Atoi(string(after[:end]))
-		if err != nil {
-			num = -1
+		if err != nil || num < 0 {
+			num = math.MaxInt // a placeholder of nothing
 		}
 		f(before, num)
 		raw = after[end+1:]

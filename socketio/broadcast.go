@@ -208,7 +208,7 @@ func (ns *Namespace) apply(op *Op) {
 
 // broadcast encodes a payload once and queues it for all local receivers.
 func (ns *Namespace) broadcast(op *Op, p Payload) (flush []*engineio.Session) {
-	m := payloadMessage(packet.Event, ns.name, 0, false, p)
+	m := ns.srv.message(packet.Packet{Type: packet.Event, Namespace: ns.name}, p)
 	if op.Flags.Plain {
 		m = m.Uncompressed()
 	}

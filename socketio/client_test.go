@@ -56,8 +56,12 @@ func (o *official) open(options map[string]any, nsp string) string {
 
 func transports(names ...string) map[string]any { return map[string]any{"transports": names} }
 
-func echoServer() *socketio.Server {
-	io := socketio.New(socketio.Options{})
+func echoServer(parser ...socketio.Parser) *socketio.Server {
+	opt := socketio.Options{}
+	if len(parser) > 0 {
+		opt.Parser = parser[0]
+	}
+	io := socketio.New(opt)
 	ns := io.Of("/")
 	ns.On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })
 	ns.On("ask", func(_ *socketio.Socket, e *socketio.Event) { _ = e.Ack(&e.Args) })
@@ -68,9 +72,14 @@ func echoServer() *socketio.Server {
 func TestOfficialClient(t *testing.T) {
 	for name, options := range map[string]map[string]any{
 		"polling": transports("polling"), "websocket": transports("websocket"), "upgrade": transports("polling", "websocket"),
+		"msgpack":         {"transports": []string{"websocket"}, "parser": "msgpack"},
+		"msgpack polling": {"transports": []string{"polling"}, "parser": "msgpack"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			io := echoServer()
+			if options["parser"] != nil {
+				io = echoServer(socketio.MsgPack)
+			}
 			node := testenv.StartNode(t, "client.mjs", "http://"+serve(t, io))
 			c := &official{node, t, "a"}
 			id := c.open(options, "/")

@@ -40,7 +40,17 @@ func (c *conn) tooLate() {
 
 // Message implements engineio.Receiver.
 func (c *conn) Message(data []byte, binary bool) error {
-	if binary {
+	switch {
+	case c.srv.opt.Parser == MsgPack:
+		if !binary {
+			return packet.ErrInvalid
+		}
+		p, attachments, err := unpack(data)
+		if err != nil {
+			return err
+		}
+		return c.packet(&p, attachments)
+	case binary:
 		return c.attachment(data)
 	}
 	if c.half != nil { // attachments must follow their packet without anything in between
@@ -137,7 +147,7 @@ func (c *conn) refuse(nsp, message string, data any) {
 	if err != nil {
 		text, _ = json.Marshal(map[string]string{"message": message})
 	}
-	c.session.Send(engineio.Seal(packet.Append(engineio.Room(len(nsp)+len(text)+8), &packet.Packet{Type: packet.ConnectError, Namespace: nsp, Data: text})))
+	c.session.Send(c.srv.message(packet.Packet{Type: packet.ConnectError, Namespace: nsp}, Payload{JSON: text}))
 }
 
 // joined is called when a namespace was joined.

@@ -89,17 +89,22 @@ func (p *Payload) placeholder(num int) {
 	p.JSON = append(p.JSON, '}')
 }
 
+// addArgs adds arguments of a client. A placeholder that stands for nothing would, in a packet that has
+// attachments, make every receiver close its connection: null is put in its place.
 func (p *Payload) addArgs(a *Args) {
 	base := len(p.Attachments)
 	p.Attachments = append(p.Attachments, a.attachments...)
-	if base == 0 || len(a.attachments) == 0 {
+	if (base == 0 && len(a.attachments) > 0) || !bytes.Contains(a.json, []byte(placeholderHead)) {
 		p.JSON = append(p.JSON, a.json...)
 		return
 	}
 	eachPlaceholder(a.json, func(before []byte, num int) {
 		p.JSON = append(p.JSON, before...)
-		if num >= 0 {
+		switch {
+		case num >= 0 && num < len(a.attachments):
 			p.placeholder(base + num)
+		case num >= 0:
+			p.JSON = append(p.JSON, "null"...)
 		}
 	})
 }
@@ -157,9 +162,16 @@ func guess(args []any) int {
 	return n
 }
 
-// eventMessage encodes an event, or an ack when kind is packet.Ack, straight into a message.
-func eventMessage(kind packet.Type, nsp string, id uint64, hasID bool, event string, args []any) (*engineio.Message, error) {
+// event encodes an event, or an ack when kind is packet.Ack, straight into a message.
+func (srv *Server) event(kind packet.Type, nsp string, id uint64, hasID bool, event string, args []any) (*engineio.Message, error) {
 	head := packet.Packet{Type: kind, Namespace: nsp, ID: id, HasID: hasID}
+	if srv.opt.Parser == MsgPack {
+		p, err := payload(nil, event, kind == packet.Event, args)
+		if err != nil {
+			return nil, err
+		}
+		return srv.message(head, p), nil
+	}
 	text := packet.AppendHead(engineio.Room(len(nsp)+24+len(event)+guess(args)), &head)
 	p, err := payload(text, event, kind == packet.Event, args)
 	if err != nil {
@@ -169,15 +181,17 @@ func eventMessage(kind packet.Type, nsp string, id uint64, hasID bool, event str
 		return engineio.Seal(p.JSON), nil
 	}
 	p.JSON = p.JSON[len(text):]
-	return payloadMessage(kind, nsp, id, hasID, p), nil
+	return srv.message(head, p), nil
 }
 
-// payloadMessage makes a message of an encoded payload.
-func payloadMessage(kind packet.Type, nsp string, id uint64, hasID bool, p Payload) *engineio.Message {
-	head := packet.Packet{Type: kind, Namespace: nsp, ID: id, HasID: hasID, Attachments: len(p.Attachments)}
-	if len(p.Attachments) > 0 {
+// message encodes a packet with that payload, which may be empty.
+func (srv *Server) message(head packet.Packet, p Payload) *engineio.Message {
+	if srv.opt.Parser == MsgPack {
+		return engineio.Bytes(packed(head, p))
+	}
+	if head.Attachments = len(p.Attachments); head.Attachments > 0 {
 		head.Type += packet.BinaryEvent - packet.Event
 	}
-	text := packet.AppendHead(engineio.Room(len(nsp)+24+len(p.JSON)), &head)
+	text := packet.AppendHead(engineio.Room(len(head.Namespace)+24+len(p.JSON)), &head)
 	return engineio.Seal(append(text, p.JSON...), p.Attachments...)
 }

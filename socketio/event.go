@@ -38,7 +38,7 @@ func (e *Event) Ack(args ...any) error {
 	if e.answered.Swap(true) {
 		return ErrAnswered
 	}
-	m, err := eventMessage(packet.Ack, e.socket.ns.name, e.id, true, "", args)
+	m, err := e.socket.ns.srv.event(packet.Ack, e.socket.ns.name, e.id, true, "", args)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (s *Socket) enter(missed []Missed) bool {
 		return false
 	}
 	for _, m := range missed {
-		s.conn.session.Send(payloadMessage(packet.Event, s.ns.name, 0, false, m.Payload.withOffset(m.Offset)))
+		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, m.Payload.withOffset(m.Offset)))
 	}
 	if s.ns.keeper != nil && s.pid == "" {
 		s.pid = engineio.NewID()
@@ -123,12 +123,11 @@ func (ns *Namespace) replace(pid string) {
 }
 
 func (s *Socket) welcome() *engineio.Message {
-	text := packet.AppendHead(engineio.Room(80+len(s.ns.name)), &packet.Packet{Type: packet.Connect, Namespace: s.ns.name})
-	text = append(append(text, `{"sid":"`...), s.id...)
+	text := append(append(make([]byte, 0, 64), `{"sid":"`...), s.id...)
 	if s.pid != "" {
 		text = append(append(text, `","pid":"`...), s.pid...)
 	}
-	return engineio.Seal(append(text, `"}`...))
+	return s.ns.srv.message(packet.Packet{Type: packet.Connect, Namespace: s.ns.name}, Payload{JSON: append(text, `"}`...)})
 }
 
 // end takes the socket out of its namespace, once, and has the disconnect handlers called after the

@@ -24,6 +24,8 @@ type Options struct {
 	Recovery *Recovery
 	// KeepEmpty keeps namespaces made by a match when their last client has gone.
 	KeepEmpty bool
+	// Parser is the form of packets. Default Text.
+	Parser Parser
 	// NoClient keeps the client's bundle from being served below the path.
 	NoClient bool
 	// MaxNamespaces is how many namespaces one client may join. Default 100.

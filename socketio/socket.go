@@ -162,7 +162,7 @@ func (s *Socket) emit(f Flags, event string, args []any) error {
 	if s.ns.keeper != nil && !f.Volatile {
 		return s.emitKept(f, event, args)
 	}
-	m, err := eventMessage(packet.Event, s.ns.name, 0, false, event, args)
+	m, err := s.ns.srv.event(packet.Event, s.ns.name, 0, false, event, args)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (s *Socket) Disconnect(closing bool) {
 	joined := s.state == socketJoined
 	s.mu.Unlock()
 	if joined {
-		s.conn.session.Send(engineio.Seal(packet.Append(engineio.Room(len(s.ns.name)+4), &packet.Packet{Type: packet.Disconnect, Namespace: s.ns.name})))
+		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Disconnect, Namespace: s.ns.name}, Payload{}))
 	}
 	s.end(ReasonServerDisconnect)
 }

@@ -105,6 +105,15 @@ func (p *Packet) id(rest []byte) ([]byte, error) {
 	return rest[n:], nil
 }
 
+// Check tells whether a packet that came in another form than text is one that Decode could have
+// returned: its type is known and its payload is valid JSON that fits the type.
+func (p *Packet) Check() error {
+	if p.Type > BinaryAck || p.Namespace == "" || p.Namespace[0] != '/' || !p.valid() {
+		return ErrInvalid
+	}
+	return nil
+}
+
 // valid checks that the payload fits the type.
 func (p *Packet) valid() bool {
 	if len(p.Data) == 0 {

@@ -1,5 +1,6 @@
 // Real clients, driven by the test: client.mjs URL
 import { io } from "socket.io-client";
+import * as msgpack from "socket.io-msgpack-parser";
 import { serve } from "./lines.mjs";
 
 const url = process.argv[2];
@@ -21,6 +22,7 @@ const rich = (v) => {
 
 class Client {
   constructor({ nsp = "/", options = {} }) {
+    if (options.parser === "msgpack") options = { ...options, parser: msgpack.default ?? msgpack };
     this.seen = [];
     this.waiting = [];
     this.socket = io(url + (nsp === "/" ? "" : nsp), { forceNew: true, ...options });

@@ -1,0 +1,81 @@
+package socketio
+
+import (
+	"github.com/berthhq/berth/socketio/internal/msgpack"
+	"github.com/berthhq/berth/socketio/packet"
+)
+
+// Parser is the form of packets between server and clients. Both sides must use the same.
+type Parser uint8
+
+const (
+	// Text is the default: JSON, with binary in attachments.
+	Text Parser = iota
+	// MsgPack is socket.io-msgpack-parser: each packet one binary message.
+	MsgPack
+)
+
+// packed encodes a packet as a map.
+func packed(head packet.Packet, p Payload) []byte {
+	n := 2
+	if len(p.JSON) > 0 {
+		n++
+	}
+	if head.HasID {
+		n++
+	}
+	b := msgpack.AppendMap(make([]byte, 0, 32+len(head.Namespace)+len(p.JSON)), n)
+	b = msgpack.AppendInt(msgpack.AppendString(b, "type"), int64(head.Type))
+	if len(p.JSON) > 0 {
+		data, err := msgpack.AppendJSON(msgpack.AppendString(b, "data"), p.JSON, p.Attachments)
+		if err != nil { // raw JSON of a caller that is none: what the text form would show the client too
+			data = msgpack.AppendNil(msgpack.AppendString(b, "data"))
+		}
+		b = data
+	}
+	b = msgpack.AppendString(msgpack.AppendString(b, "nsp"), head.Namespace)
+	if head.HasID {
+		b = msgpack.AppendUint(msgpack.AppendString(b, "id"), head.ID)
+	}
+	return b
+}
+
+// unpack takes a packet apart.
+func unpack(raw []byte) (p packet.Packet, attachments [][]byte, err error) {
+	r := msgpack.NewReader(raw)
+	n, err := r.Map()
+	if err != nil {
+		return p, nil, packet.ErrInvalid
+	}
+	kind := int64(-1)
+	for range n {
+		key, err := r.String()
+		if err != nil {
+			return p, nil, packet.ErrInvalid
+		}
+		switch key {
+		case "type":
+			kind, err = r.Int()
+		case "nsp":
+			p.Namespace, err = r.String()
+		case "id":
+			var id int64
+			id, err = r.Int()
+			p.ID, p.HasID = uint64(id), true
+		case "data":
+			p.Data, attachments, err = r.JSON(nil, nil)
+		default:
+			err = r.Skip()
+		}
+		if err != nil {
+			return p, nil, packet.ErrInvalid
+		}
+	}
+	if kind < 0 || kind > int64(packet.ConnectError) || r.Len() > 0 {
+		return p, nil, packet.ErrInvalid
+	}
+	if p.Type = packet.Type(kind); string(p.Data) == "null" {
+		p.Data = nil // undefined, in JavaScript
+	}
+	return p, attachments, p.Check()
+}
