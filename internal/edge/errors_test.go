@@ -130,6 +130,52 @@ func TestDeadPooledConnection(t *testing.T) {
 	}
 }
 
+// A target that dies at once, with connections in the pool, is passed over: idempotent requests do not notice.
+func TestTargetThatDies(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFront(t, nil)
+	f.target("tg", l.Addr().String())
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				br := bufio.NewReader(c)
+				for n := 0; ; n++ {
+					r, err := http.ReadRequest(br)
+					if err != nil || r.UserAgent() == "ELB-HealthChecker/2.0" {
+						return
+					}
+					if n == 1 {
+						l.Close()
+						return
+					}
+					io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndies")
+				}
+			}()
+		}
+	}()
+	f.target("tg", f.say("lives"))
+	f.apply()
+	answers := map[string]int{}
+	for range 10 {
+		res, body := f.get("/", nil)
+		if res.StatusCode != 200 {
+			t.Errorf("%d", res.StatusCode)
+		}
+		answers[body]++
+	}
+	if answers["dies"] != 1 || answers["lives"] != 9 {
+		t.Errorf("answers %v", answers)
+	}
+}
+
 func TestClientThatLeavesIsNoticed(t *testing.T) { // 460
 	arrived, left := make(chan bool), make(chan bool)
 	f := newFront(t, nil)

@@ -35,9 +35,10 @@ func (x *exchange) forward() (again bool) {
 			x.fail(503, "the target group has no target that may get requests")
 			return false
 		}
-		result := x.send(avoid == nil && x.target.Group.Choices() > 1, false)
+		elsewhere := avoid == nil && x.target.Group.Choices() > 1
+		result := x.send(elsewhere, false)
 		if result == deadReuse {
-			result = x.send(false, true)
+			result = x.send(elsewhere, true)
 		}
 		switch result {
 		case answered:

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"encoding/json"
 	"flag"
 	"net/netip"
 	"os"
@@ -37,6 +38,11 @@ func TestGolden(t *testing.T) {
 		elb.Action{Type: elb.ActionRedirect, Redirect: &elb.Redirect{StatusCode: 301, Protocol: elb.HTTPS, Port: "443"}})
 	w.rule("web", 80, 40, []elb.Condition{{Field: elb.FieldPath, RegexValues: []string{"("}}}, forward("tg"))
 	got := Compile(w.Config).String()
+	// A configuration that was written down and read again, as by an edge in a process of its own, compiles to the same table.
+	var sent Config
+	if text, err := json.Marshal(w.Config); err != nil || json.Unmarshal(text, &sent) != nil || Compile(sent).String() != got {
+		t.Errorf("sent as JSON (%v) it becomes\n%s", err, Compile(sent))
+	}
 	const file = "testdata/table.txt"
 	if *rewrite {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
