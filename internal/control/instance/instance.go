@@ -1,10 +1,11 @@
-// Package instance makes ECS follow the machines: a container instance whose EC2 instance ends is deregistered, and tasks on an instance
-// that is no longer part of its cluster are ended, so that their services replace them.
+// Package instance makes ECS follow the machines: a container instance whose EC2 instance ends is deregistered, and tasks on one that is no
+// longer part of its cluster, or whose machine stops, are ended, so that their services replace them.
 //
 // It is the only writer of a container instance's INACTIVE status beside DeregisterContainerInstance.
 package instance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,7 +35,7 @@ func (c *Controller) Keys(ch state.Change) []string {
 			return []string{v.ContainerInstanceARN}
 		}
 	case *ecs.Task:
-		if v != nil && v.DesiredStatus == ecs.Stopped && v.LastStatus != ecs.Stopped {
+		if v != nil && v.LastStatus != ecs.Stopped && (v.DesiredStatus == ecs.Stopped || isNew(ch)) {
 			return []string{v.ContainerInstanceARN}
 		}
 	case *fleet.Instance:
@@ -43,6 +44,12 @@ func (c *Controller) Keys(ch state.Change) []string {
 		}
 	}
 	return nil
+}
+
+// isNew reports whether the task was just placed, perhaps on a machine that is about to stop.
+func isNew(ch state.Change) bool {
+	old, _ := ch.Old.(*ecs.Task)
+	return old == nil
 }
 
 func (c *Controller) of(ec2InstanceID string) []string {
@@ -62,11 +69,11 @@ func (c *Controller) All(s *state.Snapshot) []string {
 	return keys
 }
 
-// Reconcile deregisters the instance if its machine is gone, and ends its tasks if it is INACTIVE.
+// Reconcile deregisters the instance if its machine has ended, and ends the tasks that have nothing to run on any more.
 func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
 	snap := c.store.View()
 	ci, ok := snap.ContainerInstances.Get(key)
-	if !ok || !c.anything(&snap.Tables, ci) {
+	if !ok || !anything(&snap.Tables, ci) {
 		return 0, nil
 	}
 	now := c.now()
@@ -75,25 +82,27 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 		if !ok {
 			return nil
 		}
-		if state, gone := machineGone(&tx.Tables, ci); gone && ci.Present() {
+		if ends(&tx.Tables, ci) {
 			n := *ci
 			n.Status, n.AgentConnected, n.DeregisteredAt = ecs.InstanceInactive, false, now
-			n.StatusReason = fmt.Sprintf("Host EC2 (instance %s) %s.", ci.EC2InstanceID, state)
+			n.StatusReason = hostReason(ci, "terminated")
 			n.Version++
 			tx.ContainerInstances.Put(&n)
 			ci = &n
 		}
-		endTasks(tx, ci, now)
+		if reason := whyTasksEnd(&tx.Tables, ci); reason != "" {
+			endTasks(tx, ci, reason, now)
+		}
 		return nil
 	})
 }
 
 // anything reports whether there is something to do.
-func (c *Controller) anything(t *state.Tables, ci *ecs.ContainerInstance) bool {
-	if _, gone := machineGone(t, ci); gone && ci.Present() {
+func anything(t *state.Tables, ci *ecs.ContainerInstance) bool {
+	if ends(t, ci) {
 		return true
 	}
-	if ci.Status != ecs.InstanceInactive {
+	if whyTasksEnd(t, ci) == "" {
 		return false
 	}
 	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
@@ -104,29 +113,44 @@ func (c *Controller) anything(t *state.Tables, ci *ecs.ContainerInstance) bool {
 	return false
 }
 
-// machineGone says whether the EC2 instance has ended or is about to, and which. An instance that never was one of ours is nobody's to end.
-func machineGone(t *state.Tables, ci *ecs.ContainerInstance) (how string, gone bool) {
-	a, err := arn.Parse(ci.ContainerInstanceARN)
-	if err != nil {
-		return "", false
-	}
-	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ci.EC2InstanceID))
-	if ok && (i.State == fleet.ShuttingDown || i.State == fleet.Terminated) {
-		return "terminated", true
-	}
-	return "", false
+// ends reports whether the instance is to be deregistered because its machine has ended or is about to.
+func ends(t *state.Tables, ci *ecs.ContainerInstance) bool {
+	s := machineState(t, ci)
+	return ci.Present() && (s == fleet.ShuttingDown || s == fleet.Terminated)
 }
 
-// endTasks ends the tasks of an INACTIVE instance. One that serves a load balancer is taken out of it first, like any other: whoever holds
-// a connection to it keeps it as long as the machine lives.
-func endTasks(tx *state.Tx, ci *ecs.ContainerInstance, now time.Time) {
-	if ci.Status != ecs.InstanceInactive {
-		return
+// machineState is that of the EC2 instance; "" when it is not one of ours, which is nobody's to end.
+func machineState(t *state.Tables, ci *ecs.ContainerInstance) fleet.InstanceState {
+	a, err := arn.Parse(ci.ContainerInstanceARN)
+	if err != nil {
+		return ""
 	}
-	reason := ci.StatusReason
-	if reason == "" {
-		reason = "Container instance deregistration forced by user"
+	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ci.EC2InstanceID))
+	if !ok {
+		return ""
 	}
+	return i.State
+}
+
+// whyTasksEnd is the reason for the end of whatever is left on the instance, "" if tasks may run there (ecs.md 1.5.4). A machine that is
+// stopped takes its tasks along and leaves the container instance, which is there again when it is started.
+func whyTasksEnd(t *state.Tables, ci *ecs.ContainerInstance) string {
+	if ci.Status == ecs.InstanceInactive {
+		return cmp.Or(ci.StatusReason, "Container instance deregistration forced by user")
+	}
+	if s := machineState(t, ci); s == fleet.Stopping || s == fleet.Stopped {
+		return hostReason(ci, "stopped")
+	}
+	return ""
+}
+
+func hostReason(ci *ecs.ContainerInstance, what string) string {
+	return fmt.Sprintf("Host EC2 (instance %s) %s.", ci.EC2InstanceID, what)
+}
+
+// endTasks ends the tasks of an instance. One that serves a load balancer is taken out of it first, like any other: whoever holds a
+// connection to it keeps it as long as the machine lives.
+func endTasks(tx *state.Tx, ci *ecs.ContainerInstance, reason string, now time.Time) {
 	for task := range tx.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
 		if task.LastStatus == ecs.Stopped {
 			continue

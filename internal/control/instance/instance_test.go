@@ -91,3 +91,95 @@ func TestExternalInstanceStays(t *testing.T) {
 		t.Errorf("status = %s", ci.Status)
 	}
 }
+
+// ecs.md 1.5.4: a machine that stops takes its tasks along, those placed on its last breath too; the container instance waits for it.
+func TestMachineThatStopsTakesItsTasksAlong(t *testing.T) {
+	machine := &fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running}
+	store, c := open(t, func(tx *state.Tx) {
+		tx.Instances.Put(machine)
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive, AgentConnected: true})
+		tx.Tasks.Put(task("plain"))
+	})
+	reconcile(t, c)
+	if plain, _ := store.View().Tasks.Get(task("plain").TaskARN); plain.LastStatus != ecs.Running {
+		t.Fatalf("the task of a running machine is %s", plain.LastStatus)
+	}
+	put(t, store, func(tx *state.Tx) {
+		n := *machine
+		n.State = fleet.Stopping
+		tx.Instances.Put(&n)
+	})
+	reconcile(t, c)
+	late := task("late")
+	if keys := c.Keys(state.Change{Table: "ecs.tasks", Key: late.TaskARN, New: late}); len(keys) != 1 || keys[0] != instanceARN {
+		t.Errorf("a new task concerns %v", keys)
+	}
+	put(t, store, func(tx *state.Tx) { tx.Tasks.Put(late) })
+	reconcile(t, c)
+	for _, name := range []string{"plain", "late"} {
+		if got, _ := store.View().Tasks.Get(task(name).TaskARN); got.LastStatus != ecs.Stopped || got.StoppedReason != "Host EC2 (instance i-1) stopped." || got.StopCode != ecs.TerminationNotice {
+			t.Errorf("%s task = %s, %s %q", name, got.LastStatus, got.StopCode, got.StoppedReason)
+		}
+	}
+	if ci, _ := store.View().ContainerInstances.Get(instanceARN); ci.Status != ecs.InstanceActive {
+		t.Errorf("status = %s, want the instance to stay", ci.Status)
+	}
+}
+
+// ecs.md 1.3.10: DeregisterContainerInstance with force leaves the tasks to us.
+func TestDeregistrationByForceEndsTasks(t *testing.T) {
+	store, c := open(t, func(tx *state.Tx) {
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive})
+		tx.Tasks.Put(task("plain"))
+		told := task("told")
+		told.DesiredStatus, told.StopCode, told.StoppedReason, told.LastStatus = ecs.Stopped, ecs.UserInitiated, "mine", ecs.Stopping
+		tx.Tasks.Put(told)
+	})
+	reconcile(t, c)
+	if plain, _ := store.View().Tasks.Get(task("plain").TaskARN); plain.LastStatus != ecs.Stopped || plain.StoppedReason != "Container instance deregistration forced by user" {
+		t.Errorf("plain task = %s, %q", plain.LastStatus, plain.StoppedReason)
+	}
+	if told, _ := store.View().Tasks.Get(task("told").TaskARN); told.LastStatus != ecs.Stopped || told.StoppedReason != "mine" || told.StopCode != ecs.UserInitiated {
+		t.Errorf("task that was told to stop = %s, %s %q; its first reason stands", told.LastStatus, told.StopCode, told.StoppedReason)
+	}
+}
+
+// ecs.md 1.3.2: an agent that is away ends nothing.
+func TestDisconnectionEndsNothing(t *testing.T) {
+	store, c := open(t, func(tx *state.Tx) {
+		tx.Instances.Put(&fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive})
+		tx.Tasks.Put(task("plain"))
+	})
+	before := store.View().Rev
+	reconcile(t, c)
+	if after := store.View().Rev; after != before {
+		t.Error("something was written for an agent that is away")
+	}
+}
+
+// A change of a machine concerns its container instance alone, whatever else is in the store.
+func TestKeysOfAMachine(t *testing.T) {
+	machine := &fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running}
+	_, c := open(t, func(tx *state.Tx) {
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN + "2", EC2InstanceID: "i-2", Status: ecs.InstanceActive})
+	})
+	if keys := c.Keys(state.Change{New: machine}); len(keys) != 1 || keys[0] != instanceARN {
+		t.Errorf("keys %v", keys)
+	}
+}
+
+func reconcile(t *testing.T, c *Controller) {
+	t.Helper()
+	if again, err := c.Reconcile(t.Context(), instanceARN); err != nil || again != 0 {
+		t.Fatalf("Reconcile = %v, %v", again, err)
+	}
+}
+
+func put(t *testing.T, store *state.Store, rows func(tx *state.Tx)) {
+	t.Helper()
+	if err := store.Update(t.Context(), func(tx *state.Tx) error { rows(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -4,6 +4,7 @@ package reap
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,9 +38,7 @@ func (c *Controller) Keys(ch state.Change) []string {
 			return []string{"cluster " + ch.Key}
 		}
 	case *ecs.Service:
-		if v != nil && v.Status == ecs.ServiceInactive {
-			return []string{"service " + ch.Key, "definition " + v.TaskDefinition}
-		}
+		return serviceKeys(ch, v)
 	case *ecs.ContainerInstance:
 		if v != nil && v.Status == ecs.InstanceInactive {
 			return []string{"instance " + ch.Key}
@@ -57,6 +56,22 @@ func (c *Controller) Keys(ch state.Change) []string {
 		return []string{"definition " + old.TaskDefinitionARN}
 	}
 	return nil
+}
+
+// serviceKeys names the service if it is over, and the task definitions that it has let go of.
+func serviceKeys(ch state.Change, s *ecs.Service) []string {
+	var keys []string
+	if s != nil && s.Status == ecs.ServiceInactive {
+		keys = append(keys, "service "+ch.Key)
+	}
+	if old, ok := ch.Old.(*ecs.Service); ok && old != nil {
+		for _, d := range old.Deployments {
+			if s == nil || !slices.ContainsFunc(s.Deployments, func(o ecs.Deployment) bool { return o.TaskDefinition == d.TaskDefinition }) {
+				keys = append(keys, "definition "+d.TaskDefinition)
+			}
+		}
+	}
+	return keys
 }
 
 func isNil(v any) bool {

@@ -69,3 +69,85 @@ func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 		}
 	})
 }
+
+// ecs.md 1.4.2: a definition that was to be deleted goes when the deployment that used it has left its service, tasks or none.
+func TestDefinitionGoesWithItsDeployment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "reap", 1, New(store, time.Now))
+		}()
+		const other = definitionARN + "2"
+		service := func(definitions ...string) {
+			s := &ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceActive}
+			for _, d := range definitions {
+				s.Deployments = append(s.Deployments, ecs.Deployment{TaskDefinition: d})
+			}
+			if err := store.Update(ctx, func(tx *state.Tx) error { tx.Services.Put(s); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		service(definitionARN)
+		err = store.Update(ctx, func(tx *state.Tx) error {
+			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
+			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: other, Status: ecs.TaskDefinitionActive})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		service(other, definitionARN)
+		if n := store.View().TaskDefinitions.Len(); n != 2 {
+			t.Errorf("%d definitions while both are in use", n)
+		}
+		service(other)
+		if _, ok := store.View().TaskDefinitions.Get(definitionARN); ok {
+			t.Error("the definition outlived its deployment")
+		}
+		service()
+		if _, ok := store.View().TaskDefinitions.Get(other); !ok {
+			t.Error("a definition that nobody asked to delete is gone")
+		}
+		cancel()
+		<-done
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Nothing that is still in use is ever due, however old it is.
+func TestNothingThatLivesIsForgotten(t *testing.T) {
+	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	err = store.Update(t.Context(), func(tx *state.Tx) error {
+		tx.Tasks.Put(&ecs.Task{TaskARN: taskARN, LastStatus: ecs.Stopping, DesiredStatus: ecs.Stopped, TaskDefinitionARN: definitionARN})
+		tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
+		tx.Services.Put(&ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceDraining})
+		tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, Status: ecs.ClusterActive})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceDraining})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(store, func() time.Time { return time.Now().Add(1000 * time.Hour) })
+	before := store.View().Rev
+	for _, key := range []string{"task " + taskARN, "definition " + definitionARN, "service " + serviceARN, "cluster " + clusterARN, "instance " + instanceARN, "token none"} {
+		if again, err := c.Reconcile(t.Context(), key); again != 0 || err != nil {
+			t.Errorf("%s: %v, %v", key, again, err)
+		}
+	}
+	if after := store.View().Rev; after != before {
+		t.Error("something that lives was forgotten")
+	}
+}
