@@ -45,11 +45,15 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // errUsage says that the command was used wrongly; flag has told how.
 var errUsage = errors.New("usage")
 
-// Main runs the command that args name and returns its exit code. SIGINT and SIGTERM cancel it; a second one ends the program at once.
+// Main runs the command that args name and returns its exit code. SIGINT, SIGTERM and a closed terminal cancel it; a second SIGINT or
+// SIGTERM ends the program at once, while a terminal that closes after Ctrl-C does not keep it from cleaning up.
 func Main(args []string, in io.Reader, out, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal takes its default course
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP)
+		stop() // the second signal takes its default course
+	})
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		usage(out)
 		return 0
