@@ -176,6 +176,39 @@ func TestTargetThatDies(t *testing.T) {
 	}
 }
 
+// So is one that takes connections and closes them, as the port of a container does whose process has just died.
+func TestTargetThatOnlyCloses(t *testing.T) {
+	f := newFront(t, nil)
+	requests := make(chan bool, 100)
+	f.target("tg", f.rawServer(func(c net.Conn) {
+		if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil && r.UserAgent() != "ELB-HealthChecker/2.0" {
+			requests <- true
+		}
+	}))
+	f.target("tg", f.say("lives"))
+	f.apply()
+	for range 4 {
+		if res, body := f.get("/", nil); res.StatusCode != 200 || body != "lives" {
+			t.Errorf("%d %q", res.StatusCode, body)
+		}
+	}
+	if len(requests) != 2 {
+		t.Errorf("it was asked %d times", len(requests))
+	}
+	statuses := map[int]int{}
+	for range 4 { // what may have been carried out is not sent again
+		res, err := http.Post(f.url(), "text/plain", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		statuses[res.StatusCode]++
+	}
+	if statuses[200] != 2 || statuses[502] != 2 {
+		t.Errorf("POST: %v", statuses)
+	}
+}
+
 func TestClientThatLeavesIsNoticed(t *testing.T) { // 460
 	arrived, left := make(chan bool), make(chan bool)
 	f := newFront(t, nil)

@@ -247,7 +247,10 @@ func (x *exchange) choose(avoid *route.Target) bool {
 	x.bound = x.target != nil && x.target != avoid
 	if !x.bound {
 		x.entry.NonSticky = g.Stickiness != ""
-		turn := x.live.turns[g.Index].Add(1) - 1
+		turn := x.live.turns[g.Index].Load()
+		if avoid == nil { // a second choice takes no turn of its own, or turns would favour the target that is passed by
+			turn = x.live.turns[g.Index].Add(1) - 1
+		}
 		x.target = g.Choose(route.Pick{Turn: turn, Random: rand.Uint64(), Now: time.Now(), Load: x.live.busy, Not: avoid})
 	}
 	if x.target == nil {

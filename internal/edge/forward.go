@@ -21,13 +21,13 @@ type attempt int
 const (
 	answered  attempt = iota // the client has its answer, or has gone
 	closing                  // the target's gate was closed: nothing was sent
-	refused                  // the target takes no connection: nothing was sent
+	passedBy                 // the target is of no use, and the request may be sent to another one
 	deadReuse                // the reused connection was dead and the request may be sent again
 )
 
-// forward sends the request to a target and its response back. Nothing is sent twice but what is safe to (alb.md Q41): a request that
-// no target has seen, because none took the connection, and an idempotent one whose pooled connection turned out to be dead before
-// a byte of a response. Each of the two happens once.
+// forward sends the request to a target and its response back. Nothing is sent twice but what is safe to (alb.md Q41, decision 0154):
+// what no target has seen, and an idempotent request that a target left without a byte of a response; once over a fresh connection if
+// the one that was used had been idle, and once to another target.
 func (x *exchange) forward() (again bool) {
 	var avoid *route.Target
 	for {
@@ -49,7 +49,7 @@ func (x *exchange) forward() (again bool) {
 			}
 			x.fail(503, "every target that was chosen began to drain")
 			return false
-		case refused:
+		case passedBy:
 			avoid = x.target
 		}
 	}
@@ -67,7 +67,7 @@ func (x *exchange) send(elsewhere, fresh bool) attempt {
 	tc, err := u.connect(context.Background(), fresh)
 	if err != nil {
 		if elsewhere && !errors.Is(err, errTLS) && !isDialTimeout(err) {
-			return refused
+			return passedBy
 		}
 		x.fail(connectStatus(err), "no connection to the target: "+err.Error())
 		return answered
@@ -81,7 +81,7 @@ func (x *exchange) send(elsewhere, fresh bool) attempt {
 		return deadReuse
 	}
 	// A target that closed while the head was sent may still have said why: read on whatever the error.
-	return x.receive(tc)
+	return x.receive(tc, elsewhere)
 }
 
 func isDialTimeout(err error) bool {
@@ -154,7 +154,7 @@ func (x *exchange) mayResend() bool {
 }
 
 // receive waits for the response and passes it on.
-func (x *exchange) receive(tc *targetConn) attempt {
+func (x *exchange) receive(tc *targetConn, elsewhere bool) attempt {
 	if !x.body.Done() {
 		x.startUpload(tc)
 	}
@@ -162,10 +162,13 @@ func (x *exchange) receive(tc *targetConn) attempt {
 	if err != nil {
 		x.stopUpload()
 		// Not Started: not a byte of a response was received.
-		dead := tc.reused && !x.res.Started() && !isTimeout(err) && !tc.cut.Load() && x.upload.status.Load() == 0 && x.mayResend()
+		again := !x.res.Started() && !isTimeout(err) && !tc.cut.Load() && x.upload.status.Load() == 0 && x.mayResend()
 		tc.up.discard(tc)
-		if dead {
+		switch {
+		case again && tc.reused:
 			return deadReuse
+		case again && elsewhere:
+			return passedBy
 		}
 		x.failReceive(tc, err)
 		return answered
