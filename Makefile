@@ -25,7 +25,7 @@ test: ## set up everything the tests need, then run them all with the race detec
 check: ## format, vet and the rules of the house, without Docker or anything else
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
-	go test -run 'TestDependencies|TestPure|TestPackage' .
+	go test ./internal
 
 bench: ## group commit, placement, routing and the edge beside its peers
 	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... ./internal/edge/...
