@@ -47,7 +47,7 @@ type Config struct {
 
 // Outcome is what became of a request.
 type Outcome struct {
-	Call   Call   // as far as it was known; Service and Action are "" when they could not be told
+	Call   Call   // as far as it was known; Service and Action are "" unless the desk has them
 	Code   string // the fault's code, "" for success
 	Status int
 	Took   time.Duration

@@ -266,10 +266,20 @@ func TestOutcomesAreObserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []*http.Request{ecsRequest("ListClusters", "{}"), ecsRequest("CreateCluster", `{"clusterName":"panic"}`)} {
+	unknown := httptest.NewRequest("POST", "/", nil)
+	unknown.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x/20260101/r/made-up/aws4_request, SignedHeaders=host, Signature=x")
+	unknown.Header.Set("X-Amz-Date", "20260101T000000Z")
+	unknown.Header.Set("X-Amz-Target", "Made.Up")
+	for _, r := range []*http.Request{ecsRequest("ListClusters", "{}"), ecsRequest("CreateCluster", `{"clusterName":"panic"}`), ecsRequest("MadeUp", "{}"), unknown} {
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	if len(got) != 2 || got[0].Call.Action != "ListClusters" || got[0].Code != "" || got[0].Status != 200 || got[0].Call.Account != testAccount ||
+	// Whoever counts outcomes by name must not be filled with names that callers make up.
+	for _, o := range got[2:] {
+		if o.Call.Action != "" || o.Call.Service != "" && o.Call.Service != "ecs" {
+			t.Errorf("an unknown action is observed as %q of %q", o.Call.Action, o.Call.Service)
+		}
+	}
+	if len(got) != 4 || got[0].Call.Action != "ListClusters" || got[0].Code != "" || got[0].Status != 200 || got[0].Call.Account != testAccount ||
 		got[1].Code != "ServerException" || got[1].Status != 500 {
 		t.Errorf("%+v", got)
 	}

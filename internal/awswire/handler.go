@@ -38,8 +38,18 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := x.run(w)
 	status, code := x.answer(w, body, err)
 	if h.cfg.Observe != nil {
-		h.cfg.Observe(Outcome{Call: *x.call, Code: code, Status: status, Took: h.cfg.Now().Sub(began)})
+		h.cfg.Observe(Outcome{Call: x.known(), Code: code, Status: status, Took: h.cfg.Now().Sub(began)})
 	}
+}
+
+// known is the call without a service and an action that the desk does not have: callers may write there what they like.
+func (x *exchange) known() Call {
+	c := *x.call
+	c.Service = x.svc.Name
+	if _, ok := x.svc.operations[c.Action]; !ok {
+		c.Action = ""
+	}
+	return c
 }
 
 // run takes the request as far as it goes, to the text of the answer. A panic anywhere on the way is an error here.
