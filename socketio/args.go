@@ -64,6 +64,22 @@ func (a *Args) Raw(i int) json.RawMessage {
 	return nil
 }
 
+// From returns the arguments from i on.
+func (a *Args) From(i int) *Args {
+	at := 0
+	for ; i > 0 && at < len(a.json); i-- {
+		end, err := jsonscan.Value(a.json, at)
+		if err != nil {
+			return &Args{}
+		}
+		at = jsonscan.Space(a.json, end) + 1
+	}
+	if at >= len(a.json) {
+		return &Args{}
+	}
+	return &Args{json: a.json[at:], attachments: a.attachments}
+}
+
 // Decode decodes argument i into v, a pointer as for encoding/json. Binary is decoded into []byte or
 // Binary wherever it stands; into anything else as base64 text.
 func (a *Args) Decode(i int, v any) error {

@@ -223,7 +223,7 @@ func (ns *Namespace) answer(ctx context.Context, op *Op, reply func(Reply)) {
 	case Fetch:
 		r := Reply{}
 		for _, s := range ns.rooms.selected(op.Target) {
-			r.Sockets = append(r.Sockets, s.describe())
+			r.Sockets = append(r.Sockets, s.Describe())
 		}
 		reply(r)
 	case ListRooms:

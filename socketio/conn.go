@@ -3,6 +3,7 @@ package socketio
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -185,5 +186,17 @@ func (c *conn) Closed(why engineio.Reason) {
 	c.mu.Unlock()
 	for _, s := range all {
 		s.end(Reason(why))
+	}
+}
+
+// Upgraded implements engineio.Upgrader.
+func (c *conn) Upgraded() {
+	c.mu.Lock()
+	all := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range all {
+		for _, f := range s.ns.hooks.Load().upgrade {
+			s.guard("upgrade", func() { f(s) })
+		}
 	}
 }

@@ -52,6 +52,9 @@ func (srv *Server) child(name string, parent *Namespace) *Namespace {
 		ns.parent = parent
 		ns.hooks.Store(parent.hooks.Load())
 		srv.namespaces[name] = ns
+		for _, f := range srv.onNamespace {
+			f(ns)
+		}
 	}
 	ns.visitors.Add(1)
 	return ns

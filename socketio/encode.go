@@ -24,6 +24,11 @@ type Payload struct {
 // NewPayload encodes an event as Emit does.
 func NewPayload(event string, args ...any) (Payload, error) { return payload(nil, event, true, args) }
 
+// Inline is the JSON with binary as base64 text.
+func (p Payload) Inline() json.RawMessage {
+	return (&Args{attachments: p.Attachments}).inline(p.JSON)
+}
+
 // Args are the elements of the payload from the first on.
 func (p Payload) Args() *Args {
 	return &Args{json: bytes.TrimSpace(p.JSON[1 : len(p.JSON)-1]), attachments: p.Attachments}

@@ -30,6 +30,7 @@ func (s *Socket) start() {
 		}
 	}
 	s.conn.joined()
+	s.ns.tellRooms(s, []string{s.id}, true)
 	for _, f := range s.ns.hooks.Load().connect {
 		s.guard("connect", func() { f(s) })
 	}
@@ -154,7 +155,7 @@ func (s *Socket) end(why Reason) {
 		if s.ns.keeper != nil && keptReason(why) {
 			s.ns.keeper.Save(Saved{SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), values: s.Data()})
 		}
-		if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect) > 0 {
+		if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect)+len(h.room) > 0 {
 			s.enqueue(&Event{task: func() { s.farewell(why) }})
 		}
 	}
@@ -166,6 +167,7 @@ func (s *Socket) farewell(why Reason) {
 	for _, f := range h.disconnecting {
 		f(s, why)
 	}
+	s.ns.tellRooms(s, s.Rooms(), false)
 	for _, f := range h.disconnect {
 		f(s, why)
 	}

@@ -53,6 +53,9 @@ type hooks struct {
 	anyOutgoing   []func(s *Socket, event string, args []any)
 	disconnecting []func(*Socket, Reason)
 	disconnect    []func(*Socket, Reason)
+	room          []func(s *Socket, room string, joined bool)
+	upgrade       []func(*Socket)
+	describe      []func(*Socket, json.RawMessage) json.RawMessage
 }
 
 func newNamespace(srv *Server, name string) *Namespace {
@@ -146,6 +149,31 @@ func (ns *Namespace) OnDisconnect(f func(*Socket, Reason)) {
 	ns.change(func(h *hooks) { h.disconnect = append(h.disconnect[:len(h.disconnect):len(h.disconnect)], f) })
 }
 
+// OnRoom adds a function that is called when a socket has joined or left a room, its own room
+// included.
+func (ns *Namespace) OnRoom(f func(s *Socket, room string, joined bool)) {
+	ns.change(func(h *hooks) { h.room = append(h.room[:len(h.room):len(h.room)], f) })
+}
+
+// OnUpgrade adds a function that is called when a client has changed from polling to a WebSocket. It
+// must not block.
+func (ns *Namespace) OnUpgrade(f func(*Socket)) {
+	ns.change(func(h *hooks) { h.upgrade = append(h.upgrade[:len(h.upgrade):len(h.upgrade)], f) })
+}
+
+// OnDescribe adds a function that may change what other servers are told of a socket's data.
+func (ns *Namespace) OnDescribe(f func(*Socket, json.RawMessage) json.RawMessage) {
+	ns.change(func(h *hooks) { h.describe = append(h.describe[:len(h.describe):len(h.describe)], f) })
+}
+
+func (ns *Namespace) tellRooms(s *Socket, rooms []string, joined bool) {
+	for _, f := range ns.hooks.Load().room {
+		for _, room := range rooms {
+			s.guard("room", func() { f(s, room, joined) })
+		}
+	}
+}
+
 // Socket returns the local socket of that id, or nil.
 func (ns *Namespace) Socket(id string) *Socket { return ns.rooms.get(id) }
 
@@ -171,11 +199,15 @@ func (n node) Apply(op *Op)             { n.ns.apply(op) }
 
 func (n node) Answer(ctx context.Context, op *Op, reply func(Reply)) { n.ns.answer(ctx, op, reply) }
 
-// describe is a local socket as other servers get to know it.
-func (s *Socket) describe() RemoteSocket {
+// Describe is the socket as other servers get to know it.
+func (s *Socket) Describe() RemoteSocket {
 	h, err := json.Marshal(s.handshake)
 	if err != nil {
 		h = json.RawMessage("{}")
 	}
-	return RemoteSocket{ID: s.id, Handshake: h, Rooms: s.Rooms(), Data: s.data(), ns: s.ns}
+	data := s.data()
+	for _, f := range s.ns.hooks.Load().describe {
+		data = f(s, data)
+	}
+	return RemoteSocket{ID: s.id, Handshake: h, Rooms: s.Rooms(), Data: data, ns: s.ns}
 }

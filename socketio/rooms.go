@@ -41,12 +41,12 @@ func (r *rooms) remove(s *Socket) (emptied []string) {
 	return emptied
 }
 
-// join returns those rooms that did not exist before.
-func (r *rooms) join(s *Socket, names []string) (created []string) {
+// join returns the rooms that are new for the socket, and those of them that did not exist before.
+func (r *rooms) join(s *Socket, names []string) (joined, created []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sockets[s.id] != s {
-		return nil
+		return nil, nil
 	}
 	for _, room := range names {
 		if room == s.id || slices.Contains(s.rooms, room) {
@@ -60,12 +60,13 @@ func (r *rooms) join(s *Socket, names []string) (created []string) {
 		}
 		m[s] = struct{}{}
 		s.rooms = append(s.rooms, room)
+		joined = append(joined, room)
 	}
-	return created
+	return joined, created
 }
 
-// leave returns those rooms that are empty now.
-func (r *rooms) leave(s *Socket, names []string) (emptied []string) {
+// leave returns the rooms that the socket was in, and those of them that are empty now.
+func (r *rooms) leave(s *Socket, names []string) (left, emptied []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, room := range names {
@@ -74,11 +75,12 @@ func (r *rooms) leave(s *Socket, names []string) (emptied []string) {
 			continue
 		}
 		s.rooms = slices.Delete(s.rooms, i, i+1)
+		left = append(left, room)
 		if r.take(s, room) {
 			emptied = append(emptied, room)
 		}
 	}
-	return emptied
+	return left, emptied
 }
 
 func (r *rooms) take(s *Socket, room string) (emptied bool) {

@@ -51,6 +51,8 @@ type Server struct {
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
 	matches    []match
+
+	onNamespace []func(*Namespace)
 }
 
 // New makes a server that refuses all namespaces but "/" and those named by Of.
@@ -108,12 +110,29 @@ func (srv *Server) Of(name string) *Namespace {
 	if ns == nil {
 		ns = newNamespace(srv, name)
 		srv.namespaces[name] = ns
+		for _, f := range srv.onNamespace {
+			f(ns)
+		}
 	}
 	return ns
 }
 
 // Clients is the number of connected clients, whatever namespaces they have joined.
 func (srv *Server) Clients() int { return srv.engine.Len() }
+
+// Polling is the number of those that are on long-polling.
+func (srv *Server) Polling() int { return srv.engine.Polling() }
+
+// OnNamespace has f called for every namespace that is there and for those that are made later. It must
+// not call Of or OfMatch.
+func (srv *Server) OnNamespace(f func(*Namespace)) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.onNamespace = append(srv.onNamespace, f)
+	for _, ns := range srv.namespaces {
+		f(ns)
+	}
+}
 
 // Drain refuses new clients with status 503 and closes the connections of the present ones, evenly
 // over the given time. Clients reconnect by themselves, to another server if there is one: they are

@@ -130,14 +130,18 @@ func (s *Socket) Rooms() []string { return s.ns.rooms.of(s) }
 
 // Join puts the socket into rooms.
 func (s *Socket) Join(rooms ...string) {
-	if created := s.ns.rooms.join(s, rooms); len(created) > 0 && s.ns.watcher != nil {
+	joined, created := s.ns.rooms.join(s, rooms)
+	if len(created) > 0 && s.ns.watcher != nil {
 		s.ns.watcher.RoomsCreated(created)
 	}
+	s.ns.tellRooms(s, joined, true)
 }
 
 // Leave takes it out of rooms.
 func (s *Socket) Leave(rooms ...string) {
-	s.ns.deleted(s.ns.rooms.leave(s, rooms))
+	left, emptied := s.ns.rooms.leave(s, rooms)
+	s.ns.deleted(emptied)
+	s.ns.tellRooms(s, left, false)
 }
 
 func (ns *Namespace) deleted(rooms []string) {
@@ -159,7 +163,7 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 
 func (s *Socket) emit(f Flags, event string, args []any) error {
 	s.outgoing(event, args)
-	if s.ns.keeper != nil && !f.Volatile {
+	if s.ns.keeper != nil && !f.Volatile && s.Connected() {
 		return s.emitKept(f, event, args)
 	}
 	m, err := s.ns.srv.event(packet.Event, s.ns.name, 0, false, event, args)

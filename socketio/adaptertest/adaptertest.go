@@ -127,8 +127,23 @@ func Dial(t *testing.T, addr, connect string) *Client {
 	return p
 }
 
+// DialIn is Dial for another namespace.
+func DialIn(t *testing.T, addr, nsp, connect string) *Client {
+	t.Helper()
+	p, err := tryDial(t, addr, nsp+",", connect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // TryDial is Dial that returns what failed.
 func TryDial(t *testing.T, addr, connect string) (*Client, error) {
+	t.Helper()
+	return tryDial(t, addr, "", connect)
+}
+
+func tryDial(t *testing.T, addr, nsp, connect string) (*Client, error) {
 	t.Helper()
 	g := new(link.Group)
 	p := &Client{t: t, frames: make(chan lean.Frame, 1000)}
@@ -147,7 +162,7 @@ func TryDial(t *testing.T, addr, connect string) (*Client, error) {
 		if got == "closed" {
 			return nil, io.EOF
 		}
-		if rest, ok := strings.CutPrefix(got, `40{"sid":"`); ok {
+		if rest, ok := strings.CutPrefix(got, "40"+nsp+`{"sid":"`); ok {
 			p.ID = rest[:20]
 			if i := strings.Index(rest, `"pid":"`); i > 0 {
 				p.PID = rest[i+7 : i+27]

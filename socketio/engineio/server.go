@@ -25,6 +25,12 @@ type Receiver interface {
 	Closed(Reason)
 }
 
+// Upgrader is a Receiver that wants to know when its session has changed to a WebSocket.
+type Upgrader interface {
+	// Upgraded must not block.
+	Upgraded()
+}
+
 // Server is an http.Handler for Engine.IO. Make one with New and end it with Close.
 type Server struct {
 	opt    Options
@@ -54,6 +60,17 @@ func (srv *Server) Len() int {
 	srv.mu.RLock()
 	defer srv.mu.RUnlock()
 	return len(srv.sessions)
+}
+
+// Polling is the number of sessions on long-polling.
+func (srv *Server) Polling() int {
+	n := 0
+	for _, s := range srv.snapshot() {
+		if !s.onWebSocket() {
+			n++
+		}
+	}
+	return n
 }
 
 // ServeHTTP serves every request below Options.Path.

@@ -56,6 +56,9 @@ func (w *wsConn) probePacket(op wsframe.Op, payload []byte) error {
 		time.AfterFunc(releaseAfter, func() { s.release(w) })
 		return nil
 	case op == wsframe.Text && len(payload) > 0 && payload[0] == packetUpgrade && s.switchTo(w):
+		if u, ok := s.recv.(Upgrader); ok {
+			u.Upgraded()
+		}
 		return nil
 	}
 	s.abandon(w)
