@@ -3,7 +3,6 @@ package ecs
 import (
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -19,9 +18,13 @@ func (d *TaskDefinition) checkContainer(c *ContainerDefinition) error {
 		return client("Container.image should not be null or empty.")
 	case c.CPU < 0:
 		return client("Invalid setting for container '%s'. 'cpu' must not be negative.", c.Name)
+	case c.StartTimeout < 0 || c.StopTimeout < 0:
+		return client("Invalid setting for container '%s'. 'startTimeout' and 'stopTimeout' must not be negative.", c.Name)
+	case slices.ContainsFunc(c.Environment, func(e KeyValuePair) bool { return e.Name == "" }):
+		return client("Invalid setting for container '%s'. An environment variable must have a name.", c.Name)
 	}
 	for _, rule := range []func(*ContainerDefinition) error{
-		d.checkMemory, d.checkPorts, d.checkNetworkFields, checkHealth, d.checkLog, d.checkReferences, checkUlimits, checkRestart, checkRequirements, d.checkUnavailable,
+		d.checkMemory, d.checkPorts, d.checkNetworkFields, checkHealth, d.checkLog, d.checkReferences, checkUlimits, checkLinux, checkRestart, checkRequirements, d.checkUnavailable,
 	} {
 		if err := rule(c); err != nil {
 			return err
@@ -50,16 +53,13 @@ func (d *TaskDefinition) checkMemory(c *ContainerDefinition) error {
 
 // checkPorts is ecs.md 1.4.8, 1.4.10, 1.4.11.
 func (d *TaskDefinition) checkPorts(c *ContainerDefinition) error {
-	mode, ranges := d.mode(), 0
+	mode := d.mode()
 	protocols := make(map[int]string)
 	if mode == NetworkNone && len(c.PortMappings) > 0 {
 		return client("When networkMode=none, port mappings are not allowed: container '%s' has them.", c.Name)
 	}
 	for _, p := range c.PortMappings {
 		if p.ContainerPortRange != "" {
-			if ranges++; ranges > MaxPortRangesInContainer {
-				return client("Container '%s' has more than %d container port ranges.", c.Name, MaxPortRangesInContainer)
-			}
 			if err := d.checkPortRange(c, p); err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ func (d *TaskDefinition) checkPorts(c *ContainerDefinition) error {
 			return client("appProtocol '%s' is not valid: use http, http2 or grpc.", p.AppProtocol)
 		}
 	}
-	return nil
+	return checkPortRanges(c)
 }
 
 func (d *TaskDefinition) portNameFree(name string) bool {
@@ -99,30 +99,6 @@ func (d *TaskDefinition) portNameFree(name string) bool {
 		}
 	}
 	return n == 1 && portNameRule.MatchString(name)
-}
-
-func (d *TaskDefinition) checkPortRange(c *ContainerDefinition, p PortMapping) error {
-	if p.ContainerPort != 0 || p.HostPort != 0 {
-		return client("Invalid port mapping in container '%s': cannot specify both single port and port range.", c.Name)
-	}
-	if m := d.mode(); m != NetworkBridge && m != NetworkAwsvpc {
-		return client("containerPortRange is only allowed with the bridge and awsvpc network modes.")
-	}
-	if _, _, ok := ParsePortRange(p.ContainerPortRange); !ok {
-		return client("Invalid containerPortRange '%s' in container '%s': use first-last with 1 <= first < last <= 65535.", p.ContainerPortRange, c.Name)
-	}
-	return nil
-}
-
-// ParsePortRange reads "first-last".
-func ParsePortRange(s string) (first, last int, ok bool) {
-	a, b, found := strings.Cut(s, "-")
-	if !found {
-		return 0, 0, false
-	}
-	first, err1 := strconv.Atoi(a)
-	last, err2 := strconv.Atoi(b)
-	return first, last, err1 == nil && err2 == nil && 1 <= first && first < last && last <= 65535
 }
 
 // checkNetworkFields is ecs.md 1.4.12.
@@ -208,42 +184,6 @@ func (d *TaskDefinition) checkReferences(c *ContainerDefinition) error {
 	for _, m := range c.MountPoints {
 		if m.ContainerPath == "" {
 			return client("Container '%s' mounts volume '%s' nowhere: containerPath must not be empty.", c.Name, m.SourceVolume)
-		}
-	}
-	return nil
-}
-
-func checkUlimits(c *ContainerDefinition) error {
-	for _, u := range c.Ulimits {
-		if u.HardLimit >= 0 && u.SoftLimit > u.HardLimit {
-			return client("Ulimit '%s' of container '%s': the soft limit must not be greater than the hard limit.", u.Name, c.Name)
-		}
-	}
-	return nil
-}
-
-// checkRestart is ecs.md 1.4.16.
-func checkRestart(c *ContainerDefinition) error {
-	r := c.RestartPolicy
-	if r == nil || !r.Enabled {
-		return nil
-	}
-	if len(r.IgnoredExitCodes) > 50 {
-		return client("Container '%s': at most 50 ignoredExitCodes are allowed.", c.Name)
-	}
-	if r.RestartAttemptPeriod != 0 && (r.RestartAttemptPeriod < 60 || r.RestartAttemptPeriod > 1800) {
-		return client("Container '%s': restartAttemptPeriod must be between 60 and 1800 seconds.", c.Name)
-	}
-	return nil
-}
-
-func checkRequirements(c *ContainerDefinition) error {
-	for _, r := range c.ResourceRequirements {
-		if r.Type != "GPU" {
-			return client("Resource requirement '%s' of container '%s' is not supported: use GPU.", r.Type, c.Name)
-		}
-		if n, err := strconv.Atoi(r.Value); err != nil || n < 1 {
-			return client("Container '%s': the number of GPUs must be a positive integer, not '%s'.", c.Name, r.Value)
 		}
 	}
 	return nil

@@ -56,6 +56,22 @@ func TestValidateRefuses(t *testing.T) {
 		}, "both tcp and udp"},
 		{"1.4.10 mixed", func(d *TaskDefinition) { c(d).PortMappings[0].ContainerPortRange = "1-2" }, "cannot specify both single port and port range"},
 		{"1.4.10 order", func(d *TaskDefinition) { c(d).PortMappings[0] = PortMapping{ContainerPortRange: "9-9"} }, "first < last"},
+		{"1.4.10 overlap", func(d *TaskDefinition) {
+			c(d).PortMappings = []PortMapping{{ContainerPortRange: "20-30"}, {ContainerPortRange: "1-20"}}
+		}, "the port ranges 1-20 and 20-30 overlap"},
+		{"1.4.10 mode", func(d *TaskDefinition) {
+			d.NetworkMode = NetworkHost
+			c(d).PortMappings[0] = PortMapping{ContainerPortRange: "1-2"}
+		}, "only allowed with the bridge and awsvpc"},
+		{"1.4.14 timeouts", func(d *TaskDefinition) { c(d).StopTimeout = -1 }, "must not be negative"},
+		{"environment", func(d *TaskDefinition) { c(d).Environment = []KeyValuePair{{"", "x"}} }, "must have a name"},
+		{"1.4.21 swappiness", func(d *TaskDefinition) { c(d).LinuxParameters = &LinuxParameters{Swappiness: new(101)} }, "swappiness must be between 0 and 100"},
+		{"1.4.21 tmpfs", func(d *TaskDefinition) {
+			c(d).LinuxParameters = &LinuxParameters{Tmpfs: []Tmpfs{{ContainerPath: "/t"}}}
+		}, "a tmpfs needs a containerPath and a size"},
+		{"1.4.21 device", func(d *TaskDefinition) {
+			c(d).LinuxParameters = &LinuxParameters{Devices: []Device{{HostPath: "/dev/x", Permissions: []string{"eat"}}}}
+		}, "the permission 'eat'"},
 		{"1.4.11 name", func(d *TaskDefinition) { c(d).PortMappings[0].Name = "-x" }, "Port mapping name '-x'"},
 		{"1.4.12 hostname", func(d *TaskDefinition) { d.NetworkMode = NetworkAwsvpc; c(d).Hostname = "h" }, "Hostname is not supported on container when networkMode=awsvpc."},
 		{"1.4.12 links", func(d *TaskDefinition) { d.NetworkMode = NetworkHost; c(d).Links = []string{"side"} }, "Links are not supported"},
@@ -118,6 +134,34 @@ func TestCompleteComputesWhatAWSComputes(t *testing.T) {
 		"com.amazonaws.ecs.capability.ecr-auth", "ecs.capability.execution-role-ecr-pull", "ecs.capability.execution-role-awslogs"} {
 		if !strings.Contains(strings.Join(names, " "), want) {
 			t.Errorf("requiresAttributes %v lacks %s (ecs.md 1.4.22)", names, want)
+		}
+	}
+}
+
+// ecs.md 1.4.23, 1.4.6
+func TestOverride(t *testing.T) {
+	d := good()
+	d.Complete()
+	o, err := d.Override(Overrides{CPU: "1 vCPU", Memory: "2 GB", ContainerOverrides: []ContainerOverride{{Name: "side", Memory: new(100)}}})
+	if err != nil || o.CPU != "1024" || o.Memory != "2048" {
+		t.Errorf("Override = %+v, %v", o, err)
+	}
+	if n := d.Need(o); n.CPU != 1024 || n.Memory != 2048 {
+		t.Errorf("need %+v, want what was overridden", n)
+	}
+	for _, tt := range []struct {
+		o    Overrides
+		want string
+	}{
+		{Overrides{ContainerOverrides: []ContainerOverride{{Name: "ghost"}}}, "ghost is not a container"},
+		{Overrides{ContainerOverrides: []ContainerOverride{{Name: "side", CPU: new(-1)}}}, "'cpu' must not be negative"},
+		{Overrides{ContainerOverrides: []ContainerOverride{{Name: "side", Memory: new(5)}}}, "at least 6"},
+		{Overrides{Memory: "100"}, "sum of the memory"},
+		{Overrides{CPU: "0.1 vCPU"}, "between 128 and 196608"},
+		{Overrides{TaskRoleARN: strings.Repeat("x", MaxOverridesBytes)}, "longer than 8192"},
+	} {
+		if _, err := d.Override(tt.o); !errors.Is(err, fault.New("InvalidParameterException", "")) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Override(%+v) = %v, want %q", tt.o, err, tt.want)
 		}
 	}
 }

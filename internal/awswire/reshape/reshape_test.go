@@ -2,9 +2,12 @@ package reshape
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 type status string
@@ -79,5 +82,129 @@ func TestInCopiesMemory(t *testing.T) {
 	in.Labels["k"] = "changed"
 	if got.Labels["k"] != "v" {
 		t.Error("the noun shares a map with the request")
+	}
+}
+
+// outer and inner are a noun and its parts in every form that nouns have; the wire types are their shapes.
+type (
+	inner struct {
+		Text  string
+		Count int
+		Maybe *int
+		Words []string
+	}
+	outer struct {
+		NameARN string
+		Kind    status
+		On      bool
+		Share   float64
+		Big     int64
+		At      time.Time
+		One     *inner
+		Plain   inner
+		Many    []inner
+		Labels  map[string]string
+		ByName  map[string]inner
+	}
+	wireInner struct {
+		Text  *string  `json:"text"`
+		Count *int32   `json:"count"`
+		Maybe *int32   `json:"maybe"`
+		Words []string `json:"words"`
+	}
+	wireOuter struct {
+		NameArn *string              `json:"nameArn"`
+		Kind    string               `json:"kind"`
+		On      *bool                `json:"on"`
+		Share   *float64             `json:"share"`
+		Big     *int64               `json:"big"`
+		At      *time.Time           `json:"at"`
+		One     *wireInner           `json:"one"`
+		Plain   *wireInner           `json:"plain"`
+		Many    []wireInner          `json:"many"`
+		Labels  map[string]string    `json:"labels"`
+		ByName  map[string]wireInner `json:"byName"`
+	}
+)
+
+func inners(t *rapid.T) inner {
+	in := inner{Text: rapid.String().Draw(t, "text"), Count: int(rapid.Int32().Draw(t, "count")), Words: rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "words")}
+	if rapid.Bool().Draw(t, "has maybe") {
+		in.Maybe = new(int(rapid.Int32().Draw(t, "maybe")))
+	}
+	return in
+}
+
+func outers(t *rapid.T) outer {
+	part := rapid.Custom(inners)
+	out := outer{
+		NameARN: rapid.String().Draw(t, "name"), Kind: status(rapid.String().Draw(t, "kind")), On: rapid.Bool().Draw(t, "on"), Share: rapid.Float64().Draw(t, "share"),
+		Big: rapid.Int64().Draw(t, "big"), Plain: part.Draw(t, "plain"), Many: rapid.SliceOfN(part, 0, 3).Draw(t, "many"),
+		Labels: rapid.MapOfN(rapid.String(), rapid.String(), 0, 3).Draw(t, "labels"), ByName: rapid.MapOfN(rapid.String(), part, 0, 3).Draw(t, "by name"),
+	}
+	if rapid.Bool().Draw(t, "has at") {
+		out.At = time.Unix(rapid.Int64Range(1, 1<<40).Draw(t, "at"), 0).UTC()
+	}
+	if rapid.Bool().Draw(t, "has one") {
+		out.One = new(part.Draw(t, "one"))
+	}
+	return out
+}
+
+// Whatever a noun holds comes back from the wire as it was, and shares no memory with it.
+func TestNounsComeBackFromTheWire(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := outers(t)
+		wire := Out[wireOuter](&want)
+		got, err := In[outer](&wire)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v came back as %+v, %v", want, got, err)
+		}
+		for k := range wire.Labels {
+			wire.Labels[k] += "changed"
+		}
+		for i := range wire.Many {
+			wire.Many[i] = wireInner{}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatal("the noun shares memory with the request")
+		}
+	})
+}
+
+// Whichever member the noun has no place for, however deep it is, is named.
+func TestNoMemberIsLeftOut(t *testing.T) {
+	type narrow struct {
+		Many []struct {
+			Text  string
+			Words []string
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		in := Out[wireOuter](outer{Many: rapid.SliceOfN(rapid.Custom(inners), 1, 4).Draw(t, "many")})
+		at := ""
+		for i, m := range in.Many {
+			switch {
+			case m.Count != nil:
+				at = fmt.Sprintf("many[%d].count", i)
+			case m.Maybe != nil:
+				at = fmt.Sprintf("many[%d].maybe", i)
+			}
+			if at != "" {
+				break
+			}
+		}
+		_, err := In[narrow](in)
+		e, refused := errors.AsType[*UnknownFieldError](err)
+		if refused != (at != "") || refused && e.Path != at {
+			t.Fatalf("err = %v, want %q to be refused", err, at)
+		}
+	})
+}
+
+// A number that the target cannot hold is an error and not another number.
+func TestNumbersAreNotCut(t *testing.T) {
+	if _, err := In[struct{ N int32 }](struct{ N int64 }{1 << 40}); err == nil {
+		t.Error("1<<40 went into 32 bits")
 	}
 }
