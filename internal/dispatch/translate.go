@@ -144,7 +144,8 @@ func translateContainer(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDef
 
 // environment is a map on this road, and the definition's list in the order of precedence.
 func environment(c ecs.ContainerDefinition, o options) map[string]string {
-	env := make(map[string]string, len(c.Environment)+1)
+	env := make(map[string]string, len(c.Environment)+2)
+	env["AWS_EXECUTION_ENV"] = "AWS_ECS_EC2" // as the developer guide lists what ECS sets
 	if o.endpointURL != "" {
 		env["AWS_ENDPOINT_URL"] = o.endpointURL
 	}
