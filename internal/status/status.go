@@ -162,7 +162,7 @@ func taskOf(t *state.Tables, task *ecs.Task) Task {
 	if ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN); ok {
 		out.Instance = cmp.Or(ci.EC2InstanceID, arn.LastID(ci.ContainerInstanceARN))
 		if out.Address == "" {
-			out.Address = published(ci.Address, task)
+			out.Address = published(t, ci.Address, task)
 		}
 		if !ci.AgentConnected && task.LastStatus.Before(ecs.Running) {
 			out.Notice = "waits for the instance's agent, which is not connected"
@@ -171,13 +171,22 @@ func taskOf(t *state.Tables, task *ecs.Task) Task {
 	return out
 }
 
-// published is the first port of the task that is published on its instance.
-func published(host string, task *ecs.Task) string {
+// published is the first port of the task that answers on its instance; in host mode these are the containers' own.
+func published(t *state.Tables, host string, task *ecs.Task) string {
 	for _, c := range task.Containers {
 		for _, b := range c.NetworkBindings {
 			if b.HostPort != 0 {
 				return net.JoinHostPort(host, strconv.Itoa(b.HostPort))
 			}
+		}
+	}
+	d, ok := t.TaskDefinitions.Get(task.TaskDefinitionARN)
+	if !ok || d.NetworkMode != ecs.NetworkHost {
+		return ""
+	}
+	for _, c := range d.ContainerDefinitions {
+		for _, p := range c.PortMappings {
+			return net.JoinHostPort(host, strconv.Itoa(p.ContainerPort))
 		}
 	}
 	return ""

@@ -41,6 +41,10 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 			}
 			tx.Tasks.Put(task)
 		}
+		tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: prefix + "task-definition/h:1", NetworkMode: ecs.NetworkHost,
+			ContainerDefinitions: []ecs.ContainerDefinition{{Name: "a", PortMappings: []ecs.PortMapping{{ContainerPort: 8080}}}}})
+		tx.Tasks.Put(&ecs.Task{TaskARN: prefix + "task/c/4", ClusterARN: prefix + "cluster/c", TaskDefinitionARN: prefix + "task-definition/h:1",
+			ContainerInstanceARN: prefix + "container-instance/c/i", LastStatus: ecs.Running, DesiredStatus: ecs.Running})
 		tx.LoadBalancers.Put(&elb.LoadBalancer{ARN: lb, Name: "web", DNSName: "web-1.example"})
 		tx.Listeners.Put(&elb.Listener{ARN: listener, LoadBalancerARN: lb, Protocol: "HTTP", Port: 80})
 		tx.Rules.Put(&elb.Rule{ARN: elb.RuleARN(listener, "0000000000000004"), ListenerARN: listener,
@@ -59,12 +63,13 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 		Region: "us-east-1",
 		Clusters: []Cluster{{
 			Name: "c",
-			Instances: []Instance{{ID: "i", EC2InstanceID: "i-1", Address: "127.0.1.2", Status: "ACTIVE", Running: 1, Pending: 1, FreeCPU: 512, CPU: 1024, FreeMemory: 256, Memory: 512,
+			Instances: []Instance{{ID: "i", EC2InstanceID: "i-1", Address: "127.0.1.2", Status: "ACTIVE", Running: 2, Pending: 1, FreeCPU: 512, CPU: 1024, FreeMemory: 256, Memory: 512,
 				Notice: "the agent is not connected"}},
 			Services: []Service{{Name: "s", Status: "ACTIVE", TaskDefinition: "f:1", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "newer", Tasks: []Task{
 				{ID: "1", Definition: "f:1", Status: "RUNNING", Instance: "i-1", Address: "127.0.1.2:32768"},
 				{ID: "2", Definition: "f:1", Status: "PENDING", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
 			}}},
+			Tasks: []Task{{ID: "4", Definition: "h:1", Status: "RUNNING", Instance: "i-1", Address: "127.0.1.2:8080"}},
 		}},
 		LoadBalancers: []LoadBalancer{{Name: "web", DNSName: "web-1.example", Listeners: []Listener{
 			{Port: 80, URL: "http://127.0.0.1:8080", Notice: "port 80 is in use", Targets: map[string]int{"healthy": 1}},

@@ -114,7 +114,7 @@ func (s *step) targetOf(t *ecs.Task, lb ecs.LoadBalancer) (target *elb.Target, w
 	if !ok || ci.Address == "" {
 		return nil, "the address of the task's container instance is not known"
 	}
-	if target.Port = hostPort(t, lb); target.Port == 0 {
+	if target.Port = s.hostPort(t, lb); target.Port == 0 {
 		return nil, fmt.Sprintf("container %s has no host port for container port %d", lb.ContainerName, lb.ContainerPort)
 	}
 	target.Address, target.ID = ci.Address, ci.EC2InstanceID
@@ -127,8 +127,12 @@ func (s *step) targetOf(t *ecs.Task, lb ecs.LoadBalancer) (target *elb.Target, w
 	return target, ""
 }
 
-// hostPort is where the container's port is published, 0 if it is not.
-func hostPort(t *ecs.Task, lb ecs.LoadBalancer) int {
+// hostPort is where the container's port is published, 0 if it is not. In host mode it is the container's own, and agents report no
+// bindings (ecs-agent.md 6).
+func (s *step) hostPort(t *ecs.Task, lb ecs.LoadBalancer) int {
+	if d, ok := s.tx.TaskDefinitions.Get(t.TaskDefinitionARN); ok && d.NetworkMode == ecs.NetworkHost {
+		return lb.ContainerPort
+	}
 	for _, c := range t.Containers {
 		if c.Name != lb.ContainerName {
 			continue

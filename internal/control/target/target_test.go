@@ -21,9 +21,15 @@ func TestRegistersBeforeRunning(t *testing.T) { // ecs.md 3.11
 		{"awsvpc", elb.TargetIP, "RUNNING 172.31.0.9@172.31.0.9:3000", func(t *ecs.Task) {
 			t.Attachments = []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: "172.31.0.9"}}}}
 		}},
+		{"host, which has no bindings", elb.TargetInstance, "RUNNING i-1@127.0.1.2:3000", func(t *ecs.Task) {
+			t.TaskDefinitionARN, t.Containers[0].NetworkBindings = "host:1", nil
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, c.targetType, nil, func(w *world) {
+				w.update(func(tx *state.Tx) {
+					tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: "host:1", NetworkMode: ecs.NetworkHost})
+				})
 				arn := w.task("a", 32768, c.change)
 				w.expect(arn, c.want)
 				w.expectEvents("(service web) registered 1 targets in (target-group TG)")
