@@ -13,7 +13,11 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/status"
 )
+
+// credentials are those of --dev-credentials.
+var credentials = sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}
 
 // object is a JSON object, form the parameters of a Query call.
 type (
@@ -83,7 +87,7 @@ func (s *server) send(service string, body []byte, header http.Header) ([]byte, 
 		return nil, 0, err
 	}
 	req.Header = header
-	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, s.region, service, sigv4.HashPayload(body), time.Now())
+	sigv4.Sign(req, credentials, s.region, service, sigv4.HashPayload(body), time.Now())
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return nil, 0, err
@@ -135,4 +139,23 @@ func (d document) first(name string) string {
 		return all[0]
 	}
 	return ""
+}
+
+// status is what berth status reads.
+func (s *server) status(t *testing.T) (r status.Report) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.url()+"/_berth/status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sigv4.Sign(req, credentials, s.region, "berth", sigv4.EmptyPayload, time.Now())
+	resp, err := s.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
+		t.Fatalf("status: %s: %v", resp.Status, err)
+	}
+	return r
 }

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Two services behind one load balancer, told apart by the path, as in the article's notes on scaling.
+func TestTwoServicesByPath(t *testing.T) {
+	s := start(t)
+	probe := s.push(t, "probe")
+	s.launch(t, 2)
+	chat, api := s.targetGroup(t, "chat", nil), s.targetGroup(t, "api", nil)
+	lb := s.balance(t, chat)
+	s.ask(t, "elasticloadbalancing", "CreateRule", form{
+		"ListenerArn": lb.listener, "Priority": "10", "Conditions.member.1.Field": "path-pattern", "Conditions.member.1.Values.member.1": "/api/*",
+		"Actions.member.1.Type": "forward", "Actions.member.1.TargetGroupArn": api,
+	})
+	for name, group := range map[string]string{"chat": chat, "api": api} {
+		s.serve(t, name, s.define(t, name, answering(probe, name), nil), group, 2)
+	}
+	s.steady(t, "chat")
+	s.steady(t, "api")
+	for path, want := range map[string]string{"/": "chat", "/apis": "chat", "/api/": "api", "/api/people?of=chat": "api"} {
+		if a := get(t, lb.url+path); a.status != http.StatusOK || a.body != want {
+			t.Errorf("%s is answered by %q (%d), want %q", path, a.body, a.status, want)
+		}
+	}
+}
+
+// answering is the probe with an answer of its own.
+func answering(image, answer string) object {
+	return container(image, object{"environment": list{object{"name": "ANSWER", "value": answer}}})
+}
+
+// A new revision takes the place of the old one under constant load, and no request fails.
+func TestRollingUpdateLosesNoRequest(t *testing.T) {
+	s := start(t)
+	probe := s.push(t, "probe")
+	s.launch(t, 2)
+	group := s.targetGroup(t, "web", nil)
+	lb := s.balance(t, group)
+	s.serve(t, "web", s.define(t, "web", answering(probe, "old"), nil), group, 4)
+	s.steady(t, "web")
+
+	load := pull(lb.url, 8)
+	next := s.define(t, "web", answering(probe, "new"), nil)
+	s.call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": "web", "taskDefinition": next}, nil)
+	s.steady(t, "web")
+	answers, failures := load.stop()
+	t.Logf("answers: %v", answers)
+	for _, f := range failures[:min(10, len(failures))] {
+		t.Errorf("one of %d failures: %s", len(failures), f)
+	}
+	if answers["old"] == 0 || answers["new"] == 0 {
+		t.Error("the load has not seen both revisions")
+	}
+	for range 8 {
+		if a := get(t, lb.url); a.body != "new" {
+			t.Errorf("after the update %q answers", a.body)
+		}
+	}
+}
+
+// load is a number of clients that ask one URL again and again; every second one opens a connection for each request.
+type load struct {
+	stopped  chan struct{}
+	clients  sync.WaitGroup
+	mu       sync.Mutex
+	answers  map[string]int // by body
+	failures []string
+}
+
+func pull(url string, clients int) *load {
+	l := &load{stopped: make(chan struct{}), answers: map[string]int{}}
+	for i := range clients {
+		client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: i%2 == 0}}
+		l.clients.Go(func() {
+			defer client.CloseIdleConnections()
+			for {
+				select {
+				case <-l.stopped:
+					return
+				default:
+					l.once(client, url)
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) once(client *http.Client, url string) {
+	resp, err := client.Get(url)
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err != nil:
+		l.failures = append(l.failures, err.Error())
+	case resp.StatusCode != http.StatusOK:
+		l.failures = append(l.failures, fmt.Sprintf("%s: %s", resp.Status, strings.TrimSpace(string(body))))
+	default:
+		l.answers[string(body)]++
+	}
+}
+
+func (l *load) stop() (answers map[string]int, failures []string) {
+	close(l.stopped)
+	l.clients.Wait()
+	return l.answers, l.failures
+}

@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// In every network mode a container answers, sees its environment, its limits and its role's credentials, and knows its task.
+func TestNetworkModes(t *testing.T) {
+	s := start(t)
+	probe := s.push(t, "probe")
+	s.launch(t, 2)
+	role := "arn:aws:iam::" + s.account + ":role/probe"
+	subnet := s.ask(t, "ec2", "DescribeSubnets", form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.region + "a"}).first("subnetId")
+	for _, mode := range []string{"bridge", "host", "awsvpc"} {
+		t.Run(mode, func(t *testing.T) {
+			c := answering(probe, mode)
+			c["memory"] = 48
+			if mode != "bridge" {
+				c["portMappings"] = list{object{"containerPort": 18081}}
+				c["environment"] = list{object{"name": "ANSWER", "value": mode}, object{"name": "PORT", "value": "18081"}}
+			}
+			in := object{"cluster": cluster, "taskDefinition": s.define(t, mode, c, object{"networkMode": mode, "taskRoleArn": role})}
+			if mode == "awsvpc" {
+				in["networkConfiguration"] = object{"awsvpcConfiguration": object{"subnets": list{subnet}}}
+			}
+			s.seesItself(t, s.runTask(t, in), mode, role)
+		})
+	}
+}
+
+// runTask runs one task and waits until it runs.
+func (s *server) runTask(t *testing.T, in object) task {
+	t.Helper()
+	var out struct {
+		Tasks    []task
+		Failures []struct{ Arn, Reason, Detail string }
+	}
+	s.call(t, "ecs", "RunTask", in, &out)
+	if len(out.Tasks) != 1 {
+		t.Fatalf("RunTask places nothing: %+v", out.Failures)
+	}
+	var now task
+	until(t, 30*time.Second, "the task runs", func() string {
+		now = s.tasks(t, out.Tasks[0].TaskArn)[0]
+		if now.LastStatus == "STOPPED" {
+			t.Fatalf("the task stopped: %s", now.StoppedReason)
+		}
+		if now.LastStatus != "RUNNING" {
+			return now.LastStatus
+		}
+		return ""
+	})
+	return now
+}
+
+func (s *server) seesItself(t *testing.T, x task, mode, role string) {
+	t.Helper()
+	at := "http://" + s.bound(t, x)
+	until(t, 10*time.Second, "the container answers", func() string {
+		a, err := fetch(at + "/")
+		if err != nil {
+			return err.Error()
+		}
+		if a.body != mode {
+			t.Fatalf("%s answers %q", at, a.body)
+		}
+		return ""
+	})
+	var env map[string]string
+	readJSON(t, at+"/env", &env)
+	if env["ANSWER"] != mode || env["AWS_EXECUTION_ENV"] != "AWS_ECS_EC2" {
+		t.Errorf("the environment is %v", env)
+	}
+	var about struct{ Cluster, TaskARN, Family, AvailabilityZone string }
+	readJSON(t, at+"/metadata", &about)
+	if about.TaskARN != x.TaskArn || about.Family != mode || about.AvailabilityZone != x.AvailabilityZone {
+		t.Errorf("the metadata endpoint says %+v of %+v", about, x)
+	}
+	var credentials struct{ RoleArn, AccessKeyID, SecretAccessKey, Token, Expiration string }
+	readJSON(t, at+"/credentials", &credentials)
+	if credentials.RoleArn != role || !strings.HasPrefix(credentials.AccessKeyID, "ASIA") || credentials.Token == "" {
+		t.Errorf("the credentials endpoint answers %+v", credentials)
+	}
+	if limit := get(t, at+"/memory").body; limit != "50331648" {
+		t.Errorf("the memory limit is %s, want 48 MiB", limit)
+	}
+}
+
+func readJSON(t *testing.T, url string, out any) {
+	t.Helper()
+	a := get(t, url)
+	if a.status != http.StatusOK {
+		t.Fatalf("%s: %d %s", url, a.status, a.body)
+	}
+	if err := json.Unmarshal([]byte(a.body), out); err != nil {
+		t.Fatalf("%s: %v: %s", url, err, a.body)
+	}
+}

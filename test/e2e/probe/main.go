@@ -1,0 +1,89 @@
+// Command probe is what the end-to-end tests run in tasks: a web server that tells what a container sees. It listens on $PORT (8080) and ends
+// well on SIGTERM.
+//
+//	/             the value of $ANSWER
+//	/env          the environment, as JSON
+//	/metadata     what the task metadata endpoint answers for the task
+//	/stats        what it answers for the container's usage
+//	/credentials  what the credentials endpoint of the task's role answers
+//	/memory       the memory limit in bytes, of the container's control group of either version
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv("ANSWER")) })
+	mux.HandleFunc("/env", environment)
+	mux.HandleFunc("/metadata", ask("ECS_CONTAINER_METADATA_URI_V4", "", "/task"))
+	mux.HandleFunc("/stats", ask("ECS_CONTAINER_METADATA_URI_V4", "", "/stats"))
+	mux.HandleFunc("/credentials", ask("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "http://169.254.170.2", ""))
+	mux.HandleFunc("/memory", memory)
+	server := &http.Server{Addr: ":" + cmp.Or(os.Getenv("PORT"), "8080"), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	log.Printf("probe %s listens on %s", os.Getenv("ANSWER"), server.Addr)
+	select {
+	case err := <-failed:
+		log.Fatal(err)
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func environment(w http.ResponseWriter, _ *http.Request) {
+	env := make(map[string]string)
+	for _, e := range os.Environ() {
+		name, value, _ := strings.Cut(e, "=")
+		env[name] = value
+	}
+	_ = json.NewEncoder(w).Encode(env) // the client has gone when it fails
+}
+
+// ask answers with what another server says, whose URL is the value of a variable between two parts.
+func ask(variable, before, behind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		value, ok := os.LookupEnv(variable)
+		if !ok {
+			http.Error(w, variable+" is not set", http.StatusNotFound)
+			return
+		}
+		resp, err := http.Get(before + value + behind)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body)
+	}
+}
+
+func memory(w http.ResponseWriter, r *http.Request) {
+	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		if limit, err := os.ReadFile(file); err == nil {
+			fmt.Fprint(w, strings.TrimSpace(string(limit)))
+			return
+		}
+	}
+	http.NotFound(w, r)
+}
