@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/berthhq/berth/internal/agent/engine"
 	"github.com/berthhq/berth/internal/agent/redirect"
@@ -17,10 +18,14 @@ func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtim
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, c := range containers {
-		errs = append(errs, rt.Remove(ctx, c.ID))
+	// Docker takes its time with each, so all go at once.
+	errs := make([]error, len(containers)+1)
+	var all sync.WaitGroup
+	for i, c := range containers {
+		all.Go(func() { errs[i] = rt.Remove(ctx, c.ID) })
 	}
+	all.Go(func() { errs[len(containers)] = redirect.New(instanceID).Clear(ctx) })
+	all.Wait()
 	for _, c := range containers {
 		if task := c.Labels[engine.LabelTask]; task != "" {
 			errs = append(errs, engine.RemoveGroup(cgroupRoot, task))
@@ -32,6 +37,6 @@ func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtim
 		errs = append(errs, rt.RemoveVolume(ctx, v))
 	}
 	network := engine.Config{NetworkPrefix: cfg.NetworkPrefix, Instance: instanceID}.BridgeNetwork()
-	errs = append(errs, rt.RemoveNetwork(ctx, network.Name), redirect.New(instanceID).Clear(ctx))
+	errs = append(errs, rt.RemoveNetwork(ctx, network.Name))
 	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/berthhq/berth/internal/agent"
@@ -32,12 +33,19 @@ func (s *Server) Reset(ctx context.Context) error {
 	}
 	// The rows are gone, so that nothing is started again; what they stood for goes now.
 	defer s.removeZoneNetworks(ctx, zones)
-	return errors.Join(
-		s.machines.Clean(ctx),
-		empty(ctx, s.dir.Sub("cache")),
-		s.logs.Keep(func(string) bool { return false }),
-		s.blobs.Reset(),
-	)
+	remains := []func() error{
+		func() error { return s.machines.Clean(ctx) },
+		func() error { return empty(ctx, s.dir.Sub("cache")) },
+		func() error { return s.logs.Keep(func(string) bool { return false }) },
+		s.blobs.Reset,
+	}
+	errs := make([]error, len(remains))
+	var all sync.WaitGroup
+	for i, remove := range remains {
+		all.Go(func() { errs[i] = remove() })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // removeZoneNetworks removes the networks of awsvpc tasks. One that another server's containers still use stays, which is no fault of ours.
