@@ -141,3 +141,20 @@ func (s *Server) removeImages(t testing.TB) {
 		}
 	}
 }
+
+// Empty fails the test unless the server knows of nothing that a reset should have removed.
+func (s *Server) Empty(t testing.TB) {
+	t.Helper()
+	out, err := s.Command("status")
+	if err != nil || !strings.Contains(out, "Nothing is here yet.") {
+		t.Errorf("status says (%v):\n%s", err, out)
+	}
+	for _, q := range []struct{ service, action, element string }{
+		{"ec2", "DescribeInstances", "instanceId"}, {"autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupName"},
+		{"elasticloadbalancing", "DescribeTargetGroups", "TargetGroupArn"}, {"elasticache", "DescribeCacheClusters", "CacheClusterId"},
+	} {
+		if left := s.Ask(t, q.service, q.action, Form{}).All(q.element); len(left) > 0 {
+			t.Errorf("%s answers %q", q.action, left)
+		}
+	}
+}

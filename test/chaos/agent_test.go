@@ -1,0 +1,185 @@
+package chaos
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// web brings up two instances with a balanced service of so many tasks.
+func web(t testing.TB, tasks int) (stack, string) {
+	t.Helper()
+	harness.Need(t, harness.DockerEngine())
+	k := launch(t, harness.Start(t, harness.Config{}), 2)
+	k.register(t, "web", k.Push(t, "web", harness.Program("web")), 3000)
+	k.connected(t, 2)
+	url := k.balanced(t, "web", 3000, tasks, "/")
+	k.See()
+	return k, url
+}
+
+// killAgents kills every agent and returns their process ids.
+func (k stack) killAgents(t *testing.T) map[string]int {
+	t.Helper()
+	agents := k.Agents(t)
+	if len(agents) == 0 {
+		t.Fatal("there are no agents")
+	}
+	for id, pid := range agents {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatalf("agent of %s: %v", id, err)
+		}
+	}
+	return agents
+}
+
+// backAgain waits until all agents are other processes than before and connected.
+func (k stack) backAgain(t *testing.T, before map[string]int) {
+	t.Helper()
+	harness.Until(t, 30*time.Second, "the agents are started again", func() string {
+		now := k.Agents(t)
+		for id, pid := range before {
+			if now[id] == pid || now[id] == 0 {
+				return "not yet that of " + id
+			}
+		}
+		return ""
+	})
+	k.connected(t, len(before))
+}
+
+// die kills a task's container as the kernel's memory killer would.
+func (k stack) die(t *testing.T, container string) {
+	t.Helper()
+	if out, err := k.Docker("kill", container); err != nil {
+		t.Fatalf("docker kill: %v: %s", err, out)
+	}
+}
+
+// reported waits until a task has stopped because its container died.
+func (k stack) reported(t *testing.T, arn string) {
+	t.Helper()
+	harness.Until(t, 30*time.Second, "the death of a container is reported", func() string {
+		var out struct{ Tasks []task }
+		if err := k.JSON("ecs", "DescribeTasks", object{"cluster": cluster, "tasks": list{arn}}, &out); err != nil || len(out.Tasks) != 1 {
+			return fmt.Sprint(out.Tasks, err)
+		}
+		x := out.Tasks[0]
+		if x.LastStatus != "STOPPED" {
+			return "the task is " + x.LastStatus
+		}
+		if c := x.Containers[0]; x.StoppedReason != "Essential container in task exited" || x.StopCode != "EssentialContainerExited" || c.ExitCode == nil || *c.ExitCode != 137 {
+			t.Errorf("the task stopped with %q, %q, %+v", x.StoppedReason, x.StopCode, c)
+		}
+		return ""
+	})
+}
+
+// any is one of the tasks with its container.
+func anyOf(containers map[string]string) (arn, container string) {
+	for arn, container = range containers {
+		break
+	}
+	return arn, container
+}
+
+// same fails the test unless the containers of before are still there, but for that of one task.
+func (k stack) same(t *testing.T, before map[string]string, but string) {
+	t.Helper()
+	now := k.containers(t)
+	for arn, id := range before {
+		if arn != but && now[arn] != id {
+			t.Errorf("%s ran in %.12s, now in %.12s", arn, id, now[arn])
+		}
+	}
+}
+
+// Agents are killed: clients do not notice, containers go on, the machine driver starts the agents again, and they take their containers up. A
+// container that died while nobody looked is reported, and its task alone is replaced.
+func TestAgentsKilled(t *testing.T) {
+	k, url := web(t, 4)
+	before := k.containers(t)
+
+	v := visit(url, 4)
+	k.backAgain(t, k.killAgents(t))
+	v.end(t, nil)
+	if now := k.containers(t); !maps.Equal(now, before) {
+		t.Errorf("the containers are %v, were %v", now, before)
+	}
+
+	arn, container := anyOf(before)
+	agents := k.killAgents(t)
+	k.die(t, container)
+	k.backAgain(t, agents)
+	k.reported(t, arn)
+	k.steady(t, 4)
+	k.same(t, before, arn)
+	k.stopsOne(t, before, arn)
+}
+
+// stopsOne stops one of the tasks that were there before: an agent that has taken a container up can end it.
+func (k stack) stopsOne(t *testing.T, before map[string]string, but string) {
+	t.Helper()
+	rest := maps.Clone(before)
+	delete(rest, but)
+	arn, container := anyOf(rest)
+	k.Call(t, "ecs", "StopTask", object{"cluster": cluster, "task": arn}, nil)
+	harness.Until(t, 30*time.Second, "a task that an earlier agent started is stopped", func() string {
+		if now := k.containers(t); now[arn] == container {
+			return "its container runs"
+		}
+		all, err := k.tasks()
+		if err != nil {
+			return err.Error()
+		}
+		if s := all[arn].LastStatus; s != "STOPPED" {
+			return "the task is " + s
+		}
+		return ""
+	})
+	k.steady(t, len(before))
+}
+
+// Server and agents are killed at once, and a container dies with them. The next server starts the agents, and all ends as above.
+func TestServerAndAgentsKilled(t *testing.T) {
+	k, url := web(t, 4)
+	before := k.containers(t)
+	arn, container := anyOf(before)
+	for round := range 3 {
+		v := visit(url, 2)
+		from := time.Now()
+		k.Kill(t)
+		agents := k.killAgents(t)
+		if round == 2 {
+			k.die(t, container)
+		}
+		k.Run(t)
+		to := time.Now()
+		k.backAgain(t, agents)
+		if round < 2 {
+			v.end(t, []span{{from, to}})
+			k.same(t, before, "")
+			continue
+		}
+		k.reported(t, arn)
+		k.steady(t, 4)
+		v.end(t, []span{{from, time.Now()}}) // until its death is seen, the dead container is still asked
+	}
+	k.same(t, before, arn)
+	k.stopsOne(t, before, arn)
+	harness.Until(t, 10*time.Second, "the service says that it is steady", func() string {
+		s, err := k.service()
+		if err != nil {
+			return err.Error()
+		}
+		if len(s.Events) > 0 && strings.Contains(s.Events[0].Message, "has reached a steady state") {
+			return ""
+		}
+		return fmt.Sprint(s.Events)
+	})
+}

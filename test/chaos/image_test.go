@@ -1,0 +1,56 @@
+package chaos
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// An image that is not there: tasks say so in Amazon's words, the service tries more and more slowly and tells why, and goes on once
+// the image is pushed.
+func TestImageMissing(t *testing.T) {
+	harness.Need(t, harness.DockerEngine())
+	k := launch(t, harness.Start(t, harness.Config{}), 1)
+	missing := fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/late:latest", k.Account, harness.Region)
+	k.register(t, "late", missing, 0)
+	k.connected(t, 1)
+	k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "late", "desiredCount": 1}, nil)
+
+	const unable = "is unable to consistently start tasks successfully."
+	harness.Until(t, 90*time.Second, "the service throttles", func() string {
+		s, err := k.service()
+		if err != nil {
+			return err.Error()
+		}
+		for _, e := range s.Events {
+			if strings.Contains(e.Message, "(service "+service+") "+unable) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("it says %v", s.Events)
+	})
+	all, err := k.tasks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := 0
+	for arn, x := range all {
+		if x.LastStatus != "STOPPED" {
+			continue
+		}
+		stopped++
+		reason := x.Containers[0].Reason
+		if !strings.HasPrefix(reason, "CannotPullContainerError: ") || !strings.Contains(reason, "late") || x.StopCode != "TaskFailedToStart" || !strings.HasPrefix(x.StoppedReason, "CannotPullContainerError: ") {
+			t.Errorf("%s: stopCode %q, stoppedReason %q, container reason %q", arn, x.StopCode, x.StoppedReason, reason)
+		}
+	}
+	t.Logf("%d tasks have failed so far", stopped)
+	if stopped == 0 {
+		t.Error("no task has stopped")
+	}
+	k.Push(t, "late", harness.Program("web"))
+	k.steady(t, 1)
+}
