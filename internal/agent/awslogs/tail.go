@@ -67,6 +67,8 @@ func (t *tail) run(ctx context.Context) {
 		t.s.log.Error("a log's position cannot be read; it is shipped from its beginning", "container", t.id, "error", err)
 	}
 	const pause = time.Second
+	retry := time.NewTimer(pause)
+	defer retry.Stop()
 	for ctx.Err() == nil {
 		over := t.over() // asked before reading: what is read then is all there is
 		err := t.ship(ctx)
@@ -78,11 +80,12 @@ func (t *tail) run(ctx context.Context) {
 			return
 		case err != nil:
 			t.s.log.Warn("a container's log cannot be read", "container", t.id, "error", err)
+			retry.Reset(pause)
 		}
 		select {
 		case <-ctx.Done():
-		case <-t.kick:
-		case <-time.After(pause):
+		case <-t.kick: // the container has ended for good, or runs again
+		case <-retry.C:
 		}
 	}
 }

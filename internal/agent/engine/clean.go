@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/agent/checkpoint"
@@ -61,13 +63,25 @@ func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) 
 	return time.Time{}
 }
 
+// addressInUse reports whether a task that has not stopped has the address: it may
+// have been given to another long before its first task is forgotten.
+func (e *Engine) addressInUse(address netip.Addr) bool {
+	return slices.ContainsFunc(e.Tasks(), func(r Record) bool {
+		a, ok := r.Address()
+		return ok && a == address && r.Status != StatusStopped
+	})
+}
+
 // forget removes everything the task left at the runtime, and its record.
 func (e *Engine) forget(ctx context.Context, r *Record) error {
-	for i := len(r.Containers) - 1; i >= 0; i-- {
-		if id := r.Containers[i].RuntimeID; id != "" {
-			if err := e.rt.Remove(ctx, id); err != nil {
-				return err
-			}
+	// Asked for by label: one may have been created that the record never heard of.
+	containers, err := e.rt.List(ctx, LabelTask, r.Task.ARN)
+	if err != nil {
+		return err
+	}
+	for _, c := range containers {
+		if err := e.rt.Remove(ctx, c.ID); err != nil {
+			return err
 		}
 	}
 	for _, volume := range ownVolumes(r) {
@@ -75,7 +89,7 @@ func (e *Engine) forget(ctx context.Context, r *Record) error {
 			return err
 		}
 	}
-	if _, address, err := networkInterface(r); err == nil {
+	if address, ok := r.Address(); ok && !e.addressInUse(address) {
 		if err := e.redirect.Remove(ctx, address); err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type bench struct {
 	rt  *fake.Engine
 	e   *Engine
 	cfg Config
+	// around, if set, puts something between the engine and the fake runtime.
+	around func(*fake.Engine) runtime.Runtime
 
 	mu      sync.Mutex
 	reports []Report
@@ -69,7 +71,11 @@ func (b *bench) run() (stop func()) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.e, err = New(b.cfg, Parts{Runtime: b.rt, Checkpoint: store, Control: b, Registries: b, Logs: b, Redirect: b}, slog.New(slog.DiscardHandler))
+	var rt runtime.Runtime = b.rt
+	if b.around != nil {
+		rt = b.around(b.rt)
+	}
+	b.e, err = New(b.cfg, Parts{Runtime: rt, Checkpoint: store, Control: b, Registries: b, Logs: b, Redirect: b}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)
 	}

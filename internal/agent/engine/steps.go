@@ -134,13 +134,17 @@ func (t *task) start(ctx context.Context, i int, b Box) error {
 			return nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.e.cfg.StartTimeout)
+	limited, cancel := context.WithTimeout(ctx, t.e.cfg.StartTimeout)
 	defer cancel()
-	err := t.e.rt.Start(ctx, b.RuntimeID)
+	err := t.e.rt.Start(limited, b.RuntimeID)
 	switch {
 	case err == nil:
 		return t.look(ctx, i, b.RuntimeID)
 	case errors.Is(err, context.DeadlineExceeded):
+		// It may start yet, and what runs is never told as stopped.
+		if err := t.e.rt.Stop(ctx, b.RuntimeID, 0); err != nil && !errors.Is(err, runtime.ErrNotFound) {
+			return err
+		}
 		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting %v", t.e.cfg.StartTimeout))
 	case later(ctx, err):
 		return err
@@ -170,16 +174,19 @@ func dynamic(mappings []acs.PortMapping) bool {
 }
 
 // otherPorts throws the container away so that it is made again with other ports.
+// The record lets go of it first, or its removal would look like somebody else's;
+// if nothing comes of it now, the container is found again by its name.
 func (t *task) otherPorts(ctx context.Context, i int, b Box) error {
+	t.change(func(r *Record) {
+		b := &r.Containers[i]
+		b.Phase, b.RuntimeID = Pulled, ""
+		b.PortTries++
+	})
 	if err := t.e.rt.Remove(ctx, b.RuntimeID); err != nil {
 		return err
 	}
 	t.e.ports.release(b.Ports)
-	t.change(func(r *Record) {
-		b := &r.Containers[i]
-		b.Phase, b.RuntimeID, b.Ports = Pulled, "", nil
-		b.PortTries++
-	})
+	t.change(func(r *Record) { r.Containers[i].Ports = nil })
 	return nil
 }
 
@@ -203,15 +210,15 @@ func (t *task) stopContainer(ctx context.Context, i int, b Box) error {
 // look asks the runtime about container i and writes down what it says.
 func (t *task) look(ctx context.Context, i int, id string) error {
 	c, err := t.e.rt.Inspect(ctx, id)
-	if errors.Is(err, runtime.ErrNotFound) {
-		t.fail(i, reasonGone)
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, runtime.ErrNotFound) {
 		return err
 	}
 	t.change(func(r *Record) {
-		if r.Containers[i].RuntimeID == id {
+		switch {
+		case r.Containers[i].RuntimeID != id: // it is made anew meanwhile
+		case err != nil:
+			ended(r, i, reasonGone, time.Now())
+		default:
 			observe(r, i, c, time.Now())
 		}
 	})

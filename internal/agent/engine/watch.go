@@ -40,7 +40,7 @@ func (e *Engine) follow(ctx context.Context) error {
 		return err
 	}
 	e.setStatus(acs.InstanceOK, engine)
-	e.lookAtAll(ctx)
+	seen := e.lookAtAll(ctx)
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	for {
@@ -49,10 +49,13 @@ func (e *Engine) follow(ctx context.Context) error {
 			if !open {
 				return runtime.ErrUnavailable
 			}
-			e.handle(ctx, event)
+			seen = e.handle(ctx, event) && seen
 		case <-ping.C:
 			if _, err := e.rt.Ping(ctx); err != nil {
 				return err
+			}
+			if !seen {
+				seen = e.lookAtAll(ctx)
 			}
 		case <-ctx.Done():
 			return nil
@@ -86,15 +89,22 @@ func (t *task) again() {
 }
 
 // handle looks at the container an event is about. What the event says is not
-// used: asking is always right, even for events that come late.
-func (e *Engine) handle(ctx context.Context, event runtime.Event) {
+// used: asking is always right, even for events that come late. It reports whether
+// there was an answer; there is no second event.
+func (e *Engine) handle(ctx context.Context, event runtime.Event) bool {
 	t, i := e.find(event.ContainerID)
 	if t == nil {
-		return
+		return true
 	}
-	if err := t.look(ctx, i, event.ContainerID); err != nil {
-		e.log.Warn("cannot inspect a container", "container", event.ContainerID, "error", err)
+	return e.lookAt(ctx, t, i, event.ContainerID)
+}
+
+func (e *Engine) lookAt(ctx context.Context, t *task, i int, containerID string) bool {
+	err := t.look(ctx, i, containerID)
+	if err != nil {
+		e.log.Warn("cannot inspect a container", "container", containerID, "error", err)
 	}
+	return err == nil
 }
 
 func (e *Engine) find(containerID string) (*task, int) {
@@ -117,8 +127,10 @@ func (e *Engine) find(containerID string) (*task, int) {
 	return nil, 0
 }
 
-// lookAtAll asks after every container that has not stopped.
-func (e *Engine) lookAtAll(ctx context.Context) {
+// lookAtAll asks after every container that has not stopped, and reports whether
+// all were answered for.
+func (e *Engine) lookAtAll(ctx context.Context) (all bool) {
+	all = true
 	for _, r := range e.Tasks() {
 		e.mu.Lock()
 		t := e.byARN[r.Task.ARN]
@@ -127,9 +139,8 @@ func (e *Engine) lookAtAll(ctx context.Context) {
 			if t == nil || b.RuntimeID == "" || b.Phase == Stopped {
 				continue
 			}
-			if err := t.look(ctx, i, b.RuntimeID); err != nil {
-				e.log.Warn("cannot inspect a container", "container", b.RuntimeID, "error", err)
-			}
+			all = e.lookAt(ctx, t, i, b.RuntimeID) && all
 		}
 	}
+	return all
 }

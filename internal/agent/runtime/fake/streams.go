@@ -70,6 +70,9 @@ func (e *Engine) logEntry(ctx context.Context, id string, at int, follow bool) (
 	if err != nil {
 		return runtime.LogEntry{}, false, err
 	}
+	if at < len(b.log) {
+		return b.log[at], true, nil
+	}
 	stop := context.AfterFunc(ctx, func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()

@@ -1,0 +1,317 @@
+package awslogs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/agent/checkpoint"
+	"github.com/berthhq/berth/internal/agent/engine"
+	"github.com/berthhq/berth/internal/agent/runtime"
+	"github.com/berthhq/berth/internal/agent/runtime/fake"
+	"github.com/berthhq/berth/internal/fault"
+)
+
+// cloud is CloudWatch Logs of one stream.
+type cloud struct {
+	mu     sync.Mutex
+	events []event
+	puts   int
+	calls  []string
+	before func(action string) error // may fail a call before it has an effect
+	after  func(action string) error // may lose the answer of one that had
+}
+
+func (c *cloud) Call(_ context.Context, action string, in, out any) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, action)
+	if c.before != nil {
+		if err := c.before(action); err != nil {
+			return err
+		}
+	}
+	data, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	var request struct {
+		LogEvents []event `json:"logEvents"`
+		Limit     int     `json:"limit"`
+	}
+	if err := json.Unmarshal(data, &request); err != nil {
+		return err
+	}
+	switch action {
+	case "PutLogEvents":
+		c.events = append(c.events, request.LogEvents...)
+		c.puts++
+	case "GetLogEvents":
+		tail, err := json.Marshal(map[string]any{"events": c.events[max(0, len(c.events)-request.Limit):]})
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(tail, out); err != nil {
+			return err
+		}
+	}
+	if c.after != nil {
+		return c.after(action)
+	}
+	return nil
+}
+
+func (c *cloud) messages() (out []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.events {
+		out = append(out, e.Message)
+	}
+	return out
+}
+
+// tasks is an engine with one task that only a test changes.
+type tasks struct {
+	mu      sync.Mutex
+	record  engine.Record
+	changes chan struct{}
+}
+
+func (t *tasks) Tasks() []engine.Record {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.record
+	r.Containers = slices.Clone(r.Containers)
+	return []engine.Record{r}
+}
+
+func (t *tasks) Changes() (<-chan struct{}, func()) { return t.changes, func() {} }
+
+func (t *tasks) set(phase engine.Phase) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.record.Containers[0].Phase = phase
+	select {
+	case t.changes <- struct{}{}:
+	default:
+	}
+}
+
+func boxOf(id string, options map[string]string) engine.Box {
+	document, _ := json.Marshal(map[string]any{"LogConfig": map[string]any{"Type": "awslogs", "Config": options}})
+	return engine.Box{
+		Def:       acs.Container{Name: "web", DockerConfig: acs.DockerConfig{HostConfig: string(document)}},
+		RuntimeID: id, Phase: engine.Running, FirstStart: time.Now(),
+	}
+}
+
+var options = map[string]string{"awslogs-group": "g", "awslogs-stream": "s"}
+
+// talk is a container that writes lines at random moments on both streams.
+func talk(lines int, r *rand.Rand) fake.Program {
+	return func(ctx context.Context, p *fake.Process) int {
+		for i := range lines {
+			if r.IntN(4) == 0 {
+				p.PrintError(fmt.Sprint("line ", i))
+			} else {
+				p.Print(fmt.Sprint("line ", i))
+			}
+			if r.IntN(3) == 0 {
+				time.Sleep(time.Duration(r.ExpFloat64() * float64(400*time.Millisecond)))
+			}
+		}
+		return 0
+	}
+}
+
+// Agents die at any moment, also between a request and its answer, and the service
+// fails as it likes: every line arrives once, in order.
+func TestEveryLineArrivesOnce(t *testing.T) {
+	for seed := range uint64(5) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { shipped(t, seed) }) })
+	}
+}
+
+func shipped(t *testing.T, seed uint64) {
+	const lines = 3000
+	r, faults := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 3)) // of the test; of the cloud, under its mutex
+	rt := fake.New()
+	t.Cleanup(rt.Close)
+	rt.Load("talk:1", talk(lines, rand.New(rand.NewPCG(seed, 2))))
+	id, err := rt.Create(t.Context(), runtime.Spec{Name: "talk", Image: "talk:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rt.Start(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	store, err := checkpoint.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	work := &tasks{changes: make(chan struct{}, 1), record: engine.Record{Containers: []engine.Box{boxOf(id, options)}}}
+	c := &cloud{}
+	for life := 0; ; life++ {
+		ctx, die := context.WithCancelCause(t.Context())
+		c.mu.Lock()
+		c.before, c.after = nil, nil
+		if life < 25 {
+			c.before = func(string) error {
+				if faults.IntN(10) == 0 {
+					return errors.New("the service is away")
+				}
+				return nil
+			}
+			c.after = func(action string) error {
+				if action == "PutLogEvents" && faults.IntN(5) == 0 {
+					die(errors.New("killed")) // the events are there, and nobody knows
+					return ctx.Err()
+				}
+				return nil
+			}
+		}
+		c.mu.Unlock()
+		work.set(engine.Running)
+		s := New("us-east-1", func(string) API { return c }, rt, store, slog.New(slog.DiscardHandler))
+		ended := make(chan struct{})
+		go func() { defer close(ended); s.Run(ctx, work) }()
+		if life >= 25 {
+			time.Sleep(time.Hour)
+			work.set(engine.Stopped)
+			time.Sleep(time.Minute)
+			if !s.Done(id) {
+				t.Error("it is not done")
+			}
+			die(nil)
+			<-ended
+			break
+		}
+		time.Sleep(time.Duration(r.IntN(10)) * time.Second)
+		die(nil)
+		<-ended
+	}
+	got := c.messages()
+	for i, line := range got {
+		if want := fmt.Sprint("line ", i); line != want {
+			t.Fatalf("%d lines; at %d there is %q, want %q", len(got), i, line, want)
+		}
+	}
+	if len(got) != lines {
+		t.Errorf("%d lines, want %d", len(got), lines)
+	}
+}
+
+// Batches stay within CloudWatch Logs' bounds, lose nothing and keep the order.
+func TestBatchBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.UnixMilli(1_700_000_000_000)
+		var sent, want strings.Builder
+		b := &batch{}
+		put := func() {
+			size := 0
+			for i, e := range b.sorted() {
+				size += len(e.Message) + eventBytes
+				if len(e.Message) == 0 || len(e.Message) > maxEvent || i > 0 && e.Timestamp < b.events[i-1].Timestamp {
+					t.Fatalf("event of %d bytes at %d", len(e.Message), e.Timestamp)
+				}
+				sent.WriteString(e.Message)
+			}
+			if size > maxBytes || len(b.events) > maxEvents {
+				t.Fatalf("%d events of %d bytes", len(b.events), size)
+			}
+			b.reset()
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "entries") {
+			at = at.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms")) * time.Millisecond)
+			text := strings.Repeat("x", rapid.SampledFrom([]int{0, 1, 100, 16 << 10, 300 << 10}).Draw(t, "length"))
+			want.WriteString(text)
+			if rapid.Bool().Draw(t, "whole") {
+				text += "\n"
+			}
+			entry := runtime.LogEntry{At: at, Text: []byte(text)}
+			if !b.add(entry) {
+				put()
+				if !b.add(entry) {
+					t.Fatal("an empty batch is full")
+				}
+			}
+		}
+		b.close()
+		put()
+		if sent.String() != want.String() {
+			t.Fatalf("%d bytes of %d arrived", sent.Len(), want.Len())
+		}
+	})
+}
+
+func TestMultilinePattern(t *testing.T) {
+	where, err := targetOf("arn:x/task", "us-east-1", boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-multiline-pattern": "^BEGIN"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &batch{target: where}
+	for _, line := range []string{"BEGIN a\n", " b\n", "BEGIN c\n"} {
+		b.add(runtime.LogEntry{At: time.Now(), Text: []byte(line)})
+	}
+	b.close()
+	if len(b.events) != 2 || b.events[0].Message != "BEGIN a\n b" || b.events[1].Message != "BEGIN c" {
+		t.Errorf("events %+v", b.events)
+	}
+}
+
+// ecs.md 7.10, and no option is passed over in silence.
+func TestTargets(t *testing.T) {
+	for _, c := range []struct {
+		options map[string]string
+		stream  string
+		fails   bool
+	}{
+		{map[string]string{"awslogs-group": "g"}, "id", false},
+		{map[string]string{"awslogs-group": "g", "awslogs-stream": "given"}, "given", false},
+		{map[string]string{"awslogs-group": "g", "awslogs-stream-prefix": "p"}, "p/web/0123", false},
+		{map[string]string{}, "", true},
+		{map[string]string{"awslogs-group": "g", "awslogs-datetime-format": "%Y"}, "", true},
+		{map[string]string{"awslogs-group": "g", "awslogs-multiline-pattern": "("}, "", true},
+	} {
+		got, err := targetOf("arn:aws:ecs:us-east-1:1:task/agt/0123", "eu-west-1", boxOf("id", c.options))
+		if c.fails != errors.Is(err, engine.ErrLogs) || !c.fails && (got.Stream != c.stream || got.Region != "eu-west-1") {
+			t.Errorf("%v: %+v, %v", c.options, got, err)
+		}
+	}
+}
+
+func TestPrepareMakesTheStream(t *testing.T) {
+	c := &cloud{}
+	s := New("us-east-1", func(string) API { return c }, nil, nil, slog.New(slog.DiscardHandler))
+	c.before = func(string) error { return fault.New("ResourceAlreadyExistsException", "it is there") }
+	if err := s.Prepare(t.Context(), "arn", boxOf("id", options)); err != nil || !slices.Equal(c.calls, []string{"CreateLogStream"}) {
+		t.Errorf("%v, %v", c.calls, err)
+	}
+	with := boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-create-group": "true"})
+	if err := s.Prepare(t.Context(), "arn", with); err != nil || !slices.Equal(c.calls[1:], []string{"CreateLogGroup", "CreateLogStream"}) {
+		t.Errorf("%v, %v", c.calls, err)
+	}
+	c.before = func(string) error {
+		return fault.New("ResourceNotFoundException", "The specified log group does not exist.")
+	}
+	if err := s.Prepare(t.Context(), "arn", boxOf("id", options)); !errors.Is(err, engine.ErrLogs) {
+		t.Errorf("a missing group: %v", err)
+	}
+	c.before = func(string) error { return errors.New("away") }
+	if err := s.Prepare(t.Context(), "arn", boxOf("id", options)); err == nil || errors.Is(err, engine.ErrLogs) {
+		t.Errorf("a service that is away: %v", err)
+	}
+}
