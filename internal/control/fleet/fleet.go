@@ -58,15 +58,24 @@ func (c *Controller) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// observe writes what the driver reports into the instances' rows.
+// recordAgain is how long to wait before a report that could not be written is tried again.
+const recordAgain = time.Second
+
+// observe writes what the driver reports into the instances' rows. A store that takes no writes for now, as on a full disk, ends nothing:
+// the report is written when it does again.
 func (c *Controller) observe(ctx context.Context) error {
 	for {
 		r, err := c.reporter.Next(ctx)
 		if err != nil {
 			return err
 		}
-		if err := c.record(ctx, r); err != nil {
-			return err
+		for err = c.record(ctx, r); err != nil; err = c.record(ctx, r) {
+			c.logger.Warn("what an instance's machine does could not be written", "instance", r.ID, "err", err, "retry_in", recordAgain)
+			select {
+			case <-time.After(recordAgain):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
 		}
 	}
 }
@@ -135,7 +144,7 @@ func (c *Controller) reapActivities(ctx context.Context) error {
 			}
 			return nil
 		}); err != nil {
-			return err
+			c.logger.Warn("old activities could not be removed; it is tried again", "err", err)
 		}
 	}
 }
