@@ -83,7 +83,7 @@ func (a *api) changeAttributes(ctx context.Context, call *awswire.Call, clusterR
 			return err
 		}
 		for _, at := range attributes {
-			i, ok := tx.ContainerInstances.Get(inCluster(c, ecs.TypeContainerInstance, deref(at.TargetId)))
+			i, _, ok := instanceIn(&tx.Tables, c, deref(at.TargetId))
 			if !ok {
 				return fault.New("TargetNotFoundException", "The container instance '%s' was not found in the cluster.", deref(at.TargetId))
 			}

@@ -3,10 +3,8 @@ package ecs
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/berthhq/berth/internal/awswire"
-	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
@@ -189,80 +187,4 @@ func (a *api) listClusters(_ context.Context, call *awswire.Call, in *shape.List
 	}
 	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, arns, itself)
 	return &shape.ListClustersOutput{ClusterArns: page, NextToken: next}, err
-}
-
-func answerCluster(t *state.Tables, c *ecs.Cluster, include []string) shape.Cluster {
-	out := reshape.Out[shape.Cluster](&ecs.Cluster{ClusterARN: c.ClusterARN, ClusterName: c.ClusterName, Status: c.Status})
-	out.Settings, out.Tags, out.Statistics = []shape.ClusterSetting{}, []shape.Tag{}, []shape.KeyValuePair{}
-	out.CapacityProviders, out.DefaultCapacityProviderStrategy = []string{}, []shape.CapacityProviderStrategyItem{}
-	var n clusterCounts
-	n.count(t, c)
-	out.RegisteredContainerInstancesCount, out.ActiveServicesCount = &n.instances, &n.services
-	out.RunningTasksCount, out.PendingTasksCount = &n.running, &n.pending
-	full := reshape.Out[shape.Cluster](c)
-	if slices.Contains(include, "SETTINGS") && full.Settings != nil {
-		out.Settings = full.Settings
-	}
-	if slices.Contains(include, "TAGS") && full.Tags != nil {
-		out.Tags = full.Tags
-	}
-	if slices.Contains(include, "CONFIGURATIONS") {
-		out.Configuration = full.Configuration
-	}
-	if slices.Contains(include, "STATISTICS") {
-		out.Statistics = n.statistics()
-	}
-	return out
-}
-
-// clusterCounts are the counters of a cluster (ecs.md 1.2.3); there is no Fargate, so its statistics are zero.
-type clusterCounts struct{ instances, services, draining, running, pending int32 }
-
-func (n *clusterCounts) count(t *state.Tables, c *ecs.Cluster) {
-	for i := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
-		if i.Present() {
-			n.instances++
-		}
-	}
-	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
-		switch s.Status {
-		case ecs.ServiceActive:
-			n.services++
-		case ecs.ServiceDraining:
-			n.draining++
-		}
-	}
-	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
-		switch running, pending := counted(task); {
-		case running:
-			n.running++
-		case pending:
-			n.pending++
-		}
-	}
-}
-
-func (n *clusterCounts) statistics() []shape.KeyValuePair {
-	var out []shape.KeyValuePair
-	for _, kv := range []struct {
-		name  string
-		value int32
-	}{
-		{"runningEC2TasksCount", n.running}, {"runningFargateTasksCount", 0}, {"pendingEC2TasksCount", n.pending}, {"pendingFargateTasksCount", 0},
-		{"activeEC2ServiceCount", n.services}, {"activeFargateServiceCount", 0}, {"drainingEC2ServiceCount", n.draining}, {"drainingFargateServiceCount", 0},
-	} {
-		out = append(out, shape.KeyValuePair{Name: &kv.name, Value: new(strconv.Itoa(int(kv.value)))})
-	}
-	return out
-}
-
-// counted says whether a task counts as running or as pending where tasks are counted. A task that is being stopped still runs until it has stopped.
-func counted(t *ecs.Task) (running, pending bool) {
-	switch t.LastStatus {
-	case ecs.Running, ecs.Deactivating:
-		return true, false
-	case ecs.Provisioning, ecs.Pending, ecs.Activating:
-		return false, true
-	}
-	return false, false
 }

@@ -104,6 +104,37 @@ func TestRegionsAreApart(t *testing.T) {
 	d.ok("ListContainerInstances", `{}`).is("containerInstanceArns.0", "'"+prefix+"container-instance/default/a'")
 }
 
+// An ARN names something of one region and one cluster, and nothing of another is found by it, whoever owns it.
+func TestARNsOfElsewhereFindNothing(t *testing.T) {
+	d := newDesk(t)
+	instance := d.instance("a", "us-east-1a")
+	d.define("web", "")
+	service := d.ok("CreateService", `{'serviceName': 's', 'taskDefinition': 'web', 'desiredCount': 1}`).text("service.serviceArn")
+	task := d.ok("RunTask", `{'taskDefinition': 'web'}`).text("tasks.0.taskArn")
+	d.ok("CreateCluster", `{'clusterName': 'other'}`)
+	there := d.in("eu-west-2")
+	there.ok("CreateCluster", `{'clusterName': 'other'}`)
+	there.define("web", "")
+	for _, d := range []*desk{d, there} {
+		d.refused("InvalidParameterException: The referenced task was not found.", "StopTask", `{'cluster': 'other', 'task': '%s'}`, task)
+		d.refused("InvalidParameterException: Referenced container instance a not found.", "DeregisterContainerInstance", `{'cluster': 'other', 'containerInstance': '%s', 'force': true}`, instance)
+		d.refused("ServiceNotFoundException", "DeleteService", `{'cluster': 'other', 'service': '%s', 'force': true}`, service)
+		d.refused("ServiceNotFoundException", "UpdateService", `{'cluster': 'other', 'service': '%s', 'desiredCount': 9}`, service)
+		d.refused("ServiceNotFoundException", "ListTasks", `{'cluster': 'other', 'serviceName': '%s'}`, service)
+		d.refused("InvalidParameterException: The container instance", "ListTasks", `{'cluster': 'other', 'containerInstance': '%s'}`, instance)
+		d.refused("TargetNotFoundException", "PutAttributes", `{'cluster': 'other', 'attributes': [{'name': 'x', 'targetId': '%s'}]}`, instance)
+		d.ok("UpdateContainerInstancesState", `{'cluster': 'other', 'containerInstances': ['%s'], 'status': 'DRAINING'}`, instance).is("failures.0.reason", "'MISSING'")
+		d.ok("UpdateTaskProtection", `{'cluster': 'other', 'tasks': ['%s'], 'protectionEnabled': true}`, task).is("failures.0.reason", "'MISSING'")
+		d.ok("StartTask", `{'cluster': 'other', 'taskDefinition': 'web', 'containerInstances': ['%s']}`, instance).is("failures.0.reason", "'MISSING'")
+		d.ok("DescribeTasks", `{'cluster': 'other', 'tasks': ['%s']}`, task).is("failures.0.reason", "'MISSING'")
+		d.ok("DescribeServices", `{'cluster': 'other', 'services': ['%s']}`, service).is("failures.0.reason", "'MISSING'")
+		d.ok("DescribeContainerInstances", `{'cluster': 'other', 'containerInstances': ['%s']}`, instance).is("failures.0.reason", "'MISSING'")
+	}
+	d.ok("DescribeTasks", `{'tasks': ['%s']}`, task).is("tasks.0.desiredStatus", "'RUNNING'")
+	d.ok("DescribeServices", `{'services': ['s']}`).is("services.0.status", "'ACTIVE'", "services.0.desiredCount", "1")
+	d.ok("DescribeContainerInstances", `{'containerInstances': ['a']}`).is("containerInstances.0.status", "'ACTIVE'")
+}
+
 // ecs.md 1.1.6: pages put together are the list, and a token is good for its own list alone.
 func TestPaging(t *testing.T) {
 	d := newDesk(t)

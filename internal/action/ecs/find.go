@@ -93,7 +93,7 @@ func clusterForUse(tx *state.Tx, call *awswire.Call, ref *string) (*ecs.Cluster,
 	return c, nil
 }
 
-// inCluster is the key of something of a cluster that is named by its id, or by an ARN of the long or the short form (ecs.md 1.1.2).
+// inCluster is the ARN of something of a cluster that is named by its id, or by an ARN of the long or the short form (ecs.md 1.1.2).
 func inCluster(c *ecs.Cluster, resourceType, ref string) string {
 	if a, err := arn.Parse(ref); err == nil {
 		if strings.Count(a.Resource, "/") > 1 {
@@ -108,6 +108,27 @@ func inCluster(c *ecs.Cluster, resourceType, ref string) string {
 	// A reference such as cluster/id is understood too.
 	ref = strings.TrimPrefix(ref, c.ClusterName+"/")
 	return ecs.ARN(a.Region, a.Account, resourceType, c.ClusterName+"/"+ref)
+}
+
+// taskIn finds a task of the cluster; key is its ARN, whether or not there is one.
+func taskIn(t *state.Tables, c *ecs.Cluster, ref string) (task *ecs.Task, key string, ok bool) {
+	key = inCluster(c, ecs.TypeTask, ref)
+	task, ok = t.Tasks.Get(key)
+	return task, key, ok && task.ClusterARN == c.ClusterARN
+}
+
+// instanceIn finds a container instance of the cluster, as taskIn does a task.
+func instanceIn(t *state.Tables, c *ecs.Cluster, ref string) (ci *ecs.ContainerInstance, key string, ok bool) {
+	key = inCluster(c, ecs.TypeContainerInstance, ref)
+	ci, ok = t.ContainerInstances.Get(key)
+	return ci, key, ok && ci.ClusterARN == c.ClusterARN
+}
+
+// serviceIn finds a service of the cluster, as taskIn does a task.
+func serviceIn(t *state.Tables, c *ecs.Cluster, ref string) (s *ecs.Service, key string, ok bool) {
+	key = inCluster(c, ecs.TypeService, ref)
+	s, ok = t.Services.Get(key)
+	return s, key, ok && s.ClusterARN == c.ClusterARN
 }
 
 // taskDefinition finds a revision by ARN, by family:revision, or the newest ACTIVE one by family (ecs.md 1.4.3).

@@ -26,8 +26,7 @@ func (a *api) describeContainerInstances(_ context.Context, call *awswire.Call, 
 	}
 	out := &shape.DescribeContainerInstancesOutput{ContainerInstances: []shape.ContainerInstance{}, Failures: []shape.Failure{}}
 	for _, ref := range in.ContainerInstances {
-		key := inCluster(c, ecs.TypeContainerInstance, ref)
-		if i, ok := snap.ContainerInstances.Get(key); ok && i.ClusterARN == c.ClusterARN {
+		if i, key, ok := instanceIn(&snap.Tables, c, ref); ok {
 			out.ContainerInstances = append(out.ContainerInstances, answerInstance(&snap.Tables, i, in.Include))
 		} else {
 			out.Failures = append(out.Failures, missing(key))
@@ -141,8 +140,7 @@ func (a *api) updateContainerInstancesState(ctx context.Context, call *awswire.C
 			return err
 		}
 		for _, ref := range in.ContainerInstances {
-			key := inCluster(c, ecs.TypeContainerInstance, ref)
-			i, ok := tx.ContainerInstances.Get(key)
+			i, key, ok := instanceIn(&tx.Tables, c, ref)
 			switch {
 			case !ok:
 				out.Failures = append(out.Failures, missing(key))
@@ -174,7 +172,7 @@ func (a *api) deregisterContainerInstance(ctx context.Context, call *awswire.Cal
 		if err != nil {
 			return err
 		}
-		i, ok := tx.ContainerInstances.Get(inCluster(c, ecs.TypeContainerInstance, *in.ContainerInstance))
+		i, _, ok := instanceIn(&tx.Tables, c, *in.ContainerInstance)
 		if !ok || i.Status == ecs.InstanceInactive {
 			return invalid("Referenced container instance %s not found.", arn.LastID(*in.ContainerInstance))
 		}

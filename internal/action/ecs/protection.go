@@ -72,8 +72,7 @@ func (a *api) updateTaskProtection(ctx context.Context, call *awswire.Call, in *
 
 // protectable finds a task of a service (ecs.md 1.6.6).
 func protectable(t *state.Tables, c *ecs.Cluster, ref string) (*ecs.Task, *shape.Failure) {
-	key := inCluster(c, ecs.TypeTask, ref)
-	task, ok := t.Tasks.Get(key)
+	task, key, ok := taskIn(t, c, ref)
 	switch {
 	case !ok:
 		return nil, new(missing(key))

@@ -128,8 +128,8 @@ func start(tx *state.Tx, call *awswire.Call, spec *launch.Spec, refs []string, i
 	var world sched.World
 	var keys []string
 	for _, ref := range refs {
-		key := inCluster(spec.Cluster, ecs.TypeContainerInstance, ref)
-		if ci, ok := tx.ContainerInstances.Get(key); ok && ci.ClusterARN == spec.Cluster.ClusterARN && !slices.Contains(keys, key) {
+		ci, key, ok := instanceIn(&tx.Tables, spec.Cluster, ref)
+		if ok && !slices.Contains(keys, key) {
 			world.Instances = append(world.Instances, launch.Instance(&tx.Tables, ci))
 		}
 		keys = append(keys, key)

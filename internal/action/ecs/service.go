@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
@@ -98,7 +99,7 @@ func forgetEvents(tx *state.Tx, serviceARN string) {
 // checkService checks what needs the state: the task definition's network mode, containers, target groups, constraints.
 func checkService(t *state.Tables, c *ecs.Cluster, s *ecs.Service, d *ecs.TaskDefinition) error {
 	for _, lb := range s.LoadBalancers {
-		if err := checkLoadBalancer(t, lb, d); err != nil {
+		if err := checkLoadBalancer(t, c, lb, d); err != nil {
 			return err
 		}
 	}
@@ -112,9 +113,9 @@ func checkService(t *state.Tables, c *ecs.Cluster, s *ecs.Service, d *ecs.TaskDe
 }
 
 // checkLoadBalancer is ecs.md 3.11.
-func checkLoadBalancer(t *state.Tables, lb ecs.LoadBalancer, d *ecs.TaskDefinition) error {
+func checkLoadBalancer(t *state.Tables, c *ecs.Cluster, lb ecs.LoadBalancer, d *ecs.TaskDefinition) error {
 	g, ok := t.TargetGroups.Get(lb.TargetGroupARN)
-	if !ok {
+	if !ok || arn.Region(lb.TargetGroupARN) != arn.Region(c.ClusterARN) {
 		return invalid("The specified target group %s does not exist.", lb.TargetGroupARN)
 	}
 	used := false
@@ -181,8 +182,8 @@ func service(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs
 	if deref(ref) == "" {
 		return nil, invalid("Service must not be empty.")
 	}
-	s, ok := t.Services.Get(inCluster(c, ecs.TypeService, *ref))
-	if !ok || s.ClusterARN != c.ClusterARN || s.Status == ecs.ServiceInactive {
+	s, _, ok := serviceIn(t, c, *ref)
+	if !ok || s.Status == ecs.ServiceInactive {
 		return nil, serviceNotFound()
 	}
 	return s, nil
@@ -208,8 +209,7 @@ func (a *api) describeServices(_ context.Context, call *awswire.Call, in *shape.
 	}
 	out := &shape.DescribeServicesOutput{Services: []shape.Service{}, Failures: []shape.Failure{}}
 	for _, ref := range in.Services {
-		key := inCluster(c, ecs.TypeService, ref)
-		if s, ok := snap.Services.Get(key); ok && s.ClusterARN == c.ClusterARN {
+		if s, key, ok := serviceIn(&snap.Tables, c, ref); ok {
 			out.Services = append(out.Services, answerService(&snap.Tables, s, slices.Contains(in.Include, "TAGS")))
 		} else {
 			out.Failures = append(out.Failures, missing(key))

@@ -1,11 +1,6 @@
 package ecs
 
 import (
-	"crypto/rand"
-	"fmt"
-	"math/big"
-	"time"
-
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
@@ -169,67 +164,6 @@ func parseGrace(in *int32) (*int, error) {
 	return new(int(*in)), nil
 }
 
-func parseDeployment(s *ecs.Service, in *shape.CreateServiceInput) error {
-	s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200}
-	if s.SchedulingStrategy == ecs.Daemon {
-		s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100} // ecs.md 3.3
-		if len(s.PlacementStrategy) > 0 {
-			return invalid("The daemon scheduling strategy does not support placement strategies: a task runs on each instance that meets the constraints.")
-		}
-	}
-	return setDeploymentConfiguration(s, in.DeploymentConfiguration)
-}
-
-// setDeploymentConfiguration takes over what is given and checks the whole (ecs.md 3.2.1, 3.3).
-func setDeploymentConfiguration(s *ecs.Service, in *shape.DeploymentConfiguration) error {
-	c := &s.DeploymentConfiguration
-	if in != nil {
-		if in.MinimumHealthyPercent != nil {
-			c.MinimumHealthyPercent = int(*in.MinimumHealthyPercent)
-		}
-		if in.MaximumPercent != nil {
-			c.MaximumPercent = int(*in.MaximumPercent)
-		}
-		if err := setCircuitBreaker(c, in.DeploymentCircuitBreaker); err != nil {
-			return err
-		}
-		switch in.Strategy {
-		case "":
-		case "ROLLING":
-			c.Strategy = in.Strategy
-		default:
-			return invalid("The deployment strategy %s is not available yet: use ROLLING.", in.Strategy)
-		}
-	}
-	switch {
-	case c.MinimumHealthyPercent < 0 || c.MinimumHealthyPercent > 100:
-		return invalid("minimumHealthyPercent must be between 0 and 100, not %d.", c.MinimumHealthyPercent)
-	case s.SchedulingStrategy == ecs.Daemon && c.MaximumPercent != 100:
-		return invalid("The daemon scheduling strategy requires a maximumPercent of 100, not %d.", c.MaximumPercent)
-	case c.MaximumPercent < 100:
-		return invalid("maximumPercent must be at least 100, not %d.", c.MaximumPercent)
-	case c.MinimumHealthyPercent == 100 && c.MaximumPercent == 100:
-		return invalid("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
-	}
-	return nil
-}
-
-// setCircuitBreaker is ecs.md 3.5.1.
-func setCircuitBreaker(c *ecs.DeploymentConfiguration, in *shape.DeploymentCircuitBreaker) error {
-	if in == nil {
-		return nil
-	}
-	b, err := parsed[ecs.CircuitBreaker](in)
-	if err != nil {
-		return err
-	}
-	if t := b.ThresholdConfiguration; t != nil && (t.Value < 1 || t.Type == shape.ThresholdTypeBoundedPercent && t.Value > 100) {
-		return invalid("The circuit breaker's threshold value must be at least 1, and at most 100 with BOUNDED_PERCENT, not %d.", t.Value)
-	}
-	c.DeploymentCircuitBreaker = &b
-	return nil
-}
-
 // parseRebalancing is ecs.md 2.8: a new service is rebalanced unless it says otherwise or cannot be.
 func parseRebalancing(s *ecs.Service, in string) error {
 	if in != "" {
@@ -250,23 +184,4 @@ func setRebalancing(s *ecs.Service, in string) error {
 	}
 	s.AvailabilityZoneRebalancing = in
 	return nil
-}
-
-// newDeploymentID makes "ecs-svc/" and 19 digits (ecs.md 1.1.3).
-func newDeploymentID() string {
-	const least = 1_000_000_000_000_000_000
-	n, err := rand.Int(rand.Reader, big.NewInt(8*least))
-	if err != nil {
-		panic(err) // the system's randomness does not fail
-	}
-	return fmt.Sprintf("ecs-svc/%d", least+n.Int64())
-}
-
-// newDeployment is the primary deployment of what the service now asks for.
-func newDeployment(s *ecs.Service, id string, now time.Time) ecs.Deployment {
-	return ecs.Deployment{
-		ID: id, Status: ecs.DeploymentPrimary, TaskDefinition: s.TaskDefinition, LaunchType: s.LaunchType,
-		LoadBalancers: s.LoadBalancers, NetworkConfiguration: s.NetworkConfiguration, DesiredCount: s.DesiredCount,
-		RolloutState: ecs.RolloutInProgress, RolloutStateReason: "ECS deployment " + id + " in progress.", CreatedAt: now, UpdatedAt: now,
-	}
 }

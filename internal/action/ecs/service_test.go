@@ -187,6 +187,39 @@ func TestUpdateServiceDeploysOnlyWhatNeedsIt(t *testing.T) {
 	d.refused("InvalidParameterException: The daemon scheduling strategy does not support placement strategies", "UpdateService", `{'service': 'd', 'placementStrategy': [{'type': 'random'}]}`)
 }
 
+// What runs is counted by deployment; a service that comes after another of its name has a story of its own.
+func TestServiceCounts(t *testing.T) {
+	d := newDesk(t)
+	d.instance("a", "us-east-1a")
+	d.define("web", "")
+	a := d.ok("CreateService", `{'serviceName': 's', 'taskDefinition': 'web', 'desiredCount': 2}`)
+	tasks := d.ok("RunTask", `{'taskDefinition': 'web', 'count': 3}`)
+	for i, last := range []ecs.TaskStatus{ecs.Running, ecs.Pending, ecs.Stopping} {
+		d.change(tasks.text(fmt.Sprintf("tasks.%d.taskArn", i)), func(t *ecs.Task) {
+			t.ServiceARN, t.StartedBy, t.LastStatus = a.text("service.serviceArn"), a.text("service.deployments.0.id"), last
+		})
+	}
+	d.ok("DescribeServices", `{'services': ['s']}`).is("services.0.runningCount", "1", "services.0.pendingCount", "1", "services.0.deployments.0.runningCount", "1", "services.0.deployments.0.pendingCount", "1")
+
+	d.put(func(tx *state.Tx) {
+		tx.ServiceEvents.Put(&ecs.Event{ServiceARN: a.text("service.serviceArn"), Sequence: 1, ID: "1", Message: "long ago"})
+	})
+	d.ok("DeleteService", `{'service': 's', 'force': true}`)
+	d.end("s")
+	d.ok("CreateService", `{'serviceName': 's', 'taskDefinition': 'web', 'desiredCount': 2}`).is("service.events", "[]")
+}
+
+// ecs.md 1.4.2: a service goes on with an INACTIVE task definition, and is not deployed to one.
+func TestServiceOfAnInactiveTaskDefinition(t *testing.T) {
+	d := newDesk(t)
+	d.define("web", "")
+	d.ok("CreateService", `{'serviceName': 's', 'taskDefinition': 'web', 'desiredCount': 1}`)
+	d.ok("DeregisterTaskDefinition", `{'taskDefinition': 'web:1'}`)
+	d.ok("UpdateService", `{'service': 's', 'desiredCount': 2}`).is("service.desiredCount", "2")
+	d.refused("ClientException: TaskDefinition is inactive", "UpdateService", `{'service': 's', 'forceNewDeployment': true}`)
+	d.refused("ClientException: TaskDefinition is inactive", "UpdateService", `{'service': 's', 'taskDefinition': 'web:1'}`)
+}
+
 // ecs.md 3.11
 func TestServicesAndLoadBalancers(t *testing.T) {
 	d := newDesk(t)
@@ -208,6 +241,7 @@ func TestServicesAndLoadBalancers(t *testing.T) {
 		return fmt.Sprintf(`'loadBalancers': [{'targetGroupArn': '%s', 'containerName': '%s', 'containerPort': %d}]`, arn, container, port)
 	}
 	for input, want := range map[string]string{
+		lb(strings.Replace(good, "us-east-1", "eu-west-1", 1), "web", 80): "InvalidParameterException: The specified target group arn:aws:elasticloadbalancing:eu-west-1",
 		lb("ghost", "web", 80):   "InvalidParameterException: The specified target group ghost does not exist.",
 		lb(unused, "web", 80):    "InvalidParameterException: The target group with targetGroupArn " + unused + " does not have an associated load balancer.",
 		lb(good, "ghost", 80):    "InvalidParameterException: The container ghost does not exist in the task definition.",

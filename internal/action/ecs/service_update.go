@@ -35,6 +35,9 @@ func (a *api) updateService(ctx context.Context, call *awswire.Call, in *shape.U
 		if err := checkService(&tx.Tables, c, &s, d); err != nil {
 			return err
 		}
+		if redeploy && d.Status != ecs.TaskDefinitionActive {
+			return client("TaskDefinition is inactive") // ecs.md 1.4.2
+		}
 		if redeploy {
 			s.Deployments = supersede(&s, newDeployment(&s, deploymentID, call.Now))
 		} else if p := s.Primary(); p != nil && p.DesiredCount != s.DesiredCount {

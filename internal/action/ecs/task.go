@@ -30,7 +30,7 @@ func (a *api) stopTask(ctx context.Context, call *awswire.Call, in *shape.StopTa
 		if err != nil {
 			return err
 		}
-		task, ok := tx.Tasks.Get(inCluster(c, ecs.TypeTask, *in.Task))
+		task, _, ok := taskIn(&tx.Tables, c, *in.Task)
 		if !ok {
 			return invalid("The referenced task was not found.")
 		}
@@ -56,8 +56,7 @@ func (a *api) describeTasks(_ context.Context, call *awswire.Call, in *shape.Des
 	}
 	out := &shape.DescribeTasksOutput{Tasks: []shape.Task{}, Failures: []shape.Failure{}}
 	for _, ref := range in.Tasks {
-		key := inCluster(c, ecs.TypeTask, ref)
-		if task, ok := snap.Tasks.Get(key); ok && task.ClusterARN == c.ClusterARN {
+		if task, key, ok := taskIn(&snap.Tables, c, ref); ok {
 			out.Tasks = append(out.Tasks, answerTask(&snap.Tables, task, slices.Contains(in.Include, "TAGS")))
 		} else {
 			out.Failures = append(out.Failures, missing(key))
@@ -136,14 +135,14 @@ func taskFilter(t *state.Tables, c *ecs.Cluster, in *shape.ListTasksInput) (func
 	}
 	instance, service := "", ""
 	if in.ContainerInstance != nil {
-		instance = inCluster(c, ecs.TypeContainerInstance, *in.ContainerInstance)
-		if _, ok := t.ContainerInstances.Get(instance); !ok {
+		_, key, ok := instanceIn(t, c, *in.ContainerInstance)
+		if instance = key; !ok {
 			return nil, invalid("The container instance '%s' was not found in the cluster.", *in.ContainerInstance)
 		}
 	}
 	if in.ServiceName != nil {
-		service = inCluster(c, ecs.TypeService, *in.ServiceName)
-		if _, ok := t.Services.Get(service); !ok {
+		_, key, ok := serviceIn(t, c, *in.ServiceName)
+		if service = key; !ok {
 			return nil, serviceNotFound()
 		}
 	}
