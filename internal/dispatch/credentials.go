@@ -67,7 +67,7 @@ func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t 
 	due, known := s.renewals[t.TaskARN]
 	switch {
 	case t.CredentialsID == "" && t.ExecutionCredentialsID == "" || sentNow == acs.DesiredRunning || !reported(t):
-		return due, nil
+		return time.Time{}, nil // a report, if one is missing, is a change and asks again
 	case !known && !s.hello.sendCredentials:
 		// Sent by an earlier session. They live for an hour after the
 		// renewal was due, whenever that was.

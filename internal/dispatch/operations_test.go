@@ -129,6 +129,7 @@ func TestSubmitStateChanges(t *testing.T) {
 	arn := w.place(ci, d, "a", func(t *ecs.Task) {
 		t.Attachments = []ecs.Attachment{{ID: "att-1", Type: "ElasticNetworkInterface", Status: "PRECREATED"}}
 	})
+	other := w.task(w.place(ci, d, "b", nil))
 	ok := func(action string, in object) {
 		t.Helper()
 		if status, out := w.ask(action, in); status != http.StatusOK || out["acknowledgment"] != "ok" {
@@ -147,6 +148,9 @@ func TestSubmitStateChanges(t *testing.T) {
 	}
 	if task.PullStartedAt.UnixMilli() != 1795397045599 || task.Attachments[0].Status != "ATTACHED" {
 		t.Errorf("it is %+v", task)
+	}
+	if now := w.task(other.TaskARN); now != other {
+		t.Errorf("a report about another task's attachment made it %+v", now)
 	}
 	ok("SubmitContainerStateChange", object{"cluster": "agt", "task": arn, "containerName": "web", "status": "STOPPED", "exitCode": 7})
 	stopped := object{"cluster": "agt", "task": arn, "status": "STOPPED", "reason": ""}

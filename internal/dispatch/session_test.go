@@ -357,6 +357,31 @@ func TestCredentialsAreRenewed(t *testing.T) {
 	})
 }
 
+// A task that waits on its machine for longer than credentials live costs nothing, and has fresh ones once it runs.
+func TestCredentialsOfATaskThatWaits(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, d *desk) {
+		ci := d.instance("1")
+		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a", nil)
+		p := d.connect(ci, "false")
+		expect[*acs.TaskManifest](p)
+		sent := expect[*acs.Payload](p)
+		p.say(&acs.Ack{MessageID: sent.MessageID})
+		if came := p.quiet(8 * time.Hour); len(came) > 0 {
+			t.Errorf("while it waited there came %+v", came)
+		}
+		d.update(func(tx *state.Tx) {
+			task, _ := tx.Tasks.Get(arn)
+			c := *task
+			c.LastStatus = ecs.Running
+			tx.Tasks.Put(&c)
+		})
+		began := time.Now()
+		if m := expect[*acs.RoleCredentialsUpdate](p); m.Credentials.ID != "cred-a" || time.Since(began) > time.Second {
+			t.Errorf("after %v: %+v", time.Since(began), m.Credentials)
+		}
+	})
+}
+
 func TestRefusedHandshakes(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		gone := d.instance("gone")

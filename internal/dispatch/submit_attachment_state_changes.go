@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/berthhq/berth/internal/arn"
@@ -22,6 +23,9 @@ func (d *Dispatcher) submitAttachmentStateChanges(ctx context.Context, call *aws
 	}
 	err := d.store.Update(ctx, func(tx *state.Tx) error {
 		for t := range tx.Tasks.Prefix(strings.TrimSuffix(ecs.ARN(call.Region, call.Account, ecs.TypeTask, "x"), "x")) {
+			if !slices.ContainsFunc(t.Attachments, func(a ecs.Attachment) bool { return slices.Contains(ids, a.ID) }) {
+				continue // nothing was said of it
+			}
 			if n := observe(t, nil, Report{Attached: ids}, call.Now); n != t {
 				tx.Tasks.Put(n)
 			}
