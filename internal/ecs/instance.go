@@ -61,6 +61,8 @@ const (
 	AttributeSubnet       = "ecs.subnet-id"
 	AttributeOSType       = "ecs.os-type"
 	AttributeCPU          = "ecs.cpu-architecture"
+	// AttributeExternal is what an agent outside EC2 registers; tasks of launch type EXTERNAL run there and only there.
+	AttributeExternal = "ecs.capability.external"
 )
 
 // Attribute returns the value of the named attribute and whether the instance has it.

@@ -39,6 +39,10 @@ func (s *Spec) Request(count int) (sched.Request, error) {
 	for _, a := range s.Definition.RequiresAttributes {
 		r.RequiredAttributes = append(r.RequiredAttributes, sched.Attribute{Name: a.Name, Value: a.Value})
 	}
+	where, err := s.launchType()
+	if err != nil {
+		return r, err
+	}
 	subnets, err := s.subnets()
 	if err != nil {
 		return r, err
@@ -46,11 +50,22 @@ func (s *Spec) Request(count int) (sched.Request, error) {
 	for _, n := range subnets {
 		r.Zones = append(r.Zones, n.Zone.Name)
 	}
-	if r.Constraints, err = ParseConstraints(slices.Concat(s.Definition.PlacementConstraints, s.Constraints)); err != nil {
+	if r.Constraints, err = ParseConstraints(slices.Concat(s.Definition.PlacementConstraints, s.Constraints, where)); err != nil {
 		return r, err
 	}
 	r.Strategies, err = ParseStrategies(s.Strategies)
 	return r, err
+}
+
+// launchType keeps tasks of launch type EXTERNAL on machines outside EC2.
+func (s *Spec) launchType() ([]ecs.PlacementConstraint, error) {
+	if s.LaunchType != "EXTERNAL" {
+		return nil, nil
+	}
+	if s.Definition.NetworkMode == ecs.NetworkAwsvpc || len(s.LoadBalancers) > 0 {
+		return nil, invalid("The launch type EXTERNAL supports neither the awsvpc network mode nor load balancers.")
+	}
+	return []ecs.PlacementConstraint{{Type: "memberOf", Expression: "attribute:" + ecs.AttributeExternal + " exists"}}, nil
 }
 
 func ports(in []int) []uint16 {

@@ -107,6 +107,18 @@ func TestPlacementFailuresSayWhy(t *testing.T) {
 	d.ok("RunTask", `{'taskDefinition': 'logs'}`).is("failures.0.reason", "'ATTRIBUTE'").has("failures.0.detail", "lacks required attribute com.amazonaws.ecs.capability.logging-driver.gelf")
 }
 
+// Tasks of launch type EXTERNAL run on machines outside EC2, and say so where there is none.
+func TestExternalTasks(t *testing.T) {
+	d := newDesk(t)
+	d.instance("a", "us-east-1a")
+	d.define("web", "")
+	d.define("vpc", `'networkMode': 'awsvpc'`)
+	d.ok("RunTask", `{'taskDefinition': 'web', 'launchType': 'EXTERNAL'}`).is("failures.0.reason", "'MemberOf placement constraint unsatisfied.'").has("failures.0.detail", "ecs.capability.external exists")
+	away := d.instance("mi", "", func(i *ecs.ContainerInstance) { i.Attributes[0] = ecs.Attribute{Name: ecs.AttributeExternal} })
+	d.ok("RunTask", `{'taskDefinition': 'web', 'launchType': 'EXTERNAL'}`).is("tasks.0.containerInstanceArn", "'"+away+"'", "tasks.0.launchType", "'EXTERNAL'")
+	d.refused("InvalidParameterException: The launch type EXTERNAL supports neither the awsvpc network mode nor load balancers.", "RunTask", `{'taskDefinition': 'vpc', 'launchType': 'EXTERNAL'}`)
+}
+
 // ecs.md 1.3.7: a task that begins to stop leaves its room at once; 1.3.5: what is left is counted so.
 func TestStoppingATaskLeavesItsRoom(t *testing.T) {
 	d := newDesk(t)

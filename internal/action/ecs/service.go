@@ -106,7 +106,7 @@ func checkService(t *state.Tables, c *ecs.Cluster, s *ecs.Service, d *ecs.TaskDe
 	if len(s.LoadBalancers) == 0 && s.HealthCheckGracePeriodSeconds != nil && *s.HealthCheckGracePeriodSeconds > 0 && !d.HasHealthCheck() {
 		return invalid("Health check grace period is only valid for services configured to use load balancers or container health checks.")
 	}
-	spec := launch.Spec{Cluster: c, Definition: d, Group: "service:" + s.ServiceName, NetworkConfiguration: s.NetworkConfiguration,
+	spec := launch.Spec{Cluster: c, Definition: d, Group: "service:" + s.ServiceName, LaunchType: s.LaunchType, LoadBalancers: s.LoadBalancers, NetworkConfiguration: s.NetworkConfiguration,
 		Constraints: s.PlacementConstraints, Strategies: s.PlacementStrategy}
 	_, err := spec.Request(1)
 	return err

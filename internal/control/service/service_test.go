@@ -209,3 +209,25 @@ func TestSteadyServiceIsQuiet(t *testing.T) {
 		}
 	})
 }
+
+// ecs.md 1.7.4, 3.2.6: tasks that serve a load balancer are drained first, and the event names the deployment they are of.
+func TestDrainingIsToldOfTheDeploymentThatDrains(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(2, nil)
+		settle(5 * time.Second)
+		w.put(func(tx *state.Tx) {
+			for task := range tx.Tasks.By(state.ByService, serviceARN) {
+				n := *task
+				n.Targets = []ecs.TaskTarget{{TargetGroupARN: "tg", ID: "i", Port: 1}}
+				tx.Tasks.Put(&n)
+			}
+		})
+		w.deploy()
+		settle(time.Minute)
+		wantEvent(t, w, "(service web, taskSet ecs-svc/1) has begun draining connections on ")
+		if got := told(w, "taskSet ecs-svc/2"); got != 0 {
+			t.Errorf("%d events of a deployment that does not drain", got)
+		}
+	})
+}

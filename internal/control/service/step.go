@@ -3,6 +3,7 @@ package service
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -84,7 +85,8 @@ func (s *step) mark(marks []rollout.Deployment) {
 }
 
 func (s *step) stop(stops []rollout.Stop) {
-	var running, drained []string
+	var stopped []string
+	draining := make(map[string]int) // by deployment
 	for _, x := range stops {
 		t, ok := s.tx.Tasks.Get(x.TaskID)
 		if !ok || t.DesiredStatus == ecs.Stopped {
@@ -92,23 +94,16 @@ func (s *step) stop(stops []rollout.Stop) {
 		}
 		n := t.Stop(ecs.ServiceSchedulerInitiated, x.Reason, s.now)
 		s.tx.Tasks.Put(n)
-		if running = append(running, t.TaskARN); n.LastStatus == ecs.Deactivating {
-			drained = append(drained, t.TaskARN)
+		if stopped = append(stopped, t.TaskARN); n.LastStatus == ecs.Deactivating {
+			draining[t.StartedBy]++
 		}
 	}
-	if len(drained) > 0 {
-		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %s.", s.svc.ServiceName, s.primaryID(), number(len(drained), "task")))
+	for _, id := range slices.Sorted(maps.Keys(draining)) {
+		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %s.", s.svc.ServiceName, id, number(draining[id], "task")))
 	}
-	if len(running) > 0 {
-		s.tell(fmt.Sprintf("(service %s) has stopped %s: %s.", s.svc.ServiceName, number(len(running), "running task"), names(running)))
+	if len(stopped) > 0 {
+		s.tell(fmt.Sprintf("(service %s) has stopped %s: %s.", s.svc.ServiceName, number(len(stopped), "running task"), names(stopped)))
 	}
-}
-
-func (s *step) primaryID() string {
-	if p := s.svc.Primary(); p != nil {
-		return p.ID
-	}
-	return ""
 }
 
 func number(n int, what string) string {
