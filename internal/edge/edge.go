@@ -154,7 +154,12 @@ func (e *Edge) shutDown() {
 		p.close()
 	}
 	e.clients.closeIdle()
-	cut := time.AfterFunc(e.cfg.Grace, e.clients.closeAll)
+	cut := time.AfterFunc(e.cfg.Grace, func() {
+		e.clients.closeAll()
+		for _, u := range e.upstreams { // whoever waits for a target does not see that its client is gone
+			u.cut()
+		}
+	})
 	defer cut.Stop()
 	e.work.Wait()
 	for _, u := range e.upstreams {

@@ -289,6 +289,33 @@ func TestShutDownLetsRequestsEnd(t *testing.T) {
 	})
 }
 
+// A stream that has begun at once and says nothing more does not hold up the end.
+func TestShutDownCutsSilentStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		f.edge.cfg.Grace = 2 * time.Second
+		f.idle("4000")
+		f.target("tg", "10.0.0.1:80")
+		p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+			io.Copy(io.Discard, c)
+		})
+		f.apply()
+		conn, br := p.connect(t)
+		io.WriteString(conn, simpleGet)
+		res, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(res.Body, make([]byte, 1))
+		began := time.Now()
+		f.end()
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("the edge ended after %v", took)
+		}
+	})
+}
+
 func TestKeepsItsTableWithoutControlPlane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
