@@ -137,6 +137,9 @@ func due(t *state.Tables, kind, id string, now time.Time) (forget func(*state.Tx
 		}
 	case "instance":
 		if v, ok := t.ContainerInstances.Get(id); ok && v.Status == ecs.InstanceInactive {
+			if hasTasks(t, id) {
+				return nil, hasTasksAgain
+			}
 			return after(v.DeregisteredAt.Add(Kept), now, func(tx *state.Tx) { tx.ContainerInstances.Delete(id) })
 		}
 	case "token":
@@ -149,6 +152,19 @@ func due(t *state.Tables, kind, id string, now time.Time) (forget func(*state.Tx
 		}
 	}
 	return nil, 0
+}
+
+// hasTasksAgain is how soon to look again at an instance whose tasks have not all ended: a load balancer may hold them back for an hour, and
+// nobody would end them without their instance.
+const hasTasksAgain = time.Minute
+
+func hasTasks(t *state.Tables, instanceARN string) bool {
+	for task := range t.Tasks.By(state.ByInstance, instanceARN) {
+		if task.LastStatus != ecs.Stopped {
+			return true
+		}
+	}
+	return false
 }
 
 func after(at, now time.Time, forget func(*state.Tx)) (func(*state.Tx), time.Duration) {

@@ -122,6 +122,43 @@ func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 	})
 }
 
+// A deregistered instance stays for as long as a load balancer holds one of its tasks back: nobody would end the task without it.
+func TestInstanceOutlivesItsTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "reap", 1, New(store, time.Now))
+		}()
+		defer func() { cancel(); <-done }()
+		task := ecs.Task{TaskARN: taskARN, ContainerInstanceARN: instanceARN, LastStatus: ecs.Deactivating, DesiredStatus: ecs.Stopped}
+		put := func(fn func(*state.Tx)) {
+			if err := store.Update(ctx, func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(func(tx *state.Tx) {
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: time.Now()})
+			tx.Tasks.Put(&task)
+		})
+		time.Sleep(2 * time.Hour)
+		if store.View().ContainerInstances.Len() != 1 {
+			t.Error("the instance went before its task")
+		}
+		ended := *task.Ended(ecs.TerminationNotice, "over", time.Now())
+		put(func(tx *state.Tx) { tx.Tasks.Put(&ended) })
+		time.Sleep(2 * time.Minute)
+		if store.View().ContainerInstances.Len() != 0 {
+			t.Error("the instance did not go after its task")
+		}
+	})
+}
+
 // Nothing that is still in use is ever due, however old it is.
 func TestNothingThatLivesIsForgotten(t *testing.T) {
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
