@@ -185,7 +185,8 @@ func (t *tail) settle(ctx context.Context, b *batch, entries <-chan runtime.LogE
 	if !there {
 		return t.flush(ctx, b)
 	}
-	return t.shipped(b)
+	t.shipped(b)
+	return nil
 }
 
 // has reports whether the stream ends with these events.
@@ -218,7 +219,9 @@ func (t *tail) passed(e runtime.LogEntry) bool {
 	return t.skip >= 0
 }
 
-// flush puts the batch, however often that takes, and notes that it is there.
+// flush announces the batch in the checkpoint and puts it, however often that
+// takes. That it is there is written down with the announcement of the next one: one
+// write to disk for a batch, and an agent that dies between finds it in the stream.
 func (t *tail) flush(ctx context.Context, b *batch) error {
 	if !b.ready() {
 		return nil
@@ -232,11 +235,12 @@ func (t *tail) flush(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
-	return t.shipped(b)
+	t.shipped(b)
+	return nil
 }
 
 // shipped moves the position behind the batch.
-func (t *tail) shipped(b *batch) error {
+func (t *tail) shipped(b *batch) {
 	t.at.Count, t.at.Announced = t.at.Count+b.entries, 0
 	// The anchor may move only while no line is half taken in: next counts entries
 	// that have been read, the position those that have been shipped.
@@ -244,7 +248,6 @@ func (t *tail) shipped(b *batch) error {
 		t.at, t.next = t.next, position{}
 	}
 	b.reset()
-	return t.s.store.Put(checkpoint.Logs, t.id, t.at)
 }
 
 // put sends events until they are taken or can never be.

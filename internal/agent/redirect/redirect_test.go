@@ -1,0 +1,61 @@
+package redirect
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// table is a nat table of the rules put into it, in iptables' own notation.
+type table struct{ rules []string }
+
+func (t *table) run(_ context.Context, args ...string) (string, error) {
+	rest := strings.Join(args[1:], " ")
+	switch args[0] {
+	case "-S":
+		out := "-P " + args[1] + " ACCEPT\n"
+		for _, r := range t.rules {
+			if strings.HasPrefix(r, args[1]+" ") {
+				out += "-A " + r + "\n"
+			}
+		}
+		return out, nil
+	case "-D":
+		t.rules = slices.DeleteFunc(t.rules, func(r string) bool { return r == rest })
+	default:
+		t.rules = append(t.rules, rest)
+	}
+	return "", nil
+}
+
+func TestRulesComeAndGo(t *testing.T) {
+	other := `OUTPUT -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment "berth:i-10" -j DNAT --to-destination 172.19.0.1:51679`
+	stale := `PREROUTING -i br-old -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 -j DNAT --to-destination 172.17.0.9:51679`
+	nat := &table{rules: []string{other, stale}}
+	r := New("i-1")
+	r.run = nat.run
+	ctx, task := t.Context(), netip.MustParseAddr("172.31.0.9")
+	if err := r.Add(ctx, task); err != nil || len(nat.rules) != 2 {
+		t.Fatalf("before Install: %v, %v", nat.rules, err)
+	}
+	if err := r.Install(ctx, "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{other}
+	for _, match := range []string{"PREROUTING -i br-1", "OUTPUT", "PREROUTING -s 172.31.0.9/32"} {
+		want = append(want, match+" -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 -j DNAT --to-destination 172.18.0.1:51679")
+	}
+	if !slices.Equal(nat.rules, want) {
+		t.Errorf("rules\n%s\nwant\n%s", strings.Join(nat.rules, "\n"), strings.Join(want, "\n"))
+	}
+	for range 2 {
+		if err := r.Remove(ctx, task); err != nil || len(nat.rules) != 3 {
+			t.Errorf("after Remove: %v, %v", nat.rules, err)
+		}
+	}
+	if err := r.Clear(ctx); err != nil || !slices.Equal(nat.rules, []string{other}) {
+		t.Errorf("after Clear: %v, %v", nat.rules, err)
+	}
+}
