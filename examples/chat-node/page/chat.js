@@ -130,6 +130,7 @@ function start(name) {
   socket.on("left", (p) => { if (people.delete(p.id)) { showPeople(); note(`${p.name} left`); } });
   socket.on("message", (m) => {
     if (me && m.from.id === me.id) return; // shown when it was sent
+    if ($("typing").textContent.startsWith(m.from.name)) $("typing").textContent = "";
     add(bubble(m.from.name, m.server, m.text, m.at, false));
   });
 
