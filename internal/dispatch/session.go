@@ -12,6 +12,7 @@ import (
 
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -65,7 +66,7 @@ func (s *session) serve(ctx context.Context, conn *websocket.Conn) {
 	conn.CloseNow()
 }
 
-func (s *session) speak(ctx context.Context) error {
+func (s *session) speak(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	// With room for what comes while we write: neither end waits for the other to read.
 	in, failed := make(chan acs.Message, 64), make(chan error, 1)
@@ -74,7 +75,13 @@ func (s *session) speak(ctx context.Context) error {
 		defer close(reading)
 		failed <- s.read(ctx, in)
 	}()
-	defer func() { cancel(); <-reading }()
+	defer func() {
+		if _, refused := errors.AsType[*fault.Error](err); refused {
+			pause(ctx) // before the agent notices: it comes back at once
+		}
+		cancel()
+		<-reading
+	}()
 	if err := s.greet(ctx); err != nil {
 		return err
 	}
@@ -83,7 +90,6 @@ func (s *session) speak(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -102,6 +108,14 @@ func (s *session) speak(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// pause is how long a session lasts that the store refuses to serve, as on a full disk.
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
 	}
 }
 

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +22,8 @@ import (
 	"github.com/berthhq/berth/internal/dispatch"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal"
+	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
 // desk is a world reached over pipes, with agents that do what a test says.
@@ -378,6 +383,61 @@ func TestCredentialsOfATaskThatWaits(t *testing.T) {
 		began := time.Now()
 		if m := expect[*acs.RoleCredentialsUpdate](p); m.Credentials.ID != "cred-a" || time.Since(began) > time.Second {
 			t.Errorf("after %v: %+v", time.Since(began), m.Credentials)
+		}
+	})
+}
+
+// fullDisk is a journal that takes nothing while it is full.
+type fullDisk struct {
+	*mem.Journal
+	full atomic.Bool
+}
+
+func (d *fullDisk) Append(ctx context.Context, entries []journal.Entry) error {
+	if d.full.Load() {
+		return syscall.ENOSPC
+	}
+	return d.Journal.Append(ctx, entries)
+}
+
+// Agents come back at once; a store that refuses everything must not make that a busy circle.
+func TestSessionOnAFullDiskLastsAMoment(t *testing.T) {
+	disk := &fullDisk{Journal: mem.New()}
+	var store *state.Store
+	bubble(t, func(cfg *dispatch.Config) {
+		var err error
+		if store, err = state.Open(t.Context(), disk, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Store, cfg.Logger = store, slog.New(slog.DiscardHandler)
+	}, func(t *testing.T, d *desk) {
+		t.Cleanup(func() { store.Close() })
+		d.store = store
+		ci := d.instance("1")
+		disk.full.Store(true)
+		began := time.Now()
+		p := d.connect(ci, "false")
+		for range p.in {
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("the session ended after %v", took)
+		}
+		disk.full.Store(false)
+		expect[*acs.TaskManifest](d.connect(ci, "false"))
+	})
+}
+
+// A task that cannot be told to any agent ends with the reason instead of waiting for ever.
+func TestTaskWithAnImpossibleRoleEnds(t *testing.T) {
+	bubble(t, func(cfg *dispatch.Config) { cfg.Logger = slog.New(slog.DiscardHandler) }, func(t *testing.T, d *desk) {
+		ci := d.instance("1")
+		def := definition("serve", "serve:1")
+		def.TaskRoleARN = "arn:aws:s3:::bucket"
+		arn := d.place(ci, d.define(def), "a", nil)
+		expect[*acs.TaskManifest](d.connect(ci, "false"))
+		task := d.waitStatus(arn, ecs.Stopped)
+		if task.StopCode != ecs.TaskFailedToStart || !strings.Contains(task.StoppedReason, "unable to assume the role") {
+			t.Errorf("it ended as %s: %s", task.StopCode, task.StoppedReason)
 		}
 	})
 }

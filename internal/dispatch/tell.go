@@ -63,8 +63,7 @@ func (s *session) sendPayload(ctx context.Context, snap *state.Snapshot, ci *ecs
 		def, ok := snap.TaskDefinitions.Get(t.TaskDefinitionARN)
 		if !ok || len(def.ContainerDefinitions) == 0 {
 			// A RUNNING task without containers wedges Amazon's agent (ecs-agent.md 12).
-			s.log.Error("a task cannot be sent: its task definition is gone", "task", t.TaskARN)
-			return nil
+			return s.giveUp(ctx, t, "The task definition "+t.TaskDefinitionARN+" does not exist any more.")
 		}
 		var hosts []string
 		if s.d.cfg.Hosts != nil {
@@ -72,12 +71,10 @@ func (s *session) sendPayload(ctx context.Context, snap *state.Snapshot, ci *ecs
 		}
 		var err error
 		if task, err = translate(t, def, options{hosts: hosts, endpointURL: s.d.cfg.EndpointURL}); err != nil {
-			s.log.Error("a task cannot be sent", "task", t.TaskARN, "error", err)
-			return nil
+			return s.giveUp(ctx, t, "The task cannot be told to its container instance: "+err.Error())
 		}
 		if err := s.addCredentials(&task, t, def, now); err != nil {
-			s.log.Error("a task cannot be sent: no credentials for its role", "task", t.TaskARN, "error", err)
-			return nil
+			return s.giveUp(ctx, t, "ECS was unable to assume the role that was provided for this task: "+err.Error())
 		}
 	}
 	number, err := s.number(ctx)
@@ -92,6 +89,19 @@ func (s *session) sendPayload(ctx context.Context, snap *state.Snapshot, ci *ecs
 		s.log.Error("a payload is sent for the last time in this session: the agent does not acknowledge it", "task", t.TaskARN, "desired", desired)
 	}
 	return s.write(ctx, m)
+}
+
+// giveUp ends a task that no agent can be told of, with the reason.
+func (s *session) giveUp(ctx context.Context, t *ecs.Task, why string) error {
+	s.log.Error("a task cannot be sent", "task", t.TaskARN, "reason", why)
+	return s.d.store.Update(ctx, func(tx *state.Tx) error {
+		now, ok := tx.Tasks.Get(t.TaskARN)
+		if ok && wants(now) == acs.DesiredRunning {
+			def, _ := tx.TaskDefinitions.Get(now.TaskDefinitionARN)
+			tx.Tasks.Put(stopped(now, def, why, time.Now()))
+		}
+		return nil
+	})
 }
 
 // numbers hands out sequence numbers. They are reserved in state by the block, so
