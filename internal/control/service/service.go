@@ -63,6 +63,16 @@ func (c *Controller) Keys(ch state.Change) []string {
 			if v != nil {
 				keys = append(keys, c.servicesBehind(elb.GroupOfTargetKey(v.Key))...)
 			}
+		case *elb.Target: // one may be deregistered by hand
+			if v != nil {
+				keys = append(keys, c.servicesBehind(v.TargetGroupARN)...)
+			}
+		case *elb.Rule: // without one, targets are unused, whatever their health
+			if v != nil {
+				for _, arn := range elb.Uses(v.Actions) {
+					keys = append(keys, c.servicesBehind(arn)...)
+				}
+			}
 		}
 	}
 	add(ch.Old)

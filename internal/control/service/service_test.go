@@ -1,6 +1,7 @@
 package service
 
 import (
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -228,6 +230,25 @@ func TestDrainingIsToldOfTheDeploymentThatDrains(t *testing.T) {
 		wantEvent(t, w, "(service web, taskSet ecs-svc/1) has begun draining connections on ")
 		if got := told(w, "taskSet ecs-svc/2"); got != 0 {
 			t.Errorf("%d events of a deployment that does not drain", got)
+		}
+	})
+}
+
+// What makes a target count as healthy or not is looked at when it changes: its health, its registration, and whether a rule leads to it.
+func TestServicesHearOfTheirLoadBalancers(t *testing.T) {
+	run(t, func(w *world) {
+		const group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tg/1"
+		w.service(0, func(s *ecs.Service) {
+			s.LoadBalancers = []ecs.LoadBalancer{{TargetGroupARN: group, ContainerName: "web", ContainerPort: 80}}
+		})
+		c := New(w.store, slog.New(slog.DiscardHandler), Config{}, time.Now)
+		rule := &elb.Rule{Actions: []elb.Action{{Type: "forward", Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}}
+		for _, v := range []any{&elb.TargetHealth{Key: elb.TargetKey(group, "i-1", 80)}, &elb.Target{TargetGroupARN: group}, rule} {
+			for _, ch := range []state.Change{{New: v}, {Old: v}} {
+				if keys := c.Keys(ch); !slices.Equal(keys, []string{serviceARN}) {
+					t.Errorf("%T makes dirty %q", v, keys)
+				}
+			}
 		}
 	})
 }
