@@ -153,18 +153,22 @@ func (d Document) First(name string) string {
 func (s *Server) Push(t testing.TB, repository, binary string) string {
 	t.Helper()
 	s.Call(t, "ecr", "CreateRepository", Object{"repositoryName": repository}, nil)
-	files, err := image.Binary(binary, "/program")
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := image.Build(image.Config{Entrypoint: []string{"/program"}}, image.Base(), files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer img.Close()
-	ref := fmt.Sprintf("%s/%s/%s/%s:latest", s.addr, s.Account, Region, repository)
-	if err := image.Push(context.Background(), ref, img, image.Auth{}); err != nil {
+	if err := s.TryPush(repository, binary); err != nil {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s:latest", s.Account, Region, repository)
+}
+
+// TryPush pushes an image of a static binary to a repository that is there.
+func (s *Server) TryPush(repository, binary string) error {
+	files, err := image.Binary(binary, "/program")
+	if err != nil {
+		return err
+	}
+	img, err := image.Build(image.Config{Entrypoint: []string{"/program"}}, image.Base(), files)
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	return image.Push(context.Background(), fmt.Sprintf("%s/%s/%s/%s:latest", s.addr, s.Account, Region, repository), img, image.Auth{})
 }
