@@ -23,7 +23,6 @@ type assignments interface {
 // handler does what ACS messages say and makes the answers. It is called by one
 // session at a time.
 type handler struct {
-	cluster           string
 	containerInstance string
 	tasks             assignments
 	credentials       Credentials

@@ -33,7 +33,7 @@ func newHandler(t *testing.T, dir string, w *work) *handler {
 	}
 	t.Cleanup(func() { store.Close() })
 	h := &handler{
-		cluster: "agt", containerInstance: testInstance, tasks: w, credentials: metadata.NewCredentials(), store: store,
+		containerInstance: testInstance, tasks: w, credentials: metadata.NewCredentials(), store: store,
 		attached: func(acs.AttachTaskNetworkInterfaces) {}, log: slog.New(slog.DiscardHandler),
 	}
 	if err := h.load(); err != nil {

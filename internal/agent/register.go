@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,8 +130,8 @@ func (c *Config) registerInput(ctx context.Context, reg registration) (registerI
 		InstanceIdentityDocument: document,
 		VersionInfo:              map[string]string{"agentVersion": Version, "agentHash": Hash},
 	}
-	for k, v := range c.Tags {
-		in.Tags = append(in.Tags, tag{k, v})
+	for _, k := range slices.Sorted(maps.Keys(c.Tags)) {
+		in.Tags = append(in.Tags, tag{k, c.Tags[k]})
 	}
 	return in, nil
 }

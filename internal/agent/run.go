@@ -168,9 +168,19 @@ func (a *agent) engineConfig() engine.Config {
 }
 
 // run starts everything and waits for it. The task engine works from the first
-// moment, before the control plane has been reached.
+// moment, before the control plane has been reached, and so does the metadata server
+// of an agent that was registered before: its containers may be running.
 func (a *agent) run(ctx context.Context) error {
+	var before registration
+	known, err := a.store.Get(checkpoint.Agent, registrationKey, &before)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	known = known && before.InstanceID == a.cfg.InstanceID
+	if known {
+		group.Go(func() error { return a.serveMetadata(ctx, before) })
+	}
 	group.Go(func() error { return a.engine.Run(ctx) })
 	group.Go(func() error { return a.logs.Run(ctx, a.engine) })
 	group.Go(func() error { return a.usage.Run(ctx) })
@@ -181,6 +191,9 @@ func (a *agent) run(ctx context.Context) error {
 			return err
 		}
 		a.log.Info("registered", "cluster", a.cfg.Cluster, "containerInstance", reg.ContainerInstanceARN)
+		if !known {
+			group.Go(func() error { return a.serveMetadata(ctx, reg) })
+		}
 		return a.registered(ctx, reg)
 	})
 	return group.Wait()
@@ -191,7 +204,7 @@ func (a *agent) registered(ctx context.Context, reg registration) error {
 	group, ctx := errgroup.WithContext(ctx)
 	beat := make(chan struct{}, 1)
 	h := &handler{
-		cluster: a.cfg.Cluster, containerInstance: reg.ContainerInstanceARN, tasks: a.engine, credentials: a.credentials,
+		containerInstance: reg.ContainerInstanceARN, tasks: a.engine, credentials: a.credentials,
 		store: a.store, log: a.log,
 		attached: func(m acs.AttachTaskNetworkInterfaces) { group.Go(func() error { return a.confirm(ctx, m) }) },
 	}
@@ -214,7 +227,6 @@ func (a *agent) registered(ctx context.Context, reg registration) error {
 	}
 	group.Go(func() error { return s.run(ctx) })
 	group.Go(func() error { return t.run(ctx) })
-	group.Go(func() error { return a.serveMetadata(ctx, reg) })
 	group.Go(func() error { return a.serveIntrospection(ctx, reg) })
 	return group.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -107,10 +108,13 @@ type storm struct {
 	world    http.Handler
 	upstream *http.Client
 	late     sync.WaitGroup
+	sockets  map[string]int // under the weather's mutex, as is mute
+	mute     bool
 }
 
 func (s *storm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/ws") {
+		s.count(r.URL.Path)
 		s.relay(w, r)
 		return
 	}
@@ -138,6 +142,35 @@ func (s *storm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(answer.Body.Bytes())
 }
 
+func (s *storm) count(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sockets == nil {
+		s.sockets = map[string]int{}
+	}
+	s.sockets[path]++
+}
+
+// opened is how many websockets were asked for.
+func (s *storm) opened(path string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sockets[path]
+}
+
+// silence swallows all frames from now on.
+func (s *storm) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mute = true
+}
+
+func (s *storm) muted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mute
+}
+
 func (s *storm) deliver(r *http.Request, body []byte) *httptest.ResponseRecorder {
 	r = r.Clone(r.Context())
 	r.Body = readCloser{strings.NewReader(string(body))}
@@ -162,6 +195,7 @@ func (s *storm) relay(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		if resp != nil {
 			w.WriteHeader(resp.StatusCode)
+			io.Copy(w, resp.Body)
 			return
 		}
 		panic(http.ErrAbortHandler)
@@ -188,6 +222,8 @@ func (s *storm) relay(w http.ResponseWriter, r *http.Request) {
 			s.wait(ctx)
 			times := 1
 			switch {
+			case s.muted():
+				times = 0
 			case s.chance(0.02):
 				return // the connection breaks
 			case s.chance(0.1):
