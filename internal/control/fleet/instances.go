@@ -73,9 +73,12 @@ func (r *instances) start(ctx context.Context, i *fleet.Instance) error {
 		}
 	}
 	err := r.driver.Start(ctx, i)
+	_, wanted := r.store.View().Instances.Get(i.ARN())
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx) // cut short: the next life tries again
+	case !wanted: // a reset came meanwhile, and nobody else knows of the machine
+		return errors.Join(r.driver.Stop(ctx, i.ID), r.driver.Forget(ctx, i.ID))
 	case err == nil && i.State == fleet.Pending:
 		return r.move(ctx, i, fleet.Running, nil)
 	case err == nil:
