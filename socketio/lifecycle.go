@@ -16,8 +16,11 @@ const recoverWithin = 5 * time.Second
 
 // start lets the client in or not, and then works on the events that have come meanwhile.
 func (s *Socket) start() {
-	recovered := s.recover()
-	if !recovered {
+	if s.recover() {
+		if !s.Connected() {
+			return
+		}
+	} else {
 		if err := s.admit(); err != nil {
 			s.turnAway(err)
 			return
@@ -101,6 +104,7 @@ func (s *Socket) recover() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), recoverWithin)
 	defer cancel()
 	joined := false
+	var lost *Saved
 	found := s.ns.keeper.Recover(ctx, ask.PID, ask.Offset, func(was Saved, missed []Missed) {
 		s.mu.Lock()
 		s.id, s.pid, s.recovered = was.SID, was.PID, true
@@ -111,9 +115,14 @@ func (s *Socket) recover() bool {
 		s.mu.Unlock()
 		if joined {
 			s.Join(was.Rooms...)
+		} else { // gone again meanwhile, and may come back
+			lost = &was
 		}
 	})
-	return found && joined
+	if lost != nil {
+		s.ns.keeper.Save(*lost)
+	}
+	return found
 }
 
 // replace ends the connection that a client has left without the server knowing yet.

@@ -37,6 +37,7 @@ type Namespace struct {
 	rooms    rooms
 	visitors atomic.Int64  // clients that have joined or are about to
 	ackIDs   atomic.Uint64 // shared by all sockets, so that a broadcast has one id for all
+	ready    atomic.Bool   // the adapter is open
 
 	mu       sync.Mutex // serialises changes of hooks
 	hooks    atomic.Pointer[hooks]
@@ -82,6 +83,7 @@ func newNamespace(srv *Server, name string) *Namespace {
 			ns.keeper = ns.history
 		}
 	}
+	ns.ready.Store(true)
 	return ns
 }
 
@@ -195,9 +197,20 @@ type node struct{ ns *Namespace }
 
 func (n node) Name() string             { return n.ns.name }
 func (n node) HasRoom(room string) bool { return n.ns.rooms.has(room) }
-func (n node) Apply(op *Op)             { n.ns.apply(op) }
 
-func (n node) Answer(ctx context.Context, op *Op, reply func(Reply)) { n.ns.answer(ctx, op, reply) }
+func (n node) Apply(op *Op) {
+	if n.ns.ready.Load() { // before that there is nobody
+		n.ns.apply(op)
+	}
+}
+
+func (n node) Answer(ctx context.Context, op *Op, reply func(Reply)) {
+	if !n.ns.ready.Load() {
+		reply(Reply{Counted: op.Kind == Broadcast})
+		return
+	}
+	n.ns.answer(ctx, op, reply)
+}
 
 // Describe is the socket as other servers get to know it.
 func (s *Socket) Describe() RemoteSocket {

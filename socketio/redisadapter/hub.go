@@ -3,6 +3,7 @@ package redisadapter
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type hub struct {
 	mu      sync.Mutex
 	ps      *redis.PubSub
 	routes  map[string]handler // by channel or pattern
+	awaited map[string]func()  // what to do when one is confirmed
 	open    int
 	changes []change // of subscriptions, in order
 	queue   []command
@@ -50,19 +52,55 @@ type change struct {
 func newHub(client redis.UniversalClient, opt Options) *hub {
 	opt = opt.withDefaults()
 	return &hub{
-		client: client, opt: opt, log: opt.Log, routes: make(map[string]handler),
+		client: client, opt: opt, log: opt.Log, routes: make(map[string]handler), awaited: make(map[string]func()),
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 	}
 }
 
-// join registers a namespace's channels, and starts everything with the first.
+// join registers a namespace's channels, and starts everything with the first. It waits a moment until
+// Redis has confirmed them, so that clients that come next miss nothing; without Redis it does not.
 func (h *hub) join(to handler, pattern string, channels ...string) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if h.open++; h.open == 1 {
 		h.start()
 	}
+	expected := slices.Clone(channels)
+	if pattern != "" {
+		expected = append(expected, pattern)
+	}
+	confirmed := make(chan struct{})
+	left := len(expected)
+	for _, ch := range expected {
+		h.awaited[ch] = func() { // called with the lock held, once
+			if left--; left == 0 {
+				close(confirmed)
+			}
+		}
+	}
 	h.listen(to, pattern, channels)
+	h.mu.Unlock()
+	for until := time.After(subscribeTimeout); ; {
+		select {
+		case <-confirmed:
+			return
+		case <-until:
+			return
+		case <-time.After(lookAgain):
+			if h.Lost() {
+				return
+			}
+		}
+	}
+}
+
+// confirm takes note of a subscription.
+func (h *hub) confirm(channel string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.awaited[channel]; f != nil {
+		delete(h.awaited, channel)
+		f()
+	}
 }
 
 // listen is called with the lock held. Subscribing itself never makes the caller wait.
@@ -127,6 +165,7 @@ func (h *hub) leave(pattern string, channels ...string) error {
 const (
 	lastWords        = 2 * time.Second // for what is queued at the end
 	subscribeTimeout = 2 * time.Second
+	lookAgain        = 20 * time.Millisecond // whether Redis is lost
 )
 
 // subscribe makes the changes of subscriptions. One that fails is remembered by the connection and made

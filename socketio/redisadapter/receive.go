@@ -25,8 +25,11 @@ func (h *hub) receive(ctx context.Context, ps *redis.PubSub) {
 		case err == nil:
 			wait, asked = retryFirst, false
 			h.up()
-			if m, ok := msg.(*redis.Message); ok {
+			switch m := msg.(type) {
+			case *redis.Message:
 				h.dispatch(ctx, m)
+			case *redis.Subscription:
+				h.confirm(m.Channel)
 			}
 			continue
 		case ctx.Err() != nil:

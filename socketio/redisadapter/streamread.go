@@ -17,7 +17,11 @@ import (
 
 const (
 	readCount = 100
-	readBlock = time.Second // also how long ending may take
+	loadTries = 5
+	loadPause = 50 * time.Millisecond
+	// reachPause is between two looks at how far the stream was read.
+	reachPause = 2 * time.Millisecond
+	readBlock  = time.Second // also how long ending may take
 )
 
 func base36(n uint64) string { return strconv.FormatUint(n, 36) }
@@ -54,20 +58,12 @@ func (s *Streams) read(ctx context.Context) {
 }
 
 func (s *Streams) readOnce(ctx context.Context) error {
-	from := s.position()
-	if from == "" {
-		end, err := s.client.XRevRangeN(ctx, s.so.Name, "+", "-", 1).Result()
-		if err != nil {
+	if s.position() == "" {
+		if err := s.settle(ctx); err != nil {
 			return err
 		}
-		from = "0-0"
-		if len(end) > 0 {
-			from = end[0].ID
-		}
-		s.order.Lock()
-		s.last = from
-		s.order.Unlock()
 	}
+	from := s.position()
 	streams, err := s.client.XRead(ctx, &redis.XReadArgs{Streams: []string{s.so.Name, from}, Count: readCount, Block: readBlock}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
@@ -75,6 +71,23 @@ func (s *Streams) readOnce(ctx context.Context) error {
 	for _, stream := range streams {
 		for _, m := range stream.Messages {
 			s.apply(ctx, m)
+		}
+	}
+	return nil
+}
+
+// settle makes the present end of the stream the position, unless there is one.
+func (s *Streams) settle(ctx context.Context) error {
+	end, err := s.client.XRevRangeN(ctx, s.so.Name, "+", "-", 1).Result()
+	if err != nil {
+		return err
+	}
+	s.order.Lock()
+	defer s.order.Unlock()
+	if s.last == "" {
+		s.last = "0-0"
+		if len(end) > 0 {
+			s.last = end[0].ID
 		}
 	}
 	return nil
@@ -172,6 +185,14 @@ func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join fu
 	}
 	a.h.barrier(time.Second) // the session may be on its way
 	saved, ok := a.load(ctx, pid)
+	for tries := 0; !ok && tries < loadTries; tries++ { // the server it was on may not have written it yet
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(loadPause):
+		}
+		saved, ok = a.load(ctx, pid)
+	}
 	if !ok {
 		return false
 	}
@@ -183,8 +204,10 @@ func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join fu
 	if err != nil {
 		return false
 	}
+	if !a.s.reach(ctx, offset) {
+		return false
+	}
 	// Everything that was applied meanwhile is in the stream too; with the order held nothing follows.
-	a.s.order.Lock()
 	defer a.s.order.Unlock()
 	for earlier(upTo, a.s.last) {
 		before := upTo
@@ -197,6 +220,23 @@ func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join fu
 	}
 	join(saved, missed)
 	return true
+}
+
+// reach takes the order when this server has come as far as offset: the server that the client was on may
+// have been ahead, and what the client has must not be sent to it again.
+func (s *Streams) reach(ctx context.Context, offset string) bool {
+	for {
+		s.order.Lock()
+		if s.last != "" && !earlier(s.last, offset) {
+			return true
+		}
+		s.order.Unlock()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(reachPause):
+		}
+	}
 }
 
 func (a *streamAdapter) load(ctx context.Context, pid string) (saved socketio.Saved, ok bool) {

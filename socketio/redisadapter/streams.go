@@ -66,6 +66,13 @@ func (s *Streams) Connect(node socketio.Node) (socketio.Adapter, error) {
 	s.mu.Lock()
 	s.nodes[node.Name()] = a
 	s.mu.Unlock()
+	if s.position() == "" { // before clients come, so that they miss nothing
+		ctx, cancel := context.WithTimeout(context.Background(), subscribeTimeout)
+		defer cancel()
+		if err := s.settle(ctx); err != nil {
+			s.down(err)
+		}
+	}
 	s.join(a, "", a.all, a.own)
 	return a, nil
 }
