@@ -132,13 +132,17 @@ func (s *Shipper) follow(ctx context.Context, tails *sync.WaitGroup, byID map[st
 func (s *Shipper) forget(byID map[string]*tail, seen map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for id := range s.done { // also of those that never had a tail
+		if !seen[id] {
+			delete(s.done, id)
+		}
+	}
 	for id := range byID {
 		if seen[id] {
 			continue
 		}
 		byID[id].stopped()
 		delete(byID, id)
-		delete(s.done, id)
 		if err := s.store.Delete(checkpoint.Logs, id); err != nil {
 			s.log.Error("cannot write the checkpoint", "error", err)
 		}

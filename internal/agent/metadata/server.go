@@ -45,6 +45,9 @@ type Config struct {
 type Server struct {
 	cfg Config
 	mux *http.ServeMux
+	// neighbours carries requests to the machine's other agents, never by a proxy:
+	// the ids in them are secrets.
+	neighbours *http.Transport
 
 	mu      sync.Mutex // guards callers
 	callers map[string]*rate.Limiter
@@ -52,7 +55,7 @@ type Server struct {
 
 // New makes a Server.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), callers: map[string]*rate.Limiter{}}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), neighbours: &http.Transport{IdleConnTimeout: time.Minute}, callers: map[string]*rate.Limiter{}}
 	s.mux.HandleFunc("GET /v2/credentials/{id}", s.credentials)
 	for _, version := range []string{"v3", "v4"} {
 		v4 := version == "v4"
@@ -170,7 +173,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, n netip.AddrPort) b
 		return false
 	}
 	out.Header.Set(hop, "1")
-	resp, err := http.DefaultTransport.RoundTrip(out)
+	resp, err := s.neighbours.RoundTrip(out)
 	if err != nil {
 		return false // a neighbour that has gone
 	}
@@ -184,7 +187,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, n netip.AddrPort) b
 		io.Copy(w, resp.Body) // the container has gone if this fails
 		return true
 	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{Transport: s.neighbours, Rewrite: func(p *httputil.ProxyRequest) {
 		p.SetURL(target)
 		p.Out.Header.Set(hop, "1")
 	}}
