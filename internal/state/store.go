@@ -94,8 +94,9 @@ func (s *Store) View() *Snapshot { return s.durable.Load() }
 
 // Subscribe starts collecting the keys that mapper names for each change that
 // becomes durable from now on. The mapper is called on the committer's
-// goroutine, so it must be quick, must not wait and must not call the store. At
-// first nothing is dirty: callers begin by treating every key as dirty.
+// goroutine, so it must be quick and must not wait: of the store it may ask View,
+// which has the change, and nothing else. At first nothing is dirty: callers begin
+// by treating every key as dirty.
 func (s *Store) Subscribe(mapper func(Change) []string) *Subscription {
 	sub := &Subscription{
 		mapper: mapper,
