@@ -20,7 +20,7 @@ import (
 const specimen = "berth-agenttest:1"
 
 // dockerEngine returns Docker with the specimen's image in it, or skips.
-func dockerEngine(t *testing.T) *docker.Engine {
+func dockerEngine(t testing.TB) *docker.Engine {
 	t.Helper()
 	e, err := docker.New("")
 	if err != nil {
@@ -41,7 +41,7 @@ func dockerEngine(t *testing.T) *docker.Engine {
 
 // machine is an agent on Docker with an address of its own; everything it makes is
 // removed when the test ends.
-func machine(t *testing.T, p *plane, e *docker.Engine, n int) Config {
+func machine(t testing.TB, p *plane, e *docker.Engine, n int) Config {
 	t.Helper()
 	cfg := p.config(t.TempDir())
 	cfg.InstanceID = fmt.Sprintf("i-agenttest%d", n)

@@ -29,7 +29,7 @@ func taskARN(id string) string { return "arn:aws:ecs:us-east-1:123456789012:task
 
 // plane is a control plane of a few lines: it keeps what it is told.
 type plane struct {
-	t      *testing.T
+	t      testing.TB
 	server *httptest.Server
 
 	mu      sync.Mutex
@@ -54,7 +54,7 @@ type call struct {
 	Body   json.RawMessage
 }
 
-func newPlane(t *testing.T) *plane {
+func newPlane(t testing.TB) *plane {
 	p := &plane{t: t, answer: map[string]func([]byte) (int, any){}, logs: map[string][]logEvent{}}
 	p.answer["PutLogEvents"], p.answer["GetLogEvents"] = p.putLogEvents, p.getLogEvents
 	p.changed = sync.NewCond(&p.mu)
@@ -231,7 +231,7 @@ func (p *plane) config(dir string) Config {
 }
 
 // startAgent runs an agent until stop is called or the test ends.
-func startAgent(t *testing.T, cfg Config, rt runtime.Runtime, around Surroundings) (stop func()) {
+func startAgent(t testing.TB, cfg Config, rt runtime.Runtime, around Surroundings) (stop func()) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	ctx, cancel := context.WithCancel(t.Context())

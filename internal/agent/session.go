@@ -32,6 +32,9 @@ type session struct {
 // begin anew (ecs-agent.md 4.4).
 const steadyAfter = 60 * time.Second
 
+// expired is what the agent says when it rotates a connection.
+const expired = "ConnectionExpired: Reconnect to continue"
+
 // run keeps a connection until ctx ends.
 func (s *session) run(ctx context.Context) error {
 	wait, failures, first := acs.SessionBackoff(), 0, true
@@ -91,12 +94,12 @@ func (s *session) serve(ctx context.Context, sock *socket) error {
 	defer func() { cancel(); <-ended }()
 	silence := acs.Jittered(acs.SilenceLimit, acs.SilenceJitter, rand.Float64())
 	age := acs.Jittered(acs.ConnectionAge, acs.ConnectionAgeJitter, rand.Float64())
-	old := time.AfterFunc(age, func() { sock.conn.Close(websocket.StatusNormalClosure, "ConnectionExpired: Reconnect to continue") })
-	defer old.Stop()
 	go func() {
 		defer close(ended)
-		sock.waitForSilence(ctx, silence)
-		sock.conn.CloseNow() // without a close frame, as Amazon's agent does
+		if sock.outlive(ctx, silence, age) {
+			sock.conn.Close(websocket.StatusNormalClosure, expired)
+		}
+		sock.conn.CloseNow() // in silence without a close frame, as Amazon's agent does
 	}()
 	for {
 		m, err := sock.read(ctx, func(err error) { s.log.Warn("an ACS frame cannot be read", "error", err) })

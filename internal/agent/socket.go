@@ -120,16 +120,20 @@ func (s *socket) writeFrame(ctx context.Context, frame []byte) error {
 // silence is how long nothing recognised has come.
 func (s *socket) silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
 
-// waitForSilence returns once the peer has been silent for limit, or ctx ends.
-func (s *socket) waitForSilence(ctx context.Context, limit time.Duration) {
+// outlive returns once the peer has been silent for silence, or ctx or the
+// connection's time is over; aged tells which of the last two.
+func (s *socket) outlive(ctx context.Context, silence, age time.Duration) (aged bool) {
+	old := time.After(age)
 	for {
-		left := limit - s.silence()
+		left := silence - s.silence()
 		if left <= 0 {
-			return
+			return false
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return false
+		case <-old:
+			return true
 		case <-time.After(left):
 		}
 	}

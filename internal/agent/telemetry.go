@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -78,8 +79,8 @@ func (t *telemetry) serve(ctx context.Context, sock *socket) error {
 	defer func() { cancel(nil); sock.conn.CloseNow(); parts.Wait() }()
 	silence := acs.Jittered(acs.SilenceLimit, acs.SilenceJitter, rand.Float64())
 	parts.Go(func() {
-		sock.waitForSilence(ctx, silence)
-		sock.conn.Close(websocket.StatusNormalClosure, "ConnectionExpired: Reconnect to continue")
+		sock.outlive(ctx, silence, math.MaxInt64) // this one is never rotated
+		sock.conn.Close(websocket.StatusNormalClosure, expired)
 	})
 	parts.Go(func() { cancel(t.publish(ctx, sock)) })
 	for {

@@ -14,7 +14,7 @@ import (
 // Limits of a task as a whole are a control group above those of its containers:
 // /ecs/<task id>, as with Amazon's agent. Machines where systemd owns the tree or
 // where the agent may not write there have no limits of the whole; then the
-// task's memory bounds each container by itself at least.
+// task's limits bound each container by itself at least.
 
 const cpuPeriod = 100_000 // microseconds
 
@@ -56,6 +56,14 @@ func (e *Engine) limit(r *Record) error {
 		}
 	}
 	return nil
+}
+
+// limitAlone gives a container the limits of its task.
+func limitAlone(r *Record, s *runtime.Spec) {
+	s.CPULimit = r.Task.CPU
+	if s.MemoryBytes == 0 {
+		s.MemoryBytes = r.Task.Memory << 20
+	}
 }
 
 // limits are the files of the group and what belongs into them (ecs-agent.md 5.1).

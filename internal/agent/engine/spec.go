@@ -45,6 +45,9 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 		Labels: labels, Network: network, Ports: published(b.Ports), CgroupParent: e.cgroupParent(r),
 		PIDMode: namespace(r, r.Task.PIDMode), IPCMode: namespace(r, r.Task.IPCMode),
 	}
+	if limited(r) && s.CgroupParent == "" {
+		limitAlone(r, &s)
+	}
 	if b.AwslogsOptions() != nil {
 		s.Log = &runtime.LogDriver{Type: "json-file", Options: map[string]string{"max-size": "64m", "max-file": "4"}}
 	}

@@ -19,7 +19,8 @@ type Spec struct {
 	Env        []string // "NAME=value"
 
 	CPUShares   int64
-	MemoryBytes int64 // hard limit, 0 for none
+	CPULimit    float64 // vCPU, 0 for none
+	MemoryBytes int64   // hard limit, 0 for none
 
 	Mounts      []Mount
 	VolumesFrom []string // names of containers, with ":ro" behind for read only

@@ -35,7 +35,7 @@ func (e *Engine) Create(ctx context.Context, s runtime.Spec) (string, error) {
 func documents(s runtime.Spec) (*container.Config, *container.HostConfig, error) {
 	config := &container.Config{Cmd: s.Command, Entrypoint: s.EntryPoint, Env: s.Env}
 	hostConfig := &container.HostConfig{
-		Resources:   container.Resources{CPUShares: s.CPUShares, Memory: s.MemoryBytes},
+		Resources:   container.Resources{CPUShares: s.CPUShares, NanoCPUs: int64(s.CPULimit * 1e9), Memory: s.MemoryBytes},
 		VolumesFrom: s.VolumesFrom,
 		Binds:       binds(s.Mounts),
 	}
