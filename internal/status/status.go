@@ -164,11 +164,22 @@ func taskOf(t *state.Tables, task *ecs.Task) Task {
 		if out.Address == "" {
 			out.Address = published(t, ci.Address, task)
 		}
-		if !ci.AgentConnected && task.LastStatus.Before(ecs.Running) {
-			out.Notice = "waits for the instance's agent, which is not connected"
+		if task.LastStatus.Before(ecs.Running) {
+			out.Notice = waitsFor(ci)
 		}
 	}
 	return out
+}
+
+// waitsFor says what keeps an instance from starting tasks, "" when nothing is known.
+func waitsFor(ci *ecs.ContainerInstance) string {
+	switch {
+	case !ci.AgentConnected:
+		return "waits for the instance's agent, which is not connected"
+	case ci.RuntimeStatus == "IMPAIRED":
+		return "waits for the instance's container runtime, which does not answer"
+	}
+	return ""
 }
 
 // published is the first port of the task that answers on its instance; in host mode these are the containers' own.

@@ -79,3 +79,15 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 		t.Errorf("Of =\n%+v\nwant\n%+v", got, want)
 	}
 }
+
+func TestTasksSayWhatTheirInstanceLacks(t *testing.T) {
+	for want, ci := range map[string]ecs.ContainerInstance{
+		"waits for the instance's agent, which is not connected":            {RuntimeStatus: "IMPAIRED"},
+		"waits for the instance's container runtime, which does not answer": {RuntimeStatus: "IMPAIRED", AgentConnected: true},
+		"": {RuntimeStatus: "OK", AgentConnected: true},
+	} {
+		if got := waitsFor(&ci); got != want {
+			t.Errorf("%+v: %q, want %q", ci, got, want)
+		}
+	}
+}
