@@ -68,6 +68,11 @@ func networks(t *testing.T, s Subject) {
 
 func volumes(t *testing.T, s Subject) {
 	ctx, rt, name := t.Context(), s.Runtime, s.name("vol")
+	t.Cleanup(func() {
+		if err := rt.RemoveVolume(context.WithoutCancel(ctx), name); err != nil {
+			t.Errorf("RemoveVolume: %v", err)
+		}
+	})
 	if has, err := rt.HasVolume(ctx, name); err != nil || has {
 		t.Fatalf("HasVolume before: %v, %v", has, err)
 	}
