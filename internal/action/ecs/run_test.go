@@ -333,6 +333,15 @@ func TestAttributes(t *testing.T) {
 	d.refused("AttributeLimitExceededException: ", "PutAttributes", `{'attributes': [{'name': 'eleventh', 'targetId': 'a'}]}`)
 }
 
+// ecs.md 1.3.3, 1.3.6
+func TestGPUs(t *testing.T) {
+	d := newDesk(t)
+	d.instance("a", "us-east-1a", func(i *ecs.ContainerInstance) { i.Registered.GPUs, i.Registered.GPUIDs = 1, []string{"GPU-1"} })
+	d.ok("RegisterTaskDefinition", `{'family': 'gpu', 'containerDefinitions': [{'name': 'a', 'image': 'b', 'memory': 9, 'resourceRequirements': [{'type': 'GPU', 'value': '1'}]}]}`)
+	d.ok("DescribeContainerInstances", `{'containerInstances': ['a']}`).is("containerInstances.0.registeredResources.4.stringSetValue", "['GPU-1']", "containerInstances.0.registeredResources.4.name", "'GPU'")
+	d.ok("RunTask", `{'taskDefinition': 'gpu', 'count': 2}`).is("tasks.0.group", "'family:gpu'", "tasks.1", "absent", "failures.0.reason", "'RESOURCE:GPU'")
+}
+
 func TestContainerInstances(t *testing.T) {
 	d := newDesk(t)
 	a := d.instance("a", "us-east-1a")

@@ -222,6 +222,7 @@ func TestOnlyChangesThatMatterWakeServices(t *testing.T) {
 		"agent":     {row(func(i *ecs.ContainerInstance) { i.AgentConnected = false }), true},
 		"status":    {row(func(i *ecs.ContainerInstance) { i.Status = ecs.InstanceDraining }), true},
 		"attribute": {row(func(i *ecs.ContainerInstance) { i.Attributes = nil }), true},
+		"machine":   {row(func(i *ecs.ContainerInstance) { i.EC2InstanceID = "i-2" }), true},
 		"resources": {row(func(i *ecs.ContainerInstance) { i.Registered.CPU = 1 }), true},
 		"gone":      {nil, true},
 	} {

@@ -85,7 +85,7 @@ func matters(ch state.Change) bool {
 	before, _ := ch.Old.(*ecs.ContainerInstance)
 	after, _ := ch.New.(*ecs.ContainerInstance)
 	return before == nil || after == nil || before.Status != after.Status || before.AgentConnected != after.AgentConnected ||
-		before.AgentVersion != after.AgentVersion || !slices.Equal(before.Attributes, after.Attributes) || !reflect.DeepEqual(before.Registered, after.Registered)
+		before.AgentVersion != after.AgentVersion || before.EC2InstanceID != after.EC2InstanceID || !slices.Equal(before.Attributes, after.Attributes) || !reflect.DeepEqual(before.Registered, after.Registered)
 }
 
 func (c *Controller) servicesOf(clusterARN string) []string {
