@@ -33,10 +33,23 @@ func dockerEngine(t testing.TB) *docker.Engine {
 		}
 		t.Skipf("no Docker Engine: %v", err)
 	}
+	importSpecimen(t, e)
+	return e
+}
+
+// imported is whether this run of the tests has made the specimen's image; TestMain
+// removes it.
+var imported bool
+
+func importSpecimen(t testing.TB, e *docker.Engine) {
+	t.Helper()
+	if imported {
+		return
+	}
 	if err := e.Import(t.Context(), specimen, bytes.NewReader(runtimetest.SpecimenRootFS(t)), []string{"/specimen"}); err != nil {
 		t.Fatal(err)
 	}
-	return e
+	imported = true
 }
 
 // machine is an agent on Docker with an address of its own; everything it makes is
