@@ -11,10 +11,12 @@ import (
 )
 
 // Docker runs the docker command on the Docker Engine of the server's machine.
-func (s *Server) Docker(args ...string) ([]byte, error) {
+func (s *Server) Docker(args ...string) ([]byte, error) { return s.dockerCommand(args...).Output() }
+
+func (s *Server) dockerCommand(args ...string) *exec.Cmd {
 	cmd := exec.Command("docker", args...)
 	cmd.Env = append(os.Environ(), s.Env...)
-	return cmd.Output()
+	return cmd
 }
 
 // Container is one container of a task of the server.

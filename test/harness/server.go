@@ -194,6 +194,12 @@ func (s *Server) tellLogs(t testing.TB) {
 			t.Logf("%s:\n%s", path, Tail(string(text), 25))
 		}
 	}
+	containers, _ := s.Containers() // without Docker there is nothing to tell
+	for _, c := range containers {
+		if text, err := s.dockerCommand("logs", "--tail", "15", c.ID).CombinedOutput(); err == nil {
+			t.Logf("container %.12s of %s, %s:\n%s", c.ID, c.Task, c.Status, text)
+		}
+	}
 }
 
 // process is a berth process whose output goes to a file.

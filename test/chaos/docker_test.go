@@ -1,0 +1,180 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// engine is a Docker Engine of a test's own: its containers live on when it is stopped, as on machines that are updated in place. It touches neither
+// the other engine's networks nor its iptables.
+type engine struct {
+	dir  string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func newEngine(t *testing.T) *engine {
+	t.Helper()
+	harness.Need(t, harness.DockerEngine(), harness.OnPath("dockerd"))
+	dir, err := os.MkdirTemp("", "bc") // short, since the names of sockets are
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{dir: dir}
+	t.Cleanup(func() {
+		if e.cmd != nil {
+			e.stop(t)
+		}
+		unmountBelow(t, dir)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func (e *engine) host() string { return "unix://" + filepath.Join(e.dir, "s") }
+
+// start starts the engine and waits until it answers.
+func (e *engine) start(t *testing.T) {
+	t.Helper()
+	log, err := os.OpenFile(filepath.Join(e.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	e.cmd = exec.Command("dockerd", "--host", e.host(), "--data-root", filepath.Join(e.dir, "d"), "--exec-root", filepath.Join(e.dir, "x"),
+		"--pidfile", filepath.Join(e.dir, "pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false", "--live-restore",
+		"--default-address-pool", "base=10.213.0.0/16,size=24")
+	e.cmd.Stdout, e.cmd.Stderr = log, log
+	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := e.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	e.done = make(chan struct{})
+	go func() {
+		_ = e.cmd.Wait() // how it ended is in its log
+		close(e.done)
+	}()
+	harness.Until(t, 30*time.Second, "the test's own Docker Engine answers", func() string {
+		if out, err := exec.Command("docker", "--host", e.host(), "info").CombinedOutput(); err != nil {
+			text, _ := os.ReadFile(filepath.Join(e.dir, "log"))
+			return string(out) + harness.Tail(string(text), 10)
+		}
+		return ""
+	})
+}
+
+// stop ends the engine; its containers go on.
+func (e *engine) stop(t *testing.T) {
+	t.Helper()
+	if err := e.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-e.done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("dockerd did not end within 30 s of SIGTERM")
+	}
+	e.cmd = nil
+}
+
+// unmountBelow unmounts what an engine has left mounted in its directory.
+func unmountBelow(t *testing.T, dir string) {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range harness.Lines(mounts) {
+		if at := strings.Fields(line)[1]; strings.HasPrefix(at, dir+"/") {
+			if err := syscall.Unmount(at, syscall.MNT_DETACH); err != nil {
+				t.Errorf("unmount %s: %v", at, err)
+			}
+		}
+	}
+}
+
+// says waits until the one instance's health is as wanted, and berth status tells it when it is impaired.
+func (k stack) says(t *testing.T, want string) {
+	t.Helper()
+	const notice = "the container runtime does not answer"
+	harness.Until(t, 40*time.Second, "the instance's container runtime is "+want, func() string {
+		all, err := k.instancesOf()
+		if err != nil || len(all) != 1 {
+			return fmt.Sprint(all, err)
+		}
+		h := all[0].HealthStatus
+		if len(h.Details) != 1 || h.Details[0].Type != "CONTAINER_RUNTIME" || h.Details[0].Status != want || h.OverallStatus != want {
+			return fmt.Sprintf("it is %+v", h)
+		}
+		out, err := k.Command("status")
+		if err != nil || strings.Contains(out, notice) != (want == "IMPAIRED") {
+			return fmt.Sprintf("berth status: %v\n%s", err, out)
+		}
+		return ""
+	})
+}
+
+// waits waits until the service has a task that is on its way, and berth status says what it waits for.
+func (k stack) waits(t *testing.T) {
+	t.Helper()
+	harness.Until(t, 20*time.Second, "a task waits and berth status says for what", func() string {
+		s, err := k.service()
+		if err != nil {
+			return err.Error()
+		}
+		out, err := k.Command("status")
+		if err != nil {
+			return err.Error()
+		}
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, "task ") && strings.Contains(line, "(waits for ") {
+				t.Log(strings.TrimSpace(line))
+				return ""
+			}
+		}
+		return fmt.Sprintf("%+v\n%s", s, out)
+	})
+}
+
+// Docker is missing at the start, comes, goes and comes back: the instance is there all the time and says how its runtime is, tasks wait with a reason and
+// go on, and what ran before runs on.
+func TestDockerStopped(t *testing.T) {
+	e := newEngine(t)
+	s := harness.Start(t, harness.Config{Env: []string{"DOCKER_HOST=" + e.host()}})
+	t.Cleanup(func() { // before the server's end, which needs Docker
+		if e.cmd == nil {
+			e.start(t)
+		}
+	})
+	k := launch(t, s, 1)
+	k.register(t, "web", k.Push(t, "web", harness.Program("web")), 3000)
+	k.connected(t, 1)
+	k.says(t, "IMPAIRED")
+	k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 1}, nil)
+	k.waits(t)
+
+	e.start(t)
+	k.says(t, "OK")
+	k.steady(t, 1)
+	before := k.containers(t)
+	k.See()
+
+	e.stop(t)
+	k.says(t, "IMPAIRED")
+	k.Call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": service, "desiredCount": 3}, nil)
+	k.waits(t)
+	e.start(t)
+	k.says(t, "OK")
+	k.steady(t, 3)
+	k.same(t, before, "")
+}
