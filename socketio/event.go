@@ -89,14 +89,19 @@ func (s *Socket) enqueue(e *Event) {
 
 // work handles queued events until there is none. One goroutine at a time does it.
 func (s *Socket) work() {
+	corked := false
 	for {
 		s.mu.Lock()
 		e := s.head
 		if e == nil {
 			s.running = false
 			s.mu.Unlock()
+			if corked {
+				s.conn.session.Uncork()
+			}
 			return
 		}
+		more := e.next != nil
 		if s.head = e.next; s.head == nil {
 			s.tail = nil
 		}
@@ -104,6 +109,10 @@ func (s *Socket) work() {
 		s.queuedBytes -= e.Args.size()
 		s.mu.Unlock()
 		e.next = nil
+		if more && !corked { // answers to a burst leave together
+			corked = true
+			s.conn.session.Cork()
+		}
 		s.handle(e)
 	}
 }

@@ -21,6 +21,8 @@ type Options struct {
 	// MaxBuffer is how many unsent bytes a session may have before it is closed with ReasonSlow; one
 	// message is always taken. Default 4 MiB.
 	MaxBuffer int
+	// MaxSessions is how many sessions there may be; further handshakes get status 503. Default no limit.
+	MaxSessions int
 	// Transports are those offered, of "polling" and "websocket". Default both.
 	Transports []string
 	// NoUpgrades keeps polling sessions on polling.

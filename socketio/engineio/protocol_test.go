@@ -274,3 +274,36 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("%q", body)
 	}
 }
+
+func TestMaxSessions(t *testing.T) {
+	r := start(t, engineio.Options{MaxSessions: 1})
+	q := r.open()
+	if status, _, h := r.do("GET", polling, ""); status != 503 || h.Get("Retry-After") == "" {
+		t.Fatal(status)
+	}
+	r.do("POST", q, "1")
+	r.do("GET", q, "")
+	r.reason()
+	for status, _, _ := r.do("GET", polling, ""); status != 200; status, _, _ = r.do("GET", polling, "") {
+		if status != 503 {
+			t.Fatal(status)
+		}
+	}
+}
+
+// What is sent between Cork and Uncork leaves together, and is not held for long without it.
+func TestCork(t *testing.T) {
+	r := start(t, engineio.Options{})
+	w := r.dial("EIO=4&transport=websocket")
+	w.next()
+	s := r.session()
+	s.Cork()
+	s.Send(engineio.Seal(append(engineio.Room(1), 'a')))
+	s.Send(engineio.Seal(append(engineio.Room(1), 'b')))
+	s.Uncork()
+	w.want("4a")
+	w.want("4b")
+	s.Cork()
+	s.Send(engineio.Seal(append(engineio.Room(1), 'c')))
+	w.want("4c")
+}

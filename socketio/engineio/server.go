@@ -89,15 +89,17 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case bad != nil:
 		bad.write(w, r)
-	case s == nil && srv.draining.Load():
+	case s == nil && (srv.draining.Load() || srv.full()):
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, "server shutting down", http.StatusServiceUnavailable)
+		http.Error(w, "no new sessions here", http.StatusServiceUnavailable)
 	case wsframe.IsUpgrade(r):
 		srv.serveWebSocket(w, r, s)
 	default:
 		srv.servePolling(w, r, s)
 	}
 }
+
+func (srv *Server) full() bool { return srv.opt.MaxSessions > 0 && srv.Len() >= srv.opt.MaxSessions }
 
 // verify makes the checks of the protocol in the reference server's order and finds the session.
 func (srv *Server) verify(r *http.Request) (*Session, *refusal) {

@@ -25,6 +25,7 @@ type Session struct {
 	state   uint8
 	pinged  bool // a ping was sent and its pong is awaited
 	dirty   bool // a Flush is owed
+	corked  bool // nobody flushes but Uncork
 	posting bool
 	left    bool // the client has closed the session
 	probing bool // the candidate has been probed
@@ -34,6 +35,7 @@ type Session struct {
 	queue   []*Message
 	queued  int // bytes in queue
 	timer   *time.Timer
+	corks   *time.Timer // bounds Cork, once it was used
 }
 
 // ID is the session's id. It is a secret between server and client.
@@ -105,9 +107,42 @@ func (s *Session) push(m *Message) (flush bool) {
 	}
 	s.queue = append(s.queue, m)
 	s.queued += len(m.wire)
-	flush = !s.dirty
+	flush = !s.dirty && !s.corked
 	s.dirty = true
 	return flush
+}
+
+// corkMost is how long Cork holds messages back at most.
+const corkMost = time.Millisecond
+
+// Cork holds messages back until Uncork, so that several leave in one write; not for longer than about
+// a millisecond. It is for who is about to send several and does not know how many.
+func (s *Session) Cork() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.corked || s.state != stateOpen {
+		return
+	}
+	s.corked = true
+	if s.corks == nil {
+		s.corks = time.AfterFunc(corkMost, s.Uncork)
+		return
+	}
+	s.corks.Reset(corkMost)
+}
+
+// Uncork sends what was held back.
+func (s *Session) Uncork() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.corked {
+		return
+	}
+	s.corked = false
+	s.corks.Stop()
+	if s.dirty {
+		s.flush()
+	}
 }
 
 func (s *Session) unsent() int {
