@@ -69,7 +69,7 @@ func (a *agent) restoreRedirects(ctx context.Context) {
 		if !ok || r.Status == engine.StatusStopped {
 			continue
 		}
-		if err := a.rules.Add(ctx, address); err != nil {
+		if err := a.rules.Add(ctx, r.Task.ARN, address); err != nil {
 			a.log.Warn("a task cannot reach the task metadata address", "task", r.Task.ARN, "error", err)
 		}
 	}

@@ -248,8 +248,8 @@ func (s *storm) relay(w http.ResponseWriter, r *http.Request) {
 // noRedirects stands for iptables where no container sends anything.
 type noRedirects struct{}
 
-func (noRedirects) Add(context.Context, netip.Addr) error                 { return nil }
-func (noRedirects) Remove(context.Context, netip.Addr) error              { return nil }
+func (noRedirects) Add(context.Context, string, netip.Addr) error         { return nil }
+func (noRedirects) Remove(context.Context, string) error                  { return nil }
 func (noRedirects) Install(context.Context, string, netip.AddrPort) error { return nil }
 func (noRedirects) Clear(context.Context) error                           { return nil }
 

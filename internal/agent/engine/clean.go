@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/agent/checkpoint"
@@ -63,15 +61,6 @@ func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) 
 	return time.Time{}
 }
 
-// addressInUse reports whether a task that has not stopped has the address: it may
-// have been given to another long before its first task is forgotten.
-func (e *Engine) addressInUse(address netip.Addr) bool {
-	return slices.ContainsFunc(e.Tasks(), func(r Record) bool {
-		a, ok := r.Address()
-		return ok && a == address && r.Status != StatusStopped
-	})
-}
-
 // forget removes everything the task left at the runtime, and its record.
 func (e *Engine) forget(ctx context.Context, r *Record) error {
 	// Asked for by label: one may have been created that the record never heard of.
@@ -89,10 +78,8 @@ func (e *Engine) forget(ctx context.Context, r *Record) error {
 			return err
 		}
 	}
-	if address, ok := r.Address(); ok && !e.addressInUse(address) {
-		if err := e.redirect.Remove(ctx, address); err != nil {
-			return err
-		}
+	if err := e.redirect.Remove(ctx, r.Task.ARN); err != nil {
+		return err
 	}
 	if err := errors.Join(e.unlimit(r), e.store.Delete(checkpoint.Tasks, r.Task.ARN)); err != nil {
 		return err

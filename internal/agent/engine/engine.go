@@ -64,10 +64,11 @@ type Logs interface {
 	Done(containerID string) bool
 }
 
-// Redirect leads containers to the agent's metadata address.
+// Redirect leads the containers of tasks with an address of their own to the agent's
+// metadata address.
 type Redirect interface {
-	Add(ctx context.Context, task netip.Addr) error
-	Remove(ctx context.Context, task netip.Addr) error
+	Add(ctx context.Context, taskARN string, address netip.Addr) error
+	Remove(ctx context.Context, taskARN string) error
 }
 
 // Engine makes tasks true.

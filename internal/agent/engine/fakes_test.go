@@ -111,10 +111,10 @@ func (b *bench) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (s
 	return image, nil, nil
 }
 
-func (b *bench) Prepare(context.Context, string, Box) error { return nil }
-func (b *bench) Done(string) bool                           { return true }
-func (b *bench) Add(context.Context, netip.Addr) error      { return nil }
-func (b *bench) Remove(context.Context, netip.Addr) error   { return nil }
+func (b *bench) Prepare(context.Context, string, Box) error    { return nil }
+func (b *bench) Done(string) bool                              { return true }
+func (b *bench) Add(context.Context, string, netip.Addr) error { return nil }
+func (b *bench) Remove(context.Context, string) error          { return nil }
 
 func (b *bench) apply(task acs.Task) {
 	b.t.Helper()

@@ -55,7 +55,11 @@ func (e *Engine) prepareNetwork(ctx context.Context, r *Record) error {
 		if _, err := e.rt.EnsureNetwork(ctx, e.cfg.zoneNetwork(gateway)); err != nil {
 			return fmt.Errorf("network of zone %s: %w", e.cfg.Zone, err)
 		}
-		return e.redirect.Add(ctx, address)
+		if err := e.redirect.Add(ctx, r.Task.ARN, address); err != nil {
+			// The task runs; it misses what few tasks ask for.
+			e.log.Warn("a task cannot reach the task metadata address", "task", r.Task.ARN, "error", err)
+		}
+		return nil
 	}
 	_, err := e.rt.EnsureNetwork(ctx, e.cfg.BridgeNetwork())
 	return err

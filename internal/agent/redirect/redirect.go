@@ -29,12 +29,12 @@ type Rules struct {
 
 	mu     sync.Mutex // guards what follows
 	target netip.AddrPort
-	tasks  map[netip.Addr]bool
+	tasks  map[string]netip.Addr // by ARN
 }
 
 // New makes the rules of the agent called instance; none is put yet.
 func New(instance string) *Rules {
-	return &Rules{comment: "berth:" + instance, run: iptables, tasks: map[netip.Addr]bool{}}
+	return &Rules{comment: "berth:" + instance, run: iptables, tasks: map[string]netip.Addr{}}
 }
 
 func iptables(ctx context.Context, args ...string) (string, error) {
@@ -58,8 +58,8 @@ func (r *Rules) Install(ctx context.Context, bridge string, target netip.AddrPor
 		r.put(ctx, "-I", "PREROUTING", "-i", bridge),
 		r.put(ctx, "-A", "OUTPUT"),
 	}
-	for task := range r.tasks {
-		errs = append(errs, r.put(ctx, "-I", "PREROUTING", "-s", task.String()+"/32"))
+	for address := range r.addressesLocked() {
+		errs = append(errs, r.put(ctx, "-I", "PREROUTING", "-s", address.String()+"/32"))
 	}
 	return errors.Join(errs...)
 }
@@ -75,32 +75,38 @@ func (r *Rules) rest() []string {
 		"-j", "DNAT", "--to-destination", r.target.String()}
 }
 
-// Add leads the task with its own address to the agent too.
-func (r *Rules) Add(ctx context.Context, task netip.Addr) error {
+// addressesLocked are those of the tasks, each once.
+func (r *Rules) addressesLocked() map[netip.Addr]bool {
+	out := map[netip.Addr]bool{}
+	for _, address := range r.tasks {
+		out[address] = true
+	}
+	return out
+}
+
+// Add leads the task with an address of its own to the agent too. Of a task that has
+// stopped and one that was given its address there is one rule.
+func (r *Rules) Add(ctx context.Context, task string, address netip.Addr) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.tasks[task] {
-		return nil
+	there := r.addressesLocked()[address]
+	r.tasks[task] = address
+	if there || !r.target.IsValid() {
+		return nil // it is there, or Install will put it
 	}
-	r.tasks[task] = true
-	if !r.target.IsValid() {
-		return nil // Install will
-	}
-	return r.put(ctx, "-I", "PREROUTING", "-s", task.String()+"/32")
+	return r.put(ctx, "-I", "PREROUTING", "-s", address.String()+"/32")
 }
 
 // Remove undoes Add.
-func (r *Rules) Remove(ctx context.Context, task netip.Addr) error {
+func (r *Rules) Remove(ctx context.Context, task string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.tasks[task] {
-		return nil
-	}
+	address, known := r.tasks[task]
 	delete(r.tasks, task)
-	if !r.target.IsValid() {
+	if !known || r.addressesLocked()[address] || !r.target.IsValid() {
 		return nil
 	}
-	return r.put(ctx, "-D", "PREROUTING", "-s", task.String()+"/32")
+	return r.put(ctx, "-D", "PREROUTING", "-s", address.String()+"/32")
 }
 
 // Clear removes every rule of this agent, also of an earlier life.

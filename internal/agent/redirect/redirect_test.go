@@ -37,7 +37,7 @@ func TestRulesComeAndGo(t *testing.T) {
 	r := New("i-1")
 	r.run = nat.run
 	ctx, task := t.Context(), netip.MustParseAddr("172.31.0.9")
-	if err := r.Add(ctx, task); err != nil || len(nat.rules) != 2 {
+	if err := r.Add(ctx, "a", task); err != nil || len(nat.rules) != 2 {
 		t.Fatalf("before Install: %v, %v", nat.rules, err)
 	}
 	if err := r.Install(ctx, "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err != nil {
@@ -50,10 +50,17 @@ func TestRulesComeAndGo(t *testing.T) {
 	if !slices.Equal(nat.rules, want) {
 		t.Errorf("rules\n%s\nwant\n%s", strings.Join(nat.rules, "\n"), strings.Join(want, "\n"))
 	}
+	// Another task is given the address of the first, which is forgotten later.
+	if err := r.Add(ctx, "b", task); err != nil || len(nat.rules) != 4 {
+		t.Errorf("after the second Add: %v, %v", nat.rules, err)
+	}
 	for range 2 {
-		if err := r.Remove(ctx, task); err != nil || len(nat.rules) != 3 {
-			t.Errorf("after Remove: %v, %v", nat.rules, err)
+		if err := r.Remove(ctx, "a"); err != nil || len(nat.rules) != 4 {
+			t.Errorf("after Remove of the first: %v, %v", nat.rules, err)
 		}
+	}
+	if err := r.Remove(ctx, "b"); err != nil || len(nat.rules) != 3 {
+		t.Errorf("after Remove of the second: %v, %v", nat.rules, err)
 	}
 	if err := r.Clear(ctx); err != nil || !slices.Equal(nat.rules, []string{other}) {
 		t.Errorf("after Clear: %v, %v", nat.rules, err)
