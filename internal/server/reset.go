@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/berthhq/berth/internal/agent"
-	"github.com/berthhq/berth/internal/agent/runtime/docker"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -32,7 +30,7 @@ func (s *Server) Reset(ctx context.Context) error {
 		return err
 	}
 	// The rows are gone, so that nothing is started again; what they stood for goes now.
-	defer s.removeZoneNetworks(ctx, zones)
+	defer s.removeLeftovers(ctx, zones)
 	remains := []func() error{
 		func() error { return s.machines.Clean(ctx) },
 		func() error { return empty(ctx, s.dir.Sub("cache")) },
@@ -46,19 +44,6 @@ func (s *Server) Reset(ctx context.Context) error {
 	}
 	all.Wait()
 	return errors.Join(errs...)
-}
-
-// removeZoneNetworks removes the networks of awsvpc tasks. One that another server's containers still use stays, which is no fault of ours.
-func (s *Server) removeZoneNetworks(ctx context.Context, zones map[string]bool) {
-	rt, err := docker.New(os.Getenv("DOCKER_HOST"))
-	if err != nil {
-		return
-	}
-	for zone := range zones {
-		if err := rt.RemoveNetwork(ctx, agent.NetworkPrefix+"-"+zone); err != nil {
-			s.cfg.Logger.Info("the network of a zone stays", "zone", zone, "err", err)
-		}
-	}
 }
 
 // empty waits until a controller has removed everything below dir.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,5 +174,21 @@ func TestWhatWasAnsweredIsThereAfterARestart(t *testing.T) {
 	s := run(t, func(c *Config) { c.Data = dir })
 	if _, ok := s.store.View().Clusters.Get("arn:aws:ecs:us-east-1:123456789012:cluster/c"); !ok {
 		t.Error("the cluster is gone")
+	}
+}
+
+// What agents have pulled from this server goes with it; what people have built, and what came from elsewhere, stays.
+func TestPulledFrom(t *testing.T) {
+	const address = "127.0.0.1:4566"
+	pulled, asked := address+"/123456789012/us-east-1/team/web", "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/web"
+	got := pulledFrom(address, [][]string{
+		{address + "/web:latest", pulled + ":v1", asked + ":v1", "web:latest", pulled + "@sha256:1"},
+		{asked + ":v2"},
+		{"127.0.0.1:45661/123456789012/us-east-1/team/web:v1"},
+		{pulled + "@sha256:2"},
+	})
+	want := []string{pulled + ":v1", asked + ":v1", pulled + "@sha256:1", pulled + "@sha256:2"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/pkg/authconfig"
@@ -82,4 +83,17 @@ func (e *Engine) Import(ctx context.Context, ref string, rootFS io.Reader, entry
 func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 	_, err := e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{})
 	return wrap(err)
+}
+
+// ImageNames lists the names, by tag and by digest, of each image that is here.
+func (e *Engine) ImageNames(ctx context.Context) ([][]string, error) {
+	r, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, wrap(err)
+	}
+	var out [][]string
+	for _, image := range r.Items {
+		out = append(out, slices.Concat(image.RepoTags, image.RepoDigests))
+	}
+	return out, nil
 }
