@@ -33,6 +33,20 @@ func TestTwoServicesByPath(t *testing.T) {
 	}
 }
 
+// In host mode a container's own port is registered with the load balancer.
+func TestServiceInHostMode(t *testing.T) {
+	s := start(t)
+	probe := s.push(t, "probe")
+	s.launch(t, 1)
+	group := s.targetGroup(t, "web", nil)
+	lb := s.balance(t, group)
+	s.serve(t, "web", s.define(t, "web", answering(probe, "host"), object{"networkMode": "host"}), group, 1)
+	s.steady(t, "web")
+	if a := get(t, lb.url); a.body != "host" {
+		t.Errorf("the load balancer answers %d %q", a.status, a.body)
+	}
+}
+
 // answering is the probe with an answer of its own.
 func answering(image, answer string) object {
 	return container(image, object{"environment": list{object{"name": "ANSWER", "value": answer}}})

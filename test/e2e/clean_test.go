@@ -11,17 +11,19 @@ import (
 
 // leftovers looks for what a server has made on this machine.
 type leftovers struct {
+	registry  string          // its images have this address before their names
+	account   string          // and this number in it; "" when it is not the server's alone
 	data      string          // its processes have it in their arguments, environment or directory
 	instances map[string]bool // its containers, networks and redirections carry their ids
 }
 
-func (s *server) leftovers() leftovers { return leftovers{s.data, s.instances} }
+func (s *server) leftovers() leftovers { return leftovers{s.addr, s.account, s.data, s.instances} }
 
 // none fails the test for everything that is left.
 func (l leftovers) none(t *testing.T) {
 	t.Helper()
 	for kind, found := range map[string][]string{
-		"container": l.containers(t), "process": l.processes(), "network": l.networks(t), "iptables rule": l.redirections(t),
+		"container": l.containers(t), "process": l.processes(), "network": l.networks(t), "iptables rule": l.redirections(t), "image": l.images(t),
 	} {
 		for _, f := range found {
 			t.Errorf("a %s is left: %s", kind, f)
@@ -80,18 +82,16 @@ func (l leftovers) naming(all []string) (found []string) {
 	return found
 }
 
-// removeImages forgets the images that Docker has pulled for an account of a test.
-func removeImages(t *testing.T, account string) {
-	t.Helper()
-	out, err := exec.Command("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").Output()
+// images are those that agents have pulled from the server's registry, by both names they have for them.
+func (l leftovers) images(t *testing.T) (found []string) {
+	out, err := exec.Command("docker", "images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}} {{.ID}}").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range lines(out) {
-		if strings.Contains(name, account) {
-			if told, err := exec.Command("docker", "rmi", name).CombinedOutput(); err != nil {
-				t.Errorf("docker rmi %s: %v: %s", name, err, told)
-			}
+	for _, line := range lines(out) {
+		if strings.HasPrefix(line, l.registry+"/") || l.account != "" && strings.Contains(line, l.account) {
+			found = append(found, line)
 		}
 	}
+	return found
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -92,4 +93,52 @@ func runNode(t *testing.T, args ...string) []byte {
 		t.Fatalf("node %s: %v\n%s%s", strings.Join(args, " "), err, out, complaints.String())
 	}
 	return out
+}
+
+// The demo leaves everything running when it is asked to, and the command it names goes on with it: here with an address for each task.
+func TestDemoKeepsWhatAServerGoesOnWith(t *testing.T) {
+	need(t, docker, redis)
+	dir := t.TempDir()
+	s := &server{data: filepath.Join(dir, "data"), region: "us-east-1", client: http.DefaultClient, instances: map[string]bool{}}
+	s.process = spawn(t, filepath.Join(dir, "demo.log"), "demo", "--once", "--keep", "--network", "awsvpc", "--tasks", "3", "--listen", "127.0.0.1:0", "--data", s.data)
+	t.Cleanup(s.process.kill)
+	until(t, 90*time.Second, "the demo ends", func() string {
+		if s.process.ended() {
+			return ""
+		}
+		return "it says: " + tail(s.process.output(), 1)
+	})
+	told := s.process.output()
+	_, goOn, ok := strings.Cut(told, "Go on with: berth ")
+	if !ok || s.process.cmd.ProcessState.ExitCode() != 0 {
+		t.Fatalf("the demo says:\n%s", told)
+	}
+	s.addr = printedAPI.FindStringSubmatch(told)[1]
+
+	s.process = spawn(t, filepath.Join(dir, "server.log"), strings.Fields(goOn)...)
+	t.Cleanup(func() { s.end(t) })
+	s.ready(t)
+	url := "http://127.0.0.1"
+	until(t, 20*time.Second, "the load balancer answers", func() string {
+		if lbs := s.status(t).LoadBalancers; len(lbs) == 1 && lbs[0].Listeners[0].URL != "" {
+			url = lbs[0].Listeners[0].URL
+		}
+		a, err := fetch(url)
+		if err != nil {
+			return err.Error()
+		}
+		if a.status != http.StatusOK {
+			return fmt.Sprint(a.status)
+		}
+		return ""
+	})
+	clusters := s.status(t).Clusters
+	if len(clusters) != 1 || len(clusters[0].Services) != 1 || clusters[0].Services[0].Running != 3 {
+		t.Fatalf("status is %+v", clusters)
+	}
+	for _, x := range clusters[0].Services[0].Tasks {
+		if a := get(t, "http://"+x.Address+":3000/socket.io/socket.io.js"); a.status != http.StatusOK {
+			t.Errorf("%s answers %d", x.Address, a.status)
+		}
+	}
 }

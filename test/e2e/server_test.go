@@ -46,6 +46,12 @@ func startIn(t *testing.T, region string) *server {
 func (s *server) run(t *testing.T) {
 	t.Helper()
 	s.process = spawn(t, filepath.Join(t.TempDir(), "server.log"), "server", "--dev-credentials", "--data", s.data, "--listen", s.addr, "--region", s.region, "--account", s.account, "--edge-addr", edgeAddr)
+	s.ready(t)
+}
+
+// ready waits until the server answers, and learns its address.
+func (s *server) ready(t *testing.T) {
+	t.Helper()
 	until(t, 20*time.Second, "the server is ready", func() string {
 		if s.process.ended() {
 			return "it has ended: " + s.process.output()
@@ -86,7 +92,6 @@ func (s *server) end(t *testing.T) {
 	}
 	s.process.stop(t, syscall.SIGTERM)
 	s.leftovers().none(t)
-	removeImages(t, s.account)
 }
 
 // see remembers the server's instances, so that what belongs to them is known when they are gone.
