@@ -86,7 +86,7 @@ func register(ctx context.Context, c *Config, store *checkpoint.Store, api *awsc
 	if err != nil {
 		return reg, err
 	}
-	wait := acs.Backoff{First: time.Second, Most: 30 * time.Second, Factor: 2, Jitter: 0.2}
+	wait := noLonger(acs.Backoff{First: time.Second, Most: 30 * time.Second, Factor: 2, Jitter: 0.2})
 	for failures := 0; ; failures++ {
 		var out registerOutput
 		err := api.Call(ctx, "RegisterContainerInstance", in, &out)

@@ -35,9 +35,21 @@ const steadyAfter = 60 * time.Second
 // expired is what the agent says when it rotates a connection.
 const expired = "ConnectionExpired: Reconnect to continue"
 
+// longestWait is the longest pause between two tries to reach the control plane.
+// Amazon's agent waits up to two minutes, so that thousands of them do not meet at
+// a region that comes back; here they are few and often on the same machine, and
+// who starts the control plane again wants to see its instances (ecs-agent.md 4.4).
+const longestWait = 5 * time.Second
+
+// noLonger bounds a back-off by longestWait.
+func noLonger(b acs.Backoff) acs.Backoff {
+	b.Most = min(b.Most, longestWait)
+	return b
+}
+
 // run keeps a connection until ctx ends.
 func (s *session) run(ctx context.Context) error {
-	wait, failures, first := acs.SessionBackoff(), 0, true
+	wait, failures, first := noLonger(acs.SessionBackoff()), 0, true
 	for ctx.Err() == nil {
 		began := time.Now()
 		connected, err := s.once(ctx, first)

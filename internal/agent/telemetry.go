@@ -34,7 +34,7 @@ type telemetry struct {
 
 // run keeps a connection until ctx ends.
 func (t *telemetry) run(ctx context.Context) error {
-	wait, failures := acs.TelemetryBackoff(), 0
+	wait, failures := noLonger(acs.TelemetryBackoff()), 0
 	for ctx.Err() == nil {
 		began := time.Now()
 		connected, err := t.once(ctx)
