@@ -215,7 +215,7 @@ func (t *task) hold(why string) {
 
 // runReports tells the control plane, for ever if need be.
 func (t *task) runReports(ctx context.Context) {
-	wait := acs.Backoff{First: time.Second, Most: 30 * time.Second, Factor: 1.3, Jitter: 0.2}
+	wait := acs.Backoff{First: time.Second, Most: 10 * time.Second, Factor: 1.3, Jitter: 0.2}
 	for failures := 0; ; {
 		t.mu.Lock()
 		report, told := nextReport(&t.rec)
