@@ -36,6 +36,14 @@ func TestDiskFull(t *testing.T) {
 	if code, body := upload(string(big)); code != 507 || !strings.Contains(body, "no space left on the registry's disk") {
 		t.Errorf("too much: %d %s", code, body)
 	}
+	begun, _ := r.request(t, "POST", "/v2/chat/blobs/uploads/", nil, "")
+	at, err := begun.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := r.request(t, "PUT", at.Path+"?digest="+blob.Digest(big), nil, string(big)); resp.StatusCode != 507 || !strings.Contains(body, "no space left on the registry's disk") {
+		t.Errorf("too much for an upload that was begun: %s %s", resp.Status, body)
+	}
 	if resp, body := r.request(t, "GET", "/v2/chat/blobs/"+blob.Digest([]byte("small")), nil, ""); resp.StatusCode != 200 || body != "small" {
 		t.Errorf("reading: %s %q", resp.Status, body)
 	}

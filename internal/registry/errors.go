@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -42,4 +43,34 @@ func status(code int, name, message string) error {
 
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// refusal is why a request's bytes could not be written. The protocol's server passes on the text of such errors only, so the reason is kept
+// beside it, in the request's context, for writeError.
+type refusal struct{ err error }
+
+type refusalKey struct{}
+
+func withRefusal(ctx context.Context) context.Context {
+	return context.WithValue(ctx, refusalKey{}, new(refusal))
+}
+
+// refusalOf is nil outside of a request.
+func refusalOf(ctx context.Context) *refusal {
+	r, _ := ctx.Value(refusalKey{}).(*refusal)
+	return r
+}
+
+func (r *refusal) note(err error) {
+	if r != nil && err != nil {
+		r.err = err
+	}
+}
+
+// why is the noted reason, or err when there is none.
+func (r *refusal) why(err error) error {
+	if r == nil || r.err == nil {
+		return err
+	}
+	return r.err
 }

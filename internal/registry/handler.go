@@ -22,6 +22,7 @@ func NewHandler(r *Registry, gate *Gate, logger *slog.Logger) http.Handler {
 		WriteError: func(w http.ResponseWriter, req *http.Request, err error) { writeError(w, req, err, logger) },
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		req = req.WithContext(withRefusal(req.Context()))
 		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
 		user, password, _ := req.BasicAuth()
 		if !gate.admits(user, password) {
@@ -65,6 +66,7 @@ func challenge(w http.ResponseWriter, req *http.Request) {
 
 // writeError answers an error. Those without a code are our own failures: the log has their text and the caller a sentence.
 func writeError(w http.ResponseWriter, req *http.Request, err error, logger *slog.Logger) {
+	err = refusalOf(req.Context()).why(err)
 	body, code := ociregistry.MarshalError(err)
 	if code == http.StatusInternalServerError {
 		logger.Error("registry request failed", "method", req.Method, "path", req.URL.Path, "error", err)

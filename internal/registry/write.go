@@ -35,7 +35,7 @@ func (r *Registry) PushBlobChunked(ctx context.Context, repo string, chunkSize i
 	if err != nil {
 		return nil, wire(err)
 	}
-	return writer{u}, nil
+	return writer{u, refusalOf(ctx)}, nil
 }
 
 // PushBlobChunkedResume implements ociregistry.Writer. Docker sends chunks without saying where they belong, which arrives here as
@@ -51,15 +51,23 @@ func (r *Registry) PushBlobChunkedResume(ctx context.Context, repo, id string, o
 	if err != nil {
 		return nil, wire(err)
 	}
-	return writer{u}, nil
+	return writer{u, refusalOf(ctx)}, nil
 }
 
 // writer makes an upload an ociregistry.BlobWriter.
-type writer struct{ *blob.Upload }
+type writer struct {
+	*blob.Upload
+	refused *refusal // of the request
+}
 
 func (w writer) Write(p []byte) (int, error) {
 	n, err := w.Upload.Write(p)
-	return n, wire(err)
+	if noSpace(err) {
+		_ = w.Cancel() // what has come so far takes the space that somebody else needs; the caller hears of the greater trouble
+	}
+	err = wire(err)
+	w.refused.note(err)
+	return n, err
 }
 
 func (w writer) Close() error { return nil }
