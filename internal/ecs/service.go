@@ -1,6 +1,10 @@
 package ecs
 
-import "time"
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
 
 // Service statuses (ecs.md 3.1.1).
 const (
@@ -156,6 +160,28 @@ type Event struct {
 	ID         string
 	CreatedAt  time.Time
 	Message    string
+}
+
+const (
+	// KeptEvents is how many events of a service are kept and shown (ecs.md 1.7.4).
+	KeptEvents = 100
+	// RepeatAfter is when a message about something that is still so is told again (ecs.md 1.7.4).
+	RepeatAfter = 6 * time.Hour
+)
+
+// Tell makes the service's next event. The caller keeps both: the event, and the service, whose count has grown; and forgets the event that
+// Forgets names.
+func (s *Service) Tell(message string, now time.Time) *Event {
+	s.NextEvent++
+	e := &Event{ServiceARN: s.ServiceARN, Sequence: s.NextEvent, CreatedAt: now, Message: message}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s", e.Key(), now))
+	e.ID = fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+	return e
+}
+
+// Forgets is the key of the event that this one pushes out of the service's story.
+func (e *Event) Forgets() string {
+	return (&Event{ServiceARN: e.ServiceARN, Sequence: e.Sequence - KeptEvents}).Key()
 }
 
 // AccountSetting is a setting of a principal, or of the whole account when PrincipalARN is "" (ecs.md 1.1.14).

@@ -87,9 +87,14 @@ func (s *Server) openParts() (err error) {
 	return err
 }
 
+// derive makes a key of 32 bytes for one purpose from the master key, so that no room holds a key of another's.
+func (s *Server) derive(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, s.dir.Master, nil, purpose, 32)
+}
+
 func (s *Server) openEdge() (err error) {
 	s.publisher = publish.New(s.store, s.cfg.Logger.With("room", "publish"))
-	key, err := hkdf.Key(sha256.New, s.dir.Master, nil, "stickiness cookies", 32)
+	key, err := s.derive("stickiness cookies")
 	if err != nil {
 		return err
 	}

@@ -122,8 +122,12 @@ func (s *Server) keys() identity.KeyRing {
 }
 
 func (s *Server) routes() (http.Handler, error) {
+	pageKey, err := s.derive("page tokens")
+	if err != nil {
+		return nil, err
+	}
 	api, err := awswire.NewHandler(awswire.Config{
-		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: s.dir.Master, Observe: s.meters.observe,
+		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.meters.observe,
 	}, s.services()...)
 	if err != nil {
 		return nil, err

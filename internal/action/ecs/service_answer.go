@@ -9,9 +9,6 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// maxEvents is how many events of a service are shown (ecs.md 1.7.4).
-const maxEvents = 100
-
 // answerService gives a service as the API has it, with its counts and its newest events.
 func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	plain := *s
@@ -77,5 +74,5 @@ func answerEvents(t *state.Tables, s *ecs.Service) []shape.ServiceEvent {
 		out = append(out, reshape.Out[shape.ServiceEvent](e))
 	}
 	slices.Reverse(out)
-	return out[:min(len(out), maxEvents)]
+	return out[:min(len(out), ecs.KeptEvents)]
 }

@@ -50,7 +50,7 @@ func (s *step) complain(c complaint) {
 	case c.text == "":
 		s.svc.LastComplaint = ""
 		return
-	case c.text == s.svc.LastComplaint && s.now.Sub(s.svc.LastComplaintAt) < repeatAfter:
+	case c.text == s.svc.LastComplaint && s.now.Sub(s.svc.LastComplaintAt) < ecs.RepeatAfter:
 		return
 	}
 	s.svc.LastComplaint, s.svc.LastComplaintAt = c.text, s.now

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"reflect"
@@ -16,14 +15,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-const (
-	// keptEvents is how many events of a service are kept, which is how many are shown (ecs.md 1.7.4).
-	keptEvents = 100
-	// repeatAfter is when a complaint that is still true is told again (ecs.md 1.7.4).
-	repeatAfter = 6 * time.Hour
-	// namedTasks is how many tasks one event names before it says how many there are beside.
-	namedTasks = 10
-)
+// namedTasks is how many tasks one event names before it says how many there are beside.
+const namedTasks = 10
 
 // step carries out one plan inside a transaction.
 type step struct {
@@ -129,13 +122,9 @@ func names(tasks []string) string {
 
 // tell adds an event to the service's story and forgets the oldest.
 func (s *step) tell(message string) {
-	s.svc.NextEvent++
-	e := &ecs.Event{ServiceARN: s.svc.ServiceARN, Sequence: s.svc.NextEvent, CreatedAt: s.now, Message: message}
-	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %s", e.Key(), s.now)))
-	e.ID = fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+	e := s.svc.Tell(message, s.now)
 	s.tx.ServiceEvents.Put(e)
-	old := ecs.Event{ServiceARN: e.ServiceARN, Sequence: e.Sequence - keptEvents}
-	s.tx.ServiceEvents.Delete(old.Key())
+	s.tx.ServiceEvents.Delete(e.Forgets())
 }
 
 // finishDeletion ends a deleted service once its last task has stopped (ecs.md 3.1.1).

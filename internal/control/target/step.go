@@ -1,7 +1,6 @@
 package target
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -225,19 +224,13 @@ func (s *step) name() string {
 	return s.svc.ServiceName
 }
 
-// keptEvents is how many events a service remembers (ecs.md 1.7.4).
-const keptEvents = 100
-
-// repeatAfter is how long what keeps being so is not said again (ecs.md 1.7.4).
-const repeatAfter = 6 * time.Hour
-
 // complain tells what keeps being so, unless it was said lately.
 func (s *step) complain(message string) {
 	if s.svc == nil {
 		return
 	}
 	for old := range s.tx.ServiceEvents.By(state.ByService, s.svc.ServiceARN) {
-		if old.Message == message && s.now.Sub(old.CreatedAt) < repeatAfter {
+		if old.Message == message && s.now.Sub(old.CreatedAt) < ecs.RepeatAfter {
 			return
 		}
 	}
@@ -249,11 +242,7 @@ func (s *step) tell(message string) {
 	if s.svc == nil {
 		return
 	}
-	s.svc.NextEvent++
-	e := &ecs.Event{ServiceARN: s.svc.ServiceARN, Sequence: s.svc.NextEvent, CreatedAt: s.now, Message: message}
-	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %s", e.Key(), s.now)))
-	e.ID = fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+	e := s.svc.Tell(message, s.now)
 	s.tx.ServiceEvents.Put(e)
-	forgotten := ecs.Event{ServiceARN: e.ServiceARN, Sequence: e.Sequence - keptEvents}
-	s.tx.ServiceEvents.Delete(forgotten.Key())
+	s.tx.ServiceEvents.Delete(e.Forgets())
 }
