@@ -12,11 +12,14 @@ import (
 // LabelNetwork marks the bridge networks of agents on this machine.
 const LabelNetwork = "com.berthhq.network"
 
+// vpcAddresses are those of the default VPC, which awsvpc tasks get. Docker's own choice for other networks ends in them.
+var vpcAddresses = netip.MustParsePrefix("172.31.0.0/16")
+
 // BridgeNetwork is the network of this agent's bridge-mode tasks; no other agent
 // of the machine uses it.
 func (c Config) BridgeNetwork() runtime.NetworkSpec {
 	return runtime.NetworkSpec{
-		Name:   c.NetworkPrefix + "-" + c.Instance,
+		Name: c.NetworkPrefix + "-" + c.Instance, Avoid: vpcAddresses,
 		Labels: map[string]string{LabelNetwork: "instance", LabelInstance: c.Instance},
 	}
 }

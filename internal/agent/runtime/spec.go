@@ -82,6 +82,7 @@ type NetworkSpec struct {
 	Name    string
 	Subnet  netip.Prefix // not valid: the engine's choice
 	Gateway netip.Addr   // not valid: the engine's choice
+	Avoid   netip.Prefix // addresses that the engine must not choose
 	Labels  map[string]string
 	Options map[string]string
 }

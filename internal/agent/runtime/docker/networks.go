@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/containerd/errdefs"
@@ -27,13 +28,33 @@ func (e *Engine) EnsureNetwork(ctx context.Context, s runtime.NetworkSpec) (runt
 	if s.Subnet.IsValid() {
 		options.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: s.Subnet, Gateway: s.Gateway}}}
 	}
-	_, createErr := e.api.NetworkCreate(ctx, s.Name, options)
+	createErr := e.create(ctx, s.Name, options, s.Avoid)
 	found, err = e.named(ctx, s.Name)
 	if err == nil && len(found) == 0 {
 		return runtime.Network{}, wrap(createErr)
 	}
 	// Another agent may have made it in between; its addresses then were taken.
 	return e.oldest(ctx, found, err)
+}
+
+// create makes a network elsewhere than in the addresses to avoid. Since the engine chooses, a network that lies there is held until it has
+// chosen again.
+func (e *Engine) create(ctx context.Context, name string, options client.NetworkCreateOptions, avoid netip.Prefix) error {
+	for {
+		made, err := e.api.NetworkCreate(ctx, name, options)
+		if err != nil || !avoid.IsValid() {
+			return err
+		}
+		is, err := e.api.NetworkInspect(ctx, made.ID, client.NetworkInspectOptions{})
+		if err != nil {
+			return err
+		}
+		if subnet := describeBridge(is.Network.Network).Subnet; !subnet.IsValid() || !subnet.Overlaps(avoid) {
+			return nil
+		}
+		// One that cannot be removed now is removed as the younger of two with one name, or with its instance.
+		defer e.api.NetworkRemove(context.WithoutCancel(ctx), made.ID, client.NetworkRemoveOptions{})
+	}
 }
 
 // named lists the networks of exactly that name, oldest first.

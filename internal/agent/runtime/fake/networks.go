@@ -25,7 +25,11 @@ func (e *Engine) EnsureNetwork(_ context.Context, s runtime.NetworkSpec) (runtim
 		Bridge: "br-" + s.Name, Labels: maps.Clone(s.Labels),
 	}
 	if !n.Subnet.IsValid() {
-		n.Subnet = netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(18 + len(e.networks)), 0, 0}), 16)
+		part := byte(18 + len(e.networks))
+		n.Subnet = netip.PrefixFrom(netip.AddrFrom4([4]byte{172, part, 0, 0}), 16)
+		if s.Avoid.IsValid() && n.Subnet.Overlaps(s.Avoid) {
+			n.Subnet = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, part, 0}), 24)
+		}
 	}
 	if !n.Gateway.IsValid() {
 		n.Gateway = n.Subnet.Addr().Next()

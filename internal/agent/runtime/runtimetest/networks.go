@@ -44,6 +44,7 @@ func networks(t *testing.T, s Subject) {
 	if found, err := rt.NetworksWith(ctx, label); err != nil || len(found) != 1 || found[0].ID != first.ID {
 		t.Errorf("NetworksWith: %+v, %v", found, err)
 	}
+	elsewhere(t, s)
 	address := netip.MustParseAddr("10.213.77.9")
 	id := s.create(t, func(spec *runtime.Spec) {
 		spec.Network = runtime.Attachment{Network: name, Address: address}
@@ -63,6 +64,25 @@ func networks(t *testing.T, s Subject) {
 	}
 	if err := rt.Remove(ctx, id); err != nil {
 		t.Errorf("Remove: %v", err)
+	}
+}
+
+// elsewhere asks for a network that does not lie where the engine has just put one.
+func elsewhere(t *testing.T, s Subject) {
+	t.Helper()
+	var avoid netip.Prefix
+	for range 2 {
+		n, err := s.Runtime.EnsureNetwork(t.Context(), runtime.NetworkSpec{Name: s.name("chosen"), Avoid: avoid})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if avoid.IsValid() && n.Subnet.Overlaps(avoid) {
+			t.Errorf("the network lies in %s, which avoids %s", n.Subnet, avoid)
+		}
+		avoid = n.Subnet
+		if err := s.Runtime.RemoveNetwork(t.Context(), s.name("chosen")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
