@@ -96,7 +96,7 @@ func newShell(t *testing.T, s *server) *shell {
 eval "$(%[1]s/berth env --data %[2]s --listen %[3]s --region %[4]s)"
 aws() { /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }  # for Debian's version, which does not read AWS_ENDPOINT_URL
 ln -s %[1]s bin
-ln -s %[5]s/testdata testdata`, bin, s.data, s.addr, s.region, here))
+mkdir test && ln -s %[5]s test/e2e`, bin, s.data, s.addr, s.region, here))
 	return sh
 }
 

@@ -47,7 +47,7 @@ aws iam create-role --role-name socket \
 aws logs create-log-group --log-group-name production-service-Socket
 sed -e "s|xxx.eu-west-2.amazonaws.com/xxx|$account.dkr.ecr.eu-west-2.amazonaws.com/socket|" \
     -e "s|redis://red-xxx.cache.amazonaws.com:6379|redis://$redis|" -e "s|arn:aws:iam::xxx|arn:aws:iam::$account:role/socket|" \
-    testdata/socket.json > task-definition.json
+    test/e2e/testdata/socket.json > task-definition.json
 aws ecs register-task-definition --cli-input-json file://task-definition.json
 
 # The service: two tasks, spread over the zones and within a zone over the instances.
