@@ -16,29 +16,41 @@ import (
 // engine is a Docker Engine of a test's own: its containers live on when it is stopped, as on machines that are updated in place. It touches neither
 // the other engine's networks nor its iptables.
 type engine struct {
-	dir  string
-	cmd  *exec.Cmd
-	done chan struct{}
+	dir    string
+	bridge string
+	cmd    *exec.Cmd
+	done   chan struct{}
 }
 
 func newEngine(t *testing.T) *engine {
 	t.Helper()
-	harness.Need(t, harness.DockerEngine(), harness.OnPath("dockerd"))
+	harness.Need(t, harness.DockerEngine(), harness.OnPath("dockerd"), harness.OnPath("ip"))
 	dir, err := os.MkdirTemp("", "bc") // short, since the names of sockets are
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{dir: dir}
+	e := &engine{dir: dir, bridge: fmt.Sprintf("bc%d", os.Getpid())}
+	// A bridge of its own: an engine without one removes docker0, which is the other engine's.
+	ip(t, "link", "add", e.bridge, "type", "bridge")
+	ip(t, "address", "add", "10.213.255.1/24", "dev", e.bridge)
 	t.Cleanup(func() {
 		if e.cmd != nil {
 			e.stop(t)
 		}
+		ip(t, "link", "delete", e.bridge)
 		unmountBelow(t, dir)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
 	return e
+}
+
+func ip(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		t.Errorf("ip %v: %v\n%s", args, err, out)
+	}
 }
 
 func (e *engine) host() string { return "unix://" + filepath.Join(e.dir, "s") }
@@ -52,7 +64,7 @@ func (e *engine) start(t *testing.T) {
 	}
 	defer log.Close()
 	e.cmd = exec.Command("dockerd", "--host", e.host(), "--data-root", filepath.Join(e.dir, "d"), "--exec-root", filepath.Join(e.dir, "x"),
-		"--pidfile", filepath.Join(e.dir, "pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false", "--live-restore",
+		"--pidfile", filepath.Join(e.dir, "pid"), "--bridge", e.bridge, "--iptables=false", "--ip6tables=false", "--live-restore",
 		"--default-address-pool", "base=10.213.0.0/16,size=24")
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
