@@ -24,6 +24,8 @@ func (e *Engine) Create(ctx context.Context, s runtime.Spec) (string, error) {
 	if err := publish(s.Ports, config, hostConfig); err != nil {
 		return "", err
 	}
+	ctx, done := whole(ctx)
+	defer done()
 	r, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: s.Name, Config: config, HostConfig: hostConfig, NetworkingConfig: networking,
 	})

@@ -28,6 +28,8 @@ func (e *Engine) EnsureNetwork(ctx context.Context, s runtime.NetworkSpec) (runt
 	if s.Subnet.IsValid() {
 		options.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: s.Subnet, Gateway: s.Gateway}}}
 	}
+	ctx, done := whole(ctx)
+	defer done()
 	createErr := e.create(ctx, s.Name, options, s.Avoid)
 	found, err = e.named(ctx, s.Name)
 	if err == nil && len(found) == 0 {

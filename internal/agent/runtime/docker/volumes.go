@@ -11,6 +11,8 @@ import (
 
 // EnsureVolume makes a volume; the engine leaves one that is there as it is.
 func (e *Engine) EnsureVolume(ctx context.Context, s runtime.VolumeSpec) error {
+	ctx, done := whole(ctx)
+	defer done()
 	_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{
 		Name: s.Name, Driver: s.Driver, DriverOpts: s.Options, Labels: s.Labels,
 	})

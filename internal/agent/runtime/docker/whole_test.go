@@ -1,0 +1,35 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What is being made when the agent is told to end is finished, but not waited for without end.
+func TestCallsThatMakeSomethingAreFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := errors.New("told to end")
+		ctx, end := context.WithCancelCause(t.Context())
+		own, done := whole(ctx)
+		defer done()
+		end(told)
+		time.Sleep(goneAfter - time.Nanosecond)
+		synctest.Wait()
+		if own.Err() != nil {
+			t.Errorf("cut off at once: %v", context.Cause(own))
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if !errors.Is(context.Cause(own), told) {
+			t.Errorf("not cut off in the end: %v", context.Cause(own))
+		}
+		late, done := whole(ctx)
+		defer done()
+		if late.Err() == nil {
+			t.Error("something new is begun after the end")
+		}
+	})
+}
