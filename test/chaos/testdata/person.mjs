@@ -11,6 +11,7 @@ socket.on("connect", () => tell("connect", socket.id));
 socket.on("disconnect", (reason) => tell("disconnect", reason));
 socket.on("message", (m) => tell("message", m.text));
 socket.on("redis", (there) => tell("redis", there));
+socket.onAny((name) => tell("event", name));
 
 for await (const line of createInterface({ input: process.stdin })) {
   socket.timeout(10000).emit("message", line, (lost, answer) => tell("said", lost ?? JSON.stringify(answer)));
