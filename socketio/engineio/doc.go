@@ -6,7 +6,7 @@
 // sends is a Message, encoded once however many sessions get it.
 //
 // Concurrency: Send, Flush and Close of a Session may be called from anywhere and never wait for the
-// peer. The calls to one Receiver never overlap. A quiet WebSocket holds no goroutine and no buffer
+// peer. Messages reach a Receiver one at a time. A quiet WebSocket holds no goroutine and no buffer
 // on Linux. A session's unsent bytes are bounded by Options.MaxBuffer; the session of a client that
 // does not read is closed with ReasonSlow.
 //

@@ -367,3 +367,44 @@ func TestNonsenseFromRedis(t *testing.T) {
 	publish(t, r, "socket.io#/#", "\x93\xa1x\x83\xa4type\x02\xa4data\x91\xa3end\xa3nsp\xa1/\x80")
 	p.Want(`42["end"]`)
 }
+
+// Servers may start before Redis does.
+func TestRedisComesLate(t *testing.T) {
+	for _, kind := range []string{"classic", "sharded", "streams"} {
+		t.Run(kind, func(t *testing.T) {
+			r := testenv.StartRedis(t)
+			r.Stop()
+			a := startGo(t, "a", connector(t, r, kind), nil)
+			b := startGo(t, "b", connector(t, r, kind), nil)
+			pa, pb := join(t, a.addr), join(t, b.addr)
+			if err := a.ns.Emit("alone"); err != nil {
+				t.Fatal(err)
+			}
+			pa.Want(`42["alone"]`)
+			r.Start(t)
+			ready(t, r, kind, 2)
+			stop := make(chan struct{})
+			done := make(chan struct{})
+			go func() { // again and again: a server may not know yet that Redis is there
+				defer close(done)
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(10 * time.Millisecond):
+						_ = a.ns.Emit("together")
+					}
+				}
+			}()
+			got := pb.Next()
+			if got == `42["alone"]` { // was still being tried
+				got = pb.Next()
+			}
+			close(stop)
+			<-done
+			if got != `42["together"]` {
+				t.Fatal(got)
+			}
+		})
+	}
+}
