@@ -82,7 +82,7 @@ func (s *Server) openParts() (err error) {
 		return err
 	}
 	s.caches, err = controlcache.New(s.store, controlcache.Config{
-		Dir: s.dir.Sub("cache"), Loopback: netip.MustParseAddr("127.0.0.1"), Containers: bridgeGateway(), Now: time.Now, Logger: s.cfg.Logger.With("room", "control/cache"),
+		Dir: s.dir.Sub("cache"), Loopback: netip.MustParseAddr("127.0.0.1"), Containers: bridgeGateway, Now: time.Now, Logger: s.cfg.Logger.With("room", "control/cache"),
 	})
 	return err
 }

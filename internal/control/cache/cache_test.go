@@ -150,7 +150,7 @@ func needRedis(t *testing.T) {
 // ended, deleted with process and data.
 func TestRedisServer(t *testing.T) {
 	needRedis(t)
-	w := newWorld(t, Config{Loopback: netip.MustParseAddr("127.0.3.1"), Containers: netip.MustParseAddr("127.0.3.2")})
+	w := newWorld(t, Config{Loopback: netip.MustParseAddr("127.0.3.1"), Containers: func() netip.Addr { return netip.MustParseAddr("127.0.3.2") }})
 	arn := w.create("chat", nil)
 	cl := w.available(arn, nil)
 	if cl.Node.Backend != cache.RedisServer || cl.Node.Port != 6379 || cl.Node.Address != "127.0.3.1" || cl.Node.ContainerAddress != "127.0.3.2" || !strings.HasPrefix(cl.Node.Version, "7.") && !strings.HasPrefix(cl.Node.Version, "6.") {
@@ -253,7 +253,7 @@ func TestTakenPortIsSaid(t *testing.T) {
 
 // Without redis-server a cluster is served inside of Berth, and says so; its replication group becomes available with it.
 func TestEmbedded(t *testing.T) {
-	w := newWorld(t, Config{EmbeddedOnly: true, Loopback: netip.MustParseAddr("127.0.3.6"), Containers: netip.MustParseAddr("127.0.3.7")})
+	w := newWorld(t, Config{EmbeddedOnly: true, Loopback: netip.MustParseAddr("127.0.3.6"), Containers: func() netip.Addr { return netip.MustParseAddr("127.0.3.7") }})
 	group := &cache.ReplicationGroup{ARN: cache.ReplicationGroupARN("us-east-1", "1", "g"), ID: "g", Region: "us-east-1", Account: "1", Status: cache.Creating, MemberID: "g-001"}
 	w.update(func(tx *state.Tx) { tx.CacheReplicationGroups.Put(group) })
 	arn := w.create("g-001", func(c *cache.Cluster) { c.ReplicationGroupID = "g" })

@@ -28,13 +28,23 @@ import (
 // Config says where caches live.
 type Config struct {
 	Dir string // holds a directory for each cluster; absolute
-	// Loopback is where programs of this machine reach caches; Containers, when valid, is an address of this machine that containers
-	// reach, such as the gateway of Docker's bridge. Caches listen on these and nowhere else.
-	Loopback, Containers netip.Addr
-	RedisServer          string // path of the program; "" looks for redis-server on PATH
-	EmbeddedOnly         bool   // do not look for redis-server
-	Now                  func() time.Time
-	Logger               *slog.Logger
+	// Loopback is where programs of this machine reach caches. Containers tells an address of this machine that containers reach, such as the
+	// gateway of Docker's bridge, which may come later than this program: it is asked whenever a cache starts; nil and an invalid address are
+	// none. Caches listen on these and nowhere else.
+	Loopback     netip.Addr
+	Containers   func() netip.Addr
+	RedisServer  string // path of the program; "" looks for redis-server on PATH
+	EmbeddedOnly bool   // do not look for redis-server
+	Now          func() time.Time
+	Logger       *slog.Logger
+}
+
+// containers is where containers reach a cache that starts now.
+func (c Config) containers() netip.Addr {
+	if c.Containers == nil {
+		return netip.Addr{}
+	}
+	return c.Containers()
 }
 
 // Controller is the reconciler of cache clusters, by their ARNs.
@@ -151,10 +161,11 @@ func (c *Controller) serve(ctx context.Context, cl *cache.Cluster) (time.Duratio
 }
 
 func (c *Controller) containers() string {
-	if !c.cfg.Containers.IsValid() {
+	a := c.cfg.containers()
+	if !a.IsValid() {
 		return ""
 	}
-	return c.cfg.Containers.String()
+	return a.String()
 }
 
 // observe writes what was seen, and what it means for statuses and events.

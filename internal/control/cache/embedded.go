@@ -29,8 +29,8 @@ func (c *Controller) embed(ctx context.Context, cl *cache.Cluster) error {
 		return c.observe(ctx, cl, cache.Node{Backend: cache.Embedded, Problem: err.Error()})
 	}
 	address := c.cfg.Loopback
-	if c.cfg.Containers.IsValid() {
-		address = c.cfg.Containers
+	if a := c.cfg.containers(); a.IsValid() {
+		address = a
 	}
 	e = &embedded{miniredis.NewMiniRedis(), cache.Node{
 		Backend: cache.Embedded, Address: address.String(), ContainerAddress: c.containers(), Port: port, Version: "7",

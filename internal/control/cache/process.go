@@ -131,8 +131,8 @@ func (p process) start(ctx context.Context, cfg Config, port int) error {
 		return err
 	}
 	bind := cfg.Loopback.String()
-	if cfg.Containers.IsValid() {
-		bind += " -" + cfg.Containers.String() // the hyphen: go on without it when the address does not exist
+	if a := cfg.containers(); a.IsValid() {
+		bind += " -" + a.String() // the hyphen: go on without it when the address does not exist
 	}
 	var conf bytes.Buffer
 	fmt.Fprintf(&conf, "bind %s\nport %d\n", bind, port)
@@ -206,7 +206,7 @@ func (c *Controller) port(cl *cache.Cluster, p process) (int, error) {
 
 // free reports whether nobody listens on a port of the caches' addresses. An address that does not exist is no obstacle.
 func (c *Controller) free(port int) bool {
-	for _, a := range []netip.Addr{c.cfg.Loopback, c.cfg.Containers} {
+	for _, a := range []netip.Addr{c.cfg.Loopback, c.cfg.containers()} {
 		if !a.IsValid() {
 			continue
 		}
