@@ -35,9 +35,6 @@ type rows struct {
 	secondary []tree // by indexKey, in the order of the definition's indexes
 }
 
-// base is how the store finds the core of a table of any type.
-func (t *core) base() *core { return t }
-
 func newRows(indexes int) *rows {
 	r := &rows{primary: newTree(), secondary: make([]tree, indexes)}
 	for i := range indexes {

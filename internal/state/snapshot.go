@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"unsafe"
 )
 
 // Snapshot is everything as it was at one revision. It is immutable, costs
@@ -43,17 +44,32 @@ func (tx *Tx) end(rev uint64) *Snapshot {
 	return &tx.Snapshot
 }
 
-// list yields the tables in the order of the struct's fields.
+// list yields the tables in the order of the struct's fields. Every
+// transaction asks twice, so where the tables lie is looked up once.
 func (t *Tables) list() iter.Seq[*core] {
 	return func(yield func(*core) bool) {
-		fields := reflect.ValueOf(t).Elem()
-		for i := range fields.NumField() {
-			if !yield(fields.Field(i).Addr().Interface().(interface{ base() *core }).base()) {
+		for _, at := range offsets {
+			if !yield((*core)(unsafe.Add(unsafe.Pointer(t), at))) {
 				return
 			}
 		}
 	}
 }
+
+// offsets are where the cores of the tables lie in Tables. A Table is its core
+// and nothing else.
+var offsets = func() []uintptr {
+	fields := reflect.TypeFor[Tables]()
+	at := make([]uintptr, fields.NumField())
+	for i := range at {
+		f := fields.Field(i)
+		if f.Type.NumField() != 1 || f.Type.Field(0).Type != reflect.TypeFor[core]() {
+			panic("state: field " + f.Name + " of Tables is not a Table")
+		}
+		at[i] = f.Offset
+	}
+	return at
+}()
 
 // loader rebuilds tables from what the journal holds.
 type loader struct {
