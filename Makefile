@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 GOFLAGS_STATIC := -trimpath -ldflags '-s -w'
 
-.PHONY: help build demo test check bench bench-socketio fuzz gen clean
+.PHONY: help build demo test check bench bench-socketio bench-storm fuzz gen clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -33,6 +33,10 @@ bench: ## group commit, placement, routing and the edge beside its peers
 bench-socketio: ## the Go Socket.IO server beside Node's, same client
 	@scripts/setup test
 	go run ./socketio/bench
+
+bench-storm: ## 20,000 Socket.IO clients lose their server and come back, beside Node's
+	@scripts/setup test
+	go run ./socketio/bench -storm 20000
 
 fuzz: ## every fuzz target for ten seconds
 	scripts/fuzz 10s

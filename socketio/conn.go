@@ -135,7 +135,7 @@ func (c *conn) connect(nsp string, auth []byte) error {
 		ns.exit()
 		return packet.ErrInvalid
 	}
-	c.srv.wg.Go(s.start)
+	c.srv.door.come(s)
 	return nil
 }
 

@@ -16,21 +16,10 @@ const recoverWithin = 5 * time.Second
 
 // start lets the client in or not, and then works on the events that have come meanwhile.
 func (s *Socket) start() {
-	if s.recover() {
-		if !s.Connected() {
-			return
-		}
-	} else {
-		if err := s.admit(); err != nil {
-			s.turnAway(err)
-			return
-		}
-		s.mu.Lock()
-		joined := s.enter(nil)
-		s.mu.Unlock()
-		if !joined {
-			return
-		}
+	in := s.letIn()
+	s.ns.srv.door.next()
+	if !in {
+		return
 	}
 	s.conn.joined()
 	s.ns.tellRooms(s, []string{s.id}, true)
@@ -38,6 +27,27 @@ func (s *Socket) start() {
 		s.guard("connect", func() { f(s) })
 	}
 	s.work()
+}
+
+// letIn reports whether the client has become a member, and is still there.
+func (s *Socket) letIn() bool {
+	if s.recover() {
+		return s.Connected()
+	}
+	if err := s.admit(); err != nil {
+		s.turnAway(err)
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.enter(nil)
+}
+
+// left tells whether the client has gone.
+func (s *Socket) left() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == socketGone
 }
 
 func (s *Socket) admit() (err error) {

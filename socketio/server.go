@@ -30,6 +30,12 @@ type Options struct {
 	NoClient bool
 	// MaxNamespaces is how many namespaces one client may join. Default 100.
 	MaxNamespaces int
+	// MaxJoining is how many clients may be on their way into a namespace at a time: in its middlewares
+	// or being recovered. Others wait their turn. Default 1,000.
+	MaxJoining int
+	// MaxWaiting is how many may wait; while there are more, handshakes get status 503 with Retry-After,
+	// and clients come back by themselves. Default 10,000.
+	MaxWaiting int
 	// MaxPending is how many events of one socket may wait for their handler before the client is
 	// disconnected with engineio.ReasonSlow. Default 10,000.
 	MaxPending int
@@ -47,6 +53,7 @@ type Server struct {
 	bundle http.Handler
 	log    *slog.Logger
 	wg     sync.WaitGroup
+	door   door
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -66,6 +73,12 @@ func New(opt Options) *Server {
 	if opt.MaxNamespaces <= 0 {
 		opt.MaxNamespaces = 100
 	}
+	if opt.MaxJoining <= 0 {
+		opt.MaxJoining = 1000
+	}
+	if opt.MaxWaiting <= 0 {
+		opt.MaxWaiting = 10_000
+	}
 	if opt.MaxPending <= 0 {
 		opt.MaxPending = 10_000
 	}
@@ -79,7 +92,10 @@ func New(opt Options) *Server {
 		opt.Engine.Log = opt.Log
 	}
 	srv := &Server{opt: opt, log: opt.Log, namespaces: make(map[string]*Namespace)}
-	srv.engine = engineio.New(opt.Engine, srv.accept)
+	srv.door.most, srv.door.room = opt.MaxJoining, opt.MaxWaiting
+	engine := opt.Engine
+	engine.Full = func() bool { return srv.door.full() || opt.Engine.Full != nil && opt.Engine.Full() }
+	srv.engine = engineio.New(engine, srv.accept)
 	if !opt.NoClient {
 		srv.bundle = clientdist.Handler(opt.Engine.Path)
 	}

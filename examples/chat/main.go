@@ -64,7 +64,7 @@ func run(ctx context.Context, env func(string) string, log *slog.Logger) error {
 	}
 	hs := &http.Server{Handler: routes(io, where), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
-	go func() { failed <- hs.Serve(ln) }()
+	go func() { failed <- socketio.NewGate(0).Serve(hs, ln) }()
 	log.Info("chat listens", "address", ln.Addr().String(), "host", where.Host, "task", where.Task, "redis", env("REDIS_ENDPOINT"))
 	select {
 	case err := <-failed:

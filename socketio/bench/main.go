@@ -3,6 +3,7 @@
 // rates depend on what else the machine does.
 //
 //	go run ./socketio/bench [-short] [-only ack,echo]
+//	go run ./socketio/bench -storm 20000
 //
 // It needs Linux, taskset, Node.js with socketio/testenv/node installed, and redis-server for the
 // cross-server part. The server is pinned to one processor and the load to another.
@@ -26,6 +27,9 @@ func main() {
 	pid := flag.Int("pid", 0, "process of the server, for -load")
 	short := flag.Bool("short", false, "smaller counts and shorter times")
 	only := flag.String("only", "", "measurements to make, with commas; default all")
+	storm := flag.Int("storm", 0, "instead, have that many clients lose their server and come back")
+	crowd := flag.Int("crowd", 0, "run that many clients of -addr (used by the storm itself)")
+	from := flag.Int("from", 0, "which addresses the clients of -crowd come from")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -33,6 +37,10 @@ func main() {
 	switch {
 	case *serve != "":
 		err = runServer(ctx, *serve, *redisURL)
+	case *crowd > 0:
+		err = runCrowd(*addr, *crowd, *from)
+	case *storm > 0:
+		err = runStorm(ctx, *storm)
 	case *load != "":
 		err = runLoad(*load, strings.Split(*addr, ","), *pid, *short)
 	default:

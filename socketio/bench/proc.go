@@ -34,3 +34,23 @@ func resident(pid int) (int, error) {
 	pages, err := strconv.Atoi(strings.Fields(string(b))[1])
 	return pages * os.Getpagesize(), err
 }
+
+// memory is the resident memory of a process in bytes, now and at its highest.
+func memory(pid int) (now, most int, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		name, rest, _ := strings.Cut(line, ":")
+		if name == "VmRSS" {
+			_, err = fmt.Sscan(rest, &now)
+		} else if name == "VmHWM" {
+			_, err = fmt.Sscan(rest, &most)
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	return now << 10, most << 10, nil
+}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -41,8 +45,32 @@ func runServer(ctx context.Context, addr, redisURL string) error {
 		<-ctx.Done()
 		hs.Close()
 	}()
-	if err := hs.Serve(ln); err != http.ErrServerClosed {
-		return err
+	go obey(io, ln)
+	if err := socketio.NewGate(0).Serve(hs, ln); err != http.ErrServerClosed {
+		<-ctx.Done() // the listener is closed while the server is drained
 	}
 	return nil
+}
+
+// obey does what the storm wants, by lines on the standard input.
+func obey(io *socketio.Server, ln net.Listener) {
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		switch verb, arg, _ := strings.Cut(in.Text(), " "); verb {
+		case "count":
+			fmt.Println(io.Clients(), io.Of("/").Len())
+		case "roll":
+			_ = io.Of("/").Emit("roll")
+		case "leave":
+			ln.Close()
+		case "drain":
+			over, err := time.ParseDuration(arg)
+			if err == nil {
+				err = io.Drain(context.Background(), over)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "drain:", err)
+			}
+			os.Exit(0)
+		}
+	}
 }

@@ -23,6 +23,9 @@ type Options struct {
 	MaxBuffer int
 	// MaxSessions is how many sessions there may be; further handshakes get status 503. Default no limit.
 	MaxSessions int
+	// Full, when set, tells that there is no room for new sessions at present; handshakes get status 503
+	// then too. It must be quick and safe for concurrent use.
+	Full func() bool
 	// Transports are those offered, of "polling" and "websocket". Default both.
 	Transports []string
 	// NoUpgrades keeps polling sessions on polling.

@@ -3,9 +3,11 @@ package engineio
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,9 +91,10 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case bad != nil:
 		bad.write(w, r)
-	case s == nil && (srv.draining.Load() || srv.full()):
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "no new sessions here", http.StatusServiceUnavailable)
+	case s == nil && srv.draining.Load():
+		comeBack(w, 1) // another server answers
+	case s == nil && srv.full():
+		comeBack(w, 1+rand.IntN(retryMost))
 	case wsframe.IsUpgrade(r):
 		srv.serveWebSocket(w, r, s)
 	default:
@@ -99,7 +102,18 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (srv *Server) full() bool { return srv.opt.MaxSessions > 0 && srv.Len() >= srv.opt.MaxSessions }
+// retryMost is the longest time, in seconds, after which a refused client is asked to try again. The
+// JavaScript client does not look at it and waits up to five seconds by itself.
+const retryMost = 5
+
+func comeBack(w http.ResponseWriter, seconds int) {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	http.Error(w, "no new sessions here", http.StatusServiceUnavailable)
+}
+
+func (srv *Server) full() bool {
+	return srv.opt.MaxSessions > 0 && srv.Len() >= srv.opt.MaxSessions || srv.opt.Full != nil && srv.opt.Full()
+}
 
 // verify makes the checks of the protocol in the reference server's order and finds the session.
 func (srv *Server) verify(r *http.Request) (*Session, *refusal) {
@@ -197,16 +211,17 @@ func (srv *Server) remove(s *Session) {
 func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
 	srv.draining.Store(true)
 	all := srv.snapshot()
+	start := time.Now()
 	for i, s := range all {
+		// Against the start, so that what closing takes does not add up.
+		if wait := time.Until(start.Add(over * time.Duration(i) / time.Duration(len(all)))); wait > 0 {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(wait):
+			}
+		}
 		s.closeWith(ReasonShutdown)
-		if i == len(all)-1 {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(over / time.Duration(len(all))):
-		}
 	}
 	return nil
 }

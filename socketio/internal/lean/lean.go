@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/berthhq/berth/socketio/internal/link"
 	"github.com/berthhq/berth/socketio/internal/wsframe"
@@ -38,24 +39,33 @@ type Client struct {
 
 // Dial opens a WebSocket on the path, query included, of the server at addr.
 func Dial(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
-	return dial(g, addr, path, "", on)
+	return dial(net.Dialer{}, g, addr, path, "", on)
+}
+
+// DialWith is Dial by a dialer; its time limit, if it has one, is for the handshake too.
+func DialWith(d net.Dialer, g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
+	return dial(d, g, addr, path, "", on)
 }
 
 // DialDeflate is Dial that offers compression.
 func DialDeflate(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
-	return dial(g, addr, path, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", on)
+	return dial(net.Dialer{}, g, addr, path, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", on)
 }
 
-func dial(g *link.Group, addr, path, header string, on func(*Client, Frame)) (*Client, error) {
-	conn, err := net.Dial("tcp", addr)
+func dial(d net.Dialer, g *link.Group, addr, path, header string, on func(*Client, Frame)) (*Client, error) {
+	conn, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
+	}
+	if d.Timeout > 0 {
+		_ = conn.SetDeadline(time.Now().Add(d.Timeout))
 	}
 	br, err := handshake(conn, addr, path, header)
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
+	_ = conn.SetDeadline(time.Time{})
 	early, _ := br.Peek(br.Buffered())
 	c := &Client{on: on, in: wsframe.Reader{Limit: 64 << 20, FromServer: true}}
 	if header != "" {

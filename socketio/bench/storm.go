@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// perServer is how many clients one process can have, as far as its descriptors go.
+func perServer() (int, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	return int(limit.Cur) - 200, nil // Go has raised the soft limit to the hard one
+}
+
+// child is a server or a process of clients that is talked to by lines.
+type child struct {
+	cmd  *exec.Cmd
+	in   io.Writer
+	out  *bufio.Scanner
+	addr string
+}
+
+func spawn(cmd *exec.Cmd) (*child, error) {
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	return &child{cmd: cmd, in: in, out: bufio.NewScanner(out)}, cmd.Start()
+}
+
+func (c *child) ask(line string) (string, error) {
+	if _, err := fmt.Fprintln(c.in, line); err != nil {
+		return "", err
+	}
+	if !c.out.Scan() {
+		return "", fmt.Errorf("%s has ended", c.cmd.Args[0])
+	}
+	return c.out.Text(), nil
+}
+
+func (c *child) state(line string) (s crowdState, err error) {
+	text, err := c.ask(line)
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal([]byte(text), &s)
+}
+
+func (c *child) kill() {
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
+}
+
+// storm is a number of servers, each with its clients.
+type storm struct {
+	ctx     context.Context
+	start   starter
+	servers []*child
+	crowds  []*child
+	each    int
+	witness *witness // of the first server
+}
+
+const (
+	stormDrain = 10 * time.Second
+	stormMost  = 3 * time.Minute
+	stormLook  = 100 * time.Millisecond
+)
+
+// runStorm has n clients lose their servers, abruptly and then gracefully, and measures how they come
+// back. There are as many servers as the limit of descriptors asks for.
+func runStorm(ctx context.Context, n int) error {
+	most, err := perServer()
+	if err != nil {
+		return err
+	}
+	k := (n + most - 1) / most
+	fmt.Printf("%d clients on %d server(s), load %s\n", n, k, loadAverage())
+	for _, side := range []struct {
+		name  string
+		start starter
+	}{{"Node.js", nodeServer}, {"Go", goServer}} {
+		s := &storm{ctx: ctx, start: side.start, each: n / k}
+		err := s.run(side.name, k)
+		s.end()
+		if err != nil {
+			return fmt.Errorf("%s: %w", side.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *storm) end() {
+	for _, c := range append(s.servers, s.crowds...) {
+		c.kill()
+	}
+}
+
+func (s *storm) run(name string, k int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for i := range k {
+		srv, err := s.serve(freePort())
+		if err != nil {
+			return err
+		}
+		s.servers = append(s.servers, srv)
+		crowd, err := spawn(exec.CommandContext(s.ctx, self, "-crowd", strconv.Itoa(s.each), "-addr", srv.addr, "-from", strconv.Itoa(i)))
+		if err != nil {
+			return err
+		}
+		s.crowds = append(s.crowds, crowd)
+	}
+	s.witness = &witness{addr: s.servers[0].addr}
+	go s.witness.run()
+	if _, err := s.all(time.Now(), 0); err != nil {
+		return err
+	}
+	fmt.Printf("%s\n", name)
+	if err := s.storm("killed", (*storm).killAll); err != nil {
+		return err
+	}
+	if name != "Go" {
+		return nil
+	}
+	if err := s.storm(fmt.Sprintf("drained over %v", stormDrain), (*storm).drainAll); err != nil {
+		return err
+	}
+	return s.verify()
+}
+
+// serve starts a server on a port of 127.0.0.1.
+func (s *storm) serve(port int) (*child, error) {
+	c, err := spawn(s.start(s.ctx, port, ""))
+	if err != nil {
+		return nil, err
+	}
+	if !c.out.Scan() {
+		return nil, fmt.Errorf("%s ended at once", c.cmd.Args[0])
+	}
+	c.addr = "127.0.0.1:" + strconv.Itoa(port)
+	return c, nil
+}
+
+func portOf(addr string) int {
+	port, _ := strconv.Atoi(addr[strings.LastIndexByte(addr, ':')+1:]) // it was made of a number
+	return port
+}
+
+// killAll ends the servers as a crash does and starts others in their place.
+func (s *storm) killAll() error {
+	for _, c := range s.servers {
+		c.kill()
+	}
+	return s.replace()
+}
+
+func (s *storm) replace() error {
+	for i, old := range s.servers {
+		c, err := s.serve(portOf(old.addr))
+		if err != nil {
+			return err
+		}
+		s.servers[i] = c
+	}
+	return nil
+}
+
+// drainAll starts the successors first, and then has the clients sent to them.
+func (s *storm) drainAll() error {
+	old := append([]*child(nil), s.servers...)
+	for _, c := range old {
+		if _, err := fmt.Fprintln(c.in, "leave"); err != nil {
+			return err
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // the port is free
+	if err := s.replace(); err != nil {
+		return err
+	}
+	for _, c := range old {
+		if _, err := fmt.Fprintln(c.in, "drain", stormDrain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storm measures from what happens until everybody is back.
+func (s *storm) storm(name string, happen func(*storm) error) error {
+	before, err := s.total("state")
+	if err != nil {
+		return err
+	}
+	s.witness.take()
+	start := time.Now()
+	if err := happen(s); err != nil {
+		return err
+	}
+	fastest, err := s.all(start, before.Joins+int64(s.each*len(s.crowds)))
+	if err != nil {
+		return err
+	}
+	took := time.Since(start)
+	trips := s.witness.take()
+	after, err := s.total("state")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("  %-20s all back after %5.1f s, at most %5.0f joins/s; %d attempts failed, %d joins for %d clients\n",
+		name, took.Seconds(), fastest, after.Failures-before.Failures, after.Joins-before.Joins, s.each*len(s.crowds))
+	fmt.Printf("  %-20s a witness's round trip meanwhile: %.1f ms p50, %.1f ms p99, %.1f ms at most (%d)\n", "", percentile(trips, 50), percentile(trips, 99), percentile(trips, 100), len(trips))
+	for _, c := range s.servers {
+		used, err := cpu(c.cmd.Process.Pid)
+		if err != nil {
+			return err
+		}
+		now, most, err := memory(c.cmd.Process.Pid)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("  %-20s server: %4.1f s of CPU, %3.0f µs a client; %d MB, at most %d MB\n", "", used.Seconds(), float64(used.Microseconds())/float64(s.each), now>>20, most>>20)
+	}
+	return nil
+}
+
+// percentile sorts v.
+func percentile(v []float64, p int) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	slices.Sort(v)
+	return v[(len(v)-1)*p/100]
+}
+
+// all waits until so many joins have been made and everybody is in, and returns the fastest rate seen.
+func (s *storm) all(start time.Time, joins int64) (fastest float64, err error) {
+	last, at := int64(-1), time.Now()
+	for time.Since(start) < stormMost {
+		now, err := s.total("state")
+		if err != nil {
+			return 0, err
+		}
+		if took := time.Since(at).Seconds(); last >= 0 && took >= 0.9 {
+			fastest = max(fastest, float64(now.Joins-last)/took)
+			last, at = now.Joins, time.Now()
+		} else if last < 0 {
+			last = now.Joins
+		}
+		if now.Joins >= joins && now.In == int64(s.each*len(s.crowds)) {
+			return fastest, nil
+		}
+		select {
+		case <-s.ctx.Done():
+			return 0, context.Cause(s.ctx)
+		case <-time.After(stormLook):
+		}
+	}
+	return 0, fmt.Errorf("not everybody is back after %v", stormMost)
+}
+
+func (s *storm) total(line string) (sum crowdState, err error) {
+	for _, c := range s.crowds {
+		one, err := c.state(line)
+		if err != nil {
+			return sum, err
+		}
+		sum.In += one.In
+		sum.Joins += one.Joins
+		sum.Failures += one.Failures
+		sum.Once += one.Once
+		sum.More += one.More
+	}
+	return sum, nil
+}
+
+// verify asks the servers whom they have, and sends everybody one event: who were there twice would get
+// two.
+func (s *storm) verify() error {
+	if _, err := s.total("roll"); err != nil {
+		return err
+	}
+	have := -1 // the witness
+	for _, c := range s.servers {
+		text, err := c.ask("count")
+		if err != nil {
+			return err
+		}
+		var clients, sockets int
+		if _, err := fmt.Sscan(text, &clients, &sockets); err != nil {
+			return err
+		}
+		have += sockets
+		if clients != sockets {
+			return fmt.Errorf("%d clients, but %d sockets", clients, sockets)
+		}
+		if _, err := fmt.Fprintln(c.in, "roll"); err != nil {
+			return err
+		}
+	}
+	var sum crowdState
+	for range 100 {
+		var err error
+		if sum, err = s.total("state"); err != nil || sum.Once+sum.More == have {
+			break
+		}
+		time.Sleep(stormLook)
+	}
+	fmt.Printf("  the servers have %d sockets; a broadcast came to %d clients once, to %d more than once\n", have, sum.Once, sum.More)
+	if want := s.each * len(s.crowds); have != want || sum.Once != want || sum.More != 0 {
+		return fmt.Errorf("want %d", want)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package engineio_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/socketio/engineio"
+)
+
+// left notes when its session ended.
+type left struct{ ended *[]time.Time }
+
+func (left) Message([]byte, bool) error { return nil }
+
+func (l left) Closed(engineio.Reason) { *l.ended = append(*l.ended, time.Now()) }
+
+// The disconnects of a drain are spread evenly: each tenth of the time has a tenth of them.
+func TestDrainIsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const sessions, over = 20_000, 10 * time.Second
+		var ended []time.Time
+		srv := engineio.New(engineio.Options{}, func(*engineio.Session, *http.Request) engineio.Receiver { return left{&ended} })
+		defer srv.Close()
+		handshake := func() int {
+			w := httptest.NewRecorder()
+			srv.ServeHTTP(w, httptest.NewRequest("GET", "/engine.io/?EIO=4&transport=polling", nil))
+			return w.Code
+		}
+		for range sessions {
+			if code := handshake(); code != http.StatusOK {
+				t.Fatal(code)
+			}
+		}
+		start := time.Now()
+		if err := srv.Drain(t.Context(), over); err != nil {
+			t.Fatal(err)
+		}
+		var tenths [10]int
+		for _, at := range ended {
+			tenths[at.Sub(start)*10/over]++
+		}
+		for i, n := range tenths {
+			if n != sessions/10 {
+				t.Errorf("%d sessions ended in tenth %d, want %d", n, i, sessions/10)
+			}
+		}
+		if code := handshake(); code != http.StatusServiceUnavailable {
+			t.Error(code)
+		}
+	})
+}
