@@ -43,7 +43,7 @@ type Service struct {
 	ClusterARN              string
 	Status                  string
 	TaskDefinition          string // ARN; that of the primary deployment
-	DesiredCount            int
+	DesiredCount            int    // of a DAEMON service how many instances it belongs on, written by control/service
 	LaunchType              string
 	SchedulingStrategy      string
 	DeploymentConfiguration DeploymentConfiguration

@@ -195,6 +195,10 @@ func TestDaemonRunsEverywhere(t *testing.T) {
 		if got := w.running(byZone); got["us-east-1a"] != 1 || got["us-east-1b"] != 1 {
 			t.Errorf("running by zone = %v, want one in each", got)
 		}
+		// Clients hold a service for stable when as many tasks run as it desires.
+		if svc := w.get(); svc.DesiredCount != 2 || svc.Primary().DesiredCount != 2 {
+			t.Errorf("the service desires %d tasks and its deployment %d, want one for each instance", svc.DesiredCount, svc.Primary().DesiredCount)
+		}
 	})
 }
 

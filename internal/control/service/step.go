@@ -28,6 +28,9 @@ type step struct {
 
 func (s *step) carryOut(p rollout.Plan) {
 	s.mark(p.Mark)
+	if d := s.svc.Primary(); d != nil && s.svc.SchedulingStrategy == ecs.Daemon {
+		s.svc.DesiredCount = d.DesiredCount // nobody else says how many instances a daemon belongs on (ecs.md 3.3)
+	}
 	for _, key := range p.Counted {
 		if t, ok := s.tx.Tasks.Get(key); ok && !t.Counted {
 			c := *t
