@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,6 +60,9 @@ func (d *TaskDefinition) checkPorts(c *ContainerDefinition) error {
 		return client("When networkMode=none, port mappings are not allowed: container '%s' has them.", c.Name)
 	}
 	for _, p := range c.PortMappings {
+		if p.Name != "" && !d.portNameFree(p.Name) {
+			return client("Port mapping name '%s' is not valid or not unique: use up to 64 lower-case letters, digits, '_' and '-', not starting with '-'.", p.Name)
+		}
 		if p.ContainerPortRange != "" {
 			if err := d.checkPortRange(c, p); err != nil {
 				return err
@@ -79,9 +83,6 @@ func (d *TaskDefinition) checkPorts(c *ContainerDefinition) error {
 			return client("Container '%s' exposes port %d for both tcp and udp; one container port may have one protocol.", c.Name, p.ContainerPort)
 		}
 		protocols[p.ContainerPort] = proto
-		if p.Name != "" && !d.portNameFree(p.Name) {
-			return client("Port mapping name '%s' is not valid or not unique: use up to 64 lower-case letters, digits, '_' and '-', not starting with '-'.", p.Name)
-		}
 		if p.AppProtocol != "" && !slices.Contains([]string{"http", "http2", "grpc"}, p.AppProtocol) {
 			return client("appProtocol '%s' is not valid: use http, http2 or grpc.", p.AppProtocol)
 		}
@@ -155,15 +156,37 @@ func (d *TaskDefinition) checkLog(c *ContainerDefinition) error {
 		case !slices.Contains(logDrivers, l.LogDriver):
 			return client("Log driver '%s' is not valid: use one of %s.", l.LogDriver, strings.Join(logDrivers, ", "))
 		case l.LogDriver == "awslogs":
-			for _, o := range []string{"awslogs-group", "awslogs-region"} {
-				if l.Options[o] == "" {
-					return client("Log driver awslogs requires options: %s", o)
-				}
-			}
-			if l.Options["awslogs-datetime-format"] != "" && l.Options["awslogs-multiline-pattern"] != "" {
-				return client("Log driver awslogs: awslogs-datetime-format and awslogs-multiline-pattern exclude each other.")
-			}
+			return checkAwslogs(l.Options)
 		}
+	}
+	return nil
+}
+
+var awslogsOptions = []string{
+	"awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group", "awslogs-datetime-format", "awslogs-multiline-pattern", "mode", "max-buffer-size",
+}
+
+// checkAwslogs is ecs.md 1.4.18 and 7.10; the words about options that are not allowed and about awslogs-create-group are those of live calls
+// (aws/amazon-ecs-agent#872, terraform-linters/tflint-ruleset-aws#348).
+func checkAwslogs(options map[string]string) error {
+	for _, o := range awslogsOptions[:2] {
+		if options[o] == "" {
+			return client("Log driver awslogs requires options: %s", o)
+		}
+	}
+	for _, o := range slices.Sorted(maps.Keys(options)) {
+		if !slices.Contains(awslogsOptions, o) {
+			return client("Log driver awslogs disallows options: %s", o)
+		}
+	}
+	if v, ok := options["awslogs-create-group"]; ok && v != "true" {
+		return client("Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit option.")
+	}
+	if v, ok := options["mode"]; ok && v != "blocking" && v != "non-blocking" {
+		return client("Log driver awslogs option 'mode' should be 'blocking' or 'non-blocking', not '%s'.", v)
+	}
+	if options["awslogs-datetime-format"] != "" && options["awslogs-multiline-pattern"] != "" {
+		return client("Log driver awslogs: awslogs-datetime-format and awslogs-multiline-pattern exclude each other.")
 	}
 	return nil
 }

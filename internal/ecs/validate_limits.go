@@ -7,7 +7,7 @@ import (
 
 func checkUlimits(c *ContainerDefinition) error {
 	for _, u := range c.Ulimits {
-		if u.HardLimit >= 0 && u.SoftLimit > u.HardLimit {
+		if u.HardLimit >= 0 && (u.SoftLimit > u.HardLimit || u.SoftLimit < 0) { // below 0 is without limit
 			return client("Ulimit '%s' of container '%s': the soft limit must not be greater than the hard limit.", u.Name, c.Name)
 		}
 	}

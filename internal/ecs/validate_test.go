@@ -73,6 +73,7 @@ func TestValidateRefuses(t *testing.T) {
 			c(d).LinuxParameters = &LinuxParameters{Devices: []Device{{HostPath: "/dev/x", Permissions: []string{"eat"}}}}
 		}, "the permission 'eat'"},
 		{"1.4.11 name", func(d *TaskDefinition) { c(d).PortMappings[0].Name = "-x" }, "Port mapping name '-x'"},
+		{"1.4.11 name of a range", func(d *TaskDefinition) { c(d).PortMappings[0] = PortMapping{ContainerPortRange: "1-2", Name: "X"} }, "Port mapping name 'X'"},
 		{"1.4.12 hostname", func(d *TaskDefinition) { d.NetworkMode = NetworkAwsvpc; c(d).Hostname = "h" }, "Hostname is not supported on container when networkMode=awsvpc."},
 		{"1.4.12 links", func(d *TaskDefinition) { d.NetworkMode = NetworkHost; c(d).Links = []string{"side"} }, "Links are not supported"},
 		{"1.4.13 exists", func(d *TaskDefinition) { c(d).DependsOn = []ContainerDependency{{"ghost", "START"}} }, "'ghost', which does not exist"},
@@ -95,10 +96,15 @@ func TestValidateRefuses(t *testing.T) {
 			d.Volumes = []Volume{{Name: "v", Host: &HostVolume{}, DockerVolumeConfiguration: &DockerVolumeConfiguration{}}}
 		}, "only one of"},
 		{"1.4.18 options", func(d *TaskDefinition) { delete(c(d).LogConfiguration.Options, "awslogs-group") }, "Log driver awslogs requires options: awslogs-group"},
+		{"1.4.18 more options", func(d *TaskDefinition) { c(d).LogConfiguration.Options["log_key"] = "x" }, "Log driver awslogs disallows options: log_key"},
+		{"1.4.18 create", func(d *TaskDefinition) { c(d).LogConfiguration.Options["awslogs-create-group"] = "false" },
+			"Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit option."},
+		{"1.4.18 mode", func(d *TaskDefinition) { c(d).LogConfiguration.Options["mode"] = "loose" }, "should be 'blocking' or 'non-blocking'"},
 		{"1.4.18 driver", func(d *TaskDefinition) { c(d).LogConfiguration.LogDriver = "tape" }, "Log driver 'tape'"},
 		{"1.4.19 secrets", func(d *TaskDefinition) { c(d).Secrets = []Secret{{"A", "b"}} }, "secrets are not available yet"},
 		{"1.4.20 type", func(d *TaskDefinition) { d.PlacementConstraints = []PlacementConstraint{{Type: "distinctInstance"}} }, "use memberOf"},
 		{"1.4.21 ulimit", func(d *TaskDefinition) { c(d).Ulimits = []Ulimit{{"nofile", 2, 1}} }, "soft limit"},
+		{"1.4.21 ulimit without limit", func(d *TaskDefinition) { c(d).Ulimits = []Ulimit{{"nofile", -1, 1}} }, "soft limit"},
 		{"1.4.22 fargate", func(d *TaskDefinition) { d.RequiresCompatibilities = []string{"FARGATE"} }, "FARGATE is not available"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
