@@ -29,7 +29,7 @@ func (a *api) putAttributes(ctx context.Context, call *awswire.Call, in *shape.P
 		switch name := deref(at.Name); {
 		case !attributeName.MatchString(name):
 			return nil, invalid("Attribute name '%s' is not valid: use 1 to 128 letters, digits and _ - . / \\.", name)
-		case strings.HasPrefix(name, "ecs.") || strings.HasPrefix(name, "com.amazonaws."):
+		case builtIn(name):
 			return nil, invalid("Attribute name '%s' is reserved.", name)
 		case deref(at.Value) != "" && !attributeValue.MatchString(*at.Value):
 			return nil, invalid("Attribute value '%s' is not valid: use up to 128 letters, digits, spaces inside and _ - . / \\ @ :.", *at.Value)
@@ -51,16 +51,26 @@ func (a *api) putAttributes(ctx context.Context, call *awswire.Call, in *shape.P
 func customAttributes(i *ecs.ContainerInstance) int {
 	n := 0
 	for _, a := range i.Attributes {
-		if !strings.HasPrefix(a.Name, "ecs.") && !strings.HasPrefix(a.Name, "com.amazonaws.") {
+		if !builtIn(a.Name) {
 			n++
 		}
 	}
 	return n
 }
 
+// builtIn reports whether the agent or the platform gives the attribute: callers neither put nor delete it (ecs.md 1.3.8).
+func builtIn(name string) bool {
+	return strings.HasPrefix(name, "ecs.") || strings.HasPrefix(name, "com.amazonaws.")
+}
+
 func (a *api) deleteAttributes(ctx context.Context, call *awswire.Call, in *shape.DeleteAttributesInput) (*shape.DeleteAttributesOutput, error) {
 	if err := batch("Attributes", len(in.Attributes), 10); err != nil {
 		return nil, err
+	}
+	for _, at := range in.Attributes {
+		if builtIn(deref(at.Name)) {
+			return nil, invalid("Attribute name '%s' is reserved.", *at.Name)
+		}
 	}
 	out := &shape.DeleteAttributesOutput{Attributes: []shape.Attribute{}}
 	err := a.changeAttributes(ctx, call, in.Cluster, in.Attributes, func(i *ecs.ContainerInstance, at shape.Attribute) error {

@@ -325,6 +325,8 @@ func TestAttributes(t *testing.T) {
 	d.refused("InvalidParameterException: Attribute name 'a b' is not valid", "PutAttributes", `{'attributes': [{'name': 'a b', 'targetId': 'a'}]}`)
 	d.refused("InvalidParameterException: Attribute value ' x' is not valid", "PutAttributes", `{'attributes': [{'name': 'a', 'value': ' x', 'targetId': 'a'}]}`)
 	d.refused("InvalidParameterException: Attribute name 'ecs.x' is reserved", "PutAttributes", `{'attributes': [{'name': 'ecs.x', 'targetId': 'a'}]}`)
+	// ecs.md 1.3.8: without its built-in attributes an instance would be lost to placement.
+	d.refused("InvalidParameterException: Attribute name 'ecs.availability-zone' is reserved", "DeleteAttributes", `{'attributes': [{'name': 'ecs.availability-zone', 'targetId': 'a'}]}`)
 	d.refused("InvalidParameterException: attributeValue needs an attributeName.", "ListAttributes", `{'targetType': 'container-instance', 'attributeValue': 'x'}`)
 	d.refused("InvalidParameterException: Attributes cannot have more than 10 elements.", "PutAttributes", `{'attributes': [%s{'name': 'x', 'targetId': 'a'}]}`, strings.Repeat(`{'name': 'x', 'targetId': 'a'},`, 10))
 	for i := range 9 {

@@ -175,6 +175,15 @@ func draining(s *ecs.Service, now time.Time) *ecs.Service {
 
 // service finds one that is not INACTIVE.
 func service(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs.Service, error) {
+	s, err := knownService(t, call, clusterRef, ref)
+	if err == nil && s.Status == ecs.ServiceInactive {
+		return nil, serviceNotFound()
+	}
+	return s, err
+}
+
+// knownService finds one of any status.
+func knownService(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs.Service, error) {
 	c, err := cluster(t, call, clusterRef)
 	if err != nil {
 		return nil, err
@@ -183,15 +192,15 @@ func service(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs
 		return nil, invalid("Service must not be empty.")
 	}
 	s, _, ok := serviceIn(t, c, *ref)
-	if !ok || s.Status == ecs.ServiceInactive {
+	if !ok {
 		return nil, serviceNotFound()
 	}
 	return s, nil
 }
 
-// activeService finds one that can be changed.
+// activeService finds one that can be changed. One that was deleted, and is still there to be described, is known but not active.
 func activeService(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs.Service, error) {
-	s, err := service(t, call, clusterRef, ref)
+	s, err := knownService(t, call, clusterRef, ref)
 	if err == nil && s.Status != ecs.ServiceActive {
 		return nil, fault.New("ServiceNotActiveException", "Service was not ACTIVE.")
 	}

@@ -141,6 +141,7 @@ func TestDeleteService(t *testing.T) {
 	d.refused("ServiceNotActiveException: Service was not ACTIVE.", "UpdateService", `{'service': 's', 'desiredCount': 1}`)
 	d.end("s")
 	d.ok("DescribeServices", `{'services': ['s']}`).is("services.0.status", "'INACTIVE'", "services.0.deployments", "[]")
+	d.refused("ServiceNotActiveException: Service was not ACTIVE.", "UpdateService", `{'service': 's', 'desiredCount': 1}`)
 	d.refused("ServiceNotFoundException: Service not found.", "DeleteService", `{'service': 's'}`)
 	d.ok("CreateService", `{'serviceName': 'd', 'taskDefinition': 'web', 'schedulingStrategy': 'DAEMON'}`).is("service.deploymentConfiguration.minimumHealthyPercent", "0", "service.deploymentConfiguration.maximumPercent", "100") // ecs.md 3.3
 	d.ok("DeleteService", `{'service': 'd'}`).is("service.status", "'DRAINING'")                                                                                                                                                     // force is for REPLICA

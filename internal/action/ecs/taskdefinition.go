@@ -50,6 +50,9 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 		if c.Essential == nil {
 			c.Essential = new(true) // ecs.md 1.4.4
 		}
+		if err := checkZeros(c); err != nil {
+			return nil, err
+		}
 		// A CPU of 0 is the default and says nothing.
 		if deref(c.Cpu) == 0 {
 			c.Cpu = nil
@@ -79,6 +82,28 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 	}
 	def.Complete()
 	return &def, nil
+}
+
+// checkZeros refuses what is 0 and may not be: the noun cannot tell it from what is absent and has a default (ecs.md 1.4.15, 1.4.16).
+func checkZeros(c *shape.ContainerDefinition) error {
+	var zeros []string
+	note := func(name string, v *int32) {
+		if v != nil && *v == 0 {
+			zeros = append(zeros, name)
+		}
+	}
+	if h := c.HealthCheck; h != nil {
+		note("healthCheck.interval", h.Interval)
+		note("healthCheck.timeout", h.Timeout)
+		note("healthCheck.retries", h.Retries)
+	}
+	if r := c.RestartPolicy; r != nil {
+		note("restartPolicy.restartAttemptPeriod", r.RestartAttemptPeriod)
+	}
+	if len(zeros) > 0 {
+		return client("Invalid setting for container '%s'. '%s' must not be 0: leave it out for the default.", deref(c.Name), zeros[0])
+	}
+	return nil
 }
 
 func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
@@ -198,8 +223,8 @@ func (a *api) listTaskDefinitionFamilies(_ context.Context, call *awswire.Call, 
 	}
 	var families []string
 	for f, is := range active {
-		// A family without an ACTIVE revision is INACTIVE; without a status only ACTIVE ones are asked for.
-		if in.Status == "ALL" || is == (in.Status != ecs.TaskDefinitionInactive) {
+		// A family without an ACTIVE revision is INACTIVE; without a status both are asked for, as AWS documents the parameter.
+		if in.Status == "" || in.Status == "ALL" || is == (in.Status == ecs.TaskDefinitionActive) {
 			families = append(families, f)
 		}
 	}

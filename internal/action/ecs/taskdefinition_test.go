@@ -106,7 +106,8 @@ func TestListTaskDefinitions(t *testing.T) {
 		}
 	}
 	d.ok("DeregisterTaskDefinition", `{'taskDefinition': 'Api:1'}`)
-	d.ok("ListTaskDefinitionFamilies", `{}`).is("families", "['web','web-b']")
+	d.ok("ListTaskDefinitionFamilies", `{}`).is("families", "['Api','web','web-b']") // both kinds, says API_ListTaskDefinitionFamilies
+	d.ok("ListTaskDefinitionFamilies", `{'status': 'ACTIVE'}`).is("families", "['web','web-b']")
 	d.ok("ListTaskDefinitionFamilies", `{'status': 'INACTIVE'}`).is("families", "['Api']")
 	d.ok("ListTaskDefinitionFamilies", `{'status': 'ALL', 'familyPrefix': 'web'}`).is("families", "['web','web-b']")
 	d.ok("ListTaskDefinitionFamilies", `{'status': 'ALL'}`).is("families", "['Api','web','web-b']")
@@ -118,6 +119,8 @@ func TestRegisterRefusals(t *testing.T) {
 	for _, tt := range []struct{ want, container, more string }{
 		{"ClientException: Invalid setting for container 'a'. At least one of 'memory' or 'memoryReservation' must be specified.", `'name': 'a', 'image': 'b'`, ""}, // ecs.md 1.4.5
 		{"ClientException: containerDefinitions[0].firelensConfiguration is not available yet", `'name': 'a', 'image': 'b', 'memory': 9, 'firelensConfiguration': {'type': 'fluentd'}`, ""},
+		{"ClientException: Invalid setting for container 'a'. 'healthCheck.retries' must not be 0", `'name': 'a', 'image': 'b', 'memory': 9, 'healthCheck': {'command': ['CMD', 'x'], 'retries': 0}`, ""},                       // ecs.md 1.4.15
+		{"ClientException: Invalid setting for container 'a'. 'restartPolicy.restartAttemptPeriod' must not be 0", `'name': 'a', 'image': 'b', 'memory': 9, 'restartPolicy': {'enabled': true, 'restartAttemptPeriod': 0}`, ""}, // ecs.md 1.4.16
 		{"ClientException: secrets are not available yet", `'name': 'a', 'image': 'b', 'memory': 9, 'secrets': [{'name': 'S', 'valueFrom': 'arn'}]`, `, 'executionRoleArn': 'r'`},
 		{`InvalidParameterException: Berth does not support "proxyConfiguration"`, `'name': 'a', 'image': 'b', 'memory': 9`, `, 'proxyConfiguration': {'containerName': 'a'}`},
 		{"ClientException: volumes[0].efsVolumeConfiguration is not available yet", `'name': 'a', 'image': 'b', 'memory': 9`, `, 'volumes': [{'name': 'v', 'efsVolumeConfiguration': {'fileSystemId': 'fs'}}]`},
