@@ -74,6 +74,8 @@ func TestBadInput(t *testing.T) {
 			ecsRequest("RegisterTaskDefinition", `{}`)},
 		{"outside the enum", "InvalidParameterException", "1 validation error detected: Value 'bus' at 'networkMode' failed to satisfy constraint: Member must satisfy enum value set: [bridge, host, awsvpc, none]", 400,
 			ecsRequest("RegisterTaskDefinition", `{"family":"f","containerDefinitions":[],"networkMode":"bus"}`)},
+		{"required, and outside the enum", "InvalidParameterException", "1 validation error detected: Value 'DONE' at 'containerDefinitions.1.member.dependsOn.1.member.condition' failed to satisfy constraint: Member must satisfy enum value set: [START, COMPLETE, SUCCESS, HEALTHY]", 400,
+			ecsRequest("RegisterTaskDefinition", `{"family":"f","containerDefinitions":[{"dependsOn":[{"containerName":"c","condition":"DONE"}]}]}`)},
 		{"not implemented", "InvalidParameterException", `Berth does not support "configuration.executeCommandConfiguration.logConfiguration" in CreateCluster. Leave it out.`, 400,
 			ecsRequest("CreateCluster", `{"configuration":{"executeCommandConfiguration":{"logConfiguration":{"s3BucketName":"b"}}}}`)},
 		{"not implemented, in a list", "InvalidParameterException", `Berth does not support "containerDefinitions[1].firelensConfiguration" in RegisterTaskDefinition. Leave it out.`, 400,

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"reflect"
 	"runtime/debug"
+	"slices"
 
 	"github.com/berthhq/berth/internal/awswire/jsonwire"
 	"github.com/berthhq/berth/internal/awswire/querywire"
@@ -154,7 +155,12 @@ func (x *exchange) decode() (any, error) {
 	} else {
 		problems = querywire.Decode(x.params, in.Elem(), x.op.input, x.op.enums)
 	}
-	problems = append(problems, x.op.input.Check(in.Elem(), x.svc.Protocol.format(), x.op.refused)...)
+	for _, p := range x.op.input.Check(in.Elem(), x.svc.Protocol.format(), x.op.refused) {
+		// A value that could not be read leaves its member empty: it is wrong, not missing as well.
+		if !slices.ContainsFunc(problems, func(read schema.Problem) bool { return slices.Equal(read.Path, p.Path) }) {
+			problems = append(problems, p)
+		}
+	}
 	if len(problems) > 0 {
 		return nil, x.problemFault(problems)
 	}

@@ -23,7 +23,8 @@ type UnknownFieldError struct {
 
 func (e *UnknownFieldError) Error() string { return "no place for the field " + e.Path }
 
-// In copies a request's shape into a new D. A field that is set in src and absent from D is an *UnknownFieldError.
+// In copies a request's shape into a new D. A field that is set in src and absent from D is an *UnknownFieldError, unless it asks for
+// nothing: clients send back the empty lists and the false that they were answered.
 func In[D any](src any) (D, error) {
 	var dst D
 	err := (&copier{strict: true}).copy(reflect.ValueOf(&dst).Elem(), reflect.ValueOf(src), "")
@@ -89,7 +90,7 @@ func (c *copier) copyStruct(dst, src reflect.Value, path string) error {
 		at := join(path, wireName(f))
 		n, ok := places[strings.ToLower(f.Name)]
 		if !ok {
-			if c.strict {
+			if c.strict && !empty(src.Field(i)) {
 				return &UnknownFieldError{Path: at}
 			}
 			continue
@@ -99,6 +100,24 @@ func (c *copier) copyStruct(dst, src reflect.Value, path string) error {
 		}
 	}
 	return nil
+}
+
+// empty reports whether a field that is there asks for nothing: false, "", 0, a collection without elements, or a structure of nothing else.
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return v.IsNil() || empty(v.Elem())
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	case reflect.Struct:
+		for _, f := range v.Fields() {
+			if !empty(f) {
+				return false
+			}
+		}
+		return true
+	}
+	return v.IsZero()
 }
 
 func (c *copier) copySlice(dst, src reflect.Value, path string) error {

@@ -67,6 +67,24 @@ func TestInNamesTheFieldItCannotHold(t *testing.T) {
 	}
 }
 
+// What a field without a place says is lost only when it says nothing.
+func TestInTakesEmptyFields(t *testing.T) {
+	type nested struct{ On *bool }
+	type more struct {
+		TaskArn *string
+		Extras  []string
+		Nested  *nested
+	}
+	if got, err := In[task](more{TaskArn: new("a"), Extras: []string{}, Nested: &nested{On: new(false)}}); err != nil || got.TaskARN != "a" {
+		t.Errorf("In = %+v, %v", got, err)
+	}
+	for name, src := range map[string]more{"Extras": {Extras: []string{""}}, "Nested": {Nested: &nested{On: new(true)}}} {
+		if _, err := In[task](src); err == nil || err.Error() != "no place for the field "+name {
+			t.Errorf("%s: err = %v", name, err)
+		}
+	}
+}
+
 func TestOutLeavesZeroAbsent(t *testing.T) {
 	if got := Out[wireTask](task{}); !reflect.DeepEqual(got, wireTask{}) {
 		t.Errorf("Out of nothing = %+v", got)

@@ -77,14 +77,21 @@ func (t *Type) hasStructs() bool {
 	return t.Kind == Structure
 }
 
-// empty reports whether a member that is there says nothing: false, "", 0, or a collection without elements. Clients send
-// such values as defaults; refusing them would refuse calls that ask for nothing.
+// empty reports whether a member that is there says nothing: false, "", 0, a collection without elements, or a structure of
+// nothing else ({"enabled": false}). Clients send such values as defaults; refusing them would refuse calls that ask for nothing.
 func empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
-		return v.Elem().IsZero()
+		return v.IsNil() || empty(v.Elem())
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
+	case reflect.Struct:
+		for _, f := range v.Fields() {
+			if !empty(f) {
+				return false
+			}
+		}
+		return true
 	}
 	return v.IsZero()
 }

@@ -93,6 +93,23 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// A structure that only says false, such as {"enabled": false}, asks for nothing and is let through.
+func TestRefusedStructureThatSaysNothing(t *testing.T) {
+	s := structOf(t, tree{})
+	refused, err := s.Refuse(JSON, "either")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, in := range map[string]tree{
+		"":               {Name: new("x"), Either: &either{B: new(false)}},
+		"refused either": {Name: new("x"), Either: &either{B: new(true)}},
+	} {
+		if got := kinds(s.Check(reflect.ValueOf(in), JSON, refused)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestRefusalsMustExist(t *testing.T) {
 	s := structOf(t, tree{})
 	for _, p := range []string{"x", "Name", "name.x", "children[].x", "only"} {
