@@ -43,10 +43,12 @@ type TaskDefinition struct {
 	RuntimePlatform         *RuntimePlatform      `json:",omitempty"`
 	EnableFaultInjection    bool                  `json:",omitempty"`
 	Tags                    []Tag                 `json:",omitempty"`
-	RegisteredAt            time.Time
-	RegisteredBy            string    `json:",omitempty"`
-	DeregisteredAt          time.Time `json:",omitzero"`
-	DeleteRequestedAt       time.Time `json:",omitzero"`
+	// Zeros are the members that the registration set to false, 0, "" or nothing in so many words; AWS answers them as they were given.
+	Zeros             []string `json:",omitempty"`
+	RegisteredAt      time.Time
+	RegisteredBy      string    `json:",omitempty"`
+	DeregisteredAt    time.Time `json:",omitzero"`
+	DeleteRequestedAt time.Time `json:",omitzero"`
 }
 
 // Family counts the revisions of one family; numbers are never used twice (ecs.md 1.4.1).

@@ -81,6 +81,7 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 		}
 	}
 	def.Complete()
+	def.Zeros = reshape.Zeros(in)
 	return &def, nil
 }
 
@@ -120,6 +121,7 @@ func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
 			}
 		}
 	}
+	reshape.Restore(&out, d.Zeros)
 	out.Volumes, out.PlacementConstraints = orEmpty(out.Volumes), orEmpty(out.PlacementConstraints)
 	return &out
 }

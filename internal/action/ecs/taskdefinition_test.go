@@ -134,6 +134,22 @@ func TestRegisterRefusals(t *testing.T) {
 	d.ok("ListTaskDefinitionFamilies", `{'status': 'ALL'}`).is("families", "[]") // nothing came of them
 }
 
+// What DescribeTaskDefinition answers is what deployment tools edit and register again: what was said in so many words is there, and may be said.
+func TestWhatIsSetToZeroComesBack(t *testing.T) {
+	d := newDesk(t)
+	const container = `{'name': 'a', 'image': 'b', 'memory': 9, 'privileged': false, 'readonlyRootFilesystem': false, 'command': [], 'credentialSpecs': [], 'dockerLabels': {},
+		'environment': [{'name': 'E', 'value': ''}], 'mountPoints': [{'sourceVolume': 'v', 'containerPath': '/v', 'readOnly': false}],
+		'linuxParameters': {'initProcessEnabled': false}, 'restartPolicy': {'enabled': false}}`
+	a := d.ok("RegisterTaskDefinition", `{'family': 'f', 'inferenceAccelerators': [], 'volumes': [{'name': 'v'}], 'containerDefinitions': [%s]}`, container)
+	const c = "taskDefinition.containerDefinitions.0."
+	for range 2 {
+		a.is(c+"privileged", "false", c+"readonlyRootFilesystem", "false", c+"command", "[]", c+"credentialSpecs", "[]", c+"dockerLabels", "{}", c+"environment", "[{'name':'E','value':''}]",
+			c+"mountPoints.0.readOnly", "false", c+"linuxParameters", "{'initProcessEnabled':false}", c+"restartPolicy", "{'enabled':false}", c+"interactive", "absent",
+			"taskDefinition.inferenceAccelerators", "[]")
+		a = d.ok("DescribeTaskDefinition", `{'taskDefinition': 'f'}`)
+	}
+}
+
 // What AWS adds to a registration, and what it does not touch (ecs.md 1.4.4, 1.4.6, 1.4.8, 1.4.15).
 func TestRegisterAnswersWhatIsStored(t *testing.T) {
 	d := newDesk(t)
