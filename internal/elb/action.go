@@ -2,7 +2,6 @@ package elb
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/berthhq/berth/internal/fault"
@@ -73,16 +72,16 @@ func checkForward(f *Forward) error {
 		}
 		seen[g.ARN] = true
 	}
-	if f.StickySeconds < 0 || f.StickySeconds > maxStickySeconds {
-		return fault.New("ValidationError", "The stickiness duration '%d' must be between '1-%d' inclusive", f.StickySeconds, maxStickySeconds)
+	if n := f.StickySeconds + f.IdleStickySeconds; n < 0 || n > maxStickySeconds {
+		return fault.New("ValidationError", "The stickiness duration '%d' must be between '1-%d' inclusive", n, maxStickySeconds)
 	}
 	return nil
 }
 
 func checkRedirect(r *Redirect, protocol string) error {
-	for _, part := range []struct{ name, value string }{{"Host", r.Host}, {"Path", r.Path}, {"Query", r.Query}} {
-		if len(part.value) > maxPatternLength {
-			return fault.New("ValidationError", "The redirect %s is too long; the limit is '%d'", part.name, maxPatternLength)
+	for _, part := range redirectParts {
+		if err := part.check(part.of(r)); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -105,9 +104,48 @@ func checkRedirect(r *Redirect, protocol string) error {
 	return nil
 }
 
+// redirectPart is a part of a redirect that may be composed of text and placeholders (alb.md A6).
+type redirectPart struct {
+	name   string
+	of     func(*Redirect) string
+	places []string
+	// text is what it may hold besides; "" is every visible character.
+	text string
+}
+
+var redirectParts = []redirectPart{
+	{"Host", func(r *Redirect) string { return r.Host }, []string{PlaceHost}, alphanumeric + "-._"},
+	{"Path", func(r *Redirect) string { return r.Path }, []string{PlaceHost, PlacePort, PlacePath}, ""},
+	{"Query", func(r *Redirect) string { return r.Query }, []string{PlaceProtocol, PlaceHost, PlacePort, PlacePath, PlaceQuery}, ""},
+}
+
+// check keeps out of a Location whatever would end its line, and placeholders that nothing would replace.
+func (p redirectPart) check(value string) error {
+	if len(value) > maxPatternLength {
+		return fault.New("ValidationError", "The redirect %s is too long; the limit is '%d'", p.name, maxPatternLength)
+	}
+	text := value
+	for _, place := range p.places {
+		text = strings.Replace(text, place, "", 1)
+	}
+	if strings.Contains(text, "#{") {
+		return fault.New("ValidationError", "The redirect %s '%s' may hold one of each of these placeholders: %s",
+			p.name, value, strings.Join(p.places, ", "))
+	}
+	if p.text != "" && !only(text, p.text) || !visible(text) {
+		return fault.New("ValidationError", "The redirect %s '%s' contains invalid characters", p.name, value)
+	}
+	return nil
+}
+
+// visible reports whether s holds nothing but visible ASCII characters.
+func visible(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 func validRedirectPort(s string) bool {
-	n, err := strconv.Atoi(s)
-	return s == PlacePort || err == nil && 1 <= n && n <= 65535
+	n, ok := whole(s)
+	return s == PlacePort || ok && 1 <= n && n <= 65535
 }
 
 var fixedContentTypes = []string{"text/plain", "text/css", "text/html", "application/javascript", "application/json"}

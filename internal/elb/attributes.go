@@ -39,7 +39,7 @@ var loadBalancerAttributes = []attribute{
 	{"client_keep_alive.seconds", "3600", between(60, 604800)},
 	{"deletion_protection.enabled", "false", boolean},
 	{"idle_timeout.timeout_seconds", "60", between(1, 4000)},
-	{"ipv6.deny_all_igw_traffic", "false", boolean},
+	{denyIGW, "false", boolean},
 	{"load_balancing.cross_zone.enabled", "true", onlyValue("true", "it cannot be turned off for application load balancers")},
 	{"routing.http.desync_mitigation_mode", "defensive", desyncMode},
 	{"routing.http.drop_invalid_header_fields.enabled", "false", boolean},
@@ -150,11 +150,17 @@ func oneOf(allowed ...string) func(string, string) error {
 
 func between(lo, hi int) func(string, string) error {
 	return func(key, value string) error {
-		if n, err := strconv.Atoi(value); err == nil && lo <= n && n <= hi {
+		if n, ok := whole(value); ok && lo <= n && n <= hi {
 			return nil
 		}
 		return fault.New("ValidationError", "'%s' value '%s' must be between '%d-%d' inclusive", key, value, lo, hi)
 	}
+}
+
+// whole reads a whole number that is written in the one usual way: no sign, no zeros before it, no spaces.
+func whole(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && strconv.Itoa(n) == s
 }
 
 // onlyValue accepts the one value we can keep our word on.

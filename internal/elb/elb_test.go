@@ -56,6 +56,7 @@ func TestAttributes(t *testing.T) {
 	}{
 		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "4000", "", ""},
 		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "4001", "ValidationError", "must be between '1-4000' inclusive"},
+		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "+60", "ValidationError", "must be between '1-4000' inclusive"},
 		{LoadBalancerAttributes, "bogus", "1", "ValidationError", "Load balancer attribute key 'bogus' is not recognized"}, // 8.7 Terraform 2
 		{LoadBalancerAttributes, "access_logs.s3.enabled", "true", "InvalidConfigurationRequest", "not implemented"},
 		{TargetGroupAttributes, "deregistration_delay.timeout_seconds", "3601", "ValidationError",
@@ -75,6 +76,21 @@ func TestAttributes(t *testing.T) {
 			if d := set.Default(k); d != "" && set.Check(k, d) != nil {
 				t.Errorf("the default %q of %s is refused: %v", d, k, set.Check(k, d))
 			}
+		}
+	}
+}
+
+// alb.md 8.4: one default depends on the load balancer.
+func TestInternalLoadBalancersDenyInternetGateways(t *testing.T) {
+	const key = "ipv6.deny_all_igw_traffic"
+	for scheme, want := range map[string]string{SchemeInternal: "true", SchemeInternetFacing: "false"} {
+		lb := LoadBalancer{Scheme: scheme}
+		if got := lb.Attribute(key); got != want {
+			t.Errorf("%s: %s, want %s", scheme, got, want)
+		}
+		lb.Attributes = map[string]string{key: "false"}
+		if got := lb.Attribute(key); got != "false" {
+			t.Errorf("%s: set to false it is %s", scheme, got)
 		}
 	}
 }
@@ -104,7 +120,12 @@ func TestHealthCheck(t *testing.T) {
 		"Health check timeout '5' must be smaller than the interval '5'") // H6
 	wantFault(t, with(func(h *HealthCheck) { h.Path = "x" }), "ValidationError", "path")
 	wantFault(t, with(func(h *HealthCheck) { h.Matcher = "200-599" }), "ValidationError", "200-499")
-	wantFault(t, with(func(h *HealthCheck) { h.Port = "0" }), "ValidationError", "port")
+	for _, port := range []string{"0", "+80", "080", "65536"} {
+		wantFault(t, with(func(h *HealthCheck) { h.Port = port }), "ValidationError", "port")
+	}
+	for _, matcher := range []string{"+200", "0200", "", "200,", "299-200"} {
+		wantFault(t, with(func(h *HealthCheck) { h.Matcher = matcher }), "ValidationError", "200-499")
+	}
 	m, err := ParseMatcher("200,301-302")
 	if err != nil || !m.Matches(200) || !m.Matches(302) || m.Matches(201) {
 		t.Errorf("matcher %v %v", m, err)
@@ -148,6 +169,14 @@ func TestActions(t *testing.T) {
 	}{
 		{"A6 loop", "InvalidLoadBalancerAction", "at least one", HTTP, redirect(Redirect{StatusCode: 301})},
 		{"A6 ok", "", "", HTTP, redirect(Redirect{StatusCode: 301, Protocol: HTTPS, Port: "443"})},
+		{"A6 placeholders", "", "", HTTP, redirect(Redirect{StatusCode: 302, Host: "www.#{host}", Path: "/#{port}/#{path}", Query: "#{query}&p=#{protocol}"})},
+		{"A6 no such placeholder", "ValidationError", "#{host}, #{port}, #{path}", HTTP, redirect(Redirect{StatusCode: 302, Path: "/#{file}"})},
+		{"A6 placeholder elsewhere", "ValidationError", "#{host}", HTTP, redirect(Redirect{StatusCode: 302, Host: "#{path}"})},
+		{"A6 host", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Host: "a/b"})},
+		{"A6 header in host", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Host: "a\r\nX: y"})},
+		{"A6 header in path", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Path: "/a\r\nX: y"})},
+		{"A6 header in query", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Port: "1", Query: "a\nX: y"})},
+		{"A6 port", "ValidationError", "port", HTTP, redirect(Redirect{StatusCode: 302, Port: "+443"})},
 		{"A6 downgrade", "InvalidLoadBalancerAction", "HTTPS to HTTP", HTTPS, redirect(Redirect{StatusCode: 301, Protocol: HTTP})},
 		{"A8", "ValidationError", "2XX, 4XX or 5XX", HTTP, []Action{{Type: ActionFixedResponse, FixedResponse: &FixedResponse{StatusCode: 302}}}},
 		{"A2 weight", "ValidationError", "0-999", HTTP, []Action{{Type: ActionForward, Forward: &Forward{TargetGroups: []WeightedGroup{{"a", 1000}}}}}},

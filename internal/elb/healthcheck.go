@@ -2,7 +2,6 @@ package elb
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/berthhq/berth/internal/fault"
@@ -10,13 +9,13 @@ import (
 
 // Check reports what is wrong with a health check (alb.md 3.2, H6).
 func (h HealthCheck) Check() error {
-	port, err := strconv.Atoi(h.Port)
+	port, isNumber := whole(h.Port)
 	switch {
 	case h.Protocol != HTTP && h.Protocol != HTTPS:
 		return fault.New("ValidationError", "Health check protocol '%s' must be one of [HTTP, HTTPS]", h.Protocol)
-	case h.Port != TrafficPort && (err != nil || port < 1 || port > 65535):
+	case h.Port != TrafficPort && (!isNumber || port < 1 || port > 65535):
 		return fault.New("ValidationError", "Health check port '%s' must be '%s' or between '1-65535' inclusive", h.Port, TrafficPort)
-	case len(h.Path) == 0 || len(h.Path) > 1024 || h.Path[0] != '/' || strings.ContainsFunc(h.Path, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case len(h.Path) == 0 || len(h.Path) > 1024 || h.Path[0] != '/' || !visible(h.Path):
 		return fault.New("ValidationError", "Health check path '%s' must start with '/' and hold 1 to 1024 visible ASCII characters", h.Path)
 	case h.IntervalSeconds < 5 || h.IntervalSeconds > 300:
 		return fault.New("ValidationError", "Health check interval '%d' must be between '5-300' inclusive", h.IntervalSeconds)
@@ -29,7 +28,7 @@ func (h HealthCheck) Check() error {
 	case h.UnhealthyThreshold < 2 || h.UnhealthyThreshold > 10:
 		return fault.New("ValidationError", "Unhealthy threshold '%d' must be between '2-10' inclusive", h.UnhealthyThreshold)
 	}
-	_, err = ParseMatcher(h.Matcher)
+	_, err := ParseMatcher(h.Matcher)
 	return err
 }
 
@@ -45,9 +44,9 @@ func ParseMatcher(s string) (Matcher, error) {
 		if !isRange {
 			last = first
 		}
-		lo, err1 := strconv.Atoi(first)
-		hi, err2 := strconv.Atoi(last)
-		if err1 != nil || err2 != nil || lo < 200 || hi > 499 || lo > hi {
+		lo, ok1 := whole(first)
+		hi, ok2 := whole(last)
+		if !ok1 || !ok2 || lo < 200 || hi > 499 || lo > hi {
 			return nil, bad
 		}
 		m = append(m, struct{ lo, hi int }{lo, hi})

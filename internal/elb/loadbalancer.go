@@ -8,6 +8,10 @@ const (
 	SchemeInternal       = "internal"
 )
 
+// denyIGW is the one attribute whose default depends on the load balancer: an internal one lets no IPv6 traffic of an internet gateway
+// in (alb.md 8.4).
+const denyIGW = "ipv6.deny_all_igw_traffic"
+
 // StateActive is the only state of a load balancer here: the edge serves it from the moment the answer leaves.
 const StateActive = "active"
 
@@ -39,6 +43,9 @@ type Zone struct{ Name, SubnetID string }
 func (l *LoadBalancer) Attribute(key string) string {
 	if v, ok := l.Attributes[key]; ok {
 		return v
+	}
+	if key == denyIGW && l.Scheme == SchemeInternal {
+		return "true"
 	}
 	return LoadBalancerAttributes.Default(key)
 }

@@ -62,6 +62,8 @@ type Forward struct {
 	TargetGroups []WeightedGroup // 1 to 5
 	// StickySeconds is how long AWSALBTG ties a client to one of the groups; 0 means it does not.
 	StickySeconds int
+	// IdleStickySeconds is a duration that was given while stickiness is off: it is told back and means nothing.
+	IdleStickySeconds int
 }
 
 // WeightedGroup is a target group with its share of a forward action; Weight 0-999, 0 takes no new traffic.

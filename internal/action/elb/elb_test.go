@@ -109,14 +109,14 @@ func TestLoadBalancerFaults(t *testing.T) {
 	}
 	refused(b, "DuplicateLoadBalancerName", "different settings", b.createLoadBalancer, shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, Scheme: "internal"})
 	refused(b, "LoadBalancerNotFound", "not found", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{Names: []string{"y"}})
-	do(b, b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: new("arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/none/1")}) // 8.3
+	do(b, b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: new(*first + "0")}) // 8.3
 	do(b, b.modifyLoadBalancerAttributes, shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: first,
 		Attributes: []shape.LoadBalancerAttribute{{Key: new("deletion_protection.enabled"), Value: new("true")}}})
 	refused(b, "OperationNotPermitted", "deletion protection", b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: first})
 	refused(b, "ValidationError", "Load balancer attribute key 'x' is not recognized", b.modifyLoadBalancerAttributes,
 		shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: first, Attributes: []shape.LoadBalancerAttribute{{Key: new("x"), Value: new("")}}})
 	b.call.Region = "eu-west-1" // regions do not see each other
-	refused(b, "LoadBalancerNotFound", "", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*first}})
+	refused(b, "ValidationError", "is not a valid load balancer ARN", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*first}})
 }
 
 func TestListenerFaults(t *testing.T) {
@@ -134,12 +134,12 @@ func TestListenerFaults(t *testing.T) {
 	refused(b, "ValidationError", "A listener port must be specified", b.createListener, in(nil, "HTTP", to(g)))
 	refused(b, "ValidationError", "must be one of 'HTTPS, HTTP'", b.createListener, in(p, "TCP", to(g)))
 	refused(b, "ValidationError", "A certificate must be specified", b.createListener, in(p, "HTTPS", to(g)))
-	refused(b, "TargetGroupNotFound", "nope", b.createListener, in(p, "HTTP", to(new("nope"))))
+	refused(b, "TargetGroupNotFound", *g+"0", b.createListener, in(p, "HTTP", to(new(*g+"0"))))
 	refused(b, "ValidationError", "not implemented", b.createListener, in(p, "HTTP", []shape.Action{{Type: "authenticate-oidc"}}))
 	refused(b, "TargetGroupAssociationLimit", "more than one load balancer", b.createListener, // A5
 		shape.CreateListenerInput{LoadBalancerArn: other, Port: p, Protocol: "HTTP", DefaultActions: to(g)})
 	refused(b, "ValidationError", "either listener ARNs or a load balancer ARN", b.describeListeners, shape.DescribeListenersInput{})
-	refused(b, "ListenerNotFound", "", b.deleteListener, shape.DeleteListenerInput{ListenerArn: new("x")})
+	refused(b, "ListenerNotFound", "", b.deleteListener, shape.DeleteListenerInput{ListenerArn: new(*l + "0")})
 
 	out := do(b, b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, Port: new(int32(8080))}) // L4: omitted properties stay
 	if got := out.Listeners[0]; *got.Port != 8080 || *got.DefaultActions[0].TargetGroupArn != *g || got.Protocol != "HTTP" {

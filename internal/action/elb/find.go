@@ -26,7 +26,18 @@ func get[T any](t *state.Table[T], call *awswire.Call, key string) (*T, bool) {
 	return t.Get(key)
 }
 
+// checkARN reports an ARN that is none of a resource of the kind in the caller's account and region.
+func checkARN(call *awswire.Call, path, kind string, key *string) error {
+	if !strings.HasPrefix(str(key), mine(call, path)) {
+		return invalid("'%s' is not a valid %s ARN", str(key), kind)
+	}
+	return nil
+}
+
 func loadBalancer(t *state.Tables, call *awswire.Call, key *string) (*elb.LoadBalancer, error) {
+	if err := checkARN(call, "loadbalancer/", "load balancer", key); err != nil {
+		return nil, err
+	}
 	lb, ok := get(&t.LoadBalancers, call, str(key))
 	if !ok {
 		return nil, fault.New(shape.CodeLoadBalancerNotFound, "Load balancer '%s' not found", str(key))
@@ -35,6 +46,9 @@ func loadBalancer(t *state.Tables, call *awswire.Call, key *string) (*elb.LoadBa
 }
 
 func listener(t *state.Tables, call *awswire.Call, key *string) (*elb.Listener, error) {
+	if err := checkARN(call, "listener/", "listener", key); err != nil {
+		return nil, err
+	}
 	l, ok := get(&t.Listeners, call, str(key))
 	if !ok {
 		return nil, fault.New(shape.CodeListenerNotFound, "Listener '%s' not found", str(key))
@@ -43,6 +57,9 @@ func listener(t *state.Tables, call *awswire.Call, key *string) (*elb.Listener, 
 }
 
 func rule(t *state.Tables, call *awswire.Call, key *string) (*elb.Rule, error) {
+	if err := checkARN(call, "listener-rule/", "listener rule", key); err != nil {
+		return nil, err
+	}
 	r, ok := get(&t.Rules, call, str(key))
 	if !ok {
 		return nil, fault.New(shape.CodeRuleNotFound, "One or more rules not found")
@@ -51,6 +68,9 @@ func rule(t *state.Tables, call *awswire.Call, key *string) (*elb.Rule, error) {
 }
 
 func targetGroup(t *state.Tables, call *awswire.Call, key *string) (*elb.TargetGroup, error) {
+	if err := checkARN(call, "targetgroup/", "target group", key); err != nil {
+		return nil, err
+	}
 	g, ok := get(&t.TargetGroups, call, str(key))
 	if !ok {
 		return nil, fault.New(shape.CodeTargetGroupNotFound, "Target groups '%s' not found", str(key))
@@ -97,7 +117,7 @@ func page[T any](call *awswire.Call, marker *string, size *int32, filter []strin
 	}
 	p, err := call.Page(marker, filter...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, invalid("The marker is invalid. Use the one that the previous page of the same listing returned, unchanged and with the same filters")
 	}
 	items, next := awswire.Cut(p, int(limit), list, key)
 	return items, next, nil

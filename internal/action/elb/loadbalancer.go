@@ -81,6 +81,9 @@ func sameLoadBalancer(a, b *elb.LoadBalancer) bool {
 }
 
 func (a *api) deleteLoadBalancer(ctx context.Context, call *awswire.Call, in *shape.DeleteLoadBalancerInput) (*shape.DeleteLoadBalancerOutput, error) {
+	if err := checkARN(call, "loadbalancer/", "load balancer", in.LoadBalancerArn); err != nil {
+		return nil, err
+	}
 	return nil, a.change(ctx, func(tx *state.Tx) error {
 		lb, ok := get(&tx.LoadBalancers, call, str(in.LoadBalancerArn))
 		if !ok {

@@ -28,7 +28,12 @@ func parseActions(in []shape.Action, protocol string) ([]elb.Action, error) {
 func parseAction(in shape.Action) (elb.Action, error) {
 	out := elb.Action{Type: in.Type}
 	if in.Order != nil {
-		out.Order = int(*in.Order)
+		if out.Order = int(*in.Order); out.Order < 1 {
+			return out, invalid("The action order '%d' must be between '1-50000' inclusive", out.Order)
+		}
+	}
+	if name := foreign(in); name != "" {
+		return out, invalid("An action of type '%s' cannot have %s", in.Type, name)
 	}
 	var err error
 	switch in.Type {
@@ -44,6 +49,27 @@ func parseAction(in shape.Action) (elb.Action, error) {
 	return out, err
 }
 
+// foreign names a member of the action that belongs to another type, "" if there is none.
+func foreign(in shape.Action) string {
+	for _, m := range []struct {
+		name, kind string
+		given      bool
+	}{
+		{"TargetGroupArn", elb.ActionForward, in.TargetGroupArn != nil},
+		{"ForwardConfig", elb.ActionForward, in.ForwardConfig != nil},
+		{"RedirectConfig", elb.ActionRedirect, in.RedirectConfig != nil},
+		{"FixedResponseConfig", elb.ActionFixedResponse, in.FixedResponseConfig != nil},
+		{"AuthenticateCognitoConfig", "authenticate-cognito", in.AuthenticateCognitoConfig != nil},
+		{"AuthenticateOidcConfig", "authenticate-oidc", in.AuthenticateOidcConfig != nil},
+		{"JwtValidationConfig", "jwt-validation", in.JwtValidationConfig != nil},
+	} {
+		if m.given && m.kind != in.Type {
+			return m.name
+		}
+	}
+	return ""
+}
+
 // parseForward reads both ways of naming target groups; together they must name the same one (alb.md A2).
 func parseForward(in shape.Action) (*elb.Forward, error) {
 	out := &elb.Forward{}
@@ -55,11 +81,10 @@ func parseForward(in shape.Action) (*elb.Forward, error) {
 			}
 			out.TargetGroups = append(out.TargetGroups, w)
 		}
-		if s := c.TargetGroupStickinessConfig; s != nil && s.Enabled != nil && *s.Enabled {
-			if s.DurationSeconds == nil || *s.DurationSeconds < 1 {
-				return nil, invalid("Target group stickiness duration must be specified, and between '1-604800' inclusive")
+		if s := c.TargetGroupStickinessConfig; s != nil {
+			if err := setStickiness(out, *s); err != nil {
+				return nil, err
 			}
-			out.StickySeconds = int(*s.DurationSeconds)
 		}
 	}
 	if in.TargetGroupArn == nil {
@@ -72,6 +97,22 @@ func parseForward(in shape.Action) (*elb.Forward, error) {
 		return nil, invalid("You cannot specify both TargetGroupArn and ForwardConfig unless they name the same single target group")
 	}
 	return out, nil
+}
+
+func setStickiness(f *elb.Forward, s shape.TargetGroupStickinessConfig) error {
+	seconds := 0
+	if s.DurationSeconds != nil {
+		seconds = int(*s.DurationSeconds)
+	}
+	if s.Enabled == nil || !*s.Enabled {
+		f.IdleStickySeconds = seconds
+		return nil
+	}
+	if seconds < 1 {
+		return invalid("Target group stickiness duration must be specified, and between '1-604800' inclusive")
+	}
+	f.StickySeconds = seconds
+	return nil
 }
 
 func parseRedirect(c *shape.RedirectActionConfig) (*elb.Redirect, error) {
@@ -162,8 +203,8 @@ func answerAction(a elb.Action) shape.Action {
 	switch {
 	case a.Forward != nil:
 		out.ForwardConfig = &shape.ForwardActionConfig{TargetGroupStickinessConfig: &shape.TargetGroupStickinessConfig{Enabled: new(a.Forward.StickySeconds > 0)}}
-		if a.Forward.StickySeconds > 0 {
-			out.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds = new(int32(a.Forward.StickySeconds))
+		if seconds := a.Forward.StickySeconds + a.Forward.IdleStickySeconds; seconds > 0 {
+			out.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds = new(int32(seconds))
 		}
 		for _, g := range a.Forward.TargetGroups {
 			out.ForwardConfig.TargetGroups = append(out.ForwardConfig.TargetGroups,

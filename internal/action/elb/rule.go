@@ -97,6 +97,9 @@ func (a *api) modifyRule(ctx context.Context, call *awswire.Call, in *shape.Modi
 	if in.Conditions == nil && in.Actions == nil && in.ResetTransforms == nil {
 		return nil, invalid("Either conditions or actions must be specified") // alb.md C4
 	}
+	if in.Conditions != nil && len(in.Conditions) == 0 {
+		return nil, invalid("A condition must be specified") // a rule without any would take every request
+	}
 	conditions, err := parseConditions(in.Conditions)
 	if err != nil {
 		return nil, err

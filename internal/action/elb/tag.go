@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
@@ -22,12 +24,14 @@ func addTags(old []elb.Tag, in []shape.Tag) ([]elb.Tag, error) {
 	for _, t := range in {
 		key, value := str(t.Key), str(t.Value)
 		switch {
-		case key == "" || len(key) > 128:
+		case key == "" || utf8.RuneCountInString(key) > 128:
 			return nil, invalid("The tag key '%s' must have 1 to 128 characters", key)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return nil, invalid("The tag key '%s' must not begin with 'aws:'", key)
-		case len(value) > 256:
+		case utf8.RuneCountInString(value) > 256:
 			return nil, invalid("The value of tag '%s' must have at most 256 characters", key)
+		case strings.ContainsFunc(key+value, notTaggedWith):
+			return nil, invalid("The tag '%s' with the value '%s' may hold letters, digits, spaces and the characters _.:/=+-@ only", key, value)
 		case seen[key]:
 			return nil, fault.New(shape.CodeDuplicateTagKeys, "Tag keys must be unique; '%s' is not", key)
 		}
@@ -42,6 +46,10 @@ func addTags(old []elb.Tag, in []shape.Tag) ([]elb.Tag, error) {
 		return nil, fault.New(shape.CodeTooManyTags, "A resource can have at most '%d' tags", elb.MaxTags)
 	}
 	return out, nil
+}
+
+func notTaggedWith(r rune) bool {
+	return !unicode.In(r, unicode.L, unicode.N, unicode.Z) && !strings.ContainsRune("_.:/=+-@", r)
 }
 
 // retag changes the tags of the resource with the ARN, whatever kind it is; change returns nil to only look.

@@ -99,6 +99,9 @@ func resolveAddress(call *awswire.Call, target *elb.Target) error {
 		return fault.New(shape.CodeInvalidTarget, "The following targets are not in a supported IP address range: '%s'. "+
 			"An IP target must be in the VPC's subnets or in a range of RFC 1918 or RFC 6598", target.ID)
 	}
+	if target.Zone != "" && target.Zone != elb.AllZones && !slices.ContainsFunc(fleet.Zones(call.Region), func(z fleet.Zone) bool { return z.Name == target.Zone }) {
+		return invalid("The Availability Zone '%s' is not valid; it must be 'all' or one of region %s", target.Zone, call.Region)
+	}
 	target.Address = target.ID
 	for _, s := range fleet.Subnets(call.Region, call.Account) {
 		if s.CIDR.Contains(addr) {

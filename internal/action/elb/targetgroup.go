@@ -155,6 +155,9 @@ func (a *api) modifyTargetGroup(ctx context.Context, call *awswire.Call, in *sha
 }
 
 func (a *api) deleteTargetGroup(ctx context.Context, call *awswire.Call, in *shape.DeleteTargetGroupInput) (*shape.DeleteTargetGroupOutput, error) {
+	if err := checkARN(call, "targetgroup/", "target group", in.TargetGroupArn); err != nil {
+		return nil, err
+	}
 	return nil, a.change(ctx, func(tx *state.Tx) error {
 		g, ok := get(&tx.TargetGroups, call, str(in.TargetGroupArn))
 		if !ok {
@@ -200,6 +203,9 @@ func (a *api) describeTargetGroups(_ context.Context, call *awswire.Call, in *sh
 func chooseTargetGroups(t *state.Tables, call *awswire.Call, in *shape.DescribeTargetGroupsInput) ([]*elb.TargetGroup, error) {
 	var chosen []*elb.TargetGroup
 	for _, key := range in.TargetGroupArns {
+		if err := checkARN(call, "targetgroup/", "target group", &key); err != nil {
+			return nil, err
+		}
 		g, ok := get(&t.TargetGroups, call, key)
 		if !ok {
 			return nil, fault.New(shape.CodeTargetGroupNotFound, "One or more target groups not found")
