@@ -73,21 +73,31 @@ func (g *Group) Find(key string) *Target { return g.byKey[key] }
 // Choices returns how many targets new requests may go to.
 func (g *Group) Choices() int { return len(g.choices) }
 
-// inTurn passes over a target in slow start as often as its share has not grown yet (alb.md S1).
+// inTurn passes over a target in slow start as often as its share has not grown yet (alb.md S1). A turn it is passed over in goes to any
+// of the others: the next one alone would carry the rest of its share.
 func (g *Group) inTurn(p Pick) *Target {
 	n := uint64(len(g.choices))
-	for i := range n {
-		t := g.choices[(p.Turn+i)%n]
-		if t.SlowStart.IsZero() || g.SlowStart <= 0 {
-			return t
-		}
-		const steps = 1 << 16
-		grown := p.Now.Sub(t.SlowStart) * steps / g.SlowStart
-		if time.Duration((p.Random>>(16*(i%4)))%steps) < grown {
+	first := g.choices[p.Turn%n]
+	if n == 1 || g.takes(first, p, 0) {
+		return first
+	}
+	begin := (p.Random >> 32) % (n - 1)
+	for i := range n - 1 {
+		if t := g.choices[(p.Turn+1+(begin+i)%(n-1))%n]; g.takes(t, p, i+1) {
 			return t
 		}
 	}
-	return g.choices[p.Turn%n]
+	return first
+}
+
+// takes reports whether a target's share has grown as far as the i-th throw of p's dice asks.
+func (g *Group) takes(t *Target, p Pick, i uint64) bool {
+	if t.SlowStart.IsZero() || g.SlowStart <= 0 {
+		return true
+	}
+	const steps = 1 << 16
+	grown := p.Now.Sub(t.SlowStart) * steps / g.SlowStart
+	return time.Duration((p.Random>>(16*(i%4)))%steps) < grown
 }
 
 func (g *Group) least(p Pick) *Target {

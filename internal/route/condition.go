@@ -114,7 +114,9 @@ func (c *condition) text(s string) bool {
 	return false
 }
 
+// query looks at the pairs between the question mark and a fragment, which no client should send (alb.md 2.2).
 func (c *condition) query(query string) bool {
+	query, _, _ = strings.Cut(query, "#")
 	for query != "" {
 		var item string
 		item, query, _ = strings.Cut(query, "&")

@@ -3,6 +3,7 @@ package route
 import (
 	"encoding/json"
 	"flag"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strings"
@@ -100,6 +101,8 @@ func TestConditions(t *testing.T) {
 		{"method minds case", elb.Condition{Field: elb.FieldMethod, Values: []string{"GET"}}, Request{Method: "get"}, false},
 		{"custom method", elb.Condition{Field: elb.FieldMethod, Values: []string{"PURGE"}}, Request{Method: "PURGE"}, true},
 		{"query pair", elb.Condition{Field: elb.FieldQueryString, QueryStrings: []elb.KeyValue{{Key: "v", Value: "1"}}}, Request{Query: "a=b&V=1"}, true},
+		{"query before a fragment", elb.Condition{Field: elb.FieldQueryString, QueryStrings: []elb.KeyValue{{Key: "v", Value: "1"}}}, Request{Query: "a=b&v=1#v=2"}, true},
+		{"query in a fragment", elb.Condition{Field: elb.FieldQueryString, QueryStrings: []elb.KeyValue{{Key: "v", Value: "1"}}}, Request{Query: "a=b#&v=1"}, false},
 		{"query any key", elb.Condition{Field: elb.FieldQueryString, QueryStrings: []elb.KeyValue{{Value: "*x*"}}}, Request{Query: "a=YXY"}, true},
 		{"query escaped star", elb.Condition{Field: elb.FieldQueryString, QueryStrings: []elb.KeyValue{{Key: "a", Value: `\*`}}}, Request{Query: "a=b"}, false},
 		{"query escaped star itself", elb.Condition{Field: elb.FieldQueryString, QueryStrings: []elb.KeyValue{{Key: "a", Value: `\*`}}}, Request{Query: "a=*"}, true},
@@ -225,6 +228,26 @@ func TestSlowStartShare(t *testing.T) {
 	}{{0, 0, 0}, {50 * time.Second, 200, 300}, {100 * time.Second, 500, 500}} {
 		if n := share(c.after); n < c.lo || n > c.hi {
 			t.Errorf("after %v it got %d of 1000, want %d to %d", c.after, n, c.lo, c.hi)
+		}
+	}
+}
+
+// alb.md S1: what one target does not take yet, all the others share.
+func TestSlowStartIsCarriedByAll(t *testing.T) {
+	w := newWorld()
+	w.TargetGroups[0].Attributes = map[string]string{"slow_start.duration_seconds": "100"}
+	for _, id := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"} {
+		w.target("tg", id, elb.Healthy)
+	}
+	w.Health[1].SlowStart = epoch
+	g := Compile(w.Config).Groups[0]
+	dice, got := rand.New(rand.NewPCG(1, 2)), map[string]int{}
+	for i := range uint64(3000) {
+		got[g.Choose(Pick{Turn: i, Random: dice.Uint64(), Now: epoch}).ID]++
+	}
+	for id, n := range got {
+		if n < 900 || n > 1100 || id == "10.0.0.2" {
+			t.Errorf("%s got %d of 3000", id, n)
 		}
 	}
 }
