@@ -104,6 +104,14 @@ func TestLimits(t *testing.T) { // alb.md Q20, Q23
 			t.Errorf("%.30q…: %v, want %d", c.text, err, c.status)
 		}
 	}
+	// Of a response only the whole is limited.
+	for size, ok := range map[int]bool{MaxResponseHead - 100: true, MaxResponseHead: false} {
+		var r Response
+		err := ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 204 No Content\r\nA: "+strings.Repeat("a", size)+"\r\n\r\n")), "GET", &r)
+		if (err == nil) != ok {
+			t.Errorf("a field of %d bytes: %v", size, err)
+		}
+	}
 	for _, text := range []string{"", "GET / HTTP/1.1\r\nHost"} {
 		if _, _, err := readRequest(text); err != io.EOF && err != io.ErrUnexpectedEOF {
 			t.Errorf("%q: %v", text, err)

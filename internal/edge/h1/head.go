@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// readHead reads up to and with the empty line that ends a head, appended to buf. Empty lines before it are passed over.
-func readHead(br *bufio.Reader, buf []byte, limit int) ([]byte, error) {
+// readHead reads up to and with the empty line that ends a head, appended to buf. Empty lines before it are passed over. No line may be
+// longer than longest, and not all of them together longer than limit.
+func readHead(br *bufio.Reader, buf []byte, longest, limit int) ([]byte, error) {
 	line := len(buf) // where the present line begins
 	for {
 		part, err := br.ReadSlice('\n')
 		buf = append(buf, part...)
-		if len(buf)-line > MaxLine || len(buf) > limit {
+		if len(buf)-line > longest || len(buf) > limit {
 			if line == 0 {
 				return buf, &Error{414, "the request line is longer than 16K", Severe}
 			}

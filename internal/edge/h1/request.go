@@ -23,7 +23,7 @@ type Request struct {
 
 // ReadRequest reads the head of the next request into r, whose memory it uses again.
 func ReadRequest(br *bufio.Reader, r *Request) error {
-	buf, err := readHead(br, r.buf[:0], MaxRequestHead)
+	buf, err := readHead(br, r.buf[:0], MaxLine, MaxRequestHead)
 	*r = Request{Header: r.Header[:0], buf: buf}
 	if err != nil {
 		return err

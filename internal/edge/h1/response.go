@@ -21,7 +21,7 @@ type Response struct {
 // ReadResponse reads the next head, interim ones (1xx) as well, of the answer to a request with the method, into r, whose memory it
 // uses again. A malformed or too large head is an *Error, whatever its Status says: a client is told 502.
 func ReadResponse(br *bufio.Reader, method string, r *Response) error {
-	buf, err := readHead(br, r.buf[:0], MaxResponseHead)
+	buf, err := readHead(br, r.buf[:0], MaxResponseHead, MaxResponseHead)
 	*r = Response{Header: r.Header[:0], buf: buf}
 	if err != nil {
 		return err
