@@ -114,6 +114,9 @@ func (x *exchange) read() (status int, why string) {
 	if target[0] != '/' && target != "*" {
 		return 400, "BadUri"
 	}
+	if !validHost(host) {
+		return 400, "the Host header is malformed"
+	}
 	if x.listener = x.live.table.Listener(x.c.port, host); x.listener == nil {
 		return 503, "nothing listens on this port any more"
 	}
@@ -130,6 +133,17 @@ func (x *exchange) read() (status int, why string) {
 		h1.HasToken(x.req.Header, "Connection", "upgrade") && h1.HasToken(x.req.Header, "Upgrade", "websocket")
 	x.entry.Host, x.entry.UserAgent = host, h1.Get(x.req.Header, "User-Agent")
 	return x.screen()
+}
+
+// validHost keeps out what is no host and port: a path, a name of a user, spaces. Rules, redirects and targets would each make something else of it.
+func validHost(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c <= ' ' || c == 0x7f || c == '/' || c == '\\' || c == '?' || c == '#' || c == '@' || c == ',':
+			return false
+		}
+	}
+	return true
 }
 
 // absolute takes an absolute-form target apart (alb.md Q6).

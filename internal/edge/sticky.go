@@ -48,7 +48,7 @@ func newSealer(key [32]byte) (*sealer, error) {
 
 // seal makes a value that says id as of now; kind is the name of the cookie it is for.
 func (s *sealer) seal(kind string, id stickyID, now time.Time) string {
-	plain := binary.BigEndian.AppendUint64(id[:], uint64(now.Unix()))
+	plain := binary.BigEndian.AppendUint64(id[:], uint64(now.UnixMilli()))
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, []byte(kind)))
 }
 
@@ -62,7 +62,7 @@ func (s *sealer) open(kind, value string, now time.Time, life time.Duration) (id
 	if err != nil || len(plain) != len(id)+8 {
 		return id, false
 	}
-	age := now.Sub(time.Unix(int64(binary.BigEndian.Uint64(plain[len(id):])), 0))
+	age := now.Sub(time.UnixMilli(int64(binary.BigEndian.Uint64(plain[len(id):]))))
 	return stickyID(plain), age <= life
 }
 

@@ -93,6 +93,10 @@ func TestSealedValues(t *testing.T) {
 	if got, ok := s.open("AWSALB", v, now.Add(10*time.Second), 10*time.Second); !ok || got != id {
 		t.Error("a fresh value was not opened")
 	}
+	late := now.Add(900 * time.Millisecond)
+	if _, ok := s.open("AWSALB", s.seal("AWSALB", id, late), late.Add(time.Second), time.Second); !ok { // K1: one second is one second
+		t.Error("a value was not opened for as long as it binds")
+	}
 	if _, ok := s.open("AWSALB", v, now.Add(11*time.Second), 10*time.Second); ok { // K3: the duration is inside
 		t.Error("an old value was opened")
 	}
