@@ -62,3 +62,15 @@ func TestStatusWithoutAServer(t *testing.T) {
 		t.Errorf("status = %d, %q", code, stderr)
 	}
 }
+
+// What a server that starts says to type in another terminal leads to that server.
+func TestArgumentsLeadToThePlace(t *testing.T) {
+	for want, p := range map[string]place{
+		"--data /d": {"/d", defaultListen, defaultRegion},
+		"--data /d --listen 127.0.0.1:99 --region eu-west-2": {"/d", "127.0.0.1:99", "eu-west-2"},
+	} {
+		if got := p.arguments(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

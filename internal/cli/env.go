@@ -38,6 +38,18 @@ func (p *place) flags(f *flag.FlagSet) {
 	f.StringVar(&p.region, "region", defaultRegion, "the region to work in")
 }
 
+// arguments are the flags that lead another command to the place; those that say the default are left out.
+func (p *place) arguments() string {
+	s := "--data " + p.data
+	if p.listen != defaultListen {
+		s += " --listen " + p.listen
+	}
+	if p.region != defaultRegion {
+		s += " --region " + p.region
+	}
+	return s
+}
+
 // endpoint is the URL of the API for a client on this machine.
 func (p *place) endpoint() string {
 	host, port, err := net.SplitHostPort(p.listen)

@@ -43,6 +43,7 @@ func runServer(ctx context.Context, io streams, args []string) error {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	fmt.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(berth env --data %s)\"\n", s.Addr(), cfg.Data)
+	at := place{cfg.Data, s.Addr(), cfg.Region}
+	fmt.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(berth env %s)\"\n", at.listen, at.arguments())
 	return s.Run(ctx)
 }

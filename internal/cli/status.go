@@ -83,6 +83,9 @@ func printStatus(w io.Writer, r status.Report) {
 			for _, s := range slices.Sorted(maps.Keys(l.Targets)) {
 				targets = append(targets, fmt.Sprintf("%d %s", l.Targets[s], s))
 			}
+			if len(targets) == 0 {
+				targets = []string{"none"}
+			}
 			fmt.Fprintf(w, "  port %d  %s  targets: %s%s\n", l.Port, l.URL, strings.Join(targets, ", "), note(l.Notice))
 		}
 	}
