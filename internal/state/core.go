@@ -13,7 +13,7 @@ type core struct {
 	def  *definition
 	rows *rows
 	log  *changeLog // nil in a snapshot
-	own  bool       // rows were copied by this transaction and may be written
+	own  bool       // rows were copied since the last seal and may be written
 }
 
 // definition says how values of a table are named, found and read back.
@@ -27,6 +27,16 @@ type definition struct {
 type index struct {
 	name    Index
 	entries func(any) []string
+}
+
+// entries are those of v in every index. They are asked for before anything is
+// written, so that a value they panic on leaves no trace.
+func (d *definition) entries(v any) [][]string {
+	all := make([][]string, len(d.indexes))
+	for i, ix := range d.indexes {
+		all[i] = ix.entries(v)
+	}
+	return all
 }
 
 // rows are the contents of a table.
@@ -77,27 +87,29 @@ func (t *core) unset(key string) {
 
 func (t *core) put(key string, v any) (old any) {
 	t.writable()
+	is := t.def.entries(v)
 	old, replaced := t.rows.primary.get(key)
+	was := make([][]string, len(is))
+	if replaced {
+		was = t.def.entries(old)
+	}
 	t.rows.primary.insert(key, v)
-	for i, ix := range t.def.indexes {
-		var was []string
-		if replaced {
-			was = ix.entries(old)
-		}
-		t.rows.secondary[i].refer(key, was, ix.entries(v), v)
+	for i := range is {
+		t.rows.secondary[i].refer(key, was[i], is[i], v)
 	}
 	return old
 }
 
 func (t *core) remove(key string, old any) {
+	was := t.def.entries(old)
 	t.rows.primary.remove(key)
-	for i, ix := range t.def.indexes {
-		t.rows.secondary[i].refer(key, ix.entries(old), nil, nil)
+	for i := range was {
+		t.rows.secondary[i].refer(key, was[i], nil, nil)
 	}
 }
 
 // writable makes sure that the table may be written, and that writes touch only
-// this transaction's copy of the rows.
+// rows that are not part of a sealed snapshot.
 func (t *core) writable() {
 	switch {
 	case t.log == nil:
@@ -123,16 +135,25 @@ func (t *core) title() string {
 	return t.def.name
 }
 
-// begin opens a copy of the table for a transaction.
-func (t *core) begin(log *changeLog) { t.log, t.own = log, false }
+// restore puts back what was there before a change; nil is nothing.
+func (t *core) restore(key string, old any) {
+	if old != nil {
+		t.put(key, old)
+	} else if v, ok := t.rows.primary.get(key); ok {
+		t.remove(key, v)
+	}
+}
 
-// end makes the table a part of a snapshot again.
-func (t *core) end() {
+// seal makes the rows immutable: the next write copies them.
+func (t *core) seal() {
+	if !t.own {
+		return
+	}
 	t.rows.primary.seal()
 	for i := range t.rows.secondary {
 		t.rows.secondary[i].seal()
 	}
-	t.log, t.own = nil, false
+	t.own = false
 }
 
 // load applies a change read from the journal; no data is a deletion.

@@ -25,23 +25,46 @@ type Tx struct {
 	log *changeLog
 }
 
-// begin opens a transaction on top of s. s itself stays as it is.
+// begin opens a transaction on top of s. When s is sealed it stays as it is;
+// otherwise the transaction writes into rows that s shares, and has to be
+// ended or undone before anybody else looks at s.
 func (s *Snapshot) begin() *Tx {
 	tx := &Tx{Snapshot: *s, log: new(changeLog)}
 	for t := range tx.list() {
-		t.begin(tx.log)
+		t.log = tx.log
 	}
 	return tx
 }
 
-// end makes what the transaction wrote the snapshot of a revision. The
-// transaction can write no more.
+// end makes what the transaction wrote the state at a revision, on which the
+// next transaction may begin. The transaction can write no more.
 func (tx *Tx) end(rev uint64) *Snapshot {
 	for t := range tx.list() {
-		t.end()
+		t.log = nil
 	}
 	tx.Rev = rev
 	return &tx.Snapshot
+}
+
+// undo takes back what the transaction wrote.
+func (tx *Tx) undo() {
+	for _, c := range tx.log.changes {
+		for t := range tx.list() {
+			if t.title() == c.Table {
+				t.restore(c.Key, c.Old)
+			}
+		}
+	}
+}
+
+// seal makes s immutable: transactions that begin on it copy what they write.
+// Transactions between two seals share their copies, which is most of what an
+// update costs.
+func (s *Snapshot) seal() *Snapshot {
+	for t := range s.list() {
+		t.seal()
+	}
+	return s
 }
 
 // list yields the tables in the order of the struct's fields. Every

@@ -42,7 +42,6 @@ type Store struct {
 type commit struct {
 	entry   journal.Entry
 	changes []Change
-	next    *Snapshot     // the state with the changes
 	done    chan struct{} // closed when err is final
 	err     error
 }
@@ -78,7 +77,7 @@ func (s *Store) replay(ctx context.Context) error {
 		s.compaction.read(e)
 	}
 	s.term++
-	now := l.tx.end(rev)
+	now := l.tx.end(rev).seal()
 	s.staged = now
 	s.durable.Store(now)
 	for t := range now.list() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state/journal"
@@ -17,10 +16,6 @@ var ErrUnknown = errors.New("state: stopped waiting for the disk; the outcome of
 // checkedValues is how many values each update compares with their
 // fingerprints, when the build tag statecheck asks for that.
 const checkedValues = 256
-
-// gatherMost is the number of updates that no longer wait for others to share
-// their append.
-const gatherMost = 256
 
 // Update runs fn on the newest state, as the only writer, and returns nil once
 // the changes are durable and visible to View. fn must be quick and pure: no
@@ -63,8 +58,13 @@ func (s *Store) stage(fn func(*Tx) error) (*commit, error) {
 		return nil, s.refuse
 	}
 	s.seals.check(checkedValues)
-	tx := s.staged.begin()
-	defer func() { tx.log.over = true }()
+	tx, kept := s.staged.begin(), false
+	defer func() {
+		if !kept {
+			tx.undo()
+		}
+		tx.log.over = true
+	}()
 	if err := fn(tx); err != nil {
 		return s.last, err
 	}
@@ -76,14 +76,14 @@ func (s *Store) stage(fn func(*Tx) error) (*commit, error) {
 	if err != nil {
 		return nil, err
 	}
-	rev := s.staged.Rev + 1
+	kept = true
+	s.staged = tx.end(s.staged.Rev + 1)
 	c := &commit{
-		entry:   journal.Entry{Rev: rev, Term: s.term, Data: data},
+		entry:   journal.Entry{Rev: s.staged.Rev, Term: s.term, Data: data},
 		changes: changes,
-		next:    tx.end(rev),
 		done:    make(chan struct{}),
 	}
-	s.staged, s.last, s.queue = c.next, c, append(s.queue, c)
+	s.last, s.queue = c, append(s.queue, c)
 	s.seals.apply(changes)
 	signal(s.wake)
 	return c, nil
@@ -99,8 +99,8 @@ func (s *Store) commitAll() {
 		case <-s.open.Done():
 			closing = true
 		}
-		if batch := s.gather(); len(batch) > 0 {
-			s.commit(batch)
+		if batch, next := s.take(); len(batch) > 0 {
+			s.commit(batch, next)
 		}
 		if closing {
 			return
@@ -108,26 +108,21 @@ func (s *Store) commitAll() {
 	}
 }
 
-// gather takes everything that waits. Clients that were just answered often
-// have the next update ready: they go first as long as each turn brings more,
-// so that they share this append and do not wait for one more.
-func (s *Store) gather() []*commit {
-	for seen := 0; ; {
-		runtime.Gosched()
-		s.mu.Lock()
-		if n := len(s.queue); n > seen && n < gatherMost {
-			seen = n
-			s.mu.Unlock()
-			continue
-		}
-		batch := s.queue
-		s.queue = nil
-		s.mu.Unlock()
-		return batch
+// take ends the batch that waits and returns it with the state it leads to.
+// What is staged from here on goes into the next batch, while this one is on
+// its way to the disk.
+func (s *Store) take() ([]*commit, *Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	batch := s.queue
+	if len(batch) == 0 {
+		return nil, nil
 	}
+	s.queue = nil
+	return batch, s.staged.seal()
 }
 
-func (s *Store) commit(batch []*commit) {
+func (s *Store) commit(batch []*commit, next *Snapshot) {
 	entries := make([]journal.Entry, len(batch))
 	for i, c := range batch {
 		entries[i] = c.entry
@@ -139,17 +134,16 @@ func (s *Store) commit(batch []*commit) {
 		s.fail(batch, err)
 		return
 	}
-	s.publish(batch)
+	s.publish(batch, next)
 	s.compactIfLarge(entries)
 }
 
 // publish makes a durable batch visible, marks what it made dirty, and only
 // then tells the updates that wait.
-func (s *Store) publish(batch []*commit) {
-	newest := batch[len(batch)-1]
-	s.durable.Store(newest.next)
+func (s *Store) publish(batch []*commit, next *Snapshot) {
+	s.durable.Store(next)
 	s.mu.Lock()
-	if s.last == newest {
+	if s.last == batch[len(batch)-1] {
 		s.last = nil
 	}
 	s.mu.Unlock()

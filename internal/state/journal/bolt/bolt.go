@@ -54,6 +54,7 @@ type Journal struct {
 	rev    uint64     // newest acknowledged revision
 	term   uint64     // and its term
 	unsure bool       // an append failed and may have left entries in the file
+	room   *room
 
 	compacting sync.Mutex        // held during Compact
 	reached    func(step string) // for tests: told before and after each step, nil otherwise
@@ -77,9 +78,10 @@ func Open(path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
-	j := &Journal{db: db}
-	if err := errors.Join(j.prepare(), syncDir(path, fresh)); err != nil {
-		return nil, errors.Join(fmt.Errorf("journal %s: %w", path, err), db.Close())
+	room, err := openRoom(path)
+	j := &Journal{db: db, room: room}
+	if err := errors.Join(err, j.prepare(), syncDir(path, fresh)); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal %s: %w", path, err), j.Close())
 	}
 	return j, nil
 }
@@ -145,6 +147,7 @@ func (j *Journal) Append(ctx context.Context, entries []journal.Entry) error {
 	}
 	err := j.db.Update(func(tx *bbolt.Tx) error {
 		j.step("append: begun")
+		j.room.make(tx)
 		log := tx.Bucket(logBucket)
 		log.FillPercent = 1 // entries come in order, so pages never split in the middle
 		if err := j.forgetUnsure(log); err != nil {
@@ -214,7 +217,7 @@ var errStop = errors.New("stop")
 func (j *Journal) Close() error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
-	return j.db.Close()
+	return errors.Join(j.db.Close(), j.room.close())
 }
 
 func (j *Journal) step(name string) {
