@@ -18,8 +18,14 @@ type Options struct {
 	// OwnResponseChannel has answers sent to who asked alone, in the classic format. All servers
 	// understand it.
 	OwnResponseChannel bool
-	// MaxQueue is how many bytes may wait to be sent to Redis; more are dropped. Default 16 MiB.
+	// MaxQueue is how many bytes of memory may be taken by what waits for Redis; more is dropped. Default
+	// 16 MiB.
 	MaxQueue int
+	// MaxDelay is how long Redis may take for what is queued before it counts as slow: that is logged,
+	// and in the streams format local clients do not wait for it any longer. Default 1 s.
+	MaxDelay time.Duration
+	// OnSlow, when set, is called when Redis has become slow and when it keeps up again. It must be quick.
+	OnSlow func(slow bool)
 	// OnChange, when set, is called when Redis is lost and when it is back. It must be quick.
 	OnChange func(lost bool)
 	// Log is told of the loss and return of Redis. Default: nothing is logged.
@@ -35,6 +41,9 @@ func (opt Options) withDefaults() Options {
 	}
 	if opt.MaxQueue <= 0 {
 		opt.MaxQueue = 16 << 20
+	}
+	if opt.MaxDelay <= 0 {
+		opt.MaxDelay = time.Second
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)

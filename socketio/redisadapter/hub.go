@@ -24,6 +24,7 @@ type hub struct {
 	log     *slog.Logger
 	sharded bool
 	extra   []func(ctx context.Context) // goroutines of a special adapter
+	counts  chan struct{}               // bounds how many ask Redis for the number of servers
 	lost    atomic.Bool
 
 	mu      sync.Mutex
@@ -33,8 +34,13 @@ type hub struct {
 	open    int
 	changes []change // of subscriptions, in order
 	queue   []command
-	queued  int
+	sending []command // taken from the queue and not answered yet
+	queued  int       // bytes of both
+	told    []func()  // what is to be called, in order
+	telling bool      // somebody does it
+	dropped uint64
 	full    bool
+	slow    bool
 	wake    chan struct{} // commands
 	turn    chan struct{} // changes
 	ctx     context.Context
@@ -53,7 +59,7 @@ func newHub(client redis.UniversalClient, opt Options) *hub {
 	opt = opt.withDefaults()
 	return &hub{
 		client: client, opt: opt, log: opt.Log, routes: make(map[string]handler), awaited: make(map[string]func()),
-		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		counts: make(chan struct{}, maxCounts), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 	}
 }
 
@@ -165,6 +171,7 @@ func (h *hub) leave(pattern string, channels ...string) error {
 const (
 	lastWords        = 2 * time.Second // for what is queued at the end
 	subscribeTimeout = 2 * time.Second
+	maxCounts        = 32
 	lookAgain        = 20 * time.Millisecond // whether Redis is lost
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -144,23 +145,42 @@ func (p *peer) Request(ctx context.Context, op *socketio.Op, each func(socketio.
 		delete(p.pending, e.Data.RequestID)
 		p.mu.Unlock()
 	}()
-	others, err := p.others(ctx)
-	if err != nil || others <= 0 {
-		return err
-	}
-	if err := p.publish(p.all, e); err != nil {
-		return err
-	}
-	return collect(ctx, op.Kind, others, answers, each)
+	return p.h.ask(ctx, op.Kind, p.all, func() error { return p.publish(p.all, e) }, answers, each)
 }
 
-func (p *peer) others(ctx context.Context) (int, error) {
-	n, err := p.h.subscribers(ctx, p.all)
-	return n - 1, err
-}
-
-// subscribers counts who listens to a channel, on all masters of a Redis cluster.
+// subscribers counts who listens to a channel, on all masters of a Redis cluster. It does not wait longer
+// than ctx, whatever the client for Redis does, and few wait at a time.
 func (h *hub) subscribers(ctx context.Context, channel string) (int, error) {
+	select {
+	case h.counts <- struct{}{}:
+	case <-ctx.Done():
+		return 0, errUncounted
+	}
+	type answer struct {
+		n   int
+		err error
+	}
+	counted := make(chan answer, 1)
+	h.wg.Go(func() {
+		defer func() { <-h.counts }()
+		n, err := h.count(ctx, channel)
+		counted <- answer{n, err}
+	})
+	select {
+	case a := <-counted:
+		if a.err != nil && ctx.Err() != nil {
+			return 0, errUncounted
+		}
+		return a.n, a.err
+	case <-ctx.Done():
+		return 0, errUncounted
+	}
+}
+
+// errUncounted says that Redis did not even tell how many servers there are.
+var errUncounted = errors.New("the number of servers is not known")
+
+func (h *hub) count(ctx context.Context, channel string) (int, error) {
 	var mu sync.Mutex
 	total := 0
 	count := func(ctx context.Context, c redis.Cmdable) error {
@@ -186,13 +206,43 @@ func (h *hub) subscribers(ctx context.Context, channel string) (int, error) {
 	return total, nil
 }
 
+// overdue is the error of a request that was not answered in time, in the words of the JavaScript
+// adapters.
+func overdue(kind socketio.Kind, got, want int) error {
+	text := "operation has timed out"
+	switch kind {
+	case socketio.Fetch:
+		text = "timeout reached while waiting for fetchSockets response"
+	case socketio.ListRooms:
+		text = "timeout reached while waiting for allRooms response"
+	case socketio.ServerSideEmit:
+		text = fmt.Sprintf("timeout reached: only %d responses received out of %d", got, want)
+	}
+	return fmt.Errorf("redisadapter: %s: %w", text, socketio.ErrMissing)
+}
+
+// ask counts the other servers, asks them and passes their answers on.
+func (h *hub) ask(ctx context.Context, kind socketio.Kind, channel string, publish func() error, answers <-chan socketio.Reply, each func(socketio.Reply)) error {
+	n, err := h.subscribers(ctx, channel)
+	switch {
+	case errors.Is(err, errUncounted):
+		return fmt.Errorf("%w: %w", overdue(kind, 0, 0), err)
+	case err != nil || n <= 1:
+		return err
+	}
+	if err := publish(); err != nil {
+		return err
+	}
+	return collect(ctx, kind, n-1, answers, each)
+}
+
 // collect passes answers on until every server, and for broadcasts every client, has answered.
 func collect(ctx context.Context, kind socketio.Kind, servers int, answers <-chan socketio.Reply, each func(socketio.Reply)) error {
-	clients := 0
+	asked, clients := servers, 0
 	for servers > 0 || clients > 0 {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("redisadapter: %d servers and %d clients did not answer: %w", max(servers, 0), max(clients, 0), socketio.ErrMissing)
+			return overdue(kind, asked-max(servers, 0), asked)
 		case r := <-answers:
 			switch {
 			case r.Counted:

@@ -8,16 +8,59 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrQueueFull says that something was dropped because Redis does not keep up.
-var ErrQueueFull = errors.New("redisadapter: too much is waiting for redis")
+var (
+	// ErrQueueFull says that something was dropped because Redis does not keep up.
+	ErrQueueFull = errors.New("redisadapter: too much is waiting for redis")
+	// ErrSlow says that something was not left to Redis because others wait too long for it already.
+	ErrSlow = errors.New("redisadapter: redis is slow")
+)
 
-const maxBatch = 512
+const (
+	maxBatch = 512
+	// overhead is about what a command takes in memory besides what it sends.
+	overhead = 256
+)
 
-// command is something for Redis to do. done, when set, is called with the outcome; it must be quick.
+// command is something for Redis to do. done, when set, is called with the outcome, once: when Redis has
+// answered, or with ErrSlow when it takes too long, though it may do it later. It must be quick.
 type command struct {
 	size int
+	at   time.Time // when it was queued
 	add  func(ctx context.Context, p redis.Pipeliner)
 	done func(error)
+}
+
+// Stats is what waits for Redis.
+type Stats struct {
+	// Waiting is the number of messages, Bytes what they take in memory; what is being sent counts.
+	Waiting, Bytes int
+	// Delay is how long the oldest has been waiting.
+	Delay time.Duration
+	// Dropped counts what was not sent since the start.
+	Dropped uint64
+	// Lost says that Redis is out of reach, Slow that it takes longer than Options.MaxDelay.
+	Lost, Slow bool
+}
+
+// Stats tells how publishing goes.
+func (h *hub) Stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := Stats{Waiting: len(h.sending) + len(h.queue), Bytes: h.queued, Dropped: h.dropped, Lost: h.Lost(), Slow: h.slow}
+	if at := h.oldest(); !at.IsZero() {
+		s.Delay = time.Since(at)
+	}
+	return s
+}
+
+// oldest is when the oldest command was queued, or zero.
+func (h *hub) oldest() time.Time {
+	for _, list := range [][]command{h.sending, h.queue} {
+		if len(list) > 0 {
+			return list[0].at
+		}
+	}
+	return time.Time{}
 }
 
 // send queues a message for a channel.
@@ -32,9 +75,15 @@ func (h *hub) send(channel string, body []byte) error {
 }
 
 func (h *hub) enqueue(c command) error {
+	c.size += overhead
+	c.at = time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.slow && c.done != nil {
+		return ErrSlow
+	}
 	if h.queued+c.size > h.opt.MaxQueue && h.queued > 0 {
+		h.dropped++
 		if !h.full {
 			h.full = true
 			h.log.Warn("redis does not keep up: what is for other servers is dropped", "queued", h.queued)
@@ -64,14 +113,11 @@ func (h *hub) takeBatch() []command {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := min(len(h.queue), maxBatch)
-	batch := h.queue[:n:n]
+	h.sending = h.queue[:n:n]
 	if h.queue = h.queue[n:]; len(h.queue) == 0 {
-		h.queue, h.full = nil, false
+		h.queue = nil
 	}
-	for _, c := range batch {
-		h.queued -= c.size
-	}
-	return batch
+	return h.sending
 }
 
 // run sends what is queued, batch by batch. A batch that fails is lost, and its commands are told.
@@ -81,24 +127,131 @@ func (h *hub) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-h.wake:
+		case <-h.probe(): // nothing may come that could find out
+			if h.client.Ping(ctx).Err() == nil {
+				h.keptUp()
+			}
 		}
 		for batch := h.takeBatch(); len(batch) > 0; batch = h.takeBatch() {
-			_, err := h.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-				for _, c := range batch {
-					if c.add != nil {
-						c.add(ctx, p)
-					}
-				}
-				return nil
-			})
-			if err != nil && ctx.Err() == nil {
-				h.down(err)
-			}
-			for _, c := range batch {
-				if c.done != nil {
-					c.done(err)
-				}
-			}
+			h.transmit(ctx, batch)
 		}
 	}
+}
+
+// probe comes after a while, when Redis is slow.
+func (h *hub) probe() <-chan time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.slow {
+		return nil
+	}
+	return time.After(retryFirst)
+}
+
+func (h *hub) transmit(ctx context.Context, batch []command) {
+	watch := time.AfterFunc(time.Until(batch[0].at.Add(h.opt.MaxDelay)), h.late)
+	_, err := h.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i := range batch { // done may be taken out of it meanwhile
+			if add := batch[i].add; add != nil {
+				add(ctx, p)
+			}
+		}
+		return nil
+	})
+	watch.Stop()
+	if err != nil && ctx.Err() == nil {
+		h.down(err)
+	}
+	h.mu.Lock()
+	h.tell(h.sending, err)
+	for _, c := range h.sending {
+		h.queued -= c.size
+	}
+	h.sending = nil
+	h.full = h.full && len(h.queue) > 0
+	h.mu.Unlock()
+	h.turns()
+	if err == nil {
+		h.keptUp()
+	}
+}
+
+// tell has the commands of a list told of the outcome, those that were not told before. It is called with
+// the lock held; turns must follow.
+func (h *hub) tell(list []command, err error) {
+	for i := range list {
+		if done := list[i].done; done != nil {
+			list[i].done = nil
+			h.told = append(h.told, func() { done(err) })
+		}
+	}
+}
+
+// turns calls what is to be told, in order and one at a time: also what such a call brings about itself.
+func (h *hub) turns() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.telling {
+		return // whoever does it now comes to ours
+	}
+	h.telling = true
+	for len(h.told) > 0 {
+		f := h.told[0]
+		h.told = h.told[1:]
+		h.mu.Unlock()
+		f()
+		h.mu.Lock()
+	}
+	h.told, h.telling = nil, false
+}
+
+// inTurn calls f after what is being told.
+func (h *hub) inTurn(f func()) {
+	h.mu.Lock()
+	h.told = append(h.told, f)
+	h.mu.Unlock()
+	h.turns()
+}
+
+// late is called when Redis has taken too long for a batch. Who waits for the outcome of what is queued
+// does not wait longer; Redis may still do it.
+func (h *hub) late() {
+	h.mu.Lock()
+	fresh := !h.slow
+	h.slow = true
+	h.tell(h.sending, ErrSlow)
+	h.tell(h.queue, ErrSlow)
+	waiting, bytes := len(h.sending)+len(h.queue), h.queued
+	h.mu.Unlock()
+	if fresh {
+		h.log.Warn("redis is slow: local clients are served, other servers get what is for them late", "waiting", waiting, "bytes", bytes)
+		if h.opt.OnSlow != nil {
+			h.opt.OnSlow(true)
+		}
+	}
+	h.turns()
+}
+
+// keptUp is called when Redis has answered.
+func (h *hub) keptUp() {
+	h.mu.Lock()
+	at := h.oldest()
+	over := h.slow && (at.IsZero() || time.Since(at) < h.opt.MaxDelay)
+	if over {
+		h.slow = false
+	}
+	h.mu.Unlock()
+	if over {
+		h.log.Info("redis keeps up again")
+		if h.opt.OnSlow != nil {
+			h.opt.OnSlow(false)
+		}
+	}
+}
+
+// Slow tells whether Redis takes longer than Options.MaxDelay.
+func (h *hub) Slow() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.slow
 }

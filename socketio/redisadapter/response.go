@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/berthhq/berth/socketio"
@@ -29,8 +28,9 @@ type question struct {
 	answers chan<- socketio.Reply
 }
 
-// ErrLost says that other servers cannot be asked because Redis is out of reach.
-var ErrLost = errors.New("redisadapter: redis is out of reach")
+// ErrLost says that other servers cannot be asked because Redis is out of reach. It is a kind of
+// socketio.ErrMissing.
+var ErrLost = fmt.Errorf("redisadapter: redis is out of reach: %w", socketio.ErrMissing)
 
 // maxPending bounds the answers that wait to be read by the request they belong to.
 const maxPending = 1024
@@ -55,20 +55,7 @@ func (a *adapter) Request(ctx context.Context, op *socketio.Op, each func(socket
 		delete(a.pending, id)
 		a.mu.Unlock()
 	}()
-	others, err := a.others(ctx)
-	if err != nil || others <= 0 {
-		return err
-	}
-	if err := a.ask(id, op); err != nil {
-		return err
-	}
-	return collect(ctx, op.Kind, others, answers, each)
-}
-
-// others counts the other servers that have the namespace.
-func (a *adapter) others(ctx context.Context) (int, error) {
-	n, err := a.c.subscribers(ctx, a.request)
-	return n - 1, err
+	return a.c.ask(ctx, op.Kind, a.request, func() error { return a.ask(id, op) }, answers, each)
 }
 
 func (a *adapter) ask(id string, op *socketio.Op) error {

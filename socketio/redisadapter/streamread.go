@@ -118,7 +118,7 @@ func (s *Streams) apply(ctx context.Context, m redis.XMessage) {
 		return
 	}
 	tag, _ := m.Values["tag"].(string)
-	if e.UID == a.uid && a.wasAlone(tag) {
+	if e.UID == a.uid && !a.back(tag) {
 		return
 	}
 	op, err := e.op()

@@ -3,6 +3,8 @@ package redisadapter
 import (
 	"context"
 	"encoding/base64"
+	"maps"
+	"strconv"
 	"sync"
 	"time"
 
@@ -62,7 +64,7 @@ func NewStreams(client redis.UniversalClient, so StreamOptions, opt Options) *St
 
 // Connect is the socketio.Connector of the cluster. Redis need not be there.
 func (s *Streams) Connect(node socketio.Node) (socketio.Adapter, error) {
-	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, mine: make(map[string]struct{})}
+	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, alone: make(map[uint64]struct{})}
 	s.mu.Lock()
 	s.nodes[node.Name()] = a
 	s.mu.Unlock()
@@ -83,7 +85,8 @@ type streamAdapter struct {
 
 	mineMu sync.Mutex
 	seq    uint64
-	mine   map[string]struct{} // entries of ours that were applied because Redis seemed to be gone
+	read   uint64              // the last entry of ours that came back
+	alone  map[uint64]struct{} // entries of ours that were applied because Redis did not answer
 }
 
 // Close implements socketio.Adapter.
@@ -125,40 +128,56 @@ func (a *streamAdapter) append(op *socketio.Op, e *envelope) error {
 	}
 	a.mineMu.Lock()
 	a.seq++
-	tag := base36(a.seq)
+	seq := a.seq
 	a.mineMu.Unlock()
 	args := &redis.XAddArgs{Stream: a.s.so.Name, MaxLen: a.s.so.MaxLen, Approx: true, Values: []any{
-		"uid", a.uid, "nsp", a.node.Name(), "type", e.Type, "data", data, "tag", tag,
+		"uid", a.uid, "nsp", a.node.Name(), "type", e.Type, "data", data, "tag", base36(seq),
 	}}
 	err = a.h.enqueue(command{
 		size: len(data),
 		add:  func(ctx context.Context, p redis.Pipeliner) { p.XAdd(ctx, args) },
 		done: func(err error) {
-			if err != nil {
-				a.alone(op, tag)
+			if err != nil && a.first(seq) {
+				a.node.Apply(op)
 			}
 		},
 	})
-	if err != nil {
-		a.alone(op, tag)
+	if err != nil { // it will not come back
+		a.h.inTurn(func() { a.node.Apply(op) })
 	}
 	return err
 }
 
-// alone applies an operation that may or may not have reached the stream, and remembers that.
-func (a *streamAdapter) alone(op *socketio.Op, tag string) {
-	a.s.order.Lock()
-	defer a.s.order.Unlock()
-	a.mineMu.Lock()
-	a.mine[tag] = struct{}{}
-	a.mineMu.Unlock()
-	a.node.Apply(op)
-}
+// mostAlone bounds the entries that are remembered: those that Redis never got do not come back.
+const mostAlone = 20_000
 
-func (a *streamAdapter) wasAlone(tag string) bool {
+// first reports whether an entry of ours, of which nobody knows whether Redis got it, is to be applied
+// now: unless it has come back already. When it comes back later, it is not applied again.
+func (a *streamAdapter) first(seq uint64) bool {
 	a.mineMu.Lock()
 	defer a.mineMu.Unlock()
-	_, ok := a.mine[tag]
-	delete(a.mine, tag)
-	return ok
+	if seq <= a.read {
+		return false
+	}
+	if len(a.alone) >= mostAlone {
+		maps.DeleteFunc(a.alone, func(n uint64, _ struct{}) bool { return n+mostAlone/2 < seq })
+	}
+	a.alone[seq] = struct{}{}
+	return true
+}
+
+// back reports whether an entry of ours that came back is to be applied.
+func (a *streamAdapter) back(tag string) bool {
+	seq, err := strconv.ParseUint(tag, 36, 64)
+	if err != nil {
+		return true // not of our making
+	}
+	a.mineMu.Lock()
+	defer a.mineMu.Unlock()
+	if _, done := a.alone[seq]; done {
+		delete(a.alone, seq)
+		return false
+	}
+	a.read = max(a.read, seq)
+	return true
 }
