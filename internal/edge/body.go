@@ -162,6 +162,9 @@ func (x *exchange) passBody(tc *targetConn) (whole bool) {
 	if err != nil {
 		x.keep = false
 		x.entry.ErrorReason = err.Error()
+		if x.c.left || x.upload.status.Load() == 460 { // alb.md 5.7; what the target said stays beside it
+			x.entry.Status, x.entry.ErrorReason = 460, "the client went away"
+		}
 	}
 	return err == nil
 }
@@ -179,6 +182,21 @@ func (x *exchange) clientFraming() h1.Kind {
 	return kind
 }
 
+// awaitMore waits for more of the response. A target that is silent for longer than a moment, as one that streams events is, has
+// somebody watch whether the client stays.
+func (x *exchange) awaitMore(tc *targetConn) error {
+	began := time.Now()
+	if !x.upload.running {
+		if err := tc.SetReadDeadline(began.Add(patience)); err != nil {
+			return err
+		}
+		if _, err := tc.br.Peek(tc.br.Buffered() + 1); isTimeout(err) {
+			x.startUpload(tc)
+		}
+	}
+	return tc.SetReadDeadline(began.Add(x.c.idle))
+}
+
 func (x *exchange) copyBody(tc *targetConn, body *h1.Body, bw *bufio.Writer, chunked bool) error {
 	if body.Done() {
 		return nil
@@ -192,7 +210,7 @@ func (x *exchange) copyBody(tc *targetConn, body *h1.Body, bw *bufio.Writer, chu
 			if err := bw.Flush(); err != nil {
 				return err
 			}
-			if err := tc.SetReadDeadline(time.Now().Add(x.c.idle)); err != nil {
+			if err := x.awaitMore(tc); err != nil {
 				return err
 			}
 		}

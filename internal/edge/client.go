@@ -28,6 +28,7 @@ type client struct {
 	tls    *tls.ConnectionState // nil when it is in clear text
 	br     *bufio.Reader
 	idle   time.Duration // no byte for this long ends it
+	left   bool          // it took no more: the client has closed it
 	born   time.Time
 
 	resting  atomic.Bool // between two requests
@@ -159,7 +160,11 @@ func (w timedWriter) Write(p []byte) (int, error) {
 }
 
 // Write writes straight to the client, which may take as long as it may stay idle.
-func (c *client) Write(p []byte) (int, error) { return timedWriter{c.nc, c.idle}.Write(p) }
+func (c *client) Write(p []byte) (int, error) {
+	n, err := timedWriter{c.nc, c.idle}.Write(p)
+	c.left = c.left || err != nil && !isTimeout(err)
+	return n, err
+}
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 

@@ -334,3 +334,71 @@ func TestKeepsItsTableWithoutControlPlane(t *testing.T) {
 		}
 	})
 }
+
+// A client that leaves a stream that began at once and says nothing more is noticed at once, and counted as one that left
+// (alb.md 5.7: 460). The stream before it, to which its client stays, goes on past any such watch.
+func TestClientThatLeavesASilentStream(t *testing.T) {
+	for _, framing := range []string{"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", "Content-Length: 9\r\n\r\nx", "\r\nx"} {
+		synctest.Test(t, func(t *testing.T) {
+			f, p := newPipes(t)
+			f.idle("4000")
+			f.target("tg", "10.0.0.1:80")
+			var closed time.Time
+			p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+framing)
+				io.Copy(io.Discard, c)
+				closed = time.Now()
+			})
+			f.apply()
+			conn, br := p.connect(t)
+			io.WriteString(conn, simpleGet)
+			res, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.ReadFull(res.Body, make([]byte, 1))
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if !closed.IsZero() {
+				t.Fatal("the stream was cut while its client was there")
+			}
+			left := time.Now()
+			conn.Close()
+			synctest.Wait()
+			if !closed.Equal(left) {
+				t.Errorf("the target's connection was closed at %v, the client left at %v", closed, left)
+			}
+			if e := f.entry(1); e.Status != 460 || e.TargetStatus != 200 {
+				t.Errorf("status %d, of the target %d, %s", e.Status, e.TargetStatus, e.ErrorReason)
+			}
+		})
+	}
+}
+
+// What is read while somebody watches the client arrives whole, also when it comes in the middle of a chunk's frame.
+func TestStreamThatComesByTheByte(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newPipes(t)
+		f.idle("9")
+		f.target("tg", "10.0.0.1:80")
+		p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+			for _, b := range []byte("3\r\none\r\n4\r\n two\r\n0\r\n\r\n") {
+				time.Sleep(time.Second)
+				c.Write([]byte{b})
+			}
+		})
+		f.apply()
+		conn, br := p.connect(t)
+		for range 2 { // the connection is good for another one
+			io.WriteString(conn, simpleGet)
+			res, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(res.Body); err != nil || string(body) != "one two" {
+				t.Errorf("%q %v", body, err)
+			}
+		}
+	})
+}
