@@ -8,7 +8,8 @@
 // Concurrency: the table in use is one atomic pointer; requests take no lock of the table. Everything that changes it (Apply,
 // verdicts of probes, ends of drains) goes through the one goroutine of Run. Health, turns and counts of requests live outside of
 // the table and survive its replacement. When Apply has returned, no request that had not yet been sent to a target that the new
-// configuration drains will be sent to it: each target has a gate that senders pass, and closing it waits for those inside.
+// configuration drains will be sent to it: each target has a gate that senders pass, and closing it ends the writes of those inside.
+// Apply waits for no connection.
 //
 // The edge refuses to know why targets come and go: it does not know the state, ECS, or the API.
 package edge

@@ -74,7 +74,7 @@ func (x *exchange) send(elsewhere, fresh bool) attempt {
 	}
 	x.entry.Reused = tc.reused
 	if err := x.sendHead(tc); errors.Is(err, errGateClosed) {
-		u.release(tc)
+		u.discard(tc)
 		return closing
 	} else if err != nil && tc.reused && (errors.Is(err, errNothingSent) || x.mayResend()) {
 		u.discard(tc)
@@ -102,22 +102,28 @@ var (
 	errNothingSent = errors.New("not a byte of the request was sent")
 )
 
-// sendHead passes the target's gate and sends the head, with the body if it is there already.
+// sendHead passes the target's gate and sends the head, with the body if it is there already. A request whose head was not wholly sent
+// when the gate was shut has not been made: it goes to another target. One whose head was sent goes on.
 func (x *exchange) sendHead(tc *targetConn) error {
 	now := time.Now()
 	x.out = x.appendRequestHead(x.out[:0], now)
+	head := len(x.out)
 	if err := x.appendReadyBody(); err != nil {
 		return err
-	}
-	tc.up.gate.RLock()
-	defer tc.up.gate.RUnlock()
-	if tc.up.closed {
-		return errGateClosed
 	}
 	if err := tc.SetWriteDeadline(now.Add(connectTimeout)); err != nil {
 		return errors.Join(errNothingSent, err)
 	}
+	if !tc.up.enter(tc) {
+		return errGateClosed
+	}
 	n, err := tc.Write(x.out)
+	if shut := tc.up.leave(tc); shut && err != nil {
+		if n < head {
+			return errGateClosed
+		}
+		_, err = timedWriter{tc.Conn, connectTimeout}.Write(x.out[n:])
+	}
 	if n == 0 && err != nil {
 		err = errors.Join(errNothingSent, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -401,4 +402,63 @@ func TestStreamThatComesByTheByte(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A target that reads nothing holds up no change of the configuration, and does not get the rest of a head either once it drains: the
+// request goes to the other target (alb.md D8). A request whose head was sent goes on.
+func TestGateWaitsForNoTarget(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		until string // what of the request the leaving target reads before it drains
+		want  int
+	}{
+		{"nothing was read", "", 200},
+		{"a part of the head was read", "POST / HT", 200},
+		{"the head was read", "\r\n\r\n", 201},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, p := newPipes(t)
+				leaving := f.target("tg", "10.0.0.1:80")
+				f.target("tg", "10.0.0.2:80")
+				p.serve("10.0.0.1:80", ok) // probes
+				p.serve("10.0.0.2:80", func(c net.Conn, r *http.Request) { io.Copy(io.Discard, r.Body); ok(c, r) })
+				f.apply()
+				time.Sleep(time.Second)
+				drained, rest := make(chan bool), make(chan string, 1)
+				p.mu.Lock()
+				p.targets["10.0.0.1:80"] = func(conn net.Conn) {
+					var seen []byte
+					for b := make([]byte, 1); !strings.Contains(string(seen), c.until); seen = append(seen, b...) {
+						conn.Read(b)
+					}
+					<-drained
+					if c.want == 201 {
+						io.ReadFull(conn, make([]byte, len("abc")))
+						io.WriteString(conn, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+					}
+					all, _ := io.ReadAll(conn) // until the edge closes it
+					rest <- string(all)
+				}
+				p.mu.Unlock()
+				conn, br := p.connect(t)
+				io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc") // in its turn, to the first target
+				synctest.Wait()
+				began := time.Now()
+				f.drain(leaving, time.Hour)
+				f.apply()
+				if took := time.Since(began); took != 0 {
+					t.Errorf("Apply waited for %v", took)
+				}
+				close(drained)
+				if status := await(t, br); status != c.want {
+					t.Errorf("%d, want %d", status, c.want)
+				}
+				f.end()
+				if got := <-rest; c.want == 200 && got != "" {
+					t.Errorf("the draining target got %q", got)
+				}
+			})
+		})
+	}
 }

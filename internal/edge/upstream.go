@@ -33,12 +33,8 @@ type upstream struct {
 	tls     bool
 	busy    atomic.Int64 // requests and WebSockets that were given to it and have not ended
 
-	// gate is held for reading while a request's head is being sent. Whoever closes it holds it for writing and so knows that
-	// nobody is in between.
-	gate   sync.RWMutex
-	closed bool // guarded by gate: no new request
-
 	mu         sync.Mutex // guards what follows
+	gate       gate
 	idle       []*targetConn
 	active     map[*targetConn]struct{}
 	draining   bool
@@ -57,32 +53,34 @@ type targetConn struct {
 	br     *bufio.Reader
 	peek   peeker
 	reused bool
+	inGate bool        // a head is being sent over it; guarded by upstream.mu
 	since  time.Time   // when it became idle
 	cut    atomic.Bool // closed because the deregistration delay is over
 }
 
-func newUpstream(e *Edge, t *route.Target) *upstream {
-	return &upstream{edge: e, key: t.Key, id: idOf(t.Key), address: t.Address.String(), tls: t.Group.TLS, active: map[*targetConn]struct{}{}}
+// Close closes the connection at once. A target is not told the end of TLS: that would have to wait until it reads.
+func (c *targetConn) Close() error {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.NetConn().Close()
+	}
+	return c.Conn.Close()
 }
 
-// setDraining opens or closes the gate. When it has closed it, no head that was not yet sent will be.
+func newUpstream(e *Edge, t *route.Target) *upstream {
+	u := &upstream{edge: e, key: t.Key, id: idOf(t.Key), address: t.Address.String(), tls: t.Group.TLS, active: map[*targetConn]struct{}{}}
+	u.gate.empty.L = &u.mu
+	return u
+}
+
+// setDraining opens or closes the gate.
 func (u *upstream) setDraining(draining bool, until time.Time) {
 	u.mu.Lock()
 	u.draining, u.drainUntil = draining, until
 	if !draining {
-		u.wasCut = false
+		u.wasCut, u.gate.closed = false, false
 	}
 	u.mu.Unlock()
-	u.gate.RLock()
-	same := u.closed == draining
-	u.gate.RUnlock()
-	if same {
-		return
-	}
-	u.gate.Lock()
-	u.closed = draining
-	u.gate.Unlock()
-	if draining {
+	if draining && u.shut() {
 		u.closeIdle(time.Now())
 	}
 }
@@ -96,18 +94,14 @@ func (u *upstream) drainsUntil() (until time.Time, draining bool) {
 // retire closes the gate of a target that no rule leads to any more. What it is busy with goes on; it may come into use again.
 func (u *upstream) retire() {
 	u.stopProbe()
-	u.gate.Lock()
-	u.closed = true
-	u.gate.Unlock()
+	u.shut()
 	u.closeIdle(time.Now())
 }
 
 // remove closes the gate for good, ends probing and cuts every connection.
 func (u *upstream) remove() {
 	u.stopProbe()
-	u.gate.Lock()
-	u.closed = true
-	u.gate.Unlock()
+	u.shut()
 	u.cut()
 }
 
