@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -57,12 +58,22 @@ func (e *Edge) apply(ctx context.Context, c route.Config) {
 	}
 	e.bind(table)
 	e.swap()
+	e.forgetTurns()
 	for _, u := range unused {
 		u.retire()
 	}
 	for _, u := range gone {
 		u.remove()
 	}
+}
+
+// forgetTurns drops the turns of groups that are there no more. A group that no rule uses for a while keeps its own.
+func (e *Edge) forgetTurns() {
+	there := map[string]bool{}
+	for i := range e.config.TargetGroups {
+		there[e.config.TargetGroups[i].ARN] = true
+	}
+	maps.DeleteFunc(e.turns, func(arn string, _ *atomic.Uint64) bool { return !there[arn] })
 }
 
 // keepUpstream makes or updates what is kept of a target. A target that was registered anew is judged from the start; a verdict

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/internal/elb"
 )
 
 // Targets are replaced under load, thirty times over: not one request fails, and none reaches a target after the Apply that drains
@@ -78,4 +80,26 @@ func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests, none lost", served.Load())
+}
+
+// What is kept beside the tables lasts as long as what it is about: groups, targets and ports that come and go leave nothing behind.
+func TestNothingIsKeptOfWhatIsGone(t *testing.T) {
+	f := newFront(t, nil)
+	f.apply()
+	base := f.config
+	for i := range 20 {
+		f.config = base
+		f.group(fmt.Sprint("tg", i), nil)
+		f.rule(1, onPath("/new"), forward(fmt.Sprint("tg", i)))
+		f.target(fmt.Sprint("tg", i), "127.0.0.1:1")
+		f.config.Listeners = append(f.config.Listeners[:1:1], elb.Listener{ARN: "other", LoadBalancerARN: "web", Protocol: elb.HTTP, Port: 1000 + i})
+		f.config.Revision = uint64(i)
+		f.apply()
+	}
+	f.config = base
+	f.apply()
+	f.end() // the loop's own maps may be read
+	if e := f.edge; len(e.turns) != 1 || len(e.upstreams) != 0 || len(e.ports) != 1 {
+		t.Errorf("turns %v, upstreams %v, ports %v", e.turns, e.upstreams, e.ports)
+	}
 }
