@@ -39,7 +39,7 @@ func inBubble(t *testing.T, targetType string, attributes map[string]string, run
 		w := &world{T: t, store: store}
 		w.update(func(tx *state.Tx) {
 			tx.Services.Put(&ecs.Service{ServiceARN: service, ServiceName: "web", Status: ecs.ServiceActive})
-			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2"})
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2", Status: ecs.InstanceActive})
 			tx.TargetGroups.Put(&elb.TargetGroup{ARN: group, TargetType: targetType, Attributes: attributes})
 			tx.Rules.Put(&elb.Rule{ARN: "rule", ListenerARN: "listener", Actions: []elb.Action{
 				{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}})

@@ -22,7 +22,7 @@ import (
 // no task is.
 func TestTargetsFollowTasks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		ops := rapid.SliceOfN(rapid.SampledFrom([]string{"start", "start", "stop", "die", "drained", "seconds", "minute"}), 1, 25).Draw(rt, "ops")
+		ops := rapid.SliceOfN(rapid.SampledFrom([]string{"start", "start", "stop", "die", "drained", "by hand", "seconds", "minute"}), 1, 25).Draw(rt, "ops")
 		picks := rapid.SliceOfN(rapid.IntRange(0, 9), len(ops), len(ops)).Draw(rt, "picks")
 		var failure error
 		synctest.Test(t, func(t *testing.T) { failure = follow(t, ops, picks) })
@@ -43,7 +43,7 @@ func follow(t *testing.T, ops []string, picks []int) error {
 	w := &world{T: t, store: store}
 	w.update(func(tx *state.Tx) {
 		tx.Services.Put(&ecs.Service{ServiceARN: service, ServiceName: "web"})
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2"})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2", Status: ecs.InstanceActive})
 		tx.TargetGroups.Put(&elb.TargetGroup{ARN: group, TargetType: elb.TargetInstance, Attributes: map[string]string{"deregistration_delay.timeout_seconds": "10"}})
 		tx.Rules.Put(&elb.Rule{ARN: "rule", Actions: []elb.Action{{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group}}}}}})
 	})
@@ -93,6 +93,14 @@ func (w *world) happen(op, arn string, stopped map[string]time.Time, done map[st
 				w.drained(tt.ID, tt.Port)
 			}
 		}
+	case "by hand":
+		w.update(func(tx *state.Tx) {
+			for _, tt := range task.Targets {
+				if target, ok := tx.Targets.Get(elb.TargetKey(group, tt.ID, tt.Port)); ok && !target.IsDraining() {
+					tx.Targets.Put(target.Deregister(time.Now(), delay))
+				}
+			}
+		})
 	case "seconds":
 		time.Sleep(3 * time.Second)
 	case "minute":

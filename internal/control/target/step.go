@@ -6,8 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -52,8 +54,45 @@ func gateOpens(t *state.Tables, task *ecs.Task, now time.Time) bool {
 	})
 }
 
+// lost tells which targets of a task were deregistered although it is to run on: nobody but this package takes a task out of service, so it
+// was done by hand. ECS registers such a task again (ecs.md 3.11). A target whose group or whose machine is gone stays lost.
+func lost(t *state.Tables, task *ecs.Task) []ecs.TaskTarget {
+	if task.LastStatus != ecs.Running || task.DesiredStatus != ecs.Running {
+		return nil
+	}
+	var out []ecs.TaskTarget
+	for _, tt := range task.Targets {
+		if target, ok := t.Targets.Get(elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)); tt.Draining || ok && !target.IsDraining() {
+			continue
+		}
+		if _, ok := t.TargetGroups.Get(tt.TargetGroupARN); ok {
+			out = append(out, tt)
+		}
+	}
+	if len(out) == 0 || !standing(t, task.ContainerInstanceARN) {
+		return nil
+	}
+	return out
+}
+
+// standing tells whether the machine of a task is there and is to stay.
+func standing(t *state.Tables, containerInstanceARN string) bool {
+	ci, ok := t.ContainerInstances.Get(containerInstanceARN)
+	if !ok || !ci.Present() {
+		return false
+	}
+	a, err := arn.Parse(containerInstanceARN)
+	if err != nil {
+		return false
+	}
+	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ci.EC2InstanceID))
+	return !ok || i.Live() && i.Desired == fleet.Running // one that is not ours is judged by its agent
+}
+
 func (s *step) task(t *ecs.Task) {
 	switch {
+	case len(lost(&s.tx.Tables, t)) > 0:
+		s.restore(t)
 	case waitsForTargets(t):
 		s.register(t)
 	case needsDeregistering(t):
@@ -96,6 +135,22 @@ func (s *step) register(t *ecs.Task) {
 	}
 	c.LastStatus, c.StartedAt = ecs.Running, s.now
 	s.put(&c)
+}
+
+// restore registers anew what was deregistered by hand, and says so.
+func (s *step) restore(t *ecs.Task) {
+	for _, tt := range lost(&s.tx.Tables, t) {
+		for _, lb := range t.LoadBalancers {
+			target, why := s.targetOf(t, lb)
+			if why != "" || target.Key() != elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port) {
+				continue
+			}
+			s.tx.Targets.Put(target)
+			s.added = append(s.added, tt.TargetGroupARN)
+			s.tell(fmt.Sprintf("(service %s) (task %s) (port %d) was deregistered from (target-group %s) although the task is to run. It is registered again.",
+				s.name(), arn.LastID(t.TaskARN), tt.Port, tt.TargetGroupARN))
+		}
+	}
 }
 
 // targetOf is where a task answers for a load balancer; why not, if it cannot be told (ecs.md 3.11).

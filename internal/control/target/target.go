@@ -4,7 +4,7 @@
 // one that is to stop, or has stopped, is deregistered, and one that is to stop passes the stop gate (DEACTIVATING to STOPPING) only
 // when the edge holds no connection for it any more or its deregistration delay is over (ecs.md 3.2.6, 3.11). Between a
 // deregistration and the opening of the gate the edge has always taken the deregistration up. The package also removes targets whose
-// delay is over, whoever deregistered them.
+// delay is over, whoever deregistered them, and registers again what somebody else deregistered of a task that is to run.
 //
 // Instances that were registered by hand are deregistered when they are terminated, as on AWS.
 //
@@ -153,7 +153,7 @@ func (c *Controller) instance(ctx context.Context, arn string) error {
 func (c *Controller) concerned(arn string, now time.Time) bool {
 	snap := c.store.View()
 	for t := range snap.Tasks.By(state.ByService, arn) {
-		if waitsForTargets(t) || needsDeregistering(t) || t.LastStatus == ecs.Deactivating && gateOpens(&snap.Tables, t, now) ||
+		if waitsForTargets(t) || needsDeregistering(t) || len(lost(&snap.Tables, t)) > 0 || t.LastStatus == ecs.Deactivating && gateOpens(&snap.Tables, t, now) ||
 			len(t.Targets) > 0 && t.LastStatus == ecs.Stopped {
 			return true
 		}
@@ -189,7 +189,8 @@ func (c *Controller) nextLook(arn string) time.Duration {
 	return next
 }
 
-// target removes a target whose delay is over, and lets tasks know that the edge is done with one.
+// target removes a target whose delay is over, lets tasks know that the edge is done with one, and has a task registered again whose target
+// was deregistered by hand.
 func (c *Controller) target(ctx context.Context, key string) (again time.Duration, err error) {
 	snap := c.store.View()
 	t, ok := snap.Targets.Get(key)
@@ -197,13 +198,13 @@ func (c *Controller) target(ctx context.Context, key string) (again time.Duratio
 		return 0, nil
 	}
 	for task := range snap.Tasks.By(state.ByTargetGroup, elb.GroupOfTargetKey(key)) {
-		if task.LastStatus == ecs.Deactivating && isTarget(task, key) {
+		if (task.LastStatus == ecs.Deactivating || len(lost(&snap.Tables, task)) > 0) && isTarget(task, key) {
 			if _, err := c.service(ctx, task.ServiceARN); err != nil {
 				return 0, err
 			}
 		}
 	}
-	if !ok {
+	if t, ok = c.store.View().Targets.Get(key); !ok || !t.IsDraining() {
 		return 0, nil
 	}
 	if left := time.Until(t.DrainUntil); left > 0 && inUse(&snap.Tables, t.TargetGroupARN) {

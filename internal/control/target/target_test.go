@@ -183,6 +183,43 @@ func TestTerminatedInstanceIsDeregistered(t *testing.T) {
 	})
 }
 
+// As ECS does, which "will immediately register it again" (containers-roadmap #251): a service converges, and says what it did.
+func TestTargetDeregisteredByHandIsRegisteredAgain(t *testing.T) {
+	registered := "(service web) registered 1 targets in (target-group TG)"
+	again := "(service web) (task a) (port 32768) was deregistered from (target-group TG) although the task is to run. It is registered again."
+	byHand := func(w *world) {
+		w.update(func(tx *state.Tx) {
+			target, ok := tx.Targets.Get(elb.TargetKey(group, "i-1", 32768))
+			if !ok || target.IsDraining() {
+				w.Fatal("there is no such target")
+			}
+			tx.Targets.Put(target.Deregister(time.Now(), time.Minute))
+		})
+	}
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
+		arn := w.task("a", 32768, nil)
+		byHand(w)
+		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
+		w.expectEvents(registered, again, registered)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
+		w.update(func(tx *state.Tx) { tx.Targets.Delete(elb.TargetKey(group, "i-1", 32768)) }) // gone altogether
+		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
+		w.stop(arn) // what the service itself takes out of service stays out
+		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
+	})
+	inBubble(t, elb.TargetInstance, nil, func(w *world) { // a machine that ends takes its targets along before its tasks have ended
+		i := &fleet.Instance{ID: "i-1", Region: "us-east-1", Account: "1", State: fleet.Running, Desired: fleet.Running}
+		w.update(func(tx *state.Tx) { tx.Instances.Put(i) })
+		arn := w.task("a", 32768, nil)
+		ended := i.Clone()
+		ended.State, ended.Desired = fleet.ShuttingDown, fleet.Terminated
+		w.update(func(tx *state.Tx) { tx.Instances.Put(ended) })
+		w.expect(arn, "RUNNING i-1@127.0.1.2:32768 draining")
+	})
+}
+
 func TestTargetsOthersDeregisteredAreRemovedInTheEnd(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		target := &elb.Target{TargetGroupARN: group, ID: "i-9", Port: 80, Registered: time.Now()}
