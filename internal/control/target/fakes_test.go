@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,8 +27,11 @@ const (
 // world is a store with a service behind a load balancer, and the controller's loop running over it, in a bubble.
 type world struct {
 	*testing.T
-	store  *state.Store
+	store *state.Store
+
+	mu     sync.Mutex
 	synced []uint64
+	deaf   error // what Sync answers
 }
 
 func inBubble(t *testing.T, targetType string, attributes map[string]string, run func(*world)) {
@@ -57,8 +61,23 @@ func inBubble(t *testing.T, targetType string, attributes map[string]string, run
 }
 
 func (w *world) Sync(_ context.Context, rev uint64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.synced = append(w.synced, rev)
-	return nil
+	return w.deaf
+}
+
+func (w *world) edgeIs(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf = err
+}
+
+// syncs is how often the edge was asked to catch up.
+func (w *world) syncs() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.synced)
 }
 
 // update changes the store and waits until the controller has done with it.

@@ -22,6 +22,15 @@ type step struct {
 	removed []string
 }
 
+func newStep(tx *state.Tx, serviceARN string) *step {
+	s := &step{tx: tx, now: time.Now()}
+	if svc, ok := tx.Services.Get(serviceARN); ok {
+		copied := *svc
+		s.svc = &copied
+	}
+	return s
+}
+
 // unheard is how long after the end of a deregistration delay the gate opens although the edge has not said that it is done.
 const unheard = 2 * time.Second
 

@@ -8,12 +8,17 @@
 //
 // Instances that were registered by hand are deregistered when they are terminated, as on AWS.
 //
-// It writes ecs.Task.Targets, those two steps of ecs.Task.LastStatus, and elb.Target; it keeps nothing outside of the store.
+// It writes ecs.Task.Targets, those two steps of ecs.Task.LastStatus, and elb.Target. Outside of the store it keeps only which services the
+// edge has yet to be brought up to date on: while there is one, the service's gates stay shut, and it is tried again with the loop's
+// back-off. A restart may forget that: it begins with an edge that serves by the newest state.
 package target
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/berthhq/berth/internal/ecs"
@@ -33,10 +38,15 @@ type Edges interface {
 type Controller struct {
 	store *state.Store
 	edges Edges
+
+	mu     sync.Mutex
+	behind map[string]bool // services whose deregistrations the edge may not have taken up; guarded by mu
 }
 
 // New makes the controller. edges may be nil when there is no edge; delays are then waited for in full.
-func New(store *state.Store, edges Edges) *Controller { return &Controller{store, edges} }
+func New(store *state.Store, edges Edges) *Controller {
+	return &Controller{store: store, edges: edges, behind: map[string]bool{}}
+}
 
 const (
 	serviceKey  = "service "
@@ -101,16 +111,15 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (again time.Dura
 
 // service registers and deregisters the tasks of a service, and opens the gate for those that may stop.
 func (c *Controller) service(ctx context.Context, arn string) (again time.Duration, err error) {
+	if err := c.catchUp(ctx, arn); err != nil {
+		return 0, err
+	}
 	if !c.concerned(arn, time.Now()) {
 		return c.nextLook(arn), nil
 	}
 	deregistered := false
 	err = c.store.Update(ctx, func(tx *state.Tx) error {
-		s := &step{tx: tx, now: time.Now()}
-		if svc, ok := tx.Services.Get(arn); ok {
-			copied := *svc
-			s.svc = &copied
-		}
+		s := newStep(tx, arn)
 		for t := range tx.Tasks.By(state.ByService, arn) {
 			s.task(t)
 		}
@@ -122,11 +131,47 @@ func (c *Controller) service(ctx context.Context, arn string) (again time.Durati
 		return 0, err
 	}
 	if deregistered && c.edges != nil {
-		if err := c.edges.Sync(ctx, c.store.View().Rev); err != nil {
+		c.setBehind(arn, true)
+		if err := c.catchUp(ctx, arn); err != nil {
 			return 0, err
 		}
 	}
 	return c.nextLook(arn), nil
+}
+
+// catchUp waits until the edge has taken up what was deregistered of the service, if it may not have. When it cannot be brought to, the
+// service says so.
+func (c *Controller) catchUp(ctx context.Context, arn string) error {
+	c.mu.Lock()
+	behind := c.behind[arn]
+	c.mu.Unlock()
+	if !behind {
+		return nil
+	}
+	why := c.edges.Sync(ctx, c.store.View().Rev)
+	if why == nil {
+		c.setBehind(arn, false)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return why
+	}
+	return errors.Join(why, c.store.Update(ctx, func(tx *state.Tx) error {
+		s := newStep(tx, arn)
+		s.complain(fmt.Sprintf("(service %s) the load balancer has not taken up yet that targets were deregistered: %v. It is tried again, and the tasks are kept until then.", s.name(), why))
+		s.finish()
+		return nil
+	}))
+}
+
+func (c *Controller) setBehind(arn string, behind bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if behind {
+		c.behind[arn] = true
+	} else {
+		delete(c.behind, arn)
+	}
 }
 
 // instance deregisters an instance that has ended wherever it is registered.

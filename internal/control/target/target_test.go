@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,7 +49,7 @@ func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 		w.stop(arn)
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
 		w.expectEvents("(service web) registered 1 targets in (target-group TG)", "(service web) deregistered 1 targets in (target-group TG)")
-		if len(w.synced) != 1 {
+		if w.syncs() != 1 {
 			t.Errorf("synced %v", w.synced)
 		}
 		time.Sleep(100 * time.Second)
@@ -61,6 +62,34 @@ func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 		w.expect(arn, "STOPPING")
 		if n := w.store.View().TargetHealth.Len(); n != 0 {
 			t.Errorf("%d verdicts are left", n)
+		}
+	})
+}
+
+// An edge that cannot be brought up to date holds the gates shut, the service says so once, and it is tried again until it can.
+func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
+	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
+		arn := w.task("a", 32768, nil)
+		w.edgeIs(errors.New("the edge is away"))
+		w.stop(arn)
+		registered, deregistered := "(service web) registered 1 targets in (target-group TG)", "(service web) deregistered 1 targets in (target-group TG)"
+		why := "(service web) the load balancer has not taken up yet that targets were deregistered: the edge is away. It is tried again, and the tasks are kept until then."
+		w.expectEvents(registered, deregistered, why)
+		time.Sleep(time.Hour) // long after the delay
+		synctest.Wait()
+		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
+		w.expectEvents(registered, deregistered, why)
+		if n := w.syncs(); n < 100 || n > 1000 { // every 7.5 to 15 s in the end
+			t.Errorf("tried %d times in an hour", n)
+		}
+		w.edgeIs(nil)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		w.expect(arn, "STOPPING")
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if n := w.store.View().Targets.Len(); n != 0 {
+			t.Errorf("%d targets are left", n)
 		}
 	})
 }
