@@ -26,8 +26,8 @@ type fakeDriver struct {
 	running map[string]bool
 	starts  []string
 	forgot  []string
-	broken  error // every Start fails with it
-	stuck   error // every Stop fails with it
+	broken  error        // every Start fails with it
+	stuck   func() error // every Stop fails with what it says; nil lets them succeed
 }
 
 func newFakeDriver() *fakeDriver {
@@ -59,7 +59,7 @@ func (f *fakeDriver) Stop(ctx context.Context, id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.stuck != nil {
-		return f.stuck
+		return f.stuck()
 	}
 	delete(f.running, id)
 	return nil
@@ -91,10 +91,10 @@ func (f *fakeDriver) breakWith(err error) {
 	f.broken = err
 }
 
-func (f *fakeDriver) stickWith(err error) {
+func (f *fakeDriver) stickWith(stuck func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stuck = err
+	f.stuck = stuck
 }
 
 func (f *fakeDriver) runs() int {

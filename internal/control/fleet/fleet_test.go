@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -341,7 +342,7 @@ func TestStopThatFails(t *testing.T) {
 		w.want(1)
 		w.after(time.Minute)
 		m := w.members()[0]
-		w.driver.stickWith(errors.New("removing its containers: no Docker"))
+		w.driver.stickWith(func() error { return errors.New("removing its containers: no Docker") })
 		w.want(0)
 		w.after(10 * time.Minute)
 		i, _ := w.store.View().Instances.Get(m.ARN())
@@ -355,6 +356,41 @@ func TestStopThatFails(t *testing.T) {
 		w.after(10 * time.Minute)
 		if i, _ = w.store.View().Instances.Get(m.ARN()); i.State != fleet.Terminated || i.Machine.Reason != "" {
 			t.Errorf("instance %s, %+v", i.State, i.Machine)
+		}
+	})
+}
+
+// A cause that is worded anew at each try (numbers of processes, ids, times) is written once; another cause is written again.
+func TestStopThatFailsInOtherWords(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.want(1)
+		w.after(time.Minute)
+		m := w.members()[0]
+		tries := 0
+		w.driver.stickWith(func() error {
+			tries++
+			return fmt.Errorf("container %08x: dial tcp 127.0.0.1:%d: connection refused after %v", tries*7919, 30000+tries, time.Duration(tries)*time.Millisecond)
+		})
+		sub := w.store.Subscribe(func(c state.Change) []string {
+			i, ok := c.New.(*fleet.Instance)
+			if !ok || i.Machine.Reason == "" {
+				return nil
+			}
+			return []string{i.Machine.Reason}
+		})
+		defer sub.Close()
+		w.want(0)
+		w.after(time.Hour)
+		if tries < 100 {
+			t.Fatalf("%d tries", tries)
+		}
+		if reasons, err := sub.Next(t.Context()); err != nil || len(reasons) != 1 {
+			t.Errorf("%d rows were written in %d tries: %.3q %v", len(reasons), tries, reasons, err)
+		}
+		w.driver.stickWith(func() error { return errors.New("container 12: permission denied") })
+		w.after(time.Minute)
+		if i, _ := w.store.View().Instances.Get(m.ARN()); i.Machine.Reason != "container 12: permission denied" {
+			t.Errorf("reason %q", i.Machine.Reason)
 		}
 	})
 }

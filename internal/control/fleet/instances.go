@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/fleet"
@@ -108,11 +110,12 @@ func (r *instances) abandon(ctx context.Context, i *fleet.Instance, why error) e
 	})
 }
 
-// observe records what is wrong with an instance's machine. Said once, it is not said again: the row stays as it is and wakes nobody.
+// observe records what is wrong with an instance's machine. Said once, it is not said again: the row stays as it is and wakes nobody. That
+// holds too for a cause that is worded anew at each try.
 func (r *instances) observe(ctx context.Context, i *fleet.Instance, phase fleet.Phase, why string) error {
 	err := r.store.Update(ctx, func(tx *state.Tx) error {
 		now, ok := tx.Instances.Get(i.ARN())
-		if !ok || now.Machine.Phase == phase && now.Machine.Reason == why {
+		if !ok || now.Machine.Phase == phase && sameCause(now.Machine.Reason, why) {
 			return errNothing
 		}
 		c := now.Clone()
@@ -121,6 +124,17 @@ func (r *instances) observe(ctx context.Context, i *fleet.Instance, phase fleet.
 		return nil
 	})
 	return ignoreNothing(err)
+}
+
+// sameCause reports whether two messages differ at most in what they name and count: process numbers, ports, ids, durations, and how often
+// the same is said of several things.
+func sameCause(a, b string) bool { return slices.Equal(plainWords(a), plainWords(b)) }
+
+// plainWords are the words of a message that hold no digit, each once, sorted.
+func plainWords(message string) []string {
+	words := slices.DeleteFunc(strings.Fields(message), func(w string) bool { return strings.ContainsAny(w, "0123456789") })
+	slices.Sort(words)
+	return slices.Compact(words)
 }
 
 // stop ends the instance's machine: it is in state during until that is done, and in state after from then on.
