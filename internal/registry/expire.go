@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/berthhq/berth/internal/repository"
@@ -9,20 +11,23 @@ import (
 )
 
 // Expire removes the images that their repositories' lifecycle policies want gone, and returns how many. Their content goes with a
-// later Sweep.
+// later Sweep. A policy that cannot be carried out keeps no other from it; the error tells of all of them.
 func (r *Registry) Expire(ctx context.Context) (int, error) {
 	total := 0
+	var errs []error
 	for repo := range r.store.View().Repositories.All() {
 		if repo.LifecyclePolicy == "" {
 			continue
 		}
 		n, err := r.expire(ctx, repo.ARN)
 		if err != nil {
-			return total, err
+			errs = append(errs, fmt.Errorf("repository %s in %s: %w", repo.Name, repo.Region, err))
 		}
-		total += n
+		if total += n; ctx.Err() != nil {
+			break
+		}
 	}
-	return total, nil
+	return total, errors.Join(errs...)
 }
 
 func (r *Registry) expire(ctx context.Context, arn string) (n int, err error) {

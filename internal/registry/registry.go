@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"sync"
 	"time"
 
 	"cuelabs.dev/go/oci/ociregistry"
@@ -38,6 +39,8 @@ type Registry struct {
 	cfg                Config
 	store              *state.Store
 	blobs              *blob.Store
+	sweeping           sync.Mutex // one sweep at a time
+	fresh              fresh
 }
 
 var _ ociregistry.Interface = (*Registry)(nil)
@@ -168,6 +171,7 @@ func (r *Registry) Put(ctx context.Context, repo *repository.Repository, tag, me
 	if err != nil {
 		return nil, err
 	}
+	r.fresh.note(img)
 	return img, nil
 }
 
@@ -192,21 +196,60 @@ const unfinished = 24 * time.Hour
 
 // Sweep frees the space of content no image refers to any more; it returns the bytes freed. Meant to be called now and then.
 func (r *Registry) Sweep() (int64, error) {
+	r.sweeping.Lock()
+	defer r.sweeping.Unlock()
+	r.fresh.begin() // before the look at the images: one that it misses is noted
+	defer r.fresh.end()
 	used := r.used()
 	return r.blobs.Sweep(r.cfg.Now().Add(-unfinished), func(digest string) bool {
-		return used[digest] || r.used()[digest] // asked again, for images pushed since
+		return used[digest] || r.fresh.has(digest)
 	})
+}
+
+// fresh is what images refer to that were pushed while a sweep goes on.
+type fresh struct {
+	mu      sync.Mutex
+	digests map[string]bool // nil when nothing is swept; guarded by mu
+}
+
+func (f *fresh) begin() { f.set(map[string]bool{}) }
+func (f *fresh) end()   { f.set(nil) }
+
+func (f *fresh) set(digests map[string]bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.digests = digests
+}
+
+// note is called under the pin under which the image was recorded: Sweep, which asks under none, does not come in between.
+func (f *fresh) note(img *repository.Image) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.digests != nil {
+		refer(f.digests, img)
+	}
+}
+
+func (f *fresh) has(digest string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.digests[digest]
 }
 
 func (r *Registry) used() map[string]bool {
 	used := make(map[string]bool)
 	for img := range r.store.View().Images.All() {
-		used[img.Digest] = true
-		for _, b := range img.Blobs {
-			used[b.Digest] = true
-		}
+		refer(used, img)
 	}
 	return used
+}
+
+// refer adds what an image consists of.
+func refer(digests map[string]bool, img *repository.Image) {
+	digests[img.Digest] = true
+	for _, b := range img.Blobs {
+		digests[b.Digest] = true
+	}
 }
 
 // Run expires images and sweeps now and then until ctx ends.

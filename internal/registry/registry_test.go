@@ -3,8 +3,10 @@ package registry
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -291,6 +293,109 @@ func TestSweep(t *testing.T) {
 	}
 	if _, ok := r.HasBlob(gone.Digest()); ok {
 		t.Error("the deleted image's manifest is still there")
+	}
+}
+
+// However many images and however much to sweep there are, the images are looked through once. Measured in what it takes of memory, since
+// each look makes a table of all content.
+func TestSweepLooksThroughTheImagesOnce(t *testing.T) {
+	now := time.Now()
+	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	const n = 200
+	if err := r.store.Update(t.Context(), func(tx *state.Tx) error {
+		for i := range n {
+			img := &repository.Image{RepositoryARN: "arn", Digest: blob.Digest([]byte{byte(i)})}
+			for j := range 10 {
+				img.Blobs = append(img.Blobs, repository.Blob{Digest: blob.Digest(fmt.Append(nil, i, j))})
+			}
+			tx.Images.Put(img)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if _, err := r.blobs.Put(fmt.Append(nil, "garbage", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now = now.Add(unfinished + time.Hour)
+	one := allocated(func() { r.used() })
+	if all := allocated(func() {
+		if freed, err := r.Sweep(); freed == 0 || err != nil {
+			t.Errorf("Sweep = %d, %v", freed, err)
+		}
+	}); all > 20*one {
+		t.Errorf("sweeping %d blobs took %d bytes, as many as %d looks", n, all, all/one)
+	}
+}
+
+func allocated(fn func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	fn()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// An image that is pushed while a sweep goes on keeps its content, also when all of it lay there unused and old.
+func TestPushWhileSweeping(t *testing.T) {
+	now := time.Now()
+	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	r.create(t, region, "chat", repository.Mutable)
+	img := tiny(t, "again")
+	if err := image.Push(t.Context(), r.host+"/chat:again", img, r.auth()); err != nil {
+		t.Fatal(err)
+	}
+	snap := r.store.View()
+	repo, err := r.repository(&snap.Tables, "chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := find(&snap.Tables, repo.ARN, "again", "")
+	manifest, err := r.Manifest(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.request(t, "DELETE", "/v2/chat/manifests/"+img.Digest(), nil, "")
+	r.fresh.begin() // as Sweep does: from here on it may have looked through the images
+	used := r.used()
+	if _, err := r.Put(t.Context(), repo, "again", row.MediaType, manifest); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range append(row.Blobs, repository.Blob{Digest: row.Digest}) {
+		if used[b.Digest] || !r.fresh.has(b.Digest) {
+			t.Errorf("%s: used before %v, noted %v", b.Digest, used[b.Digest], r.fresh.has(b.Digest))
+		}
+	}
+}
+
+// A policy that cannot be carried out, as one of an older version may be, stops no other one.
+func TestBadLifecyclePolicyStopsNoOther(t *testing.T) {
+	r := newRig(t, nil)
+	for _, name := range []string{"a", "b", "c"} {
+		r.create(t, region, name, repository.Mutable)
+		for _, tag := range []string{"one", "two"} {
+			if err := image.Push(t.Context(), r.host+"/"+name+":"+tag, tiny(t, name+tag), r.auth()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.store.Update(t.Context(), func(tx *state.Tx) error {
+			repo, _ := tx.Repositories.Get(repository.ARN(region, account, name))
+			c := *repo
+			c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
+			if name != "c" {
+				c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"rainy"}}]}`
+			}
+			tx.Repositories.Put(&c)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := r.Expire(t.Context())
+	if n != 1 || err == nil || !strings.Contains(err.Error(), "repository a in us-east-1") || !strings.Contains(err.Error(), "repository b in us-east-1") {
+		t.Errorf("Expire = %d, %v", n, err)
 	}
 }
 
