@@ -170,7 +170,14 @@ func (a agent) Keys(c state.Change) []string {
 	return nil
 }
 
-func (a agent) All(*state.Snapshot) []string { return nil }
+// All names every task: some may have been placed before the agents' loop began to listen.
+func (a agent) All(s *state.Snapshot) []string {
+	var keys []string
+	for t := range s.Tasks.All() {
+		keys = append(keys, t.TaskARN)
+	}
+	return keys
+}
 
 func (a agent) Reconcile(ctx context.Context, key string) (time.Duration, error) {
 	t, ok := a.w.store.View().Tasks.Get(key)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
@@ -44,13 +45,18 @@ func (s *step) start(starts []rollout.Start, trouble complaint) {
 	s.complain(trouble)
 }
 
+// repeats reports whether trouble that was told of has lasted for so long that it is told again.
+func repeats(svc *ecs.Service, text string, now time.Time) bool {
+	return text != "" && now.Sub(svc.LastComplaintAt) >= ecs.RepeatAfter
+}
+
 // complain tells of trouble once, and again every 6 hours as long as it lasts (ecs.md 1.7.4).
 func (s *step) complain(c complaint) {
 	switch {
 	case c.text == "":
 		s.svc.LastComplaint = ""
 		return
-	case c.text == s.svc.LastComplaint && s.now.Sub(s.svc.LastComplaintAt) < ecs.RepeatAfter:
+	case c.text == s.svc.LastComplaint && !repeats(&s.svc, c.text, s.now):
 		return
 	}
 	s.svc.LastComplaint, s.svc.LastComplaintAt = c.text, s.now

@@ -122,8 +122,8 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 		return 0, nil
 	}
 	plan := c.plan(&snap.Tables, svc, now)
-	if idle(svc, plan) {
-		return until(plan.WakeAt, now), nil
+	if idle(svc, plan, now) {
+		return c.nextLook(svc, plan, now), nil
 	}
 	ids := launch.MintIDs(count(plan))
 	var again time.Duration
@@ -135,10 +135,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 		plan := c.plan(&tx.Tables, svc, now)
 		s := &step{tx: tx, now: now, ids: ids, svc: *svc}
 		s.carryOut(plan)
-		again = until(plan.WakeAt, now)
-		if s.svc.Unplaced > 0 && (again == 0 || again > c.config.PlaceAgain) {
-			again = c.config.PlaceAgain
-		}
+		again = c.nextLook(&s.svc, plan, now)
 		return nil
 	})
 	return again, err
@@ -154,10 +151,27 @@ func (c *Controller) plan(t *state.Tables, svc *ecs.Service, now time.Time) roll
 	return p
 }
 
-// idle reports whether the plan asks for nothing that is not so already.
-func idle(svc *ecs.Service, p rollout.Plan) bool {
+// nextLook is when time alone brings something about: what the plan waits for, another try to place tasks, or the repetition of a complaint.
+func (c *Controller) nextLook(svc *ecs.Service, p rollout.Plan, now time.Time) time.Duration {
+	again := until(p.WakeAt, now)
+	soonest := func(d time.Duration) {
+		if again == 0 || d < again {
+			again = d
+		}
+	}
+	if svc.Unplaced > 0 {
+		soonest(c.config.PlaceAgain)
+	}
+	if svc.LastComplaint != "" {
+		soonest(until(svc.LastComplaintAt.Add(ecs.RepeatAfter), now))
+	}
+	return again
+}
+
+// idle reports whether the plan asks for nothing that is not so already, and what it says was said lately.
+func idle(svc *ecs.Service, p rollout.Plan, now time.Time) bool {
 	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) && p.Rebalancing == svc.Rebalancing &&
-		(p.Complaint == "" || p.Complaint == svc.LastComplaint) && svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
+		p.Complaint == svc.LastComplaint && !repeats(svc, p.Complaint, now) && svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
 }
 
 func count(p rollout.Plan) int {

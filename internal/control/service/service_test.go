@@ -256,3 +256,64 @@ func TestServicesHearOfTheirLoadBalancers(t *testing.T) {
 		}
 	})
 }
+
+// What is still so is told again every 6 hours, and what has ended is told anew when it begins again (ecs.md 1.7.4). Nothing else happens
+// in between that would wake the service.
+func TestEventsAreRepeated(t *testing.T) {
+	count := func(w *world, part string) (n int) {
+		for _, e := range w.events() {
+			if strings.Contains(e, part) {
+				n++
+			}
+		}
+		return n
+	}
+	const stuck = "was unable to stop or start tasks during a deployment"
+	for _, c := range []struct {
+		name, message string
+		begin, end    func(w *world)
+	}{
+		{"no instance", "unable to place a task", func(w *world) { w.service(1, nil) }, func(w *world) { w.change(func(s *ecs.Service) { s.DesiredCount = 0 }) }},
+		{"no task definition", "was unable to place a task. Reason: the task definition", func(w *world) {
+			w.service(1, func(s *ecs.Service) { s.Deployments[0].TaskDefinition = definition(3) })
+		}, func(w *world) { w.change(func(s *ecs.Service) { s.DesiredCount = 0 }) }},
+		{"steady", "has reached a steady state", func(w *world) {
+			w.instance("a", "us-east-1a")
+			w.service(1, nil)
+		}, nil},
+		{"a deployment that cannot move", stuck, func(w *world) {
+			w.instance("a", "us-east-1a")
+			w.service(1, func(s *ecs.Service) { s.DeploymentConfiguration.MaximumPercent = 100 })
+			time.Sleep(time.Minute)
+			w.deploy()
+		}, func(w *world) { w.change(func(s *ecs.Service) { s.DeploymentConfiguration.MaximumPercent = 200 }) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run(t, func(w *world) {
+				c.begin(w)
+				for n := range 3 { // at 1 min, 6 h 1 min, 12 h 1 min
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					if got := count(w, c.message); got != n+1 {
+						t.Fatalf("told %d times after %d h: %q", got, 6*n, w.events())
+					}
+					time.Sleep(6*time.Hour - 2*time.Minute)
+					synctest.Wait()
+					if got := count(w, c.message); got != n+1 {
+						t.Fatalf("told %d times after %d h: %q", got, 6*n+5, w.events())
+					}
+					time.Sleep(time.Minute)
+				}
+				if c.end == nil {
+					return
+				}
+				c.end(w)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if why := w.get().LastComplaint; why != "" {
+					t.Errorf("it has ended and is still complained of: %s", why)
+				}
+			})
+		})
+	}
+}
