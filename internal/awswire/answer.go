@@ -26,6 +26,11 @@ func (x *exchange) answer(w http.ResponseWriter, body []byte, err error) (status
 		if !ok {
 			f = x.logged(err)
 		}
+		if f.Code == jsonCodes.internal { // rooms that serve every protocol have one name for it
+			own := *f
+			own.Code = x.codes().internal
+			f = &own
+		}
 		status, code, body = f.HTTPStatus(), f.Code, x.failure(f)
 	}
 	header := w.Header()

@@ -29,6 +29,9 @@ var (
 	testNow = time.Date(2026, 11, 23, 0, 55, 38, 250_000_000, time.UTC)
 )
 
+// errFull is what state says when it cannot keep a change.
+var errFull = fault.New("ServerException", "The disk is full.").WithStatus(500)
+
 // toy is a front desk of services that have no state: they tell what they were asked.
 type toy struct {
 	clusters []string
@@ -45,6 +48,8 @@ func (y *toy) createCluster(_ context.Context, c *Call, in *ecs.CreateClusterInp
 		panic("toy panics")
 	case "private":
 		return nil, io.ErrUnexpectedEOF
+	case "full":
+		return nil, errFull
 	case "taken":
 		return nil, fault.New(ecs.CodeConflictException, "The cluster %s exists.", name).WithDetail("resourceIds", []string{name}).WithStatus(409)
 	}
@@ -83,6 +88,9 @@ func (y *toy) register(_ context.Context, _ *Call, in *ecs.RegisterTaskDefinitio
 }
 
 func (y *toy) createTargetGroup(_ context.Context, _ *Call, in *elbv2.CreateTargetGroupInput) (*elbv2.CreateTargetGroupOutput, error) {
+	if in.Name != nil && *in.Name == "full" {
+		return nil, errFull
+	}
 	return &elbv2.CreateTargetGroupOutput{TargetGroups: []elbv2.TargetGroup{{
 		TargetGroupName: in.Name, Port: in.Port, Protocol: in.Protocol, HealthCheckEnabled: new(true),
 		LoadBalancerArns: []string{}, Matcher: in.Matcher,
@@ -98,6 +106,9 @@ func (y *toy) deleteLoadBalancer(context.Context, *Call, *elbv2.DeleteLoadBalanc
 }
 
 func (y *toy) runInstances(_ context.Context, c *Call, in *ec2.RunInstancesInput) (*ec2.RunInstancesOutput, error) {
+	if in.ImageId != nil && *in.ImageId == "full" {
+		return nil, errFull
+	}
 	var tags []ec2.Tag
 	for _, s := range in.TagSpecifications {
 		tags = append(tags, s.Tags...)

@@ -126,6 +126,22 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// Issue 2, section 9: that a change could not be kept is told with the code that the clients of each protocol know and try again after.
+func TestFailuresHaveTheProtocolsCode(t *testing.T) {
+	desk := newTestDesk(t)
+	for want, r := range map[string]*http.Request{
+		"ServerException": ecsRequest("CreateCluster", `{"clusterName":"full"}`),
+		"InternalFailure": elbRequest("Action=CreateTargetGroup&Name=full"),
+		"InternalError":   ec2Request("Action=RunInstances&MinCount=1&MaxCount=1&ImageId=full"),
+	} {
+		w := httptest.NewRecorder()
+		desk.ServeHTTP(w, r)
+		if code, message := told(t, w); w.Code != 500 || code != want || message != "The disk is full." {
+			t.Errorf("%d %s: %s, want 500 %s", w.Code, code, message, want)
+		}
+	}
+}
+
 // What a caller sends as a default asks for nothing, so it is not refused.
 func TestEmptyRefusedMembersPass(t *testing.T) {
 	desk := newTestDesk(t)
