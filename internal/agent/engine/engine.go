@@ -123,11 +123,11 @@ func New(cfg Config, p Parts, log *slog.Logger) (*Engine, error) {
 		cfg: cfg, rt: p.Runtime, store: p.Checkpoint, control: p.Control, images: p.Registries, logs: p.Logs,
 		redirect: p.Redirect, log: log,
 		ledger:  newLedger(cfg.Resources),
-		ports:   newPortPicker(cfg.PortFirst, cfg.PortLast, cfg.BindAddress),
 		sending: make(chan struct{}, maxSending),
 		byARN:   map[string]*task{}, watchers: map[chan struct{}]bool{},
 		status: RuntimeStatus{Status: acs.InstanceInitializing, Since: time.Now()},
 	}
+	e.ports = newPortPicker(cfg.PortFirst, cfg.PortLast, cfg.BindAddress, e.ledger)
 	return e, e.restore()
 }
 

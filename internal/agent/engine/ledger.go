@@ -15,17 +15,32 @@ type Resources struct {
 	PortsTCP, PortsUDP []int
 }
 
+// ports yields the protocols with their ports.
+func (r Resources) ports(yield func(protocol string, ports []int) bool) {
+	_ = yield("tcp", r.PortsTCP) && yield("udp", r.PortsUDP)
+}
+
+func (r Resources) hasPort(port int, protocol string) bool {
+	for own, ports := range r.ports {
+		if own == protocol && slices.Contains(ports, port) {
+			return true
+		}
+	}
+	return false
+}
+
 // ledger is the agent's own book of its machine (ecs.md 1.3.7): a task waits until
 // what it takes is really free, and never blocks one that fits (no queue).
 type ledger struct {
 	total Resources
 
-	mu   sync.Mutex
-	held map[string]Resources // by task ARN
+	mu    sync.Mutex
+	held  map[string]Resources // by task ARN
+	bound map[string]bool      // "port/protocol": host ports of containers, dynamic ones too; portPicker writes it
 }
 
 func newLedger(total Resources) *ledger {
-	return &ledger{total: total, held: map[string]Resources{}}
+	return &ledger{total: total, held: map[string]Resources{}, bound: map[string]bool{}}
 }
 
 // reserve takes what the task needs, or says what is lacking. A task that holds
@@ -37,12 +52,9 @@ func (l *ledger) reserve(task string, need Resources) (lacking string) {
 		return ""
 	}
 	free := l.total
-	var tcp, udp []int
-	tcp, udp = append(tcp, l.total.PortsTCP...), append(udp, l.total.PortsUDP...)
 	for _, h := range l.held {
 		free.CPU -= h.CPU
 		free.Memory -= h.Memory
-		tcp, udp = append(tcp, h.PortsTCP...), append(udp, h.PortsUDP...)
 	}
 	switch {
 	case need.CPU > free.CPU:
@@ -50,14 +62,29 @@ func (l *ledger) reserve(task string, need Resources) (lacking string) {
 	case need.Memory > free.Memory:
 		return fmt.Sprintf("waiting for %d of the instance's %d MiB of memory", need.Memory, l.total.Memory)
 	}
-	if p := taken(need.PortsTCP, tcp); p != 0 {
-		return fmt.Sprintf("waiting for host port %d/tcp", p)
-	}
-	if p := taken(need.PortsUDP, udp); p != 0 {
-		return fmt.Sprintf("waiting for host port %d/udp", p)
+	for protocol, ports := range need.ports {
+		for _, p := range ports {
+			if l.takenLocked(p, protocol) {
+				return fmt.Sprintf("waiting for host port %s", portKey(p, protocol))
+			}
+		}
 	}
 	l.held[task] = need
 	return ""
+}
+
+// takenLocked reports whether a host port belongs to somebody: to a container, to a
+// task whose containers do not run yet, or to the machine.
+func (l *ledger) takenLocked(port int, protocol string) bool {
+	if l.bound[portKey(port, protocol)] || l.total.hasPort(port, protocol) {
+		return true
+	}
+	for _, h := range l.held {
+		if h.hasPort(port, protocol) {
+			return true
+		}
+	}
+	return false
 }
 
 // hold books a task that was running before the agent started.
@@ -74,15 +101,6 @@ func (l *ledger) release(task string) bool {
 	_, ok := l.held[task]
 	delete(l.held, task)
 	return ok
-}
-
-func taken(need, used []int) int {
-	for _, p := range need {
-		if slices.Contains(used, p) {
-			return p
-		}
-	}
-	return 0
 }
 
 // need is what the task takes of the machine (ecs.md 1.3.6, ecs-agent.md 6.4).

@@ -6,33 +6,32 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/berthhq/berth/internal/acs"
 )
 
 // portPicker chooses dynamic host ports: the next free one after the last it
 // chose, going round (ecs-agent.md 1.5). Ports of one address only; two
-// instances of a machine have an address each.
+// instances of a machine have an address each. A port is nobody else's in the
+// ledger: a static one may be reserved long before it is bound.
 type portPicker struct {
 	first, last int
 	address     netip.Addr
 	// free asks the machine whether a port can be had; a test replaces it.
 	free func(address netip.Addr, port int, protocol string) bool
 
-	mu   sync.Mutex
-	next int
-	used map[string]bool // "port/protocol"
+	ledger *ledger // its mutex guards next, too
+	next   int
 }
 
-func newPortPicker(first, last int, address netip.Addr) *portPicker {
-	return &portPicker{first: first, last: last, address: address, free: canBind, next: first, used: map[string]bool{}}
+func newPortPicker(first, last int, address netip.Addr, l *ledger) *portPicker {
+	return &portPicker{first: first, last: last, address: address, free: canBind, ledger: l, next: first}
 }
 
 // pick takes count free ports in a row.
 func (p *portPicker) pick(count int, protocol string) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
 	for range p.last - p.first + 1 {
 		at := p.next
 		if at+count-1 > p.last {
@@ -41,7 +40,7 @@ func (p *portPicker) pick(count int, protocol string) (int, error) {
 		p.next = at + 1
 		if p.allFreeLocked(at, count, protocol) {
 			for port := at; port < at+count; port++ {
-				p.used[portKey(port, protocol)] = true
+				p.ledger.bound[portKey(port, protocol)] = true
 			}
 			p.next = at + count
 			return at, nil
@@ -52,7 +51,7 @@ func (p *portPicker) pick(count int, protocol string) (int, error) {
 
 func (p *portPicker) allFreeLocked(at, count int, protocol string) bool {
 	for port := at; port < at+count; port++ {
-		if port > p.last || p.used[portKey(port, protocol)] || !p.free(p.address, port, protocol) {
+		if port > p.last || p.ledger.takenLocked(port, protocol) || !p.free(p.address, port, protocol) {
 			return false
 		}
 	}
@@ -61,22 +60,22 @@ func (p *portPicker) allFreeLocked(at, count int, protocol string) bool {
 
 // hold marks ports that were assigned before the agent started.
 func (p *portPicker) hold(bindings []Binding) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
 	for _, b := range bindings {
 		for port := b.HostPort; port < b.HostPort+b.Count; port++ {
-			p.used[portKey(port, b.Protocol)] = true
+			p.ledger.bound[portKey(port, b.Protocol)] = true
 		}
 	}
 }
 
 // release gives ports back.
 func (p *portPicker) release(bindings []Binding) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
 	for _, b := range bindings {
 		for port := b.HostPort; port < b.HostPort+b.Count; port++ {
-			delete(p.used, portKey(port, b.Protocol))
+			delete(p.ledger.bound, portKey(port, b.Protocol))
 		}
 	}
 }
