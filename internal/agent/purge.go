@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/berthhq/berth/internal/agent/engine"
 	"github.com/berthhq/berth/internal/agent/redirect"
@@ -12,31 +13,58 @@ import (
 
 // Purge removes everything an agent has made on its machine: containers, volumes
 // of tasks, its bridge network, its redirections. The agent must not be running.
-// It works without the agent's data directory.
-func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtime) error {
+// It works without the agent's data directory. Removing takes the runtime much longer
+// than killing; dead is called in between, when no process of the containers lives any
+// more, and not at all when that cannot be said.
+func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtime, dead func()) error {
 	containers, err := rt.List(ctx, engine.LabelInstance, instanceID)
 	if err != nil {
 		return err
 	}
-	// Docker takes its time with each, so all go at once.
-	errs := make([]error, len(containers)+1)
+	return errors.Join(
+		destroy(ctx, containers, rt, dead),
+		removeGroups(containers), removeVolumes(ctx, instanceID, rt), redirect.New(instanceID).Clear(ctx),
+		rt.RemoveNetwork(ctx, engine.Config{NetworkPrefix: cfg.NetworkPrefix, Instance: instanceID}.BridgeNetwork().Name),
+	)
+}
+
+// destroy removes all containers at the same time.
+func destroy(ctx context.Context, containers []runtime.Container, rt runtime.Runtime, dead func()) error {
+	var living atomic.Int64
+	living.Store(int64(len(containers)))
+	if len(containers) == 0 {
+		dead()
+	}
+	errs := make([]error, len(containers))
 	var all sync.WaitGroup
 	for i, c := range containers {
-		all.Go(func() { errs[i] = rt.Remove(ctx, c.ID) })
+		all.Go(func() {
+			errs[i] = rt.Destroy(ctx, c.ID, func() {
+				if living.Add(-1) == 0 {
+					dead()
+				}
+			})
+		})
 	}
-	all.Go(func() { errs[len(containers)] = redirect.New(instanceID).Clear(ctx) })
 	all.Wait()
+	return errors.Join(errs...)
+}
+
+func removeGroups(containers []runtime.Container) error {
+	var errs []error
 	for _, c := range containers {
 		if task := c.Labels[engine.LabelTask]; task != "" {
 			errs = append(errs, engine.RemoveGroup(cgroupRoot, task))
 		}
 	}
+	return errors.Join(errs...)
+}
+
+func removeVolumes(ctx context.Context, instanceID string, rt runtime.Runtime) error {
 	volumes, err := rt.VolumesWith(ctx, engine.LabelInstance, instanceID)
-	errs = append(errs, err)
+	errs := []error{err}
 	for _, v := range volumes {
 		errs = append(errs, rt.RemoveVolume(ctx, v))
 	}
-	network := engine.Config{NetworkPrefix: cfg.NetworkPrefix, Instance: instanceID}.BridgeNetwork()
-	errs = append(errs, rt.RemoveNetwork(ctx, network.Name))
 	return errors.Join(errs...)
 }

@@ -168,5 +168,5 @@ Ctrl-C ends the demo and removes all it has made.
 // cleanUp removes everything the demo has made, containers first.
 func (d *demoRun) cleanUp(ctx context.Context, s *server.Server) error {
 	fmt.Fprintln(d.io.out, "Removing containers, agents, Redis and data ...")
-	return s.Reset(ctx)
+	return s.Reset(ctx, func() {})
 }

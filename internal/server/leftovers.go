@@ -12,8 +12,8 @@ import (
 )
 
 // removeLeftovers removes what agents share on a machine and therefore leave in Docker when they go: the networks of zones, and the images
-// they pulled from this server. What containers of others still use stays, which is no fault of ours.
-func (s *Server) removeLeftovers(ctx context.Context, zones map[string]bool) {
+// they pulled from this server. What instances that stay use, or containers of others, stays too.
+func (s *Server) removeLeftovers(ctx context.Context, zones []string) {
 	rt, err := docker.New(os.Getenv("DOCKER_HOST"))
 	if err != nil {
 		return
@@ -23,9 +23,19 @@ func (s *Server) removeLeftovers(ctx context.Context, zones map[string]bool) {
 			s.cfg.Logger.Info("something stays in Docker", "what", what, "err", err)
 		}
 	}
-	for zone := range zones {
+	used := map[string]bool{}
+	for i := range s.store.View().Instances.All() {
+		used[i.Zone] = true
+	}
+	for _, zone := range zones {
+		if used[zone] {
+			continue
+		}
 		name := agent.NetworkPrefix + "-" + zone
 		tell(name, rt.RemoveNetwork(ctx, name))
+	}
+	if len(used) > 0 {
+		return
 	}
 	images, err := rt.ImageNames(ctx)
 	tell("images", err)

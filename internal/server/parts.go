@@ -73,7 +73,7 @@ func (s *Server) openParts() (err error) {
 	s.closers = append(s.closers, s.logs.Close)
 	s.machines = local.New(local.Config{
 		Dir: s.dir.Sub("instances"), Command: s.cfg.AgentCommand, ControlPlane: s.url(), Credentials: instanceKeys{s.minter},
-		Cleanup: s.purge, Env: agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
+		Cleanup: s.purge, CleanupZones: s.removeLeftovers, Env: agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
 	})
 	s.dispatch = dispatch.New(dispatch.Config{
 		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: cacheHosts, Logger: s.cfg.Logger.With("room", "dispatch"),
@@ -182,7 +182,7 @@ func agentEnvironment() []string {
 }
 
 // purge removes what the agent of an instance has made in Docker.
-func (s *Server) purge(ctx context.Context, instanceID string) error {
+func (s *Server) purge(ctx context.Context, instanceID string, dead func()) error {
 	cfg, err := agent.NewConfig(os.Environ(), []string{"ECS_BACKEND_HOST=" + s.url(), "AWS_DEFAULT_REGION=" + s.cfg.Region})
 	if err != nil {
 		return err
@@ -191,5 +191,5 @@ func (s *Server) purge(ctx context.Context, instanceID string) error {
 	if err != nil {
 		return err
 	}
-	return agent.Purge(ctx, instanceID, cfg, rt)
+	return agent.Purge(ctx, instanceID, cfg, rt, dead)
 }

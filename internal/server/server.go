@@ -50,6 +50,9 @@ type Server struct {
 	meters   *meters
 	closers  []func() error
 	ready    chan struct{} // closed when the edge serves what the state says
+
+	resetting  sync.Mutex     // one reset after the other, up to its answer
+	background sync.WaitGroup // what goes on after a reset was answered; Run waits for it
 	parts
 }
 
@@ -195,6 +198,7 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	rooms.Go(func() { s.sweep(ctx) })
 	rooms.Go(func() {
 		if s.publisher.Sync(ctx, s.store.View().Rev) == nil {
 			close(s.ready)
@@ -213,6 +217,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.http.Close() // the listener is closed already, and connections are not told of anything
 	}
 	rooms.Wait()
+	s.background.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -1,6 +1,9 @@
 package chaos
 
 import (
+	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,28 +23,125 @@ func everything(t testing.TB, s *harness.Server, binary string) stack {
 	return k
 }
 
-// Reset leaves nothing behind, and the server works on as a new one, three times over.
+// Reset leaves nothing behind, and the server works on as a new one, three times over. When it answers, nothing of the old world runs any more;
+// the containers' bodies go within the next moments.
 func TestResetLeavesNothing(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	s := harness.Start(t, harness.Config{})
 	for range 3 {
-		everything(t, s, harness.Program("web"))
+		k := everything(t, s, harness.Program("web"))
+		mains := k.mains(t)
 		began := time.Now()
 		if err := s.Reset(); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("reset with ten containers took %v", time.Since(began))
-		s.Leftovers().None(t)
+		for _, pid := range mains {
+			if runs(pid) {
+				t.Errorf("process %d of a container runs", pid)
+			}
+		}
+		for _, p := range s.Leftovers().Processes() {
+			t.Errorf("a process is left: %s", p)
+		}
+		s.Empty(t)
+		began = time.Now()
+		s.Leftovers().Gone(t)
+		t.Logf("everything was gone %v later", time.Since(began))
+	}
+}
+
+// mains are the first processes of all containers.
+func (k stack) mains(t testing.TB) (pids []int) {
+	t.Helper()
+	containers, err := k.Containers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range containers {
+		out, err := k.Docker("inspect", "--format", "{{.State.Pid}}", c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	if len(pids) == 0 {
+		t.Fatal("no container runs")
+	}
+	return pids
+}
+
+// runs reports whether a process lives and is not only waiting to be collected.
+func runs(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+}
+
+// The next world may have the addresses and the ports of the one before, at once: its instances wait until Docker has let go of them.
+func TestResetFreesStaticPorts(t *testing.T) {
+	harness.Need(t, harness.DockerEngine())
+	s := harness.Start(t, harness.Config{})
+	for round := range 4 {
+		k := launch(t, s, 2)
+		k.Call(t, "ecs", "RegisterTaskDefinition", object{"family": "web", "containerDefinitions": list{object{
+			"name": "main", "image": k.Push(t, "web", harness.Program("web")), "cpu": 32, "memory": 64, "essential": true,
+			"portMappings": list{object{"containerPort": 3000, "hostPort": 18321}},
+		}}}, nil)
+		k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 2}, nil)
+		k.steady(t, 2)
+		tasks, err := k.tasks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for arn, task := range tasks {
+			if task.LastStatus != "RUNNING" {
+				t.Errorf("round %d: %s is %s: %s", round, arn, task.LastStatus, task.StoppedReason)
+			}
+		}
+		k.See()
+		if err := s.Reset(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A server that is killed while it resets ends what it had begun when it is started again, also when the rows were gone already.
+func TestResetCutByKill(t *testing.T) {
+	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
+	r := dice(t)
+	s := harness.Start(t, harness.Config{})
+	for round := range 4 {
+		everything(t, s, harness.Program("web"))
+		go s.Reset() // its error is that the server was killed
+		moment(r, 300*time.Millisecond)
+		s.Kill(t)
+		s.Run(t)
+		d, err := s.Query("ec2", "DescribeInstances", form{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest := d.All("instanceId"); len(rest) > 0 {
+			t.Logf("round %d: the reset had not begun", round)
+			if err := s.Reset(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Leftovers().Gone(t)
 		s.Empty(t)
 	}
 }
 
-// BenchmarkReset measures a reset with ten running containers, two agents and Redis, beside what docker itself takes to remove ten such
-// containers on this machine, and beside a second.
+// BenchmarkReset measures a reset with ten running containers, two agents and Redis: until it answers, when all of them are dead, and until Docker
+// has taken all apart. Beside it stand what docker itself takes to remove ten such containers on this machine, and a second.
 func BenchmarkReset(b *testing.B) {
 	harness.Need(b, harness.DockerEngine(), harness.OnPath("redis-server"))
 	s := harness.Start(b, harness.Config{})
-	var reset, docker time.Duration
+	var reset, gone, docker time.Duration
 	for b.Loop() {
 		k := everything(b, s, harness.Program("web"))
 		remove := k.tenMore(b)
@@ -53,11 +153,15 @@ func BenchmarkReset(b *testing.B) {
 			b.Fatal(err)
 		}
 		reset += time.Since(began)
+		s.Leftovers().Gone(b)
+		gone += time.Since(began)
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Milliseconds()) / float64(b.N) }
 	b.ReportMetric(ms(reset), "ms/reset")
+	b.ReportMetric(ms(gone), "ms/gone")
 	b.ReportMetric(ms(docker), "ms/docker-rm")
 	b.ReportMetric(ms(reset)/ms(docker), "reset/docker-rm")
+	b.ReportMetric(ms(gone)/ms(docker), "gone/docker-rm")
 	b.ReportMetric(ms(reset)/1000, "reset/second")
 }
 
@@ -100,7 +204,7 @@ func TestResetWhileStarting(t *testing.T) {
 		if err := s.Reset(); err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		s.Leftovers().None(t)
+		s.Leftovers().Gone(t)
 		s.Empty(t)
 	}
 	// The server's end, when everything is looked for again, is also the end of what a controller may have had in hand.

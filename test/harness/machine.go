@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Docker runs the docker command on the Docker Engine of the server's machine.
@@ -64,13 +65,27 @@ func (s *Server) Leftovers() Leftovers { return Leftovers{s} }
 // None fails the test for everything that is left.
 func (l Leftovers) None(t testing.TB) {
 	t.Helper()
+	for _, found := range l.all(t) {
+		t.Errorf("left is a %s", found)
+	}
+}
+
+// Gone waits for Docker to have taken apart what a reset has killed.
+func (l Leftovers) Gone(t testing.TB) {
+	t.Helper()
+	Until(t, 20*time.Second, "nothing is left", func() string { return strings.Join(l.all(t), "\n") })
+}
+
+func (l Leftovers) all(t testing.TB) (all []string) {
+	t.Helper()
 	for kind, found := range map[string][]string{
 		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t), "iptables rule": l.redirections(t),
 	} {
 		for _, f := range found {
-			t.Errorf("a %s is left: %s", kind, f)
+			all = append(all, kind+": "+f)
 		}
 	}
+	return all
 }
 
 // Containers are those of tasks of the account.

@@ -78,6 +78,9 @@ type Containers interface {
 	// Stop sends the image's stop signal, after grace SIGKILL, and returns once the
 	// container has stopped; a stopped one is left alone.
 	Stop(ctx context.Context, id string, grace time.Duration) error
+	// Destroy is Remove for those who cannot wait: it calls dead once the container has no process any more, which may be long before it is
+	// forgotten, and not at all when that cannot be said.
+	Destroy(ctx context.Context, id string, dead func()) error
 	// Inspect describes a container.
 	Inspect(ctx context.Context, id string) (Container, error)
 	// List describes the containers that have the label with that value, running or not.

@@ -91,7 +91,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(func() {
 		s.stop()
 		s.l.Close()
-		if err := s.driver.Clean(context.Background()); err != nil {
+		if err := s.driver.Clean(context.Background(), func(string) bool { return false }, func() {}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -74,6 +74,9 @@ func playServer() {
 	select {}
 }
 
+// none keeps no instance.
+func none(string) bool { return false }
+
 type fixedKey struct{}
 
 func (fixedKey) InstanceKey(_ context.Context, in *fleet.Instance) (AccessKey, error) {
@@ -116,7 +119,7 @@ func newYard(t *testing.T) *yard {
 	}
 	t.Cleanup(func() {
 		y.l.Close()
-		if err := New(testConfig(y.dir, "agent", y.socket)).Clean(context.Background()); err != nil {
+		if err := New(testConfig(y.dir, "agent", y.socket)).Clean(context.Background(), none, func() {}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -33,11 +33,14 @@ type Config struct {
 	Command      []string // the agent: an executable's path and its first arguments, such as {os.Executable(), "agent"}
 	ControlPlane string   // URL of the API: what agents use whose ECS_BACKEND_HOST is empty or not set
 	Credentials  Credentials
-	// Cleanup removes the containers of an instance whose agent is gone. Nil means that there is nothing to remove.
-	Cleanup func(ctx context.Context, instanceID string) error
-	Env     []string // what agents get of this process's environment, such as PATH and DOCKER_HOST
-	Limits  userdata.Limits
-	Logger  *slog.Logger
+	// Cleanup removes the containers of an instance whose agent is gone; it calls dead when none of their processes lives any more, and then removes
+	// the rest. Nil means that there is nothing to remove.
+	Cleanup func(ctx context.Context, instanceID string, dead func()) error
+	// CleanupZones removes what the instances of a zone share, as far as nobody uses it; nil when there is no such thing.
+	CleanupZones func(ctx context.Context, zones []string)
+	Env          []string // what agents get of this process's environment, such as PATH and DOCKER_HOST
+	Limits       userdata.Limits
+	Logger       *slog.Logger
 
 	StopTimeout time.Duration // from SIGTERM to SIGKILL; default 10 s
 	RestartMin  time.Duration // first pause before an agent is started again; default 1 s
@@ -61,8 +64,11 @@ type Driver struct {
 	keepers sync.WaitGroup
 	reports reports
 
-	mu   sync.Mutex
-	kept map[string]*keeper // guarded by mu
+	gate gate
+
+	mu       sync.Mutex
+	kept     map[string]*keeper // guarded by mu
+	cleaning map[string]bool    // instances that a Clean has in hand; guarded by mu
 }
 
 var (
@@ -77,7 +83,7 @@ func New(cfg Config) *Driver {
 	cfg.RestartMin = cmp.Or(cfg.RestartMin, time.Second)
 	cfg.RestartMax = max(cfg.RestartMin, cmp.Or(cfg.RestartMax, 15*time.Second))
 	base, end := context.WithCancelCause(context.Background())
-	return &Driver{cfg: cfg, base: base, end: end, kept: map[string]*keeper{}, reports: newReports()}
+	return &Driver{cfg: cfg, base: base, end: end, kept: map[string]*keeper{}, cleaning: map[string]bool{}, reports: newReports()}
 }
 
 // errClosed ends what runs when Run returns.
@@ -108,7 +114,14 @@ func (d *Driver) Start(ctx context.Context, in *fleet.Instance) error {
 	k = &keeper{d: d, in: in, dir: dir, done: make(chan struct{})}
 	if p, err := adopt(dir, in.ID); err == nil {
 		k.p = p
-	} else if err := k.launch(ctx); err != nil {
+		return d.keep(k)
+	}
+	leave, err := d.gate.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := k.launch(ctx); err != nil {
 		return err
 	}
 	return d.keep(k)
@@ -131,6 +144,11 @@ func (d *Driver) keep(k *keeper) error {
 
 // Stop implements machine.Driver.
 func (d *Driver) Stop(ctx context.Context, id string) error {
+	return d.stop(ctx, id, func() {})
+}
+
+// stop is Stop; it calls dead when the instance's processes are gone and only a container runtime has something left to do.
+func (d *Driver) stop(ctx context.Context, id string, dead func()) error {
 	d.mu.Lock()
 	k := d.kept[id]
 	delete(d.kept, id)
@@ -157,7 +175,7 @@ func (d *Driver) Stop(ctx context.Context, id string) error {
 	if d.cfg.Cleanup == nil {
 		return nil
 	}
-	if err := d.cfg.Cleanup(ctx, id); err != nil {
+	if err := d.cfg.Cleanup(ctx, id, dead); err != nil {
 		return fmt.Errorf("instance %s: removing its containers: %w", id, err)
 	}
 	return nil
@@ -169,28 +187,6 @@ func (d *Driver) Forget(_ context.Context, id string) error {
 		return fmt.Errorf("%q is no instance id", id)
 	}
 	return os.RemoveAll(d.dir(id))
-}
-
-// Clean stops and forgets every instance that has a directory, known to this driver or not, all at the same time.
-func (d *Driver) Clean(ctx context.Context) error {
-	entries, err := os.ReadDir(d.cfg.Dir)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	errs := make([]error, len(entries))
-	var all sync.WaitGroup
-	for i, e := range entries {
-		all.Go(func() {
-			if errs[i] = d.Stop(ctx, e.Name()); errs[i] == nil {
-				errs[i] = d.Forget(ctx, e.Name())
-			}
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }
 
 // Next implements machine.Reporter.

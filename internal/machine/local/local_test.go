@@ -3,11 +3,14 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -111,7 +114,7 @@ func TestStopRemovesContainersOnceTheAgentIsGone(t *testing.T) {
 	var pid int
 	var cleaned []string
 	d, _ := y.driver("stubborn", func(c *Config) {
-		c.Cleanup = func(_ context.Context, id string) error {
+		c.Cleanup = func(_ context.Context, id string, _ func()) error {
 			cleaned = append(cleaned, fmt.Sprintf("%s alive=%v", id, alive(pid)))
 			return nil
 		}
@@ -288,5 +291,88 @@ func TestSettingsOfTheInstanceItselfCannotBeOverridden(t *testing.T) {
 		if got := h.get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
+	}
+}
+
+// Clean says when nothing runs any more, and lets nothing start before everything is gone.
+func TestCleanHoldsBackWhatComesNext(t *testing.T) {
+	y := newYard(t)
+	const next = "i-00000000000000002"
+	var pid int
+	dead, removing := make(chan bool, 1), make(chan struct{})
+	d, _ := y.driver("agent", func(c *Config) {
+		c.Cleanup = func(_ context.Context, id string, dead func()) error {
+			dead()
+			<-removing
+			return nil
+		}
+	})
+	if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+		t.Fatal(err)
+	}
+	pid = y.hello().PID
+	var cleaned, started sync.WaitGroup
+	cleaned.Go(func() {
+		if err := d.Clean(t.Context(), none, func() { dead <- !alive(pid) }); err != nil {
+			t.Error(err)
+		}
+	})
+	if !<-dead {
+		t.Error("the agent lives")
+	}
+	// A second one leaves to the first what that has in hand, and does not wait for it.
+	again := false
+	if err := d.Clean(t.Context(), none, func() { again = true }); err != nil || !again {
+		t.Errorf("%v, dead was called: %v", err, again)
+	}
+	if err := d.boot(t.Context(), testInstance(next, ""), d.dir(next)); err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := d.Start(impatient, testInstance(next, "")); !errors.Is(err, context.Canceled) {
+		t.Errorf("an agent was started while containers were removed (%v)", err)
+	}
+	started.Go(func() {
+		if err := d.Start(t.Context(), testInstance(next, "")); err != nil {
+			t.Error(err)
+		}
+	})
+	close(removing)
+	cleaned.Wait()
+	started.Wait()
+	if _, err := os.Stat(filepath.Join(y.dir, testID)); !os.IsNotExist(err) {
+		t.Errorf("the directory is left: %v", err)
+	}
+	y.hello()
+}
+
+// What has to stay stays, and the zones of what goes are told.
+func TestCleanKeeps(t *testing.T) {
+	y := newYard(t)
+	const stays = "i-00000000000000002"
+	var zones []string
+	d, _ := y.driver("agent", func(c *Config) {
+		c.CleanupZones = func(_ context.Context, z []string) { zones = append(zones, z...) }
+	})
+	for _, id := range []string{testID, stays} {
+		if err := d.Start(t.Context(), testInstance(id, "")); err != nil {
+			t.Fatal(err)
+		}
+		y.hello()
+	}
+	if err := d.Clean(t.Context(), func(id string) bool { return id == stays }, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{testInstance(testID, "").Zone}; !slices.Equal(zones, want) {
+		t.Errorf("zones %q, want %q", zones, want)
+	}
+	p, err := adopt(filepath.Join(y.dir, stays), stays)
+	if err != nil {
+		t.Fatalf("the other instance: %v", err)
+	}
+	p.release()
+	if _, err := os.Stat(filepath.Join(y.dir, testID)); !os.IsNotExist(err) {
+		t.Errorf("the directory is left: %v", err)
 	}
 }

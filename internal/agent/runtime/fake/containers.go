@@ -162,3 +162,12 @@ func (e *Engine) Remove(_ context.Context, id string) error {
 	e.emitLocked(runtime.Event{Kind: runtime.EventRemoved, ContainerID: id})
 	return nil
 }
+
+// Destroy kills and forgets a container.
+func (e *Engine) Destroy(ctx context.Context, id string, dead func()) error {
+	err := e.Remove(ctx, id)
+	if err == nil {
+		dead()
+	}
+	return err
+}

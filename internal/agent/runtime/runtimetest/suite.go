@@ -31,6 +31,7 @@ func Run(t *testing.T, s Subject) {
 	for name, test := range map[string]func(*testing.T, Subject){
 		"life of a container":          life,
 		"stop kills after the grace":   stopKills,
+		"destroying tells of the end":  destroys,
 		"events are not missed":        watches,
 		"logs keep order and position": logs,
 		"what is missing is not found": missing,
@@ -143,6 +144,27 @@ func stopKills(t *testing.T, s Subject) {
 	}
 	if c := s.inspect(t, id); c.State != runtime.Exited || c.ExitCode != 137 {
 		t.Errorf("it is %+v", c)
+	}
+}
+
+// When a container is said to be dead, nothing answers in it.
+func destroys(t *testing.T, s Subject) {
+	for name, run := range map[string]bool{"running": true, "created": false} {
+		t.Run(name, func(t *testing.T) {
+			id := s.create(t, nil, "stubborn")
+			if run {
+				s.start(t, id)
+			}
+			for range 2 {
+				dead := 0
+				if err := s.Runtime.Destroy(t.Context(), id, func() { dead++ }); err != nil || dead != 1 {
+					t.Fatalf("Destroy: %v; dead was called %d times", err, dead)
+				}
+				if _, err := s.Runtime.Inspect(t.Context(), id); !errors.Is(err, runtime.ErrNotFound) {
+					t.Errorf("Inspect afterwards: %v", err)
+				}
+			}
+		})
 	}
 }
 
