@@ -186,6 +186,12 @@ func (a *agent) run(ctx context.Context) error {
 	group.Go(func() error { return a.usage.Run(ctx) })
 	group.Go(func() error { return a.forgetCredentials(ctx) })
 	group.Go(func() error {
+		if !known {
+			if err := a.removeStrangers(ctx); err != nil {
+				a.log.Warn("containers of an earlier life are not removed yet", "error", err)
+				group.Go(func() error { return a.waitStrangers(ctx) }) // without a runtime nothing new can meet them either
+			}
+		}
 		reg, err := register(ctx, a.cfg, a.store, a.control.api, a.log)
 		if err != nil {
 			return err
