@@ -18,7 +18,7 @@ const exitTerminal = exitError(5)
 
 func runAgent(ctx context.Context, io streams, args []string) error {
 	f := flag.NewFlagSet("agent", flag.ContinueOnError)
-	file := f.String("config", "/etc/ecs/ecs.config", "file of NAME=VALUE settings; the environment goes before it")
+	file := f.String("config", "/etc/ecs/ecs.config", "file of NAME=VALUE settings, such as ECS_CLUSTER and ECS_BACKEND_HOST; the environment goes before it")
 	verbose := f.Bool("verbose", false, "log more")
 	if err := parse(f, io.err, args); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -88,9 +89,27 @@ func usage(w io.Writer) {
 	fmt.Fprint(w, "\nberth COMMAND --help tells a command's flags.\n")
 }
 
+// help tells what a command does and its flags.
+func help(w io.Writer, f *flag.FlagSet) {
+	fmt.Fprintf(w, "Usage: berth %s [FLAGS]\n\n", f.Name())
+	for _, c := range commands() {
+		if c.name == f.Name() {
+			fmt.Fprintf(w, "berth %s: %s.\n\nFlags:\n", c.name, c.summary)
+		}
+	}
+	f.VisitAll(func(x *flag.Flag) {
+		value, text := flag.UnquoteUsage(x)
+		if x.DefValue != "" && x.DefValue != "false" {
+			text += " (" + x.DefValue + " unless given)"
+		}
+		fmt.Fprintf(w, "  --%s\n        %s\n", strings.TrimSpace(x.Name+" "+value), text)
+	})
+}
+
 // parse parses a command's flags; there must be no other arguments.
 func parse(f *flag.FlagSet, stderr io.Writer, args []string) error {
 	f.SetOutput(stderr)
+	f.Usage = func() { help(stderr, f) }
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err

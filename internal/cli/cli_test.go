@@ -27,7 +27,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"server", "--prot", "1"}, "flag provided but not defined: -prot", 2},
 		{[]string{"env", "extra"}, "takes no arguments", 2},
 		{[]string{"version"}, "berth " + Version, 0},
-		{[]string{"server", "--help"}, "dev-credentials", 0},
+		{[]string{"server", "--help"}, "  --dev-credentials\n", 0},
+		{[]string{"env", "--help"}, "berth env: print the environment that points AWS clients at a local server.", 0},
+		{[]string{"env", "--help"}, "  --listen string\n        the address the server listens on (127.0.0.1:4566 unless given)\n", 0},
 	} {
 		out, stderr, code := call(tt.args...)
 		if code != tt.code || !strings.Contains(out+stderr, tt.want) {
