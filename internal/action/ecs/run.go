@@ -2,12 +2,14 @@ package ecs
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"slices"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/sched"
 	"github.com/berthhq/berth/internal/state"
@@ -137,11 +139,16 @@ func start(tx *state.Tx, call *awswire.Call, spec *launch.Spec, refs []string, i
 	return carryOut(tx, call, spec, sched.Start(world, req, keys), ids, out)
 }
 
-// carryOut makes the tasks of a plan; what the plan could not place are failures (ecs.md 1.6).
+// carryOut makes the tasks of a plan; what the plan could not place are failures (ecs.md 1.6), and so is a task for which there is no
+// network interface, as its subnet has no free address.
 func carryOut(tx *state.Tx, call *awswire.Call, spec *launch.Spec, plan sched.Result, ids []launch.IDs, out *shape.RunTaskOutput) error {
 	for i, p := range plan.Placements {
 		ci, _ := tx.ContainerInstances.Get(p.InstanceARN)
 		task, err := spec.Task(&tx.Tables, ci, ids[i], call.Now)
+		if full, ok := errors.AsType[*fault.Error](err); ok {
+			plan.Failures = append(plan.Failures, sched.Failure{InstanceARN: p.InstanceARN, Reason: sched.ReasonENI, Detail: full.Message})
+			continue
+		}
 		if err != nil {
 			return err
 		}

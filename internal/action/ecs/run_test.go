@@ -9,6 +9,7 @@ import (
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
 )
 
 func TestRunTask(t *testing.T) {
@@ -161,6 +162,30 @@ func TestAwsvpcTasksHaveAddresses(t *testing.T) {
 	}
 	a.is("tasks.4", "absent", "failures.0.reason", "'RESOURCE:CPU'").has("failures.0.detail", "container-instance c: needs zone us-east-1a or us-east-1b")
 	d.ok("RunTask", `{'taskDefinition': 'vpc', 'networkConfiguration': {'awsvpcConfiguration': {'subnets': ['%s']}}}`, subnets[1].ID).is("tasks", "[]", "failures.0.reason", "'LOCATION'")
+}
+
+// A full subnet fails the tasks that would have got an address of it, and no other (ecs.md 1.6, 1.6.2).
+func TestFullSubnetFailsItsOwnTasks(t *testing.T) {
+	d := newDesk(t)
+	d.instance("a", "us-east-1a")
+	b := d.instance("b", "us-east-1b")
+	d.define("vpc", `'networkMode': 'awsvpc'`)
+	subnets := fleet.Subnets(region, account)
+	if err := d.store.Update(t.Context(), func(tx *state.Tx) error {
+		ip := subnets[0].CIDR.Addr()
+		for i := 0; subnets[0].CIDR.Contains(ip); i, ip = i+1, ip.Next() {
+			tx.Tasks.Put(&ecs.Task{TaskARN: fmt.Sprintf("%stask/other/%d", prefix, i), LastStatus: ecs.Running, Attachments: []ecs.Attachment{
+				{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: ip.String()}}}}})
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	network := fmt.Sprintf(`'networkConfiguration': {'awsvpcConfiguration': {'subnets': ['%s', '%s']}}`, subnets[0].ID, subnets[1].ID)
+	d.ok("RunTask", `{'taskDefinition': 'vpc', 'count': 4, 'placementStrategy': [{'type': 'spread', 'field': 'attribute:ecs.availability-zone'}], `+network+`}`).is(
+		"tasks.0.containerInstanceArn", "'"+b+"'", "tasks.1.containerInstanceArn", "'"+b+"'", "tasks.2", "absent", "failures.0.reason", "'RESOURCE:ENI'",
+		"failures.0.detail", "'The subnet "+subnets[0].ID+" has no free address left.'", "failures.1.reason", "'RESOURCE:ENI'", "failures.2", "absent")
+	d.ok("StartTask", `{'taskDefinition': 'vpc', 'containerInstances': ['a', 'b'], `+network+`}`).is("tasks.0.containerInstanceArn", "'"+b+"'", "failures.0.reason", "'RESOURCE:ENI'")
 }
 
 func TestStartTask(t *testing.T) {

@@ -94,8 +94,9 @@ func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why c
 			continue
 		}
 		t, err := spec.Task(&s.tx.Tables, ci, s.ids[0], s.now)
-		if err != nil {
-			return placed, s.unable(err)
+		if err != nil { // a full subnet, say, which the tasks in other zones have nothing to do with
+			why = s.unable(err)
+			continue
 		}
 		s.ids = s.ids[1:]
 		s.tx.Tasks.Put(t)

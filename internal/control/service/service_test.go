@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -316,4 +318,31 @@ func TestEventsAreRepeated(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A full subnet keeps its own zone's tasks from starting, and says so; the others start (ecs.md 1.6).
+func TestFullSubnetHoldsUpItsOwnTasks(t *testing.T) {
+	run(t, func(w *world) {
+		subnets := fleet.Subnets("us-east-1", "123456789012")
+		w.put(func(tx *state.Tx) {
+			d, _ := tx.TaskDefinitions.Get(definition(1))
+			c := *d
+			c.NetworkMode = ecs.NetworkAwsvpc
+			tx.TaskDefinitions.Put(&c)
+			for i, ip := 0, subnets[0].CIDR.Addr(); subnets[0].CIDR.Contains(ip); i, ip = i+1, ip.Next() {
+				tx.Tasks.Put(&ecs.Task{TaskARN: fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:task/other/%d", i), LastStatus: ecs.Running, DesiredStatus: ecs.Running,
+					Attachments: []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: ip.String()}}}}})
+			}
+		})
+		w.instance("a", "us-east-1a")
+		w.instance("b", "us-east-1b")
+		w.service(4, func(s *ecs.Service) {
+			s.Deployments[0].NetworkConfiguration = &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: []string{subnets[0].ID, subnets[1].ID}}}
+		})
+		settle(30 * time.Second)
+		if got := w.running(byZone); got["us-east-1a"] != 0 || got["us-east-1b"] < 2 {
+			t.Errorf("running by zone: %v", got)
+		}
+		wantEvent(t, w, "was unable to place a task. Reason: The subnet "+subnets[0].ID+" has no free address left.")
+	})
 }
