@@ -2,7 +2,6 @@ package autoscaling
 
 import (
 	"fmt"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -256,7 +255,7 @@ func TestActivitiesComeLatestFirstAndInPages(t *testing.T) {
 		if token != "" {
 			form.Set("NextToken", token)
 		}
-		out := d.post(form)
+		out := d.Query(t, "autoscaling", form)
 		for _, part := range strings.Split(out, "<ActivityId>")[1:] {
 			id, _, _ := strings.Cut(part, "<")
 			got = append(got, id)
@@ -277,14 +276,11 @@ func TestActivitiesComeLatestFirstAndInPages(t *testing.T) {
 
 // The walk of the article's Auto Scaling part in the AWS CLI.
 func TestCLI(t *testing.T) {
-	needCLI(t)
 	d := newDesk(t)
-	srv := httptest.NewServer(d.h)
-	defer srv.Close()
 	subnets := fleet.Subnets(region, account)
 	run := func(line, want string) {
 		t.Helper()
-		out, err := d.cli(srv.URL, "autoscaling "+line)
+		out, err := d.CLI(t, "autoscaling "+line)
 		if err != nil || strings.TrimSpace(out) != strings.TrimSpace(want) {
 			t.Errorf("aws autoscaling %s\ngot  %s (%v)\nwant %s", line, out, err, want)
 		}
@@ -303,7 +299,7 @@ func TestCLI(t *testing.T) {
 	run("terminate-instance-in-auto-scaling-group --instance-id i-0123456789abcdef0 --should-decrement-desired-capacity --query Activity.Description --output text", "Terminating EC2 instance: i-0123456789abcdef0")
 	run("describe-scaling-activities --auto-scaling-group-name g --query Activities[].StatusCode --output text", "InProgress")
 	run("delete-auto-scaling-group --auto-scaling-group-name g --force-delete", "")
-	if out, err := d.cli(srv.URL, "autoscaling set-desired-capacity --auto-scaling-group-name nope --desired-capacity 3"); err == nil ||
+	if out, err := d.CLI(t, "autoscaling set-desired-capacity --auto-scaling-group-name nope --desired-capacity 3"); err == nil ||
 		!strings.Contains(out, "An error occurred (ValidationError) when calling the SetDesiredCapacity operation: AutoScalingGroup name not found - AutoScalingGroup 'nope' not found") {
 		t.Errorf("got %s", out)
 	}

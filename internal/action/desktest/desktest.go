@@ -1,5 +1,5 @@
-// Package desktest drives services as their callers do: through a front desk on a loopback port, with signed requests, from the AWS
-// CLI. It is for the tests of the action packages.
+// Package desktest drives services as their callers do: through a front desk on a loopback port, with signed requests, of its
+// own or from the AWS CLI. It is for the tests of the action packages.
 package desktest
 
 import (
@@ -25,6 +25,9 @@ const (
 	Region  = "us-east-1"
 )
 
+// key is what callers sign with; nobody changes it.
+var key = identity.AccessKey{ID: "AKIATESTTESTTESTTEST", Secret: "secret", Principal: identity.Root(Account)}
+
 // Desk is a front desk with the services under test.
 type Desk struct {
 	URL string
@@ -46,7 +49,6 @@ func Store(t testing.TB) *state.Store {
 // New opens a front desk of services.
 func New(t testing.TB, services ...awswire.Service) *Desk {
 	t.Helper()
-	key := identity.AccessKey{ID: "AKIATESTTESTTESTTEST", Secret: "secret", Principal: identity.Root(Account)}
 	minter, err := identity.NewMinter(make([]byte, identity.MasterKeySize))
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -311,13 +310,10 @@ func TestKeyPairs(t *testing.T) {
 
 // The walk of a tool that looks around before it builds, in the AWS CLI.
 func TestCLI(t *testing.T) {
-	needCLI(t)
 	d := newDesk(t)
-	srv := httptest.NewServer(d.h)
-	defer srv.Close()
 	run := func(line string) string {
 		t.Helper()
-		out, err := d.cli(srv.URL, "ec2 "+line)
+		out, err := d.CLI(t, "ec2 "+line)
 		if err != nil {
 			t.Errorf("aws ec2 %s: %v\n%s", line, err, out)
 		}
@@ -340,7 +336,7 @@ func TestCLI(t *testing.T) {
 	expect("describe-instances --instance-ids "+id+" --query Reservations[].Instances[].[State.Name,PrivateIpAddress,SecurityGroups[0].GroupName,Tags[0].Value] --output text", "pending\t127.0.1.2\tweb\tone")
 	expect("get-console-output --instance-id "+id+" --output text --query Output", "console of "+id)
 	expect("terminate-instances --instance-ids "+id+" --query TerminatingInstances[0].CurrentState.Name --output text", "shutting-down")
-	if out, err := d.cli(srv.URL, "ec2 describe-instances --instance-ids i-0123456789abcdef0"); err == nil ||
+	if out, err := d.CLI(t, "ec2 describe-instances --instance-ids i-0123456789abcdef0"); err == nil ||
 		!strings.Contains(out, "An error occurred (InvalidInstanceID.NotFound) when calling the DescribeInstances operation: The instance ID 'i-0123456789abcdef0' does not exist") {
 		t.Errorf("got %s", out)
 	}

@@ -1,88 +1,38 @@
 package ec2
 
 import (
-	"encoding/xml"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/action/desktest"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
-	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/fleet"
-	"github.com/berthhq/berth/internal/identity"
 	"github.com/berthhq/berth/internal/state"
-	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
 const (
-	region  = "us-east-1"
-	account = "123456789012"
+	region  = desktest.Region
+	account = desktest.Account
 )
-
-var key = identity.AccessKey{ID: "AKIDEXAMPLE0000000AB", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Principal: identity.Root(account)}
 
 // desk is the front desk with a store behind it and no controller: tests play that.
 type desk struct {
+	*desktest.Desk
 	t     *testing.T
 	store *state.Store
-	h     http.Handler
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	s, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	h, err := awswire.NewHandler(awswire.Config{Verifier: &sigv4.Verifier{Keys: identity.NewKeyRing(key)}}, Service(s, fakeConsole{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &desk{t, s, h}
+	s := desktest.Store(t)
+	return &desk{desktest.New(t, Service(s, fakeConsole{})), t, s}
 }
 
 // call sends a signed Query request, written as "Action a=b c=d", and returns what is in the answer: the XML, or "Code: message" of a fault.
 func (d *desk) call(line string) string {
 	d.t.Helper()
-	words := strings.Fields(line)
-	form := url.Values{"Action": {words[0]}, "Version": {shape.APIVersion}}
-	for _, w := range words[1:] {
-		name, value, _ := strings.Cut(w, "=")
-		form.Set(name, value)
-	}
-	return d.post(form)
-}
-
-func (d *desk) post(form url.Values) string {
-	d.t.Helper()
-	body := form.Encode()
-	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:4566/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, region, "ec2", sigv4.HashPayload([]byte(body)), time.Now())
-	w := httptest.NewRecorder()
-	d.h.ServeHTTP(w, r)
-	out, _ := io.ReadAll(w.Result().Body)
-	if w.Code == http.StatusOK {
-		return string(out)
-	}
-	var f struct {
-		Errors struct {
-			Error struct{ Code, Message string }
-		}
-	}
-	if err := xml.Unmarshal(out, &f); err != nil {
-		d.t.Fatalf("%s: %v", out, err)
-	}
-	return f.Errors.Error.Code + ": " + f.Errors.Error.Message
+	return d.Query(d.t, "ec2", desktest.Form(shape.APIVersion, line))
 }
 
 // ok is call for what has to succeed.
@@ -141,25 +91,4 @@ type fakeConsole struct{}
 
 func (fakeConsole) ConsoleOutput(id string) ([]byte, time.Time, error) {
 	return []byte("console of " + id), time.Unix(1700000000, 0), nil
-}
-
-// cli runs the AWS CLI against the desk and returns what it prints.
-func (d *desk) cli(url, line string) (string, error) {
-	cmd := exec.Command("/usr/bin/aws", strings.Fields(line)...)
-	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_DEFAULT_REGION="+region,
-		"AWS_CONFIG_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=")
-	cmd.Args = append(cmd.Args, "--endpoint-url", url)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
-// needCLI skips a test where there is no AWS CLI, and fails it in CI.
-func needCLI(t *testing.T) {
-	t.Helper()
-	if err := exec.Command("/usr/bin/aws", "--version").Run(); err != nil {
-		if os.Getenv("BERTH_CI") == "1" {
-			t.Fatal("the AWS CLI is missing (apt-get install awscli)")
-		}
-		t.Skip("the AWS CLI is missing (apt-get install awscli)")
-	}
 }
