@@ -3,15 +3,12 @@ package dispatch
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"testing"
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 // everything is a task that uses whatever a task definition can say to an agent.
 func everything() (*ecs.Task, *ecs.TaskDefinition) {
@@ -75,19 +72,7 @@ func TestTranslationGolden(t *testing.T) {
 	if err := e.Encode(out); err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/translation.json"
-	if *rewrite {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("the translation is\n%s", got.Bytes())
-	}
+	golden.Compare(t, "translation.json", got.String())
 }
 
 func TestAwsvpcTranslation(t *testing.T) {

@@ -1,37 +1,13 @@
 package rollout
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write testdata instead of comparing with it")
-
-// golden compares text with a file of testdata, or writes it with -rewrite.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".txt")
-	if *rewrite {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -rewrite accepts it):\n%s", file, got)
-	}
-}
 
 // teller prints a simulation as a transcript: one line per plan that does anything, with the time, the counts after it
 // and what it says.
@@ -138,7 +114,7 @@ func TestRollingUpdates(t *testing.T) {
 		w.watch(12)
 		b.WriteString(w.String())
 	}
-	golden(t, "rolling", b.String())
+	golden.Compare(t, "rolling.txt", b.String())
 }
 
 // TestScaling prints scaling out and in, with protection (ecs.md 2.7, 3.10).
@@ -177,7 +153,7 @@ func TestScaling(t *testing.T) {
 	w.Service.Deleting = true
 	w.watch(3)
 	b.WriteString(w.String())
-	golden(t, "scaling", b.String())
+	golden.Compare(t, "scaling.txt", b.String())
 }
 
 // TestDraining prints how tasks leave instances that drain (ecs.md 1.3.12).
@@ -203,7 +179,7 @@ func TestDraining(t *testing.T) {
 	w.Tasks[2].Draining = true
 	w.watch(1)
 	b.WriteString(w.String())
-	golden(t, "draining", b.String())
+	golden.Compare(t, "draining.txt", b.String())
 }
 
 // TestFailures prints failing tasks, throttling and the circuit breaker (ecs.md 3.2.4, 3.4, 3.5).
@@ -273,7 +249,7 @@ func TestFailures(t *testing.T) {
 	w.deploy("ecs-svc/2")
 	w.watch(14)
 	b.WriteString(w.String())
-	golden(t, "failures", b.String())
+	golden.Compare(t, "failures.txt", b.String())
 }
 
 // TestDaemons prints a daemon service over instances that come and go (ecs.md 3.3).
@@ -303,5 +279,5 @@ func TestDaemons(t *testing.T) {
 	w.Instances[1].OtherTasks = 0
 	w.watch(5)
 	b.WriteString(w.String())
-	golden(t, "daemon", b.String())
+	golden.Compare(t, "daemon.txt", b.String())
 }

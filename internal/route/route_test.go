@@ -2,18 +2,15 @@ package route
 
 import (
 	"encoding/json"
-	"flag"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "rewrite golden files")
 
 // TestGolden prints the table of a configuration that has one of everything.
 func TestGolden(t *testing.T) {
@@ -44,16 +41,7 @@ func TestGolden(t *testing.T) {
 	if text, err := json.Marshal(w.Config); err != nil || json.Unmarshal(text, &sent) != nil || Compile(sent).String() != got {
 		t.Errorf("sent as JSON (%v) it becomes\n%s", err, Compile(sent))
 	}
-	const file = "testdata/table.txt"
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || got != string(want) {
-		t.Errorf("table (%v):\n%s\nwant:\n%s", err, got, want)
-	}
+	golden.Compare(t, "table.txt", got)
 }
 
 func TestHostNamesTheLoadBalancer(t *testing.T) {

@@ -1,38 +1,14 @@
 package sched
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/berthhq/berth/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write testdata instead of comparing with it")
-
-// golden compares text with a file of testdata, or writes it with -rewrite.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".txt")
-	if *rewrite {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -rewrite accepts it):\n%s", file, got)
-	}
-}
 
 // inst is an instance of stories: id, zone, free CPU and memory.
 func inst(id, zone string, cpu, memory int, change ...func(*Instance)) Instance {
@@ -149,7 +125,7 @@ func TestStories(t *testing.T) {
 		}
 		b.WriteString("\n")
 	}
-	golden(t, "stories", b.String())
+	golden.Compare(t, "stories.txt", b.String())
 }
 
 // TestStart: StartTask's failures (ecs.md 1.6): unknown and inactive instances, resources with the effect of the tasks
