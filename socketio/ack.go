@@ -20,9 +20,13 @@ func (s *Socket) onAck(p *packet.Packet, attachments [][]byte) {
 
 func (s *Socket) takeAck(id uint64) func(*Args, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	done := s.acks[id]
 	delete(s.acks, id)
+	last := done != nil && len(s.acks) == 0
+	s.mu.Unlock()
+	if last {
+		s.conn.brake(0, -1)
+	}
 	return done
 }
 
@@ -36,9 +40,13 @@ func (s *Socket) await(id uint64, done func(*Args, error)) {
 		}
 		s.acks[id] = done
 	}
+	first := len(s.acks) == 1
 	s.mu.Unlock()
-	if gone {
+	switch {
+	case gone:
 		done(nil, ErrDisconnected)
+	case first:
+		s.conn.brake(0, 1)
 	}
 }
 

@@ -21,6 +21,9 @@ type conn struct {
 	mu      sync.Mutex
 	sockets []*Socket
 	ended   bool
+	paused  bool
+	full    int32       // sockets that have too much to do
+	asking  int32       // sockets that wait for acknowledgements, which must be read
 	timer   *time.Timer // closes the session of a client that joins nothing
 }
 
@@ -174,6 +177,33 @@ func (c *conn) forget(s *Socket) {
 			return
 		}
 	}
+}
+
+// brake counts sockets that have too much to do and those that wait for acknowledgements, and stops and
+// starts reading: a client is held back while a socket of it has too much to do, unless one of its answers
+// is waited for.
+func (c *conn) brake(full, asking int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full += full
+	c.asking += asking
+	pause := c.full > 0 && c.asking == 0
+	if pause == c.paused {
+		return
+	}
+	c.paused = pause
+	if pause {
+		c.session.Pause()
+	} else {
+		c.session.Resume()
+	}
+}
+
+// asks tells whether an answer of the client is waited for.
+func (c *conn) asks() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asking > 0
 }
 
 // Closed implements engineio.Receiver.

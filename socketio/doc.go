@@ -16,5 +16,6 @@
 // of one Socket run one after the other, in the order of the events; those of different sockets run
 // at the same time. A handler may wait, for an acknowledgement of the same client too: only later
 // events of its own socket wait for it. Sending never waits for a client: each has a bounded buffer,
-// and the one that does not read is disconnected.
+// and the one that does not read is disconnected. A client that sends faster than its events are handled
+// is held back.
 package socketio

@@ -61,6 +61,7 @@ func (s *Socket) onEvent(p *packet.Packet, attachments [][]byte) error {
 
 // enqueue adds to the queue and sees to it that somebody works on it.
 func (s *Socket) enqueue(e *Event) {
+	opt := &s.ns.srv.opt
 	s.mu.Lock()
 	if s.state == socketGone && e.task == nil {
 		s.mu.Unlock()
@@ -74,12 +75,17 @@ func (s *Socket) enqueue(e *Event) {
 	s.tail = e
 	s.queued++
 	s.queuedBytes += e.Args.size()
-	flood := e.task == nil && (s.queued > s.ns.srv.opt.MaxPending || s.queuedBytes > s.ns.srv.opt.MaxPendingBytes)
+	full := e.task == nil && !s.full && (s.queued > opt.MaxPending || s.queuedBytes > opt.MaxPendingBytes)
+	flood := e.task == nil && (s.queued > 2*opt.MaxPending || s.queuedBytes > 2*opt.MaxPendingBytes)
+	s.full = s.full || full
 	start := !s.running
 	s.running = true
 	s.mu.Unlock()
-	if flood {
-		s.ns.srv.log.Warn("socketio: a client sends faster than its events are handled", "namespace", s.ns.name, "events", s.ns.srv.opt.MaxPending, "bytes", s.ns.srv.opt.MaxPendingBytes)
+	if full {
+		s.conn.brake(1, 0)
+	}
+	if flood && s.conn.asks() {
+		s.ns.srv.log.Warn("socketio: a client that is asked sends too much instead of its answer", "namespace", s.ns.name, "events", 2*opt.MaxPending, "bytes", 2*opt.MaxPendingBytes)
 		s.ns.srv.wg.Go(func() { s.conn.session.Fail(engineio.ReasonSlow) })
 	}
 	if start {
@@ -87,28 +93,54 @@ func (s *Socket) enqueue(e *Event) {
 	}
 }
 
+// dequeue takes the next event, or says that nobody works on the queue any more.
+func (s *Socket) dequeue() (e *Event, more bool) {
+	opt := &s.ns.srv.opt
+	s.mu.Lock()
+	e = s.head
+	if e == nil {
+		s.running = false
+		s.mu.Unlock()
+		return nil, false
+	}
+	more = e.next != nil
+	if s.head = e.next; s.head == nil {
+		s.tail = nil
+	}
+	s.queued--
+	s.queuedBytes -= e.Args.size()
+	room := s.full && s.queued <= opt.MaxPending/2 && s.queuedBytes <= opt.MaxPendingBytes/2
+	s.full = s.full && !room
+	s.mu.Unlock()
+	if room {
+		s.conn.brake(-1, 0)
+	}
+	e.next = nil
+	return e, more
+}
+
+// discard empties the queue of a socket that never joined. It is called with the lock held and returns what
+// the connection's brake is to be told.
+func (s *Socket) discard() (full int32) {
+	s.head, s.tail, s.queued, s.queuedBytes = nil, nil, 0, 0
+	if s.full {
+		full = -1
+	}
+	s.full = false
+	return full
+}
+
 // work handles queued events until there is none. One goroutine at a time does it.
 func (s *Socket) work() {
 	corked := false
 	for {
-		s.mu.Lock()
-		e := s.head
+		e, more := s.dequeue()
 		if e == nil {
-			s.running = false
-			s.mu.Unlock()
 			if corked {
 				s.conn.session.Uncork()
 			}
 			return
 		}
-		more := e.next != nil
-		if s.head = e.next; s.head == nil {
-			s.tail = nil
-		}
-		s.queued--
-		s.queuedBytes -= e.Args.size()
-		s.mu.Unlock()
-		e.next = nil
 		if more && !corked { // answers to a burst leave together
 			corked = true
 			s.conn.session.Cork()

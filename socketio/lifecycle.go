@@ -64,8 +64,10 @@ func (s *Socket) turnAway(err error) {
 	s.conn.forget(s)
 	s.mu.Lock()
 	gone := s.state == socketGone
-	s.state, s.head, s.tail = socketGone, nil, nil
+	s.state = socketGone
+	full := s.discard()
 	s.mu.Unlock()
+	s.conn.brake(full, 0)
 	if gone {
 		return // and counted out
 	}
@@ -158,10 +160,18 @@ func (s *Socket) end(why Reason) {
 	s.state = socketGone
 	acks, cancel := s.acks, s.cancel
 	s.acks = nil
+	full, asking := int32(0), int32(0)
+	if before == socketJoining {
+		full = s.discard()
+	}
+	if len(acks) > 0 {
+		asking = -1
+	}
 	s.mu.Unlock()
 	if before == socketGone {
 		return
 	}
+	s.conn.brake(full, asking)
 	s.conn.forget(s)
 	if cancel != nil {
 		cancel(fmt.Errorf("%w: %s", ErrDisconnected, why))

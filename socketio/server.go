@@ -36,8 +36,10 @@ type Options struct {
 	// MaxWaiting is how many may wait; while there are more, handshakes get status 503 with Retry-After,
 	// and clients come back by themselves. Default 10,000.
 	MaxWaiting int
-	// MaxPending is how many events of one socket may wait for their handler before the client is
-	// disconnected with engineio.ReasonSlow. Default 10,000.
+	// MaxPending is how many events of one socket may wait for their handler before nothing more is read
+	// from its client, until half of them are handled. While an acknowledgement of the client is waited
+	// for, reading goes on, up to twice as many; then it is disconnected with engineio.ReasonSlow.
+	// Default 10,000.
 	MaxPending int
 	// MaxPendingBytes is the same in bytes. Default 8 MiB, or eight times Engine.MaxPayload if that is
 	// more.

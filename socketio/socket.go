@@ -42,6 +42,7 @@ type Socket struct {
 	mu          sync.Mutex
 	state       uint8
 	running     bool // somebody works on the queue
+	full        bool // so much is queued that reading is to stop
 	queued      int
 	queuedBytes int
 	head        *Event

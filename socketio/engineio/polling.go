@@ -144,9 +144,16 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err = decodePayload(body, func(p packet) error {
+		if !s.await(r) {
+			return errStop
+		}
 		s.receive(p)
 		return nil
 	})
+	if errors.Is(err, errStop) {
+		s.fail(ReasonTransportError)
+		return
+	}
 	if err != nil {
 		errRequest.write(w, r)
 		s.fail(ReasonParseError)

@@ -29,13 +29,16 @@ type Session struct {
 	posting bool
 	left    bool // the client has closed the session
 	probing bool // the candidate has been probed
+	paused  bool // nothing is read
+	hungUp  bool // and the peer was seen to have gone
 	ws      *wsConn
 	probe   *wsConn // candidate of an upgrade
 	poll    chan []*Message
 	queue   []*Message
 	queued  int // bytes in queue
 	timer   *time.Timer
-	corks   *time.Timer // bounds Cork, once it was used
+	corks   *time.Timer   // bounds Cork, once it was used
+	resumed chan struct{} // closed by Resume, when a POST waits for it
 }
 
 // ID is the session's id. It is a secret between server and client.
@@ -193,13 +196,23 @@ func (s *Session) beat() {
 		s.mu.Unlock()
 		return
 	}
-	if s.pinged {
+	why := ReasonPingTimeout
+	switch {
+	case s.paused && s.gone():
+		why = ReasonTransportClose
+	case s.paused: // the pong cannot be read; the client wants its pings all the same
+		s.timer.Reset(s.srv.opt.PingInterval)
+		why = ""
+	case !s.pinged:
+		s.timer.Reset(s.srv.opt.PingTimeout)
+		why = ""
+	}
+	if why != "" {
 		s.mu.Unlock()
-		s.fail(ReasonPingTimeout)
+		s.fail(why)
 		return
 	}
 	s.pinged = true
-	s.timer.Reset(s.srv.opt.PingTimeout)
 	s.push(pingMessage)
 	s.flush()
 	s.mu.Unlock()
@@ -272,6 +285,7 @@ func (s *Session) closeWith(why Reason) {
 		s.probe.link.Close()
 		s.probe = nil
 	}
+	s.unpause() // what is read does not count any more, but the answer to the close frame
 	if w := s.ws; w != nil {
 		w.shutting = true
 		w.timer = time.AfterFunc(closeAnswer, w.link.Close)
@@ -300,6 +314,7 @@ func (s *Session) fail(why Reason) {
 			w.link.Close()
 		}
 	}
+	s.unpause()
 	s.probe, s.queue, s.queued = nil, nil, 0
 	if s.poll != nil {
 		close(s.poll)

@@ -92,6 +92,9 @@ func (s *Session) switchTo(w *wsConn) bool {
 	}
 	w.timer.Stop()
 	s.probe, s.probing, s.ws = nil, false, w
+	if s.paused {
+		w.link.Pause()
+	}
 	s.flush()
 	return true
 }

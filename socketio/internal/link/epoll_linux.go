@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,10 @@ const readBuffer = 64 << 10
 // batch is how many ready links a loop serves before it lets other goroutines run: handlers started
 // for one batch finish before the next is read, which bounds the memory of a synchronised burst.
 const batch = 128
+
+// deadAfter is how long the system of a paused link's peer may leave unacknowledged what was written. Without
+// reading there is no other sign of life.
+const deadAfter = time.Minute
 
 // parking spreads parked links over as many loops as there are processors.
 type parking struct {
@@ -96,18 +101,66 @@ type parked struct {
 	gone    bool // the descriptor is closed
 	waiting bool // EPOLLOUT is armed, or will be when the link starts
 	started bool
+	paused  bool // EPOLLIN is not armed
+}
+
+// events are what the loop is to watch for.
+func (l *parked) events() (events uint32) {
+	if !l.paused {
+		events |= unix.EPOLLIN
+	}
+	if l.waiting {
+		events |= unix.EPOLLOUT
+	}
+	return events
+}
+
+// watch tells the loop, once the link has started. It is called with the lock held.
+func (l *parked) watch() error {
+	if !l.started || l.gone {
+		return nil
+	}
+	return l.loop.watch(l.fd, unix.EPOLL_CTL_MOD, l.events())
+}
+
+func (l *parked) Pause()  { l.pause(true) }
+func (l *parked) Resume() { l.pause(false) }
+
+func (l *parked) pause(yes bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.paused == yes {
+		return
+	}
+	l.paused = yes
+	if l.gone {
+		return
+	}
+	patience := 0 // the system's: minutes
+	if yes {
+		patience = int(deadAfter.Milliseconds())
+	}
+	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, patience) // not for Unix sockets
+	_ = l.watch()                                                                   // fails only for a descriptor that is closed
+}
+
+func (l *parked) HungUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return true
+	}
+	fds := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLRDHUP}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents != 0
 }
 
 // start is called once, before which no event can come.
 func (l *parked) start(s Sink) error {
 	l.sink = s
 	l.mu.Lock()
-	events := uint32(unix.EPOLLIN)
-	if l.waiting {
-		events |= unix.EPOLLOUT
-	}
 	l.started = true
-	err := l.loop.watch(l.fd, unix.EPOLL_CTL_ADD, events)
+	err := l.loop.watch(l.fd, unix.EPOLL_CTL_ADD, l.events())
 	l.mu.Unlock()
 	if err != nil {
 		l.end(err)
@@ -135,10 +188,7 @@ func (l *parked) Write(p []byte) (int, error) {
 		case err == nil || err == unix.EINTR:
 		case err == unix.EAGAIN:
 			l.waiting = true
-			if !l.started {
-				return sent, nil
-			}
-			return sent, l.loop.watch(l.fd, unix.EPOLL_CTL_MOD, unix.EPOLLIN|unix.EPOLLOUT)
+			return sent, l.watch()
 		default:
 			return sent, err
 		}
@@ -161,7 +211,7 @@ func (l *parked) ready(events uint32, buf []byte) {
 	if events&unix.EPOLLOUT != 0 {
 		l.mu.Lock()
 		l.waiting = false
-		err := l.loop.watch(l.fd, unix.EPOLL_CTL_MOD, unix.EPOLLIN)
+		err := l.watch()
 		l.mu.Unlock()
 		if err == nil {
 			l.sink.Writable()

@@ -30,6 +30,13 @@ type Link interface {
 	// Write takes as much of p as is possible without waiting and reports how much; when that is
 	// less than len(p) with a nil error, Sink.Writable follows. It does not keep p.
 	Write(p []byte) (int, error)
+	// Pause stops reading, so that the peer, in the end, cannot send any more; Resume goes on. Readable
+	// may come once more after Pause, if it was on its way. The end of the peer's stream is not seen
+	// meanwhile but by HungUp; a failure is, as far as the system tells of it.
+	Pause()
+	Resume()
+	// HungUp tells whether the peer of a paused link has ended its stream, where that can be known.
+	HungUp() bool
 	// Close ends the connection in both directions. Sink.Broken follows, also if it was called before
 	// the peer closed. Bytes the kernel has taken are still delivered.
 	Close()
@@ -81,6 +88,7 @@ type starter interface {
 
 func (g *Group) routine(c net.Conn) *routine {
 	r := &routine{conn: c, group: g}
+	r.resumed.L = &r.mu
 	if g.plain == nil {
 		g.plain = make(map[*routine]struct{})
 	}

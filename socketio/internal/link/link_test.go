@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -179,4 +180,89 @@ func TestGroupClose(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// The end of the stream waits behind what was sent before, but can be known.
+func TestPausedLinkHangsUp(t *testing.T) {
+	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
+		s.link.Pause()
+		if s.link.HungUp() {
+			t.Fatal("it has not")
+		}
+		if _, err := peer.Write([]byte("unread")); err != nil {
+			t.Fatal(err)
+		}
+		if err := peer.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := s.link.(*routine); !ok {
+			for until := time.Now().Add(patience); !s.link.HungUp(); {
+				if time.Now().After(until) {
+					t.Fatal("the end of the stream is not known")
+				}
+			}
+		}
+		select {
+		case err := <-s.broken:
+			t.Fatal(err)
+		default:
+		}
+		s.link.Resume()
+		if err := wait(t, s.broken); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if s.got.String() != "early unread" {
+			t.Fatal(s.got.String())
+		}
+	})
+}
+
+// A paused link holds its peer back, and has everything once it goes on.
+func TestPause(t *testing.T) {
+	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
+		s.mu.Lock()
+		s.echo = false
+		s.mu.Unlock()
+		s.link.Pause()
+		_ = peer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		sent, err := peer.Write(make([]byte, 64<<20))
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(sent, err)
+		}
+		if err := peer.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		s.link.Resume()
+		if err := wait(t, s.broken); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if s.got.Len() != sent+len("early ") {
+			t.Fatalf("%d of %d bytes", s.got.Len(), sent)
+		}
+	})
+}
+
+// A paused link that is closed, or whose peer resets it, ends.
+func TestPausedLinkEnds(t *testing.T) {
+	for name, end := range map[string]func(s *sink, peer net.Conn){
+		"closed": func(s *sink, _ net.Conn) { s.link.Close() },
+		"reset": func(s *sink, peer net.Conn) {
+			if _, ok := s.link.(*routine); ok { // which sees it when it writes
+				s.link.Close()
+			}
+			_ = peer.(*net.TCPConn).SetLinger(0)
+			peer.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
+				s.link.Pause()
+				if _, err := peer.Write([]byte("unread")); err != nil {
+					t.Fatal(err)
+				}
+				end(s, peer)
+				wait(t, s.broken)
+			})
+		})
+	}
 }

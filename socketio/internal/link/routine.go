@@ -22,6 +22,8 @@ type routine struct {
 	busy    bool
 	refused bool // a Write found the link busy and waits for Writable
 	closed  bool
+	paused  bool
+	resumed sync.Cond // of mu
 }
 
 func (r *routine) start(s Sink) error {
@@ -34,6 +36,7 @@ func (r *routine) read() {
 	defer r.group.forget(r)
 	buf := make([]byte, routineBuffer)
 	for {
+		r.await()
 		n, err := r.conn.Read(buf)
 		if n > 0 {
 			r.sink.Readable(buf[:n])
@@ -45,6 +48,28 @@ func (r *routine) read() {
 		}
 	}
 }
+
+// await waits until the link is not paused.
+func (r *routine) await() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.paused && !r.closed {
+		r.resumed.Wait()
+	}
+}
+
+func (r *routine) Pause()  { r.pause(true) }
+func (r *routine) Resume() { r.pause(false) }
+
+func (r *routine) pause(yes bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = yes
+	r.resumed.Broadcast()
+}
+
+// HungUp does not know: a stream is looked at by reading it.
+func (r *routine) HungUp() bool { return false }
 
 func (r *routine) Write(p []byte) (int, error) {
 	r.mu.Lock()
@@ -87,6 +112,7 @@ func (r *routine) Close() {
 		return
 	}
 	r.closed = true
+	r.resumed.Broadcast()
 	if r.busy { // write closes when what was taken has left, as the kernel does
 		_ = r.conn.SetWriteDeadline(time.Now().Add(linger))
 		return

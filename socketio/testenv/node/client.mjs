@@ -52,6 +52,9 @@ await serve({
   emit: (c) => {
     clients.get(c.id).socket.emit(...rich(c.args));
   },
+  flood: (c) => {
+    for (let i = 0; i < c.count; i++) clients.get(c.id).socket.emit(...rich(c.args), i);
+  },
   ask: async (c) => plain(await clients.get(c.id).socket.timeout(5000).emitWithAck(...rich(c.args))),
   transport: (c) => clients.get(c.id).socket.io.engine.transport.name,
   upgraded: (c) =>

@@ -1,0 +1,309 @@
+package socketio_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/internal/lean"
+	"github.com/berthhq/berth/socketio/internal/wsframe"
+	"github.com/berthhq/berth/socketio/testenv"
+)
+
+// held is a server whose handler of "work" stops at the first event until it is let go.
+type held struct {
+	io      *socketio.Server
+	addr    string
+	hold    chan struct{}
+	once    sync.Once
+	done    chan int // how many events were handled when "end" came
+	gone    chan socketio.Reason
+	handled int
+}
+
+func (h *held) letGo() { h.once.Do(func() { close(h.hold) }) }
+
+// fast has heartbeats of which manyPings take four times as long as a client lives that does not answer.
+var fast = engineio.Options{PingInterval: 20 * time.Millisecond, PingTimeout: 500 * time.Millisecond}
+
+const manyPings = 100
+
+func serveHeld(t *testing.T, opt socketio.Options) *held {
+	h := &held{io: socketio.New(opt), hold: make(chan struct{}), done: make(chan int, 1), gone: make(chan socketio.Reason, 1)}
+	ns := h.io.Of("/")
+	ns.On("work", socketio.Typed(func(_ *socketio.Socket, n int) {
+		<-h.hold
+		if n != h.handled {
+			t.Errorf("event %d came as number %d", n, h.handled)
+		}
+		h.handled++
+	}))
+	ns.On("end", func(*socketio.Socket, *socketio.Event) { h.done <- h.handled })
+	ns.OnDisconnect(func(_ *socketio.Socket, why socketio.Reason) { h.gone <- why })
+	h.addr = serve(t, h.io)
+	t.Cleanup(h.letGo)
+	return h
+}
+
+// A client that sends more than a slow handler takes is held back by TCP, not disconnected: heartbeats keep
+// it alive though its pongs are not read, and when the handler goes on every event comes, once and in order.
+func TestSlowHandlerHoldsItsClientBack(t *testing.T) {
+	const events, size = 20_000, 2_000 // 40 MB, more than the kernel keeps for one connection
+	h := serveHeld(t, socketio.Options{Engine: fast, MaxPending: 100})
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	br := bufio.NewReader(c)
+	if res, err := http.ReadResponse(br, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(res, err)
+	}
+	var written atomic.Int64
+	sent := make(chan error, 1)
+	go func() {
+		frame := lean.AppendFrame(nil, wsframe.Text, []byte("40"))
+		_, err := c.Write(frame)
+		for i := 0; i < events && err == nil; i++ {
+			text := fmt.Sprintf(`42["work",%d,"%s"]`, i, strings.Repeat("x", size))
+			frame = lean.AppendFrame(frame[:0], wsframe.Text, []byte(text))
+			if i%100 == 0 { // what its kernel does not take yet it says later
+				frame = lean.AppendFrame(frame, wsframe.Text, []byte("3"))
+			}
+			_, err = c.Write(frame)
+			written.Add(1)
+		}
+		if err == nil {
+			_, err = c.Write(lean.AppendFrame(nil, wsframe.Text, []byte(`42["end"]`)))
+		}
+		sent <- err
+	}()
+	in := wsframe.Reader{Limit: 1 << 20, FromServer: true}
+	pings := make(chan struct{}, 10_000)
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := br.Read(buf)
+			if err != nil {
+				return
+			}
+			_ = in.Feed(buf[:n], func(_ wsframe.Op, p []byte) error {
+				if string(p) == "2" {
+					pings <- struct{}{}
+				}
+				return nil
+			})
+		}
+	}()
+	for range manyPings {
+		select {
+		case <-pings:
+		case why := <-h.gone:
+			t.Fatal(why)
+		case <-time.After(patience):
+			t.Fatal("no pings")
+		}
+	}
+	if n := written.Load(); n == events {
+		t.Fatal("the server has read everything")
+	}
+	h.letGo()
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	go func() { // it answers as a client does, now that it can
+		for range pings {
+			_, _ = c.Write(lean.AppendFrame(nil, wsframe.Text, []byte("3")))
+		}
+	}()
+	select {
+	case n := <-h.done:
+		if n != events {
+			t.Fatalf("%d of %d events", n, events)
+		}
+	case why := <-h.gone:
+		t.Fatal(why)
+	case <-time.After(6 * patience):
+		t.Fatal("the events do not come")
+	}
+}
+
+// On polling, requests wait: a POST with many events is taken bit by bit.
+func TestSlowHandlerOnPolling(t *testing.T) {
+	const events = 1000
+	h := serveHeld(t, socketio.Options{Engine: fast, MaxPending: 10})
+	url := "http://" + h.addr + "/socket.io/?EIO=4&transport=polling"
+	_, body := get(t, url)
+	url += "&sid=" + body[9:29]
+	post := func(packets ...string) string {
+		res, err := http.Post(url, "text/plain", strings.NewReader(strings.Join(packets, "\x1e")))
+		if err != nil {
+			return err.Error()
+		}
+		defer res.Body.Close()
+		answer, _ := io.ReadAll(res.Body)
+		return string(answer)
+	}
+	if got := post("40"); got != "ok" {
+		t.Fatal(got)
+	}
+	packets := make([]string, events)
+	for i := range packets {
+		packets[i] = fmt.Sprintf(`42["work",%d]`, i)
+	}
+	answer := make(chan string, 1)
+	go func() { answer <- post(append(packets, "3", `42["end"]`)...) }()
+	for pings := 0; pings < manyPings; { // it lives, though its pongs are not read
+		status, text := get(t, url)
+		if status != http.StatusOK {
+			t.Fatal(status, text)
+		}
+		if strings.Contains(text, "2") {
+			pings++
+		}
+	}
+	select {
+	case got := <-answer:
+		t.Fatalf("the request was answered %q", got)
+	default:
+	}
+	h.letGo()
+	if got := <-answer; got != "ok" {
+		t.Fatal(got)
+	}
+	if n := <-h.done; n != events {
+		t.Fatalf("%d of %d events", n, events)
+	}
+}
+
+// The official client floods a slow handler with more than may wait.
+func TestOfficialClientFloods(t *testing.T) {
+	for _, transport := range []string{"websocket", "polling"} {
+		t.Run(transport, func(t *testing.T) {
+			const events = 30_000
+			h := serveHeld(t, socketio.Options{Engine: engineio.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 10 * time.Second}})
+			node := testenv.StartNode(t, "client.mjs", "http://"+h.addr)
+			c := &official{node, t, "a"}
+			c.open(transports(transport), "/")
+			c.do(nil, "flood", map[string]any{"count": events, "args": []any{"work"}})
+			c.do(nil, "emit", map[string]any{"args": []any{"end"}})
+			h.letGo()
+			select {
+			case n := <-h.done:
+				if n != events {
+					t.Fatalf("%d of %d events", n, events)
+				}
+			case why := <-h.gone:
+				t.Fatal(why)
+			case <-time.After(6 * patience):
+				t.Fatal("the events do not come")
+			}
+		})
+	}
+}
+
+// A handler that waits for its client's answer gets it, though the client has sent more than may wait; when
+// it sends far more instead, it is disconnected.
+func TestAnswerBehindAFlood(t *testing.T) {
+	io := socketio.New(socketio.Options{MaxPending: 10})
+	gone, answers := make(chan socketio.Reason, 10), make(chan string, 1)
+	ns := io.Of("/")
+	started := make(chan struct{}, 2)
+	asked := make(chan struct{})
+	ns.On("work", func(s *socketio.Socket, _ *socketio.Event) {
+		started <- struct{}{}
+		<-asked
+		args, err := s.EmitWithAck(s.Context(), "question")
+		if err == nil {
+			answers <- string(args.Raw(0))
+		}
+	})
+	ns.OnDisconnect(func(_ *socketio.Socket, why socketio.Reason) { gone <- why })
+	addr := serve(t, io)
+	p := join(t, addr, "")
+	p.say(`42["work"]`)
+	<-started
+	for range 15 { // more are not read for now
+		p.say(`42["other"]`)
+	}
+	close(asked) // and now they are
+	p.want(`420["question"]`)
+	p.say(`430["answer"]`)
+	if got := <-answers; got != `"answer"` {
+		t.Fatal(got)
+	}
+
+	q := join(t, addr, "")
+	q.say(`42["work"]`)
+	q.want(`421["question"]`)
+	for range 40 {
+		_ = q.Send(`42["other"]`) // fails once the server has had enough
+	}
+	q.want("closed")
+	if why := <-gone; why != socketio.Reason(engineio.ReasonSlow) {
+		t.Fatal(why)
+	}
+}
+
+// A client that goes away while nothing is read from it is noticed, and its handler told.
+func TestHeldClientGoes(t *testing.T) {
+	io := socketio.New(socketio.Options{Engine: fast, MaxPending: 10})
+	ended := make(chan struct{})
+	started := make(chan struct{}, 100)
+	io.Of("/").On("work", func(s *socketio.Socket, _ *socketio.Event) {
+		started <- struct{}{}
+		<-s.Context().Done()
+		select {
+		case <-ended:
+		default:
+			close(ended)
+		}
+	})
+	p := join(t, serve(t, io), "")
+	for range 30 {
+		p.say(`42["work"]`)
+	}
+	<-started
+	p.Close()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("nobody has noticed")
+	}
+}
+
+// What a client says to a namespace that it is not in yet holds it back too, and not for ever.
+func TestHeldAtTheDoor(t *testing.T) {
+	io := socketio.New(socketio.Options{Engine: fast, MaxPending: 10})
+	open := make(chan struct{})
+	io.Of("/x").Use(func(*socketio.Socket) error {
+		<-open
+		return &socketio.Refusal{Message: "no"}
+	})
+	io.Of("/").On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })
+	p := join(t, serve(t, io), "")
+	var all bytes.Buffer
+	all.Write(lean.AppendFrame(nil, wsframe.Text, []byte("40/x,")))
+	for range 20 {
+		all.Write(lean.AppendFrame(nil, wsframe.Text, []byte(`42/x,["early"]`)))
+	}
+	if err := p.Raw(all.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	close(open)
+	p.want(`44/x,{"message":"no"}`)
+	p.say(`42["echo",1]`)
+	p.want(`42["echo",1]`)
+}
