@@ -77,6 +77,27 @@ func (c *Controller) Keys(ch state.Change) []string {
 	}
 	add(ch.Old)
 	add(ch.New)
+	return append(keys, c.daemonsLeftBy(ch)...)
+}
+
+// daemonsLeftBy are the daemon services with a task on the draining instance that another task has left just now: daemons leave last
+// (ecs.md 1.3.12), and nothing else would tell them that their turn has come.
+func (c *Controller) daemonsLeftBy(ch state.Change) []string {
+	was, _ := ch.Old.(*ecs.Task)
+	is, _ := ch.New.(*ecs.Task)
+	if was == nil || was.LastStatus == ecs.Stopped || is != nil && is.LastStatus != ecs.Stopped {
+		return nil
+	}
+	snap := c.store.View()
+	if ci, ok := snap.ContainerInstances.Get(was.ContainerInstanceARN); !ok || ci.Status != ecs.InstanceDraining {
+		return nil
+	}
+	var keys []string
+	for t := range snap.Tasks.By(state.ByInstance, was.ContainerInstanceARN) {
+		if t.LastStatus != ecs.Stopped && ofDaemon(&snap.Tables, t) {
+			keys = append(keys, t.ServiceARN)
+		}
+	}
 	return keys
 }
 

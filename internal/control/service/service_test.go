@@ -204,6 +204,33 @@ func TestDaemonRunsEverywhere(t *testing.T) {
 	})
 }
 
+// ecs.md 1.3.12: a daemon stays on a draining instance for as long as another task is there, and goes when that has stopped.
+func TestDaemonLeavesADrainingInstanceLast(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(0, daemon)
+		settle(5 * time.Second)
+		other := &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:123456789012:task/c/other", ClusterARN: clusterARN, ContainerInstanceARN: instanceARN("a"),
+			LastStatus: ecs.Running, DesiredStatus: ecs.Running}
+		w.put(func(tx *state.Tx) {
+			tx.Tasks.Put(other)
+			ci, _ := tx.ContainerInstances.Get(instanceARN("a"))
+			n := *ci
+			n.Status = ecs.InstanceDraining
+			tx.ContainerInstances.Put(&n)
+		})
+		settle(time.Minute)
+		if got := w.running(byZone)["us-east-1a"]; got != 1 {
+			t.Fatalf("%d tasks of the daemon beside another task, want 1", got)
+		}
+		w.put(func(tx *state.Tx) { tx.Tasks.Put(other.Stop(ecs.UserInitiated, "x", time.Now())) })
+		settle(time.Minute)
+		if got := w.running(byZone)["us-east-1a"]; got != 0 {
+			t.Errorf("%d tasks of the daemon when all others have left, want 0", got)
+		}
+	})
+}
+
 // A service in steady state is left alone: the loop must not wake itself.
 func TestSteadyServiceIsQuiet(t *testing.T) {
 	run(t, func(w *world) {
