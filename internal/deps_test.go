@@ -42,6 +42,7 @@ const rules = `
 
 # Front desk: how the world asks.
 	awswire/schema < awswire/schema/schematest;
+	awswire/schema < awswire/reshape;
 	awswire/schema < awswire/jsonwire, awswire/querywire, awswire/xmlwire, awswire/cborwire < WIRES;
 	NOUNS < awswire/sigv4;
 	NOUNS, WIRES, awswire/sigv4, awswire/guard, awswire/reshape < awswire;

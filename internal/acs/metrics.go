@@ -53,12 +53,10 @@ type StatsSet struct {
 
 // Add counts one more sample.
 func (s *StatsSet) Add(v float64) {
-	if s.SampleCount == 0 || v < s.Min {
-		s.Min = v
+	if s.SampleCount == 0 {
+		s.Min, s.Max = v, v
 	}
-	if s.SampleCount == 0 || v > s.Max {
-		s.Max = v
-	}
+	s.Min, s.Max = min(s.Min, v), max(s.Max, v)
 	s.Sum += v
 	s.SampleCount++
 }
@@ -97,12 +95,10 @@ type CounterSet struct {
 
 // Add counts one more sample.
 func (s *CounterSet) Add(v int64) {
-	if s.SampleCount == 0 || v < s.Min {
-		s.Min = v
+	if s.SampleCount == 0 {
+		s.Min, s.Max = v, v
 	}
-	if s.SampleCount == 0 || v > s.Max {
-		s.Max = v
-	}
+	s.Min, s.Max = min(s.Min, v), max(s.Max, v)
 	s.Sum += v
 	s.SampleCount++
 }

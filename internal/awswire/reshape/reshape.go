@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/berthhq/berth/internal/awswire/schema"
 )
 
 // UnknownFieldError says that a request sets a field which the target cannot hold.
@@ -90,7 +92,7 @@ func (c *copier) copyStruct(dst, src reflect.Value, path string) error {
 		at := join(path, wireName(f))
 		n, ok := places[strings.ToLower(f.Name)]
 		if !ok {
-			if c.strict && !empty(src.Field(i)) {
+			if c.strict && !schema.Empty(src.Field(i)) {
 				return &UnknownFieldError{Path: at}
 			}
 			continue
@@ -100,24 +102,6 @@ func (c *copier) copyStruct(dst, src reflect.Value, path string) error {
 		}
 	}
 	return nil
-}
-
-// empty reports whether a field that is there asks for nothing: false, "", 0, a collection without elements, or a structure of nothing else.
-func empty(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Pointer:
-		return v.IsNil() || empty(v.Elem())
-	case reflect.Slice, reflect.Map:
-		return v.Len() == 0
-	case reflect.Struct:
-		for _, f := range v.Fields() {
-			if !empty(f) {
-				return false
-			}
-		}
-		return true
-	}
-	return v.IsZero()
 }
 
 func (c *copier) copySlice(dst, src reflect.Value, path string) error {

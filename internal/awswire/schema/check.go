@@ -35,7 +35,7 @@ func (c *checker) structure(v reflect.Value, s *Struct, path Path, refused *Refu
 		}
 		set++
 		sub := refused.member(name)
-		if sub.refuses() && !empty(fv) {
+		if sub.refuses() && !Empty(fv) {
 			c.problems = append(c.problems, Problem{Kind: Refused, Path: path.Member(name)})
 			continue
 		}
@@ -77,17 +77,17 @@ func (t *Type) hasStructs() bool {
 	return t.Kind == Structure
 }
 
-// empty reports whether a member that is there says nothing: false, "", 0, a collection without elements, or a structure of
+// Empty reports whether a member that is there says nothing: false, "", 0, a collection without elements, or a structure of
 // nothing else ({"enabled": false}). Clients send such values as defaults; refusing them would refuse calls that ask for nothing.
-func empty(v reflect.Value) bool {
+func Empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
-		return v.IsNil() || empty(v.Elem())
+		return v.IsNil() || Empty(v.Elem())
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:
 		for _, f := range v.Fields() {
-			if !empty(f) {
+			if !Empty(f) {
 				return false
 			}
 		}

@@ -21,8 +21,8 @@ const (
 	instanceARN   = "arn:aws:ecs:us-east-1:123456789012:container-instance/c/i"
 )
 
-// ecs.md 1.5.5: a stopped task can be described for an hour; 1.4.2: a definition goes when nothing uses it.
-func TestWhatIsOverIsForgottenInTime(t *testing.T) {
+// forgetting plays script beside the controller, in a bubble. put changes the store.
+func forgetting(t *testing.T, script func(t *testing.T, store *state.Store, put func(func(*state.Tx)))) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -33,9 +33,26 @@ func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 		go func() {
 			done <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "reap", 1, New(store, time.Now))
 		}()
+		script(t, store, func(fn func(*state.Tx)) {
+			t.Helper()
+			if err := store.Update(ctx, func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		})
+		cancel()
+		<-done
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// ecs.md 1.5.5: a stopped task can be described for an hour; 1.4.2: a definition goes when nothing uses it.
+func TestWhatIsOverIsForgottenInTime(t *testing.T) {
+	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		now := time.Now()
 		token := &ecs.Token{ClusterARN: clusterARN, Action: "RunTask", ClientToken: "x", ExpiresAt: now.Add(24 * time.Hour)}
-		err = store.Update(ctx, func(tx *state.Tx) error {
+		put(func(tx *state.Tx) {
 			tx.Tasks.Put(&ecs.Task{TaskARN: taskARN, TaskDefinitionARN: definitionARN, LastStatus: ecs.Stopped, DesiredStatus: ecs.Stopped, StoppedAt: now})
 			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
 			tx.Services.Put(&ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceInactive, DeletedAt: now, TaskDefinition: definitionARN})
@@ -43,11 +60,7 @@ func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 			tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, Status: ecs.ClusterInactive, DeletedAt: now})
 			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: now})
 			tx.Tokens.Put(token)
-			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		left := func() int {
 			s := store.View()
 			return s.Tasks.Len() + s.TaskDefinitions.Len() + s.Services.Len() + s.ServiceEvents.Len() + s.Clusters.Len() + s.ContainerInstances.Len() + s.Tokens.Len()
@@ -62,46 +75,26 @@ func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 				t.Errorf("%d things are left %v after the start, want %d", got, time.Since(now), step.want)
 			}
 		}
-		cancel()
-		<-done
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
 // ecs.md 1.4.2: a definition that was to be deleted goes when the deployment that used it has left its service, tasks or none.
 func TestDefinitionGoesWithItsDeployment(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() {
-			done <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "reap", 1, New(store, time.Now))
-		}()
+	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		const other = definitionARN + "2"
 		service := func(definitions ...string) {
 			s := &ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceActive}
 			for _, d := range definitions {
 				s.Deployments = append(s.Deployments, ecs.Deployment{TaskDefinition: d})
 			}
-			if err := store.Update(ctx, func(tx *state.Tx) error { tx.Services.Put(s); return nil }); err != nil {
-				t.Fatal(err)
-			}
+			put(func(tx *state.Tx) { tx.Services.Put(s) })
 			synctest.Wait()
 		}
 		service(definitionARN)
-		err = store.Update(ctx, func(tx *state.Tx) error {
+		put(func(tx *state.Tx) {
 			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
 			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: other, Status: ecs.TaskDefinitionActive})
-			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		service(other, definitionARN)
 		if n := store.View().TaskDefinitions.Len(); n != 2 {
 			t.Errorf("%d definitions while both are in use", n)
@@ -114,34 +107,13 @@ func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 		if _, ok := store.View().TaskDefinitions.Get(other); !ok {
 			t.Error("a definition that nobody asked to delete is gone")
 		}
-		cancel()
-		<-done
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
 // A deregistered instance stays for as long as a load balancer holds one of its tasks back: nobody would end the task without it.
 func TestInstanceOutlivesItsTasks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() {
-			done <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "reap", 1, New(store, time.Now))
-		}()
-		defer func() { cancel(); <-done }()
+	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		task := ecs.Task{TaskARN: taskARN, ContainerInstanceARN: instanceARN, LastStatus: ecs.Deactivating, DesiredStatus: ecs.Stopped}
-		put := func(fn func(*state.Tx)) {
-			if err := store.Update(ctx, func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
-				t.Fatal(err)
-			}
-		}
 		put(func(tx *state.Tx) {
 			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: time.Now()})
 			tx.Tasks.Put(&task)

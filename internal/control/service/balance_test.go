@@ -76,12 +76,7 @@ func TestTasksStayWhereTheyAre(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(w *world) {
 				w.instance("a", "us-east-1a")
-				w.put(func(tx *state.Tx) {
-					ci, _ := tx.ContainerInstances.Get(instanceARN("a"))
-					n := *ci
-					n.Attributes = append(n.Attributes, ecs.Attribute{Name: "stack"})
-					tx.ContainerInstances.Put(&n)
-				})
+				w.changeInstance("a", func(ci *ecs.ContainerInstance) { ci.Attributes = append(ci.Attributes, ecs.Attribute{Name: "stack"}) })
 				w.service(4, edit)
 				settle(10 * time.Second)
 				w.instance("b", "us-east-1b")
@@ -164,12 +159,7 @@ func TestPlacementIsExplained(t *testing.T) {
 func TestDaemonPlacementIsExplained(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
-		w.put(func(tx *state.Tx) {
-			ci, _ := tx.ContainerInstances.Get(instanceARN("a"))
-			n := *ci
-			n.Registered.CPU = 100
-			tx.ContainerInstances.Put(&n)
-		})
+		w.changeInstance("a", func(ci *ecs.ContainerInstance) { ci.Registered.CPU = 100 })
 		w.service(0, daemon)
 		settle(time.Minute)
 		wantEvent(t, w, "(service web) placement in detail: container-instance a: needs 256 CPU units, 100 are free.")

@@ -78,14 +78,19 @@ func instanceARN(id string) string {
 	return "arn:aws:ecs:us-east-1:123456789012:container-instance/c/" + id
 }
 
-// connected says whether the instance's agent is there.
-func (w *world) connected(id string, yes bool) {
+// changeInstance changes a container instance.
+func (w *world) changeInstance(id string, fn func(*ecs.ContainerInstance)) {
 	w.put(func(tx *state.Tx) {
 		ci, _ := tx.ContainerInstances.Get(instanceARN(id))
 		n := *ci
-		n.AgentConnected = yes
+		fn(&n)
 		tx.ContainerInstances.Put(&n)
 	})
+}
+
+// connected says whether the instance's agent is there.
+func (w *world) connected(id string, yes bool) {
+	w.changeInstance(id, func(ci *ecs.ContainerInstance) { ci.AgentConnected = yes })
 }
 
 // instance adds a container instance of 1024 CPU units and 4096 MiB.

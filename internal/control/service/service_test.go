@@ -130,12 +130,7 @@ func TestDrainingMovesTasksAway(t *testing.T) {
 		w.service(2, nil)
 		settle(5 * time.Second)
 		w.instance("b", "us-east-1b")
-		w.put(func(tx *state.Tx) {
-			ci, _ := tx.ContainerInstances.Get("arn:aws:ecs:us-east-1:123456789012:container-instance/c/a")
-			n := *ci
-			n.Status = ecs.InstanceDraining
-			tx.ContainerInstances.Put(&n)
-		})
+		w.changeInstance("a", func(ci *ecs.ContainerInstance) { ci.Status = ecs.InstanceDraining })
 		settle(20 * time.Second)
 		if got := w.running(byZone); got["us-east-1b"] != 2 || got["us-east-1a"] != 0 {
 			t.Errorf("running by zone = %v, want both tasks on the other instance", got)
