@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"mvdan.cc/sh/v3/interp"
@@ -88,28 +89,34 @@ func (c *command) stdin() io.Reader {
 func (c *command) path(name string) string { return rel(c.hc.Dir, name) }
 
 // inputs calls fn for each file named, or for the input when there is none or the name is a dash.
-func (c *command) inputs(fn func(io.Reader) error) error {
+func (c *command) inputs(fn func(io.Reader) error) (failed error) {
 	if len(c.args) == 0 {
-		return fn(c.stdin())
+		c.args = []string{"-"}
 	}
-	var failed error
 	for _, name := range c.args {
-		if name == "-" {
-			failed = errors.Join(failed, fn(c.stdin()))
-			continue
-		}
-		f, err := c.m.openFile(c.hc, name, os.O_RDONLY, 0)
-		if err != nil {
-			failed = c.fail("%s: %v", name, reason(err))
-			continue
-		}
-		if err := fn(f); err != nil {
+		if err := c.input(name, fn); errors.Is(err, syscall.EPIPE) {
+			return interp.NewExitStatus(nobodyReads)
+		} else if err != nil {
 			failed = c.fail("%s: %v", name, reason(err))
 		}
-		f.Close()
 	}
 	return failed
 }
+
+func (c *command) input(name string, fn func(io.Reader) error) error {
+	if name == "-" {
+		return fn(c.stdin())
+	}
+	f, err := c.m.openFile(c.hc, name, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return fn(f)
+}
+
+// nobodyReads is the exit status of a program whose output goes to a pipe without a reader: SIGPIPE ends it, and the script goes on.
+const nobodyReads = 128 + uint8(syscall.SIGPIPE)
 
 // reason is the last part of a file error.
 func reason(err error) error {
@@ -176,7 +183,9 @@ func runTee(c *command) error {
 		defer f.Close()
 		outputs = append(outputs, f)
 	}
-	if _, err := io.Copy(io.MultiWriter(outputs...), c.stdin()); err != nil {
+	if _, err := io.Copy(io.MultiWriter(outputs...), c.stdin()); errors.Is(err, syscall.EPIPE) {
+		return interp.NewExitStatus(nobodyReads)
+	} else if err != nil {
 		return c.fail("%v", reason(err))
 	}
 	return failed

@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 func runMkdir(c *command) error {
@@ -145,26 +147,54 @@ func changedMode(old fs.FileMode, change string) (fs.FileMode, bool) {
 }
 
 func runList(c *command) error {
-	if _, err := c.options("1aA", nil); err != nil {
+	flags, err := c.options("1aA", nil)
+	if err != nil {
 		return err
 	}
 	if len(c.args) == 0 {
 		c.args = []string{"."}
 	}
-	for _, name := range c.args {
+	var failed error
+	var files, dirs []string
+	for _, name := range slices.Sorted(slices.Values(c.args)) {
 		info, err := c.m.disk.stat(c.hc.Dir, name, true)
-		if err != nil {
-			return c.fail("cannot access '%s': %v", name, reason(err))
+		switch {
+		case err != nil:
+			failed = c.fail("cannot access '%s': %v", name, reason(err))
+		case info.IsDir():
+			dirs = append(dirs, name)
+		default:
+			files = append(files, name)
 		}
-		if !info.IsDir() {
-			fmt.Fprintln(c.hc.Stdout, name)
-			continue
+	}
+	for _, name := range files {
+		fmt.Fprintln(c.hc.Stdout, name)
+	}
+	for i, name := range dirs {
+		if i > 0 || len(files) > 0 {
+			fmt.Fprintln(c.hc.Stdout)
 		}
-		entries, err := c.m.disk.readDir(c.hc.Dir, name)
-		if err != nil {
-			return c.fail("cannot open directory '%s': %v", name, reason(err))
+		if len(c.args) > 1 {
+			fmt.Fprintf(c.hc.Stdout, "%s:\n", name)
 		}
-		for _, e := range entries {
+		if err := c.list(name, flags['a'], flags['a'] || flags['A']); err != nil {
+			return err
+		}
+	}
+	return failed
+}
+
+// list prints a directory's names: with dots its own and its parent's, and with hidden those that begin with a dot.
+func (c *command) list(dir string, dots, hidden bool) error {
+	entries, err := c.m.disk.readDir(c.hc.Dir, dir)
+	if err != nil {
+		return c.fail("cannot open directory '%s': %v", dir, reason(err))
+	}
+	if dots {
+		fmt.Fprint(c.hc.Stdout, ".\n..\n")
+	}
+	for _, e := range entries {
+		if hidden || !strings.HasPrefix(e.Name(), ".") {
 			fmt.Fprintln(c.hc.Stdout, e.Name())
 		}
 	}

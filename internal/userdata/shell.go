@@ -230,8 +230,9 @@ func (m *machine) execFile(ctx context.Context, hc interp.HandlerContext, args [
 	if err != nil {
 		return m.complain(hc, 126, "%v", err)
 	}
+	// As under bash, a text that names no interpreter is a script of the shell's own.
 	first, _, _ := bytes.Cut(data, []byte("\n"))
-	if refusal := refuseInterpreter(string(first)); !bytes.HasPrefix(data, []byte("#!")) || refusal != "" {
+	if bytes.IndexByte(first, 0) >= 0 || bytes.HasPrefix(first, []byte("#!")) && refuseInterpreter(string(first)) != "" {
 		return m.complain(hc, 126, "%s: cannot execute: only bash and sh scripts run here", args[0])
 	}
 	return exitOf(m.shell(ctx, exported(hc.Env), shellCall{dir: hc.Dir, name: args[0], source: data, options: shebangOptions(data),
