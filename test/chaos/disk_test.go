@@ -48,13 +48,21 @@ func fill(t *testing.T, name string) {
 // clusters are the names of those there are.
 func clusters(t *testing.T, s *harness.Server) map[string]bool {
 	t.Helper()
-	var page struct{ ClusterArns []string }
-	s.Call(t, "ecs", "ListClusters", object{}, &page)
 	names := map[string]bool{}
-	for _, arn := range page.ClusterArns {
-		names[arn[strings.LastIndexByte(arn, '/')+1:]] = true
+	for in := (object{}); ; {
+		var page struct {
+			ClusterArns []string
+			NextToken   string
+		}
+		s.Call(t, "ecs", "ListClusters", in, &page)
+		for _, arn := range page.ClusterArns {
+			names[arn[strings.LastIndexByte(arn, '/')+1:]] = true
+		}
+		if page.NextToken == "" {
+			return names
+		}
+		in["nextToken"] = page.NextToken
 	}
-	return names
 }
 
 // The disk of the data directory is full: writes are refused with a clear error of status 5xx and have not happened, reads go on, the server is
