@@ -16,8 +16,8 @@ func web(t testing.TB, tasks int) (stack, string) {
 	t.Helper()
 	harness.Need(t, harness.DockerEngine())
 	k := launch(t, harness.Start(t, harness.Config{}), 2)
-	k.register(t, "web", k.Push(t, "web", harness.Program("web")), 3000)
-	k.connected(t, 2)
+	k.register(t, "web", k.Push(t, "web"), 3000)
+	k.Connected(t, cluster, 2)
 	url := k.balanced(t, "web", 3000, tasks, "/")
 	k.See()
 	return k, url
@@ -50,7 +50,7 @@ func (k stack) backAgain(t *testing.T, before map[string]int) {
 		}
 		return ""
 	})
-	k.connected(t, len(before))
+	k.Connected(t, cluster, len(before))
 }
 
 // die kills a task's container as the kernel's memory killer would.

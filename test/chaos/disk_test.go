@@ -170,7 +170,7 @@ func refusesOthers(t *testing.T, s *harness.Server) {
 	if group.Status < 500 || !strings.Contains(group.Message, "disk") {
 		t.Errorf("CreateTargetGroup on a full disk is answered %v", group)
 	}
-	push := s.TryPush("repo", harness.Program("web"))
+	push := s.TryPush("repo", "web")
 	if push == nil || !strings.Contains(push.Error(), "no space left") {
 		t.Errorf("a push on a full disk: %v", push)
 	}

@@ -169,8 +169,8 @@ func TestDockerStopped(t *testing.T) {
 		}
 	})
 	k := launch(t, s, 1)
-	k.register(t, "web", k.Push(t, "web", harness.Program("web")), 3000)
-	k.connected(t, 1)
+	k.register(t, "web", k.Push(t, "web"), 3000)
+	k.Connected(t, cluster, 1)
 	k.says(t, "IMPAIRED")
 	k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 1}, nil)
 	k.waits(t)

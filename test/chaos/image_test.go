@@ -14,9 +14,8 @@ import (
 func TestImageMissing(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	k := launch(t, harness.Start(t, harness.Config{}), 1)
-	missing := fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/late:latest", k.Account, harness.Region)
-	k.register(t, "late", missing, 0)
-	k.connected(t, 1)
+	k.register(t, "late", k.ImageName("late"), 0)
+	k.Connected(t, cluster, 1)
 	k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "late", "desiredCount": 1}, nil)
 
 	const unable = "is unable to consistently start tasks successfully."
@@ -51,6 +50,8 @@ func TestImageMissing(t *testing.T) {
 	if stopped == 0 {
 		t.Error("no task has stopped")
 	}
-	k.Push(t, "late", harness.Program("web"))
+	if err := k.TryPush("late", "web"); err != nil {
+		t.Fatal(err)
+	}
 	k.steady(t, 1)
 }

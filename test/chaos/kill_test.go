@@ -18,8 +18,8 @@ func TestServerKilledFiftyTimes(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	r := dice(t)
 	k := launch(t, harness.Start(t, harness.Config{}), 2)
-	k.register(t, "web", k.Push(t, "web", harness.Program("web")), 3000)
-	k.connected(t, 2)
+	k.register(t, "web", k.Push(t, "web"), 3000)
+	k.Connected(t, cluster, 2)
 	url := k.balanced(t, "web", 3000, 2, "/")
 	k.See()
 	agents := k.Agents(t)
@@ -50,7 +50,7 @@ func TestServerKilledFiftyTimes(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.steady(t, s.DesiredCount)
-	k.connected(t, 2)
+	k.Connected(t, cluster, 2)
 	w.allRunning(t)
 	w.compare(t)
 	if now := k.Agents(t); !maps.Equal(now, agents) {

@@ -188,8 +188,8 @@ func togetherAgain(t *testing.T, one, other *person, word string) {
 func TestRedisGone(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"), harness.Packages(modules))
 	k := launch(t, harness.Start(t, harness.Config{}), 2)
-	k.register(t, "chat", k.Push(t, "chat", harness.Program("chat")), 3000, object{"name": "REDIS_ENDPOINT", "value": "redis://" + k.cache(t)})
-	k.connected(t, 2)
+	k.register(t, "chat", k.Push(t, "chat"), 3000, object{"name": "REDIS_ENDPOINT", "value": "redis://" + k.cache(t)})
+	k.Connected(t, cluster, 2)
 	k.balanced(t, "chat", 3000, 2, "/socket.io/socket.io.js")
 	k.See()
 	at := k.addresses(t)

@@ -12,12 +12,12 @@ import (
 )
 
 // everything brings up ten containers, a load balancer and Redis.
-func everything(t testing.TB, s *harness.Server, binary string) stack {
+func everything(t testing.TB, s *harness.Server) stack {
 	t.Helper()
 	k := launch(t, s, 2)
 	k.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "cache", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
-	k.register(t, "web", k.Push(t, "web", binary), 3000)
-	k.connected(t, 2)
+	k.register(t, "web", k.Push(t, "web"), 3000)
+	k.Connected(t, cluster, 2)
 	k.balanced(t, "web", 3000, 10, "/")
 	k.See()
 	return k
@@ -29,7 +29,7 @@ func TestResetLeavesNothing(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	s := harness.Start(t, harness.Config{})
 	for range 3 {
-		k := everything(t, s, harness.Program("web"))
+		k := everything(t, s)
 		mains := k.mains(t)
 		began := time.Now()
 		if err := s.Reset(); err != nil {
@@ -89,7 +89,7 @@ func TestResetFreesStaticPorts(t *testing.T) {
 	for round := range 4 {
 		k := launch(t, s, 2)
 		k.Call(t, "ecs", "RegisterTaskDefinition", object{"family": "web", "containerDefinitions": list{object{
-			"name": "main", "image": k.Push(t, "web", harness.Program("web")), "cpu": 32, "memory": 64, "essential": true,
+			"name": "main", "image": k.Push(t, "web"), "cpu": 32, "memory": 64, "essential": true,
 			"portMappings": list{object{"containerPort": 3000, "hostPort": 18321}},
 		}}}, nil)
 		k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 2}, nil)
@@ -116,7 +116,7 @@ func TestResetCutByKill(t *testing.T) {
 	r := dice(t)
 	s := harness.Start(t, harness.Config{})
 	for round := range 4 {
-		everything(t, s, harness.Program("web"))
+		everything(t, s)
 		go s.Reset() // its error is that the server was killed
 		moment(r, 300*time.Millisecond)
 		s.Kill(t)
@@ -143,7 +143,7 @@ func BenchmarkReset(b *testing.B) {
 	s := harness.Start(b, harness.Config{})
 	var reset, gone, docker time.Duration
 	for b.Loop() {
-		k := everything(b, s, harness.Program("web"))
+		k := everything(b, s)
 		remove := k.tenMore(b)
 		began := time.Now()
 		remove()
@@ -196,7 +196,7 @@ func TestResetWhileStarting(t *testing.T) {
 	for round := range 8 {
 		k := launch(t, s, 3)
 		k.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "cache", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
-		k.register(t, "web", k.Push(t, "web", harness.Program("web")), 3000)
+		k.register(t, "web", k.Push(t, "web"), 3000)
 		k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 6}, nil)
 		k.See()
 		moment(r, time.Second)

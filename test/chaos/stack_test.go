@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -28,19 +27,8 @@ type stack struct{ *harness.Server }
 // launch makes the cluster and an Auto Scaling group of so many instances.
 func launch(t testing.TB, s *harness.Server, instances int) stack {
 	t.Helper()
-	k := stack{s}
-	k.Call(t, "ecs", "CreateCluster", object{"clusterName": cluster}, nil)
-	images := k.Ask(t, "ec2", "DescribeImages", form{"Owner.1": "amazon", "Filter.1.Name": "name", "Filter.1.Value.1": "*ecs*x86_64*"})
-	k.Ask(t, "autoscaling", "CreateLaunchConfiguration", form{
-		"LaunchConfigurationName": "lc", "ImageId": images.First("imageId"), "InstanceType": "t3.small",
-		"UserData": base64.StdEncoding.EncodeToString([]byte("#!/bin/bash\necho ECS_CLUSTER=" + cluster + " >> /etc/ecs/ecs.config\n")),
-	})
-	n := fmt.Sprint(instances)
-	k.Ask(t, "autoscaling", "CreateAutoScalingGroup", form{
-		"AutoScalingGroupName": "asg", "LaunchConfigurationName": "lc", "MinSize": n, "MaxSize": n, "DesiredCapacity": n,
-		"AvailabilityZones.member.1": harness.Region + "a", "AvailabilityZones.member.2": harness.Region + "b",
-	})
-	return k
+	s.Launch(t, cluster, instances)
+	return stack{s}
 }
 
 // instance is a container instance as DescribeContainerInstances tells it.
@@ -66,27 +54,6 @@ func (k stack) instancesOf() ([]instance, error) {
 	return out.ContainerInstances, err
 }
 
-// connected waits until so many instances' agents are connected.
-func (k stack) connected(t testing.TB, want int) {
-	t.Helper()
-	harness.Until(t, 30*time.Second, fmt.Sprintf("%d agents are connected", want), func() string {
-		all, err := k.instancesOf()
-		if err != nil {
-			return err.Error()
-		}
-		n := 0
-		for _, i := range all {
-			if i.AgentConnected {
-				n++
-			}
-		}
-		if n == want {
-			return ""
-		}
-		return fmt.Sprintf("%d are", n)
-	})
-}
-
 // register registers a task definition of one small container; with a port it is published on a dynamic host port.
 func (k stack) register(t testing.TB, family, image string, port int, environment ...object) {
 	t.Helper()
@@ -100,26 +67,14 @@ func (k stack) register(t testing.TB, family, image string, port int, environmen
 // balanced makes the service behind a load balancer, waits until it answers, and returns its URL.
 func (k stack) balanced(t testing.TB, family string, port, tasks int, health string) string {
 	t.Helper()
-	subnets := k.Ask(t, "ec2", "DescribeSubnets", form{})
-	ids := subnets.All("subnetId")
-	lb := k.Ask(t, "elasticloadbalancing", "CreateLoadBalancer", form{"Name": "alb", "Subnets.member.1": ids[0], "Subnets.member.2": ids[1]}).First("LoadBalancerArn")
-	group := k.Ask(t, "elasticloadbalancing", "CreateTargetGroup", form{
-		"Name": "tg", "Protocol": "HTTP", "Port": "80", "VpcId": subnets.First("vpcId"), "HealthCheckPath": health,
-		"HealthCheckIntervalSeconds": "5", "HealthCheckTimeoutSeconds": "2", "HealthyThresholdCount": "2", "UnhealthyThresholdCount": "2",
-	}).First("TargetGroupArn")
-	k.Ask(t, "elasticloadbalancing", "ModifyTargetGroupAttributes", form{
-		"TargetGroupArn": group, "Attributes.member.1.Key": "deregistration_delay.timeout_seconds", "Attributes.member.1.Value": "1",
-	})
-	k.Ask(t, "elasticloadbalancing", "CreateListener", form{
-		"LoadBalancerArn": lb, "Protocol": "HTTP", "Port": "80", "DefaultActions.member.1.Type": "forward", "DefaultActions.member.1.TargetGroupArn": group,
-	})
+	group := k.TargetGroup(t, "tg", health, nil)
+	_, url := k.Balance(t, group)
 	k.Call(t, "ecs", "CreateService", object{
 		"cluster": cluster, "serviceName": service, "taskDefinition": family, "desiredCount": tasks,
 		"loadBalancers":     list{object{"targetGroupArn": group, "containerName": "main", "containerPort": port}},
 		"placementStrategy": list{object{"type": "spread", "field": "instanceId"}},
 	}, nil)
 	k.steady(t, tasks)
-	url := "http://" + k.Edge + "/"
 	harness.Until(t, 10*time.Second, "the load balancer answers", func() string {
 		resp, err := k.Client.Get(url)
 		if err != nil {

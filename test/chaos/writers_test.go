@@ -112,7 +112,7 @@ func (w *writers) writeCluster(_ *rand.Rand, i int) {
 	if f.created != yes {
 		return
 	}
-	arn := fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", harness.Region, w.Account, f.name)
+	arn := fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", w.Region, w.Account, f.name)
 	f.tagged = w.try("TagResource", object{"resourceArn": arn, "tags": list{object{"key": "c", "value": "3"}}}, nil)
 	if i%2 == 0 {
 		f.deleted = w.try("DeleteCluster", object{"cluster": f.name}, nil)

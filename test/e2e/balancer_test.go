@@ -13,12 +13,12 @@ import (
 // Two services behind one load balancer, told apart by the path, as in the article's notes on scaling.
 func TestTwoServicesByPath(t *testing.T) {
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 2)
-	chat, api := s.targetGroup(t, "chat", nil), s.targetGroup(t, "api", nil)
-	lb := s.balance(t, chat)
-	s.ask(t, "elasticloadbalancing", "CreateRule", form{
-		"ListenerArn": lb.listener, "Priority": "10", "Conditions.member.1.Field": "path-pattern", "Conditions.member.1.Values.member.1": "/api/*",
+	chat, api := s.TargetGroup(t, "chat", "/", nil), s.TargetGroup(t, "api", "/", nil)
+	listener, url := s.Balance(t, chat)
+	s.Ask(t, "elasticloadbalancing", "CreateRule", form{
+		"ListenerArn": listener, "Priority": "10", "Conditions.member.1.Field": "path-pattern", "Conditions.member.1.Values.member.1": "/api/*",
 		"Actions.member.1.Type": "forward", "Actions.member.1.TargetGroupArn": api,
 	})
 	for name, group := range map[string]string{"chat": chat, "api": api} {
@@ -27,7 +27,7 @@ func TestTwoServicesByPath(t *testing.T) {
 	s.steady(t, "chat")
 	s.steady(t, "api")
 	for path, want := range map[string]string{"/": "chat", "/apis": "chat", "/api/": "api", "/api/people?of=chat": "api"} {
-		if a := get(t, lb.url+path); a.status != http.StatusOK || a.body != want {
+		if a := get(t, url+path); a.status != http.StatusOK || a.body != want {
 			t.Errorf("%s is answered by %q (%d), want %q", path, a.body, a.status, want)
 		}
 	}
@@ -36,13 +36,13 @@ func TestTwoServicesByPath(t *testing.T) {
 // In host mode a container's own port is registered with the load balancer.
 func TestServiceInHostMode(t *testing.T) {
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 1)
-	group := s.targetGroup(t, "web", nil)
-	lb := s.balance(t, group)
+	group := s.TargetGroup(t, "web", "/", nil)
+	_, url := s.Balance(t, group)
 	s.serve(t, "web", s.define(t, "web", answering(probe, "host"), object{"networkMode": "host"}), group, 1)
 	s.steady(t, "web")
-	if a := get(t, lb.url); a.body != "host" {
+	if a := get(t, url); a.body != "host" {
 		t.Errorf("the load balancer answers %d %q", a.status, a.body)
 	}
 }
@@ -55,16 +55,16 @@ func answering(image, answer string) object {
 // A new revision takes the place of the old one under constant load, and no request fails.
 func TestRollingUpdateLosesNoRequest(t *testing.T) {
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 2)
-	group := s.targetGroup(t, "web", nil)
-	lb := s.balance(t, group)
+	group := s.TargetGroup(t, "web", "/", nil)
+	_, url := s.Balance(t, group)
 	s.serve(t, "web", s.define(t, "web", answering(probe, "old"), nil), group, 4)
 	s.steady(t, "web")
 
-	load := pull(lb.url, 8)
+	load := pull(url, 8)
 	next := s.define(t, "web", answering(probe, "new"), nil)
-	s.call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": "web", "taskDefinition": next}, nil)
+	s.Call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": "web", "taskDefinition": next}, nil)
 	s.steady(t, "web")
 	answers, failures := load.stop()
 	t.Logf("answers: %v", answers)
@@ -75,7 +75,7 @@ func TestRollingUpdateLosesNoRequest(t *testing.T) {
 		t.Error("the load has not seen both revisions")
 	}
 	for range 8 {
-		if a := get(t, lb.url); a.body != "new" {
+		if a := get(t, url); a.body != "new" {
 			t.Errorf("after the update %q answers", a.body)
 		}
 	}

@@ -10,19 +10,20 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/image"
+	"github.com/berthhq/berth/test/harness"
 )
 
 // The article's Node.js application and the Go one stand side by side behind one target group on one Redis. Clients of both talk to each other
 // over every transport; over polling they need the load balancer's sticky cookie (alb.md IO6).
 func TestGoAndNodeChatTogether(t *testing.T) {
-	need(t, redis, nodeJS, chatNode)
+	harness.Need(t, redis, nodeJS, chatNode)
 	s := start(t)
 	s.launch(t, 2)
 	environment := list{object{"name": "REDIS_ENDPOINT", "value": s.redis(t)}}
-	group := s.targetGroup(t, "chat", form{"stickiness.enabled": "true", "stickiness.type": "lb_cookie"})
-	lb := s.balance(t, group)
-	for name, image := range map[string]string{"go": s.push(t, "chat"), "node": s.pushChatNode(t)} {
-		s.call(t, "ecs", "CreateService", object{
+	group := s.TargetGroup(t, "chat", "/", form{"stickiness.enabled": "true", "stickiness.type": "lb_cookie"})
+	_, url := s.Balance(t, group)
+	for name, image := range map[string]string{"go": s.Push(t, "chat"), "node": s.pushChatNode(t)} {
+		s.Call(t, "ecs", "CreateService", object{
 			"cluster": cluster, "serviceName": name, "desiredCount": 1,
 			"taskDefinition": s.define(t, name, container(image, object{
 				"memoryReservation": 128, "environment": environment, "portMappings": list{object{"containerPort": 3000}},
@@ -32,8 +33,8 @@ func TestGoAndNodeChatTogether(t *testing.T) {
 	}
 	s.steady(t, "go")
 	s.steady(t, "node")
-	until(t, 30*time.Second, "both targets are healthy", func() string {
-		states := s.ask(t, "elasticloadbalancing", "DescribeTargetHealth", form{"TargetGroupArn": group}).all("State")
+	harness.Until(t, 30*time.Second, "both targets are healthy", func() string {
+		states := s.Ask(t, "elasticloadbalancing", "DescribeTargetHealth", form{"TargetGroupArn": group}).All("State")
 		healthy := slices.DeleteFunc(states, func(state string) bool { return state != "healthy" })
 		if len(healthy) == 2 {
 			return ""
@@ -48,7 +49,7 @@ func TestGoAndNodeChatTogether(t *testing.T) {
 		Transports []string
 	}
 	var got map[string]talk
-	out := runNode(t, "js/talk.mjs", lb.url)
+	out := runNode(t, "js/talk.mjs", url)
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -61,22 +62,22 @@ func TestGoAndNodeChatTogether(t *testing.T) {
 }
 
 // redis makes a cache cluster and returns its redis:// address.
-func (s *server) redis(t *testing.T) string {
+func (s server) redis(t *testing.T) string {
 	t.Helper()
-	s.ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "redis", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
-	var d document
-	until(t, 20*time.Second, "Redis is available", func() string {
-		d = s.ask(t, "elasticache", "DescribeCacheClusters", form{"CacheClusterId": "redis", "ShowCacheNodeInfo": "true"})
-		if status := d.first("CacheClusterStatus"); status != "available" {
+	s.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "redis", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
+	var d harness.Document
+	harness.Until(t, 20*time.Second, "Redis is available", func() string {
+		d = s.Ask(t, "elasticache", "DescribeCacheClusters", form{"CacheClusterId": "redis", "ShowCacheNodeInfo": "true"})
+		if status := d.First("CacheClusterStatus"); status != "available" {
 			return "it is " + status
 		}
 		return ""
 	})
-	return "redis://" + d.first("Address") + ":" + d.all("Port")[0]
+	return "redis://" + d.First("Address") + ":" + d.All("Port")[0]
 }
 
 // pushChatNode makes an image of examples/chat-node with this machine's Node.js.
-func (s *server) pushChatNode(t *testing.T) string {
+func (s server) pushChatNode(t *testing.T) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -90,5 +91,5 @@ func (s *server) pushChatNode(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.pushImage(t, "chat-node", image.Config{Entrypoint: []string{node, "/app/server.js"}, WorkingDir: "/app"}, image.Base(), runtime, app)
+	return s.PushImage(t, "chat-node", image.Config{Entrypoint: []string{node, "/app/server.js"}, WorkingDir: "/app"}, image.Base(), runtime, app)
 }

@@ -3,58 +3,56 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/berthhq/berth/internal/status"
+	"github.com/berthhq/berth/test/harness"
 )
 
 // berth env and berth status speak of the server whose data directory they are given.
 func TestEnvAndStatus(t *testing.T) {
-	need(t, redis)
+	harness.Need(t, redis)
 	s := start(t)
-	at := []string{"--data", s.data, "--listen", s.addr, "--region", s.region}
-	exports := berth(t, append([]string{"env"}, at...)...)
-	for _, want := range []string{"export AWS_ENDPOINT_URL=" + s.url() + " ", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=", "AWS_DEFAULT_REGION=us-east-1\n"} {
+	exports := s.berth(t, "env")
+	for _, want := range []string{"export AWS_ENDPOINT_URL=" + s.URL() + " ", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=", "AWS_DEFAULT_REGION=us-east-1\n"} {
 		if !strings.Contains(exports, want) {
 			t.Errorf("berth env prints no %s:\n%s", want, exports)
 		}
 	}
-	if out := berth(t, append([]string{"status"}, at...)...); out != "Region us-east-1\nNothing is here yet.\n" {
+	if out := s.berth(t, "status"); out != "Region us-east-1\nNothing is here yet.\n" {
 		t.Errorf("berth status of an empty server:\n%s", out)
 	}
 
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 1)
-	group := s.targetGroup(t, "web", nil)
-	lb := s.balance(t, group)
+	group := s.TargetGroup(t, "web", "/", nil)
+	_, url := s.Balance(t, group)
 	s.serve(t, "web", s.define(t, "web", answering(probe, "here"), nil), group, 1)
 	s.steady(t, "web")
-	out := berth(t, append([]string{"status"}, at...)...)
+	out := s.berth(t, "status")
 	for _, want := range []string{
 		"\nCluster e2e\n", "127.0.1.2  ACTIVE", "1 running, 0 pending", "service web  ACTIVE  web:1  1 of 1 running, 0 pending  COMPLETED", "web:1  RUNNING  us-east-1a",
-		"last event: (service web) has reached a steady state.", "\nLoad balancer lb ", "port 80  " + lb.url,
+		"last event: (service web) has reached a steady state.", "\nLoad balancer lb ", "port 80  " + url,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("berth status does not say %q:\n%s", want, out)
 		}
 	}
 	var report status.Report
-	if err := json.Unmarshal([]byte(berth(t, append([]string{"status", "--json"}, at...)...)), &report); err != nil || len(report.Clusters) != 1 {
+	if err := json.Unmarshal([]byte(s.berth(t, "status", "--json")), &report); err != nil || len(report.Clusters) != 1 {
 		t.Errorf("berth status --json: %+v, %v", report, err)
 	}
 }
 
-// berth runs a command and returns what it prints.
-func berth(t *testing.T, args ...string) string {
+// berth runs a command for the server and returns what it prints.
+func (s server) berth(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(filepath.Join(bin, "berth"), args...).Output()
+	out, err := s.Command(name, args...)
 	if err != nil {
-		t.Fatalf("berth %s: %v", strings.Join(args, " "), err)
+		t.Fatalf("berth %s: %v\n%s", name, err, out)
 	}
-	return string(out)
+	return out
 }
 
 // Web pages of others do not reach the API, neither by their origin nor by a name of theirs that leads to loopback; nobody does without a
@@ -68,7 +66,7 @@ func TestWebPagesAreKeptOut(t *testing.T) {
 		want   int
 	}{
 		{"no page", "/_berth/health", func(*http.Request) {}, http.StatusOK},
-		{"own origin", "/_berth/health", func(r *http.Request) { r.Header.Set("Origin", s.url()) }, http.StatusOK},
+		{"own origin", "/_berth/health", func(r *http.Request) { r.Header.Set("Origin", s.URL()) }, http.StatusOK},
 		{"origin of another", "/_berth/health", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, http.StatusForbidden},
 		{"host of another", "/_berth/health", func(r *http.Request) { r.Host = "evil.example" }, http.StatusForbidden},
 		{"registry", "/v2/", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, http.StatusForbidden},
@@ -76,12 +74,12 @@ func TestWebPagesAreKeptOut(t *testing.T) {
 		{"image of another", "/_berth/reset", func(r *http.Request) { r.Method = http.MethodPost; r.Header.Set("Sec-Fetch-Site", "cross-site") }, http.StatusForbidden},
 		{"without a signature", "/_berth/status", func(*http.Request) {}, http.StatusForbidden},
 	} {
-		req, err := http.NewRequest(http.MethodGet, s.url()+c.path, nil)
+		req, err := http.NewRequest(http.MethodGet, s.URL()+c.path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.change(req)
-		resp, err := s.client.Do(req)
+		resp, err := s.Client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,49 +6,35 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/test/harness"
 )
 
-var (
-	printedURL = regexp.MustCompile(`(?m)^ +(http://\S+)$`)
-	printedAPI = regexp.MustCompile(`the API is at http://([^,]+),`)
-)
+// printedURL is how berth demo shows an address to open.
+var printedURL = regexp.MustCompile(`(?m)^ +(http://\S+)$`)
 
 // berth demo brings the article's stack up; a person with two browser windows lands on two tasks, which talk through Redis; Ctrl-C removes
 // everything.
 func TestDemo(t *testing.T) {
-	need(t, docker, redis, chromium, nodeJS)
-	dir := t.TempDir()
-	s := &server{data: filepath.Join(dir, "data"), region: "us-east-1", client: http.DefaultClient, instances: map[string]bool{}}
-	s.process = spawn(t, filepath.Join(dir, "demo.log"), "demo", "--listen", "127.0.0.1:0", "--data", s.data)
-	t.Cleanup(s.process.kill)
-	until(t, 90*time.Second, "the demo prints its URLs", func() string {
-		if s.process.ended() || strings.Contains(s.process.output(), "Ctrl-C ends") {
-			return ""
-		}
-		return "it says: " + tail(s.process.output(), 1)
-	})
-	told := s.process.output()
-	api, urls := printedAPI.FindStringSubmatch(told), printedURL.FindAllStringSubmatch(told, -1)
-	if len(api) != 2 || len(urls) != 2 {
-		t.Fatalf("the demo says (it has ended: %v):\n%s", s.process.ended(), told)
+	harness.Need(t, harness.DockerEngine(), redis, chromium, nodeJS)
+	s := harness.Demo(t)
+	urls := printedURL.FindAllStringSubmatch(s.Log(), -1)
+	if len(urls) != 2 {
+		t.Fatalf("the demo says:\n%s", s.Log())
 	}
-	s.addr = api[1]
-	s.see()
-	if len(s.instances) != 2 {
-		t.Errorf("%d instances run, want 2", len(s.instances))
+	if ids := s.Ask(t, "ec2", "DescribeInstances", form{}).All("instanceId"); len(ids) != 2 {
+		t.Errorf("the instances are %v, want two", ids)
 	}
 
 	chatInBrowser(t, urls[0][1], urls[1][1])
 
-	s.process.stop(t, syscall.SIGINT)
-	s.leftovers().none(t)
-	if _, err := os.Stat(s.data); !os.IsNotExist(err) {
+	s.Interrupt(t)
+	s.Leftovers().None(t)
+	if _, err := os.Stat(s.Data); !os.IsNotExist(err) {
 		t.Errorf("the data directory is still there: %v", err)
 	}
 }
@@ -97,30 +83,17 @@ func runNode(t *testing.T, args ...string) []byte {
 
 // The demo leaves everything running when it is asked to, and the command it names goes on with it: here with an address for each task.
 func TestDemoKeepsWhatAServerGoesOnWith(t *testing.T) {
-	need(t, docker, redis)
-	dir := t.TempDir()
-	s := &server{data: filepath.Join(dir, "data"), region: "us-east-1", client: http.DefaultClient, instances: map[string]bool{}}
-	s.process = spawn(t, filepath.Join(dir, "demo.log"), "demo", "--once", "--keep", "--network", "awsvpc", "--tasks", "3", "--listen", "127.0.0.1:0", "--data", s.data)
-	t.Cleanup(s.process.kill)
-	until(t, 90*time.Second, "the demo ends", func() string {
-		if s.process.ended() {
-			return ""
-		}
-		return "it says: " + tail(s.process.output(), 1)
-	})
-	told := s.process.output()
-	_, goOn, ok := strings.Cut(told, "Go on with: berth ")
-	if !ok || s.process.cmd.ProcessState.ExitCode() != 0 {
-		t.Fatalf("the demo says:\n%s", told)
+	harness.Need(t, harness.DockerEngine(), redis)
+	s := harness.Demo(t, "--once", "--keep", "--network", "awsvpc", "--tasks", "3")
+	s.Await(t)
+	_, goOn, ok := strings.Cut(s.Log(), "Go on with: berth ")
+	if !ok {
+		t.Fatalf("the demo says:\n%s", s.Log())
 	}
-	s.addr = printedAPI.FindStringSubmatch(told)[1]
-
-	s.process = spawn(t, filepath.Join(dir, "server.log"), strings.Fields(goOn)...)
-	t.Cleanup(func() { s.end(t) })
-	s.ready(t)
+	s.GoOn(t, strings.Fields(goOn)...)
 	url := "http://127.0.0.1"
-	until(t, 20*time.Second, "the load balancer answers", func() string {
-		if lbs := s.status(t).LoadBalancers; len(lbs) == 1 && lbs[0].Listeners[0].URL != "" {
+	harness.Until(t, 20*time.Second, "the load balancer answers", func() string {
+		if lbs := s.Status(t).LoadBalancers; len(lbs) == 1 && lbs[0].Listeners[0].URL != "" {
 			url = lbs[0].Listeners[0].URL
 		}
 		a, err := fetch(url)
@@ -132,7 +105,7 @@ func TestDemoKeepsWhatAServerGoesOnWith(t *testing.T) {
 		}
 		return ""
 	})
-	clusters := s.status(t).Clusters
+	clusters := s.Status(t).Clusters
 	if len(clusters) != 1 || len(clusters[0].Services) != 1 || clusters[0].Services[0].Running != 3 {
 		t.Fatalf("status is %+v", clusters)
 	}

@@ -6,15 +6,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/test/harness"
 )
 
 // In every network mode a container answers, sees its environment, its limits and its role's credentials, and knows its task.
 func TestNetworkModes(t *testing.T) {
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 2)
-	role := "arn:aws:iam::" + s.account + ":role/probe"
-	subnet := s.ask(t, "ec2", "DescribeSubnets", form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.region + "a"}).first("subnetId")
+	role := "arn:aws:iam::" + s.Account + ":role/probe"
+	subnet := s.Ask(t, "ec2", "DescribeSubnets", form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.Region + "a"}).First("subnetId")
 	for _, mode := range []string{"bridge", "host", "awsvpc"} {
 		t.Run(mode, func(t *testing.T) {
 			c := answering(probe, mode)
@@ -33,18 +35,18 @@ func TestNetworkModes(t *testing.T) {
 }
 
 // runTask runs one task and waits until it runs.
-func (s *server) runTask(t *testing.T, in object) task {
+func (s server) runTask(t *testing.T, in object) task {
 	t.Helper()
 	var out struct {
 		Tasks    []task
 		Failures []struct{ Arn, Reason, Detail string }
 	}
-	s.call(t, "ecs", "RunTask", in, &out)
+	s.Call(t, "ecs", "RunTask", in, &out)
 	if len(out.Tasks) != 1 {
 		t.Fatalf("RunTask places nothing: %+v", out.Failures)
 	}
 	var now task
-	until(t, 30*time.Second, "the task runs", func() string {
+	harness.Until(t, 30*time.Second, "the task runs", func() string {
 		now = s.tasks(t, out.Tasks[0].TaskArn)[0]
 		if now.LastStatus == "STOPPED" {
 			t.Fatalf("the task stopped: %s", now.StoppedReason)
@@ -57,13 +59,13 @@ func (s *server) runTask(t *testing.T, in object) task {
 	return now
 }
 
-func (s *server) seesItself(t *testing.T, x task, mode, role string) {
+func (s server) seesItself(t *testing.T, x task, mode, role string) {
 	t.Helper()
 	at := "http://" + s.bound(t, x)
 	if mode == "awsvpc" {
 		at += ":18081" // the address is the task's own, with all its ports
 	}
-	until(t, 10*time.Second, "the container answers", func() string {
+	harness.Until(t, 10*time.Second, "the container answers", func() string {
 		a, err := fetch(at + "/")
 		if err != nil {
 			return err.Error()

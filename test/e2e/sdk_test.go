@@ -5,13 +5,15 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/berthhq/berth/test/harness"
 )
 
 // The official JavaScript SDK pages, waits and tells faults apart by their types.
 func TestJavaScriptSDK(t *testing.T) {
-	need(t, nodeJS)
+	harness.Need(t, nodeJS)
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 1)
 	var seen struct {
 		Waited, Inactive string
@@ -20,7 +22,7 @@ func TestJavaScriptSDK(t *testing.T) {
 		Missing          []any
 		InUse, Invalid   []any
 	}
-	out := runNode(t, "js/sdk.mjs", s.url(), s.define(t, "sdk", answering(probe, "here"), nil))
+	out := runNode(t, "js/sdk.mjs", s.URL(), s.define(t, "sdk", answering(probe, "here"), nil))
 	if err := json.Unmarshal(out, &seen); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/test/harness"
 )
 
 // Four tasks of one definition share two instances, each on a host port of its own; the placement is even over zones and instances.
 func TestDynamicPortsOnTwoInstances(t *testing.T) {
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 2)
 	s.serve(t, "web", s.define(t, "web", answering(probe, "here"), nil), "", 4)
 	s.steady(t, "web")
@@ -42,10 +44,10 @@ func TestDynamicPortsOnTwoInstances(t *testing.T) {
 }
 
 // bound is where a task answers: its instance's address with the host port, or in awsvpc mode an address of its own without a port.
-func (s *server) bound(t *testing.T, x task) string {
+func (s server) bound(t *testing.T, x task) string {
 	t.Helper()
 	id := x.TaskArn[strings.LastIndexByte(x.TaskArn, '/')+1:]
-	for _, c := range s.status(t).Clusters {
+	for _, c := range s.Status(t).Clusters {
 		all := c.Tasks
 		for _, v := range c.Services {
 			all = append(all, v.Tasks...)
@@ -63,7 +65,7 @@ func (s *server) bound(t *testing.T, x task) string {
 // A host port can be had once on an instance: RunTask and a service say that this is why nothing more was placed.
 func TestStaticPortConflictIsExplained(t *testing.T) {
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 1)
 	static := s.define(t, "static", container(probe, object{"portMappings": list{object{"containerPort": 8080, "hostPort": 18080}}}), nil)
 
@@ -72,8 +74,8 @@ func TestStaticPortConflictIsExplained(t *testing.T) {
 		Failures []struct{ Arn, Reason string }
 	}
 	var first, second answer
-	s.call(t, "ecs", "RunTask", object{"cluster": cluster, "taskDefinition": static}, &first)
-	s.call(t, "ecs", "RunTask", object{"cluster": cluster, "taskDefinition": static}, &second)
+	s.Call(t, "ecs", "RunTask", object{"cluster": cluster, "taskDefinition": static}, &first)
+	s.Call(t, "ecs", "RunTask", object{"cluster": cluster, "taskDefinition": static}, &second)
 	if len(first.Tasks) != 1 || len(first.Failures) != 0 {
 		t.Fatalf("the first RunTask answers %+v", first)
 	}
@@ -83,29 +85,29 @@ func TestStaticPortConflictIsExplained(t *testing.T) {
 
 	s.serve(t, "second", static, "", 1)
 	instance := second.Failures[0].Arn[strings.LastIndexByte(second.Failures[0].Arn, '/')+1:]
-	until(t, 20*time.Second, "the service tells of the conflict", func() string {
+	harness.Until(t, 20*time.Second, "the service tells of the conflict", func() string {
 		return s.service(t, "second").told("(service second) was unable to place a task because no container instance met all of its requirements. " +
 			"The closest matching (container-instance " + instance + ") is already using a port required by your task.")
 	})
 	// As soon as the port is free the service has it.
-	s.call(t, "ecs", "StopTask", object{"cluster": cluster, "task": first.Tasks[0].TaskArn}, nil)
+	s.Call(t, "ecs", "StopTask", object{"cluster": cluster, "task": first.Tasks[0].TaskArn}, nil)
 	s.steady(t, "second")
 }
 
 // A container that is killed is replaced, and the events and the stopped task tell.
 func TestKilledContainerIsReplaced(t *testing.T) {
 	s := start(t)
-	probe := s.push(t, "probe")
+	probe := s.Push(t, "probe")
 	s.launch(t, 2)
-	group := s.targetGroup(t, "web", nil)
-	lb := s.balance(t, group)
+	group := s.TargetGroup(t, "web", "/", nil)
+	_, url := s.Balance(t, group)
 	s.serve(t, "web", s.define(t, "web", answering(probe, "here"), nil), group, 2)
 	s.steady(t, "web")
 	victim := s.tasks(t)[0]
 	if told, err := exec.Command("docker", "kill", victim.Containers[0].RuntimeID).CombinedOutput(); err != nil {
 		t.Fatalf("docker kill: %v: %s", err, told)
 	}
-	until(t, 30*time.Second, "the task has stopped", func() string {
+	harness.Until(t, 30*time.Second, "the task has stopped", func() string {
 		stopped := s.tasks(t, victim.TaskArn)[0]
 		if stopped.LastStatus != "STOPPED" {
 			return stopped.LastStatus
@@ -115,7 +117,7 @@ func TestKilledContainerIsReplaced(t *testing.T) {
 		}
 		return ""
 	})
-	until(t, 30*time.Second, "another runs", func() string {
+	harness.Until(t, 30*time.Second, "another runs", func() string {
 		n := 0
 		for _, task := range s.tasks(t) {
 			if task.LastStatus == "RUNNING" && task.TaskArn != victim.TaskArn {
@@ -128,7 +130,7 @@ func TestKilledContainerIsReplaced(t *testing.T) {
 		return s.service(t, "web").told("(service web) has started 1 task: (task ")
 	})
 	s.steady(t, "web")
-	if a := get(t, lb.url); a.body != "here" {
+	if a := get(t, url); a.body != "here" {
 		t.Errorf("the load balancer answers %d %q", a.status, a.body)
 	}
 }

@@ -11,11 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/test/harness"
 )
 
 // The article step by step with Debian's AWS CLI, as README shows it.
 func TestWalkThroughTheArticle(t *testing.T) {
-	need(t, docker, redis, awsCLI)
+	harness.Need(t, redis, awsCLI)
 	script, err := os.ReadFile("testdata/walk.sh")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +32,7 @@ func TestWalkThroughTheArticle(t *testing.T) {
 			}
 		},
 		"# What the tasks say": func() {
-			until(t, 60*time.Second, "aws logs tail tells of four tasks", func() string {
+			harness.Until(t, 60*time.Second, "aws logs tail tells of four tasks", func() string {
 				told, _ := os.ReadFile(filepath.Join(shell.dir, "tail.txt"))
 				if n := strings.Count(string(told), "chat listens"); n != 4 {
 					return fmt.Sprintf("%d lines say that a chat server listens:\n%s", n, told)
@@ -49,10 +51,10 @@ func TestWalkThroughTheArticle(t *testing.T) {
 				check()
 			}
 		}
-		s.see()
+		s.See()
 	}
-	until(t, 20*time.Second, "everything is deleted", func() string {
-		return strings.Join(s.leftovers().containers(t), ", ")
+	harness.Until(t, 20*time.Second, "everything is deleted", func() string {
+		return strings.Join(s.Leftovers().Containers(), ", ")
 	})
 }
 
@@ -64,7 +66,7 @@ type shell struct {
 }
 
 // newShell opens one whose AWS CLI speaks to the server.
-func newShell(t *testing.T, s *server) *shell {
+func newShell(t *testing.T, s server) *shell {
 	t.Helper()
 	here, err := os.Getwd()
 	if err != nil {
@@ -96,7 +98,7 @@ func newShell(t *testing.T, s *server) *shell {
 eval "$(%[1]s/berth env --data %[2]s --listen %[3]s --region %[4]s)"
 aws() { /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }  # for Debian's version, which does not read AWS_ENDPOINT_URL
 ln -s %[1]s bin
-mkdir test && ln -s %[5]s test/e2e`, bin, s.data, s.addr, s.region, here))
+mkdir test && ln -s %[5]s test/e2e`, filepath.Dir(harness.Program("berth")), s.Data, s.Addr(), s.Region, here))
 	return sh
 }
 

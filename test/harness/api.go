@@ -2,7 +2,6 @@ package harness
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -14,11 +13,8 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/awswire/sigv4"
-	"github.com/berthhq/berth/internal/image"
+	"github.com/berthhq/berth/internal/status"
 )
-
-// Region is where the tests' things are.
-const Region = "us-east-1"
 
 // Object is a JSON object, List a JSON array, Form the parameters of a Query call.
 type (
@@ -100,7 +96,7 @@ func (s *Server) send(service string, body []byte, header http.Header) ([]byte, 
 
 // Sign signs a request with the server's key.
 func (s *Server) Sign(req *http.Request, service string, body []byte) {
-	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, Region, service, sigv4.HashPayload(body), time.Now())
+	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, s.Region, service, sigv4.HashPayload(body), time.Now())
 }
 
 // Call is JSON that must not fail.
@@ -119,6 +115,25 @@ func (s *Server) Ask(t testing.TB, service, action string, in Form) Document {
 		t.Fatalf("%s %s: %v", service, action, err)
 	}
 	return d
+}
+
+// Status is what berth status reads.
+func (s *Server) Status(t testing.TB) (r status.Report) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.URL()+"/_berth/status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Sign(req, "berth", nil)
+	resp, err := s.Client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
+		t.Fatalf("status: %s: %v", resp.Status, err)
+	}
+	return r
 }
 
 // Document is an XML answer, read by the names of its elements wherever they are.
@@ -147,28 +162,4 @@ func (d Document) First(name string) string {
 		return all[0]
 	}
 	return ""
-}
-
-// Push makes an image of a static binary and pushes it to a new repository of the built-in registry. It returns the image's name for task definitions.
-func (s *Server) Push(t testing.TB, repository, binary string) string {
-	t.Helper()
-	s.Call(t, "ecr", "CreateRepository", Object{"repositoryName": repository}, nil)
-	if err := s.TryPush(repository, binary); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s:latest", s.Account, Region, repository)
-}
-
-// TryPush pushes an image of a static binary to a repository that is there.
-func (s *Server) TryPush(repository, binary string) error {
-	files, err := image.Binary(binary, "/program")
-	if err != nil {
-		return err
-	}
-	img, err := image.Build(image.Config{Entrypoint: []string{"/program"}}, image.Base(), files)
-	if err != nil {
-		return err
-	}
-	defer img.Close()
-	return image.Push(context.Background(), fmt.Sprintf("%s/%s/%s/%s:latest", s.addr, s.Account, Region, repository), img, image.Auth{})
 }

@@ -1,6 +1,9 @@
 // Package harness runs Berth for tests of the whole: a berth process of a test's own on a new data directory, the signed calls of an AWS
-// client, and a look at what is left on the machine afterwards. It knows no room of the house, only the program, its APIs, how to sign a
-// call and how to push an image.
+// client, and a look at what is left on the machine afterwards. It knows no room of the house, only the program, its APIs, what its status
+// tells, how to sign a call and how to push an image.
+//
+// Every server ends with its test, and takes everything with it: a test fails when a container, a process, a network, a redirection of
+// the kernel or an image of its server is left on the machine (Config.NoDocker says when only the process can be looked at).
 //
 // Tests that use it share the machine's Docker, its loopback addresses and its ports, so they run one after another. Nothing in it waits
 // for a time: Until waits for conditions.
@@ -23,12 +26,9 @@ import (
 // bin holds the programs under test; Main sets it before any test runs.
 var bin string
 
-// Main runs a package's tests with the programs they need: those in $BERTH_BIN, or freshly built ones. Programs maps names to packages, relative to
-// the directory of the test. It returns the exit code.
+// Main runs a package's tests with the programs they need, freshly built but for those that are in $BERTH_BIN. Programs maps names to packages,
+// relative to the directory of the test. It returns the exit code.
 func Main(m *testing.M, programs map[string]string) int {
-	if bin = os.Getenv("BERTH_BIN"); bin != "" {
-		return m.Run()
-	}
 	dir, err := os.MkdirTemp("", "berth-test-bin-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -37,7 +37,7 @@ func Main(m *testing.M, programs map[string]string) int {
 	defer os.RemoveAll(dir)
 	bin = dir
 	for name, pkg := range programs {
-		if err := build(filepath.Join(dir, name), pkg); err != nil {
+		if err := provide(Program(name), pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -45,11 +45,14 @@ func Main(m *testing.M, programs map[string]string) int {
 	return m.Run()
 }
 
-// Program is the path of a program that Main has built.
+// Program is the path of a program of Main's. All of them are in one directory.
 func Program(name string) string { return filepath.Join(bin, name) }
 
-// build makes a static binary, as images need it.
-func build(out, pkg string) error {
+// provide makes a static binary, as images need it, or takes the one that is built already.
+func provide(out, pkg string) error {
+	if built := filepath.Join(os.Getenv("BERTH_BIN"), filepath.Base(out)); filepath.IsAbs(built) && OnPath(built).There() == nil {
+		return os.Link(built, out)
+	}
 	cmd := exec.Command("go", "build", "-trimpath", "-o", out, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if told, err := cmd.CombinedOutput(); err != nil {

@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,15 +24,14 @@ func (s *Server) dockerCommand(args ...string) *exec.Cmd {
 // Container is one container of a task of the server.
 type Container struct{ ID, Task, Status string }
 
-// Containers are those of tasks of the server's account, also those that have ended.
+// Containers are those of the server's tasks, also those that have ended: of its account, when it has one of its own, and of the instances it has seen.
 func (s *Server) Containers() (found []Container, err error) {
 	out, err := s.Docker("ps", "-a", "--no-trunc", "--filter", "label=com.amazonaws.ecs.task-arn", "--format",
-		`{{.ID}}|{{.Label "com.amazonaws.ecs.task-arn"}}|{{.Status}}`)
+		`{{.ID}}|{{.Label "com.amazonaws.ecs.task-arn"}}|{{.Label "com.berthhq.instance"}}|{{.Status}}`)
 	for _, line := range Lines(out) {
-		id, rest, _ := strings.Cut(line, "|")
-		task, status, _ := strings.Cut(rest, "|")
-		if strings.Contains(task, ":"+s.Account+":") {
-			found = append(found, Container{id, task, status})
+		f := strings.SplitN(line, "|", 4)
+		if s.Account != "" && strings.Contains(f[1], ":"+s.Account+":") || s.instances[f[2]] {
+			found = append(found, Container{ID: f[0], Task: f[1], Status: f[3]})
 		}
 	}
 	return found, err
@@ -79,7 +79,7 @@ func (l Leftovers) Gone(t testing.TB) {
 func (l Leftovers) all(t testing.TB) (all []string) {
 	t.Helper()
 	for kind, found := range map[string][]string{
-		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t), "iptables rule": l.redirections(t),
+		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t), "iptables rule": l.redirections(t), "image": l.images(t),
 	} {
 		for _, f := range found {
 			all = append(all, kind+": "+f)
@@ -88,7 +88,7 @@ func (l Leftovers) all(t testing.TB) (all []string) {
 	return all
 }
 
-// Containers are those of tasks of the account.
+// Containers are those that Server.Containers finds.
 func (l Leftovers) Containers() (found []string) {
 	all, err := l.s.Containers()
 	if err != nil {
@@ -103,11 +103,15 @@ func (l Leftovers) Containers() (found []string) {
 // Processes are agents, caches and whatever else was started below the data directory; the server is none of them.
 func (l Leftovers) Processes() (found []string) {
 	all, _ := filepath.Glob("/proc/[0-9]*")
+	server := fmt.Sprint(l.s.PID())
 	for _, dir := range all {
 		about, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		environment, _ := os.ReadFile(filepath.Join(dir, "environ"))
 		at, _ := os.Readlink(filepath.Join(dir, "cwd"))
-		data := []byte(l.s.Data + "/")
+		data := []byte(l.s.Data)
+		if filepath.Base(dir) == server {
+			continue
+		}
 		if bytes.Contains(about, data) || bytes.Contains(environment, data) || strings.HasPrefix(at, l.s.Data) {
 			found = append(found, filepath.Base(dir)+" "+string(bytes.ReplaceAll(about, []byte{0}, []byte{' '})))
 		}
@@ -131,6 +135,20 @@ func (l Leftovers) redirections(t testing.TB) []string {
 	return l.naming(Lines(out))
 }
 
+// images are those that agents have pulled from the server's registry, by both names they have for them.
+func (l Leftovers) images(t testing.TB) (found []string) {
+	out, err := l.s.Docker("images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}} {{.ID}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range Lines(out) {
+		if strings.HasPrefix(line, l.s.addr+"/") || l.s.Account != "" && strings.Contains(line, l.s.Account) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
 // naming picks the lines that name one of the server's instances.
 func (l Leftovers) naming(all []string) (found []string) {
 	for _, line := range all {
@@ -141,22 +159,6 @@ func (l Leftovers) naming(all []string) (found []string) {
 		}
 	}
 	return found
-}
-
-// removeImages forgets the images that Docker has pulled for the account.
-func (s *Server) removeImages(t testing.TB) {
-	t.Helper()
-	out, err := s.Docker("images", "--format", "{{.Repository}}:{{.Tag}}")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range Lines(out) {
-		if strings.Contains(name, s.Account) {
-			if _, err := s.Docker("rmi", "-f", name); err != nil {
-				t.Errorf("docker rmi %s: %v", name, err)
-			}
-		}
-	}
 }
 
 // Empty fails the test unless the server knows of nothing that a reset should have removed.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -15,12 +16,16 @@ import (
 
 // Config says how a server of a test differs from others.
 type Config struct {
-	Data string   // data directory; a new one when empty
-	Edge string   // address of its load balancers; DefaultEdge when empty
-	Env  []string // added to the environment of the server and the docker command
+	Data   string   // data directory; a new one when empty
+	Region string   // DefaultRegion when empty
+	Edge   string   // address of its load balancers; DefaultEdge when empty
+	Env    []string // added to the environment of the server and the docker command
 	// NoDocker says that the test's Docker does not run at its end, so that nothing of it can be looked at.
 	NoDocker bool
 }
+
+// DefaultRegion is where the tests' things are.
+const DefaultRegion = "us-east-1"
 
 // DefaultEdge is where load balancers of tests listen, so that they do not meet those of a server in use.
 const DefaultEdge = "127.0.78.1"
@@ -29,7 +34,7 @@ const DefaultEdge = "127.0.78.1"
 // Calls may come from any goroutine, also while the server is killed and started again.
 type Server struct {
 	Config
-	Account string
+	Account string       // "" when it is that of every server: then instances alone tell
 	Client  *http.Client // for calls of the API
 
 	addr      string
@@ -52,27 +57,35 @@ func New(t testing.TB, cfg Config) *Server {
 	if cfg.Data == "" {
 		cfg.Data = t.TempDir()
 	}
-	if cfg.Edge == "" {
-		cfg.Edge = DefaultEdge
-	}
-	s := &Server{
-		Config: cfg, Account: fmt.Sprintf("9%011d", rand.Int64N(1e11)), addr: "127.0.0.1:0", log: filepath.Join(t.TempDir(), "server.log"),
-		Client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
-	}
+	s := create(t, cfg)
+	s.Account = fmt.Sprintf("9%011d", rand.Int64N(1e11))
 	t.Cleanup(func() { s.end(t) })
 	return s
+}
+
+func create(t testing.TB, cfg Config) *Server {
+	cfg.Region, cfg.Edge = cmp.Or(cfg.Region, DefaultRegion), cmp.Or(cfg.Edge, DefaultEdge)
+	return &Server{
+		Config: cfg, addr: "127.0.0.1:0", log: filepath.Join(t.TempDir(), "server.log"), Client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
+	}
 }
 
 // Spawn starts the process and does not wait for anything.
 func (s *Server) Spawn(t testing.TB) {
 	t.Helper()
-	s.process = s.spawn(t, "server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--account", s.Account, "--edge-addr", s.Edge)
+	s.process = s.spawn(t, "server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--region", s.Region, "--account", s.Account, "--edge-addr", s.Edge)
 }
 
 // Run starts the process, again when it was stopped or killed before, and waits until it is ready.
 func (s *Server) Run(t testing.TB) {
 	t.Helper()
 	s.Spawn(t)
+	s.ready(t)
+}
+
+// ready waits until the server answers, and learns its address.
+func (s *Server) ready(t testing.TB) {
+	t.Helper()
 	Until(t, 20*time.Second, "the server is ready", func() string {
 		if s.process.ended() {
 			return "it has ended: " + Tail(s.Log(), 20)
@@ -136,7 +149,7 @@ func (s *Server) Log() string {
 
 // Command runs another berth command on the server's data directory and returns its output.
 func (s *Server) Command(name string, args ...string) (string, error) {
-	out, err := exec.Command(Program("berth"), append([]string{name, "--data", s.Data, "--listen", s.addr}, args...)...).CombinedOutput()
+	out, err := exec.Command(Program("berth"), append([]string{name, "--data", s.Data, "--listen", s.addr, "--region", s.Region}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -168,10 +181,10 @@ func (s *Server) end(t testing.TB) {
 	if err := s.Reset(); err != nil {
 		t.Error(err)
 	}
+	defer s.process.kill()
 	s.Stop(t)
 	if !s.NoDocker {
 		s.Leftovers().None(t)
-		s.removeImages(t)
 	}
 }
 
@@ -205,6 +218,7 @@ func (s *Server) tellLogs(t testing.TB) {
 // process is a berth process whose output goes to a file.
 type process struct {
 	cmd  *exec.Cmd
+	log  string
 	done chan struct{} // closed when it has ended
 }
 
@@ -215,7 +229,7 @@ func (s *Server) spawn(t testing.TB, args ...string) *process {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	p := &process{cmd: exec.Command(Program("berth"), args...), done: make(chan struct{})}
+	p := &process{cmd: exec.Command(Program("berth"), args...), log: s.log, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = f, f, append(os.Environ(), s.Env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -242,13 +256,30 @@ func (p *process) stop(t testing.TB, signal syscall.Signal) {
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
+	if code := p.await(t); signal != syscall.SIGKILL && code != 0 {
+		t.Errorf("berth ended with %d after %v:\n%s", code, signal, p.tail())
+	}
+}
+
+// await waits for the process's end and returns its exit code.
+func (p *process) await(t testing.TB) int {
+	t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(60 * time.Second):
-		_ = p.cmd.Process.Kill()
-		t.Fatalf("berth did not end within a minute of %v", signal)
+		p.kill()
+		t.Fatalf("berth did not end within a minute:\n%s", p.tail())
 	}
-	if code := p.cmd.ProcessState.ExitCode(); signal != syscall.SIGKILL && code != 0 {
-		t.Errorf("berth ended with %d after %v", code, signal)
-	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// kill ends the process at once, if it still runs.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // an error says that it has ended
+	<-p.done
+}
+
+func (p *process) tail() string {
+	text, _ := os.ReadFile(p.log) // what cannot be read has nothing to tell
+	return Tail(string(text), 40)
 }
