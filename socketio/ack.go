@@ -99,6 +99,9 @@ func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
 		m = m.Uncompressed()
 	}
 	all := ns.rooms.selected(op.Target)
+	if len(ns.hooks.Load().anyOutgoing) > 0 {
+		ns.outgoing(op.Payload, all)
+	}
 	reply(Reply{Counted: true, Clients: len(all)})
 	var (
 		mu   sync.Mutex

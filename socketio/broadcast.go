@@ -208,6 +208,9 @@ func (ns *Namespace) apply(op *Op) {
 
 // broadcast encodes a payload once and queues it for all local receivers.
 func (ns *Namespace) broadcast(op *Op, p Payload) (flush []*engineio.Session) {
+	if len(ns.hooks.Load().anyOutgoing) > 0 {
+		ns.outgoing(op.Payload, ns.rooms.selected(op.Target))
+	}
 	m := ns.srv.message(packet.Packet{Type: packet.Event, Namespace: ns.name}, p)
 	if op.Flags.Plain {
 		m = m.Uncompressed()

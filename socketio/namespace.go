@@ -133,7 +133,9 @@ func (ns *Namespace) OnAny(f Handler) {
 	ns.change(func(h *hooks) { h.any = append(h.any[:len(h.any):len(h.any)], f) })
 }
 
-// OnAnyOutgoing adds a function that sees every event sent to a single socket by its Emit methods.
+// OnAnyOutgoing adds a function that sees every event that this server sends to a socket; of a broadcast,
+// wherever it comes from, once for each socket, with an *Args for all its arguments. It must be quick, and
+// a broadcast of its own is to be to another namespace.
 func (ns *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args []any)) {
 	ns.change(func(h *hooks) { h.anyOutgoing = append(h.anyOutgoing[:len(h.anyOutgoing):len(h.anyOutgoing)], f) })
 }

@@ -163,10 +163,10 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 }
 
 func (s *Socket) emit(f Flags, event string, args []any) error {
-	s.outgoing(event, args)
 	if s.ns.keeper != nil && !f.Volatile && s.Connected() {
-		return s.emitKept(f, event, args)
+		return s.emitKept(f, event, args) // which is a broadcast to one
 	}
+	s.outgoing(event, args)
 	m, err := s.ns.srv.event(packet.Event, s.ns.name, 0, false, event, args)
 	if err != nil {
 		return err
@@ -189,6 +189,19 @@ func (s *Socket) emitKept(f Flags, event string, args []any) error {
 func (s *Socket) outgoing(event string, args []any) {
 	for _, f := range s.ns.hooks.Load().anyOutgoing {
 		f(s, event, args)
+	}
+}
+
+// outgoing tells of a broadcast for each local socket that it goes to.
+func (ns *Namespace) outgoing(p Payload, sockets []*Socket) {
+	all := p.Args()
+	var event string
+	if all.Decode(0, &event) != nil {
+		return // a number, of another server
+	}
+	args := all.From(1)
+	for _, s := range sockets {
+		s.outgoing(event, []any{args})
 	}
 }
 

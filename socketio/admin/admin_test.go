@@ -118,6 +118,17 @@ func TestCommandsAndDetails(t *testing.T) {
 	}
 	c.Say(`42/admin,["emit","/","` + p.ID + `","hello",1,{"a":2}]`)
 	p.Want(`42["hello",1,{"a":2}]`)
+	if got := event(t, c, "event_sent"); string(got[1]) != `"`+p.ID+`"` || string(got[2]) != `["hello",1,{"a":2}]` {
+		t.Fatalf("%s", got)
+	}
+	if err := io.Of("/").Emit("all", []byte{1, 2}, "x"); err != nil { // a broadcast, once for each receiver
+		t.Fatal(err)
+	}
+	p.Next()
+	p.Next()
+	if got := event(t, c, "event_sent"); string(got[1]) != `"`+p.ID+`"` || string(got[2]) != `["all","AQI=","x"]` {
+		t.Fatalf("%s", got)
+	}
 	c.Say(`42/admin,["join","/","room",null]`)
 	if got := event(t, c, "room_joined"); string(got[1]) != `"room"` || string(got[2]) != `"`+p.ID+`"` {
 		t.Fatalf("%s", got)

@@ -122,8 +122,10 @@ func StartNode(t testing.TB, script string, args ...string) *Node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		in.Close() // a script that reads to the end ends what it has started, too
+		dead := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
+		dead.Stop()
 	})
 	n := &Node{t: t, in: in, out: bufio.NewScanner(out)}
 	n.out.Buffer(nil, 1<<20)
@@ -162,4 +164,47 @@ func (n *Node) Read(v any) {
 	if err := json.Unmarshal(n.out.Bytes(), v); err != nil {
 		n.t.Fatalf("node said %s: %v", n.out.Bytes(), err)
 	}
+}
+
+// Browser is a page in a real Chromium.
+type Browser struct{ *Node }
+
+// StartBrowser starts Chromium, which ends with the test.
+func StartBrowser(t testing.TB) *Browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		Missing(t, "chromium")
+	}
+	b := &Browser{StartNode(t, "browser.mjs", path)}
+	b.Read(nil)
+	return b
+}
+
+// Do runs a command of browser.mjs; more are its fields.
+func (b *Browser) Do(what string, more ...string) {
+	b.t.Helper()
+	b.ask(nil, what, more)
+}
+
+// Eval decodes what a script in the page comes to.
+func (b *Browser) Eval(v any, js string) {
+	b.t.Helper()
+	b.ask(v, "eval", []string{"js", js})
+}
+
+// Texts are those of all elements that a selector finds.
+func (b *Browser) Texts(selector string) (all []string) {
+	b.t.Helper()
+	b.ask(&all, "texts", []string{"selector", selector})
+	return all
+}
+
+func (b *Browser) ask(v any, what string, more []string) {
+	b.t.Helper()
+	c := map[string]any{"do": what}
+	for i := 0; i < len(more); i += 2 {
+		c[more[i]] = more[i+1]
+	}
+	b.Ask(v, c)
 }
