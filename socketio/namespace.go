@@ -62,7 +62,7 @@ type hooks struct {
 func newNamespace(srv *Server, name string) *Namespace {
 	ns := &Namespace{name: name, srv: srv}
 	ns.rooms.sockets = make(map[string]*Socket)
-	ns.rooms.members = make(map[string]map[*Socket]struct{})
+	ns.rooms.members = make(map[string]*crowd)
 	ns.rooms.pids = make(map[string]*Socket)
 	ns.hooks.Store(&hooks{})
 	ns.adapter = solo{}

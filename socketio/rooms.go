@@ -10,14 +10,19 @@ import (
 type rooms struct {
 	mu      sync.RWMutex
 	sockets map[string]*Socket
-	members map[string]map[*Socket]struct{}
+	all     crowd // the same
+	members map[string]*crowd
 	pids    map[string]*Socket // by private id, with recovery
 }
 
 func (r *rooms) add(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if old := r.sockets[s.id]; old != nil { // a client that has come back before it was missed
+		r.all.remove(old)
+	}
 	r.sockets[s.id] = s
+	r.all.add(s)
 	if s.pid != "" {
 		r.pids[s.pid] = s
 	}
@@ -32,6 +37,7 @@ func (r *rooms) remove(s *Socket) (emptied []string) {
 		return nil
 	}
 	delete(r.sockets, s.id)
+	r.all.remove(s)
 	delete(r.pids, s.pid)
 	for _, room := range s.rooms {
 		if r.take(s, room) {
@@ -54,11 +60,11 @@ func (r *rooms) join(s *Socket, names []string) (joined, created []string) {
 		}
 		m := r.members[room]
 		if m == nil {
-			m = make(map[*Socket]struct{}, 1)
+			m = &crowd{}
 			r.members[room] = m
 			created = append(created, room)
 		}
-		m[s] = struct{}{}
+		m.add(s)
 		s.rooms = append(s.rooms, room)
 		joined = append(joined, room)
 	}
@@ -85,8 +91,8 @@ func (r *rooms) leave(s *Socket, names []string) (left, emptied []string) {
 
 func (r *rooms) take(s *Socket, room string) (emptied bool) {
 	m := r.members[room]
-	delete(m, s)
-	if len(m) > 0 {
+	m.remove(s)
+	if len(m.row) > 0 {
 		return false
 	}
 	delete(r.members, room)
@@ -142,7 +148,7 @@ func (r *rooms) each(t Target, f func(*Socket)) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if len(t.Rooms) == 0 {
-		for _, s := range r.sockets {
+		for _, s := range r.all.row {
 			if !s.excepted(t.Except) {
 				f(s)
 			}
@@ -166,8 +172,10 @@ func (r *rooms) each(t Target, f func(*Socket)) {
 		if s := r.sockets[room]; s != nil {
 			visit(s)
 		}
-		for s := range r.members[room] {
-			visit(s)
+		if m := r.members[room]; m != nil {
+			for _, s := range m.row {
+				visit(s)
+			}
 		}
 	}
 }

@@ -1,12 +1,16 @@
 package engineio
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // flusher writes for broadcasts: the sender only queues, workers write. While they are behind, what
 // is queued for one session leaves in one write. It has as many workers as there are processors,
-// and none while there is nothing to do.
+// and none while there is nothing to do. Between two chunks a worker lets others run, whatever they wait for.
 type flusher struct {
 	limit int
+	pause func() // serves what has come in meanwhile
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -14,7 +18,7 @@ type flusher struct {
 	workers int
 }
 
-// flushChunk is how many sessions a worker takes at a time.
+// flushChunk is how many sessions a worker takes at a time; their writes take about half a millisecond.
 const flushChunk = 64
 
 // FlushLater flushes sessions that Queue said must be flushed. It returns at once.
@@ -50,5 +54,7 @@ func (f *flusher) run() {
 		for _, s := range chunk {
 			s.Flush()
 		}
+		f.pause()
+		runtime.Gosched()
 	}
 }

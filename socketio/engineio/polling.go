@@ -35,7 +35,10 @@ func (srv *Server) servePolling(w http.ResponseWriter, r *http.Request, s *Sessi
 
 // pollBatch is what a poll is answered with now. It also ends the session's last poll.
 func (s *Session) pollBatch() []*Message {
-	batch := s.take()
+	one, batch := s.take()
+	if one != nil {
+		batch = []*Message{one}
+	}
 	switch {
 	case s.state == stateClosing:
 		s.state = stateClosed

@@ -53,7 +53,7 @@ type Server struct {
 // it, and returns the layer above; what it sends follows the handshake.
 func New(opt Options, accept func(*Session, *http.Request) Receiver) *Server {
 	srv := &Server{opt: opt.withDefaults(), accept: accept, sessions: make(map[string]*Session)}
-	srv.out.limit = runtime.GOMAXPROCS(0)
+	srv.out.limit, srv.out.pause = runtime.GOMAXPROCS(0), srv.links.Help
 	return srv
 }
 

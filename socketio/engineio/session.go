@@ -35,7 +35,9 @@ type Session struct {
 	probe   *wsConn // candidate of an upgrade
 	poll    chan []*Message
 	queue   []*Message
-	queued  int // bytes in queue
+	one     [1]*Message // where a queue of one lies
+	queued  int         // bytes in queue
+	unsent  int         // bytes the kernel did not take
 	timer   *time.Timer
 	corks   *time.Timer   // bounds Cork, once it was used
 	resumed chan struct{} // closed by Resume, when a POST waits for it
@@ -104,9 +106,12 @@ func (s *Session) push(m *Message) (flush bool) {
 	if s.state != stateOpen {
 		return false
 	}
-	if s.queued+s.unsent() > 0 && s.queued+s.unsent()+len(m.wire) > s.srv.opt.MaxBuffer {
+	if behind := s.queued + s.unsent; behind > 0 && behind+len(m.wire) > s.srv.opt.MaxBuffer {
 		s.srv.wg.Go(func() { s.fail(ReasonSlow) })
 		return false
+	}
+	if s.queue == nil {
+		s.queue = s.one[:0]
 	}
 	s.queue = append(s.queue, m)
 	s.queued += len(m.wire)
@@ -148,13 +153,6 @@ func (s *Session) Uncork() {
 	}
 }
 
-func (s *Session) unsent() int {
-	if s.ws == nil {
-		return 0
-	}
-	return len(s.ws.rest)
-}
-
 // Flush writes what is queued as far as the transport takes it. It does not wait for the client.
 func (s *Session) Flush() {
 	s.mu.Lock()
@@ -175,18 +173,18 @@ func (s *Session) flush() {
 	}
 }
 
-// take empties the queue.
-func (s *Session) take() []*Message {
-	batch := s.queue
-	s.queue, s.queued = nil, 0
-	if m := s.srv.opt.Metrics; m != nil && len(batch) > 0 {
-		bytes := 0
-		for _, b := range batch {
-			bytes += len(b.wire)
-		}
-		m.Packets(false, len(batch), bytes)
+// take empties the queue. A queue of one comes as one: it costs no slice, which counts in a broadcast.
+func (s *Session) take() (one *Message, batch []*Message) {
+	if m := s.srv.opt.Metrics; m != nil && len(s.queue) > 0 {
+		m.Packets(false, len(s.queue), s.queued)
 	}
-	return batch
+	if len(s.queue) == 1 {
+		one = s.queue[0]
+	} else {
+		batch = s.queue
+	}
+	s.queue, s.one[0], s.queued = nil, nil, 0
+	return one, batch
 }
 
 // beat runs when the heartbeat timer fires.

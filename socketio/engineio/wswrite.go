@@ -30,23 +30,25 @@ func (s *Session) flushWebSocket() {
 	for !w.writing && !w.blocked {
 		rest := w.rest
 		w.rest = nil
+		var one *Message
 		var batch []*Message
 		if len(rest) == 0 {
-			if batch = s.take(); len(batch) == 0 {
+			if len(s.queue) == 0 {
 				break
 			}
+			one, batch = s.take()
 			s.dirty = false
 		}
 		w.writing = true
 		s.mu.Unlock()
-		left, err := w.write(rest, batch)
+		left, err := w.write(rest, one, batch)
 		s.mu.Lock()
 		w.writing = false
 		if err != nil {
 			w.link.Close() // Broken follows
 			return
 		}
-		w.rest = left
+		w.rest, s.unsent = left, len(left)
 		w.blocked = len(left) > 0
 	}
 	if w.shutting && !w.writing && !w.blocked {
@@ -64,13 +66,13 @@ func (w *wsConn) sayClose() {
 }
 
 // write gives the bytes to the link and returns what it did not take.
-func (w *wsConn) write(rest []byte, batch []*Message) ([]byte, error) {
+func (w *wsConn) write(rest []byte, one *Message, batch []*Message) ([]byte, error) {
 	if len(rest) > 0 {
 		n, err := w.link.Write(rest)
 		return rest[n:], err
 	}
-	if len(batch) == 1 {
-		wire := w.wire(batch[0])
+	if one != nil {
+		wire := w.wire(one)
 		n, err := w.link.Write(wire)
 		return wire[n:], err
 	}

@@ -15,7 +15,7 @@ import (
 // peer cannot keep its neighbours waiting.
 const readBuffer = 64 << 10
 
-// batch is how many ready links a loop serves before it lets other goroutines run: handlers started
+// batch is about how many ready links a loop serves before it lets other goroutines run: handlers started
 // for one batch finish before the next is read, which bounds the memory of a synchronised burst.
 const batch = 128
 
@@ -58,6 +58,18 @@ func (g *Group) startLoops(n int) error {
 		g.wg.Go(lo.run)
 	}
 	return nil
+}
+
+// Help serves links that are ready for reading or writing, without waiting. It is for a goroutine that writes for
+// long without ever blocking: with all processors so busy, Go asks its poller every ten milliseconds at best. The
+// callbacks come on the caller's goroutine, which must hold no lock that they want.
+func (g *Group) Help() {
+	g.mu.Lock()
+	loops := g.poll.loops
+	g.mu.Unlock()
+	for _, lo := range loops {
+		lo.help()
+	}
 }
 
 // stop closes all links and asks the loops to end once the last one has gone.
@@ -178,7 +190,7 @@ func (l *parked) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	for sent := 0; ; {
-		n, err := unix.Write(l.fd, p[sent:])
+		n, err := send(l.fd, p[sent:])
 		if n > 0 {
 			sent += n
 		}
@@ -220,7 +232,7 @@ func (l *parked) ready(events uint32, buf []byte) {
 	if events&^uint32(unix.EPOLLOUT) == 0 {
 		return
 	}
-	n, err := unix.Read(l.fd, buf)
+	n, err := receive(l.fd, buf)
 	switch {
 	case n > 0:
 		l.sink.Readable(buf[:n])

@@ -10,3 +10,6 @@ type parking struct{}
 func (g *Group) park(net.Conn) (starter, error) { return nil, nil }
 
 func (g *Group) stop() {}
+
+// Help has nothing to do where every link has a goroutine.
+func (g *Group) Help() {}

@@ -19,6 +19,7 @@ type sink struct {
 	echo     bool
 	mu       sync.Mutex
 	got      bytes.Buffer
+	owed     []byte // of the echo
 	writable chan struct{}
 	broken   chan error
 }
@@ -29,13 +30,28 @@ func newSink(echo bool) *sink {
 
 func (s *sink) Readable(p []byte) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.got.Write(p)
-	s.mu.Unlock()
 	if s.echo {
-		_, _ = s.link.Write(p)
+		s.owed = append(s.owed, p...)
+		s.pay()
 	}
 }
-func (s *sink) Writable()        { s.writable <- struct{}{} }
+
+// pay is called with the lock held. What the link does not take now it takes after Writable.
+func (s *sink) pay() {
+	n, _ := s.link.Write(s.owed)
+	s.owed = s.owed[n:]
+}
+
+func (s *sink) Writable() {
+	s.mu.Lock()
+	if len(s.owed) > 0 {
+		s.pay()
+	}
+	s.mu.Unlock()
+	s.writable <- struct{}{}
+}
 func (s *sink) Broken(err error) { s.broken <- err }
 
 // bare hides what a connection is, as TLS does.

@@ -14,12 +14,18 @@ import (
 type loop struct {
 	ep   *os.File
 	raw  syscall.RawConn
-	wake int // eventfd: links are to be closed
+	wake int // eventfd: links are to be closed, or the last has gone
+
+	serving sync.Mutex // held by who serves: the loop's goroutine, or one that helps
+	events  []unix.EpollEvent
+	ready   []*parked
+	buf     []byte
 
 	mu       sync.Mutex
 	links    []*parked // by descriptor
 	live     int
 	stopping bool
+	ended    bool // wake is closed
 }
 
 func newLoop() (*loop, error) {
@@ -31,7 +37,12 @@ func newLoop() (*loop, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	lo := &loop{ep: os.NewFile(uintptr(fd), "epoll")}
+	lo := &loop{
+		ep:     os.NewFile(uintptr(fd), "epoll"),
+		events: make([]unix.EpollEvent, batch),
+		ready:  make([]*parked, batch),
+		buf:    make([]byte, readBuffer),
+	}
 	if lo.raw, err = lo.ep.SyscallConn(); err != nil {
 		lo.ep.Close()
 		return nil, err
@@ -44,6 +55,7 @@ func newLoop() (*loop, error) {
 }
 
 func (lo *loop) watch(fd, op int, events uint32) (err error) {
+	sending() // what start has set is seen by who polls
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
 	if cerr := lo.raw.Control(func(ep uintptr) { err = unix.EpollCtl(int(ep), op, fd, &ev) }); cerr != nil {
 		return cerr
@@ -71,52 +83,79 @@ func (lo *loop) drop(fd int) {
 
 // run serves ready links until the loop has been stopped and the last link has gone.
 func (lo *loop) run() {
-	defer unix.Close(lo.wake)
-	defer lo.ep.Close()
-	buf := make([]byte, readBuffer)
-	events := make([]unix.EpollEvent, batch)
-	ready := make([]*parked, batch)
-	for {
-		n := lo.wait(events)
-		if n < 0 {
-			return
-		}
-		lo.pick(events[:n], ready)
-		for i, l := range ready[:n] {
-			if l == nil {
-				continue
+	defer lo.end()
+	served := 0
+	for !lo.finished() {
+		n := 0
+		err := lo.raw.Read(func(ep uintptr) bool { // false sleeps in Go's poller
+			lo.serving.Lock()
+			defer lo.serving.Unlock()
+			if n = lo.turn(ep); n == 0 {
+				served = 0
 			}
-			ready[i] = nil
-			l.ready(events[i].Events, buf)
-		}
-		if lo.finished() {
+			return n != 0
+		})
+		if err != nil || n < 0 {
 			return
 		}
-		if n == batch {
+		if served += n; served >= batch {
+			served = 0
 			runtime.Gosched()
 		}
 	}
 }
 
-// wait sleeps in Go's poller until the epoll instance has something to say.
-func (lo *loop) wait(events []unix.EpollEvent) (n int) {
-	err := lo.raw.Read(func(ep uintptr) bool {
-		var err error
-		for {
-			n, err = unix.EpollWait(int(ep), events, 0)
-			if err != unix.EINTR {
-				break
-			}
-		}
-		if err != nil {
-			n = -1
-		}
-		return n != 0
-	})
-	if err != nil {
+// turn serves the links that are ready, without waiting, and tells how many events there were; less than zero
+// means that the epoll instance is broken.
+func (lo *loop) turn(ep uintptr) int {
+	n, err := poll(ep, lo.events)
+	switch {
+	case err == unix.EINTR:
+		return 0
+	case err != nil:
 		return -1
 	}
+	lo.pick(lo.events[:n], lo.ready)
+	for i, l := range lo.ready[:n] {
+		if l == nil {
+			continue
+		}
+		lo.ready[i] = nil
+		l.ready(lo.events[i].Events, lo.buf)
+	}
 	return n
+}
+
+// help serves ready links on the goroutine of somebody who keeps a processor busy for long, unless they are being
+// served.
+func (lo *loop) help() {
+	if !lo.serving.TryLock() {
+		return
+	}
+	defer lo.serving.Unlock()
+	if lo.finished() {
+		return
+	}
+	_ = lo.raw.Control(func(ep uintptr) { lo.turn(ep) }) // an error means that the loop has ended
+	if lo.finished() {
+		lo.kick() // run may not have seen the last event
+	}
+}
+
+func (lo *loop) end() {
+	lo.mu.Lock()
+	lo.ended = true
+	unix.Close(lo.wake)
+	lo.mu.Unlock()
+	lo.ep.Close() // waits for who helps, who may want the lock
+}
+
+func (lo *loop) kick() {
+	lo.mu.Lock()
+	defer lo.mu.Unlock()
+	if !lo.ended {
+		_, _ = unix.Write(lo.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
 }
 
 // pick finds the links of a batch of events.
@@ -139,7 +178,11 @@ func (lo *loop) finished() bool {
 	return lo.stopping && lo.live == 0
 }
 
+// drain is called with the lock held.
 func (lo *loop) drain() {
+	if lo.ended {
+		return
+	}
 	var b [8]byte
 	_, _ = unix.Read(lo.wake, b[:])
 }
@@ -155,5 +198,5 @@ func (lo *loop) shut() {
 			l.Close()
 		}
 	}
-	_, _ = unix.Write(lo.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	lo.kick()
 }
