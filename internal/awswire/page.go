@@ -14,8 +14,8 @@ import (
 // pages is what a Call needs to make and read page tokens. The zero pages works, with tokens that anybody can make, for tests
 // that make a Call by hand.
 type pages struct {
-	key  []byte
-	code string
+	key        []byte
+	code, name string
 }
 
 // Page is a place in a list of things that are ordered by a key: after the thing with the key After, or at the beginning.
@@ -45,7 +45,8 @@ func (c *Call) Page(token *string, filter ...string) (Page, error) {
 		}
 	}
 	return Page{}, fault.New(cmp.Or(c.pages.code, "InvalidParameterException"),
-		"The nextToken is invalid. Use the value that the previous page of the same listing returned, unchanged and with the same filters.")
+		"The %s is invalid. Use the value that the previous page of the same listing returned, unchanged and with the same filters.",
+		cmp.Or(c.pages.name, "nextToken"))
 }
 
 // Token is the token of the page that begins after the thing with the given key, which must not be "".

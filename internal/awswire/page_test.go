@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -66,8 +67,14 @@ func TestTokensAreBoundAndTamperEvident(t *testing.T) {
 		},
 		"made up": func() (Page, error) { return pageCall("ListTasks").Page(new("x"), "cluster", "RUNNING") },
 	} {
-		if _, err := attempt(); !errors.Is(err, fault.New("InvalidParameterException", "")) {
+		if _, err := attempt(); !errors.Is(err, fault.New("InvalidParameterException", "")) || !strings.Contains(err.Error(), "The nextToken is invalid") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// The services of the Query protocol that page by markers say so.
+	marked := pageCall("DescribeLoadBalancers")
+	marked.pages.name = "marker"
+	if _, err := marked.Page(token); err == nil || !strings.Contains(err.Error(), "The marker is invalid") {
+		t.Error(err)
 	}
 }

@@ -38,7 +38,7 @@ func (x *exchange) route() error {
 		return err
 	}
 	x.call.Service = x.svc.Name
-	x.call.pages.code = x.svc.tokenCode()
+	x.call.pages.code, x.call.pages.name = x.svc.tokenCode(), x.svc.TokenName
 	if int64(len(x.body)) > x.svc.MaxBody {
 		return x.tooLarge(x.svc.MaxBody)
 	}

@@ -45,6 +45,8 @@ type Service struct {
 	RefusalCode string
 	// TokenCode is the code of a fault about a page token; "" is ValidationCode.
 	TokenCode string
+	// TokenName is the member that holds a page token, as its fault names it; "" is nextToken.
+	TokenName string
 	// MaxBody is the size of the largest body in bytes; 0 is DefaultMaxBody.
 	MaxBody int64
 }

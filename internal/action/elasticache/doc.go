@@ -25,7 +25,7 @@ func Service(store *state.Store) awswire.Service {
 	modify := append([]string{"AuthTokenUpdateStrategy", "CacheParameterGroupName", "Engine", "EngineVersion", "NotificationTopicStatus"}, refusedByAll...)
 	return awswire.Service{
 		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
-		ValidationCode: shape.CodeInvalidParameterValue,
+		ValidationCode: shape.CodeInvalidParameterValue, TokenName: "marker",
 		Operations: []awswire.Operation{
 			awswire.Op("CreateCacheCluster", a.createCacheCluster).Refuses(append(create, "OutpostMode", "PreferredOutpostArn", "PreferredOutpostArns")...),
 			awswire.Op("DescribeCacheClusters", a.describeCacheClusters),

@@ -35,7 +35,7 @@ func Service(store *state.Store, edges Edges) awswire.Service {
 	a := &api{store, edges}
 	return awswire.Service{
 		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
-		ValidationCode: "ValidationError",
+		ValidationCode: "ValidationError", TokenName: "marker",
 		Operations: []awswire.Operation{
 			awswire.Op("CreateLoadBalancer", a.createLoadBalancer).Refuses("CustomerOwnedIpv4Pool", "EnablePrefixForIpv6SourceNat",
 				"IpamPools", "SubnetMappings[].AllocationId", "SubnetMappings[].IPv6Address", "SubnetMappings[].PrivateIPv4Address",

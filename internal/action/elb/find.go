@@ -117,7 +117,7 @@ func page[T any](call *awswire.Call, marker *string, size *int32, filter []strin
 	}
 	p, err := call.Page(marker, filter...)
 	if err != nil {
-		return nil, nil, invalid("The marker is invalid. Use the one that the previous page of the same listing returned, unchanged and with the same filters")
+		return nil, nil, err
 	}
 	items, next := awswire.Cut(p, int(limit), list, key)
 	return items, next, nil

@@ -22,7 +22,6 @@ func TestARNsOfNothing(t *testing.T) {
 	refused(b, "ValidationError", "is not a valid target group ARN", b.describeTargetGroups, shape.DescribeTargetGroupsInput{TargetGroupArns: []string{*lb}})
 	refused(b, "ValidationError", "is not a valid target group ARN", b.deleteTargetGroup, shape.DeleteTargetGroupInput{TargetGroupArn: lb})
 	refused(b, "LoadBalancerNotFound", *lb+"0", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*lb + "0"}})
-	refused(b, "ValidationError", "The marker is invalid", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{Marker: new("zzz")})
 }
 
 // alb.md A1: an action has what its type needs, and nothing that would be left out in silence.

@@ -23,7 +23,7 @@ type api struct{ store *state.Store }
 func Service(store *state.Store) awswire.Service {
 	a := &api{store}
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
+		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace, TokenName: "marker",
 		Operations: []awswire.Operation{
 			awswire.Op("CreateRole", a.createRole),
 			awswire.Op("CreateServiceLinkedRole", a.createServiceLinkedRole),
