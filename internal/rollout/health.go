@@ -3,6 +3,8 @@ package rollout
 import (
 	"fmt"
 	"time"
+
+	"github.com/berthhq/berth/internal/arn"
 )
 
 // Health is the verdict on a live task.
@@ -69,7 +71,7 @@ func (s *step) tellUnhealthy(t *task) {
 	for _, target := range t.Targets {
 		if target.State == "unhealthy" {
 			s.tell("", "(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s)",
-				t.ID, target.Port, target.GroupARN, target.Reason)
+				arn.LastID(t.ID), target.Port, target.GroupARN, target.Reason)
 		}
 	}
 }

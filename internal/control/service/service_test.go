@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
@@ -258,6 +259,45 @@ func TestDrainingIsToldOfTheDeploymentThatDrains(t *testing.T) {
 		wantEvent(t, w, "(service web, taskSet ecs-svc/1) has begun draining connections on ")
 		if got := told(w, "taskSet ecs-svc/2"); got != 0 {
 			t.Errorf("%d events of a deployment that does not drain", got)
+		}
+	})
+}
+
+// ecs.md 1.7.4: the event about a failing target names the task by its id, as all events do, and comes before what is done about it.
+func TestUnhealthyTargetsAreToldFirst(t *testing.T) {
+	run(t, func(w *world) {
+		const group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tg/1"
+		var id string
+		w.instance("a", "us-east-1a")
+		w.service(1, func(s *ecs.Service) {
+			s.LoadBalancers = []ecs.LoadBalancer{{TargetGroupARN: group, ContainerName: "web", ContainerPort: 80}}
+			s.Deployments[0].LoadBalancers = s.LoadBalancers
+			s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100}
+		})
+		settle(5 * time.Second)
+		registered := time.Now()
+		w.put(func(tx *state.Tx) {
+			tx.Rules.Put(&elb.Rule{ARN: "r", Actions: []elb.Action{{Type: "forward", Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}})
+			tx.Targets.Put(&elb.Target{TargetGroupARN: group, ID: "i-1", Port: 80, Registered: registered})
+			tx.TargetHealth.Put(&elb.TargetHealth{Key: elb.TargetKey(group, "i-1", 80), Registered: registered, State: elb.Unhealthy, Description: "Health checks failed"})
+			for task := range tx.Tasks.By(state.ByService, serviceARN) {
+				n := *task
+				n.Targets = []ecs.TaskTarget{{TargetGroupARN: group, ID: "i-1", Port: 80}}
+				tx.Tasks.Put(&n)
+				id = arn.LastID(n.TaskARN)
+			}
+		})
+		settle(5 * time.Second)
+		var got []string
+		for _, m := range w.events() {
+			if strings.Contains(m, id) {
+				got = append(got, m)
+			}
+		}
+		want := []string{"(service web) has started 1 task: (task " + id + ").", "(service web) (task " + id + ") (port 80) is unhealthy in (target-group " + group + ") due to (reason Health checks failed)",
+			"(service web) has stopped 1 running task: (task " + id + ")."}
+		if !slices.Equal(got, want) {
+			t.Errorf("events %q, want %q", got, want)
 		}
 	})
 }

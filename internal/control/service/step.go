@@ -38,11 +38,11 @@ func (s *step) carryOut(p rollout.Plan) {
 			s.tx.Tasks.Put(&c)
 		}
 	}
-	s.stop(p.Stop)
-	s.start(p.Start, complaint{text: p.Complaint})
-	for _, e := range p.Event {
+	for _, e := range p.Event { // they say why tasks stop and start
 		s.tell(e.Message)
 	}
+	s.stop(p.Stop)
+	s.start(p.Start, complaint{text: p.Complaint})
 	s.svc.SteadyAt, s.svc.Rebalancing = p.SteadyAt, p.Rebalancing
 	s.finishDeletion()
 	// A step that changed nothing must not wake itself by writing.
