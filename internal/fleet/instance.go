@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
@@ -165,22 +166,16 @@ func (i *Instance) DNSName() string {
 	if !i.Address.IsValid() {
 		return ""
 	}
-	b := i.Address.As4()
-	name := "ip"
-	for _, n := range b {
-		name += "-" + itoa(n)
-	}
-	if i.Region == "us-east-1" {
-		return name + ".ec2.internal"
-	}
-	return name + "." + i.Region + ".compute.internal"
+	return PrivateDNSName(i.Address, i.Region)
 }
 
-func itoa(b byte) string {
-	if b >= 10 {
-		return itoa(b/10) + string('0'+b%10)
+// PrivateDNSName is the name that a region's resolver has for an IPv4 address. The oldest region has a domain of its own.
+func PrivateDNSName(ip netip.Addr, region string) string {
+	domain := region + ".compute.internal"
+	if region == "us-east-1" {
+		domain = "ec2.internal"
 	}
-	return string('0' + b)
+	return "ip-" + strings.ReplaceAll(ip.String(), ".", "-") + "." + domain
 }
 
 // firstHost and lastHost bound the loopback addresses that instances get: 127.0.1.1 is left out because Debian names the host by it.

@@ -131,7 +131,7 @@ func (s *Spec) attach(t *state.Tables, a arn.ARN, zone, id string) (ecs.Attachme
 			Details: []ecs.KeyValuePair{
 				{Name: "subnetId", Value: n.ID}, {Name: "networkInterfaceId", Value: fmt.Sprintf("eni-0%x", derived(id, "eni")[:8])},
 				{Name: "macAddress", Value: fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4])},
-				{Name: "privateDnsName", Value: privateDNSName(ip, a.Region)}, {Name: "privateIPv4Address", Value: ip.String()},
+				{Name: "privateDnsName", Value: fleet.PrivateDNSName(ip, a.Region)}, {Name: "privateIPv4Address", Value: ip.String()},
 			},
 		}, nil
 	}
@@ -162,9 +162,4 @@ func freeAddress(t *state.Tables, a arn.ARN, n fleet.Subnet, id string) (netip.A
 		}
 	}
 	return netip.Addr{}, false
-}
-
-func privateDNSName(ip netip.Addr, region string) string {
-	b := ip.As4()
-	return fmt.Sprintf("ip-%d-%d-%d-%d.%s.compute.internal", b[0], b[1], b[2], b[3], region)
 }
