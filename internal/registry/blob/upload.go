@@ -112,7 +112,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 	if u.done {
 		return 0, ErrUploadUnknown
 	}
-	f, err := os.OpenFile(u.path, os.O_WRONLY, 0)
+	f, err := u.open()
 	if err != nil {
 		return 0, err
 	}
@@ -123,6 +123,15 @@ func (u *Upload) Write(p []byte) (int, error) {
 	u.sum.Write(p)
 	u.size += int64(len(p))
 	return len(p), nil
+}
+
+// open opens the upload's file. One that a reset or another process has taken away is an upload nobody knows.
+func (u *Upload) open() (*os.File, error) {
+	f, err := os.OpenFile(u.path, os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrUploadUnknown
+	}
+	return f, err
 }
 
 // Commit makes the upload the blob of the given digest; it returns when the blob is durable. With ErrDigest the upload is gone.
@@ -148,7 +157,7 @@ func (u *Upload) Commit(digest string) error {
 }
 
 func (u *Upload) placeLocked(final string) error {
-	f, err := os.OpenFile(u.path, os.O_WRONLY, 0)
+	f, err := u.open()
 	if err != nil {
 		return err
 	}
