@@ -11,78 +11,72 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// measurement is one row of the table.
-type measurement struct {
-	name, what string
-	servers    int
-	pinned     bool
-	run        func(l *load) (result, error)
-	gate       float64 // of CPU, or of memory, per operation against Node's; 0 for none
-}
-
-var measurements = []measurement{
-	{"connect", "connect, join, leave (64 at a time)", 1, true, (*load).connect, 0.33},
-	{"ack", "ack round trip, 200 clients, 32 B", 1, true, (*load).ack, 0.45},
-	{"echo", "echo, 200 clients, 1 KiB", 1, true, (*load).echo, 0.40},
-	{"pipe", "ack round trip, 50 clients, 16 in flight each", 1, true, (*load).pipe, 0},
-	{"fanout", "broadcast to 5,000, one at a time, 64 B", 1, true, (*load).fanout, 0.70},
-	{"fanout8", "broadcast to 1,000, 8 in flight, 64 B", 1, true, (*load).fanout8, 0},
-	{"cores", "broadcast to 1,000, 8 in flight, no pinning", 1, false, (*load).fanout8, 0},
-	{"idle", "memory of 10,000 idle connections", 1, true, (*load).idle, 0.20},
-	{"cross", "event through Redis to another server, 500/s", 2, false, (*load).cross, 0},
-}
-
-// result is what one run found. Cost is microseconds of the server's CPU per operation, or bytes per
-// connection for idle.
-type result struct {
-	Rate    float64 `json:"rate"`
-	Cost    float64 `json:"cost"`
-	Latency float64 `json:"latency"` // ms, median
-	Note    string  `json:"note"`
-}
-
-func compare(ctx context.Context, short bool, list []measurement) error {
+func compare(ctx context.Context, short bool, rounds int, list []measurement) error {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		return errors.New("taskset is missing")
 	}
-	fmt.Printf("%s, %s, load %s\n", runtime.Version(), strings.TrimSpace(output("node", "-v")), loadAverage())
-	fmt.Printf("%-48s %26s %26s   %s\n", "", "Node.js", "Go", "ratio (gate)")
+	fmt.Printf("%s, %s, load %s, medians of %d windows in turn\n", runtime.Version(), strings.TrimSpace(output("node", "-v")), loadAverage(), rounds)
+	fmt.Printf("%-46s %18s %18s   %s\n", "", "Node.js", "Go", "ratio, lowest to highest")
 	for _, m := range list {
-		node, err := measure(ctx, m, nodeServer, short)
+		pairs, err := measure(ctx, m, short, rounds)
 		if err != nil {
-			return fmt.Errorf("%s on Node.js: %w", m.name, err)
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		ours, err := measure(ctx, m, goServer, short)
-		if err != nil {
-			return fmt.Errorf("%s on Go: %w", m.name, err)
-		}
-		print(m, node, ours)
+		report(m, pairs)
 	}
 	return nil
 }
 
-func print(m measurement, node, ours result) {
-	gate := ""
+// report prints a row: the cost, which is what counts, then the rest.
+func report(m measurement, pairs []pair) {
+	unit, gate, faster := "µs CPU", "", ""
+	if m.once != nil {
+		unit = "B     "
+	}
 	if m.gate > 0 {
-		gate = fmt.Sprintf(" (at most %.2f)", m.gate)
+		gate = fmt.Sprintf("  (at most %.2f)", m.gate)
 	}
-	unit := "µs"
-	if m.name == "idle" {
-		unit = "B "
+	if m.faster > 0 {
+		faster = fmt.Sprintf("  (at least %.0f)", m.faster)
 	}
-	fmt.Printf("%-48s %17.1f %s cost   %17.1f %s cost   %.2f%s\n", m.what, node.Cost, unit, ours.Cost, unit, ours.Cost/node.Cost, gate)
-	fmt.Printf("%-48s %17.0f /s        %17.0f /s        %.2f\n", "", node.Rate, ours.Rate, ours.Rate/node.Rate)
-	if node.Latency > 0 {
-		fmt.Printf("%-48s %17.2f ms p50    %17.2f ms p50    %.2f\n", "", node.Latency, ours.Latency, ours.Latency/node.Latency)
+	line(m.what, unit, pairs, gate, func(s sample) float64 { return s.Cost })
+	line("", "/s    ", pairs, faster, func(s sample) float64 { return s.Rate })
+	if m.latency != "" {
+		line("  "+m.latency, "ms    ", pairs, "", func(s sample) float64 { return s.Latency })
 	}
-	if ours.Note != "" {
-		fmt.Printf("%-48s %26s %26s\n", "", node.Note, ours.Note)
+	if m.counts {
+		allocs := make([]float64, len(pairs))
+		for i, p := range pairs {
+			allocs[i] = p.Ours.Allocs
+		}
+		fmt.Printf("%-46s %18s %11.2f\n", "  allocations per operation", "", median(allocs))
 	}
+}
+
+func line(what, unit string, pairs []pair, gate string, of func(sample) float64) {
+	var node, ours, ratios []float64
+	for _, p := range pairs {
+		node, ours = append(node, of(p.Node)), append(ours, of(p.Ours))
+		ratios = append(ratios, of(p.Ours)/of(p.Node))
+	}
+	spread := ""
+	if len(pairs) > 1 {
+		spread = fmt.Sprintf("  %.2f to %.2f", slices.Min(ratios), slices.Max(ratios))
+	}
+	fmt.Printf("%-46s %11.*f %s %11.*f %s   %.2f%s%s\n", what, digits(median(node)), median(node), unit, digits(median(ours)), median(ours), unit, median(ratios), spread, gate)
+}
+
+func digits(v float64) int {
+	if v < 100 {
+		return 2
+	}
+	return 0
 }
 
 type starter func(ctx context.Context, port int, redis string) *exec.Cmd
@@ -102,52 +96,52 @@ func nodeServer(ctx context.Context, port int, redis string) *exec.Cmd {
 	return cmd
 }
 
-// measure starts the servers and then the load, each on its own processor.
-func measure(ctx context.Context, m measurement, start starter, short bool) (result, error) {
+// measure starts the servers of both and then the load, each on its own processor.
+func measure(ctx context.Context, m measurement, short bool, rounds int) (pairs []pair, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	redis := ""
-	if m.servers > 1 {
-		port := freePort()
-		cmd := exec.CommandContext(ctx, "redis-server", "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-		if err := cmd.Start(); err != nil {
-			return result{}, err
+	var targets []string
+	for _, start := range []starter{nodeServer, goServer} {
+		redis := ""
+		if m.servers > 1 {
+			port := freePort()
+			cmd := exec.CommandContext(ctx, "redis-server", "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+			if err := cmd.Start(); err != nil {
+				return nil, err
+			}
+			defer reap(cmd, cancel)
+			redis = "redis://127.0.0.1:" + strconv.Itoa(port)
+			time.Sleep(300 * time.Millisecond)
 		}
-		defer reap(cmd, cancel)
-		redis = "redis://127.0.0.1:" + strconv.Itoa(port)
-		time.Sleep(300 * time.Millisecond)
+		var servers []string
+		for range m.servers {
+			port := freePort()
+			cmd := start(ctx, port, redis)
+			if m.pinned {
+				cmd = pin(ctx, cmd, 0)
+			}
+			if err := run(cmd); err != nil {
+				return nil, err
+			}
+			defer reap(cmd, cancel)
+			servers = append(servers, fmt.Sprintf("127.0.0.1:%d/%d", port, cmd.Process.Pid))
+		}
+		targets = append(targets, strings.Join(servers, ","))
 	}
-	var addrs []string
-	pid := 0
-	for range m.servers {
-		port := freePort()
-		cmd := start(ctx, port, redis)
-		if m.pinned {
-			cmd = pin(ctx, cmd, 0)
-		}
-		if err := run(cmd); err != nil {
-			return result{}, err
-		}
-		defer reap(cmd, cancel)
-		addrs = append(addrs, "127.0.0.1:"+strconv.Itoa(port))
-		pid = cmd.Process.Pid
-	}
-	time.Sleep(300 * time.Millisecond)
 	self, err := os.Executable()
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-load", m.name, "-addr", strings.Join(addrs, ","), "-pid", strconv.Itoa(pid), "-short="+strconv.FormatBool(short))
+	cmd := exec.CommandContext(ctx, self, "-load", m.name, "-targets", strings.Join(targets, ";"), "-rounds", strconv.Itoa(rounds), "-short="+strconv.FormatBool(short))
 	if m.pinned {
 		cmd = pin(ctx, cmd, 1)
 	}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return result{}, fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("load: %w", err)
 	}
-	var r result
-	return r, json.Unmarshal(out, &r)
+	return pairs, json.Unmarshal(out, &pairs)
 }
 
 func pin(ctx context.Context, cmd *exec.Cmd, cpu int) *exec.Cmd {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,35 +20,169 @@ import (
 
 const path = "/socket.io/?EIO=4&transport=websocket"
 
-// load is the client's side of a measurement.
+// patience is how long what was asked for may take to come back after a window.
+const patience = 30 * time.Second
+
+// load is the client's side of a measurement against one of the two servers.
 type load struct {
 	addrs []string
-	pid   int
+	pids  []int
 	short bool
 	group link.Group
+	took  []float64 // latencies of the present window, ms
+	mu    sync.Mutex
 }
 
-func runLoad(name string, addrs []string, pid int, short bool) error {
+// window makes traffic for a while and returns when all of it has been answered.
+type window func(time.Duration) (ops int64, err error)
+
+// sample is what one window found: Cost is microseconds of the server's CPU per operation, or bytes per connection.
+type sample struct {
+	Rate    float64 `json:"rate"`
+	Cost    float64 `json:"cost"`
+	Latency float64 `json:"latency"` // ms, median
+	Allocs  float64 `json:"allocs"`  // per operation, only of ours
+}
+
+// pair are two neighbouring windows.
+type pair struct{ Node, Ours sample }
+
+func parseTargets(text string) (both [2]*load, err error) {
+	sides := strings.Split(text, ";")
+	if len(sides) != len(both) {
+		return both, fmt.Errorf("bad -targets %q", text)
+	}
+	for i, side := range sides {
+		l := &load{}
+		for t := range strings.SplitSeq(side, ",") {
+			addr, pid, _ := strings.Cut(t, "/")
+			n, err := strconv.Atoi(pid)
+			if err != nil {
+				return both, err
+			}
+			l.addrs, l.pids = append(l.addrs, addr), append(l.pids, n)
+		}
+		both[i] = l
+	}
+	return both, nil
+}
+
+// runLoad prints the pairs of a measurement.
+func runLoad(name, targets string, rounds int, short bool) error {
 	debug.SetGCPercent(400)
-	l := &load{addrs: addrs, pid: pid, short: short}
-	for _, m := range measurements {
-		if m.name != name {
-			continue
-		}
-		r, err := m.run(l)
-		if err != nil {
-			return err
-		}
-		return json.NewEncoder(os.Stdout).Encode(r)
+	both, err := parseTargets(targets)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("no measurement %q", name)
+	for _, l := range both {
+		l.short = short
+	}
+	i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
+	if i < 0 {
+		return fmt.Errorf("no measurement %q", name)
+	}
+	pairs, err := alternate(&measurements[i], both, rounds)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(pairs)
 }
 
-func (l *load) seconds(n int) time.Duration {
-	if l.short {
-		n = max(1, n/3)
+func alternate(m *measurement, both [2]*load, rounds int) ([]pair, error) {
+	if m.once != nil {
+		var p pair
+		var err error
+		if p.Node, err = m.once(both[0]); err == nil {
+			p.Ours, err = m.once(both[1])
+		}
+		return []pair{p}, err
 	}
-	return time.Duration(n) * time.Second
+	var windows [2]window
+	for i, l := range both {
+		var err error
+		if windows[i], err = m.open(l); err != nil {
+			return nil, err
+		}
+	}
+	var pairs []pair
+	for round := range rounds + 1 {
+		var got [2]sample
+		for i := range both {
+			side := (i + round) % 2 // who comes first changes
+			var err error
+			if got[side], err = both[side].measure(windows[side], m.counts && side == 1); err != nil {
+				return nil, err
+			}
+		}
+		pairs = append(pairs, pair{got[0], got[1]})
+	}
+	return pairs[1:], nil
+}
+
+// measure runs one window.
+func (l *load) measure(w window, allocs bool) (s sample, err error) {
+	length := 800 * time.Millisecond
+	if l.short {
+		length /= 4
+	}
+	var before, after float64
+	if allocs {
+		if before, err = l.allocations(); err != nil {
+			return s, err
+		}
+	}
+	l.took = nil
+	startCPU, err := cpu(l.pids)
+	if err != nil {
+		return s, err
+	}
+	start := time.Now()
+	n, err := w(length)
+	if err != nil {
+		return s, err
+	}
+	took := time.Since(start)
+	endCPU, err := cpu(l.pids)
+	if err != nil {
+		return s, err
+	}
+	if n == 0 {
+		return s, errors.New("nothing came back")
+	}
+	if allocs {
+		if after, err = l.allocations(); err != nil {
+			return s, err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return sample{
+		Rate: float64(n) / took.Seconds(), Cost: float64((endCPU - startCPU).Nanoseconds()) / 1000 / float64(n),
+		Latency: median(l.took), Allocs: (after - before) / float64(n),
+	}, nil
+}
+
+// allocations asks our server how much it has allocated so far.
+func (l *load) allocations() (float64, error) {
+	answer := make(chan string, 1)
+	c, err := l.dial(l.addrs[0], func(_ *lean.Client, p []byte) { answer <- string(p) })
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if err := c.Send(`421["mallocs"]`); err != nil {
+		return 0, err
+	}
+	for {
+		select {
+		case text := <-answer:
+			if text, ok := strings.CutPrefix(text, "431["); ok {
+				return strconv.ParseFloat(strings.TrimSuffix(text, "]"), 64)
+			}
+		case <-time.After(patience):
+			return 0, errors.New("the server does not tell its allocations")
+		}
+	}
 }
 
 func (l *load) count(n int) int {
@@ -104,198 +240,16 @@ func (l *load) many(n int, on func(*lean.Client, []byte)) ([]*lean.Client, error
 	return all, nil
 }
 
-// window measures operations and CPU between a warm-up and the end.
-func (l *load) window(ops *atomic.Int64, warm, length time.Duration) (result, error) {
-	time.Sleep(warm)
-	startCPU, err := cpu(l.pid)
-	if err != nil {
-		return result{}, err
-	}
-	startOps, start := ops.Load(), time.Now()
-	time.Sleep(length)
-	n, took := ops.Load()-startOps, time.Since(start)
-	endCPU, err := cpu(l.pid)
-	if err != nil {
-		return result{}, err
-	}
-	if n == 0 {
-		return result{}, fmt.Errorf("nothing came back")
-	}
-	return result{Rate: float64(n) / took.Seconds(), Cost: float64((endCPU - startCPU).Microseconds()) / float64(n)}, nil
-}
-
-func (l *load) connect() (result, error) {
-	n := l.count(20000)
-	var next, done atomic.Int64
-	before, err := cpu(l.pid)
-	if err != nil {
-		return result{}, err
-	}
-	start := time.Now()
-	var wg sync.WaitGroup
-	var failed atomic.Pointer[error]
-	for range 64 {
-		wg.Go(func() {
-			for next.Add(1) <= int64(n) {
-				c, err := l.dial(l.addrs[0], nil)
-				if err != nil {
-					failed.Store(&err)
-					return
-				}
-				c.Close()
-				done.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	if err := failed.Load(); err != nil {
-		return result{}, *err
-	}
-	took := time.Since(start)
-	time.Sleep(200 * time.Millisecond)
-	after, err := cpu(l.pid)
-	return result{Rate: float64(n) / took.Seconds(), Cost: float64((after - before).Microseconds()) / float64(n)}, err
-}
-
-// turns keeps inflight requests per client going, each of which is answered by one frame.
-func (l *load) turns(clients, inflight int, frame string) (result, error) {
-	var ops atomic.Int64
-	raw := lean.AppendFrame(nil, wsframe.Text, []byte(frame))
-	all, err := l.many(clients, func(c *lean.Client, _ []byte) {
-		ops.Add(1)
-		_ = c.Raw(raw)
-	})
-	if err != nil {
-		return result{}, err
-	}
-	for _, c := range all {
-		for range inflight {
-			if err := c.Raw(raw); err != nil {
-				return result{}, err
-			}
-		}
-	}
-	return l.window(&ops, l.seconds(2), l.seconds(6))
-}
-
-func (l *load) ack() (result, error) {
-	return l.turns(200, 1, `421["ack","`+strings.Repeat("x", 32)+`"]`)
-}
-
-func (l *load) echo() (result, error) {
-	return l.turns(200, 1, `42["echo","`+strings.Repeat("x", 1024)+`"]`)
-}
-
-func (l *load) pipe() (result, error) {
-	return l.turns(50, 16, `421["ack","`+strings.Repeat("x", 32)+`"]`)
-}
-
-func (l *load) fanout() (result, error) { return l.broadcast(l.count(5000), 1) }
-
-func (l *load) fanout8() (result, error) { return l.broadcast(1000, 8) }
-
-// broadcast keeps some broadcasts in flight: when all clients have one, the next is asked for.
-func (l *load) broadcast(clients, inflight int) (result, error) {
-	raw := lean.AppendFrame(nil, wsframe.Text, []byte(`42["all","`+strings.Repeat("x", 64)+`"]`))
-	var ops atomic.Int64
-	var mu sync.Mutex
-	var first *lean.Client
-	var sent time.Time
-	var took []float64
-	all, err := l.many(clients, func(*lean.Client, []byte) {
-		if ops.Add(1)%int64(clients) != 0 {
-			return
-		}
-		mu.Lock()
-		took = append(took, float64(time.Since(sent).Microseconds())/1000)
-		sent = time.Now()
-		mu.Unlock()
-		_ = first.Raw(raw)
-	})
-	if err != nil {
-		return result{}, err
-	}
-	first = all[0]
-	sent = time.Now()
-	for range inflight {
-		if err := first.Raw(raw); err != nil {
-			return result{}, err
-		}
-	}
-	r, err := l.window(&ops, l.seconds(2), l.seconds(8))
-	if inflight == 1 {
-		mu.Lock()
-		r.Latency = median(took)
-		mu.Unlock()
-	}
-	return r, err
+func (l *load) latency(d time.Duration) {
+	l.mu.Lock()
+	l.took = append(l.took, float64(d.Microseconds())/1000)
+	l.mu.Unlock()
 }
 
 func median(v []float64) float64 {
 	if len(v) == 0 {
 		return 0
 	}
-	slices.Sort(v)
+	v = slices.Sorted(slices.Values(v))
 	return v[len(v)/2]
-}
-
-// idle is the growth of resident memory by connections that do nothing.
-func (l *load) idle() (result, error) {
-	before, err := resident(l.pid)
-	if err != nil {
-		return result{}, err
-	}
-	n := l.count(10000)
-	start := time.Now()
-	if _, err := l.many(n, nil); err != nil {
-		return result{}, err
-	}
-	rate := float64(n) / time.Since(start).Seconds()
-	time.Sleep(l.seconds(6))
-	after, err := resident(l.pid)
-	return result{Rate: rate, Cost: float64(after-before) / float64(n), Note: fmt.Sprintf("%d to %d MB", before>>20, after>>20)}, err
-}
-
-// cross sends events from a client of the first server and measures when a client of the second has
-// them; the CPU is the second server's.
-func (l *load) cross() (result, error) {
-	var ops atomic.Int64
-	var mu sync.Mutex
-	var took []float64
-	sender, err := l.dial(l.addrs[0], nil)
-	if err != nil {
-		return result{}, err
-	}
-	_, err = l.dial(l.addrs[1], func(_ *lean.Client, p []byte) {
-		var sent int64
-		_, _ = fmt.Sscanf(string(p), `42["all",%d]`, &sent)
-		mu.Lock()
-		took = append(took, float64(time.Now().UnixMicro()-sent)/1000)
-		mu.Unlock()
-		ops.Add(1)
-	})
-	if err != nil {
-		return result{}, err
-	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(2 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-				_ = sender.Send(fmt.Sprintf(`42["all",%d]`, time.Now().UnixMicro()))
-			}
-		}
-	})
-	r, err := l.window(&ops, l.seconds(1), l.seconds(6))
-	close(stop)
-	wg.Wait()
-	mu.Lock()
-	defer mu.Unlock()
-	r.Latency = median(took)
-	return r, err
 }

@@ -1,12 +1,18 @@
 // Command bench compares our server with Socket.IO on Node.js: the same lean client loads both in
-// turn, and ratios are printed. What counts is the CPU time of the server per operation, from /proc;
-// rates depend on what else the machine does.
+// turn, and ratios are printed. What counts is the CPU time of the server per operation; rates depend
+// on what else the machine does.
 //
-//	go run ./socketio/bench [-short] [-only ack,echo]
+//	go run ./socketio/bench [-short] [-rounds 11] [-only ack,echo]
 //	go run ./socketio/bench -storm 20000
 //
+// Both servers are up with all their clients during a row, and the load changes from one to the other every
+// second or less, so that what else the machine does meets both alike. A window ends when everything that was
+// asked for has come back: CPU time and operations belong together. The first round warms up and is not counted.
+// Printed are the median of the windows and of the ratios between neighbouring windows, with the lowest and the
+// highest of the latter.
+//
 // It needs Linux, taskset, Node.js with socketio/testenv/node installed, and redis-server for the
-// cross-server part. The server is pinned to one processor and the load to another.
+// cross-server part. The servers are pinned to one processor and the load to another.
 package main
 
 import (
@@ -22,11 +28,12 @@ import (
 func main() {
 	serve := flag.String("serve", "", "run our server on this address (used by the benchmark itself)")
 	redisURL := flag.String("redis", "", "Redis for -serve")
-	load := flag.String("load", "", "run this measurement against -addr (used by the benchmark itself)")
-	addr := flag.String("addr", "", "address for -load; two with a comma for cross")
-	pid := flag.Int("pid", 0, "process of the server, for -load")
-	short := flag.Bool("short", false, "smaller counts and shorter times")
+	load := flag.String("load", "", "run this measurement (used by the benchmark itself)")
+	targets := flag.String("targets", "", "for -load, the servers of Node.js and ours: addr/pid[,addr/pid];addr/pid[,addr/pid]")
+	short := flag.Bool("short", false, "fewer clients and shorter windows")
+	rounds := flag.Int("rounds", 11, "windows of each server that count")
 	only := flag.String("only", "", "measurements to make, with commas; default all")
+	addr := flag.String("addr", "", "address for -crowd")
 	storm := flag.Int("storm", 0, "instead, have that many clients lose their server and come back")
 	crowd := flag.Int("crowd", 0, "run that many clients of -addr (used by the storm itself)")
 	from := flag.Int("from", 0, "which addresses the clients of -crowd come from")
@@ -42,9 +49,9 @@ func main() {
 	case *storm > 0:
 		err = runStorm(ctx, *storm)
 	case *load != "":
-		err = runLoad(*load, strings.Split(*addr, ","), *pid, *short)
+		err = runLoad(*load, *targets, *rounds, *short)
 	default:
-		err = compare(ctx, *short, choose(*only))
+		err = compare(ctx, *short, *rounds, choose(*only))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -6,23 +6,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// cpu is the CPU time of a process so far. The kernel counts it in nanoseconds in schedstat of each
-// thread; threads that have ended are missing there, so stat is used, in ticks of 10 ms.
-func cpu(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
+// cpu is the CPU time of the processes so far, from the kernel's per-process clocks: exact to the nanosecond where
+// /proc counts ticks of ten milliseconds, and threads that have ended are in it.
+func cpu(pids []int) (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range pids {
+		var ts unix.Timespec
+		const sched = 2 // CPUCLOCK_SCHED, see clock_getcpuclockid(3)
+		if err := unix.ClockGettime(int32(^pid<<3|sched), &ts); err != nil {
+			return 0, fmt.Errorf("CPU clock of process %d: %w", pid, err)
+		}
+		sum += time.Duration(ts.Nano())
 	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	user, err := strconv.Atoi(f[11])
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond, err
+	return sum, nil
 }
 
 // resident is the resident memory of a process in bytes.

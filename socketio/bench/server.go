@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
-// runServer is our side of the comparison: the same three events as bench.mjs.
+// runServer is our side of the comparison: the same three events as bench.mjs, and one that
+// tells how often it has allocated.
 func runServer(ctx context.Context, addr, redisURL string) error {
 	opt := socketio.Options{Engine: engineio.Options{Transports: []string{engineio.WebSocket}}}
 	if redisURL != "" {
@@ -35,6 +37,11 @@ func runServer(ctx context.Context, addr, redisURL string) error {
 	ns.On("ack", func(_ *socketio.Socket, e *socketio.Event) { _ = e.Ack(&e.Args) })
 	ns.On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })
 	ns.On("all", func(_ *socketio.Socket, e *socketio.Event) { _ = ns.Emit("all", &e.Args) })
+	ns.On("mallocs", func(_ *socketio.Socket, e *socketio.Event) {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		_ = e.Ack(m.Mallocs)
+	})
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err

@@ -230,7 +230,7 @@ func (s *storm) storm(name string, happen func(*storm) error) error {
 		name, took.Seconds(), fastest, after.Failures-before.Failures, after.Joins-before.Joins, s.each*len(s.crowds))
 	fmt.Printf("  %-20s a witness's round trip meanwhile: %.1f ms p50, %.1f ms p99, %.1f ms at most (%d)\n", "", percentile(trips, 50), percentile(trips, 99), percentile(trips, 100), len(trips))
 	for _, c := range s.servers {
-		used, err := cpu(c.cmd.Process.Pid)
+		used, err := cpu([]int{c.cmd.Process.Pid})
 		if err != nil {
 			return err
 		}

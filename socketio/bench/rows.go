@@ -1,0 +1,273 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/berthhq/berth/socketio/internal/lean"
+	"github.com/berthhq/berth/socketio/internal/wsframe"
+)
+
+// measurement is one row of the table.
+type measurement struct {
+	name, what string
+	servers    int
+	pinned     bool
+	open       func(*load) (window, error)
+	once       func(*load) (sample, error) // instead of open
+	gate       float64                     // of CPU, or of memory, per operation against Node's; 0 for none
+	faster     float64                     // gate of the rate
+	counts     bool                        // allocations are told
+	latency    string                      // what the latency is
+}
+
+var measurements = []measurement{
+	{name: "connect", what: "connect, join, leave (64 at a time)", servers: 1, pinned: true, open: (*load).connect, gate: 0.33},
+	{name: "ack", what: "ack round trip, 200 clients, 32 B", servers: 1, pinned: true, open: turns(200, 1, ack), gate: 0.45, counts: true},
+	{name: "echo", what: "echo, 200 clients, 1 KiB", servers: 1, pinned: true, open: turns(200, 1, echo), gate: 0.40, counts: true},
+	{name: "pipe", what: "ack round trip, 50 clients, 16 in flight each", servers: 1, pinned: true, open: turns(50, 16, ack), counts: true},
+	{name: "fanout", what: "broadcast to 5,000, one at a time, 64 B", servers: 1, pinned: true, open: broadcasts(5000, 1), gate: 0.70, counts: true, latency: "until the last has it"},
+	{name: "beside", what: "ack of one client beside broadcasts to 5,000", servers: 1, pinned: true, open: beside(5000), latency: "ack round trip"},
+	{name: "fanout8", what: "broadcast to 5,000, 8 in flight, 64 B", servers: 1, pinned: true, open: broadcasts(5000, 8), counts: true},
+	{name: "fanout8k", what: "broadcast to 1,000, 8 in flight, 64 B", servers: 1, pinned: true, open: broadcasts(1000, 8), counts: true},
+	{name: "cores", what: "broadcast to 1,000, 8 in flight, no pinning", servers: 1, open: broadcasts(1000, 8), faster: 3},
+	{name: "idle", what: "memory of 10,000 idle connections", servers: 1, pinned: true, once: (*load).idle, gate: 0.20},
+	{name: "cross", what: "event through Redis to another server, 500/s", servers: 2, open: (*load).cross, latency: "from client to client"},
+}
+
+var (
+	ack  = `421["ack","` + strings.Repeat("x", 32) + `"]`
+	echo = `42["echo","` + strings.Repeat("x", 1024) + `"]`
+)
+
+var errLost = errors.New("not everything came back")
+
+func (l *load) connect() (window, error) {
+	return func(length time.Duration) (int64, error) {
+		var n atomic.Int64
+		var failed atomic.Pointer[error]
+		var wg sync.WaitGroup
+		end := time.Now().Add(length)
+		for range 64 {
+			wg.Go(func() {
+				for time.Now().Before(end) {
+					c, err := l.dial(l.addrs[0], nil)
+					if err != nil {
+						failed.Store(&err)
+						return
+					}
+					c.Close()
+					n.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if err := failed.Load(); err != nil {
+			return 0, *err
+		}
+		time.Sleep(200 * time.Millisecond) // the servers see the ends
+		return n.Load(), nil
+	}, nil
+}
+
+// flow is traffic that keeps itself going until it is stopped.
+type flow struct {
+	ops, left atomic.Int64
+	stopped   atomic.Bool
+	idle      chan struct{}
+}
+
+// again tells whether one that has come back is followed by another.
+func (f *flow) again() bool {
+	if !f.stopped.Load() {
+		return true
+	}
+	if f.left.Add(-1) == 0 {
+		f.idle <- struct{}{}
+	}
+	return false
+}
+
+// run lets n at a time go on for a while.
+func (f *flow) run(n int, length time.Duration, start func() error) (int64, error) {
+	f.stopped.Store(false)
+	f.left.Store(int64(n))
+	before := f.ops.Load()
+	if err := start(); err != nil {
+		return 0, err
+	}
+	time.Sleep(length)
+	f.stopped.Store(true)
+	select {
+	case <-f.idle:
+		return f.ops.Load() - before, nil
+	case <-time.After(patience):
+		return 0, errLost
+	}
+}
+
+// turns keeps inflight requests per client going, each of which is answered by one frame.
+func turns(clients, inflight int, frame string) func(*load) (window, error) {
+	raw := lean.AppendFrame(nil, wsframe.Text, []byte(frame))
+	return func(l *load) (window, error) {
+		f := &flow{idle: make(chan struct{}, 1)}
+		all, err := l.many(clients, func(c *lean.Client, _ []byte) {
+			f.ops.Add(1)
+			if f.again() {
+				_ = c.Raw(raw)
+			}
+		})
+		return func(length time.Duration) (int64, error) {
+			return f.run(clients*inflight, length, func() error {
+				for _, c := range all {
+					for range inflight {
+						if err := c.Raw(raw); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			})
+		}, err
+	}
+}
+
+// broadcasts keeps some broadcasts in flight: when all clients have one, the next is asked for.
+func broadcasts(clients, inflight int) func(*load) (window, error) {
+	raw := lean.AppendFrame(nil, wsframe.Text, []byte(`42["all","`+strings.Repeat("x", 64)+`"]`))
+	return func(l *load) (window, error) {
+		clients := l.count(clients)
+		f := &flow{idle: make(chan struct{}, 1)}
+		var first *lean.Client
+		var sent atomic.Int64
+		all, err := l.many(clients, func(*lean.Client, []byte) {
+			if f.ops.Add(1)%int64(clients) != 0 {
+				return
+			}
+			if inflight == 1 {
+				l.latency(time.Duration(time.Now().UnixNano() - sent.Load()))
+			}
+			sent.Store(time.Now().UnixNano())
+			if f.again() {
+				_ = first.Raw(raw)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		first = all[0]
+		return func(length time.Duration) (int64, error) {
+			return f.run(inflight, length, func() error {
+				sent.Store(time.Now().UnixNano())
+				for range inflight {
+					if err := first.Raw(raw); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}, nil
+	}
+}
+
+// beside measures how long one client waits for an answer while broadcasts go out one after the other.
+func beside(clients int) func(*load) (window, error) {
+	open := broadcasts(clients, 2) // two, so that latencies are the acks' only
+	return func(l *load) (window, error) {
+		traffic, err := open(l)
+		if err != nil {
+			return nil, err
+		}
+		answered := make(chan struct{}, 1)
+		c, err := l.dial(l.addrs[0], func(_ *lean.Client, p []byte) { // broadcasts too, which are not counted
+			if p[1] == '3' {
+				answered <- struct{}{}
+			}
+		})
+		return func(length time.Duration) (int64, error) {
+			stop, done := make(chan struct{}), make(chan error, 1)
+			go func() { done <- l.ask(c, answered, stop) }()
+			n, err := traffic(length)
+			close(stop)
+			return n, errors.Join(err, <-done)
+		}, err
+	}
+}
+
+// ask makes one request after the other, with a pause in between, until it is stopped.
+func (l *load) ask(c *lean.Client, answered, stop chan struct{}) error {
+	for {
+		sent := time.Now()
+		if err := c.Send(ack); err != nil {
+			return err
+		}
+		select {
+		case <-answered:
+		case <-time.After(patience):
+			return errLost
+		}
+		l.latency(time.Since(sent))
+		select {
+		case <-stop:
+			return nil
+		case <-time.After(3 * time.Millisecond):
+		}
+	}
+}
+
+// idle is the growth of resident memory by connections that do nothing.
+func (l *load) idle() (sample, error) {
+	before, err := resident(l.pids[0])
+	if err != nil {
+		return sample{}, err
+	}
+	n := l.count(10000)
+	start := time.Now()
+	if _, err := l.many(n, nil); err != nil {
+		return sample{}, err
+	}
+	rate := float64(n) / time.Since(start).Seconds()
+	time.Sleep(6 * time.Second)
+	after, err := resident(l.pids[0])
+	l.group.Close() // the other server's clients need the descriptors
+	return sample{Rate: rate, Cost: float64(after-before) / float64(n)}, err
+}
+
+// cross sends events from a client of the first server and measures when a client of the second has
+// them; the CPU is that of both servers.
+func (l *load) cross() (window, error) {
+	arrived := make(chan struct{}, 1<<16)
+	sender, err := l.dial(l.addrs[0], nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = l.dial(l.addrs[1], func(_ *lean.Client, p []byte) {
+		var sent int64
+		_, _ = fmt.Sscanf(string(p), `42["all",%d]`, &sent)
+		l.latency(time.Duration(time.Now().UnixNano() - sent))
+		arrived <- struct{}{}
+	})
+	return func(length time.Duration) (int64, error) {
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		sent := int64(0)
+		for end := time.Now().Add(length); time.Now().Before(end); sent++ {
+			<-tick.C
+			if err := sender.Send(fmt.Sprintf(`42["all",%d]`, time.Now().UnixNano())); err != nil {
+				return 0, err
+			}
+		}
+		for range sent {
+			select {
+			case <-arrived:
+			case <-time.After(patience):
+				return 0, errLost
+			}
+		}
+		return sent, nil
+	}, err
+}
