@@ -11,7 +11,24 @@ import (
 	"github.com/berthhq/berth/socketio/testenv"
 )
 
-func client(t *testing.T, r *testenv.Redis) *redis.Client {
+// server is a Redis, alone or a cluster.
+type server interface {
+	URL() string
+}
+
+// universal is a client for what there is.
+func universal(t *testing.T, r server) redis.UniversalClient {
+	t.Helper()
+	cluster, ok := r.(*testenv.RedisCluster)
+	if !ok {
+		return client(t, r)
+	}
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs()})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func client(t *testing.T, r server) *redis.Client {
 	t.Helper()
 	opt, err := redis.ParseURL(r.URL())
 	if err != nil {
@@ -23,26 +40,32 @@ func client(t *testing.T, r *testenv.Redis) *redis.Client {
 }
 
 // connector joins a cluster of that kind.
-func connector(t *testing.T, r *testenv.Redis, kind string) socketio.Connector {
+func connector(t *testing.T, r server, kind string) socketio.Connector {
 	t.Helper()
-	c := client(t, r)
+	c := universal(t, r)
 	switch kind {
 	case "sharded", "static":
 		mode := redisadapter.Dynamic
 		if kind == "static" {
 			mode = redisadapter.Static
 		}
-		s, err := redisadapter.NewSharded(c, mode, redisadapter.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Connect
+		return redisadapter.NewSharded(c, mode, redisadapter.Options{}).Connect
 	case "streams":
 		return redisadapter.NewStreams(c, redisadapter.StreamOptions{}, redisadapter.Options{}).Connect
 	case "specific":
 		return redisadapter.New(c, redisadapter.Options{OwnResponseChannel: true}).Connect
 	default:
 		return redisadapter.New(c, redisadapter.Options{}).Connect
+	}
+}
+
+// The same on Redis Cluster, whose channels are spread over three masters.
+func TestAdaptersOnRedisCluster(t *testing.T) {
+	r := testenv.StartRedisCluster(t)
+	for _, kind := range []string{"classic", "sharded", "static", "streams"} {
+		t.Run(kind, func(t *testing.T) {
+			adaptertest.Run(t, kind == "streams", func(t *testing.T) socketio.Connector { return connector(t, r, kind) })
+		})
 	}
 }
 

@@ -55,7 +55,11 @@ func (opt Options) withDefaults() Options {
 type Cluster struct{ *hub }
 
 // New makes a cluster on client, which stays the caller's to close, after the server is closed.
-func New(client redis.UniversalClient, opt Options) *Cluster { return &Cluster{newHub(client, opt)} }
+func New(client redis.UniversalClient, opt Options) *Cluster {
+	h := newHub(client, opt)
+	h.keyless = true
+	return &Cluster{h}
+}
 
 // Connect is the socketio.Connector of the cluster. Redis need not be there.
 func (c *Cluster) Connect(node socketio.Node) (socketio.Adapter, error) {

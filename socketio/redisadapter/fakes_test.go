@@ -2,11 +2,14 @@ package redisadapter_test
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/adaptertest"
@@ -46,34 +49,49 @@ func startGo(t *testing.T, name string, join socketio.Connector, recovery *socke
 func join(t *testing.T, addr string) *adaptertest.Client { return adaptertest.Dial(t, addr, "40") }
 
 // ready waits until Redis counts n servers of that kind.
-func ready(t *testing.T, r *testenv.Redis, kind string, n int64) {
+func ready(t *testing.T, r server, kind string, n int64) {
 	t.Helper()
-	c := client(t, r)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		var counts map[string]int64
-		var err error
-		enough := true
-		switch kind {
-		case "sharded":
-			counts, err = c.PubSubShardNumSub(ctx, "socket.io#/#").Result()
-		case "streams":
-			counts, err = c.PubSubNumSub(ctx, "socket.io#/#").Result()
-		default:
-			counts, err = c.PubSubNumSub(ctx, "socket.io-request#/#", "socket.io-response#/#").Result()
-			enough = c.PubSubNumPat(ctx).Val() == 1
+	nodes := []*redis.Client{}
+	if cluster, ok := r.(*testenv.RedisCluster); ok {
+		for _, node := range cluster.Nodes {
+			nodes = append(nodes, client(t, node))
 		}
+	} else {
+		nodes = append(nodes, client(t, r))
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		counts, patterns := map[string]int64{}, int64(0)
+		var failed error
+		for _, c := range nodes {
+			found, err := listeners(t.Context(), c, kind)
+			failed = errors.Join(failed, err)
+			for ch, count := range found {
+				counts[ch] += count
+			}
+			patterns += c.PubSubNumPat(t.Context()).Val()
+		}
+		enough := failed == nil && (kind == "sharded" || kind == "streams" || patterns > 0)
 		for _, count := range counts {
 			enough = enough && count == n
 		}
-		if err == nil && enough {
+		if enough {
 			return
 		}
-		if ctx.Err() != nil {
-			t.Fatalf("%v servers, want %d: %v", counts, n, err)
+		if time.Now().After(end) {
+			t.Fatalf("%v servers, want %d: %v", counts, n, failed)
 		}
-		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// listeners counts, on one node of Redis, who listens to the channels of the main namespace.
+func listeners(ctx context.Context, c *redis.Client, kind string) (map[string]int64, error) {
+	switch kind {
+	case "sharded":
+		return c.PubSubShardNumSub(ctx, "socket.io#/#").Result()
+	case "streams":
+		return c.PubSubNumSub(ctx, "socket.io#/#").Result()
+	default:
+		return c.PubSubNumSub(ctx, "socket.io-request#/#", "socket.io-response#/#").Result()
 	}
 }
 

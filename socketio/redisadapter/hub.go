@@ -23,12 +23,13 @@ type hub struct {
 	opt     Options
 	log     *slog.Logger
 	sharded bool
+	keyless bool                        // what is published may go to any node of a Redis Cluster
 	extra   []func(ctx context.Context) // goroutines of a special adapter
 	counts  chan struct{}               // bounds how many ask Redis for the number of servers
 	lost    atomic.Bool
 
 	mu      sync.Mutex
-	ps      *redis.PubSub
+	ps      *redis.PubSub      // nil for shards
 	routes  map[string]handler // by channel or pattern
 	awaited map[string]func()  // what to do when one is confirmed
 	open    int
@@ -141,10 +142,15 @@ func poke(c chan struct{}) {
 func (h *hub) start() {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	ctx := h.ctx
-	h.ps = h.client.Subscribe(ctx)
-	ps := h.ps
-	h.wg.Go(func() { h.receive(ctx, ps) })
-	h.wg.Go(func() { h.subscribe(ctx, ps) })
+	if cc, ok := h.client.(*redis.ClusterClient); ok && h.sharded {
+		s := newShards(h, cc)
+		h.wg.Go(func() { s.run(ctx) })
+	} else {
+		ps := h.client.Subscribe(ctx)
+		h.ps = ps
+		h.wg.Go(func() { h.receive(ctx, ps) })
+		h.wg.Go(func() { h.subscribe(ctx, ps) })
+	}
 	h.wg.Go(func() { h.run(ctx) })
 	for _, f := range h.extra {
 		h.wg.Go(func() { f(ctx) })
@@ -163,7 +169,10 @@ func (h *hub) leave(pattern string, channels ...string) error {
 	}
 	h.barrier(lastWords)
 	h.cancel()
-	err := ps.Close() // wakes the receiver
+	var err error
+	if ps != nil {
+		err = ps.Close() // wakes the receiver
+	}
 	h.wg.Wait()
 	return err
 }

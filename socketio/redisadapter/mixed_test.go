@@ -14,14 +14,13 @@ import (
 
 // mixed is a cluster of two Node.js and two Go servers on one Redis, with a client on each.
 type mixed struct {
-	redis *testenv.Redis
+	redis server
 	node  *testenv.Node
 	a, b  *goNode
 	peers []*adaptertest.Client // on node0, node1, a, b
 }
 
-func startMixed(t *testing.T, kind string) *mixed {
-	r := testenv.StartRedis(t)
+func startMixed(t *testing.T, r server, kind string) *mixed {
 	m := &mixed{redis: r, node: testenv.StartNode(t, "cluster.mjs", r.URL(), kind)}
 	var recovery *socketio.Recovery
 	if kind == "streams" {
@@ -60,7 +59,7 @@ func (m *mixed) all(t *testing.T, frames ...string) {
 func TestMixedCluster(t *testing.T) {
 	for _, kind := range []string{"classic", "specific", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
-			m := startMixed(t, kind)
+			m := startMixed(t, testenv.StartRedis(t), kind)
 			t.Run("broadcast", m.broadcast)
 			t.Run("rooms", m.rooms)
 			if kind == "classic" || kind == "specific" {
@@ -68,6 +67,22 @@ func TestMixedCluster(t *testing.T) {
 				t.Run("emitter", m.emitter)
 				t.Run("our emitter", m.ours)
 			}
+			t.Run("acks", m.acks)
+			t.Run("fetch", m.fetch)
+			t.Run("server side", m.serverSide)
+			t.Run("disconnect", m.disconnect)
+		})
+	}
+}
+
+// The same two and two on a Redis Cluster of three masters.
+func TestMixedClusterOnRedisCluster(t *testing.T) {
+	r := testenv.StartRedisCluster(t)
+	for _, kind := range []string{"classic", "sharded"} {
+		t.Run(kind, func(t *testing.T) {
+			m := startMixed(t, r, kind)
+			t.Run("broadcast", m.broadcast)
+			t.Run("rooms", m.rooms)
 			t.Run("acks", m.acks)
 			t.Run("fetch", m.fetch)
 			t.Run("server side", m.serverSide)

@@ -150,7 +150,7 @@ func (h *hub) probe() <-chan time.Time {
 
 func (h *hub) transmit(ctx context.Context, batch []command) {
 	watch := time.AfterFunc(time.Until(batch[0].at.Add(h.opt.MaxDelay)), h.late)
-	_, err := h.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := h.publisher(ctx).Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range batch { // done may be taken out of it meanwhile
 			if add := batch[i].add; add != nil {
 				add(ctx, p)
@@ -161,6 +161,9 @@ func (h *hub) transmit(ctx context.Context, batch []command) {
 	watch.Stop()
 	if err != nil && ctx.Err() == nil {
 		h.down(err)
+		if cc, ok := h.client.(*redis.ClusterClient); ok {
+			cc.ReloadState(ctx) // the masters may be others now
+		}
 	}
 	h.mu.Lock()
 	h.tell(h.sending, err)
@@ -174,6 +177,17 @@ func (h *hub) transmit(ctx context.Context, batch []command) {
 	if err == nil {
 		h.keptUp()
 	}
+}
+
+// publisher is where commands go. On Redis Cluster PUBLISH reaches everybody from anywhere; all of ours go
+// the same way, so that they do not overtake one another.
+func (h *hub) publisher(ctx context.Context) redis.Cmdable {
+	if cc, ok := h.client.(*redis.ClusterClient); ok && h.keyless {
+		if master, err := cc.MasterForKey(ctx, h.opt.Prefix); err == nil {
+			return master
+		}
+	}
+	return h.client
 }
 
 // tell has the commands of a list told of the outcome, those that were not told before. It is called with

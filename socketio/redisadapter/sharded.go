@@ -1,8 +1,6 @@
 package redisadapter
 
 import (
-	"errors"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio"
@@ -29,14 +27,11 @@ type Sharded struct {
 }
 
 // NewSharded makes a cluster on client, which stays the caller's to close, after the server is closed.
-// Clients for Redis Cluster are refused: their subscriptions would need a connection for each shard.
-func NewSharded(client redis.UniversalClient, mode Mode, opt Options) (*Sharded, error) {
-	if _, ok := client.(*redis.ClusterClient); ok {
-		return nil, errors.New("redisadapter: the sharded format on Redis Cluster is not supported; use New, which counts and publishes across all masters")
-	}
+// On Redis Cluster there is a connection for each master.
+func NewSharded(client redis.UniversalClient, mode Mode, opt Options) *Sharded {
 	h := newHub(client, opt)
 	h.sharded = true
-	return &Sharded{h, mode}, nil
+	return &Sharded{h, mode}
 }
 
 // Connect is the socketio.Connector of the cluster. Redis need not be there.

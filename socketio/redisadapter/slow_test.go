@@ -56,10 +56,7 @@ func startMember(t *testing.T, r *testenv.Redis, kind string) *member {
 	var connect socketio.Connector
 	switch kind {
 	case "sharded":
-		s, err := redisadapter.NewSharded(c, redisadapter.Dynamic, opt)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := redisadapter.NewSharded(c, redisadapter.Dynamic, opt)
 		connect, m.stats = s.Connect, s.Stats
 	case "streams":
 		s := redisadapter.NewStreams(c, redisadapter.StreamOptions{}, opt)

@@ -1,15 +1,16 @@
-// Two Node.js servers in one cluster: cluster.mjs REDIS_URL ADAPTER. Says their ports first.
+// Two Node.js servers in one cluster: cluster.mjs REDIS_URL[,REDIS_URL...] ADAPTER. Several URLs are a Redis Cluster. Says their ports first.
 import { createServer } from "node:http";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { Emitter } from "@socket.io/redis-emitter";
-import { createClient } from "redis";
+import { createClient, createCluster } from "redis";
 import { Server } from "socket.io";
 import { say, serve } from "./lines.mjs";
 
 const [, , url, kind] = process.argv;
 const client = async () => {
-  const c = createClient({ url });
+  const urls = url.split(",");
+  const c = urls.length > 1 ? createCluster({ rootNodes: urls.map((url) => ({ url })) }) : createClient({ url });
   c.on("error", () => {});
   await c.connect();
   return c;

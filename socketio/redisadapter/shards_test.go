@@ -1,0 +1,185 @@
+package redisadapter_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/socketio/redisadapter"
+	"github.com/berthhq/berth/socketio/testenv"
+)
+
+const everybody = "socket.io#/#" // the channel of the main namespace
+
+// pair is two servers of the sharded format on a Redis Cluster.
+type pair struct {
+	cluster *testenv.RedisCluster
+	first   *redisadapter.Sharded
+	a, b    *goNode
+}
+
+func startPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{cluster: testenv.StartRedisCluster(t)}
+	p.first = redisadapter.NewSharded(universal(t, p.cluster), redisadapter.Dynamic, redisadapter.Options{})
+	p.a, p.b = startGo(t, "a", p.first.Connect, nil), startGo(t, "b", connector(t, p.cluster, "sharded"), nil)
+	ready(t, p.cluster, "sharded", 2)
+	return p
+}
+
+// owner is the node that has a channel's slot, and its id.
+func (p *pair) owner(t *testing.T, slot int64) (at int, ids []string) {
+	t.Helper()
+	at = -1
+	for i, node := range p.cluster.Nodes {
+		c := client(t, node)
+		id, err := c.ClusterMyID(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+		slots, err := c.ClusterSlots(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range slots {
+			if int64(s.Start) <= slot && slot <= int64(s.End) && s.Nodes[0].ID == id {
+				at = i
+			}
+		}
+	}
+	return at, ids
+}
+
+// When a slot goes to another master, the subscriptions of its channels go with it.
+func TestSlotMoves(t *testing.T) {
+	p := startPair(t)
+	pa, pb := join(t, p.a.addr), join(t, p.b.addr)
+	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), everybody).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, ids := p.owner(t, slot)
+	to := (from + 1) % len(ids)
+	for _, i := range []int{to, from, (from + 2) % len(ids)} {
+		if err := client(t, p.cluster.Nodes[i]).Do(t.Context(), "CLUSTER", "SETSLOT", slot, "NODE", ids[to]).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready(t, p.cluster, "sharded", 2)
+	if now, _ := p.owner(t, slot); now != to {
+		t.Fatalf("node %d has the slot, not %d", now, to)
+	}
+	if err := p.a.ns.Emit("after", 1); err != nil {
+		t.Fatal(err)
+	}
+	pa.Want(`42["after",1]`)
+	pb.Want(`42["after",1]`)
+	if all, err := p.b.ns.All().Sockets(t.Context()); err != nil || len(all) != 2 {
+		t.Fatal(len(all), err)
+	}
+}
+
+// A master is lost and comes back: local clients are served all the time, and the others are found again.
+func TestMasterLostAndBack(t *testing.T) {
+	p := startPair(t)
+	pa, pb := join(t, p.a.addr), join(t, p.b.addr)
+	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), everybody).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, _ := p.owner(t, slot)
+	p.cluster.Nodes[at].Stop()
+	for end := time.Now().Add(patience); !p.first.Lost(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nobody has noticed")
+		}
+	}
+	if err := p.a.ns.Emit("during"); err != nil {
+		t.Fatal(err)
+	}
+	pa.Want(`42["during"]`)
+	p.cluster.Nodes[at].Start(t)
+	ready(t, p.cluster, "sharded", 2)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() { // again and again: what is published while the cluster finds itself may be lost
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				_ = p.a.ns.Emit("after")
+			}
+		}
+	}()
+	got := pb.Next()
+	if got == `42["during"]` { // was still being tried
+		got = pb.Next()
+	}
+	close(stop)
+	<-done
+	if got != `42["after"]` {
+		t.Fatal(got)
+	}
+	for end := time.Now().Add(patience); p.first.Lost(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it is not found again")
+		}
+	}
+}
+
+// Channels of many rooms are spread over all masters, and each is subscribed where it belongs.
+func TestRoomsOnAllMasters(t *testing.T) {
+	p := startPair(t)
+	pb := join(t, p.b.addr)
+	const rooms = 60
+	var names []string
+	for i := range rooms {
+		names = append(names, "room"+strings.Repeat("x", i))
+	}
+	p.b.ns.Socket(pb.ID).Join(names...)
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		total, nodes := 0, 0
+		for _, node := range p.cluster.Nodes {
+			channels, err := client(t, node).PubSubShardChannels(t.Context(), everybody+"room*").Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if total += len(channels); len(channels) > 0 {
+				nodes++
+			}
+		}
+		if total == rooms && nodes == 3 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d channels on %d masters", total, nodes)
+		}
+	}
+	for _, room := range names {
+		if err := p.a.ns.To(room).Emit("to", room); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	for range rooms {
+		seen[pb.Next()] = true
+	}
+	if len(seen) != rooms {
+		t.Fatalf("%d of %d", len(seen), rooms)
+	}
+	p.b.ns.Socket(pb.ID).Leave(names...)
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		left := 0
+		for _, node := range p.cluster.Nodes {
+			left += len(client(t, node).PubSubShardChannels(t.Context(), everybody+"room*").Val())
+		}
+		if left == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d channels are left", left)
+		}
+	}
+}
