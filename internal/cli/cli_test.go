@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -74,5 +77,24 @@ func TestArgumentsLeadToThePlace(t *testing.T) {
 		if got := p.arguments(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// Beside a demo, whose data directory nobody knows, the exported key and endpoint lead to the server.
+func TestStatusByTheEnvironment(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/_berth/status" || !strings.Contains(r.Header.Get("Authorization"), "Credential=exported/") {
+			http.Error(w, r.URL.Path, http.StatusForbidden)
+			return
+		}
+		io.WriteString(w, `{"region": "eu-west-2"}`)
+	}))
+	defer s.Close()
+	t.Setenv("AWS_ENDPOINT_URL", s.URL)
+	t.Setenv("AWS_ACCESS_KEY_ID", "exported")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	out, stderr, code := call("status", "--data", t.TempDir())
+	if code != 0 || !strings.HasPrefix(out, "Region eu-west-2\n") {
+		t.Errorf("status = %d, %q %q", code, out, stderr)
 	}
 }

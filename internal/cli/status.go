@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -39,21 +41,29 @@ func runStatus(ctx context.Context, io streams, args []string) error {
 	return nil
 }
 
-// fetchStatus asks a server for its status, with the key of its data directory.
+// fetchStatus asks a server for its status, with the key of its data directory. Where there is none it goes by what `berth env` and the
+// demo tell a terminal to export.
 func fetchStatus(ctx context.Context, p place) (status.Report, error) {
 	var r status.Report
+	endpoint := p.endpoint()
 	id, secret, err := config.Credentials(p.data)
+	if key := os.Getenv("AWS_ACCESS_KEY_ID"); err != nil && key != "" {
+		id, secret, err = key, os.Getenv("AWS_SECRET_ACCESS_KEY"), nil
+		if p.listen == defaultListen {
+			endpoint = cmp.Or(os.Getenv("AWS_ENDPOINT_URL"), endpoint)
+		}
+	}
 	if err != nil {
 		return r, fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", p.data, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.endpoint()+"/_berth/status", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/_berth/status", nil)
 	if err != nil {
 		return r, err
 	}
 	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: id, SecretAccessKey: secret}, p.region, "berth", sigv4.EmptyPayload, time.Now())
 	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
 	if err != nil {
-		return r, fmt.Errorf("no server answers at %s (%w)", p.endpoint(), err)
+		return r, fmt.Errorf("no server answers at %s (%w)", endpoint, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
