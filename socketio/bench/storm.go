@@ -142,6 +142,9 @@ func (s *storm) run(name string, k int) error {
 	if name != "Go" {
 		return nil
 	}
+	if err := s.verify(); err != nil {
+		return err
+	}
 	if err := s.storm(fmt.Sprintf("drained over %v", stormDrain), (*storm).drainAll); err != nil {
 		return err
 	}
