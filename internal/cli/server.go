@@ -12,6 +12,14 @@ import (
 	"github.com/berthhq/berth/internal/server"
 )
 
+// list is a flag that adds to values each time it is given.
+func list(values *[]string) func(string) error {
+	return func(v string) error {
+		*values = append(*values, v)
+		return nil
+	}
+}
+
 func runServer(ctx context.Context, io streams, args []string) error {
 	var p place
 	cfg := server.Config{}
@@ -21,6 +29,8 @@ func runServer(ctx context.Context, io streams, args []string) error {
 	f.StringVar(&cfg.Account, "account", defaultAccount, "the account number, twelve digits")
 	f.StringVar(&cfg.EdgeAddr, "edge-addr", "127.0.0.1", "the address load balancers listen on")
 	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false, "accept the access key test/test too, allow POST /_berth/reset and pushes without login")
+	f.Func("allow-host", "a `name` of this machine that callers use beside localhost, or .name for all under it; may be given again", list(&cfg.AllowedHosts))
+	f.Func("allow-origin", "a web `origin`, such as http://127.0.0.1:3000, whose pages may call; may be given again", list(&cfg.AllowedOrigins))
 	if err := parse(f, io.err, args); err != nil {
 		return err
 	}

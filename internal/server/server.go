@@ -35,6 +35,8 @@ type Config struct {
 	EdgeAddr string // IP address that load balancers listen on
 	// DevCredentials accepts the key pair test/test, lets docker push without a login, and allows POST /_berth/reset.
 	DevCredentials bool
+	// AllowedHosts are more names that callers may know the server by, and AllowedOrigins the web origins whose pages may call it (package guard).
+	AllowedHosts, AllowedOrigins []string
 	// AgentCommand runs an agent process: an executable and its first arguments.
 	AgentCommand []string
 	Logger       *slog.Logger
@@ -135,7 +137,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	gate, err := guard.New(nil, nil)
+	gate, err := guard.New(s.cfg.AllowedHosts, s.cfg.AllowedOrigins)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,29 @@ import (
 	"github.com/berthhq/berth/internal/status"
 )
 
+// What the guard tells callers to ask for (--allow-host, --allow-origin) is there to be asked for.
+func TestAllowedHostsAndOrigins(t *testing.T) {
+	s := run(t, func(c *Config) {
+		c.AllowedHosts, c.AllowedOrigins = []string{"builder.lan"}, []string{"http://127.0.0.1:3000"}
+	})
+	for host, want := range map[string]int{"builder.lan": http.StatusOK, "other.lan": http.StatusForbidden} {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+"/_berth/health", nil)
+		r.Host = host
+		r.Header.Set("Origin", "http://127.0.0.1:3000")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+	if _, err := New(t.Context(), Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Account: "123456789012", AllowedHosts: []string{"http://x"}}); err == nil || !strings.Contains(err.Error(), "is not a host name") {
+		t.Errorf("New with a URL for a host name: %v", err)
+	}
+}
+
 // run starts a server on a free port and stops it when the test ends.
 func run(t *testing.T, edit func(*Config)) *Server {
 	t.Helper()

@@ -63,13 +63,13 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 // Refuses says why a request is not let through, or "".
 func (g *Guard) Refuses(r *http.Request) string {
 	if !g.knows(r.Host) {
-		return fmt.Sprintf("This server does not answer to the host %q. If that name is meant for it, add the name to its allowed hosts.", clip(r.Host))
+		return fmt.Sprintf("This server does not answer to the host %q. If that name is meant for it, start it with --allow-host and the name.", clip(r.Host))
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if g.own(r, origin) || g.origins[strings.ToLower(origin)] {
 			return ""
 		}
-		return fmt.Sprintf("Web pages of %q may not call this server. If they should, add the origin to its allowed origins.", clip(origin))
+		return fmt.Sprintf("Web pages of %q may not call this server. If they should, start it with --allow-origin and the origin.", clip(origin))
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none": // no browser, our own page, or an address typed in by a person

@@ -31,7 +31,7 @@ func TestHosts(t *testing.T) {
 		if w.Code != want {
 			t.Errorf("Host %q: %d, want %d", host, w.Code, want)
 		}
-		if want == 403 && !strings.Contains(w.Body.String(), "allowed hosts") {
+		if want == 403 && !strings.Contains(w.Body.String(), "--allow-host") {
 			t.Errorf("Host %q: the answer does not say what to do: %s", host, w.Body)
 		}
 	}
