@@ -12,6 +12,9 @@ import (
 )
 
 func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.CreateClusterInput) (*shape.CreateClusterOutput, error) {
+	if name := deref(in.ClusterName); name != "" && !ecs.ValidName(name) {
+		return nil, invalidClusterName(name) // an ARN names what there is, not what is to be (ecs.md 1.1.4)
+	}
 	key, err := clusterARN(call, in.ClusterName)
 	if err != nil {
 		return nil, err

@@ -49,6 +49,7 @@ func TestNewClustersHaveTheAccountsContainerInsights(t *testing.T) {
 func TestClusterRefusals(t *testing.T) {
 	d := newDesk(t)
 	d.refused("InvalidParameterException: Cluster name 'a b' is not valid", "CreateCluster", `{'clusterName': 'a b'}`)
+	d.refused("InvalidParameterException: Cluster name 'arn:aws:", "CreateCluster", `{'clusterName': '%scluster/c'}`, prefix) // ecs.md 1.1.4
 	d.refused("InvalidParameterException: Cluster 'arn:aws:ecs:eu-west-1:", "DescribeClusters", `{'clusters': ['arn:aws:ecs:eu-west-1:123456789012:cluster/c']}`)
 	d.refused("InvalidParameterException: Invalid cluster ARN", "DescribeClusters", `{'clusters': ['%sservice/c']}`, prefix)
 	d.refused("InvalidParameterException: The value 'on' of the setting containerInsights", "CreateCluster", `{'settings': [{'name': 'containerInsights', 'value': 'on'}]}`)

@@ -40,6 +40,10 @@ func parsed[D any](src any) (D, error) {
 	return out, err
 }
 
+func invalidClusterName(name string) *fault.Error {
+	return invalid("Cluster name '%s' is not valid: up to 255 letters, numbers, hyphens, and underscores are allowed.", name)
+}
+
 // clusterARN is the ARN meant by a cluster's name, its ARN or nothing (ecs.md 1.1.4).
 func clusterARN(call *awswire.Call, ref *string) (string, error) {
 	name := deref(ref)
@@ -57,7 +61,7 @@ func clusterARN(call *awswire.Call, ref *string) (string, error) {
 		return name, nil
 	}
 	if !ecs.ValidName(name) {
-		return "", invalid("Cluster name '%s' is not valid: up to 255 letters, numbers, hyphens, and underscores are allowed.", name)
+		return "", invalidClusterName(name)
 	}
 	return ecs.ARN(call.Region, call.Account, ecs.TypeCluster, name), nil
 }
