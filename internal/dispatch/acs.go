@@ -69,7 +69,10 @@ func (d *Dispatcher) admit(r *http.Request, instance string) (*ecs.ContainerInst
 		return nil, &refusal{http.StatusForbidden, "AccessDeniedException", "the container instance belongs to another account or region"}
 	}
 	ci, ok := d.store.View().ContainerInstances.Get(instance)
+	id, machine := who.Principal.Instance()
 	switch {
+	case ok && machine && id != ci.EC2InstanceID: // who is no instance may be an agent that somebody starts with keys of his own
+		return nil, &refusal{http.StatusForbidden, "AccessDeniedException", "instance " + id + " is not this container instance"}
 	case !ok:
 		return nil, &refusal{http.StatusBadRequest, "InvalidInstanceException", "there is no such container instance"}
 	case !ci.Present():

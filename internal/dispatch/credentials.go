@@ -18,6 +18,25 @@ const (
 	credentialsRenew = 5 * time.Hour
 )
 
+// renewBackoff is how soon a renewal that failed is tried again.
+func renewBackoff() acs.Backoff {
+	return acs.Backoff{First: 5 * time.Second, Most: 5 * time.Minute, Factor: 2}
+}
+
+// renewal is when a task's credentials are to be renewed, and how often that has failed in a row.
+type renewal struct {
+	due      time.Time
+	failures int
+}
+
+// next is the renewal after one at now, which failed or did not.
+func (r renewal) next(now time.Time, failed bool) renewal {
+	if !failed {
+		return renewal{due: now.Add(credentialsRenew)}
+	}
+	return renewal{due: now.Add(renewBackoff().Wait(r.failures, 0)), failures: r.failures + 1}
+}
+
 // roles are the task's and its execution role, as ARNs; "" for none.
 func roles(t *ecs.Task, def *ecs.TaskDefinition) (task, execution string) {
 	return roleARN(t, cmp.Or(t.Overrides.TaskRoleARN, def.TaskRoleARN)), roleARN(t, cmp.Or(t.Overrides.ExecutionRoleARN, def.ExecutionRoleARN))
@@ -56,7 +75,7 @@ func (s *session) addCredentials(task *acs.Task, t *ecs.Task, def *ecs.TaskDefin
 		return err
 	}
 	task.ExecutionRoleCredentials, err = s.mint(execution, t.ExecutionCredentialsID, t, now)
-	s.renewals[t.TaskARN] = now.Add(credentialsRenew)
+	s.renewals[t.TaskARN] = renewal{due: now.Add(credentialsRenew)}
 	return err
 }
 
@@ -64,7 +83,8 @@ func (s *session) addCredentials(task *acs.Task, t *ecs.Task, def *ecs.TaskDefin
 // end, and at once to an agent that says it has none (ecs-agent.md 8). It returns
 // when they are due next.
 func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t *ecs.Task, sentNow string, now time.Time) (time.Time, error) {
-	due, known := s.renewals[t.TaskARN]
+	last, known := s.renewals[t.TaskARN]
+	due := last.due
 	switch {
 	case t.CredentialsID == "" && t.ExecutionCredentialsID == "" || sentNow == acs.DesiredRunning || !reported(t):
 		return time.Time{}, nil // a report, if one is missing, is a change and asks again
@@ -72,7 +92,7 @@ func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t 
 		// Sent by an earlier session. They live for an hour after the
 		// renewal was due, whenever that was.
 		due = now.Add(credentialsLife - credentialsRenew)
-		s.renewals[t.TaskARN] = due
+		s.renewals[t.TaskARN] = renewal{due: due}
 		return due, nil
 	case known && now.Before(due):
 		return due, nil
@@ -81,15 +101,14 @@ func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t 
 	if !ok {
 		return time.Time{}, nil
 	}
-	due = now.Add(credentialsRenew)
-	s.renewals[t.TaskARN] = due
+	failed := false
 	role, execution := roles(t, def)
 	for _, r := range []struct{ kind, arn, id string }{
 		{acs.RoleTypeTask, role, t.CredentialsID}, {acs.RoleTypeExecution, execution, t.ExecutionCredentialsID},
 	} {
 		c, err := s.mint(r.arn, r.id, t, now)
 		if err != nil || c == nil {
-			if err != nil {
+			if failed = failed || err != nil; err != nil {
 				s.log.Error("credentials cannot be renewed", "task", t.TaskARN, "error", err)
 			}
 			continue
@@ -99,5 +118,6 @@ func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t 
 			return due, err
 		}
 	}
-	return due, nil
+	s.renewals[t.TaskARN] = last.next(now, failed)
+	return s.renewals[t.TaskARN].due, nil
 }

@@ -29,15 +29,15 @@ type session struct {
 	conn     *websocket.Conn
 	outbox   *outbox
 	numbers  numbers
-	renewals map[string]time.Time // when a task's credentials are to be renewed
-	manifest string               // message id of the manifest, "" once verified
+	renewals map[string]renewal // of tasks' credentials
+	manifest string             // message id of the manifest, "" once verified
 	heard    time.Time
 }
 
 func newSession(d *Dispatcher, instance string, h greeting) *session {
 	return &session{
 		d: d, instance: instance, hello: h, log: d.log.With("containerInstance", instance), dirty: make(chan struct{}, 1),
-		outbox: newOutbox(), renewals: map[string]time.Time{},
+		outbox: newOutbox(), renewals: map[string]renewal{},
 	}
 }
 

@@ -57,9 +57,13 @@ type puppet struct {
 }
 
 func (d *desk) dial(path string, query url.Values) (*websocket.Conn, *http.Response, error) {
+	return d.dialAs(sigv4.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}, path, query)
+}
+
+func (d *desk) dialAs(c sigv4.Credentials, path string, query url.Values) (*websocket.Conn, *http.Response, error) {
 	where := "http://berth.test" + path + "?" + query.Encode()
 	r := httptest.NewRequest(http.MethodGet, where, nil)
-	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}, region, "ecs", sigv4.EmptyPayload, time.Now())
+	sigv4.Sign(r, c, region, "ecs", sigv4.EmptyPayload, time.Now())
 	return websocket.Dial(d.t.Context(), where, &websocket.DialOptions{HTTPClient: d.client, HTTPHeader: r.Header})
 }
 
@@ -521,7 +525,7 @@ func TestTelemetry(t *testing.T) {
 			return acs.Decode(answer)
 		}
 		metrics := &acs.PublishMetrics{
-			Metadata: acs.TelemetryMetadata{Cluster: strings.Repeat("x", 1<<20)},
+			Metadata: acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: ci.ContainerInstanceARN, MessageID: strings.Repeat("x", 1<<20)},
 			Tasks: []acs.TaskMetric{{TaskARN: arn, Containers: []acs.ContainerMetric{
 				{Name: "web", CPU: &acs.StatsSet{Min: 0, Max: 50, Sum: 100, SampleCount: 4}, Memory: &acs.StatsSet{Min: 10, Max: 30, Sum: 80, SampleCount: 4}},
 				{Name: "side", CPU: &acs.StatsSet{Min: 1, Max: 1, Sum: 3, SampleCount: 3}, Memory: &acs.StatsSet{Min: 5, Max: 5, Sum: 20, SampleCount: 4}},

@@ -2,13 +2,17 @@ package dispatch
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/identity"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -86,7 +90,8 @@ func (t *telemetry) open(frame []byte) (acs.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.d.cfg.Verifier.VerifyFrame(t.handshake, headers, body, time.Now()); err != nil {
+	who, err := t.d.cfg.Verifier.VerifyFrame(t.handshake, headers, body, time.Now())
+	if err != nil {
 		return nil, err
 	}
 	m, err := acs.Decode(body)
@@ -94,7 +99,39 @@ func (t *telemetry) open(frame []byte) (acs.Message, error) {
 		t.d.log.Warn("a TCS frame cannot be read", "error", err)
 		return &acs.Unknown{Type: "unreadable"}, nil
 	}
-	return m, nil
+	return m, t.claim(who.Principal, m)
+}
+
+// errOther ends the session of an agent that reports in another's name.
+var errOther = errors.New("a report is of another container instance than the session")
+
+// claim holds whom a report says it is of, and who signed it, against whose session this is. Agents name their cluster and themselves by ARN or by
+// the last part of it, as they were told.
+func (t *telemetry) claim(who identity.Principal, m acs.Message) error {
+	ci, ok := t.d.store.View().ContainerInstances.Get(t.instance)
+	if !ok {
+		return errInactive
+	}
+	if id, machine := who.Instance(); machine && id != ci.EC2InstanceID {
+		return fmt.Errorf("%w: %s signed it", errOther, id)
+	}
+	var says acs.TelemetryMetadata
+	switch m := m.(type) {
+	case *acs.PublishMetrics:
+		says = m.Metadata
+	case *acs.PublishHealth:
+		says = m.Metadata
+	case *acs.PublishInstanceStatus:
+		says = m.Metadata
+	default:
+		return nil
+	}
+	for _, c := range []struct{ said, is string }{{says.Cluster, ci.ClusterARN}, {says.ContainerInstance, t.instance}} {
+		if c.said != "" && c.said != c.is && c.said != arn.LastID(c.is) {
+			return fmt.Errorf("%w: it says %q, the session is of %s", errOther, c.said, c.is)
+		}
+	}
+	return nil
 }
 
 // take takes a report in and makes its ack, nil for what needs none.

@@ -75,6 +75,8 @@ type Identity struct {
 type Verifier struct {
 	Keys   identity.Keys
 	Minter *identity.Minter // nil: temporary credentials are unknown
+	// Revoked reports whether temporary credentials of a principal are good no more, though they have not expired; nil: none ever is.
+	Revoked func(identity.Principal) bool
 }
 
 // HashPayload is the hash of a request's body as signatures use it: SHA-256 in lower-case hexadecimal.
@@ -133,6 +135,8 @@ func (v *Verifier) key(s *signed, now time.Time) (identity.AccessKey, error) {
 		return k, refuse(ExpiredToken, "The security token included in the request is expired")
 	case err != nil:
 		return k, unknown
+	case v.Revoked != nil && v.Revoked(k.Principal):
+		return identity.AccessKey{}, unknown
 	}
 	return k, nil
 }
