@@ -14,7 +14,9 @@ type Config struct {
 	BackendHost string            // ECS_BACKEND_HOST: URL of the API; AWS_ENDPOINT_URL if unset
 	Region      string            // AWS_DEFAULT_REGION or AWS_REGION
 	Credentials sigv4.Credentials // AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-	DataDir     string            // ECS_DATADIR (/data)
+	// CredentialsFile is read for each signature where there are none of those: BERTH_CREDENTIALS_FILE, JSON as of AWS's credential_process.
+	CredentialsFile string
+	DataDir         string // ECS_DATADIR (/data)
 
 	Attributes map[string]string // ECS_INSTANCE_ATTRIBUTES ({}): JSON object
 	Tags       map[string]string // ECS_CONTAINER_INSTANCE_TAGS ({}): JSON object

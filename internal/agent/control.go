@@ -39,7 +39,7 @@ const ecsTarget = "AmazonEC2ContainerServiceV20141113"
 func (c *Config) client(service, target string, httpClient *http.Client) *awscall.Client {
 	return &awscall.Client{
 		Endpoint: c.BackendHost, TargetPrefix: target, ContentType: "application/x-amz-json-1.1", UserAgent: userAgent,
-		Signer: awscall.Signer{Credentials: c.Credentials, Region: c.Region, Service: service}, HTTP: httpClient,
+		Signer: awscall.Signer{Credentials: c.credentials, Region: c.Region, Service: service}, HTTP: httpClient,
 	}
 }
 

@@ -134,8 +134,8 @@ func (a *agent) tags(ctx context.Context, arn string) (map[string]string, error)
 // protect calls the API as the task's role.
 func (a *agent) protect(ctx context.Context, c acs.RoleCredentials, action string, in, out any) error {
 	api := *a.control.api
-	api.Signer = awscall.Signer{Region: a.cfg.Region, Service: "ecs", Credentials: sigv4.Credentials{
-		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
+	api.Signer = awscall.Signer{Region: a.cfg.Region, Service: "ecs", Credentials: func() sigv4.Credentials {
+		return sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
 	}}
 	return api.Call(ctx, action, in, out)
 }

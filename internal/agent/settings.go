@@ -91,6 +91,7 @@ func (s *settings) config() Config {
 	c.Credentials.AccessKeyID = s.text("AWS_ACCESS_KEY_ID", "")
 	c.Credentials.SecretAccessKey = s.text("AWS_SECRET_ACCESS_KEY", "")
 	c.Credentials.SessionToken = s.text("AWS_SESSION_TOKEN", "")
+	c.CredentialsFile = s.text("BERTH_CREDENTIALS_FILE", "")
 	if c.Region == "" {
 		s.faults = append(s.faults, errNoRegion)
 	}

@@ -57,7 +57,7 @@ func (s *Server) openParts() (err error) {
 	if s.minter, err = identity.NewMinter(s.dir.Master); err != nil {
 		return err
 	}
-	s.verifier = &sigv4.Verifier{Keys: s.keys(), Minter: s.minter}
+	s.verifier = &sigv4.Verifier{Keys: s.keys(), Minter: s.minter, Revoked: s.revoked}
 	if s.passwords, err = registry.NewPasswords(s.dir.Master); err != nil {
 		return err
 	}
@@ -159,15 +159,30 @@ func (s *Server) services() []awswire.Service {
 	}
 }
 
-// instanceKeys gives instances the credentials of a role of their own. They are good for as long as an instance may live, since nothing
-// brings an agent process new ones.
+// instanceKeys gives instances the credentials of a role of their own.
 type instanceKeys struct{ minter *identity.Minter }
 
-const instanceLife = 10 * 365 * 24 * time.Hour
+// instanceKeyLife is how long an instance's credentials are good, as those of EC2's metadata service: renewed at half of it, they outlast a server that is
+// away for three hours.
+const instanceKeyLife = 6 * time.Hour
 
 func (k instanceKeys) InstanceKey(_ context.Context, in *fleet.Instance) (local.AccessKey, error) {
-	c, err := k.minter.Mint("arn:aws:iam::"+in.Account+":role/ecsInstanceRole", in.ID, in.LaunchedAt.Add(instanceLife))
-	return local.AccessKey{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken}, err
+	c, err := k.minter.Mint(identity.InstanceRole(in.Account), in.ID, time.Now().Add(instanceKeyLife))
+	return local.AccessKey{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken, Expires: c.Expiration}, err
+}
+
+// revoked reports whether credentials are those of an instance that is being terminated, or is not there any more.
+func (s *Server) revoked(p identity.Principal) bool {
+	id, ok := p.Instance()
+	if !ok {
+		return false
+	}
+	for i := range s.store.View().Instances.All() {
+		if i.ID == id && i.Account == p.Account {
+			return i.Desired == fleet.Terminated || i.State == fleet.Terminated
+		}
+	}
+	return true
 }
 
 // agentEnvironment is what agents get of this process's environment: where programs are and where Docker is.

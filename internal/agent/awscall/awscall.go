@@ -23,20 +23,20 @@ import (
 
 // Signer signs for one service and region.
 type Signer struct {
-	Credentials sigv4.Credentials
+	Credentials func() sigv4.Credentials // asked for each signature, since they may be renewed
 	Region      string
 	Service     string // in the signature's scope: "ecs"
 }
 
 // Sign signs r, whose body is payload.
 func (s Signer) Sign(r *http.Request, payload []byte) {
-	sigv4.Sign(r, s.Credentials, s.Region, s.Service, sigv4.HashPayload(payload), time.Now())
+	sigv4.Sign(r, s.Credentials(), s.Region, s.Service, sigv4.HashPayload(payload), time.Now())
 }
 
 // SignFrame makes the header lines of a telemetry frame on the connection that
 // handshake opened.
 func (s Signer) SignFrame(handshake *http.Request, payload []byte) http.Header {
-	return sigv4.SignFrame(handshake, s.Credentials, s.Region, s.Service, payload, time.Now())
+	return sigv4.SignFrame(handshake, s.Credentials(), s.Region, s.Service, payload, time.Now())
 }
 
 // Client calls one service.

@@ -19,8 +19,11 @@ func pidFile(dir string) string      { return filepath.Join(dir, "agent.pid") }
 func logFile(dir string) string      { return filepath.Join(dir, "agent.log") }
 func consoleFile(dir string) string  { return filepath.Join(dir, "console.log") }
 func identityFile(dir string) string { return filepath.Join(dir, "identity.json") }
-func rootDir(dir string) string      { return filepath.Join(dir, "root") }
-func dataDir(dir string) string      { return filepath.Join(dir, "data") }
+func credentialsFile(dir string) string {
+	return filepath.Join(dir, "credentials.json")
+}
+func rootDir(dir string) string { return filepath.Join(dir, "root") }
+func dataDir(dir string) string { return filepath.Join(dir, "data") }
 
 // boot makes the instance's directory and runs its user data, once in its life. A boot that was cut short begins anew with an empty root.
 func (d *Driver) boot(ctx context.Context, in *fleet.Instance, dir string) error {

@@ -17,6 +17,7 @@ const (
 	EnvCPU              = "BERTH_CPU"               // CPU units, 1024 to a vCPU
 	EnvMemory           = "BERTH_MEMORY"            // MiB
 	EnvArchitecture     = "BERTH_ARCHITECTURE"      // x86_64 or arm64: the instance type's, not the host's
+	EnvCredentials      = "BERTH_CREDENTIALS_FILE"  // path of the role's credentials, JSON as of AWS's credential_process; they are renewed there
 	EnvIdentityDocument = "BERTH_IDENTITY_DOCUMENT" // path of the instance identity document, JSON as EC2's metadata service gives it
 	EnvInstanceRoot     = "BERTH_INSTANCE_ROOT"     // directory that stands for the instance's /
 )

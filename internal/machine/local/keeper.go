@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/berthhq/berth/internal/fleet"
@@ -25,6 +26,11 @@ const steady = 30 * time.Second
 // run keeps the agent alive until ctx ends or the agent is beyond help.
 func (k *keeper) run(ctx context.Context) {
 	defer close(k.done)
+	var renewing sync.WaitGroup
+	defer renewing.Wait()
+	ctx, stop := context.WithCancel(ctx) // when the agent is beyond help, too
+	defer stop()
+	renewing.Go(func() { k.keepRenewing(ctx) })
 	status := fleet.MachineStatus{Phase: fleet.PhaseUp}
 	pause := k.d.cfg.RestartMin
 	for {
@@ -99,11 +105,10 @@ func (k *keeper) launch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ecs.config: %w", err)
 	}
-	key, err := cfg.Credentials.InstanceKey(ctx, k.in)
-	if err != nil {
-		return fmt.Errorf("credentials of the instance role: %w", err)
+	if _, err := k.renew(ctx); err != nil {
+		return err
 	}
-	k.p, err = launch(k.dir, cfg.Command, environment(cfg, k.in, k.dir, set, key))
+	k.p, err = launch(k.dir, cfg.Command, environment(cfg, k.in, k.dir, set))
 	if err != nil {
 		return err
 	}

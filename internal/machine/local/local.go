@@ -47,11 +47,13 @@ type Config struct {
 	RestartMax  time.Duration // longest pause; default 15 s
 }
 
-// AccessKey is what an agent signs its calls with.
-type AccessKey struct{ ID, Secret, Token string }
+// AccessKey is what an agent signs its calls with until Expires; the zero time is never.
+type AccessKey struct {
+	ID, Secret, Token string
+	Expires           time.Time
+}
 
-// Credentials mints the access key of an instance's role. It is asked at each start of an agent process, and the key has to be good for as long as that
-// process lives, which nobody knows; asking again for the same instance may return the same key.
+// Credentials mints access keys of an instance's role. It is asked at each start of an agent process, and again whenever half of a key's time has passed.
 type Credentials interface {
 	InstanceKey(ctx context.Context, in *fleet.Instance) (AccessKey, error)
 }

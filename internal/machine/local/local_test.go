@@ -34,13 +34,18 @@ func TestStartRunsTheAgentOfTheInstance(t *testing.T) {
 	dir := filepath.Join(y.dir, testID)
 	for name, want := range map[string]string{
 		"ECS_CLUSTER": "socket-ecs-cluster", "ECS_BACKEND_HOST": "http://127.0.0.1:4566", "ECS_DATADIR": filepath.Join(dir, "data"),
-		"AWS_DEFAULT_REGION": "eu-west-2", "AWS_ACCESS_KEY_ID": "AKIA" + testID, "AWS_SESSION_TOKEN": "(not set)",
+		"AWS_DEFAULT_REGION": "eu-west-2", "AWS_ACCESS_KEY_ID": "(not set)", "AWS_SESSION_TOKEN": "(not set)", EnvCredentials: filepath.Join(dir, "credentials.json"),
 		EnvInstanceID: testID, EnvInstanceType: "t2.micro", EnvAvailabilityZone: "eu-west-2b", EnvBindAddress: "127.0.1.9",
 		EnvCPU: "1024", EnvMemory: "1024", EnvSubnetCIDR: "172.31.16.0/20",
 	} {
 		if got := h.get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
+	}
+	var key struct{ AccessKeyId, SecretAccessKey, Expiration string }
+	keyData, err := os.ReadFile(h.get(EnvCredentials))
+	if err != nil || json.Unmarshal(keyData, &key) != nil || key.AccessKeyId != "AKIA"+testID || key.SecretAccessKey != "secret" || key.Expiration != "" {
+		t.Errorf("credentials %s (%v)", keyData, err)
 	}
 	var doc map[string]any
 	data, err := os.ReadFile(h.get(EnvIdentityDocument))
