@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -277,4 +278,44 @@ func TestEmbedded(t *testing.T) {
 	w.update(func(tx *state.Tx) { tx.CacheReplicationGroups.Put(&deleting) })
 	w.change(arn, func(c *cache.Cluster) { c.Status = cache.Deleting })
 	w.until("the group is gone", func(s *state.Snapshot) bool { return s.CacheReplicationGroups.Len() == 0 })
+}
+
+// A cache that runs before there is a bridge is reached by containers as soon as there is one, with the data it has.
+func TestBridgeThatComesLater(t *testing.T) {
+	for name, only := range map[string]bool{cache.RedisServer: false, cache.Embedded: true} {
+		t.Run(name, func(t *testing.T) {
+			if !only {
+				needRedis(t)
+			}
+			var bridge atomic.Value
+			bridge.Store(netip.Addr{})
+			w := newWorld(t, Config{
+				EmbeddedOnly: only, Loopback: netip.MustParseAddr("127.0.3.10"), Containers: func() netip.Addr { return bridge.Load().(netip.Addr) },
+			})
+			arn := w.create("early", nil)
+			before := w.available(arn, nil).Node
+			if before.ContainerAddress != "" {
+				t.Errorf("without a bridge: %+v", before)
+			}
+			if got := w.redis(before.Address, before.Port, "SET key kept"); got != "+OK" {
+				t.Error(got)
+			}
+			bridge.Store(netip.MustParseAddr("127.0.3.11"))
+			after := w.available(arn, func(n cache.Node) bool { return n.ContainerAddress != "" }).Node
+			if got := w.redis(after.ContainerAddress, after.Port, "GET key"); got != "kept" || after.PID != before.PID || after.Port != before.Port {
+				t.Errorf("GET by the bridge: %q, node %+v", got, after)
+			}
+			if only {
+				return
+			}
+			if got := w.redis(before.Address, after.Port, "GET key"); got != "kept" {
+				t.Errorf("GET as before: %q", got)
+			}
+			syscall.Kill(after.PID, syscall.SIGKILL) // it is started anew with both
+			again := w.available(arn, func(n cache.Node) bool { return n.PID != after.PID }).Node
+			if got := w.redis(again.ContainerAddress, again.Port, "PING"); got != "+PONG" {
+				t.Errorf("after a restart: %s", got)
+			}
+		})
+	}
 }

@@ -29,8 +29,8 @@ import (
 type Config struct {
 	Dir string // holds a directory for each cluster; absolute
 	// Loopback is where programs of this machine reach caches. Containers tells an address of this machine that containers reach, such as the
-	// gateway of Docker's bridge, which may come later than this program: it is asked whenever a cache starts; nil and an invalid address are
-	// none. Caches listen on these and nowhere else.
+	// gateway of Docker's bridge, which may come later than this program: it is asked again and again, and caches that run move there;
+	// nil and an invalid address are none. Caches listen on these and nowhere else.
 	Loopback     netip.Addr
 	Containers   func() netip.Addr
 	RedisServer  string // path of the program; "" looks for redis-server on PATH
@@ -129,7 +129,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 		return c.remove(ctx, key)
 	}
 	if c.cfg.RedisServer == "" {
-		return 0, c.embed(ctx, cl)
+		return c.embed(ctx, cl)
 	}
 	return c.serve(ctx, cl)
 }
@@ -138,6 +138,12 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 func (c *Controller) serve(ctx context.Context, cl *cache.Cluster) (time.Duration, error) {
 	p := process{dir: filepath.Join(c.cfg.Dir, cl.ARN)}
 	if info, ok := p.ask(ctx); ok {
+		// Docker has come: containers are to reach it. Should it go, the address is kept for its return.
+		if bind := c.cfg.bind(); c.cfg.containers().IsValid() && bind != p.bound() {
+			if err := p.rebind(ctx, bind); err != nil {
+				return 0, err
+			}
+		}
 		return health, c.observe(ctx, cl, cache.Node{
 			Backend: cache.RedisServer, Address: c.cfg.Loopback.String(), ContainerAddress: c.containers(),
 			Port: info.port, PID: info.pid, Version: info.version,

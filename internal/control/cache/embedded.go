@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -17,16 +18,16 @@ type embedded struct {
 }
 
 // embed serves a cluster inside this program. It listens where containers reach it, which this machine's programs do too.
-func (c *Controller) embed(ctx context.Context, cl *cache.Cluster) error {
+func (c *Controller) embed(ctx context.Context, cl *cache.Cluster) (time.Duration, error) {
 	c.mu.Lock()
 	e := c.embedded[cl.ARN]
 	c.mu.Unlock()
 	if e != nil {
-		return c.observe(ctx, cl, e.node)
+		return health, c.follow(ctx, cl, e)
 	}
 	port, err := c.port(cl, process{})
 	if err != nil {
-		return c.observe(ctx, cl, cache.Node{Backend: cache.Embedded, Problem: err.Error()})
+		return 0, c.observe(ctx, cl, cache.Node{Backend: cache.Embedded, Problem: err.Error()})
 	}
 	address := c.cfg.Loopback
 	if a := c.cfg.containers(); a.IsValid() {
@@ -36,11 +37,23 @@ func (c *Controller) embed(ctx context.Context, cl *cache.Cluster) error {
 		Backend: cache.Embedded, Address: address.String(), ContainerAddress: c.containers(), Port: port, Version: "7",
 	}}
 	if err := e.StartAddr(netip.AddrPortFrom(address, uint16(port)).String()); err != nil {
-		return err
+		return 0, err
 	}
 	c.mu.Lock()
 	c.embedded[cl.ARN] = e
 	c.mu.Unlock()
+	return health, c.observe(ctx, cl, e.node)
+}
+
+// follow moves a cluster to the address that containers reach, when there is one at last. Its data stay; clients connect anew.
+func (c *Controller) follow(ctx context.Context, cl *cache.Cluster, e *embedded) error {
+	if a := c.cfg.containers(); a.IsValid() && a.String() != e.node.ContainerAddress {
+		e.Close()
+		if err := e.StartAddr(netip.AddrPortFrom(a, uint16(e.node.Port)).String()); err != nil {
+			return errors.Join(err, e.StartAddr(netip.AddrPortFrom(c.cfg.Loopback, uint16(e.node.Port)).String()))
+		}
+		e.node.Address, e.node.ContainerAddress = a.String(), a.String()
+	}
 	return c.observe(ctx, cl, e.node)
 }
 

@@ -118,6 +118,56 @@ func (p process) pid() int {
 	return pid
 }
 
+// bind is what Redis is told to listen on.
+func (c Config) bind() string {
+	bind := c.Loopback.String()
+	if a := c.containers(); a.IsValid() {
+		bind += " -" + a.String() // the hyphen: go on without it when the address does not exist
+	}
+	return bind
+}
+
+// bound reads back from the configuration what the process was told to listen on.
+func (p process) bound() string {
+	text, err := os.ReadFile(p.config())
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if bind, ok := strings.CutPrefix(line, "bind "); ok {
+			return strings.TrimSpace(bind)
+		}
+	}
+	return ""
+}
+
+// rebind has the running process listen on other addresses, now and when it is started again. Clients keep their connections.
+func (p process) rebind(ctx context.Context, bind string) error {
+	before := p.bound()
+	address, port := p.configured()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := fmt.Fprintf(conn, "CONFIG SET bind %q\r\n", bind); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(answer, "+OK") {
+		return fmt.Errorf("redis-server does not listen on %q: %s", bind, strings.TrimSpace(answer))
+	}
+	text, err := os.ReadFile(p.config())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p.config(), bytes.Replace(text, []byte("bind "+before+"\n"), []byte("bind "+bind+"\n"), 1), 0o600)
+}
+
 func kill(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
 		return err
@@ -130,12 +180,8 @@ func (p process) start(ctx context.Context, cfg Config, port int) error {
 	if err := os.MkdirAll(p.data(), 0o700); err != nil {
 		return err
 	}
-	bind := cfg.Loopback.String()
-	if a := cfg.containers(); a.IsValid() {
-		bind += " -" + a.String() // the hyphen: go on without it when the address does not exist
-	}
 	var conf bytes.Buffer
-	fmt.Fprintf(&conf, "bind %s\nport %d\n", bind, port)
+	fmt.Fprintf(&conf, "bind %s\nport %d\n", cfg.bind(), port)
 	// Protected mode would refuse containers, for whom the second address is there.
 	fmt.Fprintf(&conf, "protected-mode no\ndaemonize yes\npidfile %q\nlogfile %q\ndir %q\n",
 		filepath.Join(p.dir, "redis.pid"), p.log(), p.data())
