@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -8,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
 // portPicker chooses dynamic host ports: the next free one after the last it
@@ -81,6 +84,27 @@ func (p *portPicker) release(bindings []Binding) {
 }
 
 func portKey(port int, protocol string) string { return strconv.Itoa(port) + "/" + protocol }
+
+// sharedPort says which port a container in host mode would not get, "" if none. The scheduler counts ports by instance, as AWS does, and instances of
+// one machine share its network in host mode: without this the program inside would end with a complaint of its own, again and again. One that
+// runs already has its ports itself.
+func (t *task) sharedPort(ctx context.Context, b Box) string {
+	if t.view().Task.NetworkMode != networkHost || !t.e.cfg.BindAddress.IsValid() {
+		return ""
+	}
+	if c, err := t.e.rt.Inspect(ctx, b.RuntimeID); err != nil || c.State == runtime.Running {
+		return ""
+	}
+	for _, m := range b.Def.PortMappings {
+		protocol := cmp.Or(m.Protocol, "tcp")
+		if port := int(m.ContainerPort); port != 0 && !t.e.ports.free(t.e.cfg.BindAddress, port, protocol) {
+			return fmt.Sprintf("host port %s is in use on this machine. Tasks with networkMode host have the machine's own ports, and all instances of "+
+				"this machine share them: stop what uses the port, let the task listen on another one, or use networkMode bridge, where each instance has ports "+
+				"of its own", portKey(port, protocol))
+		}
+	}
+	return ""
+}
 
 // canBind tries whether the port is free on the machine.
 func canBind(address netip.Addr, port int, protocol string) bool {

@@ -134,6 +134,10 @@ func (t *task) start(ctx context.Context, i int, b Box) error {
 			return nil
 		}
 	}
+	if taken := t.sharedPort(ctx, b); taken != "" {
+		t.fail(i, "CannotStartContainerError: "+taken)
+		return nil
+	}
 	limited, cancel := context.WithTimeout(ctx, t.e.cfg.StartTimeout)
 	defer cancel()
 	err := t.e.rt.Start(limited, b.RuntimeID)
