@@ -156,7 +156,8 @@ func (a *agent) engineConfig() engine.Config {
 			CPU: c.CPU, Memory: c.Memory - c.ReservedMemory, PortsTCP: c.ReservedPorts, PortsUDP: c.ReservedPortsUDP,
 		},
 		PullBehavior: c.PullBehavior, PullTimeout: c.PullTimeout, CreateTimeout: c.CreateTimeout, StartTimeout: c.StartTimeout,
-		StopTimeout: c.StopTimeout, CleanupWait: c.CleanupWait, NewID: newID,
+		StopTimeout: c.StopTimeout, CleanupWait: c.CleanupWait,
+		ImageInterval: c.ImageInterval, ImageMinimumAge: c.ImageMinimum, ImagesPerCycle: c.ImagesPerCycle, NewID: newID,
 	}
 	if e.Zone == "" {
 		e.Zone = "local"

@@ -81,6 +81,7 @@ func (s *settings) config() Config {
 		DisableMetrics:      s.yes("ECS_DISABLE_METRICS", false),
 		DockerHost:          s.text("DOCKER_HOST", ""),
 	}
+	s.images(&c)
 	s.json("ECS_INSTANCE_ATTRIBUTES", &c.Attributes)
 	s.json("ECS_CONTAINER_INSTANCE_TAGS", &c.Tags)
 	s.json("ECS_RESERVED_PORTS_UDP", &c.ReservedPortsUDP)
@@ -97,6 +98,19 @@ func (s *settings) config() Config {
 	}
 	s.local(&c)
 	return c
+}
+
+// images reads when images are removed.
+func (s *settings) images(c *Config) {
+	c.ImageInterval = s.duration("ECS_IMAGE_CLEANUP_INTERVAL", 30*time.Minute, 10*time.Minute)
+	if s.yes("ECS_DISABLE_IMAGE_CLEANUP", false) {
+		c.ImageInterval = 0
+	}
+	c.ImageMinimum = s.duration("ECS_IMAGE_MINIMUM_CLEANUP_AGE", time.Hour, time.Minute)
+	c.ImagesPerCycle = int(s.number("ECS_NUM_IMAGES_DELETE_PER_CYCLE", 5))
+	if c.ImagesPerCycle < 1 {
+		s.faults = append(s.faults, fmt.Errorf("ECS_NUM_IMAGES_DELETE_PER_CYCLE is %d: it must be at least 1, or set ECS_DISABLE_IMAGE_CLEANUP", c.ImagesPerCycle))
+	}
 }
 
 // local reads what tells agents of one machine apart.

@@ -19,6 +19,12 @@ func TestDefaults(t *testing.T) {
 		c.PullBehavior != "default" || c.MetadataRPS != 40 || c.MetadataBurst != 60 || c.CPU <= 0 || c.Memory <= 0 || c.DynamicPortLast <= c.DynamicPortFirst {
 		t.Errorf("defaults are %+v", c)
 	}
+	if c.ImageInterval != 30*time.Minute || c.ImageMinimum != time.Hour || c.ImagesPerCycle != 5 {
+		t.Errorf("images are removed every %v, from the age of %v, %d at a time", c.ImageInterval, c.ImageMinimum, c.ImagesPerCycle)
+	}
+	if off, err := NewConfig(append(slices.Clone(least), "ECS_DISABLE_IMAGE_CLEANUP=true", "ECS_IMAGE_MINIMUM_CLEANUP_AGE=1s")); err != nil || off.ImageInterval != 0 || off.ImageMinimum != time.Minute {
+		t.Errorf("disabled: %v, %v, %v", off.ImageInterval, off.ImageMinimum, err)
+	}
 	if !slices.Equal(c.ReservedPorts, []int{22, 2375, 2376, 51678, 51679}) {
 		t.Errorf("reserved ports %v", c.ReservedPorts)
 	}
@@ -53,11 +59,11 @@ ECS_FOO=bar
 func TestWrongSettings(t *testing.T) {
 	_, err := NewConfig([]string{
 		"ECS_RESERVED_MEMORY=x", "ECS_IMAGE_PULL_BEHAVIOR=sometimes", "ECS_DYNAMIC_HOST_PORT_RANGE=9-1", "BERTH_BIND_ADDR=here",
-		"ECS_CONTAINER_STOP_TIMEOUT=soon", "ECS_INSTANCE_ATTRIBUTES=[]", "ECS_ENABLE_TASK_IAM_ROLE=maybe",
+		"ECS_CONTAINER_STOP_TIMEOUT=soon", "ECS_INSTANCE_ATTRIBUTES=[]", "ECS_ENABLE_TASK_IAM_ROLE=maybe", "ECS_NUM_IMAGES_DELETE_PER_CYCLE=0",
 	})
 	for _, name := range []string{
 		"ECS_RESERVED_MEMORY", "ECS_IMAGE_PULL_BEHAVIOR", "ECS_DYNAMIC_HOST_PORT_RANGE", "BERTH_BIND_ADDR", "ECS_CONTAINER_STOP_TIMEOUT",
-		"ECS_INSTANCE_ATTRIBUTES", "ECS_ENABLE_TASK_IAM_ROLE", "ECS_BACKEND_HOST", "AWS_DEFAULT_REGION",
+		"ECS_INSTANCE_ATTRIBUTES", "ECS_ENABLE_TASK_IAM_ROLE", "ECS_NUM_IMAGES_DELETE_PER_CYCLE", "ECS_BACKEND_HOST", "AWS_DEFAULT_REGION",
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not in %v", name, err)

@@ -21,9 +21,10 @@ import (
 
 // Buckets of a Store.
 const (
-	Agent = "agent" // one value per key of the agent itself
-	Tasks = "tasks" // by task ARN
-	Logs  = "logs"  // by container id
+	Agent  = "agent"  // one value per key of the agent itself
+	Tasks  = "tasks"  // by task ARN
+	Logs   = "logs"   // by container id
+	Images = "images" // by image id
 )
 
 // ErrInUse means that another agent uses the data directory.
@@ -45,7 +46,7 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("checkpoint in %s: %w", dir, err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, bucket := range []string{Agent, Tasks, Logs} {
+		for _, bucket := range []string{Agent, Tasks, Logs, Images} {
 			if _, err := tx.CreateBucketIfNotExists([]byte(bucket)); err != nil {
 				return err
 			}

@@ -38,6 +38,12 @@ type Config struct {
 	StopTimeout   time.Duration
 	CleanupWait   time.Duration
 
+	// Images that were pulled here and that no task uses any more are removed every ImageInterval (0: never), the least recently used first,
+	// ImagesPerCycle at a time, once they are older than ImageMinimumAge.
+	ImageInterval   time.Duration
+	ImageMinimumAge time.Duration
+	ImagesPerCycle  int
+
 	// NewID makes unguessable ids.
 	NewID func() string
 }
@@ -85,6 +91,8 @@ type Engine struct {
 	ledger  *ledger
 	ports   *portPicker
 	sending chan struct{} // holds a token per task that is sending; ten at most
+
+	pulling sync.RWMutex // held for reading while an image is pulled, for writing while one is removed
 
 	ctx   context.Context // of Run; tasks that are added live as long
 	tasks sync.WaitGroup
@@ -157,7 +165,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		t.startLocked()
 	}
 	e.mu.Unlock()
+	var cleaning sync.WaitGroup
+	cleaning.Go(func() { e.cleanImages(ctx) })
 	e.watch(ctx)
+	cleaning.Wait()
 	e.mu.Lock()
 	e.running = false
 	e.mu.Unlock()

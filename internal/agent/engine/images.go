@@ -72,15 +72,33 @@ func (e *Engine) pullImage(ctx context.Context, b Box) (image, digest string, er
 		if ref, login, err = e.images.Resolve(ctx, b.Def.Image, b.Def.RegistryAuth); err != nil {
 			continue
 		}
-		if digest, err = e.rt.Pull(ctx, ref, login); err == nil {
-			image, err = e.named(ctx, ref, b.Def.Image)
-			return image, digest, err
+		if image, digest, err = e.pullAs(ctx, ref, login, b.Def.Image); err == nil {
+			return image, digest, nil
 		}
 		if ctx.Err() != nil || errors.Is(err, runtime.ErrUnavailable) || errors.Is(err, runtime.ErrNotFound) {
 			break
 		}
 	}
 	return "", "", err
+}
+
+// pullAs pulls ref, gives it the name that was asked for, and notes whether it is ours.
+func (e *Engine) pullAs(ctx context.Context, ref string, login *runtime.Auth, name string) (image, digest string, err error) {
+	e.pulling.RLock()
+	defer e.pulling.RUnlock()
+	before, err := e.rt.Image(ctx, ref)
+	there := err == nil
+	if digest, err = e.rt.Pull(ctx, ref, login); err != nil {
+		return "", "", err
+	}
+	if image, err = e.named(ctx, ref, name); err != nil {
+		return "", "", err
+	}
+	after, err := e.rt.Image(ctx, ref)
+	if err != nil {
+		return "", "", err
+	}
+	return image, digest, e.notePull(after.ID, there && before.ID == after.ID, ref, image)
 }
 
 // named gives what was pulled as ref the name that was asked for. A name with a

@@ -57,6 +57,8 @@ type Images interface {
 	Import(ctx context.Context, ref string, rootFS io.Reader, entryPoint []string) error
 	// RemoveImage forgets a name, and the image with its last name.
 	RemoveImage(ctx context.Context, ref string) error
+	// ImageUsed reports whether there is a container of the image, whosever and running or not.
+	ImageUsed(ctx context.Context, id string) (bool, error)
 }
 
 // Auth opens a registry.
@@ -65,6 +67,8 @@ type Auth struct{ Username, Password string }
 // Image is an image that is here. Digests are those under which registries know it, as name@sha256:….
 type Image struct {
 	ID      string
+	Names   []string  // as name:tag
+	NamedAt time.Time // when it was last given a name; zero if that is not known
 	Digests []string
 	Env     []string // "NAME=value"
 }

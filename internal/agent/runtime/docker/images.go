@@ -50,7 +50,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (runtime.Image, error) {
 	if err != nil {
 		return runtime.Image{}, wrap(err)
 	}
-	image := runtime.Image{ID: r.ID, Digests: r.RepoDigests}
+	image := runtime.Image{ID: r.ID, Names: r.RepoTags, NamedAt: r.Metadata.LastTagTime, Digests: r.RepoDigests}
 	if r.Config != nil {
 		image.Env = r.Config.Env
 	}
@@ -83,6 +83,12 @@ func (e *Engine) Import(ctx context.Context, ref string, rootFS io.Reader, entry
 func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 	_, err := e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{})
 	return wrap(err)
+}
+
+// ImageUsed reports whether there is a container of the image.
+func (e *Engine) ImageUsed(ctx context.Context, id string) (bool, error) {
+	r, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("ancestor", id)})
+	return len(r.Items) > 0, wrap(err)
 }
 
 // ImageNames lists the names, by tag and by digest, of each image that is here.

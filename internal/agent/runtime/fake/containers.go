@@ -38,7 +38,7 @@ func (e *Engine) Create(_ context.Context, s runtime.Spec) (string, error) {
 	id := fmt.Sprintf("%064x", e.sequence)
 	b := &box{spec: s, changed: sync.NewCond(&e.mu)}
 	b.view = runtime.Container{
-		ID: id, Name: s.Name, Image: s.Image, ImageID: digest(s.Image), Labels: maps.Clone(s.Labels),
+		ID: id, Name: s.Name, Image: s.Image, ImageID: e.imageIDLocked(s.Image), Labels: maps.Clone(s.Labels),
 		State: runtime.Created, CreatedAt: time.Now(), Ports: slices.Clone(s.Ports), LogDriver: "json-file",
 	}
 	if b.view.Name == "" {

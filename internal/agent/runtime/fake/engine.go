@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type Engine struct {
 	sequence int
 	registry map[string]Program // what can be pulled
 	images   map[string]Program // what is here
+	tagged   map[string]string  // names that were given with Tag, and the first name of the image
 	boxes    map[string]*box
 	order    []string // ids of boxes, oldest first
 	networks map[string]runtime.Network
@@ -39,6 +41,7 @@ func New() *Engine {
 		Description: runtime.Engine{Version: "fake", CPUs: 2, MemoryBytes: 8 << 30, CgroupVersion: 2, CgroupDriver: "cgroupfs"},
 		registry:    map[string]Program{},
 		images:      map[string]Program{},
+		tagged:      map[string]string{},
 		boxes:       map[string]*box{},
 		networks:    map[string]runtime.Network{},
 		volumes:     map[string]runtime.VolumeSpec{},
@@ -150,6 +153,9 @@ func (e *Engine) Pull(_ context.Context, ref string, _ *runtime.Auth) (string, e
 	return digest(ref), nil
 }
 
+// imageIDLocked is the same for all names of an image.
+func (e *Engine) imageIDLocked(ref string) string { return digest(cmp.Or(e.tagged[ref], ref)) }
+
 func digest(ref string) string { return fmt.Sprintf("sha256:%064x", ref)[:71] }
 
 // Image describes an image that is here.
@@ -163,7 +169,7 @@ func (e *Engine) Image(_ context.Context, ref string) (runtime.Image, error) {
 		return runtime.Image{}, fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, ref)
 	}
 	name, _, _ := strings.Cut(ref, ":")
-	return runtime.Image{ID: digest(ref), Digests: []string{name + "@" + digest(ref)}}, nil
+	return runtime.Image{ID: e.imageIDLocked(ref), Names: []string{ref}, Digests: []string{name + "@" + digest(ref)}}, nil
 }
 
 // Tag gives an image another name.
@@ -174,7 +180,7 @@ func (e *Engine) Tag(_ context.Context, source, target string) error {
 	if !ok {
 		return fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, source)
 	}
-	e.images[target] = p
+	e.images[target], e.tagged[target] = p, cmp.Or(e.tagged[source], source)
 	return nil
 }
 
@@ -187,11 +193,27 @@ func (e *Engine) Import(_ context.Context, ref string, rootFS io.Reader, _ []str
 	return nil
 }
 
+// ImageUsed reports whether there is a container of the image.
+func (e *Engine) ImageUsed(_ context.Context, id string) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.upLocked(); err != nil {
+		return false, err
+	}
+	for _, b := range e.boxes {
+		if b.view.ImageID == id {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // RemoveImage forgets a name.
 func (e *Engine) RemoveImage(_ context.Context, ref string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.images, ref)
+	delete(e.tagged, ref)
 	return nil
 }
 

@@ -111,6 +111,8 @@ func life(t *testing.T, s Subject) {
 	id := s.create(t, nil, "serve")
 	if c := s.inspect(t, id); c.State != runtime.Created || !c.StartedAt.IsZero() || c.CreatedAt.IsZero() {
 		t.Errorf("after Create: %+v", c)
+	} else if used, err := s.Runtime.ImageUsed(t.Context(), c.ImageID); err != nil || !used {
+		t.Errorf("its image counts as unused (%v)", err)
 	}
 	s.start(t, id)
 	s.start(t, id)

@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/agent/runtime"
+	"github.com/berthhq/berth/internal/agent/runtime/fake"
+)
+
+// aliasing pulls images from another name than the one that is asked for, as those of the built-in registry are.
+type aliasing struct{ *bench }
+
+func (aliasing) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (string, *runtime.Auth, error) {
+	return "registry/" + image, nil, nil
+}
+
+// here lists which of the names are on the machine.
+func (b *bench) here(names ...string) (found []string) {
+	b.t.Helper()
+	for _, name := range names {
+		if _, err := b.rt.Image(b.t.Context(), name); err == nil {
+			found = append(found, name)
+		} else if !errors.Is(err, runtime.ErrNotFound) {
+			b.t.Fatal(err)
+		}
+	}
+	return found
+}
+
+func imageBench(t *testing.T, images ...string) *bench {
+	b := newBench(t)
+	b.cfg.PullBehavior, b.cfg.CleanupWait = PullDefault, 2*time.Hour
+	b.cfg.ImageInterval, b.cfg.ImageMinimumAge, b.cfg.ImagesPerCycle = 30*time.Minute, time.Hour, 5
+	for _, image := range images {
+		b.rt.Publish(image, fake.Exit(0))
+	}
+	return b
+}
+
+// ECS_IMAGE_CLEANUP_INTERVAL and its companions: what was pulled here goes once no task knows of it any more; what was here before, and what a task uses, stays.
+func TestImagesThatNoTaskUsesAreRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := imageBench(t, "done:2", "own:1")
+		b.rt.Publish("serving:1", fake.Serve)
+		b.rt.Load("own:1", fake.Exit(0)) // built by the machine's owner, and in a registry too
+		stop := b.run()
+		b.apply(taskOf("done", container("c", "done:2")))
+		b.apply(taskOf("own", container("c", "own:1")))
+		b.apply(taskOf("serving", container("c", "serving:1")))
+		all := []string{"done:2", "own:1", "serving:1"}
+		b.settle(100 * time.Minute)
+		if got := b.here(all...); !slices.Equal(got, all) {
+			t.Errorf("while the containers are kept there are %q", got)
+		}
+		stop() // what is ours is known after a restart, too
+		b.run()
+		b.settle(100 * time.Minute)
+		if got, want := b.here(all...), []string{"own:1", "serving:1"}; !slices.Equal(got, want) {
+			t.Errorf("later there are %q, want %q", got, want)
+		}
+		b.apply(stopOf("serving"))
+		b.settle(4 * time.Hour)
+		if got, want := b.here(all...), []string{"own:1"}; !slices.Equal(got, want) {
+			t.Errorf("in the end there are %q, want %q", got, want)
+		}
+		// It can be had again.
+		b.apply(taskOf("again", container("c", "done:2")))
+		b.settle(time.Minute)
+		if got := b.here("done:2"); len(got) != 1 {
+			t.Error("it was not pulled again")
+		}
+	})
+}
+
+func TestImagesGoAFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var images []string
+		for i := range 7 {
+			images = append(images, fmt.Sprintf("image%d:1", i))
+		}
+		b := imageBench(t, images...)
+		b.cfg.ImagesPerCycle, b.cfg.ImageMinimumAge, b.cfg.CleanupWait = 2, 50*time.Minute, time.Minute
+		b.run()
+		for i, image := range images {
+			b.apply(taskOf(fmt.Sprint(i), container("c", image)))
+			b.settle(time.Second)
+		}
+		var left []int
+		for range 6 {
+			b.settle(30 * time.Minute)
+			left = append(left, len(b.here(images...)))
+		}
+		if want := []int{7, 5, 3, 1, 0, 0}; !slices.Equal(left, want) {
+			t.Errorf("every half hour there are %v, want %v", left, want)
+		}
+	})
+}
+
+// Images of the built-in registry have two names. Both go, unless one has become somebody else's.
+func TestBothNamesOfAnImageGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := imageBench(t, "registry/app:1", "registry/app:2", "mine:1")
+		b.cfg.CleanupWait = time.Minute
+		b.rt.Load("mine:1", fake.Exit(0))
+		b.run()
+		b.e.images = aliasing{b}
+		b.apply(taskOf("1", container("c", "app:1")))
+		b.apply(taskOf("2", container("c", "app:2")))
+		b.settle(time.Minute)
+		names := []string{"registry/app:1", "app:1", "registry/app:2", "app:2"}
+		if got := b.here(names...); !slices.Equal(got, names) {
+			t.Fatalf("there are %q", got)
+		}
+		if err := b.rt.Tag(t.Context(), "mine:1", "app:2"); err != nil {
+			t.Fatal(err)
+		}
+		b.settle(3 * time.Hour)
+		if got := b.here(names...); strings.Join(got, " ") != "app:2" {
+			t.Errorf("there are %q, want the one that was given away", got)
+		}
+	})
+}
+
+func TestImagesStay(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"cleaning is off":          func(c *Config) { c.ImageInterval = 0 },
+		"cached images are wanted": func(c *Config) { c.PullBehavior = PullPreferCached },
+		"they are too young":       func(c *Config) { c.ImageMinimumAge = 1000 * time.Hour },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := imageBench(t, "done:2")
+				change(&b.cfg)
+				b.run()
+				b.apply(taskOf("1", container("c", "done:2")))
+				b.settle(10 * time.Hour)
+				if got := b.here("done:2"); len(got) != 1 {
+					t.Error("the image is gone")
+				}
+			})
+		})
+	}
+}
