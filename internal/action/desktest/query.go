@@ -1,6 +1,7 @@
 package desktest
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"io"
 	"net/http"
@@ -26,23 +27,8 @@ func Form(version, line string) url.Values {
 // Query sends a signed call to a Query service and returns what is in the answer: the XML, or "Code: message" of a fault.
 func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 	t.Helper()
-	body := form.Encode()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, Region, service, sigv4.HashPayload([]byte(body)), time.Now())
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	out, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.StatusCode == http.StatusOK {
+	out, ok := d.post(t, service, form.Encode(), http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}})
+	if ok {
 		return string(out)
 	}
 	type fault struct{ Code, Message string }
@@ -57,6 +43,45 @@ func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 		f.Error = f.Errors.Error
 	}
 	return f.Error.Code + ": " + f.Error.Message
+}
+
+// Post sends a signed call to a JSON service and returns what is in the answer: the JSON, or "Code: message" of a fault. target is "Prefix.Action"; the
+// input is JSON with ' for ", which reads better in Go.
+func (d *Desk) Post(t testing.TB, service, target, input string) string {
+	t.Helper()
+	out, ok := d.post(t, service, strings.ReplaceAll(input, "'", `"`), http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}})
+	if ok {
+		return string(out)
+	}
+	var f struct {
+		Type    string `json:"__type"`
+		Message string `json:"message"`
+	}
+	if err := json.Unmarshal(out, &f); err != nil {
+		t.Fatalf("%s: %v", out, err)
+	}
+	return f.Type[strings.LastIndexByte(f.Type, '#')+1:] + ": " + f.Message
+}
+
+// post sends a signed request and returns the answer, and whether it is one of success.
+func (d *Desk) post(t testing.TB, service, body string, header http.Header) (answer []byte, ok bool) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header
+	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, Region, service, sigv4.HashPayload([]byte(body)), time.Now())
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, resp.StatusCode == http.StatusOK
 }
 
 // CLI runs the AWS CLI with a command line split at spaces and returns everything it prints.

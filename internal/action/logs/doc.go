@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"strings"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/fault"
@@ -85,6 +86,8 @@ func group(tables *state.Tables, call *awswire.Call, name, identifier *string) (
 		if err := loggroup.ValidateGroupName(*name); err != nil {
 			return nil, err
 		}
+	case elsewhere(call, *identifier):
+		return nil, loggroup.GroupNotFound()
 	default:
 		name = new(loggroup.NameOf(*identifier))
 	}
@@ -93,6 +96,12 @@ func group(tables *state.Tables, call *awswire.Call, name, identifier *string) (
 		return nil, loggroup.GroupNotFound()
 	}
 	return g, nil
+}
+
+// elsewhere reports whether an identifier is the ARN of another region's or account's group.
+func elsewhere(call *awswire.Call, identifier string) bool {
+	a, err := arn.Parse(identifier)
+	return err == nil && (a.Region != call.Region || a.Account != call.Account)
 }
 
 func stream(tables *state.Tables, g *loggroup.Group, name string) (*loggroup.Stream, error) {

@@ -74,7 +74,7 @@ func (a *api) describeLogGroups(_ context.Context, call *awswire.Call, in *shape
 	prefix, pattern := deref(in.LogGroupNamePrefix), deref(in.LogGroupNamePattern)
 	wanted := map[string]bool{}
 	for _, id := range in.LogGroupIdentifiers {
-		wanted[loggroup.NameOf(id)] = true
+		wanted[loggroup.NameOf(id)] = !elsewhere(call, id)
 	}
 	page, err := call.Page(in.NextToken, append([]string{prefix, pattern, in.LogGroupClass}, in.LogGroupIdentifiers...)...)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
@@ -16,7 +17,7 @@ const maxTags = 50
 
 func checkTags(tags map[string]string) error {
 	for k, v := range tags {
-		if k == "" || len(k) > 128 || len(v) > 256 || strings.HasPrefix(strings.ToLower(k), "aws:") {
+		if k == "" || utf8.RuneCountInString(k) > 128 || utf8.RuneCountInString(v) > 256 || strings.HasPrefix(strings.ToLower(k), "aws:") {
 			return invalid("The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", k)
 		}
 	}
@@ -69,9 +70,12 @@ func (a *api) tags(call *awswire.Call, name *string) (map[string]string, error) 
 }
 
 // tagged is the group that an ARN names; nothing else of this service can have tags here.
-func tagged(resource *string) (*string, error) {
+func tagged(call *awswire.Call, resource *string) (*string, error) {
 	if _, err := arn.Parse(*resource); err != nil || !strings.Contains(*resource, ":log-group:") {
 		return nil, invalid("The resource %q is not the ARN of a log group.", *resource)
+	}
+	if elsewhere(call, *resource) {
+		return nil, loggroup.GroupNotFound()
 	}
 	return new(loggroup.NameOf(*resource)), nil
 }
@@ -90,7 +94,7 @@ func (a *api) listTagsLogGroup(_ context.Context, call *awswire.Call, in *shape.
 }
 
 func (a *api) tagResource(ctx context.Context, call *awswire.Call, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
-	name, err := tagged(in.ResourceArn)
+	name, err := tagged(call, in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +102,7 @@ func (a *api) tagResource(ctx context.Context, call *awswire.Call, in *shape.Tag
 }
 
 func (a *api) untagResource(ctx context.Context, call *awswire.Call, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	name, err := tagged(in.ResourceArn)
+	name, err := tagged(call, in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +110,7 @@ func (a *api) untagResource(ctx context.Context, call *awswire.Call, in *shape.U
 }
 
 func (a *api) listTagsForResource(_ context.Context, call *awswire.Call, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
-	name, err := tagged(in.ResourceArn)
+	name, err := tagged(call, in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
