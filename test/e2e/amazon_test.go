@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// An unmodified Amazon ECS agent joins a cluster, runs the tasks of a service in bridge mode behind a load balancer, and is drained onto an
+// instance of Berth's own while no request fails. BERTH_AMAZON_ECS_AGENT names the agent's executable, which no package brings.
+func TestAmazonAgentServesAndIsDrained(t *testing.T) {
+	program := os.Getenv("BERTH_AMAZON_ECS_AGENT")
+	if program == "" {
+		t.Skip("BERTH_AMAZON_ECS_AGENT does not name an Amazon ECS agent")
+	}
+	s := start(t)
+	s.Push(t, "probe")
+	s.Call(t, "ecs", "CreateCluster", object{"clusterName": cluster}, nil)
+	s.amazonAgent(t, program)
+	s.Connected(t, cluster, 1)
+	var theirs struct{ ContainerInstanceArns []string }
+	s.Call(t, "ecs", "ListContainerInstances", object{"cluster": cluster}, &theirs)
+
+	// The agent asks Amazon's own registry for names of that form, so it gets the address.
+	probe := fmt.Sprintf("%s/%s/%s/probe:latest", s.Addr(), s.Account, s.Region)
+	group := s.TargetGroup(t, "web", "/", nil)
+	_, url := s.Balance(t, group)
+	s.serve(t, "web", s.define(t, "web", answering(probe, "here"), nil), group, 2)
+	s.steady(t, "web")
+	for _, x := range s.tasks(t) {
+		if x.ContainerInstanceArn != theirs.ContainerInstanceArns[0] || x.Containers[0].RuntimeID == "" || len(x.Containers[0].NetworkBindings) == 0 {
+			t.Errorf("a task runs as %+v", x)
+		}
+	}
+	if a := get(t, url); a.body != "here" {
+		t.Fatalf("the load balancer answers %d %q", a.status, a.body)
+	}
+
+	s.launch(t, 1)
+	load := pull(url, 4)
+	s.Call(t, "ecs", "UpdateContainerInstancesState", object{"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns, "status": "DRAINING"}, nil)
+	harness.Until(t, time.Minute, "the Amazon agent is drained", func() string {
+		var out struct{ ContainerInstances []struct{ RunningTasksCount int } }
+		s.Call(t, "ecs", "DescribeContainerInstances", object{"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns}, &out)
+		if n := out.ContainerInstances[0].RunningTasksCount; n > 0 {
+			return fmt.Sprintf("%d tasks run", n)
+		}
+		return ""
+	})
+	s.steady(t, "web")
+	answers, failures := load.stop()
+	t.Logf("answers: %v", answers)
+	for _, f := range failures[:min(10, len(failures))] {
+		t.Errorf("one of %d failures: %s", len(failures), f)
+	}
+	if answers["here"] == 0 {
+		t.Error("nothing was asked meanwhile")
+	}
+	for _, x := range s.tasks(t) {
+		if x.ContainerInstanceArn == theirs.ContainerInstanceArns[0] {
+			t.Errorf("task %s is on the drained instance still", x.TaskArn)
+		}
+	}
+}
+
+// amazonAgent runs the agent until the test's end and then removes the containers it leaves.
+func (s server) amazonAgent(t *testing.T, program string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program)
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=" + s.Region,
+		"ECS_CLUSTER=" + cluster, "ECS_BACKEND_HOST=" + s.URL(), "ECS_EXTERNAL=true", "ECS_LOGLEVEL=info",
+		"ECS_DATADIR=" + filepath.Join(dir, "data"), "ECS_HOST_DATA_DIR=" + dir, "ECS_LOGFILE=" + filepath.Join(dir, "agent.log"),
+		"ECS_AUDIT_LOGFILE=" + filepath.Join(dir, "audit.log"), "ECS_DYNAMIC_HOST_PORT_RANGE=18500-18599", "ECS_DISABLE_IMAGE_CLEANUP=true",
+	}
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+		left, err := s.Containers()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, c := range left {
+			if out, err := s.Docker("rm", "-f", c.ID); err != nil {
+				t.Errorf("docker rm: %v: %s", err, out)
+			}
+		}
+	})
+}
