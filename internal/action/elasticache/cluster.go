@@ -32,7 +32,7 @@ func (a *api) createCacheCluster(ctx context.Context, call *awswire.Call, in *sh
 	}
 	c, err := parseCluster(call, cluster{
 		id: lower(in.CacheClusterId), engine: deref(in.Engine), version: deref(in.EngineVersion), nodeType: deref(in.CacheNodeType), zone: zone,
-		port: in.Port, parameterGroup: deref(in.CacheParameterGroupName), subnetGroup: deref(in.CacheSubnetGroupName),
+		port: in.Port, parameterGroup: deref(in.CacheParameterGroupName), subnetGroup: lower(in.CacheSubnetGroupName),
 		securityGroups: in.SecurityGroupIds, window: deref(in.PreferredMaintenanceWindow), autoUpgrade: in.AutoMinorVersionUpgrade, tags: in.Tags, maxID: 50,
 	})
 	if err != nil {
@@ -64,14 +64,15 @@ func parseCluster(call *awswire.Call, in cluster) (*cache.Cluster, error) {
 	switch {
 	case in.nodeType == "":
 		return nil, invalid("The parameter CacheNodeType must be provided and must not be blank.")
-	case !strings.HasPrefix(in.nodeType, "cache."):
-		return nil, invalid("CacheNodeType %s is not one: it begins with cache., as in cache.t3.micro.", in.nodeType)
 	case in.port != nil && (*in.port < 1 || *in.port > 65535):
 		return nil, invalid("Port %d is not between 1 and 65535.", *in.port)
 	case in.zone != "" && !strings.HasPrefix(in.zone, call.Region):
 		return nil, invalid("The availability zone %s is not one of the region %s.", in.zone, call.Region)
 	case in.parameterGroup != "" && in.parameterGroup != "default."+e.family:
 		return nil, fault.New(shape.CodeCacheParameterGroupNotFound, "CacheParameterGroup %s not found; Berth has the default groups only, here default.%s.", in.parameterGroup, e.family)
+	}
+	if err := checkNodeType(in.nodeType); err != nil {
+		return nil, err
 	}
 	tags, err := parseTags(in.tags)
 	if err != nil {
@@ -88,6 +89,13 @@ func parseCluster(call *awswire.Call, in cluster) (*cache.Cluster, error) {
 		c.WantedPort = int(*in.port)
 	}
 	return c, nil
+}
+
+func checkNodeType(name string) error {
+	if !strings.HasPrefix(name, "cache.") {
+		return invalid("CacheNodeType %s is not one: it begins with cache., as in cache.t3.micro.", name)
+	}
+	return nil
 }
 
 func putCluster(tx *state.Tx, c *cache.Cluster) error {
@@ -214,6 +222,9 @@ func modified(c *cache.Cluster, nodeType, window *string, securityGroups []strin
 	}
 	next := *c
 	if nodeType != nil {
+		if err := checkNodeType(*nodeType); err != nil {
+			return nil, err
+		}
 		next.NodeType = *nodeType
 	}
 	if window != nil {

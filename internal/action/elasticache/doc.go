@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elasticache"
@@ -90,7 +91,7 @@ func parseTags(in []shape.Tag) (map[string]string, error) {
 	tags := make(map[string]string, len(in))
 	for _, t := range in {
 		key, value := deref(t.Key), deref(t.Value)
-		if key == "" || len(key) > 128 || len(value) > 256 || strings.HasPrefix(key, "aws:") {
+		if key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256 || strings.HasPrefix(key, "aws:") {
 			return nil, fault.New(shape.CodeInvalidParameterValue, "The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", key)
 		}
 		tags[key] = value

@@ -28,7 +28,7 @@ func (a *api) createReplicationGroup(ctx context.Context, call *awswire.Call, in
 	}
 	c, err := parseCluster(call, cluster{
 		id: lower(in.ReplicationGroupId), engine: deref(in.Engine), version: deref(in.EngineVersion), nodeType: deref(in.CacheNodeType), zone: zone,
-		port: in.Port, parameterGroup: deref(in.CacheParameterGroupName), subnetGroup: deref(in.CacheSubnetGroupName),
+		port: in.Port, parameterGroup: deref(in.CacheParameterGroupName), subnetGroup: lower(in.CacheSubnetGroupName),
 		securityGroups: in.SecurityGroupIds, window: deref(in.PreferredMaintenanceWindow), autoUpgrade: in.AutoMinorVersionUpgrade, tags: in.Tags, maxID: 40,
 	})
 	if err != nil {
