@@ -29,13 +29,17 @@ func NewHandler(r *Registry, gate *Gate, logger *slog.Logger) http.Handler {
 			challenge(w, req)
 			return
 		}
+		if err := screen(req.URL.Path); err != nil {
+			writeError(w, req, err, logger)
+			return
+		}
 		if req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/manifests/") {
 			if err := vet(req); err != nil {
 				writeError(w, req, err, logger)
 				return
 			}
 		}
-		protocol.ServeHTTP(w, mountable(byHost(req), r))
+		protocol.ServeHTTP(listed(w, req), mountable(byHost(req), r))
 	})
 }
 

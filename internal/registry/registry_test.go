@@ -431,3 +431,54 @@ func TestLifecyclePolicyIsCarriedOut(t *testing.T) {
 		t.Error("the content of an expired image is still there")
 	}
 }
+
+// A list of nothing is a list (distribution specification, "Listing Tags" and "Listing Referrers").
+func TestListsOfNothing(t *testing.T) {
+	r := newRig(t, nil)
+	if _, body := r.request(t, "GET", "/v2/_catalog", nil, ""); body != `{"repositories":[]}` {
+		t.Errorf("catalog: %s", body)
+	}
+	r.create(t, region, "chat", repository.Mutable)
+	for path, want := range map[string]string{
+		"/v2/chat/tags/list":                                   `{"name":"chat","tags":[]}`,
+		"/v2/chat/tags/list?last=zzz":                          `{"name":"chat","tags":[]}`,
+		"/v2/chat/referrers/sha256:" + strings.Repeat("0", 64): `"manifests":[]`,
+	} {
+		resp, body := r.request(t, "GET", path, nil, "")
+		if resp.StatusCode != 200 || !strings.Contains(body, want) || resp.ContentLength != int64(len(body)) {
+			t.Errorf("GET %s = %s, %d bytes: %s", path, resp.Status, resp.ContentLength, body)
+		}
+	}
+	if resp, body := r.request(t, "GET", "/v2/nobody/tags/list", nil, ""); resp.StatusCode != 404 || !strings.Contains(body, "NAME_UNKNOWN") {
+		t.Errorf("tags of nothing: %s %s", resp.Status, body)
+	}
+}
+
+// Names and upload ids are refused by their own codes, whatever the body is (distribution specification, "Error Codes").
+func TestRefusedByThePath(t *testing.T) {
+	r := newRig(t, nil)
+	r.create(t, region, "chat", repository.Mutable)
+	unknown := "/v2/chat/blobs/uploads/bm9ib2R5" // "nobody"
+	digest := "?digest=sha256:" + strings.Repeat("0", 64)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		{"PUT", "/v2/UPPER/manifests/1", "", 400, "NAME_INVALID"},
+		{"GET", "/v2/UPPER/manifests/1", "", 400, "NAME_INVALID"},
+		{"GET", "/v2/UPPER/tags/list", "", 400, "NAME_INVALID"},
+		{"POST", "/v2/UPPER/blobs/uploads/", "", 400, "NAME_INVALID"},
+		{"PUT", "/v2/chat/manifests/1", "", 400, "MANIFEST_INVALID"},
+		{"GET", unknown, "", 404, "BLOB_UPLOAD_UNKNOWN"},
+		{"PATCH", unknown, "x", 404, "BLOB_UPLOAD_UNKNOWN"},
+		{"PUT", unknown + digest, "x", 404, "BLOB_UPLOAD_UNKNOWN"},
+		{"PATCH", "/v2/chat/blobs/uploads/no!base64", "x", 404, "BLOB_UPLOAD_UNKNOWN"},
+		{"PUT", "/v2/chat/blobs/uploads/0" + digest, "x", 404, "BLOB_UPLOAD_UNKNOWN"},
+	} {
+		resp, body := r.request(t, c.method, c.path, nil, c.body)
+		if resp.StatusCode != c.status || !strings.Contains(body, `"code":"`+c.code+`"`) {
+			t.Errorf("%s %s = %s %s, want %d %s", c.method, c.path, resp.Status, body, c.status, c.code)
+		}
+	}
+}
