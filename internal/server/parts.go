@@ -99,7 +99,7 @@ func (s *Server) openEdge() (err error) {
 		return err
 	}
 	s.edge, err = edge.New(edge.Config{
-		Addr: s.cfg.EdgeAddr, Key: [32]byte(key), Reporter: s.publisher, Logger: s.cfg.Logger.With("room", "edge"), Grace: 2 * time.Second,
+		Addr: s.cfg.EdgeAddr, Key: [32]byte(key), Reporter: s.publisher, Record: s.meters.request, Logger: s.cfg.Logger.With("room", "edge"), Grace: 2 * time.Second,
 	})
 	return err
 }

@@ -132,7 +132,7 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	api, err := awswire.NewHandler(awswire.Config{
-		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.meters.observe,
+		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.meters.call,
 	}, s.services()...)
 	if err != nil {
 		return nil, err

@@ -124,7 +124,7 @@ func TestServerAnswers(t *testing.T) {
 		t.Errorf("health = %d %s", code, body)
 	}
 	createCluster(t, s, "c")
-	if code, body := do(t, s, "GET", "/_berth/metrics", "", nil); code != 200 || !strings.Contains(body, `berth_api_calls_total{service="ecs",action="CreateCluster",code=""} 1`) {
+	if code, body := do(t, s, "GET", "/_berth/metrics", "", nil); code != 200 || !strings.Contains(body, `berth_api_calls_total{action="CreateCluster",code="",service="ecs"} 1`) {
 		t.Errorf("metrics = %d %s", code, body)
 	}
 	if code, _ := do(t, s, "GET", "/_berth/status", "", nil); code != 403 {
