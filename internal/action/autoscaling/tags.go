@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
@@ -33,7 +34,7 @@ func parseTags(name string, in []shape.Tag) ([]fleet.GroupTag, error) {
 
 func parseTag(t shape.Tag) (fleet.GroupTag, error) {
 	key := str(t.Key)
-	if key == "" || len(key) > 128 || len(str(t.Value)) > 256 {
+	if key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(str(t.Value)) > 256 {
 		return fleet.GroupTag{}, invalid("A tag's key must have 1 to 128 characters and its value 256 at most: %q", key)
 	}
 	if strings.HasPrefix(strings.ToLower(key), "aws:") {

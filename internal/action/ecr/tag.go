@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecr"
@@ -18,7 +19,7 @@ const maxTags = 50
 func parseTags(in []shape.Tag) (map[string]string, error) {
 	tags := make(map[string]string, len(in))
 	for _, t := range in {
-		if *t.Key == "" || len(*t.Key) > 128 || len(*t.Value) > 256 || strings.HasPrefix(strings.ToLower(*t.Key), "aws:") {
+		if *t.Key == "" || utf8.RuneCountInString(*t.Key) > 128 || utf8.RuneCountInString(*t.Value) > 256 || strings.HasPrefix(strings.ToLower(*t.Key), "aws:") {
 			return nil, fault.New(shape.CodeInvalidTagParameterException,
 				"The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", *t.Key)
 		}

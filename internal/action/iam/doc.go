@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/iam"
@@ -100,7 +101,7 @@ func encoded(text string) *string { return new(strings.ReplaceAll(url.QueryEscap
 func parseTags(in []shape.Tag) (map[string]string, error) {
 	tags := make(map[string]string, len(in))
 	for _, t := range in {
-		if *t.Key == "" || len(*t.Key) > 128 || len(*t.Value) > 256 || strings.HasPrefix(strings.ToLower(*t.Key), "aws:") {
+		if *t.Key == "" || utf8.RuneCountInString(*t.Key) > 128 || utf8.RuneCountInString(*t.Value) > 256 || strings.HasPrefix(strings.ToLower(*t.Key), "aws:") {
 			return nil, fault.New(shape.CodeInvalidInput, "The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", *t.Key)
 		}
 		tags[*t.Key] = *t.Value
