@@ -121,8 +121,8 @@ func checkHostPattern(v string) error {
 	if dot < 0 {
 		return fault.New("ValidationError", "The 'host-header' value '%s' must contain at least one '.' character", v)
 	}
-	if !only(v[dot+1:], letters+"*?") {
-		return fault.New("ValidationError", "The 'host-header' value '%s' must hold only letters after its last '.'", v)
+	if tail := v[dot+1:]; tail == "" || !only(tail, letters+"*?") { // a name with a dot at its end is matched without it
+		return fault.New("ValidationError", "The 'host-header' value '%s' must hold letters, and only letters, after its last '.'", v)
 	}
 	return nil
 }

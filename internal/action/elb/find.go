@@ -89,6 +89,28 @@ func usersOf(t *state.Tables, groupARN string) []string {
 	return out
 }
 
+// groupsOf returns the target groups that rules of the load balancer forward to.
+func groupsOf(t *state.Tables, loadBalancerARN string) []string {
+	var out []string
+	for l := range t.Listeners.By(state.ByLoadBalancer, loadBalancerARN) {
+		for r := range t.Rules.By(state.ByListener, l.ARN) {
+			out = union(out, elb.Uses(r.Actions))
+		}
+	}
+	return out
+}
+
+// union returns a and what b has besides, which has nothing twice.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
 // defaultRule returns the listener's default rule, which every listener has.
 func defaultRule(t *state.Tables, listenerARN string) *elb.Rule {
 	for r := range t.Rules.By(state.ByListener, listenerARN) {

@@ -1,6 +1,7 @@
 package elb
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -89,4 +90,36 @@ func TestZonesOfTargets(t *testing.T) { // alb.md T5
 	refused(b, "ValidationError", "'mars-1'", b.registerTargets, register("mars-1"))
 	do(b, b.registerTargets, register("all"))
 	do(b, b.registerTargets, register(b.call.Region+"a"))
+}
+
+// alb.md 8.6: 1,000 targets per group and per load balancer, over all groups that its rules use. What drains does not count.
+func TestTooManyTargets(t *testing.T) {
+	b := newBench(t)
+	group := func(name string) *string {
+		in := groupInput(b, name)
+		in.TargetType = "ip"
+		return do(b, b.createTargetGroup, in).TargetGroups[0].TargetGroupArn
+	}
+	some := func(from, to int) (out []shape.TargetDescription) {
+		for i := from; i < to; i++ {
+			out = append(out, shape.TargetDescription{Id: new(fmt.Sprintf("10.0.%d.%d", i/250, i%250))})
+		}
+		return out
+	}
+	register := func(g *string, from, to int) shape.RegisterTargetsInput {
+		return shape.RegisterTargetsInput{TargetGroupArn: g, Targets: some(from, to)}
+	}
+	blue, green, spare := group("blue"), group("green"), group("spare")
+	l := b.listener(b.loadBalancer("x"), 80, to(blue))
+	refused(b, "TooManyTargets", "A target group can have at most '1000' targets", b.registerTargets, register(blue, 0, 1001))
+	do(b, b.registerTargets, register(blue, 0, 600))
+	do(b, b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(1)), Conditions: onPath("/g"), Actions: to(green)})
+	refused(b, "TooManyTargets", "A load balancer can have at most '1000' targets", b.registerTargets, register(green, 0, 401))
+	do(b, b.registerTargets, register(green, 0, 400))
+	do(b, b.registerTargets, register(green, 0, 400)) // a no-op
+	do(b, b.registerTargets, register(spare, 0, 1))
+	onto := shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(2)), Conditions: onPath("/s"), Actions: to(spare)}
+	refused(b, "TooManyTargets", "in all its target groups", b.createRule, onto)
+	do(b, b.deregisterTargets, shape.DeregisterTargetsInput{TargetGroupArn: blue, Targets: some(0, 1)})
+	do(b, b.createRule, onto)
 }

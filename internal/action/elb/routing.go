@@ -161,17 +161,13 @@ func checkGroups(t *state.Tables, call *awswire.Call, loadBalancerARN string, ac
 			return err
 		}
 	}
-	for l := range t.Listeners.By(state.ByLoadBalancer, loadBalancerARN) {
-		for r := range t.Rules.By(state.ByListener, l.ARN) {
-			for _, arn := range elb.Uses(r.Actions) {
-				if !slices.Contains(groups, arn) {
-					groups = append(groups, arn)
-				}
-			}
-		}
-	}
-	if len(groups) > elb.MaxTargetGroupsPerLB {
+	used := groupsOf(t, loadBalancerARN)
+	all := union(used, groups)
+	if len(all) > elb.MaxTargetGroupsPerLB {
 		return fault.New(shape.CodeTooManyUniqueTargetGroupsPerLoadBalancer, "A load balancer can have at most '%d' target groups", elb.MaxTargetGroupsPerLB)
+	}
+	if len(all) > len(used) && registered(t, all) > elb.MaxTargetsPerLB {
+		return tooManyTargets(loadBalancerARN)
 	}
 	return nil
 }

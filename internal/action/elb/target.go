@@ -25,6 +25,7 @@ func (a *api) registerTargets(ctx context.Context, call *awswire.Call, in *shape
 		if err != nil {
 			return err
 		}
+		added := false
 		for _, d := range in.Targets {
 			t, err := resolve(&tx.Tables, call, g, d)
 			if err != nil {
@@ -34,16 +35,43 @@ func (a *api) registerTargets(ctx context.Context, call *awswire.Call, in *shape
 				continue // alb.md T5: a no-op
 			}
 			tx.Targets.Put(t)
+			added = true
 		}
-		n := 0
-		for range tx.Targets.Prefix(elb.TargetPrefix(g.ARN)) {
-			n++
-		}
-		if n > elb.MaxTargetsPerGroup {
-			return fault.New(shape.CodeTooManyTargets, "A target group can have at most '%d' targets", elb.MaxTargetsPerGroup)
+		if added {
+			return checkTargets(&tx.Tables, g)
 		}
 		return nil
 	})
+}
+
+// checkTargets reports a group that has more targets than it, or a load balancer that uses it, may have (alb.md 8.6).
+func checkTargets(t *state.Tables, g *elb.TargetGroup) error {
+	if registered(t, []string{g.ARN}) > elb.MaxTargetsPerGroup {
+		return fault.New(shape.CodeTooManyTargets, "A target group can have at most '%d' targets", elb.MaxTargetsPerGroup)
+	}
+	for _, lb := range usersOf(t, g.ARN) {
+		if registered(t, groupsOf(t, lb)) > elb.MaxTargetsPerLB {
+			return tooManyTargets(lb)
+		}
+	}
+	return nil
+}
+
+// registered counts the targets of the groups, without those that drain.
+func registered(t *state.Tables, groups []string) int {
+	n := 0
+	for _, arn := range groups {
+		for target := range t.Targets.Prefix(elb.TargetPrefix(arn)) {
+			if !target.IsDraining() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func tooManyTargets(loadBalancerARN string) error {
+	return fault.New(shape.CodeTooManyTargets, "A load balancer can have at most '%d' targets in all its target groups: '%s'", elb.MaxTargetsPerLB, loadBalancerARN)
 }
 
 // resolve makes the target of a description: where it is reached, and whether it may be registered (alb.md T5, T6).
