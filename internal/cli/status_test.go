@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/berthhq/berth/internal/golden"
+	"github.com/berthhq/berth/internal/status"
+)
+
+// What berth status prints of a system that has one of everything, as a person reads it.
+func TestStatusPrintsEverything(t *testing.T) {
+	var b strings.Builder
+	printStatus(&b, status.Report{
+		Region: "eu-west-2",
+		Clusters: []status.Cluster{
+			{
+				Name: "chat",
+				Instances: []status.Instance{
+					{EC2InstanceID: "i-0123456789abcdef0", Zone: "eu-west-2a", Address: "127.0.1.2", Status: "ACTIVE", Connected: true, Running: 2, Pending: 1, FreeCPU: 1024, CPU: 2048, FreeMemory: 3000, Memory: 3906},
+					{EC2InstanceID: "i-1", Zone: "eu-west-2b", Address: "127.0.1.3", Status: "DRAINING", FreeCPU: 2048, CPU: 2048, FreeMemory: 3906, Memory: 3906, Notice: "the agent is not connected"},
+				},
+				Services: []status.Service{
+					{Name: "web", Status: "ACTIVE", TaskDefinition: "web:2", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "(service web) has started 1 task.", Tasks: []status.Task{
+						{ID: "aaaa", Definition: "web:2", Status: "RUNNING", Zone: "eu-west-2a", Instance: "i-0123456789abcdef0", Address: "127.0.1.2:32768"},
+						{ID: "bbbb", Definition: "web:2", Status: "PENDING", Zone: "eu-west-2b", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
+					}},
+					{Name: "quiet", Status: "ACTIVE", TaskDefinition: "quiet:1", Rollout: "COMPLETED"},
+				},
+				Tasks: []status.Task{{ID: "cccc", Definition: "once:1", Status: "RUNNING", Zone: "eu-west-2a", Instance: "i-0123456789abcdef0"}},
+			},
+			{Name: "empty"},
+		},
+		LoadBalancers: []status.LoadBalancer{{Name: "alb", DNSName: "alb-1.eu-west-2.elb.amazonaws.com", Listeners: []status.Listener{
+			{Port: 80, URL: "http://127.0.0.1", Targets: map[string]int{"healthy": 2, "draining": 1}},
+			{Port: 443, Notice: "the port is taken"},
+		}}},
+		Caches: []status.Cache{{ID: "redis", Status: "available", Endpoint: "127.0.0.1:6379", Engine: "redis-server 7"}},
+	})
+	golden.Compare(t, "status.txt", b.String())
+}
+
+// A server that refuses says why, and the command passes that on.
+func TestStatusPassesARefusalOn(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/_berth/status" || !strings.Contains(r.Header.Get("Authorization"), "Credential=AKIDEXAMPLE/") {
+			t.Errorf("asked for %s with %s", r.URL, r.Header.Get("Authorization"))
+		}
+		http.Error(w, " The signature is of another region. \n", http.StatusForbidden)
+	}))
+	defer server.Close()
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	out, stderr, code := call("status", "--data", t.TempDir(), "--listen", strings.TrimPrefix(server.URL, "http://"))
+	if code == 0 || out != "" || !strings.Contains(stderr, "403 Forbidden: The signature is of another region.") {
+		t.Errorf("status ends with %d and says %q, %q", code, out, stderr)
+	}
+}
