@@ -90,11 +90,12 @@ func networkInterfaces(t *ecs.Task) ([]acs.NetworkInterface, error) {
 		if at.Type != "ElasticNetworkInterface" {
 			continue
 		}
-		subnet, ok := fleet.FindSubnet(a.Region, a.Account, at.Detail("subnetId"))
-		if !ok {
-			return nil, fmt.Errorf("there is no subnet %s", at.Detail("subnetId"))
+		address, err := netip.ParseAddr(at.Detail("privateIPv4Address"))
+		if err != nil {
+			return nil, fmt.Errorf("address of the network interface: %w", err)
 		}
-		gateway := netip.PrefixFrom(subnet.CIDR.Masked().Addr().Next(), subnet.CIDR.Bits())
+		subnet := fleet.PartAround(address)
+		gateway := netip.PrefixFrom(subnet.Addr().Next(), subnet.Bits())
 		out = append(out, acs.NetworkInterface{
 			ID: at.Detail("networkInterfaceId"), MAC: at.Detail("macAddress"), PrivateDNSName: at.Detail("privateDnsName"),
 			IPv4:          []acs.IPv4Address{{Primary: true, Address: at.Detail("privateIPv4Address")}},

@@ -3,7 +3,6 @@ package fleet
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -63,11 +62,11 @@ func shortRegion(region string) string {
 	return parts[0] + direction + parts[2]
 }
 
-// VPC is the network of a region. Berth has exactly the default one: every region of every account has it from the start.
+// VPC is the network of a region. Berth has exactly the default one: every region of every account has it from the start. Where it lies is
+// its Network.
 type VPC struct {
 	ID              string
 	Region, Account string
-	CIDR            netip.Prefix
 	InternetGateway string
 	RouteTable      string
 	NetworkACL      string
@@ -79,7 +78,6 @@ type VPC struct {
 func DefaultVPC(region, account string) VPC {
 	return VPC{
 		ID: FixedID("vpc", region, account), Region: region, Account: account,
-		CIDR:            netip.MustParsePrefix("172.31.0.0/16"),
 		InternetGateway: FixedID("igw", region, account),
 		RouteTable:      FixedID("rtb", region, account),
 		NetworkACL:      FixedID("acl", region, account),
@@ -93,7 +91,7 @@ type Subnet struct {
 	ID, VPC         string
 	Region, Account string
 	Zone            Zone
-	CIDR            netip.Prefix
+	Index           int // among the subnets of the region
 }
 
 // Subnets returns the default subnets of a region, one in each zone, in the order of the zones.
@@ -103,8 +101,7 @@ func Subnets(region, account string) []Subnet {
 	subnets := make([]Subnet, len(zones))
 	for i, z := range zones {
 		subnets[i] = Subnet{
-			ID: FixedID("subnet", region, account, z.Name), VPC: vpc, Region: region, Account: account, Zone: z,
-			CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 31, byte(i * 16), 0}), 20),
+			ID: FixedID("subnet", region, account, z.Name), VPC: vpc, Region: region, Account: account, Zone: z, Index: i,
 		}
 	}
 	return subnets

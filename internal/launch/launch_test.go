@@ -157,13 +157,13 @@ func TestTask(t *testing.T) {
 // Addresses are of the subnet, not its network's own five, and nobody else's; when there are none left that is said.
 func TestAddresses(t *testing.T) {
 	a := arn.New("ecs", region, account, "x")
-	small := fleet.Subnet{ID: "subnet-small", CIDR: netip.MustParsePrefix("10.0.0.0/28")}
+	small := netip.MustParsePrefix("10.0.0.0/28")
 	store := open(t)
 	taken := make(map[string]bool)
 	for i := range 11 {
 		ip, ok := freeAddress(&store.View().Tables, a, small, fmt.Sprint("task", i))
 		last := ip.As4()[3]
-		if !ok || taken[ip.String()] || !small.CIDR.Contains(ip) || last < 4 || last == 15 {
+		if !ok || taken[ip.String()] || !small.Contains(ip) || last < 4 || last == 15 {
 			t.Fatalf("address %d is %s, %v; taken: %v", i, ip, ok, taken)
 		}
 		taken[ip.String()] = true

@@ -13,6 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/sched"
+	"github.com/berthhq/berth/internal/state"
 )
 
 // ecs.md 1.6.3, and what placement constraints and strategies may say: every wish that cannot be is refused in words before anything is placed.
@@ -91,16 +92,22 @@ func TestTaskInAwsvpcMode(t *testing.T) {
 	s := spec(ecs.NetworkAwsvpc)
 	s.NetworkConfiguration.AwsvpcConfiguration.Subnets = []string{subnets[1].ID, subnets[0].ID}
 	ids := MintIDs(1)[0]
-	task, err := s.Task(&store.View().Tables, instance("a"), ids, time.Unix(5, 0))
-	if err != nil {
+	var task *ecs.Task
+	if err := store.Update(t.Context(), func(tx *state.Tx) (err error) {
+		task, err = s.Task(&tx.Tables, instance("a"), ids, time.Unix(5, 0))
+		return err
+	}); err != nil {
 		t.Fatal(err)
+	}
+	if n, ok := store.View().Networks.Get((&fleet.Network{Region: region, Account: account}).Key()); !ok || n.CIDR.String() != "172.31.0.0/16" {
+		t.Errorf("the region's network is %v", n)
 	}
 	if len(task.Attachments) != 1 {
 		t.Fatalf("attachments %+v", task.Attachments)
 	}
 	at := task.Attachments[0]
 	ip, err := netip.ParseAddr(at.Detail("privateIPv4Address"))
-	if err != nil || !subnets[0].CIDR.Contains(ip) || at.Detail("subnetId") != subnets[0].ID {
+	if err != nil || !netip.MustParsePrefix("172.31.0.0/20").Contains(ip) || at.Detail("subnetId") != subnets[0].ID {
 		t.Errorf("the address is %v in %s, want one of %s", ip, at.Detail("subnetId"), subnets[0].ID)
 	}
 	if want := "ip-" + strings.ReplaceAll(ip.String(), ".", "-") + ".ec2.internal"; at.Detail("privateDnsName") != want {

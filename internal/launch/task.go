@@ -50,7 +50,7 @@ func derived(taskID, what string) []byte {
 }
 
 // Task makes the task that a placement on ci calls for. In awsvpc mode it takes a free address of the zone's subnet; there may be none,
-// which is a *fault.Error.
+// which is a *fault.Error. The tables are those of a transaction: the region's network may get its place.
 func (s *Spec) Task(t *state.Tables, ci *ecs.ContainerInstance, ids IDs, now time.Time) (*ecs.Task, error) {
 	a, err := arn.Parse(s.Cluster.ClusterARN)
 	if err != nil {
@@ -121,7 +121,14 @@ func (s *Spec) attach(t *state.Tables, a arn.ARN, zone, id string) (ecs.Attachme
 		if n.Zone.Name != zone {
 			continue
 		}
-		ip, ok := freeAddress(t, a, n, id)
+		network, isNew, err := Network(t, a.Region, a.Account, nil)
+		if err != nil {
+			return ecs.Attachment{}, err
+		}
+		if isNew {
+			t.Networks.Put(network)
+		}
+		ip, ok := freeAddress(t, a, network.Part(n), id)
 		if !ok {
 			return ecs.Attachment{}, invalid("The subnet %s has no free address left.", n.ID)
 		}
@@ -140,15 +147,15 @@ func (s *Spec) attach(t *state.Tables, a arn.ARN, zone, id string) (ecs.Attachme
 
 // freeAddress picks an address that no task of the subnet still has. The search starts at a place given by the task's name, so that an address
 // rests for a while before it is used again: a load balancer may still be draining it. The first four and the last are the network's own.
-func freeAddress(t *state.Tables, a arn.ARN, n fleet.Subnet, id string) (netip.Addr, bool) {
+func freeAddress(t *state.Tables, a arn.ARN, subnet netip.Prefix, id string) (netip.Addr, bool) {
 	taken := make(map[string]bool)
 	for task := range t.Tasks.Prefix(ecs.ARN(a.Region, a.Account, ecs.TypeTask, "")) {
 		if task.LastStatus != ecs.Stopped && len(task.Attachments) > 0 {
 			taken[task.Address()] = true
 		}
 	}
-	base := n.CIDR.Masked().Addr().As4()
-	size := uint32(1) << (32 - n.CIDR.Bits())
+	base := subnet.Masked().Addr().As4()
+	size := uint32(1) << (32 - subnet.Bits())
 	first := uint32(base[0])<<24 | uint32(base[1])<<16 | uint32(base[2])<<8 | uint32(base[3])
 	const reserved = 4
 	usable := size - reserved - 1

@@ -150,7 +150,7 @@ func (s *Server) services() []awswire.Service {
 		actionecs.Service(s.store, s.dispatch.Operations()...),
 		actionelb.Service(s.store, s.publisher),
 		actionautoscaling.Service(s.store),
-		actionec2.Service(s.store, s.machines),
+		actionec2.Service(s.store, s.machines, s.busyAddresses),
 		actionecr.Service(s.store, s.registry, s.passwords),
 		actionlogs.Service(s.store, s.logs),
 		actionelasticache.Service(s.store),

@@ -48,6 +48,7 @@ type Tables struct {
 	KeyPairs             Table[fleet.KeyPair]
 	SecurityGroups       Table[fleet.SecurityGroup]
 	ResourceTags         Table[fleet.ResourceTags]
+	Networks             Table[fleet.Network]
 }
 
 // Index names a secondary index. Which tables have it, define says.
@@ -124,6 +125,7 @@ func define() Tables {
 		KeyPairs:       table("fleet.key-pairs", (*fleet.KeyPair).Key),
 		SecurityGroups: table("fleet.security-groups", (*fleet.SecurityGroup).Key),
 		ResourceTags:   table("fleet.resource-tags", (*fleet.ResourceTags).Key),
+		Networks:       table("fleet.networks", (*fleet.Network).Key),
 	}
 }
 

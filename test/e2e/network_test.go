@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +105,52 @@ func readJSON(t *testing.T, url string, out any) {
 	}
 	if err := json.Unmarshal([]byte(a.body), out); err != nil {
 		t.Fatalf("%s: %v: %s", url, err, a.body)
+	}
+}
+
+// Tasks with addresses of their own run in two regions at once: on one machine their networks may not overlap, and callers are told where
+// they really are. A network that is there already is in nobody's way.
+func TestAwsvpcInTwoRegions(t *testing.T) {
+	harness.Need(t, harness.DockerEngine())
+	const office = "berth-e2e-office"
+	if out, err := exec.Command("docker", "network", "create", "--subnet", "172.31.240.0/24", office).CombinedOutput(); err != nil {
+		t.Fatalf("docker network create: %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("docker", "network", "rm", office).Run() })
+	s := start(t)
+	probe := s.Push(t, "probe")
+	there := []netip.Prefix{netip.MustParsePrefix("172.31.240.0/24")}
+	for _, region := range []string{"eu-west-1", "us-east-1"} {
+		same := *s.Server // the same one, spoken to in another region
+		same.Region = region
+		in := server{&same}
+		in.launch(t, 1)
+		vpc := netip.MustParsePrefix(in.Ask(t, "ec2", "DescribeVpcs", form{}).First("cidrBlock"))
+		for _, other := range there {
+			if vpc.Overlaps(other) {
+				t.Errorf("the network of %s is %s, which overlaps %s", region, vpc, other)
+			}
+		}
+		there = append(there, vpc)
+		var subnets list
+		for _, id := range in.Ask(t, "ec2", "DescribeSubnets", form{}).All("subnetId") {
+			subnets = append(subnets, id)
+		}
+		x := in.runTask(t, object{"cluster": cluster, "taskDefinition": in.define(t, "own", answering(probe, region), object{"networkMode": "awsvpc"}),
+			"networkConfiguration": object{"awsvpcConfiguration": object{"subnets": subnets}}})
+		address := in.bound(t, x)
+		if !vpc.Contains(netip.MustParseAddr(address)) {
+			t.Errorf("the task in %s has the address %s, which is not of %s", region, address, vpc)
+		}
+		harness.Until(t, 10*time.Second, "the container answers", func() string {
+			a, err := fetch("http://" + address + ":8080/")
+			if err != nil {
+				return err.Error()
+			}
+			if a.body != region {
+				t.Fatalf("%s answers %q, not %q", address, a.body, region)
+			}
+			return ""
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"net/netip"
 	"reflect"
 
 	"github.com/berthhq/berth/internal/awswire"
@@ -23,11 +24,13 @@ import (
 type api struct {
 	store   *state.Store
 	console machine.Console
+	busy    func(region string) []netip.Prefix
 }
 
-// Service returns the actions of EC2. console gives the console output of instances; it may be nil where no machines are made.
-func Service(store *state.Store, console machine.Console) awswire.Service {
-	a := &api{store: store, console: console}
+// Service returns the actions of EC2. console gives the console output of instances; it may be nil where no machines are made. busy tells
+// which addresses others have on the machine, so that a region's network is not put there; it may be nil.
+func Service(store *state.Store, console machine.Console, busy func(region string) []netip.Prefix) awswire.Service {
+	a := &api{store: store, console: console, busy: busy}
 	var ops []awswire.Operation
 	ops = append(ops, a.instanceOperations()...)
 	ops = append(ops, a.factOperations()...)

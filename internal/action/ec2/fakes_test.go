@@ -26,7 +26,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	s := desktest.Store(t)
-	return &desk{desktest.New(t, Service(s, fakeConsole{})), t, s}
+	return &desk{desktest.New(t, Service(s, fakeConsole{}, nil)), t, s}
 }
 
 // call sends a signed Query request, written as "Action a=b c=d", and returns what is in the answer: the XML, or "Code: message" of a fault.

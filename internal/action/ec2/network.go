@@ -2,12 +2,14 @@ package ec2
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	tasks "github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -20,20 +22,47 @@ func fixedTags(t *state.Tables, call *awswire.Call, id string) map[string]string
 	return row.Tags
 }
 
-func (a *api) describeVpcs(_ context.Context, call *awswire.Call, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
+// network is where the region's VPC lies. The first look at it decides: what was answered once stays so. Reading goes on when nothing can be
+// written; the decision then is the same until it is kept, as long as the machine's other networks are.
+func (a *api) network(ctx context.Context, call *awswire.Call) (*fleet.Network, error) {
+	n, isNew, err := tasks.Network(&a.store.View().Tables, call.Region, call.Account, nil)
+	if err != nil || !isNew {
+		return n, err
+	}
+	var busy []netip.Prefix
+	if a.busy != nil {
+		busy = a.busy(call.Region)
+	}
+	full := a.store.Update(ctx, func(tx *state.Tx) error {
+		if n, isNew, err = tasks.Network(&tx.Tables, call.Region, call.Account, busy); isNew {
+			tx.Networks.Put(n)
+		}
+		return err
+	})
+	if n != nil {
+		return n, nil
+	}
+	return nil, full
+}
+
+func (a *api) describeVpcs(ctx context.Context, call *awswire.Call, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
+	network, err := a.network(ctx, call)
+	if err != nil {
+		return nil, err
+	}
 	view := a.store.View()
 	l := lister[fleet.VPC]{
 		id: func(v fleet.VPC) string { return v.ID }, missing: notFound("InvalidVpcID.NotFound", "vpc ID"),
 		tags: func(v fleet.VPC) map[string]string { return fixedTags(&view.Tables, call, v.ID) },
 		fields: func(v fleet.VPC) map[string][]string {
-			return map[string][]string{"vpc-id": {v.ID}, "cidr": {v.CIDR.String()}, "cidr-block-association.cidr-block": {v.CIDR.String()}, "is-default": {"true"}, "isDefault": {"true"},
+			return map[string][]string{"vpc-id": {v.ID}, "cidr": {network.CIDR.String()}, "cidr-block-association.cidr-block": {network.CIDR.String()}, "is-default": {"true"}, "isDefault": {"true"},
 				"state": {"available"}, "owner-id": {v.Account}, "dhcp-options-id": {v.DHCPOptions}}
 		},
 	}
 	found, next, err := l.find(call, []fleet.VPC{fleet.DefaultVPC(call.Region, call.Account)}, query{in.VpcIds, in.Filters, in.MaxResults, in.NextToken})
 	out := &shape.DescribeVpcsOutput{NextToken: next}
 	for _, v := range found {
-		cidr := v.CIDR.String()
+		cidr := network.CIDR.String()
 		out.Vpcs = append(out.Vpcs, shape.Vpc{
 			VpcId: new(v.ID), CidrBlock: &cidr, IsDefault: new(true), State: "available", OwnerId: new(v.Account), DhcpOptionsId: new(v.DHCPOptions), InstanceTenancy: "default",
 			CidrBlockAssociationSet: []shape.VpcCidrBlockAssociation{{AssociationId: new(fleet.FixedID("vpc-cidr-assoc", v.Region, v.Account)), CidrBlock: &cidr,
@@ -60,14 +89,18 @@ func (a *api) describeVpcAttribute(_ context.Context, call *awswire.Call, in *sh
 	return out, nil
 }
 
-func (a *api) describeSubnets(_ context.Context, call *awswire.Call, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
+func (a *api) describeSubnets(ctx context.Context, call *awswire.Call, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
+	network, err := a.network(ctx, call)
+	if err != nil {
+		return nil, err
+	}
 	view := a.store.View()
 	l := lister[fleet.Subnet]{
 		id: func(s fleet.Subnet) string { return s.ID }, missing: notFound("InvalidSubnetID.NotFound", "subnet ID"),
 		tags: func(s fleet.Subnet) map[string]string { return fixedTags(&view.Tables, call, s.ID) },
 		fields: func(s fleet.Subnet) map[string][]string {
 			return map[string][]string{"subnet-id": {s.ID}, "vpc-id": {s.VPC}, "availability-zone": {s.Zone.Name}, "availabilityZone": {s.Zone.Name}, "availability-zone-id": {s.Zone.ID},
-				"cidr-block": {s.CIDR.String()}, "cidr": {s.CIDR.String()}, "cidrBlock": {s.CIDR.String()}, "default-for-az": {"true"}, "defaultForAz": {"true"}, "state": {"available"},
+				"cidr-block": {network.Part(s).String()}, "cidr": {network.Part(s).String()}, "cidrBlock": {network.Part(s).String()}, "default-for-az": {"true"}, "defaultForAz": {"true"}, "state": {"available"},
 				"owner-id": {s.Account}, "map-public-ip-on-launch": {"true"}, "subnet-arn": {subnetARN(s)}}
 		},
 	}
@@ -76,7 +109,7 @@ func (a *api) describeSubnets(_ context.Context, call *awswire.Call, in *shape.D
 	for _, s := range found {
 		out.Subnets = append(out.Subnets, shape.Subnet{
 			SubnetId: new(s.ID), SubnetArn: new(subnetARN(s)), VpcId: new(s.VPC), AvailabilityZone: new(s.Zone.Name), AvailabilityZoneId: new(s.Zone.ID),
-			CidrBlock: new(s.CIDR.String()), AvailableIpAddressCount: new(int32(4091)), DefaultForAz: new(true), MapPublicIpOnLaunch: new(true), State: "available", OwnerId: new(s.Account),
+			CidrBlock: new(network.Part(s).String()), AvailableIpAddressCount: new(int32(4091)), DefaultForAz: new(true), MapPublicIpOnLaunch: new(true), State: "available", OwnerId: new(s.Account),
 			AssignIpv6AddressOnCreation: new(false), Ipv6Native: new(false), EnableDns64: new(false), Tags: answerTags(fixedTags(&view.Tables, call, s.ID)),
 		})
 	}
@@ -105,7 +138,11 @@ func (a *api) describeInternetGateways(_ context.Context, call *awswire.Call, in
 	return out, err
 }
 
-func (a *api) describeRouteTables(_ context.Context, call *awswire.Call, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
+func (a *api) describeRouteTables(ctx context.Context, call *awswire.Call, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
+	network, err := a.network(ctx, call)
+	if err != nil {
+		return nil, err
+	}
 	view := a.store.View()
 	main := fleet.FixedID("rtbassoc", call.Region, call.Account)
 	l := lister[fleet.VPC]{
@@ -114,7 +151,7 @@ func (a *api) describeRouteTables(_ context.Context, call *awswire.Call, in *sha
 		fields: func(v fleet.VPC) map[string][]string {
 			return map[string][]string{"route-table-id": {v.RouteTable}, "vpc-id": {v.ID}, "association.main": {"true"}, "owner-id": {v.Account}, "association.subnet-id": nil,
 				"association.route-table-association-id": {main}, "association.route-table-id": {v.RouteTable}, "route.gateway-id": {"local", v.InternetGateway},
-				"route.destination-cidr-block": {v.CIDR.String(), "0.0.0.0/0"}, "route.state": {"active"}}
+				"route.destination-cidr-block": {network.CIDR.String(), "0.0.0.0/0"}, "route.state": {"active"}}
 		},
 	}
 	found, next, err := l.find(call, []fleet.VPC{fleet.DefaultVPC(call.Region, call.Account)}, query{in.RouteTableIds, in.Filters, in.MaxResults, in.NextToken})
@@ -125,7 +162,7 @@ func (a *api) describeRouteTables(_ context.Context, call *awswire.Call, in *sha
 			Associations: []shape.RouteTableAssociation{{Main: new(true), RouteTableAssociationId: &main, RouteTableId: new(v.RouteTable),
 				AssociationState: &shape.RouteTableAssociationState{State: "associated"}}},
 			Routes: []shape.Route{
-				{DestinationCidrBlock: new(v.CIDR.String()), GatewayId: new("local"), Origin: "CreateRouteTable", State: "active"},
+				{DestinationCidrBlock: new(network.CIDR.String()), GatewayId: new("local"), Origin: "CreateRouteTable", State: "active"},
 				{DestinationCidrBlock: new("0.0.0.0/0"), GatewayId: new(v.InternetGateway), Origin: "CreateRoute", State: "active"},
 			},
 		})

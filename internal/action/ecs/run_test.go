@@ -146,7 +146,7 @@ func TestAwsvpcTasksHaveAddresses(t *testing.T) {
 	d.instance("a", "us-east-1a")
 	d.instance("c", "us-east-1c")
 	d.define("vpc", `'networkMode': 'awsvpc'`)
-	subnets := fleet.Subnets(region, account)
+	subnets, first := fleet.Subnets(region, account), netip.MustParsePrefix("172.31.0.0/20")
 	a := d.ok("RunTask", `{'taskDefinition': 'vpc', 'count': 5, 'networkConfiguration': {'awsvpcConfiguration': {'subnets': ['%s', '%s'], 'securityGroups': ['sg-1']}}}`, subnets[0].ID, subnets[1].ID)
 	seen := make(map[string]bool)
 	for i := range 4 {
@@ -154,8 +154,8 @@ func TestAwsvpcTasksHaveAddresses(t *testing.T) {
 		a.is(task+"availabilityZone", "'us-east-1a'", task+"attachments.0.type", "'ElasticNetworkInterface'", task+"attachments.0.status", "'ATTACHED'",
 			task+"attachments.0.details.0", "{'name':'subnetId','value':'"+subnets[0].ID+"'}")
 		ip := a.text(task + "containers.0.networkInterfaces.0.privateIpv4Address")
-		if seen[ip] || !subnets[0].CIDR.Contains(netip.MustParseAddr(ip)) {
-			t.Errorf("address %s is not of %s or had before (%v)", ip, subnets[0].CIDR, seen)
+		if seen[ip] || !first.Contains(netip.MustParseAddr(ip)) {
+			t.Errorf("address %s is not of %s or had before (%v)", ip, first, seen)
 		}
 		seen[ip] = true
 		a.is(task+"attachments.0.details.4", "{'name':'privateIPv4Address','value':'"+ip+"'}", task+"containers.0.networkInterfaces.0.attachmentId", a.at(task+"attachments.0.id"))
@@ -172,8 +172,9 @@ func TestFullSubnetFailsItsOwnTasks(t *testing.T) {
 	d.define("vpc", `'networkMode': 'awsvpc'`)
 	subnets := fleet.Subnets(region, account)
 	if err := d.store.Update(t.Context(), func(tx *state.Tx) error {
-		ip := subnets[0].CIDR.Addr()
-		for i := 0; subnets[0].CIDR.Contains(ip); i, ip = i+1, ip.Next() {
+		full := netip.MustParsePrefix("172.31.0.0/20")
+		ip := full.Addr()
+		for i := 0; full.Contains(ip); i, ip = i+1, ip.Next() {
 			tx.Tasks.Put(&ecs.Task{TaskARN: fmt.Sprintf("%stask/other/%d", prefix, i), LastStatus: ecs.Running, Attachments: []ecs.Attachment{
 				{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: ip.String()}}}}})
 		}

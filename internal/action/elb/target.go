@@ -81,7 +81,7 @@ func resolve(t *state.Tables, call *awswire.Call, g *elb.TargetGroup, d shape.Ta
 		return nil, invalid("The target port '%d' must be between '1-65535' inclusive", target.Port)
 	}
 	if g.TargetType == elb.TargetIP {
-		return target, resolveAddress(call, target)
+		return target, resolveAddress(t, call, target)
 	}
 	if target.Zone != "" {
 		return nil, invalid("You cannot specify an Availability Zone for targets of target groups with target type 'instance'")
@@ -118,7 +118,7 @@ func resolveInstance(t *state.Tables, call *awswire.Call, target *elb.Target) er
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
 // resolveAddress takes private addresses, and those of the machine's own loopback, where local instances are.
-func resolveAddress(call *awswire.Call, target *elb.Target) error {
+func resolveAddress(t *state.Tables, call *awswire.Call, target *elb.Target) error {
 	addr, err := netip.ParseAddr(target.ID)
 	if err != nil || !addr.Is4() {
 		return invalid("The IP address '%s' is not a valid IPv4 address", target.ID)
@@ -131,10 +131,12 @@ func resolveAddress(call *awswire.Call, target *elb.Target) error {
 		return invalid("The Availability Zone '%s' is not valid; it must be 'all' or one of region %s", target.Zone, call.Region)
 	}
 	target.Address = target.ID
-	for _, s := range fleet.Subnets(call.Region, call.Account) {
-		if s.CIDR.Contains(addr) {
-			target.Zone = cmp.Or(target.Zone, s.Zone.Name)
-			return nil
+	if n, ok := t.Networks.Get((&fleet.Network{Region: call.Region, Account: call.Account}).Key()); ok {
+		for _, s := range fleet.Subnets(call.Region, call.Account) {
+			if n.Part(s).Contains(addr) {
+				target.Zone = cmp.Or(target.Zone, s.Zone.Name)
+				return nil
+			}
 		}
 	}
 	if target.Zone == "" {

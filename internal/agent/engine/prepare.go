@@ -12,7 +12,8 @@ import (
 // LabelNetwork marks the bridge networks of agents on this machine.
 const LabelNetwork = "com.berthhq.network"
 
-// vpcAddresses are those of the default VPC, which awsvpc tasks get. Docker's own choice for other networks ends in them.
+// vpcAddresses are those of the default VPC of a machine's first region, which awsvpc tasks get. Docker's own choice for other networks
+// ends in them; those of other regions' VPCs lie outside of what it chooses from.
 var vpcAddresses = netip.MustParsePrefix("172.31.0.0/16")
 
 // BridgeNetwork is the network of this agent's bridge-mode tasks; no other agent
@@ -56,7 +57,7 @@ func (e *Engine) prepareNetwork(ctx context.Context, r *Record) error {
 			return err
 		}
 		if _, err := e.rt.EnsureNetwork(ctx, e.cfg.zoneNetwork(gateway)); err != nil {
-			return fmt.Errorf("network of zone %s: %w", e.cfg.Zone, err)
+			return fmt.Errorf("network of zone %s with the addresses %s: %w", e.cfg.Zone, gateway.Masked(), err)
 		}
 		if err := e.redirect.Add(ctx, r.Task.ARN, address); err != nil {
 			// The task runs; it misses what few tasks ask for.

@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -391,7 +392,8 @@ func TestFullSubnetHoldsUpItsOwnTasks(t *testing.T) {
 			c := *d
 			c.NetworkMode = ecs.NetworkAwsvpc
 			tx.TaskDefinitions.Put(&c)
-			for i, ip := 0, subnets[0].CIDR.Addr(); subnets[0].CIDR.Contains(ip); i, ip = i+1, ip.Next() {
+			full := netip.MustParsePrefix("172.31.0.0/20")
+			for i, ip := 0, full.Addr(); full.Contains(ip); i, ip = i+1, ip.Next() {
 				tx.Tasks.Put(&ecs.Task{TaskARN: fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:task/other/%d", i), LastStatus: ecs.Running, DesiredStatus: ecs.Running,
 					Attachments: []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: ip.String()}}}}})
 			}

@@ -12,7 +12,6 @@ const (
 	EnvZoneID           = "BERTH_ZONE_ID"           // use1-az1
 	EnvVPC              = "BERTH_VPC_ID"            // vpc-…
 	EnvSubnet           = "BERTH_SUBNET_ID"         // subnet-…
-	EnvSubnetCIDR       = "BERTH_SUBNET_CIDR"       // 172.31.0.0/20
 	EnvBindAddress      = "BERTH_BIND_ADDR"         // 127.0.1.N: host ports are published here and nowhere else
 	EnvCPU              = "BERTH_CPU"               // CPU units, 1024 to a vCPU
 	EnvMemory           = "BERTH_MEMORY"            // MiB

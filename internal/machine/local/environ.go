@@ -30,7 +30,7 @@ func environment(cfg *Config, in *fleet.Instance, dir string, settings []userdat
 		"HOME": dir, "ECS_DATADIR": dataDir(dir), "AWS_ENDPOINT_URL": cfg.ControlPlane,
 		"AWS_DEFAULT_REGION": in.Region, "AWS_REGION": in.Region, EnvCredentials: credentialsFile(dir),
 		EnvInstanceID: in.ID, EnvInstanceType: in.Launch.InstanceType, EnvImageID: in.Launch.ImageID, EnvAccount: in.Account,
-		EnvAvailabilityZone: in.Zone, EnvZoneID: subnet.Zone.ID, EnvVPC: subnet.VPC, EnvSubnet: in.SubnetID, EnvSubnetCIDR: subnet.CIDR.String(),
+		EnvAvailabilityZone: in.Zone, EnvZoneID: subnet.Zone.ID, EnvVPC: subnet.VPC, EnvSubnet: in.SubnetID,
 		EnvBindAddress: in.Address.String(), EnvCPU: strconv.Itoa(t.CPU()), EnvMemory: strconv.Itoa(t.MemoryMiB), EnvArchitecture: t.Architecture,
 		EnvIdentityDocument: identityFile(dir), EnvInstanceRoot: rootDir(dir),
 	})

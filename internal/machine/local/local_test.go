@@ -36,7 +36,7 @@ func TestStartRunsTheAgentOfTheInstance(t *testing.T) {
 		"ECS_CLUSTER": "socket-ecs-cluster", "ECS_BACKEND_HOST": "http://127.0.0.1:4566", "ECS_DATADIR": filepath.Join(dir, "data"),
 		"AWS_DEFAULT_REGION": "eu-west-2", "AWS_ACCESS_KEY_ID": "(not set)", "AWS_SESSION_TOKEN": "(not set)", EnvCredentials: filepath.Join(dir, "credentials.json"),
 		EnvInstanceID: testID, EnvInstanceType: "t2.micro", EnvAvailabilityZone: "eu-west-2b", EnvBindAddress: "127.0.1.9",
-		EnvCPU: "1024", EnvMemory: "1024", EnvSubnetCIDR: "172.31.16.0/20",
+		EnvCPU: "1024", EnvMemory: "1024",
 	} {
 		if got := h.get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)

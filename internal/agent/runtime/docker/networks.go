@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -16,11 +17,18 @@ import (
 const bridgeNameOption = "com.docker.network.bridge.name"
 
 // EnsureNetwork returns the bridge network of that name. The engine lets two
-// networks have one name; when that has happened the older one stands.
+// networks have one name; when that has happened the older one stands. One with
+// other addresses than are asked for, left by somebody before, is made anew.
 func (e *Engine) EnsureNetwork(ctx context.Context, s runtime.NetworkSpec) (runtime.Network, error) {
 	e.networks.Lock()
 	defer e.networks.Unlock()
 	found, err := e.named(ctx, s.Name)
+	if err == nil && len(found) > 0 && s.Subnet.IsValid() && describeBridge(found[0]).Subnet != s.Subnet {
+		if err := e.RemoveNetwork(ctx, s.Name); err != nil {
+			return runtime.Network{}, fmt.Errorf("the network %s has other addresses, %s, and is in use: %w", s.Name, describeBridge(found[0]).Subnet, err)
+		}
+		found = nil
+	}
 	if err != nil || len(found) > 0 {
 		return e.oldest(ctx, found, err)
 	}

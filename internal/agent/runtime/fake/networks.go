@@ -17,7 +17,7 @@ func (e *Engine) EnsureNetwork(_ context.Context, s runtime.NetworkSpec) (runtim
 	if err := e.upLocked(); err != nil {
 		return runtime.Network{}, err
 	}
-	if n, ok := e.networks[s.Name]; ok {
+	if n, ok := e.networks[s.Name]; ok && (!s.Subnet.IsValid() || n.Subnet == s.Subnet) {
 		return n, nil
 	}
 	n := runtime.Network{

@@ -44,6 +44,13 @@ func networks(t *testing.T, s Subject) {
 	if found, err := rt.NetworksWith(ctx, label); err != nil || len(found) != 1 || found[0].ID != first.ID {
 		t.Errorf("NetworksWith: %+v, %v", found, err)
 	}
+	moved := spec
+	moved.Subnet, moved.Gateway = netip.MustParsePrefix("10.213.78.0/24"), netip.MustParseAddr("10.213.78.1")
+	for _, spec := range []runtime.NetworkSpec{moved, spec} {
+		if n, err := rt.EnsureNetwork(ctx, spec); err != nil || n.Subnet != spec.Subnet || n.Gateway != spec.Gateway {
+			t.Errorf("EnsureNetwork with other addresses: %+v, %v", n, err)
+		}
+	}
 	elsewhere(t, s)
 	address := netip.MustParseAddr("10.213.77.9")
 	id := s.create(t, func(spec *runtime.Spec) {

@@ -1,0 +1,76 @@
+package ec2
+
+import (
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/bolt"
+)
+
+// Regions share a machine: each has its own addresses, and is told them truly, before and after a restart. Where the machine has AWS's own
+// range already, as an instance in a default VPC has, another one is taken.
+func TestNetworksOfRegions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	busy := []netip.Prefix{}
+	begin := func() *api {
+		journal, err := bolt.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := state.Open(t.Context(), journal, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return &api{store: store, busy: func(string) []netip.Prefix { return busy }}
+	}
+	a := begin()
+	told := func(region string) (cidr string) {
+		t.Helper()
+		call := &awswire.Call{Region: region, Account: account}
+		vpcs, err := a.describeVpcs(t.Context(), call, &shape.DescribeVpcsInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cidr = *vpcs.Vpcs[0].CidrBlock
+		subnets, err := a.describeSubnets(t.Context(), call, &shape.DescribeSubnetsInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		routes, err := a.describeRouteTables(t.Context(), call, &shape.DescribeRouteTablesInput{})
+		if err != nil || *routes.RouteTables[0].Routes[0].DestinationCidrBlock != cidr {
+			t.Errorf("routes %+v, %v", routes, err)
+		}
+		for _, s := range subnets.Subnets {
+			if !netip.MustParsePrefix(cidr).Overlaps(netip.MustParsePrefix(*s.CidrBlock)) {
+				t.Errorf("subnet %s is not of %s", *s.CidrBlock, cidr)
+			}
+		}
+		return cidr
+	}
+	first, second := told("eu-west-1"), told("us-east-1")
+	if first != "172.31.0.0/16" || netip.MustParsePrefix(first).Overlaps(netip.MustParsePrefix(second)) {
+		t.Errorf("the networks are %s and %s", first, second)
+	}
+	busy = []netip.Prefix{netip.MustParsePrefix("10.128.0.0/9")} // what comes later moves nobody
+	if told("us-east-1") != second {
+		t.Error("the network has moved")
+	}
+	if err := a.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a = begin()
+	if told("eu-west-1") != first || told("us-east-1") != second {
+		t.Error("the networks are others after a restart")
+	}
+	file, busy = filepath.Join(t.TempDir(), "state"), []netip.Prefix{netip.MustParsePrefix("172.31.5.0/20").Masked()}
+	a = begin()
+	if got := told("eu-west-1"); netip.MustParsePrefix(got).Overlaps(busy[0]) {
+		t.Errorf("%s was given although the machine has %s", got, busy[0])
+	}
+}

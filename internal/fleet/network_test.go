@@ -1,0 +1,56 @@
+package fleet
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// However many regions there are, in whatever order they come and whatever else is on the machine: no network overlaps another one or what
+// is busy, the first has AWS's range if that is free, and the choice follows from what is there.
+func TestNetworksOfRegions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var busy []netip.Prefix
+		for range rapid.IntRange(0, 5).Draw(t, "others") {
+			octets := [4]byte{rapid.SampledFrom([]byte{10, 172, 192}).Draw(t, "a"), rapid.Byte().Draw(t, "b"), rapid.Byte().Draw(t, "c"), 0}
+			busy = append(busy, netip.PrefixFrom(netip.AddrFrom4(octets), rapid.IntRange(9, 24).Draw(t, "bits")).Masked())
+		}
+		var there []*Network
+		for i, name := range rapid.SliceOfNDistinct(rapid.IntRange(0, 999), 1, 140, rapid.ID).Draw(t, "regions") {
+			region := fmt.Sprint("region-", name)
+			n, ok := ChooseNetwork(region, "1", slices.Values(there), busy)
+			same, _ := ChooseNetwork(region, "1", slices.Values(there), busy)
+			if n != same {
+				t.Fatalf("%v and %v from the same", n, same)
+			}
+			if !ok {
+				if len(busy) == 0 && i <= otherRanges {
+					t.Fatalf("no network for the %dth region", i+1)
+				}
+				return
+			}
+			if clear := !slices.ContainsFunc(busy, awsRange.Overlaps); i == 0 && clear != (n.CIDR == awsRange) {
+				t.Fatalf("the first network is %s; busy are %v", n.CIDR, busy)
+			}
+			for _, p := range busy {
+				if n.CIDR.Overlaps(p) {
+					t.Fatalf("%s overlaps %s of the machine", n.CIDR, p)
+				}
+			}
+			for _, o := range there {
+				if n.CIDR.Overlaps(o.CIDR) {
+					t.Fatalf("%s of %s overlaps %s of %s", n.CIDR, region, o.CIDR, o.Region)
+				}
+			}
+			for _, s := range Subnets(region, "1") {
+				if part := n.Part(s); !n.CIDR.Overlaps(part) || PartAround(part.Addr().Next()) != part {
+					t.Fatalf("subnet %s of %s", part, n.CIDR)
+				}
+			}
+			there = append(there, &n)
+		}
+	})
+}
