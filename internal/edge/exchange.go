@@ -243,7 +243,7 @@ func (x *exchange) redirect() {
 		return
 	}
 	x.entry.RedirectURL = location
-	x.answer(rd.StatusCode, "text/html", "", location)
+	x.answer(rd.StatusCode, "text/html", page(rd.StatusCode), location)
 }
 
 // choose picks target group and target; false when there is none to pick.

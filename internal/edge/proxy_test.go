@@ -38,9 +38,12 @@ func TestFixedResponseAndRedirect(t *testing.T) { // alb.md A6, A8
 	if res.StatusCode != 418 || body != "short" || res.Header.Get("Content-Type") != "text/plain" || res.Header.Get("Server") != "awselb/2.0" {
 		t.Errorf("fixed: %v %q", res, body)
 	}
-	res, _ = f.get("/old/a?b=c", nil)
+	res, body = f.get("/old/a?b=c", nil)
 	if res.StatusCode != 302 || res.Header.Get("Location") != "http://new.example:81/old/a?b=c" {
 		t.Errorf("redirect: %v", res)
+	}
+	if res.Header.Get("Content-Type") != "text/html" || !strings.Contains(body, "<h1>302 Found</h1>") || len(page(301)) != 134 { // as AWS's
+		t.Errorf("redirect: %v %q", res.Header, body)
 	}
 	if e := f.entry(2); e.Action != "redirect" || e.RulePriority != 2 || e.RedirectURL == "" {
 		t.Errorf("entry %+v", e)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -58,10 +59,30 @@ func TestDesync(t *testing.T) {
 		{"POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n", "SuspiciousHeader", Ambiguous, 400},
 		{"POST / HTTP/1.1\r\nTransfer_Encoding: chunked\r\n\r\n", "SuspiciousHeader", Ambiguous, 400},
 		{"POST / HTTP/1.1\r\n\x01Content-Length: 1\r\n\r\n", "SuspiciousHeader", Ambiguous, 400},
-		{"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", "MultilineHeader", Ambiguous, 400},
-		{"GET / HTTP/1.1\r\n: b\r\n\r\n", "EmptyHeader", Ambiguous, 400},
-		{"GET / HTTP/1.1\r\nnothing\r\n\r\n", "MissingHeaderColon", Ambiguous, 400},
+		{"POST / HTTP/1.1\r\nTran\u017ffer-Encoding: chunked\r\n\r\n", "SuspiciousHeader", Ambiguous, 400},
+		{"POST / HTTP/1.1\r\nTransfer-Encod\u0131ng: chunked\r\n\r\n", "SuspiciousHeader", Ambiguous, 400},
+		{"POST / HTTP/1.1\r\nContent--Length: 1\r\n\r\n", "SuspiciousHeader", Ambiguous, 400},
+		{"POST / HTTP/1.1\r\nContent\u2010Length: 1\r\n\r\n", "SuspiciousHeader", Ambiguous, 400},
+		{"GET / HTTP/1.1\r\nX_Custom-Name-One: 1\r\nX--Custom-Name: 1\r\n\r\n", "", Compliant, 0},
+		{"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", "MultilineHeader", Ambiguous, 0},
+		{"GET / HTTP/1.1\r\n Host: a\r\n\r\n", "MultilineHeader", Ambiguous, 400}, // of no field: RFC 9112 2.2
+		{"GET / HTTP/1.1\r\nA: b\r\n c\x00\r\n\r\n", "BadHeader", Severe, 400},
+		{"GET / HTTP/1.1\r\n: b\r\n\r\n", "EmptyHeader", Ambiguous, 0},
+		{"GET / HTTP/1.1\r\n:authority: b\r\n\r\n", "EmptyHeader", Ambiguous, 0},
+		{"GET / HTTP/1.1\r\n \t\r\n\r\n", "EmptyHeader", Ambiguous, 0},
+		{"GET / HTTP/1.1\r\n: b\x00\r\n\r\n", "BadHeader", Severe, 400},
+		{"GET / HTTP/1.1\r\nnothing\r\n\r\n", "MissingHeaderColon", Ambiguous, 0},
+		{"GET / HTTP/1.1\r\nno thing\r\n\r\n", "MissingHeaderColon", Ambiguous, 400},
+		{"POST / HTTP/1.1\r\nTransfer-Encoding\r\n\r\n", "BadTransferEncoding", Severe, 400},
+		{"POST / HTTP/1.1\r\nContent-Length: 1\r\n 0\r\n\r\n", "BadContentLength", Severe, 400},
 		{"GET  HTTP/1.1\r\n\r\n", "MissingUri", Ambiguous, 400},
+		{"GET HTTP/1.1\r\n\r\n", "MissingUri", Ambiguous, 400},
+		{"GET \r\n\r\n", "MissingUri", Ambiguous, 400},
+		{"GET  /  HTTP/1.1\r\n\r\n", "NonCompliantVersion", Acceptable, 0},
+		{"GET /\r\n\r\n", "NonCompliantVersion", Acceptable, 0},
+		{"POST / HTTP/0.9\r\n\r\n", "NonCompliantVersion", Acceptable, 0},
+		{"POST / HTTP/0.9\r\nContent-Length: 1\r\n\r\n", "UndefinedContentLengthSemantics", Ambiguous, 0},
+		{"POST /\r\n\r\n", "BadVersion", Severe, 400}, // HTTP/0.9 knows GET alone
 		{"GET / HTTP/1.1\r\nA: b\x00\r\n\r\n", "BadHeader", Severe, 400},
 		{"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", "BadHeader", Severe, 400},
 		{"GET /\x00 HTTP/1.1\r\n\r\n", "BadUri", Severe, 400},
@@ -263,6 +284,21 @@ func BenchmarkReadRequest(b *testing.B) {
 		br.Reset(src)
 		if err := ReadRequest(br, &r); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What is ambiguous and let pass is made into what every target reads alike.
+func TestAmbiguousHeadersAreMadePlain(t *testing.T) {
+	r, _, err := readRequest("GET  /a  HTTP/1.1\r\nA: b\r\n c: d\r\n\te\r\n: x\r\n \t\r\nTE\r\nTransfer-Encoding:\r\n chunked\r\n\r\n")
+	want := []Field{{"A", "b c: d e"}, {"TE", ""}, {"Transfer-Encoding", "chunked"}}
+	if err != nil || r.Target != "/a" || !slices.Equal(r.Header, want) || r.Body.Kind != Chunked {
+		t.Errorf("%q %q %v %v", r.Target, r.Header, r.Body, err)
+	}
+	for _, field := range []string{"A: b\r\n c\r\n", "nothing\r\n", ": b\r\n", " \r\n"} { // responses are not mended
+		var r Response
+		if err := ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n"+field+"\r\n")), "GET", &r); err == nil {
+			t.Errorf("%q was read: %v", field, r.Header)
 		}
 	}
 }

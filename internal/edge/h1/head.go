@@ -61,7 +61,9 @@ func (j *judgement) found(c Class, reason string) {
 	}
 }
 
-// parseFields reads header lines until the empty one.
+// parseFields reads the header lines of a request until the empty one. Of what the guardian lets pass as ambiguous it makes what every
+// target reads alike: a line that goes on with the field before it is joined to it, as RFC 9112 5.2 allows, a line without a colon is a
+// field without a value (alb.md Q10), and one without a name is left out.
 func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 	for {
 		var line string
@@ -73,12 +75,41 @@ func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 		if bare {
 			j.found(Acceptable, "NonCrLfLineTermination")
 		}
+		switch {
+		case strings.Trim(line, " \t") == "" || line[0] == ':':
+			if err := checkValue(line, j); err != nil {
+				return fields, err
+			}
+			j.found(Ambiguous, "EmptyHeader")
+			continue
+		case (line[0] == ' ' || line[0] == '\t') && len(fields) > 0:
+			if err := checkValue(line, j); err != nil {
+				return fields, err
+			}
+			j.found(Ambiguous, "MultilineHeader")
+			last := &fields[len(fields)-1]
+			last.Value = strings.Trim(last.Value+" "+strings.Trim(line, " \t"), " ")
+			continue
+		case isToken(line): // with anything else in it, it is no name either
+			j.found(Ambiguous, "MissingHeaderColon")
+			line += ":"
+		}
 		f, err := parseField(line, j)
 		if err != nil {
 			return fields, err
 		}
 		fields = append(fields, f)
 	}
+}
+
+// parseStrict reads the header lines of a response, where what is ambiguous is malformed (alb.md 5.7: 502).
+func parseStrict(s string, fields []Field) ([]Field, error) {
+	var j judgement
+	fields, err := parseFields(s, fields, &j)
+	if err == nil && j.Class >= Ambiguous {
+		err = ambiguous(j.Reason)
+	}
+	return fields, err
 }
 
 func parseField(line string, j *judgement) (Field, error) {
@@ -100,26 +131,43 @@ func parseField(line string, j *judgement) (Field, error) {
 			j.found(Acceptable, "NonCompliantHeader")
 		}
 	}
-	if f := fold(name); (f == "transfer-encoding" || f == "content-length") && !strings.EqualFold(name, f) {
+	if disguised(name) {
 		return Field{}, ambiguous("SuspiciousHeader")
 	}
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
-		case c == 0 || c == '\r':
-			return Field{}, severe("BadHeader")
-		case c < ' ' && c != '\t' || c >= 0x7f:
-			j.found(Acceptable, "NonCompliantHeader")
-		}
+	if err := checkValue(value, j); err != nil {
+		return Field{}, err
 	}
 	return Field{name, strings.Trim(value, " \t")}, nil
 }
 
-// fold undoes what disguises a header's name: case and underscores. Names that cannot be a disguise come back as they are.
-func fold(name string) string {
-	if len(name) != len("transfer-encoding") && len(name) != len("content-length") {
-		return name
+func checkValue(value string, j *judgement) error {
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == 0 || c == '\r':
+			return severe("BadHeader")
+		case c < ' ' && c != '\t' || c >= 0x7f:
+			j.found(Acceptable, "NonCompliantHeader")
+		}
 	}
-	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	return nil
+}
+
+// disguises are what servers that are too kind take for the letters and the hyphen of the two names that delimit bodies.
+var disguises = strings.NewReplacer("_", "-", "\u2010", "-", "\u2011", "-", "\u2012", "-", "\u2013", "-", "\u2014", "-", "\u2015", "-", "\u2212", "-",
+	"\ufe58", "-", "\ufe63", "-", "\uff0d", "-", "\u0131", "i", "\u017f", "s")
+
+// disguised reports whether a name is not, but may be taken for, that of a field that delimits the body. The target might see another
+// body than the edge does, and in what is left of it a request that no rule has seen: such requests are refused in every mode.
+func disguised(name string) bool {
+	odd := func(r rune) bool { return r == '_' || r >= 0x80 }
+	if len(name) < len("content-length") || !strings.ContainsFunc(name, odd) && !strings.Contains(name, "--") {
+		return false
+	}
+	name = strings.ToLower(disguises.Replace(name))
+	for strings.Contains(name, "--") {
+		name = strings.ReplaceAll(name, "--", "-")
+	}
+	return name == "transfer-encoding" || name == "content-length"
 }
 
 // Get returns the value of the first field of the name, in any case, "" if there is none.

@@ -18,6 +18,7 @@ type Request struct {
 	// used for another one.
 	Class  Class
 	Reason string
+	old    bool // of HTTP/0.9, or of no version at all
 	buf    []byte
 }
 
@@ -45,19 +46,28 @@ func ReadRequest(br *bufio.Reader, r *Request) error {
 // Started reports whether an unfinished ReadRequest had read part of a head.
 func (r *Request) Started() bool { return len(r.buf) > 0 }
 
+// parseLine reads the request line. One without a version, or of HTTP/0.9, is taken as one of HTTP/1.0 (alb.md L8): header lines and the
+// empty line may follow, and the answer is one of HTTP/1.
 func (r *Request) parseLine(line string, j *judgement) error {
 	method, rest, ok := strings.Cut(line, " ")
-	i := strings.LastIndexByte(rest, ' ')
-	if !ok || i < 0 {
-		return severe("BadVersion")
+	tidy := strings.Trim(rest, " ")
+	target, version := tidy, ""
+	if i := strings.LastIndexByte(tidy, ' '); i >= 0 {
+		target, version = tidy[:i], tidy[i+1:]
 	}
-	target, version := rest[:i], rest[i+1:]
 	switch {
+	case !ok:
+		return severe("BadVersion")
+	case target == "" || version == "" && strings.HasPrefix(target, "HTTP/"):
+		return ambiguous("MissingUri") // there is nothing to choose a rule by
 	case version == "HTTP/1.1":
 		r.Minor = 1
 	case version == "HTTP/1.0":
 	case len(version) == 8 && version[:7] == "HTTP/1." && '2' <= version[7] && version[7] <= '9':
 		r.Minor = 1
+		j.found(Acceptable, "NonCompliantVersion")
+	case version == "HTTP/0.9" || version == "" && method == "GET":
+		r.old = true
 		j.found(Acceptable, "NonCompliantVersion")
 	case strings.HasPrefix(version, "HTTP/"):
 		return &Error{505, "BadVersion", Severe}
@@ -67,14 +77,14 @@ func (r *Request) parseLine(line string, j *judgement) error {
 	if !isToken(method) {
 		return severe("BadMethod")
 	}
-	r.Method, r.Target = method, target
-	return checkTarget(target, j)
+	r.Method, r.Target = method, strings.TrimRight(target, " ")
+	if tidy != rest || r.Target != target {
+		j.found(Acceptable, "NonCompliantVersion") // more spaces than the two
+	}
+	return checkTarget(r.Target, j)
 }
 
 func checkTarget(target string, j *judgement) error {
-	if target == "" {
-		return ambiguous("MissingUri")
-	}
 	for i := 0; i < len(target); i++ {
 		switch c := target[i]; {
 		case c == 0 || c == '\r':
@@ -112,7 +122,7 @@ func (r *Request) frame(j *judgement) error {
 		j.found(Ambiguous, "UndefinedTransferEncodingSemantics")
 	case f.lengths > 1:
 		j.found(Ambiguous, "DuplicateContentLength")
-	case f.lengths > 0 && bodiless && f.length > 0:
+	case f.lengths > 0 && (bodiless && f.length > 0 || r.old):
 		j.found(Ambiguous, "UndefinedContentLengthSemantics")
 	case f.lengths > 0 && bodiless:
 		j.found(Acceptable, "GetHeadZeroContentLength")

@@ -31,8 +31,7 @@ func ReadResponse(br *bufio.Reader, method string, r *Response) error {
 	if err := r.parseLine(line); err != nil {
 		return err
 	}
-	var ignored judgement
-	if r.Header, err = parseFields(rest, r.Header, &ignored); err != nil {
+	if r.Header, err = parseStrict(rest, r.Header); err != nil {
 		return err
 	}
 	return r.frame(method)
