@@ -273,6 +273,45 @@ func TestMultilinePattern(t *testing.T) {
 }
 
 // ecs.md 7.10, and no option is passed over in silence.
+// The first line of an event has a date of the format anywhere in it.
+func TestDatetimeFormat(t *testing.T) {
+	for _, c := range []struct {
+		format        string
+		begins, other []string
+	}{
+		{"%Y-%m-%d %H:%M:%S", []string{"2026-11-23 10:14:08 up", "[INFO] 2026-01-02 23:59:60"}, []string{"2026-11-23", "2026-13-23 10:14:08", "\tat main"}},
+		{`\[%b %d, %Y %I:%M:%S %p\]`, []string{"[Nov 23, 2026 10:14:08 AM] x"}, []string{"Nov 23, 2026 10:14:08 AM", "[Nov 23, 2026 13:14:08 PM]"}},
+		{"%d/%b/%Y:%H:%M:%S %z", []string{`127.0.0.1 - - [23/Nov/2026:10:14:08 +0100] "GET /"`}, []string{"23/Nov/2026:10:14:08"}},
+		{"%H:%M:%S.%L", []string{"10:14:08.123"}, []string{"10:14:08"}},
+		{"%H:%M:%S%L", []string{"10:14:08.123"}, []string{"10:14:08.12"}},
+		{"%S.%f", []string{"08.123456"}, []string{"08.123"}},
+		{"%A %B %j %w %y %Z 100%%", []string{"Monday November 327 1 26 CET 100%"}, []string{"Monday November 367 1 26 CET 100%"}},
+		{"%a", []string{"on Mon 3"}, []string{"mon"}},
+	} {
+		where, err := targetOf("arn:x/task", "us-east-1", boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-datetime-format": c.format}))
+		if err != nil {
+			t.Errorf("%s: %v", c.format, err)
+			continue
+		}
+		for _, first := range c.begins {
+			b := &batch{target: where}
+			for _, line := range append([]string{first}, c.other...) {
+				b.add(runtime.LogEntry{At: time.Now(), Text: []byte(line + "\n")})
+			}
+			b.add(runtime.LogEntry{At: time.Now(), Text: []byte(first + "\n")})
+			b.close()
+			if len(b.events) != 2 || b.events[1].Message != first {
+				t.Errorf("%s: %d events %+v, want 2", c.format, len(b.events), b.events)
+			}
+		}
+	}
+	for _, format := range []string{"%", "%Y-%", "%q", "(%Y"} {
+		if _, err := datetimePattern(format); err == nil {
+			t.Errorf("format %q is taken", format)
+		}
+	}
+}
+
 func TestTargets(t *testing.T) {
 	for _, c := range []struct {
 		options map[string]string
@@ -283,7 +322,7 @@ func TestTargets(t *testing.T) {
 		{map[string]string{"awslogs-group": "g", "awslogs-stream": "given"}, "given", false},
 		{map[string]string{"awslogs-group": "g", "awslogs-stream-prefix": "p"}, "p/web/0123", false},
 		{map[string]string{}, "", true},
-		{map[string]string{"awslogs-group": "g", "awslogs-datetime-format": "%Y"}, "", true},
+		{map[string]string{"awslogs-group": "g", "awslogs-datetime-format": "%Y-%Q"}, "", true},
 		{map[string]string{"awslogs-group": "g", "awslogs-multiline-pattern": "("}, "", true},
 	} {
 		got, err := targetOf("arn:aws:ecs:us-east-1:1:task/agt/0123", "eu-west-1", boxOf("id", c.options))

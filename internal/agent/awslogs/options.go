@@ -18,7 +18,9 @@ type target struct {
 }
 
 // targetOf reads the options of the awslogs driver. Those that change what would be
-// shipped and that we do not have are refused.
+// shipped and that we do not have are refused. mode and max-buffer-size say what is
+// to happen when Amazon is slower than a container: with us neither does the
+// container wait nor is anything dropped, since Docker's file is between them.
 func targetOf(taskARN, region string, b engine.Box) (target, error) {
 	options := b.AwslogsOptions()
 	t := target{
@@ -37,17 +39,21 @@ func targetOf(taskARN, region string, b engine.Box) (target, error) {
 	if t.Group == "" {
 		return t, fmt.Errorf("%w: must specify a value for log opt 'awslogs-group'", engine.ErrLogs)
 	}
-	for _, name := range []string{"awslogs-datetime-format", "awslogs-format", "tag", "labels", "env"} {
+	for _, name := range []string{"awslogs-format", "tag", "labels", "env"} {
 		if options[name] != "" {
 			return t, fmt.Errorf("%w: log opt '%s' is not supported by this agent", engine.ErrLogs, name)
 		}
 	}
+	var err error
 	if pattern := options["awslogs-multiline-pattern"]; pattern != "" {
-		begins, err := regexp.Compile(pattern)
-		if err != nil {
+		if t.Begins, err = regexp.Compile(pattern); err != nil {
 			return t, fmt.Errorf("%w: awslogs-multiline-pattern: %w", engine.ErrLogs, err)
 		}
-		t.Begins = begins
+	}
+	if format := options["awslogs-datetime-format"]; format != "" {
+		if t.Begins, err = datetimePattern(format); err != nil {
+			return t, fmt.Errorf("%w: awslogs-datetime-format: %w", engine.ErrLogs, err)
+		}
 	}
 	return t, nil
 }
