@@ -38,6 +38,14 @@ func TestTaskDefinitionLimits(t *testing.T) {
 			c(d).RestartPolicy = &RestartPolicy{Enabled: true, IgnoredExitCodes: make([]int, codes), RestartAttemptPeriod: period}
 		}
 	}
+	twoPorts := func(mode string, first, second int, protocol string) func(*TaskDefinition) { // of two containers, at one host port
+		return func(d *TaskDefinition) {
+			d.NetworkMode = mode
+			c(d).PortMappings = []PortMapping{{ContainerPort: first, HostPort: 8080, Protocol: protocol}}
+			d.ContainerDefinitions = append(d.ContainerDefinitions, ContainerDefinition{Name: "other", Image: "x", Memory: 6,
+				PortMappings: []PortMapping{{ContainerPort: second, HostPort: 8080, Protocol: protocol}}})
+		}
+	}
 	for _, tt := range []struct {
 		rule string
 		edit func(*TaskDefinition)
@@ -77,6 +85,18 @@ func TestTaskDefinitionLimits(t *testing.T) {
 		{"1.4.20 an expression of 2001", constraints(1, strings.Repeat("x", 2001)), "longer than 2000 characters"},
 		{"1.4.20 no expression", constraints(1, " "), "needs an expression"},
 		{"1.4.21 pid", func(d *TaskDefinition) { d.PIDMode = "world" }, "PidMode 'world' is not valid"},
+		{"1.4.8 a TCP port twice", twoPorts("", 80, 80, "tcp"), "TCP host port '8080' is mapped multiple times in task."},
+		{"1.4.8 a UDP port twice", twoPorts(NetworkBridge, 80, 81, "udp"), "UDP host port '8080' is mapped multiple times in task."},
+		{"1.4.8 a host's port twice", func(d *TaskDefinition) {
+			d.NetworkMode = NetworkHost
+			d.ContainerDefinitions[0].PortMappings = []PortMapping{{ContainerPort: 80}, {ContainerPort: 80, HostPort: 80}}
+		}, "TCP host port '80' is mapped multiple times in task."},
+		{"1.4.8 dynamic ports", func(d *TaskDefinition) {
+			d.ContainerDefinitions[0].PortMappings = []PortMapping{{ContainerPort: 80}, {ContainerPort: 81}}
+		}, ""},
+		{"1.4.8 two protocols", func(d *TaskDefinition) {
+			d.ContainerDefinitions[0].PortMappings = []PortMapping{{ContainerPort: 80, HostPort: 8080}, {ContainerPort: 81, HostPort: 8080, Protocol: "udp"}}
+		}, ""},
 		{"1.4.21 ipc", func(d *TaskDefinition) { d.IPCMode = "world" }, "IpcMode 'world' is not valid"},
 		{"1.4.21 ipc none", func(d *TaskDefinition) { d.IPCMode, d.PIDMode = "none", "task" }, ""},
 		{"1.4.21 a GPU", gpu("GPU", "1"), ""},

@@ -52,12 +52,13 @@ func (d *TaskDefinition) Need(o Overrides) Resources {
 }
 
 func (d *TaskDefinition) addPorts(r *Resources, c ContainerDefinition) {
-	if d.NetworkMode != NetworkBridge && d.NetworkMode != NetworkHost {
+	mode := d.mode()
+	if mode != NetworkBridge && mode != NetworkHost {
 		return
 	}
 	for _, p := range c.PortMappings {
 		port := p.HostPort
-		if port == 0 && d.NetworkMode == NetworkHost {
+		if port == 0 && mode == NetworkHost {
 			port = p.ContainerPort
 		}
 		switch {

@@ -57,6 +57,7 @@ type Task struct {
 	Memory               string `json:",omitempty"`
 	AvailabilityZone     string
 	Overrides            Overrides
+	OverrideZeros        []string  `json:",omitempty"` // members of the overrides that were given as false, 0, "" or nothing in so many words
 	Need                 Resources // what it takes of its instance until it begins to stop (ecs.md 1.3.7)
 
 	LastStatus    TaskStatus

@@ -30,7 +30,7 @@ func client(format string, args ...any) *fault.Error {
 // of code ClientException, in AWS's words where they are known.
 func (d *TaskDefinition) Validate() error {
 	for _, rule := range []func() error{
-		d.checkFamily, d.checkModes, d.checkCompatibilities, d.checkTaskSize, d.checkContainers, d.checkVolumes, d.checkDependencies, d.checkConstraints,
+		d.checkFamily, d.checkModes, d.checkCompatibilities, d.checkTaskSize, d.checkContainers, d.checkHostPorts, d.checkVolumes, d.checkDependencies, d.checkConstraints,
 	} {
 		if err := rule(); err != nil {
 			return err

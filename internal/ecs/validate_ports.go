@@ -7,6 +7,25 @@ import (
 	"strings"
 )
 
+// checkHostPorts refuses a host port that the task would take twice: it could run nowhere. The words are those of a live call
+// (aws/amazon-ecs-agent#1220).
+func (d *TaskDefinition) checkHostPorts() error {
+	need := d.Need(Overrides{})
+	for _, p := range []struct {
+		protocol string
+		ports    []int
+	}{{"TCP", need.PortsTCP}, {"UDP", need.PortsUDP}} {
+		seen := make(map[int]bool)
+		for _, port := range p.ports {
+			if seen[port] {
+				return client("%s host port '%d' is mapped multiple times in task.", p.protocol, port)
+			}
+			seen[port] = true
+		}
+	}
+	return nil
+}
+
 // checkPortRanges is ecs.md 1.4.10: not too many, and no port in two of them. It expects ranges that checkPortRange accepts.
 func checkPortRanges(c *ContainerDefinition) error {
 	type span struct{ first, last int }

@@ -15,7 +15,8 @@ type Spec struct {
 	Cluster              *ecs.Cluster
 	Definition           *ecs.TaskDefinition
 	Overrides            ecs.Overrides
-	Group                string // "family:F", "service:S" or the caller's own
+	OverrideZeros        []string // see ecs.Task
+	Group                string   // "family:F", "service:S" or the caller's own
 	StartedBy            string
 	ServiceARN           string
 	LaunchType           string
@@ -82,7 +83,7 @@ func ParseConstraints(in []ecs.PlacementConstraint) ([]sched.Constraint, error) 
 	for _, c := range in {
 		p, err := sched.ParseConstraint(c.Type, c.Expression)
 		if err != nil {
-			return nil, invalid("%s", err)
+			return nil, invalid("Invalid placement constraint: %s.", err)
 		}
 		out = append(out, p)
 	}
@@ -95,7 +96,7 @@ func ParseStrategies(in []ecs.PlacementStrategy) ([]sched.Strategy, error) {
 	for _, c := range in {
 		p, err := sched.ParseStrategy(c.Type, c.Field)
 		if err != nil {
-			return nil, invalid("%s", err)
+			return nil, invalid("Invalid placement strategy: %s.", err)
 		}
 		out = append(out, p)
 	}

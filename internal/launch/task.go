@@ -62,7 +62,7 @@ func (s *Spec) Task(t *state.Tables, ci *ecs.ContainerInstance, ids IDs, now tim
 		ClusterARN: s.Cluster.ClusterARN, TaskDefinitionARN: d.TaskDefinitionARN, ContainerInstanceARN: ci.ContainerInstanceARN,
 		Group: s.Group, StartedBy: s.StartedBy, ServiceARN: s.ServiceARN, LaunchType: s.LaunchType,
 		CPU: cmp.Or(s.Overrides.CPU, d.CPU), Memory: cmp.Or(s.Overrides.Memory, d.Memory), AvailabilityZone: ci.Zone(),
-		Overrides: s.Overrides, Need: d.Need(s.Overrides),
+		Overrides: s.Overrides, OverrideZeros: s.OverrideZeros, Need: d.Need(s.Overrides),
 		LastStatus: ecs.Pending, DesiredStatus: ecs.Running, HealthStatus: ecs.UnknownHealth,
 		LoadBalancers: s.LoadBalancers, EnableExecuteCommand: s.EnableExecuteCommand, Tags: s.Tags,
 		CreatedAt: now, Version: 1,

@@ -106,7 +106,7 @@ func (a *api) listContainerInstances(_ context.Context, call *awswire.Call, in *
 	var filter *cql.Expr
 	if deref(in.Filter) != "" {
 		if filter, err = cql.Parse(*in.Filter); err != nil {
-			return nil, invalid("Invalid filter: %s", err)
+			return nil, invalid("Invalid filter: %s.", err)
 		}
 	}
 	var arns []string

@@ -61,10 +61,10 @@ func TestRunTaskRefusals(t *testing.T) {
 		`'taskDefinition': 'web', 'referenceId': 'x'`:                                                                               `InvalidParameterException: Berth does not support "referenceId" in RunTask.`,
 		`'taskDefinition': 'web', 'capacityProviderStrategy': [{'capacityProvider': 'p'}]`:                                          `InvalidParameterException: Berth does not support "capacityProviderStrategy" in RunTask.`,
 		`'taskDefinition': 'web', 'clientToken': '` + strings.Repeat("x", 65) + `'`:                                                 "InvalidParameterException: clientToken may have at most 64", // ecs.md 1.1.11
-		`'taskDefinition': 'web', 'placementConstraints': [{'type': 'memberOf', 'expression': 'attribute:x =='}]`:                   "InvalidParameterException: ",
-		`'taskDefinition': 'web', 'placementConstraints': [{'type': 'distinctInstance', 'expression': 'attribute:x exists'}]`:       "InvalidParameterException: a distinctInstance placement constraint takes no expression", // ecs.md 2.5
-		`'taskDefinition': 'web', 'placementStrategy': [{'type': 'random', 'field': 'cpu'}]`:                                        "InvalidParameterException: the random placement strategy takes no field",                // ecs.md 2.3
-		`'taskDefinition': 'web', 'placementStrategy': [{'type': 'spread', 'field': 'moon'}]`:                                       "InvalidParameterException: unknown field \"moon\"",
+		`'taskDefinition': 'web', 'placementConstraints': [{'type': 'memberOf', 'expression': 'attribute:x =='}]`:                   "InvalidParameterException: Invalid placement constraint: invalid expression: at position 15 ",
+		`'taskDefinition': 'web', 'placementConstraints': [{'type': 'distinctInstance', 'expression': 'attribute:x exists'}]`:       "InvalidParameterException: Invalid placement constraint: a distinctInstance placement constraint takes no expression", // ecs.md 2.5
+		`'taskDefinition': 'web', 'placementStrategy': [{'type': 'random', 'field': 'cpu'}]`:                                        "InvalidParameterException: Invalid placement strategy: the random placement strategy takes no field",                  // ecs.md 2.3
+		`'taskDefinition': 'web', 'placementStrategy': [{'type': 'spread', 'field': 'moon'}]`:                                       "InvalidParameterException: Invalid placement strategy: unknown field \"moon\"",
 		`'taskDefinition': 'web', 'placementStrategy': [` + strings.TrimSuffix(strings.Repeat(`{'type': 'random'},`, 6), ",") + `]`: "InvalidParameterException: At most 10 placement constraints and 5 placement strategies",                           // ecs.md 2.2
 		`'taskDefinition': 'web', 'networkConfiguration': {'awsvpcConfiguration': {'subnets': ['subnet-x']}}`:                       "InvalidParameterException: Network Configuration is not valid for the given networkMode of this task definition.", // ecs.md 1.6.3
 		`'taskDefinition': 'vpc'`: "InvalidParameterException: Network Configuration must be provided when networkMode 'awsvpc' is specified.",
@@ -218,6 +218,19 @@ func TestOverrides(t *testing.T) {
 	task, _ := d.store.View().Tasks.Get(a.text("tasks.0.taskArn"))
 	if task.CredentialsID == "" || task.ExecutionCredentialsID != "" {
 		t.Errorf("credentials %q and %q, want only the task role's", task.CredentialsID, task.ExecutionCredentialsID)
+	}
+}
+
+// What a caller says in so many words comes back, be it empty.
+func TestEmptyValuesOfOverrides(t *testing.T) {
+	d := newDesk(t)
+	d.instance("a", "us-east-1a")
+	d.define("web", "")
+	a := d.ok("RunTask", `{'taskDefinition': 'web', 'overrides': {'taskRoleArn': '', 'inferenceAcceleratorOverrides': [], 'containerOverrides': [
+		{'name': 'web', 'command': [], 'environment': [{'name': 'A', 'value': ''}], 'cpu': 0}]}}`)
+	for _, answer := range []answer{a, d.ok("DescribeTasks", `{'tasks': ['%s']}`, a.text("tasks.0.taskArn"))} {
+		answer.is("tasks.0.overrides.taskRoleArn", "''", "tasks.0.overrides.inferenceAcceleratorOverrides", "[]", "tasks.0.overrides.containerOverrides",
+			"[{'command':[],'cpu':0,'environment':[{'name':'A','value':''}],'name':'web'}]", "tasks.0.overrides.cpu", "absent")
 	}
 }
 

@@ -80,6 +80,9 @@ func createNew(tx *state.Tx, call *awswire.Call, c *ecs.Cluster, s *ecs.Service,
 		return err
 	}
 	s.TaskDefinition = d.TaskDefinitionARN
+	if err := checkGrace(s.HealthCheckGracePeriodSeconds, s, d); err != nil {
+		return err
+	}
 	if err := checkService(&tx.Tables, c, s, d); err != nil {
 		return err
 	}
@@ -103,13 +106,19 @@ func checkService(t *state.Tables, c *ecs.Cluster, s *ecs.Service, d *ecs.TaskDe
 			return err
 		}
 	}
-	if len(s.LoadBalancers) == 0 && s.HealthCheckGracePeriodSeconds != nil && *s.HealthCheckGracePeriodSeconds > 0 && !d.HasHealthCheck() {
-		return invalid("Health check grace period is only valid for services configured to use load balancers or container health checks.")
-	}
 	spec := launch.Spec{Cluster: c, Definition: d, Group: "service:" + s.ServiceName, LaunchType: s.LaunchType, LoadBalancers: s.LoadBalancers, NetworkConfiguration: s.NetworkConfiguration,
 		Constraints: s.PlacementConstraints, Strategies: s.PlacementStrategy}
 	_, err := spec.Request(1)
 	return err
+}
+
+// checkGrace refuses a grace period that a call asks for and that nothing would observe (ecs.md 3.2.5). One that was set before and has lost
+// its load balancers is kept: they may come back.
+func checkGrace(asked *int, s *ecs.Service, d *ecs.TaskDefinition) error {
+	if asked != nil && *asked > 0 && len(s.LoadBalancers) == 0 && !d.HasHealthCheck() {
+		return invalid("Health check grace period is only valid for services configured to use load balancers or container health checks.")
+	}
+	return nil
 }
 
 // checkLoadBalancer is ecs.md 3.11.

@@ -1,6 +1,8 @@
 package ecs
 
 import (
+	"slices"
+
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
@@ -131,9 +133,12 @@ func parseLoadBalancers(in []shape.LoadBalancer) ([]ecs.LoadBalancer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, lb := range out {
+	for i, lb := range out {
 		if lb.TargetGroupARN == "" || lb.ContainerName == "" || lb.ContainerPort == 0 {
 			return nil, invalid("A load balancer needs targetGroupArn, containerName and containerPort.")
+		}
+		if slices.Contains(out[:i], lb) {
+			return nil, invalid("loadBalancers names container %s, port %d, twice for the target group %s: once is enough.", lb.ContainerName, lb.ContainerPort, lb.TargetGroupARN)
 		}
 	}
 	return out, nil

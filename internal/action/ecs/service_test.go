@@ -257,6 +257,14 @@ func TestServicesAndLoadBalancers(t *testing.T) {
 		`{'serviceName': 's', 'taskDefinition': 'vpc', 'desiredCount': 1, %s}`, lb(good, "web", 80))
 	d.ok("CreateService", `{'serviceName': 's', 'taskDefinition': 'web', 'desiredCount': 1, 'healthCheckGracePeriodSeconds': 9, 'role': 'r', %s}`, lb(good, "web", 80)).is(
 		"service.loadBalancers", "[{'containerName':'web','containerPort':80,'targetGroupArn':'"+good+"'}]", "service.healthCheckGracePeriodSeconds", "9", "service.roleArn", "'r'")
+	twice := strings.TrimSuffix(lb(good, "web", 80), "]")
+	d.refused("InvalidParameterException: loadBalancers names container web, port 80, twice", "CreateService", `{'serviceName': 't', 'taskDefinition': 'web', 'desiredCount': 1, %s,%s}`,
+		twice, strings.TrimPrefix(lb(good, "web", 80), "'loadBalancers': ["))
+	// ecs.md 3.2.5: load balancers go without a word about the grace period, which waits for others; asked for without any it is refused.
+	d.ok("UpdateService", `{'service': 's', 'loadBalancers': []}`).is("service.loadBalancers", "[]", "service.healthCheckGracePeriodSeconds", "9")
+	d.ok("UpdateService", `{'service': 's', 'desiredCount': 2}`).is("service.desiredCount", "2")
+	d.refused("InvalidParameterException: Health check grace period is only valid", "UpdateService", `{'service': 's', 'healthCheckGracePeriodSeconds': 9}`)
+	d.ok("UpdateService", `{'service': 's', %s}`, lb(good, "web", 80)).is("service.healthCheckGracePeriodSeconds", "9")
 	d.ok("UpdateService", `{'service': 's', 'loadBalancers': [], 'healthCheckGracePeriodSeconds': 0}`).is("service.loadBalancers", "[]", "service.deployments.0.status", "'PRIMARY'", "service.deployments.1.status", "'ACTIVE'")
 }
 

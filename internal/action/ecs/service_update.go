@@ -32,6 +32,9 @@ func (a *api) updateService(ctx context.Context, call *awswire.Call, in *shape.U
 		if !ok {
 			return client("TaskDefinition not found.")
 		}
+		if err := checkGrace(u.grace, &s, d); err != nil {
+			return err
+		}
 		if err := checkService(&tx.Tables, c, &s, d); err != nil {
 			return err
 		}

@@ -79,6 +79,7 @@ func answerTask(tables *state.Tables, t *ecs.Task, tags bool) shape.Task {
 	if out.Overrides == nil {
 		out.Overrides = &shape.TaskOverride{}
 	}
+	reshape.Restore(out.Overrides, t.OverrideZeros)
 	out.Overrides.ContainerOverrides = answerOverrides(t, out.Overrides.ContainerOverrides)
 	for i := range out.Containers {
 		c := &out.Containers[i]

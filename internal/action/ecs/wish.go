@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
@@ -35,6 +36,7 @@ func parseWish(in *shape.RunTaskInput) (*wish, error) {
 	if w.spec.Overrides, err = parseOverrides(in.Overrides); err != nil {
 		return nil, err
 	}
+	w.spec.OverrideZeros = reshape.Zeros(deref(in.Overrides))
 	if w.spec.NetworkConfiguration, err = parseNetwork(in.NetworkConfiguration); err != nil {
 		return nil, err
 	}
