@@ -10,7 +10,7 @@ import (
 
 // later are the actions of what is not built yet. Lists are truthful: there are none. Everything else is refused by name.
 func (a *api) later() []awswire.Operation {
-	return []awswire.Operation{
+	return append(elsewhere(),
 		awswire.Op("DescribeCapacityProviders", a.describeCapacityProviders),
 		awswire.Op("ListServicesByNamespace", a.listServicesByNamespace),
 
@@ -34,7 +34,7 @@ func (a *api) later() []awswire.Operation {
 
 		refuse[shape.ExecuteCommandInput, shape.ExecuteCommandOutput]("ExecuteCommand", "ECS Exec"),
 		refuse[shape.UpdateContainerAgentInput, shape.UpdateContainerAgentOutput]("UpdateContainerAgent", "updating the agent, which is part of Berth's own binary"),
-	}
+	)
 }
 
 // refuse makes the operation of something that is not built. The code is one that every client of ECS knows and none repeats.

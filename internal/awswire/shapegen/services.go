@@ -48,7 +48,14 @@ var services = []service{
 			GetTaskProtection UpdateTaskProtection ExecuteCommand
 			CreateCapacityProvider UpdateCapacityProvider DeleteCapacityProvider DescribeCapacityProviders
 			PutClusterCapacityProviders
-			CreateTaskSet UpdateTaskSet DeleteTaskSet DescribeTaskSets UpdateServicePrimaryTaskSet`,
+			CreateTaskSet UpdateTaskSet DeleteTaskSet DescribeTaskSets UpdateServicePrimaryTaskSet
+			CreateDaemon UpdateDaemon DeleteDaemon DescribeDaemon ListDaemons
+			DescribeDaemonDeployments ListDaemonDeployments DescribeDaemonRevisions
+			RegisterDaemonTaskDefinition DeleteDaemonTaskDefinition DescribeDaemonTaskDefinition ListDaemonTaskDefinitions
+			CreateExpressGatewayService UpdateExpressGatewayService DeleteExpressGatewayService DescribeExpressGatewayService
+			CreateGateway UpdateGateway DeleteGateway DescribeGateway DescribeGatewayResources DescribeGatewayRoute
+			ListGateways ListGatewayRoutes ListGatewayClusterAssociations AssociateGatewayWithCluster
+			DisassociateGatewayFromCluster`,
 		Extra: map[string][]string{ // sent by Amazon's agent 1.105.1, ecs-agent.md 3
 			"RegisterContainerInstanceInput": {"clientToken"},
 			"DiscoverPollEndpointInput":      {"zoneId"},

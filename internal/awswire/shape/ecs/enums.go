@@ -201,6 +201,69 @@ const (
 	CpuManufacturerAmazonWebServices = "amazon-web-services"
 )
 
+// Values of DaemonDeploymentRollbackMonitorsStatus.
+const (
+	DaemonDeploymentRollbackMonitorsStatusTriggered          = "TRIGGERED"
+	DaemonDeploymentRollbackMonitorsStatusMonitoring         = "MONITORING"
+	DaemonDeploymentRollbackMonitorsStatusMonitoringComplete = "MONITORING_COMPLETE"
+	DaemonDeploymentRollbackMonitorsStatusDisabled           = "DISABLED"
+)
+
+// Values of DaemonDeploymentStatus.
+const (
+	DaemonDeploymentStatusPending            = "PENDING"
+	DaemonDeploymentStatusSuccessful         = "SUCCESSFUL"
+	DaemonDeploymentStatusStopped            = "STOPPED"
+	DaemonDeploymentStatusStopRequested      = "STOP_REQUESTED"
+	DaemonDeploymentStatusInProgress         = "IN_PROGRESS"
+	DaemonDeploymentStatusRollbackInProgress = "ROLLBACK_IN_PROGRESS"
+	DaemonDeploymentStatusRollbackSuccessful = "ROLLBACK_SUCCESSFUL"
+	DaemonDeploymentStatusRollbackFailed     = "ROLLBACK_FAILED"
+)
+
+// Values of DaemonIpcMode.
+const (
+	DaemonIpcModeNone   = "none"
+	DaemonIpcModeShared = "shared"
+)
+
+// Values of DaemonPidMode.
+const (
+	DaemonPidModeNone   = "none"
+	DaemonPidModeShared = "shared"
+)
+
+// Values of DaemonPropagateTags.
+const (
+	DaemonPropagateTagsDaemon = "DAEMON"
+	DaemonPropagateTagsNone   = "NONE"
+)
+
+// Values of DaemonStatus.
+const (
+	DaemonStatusActive           = "ACTIVE"
+	DaemonStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+)
+
+// Values of DaemonTaskDefinitionRevisionFilter.
+const (
+	DaemonTaskDefinitionRevisionFilterLastRegistered = "LAST_REGISTERED"
+)
+
+// Values of DaemonTaskDefinitionStatus.
+const (
+	DaemonTaskDefinitionStatusActive           = "ACTIVE"
+	DaemonTaskDefinitionStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+	DaemonTaskDefinitionStatusDeleted          = "DELETED"
+)
+
+// Values of DaemonTaskDefinitionStatusFilter.
+const (
+	DaemonTaskDefinitionStatusFilterActive           = "ACTIVE"
+	DaemonTaskDefinitionStatusFilterDeleteInProgress = "DELETE_IN_PROGRESS"
+	DaemonTaskDefinitionStatusFilterAll              = "ALL"
+)
+
 // Values of DeploymentControllerType.
 const (
 	DeploymentControllerTypeEcs        = "ECS"
@@ -299,16 +362,74 @@ const (
 	ExecuteCommandLoggingOverride = "OVERRIDE"
 )
 
+// Values of ExpressCpuArchitecture.
+const (
+	ExpressCpuArchitectureX8664 = "X86_64"
+	ExpressCpuArchitectureArm64 = "ARM64"
+)
+
+// Values of ExpressGatewayServiceInclude.
+const (
+	ExpressGatewayServiceIncludeTags = "TAGS"
+)
+
+// Values of ExpressGatewayServiceScalingMetric.
+const (
+	ExpressGatewayServiceScalingMetricAverageCPUUtilization    = "AVERAGE_CPU"
+	ExpressGatewayServiceScalingMetricAverageMemoryUtilization = "AVERAGE_MEMORY"
+	ExpressGatewayServiceScalingMetricRequestCountPerTarget    = "REQUEST_COUNT_PER_TARGET"
+)
+
+// Values of ExpressGatewayServiceStatusCode.
+const (
+	ExpressGatewayServiceStatusCodeActive   = "ACTIVE"
+	ExpressGatewayServiceStatusCodeDraining = "DRAINING"
+	ExpressGatewayServiceStatusCodeInactive = "INACTIVE"
+)
+
 // Values of FirelensConfigurationType.
 const (
 	FirelensConfigurationTypeFluentd   = "fluentd"
 	FirelensConfigurationTypeFluentbit = "fluentbit"
 )
 
+// Values of GatewayAlbDesyncMitigationMode.
+const (
+	GatewayAlbDesyncMitigationModeMonitor   = "monitor"
+	GatewayAlbDesyncMitigationModeDefensive = "defensive"
+	GatewayAlbDesyncMitigationModeStrictest = "strictest"
+)
+
+// Values of GatewayAlbProtocol.
+const (
+	GatewayAlbProtocolHttp  = "HTTP"
+	GatewayAlbProtocolHttps = "HTTPS"
+)
+
+// Values of GatewayClusterAssociationStatus.
+const (
+	GatewayClusterAssociationStatusActive         = "ACTIVE"
+	GatewayClusterAssociationStatusDisassociating = "DISASSOCIATING"
+	GatewayClusterAssociationStatusInactive       = "INACTIVE"
+)
+
 // Values of GatewayConnectorHealthCheckProtocol.
 const (
 	GatewayConnectorHealthCheckProtocolHttp  = "HTTP"
 	GatewayConnectorHealthCheckProtocolHttps = "HTTPS"
+)
+
+// Values of GatewayElbIpAddressType.
+const (
+	GatewayElbIpAddressTypeIpv4                       = "ipv4"
+	GatewayElbIpAddressTypeDualstack                  = "dualstack"
+	GatewayElbIpAddressTypeDualstackWithoutPublicIpv4 = "dualstack-without-public-ipv4"
+)
+
+// Values of GatewayElbScheme.
+const (
+	GatewayElbSchemeInternetFacing = "internet-facing"
+	GatewayElbSchemeInternal       = "internal"
 )
 
 // Values of GatewayRouteStatus.
@@ -320,6 +441,15 @@ const (
 	GatewayRouteStatusUpdateFailed     = "UPDATE_FAILED"
 	GatewayRouteStatusDeleteInProgress = "DELETE_IN_PROGRESS"
 	GatewayRouteStatusDeleteFailed     = "DELETE_FAILED"
+)
+
+// Values of GatewayStatus.
+const (
+	GatewayStatusActive           = "ACTIVE"
+	GatewayStatusUpdateInProgress = "UPDATE_IN_PROGRESS"
+	GatewayStatusUpdateComplete   = "UPDATE_COMPLETE"
+	GatewayStatusUpdateFailed     = "UPDATE_FAILED"
+	GatewayStatusDeleted          = "DELETED"
 )
 
 // Values of GpuSharingMode.
@@ -481,6 +611,12 @@ const (
 const (
 	PlatformDeviceTypeGpu          = "GPU"
 	PlatformDeviceTypeNeuronDevice = "NEURON_DEVICE"
+)
+
+// Values of PropagateGatewayTags.
+const (
+	PropagateGatewayTagsNone    = "NONE"
+	PropagateGatewayTagsGateway = "GATEWAY"
 )
 
 // Values of PropagateMITags.
@@ -785,6 +921,24 @@ func EnumValues(enum string) []string {
 		return []string{"ACTIVE", "DRAINING", "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"}
 	case "CpuManufacturer":
 		return []string{"intel", "amd", "amazon-web-services"}
+	case "DaemonDeploymentRollbackMonitorsStatus":
+		return []string{"TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"}
+	case "DaemonDeploymentStatus":
+		return []string{"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
+	case "DaemonIpcMode":
+		return []string{"none", "shared"}
+	case "DaemonPidMode":
+		return []string{"none", "shared"}
+	case "DaemonPropagateTags":
+		return []string{"DAEMON", "NONE"}
+	case "DaemonStatus":
+		return []string{"ACTIVE", "DELETE_IN_PROGRESS"}
+	case "DaemonTaskDefinitionRevisionFilter":
+		return []string{"LAST_REGISTERED"}
+	case "DaemonTaskDefinitionStatus":
+		return []string{"ACTIVE", "DELETE_IN_PROGRESS", "DELETED"}
+	case "DaemonTaskDefinitionStatusFilter":
+		return []string{"ACTIVE", "DELETE_IN_PROGRESS", "ALL"}
 	case "DeploymentControllerType":
 		return []string{"ECS", "CODE_DEPLOY", "EXTERNAL"}
 	case "DeploymentLifecycleHookAction":
@@ -813,12 +967,32 @@ func EnumValues(enum string) []string {
 		return []string{"s3"}
 	case "ExecuteCommandLogging":
 		return []string{"NONE", "DEFAULT", "OVERRIDE"}
+	case "ExpressCpuArchitecture":
+		return []string{"X86_64", "ARM64"}
+	case "ExpressGatewayServiceInclude":
+		return []string{"TAGS"}
+	case "ExpressGatewayServiceScalingMetric":
+		return []string{"AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"}
+	case "ExpressGatewayServiceStatusCode":
+		return []string{"ACTIVE", "DRAINING", "INACTIVE"}
 	case "FirelensConfigurationType":
 		return []string{"fluentd", "fluentbit"}
+	case "GatewayAlbDesyncMitigationMode":
+		return []string{"monitor", "defensive", "strictest"}
+	case "GatewayAlbProtocol":
+		return []string{"HTTP", "HTTPS"}
+	case "GatewayClusterAssociationStatus":
+		return []string{"ACTIVE", "DISASSOCIATING", "INACTIVE"}
 	case "GatewayConnectorHealthCheckProtocol":
 		return []string{"HTTP", "HTTPS"}
+	case "GatewayElbIpAddressType":
+		return []string{"ipv4", "dualstack", "dualstack-without-public-ipv4"}
+	case "GatewayElbScheme":
+		return []string{"internet-facing", "internal"}
 	case "GatewayRouteStatus":
 		return []string{"ACTIVE", "CREATE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_FAILED"}
+	case "GatewayStatus":
+		return []string{"ACTIVE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED", "DELETED"}
 	case "GpuSharingMode":
 		return []string{"IDLE", "NVIDIA_MPS", "DEDICATED"}
 	case "HealthStatus":
@@ -863,6 +1037,8 @@ func EnumValues(enum string) []string {
 		return []string{"random", "spread", "binpack"}
 	case "PlatformDeviceType":
 		return []string{"GPU", "NEURON_DEVICE"}
+	case "PropagateGatewayTags":
+		return []string{"NONE", "GATEWAY"}
 	case "PropagateMITags":
 		return []string{"CAPACITY_PROVIDER", "NONE"}
 	case "PropagateTags":

@@ -955,3 +955,420 @@ func (*UpdateServicePrimaryTaskSetInput) EnumValues(enum string) []string { retu
 type UpdateServicePrimaryTaskSetOutput struct {
 	TaskSet *TaskSet `json:"taskSet"`
 }
+
+type CreateDaemonInput struct {
+	CapacityProviderArns    []string                       `json:"capacityProviderArns" required:"true"`
+	DaemonName              *string                        `json:"daemonName" required:"true"`
+	DaemonTaskDefinitionArn *string                        `json:"daemonTaskDefinitionArn" required:"true"`
+	ClientToken             *string                        `json:"clientToken"`
+	ClusterArn              *string                        `json:"clusterArn"`
+	Critical                *bool                          `json:"critical"`
+	DeploymentConfiguration *DaemonDeploymentConfiguration `json:"deploymentConfiguration"`
+	EnableECSManagedTags    *bool                          `json:"enableECSManagedTags"`
+	EnableExecuteCommand    *bool                          `json:"enableExecuteCommand"`
+	PropagateTags           string                         `json:"propagateTags" enum:"DaemonPropagateTags"`
+	Tags                    []Tag                          `json:"tags"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*CreateDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type CreateDaemonOutput struct {
+	CreatedAt     *time.Time `json:"createdAt"`
+	DaemonArn     *string    `json:"daemonArn"`
+	DeploymentArn *string    `json:"deploymentArn"`
+	Status        string     `json:"status" enum:"DaemonStatus"`
+}
+
+type UpdateDaemonInput struct {
+	CapacityProviderArns    []string                       `json:"capacityProviderArns" required:"true"`
+	DaemonArn               *string                        `json:"daemonArn" required:"true"`
+	DaemonTaskDefinitionArn *string                        `json:"daemonTaskDefinitionArn" required:"true"`
+	Critical                *bool                          `json:"critical"`
+	DeploymentConfiguration *DaemonDeploymentConfiguration `json:"deploymentConfiguration"`
+	EnableECSManagedTags    *bool                          `json:"enableECSManagedTags"`
+	EnableExecuteCommand    *bool                          `json:"enableExecuteCommand"`
+	PropagateTags           string                         `json:"propagateTags" enum:"DaemonPropagateTags"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*UpdateDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type UpdateDaemonOutput struct {
+	CreatedAt     *time.Time `json:"createdAt"`
+	DaemonArn     *string    `json:"daemonArn"`
+	DeploymentArn *string    `json:"deploymentArn"`
+	Status        string     `json:"status" enum:"DaemonStatus"`
+	UpdatedAt     *time.Time `json:"updatedAt"`
+}
+
+type DeleteDaemonInput struct {
+	DaemonArn *string `json:"daemonArn" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DeleteDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DeleteDaemonOutput struct {
+	CreatedAt     *time.Time `json:"createdAt"`
+	DaemonArn     *string    `json:"daemonArn"`
+	DeploymentArn *string    `json:"deploymentArn"`
+	Status        string     `json:"status" enum:"DaemonStatus"`
+	UpdatedAt     *time.Time `json:"updatedAt"`
+}
+
+type DescribeDaemonInput struct {
+	DaemonArn *string `json:"daemonArn" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDaemonOutput struct {
+	Daemon *DaemonDetail `json:"daemon"`
+}
+
+type ListDaemonsInput struct {
+	CapacityProviderArns []string `json:"capacityProviderArns"`
+	ClusterArn           *string  `json:"clusterArn"`
+	MaxResults           *int32   `json:"maxResults"`
+	NextToken            *string  `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListDaemonsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListDaemonsOutput struct {
+	DaemonSummariesList []DaemonSummary `json:"daemonSummariesList"`
+	NextToken           *string         `json:"nextToken"`
+}
+
+type DescribeDaemonDeploymentsInput struct {
+	DaemonDeploymentArns []string `json:"daemonDeploymentArns" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeDaemonDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDaemonDeploymentsOutput struct {
+	DaemonDeployments []DaemonDeployment `json:"daemonDeployments"`
+	Failures          []Failure          `json:"failures"`
+}
+
+type ListDaemonDeploymentsInput struct {
+	DaemonArn  *string    `json:"daemonArn" required:"true"`
+	CreatedAt  *CreatedAt `json:"createdAt"`
+	MaxResults *int32     `json:"maxResults"`
+	NextToken  *string    `json:"nextToken"`
+	Status     []string   `json:"status" enum:"DaemonDeploymentStatus"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListDaemonDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListDaemonDeploymentsOutput struct {
+	DaemonDeployments []DaemonDeploymentSummary `json:"daemonDeployments"`
+	NextToken         *string                   `json:"nextToken"`
+}
+
+type DescribeDaemonRevisionsInput struct {
+	DaemonRevisionArns []string `json:"daemonRevisionArns" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeDaemonRevisionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDaemonRevisionsOutput struct {
+	DaemonRevisions []DaemonRevision `json:"daemonRevisions"`
+	Failures        []Failure        `json:"failures"`
+}
+
+type RegisterDaemonTaskDefinitionInput struct {
+	ContainerDefinitions []DaemonContainerDefinition `json:"containerDefinitions" required:"true"`
+	Family               *string                     `json:"family" required:"true"`
+	Cpu                  *string                     `json:"cpu"`
+	ExecutionRoleArn     *string                     `json:"executionRoleArn"`
+	IpcMode              string                      `json:"ipcMode" enum:"DaemonIpcMode"`
+	Memory               *string                     `json:"memory"`
+	PidMode              string                      `json:"pidMode" enum:"DaemonPidMode"`
+	Tags                 []Tag                       `json:"tags"`
+	TaskRoleArn          *string                     `json:"taskRoleArn"`
+	Volumes              []DaemonVolume              `json:"volumes"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*RegisterDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type RegisterDaemonTaskDefinitionOutput struct {
+	DaemonTaskDefinitionArn *string `json:"daemonTaskDefinitionArn"`
+}
+
+type DeleteDaemonTaskDefinitionInput struct {
+	DaemonTaskDefinition *string `json:"daemonTaskDefinition" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DeleteDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DeleteDaemonTaskDefinitionOutput struct {
+	DaemonTaskDefinitionArn *string `json:"daemonTaskDefinitionArn"`
+}
+
+type DescribeDaemonTaskDefinitionInput struct {
+	DaemonTaskDefinition *string `json:"daemonTaskDefinition" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDaemonTaskDefinitionOutput struct {
+	DaemonTaskDefinition *DaemonTaskDefinition `json:"daemonTaskDefinition"`
+}
+
+type ListDaemonTaskDefinitionsInput struct {
+	Family       *string `json:"family"`
+	FamilyPrefix *string `json:"familyPrefix"`
+	MaxResults   *int32  `json:"maxResults"`
+	NextToken    *string `json:"nextToken"`
+	Revision     string  `json:"revision" enum:"DaemonTaskDefinitionRevisionFilter"`
+	Sort         string  `json:"sort" enum:"SortOrder"`
+	Status       string  `json:"status" enum:"DaemonTaskDefinitionStatusFilter"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListDaemonTaskDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListDaemonTaskDefinitionsOutput struct {
+	DaemonTaskDefinitions []DaemonTaskDefinitionSummary `json:"daemonTaskDefinitions"`
+	NextToken             *string                       `json:"nextToken"`
+}
+
+type CreateExpressGatewayServiceInput struct {
+	InfrastructureRoleArn *string                                    `json:"infrastructureRoleArn" required:"true"`
+	Cluster               *string                                    `json:"cluster"`
+	Cpu                   *string                                    `json:"cpu"`
+	CpuArchitecture       string                                     `json:"cpuArchitecture" enum:"ExpressCpuArchitecture"`
+	ExecutionRoleArn      *string                                    `json:"executionRoleArn"`
+	HealthCheckPath       *string                                    `json:"healthCheckPath"`
+	Memory                *string                                    `json:"memory"`
+	NetworkConfiguration  *ExpressGatewayServiceNetworkConfiguration `json:"networkConfiguration"`
+	PrimaryContainer      *ExpressGatewayContainer                   `json:"primaryContainer"`
+	ScalingTarget         *ExpressGatewayScalingTarget               `json:"scalingTarget"`
+	ServiceName           *string                                    `json:"serviceName"`
+	Tags                  []Tag                                      `json:"tags"`
+	TaskDefinitionArn     *string                                    `json:"taskDefinitionArn"`
+	TaskRoleArn           *string                                    `json:"taskRoleArn"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*CreateExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type CreateExpressGatewayServiceOutput struct {
+	Service *ECSExpressGatewayService `json:"service"`
+}
+
+type UpdateExpressGatewayServiceInput struct {
+	ServiceArn           *string                                    `json:"serviceArn" required:"true"`
+	Cpu                  *string                                    `json:"cpu"`
+	CpuArchitecture      string                                     `json:"cpuArchitecture" enum:"ExpressCpuArchitecture"`
+	ExecutionRoleArn     *string                                    `json:"executionRoleArn"`
+	HealthCheckPath      *string                                    `json:"healthCheckPath"`
+	Memory               *string                                    `json:"memory"`
+	NetworkConfiguration *ExpressGatewayServiceNetworkConfiguration `json:"networkConfiguration"`
+	PrimaryContainer     *ExpressGatewayContainer                   `json:"primaryContainer"`
+	ScalingTarget        *ExpressGatewayScalingTarget               `json:"scalingTarget"`
+	TaskDefinitionArn    *string                                    `json:"taskDefinitionArn"`
+	TaskRoleArn          *string                                    `json:"taskRoleArn"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*UpdateExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type UpdateExpressGatewayServiceOutput struct {
+	Service *UpdatedExpressGatewayService `json:"service"`
+}
+
+type DeleteExpressGatewayServiceInput struct {
+	ServiceArn *string `json:"serviceArn" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DeleteExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DeleteExpressGatewayServiceOutput struct {
+	Service *ECSExpressGatewayService `json:"service"`
+}
+
+type DescribeExpressGatewayServiceInput struct {
+	ServiceArn *string  `json:"serviceArn" required:"true"`
+	Include    []string `json:"include" enum:"ExpressGatewayServiceInclude"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeExpressGatewayServiceOutput struct {
+	Service *ECSExpressGatewayService `json:"service"`
+}
+
+type CreateGatewayInput struct {
+	Configuration         *GatewayConfiguration `json:"configuration" required:"true"`
+	InfrastructureRoleArn *string               `json:"infrastructureRoleArn" required:"true"`
+	Name                  *string               `json:"name" required:"true"`
+	ClientToken           *string               `json:"clientToken"`
+	DeletionProtection    *bool                 `json:"deletionProtection"`
+	PropagateTags         string                `json:"propagateTags" enum:"PropagateGatewayTags"`
+	Tags                  []Tag                 `json:"tags"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*CreateGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type CreateGatewayOutput struct {
+	GatewayArn *string `json:"gatewayArn"`
+	Name       *string `json:"name"`
+	Status     string  `json:"status" enum:"GatewayStatus"`
+}
+
+type UpdateGatewayInput struct {
+	Gateway               *string                     `json:"gateway" required:"true"`
+	Configuration         *UpdateGatewayConfiguration `json:"configuration"`
+	DeletionProtection    *bool                       `json:"deletionProtection"`
+	InfrastructureRoleArn *string                     `json:"infrastructureRoleArn"`
+	PropagateTags         string                      `json:"propagateTags" enum:"PropagateGatewayTags"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*UpdateGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type UpdateGatewayOutput struct {
+	GatewayArn *string `json:"gatewayArn"`
+	Name       *string `json:"name"`
+	Status     string  `json:"status" enum:"GatewayStatus"`
+}
+
+type DeleteGatewayInput struct {
+	Gateway *string `json:"gateway" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DeleteGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DeleteGatewayOutput struct {
+	GatewayArn *string `json:"gatewayArn"`
+	Name       *string `json:"name"`
+	Status     string  `json:"status" enum:"GatewayStatus"`
+}
+
+type DescribeGatewayInput struct {
+	Gateway *string `json:"gateway" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeGatewayOutput struct {
+	Gateway *Gateway `json:"gateway"`
+}
+
+type DescribeGatewayResourcesInput struct {
+	Gateway    *string `json:"gateway" required:"true"`
+	MaxResults *int32  `json:"maxResults"`
+	NextToken  *string `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeGatewayResourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeGatewayResourcesOutput struct {
+	GatewayResources *GatewayResources `json:"gatewayResources"`
+	NextToken        *string           `json:"nextToken"`
+}
+
+type DescribeGatewayRouteInput struct {
+	GatewayRouteArn *string `json:"gatewayRouteArn" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeGatewayRouteInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeGatewayRouteOutput struct {
+	GatewayRoute *GatewayRoute `json:"gatewayRoute"`
+}
+
+type ListGatewaysInput struct {
+	MaxResults *int32   `json:"maxResults"`
+	Names      []string `json:"names"`
+	NextToken  *string  `json:"nextToken"`
+	Status     []string `json:"status" enum:"GatewayStatus"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListGatewaysOutput struct {
+	Gateways  []GatewaySummary `json:"gateways"`
+	NextToken *string          `json:"nextToken"`
+}
+
+type ListGatewayRoutesInput struct {
+	Cluster                  *string  `json:"cluster"`
+	Gateway                  *string  `json:"gateway"`
+	MaxResults               *int32   `json:"maxResults"`
+	NextToken                *string  `json:"nextToken"`
+	Service                  *string  `json:"service"`
+	ServiceContainerPortName *string  `json:"serviceContainerPortName"`
+	Status                   []string `json:"status" enum:"GatewayRouteStatus"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListGatewayRoutesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListGatewayRoutesOutput struct {
+	GatewayRoutes []GatewayRouteSummary `json:"gatewayRoutes"`
+	NextToken     *string               `json:"nextToken"`
+}
+
+type ListGatewayClusterAssociationsInput struct {
+	Cluster    *string  `json:"cluster"`
+	Gateway    *string  `json:"gateway"`
+	MaxResults *int32   `json:"maxResults"`
+	NextToken  *string  `json:"nextToken"`
+	Status     []string `json:"status" enum:"GatewayClusterAssociationStatus"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListGatewayClusterAssociationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListGatewayClusterAssociationsOutput struct {
+	GatewayClusterAssociations []GatewayClusterAssociationSummary `json:"gatewayClusterAssociations"`
+	NextToken                  *string                            `json:"nextToken"`
+}
+
+type AssociateGatewayWithClusterInput struct {
+	Cluster *string `json:"cluster" required:"true"`
+	Gateway *string `json:"gateway" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*AssociateGatewayWithClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type AssociateGatewayWithClusterOutput struct {
+	ClusterArn *string `json:"clusterArn"`
+	GatewayArn *string `json:"gatewayArn"`
+	Status     string  `json:"status" enum:"GatewayClusterAssociationStatus"`
+}
+
+type DisassociateGatewayFromClusterInput struct {
+	Cluster *string `json:"cluster" required:"true"`
+	Gateway *string `json:"gateway" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DisassociateGatewayFromClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DisassociateGatewayFromClusterOutput struct {
+	ClusterArn *string `json:"clusterArn"`
+	GatewayArn *string `json:"gatewayArn"`
+	Status     string  `json:"status" enum:"GatewayClusterAssociationStatus"`
+}

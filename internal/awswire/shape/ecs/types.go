@@ -279,6 +279,201 @@ type CreatedAt struct {
 	Before *time.Time `json:"before"`
 }
 
+type DaemonAlarmConfiguration struct {
+	AlarmNames []string `json:"alarmNames"`
+	Enable     *bool    `json:"enable"`
+}
+
+type DaemonCapacityProvider struct {
+	Arn                *string `json:"arn"`
+	RunningCount       *int32  `json:"runningCount"`
+	WithoutDaemonCount *int32  `json:"withoutDaemonCount"`
+}
+
+type DaemonCircuitBreaker struct {
+	FailureCount *int32 `json:"failureCount"`
+	Status       string `json:"status" enum:"DaemonDeploymentRollbackMonitorsStatus"`
+	Threshold    *int32 `json:"threshold"`
+}
+
+type DaemonContainerDefinition struct {
+	Image                  *string                 `json:"image" required:"true"`
+	Command                []string                `json:"command"`
+	Cpu                    *int32                  `json:"cpu"`
+	DependsOn              []ContainerDependency   `json:"dependsOn"`
+	EntryPoint             []string                `json:"entryPoint"`
+	Environment            []KeyValuePair          `json:"environment"`
+	EnvironmentFiles       []EnvironmentFile       `json:"environmentFiles"`
+	Essential              *bool                   `json:"essential"`
+	FirelensConfiguration  *FirelensConfiguration  `json:"firelensConfiguration"`
+	HealthCheck            *HealthCheck            `json:"healthCheck"`
+	Interactive            *bool                   `json:"interactive"`
+	LinuxParameters        *DaemonLinuxParameters  `json:"linuxParameters"`
+	LogConfiguration       *LogConfiguration       `json:"logConfiguration"`
+	Memory                 *int32                  `json:"memory"`
+	MemoryReservation      *int32                  `json:"memoryReservation"`
+	MountPoints            []MountPoint            `json:"mountPoints"`
+	Name                   *string                 `json:"name"`
+	Privileged             *bool                   `json:"privileged"`
+	PseudoTerminal         *bool                   `json:"pseudoTerminal"`
+	ReadonlyRootFilesystem *bool                   `json:"readonlyRootFilesystem"`
+	RepositoryCredentials  *RepositoryCredentials  `json:"repositoryCredentials"`
+	RestartPolicy          *ContainerRestartPolicy `json:"restartPolicy"`
+	Secrets                []Secret                `json:"secrets"`
+	StartTimeout           *int32                  `json:"startTimeout"`
+	StopTimeout            *int32                  `json:"stopTimeout"`
+	SystemControls         []SystemControl         `json:"systemControls"`
+	Ulimits                []Ulimit                `json:"ulimits"`
+	User                   *string                 `json:"user"`
+	WorkingDirectory       *string                 `json:"workingDirectory"`
+}
+
+type DaemonContainerImage struct {
+	ContainerName *string `json:"containerName"`
+	Image         *string `json:"image"`
+	ImageDigest   *string `json:"imageDigest"`
+}
+
+type DaemonDeployment struct {
+	Alarms                  *DaemonDeploymentAlarms          `json:"alarms"`
+	CircuitBreaker          *DaemonCircuitBreaker            `json:"circuitBreaker"`
+	ClusterArn              *string                          `json:"clusterArn"`
+	CreatedAt               *time.Time                       `json:"createdAt"`
+	DaemonDeploymentArn     *string                          `json:"daemonDeploymentArn"`
+	DeploymentConfiguration *DaemonDeploymentConfiguration   `json:"deploymentConfiguration"`
+	FinishedAt              *time.Time                       `json:"finishedAt"`
+	Rollback                *DaemonRollback                  `json:"rollback"`
+	SourceDaemonRevisions   []DaemonDeploymentRevisionDetail `json:"sourceDaemonRevisions"`
+	StartedAt               *time.Time                       `json:"startedAt"`
+	Status                  string                           `json:"status" enum:"DaemonDeploymentStatus"`
+	StatusReason            *string                          `json:"statusReason"`
+	StoppedAt               *time.Time                       `json:"stoppedAt"`
+	TargetDaemonRevision    *DaemonDeploymentRevisionDetail  `json:"targetDaemonRevision"`
+}
+
+type DaemonDeploymentAlarms struct {
+	AlarmNames          []string `json:"alarmNames"`
+	Status              string   `json:"status" enum:"DaemonDeploymentRollbackMonitorsStatus"`
+	TriggeredAlarmNames []string `json:"triggeredAlarmNames"`
+}
+
+type DaemonDeploymentCapacityProvider struct {
+	Arn                        *string `json:"arn"`
+	DrainingInstanceCount      *int32  `json:"drainingInstanceCount"`
+	RunningInstanceCount       *int32  `json:"runningInstanceCount"`
+	WithoutDaemonInstanceCount *int32  `json:"withoutDaemonInstanceCount"`
+}
+
+type DaemonDeploymentConfiguration struct {
+	Alarms            *DaemonAlarmConfiguration `json:"alarms"`
+	BakeTimeInMinutes *int32                    `json:"bakeTimeInMinutes"`
+	DrainPercent      *float64                  `json:"drainPercent"`
+}
+
+type DaemonDeploymentRevisionDetail struct {
+	Arn                             *string                            `json:"arn"`
+	CapacityProviders               []DaemonDeploymentCapacityProvider `json:"capacityProviders"`
+	TotalDrainingInstanceCount      *int32                             `json:"totalDrainingInstanceCount"`
+	TotalRunningInstanceCount       *int32                             `json:"totalRunningInstanceCount"`
+	TotalWithoutDaemonInstanceCount *int32                             `json:"totalWithoutDaemonInstanceCount"`
+}
+
+type DaemonDeploymentSummary struct {
+	ClusterArn              *string    `json:"clusterArn"`
+	CreatedAt               *time.Time `json:"createdAt"`
+	DaemonArn               *string    `json:"daemonArn"`
+	DaemonDeploymentArn     *string    `json:"daemonDeploymentArn"`
+	FinishedAt              *time.Time `json:"finishedAt"`
+	StartedAt               *time.Time `json:"startedAt"`
+	Status                  string     `json:"status" enum:"DaemonDeploymentStatus"`
+	StatusReason            *string    `json:"statusReason"`
+	StoppedAt               *time.Time `json:"stoppedAt"`
+	TargetDaemonRevisionArn *string    `json:"targetDaemonRevisionArn"`
+}
+
+type DaemonDetail struct {
+	ClusterArn       *string                `json:"clusterArn"`
+	CreatedAt        *time.Time             `json:"createdAt"`
+	CurrentRevisions []DaemonRevisionDetail `json:"currentRevisions"`
+	DaemonArn        *string                `json:"daemonArn"`
+	DeploymentArn    *string                `json:"deploymentArn"`
+	Status           string                 `json:"status" enum:"DaemonStatus"`
+	UpdatedAt        *time.Time             `json:"updatedAt"`
+}
+
+type DaemonLinuxParameters struct {
+	Capabilities       *KernelCapabilities `json:"capabilities"`
+	Devices            []Device            `json:"devices"`
+	InitProcessEnabled *bool               `json:"initProcessEnabled"`
+	Tmpfs              []Tmpfs             `json:"tmpfs"`
+}
+
+type DaemonRevision struct {
+	ClusterArn              *string                `json:"clusterArn"`
+	ContainerImages         []DaemonContainerImage `json:"containerImages"`
+	CreatedAt               *time.Time             `json:"createdAt"`
+	Critical                *bool                  `json:"critical"`
+	DaemonArn               *string                `json:"daemonArn"`
+	DaemonRevisionArn       *string                `json:"daemonRevisionArn"`
+	DaemonTaskDefinitionArn *string                `json:"daemonTaskDefinitionArn"`
+	EnableECSManagedTags    *bool                  `json:"enableECSManagedTags"`
+	EnableExecuteCommand    *bool                  `json:"enableExecuteCommand"`
+	PropagateTags           string                 `json:"propagateTags" enum:"DaemonPropagateTags"`
+}
+
+type DaemonRevisionDetail struct {
+	Arn                     *string                  `json:"arn"`
+	CapacityProviders       []DaemonCapacityProvider `json:"capacityProviders"`
+	TotalRunningCount       *int32                   `json:"totalRunningCount"`
+	TotalWithoutDaemonCount *int32                   `json:"totalWithoutDaemonCount"`
+}
+
+type DaemonRollback struct {
+	Reason                          *string    `json:"reason"`
+	RollbackCapacityProviders       []string   `json:"rollbackCapacityProviders"`
+	RollbackTargetDaemonRevisionArn *string    `json:"rollbackTargetDaemonRevisionArn"`
+	StartedAt                       *time.Time `json:"startedAt"`
+}
+
+type DaemonSummary struct {
+	CreatedAt *time.Time `json:"createdAt"`
+	DaemonArn *string    `json:"daemonArn"`
+	Status    string     `json:"status" enum:"DaemonStatus"`
+	UpdatedAt *time.Time `json:"updatedAt"`
+}
+
+type DaemonTaskDefinition struct {
+	ContainerDefinitions    []DaemonContainerDefinition `json:"containerDefinitions"`
+	Cpu                     *string                     `json:"cpu"`
+	DaemonTaskDefinitionArn *string                     `json:"daemonTaskDefinitionArn"`
+	DeleteRequestedAt       *time.Time                  `json:"deleteRequestedAt"`
+	ExecutionRoleArn        *string                     `json:"executionRoleArn"`
+	Family                  *string                     `json:"family"`
+	IpcMode                 string                      `json:"ipcMode" enum:"DaemonIpcMode"`
+	Memory                  *string                     `json:"memory"`
+	PidMode                 string                      `json:"pidMode" enum:"DaemonPidMode"`
+	RegisteredAt            *time.Time                  `json:"registeredAt"`
+	RegisteredBy            *string                     `json:"registeredBy"`
+	Revision                *int32                      `json:"revision"`
+	Status                  string                      `json:"status" enum:"DaemonTaskDefinitionStatus"`
+	TaskRoleArn             *string                     `json:"taskRoleArn"`
+	Volumes                 []DaemonVolume              `json:"volumes"`
+}
+
+type DaemonTaskDefinitionSummary struct {
+	Arn               *string    `json:"arn"`
+	DeleteRequestedAt *time.Time `json:"deleteRequestedAt"`
+	RegisteredAt      *time.Time `json:"registeredAt"`
+	RegisteredBy      *string    `json:"registeredBy"`
+	Status            string     `json:"status" enum:"DaemonTaskDefinitionStatus"`
+}
+
+type DaemonVolume struct {
+	Host                         *HostVolumeProperties         `json:"host"`
+	LogDriverVolumeConfiguration *LogDriverVolumeConfiguration `json:"logDriverVolumeConfiguration"`
+	Name                         *string                       `json:"name"`
+}
+
 type Deployment struct {
 	CapacityProviderStrategy    []CapacityProviderStrategyItem  `json:"capacityProviderStrategy"`
 	CreatedAt                   *time.Time                      `json:"createdAt"`
@@ -366,6 +561,25 @@ type DeploymentLifecycleHookTimeoutConfiguration struct {
 	TimeoutInMinutes *int32 `json:"timeoutInMinutes"`
 }
 
+type DescribeGatewayAlbConfiguration struct {
+	AccessLogs           *GatewayElbAccessLogConfiguration `json:"accessLogs"`
+	CurrentAlbCount      *int32                            `json:"currentAlbCount"`
+	HttpDesync           string                            `json:"httpDesync" enum:"GatewayAlbDesyncMitigationMode"`
+	MaxAlbCount          *int32                            `json:"maxAlbCount"`
+	NetworkConfiguration *GatewayElbNetworkConfiguration   `json:"networkConfiguration"`
+	Port                 *int32                            `json:"port"`
+	Protocol             string                            `json:"protocol" enum:"GatewayAlbProtocol"`
+	Scheme               string                            `json:"scheme" enum:"GatewayElbScheme"`
+	TestTrafficRules     *GatewayAlbTestTrafficRules       `json:"testTrafficRules"`
+	WebACLArn            *string                           `json:"webACLArn"`
+}
+
+// DescribeGatewayConfiguration is a union: exactly one member is set.
+type DescribeGatewayConfiguration struct {
+	_             struct{}                         `shape:"union"`
+	HostSharedAlb *DescribeGatewayAlbConfiguration `json:"hostSharedAlb"`
+}
+
 type Device struct {
 	HostPath      *string  `json:"hostPath" required:"true"`
 	ContainerPath *string  `json:"containerPath"`
@@ -384,6 +598,19 @@ type EBSTagSpecification struct {
 	ResourceType  string `json:"resourceType" enum:"EBSResourceType" required:"true"`
 	PropagateTags string `json:"propagateTags" enum:"PropagateTags"`
 	Tags          []Tag  `json:"tags"`
+}
+
+type ECSExpressGatewayService struct {
+	ActiveConfigurations  []ExpressGatewayServiceConfiguration `json:"activeConfigurations"`
+	Cluster               *string                              `json:"cluster"`
+	CreatedAt             *time.Time                           `json:"createdAt"`
+	CurrentDeployment     *string                              `json:"currentDeployment"`
+	InfrastructureRoleArn *string                              `json:"infrastructureRoleArn"`
+	ServiceArn            *string                              `json:"serviceArn"`
+	ServiceName           *string                              `json:"serviceName"`
+	Status                *ExpressGatewayServiceStatus         `json:"status"`
+	Tags                  []Tag                                `json:"tags"`
+	UpdatedAt             *time.Time                           `json:"updatedAt"`
 }
 
 type ECSManagedResources struct {
@@ -406,6 +633,13 @@ type EFSVolumeConfiguration struct {
 	RootDirectory         *string                 `json:"rootDirectory"`
 	TransitEncryption     string                  `json:"transitEncryption" enum:"EFSTransitEncryption"`
 	TransitEncryptionPort *int32                  `json:"transitEncryptionPort"`
+}
+
+type ElbGatewayResources struct {
+	GatewayRouteArns []string `json:"gatewayRouteArns"`
+	ListenerArn      *string  `json:"listenerArn"`
+	LoadBalancerArn  *string  `json:"loadBalancerArn"`
+	SecurityGroup    *string  `json:"securityGroup"`
 }
 
 type EnvironmentFile struct {
@@ -431,6 +665,58 @@ type ExecuteCommandLogConfiguration struct {
 	S3KeyPrefix                 *string `json:"s3KeyPrefix"`
 }
 
+type ExpressGatewayContainer struct {
+	Image                 *string                                    `json:"image" required:"true"`
+	AwsLogsConfiguration  *ExpressGatewayServiceAwsLogsConfiguration `json:"awsLogsConfiguration"`
+	Command               []string                                   `json:"command"`
+	ContainerPort         *int32                                     `json:"containerPort"`
+	Environment           []KeyValuePair                             `json:"environment"`
+	RepositoryCredentials *ExpressGatewayRepositoryCredentials       `json:"repositoryCredentials"`
+	Secrets               []Secret                                   `json:"secrets"`
+}
+
+type ExpressGatewayRepositoryCredentials struct {
+	CredentialsParameter *string `json:"credentialsParameter"`
+}
+
+type ExpressGatewayScalingTarget struct {
+	AutoScalingMetric      string `json:"autoScalingMetric" enum:"ExpressGatewayServiceScalingMetric"`
+	AutoScalingTargetValue *int32 `json:"autoScalingTargetValue"`
+	MaxTaskCount           *int32 `json:"maxTaskCount"`
+	MinTaskCount           *int32 `json:"minTaskCount"`
+}
+
+type ExpressGatewayServiceAwsLogsConfiguration struct {
+	LogGroup        *string `json:"logGroup" required:"true"`
+	LogStreamPrefix *string `json:"logStreamPrefix" required:"true"`
+}
+
+type ExpressGatewayServiceConfiguration struct {
+	Cpu                  *string                                    `json:"cpu"`
+	CpuArchitecture      string                                     `json:"cpuArchitecture" enum:"ExpressCpuArchitecture"`
+	CreatedAt            *time.Time                                 `json:"createdAt"`
+	ExecutionRoleArn     *string                                    `json:"executionRoleArn"`
+	HealthCheckPath      *string                                    `json:"healthCheckPath"`
+	IngressPaths         []IngressPathSummary                       `json:"ingressPaths"`
+	Memory               *string                                    `json:"memory"`
+	NetworkConfiguration *ExpressGatewayServiceNetworkConfiguration `json:"networkConfiguration"`
+	PrimaryContainer     *ExpressGatewayContainer                   `json:"primaryContainer"`
+	ScalingTarget        *ExpressGatewayScalingTarget               `json:"scalingTarget"`
+	ServiceRevisionArn   *string                                    `json:"serviceRevisionArn"`
+	TaskDefinitionArn    *string                                    `json:"taskDefinitionArn"`
+	TaskRoleArn          *string                                    `json:"taskRoleArn"`
+}
+
+type ExpressGatewayServiceNetworkConfiguration struct {
+	SecurityGroups []string `json:"securityGroups"`
+	Subnets        []string `json:"subnets"`
+}
+
+type ExpressGatewayServiceStatus struct {
+	StatusCode   string  `json:"statusCode" enum:"ExpressGatewayServiceStatusCode"`
+	StatusReason *string `json:"statusReason"`
+}
+
 type FSxWindowsFileServerAuthorizationConfig struct {
 	CredentialsParameter *string `json:"credentialsParameter" required:"true"`
 	Domain               *string `json:"domain" required:"true"`
@@ -451,6 +737,38 @@ type Failure struct {
 type FirelensConfiguration struct {
 	Type    string            `json:"type" enum:"FirelensConfigurationType" required:"true"`
 	Options map[string]string `json:"options"`
+}
+
+type Gateway struct {
+	AccessType            string                        `json:"accessType" enum:"AccessType"`
+	Configuration         *DescribeGatewayConfiguration `json:"configuration"`
+	CreatedAt             *time.Time                    `json:"createdAt"`
+	DeletionProtection    *bool                         `json:"deletionProtection"`
+	Failures              []GatewayResourceFailure      `json:"failures"`
+	GatewayArn            *string                       `json:"gatewayArn"`
+	InfrastructureRoleArn *string                       `json:"infrastructureRoleArn"`
+	Name                  *string                       `json:"name"`
+	PropagateTags         string                        `json:"propagateTags" enum:"PropagateGatewayTags"`
+	Status                string                        `json:"status" enum:"GatewayStatus"`
+	StatusReason          *string                       `json:"statusReason"`
+	Tags                  []Tag                         `json:"tags"`
+	UpdatedAt             *time.Time                    `json:"updatedAt"`
+}
+
+type GatewayAlbTestTrafficRules struct {
+	Header *GatewayTestTrafficHeader `json:"header"`
+}
+
+type GatewayClusterAssociationSummary struct {
+	ClusterArn *string `json:"clusterArn"`
+	GatewayArn *string `json:"gatewayArn"`
+	Status     string  `json:"status" enum:"GatewayClusterAssociationStatus"`
+}
+
+// GatewayConfiguration is a union: exactly one member is set.
+type GatewayConfiguration struct {
+	_             struct{}                    `shape:"union"`
+	HostSharedAlb *HostSharedAlbConfiguration `json:"hostSharedAlb"`
 }
 
 type GatewayConnection struct {
@@ -506,6 +824,100 @@ type GatewayConnectorHealthCheckMatcher struct {
 	HttpCode *string `json:"httpCode"`
 }
 
+type GatewayElbAccessLogConfiguration struct {
+	Destination *GatewayElbAccessLogDestination `json:"destination"`
+}
+
+// GatewayElbAccessLogDestination is a union: exactly one member is set.
+type GatewayElbAccessLogDestination struct {
+	_  struct{}                          `shape:"union"`
+	S3 *GatewayElbAccessLogS3Destination `json:"s3"`
+}
+
+type GatewayElbAccessLogS3Destination struct {
+	Bucket *string `json:"bucket" required:"true"`
+	Prefix *string `json:"prefix"`
+}
+
+type GatewayElbNetworkConfiguration struct {
+	InboundSecurityGroup *string  `json:"inboundSecurityGroup"`
+	IpAddressType        string   `json:"ipAddressType" enum:"GatewayElbIpAddressType"`
+	Subnets              []string `json:"subnets"`
+}
+
+// GatewayInfrastructureResources is a union: exactly one member is set.
+type GatewayInfrastructureResources struct {
+	_             struct{}              `shape:"union"`
+	HostSharedAlb []ElbGatewayResources `json:"hostSharedAlb"`
+}
+
+type GatewayOperationError struct {
+	Code      *string `json:"code"`
+	Message   *string `json:"message"`
+	Operation *string `json:"operation"`
+}
+
+type GatewayResourceFailure struct {
+	Arn    *string                 `json:"arn"`
+	Errors []GatewayOperationError `json:"errors"`
+}
+
+type GatewayResources struct {
+	GatewayArn *string                         `json:"gatewayArn"`
+	Resources  *GatewayInfrastructureResources `json:"resources"`
+}
+
+type GatewayRoute struct {
+	GatewayRouteArn          *string                `json:"gatewayRouteArn"`
+	Resources                *GatewayRouteResources `json:"resources"`
+	ServiceArn               *string                `json:"serviceArn"`
+	ServiceContainerPortName *string                `json:"serviceContainerPortName"`
+	ServiceUrl               *string                `json:"serviceUrl"`
+	Status                   string                 `json:"status" enum:"GatewayRouteStatus"`
+}
+
+type GatewayRouteAlbResources struct {
+	AcmCertificateArn          *string                                 `json:"acmCertificateArn"`
+	ListenerArn                *string                                 `json:"listenerArn"`
+	ListenerRuleArn            *string                                 `json:"listenerRuleArn"`
+	LoadBalancerArn            *string                                 `json:"loadBalancerArn"`
+	LoadBalancerSecurityGroups []GatewayRouteLoadBalancerSecurityGroup `json:"loadBalancerSecurityGroups"`
+	ServiceSecurityGroupArn    *string                                 `json:"serviceSecurityGroupArn"`
+	TestListenerRuleArns       []string                                `json:"testListenerRuleArns"`
+}
+
+type GatewayRouteLoadBalancerSecurityGroup struct {
+	Arn      *string  `json:"arn"`
+	RuleArns []string `json:"ruleArns"`
+}
+
+// GatewayRouteResources is a union: exactly one member is set.
+type GatewayRouteResources struct {
+	_             struct{}                   `shape:"union"`
+	HostSharedAlb []GatewayRouteAlbResources `json:"hostSharedAlb"`
+}
+
+type GatewayRouteSummary struct {
+	ClusterArn               *string `json:"clusterArn"`
+	GatewayArn               *string `json:"gatewayArn"`
+	GatewayRouteArn          *string `json:"gatewayRouteArn"`
+	ServiceArn               *string `json:"serviceArn"`
+	ServiceContainerPortName *string `json:"serviceContainerPortName"`
+	Status                   string  `json:"status" enum:"GatewayRouteStatus"`
+}
+
+type GatewaySummary struct {
+	CreatedAt  *time.Time `json:"createdAt"`
+	GatewayArn *string    `json:"gatewayArn"`
+	Name       *string    `json:"name"`
+	Status     string     `json:"status" enum:"GatewayStatus"`
+}
+
+type GatewayTestTrafficHeader struct {
+	Name   *string  `json:"name" required:"true"`
+	Values []string `json:"values" required:"true"`
+}
+
 type GpuDevice struct {
 	ContainerCount       *int32  `json:"containerCount"`
 	GpuId                *string `json:"gpuId"`
@@ -527,6 +939,18 @@ type HostEntry struct {
 	IpAddress *string `json:"ipAddress" required:"true"`
 }
 
+type HostSharedAlbConfiguration struct {
+	AccessLogs           *GatewayElbAccessLogConfiguration `json:"accessLogs"`
+	HttpDesync           string                            `json:"httpDesync" enum:"GatewayAlbDesyncMitigationMode"`
+	MaxAlbCount          *int32                            `json:"maxAlbCount"`
+	NetworkConfiguration *GatewayElbNetworkConfiguration   `json:"networkConfiguration"`
+	Port                 *int32                            `json:"port"`
+	Protocol             string                            `json:"protocol" enum:"GatewayAlbProtocol"`
+	Scheme               string                            `json:"scheme" enum:"GatewayElbScheme"`
+	TestTrafficRules     *GatewayAlbTestTrafficRules       `json:"testTrafficRules"`
+	WebACLArn            *string                           `json:"webACLArn"`
+}
+
 type HostVolumeProperties struct {
 	SourcePath *string `json:"sourcePath"`
 }
@@ -543,6 +967,11 @@ type InferenceAcceleratorOverride struct {
 
 type InfrastructureOptimization struct {
 	ScaleInAfter *int32 `json:"scaleInAfter"`
+}
+
+type IngressPathSummary struct {
+	AccessType string  `json:"accessType" enum:"AccessType" required:"true"`
+	Endpoint   *string `json:"endpoint" required:"true"`
 }
 
 type InstanceHealthCheckResult struct {
@@ -641,6 +1070,10 @@ type LogConfiguration struct {
 	LogDriver     string            `json:"logDriver" enum:"LogDriver" required:"true"`
 	Options       map[string]string `json:"options"`
 	SecretOptions []Secret          `json:"secretOptions"`
+}
+
+type LogDriverVolumeConfiguration struct {
+	Driver string `json:"driver" enum:"LogDriver" required:"true"`
 }
 
 type ManagedAgent struct {
@@ -1372,12 +1805,41 @@ type Ulimit struct {
 	SoftLimit *int32 `json:"softLimit" required:"true"`
 }
 
+type UpdateGatewayAlbConfiguration struct {
+	AccessLogs           *GatewayElbAccessLogConfiguration  `json:"accessLogs"`
+	HttpDesync           string                             `json:"httpDesync" enum:"GatewayAlbDesyncMitigationMode"`
+	MaxAlbCount          *int32                             `json:"maxAlbCount"`
+	NetworkConfiguration *UpdateGatewayNetworkConfiguration `json:"networkConfiguration"`
+	TestTrafficRules     *GatewayAlbTestTrafficRules        `json:"testTrafficRules"`
+	WebACLArn            *string                            `json:"webACLArn"`
+}
+
+// UpdateGatewayConfiguration is a union: exactly one member is set.
+type UpdateGatewayConfiguration struct {
+	_             struct{}                       `shape:"union"`
+	HostSharedAlb *UpdateGatewayAlbConfiguration `json:"hostSharedAlb"`
+}
+
+type UpdateGatewayNetworkConfiguration struct {
+	InboundSecurityGroup *string `json:"inboundSecurityGroup"`
+}
+
 type UpdateManagedInstancesProviderConfiguration struct {
 	InfrastructureRoleArn      *string                       `json:"infrastructureRoleArn" required:"true"`
 	InstanceLaunchTemplate     *InstanceLaunchTemplateUpdate `json:"instanceLaunchTemplate" required:"true"`
 	AutoRepairConfiguration    *AutoRepairConfiguration      `json:"autoRepairConfiguration"`
 	InfrastructureOptimization *InfrastructureOptimization   `json:"infrastructureOptimization"`
 	PropagateTags              string                        `json:"propagateTags" enum:"PropagateMITags"`
+}
+
+type UpdatedExpressGatewayService struct {
+	Cluster             *string                             `json:"cluster"`
+	CreatedAt           *time.Time                          `json:"createdAt"`
+	ServiceArn          *string                             `json:"serviceArn"`
+	ServiceName         *string                             `json:"serviceName"`
+	Status              *ExpressGatewayServiceStatus        `json:"status"`
+	TargetConfiguration *ExpressGatewayServiceConfiguration `json:"targetConfiguration"`
+	UpdatedAt           *time.Time                          `json:"updatedAt"`
 }
 
 type VCpuCountRangeRequest struct {
