@@ -74,7 +74,8 @@ type Service struct {
 	SteadyAt time.Time `json:",omitzero"`
 	// NextEvent numbers the service's events.
 	NextEvent int64
-	// LastComplaint is the last message about something that is still so; it is not repeated (ecs.md 1.7.4).
+	// LastComplaint is what the last message about something that is still so was about, whichever instance it named; it is not repeated
+	// (ecs.md 1.7.4).
 	LastComplaint   string    `json:",omitempty"`
 	LastComplaintAt time.Time `json:",omitzero"`
 	// ClientToken and its parameters' hash make CreateService idempotent (ecs.md 1.1.11).

@@ -156,6 +156,36 @@ func TestPlacementIsExplained(t *testing.T) {
 	})
 }
 
+// ecs.md 1.7.4: trouble is told of once, whichever instance is the closest at the moment, and again when there is another cause.
+func TestAnotherClosestInstanceIsNoNews(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.instance("b", "us-east-1b")
+		room := func(id string, cpu, memory int) {
+			w.changeInstance(id, func(ci *ecs.ContainerInstance) { ci.Registered.CPU, ci.Registered.Memory = cpu, memory })
+		}
+		room("a", 200, 4096)
+		room("b", 100, 4096)
+		w.service(1, nil)
+		settle(time.Minute)
+		wantEvent(t, w, "The closest matching (container-instance a) has insufficient CPU units available.")
+		for range 10 {
+			room("a", 100, 4096)
+			room("b", 200, 4096)
+			settle(time.Minute)
+			room("a", 200, 4096)
+			room("b", 100, 4096)
+			settle(time.Minute)
+		}
+		if got := w.events(); len(got) != 2 {
+			t.Errorf("the one cause was told of in %d events, want the pair of the first time:\n%s", len(got), strings.Join(got, "\n"))
+		}
+		room("a", 4096, 100)
+		settle(time.Minute)
+		wantEvent(t, w, "The closest matching (container-instance a) has insufficient memory available.")
+	})
+}
+
 func TestDaemonPlacementIsExplained(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,8 +14,9 @@ import (
 	"github.com/berthhq/berth/internal/sched"
 )
 
-// complaint is what keeps a service from its goal: in the words of an AWS event, and in plain words where those say more.
-type complaint struct{ text, plain string }
+// complaint is what keeps a service from its goal: in the words of an AWS event, and in plain words where those say more. cause is text
+// without what may change from one look to the next while the trouble is the same, "" where that is nothing.
+type complaint struct{ text, plain, cause string }
 
 // start places the tasks that the brain wants and makes those that found a place. What keeps a service from its goal, from the brain or
 // because a task has no place, is told when it is new and again every 6 hours.
@@ -52,14 +54,15 @@ func repeats(svc *ecs.Service, text string, now time.Time) bool {
 
 // complain tells of trouble once, and again every 6 hours as long as it lasts (ecs.md 1.7.4).
 func (s *step) complain(c complaint) {
+	cause := cmp.Or(c.cause, c.text)
 	switch {
 	case c.text == "":
 		s.svc.LastComplaint = ""
 		return
-	case c.text == s.svc.LastComplaint && !repeats(&s.svc, c.text, s.now):
+	case cause == s.svc.LastComplaint && !repeats(&s.svc, c.text, s.now):
 		return
 	}
-	s.svc.LastComplaint, s.svc.LastComplaintAt = c.text, s.now
+	s.svc.LastComplaint, s.svc.LastComplaintAt = cause, s.now
 	s.tell(c.text)
 	if c.plain != "" {
 		s.tell(fmt.Sprintf("(service %s) placement in detail: %s.", s.svc.ServiceName, c.plain))
@@ -108,10 +111,11 @@ func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why c
 	return placed, why
 }
 
-// unplaced words why tasks have no place: AWS's sentence names the closest instance, the plain words have them all.
+// unplaced words why tasks have no place: AWS's sentence names the closest instance, the plain words have them all. Which one is the closest
+// changes with every task that comes or goes in the cluster, and is no news.
 func (s *step) unplaced(plan sched.Result) complaint {
 	f := plan.Failures[0]
-	c := complaint{text: f.Event(s.svc.ServiceName)}
+	c := complaint{text: f.Event(s.svc.ServiceName), cause: sched.Failure{Reason: f.Reason}.Event(s.svc.ServiceName)}
 	switch {
 	case f.Reason == sched.ReasonNoInstances: // says all there is to say
 	case len(plan.Refusals) > 0:
