@@ -76,13 +76,13 @@ func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 			j.found(Acceptable, "NonCrLfLineTermination")
 		}
 		switch {
-		case strings.Trim(line, " \t") == "" || line[0] == ':':
+		case line[0] == ':' || blank(line[0]) && strings.Trim(line, " \t") == "":
 			if err := checkValue(line, j); err != nil {
 				return fields, err
 			}
 			j.found(Ambiguous, "EmptyHeader")
 			continue
-		case (line[0] == ' ' || line[0] == '\t') && len(fields) > 0:
+		case blank(line[0]) && len(fields) > 0:
 			if err := checkValue(line, j); err != nil {
 				return fields, err
 			}
@@ -90,7 +90,7 @@ func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 			last := &fields[len(fields)-1]
 			last.Value = strings.Trim(last.Value+" "+strings.Trim(line, " \t"), " ")
 			continue
-		case isToken(line): // with anything else in it, it is no name either
+		case strings.IndexByte(line, ':') < 0 && isToken(line): // with anything else in it, it is no name either
 			j.found(Ambiguous, "MissingHeaderColon")
 			line += ":"
 		}
@@ -101,6 +101,8 @@ func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 		fields = append(fields, f)
 	}
 }
+
+func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // parseStrict reads the header lines of a response, where what is ambiguous is malformed (alb.md 5.7: 502).
 func parseStrict(s string, fields []Field) ([]Field, error) {
@@ -113,7 +115,7 @@ func parseStrict(s string, fields []Field) ([]Field, error) {
 }
 
 func parseField(line string, j *judgement) (Field, error) {
-	if line[0] == ' ' || line[0] == '\t' {
+	if blank(line[0]) {
 		return Field{}, ambiguous("MultilineHeader")
 	}
 	name, value, ok := strings.Cut(line, ":")
@@ -159,8 +161,7 @@ var disguises = strings.NewReplacer("_", "-", "\u2010", "-", "\u2011", "-", "\u2
 // disguised reports whether a name is not, but may be taken for, that of a field that delimits the body. The target might see another
 // body than the edge does, and in what is left of it a request that no rule has seen: such requests are refused in every mode.
 func disguised(name string) bool {
-	odd := func(r rune) bool { return r == '_' || r >= 0x80 }
-	if len(name) < len("content-length") || !strings.ContainsFunc(name, odd) && !strings.Contains(name, "--") {
+	if len(name) < len("content-length") || !odd(name) {
 		return false
 	}
 	name = strings.ToLower(disguises.Replace(name))
@@ -168,6 +169,16 @@ func disguised(name string) bool {
 		name = strings.ReplaceAll(name, "--", "-")
 	}
 	return name == "transfer-encoding" || name == "content-length"
+}
+
+// odd reports whether a name has anything that could stand for a letter or a single hyphen.
+func odd(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c == '_' || c >= 0x80 || c == '-' && i > 0 && name[i-1] == '-' {
+			return true
+		}
+	}
+	return false
 }
 
 // Get returns the value of the first field of the name, in any case, "" if there is none.
