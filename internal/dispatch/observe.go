@@ -173,7 +173,7 @@ func runs(t *ecs.Task, now time.Time) *ecs.Task {
 // (ecs-agent.md 6.2).
 func stopped(t *ecs.Task, def *ecs.TaskDefinition, reason string, now time.Time) *ecs.Task {
 	code, why := ecs.EssentialContainerExited, reasonEssential
-	if !ran(t, def) {
+	if !up(t) && (reason != "" || !exited(t, def)) {
 		code, why = ecs.TaskFailedToStart, failure(t, reason)
 	}
 	c := *t.Ended(code, why, now)
@@ -184,12 +184,15 @@ func stopped(t *ecs.Task, def *ecs.TaskDefinition, reason string, now time.Time)
 	return &c
 }
 
-// ran tells whether the task was ever up: it was seen running, or an essential
-// container came far enough to exit.
-func ran(t *ecs.Task, def *ecs.TaskDefinition) bool {
-	if !t.StartedAt.IsZero() || ecs.Pending.Before(t.LastStatus) && t.LastStatus.Before(ecs.Deactivating) {
-		return true
-	}
+// up tells whether the task was ever seen running.
+func up(t *ecs.Task) bool {
+	return !t.StartedAt.IsZero() || ecs.Pending.Before(t.LastStatus) && t.LastStatus.Before(ecs.Deactivating)
+}
+
+// exited tells whether an essential container came far enough to exit: the task
+// has run then, although nobody saw it. It says nothing when the agent has a reason
+// of its own: then others may have exited because the task could not start.
+func exited(t *ecs.Task, def *ecs.TaskDefinition) bool {
 	for _, c := range t.Containers {
 		essential := def == nil || def.Container(c.Name) != nil && def.Container(c.Name).Essential
 		if essential && c.ExitCode != nil {

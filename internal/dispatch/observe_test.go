@@ -105,6 +105,13 @@ func TestHowTasksEnd(t *testing.T) {
 			}}},
 			code: ecs.TaskFailedToStart, reason: "CannotPullContainerError: no such image",
 		},
+		"another container never becomes healthy": {
+			reports: []dispatch.Report{{
+				Status: ecs.Stopped, Reason: `TaskFailedToStart: container "b" cannot start: container "a" was not HEALTHY after its startTimeout of 3 seconds`,
+				Containers: []dispatch.ContainerReport{exited(137)},
+			}},
+			code: ecs.TaskFailedToStart, reason: `TaskFailedToStart: container "b" cannot start: container "a" was not HEALTHY after its startTimeout of 3 seconds`,
+		},
 		"the agent cannot make sense of it": {
 			reports: []dispatch.Report{{Status: ecs.Stopped, Reason: "UnrecogniedTaskError: x"}},
 			code:    ecs.TaskFailedToStart, reason: "UnrecogniedTaskError: x",
