@@ -79,7 +79,9 @@ func (s *Session) release(w *wsConn) {
 	time.AfterFunc(releaseAfter, func() { s.release(w) })
 }
 
-// switchTo makes w the transport and sends it everything polling did not take.
+// switchTo makes w the transport and sends it everything polling did not take. A client changes over only when its
+// polls are answered, so one that is pending was sent after the change and has overtaken it: it is refused like
+// those that come later.
 func (s *Session) switchTo(w *wsConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +89,7 @@ func (s *Session) switchTo(w *wsConn) bool {
 		return false
 	}
 	if s.poll != nil {
-		s.poll <- []*Message{noopMessage}
+		close(s.poll)
 		s.poll = nil
 	}
 	w.timer.Stop()
