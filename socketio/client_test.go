@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,7 @@ func echoServer(parser ...socketio.Parser) *socketio.Server {
 func TestOfficialClient(t *testing.T) {
 	for name, options := range map[string]map[string]any{
 		"polling": transports("polling"), "websocket": transports("websocket"), "upgrade": transports("polling", "websocket"),
+		"base64":          {"transports": []string{"websocket"}, "forceBase64": true},
 		"msgpack":         {"transports": []string{"websocket"}, "parser": "msgpack"},
 		"msgpack polling": {"transports": []string{"polling"}, "parser": "msgpack"},
 	} {
@@ -174,7 +176,7 @@ func TestDisconnectReasons(t *testing.T) {
 	}{
 		{"client leaves", func(c *official, _ *socketio.Socket) { c.do(nil, "close", nil) }, "client namespace disconnect2", "io client disconnect"},
 		{"server disconnects", func(_ *official, s *socketio.Socket) { s.Disconnect(false) }, "server namespace disconnect2", "io server disconnect"},
-		{"server closes", func(_ *official, s *socketio.Socket) { s.Disconnect(true) }, "forced close2", "transport close"},
+		{"server closes", func(_ *official, s *socketio.Socket) { s.Disconnect(true) }, "server namespace disconnect2", "io server disconnect"},
 		{"client drops", func(c *official, _ *socketio.Socket) { c.do(nil, "drop", nil) }, "transport close2", "forced close"},
 	} {
 		t.Run(step.name, func(t *testing.T) {
@@ -186,6 +188,30 @@ func TestDisconnectReasons(t *testing.T) {
 				t.Fatalf("the server says %q", got)
 			}
 		})
+	}
+}
+
+// A server's disconnect with closing makes the client leave every namespace: it is told in each.
+func TestDisconnectWithClosingLeavesAllNamespaces(t *testing.T) {
+	io := socketio.New(socketio.Options{})
+	left := make(chan string, 2)
+	for _, name := range []string{"/", "/other"} {
+		io.Of(name).OnDisconnect(func(s *socketio.Socket, why socketio.Reason) {
+			left <- fmt.Sprint(s.Namespace().Name(), " ", why, " ", s.Connected())
+		})
+	}
+	io.Of("/other").On("bye", func(s *socketio.Socket, _ *socketio.Event) { s.Disconnect(true) })
+	p := join(t, serve(t, io), "")
+	p.say("40/other")
+	p.next()
+	p.say(`42/other,["bye"]`)
+	p.want("41")
+	p.want("41/other,")
+	p.want("closed")
+	got := []string{<-left, <-left}
+	slices.Sort(got)
+	if got[0] != "/ server namespace disconnect false" || got[1] != "/other server namespace disconnect false" {
+		t.Fatal(got)
 	}
 }
 

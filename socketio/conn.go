@@ -219,12 +219,16 @@ func (c *conn) Closed(why engineio.Reason) {
 	}
 }
 
+// all are the client's sockets at present.
+func (c *conn) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
 // Upgraded implements engineio.Upgrader.
 func (c *conn) Upgraded() {
-	c.mu.Lock()
-	all := slices.Clone(c.sockets)
-	c.mu.Unlock()
-	for _, s := range all {
+	for _, s := range c.all() {
 		for _, f := range s.ns.hooks.Load().upgrade {
 			s.guard("upgrade", func() { f(s) })
 		}

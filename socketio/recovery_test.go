@@ -141,7 +141,7 @@ func TestOfficialClientRecovers(t *testing.T) {
 	if v := c.next(); v[0] != "first" {
 		t.Fatal(v)
 	}
-	ns.Socket(id).Disconnect(true)
+	ns.Socket(id).CloseConnection()
 	if got := <-gone; got != id {
 		t.Fatal(got)
 	}

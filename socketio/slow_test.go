@@ -299,9 +299,11 @@ func TestHeldAtTheDoor(t *testing.T) {
 	for range 20 {
 		all.Write(lean.AppendFrame(nil, wsframe.Text, []byte(`42/x,["early"]`)))
 	}
+	all.Write(lean.AppendFrame(nil, wsframe.Text, []byte(`42["echo",0]`)))
 	if err := p.Raw(all.Bytes()); err != nil {
 		t.Fatal(err)
 	}
+	p.want(`42["echo",0]`) // all was read: what came after the refusal would be for a namespace not joined
 	close(open)
 	p.want(`44/x,{"message":"no"}`)
 	p.say(`42["echo",1]`)

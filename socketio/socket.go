@@ -213,13 +213,25 @@ func (s *Socket) send(m *engineio.Message, f Flags) {
 	s.conn.session.Send(m)
 }
 
-// Disconnect makes the client leave the namespace; it will not come back by itself. With closing, the
-// whole connection is closed.
+// Disconnect makes the client leave the namespace; it will not come back by itself. With closing, it leaves
+// all that it has joined, and the connection is closed.
 func (s *Socket) Disconnect(closing bool) {
-	if closing {
-		s.conn.session.Close()
+	if !closing {
+		s.dismiss()
 		return
 	}
+	for _, other := range s.conn.all() {
+		other.dismiss()
+	}
+	s.conn.session.Close()
+}
+
+// CloseConnection ends the client's connection without a word, after what was sent to it. The client comes back by
+// itself, maybe to another server, and may be recovered.
+func (s *Socket) CloseConnection() { s.conn.session.Close() }
+
+// dismiss tells the client that it has to leave the namespace, and not to come back.
+func (s *Socket) dismiss() {
 	s.mu.Lock()
 	joined := s.state == socketJoined
 	s.mu.Unlock()

@@ -185,6 +185,7 @@ func disconnect(t *testing.T, c *cluster) {
 	c.spaces[0].To(c.clients[1].ID).Disconnect(false)
 	c.clients[1].Want("41")
 	c.spaces[0].To(c.clients[2].ID).Disconnect(true)
+	c.clients[2].Want("41")
 	c.clients[2].Want("closed")
 	check(t, c.spaces[1].Emit("left over"))
 	c.clients[0].Want(`42["left over"]`)

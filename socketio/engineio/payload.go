@@ -16,8 +16,16 @@ type packet struct {
 	data   []byte
 }
 
-// decodeText takes a text packet apart.
+// decodeText takes a text packet apart. On any transport it may be binary in base64: that is how clients with
+// forceBase64 send it on a WebSocket too.
 func decodeText(p []byte) (packet, error) {
+	if len(p) > 0 && p[0] == binaryPrefix {
+		data, err := base64.StdEncoding.AppendDecode(nil, p[1:])
+		if err != nil {
+			return packet{}, errPacket
+		}
+		return packet{kind: packetMessage, binary: true, data: data}, nil
+	}
 	if len(p) == 0 || p[0] < packetOpen || p[0] > packetNoop {
 		return packet{}, errPacket
 	}
@@ -43,13 +51,6 @@ func decodePayload(body []byte, f func(packet) error) error {
 }
 
 func decodePolled(raw []byte) (packet, error) {
-	if len(raw) > 0 && raw[0] == binaryPrefix {
-		data, err := base64.StdEncoding.AppendDecode(nil, raw[1:])
-		if err != nil {
-			return packet{}, errPacket
-		}
-		return packet{kind: packetMessage, binary: true, data: data}, nil
-	}
 	if !utf8.Valid(raw) {
 		return packet{}, errPacket
 	}

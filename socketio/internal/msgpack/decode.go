@@ -309,8 +309,8 @@ func (d *decoder) ext(lenBytes, n int) error {
 	if err != nil {
 		return err
 	}
-	t, ok := timestamp(p)
-	if int8(kind[0]) != -1 || !ok {
+	t, ok := timestamp(int8(kind[0]), p)
+	if !ok {
 		d.dst = append(d.dst, "null"...)
 		return nil
 	}
@@ -318,14 +318,18 @@ func (d *decoder) ext(lenBytes, n int) error {
 	return nil
 }
 
-func timestamp(p []byte) (t time.Time, ok bool) {
-	switch len(p) {
-	case 4:
+// timestamp knows the extension of the format's own, -1, and that of older JavaScript packers, among them the one in
+// socket.io-msgpack-parser: 0, milliseconds.
+func timestamp(kind int8, p []byte) (t time.Time, ok bool) {
+	switch {
+	case kind == 0 && len(p) == 8:
+		t = time.UnixMilli(int64(binary.BigEndian.Uint64(p)))
+	case kind == -1 && len(p) == 4:
 		t = time.Unix(int64(binary.BigEndian.Uint32(p)), 0)
-	case 8:
+	case kind == -1 && len(p) == 8:
 		v := binary.BigEndian.Uint64(p)
 		t = time.Unix(int64(v&(1<<34-1)), int64(v>>34))
-	case 12:
+	case kind == -1 && len(p) == 12:
 		t = time.Unix(int64(binary.BigEndian.Uint64(p[4:])), int64(binary.BigEndian.Uint32(p)))
 	default:
 		return t, false

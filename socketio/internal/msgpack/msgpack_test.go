@@ -44,6 +44,11 @@ func TestBinaryAndDates(t *testing.T) {
 	if err != nil || string(back) != `"2023-11-14T22:13:20.123Z"` {
 		t.Fatalf("date %s, %v", back, err)
 	}
+	date = []byte{0xd7, 0x00, 0x00, 0x00, 0x01, 0x8b, 0xcf, 0xe5, 0x68, 0x7b} // as socket.io-msgpack-parser packs it
+	back, _, err = NewReader(date).JSON(nil, nil)
+	if err != nil || string(back) != `"2023-11-14T22:13:20.123Z"` {
+		t.Fatalf("date %s, %v", back, err)
+	}
 }
 
 func TestLargeIntegersAndKeyOrderSurvive(t *testing.T) {
