@@ -113,9 +113,10 @@ func (m *mixed) rooms(t *testing.T) {
 	m.in(t)
 	ids := []string{m.peers[0].ID, m.peers[1].ID, m.peers[2].ID, m.peers[3].ID}
 	m.node.Ask(nil, map[string]any{"do": "join", "to": []string{ids[0], ids[2]}, "rooms": []string{"r1"}})
-	m.a.ns.To(ids[1], ids[3]).Join("r2")
+	m.a.ns.To(ids[1], ids[3]).Join("r2", "r3")
 	m.until(t, "r1", 2) // a Node.js server itself joins only when its request comes back from Redis
 	m.until(t, "r2", 2)
+	m.until(t, "r3", 2)
 	m.node.Ask(nil, map[string]any{"do": "emit", "to": []string{"r1"}, "args": []any{"one", "node"}})
 	m.peers[0].Want(`42["one","node"]`)
 	m.peers[2].Want(`42["one","node"]`)
@@ -130,7 +131,9 @@ func (m *mixed) rooms(t *testing.T) {
 	for _, p := range m.peers[1:] {
 		p.Want(`42["both"]`)
 	}
-	m.node.Ask(nil, map[string]any{"do": "emit", "except": []string{"r2"}, "args": []any{"rest"}})
+	// Except a room that nobody leaves: in a Redis Cluster node-redis publishes through any master, and a server without
+	// a receiver may see this only after the others have gone on.
+	m.node.Ask(nil, map[string]any{"do": "emit", "except": []string{"r3"}, "args": []any{"rest"}})
 	m.peers[0].Want(`42["rest"]`)
 	m.peers[2].Want(`42["rest"]`)
 	m.a.ns.All().Leave("r1", "r2")
@@ -140,6 +143,8 @@ func (m *mixed) rooms(t *testing.T) {
 }
 
 func (m *mixed) allRooms(t *testing.T) {
+	m.a.ns.All().Leave("r3")
+	m.until(t, "r3", 0)
 	var rooms, want []string
 	m.node.Ask(&rooms, map[string]any{"do": "rooms"})
 	for _, p := range m.peers {
@@ -325,6 +330,7 @@ func (m *mixed) disconnect(t *testing.T) {
 	m.peers[1].Want("41")
 	m.peers[3].Want("41")
 	m.node.Ask(nil, map[string]any{"do": "disconnect", "to": []string{m.peers[2].ID}, "close": true})
+	m.peers[2].Want("41") // in every namespace, and only then
 	m.peers[2].Want("closed")
 }
 
