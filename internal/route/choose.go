@@ -92,11 +92,12 @@ func (g *Group) inTurn(p Pick) *Target {
 
 // takes reports whether a target's share has grown as far as the i-th throw of p's dice asks.
 func (g *Group) takes(t *Target, p Pick, i uint64) bool {
-	if t.SlowStart.IsZero() || g.SlowStart <= 0 {
+	since := p.Now.Sub(t.SlowStart)
+	if t.SlowStart.IsZero() || g.SlowStart <= 0 || since >= g.SlowStart { // SlowStart stays set, and times of days would overflow below
 		return true
 	}
 	const steps = 1 << 16
-	grown := p.Now.Sub(t.SlowStart) * steps / g.SlowStart
+	grown := since * steps / g.SlowStart
 	return time.Duration((p.Random>>(16*(i%4)))%steps) < grown
 }
 

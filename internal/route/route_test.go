@@ -213,7 +213,7 @@ func TestSlowStartShare(t *testing.T) {
 	for _, c := range []struct {
 		after  time.Duration
 		lo, hi int
-	}{{0, 0, 0}, {50 * time.Second, 200, 300}, {100 * time.Second, 500, 500}} {
+	}{{0, 0, 0}, {50 * time.Second, 200, 300}, {100 * time.Second, 500, 500}, {48 * time.Hour, 500, 500}, {365 * 24 * time.Hour, 500, 500}} {
 		if n := share(c.after); n < c.lo || n > c.hi {
 			t.Errorf("after %v it got %d of 1000, want %d to %d", c.after, n, c.lo, c.hi)
 		}
