@@ -59,20 +59,28 @@ func (s *Server) Reset(ctx context.Context, answer func()) error {
 	return errors.Join(errs...)
 }
 
-// known tells the instances that have a row.
+// known tells the instances that have a row when it is first asked: whoever lists directories before that takes no new instance for a forgotten
+// one, since an instance has its row before it has its directory.
 func (s *Server) known() func(id string) bool {
-	ids := map[string]bool{}
-	for i := range s.store.View().Instances.All() {
-		ids[i.ID] = true
-	}
-	return func(id string) bool { return ids[id] }
+	ids := sync.OnceValue(func() map[string]bool {
+		ids := map[string]bool{}
+		for i := range s.store.View().Instances.All() {
+			ids[i.ID] = true
+		}
+		return ids
+	})
+	return func(id string) bool { return ids()[id] }
 }
 
-// sweep ends instances that have no row: those that a reset was about to end when this server was killed.
+// sweep ends instances that have no row: those that a reset was about to end when this server was killed. A reset that comes meanwhile
+// must not answer before they are dead.
 func (s *Server) sweep(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, resetTime)
+	bounded, cancel := context.WithTimeout(ctx, resetTime)
 	defer cancel()
-	if err := s.machines.Clean(ctx, s.known(), func() {}); err != nil {
+	s.resetting.Lock()
+	next := sync.OnceFunc(s.resetting.Unlock)
+	defer next()
+	if err := s.machines.Clean(bounded, s.known(), next); err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Warn("instances that nobody knows could not be removed", "err", err)
 	}
 }

@@ -53,7 +53,7 @@ type Server struct {
 	closers  []func() error
 	ready    chan struct{} // closed when the edge serves what the state says
 
-	resetting  sync.Mutex     // one reset after the other, up to its answer
+	resetting  sync.Mutex     // one reset after the other, up to its answer; the sweep at the start counts as one
 	background sync.WaitGroup // what goes on after a reset was answered; Run waits for it
 	parts
 }

@@ -12,6 +12,7 @@ import (
 
 // Clean stops and forgets every instance that has a directory and is not to be kept, known to this driver or not, all at the same time. It
 // calls dead once none of their processes lives, and not at all when that cannot be said; what a container runtime has to forget takes longer.
+// keep is asked when the directories have been listed. It must not call the driver.
 // No agent starts before Clean has returned, so that nothing new meets what is left of the old. What another Clean has in hand is left to it.
 func (d *Driver) Clean(ctx context.Context, keep func(id string) bool, dead func()) error {
 	d.gate.close()
