@@ -27,20 +27,28 @@ const (
 // world is a store with a service behind a load balancer, and the controller's loop running over it, in a bubble.
 type world struct {
 	*testing.T
-	store *state.Store
+	store      *state.Store
+	controller *Controller
 
 	mu     sync.Mutex
 	synced []uint64
-	deaf   error // what Sync answers
+	deaf   error  // what Sync answers
+	during func() // called once, by the next Sync before it answers
 }
 
 func inBubble(t *testing.T, targetType string, attributes map[string]string, run func(*world)) {
+	inBubbleOf(t, 2, targetType, attributes, run)
+}
+
+// inBubbleOf is inBubble with that many workers.
+func inBubbleOf(t *testing.T, workers int, targetType string, attributes map[string]string, run func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := &world{T: t, store: store}
+		w.controller = New(store, w)
 		w.update(func(tx *state.Tx) {
 			tx.Services.Put(&ecs.Service{ServiceARN: service, ServiceName: "web", Status: ecs.ServiceActive})
 			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2", Status: ecs.InstanceActive})
@@ -50,7 +58,7 @@ func inBubble(t *testing.T, targetType string, attributes map[string]string, run
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "target", 2, New(store, w)) }()
+		go func() { ended <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "target", workers, w.controller) }()
 		run(w)
 		cancel()
 		<-ended
@@ -62,9 +70,14 @@ func inBubble(t *testing.T, targetType string, attributes map[string]string, run
 
 func (w *world) Sync(_ context.Context, rev uint64) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.synced = append(w.synced, rev)
-	return w.deaf
+	answer, during := w.deaf, w.during
+	w.during = nil
+	w.mu.Unlock()
+	if during != nil {
+		during()
+	}
+	return answer
 }
 
 func (w *world) edgeIs(err error) {

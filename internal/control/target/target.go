@@ -40,12 +40,12 @@ type Controller struct {
 	edges Edges
 
 	mu     sync.Mutex
-	behind map[string]bool // services whose deregistrations the edge may not have taken up; guarded by mu
+	behind map[string]uint64 // by service whose deregistrations the edge may not have taken up: the revision it has to reach; guarded by mu
 }
 
 // New makes the controller. edges may be nil when there is no edge; delays are then waited for in full.
 func New(store *state.Store, edges Edges) *Controller {
-	return &Controller{store: store, edges: edges, behind: map[string]bool{}}
+	return &Controller{store: store, edges: edges, behind: map[string]uint64{}}
 }
 
 const (
@@ -131,7 +131,7 @@ func (c *Controller) service(ctx context.Context, arn string) (again time.Durati
 		return 0, err
 	}
 	if deregistered && c.edges != nil {
-		c.setBehind(arn, true)
+		c.fallBehind(arn, c.store.View().Rev)
 		if err := c.catchUp(ctx, arn); err != nil {
 			return 0, err
 		}
@@ -142,34 +142,47 @@ func (c *Controller) service(ctx context.Context, arn string) (again time.Durati
 // catchUp waits until the edge has taken up what was deregistered of the service, if it may not have. When it cannot be brought to, the
 // service says so.
 func (c *Controller) catchUp(ctx context.Context, arn string) error {
-	c.mu.Lock()
-	behind := c.behind[arn]
-	c.mu.Unlock()
-	if !behind {
-		return nil
+	for c.isBehind(arn) {
+		rev := c.store.View().Rev
+		if why := c.edges.Sync(ctx, rev); why != nil {
+			if ctx.Err() != nil {
+				return why
+			}
+			return errors.Join(why, c.blame(ctx, arn, why))
+		}
+		c.reached(arn, rev)
 	}
-	why := c.edges.Sync(ctx, c.store.View().Rev)
-	if why == nil {
-		c.setBehind(arn, false)
-		return nil
-	}
-	if ctx.Err() != nil {
-		return why
-	}
-	return errors.Join(why, c.store.Update(ctx, func(tx *state.Tx) error {
+	return nil
+}
+
+// blame has the service tell why its tasks do not stop.
+func (c *Controller) blame(ctx context.Context, arn string, why error) error {
+	return c.store.Update(ctx, func(tx *state.Tx) error {
 		s := newStep(tx, arn)
 		s.complain(fmt.Sprintf("(service %s) the load balancer has not taken up yet that targets were deregistered: %v. It is tried again, and the tasks are kept until then.", s.name(), why))
 		s.finish()
 		return nil
-	}))
+	})
 }
 
-func (c *Controller) setBehind(arn string, behind bool) {
+func (c *Controller) isBehind(arn string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if behind {
-		c.behind[arn] = true
-	} else {
+	return c.behind[arn] > 0
+}
+
+func (c *Controller) fallBehind(arn string, rev uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.behind[arn] = max(c.behind[arn], rev)
+}
+
+// reached notes what the edge serves by. A service's tasks may be worked on for the service and for one of its targets at the same time, so
+// that the edge may have fallen behind again meanwhile.
+func (c *Controller) reached(arn string, rev uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.behind[arn] <= rev {
 		delete(c.behind, arn)
 	}
 }

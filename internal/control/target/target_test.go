@@ -94,6 +94,41 @@ func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 	})
 }
 
+// What the edge has taken up is what was there when it was asked: a task of the same service that is deregistered meanwhile, because of a change of
+// its target, waits for its own answer.
+func TestEdgeIsAskedForEachDeregistration(t *testing.T) {
+	inBubbleOf(t, 1, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
+		w.task("a", 32768, nil)
+		b := w.task("b", 32769, nil)
+		stop := func(name string) {
+			if err := w.store.Update(w.Context(), func(tx *state.Tx) error {
+				t, _ := tx.Tasks.Get("arn:aws:ecs:us-east-1:1:task/c/" + name)
+				tx.Tasks.Put(t.Stop("c", "r", time.Now()))
+				return nil
+			}); err != nil {
+				w.Error(err)
+			}
+		}
+		w.mu.Lock()
+		w.during = func() { // the edge is asked because of a; what follows another worker might do
+			stop("b")
+			w.mu.Lock()
+			w.during = func() { w.edgeIs(errors.New("the edge is away")) } // it takes up a's end, and not b's any more
+			w.mu.Unlock()
+			if _, err := w.controller.service(w.Context(), service); err == nil {
+				w.Error("b was taken up")
+			}
+		}
+		w.mu.Unlock()
+		stop("a")
+		time.Sleep(time.Hour) // long after the delay
+		synctest.Wait()
+		if now, _ := w.store.View().Tasks.Get(b); now.LastStatus != ecs.Deactivating {
+			t.Errorf("b is %s while the edge may still send to it", now.LastStatus)
+		}
+	})
+}
+
 func TestGateOpensWhenTheDelayIsOver(t *testing.T) {
 	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
 		arn := w.task("a", 32768, nil)
