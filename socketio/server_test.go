@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -210,4 +211,20 @@ func TestNamespacesAreBounded(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
+}
+
+// A middleware that panics has not said that the client may come in.
+func TestMiddlewareThatPanics(t *testing.T) {
+	io := socketio.New(socketio.Options{Log: slog.New(slog.DiscardHandler)})
+	ns := io.Of("/")
+	ns.Use(func(*socketio.Socket) error { panic("no auth to look at") })
+	ns.OnConnect(func(*socketio.Socket) { t.Error("the client is in") })
+	p := dial(t, serve(t, io))
+	p.say("40")
+	for text := p.next(); text != "closed"; text = p.next() {
+		if strings.HasPrefix(text, "40") {
+			t.Errorf("it was welcomed: %s", text)
+		}
+	}
+	io.Close() // waits for what goes on
 }

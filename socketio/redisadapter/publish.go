@@ -231,36 +231,38 @@ func (h *hub) inTurn(f func()) {
 // does not wait longer; Redis may still do it.
 func (h *hub) late() {
 	h.mu.Lock()
-	fresh := !h.slow
-	h.slow = true
+	if at := h.oldest(); at.IsZero() || time.Since(at) < h.opt.MaxDelay {
+		h.mu.Unlock() // the answer has come just now
+		return
+	}
+	if !h.slow {
+		h.slow = true
+		h.log.Warn("redis is slow: local clients are served, other servers get what is for them late", "waiting", len(h.sending)+len(h.queue), "bytes", h.queued)
+		h.tellSlow(true)
+	}
 	h.tell(h.sending, ErrSlow)
 	h.tell(h.queue, ErrSlow)
-	waiting, bytes := len(h.sending)+len(h.queue), h.queued
 	h.mu.Unlock()
-	if fresh {
-		h.log.Warn("redis is slow: local clients are served, other servers get what is for them late", "waiting", waiting, "bytes", bytes)
-		if h.opt.OnSlow != nil {
-			h.opt.OnSlow(true)
-		}
-	}
 	h.turns()
+}
+
+// tellSlow has OnSlow called, in turn: what it was told last is how it is. The lock is held, and turns must follow.
+func (h *hub) tellSlow(slow bool) {
+	if f := h.opt.OnSlow; f != nil {
+		h.told = append(h.told, func() { f(slow) })
+	}
 }
 
 // keptUp is called when Redis has answered.
 func (h *hub) keptUp() {
 	h.mu.Lock()
-	at := h.oldest()
-	over := h.slow && (at.IsZero() || time.Since(at) < h.opt.MaxDelay)
-	if over {
+	if at := h.oldest(); h.slow && (at.IsZero() || time.Since(at) < h.opt.MaxDelay) {
 		h.slow = false
+		h.log.Info("redis keeps up again")
+		h.tellSlow(false)
 	}
 	h.mu.Unlock()
-	if over {
-		h.log.Info("redis keeps up again")
-		if h.opt.OnSlow != nil {
-			h.opt.OnSlow(false)
-		}
-	}
+	h.turns()
 }
 
 // Slow tells whether Redis takes longer than Options.MaxDelay.

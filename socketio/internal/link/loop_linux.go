@@ -109,10 +109,10 @@ func (lo *loop) run() {
 // means that the epoll instance is broken.
 func (lo *loop) turn(ep uintptr) int {
 	n, err := poll(ep, lo.events)
-	switch {
-	case err == unix.EINTR:
-		return 0
-	case err != nil:
+	for err == unix.EINTR { // to call it nothing would let run sleep beside links that are ready
+		n, err = poll(ep, lo.events)
+	}
+	if err != nil {
 		return -1
 	}
 	lo.pick(lo.events[:n], lo.ready)
