@@ -168,10 +168,10 @@ func (r *Registry) Put(ctx context.Context, repo *repository.Repository, tag, me
 		}
 		return err
 	})
+	r.fresh.note(img) // also after an error: the image of a caller who no longer waits may be there all the same (state.ErrUnknown)
 	if err != nil {
 		return nil, err
 	}
-	r.fresh.note(img)
 	return img, nil
 }
 
