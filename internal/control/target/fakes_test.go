@@ -58,7 +58,9 @@ func inBubbleOf(t *testing.T, workers int, targetType string, attributes map[str
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "target", workers, w.controller) }()
+		go func() {
+			ended <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "target", workers, w.controller)
+		}()
 		run(w)
 		cancel()
 		<-ended
