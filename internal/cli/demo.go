@@ -45,7 +45,6 @@ type demoRun struct {
 	keep bool
 	chat string
 	io   streams
-	log  *os.File
 }
 
 func newDemo(p place, keep bool, chat string, io streams) (*demoRun, error) {

@@ -60,14 +60,6 @@ func (s *story) waits(what string) {
 	}
 }
 
-// line prints something as it is.
-func (s *story) line(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.clear()
-	fmt.Fprintf(s.out, format+"\n", args...)
-}
-
 func (s *story) clear() {
 	if s.terminal && s.last != "" {
 		fmt.Fprint(s.out, "\r"+strings.Repeat(" ", len(s.last)+16)+"\r")

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,9 +33,6 @@ type world struct {
 	d     *dispatch.Dispatcher
 	http  http.Handler
 	usage chan dispatch.Usage
-
-	mu    sync.Mutex
-	calls []string // actions, in order
 }
 
 func newWorld(t *testing.T, change func(*dispatch.Config)) *world {
@@ -63,7 +59,7 @@ func newWorld(t *testing.T, change func(*dispatch.Config)) *world {
 		change(&cfg)
 	}
 	w.d = dispatch.New(cfg)
-	api, err := awswire.NewHandler(awswire.Config{Verifier: verifier, Logger: log, Observe: w.observe}, awswire.Service{
+	api, err := awswire.NewHandler(awswire.Config{Verifier: verifier, Logger: log}, awswire.Service{
 		Name: "ecs", Protocol: awswire.JSON11, TargetPrefix: "AmazonEC2ContainerServiceV20141113", Operations: w.d.Operations(),
 	})
 	if err != nil {
@@ -86,12 +82,6 @@ func (w *world) Observe(u dispatch.Usage) {
 	case w.usage <- u:
 	default:
 	}
-}
-
-func (w *world) observe(o awswire.Outcome) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calls = append(w.calls, o.Call.Action+" "+o.Code)
 }
 
 func (w *world) update(fn func(tx *state.Tx)) {
@@ -208,10 +198,4 @@ func (w *world) stop(arn string) {
 			tx.Tasks.Put(t.Stop(ecs.UserInitiated, "Task stopped by user", time.Now()))
 		}
 	})
-}
-
-func (w *world) called(action string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Contains(w.calls, action+" ")
 }

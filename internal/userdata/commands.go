@@ -39,7 +39,7 @@ func commands() map[string]func(*command) error {
 // fail prints "name: message" as programs do and returns exit status 1.
 func (c *command) fail(format string, args ...any) error {
 	fmt.Fprintf(c.hc.Stderr, c.name+": "+format+"\n", args...)
-	return interp.NewExitStatus(1)
+	return interp.ExitStatus(1)
 }
 
 // options takes flags out of the arguments; allowed holds the letters, and single long options map to a letter.
@@ -95,7 +95,7 @@ func (c *command) inputs(fn func(io.Reader) error) (failed error) {
 	}
 	for _, name := range c.args {
 		if err := c.input(name, fn); errors.Is(err, syscall.EPIPE) {
-			return interp.NewExitStatus(nobodyReads)
+			return interp.ExitStatus(nobodyReads)
 		} else if err != nil {
 			failed = c.fail("%s: %v", name, reason(err))
 		}
@@ -184,7 +184,7 @@ func runTee(c *command) error {
 		outputs = append(outputs, f)
 	}
 	if _, err := io.Copy(io.MultiWriter(outputs...), c.stdin()); errors.Is(err, syscall.EPIPE) {
-		return interp.NewExitStatus(nobodyReads)
+		return interp.ExitStatus(nobodyReads)
 	} else if err != nil {
 		return c.fail("%v", reason(err))
 	}
@@ -309,7 +309,7 @@ func runWhich(c *command) error {
 		if _, ok := commands()[name]; ok {
 			fmt.Fprintln(c.hc.Stdout, "/usr/bin/"+name)
 		} else {
-			failed = interp.NewExitStatus(1)
+			failed = interp.ExitStatus(1)
 		}
 	}
 	return failed

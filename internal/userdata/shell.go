@@ -125,7 +125,7 @@ func (m *machine) run(ctx context.Context, r *interp.Runner, c shellCall) error 
 	}
 	if broken != nil && !r.Exited() {
 		fmt.Fprintf(c.stderr, "%s: %v\n", c.name, broken)
-		return interp.NewExitStatus(2)
+		return interp.ExitStatus(2)
 	}
 	return err
 }
@@ -241,7 +241,7 @@ func (m *machine) execFile(ctx context.Context, hc interp.HandlerContext, args [
 
 func (m *machine) complain(hc interp.HandlerContext, status uint8, format string, args ...any) error {
 	fmt.Fprintf(hc.Stderr, "bash: line %d: "+format+"\n", append([]any{hc.Pos.Line()}, args...)...)
-	return interp.NewExitStatus(status)
+	return interp.ExitStatus(status)
 }
 
 // exitOf keeps the error of an inner shell from ending the outer one.
@@ -250,7 +250,7 @@ func exitOf(err error) error {
 	if err == nil || errors.As(err, &status) {
 		return err
 	}
-	return interp.NewExitStatus(1)
+	return interp.ExitStatus(1)
 }
 
 // shebangOptions are the options on a script's first line, as in "#!/bin/bash -xe".

@@ -45,7 +45,9 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 	load := pull(url, 4)
 	s.Call(t, "ecs", "UpdateContainerInstancesState", object{"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns, "status": "DRAINING"}, nil)
 	harness.Until(t, time.Minute, "the Amazon agent is drained", func() string {
-		var out struct{ ContainerInstances []struct{ RunningTasksCount int } }
+		var out struct {
+			ContainerInstances []struct{ RunningTasksCount int }
+		}
 		s.Call(t, "ecs", "DescribeContainerInstances", object{"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns}, &out)
 		if n := out.ContainerInstances[0].RunningTasksCount; n > 0 {
 			return fmt.Sprintf("%d tasks run", n)
