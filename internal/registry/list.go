@@ -85,12 +85,12 @@ func (r *Registry) DeleteManifest(ctx context.Context, path string, d ociregistr
 
 // DeleteTag implements ociregistry.Deleter: the image stays, by its digest.
 func (r *Registry) DeleteTag(ctx context.Context, path, tag string) error {
-	if _, err := r.image(path, tag, ""); err != nil {
+	was, err := r.image(path, tag, "")
+	if err != nil {
 		return err
 	}
-	account, region, name := r.split(path)
 	return wire(r.store.Update(ctx, func(tx *state.Tx) error {
-		if img := find(&tx.Tables, repository.ARN(region, account, name), tag, ""); img != nil {
+		if img := find(&tx.Tables, was.RepositoryARN, tag, ""); img != nil {
 			tx.Images.Put(img.WithoutTag(tag))
 		}
 		return nil

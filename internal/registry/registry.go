@@ -5,7 +5,8 @@
 // allowed is decided here. Content lies in blob.Store; which image a repository has, and under which tags, is in state, where
 // action/ecr reads and changes the same rows. A push has happened when its manifest's transaction is durable.
 //
-// The path of a repository is NAME for the account and region the server was started with, and ACCOUNT/REGION/NAME for any other. A
+// The path of a repository is ACCOUNT/REGION/NAME. A bare NAME means the account and region the server was started with; when there is no such
+// repository there and just one other region has one, it means that one: docker names no region, and regions share the port. A
 // request whose Host is ACCOUNT.dkr.ecr.REGION.amazonaws.com means that account and region. All methods are safe for concurrent use.
 package registry
 
@@ -69,7 +70,26 @@ func (r *Registry) repository(tables *state.Tables, path string) (*repository.Re
 	if repo, ok := tables.Repositories.Get(repository.ARN(region, account, name)); ok {
 		return repo, nil
 	}
+	if name == path {
+		if repo := onlyOne(tables, account, name); repo != nil {
+			return repo, nil
+		}
+	}
 	return nil, ociregistry.NewError(repository.NotFound(name, account).Message, ociregistry.ErrNameUnknown.Code(), nil)
+}
+
+// onlyOne finds the repository of a name in whichever region has it, nil when none or several have.
+func onlyOne(tables *state.Tables, account, name string) (found *repository.Repository) {
+	for repo := range tables.Repositories.All() {
+		if repo.Account != account || repo.Name != name {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = repo
+	}
+	return found
 }
 
 // pushable is repository for those who write: it makes the missing one where the configuration says so.

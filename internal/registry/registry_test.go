@@ -105,6 +105,38 @@ func TestPushIsVisibleInStateAndByEveryName(t *testing.T) {
 	}
 }
 
+// A bare name means the server's region, else the one region that has such a repository: docker cannot say which.
+func TestBareNameFindsTheOnlyRegion(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.CreateOnPush = true })
+	images := func(region string) int {
+		n := 0
+		for range r.store.View().Images.Prefix(repository.ARN(region, account, "chat")) {
+			n++
+		}
+		return n
+	}
+	push := func(content string) {
+		t.Helper()
+		if err := image.Push(t.Context(), r.host+"/chat:1", tiny(t, content), r.auth()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.create(t, "eu-west-2", "chat", repository.Mutable)
+	push("one")
+	if resp, body := r.request(t, "DELETE", "/v2/chat/manifests/1", nil, ""); images("eu-west-2") != 1 || resp.StatusCode != http.StatusAccepted {
+		t.Errorf("eu-west-2 has %d images; the tag's deletion: %s %s", images("eu-west-2"), resp.Status, body)
+	}
+	if resp, _ := r.request(t, "GET", "/v2/chat/manifests/1", nil, ""); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("the deleted tag: %s", resp.Status)
+	}
+	r.create(t, "eu-west-1", "chat", repository.Mutable) // now it is not clear
+	push("two")
+	push("three")
+	if images("eu-west-2") != 1 || images("eu-west-1") != 0 || images(region) != 2 {
+		t.Errorf("images: eu-west-2 %d, eu-west-1 %d, %s %d", images("eu-west-2"), images("eu-west-1"), region, images(region))
+	}
+}
+
 // ECR refuses a push to a repository that does not exist; with CreateOnPush it is made.
 func TestUnknownRepository(t *testing.T) {
 	err := image.Push(t.Context(), newRig(t, nil).host+"/chat:1", tiny(t, "x"), image.Auth{User: "AKIATEST", Password: "secret"})
