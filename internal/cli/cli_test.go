@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/berthhq/berth/internal/config"
 )
@@ -43,9 +45,6 @@ func TestUsage(t *testing.T) {
 
 func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
 	dir := t.TempDir()
-	if _, stderr, code := call("env", "--data", dir); code != 1 || !strings.Contains(stderr, "no server has been started with the data directory "+dir) {
-		t.Errorf("env of an empty directory = %d, %q", code, stderr)
-	}
 	d, err := config.Open(dir, defaultAccount)
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +54,30 @@ func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
 	if code != 0 || out != want {
 		t.Errorf("env = %d, %q %q, want %q", code, out, stderr, want)
 	}
+}
+
+// A server that was started in the background a moment ago has no key yet.
+func TestEnvWaitsForAServerThatStarts(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var told bytes.Buffer
+		time.AfterFunc(startTime/2, func() {
+			if _, err := config.Open(dir, defaultAccount); err != nil {
+				t.Error(err)
+			}
+		})
+		var out bytes.Buffer
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, []string{"--data", dir}); err != nil || !strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
+			t.Errorf("env = %q, %v", out.String(), err)
+		}
+		if !strings.Contains(told.String(), "waiting up to 5s for a server to start with the data directory "+dir) {
+			t.Errorf("told: %q", told.String())
+		}
+		empty := t.TempDir()
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, []string{"--data", empty}); err == nil || !strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
+			t.Errorf("env of an empty directory: %v", err)
+		}
+	})
 }
 
 func TestStatusWithoutAServer(t *testing.T) {
@@ -87,10 +110,15 @@ func TestStatusByTheEnvironment(t *testing.T) {
 			http.Error(w, r.URL.Path, http.StatusForbidden)
 			return
 		}
+		if !strings.Contains(r.Header.Get("Authorization"), "/eu-west-2/") {
+			http.Error(w, "another region", http.StatusForbidden)
+			return
+		}
 		io.WriteString(w, `{"region": "eu-west-2"}`)
 	}))
 	defer s.Close()
 	t.Setenv("AWS_ENDPOINT_URL", s.URL)
+	t.Setenv("AWS_DEFAULT_REGION", "eu-west-2")
 	t.Setenv("AWS_ACCESS_KEY_ID", "exported")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	out, stderr, code := call("status", "--data", t.TempDir())

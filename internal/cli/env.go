@@ -5,9 +5,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/berthhq/berth/internal/config"
 )
@@ -38,6 +40,13 @@ func (p *place) flags(f *flag.FlagSet) {
 	f.StringVar(&p.region, "region", defaultRegion, "the region to work in")
 }
 
+// follow makes the region that the terminal has exported for AWS clients the default.
+func (p *place) follow(f *flag.FlagSet) {
+	p.flags(f)
+	p.region = cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion)
+	f.Lookup("region").DefValue = p.region
+}
+
 // arguments are the flags that lead another command to the place; those that say the default are left out.
 func (p *place) arguments() string {
 	s := "--data " + p.data
@@ -62,16 +71,42 @@ func (p *place) endpoint() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-func runEnv(_ context.Context, io streams, args []string) error {
+// startTime is how long a server that was started a moment ago may take to write its key.
+const startTime = 5 * time.Second
+
+// started returns the access key of a data directory, and waits for it where a server may just be starting.
+func started(ctx context.Context, stderr io.Writer, data string) (id, secret string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for tries := 0; ; tries++ {
+		if id, secret, err = config.Credentials(data); err == nil {
+			return id, secret, nil
+		}
+		if tries == 5 {
+			fmt.Fprintf(stderr, "berth env: waiting up to %s for a server to start with the data directory %s\n", startTime, data)
+		}
+		select {
+		case <-ctx.Done():
+			return "", "", err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func noServer(data string, err error) error {
+	return fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", data, err)
+}
+
+func runEnv(ctx context.Context, io streams, args []string) error {
 	var p place
 	f := flag.NewFlagSet("env", flag.ContinueOnError)
 	p.flags(f)
 	if err := parse(f, io.err, args); err != nil {
 		return err
 	}
-	id, secret, err := config.Credentials(p.data)
+	id, secret, err := started(ctx, io.err, p.data)
 	if err != nil {
-		return fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", p.data, err)
+		return noServer(p.data, err)
 	}
 	fmt.Fprintf(io.out, "export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", p.endpoint(), id, secret, p.region)
 	return nil

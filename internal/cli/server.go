@@ -54,6 +54,6 @@ func runServer(ctx context.Context, io streams, args []string) error {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	at := place{cfg.Data, s.Addr(), cfg.Region}
-	fmt.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(berth env %s)\"\n", at.listen, at.arguments())
+	fmt.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(%s env %s)\"\n", at.listen, self, at.arguments())
 	return s.Run(ctx)
 }

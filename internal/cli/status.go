@@ -23,7 +23,7 @@ import (
 func runStatus(ctx context.Context, io streams, args []string) error {
 	var p place
 	f := flag.NewFlagSet("status", flag.ContinueOnError)
-	p.flags(f)
+	p.follow(f)
 	asJSON := f.Bool("json", false, "print JSON")
 	if err := parse(f, io.err, args); err != nil {
 		return err
@@ -54,7 +54,7 @@ func fetchStatus(ctx context.Context, p place) (status.Report, error) {
 		}
 	}
 	if err != nil {
-		return r, fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", p.data, err)
+		return r, noServer(p.data, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/_berth/status", nil)
 	if err != nil {
@@ -81,7 +81,7 @@ func readAll(r io.Reader) (string, error) {
 func printStatus(w io.Writer, r status.Report) {
 	fmt.Fprintf(w, "Region %s\n", r.Region)
 	if len(r.Clusters)+len(r.LoadBalancers)+len(r.Caches) == 0 {
-		fmt.Fprintln(w, "Nothing is here yet.")
+		fmt.Fprintln(w, "Nothing is here yet. Regions do not see each other: --region names another.")
 	}
 	for _, c := range r.Clusters {
 		printCluster(w, c)
@@ -115,6 +115,9 @@ func printCluster(w io.Writer, c status.Cluster) {
 	for _, s := range c.Services {
 		fmt.Fprintf(w, "  service %s  %s  %s  %d of %d running, %d pending  %s\n", s.Name, s.Status, s.TaskDefinition, s.Running, s.Desired, s.Pending, s.Rollout)
 		printTasks(w, "    ", s.Tasks)
+		if s.LastFailure != "" {
+			fmt.Fprintf(w, "    a task stopped: %s\n", s.LastFailure)
+		}
 		if s.LastEvent != "" {
 			fmt.Fprintf(w, "    last event: %s\n", s.LastEvent)
 		}

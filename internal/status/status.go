@@ -46,6 +46,7 @@ type Service struct {
 	Name, Status, TaskDefinition, Rollout string
 	Desired, Running, Pending             int
 	LastEvent                             string
+	LastFailure                           string // why the last of its tasks failed, while fewer run than are desired
 	Tasks                                 []Task
 }
 
@@ -137,8 +138,12 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 	if p := s.Primary(); p != nil {
 		out.Rollout = p.RolloutState
 	}
+	var failed *ecs.Task
 	for task := range t.Tasks.By(state.ByService, s.ServiceARN) {
 		if task.LastStatus == ecs.Stopped {
+			if failure(task) && (failed == nil || task.StoppedAt.After(failed.StoppedAt)) {
+				failed = task
+			}
 			continue
 		}
 		if task.LastStatus == ecs.Running {
@@ -148,10 +153,18 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 		}
 		out.Tasks = append(out.Tasks, taskOf(t, task))
 	}
+	if failed != nil && out.Running < out.Desired {
+		out.LastFailure = failed.StoppedReason
+	}
 	for e := range t.ServiceEvents.By(state.ByService, s.ServiceARN) {
 		out.LastEvent = e.Message
 	}
 	return out
+}
+
+// failure reports whether a task ended by itself, not by anybody's wish.
+func failure(task *ecs.Task) bool {
+	return task.StopCode == ecs.TaskFailedToStart || task.StopCode == ecs.EssentialContainerExited
 }
 
 func taskOf(t *state.Tables, task *ecs.Task) Task {

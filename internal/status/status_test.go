@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -41,6 +42,11 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 			}
 			tx.Tasks.Put(task)
 		}
+		for id, code := range map[string]string{"5": ecs.TaskFailedToStart, "6": ecs.EssentialContainerExited, "7": ecs.UserInitiated} {
+			n, _ := strconv.Atoi(id)
+			tx.Tasks.Put(&ecs.Task{TaskARN: prefix + "task/c/" + id, ClusterARN: prefix + "cluster/c", ServiceARN: prefix + "service/c/s", LastStatus: ecs.Stopped,
+				StopCode: code, StoppedReason: "reason " + id, StoppedAt: now.Add(time.Duration(n) * time.Second)})
+		}
 		tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: prefix + "task-definition/h:1", NetworkMode: ecs.NetworkHost,
 			ContainerDefinitions: []ecs.ContainerDefinition{{Name: "a", PortMappings: []ecs.PortMapping{{ContainerPort: 8080}}}}})
 		tx.Tasks.Put(&ecs.Task{TaskARN: prefix + "task/c/4", ClusterARN: prefix + "cluster/c", TaskDefinitionARN: prefix + "task-definition/h:1",
@@ -65,7 +71,7 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 			Name: "c",
 			Instances: []Instance{{ID: "i", EC2InstanceID: "i-1", Address: "127.0.1.2", Status: "ACTIVE", Running: 2, Pending: 1, FreeCPU: 512, CPU: 1024, FreeMemory: 256, Memory: 512,
 				Notice: "the agent is not connected"}},
-			Services: []Service{{Name: "s", Status: "ACTIVE", TaskDefinition: "f:1", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "newer", Tasks: []Task{
+			Services: []Service{{Name: "s", Status: "ACTIVE", TaskDefinition: "f:1", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "newer", LastFailure: "reason 6", Tasks: []Task{
 				{ID: "1", Definition: "f:1", Status: "RUNNING", Instance: "i-1", Address: "127.0.1.2:32768"},
 				{ID: "2", Definition: "f:1", Status: "PENDING", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
 			}}},
