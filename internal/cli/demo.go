@@ -146,19 +146,22 @@ func printWelcome(w io.Writer, p place, r demo.Result) {
 		other = u.String()
 	}
 	fmt.Fprintf(w, `
-The chat is up. Open it twice; the load balancer keeps a browser with its task by a cookie,
-and these two names have cookies of their own, so the windows land on two different tasks
-and talk to each other through Redis:
+The chat is up. Open it twice: the load balancer keeps a browser with its task
+by a cookie, and these two names have cookies of their own, so the windows land
+on two different tasks and talk to each other through Redis.
 
     %[1]s
     %[2]s
 
-Drive the same system with the AWS CLI (test/test is a key pair that works here):
+Drive the same system with the AWS CLI; the key test/test works here. The alias
+is for versions before 2.13, such as Debian's.
 
-    export AWS_ENDPOINT_URL=%[3]s AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=%[4]s
-    alias aws='aws --endpoint-url %[3]s'      # only for versions before 2.13, such as Debian's
+    export AWS_ENDPOINT_URL=%[3]s AWS_DEFAULT_REGION=%[4]s
+    export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+    alias aws='aws --endpoint-url %[3]s'
     aws ecs list-tasks --cluster %[5]s
-    aws ecs update-service --cluster %[5]s --service %[6]s --desired-count 4
+    aws ecs update-service --cluster %[5]s \
+        --service %[6]s --desired-count 4
 
 Ctrl-C ends the demo and removes all it has made.
 `, r.URL, other, p.endpoint(), p.region, demo.Cluster, demo.Service)

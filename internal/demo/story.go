@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
 )
+
+// What a terminal understands: text longer than a line is cut at its end, or goes on below as usual; the line is emptied.
+const oneLine, wrapped, erase = "\x1b[?7l", "\x1b[?7h", "\x1b[2K"
 
 // story tells on a terminal what has been done and what is being waited for, and why. On a terminal the line of the present moment is
 // rewritten; elsewhere each new reason is a line of its own.
@@ -47,10 +49,7 @@ func (s *story) waits(what string) {
 	if s.terminal {
 		s.clear()
 		s.frame++
-		if len(what) > 110 {
-			what = what[:107] + "..."
-		}
-		fmt.Fprintf(s.out, "  %c %5.1fs  %s", []rune("\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827")[s.frame%8], time.Since(s.began).Seconds(), what)
+		fmt.Fprintf(s.out, oneLine+"  %c %5.1fs  %s"+wrapped, []rune("\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827")[s.frame%8], time.Since(s.began).Seconds(), what)
 		s.last = what
 		return
 	}
@@ -62,7 +61,7 @@ func (s *story) waits(what string) {
 
 func (s *story) clear() {
 	if s.terminal && s.last != "" {
-		fmt.Fprint(s.out, "\r"+strings.Repeat(" ", len(s.last)+16)+"\r")
+		fmt.Fprint(s.out, "\r"+erase)
 	}
 }
 
