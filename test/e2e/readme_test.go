@@ -16,6 +16,10 @@ func TestReadmeShowsTheWalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The walk's server must be in the region that the walk speaks of.
+	if start := "bin/berth server --dev-credentials --region eu-west-2 &"; !strings.Contains(string(readme), start) {
+		t.Errorf("README.md does not start the server as the test does: %s", start)
+	}
 	steps, _, found := strings.Cut(string(walk), "# And away with everything.")
 	if !found {
 		t.Fatal("the walk does not end by taking everything away")
