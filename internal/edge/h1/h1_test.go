@@ -271,6 +271,21 @@ func FuzzReadResponse(f *testing.F) {
 	})
 }
 
+// A head may consist of lines that go on with one field: to read it costs no more than its size.
+func TestManyLinesOfOneField(t *testing.T) {
+	const lines = 12_000
+	head := "GET / HTTP/1.1\r\nA: b\r\n" + strings.Repeat(" a\r\n", lines) + "\r\n"
+	var r Request
+	allocs := testing.AllocsPerRun(1, func() {
+		if err := ReadRequest(bufio.NewReader(strings.NewReader(head)), &r); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got := Get(r.Header, "A"); got != "b"+strings.Repeat(" a", lines) || allocs > 100 {
+		t.Errorf("a value of %d bytes in %v allocations", len(got), allocs)
+	}
+}
+
 func BenchmarkReadRequest(b *testing.B) {
 	text := "GET /socket.io/?EIO=4&transport=polling&t=abc&sid=xyz HTTP/1.1\r\nHost: chat.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
 		"Accept: */*\r\nAccept-Language: en\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: http://chat.example.com/\r\nCookie: AWSALB=" +

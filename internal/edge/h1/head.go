@@ -65,12 +65,13 @@ func (j *judgement) found(c Class, reason string) {
 // target reads alike: a line that goes on with the field before it is joined to it, as RFC 9112 5.2 allows, a line without a colon is a
 // field without a value (alb.md Q10), and one without a name is left out.
 func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
+	var more []string // lines that go on with the last field
 	for {
 		var line string
 		var bare bool
 		line, s, bare = cutLine(s)
 		if line == "" {
-			return fields, nil
+			return joined(fields, more), nil
 		}
 		if bare {
 			j.found(Acceptable, "NonCrLfLineTermination")
@@ -87,8 +88,7 @@ func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 				return fields, err
 			}
 			j.found(Ambiguous, "MultilineHeader")
-			last := &fields[len(fields)-1]
-			last.Value = strings.Trim(last.Value+" "+strings.Trim(line, " \t"), " ")
+			more = append(more, strings.Trim(line, " \t"))
 			continue
 		case strings.IndexByte(line, ':') < 0 && isToken(line): // with anything else in it, it is no name either
 			j.found(Ambiguous, "MissingHeaderColon")
@@ -98,8 +98,17 @@ func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 		if err != nil {
 			return fields, err
 		}
-		fields = append(fields, f)
+		fields, more = append(joined(fields, more), f), more[:0]
 	}
+}
+
+// joined gives the last field the lines that go on with it, all at once: a head may have ten thousand of them.
+func joined(fields []Field, more []string) []Field {
+	if len(more) > 0 {
+		last := &fields[len(fields)-1]
+		last.Value = strings.Trim(last.Value+" "+strings.Join(more, " "), " ")
+	}
+	return fields
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
