@@ -102,9 +102,12 @@ func (e *Engine) cleanImagesOnce(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// cleanImage removes an image unless somebody uses it or it is too young. No pull goes on meanwhile, so that none brings what is then taken away.
+// cleanImage removes an image unless somebody uses it or it is too young. No pull goes on meanwhile, so that none brings what is then taken away:
+// while one does, images stay until the next look. To wait for it would hold up the pulls behind, for hours if it comes to the worst.
 func (e *Engine) cleanImage(ctx context.Context, p pulledImage, now time.Time) (gone bool, err error) {
-	e.pulling.Lock()
+	if !e.pulling.TryLock() {
+		return false, nil
+	}
 	defer e.pulling.Unlock()
 	image, err := e.rt.Image(ctx, p.ID)
 	if errors.Is(err, runtime.ErrNotFound) && len(p.Names) > 0 {

@@ -129,6 +129,40 @@ func TestBothNamesOfAnImageGo(t *testing.T) {
 	})
 }
 
+// endless pulls the image huge:1 until it is told to give up.
+type endless struct{ *fake.Engine }
+
+func (e endless) Pull(ctx context.Context, ref string, auth *runtime.Auth) (string, error) {
+	if ref == "huge:1" {
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	}
+	return e.Engine.Pull(ctx, ref, auth)
+}
+
+// A pull that takes long holds nothing up: the others go on, and unneeded images go when it is over.
+func TestLongPullDoesNotHoldUpOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := imageBench(t, "done:2", "done:3")
+		b.around = func(rt *fake.Engine) runtime.Runtime { return endless{rt} }
+		b.cfg.CleanupWait, b.cfg.ImageMinimumAge = time.Minute, 20*time.Minute
+		b.run()
+		b.apply(taskOf("old", container("c", "done:2")))
+		b.settle(25 * time.Minute)
+		b.apply(taskOf("huge", container("c", "huge:1"))) // for an hour
+		b.settle(10 * time.Minute)                        // images are looked through meanwhile
+		b.apply(taskOf("new", container("c", "done:3")))
+		b.settle(time.Minute)
+		if got := b.here("done:2", "done:3"); len(got) != 2 {
+			t.Errorf("during the long pull there are %q", got)
+		}
+		b.settle(2 * time.Hour)
+		if got := b.here("done:2"); len(got) != 0 {
+			t.Errorf("long after it there are %q", got)
+		}
+	})
+}
+
 func TestImagesStay(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"cleaning is off":          func(c *Config) { c.ImageInterval = 0 },
