@@ -54,9 +54,11 @@ func (c *CORS) Apply(w http.ResponseWriter, r *http.Request) (done bool) {
 	h.Set("Access-Control-Allow-Methods", strings.Join(methods, ","))
 	if c.Headers != nil {
 		h.Set("Access-Control-Allow-Headers", strings.Join(c.Headers, ","))
-	} else if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
-		h.Add("Vary", "Access-Control-Request-Headers")
-		h.Set("Access-Control-Allow-Headers", asked)
+	} else {
+		h.Add("Vary", "Access-Control-Request-Headers") // also when none were asked for: a cache is to know
+		if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+			h.Set("Access-Control-Allow-Headers", asked)
+		}
 	}
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusNoContent)

@@ -95,7 +95,7 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, batch []*Messag
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("Cache-Control", "no-store")
-	if len(body) >= s.srv.opt.CompressAbove && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if len(body) >= s.srv.opt.CompressAbove && takesGzip(r.Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
 		z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is valid
 		_, _ = z.Write(body)
@@ -104,6 +104,18 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, batch []*Messag
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
+}
+
+// takesGzip tells whether a client accepts the encoding; one that says gzip;q=0 does not.
+func takesGzip(accept string) bool {
+	for one := range strings.SplitSeq(accept, ",") {
+		name, weight, _ := strings.Cut(one, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(weight), "q="), 64)
+			return err != nil || q > 0
+		}
+	}
+	return false
 }
 
 // servePost takes a payload from the client.
@@ -163,6 +175,7 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Length", "2")
 	_, _ = io.WriteString(w, "ok")
 }

@@ -60,7 +60,7 @@ func TestHandshake(t *testing.T) {
 	if h.Get("Content-Type") != "text/plain; charset=UTF-8" || h.Get("Cache-Control") != "no-store" {
 		t.Error(h)
 	}
-	if _, _, h = r.do("POST", polling+"&sid="+m[1], "4x"); h.Get("Set-Cookie") != "" || h.Get("Content-Type") != "text/html" {
+	if _, _, h = r.do("POST", polling+"&sid="+m[1], "4x"); h.Get("Set-Cookie") != "" || h.Get("Content-Type") != "text/html" || h.Get("Cache-Control") != "no-store" {
 		t.Error(h)
 	}
 	if got := r.dial("EIO=4&transport=websocket").next(); !strings.Contains(got, `"upgrades":[]`) {
@@ -79,6 +79,12 @@ func TestCORS(t *testing.T) {
 	status, _, h := r.do("OPTIONS", polling, "", "Origin", "https://a.example", "Access-Control-Request-Headers", "x-one")
 	if status != 204 || h.Get("Access-Control-Allow-Methods") != "GET,HEAD,PUT,PATCH,POST,DELETE" || h.Get("Access-Control-Allow-Headers") != "x-one" {
 		t.Error(status, h)
+	}
+	if got := strings.Join(h.Values("Vary"), ", "); got != "Origin, Access-Control-Request-Headers" {
+		t.Error(got)
+	}
+	if _, _, h = r.do("OPTIONS", polling, "", "Origin", "https://a.example"); len(h.Values("Vary")) != 2 {
+		t.Error(h)
 	}
 	if _, _, h = r.do("GET", "", "", "Origin", "https://a.example"); h.Get("Access-Control-Allow-Origin") == "" {
 		t.Error("errors have no CORS headers")
@@ -130,6 +136,10 @@ func TestPollingCompression(t *testing.T) {
 	r.do("POST", q, text)
 	_, body, h := r.do("GET", q, "", "Accept-Encoding", "gzip") // set by hand, so not undone by the client
 	if h.Get("Content-Encoding") != "gzip" || len(body) > 500 {
+		t.Fatal(len(body), h)
+	}
+	r.do("POST", q, text)
+	if _, body, h := r.do("GET", q, "", "Accept-Encoding", "deflate, gzip;q=0"); h.Get("Content-Encoding") != "" || body != text {
 		t.Fatal(len(body), h)
 	}
 }
