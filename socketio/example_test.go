@@ -68,11 +68,14 @@ func ExampleArgs() {
 
 // Middlewares see what a client sends with its CONNECT; the error is what it is told.
 func ExampleNamespace_Use() {
+	type user struct{ Name string }
 	io := socketio.New(socketio.Options{})
 	io.Of("/admin").Use(func(s *socketio.Socket) error {
-		if string(s.Handshake().Auth) != `{"token":"secret"}` {
+		var auth struct{ Token string }
+		if s.Handshake().DecodeAuth(&auth) != nil || auth.Token != "secret" {
 			return &socketio.Refusal{Message: "no", Data: map[string]int{"retryAfter": 60}}
 		}
+		s.SetData(user{Name: "root"}) // for handlers: socketio.DataOf[user](s)
 		return nil
 	})
 }

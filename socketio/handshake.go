@@ -45,8 +45,18 @@ func newRequest(r *http.Request) *request {
 // Handshake is how a client introduced itself to a namespace.
 type Handshake struct {
 	req *request
-	// Auth is the object the client sent for this namespace, or nil.
+	// Auth is the object the client sent for this namespace, or nil. The client adds fields of its own when it
+	// wants to be recovered.
 	Auth json.RawMessage
+}
+
+// DecodeAuth decodes what the client sent for this namespace into v, a pointer as for encoding/json. Nothing sent is
+// an empty object.
+func (h Handshake) DecodeAuth(v any) error {
+	if len(h.Auth) == 0 {
+		return json.Unmarshal([]byte("{}"), v)
+	}
+	return json.Unmarshal(h.Auth, v)
 }
 
 // Header of the first HTTP request, made anew by each call.

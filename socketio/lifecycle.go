@@ -182,7 +182,7 @@ func (s *Socket) end(why Reason) {
 	if before == socketJoined {
 		s.ns.deleted(s.ns.rooms.remove(s))
 		if s.ns.keeper != nil && keptReason(why) {
-			s.ns.keeper.Save(Saved{SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), values: s.Data()})
+			s.ns.keeper.Save(Saved{SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), For: s.ns.srv.opt.Recovery.MaxDisconnection, values: s.Data()})
 		}
 		if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect)+len(h.room) > 0 {
 			s.enqueue(&Event{task: func() { s.farewell(why) }})

@@ -16,7 +16,8 @@ import (
 //
 // Without an Adapter that is a Recoverer a client has to come back to the same server.
 type Recovery struct {
-	// MaxDisconnection is how long a client may stay away. Default 2 min.
+	// MaxDisconnection is how long a client may stay away. Default 2 min; an Adapter that is a Recoverer may have
+	// an option of its own that goes before.
 	MaxDisconnection time.Duration
 	// MaxBytes is how much is kept for clients that are away, for each namespace. Default 64 MiB.
 	MaxBytes int
@@ -30,6 +31,8 @@ type Saved struct {
 	Rooms    []string // its own among them
 	// Data is the JSON of what SetData was given.
 	Data json.RawMessage
+	// For is Recovery.MaxDisconnection: how long it is worth keeping, 0 for the keeper's default.
+	For time.Duration
 
 	values any // in this process, the value itself
 }
@@ -81,6 +84,7 @@ type history struct {
 	events []past // in order of seq, the oldest first
 	bytes  int
 	saved  map[string]savedUntil
+	swept  time.Time
 }
 
 type past struct {
@@ -136,16 +140,26 @@ func (h *history) trim(now time.Time) {
 	h.events = h.events[n:]
 }
 
-// Save keeps a session, and forgets those whose time is over.
-func (h *history) Save(s Saved) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := time.Now()
+// sweep forgets sessions whose time is over. It is not done for each that is saved: when a server's clients all go
+// at once, each would look at all of them.
+func (h *history) sweep(now time.Time) {
+	if now.Sub(h.swept) < h.opt.MaxDisconnection/8 {
+		return
+	}
+	h.swept = now
 	for pid, old := range h.saved {
 		if now.After(old.until) {
 			delete(h.saved, pid)
 		}
 	}
+}
+
+// Save keeps a session, and now and then forgets those whose time is over.
+func (h *history) Save(s Saved) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	h.sweep(now)
 	h.saved[s.PID] = savedUntil{s, now.Add(h.opt.MaxDisconnection)}
 }
 

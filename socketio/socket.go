@@ -94,11 +94,23 @@ func (s *Socket) SetData(v any) {
 	s.mu.Unlock()
 }
 
-// Data is the value that was kept, or nil.
+// Data is the value that was kept, or nil. A client that was recovered on another server has its JSON, a
+// json.RawMessage; DataOf knows both.
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.values
+}
+
+// DataOf is what SetData was given, as a T, decoded if the client has come from another server. It returns
+// false when there is nothing, or something else.
+func DataOf[T any](s *Socket) (v T, ok bool) {
+	kept := s.Data()
+	if v, ok = kept.(T); ok {
+		return v, true
+	}
+	text, ok := kept.(json.RawMessage)
+	return v, ok && json.Unmarshal(text, &v) == nil
 }
 
 func (s *Socket) data() json.RawMessage {

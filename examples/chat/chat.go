@@ -84,7 +84,7 @@ func (c *chat) enter(s *socketio.Socket) {
 }
 
 func me(s *socketio.Socket) person {
-	p, _ := s.Data().(person)
+	p, _ := socketio.DataOf[person](s)
 	return p
 }
 

@@ -1,6 +1,7 @@
 package redisadapter
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -172,9 +173,10 @@ func (a *streamAdapter) Save(saved socketio.Saved) {
 		a.h.log.Warn("redisadapter: session not saved", "error", err)
 		return
 	}
+	keep := cmp.Or(a.s.so.Keep, saved.For, 2*time.Minute)
 	value := base64.StdEncoding.EncodeToString(text)
 	_ = a.h.enqueue(command{size: len(value), add: func(ctx context.Context, p redis.Pipeliner) {
-		p.Set(ctx, a.s.so.SessionPrefix+saved.PID, value, a.s.so.Keep)
+		p.Set(ctx, a.s.so.SessionPrefix+saved.PID, value, keep)
 	}}) // a full queue was logged; the client will be a new one
 }
 

@@ -19,7 +19,8 @@ type StreamOptions struct {
 	Name string
 	// MaxLen is about how many entries are kept, for all namespaces. Default 10,000.
 	MaxLen int64
-	// Keep is how long sessions of clients that have gone are kept. Default 2 min.
+	// Keep is how long sessions of clients that have gone are kept. Default socketio.Recovery's
+	// MaxDisconnection, or 2 min.
 	Keep time.Duration
 	// SessionPrefix of their keys. Default "sio:session:".
 	SessionPrefix string
@@ -50,9 +51,6 @@ func NewStreams(client redis.UniversalClient, so StreamOptions, opt Options) *St
 	}
 	if so.MaxLen <= 0 {
 		so.MaxLen = 10_000
-	}
-	if so.Keep <= 0 {
-		so.Keep = 2 * time.Minute
 	}
 	if so.SessionPrefix == "" {
 		so.SessionPrefix = "sio:session:"
