@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -29,21 +30,30 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("%s is missing", what)
 }
 
-// FreePort returns a loopback port that was free a moment ago.
+// FreePort returns a port that is free. It is none of those that systems give to connections: such a one could be
+// taken before the test listens on it, or while a server is down, and who dials it meanwhile from the same machine
+// may even be connected to itself.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const from, to = 20_000, 32_768
+	var err error
+	for range 100 {
+		port := from + rand.IntN(to-from)
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal(err)
+	return 0
 }
 
 // Redis is a redis-server of the test's own.
 type Redis struct {
 	Port int
 	cmd  *exec.Cmd
+	end  chan error // of cmd
 	dir  string
 	more []string // arguments
 }
@@ -71,7 +81,17 @@ func (r *Redis) Start(t testing.TB) {
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	end := make(chan error, 1)
+	r.end = end
+	cmd := r.cmd
+	go func() { end <- cmd.Wait() }()
 	for until := time.Now().Add(10 * time.Second); ; {
+		select {
+		case err := <-end: // and who answers is somebody else
+			end <- err
+			t.Fatalf("redis-server has ended: %v", err)
+		default:
+		}
 		c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(r.Port))
 		if err == nil {
 			c.Close()
@@ -88,7 +108,7 @@ func (r *Redis) Start(t testing.TB) {
 func (r *Redis) Stop() {
 	if r.cmd != nil {
 		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
+		<-r.end
 		r.cmd = nil
 	}
 }
