@@ -55,11 +55,13 @@ const rules = `
 # Hands: controllers. They meet only in state.
 	userdata, NOUNS < machine < machine/local; # how an instance comes to be, for whoever starts one
 	MEMORY < control;
-	control, BRAINS, launch, machine < control/*;
+	fence; # iptables, for whoever listens on a bridge
+	control, BRAINS, launch, machine, fence < control/*;
 
 # Road: to the machines and back.
 	acs, DESK, MEMORY, BRAINS, launch < dispatch; # it answers the agent's own actions too
 	agent/runtime < agent/runtime/*;
+	fence < agent/redirect;
 	WORDS, acs, agent/runtime, awswire/sigv4 < agent/awscall, agent/checkpoint, agent/redirect
 	< agent/engine
 	< agent/awslogs, agent/metadata, agent/usage

@@ -1,0 +1,40 @@
+package fence
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+// ofDocker is how Docker names the bridges of its networks, all but the default one: by the network's id. Bridges of people, such
+// as br-lan and br-ex, have neighbours on them.
+var ofDocker = regexp.MustCompile(`^br-[0-9a-f]{12}$`)
+
+// bridges names those by which containers come in: the one that has the address, and Docker's others. Sorted.
+func bridges(at netip.Addr) (names []string, err error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range interfaces {
+		if !ofDocker.MatchString(i.Name) && !has(i, at) {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join("/sys/class/net", i.Name, "bridge")); err == nil {
+			names = append(names, i.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func has(i net.Interface, at netip.Addr) bool {
+	addrs, err := i.Addrs()
+	return err == nil && slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr() == at
+	})
+}
