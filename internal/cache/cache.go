@@ -64,6 +64,7 @@ type Node struct {
 	PID              int    `json:",omitempty"`
 	Version          string `json:",omitempty"` // what the server says of itself
 	Problem          string `json:",omitempty"` // why it does not run
+	Notice           string `json:",omitempty"` // why containers do not reach it, though it runs and there is a bridge
 }
 
 // Event is a line of DescribeEvents.

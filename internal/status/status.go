@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/launch"
@@ -72,6 +73,14 @@ type Listener struct {
 // Cache is one cache node.
 type Cache struct{ ID, Status, Endpoint, Engine string }
 
+// served says by what a cache is served, or why it is not.
+func served(n cache.Node) string {
+	if n.Problem == "" && n.Notice != "" {
+		return n.Backend + ", not reached by containers: " + n.Notice
+	}
+	return cmp.Or(n.Problem, n.Backend)
+}
+
 // Of reports on one region.
 func Of(t *state.Tables, account, region string) Report {
 	r := Report{Region: region}
@@ -84,7 +93,7 @@ func Of(t *state.Tables, account, region string) Report {
 		r.LoadBalancers = append(r.LoadBalancers, balancerOf(t, lb))
 	}
 	for c := range t.CacheClusters.Prefix("arn:aws:elasticache:" + region + ":" + account + ":") {
-		r.Caches = append(r.Caches, Cache{ID: c.ID, Status: c.Status, Endpoint: c.Endpoint(), Engine: cmp.Or(c.Node.Problem, c.Node.Backend)})
+		r.Caches = append(r.Caches, Cache{ID: c.ID, Status: c.Status, Endpoint: c.Endpoint(), Engine: served(c.Node)})
 	}
 	return r
 }

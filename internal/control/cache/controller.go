@@ -3,7 +3,7 @@
 // A redis-server is a process of its own, in a session of its own, with its data under the cluster's directory: it lives on when
 // this program ends, and is found again by asking whoever listens on the port in its configuration which configuration it was started
 // with. When there is no redis-server on this machine, a cluster is served inside this program, in memory; events and
-// Node.Backend say which. The controller alone writes Node and moves Status from creating to available and from deleting to gone.
+// Node.Backend say which. It listens on the address that containers reach only while a fence keeps all others from there. The controller alone writes Node and moves Status from creating to available and from deleting to gone.
 package cache
 
 import (
@@ -22,6 +22,7 @@ import (
 
 	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/fence"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -54,6 +55,8 @@ type Controller struct {
 
 	mu       sync.Mutex
 	embedded map[string]*embedded // by cluster ARN; guarded by mu
+
+	fences map[string]*fence.Fence // by cluster ARN; used by Run's worker alone, and when it has ended
 }
 
 // New makes a controller; nothing happens before Run.
@@ -72,7 +75,7 @@ func New(store *state.Store, cfg Config) (*Controller, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	return &Controller{cfg: cfg, store: store, embedded: make(map[string]*embedded)}, nil
+	return &Controller{cfg: cfg, store: store, embedded: make(map[string]*embedded), fences: make(map[string]*fence.Fence)}, nil
 }
 
 // Run reconciles until ctx ends. Processes live on; what is served inside this program ends.
@@ -84,7 +87,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	// One worker, so that two clusters do not choose the same port.
 	err := control.Run(ctx, c.store, c.cfg.Logger, "cache", 1, c)
 	clock.Wait()
-	c.closeEmbedded()
+	c.closeEmbedded(ctx)
 	return err
 }
 
@@ -138,15 +141,16 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 func (c *Controller) serve(ctx context.Context, cl *cache.Cluster) (time.Duration, error) {
 	p := process{dir: filepath.Join(c.cfg.Dir, cl.ARN)}
 	if info, ok := p.ask(ctx); ok {
+		at, notice := c.reach(ctx, cl.ARN, info.port)
 		// Docker has come: containers are to reach it. Should it go, the address is kept for its return.
-		if bind := c.cfg.bind(); c.cfg.containers().IsValid() && bind != p.bound() {
+		if bind := c.cfg.bind(at); c.cfg.containers().IsValid() && bind != p.bound() {
 			if err := p.rebind(ctx, bind); err != nil {
 				return 0, err
 			}
 		}
 		return health, c.observe(ctx, cl, cache.Node{
-			Backend: cache.RedisServer, Address: c.cfg.Loopback.String(), ContainerAddress: c.containers(),
-			Port: info.port, PID: info.pid, Version: info.version,
+			Backend: cache.RedisServer, Address: c.cfg.Loopback.String(), ContainerAddress: text(at),
+			Port: info.port, PID: info.pid, Version: info.version, Notice: notice,
 		})
 	}
 	if p.pid() != 0 {
@@ -155,7 +159,8 @@ func (c *Controller) serve(ctx context.Context, cl *cache.Cluster) (time.Duratio
 	complaint := p.lastWords()
 	port, err := c.port(cl, p)
 	if err == nil {
-		err = p.start(ctx, c.cfg, port)
+		at, _ := c.reach(ctx, cl.ARN, port)
+		err = p.start(ctx, c.cfg.RedisServer, c.cfg.bind(at), port)
 	}
 	if err == nil && complaint != "" {
 		err = fmt.Errorf("redis-server ended: %s", complaint) // it is started again all the same; the error makes us slower
@@ -166,18 +171,13 @@ func (c *Controller) serve(ctx context.Context, cl *cache.Cluster) (time.Duratio
 	return soon, nil
 }
 
-func (c *Controller) containers() string {
-	a := c.cfg.containers()
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
-}
-
 // observe writes what was seen, and what it means for statuses and events.
 func (c *Controller) observe(ctx context.Context, seen *cache.Cluster, node cache.Node) error {
 	if seen.Node == node && (seen.Status == cache.Available) == (node.Problem == "") {
 		return nil
+	}
+	if node.Notice != "" && node.Notice != seen.Node.Notice {
+		c.cfg.Logger.Warn("containers do not reach a cache", "cluster", seen.ARN, "reason", node.Notice)
 	}
 	now := c.cfg.Now()
 	return c.store.Update(ctx, func(tx *state.Tx) error {
@@ -207,6 +207,9 @@ func messages(cl *cache.Cluster, node cache.Node) []string {
 	by := fmt.Sprintf("Cache node 0001 is served by %s %s on port %d", node.Backend, node.Version, node.Port)
 	if node.Backend == cache.Embedded {
 		by = fmt.Sprintf("Cache node 0001 is served inside of Berth, in memory only, on port %d, since there is no redis-server on PATH", node.Port)
+	}
+	if node.Notice != "" {
+		by += ", for this machine only and not for containers: " + node.Notice
 	}
 	switch {
 	case cl.Status == cache.Creating:
@@ -242,6 +245,7 @@ func (c *Controller) remove(ctx context.Context, key string) (time.Duration, err
 	if pid != 0 {
 		return soon, kill(pid) // its data goes with it: no reason to be gentle
 	}
+	c.unfence(ctx, key) // the directory is what remembers it: it goes last
 	if err := os.RemoveAll(p.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}

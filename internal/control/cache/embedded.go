@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -29,14 +31,13 @@ func (c *Controller) embed(ctx context.Context, cl *cache.Cluster) (time.Duratio
 	if err != nil {
 		return 0, c.observe(ctx, cl, cache.Node{Backend: cache.Embedded, Problem: err.Error()})
 	}
-	address := c.cfg.Loopback
-	if a := c.cfg.containers(); a.IsValid() {
-		address = a
+	// The directory has nothing in it: it remembers that there is a cluster, and a fence, should this program be killed.
+	if err := os.MkdirAll(filepath.Join(c.cfg.Dir, cl.ARN), 0o700); err != nil {
+		return 0, err
 	}
-	e = &embedded{miniredis.NewMiniRedis(), cache.Node{
-		Backend: cache.Embedded, Address: address.String(), ContainerAddress: c.containers(), Port: port, Version: "7",
-	}}
-	if err := e.StartAddr(netip.AddrPortFrom(address, uint16(port)).String()); err != nil {
+	at, notice := c.reach(ctx, cl.ARN, port)
+	e = &embedded{Miniredis: miniredis.NewMiniRedis(), node: cache.Node{Backend: cache.Embedded, Port: port, Version: "7"}}
+	if err := e.listen(c.cfg.Loopback, at, notice); err != nil {
 		return 0, err
 	}
 	c.mu.Lock()
@@ -45,15 +46,30 @@ func (c *Controller) embed(ctx context.Context, cl *cache.Cluster) (time.Duratio
 	return health, c.observe(ctx, cl, e.node)
 }
 
-// follow moves a cluster to the address that containers reach, when there is one at last. Its data stay; clients connect anew.
-func (c *Controller) follow(ctx context.Context, cl *cache.Cluster, e *embedded) error {
-	if a := c.cfg.containers(); a.IsValid() && a.String() != e.node.ContainerAddress {
-		e.Close()
-		if err := e.StartAddr(netip.AddrPortFrom(a, uint16(e.node.Port)).String()); err != nil {
-			return errors.Join(err, e.StartAddr(netip.AddrPortFrom(c.cfg.Loopback, uint16(e.node.Port)).String()))
-		}
-		e.node.Address, e.node.ContainerAddress = a.String(), a.String()
+// listen has e answer at the address for containers, and on loopback when there is none.
+func (e *embedded) listen(loopback, at netip.Addr, notice string) error {
+	address := loopback
+	if at.IsValid() {
+		address = at
 	}
+	if err := e.StartAddr(netip.AddrPortFrom(address, uint16(e.node.Port)).String()); err != nil {
+		return err
+	}
+	e.node.Address, e.node.ContainerAddress, e.node.Notice = address.String(), text(at), notice
+	return nil
+}
+
+// follow moves a cluster to the address that containers reach, when there is one at last, and away from it when others reach it too.
+// Its data stay; clients connect anew.
+func (c *Controller) follow(ctx context.Context, cl *cache.Cluster, e *embedded) error {
+	at, notice := c.reach(ctx, cl.ARN, e.node.Port)
+	if c.cfg.containers().IsValid() && text(at) != e.node.ContainerAddress {
+		e.Close()
+		if err := e.listen(c.cfg.Loopback, at, notice); err != nil {
+			return errors.Join(err, e.listen(c.cfg.Loopback, netip.Addr{}, err.Error()))
+		}
+	}
+	e.node.Notice = notice
 	return c.observe(ctx, cl, e.node)
 }
 
@@ -67,13 +83,16 @@ func (c *Controller) endEmbedded(arn string) {
 	}
 }
 
-func (c *Controller) closeEmbedded() {
+func (c *Controller) closeEmbedded(ctx context.Context) {
 	c.mu.Lock()
 	all := c.embedded
 	c.embedded = make(map[string]*embedded)
 	c.mu.Unlock()
-	for _, e := range all {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	for arn, e := range all {
 		e.Close()
+		c.unfence(ctx, arn)
 	}
 }
 

@@ -118,11 +118,11 @@ func (p process) pid() int {
 	return pid
 }
 
-// bind is what Redis is told to listen on.
-func (c Config) bind() string {
+// bind is what Redis is told to listen on, with the address for containers if there is one.
+func (c Config) bind(at netip.Addr) string {
 	bind := c.Loopback.String()
-	if a := c.containers(); a.IsValid() {
-		bind += " -" + a.String() // the hyphen: go on without it when the address does not exist
+	if at.IsValid() {
+		bind += " -" + at.String() // the hyphen: go on without it when the address does not exist
 	}
 	return bind
 }
@@ -176,12 +176,12 @@ func kill(pid int) error {
 }
 
 // start starts the process and returns when it has left for its own session; it listens a moment later.
-func (p process) start(ctx context.Context, cfg Config, port int) error {
+func (p process) start(ctx context.Context, program, bind string, port int) error {
 	if err := os.MkdirAll(p.data(), 0o700); err != nil {
 		return err
 	}
 	var conf bytes.Buffer
-	fmt.Fprintf(&conf, "bind %s\nport %d\n", cfg.bind(), port)
+	fmt.Fprintf(&conf, "bind %s\nport %d\n", bind, port)
 	// Protected mode would refuse containers, for whom the second address is there.
 	fmt.Fprintf(&conf, "protected-mode no\ndaemonize yes\npidfile %q\nlogfile %q\ndir %q\n",
 		filepath.Join(p.dir, "redis.pid"), p.log(), p.data())
@@ -190,11 +190,11 @@ func (p process) start(ctx context.Context, cfg Config, port int) error {
 		return err
 	}
 	os.Remove(p.log()) // so that lastWords tells of this start
-	cmd := exec.CommandContext(ctx, cfg.RedisServer, p.config())
+	cmd := exec.CommandContext(ctx, program, p.config())
 	cmd.Dir = p.data()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", cfg.RedisServer, err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }
