@@ -24,7 +24,7 @@ const (
 	introspectionPort = 51678
 )
 
-// installer leads containers to the metadata server.
+// installer leads containers to the metadata server, and keeps everybody else from it.
 type installer interface {
 	Install(ctx context.Context, bridge string, target netip.AddrPort) error
 	Clear(ctx context.Context) error
@@ -47,12 +47,15 @@ func (a *agent) serveMetadata(ctx context.Context, reg registration) error {
 		Stats: a.usage.Last, Neighbours: a.neighbours, Tags: a.tags, Protection: a.protect, Log: a.log,
 	})
 	const pause = 2 * time.Second
-	for ctx.Err() == nil {
+	for said := ""; ctx.Err() == nil; {
 		err := a.serveMetadataOnce(ctx, server)
 		if ctx.Err() != nil {
 			break
 		}
-		a.log.Warn("containers cannot reach the task metadata address yet", "error", err)
+		if err.Error() != said { // without root it stays the same for ever
+			said = err.Error()
+			a.log.Warn("containers cannot reach the task metadata address yet", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -81,12 +84,13 @@ func (a *agent) serveMetadataOnce(ctx context.Context, handler http.Handler) err
 		return err
 	}
 	where := netip.AddrPortFrom(network.Gateway, metadataPort)
+	// First the rules: without them no container comes, and whoever else is on a network with this machine does.
+	if err := a.rules.Install(ctx, network.Bridge, where); err != nil {
+		return err
+	}
 	listener, err := a.listen("tcp4", where.String())
 	if err != nil {
 		return err
-	}
-	if err := a.rules.Install(ctx, network.Bridge, where); err != nil {
-		a.log.Warn("containers cannot reach the task metadata address", "error", err)
 	}
 	return serve(ctx, listener, handler)
 }

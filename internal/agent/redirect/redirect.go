@@ -1,5 +1,6 @@
 // Package redirect leads what containers send to 169.254.170.2, port 80, to the
-// agent, by rules in iptables' nat table and nothing else.
+// agent, by rules in iptables' nat table, and keeps everybody else from where the
+// agent listens, by a fence.
 //
 // Every rule carries the name of its agent in a comment. The rules of one agent
 // never touch another's, they are put again at every start (those of a life that
@@ -16,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/berthhq/berth/internal/fence"
 )
 
 // Address is where containers find their agent.
@@ -24,6 +27,7 @@ const Address = "169.254.170.2/32"
 // Rules are the redirections of one agent.
 type Rules struct {
 	comment string
+	fence   barrier
 	// run calls iptables with arguments; a test replaces it.
 	run func(ctx context.Context, args ...string) (string, error)
 
@@ -32,9 +36,15 @@ type Rules struct {
 	tasks  map[string]netip.Addr // by ARN
 }
 
+// barrier is a [fence.Fence].
+type barrier interface {
+	Put(ctx context.Context, where netip.AddrPort) error
+	Remove(ctx context.Context) error
+}
+
 // New makes the rules of the agent called instance; none is put yet.
 func New(instance string) *Rules {
-	return &Rules{comment: "berth:" + instance, run: iptables, tasks: map[string]netip.Addr{}}
+	return &Rules{comment: "berth:" + instance, fence: fence.New(instance), run: iptables, tasks: map[string]netip.Addr{}}
 }
 
 func iptables(ctx context.Context, args ...string) (string, error) {
@@ -46,11 +56,15 @@ func iptables(ctx context.Context, args ...string) (string, error) {
 }
 
 // Install leads the containers of the bridge, those of tasks added so far and
-// processes in the machine's own network (host mode) to target.
+// processes in the machine's own network (host mode) to target. When it returns
+// nil, nobody else reaches target: the agent may listen.
 func (r *Rules) Install(ctx context.Context, bridge string, target netip.AddrPort) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.clearLocked(ctx); err != nil {
+		return err
+	}
+	if err := r.fence.Put(ctx, target); err != nil {
 		return err
 	}
 	r.target = target
@@ -91,10 +105,14 @@ func (r *Rules) Add(ctx context.Context, task string, address netip.Addr) error 
 	defer r.mu.Unlock()
 	there := r.addressesLocked()[address]
 	r.tasks[task] = address
-	if there || !r.target.IsValid() {
-		return nil // it is there, or Install will put it
+	if !r.target.IsValid() {
+		return nil // Install will put it
 	}
-	return r.put(ctx, "-I", "PREROUTING", "-s", address.String()+"/32")
+	err := r.fence.Put(ctx, r.target) // the task's network may be new
+	if there {
+		return err
+	}
+	return errors.Join(err, r.put(ctx, "-I", "PREROUTING", "-s", address.String()+"/32"))
 }
 
 // Remove undoes Add.
@@ -109,12 +127,13 @@ func (r *Rules) Remove(ctx context.Context, task string) error {
 	return r.put(ctx, "-D", "PREROUTING", "-s", address.String()+"/32")
 }
 
-// Clear removes every rule of this agent, also of an earlier life.
+// Clear removes every rule of this agent, also of an earlier life. The agent does
+// not listen any more.
 func (r *Rules) Clear(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.target = netip.AddrPort{}
-	return r.clearLocked(ctx)
+	return errors.Join(r.clearLocked(ctx), r.fence.Remove(ctx))
 }
 
 func (r *Rules) clearLocked(ctx context.Context) error {

@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -30,12 +31,30 @@ func (t *table) run(_ context.Context, args ...string) (string, error) {
 	return "", nil
 }
 
+// wall is a fence that remembers where it is.
+type wall struct {
+	around netip.AddrPort
+	puts   int
+	err    error
+}
+
+func (w *wall) Put(_ context.Context, where netip.AddrPort) error {
+	w.around, w.puts = where, w.puts+1
+	return w.err
+}
+
+func (w *wall) Remove(context.Context) error {
+	w.around = netip.AddrPort{}
+	return nil
+}
+
 func TestRulesComeAndGo(t *testing.T) {
 	other := `OUTPUT -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment "berth:i-10" -j DNAT --to-destination 172.19.0.1:51679`
 	stale := `PREROUTING -i br-old -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 -j DNAT --to-destination 172.17.0.9:51679`
 	nat := &table{rules: []string{other, stale}}
 	r := New("i-1")
-	r.run = nat.run
+	fence := &wall{}
+	r.run, r.fence = nat.run, fence
 	ctx, task := t.Context(), netip.MustParseAddr("172.31.0.9")
 	if err := r.Add(ctx, "a", task); err != nil || len(nat.rules) != 2 {
 		t.Fatalf("before Install: %v, %v", nat.rules, err)
@@ -50,9 +69,15 @@ func TestRulesComeAndGo(t *testing.T) {
 	if !slices.Equal(nat.rules, want) {
 		t.Errorf("rules\n%s\nwant\n%s", strings.Join(nat.rules, "\n"), strings.Join(want, "\n"))
 	}
+	if fence.around != netip.MustParseAddrPort("172.18.0.1:51679") || fence.puts != 1 {
+		t.Errorf("fence %+v", fence)
+	}
 	// Another task is given the address of the first, which is forgotten later.
 	if err := r.Add(ctx, "b", task); err != nil || len(nat.rules) != 4 {
 		t.Errorf("after the second Add: %v, %v", nat.rules, err)
+	}
+	if fence.puts != 2 {
+		t.Error("the fence does not hear of the task, whose network may be new")
 	}
 	for range 2 {
 		if err := r.Remove(ctx, "a"); err != nil || len(nat.rules) != 4 {
@@ -64,5 +89,18 @@ func TestRulesComeAndGo(t *testing.T) {
 	}
 	if err := r.Clear(ctx); err != nil || !slices.Equal(nat.rules, []string{other}) {
 		t.Errorf("after Clear: %v, %v", nat.rules, err)
+	}
+	if fence.around.IsValid() {
+		t.Error("the fence remains")
+	}
+}
+
+// Without a fence the agent is not to listen, and nobody is led there.
+func TestNoFence(t *testing.T) {
+	nat := &table{}
+	r := New("i-1")
+	r.run, r.fence = nat.run, &wall{err: errors.New("Permission denied (you must be root)")}
+	if err := r.Install(t.Context(), "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err == nil || len(nat.rules) > 0 {
+		t.Errorf("%v, rules %v", err, nat.rules)
 	}
 }
