@@ -12,20 +12,22 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// In every network mode a container answers, sees its environment, its limits and its role's credentials, and knows its task.
+// In every network mode a container answers, sees its environment, its limits and its role's credentials, knows its task, and reaches Redis.
 func TestNetworkModes(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
 	s.launch(t, 2)
+	redis := object{"name": "REDIS_ENDPOINT", "value": s.redis(t)}
 	role := "arn:aws:iam::" + s.Account + ":role/probe"
 	subnet := s.Ask(t, "ec2", "DescribeSubnets", form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.Region + "a"}).First("subnetId")
 	for _, mode := range []string{"bridge", "host", "awsvpc"} {
 		t.Run(mode, func(t *testing.T) {
 			c := answering(probe, mode)
 			c["memory"] = 48
+			c["environment"] = list{object{"name": "ANSWER", "value": mode}, redis}
 			if mode != "bridge" {
 				c["portMappings"] = list{object{"containerPort": 18081}}
-				c["environment"] = list{object{"name": "ANSWER", "value": mode}, object{"name": "PORT", "value": "18081"}}
+				c["environment"] = append(c["environment"].(list), object{"name": "PORT", "value": "18081"})
 			}
 			in := object{"cluster": cluster, "taskDefinition": s.define(t, mode, c, object{"networkMode": mode, "taskRoleArn": role})}
 			if mode == "awsvpc" {
@@ -91,6 +93,9 @@ func (s server) seesItself(t *testing.T, x task, mode, role string) {
 	readJSON(t, at+"/credentials", &credentials)
 	if credentials.RoleArn != role || !strings.HasPrefix(credentials.AccessKeyID, "ASIA") || credentials.Token == "" {
 		t.Errorf("the credentials endpoint answers %+v", credentials)
+	}
+	if pong := get(t, at+"/redis").body; pong != "+PONG" {
+		t.Errorf("Redis answers %q", pong)
 	}
 	if limit := get(t, at+"/memory").body; limit != "50331648" {
 		t.Errorf("the memory limit is %s, want 48 MiB", limit)

@@ -79,7 +79,7 @@ func (l Leftovers) Gone(t testing.TB) {
 func (l Leftovers) all(t testing.TB) (all []string) {
 	t.Helper()
 	for kind, found := range map[string][]string{
-		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t), "iptables rule": l.redirections(t), "image": l.images(t),
+		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t), "iptables rule": l.rules(t), "image": l.images(t),
 	} {
 		for _, f := range found {
 			all = append(all, kind+": "+f)
@@ -127,12 +127,21 @@ func (l Leftovers) networks(t testing.TB) []string {
 	return l.naming(Lines(out))
 }
 
-func (l Leftovers) redirections(t testing.TB) []string {
-	out, err := exec.Command("iptables", "-w", "10", "-t", "nat", "-S").Output()
-	if err != nil {
-		t.Fatal(err)
+// rules are the redirections and fences of agents, which name instances, and the fences of caches, which name the data directory.
+func (l Leftovers) rules(t testing.TB) (found []string) {
+	for _, table := range []string{"nat", "filter"} {
+		out, err := exec.Command("iptables", "-w", "10", "-t", table, "-S").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range Lines(out) {
+			if strings.Contains(line, "berth:"+l.s.Data+"/") {
+				found = append(found, line)
+			}
+		}
+		found = append(found, l.naming(Lines(out))...)
 	}
-	return l.naming(Lines(out))
+	return found
 }
 
 // images are those that agents have pulled from the server's registry, by both names they have for them.

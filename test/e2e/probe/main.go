@@ -7,15 +7,18 @@
 //	/stats        what it answers for the container's usage
 //	/credentials  what the credentials endpoint of the task's role answers
 //	/memory       the memory limit in bytes, of the container's control group of either version
+//	/redis        what the Redis of $REDIS_ENDPOINT, a redis:// address, answers to PING
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -34,6 +37,7 @@ func main() {
 	mux.HandleFunc("/stats", ask("ECS_CONTAINER_METADATA_URI_V4", "", "/stats"))
 	mux.HandleFunc("/credentials", ask("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "http://169.254.170.2", ""))
 	mux.HandleFunc("/memory", memory)
+	mux.HandleFunc("/redis", ping)
 	server := &http.Server{Addr: ":" + cmp.Or(os.Getenv("PORT"), "8080"), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
@@ -86,4 +90,20 @@ func memory(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	http.NotFound(w, r)
+}
+
+func ping(w http.ResponseWriter, r *http.Request) {
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(os.Getenv("REDIS_ENDPOINT"), "redis://"), 5*time.Second)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "PING\r\n")
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	fmt.Fprint(w, strings.TrimSpace(answer))
 }

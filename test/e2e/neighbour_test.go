@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// Whatever listens beyond loopback is for containers. A machine of the same network that makes itself routes through this one reaches none of
+// it, and would reach all of it without the fences: Linux answers for each of its addresses on every interface.
+func TestNeighbourReachesNothing(t *testing.T) {
+	harness.Need(t, redis, harness.OnPath("iptables"), harness.OnPath("ip"), harness.OnPath("ss"), root)
+	s := start(t)
+	s.launch(t, 2)
+	s.redis(t)
+	neighbour := addNeighbour(t)
+	var open []netip.AddrPort
+	harness.Until(t, 20*time.Second, "a cache and two agents listen on bridges", func() string {
+		open = s.beyondLoopback(t)
+		if len(open) < 3 {
+			return fmt.Sprint(open, " is all")
+		}
+		return ""
+	})
+	for _, where := range open {
+		if _, err := net.DialTimeout("tcp", where.String(), 5*time.Second); err != nil {
+			t.Errorf("this machine does not reach %s: %v", where, err)
+		}
+		if err := dialFrom(t, neighbour, where); err == nil {
+			t.Errorf("a neighbour reaches %s", where)
+		}
+		// It is the fence that keeps it away: without, it gets through.
+		call := s.fence(t, where)
+		iptables(t, "-D", call)
+		if err := dialFrom(t, neighbour, where); err != nil {
+			t.Errorf("without a fence a neighbour does not reach %s either (%v), so this test shows nothing", where, err)
+		}
+		if len(s.fences(t, where)) == 0 { // a cache's may be back already
+			iptables(t, "-I", call)
+		}
+	}
+}
+
+var root = harness.Part{Name: "root", There: func() error {
+	if os.Geteuid() != 0 {
+		return os.ErrPermission
+	}
+	return nil
+}}
+
+var listener = regexp.MustCompile(`^LISTEN +\d+ +\d+ +(\S+) .*users:\(\((.*)\)\)`)
+
+// beyondLoopback are the addresses other than loopback that processes of the server listen on.
+func (s server) beyondLoopback(t *testing.T) (open []netip.AddrPort) {
+	t.Helper()
+	ours := []string{"pid=" + strconv.Itoa(s.PID()) + ","}
+	for _, p := range s.Leftovers().Processes() {
+		pid, _, _ := strings.Cut(p, " ")
+		ours = append(ours, "pid="+pid+",")
+	}
+	out, err := exec.Command("ss", "-ltnpH").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range harness.Lines(out) {
+		m := listener.FindStringSubmatch(line)
+		if m == nil || !slices.ContainsFunc(ours, func(pid string) bool { return strings.Contains(m[2], pid) }) {
+			continue
+		}
+		where, err := netip.ParseAddrPort(m[1])
+		if err != nil || where.Addr().IsUnspecified() {
+			t.Fatalf("it listens on %s, which is everywhere", m[1])
+		}
+		if !where.Addr().IsLoopback() {
+			open = append(open, where)
+		}
+	}
+	return open
+}
+
+// fences are the rules that lead what comes for an address to a fence.
+func (s server) fences(t *testing.T, where netip.AddrPort) (calls []string) {
+	t.Helper()
+	out, err := exec.Command("iptables", "-w", "10", "-S", "INPUT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range harness.Lines(out) {
+		line = strings.ReplaceAll(line, `"`, "")
+		if strings.Contains(line, "-d "+where.Addr().String()+"/32 ") && strings.Contains(line, "--dport "+strconv.Itoa(int(where.Port()))+" ") {
+			calls = append(calls, strings.TrimPrefix(line, "-A "))
+		}
+	}
+	return calls
+}
+
+func (s server) fence(t *testing.T, where netip.AddrPort) string {
+	t.Helper()
+	calls := s.fences(t, where)
+	if len(calls) != 1 {
+		t.Fatalf("around %s there are the fences %q, want one", where, calls)
+	}
+	return calls[0]
+}
+
+func iptables(t *testing.T, action, rule string) {
+	t.Helper()
+	if out, err := exec.Command("iptables", append([]string{"-w", "10", action}, strings.Fields(rule)...)...).CombinedOutput(); err != nil {
+		t.Fatalf("iptables %s %s: %v: %s", action, rule, err, out)
+	}
+}
+
+// addNeighbour makes a network namespace that is tied to this machine by a wire, and sends everything there.
+func addNeighbour(t *testing.T) (name string) {
+	t.Helper()
+	const space, end, network = "berth-neighbour", "berthneighbour", "10.213.88"
+	exec.Command("ip", "netns", "delete", space).Run() // of a run that was killed
+	t.Cleanup(func() { exec.Command("ip", "netns", "delete", space).Run() })
+	for _, args := range []string{
+		"netns add " + space, "link add " + end + " type veth peer name eth0 netns " + space,
+		"address add " + network + ".1/24 dev " + end, "link set " + end + " up",
+		"-n " + space + " address add " + network + ".2/24 dev eth0", "-n " + space + " link set eth0 up",
+		"-n " + space + " route add default via " + network + ".1",
+	} {
+		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", args, err, out)
+		}
+	}
+	return space
+}
+
+// dialFrom connects from a network namespace.
+func dialFrom(t *testing.T, space string, to netip.AddrPort) error {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
+		done <- func() error {
+			ns, err := os.Open(filepath.Join("/var/run/netns", space))
+			if err != nil {
+				return err
+			}
+			defer ns.Close()
+			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+				return err
+			}
+			conn, err := net.DialTimeout("tcp", to.String(), 2*time.Second)
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		}()
+	}()
+	return <-done
+}
