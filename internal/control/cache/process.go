@@ -165,7 +165,12 @@ func (p process) rebind(ctx context.Context, bind string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(p.config(), bytes.Replace(text, []byte("bind "+before+"\n"), []byte("bind "+bind+"\n"), 1), 0o600)
+	// A server killed half-way leaves the old file or the new one, both with the port that the process goes on with.
+	next := p.config() + ".next"
+	if err := os.WriteFile(next, bytes.Replace(text, []byte("bind "+before+"\n"), []byte("bind "+bind+"\n"), 1), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, p.config())
 }
 
 func kill(pid int) error {
