@@ -288,6 +288,8 @@ func TestHeldClientGoes(t *testing.T) {
 func TestHeldAtTheDoor(t *testing.T) {
 	io := socketio.New(socketio.Options{Engine: fast, MaxPending: 10})
 	open := make(chan struct{})
+	let := sync.OnceFunc(func() { close(open) })
+	defer let() // the server waits for its middlewares, also when the test has failed or is skipped
 	io.Of("/x").Use(func(*socketio.Socket) error {
 		<-open
 		return &socketio.Refusal{Message: "no"}
@@ -304,7 +306,7 @@ func TestHeldAtTheDoor(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.want(`42["echo",0]`) // all was read: what came after the refusal would be for a namespace not joined
-	close(open)
+	let()
 	p.want(`44/x,{"message":"no"}`)
 	p.say(`42["echo",1]`)
 	p.want(`42["echo",1]`)

@@ -157,6 +157,8 @@ func arrived(t *testing.T, s *stormServer, crowd *lean.Crowd, joins int64) {
 func TestFullDoor(t *testing.T) {
 	io := socketio.New(socketio.Options{MaxJoining: 1, MaxWaiting: 1})
 	entered, open := make(chan struct{}, 10), make(chan struct{})
+	let := sync.OnceFunc(func() { close(open) })
+	defer let() // the server waits for its middlewares, also when the test has failed or is skipped
 	io.Of("/").Use(func(*socketio.Socket) error {
 		entered <- struct{}{}
 		<-open
@@ -186,7 +188,7 @@ func TestFullDoor(t *testing.T) {
 	c := &official{node, t, "a"}
 	c.do(nil, "open", map[string]any{"options": map[string]any{"reconnectionDelay": 20}})
 	c.want(`["connect_error","xhr poll error",null]`)
-	close(open)
+	let()
 	for got := c.next(); got[0] != "connect"; got = c.next() {
 		if got[0] != "connect_error" {
 			t.Fatal(got)
@@ -203,6 +205,8 @@ func TestFullDoor(t *testing.T) {
 func TestLeftTheDoor(t *testing.T) {
 	io := socketio.New(socketio.Options{MaxJoining: 1})
 	entered, open := make(chan string, 10), make(chan struct{})
+	let := sync.OnceFunc(func() { close(open) })
+	defer let() // the server waits for its middlewares, also when the test has failed or is skipped
 	io.Of("/").Use(func(s *socketio.Socket) error {
 		entered <- string(s.Handshake().Auth)
 		<-open
@@ -220,7 +224,7 @@ func TestLeftTheDoor(t *testing.T) {
 	}
 	last := dial(t, addr)
 	last.say(`40{"n":3}`)
-	close(open)
+	let()
 	if got := last.next(); !strings.HasPrefix(got, "40{") {
 		t.Fatal(got)
 	}
