@@ -115,7 +115,7 @@ func (d *demo) image(ctx context.Context) error {
 	if err := image.Push(ctx, ref, img, image.Auth{User: user, Password: password}); err != nil {
 		return err
 	}
-	d.story.done("image %s pushed to the built-in registry", d.imageName())
+	d.story.done("pushed %s", d.imageName())
 	return nil
 }
 
@@ -143,7 +143,7 @@ func (d *demo) redis(ctx context.Context) error {
 		return err
 	}
 	d.redisEndpoint = fmt.Sprintf("redis://%s:%s", out.Address, out.Port)
-	d.story.done("Redis answers at %s", d.redisEndpoint)
+	d.story.done("Redis answers at %s", out.Address)
 	return nil
 }
 
@@ -200,7 +200,7 @@ func (d *demo) instances(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.story.done("Auto Scaling group %s: two container instances in %s and %s have registered", Group, zones[0], zones[1])
+	d.story.done("group %s: instances in %s and %s have registered", Group, zones[0], zones[1])
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (d *demo) balancer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.story.done("load balancer %s: port 80, sticky sessions, health check on /socket.io/socket.io.js", lb.DNS)
+	d.story.done("load balancer %s: port 80, sticky sessions, health checks", Balancer)
 	return nil
 }
 
