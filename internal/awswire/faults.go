@@ -88,9 +88,9 @@ func (x *exchange) unknownAction() *fault.Error {
 	case x.call.Action == "":
 		return x.fault(x.codes().missingAction, "The request does not name an action of the service %s.", x.svc.Name)
 	case x.svc.Protocol == EC2Query:
-		return x.fault(x.codes().unknownAction, "The action %s is not valid for this web service.", x.call.Action)
+		return x.fault(x.codes().unknownAction, "The action %s is not valid for this web service: Berth does not have it.", x.call.Action)
 	case x.svc.Protocol == Query:
-		return x.fault(x.codes().unknownAction, "Could not find operation %s for version %s", x.call.Action, x.svc.Version)
+		return x.fault(x.codes().unknownAction, "Could not find operation %s for version %s: Berth does not have it.", x.call.Action, x.svc.Version)
 	}
 	return x.fault(x.codes().unknownAction, "%s is not an operation of the service %s that Berth has.", x.call.Action, x.svc.Name)
 }
@@ -99,7 +99,11 @@ func (x *exchange) unknownService(name, action string) *fault.Error {
 	if name == "" {
 		return x.fault(x.codes().missingToken, "Request is missing Authentication Token").WithStatus(x.codes().denied)
 	}
-	return x.fault(x.codes().unknownAction, "Berth has no service %q (asked for action %q). It has: %s.", name, action, x.h.serviceNames())
+	asked := ""
+	if action != "" {
+		asked = fmt.Sprintf(" (asked for action %q)", action)
+	}
+	return x.fault(x.codes().unknownAction, "Berth has no service %q%s. It has: %s.", name, asked, x.h.serviceNames())
 }
 
 func (x *exchange) wrongScope() *fault.Error {

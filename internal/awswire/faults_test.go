@@ -88,11 +88,12 @@ func TestBadInput(t *testing.T) {
 		{"another service's scope", "InvalidSignatureException", "Credential should be scoped to correct service: 'ecs'.", 400, request("ec2", "application/x-amz-json-1.1", ecs.TargetPrefix+".ListClusters", `{}`)},
 		{"body too large", "RequestEntityTooLargeException", "The request is larger than the 2097152 bytes that this API takes.", 413, ecsRequest("CreateCluster", strings.Repeat(" ", DefaultMaxBody+1))},
 
-		{"query: unknown action", "InvalidAction", "Could not find operation Fly for version 2015-12-01", 400, elbRequest("Action=Fly")},
+		{"query: unknown action", "InvalidAction", "Could not find operation Fly for version 2015-12-01: Berth does not have it.", 400, elbRequest("Action=Fly")},
 		{"query: no action", "MissingAction", "The request does not name an action of the service elasticloadbalancing.", 400, elbRequest("A=")},
 		{"query: another version", "InvalidAction", "Could not find operation CreateLoadBalancer for version 2012-06-01: this is version 2015-12-01 of the service elasticloadbalancing.", 400,
 			queryRequest("elasticloadbalancing", "Action=CreateLoadBalancer&Version=2012-06-01")},
 		{"query: unknown service", "InvalidAction", `Berth has no service "sqs" (asked for action "ListQueues"). It has: ec2, ecs, elasticloadbalancing, sts.`, 400, queryRequest("sqs", "Action=ListQueues&Version=2012-11-05")},
+		{"unknown service without a word of the action", "InvalidAction", `Berth has no service "s3". It has: ec2, ecs, elasticloadbalancing, sts.`, 400, queryRequest("s3", "")},
 		{"query: missing member", "ValidationError", "1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null", 400, elbRequest("Action=CreateTargetGroup")},
 		{"query: missing deep inside", "ValidationError", "1 validation error detected: Value null at 'actions.2.member.type' failed to satisfy constraint: Member must not be null", 400,
 			elbRequest("Action=CreateRule&ListenerArn=l&Priority=1&Conditions=&Actions.member.1.Type=forward&Actions.member.2.TargetGroupArn=t")},
@@ -107,7 +108,7 @@ func TestBadInput(t *testing.T) {
 			elbRequest("Action=CreateRule&ListenerArn=l&Priority=1&Conditions=&Actions=&Transforms.member.1.Type=url-rewrite")},
 		{"query: garbled form", "MalformedQueryString", `The request could not be read: the form in the body is malformed: invalid URL escape "%zz".`, 400, elbRequest("Action=CreateTargetGroup&Name=%zz")},
 
-		{"ec2: unknown action", "InvalidAction", "The action Fly is not valid for this web service.", 400, ec2Request("Action=Fly")},
+		{"ec2: unknown action", "InvalidAction", "The action Fly is not valid for this web service: Berth does not have it.", 400, ec2Request("Action=Fly")},
 		{"ec2: missing", "MissingParameter", "The request must contain the parameter MaxCount", 400, ec2Request("Action=RunInstances&MinCount=1")},
 		{"ec2: enum", "InvalidParameterValue", "Invalid value 't0.none' for InstanceType.", 400, ec2Request("Action=RunInstances&MinCount=1&MaxCount=1&InstanceType=t0.none")},
 		{"ec2: unknown", "UnknownParameter", `The parameter ImageID is not recognized. Did you mean "ImageId"?`, 400, ec2Request("Action=RunInstances&MinCount=1&MaxCount=1&ImageID=x")},

@@ -59,7 +59,7 @@ func TestFaults(t *testing.T) {
 		{"CreateLaunchTemplate LaunchTemplateName=x LaunchTemplateData.InstanceType=t2.micro", "InvalidLaunchTemplateName.MalformedException: A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _."},
 		{"DeleteLaunchTemplate LaunchTemplateId=lt-1", "InvalidLaunchTemplateId.NotFound: The specified launch template, with template ID lt-1, does not exist."},
 		{"GetConsoleOutput InstanceId=i-0123456789abcdef0", "InvalidInstanceID.NotFound: The instance ID 'i-0123456789abcdef0' does not exist"},
-		{"CreateVpc CidrBlock=10.0.0.0/16", "InvalidAction: The action CreateVpc is not valid for this web service."},
+		{"CreateVpc CidrBlock=10.0.0.0/16", "InvalidAction: The action CreateVpc is not valid for this web service: Berth does not have it."},
 	} {
 		t.Run(c.call, func(t *testing.T) {
 			d := newDesk(t)

@@ -108,7 +108,7 @@ func checkTLS(protocol string, certificates []shape.Certificate, policy *string,
 		return nil
 	}
 	if len(certificates) == 0 {
-		return invalid("A certificate must be specified for HTTPS listeners")
+		return invalid("A certificate must be specified for HTTPS listeners, and Berth has no certificate store yet: use HTTP")
 	}
 	return certificateNotFound(str(certificates[0].CertificateArn))
 }

@@ -56,7 +56,7 @@ func (s *Shipper) Prepare(ctx context.Context, taskARN string, b engine.Box) err
 	}
 	err = api.Call(ctx, "CreateLogStream", map[string]string{"logGroupName": t.Group, "logStreamName": t.Stream}, nil)
 	if err != nil && awscall.Code(err) != "ResourceAlreadyExistsException" {
-		return final(fmt.Errorf("failed to create Cloudwatch log stream: %w", err))
+		return final(fmt.Errorf("failed to create Cloudwatch log stream in group %s (awslogs-create-group is %t): %w", t.Group, t.CreateGroup, err))
 	}
 	return nil
 }
