@@ -50,7 +50,7 @@ func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, stderr, code := call("env", "--data", dir, "--listen", "0.0.0.0:99", "--region", "eu-west-2")
-	want := "export AWS_ENDPOINT_URL=http://127.0.0.1:99 AWS_ACCESS_KEY_ID=" + d.AccessKey.ID + " AWS_SECRET_ACCESS_KEY=" + d.AccessKey.Secret + " AWS_DEFAULT_REGION=eu-west-2\n"
+	want := "export AWS_ENDPOINT_URL=http://127.0.0.1:99 AWS_ACCESS_KEY_ID=" + d.AccessKey.ID + " AWS_SECRET_ACCESS_KEY=" + d.AccessKey.Secret + " AWS_REGION=eu-west-2 AWS_DEFAULT_REGION=eu-west-2\n"
 	if code != 0 || out != want {
 		t.Errorf("env = %d, %q %q, want %q", code, out, stderr, want)
 	}
@@ -118,6 +118,7 @@ func TestStatusByTheEnvironment(t *testing.T) {
 	}))
 	defer s.Close()
 	t.Setenv("AWS_ENDPOINT_URL", s.URL)
+	t.Setenv("AWS_REGION", "")
 	t.Setenv("AWS_DEFAULT_REGION", "eu-west-2")
 	t.Setenv("AWS_ACCESS_KEY_ID", "exported")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")

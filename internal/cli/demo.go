@@ -156,7 +156,8 @@ on two different tasks and talk to each other through Redis.
 Drive the same system with the AWS CLI; the key test/test works here. The alias
 is for versions before 2.13, such as Debian's.
 
-    export AWS_ENDPOINT_URL=%[3]s AWS_DEFAULT_REGION=%[4]s
+    export AWS_ENDPOINT_URL=%[3]s
+    export AWS_REGION=%[4]s AWS_DEFAULT_REGION=%[4]s
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
     alias aws='aws --endpoint-url %[3]s'
     aws ecs list-tasks --cluster %[5]s

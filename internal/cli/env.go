@@ -108,6 +108,7 @@ func runEnv(ctx context.Context, io streams, args []string) error {
 	if err != nil {
 		return noServer(p.data, err)
 	}
-	fmt.Fprintf(io.out, "export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", p.endpoint(), id, secret, p.region)
+	// The AWS CLI and boto3 read AWS_DEFAULT_REGION; JavaScript's and Java's SDKs read AWS_REGION only.
+	fmt.Fprintf(io.out, "export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%[4]s AWS_DEFAULT_REGION=%[4]s\n", p.endpoint(), id, secret, p.region)
 	return nil
 }

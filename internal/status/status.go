@@ -47,7 +47,7 @@ type Service struct {
 	Name, Status, TaskDefinition, Rollout string
 	Desired, Running, Pending             int
 	LastEvent                             string
-	LastFailure                           string // why the last of its tasks failed, while fewer run than are desired
+	LastFailure                           string // why the last task of its deployment failed, until the service is whole
 	Tasks                                 []Task
 }
 
@@ -150,7 +150,7 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 	var failed *ecs.Task
 	for task := range t.Tasks.By(state.ByService, s.ServiceARN) {
 		if task.LastStatus == ecs.Stopped {
-			if failure(task) && (failed == nil || task.StoppedAt.After(failed.StoppedAt)) {
+			if p := s.Primary(); p != nil && task.StartedBy == p.ID && failure(task) && (failed == nil || task.StoppedAt.After(failed.StoppedAt)) {
 				failed = task
 			}
 			continue
@@ -162,8 +162,8 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 		}
 		out.Tasks = append(out.Tasks, taskOf(t, task))
 	}
-	if failed != nil && out.Running < out.Desired {
-		out.LastFailure = failed.StoppedReason
+	if failed != nil && (out.Running < out.Desired || out.Rollout != ecs.RolloutCompleted) {
+		out.LastFailure = failed.StoppedReason + exitCodes(failed)
 	}
 	for e := range t.ServiceEvents.By(state.ByService, s.ServiceARN) {
 		out.LastEvent = e.Message
@@ -174,6 +174,17 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 // failure reports whether a task ended by itself, not by anybody's wish.
 func failure(task *ecs.Task) bool {
 	return task.StopCode == ecs.TaskFailedToStart || task.StopCode == ecs.EssentialContainerExited
+}
+
+// exitCodes tells with what the containers of a task ended, if they ran.
+func exitCodes(task *ecs.Task) string {
+	var said string
+	for _, c := range task.Containers {
+		if c.ExitCode != nil {
+			said += fmt.Sprintf(" (%s: exit code %d)", c.Name, *c.ExitCode)
+		}
+	}
+	return said
 }
 
 func taskOf(t *state.Tables, task *ecs.Task) Task {

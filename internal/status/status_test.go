@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"log/slog"
 	"net/netip"
 	"reflect"
@@ -31,7 +32,7 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: prefix + "container-instance/c/i", ClusterARN: prefix + "cluster/c", EC2InstanceID: "i-1",
 			Status: ecs.InstanceActive, Address: "127.0.1.2", Registered: ecs.Resources{CPU: 1024, Memory: 512}})
 		tx.Services.Put(&ecs.Service{ServiceARN: prefix + "service/c/s", ServiceName: "s", ClusterARN: prefix + "cluster/c", Status: ecs.ServiceActive, DesiredCount: 2,
-			TaskDefinition: prefix + "task-definition/f:1", Deployments: []ecs.Deployment{{Status: ecs.DeploymentPrimary, RolloutState: ecs.RolloutInProgress}}})
+			TaskDefinition: prefix + "task-definition/f:1", Deployments: []ecs.Deployment{{ID: "d", Status: ecs.DeploymentPrimary, RolloutState: ecs.RolloutInProgress}}})
 		tx.ServiceEvents.Put(&ecs.Event{ServiceARN: prefix + "service/c/s", Sequence: 9, Message: "older"})
 		tx.ServiceEvents.Put(&ecs.Event{ServiceARN: prefix + "service/c/s", Sequence: 10, Message: "newer"})
 		for id, status := range map[string]ecs.TaskStatus{"1": ecs.Running, "2": ecs.Pending, "3": ecs.Stopped} {
@@ -42,10 +43,10 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 			}
 			tx.Tasks.Put(task)
 		}
-		for id, code := range map[string]string{"5": ecs.TaskFailedToStart, "6": ecs.EssentialContainerExited, "7": ecs.UserInitiated} {
+		for id, code := range map[string]string{"5": ecs.TaskFailedToStart, "6": ecs.EssentialContainerExited, "7": ecs.UserInitiated, "8": ecs.TaskFailedToStart} {
 			n, _ := strconv.Atoi(id)
 			tx.Tasks.Put(&ecs.Task{TaskARN: prefix + "task/c/" + id, ClusterARN: prefix + "cluster/c", ServiceARN: prefix + "service/c/s", LastStatus: ecs.Stopped,
-				StopCode: code, StoppedReason: "reason " + id, StoppedAt: now.Add(time.Duration(n) * time.Second)})
+				StartedBy: cmp.Or(map[string]string{"8": "another"}[id], "d"), Containers: []ecs.Container{{Name: "a", ExitCode: new(3)}}, StopCode: code, StoppedReason: "reason " + id, StoppedAt: now.Add(time.Duration(n) * time.Second)})
 		}
 		tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: prefix + "task-definition/h:1", NetworkMode: ecs.NetworkHost,
 			ContainerDefinitions: []ecs.ContainerDefinition{{Name: "a", PortMappings: []ecs.PortMapping{{ContainerPort: 8080}}}}})
@@ -71,7 +72,7 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 			Name: "c",
 			Instances: []Instance{{ID: "i", EC2InstanceID: "i-1", Address: "127.0.1.2", Status: "ACTIVE", Running: 2, Pending: 1, FreeCPU: 512, CPU: 1024, FreeMemory: 256, Memory: 512,
 				Notice: "the agent is not connected"}},
-			Services: []Service{{Name: "s", Status: "ACTIVE", TaskDefinition: "f:1", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "newer", LastFailure: "reason 6", Tasks: []Task{
+			Services: []Service{{Name: "s", Status: "ACTIVE", TaskDefinition: "f:1", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "newer", LastFailure: "reason 6 (a: exit code 3)", Tasks: []Task{
 				{ID: "1", Definition: "f:1", Status: "RUNNING", Instance: "i-1", Address: "127.0.1.2:32768"},
 				{ID: "2", Definition: "f:1", Status: "PENDING", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
 			}}},

@@ -15,7 +15,7 @@ func TestEnvAndStatus(t *testing.T) {
 	harness.Need(t, redis)
 	s := start(t)
 	exports := s.berth(t, "env")
-	for _, want := range []string{"export AWS_ENDPOINT_URL=" + s.URL() + " ", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=", "AWS_DEFAULT_REGION=us-east-1\n"} {
+	for _, want := range []string{"export AWS_ENDPOINT_URL=" + s.URL() + " ", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=", "AWS_REGION=us-east-1 ", "AWS_DEFAULT_REGION=us-east-1\n"} {
 		if !strings.Contains(exports, want) {
 			t.Errorf("berth env prints no %s:\n%s", want, exports)
 		}
