@@ -87,7 +87,7 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 		return err
 	}
 	d.listen = s.Addr()
-	fmt.Fprintf(d.io.out, "Berth demo: the API is at %s, its log in %s\n\n", d.endpoint(), log.Name())
+	fmt.Fprintf(d.io.out, "Berth demo: the API is at %s,\nits log in %s\n\n", d.endpoint(), log.Name())
 
 	// The server ends after the stack: what ends the demo must not end it.
 	serve, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -200,7 +200,7 @@ func (d *demo) instances(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.story.done("group %s: instances in %s and %s have registered", Group, zones[0], zones[1])
+	d.story.done("group %s: instances in %s and %s registered", Group, zones[0], zones[1])
 	return nil
 }
 
