@@ -54,7 +54,7 @@ type Server struct {
 	engine *engineio.Server
 	bundle http.Handler
 	log    *slog.Logger
-	wg     sync.WaitGroup
+	wg     running
 	door   door
 
 	mu         sync.RWMutex
