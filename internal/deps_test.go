@@ -23,7 +23,7 @@ import (
 // needs a rule turned round, the contract is wrong and not the rule.
 const rules = `
 # Nouns: what exists. Values and rules.
-	fault, arn < WORDS
+	fault, arn, quote < WORDS
 	< ecs, elb, fleet, scaling, identity, repository, loggroup, cache < NOUNS;
 	WORDS, identity < role < NOUNS;
 

@@ -141,3 +141,38 @@ func TestNoInit(t *testing.T) {
 		}
 	}
 }
+
+// What commands print may hold text of others: they format with package quote, or quote by hand.
+func TestCommandsQuoteWhatTheyPrint(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.name != "cli" && p.name != "demo" {
+			continue
+		}
+		for file, f := range p.files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if ok && len(call.Args) > 2 && isSelector(call.Fun, "fmt", "Fprintf") && !quotesArguments(call.Args[2:]) {
+					t.Errorf("%s: fmt.Fprintf prints unquoted text; use quote.Fprintf", file)
+				}
+				return true
+			})
+		}
+	}
+}
+
+func isSelector(e ast.Expr, pkg, name string) bool {
+	s, ok := e.(*ast.SelectorExpr)
+	if !ok || s.Sel.Name != name {
+		return false
+	}
+	x, ok := s.X.(*ast.Ident)
+	return ok && x.Name == pkg
+}
+
+// quotesArguments reports whether one of the arguments is a call of package quote.
+func quotesArguments(args []ast.Expr) bool {
+	return slices.ContainsFunc(args, func(e ast.Expr) bool {
+		call, ok := e.(*ast.CallExpr)
+		return ok && (isSelector(call.Fun, "quote", "Lines") || isSelector(call.Fun, "quote", "Text"))
+	})
+}

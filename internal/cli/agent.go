@@ -11,6 +11,7 @@ import (
 
 	"github.com/berthhq/berth/internal/agent"
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
+	"github.com/berthhq/berth/internal/quote"
 )
 
 // exitTerminal says that starting the agent again is of no use, in the words of Amazon's agent (ecs-agent.md 1.7).
@@ -46,7 +47,7 @@ func runAgent(ctx context.Context, io streams, args []string) error {
 	err = agent.Run(ctx, cfg, rt, log)
 	switch {
 	case errors.Is(err, agent.ErrTerminal), errors.Is(err, agent.ErrOtherCluster):
-		fmt.Fprintf(io.err, "berth agent: %v\n", err)
+		fmt.Fprintf(io.err, "berth agent: %s\n", quote.Lines(err.Error()))
 		return exitTerminal
 	case errors.Is(err, context.Canceled):
 		return nil

@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/berthhq/berth/internal/quote"
 )
 
 // command is one subcommand. run gets the arguments behind the command's name.
@@ -73,10 +75,10 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) int {
 		case errors.Is(err, errUsage):
 			return 2
 		}
-		fmt.Fprintf(stderr, "berth %s: %v\n", c.name, err)
+		fmt.Fprintf(stderr, "berth %s: %s\n", c.name, quote.Lines(err.Error()))
 		return 1
 	}
-	fmt.Fprintf(stderr, "berth: there is no command %q\n\n", args[0])
+	quote.Fprintf(stderr, "berth: there is no command %q\n\n", args[0])
 	usage(stderr)
 	return 2
 }
@@ -84,17 +86,17 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "Berth runs Amazon ECS's world on machines you own.\n\nUsage: berth COMMAND [FLAGS]\n\nCommands:\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.summary)
+		quote.Fprintf(w, "  %-8s  %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\nberth COMMAND --help tells a command's flags.\n")
 }
 
 // help tells what a command does and its flags.
 func help(w io.Writer, f *flag.FlagSet) {
-	fmt.Fprintf(w, "Usage: berth %s [FLAGS]\n\n", f.Name())
+	quote.Fprintf(w, "Usage: berth %s [FLAGS]\n\n", f.Name())
 	for _, c := range commands() {
 		if c.name == f.Name() {
-			fmt.Fprintf(w, "berth %s: %s.\n\nFlags:\n", c.name, c.summary)
+			quote.Fprintf(w, "berth %s: %s.\n\nFlags:\n", c.name, c.summary)
 		}
 	}
 	f.VisitAll(func(x *flag.Flag) {
@@ -102,7 +104,7 @@ func help(w io.Writer, f *flag.FlagSet) {
 		if x.DefValue != "" && x.DefValue != "false" {
 			text += " (" + x.DefValue + " unless given)"
 		}
-		fmt.Fprintf(w, "  --%s\n        %s\n", strings.TrimSpace(x.Name+" "+value), text)
+		quote.Fprintf(w, "  --%s\n        %s\n", strings.TrimSpace(x.Name+" "+value), text)
 	})
 }
 
@@ -117,7 +119,7 @@ func parse(f *flag.FlagSet, stderr io.Writer, args []string) error {
 		return errUsage
 	}
 	if f.NArg() > 0 {
-		fmt.Fprintf(stderr, "berth %s takes no arguments, only flags: %q\n", f.Name(), f.Args())
+		quote.Fprintf(stderr, "berth %s takes no arguments, only flags: %q\n", f.Name(), f.Args())
 		return errUsage
 	}
 	return nil

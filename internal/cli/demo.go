@@ -15,6 +15,7 @@ import (
 
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/demo"
+	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/server"
 )
 
@@ -87,7 +88,7 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 		return err
 	}
 	d.listen = s.Addr()
-	fmt.Fprintf(d.io.out, "Berth demo: the API is at %s,\nits log in %s\n\n", d.endpoint(), log.Name())
+	quote.Fprintf(d.io.out, "Berth demo: the API is at %s,\nits log in %s\n\n", d.endpoint(), log.Name())
 
 	// The server ends after the stack: what ends the demo must not end it.
 	serve, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -110,7 +111,7 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 	running.Wait()
 	err = errors.Join(err, failed, s.Close())
 	if d.keep {
-		fmt.Fprintf(d.io.out, "\nEverything is left as it is. Go on with: %s server --dev-credentials --data %s --listen %s\n", filepath.Base(self), d.data, d.listen)
+		quote.Fprintf(d.io.out, "\nEverything is left as it is. Go on with: %s server --dev-credentials --data %s --listen %s\n", filepath.Base(self), d.data, d.listen)
 		return err
 	}
 	if left != nil {
@@ -145,7 +146,7 @@ func printWelcome(w io.Writer, p place, r demo.Result) {
 		u.Host = strings.Replace(u.Host, u.Hostname(), "localhost", 1)
 		other = u.String()
 	}
-	fmt.Fprintf(w, `
+	quote.Fprintf(w, `
 The chat is up. Open it twice: the load balancer keeps a browser with its task
 by a cookie, and these two names have cookies of their own, so the windows land
 on two different tasks and talk to each other through Redis.

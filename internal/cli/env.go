@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/quote"
 )
 
 const (
@@ -83,7 +84,7 @@ func started(ctx context.Context, stderr io.Writer, data string) (id, secret str
 			return id, secret, nil
 		}
 		if tries == 5 {
-			fmt.Fprintf(stderr, "berth env: waiting up to %s for a server to start with the data directory %s\n", startTime, data)
+			quote.Fprintf(stderr, "berth env: waiting up to %s for a server to start with the data directory %s\n", startTime, data)
 		}
 		select {
 		case <-ctx.Done():
@@ -109,6 +110,6 @@ func runEnv(ctx context.Context, io streams, args []string) error {
 		return noServer(p.data, err)
 	}
 	// The AWS CLI and boto3 read AWS_DEFAULT_REGION; JavaScript's and Java's SDKs read AWS_REGION only.
-	fmt.Fprintf(io.out, "export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%[4]s AWS_DEFAULT_REGION=%[4]s\n", p.endpoint(), id, secret, p.region)
+	quote.Fprintf(io.out, "export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%[4]s AWS_DEFAULT_REGION=%[4]s\n", p.endpoint(), id, secret, p.region)
 	return nil
 }

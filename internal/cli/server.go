@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 
+	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/server"
 )
 
@@ -54,6 +54,6 @@ func runServer(ctx context.Context, io streams, args []string) error {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	at := place{cfg.Data, s.Addr(), cfg.Region}
-	fmt.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(%s env %s)\"\n", at.listen, self, at.arguments())
+	quote.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(%s env %s)\"\n", at.listen, self, at.arguments())
 	return s.Run(ctx)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/status"
 )
 
@@ -33,9 +34,7 @@ func runStatus(ctx context.Context, io streams, args []string) error {
 		return err
 	}
 	if *asJSON {
-		e := json.NewEncoder(io.out)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
+		return printJSON(io.out, r)
 	}
 	printStatus(io.out, r)
 	return nil
@@ -73,13 +72,23 @@ func fetchStatus(ctx context.Context, p place) (status.Report, error) {
 	return r, json.NewDecoder(resp.Body).Decode(&r)
 }
 
+// printJSON prints a value for programs and for people.
+func printJSON(w io.Writer, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(quote.JSON(text), '\n'))
+	return err
+}
+
 func readAll(r io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(r, 4096))
 	return strings.TrimSpace(string(b)), err
 }
 
 func printStatus(w io.Writer, r status.Report) {
-	fmt.Fprintf(w, "Region %s\n", r.Region)
+	quote.Fprintf(w, "Region %s\n", r.Region)
 	if len(r.Clusters)+len(r.LoadBalancers)+len(r.Caches) == 0 {
 		fmt.Fprintln(w, "Nothing is here yet. Regions do not see each other: --region names another.")
 	}
@@ -87,7 +96,7 @@ func printStatus(w io.Writer, r status.Report) {
 		printCluster(w, c)
 	}
 	for _, lb := range r.LoadBalancers {
-		fmt.Fprintf(w, "\nLoad balancer %s  (%s)\n", lb.Name, lb.DNSName)
+		quote.Fprintf(w, "\nLoad balancer %s  (%s)\n", lb.Name, lb.DNSName)
 		for _, l := range lb.Listeners {
 			var targets []string
 			for _, s := range slices.Sorted(maps.Keys(l.Targets)) {
@@ -96,30 +105,30 @@ func printStatus(w io.Writer, r status.Report) {
 			if len(targets) == 0 {
 				targets = []string{"none"}
 			}
-			fmt.Fprintf(w, "  port %d  %s  targets: %s%s\n", l.Port, l.URL, strings.Join(targets, ", "), note(l.Notice))
+			quote.Fprintf(w, "  port %d  %s  targets: %s%s\n", l.Port, l.URL, strings.Join(targets, ", "), note(l.Notice))
 		}
 	}
 	for _, c := range r.Caches {
-		fmt.Fprintf(w, "\nCache %s  %s  %s  %s\n", c.ID, c.Status, c.Endpoint, c.Engine)
+		quote.Fprintf(w, "\nCache %s  %s  %s  %s\n", c.ID, c.Status, c.Endpoint, c.Engine)
 	}
 }
 
 func printCluster(w io.Writer, c status.Cluster) {
-	fmt.Fprintf(w, "\nCluster %s\n", c.Name)
+	quote.Fprintf(w, "\nCluster %s\n", c.Name)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, i := range c.Instances {
-		fmt.Fprintf(t, "  instance\t%s\t%s\t%s\t%s\t%d running, %d pending\tfree %d of %d CPU, %d of %d MiB%s\n", i.EC2InstanceID, i.Zone, i.Address, i.Status,
+		quote.Fprintf(t, "  instance\t%s\t%s\t%s\t%s\t%d running, %d pending\tfree %d of %d CPU, %d of %d MiB%s\n", i.EC2InstanceID, i.Zone, i.Address, i.Status,
 			i.Running, i.Pending, i.FreeCPU, i.CPU, i.FreeMemory, i.Memory, note(i.Notice))
 	}
 	t.Flush()
 	for _, s := range c.Services {
-		fmt.Fprintf(w, "  service %s  %s  %s  %d of %d running, %d pending  %s\n", s.Name, s.Status, s.TaskDefinition, s.Running, s.Desired, s.Pending, s.Rollout)
+		quote.Fprintf(w, "  service %s  %s  %s  %d of %d running, %d pending  %s\n", s.Name, s.Status, s.TaskDefinition, s.Running, s.Desired, s.Pending, s.Rollout)
 		printTasks(w, "    ", s.Tasks)
 		if s.LastFailure != "" {
-			fmt.Fprintf(w, "    a task stopped: %s\n", s.LastFailure)
+			quote.Fprintf(w, "    a task stopped: %s\n", s.LastFailure)
 		}
 		if s.LastEvent != "" {
-			fmt.Fprintf(w, "    last event: %s\n", s.LastEvent)
+			quote.Fprintf(w, "    last event: %s\n", s.LastEvent)
 		}
 	}
 	printTasks(w, "  ", c.Tasks)
@@ -128,7 +137,7 @@ func printCluster(w io.Writer, c status.Cluster) {
 func printTasks(w io.Writer, indent string, tasks []status.Task) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, x := range tasks {
-		fmt.Fprintf(t, "%stask\t%s\t%s\t%s\t%s\t%s\t%s%s\n", indent, x.ID, x.Definition, x.Status, x.Zone, x.Instance, x.Address, note(x.Notice))
+		quote.Fprintf(t, "%stask\t%s\t%s\t%s\t%s\t%s\t%s%s\n", indent, x.ID, x.Definition, x.Status, x.Zone, x.Instance, x.Address, note(x.Notice))
 	}
 	t.Flush()
 }

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/berthhq/berth/internal/golden"
 	"github.com/berthhq/berth/internal/status"
@@ -40,6 +43,59 @@ func TestStatusPrintsEverything(t *testing.T) {
 		Caches: []status.Cache{{ID: "redis", Status: "available", Endpoint: "127.0.0.1:6379", Engine: "redis-server 7"}},
 	})
 	golden.Compare(t, "status.txt", b.String())
+}
+
+// Nothing that a name, a reason or an error holds reaches the terminal as a command to it.
+func TestStatusQuotesTextOfOthers(t *testing.T) {
+	const bad = "\x1b]0;x\a\u009b2J\u202e\tz\n"
+	var r status.Report
+	fill(reflect.ValueOf(&r).Elem(), bad)
+	for name, print := range map[string]func(io.Writer){
+		"text": func(w io.Writer) { printStatus(w, r) },
+		"json": func(w io.Writer) { _ = printJSON(w, r) },
+	} {
+		var b strings.Builder
+		print(&b)
+		for _, c := range b.String() {
+			if c != '\n' && !unicode.IsGraphic(c) {
+				t.Errorf("%s: %q reaches the terminal in\n%q", name, c, b.String())
+				break
+			}
+		}
+		if !strings.Contains(b.String(), `\u202e`) {
+			t.Errorf("%s: nothing was quoted", name)
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, bad, http.StatusForbidden)
+	}))
+	defer server.Close()
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	_, stderr, _ := call("status", "--data", t.TempDir(), "--listen", strings.TrimPrefix(server.URL, "http://"))
+	if strings.ContainsAny(stderr, "\x1b\a\u009b\u202e") || !strings.Contains(stderr, `\x1b]0;x`) {
+		t.Errorf("an error reaches the terminal as %q", stderr)
+	}
+}
+
+// fill sets every string below v, and gives every list and map one element.
+func fill(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), text)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), text)
+	case reflect.Map:
+		key := reflect.New(v.Type().Key()).Elem()
+		fill(key, text)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, reflect.Zero(v.Type().Elem()))
+	}
 }
 
 // A server that refuses says why, and the command passes that on.

@@ -2,8 +2,9 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
+
+	"github.com/berthhq/berth/internal/quote"
 )
 
 // Version is the release; builds of a checkout say which.
@@ -18,6 +19,6 @@ func runVersion(_ context.Context, io streams, _ []string) error {
 			}
 		}
 	}
-	fmt.Fprintf(io.out, "berth %s%s\n", Version, revision)
+	quote.Fprintf(io.out, "berth %s%s\n", Version, revision)
 	return nil
 }

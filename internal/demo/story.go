@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/berthhq/berth/internal/quote"
 )
 
 // What a terminal understands: text longer than a line is cut at its end, or goes on below as usual; the line is emptied.
@@ -38,7 +40,7 @@ func (s *story) done(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	fmt.Fprintf(s.out, "  \u2714 %5.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
+	quote.Fprintf(s.out, "  \u2714 %5.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
 	s.last = ""
 }
 
@@ -49,12 +51,12 @@ func (s *story) waits(what string) {
 	if s.terminal {
 		s.clear()
 		s.frame++
-		fmt.Fprintf(s.out, oneLine+"  %c %5.1fs  %s"+wrapped, []rune("\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827")[s.frame%8], time.Since(s.began).Seconds(), what)
+		quote.Fprintf(s.out, oneLine+"  %c %5.1fs  %s"+wrapped, []rune("\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827")[s.frame%8], time.Since(s.began).Seconds(), what)
 		s.last = what
 		return
 	}
 	if what != s.last {
-		fmt.Fprintf(s.out, "  \u2026 %5.1fs  %s\n", time.Since(s.began).Seconds(), what)
+		quote.Fprintf(s.out, "  \u2026 %5.1fs  %s\n", time.Since(s.began).Seconds(), what)
 		s.last = what
 	}
 }
