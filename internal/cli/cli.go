@@ -1,13 +1,43 @@
-// Package cli is the berth command: a command is a file here, and Main finds it by its name.
+// Package cli is the berth command.
 //
-// Commands write what was asked for to stdout and everything else to stderr. Exit codes: 0 done, 1 failed, 2 used wrongly; the agent
-// has codes of its own (see command agent).
+// Commands write what was asked for to standard output, and everything else to standard error. Exit
+// codes: 0 done, 1 failed, 2 used wrongly; the agent has codes of its own (see command agent).
+//
+// # How to add a command
+//
+// A command is one file with one function that returns it, and one line in the list in commands:
+//
+//	func newCheck(io streams) *cobra.Command {
+//		var p place
+//		var asJSON bool
+//		c := &cobra.Command{
+//			Use:   "check [FILE]",
+//			Short: "verify the data directory of a stopped server",  // no capital, no full stop
+//			Long:  "Full sentences for berth check --help.",         // optional; wrapped when printed
+//			Args:  cobra.MaximumNArgs(1),
+//			RunE: func(c *cobra.Command, args []string) error {
+//				return check(c.Context(), io, p.data, args)
+//			},
+//		}
+//		p.dataFlag(c)          // --data
+//		jsonFlag(c, &asJSON)   // --json, for every command that prints something
+//		return c
+//	}
+//
+// The frame does the rest: flags may stand before or after arguments, --help prints to standard
+// output within 80 columns, an error of RunE is printed as "berth check: ..." with exit code 1, and
+// wrong flags or arguments with exit code 2. RunE returns usagef(...) for wrong use that it finds
+// itself, and exitError(n) to end with a code of its own. The context ends with Ctrl-C.
+//
+// Commands print with package quote: quote.Fprintf, quote.Lines for logs, printJSON for --json. Lines
+// stay within 80 columns. A command that works on Linux only lives in a file named *_linux.go, and linuxOnly in
+// cli_other.go stands for it elsewhere.
 package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,41 +45,42 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/berthhq/berth/internal/quote"
 )
-
-// command is one subcommand. run gets the arguments behind the command's name.
-type command struct {
-	name, summary string
-	run           func(ctx context.Context, io streams, args []string) error
-}
 
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-func commands() []command {
-	return []command{
-		{"server", "run the control plane and the load balancers' edge", runServer},
-		{"agent", "run the machine end: register with a cluster and run its tasks", runAgent},
-		{"demo", "bring up a whole stack: cluster, load balancer, Redis and a Socket.IO chat", runDemo},
-		{"env", "print the environment that points AWS clients at a local server", runEnv},
-		{"status", "show clusters, services, instances and load balancers at a glance", runStatus},
-		{"version", "print the version", runVersion},
+func commands(io streams) []*cobra.Command {
+	return []*cobra.Command{
+		newServer(io),
+		newAgent(io),
+		newDemo(io),
+		newEnv(io),
+		newStatus(io),
+		newCompletion(io),
+		newVersion(io),
 	}
 }
 
-// exitError ends the program with a code of its own and says nothing.
+// exitError ends the program with a code of its own and prints nothing.
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// errUsage says that the command was used wrongly; flag has told how.
-var errUsage = errors.New("usage")
+// usageError says how a command was used wrongly.
+type usageError struct{ error }
 
-// Main runs the command that args name and returns its exit code. SIGINT, SIGTERM and a closed terminal cancel it; a second SIGINT or
-// SIGTERM ends the program at once, while a terminal that closes after Ctrl-C does not keep it from cleaning up.
+// usagef is the error of a command that was used wrongly.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// Main runs the command that args name and returns its exit code. SIGINT, SIGTERM and a closed
+// terminal cancel it; a second SIGINT or SIGTERM ends the program at once, while a terminal that
+// closes after Ctrl-C does not keep it from cleaning up.
 func Main(args []string, in io.Reader, out, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -57,70 +88,133 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) int {
 		signal.Ignore(syscall.SIGHUP)
 		stop() // the second signal takes its default course
 	})
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage(out)
+	return run(ctx, args, streams{in, out, stderr})
+}
+
+func run(ctx context.Context, args []string, io streams) int {
+	root, started := newRoot(io)
+	root.SetArgs(args)
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
 		return 0
 	}
-	for _, c := range commands() {
-		if c.name != args[0] {
-			continue
-		}
-		err := c.run(ctx, streams{in, out, stderr}, args[1:])
-		if code, ok := errors.AsType[exitError](err); ok {
-			return int(code)
-		}
-		switch {
-		case err == nil || errors.Is(err, flag.ErrHelp):
-			return 0
-		case errors.Is(err, errUsage):
-			return 2
-		}
-		fmt.Fprintf(stderr, "berth %s: %s\n", c.name, quote.Lines(err.Error()))
-		return 1
+	if code, ok := errors.AsType[exitError](err); ok {
+		return int(code)
 	}
-	quote.Fprintf(stderr, "berth: there is no command %q\n\n", args[0])
-	usage(stderr)
-	return 2
+	fmt.Fprintf(io.err, "%s: %s\n", c.CommandPath(), quote.Lines(err.Error()))
+	if _, wrong := errors.AsType[usageError](err); wrong || !*started {
+		quote.Fprintf(io.err, "%s --help shows how to use it.\n", c.CommandPath())
+		return 2
+	}
+	return 1
 }
 
-func usage(w io.Writer) {
-	fmt.Fprint(w, "Berth runs Amazon ECS's world on machines you own.\n\nUsage: berth COMMAND [FLAGS]\n\nCommands:\n")
-	for _, c := range commands() {
-		quote.Fprintf(w, "  %-8s  %s\n", c.name, c.summary)
+// newRoot returns the berth command, and whether one of its commands has started to run: errors
+// before that are errors of use.
+func newRoot(io streams) (root *cobra.Command, started *bool) {
+	started = new(bool)
+	root = &cobra.Command{
+		Use:               "berth",
+		Long:              "Berth runs Amazon ECS's world on machines you own.",
+		SilenceErrors:     true, // run prints them
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { *started = true },
 	}
-	fmt.Fprint(w, "\nberth COMMAND --help tells a command's flags.\n")
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { printHelp(io.out, c) })
+	root.SetHelpCommand(newHelp(io))
+	root.AddCommand(commands(io)...)
+	return root, started
 }
 
-// help tells what a command does and its flags.
-func help(w io.Writer, f *flag.FlagSet) {
-	quote.Fprintf(w, "Usage: berth %s [FLAGS]\n\n", f.Name())
-	for _, c := range commands() {
-		if c.name == f.Name() {
-			quote.Fprintf(w, "berth %s: %s.\n\nFlags:\n", c.name, c.summary)
-		}
+func newHelp(io streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "show what a command does and its flags",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %q", strings.Join(args, " "))
+			}
+			printHelp(io.out, about)
+			return nil
+		},
 	}
-	f.VisitAll(func(x *flag.Flag) {
-		value, text := flag.UnquoteUsage(x)
-		if x.DefValue != "" && x.DefValue != "false" {
-			text += " (" + x.DefValue + " unless given)"
-		}
-		quote.Fprintf(w, "  --%s\n        %s\n", strings.TrimSpace(x.Name+" "+value), text)
-	})
 }
 
-// parse parses a command's flags; there must be no other arguments.
-func parse(f *flag.FlagSet, stderr io.Writer, args []string) error {
-	f.SetOutput(stderr)
-	f.Usage = func() { help(stderr, f) }
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
+// width is the number of columns that everything printed for people keeps to.
+const width = 80
+
+func printHelp(w io.Writer, c *cobra.Command) {
+	if about := c.Long; about != "" {
+		fmt.Fprintln(w, wrap(about, width))
+	} else {
+		fmt.Fprintln(w, wrap(c.CommandPath()+": "+c.Short+".", width))
+	}
+	if c.HasAvailableSubCommands() {
+		quote.Fprintf(w, "\nUsage: %s COMMAND\n\nCommands:\n", c.CommandPath())
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() || sub.Name() == "help" {
+				fmt.Fprintf(w, "  %-10s  %s\n", sub.Name(), quote.Lines(indent(wrap(sub.Short, width-14), 14)))
+			}
 		}
-		return errUsage
+		quote.Fprintf(w, "\n%s COMMAND --help shows how to use one of them.\n", c.CommandPath())
+		return
 	}
-	if f.NArg() > 0 {
-		quote.Fprintf(stderr, "berth %s takes no arguments, only flags: %q\n", f.Name(), f.Args())
-		return errUsage
+	quote.Fprintf(w, "\nUsage: %s\n", c.UseLine())
+	if c.Example != "" {
+		fmt.Fprintf(w, "\nExamples:\n%s\n", quote.Lines(c.Example))
 	}
-	return nil
+	if flags := c.LocalFlags().FlagUsagesWrapped(width); flags != "" {
+		fmt.Fprintf(w, "\nFlags:\n%s", quote.Lines(flags))
+	}
+}
+
+// indent puts spaces before each line of text but the first.
+func indent(text string, spaces int) string {
+	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", spaces))
+}
+
+// wrap breaks each line of text at spaces so that it keeps to a number of columns where it can.
+func wrap(text string, columns int) string {
+	var b strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		used := 0
+		for word := range strings.FieldsSeq(line) {
+			n := len([]rune(word))
+			switch {
+			case used == 0:
+			case used+1+n > columns:
+				b.WriteByte('\n')
+				used = 0
+			default:
+				b.WriteByte(' ')
+				used++
+			}
+			b.WriteString(word)
+			used += n
+		}
+	}
+	return b.String()
+}
+
+// jsonFlag adds --json to a command.
+func jsonFlag(c *cobra.Command, asJSON *bool) {
+	c.Flags().BoolVar(asJSON, "json", false, "print JSON")
+}
+
+// printJSON prints a value as --json shows it.
+func printJSON(w io.Writer, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(quote.JSON(text), '\n'))
+	return err
 }

@@ -22,23 +22,50 @@ func call(args ...string) (out, stderr string, code int) {
 
 func TestUsage(t *testing.T) {
 	for _, tt := range []struct {
-		args []string
-		want string
-		code int
+		args   []string
+		out    string // what standard output must have
+		stderr string
+		code   int
 	}{
-		{nil, "Usage: berth COMMAND", 0},
-		{[]string{"help"}, "server    run the control plane", 0},
-		{[]string{"sevrer"}, `there is no command "sevrer"`, 2},
-		{[]string{"server", "--prot", "1"}, "flag provided but not defined: -prot", 2},
-		{[]string{"env", "extra"}, "takes no arguments", 2},
-		{[]string{"version"}, "berth " + Version, 0},
-		{[]string{"server", "--help"}, "  --dev-credentials\n", 0},
-		{[]string{"env", "--help"}, "berth env: print the environment that points AWS clients at a local server.", 0},
-		{[]string{"env", "--help"}, "  --listen string\n        the address the server listens on (127.0.0.1:4566 unless given)\n", 0},
+		{nil, "Usage: berth COMMAND", "", 0},
+		{[]string{"help"}, "  server      run the control plane", "", 0},
+		{[]string{"--help"}, "  status      show clusters", "", 0},
+		{[]string{"server", "--help"}, "      --dev-credentials ", "", 0},
+		{[]string{"help", "server"}, "      --dev-credentials ", "", 0},
+		{[]string{"env", "--help"}, "berth env: print the environment that points AWS clients at a local server.\n\nUsage: berth env [flags]\n", "", 0},
+		{[]string{"version"}, "berth " + Version, "", 0},
+		{[]string{"version", "--json"}, `"Version": "` + Version + `"`, "", 0},
+		{[]string{"completion", "bash"}, "__start_berth", "", 0},
+		{[]string{"completion", "zsh"}, "#compdef berth", "", 0},
+		{[]string{"completion", "fish"}, "complete -c berth", "", 0},
+		{[]string{"sevrer"}, "", `unknown command "sevrer" for "berth"`, 2},
+		{[]string{"help", "sevrer"}, "", `berth help: there is no command "sevrer"`, 2},
+		{[]string{"server", "--prot", "1"}, "", "berth server: unknown flag: --prot\nberth server --help shows how to use it.\n", 2},
+		{[]string{"env", "extra"}, "", "berth env: ", 2},
+		{[]string{"completion", "tcsh"}, "", `invalid argument "tcsh"`, 2},
+		{[]string{"completion"}, "", "accepts 1 arg(s)", 2},
 	} {
 		out, stderr, code := call(tt.args...)
-		if code != tt.code || !strings.Contains(out+stderr, tt.want) {
-			t.Errorf("berth %v = %d, %q %q, want %d and %q", tt.args, code, out, stderr, tt.code, tt.want)
+		if code != tt.code || !strings.Contains(out, tt.out) || !strings.Contains(stderr, tt.stderr) {
+			t.Errorf("berth %q = %d, %q %q, want %d, %q %q", tt.args, code, out, stderr, tt.code, tt.out, tt.stderr)
+		}
+		if (code == 0) != (stderr == "") || (code == 2) != (out == "") {
+			t.Errorf("berth %q = %d writes to the wrong stream: %q %q", tt.args, code, out, stderr)
+		}
+	}
+}
+
+// Every command shows how to use it on standard output, within 80 columns.
+func TestEveryCommandHasHelp(t *testing.T) {
+	for _, c := range commands(streams{}) {
+		out, stderr, code := call(c.Name(), "--help")
+		if code != 0 || stderr != "" || !strings.Contains(out, "Usage: berth "+c.Name()) {
+			t.Errorf("berth %s --help = %d, %q %q", c.Name(), code, out, stderr)
+		}
+		for line := range strings.Lines(out) {
+			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
+				t.Errorf("berth %s --help has a line of %d columns: %s", c.Name(), n, line)
+			}
 		}
 	}
 }
@@ -67,14 +94,14 @@ func TestEnvWaitsForAServerThatStarts(t *testing.T) {
 			}
 		})
 		var out bytes.Buffer
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, []string{"--data", dir}); err != nil || !strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: dir, listen: defaultListen, region: defaultRegion}); err != nil || !strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
 			t.Errorf("env = %q, %v", out.String(), err)
 		}
 		if !strings.Contains(told.String(), "waiting up to 5s for a server to start with the data directory "+dir) {
 			t.Errorf("told: %q", told.String())
 		}
 		empty := t.TempDir()
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, []string{"--data", empty}); err == nil || !strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: empty}); err == nil || !strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
 			t.Errorf("env of an empty directory: %v", err)
 		}
 	})
@@ -125,5 +152,20 @@ func TestStatusByTheEnvironment(t *testing.T) {
 	out, stderr, code := call("status", "--data", t.TempDir())
 	if code != 0 || !strings.HasPrefix(out, "Region eu-west-2\n") {
 		t.Errorf("status = %d, %q %q", code, out, stderr)
+	}
+}
+
+// The completion scripts ask the program itself.
+func TestCompletion(t *testing.T) {
+	for args, want := range map[string]string{
+		"stat":           "status\tshow clusters",
+		"status --js":    "--json\tprint JSON",
+		"completion z":   "zsh",
+		"status --data ": ":16", // directories
+	} {
+		out, _, code := call(append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("berth __complete %s = %d, %q, want %q", args, code, out, want)
+		}
 	}
 }

@@ -3,13 +3,14 @@ package cli
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/quote"
@@ -35,17 +36,24 @@ func defaultData() string {
 // place is where a server is and how to talk to it.
 type place struct{ data, listen, region string }
 
-func (p *place) flags(f *flag.FlagSet) {
-	f.StringVar(&p.data, "data", defaultData(), "the server's data directory")
-	f.StringVar(&p.listen, "listen", defaultListen, "the address the server listens on")
+// dataFlag adds --data to a command.
+func (p *place) dataFlag(c *cobra.Command) {
+	c.Flags().StringVar(&p.data, "data", defaultData(), "the server's data `directory`")
+	_ = c.MarkFlagDirname("data") // the flag exists
+}
+
+func (p *place) flags(c *cobra.Command) {
+	p.dataFlag(c)
+	f := c.Flags()
+	f.StringVar(&p.listen, "listen", defaultListen, "the `address` the server listens on")
 	f.StringVar(&p.region, "region", defaultRegion, "the region to work in")
 }
 
 // follow makes the region that the terminal has exported for AWS clients the default.
-func (p *place) follow(f *flag.FlagSet) {
-	p.flags(f)
+func (p *place) follow(c *cobra.Command) {
+	p.flags(c)
 	p.region = cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion)
-	f.Lookup("region").DefValue = p.region
+	c.Flags().Lookup("region").DefValue = p.region
 }
 
 // arguments are the flags that lead another command to the place; those that say the default are left out.
@@ -98,13 +106,19 @@ func noServer(data string, err error) error {
 	return fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", data, err)
 }
 
-func runEnv(ctx context.Context, io streams, args []string) error {
+func newEnv(io streams) *cobra.Command {
 	var p place
-	f := flag.NewFlagSet("env", flag.ContinueOnError)
-	p.flags(f)
-	if err := parse(f, io.err, args); err != nil {
-		return err
+	c := &cobra.Command{
+		Use:   "env",
+		Short: "print the environment that points AWS clients at a local server",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return runEnv(c.Context(), io, p) },
 	}
+	p.flags(c)
+	return c
+}
+
+func runEnv(ctx context.Context, io streams, p place) error {
 	id, secret, err := started(ctx, io.err, p.data)
 	if err != nil {
 		return noServer(p.data, err)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -15,25 +14,34 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/status"
 )
 
-func runStatus(ctx context.Context, io streams, args []string) error {
+func newStatus(io streams) *cobra.Command {
 	var p place
-	f := flag.NewFlagSet("status", flag.ContinueOnError)
-	p.follow(f)
-	asJSON := f.Bool("json", false, "print JSON")
-	if err := parse(f, io.err, args); err != nil {
-		return err
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "show clusters, services, instances and load balancers at a glance",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), io, p, asJSON) },
 	}
+	p.follow(c)
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func runStatus(ctx context.Context, io streams, p place, asJSON bool) error {
 	r, err := fetchStatus(ctx, p)
 	if err != nil {
 		return err
 	}
-	if *asJSON {
+	if asJSON {
 		return printJSON(io.out, r)
 	}
 	printStatus(io.out, r)
@@ -70,16 +78,6 @@ func fetchStatus(ctx context.Context, p place) (status.Report, error) {
 		return r, fmt.Errorf("%s: %s", resp.Status, body)
 	}
 	return r, json.NewDecoder(resp.Body).Decode(&r)
-}
-
-// printJSON prints a value for programs and for people.
-func printJSON(w io.Writer, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(quote.JSON(text), '\n'))
-	return err
 }
 
 func readAll(r io.Reader) (string, error) {

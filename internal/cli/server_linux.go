@@ -3,43 +3,41 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
-	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/spf13/cobra"
 
 	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/server"
 )
 
-// list is a flag that adds to values each time it is given.
-func list(values *[]string) func(string) error {
-	return func(v string) error {
-		*values = append(*values, v)
-		return nil
-	}
-}
-
-func runServer(ctx context.Context, io streams, args []string) error {
+func newServer(io streams) *cobra.Command {
 	var p place
-	cfg := server.Config{}
-	f := flag.NewFlagSet("server", flag.ContinueOnError)
-	p.flags(f)
-	verbose := f.Bool("verbose", false, "log more")
+	var cfg server.Config
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "server",
+		Short: "run the control plane and the load balancers",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg.Logger = newLog(io, verbose)
+			return runServer(c.Context(), io, p, cfg)
+		},
+	}
+	p.flags(c)
+	f := c.Flags()
+	f.BoolVar(&verbose, "verbose", false, "log more")
 	f.StringVar(&cfg.Account, "account", defaultAccount, "the account number, twelve digits")
 	f.StringVar(&cfg.EdgeAddr, "edge-addr", "127.0.0.1", "the address load balancers listen on")
 	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false, "accept the access key test/test too, allow POST /_berth/reset and pushes without login")
-	f.Func("allow-host", "a `name` of this machine that callers use beside localhost, or .name for all under it; may be given again", list(&cfg.AllowedHosts))
-	f.Func("allow-origin", "a web `origin`, such as http://127.0.0.1:3000, whose pages may call; may be given again", list(&cfg.AllowedOrigins))
-	if err := parse(f, io.err, args); err != nil {
-		return err
-	}
+	f.StringArrayVar(&cfg.AllowedHosts, "allow-host", nil, "a `name` of this machine that callers use beside localhost, or .name for all under it; may be given again")
+	f.StringArrayVar(&cfg.AllowedOrigins, "allow-origin", nil, "a web `origin`, such as http://127.0.0.1:3000, whose pages may call; may be given again")
+	return c
+}
+
+func runServer(ctx context.Context, io streams, p place, cfg server.Config) (err error) {
 	cfg.Data, cfg.Listen, cfg.Region = p.data, p.listen, p.region
-	level := slog.LevelInfo
-	if *verbose {
-		level = slog.LevelDebug
-	}
-	cfg.Logger = slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
 	self, err := os.Executable()
 	if err != nil {
 		return err

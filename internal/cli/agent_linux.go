@@ -3,11 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+
+	"github.com/spf13/cobra"
 
 	"github.com/berthhq/berth/internal/agent"
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
@@ -17,19 +18,34 @@ import (
 // exitTerminal says that starting the agent again is of no use, in the words of Amazon's agent (ecs-agent.md 1.7).
 const exitTerminal = exitError(5)
 
-func runAgent(ctx context.Context, io streams, args []string) error {
-	f := flag.NewFlagSet("agent", flag.ContinueOnError)
-	file := f.String("config", "/etc/ecs/ecs.config", "file of NAME=VALUE settings, such as ECS_CLUSTER and ECS_BACKEND_HOST; the environment goes before it")
-	verbose := f.Bool("verbose", false, "log more")
-	if err := parse(f, io.err, args); err != nil {
-		return err
+func newAgent(io streams) *cobra.Command {
+	var file string
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "run the agent of a container instance: join a cluster and run its tasks",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runAgent(c.Context(), io, file, c.Flags().Changed("config"), newLog(io, verbose))
+		},
 	}
+	c.Flags().StringVar(&file, "config", "/etc/ecs/ecs.config", "`file` of NAME=VALUE settings, such as ECS_CLUSTER and ECS_BACKEND_HOST; the environment wins over it")
+	c.Flags().BoolVar(&verbose, "verbose", false, "log more")
+	return c
+}
+
+func newLog(io streams, verbose bool) *slog.Logger {
 	level := slog.LevelInfo
-	if *verbose {
+	if verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
-	settings, err := readConfigFile(*file, flagGiven(f, "config"))
+	return slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
+}
+
+// runAgent runs an agent with the settings of a file. That there is no such file is an error when the
+// caller asked for it.
+func runAgent(ctx context.Context, io streams, file string, asked bool, log *slog.Logger) error {
+	settings, err := readConfigFile(file, asked)
 	if err != nil {
 		return err
 	}
@@ -66,11 +82,6 @@ func readConfigFile(path string, asked bool) ([]string, error) {
 	}
 	defer f.Close()
 	return agent.ReadSettings(f)
-}
-
-func flagGiven(f *flag.FlagSet, name string) (given bool) {
-	f.Visit(func(g *flag.Flag) { given = given || g.Name == name })
-	return given
 }
 
 // agentCommand is how the server starts agents: with their settings in the environment, and without the settings file of an agent that this

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,31 +12,41 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/spf13/cobra"
+
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/demo"
 	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/server"
 )
 
-func runDemo(ctx context.Context, io streams, args []string) (err error) {
+func newDemo(io streams) *cobra.Command {
 	var p place
-	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	var keep, once bool
+	var chat string
+	cfg := demo.Config{Out: io.out}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "bring up a whole stack: cluster, load balancer, Redis and a Socket.IO chat",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := newDemoRun(p, keep, chat, io)
+			if err != nil {
+				return err
+			}
+			return d.run(c.Context(), cfg, once)
+		},
+	}
+	f := c.Flags()
 	f.StringVar(&p.listen, "listen", defaultListen, "the address the API listens on")
 	f.StringVar(&p.region, "region", defaultRegion, "the region to bring the stack up in")
 	f.StringVar(&p.data, "data", "", "data directory; the default is a new one that is removed at the end")
-	keep := f.Bool("keep", false, "leave everything running when the demo ends: containers, agents, Redis and the data directory")
-	chat := f.String("chat", "", "the chat server, a static binary; the default is the file chat beside this program")
-	network := f.String("network", "bridge", "network mode of the tasks: bridge (dynamic host ports) or awsvpc (an address for each)")
-	tasks := f.Int("tasks", 2, "how many chat servers run")
-	once := f.Bool("once", false, "end as soon as the chat answers")
-	if err := parse(f, io.err, args); err != nil {
-		return err
-	}
-	d, err := newDemo(p, *keep, *chat, io)
-	if err != nil {
-		return err
-	}
-	return d.run(ctx, demo.Config{Network: *network, Tasks: *tasks, Out: io.out}, *once)
+	f.BoolVar(&keep, "keep", false, "leave everything running when the demo ends: containers, agents, Redis and the data directory")
+	f.StringVar(&chat, "chat", "", "the chat server, a static binary; the default is the file chat beside this program")
+	f.StringVar(&cfg.Network, "network", "bridge", "network mode of the tasks: bridge (dynamic host ports) or awsvpc (an address for each)")
+	f.IntVar(&cfg.Tasks, "tasks", 2, "how many chat servers run")
+	f.BoolVar(&once, "once", false, "end as soon as the chat answers")
+	return c
 }
 
 // demoRun is a server with the article's stack on it.
@@ -48,7 +57,7 @@ type demoRun struct {
 	io   streams
 }
 
-func newDemo(p place, keep bool, chat string, io streams) (*demoRun, error) {
+func newDemoRun(p place, keep bool, chat string, io streams) (*demoRun, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
