@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/userdata"
 )
 
-// environment is an agent's whole environment, sorted. The instance's ecs.config may set what it likes but for what makes the instance: its
-// identity, its directories and its credentials.
+// environment is an agent's whole environment, sorted. Of the instance's ecs.config it takes the
+// settings that fromUserData allows.
 func environment(cfg *Config, in *fleet.Instance, dir string, settings []userdata.Setting) []string {
 	t, _ := fleet.FindInstanceType(in.Launch.InstanceType)
 	env := map[string]string{}
@@ -20,14 +20,14 @@ func environment(cfg *Config, in *fleet.Instance, dir string, settings []userdat
 		env[name] = value
 	}
 	for _, s := range settings {
-		env[s.Key] = s.Value
-	}
-	if env["ECS_BACKEND_HOST"] == "" {
-		env["ECS_BACKEND_HOST"] = cfg.ControlPlane
+		if fromUserData(s.Key) {
+			env[s.Key] = s.Value
+		}
 	}
 	subnet, _ := fleet.FindSubnet(in.Region, in.Account, in.SubnetID)
 	maps.Copy(env, map[string]string{
-		"HOME": dir, "ECS_DATADIR": dataDir(dir), "AWS_ENDPOINT_URL": cfg.ControlPlane,
+		"HOME": dir, "ECS_DATADIR": dataDir(dir),
+		"ECS_BACKEND_HOST": cfg.ControlPlane, "AWS_ENDPOINT_URL": cfg.ControlPlane,
 		"AWS_DEFAULT_REGION": in.Region, "AWS_REGION": in.Region, EnvCredentials: credentialsFile(dir),
 		EnvInstanceID: in.ID, EnvInstanceType: in.Launch.InstanceType, EnvImageID: in.Launch.ImageID, EnvAccount: in.Account,
 		EnvAvailabilityZone: in.Zone, EnvZoneID: subnet.Zone.ID, EnvVPC: subnet.VPC, EnvSubnet: in.SubnetID,
@@ -42,4 +42,36 @@ func environment(cfg *Config, in *fleet.Instance, dir string, settings []userdat
 		list = append(list, name+"="+env[name])
 	}
 	return list
+}
+
+// fromUserData reports whether user data may set the variable. An agent runs on the machine itself,
+// outside of the file system that user data sees. So user data chooses the agent's own settings and
+// nothing that leads it elsewhere: no container runtime (DOCKER_HOST), proxy, certificate
+// authority, search path for programs or libraries (PATH, LD_PRELOAD), directory, credentials,
+// identity or control plane. That is a list of what is allowed, because the runtimes and libraries
+// in an agent read more variables than anybody knows.
+func fromUserData(name string) bool {
+	switch name {
+	case "ECS_DATADIR", "ECS_BACKEND_HOST":
+		return false
+	}
+	return strings.HasPrefix(name, "ECS_")
+}
+
+// refused names the settings that do not reach the agent, with the reason; "" if all do. Those that
+// say what is true anyway are not named.
+func refused(settings []userdata.Setting, environment []string) string {
+	var names []string
+	for _, s := range settings {
+		silent := s.Value == "" || slices.Contains(environment, s.Key+"="+s.Value)
+		if !fromUserData(s.Key) && !silent {
+			names = append(names, s.Key)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return userdata.ConfigPath + " sets " + strings.Join(names, ", ") + ", which user data cannot choose on a " +
+		"local instance: it can set variables that begin with ECS_, but not the agent's directory and " +
+		"control plane; the lines are not used"
 }

@@ -108,7 +108,11 @@ func (k *keeper) launch(ctx context.Context) error {
 	if _, err := k.renew(ctx); err != nil {
 		return err
 	}
-	k.p, err = launch(k.dir, cfg.Command, environment(cfg, k.in, k.dir, set))
+	env := environment(cfg, k.in, k.dir, set)
+	if why := refused(set, env); why != "" {
+		k.d.note(k.in.ID, "%s", why)
+	}
+	k.p, err = launch(k.dir, cfg.Command, env)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ import (
 type Config struct {
 	Dir          string   // absolute; usually <data>/instances
 	Command      []string // the agent: an executable's path and its first arguments, such as {os.Executable(), "agent"}
-	ControlPlane string   // URL of the API: what agents use whose ECS_BACKEND_HOST is empty or not set
+	ControlPlane string   // URL of the API that all agents use
 	Credentials  Credentials
 	// Cleanup removes the containers of an instance whose agent is gone; it calls dead when none of their processes lives any more, and then removes
 	// the rest. Nil means that there is nothing to remove.

@@ -284,18 +284,67 @@ func TestAgentThatDies(t *testing.T) {
 	})
 }
 
-func TestSettingsOfTheInstanceItselfCannotBeOverridden(t *testing.T) {
+// User data sets the agent's own settings. What would lead the agent to another runtime, program,
+// proxy, control plane or identity does not reach it, and the console says so.
+func TestUserDataCannotRedirectTheAgent(t *testing.T) {
 	y := newYard(t)
-	d, _ := y.driver("agent")
-	in := testInstance(testID, "#!/bin/bash\nprintf 'BERTH_INSTANCE_ID=i-other\\nECS_DATADIR=/data\\nECS_LOGLEVEL=debug\\nECS_BACKEND_HOST=http://10.0.0.1\\n' > /etc/ecs/ecs.config\n")
-	if err := d.Start(t.Context(), in); err != nil {
+	d, _ := y.driver("agent", func(c *Config) { c.Env = append(c.Env, "DOCKER_HOST=unix:///run/its.sock") })
+	script := `#!/bin/bash
+cat >> /etc/ecs/ecs.config <<'END'
+ECS_LOGLEVEL=debug
+ECS_INSTANCE_ATTRIBUTES={"a":"b"}
+AWS_DEFAULT_REGION=eu-west-2
+ECS_BACKEND_HOST=http://10.0.0.1
+ECS_DATADIR=/data
+ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS=true
+BERTH_INSTANCE_ID=i-other
+BERTH_BIND_ADDR=0.0.0.0
+BERTH_NETWORK_PREFIX=other
+BERTH_BLOCK_IMDS=false
+export DOCKER_HOST=tcp://10.0.0.1:2375
+DOCKER_TLS_VERIFY=1
+DOCKER_CERT_PATH=/tmp
+HTTP_PROXY=http://10.0.0.1
+https_proxy=http://10.0.0.1
+AWS_ENDPOINT_URL_ECS=http://10.0.0.1
+AWS_CA_BUNDLE=/tmp/ca
+AWS_ACCESS_KEY_ID=AKIAOTHER
+SSL_CERT_FILE=/tmp/ca
+PATH=/tmp
+LD_PRELOAD=/tmp/evil.so
+GODEBUG=http2debug=2
+HOME=/root
+END
+`
+	if err := d.Start(t.Context(), testInstance(testID, script)); err != nil {
 		t.Fatal(err)
 	}
 	h := y.hello()
-	for name, want := range map[string]string{EnvInstanceID: testID, "ECS_DATADIR": filepath.Join(y.dir, testID, "data"), "ECS_LOGLEVEL": "debug", "ECS_BACKEND_HOST": "http://10.0.0.1"} {
+	const unset = "(not set)"
+	for name, want := range map[string]string{
+		"ECS_LOGLEVEL": "debug", "ECS_INSTANCE_ATTRIBUTES": `{"a":"b"}`, "ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": "true",
+		"ECS_BACKEND_HOST": "http://127.0.0.1:4566", "ECS_DATADIR": filepath.Join(y.dir, testID, "data"),
+		EnvInstanceID: testID, EnvBindAddress: "127.0.1.9", "DOCKER_HOST": "unix:///run/its.sock", "PATH": "/usr/bin:/bin",
+		"HOME": filepath.Join(y.dir, testID), "BERTH_NETWORK_PREFIX": unset, "BERTH_BLOCK_IMDS": unset,
+		"DOCKER_TLS_VERIFY": unset, "DOCKER_CERT_PATH": unset, "HTTP_PROXY": unset, "https_proxy": unset,
+		"AWS_ENDPOINT_URL_ECS": unset, "AWS_CA_BUNDLE": unset, "AWS_ACCESS_KEY_ID": unset, "SSL_CERT_FILE": unset,
+		"LD_PRELOAD": unset, "GODEBUG": unset,
+	} {
 		if got := h.get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
+	}
+	console, err := os.ReadFile(consoleFile(filepath.Join(y.dir, testID)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"DOCKER_HOST", "ECS_BACKEND_HOST", "LD_PRELOAD"} {
+		if !strings.Contains(string(console), name) {
+			t.Errorf("the console does not say that %s is not used:\n%s", name, console)
+		}
+	}
+	if strings.Contains(string(console), "AWS_DEFAULT_REGION") {
+		t.Errorf("the console complains about what is true anyway:\n%s", console)
 	}
 }
 
