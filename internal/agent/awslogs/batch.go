@@ -2,8 +2,11 @@ package awslogs
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
@@ -23,46 +26,74 @@ type event struct {
 	Message   string `json:"message"`
 }
 
-// position is how far a container's log has been shipped: the first Count entries
-// at or after Anchor. The engine's log keeps its order, so that names a place in
-// it exactly, whatever the times of the entries.
-type position struct {
-	Anchor time.Time
-	Count  int64
-	// Announced is how many entries after that a batch holds that may have been sent.
-	Announced int64
-}
-
-// batch gathers entries into events.
+// batch gathers what a container wrote into events. The two streams of a container are gathered
+// apart, so that a line of one never gets into a line of the other.
 type batch struct {
 	target target
 
-	entries int64 // taken in since the batch began
-	events  []event
-	bytes   int
-
-	line   bytes.Buffer // a line, or several of one event, that may go on
-	lineAt time.Time
-	lines  int64 // entries in it
-	whole  bool  // it ends with a line feed
+	lines  [streams]line // what may go on, by stream
+	behind places        // up to where the log is in lines, in the batch or in those before it
+	events []placed
+	bytes  int
+	closed int // lines that the batch holds, empty ones included
 }
 
-// add takes an entry in. It reports false, and has not taken it, when the batch is full.
-func (b *batch) add(e runtime.LogEntry) bool {
-	if len(b.events) >= maxEvents-1 || b.bytes+b.line.Len()+len(e.Text)+2*eventBytes > maxBytes || b.spans(e.At) {
+// placed is an event with the place of its first byte, which orders events of one millisecond.
+type placed struct {
+	event
+	from place
+}
+
+// line is an event that may go on: a part of a line, or lines of one event. Its text is valid UTF-8
+// of at most maxEvent bytes.
+type line struct {
+	text  []byte
+	from  place // of the first byte
+	at    time.Time
+	whole bool // text ends with a line feed
+
+	rest []raw // the beginning of a character whose end has not been read yet
+}
+
+// raw is a byte of a character that is not complete.
+type raw struct {
+	value byte
+	from  place
+	at    time.Time
+}
+
+func (l *line) empty() bool { return len(l.text) == 0 && len(l.rest) == 0 }
+
+// start is the place of the first byte that is not in an event yet.
+func (l *line) start() place {
+	if len(l.text) == 0 {
+		return l.rest[0].from
+	}
+	return l.from
+}
+
+// add takes entry number n in, but for its first offset bytes. It reports false, and has not taken
+// it, when the batch is full.
+func (b *batch) add(n int64, offset int, e runtime.LogEntry) bool {
+	text := e.Text[offset:]
+	for s := range b.lines {
+		if l := &b.lines[s]; len(l.text) > 0 && e.At.Sub(l.at) >= maxBatchSpan/2 {
+			b.close(s) // or it would be too old for the others of its batch
+		}
+	}
+	if b.closed > 0 && b.full(text, e.At) {
 		return false
 	}
-	if b.whole && b.startsEvent(e.Text) {
-		b.close()
+	s := streamOf(e)
+	l := &b.lines[s]
+	if l.whole && (b.startsEvent(text) || len(l.text)+len(text) > maxEvent) {
+		b.close(s)
 	}
-	if b.line.Len() == 0 {
-		b.lineAt = e.At
-	}
-	b.line.Write(e.Text)
-	b.lines++
-	b.whole = bytes.HasSuffix(e.Text, []byte("\n"))
-	if b.whole && b.target.Begins == nil || b.line.Len() >= maxEvent {
-		b.close()
+	b.write(s, text, e.At, func(i int) place { return place{n, offset + i} })
+	b.behind[s] = place{Entry: n + 1}
+	l.whole = bytes.HasSuffix(text, []byte("\n"))
+	if l.whole && b.target.Begins == nil {
+		b.close(s)
 	}
 	return true
 }
@@ -71,40 +102,169 @@ func (b *batch) startsEvent(text []byte) bool {
 	return b.target.Begins == nil || b.target.Begins.Match(bytes.TrimSuffix(text, []byte("\n")))
 }
 
+// full reports whether the events of the batch must be sent before text is added.
+func (b *batch) full(text []byte, at time.Time) bool {
+	size, events := b.bytes+grown(text)+2*eventBytes, len(b.events)+2+grown(text)/maxEvent
+	for s := range b.lines {
+		size += len(b.lines[s].text) + 3*len(b.lines[s].rest) + 2*eventBytes
+		events += 2
+	}
+	return size > maxBytes || events > maxEvents || b.spans(at)
+}
+
+// grown is how long text is at most once it is valid UTF-8.
+func grown(text []byte) int {
+	if utf8.Valid(text) {
+		return len(text)
+	}
+	return len(text) * len(replacement)
+}
+
 // spans reports whether an entry is too far from the batch's first.
 func (b *batch) spans(at time.Time) bool {
 	return len(b.events) > 0 && at.Sub(time.UnixMilli(b.events[0].Timestamp)) >= maxBatchSpan
 }
 
-// close makes an event of what has been gathered. Empty lines are none: CloudWatch
-// Logs refuses them.
-func (b *batch) close() {
-	text := strings.TrimSuffix(b.line.String(), "\n")
-	b.entries += b.lines
-	b.lines, b.whole = 0, false
-	b.line.Reset()
-	for len(text) > 0 {
-		n := min(len(text), maxEvent)
-		b.events = append(b.events, event{Timestamp: b.lineAt.UnixMilli(), Message: strings.ToValidUTF8(text[:n], "\uFFFD")})
-		b.bytes += n + eventBytes
-		text = text[n:]
+// replacement stands for a byte that is no part of a character, as in Docker.
+const replacement = "\uFFFD"
+
+// write appends text to the line of stream s and makes an event of the line whenever it is full.
+// Characters are never cut, neither here nor where the engine has cut the line.
+func (b *batch) write(s int, text []byte, at time.Time, placeOf func(i int) place) {
+	l := &b.lines[s]
+	if len(l.rest) == 0 && len(l.text)+len(text) <= maxEvent && utf8.Valid(text) {
+		l.append(text, placeOf(0), at)
+		return
+	}
+	before := l.rest
+	l.rest = nil
+	all := make([]byte, 0, len(before)+len(text))
+	for _, r := range before {
+		all = append(all, r.value)
+	}
+	all = append(all, text...)
+	where := func(i int) (place, time.Time) {
+		if i < len(before) {
+			return before[i].from, before[i].at
+		}
+		return placeOf(i - len(before)), at
+	}
+	for i := 0; i < len(all); {
+		from, at := where(i)
+		n, char := valid(all[i:], maxEvent-len(l.text))
+		switch {
+		case n > 0:
+			l.append(all[i:i+n], from, at)
+			i += n
+		case !utf8.FullRune(all[i:]):
+			for ; i < len(all); i++ {
+				from, at := where(i)
+				l.rest = append(l.rest, raw{all[i], from, at})
+			}
+		case char > maxEvent-len(l.text):
+			b.emit(l)
+		default:
+			l.append([]byte(replacement), from, at)
+			i++
+		}
 	}
 }
 
-// ready reports whether there is anything to send or to count.
-func (b *batch) ready() bool { return b.entries > 0 }
+// valid returns the length of the longest valid beginning of text with at most limit bytes, and how
+// long what stands for the first character is.
+func valid(text []byte, limit int) (n, first int) {
+	for n < len(text) {
+		r, size := utf8.DecodeRune(text[n:])
+		if n == 0 {
+			first = utf8.RuneLen(r)
+		}
+		if r == utf8.RuneError && size == 1 || n+size > limit {
+			break
+		}
+		n += size
+	}
+	return n, first
+}
 
-// reset begins the next batch; a line that may go on is kept.
-func (b *batch) reset() { b.entries, b.events, b.bytes = 0, nil, 0 }
+func (l *line) append(text []byte, from place, at time.Time) {
+	if len(l.text) == 0 {
+		l.from, l.at = from, at
+	}
+	l.text = append(l.text, text...)
+}
 
-// sorted puts the events in the order of their times, as the API wants them; two
-// streams of one container may cross by a little.
-func (b *batch) sorted() []event {
-	for i := 1; i < len(b.events); i++ {
-		// Insertion is linear for what is almost always in order.
-		for j := i; j > 0 && b.events[j].Timestamp < b.events[j-1].Timestamp; j-- {
-			b.events[j], b.events[j-1] = b.events[j-1], b.events[j]
+// close makes an event of what has been gathered of stream s.
+func (b *batch) close(s int) {
+	l := &b.lines[s]
+	rest := l.rest
+	l.rest = nil
+	for _, r := range rest { // the character was never completed
+		if len(l.text)+len(replacement) > maxEvent {
+			b.emit(l)
+		}
+		l.append([]byte(replacement), r.from, r.at)
+	}
+	if len(l.text) > 0 {
+		b.emit(l)
+	}
+	l.whole = false
+}
+
+// passed notes that the first n entries of the log have been added or need not be.
+func (b *batch) passed(n int64) {
+	for s := range b.behind {
+		if b.behind[s].Entry < n {
+			b.behind[s] = place{Entry: n}
 		}
 	}
-	return b.events
+}
+
+// closeAll closes the lines of both streams.
+func (b *batch) closeAll() {
+	for s := range b.lines {
+		b.close(s)
+	}
+}
+
+// emit makes an event of the line without its last line feed. The line's text begins anew. Empty
+// lines are no events: CloudWatch Logs refuses them.
+func (b *batch) emit(l *line) {
+	message := strings.TrimSuffix(string(l.text), "\n")
+	b.closed++
+	l.text = l.text[:0]
+	if message == "" {
+		return
+	}
+	b.events = append(b.events, placed{event{l.at.UnixMilli(), message}, l.from})
+	b.bytes += len(message) + eventBytes
+}
+
+// ends are the places up to which the log is in the batch or in those before it.
+func (b *batch) ends() places {
+	ends := b.behind
+	for s := range b.lines {
+		if !b.lines[s].empty() {
+			ends[s] = b.lines[s].start()
+		}
+	}
+	return ends
+}
+
+// ready reports whether there is anything to send or to write down.
+func (b *batch) ready() bool { return b.closed > 0 }
+
+// reset begins the next batch; lines that may go on are kept.
+func (b *batch) reset() { b.events, b.bytes, b.closed = nil, 0, 0 }
+
+// sorted returns the events in the order of their times, as the API wants them; two streams of one
+// container may cross by a little.
+func (b *batch) sorted() []event {
+	slices.SortStableFunc(b.events, func(x, y placed) int {
+		return cmp.Or(cmp.Compare(x.Timestamp, y.Timestamp), x.from.compare(y.from))
+	})
+	out := make([]event, len(b.events))
+	for i, e := range b.events {
+		out[i] = e.event
+	}
+	return out
 }

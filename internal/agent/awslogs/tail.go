@@ -33,10 +33,23 @@ type tail struct {
 	ended  chan struct{} // closed: it will write nothing more
 	end    sync.Once
 
-	at     position
-	skip   int64     // entries still to be passed over, since the position is behind them
-	newest time.Time // greatest time of an entry so far
-	next   position  // where the anchor will be once it moves
+	at      position
+	entries int64     // read from the anchor on
+	newest  time.Time // greatest time of an entry so far
+	next    anchor    // where the anchor will be once it moves
+}
+
+// anchor is an entry that is newer than all before it, and how many have been read since.
+type anchor struct {
+	at      time.Time
+	entries int64
+}
+
+// numbered is an entry with its number and the offset of its first byte that is not shipped yet.
+type numbered struct {
+	runtime.LogEntry
+	number int64
+	offset int
 }
 
 func newTail(s *Shipper, id string, t target) *tail {
@@ -66,6 +79,7 @@ func (t *tail) run(ctx context.Context) {
 	if _, err := t.s.store.Get(checkpoint.Logs, t.id, &t.at); err != nil {
 		t.s.log.Error("a log's position cannot be read; it is shipped from its beginning", "container", t.id, "error", err)
 	}
+	t.at = t.at.upgraded()
 	const pause = time.Second
 	retry := time.NewTimer(pause)
 	defer retry.Stop()
@@ -94,7 +108,7 @@ func (t *tail) run(ctx context.Context) {
 func (t *tail) ship(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	entries := make(chan runtime.LogEntry)
-	t.skip, t.newest, t.next = t.at.Count, time.Time{}, position{}
+	t.entries, t.newest, t.next = 0, time.Time{}, anchor{}
 	failed := make(chan error, 1)
 	var reader sync.WaitGroup
 	reader.Go(func() {
@@ -125,28 +139,33 @@ func (t *tail) read(ctx context.Context, entries chan<- runtime.LogEntry) error 
 
 // send gathers entries into batches and puts them.
 func (t *tail) send(ctx context.Context, entries <-chan runtime.LogEntry) error {
-	b := &batch{target: t.target}
-	if err := t.settle(ctx, b, entries); err != nil {
+	b := &batch{target: t.target, behind: t.at.Shipped}
+	late, err := t.settle(ctx, b, entries)
+	if err != nil {
 		return err
 	}
+	for _, e := range late {
+		if err := t.add(ctx, b, e); err != nil {
+			return err
+		}
+	}
+	b.passed(t.entries)
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
 	for {
 		select {
 		case e, open := <-entries:
 			if !open {
-				b.close()
+				b.closeAll()
 				return t.flush(ctx, b)
 			}
-			if t.passed(e) {
-				continue
-			}
-			if !b.add(e) {
-				if err := t.flush(ctx, b); err != nil {
+			n := t.count(e)
+			if offset, any := t.at.Shipped.left(n, e); any {
+				if err := t.add(ctx, b, numbered{e, n, offset}); err != nil {
 					return err
 				}
-				b.add(e)
 			}
+			b.passed(t.entries)
 		case <-timer.C:
 			if err := t.flush(ctx, b); err != nil {
 				return err
@@ -158,35 +177,72 @@ func (t *tail) send(ctx context.Context, entries <-chan runtime.LogEntry) error 
 	}
 }
 
-// settle makes an end of a batch that an agent before us announced: it is put
-// unless the stream has it.
-func (t *tail) settle(ctx context.Context, b *batch, entries <-chan runtime.LogEntry) error {
-	for b.entries+b.lines < t.at.Announced {
+// add adds an entry to the batch, which is put first if it is full.
+func (t *tail) add(ctx context.Context, b *batch, e numbered) error {
+	if b.add(e.number, e.offset, e.LogEntry) {
+		return nil
+	}
+	if err := t.flush(ctx, b); err != nil {
+		return err
+	}
+	b.add(e.number, e.offset, e.LogEntry)
+	return nil
+}
+
+// settle makes an end of a batch that an agent before us announced: it is put unless the stream has
+// it. It returns what it has read beyond the batch.
+func (t *tail) settle(ctx context.Context, b *batch, entries <-chan runtime.LogEntry) (late []numbered, err error) {
+	if t.at.Sending == nil {
+		return nil, nil
+	}
+	end := *t.at.Sending
+	last := max(end[0].Entry, end[1].Entry)
+	if end[0].Offset > 0 || end[1].Offset > 0 {
+		last++
+	}
+	for t.entries < last {
 		select {
 		case e, open := <-entries:
 			if !open {
-				return nil // the log is shorter than it was: nothing to compare
+				return late, nil // the log is shorter than it was: nothing to compare
 			}
-			if !t.passed(e) {
-				b.add(e)
+			n := t.count(e)
+			if offset, any := t.at.Shipped.left(n, e); any {
+				late = append(late, split(b, numbered{e, n, offset}, end)...)
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	if t.at.Announced == 0 {
-		return nil
+	b.closeAll()
+	events := b.sorted()
+	there, err := t.has(ctx, events)
+	if err == nil && !there {
+		err = t.put(ctx, events)
 	}
-	b.close()
-	there, err := t.has(ctx, b.sorted())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !there {
-		return t.flush(ctx, b)
+	t.at.Shipped, t.at.Sending, b.behind = end, nil, end
+	b.reset()
+	return late, nil
+}
+
+// split adds what lies before the end to the batch and returns the rest.
+func split(b *batch, e numbered, end places) []numbered {
+	at := end[streamOf(e.LogEntry)]
+	switch {
+	case e.number < at.Entry:
+		b.add(e.number, e.offset, e.LogEntry)
+		return nil
+	case e.number > at.Entry || at.Offset <= e.offset:
+		return []numbered{e}
 	}
-	t.shipped(b)
-	return nil
+	head := e.LogEntry
+	head.Text = head.Text[:at.Offset]
+	b.add(e.number, e.offset, head)
+	e.offset = at.Offset
+	return []numbered{e}
 }
 
 // has reports whether the stream ends with these events.
@@ -203,20 +259,20 @@ func (t *tail) has(ctx context.Context, events []event) (bool, error) {
 	return slices.Equal(out.Events, events), err
 }
 
-// passed counts the entry and reports whether it was shipped before.
-func (t *tail) passed(e runtime.LogEntry) bool {
+// count returns the number of an entry that was read.
+func (t *tail) count(e runtime.LogEntry) (number int64) {
 	// An anchor must be newer than all before it, or the count would be wrong.
-	if t.next.Anchor.IsZero() && t.skip <= 0 && e.At.After(t.newest) {
-		t.next.Anchor = e.At
+	if t.next.at.IsZero() && e.At.After(t.newest) && t.entries >= t.at.Shipped.last() {
+		t.next.at = e.At
 	}
 	if e.At.After(t.newest) {
 		t.newest = e.At
 	}
-	if !t.next.Anchor.IsZero() && !e.At.Before(t.next.Anchor) {
-		t.next.Count++
+	if !t.next.at.IsZero() && !e.At.Before(t.next.at) {
+		t.next.entries++
 	}
-	t.skip--
-	return t.skip >= 0
+	t.entries++
+	return t.entries - 1
 }
 
 // flush announces the batch in the checkpoint and puts it, however often that
@@ -226,7 +282,8 @@ func (t *tail) flush(ctx context.Context, b *batch) error {
 	if !b.ready() {
 		return nil
 	}
-	t.at.Announced = b.entries
+	ends := b.ends()
+	t.at.Sending = &ends
 	if err := t.s.store.Put(checkpoint.Logs, t.id, t.at); err != nil {
 		return err
 	}
@@ -235,17 +292,21 @@ func (t *tail) flush(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
-	t.shipped(b)
+	t.shipped(b, ends)
 	return nil
 }
 
 // shipped moves the position behind the batch.
-func (t *tail) shipped(b *batch) {
-	t.at.Count, t.at.Announced = t.at.Count+b.entries, 0
-	// The anchor may move only while no line is half taken in: next counts entries
-	// that have been read, the position those that have been shipped.
-	if b.lines == 0 && t.next.Count >= moveAfter && time.Since(t.next.Anchor) > moveAge {
-		t.at, t.next = t.next, position{}
+func (t *tail) shipped(b *batch, ends places) {
+	t.at.Shipped, t.at.Sending = ends, nil
+	// The anchor may move only while no line is half taken in: its number of entries says what has
+	// been read, the position what has been shipped.
+	all := place{Entry: t.entries}
+	if ends == (places{all, all}) && t.next.entries >= moveAfter && time.Since(t.next.at) > moveAge {
+		all.Entry = t.next.entries
+		b.behind = places{all, all}
+		t.at = position{Anchor: t.next.at, Shipped: b.behind}
+		t.entries, t.next = t.next.entries, anchor{}
 	}
 	b.reset()
 }

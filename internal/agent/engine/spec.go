@@ -49,9 +49,18 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 		limitAlone(r, &s)
 	}
 	if b.AwslogsOptions() != nil {
-		s.Log = &runtime.LogDriver{Type: "json-file", Options: map[string]string{"max-size": "64m", "max-file": "4"}}
+		s.Log = ReadableLog()
 	}
 	return s, nil
+}
+
+// ReadableLog is where a container's output is kept whose log the agent ships. The driver "local"
+// keeps it byte for byte; json-file would replace the halves of a character that Docker cuts, every
+// 16 KiB of a line.
+func ReadableLog() *runtime.LogDriver {
+	return &runtime.LogDriver{
+		Type: "local", Options: map[string]string{"max-size": "64m", "max-file": "4", "compress": "false"},
+	}
 }
 
 func hasHealthCheck(config string) bool {

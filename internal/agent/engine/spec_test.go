@@ -134,7 +134,7 @@ func TestWhatThePayloadSaysStands(t *testing.T) {
 		if !reflect.DeepEqual(got.Network, runtime.Attachment{}) {
 			t.Errorf("network %+v, want what HostConfig says", got.Network)
 		}
-		if got.Log == nil || got.Log.Type != "json-file" {
+		if got.Log == nil || got.Log.Type != "local" {
 			t.Errorf("an awslogs container logs to %+v, want where the agent can read it", got.Log)
 		}
 		if driver, options := b.record("a").Containers[0].LogDriver(); driver != AwslogsDriver || options["awslogs-group"] != "g" {

@@ -67,16 +67,66 @@ func framed(r io.Reader) func() (runtime.LogEntry, error) {
 	}
 }
 
-// lines reads the form of a container with a terminal: lines and nothing else.
+// partial is how much of a long line the engine puts into an entry. An entry of that size without a
+// line feed goes on in the next one of its stream. All others end a line, although the engine's
+// driver "local" (20.10) leaves the line feed of a long line out.
+const partial = 16 << 10
+
+func ended(text []byte) []byte {
+	if len(text) < partial && !bytes.HasSuffix(text, []byte("\n")) {
+		return append(text, '\n')
+	}
+	return text
+}
+
+// lines reads the form of a container with a terminal: time stamps, each with a space and the text of
+// an entry behind it, and nothing that says how long the entry is.
 func lines(r io.Reader) func() (runtime.LogEntry, error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
+	goesOn := false
 	return func() (runtime.LogEntry, error) {
-		line, err := buffered.ReadBytes('\n')
-		if len(line) == 0 {
+		stamp, err := buffered.ReadSlice(' ')
+		if err != nil {
+			if errors.Is(err, io.EOF) && len(stamp) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
 			return runtime.LogEntry{}, err
 		}
-		return stamped(line, false)
+		entry := bytes.Clone(stamp)
+		for range partial {
+			if goesOn && atStamp(buffered) {
+				break // the end of a long line
+			}
+			b, err := buffered.ReadByte()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return runtime.LogEntry{}, err
+			}
+			if entry = append(entry, b); b == '\n' {
+				break
+			}
+		}
+		e, err := stamped(entry, false)
+		goesOn = err == nil && !bytes.HasSuffix(e.Text, []byte("\n"))
+		return e, err
 	}
+}
+
+// stampForm is the engine's time stamp with the space behind it.
+const stampForm = "2006-01-02T15:04:05.000000000Z07:00 "
+
+// atStamp reports whether a time stamp comes next.
+func atStamp(r *bufio.Reader) bool {
+	if first, err := r.Peek(1); err != nil || first[0] != '2' {
+		return false
+	}
+	next, err := r.Peek(len("2006-01-02T15:04:05.000000000Z "))
+	if err == nil {
+		_, err = time.Parse(stampForm, string(next))
+	}
+	return err == nil
 }
 
 // stamped takes the engine's time stamp off the front of an entry.
@@ -86,5 +136,5 @@ func stamped(text []byte, stderr bool) (runtime.LogEntry, error) {
 	if err != nil {
 		return runtime.LogEntry{}, fmt.Errorf("log entry without a time: %w", err)
 	}
-	return runtime.LogEntry{At: at, Stderr: stderr, Text: rest}, nil
+	return runtime.LogEntry{At: at, Stderr: stderr, Text: ended(rest)}, nil
 }

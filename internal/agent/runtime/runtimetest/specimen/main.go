@@ -5,6 +5,7 @@
 //	                        environment, /fetch?url=U what U answers, /file?path=P a file
 //	specimen exit N         end with exit code N
 //	specimen print A B …    write A, B, … on lines of their own, then end
+//	specimen long N         write a line of N characters of three bytes, twice, and one of N ASCII letters
 //	specimen count N        write N numbered lines, one every 2 ms, then serve
 //	specimen stubborn       ignore SIGTERM
 //	specimen eat N          use N MiB of memory, then serve
@@ -36,6 +37,11 @@ func main() {
 	case "print":
 		for _, line := range args[1 : len(args)-1] {
 			fmt.Println(line)
+		}
+	case "long":
+		n, _ := strconv.Atoi(args[1])
+		for _, character := range []string{"\u65e5", "\u65e5", "x"} {
+			fmt.Println(strings.Repeat(character, n))
 		}
 	case "count":
 		count(args[1])
