@@ -33,25 +33,26 @@ func (srv *Server) servePolling(w http.ResponseWriter, r *http.Request, s *Sessi
 	}
 }
 
-// pollBatch is what a poll is answered with now. It also ends the session's last poll.
+// pollBatch is what a poll is answered with now. The packet that ends a session goes alone: the
+// official client acts on it before it hands on the messages of the same payload, which would then
+// be lost. It returns nil when the poll is to be refused.
 func (s *Session) pollBatch() []*Message {
 	one, batch := s.take()
-	if one != nil {
-		batch = []*Message{one}
-	}
 	switch {
-	case s.state == stateClosing:
-		s.state = stateClosed
-		s.timer.Stop()
-		s.srv.wg.Go(func() { s.srv.remove(s) })
-		if s.left {
-			return []*Message{noopMessage}
-		}
-		batch = append(batch, closeMessage)
-	case len(batch) == 0:
-		batch = []*Message{noopMessage}
+	case one != nil:
+		return []*Message{one}
+	case len(batch) > 0:
+		return batch
 	}
-	return batch
+	open := s.state == stateOpen
+	s.finish() // does nothing to an open session
+	switch {
+	case open, s.left:
+		return []*Message{noopMessage}
+	case s.failed:
+		return nil
+	}
+	return []*Message{closeMessage}
 }
 
 // servePoll answers at once when there is something to say and waits otherwise.
@@ -126,7 +127,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	busy, ended := s.posting, s.state != stateOpen
+	busy, ended := s.posting, s.state == stateClosed
 	s.posting = true
 	s.mu.Unlock()
 	if busy || ended {
@@ -144,7 +145,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 
 func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength > int64(s.srv.opt.MaxPayload) {
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		s.tooLarge(w)
 		return
 	}
 	// A body that never ends must not outlive the heartbeat.
@@ -152,7 +153,7 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.srv.opt.MaxPayload)))
 	if err != nil {
 		if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			s.tooLarge(w)
 			return
 		}
 		s.fail(ReasonTransportError)
@@ -162,7 +163,12 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 		if !s.await(r) {
 			return errStop
 		}
-		s.receive(p)
+		switch {
+		case s.isOpen():
+			s.receive(p)
+		case p.kind == packetClose: // a closing session takes nothing else
+			s.leftByClient()
+		}
 		return nil
 	})
 	if errors.Is(err, errStop) {
@@ -178,4 +184,12 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Length", "2")
 	_, _ = io.WriteString(w, "ok")
+}
+
+// tooLarge refuses a body over the limit and ends the session. The official client closes on the
+// refusal, but does not always say so; the reason is the one that the official server gives when it
+// does.
+func (s *Session) tooLarge(w http.ResponseWriter) {
+	w.WriteHeader(http.StatusRequestEntityTooLarge)
+	s.fail(ReasonTransportClose)
 }

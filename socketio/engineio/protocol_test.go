@@ -1,7 +1,6 @@
 package engineio_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"regexp"
@@ -100,14 +99,36 @@ func TestPollingPayloads(t *testing.T) {
 	if _, body, _ := r.do("GET", q, ""); body != "4hello\x1e4é\x1ebAQL/" {
 		t.Fatalf("%q", body)
 	}
-	if status, _, _ := r.do("POST", q, "4"+strings.Repeat("x", 100)); status != 413 {
-		t.Fatal(status)
-	}
-	if status, _, _ := r.do("POST", q, "4still open"); status != 200 {
-		t.Fatal(status)
-	}
 	if status, _, _ := r.do("POST", q, "x", "Content-Type", "application/octet-stream"); status != 400 || r.reason() != engineio.ReasonTransportError {
 		t.Fatal(status)
+	}
+}
+
+// A body over the limit ends the session at once, whether or not its length was announced, and
+// whatever the client does afterwards.
+func TestTooLargePayload(t *testing.T) {
+	r := start(t, engineio.Options{MaxPayload: 100})
+	body := "4" + strings.Repeat("x", 100)
+	for _, unknown := range []bool{false, true} {
+		q := r.open()
+		req, err := http.NewRequestWithContext(t.Context(), "POST", r.url+"/engine.io/?"+q, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if unknown {
+			req.ContentLength = -1
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if why := r.reason(); res.StatusCode != 413 || why != engineio.ReasonTransportClose {
+			t.Error(res.StatusCode, why)
+		}
+		if status, text, _ := r.do("GET", q, ""); status != 400 {
+			t.Error(status, text)
+		}
 	}
 }
 
@@ -144,6 +165,8 @@ func TestPollingCompression(t *testing.T) {
 	}
 }
 
+// The packet that ends a session comes alone: the official client would lose what is in the same
+// payload (TestLastEventsArrive of package socketio shows it).
 func TestServerClosesPolling(t *testing.T) {
 	r := start(t, engineio.Options{})
 	q := r.open()
@@ -153,7 +176,14 @@ func TestServerClosesPolling(t *testing.T) {
 	if why := r.reason(); why != engineio.ReasonForcedClose {
 		t.Fatal(why)
 	}
-	if _, body, _ := r.do("GET", q, ""); body != "4last\x1e1" {
+	if _, body, _ := r.do("GET", q, ""); body != "4last" {
+		t.Fatalf("%q", body)
+	}
+	// What the client says in between counts no more, and is no error either.
+	if status, body, _ := r.do("POST", q, "4too late"); status != 200 || body != "ok" {
+		t.Fatal(status, body)
+	}
+	if _, body, _ := r.do("GET", q, ""); body != "1" {
 		t.Fatalf("%q", body)
 	}
 	if status, _, _ := r.do("GET", q, ""); status != 400 {
@@ -260,17 +290,16 @@ func TestDeflate(t *testing.T) {
 	}
 }
 
-// Drain refuses newcomers and closes the others without a word that keeps them away.
+// Drain refuses newcomers, closes the others without a word that keeps them away, and returns when
+// the last has fetched its end.
 func TestDrain(t *testing.T) {
 	r := start(t, engineio.Options{})
 	w := r.dial("EIO=4&transport=websocket")
 	w.next()
 	q := r.open()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := r.srv.Drain(ctx, time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
+	r.session().Send(engineio.Seal(append(engineio.Room(4), "last"...)))
+	drained := make(chan error, 1)
+	go func() { drained <- r.srv.Drain(t.Context(), time.Millisecond) }()
 	w.want("closed")
 	for range 2 {
 		if why := r.reason(); why != engineio.ReasonShutdown {
@@ -280,8 +309,18 @@ func TestDrain(t *testing.T) {
 	if status, _, h := r.do("GET", polling, ""); status != 503 || h.Get("Retry-After") == "" {
 		t.Fatal(status)
 	}
-	if _, body, _ := r.do("GET", q, ""); body != "1" {
-		t.Fatalf("%q", body)
+	for _, want := range []string{"4last", "1"} {
+		select {
+		case err := <-drained:
+			t.Fatal("Drain does not wait for the client that polls", err)
+		default:
+		}
+		if _, body, _ := r.do("GET", q, ""); body != want {
+			t.Fatalf("%q", body)
+		}
+	}
+	if err := <-drained; err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -43,6 +43,7 @@ type Server struct {
 	mu       sync.RWMutex
 	sessions map[string]*Session
 	draining atomic.Bool
+	empty    chan struct{} // closed by the last session that ends while the server drains
 
 	out      flusher
 	gather   sync.Pool // *[]byte in which small messages are put together
@@ -52,7 +53,7 @@ type Server struct {
 // New makes a server. accept is called for each new session, before anything can be received from
 // it, and returns the layer above; what it sends follows the handshake.
 func New(opt Options, accept func(*Session, *http.Request) Receiver) *Server {
-	srv := &Server{opt: opt.withDefaults(), accept: accept, sessions: make(map[string]*Session)}
+	srv := &Server{opt: opt.withDefaults(), accept: accept, sessions: make(map[string]*Session), empty: make(chan struct{})}
 	srv.out.limit, srv.out.pause = runtime.GOMAXPROCS(0), srv.links.Help
 	return srv
 }
@@ -166,7 +167,7 @@ func (srv *Server) open(r *http.Request, ws *wsConn, extra ...*Message) *Session
 		s.queued += len(m.wire)
 	}
 	srv.mu.Lock()
-	if srv.sessions == nil {
+	if srv.sessions == nil || srv.draining.Load() {
 		srv.mu.Unlock()
 		return nil
 	}
@@ -201,15 +202,30 @@ func (s *Session) handshake() *Message {
 
 func (srv *Server) remove(s *Session) {
 	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if _, ok := srv.sessions[s.id]; !ok {
+		return
+	}
 	delete(srv.sessions, s.id)
-	srv.mu.Unlock()
+	if len(srv.sessions) == 0 && srv.draining.Load() {
+		close(srv.empty)
+	}
+}
+
+// refuseNew starts draining.
+func (srv *Server) refuseNew() {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if !srv.draining.Swap(true) && len(srv.sessions) == 0 {
+		close(srv.empty)
+	}
 }
 
 // Drain refuses new sessions with 503 and closes the present ones, one after the other, evenly over
 // the given time, so that their clients do not all come back to another server at once. It returns
-// when none is left or ctx is done.
+// when none is left or ctx is done. A client that has not polled for half a minute counts as gone.
 func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
-	srv.draining.Store(true)
+	srv.refuseNew()
 	all := srv.snapshot()
 	start := time.Now()
 	for i, s := range all {
@@ -223,7 +239,12 @@ func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
 		}
 		s.closeWith(ReasonShutdown)
 	}
-	return nil
+	select {
+	case <-srv.empty:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (srv *Server) snapshot() []*Session {
@@ -236,13 +257,32 @@ func (srv *Server) snapshot() []*Session {
 	return all
 }
 
+// upgradeGrace is how long Close waits for clients that are about to change to their WebSocket. Such
+// a client has stopped polling: it would not notice before its next ping is due that the server has
+// closed, unless its WebSocket tells it.
+const upgradeGrace = time.Second
+
 // Close ends all sessions with ReasonShutdown and waits until every goroutine of the server is done.
 func (srv *Server) Close() {
-	srv.draining.Store(true)
-	for _, s := range srv.snapshot() {
+	srv.refuseNew()
+	all := srv.snapshot()
+	for _, s := range all {
 		s.closeWith(ReasonShutdown)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), upgradeGrace)
+	defer cancel()
+	for _, s := range all {
+		if decided := s.undecided(); decided != nil {
+			select {
+			case <-decided:
+			case <-ctx.Done():
+			}
+		}
+	}
 	srv.mu.Lock()
+	if len(srv.sessions) > 0 {
+		close(srv.empty)
+	}
 	srv.sessions = nil
 	srv.mu.Unlock()
 	srv.out.wg.Wait()

@@ -7,7 +7,7 @@ import (
 
 const (
 	stateOpen    = iota
-	stateClosing // the receiver was told; a polling client has still to fetch the end
+	stateClosing // the receiver knows; the client has not fetched what is queued and the end yet
 	stateClosed
 )
 
@@ -28,7 +28,8 @@ type Session struct {
 	corked  bool // nobody flushes but Uncork
 	posting bool
 	left    bool // the client has closed the session
-	probing bool // the candidate has been probed
+	failed  bool // the session has ended at once: its polls are refused
+	probing bool // the candidate has answered a probe: only the client decides what comes next
 	paused  bool // nothing is read
 	hungUp  bool // and the peer was seen to have gone
 	ws      *wsConn
@@ -41,6 +42,7 @@ type Session struct {
 	timer   *time.Timer
 	corks   *time.Timer   // bounds Cork, once it was used
 	resumed chan struct{} // closed by Resume, when a POST waits for it
+	decided chan struct{} // closed when probing ends, when Server.Close waits for it
 }
 
 // ID is the session's id. It is a secret between server and client.
@@ -227,6 +229,13 @@ func (s *Session) pong() {
 	s.mu.Unlock()
 }
 
+// isOpen tells whether packets of the client still count.
+func (s *Session) isOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateOpen
+}
+
 // receive handles a packet of the session's transport. An error of the layer above has closed the
 // session already when receive returns.
 func (s *Session) receive(p packet) {
@@ -249,10 +258,14 @@ func (s *Session) receive(p packet) {
 }
 
 // leftByClient ends a session that its client has closed. A poll that is pending, or that the client
-// sent just before and that is still on its way, is let go.
+// sent just before and that is still on its way, is answered with a noop.
 func (s *Session) leftByClient() {
 	s.mu.Lock()
-	s.left, s.queue, s.queued = s.ws == nil, nil, 0
+	s.left = s.ws == nil
+	s.dropQueue()
+	if s.state == stateClosing {
+		s.flush()
+	}
 	s.mu.Unlock()
 	s.closeWith(ReasonTransportClose)
 }
@@ -260,42 +273,62 @@ func (s *Session) leftByClient() {
 // Close ends the session after what is queued has been sent.
 func (s *Session) Close() { s.closeWith(ReasonForcedClose) }
 
-// leave moves the session out of the open state, once.
-func (s *Session) leave(next uint8) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != stateOpen {
-		return false
-	}
-	s.state = next
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	return true
-}
-
 func (s *Session) closeWith(why Reason) {
-	if !s.leave(stateClosing) {
+	s.mu.Lock()
+	if s.state != stateOpen {
+		s.mu.Unlock()
 		return
 	}
-	s.mu.Lock()
-	if s.probe != nil {
-		s.probe.link.Close()
-		s.probe = nil
-	}
-	s.unpause() // what is read does not count any more, but the answer to the close frame
-	if w := s.ws; w != nil {
-		w.shutting = true
-		w.timer = time.AfterFunc(closeAnswer, w.link.Close)
-		s.flush()
-		s.mu.Unlock()
-		s.srv.remove(s)
-	} else {
-		s.timer = time.AfterFunc(closeLinger, func() { s.srv.remove(s) })
-		s.flush()
-		s.mu.Unlock()
-	}
+	s.startClosing()
+	s.mu.Unlock()
 	s.told(why)
+}
+
+// startClosing sends what is queued and then the end, on the transport that the client has or will
+// have. It is called with the lock held, in the open state.
+//
+// A candidate that has not been probed is closed: its client goes on polling. One that has been
+// probed stays: its client has stopped polling or is about to, and would notice nothing on its old
+// transport.
+func (s *Session) startClosing() {
+	s.leave(stateClosing)
+	if w := s.probe; w != nil && !s.probing {
+		s.dropProbe()
+		w.hangUp(0)
+	}
+	if s.ws != nil {
+		s.shutWebSocket()
+		return
+	}
+	s.timer = time.AfterFunc(closeLinger, func() {
+		s.mu.Lock()
+		s.finish()
+		s.mu.Unlock()
+	})
+	s.flush()
+}
+
+// shutWebSocket ends a closing session on its WebSocket. It is called with the lock held.
+func (s *Session) shutWebSocket() {
+	w := s.ws
+	w.shutting = true
+	w.timer = time.AfterFunc(closeAnswer, w.link.Close)
+	s.srv.remove(s)
+	s.flush()
+}
+
+// finish ends a closing session that is still on polling. It is called with the lock held.
+func (s *Session) finish() {
+	if s.state != stateClosing || s.ws != nil {
+		return
+	}
+	s.state = stateClosed
+	s.timer.Stop()
+	if w := s.probe; w != nil {
+		s.dropProbe()
+		w.hangUp(0)
+	}
+	s.srv.remove(s)
 }
 
 // Fail ends the session at once with the given reason: what is queued is lost.
@@ -303,25 +336,49 @@ func (s *Session) Fail(why Reason) { s.fail(why) }
 
 // fail ends the session at once: what is queued is lost.
 func (s *Session) fail(why Reason) {
-	if !s.leave(stateClosed) {
+	s.mu.Lock()
+	if s.state != stateOpen {
+		s.mu.Unlock()
 		return
 	}
-	s.mu.Lock()
+	s.dropQueue()
+	switch {
+	case s.probing && s.poll == nil:
+		s.failed = true
+		s.startClosing() // the client may wait for nothing but its WebSocket
+	default:
+		s.cut()
+	}
+	s.mu.Unlock()
+	s.told(why)
+}
+
+// cut closes all connections of an open session. It is called with the lock held.
+func (s *Session) cut() {
+	s.leave(stateClosed)
 	for _, w := range []*wsConn{s.ws, s.probe} {
 		if w != nil {
 			w.link.Close()
 		}
 	}
-	s.unpause()
-	s.probe, s.queue, s.queued = nil, nil, 0
+	s.dropProbe()
 	if s.poll != nil {
 		close(s.poll)
 		s.poll = nil
 	}
-	s.mu.Unlock()
 	s.srv.remove(s)
-	s.told(why)
 }
+
+// leave moves the session out of the open state. It is called with the lock held.
+func (s *Session) leave(next uint8) {
+	s.state = next
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.unpause() // what is read counts no more, but that the client leaves or changes its transport
+}
+
+func (s *Session) dropQueue() { s.queue, s.queued = nil, 0 }
 
 func (s *Session) told(why Reason) {
 	if m := s.srv.opt.Metrics; m != nil {

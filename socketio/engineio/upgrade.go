@@ -19,26 +19,58 @@ func (s *Session) candidate(w *wsConn, reply []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil || s.ws != nil || s.probe != nil || s.state != stateOpen {
-		_, _ = w.link.Write(wsframe.AppendClose(nil, 0))
-		w.link.Close()
+		w.hangUp(0)
 		return
 	}
 	s.probe = w
-	w.timer = time.AfterFunc(s.srv.opt.UpgradeTimeout, func() { s.abandon(w) })
+	w.timer = time.AfterFunc(s.srv.opt.UpgradeTimeout, func() { s.outOfTime(w) })
 }
 
-// abandon closes a candidate that did not become the transport in time.
-func (s *Session) abandon(w *wsConn) {
+// outOfTime closes a candidate that did not become the transport in time. A client whose request is
+// held back has not had its time yet.
+func (s *Session) outOfTime(w *wsConn) {
 	s.mu.Lock()
-	late := s.probe == w
-	if late {
-		s.probe, s.probing = nil, false
+	wait := s.probe == w && s.probing && s.posting
+	if wait {
+		w.timer.Reset(s.srv.opt.UpgradeTimeout)
 	}
 	s.mu.Unlock()
-	if late {
-		_, _ = w.link.Write(wsframe.AppendClose(nil, 0))
-		w.link.Close()
+	if !wait {
+		s.abandon(w)
 	}
+}
+
+// abandon closes a candidate that has not become the transport.
+func (s *Session) abandon(w *wsConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe == w {
+		s.dropProbe()
+		w.hangUp(0)
+	}
+}
+
+// dropProbe is called with the lock held, when the candidate has become the transport or never will.
+func (s *Session) dropProbe() {
+	s.probe, s.probing = nil, false
+	if s.decided != nil {
+		close(s.decided)
+		s.decided = nil
+	}
+}
+
+// undecided returns a channel that is closed when the client has changed to its WebSocket or given
+// that up; nil when it is not about to change.
+func (s *Session) undecided() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.probing {
+		return nil
+	}
+	if s.decided == nil {
+		s.decided = make(chan struct{})
+	}
+	return s.decided
 }
 
 // probePacket handles what a candidate receives: a probe, then the upgrade; anything else ends it.
@@ -46,23 +78,34 @@ func (w *wsConn) probePacket(op wsframe.Op, payload []byte) error {
 	s := w.s
 	switch {
 	case op == wsframe.Text && string(payload) == string(packetPing)+probe:
-		answer := control(packetPong, probe)
-		if n, err := w.link.Write(answer.wire); err != nil || n < len(answer.wire) {
+		if !w.answerProbe() {
 			break
 		}
-		s.mu.Lock()
-		s.probing = s.probe == w
-		s.mu.Unlock()
 		time.AfterFunc(releaseAfter, func() { s.release(w) })
 		return nil
 	case op == wsframe.Text && len(payload) > 0 && payload[0] == packetUpgrade && s.switchTo(w):
-		if u, ok := s.recv.(Upgrader); ok {
+		if u, ok := s.recv.(Upgrader); ok && s.isOpen() {
 			u.Upgraded()
 		}
 		return nil
 	}
 	s.abandon(w)
 	return errStop
+}
+
+// answerProbe sends the answer to a probe. The session must not close in between: a client that has
+// the answer stops polling.
+func (w *wsConn) answerProbe() bool {
+	s := w.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe != w {
+		return false
+	}
+	answer := control(packetPong, probe)
+	n, err := w.link.Write(answer.wire)
+	s.probing = err == nil && n == len(answer.wire)
+	return s.probing
 }
 
 // release lets a pending poll go, and again until the client has changed over or given up.
@@ -85,7 +128,7 @@ func (s *Session) release(w *wsConn) {
 func (s *Session) switchTo(w *wsConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.probe != w || !s.probing || s.posting || s.state != stateOpen {
+	if s.probe != w || !s.probing || s.posting || s.state == stateClosed {
 		return false
 	}
 	if s.poll != nil {
@@ -93,7 +136,13 @@ func (s *Session) switchTo(w *wsConn) bool {
 		s.poll = nil
 	}
 	w.timer.Stop()
-	s.probe, s.probing, s.ws = nil, false, w
+	s.dropProbe()
+	s.ws = w
+	if s.state == stateClosing {
+		s.timer.Stop()
+		s.shutWebSocket()
+		return true
+	}
 	if s.paused {
 		w.link.Pause()
 	}

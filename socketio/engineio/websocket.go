@@ -108,17 +108,18 @@ func (w *wsConn) Readable(p []byte) {
 func (w *wsConn) frame(op wsframe.Op, payload []byte) error {
 	s := w.s
 	s.mu.Lock()
-	open, main := s.state == stateOpen, s.ws == w
+	state, main := s.state, s.ws == w
 	s.mu.Unlock()
 	switch {
 	case op == wsframe.Close:
 		w.closed(payload)
 		return errStop
-	case !open:
-		return nil // nothing counts any more but the answer to our close frame
+	case op == wsframe.Pong, main && state != stateOpen, state == stateClosed:
+		return nil // of a closing transport only the answer to the close frame counts
+	case op == wsframe.Ping && !main:
+		_, _ = w.link.Write(wsframe.AppendFrame(nil, wsframe.Pong, payload))
 	case op == wsframe.Ping:
 		s.Send(&Message{wire: wsframe.AppendFrame(nil, wsframe.Pong, payload)})
-	case op == wsframe.Pong:
 	case !main:
 		return w.probePacket(op, payload)
 	case op == wsframe.Binary:
@@ -164,6 +165,11 @@ func (w *wsConn) refuse(code int) {
 		s.closeWith(ReasonTransportError)
 		return
 	}
+	w.hangUp(code)
+}
+
+// hangUp closes the connection after a close frame.
+func (w *wsConn) hangUp(code int) {
 	_, _ = w.link.Write(wsframe.AppendClose(nil, code))
 	w.link.Close()
 }
@@ -180,7 +186,7 @@ func (w *wsConn) Broken(err error) {
 		w.timer.Stop()
 	}
 	if s.probe == w {
-		s.probe, s.probing = nil, false
+		s.dropProbe()
 	}
 	s.mu.Unlock()
 	if !main {

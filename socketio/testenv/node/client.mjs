@@ -5,6 +5,7 @@ import { serve } from "./lines.mjs";
 
 const url = process.argv[2];
 const clients = new Map();
+let started;
 
 const bytes = (v) =>
   Buffer.isBuffer(v) || v instanceof ArrayBuffer ? { bytes: [...new Uint8Array(v.buffer ? Uint8Array.from(v) : v)] } : v;
@@ -44,7 +45,28 @@ class Client {
   }
 }
 
+// visit connects one client, which says args at once, and tells how it ends: its events and the
+// reasons of all its disconnects.
+const visit = ({ options = {}, args }) =>
+  new Promise((done) => {
+    const seen = { events: [], reasons: [] };
+    const socket = io(url, { forceNew: true, reconnection: false, ...options });
+    socket.onAny((...event) => seen.events.push(event));
+    if (args) socket.on("connect", () => socket.emit(...args));
+    socket.on("connect_error", (err) => done({ ...seen, error: err.message }));
+    socket.on("disconnect", (reason) => {
+      if (seen.reasons.push(reason) > 1) return;
+      // A second disconnect would come with the next packets of the same payload.
+      setTimeout(() => done(seen), 20);
+    });
+  });
+
 await serve({
+  visits: (c) => Promise.all(Array.from({ length: c.count }, () => visit(c))),
+  startVisits: (c) => {
+    started = Promise.all(Array.from({ length: c.count }, () => visit(c)));
+  },
+  endVisits: () => started,
   open: (c) => {
     clients.set(c.id, new Client(c));
   },

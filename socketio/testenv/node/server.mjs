@@ -1,0 +1,35 @@
+// An official server whose clients say how it is to take leave of them: server.mjs OPTIONS. Says its port first.
+import { createServer } from "node:http";
+import { Server } from "socket.io";
+import { say, serve } from "./lines.mjs";
+
+const http = createServer();
+const io = new Server(http, JSON.parse(process.argv[2] ?? "{}"));
+const reasons = [];
+const ways = {
+  disconnect: (s) => s.disconnect(true),
+  close: (s) => s.conn.close(),
+  selection: (s) => io.in(s.id).disconnectSockets(true),
+  stay: () => {},
+};
+io.on("connection", (s) => {
+  s.on("bye", (way, events) => {
+    for (let i = 0; i < events; i++) s.emit("count", i);
+    ways[way](s);
+  });
+  s.on("echo", (...args) => s.emit("echo", ...args));
+  s.on("disconnect", (why) => reasons.push(why));
+});
+await new Promise((r) => http.listen(0, "127.0.0.1", r));
+say({ port: http.address().port });
+
+await serve({
+  reasons: () => reasons.splice(0),
+  emit: (c) => {
+    io.emit(...c.args);
+  },
+  closeAll: () => {
+    for (const s of io.of("/").sockets.values()) s.conn.close();
+  },
+  count: () => io.engine.clientsCount,
+});
