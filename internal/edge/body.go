@@ -74,7 +74,7 @@ func (x *exchange) sendBody(tc *targetConn) (status int) {
 		}
 		switch {
 		case errors.Is(err, io.EOF) || err == nil && x.body.Done():
-			x.upload.sent = w.end(x.body.Trailer) == nil
+			x.upload.sent = w.end(x.body.Trailer, x.carriesTrailer) == nil
 			return 0
 		case isTimeout(err):
 			return x.timedOut()
@@ -124,13 +124,16 @@ func (b *bodyWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *bodyWriter) end(trailer []h1.Field) error {
+// end writes the last chunk, with those fields of the trailer that pass.
+func (b *bodyWriter) end(trailer []h1.Field, passes func(*h1.Field) bool) error {
 	if !b.chunked {
 		return nil
 	}
 	out := append(b.line[:0], "0\r\n"...)
-	for _, f := range trailer {
-		out = appendField(out, f.Name, f.Value)
+	for i := range trailer {
+		if f := &trailer[i]; passes(f) {
+			out = appendField(out, f.Name, f.Value)
+		}
 	}
 	_, err := b.w.Write(append(out, "\r\n"...))
 	return err
@@ -149,6 +152,7 @@ func (x *exchange) passBody(tc *targetConn) (whole bool) {
 	defer x.e.buf.putWriter(bw)
 	x.out = x.appendResponseHead(x.out[:0], kind, time.Now())
 	x.wrote, x.entry.Status = true, x.res.Status
+	x.c.unfinished.Store(kind == h1.UntilClose)
 	x.entry.Response = time.Since(x.sentAt) - x.entry.Target1st
 	if _, err := bw.Write(x.out); err != nil {
 		x.keep = false
@@ -165,8 +169,10 @@ func (x *exchange) passBody(tc *targetConn) (whole bool) {
 		if x.c.left || x.upload.status.Load() == 460 { // alb.md 5.7; what the target said stays beside it
 			x.entry.Status, x.entry.ErrorReason = 460, "the client went away"
 		}
+		return false
 	}
-	return err == nil
+	x.c.unfinished.Store(false)
+	return true
 }
 
 // clientFraming decides how the client is told where the body ends: as the target did, or in chunks if it did so by closing.
@@ -225,5 +231,5 @@ func (x *exchange) copyBody(tc *targetConn, body *h1.Body, bw *bufio.Writer, chu
 			return err
 		}
 	}
-	return w.end(body.Trailer)
+	return w.end(body.Trailer, x.returns)
 }

@@ -31,9 +31,11 @@ type client struct {
 	left   bool          // it took no more: the client has closed it
 	born   time.Time
 
-	resting  atomic.Bool // between two requests
-	mu       sync.Mutex  // guards the read deadline between two goroutines that set it
-	stopping bool
+	resting atomic.Bool // between two requests
+	// unfinished tells that a response is under way whose end is the end of the connection.
+	unfinished atomic.Bool
+	mu         sync.Mutex // guards the read deadline between two goroutines that set it
+	stopping   bool
 }
 
 // serve carries a connection through its requests until either end wants no more.
@@ -63,15 +65,27 @@ func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
 	}()
 	for c.awaitRequest() && x.run() && e.clients.rest(c, true) {
 	}
-	if c.br != nil && !x.body.Done() {
+	if c.br != nil && !x.body.Done() && !c.unfinished.Load() {
 		c.linger()
 	}
 }
 
 // close ends the connection and forgets it.
 func (c *client) close() {
+	if c.unfinished.Load() {
+		c.cut()
+	}
 	c.nc.Close() // nothing more is wanted of it
 	c.e.clients.remove(c)
+}
+
+// cut closes the socket at once. A client that waits for the end of the connection as the end of its response is shown that this is
+// not it: TCP resets the connection, and TLS lacks its closing message.
+func (c *client) cut() {
+	if tcp, ok := c.socket.(*net.TCPConn); ok && c.unfinished.Load() {
+		tcp.SetLinger(0) // fails on a closed socket only
+	}
+	c.socket.Close() // the client's loop notices
 }
 
 // Bounds on what is read of a client that is still sending when it has its answer.

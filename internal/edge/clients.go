@@ -52,7 +52,7 @@ func (s *clientSet) close(which func(*client) bool) {
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		if which(c) {
-			c.socket.Close() // the client's loop notices
+			c.cut()
 		}
 	}
 }

@@ -105,13 +105,16 @@ func (x *exchange) read() (status int, why string) {
 		x.entry.Reason = x.req.Reason
 	}
 	host, target := h1.Get(x.req.Header, "Host"), x.req.Target
-	if x.req.Method == "TRACE" {
+	switch x.req.Method {
+	case "TRACE": // alb.md Q13
 		return 405, "TRACE is not allowed"
+	case "CONNECT":
+		return 400, "CONNECT asks for a tunnel, and this is no proxy that opens one"
 	}
 	if authority, rest, ok := absolute(target); ok {
 		host, target = authority, rest
 	}
-	if target[0] != '/' && target != "*" {
+	if target[0] != '/' && (target != "*" || x.req.Method != "OPTIONS") { // RFC 9112 3.2.4
 		return 400, "BadUri"
 	}
 	if !validHost(host) {
@@ -171,10 +174,14 @@ func (x *exchange) screen() (status int, why string) {
 	if x.req.Class == h1.Ambiguous { // alb.md Q44
 		x.keep = false
 	}
+	if x.req.Foreign && !x.listener.DropInvalid {
+		return 400, "the name of a header field has bytes beyond ASCII"
+	}
 	if tooManyForwarded(x.req.Header) {
 		return 463, "X-Forwarded-For holds more than 30 addresses"
 	}
-	if h1.HasToken(x.req.Header, "Expect", "100-continue") && x.req.Body.Kind != h1.None {
+	// Clients of HTTP/1.0 do not know interim responses (RFC 9110 10.1.1).
+	if x.req.Minor > 0 && x.req.Body.Kind != h1.None && h1.HasToken(x.req.Header, "Expect", "100-continue") {
 		if _, err := x.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil { // alb.md Q11
 			return 460, "the client went away"
 		}
@@ -184,10 +191,7 @@ func (x *exchange) screen() (status int, why string) {
 
 // keepsAlive is what the client wants of its connection, and what its age allows (alb.md 5.3, client_keep_alive).
 func (x *exchange) keepsAlive() bool {
-	if x.req.Minor == 0 {
-		return h1.HasToken(x.req.Header, "Connection", "keep-alive")
-	}
-	return !h1.HasToken(x.req.Header, "Connection", "close")
+	return h1.Persists(x.req.Minor, x.req.Header)
 }
 
 // dispatch routes the request and carries out the rule's action. It reports whether to begin anew with the table of now.

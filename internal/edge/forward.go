@@ -223,8 +223,9 @@ func (x *exchange) failReceive(tc *targetConn, err error) {
 // patience is how long a target may think before somebody watches whether the client is still there.
 const patience = 50 * time.Millisecond
 
-// awaitHead reads the response's head, passing interim ones on.
+// awaitHead reads the head of the final response. It passes interim ones on.
 func (x *exchange) awaitHead(tc *targetConn) error {
+	var interim interims
 	for {
 		x.res.Forget()
 		if err := x.awaitByte(tc); err != nil {
@@ -245,7 +246,14 @@ func (x *exchange) awaitHead(tc *targetConn) error {
 		case s >= 200 || s == 101:
 			x.entry.TargetStatus = s
 			return nil
-		case s != 100 && x.req.Minor > 0:
+		}
+		if err := interim.add(&x.res, time.Now(), maxInterimTime*x.c.idle); err != nil {
+			return err
+		}
+		if !x.upload.running {
+			x.startUpload(tc) // from here on somebody notices when the client leaves
+		}
+		if x.res.Status != 100 && x.req.Minor > 0 {
 			if err := x.passInterim(); err != nil {
 				return err
 			}
@@ -289,8 +297,11 @@ func (x *exchange) passInterim() error {
 	out = append(out, ' ')
 	out = append(out, x.res.Reason...)
 	out = append(out, "\r\n"...)
-	for _, f := range x.res.Header {
-		out = appendField(out, f.Name, f.Value)
+	x.resNamed = names(x.res.Header)
+	for i := range x.res.Header {
+		if f := &x.res.Header[i]; x.returns(f) {
+			out = appendField(out, f.Name, f.Value)
+		}
 	}
 	x.out = append(out, "\r\n"...)
 	_, err := x.c.Write(x.out)

@@ -55,15 +55,8 @@ func expectsLength(method string) bool {
 
 // carries reports whether a field of the request goes to the target as it is (alb.md Q9, Q12).
 func (x *exchange) carries(f *route.Field) bool {
-	switch len(f.Name) {
-	case 2, 4, 6, 7, 10, 14, 15, 16, 17: // a name of another length needs no closer look
-		if is(f.Name, "X-Forwarded-For") {
-			return x.listener.XFFMode == "preserve"
-		}
-		if is(f.Name, "Host", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "TE", "Transfer-Encoding", "Content-Length",
-			"Expect", "X-Forwarded-Proto", "X-Forwarded-Port", traceHeader) {
-			return false // written by ourselves, or meant for us alone
-		}
+	if owned(f.Name) && (x.listener.XFFMode != "preserve" || !h1.SameName(f.Name, xffHeader)) {
+		return false
 	}
 	if x.listener.DropInvalid && !plainName(f.Name) {
 		return false
@@ -71,10 +64,27 @@ func (x *exchange) carries(f *route.Field) bool {
 	return !x.named || !h1.HasToken(x.req.Header, "Connection", f.Name)
 }
 
+// carriesTrailer is carries for the trailer: there, no field that the edge owns goes to the target in any mode.
+func (x *exchange) carriesTrailer(f *route.Field) bool { return !owned(f.Name) && x.carries(f) }
+
+const xffHeader = "X-Forwarded-For"
+
+// owned reports whether a field of a request is written by the edge alone, or ends at it. A name that a target may take for such a
+// one counts as well ("X_Forwarded_For").
+func owned(name string) bool {
+	name = h1.Likeness(name)
+	switch len(name) {
+	case 2, 4, 6, 7, 10, 14, 15, 16, 17: // a name of another length needs no closer look
+		return is(name, "Host", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "TE", "Transfer-Encoding",
+			"Content-Length", "Expect", xffHeader, "X-Forwarded-Proto", "X-Forwarded-Port", traceHeader)
+	}
+	return false
+}
+
 // is reports whether name is one of the names, in whatever case.
 func is(name string, names ...string) bool {
 	for _, n := range names {
-		if len(n) == len(name) && strings.EqualFold(n, name) {
+		if h1.SameName(n, name) {
 			return true
 		}
 	}
@@ -106,7 +116,7 @@ func (x *exchange) appendForwarded(out []byte) []byte {
 	if x.listener.XFFMode == "append" {
 		out = append(out, "X-Forwarded-For: "...)
 		for i := range x.req.Header {
-			if f := &x.req.Header[i]; strings.EqualFold(f.Name, "X-Forwarded-For") && f.Value != "" {
+			if f := &x.req.Header[i]; h1.SameName(f.Name, xffHeader) && f.Value != "" {
 				out = append(out, f.Value...)
 				out = append(out, ", "...)
 			}
@@ -126,7 +136,7 @@ func (x *exchange) appendForwarded(out []byte) []byte {
 func tooManyForwarded(header []route.Field) bool {
 	n := 0
 	for i := range header {
-		if f := &header[i]; strings.EqualFold(f.Name, "X-Forwarded-For") && f.Value != "" {
+		if f := &header[i]; h1.SameName(f.Name, xffHeader) && f.Value != "" {
 			n += 1 + strings.Count(f.Value, ",")
 		}
 	}
@@ -138,7 +148,7 @@ func tooManyForwarded(header []route.Field) bool {
 func (x *exchange) appendHost(out []byte) []byte {
 	if x.listener.PreserveHost {
 		for i := range x.req.Header {
-			if f := &x.req.Header[i]; strings.EqualFold(f.Name, "Host") {
+			if f := &x.req.Header[i]; h1.SameName(f.Name, "Host") {
 				out = appendField(out, "Host", f.Value)
 			}
 		}
@@ -184,8 +194,13 @@ func (x *exchange) appendResponseHead(out []byte, kind h1.Kind, now time.Time) [
 	}
 	out = x.appendSetHeaders(out)
 	out = x.appendCookies(out, now)
-	if kind == h1.Chunked {
+	switch {
+	case kind == h1.Chunked:
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	case x.res.Length >= 0: // once, however often the target sent it
+		out = append(out, "Content-Length: "...)
+		out = strconv.AppendInt(out, x.res.Length, 10)
+		out = append(out, "\r\n"...)
 	}
 	if x.res.Status == 101 {
 		out = append(out, "Connection: Upgrade\r\n"...)
@@ -198,17 +213,15 @@ func (x *exchange) appendResponseHead(out []byte, kind h1.Kind, now time.Time) [
 // returns reports whether a field of the response goes to the client as it is.
 func (x *exchange) returns(f *route.Field) bool {
 	switch {
-	case is(f.Name, "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"):
+	case is(f.Name, "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Content-Length"):
 		return false
 	case is(f.Name, "Upgrade"):
 		return x.res.Status == 101
-	case is(f.Name, "Content-Length"):
-		return x.res.Body.Kind != h1.Chunked
 	case is(f.Name, "Server"):
 		return !x.listener.HideServer
 	}
 	for i := range x.listener.SetHeader {
-		if strings.EqualFold(x.listener.SetHeader[i].Name, f.Name) {
+		if h1.SameName(x.listener.SetHeader[i].Name, f.Name) {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -108,8 +109,9 @@ func (p *probe) get(ctx context.Context) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { nc.Close() }()
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) }) // ends whatever is waited for
+	socket := nc
+	defer socket.Close()                                                           // nothing more is wanted of it
+	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) }) // ends whatever is waited for
 	defer stop()
 	if p.check.Protocol == elb.HTTPS {
 		secure := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
@@ -125,16 +127,27 @@ func (p *probe) get(ctx context.Context) (status int, err error) {
 	}
 	br := p.u.edge.buf.reader(nc)
 	defer p.u.edge.buf.putReader(br)
+	return finalStatus(br, time.Duration(p.check.TimeoutSeconds)*time.Second)
+}
+
+// finalStatus reads heads until the one that is not interim.
+func finalStatus(br *bufio.Reader, limit time.Duration) (int, error) {
 	var res h1.Response
-	for res.Status < 200 {
-		if err := h1.ReadResponse(br, "GET", &res); err != nil {
+	var interim interims
+	for {
+		err := h1.ReadResponse(br, "GET", &res)
+		switch {
+		case err != nil:
+			return 0, err
+		case res.Status == 101:
+			return 0, errors.New("101 to a probe")
+		case res.Status >= 200:
+			return res.Status, nil
+		}
+		if err := interim.add(&res, time.Now(), limit); err != nil {
 			return 0, err
 		}
-		if res.Status == 101 {
-			return 0, errors.New("101 to a probe")
-		}
 	}
-	return res.Status, nil
 }
 
 func (p *probe) address() string {

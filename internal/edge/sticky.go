@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berthhq/berth/internal/edge/h1"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/route"
 )
@@ -152,7 +153,7 @@ func appendCookie(out []byte, name, value, expires, more string) []byte {
 // cookie returns the value of the first cookie of the name in a request.
 func cookie(header []route.Field, name string) (string, bool) {
 	for i := range header {
-		if len(header[i].Name) != len("Cookie") || !strings.EqualFold(header[i].Name, "Cookie") {
+		if !h1.SameName(header[i].Name, "Cookie") {
 			continue
 		}
 		for rest := header[i].Value; rest != ""; {
@@ -168,7 +169,7 @@ func cookie(header []route.Field, name string) (string, bool) {
 
 func setsCookie(header []route.Field, name string) bool {
 	for i := range header {
-		if strings.EqualFold(header[i].Name, "Set-Cookie") {
+		if h1.SameName(header[i].Name, "Set-Cookie") {
 			if k, _, ok := strings.Cut(header[i].Value, "="); ok && k == name {
 				return true
 			}

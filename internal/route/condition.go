@@ -77,7 +77,8 @@ func (c *condition) matches(r *Request) bool {
 		return c.text(r.Path)
 	case elb.FieldHeader:
 		for i := range r.Header {
-			if strings.EqualFold(r.Header[i].Name, c.header) && c.text(r.Header[i].Value) {
+			f := &r.Header[i]
+			if len(f.Name) == len(c.header) && strings.EqualFold(f.Name, c.header) && c.text(f.Value) {
 				return true
 			}
 		}

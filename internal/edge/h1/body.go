@@ -129,6 +129,9 @@ func (b *Body) readTrailer() error {
 		if err != nil {
 			return err
 		}
+		if j.foreign {
+			return severe("BadHeader")
+		}
 		if !forbiddenTrailer(f.Name) {
 			b.Trailer = append(b.Trailer, f)
 		}
@@ -169,12 +172,16 @@ func parseChunkSize(line string) (int64, bool) {
 	return n, true
 }
 
-// forbiddenTrailer names fields that would change how the message is read (RFC 9110 6.5.1).
+// forbiddenTrailer reports whether a field would change how the message is framed, routed, authenticated or processed if a recipient
+// took it for one of the header (RFC 9110 6.5.1).
 func forbiddenTrailer(name string) bool {
-	switch strings.ToLower(name) {
-	case "transfer-encoding", "content-length", "host", "trailer", "connection", "upgrade", "te", "content-encoding", "content-type",
-		"content-range", "authorization", "set-cookie", "cookie":
+	name = strings.ToLower(Likeness(name))
+	switch name {
+	case "transfer-encoding", "content-length", "host", "trailer", "connection", "keep-alive", "proxy-connection", "upgrade", "te",
+		"content-encoding", "content-type", "content-range", "range", "expect", "max-forwards", "cache-control", "pragma", "age",
+		"expires", "date", "location", "retry-after", "vary", "authorization", "proxy-authorization", "authentication-info",
+		"proxy-authentication-info", "www-authenticate", "proxy-authenticate", "set-cookie", "cookie":
 		return true
 	}
-	return false
+	return strings.HasPrefix(name, "if-")
 }

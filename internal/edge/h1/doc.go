@@ -46,4 +46,5 @@ const (
 	MaxLine         = 16 << 10 // a request line or one header field
 	MaxRequestHead  = 64 << 10
 	MaxResponseHead = 32 << 10
+	maxEmptyLines   = 16 // before a request
 )

@@ -41,7 +41,7 @@ func readFraming(fields []Field) (framing, error) {
 	var f framing
 	for i := range fields {
 		switch name := fields[i].Name; {
-		case len(name) == 14 && strings.EqualFold(name, "Content-Length"):
+		case SameName(name, "Content-Length"):
 			n, ok := parseLength(fields[i].Value)
 			if !ok {
 				return f, severe("BadContentLength")
@@ -50,7 +50,7 @@ func readFraming(fields []Field) (framing, error) {
 				return f, severe("MultipleContentLength")
 			}
 			f.lengths, f.length = f.lengths+1, n
-		case len(name) == 17 && strings.EqualFold(name, "Transfer-Encoding"):
+		case SameName(name, "Transfer-Encoding"):
 			if err := f.encoding(fields[i].Value); err != nil {
 				return f, err
 			}
@@ -63,10 +63,10 @@ func (f *framing) encoding(value string) error {
 	f.encodings++
 	for item := range strings.SplitSeq(value, ",") {
 		switch item = strings.Trim(item, " \t"); {
-		case strings.EqualFold(item, "identity"):
+		case SameName(item, "identity"):
 		case !isToken(item):
 			return severe("BadTransferEncoding")
-		case !strings.EqualFold(item, "chunked"):
+		case !SameName(item, "chunked"):
 			return &Error{501, "BadTransferEncoding", Severe} // alb.md Q14
 		case f.chunked:
 			return severe("MultipleTransferEncodingChunked")

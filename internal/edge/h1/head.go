@@ -7,14 +7,21 @@ import (
 	"strings"
 )
 
-// readHead reads up to and with the empty line that ends a head, appended to buf. Empty lines before it are passed over. No line may be
-// longer than longest, and not all of them together longer than limit.
-func readHead(br *bufio.Reader, buf []byte, longest, limit int) ([]byte, error) {
+// bounds limit what is read of a head.
+type bounds struct {
+	line  int // bytes of one line
+	head  int // bytes of all lines
+	empty int // empty lines before the first one, which are skipped (RFC 9112 2.2)
+}
+
+// readHead appends a head to buf, up to and with the empty line that ends it.
+func readHead(br *bufio.Reader, buf []byte, b bounds) ([]byte, error) {
 	line := len(buf) // where the present line begins
+	skipped := 0
 	for {
 		part, err := br.ReadSlice('\n')
 		buf = append(buf, part...)
-		if len(buf)-line > longest || len(buf) > limit {
+		if len(buf)-line > b.line || len(buf) > b.head {
 			if line == 0 {
 				return buf, &Error{414, "the request line is longer than 16K", Severe}
 			}
@@ -32,6 +39,9 @@ func readHead(br *bufio.Reader, buf []byte, longest, limit int) ([]byte, error) 
 		if text := buf[line:]; len(text) == 1 || len(text) == 2 && text[0] == '\r' {
 			if line > 0 {
 				return buf, nil
+			}
+			if skipped++; skipped > b.empty {
+				return buf, severe("too many empty lines before the head")
 			}
 			buf = buf[:0]
 			continue
@@ -51,8 +61,9 @@ func cutLine(s string) (line, rest string, bare bool) {
 
 // judgement collects the worst that is found.
 type judgement struct {
-	Class  Class
-	Reason string
+	Class   Class
+	Reason  string
+	foreign bool // the name of a field has bytes beyond ASCII
 }
 
 func (j *judgement) found(c Class, reason string) {
@@ -113,11 +124,12 @@ func joined(fields []Field, more []string) []Field {
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
-// parseStrict reads the header lines of a response, where what is ambiguous is malformed (alb.md 5.7: 502).
+// parseStrict reads the header lines of a response. What is ambiguous is malformed here (alb.md 5.7: 502), and so is a name with
+// bytes beyond ASCII.
 func parseStrict(s string, fields []Field) ([]Field, error) {
 	var j judgement
 	fields, err := parseFields(s, fields, &j)
-	if err == nil && j.Class >= Ambiguous {
+	if err == nil && (j.Class >= Ambiguous || j.foreign) {
 		err = ambiguous(j.Reason)
 	}
 	return fields, err
@@ -140,6 +152,7 @@ func parseField(line string, j *judgement) (Field, error) {
 			return Field{}, ambiguous("SuspiciousHeader")
 		case c >= 0x80:
 			j.found(Acceptable, "NonCompliantHeader")
+			j.foreign = true
 		}
 	}
 	if disguised(name) {
@@ -161,62 +174,4 @@ func checkValue(value string, j *judgement) error {
 		}
 	}
 	return nil
-}
-
-// disguises are what servers that are too kind take for the letters and the hyphen of the two names that delimit bodies.
-var disguises = strings.NewReplacer("_", "-", "\u2010", "-", "\u2011", "-", "\u2012", "-", "\u2013", "-", "\u2014", "-", "\u2015", "-", "\u2212", "-",
-	"\ufe58", "-", "\ufe63", "-", "\uff0d", "-", "\u0131", "i", "\u017f", "s")
-
-// disguised reports whether a name is not, but may be taken for, that of a field that delimits the body. The target might see another
-// body than the edge does, and in what is left of it a request that no rule has seen: such requests are refused in every mode.
-func disguised(name string) bool {
-	if len(name) < len("content-length") || !odd(name) {
-		return false
-	}
-	name = strings.ToLower(disguises.Replace(name))
-	for strings.Contains(name, "--") {
-		name = strings.ReplaceAll(name, "--", "-")
-	}
-	return name == "transfer-encoding" || name == "content-length"
-}
-
-// odd reports whether a name has anything that could stand for a letter or a single hyphen.
-func odd(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; c == '_' || c >= 0x80 || c == '-' && i > 0 && name[i-1] == '-' {
-			return true
-		}
-	}
-	return false
-}
-
-// Get returns the value of the first field of the name, in any case, "" if there is none.
-func Get(fields []Field, name string) string {
-	for i := range fields {
-		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) {
-			return fields[i].Value
-		}
-	}
-	return ""
-}
-
-// HasToken reports whether a field of the name lists the token, as "Connection: close, x" lists "close".
-func HasToken(fields []Field, name, token string) bool {
-	for i := range fields {
-		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) && listHas(fields[i].Value, token) {
-			return true
-		}
-	}
-	return false
-}
-
-func listHas(list, token string) bool {
-	for list != "" {
-		var item string
-		item, list, _ = strings.Cut(list, ",")
-		if strings.EqualFold(strings.Trim(item, " \t"), token) {
-			return true
-		}
-	}
-	return false
 }

@@ -18,13 +18,15 @@ type Request struct {
 	// used for another one.
 	Class  Class
 	Reason string
-	old    bool // of HTTP/0.9, or of no version at all
-	buf    []byte
+	// Foreign tells that the name of a field has bytes beyond ASCII. Targets that decode them may take it for another name.
+	Foreign bool
+	old     bool // of HTTP/0.9, or of no version at all
+	buf     []byte
 }
 
 // ReadRequest reads the head of the next request into r, whose memory it uses again.
 func ReadRequest(br *bufio.Reader, r *Request) error {
-	buf, err := readHead(br, r.buf[:0], MaxLine, MaxRequestHead)
+	buf, err := readHead(br, r.buf[:0], bounds{MaxLine, MaxRequestHead, maxEmptyLines})
 	*r = Request{Header: r.Header[:0], buf: buf}
 	if err != nil {
 		return err
@@ -39,7 +41,7 @@ func ReadRequest(br *bufio.Reader, r *Request) error {
 		return err
 	}
 	err = r.frame(&j)
-	r.Class, r.Reason = j.Class, j.Reason
+	r.Class, r.Reason, r.Foreign = j.Class, j.Reason, j.foreign
 	return err
 }
 

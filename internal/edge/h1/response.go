@@ -12,6 +12,8 @@ type Response struct {
 	Minor  int
 	Header []Field
 	Body   Framing
+	// Length is what Content-Length says, -1 if there is none or it means nothing. Answers to HEAD and 304 have it without a body.
+	Length int64
 	Size   int
 	// Reusable tells that the connection may carry another request once the body was read to its end.
 	Reusable bool
@@ -21,7 +23,7 @@ type Response struct {
 // ReadResponse reads the next head, interim ones (1xx) as well, of the answer to a request with the method, into r, whose memory it
 // uses again. A malformed or too large head is an *Error, whatever its Status says: a client is told 502.
 func ReadResponse(br *bufio.Reader, method string, r *Response) error {
-	buf, err := readHead(br, r.buf[:0], MaxResponseHead, MaxResponseHead)
+	buf, err := readHead(br, r.buf[:0], bounds{MaxResponseHead, MaxResponseHead, 0})
 	*r = Response{Header: r.Header[:0], buf: buf}
 	if err != nil {
 		return err
@@ -58,7 +60,7 @@ func (r *Response) parseLine(line string) error {
 		return severe("BadStatus")
 	}
 	r.Reason = strings.TrimPrefix(line[12:], " ")
-	return nil
+	return checkValue(r.Reason, new(judgement))
 }
 
 func (r *Response) frame(method string) error {
@@ -66,10 +68,16 @@ func (r *Response) frame(method string) error {
 	if err != nil {
 		return err
 	}
-	r.Reusable = r.Minor == 1 && !HasToken(r.Header, "Connection", "close") ||
-		r.Minor == 0 && HasToken(r.Header, "Connection", "keep-alive")
+	r.Length = -1
+	if f.lengths > 0 && !f.chunked {
+		r.Length = f.length
+	}
+	r.Reusable = Persists(r.Minor, r.Header) && (r.Minor > 0 || f.encodings == 0)
 	switch {
-	case method == "HEAD" || r.Status < 200 || r.Status == 204 || r.Status == 304:
+	case r.Status < 200 || r.Status == 204: // neither field may be there (RFC 9110 8.6, RFC 9112 6.1): there may be a body all the same
+		r.Length = -1
+		r.Reusable = r.Reusable && f.encodings == 0 && f.length == 0
+	case method == "HEAD" || r.Status == 304:
 	case f.chunked:
 		r.Body = Framing{Kind: Chunked}
 		r.Reusable = r.Reusable && f.lengths == 0
