@@ -62,6 +62,8 @@ func commands(io streams) []*cobra.Command {
 		newDemo(io),
 		newEnv(io),
 		newStatus(io),
+		newReset(io),
+		newDown(io),
 		newCompletion(io),
 		newVersion(io),
 	}

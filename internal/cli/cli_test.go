@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -76,10 +78,26 @@ func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, stderr, code := call("env", "--data", dir, "--listen", "0.0.0.0:99", "--region", "eu-west-2")
-	want := "export AWS_ENDPOINT_URL=http://127.0.0.1:99 AWS_ACCESS_KEY_ID=" + d.AccessKey.ID + " AWS_SECRET_ACCESS_KEY=" + d.AccessKey.Secret + " AWS_REGION=eu-west-2 AWS_DEFAULT_REGION=eu-west-2\n"
-	if code != 0 || out != want {
-		t.Errorf("env = %d, %q %q, want %q", code, out, stderr, want)
+	if err := d.Remember(config.Address{Listen: "0.0.0.0:99", Region: "eu-west-2"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_REGION", "ap-south-1") // of the user's AWS account, and none of the server's
+	line := "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE; export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=" + d.AccessKey.ID +
+		" AWS_SECRET_ACCESS_KEY=" + d.AccessKey.Secret + " AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s\n"
+	for args, want := range map[string]string{
+		"":                      fmt.Sprintf(line, "http://127.0.0.1:99", "eu-west-2"),
+		" --region us-west-1":   fmt.Sprintf(line, "http://127.0.0.1:99", "us-west-1"),
+		" --listen 127.0.0.1:7": fmt.Sprintf(line, "http://127.0.0.1:7", "eu-west-2"),
+	} {
+		out, stderr, code := call(strings.Fields("env --data " + dir + args)...)
+		if code != 0 || out != want {
+			t.Errorf("env%s = %d, %q %q, want %q", args, code, out, stderr, want)
+		}
+	}
+	out, _, _ := call("env", "--data", dir, "--json")
+	var vars map[string]string
+	if err := json.Unmarshal([]byte(out), &vars); err != nil || vars["AWS_REGION"] != "eu-west-2" || len(vars) != 5 {
+		t.Errorf("env --json = %s, %v", out, err)
 	}
 }
 
@@ -89,19 +107,23 @@ func TestEnvWaitsForAServerThatStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told bytes.Buffer
 		time.AfterFunc(startTime/2, func() {
-			if _, err := config.Open(dir, defaultAccount); err != nil {
+			d, err := config.Open(dir, defaultAccount)
+			if err == nil {
+				err = d.Remember(config.Address{Listen: defaultListen, Region: defaultRegion})
+			}
+			if err != nil {
 				t.Error(err)
 			}
 		})
 		var out bytes.Buffer
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: dir, listen: defaultListen, region: defaultRegion}); err != nil || !strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: dir}, false); err != nil || !strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
 			t.Errorf("env = %q, %v", out.String(), err)
 		}
 		if !strings.Contains(told.String(), "waiting up to 5s for a server to start with the data directory "+dir) {
 			t.Errorf("told: %q", told.String())
 		}
 		empty := t.TempDir()
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: empty}); err == nil || !strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: empty}, false); err == nil || !strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
 			t.Errorf("env of an empty directory: %v", err)
 		}
 	})
@@ -115,18 +137,6 @@ func TestStatusWithoutAServer(t *testing.T) {
 	// Port 1 of loopback is nobody's.
 	if _, stderr, code := call("status", "--data", dir, "--listen", "127.0.0.1:1"); code != 1 || !strings.Contains(stderr, "no server answers at http://127.0.0.1:1") {
 		t.Errorf("status = %d, %q", code, stderr)
-	}
-}
-
-// What a server that starts says to type in another terminal leads to that server.
-func TestArgumentsLeadToThePlace(t *testing.T) {
-	for want, p := range map[string]place{
-		"--data /d": {"/d", defaultListen, defaultRegion},
-		"--data /d --listen 127.0.0.1:99 --region eu-west-2": {"/d", "127.0.0.1:99", "eu-west-2"},
-	} {
-		if got := p.arguments(); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
 	}
 }
 
@@ -149,7 +159,7 @@ func TestStatusByTheEnvironment(t *testing.T) {
 	t.Setenv("AWS_DEFAULT_REGION", "eu-west-2")
 	t.Setenv("AWS_ACCESS_KEY_ID", "exported")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	out, stderr, code := call("status", "--data", t.TempDir())
+	out, stderr, code := call("status")
 	if code != 0 || !strings.HasPrefix(out, "Region eu-west-2\n") {
 		t.Errorf("status = %d, %q %q", code, out, stderr)
 	}
@@ -166,6 +176,79 @@ func TestCompletion(t *testing.T) {
 		out, _, code := call(append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("berth __complete %s = %d, %q, want %q", args, code, out, want)
+		}
+	}
+}
+
+// owned is a server that knows one key and writes down what it is asked for.
+func owned(t *testing.T) (s *httptest.Server, dir string, asked *[]string) {
+	t.Helper()
+	dir, asked = t.TempDir(), new([]string)
+	d, err := config.Open(dir, defaultAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+d.AccessKey.ID+"/") {
+			http.Error(w, "The security token included in the request is invalid.", http.StatusForbidden)
+			return
+		}
+		*asked = append(*asked, r.Method+" "+r.URL.Path)
+		if r.URL.Path == "/_berth/stop" {
+			go s.Config.Close()
+		}
+		io.WriteString(w, `{"Region":"us-east-1"}`)
+	}))
+	t.Cleanup(s.Close)
+	if err := d.Remember(config.Address{Listen: strings.TrimPrefix(s.URL, "http://"), Region: "us-east-1"}); err != nil {
+		t.Fatal(err)
+	}
+	return s, dir, asked
+}
+
+// The data directory leads to its server, and its key is the one that is used, whatever is exported.
+func TestTheDataDirectoryLeadsToItsServer(t *testing.T) {
+	s, dir, _ := owned(t)
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDOTHER")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	if out, stderr, code := call("status", "--data", dir); code != 0 || !strings.HasPrefix(out, "Region us-east-1\n") {
+		t.Errorf("status = %d, %q %q", code, out, stderr)
+	}
+	// A key that does not fit is named, with where it comes from.
+	t.Setenv("AWS_ENDPOINT_URL", s.URL)
+	_, stderr, code := call("status")
+	if want := "refuses the key AKIDOTHER of the environment (AWS_ACCESS_KEY_ID): The security token"; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("status with another key = %d, %q, want %q", code, stderr, want)
+	}
+	other := t.TempDir()
+	if _, err := config.Open(other, defaultAccount); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code = call("status", "--data", other, "--listen", strings.TrimPrefix(s.URL, "http://"))
+	if want := "of the data directory " + other; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("status with another directory = %d, %q, want %q", code, stderr, want)
+	}
+}
+
+func TestResetAsksFirst(t *testing.T) {
+	_, dir, asked := owned(t)
+	for _, tt := range []struct {
+		args, in, out string
+		code          int
+		asked         string
+	}{
+		{"reset", "", "", 1, "[]"},
+		{"reset", "no\n", "", 1, "[]"},
+		{"reset", "yes\n", "Removed everything", 0, "[POST /_berth/reset]"},
+		{"reset --yes", "", "Removed everything", 0, "[POST /_berth/reset]"},
+		{"down --yes", "", "Stopped it.\n", 0, "[POST /_berth/reset POST /_berth/stop]"},
+	} {
+		*asked = nil
+		var out, stderr bytes.Buffer
+		code := Main(append(strings.Fields(tt.args), "--data", dir), strings.NewReader(tt.in), &out, &stderr)
+		if code != tt.code || !strings.Contains(out.String(), tt.out) || fmt.Sprint(*asked) != tt.asked {
+			t.Errorf("%s with %q = %d, %q %q, asked %v", tt.args, tt.in, code, out.String(), stderr.String(), *asked)
 		}
 	}
 }

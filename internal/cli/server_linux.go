@@ -25,8 +25,10 @@ func newServer(io streams) *cobra.Command {
 			return runServer(c.Context(), io, p, cfg)
 		},
 	}
-	p.flags(c)
+	p.dataFlag(c)
 	f := c.Flags()
+	f.StringVar(&p.listen, "listen", defaultListen, "the `address` the API listens on")
+	f.StringVar(&p.region, "region", defaultRegion, "the region of the registry's short names, and of berth env")
 	f.BoolVar(&verbose, "verbose", false, "log more")
 	f.StringVar(&cfg.Account, "account", defaultAccount, "the account number, twelve digits")
 	f.StringVar(&cfg.EdgeAddr, "edge-addr", "127.0.0.1", "the address load balancers listen on")
@@ -51,7 +53,7 @@ func runServer(ctx context.Context, io streams, p place, cfg server.Config) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	at := place{cfg.Data, s.Addr(), cfg.Region}
-	quote.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(%s env %s)\"\n", at.listen, self, at.arguments())
+	at := place{data: cfg.Data}
+	quote.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(%s env%s)\"\n", s.Addr(), self, at.arguments())
 	return s.Run(ctx)
 }

@@ -1,23 +1,16 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/berthhq/berth/internal/awswire/sigv4"
-	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/status"
 )
@@ -31,14 +24,18 @@ func newStatus(io streams) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), io, p, asJSON) },
 	}
-	p.follow(c)
+	p.flags(c)
 	jsonFlag(c, &asJSON)
 	return c
 }
 
 func runStatus(ctx context.Context, io streams, p place, asJSON bool) error {
-	r, err := fetchStatus(ctx, p)
+	from, err := p.connect()
 	if err != nil {
+		return err
+	}
+	var r status.Report
+	if err := from.get(ctx, "status", nil, &r); err != nil {
 		return err
 	}
 	if asJSON {
@@ -46,43 +43,6 @@ func runStatus(ctx context.Context, io streams, p place, asJSON bool) error {
 	}
 	printStatus(io.out, r)
 	return nil
-}
-
-// fetchStatus asks a server for its status, with the key of its data directory. Where there is none it goes by what `berth env` and the
-// demo tell a terminal to export.
-func fetchStatus(ctx context.Context, p place) (status.Report, error) {
-	var r status.Report
-	endpoint := p.endpoint()
-	id, secret, err := config.Credentials(p.data)
-	if key := os.Getenv("AWS_ACCESS_KEY_ID"); err != nil && key != "" {
-		id, secret, err = key, os.Getenv("AWS_SECRET_ACCESS_KEY"), nil
-		if p.listen == defaultListen {
-			endpoint = cmp.Or(os.Getenv("AWS_ENDPOINT_URL"), endpoint)
-		}
-	}
-	if err != nil {
-		return r, noServer(p.data, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/_berth/status", nil)
-	if err != nil {
-		return r, err
-	}
-	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: id, SecretAccessKey: secret}, p.region, "berth", sigv4.EmptyPayload, time.Now())
-	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
-	if err != nil {
-		return r, fmt.Errorf("no server answers at %s (%w)", endpoint, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		body, _ := readAll(resp.Body)
-		return r, fmt.Errorf("%s: %s", resp.Status, body)
-	}
-	return r, json.NewDecoder(resp.Body).Decode(&r)
-}
-
-func readAll(r io.Reader) (string, error) {
-	b, err := io.ReadAll(io.LimitReader(r, 4096))
-	return strings.TrimSpace(string(b)), err
 }
 
 func printStatus(w io.Writer, r status.Report) {

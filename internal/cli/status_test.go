@@ -110,7 +110,7 @@ func TestStatusPassesARefusalOn(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	out, stderr, code := call("status", "--data", t.TempDir(), "--listen", strings.TrimPrefix(server.URL, "http://"))
-	if code == 0 || out != "" || !strings.Contains(stderr, "403 Forbidden: The signature is of another region.") {
+	if code == 0 || out != "" || !strings.Contains(stderr, "refuses the key AKIDEXAMPLE of the environment (AWS_ACCESS_KEY_ID): The signature is of another region.") {
 		t.Errorf("status ends with %d and says %q, %q", code, out, stderr)
 	}
 }

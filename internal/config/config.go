@@ -33,6 +33,7 @@ type secrets struct {
 
 const (
 	secretsFile = "credentials.json"
+	addressFile = "address.json"
 	dirMode     = 0o700
 )
 
@@ -110,6 +111,31 @@ func writeDurably(dir, name string, data []byte) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Address is where the server of a data directory listens, or last did, and its region.
+type Address struct{ Listen, Region string }
+
+// Remember writes down where the server of this directory listens, for LastAddress.
+func (d *Dir) Remember(a Address) error {
+	data, err := json.MarshalIndent(a, "", "\t")
+	if err != nil {
+		return err
+	}
+	return writeDurably(d.Path, addressFile, data)
+}
+
+// LastAddress reads what the last server of a data directory remembered. The error is fs.ErrNotExist when
+// none has run there.
+func LastAddress(path string) (a Address, err error) {
+	data, err := os.ReadFile(filepath.Join(path, addressFile))
+	if err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal(data, &a); err != nil {
+		return a, fmt.Errorf("%s is damaged: %w", filepath.Join(path, addressFile), err)
+	}
+	return a, nil
 }
 
 // Sub is the path of something inside the directory.

@@ -107,8 +107,9 @@ func empty(ctx context.Context, dir string) error {
 
 // resetHandler is POST /_berth/reset.
 func (s *Server) resetHandler(w http.ResponseWriter, r *http.Request) {
-	if !s.cfg.DevCredentials {
-		http.Error(w, "reset removes everything, so it is only allowed on a server that was started with --dev-credentials", http.StatusForbidden)
+	if !s.cfg.DevCredentials && !s.owner(r) {
+		http.Error(w, "reset removes everything: it needs the access key of this server's data directory (berth reset signs with it), "+
+			"or a server that was started with --dev-credentials", http.StatusForbidden)
 		return
 	}
 	dead, done := make(chan struct{}), make(chan error, 1)

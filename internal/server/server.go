@@ -51,6 +51,7 @@ type Server struct {
 	http     *http.Server
 	meters   *meters
 	closers  []func() error
+	stop     chan struct{} // receives when a caller with the owner's key asks the server to stop
 	ready    chan struct{} // closed when the edge serves what the state says
 
 	resetting  sync.Mutex     // one reset after the other, up to its answer; the sweep at the start counts as one
@@ -62,7 +63,7 @@ type Server struct {
 // and when the address is taken.
 func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	s = &Server{cfg: cfg, meters: newMeters(), ready: make(chan struct{})}
+	s = &Server{cfg: cfg, meters: newMeters(), ready: make(chan struct{}), stop: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -78,6 +79,9 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		return s, fmt.Errorf("%w (is another server running? Choose another address with --listen)", err)
 	}
 	s.closers = append(s.closers, func() error { return ignoreClosed(s.listener.Close()) })
+	if err := s.dir.Remember(config.Address{Listen: s.Addr(), Region: cfg.Region}); err != nil {
+		return s, err
+	}
 	if err := s.openParts(); err != nil {
 		return s, err
 	}
@@ -144,6 +148,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	mux.HandleFunc("POST /_berth/reset", s.resetHandler)
+	mux.HandleFunc("POST /_berth/stop", s.stopHandler)
 	mux.Handle("GET /acs/ws", s.dispatch.ACS())
 	mux.Handle("GET /tcs/ws", s.dispatch.TCS())
 	mux.Handle("/v2/", registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry")))
@@ -175,6 +180,27 @@ func (s *Server) signed(next func(http.ResponseWriter, *http.Request, sigv4.Iden
 			return
 		}
 		next(w, r, who)
+	}
+}
+
+// owner reports whether a request is signed with the access key of the data directory, which its owner
+// alone can read: not with test/test, and not with credentials of a role.
+func (s *Server) owner(r *http.Request) bool {
+	who, err := s.verifier.Verify(r, sigv4.EmptyPayload, time.Now())
+	return err == nil && who.AccessKeyID == s.dir.AccessKey.ID
+}
+
+// stopHandler is POST /_berth/stop: the server lets requests finish and ends, as with SIGTERM.
+func (s *Server) stopHandler(w http.ResponseWriter, r *http.Request) {
+	if !s.owner(r) {
+		http.Error(w, "only the access key of this server's data directory may stop it", http.StatusForbidden)
+		return
+	}
+	s.cfg.Logger.Info("stopping: a caller with the key of the data directory asked for it", "from", r.RemoteAddr)
+	w.WriteHeader(http.StatusNoContent)
+	select {
+	case s.stop <- struct{}{}:
+	default: // it is stopping already
 	}
 }
 
@@ -211,7 +237,11 @@ func (s *Server) Run(ctx context.Context) error {
 			cancel(err)
 		}
 	})
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-s.stop:
+		cancel(context.Canceled)
+	}
 	// Long polls and websockets do not end by themselves; what has not ended by now is cut.
 	last, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer done()

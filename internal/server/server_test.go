@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/status"
 )
 
@@ -153,7 +154,7 @@ func TestWebPagesAreKeptOut(t *testing.T) {
 	}
 }
 
-func TestResetNeedsDevelopmentCredentials(t *testing.T) {
+func TestResetNeedsTheOwnerOrDevelopmentCredentials(t *testing.T) {
 	s := run(t, nil)
 	createCluster(t, s, "c")
 	if code, body := do(t, s, "POST", "/_berth/reset", "", nil); code != 403 || !strings.Contains(body, "--dev-credentials") {
@@ -162,6 +163,12 @@ func TestResetNeedsDevelopmentCredentials(t *testing.T) {
 	if n := s.store.View().Clusters.Len(); n != 1 {
 		t.Errorf("%d clusters after a refused reset, want 1", n)
 	}
+	if code, body := do(t, s, "POST", "/_berth/reset", "", sign(s, "berth", "")); code != http.StatusNoContent {
+		t.Errorf("reset with the key of the data directory = %d %s", code, body)
+	}
+	if n := s.store.View().Clusters.Len(); n != 0 {
+		t.Errorf("%d clusters after a reset by the owner", n)
+	}
 	dev := run(t, func(c *Config) { c.DevCredentials = true })
 	createCluster(t, dev, "c")
 	if code, body := do(t, dev, "POST", "/_berth/reset", "", nil); code != http.StatusNoContent {
@@ -169,6 +176,27 @@ func TestResetNeedsDevelopmentCredentials(t *testing.T) {
 	}
 	if n := dev.store.View().Clusters.Len(); n != 0 {
 		t.Errorf("%d clusters after a reset", n)
+	}
+}
+
+// Whoever has the key of the data directory may stop the server, and nobody else.
+func TestStop(t *testing.T) {
+	s := run(t, func(c *Config) { c.DevCredentials = true })
+	if last, err := config.LastAddress(s.cfg.Data); err != nil || last != (config.Address{Listen: s.Addr(), Region: "us-east-1"}) {
+		t.Errorf("the data directory remembers %+v, %v", last, err)
+	}
+	for name, edit := range map[string]func(*http.Request){
+		"nobody": nil,
+		"test/test": func(r *http.Request) {
+			sigv4.Sign(r, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, "us-east-1", "berth", sigv4.EmptyPayload, time.Now())
+		},
+	} {
+		if code, _ := do(t, s, "POST", "/_berth/stop", "", edit); code != http.StatusForbidden {
+			t.Errorf("stop by %s = %d, want 403", name, code)
+		}
+	}
+	if code, body := do(t, s, "POST", "/_berth/stop", "", sign(s, "berth", "")); code != http.StatusNoContent {
+		t.Errorf("stop = %d %s", code, body)
 	}
 }
 

@@ -18,7 +18,7 @@ func imbalanced(t *state.Tables, svc *ecs.Service, now time.Time) (is bool, agai
 	if until := protectedUntil(t, svc); until.After(now) {
 		return false, until
 	}
-	spec, ok := specOf(t, svc, svc.Primary())
+	spec, ok := launch.OfService(t, svc, svc.Primary())
 	if !ok {
 		return false, time.Time{}
 	}

@@ -28,7 +28,7 @@ func (s *step) start(starts []rollout.Start, trouble complaint) {
 		if i < 0 {
 			continue
 		}
-		spec, ok := specOf(&s.tx.Tables, &s.svc, &s.svc.Deployments[i])
+		spec, ok := launch.OfService(&s.tx.Tables, &s.svc, &s.svc.Deployments[i])
 		if !ok {
 			trouble = s.unable(fmt.Errorf("the task definition %s does not exist any more", x.Revision))
 			continue

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/launch"
@@ -100,7 +99,7 @@ func targetView(t *state.Tables, tt ecs.TaskTarget) rollout.Target {
 // instanceViews shows a daemon service the instances of its cluster.
 func instanceViews(t *state.Tables, svc *ecs.Service) []rollout.Instance {
 	eligible := make(map[string]bool)
-	if spec, ok := specOf(t, svc, svc.Primary()); ok {
+	if spec, ok := launch.OfService(t, svc, svc.Primary()); ok {
 		if req, err := spec.Request(1); err == nil {
 			for _, a := range sched.Eligible(launch.World(t, svc.ClusterARN), req) {
 				eligible[a] = true
@@ -126,39 +125,4 @@ func instanceViews(t *state.Tables, svc *ecs.Service) []rollout.Instance {
 func ofDaemon(t *state.Tables, task *ecs.Task) bool {
 	s, ok := t.Services.Get(task.ServiceARN)
 	return ok && s.SchedulingStrategy == ecs.Daemon
-}
-
-// specOf is what tasks of a deployment are made from; ok is false when its task definition is gone.
-func specOf(t *state.Tables, svc *ecs.Service, d *ecs.Deployment) (spec launch.Spec, ok bool) {
-	if d == nil {
-		return spec, false
-	}
-	def, ok := t.TaskDefinitions.Get(d.TaskDefinition)
-	if !ok {
-		return spec, false
-	}
-	c, ok := t.Clusters.Get(svc.ClusterARN)
-	if !ok {
-		return spec, false
-	}
-	return launch.Spec{
-		Cluster: c, Definition: def, Group: "service:" + svc.ServiceName, StartedBy: d.ID, ServiceARN: svc.ServiceARN, LaunchType: cmp.Or(d.LaunchType, svc.LaunchType),
-		LoadBalancers: d.LoadBalancers, NetworkConfiguration: d.NetworkConfiguration, Constraints: svc.PlacementConstraints, Strategies: svc.PlacementStrategy,
-		DefaultSpread: true, Tags: tagsFor(svc, def), EnableExecuteCommand: svc.EnableExecuteCommand, Seed: uint64(svc.NextEvent),
-	}, true
-}
-
-// tagsFor are the tags of a new task of the service (ecs.md 1.1.5).
-func tagsFor(svc *ecs.Service, def *ecs.TaskDefinition) []ecs.Tag {
-	var tags []ecs.Tag
-	switch svc.PropagateTags {
-	case "SERVICE":
-		tags = append(tags, svc.Tags...)
-	case "TASK_DEFINITION":
-		tags = append(tags, def.Tags...)
-	}
-	if svc.EnableECSManagedTags {
-		tags = append(tags, ecs.Tag{Key: "aws:ecs:clusterName", Value: arn.LastID(svc.ClusterARN)}, ecs.Tag{Key: "aws:ecs:serviceName", Value: svc.ServiceName})
-	}
-	return tags
 }

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/config"
+)
+
+// client talks to a server: to its pages under /_berth and to its APIs.
+type client struct {
+	endpoint, region string
+	credentials      sigv4.Credentials
+	whose            string // where the credentials come from
+	http             *http.Client
+}
+
+// maxAnswer bounds what a client reads of an answer.
+const maxAnswer = 64 << 20
+
+// connect finds the server that the user means: that of the data directory, by its own key. A
+// terminal in which berth env, or the demo's lines, have exported a server's endpoint and key means
+// that server, unless --data or --listen name one.
+func (p *place) connect() (*client, error) {
+	c := &client{http: &http.Client{Timeout: 30 * time.Second}}
+	exported := os.Getenv("AWS_ACCESS_KEY_ID") != ""
+	id, secret, err := config.Credentials(p.data)
+	p.region = cmp.Or(p.region, exportedRegion())
+	if exported && (err != nil || !p.given("data") && !p.given("listen") && os.Getenv("AWS_ENDPOINT_URL") != "") {
+		c.credentials = sigv4.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+			SessionToken: os.Getenv("AWS_SESSION_TOKEN")}
+		c.whose = "the environment (AWS_ACCESS_KEY_ID)"
+		if p.listen == "" {
+			c.endpoint = strings.TrimSuffix(os.Getenv("AWS_ENDPOINT_URL"), "/")
+		}
+	} else if err != nil {
+		return nil, noServer(p.data, err)
+	} else {
+		c.credentials = sigv4.Credentials{AccessKeyID: id, SecretAccessKey: secret}
+		c.whose = "the data directory " + p.data
+	}
+	if err := p.resolve(); err != nil {
+		return nil, err
+	}
+	c.endpoint, c.region = cmp.Or(c.endpoint, p.endpoint()), p.region
+	return c, nil
+}
+
+// get asks for a page under /_berth and decodes its JSON.
+func (c *client) get(ctx context.Context, page string, query url.Values, into any) error {
+	return c.call(ctx, http.MethodGet, "berth", "/_berth/"+page+"?"+query.Encode(), nil, "", into)
+}
+
+// post calls an action under /_berth.
+func (c *client) post(ctx context.Context, page string) error {
+	return c.call(ctx, http.MethodPost, "berth", "/_berth/"+page, nil, "", nil)
+}
+
+// logs calls an action of CloudWatch Logs.
+func (c *client) logs(ctx context.Context, action string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodPost, "logs", "/", body, "Logs_20140328."+action, out)
+}
+
+func (c *client) call(ctx context.Context, method, service, path string, body []byte, target string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.endpoint+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if target != "" {
+		req.Header.Set("X-Amz-Target", target)
+		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	}
+	sigv4.Sign(req, c.credentials, c.region, service, sigv4.HashPayload(body), time.Now())
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &unreachable{c.endpoint, err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return c.refusal(resp)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into)
+}
+
+// unreachable is the error when nothing answers at the server's address.
+type unreachable struct {
+	endpoint string
+	cause    error
+}
+
+func (e *unreachable) Error() string {
+	if errors.Is(e.cause, syscall.ECONNREFUSED) {
+		return "no server answers at " + e.endpoint + "; start it with berth server, or name another with --data or --listen"
+	}
+	return fmt.Sprintf("no server answers at %s (%v)", e.endpoint, e.cause)
+}
+
+func (e *unreachable) Unwrap() error { return e.cause }
+
+// refused is an answer that is no success.
+type refused struct {
+	status int
+	text   string
+}
+
+func (e *refused) Error() string { return e.text }
+
+// refusal reads an answer that is no success. A key that the server does not know is the user's
+// mistake about which server this is, so it says whose key it was.
+func (c *client) refusal(resp *http.Response) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // what cannot be read has nothing to say
+	text := strings.TrimSpace(string(body))
+	if resp.Header.Get("Content-Type") == "application/x-amz-json-1.1" {
+		var f struct{ Message string }
+		if json.Unmarshal(body, &f) == nil && f.Message != "" {
+			text = f.Message
+		}
+	}
+	e := &refused{resp.StatusCode, resp.Status + ": " + text}
+	if resp.StatusCode == http.StatusForbidden {
+		e.text = fmt.Sprintf("the server at %s refuses the key %s of %s: %s\n"+
+			"A server knows the key of its own data directory: name that with --data, or a server's address with --listen.",
+			c.endpoint, c.credentials.AccessKeyID, c.whose, text)
+	}
+	return e
+}
