@@ -33,7 +33,8 @@ const rules = `
 	sched, rollout, route < BRAINS;
 
 # Memory: what is true.
-	state/journal < state/journal/mem, state/journal/bolt, state/journal/etcd, state/journal/journaltest < JOURNALS;
+	state/journal < state/journal/bolt < state/journal/file;
+	state/journal < state/journal/mem, state/journal/file, state/journal/etcd, state/journal/journaltest < JOURNALS;
 	NOUNS, state/journal < state;
 	WORDS < meter;
 	WORDS < logstore/filter < logstore;

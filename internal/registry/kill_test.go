@@ -21,7 +21,7 @@ import (
 	"github.com/berthhq/berth/internal/image"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/state"
-	"github.com/berthhq/berth/internal/state/journal/bolt"
+	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
 // TestMain lets TestKill9 run this program as the registry it kills.
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 
 func serveForEver(dir string) error {
 	logger := slog.New(slog.DiscardHandler)
-	j, err := bolt.Open(filepath.Join(dir, "state.db"))
+	j, err := file.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ func (s *Server) Reset(ctx context.Context, answer func()) error {
 		func(func()) error { return empty(ctx, s.dir.Sub("cache")) },
 		func(func()) error { return s.logs.Keep(func(string) bool { return false }) },
 		func(func()) error { return s.blobs.Reset() },
+		func(func()) error { return s.store.Compact(ctx) },
 	}
 	var left atomic.Int64
 	left.Store(int64(len(remains)))

@@ -22,7 +22,7 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/state"
-	"github.com/berthhq/berth/internal/state/journal/bolt"
+	"github.com/berthhq/berth/internal/state/journal/file"
 	"github.com/berthhq/berth/internal/status"
 )
 
@@ -101,9 +101,11 @@ func ignoreClosed(err error) error {
 }
 
 func (s *Server) openState(ctx context.Context) error {
-	path := s.dir.Sub("state.bolt")
-	j, err := bolt.Open(path)
-	if errors.Is(err, bolt.ErrInUse) {
+	if err := s.mayStart(); err != nil {
+		return err
+	}
+	j, err := file.Open(s.dir.Path)
+	if errors.Is(err, file.ErrInUse) {
 		return fmt.Errorf("another berth server is running with the data directory %s", s.dir.Path)
 	}
 	if err != nil {
@@ -111,9 +113,24 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	s.store, err = state.Open(ctx, j, s.cfg.Logger.With("room", "state"))
 	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", path, err), j.Close())
+		return errors.Join(fmt.Errorf("%s: %w", s.dir.Sub(file.JournalFile), err), j.Close())
 	}
 	s.closers = append(s.closers, s.store.Close)
+	return nil
+}
+
+// mayStart refuses to begin with an empty state where there was another one.
+func (s *Server) mayStart() error {
+	there, err := file.Exists(s.dir.Path)
+	if there || err != nil {
+		return err
+	}
+	for _, part := range []string{"registry", "logs", "instances"} {
+		if _, err := os.Stat(s.dir.Sub(part)); err == nil {
+			return fmt.Errorf("the data directory %s has been used before, but its state (%s and %s) is missing: "+
+				"restore a backup, or remove the whole directory to start anew", s.dir.Path, file.GuardFile, file.JournalFile)
+		}
+	}
 	return nil
 }
 

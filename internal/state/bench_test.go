@@ -3,7 +3,6 @@ package state_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal"
-	"github.com/berthhq/berth/internal/state/journal/bolt"
+	"github.com/berthhq/berth/internal/state/journal/file"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
@@ -59,7 +58,7 @@ func BenchmarkCommit(b *testing.B) {
 }
 
 func openJournal(b *testing.B) journal.Journal {
-	j, err := bolt.Open(filepath.Join(b.TempDir(), "journal"))
+	j, err := file.Open(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -192,9 +191,9 @@ func BenchmarkUpdateNothing(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for _, tasks := range []int{0, 10_000} {
 		b.Run(fmt.Sprint(tasks), func(b *testing.B) {
-			path := filepath.Join(b.TempDir(), "journal")
+			path := b.TempDir()
 			if tasks > 0 {
-				s, err := openBolt(path)
+				s, err := openDir(path)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -208,9 +207,9 @@ func BenchmarkOpen(b *testing.B) {
 			n := 0
 			for b.Loop() {
 				if n++; tasks == 0 {
-					path = filepath.Join(b.TempDir(), fmt.Sprint(n))
+					path = b.TempDir()
 				}
-				s, err := openBolt(path)
+				s, err := openDir(path)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 
@@ -10,7 +11,7 @@ import (
 // compactAt is how many bytes of changes the journal may hold before it is
 // compacted. It is compacted later when the last snapshot was larger, so that
 // the work stays in proportion to what is written.
-const compactAt = 8 << 20
+const compactAt = 4 << 20
 
 // compaction keeps count of what the journal holds. Its fields belong to the
 // committer, except busy and saved.
@@ -45,13 +46,21 @@ func (s *Store) compactIfLarge(entries []journal.Entry) {
 	snap := s.durable.Load()
 	s.running.Go(func() {
 		defer c.busy.Store(false)
-		s.compact(snap)
+		if err := s.compact(s.open, snap); err != nil && !errors.Is(err, ErrClosed) {
+			s.log.Warn("state: the journal could not be compacted; it keeps growing", "rev", snap.Rev, "err", err)
+		}
 	})
 }
 
-func (s *Store) compact(snap *Snapshot) {
+// Compact makes the journal forget what is over, and waits for it. Callers ask for it after they
+// removed much; growth is taken care of without them.
+func (s *Store) Compact(ctx context.Context) error {
+	return s.compact(ctx, s.View())
+}
+
+func (s *Store) compact(ctx context.Context, snap *Snapshot) error {
 	var size int64
-	err := s.journal.Compact(s.open, snap.Rev, s.term, func(yield func([]byte, error) bool) {
+	err := s.journal.Compact(ctx, snap.Rev, s.term, func(yield func([]byte, error) bool) {
 		for part, err := range snap.parts() {
 			size += int64(len(part))
 			if !yield(part, err) {
@@ -60,12 +69,12 @@ func (s *Store) compact(snap *Snapshot) {
 		}
 	})
 	switch {
-	case errors.Is(err, ErrClosed):
-		return
+	case errors.Is(err, journal.ErrGap): // a later snapshot is in force already
+		return nil
 	case err != nil:
-		s.log.Warn("state: the journal could not be compacted; it keeps growing", "rev", snap.Rev, "err", err)
-		return
+		return err
 	}
 	s.compaction.saved.Store(size)
 	s.log.Debug("state: journal compacted", "rev", snap.Rev, "bytes", size)
+	return nil
 }

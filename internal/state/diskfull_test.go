@@ -58,8 +58,8 @@ func TestDiskFull(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "journal")
-	s, err := openBolt(path)
+	path := dir
+	s, err := openDir(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestDiskFull(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err = openBolt(path)
+	s, err = openDir(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func missing(t *testing.T, format string, args ...any) {
 // A limit for the size of files is a full disk that needs no privilege. It is
 // one of the whole process, so a child has it.
 func TestFileSizeLimit(t *testing.T) {
-	cmd := child(t, "file-limit", filepath.Join(t.TempDir(), "journal"))
+	cmd := child(t, "file-limit", t.TempDir())
 	out, err := cmd.Output()
 	if err != nil || !bytes.HasPrefix(out, []byte("ok")) {
 		t.Errorf("child: %v\n%s", err, out)
@@ -127,7 +127,7 @@ func writeBelowFileLimit(path string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 20, Max: was.Max}); err != nil {
 		return err
 	}
-	s, err := openBolt(path)
+	s, err := openDir(path)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func writeBelowFileLimit(path string) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	if s, err = openBolt(path); err != nil {
+	if s, err = openDir(path); err != nil {
 		return err
 	}
 	fmt.Println("ok", n, more)

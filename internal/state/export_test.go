@@ -1,8 +1,5 @@
 package state
 
-// CompactNow compacts the journal as growth would, and waits for it.
-func (s *Store) CompactNow() { s.compact(s.View()) }
-
 // TableNames returns the names of all tables, in the order of their fields.
 func (t *Tables) TableNames() []string {
 	var names []string

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal"
-	"github.com/berthhq/berth/internal/state/journal/bolt"
+	"github.com/berthhq/berth/internal/state/journal/file"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
@@ -60,8 +60,8 @@ func open(t testing.TB, j journal.Journal) *state.Store {
 	return s
 }
 
-func openBolt(path string) (*state.Store, error) {
-	j, err := bolt.Open(path)
+func openDir(dir string) (*state.Store, error) {
+	j, err := file.Open(dir)
 	if err != nil {
 		return nil, err
 	}

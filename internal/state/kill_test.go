@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -57,14 +56,16 @@ const writers = 16
 // writeUntilKilled counts up in many rows, two values a row, and prints each
 // count when the store has answered. The journal is compacted all the time.
 func writeUntilKilled(path string) error {
-	s, err := openBolt(path)
+	s, err := openDir(path)
 	if err != nil {
 		return err
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
-			s.CompactNow()
+			if err := s.Compact(context.Background()); err != nil {
+				exit(err)
+			}
 		}
 	})
 	for w := range writers {
@@ -100,7 +101,7 @@ func countOf(t *state.Tables, w int) int {
 // TestKilledAtRandomMoments kills a process that writes, again and again, and
 // compares everything it was answered with what is there afterwards.
 func TestKilledAtRandomMoments(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal")
+	path := t.TempDir()
 	answered := make([]int, writers)
 	rounds, total := 25, 0
 	if testing.Short() {
@@ -108,7 +109,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	}
 	for round := range rounds {
 		total += killAfter(t, path, rand.IntN(300), answered)
-		s, err := openBolt(path)
+		s, err := openDir(path)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -59,7 +60,11 @@ func TestAgainstAModel(t *testing.T) {
 					m = next
 				}
 			},
-			"compact": func(*rapid.T) { s.CompactNow() },
+			"compact": func(rt *rapid.T) {
+				if err := s.Compact(context.Background()); err != nil {
+					rt.Fatal(err)
+				}
+			},
 			"reopen": func(rt *rapid.T) {
 				live := s.View()
 				s.Close()

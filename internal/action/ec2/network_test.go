@@ -3,22 +3,21 @@ package ec2
 import (
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"testing"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/state"
-	"github.com/berthhq/berth/internal/state/journal/bolt"
+	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
 // Regions share a machine: each has its own addresses, and is told them truly, before and after a restart. Where the machine has AWS's own
 // range already, as an instance in a default VPC has, another one is taken.
 func TestNetworksOfRegions(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "state")
+	dir := t.TempDir()
 	busy := []netip.Prefix{}
 	begin := func() *api {
-		journal, err := bolt.Open(file)
+		journal, err := file.Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +67,7 @@ func TestNetworksOfRegions(t *testing.T) {
 	if told("eu-west-1") != first || told("us-east-1") != second {
 		t.Error("the networks are others after a restart")
 	}
-	file, busy = filepath.Join(t.TempDir(), "state"), []netip.Prefix{netip.MustParsePrefix("172.31.5.0/20").Masked()}
+	dir, busy = t.TempDir(), []netip.Prefix{netip.MustParsePrefix("172.31.5.0/20").Masked()}
 	a = begin()
 	if got := told("eu-west-1"); netip.MustParsePrefix(got).Overlaps(busy[0]) {
 		t.Errorf("%s was given although the machine has %s", got, busy[0])

@@ -1,6 +1,6 @@
 //go:build unix
 
-package bolt
+package file
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"iter"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,17 +17,17 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// The test binary runs again as a child of TestKilledAtEveryStep: the file and
+// The test binary runs again as a child of TestKilledAtEveryStep: the directory and
 // the step at which to die are in the environment.
 const (
-	childPath = "BERTH_BOLT_TEST_PATH"
-	childStep = "BERTH_BOLT_TEST_STEP"
-	childTime = "BERTH_BOLT_TEST_TIME" // the how-manieth time the step is reached
+	childDir  = "BERTH_FILE_TEST_PATH"
+	childStep = "BERTH_FILE_TEST_STEP"
+	childTime = "BERTH_FILE_TEST_TIME" // the how-manieth time the step is reached
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(childPath); path != "" {
-		if err := writeUntilKilled(path); err != nil {
+	if dir := os.Getenv(childDir); dir != "" {
+		if err := writeUntilKilled(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -39,8 +38,8 @@ func TestMain(m *testing.M) {
 
 // writeUntilKilled appends, compacts and appends, and prints the newest
 // revision after each append that succeeded.
-func writeUntilKilled(path string) error {
-	j, err := Open(path)
+func writeUntilKilled(dir string) error {
+	j, err := Open(dir)
 	if err != nil {
 		return err
 	}
@@ -101,15 +100,15 @@ func part(rev uint64) []byte { return fmt.Append(nil, rev, strings.Repeat(".", 1
 func TestKilledAtEveryStep(t *testing.T) {
 	steps := []string{
 		"append: begun", "append: committed",
-		"compact: parts written", "compact: staged", "compact: in force", "compact: trimmed",
+		"compact: parts written", "compact: staged", "compact: complete", "compact: in force",
 	}
 	for _, step := range steps {
 		for time := 1; time <= 3; time++ {
 			t.Run(fmt.Sprintf("%s %d", step, time), func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "journal")
+				dir := t.TempDir()
 				for round := range 2 {
-					acknowledged := killedAt(t, path, step, time)
-					newest := checkHistory(t, path)
+					acknowledged := killedAt(t, dir, step, time)
+					newest := checkHistory(t, dir)
 					if newest < acknowledged {
 						t.Fatalf("round %d: revision %d is the newest, %d was acknowledged", round, newest, acknowledged)
 					}
@@ -121,10 +120,10 @@ func TestKilledAtEveryStep(t *testing.T) {
 
 // killedAt runs the writer until it dies and returns the last revision it
 // printed.
-func killedAt(t *testing.T, path, step string, time int) (acknowledged uint64) {
+func killedAt(t *testing.T, dir, step string, time int) (acknowledged uint64) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childPath+"="+path, childStep+"="+step, childTime+"="+strconv.Itoa(time))
+	cmd.Env = append(os.Environ(), childDir+"="+dir, childStep+"="+step, childTime+"="+strconv.Itoa(time))
 	cmd.Stderr = t.Output()
 	out, err := cmd.Output()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
@@ -138,11 +137,11 @@ func killedAt(t *testing.T, path, step string, time int) (acknowledged uint64) {
 	return acknowledged
 }
 
-// checkHistory opens the file and checks that it holds a whole snapshot, if
+// checkHistory opens the directory and checks that it holds a whole snapshot, if
 // any, and all entries after it. It returns the newest revision.
-func checkHistory(t *testing.T, path string) (newest uint64) {
+func checkHistory(t *testing.T, dir string) (newest uint64) {
 	t.Helper()
-	j, err := Open(path)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,312 @@
+// Package file is a journal in one file of checked records.
+//
+// An append writes one record, and a new head that vouches for the records before it, with one
+// sync. A compaction writes another file, with the snapshot in front, and renames it over the old
+// one; so the size of the file, and the time to read it, follow what there is and not what there
+// was.
+//
+// Every byte that counts is under a checksum, and the file says how long it must be. Damage is
+// an error that names the file and the offset. A process or a machine that stops at any moment is
+// no damage: at most the append under way is dropped, which nobody was answered. The format is in
+// frame.go and head.go; docs/decisions/0310 says why it is our own.
+//
+// A directory has the journal in two files. JournalFile has the records. GuardFile, whose name
+// and format are those of older versions, says to them that they cannot read this directory, and
+// to this version that there must be a JournalFile; its lock keeps a second process out. A
+// directory of format 1 is converted when it is opened.
+package file
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/berthhq/berth/internal/state/journal"
+)
+
+// ahead is how many bytes of zeros are written past the last record, at least half of it at any
+// time. A sync of blocks that were written before does not wait for the file system to allocate
+// them; and on a disk that is full, this much can still be written.
+const ahead = 1 << 20
+
+// Journal implements journal.Journal.
+type Journal struct {
+	dir  string
+	lock *os.File
+
+	mu      sync.Mutex // guards what follows; held while an append is under way
+	f       *os.File
+	head    head     // the newest on the disk
+	end     int64    // of the records
+	torn    int64    // up to here, behind end, a failed append may have left bytes
+	unnamed bool     // the name of f may not be on the disk yet
+	saved   snapshot // in force; its frames lie in front
+	first   int64    // offset of the first entries
+	rev     uint64   // the newest
+	term    uint64   // and its term
+	closed  bool
+
+	compacting sync.Mutex        // held during Compact
+	reached    func(step string) // for tests: called before and after each step, may be nil
+}
+
+// Open opens the journal in the directory, which must exist, and makes it when there is none.
+// A directory of format 1 is converted first.
+func Open(dir string) (*Journal, error) {
+	lock, err := acquire(dir)
+	if err != nil {
+		return nil, fmt.Errorf("journal in %s: %w", dir, err)
+	}
+	j := &Journal{dir: dir, lock: lock}
+	if err := j.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: %w", err), j.lock.Close())
+	}
+	return j, nil
+}
+
+func (j *Journal) path() string { return filepath.Join(j.dir, JournalFile) }
+
+func (j *Journal) open() (err error) {
+	if j.f, err = os.OpenFile(j.path(), os.O_RDWR, 0); err != nil {
+		return err
+	}
+	if err := j.load(); err != nil {
+		return errors.Join(err, j.f.Close())
+	}
+	return nil
+}
+
+// load reads the whole file once, to learn where it ends and that it is good up to there.
+func (j *Journal) load() error {
+	h, _, err := readHead(j.path(), j.f)
+	if err != nil {
+		return err
+	}
+	j.head = h
+	r, err := newReader(j.path(), j.f, h)
+	if err != nil {
+		return err
+	}
+	j.first = dataStart
+	for {
+		fr, err := r.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if fr.kind != entriesFrame {
+			j.first = fr.end
+		}
+	}
+	j.saved, j.rev, j.term, j.end = r.saved, r.rev, r.term, r.offset
+	if j.torn = r.size; r.torn || r.size > h.size {
+		return j.settle()
+	}
+	j.torn = j.end
+	return nil
+}
+
+// settle finishes what an append or a compaction that failed has left: a name that is not on the
+// disk, and bytes behind the end, which it overwrites with zeros.
+func (j *Journal) settle() error {
+	if j.unnamed {
+		if err := syncDir(j.dir); err != nil {
+			return err
+		}
+		j.unnamed = false
+	}
+	if j.torn <= j.end {
+		return nil
+	}
+	if err := writeZeros(j.f, j.end, j.torn); err != nil {
+		return err
+	}
+	if err := j.f.Sync(); err != nil {
+		return err
+	}
+	j.torn = j.end
+	return nil
+}
+
+func writeZeros(f *os.File, from, to int64) error {
+	zeros := make([]byte, min(to-from, 256<<10))
+	for from < to {
+		n, err := f.WriteAt(zeros[:min(to-from, int64(len(zeros)))], from)
+		if err != nil {
+			return err
+		}
+		from += int64(n)
+	}
+	return nil
+}
+
+// Append implements journal.Journal. An append that has begun is not stopped by ctx.
+func (j *Journal) Append(ctx context.Context, batch []journal.Entry) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return journal.ErrClosed
+	}
+	if err := journal.Check(j.rev, j.term, batch); err != nil || len(batch) == 0 {
+		return err
+	}
+	j.step("append: begun")
+	if err := j.append(batch); err != nil {
+		return err
+	}
+	j.step("append: committed")
+	j.rev, j.term = batch[len(batch)-1].Rev, batch[len(batch)-1].Term
+	return nil
+}
+
+func (j *Journal) append(batch []journal.Entry) error {
+	if err := j.settle(); err != nil {
+		return err
+	}
+	size := entryHeader * len(batch)
+	for _, e := range batch {
+		size += len(e.Data)
+	}
+	if size > maxPayload {
+		return fmt.Errorf("an append of %d bytes is larger than the %d that a record can hold", size, maxPayload)
+	}
+	payload := make([]byte, 0, size)
+	for _, e := range batch {
+		payload = appendEntry(payload, e)
+	}
+	record := appendFrame(nil, j.head.number, j.end, entriesFrame, payload)
+	end := j.end + int64(len(record))
+	if err := j.grow(end); err != nil {
+		return err
+	}
+	j.torn = end // until it is known to be good
+	next := j.head
+	next.turn, next.good = next.turn+1, j.end
+	if _, err := j.f.WriteAt(record, j.end); err != nil {
+		return err
+	}
+	if err := next.writeTo(j.f); err != nil {
+		return err
+	}
+	if err := datasync(j.f); err != nil {
+		return err
+	}
+	j.head, j.end = next, end
+	return nil
+}
+
+// maxPayload is what the length of a record can say, and a bound for what a reader takes.
+const maxPayload = 1 << 30
+
+// grow makes sure that the file has zeros up to end and some more. It syncs them, so that no head
+// ever asks for more than there is. On a full disk less will do.
+func (j *Journal) grow(end int64) (err error) {
+	if end+ahead/2 <= j.head.size {
+		return nil
+	}
+	for _, want := range []int64{end + ahead, (end + headGap - 1) / headGap * headGap} {
+		if want <= j.head.size {
+			return nil
+		}
+		if err = writeZeros(j.f, j.head.size, want); err == nil {
+			err = j.f.Sync()
+		}
+		if err == nil {
+			j.head.size = want
+			return nil
+		}
+		if truncated := j.f.Truncate(j.head.size); truncated != nil {
+			return errors.Join(err, truncated)
+		}
+	}
+	if end <= j.head.size {
+		return nil
+	}
+	return err
+}
+
+// Replay implements journal.Journal. It shows the journal as it was when the iteration began.
+func (j *Journal) Replay(ctx context.Context, after uint64) iter.Seq2[journal.Entry, error] {
+	return func(yield func(journal.Entry, error) bool) {
+		f, h, until, saved, err := j.look()
+		if err != nil {
+			yield(journal.Entry{}, err)
+			return
+		}
+		defer f.Close()
+		r, err := newReader(j.path(), f, h)
+		if err != nil {
+			yield(journal.Entry{}, err)
+			return
+		}
+		r.until = until
+		for e, err := range r.history(saved, after) {
+			if err == nil && ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// look opens the file once more, so that what it holds now can be read whatever comes later.
+func (j *Journal) look() (f *os.File, h head, until int64, saved snapshot, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return nil, head{}, 0, snapshot{}, journal.ErrClosed
+	}
+	f, err = os.Open(j.path())
+	return f, j.head, j.end, j.saved, err
+}
+
+// Close implements journal.Journal. It leaves a head that vouches for all records.
+func (j *Journal) Close() error {
+	j.compacting.Lock()
+	defer j.compacting.Unlock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return nil
+	}
+	j.closed = true
+	err := j.settle()
+	if j.head.good < j.end {
+		j.head.turn, j.head.good = j.head.turn+1, j.end
+		err = errors.Join(err, j.head.writeTo(j.f), j.f.Sync())
+	}
+	return errors.Join(err, j.f.Close(), j.lock.Close())
+}
+
+// Size is how many bytes the journal takes on the disk.
+func (j *Journal) Size() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.head.size
+}
+
+func (j *Journal) step(name string) {
+	if j.reached != nil {
+		j.reached(name)
+	}
+}
+
+func newNumber() uint32 {
+	var b [4]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint32(b[:])
+}

@@ -1,0 +1,92 @@
+package file
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+)
+
+// head says what must be in the file at least. There are two copies, at 0 and at headGap, which
+// are written in turn, so that one is always whole. Each append writes one, with the same sync
+// as its frame: the head vouches for the frames before.
+//
+//	0   magic, 8 bytes
+//	8   number of the file, 4 bytes, and 4 zeros
+//	16  turn: the copy with the higher one is the newer one, 8 bytes
+//	24  good: the frames up to this offset are on the disk, 8 bytes
+//	32  size: the file has at least this many bytes, 8 bytes
+//	40  CRC-32C of the 40 bytes before
+type head struct {
+	number uint32
+	turn   uint64
+	good   int64
+	size   int64
+}
+
+const (
+	headMagic = "BERTHJ02"
+	headSize  = 44
+	headGap   = 4096
+)
+
+func (h head) bytes() []byte {
+	b := append(make([]byte, 0, headSize), headMagic...)
+	b = binary.LittleEndian.AppendUint32(b, h.number)
+	b = append(b, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint64(b, h.turn)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.good))
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.size))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// place is where the copy of this turn lies.
+func (h head) place() int64 { return int64(h.turn%2) * headGap }
+
+func (h head) writeTo(f io.WriterAt) error {
+	_, err := f.WriteAt(h.bytes(), h.place())
+	return err
+}
+
+// readHead reads both copies and returns the newer one, with the places of copies that are
+// damaged. A crash damages at most the copy that was being written.
+func readHead(path string, f io.ReaderAt) (newest head, damage []*Damage, err error) {
+	found := false
+	for turn := range uint64(2) {
+		place := head{turn: turn}.place()
+		b := make([]byte, headSize)
+		if err := readFull(f, b, place); err != nil {
+			return head{}, nil, err
+		}
+		if string(b[:8]) != headMagic || crc32.Checksum(b[:40], castagnoli) != binary.LittleEndian.Uint32(b[40:]) {
+			damage = append(damage, &Damage{path, place, "a copy of the file's head has a wrong checksum"})
+			continue
+		}
+		h := head{
+			number: binary.LittleEndian.Uint32(b[8:]),
+			turn:   binary.LittleEndian.Uint64(b[16:]),
+			good:   int64(binary.LittleEndian.Uint64(b[24:])),
+			size:   int64(binary.LittleEndian.Uint64(b[32:])),
+		}
+		if !found || h.turn > newest.turn {
+			newest, found = h, true
+		}
+	}
+	if !found {
+		return head{}, damage, &Damage{path, 0, "both copies of the file's head are damaged, or this is no journal"}
+	}
+	return newest, damage, nil
+}
+
+// checkSize tells whether the file has as many bytes as its head says.
+func checkSize(f *os.File, h head) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if info.Size() < h.size {
+		return 0, &Damage{f.Name(), info.Size(), fmt.Sprintf("the file ends here and should have at least %d bytes", h.size)}
+	}
+	return info.Size(), nil
+}
