@@ -45,32 +45,37 @@ func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// refusal is why a request's bytes could not be written. The protocol's server passes on the text of such errors only, so the reason is kept
-// beside it, in the request's context, for writeError.
-type refusal struct{ err error }
-
-type refusalKey struct{}
-
-func withRefusal(ctx context.Context) context.Context {
-	return context.WithValue(ctx, refusalKey{}, new(refusal))
+// notes are what belongs to a request beside what the protocol's server passes on. They travel in the request's context.
+type notes struct {
+	refused    error // why bytes could not be written; the protocol's server keeps only the text of such errors
+	chunkStart int64 // where in its upload the chunk belongs, -1 when the client did not say
+	nothing    bool  // the client asked for a page of no entries
 }
 
-// refusalOf is nil outside of a request.
-func refusalOf(ctx context.Context) *refusal {
-	r, _ := ctx.Value(refusalKey{}).(*refusal)
-	return r
+type notesKey struct{}
+
+func withNotes(ctx context.Context) context.Context {
+	return context.WithValue(ctx, notesKey{}, &notes{chunkStart: -1})
 }
 
-func (r *refusal) note(err error) {
-	if r != nil && err != nil {
-		r.err = err
+// notesOf is nil outside of a request.
+func notesOf(ctx context.Context) *notes {
+	n, _ := ctx.Value(notesKey{}).(*notes)
+	return n
+}
+
+func (n *notes) refuse(err error) {
+	if n != nil && err != nil {
+		n.refused = err
 	}
 }
 
 // why is the noted reason, or err when there is none.
-func (r *refusal) why(err error) error {
-	if r == nil || r.err == nil {
+func (n *notes) why(err error) error {
+	if n == nil || n.refused == nil {
 		return err
 	}
-	return r.err
+	return n.refused
 }
+
+func (n *notes) wantsNothing() bool { return n != nil && n.nothing }

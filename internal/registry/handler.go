@@ -1,60 +1,114 @@
 package registry
 
 import (
-	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"cuelabs.dev/go/oci/ociregistry"
+	"cuelabs.dev/go/oci/ociregistry/ociref"
 	"cuelabs.dev/go/oci/ociregistry/ociserver"
-
-	"github.com/berthhq/berth/internal/repository"
 )
 
 // NewHandler serves r under /v2/ to those the gate admits.
 func NewHandler(r *Registry, gate *Gate, logger *slog.Logger) http.Handler {
-	protocol := ociserver.New(r, &ociserver.Options{
-		WriteError: func(w http.ResponseWriter, req *http.Request, err error) { writeError(w, req, err, logger) },
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		req = req.WithContext(withRefusal(req.Context()))
-		w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
-		user, password, _ := req.BasicAuth()
-		if !gate.admits(user, password) {
-			challenge(w, req)
-			return
-		}
-		if err := screen(req.URL.Path); err != nil {
-			writeError(w, req, err, logger)
-			return
-		}
-		if req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/manifests/") {
-			if err := vet(req); err != nil {
-				writeError(w, req, err, logger)
-				return
-			}
-		}
-		protocol.ServeHTTP(listed(w, req), mountable(byHost(req), r))
-	})
+	h := &handler{registry: r, gate: gate, logger: logger}
+	h.protocol = ociserver.New(r, &ociserver.Options{WriteError: h.writeError})
+	return h
 }
 
-// vet reads the manifest of a request and refuses what the protocol's server would take for a failure of ours: too many bytes, or no JSON.
-func vet(req *http.Request) error {
-	body, err := io.ReadAll(io.LimitReader(req.Body, repository.MaxManifest+1))
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	switch {
-	case err != nil:
-		return status(http.StatusBadRequest, "MANIFEST_INVALID", "the manifest did not arrive whole")
-	case len(body) > repository.MaxManifest:
-		return status(http.StatusBadRequest, "MANIFEST_INVALID", fmt.Sprintf("the manifest has more than %d bytes", repository.MaxManifest))
-	case !json.Valid(body):
-		return status(http.StatusBadRequest, "MANIFEST_INVALID", "the manifest is not JSON")
+// handler answers what the distribution specification settles more exactly than the protocol's server does, and leaves the rest to it.
+type handler struct {
+	registry *Registry
+	gate     *Gate
+	logger   *slog.Logger
+	protocol http.Handler
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
+	user, password, _ := req.BasicAuth()
+	if !h.gate.admits(user, password) {
+		challenge(w, req)
+		return
 	}
+	asked := placeOf(req.URL.Path)
+	req = byHost(req.WithContext(withNotes(req.Context())))
+	at := placeOf(req.URL.Path)
+	if err := h.serve(w, req, at, asked); err != nil {
+		h.writeError(w, req, err)
+	}
+}
+
+func (h *handler) serve(w http.ResponseWriter, req *http.Request, at, asked place) error {
+	if err := screen(req, at); err != nil {
+		return err
+	}
+	notes := notesOf(req.Context())
+	switch {
+	case at.kind == "blobs" && (req.Method == http.MethodGet || req.Method == http.MethodHead):
+		return h.serveBlob(w, req, at)
+	case at.kind == "uploads" && req.Method == http.MethodDelete:
+		return h.cancelUpload(w, at)
+	case at.kind == "uploads" && at.reference != "":
+		start, err := chunkStart(req)
+		if err != nil {
+			return err
+		}
+		notes.chunkStart = start
+		req.Header.Del("Content-Range")
+	case at.kind == "manifests" && req.Method == http.MethodPut:
+		if err := vet(req); err != nil {
+			return err
+		}
+	case (at.kind == "tags" || at.kind == "") && isZero(req.URL.Query().Get("n")):
+		notes.nothing = true
+	}
+	h.protocol.ServeHTTP(listed(w, at, asked.repository), mountable(req, h.registry))
+	return nil
+}
+
+func isZero(n string) bool { return n != "" && strings.Trim(n, "0") == "" }
+
+// serveBlob answers with content, or with the part of it that Range asks for (RFC 9110 14).
+func (h *handler) serveBlob(w http.ResponseWriter, req *http.Request, at place) error {
+	if !ociref.IsValidDigest(at.reference) {
+		return status(http.StatusBadRequest, "DIGEST_INVALID", fmt.Sprintf("%q is no digest", at.reference))
+	}
+	blob, err := h.registry.GetBlob(req.Context(), at.repository, ociregistry.Digest(at.reference))
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	if req.Method == http.MethodHead { // who asks may be about to push the manifest alone
+		if _, err := h.registry.ResolveBlob(req.Context(), at.repository, ociregistry.Digest(at.reference)); err != nil {
+			return err
+		}
+	}
+	w.Header().Set("Content-Type", octets)
+	w.Header().Set("Docker-Content-Digest", at.reference)
+	w.Header().Set("ETag", `"`+at.reference+`"`)
+	http.ServeContent(w, req, "", time.Time{}, blob.(*blobReader).File)
+	return nil
+}
+
+// cancelUpload ends an upload that its client gives up.
+func (h *handler) cancelUpload(w http.ResponseWriter, at place) error {
+	if _, err := h.registry.repository(&h.registry.store.View().Tables, at.repository); err != nil {
+		return err
+	}
+	u, err := h.registry.blobs.Resume(at.uploadID())
+	if err != nil {
+		return wire(err)
+	}
+	if err := u.Cancel(); err != nil {
+		return wire(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
@@ -69,16 +123,48 @@ func challenge(w http.ResponseWriter, req *http.Request) {
 }
 
 // writeError answers an error. Those without a code are our own failures: the log has their text and the caller a sentence.
-func writeError(w http.ResponseWriter, req *http.Request, err error, logger *slog.Logger) {
-	err = refusalOf(req.Context()).why(err)
-	body, code := ociregistry.MarshalError(err)
-	if code == http.StatusInternalServerError {
-		logger.Error("registry request failed", "method", req.Method, "path", req.URL.Path, "error", err)
-		body, _ = ociregistry.MarshalError(status(code, "UNKNOWN", "the registry failed; its log says why"))
+func (h *handler) writeError(w http.ResponseWriter, req *http.Request, err error) {
+	err = notesOf(req.Context()).why(err)
+	at := placeOf(req.URL.Path)
+	if req.Method == http.MethodDelete && at.kind == "blobs" && errors.Is(err, ociregistry.ErrUnsupported) {
+		err = status(http.StatusMethodNotAllowed, ociregistry.ErrUnsupported.Code(),
+			"blobs are not deleted one by one: they go when no image has used them for a day")
+	}
+	body, code := marshal(err)
+	switch code {
+	case http.StatusInternalServerError:
+		h.logger.Error("registry request failed", "method", req.Method, "path", req.URL.Path, "error", err)
+		body, _ = marshal(status(code, "UNKNOWN", "the registry failed; its log says why"))
+	case http.StatusRequestedRangeNotSatisfiable:
+		h.tellUpload(w, req, at)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	w.Write(body)
+}
+
+// marshal is ociregistry.MarshalError, but for errors with an HTTP status of their own: that is the answer's status, and their text
+// is not part of the message.
+func marshal(err error) (body []byte, code int) {
+	own, ok := errors.AsType[ociregistry.HTTPError](err)
+	if !ok {
+		return ociregistry.MarshalError(err)
+	}
+	if inner, ok := errors.AsType[ociregistry.Error](errors.Unwrap(own)); ok {
+		err = inner
+	}
+	body, _ = ociregistry.MarshalError(err)
+	return body, own.StatusCode()
+}
+
+// tellUpload tells the client of a chunk out of order how far its upload is, so that it can go on from there.
+func (h *handler) tellUpload(w http.ResponseWriter, req *http.Request, at place) {
+	u, err := h.registry.blobs.Resume(at.uploadID())
+	if err != nil {
+		return
+	}
+	w.Header().Set("Location", req.URL.Path)
+	w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, u.Size()-1)))
 }
 
 var registryHost = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?::[0-9]+)?$`)
@@ -105,7 +191,7 @@ func mountable(req *http.Request, r *Registry) *http.Request {
 	if digest == "" {
 		return req
 	}
-	if _, ok := r.HasBlob(digest); ok {
+	if _, ok := r.HasBlob(digest); ok || !ociref.IsValidDigest(digest) {
 		return req
 	}
 	q.Del("mount")

@@ -12,7 +12,10 @@ import (
 )
 
 // Repositories implements ociregistry.Lister; the paths are the long ones outside of the server's own account and region.
-func (r *Registry) Repositories(_ context.Context, startAfter string) iter.Seq2[string, error] {
+func (r *Registry) Repositories(ctx context.Context, startAfter string) iter.Seq2[string, error] {
+	if notesOf(ctx).wantsNothing() {
+		return after(nil, "")
+	}
 	var paths []string
 	for repo := range r.store.View().Repositories.All() {
 		path := repo.Name
@@ -25,11 +28,14 @@ func (r *Registry) Repositories(_ context.Context, startAfter string) iter.Seq2[
 }
 
 // Tags implements ociregistry.Lister.
-func (r *Registry) Tags(_ context.Context, path string, startAfter string) iter.Seq2[string, error] {
+func (r *Registry) Tags(ctx context.Context, path string, startAfter string) iter.Seq2[string, error] {
 	snap := r.store.View()
 	repo, err := r.repository(&snap.Tables, path)
 	if err != nil {
 		return ociregistry.ErrorSeq[string](err)
+	}
+	if notesOf(ctx).wantsNothing() {
+		return after(nil, "")
 	}
 	tags := []string{}
 	for img := range snap.Images.Prefix(repository.ImageKey(repo.ARN, "")) {

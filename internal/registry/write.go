@@ -35,29 +35,32 @@ func (r *Registry) PushBlobChunked(ctx context.Context, repo string, chunkSize i
 	if err != nil {
 		return nil, wire(err)
 	}
-	return writer{u, refusalOf(ctx)}, nil
+	return writer{u, notesOf(ctx)}, nil
 }
 
-// PushBlobChunkedResume implements ociregistry.Writer. Docker sends chunks without saying where they belong, which arrives here as
-// offset 0 and means the end.
+// PushBlobChunkedResume implements ociregistry.Writer. Where the chunk belongs is in the notes of the request. Docker does not say it,
+// which means the end.
 func (r *Registry) PushBlobChunkedResume(ctx context.Context, repo, id string, offset int64, _ int) (ociregistry.BlobWriter, error) {
 	if _, err := r.pushable(ctx, repo); err != nil {
 		return nil, err
 	}
 	u, err := r.blobs.Resume(id)
-	if err == nil && offset > 0 {
+	if n := notesOf(ctx); n != nil {
+		offset = n.chunkStart
+	}
+	if err == nil && offset >= 0 {
 		err = u.Expect(offset)
 	}
 	if err != nil {
 		return nil, wire(err)
 	}
-	return writer{u, refusalOf(ctx)}, nil
+	return writer{u, notesOf(ctx)}, nil
 }
 
 // writer makes an upload an ociregistry.BlobWriter.
 type writer struct {
 	*blob.Upload
-	refused *refusal // of the request
+	notes *notes // of the request
 }
 
 func (w writer) Write(p []byte) (int, error) {
@@ -66,7 +69,7 @@ func (w writer) Write(p []byte) (int, error) {
 		_ = w.Cancel() // what has come so far takes the space that somebody else needs; the caller hears of the greater trouble
 	}
 	err = wire(err)
-	w.refused.note(err)
+	w.notes.refuse(err)
 	return n, err
 }
 

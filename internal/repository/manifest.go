@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -43,8 +44,11 @@ func ReadManifest(repositoryARN, mediaType string, body []byte, pushedAt time.Ti
 		return nil, fmt.Errorf("manifest has %d bytes, more than the %d allowed", len(body), MaxManifest)
 	}
 	var m manifest
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&m); err != nil {
-		return nil, fmt.Errorf("manifest is not JSON: %v", err)
+	if text := bytes.TrimLeft(body, " \t\r\n"); !json.Valid(body) || text[0] != '{' {
+		return nil, errors.New("manifest is not a JSON object")
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, fmt.Errorf("manifest: %v", err)
 	}
 	mediaType, _, _ = strings.Cut(mediaType, ";")
 	if mediaType == "" {
