@@ -35,6 +35,8 @@ func newServer(io streams) *cobra.Command {
 	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false, "accept the access key test/test too, allow POST /_berth/reset and pushes without login")
 	f.StringArrayVar(&cfg.AllowedHosts, "allow-host", nil, "a `name` of this machine that callers use beside localhost, or .name for all under it; may be given again")
 	f.StringArrayVar(&cfg.AllowedOrigins, "allow-origin", nil, "a web `origin`, such as http://127.0.0.1:3000, whose pages may call; may be given again")
+	f.BoolVar(&cfg.AWSRestarts, "aws-restarts", false,
+		"replace tasks that end soon after they ran at once, without counting them as failed, as AWS does")
 	return c
 }
 

@@ -85,6 +85,9 @@ func printCluster(w io.Writer, c status.Cluster) {
 		if s.LastFailure != "" {
 			quote.Fprintf(w, "    a task stopped: %s\n", s.LastFailure)
 		}
+		if s.Retry != "" {
+			quote.Fprintf(w, "    %s\n", s.Retry)
+		}
 		if s.LastEvent != "" {
 			quote.Fprintf(w, "    last event: %s\n", s.LastEvent)
 		}

@@ -26,7 +26,7 @@ func TestStatusPrintsEverything(t *testing.T) {
 					{EC2InstanceID: "i-1", Zone: "eu-west-2b", Address: "127.0.1.3", Status: "DRAINING", FreeCPU: 2048, CPU: 2048, FreeMemory: 3906, Memory: 3906, Notice: "the agent is not connected"},
 				},
 				Services: []status.Service{
-					{Name: "web", Status: "ACTIVE", TaskDefinition: "web:2", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "(service web) has started 1 task.", LastFailure: "CannotPullContainerError: no such image", Tasks: []status.Task{
+					{Name: "web", Status: "ACTIVE", TaskDefinition: "web:2", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "(service web) has started 1 tasks.", LastFailure: "CannotPullContainerError: no such image", Tasks: []status.Task{
 						{ID: "aaaa", Definition: "web:2", Status: "RUNNING", Zone: "eu-west-2a", Instance: "i-0123456789abcdef0", Address: "127.0.1.2:32768"},
 						{ID: "bbbb", Definition: "web:2", Status: "PENDING", Zone: "eu-west-2b", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
 					}},

@@ -119,10 +119,12 @@ type Deployment struct {
 	RolloutStateReason   string
 	CreatedAt            time.Time
 	UpdatedAt            time.Time
-	// Attempts counts rounds of launches that failed one after another, the last of them at LastFailure; they slow the next ones
-	// (ecs.md 3.4). Written by control/service.
+	CompletedAt          time.Time `json:",omitzero"` // when control/service last called it COMPLETED
+	// Attempts counts rounds of starts that failed one after another, the last of them at LastFailure. No task of the
+	// deployment is started before RetryAt (ecs.md 3.4). Written by control/service.
 	Attempts    int       `json:",omitempty"`
 	LastFailure time.Time `json:",omitzero"`
+	RetryAt     time.Time `json:",omitzero"`
 }
 
 // LoadBalancer binds a container port to a target group.

@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -83,8 +84,10 @@ type Task struct {
 	ExecutionStoppedAt time.Time `json:",omitzero"`
 	StoppedAt          time.Time `json:",omitzero"`
 
-	// Counted is set once the service's books have taken in what became of the task. Written by control/service.
-	Counted bool `json:",omitempty"`
+	// WasHealthy is set when the service first saw the task healthy, and Counted when it has taken the task's end into
+	// account. Written by control/service.
+	WasHealthy bool `json:",omitempty"`
+	Counted    bool `json:",omitempty"`
 
 	StopCode      string `json:",omitempty"`
 	StoppedReason string `json:",omitempty"`
@@ -164,6 +167,27 @@ func (t *Task) Address() string {
 		}
 	}
 	return ""
+}
+
+// EndedAt is when the task's first essential container stopped, or, if that is not known, when the task was asked to stop;
+// zero while it runs.
+func (t *Task) EndedAt() time.Time {
+	at := t.ExecutionStoppedAt
+	if at.IsZero() || at.Before(t.StartedAt) || at.After(t.StoppingAt) { // an agent's clock may be wrong
+		at = t.StoppingAt
+	}
+	return at
+}
+
+// ExitCodes tells with what the containers of a task ended, if they ran: " (app: exit code 3)".
+func (t *Task) ExitCodes() string {
+	var said string
+	for _, c := range t.Containers {
+		if c.ExitCode != nil {
+			said += fmt.Sprintf(" (%s: exit code %d)", c.Name, *c.ExitCode)
+		}
+	}
+	return said
 }
 
 // Live reports whether the task still takes resources in the scheduler's books: it is wanted and has not stopped (ecs.md 1.3.7).

@@ -27,7 +27,7 @@ func mishaps() []mishap {
 		{"nothing", func(*rapid.T, *sim) {}},
 		{"a task exits", func(t *rapid.T, s *sim) {
 			x := anyTask(t, s)
-			x.Status, x.Desired, x.StopCode = "STOPPED", "STOPPED", "EssentialContainerExited"
+			s.exit(x, "EssentialContainerExited")
 		}},
 		{"a user stops a task", func(t *rapid.T, s *sim) {
 			x := anyTask(t, s)
@@ -44,7 +44,7 @@ func mishaps() []mishap {
 		{"an instance is gone", func(t *rapid.T, s *sim) {
 			for k := range s.Tasks {
 				if rapid.IntRange(0, 2).Draw(t, "there") == 0 {
-					s.Tasks[k].Status, s.Tasks[k].Desired = "STOPPED", "STOPPED"
+					s.exit(&s.Tasks[k], "TerminationNotice")
 				}
 			}
 		}},
@@ -54,7 +54,7 @@ func mishaps() []mishap {
 			id := fmt.Sprintf("ecs-svc/%d", s.now.Unix())
 			s.deploy(id, rapid.SampledFrom([]func(*Deployment){withTargets, withChecks}).Draw(t, "flavour"))
 			s.delay[id] = time.Duration(rapid.IntRange(0, 60).Draw(t, "delay")) * time.Second
-			s.broken[id] = rapid.SampledFrom([]failing{works, works, neverStarts, failsChecks}).Draw(t, "failing")
+			s.broken[id] = rapid.SampledFrom([]failing{works, works, neverStarts, failsChecks, exitsSoon}).Draw(t, "failing")
 		}},
 		{"room runs out", func(t *rapid.T, s *sim) { s.capacity = rapid.IntRange(1, 9).Draw(t, "capacity") }},
 	}

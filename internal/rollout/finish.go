@@ -15,6 +15,9 @@ func (s *step) finish() {
 	case s.blocked:
 		s.complain("was unable to reach steady state because task set (" + s.primary.ID + ") was unable to scale in. " +
 			"Reason: The number of protected tasks are more than the desired count of tasks.")
+	case s.primary.Attempts >= impairedAfter && s.primary.RolloutState != Failed && s.desired > 0:
+		s.complain("is unable to consistently start tasks successfully.")
+		s.out.Detail = s.lastDelay
 	}
 	if idle && s.balancedCount() && !s.v.Service.Deleting {
 		if s.primary.RolloutState == InProgress {
@@ -42,7 +45,7 @@ func (s *step) stopping() int {
 
 func (s *step) complete() {
 	p := s.primary
-	p.RolloutState, p.StateReason = Completed, "ECS deployment "+p.ID+" completed."
+	p.RolloutState, p.StateReason, p.CompletedAt = Completed, "ECS deployment "+p.ID+" completed.", s.now
 	for _, d := range s.deployments {
 		if d != p {
 			d.Status = Inactive

@@ -53,7 +53,7 @@ func (w *teller) print(p Plan) {
 		parts = append(parts, strings.TrimSpace("event "+e.Name)+": "+e.Message)
 	}
 	if p.Complaint != "" && p.Complaint != w.complaint { // told once, as the caller does
-		parts = append(parts, "complain: "+p.Complaint)
+		parts = append(parts, strings.TrimSpace("complain: "+p.Complaint+" "+p.Detail))
 	}
 	w.complaint = p.Complaint
 	if len(parts) == 0 {
@@ -217,6 +217,22 @@ func TestFailures(t *testing.T) {
 	w.watch(60)
 	b.WriteString(w.String())
 
+	w = tell(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker}, "tasks run and exit soon: as if they never started")
+	w.broken["ecs-svc/2"] = exitsSoon
+	w.pass(time.Second)
+	w.deploy("ecs-svc/2")
+	w.watch(20)
+	b.WriteString(w.String())
+
+	w = &teller{sim: newSim(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200})}
+	w.title("tasks run and exit soon, no circuit breaker; then the task definition is mended")
+	w.broken["ecs-svc/1"] = exitsSoon
+	w.deploy("ecs-svc/1")
+	w.watch(20)
+	w.deploy("ecs-svc/2")
+	w.watch(6)
+	b.WriteString(w.String())
+
 	for _, c := range []struct {
 		title    string
 		min, max int
@@ -239,7 +255,7 @@ func TestFailures(t *testing.T) {
 	w.deploy("ecs-svc/2")
 	w.watch(2)
 	w.say("t01 exits")
-	w.Tasks[0].Status, w.Tasks[0].Desired, w.Tasks[0].StopCode = "STOPPED", "STOPPED", "EssentialContainerExited"
+	w.exit(&w.Tasks[0], "EssentialContainerExited")
 	w.watch(15)
 	b.WriteString(w.String())
 

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
@@ -27,7 +28,7 @@ func HealthOf(v *View, d *Deployment, t *Task, now time.Time) (h Health, again t
 		return Starting, time.Time{}
 	}
 	if !d.ContainerChecks && d.Targets == 0 {
-		if ripe := t.StartedAt.Add(v.HealthyAfter); now.Before(ripe) {
+		if ripe := t.StartedAt.Add(v.healthyAfter(d)); now.Before(ripe) {
 			return Starting, ripe
 		}
 		return Healthy, time.Time{}
@@ -53,6 +54,18 @@ func HealthOf(v *View, d *Deployment, t *Task, now time.Time) (h Health, again t
 	return Healthy, time.Time{}
 }
 
+// healthyAfter is how long a task that nothing checks must run to be healthy. It is as long as an end counts as early after
+// such an end, because the next task is likely to end like the last, and where the circuit breaker may return to another
+// deployment, because that is gone once this one is completed.
+func (v *View) healthyAfter(d *Deployment) time.Duration {
+	returns := func(o Deployment) bool { return o.ID != d.ID && o.Status != Inactive && o.RolloutState == Completed }
+	breaks := v.Service.Breaker.Enable && d.RolloutState == InProgress && slices.ContainsFunc(v.Deployments, returns)
+	if breaks || d.Attempts > 0 {
+		return max(v.HealthyAfter, v.StableAfter)
+	}
+	return v.HealthyAfter
+}
+
 // failure returns the stop reason of a task with a failing check, "" if none fails (ecs.md 1.5.4).
 func failure(d *Deployment, t *Task) string {
 	for _, target := range t.Targets {
@@ -66,12 +79,16 @@ func failure(d *Deployment, t *Task) string {
 	return ""
 }
 
-// tellUnhealthy adds the events for a task's failing targets.
+// tellUnhealthy adds the events for a task's failing checks.
 func (s *step) tellUnhealthy(t *task) {
+	id := arn.LastID(t.ID)
 	for _, target := range t.Targets {
 		if target.State == "unhealthy" {
 			s.tell("", "(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s)",
-				arn.LastID(t.ID), target.Port, target.GroupARN, target.Reason)
+				id, target.Port, target.GroupARN, target.Reason)
 		}
+	}
+	if t.of.ContainerChecks && t.Health == "UNHEALTHY" {
+		s.tell("", "(task %s) failed container health checks.", id)
 	}
 }

@@ -37,6 +37,8 @@ type step struct {
 	desired, upper, lower int
 	stuck                 bool // neither start nor stop is possible although something is left to do
 	blocked               bool // protected tasks keep the service from its desired count
+
+	lastDelay string // why this plan puts the next start of the primary deployment off
 }
 
 // task is a live task: it should run, and nothing has begun to end it.

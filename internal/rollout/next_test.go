@@ -125,7 +125,8 @@ func TestFailuresAreCountedOnce(t *testing.T) {
 		{"failed to start", func(*Task) {}, 1},
 		{"essential container exited before the task ran", func(t *Task) { t.StopCode = "EssentialContainerExited" }, 1},
 		{"counted already", func(t *Task) { t.Counted = true }, 0},
-		{"it had run", func(t *Task) { t.StartedAt = s.now }, 0},
+		{"it ran for less than 40 s", func(t *Task) { t.StartedAt, t.EndedAt = s.now.Add(-39*time.Second), s.now }, 1},
+		{"it ran for 40 s", func(t *Task) { t.StartedAt, t.EndedAt = s.now.Add(-40*time.Second), s.now }, 0},
 		{"stopped by us", func(t *Task) { t.StopCode = "ServiceSchedulerInitiated" }, 0},
 		{"stopped by a user", func(t *Task) { t.StopCode = "UserInitiated" }, 0},
 		{"of a deployment that is gone", func(t *Task) { t.DeploymentID = "ecs-svc/0" }, 0},
@@ -155,7 +156,7 @@ func TestRoundsOfFailures(t *testing.T) {
 		s.step()
 		for k := range s.Tasks { // half now, half a little later
 			if k%2 == 0 {
-				s.Tasks[k].Status, s.Tasks[k].Desired = "STOPPED", "STOPPED"
+				s.exit(&s.Tasks[k], "EssentialContainerExited")
 			}
 		}
 		s.now = s.now.Add(time.Second)
@@ -163,7 +164,7 @@ func TestRoundsOfFailures(t *testing.T) {
 		delays = append(delays, p.WakeAt.Sub(s.now))
 		s.now = s.now.Add(time.Second)
 		for k := range s.Tasks {
-			s.Tasks[k].Status, s.Tasks[k].Desired = "STOPPED", "STOPPED"
+			s.exit(&s.Tasks[k], "EssentialContainerExited")
 		}
 		s.step()
 		s.now = p.WakeAt
@@ -175,14 +176,8 @@ func TestRoundsOfFailures(t *testing.T) {
 	if !slices.Equal(delays, want) {
 		t.Errorf("delays %v, want %v", delays, want)
 	}
-	impaired := 0
-	for _, e := range s.events {
-		if strings.Contains(e, "unable to consistently start tasks") {
-			impaired++
-		}
-	}
-	if impaired != 1 {
-		t.Errorf("told %d times: %v", impaired, s.events)
+	if p := s.step(); !strings.Contains(p.Complaint, "is unable to consistently start tasks successfully.") {
+		t.Errorf("complains of %q", p.Complaint)
 	}
 	s.deploy("ecs-svc/2")
 	if p := s.step(); len(p.Start) != 1 || p.Start[0].DeploymentID != "ecs-svc/2" || p.Start[0].Count != 8 {
@@ -237,7 +232,7 @@ func TestStalledDeployment(t *testing.T) {
 	if p := s.step(); len(p.Start)+len(p.Stop) > 0 {
 		t.Errorf("a stalled deployment moves: %+v", p)
 	}
-	s.Tasks[0].Status, s.Tasks[0].Desired = "STOPPED", "STOPPED"
+	s.exit(&s.Tasks[0], "EssentialContainerExited")
 	if p := s.step(); len(p.Start) != 1 || p.Start[0].DeploymentID != "ecs-svc/1" || p.Start[0].Count != 1 {
 		t.Errorf("starts %+v", p.Start)
 	}
@@ -333,7 +328,7 @@ func TestNothingStopsForWhatCannotStart(t *testing.T) {
 				s.Tasks[0].Targets[0].State, s.Tasks[1].Targets[0].State = "unhealthy", "unhealthy"
 			}
 			d := &s.Deployments[len(s.Deployments)-1]
-			d.RolloutState, d.Attempts, d.LastFailure = state, 3, s.now
+			d.RolloutState, d.Attempts, d.LastFailure, d.RetryAt = state, 3, s.now, s.now.Add(time.Minute)
 			if p := s.step(); len(p.Stop)+len(p.Start) > 0 {
 				t.Errorf("%s, %s: %+v", scene, state, p)
 			}

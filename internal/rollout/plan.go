@@ -7,13 +7,14 @@ type Plan struct {
 	Start []Start
 	Stop  []Stop
 	Mark  []Deployment // new values of the deployments that change
-	// Counted names tasks whose outcome the marks have taken in. The caller keeps that on the task, in the same
-	// transaction as the marks.
-	Counted []string
-	Event   []Event
+	// Healthy and Counted name tasks that have become healthy for the first time, and tasks whose end the marks have taken
+	// in. The caller keeps both on the task, in the same transaction as the marks.
+	Healthy, Counted []string
+	Event            []Event
 	// Complaint is what keeps the service from its goal now, in the words of a service event; "" if nothing does. It is said
-	// by every plan as long as that lasts, for the caller to tell once and then every 6 hours (ecs.md 1.7.4).
-	Complaint string
+	// by every plan as long as that lasts, for the caller to tell once and then every 6 hours (ecs.md 1.7.4). Detail explains
+	// it in plain words where AWS's do not say enough; it may differ from plan to plan.
+	Complaint, Detail string
 	// SteadyAt is to be kept as Service.SteadyAt.
 	SteadyAt time.Time
 	// Rebalancing is to be kept as Service.Rebalancing.

@@ -33,7 +33,8 @@ var deploymentIDs = []string{"ecs-svc/1", "ecs-svc/2", "ecs-svc/3"}
 // viewGen draws any view, also ones that no history leads to: safety must not depend on how one got there.
 func viewGen() *rapid.Generator[View] {
 	return rapid.Custom(func(t *rapid.T) View {
-		v := View{Service: serviceGen().Draw(t, "service"), HealthyAfter: 40 * time.Second, RetryBase: 10 * time.Second}
+		v := View{Service: serviceGen().Draw(t, "service"), HealthyAfter: 40 * time.Second, RetryBase: 10 * time.Second,
+			StableAfter: rapid.SampledFrom([]time.Duration{0, 40 * time.Second}).Draw(t, "stable after")}
 		count := rapid.IntRange(1, 3).Draw(t, "deployments")
 		for k := range count {
 			d := Deployment{
@@ -45,6 +46,10 @@ func viewGen() *rapid.Generator[View] {
 				Targets:      rapid.IntRange(0, 2).Draw(t, "targets"), ContainerChecks: rapid.Bool().Draw(t, "checks"),
 			}
 			d.LastFailure = epoch.Add(time.Duration(rapid.IntRange(-300, 0).Draw(t, "last failure")) * time.Second)
+			if d.RolloutState == Completed {
+				d.CompletedAt = d.CreatedAt
+			}
+			d.RetryAt = d.LastFailure.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "retry")) * time.Second)
 			if k == count-1 {
 				d.Status = Primary
 			}
@@ -67,11 +72,15 @@ func taskGen(k int) *rapid.Generator[Task] {
 			CreatedAt: epoch.Add(-time.Duration(rapid.IntRange(0, 600).Draw(t, "age")) * time.Second),
 			Draining:  rapid.IntRange(0, 4).Draw(t, "draining") == 0,
 			StopRank:  rapid.IntRange(0, 3).Draw(t, "rank"),
-			Counted:   rapid.Bool().Draw(t, "counted"),
+			Counted:   rapid.Bool().Draw(t, "counted"), WasHealthy: rapid.Bool().Draw(t, "was healthy"),
+			StopCode: rapid.SampledFrom([]string{"", "EssentialContainerExited", "UserInitiated"}).Draw(t, "code"),
 		}
 		x.InstanceID = rapid.SampledFrom([]string{"i1", "i2", "i3", "i4"}).Draw(t, "instance")
 		if x.Status == "RUNNING" || rapid.Bool().Draw(t, "ran") {
 			x.StartedAt = x.CreatedAt.Add(time.Second)
+		}
+		if x.Desired == "STOPPED" {
+			x.EndedAt = epoch.Add(-time.Duration(rapid.IntRange(0, 60).Draw(t, "ended")) * time.Second)
 		}
 		if rapid.IntRange(0, 3).Draw(t, "protected") == 0 {
 			x.ProtectedUntil = epoch.Add(time.Duration(rapid.IntRange(-5, 60).Draw(t, "until")) * time.Minute)
@@ -229,7 +238,7 @@ func TestBreakerRollsBack(t *testing.T) {
 			t.Fatal("the first deployment does not work")
 		}
 		s.deploy(deploymentIDs[1], withTargets)
-		s.broken[deploymentIDs[1]] = rapid.SampledFrom([]failing{neverStarts, failsChecks}).Draw(t, "failing")
+		s.broken[deploymentIDs[1]] = rapid.SampledFrom([]failing{neverStarts, failsChecks, exitsSoon}).Draw(t, "failing")
 		tripped := false
 		steady := s.run(2000, func(before View, p Plan) {
 			for _, m := range p.Mark {
@@ -384,5 +393,44 @@ func TestRebalancingEnds(t *testing.T) {
 			s.pass(20 * time.Second)
 		}
 		t.Fatalf("no end: %v", s.events)
+	})
+}
+
+// TestEarlyEndsAreSlowedDown: however soon the tasks of a deployment exit, and whatever is desired meanwhile, starts of one
+// round come no sooner than the doubled delay after the round before (ecs.md 3.4), and all of it is forgotten by the next
+// deployment.
+func TestEarlyEndsAreSlowedDown(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sv := serviceGen().Draw(t, "service")
+		sv.Rebalancing, sv.Imbalanced, sv.Unplaced, sv.Deleting, sv.Breaker.Enable = false, false, 0, false, false
+		sv.Desired = max(1, sv.Desired)
+		s := newSim(sv)
+		s.deploy(deploymentIDs[0])
+		s.broken[deploymentIDs[0]] = exitsSoon
+		rounds, last := 0, time.Time{}
+		for range rapid.IntRange(20, 200).Draw(t, "steps") {
+			if rapid.IntRange(0, 9).Draw(t, "scaled") == 0 {
+				s.Service.Desired = rapid.IntRange(1, 12).Draw(t, "desired")
+			}
+			p := s.step()
+			if d := s.Deployments[0]; d.Attempts > rounds {
+				rounds, last = d.Attempts, s.now
+			}
+			wait := min(10*time.Second<<max(0, rounds-1), 15*time.Minute)
+			if rounds > 0 && len(p.Start) > 0 && s.now.Before(last.Add(wait)) {
+				t.Fatalf("round %d failed at %v, the next starts at %v", rounds, last, s.now)
+			}
+			if !p.SteadyAt.IsZero() {
+				t.Fatal("steady")
+			}
+			s.pass(time.Duration(rapid.IntRange(1, 20).Draw(t, "seconds")) * time.Second)
+		}
+		s.deploy(deploymentIDs[1])
+		if lower, upper := (s.Service.Desired*sv.MinimumHealthyPercent+99)/100, s.Service.Desired*sv.MaximumPercent/100; lower == upper {
+			s.Service.MinimumHealthyPercent = 0
+		}
+		if !s.run(100, nil) || s.deployment(deploymentIDs[1]).RolloutState != Completed {
+			t.Fatalf("%+v\n%+v", s.Deployments, s.Tasks)
+		}
 	})
 }

@@ -35,10 +35,12 @@ func (s *step) missing() int {
 
 // wanted is how many tasks the primary deployment lacks and may launch now, were there room.
 func (s *step) wanted() int {
-	if s.now.Before(s.heldUntil(s.primary)) {
+	n := s.missing()
+	if until := s.heldUntil(s.primary); n > 0 && s.now.Before(until) {
+		s.wake(until)
 		return 0
 	}
-	return s.missing()
+	return n
 }
 
 // stopUnhealthy stops failing tasks whose replacement is healthy. If there is no room to start a replacement, it stops one,

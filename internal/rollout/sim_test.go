@@ -31,6 +31,7 @@ const (
 	works       failing = iota
 	neverStarts         // STOPPED without having run
 	failsChecks         // RUNNING, but checks fail
+	exitsSoon           // RUNNING, and STOPPED by itself before any check passes
 )
 
 var epoch = time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
@@ -43,7 +44,7 @@ func newSim(sv Service) *sim {
 		sv.Strategy = Replica
 	}
 	s := &sim{now: epoch, delay: map[string]time.Duration{}, broken: map[string]failing{}}
-	s.View = View{Service: sv, HealthyAfter: 40 * time.Second, RetryBase: 10 * time.Second}
+	s.View = View{Service: sv, HealthyAfter: 40 * time.Second, RetryBase: 10 * time.Second, StableAfter: 40 * time.Second}
 	return s
 }
 
@@ -79,12 +80,15 @@ func (s *sim) apply(p Plan) {
 			}
 		}
 	}
+	for _, id := range p.Healthy {
+		s.task(id).WasHealthy = true
+	}
 	for _, id := range p.Counted {
 		s.task(id).Counted = true
 	}
 	for _, x := range p.Stop {
 		t := s.task(x.TaskID)
-		t.Desired, t.StopCode = "STOPPED", "ServiceSchedulerInitiated"
+		t.Desired, t.StopCode, t.EndedAt, t.Counted = "STOPPED", "ServiceSchedulerInitiated", s.now, true
 	}
 	s.Service.Unplaced = 0
 	for _, x := range p.Start {
@@ -163,12 +167,20 @@ func (s *sim) move(t *Task) {
 		t.Status = "STOPPED"
 	case s.now.Sub(t.CreatedAt) < s.delay[t.DeploymentID]:
 	case t.Status != "RUNNING" && s.broken[t.DeploymentID] == neverStarts:
-		t.Status, t.Desired, t.StopCode = "STOPPED", "STOPPED", "TaskFailedToStart"
+		s.exit(t, "TaskFailedToStart")
+	case t.Status == "RUNNING" && s.broken[t.DeploymentID] == exitsSoon && s.now.Sub(t.StartedAt) < s.StableAfter:
+		s.exit(t, "EssentialContainerExited")
 	case t.Status != "RUNNING":
 		t.Status, t.StartedAt = "RUNNING", s.now
 	default:
 		s.judge(t)
 	}
+}
+
+// exit ends a task for good.
+func (s *sim) exit(t *Task, code string) {
+	t.Status, t.Desired, t.StopCode, t.EndedAt = "STOPPED", "STOPPED", code, s.now
+	t.StopReason = "Essential container in task exited (web: exit code 3)"
 }
 
 func (s *sim) judge(t *Task) {

@@ -27,7 +27,11 @@ type View struct {
 	Instances   []Instance   // Daemon only: the container instances of the cluster
 
 	HealthyAfter time.Duration // RUNNING for so long is healthy when nothing else tells; AWS: 40 s (ecs.md 3.2.3)
-	RetryBase    time.Duration // first delay after a failed launch, doubled for each further one; 0 = no delay (ecs.md 3.4)
+	RetryBase    time.Duration // first delay after a failed round, doubled for each further one; 0 = no delay (ecs.md 3.4)
+	// StableAfter is how long a task must have been RUNNING for its end not to be an early one. Tasks that end early count as
+	// failures and delay the next ones, and no task that nothing checks is healthy sooner where failures are looked for.
+	// 0 is AWS's rule: only tasks that never were RUNNING count (ecs.md 3.4, 3.5.2).
+	StableAfter time.Duration
 }
 
 // Service is the part of a service's specification and state that matters here.
@@ -79,10 +83,12 @@ type Deployment struct {
 	RolloutState string
 	StateReason  string
 	CreatedAt    time.Time
+	CompletedAt  time.Time // when it last was completed
 
 	FailedTasks int       // as DescribeServices tells and the circuit breaker counts
 	Attempts    int       // rounds of launches that failed one after another
 	LastFailure time.Time // when Attempts last grew
+	RetryAt     time.Time // no task is started before
 
 	Targets         int  // target groups that its tasks are registered in
 	ContainerChecks bool // an essential container has a health check
@@ -98,7 +104,10 @@ type Task struct {
 	Targets      []Target
 	CreatedAt    time.Time
 	StartedAt    time.Time // when it became RUNNING; zero if it never did
+	EndedAt      time.Time // when its first essential container or the task itself began to end; zero while it runs
 	StopCode     string    // as in the ECS API, once stopping or stopped
+	StopReason   string    // likewise, with the exit codes of its containers
+	WasHealthy   bool      // named in Plan.Healthy before
 
 	InstanceID     string // "" while not placed
 	Draining       bool   // its container instance is DRAINING

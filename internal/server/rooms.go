@@ -20,6 +20,10 @@ const (
 	placeAgain   = 10 * time.Second
 )
 
+// stableAfter is how long a task must have been running for its end not to count as a failed start. On AWS it need not have
+// been running for any time (docs/decisions/0360-early-ends.md).
+const stableAfter = 40 * time.Second
+
 // rooms are the goroutines of the server, by name. Each runs until its context ends.
 func (s *Server) rooms() map[string]func(context.Context) error {
 	loop := func(name string, workers int, r control.Reconciler) func(context.Context) error {
@@ -29,7 +33,7 @@ func (s *Server) rooms() map[string]func(context.Context) error {
 	}
 	return map[string]func(context.Context) error{
 		"control/service": loop("control/service", 4, service.New(s.store, s.cfg.Logger.With("room", "control/service"),
-			service.Config{HealthyAfter: healthyAfter, RetryBase: retryBase, PlaceAgain: placeAgain}, time.Now)),
+			s.serviceTimes(), time.Now)),
 		"control/instance": loop("control/instance", 2, instance.New(s.store, time.Now)),
 		"control/reap":     loop("control/reap", 1, reap.New(s.store, time.Now)),
 		"control/fleet":    fleet.New(s.store, s.machines, s.machines, s.cfg.Logger.With("room", "control/fleet")).Run,
@@ -44,4 +48,12 @@ func (s *Server) rooms() map[string]func(context.Context) error {
 		"edge":     s.edge.Run,
 		"publish":  func(ctx context.Context) error { return s.publisher.Run(ctx, s.edge) },
 	}
+}
+
+func (s *Server) serviceTimes() service.Config {
+	c := service.Config{HealthyAfter: healthyAfter, RetryBase: retryBase, PlaceAgain: placeAgain, StableAfter: stableAfter}
+	if s.cfg.AWSRestarts {
+		c.StableAfter = 0
+	}
+	return c
 }

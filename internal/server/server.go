@@ -35,6 +35,9 @@ type Config struct {
 	EdgeAddr string // IP address that load balancers listen on
 	// DevCredentials accepts the key pair test/test, lets docker push without a login, and allows POST /_berth/reset.
 	DevCredentials bool
+	// AWSRestarts keeps to AWS's rule for tasks that end soon after they ran: they are replaced at once and do not count as
+	// failed. Without it they are slowed down and counted like tasks that never ran.
+	AWSRestarts bool
 	// AllowedHosts are more names that callers may know the server by, and AllowedOrigins the web origins whose pages may call it (package guard).
 	AllowedHosts, AllowedOrigins []string
 	// AgentCommand runs an agent process: an executable and its first arguments.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/cache"
@@ -48,6 +49,7 @@ type Service struct {
 	Desired, Running, Pending             int
 	LastEvent                             string
 	LastFailure                           string // why the last task of its deployment failed, until the service is whole
+	Retry                                 string // why no task is started now, and when the next is; "" when nothing is held back
 	Tasks                                 []Task
 }
 
@@ -146,6 +148,7 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 	out := Service{Name: s.ServiceName, Status: s.Status, TaskDefinition: arn.LastID(s.TaskDefinition), Desired: s.DesiredCount}
 	if p := s.Primary(); p != nil {
 		out.Rollout = p.RolloutState
+		out.Retry = retry(p)
 	}
 	var failed *ecs.Task
 	for task := range t.Tasks.By(state.ByService, s.ServiceARN) {
@@ -163,7 +166,7 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 		out.Tasks = append(out.Tasks, taskOf(t, task))
 	}
 	if failed != nil && (out.Running < out.Desired || out.Rollout != ecs.RolloutCompleted) {
-		out.LastFailure = failed.StoppedReason + exitCodes(failed)
+		out.LastFailure = failed.StoppedReason + failed.ExitCodes()
 	}
 	for e := range t.ServiceEvents.By(state.ByService, s.ServiceARN) {
 		out.LastEvent = e.Message
@@ -171,20 +174,18 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 	return out
 }
 
+// retry tells how often tasks of the deployment ended too early one after another, and when the next start is.
+func retry(d *ecs.Deployment) string {
+	if d.Attempts == 0 || d.RolloutState == ecs.RolloutFailed {
+		return ""
+	}
+	return fmt.Sprintf("tasks ended too early, starts that failed in a row: %d; no task is started before %s",
+		d.Attempts, d.RetryAt.UTC().Format(time.RFC3339))
+}
+
 // failure reports whether a task ended by itself, not by anybody's wish.
 func failure(task *ecs.Task) bool {
 	return task.StopCode == ecs.TaskFailedToStart || task.StopCode == ecs.EssentialContainerExited
-}
-
-// exitCodes tells with what the containers of a task ended, if they ran.
-func exitCodes(task *ecs.Task) string {
-	var said string
-	for _, c := range task.Containers {
-		if c.ExitCode != nil {
-			said += fmt.Sprintf(" (%s: exit code %d)", c.Name, *c.ExitCode)
-		}
-	}
-	return said
 }
 
 func taskOf(t *state.Tables, task *ecs.Task) Task {

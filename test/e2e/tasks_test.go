@@ -127,7 +127,7 @@ func TestKilledContainerIsReplaced(t *testing.T) {
 		if n != 2 {
 			return fmt.Sprintf("%d of 2 run", n)
 		}
-		return s.service(t, "web").told("(service web) has started 1 task: (task ")
+		return s.service(t, "web").told("(service web) has started 1 tasks: (task ")
 	})
 	s.steady(t, "web")
 	if a := get(t, url); a.body != "here" {

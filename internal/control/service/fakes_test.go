@@ -22,24 +22,30 @@ const (
 
 // world is a cluster with a store, the controller and an agent for everybody, in a synctest bubble.
 type world struct {
-	t     *testing.T
-	store *state.Store
+	t       *testing.T
+	config  Config
+	journal *mem.Journal
+	store   *state.Store
+	end     func()
 	// fails says of a task that is about to run whether it ends instead.
 	fails func(*ecs.Task) bool
+	// lives says how long after its start a task exits by itself; 0 is never.
+	lives func(*ecs.Task) time.Duration
+	// targets are what a task is registered as when it runs.
+	targets []ecs.TaskTarget
 }
 
+// usual are the server's times.
+var usual = Config{HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second, StableAfter: 40 * time.Second}
+
 // run builds a world and plays script in it.
-func run(t *testing.T, script func(w *world)) {
+func run(t *testing.T, script func(w *world)) { runWith(t, usual, script) }
+
+func runWith(t *testing.T, config Config, script func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-		store, err := state.Open(t.Context(), mem.New(), logger)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &world{t: t, store: store, fails: func(*ecs.Task) bool { return false }}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 2)
-		c := New(store, logger, Config{HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second}, time.Now)
+		w := &world{t: t, config: config, journal: mem.New(), fails: func(*ecs.Task) bool { return false },
+			lives: func(*ecs.Task) time.Duration { return 0 }}
+		w.begin()
 		w.put(func(tx *state.Tx) {
 			tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, ClusterName: "c", Status: ecs.ClusterActive})
 			for _, rev := range []int{1, 2} {
@@ -51,16 +57,40 @@ func run(t *testing.T, script func(w *world)) {
 				tx.TaskDefinitions.Put(d)
 			}
 		})
-		go func() { done <- control.Run(ctx, store, logger, "service", 2, c) }()
-		go func() { done <- control.Run(ctx, store, logger, "agent", 4, agent{w}) }()
 		script(w)
+		w.end()
+	})
+}
+
+// begin opens the store and starts the controller and the agents.
+func (w *world) begin() {
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := state.Open(w.t.Context(), w.journal, logger)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.store = store
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 2)
+	c := New(store, logger, w.config, time.Now)
+	go func() { done <- control.Run(ctx, store, logger, "service", 2, c) }()
+	go func() { done <- control.Run(ctx, store, logger, "agent", 4, agent{w}) }()
+	w.end = func() {
 		cancel()
 		<-done
 		<-done
 		if err := store.Close(); err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
-	})
+	}
+}
+
+// restart ends the server and begins another on the same journal after a while.
+func (w *world) restart(after time.Duration) {
+	w.end()
+	w.journal = w.journal.Reopen()
+	time.Sleep(after)
+	w.begin()
 }
 
 func definition(rev int) string {
@@ -189,15 +219,18 @@ func (a agent) Reconcile(ctx context.Context, key string) (time.Duration, error)
 	if !ok || t.LastStatus == ecs.Stopped {
 		return 0, nil
 	}
-	began := t.CreatedAt
-	if t.DesiredStatus == ecs.Stopped {
+	began, wait := t.CreatedAt, time.Second
+	switch {
+	case t.DesiredStatus == ecs.Stopped:
 		began = t.StoppingAt
+	case t.LastStatus == ecs.Running:
+		began, wait = t.StartedAt, a.w.lives(t)
+		if wait == 0 {
+			return 0, nil
+		}
 	}
-	if t.DesiredStatus == ecs.Running && t.LastStatus == ecs.Running {
-		return 0, nil
-	}
-	if wait := time.Until(began.Add(time.Second)); wait > 0 {
-		return wait, nil
+	if left := time.Until(began.Add(wait)); left > 0 {
+		return left, nil
 	}
 	return 0, a.w.store.Update(ctx, func(tx *state.Tx) error {
 		t, _ := tx.Tasks.Get(key)
@@ -205,10 +238,13 @@ func (a agent) Reconcile(ctx context.Context, key string) (time.Duration, error)
 		switch {
 		case n.DesiredStatus == ecs.Stopped:
 			n.LastStatus, n.StoppedAt = ecs.Stopped, time.Now()
+		case n.LastStatus == ecs.Running:
+			n.Containers = []ecs.Container{{Name: "web", ExitCode: new(3)}}
+			n = *n.Ended(ecs.EssentialContainerExited, "Essential container in task exited", time.Now())
 		case a.w.fails(t):
 			n = *n.Ended(ecs.TaskFailedToStart, "CannotPullContainerError", time.Now())
 		default:
-			n.LastStatus, n.StartedAt = ecs.Running, time.Now()
+			n.LastStatus, n.StartedAt, n.Targets = ecs.Running, time.Now(), a.w.targets
 		}
 		tx.Tasks.Put(&n)
 		return nil

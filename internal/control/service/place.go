@@ -42,7 +42,7 @@ func (s *step) start(starts []rollout.Start, trouble complaint) {
 		}
 	}
 	if len(started) > 0 {
-		s.tell(fmt.Sprintf("(service %s) has started %s: %s.", s.svc.ServiceName, number(len(started), "task"), names(started)))
+		s.tell(fmt.Sprintf("(service %s) has started %d tasks: %s.", s.svc.ServiceName, len(started), names(started)))
 	}
 	s.complain(trouble)
 }
@@ -65,7 +65,7 @@ func (s *step) complain(c complaint) {
 	s.svc.LastComplaint, s.svc.LastComplaintAt = cause, s.now
 	s.tell(c.text)
 	if c.plain != "" {
-		s.tell(fmt.Sprintf("(service %s) placement in detail: %s.", s.svc.ServiceName, c.plain))
+		s.tell(fmt.Sprintf("(service %s) %s.", s.svc.ServiceName, c.plain))
 	}
 }
 
@@ -119,9 +119,9 @@ func (s *step) unplaced(plan sched.Result) complaint {
 	switch {
 	case f.Reason == sched.ReasonNoInstances: // says all there is to say
 	case len(plan.Refusals) > 0:
-		c.plain = launch.Explain(plan.Refusals[f.Request], f.InstanceARN)
+		c.plain = "placement in detail: " + launch.Explain(plan.Refusals[f.Request], f.InstanceARN)
 	default: // of a daemon, whose tasks have their instances
-		c.plain = launch.ExplainFailures(plan.Failures)
+		c.plain = "placement in detail: " + launch.ExplainFailures(plan.Failures)
 	}
 	return c
 }

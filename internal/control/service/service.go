@@ -25,6 +25,9 @@ type Config struct {
 	HealthyAfter time.Duration
 	// RetryBase is the first delay after a launch that failed; each further one doubles it, up to 15 minutes (ecs.md 3.4).
 	RetryBase time.Duration
+	// StableAfter is how long a task must have been RUNNING for its end not to count as a failed start. Zero is AWS's rule:
+	// no task that was RUNNING failed to start (ecs.md 3.4, 3.5.2).
+	StableAfter time.Duration
 	// PlaceAgain is how often tasks that found no instance are tried again when nothing has changed meanwhile.
 	PlaceAgain time.Duration
 }
@@ -191,7 +194,7 @@ func (c *Controller) nextLook(svc *ecs.Service, p rollout.Plan, now time.Time) t
 
 // idle reports whether the plan asks for nothing that is not so already, and what it says was said lately.
 func idle(svc *ecs.Service, p rollout.Plan, now time.Time) bool {
-	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) && p.Rebalancing == svc.Rebalancing &&
+	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Healthy)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) && p.Rebalancing == svc.Rebalancing &&
 		p.Complaint == svc.LastComplaint && !repeats(svc, p.Complaint, now) && svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
 }
 

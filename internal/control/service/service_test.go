@@ -295,8 +295,8 @@ func TestUnhealthyTargetsAreToldFirst(t *testing.T) {
 				got = append(got, m)
 			}
 		}
-		want := []string{"(service web) has started 1 task: (task " + id + ").", "(service web) (task " + id + ") (port 80) is unhealthy in (target-group " + group + ") due to (reason Health checks failed)",
-			"(service web) has stopped 1 running task: (task " + id + ")."}
+		want := []string{"(service web) has started 1 tasks: (task " + id + ").", "(service web) (task " + id + ") (port 80) is unhealthy in (target-group " + group + ") due to (reason Health checks failed)",
+			"(service web) has stopped 1 running tasks: (task " + id + ")."}
 		if !slices.Equal(got, want) {
 			t.Errorf("events %q, want %q", got, want)
 		}

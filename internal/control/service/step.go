@@ -31,23 +31,29 @@ func (s *step) carryOut(p rollout.Plan) {
 	if d := s.svc.Primary(); d != nil && s.svc.SchedulingStrategy == ecs.Daemon {
 		s.svc.DesiredCount = d.DesiredCount // nobody else says how many instances a daemon belongs on (ecs.md 3.3)
 	}
-	for _, key := range p.Counted {
-		if t, ok := s.tx.Tasks.Get(key); ok && !t.Counted {
-			c := *t
-			c.Counted = true
-			s.tx.Tasks.Put(&c)
-		}
-	}
+	s.note(p.Healthy, func(t *ecs.Task) { t.WasHealthy = true })
+	s.note(p.Counted, func(t *ecs.Task) { t.Counted = true })
 	for _, e := range p.Event { // they say why tasks stop and start
 		s.tell(e.Message)
 	}
 	s.stop(p.Stop)
-	s.start(p.Start, complaint{text: p.Complaint})
+	s.start(p.Start, complaint{text: p.Complaint, plain: p.Detail})
 	s.svc.SteadyAt, s.svc.Rebalancing = p.SteadyAt, p.Rebalancing
 	s.finishDeletion()
 	// A step that changed nothing must not wake itself by writing.
 	if old, ok := s.tx.Services.Get(s.svc.ServiceARN); !ok || !reflect.DeepEqual(*old, s.svc) {
 		s.tx.Services.Put(&s.svc)
+	}
+}
+
+// note writes down on tasks what the brain has taken in of them.
+func (s *step) note(tasks []string, what func(*ecs.Task)) {
+	for _, key := range tasks {
+		if t, ok := s.tx.Tasks.Get(key); ok {
+			c := *t
+			what(&c)
+			s.tx.Tasks.Put(&c)
+		}
 	}
 }
 
@@ -65,7 +71,8 @@ func (s *step) mark(marks []rollout.Deployment) {
 				s.svc.TaskDefinition, s.svc.LoadBalancers, s.svc.NetworkConfiguration = d.TaskDefinition, d.LoadBalancers, d.NetworkConfiguration
 			}
 			d.Status, d.DesiredCount, d.RolloutState, d.RolloutStateReason = m.Status, m.Desired, m.RolloutState, m.StateReason
-			d.FailedTasks, d.Attempts, d.LastFailure, d.UpdatedAt = m.FailedTasks, m.Attempts, m.LastFailure, s.now
+			d.FailedTasks, d.Attempts, d.LastFailure, d.RetryAt = m.FailedTasks, m.Attempts, m.LastFailure, m.RetryAt
+			d.CompletedAt, d.UpdatedAt = m.CompletedAt, s.now
 		}
 	}
 	s.svc.Deployments = slices.DeleteFunc(s.svc.Deployments, func(d ecs.Deployment) bool { return d.Status == ecs.DeploymentInactive })
@@ -81,32 +88,34 @@ func (s *step) mark(marks []rollout.Deployment) {
 }
 
 func (s *step) stop(stops []rollout.Stop) {
-	var stopped []string
-	draining := make(map[string]int) // by deployment
+	var running []string
+	pending, draining := 0, make(map[string]int) // by deployment
 	for _, x := range stops {
 		t, ok := s.tx.Tasks.Get(x.TaskID)
 		if !ok || t.DesiredStatus == ecs.Stopped {
 			continue
 		}
 		n := t.Stop(ecs.ServiceSchedulerInitiated, x.Reason, s.now)
+		n.Counted = true // the plan that stops a task has taken its end into account
 		s.tx.Tasks.Put(n)
-		if stopped = append(stopped, t.TaskARN); n.LastStatus == ecs.Deactivating {
+		if n.LastStatus == ecs.Deactivating {
 			draining[t.StartedBy]++
+		}
+		if t.LastStatus.Before(ecs.Running) {
+			pending++
+		} else {
+			running = append(running, t.TaskARN)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(draining)) {
-		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %s.", s.svc.ServiceName, id, number(draining[id], "task")))
+		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %d tasks.", s.svc.ServiceName, id, draining[id]))
 	}
-	if len(stopped) > 0 {
-		s.tell(fmt.Sprintf("(service %s) has stopped %s: %s.", s.svc.ServiceName, number(len(stopped), "running task"), names(stopped)))
+	if len(running) > 0 {
+		s.tell(fmt.Sprintf("(service %s) has stopped %d running tasks: %s.", s.svc.ServiceName, len(running), names(running)))
 	}
-}
-
-func number(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+	if pending > 0 {
+		s.tell(fmt.Sprintf("(service %s) stopped %d pending tasks.", s.svc.ServiceName, pending))
 	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func names(tasks []string) string {

@@ -20,7 +20,7 @@ func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) (v r
 			MinimumHealthyPercent: svc.DeploymentConfiguration.MinimumHealthyPercent, MaximumPercent: svc.DeploymentConfiguration.MaximumPercent,
 			Unplaced: svc.Unplaced, SteadyAt: svc.SteadyAt, Rebalancing: svc.Rebalancing,
 		},
-		HealthyAfter: c.config.HealthyAfter, RetryBase: c.config.RetryBase,
+		HealthyAfter: c.config.HealthyAfter, RetryBase: c.config.RetryBase, StableAfter: c.config.StableAfter,
 	}
 	if g := svc.HealthCheckGracePeriodSeconds; g != nil {
 		v.Service.GracePeriod = time.Duration(*g) * time.Second
@@ -55,7 +55,8 @@ func breakerView(b ecs.CircuitBreaker) rollout.Breaker {
 func deploymentView(t *state.Tables, d ecs.Deployment) rollout.Deployment {
 	out := rollout.Deployment{
 		ID: d.ID, Revision: d.TaskDefinition, Status: d.Status, Desired: d.DesiredCount, RolloutState: d.RolloutState, StateReason: d.RolloutStateReason,
-		CreatedAt: d.CreatedAt, FailedTasks: d.FailedTasks, Attempts: d.Attempts, LastFailure: d.LastFailure, Targets: len(d.LoadBalancers),
+		CreatedAt: d.CreatedAt, CompletedAt: d.CompletedAt, FailedTasks: d.FailedTasks, Attempts: d.Attempts, LastFailure: d.LastFailure, RetryAt: d.RetryAt,
+		Targets: len(d.LoadBalancers),
 	}
 	if def, ok := t.TaskDefinitions.Get(d.TaskDefinition); ok {
 		out.ContainerChecks = def.HasHealthCheck()
@@ -66,8 +67,12 @@ func deploymentView(t *state.Tables, d ecs.Deployment) rollout.Deployment {
 func taskView(t *state.Tables, task *ecs.Task) rollout.Task {
 	out := rollout.Task{
 		ID: task.TaskARN, DeploymentID: task.StartedBy, Status: string(task.LastStatus), Desired: string(task.DesiredStatus), Health: task.HealthStatus,
-		CreatedAt: task.CreatedAt, StartedAt: task.StartedAt, StopCode: task.StopCode, InstanceID: task.ContainerInstanceARN,
-		ProtectedUntil: task.ProtectedUntil, Counted: task.Counted,
+		CreatedAt: task.CreatedAt, StartedAt: task.StartedAt, EndedAt: task.EndedAt(), StopCode: task.StopCode,
+		InstanceID: task.ContainerInstanceARN, ProtectedUntil: task.ProtectedUntil,
+		WasHealthy: task.WasHealthy, Counted: task.Counted,
+	}
+	if !out.EndedAt.IsZero() {
+		out.StopReason = task.StoppedReason + task.ExitCodes()
 	}
 	if ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN); ok {
 		out.Draining = ci.Status == ecs.InstanceDraining
