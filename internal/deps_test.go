@@ -45,7 +45,7 @@ const rules = `
 	awswire/schema < awswire/schema/schematest;
 	awswire/schema < awswire/reshape;
 	awswire/schema < awswire/jsonwire, awswire/querywire, awswire/xmlwire, awswire/cborwire < WIRES;
-	NOUNS < awswire/sigv4;
+	NOUNS < awswire/sigv4 < awswire/guard;
 	NOUNS, WIRES, awswire/sigv4, awswire/guard, awswire/reshape < awswire;
 	awswire/shape < awswire/shape/*;
 	awswire, awswire/shape/* < DESK;

@@ -4,6 +4,7 @@ package arn
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -66,3 +67,9 @@ func Region(s string) string {
 	}
 	return a.Region
 }
+
+var region = regexp.MustCompile(`^[a-z]{2,8}(?:-[a-z]{1,16}){1,3}-[1-9][0-9]?$`)
+
+// ValidRegion reports whether s has the form of a region's name: us-east-1, us-gov-west-1,
+// eusc-de-east-1. Regions that Amazon does not have are as good as others.
+func ValidRegion(s string) bool { return region.MatchString(s) }

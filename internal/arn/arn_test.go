@@ -37,3 +37,16 @@ func FuzzParse(f *testing.F) {
 		a.ID()
 	})
 }
+
+func TestValidRegion(t *testing.T) {
+	for _, r := range []string{"us-east-1", "us-gov-west-1", "ap-southeast-7", "cn-northwest-1", "us-isob-east-1", "eusc-de-east-1", "mx-central-1", "eu-central-12"} {
+		if !ValidRegion(r) {
+			t.Errorf("%q is refused", r)
+		}
+	}
+	for _, r := range []string{"", "x:y", "us-east-1:123456789012", "us-east", "us-east-1a", "US-EAST-1", "us-east-1\n", "us-east-01", "local", "us_east_1", "us-east-1/x", "../x-y-1", "us--1", "us-east-100"} {
+		if ValidRegion(r) {
+			t.Errorf("%q is accepted", r)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/guard"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
@@ -72,6 +73,9 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	if cfg.Region != "" && !arn.ValidRegion(cfg.Region) {
+		return s, fmt.Errorf("%q is not a region's name; a name such as us-east-1 is", cfg.Region)
+	}
 	if s.dir, err = config.Open(cfg.Data, cfg.Account); err != nil {
 		return s, err
 	}
@@ -142,12 +146,15 @@ func (s *Server) gate() *registry.Gate {
 	return &registry.Gate{Passwords: s.passwords, Keys: s.keys(), Open: s.cfg.DevCredentials, Now: time.Now}
 }
 
+// developmentKey is the ID and the secret of the access key that Config.DevCredentials accepts.
+const developmentKey = "test"
+
 // keys are the long-term access keys that may sign calls.
 func (s *Server) keys() identity.KeyRing {
 	if !s.cfg.DevCredentials {
 		return identity.NewKeyRing(s.dir.AccessKey)
 	}
-	return identity.NewKeyRing(s.dir.AccessKey, identity.AccessKey{ID: "test", Secret: "test", Principal: identity.Root(s.cfg.Account)})
+	return identity.NewKeyRing(s.dir.AccessKey, identity.AccessKey{ID: developmentKey, Secret: developmentKey, Principal: identity.Root(s.cfg.Account)})
 }
 
 func (s *Server) routes() (http.Handler, error) {
@@ -161,7 +168,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	gate, err := guard.New(s.cfg.AllowedHosts, s.cfg.AllowedOrigins)
+	gate, err := guard.New(guard.Config{Hosts: s.cfg.AllowedHosts, Origins: s.cfg.AllowedOrigins, PublishedKeys: []string{developmentKey}})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -69,9 +70,13 @@ func chatInBrowser(t *testing.T, urls ...string) {
 }
 
 // runNode runs a script of this directory and returns what it prints.
-func runNode(t *testing.T, args ...string) []byte {
+func runNode(t *testing.T, args ...string) []byte { t.Helper(); return runNodeOn(t, nil, args...) }
+
+// runNodeOn is runNode with a standard input.
+func runNodeOn(t *testing.T, in []byte, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", args...)
+	cmd.Stdin = bytes.NewReader(in)
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()

@@ -19,6 +19,8 @@ type Config struct {
 	Data   string   // data directory; a new one when empty
 	Region string   // DefaultRegion when empty
 	Edge   string   // address of its load balancers; DefaultEdge when empty
+	Listen string   // address of its API; a free port of 127.0.0.1 when empty
+	Args   []string // more arguments of the command berth server
 	Env    []string // added to the environment of the server and the docker command
 	// NoDocker says that the test's Docker does not run at its end, so that nothing of it can be looked at.
 	NoDocker bool
@@ -66,14 +68,15 @@ func New(t testing.TB, cfg Config) *Server {
 func create(t testing.TB, cfg Config) *Server {
 	cfg.Region, cfg.Edge = cmp.Or(cfg.Region, DefaultRegion), cmp.Or(cfg.Edge, DefaultEdge)
 	return &Server{
-		Config: cfg, addr: "127.0.0.1:0", log: filepath.Join(t.TempDir(), "server.log"), Client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
+		Config: cfg, addr: cmp.Or(cfg.Listen, "127.0.0.1:0"), log: filepath.Join(t.TempDir(), "server.log"), Client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
 	}
 }
 
 // Spawn starts the process and does not wait for anything.
 func (s *Server) Spawn(t testing.TB) {
 	t.Helper()
-	s.process = s.spawn(t, "server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--region", s.Region, "--account", s.Account, "--edge-addr", s.Edge)
+	args := []string{"server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--region", s.Region, "--account", s.Account, "--edge-addr", s.Edge}
+	s.process = s.spawn(t, append(args, s.Args...)...)
 }
 
 // Run starts the process, again when it was stopped or killed before, and waits until it is ready.

@@ -1,9 +1,18 @@
 // Package guard keeps web pages away from an API that listens on somebody's own machine.
 //
-// A page that is open in a browser can send requests to loopback, and by DNS rebinding it can even read the answers: its host
-// name suddenly resolves to 127.0.0.1. Two checks stop it: the Host that a request names must be one by which this server is
-// known, and a request that a browser sends for a page must be for a page of this server's own. Programs (the AWS CLI, SDKs,
-// the agent) send neither Origin nor Sec-Fetch-Site and are not concerned.
+// A page that is open in a browser can send requests to this machine, and by DNS rebinding it can
+// even read the answers: its host name suddenly resolves to 127.0.0.1. Three checks stop it:
+//
+//   - The Host of a request must be a name of this server.
+//   - A request that a browser marks as sent for a page (Origin, Sec-Fetch-Site) must be for a page
+//     that may call.
+//   - A request that is signed with a published key (test/test of the development credentials) must
+//     not come from a browser at all. Browsers send neither Origin nor Sec-Fetch-Site with the GET
+//     of an image, a script, a link or a form to a plain HTTP address that is not loopback, so this
+//     check goes by what every browser sends and no page can remove. Requests signed with a secret
+//     key need no such check, since a page cannot know the key.
+//
+// Programs (the AWS CLI, SDKs, curl, docker, the agent) send none of these marks.
 //
 // A Guard does not change after New and is safe for concurrent use.
 package guard
@@ -14,29 +23,46 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// Guard is the two checks.
-type Guard struct {
-	hosts   []string // lower-case; ".x" allows every name under x
-	origins map[string]bool
+// Config says who may call.
+type Config struct {
+	// Hosts are names of this server besides IP addresses, localhost and the others of localHosts.
+	// ".x" stands for every name under x.
+	Hosts []string
+	// Origins are the web origins ("http://127.0.0.1:4567") whose pages may call.
+	Origins []string
+	// PublishedKeys are the IDs of access keys whose secrets everybody knows.
+	PublishedKeys []string
 }
 
-// localHosts are the names by which a server on this machine is known without being told.
-var localHosts = []string{"localhost", ".localhost", ".localhost.localstack.cloud", "host.docker.internal", "gateway.docker.internal", ".amazonaws.com"}
+// Guard is the three checks.
+type Guard struct {
+	hosts     []string // lower-case; ".x" allows every name under x
+	origins   map[string]bool
+	published []string
+}
 
-// New makes a guard that allows IP literals, the names of this machine, and *.amazonaws.com, plus the given hosts (".x" for all
-// names under x). origins are the web origins ("http://127.0.0.1:4567") whose pages may call besides the server's own.
-func New(hosts, origins []string) (*Guard, error) {
-	g := &Guard{hosts: append([]string{}, localHosts...), origins: map[string]bool{}}
-	for _, h := range hosts {
+// localHosts are the names of every server on a machine.
+var localHosts = []string{
+	"localhost", ".localhost", ".localhost.localstack.cloud",
+	"host.docker.internal", "gateway.docker.internal", ".amazonaws.com",
+}
+
+// New makes a guard. It fails when a host or an origin is not one.
+func New(c Config) (*Guard, error) {
+	g := &Guard{hosts: slices.Clone(localHosts), origins: map[string]bool{}, published: c.PublishedKeys}
+	for _, h := range c.Hosts {
 		if h = strings.ToLower(h); strings.Trim(h, ".") == "" || strings.ContainsAny(h, "/:* ") {
 			return nil, fmt.Errorf("%q is not a host name: want a name without scheme and port, or .name for all names under it", h)
 		}
 		g.hosts = append(g.hosts, h)
 	}
-	for _, o := range origins {
+	for _, o := range c.Origins {
 		u, err := url.Parse(o)
 		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
 			return nil, fmt.Errorf("%q is not a web origin: want scheme://host[:port] and nothing more", o)
@@ -62,44 +88,96 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 
 // Refuses says why a request is not let through, or "".
 func (g *Guard) Refuses(r *http.Request) string {
-	if !g.knows(r.Host) {
-		return fmt.Sprintf("This server does not answer to the host %q. If that name is meant for it, start it with --allow-host and the name.", clip(r.Host))
+	host := hostname(r.Host)
+	if !g.knows(host) {
+		return fmt.Sprintf("This server does not answer to the host %q. If that name is meant for it, "+
+			"start it with --allow-host and the name.", clip(r.Host))
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		if g.own(r, origin) || g.origins[strings.ToLower(origin)] {
-			return ""
+	if origins := r.Header.Values("Origin"); len(origins) > 0 {
+		for _, o := range origins {
+			if !g.origins[strings.ToLower(o)] && !own(r, o, host) {
+				return fmt.Sprintf("Web pages of %q may not call this server. If they should, "+
+					"start it with --allow-origin and the origin.", clip(o))
+			}
 		}
-		return fmt.Sprintf("Web pages of %q may not call this server. If they should, start it with --allow-origin and the origin.", clip(origin))
-	}
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "same-origin", "none": // no browser, our own page, or an address typed in by a person
 		return ""
 	}
-	return "Other sites' web pages may not call this server."
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none": // no browser, a page of this server, or an address typed by a person
+	default:
+		return "Other sites' web pages may not call this server."
+	}
+	if g.signedByAnybody(r, host) && fromBrowser(r, host) {
+		return "A browser may not send requests that are signed with a published access key (test), because any web page " +
+			"could have made them. Send it with a program, sign with the server's own key (berth env prints it), " +
+			"or, for a web page that should call, start the server with --allow-origin and the page's origin."
+	}
+	return ""
 }
 
-// knows reports whether host, with or without a port, is a name of this server.
-func (g *Guard) knows(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+// signedByAnybody reports whether a request without an Origin may be the work of a web page: it is
+// signed with a published key, in the query or in a header.
+//
+// A page can set headers only in requests to its own origin, and with those browsers send an Origin
+// unless the method is GET or HEAD. So a signature in a header is suspicious only in these, and only
+// at names that somebody else's DNS server may have given to a page of theirs.
+func (g *Guard) signedByAnybody(r *http.Request, host string) bool {
+	scope, ok := sigv4.ReadScope(r)
+	if !ok || !slices.Contains(g.published, scope.AccessKeyID) {
+		return false
 	}
-	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
-	if _, err := netip.ParseAddr(name); err == nil {
+	inQuery := r.Header.Get("Authorization") == ""
+	return inQuery || resolved(host) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
+// fromBrowser reports whether a request has what every browser sends. No page can remove
+// Accept-Language, and none can change User-Agent in a request to another origin. Node.js and Deno
+// send "Accept-Language: *", which a page can send too, to its own origin.
+func fromBrowser(r *http.Request, host string) bool {
+	agent := r.UserAgent()
+	if strings.Contains(agent, "Mozilla/") && !strings.Contains(agent, "PowerShell/") {
+		return true
+	}
+	languages := r.Header.Values("Accept-Language")
+	return len(languages) > 0 && (resolved(host) || !slices.Equal(languages, []string{"*"}))
+}
+
+// hostname is the name in a Host header, in lower case without port, brackets and final dot.
+func hostname(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}
+
+// knows reports whether host is a name of this server.
+func (g *Guard) knows(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
 	for _, h := range g.hosts {
-		if name == h || strings.HasPrefix(h, ".") && strings.HasSuffix(name, h) && len(name) > len(h) {
+		if host == h || strings.HasPrefix(h, ".") && strings.HasSuffix(host, h) && len(host) > len(h) {
 			return true
 		}
 	}
 	return false
 }
 
-// own reports whether origin is that of the server itself, as the request addressed it.
-func (g *Guard) own(r *http.Request, origin string) bool {
+// resolved reports whether a browser asks a DNS server for the address of host. Whoever answers
+// can first send the browser to a page of theirs, and then here.
+func resolved(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost")
+}
+
+// own reports whether origin is that of the server itself, as the request addressed it. At a name
+// that is resolved by DNS a page is only ours when TLS has proved it.
+func own(r *http.Request, origin, host string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, r.Host)
+	if err != nil || !strings.EqualFold(u.Host, r.Host) {
+		return false
+	}
+	return u.Scheme == "https" || u.Scheme == "http" && !resolved(host)
 }
 
 func clip(s string) string {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/identity"
 )
 
@@ -91,6 +92,9 @@ func (v *Verifier) Verify(r *http.Request, payloadHash string, now time.Time) (I
 	s, err := parse(r)
 	if err != nil {
 		return Identity{}, err
+	}
+	if !arn.ValidRegion(s.Region) {
+		return Identity{}, refuse(Mismatch, "Credential should be scoped to a valid region, such as us-east-1, not '%s'.", clip(s.Region))
 	}
 	if err := s.checkTime(now); err != nil {
 		return Identity{}, err

@@ -311,3 +311,14 @@ func TestSignedContentLength(t *testing.T) {
 	}
 	answer.Body.Close()
 }
+
+// A region is part of every ARN, so a name with a colon would make the ARN of another account.
+func TestRegionHasTheFormOfOne(t *testing.T) {
+	for region, want := range map[string]Reason{"eu-west-3": 0, "x:y": Mismatch, "us-east-1:999999999999:cluster": Mismatch, "\x1b[2J": Mismatch} {
+		r, _ := http.NewRequest("POST", "http://127.0.0.1/", nil)
+		Sign(r, credentials(suiteKey), region, "ecs", EmptyPayload, suiteTime)
+		if _, err := verifier.Verify(r, EmptyPayload, suiteTime); reasonOf(err) != want {
+			t.Errorf("%q: %v, want %v", region, err, want)
+		}
+	}
+}
