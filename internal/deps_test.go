@@ -74,12 +74,14 @@ const rules = `
 
 # Faces and frame. Only server and sim see everybody.
 	NOUNS < config;
+	authority; # certificates of this machine
+	trust;     # who trusts them
 	MEMORY, BRAINS, launch < status;
 	DESK, status, image < demo;
 	action/*, control/*, machine/local, dispatch, agent, agent/runtime/*, publish, console,
-	JOURNALS, registry, config, status, image < server, sim;
+	JOURNALS, registry, config, status, image, authority < server, sim;
 	MEMORY, BRAINS, status < console;
-	server, sim, demo < cli;
+	server, sim, demo, trust < cli;
 	cli < /cmd/berth;
 
 # Beside the house: it imports nothing of ours.

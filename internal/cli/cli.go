@@ -61,6 +61,7 @@ func commands(io streams) []*cobra.Command {
 		newAgent(io),
 		newDemo(io),
 		newEnv(io),
+		newCA(io),
 		newStatus(io),
 		newReset(io),
 		newDown(io),

@@ -59,6 +59,12 @@ func Open(path, account string) (*Dir, error) {
 	}, nil
 }
 
+// Account reads the account that a data directory belongs to.
+func Account(path string) (string, error) {
+	s, err := readSecrets(path)
+	return s.Account, err
+}
+
 // Credentials reads the access key of a data directory that exists; it is for the commands that talk to a server.
 func Credentials(path string) (id, secret string, err error) {
 	s, err := readSecrets(path)
@@ -114,7 +120,10 @@ func writeDurably(dir, name string, data []byte) error {
 }
 
 // Address is where the server of a data directory listens, or last did, and its region.
-type Address struct{ Listen, Region string }
+type Address struct {
+	Listen, Region string
+	RegistryTLS    string // where images are served with TLS, "" for nowhere
+}
 
 // Remember writes down where the server of this directory listens, for LastAddress.
 func (d *Dir) Remember(a Address) error {

@@ -34,6 +34,8 @@ type Config struct {
 	Region   string // of the registry's short names; the API serves every region
 	Account  string // twelve digits
 	EdgeAddr string // IP address that load balancers listen on
+	// RegistryTLS is a host:port where images are served with TLS too, under the names of ECR; "" for nowhere.
+	RegistryTLS string
 	// DevCredentials accepts the key pair test/test, lets docker push without a login, and allows POST /_berth/reset.
 	DevCredentials bool
 	// AWSRestarts keeps to AWS's rule for tasks that end soon after they ran: they are replaced at once and do not count as
@@ -60,6 +62,9 @@ type Server struct {
 
 	resetting  sync.Mutex     // one reset after the other, up to its answer; the sweep at the start counts as one
 	background sync.WaitGroup // what goes on after a reset was answered; Run waits for it
+
+	authorities authorities
+	secure      *secureRegistry // nil without a TLS address
 	parts
 }
 
@@ -86,7 +91,7 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		return s, fmt.Errorf("%w (is another server running? Choose another address with --listen)", err)
 	}
 	s.closers = append(s.closers, func() error { return ignoreClosed(s.listener.Close()) })
-	if err := s.dir.Remember(config.Address{Listen: s.Addr(), Region: cfg.Region}); err != nil {
+	if err := s.dir.Remember(config.Address{Listen: s.Addr(), Region: cfg.Region, RegistryTLS: cfg.RegistryTLS}); err != nil {
 		return s, err
 	}
 	if err := s.openParts(); err != nil {
@@ -172,6 +177,9 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.openSecureRegistry(gate); err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	mux.HandleFunc("POST /_berth/reset", s.resetHandler)
@@ -181,6 +189,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.Handle("/v2/", registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry")))
 	mux.HandleFunc("GET /_berth/health", s.health)
 	mux.Handle("GET /_berth/metrics", s.meters)
+	mux.HandleFunc("GET /_berth/ca.pem", s.rootCertificate)
 	mux.HandleFunc("GET /_berth/status", s.signed(s.status))
 	return gate.Wrap(mux), nil
 }
@@ -254,6 +263,13 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	rooms.Go(func() { s.sweep(ctx) })
+	if s.secure != nil {
+		rooms.Go(func() {
+			if err := s.secure.run(ctx.Done()); err != nil {
+				cancel(fmt.Errorf("the registry with TLS: %w", err))
+			}
+		})
+	}
 	rooms.Go(func() {
 		if s.publisher.Sync(ctx, s.store.View().Rev) == nil {
 			close(s.ready)

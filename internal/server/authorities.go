@@ -1,0 +1,30 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/berthhq/berth/internal/authority"
+)
+
+// authorities are those that were opened, by the name that they are for, "" for the machine's own.
+type authorities struct {
+	mu     sync.Mutex
+	opened map[string]*authority.Authority // guarded by mu
+}
+
+func (a *authorities) of(name string, open func() (*authority.Authority, error)) (*authority.Authority, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if found := a.opened[name]; found != nil {
+		return found, nil
+	}
+	made, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if a.opened == nil {
+		a.opened = map[string]*authority.Authority{}
+	}
+	a.opened[name] = made
+	return made, nil
+}

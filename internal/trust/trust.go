@@ -1,0 +1,137 @@
+// Package trust makes programs of this machine trust a root certificate, and takes that back. It touches nothing that it was not
+// asked to, and of what others put there nothing at all.
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+)
+
+// ErrNone is returned for a store that this machine does not have.
+var ErrNone = errors.New("not on this machine")
+
+// Root is a certificate that is to be trusted.
+type Root struct {
+	Name string // what its files are called, such as berth-1a2b3c4d
+	PEM  []byte
+}
+
+// Machine is where the stores are.
+type Machine struct {
+	Etc, Usr string // "/etc" and "/usr" but in tests
+	Home     string
+	// Run runs a program of the machine.
+	Run func(ctx context.Context, name string, args ...string) error
+}
+
+// Local is the machine that the program runs on.
+func Local() (*Machine, error) {
+	home, err := os.UserHomeDir()
+	return &Machine{Etc: "/etc", Usr: "/usr", Home: home, Run: run}, err
+}
+
+func run(ctx context.Context, name string, args ...string) error {
+	if _, err := exec.LookPath(name); err != nil {
+		return fmt.Errorf("%s: %w", name, ErrNone)
+	}
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+// anchors are the directories where systems keep roots of their administrator, with what reads them again.
+func (m *Machine) anchors() map[string][]string {
+	return map[string][]string{
+		filepath.Join(m.Usr, "local/share/ca-certificates"):          {"update-ca-certificates"},     // Debian, Ubuntu, Alpine
+		filepath.Join(m.Etc, "pki/ca-trust/source/anchors"):          {"update-ca-trust", "extract"}, // Fedora, Amazon Linux
+		filepath.Join(m.Etc, "ca-certificates/trust-source/anchors"): {"trust", "extract-compat"},    // Arch
+	}
+}
+
+// System puts the root into the system's store, or takes it out, and returns the file that it wrote or removed.
+func (m *Machine) System(ctx context.Context, r Root, install bool) (file string, err error) {
+	for dir, update := range m.anchors() {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		file = filepath.Join(dir, r.Name+".crt")
+		changed, err := put(file, r.PEM, install)
+		if err != nil || !changed {
+			return file, err
+		}
+		return file, m.Run(ctx, update[0], update[1:]...)
+	}
+	return "", fmt.Errorf("the system's store: %w", ErrNone)
+}
+
+// Docker makes Docker trust the root for one registry alone, or no longer.
+func (m *Machine) Docker(host string, r Root, install bool) (file string, err error) {
+	if host == "" || host == ".." || host != filepath.Base(host) || filepath.IsAbs(host) {
+		return "", fmt.Errorf("%q is no host", host)
+	}
+	dir := filepath.Join(m.Etc, "docker/certs.d", host)
+	file = filepath.Join(dir, r.Name+".crt")
+	if install {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
+	}
+	if _, err := put(file, r.PEM, install); err != nil || install {
+		return file, err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !notEmpty(dir) {
+		return file, err
+	}
+	return file, nil
+}
+
+func notEmpty(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) > 0
+}
+
+// NSS puts the root into the store of the user that Chromium and others read, or takes it out.
+func (m *Machine) NSS(ctx context.Context, r Root, install bool) (file string, err error) {
+	dir := filepath.Join(m.Home, ".pki/nssdb")
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("%s: %w", dir, ErrNone)
+	}
+	if !install {
+		if m.Run(ctx, "certutil", "-d", "sql:"+dir, "-L", "-n", r.Name) != nil {
+			return dir, nil
+		}
+		return dir, m.Run(ctx, "certutil", "-d", "sql:"+dir, "-D", "-n", r.Name)
+	}
+	f, err := os.CreateTemp("", r.Name+".*.crt")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(r.PEM)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	return dir, m.Run(ctx, "certutil", "-d", "sql:"+dir, "-A", "-t", "C,,", "-n", r.Name, "-i", f.Name())
+}
+
+// put writes or removes a file that everybody may read, and reports whether that changed anything.
+func put(path string, content []byte, there bool) (changed bool, err error) {
+	old, err := os.ReadFile(path)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case !there && err != nil, there && err == nil && slices.Equal(old, content):
+		return false, nil
+	case !there:
+		return true, os.Remove(path)
+	}
+	return true, os.WriteFile(path, content, 0o644)
+}
