@@ -178,16 +178,20 @@ func (ns *Namespace) apply(op *Op) {
 	switch op.Kind {
 	case Broadcast:
 		switch {
-		case op.Flags.Volatile || ns.keeper == nil:
-			ns.flush(ns.broadcast(op, op.Payload))
+		case ns.keeper == nil:
+			ns.flush(ns.broadcast(op, op.Payload, ""))
+		case op.Flags.Volatile:
+			ns.flush(ns.broadcast(op, op.Payload.unkept(), ""))
 		case op.Offset != "":
-			ns.flush(ns.broadcast(op, op.Payload.withOffset(op.Offset)))
+			ns.flush(ns.broadcast(op, op.Payload.withOffset(op.Offset), op.Offset))
 		case ns.history != nil:
 			var flush []*engineio.Session
-			ns.history.add(op, func(offset string) { flush = ns.broadcast(op, op.Payload.withOffset(offset)) })
+			ns.history.add(op, func(offset string) {
+				flush = ns.broadcast(op, op.Payload.withOffset(offset), offset)
+			})
 			ns.flush(flush)
 		default: // the keeper is out of reach
-			ns.flush(ns.broadcast(op, op.Payload))
+			ns.flush(ns.broadcast(op, op.Payload.unkept(), ""))
 		}
 	case Join:
 		for _, s := range ns.rooms.selected(op.Target) {
@@ -206,8 +210,9 @@ func (ns *Namespace) apply(op *Op) {
 	}
 }
 
-// broadcast encodes a payload once and queues it for all local receivers.
-func (ns *Namespace) broadcast(op *Op, p Payload) (flush []*engineio.Session) {
+// broadcast encodes a payload once and queues it for all local receivers. offset is that of the event,
+// empty when it is not kept.
+func (ns *Namespace) broadcast(op *Op, p Payload, offset string) (flush []*engineio.Session) {
 	if len(ns.hooks.Load().anyOutgoing) > 0 {
 		ns.outgoing(op.Payload, ns.rooms.selected(op.Target))
 	}
@@ -215,7 +220,16 @@ func (ns *Namespace) broadcast(op *Op, p Payload) (flush []*engineio.Session) {
 	if op.Flags.Plain {
 		m = m.Uncompressed()
 	}
-	return ns.queue(m, op.Flags, func(each func(*Socket)) { ns.rooms.each(op.Target, each) })
+	return ns.queue(m, op.Flags, func(each func(*Socket)) {
+		if offset == "" {
+			ns.rooms.each(op.Target, each)
+			return
+		}
+		ns.rooms.each(op.Target, func(s *Socket) {
+			s.sent.add(&offset)
+			each(s)
+		})
+	})
 }
 
 // answer does what op asks and reports what it learns.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,7 +37,25 @@ func (p Payload) Args() *Args {
 
 // payload encodes an array of an optional event name and arguments. dst is the start of the buffer.
 func payload(dst []byte, event string, named bool, args []any) (Payload, error) {
-	p := Payload{JSON: append(dst, '[')}
+	p, err := encodeArgs(dst, event, named, args, slices.ContainsFunc(args, hasBinary))
+	if err == nil && len(p.Attachments) > 0 && !p.binary {
+		p, err = encodeArgs(dst, event, named, args, true) // there is binary inside of an argument
+	}
+	return p.Payload, err
+}
+
+func hasBinary(v any) bool {
+	switch v := v.(type) {
+	case []byte, Binary:
+		return true
+	case *Args:
+		return v != nil && len(v.attachments) > 0
+	}
+	return false
+}
+
+func encodeArgs(dst []byte, event string, named bool, args []any, binary bool) (encoded, error) {
+	p := encoded{Payload: Payload{JSON: append(dst, '[')}, binary: binary}
 	if named {
 		p.JSON = appendString(p.JSON, event)
 	}
@@ -48,14 +67,23 @@ func payload(dst []byte, event string, named bool, args []any) (Payload, error) 
 			p.JSON = append(p.JSON, ',')
 		}
 		if err := p.add(a); err != nil {
-			return Payload{}, fmt.Errorf("socketio: argument %d of %q: %w", i, event, err)
+			return encoded{}, fmt.Errorf("socketio: argument %d of %q: %w", i, event, err)
 		}
 	}
 	p.JSON = append(p.JSON, ']')
 	return p, nil
 }
 
-func (p *Payload) add(v any) error {
+// encoded is a payload in the making.
+type encoded struct {
+	Payload
+	// binary says that there are attachments. In such a packet an object of the sender's own that
+	// looks like a placeholder would make every receiver close its connection, or give it bytes of
+	// another argument: null is put in its place. In a text packet it is data like any other.
+	binary bool
+}
+
+func (p *encoded) add(v any) error {
 	switch v := v.(type) {
 	case nil:
 		p.JSON = append(p.JSON, "null"...)
@@ -77,29 +105,46 @@ func (p *Payload) add(v any) error {
 		if len(v) == 0 {
 			v = json.RawMessage("null")
 		}
-		p.JSON = append(p.JSON, v...)
+		p.JSON = append(p.JSON, p.data(v)...)
 	default:
 		return p.marshal(v)
 	}
 	return nil
 }
 
-func (p *Payload) attach(b []byte) {
+// data is JSON that refers to no attachment, as it may stand in the packet.
+func (p *encoded) data(text []byte) []byte {
+	if !p.binary || !jsonscan.Valid(text) {
+		return text
+	}
+	return withoutPlaceholders(text)
+}
+
+func (p *encoded) attach(b []byte) {
 	p.placeholder(len(p.Attachments))
 	p.Attachments = append(p.Attachments, b)
 }
 
-func (p *Payload) placeholder(num int) {
+func (p *encoded) placeholder(num int) {
 	p.JSON = strconv.AppendInt(append(p.JSON, placeholderHead...), int64(num), 10)
 	p.JSON = append(p.JSON, '}')
 }
 
-// addArgs adds arguments of a client. A placeholder that stands for nothing would, in a packet that has
-// attachments, make every receiver close its connection: null is put in its place.
-func (p *Payload) addArgs(a *Args) {
+// addArgs adds arguments of a client.
+func (p *encoded) addArgs(a *Args) {
+	if len(a.attachments) == 0 {
+		if !p.binary {
+			p.JSON = append(p.JSON, a.json...)
+			return
+		}
+		list := slices.Concat([]byte{'['}, a.json, []byte{']'})
+		list = withoutPlaceholders(list)
+		p.JSON = append(p.JSON, list[1:len(list)-1]...)
+		return
+	}
 	base := len(p.Attachments)
 	p.Attachments = append(p.Attachments, a.attachments...)
-	if (base == 0 && len(a.attachments) > 0) || !bytes.Contains(a.json, []byte(placeholderHead)) {
+	if base == 0 {
 		p.JSON = append(p.JSON, a.json...)
 		return
 	}
@@ -115,14 +160,14 @@ func (p *Payload) addArgs(a *Args) {
 }
 
 // marshal encodes v by encoding/json and makes attachments of the Binary values in it.
-func (p *Payload) marshal(v any) error {
+func (p *encoded) marshal(v any) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	rest := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	rest := p.data(bytes.TrimSuffix(buf.Bytes(), []byte("\n")))
 	for {
 		before, after, ok := bytes.Cut(rest, []byte(inlineHead))
 		p.JSON = append(p.JSON, before...)

@@ -85,7 +85,8 @@ func (s *Socket) enter(missed []Missed) bool {
 	if s.state == socketGone {
 		return false
 	}
-	for _, m := range missed {
+	for i, m := range missed {
+		s.sent.add(&missed[i].Offset)
 		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, m.Payload.withOffset(m.Offset)))
 	}
 	if s.ns.keeper != nil && s.pid == "" {
@@ -106,7 +107,7 @@ func (s *Socket) recover() bool {
 		PID    string `json:"pid"`
 		Offset string `json:"offset"`
 	}
-	if json.Unmarshal(s.handshake.Auth, &ask) != nil || ask.PID == "" || ask.Offset == "" {
+	if json.Unmarshal(s.handshake.Auth, &ask) != nil || ask.PID == "" {
 		return false
 	}
 	if s.ns.srv.opt.Recovery.Middlewares && s.admit() != nil {
@@ -122,6 +123,10 @@ func (s *Socket) recover() bool {
 		s.id, s.pid, s.recovered = was.SID, was.PID, true
 		if s.values = was.values; s.values == nil && len(was.Data) > 0 {
 			s.values = was.Data
+		}
+		if was.Sent != "" {
+			s.sent.first.Store(&was.First)
+			s.sent.last.Store(&was.Sent)
 		}
 		joined = s.enter(missed)
 		s.mu.Unlock()
@@ -180,15 +185,30 @@ func (s *Socket) end(why Reason) {
 		done(nil, ErrDisconnected)
 	}
 	if before == socketJoined {
-		s.ns.deleted(s.ns.rooms.remove(s))
-		if s.ns.keeper != nil && keptReason(why) {
-			s.ns.keeper.Save(Saved{SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), For: s.ns.srv.opt.Recovery.MaxDisconnection, values: s.Data()})
-		}
+		s.remove(why)
 		if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect)+len(h.room) > 0 {
 			s.enqueue(&Event{task: func() { s.farewell(why) }})
 		}
 	}
 	s.ns.exit()
+}
+
+// remove takes the socket out of its rooms and saves it if the client may come back as the same.
+func (s *Socket) remove(why Reason) {
+	keep := s.ns.keeper != nil && keptReason(why)
+	at := ""
+	if keep { // first: what is applied from here on may not reach the client any more
+		at = s.ns.keeper.Position()
+	}
+	s.ns.deleted(s.ns.rooms.remove(s))
+	if !keep {
+		return
+	}
+	first, last := s.sent.offsets()
+	s.ns.keeper.Save(Saved{
+		SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), values: s.Data(),
+		For: s.ns.srv.opt.Recovery.MaxDisconnection, First: first, Sent: last, At: at,
+	})
 }
 
 func (s *Socket) farewell(why Reason) {

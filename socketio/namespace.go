@@ -79,7 +79,7 @@ func newNamespace(srv *Server, name string) *Namespace {
 		if k, ok := ns.adapter.(Recoverer); ok {
 			ns.keeper = k
 		} else {
-			ns.history = newHistory(*r)
+			ns.history = newHistory(*r, srv.engine.Unnoticed())
 			ns.keeper = ns.history
 		}
 	}

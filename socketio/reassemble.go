@@ -18,10 +18,24 @@ type partial struct {
 // normalise checks the placeholders of a binary packet and rewrites those that are not in the usual
 // form, so that everybody may look for that form alone. An illegal number makes the packet invalid.
 func normalise(data []byte, attachments int) ([]byte, error) {
+	return normaliser{src: data, limit: attachments}.run()
+}
+
+// withoutPlaceholders puts null in the place of what looks like a placeholder, but for Binary values
+// that are still to become attachments.
+func withoutPlaceholders(data []byte) []byte {
+	out, err := normaliser{src: data, nothing: true}.run()
+	if err != nil { // valid JSON, without numbers to check, has none
+		return []byte("null")
+	}
+	return out
+}
+
+func (n normaliser) run() ([]byte, error) {
+	data := n.src
 	if !bytes.Contains(data, []byte(`_placeholder`)) && !bytes.Contains(data, []byte(`\u`)) {
 		return data, nil
 	}
-	n := normaliser{src: data, limit: attachments}
 	if _, err := n.value(0); err != nil {
 		return nil, err
 	}
@@ -32,10 +46,11 @@ func normalise(data []byte, attachments int) ([]byte, error) {
 }
 
 type normaliser struct {
-	src    []byte
-	limit  int
-	out    []byte // what was rewritten, nil as long as nothing had to be
-	copied int    // how much of src is in out
+	src     []byte
+	limit   int    // of numbers
+	nothing bool   // placeholders stand for nothing
+	out     []byte // what was rewritten, nil as long as nothing had to be
+	copied  int    // how much of src is in out
 }
 
 func (n *normaliser) value(i int) (int, error) {
@@ -88,16 +103,22 @@ func (n *normaliser) object(start int) (int, error) {
 	if !marked {
 		return i + 1, nil
 	}
-	if num < 0 || num >= n.limit {
+	want := []byte("null")
+	switch {
+	case n.nothing && bytes.HasPrefix(n.src[start:], []byte(inlineHead)):
+		return i + 1, nil
+	case n.nothing:
+	case num < 0 || num >= n.limit:
 		return 0, packet.ErrInvalid
+	default:
+		want = append(strconv.AppendInt([]byte(placeholderHead), int64(num), 10), '}')
 	}
 	n.out, n.copied = n.out[:written], copied // whatever was inside goes
-	n.rewrite(start, i+1, num)
+	n.rewrite(start, i+1, want)
 	return i + 1, nil
 }
 
-func (n *normaliser) rewrite(start, end, num int) {
-	want := append(strconv.AppendInt([]byte(placeholderHead), int64(num), 10), '}')
+func (n *normaliser) rewrite(start, end int, want []byte) {
 	if bytes.Equal(n.src[start:end], want) {
 		return
 	}

@@ -5,14 +5,18 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berthhq/berth/socketio/engineio"
 )
 
 // Recovery lets clients that come back in time keep their id, rooms and data, and get what they
-// missed. Every event then has one more argument, its offset, at the end.
+// missed. Every event then has one more argument at the end: its offset, which the client keeps. A
+// volatile event cannot be recovered and has no offset; when it ends with a string, or has no argument
+// at all, it gets a null instead, because the client would take the string for an offset.
 //
 // Without an Adapter that is a Recoverer a client has to come back to the same server.
 type Recovery struct {
@@ -33,6 +37,10 @@ type Saved struct {
 	Data json.RawMessage
 	// For is Recovery.MaxDisconnection: how long it is worth keeping, 0 for the keeper's default.
 	For time.Duration
+	// First and Sent are the offsets of the first and the last event that this server sent to the
+	// client, empty if there was none. At is an offset before which nothing was left to be sent when
+	// the client went. They are empty when another kind of server has saved the client.
+	First, Sent, At string
 
 	values any // in this process, the value itself
 }
@@ -52,7 +60,30 @@ type Recoverer interface {
 	// Recover finds a session and what came after offset, and calls join at a moment at which no
 	// broadcast is applied, so that the client misses nothing and gets nothing twice. It returns false
 	// when that cannot be done; a session can be recovered once.
+	//
+	// The offset is empty when the client has received no event. Saved.From tells where to begin.
 	Recover(ctx context.Context, pid, offset string, join func(Saved, []Missed)) bool
+	// Position is the offset of the last event that was applied, empty when there is none. It does
+	// not wait.
+	Position() string
+}
+
+// From returns where to look for what the client has missed: after an offset, or, if inclusive is
+// true, from it on. Before Saved.At only events count that were sent and not received, so that a
+// client that has received everything does not depend on how much others were sent since.
+// earlier compares offsets. It returns false when the client cannot have missed nothing.
+func (s Saved) From(offset string, earlier func(a, b string) bool) (from string, inclusive, ok bool) {
+	switch {
+	case offset == "" && s.First == "": // nothing was sent
+		return s.At, false, s.At != ""
+	case offset == "":
+		return s.First, true, true
+	case s.At == "" || earlier(offset, s.Sent): // something was lost on its way
+		return offset, false, true
+	case earlier(s.At, offset):
+		return offset, false, true
+	}
+	return s.At, false, true
 }
 
 // Wants tells whether a client with these rooms is meant by t.
@@ -77,7 +108,9 @@ func (t Target) Wants(rooms []string) bool {
 // clients see them in the order of their offsets.
 type history struct {
 	opt    Recovery
+	keep   time.Duration // how long events are kept
 	prefix string
+	last   atomic.Uint64 // the offset of the last event that was applied
 
 	mu     sync.Mutex
 	seq    uint64
@@ -99,17 +132,42 @@ type savedUntil struct {
 	until time.Time
 }
 
-func newHistory(opt Recovery) *history {
+// newHistory makes a history. unnoticed is how long a server may take to notice that a client has
+// gone: what was sent meanwhile was not received.
+func newHistory(opt Recovery, unnoticed time.Duration) *history {
 	if opt.MaxDisconnection <= 0 {
 		opt.MaxDisconnection = 2 * time.Minute
 	}
 	if opt.MaxBytes <= 0 {
 		opt.MaxBytes = 64 << 20
 	}
-	return &history{opt: opt, prefix: engineio.NewID()[:8] + ".", saved: make(map[string]savedUntil)}
+	return &history{
+		opt: opt, keep: opt.MaxDisconnection + unnoticed,
+		prefix: engineio.NewID()[:8] + ".", saved: make(map[string]savedUntil),
+	}
 }
 
 func (h *history) offset(seq uint64) string { return h.prefix + strconv.FormatUint(seq, 36) }
+
+// parse returns the number of an offset that was given out here.
+func (h *history) parse(offset string) (seq uint64, ok bool) {
+	digits, ok := strings.CutPrefix(offset, h.prefix)
+	if !ok {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(digits, 36, 64)
+	return seq, err == nil
+}
+
+// earlier compares offsets that were given out here.
+func (h *history) earlier(a, b string) bool {
+	m, _ := h.parse(a)
+	n, _ := h.parse(b)
+	return m < n
+}
+
+// Position implements the part of a Recoverer.
+func (h *history) Position() string { return h.offset(h.last.Load()) }
 
 // add keeps an event and calls deliver with its offset.
 func (h *history) add(op *Op, deliver func(offset string)) {
@@ -120,6 +178,7 @@ func (h *history) add(op *Op, deliver func(offset string)) {
 	h.bytes += op.Payload.size()
 	h.trim(time.Now())
 	deliver(h.offset(h.seq))
+	h.last.Store(h.seq)
 }
 
 func (p Payload) size() int {
@@ -132,7 +191,7 @@ func (p Payload) size() int {
 
 func (h *history) trim(now time.Time) {
 	n := 0
-	for n < len(h.events) && (h.bytes > h.opt.MaxBytes || now.Sub(h.events[n].at) > h.opt.MaxDisconnection) {
+	for n < len(h.events) && (h.bytes > h.opt.MaxBytes || now.Sub(h.events[n].at) > h.keep) {
 		h.bytes -= h.events[n].payload.size()
 		h.events[n].payload = Payload{}
 		n++
@@ -172,11 +231,18 @@ func (h *history) Recover(_ context.Context, pid, offset string, join func(Saved
 		return false
 	}
 	delete(h.saved, pid)
-	if time.Now().After(s.until) || len(offset) <= len(h.prefix) || offset[:len(h.prefix)] != h.prefix {
+	if _, known := h.parse(offset); time.Now().After(s.until) || offset != "" && !known {
 		return false
 	}
-	seq, err := strconv.ParseUint(offset[len(h.prefix):], 36, 64)
-	if err != nil || seq > h.seq || seq+1 < h.seq+1-uint64(len(h.events)) {
+	from, inclusive, ok := s.From(offset, h.earlier)
+	if !ok {
+		return false
+	}
+	seq, _ := h.parse(from)
+	if inclusive {
+		seq--
+	}
+	if seq > h.seq || h.seq-seq > uint64(len(h.events)) {
 		return false // never given out, or what followed is not kept any more
 	}
 	var missed []Missed
@@ -197,10 +263,39 @@ func (p Payload) withOffset(offset string) Payload {
 	return Payload{JSON: text, Attachments: p.Attachments}
 }
 
+// unkept is the payload of an event that has no offset. The official client takes the last argument of
+// any event, or even its name, for an offset if it is a string.
+func (p Payload) unkept() Payload {
+	end := len(p.JSON) - 1
+	if end < 1 || p.JSON[end-1] != '"' {
+		return p
+	}
+	text := append(make([]byte, 0, len(p.JSON)+5), p.JSON[:end]...)
+	return Payload{JSON: append(text, ",null]"...), Attachments: p.Attachments}
+}
+
 // keeper is who keeps events for clients that are away.
 type keeper interface {
 	Save(Saved)
 	Recover(ctx context.Context, pid, offset string, join func(Saved, []Missed)) bool
+	Position() string
+}
+
+// sent tells what was sent to a socket, with recovery.
+type sent struct{ first, last atomic.Pointer[string] }
+
+func (t *sent) add(offset *string) {
+	if t.first.Load() == nil {
+		t.first.Store(offset)
+	}
+	t.last.Store(offset)
+}
+
+func (t *sent) offsets() (first, last string) {
+	if p := t.first.Load(); p != nil {
+		first, last = *p, *t.last.Load()
+	}
+	return first, last
 }
 
 // keptReasons are those after which a client may come back as the same.

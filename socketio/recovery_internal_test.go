@@ -2,6 +2,8 @@ package socketio
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +12,7 @@ import (
 // Sessions whose time is over are forgotten, though not by each that is saved.
 func TestSavedSessionsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHistory(Recovery{MaxDisconnection: time.Minute})
+		h := newHistory(Recovery{MaxDisconnection: time.Minute}, 0)
 		for i := range 600 {
 			h.Save(Saved{PID: fmt.Sprint(i)})
 			time.Sleep(time.Second)
@@ -21,11 +23,53 @@ func TestSavedSessionsAreForgotten(t *testing.T) {
 	})
 }
 
+// What was sent and lost on its way comes again, with what was sent while the client was away; an
+// event that was for a room that the client joined later does not.
+func TestMissed(t *testing.T) {
+	h := newHistory(Recovery{}, 0)
+	emit := func(room string) (offset string) {
+		h.add(&Op{Target: Target{Rooms: []string{room}}}, func(at string) { offset = at })
+		return offset
+	}
+	earlierThanJoin := emit("room")
+	first := emit("room")
+	second := emit("room")
+	at := h.Position()
+	emit("elsewhere")
+	away := emit("room")
+	for _, c := range []struct {
+		name              string
+		first, sent, told string
+		want              []string
+	}{
+		{"all was received", first, second, second, []string{away}},
+		{"the last was not", first, second, first, []string{second, away}},
+		{"none was", first, second, "", []string{first, second, away}},
+		{"none was sent", "", "", "", []string{away}},
+		{"it was saved by another kind of server", "", "", earlierThanJoin, []string{first, second, away}},
+	} {
+		s := Saved{PID: "p", Rooms: []string{"room"}, First: c.first, Sent: c.sent, At: at}
+		if strings.HasPrefix(c.name, "it was") {
+			s.At = ""
+		}
+		h.Save(s)
+		var got []string
+		ok := h.Recover(t.Context(), "p", c.told, func(_ Saved, missed []Missed) {
+			for _, m := range missed {
+				got = append(got, m.Offset)
+			}
+		})
+		if !ok || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v %v, want %v", c.name, ok, got, c.want)
+		}
+	}
+}
+
 // All clients of a server go at once: what one costs does not depend on how many have gone before.
 func BenchmarkSave(b *testing.B) {
 	for _, gone := range []int{1000, 20_000} {
 		b.Run(fmt.Sprint(gone), func(b *testing.B) {
-			h := newHistory(Recovery{})
+			h := newHistory(Recovery{}, 0)
 			for i := range gone {
 				h.Save(Saved{PID: fmt.Sprint(i)})
 			}

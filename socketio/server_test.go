@@ -1,6 +1,7 @@
 package socketio_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/internal/wsframe"
+	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // socketio.md 4: the bundle as the article's health check sees it.
@@ -227,4 +229,31 @@ func TestMiddlewareThatPanics(t *testing.T) {
 		}
 	}
 	io.Close() // waits for what goes on
+}
+
+// What looks like a placeholder in a text event is data like any other, and arrives as it was sent,
+// from the official client by a handler that relays it to the official client. Beside binary it
+// cannot be told from a placeholder: it becomes null, and nobody's connection is closed.
+func TestObjectsThatLookLikePlaceholders(t *testing.T) {
+	io := echoServer()
+	io.Of("/").On("both", func(s *socketio.Socket, e *socketio.Event) {
+		_ = s.Emit("echo", &e.Args, json.RawMessage(`[{"num":0, "_placeholder":true}]`), map[string]any{"_placeholder": true}, []byte{7})
+	})
+	node := testenv.StartNode(t, "client.mjs", "http://"+serve(t, io))
+	_, addr := officialServer(t, "{}")
+	theirs := &official{testenv.StartNode(t, "client.mjs", "http://"+addr), t, "a"}
+	ours := &official{node, t, "a"}
+	like := map[string]any{"_placeholder": true, "num": 0}
+	for _, c := range []*official{theirs, ours} {
+		c.open(transports("websocket"), "/")
+		for _, args := range [][]any{{"echo", like}, {"echo", "a", map[string]any{"b": like}}} {
+			c.do(nil, "emit", map[string]any{"args": args})
+			want, _ := json.Marshal(args)
+			c.want(string(want))
+		}
+	}
+	ours.do(nil, "emit", map[string]any{"args": []any{"both", like, 1}})
+	ours.want(`["echo",null,1,[null],null,{"bytes":[7]}]`)
+	ours.do(nil, "emit", map[string]any{"args": []any{"echo", "still here"}})
+	ours.want(`["echo","still here"]`)
 }

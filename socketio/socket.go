@@ -38,6 +38,7 @@ type Socket struct {
 	conn      *conn
 	handshake Handshake
 	rooms     []string // guarded by the namespace's rooms
+	sent      *sent    // with recovery
 
 	mu          sync.Mutex
 	state       uint8
@@ -57,6 +58,9 @@ func newSocket(ns *Namespace, c *conn, auth []byte) *Socket {
 	s := &Socket{id: engineio.NewID(), ns: ns, conn: c, handshake: Handshake{req: c.handshake}}
 	if len(auth) > 0 {
 		s.handshake.Auth = json.RawMessage(auth)
+	}
+	if ns.keeper != nil {
+		s.sent = &sent{}
 	}
 	s.running = true // start is the first to work on the queue
 	return s
@@ -179,12 +183,24 @@ func (s *Socket) emit(f Flags, event string, args []any) error {
 		return s.emitKept(f, event, args) // which is a broadcast to one
 	}
 	s.outgoing(event, args)
-	m, err := s.ns.srv.event(packet.Event, s.ns.name, 0, false, event, args)
+	m, err := s.message(event, args)
 	if err != nil {
 		return err
 	}
 	s.send(m, f)
 	return nil
+}
+
+// message encodes an event that is not kept.
+func (s *Socket) message(event string, args []any) (*engineio.Message, error) {
+	if s.ns.keeper == nil {
+		return s.ns.srv.event(packet.Event, s.ns.name, 0, false, event, args)
+	}
+	p, err := payload(nil, event, true, args)
+	if err != nil {
+		return nil, err
+	}
+	return s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, p.unkept()), nil
 }
 
 // emitKept sends an event that the client gets later if it is away now.

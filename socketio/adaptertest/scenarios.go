@@ -69,8 +69,8 @@ func exceptions(t *testing.T, c *cluster) {
 }
 
 func local(t *testing.T, c *cluster) {
-	check(t, c.spaces[1].All().Volatile().Compress(false).Emit("volatile")) // first: with another on its way it may be dropped
-	c.all(`42["volatile"]`)
+	check(t, c.spaces[1].All().Volatile().Compress(false).Emit("volatile", 1)) // first: with another on its way it may be dropped
+	c.all(`42["volatile",1]`)
 	check(t, c.spaces[1].All().Local().Emit("here"))
 	c.clients[1].Want(`42["here"]`)
 }

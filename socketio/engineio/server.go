@@ -36,6 +36,7 @@ type Upgrader interface {
 // Server is an http.Handler for Engine.IO. Make one with New and end it with Close.
 type Server struct {
 	opt    Options
+	start  time.Time
 	accept func(*Session, *http.Request) Receiver
 	links  link.Group
 	wg     sync.WaitGroup
@@ -53,7 +54,7 @@ type Server struct {
 // New makes a server. accept is called for each new session, before anything can be received from
 // it, and returns the layer above; what it sends follows the handshake.
 func New(opt Options, accept func(*Session, *http.Request) Receiver) *Server {
-	srv := &Server{opt: opt.withDefaults(), accept: accept, sessions: make(map[string]*Session), empty: make(chan struct{})}
+	srv := &Server{opt: opt.withDefaults(), start: time.Now(), accept: accept, sessions: make(map[string]*Session), empty: make(chan struct{})}
 	srv.out.limit, srv.out.pause = runtime.GOMAXPROCS(0), srv.links.Help
 	return srv
 }
@@ -64,6 +65,9 @@ func (srv *Server) Len() int {
 	defer srv.mu.RUnlock()
 	return len(srv.sessions)
 }
+
+// Unnoticed is how long a client may be gone before the heartbeat shows it.
+func (srv *Server) Unnoticed() time.Duration { return srv.opt.PingInterval + srv.opt.PingTimeout }
 
 // Polling is the number of sessions on long-polling.
 func (srv *Server) Polling() int {
@@ -176,6 +180,7 @@ func (srv *Server) open(r *http.Request, ws *wsConn, extra ...*Message) *Session
 	s.recv = srv.accept(s, r)
 	s.mu.Lock()
 	if s.state == stateOpen {
+		s.due = time.Since(srv.start) + srv.opt.PingInterval
 		s.timer = time.AfterFunc(srv.opt.PingInterval, s.beat)
 	}
 	s.mu.Unlock()

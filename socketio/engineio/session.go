@@ -40,6 +40,7 @@ type Session struct {
 	queued  int         // bytes in queue
 	unsent  int         // bytes the kernel did not take
 	timer   *time.Timer
+	due     time.Duration // when the next ping is, or the last was, to be sent, since the server's start
 	corks   *time.Timer   // bounds Cork, once it was used
 	resumed chan struct{} // closed by Resume, when a POST waits for it
 	decided chan struct{} // closed when probing ends, when Server.Close waits for it
@@ -189,6 +190,19 @@ func (s *Session) take() (one *Message, batch []*Message) {
 	return one, batch
 }
 
+// scheduleBeat has the next ping sent after a while. It is called with the lock held.
+func (s *Session) scheduleBeat() {
+	s.due = time.Since(s.srv.start) + s.srv.opt.PingInterval
+	s.timer.Reset(s.srv.opt.PingInterval)
+}
+
+// pongWithin is how long a pong may take from now. The time counts from when the ping was due, not
+// from when a busy server sent it; but half of it is always left.
+func (s *Session) pongWithin() time.Duration {
+	most := s.srv.opt.PingTimeout
+	return max(most-(time.Since(s.srv.start)-s.due), most/2)
+}
+
 // beat runs when the heartbeat timer fires.
 func (s *Session) beat() {
 	s.mu.Lock()
@@ -201,10 +215,10 @@ func (s *Session) beat() {
 	case s.paused && s.gone():
 		why = ReasonTransportClose
 	case s.paused: // the pong cannot be read; the client wants its pings all the same
-		s.timer.Reset(s.srv.opt.PingInterval)
+		s.scheduleBeat()
 		why = ""
 	case !s.pinged:
-		s.timer.Reset(s.srv.opt.PingTimeout)
+		s.timer.Reset(s.pongWithin())
 		why = ""
 	}
 	if why != "" {
@@ -224,7 +238,7 @@ func (s *Session) pong() {
 	s.mu.Lock()
 	if s.pinged && s.state == stateOpen {
 		s.pinged = false
-		s.timer.Reset(s.srv.opt.PingInterval)
+		s.scheduleBeat()
 	}
 	s.mu.Unlock()
 }

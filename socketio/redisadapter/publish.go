@@ -120,7 +120,7 @@ func (h *hub) takeBatch() []command {
 	return h.sending
 }
 
-// run sends what is queued, batch by batch. A batch that fails is lost, and its commands are told.
+// run sends what is queued, batch by batch. A command that fails is lost; its done is called.
 func (h *hub) run(ctx context.Context) {
 	for {
 		select {
@@ -150,11 +150,13 @@ func (h *hub) probe() <-chan time.Time {
 
 func (h *hub) transmit(ctx context.Context, batch []command) {
 	watch := time.AfterFunc(time.Until(batch[0].at.Add(h.opt.MaxDelay)), h.late)
-	_, err := h.publisher(ctx).Pipelined(ctx, func(p redis.Pipeliner) error {
+	ends := make([]int, len(batch)) // of what each command added
+	results, err := h.publisher(ctx).Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range batch { // done may be taken out of it meanwhile
 			if add := batch[i].add; add != nil {
 				add(ctx, p)
 			}
+			ends[i] = p.Len()
 		}
 		return nil
 	})
@@ -166,8 +168,11 @@ func (h *hub) transmit(ctx context.Context, batch []command) {
 		}
 	}
 	h.mu.Lock()
-	h.tell(h.sending, err)
-	for _, c := range h.sending {
+	start := 0
+	for i, c := range h.sending { // one may fail, and others not
+		end := min(ends[i], len(results))
+		h.tell(h.sending[i:i+1], failure(results[start:end], err))
+		start = end
 		h.queued -= c.size
 	}
 	h.sending = nil
@@ -177,6 +182,20 @@ func (h *hub) transmit(ctx context.Context, batch []command) {
 	if err == nil {
 		h.keptUp()
 	}
+}
+
+// failure is the outcome of a command that has added these to a pipeline, and of one that has added
+// nothing the outcome of the whole.
+func failure(results []redis.Cmder, whole error) error {
+	if len(results) == 0 {
+		return whole
+	}
+	for _, r := range results {
+		if err := r.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publisher is where commands go. On Redis Cluster PUBLISH reaches everybody from anywhere; all of ours go

@@ -86,10 +86,12 @@ func (s *Streams) settle(ctx context.Context) error {
 	s.order.Lock()
 	defer s.order.Unlock()
 	if s.last == "" {
-		s.last = "0-0"
+		last := "0-0"
 		if len(end) > 0 {
-			s.last = end[0].ID
+			last = end[0].ID
 		}
+		s.last = last
+		s.applied.Store(&last)
 	}
 	return nil
 }
@@ -106,6 +108,8 @@ func (s *Streams) apply(ctx context.Context, m redis.XMessage) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.last = m.ID
+	id := m.ID
+	defer s.applied.Store(&id)
 	nsp, _ := m.Values["nsp"].(string)
 	s.mu.Lock()
 	a := s.nodes[nsp]
@@ -158,14 +162,31 @@ func entry(m redis.XMessage) (*envelope, error) {
 	return e, json.Unmarshal(text, e.Data)
 }
 
+// session is how a client that has gone is written. The servers of others leave out, and do not mind,
+// what is below Data.
+type session struct {
+	SID   string          `json:"sid"`
+	PID   string          `json:"pid"`
+	Rooms []string        `json:"rooms"`
+	Data  json.RawMessage `json:"data"`
+	First string          `json:"first,omitempty"`
+	Sent  string          `json:"sent,omitempty"`
+	At    string          `json:"at,omitempty"`
+}
+
+// Position implements socketio.Recoverer.
+func (a *streamAdapter) Position() string {
+	if p := a.s.applied.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
 // Save implements socketio.Recoverer.
 func (a *streamAdapter) Save(saved socketio.Saved) {
-	text, err := marshal(struct {
-		SID   string          `json:"sid"`
-		PID   string          `json:"pid"`
-		Rooms []string        `json:"rooms"`
-		Data  json.RawMessage `json:"data"`
-	}{saved.SID, saved.PID, saved.Rooms, saved.Data})
+	text, err := marshal(session{
+		saved.SID, saved.PID, saved.Rooms, saved.Data, saved.First, saved.Sent, saved.At,
+	})
 	if err == nil {
 		text, err = msgpack.AppendJSON(nil, text, nil)
 	}
@@ -182,7 +203,7 @@ func (a *streamAdapter) Save(saved socketio.Saved) {
 
 // Recover implements socketio.Recoverer.
 func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join func(socketio.Saved, []socketio.Missed)) bool {
-	if !isStreamID(offset) || a.h.Lost() {
+	if offset != "" && !isStreamID(offset) || a.h.Lost() {
 		return false
 	}
 	a.h.barrier(time.Second) // the session may be on its way
@@ -198,15 +219,23 @@ func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join fu
 	if !ok {
 		return false
 	}
-	first, err := a.h.client.XRange(ctx, a.s.so.Name, offset, offset).Result()
-	if err != nil || len(first) == 0 {
+	from, inclusive, ok := saved.From(offset, earlier)
+	if !ok {
+		return false
+	}
+	first, err := a.h.client.XRange(ctx, a.s.so.Name, from, from).Result()
+	if err != nil || len(first) == 0 && !a.whole(ctx, from) {
 		return false // what followed may have been dropped
 	}
-	missed, upTo, err := a.since(ctx, nil, saved, offset)
+	missed, _ := a.missed(nil, first, saved)
+	if !inclusive {
+		missed = nil
+	}
+	missed, upTo, err := a.since(ctx, missed, saved, from)
 	if err != nil {
 		return false
 	}
-	if !a.s.reach(ctx, offset) {
+	if !a.s.reach(ctx, from) {
 		return false
 	}
 	// Everything that was applied meanwhile is in the stream too; with the order held nothing follows.
@@ -260,16 +289,27 @@ func (a *streamAdapter) load(ctx context.Context, pid string) (saved socketio.Sa
 	if err != nil {
 		return saved, false
 	}
-	var s struct {
-		SID   string          `json:"sid"`
-		PID   string          `json:"pid"`
-		Rooms []string        `json:"rooms"`
-		Data  json.RawMessage `json:"data"`
-	}
+	var s session
 	if json.Unmarshal(text, &s) != nil || s.SID == "" || s.PID != pid {
 		return saved, false
 	}
-	return socketio.Saved{SID: s.SID, PID: s.PID, Rooms: s.Rooms, Data: s.Data}, true
+	return socketio.Saved{
+		SID: s.SID, PID: s.PID, Rooms: s.Rooms, Data: s.Data, First: s.First, Sent: s.Sent, At: s.At,
+	}, true
+}
+
+// whole tells whether nothing that came after an entry has been dropped although the entry itself is
+// not there: it stands for the beginning of the stream.
+func (a *streamAdapter) whole(ctx context.Context, from string) bool {
+	if from != "0-0" {
+		return false
+	}
+	info, err := a.h.client.XInfoStream(ctx, a.s.so.Name).Result()
+	if err != nil {
+		exists, err := a.h.client.Exists(ctx, a.s.so.Name).Result()
+		return err == nil && exists == 0
+	}
+	return info.EntriesAdded == info.Length
 }
 
 // since appends what the client missed after an entry, and returns the last entry seen.
@@ -279,21 +319,27 @@ func (a *streamAdapter) since(ctx context.Context, missed []socketio.Missed, sav
 		if err != nil || len(entries) == 0 {
 			return missed, after, err
 		}
-		for _, m := range entries {
-			after = m.ID
-			if m.Values["nsp"] != a.node.Name() || m.Values["type"] != strconv.Itoa(msgBroadcast) {
-				continue
-			}
-			e, err := entry(m)
-			if err != nil {
-				continue // was logged when it was read
-			}
-			op, err := e.op()
-			if err == nil && e.Data.RequestID == "" && !op.Flags.Volatile && op.Target.Wants(saved.Rooms) {
-				missed = append(missed, socketio.Missed{Payload: op.Payload, Offset: m.ID})
-			}
+		missed, after = a.missed(missed, entries, saved)
+	}
+}
+
+// missed appends the events among entries that are for the client, and returns the last entry.
+func (a *streamAdapter) missed(to []socketio.Missed, entries []redis.XMessage, saved socketio.Saved) (missed []socketio.Missed, last string) {
+	for _, m := range entries {
+		last = m.ID
+		if m.Values["nsp"] != a.node.Name() || m.Values["type"] != strconv.Itoa(msgBroadcast) {
+			continue
+		}
+		e, err := entry(m)
+		if err != nil {
+			continue // was logged when it was read
+		}
+		op, err := e.op()
+		if err == nil && e.Data.RequestID == "" && !op.Flags.Volatile && op.Target.Wants(saved.Rooms) {
+			to = append(to, socketio.Missed{Payload: op.Payload, Offset: m.ID})
 		}
 	}
+	return to, last
 }
 
 func isStreamID(s string) bool {

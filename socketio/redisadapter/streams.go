@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,8 +38,9 @@ type Streams struct {
 	so StreamOptions
 
 	// order is held while an entry is applied; last is the entry that was applied before.
-	order sync.Mutex
-	last  string
+	order   sync.Mutex
+	last    string
+	applied atomic.Pointer[string] // the last entry that has been applied
 
 	nodes map[string]*streamAdapter // by namespace, guarded by the hub's lock
 }
@@ -62,7 +64,7 @@ func NewStreams(client redis.UniversalClient, so StreamOptions, opt Options) *St
 
 // Connect is the socketio.Connector of the cluster. Redis need not be there.
 func (s *Streams) Connect(node socketio.Node) (socketio.Adapter, error) {
-	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, alone: make(map[uint64]struct{})}
+	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, out: make(map[uint64]struct{}), alone: make(map[uint64]struct{})}
 	s.mu.Lock()
 	s.nodes[node.Name()] = a
 	s.mu.Unlock()
@@ -83,7 +85,7 @@ type streamAdapter struct {
 
 	mineMu sync.Mutex
 	seq    uint64
-	read   uint64              // the last entry of ours that came back
+	out    map[uint64]struct{} // entries of ours that have not come back, and whose outcome is not known
 	alone  map[uint64]struct{} // entries of ours that were applied because Redis did not answer
 }
 
@@ -127,6 +129,7 @@ func (a *streamAdapter) append(op *socketio.Op, e *envelope) error {
 	a.mineMu.Lock()
 	a.seq++
 	seq := a.seq
+	a.out[seq] = struct{}{}
 	a.mineMu.Unlock()
 	args := &redis.XAddArgs{Stream: a.s.so.Name, MaxLen: a.s.so.MaxLen, Approx: true, Values: []any{
 		"uid", a.uid, "nsp", a.node.Name(), "type", e.Type, "data", data, "tag", base36(seq),
@@ -135,12 +138,13 @@ func (a *streamAdapter) append(op *socketio.Op, e *envelope) error {
 		size: len(data),
 		add:  func(ctx context.Context, p redis.Pipeliner) { p.XAdd(ctx, args) },
 		done: func(err error) {
-			if err != nil && a.first(seq) {
+			if a.settled(seq, err != nil) {
 				a.node.Apply(op)
 			}
 		},
 	})
 	if err != nil { // it will not come back
+		a.settled(seq, false)
 		a.h.inTurn(func() { a.node.Apply(op) })
 	}
 	return err
@@ -149,12 +153,14 @@ func (a *streamAdapter) append(op *socketio.Op, e *envelope) error {
 // mostAlone bounds the entries that are remembered: those that Redis never got do not come back.
 const mostAlone = 20_000
 
-// first reports whether an entry of ours, of which nobody knows whether Redis got it, is to be applied
-// now: unless it has come back already. When it comes back later, it is not applied again.
-func (a *streamAdapter) first(seq uint64) bool {
+// settled notes the outcome of an entry of ours and reports whether it is to be applied now: when it
+// failed, as far as is known, and has not come back. When it comes back later, it is not applied again.
+func (a *streamAdapter) settled(seq uint64, failed bool) bool {
 	a.mineMu.Lock()
 	defer a.mineMu.Unlock()
-	if seq <= a.read {
+	_, out := a.out[seq]
+	delete(a.out, seq)
+	if !failed || !out {
 		return false
 	}
 	if len(a.alone) >= mostAlone {
@@ -172,10 +178,10 @@ func (a *streamAdapter) back(tag string) bool {
 	}
 	a.mineMu.Lock()
 	defer a.mineMu.Unlock()
+	delete(a.out, seq)
 	if _, done := a.alone[seq]; done {
 		delete(a.alone, seq)
 		return false
 	}
-	a.read = max(a.read, seq)
 	return true
 }

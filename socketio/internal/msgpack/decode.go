@@ -3,6 +3,7 @@ package msgpack
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -120,11 +121,25 @@ func (r *Reader) Raw() ([]byte, error) {
 }
 
 // JSON appends the next value to dst as JSON. Byte strings are appended to attachments and replaced
-// by placeholders that count them.
+// by placeholders that count them. If there are any, a map that looks like a placeholder is replaced
+// by null: text and attachments could not tell it from one.
 func (r *Reader) JSON(dst []byte, attachments [][]byte) ([]byte, [][]byte, error) {
 	d := decoder{r: r, dst: dst, attachments: attachments}
 	err := d.value(0)
+	if len(d.attachments) > 0 {
+		d.removeLookalikes()
+	}
 	return d.dst, d.attachments, err
+}
+
+func (d *decoder) removeLookalikes() {
+	start := len(d.dst)
+	for _, l := range slices.Backward(d.lookalikes) { // what is inside of one comes before it
+		if l.end <= start {
+			d.dst = slices.Replace(d.dst, l.start, l.end, []byte("null")...)
+			start = l.start
+		}
+	}
 }
 
 const maxDepth = 1000
@@ -133,7 +148,11 @@ type decoder struct {
 	r           *Reader
 	dst         []byte
 	attachments [][]byte
+	lookalikes  []span // of maps that look like placeholders
 }
+
+// span is a part of dst.
+type span struct{ start, end int }
 
 func (d *decoder) value(depth int) error {
 	b, err := d.r.take(1)
@@ -212,6 +231,7 @@ func (d *decoder) list(n, depth int) error {
 }
 
 func (d *decoder) pairs(n, depth int) error {
+	start, marked := len(d.dst), false
 	d.dst = append(d.dst, '{')
 	for i := range n {
 		if i > 0 {
@@ -221,6 +241,7 @@ func (d *decoder) pairs(n, depth int) error {
 		if err != nil {
 			return err
 		}
+		key := len(d.dst)
 		if err := d.text(c[0]); err != nil { // keys are strings
 			return err
 		}
@@ -228,8 +249,12 @@ func (d *decoder) pairs(n, depth int) error {
 		if err := d.value(depth + 1); err != nil {
 			return err
 		}
+		marked = marked || string(d.dst[key:]) == `"_placeholder":true`
 	}
 	d.dst = append(d.dst, '}')
+	if marked {
+		d.lookalikes = append(d.lookalikes, span{start, len(d.dst)})
+	}
 	return nil
 }
 

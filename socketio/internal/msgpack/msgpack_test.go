@@ -98,3 +98,23 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// A map that looks like a placeholder is data, unless there are attachments it could stand for.
+func TestMapsThatLookLikePlaceholders(t *testing.T) {
+	for text, want := range map[string]string{
+		`[{"_placeholder":true,"num":0}]`:                                       `[{"_placeholder":true,"num":0}]`,
+		`[{"_placeholder":true,"num":7},"x"]`:                                   `[{"_placeholder":true,"num":7},"x"]`,
+		`[{"num":0,"_placeholder":true},1,{"_placeholder":true},"bin"]`:         `[null,1,null,{"_placeholder":true,"num":0}]`,
+		`[{"a":{"num":{"_placeholder":true},"_placeholder":true},"b":1},"bin"]`: `[{"a":null,"b":1},{"_placeholder":true,"num":0}]`,
+		`[{"_placeholder":false,"num":0},"bin"]`:                                `[{"_placeholder":false,"num":0},{"_placeholder":true,"num":0}]`,
+	} {
+		raw, err := AppendJSON(nil, []byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = bytes.Replace(raw, AppendString(nil, "bin"), AppendBinary(nil, []byte("bin")), 1)
+		if got, _, err := NewReader(raw).JSON(nil, nil); err != nil || string(got) != want {
+			t.Errorf("%s: %s %v", text, got, err)
+		}
+	}
+}

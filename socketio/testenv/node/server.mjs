@@ -28,6 +28,12 @@ await serve({
   emit: (c) => {
     io.emit(...c.args);
   },
+  volatile: (c) => {
+    io.volatile.emit(...c.args);
+  },
+  elsewhere: (c) => {
+    for (let i = 0; i < c.count; i++) io.to("elsewhere").emit("x", "y");
+  },
   closeAll: () => {
     for (const s of io.of("/").sockets.values()) s.conn.close();
   },

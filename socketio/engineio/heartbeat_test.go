@@ -1,0 +1,39 @@
+package engineio
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The time for a pong counts from when the ping was due: a ping that a busy server sends late does not
+// make a client that has gone stay longer. A client always has half of the time.
+func TestPongCountsFromWhenThePingWasDue(t *testing.T) {
+	const interval, timeout = 300 * time.Millisecond, 200 * time.Millisecond
+	for late, want := range map[time.Duration]time.Duration{
+		0:                      interval + timeout,
+		50 * time.Millisecond:  interval + timeout,
+		150 * time.Millisecond: interval + 150*time.Millisecond + timeout/2,
+		10 * time.Second:       interval + 10*time.Second + timeout/2,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := New(Options{PingInterval: interval, PingTimeout: timeout}, nil)
+			defer srv.Close()
+			start := time.Now()
+			s := &Session{srv: srv}
+			ended := make(chan time.Duration, 1)
+			s.recv = endReceiver(func() { ended <- time.Since(start) })
+			s.timer = time.AfterFunc(time.Hour, s.beat)
+			s.scheduleBeat()
+			s.timer.Reset(interval + late)
+			if got := <-ended; got != want {
+				t.Errorf("a ping %v late: ended after %v, want %v", late, got, want)
+			}
+		})
+	}
+}
+
+type endReceiver func()
+
+func (endReceiver) Message([]byte, bool) error { return nil }
+func (f endReceiver) Closed(Reason)            { f() }
