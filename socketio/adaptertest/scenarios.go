@@ -71,8 +71,8 @@ func exceptions(t *testing.T, c *cluster) {
 func local(t *testing.T, c *cluster) {
 	check(t, c.spaces[1].All().Volatile().Compress(false).Emit("volatile", 1)) // first: with another on its way it may be dropped
 	c.all(`42["volatile",1]`)
-	check(t, c.spaces[1].All().Local().Emit("here"))
-	c.clients[1].Want(`42["here"]`)
+	check(t, c.spaces[1].All().Local().Emit("here", 1))
+	c.clients[1].Want(`42["here",1]`)
 }
 
 func binary(t *testing.T, c *cluster) {
@@ -178,6 +178,20 @@ func recoverElsewhere(t *testing.T, c *cluster) {
 	}
 	check(t, c.spaces[0].To("mine").Emit("again"))
 	q.Want(`42["again"]`)
+	q.conn.Close()
+
+	// And one that has received nothing at all.
+	p = Dial(t, c.addrs[0], "40")
+	s = c.spaces[0].Socket(p.ID)
+	p.conn.Close()
+	<-s.Context().Done()
+	check(t, c.spaces[0].To(p.ID).Emit("first"))
+	check(t, c.spaces[0].Emit("all"))
+	c.all(`42["all"]`)
+	q = Dial(t, c.addrs[2], fmt.Sprintf(`40{"pid":%q}`, p.PID))
+	if q.ID != p.ID || fmt.Sprint(q.Early) != fmt.Sprint([]string{`42["first"]`, `42["all"]`}) {
+		t.Fatalf("%s, want %s; %v", q.ID, p.ID, q.Early)
+	}
 	q.conn.Close()
 }
 
