@@ -76,10 +76,11 @@ const rules = `
 	NOUNS < config;
 	authority; # certificates of this machine
 	trust;     # who trusts them
+	JOURNALS, MEMORY, registry/blob < backup;
 	MEMORY, BRAINS, launch < status;
 	DESK, status, image < demo;
 	action/*, control/*, machine/local, dispatch, agent, agent/runtime/*, publish, console,
-	JOURNALS, registry, config, status, image, authority < server, sim;
+	JOURNALS, registry, config, status, image, authority, backup < server, sim;
 	MEMORY, BRAINS, status < console;
 	server, sim, demo, trust < cli;
 	cli < /cmd/berth;

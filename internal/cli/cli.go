@@ -65,6 +65,9 @@ func commands(io streams) []*cobra.Command {
 		newStatus(io),
 		newReset(io),
 		newDown(io),
+		newCheck(io),
+		newBackup(io),
+		newRestore(io),
 		newCompletion(io),
 		newVersion(io),
 	}

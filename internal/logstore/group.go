@@ -70,16 +70,17 @@ func (g *group) openLocked() error {
 	return nil
 }
 
-// learn finds out what a segment holds. Damage ends what can be read of it; the file is left as it is. The last segment is written on
-// only when it is whole to its last byte.
+// learn finds out what a segment holds. Damage is skipped, and the file is left as it is. The last segment is written on only when it is
+// whole to its last byte.
 func (g *group) learn(s *segment, last bool) error {
 	if !last && s.readIndex() {
 		return nil
 	}
 	switch err := s.scan(); {
 	case errors.Is(err, errDamaged):
-		g.log.Warn("a log segment ends in bytes that are no record, as after a crash; what is before them is kept",
-			"segment", s.path, "good", s.size, "error", err)
+		s.told.Store(true)
+		g.log.Warn("a log segment has bytes that are no record, as after a crash; the records before and behind them are kept",
+			"segment", s.path, "damage", err)
 	case err != nil:
 		return err
 	case last:
@@ -126,11 +127,14 @@ func (g *group) writeLocked() {
 	g.mu.Unlock()
 	var buf []byte
 	ends := make([]int64, len(f.batches))
-	for i, b := range f.batches {
-		buf = b.append(buf)
-		ends[i] = int64(len(buf))
+	var seed uint32
+	if seed, f.err = g.ready(f.batches); f.err == nil {
+		for i, b := range f.batches {
+			buf = b.append(buf, seed)
+			ends[i] = int64(len(buf))
+		}
+		f.err = g.write(buf)
 	}
-	f.err = g.write(buf)
 	g.mu.Lock()
 	if f.err == nil {
 		s := g.segments[len(g.segments)-1]
@@ -144,27 +148,47 @@ func (g *group) writeLocked() {
 	close(f.done)
 }
 
+// ready makes sure that there is a last segment to write to, and that the batches do not make it too large. It returns the seed
+// of the segment's checksums.
+func (g *group) ready(batches []*batch) (seed uint32, err error) {
+	added := int64(0)
+	for _, b := range batches {
+		for _, e := range b.events {
+			added += int64(len(e.Message)) + 4
+		}
+	}
+	g.mu.Lock()
+	full := g.file == nil
+	if !full {
+		s := g.segments[len(g.segments)-1]
+		full = s.last > 0 && s.size+added > g.limit.Segment
+		seed = s.head.seed
+	}
+	closed := g.closed
+	g.mu.Unlock()
+	switch {
+	case closed:
+		return 0, ErrClosed
+	case !full:
+		return seed, nil
+	}
+	if seed, err = g.roll(); err != nil {
+		return 0, fmt.Errorf("begin a log segment: %w", err)
+	}
+	return seed, nil
+}
+
 // write appends buf to the last segment and syncs it. Only one caller at a time; it alone changes file and the list of segments'
 // end. When a sync fails the segment is not used again, for nobody knows what the disk holds of buf.
 func (g *group) write(buf []byte) error {
 	g.mu.Lock()
 	file := g.file
-	var size int64
-	if file != nil {
-		size = g.segments[len(g.segments)-1].size
-	}
-	closed := g.closed
-	g.mu.Unlock()
-	if closed {
+	if g.closed || file == nil {
+		g.mu.Unlock()
 		return ErrClosed
 	}
-	if file == nil || size > int64(len(magic)) && size+int64(len(buf)) > g.limit.Segment {
-		var err error
-		if file, err = g.roll(); err != nil {
-			return fmt.Errorf("begin a log segment: %w", err)
-		}
-		size = int64(len(magic))
-	}
+	size := g.segments[len(g.segments)-1].size
+	g.mu.Unlock()
 	_, err := file.WriteAt(buf, size)
 	if err != nil && file.Truncate(size) == nil {
 		return fmt.Errorf("write log events: %w", err) // as on a full disk: the file is what it was
@@ -199,17 +223,18 @@ func (g *group) seal() error {
 	return errors.Join(file.Close(), s.writeIndex())
 }
 
-// roll seals the last segment, drops the oldest ones beyond the group's bound, and begins a new one.
-func (g *group) roll() (*os.File, error) {
+// roll seals the last segment, drops the oldest ones beyond the group's bound, and begins a new one. It returns the
+// seed of the new one's checksums.
+func (g *group) roll() (seed uint32, err error) {
 	if err := g.seal(); err != nil {
 		g.log.Warn("the index of a log segment could not be written; it is made again at the next start", "error", err)
 	}
 	g.bound()
 	if err := os.MkdirAll(g.dir, 0o700); err != nil {
-		return nil, err
+		return 0, err
 	}
 	if err := syncDir(filepath.Dir(g.dir)); err != nil {
-		return nil, err
+		return 0, err
 	}
 	g.mu.Lock()
 	id := uint64(1)
@@ -220,16 +245,16 @@ func (g *group) roll() (*os.File, error) {
 	s := newSegment(g.dir, id)
 	file, err := s.create()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return nil, errors.Join(ErrClosed, file.Close(), s.remove())
+		return 0, errors.Join(ErrClosed, file.Close(), s.remove())
 	}
 	g.segments = append(g.segments, s)
 	g.file = file
-	return file, nil
+	return s.head.seed, nil
 }
 
 // bound drops the oldest segments when the group has more bytes than it may. All are sealed when it is called.

@@ -156,7 +156,7 @@ func TestTornTailIsLeftBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := len(whole) - (len(whole)-len(magic))/2
+	second := len(whole) - (len(whole)-len(magic)-saltSize)/2
 	for cut := range whole {
 		os.RemoveAll(filepath.Join(dir, "g"))
 		os.Mkdir(filepath.Join(dir, "g"), 0o700)
@@ -305,20 +305,21 @@ func TestFollow(t *testing.T) {
 
 func FuzzRecords(f *testing.F) {
 	b := &batch{stream: "s", first: 7, ingested: 1000, events: []Entry{{900, "hello"}, {1100, ""}}}
-	f.Add(b.append([]byte(magic)))
-	f.Add(append(b.append([]byte(magic)), 1, 2, 3))
+	f.Add(b.append([]byte(magicOld), 0))
+	f.Add(append(b.append([]byte(magicOld), 0), 1, 2, 3))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		var again []byte
 		var end int64
-		err := records(bytes.NewReader(file), func(b *batch, at int64) error {
-			again, end = b.append(again), at
+		err := records(bytes.NewReader(file), int64(len(file)), func(b *batch, at int64) error {
+			again, end = b.append(again, 0), at
 			return nil
 		})
-		if err == nil && end != int64(len(file)) && len(file) != len(magic) {
+		if err == nil && end != int64(len(file)) && len(file) > len(magic)+saltSize {
 			t.Errorf("read to %d of %d bytes without an error", end, len(file))
 		}
 		var n int
-		if err := records(bytes.NewReader(append([]byte(magic), again...)), func(*batch, int64) error { n++; return nil }); err != nil {
+		again = append([]byte(magicOld), again...)
+		if err := records(bytes.NewReader(again), int64(len(again)), func(*batch, int64) error { n++; return nil }); err != nil {
 			t.Errorf("%d records, then %v", n, err)
 		}
 	})
@@ -326,13 +327,13 @@ func FuzzRecords(f *testing.F) {
 
 func FuzzDecode(f *testing.F) {
 	b := &batch{stream: "s", first: 7, ingested: 1000, events: []Entry{{900, "hello"}}}
-	f.Add(b.append(nil)[headerSize:])
+	f.Add(b.append(nil, 0)[headerSize:])
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		b, err := decode(payload)
 		if err != nil {
 			return
 		}
-		c, err := decode(b.append(nil)[headerSize:])
+		c, err := decode(b.append(nil, 0)[headerSize:])
 		if err != nil || c.stream != b.stream || c.first != b.first || !slices.Equal(c.events, b.events) {
 			t.Errorf("%+v became %+v, %v", b, c, err)
 		}

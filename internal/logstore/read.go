@@ -117,7 +117,7 @@ func (g *group) views(q *Query) ([]view, error) {
 	return views, nil
 }
 
-// read calls fn for the batches of a segment. A file that was dropped meanwhile has none, and damage ends one: the rest is still to be
+// read calls fn for the batches of a segment. A file that was dropped meanwhile has none, and damage is skipped: the rest is still to be
 // had.
 func (g *group) read(v view, fn func(*batch) error) error {
 	err := v.seg.each(v.size, fn)
@@ -125,7 +125,9 @@ func (g *group) read(v view, fn func(*batch) error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, errDamaged):
-		g.log.Error("a log segment is damaged; the events behind the damage cannot be read", "segment", v.seg.path, "error", err)
+		if !v.seg.told.Swap(true) {
+			g.log.Error("a log segment is damaged; the events at these places cannot be read", "segment", v.seg.path, "damage", err)
+		}
 		return nil
 	}
 	return err

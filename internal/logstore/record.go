@@ -9,16 +9,20 @@ import (
 	"io"
 )
 
-// A segment file is the magic and then records, each of them one batch of one stream:
+// A segment file is the magic, 8 bytes of salt, and then records, each of them one batch of one stream:
 //
 //	length of the payload  4 bytes, little endian
-//	CRC-32C of the payload 4 bytes, little endian
+//	CRC-32C of the salt and the payload, 4 bytes, little endian
 //	payload                stream id, first sequence number, time of ingestion, number of events, and the events,
 //	                       each a time (as the distance from the ingestion) and a message; numbers are varints
 //
-// A batch is there with all its events or not at all.
+// A batch is there with all its events or not at all. The salt is chance: whoever writes log events cannot
+// write one that looks like a record, for when a reader looks for the next record behind damage. Files of the
+// format before, magicOld, have no salt.
 const (
-	magic      = "BERTHLG1"
+	magic      = "BERTHLG2"
+	magicOld   = "BERTHLG1"
+	saltSize   = 8
 	headerSize = 8
 	// maxPayload bounds what a damaged length can make a reader allocate. A batch of the API has at most 1 MiB.
 	maxPayload = 8 << 20
@@ -37,8 +41,8 @@ type batch struct {
 	events   []Entry
 }
 
-// append adds the record's bytes to buf.
-func (b *batch) append(buf []byte) []byte {
+// append adds the record's bytes to buf. seed is the checksum of the file's salt.
+func (b *batch) append(buf []byte, seed uint32) []byte {
 	start := len(buf)
 	buf = append(buf, make([]byte, headerSize)...)
 	buf = binary.AppendUvarint(buf, uint64(len(b.stream)))
@@ -53,7 +57,7 @@ func (b *batch) append(buf []byte) []byte {
 	}
 	payload := buf[start+headerSize:]
 	binary.LittleEndian.PutUint32(buf[start:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(buf[start+4:], crc32.Checksum(payload, castagnoli))
+	binary.LittleEndian.PutUint32(buf[start+4:], crc32.Update(seed, castagnoli, payload))
 	return buf
 }
 
@@ -112,42 +116,117 @@ func (d *decoder) bytes() []byte {
 	return b
 }
 
-// records calls fn for every record of a segment, with the offset at which it ends. It returns nil at the end of r, the error of fn, or
-// one that is errDamaged.
-func records(r io.Reader, fn func(b *batch, end int64) error) error {
-	br := bufio.NewReaderSize(r, 64<<10)
-	head := make([]byte, headerSize)
-	if _, err := io.ReadFull(br, head); err != nil || string(head) != magic {
-		return fmt.Errorf("%w: no segment file", errDamaged)
+// fileHead is what a segment file begins with.
+type fileHead struct {
+	size int64  // where records begin
+	seed uint32 // of their checksums
+}
+
+func readHead(r io.ReaderAt) (fileHead, error) {
+	b := make([]byte, len(magic)+saltSize)
+	n, err := r.ReadAt(b, 0)
+	switch {
+	case n >= len(magicOld) && string(b[:len(magicOld)]) == magicOld:
+		return fileHead{size: int64(len(magicOld))}, nil
+	case n == len(b) && string(b[:len(magic)]) == magic:
+		return fileHead{int64(n), crc32.Checksum(b[len(magic):], castagnoli)}, nil
+	case err == nil || err == io.EOF:
+		return fileHead{}, fmt.Errorf("%w: no segment file", errDamaged)
 	}
+	return fileHead{}, err
+}
+
+// damage is a stretch of a segment file that holds no record. It is an errDamaged.
+type damage struct {
+	from, to int64
+	why      error
+}
+
+func (d *damage) Error() string { return fmt.Sprintf("bytes %d to %d: %v", d.from, d.to, d.why) }
+func (d *damage) Unwrap() error { return errDamaged }
+
+// records calls fn for every record in the first size bytes of a segment, with the offset at which it ends. Behind
+// damage it goes on at the next record that is whole, and when it is through it returns the damage, joined. It stops
+// at the first error of fn and returns that.
+func records(r io.ReaderAt, size int64, fn func(b *batch, end int64) error) error {
+	head, err := readHead(r)
+	if err != nil {
+		return err
+	}
+	var bad []error
+	for at := head.size; at < size; {
+		end, err := run(r, head.seed, at, size, fn)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errDamaged) {
+			return err
+		}
+		next, found := resume(r, head.seed, end+1, size)
+		if found != nil {
+			return found
+		}
+		bad = append(bad, &damage{end, next, err})
+		at = next
+	}
+	return errors.Join(bad...)
+}
+
+// run reads records from an offset on, until the end or the first that is damaged, and returns where it stopped.
+func run(r io.ReaderAt, seed uint32, at, size int64, fn func(b *batch, end int64) error) (int64, error) {
+	br := bufio.NewReaderSize(io.NewSectionReader(r, at, size-at), 64<<10)
+	head := make([]byte, headerSize)
 	var payload []byte
-	for end := int64(len(magic)); ; {
+	for {
 		switch _, err := io.ReadFull(br, head); {
 		case err == io.EOF:
-			return nil
+			return at, nil
 		case err != nil:
-			return torn(err)
+			return at, torn(err)
 		}
 		n := binary.LittleEndian.Uint32(head)
 		if n > maxPayload {
-			return fmt.Errorf("%w: length %d at offset %d", errDamaged, n, end)
+			return at, fmt.Errorf("%w: its length would be %d", errDamaged, n)
 		}
 		payload = grow(payload, int(n))
 		if _, err := io.ReadFull(br, payload); err != nil {
-			return torn(err)
+			return at, torn(err)
 		}
-		if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
-			return fmt.Errorf("%w: checksum at offset %d", errDamaged, end)
+		if crc32.Update(seed, castagnoli, payload) != binary.LittleEndian.Uint32(head[4:]) {
+			return at, fmt.Errorf("%w: its checksum is wrong", errDamaged)
 		}
 		b, err := decode(payload)
 		if err != nil {
-			return err
+			return at, err
 		}
-		end += headerSize + int64(n)
-		if err := fn(b, end); err != nil {
-			return err
+		at += headerSize + int64(n)
+		if err := fn(b, at); err != nil {
+			return at, err
 		}
 	}
+}
+
+// resume finds the next whole record from an offset on, or returns size when there is none.
+func resume(r io.ReaderAt, seed uint32, at, size int64) (int64, error) {
+	if at >= size {
+		return size, nil
+	}
+	rest := make([]byte, size-at)
+	if _, err := r.ReadAt(rest, at); err != nil && err != io.EOF {
+		return 0, err
+	}
+	for i := 0; i+headerSize < len(rest); i++ {
+		n := int(binary.LittleEndian.Uint32(rest[i:]))
+		// A payload begins with the length of a stream's id and has four numbers more at least.
+		if n < 5 || n > len(rest)-i-headerSize || rest[i+headerSize] == 0 || rest[i+headerSize] > maxID {
+			continue
+		}
+		payload := rest[i+headerSize : i+headerSize+n]
+		if crc32.Update(seed, castagnoli, payload) == binary.LittleEndian.Uint32(rest[i+4:]) {
+			return at + int64(i), nil
+		}
+	}
+	return size, nil
 }
 
 func torn(err error) error {

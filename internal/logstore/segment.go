@@ -1,13 +1,16 @@
 package logstore
 
 import (
+	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 )
 
 // segment is a file of records and what is known of it without reading it. All but a group's last are sealed: they never change and
@@ -20,6 +23,9 @@ type segment struct {
 	size    int64 // how much of the file is good, and durable
 	last    uint64
 	streams map[string]span
+	head    fileHead // of the last segment; the others read theirs again
+
+	told atomic.Bool // its damage has been logged
 }
 
 // span sums up what a segment, or a group, has of a stream.
@@ -73,15 +79,19 @@ func (s *segment) create() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.WriteString(magic)
+	start := append([]byte(magic), make([]byte, saltSize)...)
+	rand.Read(start[len(magic):])
+	_, err = f.Write(start)
 	if err = errors.Join(err, f.Sync(), syncDir(filepath.Dir(s.path))); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(s.path))
 	}
-	s.size = int64(len(magic))
-	return f, nil
+	s.head, err = readHead(f)
+	s.size = s.head.size
+	return f, err
 }
 
-// scan learns about the file by reading it, up to its end or the first damage, which it returns.
+// scan learns about the file by reading it. It returns the damage that it found, joined; s.size is the end of the
+// last whole record.
 func (s *segment) scan() error {
 	s.size, s.streams = 0, make(map[string]span)
 	f, err := os.Open(s.path)
@@ -89,14 +99,18 @@ func (s *segment) scan() error {
 		return err
 	}
 	defer f.Close()
-	err = records(f, func(b *batch, end int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if s.head, err = readHead(f); err != nil {
+		return err
+	}
+	s.size = s.head.size
+	return records(f, info.Size(), func(b *batch, end int64) error {
 		s.note(b, end)
 		return nil
 	})
-	if err == nil {
-		s.size = max(s.size, int64(len(magic)))
-	}
-	return err
 }
 
 // each calls fn for the batches of the file's first size bytes.
@@ -106,7 +120,7 @@ func (s *segment) each(size int64, fn func(*batch) error) error {
 		return err
 	}
 	defer f.Close()
-	return records(io.LimitReader(f, size), func(b *batch, _ int64) error { return fn(b) })
+	return records(f, size, func(b *batch, _ int64) error { return fn(b) })
 }
 
 // index is what lies beside a sealed segment. It can be made again at any time.
@@ -123,14 +137,16 @@ func (s *segment) writeIndex() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(s.indexPath(), text, 0o600)
+	return os.WriteFile(s.indexPath(), fmt.Appendf(text, "\n%08x\n", crc32.Checksum(text, castagnoli)), 0o600)
 }
 
-// readIndex reports whether the index could be used. One that was written half does not parse.
+// readIndex reports whether the index could be used. One that was written half, or has changed, has the wrong checksum.
 func (s *segment) readIndex() bool {
 	text, err := os.ReadFile(s.indexPath())
 	var i index
-	if err != nil || json.Unmarshal(text, &i) != nil || i.Streams == nil {
+	text, sum, _ := bytes.Cut(text, []byte("\n"))
+	if err != nil || string(sum) != fmt.Sprintf("%08x\n", crc32.Checksum(text, castagnoli)) ||
+		json.Unmarshal(text, &i) != nil || i.Streams == nil {
 		return false
 	}
 	if st, err := os.Stat(s.path); err != nil || st.Size() < i.Size {

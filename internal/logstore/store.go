@@ -2,8 +2,8 @@
 //
 // Groups and streams are named by ids that the caller makes up (lower-case letters and digits); their names, tags and retention are
 // rows in state. An event is durable when Append returns: batches of callers that come at the same time share one sync. A batch is
-// stored whole or not at all, a crash can only lose what was not answered, and bytes that are no record end a file but harm
-// nothing before them. Events are ordered by time, and by arrival where times are equal.
+// stored whole or not at all, a crash can only lose what was not answered, and bytes that are no record harm no record
+// before or behind them. Events are ordered by time, and by arrival where times are equal.
 //
 // Space is bounded twice: Expire drops what is older than the retention, and a group that outgrows Limits.Group loses its oldest
 // events. All methods are safe for concurrent use. The package starts no goroutine and has no clock.
@@ -69,8 +69,11 @@ func Open(dir string, limits Limits, logger *slog.Logger) (*Store, error) {
 	return &Store{dir: dir, limit: limits, log: logger, groups: make(map[string]*group)}, nil
 }
 
+// maxID is how long an id may be.
+const maxID = 64
+
 func validID(id string) bool {
-	return id != "" && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+	return id != "" && len(id) <= maxID && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 func (s *Store) group(id string) (*group, error) {

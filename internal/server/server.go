@@ -19,6 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/guard"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/backup"
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/identity"
 	"github.com/berthhq/berth/internal/registry"
@@ -53,6 +54,7 @@ type Server struct {
 	cfg      Config
 	dir      *config.Dir
 	store    *state.Store
+	journal  *file.Journal // the store's
 	listener net.Listener
 	http     *http.Server
 	meters   *meters
@@ -123,6 +125,10 @@ func (s *Server) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := backup.Clean(s.dir.Path); err != nil {
+		return errors.Join(err, j.Close())
+	}
+	s.journal = j
 	s.store, err = state.Open(ctx, j, s.cfg.Logger.With("room", "state"))
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", s.dir.Sub(file.JournalFile), err), j.Close())
@@ -187,6 +193,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.Handle("GET /acs/ws", s.dispatch.ACS())
 	mux.Handle("GET /tcs/ws", s.dispatch.TCS())
 	mux.Handle("/v2/", registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry")))
+	mux.HandleFunc("GET /_berth/backup", s.backupHandler)
 	mux.HandleFunc("GET /_berth/health", s.health)
 	mux.Handle("GET /_berth/metrics", s.meters)
 	mux.HandleFunc("GET /_berth/ca.pem", s.rootCertificate)

@@ -73,6 +73,8 @@ func Open(dir string) (*Journal, error) {
 
 func (j *Journal) path() string { return filepath.Join(j.dir, JournalFile) }
 
+func (j *Journal) guard() string { return filepath.Join(j.dir, GuardFile) }
+
 func (j *Journal) open() (err error) {
 	if j.f, err = os.OpenFile(j.path(), os.O_RDWR, 0); err != nil {
 		return err

@@ -1,0 +1,243 @@
+// Package backup copies a data directory into one file and back, and checks one that no server
+// uses.
+//
+// A backup is a tar file of the whole directory as it was at one moment: the state first of all, then
+// the content of images that the state refers to, then the rest, where each file has what was on the
+// disk when it was read. Content under way to the registry, the data of cache nodes and what is only
+// of use to a running server are left out. The last entry has a checksum of all the others, so that a
+// file that was cut short is never restored. Whoever has a backup has the keys in it.
+package backup
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/state/journal/file"
+)
+
+// Source is a data directory that is copied.
+type Source struct {
+	Dir string
+	// State returns the journal as it is now.
+	State func() (io.ReadCloser, int64, error)
+	// Blobs calls during, and then links the content of images into a directory, as blob.Store.Freeze.
+	Blobs func(into string, during func() error) error
+}
+
+// The names of what a backup treats in a way of its own. All are relative to the data directory.
+const (
+	registryDir = "registry"
+	stagingName = ".backup-"
+	sealName    = "berth-backup.json" // the last entry
+)
+
+// skip tells what is not copied from the directory as it lies there.
+func skip(name string) bool {
+	first, _, _ := strings.Cut(name, "/")
+	switch {
+	case first == registryDir, first == "cache", strings.HasPrefix(first, stagingName):
+		return true
+	case first == file.JournalFile, first == file.JournalFile+".new", first == file.GuardFile, first == file.GuardFile+".new":
+		return true
+	}
+	return false
+}
+
+// seal is the last entry of a backup.
+type seal struct {
+	Format  int
+	Files   int
+	SHA256  []byte
+	Created time.Time
+}
+
+const sealFormat = 1
+
+// Clean removes what a backup that was killed has left in a data directory.
+func Clean(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, stagingName+"*"))
+	for _, path := range left {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
+}
+
+// Write writes a backup.
+func Write(ctx context.Context, to io.Writer, src Source, now time.Time) (err error) {
+	staging, err := os.MkdirTemp(src.Dir, stagingName)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
+	var state io.ReadCloser
+	var size int64
+	err = src.Blobs(staging, func() (err error) {
+		state, size, err = src.State()
+		return err
+	})
+	if state != nil {
+		defer state.Close()
+	}
+	if err != nil {
+		return err
+	}
+	w := &writer{ctx: ctx, tar: tar.NewWriter(to), sum: sha256.New()}
+	if err := w.tree(src.Dir, "", skip); err != nil {
+		return err
+	}
+	if err := w.tree(staging, registryDir, func(string) bool { return false }); err != nil {
+		return err
+	}
+	// The state comes last: a directory that was restored in part has none, and no server starts on it.
+	if err := w.copy(&tar.Header{Name: file.JournalFile, Mode: 0o600, Size: size, ModTime: now}, state); err != nil {
+		return err
+	}
+	if err := w.file(filepath.Join(src.Dir, file.GuardFile), file.GuardFile); err != nil {
+		return err
+	}
+	return w.seal(now)
+}
+
+type writer struct {
+	ctx   context.Context
+	tar   *tar.Writer
+	sum   hash.Hash
+	files int
+}
+
+// tree writes what lies below a directory, under names that begin with prefix.
+func (w *writer) tree(dir, prefix string, skip func(name string) bool) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // it went away meanwhile, as log segments may
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if w.ctx.Err() != nil {
+			return context.Cause(w.ctx)
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || name == "." {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		if skip(name) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		return w.file(path, filepath.ToSlash(filepath.Join(prefix, name)))
+	})
+}
+
+// large is the size from which a file is copied while it is read. Only content of images is so large,
+// and that never changes.
+const large = 64 << 20
+
+// file writes one file, directory or symbolic link; sockets and the like have no content.
+func (w *writer) file(path, name string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h := &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), ModTime: info.ModTime()}
+	switch {
+	case info.IsDir():
+		h.Typeflag, h.Name = tar.TypeDir, name+"/"
+		return w.copy(h, nil)
+	case info.Mode()&fs.ModeSymlink != 0:
+		if h.Linkname, err = os.Readlink(path); err != nil {
+			return err
+		}
+		h.Typeflag = tar.TypeSymlink
+		return w.copy(h, nil)
+	case !info.Mode().IsRegular():
+		return nil
+	}
+	if info.Size() > large {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		h.Size = info.Size()
+		return w.copy(h, f)
+	}
+	content, err := stable(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h.Size = int64(len(content))
+	return w.copy(h, bytes.NewReader(content))
+}
+
+// attempts is how often a file of a database is read until it has not changed meanwhile.
+const attempts = 100
+
+// stable reads a file. That of a database, which a running agent writes to, is read until two
+// readings are the same: then it is as it was at the moment between them.
+func stable(path string) ([]byte, error) {
+	was, err := os.ReadFile(path)
+	if err != nil || filepath.Ext(path) != ".db" {
+		return was, err
+	}
+	for range attempts {
+		is, err := os.ReadFile(path)
+		if err != nil || bytes.Equal(was, is) {
+			return is, err
+		}
+		was = is
+	}
+	return nil, fmt.Errorf("%s changes all the time", path)
+}
+
+// copy writes an entry.
+func (w *writer) copy(h *tar.Header, content io.Reader) error {
+	note(w.sum, h)
+	w.files++
+	if err := w.tar.WriteHeader(h); err != nil || content == nil {
+		return err
+	}
+	n, err := io.Copy(io.MultiWriter(w.tar, w.sum), io.LimitReader(content, h.Size))
+	if err == nil && n < h.Size {
+		err = fmt.Errorf("%s became shorter while it was read", h.Name)
+	}
+	return err
+}
+
+// note adds what counts of an entry to the checksum.
+func note(sum hash.Hash, h *tar.Header) {
+	fmt.Fprintf(sum, "%q %c %o %q %d\n", h.Name, h.Typeflag|'0', h.Mode, h.Linkname, h.Size)
+}
+
+func (w *writer) seal(now time.Time) error {
+	text, err := json.Marshal(seal{sealFormat, w.files, w.sum.Sum(nil), now.UTC()})
+	if err != nil {
+		return err
+	}
+	if err := w.tar.WriteHeader(&tar.Header{Name: sealName, Mode: 0o600, Size: int64(len(text)), ModTime: now}); err != nil {
+		return err
+	}
+	_, err = w.tar.Write(text)
+	return errors.Join(err, w.tar.Close())
+}

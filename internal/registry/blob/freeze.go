@@ -1,0 +1,72 @@
+package blob
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Freeze calls during, and links all blobs there are then into a directory, as a store of its own: what
+// a reference that during saw needs is in it, whatever is removed later. No blob goes meanwhile.
+func (s *Store) Freeze(into string, during func() error) error {
+	defer s.Pin()()
+	if err := during(); err != nil {
+		return err
+	}
+	dir := filepath.Dir(filepath.Dir(s.blobs))
+	return filepath.WalkDir(s.blobs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(into, name), 0o700)
+		}
+		return os.Link(path, filepath.Join(into, name))
+	})
+}
+
+// Check reads all blobs below a directory that no store has open, and calls report for each that does not
+// have its digest. It returns how many there are.
+func Check(dir string, report func(error)) (blobs int, err error) {
+	err = filepath.WalkDir(filepath.Join(dir, "blobs"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+		blobs++
+		got, err := digestOf(path)
+		if err == nil && strings.TrimPrefix(got, "sha256:") != d.Name() {
+			err = fmt.Errorf("%s is damaged: its content has digest %s", path, got)
+		}
+		if err != nil {
+			report(err)
+		}
+		return nil
+	})
+	return blobs, err
+}
+
+func digestOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+}

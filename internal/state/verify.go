@@ -1,0 +1,23 @@
+package state
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/berthhq/berth/internal/state/journal"
+)
+
+// Verify reads entries as Open does, and calls report for each that it could not read. It returns
+// the number of rows that there are in the end.
+func Verify(entries iter.Seq[journal.Entry], report func(error)) (rows int) {
+	l := newLoader()
+	for e := range entries {
+		if err := l.load(e.Data); err != nil {
+			report(fmt.Errorf("revision %d: %w", e.Rev, err))
+		}
+	}
+	for t := range l.tx.list() {
+		rows += t.rows.primary.items.Len()
+	}
+	return rows
+}
