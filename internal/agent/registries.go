@@ -12,6 +12,7 @@ import (
 
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/agent/awscall"
+	"github.com/berthhq/berth/internal/agent/engine"
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
@@ -59,7 +60,7 @@ func (r *registries) Resolve(ctx context.Context, image string, auth *acs.Regist
 	account, region, name := parts[1], parts[2], parts[3]
 	l, err := r.login(ctx, account, region)
 	if err != nil {
-		return "", nil, fmt.Errorf("unable to get a registry login: %w", err)
+		return "", nil, fmt.Errorf("%w: %w", engine.ErrRegistryLogin, err)
 	}
 	return r.host + "/" + account + "/" + region + "/" + name, &l, nil
 }

@@ -50,9 +50,16 @@ func (t *task) pull(ctx context.Context, i int, b Box) error {
 			return t.pulled(ctx, i, b.Def.Image, "")
 		}
 	}
-	t.fail(i, "CannotPullContainerError: "+err.Error())
+	name := "CannotPullContainerError: "
+	if errors.Is(err, ErrRegistryLogin) {
+		name = "CannotPullECRContainerError: " // as Amazon's agent names it
+	}
+	t.fail(i, name+err.Error())
 	return nil
 }
+
+// ErrRegistryLogin means that there is no login to the built-in registry; Registries.Resolve returns it.
+var ErrRegistryLogin = errors.New("unable to get a registry login")
 
 // pullImage pulls from wherever the name leads and returns the name by which the
 // image is here.
