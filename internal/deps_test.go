@@ -49,7 +49,7 @@ const rules = `
 	NOUNS, WIRES, awswire/sigv4, awswire/guard, awswire/reshape < awswire;
 	awswire/shape < awswire/shape/*;
 	awswire, awswire/shape/* < DESK;
-	registry/blob, MEMORY < registry;
+	registry/blob, budget, MEMORY < registry;
 	image;
 	BRAINS, MEMORY, DESK, launch, registry, machine < action/*;
 
@@ -80,7 +80,7 @@ const rules = `
 	MEMORY, BRAINS, launch < status;
 	DESK, status, image < demo;
 	action/*, control/*, machine/local, dispatch, agent, agent/runtime/*, publish, console,
-	JOURNALS, registry, config, status, image, authority, backup < server, sim;
+	JOURNALS, registry, config, status, image, authority, backup, budget < server, sim;
 	MEMORY, BRAINS, status < console;
 	server, sim, demo, trust < cli;
 	cli < /cmd/berth;

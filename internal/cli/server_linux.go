@@ -36,6 +36,8 @@ func newServer(io streams) *cobra.Command {
 	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false, "accept the access key test/test too, allow POST /_berth/reset and pushes without login")
 	f.StringArrayVar(&cfg.AllowedHosts, "allow-host", nil, "a `name` of this machine that callers use beside localhost, or .name for all under it; may be given again")
 	f.StringArrayVar(&cfg.AllowedOrigins, "allow-origin", nil, "a web `origin`, such as http://127.0.0.1:3000, whose pages may call; may be given again")
+	f.Var((*size)(&cfg.DiskBudget), "disk-budget",
+		"how many bytes logs, images and history take together, such as 20G; 0 is what the disk has (docs/disk.md)")
 	f.BoolVar(&cfg.AWSRestarts, "aws-restarts", false,
 		"replace tasks that end soon after they ran at once, without counting them as failed, as AWS does")
 	return c

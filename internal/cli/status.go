@@ -69,6 +69,9 @@ func printStatus(w io.Writer, r status.Report) {
 	for _, c := range r.Caches {
 		quote.Fprintf(w, "\nCache %s  %s  %s  %s\n", c.ID, c.Status, c.Endpoint, c.Engine)
 	}
+	if r.Disk != nil {
+		printDisk(w, r.Disk)
+	}
 }
 
 func printCluster(w io.Writer, c status.Cluster) {

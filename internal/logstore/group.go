@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // group is a directory of segments.
@@ -19,6 +20,8 @@ type group struct {
 	dir   string
 	limit Limits
 	log   *slog.Logger
+	used  *atomic.Int64            // the store's
+	free  func(enough func() bool) // the store's MakeRoom
 
 	mu       sync.Mutex // guards what follows; never held while the disk works, except by open
 	opened   bool
@@ -157,6 +160,11 @@ func (g *group) ready(batches []*batch) (seed uint32, err error) {
 			added += int64(len(e.Message)) + 4
 		}
 	}
+	if g.limit.Take != nil {
+		if err := g.limit.Take(added+headerSize, g.free); err != nil {
+			return 0, fmt.Errorf("store log events: %w", err)
+		}
+	}
 	g.mu.Lock()
 	full := g.file == nil
 	if !full {
@@ -193,6 +201,7 @@ func (g *group) write(buf []byte) error {
 	if err != nil && file.Truncate(size) == nil {
 		return fmt.Errorf("write log events: %w", err) // as on a full disk: the file is what it was
 	}
+	g.used.Add(int64(len(buf)))
 	if err == nil {
 		if err = file.Sync(); err == nil {
 			return nil
@@ -218,7 +227,7 @@ func (g *group) seal() error {
 	case file == nil:
 		return nil
 	case s.last == 0:
-		return errors.Join(file.Close(), s.remove())
+		return errors.Join(file.Close(), g.remove(s))
 	}
 	return errors.Join(file.Close(), s.writeIndex())
 }
@@ -254,6 +263,7 @@ func (g *group) roll() (seed uint32, err error) {
 	}
 	g.segments = append(g.segments, s)
 	g.file = file
+	g.used.Add(s.size)
 	return s.head.seed, nil
 }
 
@@ -275,6 +285,19 @@ func (g *group) bound() {
 	})
 }
 
+// remove removes a segment and counts its bytes off.
+func (g *group) remove(s *segment) error {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if err := s.remove(); err != nil {
+		return err
+	}
+	g.used.Add(-info.Size())
+	return nil
+}
+
 // drop removes the sealed segments that which wants gone, oldest first.
 func (g *group) drop(which func(*segment) bool) {
 	g.mu.Lock()
@@ -288,7 +311,7 @@ func (g *group) drop(which func(*segment) bool) {
 	})
 	g.mu.Unlock()
 	for _, s := range gone {
-		if err := s.remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := g.remove(s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			g.log.Warn("a log segment could not be removed", "error", err)
 		}
 	}

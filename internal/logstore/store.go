@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,9 @@ var ErrClosed = errors.New("log store is closed")
 type Limits struct {
 	Segment int64 // about the size of a file, the grain in which space is given back; 0 means 4 MiB
 	Group   int64 // of all events of a group; 0 means 1 GiB
+	// Take, when it is not nil, is asked before events are stored, with their size. It returns an error when there is no room for them, and
+	// may call free to have the oldest events of all groups dropped until enough reports true.
+	Take func(n int64, free func(enough func() bool)) error
 }
 
 // Entry is an event to be stored.
@@ -50,6 +54,9 @@ type Store struct {
 	limit Limits
 	log   *slog.Logger
 
+	used    atomic.Int64 // bytes of segments
+	freeing sync.Mutex   // held while segments are dropped to make room
+
 	mu     sync.Mutex
 	groups map[string]*group // guarded by mu
 	closed bool              // guarded by mu
@@ -66,7 +73,8 @@ func Open(dir string, limits Limits, logger *slog.Logger) (*Store, error) {
 	if limits.Group == 0 {
 		limits.Group = 1 << 30
 	}
-	return &Store{dir: dir, limit: limits, log: logger, groups: make(map[string]*group)}, nil
+	s := &Store{dir: dir, limit: limits, log: logger, groups: make(map[string]*group)}
+	return s, s.count()
 }
 
 // maxID is how long an id may be.
@@ -87,7 +95,7 @@ func (s *Store) group(id string) (*group, error) {
 	}
 	g := s.groups[id]
 	if g == nil {
-		g = &group{dir: filepath.Join(s.dir, id), limit: s.limit, log: s.log, changed: make(chan struct{})}
+		g = &group{dir: filepath.Join(s.dir, id), limit: s.limit, log: s.log, used: &s.used, free: s.MakeRoom, changed: make(chan struct{})}
 		s.groups[id] = g
 	}
 	return g, nil
@@ -165,7 +173,9 @@ func (s *Store) Drop(groupID string) error {
 	s.mu.Lock()
 	delete(s.groups, groupID)
 	s.mu.Unlock()
-	return errors.Join(g.close(), os.RemoveAll(g.dir))
+	err = g.close()
+	g.used.Add(-sizeOf(g.dir))
+	return errors.Join(err, os.RemoveAll(g.dir))
 }
 
 // Keep drops the groups on disk that keep does not want: what a crash between removing a row and Drop has left.

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/berthhq/berth/internal/budget"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/repository"
 )
@@ -53,5 +54,34 @@ func TestDiskFull(t *testing.T) {
 	}
 	if code, body := upload(string(big[:512<<10])); code != 201 {
 		t.Errorf("what fits is taken again: %d %s", code, body)
+	}
+}
+
+// Over the disk budget a push is denied with the registry's own error, takes no space, and leaves what there is.
+func TestDiskBudget(t *testing.T) {
+	r := newRig(t, nil)
+	r.blobs.Limit(budget.New(t.TempDir(), 100_000, budget.Part{Name: "images", Used: r.blobs.Used}).TakeAlone)
+	r.create(t, region, "chat", repository.Mutable)
+	upload := func(content string) (int, string) {
+		resp, body := r.request(t, "POST", "/v2/chat/blobs/uploads/?digest="+blob.Digest([]byte(content)), nil, content)
+		return resp.StatusCode, body
+	}
+	if code, body := upload(strings.Repeat("a", 60_000)); code != 201 {
+		t.Fatalf("%d %s", code, body)
+	}
+	if code, body := upload(strings.Repeat("b", 60_000)); code != 403 || !strings.Contains(body, `"DENIED"`) || !strings.Contains(body, "--disk-budget") {
+		t.Errorf("over the budget: %d %s", code, body)
+	}
+	if used := r.blobs.Used(); used != 60_000 {
+		t.Errorf("%d bytes are used", used)
+	}
+	if code, body := upload(strings.Repeat("c", 20_000)); code != 201 {
+		t.Errorf("what fits is taken: %d %s", code, body)
+	}
+	if code, body := upload(strings.Repeat("a", 60_000)); code != 403 && code != 201 {
+		t.Errorf("what is there already: %d %s", code, body)
+	}
+	if used := r.blobs.Used(); used != 80_000 {
+		t.Errorf("%d bytes are used", used)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"cuelabs.dev/go/oci/ociregistry"
 
+	"github.com/berthhq/berth/internal/budget"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/registry/blob"
 )
@@ -21,6 +22,8 @@ func wire(err error) error {
 	switch {
 	case err == nil || errors.As(err, &known):
 		return err
+	case errors.As(err, new(*budget.Full)):
+		return status(http.StatusForbidden, ociregistry.ErrDenied.Code(), err.Error())
 	case noSpace(err):
 		return status(http.StatusInsufficientStorage, "UNKNOWN", "there is no space left on the registry's disk; nothing was stored")
 	case errors.Is(err, blob.ErrDigest):

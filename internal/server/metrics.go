@@ -16,6 +16,7 @@ import (
 // meters are what GET /_berth/metrics tells, in Prometheus's formats.
 type meters struct {
 	http.Handler
+	registry  *prometheus.Registry
 	calls     *prometheus.CounterVec
 	callTimes *prometheus.HistogramVec
 	requests  *prometheus.CounterVec
@@ -41,6 +42,7 @@ func newMeters() *meters {
 	all := prometheus.NewRegistry()
 	all.MustRegister(m.calls, m.callTimes, m.requests, m.responses,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry = all
 	m.Handler = promhttp.HandlerFor(all, promhttp.HandlerOpts{})
 	return m
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/budget"
 	"github.com/berthhq/berth/internal/cache"
 	controlcache "github.com/berthhq/berth/internal/control/cache"
 	"github.com/berthhq/berth/internal/dispatch"
@@ -46,6 +47,7 @@ type parts struct {
 	blobs     *blob.Store
 	registry  *registry.Registry
 	logs      *logstore.Store
+	budget    *budget.Budget
 	machines  *local.Driver
 	dispatch  *dispatch.Dispatcher
 	publisher *publish.Publisher
@@ -64,13 +66,16 @@ func (s *Server) openParts() (err error) {
 	if s.blobs, err = blob.Open(s.dir.Sub("registry")); err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
+	s.budget = s.diskBudget()
+	s.blobs.Limit(s.takeForImages)
 	s.registry = registry.New(registry.Config{
 		Account: s.cfg.Account, Region: s.cfg.Region, CreateOnPush: s.cfg.DevCredentials, Now: time.Now, Logger: s.cfg.Logger.With("room", "registry"),
 	}, s.store, s.blobs)
-	if s.logs, err = logstore.Open(s.dir.Sub("logs"), logstore.Limits{}, s.cfg.Logger.With("room", "logstore")); err != nil {
+	if s.logs, err = logstore.Open(s.dir.Sub("logs"), logstore.Limits{Take: s.budget.Take}, s.cfg.Logger.With("room", "logstore")); err != nil {
 		return fmt.Errorf("logs: %w", err)
 	}
 	s.closers = append(s.closers, s.logs.Close)
+	s.meters.registry.MustRegister(diskMeters{s.budget})
 	s.machines = local.New(local.Config{
 		Dir: s.dir.Sub("instances"), Command: s.cfg.AgentCommand, ControlPlane: s.url(), Credentials: instanceKeys{s.minter},
 		Cleanup: s.purge, CleanupZones: s.removeLeftovers, Env: agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),

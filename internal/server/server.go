@@ -39,6 +39,8 @@ type Config struct {
 	RegistryTLS string
 	// DevCredentials accepts the key pair test/test, lets docker push without a login, and allows POST /_berth/reset.
 	DevCredentials bool
+	// DiskBudget bounds logs, images and history together, in bytes; 0 means what the disk has.
+	DiskBudget int64
 	// AWSRestarts keeps to AWS's rule for tasks that end soon after they ran: they are replaced at once and do not count as
 	// failed. Without it they are slowed down and counted like tasks that never ran.
 	AWSRestarts bool
@@ -250,8 +252,10 @@ func (s *Server) stopHandler(w http.ResponseWriter, r *http.Request) {
 // status answers with what runs in the region that the request was signed for.
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, who sigv4.Identity) {
 	w.Header().Set("Content-Type", "application/json")
+	r := status.Of(&s.store.View().Tables, who.Principal.Account, who.Region)
+	r.Disk = s.diskUse()
 	// The answer is on its way when writing it fails; there is nobody left to tell.
-	_ = json.NewEncoder(w).Encode(status.Of(&s.store.View().Tables, who.Principal.Account, who.Region))
+	_ = json.NewEncoder(w).Encode(r)
 }
 
 // Addr is the address the API is served at.

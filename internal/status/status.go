@@ -24,6 +24,14 @@ type Report struct {
 	Clusters      []Cluster
 	LoadBalancers []LoadBalancer
 	Caches        []Cache
+	Disk          *Disk `json:",omitempty"` // of the whole server; Of does not know it
+}
+
+// Disk is what the data directory takes, in bytes. Use is by part.
+type Disk struct {
+	Budget int64 // 0 when there is none but the disk
+	Room   int64 // what logs and images may still take
+	Use    map[string]int64
 }
 
 // Cluster is one ACTIVE cluster.

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,9 @@ var ErrOffset = errors.New("upload continued at the wrong offset")
 // Store is a directory of blobs.
 type Store struct {
 	blobs, uploads string // directories
+
+	used atomic.Int64        // bytes of blobs and of uploads
+	take func(n int64) error // asked before an upload grows; may be nil
 
 	// pins is held for reading while somebody makes references to blobs and for writing while Sweep decides about one.
 	pins sync.RWMutex
@@ -52,8 +56,36 @@ func Open(dir string) (*Store, error) {
 			return nil, fmt.Errorf("open blob store: %w", err)
 		}
 	}
-	return s, nil
+	return s, s.count()
 }
+
+// count finds out how many bytes there are. From then on they are kept count of.
+func (s *Store) count() error {
+	var total int64
+	for _, d := range []string{s.blobs, s.uploads} {
+		err := filepath.WalkDir(d, func(_ string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			info, err := e.Info()
+			if err == nil {
+				total += info.Size()
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("open blob store: %w", err)
+		}
+	}
+	s.used.Store(total)
+	return nil
+}
+
+// Limit has take asked before an upload grows, with the number of bytes. Its error refuses them. It is called before the store is used.
+func (s *Store) Limit(take func(n int64) error) { s.take = take }
+
+// Used is how many bytes blobs and uploads take.
+func (s *Store) Used() int64 { return s.used.Load() }
 
 // Digest is the name content is kept under: "sha256:" and 64 hexadecimal digits.
 func Digest(content []byte) string {
@@ -181,7 +213,11 @@ func (s *Store) removeUnless(path string, before time.Time, keep func() bool) (i
 	if err != nil || !st.ModTime().Before(before) || keep() {
 		return 0, err
 	}
-	return st.Size(), os.Remove(path)
+	if err := os.Remove(path); err != nil {
+		return 0, err
+	}
+	s.used.Add(-st.Size())
+	return st.Size(), nil
 }
 
 // Reset removes everything, uploads under way included.
@@ -191,6 +227,7 @@ func (s *Store) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.active)
+	s.used.Store(0)
 	for _, d := range []string{s.blobs, s.uploads} {
 		if err := os.RemoveAll(d); err != nil {
 			return err

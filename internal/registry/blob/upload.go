@@ -25,6 +25,8 @@ type Upload struct {
 	size int64
 	sum  hash.Hash // of the first size bytes
 	done bool
+	// placed says that the file has become the blob.
+	placed bool
 }
 
 // NewUpload begins an upload.
@@ -112,6 +114,11 @@ func (u *Upload) Write(p []byte) (int, error) {
 	if u.done {
 		return 0, ErrUploadUnknown
 	}
+	if u.s.take != nil {
+		if err := u.s.take(int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
 	f, err := u.open()
 	if err != nil {
 		return 0, err
@@ -122,6 +129,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 	}
 	u.sum.Write(p)
 	u.size += int64(len(p))
+	u.s.used.Add(int64(len(p)))
 	return len(p), nil
 }
 
@@ -173,8 +181,13 @@ func (u *Upload) placeLocked(final string) error {
 	case !errors.Is(err, fs.ErrExist):
 		return err
 	}
+	replaced, statErr := os.Stat(final)
 	if err := os.Rename(u.path, final); err != nil {
 		return err
+	}
+	u.placed = true
+	if statErr == nil {
+		u.s.used.Add(-replaced.Size())
 	}
 	return syncDir(dir)
 }
@@ -192,7 +205,9 @@ func (u *Upload) Cancel() error {
 // endLocked forgets the upload. A file that cannot be removed is swept later, so the error does not matter.
 func (u *Upload) endLocked() {
 	u.done = true
-	os.Remove(u.path)
+	if os.Remove(u.path) == nil && !u.placed {
+		u.s.used.Add(-u.size)
+	}
 	u.s.mu.Lock()
 	delete(u.s.active, u.id)
 	u.s.mu.Unlock()

@@ -1,0 +1,11 @@
+package budget
+
+import "golang.org/x/sys/unix"
+
+func disk(dir string) (free, size int64, err error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, 0, err
+	}
+	return int64(s.Bavail) * s.Bsize, int64(s.Blocks) * s.Bsize, nil
+}
