@@ -40,6 +40,7 @@ const rules = `
 	WORDS < logstore/filter < logstore;
 	NOUNS, state, meter, logstore < MEMORY;
 	BRAINS, MEMORY < launch;
+	launch < why;
 
 # Front desk: how the world asks.
 	awswire/schema < awswire/schema/schematest;
@@ -77,7 +78,7 @@ const rules = `
 	authority; # certificates of this machine
 	trust;     # who trusts them
 	JOURNALS, MEMORY, registry/blob < backup;
-	MEMORY, BRAINS, launch < status;
+	MEMORY, BRAINS, launch, why < status;
 	DESK, status, image < demo;
 	action/*, control/*, machine/local, dispatch, agent, agent/runtime/*, publish, console,
 	JOURNALS, registry, config, status, image, authority, backup, budget < server, sim;

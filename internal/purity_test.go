@@ -14,6 +14,7 @@ var pure = []string{
 	"fault", "arn",
 	"ecs", "elb", "fleet", "scaling", "identity", "repository", "loggroup", "cache",
 	"sched", "sched/cql", "rollout", "route",
+	"why",
 }
 
 // impure imports: the world, the clock of others, chance, and waiting. A

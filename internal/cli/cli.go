@@ -63,6 +63,9 @@ func commands(io streams) []*cobra.Command {
 		newEnv(io),
 		newCA(io),
 		newStatus(io),
+		newExplain(io),
+		newWait(io),
+		newLogs(io),
 		newReset(io),
 		newDown(io),
 		newCheck(io),
@@ -99,7 +102,7 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) int {
 
 func run(ctx context.Context, args []string, io streams) int {
 	root, started := newRoot(io)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // Cobra takes nil for the arguments of the process
 	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0

@@ -122,6 +122,7 @@ func (e *unreachable) Unwrap() error { return e.cause }
 // refused is an answer that is no success.
 type refused struct {
 	status int
+	code   string // AWS's, "" of pages under /_berth
 	text   string
 }
 
@@ -131,14 +132,18 @@ func (e *refused) Error() string { return e.text }
 // mistake about which server this is, so it says whose key it was.
 func (c *client) refusal(resp *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // what cannot be read has nothing to say
-	text := strings.TrimSpace(string(body))
+	text, code := cmp.Or(strings.TrimSpace(string(body)), resp.Status), ""
 	if resp.Header.Get("Content-Type") == "application/x-amz-json-1.1" {
-		var f struct{ Message string }
+		var f struct {
+			Type    string `json:"__type"`
+			Message string
+		}
 		if json.Unmarshal(body, &f) == nil && f.Message != "" {
-			text = f.Message
+			code = f.Type[strings.LastIndexByte(f.Type, '#')+1:]
+			text = code + ": " + f.Message
 		}
 	}
-	e := &refused{resp.StatusCode, resp.Status + ": " + text}
+	e := &refused{resp.StatusCode, code, text}
 	if resp.StatusCode == http.StatusForbidden {
 		e.text = fmt.Sprintf("the server at %s refuses the key %s of %s: %s\n"+
 			"A server knows the key of its own data directory: name that with --data, or a server's address with --listen.",

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -46,69 +45,163 @@ func runStatus(ctx context.Context, io streams, p place, asJSON bool) error {
 }
 
 func printStatus(w io.Writer, r status.Report) {
-	quote.Fprintf(w, "Region %s\n", r.Region)
+	p := page{w}
+	p.line(0, "Region "+r.Region)
 	if len(r.Clusters)+len(r.LoadBalancers)+len(r.Caches) == 0 {
-		fmt.Fprintln(w, "Nothing is here yet. Regions do not see each other: --region names another.")
+		p.line(0, "Nothing is here yet. Regions do not see each other: --region names another.")
 	}
 	for _, c := range r.Clusters {
-		printCluster(w, c)
+		p.cluster(c)
 	}
 	for _, lb := range r.LoadBalancers {
-		quote.Fprintf(w, "\nLoad balancer %s  (%s)\n", lb.Name, lb.DNSName)
-		for _, l := range lb.Listeners {
-			var targets []string
-			for _, s := range slices.Sorted(maps.Keys(l.Targets)) {
-				targets = append(targets, fmt.Sprintf("%d %s", l.Targets[s], s))
-			}
-			if len(targets) == 0 {
-				targets = []string{"none"}
-			}
-			quote.Fprintf(w, "  port %d  %s  targets: %s%s\n", l.Port, l.URL, strings.Join(targets, ", "), note(l.Notice))
-		}
+		p.balancer(lb)
 	}
 	for _, c := range r.Caches {
-		quote.Fprintf(w, "\nCache %s  %s  %s  %s\n", c.ID, c.Status, c.Endpoint, c.Engine)
+		p.gap()
+		p.line(0, "Cache "+c.ID, c.Status, c.Endpoint, c.Engine)
+	}
+	if r.LaunchFailure != "" {
+		p.gap()
+		p.line(0, "No instance is being launched: "+r.LaunchFailure)
 	}
 	if r.Disk != nil {
 		printDisk(w, r.Disk)
 	}
 }
 
-func printCluster(w io.Writer, c status.Cluster) {
-	quote.Fprintf(w, "\nCluster %s\n", c.Name)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, i := range c.Instances {
-		quote.Fprintf(t, "  instance\t%s\t%s\t%s\t%s\t%d running, %d pending\tfree %d of %d CPU, %d of %d MiB%s\n", i.EC2InstanceID, i.Zone, i.Address, i.Status,
-			i.Running, i.Pending, i.FreeCPU, i.CPU, i.FreeMemory, i.Memory, note(i.Notice))
+// page prints lines that keep to the width of a page.
+type page struct{ w io.Writer }
+
+func (p page) gap() { fmt.Fprintln(p.w) }
+
+// shortField is how long a field may be that is not broken: it goes on the next line as a whole.
+const shortField = 40
+
+// line prints fields with two spaces between them. What does not fit goes on below, further to the right.
+func (p page) line(spaces int, fields ...string) {
+	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", spaces))
+	used, begun := spaces, false
+	for _, field := range fields {
+		field = quote.Text(field)
+		words := strings.Fields(field)
+		if len([]rune(field)) <= shortField && len(words) > 0 {
+			words = []string{field}
+		}
+		for i, word := range words {
+			gap := 1
+			if i == 0 {
+				gap = 2
+			}
+			n := len([]rune(word))
+			switch {
+			case !begun:
+			case used+gap+n > width:
+				b.WriteString("\n" + strings.Repeat(" ", spaces+4))
+				used = spaces + 4
+			default:
+				b.WriteString(strings.Repeat(" ", gap))
+				used += gap
+			}
+			b.WriteString(word)
+			used, begun = used+n, true
+		}
 	}
-	t.Flush()
-	for _, s := range c.Services {
-		quote.Fprintf(w, "  service %s  %s  %s  %d of %d running, %d pending  %s\n", s.Name, s.Status, s.TaskDefinition, s.Running, s.Desired, s.Pending, s.Rollout)
-		printTasks(w, "    ", s.Tasks)
-		if s.LastFailure != "" {
-			quote.Fprintf(w, "    a task stopped: %s\n", s.LastFailure)
-		}
-		if s.Retry != "" {
-			quote.Fprintf(w, "    %s\n", s.Retry)
-		}
-		if s.LastEvent != "" {
-			quote.Fprintf(w, "    last event: %s\n", s.LastEvent)
-		}
-	}
-	printTasks(w, "  ", c.Tasks)
+	fmt.Fprintln(p.w, quote.Lines(b.String()))
 }
 
-func printTasks(w io.Writer, indent string, tasks []status.Task) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, x := range tasks {
-		quote.Fprintf(t, "%stask\t%s\t%s\t%s\t%s\t%s\t%s%s\n", indent, x.ID, x.Definition, x.Status, x.Zone, x.Instance, x.Address, note(x.Notice))
+func (p page) cluster(c status.Cluster) {
+	p.gap()
+	p.line(0, "Cluster "+c.Name)
+	for _, i := range c.Instances {
+		p.line(2, "instance "+i.Name(), i.Zone, i.Address, i.Status, fmt.Sprintf("%d running, %d pending", i.Running, i.Pending),
+			fmt.Sprintf("free %d of %d CPU, %d of %d MiB", i.FreeCPU, i.CPU, i.FreeMemory, i.Memory), note(i.Notice))
 	}
-	t.Flush()
+	for _, s := range c.Services {
+		p.line(2, "service "+s.Name, s.Status, s.TaskDefinition, fmt.Sprintf("%d of %d running, %d pending", s.Running, s.Desired, s.Pending), s.Rollout)
+		for _, t := range s.Tasks {
+			p.task(4, t, s.TaskDefinition)
+		}
+		if s.LastFailure != "" {
+			p.line(4, "a task stopped: "+s.LastFailure)
+		}
+		if s.Retry != "" {
+			p.line(4, s.Retry)
+		}
+		if s.LastEvent != "" {
+			p.line(4, "last event: "+s.LastEvent)
+		}
+	}
+	if len(c.Tasks) > 0 {
+		p.line(2, "tasks of no service")
+	}
+	for _, t := range c.Tasks {
+		p.task(4, t, "")
+	}
+}
+
+// task prints a task. Its definition is left out where it is that of its service.
+func (p page) task(spaces int, t status.Task, usual string) {
+	definition, by := t.Definition, ""
+	if definition == usual {
+		definition = ""
+	}
+	if t.StartedBy != "" {
+		by = "started by " + t.StartedBy
+	}
+	health := t.Health
+	if health == "UNKNOWN" {
+		health = ""
+	}
+	p.line(spaces, "task "+t.ID, t.Status, t.Zone, t.Address, definition, health, by, note(t.Notice))
+}
+
+func (p page) balancer(lb status.LoadBalancer) {
+	p.gap()
+	p.line(0, "Load balancer "+lb.Name, "("+lb.DNSName+")")
+	for _, l := range lb.Listeners {
+		p.line(2, fmt.Sprintf("port %d", l.Port), l.URL, note(l.Notice))
+		for _, r := range l.Rules {
+			p.rule(r)
+		}
+	}
+}
+
+func (p page) rule(r status.Rule) {
+	when := "otherwise"
+	if r.Priority != 0 {
+		when = fmt.Sprintf("%d. if %s", r.Priority, strings.Join(r.If, " and "))
+	}
+	if r.Then != "" {
+		p.line(4, when+": "+r.Then)
+		return
+	}
+	var to []string
+	for _, g := range r.Groups {
+		name := g.Name
+		if len(r.Groups) > 1 {
+			name += fmt.Sprintf(" (weight %d)", g.Weight)
+		}
+		to = append(to, name+" with "+targets(g.Targets))
+	}
+	p.line(4, when+": "+strings.Join(to, "; "))
+}
+
+// targets says how many targets are in which state.
+func targets(byState map[string]int) string {
+	var parts []string
+	for _, s := range slices.Sorted(maps.Keys(byState)) {
+		parts = append(parts, fmt.Sprintf("%d %s", byState[s], s))
+	}
+	if len(parts) == 0 {
+		return "no targets"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func note(s string) string {
 	if s == "" {
 		return ""
 	}
-	return "  (" + s + ")"
+	return "(" + s + ")"
 }

@@ -23,26 +23,37 @@ func TestStatusPrintsEverything(t *testing.T) {
 				Name: "chat",
 				Instances: []status.Instance{
 					{EC2InstanceID: "i-0123456789abcdef0", Zone: "eu-west-2a", Address: "127.0.1.2", Status: "ACTIVE", Connected: true, Running: 2, Pending: 1, FreeCPU: 1024, CPU: 2048, FreeMemory: 3000, Memory: 3906},
-					{EC2InstanceID: "i-1", Zone: "eu-west-2b", Address: "127.0.1.3", Status: "DRAINING", FreeCPU: 2048, CPU: 2048, FreeMemory: 3906, Memory: 3906, Notice: "the agent is not connected"},
+					{ID: "0123456789abcdef0123456789abcdef", Zone: "eu-west-2b", Address: "127.0.1.3", Status: "DRAINING", FreeCPU: 2048, CPU: 2048, FreeMemory: 3906, Memory: 3906, Notice: "the agent is not connected"},
 				},
 				Services: []status.Service{
 					{Name: "web", Status: "ACTIVE", TaskDefinition: "web:2", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "(service web) has started 1 tasks.", LastFailure: "CannotPullContainerError: no such image", Tasks: []status.Task{
 						{ID: "aaaa", Definition: "web:2", Status: "RUNNING", Zone: "eu-west-2a", Instance: "i-0123456789abcdef0", Address: "127.0.1.2:32768"},
-						{ID: "bbbb", Definition: "web:2", Status: "PENDING", Zone: "eu-west-2b", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
+						{ID: "bbbb", Definition: "web:2", Status: "PENDING", Zone: "eu-west-2b", Instance: "i-1", Notice: "On its container instance i-1 the agent is not connected"},
 					}},
 					{Name: "quiet", Status: "ACTIVE", TaskDefinition: "quiet:1", Rollout: "COMPLETED"},
 				},
-				Tasks: []status.Task{{ID: "cccc", Definition: "once:1", Status: "RUNNING", Zone: "eu-west-2a", Instance: "i-0123456789abcdef0"}},
+				Tasks: []status.Task{{StartedBy: "nightly", ID: "cccc", Definition: "once:1", Status: "RUNNING", Zone: "eu-west-2a", Instance: "i-0123456789abcdef0"}},
 			},
 			{Name: "empty"},
 		},
+		LaunchFailure: "Auto Scaling group asg: Launching a new EC2 instance: the image does not exist",
 		LoadBalancers: []status.LoadBalancer{{Name: "alb", DNSName: "alb-1.eu-west-2.elb.amazonaws.com", Listeners: []status.Listener{
-			{Port: 80, URL: "http://127.0.0.1", Targets: map[string]int{"healthy": 2, "draining": 1}},
+			{Port: 80, URL: "http://127.0.0.1", Targets: map[string]int{"healthy": 2, "draining": 1}, Rules: []status.Rule{
+				{Priority: 10, If: []string{"path-pattern /api/* or /v2/*", "http-request-method POST"}, Groups: []status.Group{
+					{Name: "api", Weight: 9, Targets: map[string]int{"healthy": 1}}, {Name: "api-next", Weight: 1}}},
+				{Priority: 20, If: []string{"host-header old.example.com"}, Then: "redirect with 301"},
+				{Groups: []status.Group{{Name: "web", Weight: 1, Targets: map[string]int{"healthy": 1, "draining": 1}}}},
+			}},
 			{Port: 443, Notice: "the port is taken"},
 		}}},
 		Caches: []status.Cache{{ID: "redis", Status: "available", Endpoint: "127.0.0.1:6379", Engine: "redis-server 7"}},
 	})
 	golden.Compare(t, "status.txt", b.String())
+	for line := range strings.Lines(b.String()) {
+		if len([]rune(strings.TrimSuffix(line, "\n"))) > width {
+			t.Errorf("a line is wider than %d columns: %s", width, line)
+		}
+	}
 }
 
 // Nothing that a name, a reason or an error holds reaches the terminal as a command to it.

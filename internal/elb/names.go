@@ -94,3 +94,12 @@ const (
 func only(s, allowed string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(allowed, r) })
 }
+
+// TargetGroupName is the name in a target group's ARN: targetgroup/NAME/ID.
+func TargetGroupName(arn string) string {
+	parts := strings.Split(arn, "/")
+	if len(parts) < 2 {
+		return arn
+	}
+	return parts[len(parts)-2]
+}

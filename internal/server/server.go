@@ -26,6 +26,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/file"
 	"github.com/berthhq/berth/internal/status"
+	"github.com/berthhq/berth/internal/why"
 )
 
 // Config is what the command line says.
@@ -200,6 +201,8 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.Handle("GET /_berth/metrics", s.meters)
 	mux.HandleFunc("GET /_berth/ca.pem", s.rootCertificate)
 	mux.HandleFunc("GET /_berth/status", s.signed(s.status))
+	mux.HandleFunc("GET /_berth/explain", s.signed(s.explain))
+	mux.HandleFunc("GET /_berth/streams", s.signed(s.streams))
 	return gate.Wrap(mux), nil
 }
 
@@ -252,10 +255,32 @@ func (s *Server) stopHandler(w http.ResponseWriter, r *http.Request) {
 // status answers with what runs in the region that the request was signed for.
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, who sigv4.Identity) {
 	w.Header().Set("Content-Type", "application/json")
-	r := status.Of(&s.store.View().Tables, who.Principal.Account, who.Region)
+	r := status.Of(&s.store.View().Tables, who.Principal.Account, who.Region, time.Now())
 	r.Disk = s.diskUse()
 	// The answer is on its way when writing it fails; there is nobody left to tell.
 	_ = json.NewEncoder(w).Encode(r)
+}
+
+// explain answers why the service or task of that name does not run.
+func (s *Server) explain(w http.ResponseWriter, r *http.Request, who sigv4.Identity) {
+	s.about(w, r, who, func(t *state.Tables, subject why.Subject) any { return why.Of(t, subject, time.Now()) })
+}
+
+// streams answers where the service or task of that name writes its logs.
+func (s *Server) streams(w http.ResponseWriter, r *http.Request, who sigv4.Identity) {
+	s.about(w, r, who, func(t *state.Tables, subject why.Subject) any { return status.Streams(t, subject) })
+}
+
+// about answers with something about the service or task that a request names.
+func (s *Server) about(w http.ResponseWriter, r *http.Request, who sigv4.Identity, answer func(*state.Tables, why.Subject) any) {
+	t := &s.store.View().Tables
+	subject, err := why.Find(t, who.Principal.Account, who.Region, r.FormValue("cluster"), r.FormValue("name"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer(t, subject)) // the caller has gone away when this fails
 }
 
 // Addr is the address the API is served at.

@@ -8,14 +8,17 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/why"
 )
 
 // Report is the system of one region.
@@ -25,6 +28,9 @@ type Report struct {
 	LoadBalancers []LoadBalancer
 	Caches        []Cache
 	Disk          *Disk `json:",omitempty"` // of the whole server; Of does not know it
+	// LaunchFailure says why no further instance comes, when the last launch of an Auto Scaling group failed
+	// and nothing is being launched.
+	LaunchFailure string `json:",omitempty"`
 }
 
 // Disk is what the data directory takes, in bytes. Use is by part.
@@ -51,6 +57,9 @@ type Instance struct {
 	Notice                                   string
 }
 
+// Name is what people call the instance: the id of its EC2 instance, or its own when it joined by hand.
+func (i Instance) Name() string { return cmp.Or(i.EC2InstanceID, i.ID) }
+
 // Service is one service with what it last said.
 type Service struct {
 	Name, Status, TaskDefinition, Rollout string
@@ -64,6 +73,7 @@ type Service struct {
 // Task is one task that has not stopped; Notice says what it waits for, if anything is known.
 type Task struct {
 	ID, Definition, Status, Health, Instance, Zone, Address, Notice string
+	StartedBy                                                       string `json:",omitempty"` // of RunTask, what the caller gave
 }
 
 // LoadBalancer is one load balancer and where it answers.
@@ -77,6 +87,22 @@ type Listener struct {
 	Port    int
 	URL     string
 	Notice  string
+	Targets map[string]int // by state
+	Rules   []Rule         // in the order in which they are tried, the default one last
+}
+
+// Rule is what a listener does with the requests that meet all of its conditions.
+type Rule struct {
+	Priority int      // 0 of the default rule
+	If       []string // conditions: "path-pattern /api/*"
+	Then     string   // what is done, when it is no forward
+	Groups   []Group
+}
+
+// Group is a target group that a rule forwards to.
+type Group struct {
+	Name    string
+	Weight  int
 	Targets map[string]int // by state
 }
 
@@ -92,11 +118,11 @@ func served(n cache.Node) string {
 }
 
 // Of reports on one region.
-func Of(t *state.Tables, account, region string) Report {
+func Of(t *state.Tables, account, region string, now time.Time) Report {
 	r := Report{Region: region}
 	for c := range t.Clusters.Prefix(ecs.ARN(region, account, ecs.TypeCluster, "")) {
 		if c.Status == ecs.ClusterActive {
-			r.Clusters = append(r.Clusters, clusterOf(t, c))
+			r.Clusters = append(r.Clusters, clusterOf(t, c, now))
 		}
 	}
 	for lb := range t.LoadBalancers.Prefix("arn:aws:elasticloadbalancing:" + region + ":" + account + ":") {
@@ -105,10 +131,11 @@ func Of(t *state.Tables, account, region string) Report {
 	for c := range t.CacheClusters.Prefix("arn:aws:elasticache:" + region + ":" + account + ":") {
 		r.Caches = append(r.Caches, Cache{ID: c.ID, Status: c.Status, Endpoint: c.Endpoint(), Engine: served(c.Node)})
 	}
+	r.LaunchFailure = launchFailure(t, account, region)
 	return r
 }
 
-func clusterOf(t *state.Tables, c *ecs.Cluster) Cluster {
+func clusterOf(t *state.Tables, c *ecs.Cluster, now time.Time) Cluster {
 	out := Cluster{Name: c.ClusterName}
 	for ci := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
 		if ci.Present() {
@@ -117,12 +144,12 @@ func clusterOf(t *state.Tables, c *ecs.Cluster) Cluster {
 	}
 	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
 		if s.Status != ecs.ServiceInactive {
-			out.Services = append(out.Services, serviceOf(t, s))
+			out.Services = append(out.Services, serviceOf(t, s, now))
 		}
 	}
 	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
 		if task.ServiceARN == "" && task.LastStatus != ecs.Stopped {
-			out.Tasks = append(out.Tasks, taskOf(t, task))
+			out.Tasks = append(out.Tasks, taskOf(t, task, now))
 		}
 	}
 	return out
@@ -143,16 +170,11 @@ func instanceOf(t *state.Tables, ci *ecs.ContainerInstance) Instance {
 			out.Pending++
 		}
 	}
-	switch {
-	case !ci.AgentConnected:
-		out.Notice = "the agent is not connected"
-	case ci.RuntimeStatus == "IMPAIRED":
-		out.Notice = "the container runtime does not answer"
-	}
+	out.Notice, _ = why.InstanceProblem(ci)
 	return out
 }
 
-func serviceOf(t *state.Tables, s *ecs.Service) Service {
+func serviceOf(t *state.Tables, s *ecs.Service, now time.Time) Service {
 	out := Service{Name: s.ServiceName, Status: s.Status, TaskDefinition: arn.LastID(s.TaskDefinition), Desired: s.DesiredCount}
 	if p := s.Primary(); p != nil {
 		out.Rollout = p.RolloutState
@@ -171,7 +193,7 @@ func serviceOf(t *state.Tables, s *ecs.Service) Service {
 		} else {
 			out.Pending++
 		}
-		out.Tasks = append(out.Tasks, taskOf(t, task))
+		out.Tasks = append(out.Tasks, taskOf(t, task, now))
 	}
 	if failed != nil && (out.Running < out.Desired || out.Rollout != ecs.RolloutCompleted) {
 		out.LastFailure = failed.StoppedReason + failed.ExitCodes()
@@ -196,32 +218,32 @@ func failure(task *ecs.Task) bool {
 	return task.StopCode == ecs.TaskFailedToStart || task.StopCode == ecs.EssentialContainerExited
 }
 
-func taskOf(t *state.Tables, task *ecs.Task) Task {
+func taskOf(t *state.Tables, task *ecs.Task, now time.Time) Task {
 	out := Task{
 		ID: arn.LastID(task.TaskARN), Definition: arn.LastID(task.TaskDefinitionARN), Status: string(task.LastStatus), Health: task.HealthStatus,
 		Zone: task.AvailabilityZone, Address: task.Address(),
 	}
+	if task.ServiceARN == "" {
+		out.StartedBy = task.StartedBy
+	}
 	if ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN); ok {
-		out.Instance = cmp.Or(ci.EC2InstanceID, arn.LastID(ci.ContainerInstanceARN))
+		out.Instance = why.InstanceName(ci)
 		if out.Address == "" {
 			out.Address = published(t, ci.Address, task)
 		}
 		if task.LastStatus.Before(ecs.Running) {
-			out.Notice = waitsFor(ci)
+			out.Notice = firstReason(why.Task(t, task, now))
 		}
 	}
 	return out
 }
 
-// waitsFor says what keeps an instance from starting tasks, "" when nothing is known.
-func waitsFor(ci *ecs.ContainerInstance) string {
-	switch {
-	case !ci.AgentConnected:
-		return "waits for the instance's agent, which is not connected"
-	case ci.RuntimeStatus == "IMPAIRED":
-		return "waits for the instance's container runtime, which does not answer"
+// firstReason is the most telling reason of an answer.
+func firstReason(a why.Answer) string {
+	if len(a.Reasons) == 0 {
+		return ""
 	}
-	return ""
+	return strings.TrimSuffix(a.Reasons[0].Text, ".")
 }
 
 // published is the first port of the task that answers on its instance; in host mode these are the containers' own.
@@ -255,16 +277,96 @@ func balancerOf(t *state.Tables, lb *elb.LoadBalancer) LoadBalancer {
 				line.URL = urlOf(l.Protocol, b.Address)
 			}
 		}
+		line.Rules = rulesOf(t, l)
 		for _, group := range groupsOf(t, l) {
-			for target := range t.Targets.Prefix(elb.TargetPrefix(group)) {
-				seen, _ := t.TargetHealth.Get(target.Key())
-				line.Targets[elb.HealthOf(target, seen, true).State]++
+			for state, n := range targetsOf(t, group) {
+				line.Targets[state] += n
 			}
 		}
 		out.Listeners = append(out.Listeners, line)
 	}
 	slices.SortFunc(out.Listeners, func(a, b Listener) int { return cmp.Compare(a.Port, b.Port) })
 	return out
+}
+
+// targetsOf counts the targets of a group that a listener uses, by state.
+func targetsOf(t *state.Tables, group string) map[string]int {
+	n := make(map[string]int)
+	for target := range t.Targets.Prefix(elb.TargetPrefix(group)) {
+		seen, _ := t.TargetHealth.Get(target.Key())
+		n[elb.HealthOf(target, seen, true).State]++
+	}
+	return n
+}
+
+func rulesOf(t *state.Tables, l *elb.Listener) (rules []Rule) {
+	for r := range t.Rules.By(state.ByListener, l.ARN) {
+		rules = append(rules, ruleOf(t, r))
+	}
+	slices.SortFunc(rules, func(a, b Rule) int {
+		return cmp.Or(cmp.Compare(last(a), last(b)), cmp.Compare(a.Priority, b.Priority))
+	})
+	return rules
+}
+
+// last sorts a default rule behind the others.
+func last(r Rule) int {
+	if r.Priority == 0 {
+		return 1
+	}
+	return 0
+}
+
+func ruleOf(t *state.Tables, r *elb.Rule) Rule {
+	out := Rule{Priority: r.Priority}
+	for _, c := range r.Conditions {
+		values := slices.Concat(c.Values, c.RegexValues)
+		for _, q := range c.QueryStrings {
+			values = append(values, q.Key+"="+q.Value)
+		}
+		field := c.Field
+		if c.Field == elb.FieldHeader {
+			field += " " + c.HeaderName
+		}
+		out.If = append(out.If, field+" "+strings.Join(values, " or "))
+	}
+	for _, a := range r.Actions {
+		switch a.Type {
+		case elb.ActionForward:
+			for _, g := range a.Forward.TargetGroups {
+				out.Groups = append(out.Groups, Group{elb.TargetGroupName(g.ARN), g.Weight, targetsOf(t, g.ARN)})
+			}
+		case elb.ActionRedirect:
+			out.Then = fmt.Sprintf("redirect with %d", a.Redirect.StatusCode)
+		case elb.ActionFixedResponse:
+			out.Then = fmt.Sprintf("answer %d", a.FixedResponse.StatusCode)
+		default:
+			out.Then = a.Type
+		}
+	}
+	return out
+}
+
+// launchFailure says why the last launch of a region's Auto Scaling groups failed, "" unless that is the last word.
+func launchFailure(t *state.Tables, account, region string) string {
+	for i := range t.Instances.All() {
+		if i.Region == region && i.Account == account && i.State == fleet.Pending {
+			return ""
+		}
+	}
+	for g := range t.AutoScalingGroups.All() {
+		if g.Region != region || g.Account != account {
+			continue
+		}
+		var last *fleet.Activity
+		for x := range t.Activities.Prefix(fleet.ActivityPrefix(region, account, g.Name)) {
+			last = x
+		}
+		if last != nil && last.Status == fleet.ActivityFailed {
+			return "Auto Scaling group " + g.Name + ": " + last.Description + ": " + last.StatusMessage
+		}
+	}
+	return ""
 }
 
 func groupsOf(t *state.Tables, l *elb.Listener) []string {

@@ -65,7 +65,7 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := Of(&store.View().Tables, "123456789012", "us-east-1")
+	got := Of(&store.View().Tables, "123456789012", "us-east-1", now)
 	want := Report{
 		Region: "us-east-1",
 		Clusters: []Cluster{{
@@ -74,27 +74,16 @@ func TestReportTellsWhatRunsAndWhatWaits(t *testing.T) {
 				Notice: "the agent is not connected"}},
 			Services: []Service{{Name: "s", Status: "ACTIVE", TaskDefinition: "f:1", Rollout: "IN_PROGRESS", Desired: 2, Running: 1, Pending: 1, LastEvent: "newer", LastFailure: "reason 6 (a: exit code 3)", Tasks: []Task{
 				{ID: "1", Definition: "f:1", Status: "RUNNING", Instance: "i-1", Address: "127.0.1.2:32768"},
-				{ID: "2", Definition: "f:1", Status: "PENDING", Instance: "i-1", Notice: "waits for the instance's agent, which is not connected"},
+				{ID: "2", Definition: "f:1", Status: "PENDING", Instance: "i-1", Notice: "On its container instance i-1 the agent is not connected"},
 			}}},
 			Tasks: []Task{{ID: "4", Definition: "h:1", Status: "RUNNING", Instance: "i-1", Address: "127.0.1.2:8080"}},
 		}},
 		LoadBalancers: []LoadBalancer{{Name: "web", DNSName: "web-1.example", Listeners: []Listener{
-			{Port: 80, URL: "http://127.0.0.1:8080", Notice: "port 80 is in use", Targets: map[string]int{"healthy": 1}},
+			{Port: 80, URL: "http://127.0.0.1:8080", Notice: "port 80 is in use", Targets: map[string]int{"healthy": 1},
+				Rules: []Rule{{Groups: []Group{{"tg", 1, map[string]int{"healthy": 1}}}}}},
 		}}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Of =\n%+v\nwant\n%+v", got, want)
-	}
-}
-
-func TestTasksSayWhatTheirInstanceLacks(t *testing.T) {
-	for want, ci := range map[string]ecs.ContainerInstance{
-		"waits for the instance's agent, which is not connected":            {RuntimeStatus: "IMPAIRED"},
-		"waits for the instance's container runtime, which does not answer": {RuntimeStatus: "IMPAIRED", AgentConnected: true},
-		"": {RuntimeStatus: "OK", AgentConnected: true},
-	} {
-		if got := waitsFor(&ci); got != want {
-			t.Errorf("%+v: %q, want %q", ci, got, want)
-		}
 	}
 }

@@ -32,7 +32,7 @@ func TestEnvAndStatus(t *testing.T) {
 	s.steady(t, "web")
 	out := s.berth(t, "status")
 	for _, want := range []string{
-		"\nCluster e2e\n", "127.0.1.2  ACTIVE", "1 running, 0 pending", "service web  ACTIVE  web:1  1 of 1 running, 0 pending  COMPLETED", "web:1  RUNNING  us-east-1a",
+		"\nCluster e2e\n", "127.0.1.2  ACTIVE", "1 running, 0 pending", "service web  ACTIVE  web:1  1 of 1 running, 0 pending  COMPLETED", "RUNNING  us-east-1a",
 		"last event: (service web) has reached a steady state.", "\nLoad balancer lb ", "port 80  " + url,
 	} {
 		if !strings.Contains(out, want) {
