@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/berthhq/berth/internal/awswire/schema"
 )
@@ -84,6 +85,19 @@ func (o Operation) Name() string { return o.name }
 // "map{}.member". A call that sets one to more than false, 0, "" or an empty collection is refused with a fault that names it.
 func (o Operation) Refuses(members ...string) Operation {
 	o.refuses = append(o.refuses[:len(o.refuses):len(o.refuses)], members...)
+	return o
+}
+
+// Accepts returns the operation with values that its shapes do not list for an enum, so that the action refuses them in AWS's
+// own words.
+func (o Operation) Accepts(enum string, values ...string) Operation {
+	listed := o.enums
+	o.enums = func(name string) []string {
+		if name != enum {
+			return listed(name)
+		}
+		return slices.Concat(listed(name), values)
+	}
 	return o
 }
 

@@ -188,7 +188,7 @@ func (d *TaskDefinition) checkConstraints() error {
 	for _, c := range d.PlacementConstraints {
 		switch {
 		case c.Type != "memberOf":
-			return client("Placement constraint type '%s' is not allowed in a task definition: use memberOf.", c.Type)
+			return client("constraint.type '%s' is not supported.", c.Type)
 		case strings.TrimSpace(c.Expression) == "":
 			return client("A memberOf placement constraint needs an expression.")
 		case len(c.Expression) > MaxConstraintExpression:

@@ -102,7 +102,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"1.4.18 mode", func(d *TaskDefinition) { c(d).LogConfiguration.Options["mode"] = "loose" }, "should be 'blocking' or 'non-blocking'"},
 		{"1.4.18 driver", func(d *TaskDefinition) { c(d).LogConfiguration.LogDriver = "tape" }, "Log driver 'tape'"},
 		{"1.4.19 secrets", func(d *TaskDefinition) { c(d).Secrets = []Secret{{"A", "b"}} }, "secrets are not available yet"},
-		{"1.4.20 type", func(d *TaskDefinition) { d.PlacementConstraints = []PlacementConstraint{{Type: "distinctInstance"}} }, "use memberOf"},
+		{"1.4.20 type", func(d *TaskDefinition) { d.PlacementConstraints = []PlacementConstraint{{Type: "distinctInstance"}} }, "constraint.type 'distinctInstance' is not supported."},
 		{"1.4.21 ulimit", func(d *TaskDefinition) { c(d).Ulimits = []Ulimit{{"nofile", 2, 1}} }, "soft limit"},
 		{"1.4.21 ulimit without limit", func(d *TaskDefinition) { c(d).Ulimits = []Ulimit{{"nofile", -1, 1}} }, "soft limit"},
 		{"1.4.22 fargate", func(d *TaskDefinition) { d.RequiresCompatibilities = []string{"FARGATE"} }, "FARGATE is not available"},

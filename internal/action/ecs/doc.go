@@ -35,7 +35,8 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("DescribeClusters", a.describeClusters),
 		awswire.Op("ListClusters", a.listClusters),
 
-		awswire.Op("RegisterTaskDefinition", a.registerTaskDefinition).Refuses("ephemeralStorage", "inferenceAccelerators", "proxyConfiguration"),
+		awswire.Op("RegisterTaskDefinition", a.registerTaskDefinition).Refuses("ephemeralStorage", "inferenceAccelerators", "proxyConfiguration").
+			Accepts("TaskDefinitionPlacementConstraintType", "distinctInstance"),
 		awswire.Op("DeregisterTaskDefinition", a.deregisterTaskDefinition),
 		awswire.Op("DeleteTaskDefinitions", a.deleteTaskDefinitions),
 		awswire.Op("DescribeTaskDefinition", a.describeTaskDefinition),

@@ -104,6 +104,16 @@ func parsePlacement(constraints []shape.PlacementConstraint, strategies []shape.
 	if len(constraints) > ecs.MaxPlacementConstraints || len(strategies) > 5 {
 		return nil, nil, invalid("At most %d placement constraints and 5 placement strategies are allowed.", ecs.MaxPlacementConstraints)
 	}
+	for _, x := range constraints { // AWS tells "" from a member that is absent (ecs.md 2.3, 2.5)
+		if x.Type == "distinctInstance" && x.Expression != nil {
+			return nil, nil, invalid("Invalid placement constraint: a distinctInstance placement constraint takes no expression, found %q.", *x.Expression)
+		}
+	}
+	for _, x := range strategies {
+		if x.Type == "random" && x.Field != nil {
+			return nil, nil, invalid("Invalid placement strategy: the random placement strategy takes no field, found %q.", *x.Field)
+		}
+	}
 	c, err := parsed[[]ecs.PlacementConstraint](constraints)
 	if err != nil {
 		return nil, nil, err

@@ -125,6 +125,8 @@ func TestRegisterRefusals(t *testing.T) {
 		{`InvalidParameterException: Berth does not support "proxyConfiguration"`, `'name': 'a', 'image': 'b', 'memory': 9`, `, 'proxyConfiguration': {'containerName': 'a'}`},
 		{"ClientException: volumes[0].efsVolumeConfiguration is not available yet", `'name': 'a', 'image': 'b', 'memory': 9`, `, 'volumes': [{'name': 'v', 'efsVolumeConfiguration': {'fileSystemId': 'fs'}}]`},
 		{"ClientException: Invalid placement constraint: ", `'name': 'a', 'image': 'b', 'memory': 9`, `, 'placementConstraints': [{'type': 'memberOf', 'expression': 'nonsense'}]`},
+		{"ClientException: constraint.type 'distinctInstance' is not supported.", `'name': 'a', 'image': 'b', 'memory': 9`, `, 'placementConstraints': [{'type': 'distinctInstance'}]`},
+		{"ClientException: A memberOf placement constraint needs an expression.", `'name': 'a', 'image': 'b', 'memory': 9`, `, 'placementConstraints': [{'type': 'memberOf', 'expression': ''}]`},
 		{"InvalidParameterException: Duplicate tag keys", `'name': 'a', 'image': 'b', 'memory': 9`, `, 'tags': [{'key': 'x'}, {'key': 'x'}]`},
 		{"ClientException: The task definition is larger than 64 KiB.", `'name': 'a', 'image': 'b', 'memory': 9, 'command': ['` + strings.Repeat("x", 64<<10) + `']`, ""}, // ecs.md 1.4.1
 		{`InvalidParameterException: Unknown parameter in input: "containerDefinitions[0].memmory"`, `'name': 'a', 'image': 'b', 'memmory': 9`, ""},

@@ -79,25 +79,11 @@ func targetGroup(t *state.Tables, call *awswire.Call, key *string) (*elb.TargetG
 }
 
 // usersOf returns the ARNs of the load balancers whose rules forward to the group.
-func usersOf(t *state.Tables, groupARN string) []string {
-	var out []string
-	for r := range t.Rules.By(state.ByTargetGroup, groupARN) {
-		if l, ok := t.Listeners.Get(r.ListenerARN); ok && !slices.Contains(out, l.LoadBalancerARN) {
-			out = append(out, l.LoadBalancerARN)
-		}
-	}
-	return out
-}
+func usersOf(t *state.Tables, groupARN string) []string { return t.LoadBalancersOf(groupARN) }
 
 // groupsOf returns the target groups that rules of the load balancer forward to.
 func groupsOf(t *state.Tables, loadBalancerARN string) []string {
-	var out []string
-	for l := range t.Listeners.By(state.ByLoadBalancer, loadBalancerARN) {
-		for r := range t.Rules.By(state.ByListener, l.ARN) {
-			out = union(out, elb.Uses(r.Actions))
-		}
-	}
-	return out
+	return t.TargetGroupsOf(loadBalancerARN)
 }
 
 // union returns a and what b has besides, which has nothing twice.

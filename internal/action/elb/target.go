@@ -58,17 +58,7 @@ func checkTargets(t *state.Tables, g *elb.TargetGroup) error {
 }
 
 // registered counts the targets of the groups, without those that drain.
-func registered(t *state.Tables, groups []string) int {
-	n := 0
-	for _, arn := range groups {
-		for target := range t.Targets.Prefix(elb.TargetPrefix(arn)) {
-			if !target.IsDraining() {
-				n++
-			}
-		}
-	}
-	return n
-}
+func registered(t *state.Tables, groups []string) int { return t.RegisteredTargets(groups...) }
 
 func tooManyTargets(loadBalancerARN string) error {
 	return fault.New(shape.CodeTooManyTargets, "A load balancer can have at most '%d' targets in all its target groups: '%s'", elb.MaxTargetsPerLB, loadBalancerARN)

@@ -20,6 +20,7 @@ type step struct {
 	now     time.Time
 	added   []string // target group ARNs, one per registration
 	removed []string
+	counts  map[string]int // targets of the target groups, see registered
 }
 
 func newStep(tx *state.Tx, serviceARN string) *step {
@@ -129,16 +130,17 @@ func (s *step) register(t *ecs.Task) {
 	for _, lb := range t.LoadBalancers {
 		target, why := s.targetOf(t, lb)
 		if why != "" {
-			s.complain(fmt.Sprintf("(service %s) failed to register targets in (target-group %s) with (error %s)", s.name(), lb.TargetGroupARN, why))
+			s.refuse(lb.TargetGroupARN, why)
 			return
 		}
 		targets = append(targets, target)
 	}
+	if group, why := s.place(targets); why != "" {
+		s.refuse(group, why)
+		return
+	}
 	c := *t
 	for _, target := range targets {
-		if old, ok := s.tx.Targets.Get(target.Key()); !ok || old.IsDraining() {
-			s.tx.Targets.Put(target)
-		}
 		c.Targets = append(c.Targets, ecs.TaskTarget{TargetGroupARN: target.TargetGroupARN, ID: target.ID, Port: target.Port})
 		s.added = append(s.added, target.TargetGroupARN)
 	}
@@ -154,7 +156,10 @@ func (s *step) restore(t *ecs.Task) {
 			if why != "" || target.Key() != elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port) {
 				continue
 			}
-			s.tx.Targets.Put(target)
+			if group, why := s.place([]*elb.Target{target}); why != "" {
+				s.refuse(group, why)
+				continue
+			}
 			s.added = append(s.added, tt.TargetGroupARN)
 			s.tell(fmt.Sprintf("(service %s) (task %s) (port %d) was deregistered from (target-group %s) although the task is to run. It is registered again.",
 				s.name(), arn.LastID(t.TaskARN), tt.Port, tt.TargetGroupARN))
@@ -229,6 +234,9 @@ func (s *step) deregister(t *ecs.Task) {
 			delay = g.DeregistrationDelay()
 		}
 		s.tx.Targets.Put(target.Deregister(s.now, delay))
+		if n, ok := s.counts[tt.TargetGroupARN]; ok {
+			s.counts[tt.TargetGroupARN] = n - 1
+		}
 	}
 	if c.LastStatus == ecs.Stopped {
 		c.Targets = nil
