@@ -30,6 +30,8 @@ type Config struct {
 	Account, Region string // of repositories whose path does not say
 	// CreateOnPush makes a repository of the first push to its name. ECR refuses such a push, and so does the registry without this.
 	CreateOnPush bool
+	// ByName says that the names which AWS gives registries lead here, with TLS.
+	ByName bool
 	Now          func() time.Time
 	Logger       *slog.Logger
 }
@@ -50,6 +52,9 @@ var _ ociregistry.Interface = (*Registry)(nil)
 func New(cfg Config, store *state.Store, blobs *blob.Store) *Registry {
 	return &Registry{cfg: cfg, store: store, blobs: blobs}
 }
+
+// ByName reports whether the names which AWS gives registries lead to this one.
+func (r *Registry) ByName() bool { return r.cfg.ByName }
 
 // Path is the path under which the registry serves a repository, whatever its defaults are.
 func Path(account, region, name string) string { return account + "/" + region + "/" + name }

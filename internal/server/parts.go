@@ -69,7 +69,7 @@ func (s *Server) openParts() (err error) {
 	s.budget = s.diskBudget()
 	s.blobs.Limit(s.takeForImages)
 	s.registry = registry.New(registry.Config{
-		Account: s.cfg.Account, Region: s.cfg.Region, CreateOnPush: s.cfg.DevCredentials, Now: time.Now, Logger: s.cfg.Logger.With("room", "registry"),
+		Account: s.cfg.Account, Region: s.cfg.Region, CreateOnPush: s.cfg.DevCredentials, ByName: s.cfg.RegistryTLS != "", Now: time.Now, Logger: s.cfg.Logger.With("room", "registry"),
 	}, s.store, s.blobs)
 	if s.logs, err = logstore.Open(s.dir.Sub("logs"), logstore.Limits{Take: s.budget.Take}, s.cfg.Logger.With("room", "logstore")); err != nil {
 		return fmt.Errorf("logs: %w", err)

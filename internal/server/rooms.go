@@ -44,6 +44,7 @@ func (s *Server) rooms() map[string]func(context.Context) error {
 			return retention.Run(ctx, s.store, s.logs, time.Now, s.cfg.Logger.With("room", "control/retention"))
 		},
 		"registry": s.registry.Run,
+		"metrics":  func(ctx context.Context) error { return s.meters.forgetDeleted(ctx, s.store) },
 		"dispatch": s.dispatch.Run,
 		"edge":     s.edge.Run,
 		"publish":  func(ctx context.Context) error { return s.publisher.Run(ctx, s.edge) },

@@ -77,7 +77,8 @@ type Server struct {
 // and when the address is taken.
 func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	s = &Server{cfg: cfg, meters: newMeters(), ready: make(chan struct{}), stop: make(chan struct{}, 1)}
+	s = &Server{cfg: cfg, ready: make(chan struct{}), stop: make(chan struct{}, 1)}
+	s.meters = newMeters(func() balancers { return stored{s.store.View()} })
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

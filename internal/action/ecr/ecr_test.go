@@ -106,6 +106,21 @@ func TestLogin(t *testing.T) {
 	if *data.ProxyEndpoint != "https://"+r.host {
 		t.Error(*data.ProxyEndpoint)
 	}
+	// With the names of ECR leading here, the account's own key is told the registry's name, as the credential helper wants it, and a
+	// role, as which Amazon's agent acts, where it is reached.
+	byName := &api{r.store, registry.New(registry.Config{Account: desktest.Account, Region: desktest.Region, ByName: true, Now: time.Now,
+		Logger: slog.New(slog.DiscardHandler)}, r.store, nil), r.passwords}
+	for principal, want := range map[identity.Principal]string{
+		identity.Root(desktest.Account): "https://123456789012.dkr.ecr." + desktest.Region + ".amazonaws.com",
+		{Account: desktest.Account, ARN: "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-1"}: "https://" + r.host,
+	} {
+		call := r.call()
+		call.Principal = principal
+		if out, err := byName.getAuthorizationToken(t.Context(), call, &shape.GetAuthorizationTokenInput{}); err != nil ||
+			*out.AuthorizationData[0].ProxyEndpoint != want {
+			t.Errorf("%s: %v %v, want %s", principal.ARN, out, err, want)
+		}
+	}
 	if left := time.Until(*data.ExpiresAt); left > 12*time.Hour || left < 11*time.Hour {
 		t.Errorf("expires in %v", left)
 	}
