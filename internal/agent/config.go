@@ -45,6 +45,12 @@ type Config struct {
 	DisableMetrics      bool // ECS_DISABLE_METRICS (false)
 	DockerHost          string
 
+	// Tasks in network modes bridge and awsvpc do not reach the metadata service of the machine's
+	// cloud (169.254.169.254) unless BlockIMDS is false; BlockIMDSAwsvpc keeps those in mode awsvpc
+	// from it even then, as Amazon's setting does. Tasks in mode host are on the machine's own network.
+	BlockIMDS       bool // BERTH_BLOCK_IMDS (true)
+	BlockIMDSAwsvpc bool // ECS_AWSVPC_BLOCK_IMDS (false)
+
 	// MetadataRPS and MetadataBurst bound the task metadata requests of one
 	// container: ECS_TASK_METADATA_RPS_LIMIT (40,60).
 	MetadataRPS, MetadataBurst int

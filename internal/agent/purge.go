@@ -12,7 +12,7 @@ import (
 )
 
 // Purge removes everything an agent has made on its machine: containers, volumes
-// of tasks, its bridge network, its redirections. The agent must not be running.
+// of tasks, its bridge network, its rules of iptables. The agent must not be running.
 // It works without the agent's data directory. Removing takes the runtime much longer
 // than killing; dead is called in between, when no process of the containers lives any
 // more, and not at all when that cannot be said.
@@ -21,9 +21,10 @@ func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtim
 	if err != nil {
 		return err
 	}
+	rules := redirect.New(instanceID)
 	return errors.Join(
 		destroy(ctx, containers, rt, dead),
-		removeGroups(containers), removeVolumes(ctx, instanceID, rt), redirect.New(instanceID).Clear(ctx),
+		removeGroups(containers), removeVolumes(ctx, instanceID, rt), rules.Clear(ctx), rules.Unguard(ctx),
 		rt.RemoveNetwork(ctx, engine.Config{NetworkPrefix: cfg.NetworkPrefix, Instance: instanceID}.BridgeNetwork().Name),
 	)
 }

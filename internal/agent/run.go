@@ -39,10 +39,11 @@ type Surroundings struct {
 	Redirects Redirects
 }
 
-// Redirects leads containers to the agent's metadata address.
+// Redirects leads containers to the agent's metadata address, and protects their networks.
 type Redirects interface {
 	engine.Redirect
 	installer
+	keeper
 }
 
 // RunOn is Run in given surroundings.
@@ -150,6 +151,7 @@ const cgroupRoot = "/sys/fs/cgroup"
 func (a *agent) engineConfig() engine.Config {
 	c := a.cfg
 	e := engine.Config{
+		PublishesBeyond: !c.BindAddress.IsLoopback(), BlockIMDS: c.BlockIMDS, BlockIMDSAwsvpc: c.BlockIMDS || c.BlockIMDSAwsvpc,
 		Cluster: c.Cluster, Region: c.Region, Instance: a.name, Zone: c.Zone, NetworkPrefix: c.NetworkPrefix,
 		BindAddress: c.BindAddress, PortFirst: c.DynamicPortFirst, PortLast: c.DynamicPortLast,
 		Resources: engine.Resources{
@@ -186,6 +188,7 @@ func (a *agent) run(ctx context.Context) error {
 	group.Go(func() error { return a.logs.Run(ctx, a.engine) })
 	group.Go(func() error { return a.usage.Run(ctx) })
 	group.Go(func() error { return a.forgetCredentials(ctx) })
+	group.Go(func() error { return a.keepRules(ctx) })
 	group.Go(func() error {
 		if !known {
 			if err := a.removeStrangers(ctx); err != nil {

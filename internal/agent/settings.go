@@ -80,6 +80,8 @@ func (s *settings) config() Config {
 		TaskLimits:          s.yes("ECS_ENABLE_TASK_CPU_MEM_LIMIT", true),
 		DisableMetrics:      s.yes("ECS_DISABLE_METRICS", false),
 		DockerHost:          s.text("DOCKER_HOST", ""),
+		BlockIMDS:           s.yes("BERTH_BLOCK_IMDS", true),
+		BlockIMDSAwsvpc:     s.yes("ECS_AWSVPC_BLOCK_IMDS", false),
 	}
 	s.images(&c)
 	s.json("ECS_INSTANCE_ATTRIBUTES", &c.Attributes)

@@ -26,6 +26,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fence"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -252,6 +253,9 @@ func (noRedirects) Add(context.Context, string, netip.Addr) error         { retu
 func (noRedirects) Remove(context.Context, string) error                  { return nil }
 func (noRedirects) Install(context.Context, string, netip.AddrPort) error { return nil }
 func (noRedirects) Clear(context.Context) error                           { return nil }
+func (noRedirects) Guard(context.Context, fence.Network) error            { return nil }
+func (noRedirects) Keep(context.Context) error                            { return nil }
+func (noRedirects) Unguard(context.Context) error                         { return nil }
 
 // road is a world with one agent.
 type road struct {

@@ -3,10 +3,10 @@ package fence
 import (
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // ofDocker is how Docker names the bridges of its networks, all but the default one: by the network's id. Bridges of people, such
@@ -19,11 +19,17 @@ func bridges(at netip.Addr) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(socket)
 	for _, i := range interfaces {
 		if !ofDocker.MatchString(i.Name) && !has(i, at) {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join("/sys/class/net", i.Name, "bridge")); err == nil {
+		// Not from /sys, which may show another network namespace.
+		if driver, err := unix.IoctlGetEthtoolDrvinfo(socket, i.Name); err == nil && unix.ByteSliceToString(driver.Driver[:]) == "bridge" {
 			names = append(names, i.Name)
 		}
 	}

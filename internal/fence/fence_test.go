@@ -66,17 +66,17 @@ func TestFenceComesAndGoes(t *testing.T) {
 		const named = " -m comment --comment berth:/var/a_cache"
 		var want []string
 		if call != "" {
-			want = append(want, "-A INPUT "+call+named+" -j "+f.chain)
+			want = append(want, "-A INPUT "+call+named+" -j "+f.name)
 		}
 		want = append(want, other)
 		if call != "" {
-			want = append(want, "-N "+f.chain)
+			want = append(want, "-N "+f.name)
 		}
 		for _, name := range strings.Fields(body) {
-			want = append(want, "-A "+f.chain+" -i "+name+named+" -j RETURN")
+			want = append(want, "-A "+f.name+" -i "+name+named+" -j RETURN")
 		}
 		if call != "" {
-			want = append(want, "-A "+f.chain+named+" -j DROP")
+			want = append(want, "-A "+f.name+named+" -j DROP")
 		}
 		if !slices.Equal(table.rules, want) || table.restores != restores {
 			t.Errorf("after %d changes, not %d:\n%s\nwant\n%s", table.restores, restores, strings.Join(table.rules, "\n"), strings.Join(want, "\n"))
@@ -121,7 +121,7 @@ func TestNoFence(t *testing.T) {
 
 func TestLongOwner(t *testing.T) {
 	f := New("/" + strings.Repeat("long/", 100) + "end")
-	if len(f.comment) > 255 || !strings.HasSuffix(f.comment, "long/end") || len(f.chain) > 28 {
-		t.Errorf("%q of %d bytes, %q of %d", f.comment, len(f.comment), f.chain, len(f.chain))
+	if len(f.comment) > 255 || !strings.HasSuffix(f.comment, "long/end") || len(f.name) > 28 {
+		t.Errorf("%q of %d bytes, %q of %d", f.comment, len(f.comment), f.name, len(f.name))
 	}
 }

@@ -3,6 +3,7 @@ package fence
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -80,16 +81,16 @@ func TestNeighboursAndContainers(t *testing.T) {
 	put(t, f, where)
 	all(true)
 	// Packets were dropped: it is not for another reason that nobody answered.
-	if counters := iptables(t, "-nvxL", f.chain); !dropped(counters) {
+	if counters := iptables(t, "-nvxL", f.name); !dropped(counters) {
 		t.Error(counters)
 	}
 	before := iptables(t, "-S")
 	put(t, New(strings.TrimPrefix(f.comment, "berth:")), where) // as at the start after a kill
-	if after := iptables(t, "-S"); after != before || strings.Count(after, "-j "+f.chain) != 1 {
+	if after := iptables(t, "-S"); after != before || strings.Count(after, "-j "+f.name) != 1 {
 		t.Errorf("put twice:\n%s\nput once:\n%s", after, before)
 	}
 	// Somebody restores a firewall that knows of nothing.
-	iptables(t, append([]string{"-D", "INPUT"}, strings.Fields(strings.TrimPrefix(f.put[0], "-A INPUT "))...)...)
+	iptables(t, append([]string{"-D", "INPUT"}, strings.Fields(strings.TrimPrefix(f.put.calls[0], "-A INPUT "))...)...)
 	f.checked = time.Time{}
 	put(t, f, where)
 	all(true)
@@ -97,7 +98,7 @@ func TestNeighboursAndContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	all(false)
-	if left := iptables(t, "-S"); strings.Contains(left, f.comment) || strings.Contains(left, f.chain) {
+	if left := iptables(t, "-S"); strings.Contains(left, f.comment) || strings.Contains(left, f.name) {
 		t.Error("left: ", left)
 	}
 }
@@ -107,6 +108,168 @@ func put(t *testing.T, f *Fence, where netip.AddrPort) {
 	if err := f.Put(t.Context(), where); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A neighbour that routes a container's address, or 127.0.1.N, through this machine reaches what the container publishes, as
+// long as Docker forwards that (before version 28). Behind the rules it does not, and other containers still do. Ports that
+// are published for neighbours stay reachable by the machine's address. Containers do not reach the metadata service.
+func TestNeighboursOfNetworks(t *testing.T) {
+	needs(t)
+	for name, prefix := range map[string]string{bridge: network, second: secondNetwork} {
+		addBridge(t, name, prefix)
+	}
+	addSpace(t, "fence-container", network, bridge)
+	addSpace(t, "fence-second", secondNetwork, second)
+	addSpace(t, "fence-wire", wire, "")
+	addSpace(t, "fence-cloud", lan, "") // has the metadata service
+	ip(t, "-n fence-cloud address add 169.254.169.254/32 dev eth0")
+	ip(t, "route add 169.254.169.254/32 via "+lan+".2")
+	t.Cleanup(func() { exec.Command("ip", "route", "delete", "169.254.169.254/32").Run() })
+	forward(t)
+	container := listenIn(t, "fence-container", netip.MustParseAddrPort(network+".2:8080"))
+	metadata := listenIn(t, "fence-cloud", netip.MustParseAddrPort("169.254.169.254:80"))
+	// What Docker puts for a port that is published on an instance's address, and one that is published for everybody.
+	instance, machine := netip.MustParseAddrPort("127.0.1.77:3000"), netip.MustParseAddrPort(wire+".1:3001")
+	for _, where := range []netip.AddrPort{instance, machine} {
+		rule := []string{"PREROUTING", "-p", "tcp", "-d", where.Addr().String(), "--dport", strconv.Itoa(int(where.Port())), "!", "-i", bridge,
+			"-j", "DNAT", "--to-destination", container.String()}
+		iptables(t, append([]string{"-t", "nat", "-I"}, rule...)...)
+		t.Cleanup(func() { iptables(t, append([]string{"-t", "nat", "-D"}, rule...)...) })
+	}
+	ip(t, "-n fence-wire route add 127.0.1.0/24 via "+wire+".1 src "+wire+".2 table local")
+	localnet := []string{"netns", "exec", "fence-wire", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet"}
+	if out, err := exec.Command("ip", localnet...).CombinedOutput(); err != nil {
+		t.Fatalf("route_localnet of the neighbour: %v: %s", err, out)
+	}
+
+	n := NewNetworks("fence-test-" + strconv.Itoa(os.Getpid()))
+	t.Cleanup(func() {
+		if err := n.Remove(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	reached := func(from string, to netip.AddrPort) bool {
+		t.Helper()
+		answer, err := dial(from, to)
+		t.Logf("from %q to %s: %q %v", from, to, answer, err)
+		return answer == "+PONG"
+	}
+	expect := func(what string, want map[[2]string]bool) {
+		t.Helper()
+		for path, yes := range want {
+			if got := reached(path[0], netip.MustParseAddrPort(path[1])); got != yes {
+				t.Errorf("%s: from %q to %s: reached %t", what, path[0], path[1], got)
+			}
+		}
+	}
+	open := map[[2]string]bool{
+		{"fence-wire", container.String()}: true, {"fence-wire", machine.String()}: true, {"fence-second", container.String()}: true,
+		{"fence-wire", instance.String()}: true, {"", container.String()}: true, {"fence-container", metadata.String()}: true, {"", metadata.String()}: true,
+	}
+	expect("without rules", open)
+	closed := maps.Clone(open)
+	closed[[2]string{"fence-wire", container.String()}] = false
+	closed[[2]string{"fence-wire", instance.String()}] = false
+	closed[[2]string{"fence-container", metadata.String()}] = false
+	protect := func(networks ...Network) {
+		t.Helper()
+		if err := n.Put(t.Context(), networks); err != nil {
+			t.Fatal(err)
+		}
+	}
+	protect(Network{Bridge: bridge, Published: true, BlockMetadata: true})
+	expect("published for everybody", closed)
+	protect(Network{Bridge: bridge, BlockMetadata: true})
+	closed[[2]string{"fence-wire", machine.String()}] = false
+	expect("published for this machine", closed)
+	before := iptables(t, "-S")
+	again := NewNetworks(strings.TrimPrefix(n.comment, "berth:")) // as at the start after a kill
+	if err := again.Put(t.Context(), []Network{{Bridge: bridge, BlockMetadata: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if after := iptables(t, "-S"); after != before {
+		t.Errorf("put twice:\n%s\nput once:\n%s", after, before)
+	}
+	// Somebody restores a firewall that knows of nothing.
+	for _, call := range n.put.calls {
+		iptables(t, append([]string{"-D"}, strings.Fields(strings.TrimPrefix(call, "-A "))...)...)
+	}
+	n.checked = time.Time{}
+	protect(Network{Bridge: bridge, BlockMetadata: true})
+	expect("after a firewall was restored", closed)
+	if err := n.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect("after the rules were removed", open)
+	if left := iptables(t, "-S"); strings.Contains(left, n.comment) || strings.Contains(left, n.name) {
+		t.Error("left: ", left)
+	}
+}
+
+// forward makes this machine forward what comes for others, as Docker does.
+func forward(t *testing.T) {
+	t.Helper()
+	const name = "/proc/sys/net/ipv4/ip_forward"
+	before, err := os.ReadFile(name)
+	if err == nil {
+		err = os.WriteFile(name, []byte("1"), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.WriteFile(name, before, 0o644) })
+	// Docker accepts what goes to a published port; here, whatever goes to the test's networks.
+	for _, prefix := range []string{network, secondNetwork, wire, lan, "169.254.169"} {
+		for _, direction := range []string{"-s", "-d"} {
+			rule := []string{"FORWARD", direction, prefix + ".0/24", "-j", "ACCEPT"}
+			iptables(t, append([]string{"-A"}, rule...)...)
+			t.Cleanup(func() { iptables(t, append([]string{"-D"}, rule...)...) })
+		}
+	}
+}
+
+// listenIn answers "+PONG" in a namespace.
+func listenIn(t *testing.T, space string, where netip.AddrPort) netip.AddrPort {
+	t.Helper()
+	var l net.Listener
+	inSpace(space, func() (err error) {
+		l, err = net.Listen("tcp", where.String())
+		return err
+	}, func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			fmt.Fprint(conn, "+PONG")
+			conn.Close()
+		}
+	}()
+	return where
+}
+
+// inSpace calls do in a namespace, "" for this one, and then done with its error.
+func inSpace(space string, do func() error, done func(error)) {
+	ended := make(chan error)
+	go func() {
+		if space == "" {
+			ended <- do()
+			return
+		}
+		runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
+		ns, err := os.Open(filepath.Join("/var/run/netns", space))
+		if err == nil {
+			defer ns.Close()
+			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+		}
+		if err == nil {
+			err = do()
+		}
+		ended <- err
+	}()
+	done(<-ended)
 }
 
 // dropped reads whether the rule that drops has had something to do.
@@ -186,31 +349,17 @@ func addSpace(t *testing.T, name, prefix, by string) {
 
 // dial connects from a namespace, "" for this one, and reads what it is told.
 func dial(space string, to netip.AddrPort) (answer string, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if space != "" {
-			runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
-			var ns *os.File
-			if ns, err = os.Open(filepath.Join("/var/run/netns", space)); err != nil {
-				return
-			}
-			defer ns.Close()
-			if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-				return
-			}
-		}
-		var conn net.Conn
-		if conn, err = net.DialTimeout("tcp", to.String(), 2*time.Second); err != nil {
-			return
+	inSpace(space, func() error {
+		conn, err := net.DialTimeout("tcp", to.String(), 2*time.Second)
+		if err != nil {
+			return err
 		}
 		defer conn.Close()
 		conn.SetDeadline(time.Now().Add(5 * time.Second))
 		heard := make([]byte, 16)
-		n := 0
-		n, err = conn.Read(heard)
+		n, err := conn.Read(heard)
 		answer = string(heard[:n])
-	}()
-	<-done
+		return err
+	}, func(failed error) { err = failed })
 	return answer, err
 }

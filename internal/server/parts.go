@@ -190,10 +190,11 @@ func (s *Server) revoked(p identity.Principal) bool {
 	return true
 }
 
-// agentEnvironment is what agents get of this process's environment: where programs are and where Docker is.
+// agentEnvironment is what agents get of this process's environment: where programs are, where Docker is, and whether tasks
+// may use the machine's own role.
 func agentEnvironment() []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "DOCKER_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
+	for _, name := range []string{"PATH", "HOME", "DOCKER_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "BERTH_BLOCK_IMDS"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}

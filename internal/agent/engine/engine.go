@@ -14,6 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/agent/checkpoint"
 	"github.com/berthhq/berth/internal/agent/runtime"
+	"github.com/berthhq/berth/internal/fence"
 )
 
 // Config is what an Engine is told about its machine. Durations of 0 are not
@@ -30,6 +31,12 @@ type Config struct {
 	PortLast      int
 	Resources     Resources // of the machine; the ports are those taken from the start
 	CgroupRoot    string    // "/sys/fs/cgroup"; "" makes no task cgroups
+
+	// What is kept from containers and their networks. PublishesBeyond says that other machines are
+	// to reach published ports; BlockIMDS that tasks do not reach the cloud's metadata service.
+	PublishesBeyond bool
+	BlockIMDS       bool
+	BlockIMDSAwsvpc bool
 
 	PullBehavior  string
 	PullTimeout   time.Duration
@@ -70,11 +77,17 @@ type Logs interface {
 	Done(containerID string) bool
 }
 
+// Guard keeps neighbours of the machine from the containers of a network.
+type Guard interface {
+	Guard(ctx context.Context, network fence.Network) error
+}
+
 // Redirect leads the containers of tasks with an address of their own to the agent's
 // metadata address.
 type Redirect interface {
 	Add(ctx context.Context, taskARN string, address netip.Addr) error
 	Remove(ctx context.Context, taskARN string) error
+	Guard
 }
 
 // Engine makes tasks true.

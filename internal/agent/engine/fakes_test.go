@@ -16,6 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/checkpoint"
 	"github.com/berthhq/berth/internal/agent/runtime"
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
+	"github.com/berthhq/berth/internal/fence"
 )
 
 // bench is an engine on the fake runtime. Its parts are func fields or plain lists.
@@ -115,6 +116,7 @@ func (b *bench) Prepare(context.Context, string, Box) error    { return nil }
 func (b *bench) Done(string) bool                              { return true }
 func (b *bench) Add(context.Context, string, netip.Addr) error { return nil }
 func (b *bench) Remove(context.Context, string) error          { return nil }
+func (b *bench) Guard(context.Context, fence.Network) error    { return nil }
 
 func (b *bench) apply(task acs.Task) {
 	b.t.Helper()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/agent/runtime"
+	"github.com/berthhq/berth/internal/fence"
 )
 
 // LabelNetwork marks the bridge networks of agents on this machine.
@@ -29,10 +30,15 @@ func (c Config) BridgeNetwork() runtime.NetworkSpec {
 // addresses of the zone's subnet; the agents of the zone share it.
 func (c Config) zoneNetwork(gateway netip.Prefix) runtime.NetworkSpec {
 	return runtime.NetworkSpec{
-		Name: c.NetworkPrefix + "-" + c.Zone, Subnet: gateway.Masked(), Gateway: gateway.Addr(),
-		Labels: map[string]string{LabelNetwork: "zone"},
+		Name: c.zoneName(), Subnet: gateway.Masked(), Gateway: gateway.Addr(),
+		Labels: map[string]string{LabelNetwork: zoneLabel},
 	}
 }
+
+// zoneLabel is the value of LabelNetwork at networks that agents of a zone share.
+const zoneLabel = "zone"
+
+func (c Config) zoneName() string { return c.NetworkPrefix + "-" + c.Zone }
 
 // prepare makes what the task's containers will use.
 func (e *Engine) prepare(ctx context.Context, r *Record) error {
@@ -56,16 +62,45 @@ func (e *Engine) prepareNetwork(ctx context.Context, r *Record) error {
 		if err != nil {
 			return err
 		}
-		if _, err := e.rt.EnsureNetwork(ctx, e.cfg.zoneNetwork(gateway)); err != nil {
+		network, err := e.rt.EnsureNetwork(ctx, e.cfg.zoneNetwork(gateway))
+		if err != nil {
 			return fmt.Errorf("network of zone %s with the addresses %s: %w", e.cfg.Zone, gateway.Masked(), err)
 		}
+		e.guard(ctx, network)
 		if err := e.redirect.Add(ctx, r.Task.ARN, address); err != nil {
 			// The task runs; it misses what few tasks ask for.
 			e.log.Warn("a task cannot reach the task metadata address", "task", r.Task.ARN, "error", err)
 		}
 		return nil
 	}
-	_, err := e.rt.EnsureNetwork(ctx, e.cfg.BridgeNetwork())
+	network, err := e.rt.EnsureNetwork(ctx, e.cfg.BridgeNetwork())
+	if err == nil {
+		e.guard(ctx, network)
+	}
+	return err
+}
+
+// guard protects a network before a container is started in it. Without rights to do so the task
+// runs nevertheless; the agent has said so at its start.
+func (e *Engine) guard(ctx context.Context, n runtime.Network) {
+	network := fence.Network{Bridge: n.Bridge, Published: e.cfg.PublishesBeyond, BlockMetadata: e.cfg.BlockIMDS}
+	if n.Labels[LabelNetwork] == zoneLabel {
+		network.Published, network.BlockMetadata = false, e.cfg.BlockIMDSAwsvpc
+	}
+	if err := e.redirect.Guard(ctx, network); err != nil {
+		e.log.Debug("a network is not protected", "network", n.Name, "error", err)
+	}
+}
+
+// GuardNetworks protects the networks that are there already. An error says that the runtime did not
+// tell which those are.
+func (e *Engine) GuardNetworks(ctx context.Context) error {
+	networks, err := e.rt.NetworksWith(ctx, LabelNetwork)
+	for _, n := range networks {
+		if n.Name == e.cfg.BridgeNetwork().Name || n.Name == e.cfg.zoneName() {
+			e.guard(ctx, n)
+		}
+	}
 	return err
 }
 

@@ -1,17 +1,21 @@
 // Package redirect leads what containers send to 169.254.170.2, port 80, to the
 // agent, by rules in iptables' nat table, and keeps everybody else from where the
-// agent listens, by a fence.
+// agent listens, by a fence. It also puts the rules around the networks of the
+// agent's containers (see [fence.Networks]).
 //
 // Every rule carries the name of its agent in a comment. The rules of one agent
 // never touch another's, they are put again at every start (those of a life that
-// ended by kill -9 are removed first), and [Rules.Clear] takes them away. A Rules
-// is safe for concurrent use.
+// ended by kill -9 are removed first), and whenever somebody has restored a firewall
+// that does not know them. [Rules.Clear] takes away what leads to the agent. The rules
+// around networks stay as long as the containers, which outlive an agent, until
+// [Rules.Unguard]. A Rules is safe for concurrent use.
 package redirect
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -24,16 +28,25 @@ import (
 // Address is where containers find their agent.
 const Address = "169.254.170.2/32"
 
-// Rules are the redirections of one agent.
+// Rules are the rules of one agent.
 type Rules struct {
-	comment string
-	fence   barrier
+	comment  string
+	fence    barrier
+	networks guard
 	// run calls iptables with arguments; a test replaces it.
 	run func(ctx context.Context, args ...string) (string, error)
 
-	mu     sync.Mutex // guards what follows
-	target netip.AddrPort
-	tasks  map[string]netip.Addr // by ARN
+	mu      sync.Mutex // guards what follows
+	bridge  string     // of the agent's own network
+	target  netip.AddrPort
+	tasks   map[string]netip.Addr    // by ARN
+	guarded map[string]fence.Network // by bridge
+}
+
+// guard is a [fence.Networks].
+type guard interface {
+	Put(ctx context.Context, networks []fence.Network) error
+	Remove(ctx context.Context) error
 }
 
 // barrier is a [fence.Fence].
@@ -44,7 +57,10 @@ type barrier interface {
 
 // New makes the rules of the agent called instance; none is put yet.
 func New(instance string) *Rules {
-	return &Rules{comment: "berth:" + instance, fence: fence.New(instance), run: iptables, tasks: map[string]netip.Addr{}}
+	return &Rules{
+		comment: "berth:" + instance, fence: fence.New(instance), networks: fence.NewNetworks(instance), run: iptables,
+		tasks: map[string]netip.Addr{}, guarded: map[string]fence.Network{},
+	}
 }
 
 func iptables(ctx context.Context, args ...string) (string, error) {
@@ -67,15 +83,80 @@ func (r *Rules) Install(ctx context.Context, bridge string, target netip.AddrPor
 	if err := r.fence.Put(ctx, target); err != nil {
 		return err
 	}
-	r.target = target
-	errs := []error{
-		r.put(ctx, "-I", "PREROUTING", "-i", bridge),
-		r.put(ctx, "-A", "OUTPUT"),
+	r.bridge, r.target = bridge, target
+	return r.putMissingLocked(ctx)
+}
+
+// putMissingLocked puts those of the redirections that are not there.
+func (r *Rules) putMissingLocked(ctx context.Context) error {
+	there := map[string]bool{}
+	for _, chain := range []string{"PREROUTING", "OUTPUT"} {
+		rules, err := r.own(ctx, chain)
+		if err != nil {
+			return err
+		}
+		for _, rule := range rules {
+			there[source(rule)] = true
+		}
 	}
+	var errs []error
+	want := func(action, chain string, match ...string) {
+		if !there[source(append([]string{"-A", chain}, match...))] {
+			errs = append(errs, r.put(ctx, action, chain, match...))
+		}
+	}
+	want("-I", "PREROUTING", "-i", r.bridge)
+	want("-A", "OUTPUT")
 	for address := range r.addressesLocked() {
-		errs = append(errs, r.put(ctx, "-I", "PREROUTING", "-s", address.String()+"/32"))
+		want("-I", "PREROUTING", "-s", address.String()+"/32")
 	}
 	return errors.Join(errs...)
+}
+
+// source is the chain of a rule, and where what it matches comes from.
+func source(rule []string) string {
+	chain := rule[1]
+	for i := 2; i+1 < len(rule); i++ {
+		if rule[i] == "-i" || rule[i] == "-s" {
+			return chain + " " + rule[i] + " " + rule[i+1]
+		}
+	}
+	return chain
+}
+
+// Guard keeps neighbours from the network's containers, and, if that is asked for, those from the metadata service of the
+// machine's cloud. It returns nil when the rules are there.
+func (r *Rules) Guard(ctx context.Context, network fence.Network) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.guarded[network.Bridge] = network
+	return r.guardLocked(ctx)
+}
+
+func (r *Rules) guardLocked(ctx context.Context) error {
+	if len(r.guarded) == 0 {
+		return nil
+	}
+	return r.networks.Put(ctx, slices.Collect(maps.Values(r.guarded)))
+}
+
+// Keep puts what has been lost of the rules.
+func (r *Rules) Keep(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.guardLocked(ctx)
+	if !r.target.IsValid() {
+		return err
+	}
+	return errors.Join(err, r.fence.Put(ctx, r.target), r.putMissingLocked(ctx))
+}
+
+// Unguard removes the rules around networks, also of an earlier life. The networks have no containers of this agent any more.
+func (r *Rules) Unguard(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.guarded)
+	return r.networks.Remove(ctx)
 }
 
 func (r *Rules) put(ctx context.Context, action, chain string, match ...string) error {
@@ -138,23 +219,31 @@ func (r *Rules) Clear(ctx context.Context) error {
 
 func (r *Rules) clearLocked(ctx context.Context) error {
 	for _, chain := range []string{"PREROUTING", "OUTPUT"} {
-		rules, err := r.run(ctx, "-S", chain)
+		rules, err := r.own(ctx, chain)
 		if err != nil {
 			return err
 		}
-		for rule := range strings.Lines(rules) {
-			args := strings.Fields(rule)
-			if len(args) < 2 || args[0] != "-A" || !slices.Contains(args, r.comment) && !slices.Contains(args, `"`+r.comment+`"`) {
-				continue
-			}
-			for i := range args {
-				args[i] = strings.Trim(args[i], `"`)
-			}
-			args[0] = "-D"
-			if _, err := r.run(ctx, args...); err != nil {
+		for _, rule := range rules {
+			rule[0] = "-D"
+			if _, err := r.run(ctx, rule...); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// own are the rules of this agent in a chain, as arguments of iptables.
+func (r *Rules) own(ctx context.Context, chain string) (own [][]string, err error) {
+	rules, err := r.run(ctx, "-S", chain)
+	for rule := range strings.Lines(rules) {
+		args := strings.Fields(rule)
+		for i := range args {
+			args[i] = strings.Trim(args[i], `"`)
+		}
+		if len(args) > 2 && args[0] == "-A" && slices.Contains(args, r.comment) {
+			own = append(own, args)
+		}
+	}
+	return own, err
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/berthhq/berth/internal/fence"
 )
 
 // table is a nat table of the rules put into it, in iptables' own notation.
@@ -62,6 +64,11 @@ func TestRulesComeAndGo(t *testing.T) {
 	if err := r.Install(ctx, "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err != nil {
 		t.Fatal(err)
 	}
+	// Somebody restores a firewall that knows of nothing.
+	nat.rules = nat.rules[:1]
+	if err := r.Keep(ctx); err != nil {
+		t.Fatal(err)
+	}
 	want := []string{other}
 	for _, match := range []string{"PREROUTING -i br-1", "OUTPUT", "PREROUTING -s 172.31.0.9/32"} {
 		want = append(want, match+" -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 -j DNAT --to-destination 172.18.0.1:51679")
@@ -69,14 +76,14 @@ func TestRulesComeAndGo(t *testing.T) {
 	if !slices.Equal(nat.rules, want) {
 		t.Errorf("rules\n%s\nwant\n%s", strings.Join(nat.rules, "\n"), strings.Join(want, "\n"))
 	}
-	if fence.around != netip.MustParseAddrPort("172.18.0.1:51679") || fence.puts != 1 {
+	if fence.around != netip.MustParseAddrPort("172.18.0.1:51679") || fence.puts != 2 {
 		t.Errorf("fence %+v", fence)
 	}
 	// Another task is given the address of the first, which is forgotten later.
 	if err := r.Add(ctx, "b", task); err != nil || len(nat.rules) != 4 {
 		t.Errorf("after the second Add: %v, %v", nat.rules, err)
 	}
-	if fence.puts != 2 {
+	if fence.puts != 3 {
 		t.Error("the fence does not hear of the task, whose network may be new")
 	}
 	for range 2 {
@@ -102,5 +109,39 @@ func TestNoFence(t *testing.T) {
 	r.run, r.fence = nat.run, &wall{err: errors.New("Permission denied (you must be root)")}
 	if err := r.Install(t.Context(), "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err == nil || len(nat.rules) > 0 {
 		t.Errorf("%v, rules %v", err, nat.rules)
+	}
+}
+
+// border remembers which networks are protected.
+type border struct {
+	networks []fence.Network
+	removed  bool
+}
+
+func (b *border) Put(_ context.Context, networks []fence.Network) error {
+	b.networks = networks
+	return nil
+}
+
+func (b *border) Remove(context.Context) error {
+	b.removed = true
+	return nil
+}
+
+// Networks stay protected when the agent ends, and until nobody needs that.
+func TestNetworksOutliveTheAgent(t *testing.T) {
+	r, b := New("i-1"), &border{}
+	r.run, r.fence, r.networks = (&table{}).run, &wall{}, b
+	for _, name := range []string{"br-1", "br-2", "br-1"} {
+		if err := r.Guard(t.Context(), fence.Network{Bridge: name, BlockMetadata: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.networks = nil
+	if err := errors.Join(r.Keep(t.Context()), r.Clear(t.Context())); err != nil || len(b.networks) != 2 || b.removed {
+		t.Errorf("after Clear: %v, %+v", err, b)
+	}
+	if err := r.Unguard(t.Context()); err != nil || !b.removed {
+		t.Errorf("after Unguard: %v, %+v", err, b)
 	}
 }
