@@ -86,13 +86,27 @@ type greeting struct {
 	agentVersion, agentHash, dockerVersion string
 	sendCredentials                        bool
 	from                                   netip.Addr
+	host                                   string // of the control plane, as the agent reaches it
+}
+
+// ownHash is what Berth's own agent says instead of the commit it was built from. It finds the
+// built-in registry and CloudWatch Logs by itself.
+const ownHash = "berth"
+
+// reach is how tasks of an agent that is not Berth's own reach the services of the control plane;
+// nil for Berth's own.
+func (g *greeting) reach(scheme string) *reach {
+	if g.agentHash == ownHash {
+		return nil
+	}
+	return &reach{host: g.host, url: scheme + "://" + g.host}
 }
 
 func hello(r *http.Request) greeting {
 	q := r.URL.Query()
 	g := greeting{
 		agentVersion: q.Get("agentVersion"), agentHash: q.Get("agentHash"), dockerVersion: q.Get("dockerVersion"),
-		sendCredentials: q.Get("sendCredentials") == "true",
+		sendCredentials: q.Get("sendCredentials") == "true", host: r.Host,
 	}
 	if !strings.HasPrefix(g.dockerVersion, "DockerVersion: ") && g.dockerVersion != "" {
 		g.dockerVersion = "DockerVersion: " + g.dockerVersion

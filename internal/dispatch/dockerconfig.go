@@ -110,7 +110,7 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 func hostConfigDocument(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDefinition, o options) hostDocument {
 	out := hostDocument{
-		LogConfig: logConfig(t, c), MemoryReservation: int64(c.MemoryReservation) * mib, Privileged: c.Privileged,
+		LogConfig: logConfig(t, c, o.reach), MemoryReservation: int64(c.MemoryReservation) * mib, Privileged: c.Privileged,
 		ReadonlyRootfs: c.ReadonlyRootFilesystem, DNS: c.DNSServers, DNSSearch: c.DNSSearchDomains, SecurityOpt: c.DockerSecurityOptions,
 	}
 	if def.NetworkMode != ecs.NetworkAwsvpc {
@@ -186,8 +186,8 @@ func device(d ecs.Device) dockerDevice {
 }
 
 // logConfig names the log stream as ECS does (ecs.md 7.10); Docker's awslogs driver
-// knows no prefixes.
-func logConfig(t *ecs.Task, c ecs.ContainerDefinition) dockerLog {
+// knows no prefixes. It is told where this control plane's CloudWatch Logs are.
+func logConfig(t *ecs.Task, c ecs.ContainerDefinition, r *reach) dockerLog {
 	if c.LogConfiguration == nil {
 		return dockerLog{Type: "json-file", Config: map[string]string{}}
 	}
@@ -195,7 +195,10 @@ func logConfig(t *ecs.Task, c ecs.ContainerDefinition) dockerLog {
 	if out.Config == nil {
 		out.Config = map[string]string{}
 	}
-	const prefix = "awslogs-stream-prefix"
+	const prefix, endpoint = "awslogs-stream-prefix", "awslogs-endpoint"
+	if out.Type == awslogs && r != nil && out.Config[endpoint] == "" {
+		out.Config[endpoint] = r.url
+	}
 	if p := out.Config[prefix]; out.Type == awslogs && p != "" {
 		delete(out.Config, prefix)
 		out.Config["awslogs-stream"] = p + "/" + c.Name + "/" + arn.LastID(t.TaskARN)

@@ -70,7 +70,7 @@ func (s *session) sendPayload(ctx context.Context, snap *state.Snapshot, ci *ecs
 			hosts = s.d.cfg.Hosts(&snap.Tables, t)
 		}
 		var err error
-		if task, err = translate(t, def, options{hosts: hosts, endpointURL: s.d.cfg.EndpointURL}); err != nil {
+		if task, err = translate(t, def, options{hosts: hosts, endpointURL: s.d.cfg.EndpointURL, reach: s.hello.reach(s.d.cfg.Scheme)}); err != nil {
 			return s.giveUp(ctx, t, "The task cannot be told to its container instance: "+err.Error())
 		}
 		if err := s.addCredentials(&task, t, def, now); err != nil {

@@ -18,7 +18,12 @@ import (
 type options struct {
 	hosts       []string // "name:address"
 	endpointURL string
+	reach       *reach // nil for Berth's own agents
 }
+
+// reach is where an agent finds the control plane. Amazon's agent, and Docker for it, would look for
+// images and logs at Amazon.
+type reach struct{ host, url string }
 
 // translate writes a task as agents understand it (ecs-agent.md 5): overrides
 // merged, everything explicit, what Docker should know as Docker's own documents.
@@ -138,6 +143,9 @@ func translateContainer(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDef
 		}
 	}
 	addAuth(&out, t, c)
+	if o.reach != nil {
+		o.reach.addImage(&out)
+	}
 	var err error
 	out.DockerConfig, err = dockerConfig(t, def, c, o)
 	return out, err
@@ -174,7 +182,23 @@ func addPorts(out *acs.Container, c ecs.ContainerDefinition) {
 	}
 }
 
-var ecrImage = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/`)
+var ecrImage = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)$`)
+
+// addImage names an image of ECR by its place in the built-in registry, and has the agent ask this
+// control plane for the login.
+func (r *reach) addImage(out *acs.Container) {
+	m := ecrImage.FindStringSubmatch(out.Image)
+	if m == nil {
+		return
+	}
+	out.Image = r.host + "/" + m[1] + "/" + m[2] + "/" + m[3]
+	if out.RegistryAuth == nil {
+		out.RegistryAuth = &acs.RegistryAuth{Type: "ecr", ECR: &acs.ECRAuthData{RegistryID: m[1], Region: m[2]}}
+	}
+	if out.RegistryAuth.ECR != nil {
+		out.RegistryAuth.ECR.EndpointOverride = r.url
+	}
+}
 
 // addAuth says what the task's execution role is used for.
 func addAuth(out *acs.Container, t *ecs.Task, c ecs.ContainerDefinition) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/golden"
@@ -73,6 +74,42 @@ func TestTranslationGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Compare(t, "translation.json", got.String())
+}
+
+// Amazon's agent takes images and logs of this control plane where it reaches it, with and without an execution role.
+func TestTranslationForAmazonAgents(t *testing.T) {
+	g := greeting{agentHash: "8dfceca6", host: "berth.internal:4566"}
+	for _, role := range []string{"", "exec"} {
+		task, d := everything()
+		task.ExecutionCredentialsID = role
+		d.ContainerDefinitions[0].LogConfiguration.Options["awslogs-stream-prefix"] = "p"
+		out, err := translate(task, d, options{reach: g.reach("http")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		web, db := out.Containers[0], out.Containers[1]
+		if web.Image != "berth.internal:4566/123456789012/us-east-1/web:1" || db.Image != "redis:7" || db.RegistryAuth != nil {
+			t.Errorf("images %s and %s, login %+v", web.Image, db.Image, db.RegistryAuth)
+		}
+		want := acs.ECRAuthData{RegistryID: "123456789012", Region: "us-east-1", EndpointOverride: "http://berth.internal:4566", UseExecutionRole: role != ""}
+		if web.RegistryAuth == nil || web.RegistryAuth.Type != "ecr" || *web.RegistryAuth.ECR != want {
+			t.Errorf("login %+v", web.RegistryAuth)
+		}
+		var host hostDocument
+		if err := json.Unmarshal([]byte(web.DockerConfig.HostConfig), &host); err != nil {
+			t.Fatal(err)
+		}
+		if log := host.LogConfig.Config; log["awslogs-endpoint"] != "http://berth.internal:4566" || log["awslogs-stream"] != "p/web/0123" {
+			t.Errorf("logs go to %v", log)
+		}
+		if d.ContainerDefinitions[0].LogConfiguration.Options["awslogs-endpoint"] != "" {
+			t.Error("the task definition was changed")
+		}
+	}
+	g.agentHash = ownHash
+	if g.reach("http") != nil {
+		t.Error("Berth's own agent is told what it knows")
+	}
 }
 
 func TestAwsvpcTranslation(t *testing.T) {
