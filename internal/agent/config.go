@@ -34,6 +34,7 @@ type Config struct {
 	StartTimeout   time.Duration // ECS_CONTAINER_START_TIMEOUT (3m)
 	StopTimeout    time.Duration // ECS_CONTAINER_STOP_TIMEOUT (30s), at least 1s
 	CleanupWait    time.Duration // ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION (3h), at least 1s
+	MaxStopped     int           // BERTH_MAX_STOPPED_TASKS (50): stopped tasks, with their containers, that are kept that long
 	ImageInterval  time.Duration // ECS_IMAGE_CLEANUP_INTERVAL (30m), at least 10m; 0 with ECS_DISABLE_IMAGE_CLEANUP (false)
 	ImageMinimum   time.Duration // ECS_IMAGE_MINIMUM_CLEANUP_AGE (1h), at least 1m
 	ImagesPerCycle int           // ECS_NUM_IMAGES_DELETE_PER_CYCLE (5), at least 1

@@ -158,7 +158,7 @@ func (a *agent) engineConfig() engine.Config {
 			CPU: c.CPU, Memory: c.Memory - c.ReservedMemory, PortsTCP: c.ReservedPorts, PortsUDP: c.ReservedPortsUDP,
 		},
 		PullBehavior: c.PullBehavior, PullTimeout: c.PullTimeout, CreateTimeout: c.CreateTimeout, StartTimeout: c.StartTimeout,
-		StopTimeout: c.StopTimeout, CleanupWait: c.CleanupWait,
+		StopTimeout: c.StopTimeout, CleanupWait: c.CleanupWait, MaxStopped: c.MaxStopped,
 		ImageInterval: c.ImageInterval, ImageMinimumAge: c.ImageMinimum, ImagesPerCycle: c.ImagesPerCycle, NewID: newID,
 	}
 	if e.Zone == "" {

@@ -73,6 +73,7 @@ func (s *settings) config() Config {
 		CreateTimeout:  s.duration("ECS_CONTAINER_CREATE_TIMEOUT", 4*time.Minute, time.Second),
 		StartTimeout:   s.duration("ECS_CONTAINER_START_TIMEOUT", 3*time.Minute, time.Second),
 		StopTimeout:    s.duration("ECS_CONTAINER_STOP_TIMEOUT", 30*time.Second, time.Second),
+		MaxStopped:     int(s.number("BERTH_MAX_STOPPED_TASKS", 50)),
 		CleanupWait:    s.duration("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", 3*time.Hour, time.Second),
 
 		TaskRole:            s.yes("ECS_ENABLE_TASK_IAM_ROLE", true),

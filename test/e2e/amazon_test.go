@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,16 +27,23 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 	var theirs struct{ ContainerInstanceArns []string }
 	s.Call(t, "ecs", "ListContainerInstances", object{"cluster": cluster}, &theirs)
 
-	// The agent asks Amazon's own registry for names of that form, so it gets the address.
-	probe := fmt.Sprintf("%s/%s/%s/probe:latest", s.Addr(), s.Account, s.Region)
+	// One definition for agents of both kinds: an image of ECR, and logs that Docker itself sends for Amazon's agent.
+	probe := fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/probe:latest", s.Account, s.Region)
+	s.Call(t, "logs", "CreateLogGroup", object{"logGroupName": "web"}, nil)
+	logged := answering(probe, "here")
+	logged["logConfiguration"] = object{"logDriver": "awslogs", "options": object{
+		"awslogs-group": "web", "awslogs-region": s.Region, "awslogs-stream-prefix": "app",
+	}}
+	role := object{"executionRoleArn": "arn:aws:iam::" + s.Account + ":role/execution"}
 	group := s.TargetGroup(t, "web", "/", nil)
 	_, url := s.Balance(t, group)
-	s.serve(t, "web", s.define(t, "web", answering(probe, "here"), nil), group, 2)
+	s.serve(t, "web", s.define(t, "web", logged, role), group, 2)
 	s.steady(t, "web")
 	for _, x := range s.tasks(t) {
 		if x.ContainerInstanceArn != theirs.ContainerInstanceArns[0] || x.Containers[0].RuntimeID == "" || len(x.Containers[0].NetworkBindings) == 0 {
 			t.Errorf("a task runs as %+v", x)
 		}
+		s.logged(t, x)
 	}
 	if a := get(t, url); a.body != "here" {
 		t.Fatalf("the load balancer answers %d %q", a.status, a.body)
@@ -67,7 +75,22 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 		if x.ContainerInstanceArn == theirs.ContainerInstanceArns[0] {
 			t.Errorf("task %s is on the drained instance still", x.TaskArn)
 		}
+		s.logged(t, x)
 	}
+}
+
+// logged waits until the log stream of a task of the service has the line that its container begins with.
+func (s server) logged(t *testing.T, x task) {
+	t.Helper()
+	stream := "app/app/" + x.TaskArn[strings.LastIndexByte(x.TaskArn, '/')+1:]
+	harness.Until(t, 30*time.Second, "logs of "+stream, func() string {
+		var out struct{ Events []struct{ Message string } }
+		s.Call(t, "logs", "GetLogEvents", object{"logGroupName": "web", "logStreamName": stream, "startFromHead": true}, &out)
+		if len(out.Events) == 0 || !strings.Contains(out.Events[0].Message, "probe here listens") {
+			return fmt.Sprint(out.Events)
+		}
+		return ""
+	})
 }
 
 // amazonAgent runs the agent until the test's end and then removes the containers it leaves.
@@ -77,10 +100,21 @@ func (s server) amazonAgent(t *testing.T, program string) {
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// As Amazon's ecs-init does: Docker asks for the execution role's credentials, to send logs.
+	credentials := []string{"OUTPUT", "-d", "169.254.170.2/32", "-p", "tcp", "--dport", "80", "-j", "REDIRECT", "--to-ports", "51679"}
+	if out, err := exec.Command("iptables", append([]string{"-w", "10", "-t", "nat", "-A"}, credentials...)...).CombinedOutput(); err != nil {
+		t.Fatalf("iptables: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("iptables", append([]string{"-w", "10", "-t", "nat", "-D"}, credentials...)...).CombinedOutput(); err != nil {
+			t.Errorf("iptables: %v: %s", err, out)
+		}
+	})
 	cmd := exec.Command(program)
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=" + s.Region,
 		"ECS_CLUSTER=" + cluster, "ECS_BACKEND_HOST=" + s.URL(), "ECS_EXTERNAL=true", "ECS_LOGLEVEL=info",
+		"ECS_ENABLE_TASK_IAM_ROLE=true", "ECS_AVAILABLE_LOGGING_DRIVERS=[\"json-file\",\"awslogs\"]", "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true",
 		"ECS_DATADIR=" + filepath.Join(dir, "data"), "ECS_HOST_DATA_DIR=" + dir, "ECS_LOGFILE=" + filepath.Join(dir, "agent.log"),
 		"ECS_AUDIT_LOGFILE=" + filepath.Join(dir, "audit.log"), "ECS_DYNAMIC_HOST_PORT_RANGE=18500-18599", "ECS_DISABLE_IMAGE_CLEANUP=true",
 	}

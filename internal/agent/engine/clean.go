@@ -27,12 +27,13 @@ func (e *Engine) free(r *Record) {
 }
 
 // cleanLocked forgets a stopped task once its time has come: everybody knows of
-// its end, its output is shipped, and it has been kept for as long as configured.
+// its end, its output is shipped, and it has been kept for as long as configured, or there are too
+// many stopped tasks and this is one of the oldest.
 func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) {
 	const again = time.Second
 	due := t.rec.StoppedAt.Add(t.e.cfg.CleanupWait)
 	switch {
-	case now.Before(due):
+	case now.Before(due) && !t.e.stopped.superfluous(t):
 		return due
 	case now.Before(t.retryAt):
 		return t.retryAt
@@ -52,6 +53,7 @@ func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) 
 	t.steps.Go(func() {
 		err := t.e.forget(ctx, &r)
 		if err == nil {
+			t.e.stopped.remove(t)
 			t.mu.Lock()
 			t.gone = true
 			t.mu.Unlock()

@@ -44,6 +44,7 @@ type Config struct {
 	StartTimeout  time.Duration
 	StopTimeout   time.Duration
 	CleanupWait   time.Duration
+	MaxStopped    int // stopped tasks that are kept for CleanupWait
 
 	// Images that were pulled here and that no task uses any more are removed every ImageInterval (0: never), the least recently used first,
 	// ImagesPerCycle at a time, once they are older than ImageMinimumAge.
@@ -103,6 +104,7 @@ type Engine struct {
 
 	ledger  *ledger
 	ports   *portPicker
+	stopped *stopped
 	sending chan struct{} // holds a token per task that is sending; ten at most
 
 	pulling sync.RWMutex // held for reading while an image is pulled, for writing while one is removed
@@ -144,6 +146,7 @@ func New(cfg Config, p Parts, log *slog.Logger) (*Engine, error) {
 		cfg: cfg, rt: p.Runtime, store: p.Checkpoint, control: p.Control, images: p.Registries, logs: p.Logs,
 		redirect: p.Redirect, log: log,
 		ledger:  newLedger(cfg.Resources),
+		stopped: &stopped{limit: cfg.MaxStopped},
 		sending: make(chan struct{}, maxSending),
 		byARN:   map[string]*task{}, watchers: map[chan struct{}]bool{},
 		status: RuntimeStatus{Status: acs.InstanceInitializing, Since: time.Now()},
@@ -154,6 +157,13 @@ func New(cfg Config, p Parts, log *slog.Logger) (*Engine, error) {
 
 // restore takes up the tasks of the checkpoint.
 func (e *Engine) restore() error {
+	var ended []*task
+	defer func() {
+		slices.SortFunc(ended, func(a, b *task) int { return a.rec.StoppedAt.Compare(b.rec.StoppedAt) })
+		for _, t := range ended {
+			e.stopped.add(t)
+		}
+	}()
 	return e.store.Each(checkpoint.Tasks, func(arn string, decode func(any) error) error {
 		var r Record
 		if err := decode(&r); err != nil {
@@ -166,6 +176,9 @@ func (e *Engine) restore() error {
 			}
 		}
 		e.byARN[arn] = newTask(e, r)
+		if r.Status == StatusStopped && len(r.Containers) > 0 {
+			ended = append(ended, e.byARN[arn])
+		}
 		return nil
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,8 @@ type bench struct {
 	reports []Report
 	refuse  error // what SubmitTaskStateChange answers
 	ids     int
+
+	unshipped atomic.Bool // logs are not shipped
 }
 
 func newBench(t *testing.T) *bench {
@@ -54,7 +57,7 @@ func newBench(t *testing.T) *bench {
 	b.cfg = Config{
 		Cluster: "agt", Region: "us-east-1", Instance: "i-1", Zone: "us-east-1a", NetworkPrefix: "berth", BindAddress: netip.MustParseAddr("127.0.1.9"),
 		PortFirst: 30000, PortLast: 30009, Resources: Resources{CPU: 1024, Memory: 1000, PortsTCP: []int{22}}, PullBehavior: PullPreferCached,
-		PullTimeout: time.Hour, CreateTimeout: time.Minute, StartTimeout: time.Minute, StopTimeout: 30 * time.Second, CleanupWait: 3 * time.Hour,
+		PullTimeout: time.Hour, CreateTimeout: time.Minute, StartTimeout: time.Minute, StopTimeout: 30 * time.Second, CleanupWait: 3 * time.Hour, MaxStopped: 50,
 		NewID: func() string {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -113,7 +116,7 @@ func (b *bench) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (s
 }
 
 func (b *bench) Prepare(context.Context, string, Box) error    { return nil }
-func (b *bench) Done(string) bool                              { return true }
+func (b *bench) Done(string) bool                              { return !b.unshipped.Load() }
 func (b *bench) Add(context.Context, string, netip.Addr) error { return nil }
 func (b *bench) Remove(context.Context, string) error          { return nil }
 func (b *bench) Guard(context.Context, fence.Network) error    { return nil }

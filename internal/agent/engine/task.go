@@ -67,6 +67,7 @@ func (t *task) updateLocked(fn func(*Record)) error {
 	err := t.e.store.Put(checkpoint.Tasks, t.arn, &t.rec)
 	if before != StatusStopped && t.rec.Status == StatusStopped {
 		t.e.free(&t.rec)
+		t.e.stopped.add(t)
 	}
 	kick(t.step)
 	kick(t.report)
