@@ -59,4 +59,6 @@ type InstanceStatus struct {
 	Status           string `json:"status"`
 	LastUpdated      Time   `json:"lastUpdated"`
 	LastStatusChange Time   `json:"lastStatusChange"`
+	// Reason is why the status is not OK. Only Berth's own agent says it.
+	Reason string `json:"statusReason,omitempty"`
 }

@@ -205,6 +205,7 @@ func (t *telemetry) publishStatus(ctx context.Context, sock *socket) error {
 		Metadata: meta, Timestamp: now,
 		Statuses: []acs.InstanceStatus{{
 			Type: acs.InstanceContainerRuntime, Status: status.Status, LastUpdated: now, LastStatusChange: acs.At(status.Since),
+			Reason: status.Reason,
 		}},
 	})
 }

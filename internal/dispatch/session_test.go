@@ -543,9 +543,9 @@ func TestTelemetry(t *testing.T) {
 		if m, err := ask(health, keySecret); err != nil || m.MessageType() != "AckPublishHealth" || d.task(arn).HealthStatus != ecs.Healthy {
 			t.Errorf("health is answered with %v, %v, and is %s", m, err, d.task(arn).HealthStatus)
 		}
-		status := &acs.PublishInstanceStatus{Statuses: []acs.InstanceStatus{{Type: "ContainerRuntime", Status: acs.InstanceImpaired, LastStatusChange: acs.At(time.Now())}}}
+		status := &acs.PublishInstanceStatus{Statuses: []acs.InstanceStatus{{Type: "ContainerRuntime", Status: acs.InstanceImpaired, Reason: "Docker refuses user nobody", LastStatusChange: acs.At(time.Now())}}}
 		m, err := ask(status, keySecret)
-		if got, _ := d.store.View().ContainerInstances.Get(ci.ContainerInstanceARN); err != nil || m.MessageType() != "AckPublishInstanceStatus" || got.RuntimeStatus != "IMPAIRED" {
+		if got, _ := d.store.View().ContainerInstances.Get(ci.ContainerInstanceARN); err != nil || m.MessageType() != "AckPublishInstanceStatus" || got.RuntimeStatus != "IMPAIRED" || got.RuntimeReason != "Docker refuses user nobody" {
 			t.Errorf("status is answered with %v, %v, and is %s", m, err, got.RuntimeStatus)
 		}
 		if m, err := ask(health, "wrong"); err == nil {

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"strings"
 	"context"
 	"errors"
 	"fmt"
@@ -203,7 +204,8 @@ func (t *telemetry) status(ctx context.Context, m *acs.PublishInstanceStatus, no
 			continue
 		}
 		ci, ok := t.d.store.View().ContainerInstances.Get(t.instance)
-		if !ok || ci.RuntimeStatus == s.Status && now.Sub(ci.RuntimeStatusUpdated) < statusEvery {
+		reason := cut(s.Reason, maxRuntimeReason)
+		if !ok || ci.RuntimeStatus == s.Status && ci.RuntimeReason == reason && now.Sub(ci.RuntimeStatusUpdated) < statusEvery {
 			continue
 		}
 		err := t.d.store.Update(ctx, func(tx *state.Tx) error {
@@ -216,7 +218,7 @@ func (t *telemetry) status(ctx context.Context, m *acs.PublishInstanceStatus, no
 				n.RuntimeStatus, n.RuntimeStatusSince = s.Status, s.LastStatusChange.Time
 				n.Version++
 			}
-			n.RuntimeStatusUpdated = now
+			n.RuntimeStatusUpdated, n.RuntimeReason = now, reason
 			tx.ContainerInstances.Put(&n)
 			return nil
 		})
@@ -225,4 +227,14 @@ func (t *telemetry) status(ctx context.Context, m *acs.PublishInstanceStatus, no
 		}
 	}
 	return nil
+}
+
+// maxRuntimeReason bounds what is kept of an agent's words.
+const maxRuntimeReason = 1024
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
+	}
+	return s
 }

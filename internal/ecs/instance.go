@@ -37,6 +37,7 @@ type ContainerInstance struct {
 	Address string
 	// RuntimeStatus is what the agent last said of its container runtime: OK, IMPAIRED, INSUFFICIENT_DATA or INITIALIZING.
 	RuntimeStatus        string    `json:",omitempty"`
+	RuntimeReason        string    `json:",omitempty"` // why it is IMPAIRED, from Berth's own agent
 	RuntimeStatusSince   time.Time `json:",omitzero"`
 	RuntimeStatusUpdated time.Time `json:",omitzero"`
 	// ClientToken is that of the registration, which makes a repeated one find its first answer.

@@ -122,6 +122,7 @@ type Engine struct {
 // RuntimeStatus is the health of the container runtime.
 type RuntimeStatus struct {
 	Status  string // acs.InstanceOK and so on
+	Reason  string // why it is not OK, as far as that is known
 	Since   time.Time
 	Version string
 	cgroups runtime.Engine

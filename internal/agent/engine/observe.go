@@ -75,7 +75,9 @@ func observeEnd(r *Record, b *Box, c runtime.Container) {
 		b.FirstStart = c.StartedAt
 	}
 	b.ExitCode = new(c.ExitCode)
-	if c.OOMKilled {
+	// Docker says so too when a process that the container started was killed and the container
+	// went on, to end well. Nobody killed that container.
+	if c.OOMKilled && c.ExitCode != 0 {
 		b.Reason = reasonOOM
 	}
 	if r.wanted() && restarts(b) {

@@ -17,7 +17,7 @@ func (e *Engine) watch(ctx context.Context) {
 	const pause = time.Second
 	for ctx.Err() == nil {
 		if err := e.follow(ctx); err != nil && ctx.Err() == nil {
-			e.setStatus(acs.InstanceImpaired, runtime.Engine{})
+			e.setStatus(acs.InstanceImpaired, err.Error(), runtime.Engine{})
 			e.log.Warn("the container runtime cannot be followed", "error", err)
 		}
 		select {
@@ -39,7 +39,7 @@ func (e *Engine) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.setStatus(acs.InstanceOK, engine)
+	e.setStatus(acs.InstanceOK, "", engine)
 	seen := e.lookAtAll(ctx)
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
@@ -63,11 +63,15 @@ func (e *Engine) follow(ctx context.Context) error {
 	}
 }
 
-func (e *Engine) setStatus(status string, engine runtime.Engine) {
+func (e *Engine) setStatus(status, reason string, engine runtime.Engine) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.status.Status != status {
 		e.status.Status, e.status.Since = status, time.Now()
+		e.changedLocked()
+	}
+	if e.status.Reason != reason {
+		e.status.Reason = reason
 		e.changedLocked()
 	}
 	if engine.Version != "" {

@@ -2,7 +2,11 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,6 +64,8 @@ func wrap(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case refused(err):
+		return &failure{runtime.ErrUnavailable, explain(err)}
 	case client.IsErrConnectionFailed(err):
 		return &failure{runtime.ErrUnavailable, err}
 	case errdefs.IsNotFound(err):
@@ -70,6 +76,22 @@ func wrap(err error) error {
 		return &failure{runtime.ErrConflict, err}
 	}
 	return err
+}
+
+// refused reports whether the operating system keeps this program from the engine's socket.
+func refused(err error) bool {
+	return errors.Is(err, fs.ErrPermission) ||
+		client.IsErrConnectionFailed(err) && strings.Contains(err.Error(), "permission denied")
+}
+
+// explain says who was refused and what to do about it.
+func explain(err error) error {
+	who := fmt.Sprintf("user id %d", os.Geteuid())
+	if u, lookup := user.Current(); lookup == nil {
+		who = fmt.Sprintf("user %s", u.Username)
+	}
+	return fmt.Errorf("Docker refuses %s: %w. Add the user to the group that owns Docker's socket, usually "+
+		"\"sudo usermod -aG docker USER\", log in again and start Berth again, or run Berth as root", who, err)
 }
 
 // isPortTaken recognises the engine's words; it has no code for this.
