@@ -35,7 +35,7 @@ func (s *Spec) Request(count int) (sched.Request, error) {
 	need := s.Definition.Need(s.Overrides)
 	r := sched.Request{
 		Group: s.Group, Count: count, Needs: amounts(need), PortsTCP: ports(need.PortsTCP), PortsUDP: ports(need.PortsUDP),
-		DefaultSpread: s.DefaultSpread, Seed: s.Seed,
+		DefaultSpread: s.DefaultSpread, Seed: s.Seed, HostNetwork: s.Definition.NetworkMode == ecs.NetworkHost,
 	}
 	for _, a := range s.Definition.RequiresAttributes {
 		r.RequiredAttributes = append(r.RequiredAttributes, sched.Attribute{Name: a.Name, Value: a.Value})

@@ -6,6 +6,8 @@
 package launch
 
 import (
+	"net/netip"
+
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/sched"
 	"github.com/berthhq/berth/internal/state"
@@ -17,12 +19,38 @@ const unlimited = 1 << 20
 // World shows a cluster's instances to the scheduler, with what their tasks leave free.
 func World(t *state.Tables, clusterARN string) sched.World {
 	var w sched.World
+	local := &sched.Machine{HostTCP: make(sched.Ports), HostUDP: make(sched.Ports)}
 	for ci := range t.ContainerInstances.By(state.ByCluster, clusterARN) {
-		if ci.Present() {
-			w.Instances = append(w.Instances, Instance(t, ci))
+		if !ci.Present() {
+			continue
 		}
+		in := Instance(t, ci)
+		if onThisMachine(ci) {
+			in.Machine = local
+			holdHost(t, ci, local)
+		}
+		w.Instances = append(w.Instances, in)
 	}
 	return w
+}
+
+// onThisMachine reports whether the instance is one of those that the local machine is divided into:
+// they have a loopback address each. Whoever comes from 127.0.0.1 may come through a proxy.
+func onThisMachine(ci *ecs.ContainerInstance) bool {
+	address, err := netip.ParseAddr(ci.Address)
+	return err == nil && address.IsLoopback() && address != netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// holdHost takes the ports of the instance's tasks in network mode host.
+func holdHost(t *state.Tables, ci *ecs.ContainerInstance, m *sched.Machine) {
+	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
+		if !task.Live() || len(task.Need.PortsTCP)+len(task.Need.PortsUDP) == 0 {
+			continue
+		}
+		if def, ok := t.TaskDefinitions.Get(task.TaskDefinitionARN); ok && def.NetworkMode == ecs.NetworkHost {
+			hold(m.HostTCP, m.HostUDP, task.Need, task.Group)
+		}
+	}
 }
 
 // Instance shows one instance to the scheduler.
@@ -41,7 +69,7 @@ func Instance(t *state.Tables, ci *ecs.ContainerInstance) sched.Instance {
 	for _, a := range ci.Attributes {
 		in.Attributes[a.Name] = a.Value
 	}
-	hold(&in, ci.Registered, "")
+	hold(in.PortsTCP, in.PortsUDP, ci.Registered, "")
 	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
 		if task.LastStatus == ecs.Running && task.DesiredStatus == ecs.Running {
 			in.RunningTasksCount++
@@ -55,7 +83,7 @@ func Instance(t *state.Tables, ci *ecs.ContainerInstance) sched.Instance {
 		in.Free.Memory -= n.Memory
 		in.Free.GPU -= n.GPU
 		in.Free.ENI -= n.ENI
-		hold(&in, task.Need, task.Group)
+		hold(in.PortsTCP, in.PortsUDP, task.Need, task.Group)
 	}
 	return in
 }
@@ -64,12 +92,12 @@ func amounts(r ecs.Resources) sched.Resources {
 	return sched.Resources{CPU: r.CPU, Memory: r.Memory, GPU: r.GPUs, ENI: r.ENIs}
 }
 
-func hold(in *sched.Instance, r ecs.Resources, group string) {
+func hold(tcp, udp sched.Ports, r ecs.Resources, group string) {
 	for _, p := range r.PortsTCP {
-		in.PortsTCP[uint16(p)] = group
+		tcp[uint16(p)] = group
 	}
 	for _, p := range r.PortsUDP {
-		in.PortsUDP[uint16(p)] = group
+		udp[uint16(p)] = group
 	}
 }
 

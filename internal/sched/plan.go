@@ -31,8 +31,8 @@ func Plan(w World, requests []Request) Result {
 	return out
 }
 
-// place puts the tasks of one request on the nodes. Only the chosen node changes, and it only gets fuller, so a node that
-// takes no task now takes none later in the same request.
+// place puts the tasks of one request on the nodes. The chosen node changes, and in mode host the others of its machine. They
+// only get fuller, so a node that takes no task now takes none later in the same request.
 func place(nodes []*node, index int, r *Request, out *Result) {
 	checks := filters()
 	var fit []*node
@@ -50,6 +50,11 @@ func place(nodes []*node, index int, r *Request, out *Result) {
 		if n == nil {
 			fail(nodes, index, r, left, out)
 			return
+		}
+		if n.machineOf(r) != nil && !portsFree(&n.Instance, r) {
+			rank.skip()
+			left++
+			continue
 		}
 		n.take(r)
 		rank.changed(admits(checks, &n.Instance, r))
@@ -87,8 +92,15 @@ type node struct {
 func newNodes(w World) []*node {
 	list := make([]node, len(w.Instances))
 	nodes := make([]*node, len(list))
+	machines := map[*Machine]*Machine{}
 	for k := range list {
 		list[k].Instance = w.Instances[k]
+		if m := list[k].Machine; m != nil {
+			if machines[m] == nil {
+				machines[m] = &Machine{HostTCP: cloned(m.HostTCP), HostUDP: cloned(m.HostUDP)}
+			}
+			list[k].Machine = machines[m]
+		}
 		nodes[k] = &list[k]
 	}
 	slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.ARN, b.ARN) })
@@ -113,6 +125,14 @@ func (n *node) take(r *Request) {
 	}
 	for _, p := range r.PortsUDP {
 		n.PortsUDP[p] = r.Group
+	}
+	if m := n.machineOf(r); m != nil {
+		for _, p := range r.PortsTCP {
+			m.HostTCP[p] = r.Group
+		}
+		for _, p := range r.PortsUDP {
+			m.HostUDP[p] = r.Group
+		}
 	}
 	n.TaskGroups[r.Group]++
 	n.RunningTasksCount++

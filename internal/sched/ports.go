@@ -10,7 +10,18 @@ func portsFree(i *Instance, r *Request) bool {
 	if len(r.PortsTCP)+len(r.PortsUDP) == 0 {
 		return true
 	}
+	if m := i.machineOf(r); m != nil && (anyTaken(m.HostTCP, r.PortsTCP) || anyTaken(m.HostUDP, r.PortsUDP)) {
+		return false
+	}
 	return !anyTaken(i.PortsTCP, r.PortsTCP) && !anyTaken(i.PortsUDP, r.PortsUDP) && portsAfter(i, r) <= maxPorts
+}
+
+// machineOf is the machine whose ports a task of the request would take, nil if only the instance's matter.
+func (i *Instance) machineOf(r *Request) *Machine {
+	if !r.HostNetwork {
+		return nil
+	}
+	return i.Machine
 }
 
 func anyTaken(used Ports, wanted []uint16) bool {
@@ -38,6 +49,12 @@ func portsAfter(i *Instance, r *Request) int {
 
 func explainPorts(i *Instance, r *Request) string {
 	list := append(conflicts(i.PortsTCP, r.PortsTCP, "tcp"), conflicts(i.PortsUDP, r.PortsUDP, "udp")...)
+	if m := i.machineOf(r); m != nil && len(list) == 0 {
+		list = append(conflicts(m.HostTCP, r.PortsTCP, "tcp"), conflicts(m.HostUDP, r.PortsUDP, "udp")...)
+		for k := range list {
+			list[k] += " on another instance of the same machine (networkMode host)"
+		}
+	}
 	if len(list) == 0 {
 		return fmt.Sprintf("needs %d more host ports, %d of at most %d are reserved",
 			len(r.PortsTCP)+len(r.PortsUDP), len(i.PortsTCP)+len(i.PortsUDP), maxPorts)

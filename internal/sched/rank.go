@@ -10,6 +10,7 @@ import (
 // ranking keeps nodes in the order of the strategies while tasks are placed on them or taken away.
 type ranking interface {
 	best() *node       // the preferred node, nil when none is left
+	skip()             // the best node leaves the ranking as it is
 	changed(more bool) // the best node gained or lost a task and stays, or leaves the ranking
 }
 

@@ -16,6 +16,8 @@ type Request struct {
 	Needs    Resources // per task; ENI is 1 for awsvpc tasks, else 0
 	PortsTCP []uint16  // static host ports, none for awsvpc tasks
 	PortsUDP []uint16
+	// HostNetwork says that the tasks have the machine's own network.
+	HostNetwork bool
 
 	RequiredAttributes []Attribute // requiresAttributes of the task definition
 	Zones              []string    // awsvpc: the zones of the subnets; empty = any

@@ -76,6 +76,8 @@ func (s *scan) changed(more bool) {
 		}
 	}
 	if !more {
-		s.nodes = slices.Delete(s.nodes, s.chosen, s.chosen+1)
+		s.skip()
 	}
 }
+
+func (s *scan) skip() { s.nodes = slices.Delete(s.nodes, s.chosen, s.chosen+1) }

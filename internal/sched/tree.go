@@ -83,7 +83,12 @@ func (t *tree) best() *node {
 	return t.root.first().node
 }
 
-func (t *tree) changed(more bool) {
+func (t *tree) changed(more bool) { t.update(int(t.order.dir), more) }
+
+func (t *tree) skip() { t.update(0, false) }
+
+// update counts tasks on the best node's path to the root, and takes the node away unless it stays.
+func (t *tree) update(tasks int, more bool) {
 	b := t.root.first()
 	alive := more
 	for ; b.parent != nil; b = b.parent {
@@ -92,7 +97,7 @@ func (t *tree) changed(more bool) {
 		} else {
 			heap.Remove(b.parent, b.at)
 		}
-		b.parent.count += int(t.order.dir)
+		b.parent.count += tasks
 		alive = len(b.parent.kids) > 0
 	}
 }

@@ -42,9 +42,19 @@ type Instance struct {
 	Free       Resources
 	PortsTCP   Ports // in use or reserved
 	PortsUDP   Ports
+	// Machine is what the instance shares with the other instances that are the same machine; nil
+	// for a machine of its own.
+	Machine *Machine
 
 	RunningTasksCount int
 	TaskGroups        map[string]int // tasks here per group ("service:web", "family:job"); the counting set of spread
+}
+
+// Machine is a machine that several instances are on. They publish ports on an address each, but
+// tasks in network mode host have the machine's own network, wherever they are placed.
+type Machine struct {
+	HostTCP Ports // of tasks in mode host
+	HostUDP Ports
 }
 
 // Resources are amounts a task takes of an instance.
