@@ -55,6 +55,69 @@ func TestNeighbourReachesNothing(t *testing.T) {
 	}
 }
 
+// What a task publishes is for this machine too. A neighbour that routes the container's address through it reaches nothing,
+// and would without the rule, as long as Docker forwards that (before version 28). A rule that a restored firewall has lost is put again.
+func TestNeighbourReachesNoTask(t *testing.T) {
+	harness.Need(t, harness.OnPath("iptables"), harness.OnPath("ip"), root)
+	s := start(t)
+	probe := s.Push(t, "probe")
+	s.launch(t, 1)
+	x := s.runTask(t, object{"cluster": cluster, "taskDefinition": s.define(t, "web", answering(probe, "here"), nil)})
+	out, err := s.Docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", x.Containers[0].RuntimeID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := netip.ParseAddr(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	where, neighbour := netip.AddrPortFrom(address, 8080), addNeighbour(t)
+	if conn, err := net.DialTimeout("tcp", where.String(), 5*time.Second); err != nil {
+		t.Fatalf("this machine does not reach the task: %v", err)
+	} else {
+		conn.Close()
+	}
+	if dialFrom(t, neighbour, where) == nil {
+		t.Error("a neighbour reaches the task")
+	}
+	version, err := s.Docker("version", "-f", "{{.Server.Version}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	major, _, _ := strings.Cut(string(version), ".")
+	if n, err := strconv.Atoi(major); err != nil || n >= 28 {
+		t.Skipf("Docker %s does not forward it anyway", version)
+	}
+	// The agent may put the rule again at any moment.
+	harness.Until(t, 30*time.Second, "without the rule a neighbour reaches the task", func() string {
+		removeForwardRules(t)
+		if err := dialFrom(t, neighbour, where); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	harness.Until(t, 30*time.Second, "the rule is put again", func() string {
+		if dialFrom(t, neighbour, where) == nil {
+			return "a neighbour reaches the task"
+		}
+		return ""
+	})
+}
+
+// removeForwardRules removes the calls of agents' rules for what is forwarded to containers, as a restored firewall does.
+func removeForwardRules(t *testing.T) {
+	t.Helper()
+	rules, err := exec.Command("iptables", "-w", "10", "-S", "DOCKER-USER").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range harness.Lines(rules) {
+		if strings.Contains(rule, "BERTH-") && strings.Contains(rule, " -o ") {
+			iptables(t, "-D", strings.ReplaceAll(strings.TrimPrefix(rule, "-A "), `"`, ""))
+		}
+	}
+}
+
 var root = harness.Part{Name: "root", There: func() error {
 	if os.Geteuid() != 0 {
 		return os.ErrPermission
