@@ -87,6 +87,9 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	if cfg.Region != "" && !arn.ValidRegion(cfg.Region) {
 		return s, fmt.Errorf("%q is not a region's name; a name such as us-east-1 is", cfg.Region)
 	}
+	if err := lostNothing(cfg.Data); err != nil {
+		return s, err
+	}
 	if s.dir, err = config.Open(cfg.Data, cfg.Account); err != nil {
 		return s, err
 	}
@@ -119,9 +122,6 @@ func ignoreClosed(err error) error {
 }
 
 func (s *Server) openState(ctx context.Context) error {
-	if err := s.mayStart(); err != nil {
-		return err
-	}
 	j, err := file.Open(s.dir.Path)
 	if errors.Is(err, file.ErrInUse) {
 		return fmt.Errorf("another berth server is running with the data directory %s", s.dir.Path)
@@ -138,21 +138,6 @@ func (s *Server) openState(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("%s: %w", s.dir.Sub(file.JournalFile), err), j.Close())
 	}
 	s.closers = append(s.closers, s.store.Close)
-	return nil
-}
-
-// mayStart refuses to begin with an empty state where there was another one.
-func (s *Server) mayStart() error {
-	there, err := file.Exists(s.dir.Path)
-	if there || err != nil {
-		return err
-	}
-	for _, part := range []string{"registry", "logs", "instances"} {
-		if _, err := os.Stat(s.dir.Sub(part)); err == nil {
-			return fmt.Errorf("the data directory %s has been used before, but its state (%s and %s) is missing: "+
-				"restore a backup, or remove the whole directory to start anew", s.dir.Path, file.GuardFile, file.JournalFile)
-		}
-	}
 	return nil
 }
 

@@ -39,7 +39,7 @@ func (s *Subscription) Next(ctx context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keys := slices.Sorted(maps.Keys(s.dirty))
-	clear(s.dirty)
+	s.dirty = make(map[string]struct{}) // one that was cleared keeps the space of all it ever held
 	return keys, nil
 }
 
