@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 GOFLAGS_STATIC := -trimpath -ldflags '-s -w'
 
-.PHONY: help build demo test check bench bench-socketio bench-storm fuzz gen clean
+.PHONY: help build release cross demo test check bench bench-socketio bench-storm fuzz gen clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -11,6 +11,12 @@ help: ## list the verbs
 build: ## build bin/berth and the chat's server
 	CGO_ENABLED=0 go build $(GOFLAGS_STATIC) -o bin/berth ./cmd/berth
 	CGO_ENABLED=0 go build $(GOFLAGS_STATIC) -o bin/chat ./examples/chat
+
+release: ## build the release binaries and their checksums into dist
+	scripts/release
+
+cross: ## build what runs on macOS and Windows
+	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os go vet ./internal/cli ./cmd/berth ./socketio ./socketio/engineio || exit 1; done
 
 demo: ## set up, build, and run the article's whole stack until Ctrl-C
 	@scripts/setup demo
@@ -45,4 +51,4 @@ gen: ## generate the wire shapes again
 	go generate ./internal/awswire/shape
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist

@@ -79,9 +79,10 @@ const rules = `
 	trust;     # who trusts them
 	JOURNALS, MEMORY, registry/blob < backup;
 	MEMORY, BRAINS, launch, why < status;
+	MEMORY < oplog;
 	DESK, status, image < demo;
 	action/*, control/*, machine/local, dispatch, agent, agent/runtime/*, publish, console,
-	JOURNALS, registry, config, status, image, authority, backup, budget < server, sim;
+	JOURNALS, registry, config, status, oplog, image, authority, backup, budget < server, sim;
 	MEMORY, BRAINS, status < console;
 	server, sim, demo, trust < cli;
 	cli < /cmd/berth;

@@ -46,6 +46,7 @@ func (s *Server) rooms() map[string]func(context.Context) error {
 		"registry": s.registry.Run,
 		"metrics":  func(ctx context.Context) error { return s.meters.forgetDeleted(ctx, s.store) },
 		"dispatch": s.dispatch.Run,
+		"oplog":    s.oplog.Run,
 		"edge":     s.edge.Run,
 		"publish":  func(ctx context.Context) error { return s.publisher.Run(ctx, s.edge) },
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/berthhq/berth/internal/backup"
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/oplog"
 	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/file"
@@ -61,6 +62,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	meters   *meters
+	oplog    *oplog.Log
 	closers  []func() error
 	stop     chan struct{} // receives when a caller with the owner's key asks the server to stop
 	ready    chan struct{} // closed when the edge serves what the state says
@@ -96,6 +98,7 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	if err := s.openState(ctx); err != nil {
 		return s, err
 	}
+	s.oplog = oplog.New(s.store, cfg.Logger)
 	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return s, fmt.Errorf("%w (is another server running? Choose another address with --listen)", err)
 	}
@@ -163,7 +166,7 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	api, err := awswire.NewHandler(awswire.Config{
-		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.meters.call,
+		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.called,
 	}, s.services()...)
 	if err != nil {
 		return nil, err
@@ -190,6 +193,14 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /_berth/explain", s.signed(s.explain))
 	mux.HandleFunc("GET /_berth/streams", s.signed(s.streams))
 	return gate.Wrap(mux), nil
+}
+
+// called counts a call, and logs it when it was refused.
+func (s *Server) called(o awswire.Outcome) {
+	s.meters.call(o)
+	if o.Code != "" {
+		s.oplog.Refused(o.Call.Service, o.Call.Action, o.Code, o.Status, o.Call.Principal.ARN, o.Call.RequestID)
+	}
 }
 
 // health answers 200 once load balancers are served too, so that whoever waits for a server that starts again finds all of it.

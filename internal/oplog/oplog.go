@@ -1,0 +1,260 @@
+// Package oplog writes the operator's log: what happens to deployments, tasks and container instances,
+// and which calls are refused, one structured line each. It watches the state, so that no other
+// package needs a log call for it, and it logs what became of something, not each step. Lines beyond a
+// rate are counted and left out; how many is logged when lines are written again.
+//
+// Run lasts until its context ends. Refused may be called from any goroutine.
+package oplog
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// How many lines there may be: a rollout of a hundred tasks at once, and then ten each second.
+const (
+	linesPerSecond = 10
+	linesAtOnce    = 200
+)
+
+// Log is the operator's log.
+type Log struct {
+	store *state.Store
+	out   limited
+	seen  map[string]string // by table and key: what was last known of a row
+}
+
+// New makes a log of what changes in store from now on.
+func New(store *state.Store, logger *slog.Logger) *Log {
+	return &Log{store: store, seen: make(map[string]string),
+		out: limited{logger: logger, limit: rate.NewLimiter(linesPerSecond, linesAtOnce)}}
+}
+
+const (
+	tasks     = "ecs.tasks"
+	services  = "ecs.services"
+	instances = "ecs.container-instances"
+)
+
+func keys(c state.Change) []string {
+	switch c.Table {
+	case tasks, services, instances:
+		return []string{c.Table + " " + c.Key}
+	}
+	return nil
+}
+
+// Run logs until ctx ends. What is there at the start is no news.
+func (l *Log) Run(ctx context.Context) error {
+	sub := l.store.Subscribe(keys)
+	defer sub.Close()
+	t := &l.store.View().Tables
+	for x := range t.Tasks.All() {
+		l.seen[tasks+" "+x.TaskARN] = string(x.LastStatus)
+	}
+	for x := range t.Services.All() {
+		l.seen[services+" "+x.ServiceARN] = serviceState(x)
+	}
+	for x := range t.ContainerInstances.All() {
+		l.seen[instances+" "+x.ContainerInstanceARN] = instanceState(x)
+	}
+	for {
+		dirty, err := sub.Next(ctx)
+		if err != nil {
+			return err
+		}
+		t := &l.store.View().Tables
+		for _, key := range dirty {
+			l.look(t, key)
+		}
+	}
+}
+
+// look compares a row with what was last known of it.
+func (l *Log) look(t *state.Tables, key string) {
+	table, id, _ := strings.Cut(key, " ")
+	before, now, there := l.seen[key], "", false
+	switch table {
+	case tasks:
+		var x *ecs.Task
+		if x, there = t.Tasks.Get(id); there {
+			now = string(x.LastStatus)
+			l.task(x, before)
+		}
+	case services:
+		var x *ecs.Service
+		if x, there = t.Services.Get(id); there {
+			now = serviceState(x)
+			l.service(x, before)
+		}
+	case instances:
+		var x *ecs.ContainerInstance
+		if x, there = t.ContainerInstances.Get(id); there {
+			now = instanceState(x)
+			l.instance(x, before)
+		}
+	}
+	if there {
+		l.seen[key] = now
+	} else {
+		delete(l.seen, key)
+	}
+}
+
+// task logs the end of a task.
+func (l *Log) task(x *ecs.Task, before string) {
+	if x.LastStatus != ecs.Stopped || before == string(ecs.Stopped) {
+		return
+	}
+	level := slog.LevelInfo
+	if x.StopCode == ecs.TaskFailedToStart || x.StopCode == ecs.TerminationNotice || failed(x) {
+		level = slog.LevelWarn
+	}
+	l.out.line(level, "task stopped", "cluster", arn.LastID(x.ClusterARN), "group", x.Group, "task", arn.LastID(x.TaskARN),
+		"definition", arn.LastID(x.TaskDefinitionARN), "code", x.StopCode, "reason", x.StoppedReason+x.ExitCodes())
+}
+
+// failed reports whether a container of the task ended with another exit code than 0 by itself.
+func failed(x *ecs.Task) bool {
+	if x.StopCode != ecs.EssentialContainerExited {
+		return false
+	}
+	for _, c := range x.Containers {
+		if c.ExitCode != nil && *c.ExitCode != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// serviceState is what the log knows of a service: its status, whether tasks of it find no instance, and
+// its deployments with their states.
+func serviceState(x *ecs.Service) string {
+	s := x.Status
+	if x.Unplaced > 0 {
+		s += " " + unplaced
+	}
+	for _, d := range x.Deployments {
+		s += " " + d.ID + "=" + d.RolloutState
+	}
+	return s
+}
+
+const unplaced = "unplaced"
+
+// service logs the beginning and the end of deployments, and of want of instances.
+func (l *Log) service(x *ecs.Service, before string) {
+	name := []any{"cluster", arn.LastID(x.ClusterARN), "service", x.ServiceName}
+	known := strings.Fields(before)
+	has := func(s string) bool {
+		for _, k := range known {
+			if k == s {
+				return true
+			}
+		}
+		return false
+	}
+	for _, d := range x.Deployments {
+		about := append(name[:len(name):len(name)], "deployment", d.ID, "definition", arn.LastID(d.TaskDefinition))
+		switch {
+		case has(d.ID + "=" + d.RolloutState):
+		case d.RolloutState == ecs.RolloutCompleted:
+			l.out.line(slog.LevelInfo, "deployment completed", append(about, "tasks", x.DesiredCount)...)
+		case d.RolloutState == ecs.RolloutFailed:
+			l.out.line(slog.LevelWarn, "deployment failed", append(about, "failed_tasks", d.FailedTasks, "reason", d.RolloutStateReason)...)
+		case d.Status == ecs.DeploymentPrimary && strings.Contains(d.RolloutStateReason, "rolling back"):
+			l.out.line(slog.LevelWarn, "deployment rolls back", append(about, "reason", d.RolloutStateReason)...)
+		case !strings.Contains(before, d.ID+"="):
+			l.out.line(slog.LevelInfo, "deployment started", append(about, "tasks", x.DesiredCount)...)
+		}
+	}
+	switch {
+	case x.Unplaced > 0 && !has(unplaced):
+		l.out.line(slog.LevelWarn, "tasks find no instance", append(name, "tasks", x.Unplaced, "see", "berth explain "+x.ServiceName)...)
+	case x.Unplaced == 0 && has(unplaced):
+		l.out.line(slog.LevelInfo, "all tasks have an instance", name...)
+	}
+	if x.Status == ecs.ServiceInactive && !has(ecs.ServiceInactive) {
+		l.out.line(slog.LevelInfo, "service deleted", name...)
+	}
+}
+
+const (
+	connected = "connected"
+	impaired  = "impaired"
+)
+
+// instanceState is what the log knows of a container instance.
+func instanceState(x *ecs.ContainerInstance) string {
+	s := x.Status
+	if x.AgentConnected {
+		s += " " + connected
+	}
+	if x.RuntimeStatus == "IMPAIRED" {
+		s += " " + impaired
+	}
+	return s
+}
+
+// instance logs instances that come, are lost, return and go.
+func (l *Log) instance(x *ecs.ContainerInstance, before string) {
+	about := []any{"cluster", arn.LastID(x.ClusterARN), "instance", arn.LastID(x.ContainerInstanceARN), "ec2_instance", x.EC2InstanceID}
+	was := strings.Contains(before, connected)
+	present := x.Present()
+	switch {
+	case !present && before != "" && !strings.HasPrefix(before, x.Status):
+		l.out.line(slog.LevelInfo, "instance deregistered", append(about, "status", x.Status)...)
+	case present && before == "":
+		l.out.line(slog.LevelInfo, "instance registered", append(about, "address", x.Address)...)
+	case present && was && !x.AgentConnected:
+		l.out.line(slog.LevelWarn, "instance lost: its agent is not connected", about...)
+	case present && !was && x.AgentConnected && before != "":
+		l.out.line(slog.LevelInfo, "instance connected", about...)
+	}
+	switch is := x.RuntimeStatus == "IMPAIRED"; {
+	case is && !strings.Contains(before, impaired):
+		l.out.line(slog.LevelWarn, "container runtime does not work", about...)
+	case !is && strings.Contains(before, impaired):
+		l.out.line(slog.LevelInfo, "container runtime works again", about...)
+	}
+}
+
+// Refused logs a call that was answered with a fault.
+func (l *Log) Refused(service, action, code string, status int, principal, requestID string) {
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	l.out.line(level, "call refused", "service", service, "action", action, "code", code, "status", status, "principal", principal, "request", requestID)
+}
+
+// limited writes lines up to a rate.
+type limited struct {
+	logger *slog.Logger
+	limit  *rate.Limiter
+
+	mu   sync.Mutex // guards left
+	left int        // lines that were left out since the last one
+}
+
+func (l *limited) line(level slog.Level, message string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.limit.Allow() {
+		l.left++
+		return
+	}
+	if l.left > 0 {
+		l.logger.Warn("lines were left out because there were too many", "lines", l.left)
+		l.left = 0
+	}
+	l.logger.Log(context.Background(), level, message, args...)
+}
