@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// The article step by step with Debian's AWS CLI, as README shows it.
+// The article step by step with Debian's AWS CLI, as docs/tour.md shows it.
 func TestWalkThroughTheArticle(t *testing.T) {
 	harness.Need(t, redis, awsCLI)
 	script, err := os.ReadFile("testdata/walk.sh")
