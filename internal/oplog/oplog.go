@@ -221,7 +221,7 @@ func (l *Log) instance(x *ecs.ContainerInstance, before string) {
 	}
 	switch is := x.RuntimeStatus == "IMPAIRED"; {
 	case is && !strings.Contains(before, impaired):
-		l.out.line(slog.LevelWarn, "container runtime does not work", about...)
+		l.out.line(slog.LevelWarn, "container runtime does not work", append(about, "reason", x.RuntimeReason)...)
 	case !is && strings.Contains(before, impaired):
 		l.out.line(slog.LevelInfo, "container runtime works again", about...)
 	}

@@ -90,8 +90,8 @@ func TestLogTellsWhatHappens(t *testing.T) {
 			x.Deployments[0].Status, x.Deployments[0].RolloutState = ecs.DeploymentPrimary, ecs.RolloutInProgress
 			x.Deployments[0].RolloutStateReason = x.Deployments[1].RolloutStateReason
 		})
-		instance(func(x *ecs.ContainerInstance) { x.RuntimeStatus = "IMPAIRED" })
-		instance(func(x *ecs.ContainerInstance) { x.RuntimeStatus = "OK" })
+		instance(func(x *ecs.ContainerInstance) { x.RuntimeStatus, x.RuntimeReason = "IMPAIRED", "permission denied" })
+		instance(func(x *ecs.ContainerInstance) { x.RuntimeStatus, x.RuntimeReason = "OK", "" })
 		instance(func(x *ecs.ContainerInstance) { x.AgentConnected = false })
 		instance(func(x *ecs.ContainerInstance) { x.AgentConnected = true })
 		instance(func(x *ecs.ContainerInstance) { x.Status, x.AgentConnected = ecs.InstanceInactive, false })

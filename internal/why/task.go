@@ -141,6 +141,8 @@ func InstanceProblem(ci *ecs.ContainerInstance) (problem, advice string) {
 	switch {
 	case !ci.AgentConnected:
 		return "the agent is not connected", "See the agent's log; a machine that is off or cut off is replaced by its Auto Scaling group."
+	case ci.RuntimeStatus == "IMPAIRED" && ci.RuntimeReason != "":
+		return "the container runtime does not work: " + strings.TrimSuffix(ci.RuntimeReason, "."), ""
 	case ci.RuntimeStatus == "IMPAIRED":
 		return "the container runtime does not answer", "See that Docker Engine runs there and that the agent may use it (docker info)."
 	}

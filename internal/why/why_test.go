@@ -175,6 +175,11 @@ var cases = []struct {
 	}},
 	{"agent away", func(w *world) { w.pending(); w.instance.AgentConnected = false }},
 	{"runtime impaired", func(w *world) { w.pending(); w.instance.RuntimeStatus = "IMPAIRED" }},
+	{"runtime refuses", func(w *world) {
+		w.pending()
+		w.instance.RuntimeStatus = "IMPAIRED"
+		w.instance.RuntimeReason = "Docker refuses user ann: permission denied. Add the user to the group docker."
+	}},
 	{"instance gone", func(w *world) { w.pending(); w.instance = nil }},
 	{"pulling", func(w *world) { w.pending().PullStartedAt = now.Add(-7 * time.Second) }},
 	{"not begun", func(w *world) { w.pending() }},
