@@ -70,10 +70,11 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMeters(func() balancers { return all{} })
-	m.call(awswire.Outcome{Call: awswire.Call{Service: "ecs", Action: "RunTask"}})
-	m.request(&edge.Entry{LoadBalancerARN: "a:loadbalancer/app/lb/1", TargetGroupARN: "a:targetgroup/web/1", Status: 200})
-	page := pageOf(m)
+	s := run(t, nil)
+	s.meters.balancers = func() balancers { return all{} }
+	s.meters.call(awswire.Outcome{Call: awswire.Call{Service: "ecs", Action: "RunTask"}})
+	s.meters.request(&edge.Entry{LoadBalancerARN: "a:loadbalancer/app/lb/1", TargetGroupARN: "a:targetgroup/web/1", Status: 200})
+	page := pageOf(s.meters)
 	documented := map[string]bool{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
 		documented[row[1]] = true
