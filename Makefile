@@ -16,7 +16,7 @@ release: ## build the release binaries and their checksums into dist
 	scripts/release
 
 cross: ## build what runs on macOS and Windows
-	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os go vet ./internal/cli ./cmd/berth ./socketio ./socketio/engineio || exit 1; done
+	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os go vet ./internal/cli ./cmd/berth ./socketio/... ./socketio/redisadapter/... || exit 1; done
 
 demo: ## set up, build, and run the article's whole stack until Ctrl-C
 	@scripts/setup demo
@@ -30,19 +30,20 @@ test: ## set up everything the tests need, then run them all with the race detec
 
 check: ## format, vet and the rules of the house, without Docker or anything else
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	go vet ./...
+	go vet work
 	go test ./internal
+	@$(MAKE) --no-print-directory cross
 
 bench: ## group commit, placement, routing and the edge beside its peers
 	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... ./internal/edge/...
 
 bench-socketio: ## the Go Socket.IO server beside Node's, same client
 	@scripts/setup test
-	go run ./socketio/bench
+	go run ./socketio/redisadapter/internal/bench
 
 bench-storm: ## 20,000 Socket.IO clients lose their server and come back, beside Node's
 	@scripts/setup test
-	go run ./socketio/bench -storm 20000
+	go run ./socketio/redisadapter/internal/bench -storm 20000
 
 fuzz: ## every fuzz target for ten seconds
 	scripts/fuzz 10s

@@ -87,12 +87,15 @@ const rules = `
 	server, sim, demo, trust < cli;
 	cli < /cmd/berth;
 
-# Beside the house: it imports nothing of ours.
+# Beside the house, in modules of their own: they import nothing of ours.
 	/socketio/internal/jsonscan < /socketio/packet, /socketio/internal/msgpack;
 	/socketio/internal/link, /socketio/internal/wsframe < /socketio/engineio, /socketio/internal/lean;
-	/socketio/packet, /socketio/engineio, /socketio/clientdist, /socketio/internal/msgpack < /socketio;
+	/socketio/packet, /socketio/engineio, /socketio/internal/clientdist, /socketio/internal/msgpack < /socketio;
+	/socketio, /socketio/internal/lean < /socketio/*;
+	/socketio, /socketio/internal/lean, /socketio/internal/testenv < /socketio/internal/conformance, /socketio/internal/chattest;
 	/socketio, /socketio/internal/msgpack < /socketio/redisadapter;
-	/socketio, /socketio/redisadapter, /socketio/internal/lean < /socketio/*, /examples/*;
+	/socketio/redisadapter, /socketio/internal/lean, /socketio/internal/testenv < /socketio/redisadapter/internal/bench;
+	/socketio, /socketio/redisadapter < /examples/*;
 `
 
 // free are the packages that exist for the tests of others, and programs that

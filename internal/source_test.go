@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -24,7 +25,7 @@ type source struct {
 	files map[string]*ast.File
 }
 
-// packages reads the whole module: all packages for all systems.
+// packages reads the modules of the workspace: all packages for all systems.
 func packages(t *testing.T) []source {
 	t.Helper()
 	byName := map[string]source{}
@@ -66,11 +67,25 @@ func packages(t *testing.T) []source {
 	return all
 }
 
-// nested tells whether a directory is a module of its own.
+// nested tells whether a directory is a module of its own that is not in the workspace.
 func nested(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "go.mod"))
-	return err == nil && dir != ".."
+	return err == nil && !slices.Contains(workspace(), dir)
 }
+
+// workspace returns the directories of the modules of go.work, relative to this one.
+var workspace = sync.OnceValue(func() (dirs []string) {
+	text, err := os.ReadFile("../go.work")
+	if err != nil {
+		panic(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "." || strings.HasPrefix(line, "./") {
+			dirs = append(dirs, filepath.Join("..", line))
+		}
+	}
+	return dirs
+})
 
 func relative(dir string) string {
 	if name, ok := strings.CutPrefix(dir, "internal/"); ok {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // The bundle that the server serves, in a real browser: it begins on long-polling and changes to a

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // official is a real JavaScript client in a Node.js process.

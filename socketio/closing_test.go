@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // closingServer does what testenv/node/server.mjs does. The reasons of disconnects go to reasons.

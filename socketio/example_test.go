@@ -8,11 +8,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/engineio"
-	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
 func Example() {
@@ -89,19 +85,6 @@ func ExampleSelection_EmitWithAck() {
 	if errors.Is(err, socketio.ErrMissing) {
 		slog.Warn("not everybody is", "ready", len(answers))
 	}
-}
-
-// Several servers, Go and Node.js, on one Redis; clients that come back are given what they missed.
-func ExampleOptions() {
-	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"})
-	defer client.Close()
-	streams := redisadapter.NewStreams(client, redisadapter.StreamOptions{}, redisadapter.Options{Log: slog.Default()})
-	io := socketio.New(socketio.Options{
-		Adapter:  streams.Connect,
-		Recovery: &socketio.Recovery{MaxDisconnection: time.Minute},
-		Engine:   engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://app.example"}}},
-	})
-	defer io.Close()
 }
 
 // Clients are sent away over ten seconds, and come back to another server.

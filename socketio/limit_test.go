@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // A message over the limit ends the session, whatever the transport, with the reasons of the official

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // sender is a server with recovery, ours or the official one.

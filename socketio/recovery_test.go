@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // ids cuts sid and pid out of the answer to a CONNECT.

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/berthhq/berth/socketio/clientdist"
 	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/internal/clientdist"
 )
 
 // Options of a Server. The zero value has the reference server's defaults.

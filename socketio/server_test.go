@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/internal/wsframe"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // socketio.md 4: the bundle as the article's health check sees it.

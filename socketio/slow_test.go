@@ -16,8 +16,8 @@ import (
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/internal/lean"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/internal/wsframe"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // held is a server whose handler of "work" stops at the first event until it is let go.

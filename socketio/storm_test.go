@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/internal/lean"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // A storm is the crowd of a test; `make bench-storm` has 20,000.

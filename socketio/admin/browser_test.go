@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/socketio/adaptertest"
 	"github.com/berthhq/berth/socketio/admin"
 	"github.com/berthhq/berth/socketio/engineio"
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // serveUI serves the published pages of @socket.io/admin-ui beside a server with some namespaces.
@@ -21,7 +21,7 @@ func serveUI(t *testing.T) (io *socketio.Server, url string) {
 	t.Helper()
 	pages := filepath.Join("..", "testenv", "node", "node_modules", "@socket.io", "admin-ui", "ui", "dist")
 	if _, err := os.Stat(pages); err != nil {
-		testenv.Missing(t, "@socket.io/admin-ui (run npm ci in socketio/testenv/node)")
+		testenv.Missing(t, "@socket.io/admin-ui (run npm ci in socketio/internal/testenv/node)")
 	}
 	counter := admin.NewCounter()
 	io = socketio.New(socketio.Options{Engine: engineio.Options{Metrics: counter}})

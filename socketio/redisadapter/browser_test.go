@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // restartable is a server with a page that keeps what it receives.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/adaptertest"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // replaceable is a server that a deploy replaces by another at a new address.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/adaptertest"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // mixed is a cluster of two Node.js and two Go servers on one Redis, with a client on each.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/adaptertest"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // A client that is recovered on another server has its data there as the type it was, and its session is kept

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 const everybody = "socket.io#/#" // the channel of the main namespace

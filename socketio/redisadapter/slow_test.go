@@ -15,8 +15,8 @@ import (
 
 	"github.com/berthhq/berth/socketio"
 	"github.com/berthhq/berth/socketio/adaptertest"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
-	"github.com/berthhq/berth/socketio/testenv"
 )
 
 // journal is a log that can be read while it is written.

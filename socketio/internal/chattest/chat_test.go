@@ -1,32 +1,88 @@
-package main
+package chattest
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
-// start runs a chat on a free port and returns its address and how to stop it as SIGTERM does.
+const examples = "../../../examples"
+
+// program is the chat's server, built by TestMain; empty when its source is not there.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(build(m)) }
+
+func build(m *testing.M) int {
+	if _, err := os.Stat(filepath.Join(examples, "chat")); err != nil {
+		return m.Run() // this module alone
+	}
+	dir, err := os.MkdirTemp("", "chat")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "chat")
+	if out, err := exec.Command("go", "build", "-o", program, examples+"/chat").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// where, person, list and message are what the chat tells of them.
+type where struct{ Runtime, Host, Task, Family, Zone string }
+
+type person struct {
+	Name   string
+	Server where
+}
+
+type list struct {
+	People  []person
+	Partial bool
+}
+
+type message struct {
+	ID, Text string
+	At       time.Time
+	From     person
+	Server   where
+}
+
+// start runs a chat on a free port and returns its address and how to stop it with SIGTERM.
 func start(t *testing.T, more map[string]string) (url string, stop func() error) {
 	t.Helper()
-	port := testenv.FreePort(t)
-	env := map[string]string{"PORT": fmt.Sprint(port), "DRAIN_SECONDS": "0"}
-	for k, v := range more {
-		env[k] = v
+	if program == "" {
+		testenv.Missing(t, "the source of examples/chat")
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	port := testenv.FreePort(t)
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), fmt.Sprint("PORT=", port), "DRAIN_SECONDS=0")
+	for k, v := range more {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, func(k string) string { return env[k] }, slog.New(slog.DiscardHandler)) }()
-	stop = func() error { cancel(); return <-done }
+	go func() { done <- cmd.Wait() }()
+	end := sync.OnceValue(func() error {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		return <-done
+	})
+	t.Cleanup(func() { _ = end() })
 	url = fmt.Sprint("http://127.0.0.1:", port)
 	for {
 		res, err := http.Get(url + "/socket.io/socket.io.js") // the article's health check
@@ -35,10 +91,11 @@ func start(t *testing.T, more map[string]string) (url string, stop func() error)
 			if res.StatusCode != http.StatusOK || res.Header.Get("Etag") != `"4.8.4"` {
 				t.Fatalf("health check: %d, ETag %s", res.StatusCode, res.Header.Get("Etag"))
 			}
-			return url, stop
+			return url, end
 		}
 		select {
 		case err := <-done:
+			done <- err
 			t.Fatal(err)
 		case <-time.After(5 * time.Millisecond):
 		}
@@ -156,31 +213,5 @@ func TestLocalChatSurvivesRedis(t *testing.T) {
 	r.Start(t)
 	if ann.until("redis", &reached); !reached {
 		t.Fatal("redis is said to be gone")
-	}
-}
-
-func TestBadSettings(t *testing.T) {
-	for _, env := range []map[string]string{{"PORT": "http"}, {"PORT": "70000"}, {"REDIS_ENDPOINT": "localhost:6379"}} {
-		if err := run(t.Context(), func(k string) string { return env[k] }, slog.New(slog.DiscardHandler)); err == nil {
-			t.Errorf("%v is accepted", env)
-		}
-	}
-}
-
-// Both servers have the same page.
-func TestPagesAreTheSame(t *testing.T) {
-	files, err := os.ReadDir("page")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		a, err := os.ReadFile(filepath.Join("page", f.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(filepath.Join("..", "chat-node", "page", f.Name()))
-		if err != nil || string(a) != string(b) {
-			t.Errorf("page/%s differs from ../chat-node/page/%s: %v", f.Name(), f.Name(), err)
-		}
 	}
 }

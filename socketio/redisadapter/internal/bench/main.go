@@ -2,8 +2,8 @@
 // turn, and ratios are printed. What counts is the CPU time of the server per operation; rates depend
 // on what else the machine does.
 //
-//	go run ./socketio/bench [-short] [-rounds 11] [-only ack,echo]
-//	go run ./socketio/bench -storm 20000
+//	go run ./socketio/redisadapter/internal/bench [-short] [-rounds 11] [-only ack,echo]
+//	go run ./socketio/redisadapter/internal/bench -storm 20000
 //
 // Both servers are up with all their clients during a row, and the load changes from one to the other every
 // second or less, so that what else the machine does meets both alike. A window ends when everything that was
@@ -11,7 +11,7 @@
 // Printed are the median of the windows and of the ratios between neighbouring windows, with the lowest and the
 // highest of the latter.
 //
-// It needs Linux, taskset, Node.js with socketio/testenv/node installed, and redis-server for the
+// It needs Linux, taskset, Node.js with socketio/internal/testenv/node installed, and redis-server for the
 // cross-server part. The servers are pinned to one processor and the load to another.
 package main
 

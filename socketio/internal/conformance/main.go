@@ -2,7 +2,7 @@
 // JavaScript client are pointed at. The suites are not part of this repository; docs/socketio.md says
 // where they are and how to run them.
 //
-//	go run ./socketio/conformance --suite engine.io --listen 127.0.0.1:3000
+//	go run ./socketio/internal/conformance --suite engine.io --listen 127.0.0.1:3000
 package main
 
 import (

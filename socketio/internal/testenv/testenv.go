@@ -178,7 +178,7 @@ func StartNode(t testing.TB, script string, args ...string) *Node {
 	_, file, _, _ := runtime.Caller(0)
 	dir := filepath.Join(filepath.Dir(file), "node")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "socket.io")); err != nil {
-		Missing(t, "node_modules (run npm ci in socketio/testenv/node)")
+		Missing(t, "node_modules (run npm ci in socketio/internal/testenv/node)")
 	}
 	cmd := exec.Command(node, append([]string{script}, args...)...)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr

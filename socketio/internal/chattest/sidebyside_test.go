@@ -1,4 +1,4 @@
-package main
+package chattest
 
 import (
 	"bufio"
@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // The article's Node.js server and ours on one Redis: their clients talk to each other.
 func TestSideBySideWithNode(t *testing.T) {
-	dir := filepath.Join("..", "chat-node")
+	dir := filepath.Join(examples, "chat-node")
 	node, err := exec.LookPath("node")
 	if err != nil {
 		testenv.Missing(t, "node")

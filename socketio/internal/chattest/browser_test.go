@@ -1,17 +1,18 @@
 //go:build unix
 
-package main
+package chattest
 
 import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"github.com/berthhq/berth/socketio/testenv"
+	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // The page in a real browser joins on every transport.
@@ -62,7 +63,7 @@ f.onload = () => {
   seen.textContent = n >= 4 && room >= 80 ? "enough" : "only " + n + " people and " + room + " pixels of messages";
 }</script>`
 	mux := http.NewServeMux()
-	mux.Handle("/", http.FileServer(http.Dir("page")))
+	mux.Handle("/", http.FileServer(http.Dir(filepath.Join(examples, "chat", "page"))))
 	mux.HandleFunc("/socket.io/socket.io.js", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "const io = () => ({ on() {}, io: { on() {} } });")
 	})

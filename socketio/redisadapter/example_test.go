@@ -1,0 +1,25 @@
+package redisadapter_test
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/engineio"
+	"github.com/berthhq/berth/socketio/redisadapter"
+)
+
+// Several servers, Go and Node.js, on one Redis; clients that come back are given what they missed.
+func Example() {
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"})
+	defer client.Close()
+	streams := redisadapter.NewStreams(client, redisadapter.StreamOptions{}, redisadapter.Options{Log: slog.Default()})
+	io := socketio.New(socketio.Options{
+		Adapter:  streams.Connect,
+		Recovery: &socketio.Recovery{MaxDisconnection: time.Minute},
+		Engine:   engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://app.example"}}},
+	})
+	defer io.Close()
+}
