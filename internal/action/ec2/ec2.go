@@ -36,6 +36,7 @@ func Service(store *state.Store, console machine.Console, busy func(region strin
 	ops = append(ops, a.factOperations()...)
 	ops = append(ops, a.securityOperations()...)
 	ops = append(ops, a.templateOperations()...)
+	ops = append(ops, absentOperations()...)
 	return awswire.Service{
 		Name: shape.SigningName, Protocol: awswire.EC2Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		RefusalCode: "UnsupportedOperation", Operations: ops,

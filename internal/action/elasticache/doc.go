@@ -27,7 +27,7 @@ func Service(store *state.Store) awswire.Service {
 	return awswire.Service{
 		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		ValidationCode: shape.CodeInvalidParameterValue, TokenName: "marker",
-		Operations: []awswire.Operation{
+		Operations: append(absentOperations(), []awswire.Operation{
 			awswire.Op("CreateCacheCluster", a.createCacheCluster).Refuses(append(create, "OutpostMode", "PreferredOutpostArn", "PreferredOutpostArns")...),
 			awswire.Op("DescribeCacheClusters", a.describeCacheClusters),
 			awswire.Op("ModifyCacheCluster", a.modifyCacheCluster).
@@ -52,7 +52,7 @@ func Service(store *state.Store) awswire.Service {
 			awswire.Op("AddTagsToResource", a.addTags),
 			awswire.Op("RemoveTagsFromResource", a.removeTags),
 			awswire.Op("ListTagsForResource", a.listTags),
-		},
+		}...),
 	}
 }
 

@@ -36,7 +36,7 @@ func Service(store *state.Store, edges Edges) awswire.Service {
 	return awswire.Service{
 		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		ValidationCode: "ValidationError", TokenName: "marker",
-		Operations: []awswire.Operation{
+		Operations: append(absentOperations(), []awswire.Operation{
 			awswire.Op("CreateLoadBalancer", a.createLoadBalancer).Refuses("CustomerOwnedIpv4Pool", "EnablePrefixForIpv6SourceNat",
 				"IpamPools", "SubnetMappings[].AllocationId", "SubnetMappings[].IPv6Address", "SubnetMappings[].PrivateIPv4Address",
 				"SubnetMappings[].SourceNatIpv6Prefix"),
@@ -80,7 +80,7 @@ func Service(store *state.Store, edges Edges) awswire.Service {
 			awswire.Op("DescribeTags", a.describeTags),
 			awswire.Op("DescribeAccountLimits", a.describeAccountLimits),
 			awswire.Op("DescribeSSLPolicies", a.describeSSLPolicies),
-		},
+		}...),
 	}
 }
 

@@ -25,7 +25,7 @@ func Service(store *state.Store) awswire.Service {
 	a := &api{store}
 	return awswire.Service{
 		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace, TokenName: "marker",
-		Operations: []awswire.Operation{
+		Operations: append(absentOperations(), []awswire.Operation{
 			awswire.Op("CreateRole", a.createRole),
 			awswire.Op("CreateServiceLinkedRole", a.createServiceLinkedRole),
 			awswire.Op("GetRole", a.getRole),
@@ -51,7 +51,7 @@ func Service(store *state.Store) awswire.Service {
 			awswire.Op("AddRoleToInstanceProfile", a.addRoleToInstanceProfile),
 			awswire.Op("RemoveRoleFromInstanceProfile", a.removeRoleFromInstanceProfile),
 			awswire.Op("ListAccountAliases", a.listAccountAliases),
-		},
+		}...),
 	}
 }
 

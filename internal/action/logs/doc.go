@@ -31,7 +31,7 @@ func Service(store *state.Store, events *logstore.Store) awswire.Service {
 		ValidationCode: shape.CodeInvalidParameterException,
 		// 1 MiB of events, of which each byte may be written as six ("\u0000").
 		MaxBody: 8 << 20,
-		Operations: []awswire.Operation{
+		Operations: append(absentOperations(), []awswire.Operation{
 			awswire.Op("CreateLogGroup", a.createLogGroup).Refuses("deletionProtectionEnabled"),
 			awswire.Op("DeleteLogGroup", a.deleteLogGroup),
 			awswire.Op("DescribeLogGroups", a.describeLogGroups).Refuses("accountIdentifiers", "includeLinkedAccounts"),
@@ -55,8 +55,7 @@ func Service(store *state.Store, events *logstore.Store) awswire.Service {
 			refused[shape.StartQueryInput, shape.StartQueryOutput]("StartQuery"),
 			refused[shape.StopQueryInput, shape.StopQueryOutput]("StopQuery"),
 			refused[shape.GetQueryResultsInput, shape.GetQueryResultsOutput]("GetQueryResults"),
-			refused[shape.DescribeQueriesInput, shape.DescribeQueriesOutput]("DescribeQueries"),
-		},
+		}...),
 	}
 }
 

@@ -7,6 +7,7 @@
 //	query:"Filter,flat"           its name as a Query parameter; flat: items follow the name itself (Filter.1.Name)
 //	query:"Tags,item=member"      the word between a list's name and the number (Tags.member.1.Key)
 //	xml:"Params,entry=entry,key=key,value=value"   the words that make up a map
+//	xml:"tagSet,item=item,omitempty"   an empty list is left out of answers; other empty lists are written
 //	enum:"LaunchType"             the enum that the string (or each string of a list or map) belongs to
 //	required:"true"               a call without it is refused
 //	shape:"union"                 on a blank field: exactly one of the struct's members is set
@@ -56,6 +57,8 @@ type Names struct {
 	Entry string
 	Key   string
 	Value string
+	// OmitEmpty leaves an empty list out of answers in XML; other empty lists are written.
+	OmitEmpty bool
 }
 
 // Field is one member of a structure.
@@ -218,6 +221,8 @@ func parseNames(tag string) Names {
 		switch k {
 		case "flat":
 			n.Flat = true
+		case "omitempty":
+			n.OmitEmpty = true
 		case "item":
 			n.Item = v
 		case "entry":

@@ -115,7 +115,7 @@ func tags(f field) string {
 	return strings.Join(t, " ")
 }
 
-// tag is name[,flat][,item=…][,entry=…,key=…,value=…].
+// tag is name[,flat][,item=…][,entry=…,key=…,value=…][,omitempty].
 func (w *wire) tag() string {
 	s := w.Name
 	if w.Flat {
@@ -126,6 +126,9 @@ func (w *wire) tag() string {
 	}
 	if w.Key != "" {
 		s += ",entry=" + w.Entry + ",key=" + w.Key + ",value=" + w.Elem
+	}
+	if w.OmitEmpty {
+		s += ",omitempty"
 	}
 	return s
 }

@@ -87,6 +87,11 @@ func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shap
 		if fl.JSON, fl.Query, fl.XML, err = names.of(fl, half); err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", name, fl.Name, err)
 		}
+		if fl.XML != nil && strings.HasPrefix(fl.Type, "[]") && m.svc.omitsEmpty(name, fl.Name) {
+			xml := *fl.XML
+			xml.OmitEmpty = true
+			fl.XML = &xml
+		}
 		sh.Fields = append(sh.Fields, fl)
 	}
 	return sh, m.addExtra(sh)

@@ -13,6 +13,7 @@ type wire struct {
 	Flat             bool   // a list whose items repeat the member's own name
 	Item             string // the name of a list's items
 	Entry, Key, Elem string // the names of a map's entries and their halves
+	OmitEmpty        bool   // an empty list is left out
 }
 
 // jsonNames reads the wire names of a struct from its SerializeMembers method: Go field -> wire name.

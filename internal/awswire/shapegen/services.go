@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
 
 const sdk = "github.com/aws/aws-sdk-go-v2/service/"
 
@@ -16,6 +19,19 @@ type service struct {
 	// Extra are members that real clients send although the public model does not have them, by the type they belong to.
 	// They are optional strings, named as on the wire but for the first letter.
 	Extra map[string][]string
+	// OmitEmpty are the lists of answers, as Type.Member, that AWS leaves out when they are empty; a "*" stands for every type or
+	// member. AWS writes all other lists, so that clients find an empty list and not an absent one.
+	OmitEmpty string
+}
+
+// omitsEmpty reports whether AWS leaves out an empty list.
+func (s service) omitsEmpty(shape, member string) bool {
+	for _, pattern := range strings.Fields(s.OmitEmpty) {
+		if ok, _ := path.Match(pattern, shape+"."+member); ok {
+			return true
+		}
+	}
+	return false
 }
 
 func (s service) operations() []string { return strings.Fields(s.Operations) }
@@ -73,7 +89,11 @@ var services = []service{
 			CreateRule DeleteRule ModifyRule DescribeRules SetRulePriorities
 			CreateTargetGroup DeleteTargetGroup ModifyTargetGroup DescribeTargetGroups DescribeTargetGroupAttributes
 			ModifyTargetGroupAttributes RegisterTargets DeregisterTargets DescribeTargetHealth
-			AddTags RemoveTags DescribeTags DescribeSSLPolicies DescribeAccountLimits`,
+			AddTags RemoveTags DescribeTags DescribeSSLPolicies DescribeAccountLimits
+			DescribeTrustStores`,
+		OmitEmpty: `
+			*.RegexValues RuleCondition.Values Rule.Transforms Listener.Certificates Listener.AlpnPolicy LoadBalancer.SecurityGroups
+			AvailabilityZone.SourceNatIpv6Prefixes Jwt*.* *CapacityReservationOutput.*`,
 	},
 	{
 		Package: "autoscaling", Title: "Amazon EC2 Auto Scaling", Module: sdk + "autoscaling", Version: "v1.80.0",
@@ -96,6 +116,10 @@ var services = []service{
 			EnableMetricsCollection DisableMetricsCollection DescribeMetricCollectionTypes DescribeTerminationPolicyTypes
 			PutNotificationConfiguration DeleteNotificationConfiguration DescribeNotificationConfigurations
 			DescribeAutoScalingNotificationTypes DescribeAccountLimits PutWarmPool DeleteWarmPool DescribeWarmPool`,
+		OmitEmpty: `
+			AutoScalingGroup.AvailabilityZoneIds InstanceRequirements.* CpuPerformanceFactorRequest.* RefreshPreferences.*
+			CustomizedMetricSpecification.* Predictive*.* CapacityReservationTarget.* AlarmSpecification.* *Distribution*.* Metric.*
+			LaunchConfiguration.ClassicLinkVPCSecurityGroups`,
 	},
 	{
 		Package: "ec2", Title: "Amazon EC2", Module: sdk + "ec2", Version: "v1.344.2", EC2: true,
@@ -112,7 +136,23 @@ var services = []service{
 			DescribeImages DescribeKeyPairs CreateKeyPair ImportKeyPair DeleteKeyPair
 			CreateTags DeleteTags DescribeTags
 			CreateLaunchTemplate DeleteLaunchTemplate ModifyLaunchTemplate DescribeLaunchTemplates
-			CreateLaunchTemplateVersion DeleteLaunchTemplateVersions DescribeLaunchTemplateVersions`,
+			CreateLaunchTemplateVersion DeleteLaunchTemplateVersions DescribeLaunchTemplateVersions
+			DescribeVpnGateways DescribeVpnConnections DescribeCustomerGateways DescribeNatGateways
+			DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeEgressOnlyInternetGateways
+			DescribeFlowLogs DescribePrefixLists DescribeManagedPrefixLists DescribeTransitGateways
+			DescribeTransitGatewayAttachments DescribeTransitGatewayVpcAttachments DescribePlacementGroups
+			DescribeSnapshots DescribeSpotInstanceRequests DescribeSpotFleetRequests DescribeFleets
+			DescribeCapacityReservations DescribeHosts DescribeReservedInstances DescribeIamInstanceProfileAssociations
+			DescribeVpcEndpointServiceConfigurations`,
+		OmitEmpty: `
+			Instance.Tags Vpc.Tags Subnet.Tags SecurityGroup.Tags LaunchTemplate.Tags Volume.Tags Image.Tags Address.Tags
+			CreateKeyPairOutput.Tags CreateSecurityGroupOutput.Tags VpcEncryptionControl.Tags
+			AvailabilityZone.*Geography Region.Geography Image.ProductCodes Image.ImageWatermarks
+			Instance.Elastic* Instance.Licenses Instance.SecondaryInterfaces *.Ipv?Prefixes NetworkInterface.AssociatedSubnets
+			Vpc.Ipv6CidrBlockAssociationSet InstanceStatus.Events *.UnknownIpPermissions DescribeInstanceAttributeOutput.*
+			ResponseLaunchTemplateData.* LaunchTemplate*Specification.* InstanceRequirements.* CpuPerformanceFactor.*
+			EbsInfo.* FpgaInfo.* Gpu*Info.* *AcceleratorInfo.* NetworkCardInfo.* NetworkInfo.* NeuronInfo.* NitroTpmInfo.* ProcessorInfo.*
+			VCpuInfo.* InstanceStorageInfo.*`,
 	},
 	{
 		Package: "ecr", Title: "Amazon ECR", Module: sdk + "ecr", Version: "v1.67.5", JSON: true,
@@ -132,7 +172,9 @@ var services = []service{
 			CreateLogGroup DeleteLogGroup DescribeLogGroups ListLogGroups CreateLogStream DeleteLogStream DescribeLogStreams
 			PutLogEvents GetLogEvents FilterLogEvents PutRetentionPolicy DeleteRetentionPolicy
 			TagLogGroup UntagLogGroup ListTagsLogGroup TagResource UntagResource ListTagsForResource
-			StartLiveTail StartQuery StopQuery GetQueryResults DescribeQueries`,
+			StartLiveTail StartQuery StopQuery GetQueryResults DescribeQueries
+			DescribeMetricFilters DescribeSubscriptionFilters DescribeDestinations DescribeExportTasks
+			DescribeResourcePolicies DescribeQueryDefinitions`,
 	},
 	{
 		Package: "elasticache", Title: "Amazon ElastiCache", Module: sdk + "elasticache", Version: "v1.64.5",
@@ -142,7 +184,13 @@ var services = []service{
 			CreateReplicationGroup ModifyReplicationGroup DeleteReplicationGroup DescribeReplicationGroups
 			CreateCacheSubnetGroup ModifyCacheSubnetGroup DeleteCacheSubnetGroup DescribeCacheSubnetGroups
 			DescribeCacheEngineVersions DescribeCacheParameterGroups DescribeEvents
-			AddTagsToResource RemoveTagsFromResource ListTagsForResource`,
+			AddTagsToResource RemoveTagsFromResource ListTagsForResource
+			DescribeServerlessCaches DescribeServerlessCacheSnapshots DescribeSnapshots DescribeUsers
+			DescribeUserGroups DescribeGlobalReplicationGroups DescribeReservedCacheNodes DescribeUpdateActions
+			DescribeCacheSecurityGroups`,
+		OmitEmpty: `
+			CacheCluster.CacheNodes *PendingModifiedValues.* ReplicationGroup.MemberClustersOutpostArns ReplicationGroup.UserGroupIds
+			UserGroupsUpdateStatus.* *.SupportedNetworkTypes`,
 	},
 	{
 		Package: "sts", Title: "AWS STS", Module: sdk + "sts", Version: "v1.51.9",
@@ -157,7 +205,11 @@ var services = []service{
 			CreateServiceLinkedRole AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
 			PutRolePolicy GetRolePolicy DeleteRolePolicy ListRolePolicies
 			CreateInstanceProfile GetInstanceProfile DeleteInstanceProfile ListInstanceProfiles ListInstanceProfilesForRole
-			AddRoleToInstanceProfile RemoveRoleFromInstanceProfile GetUser ListAccountAliases`,
+			AddRoleToInstanceProfile RemoveRoleFromInstanceProfile GetUser ListAccountAliases
+			ListUsers ListGroups ListPolicies ListServerCertificates ListOpenIDConnectProviders ListSAMLProviders
+			ListMFADevices ListVirtualMFADevices`,
+		OmitEmpty: `
+			Role.Tags User.Tags InstanceProfile.Tags`,
 	},
 	{
 		Package: "cloudwatch", Title: "Amazon CloudWatch", Module: sdk + "cloudwatch", Version: "v1.75.6", JSON: true, Query: true,

@@ -1,5 +1,6 @@
 // Package xmlwire writes shapes as the XML of AWS's Query protocols: element names from the tags, lists as wrapped or flattened
-// items, maps as entries, timestamps in ISO 8601 with milliseconds. Safe for concurrent use.
+// items, maps as entries, timestamps in ISO 8601 with milliseconds. A list that is absent is written as an empty one, as AWS does,
+// unless its tag has omitempty. Safe for concurrent use.
 package xmlwire
 
 import (
@@ -21,11 +22,17 @@ func Encode(b *bytes.Buffer, v reflect.Value, s *schema.Struct) {
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		fv := v.Field(f.Index)
-		if f.XML.Name == "" || fv.IsZero() {
+		if f.XML.Name == "" || fv.IsZero() && !writtenEmpty(f) {
 			continue
 		}
 		member(b, fv, f.Type, f.XML)
 	}
+}
+
+// writtenEmpty reports whether a member is written when it is absent: a list is, unless its tag says
+// otherwise. In a flat list nothing would be seen of it.
+func writtenEmpty(f *schema.Field) bool {
+	return f.Type.Kind == schema.List && !f.XML.Flat && !f.XML.OmitEmpty
 }
 
 // Element writes <name>text</name>, escaped.

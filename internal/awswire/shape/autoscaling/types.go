@@ -39,7 +39,7 @@ type Alarm struct {
 }
 
 type AlarmSpecification struct {
-	Alarms []string `query:"Alarms,item=member" xml:"Alarms,item=member"`
+	Alarms []string `query:"Alarms,item=member" xml:"Alarms,item=member,omitempty"`
 }
 
 type AutoScalingGroup struct {
@@ -53,7 +53,7 @@ type AutoScalingGroup struct {
 	MinSize                          *int32                            `xml:"MinSize" required:"true"`
 	AutoScalingGroupARN              *string                           `xml:"AutoScalingGroupARN"`
 	AvailabilityZoneDistribution     *AvailabilityZoneDistribution     `xml:"AvailabilityZoneDistribution"`
-	AvailabilityZoneIds              []string                          `xml:"AvailabilityZoneIds,item=member"`
+	AvailabilityZoneIds              []string                          `xml:"AvailabilityZoneIds,item=member,omitempty"`
 	AvailabilityZoneImpairmentPolicy *AvailabilityZoneImpairmentPolicy `xml:"AvailabilityZoneImpairmentPolicy"`
 	CapacityRebalance                *bool                             `xml:"CapacityRebalance"`
 	CapacityReservationSpecification *CapacityReservationSpecification `xml:"CapacityReservationSpecification"`
@@ -133,18 +133,18 @@ type CapacityReservationSpecification struct {
 }
 
 type CapacityReservationTarget struct {
-	CapacityReservationIds               []string `query:"CapacityReservationIds,item=member" xml:"CapacityReservationIds,item=member"`
-	CapacityReservationResourceGroupArns []string `query:"CapacityReservationResourceGroupArns,item=member" xml:"CapacityReservationResourceGroupArns,item=member"`
+	CapacityReservationIds               []string `query:"CapacityReservationIds,item=member" xml:"CapacityReservationIds,item=member,omitempty"`
+	CapacityReservationResourceGroupArns []string `query:"CapacityReservationResourceGroupArns,item=member" xml:"CapacityReservationResourceGroupArns,item=member,omitempty"`
 }
 
 type CpuPerformanceFactorRequest struct {
-	References []PerformanceFactorReferenceRequest `query:"Reference,item=item" xml:"Reference,item=item"`
+	References []PerformanceFactorReferenceRequest `query:"Reference,item=item" xml:"Reference,item=item,omitempty"`
 }
 
 type CustomizedMetricSpecification struct {
-	Dimensions []MetricDimension               `query:"Dimensions,item=member" xml:"Dimensions,item=member"`
+	Dimensions []MetricDimension               `query:"Dimensions,item=member" xml:"Dimensions,item=member,omitempty"`
 	MetricName *string                         `query:"MetricName" xml:"MetricName"`
-	Metrics    []TargetTrackingMetricDataQuery `query:"Metrics,item=member" xml:"Metrics,item=member"`
+	Metrics    []TargetTrackingMetricDataQuery `query:"Metrics,item=member" xml:"Metrics,item=member,omitempty"`
 	Namespace  *string                         `query:"Namespace" xml:"Namespace"`
 	Period     *int32                          `query:"Period" xml:"Period"`
 	Statistic  string                          `query:"Statistic" xml:"Statistic" enum:"MetricStatistic"`
@@ -157,7 +157,7 @@ type DesiredConfiguration struct {
 }
 
 type DistributionSegment struct {
-	TargetCapacityTypes []string `query:"TargetCapacityTypes,item=member" xml:"TargetCapacityTypes,item=member" enum:"TargetCapacityType"`
+	TargetCapacityTypes []string `query:"TargetCapacityTypes,item=member" xml:"TargetCapacityTypes,item=member,omitempty" enum:"TargetCapacityType"`
 }
 
 type Ebs struct {
@@ -254,20 +254,20 @@ type InstanceRequirements struct {
 	MemoryMiB                                      *MemoryMiBRequest                  `query:"MemoryMiB" xml:"MemoryMiB" required:"true"`
 	VCpuCount                                      *VCpuCountRequest                  `query:"VCpuCount" xml:"VCpuCount" required:"true"`
 	AcceleratorCount                               *AcceleratorCountRequest           `query:"AcceleratorCount" xml:"AcceleratorCount"`
-	AcceleratorManufacturers                       []string                           `query:"AcceleratorManufacturers,item=member" xml:"AcceleratorManufacturers,item=member" enum:"AcceleratorManufacturer"`
-	AcceleratorNames                               []string                           `query:"AcceleratorNames,item=member" xml:"AcceleratorNames,item=member" enum:"AcceleratorName"`
+	AcceleratorManufacturers                       []string                           `query:"AcceleratorManufacturers,item=member" xml:"AcceleratorManufacturers,item=member,omitempty" enum:"AcceleratorManufacturer"`
+	AcceleratorNames                               []string                           `query:"AcceleratorNames,item=member" xml:"AcceleratorNames,item=member,omitempty" enum:"AcceleratorName"`
 	AcceleratorTotalMemoryMiB                      *AcceleratorTotalMemoryMiBRequest  `query:"AcceleratorTotalMemoryMiB" xml:"AcceleratorTotalMemoryMiB"`
-	AcceleratorTypes                               []string                           `query:"AcceleratorTypes,item=member" xml:"AcceleratorTypes,item=member" enum:"AcceleratorType"`
-	AllowedInstanceTypes                           []string                           `query:"AllowedInstanceTypes,item=member" xml:"AllowedInstanceTypes,item=member"`
+	AcceleratorTypes                               []string                           `query:"AcceleratorTypes,item=member" xml:"AcceleratorTypes,item=member,omitempty" enum:"AcceleratorType"`
+	AllowedInstanceTypes                           []string                           `query:"AllowedInstanceTypes,item=member" xml:"AllowedInstanceTypes,item=member,omitempty"`
 	BareMetal                                      string                             `query:"BareMetal" xml:"BareMetal" enum:"BareMetal"`
 	BaselineEbsBandwidthMbps                       *BaselineEbsBandwidthMbpsRequest   `query:"BaselineEbsBandwidthMbps" xml:"BaselineEbsBandwidthMbps"`
 	BaselinePerformanceFactors                     *BaselinePerformanceFactorsRequest `query:"BaselinePerformanceFactors" xml:"BaselinePerformanceFactors"`
 	BurstablePerformance                           string                             `query:"BurstablePerformance" xml:"BurstablePerformance" enum:"BurstablePerformance"`
-	CpuManufacturers                               []string                           `query:"CpuManufacturers,item=member" xml:"CpuManufacturers,item=member" enum:"CpuManufacturer"`
-	ExcludedInstanceTypes                          []string                           `query:"ExcludedInstanceTypes,item=member" xml:"ExcludedInstanceTypes,item=member"`
-	InstanceGenerations                            []string                           `query:"InstanceGenerations,item=member" xml:"InstanceGenerations,item=member" enum:"InstanceGeneration"`
+	CpuManufacturers                               []string                           `query:"CpuManufacturers,item=member" xml:"CpuManufacturers,item=member,omitempty" enum:"CpuManufacturer"`
+	ExcludedInstanceTypes                          []string                           `query:"ExcludedInstanceTypes,item=member" xml:"ExcludedInstanceTypes,item=member,omitempty"`
+	InstanceGenerations                            []string                           `query:"InstanceGenerations,item=member" xml:"InstanceGenerations,item=member,omitempty" enum:"InstanceGeneration"`
 	LocalStorage                                   string                             `query:"LocalStorage" xml:"LocalStorage" enum:"LocalStorage"`
-	LocalStorageTypes                              []string                           `query:"LocalStorageTypes,item=member" xml:"LocalStorageTypes,item=member" enum:"LocalStorageType"`
+	LocalStorageTypes                              []string                           `query:"LocalStorageTypes,item=member" xml:"LocalStorageTypes,item=member,omitempty" enum:"LocalStorageType"`
 	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int32                             `query:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice" xml:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice"`
 	MemoryGiBPerVCpu                               *MemoryGiBPerVCpuRequest           `query:"MemoryGiBPerVCpu" xml:"MemoryGiBPerVCpu"`
 	NetworkBandwidthGbps                           *NetworkBandwidthGbpsRequest       `query:"NetworkBandwidthGbps" xml:"NetworkBandwidthGbps"`
@@ -283,7 +283,7 @@ type InstanceReusePolicy struct {
 }
 
 type InstancesDistribution struct {
-	DistributionSegments                []DistributionSegment `query:"DistributionSegments,item=member" xml:"DistributionSegments,item=member"`
+	DistributionSegments                []DistributionSegment `query:"DistributionSegments,item=member" xml:"DistributionSegments,item=member,omitempty"`
 	OnDemandAllocationStrategy          *string               `query:"OnDemandAllocationStrategy" xml:"OnDemandAllocationStrategy"`
 	OnDemandBaseCapacity                *int32                `query:"OnDemandBaseCapacity" xml:"OnDemandBaseCapacity"`
 	OnDemandPercentageAboveBaseCapacity *int32                `query:"OnDemandPercentageAboveBaseCapacity" xml:"OnDemandPercentageAboveBaseCapacity"`
@@ -300,7 +300,7 @@ type LaunchConfiguration struct {
 	AssociatePublicIpAddress     *bool                    `xml:"AssociatePublicIpAddress"`
 	BlockDeviceMappings          []BlockDeviceMapping     `xml:"BlockDeviceMappings,item=member"`
 	ClassicLinkVPCId             *string                  `xml:"ClassicLinkVPCId"`
-	ClassicLinkVPCSecurityGroups []string                 `xml:"ClassicLinkVPCSecurityGroups,item=member"`
+	ClassicLinkVPCSecurityGroups []string                 `xml:"ClassicLinkVPCSecurityGroups,item=member,omitempty"`
 	EbsOptimized                 *bool                    `xml:"EbsOptimized"`
 	IamInstanceProfile           *string                  `xml:"IamInstanceProfile"`
 	InstanceMonitoring           *InstanceMonitoring      `xml:"InstanceMonitoring"`
@@ -379,7 +379,7 @@ type MemoryMiBRequest struct {
 type Metric struct {
 	MetricName *string           `query:"MetricName" xml:"MetricName" required:"true"`
 	Namespace  *string           `query:"Namespace" xml:"Namespace" required:"true"`
-	Dimensions []MetricDimension `query:"Dimensions,item=member" xml:"Dimensions,item=member"`
+	Dimensions []MetricDimension `query:"Dimensions,item=member" xml:"Dimensions,item=member,omitempty"`
 }
 
 type MetricCollectionType struct {
@@ -444,7 +444,7 @@ type PredefinedMetricSpecification struct {
 }
 
 type PredictiveScalingConfiguration struct {
-	MetricSpecifications      []PredictiveScalingMetricSpecification `query:"MetricSpecifications,item=member" xml:"MetricSpecifications,item=member" required:"true"`
+	MetricSpecifications      []PredictiveScalingMetricSpecification `query:"MetricSpecifications,item=member" xml:"MetricSpecifications,item=member,omitempty" required:"true"`
 	MaxCapacityBreachBehavior string                                 `query:"MaxCapacityBreachBehavior" xml:"MaxCapacityBreachBehavior" enum:"PredictiveScalingMaxCapacityBreachBehavior"`
 	MaxCapacityBuffer         *int32                                 `query:"MaxCapacityBuffer" xml:"MaxCapacityBuffer"`
 	Mode                      string                                 `query:"Mode" xml:"Mode" enum:"PredictiveScalingMode"`
@@ -452,15 +452,15 @@ type PredictiveScalingConfiguration struct {
 }
 
 type PredictiveScalingCustomizedCapacityMetric struct {
-	MetricDataQueries []MetricDataQuery `query:"MetricDataQueries,item=member" xml:"MetricDataQueries,item=member" required:"true"`
+	MetricDataQueries []MetricDataQuery `query:"MetricDataQueries,item=member" xml:"MetricDataQueries,item=member,omitempty" required:"true"`
 }
 
 type PredictiveScalingCustomizedLoadMetric struct {
-	MetricDataQueries []MetricDataQuery `query:"MetricDataQueries,item=member" xml:"MetricDataQueries,item=member" required:"true"`
+	MetricDataQueries []MetricDataQuery `query:"MetricDataQueries,item=member" xml:"MetricDataQueries,item=member,omitempty" required:"true"`
 }
 
 type PredictiveScalingCustomizedScalingMetric struct {
-	MetricDataQueries []MetricDataQuery `query:"MetricDataQueries,item=member" xml:"MetricDataQueries,item=member" required:"true"`
+	MetricDataQueries []MetricDataQuery `query:"MetricDataQueries,item=member" xml:"MetricDataQueries,item=member,omitempty" required:"true"`
 }
 
 type PredictiveScalingMetricSpecification struct {
@@ -497,7 +497,7 @@ type RefreshPreferences struct {
 	AutoRollback              *bool               `query:"AutoRollback" xml:"AutoRollback"`
 	BakeTime                  *int32              `query:"BakeTime" xml:"BakeTime"`
 	CheckpointDelay           *int32              `query:"CheckpointDelay" xml:"CheckpointDelay"`
-	CheckpointPercentages     []int32             `query:"CheckpointPercentages,item=member" xml:"CheckpointPercentages,item=member"`
+	CheckpointPercentages     []int32             `query:"CheckpointPercentages,item=member" xml:"CheckpointPercentages,item=member,omitempty"`
 	InstanceWarmup            *int32              `query:"InstanceWarmup" xml:"InstanceWarmup"`
 	MaxHealthyPercentage      *int32              `query:"MaxHealthyPercentage" xml:"MaxHealthyPercentage"`
 	MinHealthyPercentage      *int32              `query:"MinHealthyPercentage" xml:"MinHealthyPercentage"`

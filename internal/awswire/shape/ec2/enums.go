@@ -48,10 +48,63 @@ const (
 	AccountAttributeNameDefaultVpc         = "default-vpc"
 )
 
+// Values of ActivityStatus.
+const (
+	ActivityStatusError              = "error"
+	ActivityStatusPendingFulfillment = "pending_fulfillment"
+	ActivityStatusPendingTermination = "pending_termination"
+	ActivityStatusFulfilled          = "fulfilled"
+)
+
+// Values of AllocationState.
+const (
+	AllocationStateAvailable                = "available"
+	AllocationStateUnderAssessment          = "under-assessment"
+	AllocationStatePermanentFailure         = "permanent-failure"
+	AllocationStateReleased                 = "released"
+	AllocationStateReleasedPermanentFailure = "released-permanent-failure"
+	AllocationStatePending                  = "pending"
+	AllocationStateConfiguring              = "configuring"
+)
+
+// Values of AllocationStrategy.
+const (
+	AllocationStrategyLowestPrice                  = "lowestPrice"
+	AllocationStrategyDiversified                  = "diversified"
+	AllocationStrategyCapacityOptimized            = "capacityOptimized"
+	AllocationStrategyCapacityOptimizedPrioritized = "capacityOptimizedPrioritized"
+	AllocationStrategyPriceCapacityOptimized       = "priceCapacityOptimized"
+)
+
+// Values of AllocationType.
+const (
+	AllocationTypeUsed       = "used"
+	AllocationTypeFuture     = "future"
+	AllocationTypeCancelling = "cancelling"
+)
+
+// Values of AllowsMultipleInstanceTypes.
+const (
+	AllowsMultipleInstanceTypesOn  = "on"
+	AllowsMultipleInstanceTypesOff = "off"
+)
+
+// Values of AmdSevSnp.
+const (
+	AmdSevSnpEnabled  = "enabled"
+	AmdSevSnpDisabled = "disabled"
+)
+
 // Values of AmdSevSnpSpecification.
 const (
 	AmdSevSnpSpecificationEnabled  = "enabled"
 	AmdSevSnpSpecificationDisabled = "disabled"
+)
+
+// Values of ApplianceModeSupportValue.
+const (
+	ApplianceModeSupportValueEnable  = "enable"
+	ApplianceModeSupportValueDisable = "disable"
 )
 
 // Values of ArchitectureType.
@@ -86,6 +139,36 @@ const (
 	AttachmentStatusDetached  = "detached"
 )
 
+// Values of AutoAcceptSharedAttachmentsValue.
+const (
+	AutoAcceptSharedAttachmentsValueEnable  = "enable"
+	AutoAcceptSharedAttachmentsValueDisable = "disable"
+)
+
+// Values of AutoPlacement.
+const (
+	AutoPlacementOn  = "on"
+	AutoPlacementOff = "off"
+)
+
+// Values of AutoProvisionZonesState.
+const (
+	AutoProvisionZonesStateEnabled  = "enabled"
+	AutoProvisionZonesStateDisabled = "disabled"
+)
+
+// Values of AutoScalingIpsState.
+const (
+	AutoScalingIpsStateEnabled  = "enabled"
+	AutoScalingIpsStateDisabled = "disabled"
+)
+
+// Values of AvailabilityMode.
+const (
+	AvailabilityModeZonal    = "zonal"
+	AvailabilityModeRegional = "regional"
+)
+
 // Values of AvailabilityZoneOptInStatus.
 const (
 	AvailabilityZoneOptInStatusOptInNotRequired = "opt-in-not-required"
@@ -116,6 +199,17 @@ const (
 	BareMetalExcluded = "excluded"
 )
 
+// Values of BatchState.
+const (
+	BatchStateSubmitted                     = "submitted"
+	BatchStateActive                        = "active"
+	BatchStateCancelled                     = "cancelled"
+	BatchStateFailed                        = "failed"
+	BatchStateCancelledRunning              = "cancelled_running"
+	BatchStateCancelledTerminatingInstances = "cancelled_terminating"
+	BatchStateModifying                     = "modifying"
+)
+
 // Values of BlockPublicAccessMode.
 const (
 	BlockPublicAccessModeOff                = "off"
@@ -143,11 +237,87 @@ const (
 	BurstablePerformanceExcluded = "excluded"
 )
 
+// Values of CapacityReservationAdjustmentStatus.
+const (
+	CapacityReservationAdjustmentStatusRequested = "requested"
+	CapacityReservationAdjustmentStatusApplied   = "applied"
+	CapacityReservationAdjustmentStatusRejected  = "rejected"
+)
+
+// Values of CapacityReservationDeliveryPreference.
+const (
+	CapacityReservationDeliveryPreferenceFixed       = "fixed"
+	CapacityReservationDeliveryPreferenceIncremental = "incremental"
+)
+
+// Values of CapacityReservationInstancePlatform.
+const (
+	CapacityReservationInstancePlatformLinuxUnix                        = "Linux/UNIX"
+	CapacityReservationInstancePlatformRedHatEnterpriseLinux            = "Red Hat Enterprise Linux"
+	CapacityReservationInstancePlatformSuseLinux                        = "SUSE Linux"
+	CapacityReservationInstancePlatformWindows                          = "Windows"
+	CapacityReservationInstancePlatformWindowsWithSqlServer             = "Windows with SQL Server"
+	CapacityReservationInstancePlatformWindowsWithSqlServerEnterprise   = "Windows with SQL Server Enterprise"
+	CapacityReservationInstancePlatformWindowsWithSqlServerStandard     = "Windows with SQL Server Standard"
+	CapacityReservationInstancePlatformWindowsWithSqlServerWeb          = "Windows with SQL Server Web"
+	CapacityReservationInstancePlatformLinuxWithSqlServerStandard       = "Linux with SQL Server Standard"
+	CapacityReservationInstancePlatformLinuxWithSqlServerWeb            = "Linux with SQL Server Web"
+	CapacityReservationInstancePlatformLinuxWithSqlServerEnterprise     = "Linux with SQL Server Enterprise"
+	CapacityReservationInstancePlatformRhelWithSqlServerStandard        = "RHEL with SQL Server Standard"
+	CapacityReservationInstancePlatformRhelWithSqlServerEnterprise      = "RHEL with SQL Server Enterprise"
+	CapacityReservationInstancePlatformRhelWithSqlServerWeb             = "RHEL with SQL Server Web"
+	CapacityReservationInstancePlatformRhelWithHa                       = "RHEL with HA"
+	CapacityReservationInstancePlatformRhelWithHaAndSqlServerStandard   = "RHEL with HA and SQL Server Standard"
+	CapacityReservationInstancePlatformRhelWithHaAndSqlServerEnterprise = "RHEL with HA and SQL Server Enterprise"
+	CapacityReservationInstancePlatformUbuntuProLinux                   = "Ubuntu Pro"
+)
+
+// Values of CapacityReservationLaunchStatus.
+const (
+	CapacityReservationLaunchStatusLaunchable   = "launchable"
+	CapacityReservationLaunchStatusUnlaunchable = "unlaunchable"
+)
+
 // Values of CapacityReservationPreference.
 const (
 	CapacityReservationPreferenceCapacityReservationsOnly = "capacity-reservations-only"
 	CapacityReservationPreferenceOpen                     = "open"
 	CapacityReservationPreferenceNone                     = "none"
+)
+
+// Values of CapacityReservationState.
+const (
+	CapacityReservationStateActive         = "active"
+	CapacityReservationStateExpired        = "expired"
+	CapacityReservationStateCancelled      = "cancelled"
+	CapacityReservationStatePending        = "pending"
+	CapacityReservationStateFailed         = "failed"
+	CapacityReservationStateScheduled      = "scheduled"
+	CapacityReservationStatePaymentPending = "payment-pending"
+	CapacityReservationStatePaymentFailed  = "payment-failed"
+	CapacityReservationStateAssessing      = "assessing"
+	CapacityReservationStateDelayed        = "delayed"
+	CapacityReservationStateUnsupported    = "unsupported"
+	CapacityReservationStateCancelling     = "cancelling"
+	CapacityReservationStateUnavailable    = "unavailable"
+)
+
+// Values of CapacityReservationTenancy.
+const (
+	CapacityReservationTenancyDefault   = "default"
+	CapacityReservationTenancyDedicated = "dedicated"
+)
+
+// Values of CapacityReservationType.
+const (
+	CapacityReservationTypeDefault       = "default"
+	CapacityReservationTypeCapacityBlock = "capacity-block"
+)
+
+// Values of ConnectivityType.
+const (
+	ConnectivityTypePrivate = "private"
+	ConnectivityTypePublic  = "public"
 )
 
 // Values of CpuManufacturer.
@@ -156,6 +326,37 @@ const (
 	CpuManufacturerAmd               = "amd"
 	CpuManufacturerAmazonWebServices = "amazon-web-services"
 	CpuManufacturerApple             = "apple"
+)
+
+// Values of CurrencyCodeValues.
+const (
+	CurrencyCodeValuesUsd = "USD"
+)
+
+// Values of DefaultRouteTableAssociationValue.
+const (
+	DefaultRouteTableAssociationValueEnable  = "enable"
+	DefaultRouteTableAssociationValueDisable = "disable"
+)
+
+// Values of DefaultRouteTablePropagationValue.
+const (
+	DefaultRouteTablePropagationValueEnable  = "enable"
+	DefaultRouteTablePropagationValueDisable = "disable"
+)
+
+// Values of DefaultTargetCapacityType.
+const (
+	DefaultTargetCapacityTypeSpot             = "spot"
+	DefaultTargetCapacityTypeOnDemand         = "on-demand"
+	DefaultTargetCapacityTypeCapacityBlock    = "capacity-block"
+	DefaultTargetCapacityTypeReservedCapacity = "reserved-capacity"
+)
+
+// Values of DestinationFileFormat.
+const (
+	DestinationFileFormatPlainText = "plain-text"
+	DestinationFileFormatParquet   = "parquet"
 )
 
 // Values of DeviceType.
@@ -168,6 +369,27 @@ const (
 const (
 	DiskTypeHdd = "hdd"
 	DiskTypeSsd = "ssd"
+)
+
+// Values of DnsNameState.
+const (
+	DnsNameStatePendingVerification = "pendingVerification"
+	DnsNameStateVerified            = "verified"
+	DnsNameStateFailed              = "failed"
+)
+
+// Values of DnsRecordIpType.
+const (
+	DnsRecordIpTypeIpv4           = "ipv4"
+	DnsRecordIpTypeDualstack      = "dualstack"
+	DnsRecordIpTypeIpv6           = "ipv6"
+	DnsRecordIpTypeServiceDefined = "service-defined"
+)
+
+// Values of DnsSupportValue.
+const (
+	DnsSupportValueEnable  = "enable"
+	DnsSupportValueDisable = "disable"
 )
 
 // Values of DomainType.
@@ -203,6 +425,20 @@ const (
 	EnaSupportRequired    = "required"
 )
 
+// Values of EncryptionStateValue.
+const (
+	EncryptionStateValueEnabling  = "enabling"
+	EncryptionStateValueEnabled   = "enabled"
+	EncryptionStateValueDisabling = "disabling"
+	EncryptionStateValueDisabled  = "disabled"
+)
+
+// Values of EndDateType.
+const (
+	EndDateTypeUnlimited = "unlimited"
+	EndDateTypeLimited   = "limited"
+)
+
 // Values of EphemeralNvmeSupport.
 const (
 	EphemeralNvmeSupportUnsupported = "unsupported"
@@ -219,10 +455,97 @@ const (
 	EventCodeInstanceStop       = "instance-stop"
 )
 
+// Values of ExcessCapacityTerminationPolicy.
+const (
+	ExcessCapacityTerminationPolicyNoTermination = "noTermination"
+	ExcessCapacityTerminationPolicyDefault       = "default"
+)
+
+// Values of FleetActivityStatus.
+const (
+	FleetActivityStatusError              = "error"
+	FleetActivityStatusPendingFulfillment = "pending_fulfillment"
+	FleetActivityStatusPendingTermination = "pending_termination"
+	FleetActivityStatusFulfilled          = "fulfilled"
+)
+
+// Values of FleetCapacityReservationUsageStrategy.
+const (
+	FleetCapacityReservationUsageStrategyUseCapacityReservationsFirst = "use-capacity-reservations-first"
+)
+
+// Values of FleetExcessCapacityTerminationPolicy.
+const (
+	FleetExcessCapacityTerminationPolicyNoTermination = "no-termination"
+	FleetExcessCapacityTerminationPolicyTermination   = "termination"
+)
+
+// Values of FleetOnDemandAllocationStrategy.
+const (
+	FleetOnDemandAllocationStrategyLowestPrice = "lowest-price"
+	FleetOnDemandAllocationStrategyPrioritized = "prioritized"
+)
+
+// Values of FleetReplacementStrategy.
+const (
+	FleetReplacementStrategyLaunch                = "launch"
+	FleetReplacementStrategyLaunchBeforeTerminate = "launch-before-terminate"
+)
+
+// Values of FleetReservationType.
+const (
+	FleetReservationTypeOnDemandCapacityReservation      = "on-demand-capacity-reservation"
+	FleetReservationTypeCapacityBlock                    = "capacity-block"
+	FleetReservationTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
+)
+
+// Values of FleetStateCode.
+const (
+	FleetStateCodeSubmitted                   = "submitted"
+	FleetStateCodeActive                      = "active"
+	FleetStateCodeDeleted                     = "deleted"
+	FleetStateCodeFailed                      = "failed"
+	FleetStateCodeDeletedRunning              = "deleted_running"
+	FleetStateCodeDeletedTerminatingInstances = "deleted_terminating"
+	FleetStateCodeModifying                   = "modifying"
+)
+
+// Values of FleetType.
+const (
+	FleetTypeRequest  = "request"
+	FleetTypeMaintain = "maintain"
+	FleetTypeInstant  = "instant"
+)
+
 // Values of FlexibleEnaQueuesSupport.
 const (
 	FlexibleEnaQueuesSupportUnsupported = "unsupported"
 	FlexibleEnaQueuesSupportSupported   = "supported"
+)
+
+// Values of GatewayAssociationState.
+const (
+	GatewayAssociationStateAssociated     = "associated"
+	GatewayAssociationStateNotAssociated  = "not-associated"
+	GatewayAssociationStateAssociating    = "associating"
+	GatewayAssociationStateDisassociating = "disassociating"
+)
+
+// Values of GatewayType.
+const (
+	GatewayTypeIpsec1 = "ipsec.1"
+)
+
+// Values of HostMaintenance.
+const (
+	HostMaintenanceOn  = "on"
+	HostMaintenanceOff = "off"
+)
+
+// Values of HostRecovery.
+const (
+	HostRecoveryOn  = "on"
+	HostRecoveryOff = "off"
 )
 
 // Values of HostnameType.
@@ -241,6 +564,14 @@ const (
 const (
 	HypervisorTypeOvm = "ovm"
 	HypervisorTypeXen = "xen"
+)
+
+// Values of IamInstanceProfileAssociationState.
+const (
+	IamInstanceProfileAssociationStateAssociating    = "associating"
+	IamInstanceProfileAssociationStateAssociated     = "associated"
+	IamInstanceProfileAssociationStateDisassociating = "disassociating"
+	IamInstanceProfileAssociationStateDisassociated  = "disassociated"
 )
 
 // Values of ImageState.
@@ -319,12 +650,26 @@ const (
 	InstanceInterruptionBehaviorTerminate = "terminate"
 )
 
+// Values of InstanceLifecycle.
+const (
+	InstanceLifecycleSpot                             = "spot"
+	InstanceLifecycleOnDemand                         = "on-demand"
+	InstanceLifecycleInterruptibleCapacityReservation = "interruptible-capacity-reservation"
+	InstanceLifecycleCapacityBlock                    = "capacity-block"
+)
+
 // Values of InstanceLifecycleType.
 const (
 	InstanceLifecycleTypeSpot                             = "spot"
 	InstanceLifecycleTypeScheduled                        = "scheduled"
 	InstanceLifecycleTypeCapacityBlock                    = "capacity-block"
 	InstanceLifecycleTypeInterruptibleCapacityReservation = "interruptible-capacity-reservation"
+)
+
+// Values of InstanceMatchCriteria.
+const (
+	InstanceMatchCriteriaOpen     = "open"
+	InstanceMatchCriteriaTargeted = "targeted"
 )
 
 // Values of InstanceMetadataEndpointState.
@@ -379,6 +724,28 @@ const (
 	InstanceTypeHypervisorXen   = "xen"
 )
 
+// Values of InterruptibleCapacityReservationAllocationStatus.
+const (
+	InterruptibleCapacityReservationAllocationStatusPending   = "pending"
+	InterruptibleCapacityReservationAllocationStatusActive    = "active"
+	InterruptibleCapacityReservationAllocationStatusUpdating  = "updating"
+	InterruptibleCapacityReservationAllocationStatusCanceling = "canceling"
+	InterruptibleCapacityReservationAllocationStatusCanceled  = "canceled"
+	InterruptibleCapacityReservationAllocationStatusFailed    = "failed"
+)
+
+// Values of InterruptionType.
+const (
+	InterruptionTypeAdhoc = "adhoc"
+)
+
+// Values of IpAddressType.
+const (
+	IpAddressTypeIpv4      = "ipv4"
+	IpAddressTypeDualstack = "dualstack"
+	IpAddressTypeIpv6      = "ipv6"
+)
+
 // Values of IpSource.
 const (
 	IpSourceAmazon = "amazon"
@@ -390,6 +757,12 @@ const (
 const (
 	Ipv6AddressAttributePublic  = "public"
 	Ipv6AddressAttributePrivate = "private"
+)
+
+// Values of Ipv6SupportValue.
+const (
+	Ipv6SupportValueEnable  = "enable"
+	Ipv6SupportValueDisable = "disable"
 )
 
 // Values of KeyFormat.
@@ -471,6 +844,13 @@ const (
 	LocationTypeOutpost            = "outpost"
 )
 
+// Values of LogDestinationType.
+const (
+	LogDestinationTypeCloudWatchLogs      = "cloud-watch-logs"
+	LogDestinationTypeS3                  = "s3"
+	LogDestinationTypeKinesisDataFirehose = "kinesis-data-firehose"
+)
+
 // Values of MarketType.
 const (
 	MarketTypeSpot                             = "spot"
@@ -485,6 +865,53 @@ const (
 	MonitoringStateDisabling = "disabling"
 	MonitoringStateEnabled   = "enabled"
 	MonitoringStatePending   = "pending"
+)
+
+// Values of MulticastSupportValue.
+const (
+	MulticastSupportValueEnable  = "enable"
+	MulticastSupportValueDisable = "disable"
+)
+
+// Values of NatGatewayAddressStatus.
+const (
+	NatGatewayAddressStatusAssigning      = "assigning"
+	NatGatewayAddressStatusUnassigning    = "unassigning"
+	NatGatewayAddressStatusAssociating    = "associating"
+	NatGatewayAddressStatusDisassociating = "disassociating"
+	NatGatewayAddressStatusSucceeded      = "succeeded"
+	NatGatewayAddressStatusFailed         = "failed"
+)
+
+// Values of NatGatewayApplianceModifyState.
+const (
+	NatGatewayApplianceModifyStateModifying = "modifying"
+	NatGatewayApplianceModifyStateCompleted = "completed"
+	NatGatewayApplianceModifyStateFailed    = "failed"
+)
+
+// Values of NatGatewayApplianceState.
+const (
+	NatGatewayApplianceStateAttaching    = "attaching"
+	NatGatewayApplianceStateAttached     = "attached"
+	NatGatewayApplianceStateDetaching    = "detaching"
+	NatGatewayApplianceStateDetached     = "detached"
+	NatGatewayApplianceStateAttachFailed = "attach-failed"
+	NatGatewayApplianceStateDetachFailed = "detach-failed"
+)
+
+// Values of NatGatewayApplianceType.
+const (
+	NatGatewayApplianceTypeNetworkFirewallProxy = "network-firewall-proxy"
+)
+
+// Values of NatGatewayState.
+const (
+	NatGatewayStatePending   = "pending"
+	NatGatewayStateFailed    = "failed"
+	NatGatewayStateAvailable = "available"
+	NatGatewayStateDeleting  = "deleting"
+	NatGatewayStateDeleted   = "deleted"
 )
 
 // Values of NestedVirtualizationSpecification.
@@ -544,10 +971,58 @@ const (
 	NitroTpmSupportSupported   = "supported"
 )
 
+// Values of OfferingClassType.
+const (
+	OfferingClassTypeStandard    = "standard"
+	OfferingClassTypeConvertible = "convertible"
+)
+
+// Values of OfferingTypeValues.
+const (
+	OfferingTypeValuesHeavyUtilization  = "Heavy Utilization"
+	OfferingTypeValuesMediumUtilization = "Medium Utilization"
+	OfferingTypeValuesLightUtilization  = "Light Utilization"
+	OfferingTypeValuesNoUpfront         = "No Upfront"
+	OfferingTypeValuesPartialUpfront    = "Partial Upfront"
+	OfferingTypeValuesAllUpfront        = "All Upfront"
+)
+
+// Values of OnDemandAllocationStrategy.
+const (
+	OnDemandAllocationStrategyLowestPrice = "lowestPrice"
+	OnDemandAllocationStrategyPrioritized = "prioritized"
+)
+
+// Values of PayerResponsibility.
+const (
+	PayerResponsibilityServiceOwner = "ServiceOwner"
+)
+
+// Values of PayerResponsibilityScope.
+const (
+	PayerResponsibilityScopeVpcEndpointCharges     = "vpc-endpoint-charges"
+	PayerResponsibilityScopeResourceGatewayCharges = "resource-gateway-charges"
+)
+
+// Values of PayerResponsibilityType.
+const (
+	PayerResponsibilityTypeVpcEndpointAccount        = "vpc-endpoint-account"
+	PayerResponsibilityTypeResourceGatewayAccount    = "resource-gateway-account"
+	PayerResponsibilityTypeVpcEndpointServiceAccount = "vpc-endpoint-service-account"
+)
+
 // Values of PhcSupport.
 const (
 	PhcSupportUnsupported = "unsupported"
 	PhcSupportSupported   = "supported"
+)
+
+// Values of PlacementGroupState.
+const (
+	PlacementGroupStatePending   = "pending"
+	PlacementGroupStateAvailable = "available"
+	PlacementGroupStateDeleting  = "deleting"
+	PlacementGroupStateDeleted   = "deleted"
 )
 
 // Values of PlacementGroupStrategy.
@@ -557,9 +1032,33 @@ const (
 	PlacementGroupStrategySpread    = "spread"
 )
 
+// Values of PlacementStrategy.
+const (
+	PlacementStrategyCluster       = "cluster"
+	PlacementStrategySpread        = "spread"
+	PlacementStrategyPartition     = "partition"
+	PlacementStrategyPrecisionTime = "precision-time"
+)
+
 // Values of PlatformValues.
 const (
 	PlatformValuesWindows = "Windows"
+)
+
+// Values of PrefixListState.
+const (
+	PrefixListStateCreateInProgress  = "create-in-progress"
+	PrefixListStateCreateComplete    = "create-complete"
+	PrefixListStateCreateFailed      = "create-failed"
+	PrefixListStateModifyInProgress  = "modify-in-progress"
+	PrefixListStateModifyComplete    = "modify-complete"
+	PrefixListStateModifyFailed      = "modify-failed"
+	PrefixListStateRestoreInProgress = "restore-in-progress"
+	PrefixListStateRestoreComplete   = "restore-complete"
+	PrefixListStateRestoreFailed     = "restore-failed"
+	PrefixListStateDeleteInProgress  = "delete-in-progress"
+	PrefixListStateDeleteComplete    = "delete-complete"
+	PrefixListStateDeleteFailed      = "delete-failed"
 )
 
 // Values of ProductCodeValues.
@@ -568,10 +1067,49 @@ const (
 	ProductCodeValuesMarketplace = "marketplace"
 )
 
+// Values of RIProductDescription.
+const (
+	RIProductDescriptionLinuxUnix          = "Linux/UNIX"
+	RIProductDescriptionLinuxUnixAmazonVpc = "Linux/UNIX (Amazon VPC)"
+	RIProductDescriptionWindows            = "Windows"
+	RIProductDescriptionWindowsAmazonVpc   = "Windows (Amazon VPC)"
+)
+
 // Values of RebootMigrationSupport.
 const (
 	RebootMigrationSupportUnsupported = "unsupported"
 	RebootMigrationSupportSupported   = "supported"
+)
+
+// Values of RecurringChargeFrequency.
+const (
+	RecurringChargeFrequencyHourly = "Hourly"
+)
+
+// Values of ReplacementStrategy.
+const (
+	ReplacementStrategyLaunch                = "launch"
+	ReplacementStrategyLaunchBeforeTerminate = "launch-before-terminate"
+)
+
+// Values of ReservedCapacityAllocationStrategy.
+const (
+	ReservedCapacityAllocationStrategyPrioritized = "prioritized"
+)
+
+// Values of ReservedCapacityFallbackMarketType.
+const (
+	ReservedCapacityFallbackMarketTypeOnDemand = "on-demand"
+)
+
+// Values of ReservedInstanceState.
+const (
+	ReservedInstanceStatePaymentPending = "payment-pending"
+	ReservedInstanceStateActive         = "active"
+	ReservedInstanceStatePaymentFailed  = "payment-failed"
+	ReservedInstanceStateRetired        = "retired"
+	ReservedInstanceStateQueued         = "queued"
+	ReservedInstanceStateQueuedDeleted  = "queued-deleted"
 )
 
 // Values of ResourceType.
@@ -733,6 +1271,12 @@ const (
 	SSETypeNone   = "none"
 )
 
+// Values of Scope.
+const (
+	ScopeAvailabilityZone = "Availability Zone"
+	ScopeRegional         = "Region"
+)
+
 // Values of SecondaryInterfaceStatus.
 const (
 	SecondaryInterfaceStatusAvailable = "available"
@@ -744,12 +1288,40 @@ const (
 	SecondaryInterfaceTypeSecondary = "secondary"
 )
 
+// Values of SecurityGroupReferencingSupportValue.
+const (
+	SecurityGroupReferencingSupportValueEnable  = "enable"
+	SecurityGroupReferencingSupportValueDisable = "disable"
+)
+
+// Values of ServiceConnectivityType.
+const (
+	ServiceConnectivityTypeIpv4 = "ipv4"
+	ServiceConnectivityTypeIpv6 = "ipv6"
+)
+
 // Values of ServiceManaged.
 const (
 	ServiceManagedAlb  = "alb"
 	ServiceManagedNlb  = "nlb"
 	ServiceManagedRnat = "rnat"
 	ServiceManagedRds  = "rds"
+)
+
+// Values of ServiceState.
+const (
+	ServiceStatePending   = "Pending"
+	ServiceStateAvailable = "Available"
+	ServiceStateDeleting  = "Deleting"
+	ServiceStateDeleted   = "Deleted"
+	ServiceStateFailed    = "Failed"
+)
+
+// Values of ServiceType.
+const (
+	ServiceTypeInterface           = "Interface"
+	ServiceTypeGateway             = "Gateway"
+	ServiceTypeGatewayLoadBalancer = "GatewayLoadBalancer"
 )
 
 // Values of SeverityLabel.
@@ -767,10 +1339,64 @@ const (
 	ShutdownBehaviorTerminate = "terminate"
 )
 
+// Values of SnapshotState.
+const (
+	SnapshotStatePending     = "pending"
+	SnapshotStateCompleted   = "completed"
+	SnapshotStateError       = "error"
+	SnapshotStateRecoverable = "recoverable"
+	SnapshotStateRecovering  = "recovering"
+)
+
+// Values of SpotAllocationStrategy.
+const (
+	SpotAllocationStrategyLowestPrice                  = "lowest-price"
+	SpotAllocationStrategyDiversified                  = "diversified"
+	SpotAllocationStrategyCapacityOptimized            = "capacity-optimized"
+	SpotAllocationStrategyCapacityOptimizedPrioritized = "capacity-optimized-prioritized"
+	SpotAllocationStrategyPriceCapacityOptimized       = "price-capacity-optimized"
+)
+
+// Values of SpotInstanceInterruptionBehavior.
+const (
+	SpotInstanceInterruptionBehaviorHibernate = "hibernate"
+	SpotInstanceInterruptionBehaviorStop      = "stop"
+	SpotInstanceInterruptionBehaviorTerminate = "terminate"
+)
+
+// Values of SpotInstanceState.
+const (
+	SpotInstanceStateOpen      = "open"
+	SpotInstanceStateActive    = "active"
+	SpotInstanceStateClosed    = "closed"
+	SpotInstanceStateCancelled = "cancelled"
+	SpotInstanceStateFailed    = "failed"
+	SpotInstanceStateDisabled  = "disabled"
+)
+
 // Values of SpotInstanceType.
 const (
 	SpotInstanceTypeOneTime    = "one-time"
 	SpotInstanceTypePersistent = "persistent"
+)
+
+// Values of SpreadLevel.
+const (
+	SpreadLevelHost = "host"
+	SpreadLevelRack = "rack"
+)
+
+// Values of State.
+const (
+	StatePendingAcceptance = "PendingAcceptance"
+	StatePending           = "Pending"
+	StateAvailable         = "Available"
+	StateDeleting          = "Deleting"
+	StateDeleted           = "Deleted"
+	StateRejected          = "Rejected"
+	StateFailed            = "Failed"
+	StateExpired           = "Expired"
+	StatePartial           = "Partial"
 )
 
 // Values of StatusName.
@@ -784,6 +1410,12 @@ const (
 	StatusTypeFailed           = "failed"
 	StatusTypeInsufficientData = "insufficient-data"
 	StatusTypeInitializing     = "initializing"
+)
+
+// Values of StorageTier.
+const (
+	StorageTierArchive  = "archive"
+	StorageTierStandard = "standard"
 )
 
 // Values of SubnetCidrBlockStateCode.
@@ -820,6 +1452,26 @@ const (
 	SupportedAdditionalProcessorFeatureNestedVirtualization = "nested-virtualization"
 )
 
+// Values of TaggableResourceType.
+const (
+	TaggableResourceTypeNetworkInterface = "network-interface"
+	TaggableResourceTypeInstance         = "instance"
+	TaggableResourceTypeAutoScalingGroup = "auto-scaling-group"
+)
+
+// Values of TargetCapacityUnitType.
+const (
+	TargetCapacityUnitTypeVcpu      = "vcpu"
+	TargetCapacityUnitTypeMemoryMib = "memory-mib"
+	TargetCapacityUnitTypeUnits     = "units"
+)
+
+// Values of TelemetryStatus.
+const (
+	TelemetryStatusUp   = "UP"
+	TelemetryStatusDown = "DOWN"
+)
+
 // Values of Tenancy.
 const (
 	TenancyDefault   = "default"
@@ -830,6 +1482,80 @@ const (
 // Values of TpmSupportValues.
 const (
 	TpmSupportValuesV20 = "v2.0"
+)
+
+// Values of TrafficType.
+const (
+	TrafficTypeAccept = "ACCEPT"
+	TrafficTypeReject = "REJECT"
+	TrafficTypeAll    = "ALL"
+)
+
+// Values of TransferType.
+const (
+	TransferTypeTimeBased = "time-based"
+	TransferTypeStandard  = "standard"
+)
+
+// Values of TransitGatewayAssociationState.
+const (
+	TransitGatewayAssociationStateAssociating    = "associating"
+	TransitGatewayAssociationStateAssociated     = "associated"
+	TransitGatewayAssociationStateDisassociating = "disassociating"
+	TransitGatewayAssociationStateDisassociated  = "disassociated"
+)
+
+// Values of TransitGatewayAttachmentNatGatewaySupportState.
+const (
+	TransitGatewayAttachmentNatGatewaySupportStateEnabled   = "enabled"
+	TransitGatewayAttachmentNatGatewaySupportStateDisabled  = "disabled"
+	TransitGatewayAttachmentNatGatewaySupportStateEnabling  = "enabling"
+	TransitGatewayAttachmentNatGatewaySupportStateDisabling = "disabling"
+)
+
+// Values of TransitGatewayAttachmentResourceType.
+const (
+	TransitGatewayAttachmentResourceTypeVpc                  = "vpc"
+	TransitGatewayAttachmentResourceTypeVpn                  = "vpn"
+	TransitGatewayAttachmentResourceTypeVpnConcentrator      = "vpn-concentrator"
+	TransitGatewayAttachmentResourceTypeDirectConnectGateway = "direct-connect-gateway"
+	TransitGatewayAttachmentResourceTypeConnect              = "connect"
+	TransitGatewayAttachmentResourceTypePeering              = "peering"
+	TransitGatewayAttachmentResourceTypeTgwPeering           = "tgw-peering"
+	TransitGatewayAttachmentResourceTypeNetworkFunction      = "network-function"
+	TransitGatewayAttachmentResourceTypeClientVpn            = "client-vpn"
+)
+
+// Values of TransitGatewayAttachmentState.
+const (
+	TransitGatewayAttachmentStateInitiating        = "initiating"
+	TransitGatewayAttachmentStateInitiatingRequest = "initiatingRequest"
+	TransitGatewayAttachmentStatePendingAcceptance = "pendingAcceptance"
+	TransitGatewayAttachmentStateRollingBack       = "rollingBack"
+	TransitGatewayAttachmentStatePending           = "pending"
+	TransitGatewayAttachmentStateAvailable         = "available"
+	TransitGatewayAttachmentStateModifying         = "modifying"
+	TransitGatewayAttachmentStateDeleting          = "deleting"
+	TransitGatewayAttachmentStateDeleted           = "deleted"
+	TransitGatewayAttachmentStateFailed            = "failed"
+	TransitGatewayAttachmentStateRejected          = "rejected"
+	TransitGatewayAttachmentStateRejecting         = "rejecting"
+	TransitGatewayAttachmentStateFailing           = "failing"
+)
+
+// Values of TransitGatewayState.
+const (
+	TransitGatewayStatePending   = "pending"
+	TransitGatewayStateAvailable = "available"
+	TransitGatewayStateModifying = "modifying"
+	TransitGatewayStateDeleting  = "deleting"
+	TransitGatewayStateDeleted   = "deleted"
+)
+
+// Values of TunnelInsideIpVersion.
+const (
+	TunnelInsideIpVersionIpv4 = "ipv4"
+	TunnelInsideIpVersionIpv6 = "ipv6"
 )
 
 // Values of UsageClassType.
@@ -919,11 +1645,65 @@ const (
 	VpcEncryptionControlStateDeleteFailed      = "delete-failed"
 )
 
+// Values of VpcEndpointType.
+const (
+	VpcEndpointTypeInterface           = "Interface"
+	VpcEndpointTypeGateway             = "Gateway"
+	VpcEndpointTypeGatewayLoadBalancer = "GatewayLoadBalancer"
+	VpcEndpointTypeResource            = "Resource"
+	VpcEndpointTypeServiceNetwork      = "ServiceNetwork"
+	VpcEndpointTypeTunnel              = "Tunnel"
+)
+
+// Values of VpcPeeringConnectionStateReasonCode.
+const (
+	VpcPeeringConnectionStateReasonCodeInitiatingRequest = "initiating-request"
+	VpcPeeringConnectionStateReasonCodePendingAcceptance = "pending-acceptance"
+	VpcPeeringConnectionStateReasonCodeActive            = "active"
+	VpcPeeringConnectionStateReasonCodeDeleted           = "deleted"
+	VpcPeeringConnectionStateReasonCodeRejected          = "rejected"
+	VpcPeeringConnectionStateReasonCodeFailed            = "failed"
+	VpcPeeringConnectionStateReasonCodeExpired           = "expired"
+	VpcPeeringConnectionStateReasonCodeProvisioning      = "provisioning"
+	VpcPeeringConnectionStateReasonCodeDeleting          = "deleting"
+)
+
 // Values of VpcState.
 const (
 	VpcStatePending   = "pending"
 	VpcStateAvailable = "available"
 	VpcStateDeleting  = "deleting"
+)
+
+// Values of VpnEcmpSupportValue.
+const (
+	VpnEcmpSupportValueEnable  = "enable"
+	VpnEcmpSupportValueDisable = "disable"
+)
+
+// Values of VpnState.
+const (
+	VpnStatePending   = "pending"
+	VpnStateAvailable = "available"
+	VpnStateDeleting  = "deleting"
+	VpnStateDeleted   = "deleted"
+)
+
+// Values of VpnStaticRouteSource.
+const (
+	VpnStaticRouteSourceStatic = "Static"
+)
+
+// Values of VpnTunnelBandwidth.
+const (
+	VpnTunnelBandwidthStandard = "standard"
+	VpnTunnelBandwidthLarge    = "large"
+)
+
+// Values of ZeroSizePreference.
+const (
+	ZeroSizePreferenceRetain  = "retain"
+	ZeroSizePreferenceDefault = "default"
 )
 
 // EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
@@ -937,8 +1717,22 @@ func EnumValues(enum string) []string {
 		return []string{"gpu", "fpga", "inference", "media"}
 	case "AccountAttributeName":
 		return []string{"supported-platforms", "default-vpc"}
+	case "ActivityStatus":
+		return []string{"error", "pending_fulfillment", "pending_termination", "fulfilled"}
+	case "AllocationState":
+		return []string{"available", "under-assessment", "permanent-failure", "released", "released-permanent-failure", "pending", "configuring"}
+	case "AllocationStrategy":
+		return []string{"lowestPrice", "diversified", "capacityOptimized", "capacityOptimizedPrioritized", "priceCapacityOptimized"}
+	case "AllocationType":
+		return []string{"used", "future", "cancelling"}
+	case "AllowsMultipleInstanceTypes":
+		return []string{"on", "off"}
+	case "AmdSevSnp":
+		return []string{"enabled", "disabled"}
 	case "AmdSevSnpSpecification":
 		return []string{"enabled", "disabled"}
+	case "ApplianceModeSupportValue":
+		return []string{"enable", "disable"}
 	case "ArchitectureType":
 		return []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}
 	case "ArchitectureValues":
@@ -947,6 +1741,16 @@ func EnumValues(enum string) []string {
 		return []string{"shared", "dedicated"}
 	case "AttachmentStatus":
 		return []string{"attaching", "attached", "detaching", "detached"}
+	case "AutoAcceptSharedAttachmentsValue":
+		return []string{"enable", "disable"}
+	case "AutoPlacement":
+		return []string{"on", "off"}
+	case "AutoProvisionZonesState":
+		return []string{"enabled", "disabled"}
+	case "AutoScalingIpsState":
+		return []string{"enabled", "disabled"}
+	case "AvailabilityMode":
+		return []string{"zonal", "regional"}
 	case "AvailabilityZoneOptInStatus":
 		return []string{"opt-in-not-required", "opted-in", "not-opted-in"}
 	case "AvailabilityZoneState":
@@ -955,6 +1759,8 @@ func EnumValues(enum string) []string {
 		return []string{"default", "vpc-1", "ebs-1"}
 	case "BareMetal":
 		return []string{"included", "required", "excluded"}
+	case "BatchState":
+		return []string{"submitted", "active", "cancelled", "failed", "cancelled_running", "cancelled_terminating", "modifying"}
 	case "BlockPublicAccessMode":
 		return []string{"off", "block-bidirectional", "block-ingress"}
 	case "BootModeType":
@@ -963,14 +1769,46 @@ func EnumValues(enum string) []string {
 		return []string{"legacy-bios", "uefi", "uefi-preferred"}
 	case "BurstablePerformance":
 		return []string{"included", "required", "excluded"}
+	case "CapacityReservationAdjustmentStatus":
+		return []string{"requested", "applied", "rejected"}
+	case "CapacityReservationDeliveryPreference":
+		return []string{"fixed", "incremental"}
+	case "CapacityReservationInstancePlatform":
+		return []string{"Linux/UNIX", "Red Hat Enterprise Linux", "SUSE Linux", "Windows", "Windows with SQL Server", "Windows with SQL Server Enterprise", "Windows with SQL Server Standard", "Windows with SQL Server Web", "Linux with SQL Server Standard", "Linux with SQL Server Web", "Linux with SQL Server Enterprise", "RHEL with SQL Server Standard", "RHEL with SQL Server Enterprise", "RHEL with SQL Server Web", "RHEL with HA", "RHEL with HA and SQL Server Standard", "RHEL with HA and SQL Server Enterprise", "Ubuntu Pro"}
+	case "CapacityReservationLaunchStatus":
+		return []string{"launchable", "unlaunchable"}
 	case "CapacityReservationPreference":
 		return []string{"capacity-reservations-only", "open", "none"}
+	case "CapacityReservationState":
+		return []string{"active", "expired", "cancelled", "pending", "failed", "scheduled", "payment-pending", "payment-failed", "assessing", "delayed", "unsupported", "cancelling", "unavailable"}
+	case "CapacityReservationTenancy":
+		return []string{"default", "dedicated"}
+	case "CapacityReservationType":
+		return []string{"default", "capacity-block"}
+	case "ConnectivityType":
+		return []string{"private", "public"}
 	case "CpuManufacturer":
 		return []string{"intel", "amd", "amazon-web-services", "apple"}
+	case "CurrencyCodeValues":
+		return []string{"USD"}
+	case "DefaultRouteTableAssociationValue":
+		return []string{"enable", "disable"}
+	case "DefaultRouteTablePropagationValue":
+		return []string{"enable", "disable"}
+	case "DefaultTargetCapacityType":
+		return []string{"spot", "on-demand", "capacity-block", "reserved-capacity"}
+	case "DestinationFileFormat":
+		return []string{"plain-text", "parquet"}
 	case "DeviceType":
 		return []string{"ebs", "instance-store"}
 	case "DiskType":
 		return []string{"hdd", "ssd"}
+	case "DnsNameState":
+		return []string{"pendingVerification", "verified", "failed"}
+	case "DnsRecordIpType":
+		return []string{"ipv4", "dualstack", "ipv6", "service-defined"}
+	case "DnsSupportValue":
+		return []string{"enable", "disable"}
 	case "DomainType":
 		return []string{"vpc", "standard"}
 	case "EbsEncryptionSupport":
@@ -981,18 +1819,50 @@ func EnumValues(enum string) []string {
 		return []string{"unsupported", "supported", "default"}
 	case "EnaSupport":
 		return []string{"unsupported", "supported", "required"}
+	case "EncryptionStateValue":
+		return []string{"enabling", "enabled", "disabling", "disabled"}
+	case "EndDateType":
+		return []string{"unlimited", "limited"}
 	case "EphemeralNvmeSupport":
 		return []string{"unsupported", "supported", "required"}
 	case "EventCode":
 		return []string{"instance-reboot", "system-reboot", "system-maintenance", "instance-retirement", "instance-stop"}
+	case "ExcessCapacityTerminationPolicy":
+		return []string{"noTermination", "default"}
+	case "FleetActivityStatus":
+		return []string{"error", "pending_fulfillment", "pending_termination", "fulfilled"}
+	case "FleetCapacityReservationUsageStrategy":
+		return []string{"use-capacity-reservations-first"}
+	case "FleetExcessCapacityTerminationPolicy":
+		return []string{"no-termination", "termination"}
+	case "FleetOnDemandAllocationStrategy":
+		return []string{"lowest-price", "prioritized"}
+	case "FleetReplacementStrategy":
+		return []string{"launch", "launch-before-terminate"}
+	case "FleetReservationType":
+		return []string{"on-demand-capacity-reservation", "capacity-block", "interruptible-capacity-reservation"}
+	case "FleetStateCode":
+		return []string{"submitted", "active", "deleted", "failed", "deleted_running", "deleted_terminating", "modifying"}
+	case "FleetType":
+		return []string{"request", "maintain", "instant"}
 	case "FlexibleEnaQueuesSupport":
 		return []string{"unsupported", "supported"}
+	case "GatewayAssociationState":
+		return []string{"associated", "not-associated", "associating", "disassociating"}
+	case "GatewayType":
+		return []string{"ipsec.1"}
+	case "HostMaintenance":
+		return []string{"on", "off"}
+	case "HostRecovery":
+		return []string{"on", "off"}
 	case "HostnameType":
 		return []string{"ip-name", "resource-name"}
 	case "HttpTokensState":
 		return []string{"optional", "required"}
 	case "HypervisorType":
 		return []string{"ovm", "xen"}
+	case "IamInstanceProfileAssociationState":
+		return []string{"associating", "associated", "disassociating", "disassociated"}
 	case "ImageState":
 		return []string{"pending", "available", "invalid", "deregistered", "transient", "failed", "error", "disabled"}
 	case "ImageTypeValues":
@@ -1011,8 +1881,12 @@ func EnumValues(enum string) []string {
 		return []string{"current", "previous"}
 	case "InstanceInterruptionBehavior":
 		return []string{"hibernate", "stop", "terminate"}
+	case "InstanceLifecycle":
+		return []string{"spot", "on-demand", "interruptible-capacity-reservation", "capacity-block"}
 	case "InstanceLifecycleType":
 		return []string{"spot", "scheduled", "capacity-block", "interruptible-capacity-reservation"}
+	case "InstanceMatchCriteria":
+		return []string{"open", "targeted"}
 	case "InstanceMetadataEndpointState":
 		return []string{"disabled", "enabled"}
 	case "InstanceMetadataOptionsState":
@@ -1031,10 +1905,18 @@ func EnumValues(enum string) []string {
 		return []string{"a1.medium", "a1.large", "a1.xlarge", "a1.2xlarge", "a1.4xlarge", "a1.metal", "c1.medium", "c1.xlarge", "c3.large", "c3.xlarge", "c3.2xlarge", "c3.4xlarge", "c3.8xlarge", "c4.large", "c4.xlarge", "c4.2xlarge", "c4.4xlarge", "c4.8xlarge", "c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "c5.9xlarge", "c5.12xlarge", "c5.18xlarge", "c5.24xlarge", "c5.metal", "c5a.large", "c5a.xlarge", "c5a.2xlarge", "c5a.4xlarge", "c5a.8xlarge", "c5a.12xlarge", "c5a.16xlarge", "c5a.24xlarge", "c5ad.large", "c5ad.xlarge", "c5ad.2xlarge", "c5ad.4xlarge", "c5ad.8xlarge", "c5ad.12xlarge", "c5ad.16xlarge", "c5ad.24xlarge", "c5d.large", "c5d.xlarge", "c5d.2xlarge", "c5d.4xlarge", "c5d.9xlarge", "c5d.12xlarge", "c5d.18xlarge", "c5d.24xlarge", "c5d.metal", "c5n.large", "c5n.xlarge", "c5n.2xlarge", "c5n.4xlarge", "c5n.9xlarge", "c5n.18xlarge", "c5n.metal", "c6g.medium", "c6g.large", "c6g.xlarge", "c6g.2xlarge", "c6g.4xlarge", "c6g.8xlarge", "c6g.12xlarge", "c6g.16xlarge", "c6g.metal", "c6gd.medium", "c6gd.large", "c6gd.xlarge", "c6gd.2xlarge", "c6gd.4xlarge", "c6gd.8xlarge", "c6gd.12xlarge", "c6gd.16xlarge", "c6gd.metal", "c6gn.medium", "c6gn.large", "c6gn.xlarge", "c6gn.2xlarge", "c6gn.4xlarge", "c6gn.8xlarge", "c6gn.12xlarge", "c6gn.16xlarge", "c6i.large", "c6i.xlarge", "c6i.2xlarge", "c6i.4xlarge", "c6i.8xlarge", "c6i.12xlarge", "c6i.16xlarge", "c6i.24xlarge", "c6i.32xlarge", "c6i.metal", "cc1.4xlarge", "cc2.8xlarge", "cg1.4xlarge", "cr1.8xlarge", "d2.xlarge", "d2.2xlarge", "d2.4xlarge", "d2.8xlarge", "d3.xlarge", "d3.2xlarge", "d3.4xlarge", "d3.8xlarge", "d3en.xlarge", "d3en.2xlarge", "d3en.4xlarge", "d3en.6xlarge", "d3en.8xlarge", "d3en.12xlarge", "dl1.24xlarge", "f1.2xlarge", "f1.4xlarge", "f1.16xlarge", "g2.2xlarge", "g2.8xlarge", "g3.4xlarge", "g3.8xlarge", "g3.16xlarge", "g3s.xlarge", "g4ad.xlarge", "g4ad.2xlarge", "g4ad.4xlarge", "g4ad.8xlarge", "g4ad.16xlarge", "g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge", "g4dn.16xlarge", "g4dn.metal", "g5.xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.12xlarge", "g5.16xlarge", "g5.24xlarge", "g5.48xlarge", "g5g.xlarge", "g5g.2xlarge", "g5g.4xlarge", "g5g.8xlarge", "g5g.16xlarge", "g5g.metal", "hi1.4xlarge", "hpc6a.48xlarge", "hs1.8xlarge", "h1.2xlarge", "h1.4xlarge", "h1.8xlarge", "h1.16xlarge", "i2.xlarge", "i2.2xlarge", "i2.4xlarge", "i2.8xlarge", "i3.large", "i3.xlarge", "i3.2xlarge", "i3.4xlarge", "i3.8xlarge", "i3.16xlarge", "i3.metal", "i3en.large", "i3en.xlarge", "i3en.2xlarge", "i3en.3xlarge", "i3en.6xlarge", "i3en.12xlarge", "i3en.24xlarge", "i3en.metal", "im4gn.large", "im4gn.xlarge", "im4gn.2xlarge", "im4gn.4xlarge", "im4gn.8xlarge", "im4gn.16xlarge", "inf1.xlarge", "inf1.2xlarge", "inf1.6xlarge", "inf1.24xlarge", "is4gen.medium", "is4gen.large", "is4gen.xlarge", "is4gen.2xlarge", "is4gen.4xlarge", "is4gen.8xlarge", "m1.small", "m1.medium", "m1.large", "m1.xlarge", "m2.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.medium", "m3.large", "m3.xlarge", "m3.2xlarge", "m4.large", "m4.xlarge", "m4.2xlarge", "m4.4xlarge", "m4.10xlarge", "m4.16xlarge", "m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge", "m5.12xlarge", "m5.16xlarge", "m5.24xlarge", "m5.metal", "m5a.large", "m5a.xlarge", "m5a.2xlarge", "m5a.4xlarge", "m5a.8xlarge", "m5a.12xlarge", "m5a.16xlarge", "m5a.24xlarge", "m5ad.large", "m5ad.xlarge", "m5ad.2xlarge", "m5ad.4xlarge", "m5ad.8xlarge", "m5ad.12xlarge", "m5ad.16xlarge", "m5ad.24xlarge", "m5d.large", "m5d.xlarge", "m5d.2xlarge", "m5d.4xlarge", "m5d.8xlarge", "m5d.12xlarge", "m5d.16xlarge", "m5d.24xlarge", "m5d.metal", "m5dn.large", "m5dn.xlarge", "m5dn.2xlarge", "m5dn.4xlarge", "m5dn.8xlarge", "m5dn.12xlarge", "m5dn.16xlarge", "m5dn.24xlarge", "m5dn.metal", "m5n.large", "m5n.xlarge", "m5n.2xlarge", "m5n.4xlarge", "m5n.8xlarge", "m5n.12xlarge", "m5n.16xlarge", "m5n.24xlarge", "m5n.metal", "m5zn.large", "m5zn.xlarge", "m5zn.2xlarge", "m5zn.3xlarge", "m5zn.6xlarge", "m5zn.12xlarge", "m5zn.metal", "m6a.large", "m6a.xlarge", "m6a.2xlarge", "m6a.4xlarge", "m6a.8xlarge", "m6a.12xlarge", "m6a.16xlarge", "m6a.24xlarge", "m6a.32xlarge", "m6a.48xlarge", "m6g.metal", "m6g.medium", "m6g.large", "m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge", "m6g.8xlarge", "m6g.12xlarge", "m6g.16xlarge", "m6gd.metal", "m6gd.medium", "m6gd.large", "m6gd.xlarge", "m6gd.2xlarge", "m6gd.4xlarge", "m6gd.8xlarge", "m6gd.12xlarge", "m6gd.16xlarge", "m6i.large", "m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge", "m6i.8xlarge", "m6i.12xlarge", "m6i.16xlarge", "m6i.24xlarge", "m6i.32xlarge", "m6i.metal", "mac1.metal", "p2.xlarge", "p2.8xlarge", "p2.16xlarge", "p3.2xlarge", "p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge", "r3.large", "r3.xlarge", "r3.2xlarge", "r3.4xlarge", "r3.8xlarge", "r4.large", "r4.xlarge", "r4.2xlarge", "r4.4xlarge", "r4.8xlarge", "r4.16xlarge", "r5.large", "r5.xlarge", "r5.2xlarge", "r5.4xlarge", "r5.8xlarge", "r5.12xlarge", "r5.16xlarge", "r5.24xlarge", "r5.metal", "r5a.large", "r5a.xlarge", "r5a.2xlarge", "r5a.4xlarge", "r5a.8xlarge", "r5a.12xlarge", "r5a.16xlarge", "r5a.24xlarge", "r5ad.large", "r5ad.xlarge", "r5ad.2xlarge", "r5ad.4xlarge", "r5ad.8xlarge", "r5ad.12xlarge", "r5ad.16xlarge", "r5ad.24xlarge", "r5b.large", "r5b.xlarge", "r5b.2xlarge", "r5b.4xlarge", "r5b.8xlarge", "r5b.12xlarge", "r5b.16xlarge", "r5b.24xlarge", "r5b.metal", "r5d.large", "r5d.xlarge", "r5d.2xlarge", "r5d.4xlarge", "r5d.8xlarge", "r5d.12xlarge", "r5d.16xlarge", "r5d.24xlarge", "r5d.metal", "r5dn.large", "r5dn.xlarge", "r5dn.2xlarge", "r5dn.4xlarge", "r5dn.8xlarge", "r5dn.12xlarge", "r5dn.16xlarge", "r5dn.24xlarge", "r5dn.metal", "r5n.large", "r5n.xlarge", "r5n.2xlarge", "r5n.4xlarge", "r5n.8xlarge", "r5n.12xlarge", "r5n.16xlarge", "r5n.24xlarge", "r5n.metal", "r6g.medium", "r6g.large", "r6g.xlarge", "r6g.2xlarge", "r6g.4xlarge", "r6g.8xlarge", "r6g.12xlarge", "r6g.16xlarge", "r6g.metal", "r6gd.medium", "r6gd.large", "r6gd.xlarge", "r6gd.2xlarge", "r6gd.4xlarge", "r6gd.8xlarge", "r6gd.12xlarge", "r6gd.16xlarge", "r6gd.metal", "r6i.large", "r6i.xlarge", "r6i.2xlarge", "r6i.4xlarge", "r6i.8xlarge", "r6i.12xlarge", "r6i.16xlarge", "r6i.24xlarge", "r6i.32xlarge", "r6i.metal", "t1.micro", "t2.nano", "t2.micro", "t2.small", "t2.medium", "t2.large", "t2.xlarge", "t2.2xlarge", "t3.nano", "t3.micro", "t3.small", "t3.medium", "t3.large", "t3.xlarge", "t3.2xlarge", "t3a.nano", "t3a.micro", "t3a.small", "t3a.medium", "t3a.large", "t3a.xlarge", "t3a.2xlarge", "t4g.nano", "t4g.micro", "t4g.small", "t4g.medium", "t4g.large", "t4g.xlarge", "t4g.2xlarge", "u-6tb1.56xlarge", "u-6tb1.112xlarge", "u-9tb1.112xlarge", "u-12tb1.112xlarge", "u-6tb1.metal", "u-9tb1.metal", "u-12tb1.metal", "u-18tb1.metal", "u-24tb1.metal", "vt1.3xlarge", "vt1.6xlarge", "vt1.24xlarge", "x1.16xlarge", "x1.32xlarge", "x1e.xlarge", "x1e.2xlarge", "x1e.4xlarge", "x1e.8xlarge", "x1e.16xlarge", "x1e.32xlarge", "x2iezn.2xlarge", "x2iezn.4xlarge", "x2iezn.6xlarge", "x2iezn.8xlarge", "x2iezn.12xlarge", "x2iezn.metal", "x2gd.medium", "x2gd.large", "x2gd.xlarge", "x2gd.2xlarge", "x2gd.4xlarge", "x2gd.8xlarge", "x2gd.12xlarge", "x2gd.16xlarge", "x2gd.metal", "z1d.large", "z1d.xlarge", "z1d.2xlarge", "z1d.3xlarge", "z1d.6xlarge", "z1d.12xlarge", "z1d.metal", "x2idn.16xlarge", "x2idn.24xlarge", "x2idn.32xlarge", "x2iedn.xlarge", "x2iedn.2xlarge", "x2iedn.4xlarge", "x2iedn.8xlarge", "x2iedn.16xlarge", "x2iedn.24xlarge", "x2iedn.32xlarge", "c6a.large", "c6a.xlarge", "c6a.2xlarge", "c6a.4xlarge", "c6a.8xlarge", "c6a.12xlarge", "c6a.16xlarge", "c6a.24xlarge", "c6a.32xlarge", "c6a.48xlarge", "c6a.metal", "m6a.metal", "i4i.large", "i4i.xlarge", "i4i.2xlarge", "i4i.4xlarge", "i4i.8xlarge", "i4i.16xlarge", "i4i.32xlarge", "i4i.metal", "x2idn.metal", "x2iedn.metal", "c7g.medium", "c7g.large", "c7g.xlarge", "c7g.2xlarge", "c7g.4xlarge", "c7g.8xlarge", "c7g.12xlarge", "c7g.16xlarge", "mac2.metal", "c6id.large", "c6id.xlarge", "c6id.2xlarge", "c6id.4xlarge", "c6id.8xlarge", "c6id.12xlarge", "c6id.16xlarge", "c6id.24xlarge", "c6id.32xlarge", "c6id.metal", "m6id.large", "m6id.xlarge", "m6id.2xlarge", "m6id.4xlarge", "m6id.8xlarge", "m6id.12xlarge", "m6id.16xlarge", "m6id.24xlarge", "m6id.32xlarge", "m6id.metal", "r6id.large", "r6id.xlarge", "r6id.2xlarge", "r6id.4xlarge", "r6id.8xlarge", "r6id.12xlarge", "r6id.16xlarge", "r6id.24xlarge", "r6id.32xlarge", "r6id.metal", "r6a.large", "r6a.xlarge", "r6a.2xlarge", "r6a.4xlarge", "r6a.8xlarge", "r6a.12xlarge", "r6a.16xlarge", "r6a.24xlarge", "r6a.32xlarge", "r6a.48xlarge", "r6a.metal", "p4de.24xlarge", "u-3tb1.56xlarge", "u-18tb1.112xlarge", "u-24tb1.112xlarge", "trn1.2xlarge", "trn1.32xlarge", "hpc6id.32xlarge", "c6in.large", "c6in.xlarge", "c6in.2xlarge", "c6in.4xlarge", "c6in.8xlarge", "c6in.12xlarge", "c6in.16xlarge", "c6in.24xlarge", "c6in.32xlarge", "m6in.large", "m6in.xlarge", "m6in.2xlarge", "m6in.4xlarge", "m6in.8xlarge", "m6in.12xlarge", "m6in.16xlarge", "m6in.24xlarge", "m6in.32xlarge", "m6idn.large", "m6idn.xlarge", "m6idn.2xlarge", "m6idn.4xlarge", "m6idn.8xlarge", "m6idn.12xlarge", "m6idn.16xlarge", "m6idn.24xlarge", "m6idn.32xlarge", "r6in.large", "r6in.xlarge", "r6in.2xlarge", "r6in.4xlarge", "r6in.8xlarge", "r6in.12xlarge", "r6in.16xlarge", "r6in.24xlarge", "r6in.32xlarge", "r6idn.large", "r6idn.xlarge", "r6idn.2xlarge", "r6idn.4xlarge", "r6idn.8xlarge", "r6idn.12xlarge", "r6idn.16xlarge", "r6idn.24xlarge", "r6idn.32xlarge", "c7g.metal", "m7g.medium", "m7g.large", "m7g.xlarge", "m7g.2xlarge", "m7g.4xlarge", "m7g.8xlarge", "m7g.12xlarge", "m7g.16xlarge", "m7g.metal", "r7g.medium", "r7g.large", "r7g.xlarge", "r7g.2xlarge", "r7g.4xlarge", "r7g.8xlarge", "r7g.12xlarge", "r7g.16xlarge", "r7g.metal", "c6in.metal", "m6in.metal", "m6idn.metal", "r6in.metal", "r6idn.metal", "inf2.xlarge", "inf2.8xlarge", "inf2.24xlarge", "inf2.48xlarge", "trn1n.32xlarge", "i4g.large", "i4g.xlarge", "i4g.2xlarge", "i4g.4xlarge", "i4g.8xlarge", "i4g.16xlarge", "hpc7g.4xlarge", "hpc7g.8xlarge", "hpc7g.16xlarge", "c7gn.medium", "c7gn.large", "c7gn.xlarge", "c7gn.2xlarge", "c7gn.4xlarge", "c7gn.8xlarge", "c7gn.12xlarge", "c7gn.16xlarge", "p5.48xlarge", "m7i.large", "m7i.xlarge", "m7i.2xlarge", "m7i.4xlarge", "m7i.8xlarge", "m7i.12xlarge", "m7i.16xlarge", "m7i.24xlarge", "m7i.48xlarge", "m7i-flex.large", "m7i-flex.xlarge", "m7i-flex.2xlarge", "m7i-flex.4xlarge", "m7i-flex.8xlarge", "m7a.medium", "m7a.large", "m7a.xlarge", "m7a.2xlarge", "m7a.4xlarge", "m7a.8xlarge", "m7a.12xlarge", "m7a.16xlarge", "m7a.24xlarge", "m7a.32xlarge", "m7a.48xlarge", "m7a.metal-48xl", "hpc7a.12xlarge", "hpc7a.24xlarge", "hpc7a.48xlarge", "hpc7a.96xlarge", "c7gd.medium", "c7gd.large", "c7gd.xlarge", "c7gd.2xlarge", "c7gd.4xlarge", "c7gd.8xlarge", "c7gd.12xlarge", "c7gd.16xlarge", "m7gd.medium", "m7gd.large", "m7gd.xlarge", "m7gd.2xlarge", "m7gd.4xlarge", "m7gd.8xlarge", "m7gd.12xlarge", "m7gd.16xlarge", "r7gd.medium", "r7gd.large", "r7gd.xlarge", "r7gd.2xlarge", "r7gd.4xlarge", "r7gd.8xlarge", "r7gd.12xlarge", "r7gd.16xlarge", "r7a.medium", "r7a.large", "r7a.xlarge", "r7a.2xlarge", "r7a.4xlarge", "r7a.8xlarge", "r7a.12xlarge", "r7a.16xlarge", "r7a.24xlarge", "r7a.32xlarge", "r7a.48xlarge", "c7i.large", "c7i.xlarge", "c7i.2xlarge", "c7i.4xlarge", "c7i.8xlarge", "c7i.12xlarge", "c7i.16xlarge", "c7i.24xlarge", "c7i.48xlarge", "mac2-m2pro.metal", "r7iz.large", "r7iz.xlarge", "r7iz.2xlarge", "r7iz.4xlarge", "r7iz.8xlarge", "r7iz.12xlarge", "r7iz.16xlarge", "r7iz.32xlarge", "c7a.medium", "c7a.large", "c7a.xlarge", "c7a.2xlarge", "c7a.4xlarge", "c7a.8xlarge", "c7a.12xlarge", "c7a.16xlarge", "c7a.24xlarge", "c7a.32xlarge", "c7a.48xlarge", "c7a.metal-48xl", "r7a.metal-48xl", "r7i.large", "r7i.xlarge", "r7i.2xlarge", "r7i.4xlarge", "r7i.8xlarge", "r7i.12xlarge", "r7i.16xlarge", "r7i.24xlarge", "r7i.48xlarge", "dl2q.24xlarge", "mac2-m2.metal", "i4i.12xlarge", "i4i.24xlarge", "c7i.metal-24xl", "c7i.metal-48xl", "m7i.metal-24xl", "m7i.metal-48xl", "r7i.metal-24xl", "r7i.metal-48xl", "r7iz.metal-16xl", "r7iz.metal-32xl", "c7gd.metal", "m7gd.metal", "r7gd.metal", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.12xlarge", "g6.16xlarge", "g6.24xlarge", "g6.48xlarge", "gr6.4xlarge", "gr6.8xlarge", "c7i-flex.large", "c7i-flex.xlarge", "c7i-flex.2xlarge", "c7i-flex.4xlarge", "c7i-flex.8xlarge", "u7i-12tb.224xlarge", "u7in-16tb.224xlarge", "u7in-24tb.224xlarge", "u7in-32tb.224xlarge", "u7ib-12tb.224xlarge", "c7gn.metal", "r8g.medium", "r8g.large", "r8g.xlarge", "r8g.2xlarge", "r8g.4xlarge", "r8g.8xlarge", "r8g.12xlarge", "r8g.16xlarge", "r8g.24xlarge", "r8g.48xlarge", "r8g.metal-24xl", "r8g.metal-48xl", "mac2-m1ultra.metal", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.12xlarge", "g6e.16xlarge", "g6e.24xlarge", "g6e.48xlarge", "c8g.medium", "c8g.large", "c8g.xlarge", "c8g.2xlarge", "c8g.4xlarge", "c8g.8xlarge", "c8g.12xlarge", "c8g.16xlarge", "c8g.24xlarge", "c8g.48xlarge", "c8g.metal-24xl", "c8g.metal-48xl", "m8g.medium", "m8g.large", "m8g.xlarge", "m8g.2xlarge", "m8g.4xlarge", "m8g.8xlarge", "m8g.12xlarge", "m8g.16xlarge", "m8g.24xlarge", "m8g.48xlarge", "m8g.metal-24xl", "m8g.metal-48xl", "x8g.medium", "x8g.large", "x8g.xlarge", "x8g.2xlarge", "x8g.4xlarge", "x8g.8xlarge", "x8g.12xlarge", "x8g.16xlarge", "x8g.24xlarge", "x8g.48xlarge", "x8g.metal-24xl", "x8g.metal-48xl", "i7ie.large", "i7ie.xlarge", "i7ie.2xlarge", "i7ie.3xlarge", "i7ie.6xlarge", "i7ie.12xlarge", "i7ie.18xlarge", "i7ie.24xlarge", "i7ie.48xlarge", "i8g.large", "i8g.xlarge", "i8g.2xlarge", "i8g.4xlarge", "i8g.8xlarge", "i8g.12xlarge", "i8g.16xlarge", "i8g.24xlarge", "i8g.metal-24xl", "u7i-6tb.112xlarge", "u7i-8tb.112xlarge", "u7inh-32tb.480xlarge", "p5e.48xlarge", "p5en.48xlarge", "f2.12xlarge", "f2.48xlarge", "trn2.48xlarge", "c7i-flex.12xlarge", "c7i-flex.16xlarge", "m7i-flex.12xlarge", "m7i-flex.16xlarge", "i7ie.metal-24xl", "i7ie.metal-48xl", "i8g.48xlarge", "c8gd.medium", "c8gd.large", "c8gd.xlarge", "c8gd.2xlarge", "c8gd.4xlarge", "c8gd.8xlarge", "c8gd.12xlarge", "c8gd.16xlarge", "c8gd.24xlarge", "c8gd.48xlarge", "c8gd.metal-24xl", "c8gd.metal-48xl", "i7i.large", "i7i.xlarge", "i7i.2xlarge", "i7i.4xlarge", "i7i.8xlarge", "i7i.12xlarge", "i7i.16xlarge", "i7i.24xlarge", "i7i.48xlarge", "i7i.metal-24xl", "i7i.metal-48xl", "p6-b200.48xlarge", "m8gd.medium", "m8gd.large", "m8gd.xlarge", "m8gd.2xlarge", "m8gd.4xlarge", "m8gd.8xlarge", "m8gd.12xlarge", "m8gd.16xlarge", "m8gd.24xlarge", "m8gd.48xlarge", "m8gd.metal-24xl", "m8gd.metal-48xl", "r8gd.medium", "r8gd.large", "r8gd.xlarge", "r8gd.2xlarge", "r8gd.4xlarge", "r8gd.8xlarge", "r8gd.12xlarge", "r8gd.16xlarge", "r8gd.24xlarge", "r8gd.48xlarge", "r8gd.metal-24xl", "r8gd.metal-48xl", "c8gn.medium", "c8gn.large", "c8gn.xlarge", "c8gn.2xlarge", "c8gn.4xlarge", "c8gn.8xlarge", "c8gn.12xlarge", "c8gn.16xlarge", "c8gn.24xlarge", "c8gn.48xlarge", "c8gn.metal-24xl", "c8gn.metal-48xl", "f2.6xlarge", "p6e-gb200.36xlarge", "g6f.large", "g6f.xlarge", "g6f.2xlarge", "g6f.4xlarge", "gr6f.4xlarge", "p5.4xlarge", "r8i.large", "r8i.xlarge", "r8i.2xlarge", "r8i.4xlarge", "r8i.8xlarge", "r8i.12xlarge", "r8i.16xlarge", "r8i.24xlarge", "r8i.32xlarge", "r8i.48xlarge", "r8i.96xlarge", "r8i.metal-48xl", "r8i.metal-96xl", "r8i-flex.large", "r8i-flex.xlarge", "r8i-flex.2xlarge", "r8i-flex.4xlarge", "r8i-flex.8xlarge", "r8i-flex.12xlarge", "r8i-flex.16xlarge", "m8i.large", "m8i.xlarge", "m8i.2xlarge", "m8i.4xlarge", "m8i.8xlarge", "m8i.12xlarge", "m8i.16xlarge", "m8i.24xlarge", "m8i.32xlarge", "m8i.48xlarge", "m8i.96xlarge", "m8i.metal-48xl", "m8i.metal-96xl", "m8i-flex.large", "m8i-flex.xlarge", "m8i-flex.2xlarge", "m8i-flex.4xlarge", "m8i-flex.8xlarge", "m8i-flex.12xlarge", "m8i-flex.16xlarge", "i8ge.large", "i8ge.xlarge", "i8ge.2xlarge", "i8ge.3xlarge", "i8ge.6xlarge", "i8ge.12xlarge", "i8ge.18xlarge", "i8ge.24xlarge", "i8ge.48xlarge", "i8ge.metal-24xl", "i8ge.metal-48xl", "mac-m4.metal", "mac-m4pro.metal", "r8gn.medium", "r8gn.large", "r8gn.xlarge", "r8gn.2xlarge", "r8gn.4xlarge", "r8gn.8xlarge", "r8gn.12xlarge", "r8gn.16xlarge", "r8gn.24xlarge", "r8gn.48xlarge", "r8gn.metal-24xl", "r8gn.metal-48xl", "c8i.large", "c8i.xlarge", "c8i.2xlarge", "c8i.4xlarge", "c8i.8xlarge", "c8i.12xlarge", "c8i.16xlarge", "c8i.24xlarge", "c8i.32xlarge", "c8i.48xlarge", "c8i.96xlarge", "c8i.metal-48xl", "c8i.metal-96xl", "c8i-flex.large", "c8i-flex.xlarge", "c8i-flex.2xlarge", "c8i-flex.4xlarge", "c8i-flex.8xlarge", "c8i-flex.12xlarge", "c8i-flex.16xlarge", "r8gb.medium", "r8gb.large", "r8gb.xlarge", "r8gb.2xlarge", "r8gb.4xlarge", "r8gb.8xlarge", "r8gb.12xlarge", "r8gb.16xlarge", "r8gb.24xlarge", "r8gb.metal-24xl", "m8a.medium", "m8a.large", "m8a.xlarge", "m8a.2xlarge", "m8a.4xlarge", "m8a.8xlarge", "m8a.12xlarge", "m8a.16xlarge", "m8a.24xlarge", "m8a.48xlarge", "m8a.metal-24xl", "m8a.metal-48xl", "trn2.3xlarge", "r8a.medium", "r8a.large", "r8a.xlarge", "r8a.2xlarge", "r8a.4xlarge", "r8a.8xlarge", "r8a.12xlarge", "r8a.16xlarge", "r8a.24xlarge", "r8a.48xlarge", "r8a.metal-24xl", "r8a.metal-48xl", "p6-b300.48xlarge", "c8a.medium", "c8a.large", "c8a.xlarge", "c8a.2xlarge", "c8a.4xlarge", "c8a.8xlarge", "c8a.12xlarge", "c8a.16xlarge", "c8a.24xlarge", "c8a.48xlarge", "c8a.metal-24xl", "c8a.metal-48xl", "c8gb.12xlarge", "c8gb.16xlarge", "c8gb.24xlarge", "c8gb.2xlarge", "c8gb.4xlarge", "c8gb.8xlarge", "c8gb.large", "c8gb.medium", "c8gb.metal-24xl", "c8gb.xlarge", "c8gb.48xlarge", "c8gb.metal-48xl", "m8gb.12xlarge", "m8gb.16xlarge", "m8gb.24xlarge", "m8gb.2xlarge", "m8gb.4xlarge", "m8gb.8xlarge", "m8gb.large", "m8gb.medium", "m8gb.xlarge", "m8gb.48xlarge", "m8gb.metal-24xl", "m8gb.metal-48xl", "m8gn.12xlarge", "m8gn.16xlarge", "m8gn.24xlarge", "m8gn.2xlarge", "m8gn.48xlarge", "m8gn.4xlarge", "m8gn.8xlarge", "m8gn.large", "m8gn.medium", "m8gn.xlarge", "m8gn.metal-24xl", "m8gn.metal-48xl", "x8aedz.12xlarge", "x8aedz.24xlarge", "x8aedz.3xlarge", "x8aedz.6xlarge", "x8aedz.large", "x8aedz.metal-12xl", "x8aedz.metal-24xl", "x8aedz.xlarge", "m8azn.medium", "m8azn.large", "m8azn.xlarge", "m8azn.3xlarge", "m8azn.6xlarge", "m8azn.12xlarge", "m8azn.24xlarge", "m8azn.metal-12xl", "m8azn.metal-24xl", "x8i.large", "x8i.xlarge", "x8i.2xlarge", "x8i.4xlarge", "x8i.8xlarge", "x8i.12xlarge", "x8i.16xlarge", "x8i.24xlarge", "x8i.32xlarge", "x8i.48xlarge", "x8i.64xlarge", "x8i.96xlarge", "x8i.metal-48xl", "x8i.metal-96xl", "mac-m4max.metal", "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge", "r8id.large", "r8id.xlarge", "r8id.2xlarge", "r8id.4xlarge", "r8id.8xlarge", "r8id.12xlarge", "r8id.16xlarge", "r8id.24xlarge", "r8id.32xlarge", "r8id.48xlarge", "r8id.96xlarge", "r8id.metal-48xl", "r8id.metal-96xl", "c8id.large", "c8id.xlarge", "c8id.2xlarge", "c8id.4xlarge", "c8id.8xlarge", "c8id.12xlarge", "c8id.16xlarge", "c8id.24xlarge", "c8id.32xlarge", "c8id.48xlarge", "c8id.96xlarge", "c8id.metal-48xl", "c8id.metal-96xl", "m8id.large", "m8id.xlarge", "m8id.2xlarge", "m8id.4xlarge", "m8id.8xlarge", "m8id.12xlarge", "m8id.16xlarge", "m8id.24xlarge", "m8id.32xlarge", "m8id.48xlarge", "m8id.96xlarge", "m8id.metal-48xl", "m8id.metal-96xl", "hpc8a.96xlarge", "c8in.large", "c8in.xlarge", "c8in.2xlarge", "c8in.4xlarge", "c8in.8xlarge", "c8in.12xlarge", "c8in.16xlarge", "c8in.24xlarge", "c8in.32xlarge", "c8in.48xlarge", "c8in.96xlarge", "c8in.metal-48xl", "c8in.metal-96xl", "c8ib.large", "c8ib.xlarge", "c8ib.2xlarge", "c8ib.4xlarge", "c8ib.8xlarge", "c8ib.12xlarge", "c8ib.16xlarge", "c8ib.24xlarge", "c8ib.32xlarge", "c8ib.48xlarge", "c8ib.96xlarge", "c8ib.metal-48xl", "c8ib.metal-96xl", "r8in.large", "r8in.xlarge", "r8in.2xlarge", "r8in.4xlarge", "r8in.8xlarge", "r8in.12xlarge", "r8in.16xlarge", "r8in.24xlarge", "r8in.32xlarge", "r8in.48xlarge", "r8in.96xlarge", "r8ib.large", "r8ib.xlarge", "r8ib.2xlarge", "r8ib.4xlarge", "r8ib.8xlarge", "r8ib.12xlarge", "r8ib.16xlarge", "r8ib.24xlarge", "r8ib.32xlarge", "r8ib.48xlarge", "r8ib.96xlarge", "m8in.large", "m8in.xlarge", "m8in.2xlarge", "m8in.4xlarge", "m8in.8xlarge", "m8in.12xlarge", "m8in.16xlarge", "m8in.24xlarge", "m8in.32xlarge", "m8in.48xlarge", "m8in.96xlarge", "m8ib.large", "m8ib.xlarge", "m8ib.2xlarge", "m8ib.4xlarge", "m8ib.8xlarge", "m8ib.12xlarge", "m8ib.16xlarge", "m8ib.24xlarge", "m8ib.32xlarge", "m8ib.48xlarge", "m8ib.96xlarge", "m8ine.large", "m8ine.xlarge", "m8ine.2xlarge", "m8ine.4xlarge", "m8ine.8xlarge", "m8ine.12xlarge", "c8ine.large", "c8ine.xlarge", "c8ine.2xlarge", "c8ine.4xlarge", "c8ine.8xlarge", "c8ine.12xlarge", "m8idn.large", "m8idn.xlarge", "m8idn.2xlarge", "m8idn.4xlarge", "m8idn.8xlarge", "m8idn.12xlarge", "m8idn.16xlarge", "m8idn.24xlarge", "m8idn.32xlarge", "m8idn.48xlarge", "m8idn.96xlarge", "r8idn.large", "r8idn.xlarge", "r8idn.2xlarge", "r8idn.4xlarge", "r8idn.8xlarge", "r8idn.12xlarge", "r8idn.16xlarge", "r8idn.24xlarge", "r8idn.32xlarge", "r8idn.48xlarge", "r8idn.96xlarge", "m8idb.large", "m8idb.xlarge", "m8idb.2xlarge", "m8idb.4xlarge", "m8idb.8xlarge", "m8idb.12xlarge", "m8idb.16xlarge", "m8idb.24xlarge", "m8idb.32xlarge", "m8idb.48xlarge", "m8idb.96xlarge", "r8idb.large", "r8idb.xlarge", "r8idb.2xlarge", "r8idb.4xlarge", "r8idb.8xlarge", "r8idb.12xlarge", "r8idb.16xlarge", "r8idb.24xlarge", "r8idb.32xlarge", "r8idb.48xlarge", "r8idb.96xlarge", "mac-m3ultra.metal", "m9g.large", "m9g.xlarge", "m9g.2xlarge", "m9g.4xlarge", "m9g.8xlarge", "m9g.12xlarge", "m9g.16xlarge", "m9g.24xlarge", "m9g.48xlarge", "m9g.metal-24xl", "m9g.metal-48xl", "m9gd.large", "m9gd.xlarge", "m9gd.2xlarge", "m9gd.4xlarge", "m9gd.8xlarge", "m9gd.12xlarge", "m9gd.16xlarge", "m9gd.24xlarge", "m9gd.48xlarge", "m9gd.metal-24xl", "m9gd.metal-48xl", "r8in.metal-48xl", "r8in.metal-96xl", "r8ib.metal-48xl", "r8ib.metal-96xl", "r8idn.metal-48xl", "r8idn.metal-96xl", "r8idb.metal-48xl", "r8idb.metal-96xl", "m8in.metal-48xl", "m8in.metal-96xl", "m8ib.metal-48xl", "m8ib.metal-96xl", "m8idn.metal-48xl", "m8idn.metal-96xl", "m8idb.metal-48xl", "m8idb.metal-96xl", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge", "g7.12xlarge", "g7.24xlarge", "g7.48xlarge", "c9g.medium", "c9g.large", "c9g.xlarge", "c9g.2xlarge", "c9g.4xlarge", "c9g.8xlarge", "c9g.12xlarge", "c9g.16xlarge", "c9g.24xlarge", "c9g.48xlarge", "c9g.metal-48xl", "c9gd.medium", "c9gd.large", "c9gd.xlarge", "c9gd.2xlarge", "c9gd.4xlarge", "c9gd.8xlarge", "c9gd.12xlarge", "c9gd.16xlarge", "c9gd.24xlarge", "c9gd.48xlarge", "c9gd.metal-48xl", "r9g.medium", "r9g.large", "r9g.xlarge", "r9g.2xlarge", "r9g.4xlarge", "r9g.8xlarge", "r9g.12xlarge", "r9g.16xlarge", "r9g.24xlarge", "r9g.48xlarge", "r9g.metal-48xl", "r9gd.medium", "r9gd.large", "r9gd.xlarge", "r9gd.2xlarge", "r9gd.4xlarge", "r9gd.8xlarge", "r9gd.12xlarge", "r9gd.16xlarge", "r9gd.24xlarge", "r9gd.48xlarge", "r9gd.metal-48xl", "m9g.medium", "t8i.nano", "t8i.micro", "t8i.small", "t8i.medium", "i8g.metal-48xl", "r8gb.48xlarge", "r8gb.metal-48xl", "m9gd.medium", "trn2u.48xlarge"}
 	case "InstanceTypeHypervisor":
 		return []string{"nitro", "xen"}
+	case "InterruptibleCapacityReservationAllocationStatus":
+		return []string{"pending", "active", "updating", "canceling", "canceled", "failed"}
+	case "InterruptionType":
+		return []string{"adhoc"}
+	case "IpAddressType":
+		return []string{"ipv4", "dualstack", "ipv6"}
 	case "IpSource":
 		return []string{"amazon", "byoip", "none"}
 	case "Ipv6AddressAttribute":
 		return []string{"public", "private"}
+	case "Ipv6SupportValue":
+		return []string{"enable", "disable"}
 	case "KeyFormat":
 		return []string{"pem", "ppk"}
 	case "KeyType":
@@ -1059,10 +1941,24 @@ func EnumValues(enum string) []string {
 		return []string{"hdd", "ssd"}
 	case "LocationType":
 		return []string{"region", "availability-zone", "availability-zone-id", "outpost"}
+	case "LogDestinationType":
+		return []string{"cloud-watch-logs", "s3", "kinesis-data-firehose"}
 	case "MarketType":
 		return []string{"spot", "capacity-block", "interruptible-capacity-reservation", "on-demand"}
 	case "MonitoringState":
 		return []string{"disabled", "disabling", "enabled", "pending"}
+	case "MulticastSupportValue":
+		return []string{"enable", "disable"}
+	case "NatGatewayAddressStatus":
+		return []string{"assigning", "unassigning", "associating", "disassociating", "succeeded", "failed"}
+	case "NatGatewayApplianceModifyState":
+		return []string{"modifying", "completed", "failed"}
+	case "NatGatewayApplianceState":
+		return []string{"attaching", "attached", "detaching", "detached", "attach-failed", "detach-failed"}
+	case "NatGatewayApplianceType":
+		return []string{"network-firewall-proxy"}
+	case "NatGatewayState":
+		return []string{"pending", "failed", "available", "deleting", "deleted"}
 	case "NestedVirtualizationSpecification":
 		return []string{"enabled", "disabled"}
 	case "NetworkCardInterfaceType":
@@ -1075,16 +1971,46 @@ func EnumValues(enum string) []string {
 		return []string{"unsupported", "supported"}
 	case "NitroTpmSupport":
 		return []string{"unsupported", "supported"}
+	case "OfferingClassType":
+		return []string{"standard", "convertible"}
+	case "OfferingTypeValues":
+		return []string{"Heavy Utilization", "Medium Utilization", "Light Utilization", "No Upfront", "Partial Upfront", "All Upfront"}
+	case "OnDemandAllocationStrategy":
+		return []string{"lowestPrice", "prioritized"}
+	case "PayerResponsibility":
+		return []string{"ServiceOwner"}
+	case "PayerResponsibilityScope":
+		return []string{"vpc-endpoint-charges", "resource-gateway-charges"}
+	case "PayerResponsibilityType":
+		return []string{"vpc-endpoint-account", "resource-gateway-account", "vpc-endpoint-service-account"}
 	case "PhcSupport":
 		return []string{"unsupported", "supported"}
+	case "PlacementGroupState":
+		return []string{"pending", "available", "deleting", "deleted"}
 	case "PlacementGroupStrategy":
 		return []string{"cluster", "partition", "spread"}
+	case "PlacementStrategy":
+		return []string{"cluster", "spread", "partition", "precision-time"}
 	case "PlatformValues":
 		return []string{"Windows"}
+	case "PrefixListState":
+		return []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}
 	case "ProductCodeValues":
 		return []string{"devpay", "marketplace"}
+	case "RIProductDescription":
+		return []string{"Linux/UNIX", "Linux/UNIX (Amazon VPC)", "Windows", "Windows (Amazon VPC)"}
 	case "RebootMigrationSupport":
 		return []string{"unsupported", "supported"}
+	case "RecurringChargeFrequency":
+		return []string{"Hourly"}
+	case "ReplacementStrategy":
+		return []string{"launch", "launch-before-terminate"}
+	case "ReservedCapacityAllocationStrategy":
+		return []string{"prioritized"}
+	case "ReservedCapacityFallbackMarketType":
+		return []string{"on-demand"}
+	case "ReservedInstanceState":
+		return []string{"payment-pending", "active", "payment-failed", "retired", "queued", "queued-deleted"}
 	case "ResourceType":
 		return []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check", "capacity-reservation-modification-quote"}
 	case "RootDeviceType":
@@ -1099,22 +2025,46 @@ func EnumValues(enum string) []string {
 		return []string{"allow", "deny"}
 	case "SSEType":
 		return []string{"sse-ebs", "sse-kms", "none"}
+	case "Scope":
+		return []string{"Availability Zone", "Region"}
 	case "SecondaryInterfaceStatus":
 		return []string{"available", "in-use"}
 	case "SecondaryInterfaceType":
 		return []string{"secondary"}
+	case "SecurityGroupReferencingSupportValue":
+		return []string{"enable", "disable"}
+	case "ServiceConnectivityType":
+		return []string{"ipv4", "ipv6"}
 	case "ServiceManaged":
 		return []string{"alb", "nlb", "rnat", "rds"}
+	case "ServiceState":
+		return []string{"Pending", "Available", "Deleting", "Deleted", "Failed"}
+	case "ServiceType":
+		return []string{"Interface", "Gateway", "GatewayLoadBalancer"}
 	case "SeverityLabel":
 		return []string{"informational", "low", "medium", "high", "critical"}
 	case "ShutdownBehavior":
 		return []string{"stop", "terminate"}
+	case "SnapshotState":
+		return []string{"pending", "completed", "error", "recoverable", "recovering"}
+	case "SpotAllocationStrategy":
+		return []string{"lowest-price", "diversified", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized"}
+	case "SpotInstanceInterruptionBehavior":
+		return []string{"hibernate", "stop", "terminate"}
+	case "SpotInstanceState":
+		return []string{"open", "active", "closed", "cancelled", "failed", "disabled"}
 	case "SpotInstanceType":
 		return []string{"one-time", "persistent"}
+	case "SpreadLevel":
+		return []string{"host", "rack"}
+	case "State":
+		return []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}
 	case "StatusName":
 		return []string{"reachability"}
 	case "StatusType":
 		return []string{"passed", "failed", "insufficient-data", "initializing"}
+	case "StorageTier":
+		return []string{"archive", "standard"}
 	case "SubnetCidrBlockStateCode":
 		return []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}
 	case "SubnetState":
@@ -1123,10 +2073,32 @@ func EnumValues(enum string) []string {
 		return []string{"ok", "impaired", "insufficient-data", "not-applicable", "initializing"}
 	case "SupportedAdditionalProcessorFeature":
 		return []string{"amd-sev-snp", "nested-virtualization"}
+	case "TaggableResourceType":
+		return []string{"network-interface", "instance", "auto-scaling-group"}
+	case "TargetCapacityUnitType":
+		return []string{"vcpu", "memory-mib", "units"}
+	case "TelemetryStatus":
+		return []string{"UP", "DOWN"}
 	case "Tenancy":
 		return []string{"default", "dedicated", "host"}
 	case "TpmSupportValues":
 		return []string{"v2.0"}
+	case "TrafficType":
+		return []string{"ACCEPT", "REJECT", "ALL"}
+	case "TransferType":
+		return []string{"time-based", "standard"}
+	case "TransitGatewayAssociationState":
+		return []string{"associating", "associated", "disassociating", "disassociated"}
+	case "TransitGatewayAttachmentNatGatewaySupportState":
+		return []string{"enabled", "disabled", "enabling", "disabling"}
+	case "TransitGatewayAttachmentResourceType":
+		return []string{"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering", "tgw-peering", "network-function", "client-vpn"}
+	case "TransitGatewayAttachmentState":
+		return []string{"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending", "available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting", "failing"}
+	case "TransitGatewayState":
+		return []string{"pending", "available", "modifying", "deleting", "deleted"}
+	case "TunnelInsideIpVersion":
+		return []string{"ipv4", "ipv6"}
 	case "UsageClassType":
 		return []string{"spot", "on-demand", "capacity-block"}
 	case "VirtualizationType":
@@ -1147,8 +2119,22 @@ func EnumValues(enum string) []string {
 		return []string{"monitor", "enforce"}
 	case "VpcEncryptionControlState":
 		return []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}
+	case "VpcEndpointType":
+		return []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel"}
+	case "VpcPeeringConnectionStateReasonCode":
+		return []string{"initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"}
 	case "VpcState":
 		return []string{"pending", "available", "deleting"}
+	case "VpnEcmpSupportValue":
+		return []string{"enable", "disable"}
+	case "VpnState":
+		return []string{"pending", "available", "deleting", "deleted"}
+	case "VpnStaticRouteSource":
+		return []string{"Static"}
+	case "VpnTunnelBandwidth":
+		return []string{"standard", "large"}
+	case "ZeroSizePreference":
+		return []string{"retain", "default"}
 	}
 	return nil
 }

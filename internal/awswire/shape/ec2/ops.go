@@ -192,18 +192,18 @@ type DescribeInstanceAttributeInput struct {
 func (*DescribeInstanceAttributeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceAttributeOutput struct {
-	BlockDeviceMappings               []InstanceBlockDeviceMapping `xml:"blockDeviceMapping,item=item"`
+	BlockDeviceMappings               []InstanceBlockDeviceMapping `xml:"blockDeviceMapping,item=item,omitempty"`
 	DisableApiStop                    *AttributeBooleanValue       `xml:"disableApiStop"`
 	DisableApiTermination             *AttributeBooleanValue       `xml:"disableApiTermination"`
 	EbsOptimized                      *AttributeBooleanValue       `xml:"ebsOptimized"`
 	EnaSupport                        *AttributeBooleanValue       `xml:"enaSupport"`
 	EnclaveOptions                    *EnclaveOptions              `xml:"enclaveOptions"`
-	Groups                            []GroupIdentifier            `xml:"groupSet,item=item"`
+	Groups                            []GroupIdentifier            `xml:"groupSet,item=item,omitempty"`
 	InstanceId                        *string                      `xml:"instanceId"`
 	InstanceInitiatedShutdownBehavior *AttributeValue              `xml:"instanceInitiatedShutdownBehavior"`
 	InstanceType                      *AttributeValue              `xml:"instanceType"`
 	KernelId                          *AttributeValue              `xml:"kernel"`
-	ProductCodes                      []ProductCode                `xml:"productCodes,item=item"`
+	ProductCodes                      []ProductCode                `xml:"productCodes,item=item,omitempty"`
 	RamdiskId                         *AttributeValue              `xml:"ramdisk"`
 	RootDeviceName                    *AttributeValue              `xml:"rootDeviceName"`
 	SourceDestCheck                   *AttributeBooleanValue       `xml:"sourceDestCheck"`
@@ -526,7 +526,7 @@ func (*CreateSecurityGroupInput) EnumValues(enum string) []string { return EnumV
 type CreateSecurityGroupOutput struct {
 	GroupId          *string `xml:"groupId"`
 	SecurityGroupArn *string `xml:"securityGroupArn"`
-	Tags             []Tag   `xml:"tagSet,item=item"`
+	Tags             []Tag   `xml:"tagSet,item=item,omitempty"`
 }
 
 type DeleteSecurityGroupInput struct {
@@ -606,7 +606,7 @@ func (*RevokeSecurityGroupIngressInput) EnumValues(enum string) []string { retur
 type RevokeSecurityGroupIngressOutput struct {
 	Return                    *bool                      `xml:"return"`
 	RevokedSecurityGroupRules []RevokedSecurityGroupRule `xml:"revokedSecurityGroupRuleSet,item=item"`
-	UnknownIpPermissions      []IpPermission             `xml:"unknownIpPermissionSet,item=item"`
+	UnknownIpPermissions      []IpPermission             `xml:"unknownIpPermissionSet,item=item,omitempty"`
 }
 
 type RevokeSecurityGroupEgressInput struct {
@@ -628,7 +628,7 @@ func (*RevokeSecurityGroupEgressInput) EnumValues(enum string) []string { return
 type RevokeSecurityGroupEgressOutput struct {
 	Return                    *bool                      `xml:"return"`
 	RevokedSecurityGroupRules []RevokedSecurityGroupRule `xml:"revokedSecurityGroupRuleSet,item=item"`
-	UnknownIpPermissions      []IpPermission             `xml:"unknownIpPermissionSet,item=item"`
+	UnknownIpPermissions      []IpPermission             `xml:"unknownIpPermissionSet,item=item,omitempty"`
 }
 
 type DescribeImagesInput struct {
@@ -682,7 +682,7 @@ type CreateKeyPairOutput struct {
 	KeyMaterial    *string `xml:"keyMaterial"`
 	KeyName        *string `xml:"keyName"`
 	KeyPairId      *string `xml:"keyPairId"`
-	Tags           []Tag   `xml:"tagSet,item=item"`
+	Tags           []Tag   `xml:"tagSet,item=item,omitempty"`
 }
 
 type ImportKeyPairInput struct {
@@ -871,4 +871,369 @@ func (*DescribeLaunchTemplateVersionsInput) EnumValues(enum string) []string { r
 type DescribeLaunchTemplateVersionsOutput struct {
 	LaunchTemplateVersions []LaunchTemplateVersion `xml:"launchTemplateVersionSet,item=item"`
 	NextToken              *string                 `xml:"nextToken"`
+}
+
+type DescribeVpnGatewaysInput struct {
+	DryRun        *bool    `query:"DryRun"`
+	Filters       []Filter `query:"Filter,flat"`
+	VpnGatewayIds []string `query:"VpnGatewayId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeVpnGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVpnGatewaysOutput struct {
+	VpnGateways []VpnGateway `xml:"vpnGatewaySet,item=item"`
+}
+
+type DescribeVpnConnectionsInput struct {
+	DryRun           *bool    `query:"DryRun"`
+	Filters          []Filter `query:"Filter,flat"`
+	VpnConnectionIds []string `query:"VpnConnectionId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeVpnConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVpnConnectionsOutput struct {
+	VpnConnections []VpnConnection `xml:"vpnConnectionSet,item=item"`
+}
+
+type DescribeCustomerGatewaysInput struct {
+	CustomerGatewayIds []string `query:"CustomerGatewayId,flat"`
+	DryRun             *bool    `query:"DryRun"`
+	Filters            []Filter `query:"Filter,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeCustomerGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeCustomerGatewaysOutput struct {
+	CustomerGateways []CustomerGateway `xml:"customerGatewaySet,item=item"`
+}
+
+type DescribeNatGatewaysInput struct {
+	DryRun        *bool    `query:"DryRun"`
+	Filter        []Filter `query:"Filter,flat"`
+	MaxResults    *int32   `query:"MaxResults"`
+	NatGatewayIds []string `query:"NatGatewayId,flat"`
+	NextToken     *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeNatGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeNatGatewaysOutput struct {
+	NatGateways []NatGateway `xml:"natGatewaySet,item=item"`
+	NextToken   *string      `xml:"nextToken"`
+}
+
+type DescribeVpcEndpointsInput struct {
+	DryRun         *bool    `query:"DryRun"`
+	Filters        []Filter `query:"Filter,flat"`
+	MaxResults     *int32   `query:"MaxResults"`
+	NextToken      *string  `query:"NextToken"`
+	VpcEndpointIds []string `query:"VpcEndpointId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeVpcEndpointsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVpcEndpointsOutput struct {
+	NextToken    *string       `xml:"nextToken"`
+	VpcEndpoints []VpcEndpoint `xml:"vpcEndpointSet,item=item"`
+}
+
+type DescribeVpcPeeringConnectionsInput struct {
+	DryRun                  *bool    `query:"DryRun"`
+	Filters                 []Filter `query:"Filter,flat"`
+	MaxResults              *int32   `query:"MaxResults"`
+	NextToken               *string  `query:"NextToken"`
+	VpcPeeringConnectionIds []string `query:"VpcPeeringConnectionId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeVpcPeeringConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVpcPeeringConnectionsOutput struct {
+	NextToken             *string                `xml:"nextToken"`
+	VpcPeeringConnections []VpcPeeringConnection `xml:"vpcPeeringConnectionSet,item=item"`
+}
+
+type DescribeEgressOnlyInternetGatewaysInput struct {
+	DryRun                       *bool    `query:"DryRun"`
+	EgressOnlyInternetGatewayIds []string `query:"EgressOnlyInternetGatewayId,flat"`
+	Filters                      []Filter `query:"Filter,flat"`
+	MaxResults                   *int32   `query:"MaxResults"`
+	NextToken                    *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeEgressOnlyInternetGatewaysInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeEgressOnlyInternetGatewaysOutput struct {
+	EgressOnlyInternetGateways []EgressOnlyInternetGateway `xml:"egressOnlyInternetGatewaySet,item=item"`
+	NextToken                  *string                     `xml:"nextToken"`
+}
+
+type DescribeFlowLogsInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filter     []Filter `query:"Filter,flat"`
+	FlowLogIds []string `query:"FlowLogId,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeFlowLogsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeFlowLogsOutput struct {
+	FlowLogs  []FlowLog `xml:"flowLogSet,item=item"`
+	NextToken *string   `xml:"nextToken"`
+}
+
+type DescribePrefixListsInput struct {
+	DryRun        *bool    `query:"DryRun"`
+	Filters       []Filter `query:"Filter,flat"`
+	MaxResults    *int32   `query:"MaxResults"`
+	NextToken     *string  `query:"NextToken"`
+	PrefixListIds []string `query:"PrefixListId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribePrefixListsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribePrefixListsOutput struct {
+	NextToken   *string      `xml:"nextToken"`
+	PrefixLists []PrefixList `xml:"prefixListSet,item=item"`
+}
+
+type DescribeManagedPrefixListsInput struct {
+	DryRun        *bool    `query:"DryRun"`
+	Filters       []Filter `query:"Filter,flat"`
+	MaxResults    *int32   `query:"MaxResults"`
+	NextToken     *string  `query:"NextToken"`
+	PrefixListIds []string `query:"PrefixListId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeManagedPrefixListsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeManagedPrefixListsOutput struct {
+	NextToken   *string             `xml:"nextToken"`
+	PrefixLists []ManagedPrefixList `xml:"prefixListSet,item=item"`
+}
+
+type DescribeTransitGatewaysInput struct {
+	DryRun            *bool    `query:"DryRun"`
+	Filters           []Filter `query:"Filter,flat"`
+	MaxResults        *int32   `query:"MaxResults"`
+	NextToken         *string  `query:"NextToken"`
+	TransitGatewayIds []string `query:"TransitGatewayIds,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeTransitGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTransitGatewaysOutput struct {
+	NextToken       *string          `xml:"nextToken"`
+	TransitGateways []TransitGateway `xml:"transitGatewaySet,item=item"`
+}
+
+type DescribeTransitGatewayAttachmentsInput struct {
+	DryRun                      *bool    `query:"DryRun"`
+	Filters                     []Filter `query:"Filter,flat"`
+	MaxResults                  *int32   `query:"MaxResults"`
+	NextToken                   *string  `query:"NextToken"`
+	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeTransitGatewayAttachmentsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeTransitGatewayAttachmentsOutput struct {
+	NextToken                 *string                    `xml:"nextToken"`
+	TransitGatewayAttachments []TransitGatewayAttachment `xml:"transitGatewayAttachments,item=item"`
+}
+
+type DescribeTransitGatewayVpcAttachmentsInput struct {
+	DryRun                      *bool    `query:"DryRun"`
+	Filters                     []Filter `query:"Filter,flat"`
+	MaxResults                  *int32   `query:"MaxResults"`
+	NextToken                   *string  `query:"NextToken"`
+	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeTransitGatewayVpcAttachmentsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeTransitGatewayVpcAttachmentsOutput struct {
+	NextToken                    *string                       `xml:"nextToken"`
+	TransitGatewayVpcAttachments []TransitGatewayVpcAttachment `xml:"transitGatewayVpcAttachments,item=item"`
+}
+
+type DescribePlacementGroupsInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	GroupIds   []string `query:"GroupId,flat"`
+	GroupNames []string `query:"GroupName,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribePlacementGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribePlacementGroupsOutput struct {
+	PlacementGroups []PlacementGroup `xml:"placementGroupSet,item=item"`
+}
+
+type DescribeSnapshotsInput struct {
+	DryRun              *bool    `query:"DryRun"`
+	Filters             []Filter `query:"Filter,flat"`
+	MaxResults          *int32   `query:"MaxResults"`
+	NextToken           *string  `query:"NextToken"`
+	OwnerIds            []string `query:"Owner,flat"`
+	RestorableByUserIds []string `query:"RestorableBy,flat"`
+	SnapshotIds         []string `query:"SnapshotId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeSnapshotsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeSnapshotsOutput struct {
+	NextToken *string    `xml:"nextToken"`
+	Snapshots []Snapshot `xml:"snapshotSet,item=item"`
+}
+
+type DescribeSpotInstanceRequestsInput struct {
+	DryRun                 *bool    `query:"DryRun"`
+	Filters                []Filter `query:"Filter,flat"`
+	MaxResults             *int32   `query:"MaxResults"`
+	NextToken              *string  `query:"NextToken"`
+	SpotInstanceRequestIds []string `query:"SpotInstanceRequestId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeSpotInstanceRequestsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeSpotInstanceRequestsOutput struct {
+	NextToken            *string               `xml:"nextToken"`
+	SpotInstanceRequests []SpotInstanceRequest `xml:"spotInstanceRequestSet,item=item"`
+}
+
+type DescribeSpotFleetRequestsInput struct {
+	DryRun              *bool    `query:"DryRun"`
+	MaxResults          *int32   `query:"MaxResults"`
+	NextToken           *string  `query:"NextToken"`
+	SpotFleetRequestIds []string `query:"SpotFleetRequestId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeSpotFleetRequestsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeSpotFleetRequestsOutput struct {
+	NextToken               *string                  `xml:"nextToken"`
+	SpotFleetRequestConfigs []SpotFleetRequestConfig `xml:"spotFleetRequestConfigSet,item=item"`
+}
+
+type DescribeFleetsInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	FleetIds   []string `query:"FleetId,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeFleetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeFleetsOutput struct {
+	Fleets    []FleetData `xml:"fleetSet,item=item"`
+	NextToken *string     `xml:"nextToken"`
+}
+
+type DescribeCapacityReservationsInput struct {
+	CapacityReservationIds []string `query:"CapacityReservationId,flat"`
+	DryRun                 *bool    `query:"DryRun"`
+	Filters                []Filter `query:"Filter,flat"`
+	MaxResults             *int32   `query:"MaxResults"`
+	NextToken              *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeCapacityReservationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeCapacityReservationsOutput struct {
+	CapacityReservations []CapacityReservation `xml:"capacityReservationSet,item=item"`
+	NextToken            *string               `xml:"nextToken"`
+}
+
+type DescribeHostsInput struct {
+	Filter     []Filter `query:"Filter,flat"`
+	HostIds    []string `query:"HostId,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeHostsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeHostsOutput struct {
+	Hosts     []Host  `xml:"hostSet,item=item"`
+	NextToken *string `xml:"nextToken"`
+}
+
+type DescribeReservedInstancesInput struct {
+	DryRun               *bool    `query:"DryRun"`
+	Filters              []Filter `query:"Filter,flat"`
+	OfferingClass        string   `query:"OfferingClass" enum:"OfferingClassType"`
+	OfferingType         string   `query:"OfferingType" enum:"OfferingTypeValues"`
+	ReservedInstancesIds []string `query:"ReservedInstancesId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeReservedInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeReservedInstancesOutput struct {
+	ReservedInstances []ReservedInstances `xml:"reservedInstancesSet,item=item"`
+}
+
+type DescribeIamInstanceProfileAssociationsInput struct {
+	AssociationIds []string `query:"AssociationId,flat"`
+	Filters        []Filter `query:"Filter,flat"`
+	MaxResults     *int32   `query:"MaxResults"`
+	NextToken      *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeIamInstanceProfileAssociationsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeIamInstanceProfileAssociationsOutput struct {
+	IamInstanceProfileAssociations []IamInstanceProfileAssociation `xml:"iamInstanceProfileAssociationSet,item=item"`
+	NextToken                      *string                         `xml:"nextToken"`
+}
+
+type DescribeVpcEndpointServiceConfigurationsInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+	ServiceIds []string `query:"ServiceId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeVpcEndpointServiceConfigurationsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeVpcEndpointServiceConfigurationsOutput struct {
+	NextToken             *string                `xml:"nextToken"`
+	ServiceConfigurations []ServiceConfiguration `xml:"serviceConfigurationSet,item=item"`
 }

@@ -49,7 +49,7 @@ type Address struct {
 	PublicIpv4Pool          *string `xml:"publicIpv4Pool"`
 	ServiceManaged          string  `xml:"serviceManaged" enum:"ServiceManaged"`
 	SubnetId                *string `xml:"subnetId"`
-	Tags                    []Tag   `xml:"tagSet,item=item"`
+	Tags                    []Tag   `xml:"tagSet,item=item,omitempty"`
 }
 
 type ApplicationStatusSummary struct {
@@ -75,7 +75,7 @@ type AttributeValue struct {
 }
 
 type AvailabilityZone struct {
-	Geography          []AvailabilityZoneGeography    `xml:"geographySet,item=item"`
+	Geography          []AvailabilityZoneGeography    `xml:"geographySet,item=item,omitempty"`
 	GroupLongName      *string                        `xml:"groupLongName"`
 	GroupName          *string                        `xml:"groupName"`
 	Messages           []AvailabilityZoneMessage      `xml:"messageSet,item=item"`
@@ -85,7 +85,7 @@ type AvailabilityZone struct {
 	ParentZoneName     *string                        `xml:"parentZoneName"`
 	RegionName         *string                        `xml:"regionName"`
 	State              string                         `xml:"zoneState" enum:"AvailabilityZoneState"`
-	SubGeography       []AvailabilityZoneSubGeography `xml:"subGeographySet,item=item"`
+	SubGeography       []AvailabilityZoneSubGeography `xml:"subGeographySet,item=item,omitempty"`
 	ZoneId             *string                        `xml:"zoneId"`
 	ZoneName           *string                        `xml:"zoneName"`
 	ZoneType           *string                        `xml:"zoneType"`
@@ -101,6 +101,11 @@ type AvailabilityZoneMessage struct {
 
 type AvailabilityZoneSubGeography struct {
 	Name *string `xml:"name"`
+}
+
+type AvailableCapacity struct {
+	AvailableInstanceCapacity []InstanceCapacity `xml:"availableInstanceCapacity,item=item"`
+	AvailableVCpus            *int32             `xml:"availableVCpus"`
 }
 
 type BaselineEbsBandwidthMbps struct {
@@ -128,8 +133,83 @@ type BlockDeviceMapping struct {
 	VirtualName *string         `query:"VirtualName" xml:"virtualName"`
 }
 
+type BlockDeviceMappingResponse struct {
+	DeviceName  *string                 `xml:"deviceName"`
+	Ebs         *EbsBlockDeviceResponse `xml:"ebs"`
+	NoDevice    *string                 `xml:"noDevice"`
+	VirtualName *string                 `xml:"virtualName"`
+}
+
 type BlockPublicAccessStates struct {
 	InternetGatewayBlockMode string `xml:"internetGatewayBlockMode" enum:"BlockPublicAccessMode"`
+}
+
+type CapacityAllocation struct {
+	AllocationMetadata []CapacityAllocationMetadataEntry `xml:"allocationMetadataList,item=item"`
+	AllocationType     string                            `xml:"allocationType" enum:"AllocationType"`
+	Count              *int32                            `xml:"count"`
+}
+
+type CapacityAllocationMetadataEntry struct {
+	Key   *string `xml:"key"`
+	Value *string `xml:"value"`
+}
+
+type CapacityReservation struct {
+	AdjustmentDetails               *CapacityReservationAdjustmentDetails `xml:"adjustmentDetails"`
+	AdjustmentStatus                string                                `xml:"adjustmentStatus" enum:"CapacityReservationAdjustmentStatus"`
+	AvailabilityZone                *string                               `xml:"availabilityZone"`
+	AvailabilityZoneId              *string                               `xml:"availabilityZoneId"`
+	AvailableInstanceCount          *int32                                `xml:"availableInstanceCount"`
+	CapacityAllocations             []CapacityAllocation                  `xml:"capacityAllocationSet,item=item"`
+	CapacityBlockId                 *string                               `xml:"capacityBlockId"`
+	CapacityReservationArn          *string                               `xml:"capacityReservationArn"`
+	CapacityReservationFleetId      *string                               `xml:"capacityReservationFleetId"`
+	CapacityReservationId           *string                               `xml:"capacityReservationId"`
+	CommitmentInfo                  *CapacityReservationCommitmentInfo    `xml:"commitmentInfo"`
+	CreateDate                      *time.Time                            `xml:"createDate"`
+	DeliveryPreference              string                                `xml:"deliveryPreference" enum:"CapacityReservationDeliveryPreference"`
+	EbsOptimized                    *bool                                 `xml:"ebsOptimized"`
+	EndDate                         *time.Time                            `xml:"endDate"`
+	EndDateType                     string                                `xml:"endDateType" enum:"EndDateType"`
+	EphemeralStorage                *bool                                 `xml:"ephemeralStorage"`
+	InstanceMatchCriteria           string                                `xml:"instanceMatchCriteria" enum:"InstanceMatchCriteria"`
+	InstancePlatform                string                                `xml:"instancePlatform" enum:"CapacityReservationInstancePlatform"`
+	InstanceType                    *string                               `xml:"instanceType"`
+	Interruptible                   *bool                                 `xml:"interruptible"`
+	InterruptibleCapacityAllocation *InterruptibleCapacityAllocation      `xml:"interruptibleCapacityAllocation"`
+	InterruptionInfo                *InterruptionInfo                     `xml:"interruptionInfo"`
+	LaunchStatus                    string                                `xml:"launchStatus" enum:"CapacityReservationLaunchStatus"`
+	OriginalStartDate               *time.Time                            `xml:"originalStartDate"`
+	OutpostArn                      *string                               `xml:"outpostArn"`
+	OwnerId                         *string                               `xml:"ownerId"`
+	PlacementGroupArn               *string                               `xml:"placementGroupArn"`
+	ReservationType                 string                                `xml:"reservationType" enum:"CapacityReservationType"`
+	StartDate                       *time.Time                            `xml:"startDate"`
+	State                           string                                `xml:"state" enum:"CapacityReservationState"`
+	Tags                            []Tag                                 `xml:"tagSet,item=item"`
+	Tenancy                         string                                `xml:"tenancy" enum:"CapacityReservationTenancy"`
+	TotalInstanceCount              *int32                                `xml:"totalInstanceCount"`
+	UnusedReservationBillingOwnerId *string                               `xml:"unusedReservationBillingOwnerId"`
+	ZeroSizePreference              string                                `xml:"zeroSizePreference" enum:"ZeroSizePreference"`
+}
+
+type CapacityReservationAdjustmentDetails struct {
+	CommitmentDuration *int64     `xml:"commitmentDuration"`
+	CommitmentEndDate  *time.Time `xml:"commitmentEndDate"`
+	EndDate            *time.Time `xml:"endDate"`
+	EndDateType        *string    `xml:"endDateType"`
+	StartDate          *time.Time `xml:"startDate"`
+}
+
+type CapacityReservationCommitmentInfo struct {
+	CommitmentDuration     *int64     `xml:"commitmentDuration"`
+	CommitmentEndDate      *time.Time `xml:"commitmentEndDate"`
+	CommittedInstanceCount *int32     `xml:"committedInstanceCount"`
+}
+
+type CapacityReservationOptions struct {
+	UsageStrategy string `xml:"usageStrategy" enum:"FleetCapacityReservationUsageStrategy"`
 }
 
 type CapacityReservationSpecification struct {
@@ -150,6 +230,27 @@ type CapacityReservationTarget struct {
 type CapacityReservationTargetResponse struct {
 	CapacityReservationId               *string `xml:"capacityReservationId"`
 	CapacityReservationResourceGroupArn *string `xml:"capacityReservationResourceGroupArn"`
+}
+
+type CidrBlock struct {
+	CidrBlock *string `xml:"cidrBlock"`
+}
+
+type ClassicLoadBalancer struct {
+	Name *string `query:"Name" xml:"name"`
+}
+
+type ClassicLoadBalancersConfig struct {
+	ClassicLoadBalancers []ClassicLoadBalancer `query:"ClassicLoadBalancers,flat" xml:"classicLoadBalancers,item=item"`
+}
+
+type CloudWatchLogOptions struct {
+	BgpLogEnabled      *bool   `xml:"bgpLogEnabled"`
+	BgpLogGroupArn     *string `xml:"bgpLogGroupArn"`
+	BgpLogOutputFormat *string `xml:"bgpLogOutputFormat"`
+	LogEnabled         *bool   `xml:"logEnabled"`
+	LogGroupArn        *string `xml:"logGroupArn"`
+	LogOutputFormat    *string `xml:"logOutputFormat"`
 }
 
 type ConnectionTrackingConfiguration struct {
@@ -191,7 +292,7 @@ type CpuOptionsRequest struct {
 }
 
 type CpuPerformanceFactor struct {
-	References []PerformanceFactorReference `query:"ReferenceSet,flat" xml:"referenceSet,item=item"`
+	References []PerformanceFactorReference `query:"ReferenceSet,flat" xml:"referenceSet,item=item,omitempty"`
 }
 
 type CpuPerformanceFactorRequest struct {
@@ -204,6 +305,18 @@ type CreditSpecification struct {
 
 type CreditSpecificationRequest struct {
 	CpuCredits *string `query:"CpuCredits" required:"true"`
+}
+
+type CustomerGateway struct {
+	BgpAsn            *string `xml:"bgpAsn"`
+	BgpAsnExtended    *string `xml:"bgpAsnExtended"`
+	CertificateArn    *string `xml:"certificateArn"`
+	CustomerGatewayId *string `xml:"customerGatewayId"`
+	DeviceName        *string `xml:"deviceName"`
+	IpAddress         *string `xml:"ipAddress"`
+	State             *string `xml:"state"`
+	Tags              []Tag   `xml:"tagSet,item=item"`
+	Type              *string `xml:"type"`
 }
 
 type DefaultConnectionTrackingConfiguration struct {
@@ -225,10 +338,43 @@ type DeleteLaunchTemplateVersionsResponseSuccessItem struct {
 	VersionNumber      *int64  `xml:"versionNumber"`
 }
 
+type DescribeFleetError struct {
+	ErrorCode                  *string                             `xml:"errorCode"`
+	ErrorMessage               *string                             `xml:"errorMessage"`
+	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `xml:"launchTemplateAndOverrides"`
+	Lifecycle                  string                              `xml:"lifecycle" enum:"InstanceLifecycle"`
+}
+
+type DescribeFleetsInstances struct {
+	InstanceIds                []string                            `xml:"instanceIds,item=item"`
+	InstanceType               string                              `xml:"instanceType" enum:"InstanceType"`
+	LaunchTemplateAndOverrides *LaunchTemplateAndOverridesResponse `xml:"launchTemplateAndOverrides"`
+	Lifecycle                  string                              `xml:"lifecycle" enum:"InstanceLifecycle"`
+	Platform                   string                              `xml:"platform" enum:"PlatformValues"`
+}
+
+type DestinationOptionsResponse struct {
+	FileFormat               string `xml:"fileFormat" enum:"DestinationFileFormat"`
+	HiveCompatiblePartitions *bool  `xml:"hiveCompatiblePartitions"`
+	PerHourPartition         *bool  `xml:"perHourPartition"`
+}
+
 type DiskInfo struct {
 	Count    *int32 `xml:"count"`
 	SizeInGB *int64 `xml:"sizeInGB"`
 	Type     string `xml:"type" enum:"DiskType"`
+}
+
+type DnsEntry struct {
+	DnsName      *string `xml:"dnsName"`
+	HostedZoneId *string `xml:"hostedZoneId"`
+}
+
+type DnsOptions struct {
+	DnsRecordIpType                          string   `xml:"dnsRecordIpType" enum:"DnsRecordIpType"`
+	PrivateDnsOnlyForInboundResolverEndpoint *bool    `xml:"privateDnsOnlyForInboundResolverEndpoint"`
+	PrivateDnsPreference                     *string  `xml:"privateDnsPreference"`
+	PrivateDnsSpecifiedDomains               []string `xml:"privateDnsSpecifiedDomainSet,item=item"`
 }
 
 type EbsBlockDevice struct {
@@ -247,6 +393,17 @@ type EbsBlockDevice struct {
 	VolumeType               string  `query:"VolumeType" xml:"volumeType" enum:"VolumeType"`
 }
 
+type EbsBlockDeviceResponse struct {
+	DeleteOnTermination *bool   `xml:"deleteOnTermination"`
+	Encrypted           *bool   `xml:"encrypted"`
+	Iops                *int32  `xml:"iops"`
+	KmsKeyId            *string `xml:"kmsKeyId"`
+	SnapshotId          *string `xml:"snapshotId"`
+	Throughput          *int32  `xml:"throughput"`
+	VolumeSize          *int32  `xml:"volumeSize"`
+	VolumeType          string  `xml:"volumeType" enum:"VolumeType"`
+}
+
 type EbsCardInfo struct {
 	BaselineBandwidthInMbps  *int32   `xml:"baselineBandwidthInMbps"`
 	BaselineIops             *int32   `xml:"baselineIops"`
@@ -259,7 +416,7 @@ type EbsCardInfo struct {
 
 type EbsInfo struct {
 	AttachmentLimitType   string            `xml:"attachmentLimitType" enum:"AttachmentLimitType"`
-	EbsCards              []EbsCardInfo     `xml:"ebsCardSet,item=item"`
+	EbsCards              []EbsCardInfo     `xml:"ebsCardSet,item=item,omitempty"`
 	EbsOptimizedInfo      *EbsOptimizedInfo `xml:"ebsOptimizedInfo"`
 	EbsOptimizedSupport   string            `xml:"ebsOptimizedSupport" enum:"EbsOptimizedSupport"`
 	EncryptionSupport     string            `xml:"encryptionSupport" enum:"EbsEncryptionSupport"`
@@ -308,6 +465,12 @@ type EfaInfo struct {
 	MaximumEfaInterfaces *int32 `xml:"maximumEfaInterfaces"`
 }
 
+type EgressOnlyInternetGateway struct {
+	Attachments                 []InternetGatewayAttachment `xml:"attachmentSet,item=item"`
+	EgressOnlyInternetGatewayId *string                     `xml:"egressOnlyInternetGatewayId"`
+	Tags                        []Tag                       `xml:"tagSet,item=item"`
+}
+
 type ElasticGpuAssociation struct {
 	ElasticGpuAssociationId    *string `xml:"elasticGpuAssociationId"`
 	ElasticGpuAssociationState *string `xml:"elasticGpuAssociationState"`
@@ -352,9 +515,93 @@ type EnclaveOptionsRequest struct {
 	Enabled *bool `query:"Enabled"`
 }
 
+type EncryptionSupport struct {
+	EncryptionState string  `xml:"encryptionState" enum:"EncryptionStateValue"`
+	StateMessage    *string `xml:"stateMessage"`
+}
+
 type Filter struct {
 	Name   *string  `query:"Name"`
 	Values []string `query:"Value,flat"`
+}
+
+type FleetData struct {
+	ActivityStatus                   string                       `xml:"activityStatus" enum:"FleetActivityStatus"`
+	ClientToken                      *string                      `xml:"clientToken"`
+	Context                          *string                      `xml:"context"`
+	CreateTime                       *time.Time                   `xml:"createTime"`
+	Errors                           []DescribeFleetError         `xml:"errorSet,item=item"`
+	ExcessCapacityTerminationPolicy  string                       `xml:"excessCapacityTerminationPolicy" enum:"FleetExcessCapacityTerminationPolicy"`
+	FleetId                          *string                      `xml:"fleetId"`
+	FleetState                       string                       `xml:"fleetState" enum:"FleetStateCode"`
+	FulfilledCapacity                *float64                     `xml:"fulfilledCapacity"`
+	FulfilledOnDemandCapacity        *float64                     `xml:"fulfilledOnDemandCapacity"`
+	Instances                        []DescribeFleetsInstances    `xml:"fleetInstanceSet,item=item"`
+	LaunchTemplateConfigs            []FleetLaunchTemplateConfig  `xml:"launchTemplateConfigs,item=item"`
+	OnDemandOptions                  *OnDemandOptions             `xml:"onDemandOptions"`
+	ReplaceUnhealthyInstances        *bool                        `xml:"replaceUnhealthyInstances"`
+	ReservedCapacityOptions          *ReservedCapacityOptions     `xml:"reservedCapacityOptions"`
+	SpotOptions                      *SpotOptions                 `xml:"spotOptions"`
+	Tags                             []Tag                        `xml:"tagSet,item=item"`
+	TargetCapacitySpecification      *TargetCapacitySpecification `xml:"targetCapacitySpecification"`
+	TerminateInstancesWithExpiration *bool                        `xml:"terminateInstancesWithExpiration"`
+	Type                             string                       `xml:"type" enum:"FleetType"`
+	ValidFrom                        *time.Time                   `xml:"validFrom"`
+	ValidUntil                       *time.Time                   `xml:"validUntil"`
+}
+
+type FleetLaunchTemplateConfig struct {
+	LaunchTemplateSpecification *FleetLaunchTemplateSpecification `xml:"launchTemplateSpecification"`
+	Overrides                   []FleetLaunchTemplateOverrides    `xml:"overrides,item=item"`
+}
+
+type FleetLaunchTemplateOverrides struct {
+	AvailabilityZone     *string                      `xml:"availabilityZone"`
+	AvailabilityZoneId   *string                      `xml:"availabilityZoneId"`
+	BlockDeviceMappings  []BlockDeviceMappingResponse `xml:"blockDeviceMappingSet,item=item"`
+	ImageId              *string                      `xml:"imageId"`
+	InstanceRequirements *InstanceRequirements        `xml:"instanceRequirements"`
+	InstanceType         string                       `xml:"instanceType" enum:"InstanceType"`
+	MaxPrice             *string                      `xml:"maxPrice"`
+	Placement            *PlacementResponse           `xml:"placement"`
+	Priority             *float64                     `xml:"priority"`
+	SubnetId             *string                      `xml:"subnetId"`
+	WeightedCapacity     *float64                     `xml:"weightedCapacity"`
+}
+
+type FleetLaunchTemplateSpecification struct {
+	LaunchTemplateId   *string `query:"LaunchTemplateId" xml:"launchTemplateId"`
+	LaunchTemplateName *string `query:"LaunchTemplateName" xml:"launchTemplateName"`
+	Version            *string `query:"Version" xml:"version"`
+}
+
+type FleetSpotCapacityRebalance struct {
+	ReplacementStrategy string `xml:"replacementStrategy" enum:"FleetReplacementStrategy"`
+	TerminationDelay    *int32 `xml:"terminationDelay"`
+}
+
+type FleetSpotMaintenanceStrategies struct {
+	CapacityRebalance *FleetSpotCapacityRebalance `xml:"capacityRebalance"`
+}
+
+type FlowLog struct {
+	CreationTime             *time.Time                      `xml:"creationTime"`
+	DeliverCrossAccountRole  *string                         `xml:"deliverCrossAccountRole"`
+	DeliverLogsErrorMessage  *string                         `xml:"deliverLogsErrorMessage"`
+	DeliverLogsPermissionArn *string                         `xml:"deliverLogsPermissionArn"`
+	DeliverLogsStatus        *string                         `xml:"deliverLogsStatus"`
+	DestinationOptions       *DestinationOptionsResponse     `xml:"destinationOptions"`
+	FlowLogId                *string                         `xml:"flowLogId"`
+	FlowLogStatus            *string                         `xml:"flowLogStatus"`
+	LogDestination           *string                         `xml:"logDestination"`
+	LogDestinationType       string                          `xml:"logDestinationType" enum:"LogDestinationType"`
+	LogFormat                *string                         `xml:"logFormat"`
+	LogGroupName             *string                         `xml:"logGroupName"`
+	MaxAggregationInterval   *int32                          `xml:"maxAggregationInterval"`
+	ResourceId               *string                         `xml:"resourceId"`
+	TagFieldSpecifications   []TagFieldSpecificationResponse `xml:"tagFieldSpecificationSet,item=item"`
+	Tags                     []Tag                           `xml:"tagSet,item=item"`
+	TrafficType              string                          `xml:"trafficType" enum:"TrafficType"`
 }
 
 type FpgaDeviceInfo struct {
@@ -369,7 +616,7 @@ type FpgaDeviceMemoryInfo struct {
 }
 
 type FpgaInfo struct {
-	Fpgas                []FpgaDeviceInfo `xml:"fpgas,item=item"`
+	Fpgas                []FpgaDeviceInfo `xml:"fpgas,item=item,omitempty"`
 	TotalFpgaMemoryInMiB *int32           `xml:"totalFpgaMemoryInMiB"`
 }
 
@@ -380,7 +627,7 @@ type GpuDeviceInfo struct {
 	Manufacturer     *string              `xml:"manufacturer"`
 	MemoryInfo       *GpuDeviceMemoryInfo `xml:"memoryInfo"`
 	Name             *string              `xml:"name"`
-	Workloads        []string             `xml:"workloadSet,item=item"`
+	Workloads        []string             `xml:"workloadSet,item=item,omitempty"`
 }
 
 type GpuDeviceMemoryInfo struct {
@@ -388,7 +635,7 @@ type GpuDeviceMemoryInfo struct {
 }
 
 type GpuInfo struct {
-	Gpus                []GpuDeviceInfo `xml:"gpus,item=item"`
+	Gpus                []GpuDeviceInfo `xml:"gpus,item=item,omitempty"`
 	TotalGpuMemoryInMiB *int32          `xml:"totalGpuMemoryInMiB"`
 }
 
@@ -405,9 +652,63 @@ type HibernationOptionsRequest struct {
 	Configured *bool `query:"Configured"`
 }
 
+type Host struct {
+	AllocationTime                     *time.Time         `xml:"allocationTime"`
+	AllowsMultipleInstanceTypes        string             `xml:"allowsMultipleInstanceTypes" enum:"AllowsMultipleInstanceTypes"`
+	AssetId                            *string            `xml:"assetId"`
+	AutoPlacement                      string             `xml:"autoPlacement" enum:"AutoPlacement"`
+	AvailabilityZone                   *string            `xml:"availabilityZone"`
+	AvailabilityZoneId                 *string            `xml:"availabilityZoneId"`
+	AvailableCapacity                  *AvailableCapacity `xml:"availableCapacity"`
+	ClientToken                        *string            `xml:"clientToken"`
+	CpuOptions                         *HostCpuOptions    `xml:"cpuOptions"`
+	HostId                             *string            `xml:"hostId"`
+	HostMaintenance                    string             `xml:"hostMaintenance" enum:"HostMaintenance"`
+	HostProperties                     *HostProperties    `xml:"hostProperties"`
+	HostRecovery                       string             `xml:"hostRecovery" enum:"HostRecovery"`
+	HostReservationId                  *string            `xml:"hostReservationId"`
+	Instances                          []HostInstance     `xml:"instances,item=item"`
+	MemberOfServiceLinkedResourceGroup *bool              `xml:"memberOfServiceLinkedResourceGroup"`
+	OutpostArn                         *string            `xml:"outpostArn"`
+	OwnerId                            *string            `xml:"ownerId"`
+	ReleaseTime                        *time.Time         `xml:"releaseTime"`
+	State                              string             `xml:"state" enum:"AllocationState"`
+	Tags                               []Tag              `xml:"tagSet,item=item"`
+}
+
+type HostCpuOptions struct {
+	AmdSevSnp string `xml:"amdSevSnp" enum:"AmdSevSnp"`
+}
+
+type HostInstance struct {
+	InstanceId   *string `xml:"instanceId"`
+	InstanceType *string `xml:"instanceType"`
+	OwnerId      *string `xml:"ownerId"`
+}
+
+type HostProperties struct {
+	Cores          *int32  `xml:"cores"`
+	InstanceFamily *string `xml:"instanceFamily"`
+	InstanceType   *string `xml:"instanceType"`
+	Sockets        *int32  `xml:"sockets"`
+	TotalVCpus     *int32  `xml:"totalVCpus"`
+}
+
+type IKEVersionsListValue struct {
+	Value *string `xml:"value"`
+}
+
 type IamInstanceProfile struct {
 	Arn *string `xml:"arn"`
 	Id  *string `xml:"id"`
+}
+
+type IamInstanceProfileAssociation struct {
+	AssociationId      *string             `xml:"associationId"`
+	IamInstanceProfile *IamInstanceProfile `xml:"iamInstanceProfile"`
+	InstanceId         *string             `xml:"instanceId"`
+	State              string              `xml:"state" enum:"IamInstanceProfileAssociationState"`
+	Timestamp          *time.Time          `xml:"timestamp"`
 }
 
 type IamInstanceProfileSpecification struct {
@@ -436,7 +737,7 @@ type Image struct {
 	ImageLocation             *string                    `xml:"imageLocation"`
 	ImageOwnerAlias           *string                    `xml:"imageOwnerAlias"`
 	ImageType                 string                     `xml:"imageType" enum:"ImageTypeValues"`
-	ImageWatermarks           []ImageWatermark           `xml:"imageWatermarkSet,item=item"`
+	ImageWatermarks           []ImageWatermark           `xml:"imageWatermarkSet,item=item,omitempty"`
 	ImdsSupport               string                     `xml:"imdsSupport" enum:"ImdsSupportValues"`
 	InstanceTypeSpecification *InstanceTypeSpecification `xml:"instanceTypeSpecification"`
 	KernelId                  *string                    `xml:"kernelId"`
@@ -445,7 +746,7 @@ type Image struct {
 	OwnerId                   *string                    `xml:"imageOwnerId"`
 	Platform                  string                     `xml:"platform" enum:"PlatformValues"`
 	PlatformDetails           *string                    `xml:"platformDetails"`
-	ProductCodes              []ProductCode              `xml:"productCodes,item=item"`
+	ProductCodes              []ProductCode              `xml:"productCodes,item=item,omitempty"`
 	Public                    *bool                      `xml:"isPublic"`
 	PublicSsmParameterName    *string                    `xml:"publicSsmParameterName"`
 	RamdiskId                 *string                    `xml:"ramdiskId"`
@@ -458,7 +759,7 @@ type Image struct {
 	SriovNetSupport           *string                    `xml:"sriovNetSupport"`
 	State                     string                     `xml:"imageState" enum:"ImageState"`
 	StateReason               *StateReason               `xml:"stateReason"`
-	Tags                      []Tag                      `xml:"tagSet,item=item"`
+	Tags                      []Tag                      `xml:"tagSet,item=item,omitempty"`
 	TpmSupport                string                     `xml:"tpmSupport" enum:"TpmSupportValues"`
 	UsageOperation            *string                    `xml:"usageOperation"`
 	VirtualizationType        string                     `xml:"virtualizationType" enum:"VirtualizationType"`
@@ -473,7 +774,7 @@ type ImageWatermark struct {
 }
 
 type InferenceAcceleratorInfo struct {
-	Accelerators              []InferenceDeviceInfo `xml:"accelerators,item=member"`
+	Accelerators              []InferenceDeviceInfo `xml:"accelerators,item=member,omitempty"`
 	TotalInferenceMemoryInMiB *int32                `xml:"totalInferenceMemoryInMiB"`
 }
 
@@ -500,8 +801,8 @@ type Instance struct {
 	CpuOptions                              *CpuOptions                               `xml:"cpuOptions"`
 	CurrentInstanceBootMode                 string                                    `xml:"currentInstanceBootMode" enum:"InstanceBootModeValues"`
 	EbsOptimized                            *bool                                     `xml:"ebsOptimized"`
-	ElasticGpuAssociations                  []ElasticGpuAssociation                   `xml:"elasticGpuAssociationSet,item=item"`
-	ElasticInferenceAcceleratorAssociations []ElasticInferenceAcceleratorAssociation  `xml:"elasticInferenceAcceleratorAssociationSet,item=item"`
+	ElasticGpuAssociations                  []ElasticGpuAssociation                   `xml:"elasticGpuAssociationSet,item=item,omitempty"`
+	ElasticInferenceAcceleratorAssociations []ElasticInferenceAcceleratorAssociation  `xml:"elasticInferenceAcceleratorAssociationSet,item=item,omitempty"`
 	EnaSupport                              *bool                                     `xml:"enaSupport"`
 	EnclaveOptions                          *EnclaveOptions                           `xml:"enclaveOptions"`
 	HibernationOptions                      *HibernationOptions                       `xml:"hibernationOptions"`
@@ -515,7 +816,7 @@ type Instance struct {
 	KernelId                                *string                                   `xml:"kernelId"`
 	KeyName                                 *string                                   `xml:"keyName"`
 	LaunchTime                              *time.Time                                `xml:"launchTime"`
-	Licenses                                []LicenseConfiguration                    `xml:"licenseSet,item=item"`
+	Licenses                                []LicenseConfiguration                    `xml:"licenseSet,item=item,omitempty"`
 	MaintenanceOptions                      *InstanceMaintenanceOptions               `xml:"maintenanceOptions"`
 	MetadataOptions                         *InstanceMetadataOptionsResponse          `xml:"metadataOptions"`
 	Monitoring                              *Monitoring                               `xml:"monitoring"`
@@ -535,7 +836,7 @@ type Instance struct {
 	RamdiskId                               *string                                   `xml:"ramdiskId"`
 	RootDeviceName                          *string                                   `xml:"rootDeviceName"`
 	RootDeviceType                          string                                    `xml:"rootDeviceType" enum:"DeviceType"`
-	SecondaryInterfaces                     []InstanceSecondaryInterface              `xml:"secondaryInterfaceSet,item=item"`
+	SecondaryInterfaces                     []InstanceSecondaryInterface              `xml:"secondaryInterfaceSet,item=item,omitempty"`
 	SecurityGroups                          []GroupIdentifier                         `xml:"groupSet,item=item"`
 	SourceDestCheck                         *bool                                     `xml:"sourceDestCheck"`
 	SpotInstanceRequestId                   *string                                   `xml:"spotInstanceRequestId"`
@@ -544,7 +845,7 @@ type Instance struct {
 	StateReason                             *StateReason                              `xml:"stateReason"`
 	StateTransitionReason                   *string                                   `xml:"reason"`
 	SubnetId                                *string                                   `xml:"subnetId"`
-	Tags                                    []Tag                                     `xml:"tagSet,item=item"`
+	Tags                                    []Tag                                     `xml:"tagSet,item=item,omitempty"`
 	TpmSupport                              *string                                   `xml:"tpmSupport"`
 	UsageOperation                          *string                                   `xml:"usageOperation"`
 	UsageOperationUpdateTime                *time.Time                                `xml:"usageOperationUpdateTime"`
@@ -571,6 +872,12 @@ type InstanceBlockDeviceMappingSpecification struct {
 	Ebs         *EbsInstanceBlockDeviceSpecification `query:"Ebs"`
 	NoDevice    *string                              `query:"NoDevice"`
 	VirtualName *string                              `query:"VirtualName"`
+}
+
+type InstanceCapacity struct {
+	AvailableCapacity *int32  `xml:"availableCapacity"`
+	InstanceType      *string `xml:"instanceType"`
+	TotalCapacity     *int32  `xml:"totalCapacity"`
 }
 
 type InstanceCreditSpecification struct {
@@ -638,9 +945,9 @@ type InstanceNetworkInterface struct {
 	Description                     *string                                  `xml:"description"`
 	Groups                          []GroupIdentifier                        `xml:"groupSet,item=item"`
 	InterfaceType                   *string                                  `xml:"interfaceType"`
-	Ipv4Prefixes                    []InstanceIpv4Prefix                     `xml:"ipv4PrefixSet,item=item"`
+	Ipv4Prefixes                    []InstanceIpv4Prefix                     `xml:"ipv4PrefixSet,item=item,omitempty"`
 	Ipv6Addresses                   []InstanceIpv6Address                    `xml:"ipv6AddressesSet,item=item"`
-	Ipv6Prefixes                    []InstanceIpv6Prefix                     `xml:"ipv6PrefixSet,item=item"`
+	Ipv6Prefixes                    []InstanceIpv6Prefix                     `xml:"ipv6PrefixSet,item=item,omitempty"`
 	MacAddress                      *string                                  `xml:"macAddress"`
 	NetworkInterfaceId              *string                                  `xml:"networkInterfaceId"`
 	Operator                        *OperatorResponse                        `xml:"operator"`
@@ -685,11 +992,11 @@ type InstanceNetworkInterfaceSpecification struct {
 	Groups                          []string                                `query:"SecurityGroupId,flat" xml:"SecurityGroupId,item=SecurityGroupId"`
 	InterfaceType                   *string                                 `query:"InterfaceType" xml:"InterfaceType"`
 	Ipv4PrefixCount                 *int32                                  `query:"Ipv4PrefixCount" xml:"Ipv4PrefixCount"`
-	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest        `query:"Ipv4Prefix,flat" xml:"Ipv4Prefix,item=item"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest        `query:"Ipv4Prefix,flat" xml:"Ipv4Prefix,item=item,omitempty"`
 	Ipv6AddressCount                *int32                                  `query:"Ipv6AddressCount" xml:"ipv6AddressCount"`
 	Ipv6Addresses                   []InstanceIpv6Address                   `query:"Ipv6Addresses,flat" xml:"ipv6AddressesSet,item=item"`
 	Ipv6PrefixCount                 *int32                                  `query:"Ipv6PrefixCount" xml:"Ipv6PrefixCount"`
-	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest        `query:"Ipv6Prefix,flat" xml:"Ipv6Prefix,item=item"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest        `query:"Ipv6Prefix,flat" xml:"Ipv6Prefix,item=item,omitempty"`
 	NetworkCardIndex                *int32                                  `query:"NetworkCardIndex" xml:"NetworkCardIndex"`
 	NetworkInterfaceId              *string                                 `query:"NetworkInterfaceId" xml:"networkInterfaceId"`
 	PrimaryIpv6                     *bool                                   `query:"PrimaryIpv6" xml:"PrimaryIpv6"`
@@ -716,20 +1023,20 @@ type InstancePrivateIpAddress struct {
 
 type InstanceRequirements struct {
 	AcceleratorCount                               *AcceleratorCount           `query:"AcceleratorCount" xml:"acceleratorCount"`
-	AcceleratorManufacturers                       []string                    `query:"AcceleratorManufacturerSet,flat" xml:"acceleratorManufacturerSet,item=item" enum:"AcceleratorManufacturer"`
-	AcceleratorNames                               []string                    `query:"AcceleratorNameSet,flat" xml:"acceleratorNameSet,item=item" enum:"AcceleratorName"`
+	AcceleratorManufacturers                       []string                    `query:"AcceleratorManufacturerSet,flat" xml:"acceleratorManufacturerSet,item=item,omitempty" enum:"AcceleratorManufacturer"`
+	AcceleratorNames                               []string                    `query:"AcceleratorNameSet,flat" xml:"acceleratorNameSet,item=item,omitempty" enum:"AcceleratorName"`
 	AcceleratorTotalMemoryMiB                      *AcceleratorTotalMemoryMiB  `query:"AcceleratorTotalMemoryMiB" xml:"acceleratorTotalMemoryMiB"`
-	AcceleratorTypes                               []string                    `query:"AcceleratorTypeSet,flat" xml:"acceleratorTypeSet,item=item" enum:"AcceleratorType"`
-	AllowedInstanceTypes                           []string                    `query:"AllowedInstanceTypeSet,flat" xml:"allowedInstanceTypeSet,item=item"`
+	AcceleratorTypes                               []string                    `query:"AcceleratorTypeSet,flat" xml:"acceleratorTypeSet,item=item,omitempty" enum:"AcceleratorType"`
+	AllowedInstanceTypes                           []string                    `query:"AllowedInstanceTypeSet,flat" xml:"allowedInstanceTypeSet,item=item,omitempty"`
 	BareMetal                                      string                      `query:"BareMetal" xml:"bareMetal" enum:"BareMetal"`
 	BaselineEbsBandwidthMbps                       *BaselineEbsBandwidthMbps   `query:"BaselineEbsBandwidthMbps" xml:"baselineEbsBandwidthMbps"`
 	BaselinePerformanceFactors                     *BaselinePerformanceFactors `query:"BaselinePerformanceFactors" xml:"baselinePerformanceFactors"`
 	BurstablePerformance                           string                      `query:"BurstablePerformance" xml:"burstablePerformance" enum:"BurstablePerformance"`
-	CpuManufacturers                               []string                    `query:"CpuManufacturerSet,flat" xml:"cpuManufacturerSet,item=item" enum:"CpuManufacturer"`
-	ExcludedInstanceTypes                          []string                    `query:"ExcludedInstanceTypeSet,flat" xml:"excludedInstanceTypeSet,item=item"`
-	InstanceGenerations                            []string                    `query:"InstanceGenerationSet,flat" xml:"instanceGenerationSet,item=item" enum:"InstanceGeneration"`
+	CpuManufacturers                               []string                    `query:"CpuManufacturerSet,flat" xml:"cpuManufacturerSet,item=item,omitempty" enum:"CpuManufacturer"`
+	ExcludedInstanceTypes                          []string                    `query:"ExcludedInstanceTypeSet,flat" xml:"excludedInstanceTypeSet,item=item,omitempty"`
+	InstanceGenerations                            []string                    `query:"InstanceGenerationSet,flat" xml:"instanceGenerationSet,item=item,omitempty" enum:"InstanceGeneration"`
 	LocalStorage                                   string                      `query:"LocalStorage" xml:"localStorage" enum:"LocalStorage"`
-	LocalStorageTypes                              []string                    `query:"LocalStorageTypeSet,flat" xml:"localStorageTypeSet,item=item" enum:"LocalStorageType"`
+	LocalStorageTypes                              []string                    `query:"LocalStorageTypeSet,flat" xml:"localStorageTypeSet,item=item,omitempty" enum:"LocalStorageType"`
 	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int32                      `query:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice" xml:"maxSpotPriceAsPercentageOfOptimalOnDemandPrice"`
 	MemoryGiBPerVCpu                               *MemoryGiBPerVCpu           `query:"MemoryGiBPerVCpu" xml:"memoryGiBPerVCpu"`
 	MemoryMiB                                      *MemoryMiB                  `query:"MemoryMiB" xml:"memoryMiB"`
@@ -828,7 +1135,7 @@ type InstanceStatus struct {
 	AttachedEbsStatus  *EbsStatusSummary         `xml:"attachedEbsStatus"`
 	AvailabilityZone   *string                   `xml:"availabilityZone"`
 	AvailabilityZoneId *string                   `xml:"availabilityZoneId"`
-	Events             []InstanceStatusEvent     `xml:"eventsSet,item=item"`
+	Events             []InstanceStatusEvent     `xml:"eventsSet,item=item,omitempty"`
 	InstanceId         *string                   `xml:"instanceId"`
 	InstanceState      *InstanceState            `xml:"instanceState"`
 	InstanceStatus     *InstanceStatusSummary    `xml:"instanceStatus"`
@@ -859,7 +1166,7 @@ type InstanceStatusSummary struct {
 }
 
 type InstanceStorageInfo struct {
-	Disks             []DiskInfo `xml:"disks,item=item"`
+	Disks             []DiskInfo `xml:"disks,item=item,omitempty"`
 	EncryptionSupport string     `xml:"encryptionSupport" enum:"InstanceStorageEncryptionSupport"`
 	NvmeSupport       string     `xml:"nvmeSupport" enum:"EphemeralNvmeSupport"`
 	TotalSizeInGB     *int64     `xml:"totalSizeInGB"`
@@ -927,6 +1234,20 @@ type InternetGatewayAttachment struct {
 	VpcId *string `xml:"vpcId"`
 }
 
+type InterruptibleCapacityAllocation struct {
+	InstanceCount                      *int32  `xml:"instanceCount"`
+	InterruptibleCapacityReservationId *string `xml:"interruptibleCapacityReservationId"`
+	InterruptionType                   string  `xml:"interruptionType" enum:"InterruptionType"`
+	Status                             string  `xml:"status" enum:"InterruptibleCapacityReservationAllocationStatus"`
+	TargetInstanceCount                *int32  `xml:"targetInstanceCount"`
+	ZeroSizePreference                 string  `xml:"zeroSizePreference" enum:"ZeroSizePreference"`
+}
+
+type InterruptionInfo struct {
+	InterruptionType            string  `xml:"interruptionType" enum:"InterruptionType"`
+	SourceCapacityReservationId *string `xml:"sourceCapacityReservationId"`
+}
+
 type IpPermission struct {
 	FromPort         *int32            `query:"FromPort" xml:"fromPort"`
 	IpProtocol       *string           `query:"IpProtocol" xml:"ipProtocol"`
@@ -952,6 +1273,10 @@ type Ipv4PrefixSpecificationRequest struct {
 
 type Ipv4PrefixSpecificationResponse struct {
 	Ipv4Prefix *string `xml:"ipv4Prefix"`
+}
+
+type Ipv6CidrBlock struct {
+	Ipv6CidrBlock *string `xml:"ipv6CidrBlock"`
 }
 
 type Ipv6PrefixSpecification struct {
@@ -981,6 +1306,29 @@ type KeyPairInfo struct {
 	Tags           []Tag      `xml:"tagSet,item=item"`
 }
 
+type LastError struct {
+	Code    *string `xml:"code"`
+	Message *string `xml:"message"`
+}
+
+type LaunchSpecification struct {
+	AddressingType      *string                                 `xml:"addressingType"`
+	BlockDeviceMappings []BlockDeviceMapping                    `xml:"blockDeviceMapping,item=item"`
+	EbsOptimized        *bool                                   `xml:"ebsOptimized"`
+	IamInstanceProfile  *IamInstanceProfileSpecification        `xml:"iamInstanceProfile"`
+	ImageId             *string                                 `xml:"imageId"`
+	InstanceType        string                                  `xml:"instanceType" enum:"InstanceType"`
+	KernelId            *string                                 `xml:"kernelId"`
+	KeyName             *string                                 `xml:"keyName"`
+	Monitoring          *RunInstancesMonitoringEnabled          `xml:"monitoring"`
+	NetworkInterfaces   []InstanceNetworkInterfaceSpecification `xml:"networkInterfaceSet,item=item"`
+	Placement           *SpotPlacement                          `xml:"placement"`
+	RamdiskId           *string                                 `xml:"ramdiskId"`
+	SecurityGroups      []GroupIdentifier                       `xml:"groupSet,item=item"`
+	SubnetId            *string                                 `xml:"subnetId"`
+	UserData            *string                                 `xml:"userData"`
+}
+
 type LaunchTemplate struct {
 	CreateTime           *time.Time        `xml:"createTime"`
 	CreatedBy            *string           `xml:"createdBy"`
@@ -989,7 +1337,12 @@ type LaunchTemplate struct {
 	LaunchTemplateId     *string           `xml:"launchTemplateId"`
 	LaunchTemplateName   *string           `xml:"launchTemplateName"`
 	Operator             *OperatorResponse `xml:"operator"`
-	Tags                 []Tag             `xml:"tagSet,item=item"`
+	Tags                 []Tag             `xml:"tagSet,item=item,omitempty"`
+}
+
+type LaunchTemplateAndOverridesResponse struct {
+	LaunchTemplateSpecification *FleetLaunchTemplateSpecification `xml:"launchTemplateSpecification"`
+	Overrides                   *FleetLaunchTemplateOverrides     `xml:"overrides"`
 }
 
 type LaunchTemplateBlockDeviceMapping struct {
@@ -1014,6 +1367,11 @@ type LaunchTemplateCapacityReservationSpecificationRequest struct {
 type LaunchTemplateCapacityReservationSpecificationResponse struct {
 	CapacityReservationPreference string                             `xml:"capacityReservationPreference" enum:"CapacityReservationPreference"`
 	CapacityReservationTarget     *CapacityReservationTargetResponse `xml:"capacityReservationTarget"`
+}
+
+type LaunchTemplateConfig struct {
+	LaunchTemplateSpecification *FleetLaunchTemplateSpecification `query:"LaunchTemplateSpecification" xml:"launchTemplateSpecification"`
+	Overrides                   []LaunchTemplateOverrides         `query:"Overrides,flat" xml:"overrides,item=item"`
 }
 
 type LaunchTemplateCpuOptions struct {
@@ -1145,19 +1503,19 @@ type LaunchTemplateInstanceNetworkInterfaceSpecification struct {
 	DeviceIndex                     *int32                             `xml:"deviceIndex"`
 	EnaQueueCount                   *int32                             `xml:"enaQueueCount"`
 	EnaSrdSpecification             *LaunchTemplateEnaSrdSpecification `xml:"enaSrdSpecification"`
-	Groups                          []string                           `xml:"groupSet,item=groupId"`
+	Groups                          []string                           `xml:"groupSet,item=groupId,omitempty"`
 	InterfaceType                   *string                            `xml:"interfaceType"`
 	Ipv4PrefixCount                 *int32                             `xml:"ipv4PrefixCount"`
-	Ipv4Prefixes                    []Ipv4PrefixSpecificationResponse  `xml:"ipv4PrefixSet,item=item"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationResponse  `xml:"ipv4PrefixSet,item=item,omitempty"`
 	Ipv6AddressCount                *int32                             `xml:"ipv6AddressCount"`
-	Ipv6Addresses                   []InstanceIpv6Address              `xml:"ipv6AddressesSet,item=item"`
+	Ipv6Addresses                   []InstanceIpv6Address              `xml:"ipv6AddressesSet,item=item,omitempty"`
 	Ipv6PrefixCount                 *int32                             `xml:"ipv6PrefixCount"`
-	Ipv6Prefixes                    []Ipv6PrefixSpecificationResponse  `xml:"ipv6PrefixSet,item=item"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationResponse  `xml:"ipv6PrefixSet,item=item,omitempty"`
 	NetworkCardIndex                *int32                             `xml:"networkCardIndex"`
 	NetworkInterfaceId              *string                            `xml:"networkInterfaceId"`
 	PrimaryIpv6                     *bool                              `xml:"primaryIpv6"`
 	PrivateIpAddress                *string                            `xml:"privateIpAddress"`
-	PrivateIpAddresses              []PrivateIpAddressSpecification    `xml:"privateIpAddressesSet,item=item"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification    `xml:"privateIpAddressesSet,item=item,omitempty"`
 	SecondaryPrivateIpAddressCount  *int32                             `xml:"secondaryPrivateIpAddressCount"`
 	SubnetId                        *string                            `xml:"subnetId"`
 }
@@ -1194,7 +1552,7 @@ type LaunchTemplateInstanceSecondaryInterfaceSpecification struct {
 	InterfaceType         string                                            `xml:"interfaceType" enum:"SecondaryInterfaceType"`
 	NetworkCardIndex      *int32                                            `xml:"networkCardIndex"`
 	PrivateIpAddressCount *int32                                            `xml:"privateIpAddressCount"`
-	PrivateIpAddresses    []SecondaryInterfacePrivateIpAddressSpecification `xml:"privateIpAddressesSet,item=item"`
+	PrivateIpAddresses    []SecondaryInterfacePrivateIpAddressSpecification `xml:"privateIpAddressesSet,item=item,omitempty"`
 	SecondarySubnetId     *string                                           `xml:"secondarySubnetId"`
 }
 
@@ -1222,6 +1580,17 @@ type LaunchTemplateNetworkPerformanceOptions struct {
 
 type LaunchTemplateNetworkPerformanceOptionsRequest struct {
 	BandwidthWeighting string `query:"BandwidthWeighting" enum:"InstanceBandwidthWeighting"`
+}
+
+type LaunchTemplateOverrides struct {
+	AvailabilityZone     *string               `query:"AvailabilityZone" xml:"availabilityZone"`
+	AvailabilityZoneId   *string               `query:"AvailabilityZoneId" xml:"availabilityZoneId"`
+	InstanceRequirements *InstanceRequirements `query:"InstanceRequirements" xml:"instanceRequirements"`
+	InstanceType         string                `query:"InstanceType" xml:"instanceType" enum:"InstanceType"`
+	Priority             *float64              `query:"Priority" xml:"priority"`
+	SpotPrice            *string               `query:"SpotPrice" xml:"spotPrice"`
+	SubnetId             *string               `query:"SubnetId" xml:"subnetId"`
+	WeightedCapacity     *float64              `query:"WeightedCapacity" xml:"weightedCapacity"`
 }
 
 type LaunchTemplatePlacement struct {
@@ -1286,7 +1655,7 @@ type LaunchTemplateSpotMarketOptionsRequest struct {
 
 type LaunchTemplateTagSpecification struct {
 	ResourceType string `xml:"resourceType" enum:"ResourceType"`
-	Tags         []Tag  `xml:"tagSet,item=item"`
+	Tags         []Tag  `xml:"tagSet,item=item,omitempty"`
 }
 
 type LaunchTemplateTagSpecificationRequest struct {
@@ -1322,8 +1691,28 @@ type LicenseConfigurationRequest struct {
 	LicenseConfigurationArn *string `query:"LicenseConfigurationArn"`
 }
 
+type LoadBalancersConfig struct {
+	ClassicLoadBalancersConfig *ClassicLoadBalancersConfig `query:"ClassicLoadBalancersConfig" xml:"classicLoadBalancersConfig"`
+	TargetGroupsConfig         *TargetGroupsConfig         `query:"TargetGroupsConfig" xml:"targetGroupsConfig"`
+}
+
+type ManagedPrefixList struct {
+	AddressFamily                     *string `xml:"addressFamily"`
+	IpamPrefixListResolverSyncEnabled *bool   `xml:"ipamPrefixListResolverSyncEnabled"`
+	IpamPrefixListResolverTargetId    *string `xml:"ipamPrefixListResolverTargetId"`
+	MaxEntries                        *int32  `xml:"maxEntries"`
+	OwnerId                           *string `xml:"ownerId"`
+	PrefixListArn                     *string `xml:"prefixListArn"`
+	PrefixListId                      *string `xml:"prefixListId"`
+	PrefixListName                    *string `xml:"prefixListName"`
+	State                             string  `xml:"state" enum:"PrefixListState"`
+	StateMessage                      *string `xml:"stateMessage"`
+	Tags                              []Tag   `xml:"tagSet,item=item"`
+	Version                           *int64  `xml:"version"`
+}
+
 type MediaAcceleratorInfo struct {
-	Accelerators          []MediaDeviceInfo `xml:"accelerators,item=item"`
+	Accelerators          []MediaDeviceInfo `xml:"accelerators,item=item,omitempty"`
 	TotalMediaMemoryInMiB *int32            `xml:"totalMediaMemoryInMiB"`
 }
 
@@ -1364,6 +1753,49 @@ type MemoryMiBRequest struct {
 
 type Monitoring struct {
 	State string `xml:"state" enum:"MonitoringState"`
+}
+
+type NatGateway struct {
+	AttachedAppliances   []NatGatewayAttachedAppliance `xml:"attachedApplianceSet,item=item"`
+	AutoProvisionZones   string                        `xml:"autoProvisionZones" enum:"AutoProvisionZonesState"`
+	AutoScalingIps       string                        `xml:"autoScalingIps" enum:"AutoScalingIpsState"`
+	AvailabilityMode     string                        `xml:"availabilityMode" enum:"AvailabilityMode"`
+	ConnectivityType     string                        `xml:"connectivityType" enum:"ConnectivityType"`
+	CreateTime           *time.Time                    `xml:"createTime"`
+	DeleteTime           *time.Time                    `xml:"deleteTime"`
+	FailureCode          *string                       `xml:"failureCode"`
+	FailureMessage       *string                       `xml:"failureMessage"`
+	NatGatewayAddresses  []NatGatewayAddress           `xml:"natGatewayAddressSet,item=item"`
+	NatGatewayId         *string                       `xml:"natGatewayId"`
+	ProvisionedBandwidth *ProvisionedBandwidth         `xml:"provisionedBandwidth"`
+	RouteTableId         *string                       `xml:"routeTableId"`
+	State                string                        `xml:"state" enum:"NatGatewayState"`
+	SubnetId             *string                       `xml:"subnetId"`
+	Tags                 []Tag                         `xml:"tagSet,item=item"`
+	VpcId                *string                       `xml:"vpcId"`
+}
+
+type NatGatewayAddress struct {
+	AllocationId       *string `xml:"allocationId"`
+	AssociationId      *string `xml:"associationId"`
+	AvailabilityZone   *string `xml:"availabilityZone"`
+	AvailabilityZoneId *string `xml:"availabilityZoneId"`
+	FailureMessage     *string `xml:"failureMessage"`
+	IsPrimary          *bool   `xml:"isPrimary"`
+	NetworkInterfaceId *string `xml:"networkInterfaceId"`
+	PrivateIp          *string `xml:"privateIp"`
+	PublicIp           *string `xml:"publicIp"`
+	Status             string  `xml:"status" enum:"NatGatewayAddressStatus"`
+}
+
+type NatGatewayAttachedAppliance struct {
+	ApplianceArn      *string `xml:"applianceArn"`
+	AttachmentState   string  `xml:"attachmentState" enum:"NatGatewayApplianceState"`
+	FailureCode       *string `xml:"failureCode"`
+	FailureMessage    *string `xml:"failureMessage"`
+	ModificationState string  `xml:"modificationState" enum:"NatGatewayApplianceModifyState"`
+	Type              string  `xml:"type" enum:"NatGatewayApplianceType"`
+	VpcEndpointId     *string `xml:"vpcEndpointId"`
 }
 
 type NetworkAcl struct {
@@ -1407,7 +1839,7 @@ type NetworkCardInfo struct {
 	AdditionalFlexibleNetworkInterfaces *int32   `xml:"additionalFlexibleNetworkInterfaces"`
 	BaselineBandwidthInGbps             *float64 `xml:"baselineBandwidthInGbps"`
 	DefaultEnaQueueCountPerInterface    *int32   `xml:"defaultEnaQueueCountPerInterface"`
-	InterfaceTypes                      []string `xml:"interfaceTypeSet,item=item" enum:"NetworkCardInterfaceType"`
+	InterfaceTypes                      []string `xml:"interfaceTypeSet,item=item,omitempty" enum:"NetworkCardInterfaceType"`
 	MaximumEnaQueueCount                *int32   `xml:"maximumEnaQueueCount"`
 	MaximumEnaQueueCountPerInterface    *int32   `xml:"maximumEnaQueueCountPerInterface"`
 	MaximumNetworkInterfaces            *int32   `xml:"maximumNetworkInterfaces"`
@@ -1417,7 +1849,7 @@ type NetworkCardInfo struct {
 }
 
 type NetworkInfo struct {
-	BandwidthWeightings                []string                                `xml:"bandwidthWeightings,item=item" enum:"BandwidthWeightingType"`
+	BandwidthWeightings                []string                                `xml:"bandwidthWeightings,item=item,omitempty" enum:"BandwidthWeightingType"`
 	ConnectionTrackingConfiguration    *DefaultConnectionTrackingConfiguration `xml:"connectionTrackingConfiguration"`
 	DefaultNetworkCardIndex            *int32                                  `xml:"defaultNetworkCardIndex"`
 	EfaInfo                            *EfaInfo                                `xml:"efaInfo"`
@@ -1433,13 +1865,13 @@ type NetworkInfo struct {
 	MaximumNetworkCards                *int32                                  `xml:"maximumNetworkCards"`
 	MaximumNetworkInterfaces           *int32                                  `xml:"maximumNetworkInterfaces"`
 	MaximumSecondaryNetworkInterfaces  *int32                                  `xml:"maximumSecondaryNetworkInterfaces"`
-	NetworkCards                       []NetworkCardInfo                       `xml:"networkCards,item=item"`
+	NetworkCards                       []NetworkCardInfo                       `xml:"networkCards,item=item,omitempty"`
 	NetworkPerformance                 *string                                 `xml:"networkPerformance"`
 	SecondaryNetworkSupported          *bool                                   `xml:"secondaryNetworkSupported"`
 }
 
 type NetworkInterface struct {
-	AssociatedSubnets               []string                           `xml:"associatedSubnetSet,item=item"`
+	AssociatedSubnets               []string                           `xml:"associatedSubnetSet,item=item,omitempty"`
 	Association                     *NetworkInterfaceAssociation       `xml:"association"`
 	Attachment                      *NetworkInterfaceAttachment        `xml:"attachment"`
 	AvailabilityZone                *string                            `xml:"availabilityZone"`
@@ -1449,11 +1881,11 @@ type NetworkInterface struct {
 	Description                     *string                            `xml:"description"`
 	Groups                          []GroupIdentifier                  `xml:"groupSet,item=item"`
 	InterfaceType                   string                             `xml:"interfaceType" enum:"NetworkInterfaceType"`
-	Ipv4Prefixes                    []Ipv4PrefixSpecification          `xml:"ipv4PrefixSet,item=item"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecification          `xml:"ipv4PrefixSet,item=item,omitempty"`
 	Ipv6Address                     *string                            `xml:"ipv6Address"`
 	Ipv6Addresses                   []NetworkInterfaceIpv6Address      `xml:"ipv6AddressesSet,item=item"`
 	Ipv6Native                      *bool                              `xml:"ipv6Native"`
-	Ipv6Prefixes                    []Ipv6PrefixSpecification          `xml:"ipv6PrefixSet,item=item"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecification          `xml:"ipv6PrefixSet,item=item,omitempty"`
 	MacAddress                      *string                            `xml:"macAddress"`
 	NetworkInterfaceId              *string                            `xml:"networkInterfaceId"`
 	Operator                        *OperatorResponse                  `xml:"operator"`
@@ -1536,12 +1968,21 @@ type NeuronDeviceMemoryInfo struct {
 }
 
 type NeuronInfo struct {
-	NeuronDevices                []NeuronDeviceInfo `xml:"neuronDevices,item=item"`
+	NeuronDevices                []NeuronDeviceInfo `xml:"neuronDevices,item=item,omitempty"`
 	TotalNeuronDeviceMemoryInMiB *int32             `xml:"totalNeuronDeviceMemoryInMiB"`
 }
 
 type NitroTpmInfo struct {
-	SupportedVersions []string `xml:"supportedVersions,item=item"`
+	SupportedVersions []string `xml:"supportedVersions,item=item,omitempty"`
+}
+
+type OnDemandOptions struct {
+	AllocationStrategy         string                      `xml:"allocationStrategy" enum:"FleetOnDemandAllocationStrategy"`
+	CapacityReservationOptions *CapacityReservationOptions `xml:"capacityReservationOptions"`
+	MaxTotalPrice              *string                     `xml:"maxTotalPrice"`
+	MinTargetCapacity          *int32                      `xml:"minTargetCapacity"`
+	SingleAvailabilityZone     *bool                       `xml:"singleAvailabilityZone"`
+	SingleInstanceType         *bool                       `xml:"singleInstanceType"`
 }
 
 type OperatorRequest struct {
@@ -1552,6 +1993,11 @@ type OperatorResponse struct {
 	HiddenByDefault *bool   `xml:"hiddenByDefault"`
 	Managed         *bool   `xml:"managed"`
 	Principal       *string `xml:"principal"`
+}
+
+type PayerResponsibilityEntry struct {
+	PayerResponsibilityType string `xml:"payerResponsibilityType" enum:"PayerResponsibilityType"`
+	Scope                   string `xml:"scope" enum:"PayerResponsibilityScope"`
 }
 
 type PerformanceFactorReference struct {
@@ -1568,6 +2014,30 @@ type PerformanceStatusSummary struct {
 	Status        string     `xml:"status" enum:"SummaryStatus"`
 }
 
+type Phase1DHGroupNumbersListValue struct {
+	Value *int32 `xml:"value"`
+}
+
+type Phase1EncryptionAlgorithmsListValue struct {
+	Value *string `xml:"value"`
+}
+
+type Phase1IntegrityAlgorithmsListValue struct {
+	Value *string `xml:"value"`
+}
+
+type Phase2DHGroupNumbersListValue struct {
+	Value *int32 `xml:"value"`
+}
+
+type Phase2EncryptionAlgorithmsListValue struct {
+	Value *string `xml:"value"`
+}
+
+type Phase2IntegrityAlgorithmsListValue struct {
+	Value *string `xml:"value"`
+}
+
 type Placement struct {
 	Affinity             *string `query:"Affinity" xml:"affinity"`
 	AvailabilityZone     *string `query:"AvailabilityZone" xml:"availabilityZone"`
@@ -1581,8 +2051,26 @@ type Placement struct {
 	Tenancy              string  `query:"Tenancy" xml:"tenancy" enum:"Tenancy"`
 }
 
+type PlacementGroup struct {
+	GroupArn       *string           `xml:"groupArn"`
+	GroupId        *string           `xml:"groupId"`
+	GroupName      *string           `xml:"groupName"`
+	LinkedGroupId  *string           `xml:"linkedGroupId"`
+	Operator       *OperatorResponse `xml:"operator"`
+	ParentGroupId  *string           `xml:"parentGroupId"`
+	PartitionCount *int32            `xml:"partitionCount"`
+	SpreadLevel    string            `xml:"spreadLevel" enum:"SpreadLevel"`
+	State          string            `xml:"state" enum:"PlacementGroupState"`
+	Strategy       string            `xml:"strategy" enum:"PlacementStrategy"`
+	Tags           []Tag             `xml:"tagSet,item=item"`
+}
+
 type PlacementGroupInfo struct {
 	SupportedStrategies []string `xml:"supportedStrategies,item=item" enum:"PlacementGroupStrategy"`
+}
+
+type PlacementResponse struct {
+	GroupName *string `xml:"groupName"`
 }
 
 type PortRange struct {
@@ -1590,9 +2078,22 @@ type PortRange struct {
 	To   *int32 `query:"To" xml:"to"`
 }
 
+type PrefixList struct {
+	Cidrs          []string `xml:"cidrSet,item=item"`
+	PrefixListId   *string  `xml:"prefixListId"`
+	PrefixListName *string  `xml:"prefixListName"`
+}
+
 type PrefixListId struct {
 	Description  *string `query:"Description" xml:"description"`
 	PrefixListId *string `query:"PrefixListId" xml:"prefixListId"`
+}
+
+type PrivateDnsNameConfiguration struct {
+	Name  *string `xml:"name"`
+	State string  `xml:"state" enum:"DnsNameState"`
+	Type  *string `xml:"type"`
+	Value *string `xml:"value"`
 }
 
 type PrivateDnsNameOptionsOnLaunch struct {
@@ -1620,8 +2121,8 @@ type PrivateIpAddressSpecification struct {
 
 type ProcessorInfo struct {
 	Manufacturer             *string  `xml:"manufacturer"`
-	SupportedArchitectures   []string `xml:"supportedArchitectures,item=item" enum:"ArchitectureType"`
-	SupportedFeatures        []string `xml:"supportedFeatures,item=item" enum:"SupportedAdditionalProcessorFeature"`
+	SupportedArchitectures   []string `xml:"supportedArchitectures,item=item,omitempty" enum:"ArchitectureType"`
+	SupportedFeatures        []string `xml:"supportedFeatures,item=item,omitempty" enum:"SupportedAdditionalProcessorFeature"`
 	SustainedClockSpeedInGhz *float64 `xml:"sustainedClockSpeedInGhz"`
 }
 
@@ -1634,11 +2135,24 @@ type PropagatingVgw struct {
 	GatewayId *string `xml:"gatewayId"`
 }
 
+type ProvisionedBandwidth struct {
+	ProvisionTime *time.Time `xml:"provisionTime"`
+	Provisioned   *string    `xml:"provisioned"`
+	RequestTime   *time.Time `xml:"requestTime"`
+	Requested     *string    `xml:"requested"`
+	Status        *string    `xml:"status"`
+}
+
 type PublicIpDnsNameOptions struct {
 	DnsHostnameType        *string `xml:"dnsHostnameType"`
 	PublicDualStackDnsName *string `xml:"publicDualStackDnsName"`
 	PublicIpv4DnsName      *string `xml:"publicIpv4DnsName"`
 	PublicIpv6DnsName      *string `xml:"publicIpv6DnsName"`
+}
+
+type RecurringCharge struct {
+	Amount    *float64 `xml:"amount"`
+	Frequency string   `xml:"frequency" enum:"RecurringChargeFrequency"`
 }
 
 type ReferencedSecurityGroup struct {
@@ -1651,7 +2165,7 @@ type ReferencedSecurityGroup struct {
 
 type Region struct {
 	Endpoint    *string           `xml:"regionEndpoint"`
-	Geography   []RegionGeography `xml:"geographySet,item=item"`
+	Geography   []RegionGeography `xml:"geographySet,item=item,omitempty"`
 	OptInStatus *string           `xml:"optInStatus"`
 	RegionName  *string           `xml:"regionName"`
 }
@@ -1705,21 +2219,53 @@ type Reservation struct {
 	ReservationId *string           `xml:"reservationId"`
 }
 
+type ReservedCapacityFallbackOptions struct {
+	MarketTypes []string `xml:"marketTypeSet,item=item" enum:"ReservedCapacityFallbackMarketType"`
+}
+
+type ReservedCapacityOptions struct {
+	AllocationStrategy              string                           `xml:"allocationStrategy" enum:"ReservedCapacityAllocationStrategy"`
+	ReservationTypes                []string                         `xml:"reservationTypeSet,item=item" enum:"FleetReservationType"`
+	ReservedCapacityFallbackOptions *ReservedCapacityFallbackOptions `xml:"reservedCapacityFallbackOptions"`
+}
+
+type ReservedInstances struct {
+	AvailabilityZone    *string           `xml:"availabilityZone"`
+	AvailabilityZoneId  *string           `xml:"availabilityZoneId"`
+	CurrencyCode        string            `xml:"currencyCode" enum:"CurrencyCodeValues"`
+	Duration            *int64            `xml:"duration"`
+	End                 *time.Time        `xml:"end"`
+	FixedPrice          *float32          `xml:"fixedPrice"`
+	InstanceCount       *int32            `xml:"instanceCount"`
+	InstanceTenancy     string            `xml:"instanceTenancy" enum:"Tenancy"`
+	InstanceType        string            `xml:"instanceType" enum:"InstanceType"`
+	OfferingClass       string            `xml:"offeringClass" enum:"OfferingClassType"`
+	OfferingType        string            `xml:"offeringType" enum:"OfferingTypeValues"`
+	ProductDescription  string            `xml:"productDescription" enum:"RIProductDescription"`
+	RecurringCharges    []RecurringCharge `xml:"recurringCharges,item=item"`
+	ReservedInstancesId *string           `xml:"reservedInstancesId"`
+	Scope               string            `xml:"scope" enum:"Scope"`
+	Start               *time.Time        `xml:"start"`
+	State               string            `xml:"state" enum:"ReservedInstanceState"`
+	Tags                []Tag             `xml:"tagSet,item=item"`
+	UsagePrice          *float32          `xml:"usagePrice"`
+}
+
 type ResponseError struct {
 	Code    string  `xml:"code" enum:"LaunchTemplateErrorCode"`
 	Message *string `xml:"message"`
 }
 
 type ResponseLaunchTemplateData struct {
-	BlockDeviceMappings               []LaunchTemplateBlockDeviceMapping                      `xml:"blockDeviceMappingSet,item=item"`
+	BlockDeviceMappings               []LaunchTemplateBlockDeviceMapping                      `xml:"blockDeviceMappingSet,item=item,omitempty"`
 	CapacityReservationSpecification  *LaunchTemplateCapacityReservationSpecificationResponse `xml:"capacityReservationSpecification"`
 	CpuOptions                        *LaunchTemplateCpuOptions                               `xml:"cpuOptions"`
 	CreditSpecification               *CreditSpecification                                    `xml:"creditSpecification"`
 	DisableApiStop                    *bool                                                   `xml:"disableApiStop"`
 	DisableApiTermination             *bool                                                   `xml:"disableApiTermination"`
 	EbsOptimized                      *bool                                                   `xml:"ebsOptimized"`
-	ElasticGpuSpecifications          []ElasticGpuSpecificationResponse                       `xml:"elasticGpuSpecificationSet,item=item"`
-	ElasticInferenceAccelerators      []LaunchTemplateElasticInferenceAcceleratorResponse     `xml:"elasticInferenceAcceleratorSet,item=item"`
+	ElasticGpuSpecifications          []ElasticGpuSpecificationResponse                       `xml:"elasticGpuSpecificationSet,item=item,omitempty"`
+	ElasticInferenceAccelerators      []LaunchTemplateElasticInferenceAcceleratorResponse     `xml:"elasticInferenceAcceleratorSet,item=item,omitempty"`
 	EnclaveOptions                    *LaunchTemplateEnclaveOptions                           `xml:"enclaveOptions"`
 	HibernationOptions                *LaunchTemplateHibernationOptions                       `xml:"hibernationOptions"`
 	IamInstanceProfile                *LaunchTemplateIamInstanceProfileSpecification          `xml:"iamInstanceProfile"`
@@ -1730,20 +2276,20 @@ type ResponseLaunchTemplateData struct {
 	InstanceType                      string                                                  `xml:"instanceType" enum:"InstanceType"`
 	KernelId                          *string                                                 `xml:"kernelId"`
 	KeyName                           *string                                                 `xml:"keyName"`
-	LicenseSpecifications             []LaunchTemplateLicenseConfiguration                    `xml:"licenseSet,item=item"`
+	LicenseSpecifications             []LaunchTemplateLicenseConfiguration                    `xml:"licenseSet,item=item,omitempty"`
 	MaintenanceOptions                *LaunchTemplateInstanceMaintenanceOptions               `xml:"maintenanceOptions"`
 	MetadataOptions                   *LaunchTemplateInstanceMetadataOptions                  `xml:"metadataOptions"`
 	Monitoring                        *LaunchTemplatesMonitoring                              `xml:"monitoring"`
-	NetworkInterfaces                 []LaunchTemplateInstanceNetworkInterfaceSpecification   `xml:"networkInterfaceSet,item=item"`
+	NetworkInterfaces                 []LaunchTemplateInstanceNetworkInterfaceSpecification   `xml:"networkInterfaceSet,item=item,omitempty"`
 	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptions                `xml:"networkPerformanceOptions"`
 	Operator                          *OperatorResponse                                       `xml:"operator"`
 	Placement                         *LaunchTemplatePlacement                                `xml:"placement"`
 	PrivateDnsNameOptions             *LaunchTemplatePrivateDnsNameOptions                    `xml:"privateDnsNameOptions"`
 	RamDiskId                         *string                                                 `xml:"ramDiskId"`
-	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `xml:"secondaryInterfaceSet,item=item"`
-	SecurityGroupIds                  []string                                                `xml:"securityGroupIdSet,item=item"`
-	SecurityGroups                    []string                                                `xml:"securityGroupSet,item=item"`
-	TagSpecifications                 []LaunchTemplateTagSpecification                        `xml:"tagSpecificationSet,item=item"`
+	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `xml:"secondaryInterfaceSet,item=item,omitempty"`
+	SecurityGroupIds                  []string                                                `xml:"securityGroupIdSet,item=item,omitempty"`
+	SecurityGroups                    []string                                                `xml:"securityGroupSet,item=item,omitempty"`
+	TagSpecifications                 []LaunchTemplateTagSpecification                        `xml:"tagSpecificationSet,item=item,omitempty"`
 	UserData                          *string                                                 `xml:"userData"`
 }
 
@@ -1841,8 +2387,13 @@ type SecurityGroup struct {
 	IpPermissionsEgress []IpPermission `xml:"ipPermissionsEgress,item=item"`
 	OwnerId             *string        `xml:"ownerId"`
 	SecurityGroupArn    *string        `xml:"securityGroupArn"`
-	Tags                []Tag          `xml:"tagSet,item=item"`
+	Tags                []Tag          `xml:"tagSet,item=item,omitempty"`
 	VpcId               *string        `xml:"vpcId"`
+}
+
+type SecurityGroupIdentifier struct {
+	GroupId   *string `xml:"groupId"`
+	GroupName *string `xml:"groupName"`
 }
 
 type SecurityGroupRule struct {
@@ -1862,12 +2413,193 @@ type SecurityGroupRule struct {
 	ToPort               *int32                   `xml:"toPort"`
 }
 
+type ServiceConfiguration struct {
+	AcceptanceRequired          *bool                        `xml:"acceptanceRequired"`
+	AvailabilityZoneIds         []string                     `xml:"availabilityZoneIdSet,item=item"`
+	AvailabilityZones           []string                     `xml:"availabilityZoneSet,item=item"`
+	BaseEndpointDnsNames        []string                     `xml:"baseEndpointDnsNameSet,item=item"`
+	GatewayLoadBalancerArns     []string                     `xml:"gatewayLoadBalancerArnSet,item=item"`
+	ManagesVpcEndpoints         *bool                        `xml:"managesVpcEndpoints"`
+	NetworkLoadBalancerArns     []string                     `xml:"networkLoadBalancerArnSet,item=item"`
+	PayerResponsibility         string                       `xml:"payerResponsibility" enum:"PayerResponsibility"`
+	PrivateDnsName              *string                      `xml:"privateDnsName"`
+	PrivateDnsNameConfiguration *PrivateDnsNameConfiguration `xml:"privateDnsNameConfiguration"`
+	RemoteAccessEnabled         *bool                        `xml:"remoteAccessEnabled"`
+	ServiceId                   *string                      `xml:"serviceId"`
+	ServiceName                 *string                      `xml:"serviceName"`
+	ServiceState                string                       `xml:"serviceState" enum:"ServiceState"`
+	ServiceType                 []ServiceTypeDetail          `xml:"serviceType,item=item"`
+	SupportedIpAddressTypes     []string                     `xml:"supportedIpAddressTypeSet,item=item" enum:"ServiceConnectivityType"`
+	SupportedRegions            []SupportedRegionDetail      `xml:"supportedRegionSet,item=item"`
+	Tags                        []Tag                        `xml:"tagSet,item=item"`
+}
+
+type ServiceTypeDetail struct {
+	ServiceType string `xml:"serviceType" enum:"ServiceType"`
+}
+
+type Snapshot struct {
+	AvailabilityZone          *string    `xml:"availabilityZone"`
+	CompletionDurationMinutes *int32     `xml:"completionDurationMinutes"`
+	CompletionTime            *time.Time `xml:"completionTime"`
+	DataEncryptionKeyId       *string    `xml:"dataEncryptionKeyId"`
+	Description               *string    `xml:"description"`
+	Encrypted                 *bool      `xml:"encrypted"`
+	FullSnapshotSizeInBytes   *int64     `xml:"fullSnapshotSizeInBytes"`
+	KmsKeyId                  *string    `xml:"kmsKeyId"`
+	OutpostArn                *string    `xml:"outpostArn"`
+	OwnerAlias                *string    `xml:"ownerAlias"`
+	OwnerId                   *string    `xml:"ownerId"`
+	Progress                  *string    `xml:"progress"`
+	RestoreExpiryTime         *time.Time `xml:"restoreExpiryTime"`
+	SnapshotId                *string    `xml:"snapshotId"`
+	SseType                   string     `xml:"sseType" enum:"SSEType"`
+	StartTime                 *time.Time `xml:"startTime"`
+	State                     string     `xml:"status" enum:"SnapshotState"`
+	StateMessage              *string    `xml:"statusMessage"`
+	StorageTier               string     `xml:"storageTier" enum:"StorageTier"`
+	Tags                      []Tag      `xml:"tagSet,item=item"`
+	TransferType              string     `xml:"transferType" enum:"TransferType"`
+	VolumeId                  *string    `xml:"volumeId"`
+	VolumeSize                *int32     `xml:"volumeSize"`
+}
+
+type SpotCapacityRebalance struct {
+	ReplacementStrategy string `query:"ReplacementStrategy" xml:"replacementStrategy" enum:"ReplacementStrategy"`
+	TerminationDelay    *int32 `query:"TerminationDelay" xml:"terminationDelay"`
+}
+
+type SpotFleetLaunchSpecification struct {
+	AddressingType       *string                                 `query:"AddressingType" xml:"addressingType"`
+	BlockDeviceMappings  []BlockDeviceMapping                    `query:"BlockDeviceMapping,flat" xml:"blockDeviceMapping,item=item"`
+	EbsOptimized         *bool                                   `query:"EbsOptimized" xml:"ebsOptimized"`
+	IamInstanceProfile   *IamInstanceProfileSpecification        `query:"IamInstanceProfile" xml:"iamInstanceProfile"`
+	ImageId              *string                                 `query:"ImageId" xml:"imageId"`
+	InstanceRequirements *InstanceRequirements                   `query:"InstanceRequirements" xml:"instanceRequirements"`
+	InstanceType         string                                  `query:"InstanceType" xml:"instanceType" enum:"InstanceType"`
+	KernelId             *string                                 `query:"KernelId" xml:"kernelId"`
+	KeyName              *string                                 `query:"KeyName" xml:"keyName"`
+	Monitoring           *SpotFleetMonitoring                    `query:"Monitoring" xml:"monitoring"`
+	NetworkInterfaces    []InstanceNetworkInterfaceSpecification `query:"NetworkInterfaceSet,flat" xml:"networkInterfaceSet,item=item"`
+	Placement            *SpotPlacement                          `query:"Placement" xml:"placement"`
+	RamdiskId            *string                                 `query:"RamdiskId" xml:"ramdiskId"`
+	SecurityGroups       []GroupIdentifier                       `query:"GroupSet,flat" xml:"groupSet,item=item"`
+	SpotPrice            *string                                 `query:"SpotPrice" xml:"spotPrice"`
+	SubnetId             *string                                 `query:"SubnetId" xml:"subnetId"`
+	TagSpecifications    []SpotFleetTagSpecification             `query:"TagSpecificationSet,flat" xml:"tagSpecificationSet,item=item"`
+	UserData             *string                                 `query:"UserData" xml:"userData"`
+	WeightedCapacity     *float64                                `query:"WeightedCapacity" xml:"weightedCapacity"`
+}
+
+type SpotFleetMonitoring struct {
+	Enabled *bool `query:"Enabled" xml:"enabled"`
+}
+
+type SpotFleetRequestConfig struct {
+	ActivityStatus         string                      `xml:"activityStatus" enum:"ActivityStatus"`
+	CreateTime             *time.Time                  `xml:"createTime"`
+	SpotFleetRequestConfig *SpotFleetRequestConfigData `xml:"spotFleetRequestConfig"`
+	SpotFleetRequestId     *string                     `xml:"spotFleetRequestId"`
+	SpotFleetRequestState  string                      `xml:"spotFleetRequestState" enum:"BatchState"`
+	Tags                   []Tag                       `xml:"tagSet,item=item"`
+}
+
+type SpotFleetRequestConfigData struct {
+	IamFleetRole                     *string                        `query:"IamFleetRole" xml:"iamFleetRole" required:"true"`
+	TargetCapacity                   *int32                         `query:"TargetCapacity" xml:"targetCapacity" required:"true"`
+	AllocationStrategy               string                         `query:"AllocationStrategy" xml:"allocationStrategy" enum:"AllocationStrategy"`
+	ClientToken                      *string                        `query:"ClientToken" xml:"clientToken"`
+	Context                          *string                        `query:"Context" xml:"context"`
+	ExcessCapacityTerminationPolicy  string                         `query:"ExcessCapacityTerminationPolicy" xml:"excessCapacityTerminationPolicy" enum:"ExcessCapacityTerminationPolicy"`
+	FulfilledCapacity                *float64                       `query:"FulfilledCapacity" xml:"fulfilledCapacity"`
+	InstanceInterruptionBehavior     string                         `query:"InstanceInterruptionBehavior" xml:"instanceInterruptionBehavior" enum:"InstanceInterruptionBehavior"`
+	InstancePoolsToUseCount          *int32                         `query:"InstancePoolsToUseCount" xml:"instancePoolsToUseCount"`
+	LaunchSpecifications             []SpotFleetLaunchSpecification `query:"LaunchSpecifications,flat" xml:"launchSpecifications,item=item"`
+	LaunchTemplateConfigs            []LaunchTemplateConfig         `query:"LaunchTemplateConfigs,flat" xml:"launchTemplateConfigs,item=item"`
+	LoadBalancersConfig              *LoadBalancersConfig           `query:"LoadBalancersConfig" xml:"loadBalancersConfig"`
+	OnDemandAllocationStrategy       string                         `query:"OnDemandAllocationStrategy" xml:"onDemandAllocationStrategy" enum:"OnDemandAllocationStrategy"`
+	OnDemandFulfilledCapacity        *float64                       `query:"OnDemandFulfilledCapacity" xml:"onDemandFulfilledCapacity"`
+	OnDemandMaxTotalPrice            *string                        `query:"OnDemandMaxTotalPrice" xml:"onDemandMaxTotalPrice"`
+	OnDemandTargetCapacity           *int32                         `query:"OnDemandTargetCapacity" xml:"onDemandTargetCapacity"`
+	ReplaceUnhealthyInstances        *bool                          `query:"ReplaceUnhealthyInstances" xml:"replaceUnhealthyInstances"`
+	SpotMaintenanceStrategies        *SpotMaintenanceStrategies     `query:"SpotMaintenanceStrategies" xml:"spotMaintenanceStrategies"`
+	SpotMaxTotalPrice                *string                        `query:"SpotMaxTotalPrice" xml:"spotMaxTotalPrice"`
+	SpotPrice                        *string                        `query:"SpotPrice" xml:"spotPrice"`
+	TagSpecifications                []TagSpecification             `query:"TagSpecification,flat" xml:"TagSpecification,item=item"`
+	TargetCapacityUnitType           string                         `query:"TargetCapacityUnitType" xml:"targetCapacityUnitType" enum:"TargetCapacityUnitType"`
+	TerminateInstancesWithExpiration *bool                          `query:"TerminateInstancesWithExpiration" xml:"terminateInstancesWithExpiration"`
+	Type                             string                         `query:"Type" xml:"type" enum:"FleetType"`
+	ValidFrom                        *time.Time                     `query:"ValidFrom" xml:"validFrom"`
+	ValidUntil                       *time.Time                     `query:"ValidUntil" xml:"validUntil"`
+}
+
+type SpotFleetTagSpecification struct {
+	ResourceType string `query:"ResourceType" xml:"resourceType" enum:"ResourceType"`
+	Tags         []Tag  `query:"Tag,flat" xml:"tag,item=item"`
+}
+
+type SpotInstanceRequest struct {
+	ActualBlockHourlyPrice       *string                 `xml:"actualBlockHourlyPrice"`
+	AvailabilityZoneGroup        *string                 `xml:"availabilityZoneGroup"`
+	BlockDurationMinutes         *int32                  `xml:"blockDurationMinutes"`
+	CreateTime                   *time.Time              `xml:"createTime"`
+	Fault                        *SpotInstanceStateFault `xml:"fault"`
+	InstanceId                   *string                 `xml:"instanceId"`
+	InstanceInterruptionBehavior string                  `xml:"instanceInterruptionBehavior" enum:"InstanceInterruptionBehavior"`
+	LaunchGroup                  *string                 `xml:"launchGroup"`
+	LaunchSpecification          *LaunchSpecification    `xml:"launchSpecification"`
+	LaunchedAvailabilityZone     *string                 `xml:"launchedAvailabilityZone"`
+	LaunchedAvailabilityZoneId   *string                 `xml:"launchedAvailabilityZoneId"`
+	ProductDescription           string                  `xml:"productDescription" enum:"RIProductDescription"`
+	SpotInstanceRequestId        *string                 `xml:"spotInstanceRequestId"`
+	SpotPrice                    *string                 `xml:"spotPrice"`
+	State                        string                  `xml:"state" enum:"SpotInstanceState"`
+	Status                       *SpotInstanceStatus     `xml:"status"`
+	Tags                         []Tag                   `xml:"tagSet,item=item"`
+	Type                         string                  `xml:"type" enum:"SpotInstanceType"`
+	ValidFrom                    *time.Time              `xml:"validFrom"`
+	ValidUntil                   *time.Time              `xml:"validUntil"`
+}
+
+type SpotInstanceStateFault struct {
+	Code    *string `xml:"code"`
+	Message *string `xml:"message"`
+}
+
+type SpotInstanceStatus struct {
+	Code       *string    `xml:"code"`
+	Message    *string    `xml:"message"`
+	UpdateTime *time.Time `xml:"updateTime"`
+}
+
+type SpotMaintenanceStrategies struct {
+	CapacityRebalance *SpotCapacityRebalance `query:"CapacityRebalance" xml:"capacityRebalance"`
+}
+
 type SpotMarketOptions struct {
 	BlockDurationMinutes         *int32     `query:"BlockDurationMinutes"`
 	InstanceInterruptionBehavior string     `query:"InstanceInterruptionBehavior" enum:"InstanceInterruptionBehavior"`
 	MaxPrice                     *string    `query:"MaxPrice"`
 	SpotInstanceType             string     `query:"SpotInstanceType" enum:"SpotInstanceType"`
 	ValidUntil                   *time.Time `query:"ValidUntil"`
+}
+
+type SpotOptions struct {
+	AllocationStrategy           string                          `xml:"allocationStrategy" enum:"SpotAllocationStrategy"`
+	InstanceInterruptionBehavior string                          `xml:"instanceInterruptionBehavior" enum:"SpotInstanceInterruptionBehavior"`
+	InstancePoolsToUseCount      *int32                          `xml:"instancePoolsToUseCount"`
+	MaintenanceStrategies        *FleetSpotMaintenanceStrategies `xml:"maintenanceStrategies"`
+	MaxTotalPrice                *string                         `xml:"maxTotalPrice"`
+	MinTargetCapacity            *int32                          `xml:"minTargetCapacity"`
+	SingleAvailabilityZone       *bool                           `xml:"singleAvailabilityZone"`
+	SingleInstanceType           *bool                           `xml:"singleInstanceType"`
+}
+
+type SpotPlacement struct {
+	AvailabilityZone   *string `query:"AvailabilityZone" xml:"availabilityZone"`
+	AvailabilityZoneId *string `query:"AvailabilityZoneId" xml:"availabilityZoneId"`
+	GroupName          *string `query:"GroupName" xml:"groupName"`
+	Tenancy            string  `query:"Tenancy" xml:"tenancy" enum:"Tenancy"`
 }
 
 type StateReason struct {
@@ -1896,7 +2628,7 @@ type Subnet struct {
 	State                         string                           `xml:"state" enum:"SubnetState"`
 	SubnetArn                     *string                          `xml:"subnetArn"`
 	SubnetId                      *string                          `xml:"subnetId"`
-	Tags                          []Tag                            `xml:"tagSet,item=item"`
+	Tags                          []Tag                            `xml:"tagSet,item=item,omitempty"`
 	Type                          *string                          `xml:"type"`
 	VpcId                         *string                          `xml:"vpcId"`
 }
@@ -1906,12 +2638,22 @@ type SubnetCidrBlockState struct {
 	StatusMessage *string `xml:"statusMessage"`
 }
 
+type SubnetIpPrefixes struct {
+	IpPrefixes []string `xml:"ipPrefixSet,item=item"`
+	SubnetId   *string  `xml:"subnetId"`
+}
+
 type SubnetIpv6CidrBlockAssociation struct {
 	AssociationId        *string               `xml:"associationId"`
 	IpSource             string                `xml:"ipSource" enum:"IpSource"`
 	Ipv6AddressAttribute string                `xml:"ipv6AddressAttribute" enum:"Ipv6AddressAttribute"`
 	Ipv6CidrBlock        *string               `xml:"ipv6CidrBlock"`
 	Ipv6CidrBlockState   *SubnetCidrBlockState `xml:"ipv6CidrBlockState"`
+}
+
+type SupportedRegionDetail struct {
+	Region       *string `xml:"region"`
+	ServiceState *string `xml:"serviceState"`
 }
 
 type Tag struct {
@@ -1926,9 +2668,30 @@ type TagDescription struct {
 	Value        *string `xml:"value"`
 }
 
+type TagFieldSpecificationResponse struct {
+	ResourceType string   `xml:"resourceType" enum:"TaggableResourceType"`
+	TagKeys      []string `xml:"tagKeySet,item=item"`
+}
+
 type TagSpecification struct {
 	ResourceType string `query:"ResourceType" xml:"resourceType" enum:"ResourceType"`
 	Tags         []Tag  `query:"Tag,flat" xml:"Tag,item=item"`
+}
+
+type TargetCapacitySpecification struct {
+	DefaultTargetCapacityType string `xml:"defaultTargetCapacityType" enum:"DefaultTargetCapacityType"`
+	OnDemandTargetCapacity    *int32 `xml:"onDemandTargetCapacity"`
+	SpotTargetCapacity        *int32 `xml:"spotTargetCapacity"`
+	TargetCapacityUnitType    string `xml:"targetCapacityUnitType" enum:"TargetCapacityUnitType"`
+	TotalTargetCapacity       *int32 `xml:"totalTargetCapacity"`
+}
+
+type TargetGroup struct {
+	Arn *string `query:"Arn" xml:"arn"`
+}
+
+type TargetGroupsConfig struct {
+	TargetGroups []TargetGroup `query:"TargetGroups,flat" xml:"targetGroups,item=item"`
 }
 
 type TotalLocalStorageGB struct {
@@ -1939,6 +2702,95 @@ type TotalLocalStorageGB struct {
 type TotalLocalStorageGBRequest struct {
 	Max *float64 `query:"Max" xml:"Max"`
 	Min *float64 `query:"Min" xml:"Min"`
+}
+
+type TransitGateway struct {
+	CreationTime      *time.Time             `xml:"creationTime"`
+	Description       *string                `xml:"description"`
+	Options           *TransitGatewayOptions `xml:"options"`
+	OwnerId           *string                `xml:"ownerId"`
+	State             string                 `xml:"state" enum:"TransitGatewayState"`
+	Tags              []Tag                  `xml:"tagSet,item=item"`
+	TransitGatewayArn *string                `xml:"transitGatewayArn"`
+	TransitGatewayId  *string                `xml:"transitGatewayId"`
+}
+
+type TransitGatewayAttachment struct {
+	Association                *TransitGatewayAttachmentAssociation `xml:"association"`
+	CreationTime               *time.Time                           `xml:"creationTime"`
+	NatGatewaySupport          string                               `xml:"natGatewaySupport" enum:"TransitGatewayAttachmentNatGatewaySupportState"`
+	ResourceId                 *string                              `xml:"resourceId"`
+	ResourceOwnerId            *string                              `xml:"resourceOwnerId"`
+	ResourceType               string                               `xml:"resourceType" enum:"TransitGatewayAttachmentResourceType"`
+	State                      string                               `xml:"state" enum:"TransitGatewayAttachmentState"`
+	Tags                       []Tag                                `xml:"tagSet,item=item"`
+	TransitGatewayAttachmentId *string                              `xml:"transitGatewayAttachmentId"`
+	TransitGatewayId           *string                              `xml:"transitGatewayId"`
+	TransitGatewayOwnerId      *string                              `xml:"transitGatewayOwnerId"`
+}
+
+type TransitGatewayAttachmentAssociation struct {
+	State                       string  `xml:"state" enum:"TransitGatewayAssociationState"`
+	TransitGatewayPolicyTableId *string `xml:"transitGatewayPolicyTableId"`
+	TransitGatewayRouteTableId  *string `xml:"transitGatewayRouteTableId"`
+}
+
+type TransitGatewayOptions struct {
+	AmazonSideAsn                   *int64             `xml:"amazonSideAsn"`
+	AssociationDefaultRouteTableId  *string            `xml:"associationDefaultRouteTableId"`
+	AutoAcceptSharedAttachments     string             `xml:"autoAcceptSharedAttachments" enum:"AutoAcceptSharedAttachmentsValue"`
+	DefaultRouteTableAssociation    string             `xml:"defaultRouteTableAssociation" enum:"DefaultRouteTableAssociationValue"`
+	DefaultRouteTablePropagation    string             `xml:"defaultRouteTablePropagation" enum:"DefaultRouteTablePropagationValue"`
+	DnsSupport                      string             `xml:"dnsSupport" enum:"DnsSupportValue"`
+	EncryptionSupport               *EncryptionSupport `xml:"encryptionSupport"`
+	MulticastSupport                string             `xml:"multicastSupport" enum:"MulticastSupportValue"`
+	PropagationDefaultRouteTableId  *string            `xml:"propagationDefaultRouteTableId"`
+	SecurityGroupReferencingSupport string             `xml:"securityGroupReferencingSupport" enum:"SecurityGroupReferencingSupportValue"`
+	TransitGatewayCidrBlocks        []string           `xml:"transitGatewayCidrBlocks,item=item"`
+	VpnEcmpSupport                  string             `xml:"vpnEcmpSupport" enum:"VpnEcmpSupportValue"`
+}
+
+type TransitGatewayVpcAttachment struct {
+	CreationTime               *time.Time                          `xml:"creationTime"`
+	Options                    *TransitGatewayVpcAttachmentOptions `xml:"options"`
+	State                      string                              `xml:"state" enum:"TransitGatewayAttachmentState"`
+	SubnetIds                  []string                            `xml:"subnetIds,item=item"`
+	Tags                       []Tag                               `xml:"tagSet,item=item"`
+	TransitGatewayAttachmentId *string                             `xml:"transitGatewayAttachmentId"`
+	TransitGatewayId           *string                             `xml:"transitGatewayId"`
+	VpcId                      *string                             `xml:"vpcId"`
+	VpcOwnerId                 *string                             `xml:"vpcOwnerId"`
+}
+
+type TransitGatewayVpcAttachmentOptions struct {
+	ApplianceModeSupport            string `xml:"applianceModeSupport" enum:"ApplianceModeSupportValue"`
+	DnsSupport                      string `xml:"dnsSupport" enum:"DnsSupportValue"`
+	Ipv6Support                     string `xml:"ipv6Support" enum:"Ipv6SupportValue"`
+	SecurityGroupReferencingSupport string `xml:"securityGroupReferencingSupport" enum:"SecurityGroupReferencingSupportValue"`
+}
+
+type TunnelOption struct {
+	DpdTimeoutAction             *string                               `xml:"dpdTimeoutAction"`
+	DpdTimeoutSeconds            *int32                                `xml:"dpdTimeoutSeconds"`
+	EnableTunnelLifecycleControl *bool                                 `xml:"enableTunnelLifecycleControl"`
+	IkeVersions                  []IKEVersionsListValue                `xml:"ikeVersionSet,item=item"`
+	LogOptions                   *VpnTunnelLogOptions                  `xml:"logOptions"`
+	OutsideIpAddress             *string                               `xml:"outsideIpAddress"`
+	Phase1DHGroupNumbers         []Phase1DHGroupNumbersListValue       `xml:"phase1DHGroupNumberSet,item=item"`
+	Phase1EncryptionAlgorithms   []Phase1EncryptionAlgorithmsListValue `xml:"phase1EncryptionAlgorithmSet,item=item"`
+	Phase1IntegrityAlgorithms    []Phase1IntegrityAlgorithmsListValue  `xml:"phase1IntegrityAlgorithmSet,item=item"`
+	Phase1LifetimeSeconds        *int32                                `xml:"phase1LifetimeSeconds"`
+	Phase2DHGroupNumbers         []Phase2DHGroupNumbersListValue       `xml:"phase2DHGroupNumberSet,item=item"`
+	Phase2EncryptionAlgorithms   []Phase2EncryptionAlgorithmsListValue `xml:"phase2EncryptionAlgorithmSet,item=item"`
+	Phase2IntegrityAlgorithms    []Phase2IntegrityAlgorithmsListValue  `xml:"phase2IntegrityAlgorithmSet,item=item"`
+	Phase2LifetimeSeconds        *int32                                `xml:"phase2LifetimeSeconds"`
+	PreSharedKey                 *string                               `xml:"preSharedKey"`
+	RekeyFuzzPercentage          *int32                                `xml:"rekeyFuzzPercentage"`
+	RekeyMarginTimeSeconds       *int32                                `xml:"rekeyMarginTimeSeconds"`
+	ReplayWindowSize             *int32                                `xml:"replayWindowSize"`
+	StartupAction                *string                               `xml:"startupAction"`
+	TunnelInsideCidr             *string                               `xml:"tunnelInsideCidr"`
+	TunnelInsideIpv6Cidr         *string                               `xml:"tunnelInsideIpv6Cidr"`
 }
 
 type UserIdGroupPair struct {
@@ -1965,8 +2817,8 @@ type VCpuInfo struct {
 	DefaultCores          *int32  `xml:"defaultCores"`
 	DefaultThreadsPerCore *int32  `xml:"defaultThreadsPerCore"`
 	DefaultVCpus          *int32  `xml:"defaultVCpus"`
-	ValidCores            []int32 `xml:"validCores,item=item"`
-	ValidThreadsPerCore   []int32 `xml:"validThreadsPerCore,item=item"`
+	ValidCores            []int32 `xml:"validCores,item=item,omitempty"`
+	ValidThreadsPerCore   []int32 `xml:"validThreadsPerCore,item=item,omitempty"`
 }
 
 type ValidationError struct {
@@ -1976,6 +2828,15 @@ type ValidationError struct {
 
 type ValidationWarning struct {
 	Errors []ValidationError `xml:"errorSet,item=item"`
+}
+
+type VgwTelemetry struct {
+	AcceptedRouteCount *int32     `xml:"acceptedRouteCount"`
+	CertificateArn     *string    `xml:"certificateArn"`
+	LastStatusChange   *time.Time `xml:"lastStatusChange"`
+	OutsideIpAddress   *string    `xml:"outsideIpAddress"`
+	Status             string     `xml:"status" enum:"TelemetryStatus"`
+	StatusMessage      *string    `xml:"statusMessage"`
 }
 
 type Volume struct {
@@ -1996,7 +2857,7 @@ type Volume struct {
 	SourceVolumeId           *string            `xml:"sourceVolumeId"`
 	SseType                  string             `xml:"sseType" enum:"SSEType"`
 	State                    string             `xml:"status" enum:"VolumeState"`
-	Tags                     []Tag              `xml:"tagSet,item=item"`
+	Tags                     []Tag              `xml:"tagSet,item=item,omitempty"`
 	Throughput               *int32             `xml:"throughput"`
 	VolumeArn                *string            `xml:"volumeArn"`
 	VolumeId                 *string            `xml:"volumeId"`
@@ -2023,12 +2884,17 @@ type Vpc struct {
 	DhcpOptionsId               *string                       `xml:"dhcpOptionsId"`
 	EncryptionControl           *VpcEncryptionControl         `xml:"encryptionControl"`
 	InstanceTenancy             string                        `xml:"instanceTenancy" enum:"Tenancy"`
-	Ipv6CidrBlockAssociationSet []VpcIpv6CidrBlockAssociation `xml:"ipv6CidrBlockAssociationSet,item=item"`
+	Ipv6CidrBlockAssociationSet []VpcIpv6CidrBlockAssociation `xml:"ipv6CidrBlockAssociationSet,item=item,omitempty"`
 	IsDefault                   *bool                         `xml:"isDefault"`
 	OwnerId                     *string                       `xml:"ownerId"`
 	State                       string                        `xml:"state" enum:"VpcState"`
-	Tags                        []Tag                         `xml:"tagSet,item=item"`
+	Tags                        []Tag                         `xml:"tagSet,item=item,omitempty"`
 	VpcId                       *string                       `xml:"vpcId"`
+}
+
+type VpcAttachment struct {
+	State string  `xml:"state" enum:"AttachmentStatus"`
+	VpcId *string `xml:"vpcId"`
 }
 
 type VpcCidrBlockAssociation struct {
@@ -2047,7 +2913,7 @@ type VpcEncryptionControl struct {
 	ResourceExclusions     *VpcEncryptionControlExclusions `xml:"resourceExclusions"`
 	State                  string                          `xml:"state" enum:"VpcEncryptionControlState"`
 	StateMessage           *string                         `xml:"stateMessage"`
-	Tags                   []Tag                           `xml:"tagSet,item=item"`
+	Tags                   []Tag                           `xml:"tagSet,item=item,omitempty"`
 	VpcEncryptionControlId *string                         `xml:"vpcEncryptionControlId"`
 	VpcId                  *string                         `xml:"vpcId"`
 }
@@ -2068,6 +2934,35 @@ type VpcEncryptionControlExclusions struct {
 	VpcPeering                *VpcEncryptionControlExclusion `xml:"vpcPeering"`
 }
 
+type VpcEndpoint struct {
+	CreationTimestamp        *time.Time                 `xml:"creationTimestamp"`
+	DnsEntries               []DnsEntry                 `xml:"dnsEntrySet,item=item"`
+	DnsOptions               *DnsOptions                `xml:"dnsOptions"`
+	FailureReason            *string                    `xml:"failureReason"`
+	Groups                   []SecurityGroupIdentifier  `xml:"groupSet,item=item"`
+	IpAddressType            string                     `xml:"ipAddressType" enum:"IpAddressType"`
+	Ipv4Prefixes             []SubnetIpPrefixes         `xml:"ipv4PrefixSet,item=item,omitempty"`
+	Ipv6Prefixes             []SubnetIpPrefixes         `xml:"ipv6PrefixSet,item=item,omitempty"`
+	LastError                *LastError                 `xml:"lastError"`
+	NetworkInterfaceIds      []string                   `xml:"networkInterfaceIdSet,item=item"`
+	OwnerId                  *string                    `xml:"ownerId"`
+	PayerResponsibilities    []PayerResponsibilityEntry `xml:"payerResponsibilitySet,item=item"`
+	PolicyDocument           *string                    `xml:"policyDocument"`
+	PrivateDnsEnabled        *bool                      `xml:"privateDnsEnabled"`
+	RequesterManaged         *bool                      `xml:"requesterManaged"`
+	ResourceConfigurationArn *string                    `xml:"resourceConfigurationArn"`
+	RouteTableIds            []string                   `xml:"routeTableIdSet,item=item"`
+	ServiceName              *string                    `xml:"serviceName"`
+	ServiceNetworkArn        *string                    `xml:"serviceNetworkArn"`
+	ServiceRegion            *string                    `xml:"serviceRegion"`
+	State                    string                     `xml:"state" enum:"State"`
+	SubnetIds                []string                   `xml:"subnetIdSet,item=item"`
+	Tags                     []Tag                      `xml:"tagSet,item=item"`
+	VpcEndpointId            *string                    `xml:"vpcEndpointId"`
+	VpcEndpointType          string                     `xml:"vpcEndpointType" enum:"VpcEndpointType"`
+	VpcId                    *string                    `xml:"vpcId"`
+}
+
 type VpcIpv6CidrBlockAssociation struct {
 	AssociationId        *string            `xml:"associationId"`
 	IpSource             string             `xml:"ipSource" enum:"IpSource"`
@@ -2076,4 +2971,88 @@ type VpcIpv6CidrBlockAssociation struct {
 	Ipv6CidrBlockState   *VpcCidrBlockState `xml:"ipv6CidrBlockState"`
 	Ipv6Pool             *string            `xml:"ipv6Pool"`
 	NetworkBorderGroup   *string            `xml:"networkBorderGroup"`
+}
+
+type VpcPeeringConnection struct {
+	AccepterVpcInfo        *VpcPeeringConnectionVpcInfo     `xml:"accepterVpcInfo"`
+	ExpirationTime         *time.Time                       `xml:"expirationTime"`
+	RequesterVpcInfo       *VpcPeeringConnectionVpcInfo     `xml:"requesterVpcInfo"`
+	Status                 *VpcPeeringConnectionStateReason `xml:"status"`
+	Tags                   []Tag                            `xml:"tagSet,item=item"`
+	VpcPeeringConnectionId *string                          `xml:"vpcPeeringConnectionId"`
+}
+
+type VpcPeeringConnectionOptionsDescription struct {
+	AllowDnsResolutionFromRemoteVpc            *bool `xml:"allowDnsResolutionFromRemoteVpc"`
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool `xml:"allowEgressFromLocalClassicLinkToRemoteVpc"`
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool `xml:"allowEgressFromLocalVpcToRemoteClassicLink"`
+}
+
+type VpcPeeringConnectionStateReason struct {
+	Code    string  `xml:"code" enum:"VpcPeeringConnectionStateReasonCode"`
+	Message *string `xml:"message"`
+}
+
+type VpcPeeringConnectionVpcInfo struct {
+	CidrBlock        *string                                 `xml:"cidrBlock"`
+	CidrBlockSet     []CidrBlock                             `xml:"cidrBlockSet,item=item"`
+	Ipv6CidrBlockSet []Ipv6CidrBlock                         `xml:"ipv6CidrBlockSet,item=item"`
+	OwnerId          *string                                 `xml:"ownerId"`
+	PeeringOptions   *VpcPeeringConnectionOptionsDescription `xml:"peeringOptions"`
+	Region           *string                                 `xml:"region"`
+	VpcId            *string                                 `xml:"vpcId"`
+}
+
+type VpnConnection struct {
+	Category                     *string               `xml:"category"`
+	CoreNetworkArn               *string               `xml:"coreNetworkArn"`
+	CoreNetworkAttachmentArn     *string               `xml:"coreNetworkAttachmentArn"`
+	CustomerGatewayConfiguration *string               `xml:"customerGatewayConfiguration"`
+	CustomerGatewayId            *string               `xml:"customerGatewayId"`
+	GatewayAssociationState      string                `xml:"gatewayAssociationState" enum:"GatewayAssociationState"`
+	Options                      *VpnConnectionOptions `xml:"options"`
+	PreSharedKeyArn              *string               `xml:"preSharedKeyArn"`
+	Routes                       []VpnStaticRoute      `xml:"routes,item=item"`
+	State                        string                `xml:"state" enum:"VpnState"`
+	Tags                         []Tag                 `xml:"tagSet,item=item"`
+	TransitGatewayId             *string               `xml:"transitGatewayId"`
+	Type                         string                `xml:"type" enum:"GatewayType"`
+	VgwTelemetry                 []VgwTelemetry        `xml:"vgwTelemetry,item=item"`
+	VpnConcentratorId            *string               `xml:"vpnConcentratorId"`
+	VpnConnectionId              *string               `xml:"vpnConnectionId"`
+	VpnGatewayId                 *string               `xml:"vpnGatewayId"`
+}
+
+type VpnConnectionOptions struct {
+	EnableAcceleration                  *bool          `xml:"enableAcceleration"`
+	LocalIpv4NetworkCidr                *string        `xml:"localIpv4NetworkCidr"`
+	LocalIpv6NetworkCidr                *string        `xml:"localIpv6NetworkCidr"`
+	OutsideIpAddressType                *string        `xml:"outsideIpAddressType"`
+	RemoteIpv4NetworkCidr               *string        `xml:"remoteIpv4NetworkCidr"`
+	RemoteIpv6NetworkCidr               *string        `xml:"remoteIpv6NetworkCidr"`
+	StaticRoutesOnly                    *bool          `xml:"staticRoutesOnly"`
+	TransportTransitGatewayAttachmentId *string        `xml:"transportTransitGatewayAttachmentId"`
+	TunnelBandwidth                     string         `xml:"tunnelBandwidth" enum:"VpnTunnelBandwidth"`
+	TunnelInsideIpVersion               string         `xml:"tunnelInsideIpVersion" enum:"TunnelInsideIpVersion"`
+	TunnelOptions                       []TunnelOption `xml:"tunnelOptionSet,item=item"`
+}
+
+type VpnGateway struct {
+	AmazonSideAsn    *int64          `xml:"amazonSideAsn"`
+	AvailabilityZone *string         `xml:"availabilityZone"`
+	State            string          `xml:"state" enum:"VpnState"`
+	Tags             []Tag           `xml:"tagSet,item=item"`
+	Type             string          `xml:"type" enum:"GatewayType"`
+	VpcAttachments   []VpcAttachment `xml:"attachments,item=item"`
+	VpnGatewayId     *string         `xml:"vpnGatewayId"`
+}
+
+type VpnStaticRoute struct {
+	DestinationCidrBlock *string `xml:"destinationCidrBlock"`
+	Source               string  `xml:"source" enum:"VpnStaticRouteSource"`
+	State                string  `xml:"state" enum:"VpnState"`
+}
+
+type VpnTunnelLogOptions struct {
+	CloudWatchLogOptions *CloudWatchLogOptions `xml:"cloudWatchLogOptions"`
 }

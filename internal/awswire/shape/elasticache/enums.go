@@ -21,6 +21,13 @@ const (
 	AuthTokenUpdateStrategyTypeDelete = "DELETE"
 )
 
+// Values of AuthenticationType.
+const (
+	AuthenticationTypePassword   = "password"
+	AuthenticationTypeNoPassword = "no-password"
+	AuthenticationTypeIam        = "iam"
+)
+
 // Values of AutomaticFailoverStatus.
 const (
 	AutomaticFailoverStatusEnabled   = "enabled"
@@ -34,6 +41,17 @@ const (
 	ClusterModeEnabled    = "enabled"
 	ClusterModeDisabled   = "disabled"
 	ClusterModeCompatible = "compatible"
+)
+
+// Values of ConnectionType.
+const (
+	ConnectionTypeVpc    = "vpc"
+	ConnectionTypePublic = "public"
+)
+
+// Values of DataStorageUnit.
+const (
+	DataStorageUnitGb = "GB"
 )
 
 // Values of DataTieringStatus.
@@ -103,6 +121,22 @@ const (
 	NetworkTypeDualStack = "dual_stack"
 )
 
+// Values of NodeUpdateInitiatedBy.
+const (
+	NodeUpdateInitiatedBySystem   = "system"
+	NodeUpdateInitiatedByCustomer = "customer"
+)
+
+// Values of NodeUpdateStatus.
+const (
+	NodeUpdateStatusNotApplied     = "not-applied"
+	NodeUpdateStatusWaitingToStart = "waiting-to-start"
+	NodeUpdateStatusInProgress     = "in-progress"
+	NodeUpdateStatusStopping       = "stopping"
+	NodeUpdateStatusStopped        = "stopped"
+	NodeUpdateStatusComplete       = "complete"
+)
+
 // Values of OutpostMode.
 const (
 	OutpostModeSingleOutpost = "single-outpost"
@@ -113,6 +147,33 @@ const (
 const (
 	PendingAutomaticFailoverStatusEnabled  = "enabled"
 	PendingAutomaticFailoverStatusDisabled = "disabled"
+)
+
+// Values of ServiceUpdateSeverity.
+const (
+	ServiceUpdateSeverityCritical  = "critical"
+	ServiceUpdateSeverityImportant = "important"
+	ServiceUpdateSeverityMedium    = "medium"
+	ServiceUpdateSeverityLow       = "low"
+)
+
+// Values of ServiceUpdateStatus.
+const (
+	ServiceUpdateStatusAvailable = "available"
+	ServiceUpdateStatusCancelled = "cancelled"
+	ServiceUpdateStatusExpired   = "expired"
+)
+
+// Values of ServiceUpdateType.
+const (
+	ServiceUpdateTypeSecurityUpdate = "security-update"
+)
+
+// Values of SlaMet.
+const (
+	SlaMetYes = "yes"
+	SlaMetNo  = "no"
+	SlaMetNa  = "n/a"
 )
 
 // Values of SourceType.
@@ -141,6 +202,19 @@ const (
 	TransitEncryptionModeRequired  = "required"
 )
 
+// Values of UpdateActionStatus.
+const (
+	UpdateActionStatusNotApplied     = "not-applied"
+	UpdateActionStatusWaitingToStart = "waiting-to-start"
+	UpdateActionStatusInProgress     = "in-progress"
+	UpdateActionStatusStopping       = "stopping"
+	UpdateActionStatusStopped        = "stopped"
+	UpdateActionStatusComplete       = "complete"
+	UpdateActionStatusScheduling     = "scheduling"
+	UpdateActionStatusScheduled      = "scheduled"
+	UpdateActionStatusNotApplicable  = "not-applicable"
+)
+
 // EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
@@ -150,10 +224,16 @@ func EnumValues(enum string) []string {
 		return []string{"SETTING", "ROTATING"}
 	case "AuthTokenUpdateStrategyType":
 		return []string{"SET", "ROTATE", "DELETE"}
+	case "AuthenticationType":
+		return []string{"password", "no-password", "iam"}
 	case "AutomaticFailoverStatus":
 		return []string{"enabled", "disabled", "enabling", "disabling"}
 	case "ClusterMode":
 		return []string{"enabled", "disabled", "compatible"}
+	case "ConnectionType":
+		return []string{"vpc", "public"}
+	case "DataStorageUnit":
+		return []string{"GB"}
 	case "DataTieringStatus":
 		return []string{"enabled", "disabled"}
 	case "DestinationType":
@@ -174,16 +254,30 @@ func EnumValues(enum string) []string {
 		return []string{"enabled", "disabled"}
 	case "NetworkType":
 		return []string{"ipv4", "ipv6", "dual_stack"}
+	case "NodeUpdateInitiatedBy":
+		return []string{"system", "customer"}
+	case "NodeUpdateStatus":
+		return []string{"not-applied", "waiting-to-start", "in-progress", "stopping", "stopped", "complete"}
 	case "OutpostMode":
 		return []string{"single-outpost", "cross-outpost"}
 	case "PendingAutomaticFailoverStatus":
 		return []string{"enabled", "disabled"}
+	case "ServiceUpdateSeverity":
+		return []string{"critical", "important", "medium", "low"}
+	case "ServiceUpdateStatus":
+		return []string{"available", "cancelled", "expired"}
+	case "ServiceUpdateType":
+		return []string{"security-update"}
+	case "SlaMet":
+		return []string{"yes", "no", "n/a"}
 	case "SourceType":
 		return []string{"cache-cluster", "cache-parameter-group", "cache-security-group", "cache-subnet-group", "replication-group", "serverless-cache", "serverless-cache-snapshot", "user", "user-group"}
 	case "StorageEncryptionType":
 		return []string{"none", "sse-elasticache", "sse-kms"}
 	case "TransitEncryptionMode":
 		return []string{"preferred", "required"}
+	case "UpdateActionStatus":
+		return []string{"not-applied", "waiting-to-start", "in-progress", "stopping", "stopped", "complete", "scheduling", "scheduled", "not-applicable"}
 	}
 	return nil
 }

@@ -368,3 +368,154 @@ func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumV
 type ListTagsForResourceOutput struct {
 	TagList []Tag `xml:"TagList,item=Tag"`
 }
+
+type DescribeServerlessCachesInput struct {
+	MaxResults          *int32  `query:"MaxResults"`
+	NextToken           *string `query:"NextToken"`
+	ServerlessCacheName *string `query:"ServerlessCacheName"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeServerlessCachesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeServerlessCachesOutput struct {
+	NextToken        *string           `xml:"NextToken"`
+	ServerlessCaches []ServerlessCache `xml:"ServerlessCaches,item=member"`
+}
+
+type DescribeServerlessCacheSnapshotsInput struct {
+	MaxResults                  *int32  `query:"MaxResults"`
+	NextToken                   *string `query:"NextToken"`
+	ServerlessCacheName         *string `query:"ServerlessCacheName"`
+	ServerlessCacheSnapshotName *string `query:"ServerlessCacheSnapshotName"`
+	SnapshotType                *string `query:"SnapshotType"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeServerlessCacheSnapshotsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeServerlessCacheSnapshotsOutput struct {
+	NextToken                *string                   `xml:"NextToken"`
+	ServerlessCacheSnapshots []ServerlessCacheSnapshot `xml:"ServerlessCacheSnapshots,item=ServerlessCacheSnapshot"`
+}
+
+type DescribeSnapshotsInput struct {
+	CacheClusterId      *string `query:"CacheClusterId"`
+	Marker              *string `query:"Marker"`
+	MaxRecords          *int32  `query:"MaxRecords"`
+	ReplicationGroupId  *string `query:"ReplicationGroupId"`
+	ShowNodeGroupConfig *bool   `query:"ShowNodeGroupConfig"`
+	SnapshotName        *string `query:"SnapshotName"`
+	SnapshotSource      *string `query:"SnapshotSource"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeSnapshotsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeSnapshotsOutput struct {
+	Marker    *string    `xml:"Marker"`
+	Snapshots []Snapshot `xml:"Snapshots,item=Snapshot"`
+}
+
+type DescribeUsersInput struct {
+	Engine     *string  `query:"Engine"`
+	Filters    []Filter `query:"Filters,item=member"`
+	Marker     *string  `query:"Marker"`
+	MaxRecords *int32   `query:"MaxRecords"`
+	UserId     *string  `query:"UserId"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeUsersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeUsersOutput struct {
+	Marker *string `xml:"Marker"`
+	Users  []User  `xml:"Users,item=member"`
+}
+
+type DescribeUserGroupsInput struct {
+	Marker      *string `query:"Marker"`
+	MaxRecords  *int32  `query:"MaxRecords"`
+	UserGroupId *string `query:"UserGroupId"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeUserGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeUserGroupsOutput struct {
+	Marker     *string     `xml:"Marker"`
+	UserGroups []UserGroup `xml:"UserGroups,item=member"`
+}
+
+type DescribeGlobalReplicationGroupsInput struct {
+	GlobalReplicationGroupId *string `query:"GlobalReplicationGroupId"`
+	Marker                   *string `query:"Marker"`
+	MaxRecords               *int32  `query:"MaxRecords"`
+	ShowMemberInfo           *bool   `query:"ShowMemberInfo"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeGlobalReplicationGroupsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeGlobalReplicationGroupsOutput struct {
+	GlobalReplicationGroups []GlobalReplicationGroup `xml:"GlobalReplicationGroups,item=GlobalReplicationGroup"`
+	Marker                  *string                  `xml:"Marker"`
+}
+
+type DescribeReservedCacheNodesInput struct {
+	CacheNodeType                *string `query:"CacheNodeType"`
+	Duration                     *string `query:"Duration"`
+	Marker                       *string `query:"Marker"`
+	MaxRecords                   *int32  `query:"MaxRecords"`
+	OfferingType                 *string `query:"OfferingType"`
+	ProductDescription           *string `query:"ProductDescription"`
+	ReservedCacheNodeId          *string `query:"ReservedCacheNodeId"`
+	ReservedCacheNodesOfferingId *string `query:"ReservedCacheNodesOfferingId"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeReservedCacheNodesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeReservedCacheNodesOutput struct {
+	Marker             *string             `xml:"Marker"`
+	ReservedCacheNodes []ReservedCacheNode `xml:"ReservedCacheNodes,item=ReservedCacheNode"`
+}
+
+type DescribeUpdateActionsInput struct {
+	CacheClusterIds           []string         `query:"CacheClusterIds,item=member"`
+	Engine                    *string          `query:"Engine"`
+	Marker                    *string          `query:"Marker"`
+	MaxRecords                *int32           `query:"MaxRecords"`
+	ReplicationGroupIds       []string         `query:"ReplicationGroupIds,item=member"`
+	ServiceUpdateName         *string          `query:"ServiceUpdateName"`
+	ServiceUpdateStatus       []string         `query:"ServiceUpdateStatus,item=member" enum:"ServiceUpdateStatus"`
+	ServiceUpdateTimeRange    *TimeRangeFilter `query:"ServiceUpdateTimeRange"`
+	ShowNodeLevelUpdateStatus *bool            `query:"ShowNodeLevelUpdateStatus"`
+	UpdateActionStatus        []string         `query:"UpdateActionStatus,item=member" enum:"UpdateActionStatus"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeUpdateActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeUpdateActionsOutput struct {
+	Marker        *string        `xml:"Marker"`
+	UpdateActions []UpdateAction `xml:"UpdateActions,item=UpdateAction"`
+}
+
+type DescribeCacheSecurityGroupsInput struct {
+	CacheSecurityGroupName *string `query:"CacheSecurityGroupName"`
+	Marker                 *string `query:"Marker"`
+	MaxRecords             *int32  `query:"MaxRecords"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeCacheSecurityGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeCacheSecurityGroupsOutput struct {
+	CacheSecurityGroups []CacheSecurityGroup `xml:"CacheSecurityGroups,item=CacheSecurityGroup"`
+	Marker              *string              `xml:"Marker"`
+}

@@ -4,6 +4,11 @@ package elasticache
 
 import "time"
 
+type Authentication struct {
+	PasswordCount *int32 `xml:"PasswordCount"`
+	Type          string `xml:"Type" enum:"AuthenticationType"`
+}
+
 type AvailabilityZone struct {
 	Name *string `xml:"Name"`
 }
@@ -18,7 +23,7 @@ type CacheCluster struct {
 	CacheClusterId                     *string                        `xml:"CacheClusterId"`
 	CacheClusterStatus                 *string                        `xml:"CacheClusterStatus"`
 	CacheNodeType                      *string                        `xml:"CacheNodeType"`
-	CacheNodes                         []CacheNode                    `xml:"CacheNodes,item=CacheNode"`
+	CacheNodes                         []CacheNode                    `xml:"CacheNodes,item=CacheNode,omitempty"`
 	CacheParameterGroup                *CacheParameterGroupStatus     `xml:"CacheParameterGroup"`
 	CacheSecurityGroups                []CacheSecurityGroupMembership `xml:"CacheSecurityGroups,item=CacheSecurityGroup"`
 	CacheSubnetGroupName               *string                        `xml:"CacheSubnetGroupName"`
@@ -63,6 +68,17 @@ type CacheNode struct {
 	SourceCacheNodeId        *string    `xml:"SourceCacheNodeId"`
 }
 
+type CacheNodeUpdateStatus struct {
+	CacheNodeId                  *string    `xml:"CacheNodeId"`
+	NodeDeletionDate             *time.Time `xml:"NodeDeletionDate"`
+	NodeUpdateEndDate            *time.Time `xml:"NodeUpdateEndDate"`
+	NodeUpdateInitiatedBy        string     `xml:"NodeUpdateInitiatedBy" enum:"NodeUpdateInitiatedBy"`
+	NodeUpdateInitiatedDate      *time.Time `xml:"NodeUpdateInitiatedDate"`
+	NodeUpdateStartDate          *time.Time `xml:"NodeUpdateStartDate"`
+	NodeUpdateStatus             string     `xml:"NodeUpdateStatus" enum:"NodeUpdateStatus"`
+	NodeUpdateStatusModifiedDate *time.Time `xml:"NodeUpdateStatusModifiedDate"`
+}
+
 type CacheParameterGroup struct {
 	ARN                       *string `xml:"ARN"`
 	CacheParameterGroupFamily *string `xml:"CacheParameterGroupFamily"`
@@ -77,6 +93,14 @@ type CacheParameterGroupStatus struct {
 	ParameterApplyStatus    *string  `xml:"ParameterApplyStatus"`
 }
 
+type CacheSecurityGroup struct {
+	ARN                    *string            `xml:"ARN"`
+	CacheSecurityGroupName *string            `xml:"CacheSecurityGroupName"`
+	Description            *string            `xml:"Description"`
+	EC2SecurityGroups      []EC2SecurityGroup `xml:"EC2SecurityGroups,item=EC2SecurityGroup"`
+	OwnerId                *string            `xml:"OwnerId"`
+}
+
 type CacheSecurityGroupMembership struct {
 	CacheSecurityGroupName *string `xml:"CacheSecurityGroupName"`
 	Status                 *string `xml:"Status"`
@@ -87,17 +111,39 @@ type CacheSubnetGroup struct {
 	CacheSubnetGroupDescription *string  `xml:"CacheSubnetGroupDescription"`
 	CacheSubnetGroupName        *string  `xml:"CacheSubnetGroupName"`
 	Subnets                     []Subnet `xml:"Subnets,item=Subnet"`
-	SupportedNetworkTypes       []string `xml:"SupportedNetworkTypes,item=member" enum:"NetworkType"`
+	SupportedNetworkTypes       []string `xml:"SupportedNetworkTypes,item=member,omitempty" enum:"NetworkType"`
 	VpcId                       *string  `xml:"VpcId"`
+}
+
+type CacheUsageLimits struct {
+	DataStorage   *DataStorage   `query:"DataStorage" xml:"DataStorage"`
+	ECPUPerSecond *ECPUPerSecond `query:"ECPUPerSecond" xml:"ECPUPerSecond"`
 }
 
 type CloudWatchLogsDestinationDetails struct {
 	LogGroup *string `query:"LogGroup" xml:"LogGroup"`
 }
 
+type DataStorage struct {
+	Unit    string `query:"Unit" xml:"Unit" enum:"DataStorageUnit" required:"true"`
+	Maximum *int32 `query:"Maximum" xml:"Maximum"`
+	Minimum *int32 `query:"Minimum" xml:"Minimum"`
+}
+
 type DestinationDetails struct {
 	CloudWatchLogsDetails  *CloudWatchLogsDestinationDetails  `query:"CloudWatchLogsDetails" xml:"CloudWatchLogsDetails"`
 	KinesisFirehoseDetails *KinesisFirehoseDestinationDetails `query:"KinesisFirehoseDetails" xml:"KinesisFirehoseDetails"`
+}
+
+type EC2SecurityGroup struct {
+	EC2SecurityGroupName    *string `xml:"EC2SecurityGroupName"`
+	EC2SecurityGroupOwnerId *string `xml:"EC2SecurityGroupOwnerId"`
+	Status                  *string `xml:"Status"`
+}
+
+type ECPUPerSecond struct {
+	Maximum *int32 `query:"Maximum" xml:"Maximum"`
+	Minimum *int32 `query:"Minimum" xml:"Minimum"`
 }
 
 type Endpoint struct {
@@ -112,9 +158,43 @@ type Event struct {
 	SourceType       string     `xml:"SourceType" enum:"SourceType"`
 }
 
+type Filter struct {
+	Name   *string  `query:"Name" required:"true"`
+	Values []string `query:"Values,item=member" required:"true"`
+}
+
+type GlobalNodeGroup struct {
+	GlobalNodeGroupId *string `xml:"GlobalNodeGroupId"`
+	Slots             *string `xml:"Slots"`
+}
+
+type GlobalReplicationGroup struct {
+	ARN                               *string                        `xml:"ARN"`
+	AtRestEncryptionEnabled           *bool                          `xml:"AtRestEncryptionEnabled"`
+	AuthTokenEnabled                  *bool                          `xml:"AuthTokenEnabled"`
+	CacheNodeType                     *string                        `xml:"CacheNodeType"`
+	ClusterEnabled                    *bool                          `xml:"ClusterEnabled"`
+	Engine                            *string                        `xml:"Engine"`
+	EngineVersion                     *string                        `xml:"EngineVersion"`
+	GlobalNodeGroups                  []GlobalNodeGroup              `xml:"GlobalNodeGroups,item=GlobalNodeGroup"`
+	GlobalReplicationGroupDescription *string                        `xml:"GlobalReplicationGroupDescription"`
+	GlobalReplicationGroupId          *string                        `xml:"GlobalReplicationGroupId"`
+	Members                           []GlobalReplicationGroupMember `xml:"Members,item=GlobalReplicationGroupMember"`
+	Status                            *string                        `xml:"Status"`
+	TransitEncryptionEnabled          *bool                          `xml:"TransitEncryptionEnabled"`
+}
+
 type GlobalReplicationGroupInfo struct {
 	GlobalReplicationGroupId         *string `xml:"GlobalReplicationGroupId"`
 	GlobalReplicationGroupMemberRole *string `xml:"GlobalReplicationGroupMemberRole"`
+}
+
+type GlobalReplicationGroupMember struct {
+	AutomaticFailover      string  `xml:"AutomaticFailover" enum:"AutomaticFailoverStatus"`
+	ReplicationGroupId     *string `xml:"ReplicationGroupId"`
+	ReplicationGroupRegion *string `xml:"ReplicationGroupRegion"`
+	Role                   *string `xml:"Role"`
+	Status                 *string `xml:"Status"`
 }
 
 type KinesisFirehoseDestinationDetails struct {
@@ -136,6 +216,12 @@ type LogDeliveryConfigurationRequest struct {
 	Enabled            *bool               `query:"Enabled"`
 	LogFormat          string              `query:"LogFormat" enum:"LogFormat"`
 	LogType            string              `query:"LogType" enum:"LogType"`
+}
+
+type MigrationSummary struct {
+	CutoverMode       *string   `xml:"CutoverMode"`
+	MigrationEndpoint *Endpoint `xml:"MigrationEndpoint"`
+	Status            *string   `xml:"Status"`
 }
 
 type NodeGroup struct {
@@ -166,6 +252,33 @@ type NodeGroupMember struct {
 	ReadEndpoint              *Endpoint `xml:"ReadEndpoint"`
 }
 
+type NodeGroupMemberUpdateStatus struct {
+	CacheClusterId               *string    `xml:"CacheClusterId"`
+	CacheNodeId                  *string    `xml:"CacheNodeId"`
+	NodeDeletionDate             *time.Time `xml:"NodeDeletionDate"`
+	NodeUpdateEndDate            *time.Time `xml:"NodeUpdateEndDate"`
+	NodeUpdateInitiatedBy        string     `xml:"NodeUpdateInitiatedBy" enum:"NodeUpdateInitiatedBy"`
+	NodeUpdateInitiatedDate      *time.Time `xml:"NodeUpdateInitiatedDate"`
+	NodeUpdateStartDate          *time.Time `xml:"NodeUpdateStartDate"`
+	NodeUpdateStatus             string     `xml:"NodeUpdateStatus" enum:"NodeUpdateStatus"`
+	NodeUpdateStatusModifiedDate *time.Time `xml:"NodeUpdateStatusModifiedDate"`
+}
+
+type NodeGroupUpdateStatus struct {
+	NodeGroupId                 *string                       `xml:"NodeGroupId"`
+	NodeGroupMemberUpdateStatus []NodeGroupMemberUpdateStatus `xml:"NodeGroupMemberUpdateStatus,item=NodeGroupMemberUpdateStatus"`
+}
+
+type NodeSnapshot struct {
+	CacheClusterId         *string                 `xml:"CacheClusterId"`
+	CacheNodeCreateTime    *time.Time              `xml:"CacheNodeCreateTime"`
+	CacheNodeId            *string                 `xml:"CacheNodeId"`
+	CacheSize              *string                 `xml:"CacheSize"`
+	NodeGroupConfiguration *NodeGroupConfiguration `xml:"NodeGroupConfiguration"`
+	NodeGroupId            *string                 `xml:"NodeGroupId"`
+	SnapshotCreateTime     *time.Time              `xml:"SnapshotCreateTime"`
+}
+
 type NotificationConfiguration struct {
 	TopicArn    *string `xml:"TopicArn"`
 	TopicStatus *string `xml:"TopicStatus"`
@@ -180,14 +293,19 @@ type PendingLogDeliveryConfiguration struct {
 
 type PendingModifiedValues struct {
 	AuthTokenStatus           string                            `xml:"AuthTokenStatus" enum:"AuthTokenUpdateStatus"`
-	CacheNodeIdsToRemove      []string                          `xml:"CacheNodeIdsToRemove,item=CacheNodeId"`
+	CacheNodeIdsToRemove      []string                          `xml:"CacheNodeIdsToRemove,item=CacheNodeId,omitempty"`
 	CacheNodeType             *string                           `xml:"CacheNodeType"`
 	EngineVersion             *string                           `xml:"EngineVersion"`
-	LogDeliveryConfigurations []PendingLogDeliveryConfiguration `xml:"LogDeliveryConfigurations,item=member"`
+	LogDeliveryConfigurations []PendingLogDeliveryConfiguration `xml:"LogDeliveryConfigurations,item=member,omitempty"`
 	NumCacheNodes             *int32                            `xml:"NumCacheNodes"`
 	ScaleConfig               *ScaleConfig                      `xml:"ScaleConfig"`
 	TransitEncryptionEnabled  *bool                             `xml:"TransitEncryptionEnabled"`
 	TransitEncryptionMode     string                            `xml:"TransitEncryptionMode" enum:"TransitEncryptionMode"`
+}
+
+type RecurringCharge struct {
+	RecurringChargeAmount    *float64 `xml:"RecurringChargeAmount"`
+	RecurringChargeFrequency *string  `xml:"RecurringChargeFrequency"`
 }
 
 type ReplicationGroup struct {
@@ -211,7 +329,7 @@ type ReplicationGroup struct {
 	KmsKeyId                   *string                                `xml:"KmsKeyId"`
 	LogDeliveryConfigurations  []LogDeliveryConfiguration             `xml:"LogDeliveryConfigurations,item=LogDeliveryConfiguration"`
 	MemberClusters             []string                               `xml:"MemberClusters,item=ClusterId"`
-	MemberClustersOutpostArns  []string                               `xml:"MemberClustersOutpostArns,item=ReplicationGroupOutpostArn"`
+	MemberClustersOutpostArns  []string                               `xml:"MemberClustersOutpostArns,item=ReplicationGroupOutpostArn,omitempty"`
 	MultiAZ                    string                                 `xml:"MultiAZ" enum:"MultiAZStatus"`
 	NetworkType                string                                 `xml:"NetworkType" enum:"NetworkType"`
 	NodeGroups                 []NodeGroup                            `xml:"NodeGroups,item=NodeGroup"`
@@ -225,19 +343,35 @@ type ReplicationGroup struct {
 	StorageEncryptionType      string                                 `xml:"StorageEncryptionType" enum:"StorageEncryptionType"`
 	TransitEncryptionEnabled   *bool                                  `xml:"TransitEncryptionEnabled"`
 	TransitEncryptionMode      string                                 `xml:"TransitEncryptionMode" enum:"TransitEncryptionMode"`
-	UserGroupIds               []string                               `xml:"UserGroupIds,item=member"`
+	UserGroupIds               []string                               `xml:"UserGroupIds,item=member,omitempty"`
 }
 
 type ReplicationGroupPendingModifiedValues struct {
 	AuthTokenStatus           string                            `xml:"AuthTokenStatus" enum:"AuthTokenUpdateStatus"`
 	AutomaticFailoverStatus   string                            `xml:"AutomaticFailoverStatus" enum:"PendingAutomaticFailoverStatus"`
 	ClusterMode               string                            `xml:"ClusterMode" enum:"ClusterMode"`
-	LogDeliveryConfigurations []PendingLogDeliveryConfiguration `xml:"LogDeliveryConfigurations,item=member"`
+	LogDeliveryConfigurations []PendingLogDeliveryConfiguration `xml:"LogDeliveryConfigurations,item=member,omitempty"`
 	PrimaryClusterId          *string                           `xml:"PrimaryClusterId"`
 	Resharding                *ReshardingStatus                 `xml:"Resharding"`
 	TransitEncryptionEnabled  *bool                             `xml:"TransitEncryptionEnabled"`
 	TransitEncryptionMode     string                            `xml:"TransitEncryptionMode" enum:"TransitEncryptionMode"`
 	UserGroups                *UserGroupsUpdateStatus           `xml:"UserGroups"`
+}
+
+type ReservedCacheNode struct {
+	CacheNodeCount               *int32            `xml:"CacheNodeCount"`
+	CacheNodeType                *string           `xml:"CacheNodeType"`
+	Duration                     *int32            `xml:"Duration"`
+	FixedPrice                   *float64          `xml:"FixedPrice"`
+	OfferingType                 *string           `xml:"OfferingType"`
+	ProductDescription           *string           `xml:"ProductDescription"`
+	RecurringCharges             []RecurringCharge `xml:"RecurringCharges,item=RecurringCharge"`
+	ReservationARN               *string           `xml:"ReservationARN"`
+	ReservedCacheNodeId          *string           `xml:"ReservedCacheNodeId"`
+	ReservedCacheNodesOfferingId *string           `xml:"ReservedCacheNodesOfferingId"`
+	StartTime                    *time.Time        `xml:"StartTime"`
+	State                        *string           `xml:"State"`
+	UsagePrice                   *float64          `xml:"UsagePrice"`
 }
 
 type ReshardingStatus struct {
@@ -254,15 +388,89 @@ type SecurityGroupMembership struct {
 	Status          *string `xml:"Status"`
 }
 
+type ServerlessCache struct {
+	ARN                    *string           `xml:"ARN"`
+	CacheUsageLimits       *CacheUsageLimits `xml:"CacheUsageLimits"`
+	ConnectionType         string            `xml:"ConnectionType" enum:"ConnectionType"`
+	CreateTime             *time.Time        `xml:"CreateTime"`
+	DailySnapshotTime      *string           `xml:"DailySnapshotTime"`
+	Description            *string           `xml:"Description"`
+	Endpoint               *Endpoint         `xml:"Endpoint"`
+	Engine                 *string           `xml:"Engine"`
+	FullEngineVersion      *string           `xml:"FullEngineVersion"`
+	KmsKeyId               *string           `xml:"KmsKeyId"`
+	MajorEngineVersion     *string           `xml:"MajorEngineVersion"`
+	Migration              *MigrationSummary `xml:"Migration"`
+	NetworkType            string            `xml:"NetworkType" enum:"NetworkType"`
+	ReaderEndpoint         *Endpoint         `xml:"ReaderEndpoint"`
+	SecurityGroupIds       []string          `xml:"SecurityGroupIds,item=SecurityGroupId"`
+	ServerlessCacheName    *string           `xml:"ServerlessCacheName"`
+	SnapshotRetentionLimit *int32            `xml:"SnapshotRetentionLimit"`
+	Status                 *string           `xml:"Status"`
+	StorageEncryptionType  string            `xml:"StorageEncryptionType" enum:"StorageEncryptionType"`
+	SubnetIds              []string          `xml:"SubnetIds,item=SubnetId"`
+	UserGroupId            *string           `xml:"UserGroupId"`
+}
+
+type ServerlessCacheConfiguration struct {
+	Engine              *string `xml:"Engine"`
+	MajorEngineVersion  *string `xml:"MajorEngineVersion"`
+	ServerlessCacheName *string `xml:"ServerlessCacheName"`
+}
+
+type ServerlessCacheSnapshot struct {
+	ARN                          *string                       `xml:"ARN"`
+	BytesUsedForCache            *string                       `xml:"BytesUsedForCache"`
+	CreateTime                   *time.Time                    `xml:"CreateTime"`
+	ExpiryTime                   *time.Time                    `xml:"ExpiryTime"`
+	KmsKeyId                     *string                       `xml:"KmsKeyId"`
+	ServerlessCacheConfiguration *ServerlessCacheConfiguration `xml:"ServerlessCacheConfiguration"`
+	ServerlessCacheSnapshotName  *string                       `xml:"ServerlessCacheSnapshotName"`
+	SnapshotType                 *string                       `xml:"SnapshotType"`
+	Status                       *string                       `xml:"Status"`
+}
+
 type SlotMigration struct {
 	ProgressPercentage *float64 `xml:"ProgressPercentage"`
+}
+
+type Snapshot struct {
+	ARN                         *string        `xml:"ARN"`
+	AutoMinorVersionUpgrade     *bool          `xml:"AutoMinorVersionUpgrade"`
+	AutomaticFailover           string         `xml:"AutomaticFailover" enum:"AutomaticFailoverStatus"`
+	CacheClusterCreateTime      *time.Time     `xml:"CacheClusterCreateTime"`
+	CacheClusterId              *string        `xml:"CacheClusterId"`
+	CacheNodeType               *string        `xml:"CacheNodeType"`
+	CacheParameterGroupName     *string        `xml:"CacheParameterGroupName"`
+	CacheSubnetGroupName        *string        `xml:"CacheSubnetGroupName"`
+	DataTiering                 string         `xml:"DataTiering" enum:"DataTieringStatus"`
+	Durability                  string         `xml:"Durability" enum:"Durability"`
+	Engine                      *string        `xml:"Engine"`
+	EngineVersion               *string        `xml:"EngineVersion"`
+	KmsKeyId                    *string        `xml:"KmsKeyId"`
+	NodeSnapshots               []NodeSnapshot `xml:"NodeSnapshots,item=NodeSnapshot"`
+	NumCacheNodes               *int32         `xml:"NumCacheNodes"`
+	NumNodeGroups               *int32         `xml:"NumNodeGroups"`
+	Port                        *int32         `xml:"Port"`
+	PreferredAvailabilityZone   *string        `xml:"PreferredAvailabilityZone"`
+	PreferredMaintenanceWindow  *string        `xml:"PreferredMaintenanceWindow"`
+	PreferredOutpostArn         *string        `xml:"PreferredOutpostArn"`
+	ReplicationGroupDescription *string        `xml:"ReplicationGroupDescription"`
+	ReplicationGroupId          *string        `xml:"ReplicationGroupId"`
+	SnapshotName                *string        `xml:"SnapshotName"`
+	SnapshotRetentionLimit      *int32         `xml:"SnapshotRetentionLimit"`
+	SnapshotSource              *string        `xml:"SnapshotSource"`
+	SnapshotStatus              *string        `xml:"SnapshotStatus"`
+	SnapshotWindow              *string        `xml:"SnapshotWindow"`
+	TopicArn                    *string        `xml:"TopicArn"`
+	VpcId                       *string        `xml:"VpcId"`
 }
 
 type Subnet struct {
 	SubnetAvailabilityZone *AvailabilityZone `xml:"SubnetAvailabilityZone"`
 	SubnetIdentifier       *string           `xml:"SubnetIdentifier"`
 	SubnetOutpost          *SubnetOutpost    `xml:"SubnetOutpost"`
-	SupportedNetworkTypes  []string          `xml:"SupportedNetworkTypes,item=member" enum:"NetworkType"`
+	SupportedNetworkTypes  []string          `xml:"SupportedNetworkTypes,item=member,omitempty" enum:"NetworkType"`
 }
 
 type SubnetOutpost struct {
@@ -274,7 +482,61 @@ type Tag struct {
 	Value *string `query:"Value" xml:"Value"`
 }
 
+type TimeRangeFilter struct {
+	EndTime   *time.Time `query:"EndTime"`
+	StartTime *time.Time `query:"StartTime"`
+}
+
+type UpdateAction struct {
+	CacheClusterId                      *string                 `xml:"CacheClusterId"`
+	CacheNodeUpdateStatus               []CacheNodeUpdateStatus `xml:"CacheNodeUpdateStatus,item=CacheNodeUpdateStatus"`
+	Engine                              *string                 `xml:"Engine"`
+	EstimatedUpdateTime                 *string                 `xml:"EstimatedUpdateTime"`
+	NodeGroupUpdateStatus               []NodeGroupUpdateStatus `xml:"NodeGroupUpdateStatus,item=NodeGroupUpdateStatus"`
+	NodesUpdated                        *string                 `xml:"NodesUpdated"`
+	ReplicationGroupId                  *string                 `xml:"ReplicationGroupId"`
+	ServiceUpdateName                   *string                 `xml:"ServiceUpdateName"`
+	ServiceUpdateRecommendedApplyByDate *time.Time              `xml:"ServiceUpdateRecommendedApplyByDate"`
+	ServiceUpdateReleaseDate            *time.Time              `xml:"ServiceUpdateReleaseDate"`
+	ServiceUpdateSeverity               string                  `xml:"ServiceUpdateSeverity" enum:"ServiceUpdateSeverity"`
+	ServiceUpdateStatus                 string                  `xml:"ServiceUpdateStatus" enum:"ServiceUpdateStatus"`
+	ServiceUpdateType                   string                  `xml:"ServiceUpdateType" enum:"ServiceUpdateType"`
+	SlaMet                              string                  `xml:"SlaMet" enum:"SlaMet"`
+	UpdateActionAvailableDate           *time.Time              `xml:"UpdateActionAvailableDate"`
+	UpdateActionStatus                  string                  `xml:"UpdateActionStatus" enum:"UpdateActionStatus"`
+	UpdateActionStatusModifiedDate      *time.Time              `xml:"UpdateActionStatusModifiedDate"`
+}
+
+type User struct {
+	ARN                  *string         `xml:"ARN"`
+	AccessString         *string         `xml:"AccessString"`
+	Authentication       *Authentication `xml:"Authentication"`
+	Engine               *string         `xml:"Engine"`
+	MinimumEngineVersion *string         `xml:"MinimumEngineVersion"`
+	Status               *string         `xml:"Status"`
+	UserGroupIds         []string        `xml:"UserGroupIds,item=member"`
+	UserId               *string         `xml:"UserId"`
+	UserName             *string         `xml:"UserName"`
+}
+
+type UserGroup struct {
+	ARN                  *string                  `xml:"ARN"`
+	Engine               *string                  `xml:"Engine"`
+	MinimumEngineVersion *string                  `xml:"MinimumEngineVersion"`
+	PendingChanges       *UserGroupPendingChanges `xml:"PendingChanges"`
+	ReplicationGroups    []string                 `xml:"ReplicationGroups,item=member"`
+	ServerlessCaches     []string                 `xml:"ServerlessCaches,item=member"`
+	Status               *string                  `xml:"Status"`
+	UserGroupId          *string                  `xml:"UserGroupId"`
+	UserIds              []string                 `xml:"UserIds,item=member"`
+}
+
+type UserGroupPendingChanges struct {
+	UserIdsToAdd    []string `xml:"UserIdsToAdd,item=member"`
+	UserIdsToRemove []string `xml:"UserIdsToRemove,item=member"`
+}
+
 type UserGroupsUpdateStatus struct {
-	UserGroupIdsToAdd    []string `xml:"UserGroupIdsToAdd,item=member"`
-	UserGroupIdsToRemove []string `xml:"UserGroupIdsToRemove,item=member"`
+	UserGroupIdsToAdd    []string `xml:"UserGroupIdsToAdd,item=member,omitempty"`
+	UserGroupIdsToRemove []string `xml:"UserGroupIdsToRemove,item=member,omitempty"`
 }

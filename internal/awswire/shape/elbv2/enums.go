@@ -204,6 +204,12 @@ const (
 	TrustStoreAssociationStatusEnumRemoved = "removed"
 )
 
+// Values of TrustStoreStatus.
+const (
+	TrustStoreStatusActive   = "ACTIVE"
+	TrustStoreStatusCreating = "CREATING"
+)
+
 // EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
@@ -261,6 +267,8 @@ func EnumValues(enum string) []string {
 		return []string{"host-header-rewrite", "url-rewrite"}
 	case "TrustStoreAssociationStatusEnum":
 		return []string{"active", "removed"}
+	case "TrustStoreStatus":
+		return []string{"ACTIVE", "CREATING"}
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ type DescribeCapacityReservationInput struct {
 func (*DescribeCapacityReservationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCapacityReservationOutput struct {
-	CapacityReservationState    []ZonalCapacityReservationState `xml:"CapacityReservationState,item=member"`
+	CapacityReservationState    []ZonalCapacityReservationState `xml:"CapacityReservationState,item=member,omitempty"`
 	DecreaseRequestsRemaining   *int32                          `xml:"DecreaseRequestsRemaining"`
 	LastModifiedTime            *time.Time                      `xml:"LastModifiedTime"`
 	MinimumLoadBalancerCapacity *MinimumLoadBalancerCapacity    `xml:"MinimumLoadBalancerCapacity"`
@@ -139,7 +139,7 @@ type ModifyCapacityReservationInput struct {
 func (*ModifyCapacityReservationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyCapacityReservationOutput struct {
-	CapacityReservationState    []ZonalCapacityReservationState `xml:"CapacityReservationState,item=member"`
+	CapacityReservationState    []ZonalCapacityReservationState `xml:"CapacityReservationState,item=member,omitempty"`
 	DecreaseRequestsRemaining   *int32                          `xml:"DecreaseRequestsRemaining"`
 	LastModifiedTime            *time.Time                      `xml:"LastModifiedTime"`
 	MinimumLoadBalancerCapacity *MinimumLoadBalancerCapacity    `xml:"MinimumLoadBalancerCapacity"`
@@ -530,4 +530,19 @@ func (*DescribeAccountLimitsInput) EnumValues(enum string) []string { return Enu
 type DescribeAccountLimitsOutput struct {
 	Limits     []Limit `xml:"Limits,item=member"`
 	NextMarker *string `xml:"NextMarker"`
+}
+
+type DescribeTrustStoresInput struct {
+	Marker         *string  `query:"Marker"`
+	Names          []string `query:"Names,item=member"`
+	PageSize       *int32   `query:"PageSize"`
+	TrustStoreArns []string `query:"TrustStoreArns,item=member"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeTrustStoresInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTrustStoresOutput struct {
+	NextMarker  *string      `xml:"NextMarker"`
+	TrustStores []TrustStore `xml:"TrustStores,item=member"`
 }

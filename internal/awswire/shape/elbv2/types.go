@@ -56,7 +56,7 @@ type AuthenticateOidcActionConfig struct {
 type AvailabilityZone struct {
 	LoadBalancerAddresses []LoadBalancerAddress `xml:"LoadBalancerAddresses,item=member"`
 	OutpostId             *string               `xml:"OutpostId"`
-	SourceNatIpv6Prefixes []string              `xml:"SourceNatIpv6Prefixes,item=member"`
+	SourceNatIpv6Prefixes []string              `xml:"SourceNatIpv6Prefixes,item=member,omitempty"`
 	SubnetId              *string               `xml:"SubnetId"`
 	ZoneName              *string               `xml:"ZoneName"`
 }
@@ -88,7 +88,7 @@ type ForwardActionConfig struct {
 }
 
 type HostHeaderConditionConfig struct {
-	RegexValues []string `query:"RegexValues,item=member" xml:"RegexValues,item=member"`
+	RegexValues []string `query:"RegexValues,item=member" xml:"RegexValues,item=member,omitempty"`
 	Values      []string `query:"Values,item=member" xml:"Values,item=member"`
 }
 
@@ -98,7 +98,7 @@ type HostHeaderRewriteConfig struct {
 
 type HttpHeaderConditionConfig struct {
 	HttpHeaderName *string  `query:"HttpHeaderName" xml:"HttpHeaderName"`
-	RegexValues    []string `query:"RegexValues,item=member" xml:"RegexValues,item=member"`
+	RegexValues    []string `query:"RegexValues,item=member" xml:"RegexValues,item=member,omitempty"`
 	Values         []string `query:"Values,item=member" xml:"Values,item=member"`
 }
 
@@ -113,13 +113,13 @@ type IpamPools struct {
 type JwtValidationActionAdditionalClaim struct {
 	Format string   `query:"Format" xml:"Format" enum:"JwtValidationActionAdditionalClaimFormatEnum" required:"true"`
 	Name   *string  `query:"Name" xml:"Name" required:"true"`
-	Values []string `query:"Values,item=member" xml:"Values,item=member" required:"true"`
+	Values []string `query:"Values,item=member" xml:"Values,item=member,omitempty" required:"true"`
 }
 
 type JwtValidationActionConfig struct {
 	Issuer           *string                              `query:"Issuer" xml:"Issuer" required:"true"`
 	JwksEndpoint     *string                              `query:"JwksEndpoint" xml:"JwksEndpoint" required:"true"`
-	AdditionalClaims []JwtValidationActionAdditionalClaim `query:"AdditionalClaims,item=member" xml:"AdditionalClaims,item=member"`
+	AdditionalClaims []JwtValidationActionAdditionalClaim `query:"AdditionalClaims,item=member" xml:"AdditionalClaims,item=member,omitempty"`
 }
 
 type Limit struct {
@@ -128,8 +128,8 @@ type Limit struct {
 }
 
 type Listener struct {
-	AlpnPolicy           []string                        `xml:"AlpnPolicy,item=member"`
-	Certificates         []Certificate                   `xml:"Certificates,item=member"`
+	AlpnPolicy           []string                        `xml:"AlpnPolicy,item=member,omitempty"`
+	Certificates         []Certificate                   `xml:"Certificates,item=member,omitempty"`
 	DefaultActions       []Action                        `xml:"DefaultActions,item=member"`
 	ListenerArn          *string                         `xml:"ListenerArn"`
 	LoadBalancerArn      *string                         `xml:"LoadBalancerArn"`
@@ -157,7 +157,7 @@ type LoadBalancer struct {
 	LoadBalancerArn                                      *string            `xml:"LoadBalancerArn"`
 	LoadBalancerName                                     *string            `xml:"LoadBalancerName"`
 	Scheme                                               string             `xml:"Scheme" enum:"LoadBalancerSchemeEnum"`
-	SecurityGroups                                       []string           `xml:"SecurityGroups,item=member"`
+	SecurityGroups                                       []string           `xml:"SecurityGroups,item=member,omitempty"`
 	State                                                *LoadBalancerState `xml:"State"`
 	Type                                                 string             `xml:"Type" enum:"LoadBalancerTypeEnum"`
 	VpcId                                                *string            `xml:"VpcId"`
@@ -198,7 +198,7 @@ type MutualAuthenticationAttributes struct {
 }
 
 type PathPatternConditionConfig struct {
-	RegexValues []string `query:"RegexValues,item=member" xml:"RegexValues,item=member"`
+	RegexValues []string `query:"RegexValues,item=member" xml:"RegexValues,item=member,omitempty"`
 	Values      []string `query:"Values,item=member" xml:"Values,item=member"`
 }
 
@@ -231,7 +231,7 @@ type Rule struct {
 	IsDefault  *bool           `xml:"IsDefault"`
 	Priority   *string         `xml:"Priority"`
 	RuleArn    *string         `xml:"RuleArn"`
-	Transforms []RuleTransform `xml:"Transforms,item=member"`
+	Transforms []RuleTransform `xml:"Transforms,item=member,omitempty"`
 }
 
 type RuleCondition struct {
@@ -241,9 +241,9 @@ type RuleCondition struct {
 	HttpRequestMethodConfig *HttpRequestMethodConditionConfig `query:"HttpRequestMethodConfig" xml:"HttpRequestMethodConfig"`
 	PathPatternConfig       *PathPatternConditionConfig       `query:"PathPatternConfig" xml:"PathPatternConfig"`
 	QueryStringConfig       *QueryStringConditionConfig       `query:"QueryStringConfig" xml:"QueryStringConfig"`
-	RegexValues             []string                          `query:"RegexValues,item=member" xml:"RegexValues,item=member"`
+	RegexValues             []string                          `query:"RegexValues,item=member" xml:"RegexValues,item=member,omitempty"`
 	SourceIpConfig          *SourceIpConditionConfig          `query:"SourceIpConfig" xml:"SourceIpConfig"`
-	Values                  []string                          `query:"Values,item=member" xml:"Values,item=member"`
+	Values                  []string                          `query:"Values,item=member" xml:"Values,item=member,omitempty"`
 }
 
 type RulePriorityPair struct {
@@ -343,6 +343,14 @@ type TargetHealthDescription struct {
 	HealthCheckPort        *string                 `xml:"HealthCheckPort"`
 	Target                 *TargetDescription      `xml:"Target"`
 	TargetHealth           *TargetHealth           `xml:"TargetHealth"`
+}
+
+type TrustStore struct {
+	Name                   *string `xml:"Name"`
+	NumberOfCaCertificates *int32  `xml:"NumberOfCaCertificates"`
+	Status                 string  `xml:"Status" enum:"TrustStoreStatus"`
+	TotalRevokedEntries    *int64  `xml:"TotalRevokedEntries"`
+	TrustStoreArn          *string `xml:"TrustStoreArn"`
 }
 
 type UrlRewriteConfig struct {

@@ -2,16 +2,42 @@
 
 package iam
 
+// Values of AssignmentStatusType.
+const (
+	AssignmentStatusTypeAssigned   = "Assigned"
+	AssignmentStatusTypeUnassigned = "Unassigned"
+	AssignmentStatusTypeAny        = "Any"
+)
+
 // Values of PermissionsBoundaryAttachmentType.
 const (
 	PermissionsBoundaryAttachmentTypePolicy = "PermissionsBoundaryPolicy"
 )
 
+// Values of PolicyScopeType.
+const (
+	PolicyScopeTypeAll   = "All"
+	PolicyScopeTypeAws   = "AWS"
+	PolicyScopeTypeLocal = "Local"
+)
+
+// Values of PolicyUsageType.
+const (
+	PolicyUsageTypePermissionsPolicy   = "PermissionsPolicy"
+	PolicyUsageTypePermissionsBoundary = "PermissionsBoundary"
+)
+
 // EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
+	case "AssignmentStatusType":
+		return []string{"Assigned", "Unassigned", "Any"}
 	case "PermissionsBoundaryAttachmentType":
 		return []string{"PermissionsBoundaryPolicy"}
+	case "PolicyScopeType":
+		return []string{"All", "AWS", "Local"}
+	case "PolicyUsageType":
+		return []string{"PermissionsPolicy", "PermissionsBoundary"}
 	}
 	return nil
 }

@@ -316,3 +316,114 @@ type ListAccountAliasesOutput struct {
 	IsTruncated    *bool    `xml:"IsTruncated"`
 	Marker         *string  `xml:"Marker"`
 }
+
+type ListUsersInput struct {
+	Marker     *string `query:"Marker"`
+	MaxItems   *int32  `query:"MaxItems"`
+	PathPrefix *string `query:"PathPrefix"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListUsersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListUsersOutput struct {
+	Users       []User  `xml:"Users,item=member" required:"true"`
+	IsTruncated *bool   `xml:"IsTruncated"`
+	Marker      *string `xml:"Marker"`
+}
+
+type ListGroupsInput struct {
+	Marker     *string `query:"Marker"`
+	MaxItems   *int32  `query:"MaxItems"`
+	PathPrefix *string `query:"PathPrefix"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListGroupsOutput struct {
+	Groups      []Group `xml:"Groups,item=member" required:"true"`
+	IsTruncated *bool   `xml:"IsTruncated"`
+	Marker      *string `xml:"Marker"`
+}
+
+type ListPoliciesInput struct {
+	Marker            *string `query:"Marker"`
+	MaxItems          *int32  `query:"MaxItems"`
+	OnlyAttached      *bool   `query:"OnlyAttached"`
+	PathPrefix        *string `query:"PathPrefix"`
+	PolicyUsageFilter string  `query:"PolicyUsageFilter" enum:"PolicyUsageType"`
+	Scope             string  `query:"Scope" enum:"PolicyScopeType"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListPoliciesOutput struct {
+	IsTruncated *bool    `xml:"IsTruncated"`
+	Marker      *string  `xml:"Marker"`
+	Policies    []Policy `xml:"Policies,item=member"`
+}
+
+type ListServerCertificatesInput struct {
+	Marker     *string `query:"Marker"`
+	MaxItems   *int32  `query:"MaxItems"`
+	PathPrefix *string `query:"PathPrefix"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListServerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListServerCertificatesOutput struct {
+	ServerCertificateMetadataList []ServerCertificateMetadata `xml:"ServerCertificateMetadataList,item=member" required:"true"`
+	IsTruncated                   *bool                       `xml:"IsTruncated"`
+	Marker                        *string                     `xml:"Marker"`
+}
+
+type ListOpenIDConnectProvidersInput struct{}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListOpenIDConnectProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListOpenIDConnectProvidersOutput struct {
+	OpenIDConnectProviderList []OpenIDConnectProviderListEntry `xml:"OpenIDConnectProviderList,item=member"`
+}
+
+type ListSAMLProvidersInput struct{}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListSAMLProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListSAMLProvidersOutput struct {
+	SAMLProviderList []SAMLProviderListEntry `xml:"SAMLProviderList,item=member"`
+}
+
+type ListMFADevicesInput struct {
+	Marker   *string `query:"Marker"`
+	MaxItems *int32  `query:"MaxItems"`
+	UserName *string `query:"UserName"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListMFADevicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListMFADevicesOutput struct {
+	MFADevices  []MFADevice `xml:"MFADevices,item=member" required:"true"`
+	IsTruncated *bool       `xml:"IsTruncated"`
+	Marker      *string     `xml:"Marker"`
+}
+
+type ListVirtualMFADevicesInput struct {
+	AssignmentStatus string  `query:"AssignmentStatus" enum:"AssignmentStatusType"`
+	Marker           *string `query:"Marker"`
+	MaxItems         *int32  `query:"MaxItems"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*ListVirtualMFADevicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListVirtualMFADevicesOutput struct {
+	VirtualMFADevices []VirtualMFADevice `xml:"VirtualMFADevices,item=member" required:"true"`
+	IsTruncated       *bool              `xml:"IsTruncated"`
+	Marker            *string            `xml:"Marker"`
+}

@@ -14,6 +14,14 @@ type AttachedPolicy struct {
 	PolicyName *string `xml:"PolicyName"`
 }
 
+type Group struct {
+	Arn        *string    `xml:"Arn" required:"true"`
+	CreateDate *time.Time `xml:"CreateDate" required:"true"`
+	GroupId    *string    `xml:"GroupId" required:"true"`
+	GroupName  *string    `xml:"GroupName" required:"true"`
+	Path       *string    `xml:"Path" required:"true"`
+}
+
 type InstanceProfile struct {
 	Arn                 *string    `xml:"Arn" required:"true"`
 	CreateDate          *time.Time `xml:"CreateDate" required:"true"`
@@ -21,7 +29,32 @@ type InstanceProfile struct {
 	InstanceProfileName *string    `xml:"InstanceProfileName" required:"true"`
 	Path                *string    `xml:"Path" required:"true"`
 	Roles               []Role     `xml:"Roles,item=member" required:"true"`
-	Tags                []Tag      `xml:"Tags,item=member"`
+	Tags                []Tag      `xml:"Tags,item=member,omitempty"`
+}
+
+type MFADevice struct {
+	EnableDate   *time.Time `xml:"EnableDate" required:"true"`
+	SerialNumber *string    `xml:"SerialNumber" required:"true"`
+	UserName     *string    `xml:"UserName" required:"true"`
+}
+
+type OpenIDConnectProviderListEntry struct {
+	Arn *string `xml:"Arn"`
+}
+
+type Policy struct {
+	Arn                           *string    `xml:"Arn"`
+	AttachmentCount               *int32     `xml:"AttachmentCount"`
+	CreateDate                    *time.Time `xml:"CreateDate"`
+	DefaultVersionId              *string    `xml:"DefaultVersionId"`
+	Description                   *string    `xml:"Description"`
+	IsAttachable                  *bool      `xml:"IsAttachable"`
+	Path                          *string    `xml:"Path"`
+	PermissionsBoundaryUsageCount *int32     `xml:"PermissionsBoundaryUsageCount"`
+	PolicyId                      *string    `xml:"PolicyId"`
+	PolicyName                    *string    `xml:"PolicyName"`
+	Tags                          []Tag      `xml:"Tags,item=member"`
+	UpdateDate                    *time.Time `xml:"UpdateDate"`
 }
 
 type Role struct {
@@ -36,12 +69,27 @@ type Role struct {
 	PermissionsBoundary      *AttachedPermissionsBoundary `xml:"PermissionsBoundary"`
 	RoleLastUsed             *RoleLastUsed                `xml:"RoleLastUsed"`
 	SourceRoleTemplate       *SourceRoleTemplate          `xml:"SourceRoleTemplate"`
-	Tags                     []Tag                        `xml:"Tags,item=member"`
+	Tags                     []Tag                        `xml:"Tags,item=member,omitempty"`
 }
 
 type RoleLastUsed struct {
 	LastUsedDate *time.Time `xml:"LastUsedDate"`
 	Region       *string    `xml:"Region"`
+}
+
+type SAMLProviderListEntry struct {
+	Arn        *string    `xml:"Arn"`
+	CreateDate *time.Time `xml:"CreateDate"`
+	ValidUntil *time.Time `xml:"ValidUntil"`
+}
+
+type ServerCertificateMetadata struct {
+	Arn                   *string    `xml:"Arn" required:"true"`
+	Path                  *string    `xml:"Path" required:"true"`
+	ServerCertificateId   *string    `xml:"ServerCertificateId" required:"true"`
+	ServerCertificateName *string    `xml:"ServerCertificateName" required:"true"`
+	Expiration            *time.Time `xml:"Expiration"`
+	UploadDate            *time.Time `xml:"UploadDate"`
 }
 
 type SourceRoleTemplate struct {
@@ -62,5 +110,14 @@ type User struct {
 	UserName            *string                      `xml:"UserName" required:"true"`
 	PasswordLastUsed    *time.Time                   `xml:"PasswordLastUsed"`
 	PermissionsBoundary *AttachedPermissionsBoundary `xml:"PermissionsBoundary"`
-	Tags                []Tag                        `xml:"Tags,item=member"`
+	Tags                []Tag                        `xml:"Tags,item=member,omitempty"`
+}
+
+type VirtualMFADevice struct {
+	SerialNumber     *string    `xml:"SerialNumber" required:"true"`
+	Base32StringSeed []byte     `xml:"Base32StringSeed"`
+	EnableDate       *time.Time `xml:"EnableDate"`
+	QRCodePNG        []byte     `xml:"QRCodePNG"`
+	Tags             []Tag      `xml:"Tags,item=member"`
+	User             *User      `xml:"User"`
 }

@@ -10,6 +10,12 @@ const (
 	DataProtectionStatusDisabled  = "DISABLED"
 )
 
+// Values of Distribution.
+const (
+	DistributionRandom      = "Random"
+	DistributionByLogStream = "ByLogStream"
+)
+
 // Values of EntityRejectionErrorType.
 const (
 	EntityRejectionErrorTypeInvalidEntity           = "InvalidEntity"
@@ -19,6 +25,16 @@ const (
 	EntityRejectionErrorTypeEntitySizeTooLarge      = "EntitySizeTooLarge"
 	EntityRejectionErrorTypeUnsupportedLogGroupType = "UnsupportedLogGroupType"
 	EntityRejectionErrorTypeMissingRequiredFields   = "MissingRequiredFields"
+)
+
+// Values of ExportTaskStatusCode.
+const (
+	ExportTaskStatusCodeCancelled     = "CANCELLED"
+	ExportTaskStatusCodeCompleted     = "COMPLETED"
+	ExportTaskStatusCodeFailed        = "FAILED"
+	ExportTaskStatusCodePending       = "PENDING"
+	ExportTaskStatusCodePendingCancel = "PENDING_CANCEL"
+	ExportTaskStatusCodeRunning       = "RUNNING"
 )
 
 // Values of InheritedProperty.
@@ -40,6 +56,12 @@ const (
 	OrderByLastEventTime = "LastEventTime"
 )
 
+// Values of PolicyScope.
+const (
+	PolicyScopeAccount  = "ACCOUNT"
+	PolicyScopeResource = "RESOURCE"
+)
+
 // Values of QueryLanguage.
 const (
 	QueryLanguageCwli = "CWLI"
@@ -58,23 +80,62 @@ const (
 	QueryStatusUnknown   = "Unknown"
 )
 
+// Values of StandardUnit.
+const (
+	StandardUnitSeconds         = "Seconds"
+	StandardUnitMicroseconds    = "Microseconds"
+	StandardUnitMilliseconds    = "Milliseconds"
+	StandardUnitBytes           = "Bytes"
+	StandardUnitKilobytes       = "Kilobytes"
+	StandardUnitMegabytes       = "Megabytes"
+	StandardUnitGigabytes       = "Gigabytes"
+	StandardUnitTerabytes       = "Terabytes"
+	StandardUnitBits            = "Bits"
+	StandardUnitKilobits        = "Kilobits"
+	StandardUnitMegabits        = "Megabits"
+	StandardUnitGigabits        = "Gigabits"
+	StandardUnitTerabits        = "Terabits"
+	StandardUnitPercent         = "Percent"
+	StandardUnitCount           = "Count"
+	StandardUnitBytesSecond     = "Bytes/Second"
+	StandardUnitKilobytesSecond = "Kilobytes/Second"
+	StandardUnitMegabytesSecond = "Megabytes/Second"
+	StandardUnitGigabytesSecond = "Gigabytes/Second"
+	StandardUnitTerabytesSecond = "Terabytes/Second"
+	StandardUnitBitsSecond      = "Bits/Second"
+	StandardUnitKilobitsSecond  = "Kilobits/Second"
+	StandardUnitMegabitsSecond  = "Megabits/Second"
+	StandardUnitGigabitsSecond  = "Gigabits/Second"
+	StandardUnitTerabitsSecond  = "Terabits/Second"
+	StandardUnitCountSecond     = "Count/Second"
+	StandardUnitNone            = "None"
+)
+
 // EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "DataProtectionStatus":
 		return []string{"ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"}
+	case "Distribution":
+		return []string{"Random", "ByLogStream"}
 	case "EntityRejectionErrorType":
 		return []string{"InvalidEntity", "InvalidTypeValue", "InvalidKeyAttributes", "InvalidAttributes", "EntitySizeTooLarge", "UnsupportedLogGroupType", "MissingRequiredFields"}
+	case "ExportTaskStatusCode":
+		return []string{"CANCELLED", "COMPLETED", "FAILED", "PENDING", "PENDING_CANCEL", "RUNNING"}
 	case "InheritedProperty":
 		return []string{"ACCOUNT_DATA_PROTECTION"}
 	case "LogGroupClass":
 		return []string{"STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"}
 	case "OrderBy":
 		return []string{"LogStreamName", "LastEventTime"}
+	case "PolicyScope":
+		return []string{"ACCOUNT", "RESOURCE"}
 	case "QueryLanguage":
 		return []string{"CWLI", "SQL", "PPL"}
 	case "QueryStatus":
 		return []string{"Scheduled", "Running", "Complete", "Failed", "Cancelled", "Timeout", "Unknown"}
+	case "StandardUnit":
+		return []string{"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"}
 	}
 	return nil
 }

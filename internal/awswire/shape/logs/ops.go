@@ -318,3 +318,94 @@ type DescribeQueriesOutput struct {
 	NextToken *string     `json:"nextToken"`
 	Queries   []QueryInfo `json:"queries"`
 }
+
+type DescribeMetricFiltersInput struct {
+	FilterNamePrefix *string `json:"filterNamePrefix"`
+	Limit            *int32  `json:"limit"`
+	LogGroupName     *string `json:"logGroupName"`
+	MetricName       *string `json:"metricName"`
+	MetricNamespace  *string `json:"metricNamespace"`
+	NextToken        *string `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeMetricFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeMetricFiltersOutput struct {
+	MetricFilters []MetricFilter `json:"metricFilters"`
+	NextToken     *string        `json:"nextToken"`
+}
+
+type DescribeSubscriptionFiltersInput struct {
+	LogGroupName     *string `json:"logGroupName" required:"true"`
+	FilterNamePrefix *string `json:"filterNamePrefix"`
+	Limit            *int32  `json:"limit"`
+	NextToken        *string `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeSubscriptionFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeSubscriptionFiltersOutput struct {
+	NextToken           *string              `json:"nextToken"`
+	SubscriptionFilters []SubscriptionFilter `json:"subscriptionFilters"`
+}
+
+type DescribeDestinationsInput struct {
+	DestinationNamePrefix *string `json:"DestinationNamePrefix"`
+	Limit                 *int32  `json:"limit"`
+	NextToken             *string `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeDestinationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDestinationsOutput struct {
+	Destinations []Destination `json:"destinations"`
+	NextToken    *string       `json:"nextToken"`
+}
+
+type DescribeExportTasksInput struct {
+	Limit      *int32  `json:"limit"`
+	NextToken  *string `json:"nextToken"`
+	StatusCode string  `json:"statusCode" enum:"ExportTaskStatusCode"`
+	TaskId     *string `json:"taskId"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeExportTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeExportTasksOutput struct {
+	ExportTasks []ExportTask `json:"exportTasks"`
+	NextToken   *string      `json:"nextToken"`
+}
+
+type DescribeResourcePoliciesInput struct {
+	Limit       *int32  `json:"limit"`
+	NextToken   *string `json:"nextToken"`
+	PolicyScope string  `json:"policyScope" enum:"PolicyScope"`
+	ResourceArn *string `json:"resourceArn"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeResourcePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeResourcePoliciesOutput struct {
+	NextToken        *string          `json:"nextToken"`
+	ResourcePolicies []ResourcePolicy `json:"resourcePolicies"`
+}
+
+type DescribeQueryDefinitionsInput struct {
+	MaxResults                *int32  `json:"maxResults"`
+	NextToken                 *string `json:"nextToken"`
+	QueryDefinitionNamePrefix *string `json:"queryDefinitionNamePrefix"`
+	QueryLanguage             string  `json:"queryLanguage" enum:"QueryLanguage"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags name.
+func (*DescribeQueryDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeQueryDefinitionsOutput struct {
+	NextToken        *string           `json:"nextToken"`
+	QueryDefinitions []QueryDefinition `json:"queryDefinitions"`
+}

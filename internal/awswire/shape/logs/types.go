@@ -7,9 +7,40 @@ type DataSourceFilter struct {
 	Type *string `json:"type"`
 }
 
+type Destination struct {
+	AccessPolicy    *string `json:"accessPolicy"`
+	Arn             *string `json:"arn"`
+	CreationTime    *int64  `json:"creationTime"`
+	DestinationName *string `json:"destinationName"`
+	RoleArn         *string `json:"roleArn"`
+	TargetArn       *string `json:"targetArn"`
+}
+
 type Entity struct {
 	Attributes    map[string]string `json:"attributes"`
 	KeyAttributes map[string]string `json:"keyAttributes"`
+}
+
+type ExportTask struct {
+	Destination       *string                  `json:"destination"`
+	DestinationPrefix *string                  `json:"destinationPrefix"`
+	ExecutionInfo     *ExportTaskExecutionInfo `json:"executionInfo"`
+	From              *int64                   `json:"from"`
+	LogGroupName      *string                  `json:"logGroupName"`
+	Status            *ExportTaskStatus        `json:"status"`
+	TaskId            *string                  `json:"taskId"`
+	TaskName          *string                  `json:"taskName"`
+	To                *int64                   `json:"to"`
+}
+
+type ExportTaskExecutionInfo struct {
+	CompletionTime *int64 `json:"completionTime"`
+	CreationTime   *int64 `json:"creationTime"`
+}
+
+type ExportTaskStatus struct {
+	Code    string  `json:"code" enum:"ExportTaskStatusCode"`
+	Message *string `json:"message"`
 }
 
 type FilteredLogEvent struct {
@@ -59,10 +90,40 @@ type LogStream struct {
 	UploadSequenceToken *string `json:"uploadSequenceToken"`
 }
 
+type MetricFilter struct {
+	ApplyOnTransformedLogs    *bool                  `json:"applyOnTransformedLogs"`
+	CreationTime              *int64                 `json:"creationTime"`
+	EmitSystemFieldDimensions []string               `json:"emitSystemFieldDimensions"`
+	FieldSelectionCriteria    *string                `json:"fieldSelectionCriteria"`
+	FilterName                *string                `json:"filterName"`
+	FilterPattern             *string                `json:"filterPattern"`
+	LogGroupName              *string                `json:"logGroupName"`
+	MetricTransformations     []MetricTransformation `json:"metricTransformations"`
+}
+
+type MetricTransformation struct {
+	MetricName      *string           `json:"metricName" required:"true"`
+	MetricNamespace *string           `json:"metricNamespace" required:"true"`
+	MetricValue     *string           `json:"metricValue" required:"true"`
+	DefaultValue    *float64          `json:"defaultValue"`
+	Dimensions      map[string]string `json:"dimensions"`
+	Unit            string            `json:"unit" enum:"StandardUnit"`
+}
+
 type OutputLogEvent struct {
 	IngestionTime *int64  `json:"ingestionTime"`
 	Message       *string `json:"message"`
 	Timestamp     *int64  `json:"timestamp"`
+}
+
+type QueryDefinition struct {
+	LastModified      *int64           `json:"lastModified"`
+	LogGroupNames     []string         `json:"logGroupNames"`
+	Name              *string          `json:"name"`
+	Parameters        []QueryParameter `json:"parameters"`
+	QueryDefinitionId *string          `json:"queryDefinitionId"`
+	QueryLanguage     string           `json:"queryLanguage" enum:"QueryLanguage"`
+	QueryString       *string          `json:"queryString"`
 }
 
 type QueryInfo struct {
@@ -75,6 +136,12 @@ type QueryInfo struct {
 	QueryString   *string  `json:"queryString"`
 	Status        string   `json:"status" enum:"QueryStatus"`
 	UserIdentity  *string  `json:"userIdentity"`
+}
+
+type QueryParameter struct {
+	Name         *string `json:"name" required:"true"`
+	DefaultValue *string `json:"defaultValue"`
+	Description  *string `json:"description"`
 }
 
 type QueryStatistics struct {
@@ -97,6 +164,15 @@ type RejectedLogEventsInfo struct {
 	TooOldLogEventEndIndex   *int32 `json:"tooOldLogEventEndIndex"`
 }
 
+type ResourcePolicy struct {
+	LastUpdatedTime *int64  `json:"lastUpdatedTime"`
+	PolicyDocument  *string `json:"policyDocument"`
+	PolicyName      *string `json:"policyName"`
+	PolicyScope     string  `json:"policyScope" enum:"PolicyScope"`
+	ResourceArn     *string `json:"resourceArn"`
+	RevisionId      *string `json:"revisionId"`
+}
+
 type ResultField struct {
 	Field *string `json:"field"`
 	Value *string `json:"value"`
@@ -105,6 +181,19 @@ type ResultField struct {
 type SearchedLogStream struct {
 	LogStreamName      *string `json:"logStreamName"`
 	SearchedCompletely *bool   `json:"searchedCompletely"`
+}
+
+type SubscriptionFilter struct {
+	ApplyOnTransformedLogs *bool    `json:"applyOnTransformedLogs"`
+	CreationTime           *int64   `json:"creationTime"`
+	DestinationArn         *string  `json:"destinationArn"`
+	Distribution           string   `json:"distribution" enum:"Distribution"`
+	EmitSystemFields       []string `json:"emitSystemFields"`
+	FieldSelectionCriteria *string  `json:"fieldSelectionCriteria"`
+	FilterName             *string  `json:"filterName"`
+	FilterPattern          *string  `json:"filterPattern"`
+	LogGroupName           *string  `json:"logGroupName"`
+	RoleArn                *string  `json:"roleArn"`
 }
 
 type TagFilter struct {
