@@ -68,6 +68,15 @@ func Region(s string) string {
 	return a.Region
 }
 
+// Account is the account of an ARN's text, or "" when it has none.
+func Account(s string) string {
+	a, err := Parse(s)
+	if err != nil {
+		return ""
+	}
+	return a.Account
+}
+
 var region = regexp.MustCompile(`^[a-z]{2,8}(?:-[a-z]{1,16}){1,3}-[1-9][0-9]?$`)
 
 // ValidRegion reports whether s has the form of a region's name: us-east-1, us-gov-west-1,

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -77,19 +78,35 @@ func (d *demo) elb(ctx context.Context, action string, in url.Values, out any) e
 	return d.api.query(ctx, "elasticloadbalancing", elbVersion, action, in, out)
 }
 
+// role makes the role that tasks act as, unless an earlier demo has, and returns its ARN.
+func (d *demo) role(ctx context.Context) (string, error) {
+	const name = "socket"
+	err := d.api.query(ctx, "iam", "2010-05-08", "CreateRole", url.Values{
+		"RoleName":                 {name},
+		"AssumeRolePolicyDocument": {`{"Statement":[{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}]}`},
+	}, nil)
+	if fault, ok := errors.AsType[*apiError](err); err != nil && (!ok || fault.Code != "EntityAlreadyExists") {
+		return "", err
+	}
+	return fmt.Sprintf("arn:aws:iam::%s:role/%s", d.cfg.Account, name), nil
+}
+
 // taskDefinition registers the article's, with its placeholders filled in.
 func (d *demo) taskDefinition(ctx context.Context) error {
 	hostPort := port
 	if d.cfg.Network == "bridge" {
 		hostPort = 0 // a dynamic port, so that an instance can run several
 	}
-	role := fmt.Sprintf("arn:aws:iam::%s:role/socket", d.cfg.Account)
+	role, err := d.role(ctx)
+	if err != nil {
+		return err
+	}
 	var out struct {
 		TaskDefinition struct {
 			ARN string `json:"taskDefinitionArn"`
 		} `json:"taskDefinition"`
 	}
-	err := d.ecs(ctx, "RegisterTaskDefinition", map[string]any{
+	err = d.ecs(ctx, "RegisterTaskDefinition", map[string]any{
 		"family": Family,
 		"containerDefinitions": []any{map[string]any{
 			"name": container, "image": d.imageName(), "cpu": 512, "memoryReservation": 512,

@@ -3,11 +3,13 @@ package dispatch
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -70,6 +72,9 @@ func (s *session) mint(role, id string, t *ecs.Task, now time.Time) (*acs.RoleCr
 
 // addCredentials puts the credentials of both roles into a payload.
 func (s *session) addCredentials(task *acs.Task, t *ecs.Task, def *ecs.TaskDefinition, now time.Time) (err error) {
+	if missing := launch.MissingRole(&s.d.cfg.Store.View().Tables, arn.Account(t.TaskARN), def, t.Overrides); missing != "" {
+		return fmt.Errorf("there is no role %s", missing)
+	}
 	role, execution := roles(t, def)
 	if task.RoleCredentials, err = s.mint(role, t.CredentialsID, t, now); err != nil {
 		return err

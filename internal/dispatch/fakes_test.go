@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/dispatch"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
@@ -163,7 +165,12 @@ func (w *world) define(d *ecs.TaskDefinition) *ecs.TaskDefinition {
 	if d.NetworkMode == "" {
 		d.NetworkMode = ecs.NetworkBridge
 	}
-	w.update(func(tx *state.Tx) { tx.TaskDefinitions.Put(d) })
+	w.update(func(tx *state.Tx) {
+		tx.TaskDefinitions.Put(d)
+		if d.TaskRoleARN != "" && !strings.HasPrefix(d.TaskRoleARN, "arn:") {
+			tx.Roles.Put(&role.Role{Account: account, Name: d.TaskRoleARN, Path: "/"})
+		}
+	})
 	return d
 }
 

@@ -19,6 +19,7 @@ func TestNetworkModes(t *testing.T) {
 	s.launch(t, 2)
 	redis := object{"name": "REDIS_ENDPOINT", "value": s.redis(t)}
 	role := "arn:aws:iam::" + s.Account + ":role/probe"
+	s.Ask(t, "iam", "CreateRole", form{"RoleName": "probe", "AssumeRolePolicyDocument": `{"Statement":[]}`})
 	subnet := s.Ask(t, "ec2", "DescribeSubnets", form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.Region + "a"}).First("subnetId")
 	for _, mode := range []string{"bridge", "host", "awsvpc"} {
 		t.Run(mode, func(t *testing.T) {

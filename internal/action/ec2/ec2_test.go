@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/role"
+	"github.com/berthhq/berth/internal/state"
 )
 
 const runLine = "RunInstances ImageId=ami-0123456789abcdef0 InstanceType=t2.micro MinCount=1 MaxCount=1"
@@ -76,6 +78,22 @@ func TestFaults(t *testing.T) {
 
 func TestRunInstances(t *testing.T) {
 	d := newDesk(t)
+	const launch = "RunInstances ImageId=ami-0123456789abcdef0 InstanceType=m5.large MinCount=1 MaxCount=1 "
+	for profile, want := range map[string]string{
+		"IamInstanceProfile.Name=ecs":                                           "Invalid IAM Instance Profile name",
+		"IamInstanceProfile.Arn=arn:aws:iam::123456789012:instance-profile/ecs": "Invalid IAM Instance Profile ARN",
+	} {
+		if got := d.call(launch + profile); !strings.Contains(got, "InvalidParameterValue") || !strings.Contains(got, want) {
+			t.Errorf("%s: %s", profile, got)
+		}
+	}
+	err := d.store.Update(t.Context(), func(tx *state.Tx) error {
+		tx.InstanceProfiles.Put(&role.InstanceProfile{Account: account, Name: "ecs", Path: "/"})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := d.ok("RunInstances ImageId=ami-0123456789abcdef0 InstanceType=m5.large MinCount=2 MaxCount=3 Placement.AvailabilityZone=us-east-1b IamInstanceProfile.Name=ecs " +
 		"UserData=IyEvYmluL3No TagSpecification.1.ResourceType=instance TagSpecification.1.Tag.1.Key=Name TagSpecification.1.Tag.1.Value=x ClientToken=once")
 	ids, addresses := tags(out, "instanceId"), tags(out, "privateIpAddress")

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -225,6 +227,9 @@ func (l *launch) resolve(t *state.Tables, call *awswire.Call) (data fleet.Launch
 			return data, source, fault.New("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", data.KeyName)
 		}
 	}
+	if err := checkProfile(t, call.Account, data.Profile); err != nil {
+		return data, source, err
+	}
 	var ids []string
 	for _, g := range append(slices.Clone(data.SecurityGroups), l.names...) {
 		id, ok := fleet.FindSecurityGroup(t.SecurityGroups.Prefix(fleet.KeyPrefix(call.Region, call.Account)), call.Region, call.Account, g)
@@ -235,6 +240,21 @@ func (l *launch) resolve(t *state.Tables, call *awswire.Call) (data fleet.Launch
 	}
 	data.SecurityGroups = ids
 	return data, source, nil
+}
+
+// checkProfile refuses an instance profile, given by name or ARN, that the account does not have.
+func checkProfile(t *state.Tables, account, profile string) error {
+	if profile == "" {
+		return nil
+	}
+	found, ok := t.InstanceProfiles.Get(role.Key(account, arn.LastID(profile)))
+	switch {
+	case arn.Is(profile) && (!ok || found.ARN() != profile):
+		return invalid("Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", profile)
+	case !ok:
+		return invalid("Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", profile)
+	}
+	return nil
 }
 
 // slot is the subnet to launch into: the one asked for, or the default one of the zone asked for, or that of the first zone.

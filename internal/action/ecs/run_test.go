@@ -9,6 +9,7 @@ import (
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -219,6 +220,12 @@ func TestOverrides(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
 	d.define("web", "")
+	const overridden = `{'taskDefinition': 'web', 'overrides': {'taskRoleArn': 'arn:aws:iam::123456789012:role/r'}}`
+	d.refused("ClientException: ECS was unable to assume the role 'arn:aws:iam::123456789012:role/r' that was provided for this task.", "RunTask", overridden)
+	d.refused("ClientException: ECS was unable to assume the role 'execution'", "RunTask", `{'taskDefinition': 'web', 'overrides': {'executionRoleArn': 'execution'}}`)
+	d.role("r", "/path/")
+	d.refused("ClientException: ECS was unable to assume the role 'arn:aws:iam::123456789012:role/r'", "RunTask", overridden)
+	d.role("r", "/")
 	a := d.ok("RunTask", `{'taskDefinition': 'web', 'overrides': {'cpu': '0.5 vCPU', 'memory': '1 GB', 'taskRoleArn': 'arn:aws:iam::123456789012:role/r', 'containerOverrides': [
 		{'name': 'web', 'command': ['c'], 'environment': [{'name': 'A', 'value': 'b'}], 'cpu': 128, 'memory': 512, 'memoryReservation': 100}]}}`)
 	a.is("tasks.0.cpu", "'512'", "tasks.0.memory", "'1024'", "tasks.0.overrides.cpu", "'512'", "tasks.0.overrides.taskRoleArn", "'arn:aws:iam::123456789012:role/r'",
@@ -421,4 +428,16 @@ func TestContainerInstances(t *testing.T) {
 	d.refused("InvalidParameterException: Invalid filter: ", "ListContainerInstances", `{'filter': 'attribute:x =='}`)
 	d.refused("InvalidParameterException: Container instances cannot have more than 10", "UpdateContainerInstancesState", `{'containerInstances': [%s], 'status': 'ACTIVE'}`, many(11))
 	d.refused("InvalidParameterException: Container instances cannot have more than 100", "DescribeContainerInstances", `{'containerInstances': [%s]}`, many(101))
+}
+
+// role makes a role.
+func (d *desk) role(name, path string) {
+	d.t.Helper()
+	err := d.store.Update(d.t.Context(), func(tx *state.Tx) error {
+		tx.Roles.Put(&role.Role{Account: "123456789012", Name: name, Path: path})
+		return nil
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -77,6 +78,11 @@ func (w *wish) resolve(t *state.Tables, call *awswire.Call, c *ecs.Cluster) (*la
 	spec.Cluster, spec.Definition = c, d
 	if spec.Overrides, err = d.Override(w.spec.Overrides); err != nil {
 		return nil, err
+	}
+	if r := launch.MissingRole(t, call.Account, d, spec.Overrides); r != "" {
+		return nil, fault.New(shape.CodeClientException, "ECS was unable to assume the role '%s' that was provided for this task. "+
+			"Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role. "+
+			"(There is no such role: create it with iam create-role.)", r)
 	}
 	if spec.Group == "" {
 		spec.Group = "family:" + d.Family // ecs.md 1.6.5
