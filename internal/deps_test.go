@@ -39,6 +39,7 @@ const rules = `
 	WORDS < meter;
 	WORDS < logstore/filter < logstore;
 	NOUNS, state, meter, logstore < MEMORY;
+	WORDS < audit;
 	BRAINS, MEMORY < launch;
 	launch < why;
 
@@ -82,7 +83,7 @@ const rules = `
 	MEMORY < oplog;
 	DESK, status, image < demo;
 	action/*, control/*, machine/local, dispatch, agent, agent/runtime/*, publish, console,
-	JOURNALS, registry, config, status, oplog, image, authority, backup, budget < server, sim;
+	JOURNALS, registry, config, status, oplog, image, authority, backup, budget, audit < server, sim;
 	MEMORY, BRAINS, status < console;
 	server, sim, demo, trust < cli;
 	cli < /cmd/berth;

@@ -18,8 +18,8 @@ import (
 
 const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
-// answer writes the text of an output, or an error, and says what it wrote.
-func (x *exchange) answer(w http.ResponseWriter, body []byte, err error) (status int, code string) {
+// word makes the answer of the text of an output, or of an error.
+func (x *exchange) word(body []byte, err error) (status int, code string, answer []byte) {
 	status = http.StatusOK
 	if err != nil {
 		f, ok := errors.AsType[*fault.Error](err)
@@ -33,6 +33,11 @@ func (x *exchange) answer(w http.ResponseWriter, body []byte, err error) (status
 		}
 		status, code, body = f.HTTPStatus(), f.Code, x.failure(f)
 	}
+	return status, code, body
+}
+
+// write sends an answer.
+func (x *exchange) write(w http.ResponseWriter, status int, body []byte) {
 	header := w.Header()
 	header.Set("Content-Type", x.contentType())
 	header.Set("X-Amzn-Requestid", x.call.RequestID)
@@ -40,7 +45,6 @@ func (x *exchange) answer(w http.ResponseWriter, body []byte, err error) (status
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	w.Write(body) // an error means that the caller is gone
-	return status, code
 }
 
 func (x *exchange) contentType() string {

@@ -42,6 +42,7 @@ type Config struct {
 	Logger   *slog.Logger     // nil: slog.DiscardHandler
 	Now      func() time.Time // nil: time.Now
 	PageKey  []byte           // authenticates page tokens; nil: a random key, so that tokens do not survive a restart
+	Audit    func(Outcome)    // nil: nobody records. Called once per request, before the answer, concurrently; Took is not known yet
 	Observe  func(Outcome)    // nil: nobody looks. Called once per request, after the answer, concurrently
 }
 
@@ -51,6 +52,10 @@ type Outcome struct {
 	Code   string // the fault's code, "" for success
 	Status int
 	Took   time.Duration
+
+	Source      string              // the caller's network address
+	AccessKeyID string              // as the request names it; proved only when Call has a Principal
+	Resources   map[string][]string // the names, IDs and ARNs in the input, by member
 }
 
 // DefaultMaxBody is the size of the largest request body in bytes, unless a service says otherwise.
@@ -61,6 +66,7 @@ type handler struct {
 	cfg      Config
 	services []*service
 	pageKey  []byte
+	memory   *memory
 }
 
 // NewHandler makes the front desk of the given services. It fails when a service is described wrongly: an operation named twice,
@@ -79,7 +85,7 @@ func NewHandler(cfg Config, services ...Service) (http.Handler, error) {
 		cfg.PageKey = make([]byte, 32)
 		rand.Read(cfg.PageKey) // never fails
 	}
-	h := &handler{cfg: cfg, pageKey: cfg.PageKey}
+	h := &handler{cfg: cfg, pageKey: cfg.PageKey, memory: newMemory()}
 	cache := &schema.Cache{}
 	for _, s := range services {
 		compiled, err := compile(s, cache)

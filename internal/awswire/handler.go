@@ -29,6 +29,10 @@ type exchange struct {
 	op     *operation
 	body   []byte
 	params url.Values // Query
+
+	limit   int64  // of the body
+	release func() // gives back the memory that an unverified body has; nil before the body is read
+	in      any    // the decoded input; nil as long as there is none
 }
 
 // ServeHTTP implements http.Handler.
@@ -37,10 +41,30 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{h: h, r: r, call: &Call{RequestID: newRequestID(), Now: began, Host: r.Host, pages: pages{key: h.pageKey}}}
 	x.svc = &service{Service: Service{Protocol: h.guessProtocol(r)}}
 	body, err := x.run(w)
-	status, code := x.answer(w, body, err)
-	if h.cfg.Observe != nil {
-		h.cfg.Observe(Outcome{Call: x.known(), Code: code, Status: status, Took: h.cfg.Now().Sub(began)})
+	x.verified()
+	status, code, body := x.word(body, err)
+	o := Outcome{Call: x.known(), Code: code, Status: status, Source: sourceOf(r), AccessKeyID: x.accessKeyID(), Resources: x.resources()}
+	if h.cfg.Audit != nil {
+		h.cfg.Audit(o)
 	}
+	x.write(w, status, body)
+	if h.cfg.Observe != nil {
+		o.Took = h.cfg.Now().Sub(began)
+		h.cfg.Observe(o)
+	}
+}
+
+// verified gives back the memory that the body had while its signature was not verified.
+func (x *exchange) verified() {
+	if x.release != nil {
+		x.release()
+	}
+}
+
+// accessKeyID is the access key that the request names, whether or not it has proved to have it.
+func (x *exchange) accessKeyID() string {
+	scope, _ := sigv4.ReadScope(x.r)
+	return scope.AccessKeyID
 }
 
 // known is the call without a service and an action that the desk does not have: callers may write there what they like.
@@ -81,6 +105,7 @@ func (x *exchange) run(w http.ResponseWriter) (body []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
+	x.in = in
 	out, err := x.op.run(x.r.Context(), x.call, in)
 	if err != nil {
 		return nil, err
@@ -89,23 +114,6 @@ func (x *exchange) run(w http.ResponseWriter) (body []byte, err error) {
 }
 
 var errPanic = errors.New("the operation panicked")
-
-// readBody reads the body up to the largest size any service takes; route then holds it against its own service's.
-func (x *exchange) readBody(w http.ResponseWriter) error {
-	limit := int64(DefaultMaxBody)
-	for _, s := range x.h.services {
-		limit = max(limit, s.MaxBody)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, x.r.Body, limit))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return x.tooLarge(limit)
-	}
-	if err != nil {
-		return x.malformed("the body could not be read to its end").With(err)
-	}
-	x.body = body
-	return nil
-}
 
 // plainBody is the body without its compression. The signature is over the body as it was sent.
 func (x *exchange) plainBody() ([]byte, error) {
@@ -138,6 +146,7 @@ func (x *exchange) authenticate() error {
 	if id.Service != x.svc.Name {
 		return x.wrongScope()
 	}
+	x.verified()
 	x.call.Region, x.call.Principal, x.call.Account = id.Region, id.Principal, id.Principal.Account
 	return nil
 }

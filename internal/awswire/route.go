@@ -118,12 +118,10 @@ func (x *exchange) parseForm() error {
 	return nil
 }
 
-// formBody is the body of a form; its service is not known yet, so the largest size of any counts.
+// formBody is the body of a form; its service is not known yet, only what the request claims.
 func (x *exchange) formBody() ([]byte, error) {
 	if x.svc.MaxBody == 0 {
-		for _, s := range x.h.services {
-			x.svc.MaxBody = max(x.svc.MaxBody, s.MaxBody)
-		}
+		x.svc.MaxBody = x.limit
 	}
 	return x.plainBody()
 }

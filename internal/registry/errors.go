@@ -30,6 +30,8 @@ func wire(err error) error {
 		return ociregistry.NewError(err.Error(), ociregistry.ErrDigestInvalid.Code(), nil)
 	case errors.Is(err, blob.ErrUploadUnknown):
 		return ociregistry.ErrBlobUploadUnknown
+	case errors.Is(err, blob.ErrTooManyUploads):
+		return status(http.StatusTooManyRequests, "TOOMANYREQUESTS", err.Error()+": finish or cancel some, or try again in a minute")
 	case errors.Is(err, blob.ErrOffset):
 		return ociregistry.NewError(err.Error(), ociregistry.ErrRangeInvalid.Code(), nil)
 	case errors.Is(err, fs.ErrNotExist):

@@ -219,6 +219,9 @@ func (r *Registry) complete(repo *repository.Repository, img *repository.Image) 
 // unfinished is how long content that no image refers to is kept: pushes send blobs first and the manifest last.
 const unfinished = 24 * time.Hour
 
+// idleUpload is how long an upload is kept that nobody writes to.
+const idleUpload = time.Hour
+
 // Sweep frees the space of content no image refers to any more; it returns the bytes freed. Meant to be called now and then.
 func (r *Registry) Sweep() (int64, error) {
 	r.sweeping.Lock()
@@ -279,14 +282,20 @@ func refer(digests map[string]bool, img *repository.Image) {
 
 // Run expires images and sweeps now and then until ctx ends.
 func (r *Registry) Run(ctx context.Context) error {
-	tick := time.NewTicker(unfinished / 4)
+	tick, uploads := time.NewTicker(unfinished/4), time.NewTicker(idleUpload/6)
 	defer tick.Stop()
+	defer uploads.Stop()
+	r.tidy(ctx)
 	for {
-		r.tidy(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			r.tidy(ctx)
+		case <-uploads.C:
+			if _, err := r.blobs.SweepUploads(r.cfg.Now().Add(-idleUpload)); err != nil {
+				r.cfg.Logger.Warn("unfinished uploads could not be removed; it is tried again", "error", err)
+			}
 		}
 	}
 }

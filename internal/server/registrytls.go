@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -36,12 +35,9 @@ func (s *Server) openSecureRegistry(gate *guard.Guard) error {
 	}
 	s.closers = append(s.closers, func() error { return ignoreClosed(r.listener.Close()) })
 	mux := http.NewServeMux()
-	mux.Handle("/v2/", registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry")))
-	r.http = &http.Server{
-		Handler: gate.Wrap(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: r.certificate},
-		ErrorLog:  slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
-	}
+	mux.Handle("/v2/", s.recorded(registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry"))))
+	r.http = s.front(gate.Wrap(mux), maxConnections(descriptors())/4)
+	r.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: r.certificate}
 	s.secure = r
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/audit"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/guard"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
@@ -63,6 +64,7 @@ type Server struct {
 	http     *http.Server
 	meters   *meters
 	oplog    *oplog.Log
+	audit    *audit.Log
 	closers  []func() error
 	stop     chan struct{} // receives when a caller with the owner's key asks the server to stop
 	ready    chan struct{} // closed when the edge serves what the state says
@@ -99,6 +101,10 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		return s, err
 	}
 	s.oplog = oplog.New(s.store, cfg.Logger)
+	if s.audit, err = audit.Open(s.dir.Sub("audit"), audit.Limits{}); err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, s.audit.Close)
 	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return s, fmt.Errorf("%w (is another server running? Choose another address with --listen)", err)
 	}
@@ -113,8 +119,17 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
+	s.http = s.front(handler, maxConnections(descriptors()))
 	return s, nil
+}
+
+// front is an HTTP server whose callers have bounds (connections).
+func (s *Server) front(h http.Handler, most int) *http.Server {
+	callers := newConnections(most)
+	return &http.Server{
+		Handler: callers.pace(h), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaderSize,
+		ConnState: callers.follow, ConnContext: callers.context, ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+	}
 }
 
 func ignoreClosed(err error) error {
@@ -166,7 +181,7 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	api, err := awswire.NewHandler(awswire.Config{
-		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.called,
+		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.called, Audit: s.recordCall,
 	}, s.services()...)
 	if err != nil {
 		return nil, err
@@ -180,11 +195,11 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
-	mux.HandleFunc("POST /_berth/reset", s.resetHandler)
-	mux.HandleFunc("POST /_berth/stop", s.stopHandler)
+	mux.Handle("POST /_berth/reset", s.recorded(http.HandlerFunc(s.resetHandler)))
+	mux.Handle("POST /_berth/stop", s.recorded(http.HandlerFunc(s.stopHandler)))
 	mux.Handle("GET /acs/ws", s.dispatch.ACS())
 	mux.Handle("GET /tcs/ws", s.dispatch.TCS())
-	mux.Handle("/v2/", registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry")))
+	mux.Handle("/v2/", s.recorded(registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry"))))
 	mux.HandleFunc("GET /_berth/backup", s.backupHandler)
 	mux.HandleFunc("GET /_berth/health", s.health)
 	mux.Handle("GET /_berth/metrics", s.meters)

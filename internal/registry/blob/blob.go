@@ -189,6 +189,12 @@ func (s *Store) Sweep(before time.Time, keep func(digest string) bool) (freed in
 	if err != nil {
 		return freed, err
 	}
+	n, err := s.SweepUploads(before)
+	return freed + n, err
+}
+
+// SweepUploads removes the uploads that were not written to since before. It returns the number of bytes freed.
+func (s *Store) SweepUploads(before time.Time) (freed int64, err error) {
 	entries, err := os.ReadDir(s.uploads)
 	if err != nil {
 		return freed, err

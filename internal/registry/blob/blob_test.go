@@ -137,3 +137,36 @@ func TestSweepKeepsTheYoungAndTheWanted(t *testing.T) {
 		t.Errorf("write to a swept upload = %v", err)
 	}
 }
+
+// Open uploads are bounded: beyond the bound the one that was idle for longest goes, but none that is in use.
+func TestUploadsAreBounded(t *testing.T) {
+	s := open(t, t.TempDir())
+	var all []*Upload
+	for range MaxUploads {
+		u, err := s.NewUpload()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, u)
+	}
+	if _, err := s.NewUpload(); !errors.Is(err, ErrTooManyUploads) {
+		t.Fatalf("one more is opened: %v", err)
+	}
+	all[7].touched.Store(time.Now().Add(-2 * idleUpload).UnixNano())
+	all[9].touched.Store(time.Now().Add(-3 * idleUpload).UnixNano())
+	all[9].mu.Lock() // somebody is writing to it
+	_, err := s.NewUpload()
+	all[9].mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Resume(all[7].ID()); !errors.Is(err, ErrUploadUnknown) {
+		t.Errorf("the idle upload is still there: %v", err)
+	}
+	if _, err := s.Resume(all[9].ID()); err != nil {
+		t.Errorf("the upload that was written to is gone: %v", err)
+	}
+	if files, _ := os.ReadDir(s.uploads); len(files) != MaxUploads {
+		t.Errorf("%d files of uploads, want %d", len(files), MaxUploads)
+	}
+}

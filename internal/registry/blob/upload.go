@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Upload is a blob in the making. It outlives requests, and the process: an upload begun before a restart is found again by its id.
@@ -27,12 +29,31 @@ type Upload struct {
 	done bool
 	// placed says that the file has become the blob.
 	placed bool
+
+	touched atomic.Int64 // when it was last used, in nanoseconds since 1970
 }
+
+// Uploads that nobody finishes hold a file and memory.
+const (
+	// MaxUploads is how many uploads may be open.
+	MaxUploads = 256
+	// idleUpload is how long one must have been idle before another may take its place.
+	idleUpload = time.Minute
+)
+
+// ErrTooManyUploads is returned when MaxUploads uploads are open and all of them are in use.
+var ErrTooManyUploads = errors.New("too many uploads are open")
 
 // NewUpload begins an upload.
 func (s *Store) NewUpload() (*Upload, error) {
 	u := &Upload{s: s, id: rand.Text(), sum: sha256.New()}
 	u.path = filepath.Join(s.uploads, u.id)
+	u.touch()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.makeRoom(time.Now()); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(u.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -40,10 +61,36 @@ func (s *Store) NewUpload() (*Upload, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
 	s.active[u.id] = u
-	s.mu.Unlock()
 	return u, nil
+}
+
+func (u *Upload) touch() { u.touched.Store(time.Now().UnixNano()) }
+
+// makeRoom ends the uploads that have been idle for longest until one more may be opened.
+func (s *Store) makeRoom(now time.Time) error {
+	for len(s.active) >= MaxUploads {
+		var oldest *Upload
+		for _, u := range s.active {
+			if oldest == nil || u.touched.Load() < oldest.touched.Load() {
+				oldest = u
+			}
+		}
+		if now.Sub(time.Unix(0, oldest.touched.Load())) < idleUpload {
+			return ErrTooManyUploads
+		}
+		if !oldest.mu.TryLock() { // it is being written
+			oldest.touch()
+			continue
+		}
+		oldest.done = true
+		delete(s.active, oldest.id)
+		if os.Remove(oldest.path) == nil { // what cannot be removed is swept later
+			s.used.Add(-oldest.size)
+		}
+		oldest.mu.Unlock()
+	}
+	return nil
 }
 
 // Resume finds an upload again by its id.
@@ -54,6 +101,7 @@ func (s *Store) Resume(id string) (*Upload, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u := s.active[id]; u != nil {
+		u.touch()
 		return u, nil
 	}
 	u := &Upload{s: s, id: id, path: filepath.Join(s.uploads, id), sum: sha256.New()}
@@ -68,6 +116,7 @@ func (s *Store) Resume(id string) (*Upload, error) {
 	if u.size, err = io.Copy(u.sum, f); err != nil {
 		return nil, err
 	}
+	u.touch()
 	s.active[id] = u
 	return u, nil
 }
@@ -127,6 +176,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return 0, errors.Join(err, os.Truncate(u.path, u.size))
 	}
+	u.touch()
 	u.sum.Write(p)
 	u.size += int64(len(p))
 	u.s.used.Add(int64(len(p)))

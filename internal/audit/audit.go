@@ -1,0 +1,226 @@
+// Package audit keeps a record of who changed what: one line of JSON for each call that changes
+// something, in files that are only appended to.
+//
+// A line is handed to the operating system before the call is answered, so it survives a kill -9
+// of the server (not the loss of power). Lines have the names of what a call was about but no other
+// input, so that they hold no secrets. The files are bounded: the current one is rotated when it
+// is full and the oldest one is removed. Calls whose signature is refused are recorded too, but
+// only some a minute, with the number of those that were left out, so that nobody can push the
+// record of real calls out of the files.
+//
+// A Log is safe for concurrent use.
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Entry is one call.
+type Entry struct {
+	Time      time.Time `json:"time"`
+	Principal string    `json:"principal,omitempty"` // the caller's ARN; absent when the signature was refused
+	AccessKey string    `json:"accessKey,omitempty"` // the ID of the access key that the call names
+	Source    string    `json:"source"`              // the caller's network address
+	Service   string    `json:"service"`
+	Action    string    `json:"action"`
+	Region    string    `json:"region,omitempty"`
+	RequestID string    `json:"requestId,omitempty"`
+	Status    int       `json:"status"`
+	Error     string    `json:"error,omitempty"` // AWS's error code; absent when the call succeeded
+	// Resources are the names, IDs and ARNs in the call's input, by member.
+	Resources map[string][]string `json:"resources,omitempty"`
+	// LeftOut is how many refused calls were not recorded since the last one that was.
+	LeftOut int `json:"leftOut,omitempty"`
+}
+
+// Limits bound the files.
+type Limits struct {
+	FileSize int64 // bytes after which a file is rotated; 0 is 16 MiB
+	Files    int   // how many full files are kept besides the current one; 0 is 8
+	// Refused is how many calls without a valid signature are recorded in a minute; 0 is 60.
+	Refused int
+}
+
+// Name is the file name of the current file; full ones are Name.1 (the newest), Name.2 and so on.
+const Name = "audit.jsonl"
+
+// maxText is the longest text of a caller's that is recorded, in bytes.
+const maxText = 256
+
+// Log is an open record.
+type Log struct {
+	dir    string
+	limits Limits
+
+	mu      sync.Mutex // guards what follows
+	file    *os.File
+	size    int64
+	minute  time.Time // the minute that refused counts
+	refused int
+	leftOut int
+}
+
+// Open opens the record in dir and makes it when it is new.
+func Open(dir string, limits Limits) (*Log, error) {
+	if limits.FileSize == 0 {
+		limits.FileSize = 16 << 20
+	}
+	if limits.Files == 0 {
+		limits.Files = 8
+	}
+	if limits.Refused == 0 {
+		limits.Refused = 60
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	l := &Log{dir: dir, limits: limits}
+	return l, l.open()
+}
+
+// open opens the current file and ends a line that a crash has cut.
+func (l *Log) open() error {
+	f, err := os.OpenFile(l.path(0), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(fmt.Errorf("audit: %w", err), f.Close())
+	}
+	l.file, l.size = f, info.Size()
+	last := make([]byte, 1)
+	if l.size == 0 {
+		return nil
+	}
+	if _, err := f.ReadAt(last, l.size-1); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	if last[0] == '\n' {
+		return nil
+	}
+	n, err := f.Write([]byte{'\n'})
+	l.size += int64(n)
+	return err
+}
+
+// path is where a file is: 0 is the current one.
+func (l *Log) path(n int) string {
+	p := filepath.Join(l.dir, Name)
+	if n > 0 {
+		p += "." + strconv.Itoa(n)
+	}
+	return p
+}
+
+// Record appends an entry. An entry without a principal is one of a refused signature.
+func (l *Log) Record(e Entry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return fs.ErrClosed
+	}
+	if e.Principal == "" && !l.admit(&e) {
+		return nil
+	}
+	e.clip()
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	if l.size > 0 && l.size+int64(len(line))+1 > l.limits.FileSize {
+		if err := l.rotate(); err != nil {
+			return err
+		}
+	}
+	n, err := l.file.Write(append(line, '\n'))
+	l.size += int64(n)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
+// admit counts a refused call and reports whether it is recorded.
+func (l *Log) admit(e *Entry) bool {
+	if minute := e.Time.Truncate(time.Minute); !minute.Equal(l.minute) {
+		l.minute, l.refused = minute, 0
+	}
+	if l.refused >= l.limits.Refused {
+		l.leftOut++
+		return false
+	}
+	l.refused++
+	e.LeftOut, l.leftOut = l.leftOut, 0
+	return true
+}
+
+func (l *Log) rotate() error {
+	if err := l.file.Close(); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	for n := l.limits.Files - 1; n >= 0; n-- {
+		if err := os.Rename(l.path(n), l.path(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fmt.Errorf("audit: %w", err), l.open())
+		}
+	}
+	return l.open()
+}
+
+// Close closes the record.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	err := l.file.Close()
+	l.file = nil
+	return err
+}
+
+func (e *Entry) clip() {
+	for _, s := range []*string{&e.AccessKey, &e.Service, &e.Action, &e.Region, &e.Error} {
+		*s = clip(*s)
+	}
+	for k, values := range e.Resources {
+		for i, v := range values {
+			values[i] = clip(v)
+		}
+		e.Resources[k] = values
+	}
+}
+
+func clip(s string) string {
+	if len(s) > maxText {
+		return strings.ToValidUTF8(s[:maxText], "") + "…"
+	}
+	return s
+}
+
+// Reads reports whether an action only reads, by its name, or is a report of data (log events, the
+// states that agents send) of which there are too many to record. Actions that hand out credentials
+// do not only read.
+func Reads(action string) bool {
+	switch action {
+	case "GetAuthorizationToken", "GetSessionToken", "GetFederationToken":
+		return false
+	case "PutLogEvents", "PutMetricData", "StartQuery", "PollForJobs":
+		return true
+	}
+	for _, prefix := range []string{"Describe", "List", "Get", "BatchGet", "BatchCheck", "Discover", "Filter", "Test", "Submit"} {
+		if strings.HasPrefix(action, prefix) {
+			return true
+		}
+	}
+	return false
+}

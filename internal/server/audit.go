@@ -1,0 +1,100 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/audit"
+	"github.com/berthhq/berth/internal/awswire"
+)
+
+// recordCall records an API call, unless it only reads. Calls with a wrong signature are all recorded.
+func (s *Server) recordCall(o awswire.Outcome) {
+	if o.Call.Principal.ARN != "" && audit.Reads(o.Call.Action) {
+		return
+	}
+	s.record(audit.Entry{
+		Time: o.Call.Now.UTC(), Principal: o.Call.Principal.ARN, AccessKey: o.AccessKeyID, Source: o.Source,
+		Service: o.Call.Service, Action: o.Call.Action, Region: o.Call.Region, RequestID: o.Call.RequestID,
+		Status: o.Status, Error: o.Code, Resources: o.Resources,
+	})
+}
+
+// recorded records the requests that change something and are no calls of AWS's API: those to the registry, and the reset.
+func (s *Server) recorded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		service, action := otherAction(r)
+		if action == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		answer := &recordedAnswer{ResponseWriter: w}
+		answer.record = func(status int) {
+			e := audit.Entry{
+				Time: time.Now().UTC(), Principal: "anonymous", Service: service, Action: action, Status: status,
+				Resources: map[string][]string{"path": {r.URL.Path}},
+			}
+			if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+				e.Source = host
+			}
+			if user, _, ok := r.BasicAuth(); ok {
+				e.Principal = "registry user " + user
+			}
+			if status == http.StatusUnauthorized || status == http.StatusForbidden {
+				e.Principal = ""
+			}
+			s.record(e)
+		}
+		next.ServeHTTP(answer, r)
+	})
+}
+
+// otherAction names what a request to the registry, or a reset, does, in the words of the API where it has them.
+func otherAction(r *http.Request) (service, action string) {
+	manifest := strings.Contains(r.URL.Path, "/manifests/")
+	switch {
+	case r.URL.Path == "/_berth/reset":
+		return "berth", "Reset"
+	case r.URL.Path == "/_berth/stop":
+		return "berth", "Stop"
+	case r.Method == http.MethodPut && manifest:
+		return "ecr", "PutImage"
+	case r.Method == http.MethodDelete && manifest:
+		return "ecr", "BatchDeleteImage"
+	}
+	return "", ""
+}
+
+func (s *Server) record(e audit.Entry) {
+	if err := s.audit.Record(e); err != nil {
+		s.cfg.Logger.Error("a call could not be recorded", "action", e.Action, "request", e.RequestID, "err", err)
+	}
+}
+
+// recordedAnswer records a request before its answer is sent.
+type recordedAnswer struct {
+	http.ResponseWriter
+	record func(status int)
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *recordedAnswer) WriteHeader(status int) {
+	if a.record != nil && status >= 200 {
+		a.record(status)
+		a.record = nil
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *recordedAnswer) Write(p []byte) (int, error) {
+	if a.record != nil {
+		a.WriteHeader(http.StatusOK)
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *recordedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

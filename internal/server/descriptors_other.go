@@ -1,0 +1,6 @@
+//go:build !unix
+
+package server
+
+// descriptors is how many files and connections this process may have open.
+func descriptors() uint64 { return 4096 }
