@@ -8,6 +8,7 @@ import (
 
 	"github.com/berthhq/berth/internal/audit"
 	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/identity"
 )
 
 // recordCall records an API call, unless it only reads. Calls with a wrong signature are all recorded.
@@ -41,6 +42,9 @@ func (s *Server) recorded(next http.Handler) http.Handler {
 			}
 			if user, _, ok := r.BasicAuth(); ok {
 				e.Principal = "registry user " + user
+			}
+			if service == "berth" && s.owner(r) {
+				e.Principal, e.AccessKey = identity.Root(s.cfg.Account).ARN, s.dir.AccessKey.ID
 			}
 			if status == http.StatusUnauthorized || status == http.StatusForbidden {
 				e.Principal = ""

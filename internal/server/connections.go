@@ -17,7 +17,7 @@ const (
 	headerTime = 10 * time.Second // from the first byte of a request to the end of its header
 	idleTime   = 90 * time.Second // between two requests of a connection
 	stallTime  = 30 * time.Second // between two parts of a body, or of an answer of the registry
-	answerTime = 2 * time.Minute  // from the header to the end of the answer, but for the registry's
+	answerTime = 2 * time.Minute  // from the end of the request to that of the answer, but for the registry's
 
 	slowestBody   = 64 << 10 // bytes a second that a body must have on average, after stallTime
 	maxHeaderSize = 64 << 10
@@ -107,7 +107,7 @@ func (c *connections) forget(x *connection) {
 // request that has arrived whole, there is one more for a moment.
 func (c *connections) makeRoom(source netip.Addr) {
 	ofSource := func(x *connection) bool { return x.source == source }
-	if !source.IsLoopback() && c.sources[source] >= c.perSource {
+	if source.IsValid() && !source.IsLoopback() && c.sources[source] >= c.perSource {
 		c.close(c.waiting(ofSource))
 	}
 	if len(c.all) >= c.max {
@@ -170,8 +170,14 @@ func (c *connections) pace(next http.Handler) http.Handler {
 		}
 		_ = deadlines.SetWriteDeadline(end) // a connection that has none has no network either
 		if r.Body != http.NoBody {
-			body := &pacedBody{ReadCloser: r.Body, deadlines: deadlines, began: now, whole: func() { c.arriving(r.Context(), time.Time{}) }}
-			c.arriving(r.Context(), now)
+			ctx, bounded := r.Context(), !end.IsZero()
+			body := &pacedBody{ReadCloser: r.Body, deadlines: deadlines, began: now, whole: func() {
+				c.arriving(ctx, time.Time{})
+				if bounded { // the body has taken its time
+					_ = deadlines.SetWriteDeadline(time.Now().Add(answerTime))
+				}
+			}}
+			c.arriving(ctx, now)
 			defer body.done()
 			r.Body = body
 		}

@@ -189,9 +189,10 @@ func TestAccountSettings(t *testing.T) {
 	d.ok("DeleteAccountSetting", `{'name': 'awsvpcTrunking'}`).is("setting.value", "'enabled'")
 	d.ok("ListAccountSettings", `{'name': 'awsvpcTrunking'}`).is("settings", "[]")
 	d.ok("ListAccountSettings", `{'effectiveSettings': true}`).is("settings.9.type", "'user'", "settings.10", "absent")
-	d.refused("InvalidParameterException: The value 'maybe' of the setting awsvpcTrunking is not valid", "PutAccountSetting", `{'name': 'awsvpcTrunking', 'value': 'maybe'}`)
-	d.refused("InvalidParameterException: The value 'disabled' of the setting taskLongArnFormat", "PutAccountSetting", `{'name': 'taskLongArnFormat', 'value': 'disabled'}`) // ecs.md 1.1.2
+	d.refused("InvalidParameterException: Invalid setting 'value': 'maybe' is no value of the setting awsvpcTrunking", "PutAccountSetting", `{'name': 'awsvpcTrunking', 'value': 'maybe'}`)
+	d.refused("InvalidParameterException: Invalid setting 'value': 'disabled' is no value of the setting taskLongArnFormat", "PutAccountSetting", `{'name': 'taskLongArnFormat', 'value': 'disabled'}`) // ecs.md 1.1.2
 	d.refused("InvalidParameterException: ", "PutAccountSetting", `{'name': 'nothing', 'value': 'x'}`)
+	d.refused("InvalidParameterException: Invalid setting 'name'", "ListAccountSettings", `{'value': 'enabled'}`)
 }
 
 // ecs.md 1.1.5

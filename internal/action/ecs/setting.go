@@ -33,10 +33,10 @@ const containerInsights = "containerInsights"
 func checkSetting(name, value string) error {
 	values, ok := accountSettings[name]
 	if !ok {
-		return invalid("The account setting '%s' is not known: use one of %v.", name, slices.Sorted(maps.Keys(accountSettings)))
+		return invalid("Invalid setting 'name': '%s' is no account setting. Use one of %v.", name, slices.Sorted(maps.Keys(accountSettings)))
 	}
 	if !slices.Contains(values, value) {
-		return invalid("The value '%s' of the setting %s is not valid: use one of %v.", value, name, values)
+		return invalid("Invalid setting 'value': '%s' is no value of the setting %s. Use one of %v.", value, name, values)
 	}
 	return nil
 }
@@ -94,6 +94,9 @@ func (a *api) deleteAccountSetting(ctx context.Context, call *awswire.Call, in *
 }
 
 func (a *api) listAccountSettings(_ context.Context, call *awswire.Call, in *shape.ListAccountSettingsInput) (*shape.ListAccountSettingsOutput, error) {
+	if in.Value != nil && in.Name == "" {
+		return nil, invalid("Invalid setting 'name': a value can only be asked for together with the name of a setting.")
+	}
 	principal := deref(in.PrincipalArn)
 	if principal == "" {
 		principal = call.Principal.ARN
