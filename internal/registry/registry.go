@@ -32,8 +32,8 @@ type Config struct {
 	CreateOnPush bool
 	// ByName says that the names which AWS gives registries lead here, with TLS.
 	ByName bool
-	Now          func() time.Time
-	Logger       *slog.Logger
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Registry is the content of all repositories. It implements ociregistry.Interface, whose repository names are paths as told above.
