@@ -71,6 +71,7 @@ type Config struct {
 	Memory           int64      // BERTH_MEMORY (the machine's): MiB
 	IdentityDocument string     // BERTH_IDENTITY_DOCUMENT: file or URL
 	NetworkPrefix    string     // BERTH_NETWORK_PREFIX (berth): begins names of docker networks
+	Server           string     // BERTH_SERVER: tells the server's networks from those of others on the machine
 
 	// Ignored names ECS_ and BERTH_ variables that are set and mean nothing here.
 	Ignored []string

@@ -62,7 +62,7 @@ func machine(t testing.TB, p *plane, e *docker.Engine, n int) Config {
 	cfg.BindAddress = mustAddr(fmt.Sprintf("127.0.1.%d", 200+n))
 	purge := func() {
 		ctx := context.WithoutCancel(t.Context())
-		if err := Purge(ctx, cfg.InstanceID, cfg, e, func() {}); err != nil {
+		if err := Purge(ctx, cfg.InstanceID, e, func() {}); err != nil {
 			t.Errorf("Purge: %v", err)
 		}
 		if err := e.RemoveNetwork(ctx, cfg.NetworkPrefix+"-"+cfg.Zone); err != nil {

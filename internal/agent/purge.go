@@ -16,7 +16,7 @@ import (
 // It works without the agent's data directory. Removing takes the runtime much longer
 // than killing; dead is called in between, when no process of the containers lives any
 // more, and not at all when that cannot be said.
-func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtime, dead func()) error {
+func Purge(ctx context.Context, instanceID string, rt runtime.Runtime, dead func()) error {
 	containers, err := rt.List(ctx, engine.LabelInstance, instanceID)
 	if err != nil {
 		return err
@@ -25,8 +25,20 @@ func Purge(ctx context.Context, instanceID string, cfg Config, rt runtime.Runtim
 	return errors.Join(
 		destroy(ctx, containers, rt, dead),
 		removeGroups(containers), removeVolumes(ctx, instanceID, rt), rules.Clear(ctx), rules.Unguard(ctx),
-		rt.RemoveNetwork(ctx, engine.Config{NetworkPrefix: cfg.NetworkPrefix, Instance: instanceID}.BridgeNetwork().Name),
+		removeNetwork(ctx, instanceID, rt),
 	)
+}
+
+// removeNetwork removes the instance's bridge network, whatever its name begins with.
+func removeNetwork(ctx context.Context, instanceID string, rt runtime.Runtime) error {
+	networks, err := rt.NetworksWith(ctx, engine.LabelInstance)
+	errs := []error{err}
+	for _, n := range networks {
+		if n.Labels[engine.LabelInstance] == instanceID {
+			errs = append(errs, rt.RemoveNetwork(ctx, n.Name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // destroy removes all containers at the same time.

@@ -48,6 +48,16 @@ func newRegistries(backend string, client func(region string) *awscall.Client) (
 	return &registries{host: host, client: client, logins: map[string]login{}}, nil
 }
 
+// Name is the name that an image is pulled by. That of the built-in registry begins with the server's address, so that servers of one
+// machine do not take one another's images.
+func (r *registries) Name(image string) string {
+	parts := ecrName.FindStringSubmatch(image)
+	if parts == nil {
+		return image
+	}
+	return r.host + "/" + parts[1] + "/" + parts[2] + "/" + parts[3]
+}
+
 // Resolve returns the name to pull an image by, and the login.
 func (r *registries) Resolve(ctx context.Context, image string, auth *acs.RegistryAuth) (string, *runtime.Auth, error) {
 	if auth != nil && auth.Type != "ecr" {
@@ -57,12 +67,11 @@ func (r *registries) Resolve(ctx context.Context, image string, auth *acs.Regist
 	if parts == nil {
 		return image, nil, nil
 	}
-	account, region, name := parts[1], parts[2], parts[3]
-	l, err := r.login(ctx, account, region)
+	l, err := r.login(ctx, parts[1], parts[2])
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", engine.ErrRegistryLogin, err)
 	}
-	return r.host + "/" + account + "/" + region + "/" + name, &l, nil
+	return r.Name(image), &l, nil
 }
 
 func (r *registries) login(ctx context.Context, account, region string) (runtime.Auth, error) {

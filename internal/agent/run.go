@@ -152,7 +152,7 @@ func (a *agent) engineConfig() engine.Config {
 	c := a.cfg
 	e := engine.Config{
 		PublishesBeyond: !c.BindAddress.IsLoopback(), BlockIMDS: c.BlockIMDS, BlockIMDSAwsvpc: c.BlockIMDS || c.BlockIMDSAwsvpc,
-		Cluster: c.Cluster, Region: c.Region, Instance: a.name, Zone: c.Zone, NetworkPrefix: c.NetworkPrefix,
+		Cluster: c.Cluster, Region: c.Region, Instance: a.name, Zone: c.Zone, NetworkPrefix: c.NetworkPrefix, Server: c.Server,
 		BindAddress: c.BindAddress, PortFirst: c.DynamicPortFirst, PortLast: c.DynamicPortLast,
 		Resources: engine.Resources{
 			CPU: c.CPU, Memory: c.Memory - c.ReservedMemory, PortsTCP: c.ReservedPorts, PortsUDP: c.ReservedPortsUDP,

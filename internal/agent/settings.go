@@ -130,6 +130,7 @@ func (s *settings) local(c *Config) {
 	}
 	c.IdentityDocument = s.text("BERTH_IDENTITY_DOCUMENT", "")
 	c.NetworkPrefix = s.text("BERTH_NETWORK_PREFIX", NetworkPrefix)
+	c.Server = s.text("BERTH_SERVER", "")
 	c.CPU = s.number("BERTH_CPU", int64(runtime.NumCPU())*1024)
 	c.Memory = s.number("BERTH_MEMORY", memoryMiB())
 	if bind := s.text("BERTH_BIND_ADDR", ""); bind != "" {

@@ -90,7 +90,7 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 		return err
 	}
 	s, err := server.New(ctx, server.Config{
-		Data: d.data, Listen: d.listen, Region: d.region, Account: defaultAccount, EdgeAddr: "127.0.0.1", DevCredentials: true,
+		Data: d.data, Listen: d.listen, Region: d.region, Account: defaultAccount, DevCredentials: true,
 		AgentCommand: agentCommand(self), Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {

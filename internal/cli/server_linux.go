@@ -31,7 +31,8 @@ func newServer(io streams) *cobra.Command {
 	f.StringVar(&p.region, "region", defaultRegion, "the region of the registry's short names, and of berth env")
 	f.BoolVar(&verbose, "verbose", false, "log more")
 	f.StringVar(&cfg.Account, "account", defaultAccount, "the account number, twelve digits")
-	f.StringVar(&cfg.EdgeAddr, "edge-addr", "127.0.0.1", "the address load balancers listen on")
+	f.StringVar(&cfg.EdgeAddr, "edge-addr", "",
+		"the `address` load balancers listen on (default 127.0.0.1, or 127.N.0.1 beside other servers of this machine)")
 	f.StringVar(&cfg.RegistryTLS, "registry-tls", "", "serve images with TLS at this `address` too, under the names of ECR, such as 127.0.0.2:443 (docs/registry.md)")
 	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false, "accept the access key test/test too, allow POST /_berth/reset and pushes without login")
 	f.StringArrayVar(&cfg.AllowedHosts, "allow-host", nil, "a `name` of this machine that callers use beside localhost, or .name for all under it; may be given again")

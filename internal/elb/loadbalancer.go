@@ -1,6 +1,9 @@
 package elb
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Schemes of a load balancer.
 const (
@@ -31,6 +34,9 @@ type LoadBalancer struct {
 	// SecurityGroups is stored and returned; the edge listens on the machine's own addresses, which groups do not guard.
 	SecurityGroups []string
 	Created        time.Time
+	// Slot numbers the load balancer among those of the server, from 1 on: containers reach it at the gateway's address of that number.
+	// It is 0 when all numbers were taken.
+	Slot int `json:",omitempty"`
 	// Attributes holds only what was set; read through Attribute or Settings.
 	Attributes map[string]string
 	Tags       []Tag
@@ -76,4 +82,22 @@ func (l *LoadBalancer) Settings() Settings {
 		TLSHeaders:      l.Attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled") == "true",
 		HTTP2:           l.Attribute("routing.http2.enabled") == "true",
 	}
+}
+
+// NextSlot returns the slot of a new load balancer: the first free one after that of the newest load balancer, so that a number rests for as
+// long as possible before it is used again. It is 0 when all numbers up to last are taken.
+func NextSlot(all iter.Seq[*LoadBalancer], last int) int {
+	taken, newest := map[int]bool{}, &LoadBalancer{}
+	for lb := range all {
+		taken[lb.Slot] = true
+		if lb.Slot > 0 && !lb.Created.Before(newest.Created) {
+			newest = lb
+		}
+	}
+	for i := range last {
+		if slot := (newest.Slot+i)%last + 1; !taken[slot] {
+			return slot
+		}
+	}
+	return 0
 }

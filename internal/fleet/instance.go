@@ -99,7 +99,7 @@ type Instance struct {
 	LaunchIndex     int        `json:",omitempty"`
 	Launch          LaunchData // as resolved at launch: later changes of the template do not reach it
 	Zone, SubnetID  string
-	Address         netip.Addr // 127.0.1.N, its private address, unique on the machine
+	Address         netip.Addr // 127.B.1.N of the server's block B, its private address, unique on the machine
 	Tags            map[string]string
 	LaunchedAt      time.Time
 	DisableAPIStop  bool          `json:",omitempty"`
@@ -176,20 +176,6 @@ func PrivateDNSName(ip netip.Addr, region string) string {
 		domain = "ec2.internal"
 	}
 	return "ip-" + strings.ReplaceAll(ip.String(), ".", "-") + "." + domain
-}
-
-// firstHost and lastHost bound the loopback addresses that instances get: 127.0.1.1 is left out because Debian names the host by it.
-var firstHost, lastHost = netip.MustParseAddr("127.0.1.2"), netip.MustParseAddr("127.0.63.254")
-
-// NextAddress returns the lowest loopback address that no instance in taken has, or ok false when all some sixteen thousand are in use. Instances
-// that are still described after their end keep theirs, so that an address is not given to another while somebody may still talk to the old one.
-func NextAddress(taken map[netip.Addr]bool) (addr netip.Addr, ok bool) {
-	for a := firstHost; a.Compare(lastHost) <= 0; a = a.Next() {
-		if last := a.As4()[3]; last != 0 && last != 255 && !taken[a] {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
 }
 
 // SortedTags returns the tags in the order of their keys.

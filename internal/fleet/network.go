@@ -35,24 +35,19 @@ var awsRange = netip.MustParsePrefix("172.31.0.0/16")
 // otherRanges is how many ranges there are beside, from 10.128.0.0/16 on: outside of those that Docker chooses by itself.
 const otherRanges = 128
 
-// ChooseNetwork finds a place for a region's network beside those that there are and outside of what is busy on the machine. The choice
-// follows from the region's name as far as others have not made the same one. ok is false when there is no place left.
-func ChooseNetwork(region, account string, there iter.Seq[*Network], busy []netip.Prefix) (n Network, ok bool) {
+// ChooseNetwork finds a place for a region's network beside those that there are and outside of what is busy on the machine. The
+// choice follows from the block and from the region's name as far as others have not made the same one. ok is false when there is no
+// place left.
+func ChooseNetwork(b *Block, region, account string, there iter.Seq[*Network], busy []netip.Prefix) (n Network, ok bool) {
 	taken := slices.Clone(busy)
 	for n := range there {
 		taken = append(taken, n.CIDR)
 	}
-	free := func(p netip.Prefix) bool { return !slices.ContainsFunc(taken, p.Overlaps) }
-	n = Network{Region: region, Account: account, CIDR: awsRange}
-	if free(n.CIDR) {
-		return n, true
-	}
 	h := fnv.New32a()
 	h.Write([]byte(region + "/" + account))
-	for i := range uint32(otherRanges) {
-		n.CIDR = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(otherRanges + (h.Sum32()+i)%otherRanges), 0, 0}), 16)
-		if free(n.CIDR) {
-			return n, true
+	for _, p := range b.networks(h.Sum32()) {
+		if !slices.ContainsFunc(taken, p.Overlaps) {
+			return Network{Region: region, Account: account, CIDR: p}, true
 		}
 	}
 	return Network{}, false

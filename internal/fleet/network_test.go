@@ -21,8 +21,8 @@ func TestNetworksOfRegions(t *testing.T) {
 		var there []*Network
 		for i, name := range rapid.SliceOfNDistinct(rapid.IntRange(0, 999), 1, 140, rapid.ID).Draw(t, "regions") {
 			region := fmt.Sprint("region-", name)
-			n, ok := ChooseNetwork(region, "1", slices.Values(there), busy)
-			same, _ := ChooseNetwork(region, "1", slices.Values(there), busy)
+			n, ok := ChooseNetwork(&Block{}, region, "1", slices.Values(there), busy)
+			same, _ := ChooseNetwork(&Block{}, region, "1", slices.Values(there), busy)
 			if n != same {
 				t.Fatalf("%v and %v from the same", n, same)
 			}
@@ -53,4 +53,27 @@ func TestNetworksOfRegions(t *testing.T) {
 			there = append(there, &n)
 		}
 	})
+}
+
+// Servers of one machine do not see one another's networks before there is a task in them: the first two regions of each have ranges that
+// no other server gives out.
+func TestNetworksOfBlocks(t *testing.T) {
+	var all []netip.Prefix
+	for number := range Blocks {
+		b := &Block{Number: number}
+		var own []*Network
+		for _, region := range []string{"us-east-1", "eu-west-1"}[:min(2, number+1)] {
+			n, ok := ChooseNetwork(b, region, "123456789012", slices.Values(own), nil)
+			if !ok || slices.ContainsFunc(all, n.CIDR.Overlaps) {
+				t.Errorf("block %d has %s for %s; others have %v", number, n.CIDR, region, all)
+			}
+			own = append(own, &n)
+			all = append(all, n.CIDR)
+		}
+		a, ok := b.NextAddress(nil, nil)
+		if !ok || a.As4()[1] != byte(number) || b.Loopback().As4()[1] != byte(number) || !b.Gateway().Contains(b.GatewayAddress(254)) ||
+			b.GatewayAddress(0).IsValid() || b.GatewayAddress(255).IsValid() {
+			t.Errorf("block %d has %v, %v, %v", number, a, b.Loopback(), b.Gateway())
+		}
+	}
 }

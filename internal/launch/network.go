@@ -15,7 +15,7 @@ func Network(t *state.Tables, region, account string, busy []netip.Prefix) (n *f
 	if n, ok := t.Networks.Get(key.Key()); ok {
 		return n, false, nil
 	}
-	chosen, ok := fleet.ChooseNetwork(region, account, t.Networks.All(), busy)
+	chosen, ok := fleet.ChooseNetwork(t.Block(), region, account, t.Networks.All(), busy)
 	if !ok {
 		return nil, false, fault.New("InsufficientAddressCapacity", "There is no range of addresses left on this machine for the default VPC of region %s.", region)
 	}

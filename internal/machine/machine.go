@@ -8,6 +8,7 @@ package machine
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/berthhq/berth/internal/fleet"
@@ -15,6 +16,8 @@ import (
 
 // Driver makes and ends instances.
 type Driver interface {
+	Addresses
+
 	// Start makes the instance run, or adopts it when it does. At its first start its user data runs and its output is kept. An error
 	// means that the instance could not be made; its text is shown to callers of the API.
 	Start(ctx context.Context, in *fleet.Instance) error
@@ -39,8 +42,21 @@ type Report struct {
 	Status fleet.MachineStatus
 }
 
-// Console keeps what instances print while they boot.
-type Console interface {
-	// ConsoleOutput returns the last 64 KiB of it and when it was last written; nothing is an empty answer and no error.
+// Addresses gives instances their private addresses.
+type Addresses interface {
+	// NextAddress returns an address that is not in taken, or false when there is none. An address that is not valid is that of an
+	// instance which learns its own when it starts. It is called within transactions and waits for nothing.
+	NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool)
+}
+
+// Host is the machine, or the machines, that instances are made on.
+type Host interface {
+	Addresses
+
+	// Busy returns the ranges that a region's network must not overlap, because the machine has other networks there.
+	Busy(region string) []netip.Prefix
+
+	// ConsoleOutput returns the last 64 KiB of what an instance printed while it booted, and when it was last written. Nothing is an
+	// empty answer and no error.
 	ConsoleOutput(id string) ([]byte, time.Time, error)
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 
-	"github.com/berthhq/berth/internal/agent"
+	"github.com/berthhq/berth/internal/agent/engine"
 	"github.com/berthhq/berth/internal/agent/runtime"
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
 )
@@ -27,12 +29,10 @@ func (s *Server) removeLeftovers(ctx context.Context, zones []string) {
 	for i := range s.store.View().Instances.All() {
 		used[i.Zone] = true
 	}
-	for _, zone := range zones {
-		if used[zone] {
-			continue
+	for _, n := range networks() {
+		if n.Labels[engine.LabelNetwork] == engine.NetworkOfZone && s.made(n) && gone(n.Name, zones, used) {
+			tell(n.Name, rt.RemoveNetwork(ctx, n.Name))
 		}
-		name := agent.NetworkPrefix + "-" + zone
-		tell(name, rt.RemoveNetwork(ctx, name))
 	}
 	if len(used) > 0 {
 		return
@@ -44,23 +44,29 @@ func (s *Server) removeLeftovers(ctx context.Context, zones []string) {
 	}
 }
 
-// ecrName is the name that task definitions have for an image, and by which an agent keeps it.
-var ecrName = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/`)
+// made reports whether an agent of this server has made a network.
+func (s *Server) made(n runtime.Network) bool {
+	server, labelled := n.Labels[engine.LabelServer]
+	if !labelled { // by a version that did not say so; it had the names of block 0
+		return s.claim.Number == 0 && strings.HasPrefix(n.Name, s.claim.NetworkPrefix()+"-")
+	}
+	return server == s.claim.Server
+}
 
-// pulledFrom picks the names that agents have given to images from the registry at address. Names that people push by are theirs.
+// gone reports whether a network is of one of the zones, and no instance of the zone is left.
+func gone(network string, zones []string, used map[string]bool) bool {
+	return slices.ContainsFunc(zones, func(zone string) bool { return !used[zone] && strings.HasSuffix(network, "-"+zone) })
+}
+
+// pulledFrom picks the names that agents have given to images from the registry at address. Names that people push by are theirs, and
+// names that lead to another server's registry are that one's.
 func pulledFrom(address string, images [][]string) (names []string) {
 	pull := regexp.MustCompile("^" + regexp.QuoteMeta(address) + "/[0-9]{12}/[a-z0-9-]+/")
 	for _, image := range images {
-		var ofAgents []string
-		pulled := false
 		for _, name := range image {
-			if pull.MatchString(name) || ecrName.MatchString(name) {
-				ofAgents = append(ofAgents, name)
-				pulled = pulled || pull.MatchString(name)
+			if pull.MatchString(name) {
+				names = append(names, name)
 			}
-		}
-		if pulled {
-			names = append(names, ofAgents...)
 		}
 	}
 	return names

@@ -78,7 +78,7 @@ func (s *Server) openParts() (err error) {
 	s.meters.registry.MustRegister(diskMeters{s.budget})
 	s.machines = local.New(local.Config{
 		Dir: s.dir.Sub("instances"), Command: s.cfg.AgentCommand, ControlPlane: s.url(), Credentials: instanceKeys{s.minter},
-		Cleanup: s.purge, CleanupZones: s.removeLeftovers, Env: agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
+		Block: s.block(), Networks: s.ownBridges, Cleanup: s.purge, CleanupZones: s.removeLeftovers, Env: s.agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
 	})
 	s.dispatch = dispatch.New(dispatch.Config{
 		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: cacheHosts, Logger: s.cfg.Logger.With("room", "dispatch"),
@@ -87,7 +87,7 @@ func (s *Server) openParts() (err error) {
 		return err
 	}
 	s.caches, err = controlcache.New(s.store, controlcache.Config{
-		Dir: s.dir.Sub("cache"), Loopback: netip.MustParseAddr("127.0.0.1"), Containers: bridgeGateway, Now: time.Now, Logger: s.cfg.Logger.With("room", "control/cache"),
+		Dir: s.dir.Sub("cache"), Loopback: s.store.View().Block().Loopback(), Containers: bridgeGateway, Now: time.Now, Logger: s.cfg.Logger.With("room", "control/cache"),
 	})
 	return err
 }
@@ -155,7 +155,7 @@ func (s *Server) services() []awswire.Service {
 		actionecs.Service(s.store, s.dispatch.Operations()...),
 		actionelb.Service(s.store, s.publisher),
 		actionautoscaling.Service(s.store),
-		actionec2.Service(s.store, s.machines, s.busyAddresses),
+		actionec2.Service(s.store, s.machines),
 		actionecr.Service(s.store, s.registry, s.passwords),
 		actionlogs.Service(s.store, s.logs),
 		actionelasticache.Service(s.store),
@@ -192,8 +192,8 @@ func (s *Server) revoked(p identity.Principal) bool {
 
 // agentEnvironment is what agents get of this process's environment: where programs are, where Docker is, and whether tasks
 // may use the machine's own role.
-func agentEnvironment() []string {
-	var env []string
+func (s *Server) agentEnvironment() []string {
+	env := []string{"BERTH_NETWORK_PREFIX=" + s.claim.NetworkPrefix(), "BERTH_SERVER=" + s.claim.Server}
 	for _, name := range []string{"PATH", "HOME", "DOCKER_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "BERTH_BLOCK_IMDS"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
@@ -204,13 +204,10 @@ func agentEnvironment() []string {
 
 // purge removes what the agent of an instance has made in Docker.
 func (s *Server) purge(ctx context.Context, instanceID string, dead func()) error {
-	cfg, err := agent.NewConfig(os.Environ(), []string{"ECS_BACKEND_HOST=" + s.url(), "AWS_DEFAULT_REGION=" + s.cfg.Region})
+	rt, err := docker.New(os.Getenv("DOCKER_HOST"))
 	if err != nil {
 		return err
 	}
-	rt, err := docker.New(cfg.DockerHost)
-	if err != nil {
-		return err
-	}
-	return agent.Purge(ctx, instanceID, cfg, rt, dead)
+	defer rt.Close()
+	return agent.Purge(ctx, instanceID, rt, dead)
 }

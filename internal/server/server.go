@@ -23,6 +23,7 @@ import (
 	"github.com/berthhq/berth/internal/backup"
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/machine/local"
 	"github.com/berthhq/berth/internal/oplog"
 	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/state"
@@ -37,7 +38,7 @@ type Config struct {
 	Listen   string // host:port of the API
 	Region   string // of the registry's short names; the API serves every region
 	Account  string // twelve digits
-	EdgeAddr string // IP address that load balancers listen on
+	EdgeAddr string // IP address that load balancers listen on; "" is the server's own loopback address
 	// RegistryTLS is a host:port where images are served with TLS too, under the names of ECR; "" for nowhere.
 	RegistryTLS string
 	// DevCredentials accepts the key pair test/test, lets docker push without a login, and allows POST /_berth/reset.
@@ -60,6 +61,8 @@ type Server struct {
 	dir      *config.Dir
 	store    *state.Store
 	journal  *file.Journal // the store's
+	claim    *local.Claim
+	gateway  *local.Gateway
 	listener net.Listener
 	http     *http.Server
 	meters   *meters
@@ -101,6 +104,9 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 		return s, err
 	}
 	s.oplog = oplog.New(s.store, cfg.Logger)
+	if err := s.claimBlock(ctx); err != nil {
+		return s, err
+	}
 	if s.audit, err = audit.Open(s.dir.Sub("audit"), audit.Limits{}); err != nil {
 		return s, err
 	}

@@ -228,17 +228,17 @@ func TestWhatWasAnsweredIsThereAfterARestart(t *testing.T) {
 	}
 }
 
-// What agents have pulled from this server goes with it; what people have built, and what came from elsewhere, stays.
+// What agents have pulled from this server goes with it; what people have built, what came from elsewhere, and what was pulled from another
+// server of the machine stays.
 func TestPulledFrom(t *testing.T) {
 	const address = "127.0.0.1:4566"
-	pulled, asked := address+"/123456789012/us-east-1/team/web", "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/web"
+	pulled := address + "/123456789012/us-east-1/team/web"
 	got := pulledFrom(address, [][]string{
-		{address + "/web:latest", pulled + ":v1", asked + ":v1", "web:latest", pulled + "@sha256:1"},
-		{asked + ":v2"},
+		{address + "/web:latest", pulled + ":v1", "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/web:v1", "web:latest", pulled + "@sha256:1"},
 		{"127.0.0.1:45661/123456789012/us-east-1/team/web:v1"},
 		{pulled + "@sha256:2"},
 	})
-	want := []string{pulled + ":v1", asked + ":v1", pulled + "@sha256:1", pulled + "@sha256:2"}
+	want := []string{pulled + ":v1", pulled + "@sha256:1", pulled + "@sha256:2"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

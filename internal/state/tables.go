@@ -49,6 +49,15 @@ type Tables struct {
 	SecurityGroups       Table[fleet.SecurityGroup]
 	ResourceTags         Table[fleet.ResourceTags]
 	Networks             Table[fleet.Network]
+	Blocks               Table[fleet.Block]
+}
+
+// Block is the server's part of what servers of one machine share; block 0 unless a row says otherwise.
+func (t *Tables) Block() *fleet.Block {
+	if b, ok := t.Blocks.Get(fleet.BlockKey); ok {
+		return b
+	}
+	return &fleet.Block{}
 }
 
 // Index names a secondary index. Which tables have it, define says.
@@ -126,6 +135,7 @@ func define() Tables {
 		SecurityGroups: table("fleet.security-groups", (*fleet.SecurityGroup).Key),
 		ResourceTags:   table("fleet.resource-tags", (*fleet.ResourceTags).Key),
 		Networks:       table("fleet.networks", (*fleet.Network).Key),
+		Blocks:         table("fleet.blocks", (*fleet.Block).Key),
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
-	"net/netip"
 	"reflect"
 
 	"github.com/berthhq/berth/internal/awswire"
@@ -22,15 +21,13 @@ import (
 )
 
 type api struct {
-	store   *state.Store
-	console machine.Console
-	busy    func(region string) []netip.Prefix
+	store *state.Store
+	host  machine.Host
 }
 
-// Service returns the actions of EC2. console gives the console output of instances; it may be nil where no machines are made. busy tells
-// which addresses others have on the machine, so that a region's network is not put there; it may be nil.
-func Service(store *state.Store, console machine.Console, busy func(region string) []netip.Prefix) awswire.Service {
-	a := &api{store: store, console: console, busy: busy}
+// Service returns the actions of EC2. Instances are made on host.
+func Service(store *state.Store, host machine.Host) awswire.Service {
+	a := &api{store: store, host: host}
 	var ops []awswire.Operation
 	ops = append(ops, a.instanceOperations()...)
 	ops = append(ops, a.factOperations()...)

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	s := desktest.Store(t)
-	return &desk{desktest.New(t, Service(s, fakeConsole{}, nil)), t, s}
+	return &desk{desktest.New(t, Service(s, fakeHost{})), t, s}
 }
 
 // call sends a signed Query request, written as "Action a=b c=d", and returns what is in the answer: the XML, or "Code: message" of a fault.
@@ -87,8 +88,19 @@ func tags(xml, name string) (all []string) {
 	return all
 }
 
-type fakeConsole struct{}
+type fakeHost struct{ busy func() []netip.Prefix }
 
-func (fakeConsole) ConsoleOutput(id string) ([]byte, time.Time, error) {
+func (fakeHost) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
+	return new(fleet.Block).NextAddress(taken, nil)
+}
+
+func (h fakeHost) Busy(string) []netip.Prefix {
+	if h.busy == nil {
+		return nil
+	}
+	return h.busy()
+}
+
+func (fakeHost) ConsoleOutput(id string) ([]byte, time.Time, error) {
 	return []byte("console of " + id), time.Unix(1700000000, 0), nil
 }

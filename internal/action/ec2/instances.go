@@ -236,10 +236,7 @@ func (a *api) getConsoleOutput(_ context.Context, call *awswire.Call, in *shape.
 		return nil, err
 	}
 	out := &shape.GetConsoleOutputOutput{InstanceId: in.InstanceId, Output: new("")}
-	if a.console == nil {
-		return out, nil
-	}
-	text, at, err := a.console.ConsoleOutput(found[0].ID)
+	text, at, err := a.host.ConsoleOutput(found[0].ID)
 	if err != nil {
 		return nil, err
 	}

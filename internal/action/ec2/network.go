@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
@@ -29,10 +28,7 @@ func (a *api) network(ctx context.Context, call *awswire.Call) (*fleet.Network, 
 	if err != nil || !isNew {
 		return n, err
 	}
-	var busy []netip.Prefix
-	if a.busy != nil {
-		busy = a.busy(call.Region)
-	}
+	busy := a.host.Busy(call.Region)
 	full := a.store.Update(ctx, func(tx *state.Tx) error {
 		if n, isNew, err = tasks.Network(&tx.Tables, call.Region, call.Account, busy); isNew {
 			tx.Networks.Put(n)

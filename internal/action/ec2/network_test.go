@@ -26,7 +26,7 @@ func TestNetworksOfRegions(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { store.Close() })
-		return &api{store: store, busy: func(string) []netip.Prefix { return busy }}
+		return &api{store: store, host: fakeHost{func() []netip.Prefix { return busy }}}
 	}
 	a := begin()
 	told := func(region string) (cidr string) {

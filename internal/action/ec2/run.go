@@ -12,6 +12,7 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -35,6 +36,7 @@ var laterRunFields = []string{
 
 // launch is a parsed RunInstances.
 type launch struct {
+	host      machine.Addresses
 	data      fleet.LaunchData
 	names     []string // of security groups
 	subnet    string
@@ -47,7 +49,7 @@ type launch struct {
 }
 
 func (a *api) runInstances(ctx context.Context, call *awswire.Call, in *shape.RunInstancesInput) (*shape.RunInstancesOutput, error) {
-	l, err := parseRun(in)
+	l, err := a.parseRun(in)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +85,8 @@ func earlier(tx *state.Tx, call *awswire.Call, token string) []*fleet.Instance {
 	return made
 }
 
-func parseRun(in *shape.RunInstancesInput) (*launch, error) {
-	l := &launch{min: int(*in.MinCount), max: int(*in.MaxCount), token: str(in.ClientToken), subnet: str(in.SubnetId), names: in.SecurityGroups, template: in.LaunchTemplate, reserving: newID("r")}
+func (a *api) parseRun(in *shape.RunInstancesInput) (*launch, error) {
+	l := &launch{host: a.host, min: int(*in.MinCount), max: int(*in.MaxCount), token: str(in.ClientToken), subnet: str(in.SubnetId), names: in.SecurityGroups, template: in.LaunchTemplate, reserving: newID("r")}
 	if l.min < 1 || l.max < l.min || l.max > maxRun {
 		return nil, invalid("Value (%d) for parameter maxCount is invalid: 1 <= MinCount (%d) <= MaxCount <= %d.", l.max, l.min, maxRun)
 	}
@@ -184,7 +186,7 @@ func (l *launch) make(tx *state.Tx, call *awswire.Call) ([]*fleet.Instance, erro
 	}
 	var made []*fleet.Instance
 	for index := range n {
-		addr, ok := fleet.NextAddress(taken)
+		addr, ok := l.host.NextAddress(taken)
 		if !ok {
 			return nil, fault.New("InsufficientInstanceCapacity", "There are no free loopback addresses for more instances on this machine.")
 		}

@@ -9,6 +9,7 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -41,6 +42,7 @@ func (a *api) createLoadBalancer(ctx context.Context, call *awswire.Call, in *sh
 		if n >= elb.MaxLoadBalancers {
 			return fault.New(shape.CodeTooManyLoadBalancers, "The maximum number of load balancers in this region is '%d'", elb.MaxLoadBalancers)
 		}
+		want.Slot = elb.NextSlot(tx.LoadBalancers.All(), fleet.GatewaySlots)
 		tx.LoadBalancers.Put(want)
 		out = answerLoadBalancer(&tx.Tables, want)
 		return nil

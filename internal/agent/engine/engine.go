@@ -26,6 +26,7 @@ type Config struct {
 	Zone     string // of the machine; its network carries awsvpc tasks
 
 	NetworkPrefix string     // begins the names of docker networks
+	Server        string     // whose agent this is, in labels of networks; "" when servers do not share the machine
 	BindAddress   netip.Addr // host ports are published here; not valid: everywhere
 	PortFirst     int        // dynamic host ports
 	PortLast      int
@@ -68,6 +69,8 @@ var ErrDropped = errors.New("the control plane refuses the report for good")
 // Registries says how an image is pulled: by which name, and with what login.
 type Registries interface {
 	Resolve(ctx context.Context, image string, auth *acs.RegistryAuth) (ref string, login *runtime.Auth, err error)
+	// Name is the name alone.
+	Name(image string) string
 }
 
 // Logs ships the output of containers with the awslogs driver.

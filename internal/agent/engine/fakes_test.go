@@ -115,6 +115,8 @@ func (b *bench) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (s
 	return image, nil, nil
 }
 
+func (b *bench) Name(image string) string { return image }
+
 func (b *bench) Prepare(context.Context, string, Box) error    { return nil }
 func (b *bench) Done(string) bool                              { return !b.unshipped.Load() }
 func (b *bench) Add(context.Context, string, netip.Addr) error { return nil }

@@ -123,7 +123,7 @@ func (e *Engine) cleanImage(ctx context.Context, p pulledImage, now time.Time) (
 	if err != nil {
 		return false, err
 	}
-	if used || e.wanted(p.Names) {
+	if used || e.wanted(p) {
 		p.UsedAt = now
 		return false, e.store.Put(checkpoint.Images, p.ID, p)
 	}
@@ -138,11 +138,11 @@ func (e *Engine) cleanImage(ctx context.Context, p pulledImage, now time.Time) (
 	return true, e.store.Delete(checkpoint.Images, p.ID)
 }
 
-// wanted reports whether a task that is not forgotten yet asks for one of the names.
-func (e *Engine) wanted(names []string) bool {
+// wanted reports whether a task that is not forgotten yet asks for the image.
+func (e *Engine) wanted(p pulledImage) bool {
 	for _, r := range e.Tasks() {
 		for _, b := range r.Containers {
-			if slices.Contains(names, b.Def.Image) || slices.Contains(names, b.Image) {
+			if b.Image == p.ID || slices.Contains(p.Names, e.images.Name(b.Def.Image)) {
 				return true
 			}
 		}

@@ -22,6 +22,8 @@ func (aliasing) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (s
 	return "registry/" + image, nil, nil
 }
 
+func (aliasing) Name(image string) string { return "registry/" + image }
+
 // here lists which of the names are on the machine.
 func (b *bench) here(names ...string) (found []string) {
 	b.t.Helper()
@@ -104,8 +106,8 @@ func TestImagesGoAFewAtATime(t *testing.T) {
 	})
 }
 
-// Images of the built-in registry have two names. Both go, unless one has become somebody else's.
-func TestBothNamesOfAnImageGo(t *testing.T) {
+// An image of the built-in registry has one name, that of the server it came from. It goes, unless it has become somebody else's.
+func TestNameOfAnImageGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "registry/app:1", "registry/app:2", "mine:1")
 		b.cfg.CleanupWait = time.Minute
@@ -116,17 +118,61 @@ func TestBothNamesOfAnImageGo(t *testing.T) {
 		b.apply(taskOf("2", container("c", "app:2")))
 		b.settle(time.Minute)
 		names := []string{"registry/app:1", "app:1", "registry/app:2", "app:2"}
-		if got := b.here(names...); !slices.Equal(got, names) {
+		if got := b.here(names...); strings.Join(got, " ") != "registry/app:1 registry/app:2" {
 			t.Fatalf("there are %q", got)
 		}
-		if err := b.rt.Tag(t.Context(), "mine:1", "app:2"); err != nil {
+		if err := b.rt.Tag(t.Context(), "mine:1", "registry/app:2"); err != nil {
 			t.Fatal(err)
 		}
 		b.settle(3 * time.Hour)
-		if got := b.here(names...); strings.Join(got, " ") != "app:2" {
+		if got := b.here(names...); strings.Join(got, " ") != "registry/app:2" {
 			t.Errorf("there are %q, want the one that was given away", got)
 		}
 	})
+}
+
+// meddling is somebody else who uses the runtime: each create is preceded by what he does.
+type meddling struct {
+	*fake.Engine
+	before func(image string)
+}
+
+func (m meddling) Create(ctx context.Context, s runtime.Spec) (string, error) {
+	m.before(s.Image)
+	return m.Engine.Create(ctx, s)
+}
+
+// Another server of the machine moves a name to its own image, or removes the image, after this one has pulled it: the task runs what it pulled.
+func TestOthersUseTheSameNames(t *testing.T) {
+	for name, meddle := range map[string]func(t *testing.T, rt *fake.Engine){
+		"a name moves":        func(t *testing.T, rt *fake.Engine) { rt.Tag(t.Context(), "other:1", "app:1") },
+		"an image is removed": func(t *testing.T, rt *fake.Engine) { rt.RemoveImage(t.Context(), "app:1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := imageBench(t)
+				b.rt.Publish("app:1", fake.Serve)
+				b.rt.Load("app:1", fake.Serve)
+				b.rt.Load("other:1", fake.Exit(3))
+				pulled, _ := b.rt.Image(t.Context(), "app:1")
+				n := 0
+				b.around = func(rt *fake.Engine) runtime.Runtime {
+					return meddling{rt, func(string) {
+						if n++; n == 1 {
+							meddle(t, rt)
+						}
+					}}
+				}
+				b.run()
+				b.apply(taskOf("1", container("c", "app:1")))
+				b.settle(time.Minute)
+				r := b.record("1")
+				if r.Status != StatusRunning || r.Containers[0].ImageID != pulled.ID {
+					t.Errorf("the task is %s of image %s (%s), want RUNNING of %s", r.Status, r.Containers[0].ImageID, r.Containers[0].Reason, pulled.ID)
+				}
+			})
+		})
+	}
 }
 
 // endless pulls the image huge:1 until it is told to give up.

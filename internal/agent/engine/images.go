@@ -27,8 +27,9 @@ func (t *task) pull(ctx context.Context, i int, b Box) error {
 		return t.pullPause(ctx, i)
 	}
 	if t.e.cfg.PullBehavior == PullPreferCached || t.e.cfg.PullBehavior == PullOnce && t.e.pulledBefore(b.Def.Image, t.arn) {
-		if _, err := t.e.rt.Image(ctx, b.Def.Image); err == nil {
-			return t.pulled(ctx, i, b.Def.Image, "")
+		if have, err := t.e.cached(ctx, b.Def.Image); err == nil {
+			t.pulled(i, have.ID, digestOf(have.Digests))
+			return nil
 		}
 	}
 	t.change(func(r *Record) {
@@ -39,15 +40,17 @@ func (t *task) pull(ctx context.Context, i int, b Box) error {
 	image, digest, err := t.e.pullImage(ctx, b)
 	t.change(func(r *Record) { r.PullStoppedAt = time.Now() })
 	if err == nil {
-		return t.pulled(ctx, i, image, digest)
+		t.pulled(i, image, digest)
+		return nil
 	}
 	if later(ctx, err) {
 		return err
 	}
 	if t.e.cfg.PullBehavior == PullDefault || t.e.cfg.PullBehavior == "" {
-		if _, cached := t.e.rt.Image(ctx, b.Def.Image); cached == nil {
+		if have, missing := t.e.cached(ctx, b.Def.Image); missing == nil {
 			t.e.log.Warn("using the cached image, since pulling it failed", "image", b.Def.Image, "error", err)
-			return t.pulled(ctx, i, b.Def.Image, "")
+			t.pulled(i, have.ID, digestOf(have.Digests))
+			return nil
 		}
 	}
 	name := "CannotPullContainerError: "
@@ -61,8 +64,17 @@ func (t *task) pull(ctx context.Context, i int, b Box) error {
 // ErrRegistryLogin means that there is no login to the built-in registry; Registries.Resolve returns it.
 var ErrRegistryLogin = errors.New("unable to get a registry login")
 
-// pullImage pulls from wherever the name leads and returns the name by which the
-// image is here.
+// cached finds the image that is here under the name that it is pulled by, or under the name that the task gives it.
+func (e *Engine) cached(ctx context.Context, name string) (runtime.Image, error) {
+	have, err := e.rt.Image(ctx, e.images.Name(name))
+	if errors.Is(err, runtime.ErrNotFound) && e.images.Name(name) != name {
+		return e.rt.Image(ctx, name)
+	}
+	return have, err
+}
+
+// pullImage pulls from wherever the name leads and returns the image's id: names are shared with whoever else uses the runtime, and
+// may lead to another image a moment later.
 func (e *Engine) pullImage(ctx context.Context, b Box) (image, digest string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.PullTimeout)
 	defer cancel()
@@ -79,7 +91,7 @@ func (e *Engine) pullImage(ctx context.Context, b Box) (image, digest string, er
 		if ref, login, err = e.images.Resolve(ctx, b.Def.Image, b.Def.RegistryAuth); err != nil {
 			continue
 		}
-		if image, digest, err = e.pullAs(ctx, ref, login, b.Def.Image); err == nil {
+		if image, digest, err = e.pullAs(ctx, ref, login); err == nil {
 			return image, digest, nil
 		}
 		if ctx.Err() != nil || errors.Is(err, runtime.ErrUnavailable) || errors.Is(err, runtime.ErrNotFound) {
@@ -89,8 +101,8 @@ func (e *Engine) pullImage(ctx context.Context, b Box) (image, digest string, er
 	return "", "", err
 }
 
-// pullAs pulls ref, gives it the name that was asked for, and notes whether it is ours.
-func (e *Engine) pullAs(ctx context.Context, ref string, login *runtime.Auth, name string) (image, digest string, err error) {
+// pullAs pulls ref and notes whether it is ours.
+func (e *Engine) pullAs(ctx context.Context, ref string, login *runtime.Auth) (image, digest string, err error) {
 	e.pulling.RLock()
 	defer e.pulling.RUnlock()
 	before, err := e.rt.Image(ctx, ref)
@@ -98,38 +110,34 @@ func (e *Engine) pullAs(ctx context.Context, ref string, login *runtime.Auth, na
 	if digest, err = e.rt.Pull(ctx, ref, login); err != nil {
 		return "", "", err
 	}
-	if image, err = e.named(ctx, ref, name); err != nil {
-		return "", "", err
+	after, err := e.rt.Image(ctx, withDigest(ref, digest))
+	if errors.Is(err, runtime.ErrNotFound) {
+		after, err = e.rt.Image(ctx, ref)
 	}
-	after, err := e.rt.Image(ctx, ref)
 	if err != nil {
 		return "", "", err
 	}
-	return image, digest, e.notePull(after.ID, there && before.ID == after.ID, ref, image)
+	return after.ID, digest, e.notePull(after.ID, there && before.ID == after.ID, ref)
 }
 
-// named gives what was pulled as ref the name that was asked for. A name with a
-// digest cannot be given, so such an image keeps its registry's.
-func (e *Engine) named(ctx context.Context, ref, image string) (string, error) {
-	if ref == image || strings.Contains(image, "@") {
-		return ref, nil
+// withDigest names what was pulled as ref by its digest, which leads to no other image later.
+func withDigest(ref, digest string) string {
+	if digest == "" || strings.Contains(ref, "@") {
+		return ref
 	}
-	return image, e.rt.Tag(ctx, ref, image)
+	if colon := strings.LastIndexByte(ref, ':'); colon > strings.LastIndexByte(ref, '/') {
+		ref = ref[:colon]
+	}
+	return ref + "@" + digest
 }
 
 // pulled notes that the image is here.
-func (t *task) pulled(ctx context.Context, i int, image, digest string) error {
-	if digest == "" {
-		if found, err := t.e.rt.Image(ctx, image); err == nil {
-			digest = digestOf(found.Digests)
-		}
-	}
+func (t *task) pulled(i int, image, digest string) {
 	t.change(func(r *Record) {
 		b := &r.Containers[i]
 		b.Image, b.Digest, b.Phase = image, digest, max(b.Phase, Pulled)
 		r.Hold = ""
 	})
-	return nil
 }
 
 // digestOf is the first registry's digest, the same for all of one manifest.

@@ -29,6 +29,7 @@ const (
 	LabelVersion   = "com.amazonaws.ecs.task-definition-version"
 	LabelCluster   = "com.amazonaws.ecs.cluster"
 	LabelInstance  = "com.berthhq.instance"
+	LabelImage     = "com.berthhq.image" // as the task definition names it: containers are created by the image's id
 )
 
 const pauseName = "~internal~ecs~pause"

@@ -30,7 +30,8 @@ func (t *task) pullPause(ctx context.Context, i int) error {
 		t.fail(i, "ResourceInitializationError: cannot make the pause image: "+err.Error())
 		return nil
 	}
-	return t.pulled(ctx, i, PauseImage, "")
+	t.pulled(i, PauseImage, "")
+	return nil
 }
 
 func importPause(ctx context.Context, images runtime.Images) error {

@@ -13,6 +13,15 @@ import (
 // LabelNetwork marks the bridge networks of agents on this machine.
 const LabelNetwork = "com.berthhq.network"
 
+// Values of LabelNetwork.
+const (
+	NetworkOfInstance = "instance"
+	NetworkOfZone     = "zone"
+)
+
+// LabelServer says which server's agents a network belongs to, where several servers share a machine.
+const LabelServer = "com.berthhq.server"
+
 // vpcAddresses are those of the default VPC of a machine's first region, which awsvpc tasks get. Docker's own choice for other networks
 // ends in them; those of other regions' VPCs lie outside of what it chooses from.
 var vpcAddresses = netip.MustParsePrefix("172.31.0.0/16")
@@ -22,7 +31,7 @@ var vpcAddresses = netip.MustParsePrefix("172.31.0.0/16")
 func (c Config) BridgeNetwork() runtime.NetworkSpec {
 	return runtime.NetworkSpec{
 		Name: c.NetworkPrefix + "-" + c.Instance, Avoid: vpcAddresses,
-		Labels: map[string]string{LabelNetwork: "instance", LabelInstance: c.Instance},
+		Labels: c.networkLabels(NetworkOfInstance, c.Instance),
 	}
 }
 
@@ -31,12 +40,20 @@ func (c Config) BridgeNetwork() runtime.NetworkSpec {
 func (c Config) zoneNetwork(gateway netip.Prefix) runtime.NetworkSpec {
 	return runtime.NetworkSpec{
 		Name: c.zoneName(), Subnet: gateway.Masked(), Gateway: gateway.Addr(),
-		Labels: map[string]string{LabelNetwork: zoneLabel},
+		Labels: c.networkLabels(NetworkOfZone, ""),
 	}
 }
 
-// zoneLabel is the value of LabelNetwork at networks that agents of a zone share.
-const zoneLabel = "zone"
+func (c Config) networkLabels(kind, instance string) map[string]string {
+	labels := map[string]string{LabelNetwork: kind}
+	if instance != "" {
+		labels[LabelInstance] = instance
+	}
+	if c.Server != "" {
+		labels[LabelServer] = c.Server
+	}
+	return labels
+}
 
 func (c Config) zoneName() string { return c.NetworkPrefix + "-" + c.Zone }
 
@@ -84,7 +101,7 @@ func (e *Engine) prepareNetwork(ctx context.Context, r *Record) error {
 // runs nevertheless; the agent has said so at its start.
 func (e *Engine) guard(ctx context.Context, n runtime.Network) {
 	network := fence.Network{Bridge: n.Bridge, Published: e.cfg.PublishesBeyond, BlockMetadata: e.cfg.BlockIMDS}
-	if n.Labels[LabelNetwork] == zoneLabel {
+	if n.Labels[LabelNetwork] == NetworkOfZone {
 		network.Published, network.BlockMetadata = false, e.cfg.BlockIMDSAwsvpc
 	}
 	if err := e.redirect.Guard(ctx, network); err != nil {

@@ -73,7 +73,8 @@ type Box struct {
 	// EndpointID is the container's secret part of its metadata addresses.
 	EndpointID string
 
-	Image     string // what it is created from: Def.Image or the built-in registry's name for it
+	Image     string // the id of what it is created from
+	PullTries int    // how often its image went away before it was created
 	ImageID   string
 	Digest    string
 	Ports     []Binding

@@ -26,6 +26,7 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 	labels := map[string]string{
 		LabelTask: r.Task.ARN, LabelContainer: b.Def.Name, LabelFamily: r.Task.Family, LabelVersion: r.Task.Version,
 		LabelCluster: e.cfg.Cluster, LabelInstance: e.cfg.Instance,
+		LabelImage: b.Def.Image,
 	}
 	network, err := e.attachment(r, i)
 	if err != nil {

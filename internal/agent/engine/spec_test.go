@@ -93,7 +93,7 @@ func TestWhatAContainerIsMadeOf(t *testing.T) {
 			"mounts":       {got.Mounts, []runtime.Mount{{Source: "/srv", Target: "/host"}, {Source: own("empty"), Target: "/empty", ReadOnly: true}, {Source: "shared", Target: "/shared"}, {Source: own("mine"), Target: "/mine"}}},
 			"memory":       {got.MemoryBytes, int64(10 << 20)},
 			"CPU shares":   {got.CPUShares, int64(2)},
-			"labels":       {got.Labels, map[string]string{LabelTask: arnOf("a"), LabelContainer: "web", LabelFamily: "f", LabelVersion: "1", LabelCluster: "agt", LabelInstance: "i-1"}},
+			"labels":       {got.Labels, map[string]string{LabelTask: arnOf("a"), LabelContainer: "web", LabelFamily: "f", LabelVersion: "1", LabelCluster: "agt", LabelInstance: "i-1", LabelImage: "serve:1"}},
 			"environment": {got.Env, []string{
 				"A=1", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/secret", "AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1", "B=2",
 				"ECS_AGENT_URI=http://169.254.170.2/api/" + r.Containers[0].EndpointID, "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/" + r.Containers[0].EndpointID,

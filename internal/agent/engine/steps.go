@@ -91,6 +91,13 @@ func (t *task) create(ctx context.Context, r *Record, i int) error {
 		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to created; timed out after waiting %v", t.e.cfg.CreateTimeout))
 	case later(ctx, err):
 		return err
+	case errors.Is(err, runtime.ErrNotFound) && b.PullTries < maxPullTries && t.e.imageGone(ctx, b.Image):
+		t.e.log.Info("an image was removed before its container was created; it is pulled again", "task", t.arn, "image", b.Def.Image)
+		t.change(func(r *Record) {
+			b := &r.Containers[i]
+			b.Phase, b.Image, b.Digest = Waiting, "", ""
+			b.PullTries++
+		})
 	case errors.Is(err, runtime.ErrConfig):
 		t.fail(i, "DockerClientConfigError: Unable to decode given docker config: "+err.Error())
 	case errors.Is(err, runtime.ErrHostConfig):
@@ -99,6 +106,15 @@ func (t *task) create(ctx context.Context, r *Record, i int) error {
 		t.fail(i, "CannotCreateContainerError: "+err.Error())
 	}
 	return nil
+}
+
+// maxPullTries is how often a container's image is pulled again because somebody removed it.
+const maxPullTries = 3
+
+// imageGone reports whether the image is not here any more: others use the runtime, too.
+func (e *Engine) imageGone(ctx context.Context, id string) bool {
+	_, err := e.rt.Image(ctx, id)
+	return errors.Is(err, runtime.ErrNotFound)
 }
 
 // createOrFind creates the container, or finds it if an earlier attempt, perhaps

@@ -51,8 +51,6 @@ type Images interface {
 	Pull(ctx context.Context, ref string, auth *Auth) (digest string, err error)
 	// Image describes an image that is here.
 	Image(ctx context.Context, ref string) (Image, error)
-	// Tag gives an image that is here another name.
-	Tag(ctx context.Context, source, target string) error
 	// Import makes an image of a tar of its root file system.
 	Import(ctx context.Context, ref string, rootFS io.Reader, entryPoint []string) error
 	// RemoveImage forgets a name, and the image with its last name.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,10 @@ type fakeDriver struct {
 
 func newFakeDriver() *fakeDriver {
 	return &fakeDriver{reports: make(chan machine.Report, 100), running: map[string]bool{}}
+}
+
+func (f *fakeDriver) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
+	return new(fleet.Block).NextAddress(taken, nil)
 }
 
 func (f *fakeDriver) Start(ctx context.Context, in *fleet.Instance) error {

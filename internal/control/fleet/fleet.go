@@ -44,7 +44,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, part := range []func(context.Context) error{
 		func(ctx context.Context) error {
-			return control.Run(ctx, c.store, c.logger, "auto-scaling-groups", 2, &groups{c.store})
+			return control.Run(ctx, c.store, c.logger, "auto-scaling-groups", 2, &groups{c.store, c.driver})
 		},
 		func(ctx context.Context) error {
 			return control.Run(ctx, c.store, c.logger, "instances", bootWorkers, &instances{c.store, c.driver})

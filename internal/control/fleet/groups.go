@@ -8,12 +8,14 @@ import (
 
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/state"
 )
 
 // groups keeps each group at its number of instances.
 type groups struct {
-	store *state.Store
+	store     *state.Store
+	addresses machine.Addresses
 }
 
 // Keys implements control.Reconciler.
@@ -84,7 +86,7 @@ func (r *groups) leaves(g *fleet.AutoScalingGroup, arn string) bool {
 // group does the next step of one group. Two may be at it at the same time: the transaction decides.
 func (r *groups) group(ctx context.Context, key string) (time.Duration, error) {
 	now := time.Now()
-	first := newStep(&r.store.View().Tables, key, nil, now)
+	first := r.newStep(&r.store.View().Tables, key, nil, now)
 	if first == nil {
 		return 0, nil
 	}
@@ -95,7 +97,7 @@ func (r *groups) group(ctx context.Context, key string) (time.Duration, error) {
 	ids := mint(first.needed)
 	var last *step
 	err := r.store.Update(ctx, func(tx *state.Tx) error {
-		if last = newStep(&tx.Tables, key, ids, now); last == nil {
+		if last = r.newStep(&tx.Tables, key, ids, now); last == nil {
 			return errNothing
 		}
 		last.run()

@@ -15,6 +15,7 @@ import (
 type step struct {
 	tables *state.Tables
 	now    time.Time
+	next   func(taken map[netip.Addr]bool) (netip.Addr, bool)
 	ids    *ids // nil: count what is needed
 	needed int
 
@@ -29,12 +30,12 @@ type step struct {
 }
 
 // newStep returns nil when there is no such group.
-func newStep(t *state.Tables, key string, ids *ids, now time.Time) *step {
+func (r *groups) newStep(t *state.Tables, key string, ids *ids, now time.Time) *step {
 	g, ok := t.AutoScalingGroups.Get(key)
 	if !ok {
 		return nil
 	}
-	return &step{tables: t, now: now, ids: ids, g: g.Clone(), was: *g, members: slices.Collect(t.Instances.By(state.ByAutoScalingGroup, key))}
+	return &step{tables: t, now: now, next: r.addresses.NextAddress, ids: ids, g: g.Clone(), was: *g, members: slices.Collect(t.Instances.By(state.ByAutoScalingGroup, key))}
 }
 
 func (s *step) run() {
@@ -190,7 +191,7 @@ func (s *step) launch(launches []fleet.Launch) {
 		if !ok {
 			return
 		}
-		addr, free := fleet.NextAddress(taken)
+		addr, free := s.next(taken)
 		if !free {
 			why = "There are no free loopback addresses for more instances on this machine."
 		}

@@ -87,7 +87,7 @@ func newSite(t *testing.T) *site {
 	s.cfg = local.Config{Dir: filepath.Join(dir, "instances"), Command: []string{os.Args[0]}, ControlPlane: "http://127.0.0.1:4566", Credentials: noKeys{},
 		Env: []string{"PATH=/usr/bin", agentVariable + "=" + filepath.Join(dir, "s")}, Logger: slog.New(slog.DiscardHandler), RestartMin: time.Millisecond}
 	s.run()
-	s.desk = desktest.New(t, autoscaling.Service(s.store), ec2.Service(s.store, s.driver, nil))
+	s.desk = desktest.New(t, autoscaling.Service(s.store), ec2.Service(s.store, s.driver))
 	t.Cleanup(func() {
 		s.stop()
 		s.l.Close()

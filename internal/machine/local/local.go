@@ -38,7 +38,11 @@ type Config struct {
 	Cleanup func(ctx context.Context, instanceID string, dead func()) error
 	// CleanupZones removes what the instances of a zone share, as far as nobody uses it; nil when there is no such thing.
 	CleanupZones func(ctx context.Context, zones []string)
-	Env          []string // what agents get of this process's environment, such as PATH and DOCKER_HOST
+	// Block is where instances get their addresses; the zero value is that of a machine's first server.
+	Block fleet.Block
+	// Networks names the bridges of a region's own networks; nil when there are none.
+	Networks func(ctx context.Context, region string) []string
+	Env      []string // what agents get of this process's environment, such as PATH and DOCKER_HOST
 	Limits       userdata.Limits
 	Logger       *slog.Logger
 
@@ -58,7 +62,7 @@ type Credentials interface {
 	InstanceKey(ctx context.Context, in *fleet.Instance) (AccessKey, error)
 }
 
-// Driver is a machine.Driver, machine.Reporter and machine.Console.
+// Driver is a machine.Driver, machine.Reporter and machine.Host.
 type Driver struct {
 	cfg     Config
 	base    context.Context // ends with Run
@@ -76,7 +80,7 @@ type Driver struct {
 var (
 	_ machine.Driver   = (*Driver)(nil)
 	_ machine.Reporter = (*Driver)(nil)
-	_ machine.Console  = (*Driver)(nil)
+	_ machine.Host     = (*Driver)(nil)
 )
 
 // New makes a driver. Nothing happens before Start.
@@ -197,7 +201,7 @@ func (d *Driver) Next(ctx context.Context) (machine.Report, error) { return d.re
 // consoleSize is how much of the console EC2 gives back.
 const consoleSize = 64 << 10
 
-// ConsoleOutput implements machine.Console.
+// ConsoleOutput implements machine.Host.
 func (d *Driver) ConsoleOutput(id string) ([]byte, time.Time, error) {
 	f, err := os.Open(consoleFile(d.dir(id)))
 	if errors.Is(err, os.ErrNotExist) {

@@ -57,12 +57,6 @@ func (e *Engine) Image(ctx context.Context, ref string) (runtime.Image, error) {
 	return image, nil
 }
 
-// Tag gives an image another name.
-func (e *Engine) Tag(ctx context.Context, source, target string) error {
-	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: source, Target: target})
-	return wrap(err)
-}
-
 // Import makes an image of a tar of its root file system.
 func (e *Engine) Import(ctx context.Context, ref string, rootFS io.Reader, entryPoint []string) error {
 	command, err := json.Marshal(entryPoint)

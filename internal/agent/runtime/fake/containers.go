@@ -26,7 +26,8 @@ func (e *Engine) Create(_ context.Context, s runtime.Spec) (string, error) {
 	if err := e.upLocked(); err != nil {
 		return "", err
 	}
-	if _, ok := e.images[s.Image]; !ok {
+	name, ok := e.findImageLocked(s.Image)
+	if !ok {
 		return "", fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, s.Image)
 	}
 	for _, b := range e.boxes {
@@ -36,9 +37,9 @@ func (e *Engine) Create(_ context.Context, s runtime.Spec) (string, error) {
 	}
 	e.sequence++
 	id := fmt.Sprintf("%064x", e.sequence)
-	b := &box{spec: s, changed: sync.NewCond(&e.mu)}
+	b := &box{spec: s, program: e.images[name], changed: sync.NewCond(&e.mu)}
 	b.view = runtime.Container{
-		ID: id, Name: s.Name, Image: s.Image, ImageID: e.imageIDLocked(s.Image), Labels: maps.Clone(s.Labels),
+		ID: id, Name: s.Name, Image: s.Image, ImageID: e.imageIDLocked(name), Labels: maps.Clone(s.Labels),
 		State: runtime.Created, CreatedAt: time.Now(), Ports: slices.Clone(s.Ports), LogDriver: "json-file",
 	}
 	if b.view.Name == "" {
@@ -77,7 +78,7 @@ func (e *Engine) Start(_ context.Context, id string) error {
 	if err := e.bindLocked(b); err != nil {
 		return err
 	}
-	e.startLocked(b, e.images[b.spec.Image])
+	e.startLocked(b, b.program)
 	return nil
 }
 

@@ -153,8 +153,26 @@ func (e *Engine) Pull(_ context.Context, ref string, _ *runtime.Auth) (string, e
 	return digest(ref), nil
 }
 
+// findImageLocked returns a name of the image that ref, a name or an id, stands for.
+func (e *Engine) findImageLocked(ref string) (string, bool) {
+	if _, ok := e.images[ref]; ok {
+		return ref, true
+	}
+	for name := range e.images {
+		if e.imageIDLocked(name) == ref {
+			return name, true
+		}
+	}
+	return ref, false
+}
+
 // imageIDLocked is the same for all names of an image.
-func (e *Engine) imageIDLocked(ref string) string { return digest(cmp.Or(e.tagged[ref], ref)) }
+func (e *Engine) imageIDLocked(ref string) string {
+	if strings.HasPrefix(ref, "sha256:") {
+		return ref
+	}
+	return digest(cmp.Or(e.tagged[ref], ref))
+}
 
 func digest(ref string) string { return fmt.Sprintf("sha256:%064x", ref)[:71] }
 
@@ -165,7 +183,8 @@ func (e *Engine) Image(_ context.Context, ref string) (runtime.Image, error) {
 	if err := e.upLocked(); err != nil {
 		return runtime.Image{}, err
 	}
-	if _, ok := e.images[ref]; !ok {
+	ref, ok := e.findImageLocked(ref)
+	if !ok {
 		return runtime.Image{}, fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, ref)
 	}
 	name, _, _ := strings.Cut(ref, ":")
@@ -179,6 +198,9 @@ func (e *Engine) Tag(_ context.Context, source, target string) error {
 	p, ok := e.images[source]
 	if !ok {
 		return fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, source)
+	}
+	if old, ok := e.images[target]; ok { // it stays, known by its id alone
+		e.images[e.imageIDLocked(target)] = old
 	}
 	e.images[target], e.tagged[target] = p, cmp.Or(e.tagged[source], source)
 	return nil

@@ -49,6 +49,7 @@ func Exit(code int) Program {
 // box is one container.
 type box struct {
 	spec    runtime.Spec
+	program Program
 	view    runtime.Container
 	log     []runtime.LogEntry
 	changed *sync.Cond // of Engine.mu: log or state changed

@@ -1,0 +1,136 @@
+package local
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/berthhq/berth/internal/fleet"
+)
+
+func nobody(string) map[int]bool { return nil }
+
+func claim(t *testing.T, dir string, others func(string) map[int]bool) *Claim {
+	t.Helper()
+	c, err := ClaimBlock(dir, others)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Release() })
+	return c
+}
+
+// Servers that start at the same moment have different blocks, and each has its own again when it comes back.
+func TestEachServerHasItsOwnBlock(t *testing.T) {
+	dirs, claims := make([]string, 8), make([]*Claim, 8)
+	var all sync.WaitGroup
+	for i := range dirs {
+		dirs[i] = t.TempDir()
+		all.Go(func() { claims[i], _ = ClaimBlock(dirs[i], nobody) })
+	}
+	all.Wait()
+	seen := map[int]bool{}
+	for i, c := range claims {
+		if c == nil || seen[c.Number] {
+			t.Fatalf("claim %d is %+v; there are %v", i, c, seen)
+		}
+		seen[c.Number] = true
+	}
+	for _, c := range claims {
+		c.Release()
+	}
+	for i := range dirs {
+		if again := claim(t, dirs[len(dirs)-1-i], nobody); again.Number != claims[len(dirs)-1-i].Number ||
+			again.Server != claims[len(dirs)-1-i].Server {
+			t.Errorf("it has block %d, had %d", again.Number, claims[len(dirs)-1-i].Number)
+		}
+	}
+}
+
+// A server that is down leaves things behind that still have its addresses: they are given to others last. A server whose block was taken
+// meanwhile takes another and remembers it.
+func TestBlocksOfServersThatAreDown(t *testing.T) {
+	base := claim(t, t.TempDir(), nobody).Number // other tests may hold blocks
+	left := map[int]bool{base + 1: true, base + 2: true}
+	var asked string
+	c := claim(t, t.TempDir(), func(server string) map[int]bool { asked = server; return left })
+	if c.Number == base+1 || c.Number == base+2 || asked != c.Server {
+		t.Errorf("block %d was taken although others have left something there (asked as %q of %q)", c.Number, asked, c.Server)
+	}
+	dir := t.TempDir()
+	first := claim(t, dir, nobody)
+	first.Release()
+	thief, err := net.Listen("unix", "@berth/block/"+strconv.Itoa(first.Number))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer thief.Close()
+	second := claim(t, dir, nobody)
+	if second.Number == first.Number || second.Server != first.Server {
+		t.Errorf("it has %+v while somebody has its block, and had %+v", second, first)
+	}
+	second.Release()
+	if third := claim(t, dir, nobody); third.Number != second.Number {
+		t.Errorf("it remembers block %d, want %d", third.Number, second.Number)
+	}
+}
+
+func TestNoBlockIsLeft(t *testing.T) {
+	for {
+		c, err := ClaimBlock(t.TempDir(), nobody)
+		if err != nil {
+			if !strings.Contains(err.Error(), "servers run on this machine already") {
+				t.Error(err)
+			}
+			return
+		}
+		defer c.Release()
+		if c.Number >= fleet.Blocks {
+			t.Fatalf("block %d", c.Number)
+		}
+	}
+}
+
+// A data directory that was made before there were blocks has the addresses it always had; a damaged file is not taken for an empty one.
+func TestBlockFile(t *testing.T) {
+	old := t.TempDir()
+	if err := os.Mkdir(filepath.Join(old, "instances"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := readBlock(old); err != nil || r.Block != 0 {
+		t.Errorf("an old directory remembers %+v, %v", r, err)
+	}
+	if r, err := readBlock(t.TempDir()); err != nil || r.Block != -1 {
+		t.Errorf("a new directory remembers %+v, %v", r, err)
+	}
+	if err := os.WriteFile(filepath.Join(old, blockFile), []byte(`{"Server":"x","Block":99}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ClaimBlock(old, nobody); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// An address at which somebody's agent listens is passed over.
+func TestNextAddressPassesOverAgents(t *testing.T) {
+	d := New(Config{Block: fleet.Block{Number: 29}})
+	l, err := net.Listen("tcp", "127.29.1.2:51678")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, want := range []string{"127.29.1.3", "127.29.1.4"} {
+		taken := map[netip.Addr]bool{}
+		if want == "127.29.1.4" {
+			taken[netip.MustParseAddr("127.29.1.3")] = true
+		}
+		if a, ok := d.NextAddress(taken); !ok || a.String() != want {
+			t.Errorf("the next address is %v, %v, want %s", a, ok, want)
+		}
+	}
+}
