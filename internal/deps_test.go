@@ -56,9 +56,10 @@ const rules = `
 	BRAINS, MEMORY, DESK, launch, registry, machine < action/*;
 
 # Hands: controllers. They meet only in state.
-	userdata, NOUNS < machine < machine/local; # how an instance comes to be, for whoever starts one
+	fence; # iptables, for whoever listens where containers come
+	userdata, NOUNS < machine;
+	machine, fence < machine/local; # how an instance comes to be, for whoever starts one
 	MEMORY < control;
-	fence; # iptables, for whoever listens on a bridge
 	control, BRAINS, launch, machine, fence < control/*;
 
 # Road: to the machines and back.

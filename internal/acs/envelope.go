@@ -97,6 +97,8 @@ func shape(name string) Message {
 		return new(StageUpdate)
 	case "PerformUpdateMessage":
 		return new(PerformUpdate)
+	case "BerthHostsMessage":
+		return new(Hosts)
 	case "CloseMessage":
 		return new(Close)
 	case "ErrorMessage":

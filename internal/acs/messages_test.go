@@ -59,7 +59,7 @@ func TestMessagesKeepTheirNames(t *testing.T) {
 		"TaskStopVerificationAck", "IAMRoleCredentialsMessage", "IAMRoleCredentialsAckRequest", "AttachTaskNetworkInterfacesMessage",
 		"AttachInstanceNetworkInterfacesMessage", "ConfirmAttachmentMessage", "StageUpdateMessage", "PerformUpdateMessage", "CloseMessage", "ErrorMessage",
 		"PublishMetricsRequest", "PublishHealthRequest", "PublishInstanceStatusRequest", "AckPublishMetric", "AckPublishHealth", "AckPublishInstanceStatus",
-		"StopTelemetrySessionMessage",
+		"StopTelemetrySessionMessage", "BerthHostsMessage",
 	} {
 		for _, frame := range []string{`{"type":"` + name + `"}`, `{"type":"` + name + `","message":{}}`} {
 			m, err := Decode([]byte(frame))

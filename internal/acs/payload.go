@@ -33,6 +33,9 @@ type Task struct {
 	CPU               float64 `json:"cpu,omitempty"`    // vCPU: 0.25, not 256
 	Memory            int64   `json:"memory,omitempty"` // MiB
 
+	// Hosts are the lines of containers' ExtraHosts that the control plane has added. Only our own agents read it.
+	Hosts []string `json:"berthHosts,omitempty"`
+
 	Containers []Container `json:"containers"`
 	Volumes    []Volume    `json:"volumes,omitempty"`
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
@@ -80,7 +81,7 @@ type Config struct {
 // Version is what the agent calls itself.
 const (
 	Version = "1.105.0-berth"
-	Hash    = "berth"
+	Hash    = acs.BerthAgent
 	// NetworkPrefix begins the names of an agent's Docker networks unless BERTH_NETWORK_PREFIX says otherwise.
 	NetworkPrefix = "berth"
 )

@@ -18,6 +18,7 @@ type Credentials interface {
 type assignments interface {
 	Apply(t acs.Task) error
 	Tasks() []engine.Record
+	SetHosts(hosts []acs.HostEntry)
 }
 
 // handler does what ACS messages say and makes the answers. It is called by one
@@ -61,6 +62,8 @@ func (h *handler) handle(m acs.Message) []acs.Message {
 	case *acs.AttachTaskNetworkInterfaces:
 		h.attached(*m)
 		return []acs.Message{h.ack(m.MessageID, m.ClusterARN, m.ContainerInstanceARN)}
+	case *acs.Hosts:
+		h.tasks.SetHosts(m.Hosts)
 	case *acs.StageUpdate:
 		return []acs.Message{h.nack(m.MessageID, m.ClusterARN, m.ContainerInstanceARN)}
 	case *acs.PerformUpdate:

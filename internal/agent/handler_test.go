@@ -18,6 +18,8 @@ type work struct {
 	refuse  error
 }
 
+func (w *work) SetHosts([]acs.HostEntry) {}
+
 func (w *work) Apply(t acs.Task) error {
 	w.applied = append(w.applied, t)
 	return w.refuse

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
+	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/identity"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -37,9 +42,8 @@ type Config struct {
 	Minter   Minter
 	// Metrics may be nil: then measurements are acknowledged and dropped.
 	Metrics Metrics
-	// Hosts are lines "name:address" for the /etc/hosts of a task's containers, such
-	// as endpoints of caches; nil for none.
-	Hosts func(t *state.Tables, task *ecs.Task) []string
+	// Hosts are names that containers are to resolve, such as those of load balancers and caches, sorted; nil for none.
+	Hosts func(t *state.Tables) []acs.HostEntry
 	// EndpointURL is put into containers as AWS_ENDPOINT_URL unless they set it; ""
 	// leaves it out.
 	EndpointURL string
@@ -111,9 +115,17 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 				s.wake()
 			}
 		}
+		if slices.Contains(keys, everyone) {
+			for _, s := range d.sessions {
+				s.wake()
+			}
+		}
 		d.mu.Unlock()
 	}
 }
+
+// everyone stands for all sessions: names that containers resolve have changed.
+const everyone = ""
 
 // dirty names the container instance whose session a change concerns.
 func dirty(c state.Change) []string {
@@ -127,6 +139,8 @@ func dirty(c state.Change) []string {
 		}
 	case *ecs.ContainerInstance:
 		return []string{c.Key}
+	case *elb.LoadBalancer, *cache.Cluster, *fleet.Block:
+		return []string{everyone}
 	}
 	return nil
 }

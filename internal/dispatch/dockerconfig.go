@@ -125,9 +125,7 @@ func hostConfigDocument(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDef
 	for _, h := range c.ExtraHosts {
 		out.ExtraHosts = append(out.ExtraHosts, h.Hostname+":"+h.IPAddress)
 	}
-	if def.NetworkMode != ecs.NetworkNone {
-		out.ExtraHosts = append(out.ExtraHosts, o.hosts...)
-	}
+	out.ExtraHosts = append(out.ExtraHosts, o.hosts...)
 	for _, u := range c.Ulimits {
 		out.Ulimits = append(out.Ulimits, dockerUlimit{u.Name, u.SoftLimit, u.HardLimit})
 	}

@@ -26,12 +26,14 @@ type session struct {
 	dirty    chan struct{} // token: state may want something else
 	end      context.CancelCauseFunc
 
-	conn     *websocket.Conn
-	outbox   *outbox
-	numbers  numbers
-	renewals map[string]renewal // of tasks' credentials
-	manifest string             // message id of the manifest, "" once verified
-	heard    time.Time
+	conn      *websocket.Conn
+	outbox    *outbox
+	numbers   numbers
+	renewals  map[string]renewal // of tasks' credentials
+	hosts     []acs.HostEntry    // as the agent was last sent them
+	toldHosts bool
+	manifest  string // message id of the manifest, "" once verified
+	heard     time.Time
 }
 
 func newSession(d *Dispatcher, instance string, h greeting) *session {

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
@@ -17,6 +18,9 @@ func (s *session) tell(ctx context.Context, timer *time.Timer) error {
 	if !ok || !ci.Present() {
 		return errInactive
 	}
+	if err := s.tellHosts(ctx, snap); err != nil {
+		return err
+	}
 	var next time.Time
 	there := map[string]bool{}
 	for t := range snap.Tasks.By(state.ByInstance, s.instance) {
@@ -31,6 +35,31 @@ func (s *session) tell(ctx context.Context, timer *time.Timer) error {
 	if !next.IsZero() {
 		timer.Reset(time.Until(next))
 	}
+	return nil
+}
+
+// hosts are the names that containers resolve now.
+func (d *Dispatcher) hosts(t *state.Tables) []acs.HostEntry {
+	if d.cfg.Hosts == nil {
+		return nil
+	}
+	return d.cfg.Hosts(t)
+}
+
+// tellHosts sends an agent of ours the names that its containers resolve, when they are others than it was sent last. Whoever sends
+// payloads calls it before, so that what a container begins with is what it goes on with.
+func (s *session) tellHosts(ctx context.Context, snap *state.Snapshot) error {
+	if s.hello.agentHash != acs.BerthAgent {
+		return nil
+	}
+	hosts := s.d.hosts(&snap.Tables)
+	if s.toldHosts && slices.Equal(hosts, s.hosts) {
+		return nil
+	}
+	if err := s.write(ctx, &acs.Hosts{MessageID: messageID(), Hosts: hosts}); err != nil {
+		return err
+	}
+	s.hosts, s.toldHosts = hosts, true
 	return nil
 }
 
@@ -65,10 +94,7 @@ func (s *session) sendPayload(ctx context.Context, snap *state.Snapshot, ci *ecs
 			// A RUNNING task without containers wedges Amazon's agent (ecs-agent.md 12).
 			return s.giveUp(ctx, t, "The task definition "+t.TaskDefinitionARN+" does not exist any more.")
 		}
-		var hosts []string
-		if s.d.cfg.Hosts != nil {
-			hosts = s.d.cfg.Hosts(&snap.Tables, t)
-		}
+		hosts := acs.HostLines(s.d.hosts(&snap.Tables), def.NetworkMode)
 		var err error
 		if task, err = translate(t, def, options{hosts: hosts, endpointURL: s.d.cfg.EndpointURL, reach: s.hello.reach(s.d.cfg.Scheme)}); err != nil {
 			return s.giveUp(ctx, t, "The task cannot be told to its container instance: "+err.Error())

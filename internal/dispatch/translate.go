@@ -46,6 +46,7 @@ func translate(t *ecs.Task, def *ecs.TaskDefinition, o options) (acs.Task, error
 	for _, v := range def.Volumes {
 		out.Volumes = append(out.Volumes, translateVolume(v))
 	}
+	out.Hosts = o.hosts
 	var err error
 	if def.NetworkMode == ecs.NetworkAwsvpc {
 		if out.NetworkInterfaces, err = networkInterfaces(t); err != nil {

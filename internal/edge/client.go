@@ -24,6 +24,7 @@ type client struct {
 	nc     net.Conn // what is spoken over: the socket, or TLS over it
 	peer   netip.AddrPort
 	port   int                  // of the listener
+	own    netip.AddrPort       // where it was accepted, when a load balancer has that to itself
 	bound  int                  // where the listener is really served
 	tls    *tls.ConnectionState // nil when it is in clear text
 	br     *bufio.Reader
@@ -39,8 +40,8 @@ type client struct {
 }
 
 // serve carries a connection through its requests until either end wants no more.
-func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
-	c := &client{e: e, socket: nc, nc: nc, peer: peerOf(nc.RemoteAddr()), port: number, bound: bound, idle: time.Minute, born: time.Now()}
+func (e *Edge) serve(nc net.Conn, p *port, config *tls.Config) {
+	c := &client{e: e, socket: nc, nc: nc, peer: peerOf(nc.RemoteAddr()), port: p.number, bound: p.bound, own: p.own, idle: time.Minute, born: time.Now()}
 	x := &exchange{c: c, e: e}
 	defer func() {
 		if !x.handedOver { // else the session closes it
@@ -54,7 +55,7 @@ func (e *Edge) serve(nc net.Conn, number, bound int, config *tls.Config) {
 	if config != nil && !c.handshake(config) {
 		return
 	}
-	if l := e.live.Load().table.Listener(number, ""); l != nil {
+	if l := c.find(e.live.Load().table, ""); l != nil {
 		c.idle = l.Idle
 	}
 	c.br = e.buf.reader(c.nc)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +57,8 @@ type Edge struct {
 	upstreams map[string]*upstream
 	turns     map[string]*atomic.Uint64 // by target group ARN
 	ports     map[int]*port
-	work      sync.WaitGroup // accept loops and client connections
+	own       map[netip.AddrPort]*port // of load balancers that have an address to themselves
+	work      sync.WaitGroup           // accept loops and client connections
 	probes    sync.WaitGroup
 }
 
@@ -86,7 +88,7 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{cfg: cfg, log: cfg.Logger, seal: seal,
 		applies: make(chan application), wake: make(chan struct{}, 1), done: make(chan struct{}),
-		upstreams: map[string]*upstream{}, turns: map[string]*atomic.Uint64{}, ports: map[int]*port{}}
+		upstreams: map[string]*upstream{}, turns: map[string]*atomic.Uint64{}, ports: map[int]*port{}, own: map[netip.AddrPort]*port{}}
 	e.live.Store(e.compile())
 	return e, nil
 }
@@ -151,6 +153,9 @@ const sweepEvery = 5 * time.Second
 // shutDown stops accepting, lets requests under way end within the grace, and cuts what is left.
 func (e *Edge) shutDown() {
 	for _, p := range e.ports {
+		p.close()
+	}
+	for _, p := range e.own {
 		p.close()
 	}
 	e.clients.closeIdle()

@@ -87,7 +87,7 @@ func (x *exchange) refuse(err error) {
 	malformed, ok := asMalformed(err)
 	switch {
 	case ok:
-		x.listener = x.live.table.Listener(x.c.port, "")
+		x.listener = x.c.find(x.live.table, "")
 		x.entry.Class, x.entry.Reason = malformed.Class.String(), malformed.Reason
 		x.fail(malformed.Status, malformed.Reason)
 	case isTimeout(err) && x.req.Started(): // alb.md 5.7: 408
@@ -120,7 +120,7 @@ func (x *exchange) read() (status int, why string) {
 	if !validHost(host) {
 		return 400, "the Host header is malformed"
 	}
-	if x.listener = x.live.table.Listener(x.c.port, host); x.listener == nil {
+	if x.listener = x.c.find(x.live.table, host); x.listener == nil {
 		return 503, "nothing listens on this port any more"
 	}
 	x.c.idle = x.listener.Idle
@@ -227,7 +227,7 @@ func (x *exchange) dispatch() (again bool) {
 func (x *exchange) reroute() bool {
 	x.rounds++
 	x.live = x.e.live.Load()
-	x.listener = x.live.table.Listener(x.c.port, x.match.Host)
+	x.listener = x.c.find(x.live.table, x.match.Host)
 	return x.rounds < maxRounds
 }
 
@@ -236,7 +236,7 @@ func (x *exchange) redirect() {
 	rd := *x.rule.Redirect
 	// A listener that had to move to another port is redirected to where it really is.
 	for number, bound := range x.live.displaced {
-		if rd.Port == itoa(number) {
+		if rd.Port == itoa(number) && !x.c.own.IsValid() {
 			rd.Port = itoa(bound)
 			break
 		}

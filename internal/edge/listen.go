@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"syscall"
 	"time"
@@ -19,7 +20,8 @@ const displacement = 8000
 // port is a socket that the listeners of one port number share.
 type port struct {
 	number   int
-	bound    int // where it really is; 0 when it could not be bound
+	own      netip.AddrPort // of the load balancer that has it to itself; not valid: it is shared
+	bound    int            // where it really is; 0 when it could not be bound
 	address  string
 	reason   string
 	listener net.Listener
@@ -30,6 +32,7 @@ type port struct {
 // bind opens the ports the table has and this edge has not, and closes those it has no more. Connections that came by a closed port
 // live on until their next request.
 func (e *Edge) bind(t *route.Table) {
+	e.bindOwn(t)
 	want := map[int]bool{}
 	for _, number := range t.Ports() {
 		want[number] = true
@@ -72,7 +75,7 @@ func (e *Edge) open(number int, t *route.Table) {
 	e.log.Info("listening", "port", number, "address", p.address, "reason", p.reason)
 	var config *tls.Config
 	if t.TLS(number) {
-		config = e.tlsConfig(number)
+		config = e.tlsConfig(func(t *route.Table) []*route.Listener { return t.On(number) })
 	}
 	e.work.Go(func() { e.accept(p, l, config) })
 }
@@ -118,16 +121,16 @@ func (e *Edge) accept(p *port, l net.Listener, config *tls.Config) {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		e.work.Go(func() { e.serve(nc, p.number, p.bound, config) })
+		e.work.Go(func() { e.serve(nc, p, config) })
 	}
 }
 
-// tlsConfig answers with the certificates of the listeners on the port, as they are at each handshake.
-func (e *Edge) tlsConfig(number int) *tls.Config {
+// tlsConfig answers with the certificates of the listeners, as they are at each handshake.
+func (e *Edge) tlsConfig(listeners func(*route.Table) []*route.Listener) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			var first *tls.Certificate
-			for _, l := range e.live.Load().table.On(number) {
+			for _, l := range listeners(e.live.Load().table) {
 				for _, arn := range l.Certificates {
 					c, ok := e.certificate(arn)
 					if ok && hello.ServerName != "" && hello.SupportsCertificate(c) == nil {
@@ -139,7 +142,7 @@ func (e *Edge) tlsConfig(number int) *tls.Config {
 				}
 			}
 			if first == nil {
-				return nil, fmt.Errorf("no certificate for port %d", number)
+				return nil, errors.New("no certificate")
 			}
 			return first, nil
 		}}

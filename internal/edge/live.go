@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -169,7 +170,8 @@ func (e *Edge) sweep() {
 	for _, u := range e.upstreams {
 		u.closeIdle(time.Now().Add(-maxIdlePooled))
 	}
-	for _, p := range e.ports {
+	unbound := slices.Collect(maps.Values(e.ports))
+	for _, p := range slices.AppendSeq(unbound, maps.Values(e.own)) {
 		if p.listener == nil {
 			e.bind(e.live.Load().table)
 			e.swap()

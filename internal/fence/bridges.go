@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ofDocker is how Docker names the bridges of its networks, all but the default one: by the network's id. Bridges of people, such
-// as br-lan and br-ex, have neighbours on them.
-var ofDocker = regexp.MustCompile(`^br-[0-9a-f]{12}$`)
+// ofDocker is how Docker names the bridges of its networks: the default one docker0, the others by the network's id. Bridges of people,
+// such as br-lan and br-ex, have neighbours on them.
+var ofDocker = regexp.MustCompile(`^(docker0|br-[0-9a-f]{12})$`)
 
-// bridges names those by which containers come in: the one that has the address, and Docker's others. Sorted.
+// bridges names those by which containers come in: the one that has the address, if any, and Docker's others. Sorted.
 func bridges(at netip.Addr) (names []string, err error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {

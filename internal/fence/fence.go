@@ -32,18 +32,26 @@ func (f *Fence) Put(ctx context.Context, where netip.AddrPort) error {
 	if where.Addr().IsLoopback() {
 		return nil
 	}
-	names, err := f.bridges(where.Addr())
+	return f.around(ctx, where.Addr(), fmt.Sprintf("-d %s/32 -p tcp -m tcp --dport %d", where.Addr(), where.Port()))
+}
+
+// PutRange is Put for everything that listens at an address of a range, which is this machine's and no bridge's.
+func (f *Fence) PutRange(ctx context.Context, where netip.Prefix) error {
+	return f.around(ctx, where.Addr(), "-d "+where.Masked().String())
+}
+
+// around makes sure of the fence around what matches.
+func (f *Fence) around(ctx context.Context, at netip.Addr, match string) error {
+	names, err := f.bridges(at)
 	if err != nil {
 		return err
 	}
-	return f.keep(ctx, f.rules(where, names))
+	return f.keep(ctx, f.rules(match, names))
 }
 
 // rules are the fence's, as iptables tells them; the first is the one that calls the chain.
-func (f *Fence) rules(where netip.AddrPort, bridges []string) rules {
-	r := rules{calls: []string{
-		fmt.Sprintf("-A INPUT -d %s/32 -p tcp -m tcp --dport %d %s -j %s", where.Addr(), where.Port(), f.named(), f.name),
-	}}
+func (f *Fence) rules(match string, bridges []string) rules {
+	r := rules{calls: []string{fmt.Sprintf("-A INPUT %s %s -j %s", match, f.named(), f.name)}}
 	for _, name := range append([]string{"lo"}, bridges...) {
 		r.body = append(r.body, f.rule("-i "+name, "RETURN"))
 	}

@@ -13,10 +13,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/route"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -77,7 +79,7 @@ func (p *Publisher) Run(ctx context.Context, edge Edge) error {
 func concerns(c state.Change) []string {
 	for _, v := range []any{c.Old, c.New} {
 		switch v.(type) {
-		case *elb.LoadBalancer, *elb.Listener, *elb.Rule, *elb.TargetGroup, *elb.Target:
+		case *elb.LoadBalancer, *elb.Listener, *elb.Rule, *elb.TargetGroup, *elb.Target, *fleet.Block:
 			return []string{"edge"}
 		}
 	}
@@ -152,7 +154,19 @@ func configOf(s *state.Snapshot) route.Config {
 		TargetGroups:  values(s.TargetGroups.All()),
 		Targets:       values(s.Targets.All()),
 		Health:        values(s.TargetHealth.All()),
+		Addresses:     addresses(&s.Tables),
 	}
+}
+
+// addresses are where containers reach each load balancer.
+func addresses(t *state.Tables) map[string]netip.Addr {
+	block, out := t.Block(), map[string]netip.Addr{}
+	for lb := range t.LoadBalancers.All() {
+		if at := block.GatewayAddress(lb.Slot); at.IsValid() {
+			out[lb.ARN] = at
+		}
+	}
+	return out
 }
 
 func values[T any](rows func(func(*T) bool)) []T {

@@ -14,7 +14,7 @@ import (
 // Compile makes the table of a configuration.
 func Compile(c Config) *Table {
 	b := &builder{
-		table:  &Table{Revision: c.Revision, ports: map[int]*port{}},
+		table:  &Table{Revision: c.Revision, ports: map[int]*port{}, own: map[netip.AddrPort]*Listener{}},
 		groups: map[string]*Group{},
 		health: map[string]elb.TargetHealth{},
 	}
@@ -125,15 +125,19 @@ func (b *builder) addListeners(c Config) {
 	})
 	for i := range lbs {
 		for _, l := range sortedBy(listeners[lbs[i].ARN], func(l elb.Listener) string { return l.ARN }) {
-			b.addListener(&lbs[i], &l, rules[l.ARN])
+			b.addListener(c, &lbs[i], &l, rules[l.ARN])
 		}
 	}
 }
 
-func (b *builder) addListener(lb *elb.LoadBalancer, l *elb.Listener, rules []elb.Rule) {
+func (b *builder) addListener(c Config, lb *elb.LoadBalancer, l *elb.Listener, rules []elb.Rule) {
 	listener := &Listener{ARN: l.ARN, LoadBalancerARN: lb.ARN, DNSName: lb.DNSName, Port: l.Port, TLS: l.Protocol == elb.HTTPS,
 		Certificates: l.Certificates, Settings: lb.Settings(), HideServer: l.Attribute(elb.ServerHeaderAttribute) == "false",
 		SetHeader: responseHeaders(l)}
+	listener.rules = b.compileRules(rules)
+	if at, ok := c.Addresses[lb.ARN]; ok && at.IsValid() {
+		b.table.own[netip.AddrPortFrom(at, uint16(l.Port))] = listener
+	}
 	p := b.table.ports[l.Port]
 	if p == nil {
 		p = &port{tls: listener.TLS, first: listener, byName: map[string]*Listener{}}
@@ -150,7 +154,6 @@ func (b *builder) addListener(lb *elb.LoadBalancer, l *elb.Listener, rules []elb
 			p.byName[name] = listener
 		}
 	}
-	listener.rules = b.compileRules(rules)
 }
 
 func responseHeaders(l *elb.Listener) []Field {

@@ -15,6 +15,8 @@ type Config struct {
 	Rules         []elb.Rule
 	TargetGroups  []elb.TargetGroup
 	Targets       []elb.Target
+	// Addresses are those that load balancers have to themselves, by ARN, beside the one that all of them share.
+	Addresses map[string]netip.Addr
 	// Health is what is known of the targets: from the control plane, what was last reported; at Compile, what is seen now.
 	Health []elb.TargetHealth
 }

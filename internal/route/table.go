@@ -20,6 +20,7 @@ type Table struct {
 	// Problems says what of the configuration was left out, and why.
 	Problems []string
 	ports    map[int]*port
+	own      map[netip.AddrPort]*Listener
 }
 
 type port struct {
@@ -95,6 +96,14 @@ type Target struct {
 
 // Ports returns the ports that have a listener, in order.
 func (t *Table) Ports() []int { return slices.Sorted(maps.Keys(t.ports)) }
+
+// OwnAddresses returns where listeners of load balancers are that have an address to themselves, in order.
+func (t *Table) OwnAddresses() []netip.AddrPort {
+	return slices.SortedFunc(maps.Keys(t.own), netip.AddrPort.Compare)
+}
+
+// Own returns the listener at an address that a load balancer has to itself; nil when there is none.
+func (t *Table) Own(at netip.AddrPort) *Listener { return t.own[at] }
 
 // TLS reports whether the port speaks TLS.
 func (t *Table) TLS(number int) bool {

@@ -26,8 +26,13 @@ func (s *Server) claimBlock(ctx context.Context) (err error) {
 	}
 	s.closers = append(s.closers, s.claim.Release)
 	s.cfg.EdgeAddr = cmp.Or(s.cfg.EdgeAddr, new(s.block()).Loopback().String())
+	s.gateway = local.NewGateway(s.block())
+	s.closers = append(s.closers, s.closeGateway)
+	block := s.block()
+	block.NoGateway = s.openGateway(ctx)
+	s.noteGateway(block.NoGateway)
 	return s.store.Update(ctx, func(tx *state.Tx) error {
-		s.putBlock(tx)
+		tx.Blocks.Put(&block)
 		for _, lb := range slices.Collect(tx.LoadBalancers.All()) {
 			if lb.Slot == 0 { // of a version that knew no slots
 				c := *lb
@@ -41,12 +46,6 @@ func (s *Server) claimBlock(ctx context.Context) (err error) {
 
 // block is the server's own, as claimed.
 func (s *Server) block() fleet.Block { return fleet.Block{Number: s.claim.Number} }
-
-// putBlock writes the block's row anew.
-func (s *Server) putBlock(tx *state.Tx) {
-	b := s.block()
-	tx.Blocks.Put(&b)
-}
 
 // dockerTime bounds a question to Docker that a start or a call waits for.
 const dockerTime = 2 * time.Second

@@ -24,10 +24,8 @@ import (
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/budget"
-	"github.com/berthhq/berth/internal/cache"
 	controlcache "github.com/berthhq/berth/internal/control/cache"
 	"github.com/berthhq/berth/internal/dispatch"
-	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/edge"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/identity"
@@ -36,7 +34,6 @@ import (
 	"github.com/berthhq/berth/internal/publish"
 	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/registry/blob"
-	"github.com/berthhq/berth/internal/state"
 )
 
 // parts are what the rooms share beside the state.
@@ -81,7 +78,7 @@ func (s *Server) openParts() (err error) {
 		Block: s.block(), Networks: s.ownBridges, Cleanup: s.purge, CleanupZones: s.removeLeftovers, Env: s.agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
 	})
 	s.dispatch = dispatch.New(dispatch.Config{
-		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: cacheHosts, Logger: s.cfg.Logger.With("room", "dispatch"),
+		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: s.hosts, Logger: s.cfg.Logger.With("room", "dispatch"),
 	})
 	if err := s.openEdge(); err != nil {
 		return err
@@ -107,15 +104,6 @@ func (s *Server) openEdge() (err error) {
 		Addr: s.cfg.EdgeAddr, Key: [32]byte(key), Reporter: s.publisher, Record: s.meters.request, Logger: s.cfg.Logger.With("room", "edge"), Grace: 2 * time.Second,
 	})
 	return err
-}
-
-// cacheHosts are the lines of a container's /etc/hosts that make the names of cache endpoints resolve.
-func cacheHosts(t *state.Tables, _ *ecs.Task) []string {
-	var lines []string
-	for name, address := range cache.HostEntries(t.CacheClusters.All()) {
-		lines = append(lines, name+":"+address)
-	}
-	return lines
 }
 
 // bridgeGateway is the address of this machine on Docker's default bridge, by which containers reach what runs beside them; invalid when

@@ -28,7 +28,7 @@ func (s *Server) Reset(ctx context.Context, answer func()) error {
 	s.resetting.Lock()
 	next := sync.OnceFunc(s.resetting.Unlock)
 	defer next()
-	if err := s.store.Update(ctx, func(tx *state.Tx) error { tx.Clear(); s.putBlock(tx); return nil }); err != nil {
+	if err := s.store.Update(ctx, func(tx *state.Tx) error { b := tx.Block(); tx.Clear(); tx.Blocks.Put(b); return nil }); err != nil {
 		return err
 	}
 	// The rows are gone, so that nothing is started again; what they stood for goes now.

@@ -38,6 +38,7 @@ func (s *Server) rooms() map[string]func(context.Context) error {
 		"control/reap":     loop("control/reap", 1, reap.New(s.store, time.Now)),
 		"control/fleet":    fleet.New(s.store, s.machines, s.machines, s.cfg.Logger.With("room", "control/fleet")).Run,
 		"machine/local":    s.machines.Run,
+		"gateway":          s.keepGateway,
 		"control/target":   loop("control/target", 4, target.New(s.store, s.publisher)),
 		"control/cache":    s.caches.Run,
 		"control/retention": func(ctx context.Context) error {

@@ -112,14 +112,18 @@ type Engine struct {
 
 	pulling sync.RWMutex // held for reading while an image is pulled, for writing while one is removed
 
+	hostsChanged chan struct{} // token: bring new names to containers
+
 	ctx   context.Context // of Run; tasks that are added live as long
 	tasks sync.WaitGroup
 
-	mu       sync.Mutex // guards what follows
-	running  bool
-	byARN    map[string]*task
-	watchers map[chan struct{}]bool
-	status   RuntimeStatus
+	mu         sync.Mutex // guards what follows
+	running    bool
+	byARN      map[string]*task
+	hosts      []acs.HostEntry
+	hostsKnown bool // the control plane has said them
+	watchers   map[chan struct{}]bool
+	status     RuntimeStatus
 }
 
 // RuntimeStatus is the health of the container runtime.
@@ -151,8 +155,8 @@ func New(cfg Config, p Parts, log *slog.Logger) (*Engine, error) {
 		redirect: p.Redirect, log: log,
 		ledger:  newLedger(cfg.Resources),
 		stopped: &stopped{limit: cfg.MaxStopped},
-		sending: make(chan struct{}, maxSending),
-		byARN:   map[string]*task{}, watchers: map[chan struct{}]bool{},
+		sending: make(chan struct{}, maxSending), hostsChanged: make(chan struct{}, 1),
+		byARN: map[string]*task{}, watchers: map[chan struct{}]bool{},
 		status: RuntimeStatus{Status: acs.InstanceInitializing, Since: time.Now()},
 	}
 	e.ports = newPortPicker(cfg.PortFirst, cfg.PortLast, cfg.BindAddress, e.ledger)
@@ -197,6 +201,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Unlock()
 	var cleaning sync.WaitGroup
 	cleaning.Go(func() { e.cleanImages(ctx) })
+	cleaning.Go(func() { e.followHosts(ctx) })
 	e.watch(ctx)
 	cleaning.Wait()
 	e.mu.Lock()

@@ -125,13 +125,13 @@ func (e *Engine) pauseSpec(r *Record, b *Box, labels map[string]string, network 
 	n := r.Task.NetworkInterfaces[0]
 	shared.DNS, shared.DNSSearch = slices.Clone(n.DomainNameServers), slices.Clone(n.DomainName)
 	for _, c := range r.Containers {
-		h := readHostConfig(c.Def.DockerConfig.HostConfig)
-		for _, entry := range h.ExtraHosts {
+		for _, entry := range ownHosts(r, c.Def.DockerConfig.HostConfig) {
 			if !slices.Contains(shared.ExtraHosts, entry) {
 				shared.ExtraHosts = append(shared.ExtraHosts, entry)
 			}
 		}
 	}
+	shared.ExtraHosts = addHosts(shared.ExtraHosts, b.Hosts)
 	hostConfig, err := json.Marshal(shared)
 	if err != nil {
 		return runtime.Spec{}, err

@@ -77,6 +77,7 @@ type Box struct {
 	PullTries int    // how often its image went away before it was created
 	ImageID   string
 	Digest    string
+	Hosts     []string // lines of the control plane in /etc/hosts as the container was created
 	Ports     []Binding
 	Addresses []netip.Addr
 

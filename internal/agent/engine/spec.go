@@ -35,6 +35,14 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 	if b.Pause {
 		return e.pauseSpec(r, b, labels, network)
 	}
+	document := b.Def.DockerConfig.HostConfig
+	if holdsHosts(r, i) {
+		own := ownHosts(r, document)
+		lines := addHosts(own, b.Hosts)
+		if document, err = withHosts(document, lines); err != nil {
+			return runtime.Spec{}, err
+		}
+	}
 	if b.Def.HealthCheckType == acs.HealthCheckDocker && !hasHealthCheck(b.Def.DockerConfig.Config) {
 		return runtime.Spec{}, errHealthCheck
 	}
@@ -42,7 +50,7 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 		Name: b.Name, Image: b.Image, Command: b.Def.Command, EntryPoint: b.Def.EntryPoint, Env: e.environment(ctx, r, b),
 		CPUShares: max(b.Def.CPU, minCPUShares), MemoryBytes: b.Def.Memory << 20,
 		Mounts: mounts(r, b), VolumesFrom: volumesFrom(r, b),
-		Config: b.Def.DockerConfig.Config, HostConfig: b.Def.DockerConfig.HostConfig,
+		Config: b.Def.DockerConfig.Config, HostConfig: document,
 		Labels: labels, Network: network, Ports: published(b.Ports), CgroupParent: e.cgroupParent(r),
 		PIDMode: namespace(r, r.Task.PIDMode), IPCMode: namespace(r, r.Task.IPCMode),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
@@ -77,6 +78,13 @@ func (t *task) create(ctx context.Context, r *Record, i int) error {
 		// Written down first: whatever happens, they are known to be ours.
 		t.change(func(r *Record) { r.Containers[i].Ports = ports })
 		r.Containers[i].Ports = ports
+	}
+	if holdsHosts(r, i) {
+		hosts := t.e.currentHosts(r)
+		if !slices.Equal(hosts, b.Hosts) { // what a container found later was made with is known before it is made
+			t.change(func(r *Record) { r.Containers[i].Hosts = hosts })
+		}
+		r.Containers[i].Hosts = hosts
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.e.cfg.CreateTimeout)
 	defer cancel()
@@ -159,6 +167,9 @@ func (t *task) start(ctx context.Context, i int, b Box) error {
 	err := t.e.rt.Start(limited, b.RuntimeID)
 	switch {
 	case err == nil:
+		if r := t.view(); holdsHosts(&r, i) && !slices.Equal(t.e.currentHosts(&r), b.Hosts) {
+			kick(t.e.hostsChanged) // names have come since it was created; the runtime has written the old ones
+		}
 		return t.look(ctx, i, b.RuntimeID)
 	case errors.Is(err, context.DeadlineExceeded):
 		// It may start yet, and what runs is never told as stopped.

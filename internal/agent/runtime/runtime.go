@@ -83,6 +83,9 @@ type Containers interface {
 	// Destroy is Remove for those who cannot wait: it calls dead once the container has no process any more, which may be long before it is
 	// forgotten, and not at all when that cannot be said.
 	Destroy(ctx context.Context, id string, dead func()) error
+	// SetHosts makes the names that a container that runs resolves by its /etc/hosts those of want, lines "name:address", beside what else
+	// the file says. made are those that the container was created with, as part of its ExtraHosts.
+	SetHosts(ctx context.Context, id string, made, want []string) error
 	// Inspect describes a container.
 	Inspect(ctx context.Context, id string) (Container, error)
 	// List describes the containers that have the label with that value, running or not.

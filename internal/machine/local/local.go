@@ -43,8 +43,8 @@ type Config struct {
 	// Networks names the bridges of a region's own networks; nil when there are none.
 	Networks func(ctx context.Context, region string) []string
 	Env      []string // what agents get of this process's environment, such as PATH and DOCKER_HOST
-	Limits       userdata.Limits
-	Logger       *slog.Logger
+	Limits   userdata.Limits
+	Logger   *slog.Logger
 
 	StopTimeout time.Duration // from SIGTERM to SIGKILL; default 10 s
 	RestartMin  time.Duration // first pause before an agent is started again; default 1 s

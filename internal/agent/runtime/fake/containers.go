@@ -67,6 +67,27 @@ func (e *Engine) findLocked(id string) (*box, error) {
 	return b, nil
 }
 
+// SetHosts notes the lines of a container's hosts file.
+func (e *Engine) SetHosts(_ context.Context, id string, _, want []string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, err := e.findLocked(id)
+	if err == nil {
+		b.hosts = slices.Clone(want)
+	}
+	return err
+}
+
+// Hosts returns the lines that a container was last given while it ran.
+func (e *Engine) Hosts(id string) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if b := e.boxes[id]; b != nil {
+		return b.hosts
+	}
+	return nil
+}
+
 // Start runs a container.
 func (e *Engine) Start(_ context.Context, id string) error {
 	e.mu.Lock()

@@ -50,6 +50,7 @@ func Exit(code int) Program {
 type box struct {
 	spec    runtime.Spec
 	program Program
+	hosts   []string
 	view    runtime.Container
 	log     []runtime.LogEntry
 	changed *sync.Cond // of Engine.mu: log or state changed
