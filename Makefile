@@ -16,7 +16,9 @@ release: ## build the release binaries and their checksums into dist
 	scripts/release
 
 cross: ## build what runs on macOS and Windows
-	for os in darwin windows; do CGO_ENABLED=0 GOOS=$$os go vet ./internal/cli ./cmd/berth ./socketio/... ./socketio/redisadapter/... || exit 1; done
+	for os in darwin windows; do \
+	  CGO_ENABLED=0 GOOS=$$os go vet ./internal/cli ./cmd/berth ./socketio/... ./socketio/redisadapter/... || exit 1; \
+	done
 
 demo: ## set up, build, and run the article's whole stack until Ctrl-C
 	@scripts/setup demo
