@@ -19,7 +19,7 @@ import (
 // serveUI serves the published pages of @socket.io/admin-ui beside a server with some namespaces.
 func serveUI(t *testing.T) (io *socketio.Server, url string) {
 	t.Helper()
-	pages := filepath.Join("..", "testenv", "node", "node_modules", "@socket.io", "admin-ui", "ui", "dist")
+	pages := filepath.Join("..", "internal", "testenv", "node", "node_modules", "@socket.io", "admin-ui", "ui", "dist")
 	if _, err := os.Stat(pages); err != nil {
 		testenv.Missing(t, "@socket.io/admin-ui (run npm ci in socketio/internal/testenv/node)")
 	}

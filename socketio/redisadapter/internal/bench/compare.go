@@ -92,7 +92,7 @@ func goServer(ctx context.Context, port int, redis string) *exec.Cmd {
 func nodeServer(ctx context.Context, port int, redis string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "node", "bench.mjs", strconv.Itoa(port), redis)
 	_, file, _, _ := runtime.Caller(0)
-	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "testenv", "node")
+	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..", "..", "internal", "testenv", "node")
 	return cmd
 }
 
