@@ -1,11 +1,11 @@
 package dispatch
 
 import (
-	"strings"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"

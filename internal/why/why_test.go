@@ -151,7 +151,7 @@ var cases = []struct {
 	}},
 	{"exits at once", func(w *world) {
 		w.stopped(ecs.EssentialContainerExited, "Essential container in task exited").Containers[0].ExitCode = new(127)
-		w.service.Deployments[0].Attempts, w.service.Deployments[0].RetryAt = 2, now.Add(4 * time.Second)
+		w.service.Deployments[0].Attempts, w.service.Deployments[0].RetryAt = 2, now.Add(4*time.Second)
 	}},
 	{"out of memory", func(w *world) {
 		c := w.stopped(ecs.EssentialContainerExited, "Essential container in task exited").Containers

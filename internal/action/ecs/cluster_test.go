@@ -52,7 +52,7 @@ func TestClusterRefusals(t *testing.T) {
 	d.refused("InvalidParameterException: Cluster name 'arn:aws:", "CreateCluster", `{'clusterName': '%scluster/c'}`, prefix) // ecs.md 1.1.4
 	d.refused("InvalidParameterException: Cluster 'arn:aws:ecs:eu-west-1:", "DescribeClusters", `{'clusters': ['arn:aws:ecs:eu-west-1:123456789012:cluster/c']}`)
 	d.refused("InvalidParameterException: Invalid cluster ARN", "DescribeClusters", `{'clusters': ['%sservice/c']}`, prefix)
-	d.refused("InvalidParameterException: The value 'on' of the setting containerInsights", "CreateCluster", `{'settings': [{'name': 'containerInsights', 'value': 'on'}]}`)
+	d.refused("InvalidParameterException: Invalid setting 'value': 'on' is not a value of containerInsights", "CreateCluster", `{'settings': [{'name': 'containerInsights', 'value': 'on'}]}`)
 	d.refused(`InvalidParameterException: Berth does not support "capacityProviders" in CreateCluster.`, "CreateCluster", `{'capacityProviders': ['FARGATE']}`)
 	d.refused("ClusterNotFoundException: Cluster not found.", "DeleteCluster", `{'cluster': 'ghost'}`)
 	d.refused("InvalidParameterException: Clusters cannot have more than 100 elements.", "DescribeClusters", `{'clusters': [%s]}`, many(101)) // ecs.md 1.1.7
@@ -189,8 +189,8 @@ func TestAccountSettings(t *testing.T) {
 	d.ok("DeleteAccountSetting", `{'name': 'awsvpcTrunking'}`).is("setting.value", "'enabled'")
 	d.ok("ListAccountSettings", `{'name': 'awsvpcTrunking'}`).is("settings", "[]")
 	d.ok("ListAccountSettings", `{'effectiveSettings': true}`).is("settings.9.type", "'user'", "settings.10", "absent")
-	d.refused("InvalidParameterException: Invalid setting 'value': 'maybe' is no value of the setting awsvpcTrunking", "PutAccountSetting", `{'name': 'awsvpcTrunking', 'value': 'maybe'}`)
-	d.refused("InvalidParameterException: Invalid setting 'value': 'disabled' is no value of the setting taskLongArnFormat", "PutAccountSetting", `{'name': 'taskLongArnFormat', 'value': 'disabled'}`) // ecs.md 1.1.2
+	d.refused("InvalidParameterException: Invalid setting 'value': 'maybe' is not a value of awsvpcTrunking", "PutAccountSetting", `{'name': 'awsvpcTrunking', 'value': 'maybe'}`)
+	d.refused("InvalidParameterException: Invalid setting 'value': 'disabled' is not a value of taskLongArnFormat", "PutAccountSetting", `{'name': 'taskLongArnFormat', 'value': 'disabled'}`) // ecs.md 1.1.2
 	d.refused("InvalidParameterException: ", "PutAccountSetting", `{'name': 'nothing', 'value': 'x'}`)
 	d.refused("InvalidParameterException: Invalid setting 'name'", "ListAccountSettings", `{'value': 'enabled'}`)
 }

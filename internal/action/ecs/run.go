@@ -106,7 +106,7 @@ func asRunTask(in *shape.StartTaskInput) *shape.RunTaskInput {
 
 // place asks the scheduler where the tasks go.
 func place(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch.IDs, out *shape.RunTaskOutput) error {
-	req, err := spec.Request(len(ids))
+	req, err := request(&tx.Tables, call, spec, len(ids))
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func place(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch.IDs
 
 // start puts a task on each of the named instances that has room for it.
 func start(tx *state.Tx, call *awswire.Call, spec *launch.Spec, refs []string, ids []launch.IDs, out *shape.RunTaskOutput) error {
-	req, err := spec.Request(1)
+	req, err := request(&tx.Tables, call, spec, 1)
 	if err != nil {
 		return err
 	}

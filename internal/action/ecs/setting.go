@@ -33,10 +33,10 @@ const containerInsights = "containerInsights"
 func checkSetting(name, value string) error {
 	values, ok := accountSettings[name]
 	if !ok {
-		return invalid("Invalid setting 'name': '%s' is no account setting. Use one of %v.", name, slices.Sorted(maps.Keys(accountSettings)))
+		return invalid("Invalid setting 'name': '%s' is not an account setting. Use one of %v.", name, slices.Sorted(maps.Keys(accountSettings)))
 	}
 	if !slices.Contains(values, value) {
-		return invalid("Invalid setting 'value': '%s' is no value of the setting %s. Use one of %v.", value, name, values)
+		return invalid("Invalid setting 'value': '%s' is not a value of %s. Use one of %v.", value, name, values)
 	}
 	return nil
 }

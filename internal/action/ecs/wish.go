@@ -10,6 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/sched"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -79,11 +80,6 @@ func (w *wish) resolve(t *state.Tables, call *awswire.Call, c *ecs.Cluster) (*la
 	if spec.Overrides, err = d.Override(w.spec.Overrides); err != nil {
 		return nil, err
 	}
-	if r := launch.MissingRole(t, call.Account, d, spec.Overrides); r != "" {
-		return nil, fault.New(shape.CodeClientException, "ECS was unable to assume the role '%s' that was provided for this task. "+
-			"Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role. "+
-			"(There is no such role: create it with iam create-role.)", r)
-	}
 	if spec.Group == "" {
 		spec.Group = "family:" + d.Family // ecs.md 1.6.5
 	}
@@ -94,6 +90,20 @@ func (w *wish) resolve(t *state.Tables, call *awswire.Call, c *ecs.Cluster) (*la
 		spec.Tags = mergeTags(spec.Tags, []ecs.Tag{{Key: "aws:ecs:clusterName", Value: c.ClusterName}})
 	}
 	return &spec, nil
+}
+
+// request returns what the scheduler has to know of n tasks. The roles are checked after everything that the caller wrote into the call.
+func request(t *state.Tables, call *awswire.Call, spec *launch.Spec, n int) (sched.Request, error) {
+	req, err := spec.Request(n)
+	if err != nil {
+		return req, err
+	}
+	if r := launch.MissingRole(t, call.Account, spec.Definition, spec.Overrides); r != "" {
+		return req, fault.New(shape.CodeClientException, "ECS was unable to assume the role '%s' that was provided for this task. "+
+			"Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role. "+
+			"(There is no such role: create it with iam create-role.)", r)
+	}
+	return req, nil
 }
 
 // mergeTags is base with those of over added; the latter win.
