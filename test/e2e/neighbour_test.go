@@ -27,11 +27,12 @@ func TestNeighbourReachesNothing(t *testing.T) {
 	s := start(t)
 	s.launch(t, 2)
 	s.redis(t)
+	s.balancer(t, "lb", s.TargetGroup(t, "tg", "/", nil))
 	neighbour := addNeighbour(t)
 	var open []netip.AddrPort
-	harness.Until(t, 20*time.Second, "a cache and two agents listen on bridges", func() string {
+	harness.Until(t, 20*time.Second, "a cache, two agents and a load balancer listen where containers come", func() string {
 		open = s.beyondLoopback(t)
-		if len(open) < 3 {
+		if len(open) < 4 {
 			return fmt.Sprint(open, " is all")
 		}
 		return ""
@@ -164,11 +165,22 @@ func (s server) fences(t *testing.T, where netip.AddrPort) (calls []string) {
 	}
 	for _, line := range harness.Lines(out) {
 		line = strings.ReplaceAll(line, `"`, "")
-		if strings.Contains(line, "-d "+where.Addr().String()+"/32 ") && strings.Contains(line, "--dport "+strconv.Itoa(int(where.Port()))+" ") {
+		port := strings.Contains(line, "-d "+where.Addr().String()+"/32 ") && strings.Contains(line, "--dport "+strconv.Itoa(int(where.Port()))+" ")
+		if port || gateway(line).Contains(where.Addr()) {
 			calls = append(calls, strings.TrimPrefix(line, "-A "))
 		}
 	}
 	return calls
+}
+
+// gateway is the range of addresses that a rule is about, if it is one.
+func gateway(rule string) netip.Prefix {
+	f := strings.Fields(rule)
+	if i := slices.Index(f, "-d"); i >= 0 && !strings.Contains(rule, "--dport") {
+		p, _ := netip.ParsePrefix(f[i+1]) // none contains nothing
+		return p
+	}
+	return netip.Prefix{}
 }
 
 func (s server) fence(t *testing.T, where netip.AddrPort) string {

@@ -29,6 +29,9 @@ type Config struct {
 // DefaultRegion is where the tests' things are.
 const DefaultRegion = "us-east-1"
 
+// OwnEdge as a server's Edge leaves its address to the server.
+const OwnEdge = "own"
+
 // DefaultEdge is where load balancers of tests listen, so that they do not meet those of a server in use.
 const DefaultEdge = "127.0.78.1"
 
@@ -75,7 +78,10 @@ func create(t testing.TB, cfg Config) *Server {
 // Spawn starts the process and does not wait for anything.
 func (s *Server) Spawn(t testing.TB) {
 	t.Helper()
-	args := []string{"server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--region", s.Region, "--account", s.Account, "--edge-addr", s.Edge}
+	args := []string{"server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--region", s.Region, "--account", s.Account}
+	if s.Edge != OwnEdge {
+		args = append(args, "--edge-addr", s.Edge)
+	}
 	s.process = s.spawn(t, append(args, s.Args...)...)
 }
 

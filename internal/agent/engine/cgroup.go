@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
@@ -31,7 +32,7 @@ func limited(r *Record) bool { return r.Task.CPU > 0 || r.Task.Memory > 0 }
 func (e *Engine) cgroups() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.cfg.CgroupRoot != "" && e.status.cgroups.CgroupDriver == "cgroupfs"
+	return e.cfg.CgroupRoot != "" && !e.cgroupsDenied && e.status.cgroups.CgroupDriver == "cgroupfs"
 }
 
 // limit makes the task's control group.
@@ -46,8 +47,20 @@ func (e *Engine) limit(r *Record) error {
 	e.mu.Lock()
 	engine := e.status.cgroups
 	e.mu.Unlock()
-	for file, value := range limits(engine, r) {
-		path := filepath.Join(e.cfg.CgroupRoot, file)
+	err := writeLimits(e.cfg.CgroupRoot, limits(engine, r))
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // without root
+		e.log.Warn("limits of tasks as a whole are not enforced: their control groups may not be written", "task", r.Task.ARN, "error", err)
+		e.mu.Lock()
+		e.cgroupsDenied = true
+		e.mu.Unlock()
+		return nil
+	}
+	return err
+}
+
+func writeLimits(root string, values map[string]string) error {
+	for file, value := range values {
+		path := filepath.Join(root, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("control group: %w", err)
 		}

@@ -124,6 +124,8 @@ type Engine struct {
 	hostsKnown bool // the control plane has said them
 	watchers   map[chan struct{}]bool
 	status     RuntimeStatus
+	// cgroupsDenied says that control groups may not be written here.
+	cgroupsDenied bool
 }
 
 // RuntimeStatus is the health of the container runtime.

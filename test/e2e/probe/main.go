@@ -7,6 +7,10 @@
 //	/stats        what it answers for the container's usage
 //	/credentials  what the credentials endpoint of the task's role answers
 //	/memory       the memory limit in bytes, of the container's control group of either version
+//	/addresses    the addresses of the container's interfaces, as JSON
+//	/seen         $ANSWER, " from " and the X-Forwarded-For of the request
+//	/fetch        the answer of the url in the query, asked for with the Host of host if there is one
+//	/cookies      the names of the cookies that the url in the query sets, as JSON
 //	/redis        what the Redis of $REDIS_ENDPOINT, a redis:// address, answers to PING
 package main
 
@@ -38,6 +42,27 @@ func main() {
 	mux.HandleFunc("/credentials", ask("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "http://169.254.170.2", ""))
 	mux.HandleFunc("/memory", memory)
 	mux.HandleFunc("/redis", ping)
+	mux.HandleFunc("/addresses", addresses)
+	mux.HandleFunc("/seen", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s from %s", os.Getenv("ANSWER"), r.Header.Get("X-Forwarded-For"))
+	})
+	mux.HandleFunc("/fetch", func(w http.ResponseWriter, r *http.Request) {
+		if resp := pass(w, r); resp != nil {
+			defer resp.Body.Close()
+			w.WriteHeader(resp.StatusCode)
+			_, _ = io.Copy(w, resp.Body)
+		}
+	})
+	mux.HandleFunc("/cookies", func(w http.ResponseWriter, r *http.Request) {
+		if resp := pass(w, r); resp != nil {
+			defer resp.Body.Close()
+			names := []string{}
+			for _, c := range resp.Cookies() {
+				names = append(names, c.Name)
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"cookies": names})
+		}
+	})
 	server := &http.Server{Addr: ":" + cmp.Or(os.Getenv("PORT"), "8080"), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
@@ -80,6 +105,36 @@ func ask(variable, before, behind string) http.HandlerFunc {
 		w.WriteHeader(resp.StatusCode)
 		_, _ = io.Copy(w, resp.Body)
 	}
+}
+
+// pass asks for the url of a request's query, or answers with why it cannot.
+func pass(w http.ResponseWriter, r *http.Request) *http.Response {
+	out, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.Query().Get("url"), nil)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return nil
+	}
+	out.Host = cmp.Or(r.URL.Query().Get("host"), out.Host)
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(out)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return nil
+	}
+	return resp
+}
+
+func addresses(w http.ResponseWriter, _ *http.Request) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	all := []string{}
+	for _, a := range addrs {
+		all = append(all, a.String())
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"addresses": all})
 }
 
 func memory(w http.ResponseWriter, r *http.Request) {
