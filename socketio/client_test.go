@@ -165,7 +165,8 @@ func TestDisconnectReasons(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	reasons := make(chan string, 10)
 	ns := io.Of("/")
-	ns.OnConnect(func(s *socketio.Socket) { s.Join("room") })
+	joined := make(chan struct{}, 10)
+	ns.OnConnect(func(s *socketio.Socket) { s.Join("room"); joined <- struct{}{} })
 	ns.OnDisconnect(func(s *socketio.Socket, why socketio.Reason) { reasons <- fmt.Sprint(why, len(s.Rooms())) })
 	node := testenv.StartNode(t, "client.mjs", "http://"+serve(t, io))
 	for _, step := range []struct {
@@ -182,6 +183,7 @@ func TestDisconnectReasons(t *testing.T) {
 		t.Run(step.name, func(t *testing.T) {
 			c := &official{node, t, step.name}
 			id := c.open(map[string]any{"transports": []string{"websocket"}, "reconnection": false}, "/")
+			<-joined
 			step.end(c, ns.Socket(id))
 			c.want(`["disconnect","` + step.client + `"]`)
 			if got := <-reasons; got != step.server {
