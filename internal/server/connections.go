@@ -19,8 +19,11 @@ const (
 	stallTime  = 30 * time.Second // between two parts of a body, or of an answer of the registry
 	answerTime = 2 * time.Minute  // from the end of the request to that of the answer, but for the registry's
 
-	slowestBody   = 64 << 10 // bytes a second that a body must have on average, after stallTime
-	maxHeaderSize = 64 << 10
+	slowestBody = 64 << 10 // bytes a second that a body must have on average, after stallTime
+
+	// maxHeaderSize is in bytes. A header is in memory before anybody is known, so it is bounded by
+	// what clients send: a signature, a session token of some 2 kB, a presigned query.
+	maxHeaderSize = 16 << 10
 )
 
 // connections bounds the connections of the API. At the bound, a new connection takes the place of
