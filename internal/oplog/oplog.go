@@ -1,7 +1,9 @@
 // Package oplog writes the operator's log: what happens to deployments, tasks and container instances,
 // and which calls are refused, one structured line each. It watches the state, so that no other
 // package needs a log call for it, and it logs what became of something, not each step. Lines beyond a
-// rate are counted and left out; how many is logged when lines are written again.
+// rate are counted and left out; how many is logged when lines are written again. What happens, calls
+// refused to known callers and calls refused to unknown ones have a rate each, so that nobody who
+// only sends calls can silence the log.
 //
 // Run lasts until its context ends. Refused may be called from any goroutine.
 package oplog
@@ -19,23 +21,34 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// How many lines there may be: a rollout of a hundred tasks at once, and then ten each second.
+// How many lines there may be of each kind: a rollout of a hundred tasks at once, and then ten each
+// second. Callers that have not proved who they are have fewer.
 const (
 	linesPerSecond = 10
 	linesAtOnce    = 200
+
+	unknownPerSecond = 1
+	unknownAtOnce    = 20
 )
 
 // Log is the operator's log.
 type Log struct {
 	store *state.Store
-	out   limited
+	out   limited           // what happens
 	seen  map[string]string // by table and key: what was last known of a row
+
+	refused limited // calls of known callers
+	unknown limited // calls of unknown callers
 }
 
 // New makes a log of what changes in store from now on.
 func New(store *state.Store, logger *slog.Logger) *Log {
-	return &Log{store: store, seen: make(map[string]string),
-		out: limited{logger: logger, limit: rate.NewLimiter(linesPerSecond, linesAtOnce)}}
+	return &Log{
+		store: store, seen: make(map[string]string),
+		out:     limited{logger: logger, limit: rate.NewLimiter(linesPerSecond, linesAtOnce)},
+		refused: limited{logger: logger, limit: rate.NewLimiter(linesPerSecond, linesAtOnce)},
+		unknown: limited{logger: logger, limit: rate.NewLimiter(unknownPerSecond, unknownAtOnce)},
+	}
 }
 
 const (
@@ -227,13 +240,17 @@ func (l *Log) instance(x *ecs.ContainerInstance, before string) {
 	}
 }
 
-// Refused logs a call that was answered with a fault.
+// Refused logs a call that was answered with a fault. principal is "" when the caller is not known.
 func (l *Log) Refused(service, action, code string, status int, principal, requestID string) {
 	level := slog.LevelInfo
 	if status >= 500 {
 		level = slog.LevelError
 	}
-	l.out.line(level, "call refused", "service", service, "action", action, "code", code, "status", status, "principal", principal, "request", requestID)
+	out := &l.refused
+	if principal == "" {
+		out = &l.unknown
+	}
+	out.line(level, "call refused", "service", service, "action", action, "code", code, "status", status, "principal", principal, "request", requestID)
 }
 
 // limited writes lines up to a rate.

@@ -117,10 +117,29 @@ func TestTooManyLines(t *testing.T) {
 	if n := strings.Count(out.String(), "\n"); n < linesAtOnce || n > linesAtOnce+100 {
 		t.Errorf("%d lines, want about %d", n, linesAtOnce)
 	}
-	log.out.limit.SetBurst(1 << 20)
-	log.out.limit.SetLimit(1e9)
+	log.refused.limit.SetBurst(1 << 20)
+	log.refused.limit.SetLimit(1e9)
 	log.Refused("ecs", "RunTask", "x", 400, "p", "r")
 	if !strings.Contains(out.String(), "lines were left out") {
 		t.Error("nothing says that lines were left out")
+	}
+}
+
+// Callers that nobody knows cannot keep other lines out of the log.
+func TestUnknownCallersSilenceNobody(t *testing.T) {
+	var out bytes.Buffer
+	log := New(nil, slog.New(slog.NewTextHandler(&out, nil)))
+	for range 1000 {
+		log.Refused("ecs", "RunTask", "MissingAuthenticationToken", 400, "", "r")
+	}
+	if n := strings.Count(out.String(), "\n"); n < unknownAtOnce || n > 2*unknownAtOnce {
+		t.Errorf("%d lines of unknown callers, want about %d", n, unknownAtOnce)
+	}
+	log.Refused("ecs", "RunTask", "known", 400, "p", "r")
+	log.out.line(slog.LevelInfo, "task stopped")
+	for _, line := range []string{"code=known", "task stopped"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("the log lacks %q", line)
+		}
 	}
 }
