@@ -152,6 +152,8 @@ func installRoots(ctx context.Context, io streams, f *caFlags, m *trust.Machine,
 		switch {
 		case errors.Is(err, trust.ErrNone) && !f.given("store"):
 			quote.Fprintf(io.out, "left out: %s\n", err.Error())
+		case errors.Is(err, trust.ErrNotInstalled):
+			quote.Fprintf(io.out, "nothing to remove: %s\n", err.Error())
 		case err != nil:
 			errs = append(errs, err)
 		default:

@@ -16,6 +16,9 @@ import (
 // ErrNone is returned for a store that this machine does not have.
 var ErrNone = errors.New("not on this machine")
 
+// ErrNotInstalled says that a root that was to be taken out of a store is not in it.
+var ErrNotInstalled = errors.New("the root is not installed there")
+
 // Root is a certificate that is to be trusted.
 type Root struct {
 	Name string // what its files are called, such as berth-1a2b3c4d
@@ -64,8 +67,11 @@ func (m *Machine) System(ctx context.Context, r Root, install bool) (file string
 		}
 		file = filepath.Join(dir, r.Name+".crt")
 		changed, err := put(file, r.PEM, install)
-		if err != nil || !changed {
+		switch {
+		case err != nil || !changed && install:
 			return file, err
+		case !changed:
+			return file, fmt.Errorf("%s: %w", file, ErrNotInstalled)
 		}
 		return file, m.Run(ctx, update[0], update[1:]...)
 	}
@@ -84,11 +90,15 @@ func (m *Machine) Docker(host string, r Root, install bool) (file string, err er
 			return "", err
 		}
 	}
-	if _, err := put(file, r.PEM, install); err != nil || install {
+	changed, err := put(file, r.PEM, install)
+	if err != nil || install {
 		return file, err
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !notEmpty(dir) {
 		return file, err
+	}
+	if !changed {
+		return file, fmt.Errorf("%s: %w", file, ErrNotInstalled)
 	}
 	return file, nil
 }
@@ -106,7 +116,7 @@ func (m *Machine) NSS(ctx context.Context, r Root, install bool) (file string, e
 	}
 	if !install {
 		if m.Run(ctx, "certutil", "-d", "sql:"+dir, "-L", "-n", r.Name) != nil {
-			return dir, nil
+			return dir, fmt.Errorf("%s: %w", dir, ErrNotInstalled)
 		}
 		return dir, m.Run(ctx, "certutil", "-d", "sql:"+dir, "-D", "-n", r.Name)
 	}
