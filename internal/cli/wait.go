@@ -99,19 +99,24 @@ func newWaitService(io streams) *cobra.Command {
 }
 
 func serviceLook(io streams, from *client, s *subject) look {
+	var newest time.Time // deployment that was seen; a primary one that is older is a rollback of it
 	return func(ctx context.Context) (bool, string, error) {
 		var a why.Answer
 		if err := s.ask(ctx, from, "explain", &a); err != nil {
 			return false, "", err
 		}
+		back := a.DeployedAt.Before(newest)
+		if !back {
+			newest = a.DeployedAt
+		}
 		switch {
 		case a.Kind != "service":
 			return false, "", usagef("%s is a %s; use berth wait %s", a.Name, a.Kind, a.Kind)
+		case a.RolledBack, back:
+			return false, "", verdict(io, a, "is rolled back: its deployment has failed")
 		case a.OK:
 			quote.Fprintf(io.out, "service %s: %s\n", a.Name, a.Status)
 			return true, "", nil
-		case a.RolledBack:
-			return false, "", verdict(io, a, "is being rolled back: its deployment has failed")
 		case a.Failed:
 			return false, "", verdict(io, a, "has failed")
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/status"
@@ -41,6 +42,10 @@ func TestWait(t *testing.T) {
 	service := why.Answer{Kind: "service", Name: "web", Status: "0 of 1 running", Reasons: []why.Reason{{Source: "agent", Text: "It pulls."}}}
 	steady, failed, back, task, done, lost := service, service, service, service, service, service
 	steady.OK, steady.Status = true, "1 of 1 running"
+	newer := service
+	newer.DeployedAt = time.Unix(1000, 0)
+	older := steady // the rollback of newer, complete before the next look
+	older.DeployedAt = time.Unix(500, 0)
 	failed.Failed = true
 	back.RolledBack = true
 	task.Kind, task.Status = "task", "PENDING"
@@ -61,21 +66,23 @@ func TestWait(t *testing.T) {
 		code       int
 		out, err   string
 	}{
-		"steady":      {"service web", "explain", []any{service, steady}, 0, "service web: 1 of 1 running\n", "service web: 0 of 1 running; It pulls."},
-		"failed":      {"service web", "explain", []any{service, failed}, 1, "", "agent: It pulls.\nberth wait service: service web has failed"},
-		"rolled back": {"service web", "explain", []any{back}, 1, "", "is being rolled back"},
-		"too late":    {"service web --timeout 1ms", "explain", []any{service}, 1, "", "not within 1ms"},
-		"not there":   {"service web", "other", []any{service}, 1, "", "there is no service or task"},
-		"a task":      {"service web", "explain", []any{task}, 2, "", "use berth wait task"},
-		"task runs":   {"task web", "explain", []any{task, func() any { a := task; a.OK, a.Status = true, "RUNNING"; return a }()}, 0, "task web: RUNNING\n", ""},
-		"task stops":  {"task web", "explain", []any{task, done}, 1, "", "task web has stopped"},
-		"job fails":   {"task web --stopped", "explain", []any{task, done}, 3, "", "It pulls."},
-		"job is done": {"task web --stopped", "explain", []any{task, ok}, 0, "task web: STOPPED\n", ""},
-		"job is lost": {"task web --stopped", "explain", []any{lost}, 1, "", "task web has stopped"},
-		"instances":   {"instances 2 --cluster shop", "status", []any{cluster(1, ""), cluster(2, "")}, 0, "cluster shop: 2 of 2 instances", "1 of 2 instances; instance x is ACTIVE (the agent is not connected)"},
-		"no launch":   {"instances 2 --cluster shop", "status", []any{cluster(1, "the image does not exist")}, 1, "", "the image does not exist"},
-		"no cluster":  {"instances 2 --cluster other", "status", []any{cluster(1, "")}, 1, "", "there is no cluster other"},
-		"no number":   {"instances two", "status", []any{cluster(1, "")}, 2, "", `"two" is not a number`},
+		"steady":              {"service web", "explain", []any{service, steady}, 0, "service web: 1 of 1 running\n", "service web: 0 of 1 running; It pulls."},
+		"failed":              {"service web", "explain", []any{service, failed}, 1, "", "agent: It pulls.\nberth wait service: service web has failed"},
+		"rolled back":         {"service web", "explain", []any{back}, 1, "", "is rolled back"},
+		"rolled back at once": {"service web", "explain", []any{newer, older}, 1, "", "service web is rolled back: its deployment has failed"},
+		"deployed again":      {"service web", "explain", []any{func() any { a := service; a.DeployedAt = older.DeployedAt; return a }(), newer, func() any { a := newer; a.OK = true; return a }()}, 0, "service web", ""},
+		"too late":            {"service web --timeout 1ms", "explain", []any{service}, 1, "", "not within 1ms"},
+		"not there":           {"service web", "other", []any{service}, 1, "", "there is no service or task"},
+		"a task":              {"service web", "explain", []any{task}, 2, "", "use berth wait task"},
+		"task runs":           {"task web", "explain", []any{task, func() any { a := task; a.OK, a.Status = true, "RUNNING"; return a }()}, 0, "task web: RUNNING\n", ""},
+		"task stops":          {"task web", "explain", []any{task, done}, 1, "", "task web has stopped"},
+		"job fails":           {"task web --stopped", "explain", []any{task, done}, 3, "", "It pulls."},
+		"job is done":         {"task web --stopped", "explain", []any{task, ok}, 0, "task web: STOPPED\n", ""},
+		"job is lost":         {"task web --stopped", "explain", []any{lost}, 1, "", "task web has stopped"},
+		"instances":           {"instances 2 --cluster shop", "status", []any{cluster(1, ""), cluster(2, "")}, 0, "cluster shop: 2 of 2 instances", "1 of 2 instances; instance x is ACTIVE (the agent is not connected)"},
+		"no launch":           {"instances 2 --cluster shop", "status", []any{cluster(1, "the image does not exist")}, 1, "", "the image does not exist"},
+		"no cluster":          {"instances 2 --cluster other", "status", []any{cluster(1, "")}, 1, "", "there is no cluster other"},
+		"no number":           {"instances two", "status", []any{cluster(1, "")}, 2, "", `"two" is not a number`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := answering(t, tt.page, tt.values...)

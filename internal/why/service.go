@@ -26,7 +26,7 @@ func Service(t *state.Tables, svc *ecs.Service, now time.Time) Answer {
 	a := Answer{Kind: "service", Name: svc.ServiceName, Cluster: arn.LastID(svc.ClusterARN)}
 	a.Status = fmt.Sprintf("%d of %d running", v.running, svc.DesiredCount)
 	if v.primary != nil {
-		a.Deployment = v.primary.ID
+		a.Deployment, a.DeployedAt = v.primary.ID, v.primary.CreatedAt
 		a.Status += ", " + v.primary.RolloutState
 		a.RolledBack = strings.Contains(v.primary.RolloutStateReason, "rolling back")
 	}
@@ -45,6 +45,8 @@ func Service(t *state.Tables, svc *ecs.Service, now time.Time) Answer {
 	a.OK = len(a.Reasons) == 0 && v.whole(svc)
 	switch {
 	case len(a.Reasons) > 0:
+	case a.OK && v.undone != nil:
+		a.of(v.undone, "Task "+shortTask(v.undone)+" of "+arn.LastID(v.undone.TaskDefinitionARN)+", whose deployment is gone, stopped: ")
 	case !a.OK:
 		a.add("service", "Nothing that is known stands in its way: its tasks are being replaced or started.")
 	case svc.DesiredCount == 0:
@@ -69,6 +71,9 @@ type serviceView struct {
 	ofNew   int         // those of them that belong to the primary deployment
 	live    []*ecs.Task // not stopped
 	failed  *ecs.Task   // the last one that failed, of the primary deployment or of one that failed
+	// undone is the last task that failed of a deployment that is gone, though it was newer than the
+	// primary one: after a rollback.
+	undone *ecs.Task
 }
 
 func viewOf(t *state.Tables, svc *ecs.Service) serviceView {
@@ -76,8 +81,12 @@ func viewOf(t *state.Tables, svc *ecs.Service) serviceView {
 	for task := range t.Tasks.By(state.ByService, svc.ServiceARN) {
 		ofNew := v.primary != nil && task.StartedBy == v.primary.ID
 		if task.LastStatus == ecs.Stopped {
-			if (ofNew || ofFailed(svc, task)) && failed(task) && (v.failed == nil || task.StoppedAt.After(v.failed.StoppedAt)) {
-				v.failed = task
+			switch {
+			case !failed(task):
+			case ofNew || ofFailed(svc, task):
+				v.failed = later(v.failed, task)
+			case v.primary != nil && task.CreatedAt.After(v.primary.CreatedAt):
+				v.undone = later(v.undone, task)
 			}
 			continue
 		}
@@ -91,6 +100,14 @@ func viewOf(t *state.Tables, svc *ecs.Service) serviceView {
 	}
 	slices.SortFunc(v.live, func(a, b *ecs.Task) int { return strings.Compare(a.TaskARN, b.TaskARN) })
 	return v
+}
+
+// later is the task that stopped later; a may be nil.
+func later(a, b *ecs.Task) *ecs.Task {
+	if a == nil || b.StoppedAt.After(a.StoppedAt) {
+		return b
+	}
+	return a
 }
 
 func ofFailed(svc *ecs.Service, task *ecs.Task) bool {
@@ -128,11 +145,7 @@ func (a *Answer) deployments(svc *ecs.Service, v serviceView) {
 	}
 	d := v.primary
 	if v.failed != nil && (v.running < svc.DesiredCount || d.RolloutState != ecs.RolloutCompleted) {
-		told := Answer{Name: arn.LastID(v.failed.TaskARN)}
-		told.stopped(v.failed)
-		for _, r := range told.Reasons {
-			a.Reasons = append(a.Reasons, Reason{r.Source, "Task " + shortTask(v.failed) + " stopped: " + r.Text, r.Advice})
-		}
+		a.of(v.failed, "Task "+shortTask(v.failed)+" stopped: ")
 	}
 	breaker := svc.DeploymentConfiguration.DeploymentCircuitBreaker
 	if d.FailedTasks >= hopeless && v.ofNew == 0 && (breaker == nil || !breaker.Enable) {
@@ -141,6 +154,15 @@ func (a *Answer) deployments(svc *ecs.Service, v serviceView) {
 			"Deploy a task definition that works, or enable deploymentCircuitBreaker with rollback."
 	} else if d.Attempts > 0 && v.running < svc.DesiredCount {
 		a.add("deployment", "%d starts in a row have failed, so the next one is delayed until %s; each delay is longer than the last.", d.Attempts, at(d.RetryAt))
+	}
+}
+
+// of adds why a task stopped, each reason after an introduction.
+func (a *Answer) of(task *ecs.Task, introduction string) {
+	told := Answer{Name: arn.LastID(task.TaskARN)}
+	told.stopped(task)
+	for _, r := range told.Reasons {
+		a.Reasons = append(a.Reasons, Reason{r.Source, introduction + r.Text, r.Advice})
 	}
 }
 

@@ -25,9 +25,10 @@ type Answer struct {
 	Failed  bool   // it will stay like this until somebody changes something
 	// Deployment is the service's primary deployment, and RolledBack whether that is a rollback of a
 	// failed one that is still under way.
-	Deployment string `json:",omitempty"`
-	RolledBack bool   `json:",omitempty"`
-	ExitCode   *int   `json:",omitempty"` // of a stopped task: the first that is not 0, or 0
+	Deployment string    `json:",omitempty"`
+	DeployedAt time.Time `json:",omitzero"` // when the primary deployment was made; a rollback makes it earlier
+	RolledBack bool      `json:",omitempty"`
+	ExitCode   *int      `json:",omitempty"` // of a stopped task: the first that is not 0, or 0
 	Reasons    []Reason
 }
 

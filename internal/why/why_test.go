@@ -229,6 +229,14 @@ var cases = []struct {
 				RolloutStateReason: "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."},
 		}
 	}},
+	{"was rolled back", func(w *world) {
+		w.service.Deployments[0].CreatedAt = now.Add(-time.Hour)
+		bad := *w.task
+		bad.TaskARN, bad.StartedBy, bad.TaskDefinitionARN = prefix+"task/shop/eeee", "ecs-svc/9", prefix+"task-definition/web:9"
+		bad.LastStatus, bad.DesiredStatus, bad.StopCode, bad.StoppedReason = ecs.Stopped, ecs.Stopped, ecs.EssentialContainerExited, "Essential container in task exited"
+		bad.Containers = []ecs.Container{{Name: "app", LastStatus: ecs.Stopped, ExitCode: new(3)}}
+		w.others = []*ecs.Task{&bad}
+	}},
 	{"fails again and again", func(w *world) {
 		w.stopped(ecs.EssentialContainerExited, "Essential container in task exited")
 		w.service.Deployments[0].FailedTasks = 3
