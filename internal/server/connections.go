@@ -17,6 +17,7 @@ const (
 	headerTime = 10 * time.Second // from the first byte of a request to the end of its header
 	idleTime   = 90 * time.Second // between two requests of a connection
 	stallTime  = 30 * time.Second // between two parts of a body, or of an answer of the registry
+	unreadTime = time.Second      // for the rest of a body that nobody wants, after which the connection ends
 	answerTime = 2 * time.Minute  // from the end of the request to that of the answer, but for the registry's
 
 	slowestBody = 64 << 10 // bytes a second that a body must have on average, after stallTime
@@ -74,6 +75,10 @@ func (c *connections) follow(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		x = &connection{conn: conn, source: sourceOf(conn)}
 		c.makeRoom(x.source)
+		if len(c.all) >= c.max+c.max/8+1 {
+			conn.Close() // every one is busy; the server's next read of this one ends it
+			return
+		}
 		c.all[conn] = x
 		c.sources[x.source]++
 		x.idle = c.idle.PushBack(x)
@@ -85,6 +90,7 @@ func (c *connections) follow(conn net.Conn, state http.ConnState) {
 	case http.StateIdle:
 		if x != nil && x.idle == nil {
 			x.idle = c.idle.PushBack(x)
+			x.arriving = time.Time{}
 		}
 	case http.StateClosed, http.StateHijacked:
 		c.forget(x)
@@ -107,7 +113,7 @@ func (c *connections) forget(x *connection) {
 }
 
 // makeRoom closes connections until one more from source may come. When every one is busy with a
-// request that has arrived whole, there is one more for a moment.
+// request that has arrived whole, follow takes some more for a moment, up to an eighth of the bound.
 func (c *connections) makeRoom(source netip.Addr) {
 	ofSource := func(x *connection) bool { return x.source == source }
 	if source.IsValid() && !source.IsLoopback() && c.sources[source] >= c.perSource {
@@ -181,7 +187,7 @@ func (c *connections) pace(next http.Handler) http.Handler {
 				}
 			}}
 			c.arriving(ctx, now)
-			defer body.done()
+			defer body.leave()
 			r.Body = body
 		}
 		next.ServeHTTP(w, r)
@@ -212,14 +218,22 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	_ = b.deadlines.SetReadDeadline(pace)
 	n, err := b.ReadCloser.Read(p)
 	b.size += int64(n)
-	if err != nil {
+	if err == io.EOF {
 		b.done()
 	}
 	return n, err
 }
 
-// done takes the deadline away: from now on the connection is read only to learn that the caller
-// has gone.
+// leave bounds what package net/http reads of the body after the handler, which it does before it
+// sends the answer. The connection counts as one whose request is arriving until that is over.
+func (b *pacedBody) leave() {
+	if b.whole != nil {
+		_ = b.deadlines.SetReadDeadline(time.Now().Add(unreadTime))
+	}
+}
+
+// done takes the deadline away when the whole body is there: from now on the connection is read only
+// to learn that the caller has gone.
 func (b *pacedBody) done() {
 	if b.whole != nil {
 		_ = b.deadlines.SetReadDeadline(time.Time{})

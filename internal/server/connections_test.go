@@ -70,6 +70,9 @@ func ended(conn net.Conn) time.Duration {
 }
 
 func ok(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/unread" {
+		return
+	}
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -87,6 +90,8 @@ func TestWaitingCallersAreLetGo(t *testing.T) {
 		"no more":       {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", idleTime},
 		"no body":       {post, stallTime},
 		"half a body":   {post + strings.Repeat("x", 1000), stallTime + time.Second},
+		"unread body":   {"GET /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx", unreadTime},
+		"unread chunk":  {"GET /unread HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", unreadTime},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			conn := front(t, 10, http.HandlerFunc(ok))()
@@ -149,6 +154,7 @@ func TestLongWork(t *testing.T) {
 func TestHealthIsAnsweredAtTheBound(t *testing.T) {
 	for name, send := range map[string]string{
 		"idle": "", "half a header": "GET /", "half a body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
+		"an unread body": "POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			dial := front(t, 5, http.HandlerFunc(ok))
