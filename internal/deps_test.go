@@ -58,7 +58,7 @@ const rules = `
 # Hands: controllers. They meet only in state.
 	fence; # iptables, for whoever listens where containers come
 	userdata, NOUNS < machine;
-	machine, fence < machine/local; # how an instance comes to be, for whoever starts one
+	machine, fence, config < machine/local; # how an instance comes to be, for whoever starts one
 	MEMORY < control;
 	control, BRAINS, launch, machine, fence < control/*;
 
@@ -79,7 +79,7 @@ const rules = `
 	NOUNS < config;
 	authority; # certificates of this machine
 	trust;     # who trusts them
-	JOURNALS, MEMORY, registry/blob < backup;
+	JOURNALS, MEMORY, registry/blob, config < backup;
 	MEMORY, BRAINS, launch, why < status;
 	MEMORY < oplog;
 	DESK, status, image < demo;

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/logstore"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/state"
@@ -37,10 +38,15 @@ func Check(dir string, report func(error)) (c Checked, err error) {
 	case err != nil:
 		report(err)
 	}
+	config.Check(dir, report)
 	if c.Format == bolt.Format1 {
 		c.Rows = checkFormat1(filepath.Join(dir, file.GuardFile), report)
 	} else {
-		c.Rows = state.Verify(file.Check(dir, report), report)
+		id, keys, err := config.Owner(dir)
+		if err != nil { // it was reported
+			id = 0
+		}
+		c.Rows = state.Verify(file.Check(dir, file.Owner{ID: id, Keys: keys}, report), report)
 	}
 	if c.Events, err = logstore.Check(filepath.Join(dir, "logs"), report); err != nil {
 		return c, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/backup"
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/state/journal/bolt"
@@ -75,7 +76,11 @@ func (p *place) backup(ctx context.Context, to io.Writer) error {
 }
 
 func backupStopped(ctx context.Context, to io.Writer, dir string) (err error) {
-	j, err := file.Open(dir)
+	id, keys, err := config.Owner(dir)
+	if err != nil {
+		return err
+	}
+	j, err := file.OpenFor(dir, file.Owner{ID: id, Keys: keys})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ package config
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,10 +78,59 @@ func readSecrets(path string) (s secrets, err error) {
 	if err != nil {
 		return s, err
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("%s is damaged: %w", filepath.Join(path, secretsFile), err)
+	if err = json.Unmarshal(data, &s); err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		return secrets{}, fmt.Errorf("%s is damaged: %w; put back the file that was there, or restore a backup",
+			filepath.Join(path, secretsFile), err)
 	}
 	return s, nil
+}
+
+// check says what is missing.
+func (s secrets) check() error {
+	switch {
+	case s.Account == "":
+		return errors.New("it has no account")
+	case s.AccessKeyID == "" || s.SecretAccessKey == "":
+		return errors.New("it has no access key")
+	case len(s.Master) != identity.MasterKeySize:
+		return fmt.Errorf("its master key has %d bytes and not %d", len(s.Master), identity.MasterKeySize)
+	}
+	return nil
+}
+
+// owner is derived from the master key, which no two directories share. It is a hash, so it tells nothing about the key.
+func (s secrets) owner() uint32 {
+	sum := sha256.Sum256(append([]byte("owner of a journal\x00"), s.Master...))
+	return max(1, binary.LittleEndian.Uint32(sum[:])) // 0 stands for no owner
+}
+
+// Owner reads the number that ties the state of a data directory to its keys, and the path of the keys.
+func Owner(path string) (id uint32, keys string, err error) {
+	s, err := readSecrets(path)
+	if err != nil {
+		return 0, filepath.Join(path, secretsFile), err
+	}
+	return s.owner(), filepath.Join(path, secretsFile), nil
+}
+
+// Check calls report for each file of a data directory that a server or a command could not read.
+func Check(path string, report func(error)) {
+	_, err := readSecrets(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s is missing; put back the file that was there, or restore a backup", filepath.Join(path, secretsFile))
+	}
+	if err != nil {
+		report(err)
+	}
+	if _, err := ReadBlock(path); err != nil {
+		report(err)
+	}
+	if _, err := LastAddress(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		report(err)
+	}
 }
 
 func makeSecrets(path, account string) (s secrets, err error) {

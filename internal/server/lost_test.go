@@ -9,32 +9,59 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
+// A state that was copied from another data directory is not started on, and the error names it and the keys here.
+func TestStateOfAnotherDirectory(t *testing.T) {
+	var dirs [2]string
+	for i := range dirs {
+		dirs[i] = t.TempDir()
+		startAndStop(t, dirs[i])
+	}
+	copied := filepath.Join(dirs[1], file.JournalFile)
+	content, err := os.ReadFile(filepath.Join(dirs[0], file.JournalFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(copied, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(t.Context(), testConfig(dirs[1]))
+	if err == nil {
+		s.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), copied) || !strings.Contains(err.Error(), filepath.Join(dirs[1], "credentials.json")) {
+		t.Errorf("started on the state of another directory: %v", err)
+	}
+}
+
+func testConfig(dir string) Config {
+	return Config{Data: dir, Listen: "127.0.0.1:0", EdgeAddr: "127.0.0.1", Region: "us-east-1", Account: "123456789012"}
+}
+
+func startAndStop(t *testing.T, dir string) {
+	t.Helper()
+	s, err := New(t.Context(), testConfig(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A data directory that lost its state or its keys never begins anew in silence.
 func TestDirectoryThatLostAPart(t *testing.T) {
 	for _, lost := range [][]string{
 		{file.GuardFile, file.JournalFile}, {file.JournalFile}, {"credentials.json"},
 	} {
 		dir := t.TempDir()
-		cfg := Config{Data: dir, Listen: "127.0.0.1:0", EdgeAddr: "127.0.0.1", Region: "us-east-1", Account: "123456789012"}
-		s, err := New(t.Context(), cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if s, err = New(t.Context(), cfg); err != nil { // with all there is it starts again
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+		startAndStop(t, dir)
+		startAndStop(t, dir) // with all there is it starts again
 		for _, name := range lost {
 			if err := os.Remove(filepath.Join(dir, name)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s, err = New(t.Context(), cfg)
+		s, err := New(t.Context(), testConfig(dir))
 		if err == nil {
 			s.Close()
 		}

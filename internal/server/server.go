@@ -146,7 +146,11 @@ func ignoreClosed(err error) error {
 }
 
 func (s *Server) openState(ctx context.Context) error {
-	j, err := file.Open(s.dir.Path)
+	id, keys, err := config.Owner(s.dir.Path)
+	if err != nil {
+		return err
+	}
+	j, err := file.OpenFor(s.dir.Path, file.Owner{ID: id, Keys: keys})
 	if errors.Is(err, file.ErrInUse) {
 		return fmt.Errorf("another berth server is running with the data directory %s", s.dir.Path)
 	}

@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/fleet"
 )
 
@@ -27,20 +26,12 @@ type Claim struct {
 	socket net.Listener
 }
 
-// remembered is the file in the data directory that says which block the server had.
-type remembered struct {
-	Server string
-	Block  int
-}
-
-const blockFile = "block.json"
-
 // ClaimBlock claims the block that the data directory remembers, else the lowest that nobody holds. A server that is down leaves
 // agents and networks behind: others tells the blocks of those that belong to other servers, which are taken last. A data directory of
 // a version that knew no blocks has block 0.
 func ClaimBlock(dir string, others func(server string) map[int]bool) (*Claim, error) {
 	c := &Claim{}
-	mine, err := readBlock(dir)
+	mine, err := config.ReadBlock(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +44,7 @@ func ClaimBlock(dir string, others func(server string) map[int]bool) (*Claim, er
 			continue
 		}
 		c.Number = n
-		if err := writeBlock(dir, remembered{c.Server, n}); err != nil {
+		if err := writeBlock(dir, config.Block{Server: c.Server, Block: n}); err != nil {
 			return nil, errors.Join(err, c.Release())
 		}
 		return c, nil
@@ -89,32 +80,12 @@ func (c *Claim) NetworkPrefix() string {
 	return "berth" + strconv.Itoa(c.Number)
 }
 
-func readBlock(dir string) (remembered, error) {
-	path := filepath.Join(dir, blockFile)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		r := remembered{Block: -1}
-		if _, err := os.Stat(filepath.Join(dir, "instances")); err == nil {
-			r.Block = 0
-		}
-		return r, nil
-	}
-	if err != nil {
-		return remembered{}, err
-	}
-	var r remembered
-	if err := json.Unmarshal(data, &r); err != nil || r.Block < 0 || r.Block >= fleet.Blocks || r.Server == "" {
-		return remembered{}, fmt.Errorf("%s is damaged (%v): remove it, and the server takes any free block of addresses", path, err)
-	}
-	return r, nil
-}
-
-func writeBlock(dir string, r remembered) error {
+func writeBlock(dir string, r config.Block) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, blockFile), append(data, '\n'))
+	return writeFile(filepath.Join(dir, config.BlockFile), append(data, '\n'))
 }
 
 // introspectionPort is where each agent listens on its instance's address.

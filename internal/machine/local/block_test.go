@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/fleet"
 )
 
@@ -102,13 +103,13 @@ func TestBlockFile(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(old, "instances"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := readBlock(old); err != nil || r.Block != 0 {
+	if r, err := config.ReadBlock(old); err != nil || r.Block != 0 {
 		t.Errorf("an old directory remembers %+v, %v", r, err)
 	}
-	if r, err := readBlock(t.TempDir()); err != nil || r.Block != -1 {
+	if r, err := config.ReadBlock(t.TempDir()); err != nil || r.Block != -1 {
 		t.Errorf("a new directory remembers %+v, %v", r, err)
 	}
-	if err := os.WriteFile(filepath.Join(old, blockFile), []byte(`{"Server":"x","Block":99}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(old, config.BlockFile), []byte(`{"Server":"x","Block":99}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ClaimBlock(old, nobody); err == nil || !strings.Contains(err.Error(), "damaged") {

@@ -15,9 +15,9 @@ import (
 )
 
 // Check reads all of the journal in a directory that no process has open, and calls report for each
-// place that is damaged. It yields the entries that are whole. It changes nothing; a journal of
+// place that is damaged, and when the journal has another owner. It yields the entries that are whole. It changes nothing; a journal of
 // format 1 is an error, for it has nothing to check by.
-func Check(dir string, report func(error)) iter.Seq[journal.Entry] {
+func Check(dir string, owner Owner, report func(error)) iter.Seq[journal.Entry] {
 	return func(yield func(journal.Entry) bool) {
 		j := &Journal{dir: dir}
 		f, err := os.Open(j.path())
@@ -33,6 +33,9 @@ func Check(dir string, report func(error)) iter.Seq[journal.Entry] {
 		if err != nil {
 			report(err)
 			return
+		}
+		if err := owner.check(j.path(), h); err != nil {
+			report(err)
 		}
 		if _, err := checkSize(f, h); err != nil {
 			report(err)

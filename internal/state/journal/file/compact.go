@@ -20,7 +20,7 @@ func (j *Journal) Compact(ctx context.Context, rev, term uint64, parts iter.Seq2
 	if err != nil || current == rev {
 		return err
 	}
-	w, err := newWriter(j.path() + ".new")
+	w, err := newWriter(j.path()+".new", j.owner.ID)
 	if err != nil {
 		return err
 	}
@@ -158,16 +158,17 @@ type writer struct {
 	f      *os.File
 	buf    *bufio.Writer
 	number uint32
+	owner  uint32
 	offset int64
 	scrap  []byte
 }
 
-func newWriter(path string) (*writer, error) {
+func newWriter(path string, owner uint32) (*writer, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{f: f, number: newNumber(), buf: bufio.NewWriterSize(f, 256<<10)}
+	w := &writer{f: f, number: newNumber(), owner: owner, buf: bufio.NewWriterSize(f, 256<<10)}
 	w.offset = dataStart
 	if _, err := w.buf.Write(make([]byte, dataStart)); err != nil {
 		return nil, errors.Join(err, w.abandon())
@@ -186,7 +187,7 @@ func (w *writer) sync() error { return errors.Join(w.buf.Flush(), w.f.Sync()) }
 
 // finish writes zeros ahead and both copies of the head, and syncs.
 func (w *writer) finish() (h head, err error) {
-	h = head{number: w.number, turn: 2, good: w.offset, size: w.offset + ahead}
+	h = head{number: w.number, owner: w.owner, turn: 2, good: w.offset, size: w.offset + ahead}
 	if err := w.buf.Flush(); err != nil {
 		return h, err
 	}

@@ -38,8 +38,9 @@ const ahead = 1 << 20
 
 // Journal implements journal.Journal.
 type Journal struct {
-	dir  string
-	lock *os.File
+	dir   string
+	owner Owner
+	lock  *os.File
 
 	mu      sync.Mutex // guards what follows; held while an append is under way
 	f       *os.File
@@ -57,14 +58,17 @@ type Journal struct {
 	reached    func(step string) // for tests: called before and after each step, may be nil
 }
 
-// Open opens the journal in the directory, which must exist, and makes it when there is none.
-// A directory of format 1 is converted first.
-func Open(dir string) (*Journal, error) {
-	lock, err := acquire(dir)
+// Open opens the journal in the directory whoever owns it, as OpenFor does.
+func Open(dir string) (*Journal, error) { return OpenFor(dir, Owner{}) }
+
+// OpenFor opens the journal in the directory, which must exist, and makes it when there is none.
+// A directory of format 1 is converted first. A journal of another owner is refused and left as it is.
+func OpenFor(dir string, owner Owner) (*Journal, error) {
+	lock, err := acquire(dir, owner.ID)
 	if err != nil {
 		return nil, fmt.Errorf("journal in %s: %w", dir, err)
 	}
-	j := &Journal{dir: dir, lock: lock}
+	j := &Journal{dir: dir, owner: owner, lock: lock}
 	if err := j.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("journal: %w", err), j.lock.Close())
 	}
@@ -79,7 +83,11 @@ func (j *Journal) open() (err error) {
 	if j.f, err = os.OpenFile(j.path(), os.O_RDWR, 0); err != nil {
 		return err
 	}
-	if err := j.load(); err != nil {
+	err = j.load()
+	if err == nil {
+		err = j.own(j.owner.ID)
+	}
+	if err != nil {
 		return errors.Join(err, j.f.Close())
 	}
 	return nil
@@ -91,7 +99,12 @@ func (j *Journal) load() error {
 	if err != nil {
 		return err
 	}
-	j.head = h
+	if err := j.owner.check(j.path(), h); err != nil {
+		return err
+	}
+	if j.head = h; j.owner.ID == 0 {
+		j.owner.ID = h.owner // a compaction keeps it
+	}
 	r, err := newReader(j.path(), j.f, h)
 	if err != nil {
 		return err

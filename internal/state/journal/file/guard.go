@@ -46,8 +46,8 @@ func exists(path string) (bool, error) {
 }
 
 // acquire makes sure that the directory has a journal of this format, and returns its lock, which
-// lasts until the file is closed.
-func acquire(dir string) (lock *os.File, err error) {
+// lasts until the file is closed. A journal that it makes gets the owner.
+func acquire(dir string, owner uint32) (lock *os.File, err error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func acquire(dir string) (lock *os.File, err error) {
 		return nil, err
 	}
 	if !there {
-		if err := create(data); err != nil {
+		if err := create(data, owner); err != nil {
 			return nil, err
 		}
 		return makeGuard(guard)
@@ -70,7 +70,7 @@ func acquire(dir string) (lock *os.File, err error) {
 	if lock, err = lockFile(guard); err != nil {
 		return nil, err
 	}
-	converted, err := current(lock, guard, data)
+	converted, err := current(lock, guard, data, owner)
 	if err != nil || converted == nil {
 		return lock, closeOn(err, lock)
 	}
@@ -93,11 +93,11 @@ func lockFile(path string) (*os.File, error) {
 }
 
 // create makes an empty journal when there is none.
-func create(path string) error {
+func create(path string, owner uint32) error {
 	if there, err := exists(path); there || err != nil {
 		return err
 	}
-	w, err := newWriter(path + ".new")
+	w, err := newWriter(path+".new", owner)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func makeGuard(path string) (*os.File, error) {
 
 // current checks the format that the guard tells. It converts a journal of format 1 and then
 // returns the new guard, locked.
-func current(lock *os.File, guard, data string) (converted *os.File, err error) {
+func current(lock *os.File, guard, data string, owner uint32) (converted *os.File, err error) {
 	f, err := bolt.Read(guard)
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func current(lock *os.File, guard, data string) (converted *os.File, err error) 
 		}
 		return nil, err
 	case bolt.Format1:
-		return convert(f, guard, data)
+		return convert(f, guard, data, owner)
 	}
 	return nil, fmt.Errorf("%s: the format of the data is %q, and this version reads the formats %q and %q: it was written by a newer version of Berth",
 		guard, format, bolt.Format1, Format)
@@ -164,8 +164,8 @@ func current(lock *os.File, guard, data string) (converted *os.File, err error) 
 
 // convert writes what is in a file of format 1 to a journal of this format. The file of format 1
 // counts until the guard takes its name, in one step; a journal of an attempt before is replaced.
-func convert(old *bolt.File, guard, data string) (*os.File, error) {
-	w, err := newWriter(data + ".new")
+func convert(old *bolt.File, guard, data string, owner uint32) (*os.File, error) {
+	w, err := newWriter(data+".new", owner)
 	if err != nil {
 		return nil, err
 	}

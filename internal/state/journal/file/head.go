@@ -13,13 +13,15 @@ import (
 // as its frame: the head vouches for the frames before.
 //
 //	0   magic, 8 bytes
-//	8   number of the file, 4 bytes, and 4 zeros
+//	8   number of the file, 4 bytes
+//	12  owner: Owner.ID of the data directory, 4 bytes; 0 in files of versions that knew none
 //	16  turn: the copy with the higher one is the newer one, 8 bytes
 //	24  good: the frames up to this offset are on the disk, 8 bytes
 //	32  size: the file has at least this many bytes, 8 bytes
 //	40  CRC-32C of the 40 bytes before
 type head struct {
 	number uint32
+	owner  uint32
 	turn   uint64
 	good   int64
 	size   int64
@@ -34,7 +36,7 @@ const (
 func (h head) bytes() []byte {
 	b := append(make([]byte, 0, headSize), headMagic...)
 	b = binary.LittleEndian.AppendUint32(b, h.number)
-	b = append(b, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, h.owner)
 	b = binary.LittleEndian.AppendUint64(b, h.turn)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.good))
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.size))
@@ -65,6 +67,7 @@ func readHead(path string, f io.ReaderAt) (newest head, damage []*Damage, err er
 		}
 		h := head{
 			number: binary.LittleEndian.Uint32(b[8:]),
+			owner:  binary.LittleEndian.Uint32(b[12:]),
 			turn:   binary.LittleEndian.Uint64(b[16:]),
 			good:   int64(binary.LittleEndian.Uint64(b[24:])),
 			size:   int64(binary.LittleEndian.Uint64(b[32:])),

@@ -1,0 +1,43 @@
+package file
+
+import "fmt"
+
+// Owner is the data directory that a journal belongs to. A journal that was copied into another
+// directory is not opened there: its rows would be served with the keys of that directory, and the
+// instances of that directory would be removed because no row names them.
+type Owner struct {
+	ID   uint32 // derived from the keys of the directory; 0 opens a journal of any owner
+	Keys string // the path of the file with the keys, for the error
+}
+
+// ownerOffset is where a head says which owner the journal has.
+const ownerOffset = 12
+
+// check refuses a head with another owner. A head without one comes from an earlier version.
+func (o Owner) check(path string, h head) error {
+	if o.ID == 0 || h.owner == 0 || h.owner == o.ID {
+		return nil
+	}
+	return &Damage{path, h.place() + ownerOffset, fmt.Sprintf("it was written in another data directory than %s: "+
+		"put back the file that was written with these keys, or restore a backup, which has both", o.Keys)}
+}
+
+// own writes the owner into both copies of the head of a journal that has none. One copy is whole at
+// any moment.
+func (j *Journal) own(id uint32) error {
+	if id == 0 || j.head.owner == id {
+		return nil
+	}
+	for range 2 {
+		next := j.head
+		next.turn, next.owner = next.turn+1, id
+		if err := next.writeTo(j.f); err != nil {
+			return err
+		}
+		if err := j.f.Sync(); err != nil {
+			return err
+		}
+		j.head = next
+	}
+	return nil
+}
