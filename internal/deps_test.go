@@ -92,7 +92,7 @@ const rules = `
 # Beside the house, in modules of their own: they import nothing of ours.
 	/socketio/internal/jsonscan < /socketio/packet, /socketio/internal/msgpack;
 	/socketio/internal/link, /socketio/internal/wsframe < /socketio/engineio, /socketio/internal/lean;
-	/socketio/packet, /socketio/engineio, /socketio/internal/clientdist, /socketio/internal/msgpack < /socketio;
+	/socketio/packet, /socketio/engineio, /socketio/adapter, /socketio/internal/clientdist, /socketio/internal/msgpack < /socketio;
 	/socketio, /socketio/internal/lean < /socketio/*;
 	/socketio, /socketio/internal/lean, /socketio/internal/testenv < /socketio/internal/conformance, /socketio/internal/chattest;
 	/socketio, /socketio/internal/msgpack < /socketio/redisadapter;

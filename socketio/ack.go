@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/packet"
 )
@@ -92,7 +93,7 @@ func (s *Socket) ask(event string, args []any, done func(*Args, error)) (uint64,
 
 // collect sends a broadcast to the local sockets and reports first how many they are and then each
 // answer. It returns when all have answered, gone away, or ctx is done.
-func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
+func (ns *Namespace) collect(ctx context.Context, op *adapter.Op, reply func(adapter.Reply)) {
 	id := ns.ackIDs.Add(1) - 1
 	m := ns.srv.message(packet.Packet{Type: packet.Event, Namespace: ns.name, ID: id, HasID: true}, op.Payload)
 	if op.Flags.Plain {
@@ -102,7 +103,8 @@ func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
 	if len(ns.hooks.Load().anyOutgoing) > 0 {
 		ns.outgoing(op.Payload, all)
 	}
-	reply(Reply{Counted: true, Clients: len(all)})
+	count := len(all)
+	reply(adapter.Reply{ClientCount: &count})
 	var (
 		mu   sync.Mutex
 		left = len(all)
@@ -118,7 +120,7 @@ func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
 			return
 		}
 		if err == nil {
-			reply(Reply{Answer: a})
+			reply(adapter.Reply{Answer: a.first()})
 		}
 		if left--; left == 0 {
 			left = -1
@@ -128,7 +130,7 @@ func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
 	for _, s := range all {
 		s.await(id, finish)
 	}
-	ns.deliver(m, Flags{}, func(each func(*Socket)) {
+	ns.deliver(m, adapter.Flags{}, func(each func(*Socket)) {
 		for _, s := range all {
 			each(s)
 		}
@@ -146,12 +148,12 @@ func (ns *Namespace) collect(ctx context.Context, op *Op, reply func(Reply)) {
 }
 
 // deliver queues m for the sockets that each yields, and has it written by others.
-func (ns *Namespace) deliver(m *engineio.Message, f Flags, sockets func(func(*Socket))) {
+func (ns *Namespace) deliver(m *engineio.Message, f adapter.Flags, sockets func(func(*Socket))) {
 	ns.flush(ns.queue(m, f, sockets))
 }
 
 // queue queues m and returns the sessions that must be flushed.
-func (ns *Namespace) queue(m *engineio.Message, f Flags, sockets func(func(*Socket))) (flush []*engineio.Session) {
+func (ns *Namespace) queue(m *engineio.Message, f adapter.Flags, sockets func(func(*Socket))) (flush []*engineio.Session) {
 	sockets(func(s *Socket) {
 		session := s.conn.session
 		if f.Volatile && !session.Writable() {

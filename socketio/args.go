@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/jsonscan"
 )
 
@@ -196,7 +197,7 @@ func (b Binary) MarshalJSON() ([]byte, error) {
 	return append(out, `"}`...), nil
 }
 
-// Payload makes a payload of one JSON value out of a, with all of its attachments.
-func (a *Args) Payload(value json.RawMessage) Payload {
-	return Payload{JSON: value, Attachments: a.attachments}
+// first is the first argument as a payload of one value.
+func (a *Args) first() *adapter.Payload {
+	return &adapter.Payload{JSON: a.Raw(0), Attachments: a.attachments}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/packet"
 )
@@ -14,18 +15,18 @@ import (
 // It is a value: its methods return changed copies.
 type Selection struct {
 	ns     *Namespace
-	target Target
-	flags  Flags
+	target adapter.Target
+	flags  adapter.Flags
 }
 
 // To selects the sockets in any of the rooms.
 func (ns *Namespace) To(rooms ...string) Selection {
-	return Selection{ns: ns, target: Target{Rooms: rooms}}
+	return Selection{ns: ns, target: adapter.Target{Rooms: rooms}}
 }
 
 // Except selects all sockets that are in none of the rooms.
 func (ns *Namespace) Except(rooms ...string) Selection {
-	return Selection{ns: ns, target: Target{Except: rooms}}
+	return Selection{ns: ns, target: adapter.Target{Except: rooms}}
 }
 
 // All selects all sockets of the namespace.
@@ -36,12 +37,12 @@ func (ns *Namespace) Emit(event string, args ...any) error { return ns.All().Emi
 
 // To selects the other sockets in any of the rooms.
 func (s *Socket) To(rooms ...string) Selection {
-	return Selection{ns: s.ns, target: Target{Rooms: rooms, Except: []string{s.id}}}
+	return Selection{ns: s.ns, target: adapter.Target{Rooms: rooms, Except: []string{s.id}}}
 }
 
 // Broadcast selects all sockets of the namespace but this one.
 func (s *Socket) Broadcast() Selection {
-	return Selection{ns: s.ns, target: Target{Except: []string{s.id}}}
+	return Selection{ns: s.ns, target: adapter.Target{Except: []string{s.id}}}
 }
 
 // To adds rooms.
@@ -71,12 +72,12 @@ func (b Selection) Emit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	b.run(&Op{Kind: Broadcast, Payload: p})
+	b.run(&adapter.Op{Kind: adapter.Broadcast, Payload: p})
 	return nil
 }
 
 // run applies op here and publishes it.
-func (b Selection) run(op *Op) {
+func (b Selection) run(op *adapter.Op) {
 	op.Target, op.Flags = b.target, b.flags
 	if !b.flags.Local {
 		applies, err := b.ns.adapter.Publish(op)
@@ -91,17 +92,19 @@ func (b Selection) run(op *Op) {
 }
 
 // Join puts the selected sockets into rooms.
-func (b Selection) Join(rooms ...string) { b.run(&Op{Kind: Join, Rooms: rooms}) }
+func (b Selection) Join(rooms ...string) { b.run(&adapter.Op{Kind: adapter.Join, Rooms: rooms}) }
 
 // Leave takes them out of rooms.
-func (b Selection) Leave(rooms ...string) { b.run(&Op{Kind: Leave, Rooms: rooms}) }
+func (b Selection) Leave(rooms ...string) { b.run(&adapter.Op{Kind: adapter.Leave, Rooms: rooms}) }
 
 // Disconnect makes them leave the namespace or, when closing, closes their connections.
-func (b Selection) Disconnect(closing bool) { b.run(&Op{Kind: Disconnect, Close: closing}) }
+func (b Selection) Disconnect(closing bool) {
+	b.run(&adapter.Op{Kind: adapter.Disconnect, Close: closing})
+}
 
-// ErrMissing says that some clients or servers did not answer in time; what was answered is returned
+// ErrTimeout says that some clients or servers did not answer in time; what was answered is returned
 // with it.
-var ErrMissing = errors.New("socketio: operation has timed out")
+var ErrTimeout = adapter.ErrTimeout
 
 // EmitWithAck sends an event and collects one answer of each client until all have answered or ctx is
 // done. Only the first argument of an answer crosses from one server to another.
@@ -110,21 +113,21 @@ func (b Selection) EmitWithAck(ctx context.Context, event string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
-	op := &Op{Kind: Broadcast, Payload: p, Target: b.target, Flags: b.flags}
+	op := &adapter.Op{Kind: adapter.Broadcast, Payload: p, Target: b.target, Flags: b.flags}
 	if until, ok := ctx.Deadline(); ok {
 		op.Flags.Timeout = time.Until(until)
 	}
 	var answers []*Args
 	expected := 0
-	err = b.gather(ctx, op, func(r Reply) {
-		if r.Counted {
-			expected += r.Clients
+	err = b.gather(ctx, op, func(r adapter.Reply) {
+		if r.ClientCount != nil {
+			expected += *r.ClientCount
 		} else if r.Answer != nil {
-			answers = append(answers, r.Answer)
+			answers = append(answers, argument(r.Answer))
 		}
 	})
 	if err == nil && len(answers) < expected {
-		err = ErrMissing
+		err = ErrTimeout
 	}
 	return answers, err
 }
@@ -133,20 +136,22 @@ func (b Selection) EmitWithAck(ctx context.Context, event string, args ...any) (
 // servers that answered know.
 func (b Selection) Sockets(ctx context.Context) ([]RemoteSocket, error) {
 	var all []RemoteSocket
-	err := b.gather(ctx, &Op{Kind: Fetch, Target: b.target, Flags: b.flags}, func(r Reply) {
-		all = append(all, r.Sockets...)
+	err := b.gather(ctx, &adapter.Op{Kind: adapter.Fetch, Target: b.target, Flags: b.flags}, func(r adapter.Reply) {
+		for _, s := range r.Sockets {
+			all = append(all, RemoteSocket{s, b.ns})
+		}
 	})
-	for i := range all {
-		all[i].ns = b.ns
-	}
 	return all, err
 }
 
+// argument is the answer of a client or server as its only argument.
+func argument(p *adapter.Payload) *Args { return &Args{json: p.JSON, attachments: p.Attachments} }
+
 // gather asks here and everywhere at once. each is never called by two at a time.
-func (b Selection) gather(ctx context.Context, op *Op, each func(Reply)) error {
-	replies := make(chan Reply, 16)
+func (b Selection) gather(ctx context.Context, op *adapter.Op, each func(adapter.Reply)) error {
+	replies := make(chan adapter.Reply, 16)
 	result := make(chan error, 2)
-	pass := func(r Reply) { replies <- r }
+	pass := func(r adapter.Reply) { replies <- r }
 	left := 1
 	b.ns.srv.wg.Go(func() { b.ns.answer(ctx, op, pass); result <- nil })
 	if !op.Flags.Local {
@@ -174,45 +179,45 @@ func (b Selection) gather(ctx context.Context, op *Op, each func(Reply)) error {
 }
 
 // apply does to the local sockets what op says.
-func (ns *Namespace) apply(op *Op) {
+func (ns *Namespace) apply(op *adapter.Op) {
 	switch op.Kind {
-	case Broadcast:
+	case adapter.Broadcast:
 		switch {
 		case ns.keeper == nil:
 			ns.flush(ns.broadcast(op, op.Payload, ""))
 		case op.Flags.Volatile:
-			ns.flush(ns.broadcast(op, op.Payload.unkept(), ""))
+			ns.flush(ns.broadcast(op, unkept(op.Payload), ""))
 		case op.Offset != "":
-			ns.flush(ns.broadcast(op, op.Payload.withOffset(op.Offset), op.Offset))
+			ns.flush(ns.broadcast(op, withOffset(op.Payload, op.Offset), op.Offset))
 		case ns.history != nil:
 			var flush []*engineio.Session
 			ns.history.add(op, func(offset string) {
-				flush = ns.broadcast(op, op.Payload.withOffset(offset), offset)
+				flush = ns.broadcast(op, withOffset(op.Payload, offset), offset)
 			})
 			ns.flush(flush)
 		default: // the keeper is out of reach
-			ns.flush(ns.broadcast(op, op.Payload.unkept(), ""))
+			ns.flush(ns.broadcast(op, unkept(op.Payload), ""))
 		}
-	case Join:
+	case adapter.Join:
 		for _, s := range ns.rooms.selected(op.Target) {
 			s.Join(op.Rooms...)
 		}
-	case Leave:
+	case adapter.Leave:
 		for _, s := range ns.rooms.selected(op.Target) {
 			s.Leave(op.Rooms...)
 		}
-	case Disconnect:
+	case adapter.Disconnect:
 		for _, s := range ns.rooms.selected(op.Target) {
 			s.Disconnect(op.Close)
 		}
-	case ServerSideEmit:
+	case adapter.ServerSideEmit:
 		ns.serverEvent(op.Payload, nil)
 	}
 }
 
 // broadcast encodes a payload once and queues it for all local receivers. offset is that of the event,
 // empty when it is not kept.
-func (ns *Namespace) broadcast(op *Op, p Payload, offset string) (flush []*engineio.Session) {
+func (ns *Namespace) broadcast(op *adapter.Op, p adapter.Payload, offset string) (flush []*engineio.Session) {
 	if len(ns.hooks.Load().anyOutgoing) > 0 {
 		ns.outgoing(op.Payload, ns.rooms.selected(op.Target))
 	}
@@ -233,19 +238,19 @@ func (ns *Namespace) broadcast(op *Op, p Payload, offset string) (flush []*engin
 }
 
 // answer does what op asks and reports what it learns.
-func (ns *Namespace) answer(ctx context.Context, op *Op, reply func(Reply)) {
+func (ns *Namespace) answer(ctx context.Context, op *adapter.Op, reply func(adapter.Reply)) {
 	switch op.Kind {
-	case Broadcast:
+	case adapter.Broadcast:
 		ns.collect(ctx, op, reply)
-	case Fetch:
-		r := Reply{}
+	case adapter.Fetch:
+		r := adapter.Reply{}
 		for _, s := range ns.rooms.selected(op.Target) {
 			r.Sockets = append(r.Sockets, s.Describe())
 		}
 		reply(r)
-	case ListRooms:
-		reply(Reply{Rooms: ns.rooms.names()})
-	case ServerSideEmit:
+	case adapter.ListRooms:
+		reply(adapter.Reply{Rooms: ns.rooms.names()})
+	case adapter.ServerSideEmit:
 		ns.answerServer(ctx, op.Payload, reply)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/packet"
 )
@@ -151,7 +152,7 @@ func (c *conn) refuse(nsp, message string, data any) {
 	if err != nil {
 		text, _ = json.Marshal(map[string]string{"message": message})
 	}
-	c.session.Send(c.srv.message(packet.Packet{Type: packet.ConnectError, Namespace: nsp}, Payload{JSON: text}))
+	c.session.Send(c.srv.message(packet.Packet{Type: packet.ConnectError, Namespace: nsp}, adapter.Payload{JSON: text}))
 }
 
 // joined is called when a namespace was joined.

@@ -10,33 +10,29 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/internal/jsonscan"
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// Payload is what an event or an acknowledgement carries on the wire: a JSON array and the binary
-// attachments its placeholders refer to.
-type Payload struct {
-	JSON        []byte
-	Attachments [][]byte
+// NewPayload encodes an event as Emit does.
+func NewPayload(event string, args ...any) (adapter.Payload, error) {
+	return payload(nil, event, true, args)
 }
 
-// NewPayload encodes an event as Emit does.
-func NewPayload(event string, args ...any) (Payload, error) { return payload(nil, event, true, args) }
-
-// Inline is the JSON with binary as base64 text.
-func (p Payload) Inline() json.RawMessage {
+// Inline returns the JSON of a payload with its binary as base64 text.
+func Inline(p adapter.Payload) json.RawMessage {
 	return (&Args{attachments: p.Attachments}).inline(p.JSON)
 }
 
-// Args are the elements of the payload from the first on.
-func (p Payload) Args() *Args {
+// elements returns the elements of a payload that is an array.
+func elements(p adapter.Payload) *Args {
 	return &Args{json: bytes.TrimSpace(p.JSON[1 : len(p.JSON)-1]), attachments: p.Attachments}
 }
 
 // payload encodes an array of an optional event name and arguments. dst is the start of the buffer.
-func payload(dst []byte, event string, named bool, args []any) (Payload, error) {
+func payload(dst []byte, event string, named bool, args []any) (adapter.Payload, error) {
 	p, err := encodeArgs(dst, event, named, args, slices.ContainsFunc(args, hasBinary))
 	if err == nil && len(p.Attachments) > 0 && !p.binary {
 		p, err = encodeArgs(dst, event, named, args, true) // there is binary inside of an argument
@@ -55,7 +51,7 @@ func hasBinary(v any) bool {
 }
 
 func encodeArgs(dst []byte, event string, named bool, args []any, binary bool) (encoded, error) {
-	p := encoded{Payload: Payload{JSON: append(dst, '[')}, binary: binary}
+	p := encoded{Payload: adapter.Payload{JSON: append(dst, '[')}, binary: binary}
 	if named {
 		p.JSON = appendString(p.JSON, event)
 	}
@@ -76,7 +72,7 @@ func encodeArgs(dst []byte, event string, named bool, args []any, binary bool) (
 
 // encoded is a payload in the making.
 type encoded struct {
-	Payload
+	adapter.Payload
 	// binary says that there are attachments. In such a packet an object of the sender's own that
 	// looks like a placeholder would make every receiver close its connection, or give it bytes of
 	// another argument: null is put in its place. In a text packet it is data like any other.
@@ -222,7 +218,7 @@ func (srv *Server) event(kind packet.Type, nsp string, id uint64, hasID bool, ev
 		}
 		return srv.message(head, p), nil
 	}
-	text := packet.AppendHead(engineio.Room(len(nsp)+24+len(event)+guess(args)), &head)
+	text := packet.AppendHead(engineio.NewBuffer(len(nsp)+24+len(event)+guess(args)), &head)
 	p, err := payload(text, event, kind == packet.Event, args)
 	if err != nil {
 		return nil, err
@@ -235,13 +231,13 @@ func (srv *Server) event(kind packet.Type, nsp string, id uint64, hasID bool, ev
 }
 
 // message encodes a packet with that payload, which may be empty.
-func (srv *Server) message(head packet.Packet, p Payload) *engineio.Message {
+func (srv *Server) message(head packet.Packet, p adapter.Payload) *engineio.Message {
 	if srv.opt.Parser == MsgPack {
 		return engineio.Bytes(packed(head, p))
 	}
 	if head.Attachments = len(p.Attachments); head.Attachments > 0 {
 		head.Type += packet.BinaryEvent - packet.Event
 	}
-	text := packet.AppendHead(engineio.Room(len(head.Namespace)+24+len(p.JSON)), &head)
+	text := packet.AppendHead(engineio.NewBuffer(len(head.Namespace)+24+len(p.JSON)), &head)
 	return engineio.Seal(append(text, p.JSON...), p.Attachments...)
 }

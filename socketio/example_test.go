@@ -3,69 +3,97 @@ package socketio_test
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/berthhq/berth/socketio"
 )
 
+// The server is a handler. In the browser:
+//
+//	const socket = io();
+//	socket.emit("say", "hello");
 func Example() {
-	io := socketio.New(socketio.Options{Log: slog.Default()})
+	io := socketio.New(socketio.Options{})
 	defer io.Close()
-
 	chat := io.Of("/")
 	chat.OnConnect(func(s *socketio.Socket) { s.Join("lobby") })
-	chat.On("say", socketio.Typed(func(s *socketio.Socket, text string) {
-		_ = s.To("lobby").Emit("said", s.ID(), text)
+	chat.On("say", socketio.Typed(func(_ *socketio.Socket, text string) {
+		_ = chat.To("lobby").Emit("said", text)
 	}))
-	chat.OnDisconnect(func(s *socketio.Socket, why socketio.Reason) {
-		slog.Info("gone", "id", s.ID(), "why", why)
-	})
-
 	http.Handle("/socket.io/", io)
-	_ = http.ListenAndServe("127.0.0.1:3000", nil)
+
+	client := connect(io)
+	client.say(`42["say","hello"]`)
+	fmt.Println(client.next())
+	// Output: 42["said","hello"]
 }
 
-// A handler whose result is the acknowledgement.
+// A handler whose result is the acknowledgement. In the browser:
+//
+//	const receipt = await socket.emitWithAck("order", { item: "tea" });
 func ExampleAnswer() {
 	type order struct{ Item string }
 	type receipt struct {
 		Number int `json:"number"`
 	}
 	io := socketio.New(socketio.Options{})
-	io.Of("/shop").On("order", socketio.Answer(func(ctx context.Context, s *socketio.Socket, o order) (receipt, error) {
+	defer io.Close()
+	io.Of("/").On("order", socketio.Answer(func(_ context.Context, _ *socketio.Socket, o order) (receipt, error) {
 		if o.Item == "" {
 			return receipt{}, errors.New("order what?")
 		}
 		return receipt{Number: 1}, nil
 	}))
+
+	client := connect(io)
+	client.say(`421["order",{"item":"tea"}]`)
+	fmt.Println(client.next())
+	client.say(`422["order",{}]`)
+	fmt.Println(client.next())
+	// Output:
+	// 431[{"number":1}]
+	// 432[{"error":"order what?"}]
+}
+
+// Several arguments, each of its own type.
+func ExampleTyped2() {
+	io := socketio.New(socketio.Options{})
+	defer io.Close()
+	io.Of("/").On("move", socketio.Typed2(func(s *socketio.Socket, piece string, to [2]int) {
+		_ = s.Emit("moved", piece, to)
+	}))
+
+	client := connect(io)
+	client.say(`42["move","rook",[3,4]]`)
+	fmt.Println(client.next())
+	// Output: 42["moved","rook",[3,4]]
 }
 
 // Handing an event on costs no decoding.
 func ExampleArgs() {
 	io := socketio.New(socketio.Options{})
-	ns := io.Of("/")
-	ns.On("relay", func(s *socketio.Socket, e *socketio.Event) {
-		_ = s.Broadcast().Emit("relayed", &e.Args)
+	defer io.Close()
+	io.Of("/").On("relay", func(s *socketio.Socket, e *socketio.Event) {
+		_ = s.Emit("relayed", &e.Args)
 		_ = e.Ack("done")
 	})
-	ns.On("upload", func(_ *socketio.Socket, e *socketio.Event) {
-		var name string
-		var data []byte
-		if err := e.Args.Scan(&name, &data); err != nil {
-			_ = e.Ack(map[string]string{"error": err.Error()})
-			return
-		}
-		_ = e.Ack(len(data))
-	})
+
+	client := connect(io)
+	client.say(`427["relay",{"any":["thing"]},2.5]`)
+	fmt.Println(client.next())
+	fmt.Println(client.next())
+	// Output:
+	// 42["relayed",{"any":["thing"]},2.5]
+	// 437["done"]
 }
 
 // Middlewares see what a client sends with its CONNECT; the error is what it is told.
 func ExampleNamespace_Use() {
 	type user struct{ Name string }
 	io := socketio.New(socketio.Options{})
+	defer io.Close()
 	io.Of("/admin").Use(func(s *socketio.Socket) error {
 		var auth struct{ Token string }
 		if s.Handshake().DecodeAuth(&auth) != nil || auth.Token != "secret" {
@@ -74,26 +102,69 @@ func ExampleNamespace_Use() {
 		s.SetData(user{Name: "root"}) // for handlers: socketio.DataOf[user](s)
 		return nil
 	})
+
+	client := connect(io)
+	client.say(`40/admin,{"token":"guessed"}`)
+	fmt.Println(client.next())
+	// Output: 44/admin,{"message":"no","data":{"retryAfter":60}}
 }
 
 // One acknowledgement of every client, on all servers.
 func ExampleSelection_EmitWithAck() {
 	io := socketio.New(socketio.Options{})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer io.Close()
+	joined := make(chan struct{})
+	io.Of("/").OnConnect(func(s *socketio.Socket) {
+		s.Join("players")
+		close(joined)
+	})
+	client := connect(io)
+	<-joined
+	go func() {
+		client.next() // 420["ready?"]
+		client.say(`430["yes"]`)
+	}()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	answers, err := io.Of("/").To("players").EmitWithAck(ctx, "ready?")
-	if errors.Is(err, socketio.ErrMissing) {
-		slog.Warn("not everybody is", "ready", len(answers))
+	if errors.Is(err, socketio.ErrTimeout) {
+		fmt.Println("not everybody has answered")
 	}
+	for _, a := range answers {
+		var text string
+		_ = a.Decode(0, &text)
+		fmt.Println(text)
+	}
+	// Output: yes
 }
 
-// Clients are sent away over ten seconds, and come back to another server.
+// An event for the other servers of a cluster, and what they answer.
+func ExampleNamespace_OnServer() {
+	io := socketio.New(socketio.Options{}) // with an Adapter, to have others
+	defer io.Close()
+	ns := io.Of("/")
+	ns.OnServer("clients", func(e *socketio.ServerEvent) { _ = e.Ack(ns.Len()) })
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	answers, err := ns.ServerSideAsk(ctx, "clients")
+	fmt.Println(len(answers), err)
+	// Output: 0 <nil>
+}
+
+// Before a server ends, its clients are disconnected over some time. They come back by themselves, to
+// another server.
 func ExampleServer_Drain() {
 	io := socketio.New(socketio.Options{})
-	stop := make(chan os.Signal, 1)
-	<-stop
+	client := connect(io)
+
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
-	_ = io.Drain(ctx, 10*time.Second)
+	if err := io.Drain(ctx, 10*time.Millisecond); err != nil {
+		fmt.Println("some clients are left:", err)
+	}
 	io.Close()
+	fmt.Println(client.next())
+	// Output: closed
 }

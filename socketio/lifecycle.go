@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/packet"
 )
@@ -81,13 +82,13 @@ func (s *Socket) turnAway(err error) {
 
 // enter makes the socket a member and tells the client, after what it missed. It is called with the
 // lock held and reports whether the client is still there.
-func (s *Socket) enter(missed []Missed) bool {
+func (s *Socket) enter(missed []adapter.Missed) bool {
 	if s.state == socketGone {
 		return false
 	}
 	for i, m := range missed {
 		s.sent.add(&missed[i].Offset)
-		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, m.Payload.withOffset(m.Offset)))
+		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, withOffset(m.Payload, m.Offset)))
 	}
 	if s.ns.keeper != nil && s.pid == "" {
 		s.pid = engineio.NewID()
@@ -117,11 +118,11 @@ func (s *Socket) recover() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), recoverWithin)
 	defer cancel()
 	joined := false
-	var lost *Saved
-	found := s.ns.keeper.Recover(ctx, ask.PID, ask.Offset, func(was Saved, missed []Missed) {
+	var lost *adapter.Saved
+	found := s.ns.keeper.Recover(ctx, ask.PID, ask.Offset, func(was adapter.Saved, missed []adapter.Missed) {
 		s.mu.Lock()
 		s.id, s.pid, s.recovered = was.SID, was.PID, true
-		if s.values = was.values; s.values == nil && len(was.Data) > 0 {
+		if s.values = was.Value; s.values == nil && len(was.Data) > 0 {
 			s.values = was.Data
 		}
 		if was.Sent != "" {
@@ -154,7 +155,7 @@ func (s *Socket) welcome() *engineio.Message {
 	if s.pid != "" {
 		text = append(append(text, `","pid":"`...), s.pid...)
 	}
-	return s.ns.srv.message(packet.Packet{Type: packet.Connect, Namespace: s.ns.name}, Payload{JSON: append(text, `"}`...)})
+	return s.ns.srv.message(packet.Packet{Type: packet.Connect, Namespace: s.ns.name}, adapter.Payload{JSON: append(text, `"}`...)})
 }
 
 // end takes the socket out of its namespace, once, and has the disconnect handlers called after the
@@ -205,8 +206,8 @@ func (s *Socket) remove(why Reason) {
 		return
 	}
 	first, last := s.sent.offsets()
-	s.ns.keeper.Save(Saved{
-		SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), values: s.Data(),
+	s.ns.keeper.Save(adapter.Saved{
+		SID: s.id, PID: s.pid, Rooms: s.Rooms(), Data: s.data(), Value: s.Data(),
 		For: s.ns.srv.opt.Recovery.MaxDisconnection, First: first, Sent: last, At: at,
 	})
 }

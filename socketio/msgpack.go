@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/msgpack"
 	"github.com/berthhq/berth/socketio/packet"
 )
@@ -16,7 +17,7 @@ const (
 )
 
 // packed encodes a packet as a map.
-func packed(head packet.Packet, p Payload) []byte {
+func packed(head packet.Packet, p adapter.Payload) []byte {
 	n := 2
 	if len(p.JSON) > 0 {
 		n++

@@ -3,11 +3,12 @@ package socketio
 import (
 	"testing"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/packet"
 )
 
 func FuzzUnpack(f *testing.F) {
-	for _, p := range []Payload{{}, {JSON: []byte(`["a",1,{"_placeholder":true,"num":0}]`), Attachments: [][]byte{{1}}}} {
+	for _, p := range []adapter.Payload{{}, {JSON: []byte(`["a",1,{"_placeholder":true,"num":0}]`), Attachments: [][]byte{{1}}}} {
 		f.Add(packed(packet.Packet{Type: packet.Event, Namespace: "/n", ID: 7, HasID: true}, p))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -15,7 +16,7 @@ func FuzzUnpack(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, _, err := unpack(packed(p, Payload{JSON: p.Data, Attachments: attachments}))
+		again, _, err := unpack(packed(p, adapter.Payload{JSON: p.Data, Attachments: attachments}))
 		if err != nil || again.Type != p.Type || again.Namespace != p.Namespace || string(again.Data) != string(p.Data) {
 			t.Fatalf("%+v became %+v, %v", p, again, err)
 		}

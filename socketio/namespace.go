@@ -6,6 +6,8 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // Handler handles an event of a client.
@@ -29,11 +31,11 @@ func (r *Refusal) Error() string { return r.Message }
 type Namespace struct {
 	name     string
 	srv      *Server
-	adapter  Adapter
-	watcher  RoomWatcher // the adapter, if it wants to know of rooms
-	parent   *Namespace  // of a namespace made by a match
-	keeper   keeper      // nil without recovery
-	history  *history    // the keeper, when it is not the adapter
+	adapter  adapter.Adapter
+	watcher  adapter.RoomWatcher // the adapter, if it wants to know of rooms
+	parent   *Namespace          // of a namespace made by a match
+	keeper   keeper              // nil without recovery
+	history  *history            // the keeper, when it is not the adapter
 	rooms    rooms
 	visitors atomic.Int64  // clients that have joined or are about to
 	ackIDs   atomic.Uint64 // shared by all sockets, so that a broadcast has one id for all
@@ -41,7 +43,7 @@ type Namespace struct {
 
 	mu       sync.Mutex // serialises changes of hooks
 	hooks    atomic.Pointer[hooks]
-	serverOn map[string]func(*Args, func(any)) // guarded by mu
+	serverOn map[string]ServerHandler // guarded by mu
 }
 
 // hooks are what was registered; a change makes a copy, so that events need no lock.
@@ -62,7 +64,7 @@ type hooks struct {
 func newNamespace(srv *Server, name string) *Namespace {
 	ns := &Namespace{name: name, srv: srv}
 	ns.rooms.sockets = make(map[string]*Socket)
-	ns.rooms.members = make(map[string]*crowd)
+	ns.rooms.members = make(map[string]*socketSet)
 	ns.rooms.pids = make(map[string]*Socket)
 	ns.hooks.Store(&hooks{})
 	ns.adapter = solo{}
@@ -74,9 +76,9 @@ func newNamespace(srv *Server, name string) *Namespace {
 			ns.adapter = a
 		}
 	}
-	ns.watcher, _ = ns.adapter.(RoomWatcher)
+	ns.watcher, _ = ns.adapter.(adapter.RoomWatcher)
 	if r := srv.opt.Recovery; r != nil {
-		if k, ok := ns.adapter.(Recoverer); ok {
+		if k, ok := ns.adapter.(adapter.Recoverer); ok {
 			ns.keeper = k
 		} else {
 			ns.history = newHistory(*r, srv.engine.Unnoticed())
@@ -182,7 +184,7 @@ func (ns *Namespace) tellRooms(s *Socket, rooms []string, joined bool) {
 func (ns *Namespace) Socket(id string) *Socket { return ns.rooms.get(id) }
 
 // Sockets returns the local sockets, in no order.
-func (ns *Namespace) Sockets() []*Socket { return ns.rooms.selected(Target{}) }
+func (ns *Namespace) Sockets() []*Socket { return ns.rooms.selected(adapter.Target{}) }
 
 // Len is the number of local sockets.
 func (ns *Namespace) Len() int { return ns.rooms.len() }
@@ -190,9 +192,9 @@ func (ns *Namespace) Len() int { return ns.rooms.len() }
 // solo is the adapter of a server that is alone.
 type solo struct{}
 
-func (solo) Publish(*Op) (bool, error)                       { return false, nil }
-func (solo) Request(context.Context, *Op, func(Reply)) error { return nil }
-func (solo) Close() error                                    { return nil }
+func (solo) Publish(*adapter.Op) (bool, error)                               { return false, nil }
+func (solo) Request(context.Context, *adapter.Op, func(adapter.Reply)) error { return nil }
+func (solo) Close() error                                                    { return nil }
 
 // node is the side of a namespace that its adapter sees.
 type node struct{ ns *Namespace }
@@ -200,22 +202,33 @@ type node struct{ ns *Namespace }
 func (n node) Name() string             { return n.ns.name }
 func (n node) HasRoom(room string) bool { return n.ns.rooms.has(room) }
 
-func (n node) Apply(op *Op) {
+func (n node) Apply(op *adapter.Op) {
 	if n.ns.ready.Load() { // before that there is nobody
 		n.ns.apply(op)
 	}
 }
 
-func (n node) Answer(ctx context.Context, op *Op, reply func(Reply)) {
+func (n node) Answer(ctx context.Context, op *adapter.Op, reply func(adapter.Reply)) {
 	if !n.ns.ready.Load() {
-		reply(Reply{Counted: op.Kind == Broadcast})
+		r := adapter.Reply{}
+		if op.Kind == adapter.Broadcast {
+			r.ClientCount = new(int)
+		}
+		reply(r)
 		return
 	}
 	n.ns.answer(ctx, op, reply)
 }
 
+// RemoteSocket is what is known of a socket on any server.
+type RemoteSocket struct {
+	adapter.Socket
+
+	ns *Namespace
+}
+
 // Describe is the socket as other servers get to know it.
-func (s *Socket) Describe() RemoteSocket {
+func (s *Socket) Describe() adapter.Socket {
 	h, err := json.Marshal(s.handshake)
 	if err != nil {
 		h = json.RawMessage("{}")
@@ -224,5 +237,5 @@ func (s *Socket) Describe() RemoteSocket {
 	for _, f := range s.ns.hooks.Load().describe {
 		data = f(s, data)
 	}
-	return RemoteSocket{ID: s.id, Handshake: h, Rooms: s.Rooms(), Data: data, ns: s.ns}
+	return adapter.Socket{ID: s.id, Handshake: h, Rooms: s.Rooms(), Data: data}
 }

@@ -2,14 +2,13 @@ package socketio
 
 import (
 	"context"
-	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 )
 
@@ -27,81 +26,6 @@ type Recovery struct {
 	MaxBytes int
 	// Middlewares runs them again for a client that has come back.
 	Middlewares bool
-}
-
-// Saved is what is kept of a client that has gone.
-type Saved struct {
-	SID, PID string
-	Rooms    []string // its own among them
-	// Data is the JSON of what SetData was given.
-	Data json.RawMessage
-	// For is Recovery.MaxDisconnection: how long it is worth keeping, 0 for the keeper's default.
-	For time.Duration
-	// First and Sent are the offsets of the first and the last event that this server sent to the
-	// client, empty if there was none. At is an offset before which nothing was left to be sent when
-	// the client went. They are empty when another kind of server has saved the client.
-	First, Sent, At string
-
-	values any // in this process, the value itself
-}
-
-// Missed is an event a client did not get.
-type Missed struct {
-	Payload Payload
-	Offset  string
-}
-
-// Recoverer is an Adapter that keeps events for clients that are away. Its operations come with the
-// offset set.
-type Recoverer interface {
-	Adapter
-	// Save keeps a session for as long as was configured.
-	Save(Saved)
-	// Recover finds a session and what came after offset, and calls join at a moment at which no
-	// broadcast is applied, so that the client misses nothing and gets nothing twice. It returns false
-	// when that cannot be done; a session can be recovered once.
-	//
-	// The offset is empty when the client has received no event. Saved.From tells where to begin.
-	Recover(ctx context.Context, pid, offset string, join func(Saved, []Missed)) bool
-	// Position is the offset of the last event that was applied, empty when there is none. It does
-	// not wait.
-	Position() string
-}
-
-// From returns where to look for what the client has missed: after an offset, or, if inclusive is
-// true, from it on. Before Saved.At only events count that were sent and not received, so that a
-// client that has received everything does not depend on how much others were sent since.
-// earlier compares offsets. It returns false when the client cannot have missed nothing.
-func (s Saved) From(offset string, earlier func(a, b string) bool) (from string, inclusive, ok bool) {
-	switch {
-	case offset == "" && s.First == "": // nothing was sent
-		return s.At, false, s.At != ""
-	case offset == "":
-		return s.First, true, true
-	case s.At == "" || earlier(offset, s.Sent): // something was lost on its way
-		return offset, false, true
-	case earlier(s.At, offset):
-		return offset, false, true
-	}
-	return s.At, false, true
-}
-
-// Wants tells whether a client with these rooms is meant by t.
-func (t Target) Wants(rooms []string) bool {
-	for _, r := range t.Except {
-		if slices.Contains(rooms, r) {
-			return false
-		}
-	}
-	if len(t.Rooms) == 0 {
-		return true
-	}
-	for _, r := range t.Rooms {
-		if slices.Contains(rooms, r) {
-			return true
-		}
-	}
-	return false
 }
 
 // history keeps events and sessions in memory. Broadcasts are applied with its lock held, so that all
@@ -123,12 +47,12 @@ type history struct {
 type past struct {
 	seq     uint64
 	at      time.Time
-	target  Target
-	payload Payload
+	target  adapter.Target
+	payload adapter.Payload
 }
 
 type savedUntil struct {
-	Saved
+	adapter.Saved
 	until time.Time
 }
 
@@ -170,30 +94,22 @@ func (h *history) earlier(a, b string) bool {
 func (h *history) Position() string { return h.offset(h.last.Load()) }
 
 // add keeps an event and calls deliver with its offset.
-func (h *history) add(op *Op, deliver func(offset string)) {
+func (h *history) add(op *adapter.Op, deliver func(offset string)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++
 	h.events = append(h.events, past{h.seq, time.Now(), op.Target, op.Payload})
-	h.bytes += op.Payload.size()
+	h.bytes += op.Payload.Size()
 	h.trim(time.Now())
 	deliver(h.offset(h.seq))
 	h.last.Store(h.seq)
 }
 
-func (p Payload) size() int {
-	n := len(p.JSON) + 64
-	for _, a := range p.Attachments {
-		n += len(a)
-	}
-	return n
-}
-
 func (h *history) trim(now time.Time) {
 	n := 0
 	for n < len(h.events) && (h.bytes > h.opt.MaxBytes || now.Sub(h.events[n].at) > h.keep) {
-		h.bytes -= h.events[n].payload.size()
-		h.events[n].payload = Payload{}
+		h.bytes -= h.events[n].payload.Size()
+		h.events[n].payload = adapter.Payload{}
 		n++
 	}
 	h.events = h.events[n:]
@@ -214,7 +130,7 @@ func (h *history) sweep(now time.Time) {
 }
 
 // Save keeps a session, and now and then forgets those whose time is over.
-func (h *history) Save(s Saved) {
+func (h *history) Save(s adapter.Saved) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -223,7 +139,7 @@ func (h *history) Save(s Saved) {
 }
 
 // Recover implements the part of a Recoverer.
-func (h *history) Recover(_ context.Context, pid, offset string, join func(Saved, []Missed)) bool {
+func (h *history) Recover(_ context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed)) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s, ok := h.saved[pid]
@@ -245,10 +161,10 @@ func (h *history) Recover(_ context.Context, pid, offset string, join func(Saved
 	if seq > h.seq || h.seq-seq > uint64(len(h.events)) {
 		return false // never given out, or what followed is not kept any more
 	}
-	var missed []Missed
+	var missed []adapter.Missed
 	for _, e := range h.events[len(h.events)-int(h.seq-seq):] {
 		if e.target.Wants(s.Rooms) {
-			missed = append(missed, Missed{e.payload, h.offset(e.seq)})
+			missed = append(missed, adapter.Missed{Payload: e.payload, Offset: h.offset(e.seq)})
 		}
 	}
 	join(s.Saved, missed)
@@ -256,28 +172,28 @@ func (h *history) Recover(_ context.Context, pid, offset string, join func(Saved
 }
 
 // withOffset appends the offset to the arguments.
-func (p Payload) withOffset(offset string) Payload {
+func withOffset(p adapter.Payload, offset string) adapter.Payload {
 	text := make([]byte, 0, len(p.JSON)+len(offset)+3)
 	text = append(text, p.JSON[:len(p.JSON)-1]...)
 	text = append(append(append(text, `,"`...), offset...), `"]`...)
-	return Payload{JSON: text, Attachments: p.Attachments}
+	return adapter.Payload{JSON: text, Attachments: p.Attachments}
 }
 
 // unkept is the payload of an event that has no offset. The official client takes the last argument of
 // any event, or even its name, for an offset if it is a string.
-func (p Payload) unkept() Payload {
+func unkept(p adapter.Payload) adapter.Payload {
 	end := len(p.JSON) - 1
 	if end < 1 || p.JSON[end-1] != '"' {
 		return p
 	}
 	text := append(make([]byte, 0, len(p.JSON)+5), p.JSON[:end]...)
-	return Payload{JSON: append(text, ",null]"...), Attachments: p.Attachments}
+	return adapter.Payload{JSON: append(text, ",null]"...), Attachments: p.Attachments}
 }
 
 // keeper is who keeps events for clients that are away.
 type keeper interface {
-	Save(Saved)
-	Recover(ctx context.Context, pid, offset string, join func(Saved, []Missed)) bool
+	Save(adapter.Saved)
+	Recover(ctx context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed)) bool
 	Position() string
 }
 

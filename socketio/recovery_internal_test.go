@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // Sessions whose time is over are forgotten, though not by each that is saved.
@@ -14,7 +16,7 @@ func TestSavedSessionsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHistory(Recovery{MaxDisconnection: time.Minute}, 0)
 		for i := range 600 {
-			h.Save(Saved{PID: fmt.Sprint(i)})
+			h.Save(adapter.Saved{PID: fmt.Sprint(i)})
 			time.Sleep(time.Second)
 		}
 		if n := len(h.saved); n < 60 || n > 70 {
@@ -28,7 +30,7 @@ func TestSavedSessionsAreForgotten(t *testing.T) {
 func TestMissed(t *testing.T) {
 	h := newHistory(Recovery{}, 0)
 	emit := func(room string) (offset string) {
-		h.add(&Op{Target: Target{Rooms: []string{room}}}, func(at string) { offset = at })
+		h.add(&adapter.Op{Target: adapter.Target{Rooms: []string{room}}}, func(at string) { offset = at })
 		return offset
 	}
 	earlierThanJoin := emit("room")
@@ -48,13 +50,13 @@ func TestMissed(t *testing.T) {
 		{"none was sent", "", "", "", []string{away}},
 		{"it was saved by another kind of server", "", "", earlierThanJoin, []string{first, second, away}},
 	} {
-		s := Saved{PID: "p", Rooms: []string{"room"}, First: c.first, Sent: c.sent, At: at}
+		s := adapter.Saved{PID: "p", Rooms: []string{"room"}, First: c.first, Sent: c.sent, At: at}
 		if strings.HasPrefix(c.name, "it was") {
 			s.At = ""
 		}
 		h.Save(s)
 		var got []string
-		ok := h.Recover(t.Context(), "p", c.told, func(_ Saved, missed []Missed) {
+		ok := h.Recover(t.Context(), "p", c.told, func(_ adapter.Saved, missed []adapter.Missed) {
 			for _, m := range missed {
 				got = append(got, m.Offset)
 			}
@@ -71,10 +73,10 @@ func BenchmarkSave(b *testing.B) {
 		b.Run(fmt.Sprint(gone), func(b *testing.B) {
 			h := newHistory(Recovery{}, 0)
 			for i := range gone {
-				h.Save(Saved{PID: fmt.Sprint(i)})
+				h.Save(adapter.Saved{PID: fmt.Sprint(i)})
 			}
 			for b.Loop() {
-				h.Save(Saved{PID: "one more"})
+				h.Save(adapter.Saved{PID: "one more"})
 			}
 		})
 	}

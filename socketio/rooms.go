@@ -3,6 +3,8 @@ package socketio
 import (
 	"slices"
 	"sync"
+
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // rooms knows which sockets a namespace has and which rooms they are in. Every socket is in a room
@@ -10,8 +12,8 @@ import (
 type rooms struct {
 	mu      sync.RWMutex
 	sockets map[string]*Socket
-	all     crowd // the same
-	members map[string]*crowd
+	all     socketSet // the same
+	members map[string]*socketSet
 	pids    map[string]*Socket // by private id, with recovery
 }
 
@@ -60,7 +62,7 @@ func (r *rooms) join(s *Socket, names []string) (joined, created []string) {
 		}
 		m := r.members[room]
 		if m == nil {
-			m = &crowd{}
+			m = &socketSet{}
 			r.members[room] = m
 			created = append(created, room)
 		}
@@ -92,7 +94,7 @@ func (r *rooms) leave(s *Socket, names []string) (left, emptied []string) {
 func (r *rooms) take(s *Socket, room string) (emptied bool) {
 	m := r.members[room]
 	m.remove(s)
-	if len(m.row) > 0 {
+	if len(m.list) > 0 {
 		return false
 	}
 	delete(r.members, room)
@@ -144,11 +146,11 @@ func (r *rooms) len() int {
 
 // each calls f for every selected socket once, with the lock held for reading: f must be quick and
 // must not change rooms.
-func (r *rooms) each(t Target, f func(*Socket)) {
+func (r *rooms) each(t adapter.Target, f func(*Socket)) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if len(t.Rooms) == 0 {
-		for _, s := range r.all.row {
+		for _, s := range r.all.list {
 			if !s.excepted(t.Except) {
 				f(s)
 			}
@@ -173,7 +175,7 @@ func (r *rooms) each(t Target, f func(*Socket)) {
 			visit(s)
 		}
 		if m := r.members[room]; m != nil {
-			for _, s := range m.row {
+			for _, s := range m.list {
 				visit(s)
 			}
 		}
@@ -181,7 +183,7 @@ func (r *rooms) each(t Target, f func(*Socket)) {
 }
 
 // selected is each as a slice.
-func (r *rooms) selected(t Target) []*Socket {
+func (r *rooms) selected(t adapter.Target) []*Socket {
 	var all []*Socket
 	r.each(t, func(s *Socket) { all = append(all, s) })
 	return all

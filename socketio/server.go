@@ -8,9 +8,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/internal/clientdist"
 )
+
+// CORS says which pages of other origins may use the server over HTTP.
+type CORS = engineio.CORS
 
 // Options of a Server. The zero value has the reference server's defaults.
 type Options struct {
@@ -18,8 +22,11 @@ type Options struct {
 	Engine engineio.Options
 	// ConnectTimeout is how long a client may stay without joining a namespace. Default 45 s.
 	ConnectTimeout time.Duration
+	// CORS answers cross-origin requests; nil leaves all CORS headers out. It is Engine.CORS, unless
+	// that is set too.
+	CORS *CORS
 	// Adapter connects the server with others; nil means that it is alone.
-	Adapter Connector
+	Adapter adapter.Connector
 	// Recovery lets clients come back as the same; nil turns it off.
 	Recovery *Recovery
 	// KeepEmpty keeps namespaces made by a match when their last client has gone.
@@ -92,6 +99,9 @@ func New(opt Options) *Server {
 	}
 	if opt.Engine.Log == nil {
 		opt.Engine.Log = opt.Log
+	}
+	if opt.Engine.CORS == nil {
+		opt.Engine.CORS = opt.CORS
 	}
 	srv := &Server{opt: opt, log: opt.Log, namespaces: make(map[string]*Namespace)}
 	srv.door.most, srv.door.room = opt.MaxJoining, opt.MaxWaiting

@@ -167,7 +167,7 @@ func TestTypedArguments(t *testing.T) {
 	p.say(`422["point"]`) // a missing argument is the zero value
 	p.want(`432[0]`)
 	p.say(`423["point","no"]`)
-	if got := p.next(); !strings.HasPrefix(got, `433[{"error":"json: cannot unmarshal`) {
+	if got := p.next(); !strings.HasPrefix(got, `433[{"error":"argument 0: json: cannot unmarshal`) {
 		t.Fatal(got)
 	}
 }

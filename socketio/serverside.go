@@ -2,20 +2,54 @@ package socketio
 
 import (
 	"context"
-	"sync"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// OnServer sets the handler of an event that other servers of the cluster emit by ServerSideEmit;
-// answer must be called once when the other side asked for an answer, and may always be.
-func (ns *Namespace) OnServer(event string, f func(args *Args, answer func(any))) {
+// ServerHandler handles an event of another server of the cluster.
+type ServerHandler func(*ServerEvent)
+
+// ServerEvent is an event that another server has sent with ServerSideEmit or ServerSideAsk.
+type ServerEvent struct {
+	// Name of the event.
+	Name string
+	// Args are its arguments.
+	Args Args
+
+	answer   func(v any) error // nil when the other server does not wait for an answer
+	answered atomic.Bool
+}
+
+// WantsAck tells whether the other server waits for an answer.
+func (e *ServerEvent) WantsAck() bool { return e.answer != nil }
+
+// Ack answers the event with one value. If the other server does not wait for an answer nothing
+// happens. It may be called after the handler has returned.
+func (e *ServerEvent) Ack(v any) error {
+	if e.answer == nil {
+		return nil
+	}
+	if e.answered.Swap(true) {
+		return ErrAnswered
+	}
+	return e.answer(v)
+}
+
+// OnServer sets the handler of an event that other servers of the cluster send with ServerSideEmit or
+// ServerSideAsk; nil removes it.
+func (ns *Namespace) OnServer(event string, f ServerHandler) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	if ns.serverOn == nil {
-		ns.serverOn = make(map[string]func(*Args, func(any)))
+		ns.serverOn = make(map[string]ServerHandler)
 	}
-	ns.serverOn[event] = f
+	if ns.serverOn[event] = f; f == nil {
+		delete(ns.serverOn, event)
+	}
 }
 
 // ServerSideEmit sends an event to the same namespace of all other servers.
@@ -24,7 +58,7 @@ func (ns *Namespace) ServerSideEmit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	_, err = ns.adapter.Publish(&Op{Kind: ServerSideEmit, Payload: p})
+	_, err = ns.adapter.Publish(&adapter.Op{Kind: adapter.ServerSideEmit, Payload: p})
 	return err
 }
 
@@ -36,35 +70,35 @@ func (ns *Namespace) ServerSideAsk(ctx context.Context, event string, args ...an
 		return nil, err
 	}
 	var answers []*Args
-	err = ns.adapter.Request(ctx, &Op{Kind: ServerSideEmit, Payload: p}, func(r Reply) {
-		answers = append(answers, r.Answer)
+	err = ns.adapter.Request(ctx, &adapter.Op{Kind: adapter.ServerSideEmit, Payload: p}, func(r adapter.Reply) {
+		if r.Answer != nil {
+			answers = append(answers, argument(r.Answer))
+		}
 	})
 	return answers, err
 }
 
 // answerServer calls the handler and waits for its answer. A server without a handler does not answer.
-func (ns *Namespace) answerServer(ctx context.Context, p Payload, reply func(Reply)) {
-	answered := make(chan *Args, 1)
-	var once sync.Once
-	ns.serverEvent(p, func(v any) {
-		once.Do(func() {
-			out, err := payload(nil, "", false, []any{v})
-			if err != nil {
-				ns.srv.log.Warn("socketio: an answer to another server cannot be encoded", "namespace", ns.name, "error", err)
-				return
-			}
-			answered <- out.Args()
-		})
+func (ns *Namespace) answerServer(ctx context.Context, p adapter.Payload, reply func(adapter.Reply)) {
+	answered := make(chan *adapter.Payload, 1)
+	ns.serverEvent(p, func(v any) error {
+		out, err := payload(nil, "", false, []any{v})
+		if err != nil {
+			return err
+		}
+		answered <- elements(out).first()
+		return nil
 	})
 	select {
 	case a := <-answered:
-		reply(Reply{Answer: a})
+		reply(adapter.Reply{Answer: a})
 	case <-ctx.Done():
 	}
 }
 
-// serverEvent hands an event of another server to its handler.
-func (ns *Namespace) serverEvent(p Payload, answer func(any)) {
+// serverEvent hands an event of another server to its handler. A handler that panics is logged: the
+// event came from no client whose connection could be closed.
+func (ns *Namespace) serverEvent(p adapter.Payload, answer func(v any) error) {
 	pkt := packet.Packet{Type: packet.Event, Data: p.JSON}
 	name, args, err := pkt.Name()
 	if err != nil {
@@ -77,8 +111,13 @@ func (ns *Namespace) serverEvent(p Payload, answer func(any)) {
 	if f == nil {
 		return
 	}
-	if answer == nil {
-		answer = func(any) {}
-	}
-	f(&Args{json: args, attachments: p.Attachments}, answer)
+	defer func() {
+		if p := recover(); p != nil {
+			ns.srv.log.Error("socketio: handler panicked", "namespace", ns.name,
+				"event of a server", string(name), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	f(&ServerEvent{
+		Name: string(name), Args: Args{json: args, attachments: p.Attachments}, answer: answer,
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/packet"
 )
@@ -170,15 +171,15 @@ func (ns *Namespace) deleted(rooms []string) {
 // Emit sends an event. Arguments are encoded as by encoding/json; []byte and Binary travel as binary
 // attachments, *Args and json.RawMessage as they are. It does not wait for the client.
 func (s *Socket) Emit(event string, args ...any) error {
-	return s.emit(Flags{}, event, args)
+	return s.emit(adapter.Flags{}, event, args)
 }
 
 // EmitVolatile is Emit that drops the event when it could not leave at once.
 func (s *Socket) EmitVolatile(event string, args ...any) error {
-	return s.emit(Flags{Volatile: true}, event, args)
+	return s.emit(adapter.Flags{Volatile: true}, event, args)
 }
 
-func (s *Socket) emit(f Flags, event string, args []any) error {
+func (s *Socket) emit(f adapter.Flags, event string, args []any) error {
 	if s.ns.keeper != nil && !f.Volatile && s.Connected() {
 		return s.emitKept(f, event, args) // which is a broadcast to one
 	}
@@ -200,17 +201,17 @@ func (s *Socket) message(event string, args []any) (*engineio.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, p.unkept()), nil
+	return s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, unkept(p)), nil
 }
 
 // emitKept sends an event that the client gets later if it is away now.
-func (s *Socket) emitKept(f Flags, event string, args []any) error {
+func (s *Socket) emitKept(f adapter.Flags, event string, args []any) error {
 	p, err := payload(nil, event, true, args)
 	if err != nil {
 		return err
 	}
 	f.Local = s.ns.history != nil // nobody else could give it to the client
-	Selection{ns: s.ns, target: Target{Rooms: []string{s.id}}, flags: f}.run(&Op{Kind: Broadcast, Payload: p})
+	Selection{ns: s.ns, target: adapter.Target{Rooms: []string{s.id}}, flags: f}.run(&adapter.Op{Kind: adapter.Broadcast, Payload: p})
 	return nil
 }
 
@@ -221,8 +222,8 @@ func (s *Socket) outgoing(event string, args []any) {
 }
 
 // outgoing tells of a broadcast for each local socket that it goes to.
-func (ns *Namespace) outgoing(p Payload, sockets []*Socket) {
-	all := p.Args()
+func (ns *Namespace) outgoing(p adapter.Payload, sockets []*Socket) {
+	all := elements(p)
 	var event string
 	if all.Decode(0, &event) != nil {
 		return // a number, of another server
@@ -233,7 +234,7 @@ func (ns *Namespace) outgoing(p Payload, sockets []*Socket) {
 	}
 }
 
-func (s *Socket) send(m *engineio.Message, f Flags) {
+func (s *Socket) send(m *engineio.Message, f adapter.Flags) {
 	if f.Volatile {
 		s.conn.session.SendVolatile(m)
 		return
@@ -264,7 +265,7 @@ func (s *Socket) dismiss() {
 	joined := s.state == socketJoined
 	s.mu.Unlock()
 	if joined {
-		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Disconnect, Namespace: s.ns.name}, Payload{}))
+		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Disconnect, Namespace: s.ns.name}, adapter.Payload{}))
 	}
 	s.end(ReasonServerDisconnect)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
@@ -110,7 +111,7 @@ func settings(env func(string) string) (port int, drain time.Duration, err error
 
 // connect returns how to join the cluster, or nil when there is no Redis to meet at. Redis need not be
 // there yet.
-func connect(endpoint string, log *slog.Logger) (func(func(lost bool)) socketio.Connector, func(), error) {
+func connect(endpoint string, log *slog.Logger) (func(changed func(lost bool)) adapter.Connector, func(), error) {
 	if endpoint == "" {
 		log.Warn("REDIS_ENDPOINT is not set: this server is alone")
 		return nil, func() {}, nil
@@ -120,8 +121,10 @@ func connect(endpoint string, log *slog.Logger) (func(func(lost bool)) socketio.
 		return nil, nil, fmt.Errorf("REDIS_ENDPOINT=%q: %w; it should be redis://host:port", endpoint, err)
 	}
 	client := redis.NewClient(opt)
-	join := func(changed func(bool)) socketio.Connector {
-		return redisadapter.New(client, redisadapter.Options{Log: log, OnChange: changed}).Connect
+	join := func(changed func(bool)) adapter.Connector {
+		return redisadapter.New(client, redisadapter.Options{
+			Log: log, OnLost: func() { changed(true) }, OnBack: func() { changed(false) },
+		}).Connect
 	}
 	return join, func() { client.Close() }, nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/lean"
 	"github.com/berthhq/berth/socketio/internal/link"
 	"github.com/berthhq/berth/socketio/internal/wsframe"
@@ -22,9 +23,9 @@ import (
 const patience = 10 * time.Second
 
 // Open opens the adapter of one more server of the cluster under test.
-type Open func(t *testing.T) socketio.Connector
+type Open func(t *testing.T) adapter.Connector
 
-// Run tests an adapter. recovery says that it is a socketio.Recoverer.
+// Run tests an adapter. recovery says that it is an adapter.Recoverer.
 func Run(t *testing.T, recovery bool, open Open) {
 	c := start(t, recovery, open)
 	for name, test := range map[string]func(*testing.T, *cluster){
@@ -66,7 +67,7 @@ func start(t *testing.T, recovery bool, open Open) *cluster {
 				s.SetData(map[string]int{"server": i})
 			}
 		})
-		ns.OnServer("ask", func(args *socketio.Args, answer func(any)) { answer(fmt.Sprintf("%d got %s", i, args.Raw(0))) })
+		ns.OnServer("ask", func(e *socketio.ServerEvent) { _ = e.Ack(fmt.Sprintf("%d got %s", i, e.Args.Raw(0))) })
 		ts := httptest.NewServer(srv)
 		t.Cleanup(func() { srv.Close(); ts.Close() })
 		c.spaces = append(c.spaces, ns)

@@ -120,7 +120,7 @@ func missingAcks(t *testing.T, c *cluster) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	answers, err := c.spaces[0].All().EmitWithAck(ctx, "q")
-	if !errors.Is(err, socketio.ErrMissing) || len(answers) != 1 || string(answers[0].Raw(0)) != `"me"` {
+	if !errors.Is(err, socketio.ErrTimeout) || len(answers) != 1 || string(answers[0].Raw(0)) != `"me"` {
 		t.Fatal(answers, err)
 	}
 	c.clients[0].Next()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // mark is what servers keep in a socket's data for the UI.
@@ -68,7 +69,7 @@ func list(event string, args ...any) json.RawMessage {
 	if err != nil {
 		return json.RawMessage("[]")
 	}
-	return p.Inline()
+	return socketio.Inline(p)
 }
 
 // describe marks the data that other servers get, if it is an object.
@@ -89,7 +90,7 @@ func describe(s *socketio.Socket, data json.RawMessage) json.RawMessage {
 }
 
 // serialise takes the mark out of a socket's data, and what is secret out of its handshake.
-func serialise(ns *socketio.Namespace, r socketio.RemoteSocket) socket {
+func serialise(ns *socketio.Namespace, r adapter.Socket) socket {
 	out := socket{ID: r.ID, NSP: ns.Name(), Data: r.Data, Handshake: r.Handshake, Rooms: r.Rooms}
 	var data, handshake map[string]json.RawMessage
 	if json.Unmarshal(r.Data, &data) == nil && data != nil {
@@ -112,7 +113,7 @@ func (a *Admin) everybody(ctx context.Context) []socket {
 		found, err := ns.All().Sockets(ctx)
 		a.sent(err)
 		for _, r := range found {
-			all = append(all, serialise(ns, r))
+			all = append(all, serialise(ns, r.Socket))
 		}
 	}
 	return all

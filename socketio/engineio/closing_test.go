@@ -43,7 +43,7 @@ func (u *upgrading) poll(want string) {
 }
 
 func (u *upgrading) send(text string) {
-	u.s.Send(engineio.Seal(append(engineio.Room(len(text)), text...)))
+	u.s.Send(engineio.Seal(append(engineio.NewBuffer(len(text)), text...)))
 }
 
 // A session ends at every stage of an upgrade in a way in which its client finds out, after all that

@@ -27,7 +27,7 @@ func (u upper) Message(data []byte, binary bool) error {
 	if binary {
 		u.s.Send(engineio.Bytes(data))
 	} else {
-		u.s.Send(engineio.Seal(append(engineio.Room(len(data)), data...)))
+		u.s.Send(engineio.Seal(append(engineio.NewBuffer(len(data)), data...)))
 	}
 	return nil
 }

@@ -41,15 +41,15 @@ type part struct {
 	binary     bool
 }
 
-// Room returns a buffer to append the text of a message to, with capacity for size more bytes. Give
+// NewBuffer returns a buffer to append the text of a message to, with capacity for size more bytes. Give
 // it to Seal.
-func Room(size int) []byte {
+func NewBuffer(size int) []byte {
 	b := make([]byte, headroom, headroom+size)
 	b[headroom-1] = packetMessage
 	return b
 }
 
-// Seal makes a message of a buffer that Room returned and the caller appended text to. It keeps text;
+// Seal makes a message of a buffer that NewBuffer returned and the caller appended text to. It keeps text;
 // attachments are copied.
 func Seal(text []byte, attachments ...[]byte) *Message {
 	m := &Message{}
@@ -90,7 +90,7 @@ func (m *Message) Size() int { return len(m.wire) }
 
 // control makes a message of a packet that is not of type message.
 func control(kind byte, data string) *Message {
-	b := append(Room(len(data)), data...)
+	b := append(NewBuffer(len(data)), data...)
 	b[headroom-1] = kind
 	return Seal(b)
 }

@@ -34,7 +34,7 @@ func FuzzDecodePayload(f *testing.F) {
 
 // A broadcast is one encoding: what sessions get is the same bytes.
 func TestMessageForms(t *testing.T) {
-	m := Seal(append(Room(3), "abc"...), []byte{1, 2}, nil)
+	m := Seal(append(NewBuffer(3), "abc"...), []byte{1, 2}, nil)
 	if want := "\x81\x04" + "4abc" + "\x82\x02\x01\x02" + "\x82\x00"; string(m.wire) != want {
 		t.Fatalf("%q, want %q", m.wire, want)
 	}
@@ -42,7 +42,7 @@ func TestMessageForms(t *testing.T) {
 		t.Fatalf("%q", got)
 	}
 	for _, n := range []int{124, 125, 65534, 65535, 70000} {
-		m := Seal(append(Room(n), bytes.Repeat([]byte("x"), n)...))
+		m := Seal(append(NewBuffer(n), bytes.Repeat([]byte("x"), n)...))
 		if p := m.parts[0]; p.end-p.start != n+1 || m.wire[p.start] != '4' || len(m.wire) != p.end {
 			t.Fatalf("%d: %+v of %d", n, p, len(m.wire))
 		}

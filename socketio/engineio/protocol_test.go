@@ -171,7 +171,7 @@ func TestServerClosesPolling(t *testing.T) {
 	r := start(t, engineio.Options{})
 	q := r.open()
 	s := r.session()
-	s.Send(engineio.Seal(append(engineio.Room(4), "last"...)))
+	s.Send(engineio.Seal(append(engineio.NewBuffer(4), "last"...)))
 	s.Close()
 	if why := r.reason(); why != engineio.ReasonForcedClose {
 		t.Fatal(why)
@@ -199,7 +199,7 @@ func TestUpgradeKeepsWhatPollingDidNotTake(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.want("3probe")
-	r.session().Send(engineio.Seal(append(engineio.Room(5), "early"...)))
+	r.session().Send(engineio.Seal(append(engineio.NewBuffer(5), "early"...)))
 	if err := w.Send("5"); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestSlowClient(t *testing.T) {
 	w.next()
 	slow := r.session()
 	w.Pause()
-	m := engineio.Seal(append(engineio.Room(1<<16), strings.Repeat("x", 1<<16)...))
+	m := engineio.Seal(append(engineio.NewBuffer(1<<16), strings.Repeat("x", 1<<16)...))
 	for range 10_000 { // more than the kernel takes
 		slow.Send(m)
 		select {
@@ -297,7 +297,7 @@ func TestDrain(t *testing.T) {
 	w := r.dial("EIO=4&transport=websocket")
 	w.next()
 	q := r.open()
-	r.session().Send(engineio.Seal(append(engineio.Room(4), "last"...)))
+	r.session().Send(engineio.Seal(append(engineio.NewBuffer(4), "last"...)))
 	drained := make(chan error, 1)
 	go func() { drained <- r.srv.Drain(t.Context(), time.Millisecond) }()
 	w.want("closed")
@@ -347,12 +347,12 @@ func TestCork(t *testing.T) {
 	w.next()
 	s := r.session()
 	s.Cork()
-	s.Send(engineio.Seal(append(engineio.Room(1), 'a')))
-	s.Send(engineio.Seal(append(engineio.Room(1), 'b')))
+	s.Send(engineio.Seal(append(engineio.NewBuffer(1), 'a')))
+	s.Send(engineio.Seal(append(engineio.NewBuffer(1), 'b')))
 	s.Uncork()
 	w.want("4a")
 	w.want("4b")
 	s.Cork()
-	s.Send(engineio.Seal(append(engineio.Room(1), 'c')))
+	s.Send(engineio.Seal(append(engineio.NewBuffer(1), 'c')))
 	w.want("4c")
 }

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// adapter is one namespace's membership.
-type adapter struct {
+// classic is one namespace's membership.
+type classic struct {
 	c    *hub
-	node socketio.Node
+	node adapter.Node
 	uid  string
 
 	broadcast, request, response, own string
@@ -29,9 +29,9 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])[:6]
 }
 
-func newAdapter(c *hub, node socketio.Node) *adapter {
+func newClassic(c *hub, node adapter.Node) *classic {
 	p, nsp, uid := c.opt.Prefix, node.Name(), newID()
-	return &adapter{
+	return &classic{
 		c: c, node: node, uid: uid,
 		broadcast: p + "#" + nsp + "#",
 		request:   p + "-request#" + nsp + "#",
@@ -41,19 +41,19 @@ func newAdapter(c *hub, node socketio.Node) *adapter {
 	}
 }
 
-func (a *adapter) channels() []string { return []string{a.request, a.response, a.own} }
+func (a *classic) channels() []string { return []string{a.request, a.response, a.own} }
 
 // pattern matches the broadcast channel and those of rooms. What Redis would read as a wildcard in a
 // namespace's name is quoted.
-func (a *adapter) pattern() string {
+func (a *classic) pattern() string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(a.broadcast) + "*"
 }
 
-// Close implements socketio.Adapter.
-func (a *adapter) Close() error { return a.c.leave(a.pattern(), a.channels()...) }
+// Close implements adapter.Adapter.
+func (a *classic) Close() error { return a.c.leave(a.pattern(), a.channels()...) }
 
 // receive handles what came on one of the namespace's channels. It does not wait for clients.
-func (a *adapter) receive(ctx context.Context, channel string, body []byte) {
+func (a *classic) receive(ctx context.Context, channel string, body []byte) {
 	var err error
 	switch channel {
 	case a.request:
@@ -68,7 +68,7 @@ func (a *adapter) receive(ctx context.Context, channel string, body []byte) {
 	}
 }
 
-func (a *adapter) onBroadcast(channel string, body []byte) error {
+func (a *classic) onBroadcast(channel string, body []byte) error {
 	rest := strings.TrimPrefix(channel, a.broadcast)
 	if room, ok := strings.CutSuffix(rest, "#"); ok && !a.node.HasRoom(room) {
 		return nil // before anything is decoded

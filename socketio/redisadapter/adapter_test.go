@@ -5,7 +5,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/adaptertest"
 	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
@@ -40,7 +40,7 @@ func client(t *testing.T, r server) *redis.Client {
 }
 
 // connector joins a cluster of that kind.
-func connector(t *testing.T, r server, kind string) socketio.Connector {
+func connector(t *testing.T, r server, kind string) adapter.Connector {
 	t.Helper()
 	c := universal(t, r)
 	switch kind {
@@ -64,7 +64,7 @@ func TestAdaptersOnRedisCluster(t *testing.T) {
 	r := testenv.StartRedisCluster(t)
 	for _, kind := range []string{"classic", "sharded", "static", "streams"} {
 		t.Run(kind, func(t *testing.T) {
-			adaptertest.Run(t, kind == "streams", func(t *testing.T) socketio.Connector { return connector(t, r, kind) })
+			adaptertest.Run(t, kind == "streams", func(t *testing.T) adapter.Connector { return connector(t, r, kind) })
 		})
 	}
 }
@@ -73,7 +73,7 @@ func TestAdapters(t *testing.T) {
 	for _, kind := range []string{"classic", "specific", "sharded", "static", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			r := testenv.StartRedis(t)
-			adaptertest.Run(t, kind == "streams", func(t *testing.T) socketio.Connector { return connector(t, r, kind) })
+			adaptertest.Run(t, kind == "streams", func(t *testing.T) adapter.Connector { return connector(t, r, kind) })
 		})
 	}
 }

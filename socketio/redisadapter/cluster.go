@@ -6,7 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // Options of a cluster. The zero value fits servers that use the JavaScript adapters' defaults.
@@ -24,10 +24,12 @@ type Options struct {
 	// MaxDelay is how long Redis may take for what is queued before it counts as slow: that is logged,
 	// and in the streams format local clients do not wait for it any longer. Default 1 s.
 	MaxDelay time.Duration
-	// OnSlow, when set, is called when Redis has become slow and when it keeps up again. It must be quick.
-	OnSlow func(slow bool)
-	// OnChange, when set, is called when Redis is lost and when it is back. It must be quick.
-	OnChange func(lost bool)
+	// OnSlow, when set, is called when Redis has become slow, and OnCaughtUp when it keeps up again.
+	// They must be quick.
+	OnSlow, OnCaughtUp func()
+	// OnLost, when set, is called when Redis is out of reach, and OnBack when it is back. They must be
+	// quick.
+	OnLost, OnBack func()
 	// Log is told of the loss and return of Redis. Default: nothing is logged.
 	Log *slog.Logger
 }
@@ -61,9 +63,9 @@ func New(client redis.UniversalClient, opt Options) *Cluster {
 	return &Cluster{h}
 }
 
-// Connect is the socketio.Connector of the cluster. Redis need not be there.
-func (c *Cluster) Connect(node socketio.Node) (socketio.Adapter, error) {
-	a := newAdapter(c.hub, node)
+// Connect is the adapter.Connector of the cluster. Redis need not be there.
+func (c *Cluster) Connect(node adapter.Node) (adapter.Adapter, error) {
+	a := newClassic(c.hub, node)
 	c.join(a, a.pattern(), a.channels()...)
 	return a, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // emitterUID is the name under which emitters of all languages send.
@@ -30,12 +31,12 @@ func NewEmitter(client redis.UniversalClient, prefix, nsp string) *Emitter {
 }
 
 // Emit sends an event to the selected clients. It waits until Redis has taken it.
-func (e *Emitter) Emit(ctx context.Context, to socketio.Target, event string, args ...any) error {
+func (e *Emitter) Emit(ctx context.Context, to adapter.Target, event string, args ...any) error {
 	p, err := socketio.NewPayload(event, args...)
 	if err != nil {
 		return err
 	}
-	body, err := encodeBroadcast(emitterUID, e.nsp, &socketio.Op{Target: to, Payload: p})
+	body, err := encodeBroadcast(emitterUID, e.nsp, &adapter.Op{Target: to, Payload: p})
 	if err != nil {
 		return err
 	}
@@ -62,17 +63,17 @@ func (e *Emitter) request(ctx context.Context, req request) error {
 }
 
 // Join puts the selected clients into rooms.
-func (e *Emitter) Join(ctx context.Context, to socketio.Target, rooms ...string) error {
+func (e *Emitter) Join(ctx context.Context, to adapter.Target, rooms ...string) error {
 	return e.request(ctx, request{Type: typeJoin, Opts: optsOf(to), Rooms: rooms})
 }
 
 // Leave takes them out of rooms.
-func (e *Emitter) Leave(ctx context.Context, to socketio.Target, rooms ...string) error {
+func (e *Emitter) Leave(ctx context.Context, to adapter.Target, rooms ...string) error {
 	return e.request(ctx, request{Type: typeLeave, Opts: optsOf(to), Rooms: rooms})
 }
 
 // Disconnect makes them leave the namespace or, when closing, closes their connections.
-func (e *Emitter) Disconnect(ctx context.Context, to socketio.Target, closing bool) error {
+func (e *Emitter) Disconnect(ctx context.Context, to adapter.Target, closing bool) error {
 	return e.request(ctx, request{Type: typeDisconnect, Opts: optsOf(to), Close: closing})
 }
 

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/msgpack"
 )
 
@@ -35,13 +35,13 @@ type envelope struct {
 
 // body has the members of all types.
 type body struct {
-	Packet      json.RawMessage         `json:"packet,omitempty"`
-	RequestID   string                  `json:"requestId,omitempty"`
-	Opts        *opts                   `json:"opts,omitempty"`
-	Rooms       []string                `json:"rooms,omitempty"`
-	Close       *bool                   `json:"close,omitempty"`
-	ClientCount *int                    `json:"clientCount,omitempty"`
-	Sockets     []socketio.RemoteSocket `json:"sockets,omitempty"`
+	Packet      json.RawMessage  `json:"packet,omitempty"`
+	RequestID   string           `json:"requestId,omitempty"`
+	Opts        *opts            `json:"opts,omitempty"`
+	Rooms       []string         `json:"rooms,omitempty"`
+	Close       *bool            `json:"close,omitempty"`
+	ClientCount *int             `json:"clientCount,omitempty"`
+	Sockets     []adapter.Socket `json:"sockets,omitempty"`
 }
 
 type eventPacket struct {
@@ -87,28 +87,28 @@ func decodeEnvelope(raw []byte) (*envelope, error) {
 }
 
 // pack makes the message for an operation.
-func pack(op *socketio.Op) (*envelope, error) {
+func pack(op *adapter.Op) (*envelope, error) {
 	b := &body{Rooms: op.Rooms}
 	e := &envelope{Data: b, attachments: op.Payload.Attachments}
-	if op.Kind != socketio.ServerSideEmit {
+	if op.Kind != adapter.ServerSideEmit {
 		b.Opts = fullOpts(op)
 	}
 	switch op.Kind {
-	case socketio.Broadcast:
+	case adapter.Broadcast:
 		packet, err := marshal(eventPacket{eventType, op.Payload.JSON})
 		if err != nil {
 			return nil, err
 		}
 		e.Type, b.Packet = msgBroadcast, packet
-	case socketio.Join:
+	case adapter.Join:
 		e.Type = msgJoin
-	case socketio.Leave:
+	case adapter.Leave:
 		e.Type = msgLeave
-	case socketio.Disconnect:
+	case adapter.Disconnect:
 		e.Type, b.Close = msgDisconnect, &op.Close
-	case socketio.Fetch:
+	case adapter.Fetch:
 		e.Type = msgFetch
-	case socketio.ServerSideEmit:
+	case adapter.ServerSideEmit:
 		e.Type, b.Packet = msgServerSide, op.Payload.JSON
 	default:
 		return nil, fmt.Errorf("redisadapter: operation %d is not known to this kind of cluster", op.Kind)
@@ -116,7 +116,7 @@ func pack(op *socketio.Op) (*envelope, error) {
 	return e, nil
 }
 
-func fullOpts(op *socketio.Op) *opts {
+func fullOpts(op *adapter.Op) *opts {
 	o := optsOf(op.Target)
 	f := op.Flags
 	o.Flags = &flags{Volatile: f.Volatile, Single: f.Single, Timeout: float64(f.Timeout.Milliseconds())}
@@ -127,8 +127,8 @@ func fullOpts(op *socketio.Op) *opts {
 }
 
 // op is the operation that a message asks for, or nil when it does not ask.
-func (e *envelope) op() (*socketio.Op, error) {
-	op := &socketio.Op{Rooms: e.Data.Rooms}
+func (e *envelope) op() (*adapter.Op, error) {
+	op := &adapter.Op{Rooms: e.Data.Rooms}
 	if e.Data.Opts != nil {
 		e.Data.Opts.fill(op)
 	}
@@ -138,39 +138,38 @@ func (e *envelope) op() (*socketio.Op, error) {
 		if err := json.Unmarshal(e.Data.Packet, &p); err != nil {
 			return nil, err
 		}
-		op.Kind, op.Payload = socketio.Broadcast, socketio.Payload{JSON: p.Data, Attachments: e.attachments}
+		op.Kind, op.Payload = adapter.Broadcast, adapter.Payload{JSON: p.Data, Attachments: e.attachments}
 	case msgJoin:
-		op.Kind = socketio.Join
+		op.Kind = adapter.Join
 	case msgLeave:
-		op.Kind = socketio.Leave
+		op.Kind = adapter.Leave
 	case msgDisconnect:
-		op.Kind, op.Close = socketio.Disconnect, e.Data.Close != nil && *e.Data.Close
+		op.Kind, op.Close = adapter.Disconnect, e.Data.Close != nil && *e.Data.Close
 	case msgFetch:
-		op.Kind = socketio.Fetch
+		op.Kind = adapter.Fetch
 	case msgServerSide:
-		op.Kind, op.Payload = socketio.ServerSideEmit, socketio.Payload{JSON: e.Data.Packet, Attachments: e.attachments}
+		op.Kind, op.Payload = adapter.ServerSideEmit, adapter.Payload{JSON: e.Data.Packet, Attachments: e.attachments}
 	default:
 		return nil, nil
 	}
-	if (op.Kind == socketio.Broadcast || op.Kind == socketio.ServerSideEmit) && !isEvent(op.Payload.JSON) {
+	if (op.Kind == adapter.Broadcast || op.Kind == adapter.ServerSideEmit) && !isEvent(op.Payload.JSON) {
 		return nil, errShape
 	}
 	return op, nil
 }
 
 // reply is what an answer tells, or nothing when it is not an answer.
-func (e *envelope) reply() (r socketio.Reply, ok bool) {
+func (e *envelope) reply() (r adapter.Reply, ok bool) {
 	switch e.Type {
 	case msgFetchAnswer:
 		r.Sockets = e.Data.Sockets
 	case msgClientCount:
-		r.Counted = true
-		if e.Data.ClientCount != nil {
-			r.Clients = *e.Data.ClientCount
+		r.ClientCount = e.Data.ClientCount
+		if r.ClientCount == nil {
+			r.ClientCount = new(int)
 		}
 	case msgAck, msgServerSideAnswer:
-		value := e.Data.Packet
-		r.Answer = socketio.Payload{JSON: bytes.Join([][]byte{[]byte("["), value, []byte("]")}, nil), Attachments: e.attachments}.Args()
+		r.Answer = &adapter.Payload{JSON: e.Data.Packet, Attachments: e.attachments}
 	default:
 		return r, false
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio"
-	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
@@ -19,7 +18,7 @@ func Example() {
 	io := socketio.New(socketio.Options{
 		Adapter:  streams.Connect,
 		Recovery: &socketio.Recovery{MaxDisconnection: time.Minute},
-		Engine:   engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://app.example"}}},
+		CORS:     &socketio.CORS{Origins: []string{"https://app.example"}},
 	})
 	defer io.Close()
 }

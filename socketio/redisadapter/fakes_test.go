@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/adaptertest"
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
@@ -25,18 +26,18 @@ type goNode struct {
 	told chan string
 }
 
-func startGo(t *testing.T, name string, join socketio.Connector, recovery *socketio.Recovery) *goNode {
+func startGo(t *testing.T, name string, join adapter.Connector, recovery *socketio.Recovery) *goNode {
 	t.Helper()
 	g := &goNode{told: make(chan string, 10)}
 	io := socketio.New(socketio.Options{Adapter: join, Recovery: recovery})
 	g.ns = io.Of("/")
 	g.ns.OnConnect(func(s *socketio.Socket) { s.SetData(map[string]string{"at": name}) })
-	g.ns.OnServer("ask", func(args *socketio.Args, answer func(any)) {
+	g.ns.OnServer("ask", func(e *socketio.ServerEvent) {
 		var v string
-		_ = args.Decode(0, &v)
-		answer(name + " got " + v)
+		_ = e.Args.Decode(0, &v)
+		_ = e.Ack(name + " got " + v)
 	})
-	g.ns.OnServer("tell", func(args *socketio.Args, _ func(any)) { g.told <- string(args.Raw(0)) })
+	g.ns.OnServer("tell", func(e *socketio.ServerEvent) { g.told <- string(e.Args.Raw(0)) })
 	ts := httptest.NewServer(io)
 	t.Cleanup(func() {
 		io.Close()

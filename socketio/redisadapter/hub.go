@@ -243,8 +243,8 @@ func (h *hub) route(channel string) handler {
 func (h *hub) down(err error) {
 	if !h.lost.Swap(true) {
 		h.log.Warn("redis is gone: local clients are served, other servers are not reached", "error", err)
-		if h.opt.OnChange != nil {
-			h.opt.OnChange(true)
+		if h.opt.OnLost != nil {
+			h.opt.OnLost()
 		}
 	}
 }
@@ -252,8 +252,8 @@ func (h *hub) down(err error) {
 func (h *hub) up() {
 	if h.lost.Swap(false) {
 		h.log.Info("redis is back: other servers are reached again")
-		if h.opt.OnChange != nil {
-			h.opt.OnChange(false)
+		if h.opt.OnBack != nil {
+			h.opt.OnBack()
 		}
 	}
 }

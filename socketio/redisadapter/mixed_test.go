@@ -2,11 +2,13 @@ package redisadapter_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/adaptertest"
 	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
@@ -235,7 +237,7 @@ func (m *mixed) fetch(t *testing.T) {
 	found = map[string]string{}
 	for _, s := range all {
 		var d struct{ At string }
-		if err := (socketio.Payload{JSON: append(append([]byte("["), s.Data...), ']')}).Args().Decode(0, &d); err != nil {
+		if err := json.Unmarshal(s.Data, &d); err != nil {
 			t.Fatal(err)
 		}
 		found[s.ID] = d.At
@@ -283,14 +285,14 @@ func (m *mixed) ours(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	check(e.Emit(t.Context(), socketio.Target{}, "outside", 1, []byte{2}))
+	check(e.Emit(t.Context(), adapter.Target{}, "outside", 1, []byte{2}))
 	m.all(t, `451-["outside",1,{"_placeholder":true,"num":0}]`, "02")
-	check(e.Join(t.Context(), socketio.Target{Rooms: []string{m.peers[0].ID, m.peers[3].ID}}, "ours"))
+	check(e.Join(t.Context(), adapter.Target{Rooms: []string{m.peers[0].ID, m.peers[3].ID}}, "ours"))
 	m.until(t, "ours", 2)
-	check(e.Emit(t.Context(), socketio.Target{Rooms: []string{"ours"}}, "room"))
+	check(e.Emit(t.Context(), adapter.Target{Rooms: []string{"ours"}}, "room"))
 	m.peers[0].Want(`42["room"]`)
 	m.peers[3].Want(`42["room"]`)
-	check(e.Leave(t.Context(), socketio.Target{}, "ours"))
+	check(e.Leave(t.Context(), adapter.Target{}, "ours"))
 	m.until(t, "ours", 0)
 	check(e.ServerSideEmit(t.Context(), "tell", "z"))
 	for _, g := range []*goNode{m.a, m.b} {

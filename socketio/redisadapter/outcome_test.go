@@ -8,17 +8,17 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
 // noting is a node that notes the events that are applied.
 type noting chan string
 
-func (noting) Name() string                                               { return "/" }
-func (noting) HasRoom(string) bool                                        { return true }
-func (noting) Answer(context.Context, *socketio.Op, func(socketio.Reply)) {}
-func (n noting) Apply(op *socketio.Op)                                    { n <- string(op.Payload.JSON) }
+func (noting) Name() string                                             { return "/" }
+func (noting) HasRoom(string) bool                                      { return true }
+func (noting) Answer(context.Context, *adapter.Op, func(adapter.Reply)) {}
+func (n noting) Apply(op *adapter.Op)                                   { n <- string(op.Payload.JSON) }
 
 func (n noting) want(t *testing.T, text string) {
 	t.Helper()
@@ -49,7 +49,7 @@ func TestEntryThatFailsAlone(t *testing.T) {
 	}
 	defer joined.Close()
 	publish := func(text string) {
-		op := &socketio.Op{Kind: socketio.Broadcast, Payload: socketio.Payload{JSON: []byte(text)}}
+		op := &adapter.Op{Kind: adapter.Broadcast, Payload: adapter.Payload{JSON: []byte(text)}}
 		if applies, err := joined.Publish(op); err != nil || !applies {
 			t.Fatal(applies, err)
 		}

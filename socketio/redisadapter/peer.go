@@ -10,14 +10,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // peer is one namespace's membership in a cluster of the newer format: one channel for everybody, one
 // for answers to this server.
 type peer struct {
 	h    *hub
-	node socketio.Node
+	node adapter.Node
 	uid  string
 	all  string
 	own  string
@@ -25,7 +25,7 @@ type peer struct {
 	packed bool
 
 	mu      sync.Mutex
-	pending map[string]chan<- socketio.Reply
+	pending map[string]chan<- adapter.Reply
 }
 
 func newUID() string {
@@ -34,10 +34,10 @@ func newUID() string {
 	return hex.EncodeToString(b[:])
 }
 
-func newPeer(h *hub, node socketio.Node, packed bool) *peer {
+func newPeer(h *hub, node adapter.Node, packed bool) *peer {
 	uid := newUID()
 	all := h.opt.Prefix + "#" + node.Name() + "#"
-	return &peer{h: h, node: node, uid: uid, all: all, own: all + uid + "#", packed: packed, pending: make(map[string]chan<- socketio.Reply)}
+	return &peer{h: h, node: node, uid: uid, all: all, own: all + uid + "#", packed: packed, pending: make(map[string]chan<- adapter.Reply)}
 }
 
 func (p *peer) receive(ctx context.Context, channel string, raw []byte) {
@@ -68,27 +68,26 @@ func (p *peer) handle(ctx context.Context, e *envelope) error {
 	return nil
 }
 
-func (p *peer) answer(ctx context.Context, e *envelope, op *socketio.Op) {
+func (p *peer) answer(ctx context.Context, e *envelope, op *adapter.Op) {
 	wait := p.h.opt.RequestTimeout
 	if op.Flags.Timeout > 0 {
 		wait = op.Flags.Timeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p.node.Answer(ctx, op, func(r socketio.Reply) {
+	p.node.Answer(ctx, op, func(r adapter.Reply) {
 		out := &envelope{Data: &body{RequestID: e.Data.RequestID}}
 		switch {
-		case op.Kind == socketio.Fetch:
-			out.Type, out.Data.Sockets = msgFetchAnswer, append([]socketio.RemoteSocket{}, r.Sockets...)
-		case r.Counted:
-			out.Type, out.Data.ClientCount = msgClientCount, &r.Clients
+		case op.Kind == adapter.Fetch:
+			out.Type, out.Data.Sockets = msgFetchAnswer, append([]adapter.Socket{}, r.Sockets...)
+		case r.ClientCount != nil:
+			out.Type, out.Data.ClientCount = msgClientCount, r.ClientCount
 		case r.Answer != nil:
 			out.Type = msgAck
-			if op.Kind == socketio.ServerSideEmit {
+			if op.Kind == adapter.ServerSideEmit {
 				out.Type = msgServerSideAnswer
 			}
-			value := r.Answer.Payload(r.Answer.Raw(0))
-			out.Data.Packet, out.attachments = value.JSON, value.Attachments
+			out.Data.Packet, out.attachments = r.Answer.JSON, r.Answer.Attachments
 		default:
 			return
 		}
@@ -107,7 +106,7 @@ func (p *peer) publish(channel string, e *envelope) error {
 	return p.h.send(channel, raw)
 }
 
-func (p *peer) deliver(id string, r socketio.Reply) {
+func (p *peer) deliver(id string, r adapter.Reply) {
 	p.mu.Lock()
 	c := p.pending[id]
 	p.mu.Unlock()
@@ -121,8 +120,8 @@ func (p *peer) deliver(id string, r socketio.Reply) {
 	}
 }
 
-// Request implements socketio.Adapter.
-func (p *peer) Request(ctx context.Context, op *socketio.Op, each func(socketio.Reply)) error {
+// Request implements adapter.Adapter.
+func (p *peer) Request(ctx context.Context, op *adapter.Op, each func(adapter.Reply)) error {
 	if p.h.Lost() {
 		return ErrLost
 	}
@@ -136,7 +135,7 @@ func (p *peer) Request(ctx context.Context, op *socketio.Op, each func(socketio.
 		return err
 	}
 	e.Data.RequestID = newUID()
-	answers := make(chan socketio.Reply, maxPending)
+	answers := make(chan adapter.Reply, maxPending)
 	p.mu.Lock()
 	p.pending[e.Data.RequestID] = answers
 	p.mu.Unlock()
@@ -208,21 +207,21 @@ func (h *hub) count(ctx context.Context, channel string) (int, error) {
 
 // overdue is the error of a request that was not answered in time, in the words of the JavaScript
 // adapters.
-func overdue(kind socketio.Kind, got, want int) error {
+func overdue(kind adapter.Kind, got, want int) error {
 	text := "operation has timed out"
 	switch kind {
-	case socketio.Fetch:
+	case adapter.Fetch:
 		text = "timeout reached while waiting for fetchSockets response"
-	case socketio.ListRooms:
+	case adapter.ListRooms:
 		text = "timeout reached while waiting for allRooms response"
-	case socketio.ServerSideEmit:
+	case adapter.ServerSideEmit:
 		text = fmt.Sprintf("timeout reached: only %d responses received out of %d", got, want)
 	}
-	return fmt.Errorf("redisadapter: %s: %w", text, socketio.ErrMissing)
+	return fmt.Errorf("redisadapter: %s: %w", text, adapter.ErrTimeout)
 }
 
 // ask counts the other servers, asks them and passes their answers on.
-func (h *hub) ask(ctx context.Context, kind socketio.Kind, channel string, publish func() error, answers <-chan socketio.Reply, each func(socketio.Reply)) error {
+func (h *hub) ask(ctx context.Context, kind adapter.Kind, channel string, publish func() error, answers <-chan adapter.Reply, each func(adapter.Reply)) error {
 	n, err := h.subscribers(ctx, channel)
 	switch {
 	case errors.Is(err, errUncounted):
@@ -237,7 +236,7 @@ func (h *hub) ask(ctx context.Context, kind socketio.Kind, channel string, publi
 }
 
 // collect passes answers on until every server, and for broadcasts every client, has answered.
-func collect(ctx context.Context, kind socketio.Kind, servers int, answers <-chan socketio.Reply, each func(socketio.Reply)) error {
+func collect(ctx context.Context, kind adapter.Kind, servers int, answers <-chan adapter.Reply, each func(adapter.Reply)) error {
 	asked, clients := servers, 0
 	for servers > 0 || clients > 0 {
 		select {
@@ -245,10 +244,10 @@ func collect(ctx context.Context, kind socketio.Kind, servers int, answers <-cha
 			return overdue(kind, asked-max(servers, 0), asked)
 		case r := <-answers:
 			switch {
-			case r.Counted:
+			case r.ClientCount != nil:
 				servers--
-				clients += r.Clients
-			case kind == socketio.Broadcast:
+				clients += *r.ClientCount
+			case kind == adapter.Broadcast:
 				clients--
 			default:
 				servers--

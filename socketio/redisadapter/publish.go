@@ -265,10 +265,15 @@ func (h *hub) late() {
 	h.turns()
 }
 
-// tellSlow has OnSlow called, in turn: what it was told last is how it is. The lock is held, and turns must follow.
+// tellSlow has OnSlow or OnCaughtUp called, in turn: the last call is how it is. The lock is held, and
+// turns must follow.
 func (h *hub) tellSlow(slow bool) {
-	if f := h.opt.OnSlow; f != nil {
-		h.told = append(h.told, func() { f(slow) })
+	f := h.opt.OnCaughtUp
+	if slow {
+		f = h.opt.OnSlow
+	}
+	if f != nil {
+		h.told = append(h.told, f)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/msgpack"
 )
 
@@ -37,9 +37,9 @@ type request struct {
 	Room string `json:"room,omitempty"`
 }
 
-// Publish implements socketio.Adapter.
-func (a *adapter) Publish(op *socketio.Op) (bool, error) {
-	if op.Kind == socketio.Broadcast {
+// Publish implements adapter.Adapter.
+func (a *classic) Publish(op *adapter.Op) (bool, error) {
+	if op.Kind == adapter.Broadcast {
 		body, err := encodeBroadcast(a.uid, a.node.Name(), op)
 		if err != nil {
 			return false, err
@@ -52,13 +52,13 @@ func (a *adapter) Publish(op *socketio.Op) (bool, error) {
 	}
 	req := request{UID: a.uid, Rooms: op.Rooms, Close: op.Close}
 	switch op.Kind {
-	case socketio.Join:
+	case adapter.Join:
 		req.Type, req.Opts = typeJoin, optsOf(op.Target)
-	case socketio.Leave:
+	case adapter.Leave:
 		req.Type, req.Opts = typeLeave, optsOf(op.Target)
-	case socketio.Disconnect:
+	case adapter.Disconnect:
 		req.Type, req.Opts = typeDisconnect, optsOf(op.Target)
-	case socketio.ServerSideEmit:
+	case adapter.ServerSideEmit:
 		req.Type, req.Data = typeServerSide, plainJSON(op.Payload)
 	default:
 		return false, fmt.Errorf("redisadapter: operation %d is a request", op.Kind)
@@ -66,7 +66,7 @@ func (a *adapter) Publish(op *socketio.Op) (bool, error) {
 	return false, a.sendJSON(a.request, req)
 }
 
-func (a *adapter) sendJSON(channel string, v any) error {
+func (a *classic) sendJSON(channel string, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("redisadapter: %w", err)
@@ -75,7 +75,7 @@ func (a *adapter) sendJSON(channel string, v any) error {
 }
 
 // onRequest handles a request of another server.
-func (a *adapter) onRequest(ctx context.Context, body []byte) error {
+func (a *classic) onRequest(ctx context.Context, body []byte) error {
 	if len(body) > 0 && body[0] != '{' {
 		return a.onBroadcastRequest(ctx, body)
 	}
@@ -86,7 +86,7 @@ func (a *adapter) onRequest(ctx context.Context, body []byte) error {
 	if req.UID == a.uid {
 		return nil
 	}
-	op := &socketio.Op{Rooms: req.Rooms, Close: req.Close}
+	op := &adapter.Op{Rooms: req.Rooms, Close: req.Close}
 	if req.Opts != nil {
 		req.Opts.fill(op)
 	}
@@ -96,7 +96,7 @@ func (a *adapter) onRequest(ctx context.Context, body []byte) error {
 	case typeSockets, typeAllRooms, typeFetch:
 		a.answer(ctx, &req, op)
 	case typeServerSide:
-		op.Kind, op.Payload = socketio.ServerSideEmit, socketio.Payload{JSON: req.Data}
+		op.Kind, op.Payload = adapter.ServerSideEmit, adapter.Payload{JSON: req.Data}
 		if !isEvent(req.Data) {
 			return errShape
 		}
@@ -111,8 +111,8 @@ func (a *adapter) onRequest(ctx context.Context, body []byte) error {
 	return nil
 }
 
-func (a *adapter) apply(req *request, op *socketio.Op) {
-	op.Kind = map[int]socketio.Kind{typeJoin: socketio.Join, typeLeave: socketio.Leave, typeDisconnect: socketio.Disconnect}[req.Type]
+func (a *classic) apply(req *request, op *adapter.Op) {
+	op.Kind = map[int]adapter.Kind{typeJoin: adapter.Join, typeLeave: adapter.Leave, typeDisconnect: adapter.Disconnect}[req.Type]
 	if req.Opts == nil { // the older form: one socket by id, answered by the server that has it
 		if req.SID == "" || !a.node.HasRoom(req.SID) {
 			return
@@ -124,7 +124,7 @@ func (a *adapter) apply(req *request, op *socketio.Op) {
 }
 
 // responseChannel is where the server uid expects answers.
-func (a *adapter) responseChannel(uid string) string {
+func (a *classic) responseChannel(uid string) string {
 	if a.c.opt.OwnResponseChannel && uid != "" {
 		return a.response + uid + "#"
 	}
@@ -132,8 +132,8 @@ func (a *adapter) responseChannel(uid string) string {
 }
 
 type fetchResponse struct {
-	RequestID string                  `json:"requestId"`
-	Sockets   []socketio.RemoteSocket `json:"sockets"`
+	RequestID string           `json:"requestId"`
+	Sockets   []adapter.Socket `json:"sockets"`
 }
 
 type idsResponse struct {
@@ -147,21 +147,21 @@ type roomsResponse struct {
 }
 
 // answer answers from what the namespace knows by itself.
-func (a *adapter) answer(ctx context.Context, req *request, op *socketio.Op) {
-	op.Kind = socketio.Fetch
+func (a *classic) answer(ctx context.Context, req *request, op *adapter.Op) {
+	op.Kind = adapter.Fetch
 	switch req.Type {
 	case typeAllRooms:
-		op.Kind = socketio.ListRooms
+		op.Kind = adapter.ListRooms
 	case typeSockets:
 		op.Target.Rooms = req.Rooms
 	}
-	a.node.Answer(ctx, op, func(r socketio.Reply) {
+	a.node.Answer(ctx, op, func(r adapter.Reply) {
 		var out any
 		switch req.Type {
 		case typeAllRooms:
 			out = roomsResponse{req.RequestID, append([]string{}, r.Rooms...)}
 		case typeFetch:
-			out = fetchResponse{req.RequestID, append([]socketio.RemoteSocket{}, r.Sockets...)}
+			out = fetchResponse{req.RequestID, append([]adapter.Socket{}, r.Sockets...)}
 		default:
 			ids := []string{}
 			for _, s := range r.Sockets {
@@ -176,10 +176,10 @@ func (a *adapter) answer(ctx context.Context, req *request, op *socketio.Op) {
 }
 
 // answerServerSide answers on the shared channel, as JavaScript servers do and expect.
-func (a *adapter) answerServerSide(ctx context.Context, req *request, op *socketio.Op) {
+func (a *classic) answerServerSide(ctx context.Context, req *request, op *adapter.Op) {
 	ctx, cancel := context.WithTimeout(ctx, a.c.opt.RequestTimeout)
 	defer cancel()
-	a.node.Answer(ctx, op, func(r socketio.Reply) {
+	a.node.Answer(ctx, op, func(r adapter.Reply) {
 		if r.Answer == nil {
 			return
 		}
@@ -187,26 +187,17 @@ func (a *adapter) answerServerSide(ctx context.Context, req *request, op *socket
 			Type      int             `json:"type"`
 			RequestID string          `json:"requestId"`
 			Data      json.RawMessage `json:"data,omitempty"`
-		}{typeServerSide, req.RequestID, first(r.Answer)})
+		}{typeServerSide, req.RequestID, plainJSON(*r.Answer)})
 		if err != nil {
 			a.c.log.Debug("redisadapter: not answered", "error", err)
 		}
 	})
 }
 
-// first is the first argument, the only one that crosses between servers, as plain JSON.
-func first(args *socketio.Args) json.RawMessage {
-	raw := args.Raw(0)
-	if raw == nil {
-		return nil
-	}
-	return plainJSON(args.Payload(raw))
-}
-
 // onBroadcastRequest sends a packet to the local clients and passes on what they acknowledge.
-func (a *adapter) onBroadcastRequest(ctx context.Context, body []byte) error {
+func (a *classic) onBroadcastRequest(ctx context.Context, body []byte) error {
 	r := msgpack.NewReader(body)
-	op := &socketio.Op{Kind: socketio.Broadcast}
+	op := &adapter.Op{Kind: adapter.Broadcast}
 	var uid, id string
 	mine := true
 	err := eachKey(r, func(key string) (err error) {
@@ -234,7 +225,7 @@ func (a *adapter) onBroadcastRequest(ctx context.Context, body []byte) error {
 	return nil
 }
 
-func (a *adapter) collect(ctx context.Context, op *socketio.Op, uid, id string) {
+func (a *classic) collect(ctx context.Context, op *adapter.Op, uid, id string) {
 	wait := a.c.opt.RequestTimeout
 	if op.Flags.Timeout > 0 {
 		wait = op.Flags.Timeout
@@ -242,16 +233,16 @@ func (a *adapter) collect(ctx context.Context, op *socketio.Op, uid, id string) 
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	channel := a.responseChannel(uid)
-	a.node.Answer(ctx, op, func(r socketio.Reply) {
+	a.node.Answer(ctx, op, func(r adapter.Reply) {
 		var err error
-		if r.Counted {
+		if r.ClientCount != nil {
 			err = a.sendJSON(channel, struct {
 				Type        int    `json:"type"`
 				RequestID   string `json:"requestId"`
 				ClientCount int    `json:"clientCount"`
-			}{typeClientCount, id, r.Clients})
+			}{typeClientCount, id, *r.ClientCount})
 		} else if r.Answer != nil {
-			err = a.sendAck(channel, id, r.Answer)
+			err = a.sendAck(channel, id, *r.Answer)
 		}
 		if err != nil {
 			a.c.log.Debug("redisadapter: not answered", "error", err)
@@ -259,16 +250,14 @@ func (a *adapter) collect(ctx context.Context, op *socketio.Op, uid, id string) 
 	})
 }
 
-func (a *adapter) sendAck(channel, id string, args *socketio.Args) error {
+func (a *classic) sendAck(channel, id string, p adapter.Payload) error {
 	b := msgpack.AppendMap(nil, 3)
 	b = msgpack.AppendInt(msgpack.AppendString(b, "type"), typeAck)
 	b = msgpack.AppendString(msgpack.AppendString(b, "requestId"), id)
 	b = msgpack.AppendString(b, "packet")
-	raw := args.Raw(0)
-	if raw == nil {
+	if len(p.JSON) == 0 {
 		return a.c.send(channel, msgpack.AppendNil(b))
 	}
-	p := args.Payload(raw)
 	b, err := msgpack.AppendJSON(b, p.JSON, p.Attachments)
 	if err != nil {
 		return err

@@ -6,37 +6,37 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/msgpack"
 )
 
 // response is an answer to one of our requests, in either form.
 type response struct {
-	Type        int                     `json:"type"`
-	RequestID   string                  `json:"requestId"`
-	ClientCount int                     `json:"clientCount"`
-	Sockets     []socketio.RemoteSocket `json:"sockets"`
-	Rooms       []string                `json:"rooms"`
-	Data        json.RawMessage         `json:"data"`
+	Type        int              `json:"type"`
+	RequestID   string           `json:"requestId"`
+	ClientCount int              `json:"clientCount"`
+	Sockets     []adapter.Socket `json:"sockets"`
+	Rooms       []string         `json:"rooms"`
+	Data        json.RawMessage  `json:"data"`
 
-	packet socketio.Payload
+	packet adapter.Payload
 }
 
 // question is a request of ours that is being answered.
 type question struct {
-	kind    socketio.Kind
-	answers chan<- socketio.Reply
+	kind    adapter.Kind
+	answers chan<- adapter.Reply
 }
 
 // ErrLost says that other servers cannot be asked because Redis is out of reach. It is a kind of
-// socketio.ErrMissing.
-var ErrLost = fmt.Errorf("redisadapter: redis is out of reach: %w", socketio.ErrMissing)
+// adapter.ErrTimeout.
+var ErrLost = fmt.Errorf("redisadapter: redis is out of reach: %w", adapter.ErrTimeout)
 
 // maxPending bounds the answers that wait to be read by the request they belong to.
 const maxPending = 1024
 
-// Request implements socketio.Adapter.
-func (a *adapter) Request(ctx context.Context, op *socketio.Op, each func(socketio.Reply)) error {
+// Request implements adapter.Adapter.
+func (a *classic) Request(ctx context.Context, op *adapter.Op, each func(adapter.Reply)) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, a.c.opt.RequestTimeout)
@@ -46,7 +46,7 @@ func (a *adapter) Request(ctx context.Context, op *socketio.Op, each func(socket
 		return ErrLost
 	}
 	id := newID()
-	answers := make(chan socketio.Reply, maxPending)
+	answers := make(chan adapter.Reply, maxPending)
 	a.mu.Lock()
 	a.pending[id] = question{op.Kind, answers}
 	a.mu.Unlock()
@@ -58,10 +58,10 @@ func (a *adapter) Request(ctx context.Context, op *socketio.Op, each func(socket
 	return a.c.ask(ctx, op.Kind, a.request, func() error { return a.ask(id, op) }, answers, each)
 }
 
-func (a *adapter) ask(id string, op *socketio.Op) error {
+func (a *classic) ask(id string, op *adapter.Op) error {
 	req := request{UID: a.uid, RequestID: id}
 	switch op.Kind {
-	case socketio.Broadcast:
+	case adapter.Broadcast:
 		b := msgpack.AppendMap(make([]byte, 0, 128+len(op.Payload.JSON)), 5)
 		b = msgpack.AppendString(msgpack.AppendString(b, "uid"), a.uid)
 		b = msgpack.AppendString(msgpack.AppendString(b, "requestId"), id)
@@ -71,11 +71,11 @@ func (a *adapter) ask(id string, op *socketio.Op) error {
 			return err
 		}
 		return a.c.send(a.request, appendOpts(msgpack.AppendString(b, "opts"), op))
-	case socketio.Fetch:
+	case adapter.Fetch:
 		req.Type, req.Opts = typeFetch, optsOf(op.Target)
-	case socketio.ListRooms:
+	case adapter.ListRooms:
 		req.Type = typeAllRooms
-	case socketio.ServerSideEmit:
+	case adapter.ServerSideEmit:
 		req.Type, req.Data = typeServerSide, plainJSON(op.Payload)
 	default:
 		return fmt.Errorf("redisadapter: operation %d has no answer", op.Kind)
@@ -84,21 +84,21 @@ func (a *adapter) ask(id string, op *socketio.Op) error {
 }
 
 // reply is what a response tells about a request of that kind.
-func (r *response) reply(kind socketio.Kind) socketio.Reply {
+func (r *response) reply(kind adapter.Kind) adapter.Reply {
 	switch {
-	case kind == socketio.Broadcast && r.Type == typeClientCount:
-		return socketio.Reply{Counted: true, Clients: r.ClientCount}
-	case kind == socketio.Broadcast:
-		return socketio.Reply{Answer: r.packet.Args()}
-	case kind == socketio.ServerSideEmit:
-		return socketio.Reply{Answer: socketio.Payload{JSON: bytes.Join([][]byte{[]byte("["), r.Data, []byte("]")}, nil)}.Args()}
+	case kind == adapter.Broadcast && r.Type == typeClientCount:
+		return adapter.Reply{ClientCount: &r.ClientCount}
+	case kind == adapter.Broadcast:
+		return adapter.Reply{Answer: &r.packet}
+	case kind == adapter.ServerSideEmit:
+		return adapter.Reply{Answer: &adapter.Payload{JSON: r.Data}}
 	default:
-		return socketio.Reply{Sockets: r.Sockets, Rooms: r.Rooms}
+		return adapter.Reply{Sockets: r.Sockets, Rooms: r.Rooms}
 	}
 }
 
 // onResponse hands an answer to the request it belongs to; others are none of our business.
-func (a *adapter) onResponse(body []byte) error {
+func (a *classic) onResponse(body []byte) error {
 	var r response
 	if len(body) > 0 && body[0] == '{' {
 		if err := json.Unmarshal(body, &r); err != nil {
@@ -124,7 +124,6 @@ func (a *adapter) onResponse(body []byte) error {
 // unpack reads the acknowledgement of one client.
 func (r *response) unpack(body []byte) error {
 	in := msgpack.NewReader(body)
-	r.packet.JSON = []byte("[]")
 	return eachKey(in, func(key string) (err error) {
 		switch key {
 		case "type":
@@ -134,10 +133,7 @@ func (r *response) unpack(body []byte) error {
 		case "requestId":
 			r.RequestID, err = in.String()
 		case "packet":
-			p := &r.packet
-			if p.JSON, p.Attachments, err = in.JSON([]byte("["), nil); err == nil {
-				p.JSON = append(p.JSON, ']')
-			}
+			r.packet.JSON, r.packet.Attachments, err = in.JSON(nil, nil)
 		default:
 			err = in.Skip()
 		}
@@ -147,7 +143,7 @@ func (r *response) unpack(body []byte) error {
 
 // plainJSON writes binary as JavaScript's JSON.stringify writes a Buffer: these requests and answers
 // have no place for attachments.
-func plainJSON(p socketio.Payload) json.RawMessage {
+func plainJSON(p adapter.Payload) json.RawMessage {
 	if len(p.Attachments) == 0 {
 		return p.JSON
 	}

@@ -3,7 +3,7 @@ package redisadapter
 import (
 	"github.com/redis/go-redis/v9"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // Mode says for which rooms a sharded cluster has channels of their own, so that a broadcast to a room
@@ -34,8 +34,8 @@ func NewSharded(client redis.UniversalClient, mode Mode, opt Options) *Sharded {
 	return &Sharded{h, mode}
 }
 
-// Connect is the socketio.Connector of the cluster. Redis need not be there.
-func (s *Sharded) Connect(node socketio.Node) (socketio.Adapter, error) {
+// Connect is the adapter.Connector of the cluster. Redis need not be there.
+func (s *Sharded) Connect(node adapter.Node) (adapter.Adapter, error) {
 	a := &shardedAdapter{peer: newPeer(s.hub, node, false), mode: s.mode}
 	s.join(a, "", a.all, a.own)
 	return a, nil
@@ -46,20 +46,20 @@ type shardedAdapter struct {
 	mode Mode
 }
 
-// Publish implements socketio.Adapter.
-func (a *shardedAdapter) Publish(op *socketio.Op) (bool, error) {
+// Publish implements adapter.Adapter.
+func (a *shardedAdapter) Publish(op *adapter.Op) (bool, error) {
 	e, err := pack(op)
 	if err != nil {
 		return false, err
 	}
 	channel := a.all
-	if op.Kind == socketio.Broadcast && a.mode == Dynamic && len(op.Target.Rooms) == 1 && len(op.Target.Rooms[0]) != idLength {
+	if op.Kind == adapter.Broadcast && a.mode == Dynamic && len(op.Target.Rooms) == 1 && len(op.Target.Rooms[0]) != idLength {
 		channel += op.Target.Rooms[0] + "#"
 	}
 	return false, a.publish(channel, e)
 }
 
-// RoomsCreated implements socketio.RoomWatcher.
+// RoomsCreated implements adapter.RoomWatcher.
 func (a *shardedAdapter) RoomsCreated(rooms []string) {
 	if a.mode != Dynamic {
 		return
@@ -71,7 +71,7 @@ func (a *shardedAdapter) RoomsCreated(rooms []string) {
 	}
 }
 
-// RoomsDeleted implements socketio.RoomWatcher.
+// RoomsDeleted implements adapter.RoomWatcher.
 func (a *shardedAdapter) RoomsDeleted(rooms []string) {
 	if a.mode != Dynamic {
 		return
@@ -95,5 +95,5 @@ func (a *shardedAdapter) channelsOf(rooms []string, exist bool) []string {
 	return channels
 }
 
-// Close implements socketio.Adapter.
+// Close implements adapter.Adapter.
 func (a *shardedAdapter) Close() error { return a.h.leave("", a.all, a.own) }

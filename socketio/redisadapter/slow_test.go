@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/adaptertest"
 	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
@@ -53,7 +54,7 @@ func startMember(t *testing.T, r *testenv.Redis, kind string) *member {
 	c := redis.NewClient(&redis.Options{Addr: m.proxy.addr})
 	t.Cleanup(func() { c.Close() })
 	opt := redisadapter.Options{MaxQueue: slowQueue, MaxDelay: 100 * time.Millisecond, Log: slog.New(slog.NewTextHandler(m.log, nil))}
-	var connect socketio.Connector
+	var connect adapter.Connector
 	switch kind {
 	case "sharded":
 		s := redisadapter.NewSharded(c, redisadapter.Dynamic, opt)
@@ -140,7 +141,7 @@ func (m *member) unanswered(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	found, err := m.ns.All().Sockets(ctx)
-	if !errors.Is(err, socketio.ErrMissing) || !strings.Contains(err.Error(), "timeout reached while waiting for fetchSockets response") {
+	if !errors.Is(err, socketio.ErrTimeout) || !strings.Contains(err.Error(), "timeout reached while waiting for fetchSockets response") {
 		t.Error(err)
 	}
 	if len(found) != 2 {
@@ -148,7 +149,7 @@ func (m *member) unanswered(t *testing.T) {
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := m.ns.ServerSideAsk(ctx, "ask", "x"); !errors.Is(err, socketio.ErrMissing) || !strings.Contains(err.Error(), "timeout reached: only 0 responses received out of") {
+	if _, err := m.ns.ServerSideAsk(ctx, "ask", "x"); !errors.Is(err, socketio.ErrTimeout) || !strings.Contains(err.Error(), "timeout reached: only 0 responses received out of") {
 		t.Error(err)
 	}
 }
@@ -178,7 +179,7 @@ func TestSilentServer(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			_, err := a.ns.ServerSideAsk(ctx, "ask", "x")
-			if !errors.Is(err, socketio.ErrMissing) || !strings.Contains(err.Error(), "timeout reached: only 0 responses received out of 1") {
+			if !errors.Is(err, socketio.ErrTimeout) || !strings.Contains(err.Error(), "timeout reached: only 0 responses received out of 1") {
 				t.Error(err)
 			}
 		})

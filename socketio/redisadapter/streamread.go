@@ -12,7 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/msgpack"
 )
 
@@ -174,7 +174,7 @@ type session struct {
 	At    string          `json:"at,omitempty"`
 }
 
-// Position implements socketio.Recoverer.
+// Position implements adapter.Recoverer.
 func (a *streamAdapter) Position() string {
 	if p := a.s.applied.Load(); p != nil {
 		return *p
@@ -182,8 +182,8 @@ func (a *streamAdapter) Position() string {
 	return ""
 }
 
-// Save implements socketio.Recoverer.
-func (a *streamAdapter) Save(saved socketio.Saved) {
+// Save implements adapter.Recoverer.
+func (a *streamAdapter) Save(saved adapter.Saved) {
 	text, err := marshal(session{
 		saved.SID, saved.PID, saved.Rooms, saved.Data, saved.First, saved.Sent, saved.At,
 	})
@@ -201,8 +201,8 @@ func (a *streamAdapter) Save(saved socketio.Saved) {
 	}}) // a full queue was logged; the client will be a new one
 }
 
-// Recover implements socketio.Recoverer.
-func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join func(socketio.Saved, []socketio.Missed)) bool {
+// Recover implements adapter.Recoverer.
+func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed)) bool {
 	if offset != "" && !isStreamID(offset) || a.h.Lost() {
 		return false
 	}
@@ -270,7 +270,7 @@ func (s *Streams) reach(ctx context.Context, offset string) bool {
 	}
 }
 
-func (a *streamAdapter) load(ctx context.Context, pid string) (saved socketio.Saved, ok bool) {
+func (a *streamAdapter) load(ctx context.Context, pid string) (saved adapter.Saved, ok bool) {
 	key := a.s.so.SessionPrefix + pid
 	var value *redis.StringCmd
 	_, err := a.h.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
@@ -293,7 +293,7 @@ func (a *streamAdapter) load(ctx context.Context, pid string) (saved socketio.Sa
 	if json.Unmarshal(text, &s) != nil || s.SID == "" || s.PID != pid {
 		return saved, false
 	}
-	return socketio.Saved{
+	return adapter.Saved{
 		SID: s.SID, PID: s.PID, Rooms: s.Rooms, Data: s.Data, First: s.First, Sent: s.Sent, At: s.At,
 	}, true
 }
@@ -313,7 +313,7 @@ func (a *streamAdapter) whole(ctx context.Context, from string) bool {
 }
 
 // since appends what the client missed after an entry, and returns the last entry seen.
-func (a *streamAdapter) since(ctx context.Context, missed []socketio.Missed, saved socketio.Saved, after string) ([]socketio.Missed, string, error) {
+func (a *streamAdapter) since(ctx context.Context, missed []adapter.Missed, saved adapter.Saved, after string) ([]adapter.Missed, string, error) {
 	for {
 		entries, err := a.h.client.XRangeN(ctx, a.s.so.Name, "("+after, "+", 1000).Result()
 		if err != nil || len(entries) == 0 {
@@ -324,7 +324,7 @@ func (a *streamAdapter) since(ctx context.Context, missed []socketio.Missed, sav
 }
 
 // missed appends the events among entries that are for the client, and returns the last entry.
-func (a *streamAdapter) missed(to []socketio.Missed, entries []redis.XMessage, saved socketio.Saved) (missed []socketio.Missed, last string) {
+func (a *streamAdapter) missed(to []adapter.Missed, entries []redis.XMessage, saved adapter.Saved) (missed []adapter.Missed, last string) {
 	for _, m := range entries {
 		last = m.ID
 		if m.Values["nsp"] != a.node.Name() || m.Values["type"] != strconv.Itoa(msgBroadcast) {
@@ -336,7 +336,7 @@ func (a *streamAdapter) missed(to []socketio.Missed, entries []redis.XMessage, s
 		}
 		op, err := e.op()
 		if err == nil && e.Data.RequestID == "" && !op.Flags.Volatile && op.Target.Wants(saved.Rooms) {
-			to = append(to, socketio.Missed{Payload: op.Payload, Offset: m.ID})
+			to = append(to, adapter.Missed{Payload: op.Payload, Offset: m.ID})
 		}
 	}
 	return to, last

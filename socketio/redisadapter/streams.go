@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 )
 
 // StreamOptions are what the streams format has besides.
@@ -62,8 +62,8 @@ func NewStreams(client redis.UniversalClient, so StreamOptions, opt Options) *St
 	return s
 }
 
-// Connect is the socketio.Connector of the cluster. Redis need not be there.
-func (s *Streams) Connect(node socketio.Node) (socketio.Adapter, error) {
+// Connect is the adapter.Connector of the cluster. Redis need not be there.
+func (s *Streams) Connect(node adapter.Node) (adapter.Adapter, error) {
 	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, out: make(map[uint64]struct{}), alone: make(map[uint64]struct{})}
 	s.mu.Lock()
 	s.nodes[node.Name()] = a
@@ -89,7 +89,7 @@ type streamAdapter struct {
 	alone  map[uint64]struct{} // entries of ours that were applied because Redis did not answer
 }
 
-// Close implements socketio.Adapter.
+// Close implements adapter.Adapter.
 func (a *streamAdapter) Close() error {
 	a.s.mu.Lock()
 	delete(a.s.nodes, a.node.Name())
@@ -97,13 +97,13 @@ func (a *streamAdapter) Close() error {
 	return a.h.leave("", a.all, a.own)
 }
 
-// Publish implements socketio.Adapter.
-func (a *streamAdapter) Publish(op *socketio.Op) (bool, error) {
+// Publish implements adapter.Adapter.
+func (a *streamAdapter) Publish(op *adapter.Op) (bool, error) {
 	e, err := pack(op)
 	if err != nil {
 		return false, err
 	}
-	if op.Kind == socketio.ServerSideEmit {
+	if op.Kind == adapter.ServerSideEmit {
 		return false, a.publish(a.all, e)
 	}
 	if a.h.Lost() {
@@ -113,7 +113,7 @@ func (a *streamAdapter) Publish(op *socketio.Op) (bool, error) {
 }
 
 // append queues an entry of the stream. When it cannot be written the operation is applied here alone.
-func (a *streamAdapter) append(op *socketio.Op, e *envelope) error {
+func (a *streamAdapter) append(op *adapter.Op, e *envelope) error {
 	text, err := marshal(e.Data)
 	if err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/berthhq/berth/socketio"
+	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/msgpack"
 )
 
@@ -15,7 +15,7 @@ var errShape = errors.New("redisadapter: message is not of the expected shape")
 const eventType = 2 // of every packet on the wire, with or without binary
 
 // encodeBroadcast is [uid, packet, opts].
-func encodeBroadcast(uid, nsp string, op *socketio.Op) ([]byte, error) {
+func encodeBroadcast(uid, nsp string, op *adapter.Op) ([]byte, error) {
 	b := msgpack.AppendArray(make([]byte, 0, 96+len(op.Payload.JSON)), 3)
 	b = msgpack.AppendString(b, uid)
 	b, err := appendPacket(b, nsp, op.Payload)
@@ -25,7 +25,7 @@ func encodeBroadcast(uid, nsp string, op *socketio.Op) ([]byte, error) {
 	return appendOpts(b, op), nil
 }
 
-func appendPacket(b []byte, nsp string, p socketio.Payload) ([]byte, error) {
+func appendPacket(b []byte, nsp string, p adapter.Payload) ([]byte, error) {
 	b = msgpack.AppendMap(b, 3)
 	b = msgpack.AppendInt(msgpack.AppendString(b, "type"), eventType)
 	b, err := msgpack.AppendJSON(msgpack.AppendString(b, "data"), p.JSON, p.Attachments)
@@ -35,7 +35,7 @@ func appendPacket(b []byte, nsp string, p socketio.Payload) ([]byte, error) {
 	return msgpack.AppendString(msgpack.AppendString(b, "nsp"), nsp), nil
 }
 
-func appendOpts(b []byte, op *socketio.Op) []byte {
+func appendOpts(b []byte, op *adapter.Op) []byte {
 	b = msgpack.AppendMap(b, 3)
 	b = appendStrings(msgpack.AppendString(b, "rooms"), op.Target.Rooms)
 	b = appendStrings(msgpack.AppendString(b, "except"), op.Target.Except)
@@ -71,7 +71,7 @@ func appendStrings(b []byte, list []string) []byte {
 }
 
 // decodeBroadcast returns no operation for a packet of another namespace.
-func decodeBroadcast(body []byte, nsp string) (uid string, op *socketio.Op, err error) {
+func decodeBroadcast(body []byte, nsp string) (uid string, op *adapter.Op, err error) {
 	r := msgpack.NewReader(body)
 	if n, err := r.Array(); err != nil || n < 2 {
 		return "", nil, errShape
@@ -79,7 +79,7 @@ func decodeBroadcast(body []byte, nsp string) (uid string, op *socketio.Op, err 
 	if uid, err = r.String(); err != nil {
 		return "", nil, err
 	}
-	op = &socketio.Op{Kind: socketio.Broadcast}
+	op = &adapter.Op{Kind: adapter.Broadcast}
 	mine, err := readPacket(r, nsp, op)
 	if err != nil {
 		return "", nil, err
@@ -95,7 +95,7 @@ func decodeBroadcast(body []byte, nsp string) (uid string, op *socketio.Op, err 
 	return uid, op, nil
 }
 
-func readPacket(r *msgpack.Reader, nsp string, op *socketio.Op) (mine bool, err error) {
+func readPacket(r *msgpack.Reader, nsp string, op *adapter.Op) (mine bool, err error) {
 	mine = true
 	err = eachKey(r, func(key string) (err error) {
 		switch key {
@@ -153,7 +153,7 @@ type flags struct {
 	Single   bool    `json:"expectSingleResponse,omitempty"`
 }
 
-func readOpts(r *msgpack.Reader, op *socketio.Op) error {
+func readOpts(r *msgpack.Reader, op *adapter.Op) error {
 	text, _, err := r.JSON(nil, nil)
 	if err != nil {
 		return err
@@ -166,10 +166,10 @@ func readOpts(r *msgpack.Reader, op *socketio.Op) error {
 	return nil
 }
 
-func (o *opts) fill(op *socketio.Op) {
-	op.Target = socketio.Target{Rooms: o.Rooms, Except: o.Except}
+func (o *opts) fill(op *adapter.Op) {
+	op.Target = adapter.Target{Rooms: o.Rooms, Except: o.Except}
 	if f := o.Flags; f != nil {
-		op.Flags = socketio.Flags{
+		op.Flags = adapter.Flags{
 			Volatile: f.Volatile,
 			Plain:    f.Compress != nil && !*f.Compress,
 			Single:   f.Single,
@@ -178,7 +178,7 @@ func (o *opts) fill(op *socketio.Op) {
 	}
 }
 
-func optsOf(t socketio.Target) *opts {
+func optsOf(t adapter.Target) *opts {
 	o := &opts{Rooms: t.Rooms, Except: t.Except}
 	if o.Rooms == nil {
 		o.Rooms = []string{}

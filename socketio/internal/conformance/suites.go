@@ -19,7 +19,7 @@ func (e echo) Message(data []byte, binary bool) error {
 		e.s.Send(engineio.Bytes(data))
 		return nil
 	}
-	e.s.Send(engineio.Seal(append(engineio.Room(len(data)), data...)))
+	e.s.Send(engineio.Seal(append(engineio.NewBuffer(len(data)), data...)))
 	return nil
 }
 

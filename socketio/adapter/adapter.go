@@ -1,10 +1,21 @@
-package socketio
+// Package adapter has what is between a Socket.IO server and those who connect it with others: package
+// redisadapter, and adapters of your own. Applications need it for nothing.
+//
+// For each namespace the server hands a Node to the Connector of its options and gets an Adapter. It
+// gives the adapter operations for the other servers; the adapter gives the node those of others.
+// Package adaptertest has the tests that an adapter must pass.
+package adapter
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 )
+
+// ErrTimeout says that some clients or servers did not answer in time; what was answered is returned
+// with it.
+var ErrTimeout = errors.New("socketio: operation has timed out")
 
 // Adapter connects a namespace with the same namespace on other servers. It carries operations; what
 // they do to sockets is the business of the Node it was opened for.
@@ -93,24 +104,38 @@ type Flags struct {
 
 // Reply is a part of the answer to a request.
 type Reply struct {
-	// Clients is how many clients of the answering server will acknowledge a broadcast; Counted says
-	// that this reply reports it.
-	Clients int
-	Counted bool
-	// Answer is the first argument of a client's acknowledgement or of a server's answer.
-	Answer *Args
+	// ClientCount is how many clients of the answering server will acknowledge a broadcast. The
+	// other replies of that server have nil.
+	ClientCount *int
+	// Answer is the first argument of a client's acknowledgement or of a server's answer: a payload
+	// of one value, with no JSON if there is no argument.
+	Answer *Payload
 	// Sockets of the answering server.
-	Sockets []RemoteSocket
+	Sockets []Socket
 	// Rooms of the answering server.
 	Rooms []string
 }
 
-// RemoteSocket is what is known of a socket on any server.
-type RemoteSocket struct {
+// Socket is what servers tell one another of a client in a namespace.
+type Socket struct {
 	ID        string          `json:"id"`
 	Handshake json.RawMessage `json:"handshake"`
 	Rooms     []string        `json:"rooms"`
 	Data      json.RawMessage `json:"data"`
+}
 
-	ns *Namespace
+// Payload is what an event or an acknowledgement carries on the wire: JSON, in general an array, and
+// the binary attachments that its placeholders refer to.
+type Payload struct {
+	JSON        []byte
+	Attachments [][]byte
+}
+
+// Size is about what the payload takes in memory, in bytes.
+func (p Payload) Size() int {
+	n := len(p.JSON) + 64
+	for _, a := range p.Attachments {
+		n += len(a)
+	}
+	return n
 }

@@ -5,18 +5,18 @@ import (
 	"testing"
 )
 
-// A crowd is a set: whatever the order of arrivals and departures, everybody in it is in the row once.
-func TestCrowd(t *testing.T) {
-	everybody := make([]*Socket, 3*crowded)
-	for i := range everybody {
-		everybody[i] = &Socket{}
+// Whatever the order of arrivals and departures, each socket of a set is in its list once.
+func TestSocketSet(t *testing.T) {
+	sockets := make([]*Socket, 3*smallSet)
+	for i := range sockets {
+		sockets[i] = &Socket{}
 	}
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		var c crowd
+		var c socketSet
 		in := make(map[*Socket]bool)
 		for range 100 {
-			s := everybody[random.IntN(len(everybody))]
+			s := sockets[random.IntN(len(sockets))]
 			if in[s] {
 				delete(in, s)
 				c.remove(s)
@@ -26,9 +26,9 @@ func TestCrowd(t *testing.T) {
 			}
 			c.remove(&Socket{}) // who is not there does not matter
 			seen := make(map[*Socket]bool)
-			for _, s := range c.row {
+			for _, s := range c.list {
 				if seen[s] || !in[s] {
-					t.Fatalf("seed %d: somebody is there twice, or is not there", seed)
+					t.Fatalf("seed %d: a socket is there twice, or is not there", seed)
 				}
 				seen[s] = true
 			}
