@@ -79,17 +79,17 @@ func digits(v float64) int {
 	return 0
 }
 
-type starter func(ctx context.Context, port int, redis string) *exec.Cmd
+type starter func(ctx context.Context, port int, redis string, typed bool) *exec.Cmd
 
-func goServer(ctx context.Context, port int, redis string) *exec.Cmd {
+func goServer(ctx context.Context, port int, redis string, typed bool) *exec.Cmd {
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
 	}
-	return exec.CommandContext(ctx, self, "-serve", "127.0.0.1:"+strconv.Itoa(port), "-redis", redis)
+	return exec.CommandContext(ctx, self, "-serve", "127.0.0.1:"+strconv.Itoa(port), "-redis", redis, "-typed="+strconv.FormatBool(typed))
 }
 
-func nodeServer(ctx context.Context, port int, redis string) *exec.Cmd {
+func nodeServer(ctx context.Context, port int, redis string, _ bool) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "node", "bench.mjs", strconv.Itoa(port), redis)
 	_, file, _, _ := runtime.Caller(0)
 	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..", "..", "internal", "testenv", "node")
@@ -116,7 +116,7 @@ func measure(ctx context.Context, m measurement, short bool, rounds int) (pairs 
 		var servers []string
 		for range m.servers {
 			port := freePort()
-			cmd := start(ctx, port, redis)
+			cmd := start(ctx, port, redis, m.typed)
 			if m.pinned {
 				cmd = pin(ctx, cmd, 0)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type load struct {
 	addrs []string
 	pids  []int
 	short bool
+	part  float64 // which quantile the latency is
 	group link.Group
 	took  []float64 // latencies of the present window, ms
 	mu    sync.Mutex
@@ -40,7 +42,7 @@ type window func(time.Duration) (ops int64, err error)
 type sample struct {
 	Rate    float64 `json:"rate"`
 	Cost    float64 `json:"cost"`
-	Latency float64 `json:"latency"` // ms, median
+	Latency float64 `json:"latency"` // ms, a quantile
 	Allocs  float64 `json:"allocs"`  // per operation, only of ours
 }
 
@@ -80,6 +82,9 @@ func runLoad(name, targets string, rounds int, short bool) error {
 	i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
 	if i < 0 {
 		return fmt.Errorf("no measurement %q", name)
+	}
+	for _, l := range both {
+		l.part = cmp.Or(measurements[i].quantile, 0.5)
 	}
 	pairs, err := alternate(&measurements[i], both, rounds)
 	if err != nil {
@@ -158,7 +163,7 @@ func (l *load) measure(w window, allocs bool) (s sample, err error) {
 	defer l.mu.Unlock()
 	return sample{
 		Rate: float64(n) / took.Seconds(), Cost: float64((endCPU - startCPU).Nanoseconds()) / 1000 / float64(n),
-		Latency: median(l.took), Allocs: (after - before) / float64(n),
+		Latency: quantile(l.took, l.part), Allocs: (after - before) / float64(n),
 	}, nil
 }
 
@@ -246,10 +251,12 @@ func (l *load) latency(d time.Duration) {
 	l.mu.Unlock()
 }
 
-func median(v []float64) float64 {
+func median(v []float64) float64 { return quantile(v, 0.5) }
+
+func quantile(v []float64, part float64) float64 {
 	if len(v) == 0 {
 		return 0
 	}
 	v = slices.Sorted(slices.Values(v))
-	return v[len(v)/2]
+	return v[int(float64(len(v))*part)]
 }

@@ -8,6 +8,9 @@
 // Both servers are up with all their clients during a row, and the load changes from one to the other every
 // second or less, so that what else the machine does meets both alike. A window ends when everything that was
 // asked for has come back: CPU time and operations belong together. The first round warms up and is not counted.
+// Rows that are called typed have handlers of ours as people write them, which decode their arguments; the others
+// hand the arguments on as they came. Node.js always decodes them.
+//
 // Printed are the median of the windows and of the ratios between neighbouring windows, with the lowest and the
 // highest of the latter.
 //
@@ -28,6 +31,7 @@ import (
 func main() {
 	serve := flag.String("serve", "", "run our server on this address (used by the benchmark itself)")
 	redisURL := flag.String("redis", "", "Redis for -serve")
+	typed := flag.Bool("typed", false, "for -serve, handlers that decode their arguments")
 	load := flag.String("load", "", "run this measurement (used by the benchmark itself)")
 	targets := flag.String("targets", "", "for -load, the servers of Node.js and ours: addr/pid[,addr/pid];addr/pid[,addr/pid]")
 	short := flag.Bool("short", false, "fewer clients and shorter windows")
@@ -43,7 +47,7 @@ func main() {
 	var err error
 	switch {
 	case *serve != "":
-		err = runServer(ctx, *serve, *redisURL)
+		err = runServer(ctx, *serve, *redisURL, *typed)
 	case *crowd > 0:
 		err = runCrowd(*addr, *crowd, *from)
 	case *storm > 0:

@@ -23,14 +23,21 @@ type measurement struct {
 	faster     float64                     // gate of the rate
 	counts     bool                        // allocations are told
 	latency    string                      // what the latency is
+	quantile   float64                     // of the latency; 0 for the median
+	typed      bool                        // our handlers decode their arguments
 }
 
 var measurements = []measurement{
 	{name: "connect", what: "connect, join, leave (64 at a time)", servers: 1, pinned: true, open: (*load).connect, gate: 0.33},
+	{name: "connect-typed", what: "the same, handlers with typed arguments", servers: 1, pinned: true, open: (*load).connect, gate: 0.25, typed: true},
 	{name: "ack", what: "ack round trip, 200 clients, 32 B", servers: 1, pinned: true, open: turns(200, 1, ack), gate: 0.45, counts: true},
+	{name: "ack-typed", what: "the same, typed", servers: 1, pinned: true, open: turns(200, 1, ack), gate: 0.35, counts: true, typed: true},
+	{name: "ack-rate", what: "5,000 acks a second, 500 clients, typed", servers: 1, pinned: true, open: atRate(500, 5000, ack), gate: 0.40, latency: "99 of 100 within", quantile: 0.99, typed: true},
 	{name: "echo", what: "echo, 200 clients, 1 KiB", servers: 1, pinned: true, open: turns(200, 1, echo), gate: 0.40, counts: true},
+	{name: "echo-typed", what: "the same, typed", servers: 1, pinned: true, open: turns(200, 1, echo), gate: 0.35, counts: true, typed: true},
 	{name: "pipe", what: "ack round trip, 50 clients, 16 in flight each", servers: 1, pinned: true, open: turns(50, 16, ack), counts: true},
 	{name: "fanout", what: "broadcast to 5,000, one at a time, 64 B", servers: 1, pinned: true, open: broadcasts(5000, 1), gate: 0.70, counts: true, latency: "until the last has it"},
+	{name: "fanout-typed", what: "the same, typed", servers: 1, pinned: true, open: broadcasts(5000, 1), gate: 0.50, counts: true, latency: "until the last has it", typed: true},
 	{name: "beside", what: "ack of one client beside broadcasts to 5,000", servers: 1, pinned: true, open: beside(5000), latency: "ack round trip"},
 	{name: "fanout8", what: "broadcast to 5,000, 8 in flight, 64 B", servers: 1, pinned: true, open: broadcasts(5000, 8), counts: true},
 	{name: "fanout8k", what: "broadcast to 1,000, 8 in flight, 64 B", servers: 1, pinned: true, open: broadcasts(1000, 8), counts: true},
@@ -132,6 +139,41 @@ func turns(clients, inflight int, frame string) func(*load) (window, error) {
 				}
 				return nil
 			})
+		}, err
+	}
+}
+
+// atRate sends so many requests a second, whether or not those before have been answered, in turn from
+// all clients, and measures how long each answer takes.
+func atRate(clients, perSecond int, frame string) func(*load) (window, error) {
+	raw := lean.AppendFrame(nil, wsframe.Text, []byte(frame))
+	return func(l *load) (window, error) {
+		var sent sync.Map // *lean.Client to the time of its request
+		answered := make(chan struct{}, 1<<16)
+		all, err := l.many(l.count(clients), func(c *lean.Client, _ []byte) {
+			if at, ok := sent.Load(c); ok {
+				l.latency(time.Since(at.(time.Time)))
+			}
+			answered <- struct{}{}
+		})
+		return func(length time.Duration) (n int64, err error) {
+			pause := time.Second / time.Duration(perSecond)
+			for start := time.Now(); time.Since(start) < length; n++ {
+				time.Sleep(time.Until(start.Add(time.Duration(n) * pause)))
+				c := all[n%int64(len(all))]
+				sent.Store(c, time.Now())
+				if err := c.Raw(raw); err != nil {
+					return n, err
+				}
+			}
+			for range n {
+				select {
+				case <-answered:
+				case <-time.After(patience):
+					return n, errLost
+				}
+			}
+			return n, nil
 		}, err
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 // runServer is our side of the comparison: the same three events as bench.mjs, and one that
 // tells how often it has allocated.
-func runServer(ctx context.Context, addr, redisURL string) error {
+func runServer(ctx context.Context, addr, redisURL string, typed bool) error {
 	opt := socketio.Options{Engine: engineio.Options{Transports: []string{engineio.WebSocket}}}
 	if redisURL != "" {
 		ro, err := redis.ParseURL(redisURL)
@@ -34,9 +34,11 @@ func runServer(ctx context.Context, addr, redisURL string) error {
 	io := socketio.New(opt)
 	defer io.Close()
 	ns := io.Of("/")
-	ns.On("ack", func(_ *socketio.Socket, e *socketio.Event) { _ = e.Ack(&e.Args) })
-	ns.On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })
-	ns.On("all", func(_ *socketio.Socket, e *socketio.Event) { _ = ns.Emit("all", &e.Args) })
+	if typed {
+		handleTyped(ns)
+	} else {
+		handleRaw(ns)
+	}
 	ns.On("mallocs", func(_ *socketio.Socket, e *socketio.Event) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
@@ -57,6 +59,18 @@ func runServer(ctx context.Context, addr, redisURL string) error {
 		<-ctx.Done() // the listener is closed while the server is drained
 	}
 	return nil
+}
+
+func handleRaw(ns *socketio.Namespace) {
+	ns.On("ack", func(_ *socketio.Socket, e *socketio.Event) { _ = e.Ack(&e.Args) })
+	ns.On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })
+	ns.On("all", func(_ *socketio.Socket, e *socketio.Event) { _ = ns.Emit("all", &e.Args) })
+}
+
+func handleTyped(ns *socketio.Namespace) {
+	ns.On("ack", socketio.Answer(func(_ context.Context, _ *socketio.Socket, v string) (string, error) { return v, nil }))
+	ns.On("echo", socketio.Typed(func(s *socketio.Socket, v string) { _ = s.Emit("echo", v) }))
+	ns.On("all", socketio.Typed(func(_ *socketio.Socket, v string) { _ = ns.Emit("all", v) }))
 }
 
 // obey does what the storm wants, by lines on the standard input.
