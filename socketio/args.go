@@ -25,10 +25,10 @@ type Args struct {
 	attachments [][]byte
 }
 
-// ErrNoArg is asking for an argument that was not sent.
+// ErrNoArg is returned for an argument that was not sent.
 var ErrNoArg = errors.New("socketio: no such argument")
 
-// Len counts the arguments.
+// Len returns the number of arguments.
 func (a *Args) Len() int {
 	n := 0
 	for i := 0; i < len(a.json); n++ {

@@ -121,7 +121,8 @@ func (c *conn) socket(nsp string) *Socket {
 	return nil
 }
 
-// connect starts to join a namespace; what the client may not join it is told.
+// connect handles a CONNECT. A namespace that does not exist is answered with an error; otherwise the
+// client joins as soon as it is its turn.
 func (c *conn) connect(nsp string, auth []byte) error {
 	ns := c.srv.enter(nsp, Handshake{req: c.handshake, Auth: auth})
 	if ns == nil {
@@ -139,7 +140,7 @@ func (c *conn) connect(nsp string, auth []byte) error {
 		ns.exit()
 		return packet.ErrInvalid
 	}
-	c.srv.door.come(s)
+	c.srv.joins.add(s)
 	return nil
 }
 
@@ -155,7 +156,7 @@ func (c *conn) refuse(nsp, message string, data any) {
 	c.session.Send(c.srv.message(packet.Packet{Type: packet.ConnectError, Namespace: nsp}, adapter.Payload{JSON: text}))
 }
 
-// joined is called when a namespace was joined.
+// joined is called when the client has joined a namespace.
 func (c *conn) joined() {
 	c.mu.Lock()
 	c.stopTimer()
@@ -180,9 +181,9 @@ func (c *conn) forget(s *Socket) {
 	}
 }
 
-// brake counts sockets that have too much to do and those that wait for acknowledgements, and stops and
-// starts reading: a client is held back while a socket of it has too much to do, unless one of its answers
-// is waited for.
+// brake changes the number of sockets that have too many events to handle, and of those that wait for
+// acknowledgements. Nothing is read from a client while one of its sockets has too many events, unless
+// another waits for an acknowledgement, which would not be read either.
 func (c *conn) brake(full, asking int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -200,7 +201,7 @@ func (c *conn) brake(full, asking int32) {
 	}
 }
 
-// asks tells whether an answer of the client is waited for.
+// asks reports whether a socket waits for an acknowledgement of the client.
 func (c *conn) asks() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,7 +221,7 @@ func (c *conn) Closed(why engineio.Reason) {
 	}
 }
 
-// all are the client's sockets at present.
+// all returns the sockets of the client.
 func (c *conn) all() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,10 +23,10 @@ type Event struct {
 	next     *Event
 }
 
-// ErrAnswered is a second answer to one event.
+// ErrAnswered is returned by a second acknowledgement of one event.
 var ErrAnswered = errors.New("socketio: event has been acknowledged already")
 
-// WantsAck tells whether the client waits for an acknowledgement.
+// WantsAck reports whether the client waits for an acknowledgement.
 func (e *Event) WantsAck() bool { return e.wantsAck }
 
 // Ack acknowledges the event. If the client did not ask for it nothing happens. It may be called
@@ -59,7 +59,7 @@ func (s *Socket) onEvent(p *packet.Packet, attachments [][]byte) error {
 	return nil
 }
 
-// enqueue adds to the queue and sees to it that somebody works on it.
+// enqueue adds an event to the queue and starts a goroutine for the queue if there is none.
 func (s *Socket) enqueue(e *Event) {
 	opt := &s.ns.srv.opt
 	s.mu.Lock()
@@ -93,7 +93,7 @@ func (s *Socket) enqueue(e *Event) {
 	}
 }
 
-// dequeue takes the next event, or says that nobody works on the queue any more.
+// dequeue takes the next event. When there is none it returns nil, and the caller's goroutine must end.
 func (s *Socket) dequeue() (e *Event, more bool) {
 	opt := &s.ns.srv.opt
 	s.mu.Lock()
@@ -119,8 +119,8 @@ func (s *Socket) dequeue() (e *Event, more bool) {
 	return e, more
 }
 
-// discard empties the queue of a socket that never joined. It is called with the lock held and returns what
-// the connection's brake is to be told.
+// discard empties the queue of a socket that never joined. It is called with the lock held and returns the
+// change for conn.brake.
 func (s *Socket) discard() (full int32) {
 	s.head, s.tail, s.queued, s.queuedBytes = nil, nil, 0, 0
 	if s.full {

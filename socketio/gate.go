@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Gate holds new connections of an http.Server back while there are many from which no request has been
-// read yet. Without it a server takes all that a storm of clients brings at once, with a goroutine and
-// buffers for each, and those who are connected wait behind them. What is held back waits in the
-// kernel's queue, and what finds that full is tried again by the client's kernel.
+// Gate limits how many new connections an http.Server accepts before it has read their requests. Without
+// it, when many clients reconnect at once, the server accepts all of them, with a goroutine and buffers
+// for each, and clients that are connected already wait behind them. Connections that are not accepted
+// yet wait in the kernel's queue; when the queue is full, the client's kernel tries again.
 //
-// Connections that say nothing cannot shut it: after gatePause the next one is let in all the same.
+// Connections on which nothing is sent do not block it: after gatePause the next one is accepted anyway.
 type Gate struct {
 	most int
 

@@ -15,10 +15,10 @@ import (
 // recoverWithin bounds how long an adapter may look for what a client missed.
 const recoverWithin = 5 * time.Second
 
-// start lets the client in or not, and then works on the events that have come meanwhile.
+// start lets the client join or refuses it, and then handles the events that have come meanwhile.
 func (s *Socket) start() {
 	in := s.letIn()
-	s.ns.srv.door.next()
+	s.ns.srv.joins.done()
 	if !in {
 		return
 	}
@@ -30,7 +30,7 @@ func (s *Socket) start() {
 	s.work()
 }
 
-// letIn reports whether the client has become a member, and is still there.
+// letIn reports whether the client has joined and is still connected.
 func (s *Socket) letIn() bool {
 	if s.recover() {
 		return s.Connected()
@@ -44,7 +44,7 @@ func (s *Socket) letIn() bool {
 	return s.enter(nil)
 }
 
-// left tells whether the client has gone.
+// left reports whether the client has disconnected.
 func (s *Socket) left() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +80,8 @@ func (s *Socket) turnAway(err error) {
 	s.conn.refuse(s.ns.name, refusal.Message, refusal.Data)
 }
 
-// enter makes the socket a member and tells the client, after what it missed. It is called with the
-// lock held and reports whether the client is still there.
+// enter puts the socket into its namespace and sends the client what it missed and then the answer to
+// its CONNECT. It is called with the lock held and reports whether the client is still connected.
 func (s *Socket) enter(missed []adapter.Missed) bool {
 	if s.state == socketGone {
 		return false
@@ -99,7 +99,7 @@ func (s *Socket) enter(missed []adapter.Missed) bool {
 	return true
 }
 
-// recover makes the socket what it was before, if the client asks for it and it can be done.
+// recover restores the socket that the client had before, if the client asks for it and it is possible.
 func (s *Socket) recover() bool {
 	if s.ns.keeper == nil || len(s.handshake.Auth) == 0 {
 		return false
@@ -143,7 +143,8 @@ func (s *Socket) recover() bool {
 	return found
 }
 
-// replace ends the connection that a client has left without the server knowing yet.
+// replace ends the old connection of a client that has come back before the server noticed that it
+// had gone.
 func (ns *Namespace) replace(pid string) {
 	if old := ns.rooms.private(pid); old != nil {
 		old.conn.session.Fail(engineio.ReasonTransportClose)
@@ -158,8 +159,8 @@ func (s *Socket) welcome() *engineio.Message {
 	return s.ns.srv.message(packet.Packet{Type: packet.Connect, Namespace: s.ns.name}, adapter.Payload{JSON: append(text, `"}`...)})
 }
 
-// end takes the socket out of its namespace, once, and has the disconnect handlers called after the
-// events that came before.
+// end takes the socket out of its namespace, once. The disconnect handlers are called after the events
+// that came before.
 func (s *Socket) end(why Reason) {
 	s.mu.Lock()
 	before := s.state

@@ -30,8 +30,8 @@ func (r *rooms) add(s *Socket) {
 	}
 }
 
-// remove takes s out of everything and returns the rooms that have become empty. s.rooms stays as it
-// was, for the handlers that want to know.
+// remove takes s out of the namespace and all rooms and returns the rooms that have become empty. s.rooms
+// does not change: disconnect handlers may ask for it.
 func (r *rooms) remove(s *Socket) (emptied []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -182,7 +182,7 @@ func (r *rooms) each(t adapter.Target, f func(*Socket)) {
 	}
 }
 
-// selected is each as a slice.
+// selected returns the selected sockets.
 func (r *rooms) selected(t adapter.Target) []*Socket {
 	var all []*Socket
 	r.each(t, func(s *Socket) { all = append(all, s) })

@@ -62,7 +62,7 @@ type Server struct {
 	bundle http.Handler
 	log    *slog.Logger
 	wg     running
-	door   door
+	joins  joinQueue
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -104,9 +104,9 @@ func New(opt Options) *Server {
 		opt.Engine.CORS = opt.CORS
 	}
 	srv := &Server{opt: opt, log: opt.Log, namespaces: make(map[string]*Namespace)}
-	srv.door.most, srv.door.room = opt.MaxJoining, opt.MaxWaiting
+	srv.joins.limit, srv.joins.maxWaiting = opt.MaxJoining, opt.MaxWaiting
 	engine := opt.Engine
-	engine.Full = func() bool { return srv.door.full() || opt.Engine.Full != nil && opt.Engine.Full() }
+	engine.Full = func() bool { return srv.joins.full() || opt.Engine.Full != nil && opt.Engine.Full() }
 	srv.engine = engineio.New(engine, srv.accept)
 	if !opt.NoClient {
 		srv.bundle = clientdist.Handler(opt.Engine.Path)

@@ -27,7 +27,7 @@ const (
 	socketGone
 )
 
-// ErrDisconnected is the fate of what waits for a client that has gone.
+// ErrDisconnected is returned by what waits for a client that has disconnected.
 var ErrDisconnected = errors.New("socketio: socket has been disconnected")
 
 // Socket is a client in a namespace.
@@ -67,48 +67,48 @@ func newSocket(ns *Namespace, c *conn, auth []byte) *Socket {
 	return s
 }
 
-// ID is public: other clients may know it.
+// ID returns the socket's id. It is public: other clients may know it.
 func (s *Socket) ID() string { return s.id }
 
-// Namespace that the socket is in.
+// Namespace returns the namespace that the socket is in.
 func (s *Socket) Namespace() *Namespace { return s.ns }
 
-// Recovered tells whether the client has come back as the one it was.
+// Recovered reports whether the client has come back and kept its id, rooms and data.
 func (s *Socket) Recovered() bool { return s.recovered }
 
-// Handshake tells how the client introduced itself.
+// Handshake returns what the client sent when it connected.
 func (s *Socket) Handshake() Handshake { return s.handshake }
 
-// Transport is the present one, engineio.Polling or engineio.WebSocket.
+// Transport returns the present transport, engineio.Polling or engineio.WebSocket.
 func (s *Socket) Transport() string { return s.conn.session.Transport() }
 
-// SessionID is the id of the connection, a secret between client and server.
+// SessionID returns the id of the connection. It is a secret between the client and the server.
 func (s *Socket) SessionID() string { return s.conn.session.ID() }
 
-// Connected tells whether the client is in the namespace.
+// Connected reports whether the client is in the namespace.
 func (s *Socket) Connected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == socketJoined
 }
 
-// SetData keeps a value with the socket. Other servers see its JSON.
+// SetData keeps a value with the socket. Other servers get its JSON.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	s.values = v
 	s.mu.Unlock()
 }
 
-// Data is the value that was kept, or nil. A client that was recovered on another server has its JSON, a
-// json.RawMessage; DataOf knows both.
+// Data returns the value that SetData was given, or nil. For a client that was recovered on another server
+// it is the value's JSON, a json.RawMessage; DataOf handles both.
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.values
 }
 
-// DataOf is what SetData was given, as a T, decoded if the client has come from another server. It returns
-// false when there is nothing, or something else.
+// DataOf returns what SetData was given, as a T. It decodes the value if the client has come from another
+// server. It returns false when there is no value, or one of another type.
 func DataOf[T any](s *Socket) (v T, ok bool) {
 	kept := s.Data()
 	if v, ok = kept.(T); ok {
@@ -143,7 +143,7 @@ func (s *Socket) Context() context.Context {
 	return s.ctx
 }
 
-// Rooms lists the rooms the socket is in, its own first; after a disconnect, those it was in.
+// Rooms returns the rooms that the socket is in, its own first; after a disconnect, those it was in.
 func (s *Socket) Rooms() []string { return s.ns.rooms.of(s) }
 
 // Join puts the socket into rooms.
@@ -221,7 +221,7 @@ func (s *Socket) outgoing(event string, args []any) {
 	}
 }
 
-// outgoing tells of a broadcast for each local socket that it goes to.
+// outgoing calls the hooks of OnAnyOutgoing for each local socket that gets a broadcast.
 func (ns *Namespace) outgoing(p adapter.Payload, sockets []*Socket) {
 	all := elements(p)
 	var event string
@@ -255,11 +255,11 @@ func (s *Socket) Disconnect(closing bool) {
 	s.conn.session.Close()
 }
 
-// CloseConnection ends the client's connection without a word, after what was sent to it. The client comes back by
-// itself, maybe to another server, and may be recovered.
+// CloseConnection closes the client's connection after what was sent to it. The client reconnects by itself,
+// maybe to another server, and may be recovered.
 func (s *Socket) CloseConnection() { s.conn.session.Close() }
 
-// dismiss tells the client that it has to leave the namespace, and not to come back.
+// dismiss sends the client a DISCONNECT: it leaves the namespace and does not reconnect by itself.
 func (s *Socket) dismiss() {
 	s.mu.Lock()
 	joined := s.state == socketJoined
@@ -280,8 +280,8 @@ func (s *Socket) guard(what string, f func()) {
 	f()
 }
 
-// panicked logs what user code panicked with and closes the connection, because nobody knows what was
-// left half done.
+// panicked logs a panic of user code and closes the connection, because the state of what the code was
+// doing is not known.
 func (s *Socket) panicked(what string, p any) {
 	s.ns.srv.log.Error("socketio: handler panicked", "namespace", s.ns.name, "what", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	s.conn.session.Close()

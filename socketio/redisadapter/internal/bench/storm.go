@@ -153,7 +153,7 @@ func (s *storm) run(name string, k int) error {
 
 // serve starts a server on a port of 127.0.0.1.
 func (s *storm) serve(port int) (*child, error) {
-	c, err := spawn(s.start(s.ctx, port, ""))
+	c, err := spawn(s.start(s.ctx, port, "", false))
 	if err != nil {
 		return nil, err
 	}
