@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/status"
 )
 
@@ -24,7 +23,9 @@ func printDisk(w io.Writer, d *status.Disk) {
 	if d.Budget > 0 {
 		of = "the budget of " + formatSize(d.Budget)
 	}
-	quote.Fprintf(w, "\nDisk  %s; %s of %s is left\n", strings.Join(parts, ", "), formatSize(d.Room), of)
+	p := page{w}
+	p.gap()
+	p.line(0, "Disk", strings.Join(parts, ", ")+"; "+formatSize(d.Room)+" of "+of+" is left")
 }
 
 const sizeUnits = "KMGT"

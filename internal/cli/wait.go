@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -35,6 +36,9 @@ func timeoutFlag(c *cobra.Command, timeout *time.Duration) {
 // missing says what is not yet as it should be.
 type look func(ctx context.Context) (done bool, missing string, err error)
 
+// age is how long something has lasted, in a reason: that alone is no news.
+var age = regexp.MustCompile(`\b[0-9hms]*[0-9][hms]\b`)
+
 // await looks again and again. Whatever is new in what is missing goes to standard error.
 func await(ctx context.Context, io streams, timeout time.Duration, l look) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -45,7 +49,7 @@ func await(ctx context.Context, io streams, timeout time.Duration, l look) error
 		if ctx.Err() == nil && (done || err != nil) {
 			return err
 		}
-		if missing != told && missing != "" {
+		if age.ReplaceAllString(missing, "") != age.ReplaceAllString(told, "") && missing != "" {
 			quote.Fprintf(io.err, "%s\n", missing)
 			told = missing
 		}

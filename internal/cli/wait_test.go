@@ -37,6 +37,18 @@ func answering(t *testing.T, page string, values ...any) (dir string) {
 	return dir
 }
 
+// That a reason has become older is no news.
+func TestAge(t *testing.T) {
+	for text, same := range map[string]string{
+		"given 1m2s ago": "given  ago", "given 7s ago": "given  ago", "1 of 2 running": "1 of 2 running",
+		"task 70e4273be7ea": "task 70e4273be7ea", "i-1:32771": "i-1:32771",
+	} {
+		if got := age.ReplaceAllString(text, ""); got != same {
+			t.Errorf("%q without its age is %q, want %q", text, got, same)
+		}
+	}
+}
+
 // A wait ends as soon as its end is certain, well or badly, and says why.
 func TestWait(t *testing.T) {
 	service := why.Answer{Kind: "service", Name: "web", Status: "0 of 1 running", Reasons: []why.Reason{{Source: "agent", Text: "It pulls."}}}
