@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
@@ -48,6 +49,8 @@ func skip(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	switch {
 	case first == registryDir, first == "cache", strings.HasPrefix(first, stagingName):
+		return true
+	case first == config.AddressFile: // commands on the restored directory would reach the server of this one
 		return true
 	case first == file.JournalFile, first == file.JournalFile+".new", first == file.GuardFile, first == file.GuardFile+".new":
 		return true

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/backup"
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/state"
@@ -67,7 +68,14 @@ func check(t *testing.T, dir string) (found backup.Checked, damage []string) {
 // A restored directory has the state, keys, logs, images and instances of the one that was backed up while in use.
 func TestBackupAndRestore(t *testing.T) {
 	r := open(t, upgrade.Format1(t))
+	address := filepath.Join(r.dir, config.AddressFile)
+	if err := os.WriteFile(address, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	saved := r.backup(t)
+	if err := os.Remove(address); err != nil {
+		t.Fatal(err)
+	}
 	left, err := filepath.Glob(filepath.Join(r.dir, ".backup-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("the backup left %v, %v", left, err)
@@ -81,6 +89,9 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("restored: %+v, damage %q", found, damage)
 	}
 	sameFiles(t, r.dir, to)
+	if _, err := os.Stat(filepath.Join(to, config.AddressFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("commands on the restored directory would reach the server of the other: %v", err)
+	}
 	restored := open(t, to)
 	for task := range r.store.View().Tasks.All() {
 		if got, ok := restored.store.View().Tasks.Get(task.TaskARN); !ok || got.LastStatus != task.LastStatus {

@@ -19,7 +19,7 @@ func TestCheck(t *testing.T) {
 		{BlockFile, "{}", "damaged"},
 		{BlockFile, `{"Server":"a","Block":-1}`, "block -1"},
 		{BlockFile, "\x00\x00", "damaged"},
-		{addressFile, "", "damaged"},
+		{AddressFile, "", "damaged"},
 	} {
 		dir := t.TempDir()
 		if _, err := Open(dir, "123456789012"); err != nil {

@@ -35,9 +35,12 @@ type secrets struct {
 
 const (
 	secretsFile = "credentials.json"
-	addressFile = "address.json"
 	dirMode     = 0o700
 )
+
+// AddressFile is the file of the data directory that says where its server was last reached. It means
+// nothing in a copy of the directory.
+const AddressFile = "address.json"
 
 // Open opens the data directory for an account, and makes it and its secrets when it is new. A directory belongs to the account it was
 // made for.
@@ -182,18 +185,18 @@ func (d *Dir) Remember(a Address) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(d.Path, addressFile, data)
+	return writeDurably(d.Path, AddressFile, data)
 }
 
 // LastAddress reads what the last server of a data directory remembered. The error is fs.ErrNotExist when
 // none has run there.
 func LastAddress(path string) (a Address, err error) {
-	data, err := os.ReadFile(filepath.Join(path, addressFile))
+	data, err := os.ReadFile(filepath.Join(path, AddressFile))
 	if err != nil {
 		return a, err
 	}
 	if err := json.Unmarshal(data, &a); err != nil {
-		return a, fmt.Errorf("%s is damaged: %w", filepath.Join(path, addressFile), err)
+		return a, fmt.Errorf("%s is damaged: %w", filepath.Join(path, AddressFile), err)
 	}
 	return a, nil
 }
