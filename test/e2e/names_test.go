@@ -62,6 +62,12 @@ func TestTasksReachLoadBalancersByName(t *testing.T) {
 	serve("late")
 	for mode, caller := range callers {
 		var addresses struct{ Addresses []string }
+		harness.Until(t, 30*time.Second, "the task in mode "+mode+" listens", func() string {
+			if _, err := fetch(caller + "/addresses"); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
 		readJSON(t, caller+"/addresses", &addresses)
 		for name, dns := range names {
 			for _, host := range []string{"", "elsewhere.example"} {

@@ -203,8 +203,12 @@ func iptables(t *testing.T, action, rule string) {
 func addNeighbour(t *testing.T) (name string) {
 	t.Helper()
 	const space, end, network = "berth-neighbour", "berthneighbour", "10.213.88"
-	exec.Command("ip", "netns", "delete", space).Run() // of a run that was killed
-	t.Cleanup(func() { exec.Command("ip", "netns", "delete", space).Run() })
+	remove := func() {
+		exec.Command("ip", "link", "delete", end).Run() // at once; the kernel removes those of a namespace some time later
+		exec.Command("ip", "netns", "delete", space).Run()
+	}
+	remove() // what a run that was killed has left
+	t.Cleanup(remove)
 	for _, args := range []string{
 		"netns add " + space, "link add " + end + " type veth peer name eth0 netns " + space,
 		"address add " + network + ".1/24 dev " + end, "link set " + end + " up",
