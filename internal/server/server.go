@@ -116,7 +116,8 @@ func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	}
 	s.closers = append(s.closers, func() error { return ignoreClosed(s.listener.Close()) })
 	if err := s.dir.Remember(config.Address{Listen: s.Addr(), Region: cfg.Region, RegistryTLS: cfg.RegistryTLS}); err != nil {
-		return s, err
+		// A full disk does not keep the server from serving what is there.
+		cfg.Logger.Warn("the data directory does not say where its server listens; commands need the address", "err", err)
 	}
 	if err := s.openParts(); err != nil {
 		return s, err

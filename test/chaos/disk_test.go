@@ -171,7 +171,7 @@ func refusesOthers(t *testing.T, s *harness.Server) {
 		t.Errorf("CreateTargetGroup on a full disk is answered %v", group)
 	}
 	push := s.TryPush("repo", "web")
-	if push == nil || !strings.Contains(push.Error(), "no space left") {
+	if push == nil || !strings.Contains(push.Error(), "the disk is full") {
 		t.Errorf("a push on a full disk: %v", push)
 	}
 	t.Logf("PutLogEvents: %v\nCreateTargetGroup: %v\npush: %v", logs, group, push)

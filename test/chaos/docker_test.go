@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,7 +119,7 @@ func unmountBelow(t *testing.T, dir string) {
 // says waits until the one instance's health is as wanted, and berth status tells it when it is impaired.
 func (k stack) says(t *testing.T, want string) {
 	t.Helper()
-	const notice = "the container runtime does not answer"
+	const notice = "the container runtime does not work"
 	harness.Until(t, 40*time.Second, "the instance's container runtime is "+want, func() string {
 		all, err := k.instancesOf()
 		if err != nil || len(all) != 1 {
@@ -129,12 +130,18 @@ func (k stack) says(t *testing.T, want string) {
 			return fmt.Sprintf("it is %+v", h)
 		}
 		out, err := k.Command("status")
-		if err != nil || strings.Contains(out, notice) != (want == "IMPAIRED") {
+		if err != nil || strings.Contains(unwrapped(out), notice) != (want == "IMPAIRED") {
 			return fmt.Sprintf("berth status: %v\n%s", err, out)
 		}
 		return ""
 	})
 }
+
+// waiting matches a task on its way, and the reason that berth status gives.
+var waiting = regexp.MustCompile(`task \S+ (?:PENDING|PROVISIONING) [^(]*\([^)]*container runtime[^)]*`)
+
+// unwrapped is the output of berth status as one line: it breaks long lines.
+func unwrapped(out string) string { return strings.Join(strings.Fields(out), " ") }
 
 // waits waits until the service has a task that is on its way, and berth status says what it waits for.
 func (k stack) waits(t *testing.T) {
@@ -148,11 +155,9 @@ func (k stack) waits(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		for line := range strings.Lines(out) {
-			if strings.Contains(line, "task ") && strings.Contains(line, "(waits for ") {
-				t.Log(strings.TrimSpace(line))
-				return ""
-			}
+		if reason := waiting.FindString(unwrapped(out)); reason != "" {
+			t.Log(reason)
+			return ""
 		}
 		return fmt.Sprintf("%+v\n%s", s, out)
 	})

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -85,7 +87,11 @@ func writeBlock(dir string, r config.Block) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, config.BlockFile), append(data, '\n'))
+	path, data := filepath.Join(dir, config.BlockFile), append(data, '\n')
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+		return nil // so a server also starts on a full disk
+	}
+	return writeFile(path, data)
 }
 
 // introspectionPort is where each agent listens on its instance's address.
