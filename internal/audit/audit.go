@@ -64,6 +64,7 @@ type Log struct {
 	mu      sync.Mutex // guards what follows
 	file    *os.File
 	size    int64
+	cut     bool      // the file ends within a line, after a crash or on a full disk
 	minute  time.Time // the minute that refused counts
 	refused int
 	leftOut int
@@ -87,7 +88,7 @@ func Open(dir string, limits Limits) (*Log, error) {
 	return l, l.open()
 }
 
-// open opens the current file and ends a line that a crash has cut.
+// open opens the current file. It writes nothing, so that it succeeds on a full disk.
 func (l *Log) open() error {
 	f, err := os.OpenFile(l.path(0), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -97,20 +98,14 @@ func (l *Log) open() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("audit: %w", err), f.Close())
 	}
-	l.file, l.size = f, info.Size()
-	last := make([]byte, 1)
-	if l.size == 0 {
-		return nil
+	last := []byte{'\n'}
+	if info.Size() > 0 {
+		if _, err := f.ReadAt(last, info.Size()-1); err != nil {
+			return errors.Join(fmt.Errorf("audit: %w", err), f.Close())
+		}
 	}
-	if _, err := f.ReadAt(last, l.size-1); err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
-	if last[0] == '\n' {
-		return nil
-	}
-	n, err := f.Write([]byte{'\n'})
-	l.size += int64(n)
-	return err
+	l.file, l.size, l.cut = f, info.Size(), last[0] != '\n'
+	return nil
 }
 
 // path is where a file is: 0 is the current one.
@@ -142,8 +137,15 @@ func (l *Log) Record(e Entry) error {
 			return err
 		}
 	}
-	n, err := l.file.Write(append(line, '\n'))
+	line = append(line, '\n')
+	if l.cut {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := l.file.Write(line)
 	l.size += int64(n)
+	if n > 0 {
+		l.cut = line[n-1] != '\n'
+	}
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
