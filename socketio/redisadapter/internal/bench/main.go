@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench compares our server with Socket.IO on Node.js: the same lean client loads both in
 // turn, and ratios are printed. What counts is the CPU time of the server per operation; rates depend
 // on what else the machine does.
