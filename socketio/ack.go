@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// onAck gives an acknowledgement to who waits for it; one that nobody waits for is ignored.
+// onAck passes an acknowledgement to the function that waits for it. If there is none, it is ignored.
 func (s *Socket) onAck(p *packet.Packet, attachments [][]byte) {
 	if !p.HasID || len(p.Data) == 0 {
 		return
@@ -26,12 +26,12 @@ func (s *Socket) takeAck(id uint64) func(*Args, error) {
 	last := done != nil && len(s.acks) == 0
 	s.mu.Unlock()
 	if last {
-		s.conn.brake(0, -1)
+		s.conn.adjustReading(0, -1)
 	}
 	return done
 }
 
-// await has done called, once and quickly, with the client's answer or an error.
+// await calls done once, with the client's answer or an error. done must be quick.
 func (s *Socket) await(id uint64, done func(*Args, error)) {
 	s.mu.Lock()
 	gone := s.state == socketGone
@@ -47,7 +47,7 @@ func (s *Socket) await(id uint64, done func(*Args, error)) {
 	case gone:
 		done(nil, ErrDisconnected)
 	case first:
-		s.conn.brake(0, 1)
+		s.conn.adjustReading(0, 1)
 	}
 }
 
@@ -72,7 +72,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*A
 	}
 }
 
-// EmitAsk sends an event and has done called with the client's acknowledgement, or with an error when
+// EmitAsk sends an event and calls done with the client's acknowledgement, or with an error when
 // the client goes away. done must be quick; there is no time limit.
 func (s *Socket) EmitAsk(event string, done func(*Args, error), args ...any) error {
 	_, err := s.ask(event, args, done)
@@ -153,7 +153,9 @@ func (ns *Namespace) deliver(m *engineio.Message, f adapter.Flags, sockets func(
 }
 
 // queue queues m and returns the sessions that must be flushed.
-func (ns *Namespace) queue(m *engineio.Message, f adapter.Flags, sockets func(func(*Socket))) (flush []*engineio.Session) {
+func (ns *Namespace) queue(
+	m *engineio.Message, f adapter.Flags, sockets func(func(*Socket)),
+) (flush []*engineio.Session) {
 	sockets(func(s *Socket) {
 		session := s.conn.session
 		if f.Volatile && !session.Writable() {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unsafe"
 
 	"github.com/berthhq/berth/socketio/adapter"
 	"github.com/berthhq/berth/socketio/internal/jsonscan"
@@ -31,12 +32,8 @@ var ErrNoArg = errors.New("socketio: no such argument")
 // Len returns the number of arguments.
 func (a *Args) Len() int {
 	n := 0
-	for i := 0; i < len(a.json); n++ {
-		end, err := jsonscan.Value(a.json, i)
-		if err != nil {
-			return n
-		}
-		i = jsonscan.Space(a.json, end) + 1
+	for list := (values{a.json}); list.next() != nil; {
+		n++
 	}
 	return n
 }
@@ -51,34 +48,47 @@ func (a *Args) size() int {
 
 // Raw returns the JSON of argument i, or nil. Binary in it is a placeholder object.
 func (a *Args) Raw(i int) json.RawMessage {
-	for at := 0; at < len(a.json); i-- {
-		start := jsonscan.Space(a.json, at)
-		end, err := jsonscan.Value(a.json, start)
-		if err != nil {
-			return nil
-		}
-		if i == 0 {
-			return a.json[start:end:end]
-		}
-		at = jsonscan.Space(a.json, end) + 1
-	}
-	return nil
+	list := a.From(i).json
+	return (&values{list}).next()
 }
 
 // From returns the arguments from i on.
 func (a *Args) From(i int) *Args {
-	at := 0
-	for ; i > 0 && at < len(a.json); i-- {
-		end, err := jsonscan.Value(a.json, at)
-		if err != nil {
-			return &Args{}
+	list := values{a.json}
+	for ; i > 0 && list.next() != nil; i-- {
+	}
+	return &Args{json: list.rest, attachments: a.attachments}
+}
+
+// values are JSON values with commas between them.
+type values struct{ rest []byte }
+
+// next returns the next value, or nil if there is none or what follows is not JSON.
+func (l *values) next() []byte {
+	text := l.rest[jsonscan.Space(l.rest, 0):]
+	end := plainString(text)
+	if end == 0 {
+		var err error
+		if end, err = jsonscan.Value(text, 0); err != nil {
+			l.rest = nil
+			return nil
 		}
-		at = jsonscan.Space(a.json, end) + 1
 	}
-	if at >= len(a.json) {
-		return &Args{}
+	l.rest = text[min(jsonscan.Space(text, end)+1, len(text)):]
+	return text[:end:end]
+}
+
+// plainString returns the length of the string, quotes included, that text starts with, or 0 if it starts with
+// another value or with a string that has escapes.
+func plainString(text []byte) int {
+	if len(text) < 2 || text[0] != '"' {
+		return 0
 	}
-	return &Args{json: a.json[at:], attachments: a.attachments}
+	n := bytes.IndexByte(text[1:], '"')
+	if n < 0 || bytes.IndexByte(text[1:1+n], '\\') >= 0 {
+		return 0
+	}
+	return n + 2
 }
 
 // Decode decodes argument i into v, a pointer as for encoding/json. Binary is decoded into []byte or
@@ -92,38 +102,71 @@ func (a *Args) Decode(i int, v any) error {
 }
 
 func (a *Args) decode(raw []byte, v any) error {
-	switch p := v.(type) {
-	case *json.RawMessage:
-		*p = raw
+	if a.decodeSimple(raw, v) {
 		return nil
-	case *string:
-		if n := len(raw); raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
-			*p = string(raw[1 : n-1])
-			return nil
-		}
-	case *int:
-		if n, err := strconv.Atoi(string(raw)); err == nil {
-			*p = n
-			return nil
-		}
-	case *[]byte:
-		if b, ok := a.binary(raw); ok {
-			*p = b
-			return nil
-		}
-	case *Binary:
-		if b, ok := a.binary(raw); ok {
-			*p = b
-			return nil
-		}
 	}
 	return json.Unmarshal(a.inline(raw), v)
 }
 
+// decodeSimple decodes the simple types and reports whether it has done so. It does not keep v, so v may be on the
+// stack of a handler.
+func (a *Args) decodeSimple(raw []byte, v any) bool {
+	switch p := v.(type) {
+	case *json.RawMessage:
+		*p = raw
+		return true
+	case *string:
+		if n := plainString(raw); n > 0 {
+			*p = a.text(raw[1 : n-1])
+			return true
+		}
+	case *int:
+		if n, err := strconv.Atoi(string(raw)); err == nil {
+			*p = n
+			return true
+		}
+	case *int64:
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			*p = n
+			return true
+		}
+	case *float64:
+		if c := raw[0]; c == '-' || c >= '0' && c <= '9' {
+			if n, err := strconv.ParseFloat(string(raw), 64); err == nil {
+				*p = n
+				return true
+			}
+		}
+	case *bool:
+		*p = string(raw) == "true"
+		return *p || string(raw) == "false"
+	case *[]byte:
+		if b, ok := a.binary(raw); ok {
+			*p = b
+			return true
+		}
+	case *Binary:
+		if b, ok := a.binary(raw); ok {
+			*p = b
+			return true
+		}
+	}
+	return false
+}
+
+// text returns part of the arguments as a string. If it is most of them it is not copied: they never change.
+func (a *Args) text(part []byte) string {
+	if 2*len(part) < cap(a.json) {
+		return string(part)
+	}
+	return unsafe.String(unsafe.SliceData(part), len(part))
+}
+
 // Scan decodes the arguments from the first on into the pointers, as many as there are of both.
 func (a *Args) Scan(v ...any) error {
+	list := values{a.json}
 	for i, p := range v {
-		raw := a.Raw(i)
+		raw := list.next()
 		if raw == nil {
 			return nil
 		}
@@ -197,7 +240,7 @@ func (b Binary) MarshalJSON() ([]byte, error) {
 	return append(out, `"}`...), nil
 }
 
-// first is the first argument as a payload of one value.
+// first returns the first argument as a payload of one value.
 func (a *Args) first() *adapter.Payload {
 	return &adapter.Payload{JSON: a.Raw(0), Attachments: a.attachments}
 }

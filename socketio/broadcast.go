@@ -60,7 +60,7 @@ func (b Selection) Except(rooms ...string) Selection {
 // Volatile drops events for clients that cannot take them at once.
 func (b Selection) Volatile() Selection { b.flags.Volatile = true; return b }
 
-// Compress says whether events may be compressed where that was negotiated; they may by default.
+// Compress reports whether events may be compressed where that was negotiated; they may by default.
 func (b Selection) Compress(yes bool) Selection { b.flags.Plain = !yes; return b }
 
 // Local leaves other servers out.
@@ -144,10 +144,11 @@ func (b Selection) Sockets(ctx context.Context) ([]RemoteSocket, error) {
 	return all, err
 }
 
-// argument is the answer of a client or server as its only argument.
+// argument returns the answer of a client or server as its only argument.
 func argument(p *adapter.Payload) *Args { return &Args{json: p.JSON, attachments: p.Attachments} }
 
-// gather asks here and everywhere at once. each is never called by two at a time.
+// gather sends a request to this server and to all others at the same time. each is called by one goroutine at a
+// time.
 func (b Selection) gather(ctx context.Context, op *adapter.Op, each func(adapter.Reply)) error {
 	replies := make(chan adapter.Reply, 16)
 	result := make(chan error, 2)
@@ -178,7 +179,7 @@ func (b Selection) gather(ctx context.Context, op *adapter.Op, each func(adapter
 	}
 }
 
-// apply does to the local sockets what op says.
+// apply applies op to the local sockets.
 func (ns *Namespace) apply(op *adapter.Op) {
 	switch op.Kind {
 	case adapter.Broadcast:
@@ -186,7 +187,7 @@ func (ns *Namespace) apply(op *adapter.Op) {
 		case ns.keeper == nil:
 			ns.flush(ns.broadcast(op, op.Payload, ""))
 		case op.Flags.Volatile:
-			ns.flush(ns.broadcast(op, unkept(op.Payload), ""))
+			ns.flush(ns.broadcast(op, withoutOffset(op.Payload), ""))
 		case op.Offset != "":
 			ns.flush(ns.broadcast(op, withOffset(op.Payload, op.Offset), op.Offset))
 		case ns.history != nil:
@@ -196,7 +197,7 @@ func (ns *Namespace) apply(op *adapter.Op) {
 			})
 			ns.flush(flush)
 		default: // the keeper is out of reach
-			ns.flush(ns.broadcast(op, unkept(op.Payload), ""))
+			ns.flush(ns.broadcast(op, withoutOffset(op.Payload), ""))
 		}
 	case adapter.Join:
 		for _, s := range ns.rooms.selected(op.Target) {
@@ -237,7 +238,7 @@ func (ns *Namespace) broadcast(op *adapter.Op, p adapter.Payload, offset string)
 	})
 }
 
-// answer does what op asks and reports what it learns.
+// answer carries out a request on the local sockets and passes the results to reply.
 func (ns *Namespace) answer(ctx context.Context, op *adapter.Op, reply func(adapter.Reply)) {
 	switch op.Kind {
 	case adapter.Broadcast:

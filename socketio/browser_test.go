@@ -16,7 +16,8 @@ import (
 // WebSocket, losing nothing on the way, and binary crosses on both, in events and acknowledgements.
 func TestChromium(t *testing.T) {
 	for name, c := range map[string]struct{ options, transport string }{
-		"upgrade": {`{}`, "websocket"}, "websocket": {`{transports:["websocket"]}`, "websocket"}, "polling": {`{transports:["polling"]}`, "polling"},
+		"upgrade": {`{}`, "websocket"}, "websocket": {`{transports:["websocket"]}`, "websocket"},
+		"polling": {`{transports:["polling"]}`, "polling"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := socketio.New(socketio.Options{})
@@ -43,7 +44,8 @@ func TestChromium(t *testing.T) {
 					t.Error(got)
 				}
 			}
-			b.Eval(nil, `void socket.emit("echo", new Uint8Array([1, 2, 255]).buffer, {deep: [new Uint8Array([9])], text: "été"}, new Blob([new Uint8Array([5])]))`)
+			b.Eval(nil, `void socket.emit("echo", new Uint8Array([1, 2, 255]).buffer, {deep: [new `+
+				`Uint8Array([9])], text: "été"}, new Blob([new Uint8Array([5])]))`)
 			b.Do("until", "js", `seen.length >= 51`)
 			var seen []string
 			b.Eval(&seen, `seen`)
@@ -52,11 +54,13 @@ func TestChromium(t *testing.T) {
 					t.Fatalf("event %d is %s", i, got)
 				}
 			}
-			if got := seen[early]; got != `["echo","3 bytes of 1",{"deep":["1 bytes of 9"],"text":"été"},"1 bytes of 5"]` {
+			if got := seen[early]; got != `["echo","3 bytes of 1",{"deep":["1 bytes of `+
+				`9"],"text":"été"},"1 bytes of 5"]` {
 				t.Fatal(got)
 			}
 			var answer string
-			b.Eval(&answer, `new Promise((done) => socket.emit("sum", new Uint8Array(200000), (n, x) => done(plain([n, x]))))`)
+			b.Eval(&answer, `new Promise((done) => socket.emit("sum", new Uint8Array(200000), (n, x) => `+
+				`done(plain([n, x]))))`)
 			if answer != `[200000,"3 bytes of 7"]` {
 				t.Fatal(answer)
 			}
@@ -76,9 +80,13 @@ func openPage(t *testing.T, srv *socketio.Server, options string) *testenv.Brows
 	mux.Handle("/socket.io/", srv)
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `<!doctype html><script src="/socket.io/socket.io.js"></script><script>
-			const plain = (v) => JSON.stringify(v, (_, x) => x instanceof ArrayBuffer ? x.byteLength + " bytes of " + new Uint8Array(x)[0] : x);
+			const plain = (v) => JSON.stringify(v, (_, x) =>
+				x instanceof ArrayBuffer ? x.byteLength + " bytes of " + new Uint8Array(x)[0] : x);
 			const seen = [], socket = io(`+options+`);
-			socket.onAny((...args) => { const ack = typeof args.at(-1) === "function" ? args.pop() : null; ack?.(args[1]); if (!ack) seen.push(plain(args)); });
+			socket.onAny((...args) => {
+				const ack = typeof args.at(-1) === "function" ? args.pop() : null;
+				if (ack) ack(args[1]); else seen.push(plain(args));
+			});
 		</script>`)
 	})
 	ts := httptest.NewServer(mux)

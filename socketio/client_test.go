@@ -72,7 +72,8 @@ func echoServer(parser ...socketio.Parser) *socketio.Server {
 // The official client over every transport: events, acknowledgements both ways, binary.
 func TestOfficialClient(t *testing.T) {
 	for name, options := range map[string]map[string]any{
-		"polling": transports("polling"), "websocket": transports("websocket"), "upgrade": transports("polling", "websocket"),
+		"polling": transports("polling"), "websocket": transports("websocket"),
+		"upgrade":         transports("polling", "websocket"),
 		"base64":          {"transports": []string{"websocket"}, "forceBase64": true},
 		"msgpack":         {"transports": []string{"websocket"}, "parser": "msgpack"},
 		"msgpack polling": {"transports": []string{"polling"}, "parser": "msgpack"},
@@ -93,11 +94,14 @@ func TestOfficialClient(t *testing.T) {
 			}
 			binary := map[string]any{"bytes": []int{1, 2, 255}}
 			for range 3 {
-				c.do(nil, "emit", map[string]any{"args": []any{"echo", 1, "été \" \\ \n", nil, map[string]any{"b": binary}, binary}})
+				c.do(nil, "emit", map[string]any{
+					"args": []any{"echo", 1, "été \" \\ \n", nil, map[string]any{"b": binary}, binary},
+				})
 				c.want(`["echo",1,"été \" \\ \n",null,{"b":{"bytes":[1,2,255]}},{"bytes":[1,2,255]}]`)
 			}
 			var answer any
-			if c.do(&answer, "ask", map[string]any{"args": []any{"ask", binary}}); fmt.Sprint(answer) != "map[bytes:[1 2 255]]" {
+			if c.do(&answer, "ask", map[string]any{"args": []any{"ask", binary}}); fmt.Sprint(
+				answer) != "map[bytes:[1 2 255]]" {
 				t.Fatal(answer)
 			}
 			args, err := io.Of("/").Socket(id).EmitWithAck(t.Context(), "question", "six times nine", []byte{7})
@@ -175,10 +179,14 @@ func TestDisconnectReasons(t *testing.T) {
 		server string
 		client string
 	}{
-		{"client leaves", func(c *official, _ *socketio.Socket) { c.do(nil, "close", nil) }, "client namespace disconnect2", "io client disconnect"},
-		{"server disconnects", func(_ *official, s *socketio.Socket) { s.Disconnect(false) }, "server namespace disconnect2", "io server disconnect"},
-		{"server closes", func(_ *official, s *socketio.Socket) { s.Disconnect(true) }, "server namespace disconnect2", "io server disconnect"},
-		{"client drops", func(c *official, _ *socketio.Socket) { c.do(nil, "drop", nil) }, "transport close2", "forced close"},
+		{"client leaves", func(c *official, _ *socketio.Socket) { c.do(nil, "close", nil) },
+			"client namespace disconnect2", "io client disconnect"},
+		{"server disconnects", func(_ *official, s *socketio.Socket) { s.Disconnect(false) },
+			"server namespace disconnect2", "io server disconnect"},
+		{"server closes", func(_ *official, s *socketio.Socket) { s.Disconnect(true) },
+			"server namespace disconnect2", "io server disconnect"},
+		{"client drops", func(c *official, _ *socketio.Socket) { c.do(nil, "drop", nil) },
+			"transport close2", "forced close"},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			c := &official{node, t, step.name}
@@ -193,7 +201,7 @@ func TestDisconnectReasons(t *testing.T) {
 	}
 }
 
-// A server's disconnect with closing makes the client leave every namespace: it is told in each.
+// A server's disconnect with closing makes the client leave every namespace; each gets the event.
 func TestDisconnectWithClosingLeavesAllNamespaces(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	left := make(chan string, 2)

@@ -141,7 +141,8 @@ func TestLeavingWhileClientsUpgrade(t *testing.T) {
 				node.Ask(&all, map[string]any{"do": "endVisits"})
 				for _, v := range all {
 					refused := v.Error == "xhr poll error" && len(v.Reasons) == 0
-					left := len(v.Reasons) == 1 && (v.Reasons[0] == "transport close" || v.Reasons[0] == "transport error")
+					left := len(v.Reasons) == 1 &&
+						(v.Reasons[0] == "transport close" || v.Reasons[0] == "transport error")
 					if !refused && !left {
 						t.Errorf("%q %s", v.Reasons, v.Error)
 					}

@@ -19,13 +19,13 @@ type conn struct {
 	handshake *request
 	half      *partial // only touched by Message
 
-	mu      sync.Mutex
-	sockets []*Socket
-	ended   bool
-	paused  bool
-	full    int32       // sockets that have too much to do
-	asking  int32       // sockets that wait for acknowledgements, which must be read
-	timer   *time.Timer // closes the session of a client that joins nothing
+	mu       sync.Mutex
+	sockets  []*Socket
+	ended    bool
+	paused   bool
+	full     int32       // sockets that have too much to do
+	awaiting int32       // sockets that wait for acknowledgements, which must be read
+	timer    *time.Timer // closes the session of a client that joins nothing
 }
 
 func (srv *Server) accept(session *engineio.Session, r *http.Request) engineio.Receiver {
@@ -181,15 +181,15 @@ func (c *conn) forget(s *Socket) {
 	}
 }
 
-// brake changes the number of sockets that have too many events to handle, and of those that wait for
+// adjustReading changes the number of sockets that have too many events to handle, and of those that wait for
 // acknowledgements. Nothing is read from a client while one of its sockets has too many events, unless
 // another waits for an acknowledgement, which would not be read either.
-func (c *conn) brake(full, asking int32) {
+func (c *conn) adjustReading(full, awaiting int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.full += full
-	c.asking += asking
-	pause := c.full > 0 && c.asking == 0
+	c.awaiting += awaiting
+	pause := c.full > 0 && c.awaiting == 0
 	if pause == c.paused {
 		return
 	}
@@ -201,11 +201,11 @@ func (c *conn) brake(full, asking int32) {
 	}
 }
 
-// asks reports whether a socket waits for an acknowledgement of the client.
-func (c *conn) asks() bool {
+// awaitsAck reports whether a socket waits for an acknowledgement of the client.
+func (c *conn) awaitsAck() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.asking > 0
+	return c.awaiting > 0
 }
 
 // Closed implements engineio.Receiver.

@@ -1,7 +1,7 @@
 // Package socketio is a Socket.IO server: protocol 5 on Engine.IO 4, understood by the JavaScript
-// client of version 3 and 4 and able to stand in one cluster with Node.js servers.
+// client of version 3 and 4 and able to form a cluster with Node.js servers.
 //
-// A Server is an http.Handler. Handlers are registered per namespace, before the first client comes:
+// A Server is an http.Handler. Handlers are registered per namespace, before the first client connects:
 //
 //	io := socketio.New(socketio.Options{})
 //	io.Of("/").On("chat", socketio.Typed(func(s *socketio.Socket, text string) {

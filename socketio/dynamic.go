@@ -11,11 +11,12 @@ type match struct {
 	parent *Namespace
 }
 
-// OfMatch returns a model for the namespaces that clients ask for, that no Of has named, and that wants
-// agrees to. Register handlers with it: a namespace has those that its model had when it was made. It
-// ends with its last client, unless Options.KeepEmpty is set. Emitting on the model reaches nobody.
+// OfMatch returns a template for namespaces that are made on demand. When a client wants to join a namespace that
+// was not made by Of, and wants returns true for its name, the namespace is made with the handlers that the
+// template has at that moment. It ends with its last client, unless Options.KeepEmpty is set. The template itself
+// has no clients.
 func (srv *Server) OfMatch(wants func(name string, h Handshake) bool) *Namespace {
-	parent := &Namespace{name: "", srv: srv, adapter: solo{}}
+	parent := &Namespace{name: "", srv: srv, adapter: noAdapter{}}
 	parent.hooks.Store(&hooks{})
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -29,7 +30,7 @@ func (srv *Server) enter(name string, h Handshake) *Namespace {
 	srv.mu.RLock()
 	ns, matches := srv.namespaces[name], srv.matches
 	if ns != nil {
-		ns.visitors.Add(1)
+		ns.clients.Add(1)
 	}
 	srv.mu.RUnlock()
 	if ns != nil {
@@ -56,18 +57,18 @@ func (srv *Server) child(name string, parent *Namespace) *Namespace {
 			f(ns)
 		}
 	}
-	ns.visitors.Add(1)
+	ns.clients.Add(1)
 	return ns
 }
 
 // exit counts a client out and ends a namespace that was made on demand and is empty.
 func (ns *Namespace) exit() {
 	srv := ns.srv
-	if ns.visitors.Add(-1) > 0 || ns.parent == nil || srv.opt.KeepEmpty {
+	if ns.clients.Add(-1) > 0 || ns.parent == nil || srv.opt.KeepEmpty {
 		return
 	}
 	srv.mu.Lock()
-	empty := ns.visitors.Load() == 0 && srv.namespaces[ns.name] == ns
+	empty := ns.clients.Load() == 0 && srv.namespaces[ns.name] == ns
 	if empty {
 		delete(srv.namespaces, ns.name)
 	}

@@ -185,10 +185,10 @@ func appendString(dst []byte, s string) []byte {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
-	return jsonscan.AppendString(dst, s)
+	return jsonscan.AppendString(dst, []byte(s))
 }
 
-// guess is a first buffer size for arguments, in bytes.
+// guess returns a first buffer size for arguments, in bytes.
 func guess(args []any) int {
 	n := 64
 	for _, a := range args {
@@ -208,8 +208,10 @@ func guess(args []any) int {
 	return n
 }
 
-// event encodes an event, or an ack when kind is packet.Ack, straight into a message.
-func (srv *Server) event(kind packet.Type, nsp string, id uint64, hasID bool, event string, args []any) (*engineio.Message, error) {
+// event encodes an event, or an ack when kind is packet.Ack, straight into a message for one session.
+func (srv *Server) event(
+	kind packet.Type, nsp string, id uint64, hasID bool, event string, args []any,
+) (*engineio.Message, error) {
 	head := packet.Packet{Type: kind, Namespace: nsp, ID: id, HasID: hasID}
 	if srv.opt.Parser == MsgPack {
 		p, err := payload(nil, event, kind == packet.Event, args)
@@ -218,16 +220,49 @@ func (srv *Server) event(kind packet.Type, nsp string, id uint64, hasID bool, ev
 		}
 		return srv.message(head, p), nil
 	}
-	text := packet.AppendHead(engineio.NewBuffer(len(nsp)+24+len(event)+guess(args)), &head)
+	m, text := engineio.NewSingle(len(nsp) + 24 + len(event) + guess(args))
+	text = packet.AppendHead(text, &head)
 	p, err := payload(text, event, kind == packet.Event, args)
 	if err != nil {
 		return nil, err
 	}
 	if len(p.Attachments) == 0 {
-		return engineio.Seal(p.JSON), nil
+		m.SealSingle(p.JSON)
+		return m, nil
 	}
 	p.JSON = p.JSON[len(text):]
 	return srv.message(head, p), nil
+}
+
+// ack encodes an acknowledgement with one value that v points to. It returns nil for values of types other than
+// the simple ones. It does not keep v, so that v may be on the stack of a handler.
+func (srv *Server) ack(nsp string, id uint64, v any) *engineio.Message {
+	size := 24
+	switch v := v.(type) {
+	case *string:
+		size += len(*v) + 8
+	case *bool, *int, *int64:
+	default:
+		return nil
+	}
+	if srv.opt.Parser == MsgPack {
+		return nil
+	}
+	m, text := engineio.NewSingle(len(nsp) + size)
+	text = packet.AppendHead(text, &packet.Packet{Type: packet.Ack, Namespace: nsp, ID: id, HasID: true})
+	text = append(text, '[')
+	switch v := v.(type) {
+	case *string:
+		text = appendString(text, *v)
+	case *bool:
+		text = strconv.AppendBool(text, *v)
+	case *int:
+		text = strconv.AppendInt(text, int64(*v), 10)
+	case *int64:
+		text = strconv.AppendInt(text, *v, 10)
+	}
+	m.SealSingle(append(text, ']'))
+	return m
 }
 
 // message encodes a packet with that payload, which may be empty.

@@ -2,7 +2,9 @@ package socketio
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/berthhq/berth/socketio/engineio"
 	"github.com/berthhq/berth/socketio/packet"
@@ -16,9 +18,11 @@ type Event struct {
 	Args Args
 
 	socket   *Socket
+	listener *listener // when the event came; nil if there was none
 	id       uint64
 	wantsAck bool
 	answered atomic.Bool
+	done     bool   // the handler keeps nothing of the event
 	task     func() // instead of an event
 	next     *Event
 }
@@ -46,6 +50,32 @@ func (e *Event) Ack(args ...any) error {
 	return nil
 }
 
+// ackValue acknowledges the event with one value, which v points to, and reports whether it has done so: not if that
+// needs memory to be allocated for the value.
+func (e *Event) ackValue(v any) bool {
+	if !e.wantsAck {
+		return true
+	}
+	m := e.socket.ns.srv.ack(e.socket.ns.name, e.id, v)
+	if m == nil {
+		return false
+	}
+	if !e.answered.Swap(true) {
+		e.socket.conn.session.Send(m)
+	}
+	return true
+}
+
+// events are events that nothing refers to any more, to be used again.
+var events sync.Pool // of *Event
+
+func newEvent() *Event {
+	if e, ok := events.Get().(*Event); ok {
+		return e
+	}
+	return &Event{}
+}
+
 // onEvent queues an event for its handler.
 func (s *Socket) onEvent(p *packet.Packet, attachments [][]byte) error {
 	if len(p.Data) == 0 {
@@ -55,7 +85,14 @@ func (s *Socket) onEvent(p *packet.Packet, attachments [][]byte) error {
 	if err != nil {
 		return err
 	}
-	s.enqueue(&Event{Name: string(name), Args: Args{json: args, attachments: attachments}, socket: s, id: p.ID, wantsAck: p.HasID})
+	e := newEvent()
+	e.Args, e.socket, e.id, e.wantsAck = Args{json: args, attachments: attachments}, s, p.ID, p.HasID
+	if e.listener = s.ns.hooks.Load().events[string(name)]; e.listener != nil {
+		e.Name = e.listener.event // costs no allocation
+	} else {
+		e.Name = string(name)
+	}
+	s.enqueue(e)
 	return nil
 }
 
@@ -82,25 +119,36 @@ func (s *Socket) enqueue(e *Event) {
 	s.running = true
 	s.mu.Unlock()
 	if full {
-		s.conn.brake(1, 0)
+		s.conn.adjustReading(1, 0)
 	}
-	if flood && s.conn.asks() {
-		s.ns.srv.log.Warn("socketio: a client that is asked sends too much instead of its answer", "namespace", s.ns.name, "events", 2*opt.MaxPending, "bytes", 2*opt.MaxPendingBytes)
+	if flood && s.conn.awaitsAck() {
+		s.ns.srv.log.Warn("socketio: a client sends too many events while its acknowledgement is awaited",
+			"namespace", s.ns.name, "events", 2*opt.MaxPending, "bytes", 2*opt.MaxPendingBytes)
 		s.ns.srv.wg.Go(func() { s.conn.session.Fail(engineio.ReasonSlow) })
 	}
-	if start {
-		s.ns.srv.wg.Go(s.work)
+	switch {
+	case !start:
+	case e.listener.quick():
+		s.ns.srv.wg.addQuick(s)
+	default:
+		s.ns.srv.wg.add(s)
 	}
 }
 
-// dequeue takes the next event. When there is none it returns nil, and the caller's goroutine must end.
-func (s *Socket) dequeue() (e *Event, more bool) {
+// dequeue takes the next event. When there is none, or none that a reader is to handle, it returns nil, and the
+// caller must leave the queue alone.
+func (s *Socket) dequeue(w *reader) (e *Event, more bool) {
 	opt := &s.ns.srv.opt
 	s.mu.Lock()
 	e = s.head
 	if e == nil {
 		s.running = false
 		s.mu.Unlock()
+		return nil, false
+	}
+	if w != nil && !e.listener.quick() {
+		s.mu.Unlock()
+		s.ns.srv.wg.add(s)
 		return nil, false
 	}
 	more = e.next != nil
@@ -113,14 +161,14 @@ func (s *Socket) dequeue() (e *Event, more bool) {
 	s.full = s.full && !room
 	s.mu.Unlock()
 	if room {
-		s.conn.brake(-1, 0)
+		s.conn.adjustReading(-1, 0)
 	}
 	e.next = nil
 	return e, more
 }
 
 // discard empties the queue of a socket that never joined. It is called with the lock held and returns the
-// change for conn.brake.
+// change for conn.adjustReading.
 func (s *Socket) discard() (full int32) {
 	s.head, s.tail, s.queued, s.queuedBytes = nil, nil, 0, 0
 	if s.full {
@@ -130,11 +178,12 @@ func (s *Socket) discard() (full int32) {
 	return full
 }
 
-// work handles queued events until there is none. One goroutine at a time does it.
-func (s *Socket) work() {
+// work handles queued events until there is none. One goroutine at a time does it. A reader, w, handles only those
+// of quick handlers.
+func (s *Socket) work(w *reader) {
 	corked := false
 	for {
-		e, more := s.dequeue()
+		e, more := s.dequeue(w)
 		if e == nil {
 			if corked {
 				s.conn.session.Uncork()
@@ -144,6 +193,9 @@ func (s *Socket) work() {
 		if more && !corked { // answers to a burst leave together
 			corked = true
 			s.conn.session.Cork()
+		}
+		if w != nil {
+			w.now.Store(e.listener)
 		}
 		s.handle(e)
 	}
@@ -156,6 +208,10 @@ func (s *Socket) handle(e *Event) {
 		return
 	}
 	h := s.ns.hooks.Load()
+	l := h.events[e.Name]
+	if l != nil {
+		defer l.noteSince(time.Now())
+	}
 	for _, f := range h.useEvent {
 		if err := f(s, e); err != nil {
 			e.fail(err)
@@ -165,8 +221,13 @@ func (s *Socket) handle(e *Event) {
 	for _, f := range h.any {
 		f(s, e)
 	}
-	if f := h.events[e.Name]; f != nil {
-		f(s, e)
+	if l == nil {
+		return
+	}
+	l.handler(s, e)
+	if e.done && len(h.useEvent)+len(h.any) == 0 { // nobody else has seen it
+		*e = Event{}
+		events.Put(e)
 	}
 }
 

@@ -89,7 +89,7 @@ func ExampleArgs() {
 	// 437["done"]
 }
 
-// Middlewares see what a client sends with its CONNECT; the error is what it is told.
+// Middlewares see what a client sends with its CONNECT; it receives the text of the error.
 func ExampleNamespace_Use() {
 	type user struct{ Name string }
 	io := socketio.New(socketio.Options{})

@@ -41,7 +41,8 @@ func dial(t *testing.T, addr string) *peer {
 	t.Helper()
 	var g link.Group
 	p := &peer{t: t, frames: make(chan lean.Frame, 10000)}
-	c, err := lean.Dial(&g, addr, "/socket.io/?EIO=4&transport=websocket", func(_ *lean.Client, f lean.Frame) { p.frames <- f })
+	c, err := lean.Dial(&g, addr, "/socket.io/?EIO=4&transport=websocket",
+		func(_ *lean.Client, f lean.Frame) { p.frames <- f })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (h Handshake) Address() string { return h.req.address }
 // Time at which the connection was made.
 func (h Handshake) Time() time.Time { return time.UnixMilli(h.req.issued) }
 
-// MarshalJSON writes the nine fields by which servers tell each other of sockets.
+// MarshalJSON writes the nine fields that servers exchange about a socket.
 func (h Handshake) MarshalJSON() ([]byte, error) {
 	headers := map[string]string{"host": h.req.host}
 	for k, v := range h.Header() {

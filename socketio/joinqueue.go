@@ -23,7 +23,7 @@ func (q *joinQueue) add(s *Socket) {
 		return
 	}
 	q.joining++
-	s.ns.srv.wg.Go(s.start)
+	s.ns.srv.wg.add(s)
 }
 
 // done must be called when a client has joined or was refused. It starts the next one that has not
@@ -38,7 +38,7 @@ func (q *joinQueue) done() {
 			q.waiting = nil
 		}
 		if !s.left() {
-			s.ns.srv.wg.Go(s.start)
+			s.ns.srv.wg.add(s)
 			return
 		}
 	}

@@ -15,28 +15,38 @@ import (
 // recoverWithin bounds how long an adapter may look for what a client missed.
 const recoverWithin = 5 * time.Second
 
+// run implements task: the first time it lets the client join, later it handles events that have come.
+func (s *Socket) run() {
+	if s.started {
+		s.work(nil)
+		return
+	}
+	s.started = true
+	s.start()
+}
+
 // start lets the client join or refuses it, and then handles the events that have come meanwhile.
 func (s *Socket) start() {
-	in := s.letIn()
+	in := s.tryJoin()
 	s.ns.srv.joins.done()
 	if !in {
 		return
 	}
 	s.conn.joined()
-	s.ns.tellRooms(s, []string{s.id}, true)
+	s.ns.notifyRooms(s, []string{s.id}, true)
 	for _, f := range s.ns.hooks.Load().connect {
 		s.guard("connect", func() { f(s) })
 	}
-	s.work()
+	s.work(nil)
 }
 
-// letIn reports whether the client has joined and is still connected.
-func (s *Socket) letIn() bool {
+// tryJoin reports whether the client has joined and is still connected.
+func (s *Socket) tryJoin() bool {
 	if s.recover() {
 		return s.Connected()
 	}
 	if err := s.admit(); err != nil {
-		s.turnAway(err)
+		s.reject(err)
 		return false
 	}
 	s.mu.Lock()
@@ -61,14 +71,14 @@ func (s *Socket) admit() (err error) {
 	return nil
 }
 
-func (s *Socket) turnAway(err error) {
+func (s *Socket) reject(err error) {
 	s.conn.forget(s)
 	s.mu.Lock()
 	gone := s.state == socketGone
 	s.state = socketGone
 	full := s.discard()
 	s.mu.Unlock()
-	s.conn.brake(full, 0)
+	s.conn.adjustReading(full, 0)
 	if gone {
 		return // and counted out
 	}
@@ -88,14 +98,15 @@ func (s *Socket) enter(missed []adapter.Missed) bool {
 	}
 	for i, m := range missed {
 		s.sent.add(&missed[i].Offset)
-		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, withOffset(m.Payload, m.Offset)))
+		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name},
+			withOffset(m.Payload, m.Offset)))
 	}
 	if s.ns.keeper != nil && s.pid == "" {
 		s.pid = engineio.NewID()
 	}
 	s.state = socketJoined
 	s.ns.rooms.add(s)
-	s.conn.session.Send(s.welcome())
+	s.conn.session.Send(s.connectReply())
 	return true
 }
 
@@ -151,12 +162,13 @@ func (ns *Namespace) replace(pid string) {
 	}
 }
 
-func (s *Socket) welcome() *engineio.Message {
+func (s *Socket) connectReply() *engineio.Message {
 	text := append(append(make([]byte, 0, 64), `{"sid":"`...), s.id...)
 	if s.pid != "" {
 		text = append(append(text, `","pid":"`...), s.pid...)
 	}
-	return s.ns.srv.message(packet.Packet{Type: packet.Connect, Namespace: s.ns.name}, adapter.Payload{JSON: append(text, `"}`...)})
+	return s.ns.srv.message(packet.Packet{Type: packet.Connect, Namespace: s.ns.name},
+		adapter.Payload{JSON: append(text, `"}`...)})
 }
 
 // end takes the socket out of its namespace, once. The disconnect handlers are called after the events
@@ -167,18 +179,18 @@ func (s *Socket) end(why Reason) {
 	s.state = socketGone
 	acks, cancel := s.acks, s.cancel
 	s.acks = nil
-	full, asking := int32(0), int32(0)
+	full, awaiting := int32(0), int32(0)
 	if before == socketJoining {
 		full = s.discard()
 	}
 	if len(acks) > 0 {
-		asking = -1
+		awaiting = -1
 	}
 	s.mu.Unlock()
 	if before == socketGone {
 		return
 	}
-	s.conn.brake(full, asking)
+	s.conn.adjustReading(full, awaiting)
 	s.conn.forget(s)
 	if cancel != nil {
 		cancel(fmt.Errorf("%w: %s", ErrDisconnected, why))
@@ -189,7 +201,7 @@ func (s *Socket) end(why Reason) {
 	if before == socketJoined {
 		s.remove(why)
 		if h := s.ns.hooks.Load(); len(h.disconnecting)+len(h.disconnect)+len(h.room) > 0 {
-			s.enqueue(&Event{task: func() { s.farewell(why) }})
+			s.enqueue(&Event{socket: s, task: func() { s.callDisconnectHandlers(why) }})
 		}
 	}
 	s.ns.exit()
@@ -213,12 +225,12 @@ func (s *Socket) remove(why Reason) {
 	})
 }
 
-func (s *Socket) farewell(why Reason) {
+func (s *Socket) callDisconnectHandlers(why Reason) {
 	h := s.ns.hooks.Load()
 	for _, f := range h.disconnecting {
 		f(s, why)
 	}
-	s.ns.tellRooms(s, s.Rooms(), false)
+	s.ns.notifyRooms(s, s.Rooms(), false)
 	for _, f := range h.disconnect {
 		f(s, why)
 	}

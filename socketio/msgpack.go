@@ -29,7 +29,7 @@ func packed(head packet.Packet, p adapter.Payload) []byte {
 	b = msgpack.AppendInt(msgpack.AppendString(b, "type"), int64(head.Type))
 	if len(p.JSON) > 0 {
 		data, err := msgpack.AppendJSON(msgpack.AppendString(b, "data"), p.JSON, p.Attachments)
-		if err != nil { // raw JSON of a caller that is none: what the text form would show the client too
+		if err != nil { // the caller's json.RawMessage is not JSON
 			data = msgpack.AppendNil(msgpack.AppendString(b, "data"))
 		}
 		b = data

@@ -13,8 +13,8 @@ import (
 // Handler handles an event of a client.
 type Handler func(s *Socket, e *Event)
 
-// Middleware may refuse a client that wants to join a namespace. The error's text is what the client
-// is told; see Refusal for more.
+// Middleware may refuse a client that wants to join a namespace. The client receives the error's text;
+// return a Refusal to send data too.
 type Middleware func(s *Socket) error
 
 // Refusal is a Middleware's error with data for the client.
@@ -25,21 +25,21 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Message }
 
-// Namespace is a part of a server that clients join on their own, with its own events and rooms.
+// Namespace is a part of a server that clients join separately, with its own events and rooms.
 //
 // Register handlers before the first client comes; those registered later are seen by later events.
 type Namespace struct {
-	name     string
-	srv      *Server
-	adapter  adapter.Adapter
-	watcher  adapter.RoomWatcher // the adapter, if it wants to know of rooms
-	parent   *Namespace          // of a namespace made by a match
-	keeper   keeper              // nil without recovery
-	history  *history            // the keeper, when it is not the adapter
-	rooms    rooms
-	visitors atomic.Int64  // clients that have joined or are about to
-	ackIDs   atomic.Uint64 // shared by all sockets, so that a broadcast has one id for all
-	ready    atomic.Bool   // the adapter is open
+	name    string
+	srv     *Server
+	adapter adapter.Adapter
+	watcher adapter.RoomWatcher // the adapter, if it wants to know of rooms
+	parent  *Namespace          // of a namespace made by a match
+	keeper  keeper              // nil without recovery
+	history *history            // the keeper, when it is not the adapter
+	rooms   rooms
+	clients atomic.Int64  // clients that have joined or are about to
+	ackIDs  atomic.Uint64 // shared by all sockets, so that a broadcast has one id for all
+	ready   atomic.Bool   // the adapter is open
 
 	mu       sync.Mutex // serialises changes of hooks
 	hooks    atomic.Pointer[hooks]
@@ -51,7 +51,7 @@ type hooks struct {
 	use           []Middleware
 	useEvent      []func(*Socket, *Event) error
 	connect       []func(*Socket)
-	events        map[string]Handler
+	events        map[string]*listener
 	any           []Handler
 	anyOutgoing   []func(s *Socket, event string, args []any)
 	disconnecting []func(*Socket, Reason)
@@ -67,11 +67,11 @@ func newNamespace(srv *Server, name string) *Namespace {
 	ns.rooms.members = make(map[string]*socketSet)
 	ns.rooms.pids = make(map[string]*Socket)
 	ns.hooks.Store(&hooks{})
-	ns.adapter = solo{}
+	ns.adapter = noAdapter{}
 	if open := srv.opt.Adapter; open != nil {
 		a, err := open(node{ns})
 		if err != nil {
-			srv.log.Error("socketio: the namespace stays alone", "namespace", name, "error", err)
+			srv.log.Error("socketio: the namespace does not reach other servers", "namespace", name, "error", err)
 		} else {
 			ns.adapter = a
 		}
@@ -89,7 +89,7 @@ func newNamespace(srv *Server, name string) *Namespace {
 	return ns
 }
 
-// Name is the namespace's name, with its slash.
+// Name returns the namespace's name, with its slash.
 func (ns *Namespace) Name() string { return ns.name }
 
 // change replaces the hooks by a changed copy.
@@ -107,7 +107,7 @@ func (ns *Namespace) Use(m Middleware) {
 }
 
 // UseEvent adds a check of events: one that returns an error keeps the event from its handlers. The
-// client is told when it waits for an acknowledgement, as {"error": text}.
+// client receives {"error": text} if it waits for an acknowledgement.
 func (ns *Namespace) UseEvent(f func(*Socket, *Event) error) {
 	ns.change(func(h *hooks) { h.useEvent = append(h.useEvent[:len(h.useEvent):len(h.useEvent)], f) })
 }
@@ -122,9 +122,9 @@ func (ns *Namespace) On(event string, f Handler) {
 	ns.change(func(h *hooks) {
 		h.events = maps.Clone(h.events)
 		if h.events == nil {
-			h.events = make(map[string]Handler)
+			h.events = make(map[string]*listener)
 		}
-		if h.events[event] = f; f == nil {
+		if h.events[event] = newListener(event, f); f == nil {
 			delete(h.events, event)
 		}
 	})
@@ -149,7 +149,7 @@ func (ns *Namespace) OnDisconnecting(f func(*Socket, Reason)) {
 	})
 }
 
-// OnDisconnect adds a function that is called when a client has gone. Socket.Rooms still tells which
+// OnDisconnect adds a function that is called when a client has gone. Socket.Rooms still returns the
 // rooms it was in.
 func (ns *Namespace) OnDisconnect(f func(*Socket, Reason)) {
 	ns.change(func(h *hooks) { h.disconnect = append(h.disconnect[:len(h.disconnect):len(h.disconnect)], f) })
@@ -167,12 +167,12 @@ func (ns *Namespace) OnUpgrade(f func(*Socket)) {
 	ns.change(func(h *hooks) { h.upgrade = append(h.upgrade[:len(h.upgrade):len(h.upgrade)], f) })
 }
 
-// OnDescribe adds a function that may change what other servers are told of a socket's data.
+// OnDescribe adds a function that may change the data of a socket that other servers receive.
 func (ns *Namespace) OnDescribe(f func(*Socket, json.RawMessage) json.RawMessage) {
 	ns.change(func(h *hooks) { h.describe = append(h.describe[:len(h.describe):len(h.describe)], f) })
 }
 
-func (ns *Namespace) tellRooms(s *Socket, rooms []string, joined bool) {
+func (ns *Namespace) notifyRooms(s *Socket, rooms []string, joined bool) {
 	for _, f := range ns.hooks.Load().room {
 		for _, room := range rooms {
 			s.guard("room", func() { f(s, room, joined) })
@@ -186,15 +186,15 @@ func (ns *Namespace) Socket(id string) *Socket { return ns.rooms.get(id) }
 // Sockets returns the local sockets, in no order.
 func (ns *Namespace) Sockets() []*Socket { return ns.rooms.selected(adapter.Target{}) }
 
-// Len is the number of local sockets.
+// Len returns the number of local sockets.
 func (ns *Namespace) Len() int { return ns.rooms.len() }
 
-// solo is the adapter of a server that is alone.
-type solo struct{}
+// noAdapter is the adapter of a server that is alone.
+type noAdapter struct{}
 
-func (solo) Publish(*adapter.Op) (bool, error)                               { return false, nil }
-func (solo) Request(context.Context, *adapter.Op, func(adapter.Reply)) error { return nil }
-func (solo) Close() error                                                    { return nil }
+func (noAdapter) Publish(*adapter.Op) (bool, error)                               { return false, nil }
+func (noAdapter) Request(context.Context, *adapter.Op, func(adapter.Reply)) error { return nil }
+func (noAdapter) Close() error                                                    { return nil }
 
 // node is the side of a namespace that its adapter sees.
 type node struct{ ns *Namespace }
@@ -227,7 +227,7 @@ type RemoteSocket struct {
 	ns *Namespace
 }
 
-// Describe is the socket as other servers get to know it.
+// Describe returns the socket as other servers get to know it.
 func (s *Socket) Describe() adapter.Socket {
 	h, err := json.Marshal(s.handshake)
 	if err != nil {

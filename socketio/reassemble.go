@@ -16,7 +16,7 @@ type partial struct {
 }
 
 // normalise checks the placeholders of a binary packet and rewrites those that are not in the usual
-// form, so that everybody may look for that form alone. An illegal number makes the packet invalid.
+// form, so that others need to look for that form only. An illegal number makes the packet invalid.
 func normalise(data []byte, attachments int) ([]byte, error) {
 	return normaliser{src: data, limit: attachments}.run()
 }

@@ -28,7 +28,7 @@ type Recovery struct {
 	Middlewares bool
 }
 
-// history keeps events and sessions in memory. Broadcasts are applied with its lock held, so that all
+// history stores events and sessions in memory. Broadcasts are applied with its lock held, so that all
 // clients see them in the order of their offsets.
 type history struct {
 	opt    Recovery
@@ -115,7 +115,7 @@ func (h *history) trim(now time.Time) {
 	h.events = h.events[n:]
 }
 
-// sweep forgets sessions whose time is over. It is not done for each that is saved: when a server's clients all go
+// sweep deletes sessions that have expired. It is not done for each that is saved: when a server's clients all go
 // at once, each would look at all of them.
 func (h *history) sweep(now time.Time) {
 	if now.Sub(h.swept) < h.opt.MaxDisconnection/8 {
@@ -129,7 +129,7 @@ func (h *history) sweep(now time.Time) {
 	}
 }
 
-// Save keeps a session, and now and then forgets those whose time is over.
+// Save stores a session, and from time to time deletes those that have expired.
 func (h *history) Save(s adapter.Saved) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -179,9 +179,9 @@ func withOffset(p adapter.Payload, offset string) adapter.Payload {
 	return adapter.Payload{JSON: text, Attachments: p.Attachments}
 }
 
-// unkept is the payload of an event that has no offset. The official client takes the last argument of
+// withoutOffset returns the payload of an event that has no offset. The official client takes the last argument of
 // any event, or even its name, for an offset if it is a string.
-func unkept(p adapter.Payload) adapter.Payload {
+func withoutOffset(p adapter.Payload) adapter.Payload {
 	end := len(p.JSON) - 1
 	if end < 1 || p.JSON[end-1] != '"' {
 		return p
@@ -190,14 +190,14 @@ func unkept(p adapter.Payload) adapter.Payload {
 	return adapter.Payload{JSON: append(text, ",null]"...), Attachments: p.Attachments}
 }
 
-// keeper is who keeps events for clients that are away.
+// keeper keeps events for clients that are away.
 type keeper interface {
 	Save(adapter.Saved)
 	Recover(ctx context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed)) bool
 	Position() string
 }
 
-// sent tells what was sent to a socket, with recovery.
+// sent has the offsets of the events that were sent to a socket, with recovery.
 type sent struct{ first, last atomic.Pointer[string] }
 
 func (t *sent) add(offset *string) {
@@ -217,7 +217,8 @@ func (t *sent) offsets() (first, last string) {
 // keptReasons are those after which a client may come back as the same.
 func keptReason(why Reason) bool {
 	switch engineio.Reason(why) {
-	case engineio.ReasonTransportClose, engineio.ReasonTransportError, engineio.ReasonForcedClose, engineio.ReasonPingTimeout, engineio.ReasonShutdown, engineio.ReasonSlow:
+	case engineio.ReasonTransportClose, engineio.ReasonTransportError, engineio.ReasonForcedClose,
+		engineio.ReasonPingTimeout, engineio.ReasonShutdown, engineio.ReasonSlow:
 		return true
 	}
 	return false

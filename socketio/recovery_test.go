@@ -13,7 +13,8 @@ import (
 // ids cuts sid and pid out of the answer to a CONNECT.
 func ids(t *testing.T, welcome string) (sid, pid string) {
 	t.Helper()
-	if n, err := fmt.Sscanf(strings.NewReplacer(`"`, " ", ",", " ").Replace(welcome), `40{ sid : %s   pid : %s }`, &sid, &pid); n != 2 {
+	if n, err := fmt.Sscanf(strings.NewReplacer(`"`, " ", ",", " ").Replace(welcome),
+		`40{ sid : %s   pid : %s }`, &sid, &pid); n != 2 {
 		t.Fatalf("%q: %v", welcome, err)
 	}
 	return sid, pid
@@ -79,7 +80,8 @@ func TestRecovery(t *testing.T) {
 		t.Fatal("other ids", s2, p2)
 	}
 	s := <-back
-	if !s.Recovered() || s.Data() != "kept" || fmt.Sprint(s.Rooms()) != fmt.Sprint([]string{sid, "room"}) || asked != 1 {
+	if !s.Recovered() || s.Data() != "kept" ||
+		fmt.Sprint(s.Rooms()) != fmt.Sprint([]string{sid, "room"}) || asked != 1 {
 		t.Fatal(s.Recovered(), s.Data(), s.Rooms(), asked)
 	}
 
@@ -96,7 +98,8 @@ func TestRecovery(t *testing.T) {
 	<-back
 
 	// Unknown sessions and offsets get a fresh one.
-	for _, ask := range []string{strings.Replace(again, pid, "unknown", 1), strings.Replace(again, last, "zz", 1), `40{"pid":7}`, `40{"pid":"x"}`} {
+	for _, ask := range []string{strings.Replace(again, pid, "unknown", 1),
+		strings.Replace(again, last, "zz", 1), `40{"pid":7}`, `40{"pid":"x"}`} {
 		p = dial(t, addr)
 		p.say(ask)
 		if s2, _ := ids(t, p.next()); s2 == sid {
@@ -136,7 +139,9 @@ func TestOfficialClientRecovers(t *testing.T) {
 	ns.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) { gone <- s.ID() })
 	node := testenv.StartNode(t, "client.mjs", "http://"+serve(t, io))
 	c := &official{node, t, "a"}
-	id := c.open(map[string]any{"transports": []string{"websocket"}, "reconnectionDelay": 300, "randomizationFactor": 0}, "/")
+	id := c.open(map[string]any{
+		"transports": []string{"websocket"}, "reconnectionDelay": 300, "randomizationFactor": 0,
+	}, "/")
 	_ = ns.Emit("first", 1)
 	if v := c.next(); v[0] != "first" {
 		t.Fatal(v)

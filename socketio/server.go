@@ -51,7 +51,7 @@ type Options struct {
 	// MaxPendingBytes is the same in bytes. Default 8 MiB, or eight times Engine.MaxPayload if that is
 	// more.
 	MaxPendingBytes int
-	// Log gets what an operator may want to know. Default: nothing is logged.
+	// Log is the logger. Default: nothing is logged.
 	Log *slog.Logger
 }
 
@@ -106,6 +106,7 @@ func New(opt Options) *Server {
 	srv := &Server{opt: opt, log: opt.Log, namespaces: make(map[string]*Namespace)}
 	srv.joins.limit, srv.joins.maxWaiting = opt.MaxJoining, opt.MaxWaiting
 	engine := opt.Engine
+	engine.NewWorker = func() engineio.Worker { return &reader{running: &srv.wg} }
 	engine.Full = func() bool { return srv.joins.full() || opt.Engine.Full != nil && opt.Engine.Full() }
 	srv.engine = engineio.New(engine, srv.accept)
 	if !opt.NoClient {
@@ -126,8 +127,8 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.engine.ServeHTTP(w, r)
 }
 
-// Of returns the namespace of that name and makes it if needed. A leading slash is added. An adapter
-// that cannot be opened is logged, and the namespace stays alone.
+// Of returns the namespace of that name and makes it if needed. A leading slash is added. If its adapter cannot be
+// opened, that is logged, and the namespace does not reach other servers.
 func (srv *Server) Of(name string) *Namespace {
 	if name == "" || name[0] != '/' {
 		name = "/" + name
@@ -145,13 +146,13 @@ func (srv *Server) Of(name string) *Namespace {
 	return ns
 }
 
-// Clients is the number of connected clients, whatever namespaces they have joined.
+// Clients returns the number of connected clients, whatever namespaces they have joined.
 func (srv *Server) Clients() int { return srv.engine.Len() }
 
-// Polling is the number of those that are on long-polling.
+// Polling returns the number of those that are on long-polling.
 func (srv *Server) Polling() int { return srv.engine.Polling() }
 
-// OnNamespace has f called for every namespace that is there and for those that are made later. It must
+// OnNamespace calls f for every present namespace and for those that are made later. It must
 // not call Of or OfMatch.
 func (srv *Server) OnNamespace(f func(*Namespace)) {
 	srv.mu.Lock()
@@ -164,7 +165,7 @@ func (srv *Server) OnNamespace(f func(*Namespace)) {
 
 // Drain refuses new clients with status 503 and closes the connections of the present ones, evenly
 // over the given time. Clients reconnect by themselves, to another server if there is one: they are
-// never told that the server disconnected them, which would keep them away.
+// not sent a DISCONNECT, which would keep them from reconnecting.
 func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
 	return srv.engine.Drain(ctx, over)
 }

@@ -17,7 +17,8 @@ import (
 // socketio.md 4: the bundle as the article's health check sees it.
 func TestBundle(t *testing.T) {
 	url := "http://" + serve(t, socketio.New(socketio.Options{}))
-	for _, name := range []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js", "socket.io.js.map", "socket.io.min.js.map"} {
+	for _, name := range []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js",
+		"socket.io.msgpack.min.js", "socket.io.js.map", "socket.io.min.js.map"} {
 		for _, encoding := range []string{"gzip", "identity"} {
 			req, _ := http.NewRequest("GET", url+"/socket.io/"+name+"?t=1", nil)
 			req.Header.Set("Accept-Encoding", encoding)
@@ -30,7 +31,9 @@ func TestBundle(t *testing.T) {
 			if strings.HasSuffix(name, ".map") {
 				kind = "application/json; charset=utf-8"
 			}
-			if res.StatusCode != 200 || res.Header.Get("Etag") != `"4.8.4"` || res.Header.Get("Content-Type") != kind || res.Header.Get("Cache-Control") != "public, max-age=0" || res.ContentLength < 1000 {
+			if res.StatusCode != 200 || res.Header.Get("Etag") != `"4.8.4"` ||
+				res.Header.Get("Content-Type") != kind ||
+				res.Header.Get("Cache-Control") != "public, max-age=0" || res.ContentLength < 1000 {
 				t.Errorf("%s: %d %v", name, res.StatusCode, res.Header)
 			}
 		}
@@ -42,7 +45,8 @@ func TestBundle(t *testing.T) {
 			t.Error(res, err)
 		}
 	}
-	if status, body := get(t, url+"/socket.io/other.js"); status != 400 || body != `{"code":0,"message":"Transport unknown"}` {
+	if status, body := get(t, url+"/socket.io/other.js"); status != 400 ||
+		body != `{"code":0,"message":"Transport unknown"}` {
 		t.Error(status, body)
 	}
 	if status, _ := get(t, url+"/"); status != 404 {
@@ -132,7 +136,11 @@ func TestEventMiddlewareAndOnAny(t *testing.T) {
 	})
 	ns.OnAny(func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("any", e.Name, e.Args.Len(), e.WantsAck()) })
 	var out []string
-	ns.OnAnyOutgoing(func(_ *socketio.Socket, event string, args []any) { out = append(out, fmt.Sprint(event, len(args))) })
+	ns.OnAnyOutgoing(func(
+		_ *socketio.Socket, event string, args []any,
+	) {
+		out = append(out, fmt.Sprint(event, len(args)))
+	})
 	p := join(t, serve(t, io), "")
 	p.say(`421["forbidden"]`)
 	p.want(`431[{"error":"no"}]`)
@@ -172,7 +180,7 @@ func TestTypedArguments(t *testing.T) {
 	}
 }
 
-// Binary stands anywhere, and is renumbered when arguments are put together anew.
+// Binary data may be anywhere in the arguments, and is renumbered when arguments are combined.
 func TestBinaryArguments(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	type file struct {
@@ -191,7 +199,8 @@ func TestBinaryArguments(t *testing.T) {
 	if err := p.Write(wsframe.Binary, []byte{1, 2}); err != nil {
 		t.Fatal(err)
 	}
-	p.want(`453-["both",{"_placeholder":true,"num":0},{"Name":"a","Data":{"_placeholder":true,"num":1}},{"Name":"a","Data":{"_placeholder":true,"num":2}}]`)
+	p.want(`453-["both",{"_placeholder":true,"num":0},{"Name":"a","Data":{"_placeholder":true,"num":1}},` +
+		`{"Name":"a","Data":{"_placeholder":true,"num":2}}]`)
 	for _, want := range []string{"\x09", "\x01\x02", "\x01\x02"} {
 		if f := p.frame(); string(f.Data) != want {
 			t.Fatalf("%q", f.Data)
@@ -237,7 +246,8 @@ func TestMiddlewareThatPanics(t *testing.T) {
 func TestObjectsThatLookLikePlaceholders(t *testing.T) {
 	io := echoServer()
 	io.Of("/").On("both", func(s *socketio.Socket, e *socketio.Event) {
-		_ = s.Emit("echo", &e.Args, json.RawMessage(`[{"num":0, "_placeholder":true}]`), map[string]any{"_placeholder": true}, []byte{7})
+		_ = s.Emit("echo", &e.Args, json.RawMessage(`[{"num":0, "_placeholder":true}]`),
+			map[string]any{"_placeholder": true}, []byte{7})
 	})
 	node := testenv.StartNode(t, "client.mjs", "http://"+serve(t, io))
 	_, addr := officialServer(t, "{}")

@@ -24,7 +24,7 @@ type ServerEvent struct {
 	answered atomic.Bool
 }
 
-// WantsAck tells whether the other server waits for an answer.
+// WantsAck reports whether the other server waits for an answer.
 func (e *ServerEvent) WantsAck() bool { return e.answer != nil }
 
 // Ack answers the event with one value. If the other server does not wait for an answer nothing

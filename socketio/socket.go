@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/berthhq/berth/socketio/adapter"
@@ -44,6 +45,7 @@ type Socket struct {
 	mu          sync.Mutex
 	state       uint8
 	running     bool // somebody works on the queue
+	started     bool // run was called
 	full        bool // so much is queued that reading is to stop
 	queued      int
 	queuedBytes int
@@ -63,7 +65,7 @@ func newSocket(ns *Namespace, c *conn, auth []byte) *Socket {
 	if ns.keeper != nil {
 		s.sent = &sent{}
 	}
-	s.running = true // start is the first to work on the queue
+	s.running = true // the first run works on the queue too
 	return s
 }
 
@@ -152,14 +154,14 @@ func (s *Socket) Join(rooms ...string) {
 	if len(created) > 0 && s.ns.watcher != nil {
 		s.ns.watcher.RoomsCreated(created)
 	}
-	s.ns.tellRooms(s, joined, true)
+	s.ns.notifyRooms(s, joined, true)
 }
 
 // Leave takes it out of rooms.
 func (s *Socket) Leave(rooms ...string) {
 	left, emptied := s.ns.rooms.leave(s, rooms)
 	s.ns.deleted(emptied)
-	s.ns.tellRooms(s, left, false)
+	s.ns.notifyRooms(s, left, false)
 }
 
 func (ns *Namespace) deleted(rooms []string) {
@@ -181,7 +183,7 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 
 func (s *Socket) emit(f adapter.Flags, event string, args []any) error {
 	if s.ns.keeper != nil && !f.Volatile && s.Connected() {
-		return s.emitKept(f, event, args) // which is a broadcast to one
+		return s.emitRecorded(f, event, args) // which is a broadcast to one
 	}
 	s.outgoing(event, args)
 	m, err := s.message(event, args)
@@ -201,23 +203,25 @@ func (s *Socket) message(event string, args []any) (*engineio.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, unkept(p)), nil
+	return s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, withoutOffset(p)), nil
 }
 
-// emitKept sends an event that the client gets later if it is away now.
-func (s *Socket) emitKept(f adapter.Flags, event string, args []any) error {
+// emitRecorded sends an event that the client gets later if it is away now.
+func (s *Socket) emitRecorded(f adapter.Flags, event string, args []any) error {
 	p, err := payload(nil, event, true, args)
 	if err != nil {
 		return err
 	}
 	f.Local = s.ns.history != nil // nobody else could give it to the client
-	Selection{ns: s.ns, target: adapter.Target{Rooms: []string{s.id}}, flags: f}.run(&adapter.Op{Kind: adapter.Broadcast, Payload: p})
+	Selection{
+		ns: s.ns, target: adapter.Target{Rooms: []string{s.id}}, flags: f,
+	}.run(&adapter.Op{Kind: adapter.Broadcast, Payload: p})
 	return nil
 }
 
 func (s *Socket) outgoing(event string, args []any) {
 	for _, f := range s.ns.hooks.Load().anyOutgoing {
-		f(s, event, args)
+		f(s, event, slices.Clone(args)) // args itself stays on the caller's stack
 	}
 }
 
@@ -246,11 +250,11 @@ func (s *Socket) send(m *engineio.Message, f adapter.Flags) {
 // all that it has joined, and the connection is closed.
 func (s *Socket) Disconnect(closing bool) {
 	if !closing {
-		s.dismiss()
+		s.sendDisconnect()
 		return
 	}
 	for _, other := range s.conn.all() {
-		other.dismiss()
+		other.sendDisconnect()
 	}
 	s.conn.session.Close()
 }
@@ -259,13 +263,15 @@ func (s *Socket) Disconnect(closing bool) {
 // maybe to another server, and may be recovered.
 func (s *Socket) CloseConnection() { s.conn.session.Close() }
 
-// dismiss sends the client a DISCONNECT: it leaves the namespace and does not reconnect by itself.
-func (s *Socket) dismiss() {
+// sendDisconnect sends the client a DISCONNECT: it leaves the namespace and does not reconnect by itself.
+func (s *Socket) sendDisconnect() {
 	s.mu.Lock()
 	joined := s.state == socketJoined
 	s.mu.Unlock()
 	if joined {
-		s.conn.session.Send(s.ns.srv.message(packet.Packet{Type: packet.Disconnect, Namespace: s.ns.name}, adapter.Payload{}))
+		s.conn.session.Send(s.ns.srv.message(packet.Packet{
+			Type: packet.Disconnect, Namespace: s.ns.name,
+		}, adapter.Payload{}))
 	}
 	s.end(ReasonServerDisconnect)
 }
@@ -283,6 +289,7 @@ func (s *Socket) guard(what string, f func()) {
 // panicked logs a panic of user code and closes the connection, because the state of what the code was
 // doing is not known.
 func (s *Socket) panicked(what string, p any) {
-	s.ns.srv.log.Error("socketio: handler panicked", "namespace", s.ns.name, "what", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	s.ns.srv.log.Error("socketio: handler panicked", "namespace", s.ns.name, "what", what,
+		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	s.conn.session.Close()
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
-// A storm is the crowd of a test; `make bench-storm` has 20,000.
+// stormClients is how many clients reconnect at once in a test; `make bench-storm` has 20,000.
 const stormClients = 1500
 
 // stormServer counts who is in its middleware at the same time.
@@ -73,7 +73,7 @@ func (s *stormServer) graceful(t *testing.T) {
 	}()
 }
 
-// Everybody comes back when a server has gone, one way or the other, nobody twice, and the next server's
+// All clients reconnect when a server is killed or drained, none of them twice, and the next server's
 // middlewares meet them at a bounded rate.
 func TestStorm(t *testing.T) {
 	const joining = 8
@@ -83,7 +83,7 @@ func TestStorm(t *testing.T) {
 	var mu sync.Mutex
 	rolls := make([]int, stormClients)
 	all := make(chan struct{}, stormClients)
-	crowd := &lean.Crowd{
+	pool := &lean.Pool{
 		Addr: addr, First: 20 * time.Millisecond, Most: 100 * time.Millisecond,
 		From: []netip.Addr{netip.MustParseAddr("127.0.1.1"), netip.MustParseAddr("127.0.1.2")},
 		On: func(i int, text []byte) {
@@ -95,22 +95,22 @@ func TestStorm(t *testing.T) {
 			}
 		},
 	}
-	defer crowd.Close()
-	crowd.Start(stormClients)
-	arrived(t, now, crowd, stormClients)
+	defer pool.Close()
+	pool.Start(stormClients)
+	arrived(t, now, pool, stormClients)
 	for _, how := range []struct {
 		name string
 		end  func(*stormServer, *testing.T)
 	}{{"abrupt", (*stormServer).abrupt}, {"graceful", (*stormServer).graceful}} {
 		t.Run(how.name, func(t *testing.T) {
-			before := crowd.Joins.Load()
+			before := pool.Joins.Load()
 			how.end(now, t)
 			now = startStorm(t, addr, opt)
-			arrived(t, now, crowd, before+stormClients)
+			arrived(t, now, pool, before+stormClients)
 			if most := now.most.Load(); most > joining {
 				t.Errorf("%d clients were in the middleware at the same time, want at most %d", most, joining)
 			}
-			if got := crowd.Joins.Load() - before; got != stormClients {
+			if got := pool.Joins.Load() - before; got != stormClients {
 				t.Errorf("%d joins for %d clients", got, stormClients)
 			}
 			if now.io.Clients() != stormClients {
@@ -141,14 +141,14 @@ func TestStorm(t *testing.T) {
 }
 
 // arrived waits until everybody has joined the server.
-func arrived(t *testing.T, s *stormServer, crowd *lean.Crowd, joins int64) {
+func arrived(t *testing.T, s *stormServer, pool *lean.Pool, joins int64) {
 	t.Helper()
 	for until := time.Now().Add(6 * patience); ; time.Sleep(5 * time.Millisecond) {
-		if crowd.Joins.Load() >= joins && crowd.In.Load() == stormClients && s.io.Of("/").Len() == stormClients {
+		if pool.Joins.Load() >= joins && pool.In.Load() == stormClients && s.io.Of("/").Len() == stormClients {
 			return
 		}
 		if time.Now().After(until) {
-			t.Fatalf("%d of %d are back, and %d failed", s.io.Of("/").Len(), stormClients, crowd.Failures.Load())
+			t.Fatalf("%d of %d are back, and %d failed", s.io.Of("/").Len(), stormClients, pool.Failures.Load())
 		}
 	}
 }
@@ -181,7 +181,8 @@ func TestFullDoor(t *testing.T) {
 			res = r
 		}
 	}
-	if after, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode != http.StatusServiceUnavailable || err != nil || after < 1 || after > 5 {
+	if after, err := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode != http.StatusServiceUnavailable ||
+		err != nil || after < 1 || after > 5 {
 		t.Fatal(res.Status, res.Header)
 	}
 	node := testenv.StartNode(t, "client.mjs", "http://"+addr)

@@ -1,14 +1,18 @@
 package socketio
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
 
-// Typed makes a handler of a function of the event's first argument. An event whose argument does not
+// Typed returns a handler that decodes the event's first argument and calls f. An event whose argument does not
 // fit is answered with an error object when the client asked for an answer, and dropped otherwise. A
 // missing argument is the zero value, as one that is undefined in JavaScript.
 func Typed[T any](f func(s *Socket, v T)) Handler {
 	return func(s *Socket, e *Event) {
-		var v T
-		if e.decode(&v) {
+		in := arguments(e)
+		if v := next[T](&in); in.ok() {
 			f(s, v)
 		}
 	}
@@ -17,9 +21,8 @@ func Typed[T any](f func(s *Socket, v T)) Handler {
 // Typed2 is Typed for two arguments.
 func Typed2[A, B any](f func(s *Socket, a A, b B)) Handler {
 	return func(s *Socket, e *Event) {
-		var a A
-		var b B
-		if e.decode(&a, &b) {
+		in := arguments(e)
+		if a, b := next[A](&in), next[B](&in); in.ok() {
 			f(s, a, b)
 		}
 	}
@@ -28,10 +31,8 @@ func Typed2[A, B any](f func(s *Socket, a A, b B)) Handler {
 // Typed3 is Typed for three arguments.
 func Typed3[A, B, C any](f func(s *Socket, a A, b B, c C)) Handler {
 	return func(s *Socket, e *Event) {
-		var a A
-		var b B
-		var c C
-		if e.decode(&a, &b, &c) {
+		in := arguments(e)
+		if a, b, c := next[A](&in), next[B](&in), next[C](&in); in.ok() {
 			f(s, a, b, c)
 		}
 	}
@@ -41,9 +42,10 @@ func Typed3[A, B, C any](f func(s *Socket, a A, b B, c C)) Handler {
 // client is disconnected. An error is sent as {"error": text}.
 func Answer[T, R any](f func(ctx context.Context, s *Socket, v T) (R, error)) Handler {
 	return func(s *Socket, e *Event) {
-		var v T
-		if e.decode(&v) {
-			answer(e)(f(s.Context(), s, v))
+		in := arguments(e)
+		if v := next[T](&in); in.ok() {
+			result, err := f(s.Context(), s, v)
+			answer(e, &result, err)
 		}
 	}
 }
@@ -51,10 +53,10 @@ func Answer[T, R any](f func(ctx context.Context, s *Socket, v T) (R, error)) Ha
 // Answer2 is Answer for two arguments.
 func Answer2[A, B, R any](f func(ctx context.Context, s *Socket, a A, b B) (R, error)) Handler {
 	return func(s *Socket, e *Event) {
-		var a A
-		var b B
-		if e.decode(&a, &b) {
-			answer(e)(f(s.Context(), s, a, b))
+		in := arguments(e)
+		if a, b := next[A](&in), next[B](&in); in.ok() {
+			result, err := f(s.Context(), s, a, b)
+			answer(e, &result, err)
 		}
 	}
 }
@@ -62,32 +64,59 @@ func Answer2[A, B, R any](f func(ctx context.Context, s *Socket, a A, b B) (R, e
 // Answer3 is Answer for three arguments.
 func Answer3[A, B, C, R any](f func(ctx context.Context, s *Socket, a A, b B, c C) (R, error)) Handler {
 	return func(s *Socket, e *Event) {
-		var a A
-		var b B
-		var c C
-		if e.decode(&a, &b, &c) {
-			answer(e)(f(s.Context(), s, a, b, c))
+		in := arguments(e)
+		if a, b, c := next[A](&in), next[B](&in), next[C](&in); in.ok() {
+			result, err := f(s.Context(), s, a, b, c)
+			answer(e, &result, err)
 		}
 	}
 }
 
-func answer(e *Event) func(result any, err error) {
-	return func(result any, err error) {
-		if err != nil {
-			e.fail(err)
-			return
-		}
-		_ = e.Ack(result) // what cannot be encoded was the handler's doing; the client's time limit tells
-	}
-}
-
-// decode decodes the arguments and reports whether they fit. If not, the client gets an error.
-func (e *Event) decode(v ...any) bool {
-	err := e.Args.Scan(v...)
-	if err != nil {
+// answer acknowledges e. A result that cannot be encoded is not sent: the client's time limit ends.
+func answer[R any](e *Event, result *R, err error) {
+	switch {
+	case err != nil:
 		e.fail(err)
+	case !e.ackValue(result):
+		_ = e.Ack(*result)
 	}
-	return err == nil
+}
+
+// decoder decodes the arguments of an event one after the other.
+type decoder struct {
+	e    *Event
+	rest values
+	n    int // arguments decoded
+	err  error
+}
+
+// arguments returns a decoder for an event whose handler keeps only its arguments.
+func arguments(e *Event) decoder {
+	e.done = true
+	return decoder{e: e, rest: values{e.Args.json}}
+}
+
+// next decodes the next argument. One that was not sent is the zero value.
+func next[T any](d *decoder) (v T) {
+	raw := d.rest.next()
+	if raw == nil || d.err != nil || d.e.Args.decodeSimple(raw, &v) {
+		d.n++
+		return v
+	}
+	p := new(T) // encoding/json keeps it
+	if err := json.Unmarshal(d.e.Args.inline(raw), p); err != nil {
+		d.err = fmt.Errorf("argument %d: %w", d.n, err)
+	}
+	d.n++
+	return *p
+}
+
+// ok reports whether the arguments fit. If not, the client gets an error.
+func (d *decoder) ok() bool {
+	if d.err != nil {
+		d.e.fail(d.err)
+	}
+	return d.err == nil
 }
 
 func (e *Event) fail(err error) {

@@ -15,7 +15,7 @@ import (
 const (
 	maxName = 32
 	maxText = 2000
-	askFor  = 2 * time.Second // how long other servers may take to say who is with them
+	askFor  = 2 * time.Second // time limit of the question who is online
 )
 
 // person is a client as the others see it; other servers know it as the socket's data.
@@ -33,7 +33,7 @@ type message struct {
 	Server where     `json:"server"`
 }
 
-// list is who is online. Partial says that other servers could not be asked.
+// list is the users that are online. Partial is true when other servers could not be asked.
 type list struct {
 	People  []person `json:"people"`
 	Partial bool     `json:"partial"`
@@ -66,7 +66,7 @@ func (c *chat) serve(io *socketio.Server) {
 	ns.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) { c.tell(ns.Emit("left", me(s))) })
 }
 
-// enter greets a client and tells the others.
+// enter greets a client and announces it to the others.
 func (c *chat) enter(s *socketio.Socket) {
 	var auth struct{ Name string }
 	_ = json.Unmarshal(s.Handshake().Auth, &auth) // a client without a name gets one
@@ -96,11 +96,12 @@ func (c *chat) say(_ context.Context, s *socketio.Socket, text string) (map[stri
 	if text == "" || len([]rune(text)) > maxText {
 		return nil, errText
 	}
-	m := message{ID: s.ID()[:6] + "-" + time.Now().Format("150405.000000"), From: me(s), Text: text, At: time.Now().UTC(), Server: c.here}
+	m := message{ID: s.ID()[:6] + "-" + time.Now().Format("150405.000000"), From: me(s), Text: text,
+		At: time.Now().UTC(), Server: c.here}
 	return map[string]string{"id": m.ID}, s.Namespace().Emit("message", m)
 }
 
-// who asks all servers who is with them.
+// who asks all servers which clients they have.
 func (c *chat) who(ctx context.Context) list {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
@@ -116,7 +117,7 @@ func (c *chat) who(ctx context.Context) list {
 	return out
 }
 
-// redisChanged tells the local clients whether they can reach those of other servers.
+// redisChanged informs the local clients whether they can reach those of other servers.
 func (c *chat) redisChanged(lost bool) {
 	c.mu.Lock()
 	c.lost = lost

@@ -66,7 +66,8 @@ func run(ctx context.Context, env func(string) string, log *slog.Logger) error {
 	hs := &http.Server{Handler: routes(io, where), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- socketio.NewGate(0).Serve(hs, ln) }()
-	log.Info("chat listens", "address", ln.Addr().String(), "host", where.Host, "task", where.Task, "redis", env("REDIS_ENDPOINT"))
+	log.Info("chat listens", "address", ln.Addr().String(), "host", where.Host, "task", where.Task,
+		"redis", env("REDIS_ENDPOINT"))
 	select {
 	case err := <-failed:
 		return err
@@ -75,7 +76,7 @@ func run(ctx context.Context, env func(string) string, log *slog.Logger) error {
 	return leave(io, hs, drain, failed, log)
 }
 
-// leave closes the connections one after the other. Clients are not told to stay away, so they come
+// leave closes the connections one after the other. Clients are not sent a DISCONNECT, so they come
 // back by themselves, to another server.
 func leave(io *socketio.Server, hs *http.Server, over time.Duration, failed <-chan error, log *slog.Logger) error {
 	log.Info("chat is asked to stop", "clients", io.Clients(), "over", over)

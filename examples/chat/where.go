@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// where tells which server this is. Clients see it.
+// where returns the name of this server, which clients see.
 type where struct {
 	Runtime string `json:"runtime"`
 	Host    string `json:"host"`

@@ -1,7 +1,7 @@
-// Package adapter has what is between a Socket.IO server and those who connect it with others: package
-// redisadapter, and adapters of your own. Applications need it for nothing.
+// Package adapter has the interfaces between a Socket.IO server and the adapters that connect it with others: package
+// redisadapter, and adapters of your own. Applications do not need it.
 //
-// For each namespace the server hands a Node to the Connector of its options and gets an Adapter. It
+// For each namespace the server calls the Connector of its options with a Node, and gets an Adapter. It
 // gives the adapter operations for the other servers; the adapter gives the node those of others.
 // Package adaptertest has the tests that an adapter must pass.
 package adapter
@@ -18,7 +18,7 @@ import (
 var ErrTimeout = errors.New("socketio: operation has timed out")
 
 // Adapter connects a namespace with the same namespace on other servers. It carries operations; what
-// they do to sockets is the business of the Node it was opened for.
+// they do to sockets is decided by the Node for which it was opened.
 type Adapter interface {
 	// Publish hands op to all other servers and does not wait for them. When it returns true the
 	// adapter will itself have op applied here, in its order among those of other servers; otherwise
@@ -40,7 +40,7 @@ type Node interface {
 	// Answer does what op asks and reports what it learns, if anything. It returns when all is
 	// reported or ctx is done.
 	Answer(ctx context.Context, op *Op, reply func(Reply))
-	// HasRoom tells whether a local socket is in room.
+	// HasRoom reports whether a local socket is in room.
 	HasRoom(room string) bool
 }
 
@@ -116,7 +116,7 @@ type Reply struct {
 	Rooms []string
 }
 
-// Socket is what servers tell one another of a client in a namespace.
+// Socket describes a client in a namespace to other servers.
 type Socket struct {
 	ID        string          `json:"id"`
 	Handshake json.RawMessage `json:"handshake"`

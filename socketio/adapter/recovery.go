@@ -20,7 +20,7 @@ type Saved struct {
 	// the client went. They are empty when another kind of server has saved the client.
 	First, Sent, At string
 
-	// Value is what SetData was given, for who keeps it in the same process.
+	// Value is what SetData was given. An adapter that keeps it in the same process need not decode Data.
 	Value any
 }
 
@@ -40,7 +40,7 @@ type Recoverer interface {
 	// broadcast is applied, so that the client misses nothing and gets nothing twice. It returns false
 	// when that cannot be done; a session can be recovered once.
 	//
-	// The offset is empty when the client has received no event. Saved.From tells where to begin.
+	// The offset is empty when the client has received no event. Saved.From returns where to begin.
 	Recover(ctx context.Context, pid, offset string, join func(Saved, []Missed)) bool
 	// Position is the offset of the last event that was applied, empty when there is none. It does
 	// not wait.
@@ -65,7 +65,7 @@ func (s Saved) From(offset string, earlier func(a, b string) bool) (from string,
 	return s.At, false, true
 }
 
-// Wants tells whether a client with these rooms is meant by t.
+// Wants reports whether a client with these rooms is meant by t.
 func (t Target) Wants(rooms []string) bool {
 	for _, r := range t.Except {
 		if slices.Contains(rooms, r) {

@@ -29,8 +29,9 @@ type Open func(t *testing.T) adapter.Connector
 func Run(t *testing.T, recovery bool, open Open) {
 	c := start(t, recovery, open)
 	for name, test := range map[string]func(*testing.T, *cluster){
-		"everybody": everybody, "rooms": rooms, "exceptions": exceptions, "local": local, "binary": binary, "order": order,
-		"acknowledgements": acks, "missing acknowledgements": missingAcks, "sockets": sockets, "servers": servers,
+		"everybody": everybody, "rooms": rooms, "exceptions": exceptions, "local": local,
+		"volatile": volatile, "binary": binary, "order": order, "acknowledgements": acks,
+		"missing acknowledgements": missingAcks, "sockets": sockets, "servers": servers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, p := range c.clients {
@@ -148,7 +149,8 @@ func tryDial(t *testing.T, addr, nsp, connect string) (*Client, error) {
 	t.Helper()
 	g := new(link.Group)
 	p := &Client{t: t, frames: make(chan lean.Frame, 1000)}
-	c, err := lean.Dial(g, addr, "/socket.io/?EIO=4&transport=websocket", func(_ *lean.Client, f lean.Frame) { p.frames <- f })
+	c, err := lean.Dial(g, addr, "/socket.io/?EIO=4&transport=websocket",
+		func(_ *lean.Client, f lean.Frame) { p.frames <- f })
 	if err != nil {
 		return nil, err
 	}

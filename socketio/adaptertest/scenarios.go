@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -69,10 +70,33 @@ func exceptions(t *testing.T, c *cluster) {
 }
 
 func local(t *testing.T, c *cluster) {
-	check(t, c.spaces[1].All().Volatile().Compress(false).Emit("volatile", 1)) // first: with another on its way it may be dropped
-	c.all(`42["volatile",1]`)
 	check(t, c.spaces[1].All().Local().Emit("here", 1))
 	c.clients[1].Want(`42["here",1]`)
+}
+
+// volatile: every client gets such events, in order. One that comes while an earlier frame is still being written
+// may be dropped, so several are sent, each followed by an event that always arrives.
+func volatile(t *testing.T, c *cluster) {
+	const rounds = 100
+	got := make([]bool, len(c.clients))
+	for n := range rounds {
+		check(t, c.spaces[1].All().Volatile().Compress(false).Emit("volatile", n))
+		check(t, c.spaces[1].Emit("after", n))
+		for i, p := range c.clients {
+			frame := p.Next()
+			if frame == fmt.Sprintf(`42["volatile",%d]`, n) {
+				got[i] = true
+				frame = p.Next()
+			}
+			if want := fmt.Sprintf(`42["after",%d]`, n); frame != want {
+				t.Fatalf("client %d got %q, want %q", i, frame, want)
+			}
+		}
+		if !slices.Contains(got, false) {
+			return
+		}
+	}
+	t.Fatalf("which clients got a volatile event in %d rounds: %v", rounds, got)
 }
 
 func binary(t *testing.T, c *cluster) {
@@ -173,7 +197,8 @@ func recoverElsewhere(t *testing.T, c *cluster) {
 	check(t, c.spaces[0].Emit("all"))
 	c.all(`42["all"]`)
 	q := Dial(t, c.addrs[2], fmt.Sprintf(`40{"pid":%q,"offset":%q}`, p.PID, p.Offset))
-	if q.ID != p.ID || q.PID != p.PID || fmt.Sprint(q.Early) != fmt.Sprint([]string{`42["missed",1]`, `42["missed",2]`, `42["all"]`}) {
+	if q.ID != p.ID || q.PID != p.PID ||
+		fmt.Sprint(q.Early) != fmt.Sprint([]string{`42["missed",1]`, `42["missed",2]`, `42["all"]`}) {
 		t.Fatalf("%s %s, want %s %s; %v", q.ID, q.PID, p.ID, p.PID, q.Early)
 	}
 	check(t, c.spaces[0].To("mine").Emit("again"))

@@ -27,7 +27,7 @@ import (
 type Options struct {
 	// Namespace that the UI connects to. Default "/admin".
 	Namespace string
-	// Check tells whether a username and password are right. Compare in constant time, or a hash. nil
+	// Check reports whether a username and password are right. Compare in constant time, or a hash. nil
 	// refuses everybody.
 	Check func(username, password string) bool
 	// ReadOnly leaves out everything that changes clients.
@@ -148,7 +148,7 @@ func (a *Admin) sent(err error) {
 	}
 }
 
-// selection is what the UI's namespace and filter name.
+// selection returns what the UI's namespace and filter name.
 func (a *Admin) selection(nsp, filter string) socketio.Selection {
 	all := a.io.Of(nsp).All()
 	if filter != "" {

@@ -55,7 +55,9 @@ func TestLogin(t *testing.T) {
 	if len(again.Early) != 0 {
 		t.Fatal(again.Early)
 	}
-	for _, auth := range []string{"", `{}`, `{"username":"admin","password":"wrong"}`, `{"sessionId":""}`, `{"sessionId":7}`} {
+	for _, auth := range []string{
+		"", `{}`, `{"username":"admin","password":"wrong"}`, `{"sessionId":""}`, `{"sessionId":7}`,
+	} {
 		p := adaptertest.Dial(t, addr, "40")
 		p.Say("40/admin," + auth)
 		if got := p.Next(); got != `44/admin,{"message":"invalid credentials"}` {
@@ -114,7 +116,8 @@ func TestCommandsAndDetails(t *testing.T) {
 	if err := json.Unmarshal(event(t, c, "all_sockets")[0], &all); err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != 2 || all[0].ID != p.ID || all[0].Transport != "websocket" || len(all[0].ClientID) != 12 || len(all[0].Handshake) != 8 {
+	if len(all) != 2 || all[0].ID != p.ID || all[0].Transport != "websocket" || len(all[0].ClientID) != 12 ||
+		len(all[0].Handshake) != 8 {
 		t.Fatalf("%+v", all)
 	}
 	c.Say(`42/admin,["emit","/","` + p.ID + `","hello",1,{"a":2}]`)

@@ -25,9 +25,10 @@ func serveUI(t *testing.T) (io *socketio.Server, url string) {
 	}
 	counter := admin.NewCounter()
 	io = socketio.New(socketio.Options{Engine: engineio.Options{Metrics: counter}})
-	a := admin.New(io, admin.Options{Details: true, ServerID: "our server", Counter: counter, Check: func(user, password string) bool {
-		return user == "admin" && password == "secret"
-	}})
+	a := admin.New(io, admin.Options{Details: true, ServerID: "our server", Counter: counter,
+		Check: func(user, password string) bool {
+			return user == "admin" && password == "secret"
+		}})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
 	mux.Handle("/", http.FileServer(http.Dir(pages)))
@@ -93,7 +94,8 @@ func TestOfficialUI(t *testing.T) {
 	}
 	b.Do("goto", "url", page) // the click on the row has led away from it
 	b.Do("see", "selector", ".v-card", "text", "lobby")
-	if texts := b.Texts(".v-card:visible:has(.select-room) tbody tr"); slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "kitchen") }) || len(texts) != 2 {
+	if texts := b.Texts(".v-card:visible:has(.select-room) tbody tr"); slices.ContainsFunc(texts,
+		func(s string) bool { return strings.Contains(s, "kitchen") }) || len(texts) != 2 {
 		t.Fatal(texts)
 	}
 

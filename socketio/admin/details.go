@@ -31,7 +31,7 @@ func markOf(s *socketio.Socket) mark { return mark{s.SessionID()[:clientIDLength
 
 func stamp() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// watch tells the UI what happens in a namespace.
+// watch sends the UI what happens in a namespace.
 func (a *Admin) watch(ns *socketio.Namespace) {
 	ns.OnDescribe(describe)
 	name := ns.Name()
@@ -63,7 +63,7 @@ func (a *Admin) watch(ns *socketio.Namespace) {
 	})
 }
 
-// list is an event as one array. Binary in it becomes base64 text.
+// list returns an event as one array. Binary in it becomes base64 text.
 func list(event string, args ...any) json.RawMessage {
 	p, err := socketio.NewPayload(event, args...)
 	if err != nil {
@@ -105,7 +105,7 @@ func serialise(ns *socketio.Namespace, r adapter.Socket) socket {
 	return out
 }
 
-// everybody is all sockets of all namespaces on all servers, as far as they answer.
+// everybody returns all sockets of all namespaces on all servers, as far as they answer.
 func (a *Admin) everybody(ctx context.Context) []socket {
 	all := []socket{}
 	for _, name := range a.io.Namespaces() {

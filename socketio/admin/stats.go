@@ -30,7 +30,7 @@ type aggregate struct {
 	Count     int    `json:"count"`
 }
 
-// keepSeconds bounds what is counted while nobody reports.
+// keepSeconds limits what is counted while nothing is reported.
 const keepSeconds = 60
 
 // NewCounter makes a counter at zero.

@@ -12,14 +12,15 @@ import (
 )
 
 // permessage-deflate (RFC 7692) without context takeover in either direction: nothing is kept between
-// messages, and a broadcast is compressed once for all who negotiated it.
+// messages, and a broadcast is compressed once for all sessions that negotiated it.
 
-const deflateAnswer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+const deflateAnswer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; " +
+	"client_no_context_takeover\r\n"
 
 // tail ends a flushed deflate block; it is left out on the wire.
 const tail = "\x00\x00\xff\xff"
 
-// offersDeflate tells whether a client offers what the answer accepts. An offer that limits our window
+// offersDeflate reports whether a client offers what the answer accepts. An offer that limits our window
 // cannot be met by compress/flate.
 func offersDeflate(h http.Header) bool {
 	for _, line := range h["Sec-Websocket-Extensions"] {
@@ -33,12 +34,12 @@ func offersDeflate(h http.Header) bool {
 	return false
 }
 
-// deflater lends compressors, which are large, to whoever has something to compress.
+// deflater keeps compressors, which are large, for reuse.
 type deflater struct {
 	writers, readers sync.Pool
 }
 
-// deflated is the message's frames with those of at least above bytes compressed.
+// deflated returns the message's frames with those of at least above bytes compressed.
 func (m *Message) deflated(d *deflater, above int) []byte {
 	if m.plain || len(m.parts) == 0 || len(m.wire) < above {
 		return m.wire

@@ -22,7 +22,8 @@ func TestDrainIsSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const sessions, over = 20_000, 10 * time.Second
 		var ended []time.Time
-		srv := engineio.New(engineio.Options{}, func(*engineio.Session, *http.Request) engineio.Receiver { return left{&ended} })
+		srv := engineio.New(engineio.Options{},
+			func(*engineio.Session, *http.Request) engineio.Receiver { return left{&ended} })
 		defer srv.Close()
 		handshake := func() int {
 			w := httptest.NewRecorder()

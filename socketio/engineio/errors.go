@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// The reasons for which sessions end. The texts are those that clients and handlers of the reference
-// server see; ReasonSlow is our own.
+// The reasons why sessions end. The texts are those that clients and handlers see with the
+// reference server; ReasonSlow is our own.
 const (
 	ReasonTransportClose Reason = "transport close"
 	ReasonTransportError Reason = "transport error"
@@ -29,7 +29,7 @@ const (
 	WebSocket = "websocket"
 )
 
-// refusal is an HTTP answer to a request that is not served, as the protocol numbers them.
+// refusal is the HTTP answer to a request that is refused, with the protocol's code.
 type refusal struct {
 	code    int
 	message string
@@ -45,8 +45,8 @@ var (
 
 const codeForbidden = 4
 
-// write answers r. WebSocket handshakes get plain text and status 400 whatever the code, because no
-// browser shows more of it.
+// write answers r. WebSocket handshakes get plain text and status 400 for every code, because a
+// browser does not show the answer.
 func (e refusal) write(w http.ResponseWriter, r *http.Request) {
 	if wsframe.IsUpgrade(r) {
 		w.Header().Set("Connection", "close")

@@ -125,11 +125,14 @@ func (r *rig) dialDeflate() *socket {
 	return r.connect("EIO=4&transport=websocket", lean.DialDeflate)
 }
 
-func (r *rig) connect(query string, dial func(*link.Group, string, string, func(*lean.Client, lean.Frame)) (*lean.Client, error)) *socket {
+func (r *rig) connect(
+	query string, dial func(*link.Group, string, string, func(*lean.Client, lean.Frame)) (*lean.Client, error),
+) *socket {
 	r.t.Helper()
 	g := new(link.Group)
 	s := &socket{t: r.t, frames: make(chan lean.Frame, 10000)}
-	c, err := dial(g, strings.TrimPrefix(r.url, "http://"), "/engine.io/?"+query, func(_ *lean.Client, f lean.Frame) { s.frames <- f })
+	c, err := dial(g, strings.TrimPrefix(r.url, "http://"), "/engine.io/?"+query,
+		func(_ *lean.Client, f lean.Frame) { s.frames <- f })
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -5,12 +5,13 @@ import (
 	"sync"
 )
 
-// flusher writes for broadcasts: the sender only queues, workers write. While they are behind, what
-// is queued for one session leaves in one write. It has as many workers as there are processors,
-// and none while there is nothing to do. Between two chunks a worker lets others run, whatever they wait for.
+// flusher writes broadcasts: the sender only queues, and workers write. While they are behind, all
+// that is queued for a session is sent in one write. It has at most as many workers as there are
+// processors, and none while there is nothing to do. Between two chunks a worker lets other
+// goroutines run.
 type flusher struct {
 	limit int
-	pause func() // serves what has come in meanwhile
+	pause func() // serves what has arrived in the meantime
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -21,7 +22,7 @@ type flusher struct {
 // flushChunk is how many sessions a worker takes at a time; their writes take about half a millisecond.
 const flushChunk = 64
 
-// FlushLater flushes sessions that Queue said must be flushed. It returns at once.
+// FlushLater flushes sessions for which Queue returned true. It returns at once.
 func (srv *Server) FlushLater(sessions []*Session) { srv.out.add(sessions) }
 
 func (f *flusher) add(sessions []*Session) {

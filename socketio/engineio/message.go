@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/base64"
+	"sync"
 	"sync/atomic"
 
 	"github.com/berthhq/berth/socketio/internal/wsframe"
@@ -31,28 +32,74 @@ type Message struct {
 	parts []part
 	first [1]part // storage for the common case of one packet
 	plain bool    // must not be compressed
+	buf   []byte  // where wire lies, in a message for one session
 
-	packed atomic.Pointer[[]byte] // wire, compressed, when somebody wanted it
+	packed atomic.Pointer[[]byte] // wire, compressed; set when it is first needed
 }
 
-// part is the place of one packet in wire.
+// part is the position of one packet in wire.
 type part struct {
 	start, end int
 	binary     bool
 }
 
-// NewBuffer returns a buffer to append the text of a message to, with capacity for size more bytes. Give
-// it to Seal.
+// NewBuffer returns a buffer for the text of a message, with capacity for size bytes. Append the
+// text and pass the result to Seal.
 func NewBuffer(size int) []byte {
 	b := make([]byte, headroom, headroom+size)
 	b[headroom-1] = packetMessage
 	return b
 }
 
-// Seal makes a message of a buffer that NewBuffer returned and the caller appended text to. It keeps text;
+// Seal returns a message made from a buffer of NewBuffer with the text appended. It keeps text;
 // attachments are copied.
 func Seal(text []byte, attachments ...[]byte) *Message {
 	m := &Message{}
+	m.seal(text)
+	for _, a := range attachments {
+		m.attach(a)
+	}
+	return m
+}
+
+var singles sync.Pool // of *Message
+
+// singleMost is the largest buffer, in bytes, that is kept for another message.
+const singleMost = 8 << 10
+
+// NewSingle returns a message that can be sent once, to one session, and a buffer for its text,
+// with capacity for size bytes. Append the text and pass the result to SealSingle. Both are used
+// again after the message was sent.
+func NewSingle(size int) (*Message, []byte) {
+	m, ok := singles.Get().(*Message)
+	if !ok {
+		m = &Message{}
+	}
+	if cap(m.buf) < headroom+size {
+		m.buf = make([]byte, headroom, max(headroom+size, 256))
+	}
+	b := m.buf[:headroom]
+	b[headroom-1] = packetMessage
+	return m, b
+}
+
+// SealSingle completes a message that NewSingle returned. It keeps text.
+func (m *Message) SealSingle(text []byte) {
+	m.buf = text[:0]
+	m.seal(text)
+}
+
+// release must be called when the message has been sent.
+func (m *Message) release() {
+	if n := cap(m.buf); n == 0 || n > singleMost {
+		return
+	}
+	*m = Message{buf: m.buf}
+	singles.Put(m)
+}
+
+// seal puts the header in front of text.
+func (m *Message) seal(text []byte) {
 	var head [wsframe.MaxServerHeader]byte
 	h := wsframe.AppendHeader(head[:0], wsframe.Text, len(text)-headroom+1)
 	start := wsframe.MaxServerHeader - len(h)
@@ -60,13 +107,9 @@ func Seal(text []byte, attachments ...[]byte) *Message {
 	m.wire = text[start:]
 	m.first[0] = part{start: len(h), end: len(m.wire)}
 	m.parts = m.first[:]
-	for _, a := range attachments {
-		m.attach(a)
-	}
-	return m
 }
 
-// Bytes makes a message of one binary packet.
+// Bytes returns a message with one binary packet.
 func Bytes(p []byte) *Message {
 	m := &Message{}
 	m.attach(p)
@@ -79,16 +122,16 @@ func (m *Message) attach(p []byte) {
 	m.wire = append(m.wire, p...)
 }
 
-// Uncompressed marks a fresh message as not worth compressing and returns it.
+// Uncompressed makes a new message one that is never compressed, and returns it.
 func (m *Message) Uncompressed() *Message {
 	m.plain = true
 	return m
 }
 
-// Size is what the message takes on a WebSocket, in bytes.
+// Size returns what the message takes on a WebSocket, in bytes.
 func (m *Message) Size() int { return len(m.wire) }
 
-// control makes a message of a packet that is not of type message.
+// control returns a message with a packet of another type than message.
 func control(kind byte, data string) *Message {
 	b := append(NewBuffer(len(data)), data...)
 	b[headroom-1] = kind

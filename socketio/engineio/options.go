@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/berthhq/berth/socketio/internal/link"
 )
 
 // Options of a Server. The zero value has the reference server's defaults.
@@ -16,15 +18,16 @@ type Options struct {
 	PingTimeout time.Duration
 	// UpgradeTimeout is how long a half-done upgrade may take. Default 10 s.
 	UpgradeTimeout time.Duration
-	// MaxPayload is the largest message or polling body taken, in bytes. Default 1,000,000.
+	// MaxPayload is the size of the largest message or polling body accepted, in bytes. Default
+	// 1,000,000.
 	MaxPayload int
-	// MaxBuffer is how many unsent bytes a session may have before it is closed with ReasonSlow; one
-	// message is always taken. Default 4 MiB.
+	// MaxBuffer is how many unsent bytes a session may have before it is closed with ReasonSlow; a
+	// single message is always accepted. Default 4 MiB.
 	MaxBuffer int
 	// MaxSessions is how many sessions there may be; further handshakes get status 503. Default no limit.
 	MaxSessions int
-	// Full, when set, tells that there is no room for new sessions at present; handshakes get status 503
-	// then too. It must be quick and safe for concurrent use.
+	// Full, when set, reports whether there is no room for new sessions at present; handshakes then get status
+	// 503. It must be quick and safe for concurrent use.
 	Full func() bool
 	// Transports are those offered, of "polling" and "websocket". Default both.
 	Transports []string
@@ -46,13 +49,15 @@ type Options struct {
 	// CompressAbove is the size in bytes from which messages and polling bodies are compressed.
 	// Default 1024.
 	CompressAbove int
-	// Metrics, when set, is told of traffic.
+	// Metrics, when set, counts sessions and packets.
 	Metrics Metrics
-	// Log gets what an operator may want to know. Default: nothing is logged.
+	// NewWorker, when set, makes a Worker for each goroutine that reads from WebSockets of several sessions.
+	NewWorker func() Worker
+	// Log is the logger. Default: nothing is logged.
 	Log *slog.Logger
 }
 
-// Metrics is told of traffic. Its methods must be quick and safe for concurrent use.
+// Metrics counts sessions and packets. Its methods must be quick and safe for concurrent use.
 type Metrics interface {
 	// Opened and Closed count sessions.
 	Opened()
@@ -60,6 +65,14 @@ type Metrics interface {
 	// Packets counts message packets and their bytes, in (true) or out.
 	Packets(in bool, packets, bytes int)
 }
+
+// Worker lets the layer above use the goroutine that has called Receiver.Message for work that is
+// left, which is cheaper than another goroutine. Begin is called before a batch of messages and
+// Work after it, on the same goroutine. Work may block: if it takes longer than about ten
+// milliseconds, another goroutine continues reading, with a Worker of its own, and Replaced is
+// called. Messages from polling, and on other systems than Linux from WebSockets, are delivered
+// without Begin and Work.
+type Worker = link.Worker
 
 func (o Options) withDefaults() Options {
 	def := func(d *time.Duration, v time.Duration) {

@@ -2,10 +2,11 @@ package engineio
 
 import "net/http"
 
-// Pause stops reading from the client until Resume is called, so that TCP slows the client down. What had
-// been read already may still come: of a WebSocket what one read of at most 64 KiB gave, of a polling
-// request nothing. The session stays alive: the client gets its pings, and is not asked for the pongs that
-// cannot be read. A client that has gone is noticed after two heartbeats at most.
+// Pause stops reading from the client until Resume is called, so that TCP slows the client down.
+// Data that was already read may still be delivered: on a WebSocket up to 64 KiB, from a polling
+// request none. The session stays alive: the client gets pings, and may leave them unanswered,
+// since pongs cannot be read. The server notices after at most two heartbeats if the client has
+// gone.
 func (s *Session) Pause() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -18,7 +19,7 @@ func (s *Session) Pause() {
 	}
 }
 
-// Resume undoes Pause. A pong that is owed has the whole of PingTimeout from now.
+// Resume undoes Pause. The client has the whole PingTimeout from now for an outstanding pong.
 func (s *Session) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,14 +47,15 @@ func (s *Session) unpause() {
 	}
 }
 
-// gone tells, at a heartbeat of a paused session, whether the client had gone at the one before already.
+// gone is called at each heartbeat of a paused session. It reports whether the client had gone at
+// the previous heartbeat already.
 func (s *Session) gone() bool {
 	was := s.hungUp
 	s.hungUp = s.ws != nil && s.ws.link.HungUp()
 	return was && s.hungUp
 }
 
-// await holds a request back while the session is paused. It reports whether the client still waits.
+// await delays a request while the session is paused. It reports whether the client still waits.
 func (s *Session) await(r *http.Request) bool {
 	for {
 		s.mu.Lock()

@@ -16,8 +16,8 @@ type packet struct {
 	data   []byte
 }
 
-// decodeText takes a text packet apart. On any transport it may be binary in base64: that is how clients with
-// forceBase64 send it on a WebSocket too.
+// decodeText decodes a text packet. It may hold binary data in base64 on any transport: clients
+// with forceBase64 send that on a WebSocket too.
 func decodeText(p []byte) (packet, error) {
 	if len(p) > 0 && p[0] == binaryPrefix {
 		data, err := base64.StdEncoding.AppendDecode(nil, p[1:])

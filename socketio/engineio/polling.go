@@ -33,9 +33,9 @@ func (srv *Server) servePolling(w http.ResponseWriter, r *http.Request, s *Sessi
 	}
 }
 
-// pollBatch is what a poll is answered with now. The packet that ends a session goes alone: the
-// official client acts on it before it hands on the messages of the same payload, which would then
-// be lost. It returns nil when the poll is to be refused.
+// pollBatch returns the answer to a poll at this moment. The packet that ends a session is sent
+// alone, because the official client handles it before the messages of the same payload, which
+// would be lost. It returns nil if the poll is to be refused.
 func (s *Session) pollBatch() []*Message {
 	one, batch := s.take()
 	switch {
@@ -45,7 +45,7 @@ func (s *Session) pollBatch() []*Message {
 		return batch
 	}
 	open := s.state == stateOpen
-	s.finish() // does nothing to an open session
+	s.finish() // has no effect on an open session
 	switch {
 	case open, s.left:
 		return []*Message{noopMessage}
@@ -55,10 +55,10 @@ func (s *Session) pollBatch() []*Message {
 	return []*Message{closeMessage}
 }
 
-// servePoll answers at once when there is something to say and waits otherwise.
+// servePoll answers a poll at once if something is queued, and waits otherwise.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	if s.poll != nil { // two polls at once: neither can be trusted
+	if s.poll != nil { // of two polls at the same time neither can be trusted
 		s.poll <- []*Message{closeMessage}
 		s.poll = nil
 		s.mu.Unlock()
@@ -93,6 +93,7 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, batch []*Messag
 		size += len(m.wire)
 	}
 	body := appendPayload(make([]byte, 0, size+size/2), batch)
+	release(nil, batch)
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("Cache-Control", "no-store")
@@ -107,7 +108,7 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, batch []*Messag
 	_, _ = w.Write(body)
 }
 
-// takesGzip tells whether a client accepts the encoding; one that says gzip;q=0 does not.
+// takesGzip reports whether a client accepts the encoding; one that says gzip;q=0 does not.
 func takesGzip(accept string) bool {
 	for one := range strings.SplitSeq(accept, ",") {
 		name, weight, _ := strings.Cut(one, ";")
@@ -119,7 +120,7 @@ func takesGzip(accept string) bool {
 	return false
 }
 
-// servePost takes a payload from the client.
+// servePost handles a payload from the client.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
 		errRequest.write(w, r)
@@ -148,7 +149,7 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 		s.tooLarge(w)
 		return
 	}
-	// A body that never ends must not outlive the heartbeat.
+	// A body that never ends must not last longer than the heartbeat allows.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.srv.opt.PingInterval + s.srv.opt.PingTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.srv.opt.MaxPayload)))
 	if err != nil {
@@ -166,8 +167,8 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case s.isOpen():
 			s.receive(p)
-		case p.kind == packetClose: // a closing session takes nothing else
-			s.leftByClient()
+		case p.kind == packetClose: // a closing session accepts nothing else
+			s.closedByClient()
 		}
 		return nil
 	})
@@ -186,9 +187,9 @@ func (s *Session) takePost(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ok")
 }
 
-// tooLarge refuses a body over the limit and ends the session. The official client closes on the
-// refusal, but does not always say so; the reason is the one that the official server gives when it
-// does.
+// tooLarge refuses a body over the limit and ends the session. The official client closes the
+// session then, but does not always send a close packet. The reason is the one of the official
+// server if it does.
 func (s *Session) tooLarge(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusRequestEntityTooLarge)
 	s.fail(ReasonTransportClose)

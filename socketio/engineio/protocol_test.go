@@ -40,15 +40,19 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.method, c.query, status, body)
 		}
 	}
-	if status, body, _ := r.do("GET", polling, "", "X-Deny", "1"); status != 403 || body != `{"code":4,"message":"not you"}` {
+	if status, body, _ := r.do("GET", polling, "", "X-Deny", "1"); status != 403 ||
+		body != `{"code":4,"message":"not you"}` {
 		t.Error(status, body)
 	}
 }
 
 func TestHandshake(t *testing.T) {
-	r := start(t, engineio.Options{Cookie: &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}})
+	r := start(t, engineio.Options{
+		Cookie: &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode},
+	})
 	_, body, h := r.do("GET", polling, "")
-	want := regexp.MustCompile(`^0\{"sid":"([\w-]{20})","upgrades":\["websocket"\],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000\}$`)
+	want := regexp.MustCompile(`^0\{"sid":"([\w-]{20})","upgrades":\["websocket"\],"pingInterval":25000,` +
+		`"pingTimeout":20000,"maxPayload":1000000\}$`)
 	m := want.FindStringSubmatch(body)
 	if m == nil {
 		t.Fatal(body)
@@ -59,7 +63,8 @@ func TestHandshake(t *testing.T) {
 	if h.Get("Content-Type") != "text/plain; charset=UTF-8" || h.Get("Cache-Control") != "no-store" {
 		t.Error(h)
 	}
-	if _, _, h = r.do("POST", polling+"&sid="+m[1], "4x"); h.Get("Set-Cookie") != "" || h.Get("Content-Type") != "text/html" || h.Get("Cache-Control") != "no-store" {
+	if _, _, h = r.do("POST", polling+"&sid="+m[1], "4x"); h.Get("Set-Cookie") != "" ||
+		h.Get("Content-Type") != "text/html" || h.Get("Cache-Control") != "no-store" {
 		t.Error(h)
 	}
 	if got := r.dial("EIO=4&transport=websocket").next(); !strings.Contains(got, `"upgrades":[]`) {
@@ -71,12 +76,15 @@ func TestCORS(t *testing.T) {
 	r := start(t, engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://a.example"}, Credentials: true}})
 	for origin, allowed := range map[string]string{"https://a.example": "https://a.example", "https://b.example": ""} {
 		_, _, h := r.do("GET", polling, "", "Origin", origin)
-		if h.Get("Access-Control-Allow-Origin") != allowed || h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Credentials") != "true" {
+		if h.Get("Access-Control-Allow-Origin") != allowed || h.Get("Vary") != "Origin" ||
+			h.Get("Access-Control-Allow-Credentials") != "true" {
 			t.Errorf("%s: %v", origin, h)
 		}
 	}
-	status, _, h := r.do("OPTIONS", polling, "", "Origin", "https://a.example", "Access-Control-Request-Headers", "x-one")
-	if status != 204 || h.Get("Access-Control-Allow-Methods") != "GET,HEAD,PUT,PATCH,POST,DELETE" || h.Get("Access-Control-Allow-Headers") != "x-one" {
+	status, _, h := r.do("OPTIONS", polling, "", "Origin", "https://a.example",
+		"Access-Control-Request-Headers", "x-one")
+	if status != 204 || h.Get("Access-Control-Allow-Methods") != "GET,HEAD,PUT,PATCH,POST,DELETE" ||
+		h.Get("Access-Control-Allow-Headers") != "x-one" {
 		t.Error(status, h)
 	}
 	if got := strings.Join(h.Values("Vary"), ", "); got != "Origin, Access-Control-Request-Headers" {
@@ -99,7 +107,8 @@ func TestPollingPayloads(t *testing.T) {
 	if _, body, _ := r.do("GET", q, ""); body != "4hello\x1e4é\x1ebAQL/" {
 		t.Fatalf("%q", body)
 	}
-	if status, _, _ := r.do("POST", q, "x", "Content-Type", "application/octet-stream"); status != 400 || r.reason() != engineio.ReasonTransportError {
+	if status, _, _ := r.do("POST", q, "x", "Content-Type", "application/octet-stream"); status != 400 ||
+		r.reason() != engineio.ReasonTransportError {
 		t.Fatal(status)
 	}
 }
@@ -160,7 +169,8 @@ func TestPollingCompression(t *testing.T) {
 		t.Fatal(len(body), h)
 	}
 	r.do("POST", q, text)
-	if _, body, h := r.do("GET", q, "", "Accept-Encoding", "deflate, gzip;q=0"); h.Get("Content-Encoding") != "" || body != text {
+	if _, body, h := r.do("GET", q, "", "Accept-Encoding",
+		"deflate, gzip;q=0"); h.Get("Content-Encoding") != "" || body != text {
 		t.Fatal(len(body), h)
 	}
 }
@@ -213,7 +223,7 @@ func TestUpgradeKeepsWhatPollingDidNotTake(t *testing.T) {
 	}
 }
 
-// A candidate that says anything else is closed, and the session goes on.
+// A candidate that sends anything else is closed, and the session continues.
 func TestBadCandidates(t *testing.T) {
 	r := start(t, engineio.Options{})
 	q := r.open()
@@ -237,7 +247,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// A client that does not read is disconnected when its buffer is full, and costs nobody else anything.
+// A client that does not read is disconnected when its buffer is full, and does not affect other clients.
 func TestSlowClient(t *testing.T) {
 	r := start(t, engineio.Options{MaxBuffer: 1 << 20})
 	w := r.dial("EIO=4&transport=websocket")

@@ -17,17 +17,17 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// Receiver is the layer above a session. Calls of Message never overlap; Closed may come beside one
-// and is the last that matters.
+// Receiver is the layer above a session. Calls of Message do not overlap. Closed may be called
+// during one, and nothing that follows matters.
 type Receiver interface {
-	// Message hands over one message, which belongs to the receiver. It must not block. An error ends
-	// the session with ReasonForcedClose.
+	// Message receives one message, which then belongs to the receiver. It must not block. An error
+	// ends the session with ReasonForcedClose.
 	Message(data []byte, binary bool) error
-	// Closed says that the session has ended, once.
+	// Closed is called once, when the session has ended.
 	Closed(Reason)
 }
 
-// Upgrader is a Receiver that wants to know when its session has changed to a WebSocket.
+// Upgrader is a Receiver that is told when its session has changed to a WebSocket.
 type Upgrader interface {
 	// Upgraded must not block.
 	Upgraded()
@@ -51,25 +51,27 @@ type Server struct {
 	deflater deflater
 }
 
-// New makes a server. accept is called for each new session, before anything can be received from
-// it, and returns the layer above; what it sends follows the handshake.
+// New returns a server. accept is called for each new session, before anything is received from it,
+// and returns the layer above. What it sends follows the handshake.
 func New(opt Options, accept func(*Session, *http.Request) Receiver) *Server {
-	srv := &Server{opt: opt.withDefaults(), start: time.Now(), accept: accept, sessions: make(map[string]*Session), empty: make(chan struct{})}
+	srv := &Server{opt: opt.withDefaults(), start: time.Now(), accept: accept,
+		sessions: make(map[string]*Session), empty: make(chan struct{})}
+	srv.links.NewWorker = srv.opt.NewWorker
 	srv.out.limit, srv.out.pause = runtime.GOMAXPROCS(0), srv.links.Help
 	return srv
 }
 
-// Len is the number of sessions.
+// Len returns the number of sessions.
 func (srv *Server) Len() int {
 	srv.mu.RLock()
 	defer srv.mu.RUnlock()
 	return len(srv.sessions)
 }
 
-// Unnoticed is how long a client may be gone before the heartbeat shows it.
+// Unnoticed returns the longest time that a client may be gone before the heartbeat shows it.
 func (srv *Server) Unnoticed() time.Duration { return srv.opt.PingInterval + srv.opt.PingTimeout }
 
-// Polling is the number of sessions on long-polling.
+// Polling returns the number of sessions on long-polling.
 func (srv *Server) Polling() int {
 	n := 0
 	for _, s := range srv.snapshot() {
@@ -97,9 +99,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case bad != nil:
 		bad.write(w, r)
 	case s == nil && srv.draining.Load():
-		comeBack(w, 1) // another server answers
+		unavailable(w, 1) // another server answers
 	case s == nil && srv.full():
-		comeBack(w, 1+rand.IntN(retryMost))
+		unavailable(w, 1+rand.IntN(retryMost))
 	case wsframe.IsUpgrade(r):
 		srv.serveWebSocket(w, r, s)
 	default:
@@ -111,7 +113,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // JavaScript client does not look at it and waits up to five seconds by itself.
 const retryMost = 5
 
-func comeBack(w http.ResponseWriter, seconds int) {
+func unavailable(w http.ResponseWriter, seconds int) {
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	http.Error(w, "no new sessions here", http.StatusServiceUnavailable)
 }
@@ -120,7 +122,7 @@ func (srv *Server) full() bool {
 	return srv.opt.MaxSessions > 0 && srv.Len() >= srv.opt.MaxSessions || srv.opt.Full != nil && srv.opt.Full()
 }
 
-// verify makes the checks of the protocol in the reference server's order and finds the session.
+// verify makes the protocol's checks in the reference server's order, and returns the session.
 func (srv *Server) verify(r *http.Request) (*Session, *refusal) {
 	q := r.URL.Query()
 	transport, upgrade := q.Get("transport"), wsframe.IsUpgrade(r)
@@ -201,7 +203,8 @@ func (s *Session) handshake() *Message {
 		PingInterval int64    `json:"pingInterval"`
 		PingTimeout  int64    `json:"pingTimeout"`
 		MaxPayload   int      `json:"maxPayload"`
-	}{s.id, upgrades, s.srv.opt.PingInterval.Milliseconds(), s.srv.opt.PingTimeout.Milliseconds(), s.srv.opt.MaxPayload})
+	}{s.id, upgrades, s.srv.opt.PingInterval.Milliseconds(), s.srv.opt.PingTimeout.Milliseconds(),
+		s.srv.opt.MaxPayload})
 	return control(packetOpen, string(text))
 }
 
@@ -226,15 +229,15 @@ func (srv *Server) refuseNew() {
 	}
 }
 
-// Drain refuses new sessions with 503 and closes the present ones, one after the other, evenly over
-// the given time, so that their clients do not all come back to another server at once. It returns
+// Drain refuses new sessions with 503 and closes the present ones one after the other, evenly over
+// the given time, so that their clients do not all reconnect to another server at once. It returns
 // when none is left or ctx is done. A client that has not polled for half a minute counts as gone.
 func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
 	srv.refuseNew()
 	all := srv.snapshot()
 	start := time.Now()
 	for i, s := range all {
-		// Against the start, so that what closing takes does not add up.
+		// Relative to the start, so that the time for closing does not add up.
 		if wait := time.Until(start.Add(over * time.Duration(i) / time.Duration(len(all)))); wait > 0 {
 			select {
 			case <-ctx.Done():
@@ -262,9 +265,9 @@ func (srv *Server) snapshot() []*Session {
 	return all
 }
 
-// upgradeGrace is how long Close waits for clients that are about to change to their WebSocket. Such
-// a client has stopped polling: it would not notice before its next ping is due that the server has
-// closed, unless its WebSocket tells it.
+// upgradeGrace is how long Close waits for clients that are about to change to their WebSocket.
+// Such a client has stopped polling. Unless its WebSocket is closed, it notices only at its next
+// ping that the server has closed.
 const upgradeGrace = time.Second
 
 // Close ends all sessions with ReasonShutdown and waits until every goroutine of the server is done.

@@ -24,32 +24,32 @@ type Session struct {
 	mu      sync.Mutex
 	state   uint8
 	pinged  bool // a ping was sent and its pong is awaited
-	dirty   bool // a Flush is owed
-	corked  bool // nobody flushes but Uncork
+	dirty   bool // somebody has promised to call Flush
+	corked  bool // only Uncork flushes
 	posting bool
 	left    bool // the client has closed the session
 	failed  bool // the session has ended at once: its polls are refused
 	probing bool // the candidate has answered a probe: only the client decides what comes next
 	paused  bool // nothing is read
-	hungUp  bool // and the peer was seen to have gone
+	hungUp  bool // the last heartbeat has seen that the peer has gone
 	ws      *wsConn
 	probe   *wsConn // candidate of an upgrade
 	poll    chan []*Message
 	queue   []*Message
-	one     [1]*Message // where a queue of one lies
+	one     [1]*Message // storage for a queue of one
 	queued  int         // bytes in queue
 	unsent  int         // bytes the kernel did not take
 	timer   *time.Timer
-	due     time.Duration // when the next ping is, or the last was, to be sent, since the server's start
-	corks   *time.Timer   // bounds Cork, once it was used
+	due     time.Duration // when the next ping is due, or the last one was, since the server's start
+	corks   *time.Timer   // ends Cork, once that was used
 	resumed chan struct{} // closed by Resume, when a POST waits for it
 	decided chan struct{} // closed when probing ends, when Server.Close waits for it
 }
 
-// ID is the session's id. It is a secret between server and client.
+// ID returns the session's id. It is a secret between server and client.
 func (s *Session) ID() string { return s.id }
 
-// Transport is the present transport, Polling or WebSocket.
+// Transport returns the present transport, Polling or WebSocket.
 func (s *Session) Transport() string {
 	if s.onWebSocket() {
 		return WebSocket
@@ -63,7 +63,7 @@ func (s *Session) onWebSocket() bool {
 	return s.ws != nil
 }
 
-// Writable tells whether a message sent now would leave at once.
+// Writable reports whether a message sent now would leave at once.
 func (s *Session) Writable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,8 +97,7 @@ func (s *Session) SendVolatile(m *Message) {
 	}
 }
 
-// Queue adds m to what is to be sent and reports whether the caller must see to it that Flush is
-// called; if not, somebody else does.
+// Queue queues m and reports whether the caller must call Flush; if not, another caller will.
 func (s *Session) Queue(m *Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,47 +122,14 @@ func (s *Session) push(m *Message) (flush bool) {
 	return flush
 }
 
-// corkMost is how long Cork holds messages back at most.
-const corkMost = time.Millisecond
-
-// Cork holds messages back until Uncork, so that several leave in one write; not for longer than about
-// a millisecond. It is for who is about to send several and does not know how many.
-func (s *Session) Cork() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.corked || s.state != stateOpen {
-		return
-	}
-	s.corked = true
-	if s.corks == nil {
-		s.corks = time.AfterFunc(corkMost, s.Uncork)
-		return
-	}
-	s.corks.Reset(corkMost)
-}
-
-// Uncork sends what was held back.
-func (s *Session) Uncork() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.corked {
-		return
-	}
-	s.corked = false
-	s.corks.Stop()
-	if s.dirty {
-		s.flush()
-	}
-}
-
-// Flush writes what is queued as far as the transport takes it. It does not wait for the client.
+// Flush writes what is queued, as far as the transport accepts it. It does not wait for the client.
 func (s *Session) Flush() {
 	s.mu.Lock()
 	s.flush()
 	s.mu.Unlock()
 }
 
-// flush is called with the lock held and gives it up while it writes.
+// flush must be called with the lock held, and releases it while it writes.
 func (s *Session) flush() {
 	s.dirty = false
 	if s.ws != nil {
@@ -176,7 +142,8 @@ func (s *Session) flush() {
 	}
 }
 
-// take empties the queue. A queue of one comes as one: it costs no slice, which counts in a broadcast.
+// take empties the queue. A queue with one message is returned without a slice, which saves an
+// allocation in broadcasts.
 func (s *Session) take() (one *Message, batch []*Message) {
 	if m := s.srv.opt.Metrics; m != nil && len(s.queue) > 0 {
 		m.Packets(false, len(s.queue), s.queued)
@@ -190,14 +157,14 @@ func (s *Session) take() (one *Message, batch []*Message) {
 	return one, batch
 }
 
-// scheduleBeat has the next ping sent after a while. It is called with the lock held.
+// scheduleBeat schedules the next ping. The lock must be held.
 func (s *Session) scheduleBeat() {
 	s.due = time.Since(s.srv.start) + s.srv.opt.PingInterval
 	s.timer.Reset(s.srv.opt.PingInterval)
 }
 
-// pongWithin is how long a pong may take from now. The time counts from when the ping was due, not
-// from when a busy server sent it; but half of it is always left.
+// pongWithin returns how long a pong may take from now. The time counts from when the ping was due,
+// not from when a busy server sent it, but at least half of PingTimeout is left.
 func (s *Session) pongWithin() time.Duration {
 	most := s.srv.opt.PingTimeout
 	return max(most-(time.Since(s.srv.start)-s.due), most/2)
@@ -214,7 +181,7 @@ func (s *Session) beat() {
 	switch {
 	case s.paused && s.gone():
 		why = ReasonTransportClose
-	case s.paused: // the pong cannot be read; the client wants its pings all the same
+	case s.paused: // the pong cannot be read; the client expects pings nevertheless
 		s.scheduleBeat()
 		why = ""
 	case !s.pinged:
@@ -243,15 +210,15 @@ func (s *Session) pong() {
 	s.mu.Unlock()
 }
 
-// isOpen tells whether packets of the client still count.
+// isOpen reports whether packets of the client still count.
 func (s *Session) isOpen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == stateOpen
 }
 
-// receive handles a packet of the session's transport. An error of the layer above has closed the
-// session already when receive returns.
+// receive handles a packet of the session's transport. If the layer above returned an error, the
+// session is closed when receive returns.
 func (s *Session) receive(p packet) {
 	switch p.kind {
 	case packetMessage:
@@ -267,13 +234,13 @@ func (s *Session) receive(p packet) {
 	case packetPing: // only servers ping
 		s.closeWith(ReasonTransportError)
 	case packetClose:
-		s.leftByClient()
+		s.closedByClient()
 	}
 }
 
-// leftByClient ends a session that its client has closed. A poll that is pending, or that the client
-// sent just before and that is still on its way, is answered with a noop.
-func (s *Session) leftByClient() {
+// closedByClient ends a session that its client has closed. A pending poll, or one that the client
+// sent just before, gets a noop.
+func (s *Session) closedByClient() {
 	s.mu.Lock()
 	s.left = s.ws == nil
 	s.dropQueue()
@@ -295,15 +262,15 @@ func (s *Session) closeWith(why Reason) {
 	}
 	s.startClosing()
 	s.mu.Unlock()
-	s.told(why)
+	s.notifyClosed(why)
 }
 
 // startClosing sends what is queued and then the end, on the transport that the client has or will
-// have. It is called with the lock held, in the open state.
+// have. The lock must be held and the session open.
 //
-// A candidate that has not been probed is closed: its client goes on polling. One that has been
-// probed stays: its client has stopped polling or is about to, and would notice nothing on its old
-// transport.
+// A WebSocket on which no probe was answered is closed: its client continues polling. One with an
+// answered probe stays: its client has stopped polling or is about to, and would notice nothing on
+// its old transport.
 func (s *Session) startClosing() {
 	s.leave(stateClosing)
 	if w := s.probe; w != nil && !s.probing {
@@ -359,12 +326,12 @@ func (s *Session) fail(why Reason) {
 	switch {
 	case s.probing && s.poll == nil:
 		s.failed = true
-		s.startClosing() // the client may wait for nothing but its WebSocket
+		s.startClosing() // the client may be waiting for its WebSocket only
 	default:
 		s.cut()
 	}
 	s.mu.Unlock()
-	s.told(why)
+	s.notifyClosed(why)
 }
 
 // cut closes all connections of an open session. It is called with the lock held.
@@ -389,12 +356,12 @@ func (s *Session) leave(next uint8) {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	s.unpause() // what is read counts no more, but that the client leaves or changes its transport
+	s.unpause() // packets are ignored now, except that the client leaves or changes its transport
 }
 
 func (s *Session) dropQueue() { s.queue, s.queued = nil, 0 }
 
-func (s *Session) told(why Reason) {
+func (s *Session) notifyClosed(why Reason) {
 	if m := s.srv.opt.Metrics; m != nil {
 		m.Closed(why)
 	}

@@ -8,12 +8,12 @@ import (
 
 const probe = "probe"
 
-// releaseAfter is how long a poll may stay pending once the client has probed its WebSocket. The client
-// waits for it before it changes over, and mostly something to send comes first.
+// releaseAfter is how long a poll may stay pending after the client has probed its WebSocket. The
+// client waits for it before it changes to the WebSocket; usually a message answers it earlier.
 const releaseAfter = 100 * time.Millisecond
 
-// candidate takes a WebSocket that is to become the transport of s. A session has one candidate at a
-// time, and none once it is on a WebSocket.
+// candidate accepts a WebSocket that may become the transport of s. A session has one candidate at
+// a time, and none once it uses a WebSocket.
 func (s *Session) candidate(w *wsConn, reply []byte) {
 	_, err := w.link.Write(reply)
 	s.mu.Lock()
@@ -26,8 +26,8 @@ func (s *Session) candidate(w *wsConn, reply []byte) {
 	w.timer = time.AfterFunc(s.srv.opt.UpgradeTimeout, func() { s.outOfTime(w) })
 }
 
-// outOfTime closes a candidate that did not become the transport in time. A client whose request is
-// held back has not had its time yet.
+// outOfTime closes a candidate that has not become the transport in time. A client whose request is
+// delayed gets more time.
 func (s *Session) outOfTime(w *wsConn) {
 	s.mu.Lock()
 	wait := s.probe == w && s.probing && s.posting
@@ -60,7 +60,7 @@ func (s *Session) dropProbe() {
 }
 
 // undecided returns a channel that is closed when the client has changed to its WebSocket or given
-// that up; nil when it is not about to change.
+// that up; nil if it is not about to change.
 func (s *Session) undecided() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,8 @@ func (w *wsConn) answerProbe() bool {
 	return s.probing
 }
 
-// release lets a pending poll go, and again until the client has changed over or given up.
+// release answers a pending poll, and later ones, until the client has changed its transport or
+// given that up.
 func (s *Session) release(w *wsConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,9 +123,9 @@ func (s *Session) release(w *wsConn) {
 	time.AfterFunc(releaseAfter, func() { s.release(w) })
 }
 
-// switchTo makes w the transport and sends it everything polling did not take. A client changes over only when its
-// polls are answered, so one that is pending was sent after the change and has overtaken it: it is refused like
-// those that come later.
+// switchTo makes w the transport and sends on it everything that polling has not sent. A client
+// changes its transport only when its polls are answered, so a pending poll was sent after the
+// change and has overtaken it: it is refused like later ones.
 func (s *Session) switchTo(w *wsConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

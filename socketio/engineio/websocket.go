@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// Close codes of RFC 6455; 0 is a close frame without a body, which is what the reference server
-// sends for errors of the layers above.
+// Close codes of RFC 6455. 0 stands for a close frame without a body, as the reference server sends
+// for errors of the layers above.
 const (
 	closeProtocol = 1002
 	closeInvalid  = 1007
@@ -26,8 +26,8 @@ type wsConn struct {
 	in   wsframe.Reader
 
 	writing   bool
-	blocked   bool   // the kernel is full; Writable comes
-	rest      []byte // what it did not take
+	blocked   bool   // the kernel's buffer is full; Writable will be called
+	rest      []byte // what the kernel did not accept
 	shutting  bool   // a close frame follows the queue
 	closeCode int
 	deflate   bool
@@ -36,9 +36,10 @@ type wsConn struct {
 
 var errStop = errors.New("engineio: connection is closing")
 
-// serveWebSocket takes the connection over from HTTP. s is nil for a handshake.
+// serveWebSocket upgrades the HTTP connection. s is nil for a handshake.
 func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Session) {
-	reply := append([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "),
+	reply := append([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
+		"Connection: Upgrade\r\nSec-WebSocket-Accept: "),
 		wsframe.AcceptKey(r.Header.Get("Sec-Websocket-Key"))...)
 	reply = append(reply, "\r\n"...)
 	for k, vs := range w.Header() {

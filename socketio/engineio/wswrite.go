@@ -23,8 +23,9 @@ func (w *wsConn) Writable() {
 	}
 }
 
-// flushWebSocket writes until the queue is empty or the kernel is full. The lock is given up during
-// writes; only one goroutine writes at a time, and it finds what others queue meanwhile.
+// flushWebSocket writes until the queue is empty or the kernel's buffer is full. The lock is
+// released during writes; only one goroutine writes at a time, and it also writes what others queue
+// in the meantime.
 func (s *Session) flushWebSocket() {
 	w := s.ws
 	for !w.writing && !w.blocked {
@@ -45,19 +46,31 @@ func (s *Session) flushWebSocket() {
 		s.mu.Lock()
 		w.writing = false
 		if err != nil {
-			w.link.Close() // Broken follows
+			w.link.Close() // calls Broken
 			return
 		}
-		w.rest, s.unsent = left, len(left)
+		if w.rest, s.unsent = left, len(left); len(left) == 0 {
+			release(one, batch)
+		}
 		w.blocked = len(left) > 0
 	}
 	if w.shutting && !w.writing && !w.blocked {
-		w.sayClose()
+		w.sendClose()
 	}
 }
 
-// sayClose sends the close frame, once.
-func (w *wsConn) sayClose() {
+// release releases messages that have been written.
+func release(one *Message, batch []*Message) {
+	if one != nil {
+		one.release()
+	}
+	for _, m := range batch {
+		m.release()
+	}
+}
+
+// sendClose sends the close frame, once.
+func (w *wsConn) sendClose() {
 	if w.s.state == stateClosed {
 		return
 	}
@@ -65,7 +78,7 @@ func (w *wsConn) sayClose() {
 	_, _ = w.link.Write(wsframe.AppendClose(nil, w.closeCode))
 }
 
-// write gives the bytes to the link and returns what it did not take.
+// write passes the bytes to the link and returns what that did not accept.
 func (w *wsConn) write(rest []byte, one *Message, batch []*Message) ([]byte, error) {
 	if len(rest) > 0 {
 		n, err := w.link.Write(rest)
@@ -107,7 +120,7 @@ func (w *wsConn) write(rest []byte, one *Message, batch []*Message) ([]byte, err
 	return w.remainder(b[n:], nil), err
 }
 
-// remainder copies what is left: the gather buffer goes back to its pool.
+// remainder returns a copy of the rest, because the gather buffer goes back to its pool.
 func (w *wsConn) remainder(p []byte, batch []*Message) []byte {
 	left := append([]byte(nil), p...)
 	for _, m := range batch {
@@ -116,7 +129,7 @@ func (w *wsConn) remainder(p []byte, batch []*Message) []byte {
 	return left
 }
 
-// wire is the message as this connection wants it.
+// wire returns the message as it is sent on this connection.
 func (w *wsConn) wire(m *Message) []byte {
 	if w.deflate {
 		return m.deflated(&w.s.srv.deflater, w.s.srv.opt.CompressAbove)

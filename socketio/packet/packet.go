@@ -105,7 +105,7 @@ func (p *Packet) id(rest []byte) ([]byte, error) {
 	return rest[n:], nil
 }
 
-// Check tells whether a packet that came in another form than text is one that Decode could have
+// Check reports whether a packet that came in another form than text is one that Decode could have
 // returned: its type is known and its payload is valid JSON that fits the type.
 func (p *Packet) Check() error {
 	if p.Type > BinaryAck || p.Namespace == "" || p.Namespace[0] != '/' || !p.valid() {
@@ -166,7 +166,7 @@ func (p *Packet) Name() (name, args []byte, err error) {
 // Args returns the elements of an ack's payload: JSON values separated by commas.
 func (p *Packet) Args() []byte { return inner(p.Data, jsonscan.Space(p.Data, 0)) }
 
-// inner is what lies between p[i], a bracket or the end of the first element, and the last bracket.
+// inner returns what lies between p[i], a bracket or the end of the first element, and the last bracket.
 func inner(p []byte, i int) []byte {
 	if i >= len(p) {
 		return nil

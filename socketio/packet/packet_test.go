@@ -43,7 +43,9 @@ func TestNameAndArguments(t *testing.T) {
 			t.Errorf("%s: %q %q %v, want %q", text, name, args, err, want)
 		}
 	}
-	for _, text := range []string{`[]`, `[null]`, `[true,1]`, `[["a"]]`, `["connect"]`, `["disconnecting",1]`, `["\u0063onnect"]`} {
+	for _, text := range []string{
+		`[]`, `[null]`, `[true,1]`, `[["a"]]`, `["connect"]`, `["disconnecting",1]`, `["\u0063onnect"]`,
+	} {
 		p, err := Decode([]byte("2" + text))
 		if err == nil {
 			_, _, err = p.Name()
@@ -63,7 +65,8 @@ func TestIDsAreRounded(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`2["a",1]`, `2/n,12["a",{"b":"c"}]`, `51-/n,["a",{"_placeholder":true,"num":0}]`, `0/x,{"t":1}`, `31[]`, `1/a`} {
+	for _, s := range []string{`2["a",1]`, `2/n,12["a",{"b":"c"}]`,
+		`51-/n,["a",{"_placeholder":true,"num":0}]`, `0/x,{"t":1}`, `31[]`, `1/a`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -83,7 +86,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q does not survive being written: %v", s, err)
 		}
-		if again.Namespace != p.Namespace || again.ID != p.ID || !bytes.Equal(again.Data, p.Data) || again.Attachments != p.Attachments {
+		if again.Namespace != p.Namespace || again.ID != p.ID || !bytes.Equal(again.Data, p.Data) ||
+			again.Attachments != p.Attachments {
 			t.Fatalf("%q became %+v, then %+v", s, p, again)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// classic is one namespace's membership.
+// classic is the membership of one namespace in the cluster.
 type classic struct {
 	c    *hub
 	node adapter.Node
@@ -22,7 +22,7 @@ type classic struct {
 	pending map[string]question
 }
 
-// newID is the six characters by which JavaScript servers name nodes and requests.
+// newID returns the six characters by which JavaScript servers name nodes and requests.
 func newID() string {
 	var b [5]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -43,8 +43,8 @@ func newClassic(c *hub, node adapter.Node) *classic {
 
 func (a *classic) channels() []string { return []string{a.request, a.response, a.own} }
 
-// pattern matches the broadcast channel and those of rooms. What Redis would read as a wildcard in a
-// namespace's name is quoted.
+// pattern matches the broadcast channel and those of rooms. Characters of the namespace's name that
+// are wildcards in Redis are quoted.
 func (a *classic) pattern() string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(a.broadcast) + "*"
 }
@@ -73,7 +73,7 @@ func (a *classic) onBroadcast(channel string, body []byte) error {
 	if room, ok := strings.CutSuffix(rest, "#"); ok && !a.node.HasRoom(room) {
 		return nil // before anything is decoded
 	} else if rest != "" && !ok {
-		return nil // another namespace's, or nobody's
+		return nil // for another namespace, or unknown
 	}
 	uid, op, err := decodeBroadcast(body, a.node.Name())
 	if err != nil || op == nil || uid == a.uid {

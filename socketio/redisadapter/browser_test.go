@@ -94,7 +94,8 @@ func TestChromiumRecovers(t *testing.T) {
 			t.Fatal(page.Seen)
 		}
 	}
-	if page.Joins[1] != [2]any{page.Joins[0][0], true} || page.Joins[0][1] != false || page.Reasons[0] != "transport close" {
+	if page.Joins[1] != [2]any{page.Joins[0][0], true} || page.Joins[0][1] != false ||
+		page.Reasons[0] != "transport close" {
 		t.Fatalf("%+v", page)
 	}
 }

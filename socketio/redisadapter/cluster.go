@@ -15,11 +15,11 @@ type Options struct {
 	Prefix string
 	// RequestTimeout for requests whose context has no deadline. Default 5 s.
 	RequestTimeout time.Duration
-	// OwnResponseChannel has answers sent to who asked alone, in the classic format. All servers
-	// understand it.
+	// OwnResponseChannel makes answers go to the asking server only, in the classic format. All
+	// servers understand it.
 	OwnResponseChannel bool
-	// MaxQueue is how many bytes of memory may be taken by what waits for Redis; more is dropped. Default
-	// 16 MiB.
+	// MaxQueue is how many bytes of memory may be used by what waits for Redis; more is dropped.
+	// Default 16 MiB.
 	MaxQueue int
 	// MaxDelay is how long Redis may take for what is queued before it counts as slow: that is logged,
 	// and in the streams format local clients do not wait for it any longer. Default 1 s.
@@ -27,10 +27,11 @@ type Options struct {
 	// OnSlow, when set, is called when Redis has become slow, and OnCaughtUp when it keeps up again.
 	// They must be quick.
 	OnSlow, OnCaughtUp func()
-	// OnLost, when set, is called when Redis is out of reach, and OnBack when it is back. They must be
-	// quick.
+	// OnLost, when set, is called when Redis cannot be reached, and OnBack when it can again. They
+	// must be quick.
 	OnLost, OnBack func()
-	// Log is told of the loss and return of Redis. Default: nothing is logged.
+	// Log is the logger for the loss and return of Redis, and its slowness. Default: nothing is
+	// logged.
 	Log *slog.Logger
 }
 
@@ -53,17 +54,18 @@ func (opt Options) withDefaults() Options {
 	return opt
 }
 
-// Cluster is this server's membership in a cluster of the classic format, for all of its namespaces.
+// Cluster is this server's membership in a cluster of the classic format, with all of its
+// namespaces.
 type Cluster struct{ *hub }
 
-// New makes a cluster on client, which stays the caller's to close, after the server is closed.
+// New returns a cluster. client still belongs to the caller, who may close it after the server.
 func New(client redis.UniversalClient, opt Options) *Cluster {
 	h := newHub(client, opt)
-	h.keyless = true
+	h.anyNode = true
 	return &Cluster{h}
 }
 
-// Connect is the adapter.Connector of the cluster. Redis need not be there.
+// Connect returns the adapter.Connector of the cluster. It works also while Redis cannot be reached.
 func (c *Cluster) Connect(node adapter.Node) (adapter.Adapter, error) {
 	a := newClassic(c.hub, node)
 	c.join(a, a.pattern(), a.channels()...)

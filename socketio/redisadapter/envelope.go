@@ -59,7 +59,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// encode is JSON, or MessagePack when there is binary in it or packed is set.
+// encode returns JSON, or MessagePack if there is binary data in it or packed is true.
 func (e *envelope) encode(packed bool) ([]byte, error) {
 	text, err := marshal(e)
 	if err != nil || (!packed && len(e.attachments) == 0) {
@@ -86,7 +86,7 @@ func decodeEnvelope(raw []byte) (*envelope, error) {
 	return e, nil
 }
 
-// pack makes the message for an operation.
+// pack returns the message for an operation.
 func pack(op *adapter.Op) (*envelope, error) {
 	b := &body{Rooms: op.Rooms}
 	e := &envelope{Data: b, attachments: op.Payload.Attachments}
@@ -126,7 +126,7 @@ func fullOpts(op *adapter.Op) *opts {
 	return o
 }
 
-// op is the operation that a message asks for, or nil when it does not ask.
+// op returns the operation that a message requests, or nil if it requests none.
 func (e *envelope) op() (*adapter.Op, error) {
 	op := &adapter.Op{Rooms: e.Data.Rooms}
 	if e.Data.Opts != nil {
@@ -158,7 +158,7 @@ func (e *envelope) op() (*adapter.Op, error) {
 	return op, nil
 }
 
-// reply is what an answer tells, or nothing when it is not an answer.
+// reply returns the content of an answer; ok is false if the message is not an answer.
 func (e *envelope) reply() (r adapter.Reply, ok bool) {
 	switch e.Type {
 	case msgFetchAnswer:

@@ -11,21 +11,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// handler gets what comes on the channels it registered.
+// handler receives the messages on the channels it has registered.
 type handler interface {
 	receive(ctx context.Context, channel string, body []byte)
 }
 
-// hub is what all adapters share: one subscribing connection, one queue of commands, and the knowledge
-// whether Redis is there. Its goroutines live from the first registration to the last leave.
+// hub is what all adapters share: one subscribing connection, one queue of commands, and whether
+// Redis can be reached. Its goroutines run from the first registration until the last leave.
 type hub struct {
 	client  redis.UniversalClient
 	opt     Options
 	log     *slog.Logger
 	sharded bool
-	keyless bool                        // what is published may go to any node of a Redis Cluster
+	anyNode bool                        // messages may be published through any node of a Redis Cluster
 	extra   []func(ctx context.Context) // goroutines of a special adapter
-	counts  chan struct{}               // bounds how many ask Redis for the number of servers
+	counts  chan struct{}               // limits how many calls ask Redis for the number of servers
 	lost    atomic.Bool
 
 	mu      sync.Mutex
@@ -37,13 +37,13 @@ type hub struct {
 	queue   []command
 	sending []command // taken from the queue and not answered yet
 	queued  int       // bytes of both
-	told    []func()  // what is to be called, in order
-	telling bool      // somebody does it
+	calls   []func()  // calls that are due, in order
+	calling bool      // a goroutine is making them
 	dropped uint64
 	full    bool
 	slow    bool
 	wake    chan struct{} // commands
-	turn    chan struct{} // changes
+	changed chan struct{} // changes
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -60,12 +60,13 @@ func newHub(client redis.UniversalClient, opt Options) *hub {
 	opt = opt.withDefaults()
 	return &hub{
 		client: client, opt: opt, log: opt.Log, routes: make(map[string]handler), awaited: make(map[string]func()),
-		counts: make(chan struct{}, maxCounts), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		counts: make(chan struct{}, maxCounts), wake: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 	}
 }
 
-// join registers a namespace's channels, and starts everything with the first. It waits a moment until
-// Redis has confirmed them, so that clients that come next miss nothing; without Redis it does not.
+// join registers a namespace's channels; the first call starts the goroutines. It waits a moment
+// until Redis has confirmed the channels, so that new clients miss nothing; if Redis cannot be
+// reached, it does not wait.
 func (h *hub) join(to handler, pattern string, channels ...string) {
 	h.mu.Lock()
 	if h.open++; h.open == 1 {
@@ -100,7 +101,7 @@ func (h *hub) join(to handler, pattern string, channels ...string) {
 	}
 }
 
-// confirm takes note of a subscription.
+// confirm records that a subscription was confirmed.
 func (h *hub) confirm(channel string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -110,7 +111,7 @@ func (h *hub) confirm(channel string) {
 	}
 }
 
-// listen is called with the lock held. Subscribing itself never makes the caller wait.
+// listen subscribes a handler. The lock must be held. It does not wait.
 func (h *hub) listen(to handler, pattern string, channels []string) {
 	for _, ch := range channels {
 		h.routes[ch] = to
@@ -119,19 +120,19 @@ func (h *hub) listen(to handler, pattern string, channels []string) {
 		h.routes[pattern] = to
 	}
 	h.changes = append(h.changes, change{pattern: pattern, channels: channels})
-	poke(h.turn)
+	signal(h.changed)
 }
 
-func (h *hub) mute(pattern string, channels []string) {
+func (h *hub) unlisten(pattern string, channels []string) {
 	for _, ch := range channels {
 		delete(h.routes, ch)
 	}
 	delete(h.routes, pattern)
 	h.changes = append(h.changes, change{off: true, pattern: pattern, channels: channels})
-	poke(h.turn)
+	signal(h.changed)
 }
 
-func poke(c chan struct{}) {
+func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -157,17 +158,17 @@ func (h *hub) start() {
 	}
 }
 
-// leave takes a namespace out; with the last one everything ends, after what is queued was sent.
+// leave removes a namespace; after the last one the queue is sent and everything ends.
 func (h *hub) leave(pattern string, channels ...string) error {
 	h.mu.Lock()
-	h.mute(pattern, channels)
+	h.unlisten(pattern, channels)
 	h.open--
 	last, ps := h.open == 0, h.ps
 	h.mu.Unlock()
 	if !last {
 		return nil
 	}
-	h.barrier(lastWords)
+	h.barrier(closeTimeout)
 	h.cancel()
 	var err error
 	if ps != nil {
@@ -178,20 +179,20 @@ func (h *hub) leave(pattern string, channels ...string) error {
 }
 
 const (
-	lastWords        = 2 * time.Second // for what is queued at the end
+	closeTimeout     = 2 * time.Second // for what is queued at the end
 	subscribeTimeout = 2 * time.Second
 	maxCounts        = 32
 	lookAgain        = 20 * time.Millisecond // whether Redis is lost
 )
 
-// subscribe makes the changes of subscriptions. One that fails is remembered by the connection and made
-// when Redis is there again.
+// subscribe makes the changes of subscriptions. The connection remembers one that fails, and makes
+// it when Redis is back.
 func (h *hub) subscribe(ctx context.Context, ps *redis.PubSub) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-h.turn:
+		case <-h.changed:
 		}
 		h.mu.Lock()
 		todo := h.changes
@@ -258,5 +259,5 @@ func (h *hub) up() {
 	}
 }
 
-// Lost tells whether Redis is out of reach.
+// Lost reports whether Redis cannot be reached.
 func (h *hub) Lost() bool { return h.lost.Load() }

@@ -2,8 +2,9 @@ package redisadapter
 
 import "testing"
 
-// The watch over a batch may fire when Redis has answered it already. Nothing is late then, and nobody would come to say that Redis keeps
-// up: of the streams format nothing is queued any more while Redis counts as slow.
+// The watch over a batch may fire when Redis has answered it already. Nothing is late then, and
+// nobody would come to say that Redis keeps up: of the streams format nothing is queued any more
+// while Redis counts as slow.
 func TestWatchThatFiresAfterTheAnswer(t *testing.T) {
 	told := 0
 	h := newHub(nil, Options{OnSlow: func() { told++ }, OnCaughtUp: func() { told++ }})

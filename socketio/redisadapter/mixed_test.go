@@ -33,7 +33,9 @@ func startMixed(t *testing.T, r server, kind string) *mixed {
 	var up struct{ Ports []int }
 	m.node.Read(&up)
 	ready(t, r, kind, 4)
-	for _, addr := range []string{fmt.Sprint("127.0.0.1:", up.Ports[0]), fmt.Sprint("127.0.0.1:", up.Ports[1]), m.a.addr, m.b.addr} {
+	for _, addr := range []string{
+		fmt.Sprint("127.0.0.1:", up.Ports[0]), fmt.Sprint("127.0.0.1:", up.Ports[1]), m.a.addr, m.b.addr,
+	} {
 		m.peers = append(m.peers, join(t, addr))
 	}
 	return m
@@ -96,13 +98,17 @@ func TestMixedClusterOnRedisCluster(t *testing.T) {
 func (m *mixed) broadcast(t *testing.T) {
 	m.in(t)
 	const text = `"é \" \n"`
-	m.node.Ask(nil, map[string]any{"do": "emit", "args": []any{"hello", 1, 1.5, -33, "é \" \n", nil, map[string]any{"z": []int{1}, "a": true}}})
+	m.node.Ask(nil, map[string]any{"do": "emit", "args": []any{
+		"hello", 1, 1.5, -33, "é \" \n", nil, map[string]any{"z": []int{1}, "a": true},
+	}})
 	m.all(t, `42["hello",1,1.5,-33,`+text+`,null,{"a":true,"z":[1]}]`)
 	if err := m.a.ns.Emit("hello", 1, 1.5, -33, "é \" \n", nil); err != nil {
 		t.Fatal(err)
 	}
 	m.all(t, `42["hello",1,1.5,-33,`+text+`,null]`)
-	m.node.Ask(nil, map[string]any{"do": "emit", "node": 1, "args": []any{"bin", map[string]any{"bytes": []int{1, 255}}}})
+	m.node.Ask(nil, map[string]any{
+		"do": "emit", "node": 1, "args": []any{"bin", map[string]any{"bytes": []int{1, 255}}},
+	})
 	m.all(t, `451-["bin",{"_placeholder":true,"num":0}]`, "01ff")
 	if err := m.b.ns.Emit("bin", []byte{1, 255}); err != nil {
 		t.Fatal(err)
@@ -133,8 +139,8 @@ func (m *mixed) rooms(t *testing.T) {
 	for _, p := range m.peers[1:] {
 		p.Want(`42["both"]`)
 	}
-	// Except a room that nobody leaves: in a Redis Cluster node-redis publishes through any master, and a server without
-	// a receiver may see this only after the others have gone on.
+	// Except a room that nobody leaves: in a Redis Cluster node-redis publishes through any master,
+	// and a server without a receiver may see this only after the others have gone on.
 	m.node.Ask(nil, map[string]any{"do": "emit", "except": []string{"r3"}, "args": []any{"rest"}})
 	m.peers[0].Want(`42["rest"]`)
 	m.peers[2].Want(`42["rest"]`)
@@ -223,7 +229,9 @@ func (m *mixed) fetch(t *testing.T) {
 	found := map[string]string{}
 	for _, s := range sockets {
 		found[s.ID] = s.Data.At
-		for _, field := range []string{"headers", "time", "address", "xdomain", "secure", "issued", "url", "query", "auth"} {
+		for _, field := range []string{
+			"headers", "time", "address", "xdomain", "secure", "issued", "url", "query", "auth",
+		} {
 			if s.Handshake[field] == nil {
 				t.Errorf("the handshake of %s has no %s", s.Data.At, field)
 			}
@@ -339,7 +347,8 @@ func (m *mixed) disconnect(t *testing.T) {
 // Redis lost and back: local clients are served all the time, and the cluster forms again by itself.
 func TestRedisLostAndBack(t *testing.T) {
 	r := testenv.StartRedis(t)
-	ca, cb := redisadapter.New(client(t, r), redisadapter.Options{}), redisadapter.New(client(t, r), redisadapter.Options{})
+	ca, cb := redisadapter.New(client(t, r), redisadapter.Options{}),
+		redisadapter.New(client(t, r), redisadapter.Options{})
 	a, b := startGo(t, "a", ca.Connect, nil), startGo(t, "b", cb.Connect, nil)
 	ready(t, r, "classic", 2)
 	pa, pa2, pb := join(t, a.addr), join(t, a.addr), join(t, b.addr)
@@ -383,9 +392,11 @@ func TestNonsenseFromRedis(t *testing.T) {
 	a := startGo(t, "a", connector(t, r, "classic"), nil)
 	ready(t, r, "classic", 1)
 	p := join(t, a.addr)
-	publish(t, r, "socket.io#/#", "\x93\xa1x\xdf\xff\xff\xff\xff", "", "{", "\xdd\xff\xff\xff\xff", "\x93\xa1x\x82\xa4type\x02\xa4data\x90\x80")
+	publish(t, r, "socket.io#/#", "\x93\xa1x\xdf\xff\xff\xff\xff", "", "{", "\xdd\xff\xff\xff\xff",
+		"\x93\xa1x\x82\xa4type\x02\xa4data\x90\x80")
 	publish(t, r, "socket.io#/#room#", "\x00")
-	publish(t, r, "socket.io-request#/#", "{", "{}", `{"type":99}`, `{"type":6,"data":{}}`, `{"type":2}`, `{"type":"x"}`, "\x81\xa3uid", "\x80")
+	publish(t, r, "socket.io-request#/#", "{", "{}", `{"type":99}`, `{"type":6,"data":{}}`, `{"type":2}`,
+		`{"type":"x"}`, "\x81\xa3uid", "\x80")
 	publish(t, r, "socket.io-response#/#", "{", `{"requestId":"nobody"}`, "\x81", `{"type":8,"clientCount":"x"}`)
 	publish(t, r, "socket.io#/#", "\x93\xa1x\x83\xa4type\x02\xa4data\x91\xa3end\xa3nsp\xa1/\x80")
 	p.Want(`42["end"]`)

@@ -22,7 +22,9 @@ func TestClientMovesWithItsData(t *testing.T) {
 	r := testenv.StartRedis(t)
 	start := func() (string, *socketio.Namespace, chan string) {
 		streams := redisadapter.NewStreams(client(t, r), redisadapter.StreamOptions{}, redisadapter.Options{})
-		io := socketio.New(socketio.Options{Adapter: streams.Connect, Recovery: &socketio.Recovery{MaxDisconnection: 30 * time.Second}})
+		io := socketio.New(socketio.Options{
+			Adapter: streams.Connect, Recovery: &socketio.Recovery{MaxDisconnection: 30 * time.Second},
+		})
 		in := make(chan string, 1)
 		io.Of("/").Use(func(s *socketio.Socket) error { s.SetData(user{"ann"}); return nil })
 		io.Of("/").OnConnect(func(s *socketio.Socket) {

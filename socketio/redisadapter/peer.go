@@ -13,8 +13,8 @@ import (
 	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// peer is one namespace's membership in a cluster of the newer format: one channel for everybody, one
-// for answers to this server.
+// peer is the membership of one namespace in a cluster of the newer format: one channel for all
+// servers, one for answers to this server.
 type peer struct {
 	h    *hub
 	node adapter.Node
@@ -37,7 +37,8 @@ func newUID() string {
 func newPeer(h *hub, node adapter.Node, packed bool) *peer {
 	uid := newUID()
 	all := h.opt.Prefix + "#" + node.Name() + "#"
-	return &peer{h: h, node: node, uid: uid, all: all, own: all + uid + "#", packed: packed, pending: make(map[string]chan<- adapter.Reply)}
+	return &peer{h: h, node: node, uid: uid, all: all, own: all + uid + "#", packed: packed,
+		pending: make(map[string]chan<- adapter.Reply)}
 }
 
 func (p *peer) receive(ctx context.Context, channel string, raw []byte) {
@@ -50,7 +51,7 @@ func (p *peer) receive(ctx context.Context, channel string, raw []byte) {
 	}
 }
 
-// handle does what another server asks or takes what it answers. It does not wait for clients.
+// handle carries out another server's request, or takes its answer. It does not wait for clients.
 func (p *peer) handle(ctx context.Context, e *envelope) error {
 	if r, ok := e.reply(); ok {
 		p.deliver(e.Data.RequestID, r)
@@ -147,13 +148,14 @@ func (p *peer) Request(ctx context.Context, op *adapter.Op, each func(adapter.Re
 	return p.h.ask(ctx, op.Kind, p.all, func() error { return p.publish(p.all, e) }, answers, each)
 }
 
-// subscribers counts who listens to a channel, on all masters of a Redis cluster. It does not wait longer
-// than ctx, whatever the client for Redis does, and few wait at a time.
+// subscribers returns the number of servers that listen to a channel, on all masters of a Redis
+// Cluster. It waits no longer than ctx, whatever the Redis client does, and only few calls wait at
+// a time.
 func (h *hub) subscribers(ctx context.Context, channel string) (int, error) {
 	select {
 	case h.counts <- struct{}{}:
 	case <-ctx.Done():
-		return 0, errUncounted
+		return 0, errNoCount
 	}
 	type answer struct {
 		n   int
@@ -168,16 +170,16 @@ func (h *hub) subscribers(ctx context.Context, channel string) (int, error) {
 	select {
 	case a := <-counted:
 		if a.err != nil && ctx.Err() != nil {
-			return 0, errUncounted
+			return 0, errNoCount
 		}
 		return a.n, a.err
 	case <-ctx.Done():
-		return 0, errUncounted
+		return 0, errNoCount
 	}
 }
 
-// errUncounted says that Redis did not even tell how many servers there are.
-var errUncounted = errors.New("the number of servers is not known")
+// errNoCount is returned when Redis did not answer how many servers there are.
+var errNoCount = errors.New("the number of servers is not known")
 
 func (h *hub) count(ctx context.Context, channel string) (int, error) {
 	var mu sync.Mutex
@@ -205,8 +207,8 @@ func (h *hub) count(ctx context.Context, channel string) (int, error) {
 	return total, nil
 }
 
-// overdue is the error of a request that was not answered in time, in the words of the JavaScript
-// adapters.
+// overdue returns the error for a request that was not answered in time, with the text of the
+// JavaScript adapters.
 func overdue(kind adapter.Kind, got, want int) error {
 	text := "operation has timed out"
 	switch kind {
@@ -221,10 +223,11 @@ func overdue(kind adapter.Kind, got, want int) error {
 }
 
 // ask counts the other servers, asks them and passes their answers on.
-func (h *hub) ask(ctx context.Context, kind adapter.Kind, channel string, publish func() error, answers <-chan adapter.Reply, each func(adapter.Reply)) error {
+func (h *hub) ask(ctx context.Context, kind adapter.Kind, channel string, publish func() error,
+	answers <-chan adapter.Reply, each func(adapter.Reply)) error {
 	n, err := h.subscribers(ctx, channel)
 	switch {
-	case errors.Is(err, errUncounted):
+	case errors.Is(err, errNoCount):
 		return fmt.Errorf("%w: %w", overdue(kind, 0, 0), err)
 	case err != nil || n <= 1:
 		return err
@@ -236,7 +239,9 @@ func (h *hub) ask(ctx context.Context, kind adapter.Kind, channel string, publis
 }
 
 // collect passes answers on until every server, and for broadcasts every client, has answered.
-func collect(ctx context.Context, kind adapter.Kind, servers int, answers <-chan adapter.Reply, each func(adapter.Reply)) error {
+func collect(
+	ctx context.Context, kind adapter.Kind, servers int, answers <-chan adapter.Reply, each func(adapter.Reply),
+) error {
 	asked, clients := servers, 0
 	for servers > 0 || clients > 0 {
 		select {

@@ -9,9 +9,10 @@ import (
 )
 
 var (
-	// ErrQueueFull says that something was dropped because Redis does not keep up.
+	// ErrQueueFull means that something was dropped because Redis does not keep up.
 	ErrQueueFull = errors.New("redisadapter: too much is waiting for redis")
-	// ErrSlow says that something was not left to Redis because others wait too long for it already.
+	// ErrSlow means that something was not sent to Redis because others have been waiting for it
+	// too long.
 	ErrSlow = errors.New("redisadapter: redis is slow")
 )
 
@@ -21,8 +22,9 @@ const (
 	overhead = 256
 )
 
-// command is something for Redis to do. done, when set, is called with the outcome, once: when Redis has
-// answered, or with ErrSlow when it takes too long, though it may do it later. It must be quick.
+// command is a command for Redis. done, when set, is called once with the outcome: when Redis has
+// answered, or with ErrSlow when it takes too long, although it may still execute the command. done
+// must be quick.
 type command struct {
 	size int
 	at   time.Time // when it was queued
@@ -42,18 +44,19 @@ type Stats struct {
 	Lost, Slow bool
 }
 
-// Stats tells how publishing goes.
+// Stats returns the state of publishing.
 func (h *hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Stats{Waiting: len(h.sending) + len(h.queue), Bytes: h.queued, Dropped: h.dropped, Lost: h.Lost(), Slow: h.slow}
+	s := Stats{Waiting: len(h.sending) + len(h.queue), Bytes: h.queued, Dropped: h.dropped,
+		Lost: h.Lost(), Slow: h.slow}
 	if at := h.oldest(); !at.IsZero() {
 		s.Delay = time.Since(at)
 	}
 	return s
 }
 
-// oldest is when the oldest command was queued, or zero.
+// oldest returns when the oldest command was queued, or zero.
 func (h *hub) oldest() time.Time {
 	for _, list := range [][]command{h.sending, h.queue} {
 		if len(list) > 0 {
@@ -92,7 +95,7 @@ func (h *hub) enqueue(c command) error {
 	}
 	h.queue = append(h.queue, c)
 	h.queued += c.size
-	poke(h.wake)
+	signal(h.wake)
 	return nil
 }
 
@@ -127,7 +130,7 @@ func (h *hub) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-h.wake:
-		case <-h.probe(): // nothing may come that could find out
+		case <-h.probe(): // find out whether Redis answers, in case nothing else is sent
 			if h.client.Ping(ctx).Err() == nil {
 				h.keptUp()
 			}
@@ -138,7 +141,7 @@ func (h *hub) run(ctx context.Context) {
 	}
 }
 
-// probe comes after a while, when Redis is slow.
+// probe returns a channel that gets a value after a while, if Redis is slow.
 func (h *hub) probe() <-chan time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -171,7 +174,7 @@ func (h *hub) transmit(ctx context.Context, batch []command) {
 	start := 0
 	for i, c := range h.sending { // one may fail, and others not
 		end := min(ends[i], len(results))
-		h.tell(h.sending[i:i+1], failure(results[start:end], err))
+		h.finish(h.sending[i:i+1], failure(results[start:end], err))
 		start = end
 		h.queued -= c.size
 	}
@@ -184,8 +187,8 @@ func (h *hub) transmit(ctx context.Context, batch []command) {
 	}
 }
 
-// failure is the outcome of a command that has added these to a pipeline, and of one that has added
-// nothing the outcome of the whole.
+// failure returns the outcome of a command, from the results of what it added to a pipeline; if it
+// added nothing, that of the pipeline.
 func failure(results []redis.Cmder, whole error) error {
 	if len(results) == 0 {
 		return whole
@@ -198,10 +201,10 @@ func failure(results []redis.Cmder, whole error) error {
 	return nil
 }
 
-// publisher is where commands go. On Redis Cluster PUBLISH reaches everybody from anywhere; all of ours go
-// the same way, so that they do not overtake one another.
+// publisher returns where commands are sent. On Redis Cluster PUBLISH reaches all nodes from any;
+// all of ours use the same node, so that they stay in order.
 func (h *hub) publisher(ctx context.Context) redis.Cmdable {
-	if cc, ok := h.client.(*redis.ClusterClient); ok && h.keyless {
+	if cc, ok := h.client.(*redis.ClusterClient); ok && h.anyNode {
 		if master, err := cc.MasterForKey(ctx, h.opt.Prefix); err == nil {
 			return master
 		}
@@ -209,71 +212,72 @@ func (h *hub) publisher(ctx context.Context) redis.Cmdable {
 	return h.client
 }
 
-// tell has the commands of a list told of the outcome, those that were not told before. It is called with
-// the lock held; turns must follow.
-func (h *hub) tell(list []command, err error) {
+// finish queues the calls of done for the commands of a list, once for each. The lock must be held;
+// turns must follow.
+func (h *hub) finish(list []command, err error) {
 	for i := range list {
 		if done := list[i].done; done != nil {
 			list[i].done = nil
-			h.told = append(h.told, func() { done(err) })
+			h.calls = append(h.calls, func() { done(err) })
 		}
 	}
 }
 
-// turns calls what is to be told, in order and one at a time: also what such a call brings about itself.
+// turns makes the queued calls, in order and one at a time. Calls that are queued by such a call are made too.
 func (h *hub) turns() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.telling {
-		return // whoever does it now comes to ours
+	if h.calling {
+		return // the goroutine that makes calls now makes these too
 	}
-	h.telling = true
-	for len(h.told) > 0 {
-		f := h.told[0]
-		h.told = h.told[1:]
+	h.calling = true
+	for len(h.calls) > 0 {
+		f := h.calls[0]
+		h.calls = h.calls[1:]
 		h.mu.Unlock()
 		f()
 		h.mu.Lock()
 	}
-	h.told, h.telling = nil, false
+	h.calls, h.calling = nil, false
 }
 
-// inTurn calls f after what is being told.
+// inTurn calls f after the calls that are queued.
 func (h *hub) inTurn(f func()) {
 	h.mu.Lock()
-	h.told = append(h.told, f)
+	h.calls = append(h.calls, f)
 	h.mu.Unlock()
 	h.turns()
 }
 
-// late is called when Redis has taken too long for a batch. Who waits for the outcome of what is queued
-// does not wait longer; Redis may still do it.
+// late is called when Redis has taken too long for a batch. Callers that wait for queued commands
+// get ErrSlow; Redis may still execute the commands.
 func (h *hub) late() {
 	h.mu.Lock()
 	if at := h.oldest(); at.IsZero() || time.Since(at) < h.opt.MaxDelay {
-		h.mu.Unlock() // the answer has come just now
+		h.mu.Unlock() // the answer has just arrived
 		return
 	}
 	if !h.slow {
 		h.slow = true
-		h.log.Warn("redis is slow: local clients are served, other servers get what is for them late", "waiting", len(h.sending)+len(h.queue), "bytes", h.queued)
-		h.tellSlow(true)
+		h.log.Warn("redis is slow: local clients are served, other servers get what is for them late",
+			"waiting", len(h.sending)+len(h.queue), "bytes", h.queued)
+		h.callSlow(true)
 	}
-	h.tell(h.sending, ErrSlow)
-	h.tell(h.queue, ErrSlow)
+	h.finish(h.sending, ErrSlow)
+	h.finish(h.queue, ErrSlow)
 	h.mu.Unlock()
 	h.turns()
 }
 
-// tellSlow has OnSlow or OnCaughtUp called, in turn: the last call is how it is. The lock is held, and
-// turns must follow.
-func (h *hub) tellSlow(slow bool) {
+// callSlow queues a call of OnSlow or OnCaughtUp, so that the last call always matches the state. The lock is held,
+// and turns must follow.
+func (h *hub) callSlow(slow bool) {
 	f := h.opt.OnCaughtUp
 	if slow {
 		f = h.opt.OnSlow
 	}
 	if f != nil {
-		h.told = append(h.told, f)
+		h.calls = append(h.calls, f)
 	}
 }
 
@@ -283,13 +287,13 @@ func (h *hub) keptUp() {
 	if at := h.oldest(); h.slow && (at.IsZero() || time.Since(at) < h.opt.MaxDelay) {
 		h.slow = false
 		h.log.Info("redis keeps up again")
-		h.tellSlow(false)
+		h.callSlow(false)
 	}
 	h.mu.Unlock()
 	h.turns()
 }
 
-// Slow tells whether Redis takes longer than Options.MaxDelay.
+// Slow reports whether Redis takes longer than Options.MaxDelay.
 func (h *hub) Slow() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

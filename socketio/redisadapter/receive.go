@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	quiet      = 5 * time.Second // silence after which the connection is tried
+	pingAfter  = 5 * time.Second // silence after which the connection is tried
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 2 * time.Second
 )
@@ -20,7 +20,7 @@ const (
 func (h *hub) receive(ctx context.Context, ps *redis.PubSub) {
 	wait, asked := retryFirst, false
 	for ctx.Err() == nil {
-		msg, err := ps.ReceiveTimeout(ctx, quiet)
+		msg, err := ps.ReceiveTimeout(ctx, pingAfter)
 		switch {
 		case err == nil:
 			wait, asked = retryFirst, false

@@ -112,7 +112,9 @@ func (a *classic) onRequest(ctx context.Context, body []byte) error {
 }
 
 func (a *classic) apply(req *request, op *adapter.Op) {
-	op.Kind = map[int]adapter.Kind{typeJoin: adapter.Join, typeLeave: adapter.Leave, typeDisconnect: adapter.Disconnect}[req.Type]
+	op.Kind = map[int]adapter.Kind{
+		typeJoin: adapter.Join, typeLeave: adapter.Leave, typeDisconnect: adapter.Disconnect,
+	}[req.Type]
 	if req.Opts == nil { // the older form: one socket by id, answered by the server that has it
 		if req.SID == "" || !a.node.HasRoom(req.SID) {
 			return
@@ -123,7 +125,7 @@ func (a *classic) apply(req *request, op *adapter.Op) {
 	a.node.Apply(op)
 }
 
-// responseChannel is where the server uid expects answers.
+// responseChannel returns where the server uid expects answers.
 func (a *classic) responseChannel(uid string) string {
 	if a.c.opt.OwnResponseChannel && uid != "" {
 		return a.response + uid + "#"

@@ -28,7 +28,7 @@ type question struct {
 	answers chan<- adapter.Reply
 }
 
-// ErrLost says that other servers cannot be asked because Redis is out of reach. It is a kind of
+// ErrLost means that other servers cannot be asked because Redis cannot be reached. It wraps
 // adapter.ErrTimeout.
 var ErrLost = fmt.Errorf("redisadapter: redis is out of reach: %w", adapter.ErrTimeout)
 
@@ -83,7 +83,7 @@ func (a *classic) ask(id string, op *adapter.Op) error {
 	return a.sendJSON(a.request, req)
 }
 
-// reply is what a response tells about a request of that kind.
+// reply returns the content of a response to a request of that kind.
 func (r *response) reply(kind adapter.Kind) adapter.Reply {
 	switch {
 	case kind == adapter.Broadcast && r.Type == typeClientCount:
@@ -97,7 +97,7 @@ func (r *response) reply(kind adapter.Kind) adapter.Reply {
 	}
 }
 
-// onResponse hands an answer to the request it belongs to; others are none of our business.
+// onResponse passes an answer to the request it belongs to, and ignores other answers.
 func (a *classic) onResponse(body []byte) error {
 	var r response
 	if len(body) > 0 && body[0] == '{' {
@@ -141,8 +141,8 @@ func (r *response) unpack(body []byte) error {
 	})
 }
 
-// plainJSON writes binary as JavaScript's JSON.stringify writes a Buffer: these requests and answers
-// have no place for attachments.
+// plainJSON writes binary data as JavaScript's JSON.stringify writes a Buffer, because these
+// requests and answers have no attachments.
 func plainJSON(p adapter.Payload) json.RawMessage {
 	if len(p.Attachments) == 0 {
 		return p.JSON

@@ -6,18 +6,18 @@ import (
 	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// Mode says for which rooms a sharded cluster has channels of their own, so that a broadcast to a room
-// reaches only the servers that have it. All servers of a cluster must have the same mode.
+// Mode says which rooms have channels of their own in a sharded cluster, so that a broadcast to a
+// room reaches only the servers that have it. All servers of a cluster must have the same mode.
 type Mode int
 
 const (
-	// Dynamic: for public rooms, those that are not a socket's id. The JavaScript default.
+	// Dynamic: public rooms, which are those that are not a socket's id. The JavaScript default.
 	Dynamic Mode = iota
-	// Static: for none.
+	// Static: no rooms.
 	Static
 )
 
-// idLength is by what servers tell sockets' own rooms from public ones.
+// idLength is the length of a socket's id. A room whose name has this length counts as a socket's own room.
 const idLength = 20
 
 // Sharded is this server's membership in a cluster of the sharded format, which needs Redis 7.
@@ -26,15 +26,15 @@ type Sharded struct {
 	mode Mode
 }
 
-// NewSharded makes a cluster on client, which stays the caller's to close, after the server is closed.
-// On Redis Cluster there is a connection for each master.
+// NewSharded returns a cluster. client still belongs to the caller, who may close it after the
+// server. On Redis Cluster there is a connection for each master.
 func NewSharded(client redis.UniversalClient, mode Mode, opt Options) *Sharded {
 	h := newHub(client, opt)
 	h.sharded = true
 	return &Sharded{h, mode}
 }
 
-// Connect is the adapter.Connector of the cluster. Redis need not be there.
+// Connect returns the adapter.Connector of the cluster. It works also while Redis cannot be reached.
 func (s *Sharded) Connect(node adapter.Node) (adapter.Adapter, error) {
 	a := &shardedAdapter{peer: newPeer(s.hub, node, false), mode: s.mode}
 	s.join(a, "", a.all, a.own)
@@ -53,7 +53,8 @@ func (a *shardedAdapter) Publish(op *adapter.Op) (bool, error) {
 		return false, err
 	}
 	channel := a.all
-	if op.Kind == adapter.Broadcast && a.mode == Dynamic && len(op.Target.Rooms) == 1 && len(op.Target.Rooms[0]) != idLength {
+	if op.Kind == adapter.Broadcast && a.mode == Dynamic && len(op.Target.Rooms) == 1 &&
+		len(op.Target.Rooms[0]) != idLength {
 		channel += op.Target.Rooms[0] + "#"
 	}
 	return false, a.publish(channel, e)
@@ -79,11 +80,11 @@ func (a *shardedAdapter) RoomsDeleted(rooms []string) {
 	a.h.mu.Lock()
 	defer a.h.mu.Unlock()
 	if ch := a.channelsOf(rooms, false); len(ch) > 0 {
-		a.h.mute("", ch)
+		a.h.unlisten("", ch)
 	}
 }
 
-// channelsOf leaves out the rooms that have changed again meanwhile: two changes of a room may be told
+// channelsOf leaves out the rooms that have changed again meanwhile: two changes of a room may be reported
 // in the wrong order.
 func (a *shardedAdapter) channelsOf(rooms []string, exist bool) []string {
 	var channels []string

@@ -12,10 +12,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// shards are the subscriptions of a sharded hub on Redis Cluster. A channel has a slot, as a key has, and
-// only the master of that slot has its messages: there is a connection for each master that has channels
-// of ours. What is subscribed where is compared with what is wanted and where the slots are, whenever
-// either may have changed; a connection that fails is thrown away.
+// shards are the subscriptions of a sharded hub on Redis Cluster. A channel has a slot like a key,
+// and only the master of that slot has its messages, so there is a connection to each master with
+// channels of ours. Whenever subscriptions or slots may have changed, what is subscribed is
+// compared with what should be. A connection that fails is replaced.
 type shards struct {
 	h  *hub
 	cc *redis.ClusterClient
@@ -24,7 +24,7 @@ type shards struct {
 	feeds map[string]*redis.PubSub // by address
 	where map[string]string        // the address at which a channel is subscribed
 
-	whole atomic.Bool // everything wanted is subscribed, as far as is known
+	whole atomic.Bool // everything is subscribed, as far as is known
 }
 
 func newShards(h *hub, cc *redis.ClusterClient) *shards {
@@ -40,7 +40,7 @@ func (s *shards) run(ctx context.Context) {
 		case <-ctx.Done():
 			s.close()
 			return
-		case <-s.h.turn:
+		case <-s.h.changed:
 		case <-again:
 		}
 		err := s.settle(ctx)
@@ -57,7 +57,7 @@ func (s *shards) run(ctx context.Context) {
 	}
 }
 
-// wanted are the channels that somebody listens to.
+// wanted returns the channels that handlers listen to.
 func (h *hub) wanted() map[string]bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +69,7 @@ func (h *hub) wanted() map[string]bool {
 	return all
 }
 
-// settle makes the subscriptions what they should be, as far as it can.
+// settle makes the missing subscriptions and removes wrong ones, as far as possible.
 func (s *shards) settle(ctx context.Context) error {
 	wanted := s.h.wanted()
 	s.mu.Lock()
@@ -113,7 +113,7 @@ func (s *shards) place(ctx context.Context, ch string) error {
 	}
 	if ok {
 		delete(s.where, ch)
-		_ = s.feeds[old].SUnsubscribe(ctx, ch) // the slot has gone from there
+		_ = s.feeds[old].SUnsubscribe(ctx, ch) // the slot has moved away from there
 	}
 	feed := s.feeds[addr]
 	if feed == nil {
@@ -132,7 +132,7 @@ func (s *shards) place(ctx context.Context, ch string) error {
 func (s *shards) receive(ctx context.Context, addr string, feed *redis.PubSub) {
 	asked := false
 	for ctx.Err() == nil {
-		msg, err := feed.ReceiveTimeout(ctx, quiet)
+		msg, err := feed.ReceiveTimeout(ctx, pingAfter)
 		switch {
 		case err == nil:
 			asked = false
@@ -160,7 +160,7 @@ func (s *shards) take(ctx context.Context, addr string, msg any) {
 			return
 		}
 		s.mu.Lock()
-		moved := s.where[m.Channel] == addr // nobody has asked for it: the slot goes elsewhere
+		moved := s.where[m.Channel] == addr // Redis ended it because the slot moves elsewhere
 		if moved {
 			delete(s.where, m.Channel)
 			s.whole.Store(false)
@@ -168,7 +168,7 @@ func (s *shards) take(ctx context.Context, addr string, msg any) {
 		s.mu.Unlock()
 		if moved {
 			s.cc.ReloadState(ctx)
-			poke(s.h.turn)
+			signal(s.h.changed)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func (s *shards) drop(ctx context.Context, addr string, feed *redis.PubSub, err 
 	if mine && ctx.Err() == nil {
 		s.h.down(err)
 		s.cc.ReloadState(ctx)
-		poke(s.h.turn)
+		signal(s.h.changed)
 	}
 }
 

@@ -1,9 +1,13 @@
 package redisadapter_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/berthhq/berth/socketio/internal/testenv"
 	"github.com/berthhq/berth/socketio/redisadapter"
@@ -38,12 +42,17 @@ func (p *pair) owner(t *testing.T, slot int64) (at int, ids []string) {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)
-		slots, err := c.ClusterSlots(t.Context()).Result()
+		shards, err := c.ClusterShards(t.Context()).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range slots {
-			if int64(s.Start) <= slot && slot <= int64(s.End) && s.Nodes[0].ID == id {
+		for _, s := range shards {
+			owns := slices.ContainsFunc(s.Slots, func(r redis.SlotRange) bool {
+				return r.Start <= slot && slot <= r.End
+			})
+			if owns && slices.ContainsFunc(s.Nodes, func(n redis.Node) bool {
+				return n.ID == id && n.Role == "master"
+			}) {
 				at = i
 			}
 		}
@@ -62,7 +71,8 @@ func TestSlotMoves(t *testing.T) {
 	from, ids := p.owner(t, slot)
 	to := (from + 1) % len(ids)
 	for _, i := range []int{to, from, (from + 2) % len(ids)} {
-		if err := client(t, p.cluster.Nodes[i]).Do(t.Context(), "CLUSTER", "SETSLOT", slot, "NODE", ids[to]).Err(); err != nil {
+		if err := client(t, p.cluster.Nodes[i]).Do(t.Context(), "CLUSTER", "SETSLOT", slot, "NODE",
+			ids[to]).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,6 +136,49 @@ func TestMasterLostAndBack(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("it is not found again")
 		}
+	}
+}
+
+// A master dies for good. Its replica takes its slots over, and then broadcasts, to everybody and to a room, reach
+// the clients of all servers again, in both directions.
+func TestReplicaTakesOver(t *testing.T) {
+	p := startPair(t)
+	pa, pb := join(t, p.a.addr), join(t, p.b.addr)
+	p.a.ns.Socket(pa.ID).Join("room")
+	p.b.ns.Socket(pb.ID).Join("room")
+	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), everybody).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, _ := p.owner(t, slot)
+	master := p.cluster.Nodes[at]
+	replica := p.cluster.StartReplica(t, master, time.Second)
+	if err := p.a.ns.Emit("before"); err != nil {
+		t.Fatal(err)
+	}
+	pa.Want(`42["before"]`)
+	pb.Want(`42["before"]`)
+	master.Stop()
+	p.cluster.Nodes[at] = replica
+	p.cluster.AwaitMaster(t, replica)
+	ready(t, p.cluster, "sharded", 2)
+	for end := time.Now().Add(patience); p.first.Lost(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the new master is not found")
+		}
+	}
+	for i, send := range []func(string, ...any) error{
+		p.a.ns.Emit, p.b.ns.Emit, p.a.ns.To("room").Emit, p.b.ns.To("room").Emit,
+	} {
+		if err := send("after", i); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf(`42["after",%d]`, i)
+		pa.Want(want)
+		pb.Want(want)
+	}
+	if all, err := p.b.ns.All().Sockets(t.Context()); err != nil || len(all) != 2 {
+		t.Fatal(len(all), err)
 	}
 }
 

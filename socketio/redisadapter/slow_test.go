@@ -53,7 +53,9 @@ func startMember(t *testing.T, r *testenv.Redis, kind string) *member {
 	m := &member{proxy: startProxy(t, strings.TrimPrefix(r.URL(), "redis://")), log: &journal{}}
 	c := redis.NewClient(&redis.Options{Addr: m.proxy.addr})
 	t.Cleanup(func() { c.Close() })
-	opt := redisadapter.Options{MaxQueue: slowQueue, MaxDelay: 100 * time.Millisecond, Log: slog.New(slog.NewTextHandler(m.log, nil))}
+	opt := redisadapter.Options{
+		MaxQueue: slowQueue, MaxDelay: 100 * time.Millisecond, Log: slog.New(slog.NewTextHandler(m.log, nil)),
+	}
 	var connect adapter.Connector
 	switch kind {
 	case "sharded":
@@ -103,7 +105,8 @@ func TestSlowRedis(t *testing.T) {
 			for i := range 10 {
 				emit(fmt.Sprint("during", i), pa, pa2)
 			}
-			a.until(t, "it is not known to be slow", func(s redisadapter.Stats) bool { return s.Slow && s.Delay >= 100*time.Millisecond })
+			a.until(t, "it is not known to be slow",
+				func(s redisadapter.Stats) bool { return s.Slow && s.Delay >= 100*time.Millisecond })
 			for range 100 {
 				emit(strings.Repeat("x", 10_000), pa, pa2)
 				if s := a.stats(); s.Bytes > slowQueue {
@@ -141,7 +144,8 @@ func (m *member) unanswered(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	found, err := m.ns.All().Sockets(ctx)
-	if !errors.Is(err, socketio.ErrTimeout) || !strings.Contains(err.Error(), "timeout reached while waiting for fetchSockets response") {
+	if !errors.Is(err, socketio.ErrTimeout) ||
+		!strings.Contains(err.Error(), "timeout reached while waiting for fetchSockets response") {
 		t.Error(err)
 	}
 	if len(found) != 2 {
@@ -149,7 +153,8 @@ func (m *member) unanswered(t *testing.T) {
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := m.ns.ServerSideAsk(ctx, "ask", "x"); !errors.Is(err, socketio.ErrTimeout) || !strings.Contains(err.Error(), "timeout reached: only 0 responses received out of") {
+	if _, err := m.ns.ServerSideAsk(ctx, "ask", "x"); !errors.Is(err, socketio.ErrTimeout) ||
+		!strings.Contains(err.Error(), "timeout reached: only 0 responses received out of") {
 		t.Error(err)
 	}
 }
@@ -160,8 +165,8 @@ func TestSilentServer(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			r := testenv.StartRedis(t)
 			a := startGo(t, "a", connector(t, r, kind), nil)
-			mute := client(t, r)
-			ps := mute.Subscribe(t.Context())
+			unlisten := client(t, r)
+			ps := unlisten.Subscribe(t.Context())
 			defer ps.Close()
 			subscribe := ps.Subscribe
 			channels := []string{"socket.io#/#"}
@@ -179,7 +184,8 @@ func TestSilentServer(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			_, err := a.ns.ServerSideAsk(ctx, "ask", "x")
-			if !errors.Is(err, socketio.ErrTimeout) || !strings.Contains(err.Error(), "timeout reached: only 0 responses received out of 1") {
+			if !errors.Is(err, socketio.ErrTimeout) ||
+				!strings.Contains(err.Error(), "timeout reached: only 0 responses received out of 1") {
 				t.Error(err)
 			}
 		})
@@ -194,7 +200,9 @@ func TestRedisSpeaksNonsense(t *testing.T) {
 			a, b := startMember(t, r, kind), startGo(t, "b", connector(t, r, kind), nil)
 			ready(t, r, kind, 2)
 			pa, pb := join(t, a.addr), join(t, b.addr)
-			a.proxy.set(func() { a.proxy.nonsense = []byte("\x00\xffHTTP/1.1 200 OK\r\n*-7\r\n$99999999999\r\n:x\r\n") })
+			a.proxy.set(func() {
+				a.proxy.nonsense = []byte("\x00\xffHTTP/1.1 200 OK\r\n*-7\r\n$99999999999\r\n:x\r\n")
+			})
 			for i := range 20 {
 				if err := a.ns.Emit("during", i); err != nil {
 					t.Fatal(err)
@@ -220,8 +228,10 @@ func TestRedisSpeaksNonsense(t *testing.T) {
 
 // Nonsense in the channels of the newer format, and in the stream, is logged and changes nothing.
 func TestNonsenseInChannels(t *testing.T) {
-	bodies := []string{"", "{", "null", "[]", `{"type":3}`, `{"type":"x"}`, `{"type":3,"data":{"packet":7}}`, `{"type":99,"uid":"x"}`, "\xdf\xff\xff\xff\xff", "\x84\xa4type\x03",
-		`{"type":7,"uid":"x","nsp":"/","data":{"requestId":"q","opts":{"rooms":"r"}}}`, `{"type":8,"uid":"x","data":{"requestId":"nobody","sockets":{}}}`}
+	bodies := []string{"", "{", "null", "[]", `{"type":3}`, `{"type":"x"}`, `{"type":3,"data":{"packet":7}}`,
+		`{"type":99,"uid":"x"}`, "\xdf\xff\xff\xff\xff", "\x84\xa4type\x03",
+		`{"type":7,"uid":"x","nsp":"/","data":{"requestId":"q","opts":{"rooms":"r"}}}`,
+		`{"type":8,"uid":"x","data":{"requestId":"nobody","sockets":{}}}`}
 	for _, kind := range []string{"sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
 			r := testenv.StartRedis(t)
@@ -235,7 +245,9 @@ func TestNonsenseInChannels(t *testing.T) {
 					err = c.SPublish(t.Context(), "socket.io#/#", body).Err()
 				} else {
 					err = errors.Join(c.Publish(t.Context(), "socket.io#/#", body).Err(),
-						c.XAdd(t.Context(), &redis.XAddArgs{Stream: "socket.io", Values: []string{"uid", "x", "nsp", "/", "type", "3", "data", body}}).Err(),
+						c.XAdd(t.Context(), &redis.XAddArgs{Stream: "socket.io", Values: []string{
+							"uid", "x", "nsp", "/", "type", "3", "data", body,
+						}}).Err(),
 						c.XAdd(t.Context(), &redis.XAddArgs{Stream: "socket.io", Values: []string{"type", body}}).Err())
 				}
 				if err != nil {

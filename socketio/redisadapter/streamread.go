@@ -35,8 +35,8 @@ type packedBody struct {
 
 func (b *packedBody) encode() ([]byte, error) { return msgpack.AppendJSON(nil, b.text, b.attachments) }
 
-// read applies the entries of the stream until ctx is done. It starts at what is the end of the stream
-// when the server starts, not at its first read, so that nothing in between is lost.
+// read applies the entries of the stream until ctx is done. It starts at the end that the stream
+// had when the server started, and not at the first read, so that nothing in between is lost.
 func (s *Streams) read(ctx context.Context) {
 	wait := retryFirst
 	for ctx.Err() == nil {
@@ -65,7 +65,9 @@ func (s *Streams) readOnce(ctx context.Context) error {
 		}
 	}
 	from := s.position()
-	streams, err := s.client.XRead(ctx, &redis.XReadArgs{Streams: []string{s.so.Name, from}, Count: readCount, Block: readBlock}).Result()
+	streams, err := s.client.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{s.so.Name, from}, Count: readCount, Block: readBlock,
+	}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
@@ -77,7 +79,7 @@ func (s *Streams) readOnce(ctx context.Context) error {
 	return nil
 }
 
-// settle makes the present end of the stream the position, unless there is one.
+// settle sets the position to the present end of the stream, unless there is a position.
 func (s *Streams) settle(ctx context.Context) error {
 	end, err := s.client.XRevRangeN(ctx, s.so.Name, "+", "-", 1).Result()
 	if err != nil {
@@ -102,8 +104,8 @@ func (s *Streams) position() string {
 	return s.last
 }
 
-// apply hands an entry to its namespace. The stream reader must accept every type: emitters write
-// server-side events into the stream too.
+// apply passes an entry to its namespace. It must accept every type: emitters write server-side
+// events to the stream too.
 func (s *Streams) apply(ctx context.Context, m redis.XMessage) {
 	s.order.Lock()
 	defer s.order.Unlock()
@@ -162,8 +164,8 @@ func entry(m redis.XMessage) (*envelope, error) {
 	return e, json.Unmarshal(text, e.Data)
 }
 
-// session is how a client that has gone is written. The servers of others leave out, and do not mind,
-// what is below Data.
+// session is how a disconnected client is stored. JavaScript servers leave out the fields after
+// Data, and ignore them.
 type session struct {
 	SID   string          `json:"sid"`
 	PID   string          `json:"pid"`
@@ -202,7 +204,9 @@ func (a *streamAdapter) Save(saved adapter.Saved) {
 }
 
 // Recover implements adapter.Recoverer.
-func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed)) bool {
+func (a *streamAdapter) Recover(
+	ctx context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed),
+) bool {
 	if offset != "" && !isStreamID(offset) || a.h.Lost() {
 		return false
 	}
@@ -253,8 +257,8 @@ func (a *streamAdapter) Recover(ctx context.Context, pid, offset string, join fu
 	return true
 }
 
-// reach takes the order when this server has come as far as offset: the server that the client was on may
-// have been ahead, and what the client has must not be sent to it again.
+// reach waits until this server has applied the stream up to offset, and takes the order. The
+// client's last server may have been ahead, and what the client has must not be sent to it again.
 func (s *Streams) reach(ctx context.Context, offset string) bool {
 	for {
 		s.order.Lock()
@@ -298,8 +302,8 @@ func (a *streamAdapter) load(ctx context.Context, pid string) (saved adapter.Sav
 	}, true
 }
 
-// whole tells whether nothing that came after an entry has been dropped although the entry itself is
-// not there: it stands for the beginning of the stream.
+// whole reports whether the stream still has everything after an entry that is missing itself,
+// because it stands for the beginning of the stream.
 func (a *streamAdapter) whole(ctx context.Context, from string) bool {
 	if from != "0-0" {
 		return false
@@ -313,7 +317,9 @@ func (a *streamAdapter) whole(ctx context.Context, from string) bool {
 }
 
 // since appends what the client missed after an entry, and returns the last entry seen.
-func (a *streamAdapter) since(ctx context.Context, missed []adapter.Missed, saved adapter.Saved, after string) ([]adapter.Missed, string, error) {
+func (a *streamAdapter) since(
+	ctx context.Context, missed []adapter.Missed, saved adapter.Saved, after string,
+) ([]adapter.Missed, string, error) {
 	for {
 		entries, err := a.h.client.XRangeN(ctx, a.s.so.Name, "("+after, "+", 1000).Result()
 		if err != nil || len(entries) == 0 {
@@ -324,7 +330,9 @@ func (a *streamAdapter) since(ctx context.Context, missed []adapter.Missed, save
 }
 
 // missed appends the events among entries that are for the client, and returns the last entry.
-func (a *streamAdapter) missed(to []adapter.Missed, entries []redis.XMessage, saved adapter.Saved) (missed []adapter.Missed, last string) {
+func (a *streamAdapter) missed(
+	to []adapter.Missed, entries []redis.XMessage, saved adapter.Saved,
+) (missed []adapter.Missed, last string) {
 	for _, m := range entries {
 		last = m.ID
 		if m.Values["nsp"] != a.node.Name() || m.Values["type"] != strconv.Itoa(msgBroadcast) {

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// StreamOptions are what the streams format has besides.
+// StreamOptions are further options of the streams format.
 type StreamOptions struct {
 	// Name of the stream. Default "socket.io".
 	Name string
@@ -27,12 +27,13 @@ type StreamOptions struct {
 	SessionPrefix string
 }
 
-// Streams is this server's membership in a cluster of the format of @socket.io/redis-streams-adapter
-// 0.3: what changes clients goes through a stream, so that it survives a short loss of Redis and
-// clients can be given what they missed on any server; questions go over publish/subscribe.
+// Streams is this server's membership in a cluster of the format of
+// @socket.io/redis-streams-adapter 0.3. What changes clients goes through a stream, so that it
+// survives a short loss of Redis, and any server can send clients what they missed. Requests go
+// through publish/subscribe.
 //
-// A server applies its own operations when it reads them back, in the order of the stream, which all
-// servers share. While Redis is out of reach they are applied locally at once.
+// A server applies its own operations when it reads them back, in the order of the stream, which
+// all servers share. While Redis cannot be reached, they are applied locally at once.
 type Streams struct {
 	*hub
 	so StreamOptions
@@ -45,8 +46,8 @@ type Streams struct {
 	nodes map[string]*streamAdapter // by namespace, guarded by the hub's lock
 }
 
-// NewStreams makes a cluster on client, which stays the caller's to close, after the server is closed.
-// The client needs a pool: one connection of it is always waiting for the stream.
+// NewStreams returns a cluster. client still belongs to the caller, who may close it after the
+// server. It needs a pool, because one connection always waits for the stream.
 func NewStreams(client redis.UniversalClient, so StreamOptions, opt Options) *Streams {
 	if so.Name == "" {
 		so.Name = "socket.io"
@@ -62,9 +63,10 @@ func NewStreams(client redis.UniversalClient, so StreamOptions, opt Options) *St
 	return s
 }
 
-// Connect is the adapter.Connector of the cluster. Redis need not be there.
+// Connect returns the adapter.Connector of the cluster. It works also while Redis cannot be reached.
 func (s *Streams) Connect(node adapter.Node) (adapter.Adapter, error) {
-	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, out: make(map[uint64]struct{}), alone: make(map[uint64]struct{})}
+	a := &streamAdapter{peer: newPeer(s.hub, node, true), s: s, out: make(map[uint64]struct{}),
+		alone: make(map[uint64]struct{})}
 	s.mu.Lock()
 	s.nodes[node.Name()] = a
 	s.mu.Unlock()
@@ -112,7 +114,8 @@ func (a *streamAdapter) Publish(op *adapter.Op) (bool, error) {
 	return true, a.append(op, e)
 }
 
-// append queues an entry of the stream. When it cannot be written the operation is applied here alone.
+// append queues an entry for the stream. If it cannot be written, the operation is applied on this
+// server only.
 func (a *streamAdapter) append(op *adapter.Op, e *envelope) error {
 	text, err := marshal(e.Data)
 	if err != nil {
@@ -143,18 +146,19 @@ func (a *streamAdapter) append(op *adapter.Op, e *envelope) error {
 			}
 		},
 	})
-	if err != nil { // it will not come back
+	if err != nil { // it will not be read back
 		a.settled(seq, false)
 		a.h.inTurn(func() { a.node.Apply(op) })
 	}
 	return err
 }
 
-// mostAlone bounds the entries that are remembered: those that Redis never got do not come back.
+// mostAlone is the most entries that are remembered, because those that never reached Redis are not
+// read back.
 const mostAlone = 20_000
 
-// settled notes the outcome of an entry of ours and reports whether it is to be applied now: when it
-// failed, as far as is known, and has not come back. When it comes back later, it is not applied again.
+// settled records the outcome of an entry of ours, and reports whether to apply it now: it failed,
+// as far as is known, and was not read back. If it is read back later, it is not applied again.
 func (a *streamAdapter) settled(seq uint64, failed bool) bool {
 	a.mineMu.Lock()
 	defer a.mineMu.Unlock()
@@ -170,11 +174,11 @@ func (a *streamAdapter) settled(seq uint64, failed bool) bool {
 	return true
 }
 
-// back reports whether an entry of ours that came back is to be applied.
+// back reports whether to apply an entry of ours that was read back.
 func (a *streamAdapter) back(tag string) bool {
 	seq, err := strconv.ParseUint(tag, 36, 64)
 	if err != nil {
-		return true // not of our making
+		return true // written by another server
 	}
 	a.mineMu.Lock()
 	defer a.mineMu.Unlock()

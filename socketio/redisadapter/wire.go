@@ -116,7 +116,7 @@ func readPacket(r *msgpack.Reader, nsp string, op *adapter.Op) (mine bool, err e
 	return mine, err
 }
 
-// isEvent tells whether an array begins with what may be the name of an event: anything else would
+// isEvent reports whether an array begins with what may be the name of an event: anything else would
 // make every client close its connection.
 func isEvent(text []byte) bool {
 	return len(text) > 2 && text[0] == '[' && (text[1] == '"' || text[1] == '-' || (text[1] >= '0' && text[1] <= '9'))

@@ -18,7 +18,7 @@ import (
 
 const examples = "../../../examples"
 
-// program is the chat's server, built by TestMain; empty when its source is not there.
+// program is the chat's server, built by TestMain; empty if its source is missing.
 var program string
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
@@ -132,7 +132,9 @@ func (c client) until(event string, v any) {
 func enter(t *testing.T, url, name, transport string) client {
 	t.Helper()
 	c := client{testenv.StartNode(t, "client.mjs", url), name}
-	c.do(nil, "open", map[string]any{"options": map[string]any{"transports": []string{transport}, "auth": map[string]string{"name": name}}})
+	c.do(nil, "open", map[string]any{
+		"options": map[string]any{"transports": []string{transport}, "auth": map[string]string{"name": name}},
+	})
 	var w struct {
 		You    person
 		Server where
@@ -148,12 +150,15 @@ func enter(t *testing.T, url, name, transport string) client {
 func TestTwoServersOneChat(t *testing.T) {
 	meta := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v4/abc/task" {
-			fmt.Fprint(w, `{"TaskARN":"arn:aws:ecs:eu-west-2:123456789012:task/c/0123456789abcdef","Family":"Socket","Revision":"3","AvailabilityZone":"eu-west-2a"}`)
+			fmt.Fprint(w, `{"TaskARN":"arn:aws:ecs:eu-west-2:123456789012:task/c/0123456789abcdef",`+
+				`"Family":"Socket","Revision":"3","AvailabilityZone":"eu-west-2a"}`)
 		}
 	}))
 	defer meta.Close()
 	r := testenv.StartRedis(t)
-	one, stopOne := start(t, map[string]string{"REDIS_ENDPOINT": r.URL(), "ECS_CONTAINER_METADATA_URI_V4": meta.URL + "/v4/abc"})
+	one, stopOne := start(t, map[string]string{
+		"REDIS_ENDPOINT": r.URL(), "ECS_CONTAINER_METADATA_URI_V4": meta.URL + "/v4/abc",
+	})
 	two, stopTwo := start(t, map[string]string{"REDIS_ENDPOINT": r.URL()})
 	ann := enter(t, one, "Ann", "websocket")
 	bob := enter(t, two, "Bob", "polling")

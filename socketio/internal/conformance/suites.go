@@ -70,10 +70,12 @@ func clientSuite(log *slog.Logger) *socketio.Server {
 	io.Of("/abc").OnConnect(func(s *socketio.Socket) { check(log, s.Emit("handshake", s.Handshake())) })
 	io.Of("/").Use(func(s *socketio.Socket) error {
 		if s.Handshake().Query().Get("fail") != "" {
+			//lint:ignore ST1005 the official suite wants these words
 			return errors.New("Auth failed (main namespace)")
 		}
 		return nil
 	})
+	//lint:ignore ST1005 the official suite wants these words
 	io.Of("/no").Use(func(*socketio.Socket) error { return errors.New("Auth failed (custom namespace)") })
 	clientHandlers(io.Of("/"), log)
 	return io

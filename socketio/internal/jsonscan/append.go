@@ -1,15 +1,12 @@
 package jsonscan
 
 // AppendString appends s, which must be UTF-8, as a JSON string in the form that JavaScript writes.
-func AppendString[T string | []byte](dst []byte, s T) []byte {
+func AppendString(dst []byte, s []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	from := 0
-	for i := 0; i < len(s); i++ {
+	for i := plain(s, 0); i < len(s); i = plain(s, from) {
 		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' {
-			continue
-		}
 		dst = append(append(dst, s[from:i]...), '\\')
 		from = i + 1
 		switch c {

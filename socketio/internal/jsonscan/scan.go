@@ -20,7 +20,7 @@ const MaxDepth = 1000
 // Value checks the value that starts at p[i], white space skipped, and returns the index behind it.
 func Value(p []byte, i int) (int, error) { return value(p, i, 0) }
 
-// Valid tells whether p is exactly one value, with white space around it allowed.
+// Valid reports whether p is exactly one value, with white space around it allowed.
 func Valid(p []byte) bool {
 	end, err := Value(p, 0)
 	return err == nil && Space(p, end) == len(p)

@@ -7,7 +7,8 @@ import (
 )
 
 func FuzzValid(f *testing.F) {
-	for _, s := range []string{`{"a":[1,-2.5e3,"x\u00e9\n",true,null]}`, `[]`, ` "x" `, `01`, `1.`, `"` + strings.Repeat("é", 20) + `"`, "\"a\x01\"", `{"a"}`, `"1234567\"89"`, `[1,]`} {
+	for _, s := range []string{`{"a":[1,-2.5e3,"x\u00e9\n",true,null]}`, `[]`, ` "x" `, `01`, `1.`,
+		`"` + strings.Repeat("é", 20) + `"`, "\"a\x01\"", `{"a"}`, `"1234567\"89"`, `[1,]`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -39,8 +40,17 @@ func TestAppendString(t *testing.T) {
 	for b := range 0x80 {
 		in := "é" + string(rune(b)) + "x"
 		var out string
-		if err := json.Unmarshal(AppendString(nil, in), &out); err != nil || out != in {
+		if err := json.Unmarshal(AppendString(nil, []byte(in)), &out); err != nil || out != in {
 			t.Errorf("%q became %q: %v", in, out, err)
 		}
+	}
+}
+
+func BenchmarkAppendString1K(b *testing.B) {
+	s := strings.Repeat("x", 1022)
+	b.SetBytes(int64(len(s)))
+	var dst []byte
+	for b.Loop() {
+		dst = AppendString(dst[:0], []byte(s))
 	}
 }

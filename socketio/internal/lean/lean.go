@@ -7,9 +7,11 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -49,7 +51,8 @@ func DialWith(d net.Dialer, g *link.Group, addr, path string, on func(*Client, F
 
 // DialDeflate is Dial that offers compression.
 func DialDeflate(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
-	return dial(net.Dialer{}, g, addr, path, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", on)
+	return dial(net.Dialer{}, g, addr, path,
+		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", on)
 }
 
 func dial(d net.Dialer, g *link.Group, addr, path, header string, on func(*Client, Frame)) (*Client, error) {
@@ -97,18 +100,22 @@ func handshake(conn net.Conn, addr, path, header string) (*bufio.Reader, error) 
 	return br, nil
 }
 
-// Send sends a text frame. The mask is zero, which costs neither side anything.
+// Send sends a text frame.
 func (c *Client) Send(text string) error { return c.Write(wsframe.Text, []byte(text)) }
 
 // Write sends a frame.
 func (c *Client) Write(op wsframe.Op, p []byte) error { return c.Raw(AppendFrame(nil, op, p)) }
 
-// AppendFrame appends a client's frame with a zero mask.
+// AppendFrame appends a client's frame, masked as clients must: servers skip a mask of zero.
 func AppendFrame(dst []byte, op wsframe.Op, p []byte) []byte {
+	var key [4]byte
+	binary.LittleEndian.PutUint32(key[:], rand.Uint32()|1)
 	at := len(dst) + 1
 	dst = wsframe.AppendHeader(dst, op, len(p))
 	dst[at] |= 0x80
-	return append(append(dst, 0, 0, 0, 0), p...)
+	dst = append(append(dst, key[:]...), p...)
+	wsframe.Mask(dst[len(dst)-len(p):], key, 0)
+	return dst
 }
 
 // WriteDeflated sends a compressed text frame.
@@ -155,7 +162,8 @@ func (c *Client) Resume() { c.hold.Unlock() }
 // Readable implements link.Sink.
 func (c *Client) Readable(p []byte) {
 	c.hold.Lock()
-	c.hold.Unlock() //nolint:staticcheck // only to wait
+	//lint:ignore SA2001 it waits for Resume
+	c.hold.Unlock()
 	if c.ended {
 		return
 	}

@@ -50,12 +50,17 @@ func (g *Group) park(c net.Conn) (starter, error) {
 
 func (g *Group) startLoops(n int) error {
 	for range n {
-		lo, err := newLoop()
+		lo, err := newLoop(g)
 		if err != nil {
 			return err
 		}
+		ep, err := lo.poller()
+		if err != nil {
+			lo.end()
+			return err
+		}
 		g.poll.loops = append(g.poll.loops, lo)
-		g.wg.Go(lo.run)
+		g.wg.Go(func() { lo.run(ep) })
 	}
 	return nil
 }
@@ -119,7 +124,7 @@ type parked struct {
 // events are what the loop is to watch for.
 func (l *parked) events() (events uint32) {
 	if !l.paused {
-		events |= unix.EPOLLIN
+		events |= unix.EPOLLIN | unix.EPOLLRDHUP
 	}
 	if l.waiting {
 		events |= unix.EPOLLOUT
@@ -127,7 +132,7 @@ func (l *parked) events() (events uint32) {
 	return events
 }
 
-// watch tells the loop, once the link has started. It is called with the lock held.
+// watch sets the events that the loop waits for, once the link has started. It is called with the lock held.
 func (l *parked) watch() error {
 	if !l.started || l.gone {
 		return nil
@@ -153,7 +158,8 @@ func (l *parked) pause(yes bool) {
 		patience = int(deadAfter.Milliseconds())
 	}
 	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, patience) // not for Unix sockets
-	_ = l.watch()                                                                   // fails only for a descriptor that is closed
+	// fails only for a descriptor that is closed
+	_ = l.watch()
 }
 
 func (l *parked) HungUp() bool {
@@ -218,8 +224,8 @@ func (l *parked) Close() {
 	_ = unix.Shutdown(l.fd, unix.SHUT_RDWR)
 }
 
-// ready serves one epoll event.
-func (l *parked) ready(events uint32, buf []byte) {
+// ready serves one epoll event. It reports whether there may be more to read already.
+func (l *parked) ready(events uint32, buf []byte) (more bool) {
 	if events&unix.EPOLLOUT != 0 {
 		l.mu.Lock()
 		l.waiting = false
@@ -230,17 +236,21 @@ func (l *parked) ready(events uint32, buf []byte) {
 		}
 	}
 	if events&^uint32(unix.EPOLLOUT) == 0 {
-		return
+		return false
 	}
 	n, err := receive(l.fd, buf)
 	switch {
 	case n > 0:
 		l.sink.Readable(buf[:n])
+		return n == len(buf) || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	case err == nil:
 		l.end(io.EOF)
-	case err != unix.EAGAIN && err != unix.EINTR:
+	case err == unix.EINTR:
+		return true
+	case err != unix.EAGAIN:
 		l.end(err)
 	}
+	return false
 }
 
 func (l *parked) end(err error) {

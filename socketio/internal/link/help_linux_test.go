@@ -8,11 +8,12 @@ import (
 
 // Whoever keeps the processors busy can serve what has come in meanwhile: here nobody else does.
 func TestHelpServes(t *testing.T) {
-	lo, err := newLoop()
+	var g Group
+	lo, err := newLoop(&g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := Group{poll: parking{loops: []*loop{lo}}}
+	g.poll.loops = []*loop{lo}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +41,11 @@ func TestHelpServes(t *testing.T) {
 	peer.Close()
 	g.Help()
 	wait(t, s.broken)
-	g.wg.Go(lo.run)
+	ep, err := lo.poller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.wg.Go(func() { lo.run(ep) })
 	g.Close()
 	g.Help() // after the end it does nothing
 }

@@ -1,4 +1,4 @@
-// Package link turns an accepted connection into a byte road that costs nothing while it is quiet.
+// Package link turns an accepted connection into a byte stream that uses no goroutine and no buffer while it is idle.
 //
 // A Link is read by callbacks and written without ever blocking the writer. On Linux a plain TCP or
 // Unix connection is parked in epoll: no goroutine and no buffer belong to it between two bursts.
@@ -32,10 +32,10 @@ type Link interface {
 	Write(p []byte) (int, error)
 	// Pause stops reading, so that the peer, in the end, cannot send any more; Resume goes on. Readable
 	// may come once more after Pause, if it was on its way. The end of the peer's stream is not seen
-	// meanwhile but by HungUp; a failure is, as far as the system tells of it.
+	// meanwhile but by HungUp; a failure is, if the system reports it.
 	Pause()
 	Resume()
-	// HungUp tells whether the peer of a paused link has ended its stream, where that can be known.
+	// HungUp reports whether the peer of a paused link has ended its stream, where that can be known.
 	HungUp() bool
 	// Close ends the connection in both directions. Sink.Broken follows, also if it was called before
 	// the peer closed. Bytes the kernel has taken are still delivered.
@@ -47,6 +47,10 @@ var ErrClosed = errors.New("link: closed")
 
 // A Group owns the loops and goroutines of many links. The zero value is ready to use.
 type Group struct {
+	// NewWorker, when set before the first link is attached, makes a worker for each goroutine that serves links of
+	// a loop. Links that have a goroutine of their own have no worker.
+	NewWorker func() Worker
+
 	mu     sync.Mutex
 	closed bool
 	wg     sync.WaitGroup

@@ -139,9 +139,6 @@ func TestWriteNeverWaits(t *testing.T) {
 				full = true
 				break
 			}
-			if _, ok := s.link.(*routine); ok { // it takes one at a time
-				continue
-			}
 		}
 		if !full {
 			t.Fatal("100 MB were taken")
@@ -233,7 +230,7 @@ func TestPausedLinkHangsUp(t *testing.T) {
 	})
 }
 
-// A paused link holds its peer back, and has everything once it goes on.
+// A paused link slows its peer down, and delivers everything after it is resumed.
 func TestPause(t *testing.T) {
 	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
 		s.mu.Lock()

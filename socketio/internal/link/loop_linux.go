@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"os"
 	"runtime"
 	"sync"
@@ -9,14 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop is one epoll instance and the goroutine that serves it. The epoll descriptor itself sleeps in
-// Go's own poller, so a waiting loop holds no thread.
+// loop is one epoll instance and the goroutine that serves it. The goroutine waits with a descriptor of its own of
+// the epoll instance, in Go's own poller, so a waiting loop holds no thread.
 type loop struct {
-	ep   *os.File
-	raw  syscall.RawConn
-	wake int // eventfd: links are to be closed, or the last has gone
+	group *Group
+	shift shift
+	ep    *os.File
+	raw   syscall.RawConn
+	wake  int // eventfd: links are to be closed, or the last has gone
 
-	serving sync.Mutex // held by who serves: the loop's goroutine, or one that helps
+	serving sync.Mutex // held while links are served, by the loop's goroutine or by Help
 	events  []unix.EpollEvent
 	ready   []*parked
 	buf     []byte
@@ -28,20 +31,22 @@ type loop struct {
 	ended    bool // wake is closed
 }
 
-func newLoop() (*loop, error) {
+func newLoop(g *Group) (*loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
 	lo := &loop{
+		group:  g,
 		ep:     os.NewFile(uintptr(fd), "epoll"),
 		events: make([]unix.EpollEvent, batch),
 		ready:  make([]*parked, batch),
 		buf:    make([]byte, readBuffer),
+	}
+	lo.shift.loop = lo
+	if err := unix.SetNonblock(fd, true); err != nil { // lo.ep itself is not known to Go's poller
+		lo.ep.Close()
+		return nil, os.NewSyscallError("fcntl", err)
 	}
 	if lo.raw, err = lo.ep.SyscallConn(); err != nil {
 		lo.ep.Close()
@@ -55,7 +60,7 @@ func newLoop() (*loop, error) {
 }
 
 func (lo *loop) watch(fd, op int, events uint32) (err error) {
-	sending() // what start has set is seen by who polls
+	sending() // for the race detector: the poller sees what start has set
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
 	if cerr := lo.raw.Control(func(ep uintptr) { err = unix.EpollCtl(int(ep), op, fd, &ev) }); cerr != nil {
 		return cerr
@@ -81,53 +86,114 @@ func (lo *loop) drop(fd int) {
 	lo.mu.Unlock()
 }
 
-// run serves ready links until the loop has been stopped and the last link has gone.
-func (lo *loop) run() {
-	defer lo.end()
-	served := 0
-	for !lo.finished() {
-		n := 0
-		err := lo.raw.Read(func(ep uintptr) bool { // false sleeps in Go's poller
-			lo.serving.Lock()
-			defer lo.serving.Unlock()
-			if n = lo.turn(ep); n == 0 {
-				served = 0
-			}
-			return n != 0
-		})
-		if err != nil || n < 0 {
+// poller returns a descriptor of the epoll instance for one goroutine to wait with.
+func (lo *loop) poller() (*os.File, error) {
+	var fd int
+	var err error
+	cerr := lo.raw.Control(func(ep uintptr) { fd, err = unix.FcntlInt(ep, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = cmp.Or(cerr, os.NewSyscallError("fcntl", err)); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "epoll"), nil
+}
+
+// run serves ready links until the loop has been stopped and the last link has gone, or until another goroutine
+// has taken the loop over. It waits with ep, which it closes.
+func (lo *loop) run(ep *os.File) {
+	s := &server{loop: lo}
+	if lo.group.NewWorker != nil {
+		s.worker = lo.group.NewWorker()
+	}
+	ended := false
+	defer func() {
+		if !ended && !s.replaced { // the work has called runtime.Goexit
+			lo.group.wg.Go(func() { lo.run(ep) })
 			return
 		}
-		if served += n; served >= batch {
-			served = 0
+		ep.Close()
+		if !s.replaced {
+			lo.end()
+		}
+	}()
+	if raw, err := ep.SyscallConn(); err == nil { // it fails only for a file that is closed
+		_ = raw.Read(s.serve)
+	}
+	ended = true
+}
+
+// server is a goroutine that serves a loop.
+type server struct {
+	loop     *loop
+	worker   Worker // nil if there is none
+	served   int
+	replaced bool // another goroutine serves the loop
+}
+
+// serve serves what is ready. It returns false when Go's poller will call it again as soon as there is more, and
+// true when it must not be called again.
+func (s *server) serve(ep uintptr) (end bool) {
+	lo := s.loop
+	for {
+		lo.serving.Lock()
+		n, more := lo.turn(ep, s.worker)
+		lo.serving.Unlock()
+		if n < 0 {
+			return true
+		}
+		if n > 0 && s.worker != nil {
+			s.work()
+		}
+		if s.replaced || lo.finished() {
+			return true
+		}
+		if !more {
+			s.served = 0
+			return false
+		}
+		if s.served += n; s.served >= batch {
+			s.served = 0
 			runtime.Gosched()
 		}
 	}
 }
 
-// turn serves the links that are ready, without waiting, and tells how many events there were; less than zero
-// means that the epoll instance is broken.
-func (lo *loop) turn(ep uintptr) int {
+// work has the worker do what a turn has left.
+func (s *server) work() {
+	s.loop.shift.begin(s.worker)
+	defer func() { s.replaced = !s.loop.shift.end(s.worker) }() // also when a handler calls runtime.Goexit
+	s.worker.Work()
+}
+
+// turn serves the links that are ready, without waiting, and returns how many events there were; less than zero
+// means that the epoll instance is broken. It reports whether there may be more that is ready already: Go's poller
+// waits for what becomes ready after this call. The caller lets w, if it is not nil, work if there was an event.
+func (lo *loop) turn(ep uintptr, w Worker) (n int, more bool) {
 	n, err := poll(ep, lo.events)
-	for err == unix.EINTR { // to call it nothing would let run sleep beside links that are ready
+	for err == unix.EINTR {
 		n, err = poll(ep, lo.events)
 	}
 	if err != nil {
-		return -1
+		return -1, false
 	}
+	if n > 0 && w != nil {
+		w.Begin()
+	}
+	more = n == len(lo.events)
 	lo.pick(lo.events[:n], lo.ready)
 	for i, l := range lo.ready[:n] {
 		if l == nil {
 			continue
 		}
 		lo.ready[i] = nil
-		l.ready(lo.events[i].Events, lo.buf)
+		if l.ready(lo.events[i].Events, lo.buf) {
+			more = true
+		}
 	}
-	return n
+	return n, more
 }
 
-// help serves ready links on the goroutine of somebody who keeps a processor busy for long, unless they are being
-// served.
+// help serves ready links on the calling goroutine, unless they are being served already. It is for goroutines that
+// keep a processor busy for long.
 func (lo *loop) help() {
 	if !lo.serving.TryLock() {
 		return
@@ -136,9 +202,10 @@ func (lo *loop) help() {
 	if lo.finished() {
 		return
 	}
-	_ = lo.raw.Control(func(ep uintptr) { lo.turn(ep) }) // an error means that the loop has ended
-	if lo.finished() {
-		lo.kick() // run may not have seen the last event
+	more := false
+	_ = lo.raw.Control(func(ep uintptr) { _, more = lo.turn(ep, nil) }) // an error means that the loop has ended
+	if more || lo.finished() {
+		lo.kick() // the server waits for what becomes ready later
 	}
 }
 
@@ -147,7 +214,7 @@ func (lo *loop) end() {
 	lo.ended = true
 	unix.Close(lo.wake)
 	lo.mu.Unlock()
-	lo.ep.Close() // waits for who helps, who may want the lock
+	lo.ep.Close() // waits for help, which may want the lock
 }
 
 func (lo *loop) kick() {

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// wire stands for the kernel: what came before bytes were sent, or a link was watched, has happened for who receives
-// or polls. Package syscall tells the race detector the same.
+// wire stands for the kernel: what came before bytes were sent, or a link was watched, happens before the call
+// that receives or polls returns. Package syscall informs the race detector in the same way.
 var wire byte
 
 func sending()  { runtime.RaceReleaseMerge(unsafe.Pointer(&wire)) }

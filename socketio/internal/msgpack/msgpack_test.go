@@ -77,7 +77,8 @@ func TestHostileLengths(t *testing.T) {
 }
 
 func FuzzReader(f *testing.F) {
-	for _, h := range []string{"94a568656c6c6f01a13281a13392c3c0", "c4040102030481", "d7ff1d53530065 53f100", "cb3ff8000000000000", "82a161c0a162d0df"} {
+	for _, h := range []string{"94a568656c6c6f01a13281a13392c3c0", "c4040102030481", "d7ff1d53530065 53f100",
+		"cb3ff8000000000000", "82a161c0a162d0df"} {
 		p, _ := hex.DecodeString(strings.ReplaceAll(h, " ", ""))
 		f.Add(p)
 	}
@@ -102,11 +103,12 @@ func FuzzReader(f *testing.F) {
 // A map that looks like a placeholder is data, unless there are attachments it could stand for.
 func TestMapsThatLookLikePlaceholders(t *testing.T) {
 	for text, want := range map[string]string{
-		`[{"_placeholder":true,"num":0}]`:                                       `[{"_placeholder":true,"num":0}]`,
-		`[{"_placeholder":true,"num":7},"x"]`:                                   `[{"_placeholder":true,"num":7},"x"]`,
-		`[{"num":0,"_placeholder":true},1,{"_placeholder":true},"bin"]`:         `[null,1,null,{"_placeholder":true,"num":0}]`,
-		`[{"a":{"num":{"_placeholder":true},"_placeholder":true},"b":1},"bin"]`: `[{"a":null,"b":1},{"_placeholder":true,"num":0}]`,
-		`[{"_placeholder":false,"num":0},"bin"]`:                                `[{"_placeholder":false,"num":0},{"_placeholder":true,"num":0}]`,
+		`[{"_placeholder":true,"num":0}]`:                               `[{"_placeholder":true,"num":0}]`,
+		`[{"_placeholder":true,"num":7},"x"]`:                           `[{"_placeholder":true,"num":7},"x"]`,
+		`[{"num":0,"_placeholder":true},1,{"_placeholder":true},"bin"]`: `[null,1,null,{"_placeholder":true,"num":0}]`,
+		`[{"a":{"num":{"_placeholder":true},"_placeholder":true},"b":1},"bin"]`: `[{"a":null,"b":1},` +
+			`{"_placeholder":true,"num":0}]`,
+		`[{"_placeholder":false,"num":0},"bin"]`: `[{"_placeholder":false,"num":0},{"_placeholder":true,"num":0}]`,
 	} {
 		raw, err := AppendJSON(nil, []byte(text), nil)
 		if err != nil {

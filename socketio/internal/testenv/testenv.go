@@ -5,7 +5,6 @@ package testenv
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -56,6 +54,7 @@ type Redis struct {
 	end  chan error // of cmd
 	dir  string
 	more []string // arguments
+	bus  int      // port of the cluster bus, in a cluster
 }
 
 // StartRedis starts one that is stopped with the test.
@@ -76,7 +75,8 @@ func (r *Redis) URL() string { return "redis://127.0.0.1:" + strconv.Itoa(r.Port
 // Start starts the server, again if it was stopped, and waits until it answers.
 func (r *Redis) Start(t testing.TB) {
 	t.Helper()
-	args := []string{"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", r.dir}
+	args := []string{"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly",
+		"no", "--dir", r.dir}
 	r.cmd = exec.Command("redis-server", append(args, r.more...)...)
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -112,54 +112,6 @@ func (r *Redis) Stop() {
 		r.cmd = nil
 	}
 }
-
-// RedisCluster is a Redis Cluster of three masters.
-type RedisCluster struct{ Nodes []*Redis }
-
-// StartRedisCluster starts one that is stopped with the test.
-func StartRedisCluster(t testing.TB) *RedisCluster {
-	t.Helper()
-	for _, program := range []string{"redis-server", "redis-cli"} {
-		if _, err := exec.LookPath(program); err != nil {
-			Missing(t, program)
-		}
-	}
-	c := &RedisCluster{}
-	for range 3 {
-		r := &Redis{Port: FreePort(t), dir: t.TempDir()}
-		r.more = []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(FreePort(t))}
-		r.Start(t)
-		t.Cleanup(r.Stop)
-		c.Nodes = append(c.Nodes, r)
-	}
-	out, err := exec.Command("redis-cli", append(append([]string{"--cluster", "create"}, c.Addrs()...), "--cluster-yes")...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, r := range c.Nodes { // each must know that all slots have a master
-		for until := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			out, _ := exec.Command("redis-cli", "-p", strconv.Itoa(r.Port), "cluster", "info").Output()
-			if bytes.Contains(out, []byte("cluster_state:ok")) && bytes.Contains(out, []byte("cluster_known_nodes:3")) {
-				break
-			}
-			if time.Now().After(until) {
-				t.Fatalf("no cluster: %s", out)
-			}
-		}
-	}
-	return c
-}
-
-// Addrs are the addresses of the nodes.
-func (c *RedisCluster) Addrs() (all []string) {
-	for _, r := range c.Nodes {
-		all = append(all, "127.0.0.1:"+strconv.Itoa(r.Port))
-	}
-	return all
-}
-
-// URL is the redis:// addresses of the nodes, with commas.
-func (c *RedisCluster) URL() string { return "redis://" + strings.Join(c.Addrs(), ",redis://") }
 
 // Node is a running script that is asked by lines of JSON and answers in the same way.
 type Node struct {

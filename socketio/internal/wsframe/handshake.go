@@ -9,12 +9,13 @@ import (
 
 const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// IsUpgrade tells whether r asks for a WebSocket.
+// IsUpgrade reports whether r asks for a WebSocket.
 func IsUpgrade(r *http.Request) bool {
-	return r.Method == http.MethodGet && hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+	return r.Method == http.MethodGet && hasToken(r.Header["Connection"], "upgrade") &&
+		hasToken(r.Header["Upgrade"], "websocket")
 }
 
-// ValidKey tells whether the handshake's key and version are as RFC 6455 4.2.1 wants them.
+// ValidKey reports whether the handshake's key and version are as RFC 6455 4.2.1 wants them.
 func ValidKey(h http.Header) bool {
 	key, err := base64.StdEncoding.DecodeString(h.Get("Sec-Websocket-Key"))
 	return err == nil && len(key) == 16 && h.Get("Sec-Websocket-Version") == "13"

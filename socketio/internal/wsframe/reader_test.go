@@ -40,9 +40,11 @@ func TestRules(t *testing.T) {
 		want   string
 		err    error
 	}{
-		"text":                    {[][]byte{client(0x81, "hi"), client(0x81, "")}, "1:6869 1: ", nil},
-		"medium":                  {[][]byte{client(0x82, long)}, fmt.Sprintf("2:%x ", long), nil},
-		"fragments and a ping":    {[][]byte{client(0x01, "a"), client(0x89, "p"), client(0x00, "b"), client(0x80, "c")}, "9:70 1:616263 ", nil},
+		"text":   {[][]byte{client(0x81, "hi"), client(0x81, "")}, "1:6869 1: ", nil},
+		"medium": {[][]byte{client(0x82, long)}, fmt.Sprintf("2:%x ", long), nil},
+		"fragments and a ping": {[][]byte{
+			client(0x01, "a"), client(0x89, "p"), client(0x00, "b"), client(0x80, "c"),
+		}, "9:70 1:616263 ", nil},
 		"split rune":              {[][]byte{client(0x01, "\xc3"), client(0x80, "\xa9")}, "1:c3a9 ", nil},
 		"broken text":             {[][]byte{client(0x81, "\xff")}, "", ErrUTF8},
 		"too big":                 {[][]byte{client(0x82, long+long+long+long)}, "", ErrTooBig},
@@ -55,7 +57,9 @@ func TestRules(t *testing.T) {
 		"long ping":               {[][]byte{client(0x89, long)}, "", ErrProtocol},
 		"continuation of nothing": {[][]byte{client(0x80, "x")}, "", ErrProtocol},
 		"text inside a message":   {[][]byte{client(0x01, "x"), client(0x81, "y")}, "", ErrProtocol},
-		"absurd length":           {[][]byte{{0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4}}, "", ErrTooBig},
+		"absurd length": {
+			[][]byte{{0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4}}, "", ErrTooBig,
+		},
 	} {
 		all := bytes.Join(c.frames, nil)
 		for _, n := range []int{1, 2, 7, len(all)} {

@@ -19,14 +19,15 @@ import (
 	"time"
 )
 
-func compare(ctx context.Context, short bool, rounds int, list []measurement) error {
+func compare(ctx context.Context, short bool, rounds int, profile string, list []measurement) error {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		return errors.New("taskset is missing")
 	}
-	fmt.Printf("%s, %s, load %s, medians of %d windows in turn\n", runtime.Version(), strings.TrimSpace(output("node", "-v")), loadAverage(), rounds)
+	fmt.Printf("%s, %s, load %s, medians of %d windows in turn\n", runtime.Version(),
+		strings.TrimSpace(output("node", "-v")), loadAverage(), rounds)
 	fmt.Printf("%-46s %18s %18s   %s\n", "", "Node.js", "Go", "ratio, lowest to highest")
 	for _, m := range list {
-		pairs, err := measure(ctx, m, short, rounds)
+		pairs, err := measure(ctx, m, short, rounds, profile)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -71,7 +72,8 @@ func line(what, unit string, pairs []pair, gate string, of func(sample) float64)
 	if len(pairs) > 1 {
 		spread = fmt.Sprintf("  %.2f to %.2f", slices.Min(ratios), slices.Max(ratios))
 	}
-	fmt.Printf("%-46s %11.*f %s %11.*f %s   %.2f%s%s\n", what, digits(median(node)), median(node), unit, digits(median(ours)), median(ours), unit, median(ratios), spread, gate)
+	fmt.Printf("%-46s %11.*f %s %11.*f %s   %.2f%s%s\n", what, digits(median(node)), median(node), unit,
+		digits(median(ours)), median(ours), unit, median(ratios), spread, gate)
 }
 
 func digits(v float64) int {
@@ -81,25 +83,33 @@ func digits(v float64) int {
 	return 0
 }
 
-type starter func(ctx context.Context, port int, redis string, typed bool) *exec.Cmd
+type starter func(ctx context.Context, port int, opt serverOptions) *exec.Cmd
 
-func goServer(ctx context.Context, port int, redis string, typed bool) *exec.Cmd {
+// serverOptions are those of a server's process. The last two are for ours only.
+type serverOptions struct {
+	redis   string // URL; empty for a server that is alone
+	typed   bool   // handlers decode their arguments
+	profile string // file for a CPU profile
+}
+
+func goServer(ctx context.Context, port int, opt serverOptions) *exec.Cmd {
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
 	}
-	return exec.CommandContext(ctx, self, "-serve", "127.0.0.1:"+strconv.Itoa(port), "-redis", redis, "-typed="+strconv.FormatBool(typed))
+	return exec.CommandContext(ctx, self, "-serve", "127.0.0.1:"+strconv.Itoa(port), "-redis", opt.redis,
+		"-typed="+strconv.FormatBool(opt.typed), "-profile", opt.profile)
 }
 
-func nodeServer(ctx context.Context, port int, redis string, _ bool) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "node", "bench.mjs", strconv.Itoa(port), redis)
+func nodeServer(ctx context.Context, port int, opt serverOptions) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "node", "bench.mjs", strconv.Itoa(port), opt.redis)
 	_, file, _, _ := runtime.Caller(0)
 	cmd.Dir = filepath.Join(filepath.Dir(file), "..", "..", "..", "internal", "testenv", "node")
 	return cmd
 }
 
 // measure starts the servers of both and then the load, each on its own processor.
-func measure(ctx context.Context, m measurement, short bool, rounds int) (pairs []pair, err error) {
+func measure(ctx context.Context, m measurement, short bool, rounds int, profile string) (pairs []pair, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var targets []string
@@ -107,7 +117,8 @@ func measure(ctx context.Context, m measurement, short bool, rounds int) (pairs 
 		redis := ""
 		if m.servers > 1 {
 			port := freePort()
-			cmd := exec.CommandContext(ctx, "redis-server", "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+			cmd := exec.CommandContext(ctx, "redis-server", "--port", strconv.Itoa(port), "--bind",
+				"127.0.0.1", "--save", "", "--appendonly", "no")
 			if err := cmd.Start(); err != nil {
 				return nil, err
 			}
@@ -118,7 +129,7 @@ func measure(ctx context.Context, m measurement, short bool, rounds int) (pairs 
 		var servers []string
 		for range m.servers {
 			port := freePort()
-			cmd := start(ctx, port, redis, m.typed)
+			cmd := start(ctx, port, serverOptions{redis: redis, typed: m.typed, profile: profile})
 			if m.pinned {
 				cmd = pin(ctx, cmd, 0)
 			}
@@ -134,7 +145,8 @@ func measure(ctx context.Context, m measurement, short bool, rounds int) (pairs 
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-load", m.name, "-targets", strings.Join(targets, ";"), "-rounds", strconv.Itoa(rounds), "-short="+strconv.FormatBool(short))
+	cmd := exec.CommandContext(ctx, self, "-load", m.name, "-targets", strings.Join(targets, ";"), "-rounds",
+		strconv.Itoa(rounds), "-short="+strconv.FormatBool(short))
 	if m.pinned {
 		cmd = pin(ctx, cmd, 1)
 	}
@@ -159,6 +171,8 @@ func run(cmd *exec.Cmd) error {
 		return err
 	}
 	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // our server writes its profile
+	cmd.WaitDelay = patience
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -34,30 +34,33 @@ func main() {
 	serve := flag.String("serve", "", "run our server on this address (used by the benchmark itself)")
 	redisURL := flag.String("redis", "", "Redis for -serve")
 	typed := flag.Bool("typed", false, "for -serve, handlers that decode their arguments")
+	profile := flag.String("profile", "", "write a CPU profile of our server to this file")
 	load := flag.String("load", "", "run this measurement (used by the benchmark itself)")
-	targets := flag.String("targets", "", "for -load, the servers of Node.js and ours: addr/pid[,addr/pid];addr/pid[,addr/pid]")
+	targets := flag.String("targets", "",
+		"for -load, the servers of Node.js and ours: addr/pid[,addr/pid];addr/pid[,addr/pid]")
 	short := flag.Bool("short", false, "fewer clients and shorter windows")
 	rounds := flag.Int("rounds", 11, "windows of each server that count")
+	unpinned := flag.Bool("unpinned", false, "let servers and load use all processors")
 	only := flag.String("only", "", "measurements to make, with commas; default all")
-	addr := flag.String("addr", "", "address for -crowd")
+	addr := flag.String("addr", "", "address for -clients")
 	storm := flag.Int("storm", 0, "instead, have that many clients lose their server and come back")
-	crowd := flag.Int("crowd", 0, "run that many clients of -addr (used by the storm itself)")
-	from := flag.Int("from", 0, "which addresses the clients of -crowd come from")
+	clients := flag.Int("clients", 0, "run that many clients of -addr (used by the storm itself)")
+	from := flag.Int("from", 0, "which addresses the clients of -clients come from")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
 	switch {
 	case *serve != "":
-		err = runServer(ctx, *serve, *redisURL, *typed)
-	case *crowd > 0:
-		err = runCrowd(*addr, *crowd, *from)
+		err = runServer(ctx, *serve, *redisURL, *typed, *profile)
+	case *clients > 0:
+		err = runPool(*addr, *clients, *from)
 	case *storm > 0:
 		err = runStorm(ctx, *storm)
 	case *load != "":
 		err = runLoad(*load, *targets, *rounds, *short)
 	default:
-		err = compare(ctx, *short, *rounds, choose(*only))
+		err = compare(ctx, *short, *rounds, *profile, choose(*only, *unpinned))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -65,10 +68,13 @@ func main() {
 	}
 }
 
-func choose(only string) []measurement {
-	if only == "" {
-		return measurements
-	}
+// choose returns the measurements of these names, separated by commas; all of them if only is empty.
+func choose(only string, unpinned bool) []measurement {
 	names := strings.Split(only, ",")
-	return slices.DeleteFunc(slices.Clone(measurements), func(m measurement) bool { return !slices.Contains(names, m.name) })
+	chosen := slices.DeleteFunc(slices.Clone(measurements),
+		func(m measurement) bool { return only != "" && !slices.Contains(names, m.name) })
+	for i := range chosen {
+		chosen[i].pinned = chosen[i].pinned && !unpinned
+	}
+	return chosen
 }

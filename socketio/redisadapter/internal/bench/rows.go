@@ -30,22 +30,37 @@ type measurement struct {
 }
 
 var measurements = []measurement{
-	{name: "connect", what: "connect, join, leave (64 at a time)", servers: 1, pinned: true, open: (*load).connect, gate: 0.33},
-	{name: "connect-typed", what: "the same, handlers with typed arguments", servers: 1, pinned: true, open: (*load).connect, gate: 0.25, typed: true},
-	{name: "ack", what: "ack round trip, 200 clients, 32 B", servers: 1, pinned: true, open: turns(200, 1, ack), gate: 0.45, counts: true},
-	{name: "ack-typed", what: "the same, typed", servers: 1, pinned: true, open: turns(200, 1, ack), gate: 0.35, counts: true, typed: true},
-	{name: "ack-rate", what: "5,000 acks a second, 500 clients, typed", servers: 1, pinned: true, open: atRate(500, 5000, ack), gate: 0.40, latency: "99 of 100 within", quantile: 0.99, typed: true},
-	{name: "echo", what: "echo, 200 clients, 1 KiB", servers: 1, pinned: true, open: turns(200, 1, echo), gate: 0.40, counts: true},
-	{name: "echo-typed", what: "the same, typed", servers: 1, pinned: true, open: turns(200, 1, echo), gate: 0.35, counts: true, typed: true},
-	{name: "pipe", what: "ack round trip, 50 clients, 16 in flight each", servers: 1, pinned: true, open: turns(50, 16, ack), counts: true},
-	{name: "fanout", what: "broadcast to 5,000, one at a time, 64 B", servers: 1, pinned: true, open: broadcasts(5000, 1), gate: 0.70, counts: true, latency: "until the last has it"},
-	{name: "fanout-typed", what: "the same, typed", servers: 1, pinned: true, open: broadcasts(5000, 1), gate: 0.50, counts: true, latency: "until the last has it", typed: true},
-	{name: "beside", what: "ack of one client beside broadcasts to 5,000", servers: 1, pinned: true, open: beside(5000), latency: "ack round trip"},
-	{name: "fanout8", what: "broadcast to 5,000, 8 in flight, 64 B", servers: 1, pinned: true, open: broadcasts(5000, 8), counts: true},
-	{name: "fanout8k", what: "broadcast to 1,000, 8 in flight, 64 B", servers: 1, pinned: true, open: broadcasts(1000, 8), counts: true},
-	{name: "cores", what: "broadcast to 1,000, 8 in flight, no pinning", servers: 1, open: broadcasts(1000, 8), faster: 3},
+	{name: "connect", what: "connect, join, leave (64 at a time)", servers: 1, pinned: true,
+		open: (*load).connect, gate: 0.33},
+	{name: "connect-typed", what: "the same, handlers with typed arguments", servers: 1, pinned: true,
+		open: (*load).connect, gate: 0.25, typed: true},
+	{name: "ack", what: "ack round trip, 200 clients, 32 B", servers: 1, pinned: true,
+		open: turns(200, 1, ack), gate: 0.45, counts: true},
+	{name: "ack-typed", what: "the same, typed", servers: 1, pinned: true, open: turns(200, 1, ack),
+		gate: 0.35, counts: true, typed: true},
+	{name: "ack-rate", what: "5,000 acks a second, 500 clients, typed", servers: 1, pinned: true,
+		open: atRate(500, 5000, ack), gate: 0.40, latency: "99 of 100 within", quantile: 0.99, typed: true},
+	{name: "echo", what: "echo, 200 clients, 1 KiB", servers: 1, pinned: true, open: turns(200, 1, echo),
+		gate: 0.40, counts: true},
+	{name: "echo-typed", what: "the same, typed", servers: 1, pinned: true, open: turns(200, 1, echo),
+		gate: 0.35, counts: true, typed: true},
+	{name: "pipe", what: "ack round trip, 50 clients, 16 in flight each", servers: 1, pinned: true,
+		open: turns(50, 16, ack), counts: true},
+	{name: "fanout", what: "broadcast to 5,000, one at a time, 64 B", servers: 1, pinned: true,
+		open: broadcasts(5000, 1), gate: 0.70, counts: true, latency: "until the last has it"},
+	{name: "fanout-typed", what: "the same, typed", servers: 1, pinned: true, open: broadcasts(5000, 1),
+		gate: 0.50, counts: true, latency: "until the last has it", typed: true},
+	{name: "beside", what: "ack of one client beside broadcasts to 5,000", servers: 1, pinned: true,
+		open: beside(5000), latency: "ack round trip"},
+	{name: "fanout8", what: "broadcast to 5,000, 8 in flight, 64 B", servers: 1, pinned: true,
+		open: broadcasts(5000, 8), counts: true},
+	{name: "fanout8k", what: "broadcast to 1,000, 8 in flight, 64 B", servers: 1, pinned: true,
+		open: broadcasts(1000, 8), counts: true},
+	{name: "cores", what: "broadcast to 1,000, 8 in flight, no pinning", servers: 1,
+		open: broadcasts(1000, 8), faster: 3},
 	{name: "idle", what: "memory of 10,000 idle connections", servers: 1, pinned: true, once: (*load).idle, gate: 0.20},
-	{name: "cross", what: "event through Redis to another server, 500/s", servers: 2, open: (*load).cross, latency: "from client to client"},
+	{name: "cross", what: "event through Redis to another server, 500/s", servers: 2, open: (*load).cross,
+		latency: "from client to client"},
 }
 
 var (
@@ -90,7 +105,7 @@ type flow struct {
 	idle      chan struct{}
 }
 
-// again tells whether one that has come back is followed by another.
+// again reports whether one that has come back is followed by another.
 func (f *flow) again() bool {
 	if !f.stopped.Load() {
 		return true

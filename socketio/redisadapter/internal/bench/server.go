@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -22,7 +23,18 @@ import (
 
 // runServer is our side of the comparison: the same three events as bench.mjs, and one that
 // tells how often it has allocated.
-func runServer(ctx context.Context, addr, redisURL string, typed bool) error {
+func runServer(ctx context.Context, addr, redisURL string, typed bool, profile string) error {
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	opt := socketio.Options{Engine: engineio.Options{Transports: []string{engineio.WebSocket}}}
 	if redisURL != "" {
 		ro, err := redis.ParseURL(redisURL)
@@ -70,7 +82,11 @@ func handleRaw(ns *socketio.Namespace) {
 }
 
 func handleTyped(ns *socketio.Namespace) {
-	ns.On("ack", socketio.Answer(func(_ context.Context, _ *socketio.Socket, v string) (string, error) { return v, nil }))
+	ns.On("ack", socketio.Answer(func(
+		_ context.Context, _ *socketio.Socket, v string,
+	) (string, error) {
+		return v, nil
+	}))
 	ns.On("echo", socketio.Typed(func(s *socketio.Socket, v string) { _ = s.Emit("echo", v) }))
 	ns.On("all", socketio.Typed(func(_ *socketio.Socket, v string) { _ = ns.Emit("all", v) }))
 }

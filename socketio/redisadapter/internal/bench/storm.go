@@ -57,7 +57,7 @@ func (c *child) ask(line string) (string, error) {
 	return c.out.Text(), nil
 }
 
-func (c *child) state(line string) (s crowdState, err error) {
+func (c *child) state(line string) (s poolState, err error) {
 	text, err := c.ask(line)
 	if err != nil {
 		return s, err
@@ -75,7 +75,7 @@ type storm struct {
 	ctx     context.Context
 	start   starter
 	servers []*child
-	crowds  []*child
+	pools   []*child
 	each    int
 	witness *witness // of the first server
 }
@@ -110,7 +110,7 @@ func runStorm(ctx context.Context, n int) error {
 }
 
 func (s *storm) end() {
-	for _, c := range append(s.servers, s.crowds...) {
+	for _, c := range append(s.servers, s.pools...) {
 		c.kill()
 	}
 }
@@ -126,11 +126,12 @@ func (s *storm) run(name string, k int) error {
 			return err
 		}
 		s.servers = append(s.servers, srv)
-		crowd, err := spawn(exec.CommandContext(s.ctx, self, "-crowd", strconv.Itoa(s.each), "-addr", srv.addr, "-from", strconv.Itoa(i)))
+		pool, err := spawn(exec.CommandContext(s.ctx, self, "-clients", strconv.Itoa(s.each), "-addr",
+			srv.addr, "-from", strconv.Itoa(i)))
 		if err != nil {
 			return err
 		}
-		s.crowds = append(s.crowds, crowd)
+		s.pools = append(s.pools, pool)
 	}
 	s.witness = &witness{addr: s.servers[0].addr}
 	go s.witness.run()
@@ -155,7 +156,7 @@ func (s *storm) run(name string, k int) error {
 
 // serve starts a server on a port of 127.0.0.1.
 func (s *storm) serve(port int) (*child, error) {
-	c, err := spawn(s.start(s.ctx, port, "", false))
+	c, err := spawn(s.start(s.ctx, port, serverOptions{}))
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +222,7 @@ func (s *storm) storm(name string, happen func(*storm) error) error {
 	if err := happen(s); err != nil {
 		return err
 	}
-	fastest, err := s.all(start, before.Joins+int64(s.each*len(s.crowds)))
+	fastest, err := s.all(start, before.Joins+int64(s.each*len(s.pools)))
 	if err != nil {
 		return err
 	}
@@ -232,8 +233,9 @@ func (s *storm) storm(name string, happen func(*storm) error) error {
 		return err
 	}
 	fmt.Printf("  %-20s all back after %5.1f s, at most %5.0f joins/s; %d attempts failed, %d joins for %d clients\n",
-		name, took.Seconds(), fastest, after.Failures-before.Failures, after.Joins-before.Joins, s.each*len(s.crowds))
-	fmt.Printf("  %-20s a witness's round trip meanwhile: %.1f ms p50, %.1f ms p99, %.1f ms at most (%d)\n", "", percentile(trips, 50), percentile(trips, 99), percentile(trips, 100), len(trips))
+		name, took.Seconds(), fastest, after.Failures-before.Failures, after.Joins-before.Joins, s.each*len(s.pools))
+	fmt.Printf("  %-20s a witness's round trip meanwhile: %.1f ms p50, %.1f ms p99, %.1f ms at most (%d)\n",
+		"", percentile(trips, 50), percentile(trips, 99), percentile(trips, 100), len(trips))
 	for _, c := range s.servers {
 		used, err := cpu([]int{c.cmd.Process.Pid})
 		if err != nil {
@@ -243,7 +245,8 @@ func (s *storm) storm(name string, happen func(*storm) error) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("  %-20s server: %4.1f s of CPU, %3.0f µs a client; %d MB, at most %d MB\n", "", used.Seconds(), float64(used.Microseconds())/float64(s.each), now>>20, most>>20)
+		fmt.Printf("  %-20s server: %4.1f s of CPU, %3.0f µs a client; %d MB, at most %d MB\n", "",
+			used.Seconds(), float64(used.Microseconds())/float64(s.each), now>>20, most>>20)
 	}
 	return nil
 }
@@ -271,7 +274,7 @@ func (s *storm) all(start time.Time, joins int64) (fastest float64, err error) {
 		} else if last < 0 {
 			last = now.Joins
 		}
-		if now.Joins >= joins && now.In == int64(s.each*len(s.crowds)) {
+		if now.Joins >= joins && now.In == int64(s.each*len(s.pools)) {
 			return fastest, nil
 		}
 		select {
@@ -283,8 +286,8 @@ func (s *storm) all(start time.Time, joins int64) (fastest float64, err error) {
 	return 0, fmt.Errorf("not everybody is back after %v", stormMost)
 }
 
-func (s *storm) total(line string) (sum crowdState, err error) {
-	for _, c := range s.crowds {
+func (s *storm) total(line string) (sum poolState, err error) {
+	for _, c := range s.pools {
 		one, err := c.state(line)
 		if err != nil {
 			return sum, err
@@ -322,7 +325,7 @@ func (s *storm) verify() error {
 			return err
 		}
 	}
-	var sum crowdState
+	var sum poolState
 	for range 100 {
 		var err error
 		if sum, err = s.total("state"); err != nil || sum.Once+sum.More == have {
@@ -330,8 +333,9 @@ func (s *storm) verify() error {
 		}
 		time.Sleep(stormLook)
 	}
-	fmt.Printf("  the servers have %d sockets; a broadcast came to %d clients once, to %d more than once\n", have, sum.Once, sum.More)
-	if want := s.each * len(s.crowds); have != want || sum.Once != want || sum.More != 0 {
+	fmt.Printf("  the servers have %d sockets; a broadcast came to %d clients once, to %d more than once\n",
+		have, sum.Once, sum.More)
+	if want := s.each * len(s.pools); have != want || sum.Once != want || sum.More != 0 {
 		return fmt.Errorf("want %d", want)
 	}
 	return nil

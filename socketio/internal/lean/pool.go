@@ -12,9 +12,9 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// Crowd is many clients that come back by themselves, as JavaScript clients do: after about a second,
+// Pool is many clients that come back by themselves, as JavaScript clients do: after about a second,
 // and after twice the time with each failure, up to Most; always more or less by a half.
-type Crowd struct {
+type Pool struct {
 	// Addr is where they connect, on a WebSocket, and join the main namespace.
 	Addr string
 	// From are the addresses they come from, in turn; none for the system's choice. A single address
@@ -41,7 +41,7 @@ const (
 )
 
 // Start connects n clients, some at a time, and returns when each has been tried.
-func (c *Crowd) Start(n int) {
+func (c *Pool) Start(n int) {
 	if c.First <= 0 {
 		c.First = time.Second
 	}
@@ -62,7 +62,7 @@ func (c *Crowd) Start(n int) {
 }
 
 // Close ends all connections.
-func (c *Crowd) Close() {
+func (c *Pool) Close() {
 	c.ended.Store(true)
 	c.mu.Lock()
 	for _, t := range c.timers {
@@ -74,7 +74,7 @@ func (c *Crowd) Close() {
 }
 
 // again tries once more after the wait that belongs to the attempt.
-func (c *Crowd) again(i, attempt int) {
+func (c *Pool) again(i, attempt int) {
 	wait := min(c.First<<min(attempt, 10), c.Most)
 	wait += time.Duration((rand.Float64() - 0.5) * float64(wait))
 	c.mu.Lock()
@@ -96,7 +96,7 @@ func (c *Crowd) again(i, attempt int) {
 	})
 }
 
-func (c *Crowd) dial(i, attempt int) {
+func (c *Pool) dial(i, attempt int) {
 	d := net.Dialer{Timeout: handshakeTimeout}
 	if len(c.From) > 0 {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.From[i%len(c.From)], 0))

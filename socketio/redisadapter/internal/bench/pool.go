@@ -12,18 +12,18 @@ import (
 	"github.com/berthhq/berth/socketio/internal/lean"
 )
 
-// crowdState is what a process of clients tells when it is asked.
-type crowdState struct {
+// poolState is what a process of clients tells when it is asked.
+type poolState struct {
 	In, Joins, Failures int64
 	// Once and More count the clients that got the last broadcast once and more than once.
 	Once, More int
 }
 
-// runCrowd keeps clients on a server and answers each line of the standard input with its state. "roll"
+// runPool keeps clients on a server and answers each line of the standard input with its state. "roll"
 // forgets what was received.
-func runCrowd(addr string, n, from int) error {
+func runPool(addr string, n, from int) error {
 	rolls := make([]atomic.Int32, n)
-	c := &lean.Crowd{Addr: addr, On: func(i int, text []byte) {
+	c := &lean.Pool{Addr: addr, On: func(i int, text []byte) {
 		if string(text) == `42["roll"]` {
 			rolls[i].Add(1)
 		}
@@ -39,7 +39,7 @@ func runCrowd(addr string, n, from int) error {
 				rolls[i].Store(0)
 			}
 		}
-		s := crowdState{In: c.In.Load(), Joins: c.Joins.Load(), Failures: c.Failures.Load()}
+		s := poolState{In: c.In.Load(), Joins: c.Joins.Load(), Failures: c.Failures.Load()}
 		for i := range rolls {
 			switch rolls[i].Load() {
 			case 0:
