@@ -1,5 +1,7 @@
-// Package arn parses and makes Amazon Resource Names. An ARN is parsed once, at the edge of the program, and travels on as text
-// in the form String gives; Parse(s).String() == s for every s that Parse accepts.
+// Package arn parses and makes Amazon Resource Names. An ARN is parsed once, at the edge of the
+// program, and travels on as text in the form String gives; Parse(s).String() == s for every s that
+// Parse accepts. The package also parses the names of images in Amazon ECR, which say an account and
+// a region as ARNs do.
 package arn
 
 import (
@@ -8,7 +10,8 @@ import (
 	"strings"
 )
 
-// ARN is arn:Partition:Service:Region:Account:Resource. Region and Account are empty for global things ("arn:aws:iam::…").
+// ARN is arn:Partition:Service:Region:Account:Resource. Region and Account are empty for global
+// things ("arn:aws:iam::…").
 type ARN struct {
 	Partition, Service, Region, Account, Resource string
 }
@@ -22,7 +25,8 @@ func New(service, region, account, resource string) ARN {
 func Parse(s string) (ARN, error) {
 	p := strings.SplitN(s, ":", 6)
 	if len(p) != 6 || p[0] != "arn" {
-		return ARN{}, fmt.Errorf("%q is not an ARN: an ARN has the form arn:partition:service:region:account:resource", s)
+		return ARN{}, fmt.Errorf(
+			"%q is not an ARN: an ARN has the form arn:partition:service:region:account:resource", s)
 	}
 	if p[1] == "" || p[2] == "" || p[5] == "" {
 		return ARN{}, fmt.Errorf("%q is not an ARN: partition, service and resource must not be empty", s)
@@ -38,7 +42,8 @@ func (a ARN) String() string {
 	return "arn:" + a.Partition + ":" + a.Service + ":" + a.Region + ":" + a.Account + ":" + a.Resource
 }
 
-// Type is the resource's first part ("cluster" of "cluster/web", "loadbalancer" of "loadbalancer/app/x/1"), or "" if it has no slash.
+// Type is the resource's first part ("cluster" of "cluster/web", "loadbalancer" of
+// "loadbalancer/app/x/1"), or "" if it has no slash.
 func (a ARN) Type() string {
 	t, _, ok := strings.Cut(a.Resource, "/")
 	if !ok {
@@ -77,8 +82,14 @@ func Account(s string) string {
 	return a.Account
 }
 
-var region = regexp.MustCompile(`^[a-z]{2,8}(?:-[a-z]{1,16}){1,3}-[1-9][0-9]?$`)
+// region knows the beginnings that AWS's partitions give their regions' names, as AWS's SDKs do.
+// What follows is free, so that new regions of a partition are known (decision 0314).
+var region = regexp.MustCompile(`^(?:` +
+	`us|eu|ap|sa|ca|me|af|il|mx|` + // aws
+	`cn|us-gov|eusc-de|us-iso|us-isob|eu-isoe|us-isof` + // aws-cn, aws-us-gov, aws-eusc, aws-iso, -b, -e, -f
+	`)-[a-z]{1,16}-[1-9][0-9]?$`)
 
-// ValidRegion reports whether s has the form of a region's name: us-east-1, us-gov-west-1,
-// eusc-de-east-1. Regions that Amazon does not have are as good as others.
+// ValidRegion reports whether s is the name of a region that a partition of AWS has or may have:
+// us-east-1, us-gov-west-1, eusc-de-east-1, eu-north-7. Regions that Amazon does not have yet are
+// as good as others.
 func ValidRegion(s string) bool { return region.MatchString(s) }

@@ -1,8 +1,9 @@
-// Package cache holds Amazon ElastiCache's nouns: cache clusters, replication groups and subnet groups, and how their endpoints are
-// named.
+// Package cache holds Amazon ElastiCache's nouns: cache clusters, replication groups and subnet
+// groups, and how their endpoints are named.
 //
-// Values only: no I/O and no clock. Actions write what is wanted (Status creating, modifying or deleting), control/cache alone writes
-// what is (Node, Status available). A cluster here is one Redis node; a replication group is one primary without replicas.
+// Values only: no I/O and no clock. Actions write what is wanted (Status creating, modifying or
+// deleting), control/cache alone writes what is (Node, Status available). A cluster here is one
+// Redis node; a replication group is one primary without replicas.
 package cache
 
 import (
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Statuses of clusters and replication groups. They move forward: creating, available, deleting, gone.
@@ -21,7 +23,8 @@ const (
 	Creating  = "creating"
 	Available = "available"
 	Deleting  = "deleting"
-	// RestoreFailed is what a cluster is in when its process cannot be started; Node.Problem says why, and it is tried again.
+	// RestoreFailed is what a cluster is in when its process cannot be started; Node.Problem says
+	// why, and it is tried again.
 	RestoreFailed = "restore-failed"
 )
 
@@ -49,7 +52,7 @@ type Cluster struct {
 	MaintenanceWindow  string
 	AutoMinorUpgrade   bool // stored and returned; the machine's package manager upgrades redis-server
 	CreatedAt          time.Time
-	Tags               map[string]string `json:",omitempty"`
+	Tags               tag.Set `json:",omitempty"`
 	Node               Node
 	Events             []Event `json:",omitempty"` // the last MaxEvents, oldest first
 }
@@ -96,7 +99,7 @@ type ReplicationGroup struct {
 	Status          string
 	MemberID        string // the cluster's id
 	CreatedAt       time.Time
-	Tags            map[string]string `json:",omitempty"`
+	Tags            tag.Set `json:",omitempty"`
 }
 
 // SubnetGroup is stored and returned; caches listen where the server was told to.
@@ -106,7 +109,7 @@ type SubnetGroup struct {
 	Name            string
 	Description     string
 	SubnetIDs       []string
-	Tags            map[string]string `json:",omitempty"`
+	Tags            tag.Set `json:",omitempty"`
 }
 
 // ClusterARN is the ARN of the cluster of that id.
@@ -139,8 +142,9 @@ func (g *ReplicationGroup) Reader() string {
 	return g.ID + "-ro." + hash(g.Account, g.Region) + ".ng.0001." + regionCode(g.Region) + ".cache.amazonaws.com"
 }
 
-// HostEntries yields endpoint name and address of every cluster that runs, and of the replication groups they belong to: what a
-// container's /etc/hosts must say. Without an address for containers the machine's own is given, which is right for host mode.
+// HostEntries yields endpoint name and address of every cluster that runs, and of the replication
+// groups they belong to: what a container's /etc/hosts must say. Without an address for containers
+// the machine's own is given, which is right for host mode.
 func HostEntries(clusters iter.Seq[*Cluster]) iter.Seq2[string, string] {
 	return func(yield func(name, address string) bool) {
 		for c := range clusters {
@@ -184,6 +188,6 @@ func regionCode(region string) string { return directions.Replace(region) }
 
 var id = regexp.MustCompile(`^[a-z](?:-?[a-z0-9])*$`)
 
-// ValidID reports whether s may name a cluster (max 50) or a replication group (max 40): letters, digits and single hyphens, a letter
-// first and no hyphen last. Ids are kept in lower case.
+// ValidID reports whether s may name a cluster (max 50) or a replication group (max 40): letters,
+// digits and single hyphens, a letter first and no hyphen last. Ids are kept in lower case.
 func ValidID(s string, max int) bool { return len(s) <= max && id.MatchString(s) }

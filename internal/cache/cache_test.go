@@ -25,7 +25,8 @@ func TestEndpointNames(t *testing.T) {
 }
 
 func TestRegionCode(t *testing.T) {
-	for region, want := range map[string]string{"us-east-1": "use1", "eu-west-2": "euw2", "ap-southeast-2": "apse2", "eu-central-1": "euc1", "us-gov-west-1": "usgovw1"} {
+	for region, want := range map[string]string{"us-east-1": "use1", "eu-west-2": "euw2",
+		"ap-southeast-2": "apse2", "eu-central-1": "euc1", "us-gov-west-1": "usgovw1"} {
 		if got := regionCode(region); got != want {
 			t.Errorf("regionCode(%s) = %s, want %s", region, got, want)
 		}
@@ -33,7 +34,8 @@ func TestRegionCode(t *testing.T) {
 }
 
 func TestValidID(t *testing.T) {
-	for s, ok := range map[string]bool{"chat": true, "a1-b": true, "1a": false, "a-": false, "a--b": false, "Chat": false, "": false, "abcdef": false} {
+	for s, ok := range map[string]bool{"chat": true, "a1-b": true, "1a": false, "a-": false, "a--b": false,
+		"Chat": false, "": false, "abcdef": false} {
 		if got := ValidID(s, 5); got != ok {
 			t.Errorf("ValidID(%q) = %v", s, got)
 		}

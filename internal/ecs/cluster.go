@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Cluster statuses (ecs.md 1.2.1). A deleted cluster stays INACTIVE and describable until it is reaped.
@@ -22,7 +23,7 @@ type Cluster struct {
 	Status        string
 	Settings      []Setting
 	Configuration *ClusterConfiguration `json:",omitempty"`
-	Tags          []Tag                 `json:",omitempty"`
+	Tags          tag.Set               `json:",omitempty"`
 	CreatedAt     time.Time
 	DeletedAt     time.Time `json:",omitzero"`
 }
@@ -51,9 +52,6 @@ type ExecuteCommandLogConfiguration struct {
 	S3KeyPrefix                 string `json:",omitempty"`
 }
 
-// Tag is a key and a value on a resource.
-type Tag struct{ Key, Value string }
-
 // KeyValuePair is a name and a value: an environment variable, a detail of an attachment.
 type KeyValuePair struct{ Name, Value string }
 
@@ -65,6 +63,8 @@ const (
 	TypeTask              = "task"
 	TypeTaskDefinition    = "task-definition"
 	TypeContainer         = "container"
+	TypeServiceRevision   = "service-revision"
+	TypeServiceDeployment = "service-deployment"
 )
 
 // ARN makes the long ARN of an ECS resource (ecs.md 1.1.2); rest is what follows the type.

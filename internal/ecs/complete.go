@@ -3,11 +3,13 @@ package ecs
 import (
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/berthhq/berth/internal/arn"
 )
 
-// Complete fills in what AWS fills in when a task definition is registered: defaults, sizes in their stored form, and the attributes an
-// instance must have to run it. It expects a definition that Validate accepts.
+// Complete fills in what AWS fills in when a task definition is registered: defaults, sizes in
+// their stored form, and the attributes an instance must have to run it. It expects a definition
+// that Validate accepts.
 func (d *TaskDefinition) Complete() {
 	if d.NetworkMode == "" {
 		d.NetworkMode = NetworkBridge
@@ -107,7 +109,7 @@ func (d *TaskDefinition) containerAttributes(c ContainerDefinition, need map[str
 	if c.RestartPolicy != nil && c.RestartPolicy.Enabled {
 		need["ecs.capability.container-restart-policy"] = true
 	}
-	if strings.Contains(c.Image, ".dkr.ecr.") {
+	if _, ok := arn.ParseImage(c.Image); ok {
 		need[agent+"ecr-auth"] = true
 		if d.ExecutionRoleARN != "" {
 			need["ecs.capability.execution-role-ecr-pull"] = true

@@ -54,6 +54,17 @@ type PortMapping struct {
 	AppProtocol        string `json:",omitempty"`
 }
 
+// MappingsOf returns how many of the container's port mappings are for a container port: two if it serves both tcp
+// and udp. Ranges of ports are not counted.
+func (c *ContainerDefinition) MappingsOf(port int) (n int) {
+	for _, p := range c.PortMappings {
+		if p.ContainerPort == port {
+			n++
+		}
+	}
+	return n
+}
+
 // EnvironmentFile names an object with KEY=VALUE lines; type is always s3.
 type EnvironmentFile struct{ Type, Value string }
 

@@ -3,6 +3,8 @@ package ecs
 import (
 	"slices"
 	"time"
+
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Container instance statuses (ecs.md 1.3.1).
@@ -14,7 +16,8 @@ const (
 	InstanceInactive      = "INACTIVE"
 )
 
-// ContainerInstance is a machine with an agent. Remaining resources and task counts are computed from the tasks when asked for.
+// ContainerInstance is a machine with an agent. Remaining resources and task counts are computed
+// from the tasks when asked for.
 type ContainerInstance struct {
 	ContainerInstanceARN string
 	ClusterARN           string
@@ -30,12 +33,14 @@ type ContainerInstance struct {
 	// Registered is what the agent offered; its port lists are those taken from the start (ecs.md 1.3.4).
 	Registered   Resources
 	Attributes   []Attribute
-	Tags         []Tag `json:",omitempty"`
+	Tags         tag.Set `json:",omitempty"`
 	RegisteredAt time.Time
 	Version      int64
-	// Address is where ports published on this instance answer: 127.0.1.N of a local instance, the agent's address otherwise.
+	// Address is where ports published on this instance answer: 127.0.1.N of a local instance, the
+	// agent's address otherwise.
 	Address string
-	// RuntimeStatus is what the agent last said of its container runtime: OK, IMPAIRED, INSUFFICIENT_DATA or INITIALIZING.
+	// RuntimeStatus is what the agent last said of its container runtime: OK, IMPAIRED,
+	// INSUFFICIENT_DATA or INITIALIZING.
 	RuntimeStatus        string    `json:",omitempty"`
 	RuntimeReason        string    `json:",omitempty"` // why it is IMPAIRED, from Berth's own agent
 	RuntimeStatusSince   time.Time `json:",omitzero"`

@@ -33,7 +33,8 @@ type ContainerOverride struct {
 	ResourceRequirements []ResourceRequirement `json:",omitempty"`
 }
 
-// Apply returns c as it runs under these overrides. Environment variables are merged by name, everything else is replaced.
+// Apply returns c as it runs under these overrides. Environment variables are merged by name,
+// everything else is replaced.
 func (o Overrides) Apply(c ContainerDefinition) ContainerDefinition {
 	for _, v := range o.ContainerOverrides {
 		if v.Name != c.Name {
@@ -74,8 +75,8 @@ func mergeEnvironment(base, over []KeyValuePair) []KeyValuePair {
 	return out
 }
 
-// Override checks overrides of the definition and returns them with sizes in their stored form (ecs.md 1.4.23, 1.4.6). The error is a
-// *fault.Error of code InvalidParameterException.
+// Override checks overrides of the definition and returns them with sizes in their stored form
+// (ecs.md 1.4.23, 1.4.6). The error is a *fault.Error of code InvalidParameterException.
 func (d *TaskDefinition) Override(o Overrides) (Overrides, error) {
 	invalid := func(format string, args ...any) (Overrides, error) {
 		return o, fault.New("InvalidParameterException", format, args...)
@@ -86,7 +87,8 @@ func (d *TaskDefinition) Override(o Overrides) (Overrides, error) {
 	if o.CPU != "" {
 		n, ok := ParseTaskCPU(o.CPU)
 		if !ok || n < MinTaskCPU || n > MaxTaskCPU {
-			return invalid("Invalid 'cpu' override '%s'. Specify between %d and %d CPU units, such as '512'.", o.CPU, MinTaskCPU, MaxTaskCPU)
+			return invalid("Invalid 'cpu' override '%s'. Specify between %d and %d CPU units, such as '512'.",
+				o.CPU, MinTaskCPU, MaxTaskCPU)
 		}
 		o.CPU = strconv.Itoa(n)
 	}

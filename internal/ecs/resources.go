@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// Resources are what an instance offers or a task takes. CPU is units of 1/1024 vCPU, Memory is MiB, ports are host ports.
+// Resources are what an instance offers or a task takes. CPU is units of 1/1024 vCPU, Memory is
+// MiB, ports are host ports.
 type Resources struct {
 	CPU      int
 	Memory   int
@@ -17,8 +18,9 @@ type Resources struct {
 	ENIs     int      `json:",omitempty"`
 }
 
-// Need is what a task of this definition takes of an instance once o is applied (ecs.md 1.3.6): the task's own cpu and memory if set,
-// else the sums over its containers (memoryReservation before memory); static host ports outside awsvpc; GPUs; a network interface in awsvpc.
+// Need is what a task of this definition takes of an instance once o is applied (ecs.md 1.3.6): the
+// task's own cpu and memory if set, else the sums over its containers (memoryReservation before
+// memory); static host ports outside awsvpc; GPUs; a network interface in awsvpc.
 func (d *TaskDefinition) Need(o Overrides) Resources {
 	var r Resources
 	for _, c := range d.ContainerDefinitions {

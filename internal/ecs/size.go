@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Bounds of a task's own cpu on EC2, in CPU units (ecs.md 1.4.6, 11), and the least memory Docker starts a container with, in MiB (1.4.5).
+// Bounds of a task's own cpu on EC2, in CPU units (ecs.md 1.4.6, 11), and the least memory Docker
+// starts a container with, in MiB (1.4.5).
 const (
 	MinTaskCPU         = 128
 	MaxTaskCPU         = 196608
@@ -26,7 +27,8 @@ func parseSize(s, unit string) (int, bool) {
 		if err != nil || !(f > 0) || f > math.MaxInt32/1024 {
 			return 0, false
 		}
-		return int(math.Round(f * 1024)), true
+		size := int(math.Round(f * 1024))
+		return size, size > 0 // less than half a unit is none
 	}
 	n, err := strconv.Atoi(s)
 	return n, err == nil && n > 0

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// TaskStatus is a step of a task's life (ecs.md 1.5.1). LastStatus only moves forward; DesiredStatus is RUNNING or STOPPED and moves once.
+// TaskStatus is a step of a task's life (ecs.md 1.5.1). LastStatus only moves forward;
+// DesiredStatus is RUNNING or STOPPED and moves once.
 type TaskStatus string
 
 // The steps, in order.
@@ -21,7 +24,9 @@ const (
 	Stopped        TaskStatus = "STOPPED"
 )
 
-var taskOrder = []TaskStatus{Provisioning, Pending, Activating, Running, Deactivating, Stopping, Deprovisioning, Stopped}
+var taskOrder = []TaskStatus{
+	Provisioning, Pending, Activating, Running, Deactivating, Stopping, Deprovisioning, Stopped,
+}
 
 // Before reports whether s comes earlier in a task's life than o.
 func (s TaskStatus) Before(o TaskStatus) bool {
@@ -44,7 +49,8 @@ const (
 	TerminationNotice         = "TerminationNotice"
 )
 
-// Task is a running, coming or past instance of a task definition on one container instance. It is never run again, only replaced.
+// Task is a running, coming or past instance of a task definition on one container instance. It is
+// never run again, only replaced.
 type Task struct {
 	TaskARN              string
 	ClusterARN           string
@@ -53,13 +59,17 @@ type Task struct {
 	Group                string // "family:F" or "service:S"
 	StartedBy            string `json:",omitempty"` // of a service task: the deployment's id
 	ServiceARN           string `json:",omitempty"` // "" for standalone tasks
-	LaunchType           string
-	CPU                  string `json:",omitempty"`
-	Memory               string `json:",omitempty"`
-	AvailabilityZone     string
-	Overrides            Overrides
-	OverrideZeros        []string  `json:",omitempty"` // members of the overrides that were given as false, 0, "" or nothing in so many words
-	Need                 Resources // what it takes of its instance until it begins to stop (ecs.md 1.3.7)
+	// ClientToken and its parameters' hash make RunTask idempotent (ecs.md 1.1.11).
+	ClientToken      string `json:",omitempty"`
+	ParameterHash    string `json:",omitempty"`
+	LaunchType       string
+	CPU              string `json:",omitempty"`
+	Memory           string `json:",omitempty"`
+	AvailabilityZone string
+	Overrides        Overrides
+	// members of the overrides that were given as false, 0, "" or nothing in so many words
+	OverrideZeros []string  `json:",omitempty"`
+	Need          Resources // what it takes of its instance until it begins to stop (ecs.md 1.3.7)
 
 	LastStatus    TaskStatus
 	DesiredStatus TaskStatus
@@ -84,20 +94,21 @@ type Task struct {
 	ExecutionStoppedAt time.Time `json:",omitzero"`
 	StoppedAt          time.Time `json:",omitzero"`
 
-	// WasHealthy is set when the service first saw the task healthy, and Counted when it has taken the task's end into
-	// account. Written by control/service.
+	// WasHealthy says that the task was healthy at some time. EndCounted says that the service has
+	// counted the task's end, as a failure or not. control/service writes both.
 	WasHealthy bool `json:",omitempty"`
-	Counted    bool `json:",omitempty"`
+	EndCounted bool `json:"Counted,omitempty"`
 
 	StopCode      string `json:",omitempty"`
 	StoppedReason string `json:",omitempty"`
 
 	EnableExecuteCommand bool      `json:",omitempty"`
 	ProtectedUntil       time.Time `json:",omitzero"` // scale-in protection (ecs.md 3.10)
-	// CredentialsID and ExecutionCredentialsID name the task's role credentials at the agent and stay for its life (ecs-agent.md 8).
-	CredentialsID          string `json:",omitempty"`
-	ExecutionCredentialsID string `json:",omitempty"`
-	Tags                   []Tag  `json:",omitempty"`
+	// CredentialsID and ExecutionCredentialsID name the task's role credentials at the agent and
+	// stay for its life (ecs-agent.md 8).
+	CredentialsID          string  `json:",omitempty"`
+	ExecutionCredentialsID string  `json:",omitempty"`
+	Tags                   tag.Set `json:",omitempty"`
 	Version                int64
 }
 
@@ -133,7 +144,8 @@ type NetworkBinding struct {
 // NetworkInterface is a container's own address in awsvpc mode.
 type NetworkInterface struct{ AttachmentID, PrivateIPv4Address string }
 
-// Attachment is something bound to a task: in awsvpc mode its ElasticNetworkInterface with subnetId, macAddress, privateIPv4Address.
+// Attachment is something bound to a task: in awsvpc mode its ElasticNetworkInterface with
+// subnetId, macAddress, privateIPv4Address.
 type Attachment struct {
 	ID      string
 	Type    string
@@ -169,8 +181,8 @@ func (t *Task) Address() string {
 	return ""
 }
 
-// EndedAt is when the task's first essential container stopped, or, if that is not known, when the task was asked to stop;
-// zero while it runs.
+// EndedAt is when the task's first essential container stopped, or, if that is not known, when the
+// task was asked to stop; zero while it runs.
 func (t *Task) EndedAt() time.Time {
 	at := t.ExecutionStoppedAt
 	if at.IsZero() || at.Before(t.StartedAt) || at.After(t.StoppingAt) { // an agent's clock may be wrong
@@ -190,17 +202,40 @@ func (t *Task) ExitCodes() string {
 	return said
 }
 
-// Live reports whether the task still takes resources in the scheduler's books: it is wanted and has not stopped (ecs.md 1.3.7).
+// Live reports whether the task still takes resources in the scheduler's books: it is wanted and
+// has not stopped (ecs.md 1.3.7).
 func (t *Task) Live() bool { return t.DesiredStatus == Running && t.LastStatus != Stopped }
 
-// MayStop reports whether the agent may now be told to stop the task. This is the stop gate: a task that serves a load balancer
-// is taken out of it first (ecs.md 3.2.6).
+// Moving reports whether the task's registrations with load balancers have to follow it: its
+// containers run and it is not registered yet, or it is to stop or has stopped and is registered still.
+func (t *Task) Moving() bool {
+	switch {
+	case t.LastStatus == Activating && t.DesiredStatus == Running, t.LastStatus == Deactivating:
+		return true
+	}
+	return len(t.Targets) > 0 && (t.DesiredStatus == Stopped || !t.LastStatus.Before(Deactivating))
+}
+
+// Uncounted reports whether the task has stopped, or is to stop, and its service has not taken that
+// into account.
+func (t *Task) Uncounted() bool {
+	return !t.EndCounted && (t.DesiredStatus == Stopped || t.LastStatus == Stopped)
+}
+
+// Unproven reports whether the task runs, and is to, and its service never saw it healthy.
+func (t *Task) Unproven() bool {
+	return t.LastStatus == Running && t.DesiredStatus == Running && !t.WasHealthy
+}
+
+// MayStop reports whether the agent may now be told to stop the task. This is the stop gate: a task
+// that serves a load balancer is taken out of it first (ecs.md 3.2.6).
 func (t *Task) MayStop() bool {
 	return t.DesiredStatus == Stopped && !t.LastStatus.Before(Stopping)
 }
 
-// Stop returns t as it is once somebody wants it gone. A task with targets goes to DEACTIVATING and waits at the stop gate, any other
-// to STOPPING. A task that is already to stop comes back as it is: the first reason stands.
+// Stop returns t as it is once somebody wants it gone. A task with targets goes to DEACTIVATING and
+// waits at the stop gate, any other to STOPPING. A task that is already to stop comes back as it
+// is: the first reason stands.
 func (t *Task) Stop(code, reason string, now time.Time) *Task {
 	if t.DesiredStatus == Stopped {
 		return t

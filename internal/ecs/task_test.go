@@ -11,14 +11,19 @@ import (
 // ecs.md 1.3.6
 func TestNeed(t *testing.T) {
 	d := &TaskDefinition{NetworkMode: NetworkBridge, ContainerDefinitions: []ContainerDefinition{
-		{Name: "a", CPU: 512, Memory: 1024, MemoryReservation: 256, PortMappings: []PortMapping{{ContainerPort: 80, HostPort: 8080}, {ContainerPort: 81}}},
-		{Name: "b", CPU: 128, Memory: 128, PortMappings: []PortMapping{{ContainerPort: 53, HostPort: 53, Protocol: "udp"}}},
+		{Name: "a", CPU: 512, Memory: 1024, MemoryReservation: 256,
+			PortMappings: []PortMapping{{ContainerPort: 80, HostPort: 8080}, {ContainerPort: 81}}},
+		{Name: "b", CPU: 128, Memory: 128,
+			PortMappings: []PortMapping{{ContainerPort: 53, HostPort: 53, Protocol: "udp"}}},
 	}}
 	got := d.Need(Overrides{})
-	if got.CPU != 640 || got.Memory != 384 || !slices.Equal(got.PortsTCP, []int{8080}) || !slices.Equal(got.PortsUDP, []int{53}) || got.ENIs != 0 {
+	if got.CPU != 640 || got.Memory != 384 || !slices.Equal(got.PortsTCP, []int{8080}) ||
+		!slices.Equal(got.PortsUDP, []int{53}) || got.ENIs != 0 {
 		t.Errorf("Need = %+v", got)
 	}
-	got = d.Need(Overrides{ContainerOverrides: []ContainerOverride{{Name: "a", CPU: new(0), MemoryReservation: new(100)}}, Memory: "2048"})
+	got = d.Need(Overrides{ContainerOverrides: []ContainerOverride{
+		{Name: "a", CPU: new(0), MemoryReservation: new(100)},
+	}, Memory: "2048"})
 	if got.CPU != 128 || got.Memory != 2048 {
 		t.Errorf("Need with overrides = %+v, want 128 units and 2048 MiB", got)
 	}
@@ -30,7 +35,9 @@ func TestNeed(t *testing.T) {
 
 func TestOverridesMergeEnvironment(t *testing.T) {
 	c := ContainerDefinition{Name: "a", Environment: []KeyValuePair{{"A", "1"}, {"B", "2"}}}
-	got := Overrides{ContainerOverrides: []ContainerOverride{{Name: "a", Environment: []KeyValuePair{{"B", "3"}, {"C", "4"}}}}}.Apply(c)
+	got := Overrides{ContainerOverrides: []ContainerOverride{
+		{Name: "a", Environment: []KeyValuePair{{"B", "3"}, {"C", "4"}}},
+	}}.Apply(c)
 	if !slices.Equal(got.Environment, []KeyValuePair{{"A", "1"}, {"B", "3"}, {"C", "4"}}) {
 		t.Errorf("environment = %v", got.Environment)
 	}
@@ -73,11 +80,16 @@ func TestTaskMovesForward(t *testing.T) {
 
 // ecs.md 1.4.15
 func TestTaskHealth(t *testing.T) {
-	d := &TaskDefinition{ContainerDefinitions: []ContainerDefinition{{Name: "a", Essential: true}, {Name: "b", Essential: true}, {Name: "c"}}}
+	d := &TaskDefinition{ContainerDefinitions: []ContainerDefinition{
+		{Name: "a", Essential: true}, {Name: "b", Essential: true}, {Name: "c"},
+	}}
 	for _, tt := range []struct{ a, b, c, want string }{
-		{Healthy, Healthy, Unhealthy, Healthy}, {Healthy, UnknownHealth, Healthy, UnknownHealth}, {UnknownHealth, Unhealthy, Healthy, Unhealthy},
+		{Healthy, Healthy, Unhealthy, Healthy}, {Healthy, UnknownHealth, Healthy, UnknownHealth},
+		{UnknownHealth, Unhealthy, Healthy, Unhealthy},
 	} {
-		got := TaskHealth(d, []Container{{Name: "a", HealthStatus: tt.a}, {Name: "b", HealthStatus: tt.b}, {Name: "c", HealthStatus: tt.c}})
+		got := TaskHealth(d, []Container{
+			{Name: "a", HealthStatus: tt.a}, {Name: "b", HealthStatus: tt.b}, {Name: "c", HealthStatus: tt.c},
+		})
 		if got != tt.want {
 			t.Errorf("TaskHealth(%s, %s, %s) = %s, want %s", tt.a, tt.b, tt.c, got, tt.want)
 		}

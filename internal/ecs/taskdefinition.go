@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Task definition statuses (ecs.md 1.4.2).
@@ -23,15 +25,16 @@ const (
 
 // TaskDefinition is one registered revision of a family. It never changes but for its status.
 type TaskDefinition struct {
-	TaskDefinitionARN       string
-	Family                  string
-	Revision                int
-	Status                  string
-	ContainerDefinitions    []ContainerDefinition
-	TaskRoleARN             string                `json:",omitempty"`
-	ExecutionRoleARN        string                `json:",omitempty"`
-	NetworkMode             string                // never empty; bridge unless said otherwise
-	CPU                     string                `json:",omitempty"` // CPU units of the whole task, as digits; "" = not limited as a whole
+	TaskDefinitionARN    string
+	Family               string
+	Revision             int
+	Status               string
+	ContainerDefinitions []ContainerDefinition
+	TaskRoleARN          string `json:",omitempty"`
+	ExecutionRoleARN     string `json:",omitempty"`
+	NetworkMode          string // never empty; bridge unless said otherwise
+	// CPU units of the whole task, as digits; "" = not limited as a whole
+	CPU                     string                `json:",omitempty"`
 	Memory                  string                `json:",omitempty"` // MiB of the whole task, as digits
 	Volumes                 []Volume              `json:",omitempty"`
 	PlacementConstraints    []PlacementConstraint `json:",omitempty"`
@@ -42,8 +45,9 @@ type TaskDefinition struct {
 	IPCMode                 string                `json:",omitempty"`
 	RuntimePlatform         *RuntimePlatform      `json:",omitempty"`
 	EnableFaultInjection    bool                  `json:",omitempty"`
-	Tags                    []Tag                 `json:",omitempty"`
-	// Zeros are the members that the registration set to false, 0, "" or nothing in so many words; AWS answers them as they were given.
+	Tags                    tag.Set               `json:",omitempty"`
+	// Zeros are the members that the registration set to false, 0, "" or nothing in so many words;
+	// AWS answers them as they were given.
 	Zeros             []string `json:",omitempty"`
 	RegisteredAt      time.Time
 	RegisteredBy      string    `json:",omitempty"`
@@ -110,5 +114,6 @@ func (d *TaskDefinition) Container(name string) *ContainerDefinition {
 
 // HasHealthCheck reports whether an essential container has a health check, which is what makes a task's health known.
 func (d *TaskDefinition) HasHealthCheck() bool {
-	return slices.ContainsFunc(d.ContainerDefinitions, func(c ContainerDefinition) bool { return c.Essential && c.HealthCheck != nil })
+	return slices.ContainsFunc(d.ContainerDefinitions,
+		func(c ContainerDefinition) bool { return c.Essential && c.HealthCheck != nil })
 }

@@ -26,11 +26,13 @@ func client(format string, args ...any) *fault.Error {
 	return fault.New("ClientException", format, args...)
 }
 
-// Validate checks a task definition as RegisterTaskDefinition does for the EC2 launch type (ecs.md 1.4). The error is a *fault.Error
-// of code ClientException, in AWS's words where they are known.
+// Validate checks a task definition as RegisterTaskDefinition does for the EC2 launch type
+// (ecs.md 1.4). The error is a *fault.Error of code ClientException, in AWS's words where they are
+// known.
 func (d *TaskDefinition) Validate() error {
 	for _, rule := range []func() error{
-		d.checkFamily, d.checkModes, d.checkCompatibilities, d.checkTaskSize, d.checkContainers, d.checkHostPorts, d.checkVolumes, d.checkDependencies, d.checkConstraints,
+		d.checkFamily, d.checkModes, d.checkCompatibilities, d.checkTaskSize, d.checkContainers,
+		d.checkHostPorts, d.checkVolumes, d.checkDependencies, d.checkConstraints,
 	} {
 		if err := rule(); err != nil {
 			return err
@@ -44,7 +46,8 @@ func (d *TaskDefinition) checkFamily() error {
 	case d.Family == "":
 		return client("Family should not be null or empty.")
 	case !ValidName(d.Family):
-		return client("Family contains invalid characters. Up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.")
+		return client("Family contains invalid characters. Up to 255 letters (uppercase and lowercase), " +
+			"numbers, hyphens, and underscores are allowed.")
 	}
 	return nil
 }
@@ -79,11 +82,13 @@ func (d *TaskDefinition) checkCompatibilities() error {
 				return client("Networking mode awsvpc is not supported for EXTERNAL tasks: use bridge, host or none.")
 			}
 		default:
-			return client("The launch type %s is not available: tasks run on container instances. Use EC2 or EXTERNAL in requiresCompatibilities.", c)
+			return client("The launch type %s is not available: tasks run on container instances. Use EC2 "+
+				"or EXTERNAL in requiresCompatibilities.", c)
 		}
 	}
 	if p := d.RuntimePlatform; p != nil && p.OperatingSystemFamily != "" && p.OperatingSystemFamily != "LINUX" {
-		return client("The operating system family '%s' is not supported: container instances run LINUX.", p.OperatingSystemFamily)
+		return client("The operating system family '%s' is not supported: container instances run LINUX.",
+			p.OperatingSystemFamily)
 	}
 	return nil
 }
@@ -95,7 +100,8 @@ func (d *TaskDefinition) checkTaskSize() error {
 			return client("Invalid 'cpu' setting for task: '%s'. Use CPU units such as '512', or '0.5 vCPU'.", d.CPU)
 		}
 		if n < MinTaskCPU || n > MaxTaskCPU {
-			return client("Invalid 'cpu' setting for task. Specify a value between %d and %d CPU units.", MinTaskCPU, MaxTaskCPU)
+			return client("Invalid 'cpu' setting for task. Specify a value between %d and %d CPU units.",
+				MinTaskCPU, MaxTaskCPU)
 		}
 	}
 	if d.Memory != "" {
@@ -111,7 +117,7 @@ func (d *TaskDefinition) checkContainers() error {
 		return client("Container list cannot be empty.")
 	}
 	if len(d.ContainerDefinitions) > MaxContainers {
-		return client("Number of containers (%d) exceeds the limit of %d per task definition.", len(d.ContainerDefinitions), MaxContainers)
+		return client("Too many containers.")
 	}
 	seen, essential := make(map[string]bool), false
 	for i := range d.ContainerDefinitions {
@@ -145,7 +151,8 @@ func (d *TaskDefinition) checkMemorySum() error {
 		}
 	}
 	if sum > limit {
-		return client("The sum of the memory of the containers (%d MiB) is greater than the memory of the task (%d MiB).", sum, limit)
+		return client("The sum of the memory of the containers (%d MiB) is greater than the memory of the "+
+			"task (%d MiB).", sum, limit)
 	}
 	return nil
 }
@@ -155,7 +162,8 @@ func (d *TaskDefinition) checkVolumes() error {
 	for _, v := range d.Volumes {
 		switch {
 		case !ValidName(v.Name):
-			return client("Volume name '%s' is not valid: up to 255 letters, numbers, hyphens, and underscores are allowed.", v.Name)
+			return client("Volume name '%s' is not valid: up to 255 letters, numbers, hyphens, and "+
+				"underscores are allowed.", v.Name)
 		case seen[v.Name]:
 			return client("Volume names must be unique within a task definition: '%s' is used twice.", v.Name)
 		case v.Host != nil && v.DockerVolumeConfiguration != nil:
@@ -163,7 +171,8 @@ func (d *TaskDefinition) checkVolumes() error {
 		}
 		if x := v.DockerVolumeConfiguration; x != nil {
 			if x.Scope != "" && x.Scope != "task" && x.Scope != "shared" {
-				return client("Docker volume scope '%s' of volume '%s' is not valid: use task or shared.", x.Scope, v.Name)
+				return client("Docker volume scope '%s' of volume '%s' is not valid: use task or shared.",
+					x.Scope, v.Name)
 			}
 			if x.Autoprovision && x.Scope != "shared" {
 				return client("Volume '%s': autoprovision is only allowed when scope is shared.", v.Name)
@@ -174,7 +183,8 @@ func (d *TaskDefinition) checkVolumes() error {
 	for _, c := range d.ContainerDefinitions {
 		for _, m := range c.MountPoints {
 			if !seen[m.SourceVolume] {
-				return client("Unknown volume '%s': container '%s' mounts a volume that the task definition does not declare.", m.SourceVolume, c.Name)
+				return client("Unknown volume '%s': container '%s' mounts a volume that the task "+
+					"definition does not declare.", m.SourceVolume, c.Name)
 			}
 		}
 	}

@@ -8,7 +8,8 @@ import (
 func checkUlimits(c *ContainerDefinition) error {
 	for _, u := range c.Ulimits {
 		if u.HardLimit >= 0 && (u.SoftLimit > u.HardLimit || u.SoftLimit < 0) { // below 0 is without limit
-			return client("Ulimit '%s' of container '%s': the soft limit must not be greater than the hard limit.", u.Name, c.Name)
+			return client("Ulimit '%s' of container '%s': the soft limit must not be greater than "+
+				"the hard limit.", u.Name, c.Name)
 		}
 	}
 	return nil
@@ -39,7 +40,8 @@ func checkLinux(c *ContainerDefinition) error {
 		}
 		for _, p := range d.Permissions {
 			if !slices.Contains([]string{"read", "write", "mknod"}, p) {
-				return client("Container '%s': the permission '%s' of device %s is not valid: use read, write or mknod.", c.Name, p, d.HostPath)
+				return client("Container '%s': the permission '%s' of device %s is not valid: use read, "+
+					"write or mknod.", c.Name, p, d.HostPath)
 			}
 		}
 	}

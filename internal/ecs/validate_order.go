@@ -2,7 +2,8 @@ package ecs
 
 import "strings"
 
-// checkDependencies is ecs.md 1.4.13. Links and volumesFrom order containers too, so cycles are looked for over all three.
+// checkDependencies is ecs.md 1.4.13. Links and volumesFrom order containers too, so cycles are
+// looked for over all three.
 func (d *TaskDefinition) checkDependencies() error {
 	for _, c := range d.ContainerDefinitions {
 		for _, dep := range c.DependsOn {
@@ -12,7 +13,8 @@ func (d *TaskDefinition) checkDependencies() error {
 		}
 	}
 	if name := d.cycle(); name != "" {
-		return client("Container '%s' depends on itself, directly or through other containers: dependencies must not form a cycle.", name)
+		return client("Container '%s' depends on itself, directly or through other containers: "+
+			"dependencies must not form a cycle.", name)
 	}
 	return nil
 }
@@ -20,7 +22,8 @@ func (d *TaskDefinition) checkDependencies() error {
 func (d *TaskDefinition) checkDependency(name string, dep ContainerDependency) error {
 	target := d.Container(dep.ContainerName)
 	if target == nil {
-		return client("Container '%s' depends on container '%s', which does not exist in the task definition.", name, dep.ContainerName)
+		return client("Container '%s' depends on container '%s', which does not exist in the task definition.",
+			name, dep.ContainerName)
 	}
 	switch dep.Condition {
 	case ConditionStart:
@@ -30,15 +33,18 @@ func (d *TaskDefinition) checkDependency(name string, dep ContainerDependency) e
 		}
 	case ConditionHealthy:
 		if target.HealthCheck == nil {
-			return client("Container '%s' waits for '%s' to be HEALTHY, but that container has no health check.", name, dep.ContainerName)
+			return client("Container '%s' waits for '%s' to be HEALTHY, but that container has no health check.",
+				name, dep.ContainerName)
 		}
 	default:
-		return client("Dependency condition '%s' of container '%s' is not valid: use START, COMPLETE, SUCCESS or HEALTHY.", dep.Condition, name)
+		return client("Dependency condition '%s' of container '%s' is not valid: use START, COMPLETE, "+
+			"SUCCESS or HEALTHY.", dep.Condition, name)
 	}
 	return nil
 }
 
-// Predecessors names the containers that must start before c does: those of dependsOn, links and volumesFrom, in that order.
+// Predecessors names the containers that must start before c does: those of dependsOn, links and
+// volumesFrom, in that order.
 func (c *ContainerDefinition) Predecessors() []string {
 	var names []string
 	for _, d := range c.DependsOn {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// checkHostPorts refuses a host port that the task would take twice: it could run nowhere. The words are those of a live call
-// (aws/amazon-ecs-agent#1220).
+// checkHostPorts refuses a host port that the task would take twice: it could run nowhere. The
+// words are those of a live call (aws/amazon-ecs-agent#1220).
 func (d *TaskDefinition) checkHostPorts() error {
 	need := d.Need(Overrides{})
 	for _, p := range []struct {
@@ -26,7 +26,8 @@ func (d *TaskDefinition) checkHostPorts() error {
 	return nil
 }
 
-// checkPortRanges is ecs.md 1.4.10: not too many, and no port in two of them. It expects ranges that checkPortRange accepts.
+// checkPortRanges is ecs.md 1.4.10: not too many, and no port in two of them. It expects ranges
+// that checkPortRange accepts.
 func checkPortRanges(c *ContainerDefinition) error {
 	type span struct{ first, last int }
 	var spans []span
@@ -41,7 +42,8 @@ func checkPortRanges(c *ContainerDefinition) error {
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.first, b.first) })
 	for i, s := range spans {
 		if i > 0 && s.first <= spans[i-1].last {
-			return client("Container '%s': the port ranges %d-%d and %d-%d overlap.", c.Name, spans[i-1].first, spans[i-1].last, s.first, s.last)
+			return client("Container '%s': the port ranges %d-%d and %d-%d overlap.", c.Name,
+				spans[i-1].first, spans[i-1].last, s.first, s.last)
 		}
 	}
 	return nil
@@ -55,7 +57,8 @@ func (d *TaskDefinition) checkPortRange(c *ContainerDefinition, p PortMapping) e
 		return client("containerPortRange is only allowed with the bridge and awsvpc network modes.")
 	}
 	if _, _, ok := ParsePortRange(p.ContainerPortRange); !ok {
-		return client("Invalid containerPortRange '%s' in container '%s': use first-last with 1 <= first < last <= 65535.", p.ContainerPortRange, c.Name)
+		return client("Invalid containerPortRange '%s' in container '%s': use first-last with 1 <= first < "+
+			"last <= 65535.", p.ContainerPortRange, c.Name)
 	}
 	return nil
 }

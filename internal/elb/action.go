@@ -31,14 +31,15 @@ func (r Redirect) WithDefaults() Redirect {
 	return r
 }
 
-// CheckActions reports what is wrong with the actions of a rule of a listener with the protocol (alb.md A1-A8). Whether the
-// target groups exist and are free to use is for the caller to see.
+// CheckActions reports what is wrong with the actions of a rule of a listener with the protocol
+// (alb.md A1-A8). Whether the target groups exist and are free to use is for the caller to see.
 func CheckActions(actions []Action, protocol string) error {
 	if len(actions) == 0 {
 		return fault.New("ValidationError", "An action must be specified")
 	}
 	if len(actions) > 1 {
-		return fault.New("InvalidLoadBalancerAction", "Exactly one action of type forward, redirect or fixed-response must be specified")
+		return fault.New("InvalidLoadBalancerAction",
+			"Exactly one action of type forward, redirect or fixed-response must be specified")
 	}
 	a := actions[0]
 	if a.Order < 0 || a.Order > 50000 {
@@ -60,7 +61,8 @@ func checkForward(f *Forward) error {
 		return fault.New("ValidationError", "A target group ARN must be specified")
 	}
 	if len(f.TargetGroups) > MaxTargetGroupsPerAction {
-		return fault.New("TooManyTargetGroups", "An action can forward to at most '%d' target groups", MaxTargetGroupsPerAction)
+		return fault.New("TooManyTargetGroups", "An action can forward to at most '%d' target groups",
+			MaxTargetGroupsPerAction)
 	}
 	seen := map[string]bool{}
 	for _, g := range f.TargetGroups {
@@ -73,7 +75,8 @@ func checkForward(f *Forward) error {
 		seen[g.ARN] = true
 	}
 	if n := f.StickySeconds + f.IdleStickySeconds; n < 0 || n > maxStickySeconds {
-		return fault.New("ValidationError", "The stickiness duration '%d' must be between '1-%d' inclusive", n, maxStickySeconds)
+		return fault.New("ValidationError", "The stickiness duration '%d' must be between '1-%d' inclusive",
+			n, maxStickySeconds)
 	}
 	return nil
 }
@@ -88,13 +91,15 @@ func checkRedirect(r *Redirect, protocol string) error {
 	case r.StatusCode != 301 && r.StatusCode != 302:
 		return fault.New("ValidationError", "The redirect status code must be one of [HTTP_301, HTTP_302]")
 	case !slices.Contains([]string{HTTP, HTTPS, PlaceProtocol}, r.Protocol):
-		return fault.New("ValidationError", "The redirect protocol '%s' must be one of [HTTP, HTTPS, #{protocol}]", r.Protocol)
+		return fault.New("ValidationError",
+			"The redirect protocol '%s' must be one of [HTTP, HTTPS, #{protocol}]", r.Protocol)
 	case !strings.HasPrefix(r.Path, "/"):
 		return fault.New("ValidationError", "The redirect path '%s' must start with '/'", r.Path)
 	case strings.HasPrefix(r.Query, "?"):
 		return fault.New("ValidationError", "The redirect query '%s' must not start with '?'", r.Query)
 	case !validRedirectPort(r.Port):
-		return fault.New("ValidationError", "The redirect port '%s' must be between '1-65535' inclusive or '#{port}'", r.Port)
+		return fault.New("ValidationError",
+			"The redirect port '%s' must be between '1-65535' inclusive or '#{port}'", r.Port)
 	case protocol == HTTPS && r.Protocol == HTTP:
 		return fault.New("InvalidLoadBalancerAction", "You cannot redirect from HTTPS to HTTP")
 	case r.Protocol == PlaceProtocol && r.Host == PlaceHost && r.Port == PlacePort && r.Path == "/"+PlacePath:
@@ -116,7 +121,8 @@ type redirectPart struct {
 var redirectParts = []redirectPart{
 	{"Host", func(r *Redirect) string { return r.Host }, []string{PlaceHost}, alphanumeric + "-._"},
 	{"Path", func(r *Redirect) string { return r.Path }, []string{PlaceHost, PlacePort, PlacePath}, ""},
-	{"Query", func(r *Redirect) string { return r.Query }, []string{PlaceProtocol, PlaceHost, PlacePort, PlacePath, PlaceQuery}, ""},
+	{"Query", func(r *Redirect) string { return r.Query },
+		[]string{PlaceProtocol, PlaceHost, PlacePort, PlacePath, PlaceQuery}, ""},
 }
 
 // check keeps out of a Location whatever would end its line, and placeholders that nothing would replace.
@@ -155,9 +161,11 @@ func checkFixedResponse(f *FixedResponse) error {
 	case f.StatusCode/100 != 2 && f.StatusCode/100 != 4 && f.StatusCode/100 != 5:
 		return fault.New("ValidationError", "The fixed response status code '%d' must be 2XX, 4XX or 5XX", f.StatusCode)
 	case f.ContentType != "" && !slices.Contains(fixedContentTypes, f.ContentType):
-		return fault.New("ValidationError", "The fixed response content type '%s' must be one of [%s]", f.ContentType, strings.Join(fixedContentTypes, ", "))
+		return fault.New("ValidationError", "The fixed response content type '%s' must be one of [%s]",
+			f.ContentType, strings.Join(fixedContentTypes, ", "))
 	case len(f.Body) > maxFixedResponseBodyLength:
-		return fault.New("ValidationError", "The fixed response body is too long; the limit is '%d'", maxFixedResponseBodyLength)
+		return fault.New("ValidationError", "The fixed response body is too long; the limit is '%d'",
+			maxFixedResponseBodyLength)
 	}
 	return nil
 }

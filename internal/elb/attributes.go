@@ -40,7 +40,8 @@ var loadBalancerAttributes = []attribute{
 	{"deletion_protection.enabled", "false", boolean},
 	{"idle_timeout.timeout_seconds", "60", between(1, 4000)},
 	{denyIGW, "false", boolean},
-	{"load_balancing.cross_zone.enabled", "true", onlyValue("true", "it cannot be turned off for application load balancers")},
+	{"load_balancing.cross_zone.enabled", "true",
+		onlyValue("true", "it cannot be turned off for application load balancers")},
 	{"routing.http.desync_mitigation_mode", "defensive", desyncMode},
 	{"routing.http.drop_invalid_header_fields.enabled", "false", boolean},
 	{"routing.http.preserve_host_header.enabled", "false", boolean},
@@ -76,9 +77,9 @@ const ResponseHeaderAttribute = "routing.http.response."
 const ServerHeaderAttribute = "routing.http.response.server.enabled"
 
 var listenerAttributes = append([]attribute{{ServerHeaderAttribute, "true", boolean}}, headerAttributes(
-	"strict_transport_security", "access_control_allow_origin", "access_control_allow_methods", "access_control_allow_headers",
-	"access_control_allow_credentials", "access_control_expose_headers", "access_control_max_age", "content_security_policy",
-	"x_content_type_options", "x_frame_options")...)
+	"strict_transport_security", "access_control_allow_origin", "access_control_allow_methods",
+	"access_control_allow_headers", "access_control_allow_credentials", "access_control_expose_headers",
+	"access_control_max_age", "content_security_policy", "x_content_type_options", "x_frame_options")...)
 
 func headerAttributes(names ...string) []attribute {
 	out := make([]attribute, len(names))
@@ -105,8 +106,9 @@ func (s AttributeSet) Default(key string) string {
 	return ""
 }
 
-// Check reports why value cannot be given to key. The text for an unknown key is part of AWS's contract with Terraform, which
-// drops the key and tries again when it reads it (alb.md 8.7, Terraform 2).
+// Check reports why value cannot be given to key. The text for an unknown key is part of AWS's
+// contract with Terraform, which drops the key and tries again when it reads it (alb.md 8.7,
+// Terraform 2).
 func (s AttributeSet) Check(key, value string) error {
 	i := s.index(key)
 	if i < 0 {
@@ -122,15 +124,18 @@ func (s AttributeSet) index(key string) int {
 	return slices.IndexFunc(s.specs, func(a attribute) bool { return a.key == key })
 }
 
-// CheckTargetGroupAttributes reports combinations that do not go together, once all of a call's values are in attributes.
+// CheckTargetGroupAttributes reports combinations that do not go together, once all of a call's
+// values are in attributes.
 func CheckTargetGroupAttributes(g *TargetGroup) error {
 	s := g.Settings()
 	if s.Stickiness == AppCookie && s.AppCookieName == "" {
-		return fault.New("InvalidConfigurationRequest", "You must set an application cookie name to enable stickiness of type 'app_cookie'")
+		return fault.New("InvalidConfigurationRequest",
+			"You must set an application cookie name to enable stickiness of type 'app_cookie'")
 	}
 	if s.SlowStart > 0 && s.Algorithm != RoundRobin {
 		return fault.New("InvalidConfigurationRequest",
-			"You cannot enable slow start on a target group that uses the '%s' algorithm; it needs 'round_robin'", s.Algorithm)
+			"You cannot enable slow start on a target group that uses the '%s' algorithm; it needs "+
+				"'round_robin'", s.Algorithm)
 	}
 	return nil
 }
@@ -144,7 +149,8 @@ func oneOf(allowed ...string) func(string, string) error {
 		if slices.Contains(allowed, value) {
 			return nil
 		}
-		return fault.New("ValidationError", "'%s' value '%s' must be one of [%s]", key, value, strings.Join(allowed, ", "))
+		return fault.New("ValidationError", "'%s' value '%s' must be one of [%s]", key, value,
+			strings.Join(allowed, ", "))
 	}
 }
 
@@ -175,14 +181,16 @@ func onlyValue(allowed, why string) func(string, string) error {
 
 func desyncMode(key, value string) error {
 	if value == "monitor" {
-		return onlyValue("defensive' or 'strictest", "mode 'monitor' would pass on requests that no two servers read alike")(key, value)
+		return onlyValue("defensive' or 'strictest",
+			"mode 'monitor' would pass on requests that no two servers read alike")(key, value)
 	}
 	return oneOf("defensive", "strictest")(key, value)
 }
 
 func crossZone(key, value string) error {
 	if value == "false" {
-		return onlyValue("use_load_balancer_configuration' or 'true", "the edge is in no zone, so traffic cannot be kept in one")(key, value)
+		return onlyValue("use_load_balancer_configuration' or 'true",
+			"the edge is in no zone, so traffic cannot be kept in one")(key, value)
 	}
 	return oneOf("use_load_balancer_configuration", "true")(key, value)
 }
@@ -213,7 +221,9 @@ func percentOrOff(key, value string) error {
 func appCookieName(key, value string) error {
 	for _, reserved := range []string{"AWSALBAPP", "AWSALBTG", "AWSALB"} {
 		if strings.HasPrefix(value, reserved) {
-			return fault.New("InvalidConfigurationRequest", "'%s' value '%s' must not start with '%s', which the load balancer uses itself", key, value, reserved)
+			return fault.New("InvalidConfigurationRequest",
+				"'%s' value '%s' must not start with '%s', which the load balancer uses itself",
+				key, value, reserved)
 		}
 	}
 	if !only(value, alphanumeric+tokenMarks) {

@@ -20,7 +20,8 @@ func CheckConditions(conditions []Condition) error {
 	seen := map[string]bool{}
 	for _, c := range conditions {
 		if !slices.Contains(conditionFields, c.Field) {
-			return fault.New("ValidationError", "Condition field '%s' must be one of '[%s]'", c.Field, strings.Join(conditionFields, ","))
+			return fault.New("ValidationError", "Condition field '%s' must be one of '[%s]'", c.Field,
+				strings.Join(conditionFields, ","))
 		}
 		if seen[c.Field] && c.Field != FieldHeader && c.Field != FieldQueryString {
 			return fault.New("ValidationError", "A rule can have at most one condition of field '%s'", c.Field)
@@ -52,7 +53,8 @@ func (c Condition) check() error {
 		return fault.New("ValidationError", "A condition value must be specified")
 	}
 	if len(c.Values) > 0 && len(c.RegexValues) > 0 {
-		return fault.New("ValidationError", "A condition of field '%s' uses either Values or RegexValues, not both", c.Field)
+		return fault.New("ValidationError",
+			"A condition of field '%s' uses either Values or RegexValues, not both", c.Field)
 	}
 	for _, r := range c.RegexValues {
 		if err := checkRegex(c.Field, r); err != nil {
@@ -121,8 +123,10 @@ func checkHostPattern(v string) error {
 	if dot < 0 {
 		return fault.New("ValidationError", "The 'host-header' value '%s' must contain at least one '.' character", v)
 	}
-	if tail := v[dot+1:]; tail == "" || !only(tail, letters+"*?") { // a name with a dot at its end is matched without it
-		return fault.New("ValidationError", "The 'host-header' value '%s' must hold letters, and only letters, after its last '.'", v)
+	// a name with a dot at its end is matched without it
+	if tail := v[dot+1:]; tail == "" || !only(tail, letters+"*?") {
+		return fault.New("ValidationError",
+			"The 'host-header' value '%s' must hold letters, and only letters, after its last '.'", v)
 	}
 	return nil
 }
@@ -132,11 +136,13 @@ func checkHeaderName(name string) error {
 	case name == "":
 		return fault.New("ValidationError", "The 'HttpHeaderName' value must be specified")
 	case len(name) > maxHeaderNameLength:
-		return fault.New("ValidationError", "The 'HttpHeaderName' value is too long; the limit is '%d'", maxHeaderNameLength)
+		return fault.New("ValidationError", "The 'HttpHeaderName' value is too long; the limit is '%d'",
+			maxHeaderNameLength)
 	case !only(name, alphanumeric+tokenMarks):
 		return invalidCharacters("HttpHeaderName", name)
 	case strings.EqualFold(name, "Host"):
-		return fault.New("ValidationError", "The 'HttpHeaderName' value 'Host' is not allowed; use a condition of field 'host-header'")
+		return fault.New("ValidationError",
+			"The 'HttpHeaderName' value 'Host' is not allowed; use a condition of field 'host-header'")
 	}
 	return nil
 }
@@ -156,18 +162,21 @@ func checkQueryString(q KeyValue) error {
 func checkCIDR(v string) error {
 	p, err := netip.ParsePrefix(v)
 	if err != nil {
-		return fault.New("ValidationError", "The 'source-ip' value '%s' must be an IP address range in CIDR notation", v).With(err)
+		return fault.New("ValidationError",
+			"The 'source-ip' value '%s' must be an IP address range in CIDR notation", v).With(err)
 	}
 	if v == "255.255.255.255/32" {
 		return fault.New("ValidationError", "The 'source-ip' value '%s' is not allowed", v)
 	}
 	if p.Masked() != p {
-		return fault.New("ValidationError", "The 'source-ip' value '%s' is not a valid CIDR block; its first address is '%s'", v, p.Masked())
+		return fault.New("ValidationError",
+			"The 'source-ip' value '%s' is not a valid CIDR block; its first address is '%s'", v, p.Masked())
 	}
 	return nil
 }
 
-// checkRegex admits what Amazon's engine and Go's have in common; Unicode classes are the one thing Go alone has (alb.md C1).
+// checkRegex admits what Amazon's engine and Go's have in common; Unicode classes are the one thing
+// Go alone has (alb.md C1).
 func checkRegex(field, v string) error {
 	if field != FieldHost && field != FieldPath && field != FieldHeader {
 		return fault.New("ValidationError", "RegexValues cannot be used with a condition of field '%s'", field)
@@ -176,7 +185,8 @@ func checkRegex(field, v string) error {
 		return fault.New("ValidationError", "A condition value must be specified")
 	}
 	if len(v) > maxPatternLength {
-		return fault.New("ValidationError", "The '%s' regex value is too long; the limit is '%d'", field, maxPatternLength)
+		return fault.New("ValidationError", "The '%s' regex value is too long; the limit is '%d'",
+			field, maxPatternLength)
 	}
 	if _, err := syntax.Parse(v, syntax.Perl&^syntax.UnicodeGroups); err != nil {
 		return fault.New("ValidationError", "The '%s' regex value '%s' is not valid: %s", field, v, err).With(err)

@@ -14,12 +14,17 @@ func TestNames(t *testing.T) {
 	listener := ListenerARN(lb, "f2f7dc8efc522ab2")
 	for _, c := range []struct{ got, want string }{ // alb.md 8.3
 		{lb, "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188"},
-		{listener, "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2"},
-		{RuleARN(listener, "9683b2d02a6cabee"), "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee"},
+		{listener,
+			"arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2"},
+		{RuleARN(listener, "9683b2d02a6cabee"),
+			"arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/" +
+				"app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee"},
 		{Suffix(lb), "app/web/50dc6c495c0c9188"},
-		{Suffix(TargetGroupARN("eu-west-1", "123456789012", "tg", "73e2d6bc24d8a067")), "targetgroup/tg/73e2d6bc24d8a067"},
+		{Suffix(TargetGroupARN("eu-west-1", "123456789012", "tg", "73e2d6bc24d8a067")),
+			"targetgroup/tg/73e2d6bc24d8a067"},
 		{DNSName("web", "1234567890", "eu-west-1", SchemeInternetFacing), "web-1234567890.eu-west-1.elb.amazonaws.com"},
-		{DNSName("web", "1234567890", "eu-west-1", SchemeInternal), "internal-web-1234567890.eu-west-1.elb.amazonaws.com"},
+		{DNSName("web", "1234567890", "eu-west-1", SchemeInternal),
+			"internal-web-1234567890.eu-west-1.elb.amazonaws.com"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %s, want %s", c.got, c.want)
@@ -55,19 +60,28 @@ func TestAttributes(t *testing.T) {
 		code, text string
 	}{
 		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "4000", "", ""},
-		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "4001", "ValidationError", "must be between '1-4000' inclusive"},
-		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "+60", "ValidationError", "must be between '1-4000' inclusive"},
-		{LoadBalancerAttributes, "bogus", "1", "ValidationError", "Load balancer attribute key 'bogus' is not recognized"}, // 8.7 Terraform 2
+		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "4001", "ValidationError",
+			"must be between '1-4000' inclusive"},
+		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "+60", "ValidationError",
+			"must be between '1-4000' inclusive"},
+		// 8.7 Terraform 2
+		{LoadBalancerAttributes, "bogus", "1", "ValidationError",
+			"Load balancer attribute key 'bogus' is not recognized"},
 		{LoadBalancerAttributes, "access_logs.s3.enabled", "true", "InvalidConfigurationRequest", "not implemented"},
 		{TargetGroupAttributes, "deregistration_delay.timeout_seconds", "3601", "ValidationError",
 			"'deregistration_delay.timeout_seconds' value '3601' must be between '0-3600' inclusive"},
 		{TargetGroupAttributes, "slow_start.duration_seconds", "29", "ValidationError", "30-900"}, // S1
 		{TargetGroupAttributes, "slow_start.duration_seconds", "0", "", ""},
-		{TargetGroupAttributes, "stickiness.app_cookie.cookie_name", "AWSALBAPP-x", "InvalidConfigurationRequest", "AWSALBAPP"}, // K10
-		{TargetGroupAttributes, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", "", ""},
-		{TargetGroupAttributes, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "off", "ValidationError", ""},
+		// K10
+		{TargetGroupAttributes, "stickiness.app_cookie.cookie_name", "AWSALBAPP-x",
+			"InvalidConfigurationRequest", "AWSALBAPP"},
+		{TargetGroupAttributes,
+			"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off", "", ""},
+		{TargetGroupAttributes, "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+			"off", "ValidationError", ""},
 		{ListenerAttributes, "routing.http.response.x_frame_options.header_value", "DENY", "", ""},
-		{ListenerAttributes, "routing.http.response.x_frame_options.header_value", "a\r\nb", "ValidationError", "visible"},
+		{ListenerAttributes, "routing.http.response.x_frame_options.header_value", "a\r\nb",
+			"ValidationError", "visible"},
 	} {
 		wantFault(t, c.set.Check(c.key, c.value), c.code, c.text)
 	}
@@ -99,9 +113,12 @@ func TestTargetGroupAttributeCombinations(t *testing.T) {
 	g := &TargetGroup{Attributes: map[string]string{"stickiness.enabled": "true", "stickiness.type": AppCookie}}
 	wantFault(t, CheckTargetGroupAttributes(g), "InvalidConfigurationRequest", // K10
 		"You must set an application cookie name to enable stickiness of type 'app_cookie'")
-	g = &TargetGroup{Attributes: map[string]string{"slow_start.duration_seconds": "30", "load_balancing.algorithm.type": WeightedRandom}}
+	g = &TargetGroup{Attributes: map[string]string{
+		"slow_start.duration_seconds": "30", "load_balancing.algorithm.type": WeightedRandom,
+	}}
 	wantFault(t, CheckTargetGroupAttributes(g), "InvalidConfigurationRequest", "slow start") // S4
-	if s := (&TargetGroup{}).Settings(); s.Algorithm != RoundRobin || s.MinHealthy != 1 || s.MinHealthyPercent != 0 || s.Stickiness != "" {
+	if s := (&TargetGroup{}).Settings(); s.Algorithm != RoundRobin || s.MinHealthy != 1 ||
+		s.MinHealthyPercent != 0 || s.Stickiness != "" {
 		t.Errorf("defaults: %+v", s)
 	}
 	if d := (&TargetGroup{}).DeregistrationDelay(); d != 300*time.Second {
@@ -139,48 +156,77 @@ func TestConditions(t *testing.T) {
 		in               []Condition
 	}{
 		{"C3", "ValidationError", "A condition value must be specified", []Condition{{Field: FieldPath}}},
-		{"field", "ValidationError", "Condition field 'x' must be one of '[path-pattern,host-header,http-header,http-request-method,query-string,source-ip]'", []Condition{{Field: "x"}}},
-		{"R4", "ValidationError", "at most one condition", []Condition{{Field: FieldPath, Values: []string{"/a"}}, {Field: FieldPath, Values: []string{"/b"}}}},
-		{"R4 headers repeat", "", "", []Condition{{Field: FieldHeader, HeaderName: "A", Values: []string{"1"}}, {Field: FieldHeader, HeaderName: "A", Values: []string{"2"}}}},
-		{"R5 values", "ValidationError", "at most '3' values", []Condition{{Field: FieldPath, Values: []string{"/a", "/b", "/c", "/d"}}}},
+		{"field", "ValidationError", "Condition field 'x' must be one of '[path-pattern,host-header," +
+			"http-header,http-request-method,query-string,source-ip]'", []Condition{{Field: "x"}}},
+		{"R4", "ValidationError", "at most one condition", []Condition{
+			{Field: FieldPath, Values: []string{"/a"}}, {Field: FieldPath, Values: []string{"/b"}},
+		}},
+		{"R4 headers repeat", "", "", []Condition{{
+			Field: FieldHeader, HeaderName: "A", Values: []string{"1"},
+		}, {Field: FieldHeader, HeaderName: "A", Values: []string{"2"}}}},
+		{"R5 values", "ValidationError", "at most '3' values",
+			[]Condition{{Field: FieldPath, Values: []string{"/a", "/b", "/c", "/d"}}}},
 		{"R5 wildcards", "ValidationError", "wildcards", []Condition{{Field: FieldPath, Values: []string{"/*?*?*?*"}}}},
-		{"long", "ValidationError", "The 'path-pattern' value is too long; the limit is '128'", []Condition{{Field: FieldPath, Values: []string{long}}}},
-		{"host dot", "ValidationError", "at least one '.'", []Condition{{Field: FieldHost, Values: []string{"localhost"}}}},
+		{"long", "ValidationError", "The 'path-pattern' value is too long; the limit is '128'",
+			[]Condition{{Field: FieldPath, Values: []string{long}}}},
+		{"host dot", "ValidationError", "at least one '.'",
+			[]Condition{{Field: FieldHost, Values: []string{"localhost"}}}},
 		{"host ok", "", "", []Condition{{Field: FieldHost, Values: []string{"*.example.com"}}}},
-		{"header Host", "ValidationError", "not allowed", []Condition{{Field: FieldHeader, HeaderName: "host", Values: []string{"a"}}}},
-		{"header long", "ValidationError", "The 'HttpHeaderName' value is too long; the limit is '40'", []Condition{{Field: FieldHeader, HeaderName: long, Values: []string{"a"}}}},
+		{"header Host", "ValidationError", "not allowed",
+			[]Condition{{Field: FieldHeader, HeaderName: "host", Values: []string{"a"}}}},
+		{"header long", "ValidationError", "The 'HttpHeaderName' value is too long; the limit is '40'",
+			[]Condition{{Field: FieldHeader, HeaderName: long, Values: []string{"a"}}}},
 		{"method", "ValidationError", "invalid characters", []Condition{{Field: FieldMethod, Values: []string{"get"}}}},
 		{"cidr", "ValidationError", "CIDR", []Condition{{Field: FieldSourceIP, Values: []string{"10.0.0.0"}}}},
-		{"broadcast", "ValidationError", "not allowed", []Condition{{Field: FieldSourceIP, Values: []string{"255.255.255.255/32"}}}},
-		{"C1 classes", "ValidationError", "not valid", []Condition{{Field: FieldPath, RegexValues: []string{`^/\p{L}+$`}}}},
-		{"C1 look-ahead", "ValidationError", "not valid", []Condition{{Field: FieldPath, RegexValues: []string{`^(?=a)`}}}},
-		{"C1 both", "ValidationError", "not both", []Condition{{Field: FieldPath, RegexValues: []string{"a"}, Values: []string{"/a"}}}},
-		{"C1 method", "ValidationError", "cannot be used", []Condition{{Field: FieldMethod, RegexValues: []string{"a"}}}},
+		{"broadcast", "ValidationError", "not allowed",
+			[]Condition{{Field: FieldSourceIP, Values: []string{"255.255.255.255/32"}}}},
+		{"C1 classes", "ValidationError", "not valid",
+			[]Condition{{Field: FieldPath, RegexValues: []string{`^/\p{L}+$`}}}},
+		{"C1 look-ahead", "ValidationError", "not valid",
+			[]Condition{{Field: FieldPath, RegexValues: []string{`^(?=a)`}}}},
+		{"C1 both", "ValidationError", "not both",
+			[]Condition{{Field: FieldPath, RegexValues: []string{"a"}, Values: []string{"/a"}}}},
+		{"C1 method", "ValidationError", "cannot be used",
+			[]Condition{{Field: FieldMethod, RegexValues: []string{"a"}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) { wantFault(t, CheckConditions(c.in), c.code, c.text) })
 	}
 }
 
 func TestActions(t *testing.T) {
-	redirect := func(r Redirect) []Action { r = r.WithDefaults(); return []Action{{Type: ActionRedirect, Redirect: &r}} }
+	redirect := func(r Redirect) []Action {
+		r = r.WithDefaults()
+		return []Action{{Type: ActionRedirect, Redirect: &r}}
+	}
 	for _, c := range []struct {
 		name, code, text, protocol string
 		in                         []Action
 	}{
 		{"A6 loop", "InvalidLoadBalancerAction", "at least one", HTTP, redirect(Redirect{StatusCode: 301})},
 		{"A6 ok", "", "", HTTP, redirect(Redirect{StatusCode: 301, Protocol: HTTPS, Port: "443"})},
-		{"A6 placeholders", "", "", HTTP, redirect(Redirect{StatusCode: 302, Host: "www.#{host}", Path: "/#{port}/#{path}", Query: "#{query}&p=#{protocol}"})},
-		{"A6 no such placeholder", "ValidationError", "#{host}, #{port}, #{path}", HTTP, redirect(Redirect{StatusCode: 302, Path: "/#{file}"})},
-		{"A6 placeholder elsewhere", "ValidationError", "#{host}", HTTP, redirect(Redirect{StatusCode: 302, Host: "#{path}"})},
+		{"A6 placeholders", "", "", HTTP, redirect(Redirect{
+			StatusCode: 302, Host: "www.#{host}", Path: "/#{port}/#{path}", Query: "#{query}&p=#{protocol}",
+		})},
+		{"A6 no such placeholder", "ValidationError", "#{host}, #{port}, #{path}", HTTP,
+			redirect(Redirect{StatusCode: 302, Path: "/#{file}"})},
+		{"A6 placeholder elsewhere", "ValidationError", "#{host}", HTTP,
+			redirect(Redirect{StatusCode: 302, Host: "#{path}"})},
 		{"A6 host", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Host: "a/b"})},
-		{"A6 header in host", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Host: "a\r\nX: y"})},
-		{"A6 header in path", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Path: "/a\r\nX: y"})},
-		{"A6 header in query", "ValidationError", "invalid characters", HTTP, redirect(Redirect{StatusCode: 302, Port: "1", Query: "a\nX: y"})},
+		{"A6 header in host", "ValidationError", "invalid characters", HTTP,
+			redirect(Redirect{StatusCode: 302, Host: "a\r\nX: y"})},
+		{"A6 header in path", "ValidationError", "invalid characters", HTTP,
+			redirect(Redirect{StatusCode: 302, Path: "/a\r\nX: y"})},
+		{"A6 header in query", "ValidationError", "invalid characters", HTTP,
+			redirect(Redirect{StatusCode: 302, Port: "1", Query: "a\nX: y"})},
 		{"A6 port", "ValidationError", "port", HTTP, redirect(Redirect{StatusCode: 302, Port: "+443"})},
-		{"A6 downgrade", "InvalidLoadBalancerAction", "HTTPS to HTTP", HTTPS, redirect(Redirect{StatusCode: 301, Protocol: HTTP})},
-		{"A8", "ValidationError", "2XX, 4XX or 5XX", HTTP, []Action{{Type: ActionFixedResponse, FixedResponse: &FixedResponse{StatusCode: 302}}}},
-		{"A2 weight", "ValidationError", "0-999", HTTP, []Action{{Type: ActionForward, Forward: &Forward{TargetGroups: []WeightedGroup{{"a", 1000}}}}}},
-		{"A2 many", "TooManyTargetGroups", "5", HTTP, []Action{{Type: ActionForward, Forward: &Forward{TargetGroups: make([]WeightedGroup, 6)}}}},
+		{"A6 downgrade", "InvalidLoadBalancerAction", "HTTPS to HTTP", HTTPS,
+			redirect(Redirect{StatusCode: 301, Protocol: HTTP})},
+		{"A8", "ValidationError", "2XX, 4XX or 5XX", HTTP,
+			[]Action{{Type: ActionFixedResponse, FixedResponse: &FixedResponse{StatusCode: 302}}}},
+		{"A2 weight", "ValidationError", "0-999", HTTP,
+			[]Action{{Type: ActionForward, Forward: &Forward{TargetGroups: []WeightedGroup{{"a", 1000}}}}}},
+		{"A2 many", "TooManyTargetGroups", "5", HTTP,
+			[]Action{{Type: ActionForward, Forward: &Forward{TargetGroups: make([]WeightedGroup, 6)}}}},
 		{"A1 two", "InvalidLoadBalancerAction", "Exactly one", HTTP, make([]Action, 2)},
 	} {
 		t.Run(c.name, func(t *testing.T) { wantFault(t, CheckActions(c.in, c.protocol), c.code, c.text) })
@@ -190,7 +236,7 @@ func TestActions(t *testing.T) {
 func TestHealthOf(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	target := &Target{Registered: now}
-	healthy := &TargetHealth{Registered: now, State: Healthy}
+	healthy := &TargetHealth{Verdict: Verdict{Registered: now, State: Healthy}}
 	for _, c := range []struct {
 		name  string
 		t     *Target
@@ -199,10 +245,13 @@ func TestHealthOf(t *testing.T) {
 		want  string
 	}{
 		{"H10 unknown", nil, nil, true, "unused Target.NotRegistered"},
-		{"D1 draining", &Target{Registered: now, Draining: now}, healthy, true, "draining Target.DeregistrationInProgress"},
+		{"D1 draining", &Target{Registered: now, Draining: now}, healthy, true,
+			"draining Target.DeregistrationInProgress"},
 		{"H8 not in use", target, healthy, false, "unused Target.NotInUse"},
 		{"H3 fresh", target, nil, true, "initial Elb.RegistrationInProgress"},
-		{"earlier registration", target, &TargetHealth{Registered: now.Add(-time.Second), State: Healthy}, true, "initial Elb.RegistrationInProgress"},
+		{"earlier registration", target, &TargetHealth{
+			Verdict: Verdict{Registered: now.Add(-time.Second), State: Healthy},
+		}, true, "initial Elb.RegistrationInProgress"},
 		{"healthy has no reason", target, healthy, true, "healthy "},
 	} {
 		h := HealthOf(c.t, c.seen, c.inUse)

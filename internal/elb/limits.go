@@ -11,7 +11,6 @@ const (
 	MaxTargetsPerLB            = 1000
 	MaxConditionValuesPerRule  = 5
 	MaxWildcardsPerRule        = 6 // alb.md R5: 5 and 6 are both documented
-	MaxTags                    = 50
 	maxTargetsPerGroup         = 1000
 	maxCertificatesPerLB       = 25
 	maxValuesPerCondition      = 3

@@ -1,6 +1,10 @@
 package elb
 
-import "time"
+import (
+	"time"
+
+	"github.com/berthhq/berth/internal/tag"
+)
 
 // Protocols of listeners and target groups.
 const (
@@ -20,7 +24,7 @@ type Listener struct {
 	Created      time.Time
 	// Attributes holds only what was set; read through Attribute.
 	Attributes map[string]string
-	Tags       []Tag
+	Tags       tag.Set
 }
 
 // Attribute returns the value of an attribute, or its default.
@@ -31,12 +35,10 @@ func (l *Listener) Attribute(key string) string {
 	return ListenerAttributes.Default(key)
 }
 
-// BoundListener is where the edge really serves a listener. Its key is the listener's ARN. Written by publish alone.
+// BoundListener is where the edges really serve a listener. Its key is the listener's ARN. Written by publish alone.
 type BoundListener struct {
 	ListenerARN string
-	// Address is host:port as bound, "" when the port could not be bound at all.
-	Address string
-	// Reason says in plain words why Address differs from what was asked, or why there is none; "" when all is as asked.
-	Reason string
-	Since  time.Time
+	Bound
+	// Edges is where each edge serves it, by the edge's id. It is empty while one edge serves.
+	Edges map[string]Bound `json:",omitempty"`
 }

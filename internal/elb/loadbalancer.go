@@ -3,6 +3,8 @@ package elb
 import (
 	"iter"
 	"time"
+
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Schemes of a load balancer.
@@ -11,15 +13,12 @@ const (
 	SchemeInternal       = "internal"
 )
 
-// denyIGW is the one attribute whose default depends on the load balancer: an internal one lets no IPv6 traffic of an internet gateway
-// in (alb.md 8.4).
+// denyIGW is the one attribute whose default depends on the load balancer: an internal one lets no
+// IPv6 traffic of an internet gateway in (alb.md 8.4).
 const denyIGW = "ipv6.deny_all_igw_traffic"
 
 // StateActive is the only state of a load balancer here: the edge serves it from the moment the answer leaves.
 const StateActive = "active"
-
-// A Tag is a key and a value on a resource.
-type Tag struct{ Key, Value string }
 
 // LoadBalancer is an application load balancer. Its key is its ARN.
 type LoadBalancer struct {
@@ -31,15 +30,16 @@ type LoadBalancer struct {
 	VPCID         string
 	IPAddressType string
 	Zones         []Zone
-	// SecurityGroups is stored and returned; the edge listens on the machine's own addresses, which groups do not guard.
+	// SecurityGroups is stored and returned; the edge listens on the machine's own addresses, which
+	// groups do not guard.
 	SecurityGroups []string
 	Created        time.Time
-	// Slot numbers the load balancer among those of the server, from 1 on: containers reach it at the gateway's address of that number.
-	// It is 0 when all numbers were taken.
+	// Slot numbers the load balancer among those of the server, from 1 on: containers reach it at
+	// the gateway's address of that number. It is 0 when all numbers were taken.
 	Slot int `json:",omitempty"`
 	// Attributes holds only what was set; read through Attribute or Settings.
 	Attributes map[string]string
-	Tags       []Tag
+	Tags       tag.Set
 }
 
 // Zone is an Availability Zone a load balancer was given, by one of its subnets.
@@ -84,8 +84,9 @@ func (l *LoadBalancer) Settings() Settings {
 	}
 }
 
-// NextSlot returns the slot of a new load balancer: the first free one after that of the newest load balancer, so that a number rests for as
-// long as possible before it is used again. It is 0 when all numbers up to last are taken.
+// NextSlot returns the slot of a new load balancer: the first free one after that of the newest
+// load balancer, so that a number rests for as long as possible before it is used again. It is 0
+// when all numbers up to last are taken.
 func NextSlot(all iter.Seq[*LoadBalancer], last int) int {
 	taken, newest := map[int]bool{}, &LoadBalancer{}
 	for lb := range all {

@@ -33,8 +33,8 @@ func RuleARN(listenerARN, id string) string {
 	return strings.Replace(listenerARN, ":listener/", ":listener-rule/", 1) + "/" + id
 }
 
-// Suffix is the part of a load balancer's or target group's ARN that CloudWatch uses as a dimension: "app/web/50dc6c495c0c9188",
-// "targetgroup/web/73e2d6bc24d8a067".
+// Suffix is the part of a load balancer's or target group's ARN that CloudWatch uses as a
+// dimension: "app/web/50dc6c495c0c9188", "targetgroup/web/73e2d6bc24d8a067".
 func Suffix(s string) string {
 	_, rest, ok := strings.Cut(s, ":loadbalancer/")
 	if ok {
@@ -76,7 +76,8 @@ func validName(what, name string) error {
 	case len(name) > 32:
 		return fault.New("ValidationError", "%s name '%s' cannot be longer than '32' characters", what, name)
 	case !only(name, alphanumeric+"-"):
-		return fault.New("ValidationError", "%s name '%s' can only contain characters that are alphanumeric characters and hyphens(-)", what, name)
+		return fault.New("ValidationError", "%s name '%s' can only contain characters that are "+
+			"alphanumeric characters and hyphens(-)", what, name)
 	case name[0] == '-':
 		return fault.New("ValidationError", "%s name '%s' cannot begin with a hyphen(-)", what, name)
 	case name[len(name)-1] == '-':

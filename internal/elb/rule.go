@@ -1,7 +1,10 @@
 package elb
 
-// Rule says what to do with requests that meet all its conditions. Its key is its ARN. Every listener has exactly one default
-// rule, with Priority 0, no conditions, evaluated last (alb.md L5).
+import "github.com/berthhq/berth/internal/tag"
+
+// Rule says what to do with requests that meet all its conditions. Its key is its ARN. Every
+// listener has exactly one default rule, with Priority 0, no conditions, evaluated last (alb.md
+// L5).
 type Rule struct {
 	ARN         string
 	ListenerARN string
@@ -9,7 +12,7 @@ type Rule struct {
 	Priority   int
 	Conditions []Condition
 	Actions    []Action
-	Tags       []Tag
+	Tags       tag.Set
 }
 
 // IsDefault reports whether r is its listener's default rule.

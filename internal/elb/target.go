@@ -9,8 +9,9 @@ import (
 // AllZones is the zone of a target outside every zone of the load balancer.
 const AllZones = "all"
 
-// Target is an instance or an address that was registered with a target group, on one port. Its key is TargetKey of its group,
-// id and port. Registering the same id and port again is a no-op; registering it while it drains starts it anew.
+// Target is an instance or an address that was registered with a target group, on one port. Its key
+// is TargetKey of its group, id and port. Registering the same id and port again is a no-op;
+// registering it while it drains starts it anew.
 type Target struct {
 	TargetGroupARN string
 	ID             string // instance id, or IP address
@@ -20,14 +21,14 @@ type Target struct {
 	// Zone is the Availability Zone it was registered with, "" when none was given; AllZones is outside the VPC.
 	Zone       string
 	Registered time.Time
-	// Draining is when the target was deregistered; zero while it is registered. DrainUntil is when its delay is over and what is
-	// left of its connections is cut.
+	// Draining is when the target was deregistered; zero while it is registered. DrainUntil is when
+	// its delay is over and what is left of its connections is cut.
 	Draining   time.Time
 	DrainUntil time.Time
 }
 
-// TargetKey is the primary key of a target and of its health. The group's ARN is its prefix, so that the targets of a group are
-// one range of the table: use TargetPrefix.
+// TargetKey is the primary key of a target and of its health. The group's ARN is its prefix, so
+// that the targets of a group are one range of the table: use TargetPrefix.
 func TargetKey(groupARN, id string, port int) string {
 	return TargetPrefix(groupARN) + id + "|" + strconv.Itoa(port)
 }
@@ -73,26 +74,35 @@ const (
 	registeringDescription = "Target registration is in progress"
 )
 
-// TargetHealth is what the edge last saw of a target. Its key equals the target's. Written by publish alone.
-type TargetHealth struct {
-	Key string
+// Verdict is what one edge sees of a target.
+type Verdict struct {
+	Key string `json:",omitempty"` // the target's
 	// Registered is the registration this is the verdict of: a verdict of an earlier one says nothing.
 	Registered  time.Time
 	State       string // Initial, Healthy or Unhealthy
 	Reason      string // "" when healthy
 	Description string // "" when healthy
 	Since       time.Time
-	// SlowStart is when the target began to take its slowly growing share; zero when it takes its full share (alb.md S1, S2).
+	// SlowStart is when the target began to take its slowly growing share; zero when it takes its
+	// full share (alb.md S1, S2).
 	SlowStart time.Time
 	// Drained is set once the target was deregistered and the edge holds no request and no connection for it any more.
 	Drained bool
 }
 
+// TargetHealth is what the edges last saw of a target: one verdict, and what it was made of. Its
+// key equals the target's. Written by publish alone.
+type TargetHealth struct {
+	Verdict
+	// Edges is what each edge sees, by its id. It is empty while one edge serves: the verdict is then that edge's own.
+	Edges map[string]Verdict `json:",omitempty"`
+}
+
 // Health is a target's state, reason and description as DescribeTargetHealth tells it.
 type Health struct{ State, Reason, Description string }
 
-// HealthOf combines what was asked (t, nil when there is no such target; inUse, whether a listener or rule refers to its group)
-// with what was seen (seen, nil when nothing was).
+// HealthOf combines what was asked (t, nil when there is no such target; inUse, whether a listener
+// or rule refers to its group) with what was seen (seen, nil when nothing was).
 func HealthOf(t *Target, seen *TargetHealth, inUse bool) Health {
 	switch {
 	case t == nil:
@@ -107,7 +117,8 @@ func HealthOf(t *Target, seen *TargetHealth, inUse bool) Health {
 	return Health{seen.State, seen.Reason, seen.Description}
 }
 
-// Deregister returns t as it is once it was deregistered: it gets no new request, and what it is busy with may go on for delay.
+// Deregister returns t as it is once it was deregistered: it gets no new request, and what it is
+// busy with may go on for delay.
 func (t *Target) Deregister(now time.Time, delay time.Duration) *Target {
 	c := *t
 	c.Draining, c.DrainUntil = now, now.Add(delay)

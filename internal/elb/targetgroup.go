@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Target types.
@@ -29,7 +31,7 @@ type TargetGroup struct {
 	Created         time.Time
 	// Attributes holds only what was set; read through Attribute or Settings.
 	Attributes map[string]string
-	Tags       []Tag
+	Tags       tag.Set
 }
 
 // HealthCheck says how the targets of a group are probed (alb.md 3.2).
@@ -79,7 +81,8 @@ type GroupSettings struct {
 	StickyFor     time.Duration
 	AppCookieName string
 	SlowStart     time.Duration // 0 when off
-	// MinHealthy and MinHealthyPercent are the thresholds below which all targets get traffic; MinHealthyPercent 0 means off.
+	// MinHealthy and MinHealthyPercent are the thresholds below which all targets get traffic;
+	// MinHealthyPercent 0 means off.
 	MinHealthy        int
 	MinHealthyPercent int
 }
@@ -96,7 +99,8 @@ func (g *TargetGroup) Settings() GroupSettings {
 		SlowStart:  seconds(g.Attribute("slow_start.duration_seconds")),
 		MinHealthy: number(g.Attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count")),
 	}
-	s.MinHealthyPercent = number(g.Attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"))
+	s.MinHealthyPercent = number(g.Attribute(
+		"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage"))
 	if g.Attribute("stickiness.enabled") != "true" {
 		return s
 	}

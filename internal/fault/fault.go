@@ -1,7 +1,9 @@
-// Package fault holds the one error that leaves Berth: a code and a sentence for the caller, a private cause for the log.
+// Package fault holds the one error that leaves Berth: a code and a sentence for the caller, a
+// private cause for the log.
 //
-// A room that finds something wrong with what a caller asked returns a *Error; every other error is the program's own
-// and reaches a caller as ServerException with nothing of its text. Values are immutable: the With methods return copies.
+// A room that finds something wrong with what a caller asked returns a *Error; every other error is
+// the program's own and reaches a caller as ServerException with nothing of its text. Values are
+// immutable: the With methods return copies.
 package fault
 
 import (
@@ -70,8 +72,33 @@ func (e *Error) Error() string {
 // Unwrap returns the private cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is reports whether target is a fault of the same code, so that errors.Is(err, fault.New(code, "")) asks for the code alone.
+// Is reports whether target is a fault of the same code, so that errors.Is(err, fault.New(code,
+// "")) asks for the code alone.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
+
+// Unsatisfied returns the fault for a value that does not satisfy a constraint of an API's model, in
+// AWS's words. at is the path of the member, and constraint says what is required: "Member must …".
+func Unsatisfied(code string, value any, at, constraint string, args ...any) *Error {
+	return New(code, "1 validation error detected: %s", Violation(value, at, constraint, args...))
+}
+
+// Violation returns the part of Unsatisfied's message that is about the value. The message leaves out
+// a value that is nil, and says null for Null.
+func Violation(value any, at, constraint string, args ...any) string {
+	have := fmt.Sprintf("Value '%v'", value)
+	switch value {
+	case nil:
+		have = "Value"
+	case Null:
+		have = "Value null"
+	}
+	return fmt.Sprintf("%s at '%s' failed to satisfy constraint: ", have, at) + fmt.Sprintf(constraint, args...)
+}
+
+// Null stands for a required member that is absent.
+var Null any = null{}
+
+type null struct{}

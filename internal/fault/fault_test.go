@@ -29,3 +29,22 @@ func TestWithCopies(t *testing.T) {
 		t.Errorf("a With method changed its receiver: %+v", e)
 	}
 }
+
+// The words are those of AWS's own faults about constraints of its models.
+func TestUnsatisfied(t *testing.T) {
+	const head = "1 validation error detected: "
+	for want, f := range map[string]*Error{
+		"Value '0' at 'maxItems' failed to satisfy constraint: Member must have value between 1 and 1000": Unsatisfied(
+			"ValidationError", 0, "maxItems", "Member must have value between %d and %d", 1, 1000),
+		"Value '' at 'name' failed to satisfy constraint: Member must be 100%": Unsatisfied(
+			"ValidationError", "", "name", "Member must be 100%%"),
+		"Value at 'names' failed to satisfy constraint: Member must have few": Unsatisfied(
+			"ValidationError", nil, "names", "Member must have few"),
+		"Value null at 'name' failed to satisfy constraint: Member must not be null": Unsatisfied(
+			"ValidationError", Null, "name", "Member must not be null"),
+	} {
+		if f.Code != "ValidationError" || f.Message != head+want {
+			t.Errorf("%s, want %s", f, want)
+		}
+	}
+}

@@ -31,7 +31,8 @@ func TestMintedCredentialsOpenUntilTheyExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(c.AccessKeyID, "ASIA") || len(c.AccessKeyID) != 20 || len(c.SecretAccessKey) != 40 {
-		t.Errorf("key %q with a secret of %d characters: want the forms AWS uses", c.AccessKeyID, len(c.SecretAccessKey))
+		t.Errorf("key %q with a secret of %d characters: want the forms AWS uses", c.AccessKeyID,
+			len(c.SecretAccessKey))
 	}
 	restarted := newMinter(t, 1) // the same master key in another process
 	k, err := restarted.Open(c.AccessKeyID, c.SessionToken, now)
@@ -80,7 +81,8 @@ func TestTokensAreTamperEvident(t *testing.T) {
 		}
 		raw, _ := base64.StdEncoding.DecodeString(c.SessionToken)
 		raw[rapid.IntRange(0, len(raw)-1).Draw(t, "byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
-		if _, err := m.Open(c.AccessKeyID, base64.StdEncoding.EncodeToString(raw), now); !errors.Is(err, ErrInvalidToken) {
+		if _, err := m.Open(c.AccessKeyID, base64.StdEncoding.EncodeToString(raw),
+			now); !errors.Is(err, ErrInvalidToken) {
 			t.Fatalf("a changed token was accepted: %v", err)
 		}
 	})

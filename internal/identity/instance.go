@@ -6,7 +6,8 @@ import (
 	"github.com/berthhq/berth/internal/arn"
 )
 
-// instanceRole is the role that EC2 instances have. The name of an instance's session of it is the instance's id, as on EC2.
+// instanceRole is the role that EC2 instances have. The name of an instance's session of it is the
+// instance's id, as on EC2.
 const instanceRole = "ecsInstanceRole"
 
 // InstanceRole is the ARN of the role whose sessions are an account's EC2 instances.

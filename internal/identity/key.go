@@ -45,8 +45,9 @@ func (r KeyRing) AccessKey(id string) (AccessKey, bool) {
 // KeyEntropy is how many random bytes NewAccessKey wants.
 const KeyEntropy = 40
 
-// NewAccessKey makes a long-term key of the account's root user from random bytes: an id of twenty characters that starts
-// with AKIA and a secret of forty. It is an error to pass fewer than KeyEntropy bytes.
+// NewAccessKey makes a long-term key of the account's root user from random bytes: an id of twenty
+// characters that starts with AKIA and a secret of forty. It is an error to pass fewer than
+// KeyEntropy bytes.
 func NewAccessKey(account string, random []byte) (AccessKey, error) {
 	if len(random) < KeyEntropy {
 		return AccessKey{}, fmt.Errorf("an access key needs %d random bytes, not %d", KeyEntropy, len(random))

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/arn"
 )
@@ -29,9 +30,10 @@ type Credentials struct {
 	Expiration      time.Time
 }
 
-// Minter makes temporary credentials and recognises its own. Nothing is stored: the session token carries the claims and a
-// code that authenticates them, and the secret is derived from the claims, so that whoever holds the master key can verify
-// any credentials ever minted, after a restart and on another node. Forgetting the master key revokes them all.
+// Minter makes temporary credentials and recognises its own. Nothing is stored: the session token
+// carries the claims and a code that authenticates them, and the secret is derived from the claims,
+// so that whoever holds the master key can verify any credentials ever minted, after a restart and
+// on another node. Forgetting the master key revokes them all.
 type Minter struct {
 	tokenKey, idKey, secretKey []byte
 }
@@ -65,8 +67,9 @@ func NewMinter(master []byte) (*Minter, error) {
 	return m, nil
 }
 
-// Mint makes credentials for a session of a role (arn:aws:iam::ACCOUNT:role/NAME), or of the root user (…:root; the session is
-// then not part of the principal). The same role, session and expiry give the same credentials.
+// Mint makes credentials for a session of a role (arn:aws:iam::ACCOUNT:role/NAME), or of the root
+// user (…:root; the session is then not part of the principal). The same role, session and expiry
+// give the same credentials.
 func (m *Minter) Mint(roleARN, session string, expires time.Time) (Credentials, error) {
 	c := claims{Role: roleARN, Session: session, Expires: expires.UnixNano()}
 	if _, err := c.principal(); err != nil {
@@ -85,8 +88,9 @@ func (m *Minter) Mint(roleARN, session string, expires time.Time) (Credentials, 
 	}, nil
 }
 
-// Open returns the key that belongs to a session token, or ErrInvalidToken or ErrExpiredToken. The token must be one that
-// this master key made, for this access key id, and now must be before its expiry.
+// Open returns the key that belongs to a session token, or ErrInvalidToken or ErrExpiredToken. The
+// token must be one that this master key made, for this access key id, and now must be before its
+// expiry.
 func (m *Minter) Open(accessKeyID, sessionToken string, now time.Time) (AccessKey, error) {
 	raw, err := base64.StdEncoding.DecodeString(sessionToken)
 	if err != nil || len(raw) < sha256.Size {
@@ -120,6 +124,11 @@ func (m *Minter) derive(text []byte) AccessKey {
 }
 
 func (c claims) principal() (Principal, error) {
+	// JSON would write U+FFFD for every invalid byte, and so make one name of several.
+	if !utf8.ValidString(c.Role) || !utf8.ValidString(c.Session) {
+		return Principal{}, fmt.Errorf("no credentials can be made for %q with session %q: both must be UTF-8",
+			c.Role, c.Session)
+	}
 	role, err := arn.Parse(c.Role)
 	if err != nil {
 		return Principal{}, err
@@ -127,10 +136,12 @@ func (c claims) principal() (Principal, error) {
 	switch {
 	case role.Service == "iam" && role.Resource == "root":
 		return Root(role.Account), nil
-	case role.Service == "iam" && role.Type() == "role" && role.ID() != "" && c.Session != "" && !strings.Contains(c.Session, "/"):
+	case role.Service == "iam" && role.Type() == "role" && role.ID() != "" && c.Session != "" &&
+		!strings.Contains(c.Session, "/"):
 		return AssumedRole(role, c.Session), nil
 	}
-	return Principal{}, fmt.Errorf("no credentials can be made for %q with session %q: want a role's ARN and a session name, or the root user's ARN", c.Role, c.Session)
+	return Principal{}, fmt.Errorf("no credentials can be made for %q with session %q: want a role's ARN "+
+		"and a session name, or the root user's ARN", c.Role, c.Session)
 }
 
 func mac(key, text []byte) []byte {

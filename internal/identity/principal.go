@@ -1,8 +1,9 @@
 // Package identity knows who calls: principals, their access keys, and temporary credentials that need no storage.
 //
-// It is pure: the time and the random bytes it needs are passed in. It does not know what a principal may do (Berth lets
-// every principal of an account do everything) nor how a request proves its key, which is awswire/sigv4's business.
-// Values are safe for concurrent use; nothing here changes after it was made.
+// It is pure: the time and the random bytes it needs are passed in. It does not know what a
+// principal may do (Berth lets every principal of an account do everything) nor how a request
+// proves its key, which is awswire/sigv4's business. Values are safe for concurrent use; nothing
+// here changes after it was made.
 package identity
 
 import (
@@ -22,10 +23,13 @@ type Principal struct {
 
 // Root is the account's root user, who owns the key that the first start makes.
 func Root(account string) Principal {
-	return Principal{Account: account, ARN: arn.ARN{Partition: "aws", Service: "iam", Account: account, Resource: "root"}.String(), UserID: account}
+	return Principal{Account: account, ARN: arn.ARN{
+		Partition: "aws", Service: "iam", Account: account, Resource: "root",
+	}.String(), UserID: account}
 }
 
-// AssumedRole is somebody who acts as a role under a session's name. A role's path is no part of the principal, as on AWS.
+// AssumedRole is somebody who acts as a role under a session's name. A role's path is no part of
+// the principal, as on AWS.
 func AssumedRole(role arn.ARN, session string) Principal {
 	return Principal{
 		Account: role.Account,

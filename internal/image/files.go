@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// File is one entry of a layer: a symbolic link when Target is set, a directory when Mode says so, else a regular file with the
-// bytes of Source (a path on this machine) or, when that is empty, Content.
+// File is one entry of a layer. It is a symbolic link if Target is set, a directory if Mode says so, or else a
+// regular file with the content of Source, a path on this machine, or of Content if Source is empty.
 type File struct {
 	Path    string // in the image
 	Mode    fs.FileMode
@@ -23,17 +23,19 @@ type File struct {
 	Target  string
 }
 
-// Dir is an empty directory.
+// Dir returns an empty directory.
 func Dir(path string, mode fs.FileMode) File { return File{Path: path, Mode: mode | fs.ModeDir} }
 
-// certificates is where Debian and most others keep the roots a TLS client wants.
+// certificates is where Debian and most other systems keep the root certificates of TLS clients.
 const certificates = "/etc/ssl/certs/ca-certificates.crt"
 
-// Base is what programs expect of any machine: /tmp, two users, and this machine's certificate roots if it has them.
+// Base returns what programs expect of any machine: /tmp, two users, and this machine's root certificates if it
+// has any.
 func Base() []File {
 	files := []File{
 		Dir("/tmp", 0o777|fs.ModeSticky),
-		{Path: "/etc/passwd", Mode: 0o644, Content: []byte("root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n")},
+		{Path: "/etc/passwd", Mode: 0o644,
+			Content: []byte("root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n")},
 		{Path: "/etc/group", Mode: 0o644, Content: []byte("root:x:0:\nnobody:x:65534:\n")},
 		{Path: "/etc/nsswitch.conf", Mode: 0o644, Content: []byte("hosts: files dns\n")},
 	}
@@ -43,8 +45,8 @@ func Base() []File {
 	return files
 }
 
-// Binary is a statically linked program at the given path of the image. A dynamically linked one is refused, since alone in an image
-// it could not start; Program takes those.
+// Binary returns a statically linked program at a path of the image. It is an error if the program is
+// dynamically linked, since it could not start without its libraries; use Program for it.
 func Binary(source, at string) ([]File, error) {
 	f, err := elf.Open(source)
 	if err != nil {
@@ -53,14 +55,15 @@ func Binary(source, at string) ([]File, error) {
 	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return nil, fmt.Errorf("%s is dynamically linked and would not start in an image of its own: build it with CGO_ENABLED=0", source)
+			return nil, fmt.Errorf("%s is dynamically linked and would not start in an image of its own: "+
+				"build it with CGO_ENABLED=0", source)
 		}
 	}
 	return []File{{Path: at, Mode: 0o755, Source: source}}, nil
 }
 
-// Tree is a directory of this machine with everything below it, at the given path of the image. Links inside it stay links;
-// sockets, pipes and devices are refused.
+// Tree returns a directory of this machine, with everything below it, at a path of the image. Links stay links;
+// sockets, pipes and devices are errors.
 func Tree(dir, at string) ([]File, error) {
 	var files []File
 	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
@@ -92,7 +95,8 @@ func Tree(dir, at string) ([]File, error) {
 	return files, err
 }
 
-// Program is a program of this machine at its own path, with the shared libraries and the loader it needs.
+// Program returns a program of this machine at its own path, with the shared libraries and the loader that it
+// needs.
 func Program(source string) ([]File, error) {
 	source, err := filepath.Abs(source)
 	if err != nil {
@@ -119,7 +123,8 @@ func Program(source string) ([]File, error) {
 	return files, nil
 }
 
-// parseLdd finds the paths in lines such as "libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)" and "/lib64/ld-linux-x86-64.so.2 (0x…)".
+// parseLdd returns the paths in lines such as "libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)" and
+// "/lib64/ld-linux-x86-64.so.2 (0x…)".
 func parseLdd(out string) ([]string, error) {
 	var libs []string
 	for line := range strings.Lines(out) {
@@ -137,8 +142,9 @@ func parseLdd(out string) ([]string, error) {
 	return libs, nil
 }
 
-// Node is the Node.js runtime of this machine at its own path: the program, its libraries, and the parts of its standard library
-// that distributions such as Debian keep outside of the program. path "" means the node on PATH.
+// Node returns the Node.js runtime of this machine at its own path: the program, its libraries, and the parts
+// of its standard library that distributions such as Debian install as separate files. An empty path means the
+// node on PATH.
 func Node(path string) ([]File, error) {
 	if path == "" {
 		found, err := exec.LookPath("node")
@@ -160,9 +166,10 @@ func Node(path string) ([]File, error) {
 	}
 	out, err := exec.Command(path, "-p", "process.config.variables.node_builtin_shareable_builtins || ''").Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for its outside parts: %w", path, err)
+		return nil, fmt.Errorf("ask %s for the files of its standard library: %w", path, err)
 	}
-	for part := range strings.FieldsFuncSeq(string(out), func(r rune) bool { return strings.ContainsRune(",[]' \n", r) }) {
+	for part := range strings.FieldsFuncSeq(string(out),
+		func(r rune) bool { return strings.ContainsRune(",[]' \n", r) }) {
 		if _, err := os.Stat(part); filepath.IsAbs(part) && !errors.Is(err, fs.ErrNotExist) {
 			files = append(files, File{Path: part, Mode: 0o644, Source: part})
 		}

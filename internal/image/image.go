@@ -1,9 +1,11 @@
-// Package image makes OCI images from files of this machine, without Docker's builder, and pushes them to a registry.
+// Package image builds OCI images from files of this machine, without Docker's builder, and pushes them to a
+// registry.
 //
-// An image is a list of layers, each a list of files with a place in the image. Files gives such lists from a static binary, a
-// directory, or a program with its shared libraries. The same files give the same digests: times are zero, owners are root, order
-// is by path. Layers are compressed into temporary files, which Close removes. An Image is read-only once made and safe for
-// concurrent use until Close. The package knows nothing of repositories, credentials' origin, or the cluster.
+// An image is a list of layers, each a list of files. Binary, Tree and Program return such lists for a static
+// binary, a directory, and a program with its shared libraries. The same files give the same digests: times are
+// zero, owners are root, order is by path. Layers are compressed into temporary files, which Close removes. An
+// Image is read-only and safe for concurrent use until Close. The package does not know repositories, the
+// origin of credentials, or the cluster.
 package image
 
 import (
@@ -22,7 +24,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Config is how containers of the image start, in Docker's terms; the zero value of a field leaves it to the runtime.
+// Config says how containers of the image start, in Docker's terms. Empty fields are left to the runtime.
 type Config struct {
 	Entrypoint []string
 	Cmd        []string
@@ -30,9 +32,9 @@ type Config struct {
 	Exposed    []string // "3000/tcp"
 	Labels     map[string]string
 	WorkingDir string
-	User       string // "uid", "uid:gid", or a name that /etc/passwd in the image knows
+	User       string // "uid", "uid:gid", or a name in the image's /etc/passwd
 	StopSignal string // "SIGTERM" when empty
-	OS, Arch   string // this program's own when empty
+	OS, Arch   string // those of this program if empty
 }
 
 // Image is a manifest, a config and layers, ready to be pushed.
@@ -42,7 +44,7 @@ type Image struct {
 	layers   []layer
 }
 
-// Digest is the manifest's digest, the image's immutable name.
+// Digest returns the manifest's digest, which identifies the image.
 func (i *Image) Digest() string { return digest.FromBytes(i.Manifest).String() }
 
 // Close removes the image's temporary files.
@@ -54,7 +56,7 @@ func (i *Image) Close() error {
 	return errors.Join(errs...)
 }
 
-// Build makes an image of layers of files; files of later layers hide those of earlier ones at the same path.
+// Build builds an image of layers of files. Files of later layers hide files at the same path in earlier ones.
 func Build(cfg Config, layers ...[]File) (*Image, error) {
 	img := &Image{}
 	for n, files := range layers {
@@ -72,8 +74,8 @@ func Build(cfg Config, layers ...[]File) (*Image, error) {
 	return img, nil
 }
 
-// FromBinary makes an image that has nothing but a statically linked program at /NAME and the files every program may expect
-// (a /tmp, /etc/passwd with root and nobody, and the machine's certificate roots). An empty Entrypoint becomes the program.
+// FromBinary builds an image with a statically linked program at /NAME and the files of Base. If Entrypoint is
+// empty, it becomes the program.
 func FromBinary(path string, cfg Config) (*Image, error) {
 	at := "/" + filepath.Base(path)
 	program, err := Binary(path, at)
@@ -91,8 +93,9 @@ func (i *Image) describe(cfg Config) error {
 		Created:  new(time.Unix(0, 0).UTC()),
 		Platform: ocispec.Platform{OS: cfg.OS, Architecture: cfg.Arch},
 		Config: ocispec.ImageConfig{
-			Entrypoint: cfg.Entrypoint, Cmd: cfg.Cmd, Env: withPath(cfg.Env), Labels: cfg.Labels, WorkingDir: cfg.WorkingDir,
-			User: cfg.User, StopSignal: cfg.StopSignal, ExposedPorts: exposed(cfg.Exposed),
+			Entrypoint: cfg.Entrypoint, Cmd: cfg.Cmd, Env: withPath(cfg.Env),
+			Labels: cfg.Labels, WorkingDir: cfg.WorkingDir, User: cfg.User, StopSignal: cfg.StopSignal,
+			ExposedPorts: exposed(cfg.Exposed),
 		},
 		RootFS: ocispec.RootFS{Type: "layers"},
 	}
@@ -119,7 +122,8 @@ func (i *Image) describe(cfg Config) error {
 }
 
 func (i *Image) configDescriptor() ocispec.Descriptor {
-	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(i.config), Size: int64(len(i.config))}
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(i.config),
+		Size: int64(len(i.config))}
 }
 
 func (i *Image) layerDescriptors() []ocispec.Descriptor {
@@ -144,7 +148,7 @@ func exposed(ports []string) map[string]struct{} {
 	return m
 }
 
-// withPath gives the image the PATH that Docker's builder would inherit from any base image.
+// withPath adds the PATH that Docker's builder would inherit from a base image.
 func withPath(env []string) []string {
 	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
 		return env

@@ -44,7 +44,9 @@ func entries(t *testing.T, l layer) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, strings.Join([]string{h.Name, string(h.Typeflag), os.FileMode(h.Mode).String(), h.Linkname + string(b)}, " "))
+		out = append(out, strings.Join([]string{
+			h.Name, string(h.Typeflag), os.FileMode(h.Mode).String(), h.Linkname + string(b),
+		}, " "))
 	}
 }
 
@@ -59,7 +61,8 @@ func TestTreeBecomesLayer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := Build(Config{Exposed: []string{"3000"}, Env: []string{"A=1"}}, append(files, File{Path: "srv/app/server.js", Mode: 0o600, Content: []byte("later")}))
+	img, err := Build(Config{Exposed: []string{"3000"}, Env: []string{"A=1"}},
+		append(files, File{Path: "srv/app/server.js", Mode: 0o600, Content: []byte("later")}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,8 @@ func TestTreeBecomesLayer(t *testing.T) {
 	if err := json.Unmarshal(img.config, &conf); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := conf.Config.ExposedPorts["3000/tcp"]; !ok || conf.OS != "linux" || !strings.HasPrefix(conf.Config.Env[0], "PATH=") || conf.Config.Env[1] != "A=1" {
+	if _, ok := conf.Config.ExposedPorts["3000/tcp"]; !ok || conf.OS != "linux" ||
+		!strings.HasPrefix(conf.Config.Env[0], "PATH=") || conf.Config.Env[1] != "A=1" {
 		t.Errorf("%+v", conf)
 	}
 }
@@ -125,7 +129,8 @@ func TestBinaryMustStandAlone(t *testing.T) {
 }
 
 func TestParseLdd(t *testing.T) {
-	got, err := parseLdd("\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x1)\n\t/lib64/ld-linux-x86-64.so.2 (0x2)\n")
+	got, err := parseLdd("\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 " +
+		"(0x1)\n\t/lib64/ld-linux-x86-64.so.2 (0x2)\n")
 	if err != nil || !slices.Equal(got, []string{"/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"}) {
 		t.Errorf("%v %v", got, err)
 	}
@@ -174,7 +179,8 @@ func TestNodeHasAllItsParts(t *testing.T) {
 	if !has(path) || !has("libc.so") || !has("ld-linux") {
 		t.Errorf("files %v", files)
 	}
-	if _, err := os.Stat("/usr/share/nodejs/undici"); err == nil && strings.HasPrefix(path, "/usr/bin") && has("libnode") && !has("undici") {
+	if _, err := os.Stat("/usr/share/nodejs/undici"); err == nil && strings.HasPrefix(path, "/usr/bin") &&
+		has("libnode") && !has("undici") {
 		t.Error("Debian's node lacks its outside parts")
 	}
 }

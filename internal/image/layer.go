@@ -37,7 +37,7 @@ func writeLayer(files []File) (l layer, err error) {
 	}()
 	packed := &counter{sum: sha256.New()}
 	plain := sha256.New()
-	// Speed over size: the bytes travel over loopback, once.
+	// Speed over size: the bytes go over loopback, once.
 	gz, err := gzip.NewWriterLevel(io.MultiWriter(out, packed), gzip.BestSpeed)
 	if err != nil {
 		return layer{}, err
@@ -84,7 +84,7 @@ func writeTar(w io.Writer, files []File) error {
 	return tw.Close()
 }
 
-// withParents sorts files by path, drops all but the last of one path, and adds the directories that lead to them.
+// withParents sorts files by path, keeps only the last file of each path, and adds the parent directories.
 func withParents(files []File) ([]File, error) {
 	byPath := make(map[string]File)
 	for _, f := range files {

@@ -15,11 +15,11 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Auth is a user name and a password, sent as HTTP Basic when User is not empty.
+// Auth is a user name and a password for HTTP Basic authentication. It is not sent if User is empty.
 type Auth struct{ User, Password string }
 
-// Push sends img to ref, "HOST[:PORT]/NAME:TAG". Registries on loopback addresses are spoken to in plain HTTP, as Docker does, all
-// others over TLS. Blobs the registry has are not sent again.
+// Push sends img to ref, "HOST[:PORT]/NAME:TAG". It uses plain HTTP for registries on loopback addresses, as
+// Docker does, and TLS for all others. It does not send blobs that the registry has.
 func Push(ctx context.Context, ref string, img *Image, auth Auth) error {
 	r, err := ociref.Parse(ref)
 	if err != nil {
@@ -28,7 +28,9 @@ func Push(ctx context.Context, ref string, img *Image, auth Auth) error {
 	if r.Tag == "" {
 		return fmt.Errorf("push: %q has no tag", ref)
 	}
-	reg, err := ociclient.New(r.Host, &ociclient.Options{Insecure: loopback(r.Host), Transport: basic{auth, http.DefaultTransport}})
+	reg, err := ociclient.New(r.Host, &ociclient.Options{
+		Insecure: loopback(r.Host), Transport: basic{auth, http.DefaultTransport},
+	})
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
@@ -38,7 +40,7 @@ func Push(ctx context.Context, ref string, img *Image, auth Auth) error {
 	return nil
 }
 
-// Store puts img under a tag of a repository of reg, which may be a registry far away or the storage itself.
+// Store stores img under a tag of a repository of reg, which may be a remote registry or the storage itself.
 func Store(ctx context.Context, reg ociregistry.ReadWriter, repo, tag string, img *Image) error {
 	for _, l := range img.layers {
 		if err := storeLayer(ctx, reg, repo, l); err != nil {

@@ -1,7 +1,8 @@
 // Package loggroup holds Amazon CloudWatch Logs' nouns: log groups and log streams, with the rules of their names.
 //
-// Values only: no I/O and no clock. Events are not here; package logstore keeps them under the ids these rows carry, so that a group
-// or stream that is deleted and made again under its old name starts empty.
+// Values only: no I/O and no clock. Events are not here; package logstore keeps them under the ids
+// these rows carry, so that a group or stream that is deleted and made again under its old name
+// starts empty.
 package loggroup
 
 import (
@@ -12,18 +13,21 @@ import (
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Group is a named set of streams that share a retention.
 type Group struct {
-	ARN           string // arn:aws:logs:REGION:ACCOUNT:log-group:NAME, without the ":*" that some answers carry; the primary key
+	// arn:aws:logs:REGION:ACCOUNT:log-group:NAME, without the ":*" that some answers carry; the
+	// primary key
+	ARN           string
 	Name          string
 	ID            string // names the group's events in logstore
 	CreatedAt     time.Time
-	RetentionDays int               `json:",omitempty"` // 0 keeps events until space runs out
-	KMSKeyID      string            `json:",omitempty"` // stored and returned
-	Class         string            `json:",omitempty"` // STANDARD when empty; stored and returned
-	Tags          map[string]string `json:",omitempty"`
+	RetentionDays int     `json:",omitempty"` // 0 keeps events until space runs out
+	KMSKeyID      string  `json:",omitempty"` // stored and returned
+	Class         string  `json:",omitempty"` // STANDARD when empty; stored and returned
+	Tags          tag.Set `json:",omitempty"`
 }
 
 // Stream is a sequence of events from one source.
@@ -82,18 +86,20 @@ func ValidateStreamName(s string) error {
 }
 
 func invalid(member, value, pattern string, max int) error {
-	return fault.New("InvalidParameterException", "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: "+
-		"Member must satisfy regular expression pattern: %s and have length between 1 and %d", value, member, pattern, max)
+	return fault.Unsatisfied("InvalidParameterException", value, member,
+		"Member must satisfy regular expression pattern: %s and have length between 1 and %d", pattern, max)
 }
 
 // retentions are the values PutRetentionPolicy takes, in days.
-var retentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+var retentions = []int{
+	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+}
 
 // ValidateRetention returns nil or the service's InvalidParameterException.
 func ValidateRetention(days int) error {
 	if !slices.Contains(retentions, days) {
-		return fault.New("InvalidParameterException", "1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: "+
-			"Member must satisfy enum value set: %v", days, retentions)
+		return fault.Unsatisfied("InvalidParameterException", days, "retentionInDays",
+			"Member must satisfy enum value set: %v", retentions)
 	}
 	return nil
 }

@@ -7,7 +7,8 @@ import (
 )
 
 func TestNames(t *testing.T) {
-	for s, ok := range map[string]bool{"/ecs/chat": true, "a#b.c-d_e": true, "": false, "a b": false, "a:b": false, strings.Repeat("a", 513): false} {
+	for s, ok := range map[string]bool{"/ecs/chat": true, "a#b.c-d_e": true, "": false, "a b": false,
+		"a:b": false, strings.Repeat("a", 513): false} {
 		if err := ValidateGroupName(s); (err == nil) != ok {
 			t.Errorf("ValidateGroupName(%q) = %v", s, err)
 		}

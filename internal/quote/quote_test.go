@@ -37,7 +37,8 @@ func TestText(t *testing.T) {
 
 func TestFprintf(t *testing.T) {
 	var b strings.Builder
-	n, err := quote.Fprintf(&b, "%s|%5d|%-4s|%q|%v|%v|%[1]s\n", "a\x1bb", 7, "x", "y\x1b", errors.New("e\nf"), []string{"\a"})
+	n, err := quote.Fprintf(&b, "%s|%5d|%-4s|%q|%v|%v|%[1]s\n", "a\x1bb", 7, "x", "y\x1b",
+		errors.New("e\nf"), []string{"\a"})
 	if want := `a\x1bb|    7|x   |"y\x1b"|e\nf|[\a]|a\x1bb` + "\n"; b.String() != want || n != len(want) || err != nil {
 		t.Errorf("%q, %d, %v; want %q", b.String(), n, err, want)
 	}

@@ -66,8 +66,9 @@ func (i *Image) WithoutTag(tag string) *Image {
 	return &c
 }
 
-// Put plans the storing of pushed under tag ("" for none). existing is what the repository has under the same digest and holder is
-// the image the tag points at now; either may be nil. The returned images are to be written; none means all is as it should be.
+// Put plans the storing of pushed under tag ("" for none). existing is what the repository has
+// under the same digest and holder is the image the tag points at now; either may be nil. The
+// returned images are to be written; none means all is as it should be.
 func (r *Repository) Put(pushed, existing, holder *Image, tag string) ([]*Image, error) {
 	target := pushed
 	if existing != nil {
@@ -84,7 +85,8 @@ func (r *Repository) Put(pushed, existing, holder *Image, tag string) ([]*Image,
 	}
 	if holder != nil && r.TagMutability == Immutable {
 		return nil, fault.New("ImageTagAlreadyExistsException",
-			"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is immutable.", tag, r.Name)
+			"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because "+
+				"the tag is immutable.", tag, r.Name)
 	}
 	out := []*Image{target.WithTag(tag)}
 	if holder != nil {

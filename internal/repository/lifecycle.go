@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -16,8 +18,15 @@ type Lifecycle struct {
 	Rules []LifecycleRule `json:"rules"`
 }
 
-// LifecycleRule expires images that its selection matches. Rules are applied in the order of their priorities, 1 first; an image that
-// one rule's tags match is no concern of later rules.
+const (
+	// maxWildcards is how many asterisks a pattern may have: "Lifecycle policy properties in Amazon ECR".
+	maxWildcards = 4
+	// mostDays is as good as any larger number of days, and dates that far back can be computed.
+	mostDays = 1 << 20
+)
+
+// LifecycleRule expires images that its selection matches. Rules are applied in the order of their
+// priorities, 1 first; an image that one rule's tags match is no concern of later rules.
 type LifecycleRule struct {
 	RulePriority int    `json:"rulePriority"`
 	Description  string `json:"description"`
@@ -41,6 +50,9 @@ func ParseLifecycle(text string) (*Lifecycle, error) {
 	var l Lifecycle
 	if err := d.Decode(&l); err != nil {
 		return nil, fmt.Errorf("the policy cannot be read: %v", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("the policy cannot be read: something follows its JSON object")
 	}
 	if len(l.Rules) == 0 || len(l.Rules) > 50 {
 		return nil, fmt.Errorf("the policy has %d rules; it must have 1 to 50", len(l.Rules))
@@ -73,6 +85,8 @@ func (r *LifecycleRule) check(last bool) error {
 		return fmt.Errorf("with tagStatus tagged there must be either tagPrefixList or tagPatternList")
 	case s.TagStatus != "tagged" && lists > 0:
 		return fmt.Errorf("tagPrefixList and tagPatternList need tagStatus tagged")
+	case slices.ContainsFunc(s.TagPatternList, func(p string) bool { return strings.Count(p, "*") > maxWildcards }):
+		return fmt.Errorf("a pattern of tagPatternList has more than %d wildcards", maxWildcards)
 	case s.CountNumber < 1:
 		return fmt.Errorf("countNumber must be at least 1")
 	case s.CountType == "sinceImagePushed" && s.CountUnit != "days":
@@ -109,8 +123,8 @@ func glob(pattern, tag string) bool {
 	return ok && err == nil
 }
 
-// Expired returns the images, of those of one repository, that the policy wants gone. An image that an index refers to stays as long
-// as the index.
+// Expired returns the images, of those of one repository, that the policy wants gone. An image that
+// an index refers to stays as long as the index.
 func (l *Lifecycle) Expired(images []*Image, now time.Time) []*Image {
 	left := slices.SortedFunc(slices.Values(images), func(a, b *Image) int {
 		return cmp.Or(b.PushedAt.Compare(a.PushedAt), cmp.Compare(a.Digest, b.Digest))
@@ -126,16 +140,33 @@ func (l *Lifecycle) Expired(images []*Image, now time.Time) []*Image {
 			if r.Selection.CountType == "imageCountMoreThan" {
 				gone[img] = n > r.Selection.CountNumber
 			} else {
-				gone[img] = img.PushedAt.Before(now.AddDate(0, 0, -r.Selection.CountNumber))
+				gone[img] = img.PushedAt.Before(now.AddDate(0, 0, -min(r.Selection.CountNumber, mostDays)))
 			}
 			return true
 		})
 	}
-	held := make(map[string]bool)
+	keepChildren(images, gone)
+	return slices.DeleteFunc(slices.Clone(images), func(img *Image) bool { return !gone[img] })
+}
+
+// keepChildren removes from gone the images that a kept image refers to, directly or through other indexes.
+func keepChildren(images []*Image, gone map[*Image]bool) {
+	byDigest := make(map[string]*Image, len(images))
 	for _, img := range images {
+		byDigest[img.Digest] = img
+	}
+	var keep func(*Image)
+	keep = func(img *Image) {
 		for _, d := range img.Children {
-			held[d] = held[d] || !gone[img]
+			if child := byDigest[d]; gone[child] {
+				delete(gone, child)
+				keep(child)
+			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(images), func(img *Image) bool { return !gone[img] || held[img.Digest] })
+	for _, img := range images {
+		if !gone[img] {
+			keep(img)
+		}
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"strings"
 	"time"
 
@@ -37,8 +39,9 @@ type manifest struct {
 	Annotations   map[string]string    `json:"annotations"`
 }
 
-// ReadManifest makes the image a manifest describes. mediaType is the one it was announced with; "" takes the one it names itself.
-// The error's text is for the person who pushed. Whether the blobs exist is the caller's to check.
+// ReadManifest makes the image a manifest describes. mediaType is the one it was announced with; ""
+// takes the one it names itself. The error's text is for the person who pushed. Whether the blobs
+// exist is the caller's to check.
 func ReadManifest(repositoryARN, mediaType string, body []byte, pushedAt time.Time) (*Image, error) {
 	if len(body) > MaxManifest {
 		return nil, fmt.Errorf("manifest has %d bytes, more than the %d allowed", len(body), MaxManifest)
@@ -48,9 +51,14 @@ func ReadManifest(repositoryARN, mediaType string, body []byte, pushedAt time.Ti
 		return nil, errors.New("manifest is not a JSON object")
 	}
 	if err := json.Unmarshal(body, &m); err != nil {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return nil, fmt.Errorf("manifest: %s is of JSON type %s; it must be %s", wrong.Field, wrong.Value,
+				jsonType(wrong.Type.Kind()))
+		}
 		return nil, fmt.Errorf("manifest: %v", err)
 	}
 	mediaType, _, _ = strings.Cut(mediaType, ";")
+	mediaType = strings.TrimSpace(mediaType)
 	if mediaType == "" {
 		mediaType = m.MediaType
 	}
@@ -70,6 +78,19 @@ func ReadManifest(repositoryARN, mediaType string, body []byte, pushedAt time.Ti
 	return img, nil
 }
 
+// jsonType says what JSON is decoded into a kind of value.
+func jsonType(k reflect.Kind) string {
+	switch k {
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "an object"
+	case reflect.Slice:
+		return "an array"
+	case reflect.String:
+		return "a string"
+	}
+	return "a number"
+}
+
 func (i *Image) readReferences(m *manifest) error {
 	if m.Subject != nil {
 		if err := m.Subject.Digest.Validate(); err != nil {
@@ -83,7 +104,8 @@ func (i *Image) readReferences(m *manifest) error {
 	case DockerList, OCIIndex:
 		return i.readIndex(m)
 	}
-	return fmt.Errorf("media type %q is not one of %s, %s, %s, %s", i.MediaType, DockerManifest, DockerList, OCIManifest, OCIIndex)
+	return fmt.Errorf("media type %q is not one of %s, %s, %s, %s", i.MediaType, DockerManifest, DockerList,
+		OCIManifest, OCIIndex)
 }
 
 func (i *Image) readImage(m *manifest) error {
@@ -101,9 +123,13 @@ func (i *Image) readImage(m *manifest) error {
 			continue // content that is never pushed
 		}
 		i.Blobs = append(i.Blobs, Blob{Digest: d.Digest.String(), MediaType: d.MediaType, Size: d.Size})
-		if n > 0 {
-			i.Size += d.Size
+		if n == 0 {
+			continue
 		}
+		if d.Size > math.MaxInt64-i.Size {
+			return errors.New("the sizes of the layers add up to more than a number of 64 bits holds")
+		}
+		i.Size += d.Size
 	}
 	return nil
 }

@@ -1,16 +1,19 @@
-// Package repository holds Amazon ECR's nouns: repositories and the images in them, with the rules of names, tags and manifests.
+// Package repository holds Amazon ECR's nouns: repositories and the images in them, with the rules
+// of names, tags and manifests.
 //
-// Values only: no I/O and no clock. The content of images (their blobs) is package registry's; what a repository shows of that
-// content is decided by the Image rows here. Values kept in state are immutable: functions return changed copies.
+// Values only: no I/O and no clock. The content of images (their blobs) is package registry's; what
+// a repository shows of that content is decided by the Image rows here. Values kept in state are
+// immutable: functions return changed copies.
 package repository
 
 import (
-	"maps"
+	"fmt"
 	"regexp"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Tag mutability settings of a repository. AWS's two settings with exclusion filters are not offered.
@@ -29,11 +32,11 @@ type Repository struct {
 	TagMutability string // Mutable or Immutable
 	ScanOnPush    bool   // stored and returned; images are not scanned
 	// EncryptionType and KMSKey are stored and returned; content is kept as the disk keeps it.
-	EncryptionType  string            `json:",omitempty"`
-	KMSKey          string            `json:",omitempty"`
-	Policy          string            `json:",omitempty"` // the repository policy's JSON text, "" when there is none
-	LifecyclePolicy string            `json:",omitempty"` // the lifecycle policy's JSON text, "" when there is none
-	Tags            map[string]string `json:",omitempty"`
+	EncryptionType  string  `json:",omitempty"`
+	KMSKey          string  `json:",omitempty"`
+	Policy          string  `json:",omitempty"` // the repository policy's JSON text, "" when there is none
+	LifecyclePolicy string  `json:",omitempty"` // the lifecycle policy's JSON text, "" when there is none
+	Tags            tag.Set `json:",omitempty"`
 }
 
 // ARN is the ARN of the repository of that name.
@@ -58,7 +61,6 @@ func Host(region, account string) string { return account + ".dkr.ecr." + region
 // Clone returns a copy that may be changed.
 func (r *Repository) Clone() *Repository {
 	c := *r
-	c.Tags = maps.Clone(r.Tags)
 	return &c
 }
 
@@ -68,10 +70,16 @@ var name = regexp.MustCompile(`^(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[.
 // ValidateName returns nil or ECR's InvalidParameterException.
 func ValidateName(s string) error {
 	if len(s) < 2 || len(s) > 256 || !name.MatchString(s) {
-		return fault.New("InvalidParameterException", "Invalid parameter at 'repositoryName' failed to satisfy constraint: "+
-			"'must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*''")
+		return Unsatisfied("repositoryName",
+			"must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'")
 	}
 	return nil
+}
+
+// Unsatisfied is ECR's error for a member of a request that does not satisfy a constraint.
+func Unsatisfied(member, constraint string, args ...any) *fault.Error {
+	return fault.New("InvalidParameterException", "Invalid parameter at '%s' failed to satisfy constraint: '%s'",
+		member, fmt.Sprintf(constraint, args...))
 }
 
 // NotFound is ECR's error for a repository that does not exist.

@@ -1,7 +1,8 @@
 // Package role holds AWS IAM's nouns that ECS needs: roles and instance profiles, with their policies kept as text.
 //
-// Values only: no I/O and no clock. Policies are not evaluated: every principal of an account may do everything in Berth. Names are
-// unique in an account whatever their path, so rows are found by name.
+// Values only: no I/O and no clock. Policies are not evaluated: every principal of an account may
+// do everything in Berth. Names are unique in an account whatever their path, so rows are found by
+// name.
 package role
 
 import (
@@ -14,6 +15,7 @@ import (
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Role is what a task, an instance or another principal may act as.
@@ -25,7 +27,7 @@ type Role struct {
 	TrustPolicy       string // JSON
 	MaxSessionSeconds int
 	Boundary          string            `json:",omitempty"` // ARN of the permissions boundary
-	Tags              map[string]string `json:",omitempty"`
+	Tags              tag.Set           `json:",omitempty"`
 	Attached          []string          `json:",omitempty"` // ARNs of managed policies, in the order they were attached
 	Inline            map[string]string `json:",omitempty"` // JSON by policy name
 	CreatedAt         time.Time
@@ -36,8 +38,8 @@ type InstanceProfile struct {
 	Account   string
 	Name      string
 	Path      string
-	RoleName  string            `json:",omitempty"` // "" while it has none
-	Tags      map[string]string `json:",omitempty"`
+	RoleName  string  `json:",omitempty"` // "" while it has none
+	Tags      tag.Set `json:",omitempty"`
 	CreatedAt time.Time
 }
 
@@ -56,10 +58,7 @@ func (r *Role) ID() string { return identity.RoleID(r.ARN()) }
 // Clone returns a copy that may be changed.
 func (r *Role) Clone() *Role {
 	c := *r
-	c.Tags, c.Attached, c.Inline = maps.Clone(r.Tags), slices.Clone(r.Attached), maps.Clone(r.Inline)
-	if c.Tags == nil {
-		c.Tags = make(map[string]string)
-	}
+	c.Attached, c.Inline = slices.Clone(r.Attached), maps.Clone(r.Inline)
 	if c.Inline == nil {
 		c.Inline = make(map[string]string)
 	}

@@ -103,11 +103,12 @@ func median(of []float64) float64 {
 
 func task(n int) *ecs.Task {
 	return &ecs.Task{
-		TaskARN:              ecs.ARN("us-east-1", "123456789012", ecs.TypeTask, fmt.Sprintf("main/%032x", n)),
-		ClusterARN:           clusterARN(n % 3),
-		ServiceARN:           ecs.ARN("us-east-1", "123456789012", ecs.TypeService, fmt.Sprintf("main/s%d", n%50)),
-		ContainerInstanceARN: ecs.ARN("us-east-1", "123456789012", ecs.TypeContainerInstance, fmt.Sprintf("main/%032x", n%500)),
-		Containers:           []ecs.Container{{Name: "web"}},
+		TaskARN:    ecs.ARN("us-east-1", "123456789012", ecs.TypeTask, fmt.Sprintf("main/%032x", n)),
+		ClusterARN: clusterARN(n % 3),
+		ServiceARN: ecs.ARN("us-east-1", "123456789012", ecs.TypeService, fmt.Sprintf("main/s%d", n%50)),
+		ContainerInstanceARN: ecs.ARN("us-east-1", "123456789012", ecs.TypeContainerInstance,
+			fmt.Sprintf("main/%032x", n%500)),
+		Containers: []ecs.Container{{Name: "web"}},
 	}
 }
 
@@ -148,7 +149,7 @@ func BenchmarkBy(b *testing.B) {
 	service := task(7).ServiceARN
 	for b.Loop() {
 		n := 0
-		for range s.View().Tasks.By(state.ByService, service) {
+		for range s.View().Tasks.By(state.TasksByService, service) {
 			n++
 		}
 		if n != 200 {

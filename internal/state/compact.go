@@ -8,13 +8,13 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// compactAt is how many bytes of changes the journal may hold before it is
-// compacted. It is compacted later when the last snapshot was larger, so that
-// the work stays in proportion to what is written.
+// compactAt is the number of bytes of changes in the journal from which it is compacted. If the
+// last snapshot was larger, it is compacted when the changes have that size, so that the work stays
+// in proportion to what is written.
 const compactAt = 4 << 20
 
-// compaction keeps count of what the journal holds. Its fields belong to the
-// committer, except busy and saved.
+// compaction counts what the journal holds. Its fields belong to the committer, except busy and
+// saved.
 type compaction struct {
 	grown int64 // bytes of changes since the last snapshot
 	saved atomic.Int64
@@ -30,10 +30,9 @@ func (c *compaction) read(e journal.Entry) {
 	}
 }
 
-// compactIfLarge counts entries that were appended and starts a compaction
-// beside the write path when the journal has grown large. A compaction that
-// fails loses nothing; the next one comes when the journal has grown as much
-// again.
+// compactIfLarge counts entries that were appended, and starts a compaction in a goroutine when the
+// journal has grown large. A compaction that fails loses nothing; the next one starts when the
+// journal has grown by the same amount again.
 func (s *Store) compactIfLarge(entries []journal.Entry) {
 	c := &s.compaction
 	for _, e := range entries {
@@ -52,8 +51,8 @@ func (s *Store) compactIfLarge(entries []journal.Entry) {
 	})
 }
 
-// Compact makes the journal forget what is over, and waits for it. Callers ask for it after they
-// removed much; growth is taken care of without them.
+// Compact compacts the journal and returns when that is done. It is for callers that have deleted
+// much; otherwise the store compacts by itself.
 func (s *Store) Compact(ctx context.Context) error {
 	return s.compact(ctx, s.View())
 }
@@ -69,7 +68,7 @@ func (s *Store) compact(ctx context.Context, snap *Snapshot) error {
 		}
 	})
 	switch {
-	case errors.Is(err, journal.ErrGap): // a later snapshot is in force already
+	case errors.Is(err, journal.ErrGap): // a later snapshot has already been written
 		return nil
 	case err != nil:
 		return err

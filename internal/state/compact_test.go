@@ -50,7 +50,7 @@ func grow(t *testing.T, s *state.Store) {
 	}
 }
 
-// history tells how many parts of a snapshot and how many entries there are.
+// history returns the number of parts of a snapshot, and that of entries.
 func history(t *testing.T, j journal.Journal) (parts, entries int) {
 	t.Helper()
 	for e, err := range j.Replay(t.Context(), 0) {
@@ -82,7 +82,8 @@ func TestJournalIsCompactedBesideTheWritePath(t *testing.T) {
 		j.permit <- nil
 		synctest.Wait()
 		if parts, entries := history(t, j); parts == 0 || entries != 14 {
-			t.Errorf("after the compaction: %d parts and %d entries; want the snapshot of the first 4 and what followed it", parts, entries)
+			t.Errorf("after the compaction: %d parts and %d entries; want the snapshot of the first 4 and "+
+				"what followed it", parts, entries)
 		}
 		live := s.View()
 		j.permit = nil

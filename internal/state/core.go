@@ -7,34 +7,51 @@ import (
 	"slices"
 )
 
-// core is a table without its type: everything that does not have to be written
-// once per type of value. Values are *T of the Table around it.
+// core is a table without its type: everything that need not be compiled once per type of value.
+// Values are *T of the Table around it.
 type core struct {
 	def  *definition
 	rows *rows
 	log  *changeLog // nil in a snapshot
-	own  bool       // rows were copied since the last seal and may be written
+	own  bool       // rows were copied since the last seal and may be changed
 }
 
-// definition says how values of a table are named, found and read back.
+// definition says how the values of a table are named, indexed and read from the journal.
 type definition struct {
-	name    string // in the journal; never changes
+	name    string // in the journal; must never change
 	key     func(any) string
 	decode  func(json.RawMessage) (any, error)
-	indexes []index
+	changed func(key string, old, new any) Change
+	indexes []*index
+	sums    []sum
 }
 
+// sum keeps, for each entry, a value that is computed from all rows with that entry. The value is
+// never changed in place, so snapshots can share it. add and remove return nil when no row is left.
+type sum struct {
+	entry       func(any) string // "" means none
+	add, remove func(kept, row any) any
+}
+
+// index is a secondary index. Its address identifies it.
 type index struct {
-	name    Index
 	entries func(any) []string
+	order   func(any) string // sorts the values of one entry, before their primary keys do; may be nil
 }
 
-// entries are those of v in every index. They are asked for before anything is
-// written, so that a value they panic on leaves no trace.
-func (d *definition) entries(v any) [][]string {
+// keys returns the keys of v in every index; primary is its primary key. It is called before
+// anything is written, so that a panic in an index function leaves nothing half done.
+func (d *definition) keys(v any, primary string) [][]string {
 	all := make([][]string, len(d.indexes))
 	for i, ix := range d.indexes {
 		all[i] = ix.entries(v)
+		last := primary
+		if ix.order != nil && len(all[i]) > 0 {
+			last = ix.order(v) + primary
+		}
+		for k, entry := range all[i] {
+			all[i][k] = indexKey(entry, last)
+		}
 	}
 	return all
 }
@@ -43,30 +60,35 @@ func (d *definition) entries(v any) [][]string {
 type rows struct {
 	primary   tree
 	secondary []tree // by indexKey, in the order of the definition's indexes
+	sums      []tree // by entry, in the order of the definition's sums
 }
 
-func newRows(indexes int) *rows {
-	r := &rows{primary: newTree(), secondary: make([]tree, indexes)}
-	for i := range indexes {
-		r.secondary[i] = newTree()
+func newRows(indexes, sums int) *rows {
+	return &rows{primary: newTree(), secondary: newTrees(indexes), sums: newTrees(sums)}
+}
+
+func newTrees(n int) []tree {
+	trees := make([]tree, n)
+	for i := range trees {
+		trees[i] = newTree()
 	}
-	return r
+	return trees
 }
 
-// under yields the values whose key in an index, or in the primary tree when
-// name is "", begins with prefix.
-func (t *core) under(name Index, prefix string) iter.Seq2[string, any] {
-	if name == "" {
+// under yields the values whose key in an index begins with prefix; if ix is nil, whose primary key
+// does.
+func (t *core) under(ix *index, prefix string) iter.Seq2[string, any] {
+	if ix == nil {
 		return t.rows.primary.under(prefix)
 	}
-	i := slices.IndexFunc(t.def.indexes, func(ix index) bool { return ix.name == name })
-	if i < 0 {
-		panic(fmt.Sprintf("state: table %s has no index %q", t.def.name, name))
+	i := slices.Index(t.def.indexes, ix)
+	if i < 0 { // TestEveryIndexIsDefined checks that this cannot happen
+		panic(fmt.Sprintf("state: table %s is not defined with an index of its type", t.def.name))
 	}
 	return t.rows.secondary[i].under(prefix)
 }
 
-// set writes v and notes the change.
+// set writes v and records the change.
 func (t *core) set(v any) {
 	key := t.def.key(v)
 	if key == "" {
@@ -75,8 +97,7 @@ func (t *core) set(v any) {
 	t.record(key, t.put(key, v), v)
 }
 
-// unset removes the value with the given key, if there is one, and notes the
-// change.
+// unset deletes the value with the given key, if there is one, and records the change.
 func (t *core) unset(key string) {
 	t.writable()
 	if old, ok := t.rows.primary.get(key); ok {
@@ -87,45 +108,58 @@ func (t *core) unset(key string) {
 
 func (t *core) put(key string, v any) (old any) {
 	t.writable()
-	is := t.def.entries(v)
+	is := t.def.keys(v, key)
 	old, replaced := t.rows.primary.get(key)
 	was := make([][]string, len(is))
 	if replaced {
-		was = t.def.entries(old)
+		was = t.def.keys(old, key)
 	}
 	t.rows.primary.insert(key, v)
 	for i := range is {
-		t.rows.secondary[i].refer(key, was[i], is[i], v)
+		t.rows.secondary[i].refer(was[i], is[i], v)
 	}
+	t.sum(old, v)
 	return old
 }
 
-func (t *core) remove(key string, old any) {
-	was := t.def.entries(old)
-	t.rows.primary.remove(key)
-	for i := range was {
-		t.rows.secondary[i].refer(key, was[i], nil, nil)
+// sum removes old from the sums and adds v; either may be nil.
+func (t *core) sum(old, v any) {
+	for i, s := range t.def.sums {
+		kept := &t.rows.sums[i]
+		if old != nil {
+			kept.update(s.entry(old), func(sum any) any { return s.remove(sum, old) })
+		}
+		if v != nil {
+			kept.update(s.entry(v), func(sum any) any { return s.add(sum, v) })
+		}
 	}
 }
 
-// writable makes sure that the table may be written, and that writes touch only
-// rows that are not part of a sealed snapshot.
+func (t *core) remove(key string, old any) {
+	was := t.def.keys(old, key)
+	t.rows.primary.remove(key)
+	for i := range was {
+		t.rows.secondary[i].refer(was[i], nil, nil)
+	}
+	t.sum(old, nil)
+}
+
+// writable panics unless the table may be written, and copies rows that a sealed snapshot shares.
 func (t *core) writable() {
 	switch {
 	case t.log == nil:
 		panic(fmt.Sprintf("state: write to table %s outside of Update: snapshots are read-only", t.def.name))
 	case t.log.over:
-		panic(fmt.Sprintf("state: write to table %s after its transaction was given up", t.def.name))
+		panic(fmt.Sprintf("state: write to table %s after its transaction ended", t.def.name))
 	case !t.own:
-		t.rows = &rows{t.rows.primary, slices.Clone(t.rows.secondary)}
+		t.rows = &rows{t.rows.primary, slices.Clone(t.rows.secondary), slices.Clone(t.rows.sums)}
 		t.own = true
 	}
 }
 
-// record notes a change for the journal and the subscriptions. A missing side
-// is an untyped nil.
+// record records a change for the journal and the subscriptions. A missing value is an untyped nil.
 func (t *core) record(key string, old, new any) {
-	t.log.add(Change{Table: t.def.name, Key: key, Old: old, New: new})
+	t.log.add(change{t.def, key, old, new})
 }
 
 func (t *core) title() string {
@@ -135,7 +169,7 @@ func (t *core) title() string {
 	return t.def.name
 }
 
-// restore puts back what was there before a change; nil is nothing.
+// restore writes back the value before a change; nil means that there was none.
 func (t *core) restore(key string, old any) {
 	if old != nil {
 		t.put(key, old)
@@ -153,10 +187,13 @@ func (t *core) seal() {
 	for i := range t.rows.secondary {
 		t.rows.secondary[i].seal()
 	}
+	for i := range t.rows.sums {
+		t.rows.sums[i].seal()
+	}
 	t.own = false
 }
 
-// load applies a change read from the journal; no data is a deletion.
+// load applies a change from the journal; no data means a deletion.
 func (t *core) load(key string, data json.RawMessage) error {
 	t.writable()
 	if len(data) == 0 {
@@ -170,7 +207,7 @@ func (t *core) load(key string, data json.RawMessage) error {
 		return fmt.Errorf("table %s, key %s: %w", t.def.name, key, err)
 	}
 	if got := t.def.key(v); got != key {
-		return fmt.Errorf("table %s: value kept under key %s calls itself %s", t.def.name, key, got)
+		return fmt.Errorf("table %s: the value stored under key %s has the key %s", t.def.name, key, got)
 	}
 	t.put(key, v)
 	return nil

@@ -66,7 +66,8 @@ func TestDiskFull(t *testing.T) {
 
 	n, err := fill(s, 0, 1000)
 	f, ok := errors.AsType[*fault.Error](err)
-	if n == 0 || !ok || f.Code != "ServerException" || f.HTTPStatus() != 500 || !strings.Contains(f.Message, "disk is full") {
+	if n == 0 || !ok || f.Code != "ServerException" || f.HTTPStatus() != 500 ||
+		!strings.Contains(f.Message, "disk is full") {
 		t.Fatalf("after %d updates: %v; want a ServerException that says the disk is full", n, err)
 	}
 	for range 3 { // it stays so, and reading goes on

@@ -1,23 +1,20 @@
-// Package state holds what is true: typed tables, one writer, durable and
-// watchable. It is the only shared mutable thing in the house.
+// Package state stores everything that the control plane knows, in typed tables with one writer.
+// Changes are durable and can be watched. It is the only mutable data that packages share.
 //
-// View returns an immutable Snapshot of the last durable revision; it is one
-// pointer load, and readers never wait for writers. Update runs a function on
-// the newest state under the single writer's lock, hands the changes to the
-// committer and returns only when they are on disk. Everything that waits at
-// that moment goes to the journal in one append (group commit), so a slow disk
-// costs latency and not throughput. Nobody is told anything, neither by View
-// nor by Update nor by a subscription, before the disk has it.
+// View returns an immutable Snapshot of the last durable revision. It loads one pointer, so readers
+// never wait for writers. Update runs a function on the newest state, as the only writer; the
+// committer then writes its changes, and Update returns when they are on disk. All updates that
+// wait at that moment are written in one append (group commit), so a slow disk costs latency and
+// not throughput. Neither View nor Update nor a subscription shows a change before it is on disk.
 //
-// Values in tables are immutable by contract: whoever wants to change one
-// copies it, changes the copy and puts the copy. Built with the tag statecheck
-// the store fingerprints every value and panics at the first one that was
-// changed in place. Every value is kept as JSON in the journal, under the
-// names of the table and of its exported fields; adding fields is compatible.
+// Values in tables must not be changed: copy one, change the copy and put the copy. With the build
+// tag statecheck the store keeps fingerprints of all values and panics when it finds one that was
+// changed in place. The journal has each value as JSON, under the names of its table and of its
+// exported fields; adding fields is compatible.
 //
-// A Subscription collects keys and not events: changes mark keys dirty, in a
-// set, so a slow reader costs memory bounded by the number of things.
+// A Subscription collects keys and not events: a change adds keys to a set, so the memory for a
+// slow reader is bounded by the number of keys.
 //
-// State refuses to know what its values mean, what time it is, and who is
-// asking. Ids and times are minted by callers before the transaction.
+// The package does not know what values mean, what time it is, or who is asking. Callers make ids
+// and times before the transaction.
 package state

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
@@ -91,7 +94,7 @@ func step(rt *rapid.T, tx *state.Tx, m model) {
 		tx.Services.Delete(key)
 		delete(m.services, key)
 	case 2:
-		v := ecs.Service{ServiceARN: key, ClusterARN: entries.Draw(rt, "cluster"), LoadBalancers: balancers(rt)}
+		v := ecs.Service{ServiceARN: key, ClusterARN: entries.Draw(rt, "cluster")}
 		tx.Services.Put(new(v))
 		m.services[key] = v
 	default:
@@ -100,26 +103,94 @@ func step(rt *rapid.T, tx *state.Tx, m model) {
 			ClusterARN:           entries.Draw(rt, "cluster"),
 			ServiceARN:           entries.Draw(rt, "service"),
 			ContainerInstanceARN: entries.Draw(rt, "instance"),
-			LoadBalancers:        balancers(rt),
+			Targets:              targets(rt),
+			StartedBy:            entries.Draw(rt, "deployment"),
+			AvailabilityZone:     entries.Draw(rt, "zone"),
+			LastStatus: rapid.SampledFrom(
+				[]ecs.TaskStatus{ecs.Pending, ecs.Running, ecs.Stopped}).Draw(rt, "last"),
+			DesiredStatus: rapid.SampledFrom([]ecs.TaskStatus{ecs.Running, ecs.Stopped}).Draw(rt, "desired"),
+			Need:          ecs.Resources{CPU: rapid.IntRange(0, 9).Draw(rt, "cpu")},
+			WasHealthy:    rapid.Bool().Draw(rt, "was healthy"),
+			EndCounted:    rapid.Bool().Draw(rt, "counted"),
+			StartedAt:     rapid.SampledFrom([]time.Time{{}, time.Unix(1, 0), time.Unix(1, 1)}).Draw(rt, "started"),
+		}
+		if rapid.Bool().Draw(rt, "special") {
+			v.Need.PortsTCP, v.ProtectedUntil = []int{80}, time.Unix(9, 0)
 		}
 		tx.Tasks.Put(new(v))
 		m.tasks[key] = v
 	}
 }
 
-func balancers(rt *rapid.T) (lbs []ecs.LoadBalancer) {
-	for range rapid.IntRange(0, 3).Draw(rt, "balancers") {
-		lbs = append(lbs, ecs.LoadBalancer{TargetGroupARN: entries.Draw(rt, "target group")})
+func targets(rt *rapid.T) (all []ecs.TaskTarget) {
+	for range rapid.IntRange(0, 3).Draw(rt, "targets") {
+		all = append(all, ecs.TaskTarget{TargetGroupARN: entries.Draw(rt, "target group"), ID: "i", Port: 80})
 	}
-	return lbs
+	return all
+}
+
+// compareSums computes the sums of tasks from the rows, and compares them with those in the store.
+func compareSums(rt *rapid.T, got *state.Tables, want model) {
+	for _, entry := range []string{"x", "xy", "x\x00", "y"} {
+		instance, service, cluster := newSums(), newSums(), newSums()
+		for _, t := range want.tasks {
+			if t.ContainerInstanceARN == entry {
+				instance.add(t, t.Group, "")
+			}
+			if t.ServiceARN == entry {
+				service.add(t, t.StartedBy, t.AvailabilityZone)
+			}
+			if t.ClusterARN == entry {
+				cluster.add(t, "", "")
+			}
+		}
+		instance.same(rt, "instance "+entry, got.TasksOnInstance(entry))
+		service.same(rt, "service "+entry, got.TasksOfService(entry))
+		cluster.same(rt, "cluster "+entry, got.TasksOfCluster(entry))
+	}
+}
+
+// sums are ecs.TaskSums in another form.
+type sums struct {
+	counts                    map[ecs.TaskCount]int // without their numbers
+	cpu, withPorts, protected int
+}
+
+func newSums() *sums { return &sums{counts: map[ecs.TaskCount]int{}} }
+
+func (s *sums) add(t ecs.Task, label, zone string) {
+	s.counts[ecs.TaskCount{Label: label, Zone: zone, LastStatus: t.LastStatus, DesiredStatus: t.DesiredStatus,
+		WasHealthy: t.WasHealthy}]++
+	if t.Live() {
+		s.cpu += t.Need.CPU
+		s.withPorts += len(t.Need.PortsTCP)
+		s.protected += len(t.Need.PortsTCP) // both or none
+	}
+}
+
+func (s *sums) same(rt *rapid.T, of string, got *ecs.TaskSums) {
+	is := newSums()
+	if got != nil {
+		for _, c := range got.Counts {
+			n := c.Tasks
+			c.Tasks = 0
+			is.counts[c] = n
+		}
+		is.cpu, is.withPorts, is.protected = got.Used.CPU, len(got.Ports), len(got.Protected)
+	}
+	if !reflect.DeepEqual(is, s) {
+		rt.Fatalf("sums of %s are %+v, want %+v", of, is, s)
+	}
 }
 
 // compare reads the tables in every way there is.
 func compare(rt *rapid.T, got *state.Tables, want model) {
+	compareSums(rt, got, want)
 	taskKeys := func(keep func(ecs.Task) bool) []string { return keysWhere(want.tasks, keep) }
 	same(rt, "all tasks", got.Tasks.All(), taskKeys(func(ecs.Task) bool { return true }))
 	if got.Tasks.Len() != len(want.tasks) || got.Services.Len() != len(want.services) {
-		rt.Fatalf("lengths %d and %d, want %d and %d", got.Tasks.Len(), got.Services.Len(), len(want.tasks), len(want.services))
+		rt.Fatalf("lengths %d and %d, want %d and %d", got.Tasks.Len(), got.Services.Len(),
+			len(want.tasks), len(want.services))
 	}
 	for _, key := range []string{"", "a", "ab", "abc", "abcd", "b", "b/", "b/a", "\x00", "\uffff"} {
 		v, ok := got.Tasks.Get(key)
@@ -127,15 +198,37 @@ func compare(rt *rapid.T, got *state.Tables, want model) {
 		if ok != wanted || ok && fmt.Sprint(*v) != fmt.Sprint(w) {
 			rt.Fatalf("Get(%q) = %v, %t; want %v, %t", key, v, ok, w, wanted)
 		}
-		same(rt, fmt.Sprintf("prefix %q", key), got.Tasks.Prefix(key), taskKeys(func(t ecs.Task) bool { return strings.HasPrefix(t.TaskARN, key) }))
+		last, ok := got.Tasks.Last(key)
+		under := taskKeys(func(t ecs.Task) bool { return strings.HasPrefix(t.TaskARN, key) })
+		if ok != (len(under) > 0) || ok && last.TaskARN != under[len(under)-1] {
+			rt.Fatalf("Last(%q) = %v, %t; want the last of %q", key, last, ok, under)
+		}
+		same(rt, fmt.Sprintf("prefix %q", key), got.Tasks.Prefix(key),
+			taskKeys(func(t ecs.Task) bool { return strings.HasPrefix(t.TaskARN, key) }))
 	}
 	for _, e := range []string{"", "x", "xy", "x\x00", "y", "z", strings.Repeat("long", 40)} {
-		same(rt, "by cluster", got.Tasks.By(state.ByCluster, e), taskKeys(func(t ecs.Task) bool { return e != "" && t.ClusterARN == e }))
-		same(rt, "by service", got.Tasks.By(state.ByService, e), taskKeys(func(t ecs.Task) bool { return e != "" && t.ServiceARN == e }))
-		same(rt, "by instance", got.Tasks.By(state.ByInstance, e), taskKeys(func(t ecs.Task) bool { return e != "" && t.ContainerInstanceARN == e }))
-		same(rt, "by target group", got.Tasks.By(state.ByTargetGroup, e), taskKeys(func(t ecs.Task) bool { return has(t.LoadBalancers, e) }))
-		same(rt, "services by target group", got.Services.By(state.ByTargetGroup, e),
-			keysWhere(want.services, func(s ecs.Service) bool { return has(s.LoadBalancers, e) }))
+		same(rt, "by cluster", got.Tasks.By(state.TasksByCluster, e),
+			taskKeys(func(t ecs.Task) bool { return e != "" && t.ClusterARN == e }))
+		same(rt, "by service", got.Tasks.By(state.TasksByService, e),
+			taskKeys(func(t ecs.Task) bool { return e != "" && t.ServiceARN == e }))
+		of := func(keep func(*ecs.Task) bool) []string {
+			return taskKeys(func(t ecs.Task) bool { return e != "" && t.ServiceARN == e && keep(&t) })
+		}
+		same(rt, "present by service", got.Tasks.By(state.TasksByServicePresent, e),
+			of(func(t *ecs.Task) bool { return t.LastStatus != ecs.Stopped }))
+		same(rt, "moving by service", got.Tasks.By(state.TasksByServiceMoving, e), of((*ecs.Task).Moving))
+		same(rt, "uncounted by service", got.Tasks.By(state.TasksByServiceUncounted, e), of((*ecs.Task).Uncounted))
+		unproven := of((*ecs.Task).Unproven)
+		slices.SortStableFunc(unproven, func(a, b string) int {
+			return want.tasks[a].StartedAt.Compare(want.tasks[b].StartedAt)
+		})
+		same(rt, "unproven by service", got.Tasks.By(state.TasksByServiceUnproven, e), unproven)
+		same(rt, "by instance", got.Tasks.By(state.TasksByInstance, e),
+			taskKeys(func(t ecs.Task) bool { return e != "" && t.ContainerInstanceARN == e }))
+		same(rt, "by target", got.Tasks.By(state.TasksByTarget, elb.TargetKey(e, "i", 80)),
+			taskKeys(func(t ecs.Task) bool { return has(t.Targets, e) }))
+		same(rt, "services by cluster", got.Services.By(state.ServicesByCluster, e),
+			keysWhere(want.services, func(s ecs.Service) bool { return e != "" && s.ClusterARN == e }))
 	}
 }
 
@@ -150,8 +243,8 @@ func keysWhere[T any](m map[string]T, keep func(T) bool) []string {
 	return keys
 }
 
-func has(lbs []ecs.LoadBalancer, arn string) bool {
-	return slices.ContainsFunc(lbs, func(lb ecs.LoadBalancer) bool { return lb.TargetGroupARN == arn })
+func has(targets []ecs.TaskTarget, arn string) bool {
+	return slices.ContainsFunc(targets, func(t ecs.TaskTarget) bool { return t.TargetGroupARN == arn })
 }
 
 func same[T any](rt *rapid.T, what string, got iter.Seq[*T], want []string) {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// seals find values that were changed in place: each value is kept a second
-// time as text, and compared from time to time. The store's lock guards it.
+// seals find values that were changed in place: they keep each value as text too, and compare the
+// two from time to time. The store's lock guards them.
 type seals struct {
 	sealed map[any]seal // by pointer
 }
@@ -22,41 +22,41 @@ func (s *seals) put(table, key string, v any) {
 	s.sealed[v] = seal{table, key, textOf(v)}
 }
 
-// apply follows an update.
-func (s *seals) apply(changes []Change) {
+// apply takes in the changes of an update.
+func (s *seals) apply(changes []change) {
 	for _, c := range changes {
-		if c.Old != nil {
-			delete(s.sealed, c.Old)
+		if c.old != nil {
+			delete(s.sealed, c.old)
 		}
-		if c.New != nil {
-			s.put(c.Table, c.Key, c.New)
+		if c.new != nil {
+			s.put(c.table.name, c.key, c.new)
 		}
 	}
 }
 
-// undo follows updates that were refused, the last one first.
+// undo reverts the changes of updates that were refused, the last one first.
 func (s *seals) undo(batch []*commit) {
 	for i := range batch {
 		for _, c := range batch[len(batch)-1-i].changes {
-			if c.New != nil {
-				delete(s.sealed, c.New)
+			if c.new != nil {
+				delete(s.sealed, c.new)
 			}
-			if c.Old != nil {
-				s.put(c.Table, c.Key, c.Old)
+			if c.old != nil {
+				s.put(c.table.name, c.key, c.old)
 			}
 		}
 	}
 }
 
-// check compares up to n values, which ones is left to chance, and panics when
-// one has changed.
+// check compares up to n random values, and panics when one has changed.
 func (s *seals) check(n int) {
 	for v, was := range s.sealed {
 		if n--; n < 0 {
 			return
 		}
 		if is := textOf(v); is != was.text {
-			panic(fmt.Sprintf("state: value %s of table %s was changed in place; copy before you change\nwas %s\nis  %s",
+			panic(fmt.Sprintf(
+				"state: value %s of table %s was changed in place; copy before you change\nwas %s\nis  %s",
 				was.key, was.table, was.text, is))
 		}
 	}

@@ -8,36 +8,47 @@ import (
 	"unsafe"
 )
 
-// Snapshot is everything as it was at one revision. It is immutable, costs
-// nothing to take or to keep, and is safe for concurrent use.
+// Snapshot is the whole state at one revision. It is immutable, cheap to take and to keep, and safe
+// for concurrent use.
 type Snapshot struct {
 	Tables
-	// Rev counts updates from 1; 0 is the empty store.
+	// Rev counts updates from 1; the empty store has 0.
 	Rev uint64
 }
 
-// Tx is a transaction: the newest state, and writes on top of it that nobody
-// else sees yet. It belongs to the goroutine that runs the function given to
-// Update, and only until that function returns. Rev is the revision of what the
-// transaction began with.
+// Tx is a transaction: the newest state, with writes that nobody else sees yet. Only the function
+// given to Update may use it, on its own goroutine, and only until it returns. Rev is the revision
+// with which the transaction began.
+//
+// Tables gives functions that only read the same tables.
 type Tx struct {
 	Snapshot
+	writers
 	log *changeLog
 }
 
-// begin opens a transaction on top of s. When s is sealed it stays as it is;
-// otherwise the transaction writes into rows that s shares, and has to be
-// ended or undone before anybody else looks at s.
+// begin opens a transaction on top of s. If s is sealed, it stays as it is. Otherwise the
+// transaction changes rows that s shares, and must be ended or undone before anybody else uses s.
 func (s *Snapshot) begin() *Tx {
 	tx := &Tx{Snapshot: *s, log: new(changeLog)}
 	for t := range tx.list() {
 		t.log = tx.log
 	}
+	tx.join()
 	return tx
 }
 
-// end makes what the transaction wrote the state at a revision, on which the
-// next transaction may begin. The transaction can write no more.
+// join connects each writer with the table of the same name. Tables yields its tables in the order
+// of offsets; the check below makes sure that the writers have the same order.
+func (tx *Tx) join() {
+	to := unsafe.Slice((*unsafe.Pointer)(unsafe.Pointer(&tx.writers)), len(offsets))
+	for i, at := range offsets {
+		to[i] = unsafe.Add(unsafe.Pointer(&tx.Tables), at)
+	}
+}
+
+// end makes the result of the transaction the state at a revision, on which the next transaction
+// may begin. The transaction cannot write any more.
 func (tx *Tx) end(rev uint64) *Snapshot {
 	for t := range tx.list() {
 		t.log = nil
@@ -46,20 +57,19 @@ func (tx *Tx) end(rev uint64) *Snapshot {
 	return &tx.Snapshot
 }
 
-// undo takes back what the transaction wrote.
+// undo reverts what the transaction wrote.
 func (tx *Tx) undo() {
 	for _, c := range tx.log.changes {
 		for t := range tx.list() {
-			if t.title() == c.Table {
-				t.restore(c.Key, c.Old)
+			if t.def == c.table {
+				t.restore(c.key, c.old)
 			}
 		}
 	}
 }
 
-// seal makes s immutable: transactions that begin on it copy what they write.
-// Transactions between two seals share their copies, which is most of what an
-// update costs.
+// seal makes s immutable: transactions that begin on it copy what they change. Transactions between
+// two seals share their copies, and copying is most of the cost of an update.
 func (s *Snapshot) seal() *Snapshot {
 	for t := range s.list() {
 		t.seal()
@@ -67,8 +77,8 @@ func (s *Snapshot) seal() *Snapshot {
 	return s
 }
 
-// list yields the tables in the order of the struct's fields. Every
-// transaction asks twice, so where the tables lie is looked up once.
+// list yields the tables in the order of the struct's fields. Every transaction calls it twice, so
+// the offsets of the fields are computed once.
 func (t *Tables) list() iter.Seq[*core] {
 	return func(yield func(*core) bool) {
 		for _, at := range offsets {
@@ -79,13 +89,20 @@ func (t *Tables) list() iter.Seq[*core] {
 	}
 }
 
-// offsets are where the cores of the tables lie in Tables. A Table is its core
-// and nothing else.
+// offsets are the offsets of the tables' cores in Tables. A Table consists of its core only.
 var offsets = func() []uintptr {
 	fields := reflect.TypeFor[Tables]()
 	at := make([]uintptr, fields.NumField())
+	if fields.NumField() != reflect.TypeFor[writers]().NumField() {
+		panic("state: Tables and writers do not have the same fields")
+	}
+	writable := reflect.TypeFor[writers]()
 	for i := range at {
 		f := fields.Field(i)
+		w := writable.Field(i)
+		if w.Name != f.Name || w.Type.NumField() != 1 || w.Type.Field(0).Type != reflect.PointerTo(f.Type) {
+			panic("state: field " + w.Name + " of writers is not that of the table " + f.Name)
+		}
 		if f.Type.NumField() != 1 || f.Type.Field(0).Type != reflect.TypeFor[core]() {
 			panic("state: field " + f.Name + " of Tables is not a Table")
 		}
@@ -94,21 +111,22 @@ var offsets = func() []uintptr {
 	return at
 }()
 
-// loader rebuilds tables from what the journal holds.
+// loader builds the tables from the journal.
 type loader struct {
 	tx     *Tx
 	tables map[string]*core
+	old    oldServices
 }
 
 func newLoader() *loader {
-	l := &loader{(&Snapshot{Tables: define()}).begin(), make(map[string]*core)}
+	l := &loader{(&Snapshot{Tables: define()}).begin(), make(map[string]*core), make(oldServices)}
 	for t := range l.tx.list() {
 		l.tables[t.title()] = t
 	}
 	return l
 }
 
-// load applies one entry of the journal, or one part of a saved snapshot.
+// load applies one entry of the journal, or one part of a snapshot in it.
 func (l *loader) load(data []byte) error {
 	var changes []read
 	if err := json.Unmarshal(data, &changes); err != nil {
@@ -122,16 +140,18 @@ func (l *loader) load(data []byte) error {
 		if err := t.load(c.Key, c.Value); err != nil {
 			return err
 		}
+		if t == &l.tx.Services.untyped {
+			l.old.note(c.Key, c.Value)
+		}
 	}
 	return nil
 }
 
-// partSize is about how many bytes a part of a saved snapshot has.
+// partSize is the approximate number of bytes in a part of a snapshot.
 const partSize = 16 << 10
 
-// parts encodes the snapshot for the journal, as changes that make it out of
-// nothing. There is always at least one part; each is good until the next one
-// is asked for.
+// parts encodes the snapshot for the journal, as the changes that create it from an empty state.
+// There is at least one part. Each is valid until the next one is requested.
 func (s *Snapshot) parts() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		part := []byte{'['}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
@@ -21,62 +23,106 @@ type Store struct {
 	term    uint64
 	durable atomic.Pointer[Snapshot]
 
-	mu     sync.Mutex // guards what follows; held while the function of an Update runs
-	staged *Snapshot  // the newest state, ahead of durable by the commits under way
-	queue  []*commit  // staged, not yet handed to the journal
-	last   *commit    // the newest commit, nil when nothing is under way
-	refuse error      // not nil when updates are no longer taken
+	mu     sync.Mutex  // guards what follows; held while the function of an Update runs
+	staged *Snapshot   // the newest state; ahead of durable by the commits in progress
+	queue  []*commit   // commits in staged that were not handed to the journal yet
+	last   *commit     // the newest commit; nil if none is in progress
+	refuse error       // if not nil, updates are refused with it
+	old    oldServices // rows for Lead to convert
 	seals  seals
 
 	subsMu sync.Mutex // guards subs
-	subs   map[*Subscription]struct{}
+	subs   map[subscriber]struct{}
 
-	wake       chan struct{}   // holds a token when queue may have grown
-	open       context.Context // until Close
+	wake       chan struct{}   // has a token when queue may have grown
+	open       context.Context // cancelled by Close
 	close      context.CancelCauseFunc
 	running    sync.WaitGroup
 	compaction compaction
 }
 
-// commit is a set of changes on its way to the journal.
+// commit is the set of changes of one or more updates on the way to the journal.
 type commit struct {
 	entry   journal.Entry
-	changes []Change
+	changes []change
 	done    chan struct{} // closed when err is final
 	err     error
 }
 
-// Open builds the store from what the journal holds and takes over as its
-// writer: an older store on the same journal is refused from the first update
-// of this one on. The store owns the journal and closes it.
+// Open calls Load and then Lead.
 func Open(ctx context.Context, j journal.Journal, logger *slog.Logger) (*Store, error) {
+	s, err := Load(ctx, j, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Lead(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// errFollows is the answer to updates while the store does not lead.
+var errFollows = fault.New("ServerException", "The change was not made: this server does not lead. Reading works.").
+	WithStatus(500)
+
+// Load builds a store from the journal. It writes nothing, and the store can only be read until
+// Lead is called. The store owns the journal and closes it.
+func Load(ctx context.Context, j journal.Journal, logger *slog.Logger) (*Store, error) {
 	s := &Store{
 		journal: j,
 		log:     logger,
-		subs:    make(map[*Subscription]struct{}),
+		refuse:  errFollows,
+		subs:    make(map[subscriber]struct{}),
 		wake:    make(chan struct{}, 1),
 	}
 	s.open, s.close = context.WithCancelCause(context.Background())
-	if err := s.replay(ctx); err != nil {
+	var err error
+	if s.old, err = s.replay(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("state: reading the journal: %w", err), j.Close())
 	}
 	s.running.Go(s.commitAll)
 	return s, nil
 }
 
-func (s *Store) replay(ctx context.Context) error {
+// Lead makes the store the journal's writer. From its first update on, an older store on the same
+// journal is refused. Lead converts rows of older versions in one update. It may be called once.
+func (s *Store) Lead(ctx context.Context) error {
+	s.mu.Lock()
+	if s.refuse != errFollows {
+		defer s.mu.Unlock()
+		return fmt.Errorf("state: a store leads once, and not after Close: %w",
+			cmp.Or(s.refuse, errors.New("it leads already")))
+	}
+	s.term++
+	s.refuse = nil
+	old := s.old
+	s.old = nil
+	s.mu.Unlock()
+	if len(old) == 0 && s.View().Tokens.Len() == 0 {
+		return nil
+	}
+	err := s.Update(ctx, func(tx *Tx) error {
+		convertTokens(tx)
+		return old.convert(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("state: converting the rows of an older version: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) replay(ctx context.Context) (oldServices, error) {
 	l, rev := newLoader(), uint64(0)
 	for e, err := range s.journal.Replay(ctx, 0) {
 		if err == nil {
 			err = l.load(e.Data)
 		}
 		if err != nil {
-			return fmt.Errorf("revision %d: %w", e.Rev, err)
+			return nil, fmt.Errorf("revision %d: %w", e.Rev, err)
 		}
 		rev, s.term = e.Rev, e.Term
 		s.compaction.read(e)
 	}
-	s.term++
 	now := l.tx.end(rev).seal()
 	s.staged = now
 	s.durable.Store(now)
@@ -85,38 +131,14 @@ func (s *Store) replay(ctx context.Context) error {
 			s.seals.put(t.title(), key, v)
 		}
 	}
-	return nil
+	return l.old.unconverted(&now.Tables), nil
 }
 
 // View returns the last durable revision.
 func (s *Store) View() *Snapshot { return s.durable.Load() }
 
-// Subscribe starts collecting the keys that mapper names for each change that
-// becomes durable from now on. The mapper is called on the committer's
-// goroutine, so it must be quick and must not wait: of the store it may ask View,
-// which has the change, and nothing else. At first nothing is dirty: callers begin
-// by treating every key as dirty.
-func (s *Store) Subscribe(mapper func(Change) []string) *Subscription {
-	sub := &Subscription{
-		mapper: mapper,
-		wake:   make(chan struct{}, 1),
-		closed: make(chan struct{}),
-		dirty:  make(map[string]struct{}),
-	}
-	sub.leave = func(sub *Subscription) {
-		s.subsMu.Lock()
-		defer s.subsMu.Unlock()
-		delete(s.subs, sub)
-	}
-	s.subsMu.Lock()
-	defer s.subsMu.Unlock()
-	s.subs[sub] = struct{}{}
-	return sub
-}
-
-// Close refuses further updates, waits for the ones under way, ends the
-// subscriptions and closes the journal. Snapshots stay readable. A second Close
-// returns ErrClosed.
+// Close refuses further updates, waits for those in progress, ends the subscriptions and closes the
+// journal. Snapshots stay readable. A second Close returns ErrClosed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	again := errors.Is(s.refuse, ErrClosed)
@@ -140,7 +162,7 @@ func (s *Store) checkAll() {
 	s.seals.check(math.MaxInt)
 }
 
-func (s *Store) subscriptions() []*Subscription {
+func (s *Store) subscriptions() []subscriber {
 	s.subsMu.Lock()
 	defer s.subsMu.Unlock()
 	return slices.Collect(maps.Keys(s.subs))

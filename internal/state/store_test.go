@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal"
 	"github.com/berthhq/berth/internal/state/journal/mem"
@@ -81,7 +82,7 @@ func TestANewerStoreTakesOver(t *testing.T) {
 
 func TestCloseEndsEverything(t *testing.T) {
 	s := open(t, mem.New())
-	sub := s.Subscribe(func(state.Change) []string { return nil })
+	sub := state.Subscribe(s, func(state.Change, *state.Snapshot) []string { return nil })
 	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) })
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -100,24 +101,23 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// Everything outside of an Update that looks like a write must be loud.
-func TestWritesOutsideOfUpdatePanic(t *testing.T) {
+// Snapshots cannot be written to, by their type; a transaction that has ended must be loud.
+func TestWritesOfEndedTransactionsPanic(t *testing.T) {
 	s := open(t, mem.New())
 	var escaped *state.Tx
 	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)); escaped = tx })
-	var givenUp *state.Tx
-	s.Update(t.Context(), func(tx *state.Tx) error { givenUp = tx; return errAbort })
+	var failed *state.Tx
+	s.Update(t.Context(), func(tx *state.Tx) error { failed = tx; return errAbort })
 	for _, c := range []struct {
 		what string
 		do   func()
 		want string
 	}{
-		{"put into a snapshot", func() { s.View().Clusters.Put(cluster(2)) }, "snapshots are read-only"},
-		{"delete from a snapshot", func() { s.View().Clusters.Delete(clusterARN(1)) }, "snapshots are read-only"},
 		{"write after the transaction", func() { escaped.Clusters.Put(cluster(2)) }, "snapshots are read-only"},
-		{"write after the transaction failed", func() { givenUp.Clusters.Put(cluster(2)) }, "transaction was given up"},
-		{"value without a key", func() { update(t, s, func(tx *state.Tx) { tx.Clusters.Put(new(ecs.Cluster)) }) }, "without a key"},
-		{"index that is not there", func() { s.View().Clusters.By(state.ByListener, "x") }, "no index"},
+		{"write after a failure", func() { failed.Clusters.Put(cluster(2)) }, "after its transaction ended"},
+		{"value without a key", func() {
+			update(t, s, func(tx *state.Tx) { tx.Clusters.Put(new(ecs.Cluster)) })
+		}, "without a key"},
 	} {
 		if got := panicOf(c.do); !strings.Contains(got, c.want) {
 			t.Errorf("%s: panic %q, want one with %q", c.what, got, c.want)
@@ -136,4 +136,39 @@ func panicOf(do func()) (text string) {
 	}()
 	do()
 	return ""
+}
+
+// A store that was loaded is read, and writes nothing before it leads.
+func TestLoadedStoreWritesNothing(t *testing.T) {
+	j := mem.New()
+	leader := open(t, j)
+	update(t, leader, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) })
+	c := &counter{Journal: j.Reopen()}
+	s, err := state.Load(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if got := names(&s.View().Tables); !slices.Equal(got, []string{"c1"}) {
+		t.Errorf("read %v", got)
+	}
+	put := func(n int) error {
+		return s.Update(t.Context(), func(tx *state.Tx) error { tx.Clusters.Put(cluster(n)); return nil })
+	}
+	if err := put(2); !errors.Is(err, fault.New("ServerException", "")) || c.appends != 0 {
+		t.Errorf("an update before it leads: %v, %d appends", err, c.appends)
+	}
+	if err := s.Lead(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(3); err != nil || c.appends != 1 {
+		t.Errorf("an update of the leader: %v, %d appends", err, c.appends)
+	}
+	if err := s.Lead(t.Context()); err == nil {
+		t.Error("it led twice")
+	}
+	s.Close()
+	if err := s.Lead(t.Context()); !errors.Is(err, state.ErrClosed) {
+		t.Errorf("it led after Close: %v", err)
+	}
 }

@@ -12,22 +12,18 @@ import (
 )
 
 // clusterNames marks the names of clusters that change.
-func clusterNames(c state.Change) []string {
-	v, ok := c.New.(*ecs.Cluster)
-	if !ok {
-		v, ok = c.Old.(*ecs.Cluster)
+func clusterNames(c state.Change, _ *state.Snapshot) []string {
+	if c, ok := c.(state.Changed[ecs.Cluster]); ok {
+		return []string{c.Last().ClusterName}
 	}
-	if !ok {
-		return nil
-	}
-	return []string{v.ClusterName}
+	return nil
 }
 
 func TestSubscriptionCoalesces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, mem.New())
 		update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(7)) })
-		sub := s.Subscribe(clusterNames) // nothing is dirty at first
+		sub := state.Subscribe(s, clusterNames) // nothing is dirty at first
 		for range 1000 {
 			update(t, s, func(tx *state.Tx) {
 				for n := range 3 {
@@ -39,7 +35,7 @@ func TestSubscriptionCoalesces(t *testing.T) {
 				}
 			})
 		}
-		want(t, sub, "c0", "c1", "c2")
+		want(t, sub, "c2", "c1", "c0")
 		update(t, s, func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(1)) })
 		want(t, sub, "c1")
 
@@ -53,7 +49,7 @@ func TestSubscriptionCoalesces(t *testing.T) {
 	})
 }
 
-func want(t *testing.T, sub *state.Subscription, keys ...string) {
+func want(t *testing.T, sub *state.Subscription[string], keys ...string) {
 	t.Helper()
 	got, err := sub.Next(t.Context())
 	if err != nil || !slices.Equal(got, keys) {
@@ -66,7 +62,13 @@ func want(t *testing.T, sub *state.Subscription, keys ...string) {
 func TestChangesHaveBothSides(t *testing.T) {
 	s := open(t, mem.New())
 	var got []state.Change
-	s.Subscribe(func(c state.Change) []string { got = append(got, c); return nil })
+	state.Subscribe(s, func(c state.Change, now *state.Snapshot) []string {
+		got = append(got, c)
+		if v, _ := now.Clusters.Get(clusterARN(1)); v != c.(state.Changed[ecs.Cluster]).New {
+			t.Errorf("the snapshot of revision %d has not the value of its change", now.Rev)
+		}
+		return nil
+	})
 	first, second, third := cluster(1), cluster(1), cluster(1)
 	second.Status, third.Status = "B", "C"
 	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(first) })
@@ -75,9 +77,9 @@ func TestChangesHaveBothSides(t *testing.T) {
 	s.Close()
 	key := clusterARN(1)
 	if want := []state.Change{
-		{Table: "ecs.clusters", Key: key, Old: nil, New: first},
-		{Table: "ecs.clusters", Key: key, Old: first, New: third},
-		{Table: "ecs.clusters", Key: key, Old: third, New: nil},
+		state.Changed[ecs.Cluster]{Key: key, Old: nil, New: first},
+		state.Changed[ecs.Cluster]{Key: key, Old: first, New: third},
+		state.Changed[ecs.Cluster]{Key: key, Old: third, New: nil},
 	}; !slices.Equal(got, want) {
 		t.Errorf("changes\n got %v\nwant %v", got, want)
 	}
@@ -87,7 +89,7 @@ func TestSubscriptionSeesDurableChangesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
 		s := open(t, g)
-		sub := s.Subscribe(clusterNames)
+		sub := state.Subscribe(s, clusterNames)
 		var seen uint64
 		done := make(chan struct{})
 		go func() { defer close(done); want(t, sub, "c1"); seen = s.View().Rev }()
@@ -110,7 +112,7 @@ func TestSubscriptionSeesDurableChangesOnly(t *testing.T) {
 func TestSubscriptionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, mem.New())
-		sub := s.Subscribe(clusterNames)
+		sub := state.Subscribe(s, clusterNames)
 		ended := make(chan error)
 		go func() { _, err := sub.Next(t.Context()); ended <- err }()
 		synctest.Wait()

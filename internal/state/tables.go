@@ -1,6 +1,7 @@
 package state
 
 import (
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
@@ -10,17 +11,21 @@ import (
 	"github.com/berthhq/berth/internal/role"
 )
 
-// Tables is everything there is. A table is a field here and a line in define.
+// Tables is the whole state, for reading. A table is a field here and in writers, and a line in
+// define.
 type Tables struct {
 	Clusters           Table[ecs.Cluster]
 	TaskDefinitions    Table[ecs.TaskDefinition]
 	Services           Table[ecs.Service]
+	ServiceProgress    Table[ecs.ServiceProgress]
+	ServiceDeployments Table[ecs.ServiceDeployment]
+	ServiceRevisions   Table[ecs.ServiceRevision]
 	Tasks              Table[ecs.Task]
 	ContainerInstances Table[ecs.ContainerInstance]
 	Families           Table[ecs.Family]
 	ServiceEvents      Table[ecs.Event]
 	AccountSettings    Table[ecs.AccountSetting]
-	Tokens             Table[ecs.Token]
+	Tokens             Table[ecs.Token] // of versions up to November 2026; Lead empties it
 
 	LoadBalancers  Table[elb.LoadBalancer]
 	Listeners      Table[elb.Listener]
@@ -52,7 +57,52 @@ type Tables struct {
 	Blocks               Table[fleet.Block]
 }
 
-// Block is the server's part of what servers of one machine share; block 0 unless a row says otherwise.
+// writers are the tables of a transaction, for writing: those of Tables, in the same order.
+type writers struct {
+	Clusters           Writable[ecs.Cluster]
+	TaskDefinitions    Writable[ecs.TaskDefinition]
+	Services           Writable[ecs.Service]
+	ServiceProgress    Writable[ecs.ServiceProgress]
+	ServiceDeployments Writable[ecs.ServiceDeployment]
+	ServiceRevisions   Writable[ecs.ServiceRevision]
+	Tasks              Writable[ecs.Task]
+	ContainerInstances Writable[ecs.ContainerInstance]
+	Families           Writable[ecs.Family]
+	ServiceEvents      Writable[ecs.Event]
+	AccountSettings    Writable[ecs.AccountSetting]
+	Tokens             Writable[ecs.Token]
+
+	LoadBalancers  Writable[elb.LoadBalancer]
+	Listeners      Writable[elb.Listener]
+	Rules          Writable[elb.Rule]
+	TargetGroups   Writable[elb.TargetGroup]
+	Targets        Writable[elb.Target]
+	TargetHealth   Writable[elb.TargetHealth]
+	BoundListeners Writable[elb.BoundListener]
+
+	Repositories           Writable[repository.Repository]
+	Images                 Writable[repository.Image]
+	LogGroups              Writable[loggroup.Group]
+	LogStreams             Writable[loggroup.Stream]
+	CacheClusters          Writable[cache.Cluster]
+	CacheReplicationGroups Writable[cache.ReplicationGroup]
+	CacheSubnetGroups      Writable[cache.SubnetGroup]
+	Roles                  Writable[role.Role]
+	InstanceProfiles       Writable[role.InstanceProfile]
+
+	AutoScalingGroups    Writable[fleet.AutoScalingGroup]
+	LaunchConfigurations Writable[fleet.LaunchConfiguration]
+	LaunchTemplates      Writable[fleet.LaunchTemplate]
+	Instances            Writable[fleet.Instance]
+	Activities           Writable[fleet.Activity]
+	KeyPairs             Writable[fleet.KeyPair]
+	SecurityGroups       Writable[fleet.SecurityGroup]
+	ResourceTags         Writable[fleet.ResourceTags]
+	Networks             Writable[fleet.Network]
+	Blocks               Writable[fleet.Block]
+}
+
+// Block returns the server's block of the machine's addresses; block 0 if there is no row.
 func (t *Tables) Block() *fleet.Block {
 	if b, ok := t.Blocks.Get(fleet.BlockKey); ok {
 		return b
@@ -60,76 +110,161 @@ func (t *Tables) Block() *fleet.Block {
 	return &fleet.Block{}
 }
 
-// Index names a secondary index. Which tables have it, define says.
-type Index string
+// Secondary indexes. Their names begin with the table and end with what their entries are.
+var (
+	ServicesByCluster = by(func(s *ecs.Service) string { return s.ClusterARN })
+	// ServicesByClientToken finds services by TokenEntry.
+	ServicesByClientToken = by(func(s *ecs.Service) string { return TokenEntry(s.ClusterARN, s.ClientToken) })
 
-// Secondary indexes, by what their entries are.
-const (
-	ByCluster     Index = "cluster"      // cluster ARN
-	ByInstance    Index = "instance"     // container instance ARN
-	ByService     Index = "service"      // service ARN
-	ByEC2Instance Index = "ec2-instance" // EC2 instance id
-	ByTargetGroup Index = "target-group" // target group ARN
+	ServiceProgressByTargetGroup    = byEach(targetGroupsOfProgress)
+	ServiceProgressByTaskDefinition = byEach(taskDefinitionsOfProgress)
+	ServiceDeploymentsByService     = by(func(d *ecs.ServiceDeployment) string { return d.ServiceARN })
+	ServiceRevisionsByService       = by(func(r *ecs.ServiceRevision) string { return r.ServiceARN })
+	ServiceEventsByService          = by(func(e *ecs.Event) string { return e.ServiceARN })
 
-	ByLoadBalancer Index = "load-balancer" // load balancer ARN
-	ByListener     Index = "listener"      // listener ARN
+	TasksByCluster  = by(func(t *ecs.Task) string { return t.ClusterARN })
+	TasksByInstance = by(func(t *ecs.Task) string { return t.ContainerInstanceARN })
+	TasksByService  = by(func(t *ecs.Task) string { return t.ServiceARN })
+	// TasksByClientToken finds tasks by TokenEntry.
+	TasksByClientToken = by(func(t *ecs.Task) string { return TokenEntry(t.ClusterARN, t.ClientToken) })
+	// TasksByServicePresent finds the tasks of a service that have not stopped.
+	TasksByServicePresent = by(func(t *ecs.Task) string { return onlyIf(t.LastStatus != ecs.Stopped, t.ServiceARN) })
+	// TasksByServiceUncounted finds the tasks of a service that have ended, or should, and are not
+	// EndCounted.
+	TasksByServiceUncounted = by(func(t *ecs.Task) string { return onlyIf(t.Uncounted(), t.ServiceARN) })
+	// TasksByServiceUnproven finds the tasks of a service that run and never were healthy, by their start.
+	TasksByServiceUnproven = inOrder(
+		by(func(t *ecs.Task) string { return onlyIf(t.Unproven(), t.ServiceARN) }),
+		func(t *ecs.Task) string { return t.StartedAt.UTC().Format("2006-01-02T15:04:05.000000000") })
+	TasksByTaskDefinition = by(func(t *ecs.Task) string { return t.TaskDefinitionARN })
+	// TasksByTarget finds the tasks that a target belongs to, by elb.TargetKey.
+	TasksByTarget = byEach(func(t *ecs.Task) []string { return targetKeys(t.Targets) })
 
-	ByImageTag Index = "image-tag" // repository ARN, ":" and a tag
+	// TasksByServiceMoving finds the tasks of a service whose target registrations are out of date.
+	TasksByServiceMoving = by(func(t *ecs.Task) string { return onlyIf(t.Moving(), t.ServiceARN) })
+	// TasksByAttachment finds the task with an attachment, by the attachment's id.
+	TasksByAttachment = byEach(func(t *ecs.Task) []string { return attachmentIDs(t.Attachments) })
+	// TasksByAddress finds the tasks that have not stopped and have an address of their own, by
+	// AddressEntry.
+	TasksByAddress = by(func(t *ecs.Task) string {
+		if t.LastStatus == ecs.Stopped || t.Address() == "" {
+			return ""
+		}
+		a, _ := arn.Parse(t.TaskARN)
+		return AddressEntry(a.Region, a.Account, t.Address())
+	})
 
-	ByAutoScalingGroup Index = "auto-scaling-group" // fleet.Key of the group
+	ContainerInstancesByCluster = by(func(i *ecs.ContainerInstance) string { return i.ClusterARN })
+	// ContainerInstancesDraining finds the DRAINING container instances of a cluster.
+	ContainerInstancesDraining = by(func(i *ecs.ContainerInstance) string {
+		return onlyIf(i.Status == ecs.InstanceDraining, i.ClusterARN)
+	})
+	ContainerInstancesByEC2Instance = by(func(i *ecs.ContainerInstance) string { return i.EC2InstanceID })
+	// ContainerInstancesByClientToken finds container instances by TokenEntry.
+	ContainerInstancesByClientToken = by(func(i *ecs.ContainerInstance) string {
+		return TokenEntry(i.ClusterARN, i.ClientToken)
+	})
+
+	ListenersByLoadBalancer = by(func(l *elb.Listener) string { return l.LoadBalancerARN })
+	RulesByListener         = by(func(r *elb.Rule) string { return r.ListenerARN })
+	RulesByTargetGroup      = byEach(func(r *elb.Rule) []string { return elb.Uses(r.Actions) })
+	TargetsByEC2Instance    = by(func(t *elb.Target) string { return t.ID })
+
+	// ImagesByTag finds images by the ARN of their repository, ":" and a tag.
+	ImagesByTag = byEach((*repository.Image).TagKeys)
+
+	// AutoScalingGroupsByTargetGroup finds groups by the ARN of a target group attached to them.
+	AutoScalingGroupsByTargetGroup = byEach(func(g *fleet.AutoScalingGroup) []string { return g.TargetGroups })
+
+	InstancesByID               = by(func(i *fleet.Instance) string { return i.ID })
+	InstancesByAutoScalingGroup = by((*fleet.Instance).GroupKey)
+	// InstancesByClientToken and LaunchTemplatesByClientToken find rows by TokenEntry.
+	InstancesByClientToken = by(func(i *fleet.Instance) string {
+		return TokenEntry(fleet.KeyPrefix(i.Region, i.Account), i.ClientToken)
+	})
+	LaunchTemplatesByClientToken = by(func(t *fleet.LaunchTemplate) string {
+		return TokenEntry(fleet.KeyPrefix(t.Region, t.Account), t.ClientToken)
+	})
+	// InstancesByTarget finds the members of Auto Scaling groups that a target belongs to, by
+	// elb.TargetKey.
+	InstancesByTarget = byEach(func(i *fleet.Instance) []string { return i.Scaling.Targets })
 )
 
-// define makes the empty tables. A table's name is in every journal and must
-// never change; indexes are not kept and may come and go.
+// onlyIf returns the entry for an index that only some values are in.
+func onlyIf(in bool, entry string) string {
+	if !in {
+		return ""
+	}
+	return entry
+}
+
+// TokenEntry returns the index entry for a client token in its scope, which is a cluster or a region
+// and account; "" if there is no token.
+func TokenEntry(scope, token string) string { return onlyIf(token != "", scope+" "+token) }
+
+// define returns the empty tables. A table's name is in every journal and must never change.
+// Indexes are not stored and may change.
 func define() Tables {
 	return Tables{
 		Clusters: table("ecs.clusters", func(c *ecs.Cluster) string { return c.ClusterARN }),
 		TaskDefinitions: table("ecs.task-definitions",
 			func(d *ecs.TaskDefinition) string { return d.TaskDefinitionARN }),
 		Families:        table("ecs.families", (*ecs.Family).Key),
-		ServiceEvents:   table("ecs.service-events", (*ecs.Event).Key, by(ByService, func(e *ecs.Event) string { return e.ServiceARN })),
+		ServiceEvents:   table("ecs.service-events", (*ecs.Event).Key, ServiceEventsByService),
 		AccountSettings: table("ecs.account-settings", (*ecs.AccountSetting).Key),
 		Tokens:          table("ecs.tokens", (*ecs.Token).Key),
 		Services: table("ecs.services", func(s *ecs.Service) string { return s.ServiceARN },
-			by(ByCluster, func(s *ecs.Service) string { return s.ClusterARN }),
-			byEach(ByTargetGroup, func(s *ecs.Service) []string { return targetGroups(s.LoadBalancers) })),
-		Tasks: table("ecs.tasks", func(t *ecs.Task) string { return t.TaskARN },
-			by(ByCluster, func(t *ecs.Task) string { return t.ClusterARN }),
-			by(ByInstance, func(t *ecs.Task) string { return t.ContainerInstanceARN }),
-			by(ByService, func(t *ecs.Task) string { return t.ServiceARN }),
-			byEach(ByTargetGroup, func(t *ecs.Task) []string { return targetGroups(t.LoadBalancers) })),
-		ContainerInstances: table("ecs.container-instances",
+			ServicesByCluster, ServicesByClientToken),
+		ServiceProgress: table("ecs.service-progress", func(p *ecs.ServiceProgress) string { return p.ServiceARN },
+			ServiceProgressByTargetGroup, ServiceProgressByTaskDefinition),
+		ServiceDeployments: table("ecs.service-deployments",
+			func(d *ecs.ServiceDeployment) string { return d.ServiceDeploymentARN }, ServiceDeploymentsByService),
+		ServiceRevisions: table("ecs.service-revisions",
+			func(r *ecs.ServiceRevision) string { return r.ServiceRevisionARN }, ServiceRevisionsByService),
+		Tasks: withSums(table("ecs.tasks", func(t *ecs.Task) string { return t.TaskARN },
+			TasksByCluster, TasksByInstance, TasksByService, TasksByServicePresent, TasksByServiceUncounted,
+			TasksByServiceUnproven, TasksByTaskDefinition, TasksByTarget, TasksByAttachment, TasksByAddress,
+			TasksByServiceMoving, TasksByClientToken,
+		), // in the order of sumsOfInstances, sumsOfServices and sumsOfClusters
+			taskSums(func(t *ecs.Task) string { return t.ContainerInstanceARN },
+				func(t *ecs.Task) (string, string) { return t.Group, "" }),
+			taskSums(func(t *ecs.Task) string { return t.ServiceARN },
+				func(t *ecs.Task) (string, string) { return t.StartedBy, t.AvailabilityZone }),
+			taskSums(func(t *ecs.Task) string { return t.ClusterARN },
+				func(*ecs.Task) (string, string) { return "", "" })),
+		ContainerInstances: withSums(table("ecs.container-instances",
 			func(i *ecs.ContainerInstance) string { return i.ContainerInstanceARN },
-			by(ByCluster, func(i *ecs.ContainerInstance) string { return i.ClusterARN }),
-			by(ByEC2Instance, func(i *ecs.ContainerInstance) string { return i.EC2InstanceID })),
+			ContainerInstancesByCluster, ContainerInstancesDraining, ContainerInstancesByEC2Instance,
+			ContainerInstancesByClientToken), attributes(), zones()), // in the order of sumsOfAttributes
 
 		LoadBalancers: table("elb.load-balancers", func(l *elb.LoadBalancer) string { return l.ARN }),
 		Listeners: table("elb.listeners", func(l *elb.Listener) string { return l.ARN },
-			by(ByLoadBalancer, func(l *elb.Listener) string { return l.LoadBalancerARN })),
+			ListenersByLoadBalancer),
 		Rules: table("elb.rules", func(r *elb.Rule) string { return r.ARN },
-			by(ByListener, func(r *elb.Rule) string { return r.ListenerARN }),
-			byEach(ByTargetGroup, func(r *elb.Rule) []string { return elb.Uses(r.Actions) })),
+			RulesByListener, RulesByTargetGroup),
 		TargetGroups:   table("elb.target-groups", func(g *elb.TargetGroup) string { return g.ARN }),
-		Targets:        table("elb.targets", (*elb.Target).Key),
+		Targets:        withSums(table("elb.targets", (*elb.Target).Key, TargetsByEC2Instance), registeredTargets()),
 		TargetHealth:   table("elb.target-health", func(h *elb.TargetHealth) string { return h.Key }),
 		BoundListeners: table("elb.bound-listeners", func(b *elb.BoundListener) string { return b.ListenerARN }),
 
-		Repositories: table("ecr.repositories", func(r *repository.Repository) string { return r.ARN }),
-		Images: table("ecr.images", (*repository.Image).Key,
-			byEach(ByImageTag, (*repository.Image).TagKeys)),
-		LogGroups:              table("logs.groups", func(g *loggroup.Group) string { return g.ARN }),
-		LogStreams:             table("logs.streams", func(s *loggroup.Stream) string { return s.ARN }),
-		CacheClusters:          table("elasticache.clusters", func(c *cache.Cluster) string { return c.ARN }),
-		CacheReplicationGroups: table("elasticache.replication-groups", func(g *cache.ReplicationGroup) string { return g.ARN }),
-		CacheSubnetGroups:      table("elasticache.subnet-groups", func(g *cache.SubnetGroup) string { return g.ARN }),
-		Roles:                  table("iam.roles", (*role.Role).Key),
-		InstanceProfiles:       table("iam.instance-profiles", (*role.InstanceProfile).Key),
+		Repositories:  table("ecr.repositories", func(r *repository.Repository) string { return r.ARN }),
+		Images:        table("ecr.images", (*repository.Image).Key, ImagesByTag),
+		LogGroups:     table("logs.groups", func(g *loggroup.Group) string { return g.ARN }),
+		LogStreams:    table("logs.streams", func(s *loggroup.Stream) string { return s.ARN }),
+		CacheClusters: table("elasticache.clusters", func(c *cache.Cluster) string { return c.ARN }),
+		CacheReplicationGroups: table("elasticache.replication-groups",
+			func(g *cache.ReplicationGroup) string { return g.ARN }),
+		CacheSubnetGroups: table("elasticache.subnet-groups", func(g *cache.SubnetGroup) string { return g.ARN }),
+		Roles:             table("iam.roles", (*role.Role).Key),
+		InstanceProfiles:  table("iam.instance-profiles", (*role.InstanceProfile).Key),
 
-		AutoScalingGroups:    table("fleet.auto-scaling-groups", (*fleet.AutoScalingGroup).Key),
+		AutoScalingGroups: table("fleet.auto-scaling-groups", (*fleet.AutoScalingGroup).Key,
+			AutoScalingGroupsByTargetGroup),
 		LaunchConfigurations: table("fleet.launch-configurations", (*fleet.LaunchConfiguration).Key),
-		LaunchTemplates:      table("fleet.launch-templates", (*fleet.LaunchTemplate).Key),
+		LaunchTemplates: table("fleet.launch-templates", (*fleet.LaunchTemplate).Key,
+			LaunchTemplatesByClientToken),
 		Instances: table("fleet.instances", (*fleet.Instance).ARN,
-			by(ByAutoScalingGroup, (*fleet.Instance).GroupKey)),
+			InstancesByID, InstancesByAutoScalingGroup, InstancesByClientToken, InstancesByTarget),
 		Activities:     table("fleet.activities", (*fleet.Activity).Key),
 		KeyPairs:       table("fleet.key-pairs", (*fleet.KeyPair).Key),
 		SecurityGroups: table("fleet.security-groups", (*fleet.SecurityGroup).Key),
@@ -137,6 +272,51 @@ func define() Tables {
 		Networks:       table("fleet.networks", (*fleet.Network).Key),
 		Blocks:         table("fleet.blocks", (*fleet.Block).Key),
 	}
+}
+
+// AddressEntry returns the index entry for an address in the network of a region and account.
+func AddressEntry(region, account, address string) string {
+	return region + " " + account + " " + address
+}
+
+// AddressTaken reports whether a task that has not stopped has the address in a network.
+func (t *Tables) AddressTaken(region, account, address string) bool {
+	for range t.Tasks.By(TasksByAddress, AddressEntry(region, account, address)) {
+		return true
+	}
+	return false
+}
+
+func attachmentIDs(attachments []ecs.Attachment) []string {
+	ids := make([]string, len(attachments))
+	for i, a := range attachments {
+		ids[i] = a.ID
+	}
+	return ids
+}
+
+func targetKeys(targets []ecs.TaskTarget) []string {
+	keys := make([]string, len(targets))
+	for i, t := range targets {
+		keys[i] = elb.TargetKey(t.TargetGroupARN, t.ID, t.Port)
+	}
+	return keys
+}
+
+func targetGroupsOfProgress(p *ecs.ServiceProgress) []string {
+	var arns []string
+	for _, d := range p.Deployments {
+		arns = append(arns, targetGroups(d.Revision.LoadBalancers)...)
+	}
+	return arns
+}
+
+func taskDefinitionsOfProgress(p *ecs.ServiceProgress) []string {
+	var arns []string
+	for _, d := range p.Deployments {
+		arns = append(arns, d.Revision.TaskDefinition)
+	}
+	return arns
 }
 
 func targetGroups(lbs []ecs.LoadBalancer) []string {

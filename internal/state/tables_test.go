@@ -4,6 +4,9 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"reflect"
 	"testing"
 
@@ -86,5 +89,49 @@ func TestLostIsFound(t *testing.T) {
 		if got := lost(reflect.TypeOf(c.value), map[reflect.Type]bool{}); got != c.want {
 			t.Errorf("%T: %q, want %q", c.value, got, c.want)
 		}
+	}
+}
+
+// An index that define leaves out would be found by the first who asks for it.
+func TestEveryIndexIsDefined(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "tables.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared, defined := map[string]bool{}, map[string]int{}
+	for _, d := range file.Decls {
+		switch d := d.(type) {
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				v, ok := spec.(*ast.ValueSpec)
+				if !ok || len(v.Values) != 1 {
+					continue
+				}
+				ast.Inspect(v.Values[0], func(n ast.Node) bool {
+					if made, ok := n.(*ast.Ident); ok && (made.Name == "by" || made.Name == "byEach") {
+						declared[v.Names[0].Name] = true
+					}
+					return true
+				})
+			}
+		case *ast.FuncDecl:
+			if d.Name.Name != "define" {
+				continue
+			}
+			ast.Inspect(d, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok {
+					defined[id.Name]++
+				}
+				return true
+			})
+		}
+	}
+	for name := range declared {
+		if defined[name] != 1 {
+			t.Errorf("index %s is in define %d times, want 1", name, defined[name])
+		}
+	}
+	if len(declared) < 10 {
+		t.Errorf("only %d indexes were found", len(declared))
 	}
 }

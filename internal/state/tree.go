@@ -9,22 +9,40 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// tree is an ordered map from key to a value of one table. Trees share the
-// nodes they have in common: copying one is cheap, and a write copies the few
-// nodes on its path.
+// tree is an ordered map from a key to a value of one table. Trees share their common nodes:
+// copying a tree is cheap, and a write copies the few nodes on its path.
 //
-// A tree is written by one transaction. What seal returned, and with it every
-// tree of a snapshot, is never written again.
+// Only one transaction writes to a tree. What seal has returned, and so every tree of a snapshot,
+// is never written again.
 type tree struct {
-	items *btree.BTreeG[item]
+	items items
 	own   bool // items were copied since the last seal
 }
 
-// item holds its value as any: one tree serves all tables, so that the B-tree
-// is compiled once and not once per table in every package that reads state.
+// item holds its value as any, so that one kind of B-tree serves all tables.
 type item struct {
 	key   string
 	value any
+}
+
+// items is the part of btree.BTreeG[item] that a tree needs. If tree had a field of that type instead, every
+// package that reads state would compile the B-tree again.
+type items interface {
+	Get(item) (item, bool)
+	Set(item) (item, bool)
+	Delete(item) (item, bool)
+	Len() int
+	Ascend(from item, yield func(item) bool)
+	Descend(from item, yield func(item) bool)
+	copied() items // a copy, which may be written while others read the original
+}
+
+type bTree struct{ *btree.BTreeG[item] }
+
+// copied copies a copy of b: BTreeG.Copy writes to the tree that it copies.
+func (b bTree) copied() items {
+	shared := *b.BTreeG
+	return bTree{shared.Copy()}
 }
 
 // degree is chosen by measuring: small nodes cost less to copy, large ones less
@@ -33,7 +51,7 @@ const degree = 8
 
 func newTree() tree {
 	before := func(a, b item) bool { return a.key < b.key }
-	return tree{items: btree.NewBTreeGOptions(before, btree.Options{Degree: degree, NoLocks: true})}
+	return tree{items: bTree{btree.NewBTreeGOptions(before, btree.Options{Degree: degree, NoLocks: true})}}
 }
 
 func (t *tree) get(key string) (any, bool) {
@@ -43,24 +61,38 @@ func (t *tree) get(key string) (any, bool) {
 
 func (t *tree) insert(key string, v any) { t.writable().Set(item{key, v}) }
 
+// update replaces the value under key by the result of change; nil means no value. It stores
+// nothing under the key "".
+func (t *tree) update(key string, change func(any) any) {
+	if key == "" {
+		return
+	}
+	kept, _ := t.get(key)
+	if v := change(kept); v != nil {
+		t.insert(key, v)
+	} else {
+		t.remove(key)
+	}
+}
+
 func (t *tree) remove(key string) { t.writable().Delete(item{key: key}) }
 
-func (t *tree) writable() *btree.BTreeG[item] {
+func (t *tree) writable() items {
 	if !t.own {
-		t.items, t.own = t.items.Copy(), true
+		t.items, t.own = t.items.copied(), true
 	}
 	return t.items
 }
 
 // seal returns the items as they are now, whatever is written later.
-func (t *tree) seal() *btree.BTreeG[item] {
+func (t *tree) seal() items {
 	if t.own { // else it may be another goroutine's too
 		t.own = false
 	}
 	return t.items
 }
 
-// under yields, in the order of keys, what has a key that begins with prefix.
+// under yields the values whose keys begin with prefix, in the order of keys.
 func (t *tree) under(prefix string) iter.Seq2[string, any] {
 	items := t.seal()
 	return func(yield func(string, any) bool) {
@@ -70,25 +102,34 @@ func (t *tree) under(prefix string) iter.Seq2[string, any] {
 	}
 }
 
-// refer keeps v, which has a primary key, under some entries of an index, and
-// no longer under others.
-func (t *tree) refer(primary string, was, is []string, v any) {
-	for _, entry := range was {
-		if !slices.Contains(is, entry) {
-			t.remove(indexKey(entry, primary))
+// last returns the value with the last key that begins with prefix.
+func (t *tree) last(prefix string) (v any, ok bool) {
+	// This key is after all that begin with prefix, because no UTF-8 text contains 0xff.
+	t.items.Descend(item{key: prefix + "\xff"}, func(i item) bool {
+		v, ok = i.value, strings.HasPrefix(i.key, prefix)
+		return false
+	})
+	return v, ok
+}
+
+// refer moves v from the keys was of an index to the keys is.
+func (t *tree) refer(was, is []string, v any) {
+	for _, key := range was {
+		if !slices.Contains(is, key) {
+			t.remove(key)
 		}
 	}
-	for _, entry := range is {
-		t.insert(indexKey(entry, primary), v)
+	for _, key := range is {
+		t.insert(key, v)
 	}
 }
 
-// indexKey places a value under an index entry: the length of the entry keeps
-// entries apart that begin alike, the primary key keeps values apart and in
-// order.
-func indexKey(entry, primary string) string {
-	key := make([]byte, 0, binary.MaxVarintLen32+len(entry)+len(primary))
+// indexKey returns the key of a value in an index. The length of the entry separates entries with a
+// common beginning; the rest, which ends with the primary key, separates and sorts the values of an
+// entry.
+func indexKey(entry, last string) string {
+	key := make([]byte, 0, binary.MaxVarintLen32+len(entry)+len(last))
 	key = binary.AppendUvarint(key, uint64(len(entry)))
 	key = append(key, entry...)
-	return string(append(key, primary...))
+	return string(append(key, last...))
 }

@@ -9,27 +9,26 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// ErrUnknown says that Update gave up waiting: its changes may become durable
-// or may fail, and this call will not learn which. View tells in time.
+// ErrUnknown means that Update stopped waiting: its changes may become durable or may fail, and the
+// caller will not be told. View shows the outcome in time.
 var ErrUnknown = errors.New("state: stopped waiting for the disk; the outcome of the update is unknown")
 
-// checkedValues is how many values each update compares with their
-// fingerprints, when the build tag statecheck asks for that.
+// checkedValues is how many values each update compares with their fingerprints under the build tag
+// statecheck.
 const checkedValues = 256
 
-// Update runs fn on the newest state, as the only writer, and returns nil once
-// the changes are durable and visible to View. fn must be quick and pure: no
-// I/O, no waiting, and no Update inside, which would wait for itself for ever.
+// Update runs fn on the newest state, as the only writer, and returns nil once the changes are
+// durable and visible to View. fn must be quick and pure: it must not do I/O, wait, or call Update,
+// which would deadlock.
 //
-// When fn returns an error, that error is returned and nothing happened. When
-// fn panics, nothing happened and the panic goes on. When fn changed nothing,
-// Update returns without touching the journal, but not before everything fn
-// may have seen is durable. When the journal refuses the changes (a full disk),
-// the error is a *fault.Error with code ServerException, nothing happened, and
-// later updates may succeed again.
+// If fn returns an error, Update returns that error and nothing is changed. If fn panics, nothing
+// is changed and the panic continues. If fn changes nothing, Update does not touch the journal, but
+// returns only when everything that fn may have seen is durable. If the journal refuses the changes
+// (a full disk), the error is a *fault.Error with the code ServerException, nothing is changed, and
+// later updates may succeed.
 //
-// A ctx that is cancelled before fn ran means that nothing happens. Cancelled
-// later, Update returns at once with an error that is ErrUnknown and the cause.
+// If ctx is cancelled before fn runs, nothing is changed. If it is cancelled later, Update returns
+// at once with an error that wraps ErrUnknown and the cause.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -49,8 +48,8 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-// stage runs fn and queues what it changed. It returns the commit to wait for:
-// the update's own, or, when there is none, the newest one fn may have seen.
+// stage runs fn and queues its changes. It returns the commit to wait for: that of the update or,
+// if fn changed nothing, the newest one whose changes fn may have seen.
 func (s *Store) stage(fn func(*Tx) error) (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,8 +88,8 @@ func (s *Store) stage(fn func(*Tx) error) (*commit, error) {
 	return c, nil
 }
 
-// commitAll is the committer: it takes everything that waits, appends it in one
-// go, and starts over. It returns when the store closes and nothing waits.
+// commitAll returns the committer: it appends everything that waits in one batch, and repeats. It
+// returns when the store is closed and nothing waits.
 func (s *Store) commitAll() {
 	for {
 		closing := false
@@ -108,9 +107,8 @@ func (s *Store) commitAll() {
 	}
 }
 
-// take ends the batch that waits and returns it with the state it leads to.
-// What is staged from here on goes into the next batch, while this one is on
-// its way to the disk.
+// take closes the waiting batch, and returns it with the state that it leads to. What is staged
+// from then on belongs to the next batch.
 func (s *Store) take() ([]*commit, *Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,8 +125,8 @@ func (s *Store) commit(batch []*commit, next *Snapshot) {
 	for i, c := range batch {
 		entries[i] = c.entry
 	}
-	// An append that has begun is seen through: nobody could tell otherwise
-	// what is on the disk.
+	// Once an append has begun it is not cancelled: otherwise nobody would know what is on the
+	// disk.
 	err := s.journal.Append(context.Background(), entries)
 	if err != nil {
 		s.fail(batch, err)
@@ -138,8 +136,7 @@ func (s *Store) commit(batch []*commit, next *Snapshot) {
 	s.compactIfLarge(entries)
 }
 
-// publish makes a durable batch visible, marks what it made dirty, and only
-// then tells the updates that wait.
+// publish makes a durable batch visible, then marks dirty keys, and then lets its updates return.
 func (s *Store) publish(batch []*commit, next *Snapshot) {
 	s.durable.Store(next)
 	s.mu.Lock()
@@ -147,18 +144,30 @@ func (s *Store) publish(batch []*commit, next *Snapshot) {
 		s.last = nil
 	}
 	s.mu.Unlock()
-	for _, sub := range s.subscriptions() {
-		for _, c := range batch {
-			sub.mark(c.changes)
-		}
-	}
+	s.notify(batch, next)
 	for _, c := range batch {
 		close(c.done)
 	}
 }
 
-// fail undoes a batch that the journal refused, and everything that was staged
-// on top of it meanwhile.
+// notify marks the keys that a batch makes dirty in all subscriptions.
+func (s *Store) notify(batch []*commit, now *Snapshot) {
+	subs := s.subscriptions()
+	if len(subs) == 0 {
+		return
+	}
+	var changes []Change
+	for _, c := range batch {
+		for _, one := range c.changes {
+			changes = append(changes, one.typed())
+		}
+	}
+	for _, sub := range subs {
+		sub.mark(changes, now)
+	}
+}
+
+// fail undoes a batch that the journal refused, and everything that was staged after it.
 func (s *Store) fail(batch []*commit, cause error) {
 	s.log.Error("state: the journal refused an update", "updates", len(batch), "err", cause)
 	public := unavailable(cause)
@@ -167,7 +176,7 @@ func (s *Store) fail(batch []*commit, cause error) {
 	s.queue, s.last = nil, nil
 	s.staged = s.durable.Load()
 	if errors.Is(cause, journal.ErrFenced) || errors.Is(cause, journal.ErrGap) {
-		s.refuse = public // another store writes to this journal now
+		s.refuse = public // another store has become this journal's writer
 	}
 	s.seals.undo(batch)
 	s.mu.Unlock()
@@ -177,7 +186,7 @@ func (s *Store) fail(batch []*commit, cause error) {
 	}
 }
 
-// unavailable words a refusal of the journal for callers of the API.
+// unavailable returns the error that callers of the API get when the journal refuses a change.
 func unavailable(cause error) error {
 	why := "the disk refused the change"
 	switch {

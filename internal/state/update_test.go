@@ -50,12 +50,17 @@ func TestUpdateWithoutChangeTouchesNoJournal(t *testing.T) {
 	s := open(t, c)
 	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) })
 	for name, fn := range map[string]func(tx *state.Tx){
-		"nothing":            func(tx *state.Tx) {},
-		"same value":         func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) },
-		"delete of nothing":  func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(9)) },
-		"put and delete":     func(tx *state.Tx) { tx.Clusters.Put(cluster(2)); tx.Clusters.Delete(clusterARN(2)) },
-		"delete and put":     func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(1)); tx.Clusters.Put(cluster(1)) },
-		"change and restore": func(tx *state.Tx) { v := *cluster(1); v.Status = "X"; tx.Clusters.Put(&v); tx.Clusters.Put(cluster(1)) },
+		"nothing":           func(tx *state.Tx) {},
+		"same value":        func(tx *state.Tx) { tx.Clusters.Put(cluster(1)) },
+		"delete of nothing": func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(9)) },
+		"put and delete":    func(tx *state.Tx) { tx.Clusters.Put(cluster(2)); tx.Clusters.Delete(clusterARN(2)) },
+		"delete and put":    func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(1)); tx.Clusters.Put(cluster(1)) },
+		"change and restore": func(tx *state.Tx) {
+			v := *cluster(1)
+			v.Status = "X"
+			tx.Clusters.Put(&v)
+			tx.Clusters.Put(cluster(1))
+		},
 	} {
 		update(t, s, fn)
 		if c.appends != 1 || s.View().Rev != 1 {
@@ -167,7 +172,8 @@ func TestJournalRefuses(t *testing.T) {
 		for range 3 {
 			err := <-answers
 			f, ok := errors.AsType[*fault.Error](err)
-			if !ok || f.Code != "ServerException" || f.HTTPStatus() != 500 || !strings.Contains(f.Message, "disk is full") || !errors.Is(err, syscall.ENOSPC) {
+			if !ok || f.Code != "ServerException" || f.HTTPStatus() != 500 ||
+				!strings.Contains(f.Message, "disk is full") || !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("refused with %v; want a ServerException of status 500 that says the disk is full", err)
 			}
 		}

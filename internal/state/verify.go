@@ -7,8 +7,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// Verify reads entries as Open does, and calls report for each that it could not read. It returns
-// the number of rows that there are in the end.
+// Verify reads entries as Open does, and calls report for each that it cannot read. It returns the
+// number of rows at the end.
 func Verify(entries iter.Seq[journal.Entry], report func(error)) (rows int) {
 	l := newLoader()
 	for e := range entries {

@@ -1,9 +1,9 @@
-// Package bolt reads journals of format 1, which versions of Berth before format 2 kept in a bbolt
-// file. It never writes.
+// Package bolt reads journals of format 1, which older versions of Berth kept in a bbolt file. It
+// never writes.
 //
-// It reads the pages itself: bbolt takes the pages of a file for good, and a damaged one ends the
-// process. Format 1 has no checksums of what it keeps, so damage inside of a value is found only
-// where the value makes no sense.
+// It reads the pages itself, because bbolt trusts the pages of a file and ends the process at a
+// damaged one. Format 1 has no checksums, so damage inside a value is found only if the value is
+// malformed.
 package bolt
 
 import (
@@ -20,7 +20,7 @@ import (
 // The file's buckets and keys.
 const (
 	logBucket   = "log"      // revision -> term, data
-	partsBucket = "parts"    // revision, number -> data; of the snapshot, or left over
+	partsBucket = "parts"    // revision, number -> data; of the snapshot, or left over from another
 	metaBucket  = "meta"     //
 	snapshotKey = "snapshot" // in meta -> revision, term
 	formatKey   = "format"   // in meta -> format
@@ -84,7 +84,8 @@ func Read(path string) (*File, error) {
 
 type meta struct{ root, pages, txid uint64 }
 
-// meta reads the page of metadata at an offset, which must be for this size of pages.
+// meta reads the page of metadata at an offset. ok is false if it is not for pages of the given
+// size.
 func (f *File) meta(offset, size int) (m meta, ok bool) {
 	if len(f.data) < offset+16+64 {
 		return m, false
@@ -109,7 +110,8 @@ const (
 	leafPage   = 2
 )
 
-// walk calls fn for each key below a page, in order. Pages may be seen once.
+// walk calls fn for each key below a page, in order. It returns an error if it comes to a page
+// twice.
 func (f *File) walk(page uint64, seen map[uint64]bool, fn func(key, value []byte) error) error {
 	if page < 2 || page >= f.end || seen[page] {
 		return f.damaged(page, "another page refers to this one")
@@ -117,16 +119,16 @@ func (f *File) walk(page uint64, seen map[uint64]bool, fn func(key, value []byte
 	seen[page] = true
 	b := f.data[page*uint64(f.page):]
 	if got := binary.LittleEndian.Uint64(b); got != page {
-		return f.damaged(page, "it calls itself page %d", got)
+		return f.damaged(page, "it has the number of page %d", got)
 	}
 	more := uint64(binary.LittleEndian.Uint32(b[12:]))
 	if more >= f.end-page {
-		return f.damaged(page, "it goes on past the end of the file")
+		return f.damaged(page, "it continues after the end of the file")
 	}
 	return f.elements(page, b[:(more+1)*uint64(f.page)], seen, fn)
 }
 
-// elements goes through the elements of a page, which may be one inside of a value.
+// elements walks the elements of a page, which may be inside a value.
 func (f *File) elements(page uint64, b []byte, seen map[uint64]bool, fn func(key, value []byte) error) error {
 	if len(b) < 16 {
 		return f.damaged(page, "it is too short")
@@ -184,13 +186,13 @@ func (f *File) bucket(name string, fn func(key, value []byte) error) error {
 		return f.damaged(f.root, "there is no bucket %q", name)
 	}
 	root := binary.LittleEndian.Uint64(value)
-	if root == 0 { // it is small and lies in the value
+	if root == 0 { // the bucket is small and stored in the value
 		return f.elements(f.root, value[16:], map[uint64]bool{}, fn)
 	}
 	return f.walk(root, map[uint64]bool{}, fn)
 }
 
-// Format is the format that the file says it has.
+// Format returns the format that the file names.
 func (f *File) Format() (format string, err error) {
 	err = f.bucket(metaBucket, func(k, v []byte) error {
 		if string(k) == formatKey {
@@ -252,7 +254,7 @@ func (f *File) history(yield func(journal.Entry) error) error {
 	return f.log(rev, yield)
 }
 
-// log yields the entries after the snapshot. Entries up to it may be there still; they are void.
+// log yields the entries after the snapshot. Entries up to it may still be there and are skipped.
 func (f *File) log(rev uint64, yield func(journal.Entry) error) error {
 	saved, term := rev, uint64(0)
 	return f.bucket(logBucket, func(k, v []byte) error {

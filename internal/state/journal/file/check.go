@@ -14,9 +14,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/bolt"
 )
 
-// Check reads all of the journal in a directory that no process has open, and calls report for each
-// place that is damaged, and when the journal has another owner. It yields the entries that are whole. It changes nothing; a journal of
-// format 1 is an error, for it has nothing to check by.
+// Check reads the whole journal in a directory that no process has open. It calls report for each
+// damaged place, and if the journal has another owner, and yields the entries that are intact. It
+// changes nothing. A journal of format 1 is an error, since that format has no checksums.
 func Check(dir string, owner Owner, report func(error)) iter.Seq[journal.Entry] {
 	return func(yield func(journal.Entry) bool) {
 		j := &Journal{dir: dir}
@@ -45,7 +45,9 @@ func Check(dir string, owner Owner, report func(error)) iter.Seq[journal.Entry] 
 			report(err)
 			return
 		}
-		r := &reader{frames: frames{path: j.path(), r: f, size: info.Size(), number: h.number, offset: dataStart}, good: h.good}
+		r := &reader{frames: frames{
+			path: j.path(), r: f, size: info.Size(), number: h.number, offset: dataStart,
+		}, good: h.good}
 		r.check(report, yield)
 	}
 }
@@ -66,7 +68,7 @@ func (r *reader) check(report func(error), yield func(journal.Entry) bool) {
 		}
 		found := fr.contents(r.saved, 0)
 		switch fr.kind {
-		case partFrame: // their revision comes behind them
+		case partFrame: // their revision follows them
 			parts = append(parts, journal.Entry{Part: true, Data: bytes.Clone(fr.payload)})
 		case snapshotEnd:
 			found, parts = parts, nil
@@ -79,7 +81,7 @@ func (r *reader) check(report func(error), yield func(journal.Entry) bool) {
 	}
 }
 
-// resume goes on at the next record that is whole, behind the place that was reported.
+// resume continues at the next intact record after the reported place.
 func (r *reader) resume() bool {
 	h := make([]byte, headerSize)
 	for at := r.offset + frameAlign; at < r.size; at += frameAlign {
@@ -102,7 +104,7 @@ func (r *reader) resume() bool {
 	return false
 }
 
-// expect makes the reader take a frame as the one that follows.
+// expect makes the reader accept a frame as the next one.
 func (r *reader) expect(fr frame) {
 	switch fr.kind {
 	case snapshotEnd:
@@ -117,7 +119,8 @@ func (r *reader) expect(fr frame) {
 	}
 }
 
-// Copy returns the journal as it is now, as a file of its own, and its size. The caller closes it.
+// Copy returns the journal as it is now, as a separate file, and its size. The caller must close
+// it.
 func (j *Journal) Copy() (io.ReadCloser, int64, error) {
 	f, h, end, _, err := j.look()
 	if err != nil {
@@ -136,7 +139,7 @@ func (j *Journal) Copy() (io.ReadCloser, int64, error) {
 	}{r, f}, end, nil
 }
 
-// FormatOf tells the format of the journal in a directory, from the file that guards it.
+// FormatOf returns the format of the journal in a directory, as GuardFile has it.
 func FormatOf(dir string) (string, error) {
 	lock, err := lockFile((&Journal{dir: dir}).guard())
 	if err != nil {

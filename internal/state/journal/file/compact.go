@@ -11,8 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// Compact implements journal.Journal. The parts go into a new file, the entries after them follow,
-// and the new file takes the place of the old one. Appends wait only for the last few entries.
+// Compact implements journal.Journal. It writes the parts and the entries after them to a new file,
+// which then replaces the old one. Appends wait only while the last few entries are copied.
 func (j *Journal) Compact(ctx context.Context, rev, term uint64, parts iter.Seq2[[]byte, error]) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -34,8 +34,8 @@ func (j *Journal) Compact(ctx context.Context, rev, term uint64, parts iter.Seq2
 	return nil
 }
 
-// mayCompact checks the caller's revision and term and returns the revision of the snapshot in
-// force.
+// mayCompact checks the caller's revision and term, and returns the revision of the current
+// snapshot.
 func (j *Journal) mayCompact(rev, term uint64) (current uint64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -95,12 +95,12 @@ func (j *Journal) compact(ctx context.Context, w *writer, s snapshot, parts iter
 	return errors.Join(old.Close(), j.settle())
 }
 
-// tail copies the entries that follow a snapshot from the file in force to a new one.
+// tail copies the entries after a snapshot from the current file to a new one.
 type tail struct {
 	j      *Journal
 	w      *writer
 	after  uint64
-	number uint32 // of the file in force
+	number uint32 // number of the current file
 	from   int64  // offset in it
 }
 
@@ -113,7 +113,7 @@ func (j *Journal) tail(w *writer, after uint64) *tail {
 // littleLeft is how many bytes may be copied while appends wait.
 const littleLeft = 256 << 10
 
-// catchUp copies until little is left, and syncs what it copied.
+// catchUp copies until at most littleLeft bytes are left, and syncs what it copied.
 func (t *tail) catchUp(ctx context.Context) error {
 	for {
 		if ctx.Err() != nil {
@@ -185,13 +185,14 @@ func (w *writer) frame(kind byte, payload []byte) error {
 
 func (w *writer) sync() error { return errors.Join(w.buf.Flush(), w.f.Sync()) }
 
-// finish writes zeros ahead and both copies of the head, and syncs.
+// finish writes zeros after the records and both copies of the head, and syncs.
 func (w *writer) finish() (h head, err error) {
 	h = head{number: w.number, owner: w.owner, turn: 2, good: w.offset, size: w.offset + ahead}
 	if err := w.buf.Flush(); err != nil {
 		return h, err
 	}
-	if writeZeros(w.f, w.offset, h.size) != nil { // a disk without room for zeros may do
+	// a disk without room for the zeros may still have enough for the records
+	if writeZeros(w.f, w.offset, h.size) != nil {
 		h.size = w.offset
 		if err := w.f.Truncate(h.size); err != nil {
 			return h, err
@@ -205,7 +206,7 @@ func (w *writer) finish() (h head, err error) {
 	return h, w.f.Sync()
 }
 
-// abandon removes the file. It is not an error when it is gone.
+// abandon removes the file. It is no error if the file does not exist.
 func (w *writer) abandon() error {
 	err := os.Remove(w.f.Name())
 	if errors.Is(err, os.ErrNotExist) {
@@ -214,7 +215,7 @@ func (w *writer) abandon() error {
 	return errors.Join(err, w.f.Close())
 }
 
-// replace renames a synced file, durably.
+// replace renames a synced file and syncs the directory.
 func replace(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err

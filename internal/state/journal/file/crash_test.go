@@ -110,7 +110,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 					acknowledged := killedAt(t, dir, step, time)
 					newest := checkHistory(t, dir)
 					if newest < acknowledged {
-						t.Fatalf("round %d: revision %d is the newest, %d was acknowledged", round, newest, acknowledged)
+						t.Fatalf("round %d: revision %d is the newest, %d was acknowledged", round,
+							newest, acknowledged)
 					}
 				}
 			})

@@ -91,7 +91,7 @@ func contents(t rapid.TB, j *Journal) string {
 	return all.String()
 }
 
-// damaged is a directory with a file that is written anew for each attempt.
+// damaged is a directory with a file that is written again for each attempt.
 type damaged struct {
 	t    testing.TB
 	dir  string
@@ -275,7 +275,8 @@ func TestAppendAfterATornOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.f.Close()
-	if got := contents(t, j); !strings.HasSuffix(got, "x\n") || strings.Count(got, "\n") != strings.Count(want, "\n")-1 {
+	if got := contents(t, j); !strings.HasSuffix(got, "x\n") ||
+		strings.Count(got, "\n") != strings.Count(want, "\n")-1 {
 		t.Errorf("after another append:\n%s", got)
 	}
 }

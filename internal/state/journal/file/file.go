@@ -1,18 +1,18 @@
-// Package file is a journal in one file of checked records.
+// Package file is a journal in one file of records with checksums.
 //
-// An append writes one record, and a new head that vouches for the records before it, with one
-// sync. A compaction writes another file, with the snapshot in front, and renames it over the old
-// one; so the size of the file, and the time to read it, follow what there is and not what there
-// was.
+// An append writes one record, and a new head which says that the records before it are complete,
+// with one sync. A compaction writes another file, which begins with the snapshot, and renames it
+// over the old one. So the size of the file and the time to read it depend on the state as it is,
+// and not on its history.
 //
-// Every byte that counts is under a checksum, and the file says how long it must be. Damage is
-// an error that names the file and the offset. A process or a machine that stops at any moment is
-// no damage: at most the append under way is dropped, which nobody was answered. The format is in
-// frame.go and head.go; docs/decisions/0310 says why it is our own.
+// A checksum covers every byte that matters, and the file says how long it must be. Damage is an
+// error that names the file and the offset. If a process or a machine stops, nothing is damaged: at
+// most the append in progress is lost, and no caller was told that it succeeded. The format is
+// described in frame.go and head.go; decision 0310 says why it is our own.
 //
-// A directory has the journal in two files. JournalFile has the records. GuardFile, whose name
-// and format are those of older versions, says to them that they cannot read this directory, and
-// to this version that there must be a JournalFile; its lock keeps a second process out. A
+// A directory has the journal in two files. JournalFile has the records. GuardFile has the name and
+// format of older versions' journals; it tells those versions that they cannot read this directory,
+// and this version that there must be a JournalFile. Its lock keeps a second process out. A
 // directory of format 1 is converted when it is opened.
 package file
 
@@ -31,9 +31,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// ahead is how many bytes of zeros are written past the last record, at least half of it at any
-// time. A sync of blocks that were written before does not wait for the file system to allocate
-// them; and on a disk that is full, this much can still be written.
+// ahead is how many bytes of zeros are written after the last record; at least half of them are
+// there at any time. A sync of blocks that were written before does not wait for the file system to
+// allocate them, and this much can still be appended when the disk is full.
 const ahead = 1 << 20
 
 // Journal implements journal.Journal.
@@ -42,27 +42,27 @@ type Journal struct {
 	owner Owner
 	lock  *os.File
 
-	mu      sync.Mutex // guards what follows; held while an append is under way
+	mu      sync.Mutex // guards what follows; held during an append
 	f       *os.File
-	head    head     // the newest on the disk
+	head    head     // the newest one on the disk
 	end     int64    // of the records
-	torn    int64    // up to here, behind end, a failed append may have left bytes
+	torn    int64    // a failed append may have left bytes between end and here
 	unnamed bool     // the name of f may not be on the disk yet
-	saved   snapshot // in force; its frames lie in front
+	saved   snapshot // the current one; its frames are at the beginning of the file
 	first   int64    // offset of the first entries
 	rev     uint64   // the newest
 	term    uint64   // and its term
 	closed  bool
 
 	compacting sync.Mutex        // held during Compact
-	reached    func(step string) // for tests: called before and after each step, may be nil
+	reached    func(step string) // for tests: called before and after each step; may be nil
 }
 
-// Open opens the journal in the directory whoever owns it, as OpenFor does.
+// Open is OpenFor for a journal of any owner.
 func Open(dir string) (*Journal, error) { return OpenFor(dir, Owner{}) }
 
-// OpenFor opens the journal in the directory, which must exist, and makes it when there is none.
-// A directory of format 1 is converted first. A journal of another owner is refused and left as it is.
+// OpenFor opens the journal in a directory, which must exist, and creates it if there is none. A
+// directory of format 1 is converted first. A journal of another owner is refused and not changed.
 func OpenFor(dir string, owner Owner) (*Journal, error) {
 	lock, err := acquire(dir, owner.ID)
 	if err != nil {
@@ -93,7 +93,7 @@ func (j *Journal) open() (err error) {
 	return nil
 }
 
-// load reads the whole file once, to learn where it ends and that it is good up to there.
+// load reads the whole file once, to find its end and to check everything before it.
 func (j *Journal) load() error {
 	h, _, err := readHead(j.path(), j.f)
 	if err != nil {
@@ -103,7 +103,7 @@ func (j *Journal) load() error {
 		return err
 	}
 	if j.head = h; j.owner.ID == 0 {
-		j.owner.ID = h.owner // a compaction keeps it
+		j.owner.ID = h.owner // a compaction keeps the owner
 	}
 	r, err := newReader(j.path(), j.f, h)
 	if err != nil {
@@ -130,8 +130,8 @@ func (j *Journal) load() error {
 	return nil
 }
 
-// settle finishes what an append or a compaction that failed has left: a name that is not on the
-// disk, and bytes behind the end, which it overwrites with zeros.
+// settle repairs what a failed append or compaction has left: a name that is not on the disk yet,
+// and bytes after the end, which it overwrites with zeros.
 func (j *Journal) settle() error {
 	if j.unnamed {
 		if err := syncDir(j.dir); err != nil {
@@ -206,7 +206,7 @@ func (j *Journal) append(batch []journal.Entry) error {
 	if err := j.grow(end); err != nil {
 		return err
 	}
-	j.torn = end // until it is known to be good
+	j.torn = end // until the append has succeeded
 	next := j.head
 	next.turn, next.good = next.turn+1, j.end
 	if _, err := j.f.WriteAt(record, j.end); err != nil {
@@ -222,11 +222,12 @@ func (j *Journal) append(batch []journal.Entry) error {
 	return nil
 }
 
-// maxPayload is what the length of a record can say, and a bound for what a reader takes.
+// maxPayload is the greatest length of a record. It fits the field for the length, and limits what
+// a reader allocates.
 const maxPayload = 1 << 30
 
-// grow makes sure that the file has zeros up to end and some more. It syncs them, so that no head
-// ever asks for more than there is. On a full disk less will do.
+// grow makes sure that the file has zeros up to end and some more. It syncs them, so that a head
+// never demands more bytes than there are. On a full disk it writes fewer.
 func (j *Journal) grow(end int64) (err error) {
 	if end+ahead/2 <= j.head.size {
 		return nil
@@ -252,7 +253,7 @@ func (j *Journal) grow(end int64) (err error) {
 	return err
 }
 
-// Replay implements journal.Journal. It shows the journal as it was when the iteration began.
+// Replay implements journal.Journal. It yields the journal as it was when the iteration began.
 func (j *Journal) Replay(ctx context.Context, after uint64) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		f, h, until, saved, err := j.look()
@@ -278,7 +279,7 @@ func (j *Journal) Replay(ctx context.Context, after uint64) iter.Seq2[journal.En
 	}
 }
 
-// look opens the file once more, so that what it holds now can be read whatever comes later.
+// look opens the file once more, to read its present contents whatever is written later.
 func (j *Journal) look() (f *os.File, h head, until int64, saved snapshot, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -289,7 +290,7 @@ func (j *Journal) look() (f *os.File, h head, until int64, saved snapshot, err e
 	return f, j.head, j.end, j.saved, err
 }
 
-// Close implements journal.Journal. It leaves a head that vouches for all records.
+// Close implements journal.Journal. It writes a head that covers all records.
 func (j *Journal) Close() error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -307,7 +308,7 @@ func (j *Journal) Close() error {
 	return errors.Join(err, j.f.Close(), j.lock.Close())
 }
 
-// Size is how many bytes the journal takes on the disk.
+// Size returns the size of the journal on the disk in bytes.
 func (j *Journal) Size() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()

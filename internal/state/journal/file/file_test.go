@@ -37,7 +37,8 @@ func TestFilesAreTheOwnersOnly(t *testing.T) {
 	if err := j.Append(t.Context(), []journal.Entry{{Rev: 1, Term: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Compact(t.Context(), 1, 1, func(yield func([]byte, error) bool) { yield([]byte("a"), nil) }); err != nil {
+	if err := j.Compact(t.Context(), 1, 1,
+		func(yield func([]byte, error) bool) { yield([]byte("a"), nil) }); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{file.JournalFile, file.GuardFile} {
@@ -79,7 +80,9 @@ func TestOlderVersionsRefuseTheDirectory(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 1, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: 1, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +123,8 @@ func TestNothingStartsEmptyWhereAJournalWas(t *testing.T) {
 		"journal emptied": func(dir string) error { return os.Truncate(filepath.Join(dir, file.JournalFile), 0) },
 		"guard emptied":   func(dir string) error { return os.Truncate(filepath.Join(dir, file.GuardFile), 0) },
 		"guard is text": func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, file.GuardFile), []byte(strings.Repeat("not a journal\n", 1000)), 0o600)
+			return os.WriteFile(filepath.Join(dir, file.GuardFile),
+				[]byte(strings.Repeat("not a journal\n", 1000)), 0o600)
 		},
 		"journal is zeros": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, file.JournalFile), make([]byte, 4<<20), 0o600)

@@ -12,9 +12,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// A journal file begins with two copies of its head (see head). From dataStart on it is frames,
-// and behind the last frame zeros. A frame is a header, a payload, and padding to the next
-// multiple of frameAlign, so that a header never crosses the border of a disk sector:
+// A journal file begins with two copies of its head (see head). From dataStart on it consists of
+// frames, and after the last frame of zeros. A frame is a header, a payload, and padding to the
+// next multiple of frameAlign, so that a header never crosses the border of a disk sector:
 //
 //	0   magic, 4 bytes
 //	4   kind, 1 byte, and 3 zeros
@@ -31,25 +31,25 @@ const (
 	frameAlign = 32
 	sectorSize = 512
 	frameMagic = "bjf\xb2"
-	padding    = 0xff // not zero: zeros are what a torn write leaves
+	padding    = 0xff // not zero: zeros are what an interrupted write leaves
 )
 
-// The kinds of frames. A file begins with the parts of its snapshot and the frame that ends them,
-// when it has a snapshot; entries follow.
+// The kinds of frames. If a file has a snapshot, it begins with the parts of it and a frame that
+// ends them; entries follow.
 const (
 	partFrame    byte = 1 // payload: the part
 	snapshotEnd  byte = 2 // payload: revision, term, number of parts, 8 bytes each
-	entriesFrame byte = 3 // payload: of each entry revision, term, length (4 bytes), data
+	entriesFrame byte = 3 // payload: for each entry its revision, term, length (4 bytes) and data
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// frameLength is how many bytes a frame with a payload of n bytes takes.
+// frameLength returns the length of a frame with a payload of n bytes.
 func frameLength(n int) int64 {
 	return (headerSize + int64(n) + frameAlign - 1) / frameAlign * frameAlign
 }
 
-// appendFrame appends a frame that will lie at the offset of a file.
+// appendFrame appends a frame for the given offset of the file.
 func appendFrame(buf []byte, number uint32, offset int64, kind byte, payload []byte) []byte {
 	start := len(buf)
 	buf = append(buf, frameMagic...)
@@ -66,15 +66,15 @@ func appendFrame(buf []byte, number uint32, offset int64, kind byte, payload []b
 	return buf
 }
 
-// frame is a frame that was read and whose checksums were right.
+// frame is a frame that was read and has correct checksums.
 type frame struct {
 	kind    byte
 	offset  int64
 	end     int64
-	payload []byte // good until the next frame is read
+	payload []byte // valid until the next frame is read
 }
 
-// Damage is a place of a file that does not hold what was written there.
+// Damage is a place in a file which does not hold what was written there.
 type Damage struct {
 	Path   string
 	Offset int64
@@ -85,8 +85,8 @@ func (d *Damage) Error() string {
 	return fmt.Sprintf("%s is damaged at offset %d: %s", d.Path, d.Offset, d.What)
 }
 
-// errTorn says that the bytes at the end of a file are what an append leaves that was cut short by
-// a crash: a frame of which at least one disk sector was never written.
+// errTorn means that the end of a file looks like an append that a crash interrupted: a frame of
+// which at least one disk sector was never written.
 var errTorn = errors.New("an append was cut short")
 
 // frames reads the frames of a file one by one.
@@ -100,7 +100,7 @@ type frames struct {
 	window window
 }
 
-// window reads ahead, so that small frames do not cost a call of the system each.
+// window reads ahead, so that a small frame does not cost a system call.
 type window struct {
 	buf   []byte
 	start int64
@@ -108,7 +108,7 @@ type window struct {
 
 const windowSize = 256 << 10
 
-// read fills p from the offset. Past the end of the file there are zeros.
+// read fills p from the offset. After the end of the file it reads zeros.
 func (f *frames) read(p []byte, offset int64) error {
 	w := &f.window
 	if int64(len(p)) > min(windowSize, f.size) {
@@ -141,8 +141,8 @@ func (f *frames) damaged(format string, args ...any) error {
 	return &Damage{f.path, f.offset, fmt.Sprintf(format, args...)}
 }
 
-// next reads the next frame. It returns io.EOF when there is nothing, errTorn when there is a part
-// of a frame, and a *Damage when there is something else.
+// next reads the next frame. It returns io.EOF if there is none, errTorn for a part of a frame, and
+// a *Damage for anything else.
 func (f *frames) next() (frame, error) {
 	if f.offset+headerSize > f.size {
 		return frame{}, io.EOF
@@ -177,8 +177,8 @@ func (f *frames) next() (frame, error) {
 	return fr, nil
 }
 
-// nothing tells the end of the records from a header that was wiped out: behind the end there is
-// nothing up to the next border of a sector.
+// nothing returns io.EOF at the end of the records. A header that was overwritten with zeros is
+// damage: after the real end there is nothing up to the next border of a sector.
 func (f *frames) nothing() error {
 	rest := make([]byte, sectorSize-f.offset%sectorSize)
 	if err := f.read(rest, f.offset); err != nil {
@@ -190,9 +190,9 @@ func (f *frames) nothing() error {
 	return io.EOF
 }
 
-// tornOrDamaged looks at a frame whose payload has the wrong checksum. A disk writes a sector
-// whole or not at all, and files are filled with zeros ahead, so an append that a crash cut short
-// leaves a sector of zeros. If there is none, every sector was written, and one has changed since.
+// tornOrDamaged judges a frame whose payload has a wrong checksum. A disk writes a sector
+// completely or not at all, and files are filled with zeros in advance, so an interrupted append
+// leaves a sector of zeros. Without one, every sector was written, and one has changed since.
 func (f *frames) tornOrDamaged(end int64) error {
 	for at := f.offset; at < end; {
 		border := min(end, at/sectorSize*sectorSize+sectorSize)
@@ -220,7 +220,7 @@ func appendEntry(payload []byte, e journal.Entry) []byte {
 
 const entryHeader = 20
 
-// entries takes a payload apart. The data lies in the payload.
+// entries returns the entries in a payload. Their data is part of the payload.
 func entries(payload []byte) (all []journal.Entry, ok bool) {
 	for len(payload) > 0 {
 		if len(payload) < entryHeader {
@@ -238,7 +238,7 @@ func entries(payload []byte) (all []journal.Entry, ok bool) {
 	return all, true
 }
 
-// snapshot is what the frame behind the parts says.
+// snapshot is the content of the frame that ends the parts.
 type snapshot struct{ rev, term, parts uint64 }
 
 func (s snapshot) payload() []byte {
@@ -252,6 +252,7 @@ func readSnapshot(payload []byte) (s snapshot, ok bool) {
 		return s, false
 	}
 	return snapshot{
-		binary.LittleEndian.Uint64(payload), binary.LittleEndian.Uint64(payload[8:]), binary.LittleEndian.Uint64(payload[16:]),
+		binary.LittleEndian.Uint64(payload), binary.LittleEndian.Uint64(payload[8:]),
+		binary.LittleEndian.Uint64(payload[16:]),
 	}, true
 }

@@ -17,17 +17,20 @@ const (
 	GuardFile   = "state.bolt"
 )
 
+// Files are the files of a journal, and those made on the way to one.
+var Files = []string{JournalFile, GuardFile}
+
 // Format is the number of the format that this version writes.
 const Format = "2"
 
 // ErrInUse is returned by Open when another process has the journal open.
 var ErrInUse = errors.New("in use by another process")
 
-// errMissing says that the directory had a journal once.
-const errMissing = "%s says that there is a journal, but %s is missing: restore a backup, or remove the whole directory to start anew"
+// errMissing is for a directory that once had a journal.
+const errMissing = "%s says that there is a journal, but %s is missing: restore a backup, or remove the " +
+	"whole directory to start anew"
 
-// Exists tells whether there is a journal in the directory, of whatever format and in whatever
-// condition.
+// Exists reports whether there is a journal in the directory, of any format and in any condition.
 func Exists(dir string) (bool, error) {
 	for _, name := range []string{GuardFile, JournalFile} {
 		if there, err := exists(filepath.Join(dir, name)); there || err != nil {
@@ -46,13 +49,13 @@ func exists(path string) (bool, error) {
 }
 
 // acquire makes sure that the directory has a journal of this format, and returns its lock, which
-// lasts until the file is closed. A journal that it makes gets the owner.
+// is held until the file is closed. A new journal gets the owner.
 func acquire(dir string, owner uint32) (lock *os.File, err error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer d.Close() // and with it the lock that keeps two processes from making the files at once
+	defer d.Close() // this releases the lock that keeps two processes from creating the files at the same time
 	if err := flock(d); err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func lockFile(path string) (*os.File, error) {
 	return f, closeOn(flock(f), f)
 }
 
-// create makes an empty journal when there is none.
+// create creates an empty journal if there is none.
 func create(path string, owner uint32) error {
 	if there, err := exists(path); there || err != nil {
 		return err
@@ -110,7 +113,7 @@ func create(path string, owner uint32) error {
 	return w.f.Close()
 }
 
-// makeGuard makes a bbolt file that says which format the directory has, and returns it locked.
+// makeGuard creates a bbolt file with the format of the directory, and returns it locked.
 func makeGuard(path string) (*os.File, error) {
 	made := path + ".new"
 	if err := os.Remove(made); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -137,8 +140,8 @@ func makeGuard(path string) (*os.File, error) {
 	return lock, closeOn(replace(made, path), lock)
 }
 
-// current checks the format that the guard tells. It converts a journal of format 1 and then
-// returns the new guard, locked.
+// current checks the format in the guard file. It converts a journal of format 1 and then returns
+// the new guard file, locked.
 func current(lock *os.File, guard, data string, owner uint32) (converted *os.File, err error) {
 	f, err := bolt.Read(guard)
 	if err != nil {
@@ -158,12 +161,14 @@ func current(lock *os.File, guard, data string, owner uint32) (converted *os.Fil
 	case bolt.Format1:
 		return convert(f, guard, data, owner)
 	}
-	return nil, fmt.Errorf("%s: the format of the data is %q, and this version reads the formats %q and %q: it was written by a newer version of Berth",
+	return nil, fmt.Errorf("%s: the format of the data is %q, and this version reads the formats %q and "+
+		"%q: it was written by a newer version of Berth",
 		guard, format, bolt.Format1, Format)
 }
 
-// convert writes what is in a file of format 1 to a journal of this format. The file of format 1
-// counts until the guard takes its name, in one step; a journal of an attempt before is replaced.
+// convert writes the contents of a file of format 1 to a journal of this format. Until the new
+// guard file replaces it in one step, the file of format 1 is the valid one. A journal left by an
+// earlier attempt is replaced.
 func convert(old *bolt.File, guard, data string, owner uint32) (*os.File, error) {
 	w, err := newWriter(data+".new", owner)
 	if err != nil {
@@ -205,7 +210,7 @@ func (w *writer) history(old *bolt.File) error {
 	return w.endSnapshot(&s)
 }
 
-// endSnapshot ends the parts that were written, if there are any.
+// endSnapshot writes the frame that ends the parts, if there are any.
 func (w *writer) endSnapshot(s *snapshot) error {
 	if s.parts == 0 {
 		return nil

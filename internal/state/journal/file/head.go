@@ -8,14 +8,14 @@ import (
 	"os"
 )
 
-// head says what must be in the file at least. There are two copies, at 0 and at headGap, which
-// are written in turn, so that one is always whole. Each append writes one, with the same sync
-// as its frame: the head vouches for the frames before.
+// head says what must be in the file at least. There are two copies, at 0 and at headGap, written
+// in turn, so that one is always intact. Each append writes one with the same sync as its frame:
+// the head says that the frames before that one are complete.
 //
 //	0   magic, 8 bytes
 //	8   number of the file, 4 bytes
-//	12  owner: Owner.ID of the data directory, 4 bytes; 0 in files of versions that knew none
-//	16  turn: the copy with the higher one is the newer one, 8 bytes
+//	12  owner: Owner.ID of the data directory, 4 bytes; 0 in files of versions without owners
+//	16  turn: the copy with the higher turn is the newer one, 8 bytes
 //	24  good: the frames up to this offset are on the disk, 8 bytes
 //	32  size: the file has at least this many bytes, 8 bytes
 //	40  CRC-32C of the 40 bytes before
@@ -43,7 +43,7 @@ func (h head) bytes() []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// place is where the copy of this turn lies.
+// place returns the offset of the copy with this turn.
 func (h head) place() int64 { return int64(h.turn%2) * headGap }
 
 func (h head) writeTo(f io.WriterAt) error {
@@ -51,8 +51,8 @@ func (h head) writeTo(f io.WriterAt) error {
 	return err
 }
 
-// readHead reads both copies and returns the newer one, with the places of copies that are
-// damaged. A crash damages at most the copy that was being written.
+// readHead reads both copies, and returns the newer one and the places of damaged copies. A crash
+// damages at most the copy that was being written.
 func readHead(path string, f io.ReaderAt) (newest head, damage []*Damage, err error) {
 	found := false
 	for turn := range uint64(2) {
@@ -77,19 +77,21 @@ func readHead(path string, f io.ReaderAt) (newest head, damage []*Damage, err er
 		}
 	}
 	if !found {
-		return head{}, damage, &Damage{path, 0, "both copies of the file's head are damaged, or this is no journal"}
+		return head{}, damage, &Damage{path, 0, "both copies of the file's head are damaged, or this is not a journal"}
 	}
 	return newest, damage, nil
 }
 
-// checkSize tells whether the file has as many bytes as its head says.
+// checkSize returns an error if the file is shorter than its head says.
 func checkSize(f *os.File, h head) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
 	if info.Size() < h.size {
-		return 0, &Damage{f.Name(), info.Size(), fmt.Sprintf("the file ends here and should have at least %d bytes", h.size)}
+		return 0, &Damage{
+			f.Name(), info.Size(), fmt.Sprintf("the file ends here and should have at least %d bytes", h.size),
+		}
 	}
 	return info.Size(), nil
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockWait is how long to wait for another process to go away.
+// lockWait is how long to wait for another process to release the lock.
 const lockWait = 300 * time.Millisecond
 
 // flock locks a file for this process until it is closed.

@@ -2,18 +2,19 @@ package file
 
 import "fmt"
 
-// Owner is the data directory that a journal belongs to. A journal that was copied into another
-// directory is not opened there: its rows would be served with the keys of that directory, and the
-// instances of that directory would be removed because no row names them.
+// Owner is the data directory to which a journal belongs. A journal that was copied to another
+// directory is not opened there: its rows would be served with that directory's keys, and that
+// directory's instances would be removed because no row names them.
 type Owner struct {
 	ID   uint32 // derived from the keys of the directory; 0 opens a journal of any owner
 	Keys string // the path of the file with the keys, for the error
 }
 
-// ownerOffset is where a head says which owner the journal has.
+// ownerOffset is the offset of the owner in a head.
 const ownerOffset = 12
 
-// check refuses a head with another owner. A head without one comes from an earlier version.
+// check returns an error if a head has another owner. A head without one is from an earlier
+// version.
 func (o Owner) check(path string, h head) error {
 	if o.ID == 0 || h.owner == 0 || h.owner == o.ID {
 		return nil
@@ -22,7 +23,7 @@ func (o Owner) check(path string, h head) error {
 		"put back the file that was written with these keys, or restore a backup, which has both", o.Keys)}
 }
 
-// own writes the owner into both copies of the head of a journal that has none. One copy is whole at
+// own writes the owner to both copies of the head of a journal without one. One copy is intact at
 // any moment.
 func (j *Journal) own(id uint32) error {
 	if id == 0 || j.head.owner == id {

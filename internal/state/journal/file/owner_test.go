@@ -58,7 +58,8 @@ func TestJournalOfAnotherOwner(t *testing.T) {
 			}
 			var b bytes.Buffer
 			_, err = b.ReadFrom(content)
-			err = errors.Join(err, content.Close(), os.WriteFile(filepath.Join(copied, file.JournalFile), b.Bytes(), 0o600))
+			err = errors.Join(err, content.Close(),
+				os.WriteFile(filepath.Join(copied, file.JournalFile), b.Bytes(), 0o600))
 			if err != nil {
 				t.Fatal(err)
 			}

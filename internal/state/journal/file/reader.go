@@ -10,19 +10,19 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// reader reads a journal file from its beginning, and checks that each frame is where it must be
-// and that nothing is missing.
+// reader reads a journal file from its beginning. It checks that each frame is where it must be and
+// that nothing is missing.
 type reader struct {
 	frames
-	good  int64 // the head vouches for the frames up to here
-	until int64 // stop here when it is not 0
+	good  int64 // the head says that the frames up to here are complete
+	until int64 // if not 0, stop here
 
-	saved snapshot // once its frame has been read
+	saved snapshot // set once its frame has been read
 	parts uint64
-	rev   uint64 // of the newest entry that was read, or of the snapshot
-	term  uint64 // likewise
-	least uint64 // what the term of the next entry must be; the snapshot's may be a later one
-	torn  bool   // behind the end lies what a crash left of an append
+	rev   uint64 // revision of the newest entry that was read, or of the snapshot
+	term  uint64 // its term
+	least uint64 // the least term of the next entry; that of the snapshot may be higher
+	torn  bool   // after the end there is what a crash left of an append
 }
 
 func newReader(path string, f *os.File, h head) (*reader, error) {
@@ -33,7 +33,7 @@ func newReader(path string, f *os.File, h head) (*reader, error) {
 	return &reader{frames: frames{path: path, r: f, size: size, number: h.number, offset: dataStart}, good: h.good}, nil
 }
 
-// next reads the next frame, or returns io.EOF at the end of what is acknowledged.
+// next reads the next frame. At the end of the acknowledged records it returns io.EOF.
 func (r *reader) next() (frame, error) {
 	if r.until > 0 && r.offset >= r.until {
 		return frame{}, io.EOF
@@ -51,13 +51,13 @@ func (r *reader) next() (frame, error) {
 	return fr, nil
 }
 
-// atEnd tells the end of the records from records that are missing.
+// atEnd returns io.EOF at the end of the records, and damage if records are missing.
 func (r *reader) atEnd(reason error) error {
 	switch {
 	case r.offset < r.good && errors.Is(reason, errTorn):
 		return r.damaged("a part of a record is missing")
 	case r.offset < r.good:
-		return r.damaged("records are missing; they go on up to offset %d", r.good)
+		return r.damaged("records are missing; there should be some up to offset %d", r.good)
 	case r.parts != r.saved.parts:
 		return r.damaged("the end of the snapshot is missing")
 	}
@@ -86,7 +86,7 @@ func (r *reader) restIsZero() (bool, error) {
 	return true, nil
 }
 
-// follows takes a frame in and says what is wrong with its place, if anything.
+// follows takes in a frame, and returns what is wrong with its place, if anything.
 func (r *reader) follows(fr frame) (problem string) {
 	started := r.saved.parts > 0 || r.rev > 0
 	switch fr.kind {
@@ -98,7 +98,7 @@ func (r *reader) follows(fr frame) (problem string) {
 	case snapshotEnd:
 		s, ok := readSnapshot(fr.payload)
 		if !ok || started || s.parts != r.parts || s.parts == 0 || s.rev == 0 {
-			return "the snapshot does not have the parts that its end counts"
+			return "the snapshot does not have as many parts as its end says"
 		}
 		r.saved, r.rev, r.term = s, s.rev, s.term
 	case entriesFrame:
@@ -112,12 +112,12 @@ func (r *reader) follows(fr frame) (problem string) {
 		r.rev, r.term = all[len(all)-1].Rev, all[len(all)-1].Term
 		r.least = r.term
 	default:
-		return "the record is of a kind that this version does not know"
+		return "this version does not know the kind of the record"
 	}
 	return ""
 }
 
-// history yields what the journal holds after a revision. in is the snapshot in force.
+// history yields the contents of the journal after a revision. in is the current snapshot.
 func (r *reader) history(in snapshot, after uint64) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		for {
@@ -138,7 +138,7 @@ func (r *reader) history(in snapshot, after uint64) iter.Seq2[journal.Entry, err
 	}
 }
 
-// contents are the entries of a frame after a revision, or the part that it is. They are copies.
+// contents returns copies of the frame's entries after a revision, or of the part that it is.
 func (fr frame) contents(in snapshot, after uint64) []journal.Entry {
 	switch {
 	case fr.kind == partFrame && in.rev > after:
@@ -146,7 +146,7 @@ func (fr frame) contents(in snapshot, after uint64) []journal.Entry {
 	case fr.kind != entriesFrame:
 		return nil
 	}
-	all, _ := entries(bytes.Clone(fr.payload)) // it was checked when the frame was read
+	all, _ := entries(bytes.Clone(fr.payload)) // the frame was checked when it was read
 	for len(all) > 0 && all[0].Rev <= after {
 		all = all[1:]
 	}

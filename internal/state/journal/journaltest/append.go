@@ -20,7 +20,7 @@ func replayFromAnyRevision(t *testing.T, f *fixture) {
 	f.wantAfter(0, entry(1), entry(2), entry(3))
 	f.wantAfter(2, entry(3))
 	f.wantAfter(3)
-	f.append(entry(4)) // reopened by now
+	f.append(entry(4)) // has been reopened by now
 	f.wantAfter(2, entry(3), entry(4))
 }
 
@@ -53,8 +53,8 @@ func newerTermFencesOlder(t *testing.T, f *fixture) {
 	f.append(entry(1))
 	taken := journal.Entry{Rev: 2, Term: 5, Data: []byte("new writer")}
 	f.append(taken)
-	f.refuse(journal.ErrFenced, entry(3)) // would fit, but its writer was replaced
-	f.refuse(journal.ErrFenced, entry(2)) // fenced comes before gap
+	f.refuse(journal.ErrFenced, entry(3)) // revision 3 would fit, but the writer was replaced
+	f.refuse(journal.ErrFenced, entry(2)) // being fenced is reported before a gap
 	f.wantAfter(0, entry(1), taken)
 	f.refuse(journal.ErrFenced, entry(3)) // also after reopening
 	if err := f.j.Compact(t.Context(), 2, 4, seq("old writer")); !errors.Is(err, journal.ErrFenced) {
@@ -130,6 +130,6 @@ func replayStopsEarly(t *testing.T, f *fixture) {
 		}
 		break
 	}
-	f.append(entry(3)) // nothing is held by the replay that was left
+	f.append(entry(3)) // the replay that was stopped half-way holds nothing up
 	f.wantAfter(1, entry(2), entry(3))
 }

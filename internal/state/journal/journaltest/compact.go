@@ -20,7 +20,7 @@ func compactReplacesHistory(t *testing.T, f *fixture) {
 	f.append(entry(4))
 	f.compact(4, "c")
 	f.wantAfter(0, part(4, "c"))
-	f.append(entry(5)) // revisions go on after a reopened journal of nothing but a snapshot
+	f.append(entry(5)) // revisions continue when a journal with nothing but a snapshot was reopened
 	f.wantAfter(0, part(4, "c"), entry(5))
 	f.wantAfter(4, entry(5))
 }
@@ -49,7 +49,7 @@ func compactThatFails(t *testing.T, f *fixture) {
 	f.compact(1, "a")
 	broken := errors.New("broken")
 	err := f.j.Compact(t.Context(), 3, 1, func(yield func([]byte, error) bool) {
-		for range 10 { // more than an implementation may hold back
+		for range 10 { // more than an implementation may buffer
 			if !yield([]byte(strings.Repeat("x", 100_000)), nil) {
 				return
 			}
@@ -60,7 +60,7 @@ func compactThatFails(t *testing.T, f *fixture) {
 		t.Errorf("compact: %v, want the error of the parts", err)
 	}
 	f.wantAfter(0, part(1, "a"), entry(2), entry(3))
-	f.compact(3, "b", "c") // nothing of the failed one shows
+	f.compact(3, "b", "c") // nothing of the failed compaction shows
 	f.wantAfter(0, part(3, "b"), part(3, "c"))
 }
 
@@ -71,8 +71,8 @@ func compactAtTheSameRevision(t *testing.T, f *fixture) {
 	f.wantAfter(0, part(1, "a"), entry(2))
 }
 
-// compactLetsAppendsThrough appends between the parts: a compaction that held
-// back appends for its whole length would wait for itself.
+// compactLetsAppendsThrough appends between the parts. A compaction that held up appends all the
+// while would deadlock.
 func compactLetsAppendsThrough(t *testing.T, f *fixture) {
 	f.append(entry(1))
 	var want []journal.Entry

@@ -1,5 +1,4 @@
-// Package journaltest is what a journal must do, as tests. Every
-// implementation of journal.Journal passes Run.
+// Package journaltest tests journals. Every implementation of journal.Journal passes Run.
 package journaltest
 
 import (
@@ -14,8 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// Storage is where journals live. Each call of open opens the same one; the
-// one opened before has been closed.
+// Storage makes places for journals. Each call of open opens the same journal again, after the one
+// opened before was closed.
 type Storage func(t testing.TB) (open func() journal.Journal)
 
 // Run runs the suite; every test has a storage of its own.
@@ -51,7 +50,7 @@ func Run(t *testing.T, storage Storage) {
 	}
 }
 
-// fixture is a journal under test, in term 1 unless a test says otherwise.
+// fixture is a journal under test. Entries have term 1 unless a test says otherwise.
 type fixture struct {
 	*testing.T
 	storage Storage
@@ -74,7 +73,7 @@ func (f *fixture) append(entries ...journal.Entry) {
 	}
 }
 
-// refuse appends and expects to be refused with an error.
+// refuse appends entries and expects an error.
 func (f *fixture) refuse(want error, entries ...journal.Entry) {
 	f.Helper()
 	if err := f.j.Append(f.Context(), entries); !errors.Is(err, want) {
@@ -89,8 +88,7 @@ func (f *fixture) compact(rev uint64, parts ...string) {
 	}
 }
 
-// wantAfter compares what is replayed after a revision, before and after
-// reopening.
+// wantAfter compares the replay after a revision with want, before and after reopening.
 func (f *fixture) wantAfter(rev uint64, want ...journal.Entry) {
 	f.Helper()
 	for _, when := range []string{"at once", "reopened"} {
@@ -122,7 +120,7 @@ func equal(a, b []journal.Entry) bool {
 	})
 }
 
-// entry is an entry of term 1 whose data names its revision.
+// entry returns an entry of term 1 whose data names its revision.
 func entry(rev uint64) journal.Entry {
 	return journal.Entry{Rev: rev, Term: 1, Data: fmt.Append(nil, "change ", rev)}
 }

@@ -13,7 +13,7 @@ import (
 // model is a journal as a list.
 type model struct {
 	snapshot []journal.Entry
-	entries  []journal.Entry // all that were ever appended; entry n has revision n+1
+	entries  []journal.Entry // all entries ever appended; entry n has revision n+1
 	term     uint64
 }
 
@@ -33,7 +33,7 @@ func (m *model) after(rev uint64) (want []journal.Entry) {
 	return append(want, m.entries[min(rev, m.rev()):]...)
 }
 
-// againstAModel does random things to the journal and to a model of it.
+// againstAModel makes random calls on the journal and on a model of it.
 func againstAModel(t *testing.T, f *fixture) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f.j.Close()
@@ -60,7 +60,9 @@ func (m *model) append(rt *rapid.T, f *fixture) {
 	start := m.rev() + rapid.SampledFrom([]uint64{1, 1, 1, 0, 2}).Draw(rt, "skip")
 	var batch []journal.Entry
 	for i := range rapid.Uint64Range(1, 4).Draw(rt, "entries") {
-		batch = append(batch, journal.Entry{Rev: start + i, Term: term, Data: fmt.Appendf(nil, "%d in %d", start+i, term)})
+		batch = append(batch, journal.Entry{
+			Rev: start + i, Term: term, Data: fmt.Appendf(nil, "%d in %d", start+i, term),
+		})
 	}
 	var want error
 	switch {

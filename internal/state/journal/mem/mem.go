@@ -1,8 +1,7 @@
 // Package mem is a journal in memory, for tests and simulations.
 //
-// It keeps every rule of package journal except outliving the process. Several
-// stores may be opened on one journal one after the other, as if the process
-// had been restarted.
+// It keeps every rule of package journal except that it does not outlive the process. Several
+// stores may be opened on one journal one after the other, as if the process had been restarted.
 package mem
 
 import (
@@ -52,8 +51,7 @@ func (j *Journal) Append(ctx context.Context, entries []journal.Entry) error {
 	return nil
 }
 
-// Replay implements journal.Journal. It shows the journal as it was when the
-// iteration began.
+// Replay implements journal.Journal. It yields the journal as it was when the iteration began.
 func (j *Journal) Replay(ctx context.Context, after uint64) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		history, err := j.history(after)
@@ -115,8 +113,8 @@ func (j *Journal) Compact(ctx context.Context, rev, term uint64, parts iter.Seq2
 	return nil
 }
 
-// mayCompact checks the caller's revision and term and returns the revision of
-// the snapshot in force.
+// mayCompact checks the caller's revision and term, and returns the revision of the current
+// snapshot.
 func (j *Journal) mayCompact(rev, term uint64) (current uint64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -134,7 +132,7 @@ func (j *Journal) mayCompact(rev, term uint64) (current uint64, err error) {
 	return current, nil
 }
 
-// Close implements journal.Journal. Reopen brings the journal back.
+// Close implements journal.Journal. After Reopen the journal can be used again.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -142,8 +140,7 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// Reopen makes a closed journal usable again with what it held, as opening the
-// same file would.
+// Reopen makes a closed journal usable again with its contents, as opening the same file would.
 func (j *Journal) Reopen() *Journal {
 	j.mu.Lock()
 	defer j.mu.Unlock()

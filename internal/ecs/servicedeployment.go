@@ -1,0 +1,188 @@
+package ecs
+
+import (
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+)
+
+// Service deployment statuses (ecs.md 3.6). AWS has further ones for what is asked of a deployment
+// and not begun yet; here that is one transaction.
+const (
+	ServiceDeploymentInProgress         = "IN_PROGRESS"
+	ServiceDeploymentSuccessful         = "SUCCESSFUL"
+	ServiceDeploymentStopped            = "STOPPED"
+	ServiceDeploymentRollbackInProgress = "ROLLBACK_IN_PROGRESS"
+	ServiceDeploymentRollbackSuccessful = "ROLLBACK_SUCCESSFUL"
+	ServiceDeploymentRollbackFailed     = "ROLLBACK_FAILED"
+)
+
+const (
+	// KeptServiceDeploymentsFor is how long a service deployment that has ended can be told of
+	// (ecs.md 3.6).
+	KeptServiceDeploymentsFor = 90 * 24 * time.Hour
+	// KeptServiceDeployments is how many of one service are kept at most. AWS gives no figure.
+	KeptServiceDeployments = 100
+)
+
+// ServiceRevision is what tasks of a service are made from. It never changes (ecs.md 3.6).
+type ServiceRevision struct {
+	ServiceRevisionARN   string
+	ServiceARN           string
+	ClusterARN           string
+	TaskDefinition       string // ARN
+	LaunchType           string
+	LoadBalancers        []LoadBalancer        `json:",omitempty"`
+	NetworkConfiguration *NetworkConfiguration `json:",omitempty"`
+	CreatedAt            time.Time
+}
+
+// ServiceDeployment is the change of a service to another revision, from the call that asked for it
+// until it has succeeded, was stopped or rolled back; then it is history (ecs.md 3.6). Written by
+// deploy.Start and control/service.
+type ServiceDeployment struct {
+	ServiceDeploymentARN string
+	ServiceARN           string
+	ClusterARN           string
+	Status               string
+	StatusReason         string `json:",omitempty"`
+	// SourceServiceRevisions are those that the service ran, or was on its way to, at the start.
+	SourceServiceRevisions []ServiceRevisionSummary `json:",omitempty"`
+	TargetServiceRevision  ServiceRevisionSummary
+	Rollback               *Rollback `json:",omitempty"`
+	// DeploymentConfiguration is the service's at the start and, after the end, at the end.
+	DeploymentConfiguration DeploymentConfiguration
+	// FailedTasks is how many tasks of the target revision failed, as the circuit breaker counted
+	// when the deployment ended or was rolled back.
+	FailedTasks int `json:",omitempty"`
+	// LastFailureReason is why the last of them did.
+	LastFailureReason string `json:",omitempty"`
+
+	CreatedAt  time.Time
+	StartedAt  time.Time
+	UpdatedAt  time.Time
+	FinishedAt time.Time `json:",omitzero"` // when it ended, in whichever way
+	StoppedAt  time.Time `json:",omitzero"` // when it was STOPPED
+}
+
+// ServiceRevisionSummary is a revision's part in a service deployment. Its counts are those of the
+// moment at which the deployment ended; before, they are computed when it is described.
+type ServiceRevisionSummary struct {
+	ARN                string
+	RequestedTaskCount int `json:",omitempty"`
+	RunningTaskCount   int `json:",omitempty"`
+	PendingTaskCount   int `json:",omitempty"`
+}
+
+// Rollback is the return of a service to a revision that it ran before.
+type Rollback struct {
+	Reason             string
+	StartedAt          time.Time
+	ServiceRevisionARN string // that it returns to
+}
+
+// Ended reports whether nothing more is done for the deployment.
+func (d *ServiceDeployment) Ended() bool { return !d.FinishedAt.IsZero() }
+
+// Failed reports whether the service did not reach the target revision, or is on its way back.
+func (d *ServiceDeployment) Failed() bool {
+	return d.Status != ServiceDeploymentInProgress && d.Status != ServiceDeploymentSuccessful
+}
+
+// Stop ends a deployment that has not ended, because of something else that was asked for.
+func (d *ServiceDeployment) Stop(reason string, now time.Time) {
+	d.StatusReason = reason
+	d.become(ServiceDeploymentStopped, now)
+}
+
+// Count takes over what each revision of the deployment has.
+func (d *ServiceDeployment) Count(summary func(revisionARN string) ServiceRevisionSummary) {
+	d.TargetServiceRevision = summary(d.TargetServiceRevision.ARN)
+	sources := make([]ServiceRevisionSummary, len(d.SourceServiceRevisions))
+	for i, s := range d.SourceServiceRevisions {
+		sources[i] = summary(s.ARN)
+	}
+	d.SourceServiceRevisions = sources
+}
+
+// Follow makes the deployment, the latest one of its service, say what the service's progress says:
+// its status follows from the primary deployment. It reports whether anything changed.
+func (d *ServiceDeployment) Follow(p *ServiceProgress, now time.Time) bool {
+	primary := p.Primary()
+	if primary == nil {
+		return false
+	}
+	current := primary.Revision.ServiceRevisionARN
+	returned := d.Rollback != nil && d.Rollback.ServiceRevisionARN == current
+	target := p.DeploymentOf(d.TargetServiceRevision.ARN)
+	if current != d.TargetServiceRevision.ARN && !returned {
+		d.Rollback = &Rollback{primary.RolloutStateReason, now, current}
+		if target != nil { // the primary deployment may be completed already
+			d.Rollback.Reason = target.RolloutStateReason
+		}
+	}
+	next := d.statusOf(primary.RolloutState)
+	if next == d.Status {
+		return false
+	}
+	switch d.StatusReason = primary.RolloutStateReason; next {
+	case ServiceDeploymentRollbackInProgress, ServiceDeploymentRollbackSuccessful:
+		d.StatusReason = d.Rollback.Reason
+	}
+	d.become(next, now)
+	if target != nil {
+		d.FailedTasks, d.LastFailureReason = target.FailedTasks, ""
+		if d.Failed() {
+			d.LastFailureReason = target.LastFailureReason
+		}
+	}
+	return true
+}
+
+func (d *ServiceDeployment) become(status string, now time.Time) {
+	d.Status, d.UpdatedAt, d.FinishedAt, d.StoppedAt = status, now, now, time.Time{}
+	switch status {
+	case ServiceDeploymentInProgress, ServiceDeploymentRollbackInProgress:
+		d.FinishedAt = time.Time{}
+	case ServiceDeploymentStopped:
+		d.StoppedAt = now
+	}
+}
+
+// statusOf is the status while the primary deployment has the rollout state.
+func (d *ServiceDeployment) statusOf(rollout string) string {
+	back := d.Rollback != nil
+	switch {
+	case rollout == RolloutCompleted && back:
+		return ServiceDeploymentRollbackSuccessful
+	case rollout == RolloutCompleted:
+		return ServiceDeploymentSuccessful
+	case rollout == RolloutFailed && back:
+		return ServiceDeploymentRollbackFailed
+	case rollout == RolloutFailed:
+		return ServiceDeploymentStopped
+	case back:
+		return ServiceDeploymentRollbackInProgress
+	}
+	return ServiceDeploymentInProgress
+}
+
+// ServiceRevisionARN names the revision of a service that has the digits of a deployment's id.
+func ServiceRevisionARN(serviceARN, digits string) string {
+	return withinService(serviceARN, TypeServiceRevision, digits)
+}
+
+// ServiceDeploymentARN names a deployment of a service (ecs.md 1.1.2).
+func ServiceDeploymentARN(serviceARN, id string) string {
+	return withinService(serviceARN, TypeServiceDeployment, id)
+}
+
+func withinService(serviceARN, resourceType, id string) string {
+	return strings.Replace(serviceARN, ":"+TypeService+"/", ":"+resourceType+"/", 1) + "/" + id
+}
+
+// DeploymentID is the id of the deployment of a revision (ecs.md 1.1.3).
+func (r *ServiceRevision) DeploymentID() string {
+	return "ecs-svc/" + arn.LastID(r.ServiceRevisionARN)
+}

@@ -1,0 +1,71 @@
+package state
+
+import (
+	"maps"
+
+	"github.com/berthhq/berth/internal/ecs"
+)
+
+// Indexes of the sums of the table of container instances, in the order of define.
+const (
+	sumsOfAttributes = iota
+	sumsOfZones
+)
+
+// attributes keeps the attributes of each container instance as a map, because placing a task looks
+// them up in many instances.
+func attributes() sum {
+	return sum{
+		entry: func(row any) string { return row.(*ecs.ContainerInstance).ContainerInstanceARN },
+		add: func(_, row any) any {
+			values := make(map[string]string)
+			for _, a := range row.(*ecs.ContainerInstance).Attributes {
+				values[a.Name] = a.Value
+			}
+			return values
+		},
+		remove: func(any, any) any { return nil },
+	}
+}
+
+// AttributesOf returns the values of the attributes of a container instance, by name; "" for those
+// without a value. The map must not be changed.
+func (t *Tables) AttributesOf(containerInstanceARN string) map[string]string {
+	kept, _ := t.ContainerInstances.untyped.rows.sums[sumsOfAttributes].get(containerInstanceARN)
+	values, _ := kept.(map[string]string)
+	return values
+}
+
+// zones keeps the numbers of ACTIVE container instances of a cluster by availability zone.
+func zones() sum {
+	change := func(kept, row any, by int) any {
+		i := row.(*ecs.ContainerInstance)
+		instances, _ := kept.(map[string]int)
+		if i.Status == ecs.InstanceActive && i.Zone() != "" {
+			instances = maps.Clone(instances)
+			if instances == nil {
+				instances = make(map[string]int)
+			}
+			if instances[i.Zone()] += by; instances[i.Zone()] == 0 {
+				delete(instances, i.Zone())
+			}
+		}
+		if len(instances) == 0 {
+			return nil
+		}
+		return instances
+	}
+	return sum{
+		entry:  func(row any) string { return row.(*ecs.ContainerInstance).ClusterARN },
+		add:    func(kept, row any) any { return change(kept, row, 1) },
+		remove: func(kept, row any) any { return change(kept, row, -1) },
+	}
+}
+
+// ActiveInZones returns the numbers of ACTIVE container instances of a cluster by availability
+// zone, for zones with at least one. The map must not be changed.
+func (t *Tables) ActiveInZones(clusterARN string) map[string]int {
+	kept, _ := t.ContainerInstances.untyped.rows.sums[sumsOfZones].get(clusterARN)
+	instances, _ := kept.(map[string]int)
+	return instances
+}

@@ -1,0 +1,53 @@
+package state_test
+
+import (
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+// What state keeps of container instances is what a look at all of them gives.
+func TestSumsOfContainerInstances(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := open(t, mem.New())
+		defer s.Close()
+		for range rapid.IntRange(1, 20).Draw(rt, "writes") {
+			key := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "key")
+			update(t, s, func(tx *state.Tx) {
+				if rapid.IntRange(0, 3).Draw(rt, "deleted") == 0 {
+					tx.ContainerInstances.Delete(key)
+					return
+				}
+				tx.ContainerInstances.Put(&ecs.ContainerInstance{
+					ContainerInstanceARN: key, ClusterARN: rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "cluster"),
+					Status: rapid.SampledFrom([]string{ecs.InstanceActive, ecs.InstanceDraining}).Draw(rt, "status"),
+					Attributes: []ecs.Attribute{{Name: ecs.AttributeZone,
+						Value: rapid.SampledFrom([]string{"", "z1", "z2"}).Draw(rt, "zone")}},
+				})
+			})
+			compareInstances(rt, s.View())
+		}
+	})
+}
+
+func compareInstances(rt *rapid.T, now *state.Snapshot) {
+	zones := map[string]map[string]int{"x": {}, "y": {}}
+	for i := range now.ContainerInstances.All() {
+		if i.Status == ecs.InstanceActive && i.Zone() != "" {
+			zones[i.ClusterARN][i.Zone()]++
+		}
+		if got := now.AttributesOf(i.ContainerInstanceARN)[ecs.AttributeZone]; got != i.Attributes[0].Value {
+			rt.Fatalf("the zone of %s is %q", i.ContainerInstanceARN, got)
+		}
+	}
+	for cluster, want := range zones {
+		if got := now.ActiveInZones(cluster); !maps.Equal(got, want) {
+			rt.Fatalf("ACTIVE instances of %s by zone are %v, want %v", cluster, got, want)
+		}
+	}
+}
