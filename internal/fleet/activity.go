@@ -8,7 +8,7 @@ import (
 // ActivityStatus is the state of a scaling activity.
 type ActivityStatus string
 
-// States that occur here; the API knows some more for Spot and lifecycle hooks.
+// States that occur here. The API has more, for Spot and lifecycle hooks.
 const (
 	ActivityPreInService ActivityStatus = "PreInService"
 	ActivityInProgress   ActivityStatus = "InProgress"
@@ -17,7 +17,8 @@ const (
 	ActivityCancelled    ActivityStatus = "Cancelled"
 )
 
-// Activity is one thing a group did, with its cause in AWS's sentences. Activities outlive their group and are kept for six weeks.
+// Activity is one thing that a group did, with its cause in AWS's sentences. Activities are kept
+// for six weeks, also after their group is deleted.
 type Activity struct {
 	ID              string
 	Region, Account string
@@ -32,21 +33,21 @@ type Activity struct {
 	End             time.Time `json:",omitzero"`
 }
 
-// ActivityPrefix is the prefix of the keys of a group's activities; they sort by start.
+// ActivityPrefix returns the prefix of the keys of a group's activities; they sort by start.
 func ActivityPrefix(region, account, group string) string { return Key(region, account, group) + "/" }
 
-// activityStamp sorts as text in the order of time.
+// activityStamp formats a time so that its order as text is the order in time.
 const activityStamp = "20060102T150405.000000000"
 
-// Key is the activity's key in the store.
+// Key returns the activity's key in the store. Keys of a group sort by start.
 func (a *Activity) Key() string {
 	return ActivityPrefix(a.Region, a.Account, a.Group) + a.Start.UTC().Format(activityStamp) + "/" + a.ID
 }
 
-// Open reports whether the activity is still going on.
+// Open reports whether the activity has not ended.
 func (a *Activity) Open() bool { return a.End.IsZero() }
 
-// Progress is the percentage the API shows.
+// Progress returns the percentage that the API shows.
 func (a *Activity) Progress() int32 {
 	switch a.Status {
 	case ActivityPreInService:
@@ -63,51 +64,60 @@ func (a Activity) Finished(status ActivityStatus, message string, now time.Time)
 	return &a
 }
 
-// Details is the JSON text AWS puts beside each activity.
+// Details returns the JSON text that AWS gives with each activity.
 func (a *Activity) Details() string {
 	return fmt.Sprintf(`{"Subnet ID":%q,"Availability Zone":%q}`, a.SubnetID, a.Zone)
 }
 
 // newActivity starts an activity of a group.
 func (g *AutoScalingGroup) newActivity(id string, now time.Time, status ActivityStatus) *Activity {
-	return &Activity{ID: id, Region: g.Region, Account: g.Account, Group: g.Name, GroupARN: g.ARN(), Status: status, Start: now}
+	return &Activity{ID: id, Region: g.Region, Account: g.Account, Group: g.Name, GroupARN: g.ARN(),
+		Status: status, Start: now}
 }
 
-// Stamp is how causes write a time.
+// Stamp returns a time as causes write it.
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 // Causes, in AWS's words. Sentences follow each other after two spaces.
 
-// NoteCreated says that making the group changed its capacity.
+// NoteCreated returns the cause when the creation of the group set its capacity.
 func NoteCreated(now time.Time, desired int) string {
-	return fmt.Sprintf("At %s a user request created an AutoScalingGroup changing the desired capacity from 0 to %d.", Stamp(now), desired)
+	return fmt.Sprintf("At %s a user request created an AutoScalingGroup changing the desired capacity "+
+		"from 0 to %d.", Stamp(now), desired)
 }
 
-// NoteConstraints says that an update of the group changed its capacity.
+// NoteConstraints returns the cause when an update of the group changed its capacity.
 func NoteConstraints(now time.Time, g *AutoScalingGroup, from int) string {
-	return fmt.Sprintf("At %s a user request update of AutoScalingGroup constraints to min: %d, max: %d, desired: %d changing the desired capacity from %d to %d.",
+	return fmt.Sprintf("At %s a user request update of AutoScalingGroup constraints to min: %d, max: %d, "+
+		"desired: %d changing the desired capacity from %d to %d.",
 		Stamp(now), g.Min, g.Max, g.Desired, from, g.Desired)
 }
 
-// NoteExplicit says that SetDesiredCapacity changed the capacity.
+// NoteExplicit returns the cause when SetDesiredCapacity changed the capacity.
 func NoteExplicit(now time.Time, from, to int) string {
-	return fmt.Sprintf("At %s a user request explicitly set group desired capacity changing the desired capacity from %d to %d.", Stamp(now), from, to)
+	return fmt.Sprintf("At %s a user request explicitly set group desired capacity changing the desired "+
+		"capacity from %d to %d.", Stamp(now), from, to)
 }
 
 func causeLaunch(now time.Time, from, to int) string {
-	return fmt.Sprintf("At %s an instance was started in response to a difference between desired and actual capacity, increasing the capacity from %d to %d.", Stamp(now), from, to)
+	return fmt.Sprintf("At %s an instance was started in response to a difference between desired and "+
+		"actual capacity, increasing the capacity from %d to %d.", Stamp(now), from, to)
 }
 
 func causeReplace(now time.Time) string {
-	return fmt.Sprintf("At %s an instance was launched in response to an unhealthy instance needing to be replaced.", Stamp(now))
+	return fmt.Sprintf("At %s an instance was launched in response to an unhealthy instance needing "+
+		"to be replaced.", Stamp(now))
 }
 
 func causeRebalance(now time.Time, zone string) string {
-	return fmt.Sprintf("At %s an instance was launched to rebalance instances in zones that are not balanced, in zone %s.", Stamp(now), zone)
+	return fmt.Sprintf("At %s an instance was launched to rebalance instances in zones that are not "+
+		"balanced, in zone %s.", Stamp(now), zone)
 }
 
 func causeShrink(now time.Time, from, to int, instance string) string {
-	return fmt.Sprintf("At %s an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from %d to %d.  At %s instance %s was selected for termination.",
+	return fmt.Sprintf(
+		"At %s an instance was taken out of service in response to a difference between desired and actual "+
+			"capacity, shrinking the capacity from %d to %d.  At %s instance %s was selected for termination.",
 		Stamp(now), from, to, Stamp(now), instance)
 }
 
@@ -115,7 +125,8 @@ func causeUnhealthy(now time.Time, why string) string {
 	return fmt.Sprintf("At %s an instance was taken out of service in response to %s.", Stamp(now), why)
 }
 
-// CauseUserRequest is the cause of an instance that TerminateInstanceInAutoScalingGroup takes; from and to differ when the capacity shrinks with it.
+// CauseUserRequest returns the cause when TerminateInstanceInAutoScalingGroup ends an instance.
+// from and to differ if the capacity shrinks with it.
 func CauseUserRequest(now time.Time, from, to int) string {
 	s := fmt.Sprintf("At %s an instance was taken out of service in response to a user request", Stamp(now))
 	if from != to {

@@ -5,27 +5,30 @@ import "net/netip"
 // Blocks is how many servers of one machine can have addresses of their own.
 const Blocks = 32
 
-// Block is what one server has to itself of the addresses that all servers of a machine share. There is one row of it in a server's
-// state. A server alone on its machine has block 0.
+// Block is the part of a machine's loopback and gateway addresses that belongs to one server. A
+// server's state has one row of it. A server that is alone on its machine has block 0.
 type Block struct {
 	Number int
-	// NoGateway says why containers do not reach load balancers at their own addresses; "" when they do.
+	// NoGateway says why containers cannot reach load balancers at their own addresses; "" if they
+	// can.
 	NoGateway string
 }
 
-// Key is the row's primary key.
+// Key returns the row's primary key.
 func (b *Block) Key() string { return BlockKey }
 
 // BlockKey is the key of the only row.
 const BlockKey = "block"
 
-// Loopback is where programs of the machine reach load balancers and caches: 127.N.0.1.
+// Loopback returns the address at which programs of the machine reach load balancers and caches:
+// 127.N.0.1.
 func (b *Block) Loopback() netip.Addr { return netip.AddrFrom4([4]byte{127, byte(b.Number), 0, 1}) }
 
-// NextAddress returns the lowest loopback address for an instance that is not in taken and of which free is true, or ok false when all
-// some sixteen thousand are in use. The addresses are 127.N.1.2 to 127.N.63.254; 127.N.1.1 is left out because Debian names the host by it.
-// Instances that are still described after their end keep theirs, so that an address is not given to another while somebody may
-// still talk to the old one.
+// NextAddress returns the lowest loopback address for an instance that is not in taken and for
+// which free returns true; ok is false when all of about sixteen thousand are in use. The addresses
+// are 127.N.1.2 to 127.N.63.254; 127.N.1.1 is left out because Debian gives it to the host's name.
+// Ended instances that the API still describes keep their addresses, because clients may still be
+// using them.
 func (b *Block) NextAddress(taken map[netip.Addr]bool, free func(netip.Addr) bool) (addr netip.Addr, ok bool) {
 	last := netip.AddrFrom4([4]byte{127, byte(b.Number), 63, 254})
 	for a := netip.AddrFrom4([4]byte{127, byte(b.Number), 1, 2}); a.Compare(last) <= 0; a = a.Next() {
@@ -36,16 +39,18 @@ func (b *Block) NextAddress(taken map[netip.Addr]bool, free func(netip.Addr) boo
 	return netip.Addr{}, false
 }
 
-// Gateway is the range of addresses at which containers, and nobody else, reach what the server offers: 198.18.N.0/24. The range
-// is set aside for measurements within one's own network (RFC 2544), so no network that a machine is in has it.
+// Gateway returns the range of addresses at which containers, and nobody else, reach what the
+// server offers: 198.18.N.0/24. RFC 2544 reserves the range for benchmarks inside a network, so no
+// network of a machine uses it.
 func (b *Block) Gateway() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(b.Number), 0}), 24)
 }
 
-// GatewaySlots is how many addresses the range has; slots are numbered from 1.
+// GatewaySlots is the number of addresses in the range; slots are numbered from 1.
 const GatewaySlots = 254
 
-// GatewayAddress is the address of a slot, or an invalid one when the slot is 0 or containers do not reach the gateway.
+// GatewayAddress returns the address of a slot. It is invalid when the slot is 0 or containers
+// cannot reach the gateway.
 func (b *Block) GatewayAddress(slot int) netip.Addr {
 	if slot < 1 || slot > GatewaySlots || b.NoGateway != "" {
 		return netip.Addr{}
@@ -55,13 +60,15 @@ func (b *Block) GatewayAddress(slot int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// networks are the ranges that the networks of regions may have, in the order in which a server should try them.
+// networks returns the ranges for the networks of regions, in the order in which a server should
+// try them.
 func (b *Block) networks(hash uint32) []netip.Prefix {
 	var out []netip.Prefix
 	if b.Number == 0 {
 		out = append(out, awsRange)
 	} else {
-		// 10.64.0.0 to 10.127.0.0: two for each block, which no other server takes, whether or not it sees this one's networks.
+		// 10.64.0.0 to 10.127.0.0: two for each block. No other server uses them, so it does not
+		// matter whether it sees this server's networks.
 		first := 64 + 2*byte(b.Number)
 		out = append(out, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, first, 0, 0}), 16),
 			netip.PrefixFrom(netip.AddrFrom4([4]byte{10, first + 1, 0, 0}), 16))

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/tag"
 )
 
 func TestFactsOfARegion(t *testing.T) {
@@ -12,7 +14,8 @@ func TestFactsOfARegion(t *testing.T) {
 	if zones[0] != (Zone{"ap-southeast-2a", "apse2-az1", "ap-southeast-2"}) || zones[2].ID != "apse2-az3" {
 		t.Errorf("zones %v", zones)
 	}
-	a, b, c := DefaultVPC("us-east-1", "111111111111"), DefaultVPC("us-east-1", "111111111111"), DefaultVPC("us-east-2", "111111111111")
+	a, b, c := DefaultVPC("us-east-1", "111111111111"), DefaultVPC("us-east-1", "111111111111"),
+		DefaultVPC("us-east-2", "111111111111")
 	if a != b || a.ID == c.ID || !WellFormedID("vpc", a.ID) {
 		t.Errorf("vpc ids %s %s %s", a.ID, b.ID, c.ID)
 	}
@@ -35,8 +38,9 @@ func TestFactsOfARegion(t *testing.T) {
 
 func TestInstanceTypes(t *testing.T) {
 	for name, want := range map[string][4]int{ // vCPUs, CPU units, MiB, interfaces
-		"t2.micro": {1, 1024, 1024, 2}, "t3.medium": {2, 2048, 4096, 3}, "m5.large": {2, 2048, 8192, 3}, "c5.9xlarge": {36, 36864, 73728, 8},
-		"r5.xlarge": {4, 4096, 32768, 4}, "m6g.medium": {1, 1024, 4096, 2}, "c6i.32xlarge": {128, 131072, 262144, 15},
+		"t2.micro": {1, 1024, 1024, 2}, "t3.medium": {2, 2048, 4096, 3},
+		"m5.large": {2, 2048, 8192, 3}, "c5.9xlarge": {36, 36864, 73728, 8}, "r5.xlarge": {4, 4096, 32768, 4},
+		"m6g.medium": {1, 1024, 4096, 2}, "c6i.32xlarge": {128, 131072, 262144, 15},
 	} {
 		ty, ok := FindInstanceType(name)
 		if got := [4]int{ty.VCPUs, ty.CPU(), ty.MemoryMiB, ty.ENIs}; !ok || got != want {
@@ -97,7 +101,9 @@ func TestStatesMoveForward(t *testing.T) {
 			s = next
 		}
 	})
-	codes := map[InstanceState]int32{Pending: 0, Running: 16, ShuttingDown: 32, Terminated: 48, Stopping: 64, Stopped: 80}
+	codes := map[InstanceState]int32{
+		Pending: 0, Running: 16, ShuttingDown: 32, Terminated: 48, Stopping: 64, Stopped: 80,
+	}
 	for s, want := range codes {
 		if s.Code() != want {
 			t.Errorf("%s has code %d, want %d", s, s.Code(), want)
@@ -110,7 +116,8 @@ func TestGroupKeyFromARN(t *testing.T) {
 	if key, ok := GroupKeyFromARN(g.ARN()); !ok || key != g.Key() {
 		t.Errorf("key %q of %s, want %q", key, g.ARN(), g.Key())
 	}
-	for _, bad := range []string{"", "arn:aws:ecs:us-east-1:1:cluster/x", "arn:aws:autoscaling:us-east-1:1:launchConfiguration:u:launchConfigurationName/x"} {
+	for _, bad := range []string{"", "arn:aws:ecs:us-east-1:1:cluster/x",
+		"arn:aws:autoscaling:us-east-1:1:launchConfiguration:u:launchConfigurationName/x"} {
 		if _, ok := GroupKeyFromARN(bad); ok {
 			t.Errorf("%q is no group", bad)
 		}
@@ -132,12 +139,14 @@ func TestTemplateVersions(t *testing.T) {
 }
 
 func TestMergeLaunchData(t *testing.T) {
-	base := LaunchData{ImageID: "ami-1", InstanceType: "t2.micro", SecurityGroups: []string{"sg-1"}, TagSpecs: []TagSpec{{"instance", []Tag{{"a", "1"}, {"b", "1"}}}}}
-	got := base.Merge(LaunchData{InstanceType: "m5.large", TagSpecs: []TagSpec{{"instance", []Tag{{"a", "2"}}}}})
+	base := LaunchData{ImageID: "ami-1", InstanceType: "t2.micro", SecurityGroups: []string{"sg-1"},
+		TagSpecs: []TagSpec{{"instance", tag.Set{{Key: "a", Value: "1"}, {Key: "b", Value: "1"}}}}}
+	got := base.Merge(LaunchData{InstanceType: "m5.large",
+		TagSpecs: []TagSpec{{"instance", tag.Set{{Key: "a", Value: "2"}}}}})
 	if got.ImageID != "ami-1" || got.InstanceType != "m5.large" || got.SecurityGroups[0] != "sg-1" {
 		t.Errorf("merged %+v", got)
 	}
-	if tags := got.InstanceTags(); tags["a"] != "2" || tags["b"] != "1" {
+	if tags := got.InstanceTags().Map(); tags["a"] != "2" || tags["b"] != "1" {
 		t.Errorf("tags %v", tags)
 	}
 	if len(base.TagSpecs) != 1 {

@@ -6,53 +6,50 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// AutoScalingGroup keeps a number of equal instances running over zones (ecs.md 5.1). Actions write the wish (Min, Max, Desired, …);
-// control/fleet writes nothing in it but Status and Note, and removes it once a delete has emptied it.
+// AutoScalingGroup keeps a number of equal instances running across zones (ecs.md 5.1). Actions
+// write what the user asks for (Min, Max, Desired, …). control/fleet writes Status and Note only,
+// and deletes the group when a delete has emptied it.
 type AutoScalingGroup struct {
-	Name, ID         string // ID is the UUID in the ARN
-	Region, Account  string
-	CreatedAt        time.Time
-	Min, Max         int
-	Desired          int
-	Zones            []string
-	Subnets          []string `json:",omitempty"` // ids, from VPCZoneIdentifier; when set, Zones follows from it
-	Launch           LaunchSource
-	HealthCheckType  string // EC2 or ELB (or both, comma separated), as the caller wrote it
-	GracePeriod      int    // seconds after InService in which failed checks do not count
-	Cooldown         int    // seconds
-	Warmup           *int   `json:",omitempty"` // seconds; nil is "not set"
-	Policies         []string
-	NewProtected     bool     `json:",omitempty"` // instances launched from now on are protected from scale-in
-	TargetGroups     []string `json:",omitempty"` // ARNs
-	PlacementGroup   string   `json:",omitempty"`
-	ServiceRole      string   `json:",omitempty"`
-	MaxLifetime      int      `json:",omitempty"` // seconds; 0 is for ever
-	Context          string   `json:",omitempty"`
-	DesiredType      string   `json:",omitempty"`
-	CapacityRebal    bool     `json:",omitempty"`
-	Suspended        []SuspendedProcess
-	Metrics          []string   `json:",omitempty"`
-	Tags             []GroupTag `json:",omitempty"`
-	Status           string     `json:",omitempty"` // "" or DeleteInProgress
-	Note             string     `json:",omitempty"` // the sentence that says who last changed Desired, for the next activities' cause
-	CooldownStart    time.Time  `json:",omitzero"`  // end of the last activity that changed capacity
-	LaunchFailures   int        `json:",omitempty"` // in a row
-	NextLaunch       time.Time  `json:",omitzero"`  // launches wait till then, after failures
-	BlockedByProtect bool       `json:",omitempty"` // a scale-in that protection stopped has been told as an activity
+	Name, ID        string // ID is the UUID in the ARN
+	Region, Account string
+	CreatedAt       time.Time
+	Min, Max        int
+	Desired         int
+	Zones           []string
+	Subnets         []string `json:",omitempty"` // ids, from VPCZoneIdentifier; if set, Zones is derived from it
+	Launch          LaunchSource
+	HealthCheckType string // EC2 or ELB (or both, comma separated), as the caller wrote it
+	GracePeriod     int    // seconds after InService in which failed checks do not count
+	Cooldown        int    // seconds
+	Warmup          *int   `json:",omitempty"` // seconds; nil is not set
+	Policies        []string
+	NewProtected    bool     `json:",omitempty"` // new instances are protected from scale-in
+	TargetGroups    []string `json:",omitempty"` // ARNs
+	PlacementGroup  string   `json:",omitempty"`
+	ServiceRole     string   `json:",omitempty"`
+	MaxLifetime     int      `json:",omitempty"` // seconds; 0 means no limit
+	Context         string   `json:",omitempty"`
+	DesiredType     string   `json:",omitempty"`
+	CapacityRebal   bool     `json:",omitempty"`
+	Suspended       []SuspendedProcess
+	Metrics         []string `json:",omitempty"`
+	Tags            tag.Set  `json:",omitempty"`
+	Status          string   `json:",omitempty"` // "" or DeleteInProgress
+	// the sentence about who last changed Desired, for the causes of the next activities
+	Note             string    `json:",omitempty"`
+	CooldownStart    time.Time `json:",omitzero"`  // end of the last activity that changed capacity
+	LaunchFailures   int       `json:",omitempty"` // in a row
+	NextLaunch       time.Time `json:",omitzero"`  // no launch before this time, after failures
+	BlockedByProtect bool      `json:",omitempty"` // an activity has said that protection blocks a scale-in
 }
 
 // DeleteInProgress is the status of a group that is being deleted.
 const DeleteInProgress = "Delete in progress"
 
-// GroupTag is a tag of a group; Propagate puts it on instances the group launches from now on.
-type GroupTag struct {
-	Key, Value string
-	Propagate  bool
-}
-
-// SuspendedProcess is a process of the group that a caller has stopped, and why.
+// SuspendedProcess is a process of the group that a caller has suspended, and the reason.
 type SuspendedProcess struct{ Name, Reason string }
 
 // Processes of a group that can be suspended.
@@ -74,15 +71,16 @@ func ProcessNames() []string {
 		ProcessReplaceUnhealthy, ProcessScheduled, ProcessTerminate}
 }
 
-// Key is the group's key in the store.
+// Key returns the group's key in the store.
 func (g *AutoScalingGroup) Key() string { return Key(g.Region, g.Account, g.Name) }
 
-// ARN names the group.
+// ARN returns the group's ARN.
 func (g *AutoScalingGroup) ARN() string {
-	return arn.New("autoscaling", g.Region, g.Account, "autoScalingGroup:"+g.ID+":autoScalingGroupName/"+g.Name).String()
+	return arn.New("autoscaling", g.Region, g.Account,
+		"autoScalingGroup:"+g.ID+":autoScalingGroupName/"+g.Name).String()
 }
 
-// GroupKeyFromARN returns the store key of the group an ARN names, as capacity providers carry it.
+// GroupKeyFromARN returns the store key of the group with an ARN, as capacity providers store it.
 func GroupKeyFromARN(s string) (string, bool) {
 	a, err := arn.Parse(s)
 	if err != nil || a.Service != "autoscaling" {
@@ -99,7 +97,7 @@ func GroupKeyFromARN(s string) (string, bool) {
 func (g *AutoScalingGroup) Clone() *AutoScalingGroup {
 	c := *g
 	c.Zones, c.Subnets, c.Policies = slices.Clone(g.Zones), slices.Clone(g.Subnets), slices.Clone(g.Policies)
-	c.Suspended, c.Tags, c.Metrics = slices.Clone(g.Suspended), slices.Clone(g.Tags), slices.Clone(g.Metrics)
+	c.Suspended, c.Metrics = slices.Clone(g.Suspended), slices.Clone(g.Metrics)
 	c.TargetGroups = slices.Clone(g.TargetGroups)
 	return &c
 }
@@ -109,7 +107,7 @@ func (g *AutoScalingGroup) IsSuspended(process string) bool {
 	return slices.ContainsFunc(g.Suspended, func(p SuspendedProcess) bool { return p.Name == process })
 }
 
-// Slots are the places a group may launch into, one per zone: the zone and the subnet in it.
+// Slots returns the places where a group may launch, one per zone: the zone and the subnet in it.
 func (g *AutoScalingGroup) Slots() []Subnet {
 	var slots []Subnet
 	for _, s := range Subnets(g.Region, g.Account) {
@@ -123,37 +121,43 @@ func (g *AutoScalingGroup) Slots() []Subnet {
 // Lifecycle is an instance's state within its group.
 type Lifecycle string
 
-// The states of a group's instance (ecs.md 5.3). The waiting states of lifecycle hooks and warm pools do not occur yet.
+// The states of a group's instance (ecs.md 5.3). The waiting states of lifecycle hooks and warm
+// pools do not occur.
 const (
 	LifecyclePending     Lifecycle = "Pending"
 	LifecycleInService   Lifecycle = "InService"
 	LifecycleTerminating Lifecycle = "Terminating"
-	LifecycleTerminated  Lifecycle = "Terminated" // no longer counted, and no longer described
+	LifecycleTerminated  Lifecycle = "Terminated" // no longer counted or described
 )
 
-// Health verdicts of a group about an instance.
+// Values of Membership.Health.
 const (
 	Healthy   = "Healthy"
 	Unhealthy = "Unhealthy"
 )
 
-// Membership ties an instance to its group. Zero means it is in none.
+// Membership is an instance's place in its group. The zero value means that it is in none.
 type Membership struct {
-	Group        string // name
-	Source       LaunchSource
-	SourceAt     time.Time // when the configuration or template version was made: termination policies ask for the oldest
-	Lifecycle    Lifecycle
-	InServiceAt  time.Time `json:",omitzero"`
-	Health       string
-	HealthCause  string   `json:",omitempty"` // why unhealthy: the end of the sentence "an instance was taken out of service in response to …"
-	Protected    bool     `json:",omitempty"`
-	Targets      []string `json:",omitempty"` // keys of the load balancer targets that the group has registered and that are not gone yet
-	Rebalancing  bool     `json:",omitempty"` // launched beyond Desired to even the zones out: not counted before it is in service
-	LaunchedBy   string   `json:",omitempty"` // key of the launch's activity
-	TerminatedBy string   `json:",omitempty"` // key of the termination's activity
+	Group  string // name
+	Source LaunchSource
+	// when the configuration or template version was made; termination policies use it
+	SourceAt    time.Time
+	Lifecycle   Lifecycle
+	InServiceAt time.Time `json:",omitzero"`
+	Health      string
+	// why unhealthy: the end of the sentence "an instance was taken out of service in response to
+	// …"
+	HealthCause string `json:",omitempty"`
+	Protected   bool   `json:",omitempty"`
+	// keys of the load balancer targets that the group registered and that still exist
+	Targets []string `json:",omitempty"`
+	// launched in addition to Desired to balance the zones; not counted before it is in service
+	Rebalancing  bool   `json:",omitempty"`
+	LaunchedBy   string `json:",omitempty"` // key of the activity that launched it
+	TerminatedBy string `json:",omitempty"` // key of the activity that terminates it
 }
 
-// Member reports whether the instance belongs to a group and is not gone.
+// Member reports whether the instance belongs to a group and has not ended.
 func (m Membership) Member() bool { return m.Group != "" && m.Lifecycle != LifecycleTerminated }
 
 // Counts reports whether the instance counts towards Desired.

@@ -2,8 +2,8 @@ package fleet
 
 import "strings"
 
-// Image is a machine image. On a local machine an image carries no bits: an instance is an agent process whatever its image is,
-// so the only things an image decides are its architecture and the id that is reported back.
+// Image is a machine image. On a local machine an image has no content: an instance is an agent
+// process whatever its image, which decides only its architecture and the id that is reported.
 type Image struct {
 	ID, Name, Description string
 	Architecture          string // x86_64 or arm64
@@ -14,15 +14,18 @@ func Images(region string) []Image {
 	name := func(arch string) string { return "al2023-ami-ecs-hvm-2023.0.20260101-kernel-6.1-" + arch }
 	image := func(arch string) Image {
 		return Image{
-			ID: strings.Replace(FixedID("ami", region, "amazon", arch), "-", "-0", 1)[:21], Name: name(arch), Architecture: arch,
-			Description: "Amazon Linux AMI 2023.0.20260101 " + arch + " ECS HVM EBS: on this machine an agent process of its own",
+			ID:   strings.Replace(FixedID("ami", region, "amazon", arch), "-", "-0", 1)[:21],
+			Name: name(arch), Architecture: arch,
+			Description: "Amazon Linux AMI 2023.0.20260101 " + arch +
+				" ECS HVM EBS: on this machine an agent process of its own",
 		}
 	}
 	return []Image{image("x86_64"), image("arm64")}
 }
 
-// FindImage returns the image that an id stands for. Image ids are account-wide facts of AWS that nobody here can look up, so every well-formed id is
-// taken and stands for this machine; ok is false for an id that is none (InvalidAMIID.Malformed).
+// FindImage returns the image with an id. The ids of AWS's images cannot be looked up here, so
+// every well-formed id is accepted and stands for this machine; ok is false for an id that is
+// malformed (InvalidAMIID.Malformed).
 func FindImage(region, id string) (Image, bool) {
 	for _, i := range Images(region) {
 		if i.ID == id {
@@ -32,10 +35,11 @@ func FindImage(region, id string) (Image, bool) {
 	if !WellFormedID("ami", id) {
 		return Image{}, false
 	}
-	return Image{ID: id, Name: "stand-in-for-" + id, Architecture: "x86_64", Description: "Stands for " + id + ": on this machine an agent process of its own"}, true
+	return Image{ID: id, Name: "stand-in-for-" + id, Architecture: "x86_64",
+		Description: "Stands for " + id + ": on this machine an agent process of its own"}, true
 }
 
-// WellFormedID reports whether id is the kind's prefix, a dash and 8 or 17 hexadecimal digits.
+// WellFormedID reports whether id is the kind's prefix, a dash, and 8 or 17 hexadecimal digits.
 func WellFormedID(kind, id string) bool {
 	hex, ok := strings.CutPrefix(id, kind+"-")
 	return ok && (len(hex) == 8 || len(hex) == 17) && strings.Trim(hex, "0123456789abcdef") == ""

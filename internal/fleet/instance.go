@@ -1,19 +1,20 @@
 package fleet
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// InstanceState is an EC2 instance's life cycle state.
+// InstanceState is the state of an EC2 instance in its life cycle.
 type InstanceState string
 
-// The states of EC2. They move forward only, but for stopped, from which an instance may be started again.
+// The states of EC2. An instance only moves forward, except that a stopped one may be started
+// again.
 const (
 	Pending      InstanceState = "pending"
 	Running      InstanceState = "running"
@@ -23,7 +24,7 @@ const (
 	Stopped      InstanceState = "stopped"
 )
 
-// Code is the number the EC2 API gives beside the state's name.
+// Code returns the number that the EC2 API gives with the state's name.
 func (s InstanceState) Code() int32 {
 	switch s {
 	case Running:
@@ -62,50 +63,57 @@ type Phase string
 
 // Phases of a machine.
 const (
-	PhaseUnknown    Phase = ""           // nothing heard yet
+	PhaseUnknown    Phase = ""           // nothing was reported yet
 	PhaseUp         Phase = "up"         // the agent process runs
-	PhaseRestarting Phase = "restarting" // it died; it is started again after a pause
-	PhaseFailed     Phase = "failed"     // it died for good: the instance is impaired and a group replaces it
+	PhaseRestarting Phase = "restarting" // it died and will be started again after a pause
+	PhaseFailed     Phase = "failed"     // it died for good: the instance is impaired, and its group replaces it
 )
 
-// MachineStatus is observed: control/fleet alone writes it, from the driver's reports.
+// MachineStatus is what the driver has reported. control/fleet alone writes it.
 type MachineStatus struct {
 	Phase    Phase
 	Reason   string `json:",omitempty"` // one sentence, set unless the phase is up
 	Restarts int    `json:",omitempty"`
 	Since    time.Time
+	// Cluster is the name of the cluster that the agent's settings tell it to join; "" while the agent is up, or if
+	// the settings cannot be read.
+	Cluster string `json:",omitempty"`
 }
 
 // StateReason is why an instance left the running state, in EC2's form.
 type StateReason struct{ Code, Message string }
 
-// UserInitiated is the reason EC2 gives when a caller or a group ended the instance.
+// UserInitiated returns the reason that EC2 gives when a caller or a group ended the instance.
 func UserInitiated() StateReason {
 	return StateReason{"Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"}
 }
 
-// LaunchFailure is the reason of an instance that never ran.
+// LaunchFailure returns the reason of an instance that never ran.
 func LaunchFailure(why string) StateReason {
 	return StateReason{"Server.InternalError", "Server.InternalError: Internal error on launch: " + why}
 }
 
-// Instance is an EC2 instance. On a local machine it is an agent process with an address, a root directory and a share of the
-// machine. The caller writes Desired, control/fleet everything below State; both only ever move an instance towards its end, start apart.
+// Instance is an EC2 instance. On a local machine it is an agent process with an address, a root
+// directory and a share of the machine. Actions write Desired, control/fleet writes State and what
+// follows it. Except for a restart, both only ever move an instance towards its end.
 type Instance struct {
 	ID              string
 	Region, Account string
 	ReservationID   string
-	ClientToken     string     `json:",omitempty"`
-	LaunchIndex     int        `json:",omitempty"`
-	Launch          LaunchData // as resolved at launch: later changes of the template do not reach it
-	Zone, SubnetID  string
-	Address         netip.Addr // 127.B.1.N of the server's block B, its private address, unique on the machine
-	Tags            map[string]string
-	LaunchedAt      time.Time
-	DisableAPIStop  bool          `json:",omitempty"`
-	Reboot          bool          `json:",omitempty"` // a caller asked for one; control/fleet takes it back when it is done
-	DisableAPITerm  bool          `json:",omitempty"`
-	Desired         InstanceState // Running, Stopped or Terminated
+	// ClientToken and its parameters' hash make RunInstances idempotent.
+	ClientToken    string     `json:",omitempty"`
+	ParameterHash  string     `json:",omitempty"`
+	LaunchIndex    int        `json:",omitempty"`
+	Launch         LaunchData // as resolved at launch: later changes of the template do not affect it
+	Zone, SubnetID string
+	Address        netip.Addr // its private address, 127.B.1.N for a server with block B; unique on the machine
+	Tags           tag.Set
+	LaunchedAt     time.Time
+	DisableAPIStop bool `json:",omitempty"`
+	// a caller asked for a reboot; control/fleet resets it when that is done
+	Reboot         bool          `json:",omitempty"`
+	DisableAPITerm bool          `json:",omitempty"`
+	Desired        InstanceState // Running, Stopped or Terminated
 
 	State            InstanceState
 	Reason           StateReason `json:",omitzero"`
@@ -116,18 +124,19 @@ type Instance struct {
 	Scaling Membership `json:",omitzero"`
 }
 
-// ARN names the instance; it is its key in the store.
+// ARN returns the instance's ARN, which is also its key in the store.
 func (i *Instance) ARN() string { return InstanceARN(i.Region, i.Account, i.ID) }
 
-// InstanceARN is the ARN of an instance with the given id.
+// InstanceARN returns the ARN of the instance with an id.
 func InstanceARN(region, account, id string) string {
 	return arn.New("ec2", region, account, "instance/"+id).String()
 }
 
-// InstancePrefix is the prefix of the keys of all instances of a region.
+// InstancePrefix returns the common prefix of the keys of all instances of a region.
 func InstancePrefix(region, account string) string { return InstanceARN(region, account, "") }
 
-// GroupKey is the key of the group that the instance counts for, or "" when it is in none. The store indexes instances by it.
+// GroupKey returns the key of the group in which the instance counts; "" if it is in none. The
+// store indexes instances by it.
 func (i *Instance) GroupKey() string {
 	if i.Scaling.Group == "" || i.Scaling.Lifecycle == LifecycleTerminated {
 		return ""
@@ -138,11 +147,12 @@ func (i *Instance) GroupKey() string {
 // Clone returns a copy that may be changed.
 func (i *Instance) Clone() *Instance {
 	c := *i
-	c.Tags, c.Scaling.Targets = maps.Clone(i.Tags), slices.Clone(i.Scaling.Targets)
+	c.Scaling.Targets = slices.Clone(i.Scaling.Targets)
 	return &c
 }
 
-// Described is the state that callers are told: what they asked for shows at once, before the controller has begun with it.
+// Described returns the state that the API shows: what a caller asked for shows at once, before the
+// controller has started on it.
 func (i *Instance) Described() InstanceState {
 	switch {
 	case i.Desired == Terminated && i.State != Terminated:
@@ -155,13 +165,14 @@ func (i *Instance) Described() InstanceState {
 	return i.State
 }
 
-// Live reports whether the instance is, or may be again, a machine: anything but on its way out.
+// Live reports whether the instance has a machine, or may have one again: it is not on its way out.
 func (i *Instance) Live() bool { return i.State != ShuttingDown && i.State != Terminated }
 
-// Impaired is EC2's own verdict, the status checks: the instance runs, but its agent is down for good.
+// Impaired reports whether EC2's status checks fail: the instance is running and its agent has
+// failed for good.
 func (i *Instance) Impaired() bool { return i.State == Running && i.Machine.Phase == PhaseFailed }
 
-// DNSName is the private DNS name EC2 gives to the instance's address.
+// DNSName returns the private DNS name that EC2 gives to the instance's address.
 func (i *Instance) DNSName() string {
 	if !i.Address.IsValid() {
 		return ""
@@ -169,23 +180,15 @@ func (i *Instance) DNSName() string {
 	return PrivateDNSName(i.Address, i.Region)
 }
 
-// PrivateDNSName is the name that a region's resolver has for an IPv4 address. The oldest region has a domain of its own.
+// PrivateDNSName returns the name for an IPv4 address in a region's resolver.
 func PrivateDNSName(ip netip.Addr, region string) string {
-	domain := region + ".compute.internal"
+	return "ip-" + strings.ReplaceAll(ip.String(), ".", "-") + "." + PrivateDomain(region)
+}
+
+// PrivateDomain returns the domain of the private DNS names of a region. The oldest region has one of its own.
+func PrivateDomain(region string) string {
 	if region == "us-east-1" {
-		domain = "ec2.internal"
+		return "ec2.internal"
 	}
-	return "ip-" + strings.ReplaceAll(ip.String(), ".", "-") + "." + domain
+	return region + ".compute.internal"
 }
-
-// SortedTags returns the tags in the order of their keys.
-func SortedTags(tags map[string]string) []Tag {
-	sorted := make([]Tag, 0, len(tags))
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		sorted = append(sorted, Tag{k, tags[k]})
-	}
-	return sorted
-}
-
-// Tag is a key and a value.
-type Tag struct{ Key, Value string }

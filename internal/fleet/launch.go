@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// LaunchData is everything a launch configuration, a version of a launch template or RunInstances says about a new instance.
-// Fields that decide nothing on a local machine (KeyName, BlockDevices, Monitoring…) are kept and given back, which is all a caller sees of them.
+// LaunchData is what a launch configuration, a version of a launch template or RunInstances says
+// about a new instance. Fields without an effect on a local machine (KeyName, BlockDevices,
+// Monitoring, …) are stored and returned.
 type LaunchData struct {
 	ImageID          string        `json:",omitempty"`
 	InstanceType     string        `json:",omitempty"`
@@ -28,10 +30,11 @@ type LaunchData struct {
 	DisableAPITerm   *bool         `json:",omitempty"`
 	DisableAPIStop   *bool         `json:",omitempty"`
 	TagSpecs         []TagSpec     `json:",omitempty"`
-	Interface        bool          `json:",omitempty"` // groups and public address were given through a network interface
+	// security groups and public address were given with a network interface
+	Interface bool `json:",omitempty"`
 }
 
-// BlockDevice is a volume mapping. There are no volumes on a local machine: it is kept and given back.
+// BlockDevice is a volume mapping. It is stored and returned; a local machine has no volumes.
 type BlockDevice struct {
 	Device, Virtual, NoDevice  string `json:",omitempty"`
 	SnapshotID, VolumeType     string `json:",omitempty"`
@@ -41,26 +44,23 @@ type BlockDevice struct {
 	SuppressDevice             *bool  `json:",omitempty"`
 }
 
-// Metadata are the instance metadata service's options.
+// Metadata holds the options of the instance metadata service.
 type Metadata struct {
 	Endpoint, Tokens, IPv6, Tags string `json:",omitempty"`
 	HopLimit                     *int32 `json:",omitempty"`
 }
 
-// TagSpec are the tags to put on one kind of resource made at launch ("instance", "volume", …).
+// TagSpec holds the tags for one kind of resource that is made at launch ("instance", "volume", …).
 type TagSpec struct {
 	Resource string
-	Tags     []Tag
+	Tags     tag.Set
 }
 
-// InstanceTags are the tags for the instance itself.
-func (d *LaunchData) InstanceTags() map[string]string {
-	tags := map[string]string{}
+// InstanceTags returns the tags for the instance itself.
+func (d *LaunchData) InstanceTags() (tags tag.Set) {
 	for _, s := range d.TagSpecs {
 		if s.Resource == "instance" {
-			for _, t := range s.Tags {
-				tags[t.Key] = t.Value
-			}
+			tags = tags.With(s.Tags...)
 		}
 	}
 	return tags
@@ -74,24 +74,29 @@ type LaunchConfiguration struct {
 	Data            LaunchData
 }
 
-// Key is the configuration's key in the store.
+// Key returns the configuration's key in the store.
 func (c *LaunchConfiguration) Key() string { return Key(c.Region, c.Account, c.Name) }
 
-// ARN names the configuration.
+// ARN returns the configuration's ARN.
 func (c *LaunchConfiguration) ARN() string {
-	return arn.New("autoscaling", c.Region, c.Account, "launchConfiguration:"+c.ID+":launchConfigurationName/"+c.Name).String()
+	return arn.New("autoscaling", c.Region, c.Account,
+		"launchConfiguration:"+c.ID+":launchConfigurationName/"+c.Name).String()
 }
 
-// LaunchTemplate is a named row of versions; versions are immutable, new ones are added.
+// LaunchTemplate is a row with named versions. Versions never change; new ones are added.
 type LaunchTemplate struct {
 	ID, Name        string
 	Region, Account string
 	CreatedAt       time.Time
 	CreatedBy       string
 	Default         int64             // number of the default version
-	Latest          int64             // highest number given so far
-	Tags            map[string]string `json:",omitempty"`
-	Versions        []TemplateVersion // by rising number; deleted ones are gone
+	Latest          int64             // the highest number so far
+	Tags            tag.Set           `json:",omitempty"`
+	Versions        []TemplateVersion // by rising number, without deleted ones
+
+	// ClientToken and the hash of its call's parameters make CreateLaunchTemplate idempotent.
+	ClientToken   string `json:",omitempty"`
+	ParameterHash string `json:",omitempty"`
 }
 
 // TemplateVersion is one version of a launch template.
@@ -101,12 +106,17 @@ type TemplateVersion struct {
 	CreatedAt   time.Time
 	CreatedBy   string
 	Data        LaunchData
+
+	// ClientToken and the hash of its call's parameters make CreateLaunchTemplateVersion idempotent.
+	ClientToken   string `json:",omitempty"`
+	ParameterHash string `json:",omitempty"`
 }
 
-// Key is the template's key in the store.
+// Key returns the template's key in the store.
 func (t *LaunchTemplate) Key() string { return Key(t.Region, t.Account, t.ID) }
 
-// Version resolves what callers write for a version: a number, "$Latest", "$Default" or nothing, which means the default.
+// Version returns the version that a caller names: by number, "$Latest", "$Default", or "", which
+// means the default.
 func (t *LaunchTemplate) Version(s string) (TemplateVersion, bool) {
 	n := t.Default
 	switch s {
@@ -126,8 +136,8 @@ func (t *LaunchTemplate) Version(s string) (TemplateVersion, bool) {
 	return t.Versions[i], true
 }
 
-// LaunchSource is what a group launches from: a configuration by name, or a template with a version. Version keeps the
-// caller's word ("$Latest"), which is resolved again at each launch.
+// LaunchSource is what a group launches from: a configuration by name, or a template with a
+// version. Version stays as the caller wrote it ("$Latest") and is resolved at each launch.
 type LaunchSource struct {
 	Configuration string `json:",omitempty"`
 	TemplateID    string `json:",omitempty"`
@@ -135,7 +145,8 @@ type LaunchSource struct {
 	Version       string `json:",omitempty"`
 }
 
-// Merge lays o over d: what o says wins, as RunInstances' own parameters win over its launch template.
+// Merge returns d with the fields that o sets replaced, as RunInstances' own parameters override
+// its launch template.
 func (d LaunchData) Merge(o LaunchData) LaunchData {
 	str := func(dst *string, v string) {
 		if v != "" {

@@ -9,14 +9,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-// However many regions there are, in whatever order they come and whatever else is on the machine: no network overlaps another one or what
-// is busy, the first has AWS's range if that is free, and the choice follows from what is there.
+// However many regions there are, in whatever order they come and whatever else is on the machine:
+// no network overlaps another one or what is busy, the first has AWS's range if that is free, and
+// the choice follows from what is there.
 func TestNetworksOfRegions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var busy []netip.Prefix
 		for range rapid.IntRange(0, 5).Draw(t, "others") {
-			octets := [4]byte{rapid.SampledFrom([]byte{10, 172, 192}).Draw(t, "a"), rapid.Byte().Draw(t, "b"), rapid.Byte().Draw(t, "c"), 0}
-			busy = append(busy, netip.PrefixFrom(netip.AddrFrom4(octets), rapid.IntRange(9, 24).Draw(t, "bits")).Masked())
+			octets := [4]byte{rapid.SampledFrom([]byte{10, 172, 192}).Draw(t, "a"), rapid.Byte().Draw(t, "b"),
+				rapid.Byte().Draw(t, "c"), 0}
+			busy = append(busy,
+				netip.PrefixFrom(netip.AddrFrom4(octets), rapid.IntRange(9, 24).Draw(t, "bits")).Masked())
 		}
 		var there []*Network
 		for i, name := range rapid.SliceOfNDistinct(rapid.IntRange(0, 999), 1, 140, rapid.ID).Draw(t, "regions") {
@@ -55,8 +58,8 @@ func TestNetworksOfRegions(t *testing.T) {
 	})
 }
 
-// Servers of one machine do not see one another's networks before there is a task in them: the first two regions of each have ranges that
-// no other server gives out.
+// Servers of one machine do not see one another's networks before there is a task in them: the
+// first two regions of each have ranges that no other server gives out.
 func TestNetworksOfBlocks(t *testing.T) {
 	var all []netip.Prefix
 	for number := range Blocks {
@@ -71,7 +74,8 @@ func TestNetworksOfBlocks(t *testing.T) {
 			all = append(all, n.CIDR)
 		}
 		a, ok := b.NextAddress(nil, nil)
-		if !ok || a.As4()[1] != byte(number) || b.Loopback().As4()[1] != byte(number) || !b.Gateway().Contains(b.GatewayAddress(254)) ||
+		if !ok || a.As4()[1] != byte(number) || b.Loopback().As4()[1] != byte(number) ||
+			!b.Gateway().Contains(b.GatewayAddress(254)) ||
 			b.GatewayAddress(0).IsValid() || b.GatewayAddress(255).IsValid() {
 			t.Errorf("block %d has %v, %v, %v", number, a, b.Loopback(), b.Gateway())
 		}

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// regionNames are the regions DescribeRegions lists; a call may be signed for any other region as well.
+// regionNames are the regions that DescribeRegions lists. A call may be signed for any other region
+// too.
 var regionNames = [...]string{
 	"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
 	"ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3",
@@ -17,14 +18,15 @@ var regionNames = [...]string{
 // Regions returns the names of the regions that are enabled for every account, sorted.
 func Regions() []string { return slices.Clone(regionNames[:]) }
 
-// Key is the store key of something that is unique by name (or id) within one region of one account.
+// Key returns the store key of something whose name or id is unique in one region of one account.
 func Key(region, account, name string) string { return region + "/" + account + "/" + name }
 
-// KeyPrefix is the prefix all keys of one region of one account share.
+// KeyPrefix returns the common prefix of all keys of one region of one account.
 func KeyPrefix(region, account string) string { return region + "/" + account + "/" }
 
-// FixedID derives the id of a thing that exists without having been made, such as the default VPC: the same region and account give
-// the same id for ever. kind is the id's prefix ("vpc"), parts say which of the kind.
+// FixedID derives the id of something that exists without being created, such as the default VPC.
+// The same region and account always give the same id. kind is the id's prefix ("vpc"), parts
+// distinguish things of the same kind.
 func FixedID(kind, region, account string, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{kind, region, account}, parts...), "\x00")))
 	return kind + "-" + hex.EncodeToString(sum[:])[:17]
@@ -41,7 +43,8 @@ type Zone struct {
 func Zones(region string) []Zone {
 	zones := make([]Zone, 3)
 	for i := range zones {
-		zones[i] = Zone{Name: region + string(rune('a'+i)), ID: shortRegion(region) + "-az" + string(rune('1'+i)), Region: region}
+		zones[i] = Zone{Name: region + string(rune('a'+i)),
+			ID: shortRegion(region) + "-az" + string(rune('1'+i)), Region: region}
 	}
 	return zones
 }
@@ -52,18 +55,20 @@ func IsZone(region, name string) bool {
 	return ok && len(rest) == 1 && rest[0] >= 'a' && rest[0] <= 'c'
 }
 
-// shortRegion is how zone ids abbreviate a region: us-east-1 is use1, ap-southeast-2 is apse2.
+// shortRegion returns a region as zone ids abbreviate it: us-east-1 is use1, ap-southeast-2 is
+// apse2.
 func shortRegion(region string) string {
 	parts := strings.Split(region, "-")
 	if len(parts) != 3 {
 		return strings.ReplaceAll(region, "-", "")
 	}
-	direction := strings.NewReplacer("north", "n", "south", "s", "east", "e", "west", "w", "central", "c").Replace(parts[1])
+	direction := strings.NewReplacer("north", "n", "south", "s", "east", "e", "west", "w", "central",
+		"c").Replace(parts[1])
 	return parts[0] + direction + parts[2]
 }
 
-// VPC is the network of a region. Berth has exactly the default one: every region of every account has it from the start. Where it lies is
-// its Network.
+// VPC is the virtual network of a region. Berth has the default one only; every region of every
+// account has it from the start. Its address range is in Network.
 type VPC struct {
 	ID              string
 	Region, Account string
@@ -86,7 +91,7 @@ func DefaultVPC(region, account string) VPC {
 	}
 }
 
-// Subnet is one zone's part of the default VPC; awsvpc tasks of the zone get their addresses from it.
+// Subnet is one zone's part of the default VPC. awsvpc tasks in the zone get addresses of it.
 type Subnet struct {
 	ID, VPC         string
 	Region, Account string
@@ -101,7 +106,8 @@ func Subnets(region, account string) []Subnet {
 	subnets := make([]Subnet, len(zones))
 	for i, z := range zones {
 		subnets[i] = Subnet{
-			ID: FixedID("subnet", region, account, z.Name), VPC: vpc, Region: region, Account: account, Zone: z, Index: i,
+			ID: FixedID("subnet", region, account, z.Name), VPC: vpc, Region: region,
+			Account: account, Zone: z, Index: i,
 		}
 	}
 	return subnets

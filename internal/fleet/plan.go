@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// GroupPlan is what a group does next. Carrying it out makes instances, ends instances and writes one activity for each.
+// GroupPlan is what a group does next: instances to launch and to end, with one activity for each.
 type GroupPlan struct {
-	Remove []Removal // unhealthy ones first, then those a scale-in takes
+	Remove []Removal // unhealthy ones first, then those of a scale-in
 	Launch []Launch
 	// Blocked says that the group should shrink but every instance left is protected.
 	Blocked bool
-	// Again is when to plan anew although nothing changed; zero is "no need".
+	// Again is when to plan again without a change; zero is never.
 	Again time.Time
 }
 
@@ -20,7 +20,8 @@ type GroupPlan struct {
 type Removal struct {
 	Instance *Instance
 	Cause    string
-	// Why is the end of the health sentence for an instance that is replaced, "" for a scale-in.
+	// Why is the reason in the cause's sentence about health for an instance that is replaced; ""
+	// in a scale-in.
 	Why string
 }
 
@@ -31,10 +32,12 @@ type Launch struct {
 	Rebalancing bool
 }
 
-// PlanGroup compares what a group wants with the instances it has (ecs.md 5.5 to 5.8): it replaces what is unhealthy, launches what is missing
-// into the zones that have fewest, takes away what is too much by the termination policies, and evens the zones out when the
-// number is right. members are the instances whose GroupKey is the group's; those that are terminating already do not count. The plan does not
-// depend on their order, and launches plus instances that count never exceed Desired, save for one instance (or a tenth) while rebalancing.
+// PlanGroup compares what a group wants with the instances it has (ecs.md 5.5 to 5.8). It replaces
+// unhealthy instances, launches missing ones in the zones with the fewest, ends surplus ones by the
+// termination policies, and balances the zones when the number is right. members are the instances
+// whose GroupKey is the group's; those that are terminating do not count. The plan does not depend
+// on their order. Launches and counted instances together never exceed Desired, except by one
+// instance (or a tenth) while rebalancing.
 func PlanGroup(g *AutoScalingGroup, members []*Instance, now time.Time) GroupPlan {
 	p := planner{g: g, now: now}
 	for _, m := range members {
@@ -78,14 +81,14 @@ func (p *planner) removeAll() {
 	}
 }
 
-// wake asks for another look at t.
+// wake asks for another plan at t.
 func (p *planner) wake(t time.Time) {
 	if p.plan.Again.IsZero() || t.Before(p.plan.Again) {
 		p.plan.Again = t
 	}
 }
 
-// removeUnhealthy returns how many it takes away.
+// removeUnhealthy plans the removal of unhealthy instances and returns their number.
 func (p *planner) removeUnhealthy() int {
 	if p.g.IsSuspended(ProcessReplaceUnhealthy) || p.g.IsSuspended(ProcessTerminate) {
 		return 0
@@ -94,7 +97,7 @@ func (p *planner) removeUnhealthy() int {
 	for _, m := range p.stay {
 		why := p.verdict(m)
 		if why == WhyLifetime && len(p.plan.Remove) > 0 {
-			why = "" // old age takes one at a time
+			why = "" // only one instance at a time is replaced for its age
 		}
 		if why == "" {
 			stay = append(stay, m)
@@ -106,7 +109,7 @@ func (p *planner) removeUnhealthy() int {
 	return len(p.plan.Remove)
 }
 
-// verdict says why an instance has to be replaced, or "".
+// verdict returns why an instance must be replaced, or "".
 func (p *planner) verdict(m *Instance) string {
 	if m.Scaling.Health == Unhealthy {
 		return cmp.Or(m.Scaling.HealthCause, WhyUser)
@@ -177,11 +180,13 @@ func (p *planner) shrink(counted int) {
 	p.plan.Blocked = len(victims) < surplus
 }
 
-// rebalance launches into the emptiest zone when the fullest has at least two more (or a zone was taken from the group); the
-// surplus goes by the next plan, once the new instance is in service.
+// rebalance launches an instance in the emptiest zone when the fullest has at least two more, or is
+// no longer one of the group's. A later plan ends the surplus instance once the new one is in
+// service.
 func (p *planner) rebalance() {
 	slots := p.g.Slots()
-	if p.g.IsSuspended(ProcessRebalance) || p.g.IsSuspended(ProcessLaunch) || p.g.IsSuspended(ProcessTerminate) || p.now.Before(p.g.NextLaunch) {
+	if p.g.IsSuspended(ProcessRebalance) || p.g.IsSuspended(ProcessLaunch) ||
+		p.g.IsSuspended(ProcessTerminate) || p.now.Before(p.g.NextLaunch) {
 		return
 	}
 	for _, m := range p.stay {
@@ -198,7 +203,8 @@ func (p *planner) rebalance() {
 		}
 		zones[to.Zone.Name]++
 		zones[from]--
-		p.plan.Launch = append(p.plan.Launch, Launch{Slot: to, Cause: causeRebalance(p.now, to.Zone.Name), Rebalancing: true})
+		p.plan.Launch = append(p.plan.Launch,
+			Launch{Slot: to, Cause: causeRebalance(p.now, to.Zone.Name), Rebalancing: true})
 		if zones[from] == 0 {
 			delete(zones, from)
 		}
@@ -213,12 +219,14 @@ func (p *planner) zoneCounts() map[string]int {
 	return zones
 }
 
-// emptiest is the first slot with the fewest instances.
+// emptiest returns the first slot with the fewest instances.
 func emptiest(slots []Subnet, zones map[string]int) (Subnet, bool) {
 	if len(slots) == 0 {
 		return Subnet{}, false
 	}
-	return slices.MinFunc(slots, func(a, b Subnet) int { return cmp.Compare(zones[a.Zone.Name], zones[b.Zone.Name]) }), true
+	return slices.MinFunc(slots, func(a, b Subnet) int {
+		return cmp.Compare(zones[a.Zone.Name], zones[b.Zone.Name])
+	}), true
 }
 
 func isSlot(slots []Subnet, zone string) bool {

@@ -42,8 +42,9 @@ func drawMember(t *rapid.T, n int, zones []string) *Instance {
 	i := &Instance{
 		ID: fmt.Sprintf("i-%03d", n), Zone: rapid.SampledFrom(zones).Draw(t, "zone"), Desired: Running, State: Running,
 		LaunchedAt: now.Add(-time.Duration(rapid.IntRange(1, 100000).Draw(t, "age")) * time.Second),
-		Scaling: Membership{Group: "g", Lifecycle: LifecycleInService, Health: Healthy, Protected: rapid.Bool().Draw(t, "protected"),
-			SourceAt: now.Add(-time.Duration(rapid.IntRange(1, 3).Draw(t, "source")) * time.Hour)},
+		Scaling: Membership{Group: "g", Lifecycle: LifecycleInService, Health: Healthy,
+			Protected: rapid.Bool().Draw(t, "protected"),
+			SourceAt:  now.Add(-time.Duration(rapid.IntRange(1, 3).Draw(t, "source")) * time.Hour)},
 	}
 	i.Scaling.InServiceAt = i.LaunchedAt
 	if rapid.Bool().Draw(t, "template") {
@@ -141,13 +142,15 @@ func carryOut(members []*Instance, plan GroupPlan, born *int) []*Instance {
 	}
 	for _, l := range plan.Launch {
 		*born++
-		members = append(members, &Instance{ID: fmt.Sprintf("i-new-%03d", *born), Zone: l.Slot.Zone.Name, Desired: Running, State: Running, LaunchedAt: now,
+		members = append(members, &Instance{ID: fmt.Sprintf("i-new-%03d", *born), Zone: l.Slot.Zone.Name,
+			Desired: Running, State: Running, LaunchedAt: now,
 			Scaling: Membership{Group: "g", Lifecycle: LifecycleInService, Health: Healthy}})
 	}
 	return slices.DeleteFunc(members, func(m *Instance) bool { return m.Scaling.Lifecycle == LifecycleTerminating })
 }
 
-// Carried out again and again, plans come to rest at the desired number, even over the zones as far as nobody is protected.
+// Carried out again and again, plans reach the desired number and then change nothing, even over the zones as far
+// as nobody is protected.
 func TestPlansComeToRest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, members := drawGroup(t)
@@ -170,7 +173,8 @@ func TestPlansComeToRest(t *testing.T) {
 			t.Fatalf("never at rest: %+v", plan)
 		}
 		// Those that were on their way out when it began are not the plan's business.
-		members = slices.DeleteFunc(members, func(m *Instance) bool { return m.Scaling.Lifecycle == LifecycleTerminating })
+		members = slices.DeleteFunc(members,
+			func(m *Instance) bool { return m.Scaling.Lifecycle == LifecycleTerminating })
 		zones := map[string]int{}
 		for _, m := range members {
 			zones[m.Zone]++
@@ -196,7 +200,8 @@ func TestPlansComeToRest(t *testing.T) {
 // ecs.md 5.7, policy by policy, within one zone.
 func TestTerminationPolicies(t *testing.T) {
 	member := func(id string, age time.Duration, source string, sourceAge time.Duration) *Instance {
-		i := &Instance{ID: id, Zone: "us-east-1a", LaunchedAt: now.Add(-age), Scaling: Membership{Lifecycle: LifecycleInService, SourceAt: now.Add(-sourceAge)}}
+		i := &Instance{ID: id, Zone: "us-east-1a", LaunchedAt: now.Add(-age),
+			Scaling: Membership{Lifecycle: LifecycleInService, SourceAt: now.Add(-sourceAge)}}
 		if source == "lc" {
 			i.Scaling.Source.Configuration = "lc"
 		} else {
@@ -236,10 +241,12 @@ func TestTerminationPolicies(t *testing.T) {
 // ecs.md 5.7: the zone with most instances comes before any policy, if it has one that is not protected.
 func TestScaleInTakesFromTheFullestZone(t *testing.T) {
 	member := func(id, zone string, protected bool) *Instance {
-		return &Instance{ID: id, Zone: zone, LaunchedAt: now, Scaling: Membership{Lifecycle: LifecycleInService, Protected: protected}}
+		return &Instance{ID: id, Zone: zone, LaunchedAt: now,
+			Scaling: Membership{Lifecycle: LifecycleInService, Protected: protected}}
 	}
 	g := &AutoScalingGroup{Region: "us-east-1", Account: "1", Zones: []string{"us-east-1a", "us-east-1b", "us-east-1c"}}
-	members := []*Instance{member("i-1", "us-east-1a", false), member("i-2", "us-east-1b", false), member("i-3", "us-east-1b", true),
+	members := []*Instance{member("i-1", "us-east-1a", false), member("i-2", "us-east-1b", false),
+		member("i-3", "us-east-1b", true),
 		member("i-4", "us-east-1c", true), member("i-5", "us-east-1c", true), member("i-6", "us-east-1c", true)}
 	var got []string
 	for _, v := range Victims(g, members, 9, now) {
@@ -251,11 +258,14 @@ func TestScaleInTakesFromTheFullestZone(t *testing.T) {
 }
 
 func BenchmarkPlanGroup(b *testing.B) {
-	g := &AutoScalingGroup{Region: "us-east-1", Account: "1", Desired: 900, Max: 1000, Zones: []string{"us-east-1a", "us-east-1b", "us-east-1c"}}
+	g := &AutoScalingGroup{Region: "us-east-1", Account: "1", Desired: 900, Max: 1000,
+		Zones: []string{"us-east-1a", "us-east-1b", "us-east-1c"}}
 	var members []*Instance
 	for n := range 1000 {
-		members = append(members, &Instance{ID: fmt.Sprint("i-", n), Zone: g.Zones[n%3], State: Running, Desired: Running, LaunchedAt: now,
-			Address: netip.MustParseAddr("127.0.1.2"), Scaling: Membership{Group: "g", Lifecycle: LifecycleInService, Health: Healthy}})
+		members = append(members, &Instance{ID: fmt.Sprint("i-", n), Zone: g.Zones[n%3], State: Running,
+			Desired: Running, LaunchedAt: now,
+			Address: netip.MustParseAddr("127.0.1.2"),
+			Scaling: Membership{Group: "g", Lifecycle: LifecycleInService, Health: Healthy}})
 	}
 	for b.Loop() {
 		if plan := PlanGroup(g, members, now); len(plan.Remove) != 100 {

@@ -23,9 +23,10 @@ func PolicyNames() []string {
 		PolicyOldestInstance, PolicyOldestConfiguration, PolicyOldestTemplate}
 }
 
-// Victims picks up to n of candidates for a scale-in, in the order they go. The zone with most instances loses first, whatever the
-// policies say; within it each policy in turn keeps the instances it likes to see gone, and the lowest id breaks a tie, so the choice
-// depends on the values alone. Protected instances are never picked: fewer than n come back when too many are.
+// Victims picks up to n of the candidates for a scale-in, in the order in which they end. The zone
+// with the most instances loses one first, whatever the policies say. In it, each policy in turn
+// narrows the choice, and the lowest id breaks a tie, so the result depends on the values alone.
+// Protected instances are never picked, so the result may be shorter than n.
 func Victims(g *AutoScalingGroup, candidates []*Instance, n int, now time.Time) []*Instance {
 	left := slices.Clone(candidates)
 	var victims []*Instance
@@ -62,8 +63,9 @@ func nextVictim(g *AutoScalingGroup, left []*Instance, now time.Time) *Instance 
 	return slices.MinFunc(in, func(a, b *Instance) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// fullest is the zone to take from: one that the group no longer launches into if there is any, else the one with most instances; it
-// has at least one unprotected instance. "" when there is none.
+// fullest returns the zone to take an instance from: one where the group no longer launches, if
+// any, else the one with the most instances. It has at least one unprotected instance. "" when
+// there is none.
 func fullest(g *AutoScalingGroup, members []*Instance, zones map[string]int) string {
 	best, bestCount := "", 0
 	slots := g.Slots()
@@ -82,7 +84,7 @@ func fullest(g *AutoScalingGroup, members []*Instance, zones map[string]int) str
 	return best
 }
 
-// narrow keeps the instances that a policy ranks first; it never returns none of some.
+// narrow keeps the instances that a policy ranks first: at least one if there are any.
 func narrow(in []*Instance, policy string, now time.Time) []*Instance {
 	switch policy {
 	case PolicyOldestInstance:
@@ -96,10 +98,11 @@ func narrow(in []*Instance, policy string, now time.Time) []*Instance {
 	case PolicyDefault:
 		return lowest(oldestSource(in), func(m *Instance) int64 { return untilInstanceHour(m, now) })
 	}
-	return in // AllocationStrategy has nothing to choose by: groups here have one instance type
+	return in // AllocationStrategy makes no difference: a group here has one instance type
 }
 
-// oldestSource keeps the instances with the oldest launch configuration; instances from templates come after all of those.
+// oldestSource keeps the instances with the oldest launch configuration. Instances from templates
+// come after all of those.
 func oldestSource(in []*Instance) []*Instance {
 	fromTemplate := func(m *Instance) int64 {
 		if m.Scaling.Source.Configuration == "" {

@@ -8,11 +8,12 @@ import (
 	"github.com/berthhq/berth/internal/sched"
 )
 
-// toldInstances is how many instances an explanation names before it says how many there are beside.
+// toldInstances is how many instances an explanation names before it only counts the rest.
 const toldInstances = 10
 
-// Explain says in plain words why each instance refused a task, the closest one first: "container-instance 4f…: needs 512 CPU units,
-// 256 are free; container-instance 7c…: the agent is not connected". Without refusals there was no instance.
+// Explain says why each instance refused a task, the closest instance first: "container-instance
+// 4f…: needs 512 CPU units, 256 are free; container-instance 7c…: the agent is not connected". No
+// refusals means that there was no instance.
 func Explain(refusals []sched.Refusal, closest string) string {
 	if len(refusals) == 0 {
 		return "the cluster has no ACTIVE container instance"
@@ -28,7 +29,7 @@ func Explain(refusals []sched.Refusal, closest string) string {
 	return join(lines)
 }
 
-// ExplainFailures is Explain for tasks that were to run on instances of somebody's choice.
+// ExplainFailures is Explain for tasks whose instances the caller chose.
 func ExplainFailures(failures []sched.Failure) string {
 	var lines []string
 	for _, f := range failures {

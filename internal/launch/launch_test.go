@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,20 +38,30 @@ func open(t *testing.T) *state.Store {
 
 func instance(id string) *ecs.ContainerInstance {
 	return &ecs.ContainerInstance{
-		ContainerInstanceARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/c/" + id, ClusterARN: clusterARN, Status: ecs.InstanceActive, AgentConnected: true,
-		Registered: ecs.Resources{CPU: 4096, Memory: 4096, PortsTCP: []int{22}}, Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: "us-east-1a"}},
+		ContainerInstanceARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/c/" + id,
+		ClusterARN:           clusterARN, Status: ecs.InstanceActive, AgentConnected: true, Registered: ecs.Resources{
+			CPU: 4096, Memory: 4096, PortsTCP: []int{22},
+		}, Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: "us-east-1a"}},
 	}
 }
 
 func spec(mode string) *Spec {
-	d := &ecs.TaskDefinition{Family: "web", Revision: 1, TaskDefinitionARN: "arn:aws:ecs:us-east-1:123456789012:task-definition/web:1", NetworkMode: mode, TaskRoleARN: "r",
+	d := &ecs.TaskDefinition{Family: "web", Revision: 1,
+		TaskDefinitionARN: "arn:aws:ecs:us-east-1:123456789012:task-definition/web:1",
+		NetworkMode:       mode, TaskRoleARN: "r",
 		ContainerDefinitions: []ecs.ContainerDefinition{
-			{Name: "web", Image: "web", CPU: 256, Memory: 256, Essential: true, PortMappings: []ecs.PortMapping{{ContainerPort: 80, HostPort: 8080}, {ContainerPort: 53, HostPort: 53, Protocol: "udp"}}},
+			{Name: "web", Image: "web", CPU: 256, Memory: 256, Essential: true,
+				PortMappings: []ecs.PortMapping{
+					{ContainerPort: 80, HostPort: 8080}, {ContainerPort: 53, HostPort: 53, Protocol: "udp"},
+				}},
 			{Name: "side", Image: "side", MemoryReservation: 64, Memory: 128},
 		}}
-	s := &Spec{Cluster: &ecs.Cluster{ClusterARN: clusterARN, ClusterName: "c"}, Definition: d, Group: "family:web", LaunchType: "EC2"}
+	s := &Spec{Cluster: &ecs.Cluster{ClusterARN: clusterARN, ClusterName: "c"}, Definition: d,
+		Group: "family:web", LaunchType: "EC2"}
 	if mode == ecs.NetworkAwsvpc {
-		s.NetworkConfiguration = &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: []string{fleet.Subnets(region, account)[0].ID}}}
+		s.NetworkConfiguration = &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsvpcConfiguration{
+			Subnets: []string{fleet.Subnets(region, account)[0].ID},
+		}}
 	}
 	return s
 }
@@ -65,9 +76,13 @@ func TestWorldCountsWhatIsLive(t *testing.T) {
 		err := store.Update(t.Context(), func(tx *state.Tx) error {
 			tx.ContainerInstances.Put(ci)
 			for i := range rapid.IntRange(0, 6).Draw(rt, "tasks") {
-				task := &ecs.Task{TaskARN: fmt.Sprint("t", i), ContainerInstanceARN: ci.ContainerInstanceARN, Group: "g",
-					Need:          ecs.Resources{CPU: rapid.IntRange(0, 500).Draw(rt, "cpu"), Memory: rapid.IntRange(0, 500).Draw(rt, "memory"), PortsTCP: []int{1000 + i}},
-					LastStatus:    rapid.SampledFrom([]ecs.TaskStatus{ecs.Pending, ecs.Running, ecs.Deactivating, ecs.Stopping, ecs.Stopped}).Draw(rt, "last"),
+				task := &ecs.Task{TaskARN: fmt.Sprint("t", i),
+					ContainerInstanceARN: ci.ContainerInstanceARN, Group: "g",
+					Need: ecs.Resources{CPU: rapid.IntRange(0, 500).Draw(rt, "cpu"),
+						Memory: rapid.IntRange(0, 500).Draw(rt, "memory"), PortsTCP: []int{1000 + i}},
+					LastStatus: rapid.SampledFrom([]ecs.TaskStatus{
+						ecs.Pending, ecs.Running, ecs.Deactivating, ecs.Stopping, ecs.Stopped,
+					}).Draw(rt, "last"),
 					DesiredStatus: rapid.SampledFrom([]ecs.TaskStatus{ecs.Running, ecs.Stopped}).Draw(rt, "desired")}
 				tx.Tasks.Put(task)
 				if task.DesiredStatus == ecs.Running && task.LastStatus != ecs.Stopped {
@@ -82,7 +97,8 @@ func TestWorldCountsWhatIsLive(t *testing.T) {
 		snap := store.View()
 		seen := Instance(&snap.Tables, ci)
 		left := Remaining(&snap.Tables, ci)
-		if seen.Free.CPU != 4096-cpu || seen.Free.Memory != 4096-memory || seen.TaskGroups["g"] != live || len(seen.PortsTCP) != 1+live {
+		if seen.Free.CPU != 4096-cpu || seen.Free.Memory != 4096-memory || seen.TaskGroups["g"] != live ||
+			len(seen.PortsTCP) != 1+live {
 			rt.Fatalf("the scheduler sees %+v, want %d CPU and %d MiB less and %d tasks", seen, cpu, memory, live)
 		}
 		if left.CPU != seen.Free.CPU || left.Memory != seen.Free.Memory || len(left.PortsTCP) != len(seen.PortsTCP) {
@@ -118,10 +134,12 @@ func TestRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Count != 3 || r.Needs != (sched.Resources{CPU: 256, Memory: 320}) || r.PortsTCP[0] != 8080 || r.PortsUDP[0] != 53 || len(r.Zones) != 0 {
+	if r.Count != 3 || r.Needs != (sched.Resources{CPU: 256, Memory: 320}) || r.PortsTCP[0] != 8080 ||
+		r.PortsUDP[0] != 53 || len(r.Zones) != 0 {
 		t.Errorf("request %+v", r)
 	}
-	if r, err = spec(ecs.NetworkAwsvpc).Request(1); err != nil || r.Needs.ENI != 1 || len(r.PortsTCP) != 0 || r.Zones[0] != "us-east-1a" {
+	if r, err = spec(ecs.NetworkAwsvpc).Request(1); err != nil || r.Needs.ENI != 1 || len(r.PortsTCP) != 0 ||
+		r.Zones[0] != "us-east-1a" {
 		t.Errorf("request %+v, %v", r, err)
 	}
 	s := spec(ecs.NetworkAwsvpc)
@@ -135,26 +153,30 @@ func TestRequest(t *testing.T) {
 func TestTask(t *testing.T) {
 	store := open(t)
 	now := time.Unix(5, 0)
-	ids := MintIDs(2)
-	one, err := spec(ecs.NetworkBridge).Task(&store.View().Tables, instance("a"), ids[0], now)
+	ids := []IDs{NewIDs(rand.Reader), NewIDs(rand.Reader)}
+	one, err := spec(ecs.NetworkBridge).taskIn(store, instance("a"), ids[0], now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := spec(ecs.NetworkBridge).Task(&store.View().Tables, instance("a"), ids[0], now)
-	two, _ := spec(ecs.NetworkBridge).Task(&store.View().Tables, instance("a"), ids[1], now)
-	if one.Containers[0].ContainerARN != again.Containers[0].ContainerARN || one.Containers[0].ContainerARN == two.Containers[0].ContainerARN ||
+	again, _ := spec(ecs.NetworkBridge).taskIn(store, instance("a"), ids[0], now)
+	two, _ := spec(ecs.NetworkBridge).taskIn(store, instance("a"), ids[1], now)
+	if one.Containers[0].ContainerARN != again.Containers[0].ContainerARN ||
+		one.Containers[0].ContainerARN == two.Containers[0].ContainerARN ||
 		one.Containers[0].ContainerARN == one.Containers[1].ContainerARN {
-		t.Errorf("container ARNs %s, %s, %s", one.Containers[0].ContainerARN, again.Containers[0].ContainerARN, two.Containers[0].ContainerARN)
+		t.Errorf("container ARNs %s, %s, %s", one.Containers[0].ContainerARN,
+			again.Containers[0].ContainerARN, two.Containers[0].ContainerARN)
 	}
-	if one.CredentialsID == "" || one.CredentialsID == two.CredentialsID || one.ExecutionCredentialsID != "" || strings.Contains(one.CredentialsID, ids[0].Task) {
+	if one.CredentialsID == "" || one.CredentialsID == two.CredentialsID ||
+		one.ExecutionCredentialsID != "" || strings.Contains(one.CredentialsID, ids[0].Task) {
 		t.Errorf("credentials %q, %q, execution %q", one.CredentialsID, two.CredentialsID, one.ExecutionCredentialsID)
 	}
-	if one.LastStatus != ecs.Pending || one.CPU != "256" || one.Memory != "320" || one.Containers[1].Memory != "128" || one.Containers[1].MemoryReservation != "64" {
+	if one.LastStatus != ecs.Pending || one.CPU != "256" || one.Memory != "320" ||
+		one.Containers[1].Memory != "128" || one.Containers[1].MemoryReservation != "64" {
 		t.Errorf("task %+v", one)
 	}
 }
 
-// Addresses are of the subnet, not its network's own five, and nobody else's; when there are none left that is said.
+// Addresses are of the subnet, unique, and not one of the five reserved ones; when none is left, that is an error.
 func TestAddresses(t *testing.T) {
 	a := arn.New("ecs", region, account, "x")
 	small := netip.MustParsePrefix("10.0.0.0/28")
@@ -168,8 +190,11 @@ func TestAddresses(t *testing.T) {
 		}
 		taken[ip.String()] = true
 		err := store.Update(t.Context(), func(tx *state.Tx) error {
-			tx.Tasks.Put(&ecs.Task{TaskARN: fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:task/c/%d", i), LastStatus: ecs.Running,
-				Attachments: []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: ip.String()}}}}})
+			tx.Tasks.Put(&ecs.Task{TaskARN: fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:task/c/%d", i),
+				LastStatus: ecs.Running,
+				Attachments: []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{
+					{Name: "privateIPv4Address", Value: ip.String()},
+				}}}})
 			return nil
 		})
 		if err != nil {
@@ -208,7 +233,8 @@ func TestExplain(t *testing.T) {
 		want     string
 	}{
 		{nil, "the cluster has no ACTIVE container instance"},
-		{[]sched.Refusal{refusal("a", "x", "y"), refusal("b", "z")}, "container-instance b: z; container-instance a: x, and y"},
+		{[]sched.Refusal{refusal("a", "x", "y"), refusal("b", "z")},
+			"container-instance b: z; container-instance a: x, and y"},
 	} {
 		if got := Explain(tt.refusals, refusal("b").InstanceARN); got != tt.want {
 			t.Errorf("Explain = %q, want %q", got, tt.want)
@@ -231,23 +257,44 @@ func TestCheckRebalancing(t *testing.T) {
 	}{
 		"plain": {func(*ecs.Service) {}, ""},
 		"zone first": {func(s *ecs.Service) {
-			s.PlacementStrategy = []ecs.PlacementStrategy{{Type: "spread", Field: "attribute:ecs.availability-zone"}, {Type: "random"}}
+			s.PlacementStrategy = []ecs.PlacementStrategy{
+				{Type: "spread", Field: "attribute:ecs.availability-zone"}, {Type: "random"},
+			}
 		}, ""},
-		"distinct": {func(s *ecs.Service) { s.PlacementConstraints = []ecs.PlacementConstraint{{Type: "distinctInstance"}} }, ""},
+		"distinct": {func(s *ecs.Service) {
+			s.PlacementConstraints = []ecs.PlacementConstraint{{Type: "distinctInstance"}}
+		}, ""},
 		"daemon":   {func(s *ecs.Service) { s.SchedulingStrategy = ecs.Daemon }, "daemon"},
 		"external": {func(s *ecs.Service) { s.LaunchType = "EXTERNAL" }, "EXTERNAL"},
 		"no room":  {func(s *ecs.Service) { s.DeploymentConfiguration.MaximumPercent = 100 }, "maximumPercent"},
 		"zone last": {func(s *ecs.Service) {
-			s.PlacementStrategy = []ecs.PlacementStrategy{{Type: "random"}, {Type: "spread", Field: "attribute:ecs.availability-zone"}}
+			s.PlacementStrategy = []ecs.PlacementStrategy{
+				{Type: "random"}, {Type: "spread", Field: "attribute:ecs.availability-zone"},
+			}
 		}, "first placement strategy"},
 		"zone given": {func(s *ecs.Service) {
-			s.PlacementConstraints = []ecs.PlacementConstraint{{Type: "memberOf", Expression: "attribute:ecs.availability-zone in [a]"}}
+			s.PlacementConstraints = []ecs.PlacementConstraint{
+				{Type: "memberOf", Expression: "attribute:ecs.availability-zone in [a]"},
+			}
 		}, "names ecs.availability-zone"},
 	} {
-		s := &ecs.Service{SchedulingStrategy: ecs.Replica, LaunchType: "EC2", DeploymentConfiguration: ecs.DeploymentConfiguration{MaximumPercent: 200}}
+		s := &ecs.Service{SchedulingStrategy: ecs.Replica, LaunchType: "EC2",
+			DeploymentConfiguration: ecs.DeploymentConfiguration{MaximumPercent: 200}}
 		tt.edit(s)
-		if err := CheckRebalancing(s); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+		if err := CheckRebalancing(s); (err == nil) != (tt.want == "") ||
+			err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 	}
+}
+
+// taskIn makes a task as a transaction on what is in the store would.
+func (s *Spec) taskIn(
+	store *state.Store, ci *ecs.ContainerInstance, ids IDs, now time.Time,
+) (task *ecs.Task, err error) {
+	_, err = store.View().Draft(func(tx *state.Tx) (err error) {
+		task, err = s.Task(tx, ci, ids, now)
+		return err
+	})
+	return task, err
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Of the local instances one takes a task in network mode host with a port, whatever the strategy: they share the machine's
-// network. The rest is refused with AWS's reason. In mode bridge each takes one, and so does each machine of its own.
+// Of the local instances one takes a task in network mode host with a port, whatever the strategy:
+// they share the machine's network. The rest is refused with AWS's reason. In mode bridge each
+// takes one, and so does each machine of its own.
 func TestHostPortsOfOneMachine(t *testing.T) {
 	for _, c := range []struct {
 		name, mode, address, strategy string
@@ -35,8 +36,10 @@ func TestHostPortsOfOneMachine(t *testing.T) {
 					tx.ContainerInstances.Put(ci)
 					if i < c.before {
 						tx.Tasks.Put(&ecs.Task{
-							TaskARN: "running", ContainerInstanceARN: ci.ContainerInstanceARN, TaskDefinitionARN: s.Definition.TaskDefinitionARN,
-							Need: s.Definition.Need(s.Overrides), LastStatus: ecs.Running, DesiredStatus: ecs.Running,
+							TaskARN: "running", ContainerInstanceARN: ci.ContainerInstanceARN,
+							TaskDefinitionARN: s.Definition.TaskDefinitionARN,
+							Need:              s.Definition.Need(s.Overrides), LastStatus: ecs.Running,
+							DesiredStatus: ecs.Running,
 						})
 					}
 				}
@@ -57,7 +60,8 @@ func TestHostPortsOfOneMachine(t *testing.T) {
 			}
 			r.Strategies = append(r.Strategies, strategy)
 			out := sched.Plan(World(&store.View().Tables, clusterARN), []sched.Request{r})
-			if len(out.Placements) != c.want || len(out.Failures) != 4-c.want || out.Failures[0].Reason != sched.ReasonPorts {
+			if len(out.Placements) != c.want || len(out.Failures) != 4-c.want ||
+				out.Failures[0].Reason != sched.ReasonPorts {
 				t.Errorf("placements %v, failures %+v, want %d placed", out.Placements, out.Failures, c.want)
 			}
 		})

@@ -10,8 +10,9 @@ import (
 	"github.com/berthhq/berth/internal/sched"
 )
 
-// CheckRebalancing says why tasks of the service cannot be rebalanced over the availability zones, whether it asks for that or not; nil
-// if they can (ecs.md 2.8).
+// CheckRebalancing returns an error which says why the service's tasks cannot be rebalanced over
+// the availability zones; nil if they can. It does not matter whether the service asks for that
+// (ecs.md 2.8).
 func CheckRebalancing(s *ecs.Service) error {
 	switch {
 	case s.SchedulingStrategy == ecs.Daemon:
@@ -19,7 +20,8 @@ func CheckRebalancing(s *ecs.Service) error {
 	case s.LaunchType == "EXTERNAL":
 		return errors.New("the launch type EXTERNAL knows no availability zones")
 	case s.DeploymentConfiguration.MaximumPercent <= 100:
-		return fmt.Errorf("a maximumPercent of %d leaves no room to start a task before one is stopped: use more than 100", s.DeploymentConfiguration.MaximumPercent)
+		return fmt.Errorf("a maximumPercent of %d leaves no room to start a task before one is stopped: "+
+			"use more than 100", s.DeploymentConfiguration.MaximumPercent)
 	case slices.ContainsFunc(s.PlacementConstraints, func(c ecs.PlacementConstraint) bool {
 		return strings.Contains(c.Expression, ecs.AttributeZone)
 	}):

@@ -8,9 +8,10 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/sched"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// Spec is a wish for tasks that are all alike.
+// Spec describes tasks to start that are all alike.
 type Spec struct {
 	Cluster              *ecs.Cluster
 	Definition           *ecs.TaskDefinition
@@ -19,23 +20,27 @@ type Spec struct {
 	Group                string   // "family:F", "service:S" or the caller's own
 	StartedBy            string
 	ServiceARN           string
+	ClientToken          string // of the call that asks for the task, and the hash of its parameters
+	ParameterHash        string
 	LaunchType           string
 	LoadBalancers        []ecs.LoadBalancer
 	NetworkConfiguration *ecs.NetworkConfiguration
 	Constraints          []ecs.PlacementConstraint
 	Strategies           []ecs.PlacementStrategy
-	DefaultSpread        bool // services spread over zones and instances when they name no strategy (ecs.md 2.4)
-	Tags                 []ecs.Tag
+	DefaultSpread        bool // without strategies, spread over zones and instances as services do (ecs.md 2.4)
+	Tags                 tag.Set
 	EnableExecuteCommand bool
 	Seed                 uint64 // of the random strategy
 }
 
-// Request puts the wish for count tasks in the scheduler's terms. Its error is a *fault.Error: InvalidParameterException.
+// Request returns the scheduler's request for count such tasks. Its error is a *fault.Error with
+// the code InvalidParameterException.
 func (s *Spec) Request(count int) (sched.Request, error) {
 	need := s.Definition.Need(s.Overrides)
 	r := sched.Request{
-		Group: s.Group, Count: count, Needs: amounts(need), PortsTCP: ports(need.PortsTCP), PortsUDP: ports(need.PortsUDP),
-		DefaultSpread: s.DefaultSpread, Seed: s.Seed, HostNetwork: s.Definition.NetworkMode == ecs.NetworkHost,
+		Group: s.Group, Count: count, Needs: amounts(need), PortsTCP: ports(need.PortsTCP),
+		PortsUDP: ports(need.PortsUDP), DefaultSpread: s.DefaultSpread, Seed: s.Seed,
+		HostNetwork: s.Definition.NetworkMode == ecs.NetworkHost,
 	}
 	for _, a := range s.Definition.RequiresAttributes {
 		r.RequiredAttributes = append(r.RequiredAttributes, sched.Attribute{Name: a.Name, Value: a.Value})
@@ -51,14 +56,16 @@ func (s *Spec) Request(count int) (sched.Request, error) {
 	for _, n := range subnets {
 		r.Zones = append(r.Zones, n.Zone.Name)
 	}
-	if r.Constraints, err = ParseConstraints(slices.Concat(s.Definition.PlacementConstraints, s.Constraints, where)); err != nil {
+	if r.Constraints, err = ParseConstraints(
+		slices.Concat(s.Definition.PlacementConstraints, s.Constraints, where)); err != nil {
 		return r, err
 	}
 	r.Strategies, err = ParseStrategies(s.Strategies)
 	return r, err
 }
 
-// launchType keeps tasks of launch type EXTERNAL on machines outside EC2.
+// launchType adds the constraints of the launch type: EXTERNAL tasks run on machines outside EC2
+// only.
 func (s *Spec) launchType() ([]ecs.PlacementConstraint, error) {
 	if s.LaunchType != "EXTERNAL" {
 		return nil, nil
@@ -66,7 +73,9 @@ func (s *Spec) launchType() ([]ecs.PlacementConstraint, error) {
 	if s.Definition.NetworkMode == ecs.NetworkAwsvpc || len(s.LoadBalancers) > 0 {
 		return nil, invalid("The launch type EXTERNAL supports neither the awsvpc network mode nor load balancers.")
 	}
-	return []ecs.PlacementConstraint{{Type: "memberOf", Expression: "attribute:" + ecs.AttributeExternal + " exists"}}, nil
+	return []ecs.PlacementConstraint{
+		{Type: "memberOf", Expression: "attribute:" + ecs.AttributeExternal + " exists"},
+	}, nil
 }
 
 func ports(in []int) []uint16 {
@@ -77,7 +86,7 @@ func ports(in []int) []uint16 {
 	return out
 }
 
-// ParseConstraints checks placement constraints; the error is InvalidParameterException.
+// ParseConstraints parses placement constraints; its error has the code InvalidParameterException.
 func ParseConstraints(in []ecs.PlacementConstraint) ([]sched.Constraint, error) {
 	var out []sched.Constraint
 	for _, c := range in {
@@ -90,7 +99,7 @@ func ParseConstraints(in []ecs.PlacementConstraint) ([]sched.Constraint, error) 
 	return out, nil
 }
 
-// ParseStrategies checks placement strategies; the error is InvalidParameterException.
+// ParseStrategies parses placement strategies; its error has the code InvalidParameterException.
 func ParseStrategies(in []ecs.PlacementStrategy) ([]sched.Strategy, error) {
 	var out []sched.Strategy
 	for _, c := range in {
@@ -103,7 +112,8 @@ func ParseStrategies(in []ecs.PlacementStrategy) ([]sched.Strategy, error) {
 	return out, nil
 }
 
-// subnets are those of an awsvpc task, none for any other. The network mode and the network configuration must go together (ecs.md 1.6.3).
+// subnets returns the subnets of an awsvpc task; none for other tasks. A network configuration is
+// required for awsvpc and refused for other network modes (ecs.md 1.6.3).
 func (s *Spec) subnets() ([]fleet.Subnet, error) {
 	configured := s.NetworkConfiguration != nil && s.NetworkConfiguration.AwsvpcConfiguration != nil
 	if s.Definition.NetworkMode != ecs.NetworkAwsvpc {
@@ -127,7 +137,8 @@ func (s *Spec) subnets() ([]fleet.Subnet, error) {
 	for _, id := range c.Subnets {
 		n, ok := fleet.FindSubnet(a.Region, a.Account, id)
 		if !ok {
-			return nil, invalid("Error retrieving subnet information for [%s]: The subnet ID '%s' does not exist.", id, id)
+			return nil, invalid(
+				"Error retrieving subnet information for [%s]: The subnet ID '%s' does not exist.", id, id)
 		}
 		out = append(out, n)
 	}

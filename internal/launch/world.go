@@ -1,8 +1,10 @@
-// Package launch goes from a wish for tasks to tasks in a transaction: it shows the state of a cluster to the scheduler in the
-// scheduler's own terms, and makes the task that a placement calls for, with its containers, its address and its credentials' names.
+// Package launch makes tasks in a transaction. It shows the state of a cluster to the scheduler in
+// the scheduler's terms, and makes the task for a placement, with its containers, its address and
+// the ids of its credentials.
 //
-// It decides nothing: where a task goes is sched's business, how many there are that of its callers (RunTask, StartTask and the
-// service controller). Functions that take *state.Tables read only; callers put the tasks they get into their own transaction.
+// It decides nothing: sched decides where a task runs, and the callers (RunTask, StartTask and the
+// service controller) how many there are. Functions that take *state.Tables only read; callers
+// write the tasks that they get in their own transaction.
 package launch
 
 import (
@@ -13,77 +15,125 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// unlimited stands for a resource that a machine has no bound of: network interfaces are bridge ports here, not cards of an EC2 instance.
+// unlimited stands for a resource without a limit: a network interface here is a port of a bridge,
+// and not a card of an EC2 instance.
 const unlimited = 1 << 20
 
-// World shows a cluster's instances to the scheduler, with what their tasks leave free.
-func World(t *state.Tables, clusterARN string) sched.World {
-	var w sched.World
-	local := &sched.Machine{HostTCP: make(sched.Ports), HostUDP: make(sched.Ports)}
-	for ci := range t.ContainerInstances.By(state.ByCluster, clusterARN) {
+// Worlds makes the scheduler's view of clusters. It keeps the view of each container instance, and
+// makes it again only when the instance's row or its tasks have changed. The zero value is ready to
+// use. A Worlds must not be used concurrently.
+type Worlds struct {
+	shown map[string][]*shown // by cluster ARN, in the order of the instances' ARNs
+}
+
+// shown is the view of one instance, and the rows and sums that it was made from. Those are replaced
+// when they change, so equal pointers mean equal contents.
+type shown struct {
+	row      *ecs.ContainerInstance
+	tasks    *ecs.TaskSums
+	instance sched.Instance
+	local    bool // onThisMachine
+}
+
+// World returns a cluster's instances as the scheduler sees them, with the resources their tasks
+// leave free. The caller may change the slice, but nothing that its elements point to.
+func World(t *state.Tables, clusterARN string) sched.World { return new(Worlds).Of(t, clusterARN) }
+
+// Of returns what [World] returns, and reuses what has not changed since the last call for the cluster.
+func (w *Worlds) Of(t *state.Tables, clusterARN string) sched.World {
+	before := w.shown[clusterARN]
+	after := make([]*shown, 0, len(before))
+	for ci := range t.ContainerInstances.By(state.ContainerInstancesByCluster, clusterARN) {
 		if !ci.Present() {
 			continue
 		}
-		in := Instance(t, ci)
-		if onThisMachine(ci) {
-			in.Machine = local
-			holdHost(t, ci, local)
+		for len(before) > 0 && before[0].row.ContainerInstanceARN < ci.ContainerInstanceARN {
+			before = before[1:]
 		}
-		w.Instances = append(w.Instances, in)
+		tasks := t.TasksOnInstance(ci.ContainerInstanceARN)
+		if len(before) > 0 && before[0].row == ci && before[0].tasks == tasks {
+			after = append(after, before[0])
+			continue
+		}
+		after = append(after, &shown{row: ci, tasks: tasks, instance: Instance(t, ci), local: onThisMachine(ci)})
+	}
+	if w.shown == nil {
+		w.shown = make(map[string][]*shown)
+	}
+	if w.shown[clusterARN] = after; len(after) == 0 {
+		delete(w.shown, clusterARN)
+	}
+	return world(t, after)
+}
+
+// world joins views of instances. Those on this machine share the ports in use there.
+func world(t *state.Tables, all []*shown) sched.World {
+	w := sched.World{Instances: make([]sched.Instance, len(all))}
+	machine := &sched.Machine{}
+	for k, s := range all {
+		w.Instances[k] = s.instance
+		if s.local {
+			w.Instances[k].Machine = machine
+			holdHost(t, s.tasks, machine)
+		}
 	}
 	return w
 }
 
-// onThisMachine reports whether the instance is one of those that the local machine is divided into:
-// they have a loopback address each. Whoever comes from 127.0.0.1 may come through a proxy.
+// onThisMachine reports whether the instance is one of those that this machine is divided into:
+// each has a loopback address. 127.0.0.1 does not count: such an instance may be behind a proxy.
 func onThisMachine(ci *ecs.ContainerInstance) bool {
 	address, err := netip.ParseAddr(ci.Address)
 	return err == nil && address.IsLoopback() && address != netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// holdHost takes the ports of the instance's tasks in network mode host.
-func holdHost(t *state.Tables, ci *ecs.ContainerInstance, m *sched.Machine) {
-	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
-		if !task.Live() || len(task.Need.PortsTCP)+len(task.Need.PortsUDP) == 0 {
-			continue
-		}
+// holdHost marks the ports of an instance's tasks in network mode host as used on the machine.
+// sums may be nil.
+func holdHost(t *state.Tables, sums *ecs.TaskSums, m *sched.Machine) {
+	if sums == nil {
+		return
+	}
+	for _, task := range sums.Ports {
 		if def, ok := t.TaskDefinitions.Get(task.TaskDefinitionARN); ok && def.NetworkMode == ecs.NetworkHost {
-			hold(m.HostTCP, m.HostUDP, task.Need, task.Group)
+			hold(&m.HostTCP, &m.HostUDP, task.Need, task.Group)
 		}
 	}
 }
 
-// Instance shows one instance to the scheduler.
+// Instance returns one instance as the scheduler sees it.
 func Instance(t *state.Tables, ci *ecs.ContainerInstance) sched.Instance {
 	in := sched.Instance{
 		ARN: ci.ContainerInstanceARN, EC2InstanceID: ci.EC2InstanceID, Zone: ci.Zone(), Status: ci.Status,
 		AgentConnected: ci.AgentConnected, AgentVersion: ci.AgentVersion, RegisteredAt: ci.RegisteredAt,
-		Attributes: make(map[string]string, len(ci.Attributes)),
+		Attributes: t.AttributesOf(ci.ContainerInstanceARN),
 		Registered: amounts(ci.Registered),
-		PortsTCP:   make(sched.Ports), PortsUDP: make(sched.Ports), TaskGroups: make(map[string]int),
 	}
 	if in.Registered.ENI == 0 {
 		in.Registered.ENI = unlimited
 	}
 	in.Free = in.Registered
-	for _, a := range ci.Attributes {
-		in.Attributes[a.Name] = a.Value
+	hold(&in.PortsTCP, &in.PortsUDP, ci.Registered, "")
+	sums := t.TasksOnInstance(ci.ContainerInstanceARN)
+	if sums == nil {
+		return in
 	}
-	hold(in.PortsTCP, in.PortsUDP, ci.Registered, "")
-	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
-		if task.LastStatus == ecs.Running && task.DesiredStatus == ecs.Running {
-			in.RunningTasksCount++
+	in.TaskGroups = make(map[string]int)
+	for _, c := range sums.Counts {
+		if !c.Live() {
+			continue // its resources count as free already (ecs.md 1.3.7)
 		}
-		if !task.Live() {
-			continue // its resources are free already (ecs.md 1.3.7)
+		in.TaskGroups[c.Label] += c.Tasks
+		if c.LastStatus == ecs.Running {
+			in.RunningTasksCount += c.Tasks
 		}
-		in.TaskGroups[task.Group]++
-		n := amounts(task.Need)
-		in.Free.CPU -= n.CPU
-		in.Free.Memory -= n.Memory
-		in.Free.GPU -= n.GPU
-		in.Free.ENI -= n.ENI
-		hold(in.PortsTCP, in.PortsUDP, task.Need, task.Group)
+	}
+	used := amounts(sums.Used)
+	in.Free.CPU -= used.CPU
+	in.Free.Memory -= used.Memory
+	in.Free.GPU -= used.GPU
+	in.Free.ENI -= used.ENI
+	for _, task := range sums.Ports {
+		hold(&in.PortsTCP, &in.PortsUDP, task.Need, task.Group)
 	}
 	return in
 }
@@ -92,22 +142,23 @@ func amounts(r ecs.Resources) sched.Resources {
 	return sched.Resources{CPU: r.CPU, Memory: r.Memory, GPU: r.GPUs, ENI: r.ENIs}
 }
 
-func hold(tcp, udp sched.Ports, r ecs.Resources, group string) {
-	for _, p := range r.PortsTCP {
-		tcp[uint16(p)] = group
+func hold(tcp, udp *sched.Ports, r ecs.Resources, group string) {
+	holdEach(tcp, r.PortsTCP, group)
+	holdEach(udp, r.PortsUDP, group)
+}
+
+// holdEach marks ports as used. It makes the map if there are any.
+func holdEach(held *sched.Ports, ports []int, group string) {
+	if *held == nil && len(ports) > 0 {
+		*held = make(sched.Ports, len(ports))
 	}
-	for _, p := range r.PortsUDP {
-		udp[uint16(p)] = group
+	for _, p := range ports {
+		(*held)[uint16(p)] = group
 	}
 }
 
-// Remaining is what the instance's live tasks leave of its registered resources, its port lists being those in use (ecs.md 1.3.5).
+// Remaining returns what the instance's live tasks leave of its registered resources. The port
+// lists in it are the ports in use (ecs.md 1.3.5).
 func Remaining(t *state.Tables, ci *ecs.ContainerInstance) ecs.Resources {
-	r := ci.Registered
-	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
-		if task.Live() {
-			r = r.Sub(task.Need)
-		}
-	}
-	return r
+	return t.TasksOnInstance(ci.ContainerInstanceARN).Remaining(ci.Registered)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/ecs"
 )
 
 // mishap is something that happens to a service between two plans.
@@ -15,9 +17,9 @@ type mishap struct {
 	do   func(t *rapid.T, s *sim)
 }
 
-func anyTask(t *rapid.T, s *sim) *Task {
+func anyTask(t *rapid.T, s *sim) *sceneTask {
 	if len(s.Tasks) == 0 {
-		return &Task{}
+		return &sceneTask{}
 	}
 	return &s.Tasks[rapid.IntRange(0, len(s.Tasks)-1).Draw(t, "task")]
 }
@@ -27,46 +29,52 @@ func mishaps() []mishap {
 		{"nothing", func(*rapid.T, *sim) {}},
 		{"a task exits", func(t *rapid.T, s *sim) {
 			x := anyTask(t, s)
-			s.exit(x, "EssentialContainerExited")
+			s.exit(x, ecs.EssentialContainerExited)
 		}},
 		{"a user stops a task", func(t *rapid.T, s *sim) {
 			x := anyTask(t, s)
-			x.Desired, x.StopCode = "STOPPED", "UserInitiated"
+			x.DesiredStatus, x.StopCode = ecs.Stopped, ecs.UserInitiated
 		}},
 		{"a check fails", func(t *rapid.T, s *sim) {
 			x := anyTask(t, s)
-			x.Health = "UNHEALTHY"
-			for k := range x.Targets {
-				x.Targets[k].State = "unhealthy"
+			x.HealthStatus = "UNHEALTHY"
+			for k := range x.States {
+				x.States[k].State = "unhealthy"
 			}
 		}},
 		{"an instance drains", func(t *rapid.T, s *sim) { anyTask(t, s).Draining = true }},
 		{"an instance is gone", func(t *rapid.T, s *sim) {
 			for k := range s.Tasks {
 				if rapid.IntRange(0, 2).Draw(t, "there") == 0 {
-					s.exit(&s.Tasks[k], "TerminationNotice")
+					s.exit(&s.Tasks[k], ecs.TerminationNotice)
 				}
 			}
 		}},
 		{"a task is protected", func(t *rapid.T, s *sim) { anyTask(t, s).ProtectedUntil = s.now.Add(3 * time.Minute) }},
-		{"desired count", func(t *rapid.T, s *sim) { s.Service.Desired = rapid.IntRange(0, 8).Draw(t, "desired") }},
+		{"desired count",
+			func(t *rapid.T, s *sim) { s.Service.DesiredCount = rapid.IntRange(0, 8).Draw(t, "desired") }},
 		{"a deployment", func(t *rapid.T, s *sim) {
 			id := fmt.Sprintf("ecs-svc/%d", s.now.Unix())
 			s.deploy(id, rapid.SampledFrom([]func(*Deployment){withTargets, withChecks}).Draw(t, "flavour"))
 			s.delay[id] = time.Duration(rapid.IntRange(0, 60).Draw(t, "delay")) * time.Second
-			s.broken[id] = rapid.SampledFrom([]failing{works, works, neverStarts, failsChecks, exitsSoon}).Draw(t, "failing")
+			s.broken[id] = rapid.SampledFrom([]failing{
+				works, works, neverStarts, failsChecks, exitsSoon,
+			}).Draw(t, "failing")
 		}},
 		{"room runs out", func(t *rapid.T, s *sim) { s.capacity = rapid.IntRange(1, 9).Draw(t, "capacity") }},
 	}
 }
 
-// TestChaos: in any order of mishaps every plan keeps to the bounds, and when they end and the last deployment works, the service
-// comes to its desired tasks by itself.
+// TestChaos: in any order of mishaps every plan keeps to the bounds, and when they end and the last
+// deployment works, the service comes to its desired tasks by itself.
 func TestChaos(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSim(Service{Desired: 3, MinimumHealthyPercent: rapid.SampledFrom([]int{0, 50, 60}).Draw(t, "min"),
-			MaximumPercent: rapid.SampledFrom([]int{100, 150, 200}).Draw(t, "max"),
-			Breaker:        Breaker{Enable: rapid.Bool().Draw(t, "breaker"), Rollback: true}})
+		sv := service(3, rapid.SampledFrom([]int{0, 50, 60}).Draw(t, "min"),
+			rapid.SampledFrom([]int{100, 150, 200}).Draw(t, "max"))
+		if rapid.Bool().Draw(t, "breaker") {
+			sv = withBreaker(sv, breaker(true))
+		}
+		s := newSim(sv)
 		s.deploy("ecs-svc/1", withTargets)
 		for range rapid.IntRange(0, 40).Draw(t, "steps") {
 			rapid.SampledFrom(mishaps()).Draw(t, "mishap").do(t, s)
@@ -75,8 +83,9 @@ func TestChaos(t *testing.T) {
 		}
 		s.capacity = 0
 		s.deploy("ecs-svc/last", withTargets)
-		s.Service.Desired = max(2, s.Service.Desired) // with half of them, the bounds leave room to move
-		s.Service.MinimumHealthyPercent = min(50, s.Service.MinimumHealthyPercent)
+		s.Service.DesiredCount = max(2, s.Service.DesiredCount) // with half of them, the bounds leave room to move
+		c := &s.Service.DeploymentConfiguration
+		c.MinimumHealthyPercent = min(50, c.MinimumHealthyPercent)
 		for range 400 {
 			if p := s.checkedStep(t); !p.SteadyAt.IsZero() {
 				break
@@ -84,7 +93,8 @@ func TestChaos(t *testing.T) {
 			s.pass(20 * time.Second)
 		}
 		last := s.deployment("ecs-svc/last")
-		if last.RolloutState != Completed || s.live() != s.Service.Desired || s.healthy() != s.Service.Desired || len(s.Deployments) != 1 {
+		if last.RolloutState != ecs.RolloutCompleted || s.live() != s.Service.DesiredCount ||
+			s.healthy() != s.Service.DesiredCount || len(s.Deployments) != 1 {
 			t.Fatalf("%+v\n%+v\n%v", s.Deployments, s.Tasks, s.events)
 		}
 	})
@@ -92,10 +102,9 @@ func TestChaos(t *testing.T) {
 
 // checkedStep carries out a plan and fails if it breaks a bound.
 func (s *sim) checkedStep(t *rapid.T) Plan {
-	sv := s.Service
-	upper, lower := sv.Desired*sv.MaximumPercent/100, (sv.Desired*sv.MinimumHealthyPercent+99)/100
+	lower, upper := within(s.Service)
 	before, live := s.healthy(), s.live()
-	p := Next(s.View, s.now)
+	p := s.next(s.now)
 	s.apply(p)
 	if after := s.healthy(); after < before && after < lower {
 		t.Fatalf("%d of %d healthy tasks left, %d needed: %+v", after, before, lower, p)
@@ -103,7 +112,9 @@ func (s *sim) checkedStep(t *rapid.T) Plan {
 	if now := s.live(); now > upper && now > live {
 		t.Fatalf("%d tasks, %d before, %d allowed: %+v", now, live, upper, p)
 	}
-	if slices.ContainsFunc(p.Start, func(x Start) bool { return s.deployment(x.DeploymentID).RolloutState == Failed }) {
+	if slices.ContainsFunc(p.Start, func(x Start) bool {
+		return s.deployment(x.DeploymentID).RolloutState == ecs.RolloutFailed
+	}) {
 		t.Fatalf("a failed deployment starts tasks: %+v", p)
 	}
 	return p

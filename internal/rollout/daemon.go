@@ -3,10 +3,12 @@ package rollout
 import (
 	"cmp"
 	"slices"
+
+	"github.com/berthhq/berth/internal/ecs"
 )
 
 // daemon plans a DAEMON service: one task of the primary deployment on each eligible instance (ecs.md 3.3).
-func (s *step) daemon() {
+func (s *scheduler) daemon() {
 	places := s.places()
 	for _, p := range places {
 		s.clear(p)
@@ -29,36 +31,37 @@ func (s *step) daemon() {
 
 // place is an instance and the live tasks of the service there.
 type place struct {
-	Instance
-	known bool
+	Place
 	tasks []*task
 }
 
-// places returns the instances of the view and, behind them, those that only tasks know of, ordered by id.
-func (s *step) places() []*place {
+// places returns the instances of the cluster and those known only from tasks, ordered by ARN.
+func (s *scheduler) places() []*place {
 	byID := map[string]*place{}
-	for _, i := range s.v.Instances {
-		byID[i.ID] = &place{Instance: i, known: true}
+	for _, p := range s.allPlaces {
+		byID[p.ContainerInstanceARN] = &place{Place: p}
 	}
 	for _, t := range s.tasks {
-		if byID[t.InstanceID] == nil {
-			byID[t.InstanceID] = &place{Instance: Instance{ID: t.InstanceID}}
+		on := t.ContainerInstanceARN
+		if byID[on] == nil {
+			byID[on] = &place{Place: Place{ContainerInstanceARN: on}}
 		}
-		byID[t.InstanceID].tasks = append(byID[t.InstanceID].tasks, t)
+		byID[on].tasks = append(byID[on].tasks, t)
 	}
 	list := make([]*place, 0, len(byID))
 	for _, p := range byID {
 		list = append(list, p)
 	}
-	slices.SortFunc(list, func(a, b *place) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b *place) int { return cmp.Compare(a.ContainerInstanceARN, b.ContainerInstanceARN) })
 	return list
 }
 
-// clear stops what should not be at a place: everything where the service does not belong, failing tasks, and all but
-// the best task. On a draining instance the daemon stays until the other tasks are gone.
-func (s *step) clear(p *place) {
-	if !p.Eligible || s.v.Service.Deleting {
-		if p.Draining && p.OtherTasks > 0 && !s.v.Service.Deleting {
+// clear stops the tasks that should not be at a place: all of them where the service does not
+// belong, failing tasks, and all but the best task. On a draining instance the daemon stays until
+// the other tasks have ended.
+func (s *scheduler) clear(p *place) {
+	if !p.Eligible || s.v.deleting() {
+		if p.Draining && p.OtherTasks > 0 && !s.v.deleting() {
 			return
 		}
 		for _, t := range p.tasks {
@@ -79,15 +82,15 @@ func (s *step) clear(p *place) {
 	}
 }
 
-// serves reports whether the place counts for the lower bound.
+// serves reports whether the place counts towards the lower bound.
 func (p *place) serves() bool {
 	return p.Eligible && slices.ContainsFunc(p.tasks, func(t *task) bool { return !t.stopped && healthy(t) })
 }
 
-// renew stops a place's task of an older deployment if the new one may start at once and enough other places serve. spare
-// is how many may stop serving; what is left of it is returned.
-func (s *step) renew(p *place, spare int) int {
-	if !p.Eligible || s.primary.RolloutState == Failed {
+// renew stops a place's task of an older deployment if its replacement may start at once and enough
+// other places serve. spare is how many places may stop serving; renew returns what is left of it.
+func (s *scheduler) renew(p *place, spare int) int {
+	if !p.Eligible || s.primary.RolloutState == ecs.RolloutFailed {
 		return spare
 	}
 	if until := s.heldUntil(s.primary); s.now.Before(until) {
@@ -112,14 +115,14 @@ func (s *step) renew(p *place, spare int) int {
 }
 
 // fill starts a task at an eligible place that has none.
-func (s *step) fill(p *place) {
+func (s *scheduler) fill(p *place) {
 	empty := !slices.ContainsFunc(p.tasks, func(t *task) bool { return !t.stopped })
-	if !p.Eligible || !empty || s.v.Service.Deleting || s.primary.RolloutState == Failed {
+	if !p.Eligible || !empty || s.v.deleting() || s.primary.RolloutState == ecs.RolloutFailed {
 		return
 	}
 	if until := s.heldUntil(s.primary); s.now.Before(until) {
 		s.wake(until)
 		return
 	}
-	s.start(s.primary, 1, p.ID)
+	s.start(s.primary, 1, p.ContainerInstanceARN)
 }

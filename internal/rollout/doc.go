@@ -1,13 +1,16 @@
-// Package rollout decides the next step of a service: how many tasks of which deployment to start, which tasks to stop,
-// how deployments change, what the service events say and when to look again. [Next] is a pure function of a [View] and
-// the time; called again and again with what came of its plans, it brings a service to its desired tasks of its primary
+// Package rollout decides the next step of a service: how many tasks of which deployment to start,
+// which tasks to stop, how its deployments change, what the service events say, and when to look
+// again. [Next] is a pure function of a [View] and the time. Called again and again, each time with
+// the result of its last plan, it brings a service to the desired number of tasks of its primary
 // deployment and keeps it there.
 //
-// It promises, for plans carried out: never more live tasks than maximumPercent allows, never fewer healthy tasks than
-// minimumHealthyPercent asks because of its own stops, no stop of a protected task for scaling in or deploying. Rules
-// follow section 3 and statements 1.3.12, 1.7 and 2.7 of the behaviour reference.
+// If its plans are carried out, there are never more live tasks than maximumPercent allows; its own
+// stops never leave fewer healthy tasks than minimumHealthyPercent asks for; and no protected task
+// is stopped for scaling in or for a deployment. The rules are section 3 and statements 1.3.12, 1.7
+// and 2.7 of ecs.md.
 //
-// Next holds no state, reads no clock and does not depend on the order of anything in the view. Arguments are never
-// changed and may be shared by goroutines. The package does not know where replica tasks are placed, how load balancers
-// or containers are checked, or how tasks are stopped: it is told verdicts and answers with wishes.
+// Next keeps no state, reads no clock and does not depend on the order of anything in the view. Its
+// arguments are never changed and may be shared by goroutines. The package does not know where
+// replica tasks are placed, how load balancers or containers are checked, or how tasks are stopped:
+// it is told the health of tasks, and returns what to do.
 package rollout

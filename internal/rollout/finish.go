@@ -1,26 +1,32 @@
 package rollout
 
-import "time"
+import (
+	"reflect"
+	"time"
 
-// steadyEvery is how often the steady state is told again while it lasts (ecs.md 1.7.4).
+	"github.com/berthhq/berth/internal/ecs"
+)
+
+// steadyEvery is how often the event of the steady state is repeated (ecs.md 1.7.4).
 const steadyEvery = 6 * time.Hour
 
-// finish completes the deployment, tells of a steady or a stuck service and returns what changed.
-func (s *step) finish() {
+// finish completes the deployment, reports a steady or a stuck service, and lists what changed.
+func (s *scheduler) finish() {
 	idle := len(s.out.Start)+len(s.out.Stop)+s.stopping() == 0
 	switch {
 	case s.stuck && idle:
-		s.complain("was unable to stop or start tasks during a deployment because of the service deployment configuration. " +
+		s.complain("was unable to stop or start tasks during a deployment because of the service " +
+			"deployment configuration. " +
 			"Update the minimumHealthyPercent or maximumPercent value and try again.")
 	case s.blocked:
 		s.complain("was unable to reach steady state because task set (" + s.primary.ID + ") was unable to scale in. " +
 			"Reason: The number of protected tasks are more than the desired count of tasks.")
-	case s.primary.Attempts >= impairedAfter && s.primary.RolloutState != Failed && s.desired > 0:
+	case s.primary.Attempts >= impairedAfter && s.primary.RolloutState != ecs.RolloutFailed && s.desired > 0:
 		s.complain("is unable to consistently start tasks successfully.")
 		s.out.Detail = s.lastDelay
 	}
-	if idle && s.balancedCount() && !s.v.Service.Deleting {
-		if s.primary.RolloutState == InProgress {
+	if idle && s.balancedCount() && !s.v.deleting() {
+		if s.primary.RolloutState == ecs.RolloutInProgress {
 			s.complete()
 		}
 		s.steady()
@@ -28,34 +34,31 @@ func (s *step) finish() {
 	s.mark()
 }
 
-func (s *step) complain(text string) {
-	s.out.Complaint = "(service " + s.v.Service.Name + ") " + text
+func (s *scheduler) complain(text string) {
+	s.out.Complaint = "(service " + s.v.Service.ServiceName + ") " + text
 }
 
-// stopping is how many tasks have yet to stop, not counting those this plan stops.
-func (s *step) stopping() int {
-	n := 0
-	for k := range s.v.Tasks {
-		if t := &s.v.Tasks[k]; !alive(t) && t.Status != "STOPPED" {
-			n++
-		}
-	}
-	return n
+// stopping counts the tasks that are still to stop, without those that this plan stops.
+func (s *scheduler) stopping() int {
+	return s.v.Tasks.Sums().Count(func(c ecs.TaskCount) bool {
+		return !alive(c.DesiredStatus, c.LastStatus) && c.LastStatus != ecs.Stopped
+	})
 }
 
-func (s *step) complete() {
+func (s *scheduler) complete() {
 	p := s.primary
-	p.RolloutState, p.StateReason, p.CompletedAt = Completed, "ECS deployment "+p.ID+" completed.", s.now
+	p.RolloutState, p.RolloutStateReason = ecs.RolloutCompleted, "ECS deployment "+p.ID+" completed."
+	p.CompletedAt = s.now
 	for _, d := range s.deployments {
 		if d != p {
-			d.Status = Inactive
+			d.Status = ecs.DeploymentInactive
 		}
 	}
 	s.tell("SERVICE_DEPLOYMENT_COMPLETED", "(deployment %s) deployment completed.", p.ID)
 }
 
-func (s *step) steady() {
-	s.out.SteadyAt = s.v.Service.SteadyAt
+func (s *scheduler) steady() {
+	s.out.SteadyAt = s.v.Progress.SteadyAt
 	if due := s.out.SteadyAt.Add(steadyEvery); s.out.SteadyAt.IsZero() || !s.now.Before(due) {
 		s.out.SteadyAt = s.now
 		s.tell("SERVICE_STEADY_STATE", "has reached a steady state.")
@@ -63,24 +66,23 @@ func (s *step) steady() {
 	s.wake(s.out.SteadyAt.Add(steadyEvery))
 }
 
-// mark returns the deployments that this step changed. Older ones without tasks are no longer needed, but for the one
-// that a rollback would return to.
-func (s *step) mark() {
-	present := map[string]bool{}
-	for k := range s.v.Tasks {
-		if s.v.Tasks[k].Status != "STOPPED" {
-			present[s.v.Tasks[k].DeploymentID] = true
-		}
-	}
+// mark lists the deployments that this plan changes. Older ones without tasks are no longer needed,
+// except the one that a rollback would return to.
+func (s *scheduler) mark() {
 	for _, d := range s.deployments {
-		if d.Status == Active && !present[d.ID] && s.started(d) == 0 && d != s.fallback() {
-			d.Status = Inactive
+		present := s.v.Tasks.Sums().Count(func(c ecs.TaskCount) bool {
+			return c.Label == d.ID && c.LastStatus != ecs.Stopped
+		})
+		if d.Status == ecs.DeploymentActive && present == 0 && s.started(d) == 0 && d != s.fallback() {
+			d.Status = ecs.DeploymentInactive
 		}
 	}
 	for _, d := range s.deployments {
 		for k := range s.v.Deployments {
-			if old := &s.v.Deployments[k]; old.ID == d.ID && *old != *d {
-				s.out.Mark = append(s.out.Mark, *d)
+			old := &s.v.Deployments[k]
+			if old.ID == d.ID && !reflect.DeepEqual(old.Deployment, d.Deployment) {
+				d.UpdatedAt = s.now
+				s.out.Update = append(s.out.Update, d.Deployment)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/golden"
 )
 
@@ -38,16 +39,17 @@ func (w *teller) print(p Plan) {
 	var parts []string
 	for _, x := range p.Start {
 		part := fmt.Sprintf("start %d of %s", x.Count, x.DeploymentID)
-		if x.InstanceIDs != nil {
-			part += " on " + strings.Join(x.InstanceIDs, " ")
+		if x.InstanceARNs != nil {
+			part += " on " + strings.Join(x.InstanceARNs, " ")
 		}
 		parts = append(parts, part)
 	}
 	for _, x := range p.Stop {
-		parts = append(parts, fmt.Sprintf("stop %s (%s: %s)", x.TaskID, x.Cause, x.Reason))
+		parts = append(parts, fmt.Sprintf("stop %s (%s: %s)", x.TaskARN, x.Cause, x.Reason))
 	}
-	for _, d := range p.Mark {
-		parts = append(parts, fmt.Sprintf("mark %s %s %s desired=%d failed=%d attempts=%d", d.ID, d.Status, d.RolloutState, d.Desired, d.FailedTasks, d.Attempts))
+	for _, d := range p.Update {
+		parts = append(parts, fmt.Sprintf("mark %s %s %s desired=%d failed=%d attempts=%d", d.ID, d.Status,
+			d.RolloutState, d.DesiredCount, d.FailedTasks, d.Attempts))
 	}
 	for _, e := range p.Event {
 		parts = append(parts, strings.TrimSpace("event "+e.Name)+": "+e.Message)
@@ -71,7 +73,7 @@ func (w *teller) print(p Plan) {
 }
 
 // tell makes a simulation with a first deployment that is completed.
-func tell(sv Service, title string, change ...func(*Deployment)) *teller {
+func tell(sv ecs.Service, title string, change ...func(*Deployment)) *teller {
 	w := &teller{sim: newSim(sv)}
 	w.deploy("ecs-svc/1", change...)
 	for !w.run(1, nil) {
@@ -91,7 +93,7 @@ func (w *teller) shiftToZero() {
 	for k := range w.Deployments {
 		w.Deployments[k].CreatedAt = w.Deployments[k].CreatedAt.Add(-by)
 	}
-	w.Service.SteadyAt, w.now = time.Time{}, epoch
+	w.Progress.SteadyAt, w.now = time.Time{}, epoch
 }
 
 // TestRollingUpdates prints how services of the documented settings go from one deployment to the next (ecs.md 3.2.2).
@@ -108,7 +110,7 @@ func TestRollingUpdates(t *testing.T) {
 		{"desired 4, minimum 100, maximum 150: two at a time", 4, 100, 150},
 		{"desired 1, minimum 0, maximum 100: stop, then start", 1, 0, 100},
 	} {
-		w := tell(Service{Desired: c.desired, MinimumHealthyPercent: c.min, MaximumPercent: c.max}, c.title)
+		w := tell(service(c.desired, c.min, c.max), c.title)
 		w.pass(time.Second)
 		w.deploy("ecs-svc/2")
 		w.watch(12)
@@ -120,37 +122,42 @@ func TestRollingUpdates(t *testing.T) {
 // TestScaling prints scaling out and in, with protection (ecs.md 2.7, 3.10).
 func TestScaling(t *testing.T) {
 	var b strings.Builder
-	w := tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "from 2 to 4, before that is done to 1; tasks without a verdict go first")
-	w.Service.Desired = 4
+	w := tell(service(2, 100, 200),
+		"from 2 to 4, before that is done to 1; tasks without a verdict go first")
+	w.Service.DesiredCount = 4
 	w.watch(1)
-	w.Service.Desired = 1
+	w.Service.DesiredCount = 1
 	w.watch(9)
 	b.WriteString(w.String())
 
-	w = tell(Service{Desired: 3, MinimumHealthyPercent: 100, MaximumPercent: 200}, "from 3 to 1 with two protected tasks: one stays until its protection ends")
+	w = tell(service(3, 100, 200),
+		"from 3 to 1 with two protected tasks: one stays until its protection ends")
 	w.Tasks[0].ProtectedUntil, w.Tasks[1].ProtectedUntil = epoch.Add(time.Minute), epoch.Add(time.Hour)
-	w.Service.Desired = 1
+	w.Service.DesiredCount = 1
 	w.watch(6)
 	b.WriteString(w.String())
 
-	w = tell(Service{Desired: 3, MinimumHealthyPercent: 100, MaximumPercent: 200}, "ranks of the placement strategy decide among equals")
-	w.Tasks[0].StopRank, w.Tasks[1].StopRank, w.Tasks[2].StopRank = 1, 0, 2
-	w.Service.Desired = 1
+	w = tell(service(3, 100, 200),
+		"ranks of the placement strategy decide among equals")
+	w.Tasks[0].Rank, w.Tasks[1].Rank, w.Tasks[2].Rank = 1, 0, 2
+	w.Service.DesiredCount = 1
 	w.watch(3)
 	b.WriteString(w.String())
 
-	w = tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "rebalancing starts one more and stops one only when that is healthy (ecs.md 2.8)")
-	w.Service.Imbalanced = true
+	w = tell(service(2, 100, 200),
+		"rebalancing starts one more and stops one only when that is healthy (ecs.md 2.8)")
+	w.Uneven = true
 	w.watch(1)
 	w.say("balanced if counted with the new task, of which the stop ranks know that it is to stay")
-	w.Service.Imbalanced = false
-	w.Tasks[0].StopRank, w.Tasks[1].StopRank, w.Tasks[2].StopRank = 1, 0, 2
+	w.Uneven = false
+	w.Tasks[0].Rank, w.Tasks[1].Rank, w.Tasks[2].Rank = 1, 0, 2
 	w.watch(6)
 	b.WriteString(w.String())
 
-	w = tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "a service that is deleted stops everything, protected tasks too")
+	w = tell(service(2, 100, 200),
+		"a service that is deleted stops everything, protected tasks too")
 	w.Tasks[0].ProtectedUntil = epoch.Add(time.Hour)
-	w.Service.Deleting = true
+	w.Service.Status = ecs.ServiceDraining
 	w.watch(3)
 	b.WriteString(w.String())
 	golden.Compare(t, "scaling.txt", b.String())
@@ -167,13 +174,14 @@ func TestDraining(t *testing.T) {
 		{"a draining instance, minimum 50, maximum 100: stop first", 50, 100},
 		{"a draining instance, minimum and maximum 100: impossible, and told", 100, 100},
 	} {
-		w := tell(Service{Desired: 2, MinimumHealthyPercent: c.min, MaximumPercent: c.max}, c.title)
+		w := tell(service(2, c.min, c.max), c.title)
 		w.Tasks[0].Draining = true
 		w.watch(6)
 		b.WriteString(w.String())
 	}
-	w := tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200}, "a pending task on a draining instance is stopped at once")
-	w.Service.Desired = 3
+	w := tell(service(2, 100, 200),
+		"a pending task on a draining instance is stopped at once")
+	w.Service.DesiredCount = 3
 	w.delay["ecs-svc/1"] = time.Minute
 	w.watch(1)
 	w.Tasks[2].Draining = true
@@ -185,29 +193,30 @@ func TestDraining(t *testing.T) {
 // TestFailures prints failing tasks, throttling and the circuit breaker (ecs.md 3.2.4, 3.4, 3.5).
 func TestFailures(t *testing.T) {
 	var b strings.Builder
-	breaker := Breaker{Enable: true, Rollback: true}
-	w := tell(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker}, "tasks never start: three failures, then back to the last completed deployment")
+	w := tell(withBreaker(service(1, 100, 200), breaker(true)),
+		"tasks never start: three failures, then back to the last completed deployment")
 	w.broken["ecs-svc/2"] = neverStarts
 	w.pass(time.Second)
 	w.deploy("ecs-svc/2")
 	w.watch(20)
 	b.WriteString(w.String())
 
-	w = tell(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker}, "tasks run but fail the load balancer's checks", withTargets)
+	w = tell(withBreaker(service(2, 100, 200), breaker(true)),
+		"tasks run but fail the load balancer's checks", withTargets)
 	w.broken["ecs-svc/2"] = failsChecks
 	w.pass(time.Second)
 	w.deploy("ecs-svc/2", withTargets)
 	w.watch(20)
 	b.WriteString(w.String())
 
-	w = &teller{sim: newSim(Service{Desired: 2, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker})}
+	w = &teller{sim: newSim(withBreaker(service(2, 100, 200), breaker(true)))}
 	w.title("the first deployment fails: nothing to return to, it stands still")
 	w.broken["ecs-svc/1"] = neverStarts
 	w.deploy("ecs-svc/1")
 	w.watch(8)
 	b.WriteString(w.String())
 
-	w = &teller{sim: newSim(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200})}
+	w = &teller{sim: newSim(service(1, 100, 200))}
 	w.title("no circuit breaker: attempts are spaced out up to 15 minutes, told once, forgotten when a task runs")
 	w.broken["ecs-svc/1"] = neverStarts
 	w.deploy("ecs-svc/1")
@@ -217,14 +226,25 @@ func TestFailures(t *testing.T) {
 	w.watch(60)
 	b.WriteString(w.String())
 
-	w = tell(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200, Breaker: breaker}, "tasks run and exit soon: as if they never started")
+	w = &teller{sim: newSim(service(1, 100, 200))}
+	w.title("no circuit breaker, checks that never pass: attempts are spaced out, until the program is mended")
+	w.broken["ecs-svc/1"] = failsChecks
+	w.deploy("ecs-svc/1", withTargets)
+	w.watch(100)
+	w.say("the cause is mended")
+	w.broken["ecs-svc/1"] = works
+	w.watch(60)
+	b.WriteString(w.String())
+
+	w = tell(withBreaker(service(1, 100, 200), breaker(true)),
+		"tasks run and exit soon: as if they never started")
 	w.broken["ecs-svc/2"] = exitsSoon
 	w.pass(time.Second)
 	w.deploy("ecs-svc/2")
 	w.watch(20)
 	b.WriteString(w.String())
 
-	w = &teller{sim: newSim(Service{Desired: 1, MinimumHealthyPercent: 100, MaximumPercent: 200})}
+	w = &teller{sim: newSim(service(1, 100, 200))}
 	w.title("tasks run and exit soon, no circuit breaker; then the task definition is mended")
 	w.broken["ecs-svc/1"] = exitsSoon
 	w.deploy("ecs-svc/1")
@@ -240,26 +260,29 @@ func TestFailures(t *testing.T) {
 		{"one of two tasks fails its checks, maximum 200: start, then stop", 100, 200},
 		{"both tasks fail their checks, maximum 100: one at a time", 50, 100},
 	} {
-		w = tell(Service{Desired: 2, MinimumHealthyPercent: c.min, MaximumPercent: c.max}, c.title, withTargets)
+		w = tell(service(2, c.min, c.max), c.title, withTargets)
 		for k := range 3 - c.max/100 {
-			w.Tasks[k].Targets[0].State, w.Tasks[k].Targets[0].Reason = "unhealthy", "Health checks failed with these codes: [502]"
+			w.Tasks[k].States[0].State, w.Tasks[k].States[0].Reason = "unhealthy",
+				"Health checks failed with these codes: [502]"
 		}
 		w.frozen = 3 - c.max/100
 		w.watch(10)
 		b.WriteString(w.String())
 	}
 
-	w = tell(Service{Desired: 3, MinimumHealthyPercent: 100, MaximumPercent: 200}, "a task of the old deployment dies while the new one starts slowly: its replacement keeps the revision")
+	w = tell(service(3, 100, 200),
+		"a task of the old deployment dies while the new one starts slowly: its replacement keeps the revision")
 	w.delay["ecs-svc/2"] = 2 * time.Minute
 	w.pass(time.Second)
 	w.deploy("ecs-svc/2")
 	w.watch(2)
 	w.say("t01 exits")
-	w.exit(&w.Tasks[0], "EssentialContainerExited")
+	w.exit(&w.Tasks[0], ecs.EssentialContainerExited)
 	w.watch(15)
 	b.WriteString(w.String())
 
-	w = tell(Service{Desired: 2, MinimumHealthyPercent: 50, MaximumPercent: 200}, "a static port on two full instances: no room to start, so old tasks make way down to the minimum")
+	w = tell(service(2, 50, 200),
+		"a static port on two full instances: no room to start, so old tasks make way down to the minimum")
 	w.capacity = 2
 	w.pass(time.Second)
 	w.deploy("ecs-svc/2")
@@ -272,9 +295,10 @@ func TestFailures(t *testing.T) {
 func TestDaemons(t *testing.T) {
 	var b strings.Builder
 	for _, minimum := range []int{0, 50, 100} {
-		w := &teller{sim: newSim(Service{Strategy: Daemon, MinimumHealthyPercent: minimum, MaximumPercent: 100})}
+		w := &teller{sim: newSim(daemonService(minimum))}
 		w.title("a daemon on three instances, minimum %d", minimum)
-		w.Instances = []Instance{{ID: "i1", Eligible: true}, {ID: "i2", Eligible: true}, {ID: "i3", Eligible: true}}
+		w.Instances = []Place{{ContainerInstanceARN: "i1", Eligible: true},
+			{ContainerInstanceARN: "i2", Eligible: true}, {ContainerInstanceARN: "i3", Eligible: true}}
 		w.deploy("ecs-svc/1")
 		w.watch(6)
 		w.say("a new deployment")
@@ -283,13 +307,16 @@ func TestDaemons(t *testing.T) {
 		w.watch(12)
 		b.WriteString(w.String())
 	}
-	w := &teller{sim: newSim(Service{Strategy: Daemon, MaximumPercent: 100})}
+	w := &teller{sim: newSim(daemonService(0))}
 	w.title("instances join, drain with other tasks on them, and stop meeting the constraints")
-	w.Instances = []Instance{{ID: "i1", Eligible: true}, {ID: "i2", Eligible: true, OtherTasks: 2}}
+	w.Instances = []Place{{ContainerInstanceARN: "i1", Eligible: true},
+		{ContainerInstanceARN: "i2", Eligible: true, OtherTasks: 2}}
 	w.deploy("ecs-svc/1")
 	w.watch(6)
 	w.say("i3 joins, i2 drains, i1 no longer meets the constraints")
-	w.Instances = []Instance{{ID: "i1"}, {ID: "i2", Draining: true, OtherTasks: 2}, {ID: "i3", Eligible: true}}
+	w.Instances = []Place{{ContainerInstanceARN: "i1"}, {
+		ContainerInstanceARN: "i2", Draining: true, OtherTasks: 2,
+	}, {ContainerInstanceARN: "i3", Eligible: true}}
 	w.watch(5)
 	w.say("the other tasks have left i2")
 	w.Instances[1].OtherTasks = 0

@@ -1,94 +1,113 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
 )
 
-// Health is the verdict on a live task.
+// Health is the judgement on a live task.
 type Health int
 
-// Verdicts.
+// Values of Health.
 const (
-	Starting  Health = iota // no verdict yet
-	Healthy                 // counts for minimumHealthyPercent
+	Starting  Health = iota // not known yet
+	Healthy                 // counts towards minimumHealthyPercent
 	Unhealthy               // to be replaced
 )
 
-// String names the verdict.
+// String returns the name of the value.
 func (h Health) String() string { return [...]string{"starting", "healthy", "unhealthy"}[h] }
 
-// HealthOf judges a task of a deployment (ecs.md 3.2.3, 3.2.5). again is when time alone may change the verdict, zero if
-// never.
-func HealthOf(v *View, d *Deployment, t *Task, now time.Time) (h Health, again time.Time) {
-	if t.Status != "RUNNING" {
+// healthOf judges a task of a deployment (ecs.md 3.2.3, 3.2.5). again is when the result may change
+// without a change of the view; zero if it cannot.
+func (v *View) healthOf(d *Deployment, t *ecs.Task, now time.Time) (h Health, again time.Time) {
+	if t.LastStatus != ecs.Running {
 		return Starting, time.Time{}
 	}
-	if !d.ContainerChecks && d.Targets == 0 {
-		if ripe := t.StartedAt.Add(v.healthyAfter(d)); now.Before(ripe) {
+	if !d.ContainerChecks && d.targets() == 0 {
+		after := v.healthyAfter(d)
+		if ripe := t.StartedAt.Add(after); now.Before(ripe) && !(t.WasHealthy && after == v.HealthyAfter) {
 			return Starting, ripe
 		}
 		return Healthy, time.Time{}
 	}
-	if failure(d, t) != "" {
-		if over := t.StartedAt.Add(v.Service.GracePeriod); now.Before(over) {
+	passing, fails := v.checks(d, t)
+	if fails {
+		if over := t.StartedAt.Add(v.gracePeriod()); now.Before(over) {
 			return Starting, over
 		}
 		return Unhealthy, time.Time{}
 	}
-	if d.ContainerChecks && t.Health != "HEALTHY" {
-		return Starting, time.Time{}
-	}
-	passing := 0
-	for _, target := range t.Targets {
-		if target.State == "healthy" {
-			passing++
-		}
-	}
-	if passing < d.Targets {
+	if d.ContainerChecks && t.HealthStatus != healthyStatus || passing < d.targets() {
 		return Starting, time.Time{}
 	}
 	return Healthy, time.Time{}
 }
 
-// healthyAfter is how long a task that nothing checks must run to be healthy. It is as long as an end counts as early after
-// such an end, because the next task is likely to end like the last, and where the circuit breaker may return to another
-// deployment, because that is gone once this one is completed.
+// Health statuses of tasks in the API.
+const (
+	healthyStatus   = "HEALTHY"
+	unhealthyStatus = "UNHEALTHY"
+)
+
+// checks returns how many of a task's targets are healthy, and whether any of its checks fails.
+func (v *View) checks(d *Deployment, t *ecs.Task) (passing int, fails bool) {
+	if d.targets() > 0 {
+		for _, target := range t.Targets {
+			switch v.Cluster.TargetHealth(target).State {
+			case elb.Healthy:
+				passing++
+			case elb.Unhealthy:
+				fails = true
+			}
+		}
+	}
+	return passing, fails || d.ContainerChecks && t.HealthStatus == unhealthyStatus
+}
+
+// healthyAfter returns how long a task without checks must run to be healthy. After an early end,
+// it is as long as an end counts as early, because the next task is likely to end like the last
+// one. So it is where the circuit breaker may roll back, because the deployment to return to is
+// deleted once this one is completed.
 func (v *View) healthyAfter(d *Deployment) time.Duration {
-	returns := func(o Deployment) bool { return o.ID != d.ID && o.Status != Inactive && o.RolloutState == Completed }
-	breaks := v.Service.Breaker.Enable && d.RolloutState == InProgress && slices.ContainsFunc(v.Deployments, returns)
-	if breaks || d.Attempts > 0 {
+	returns := func(o Deployment) bool {
+		return o.ID != d.ID && o.Status != ecs.DeploymentInactive && o.RolloutState == ecs.RolloutCompleted
+	}
+	breaks := v.breaker().Enable && d.RolloutState == ecs.RolloutInProgress
+	if breaks && slices.ContainsFunc(v.Deployments, returns) || d.Attempts > 0 {
 		return max(v.HealthyAfter, v.StableAfter)
 	}
 	return v.HealthyAfter
 }
 
-// failure returns the stop reason of a task with a failing check, "" if none fails (ecs.md 1.5.4).
-func failure(d *Deployment, t *Task) string {
+// failure returns the stop reason of a task with a failing check (ecs.md 1.5.4), and the detail
+// that the check gives, if any.
+func (v *View) failure(d *Deployment, t *ecs.Task) (reason, detail string) {
 	for _, target := range t.Targets {
-		if d.Targets > 0 && target.State == "unhealthy" {
-			return fmt.Sprintf("Task failed ELB health checks in (target-group %s)", target.GroupARN)
+		if h := v.Cluster.TargetHealth(target); d.targets() > 0 && h.State == elb.Unhealthy {
+			return fmt.Sprintf("Task failed ELB health checks in (target-group %s)", target.TargetGroupARN),
+				cmp.Or(h.Description, h.Reason)
 		}
 	}
-	if d.ContainerChecks && t.Health == "UNHEALTHY" {
-		return "Task failed container health checks"
-	}
-	return ""
+	return "Task failed container health checks", ""
 }
 
-// tellUnhealthy adds the events for a task's failing checks.
-func (s *step) tellUnhealthy(t *task) {
-	id := arn.LastID(t.ID)
+// tellUnhealthy adds the events about a task's failing checks.
+func (s *scheduler) tellUnhealthy(t *task) {
+	id := arn.LastID(t.TaskARN)
 	for _, target := range t.Targets {
-		if target.State == "unhealthy" {
+		if h := s.v.Cluster.TargetHealth(target); h.State == elb.Unhealthy {
 			s.tell("", "(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s)",
-				id, target.Port, target.GroupARN, target.Reason)
+				id, target.Port, target.TargetGroupARN, cmp.Or(h.Description, h.Reason))
 		}
 	}
-	if t.of.ContainerChecks && t.Health == "UNHEALTHY" {
+	if t.of.ContainerChecks && t.HealthStatus == unhealthyStatus {
 		s.tell("", "(task %s) failed container health checks.", id)
 	}
 }

@@ -5,17 +5,20 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
 )
 
 // Next returns the next step of the service.
 func Next(v View, now time.Time) Plan {
-	s := newStep(&v, now)
+	s := newScheduler(&v, now)
 	if s.primary == nil {
 		return s.out
 	}
 	s.count()
-	if v.Service.Strategy == Daemon {
+	if v.Service.SchedulingStrategy == ecs.Daemon {
 		s.daemon()
 	} else {
 		s.replica()
@@ -24,99 +27,122 @@ func Next(v View, now time.Time) Plan {
 	return s.out
 }
 
-// step is one decision in the making: the view, sorted and counted, and the plan so far.
-type step struct {
+// scheduler makes one plan: it holds the view, sorted and counted, and the plan so far.
+type scheduler struct {
 	v   *View
 	now time.Time
 	out Plan
 
-	deployments []*Deployment // copies, newest first
+	deployments []*Deployment // copies, the newest first
 	primary     *Deployment
-	tasks       []*task // live ones, oldest first; stopped by this plan or not
+	tasks       []*task         // live ones, the oldest first, including those that this plan stops
+	draining    map[string]bool // container instances
+	allPlaces   []Place         // of a DAEMON service
 
 	desired, upper, lower int
-	stuck                 bool // neither start nor stop is possible although something is left to do
+	stuck                 bool // there is something left to do, and neither a start nor a stop is possible
 	blocked               bool // protected tasks keep the service from its desired count
 
-	lastDelay string // why this plan puts the next start of the primary deployment off
+	lastDelay string // why this plan postpones the next start of the primary deployment
 }
 
-// task is a live task: it should run, and nothing has begun to end it.
+// task is a live task: it should run, and nothing has begun to stop it.
 type task struct {
-	*Task
-	of      *Deployment // nil when the deployment is gone
-	health  Health
-	stopped bool // by this plan
+	*ecs.Task
+	alike    int         // number of tasks that this entry stands for; more than 1 only if numbersSuffice
+	of       *Deployment // nil when the deployment is gone
+	health   Health
+	draining bool // its container instance is DRAINING
+	stopped  bool // stopped by this plan
+	rank     int  // from Cluster.StopRanks, among the tasks of one list; 0 before rank is called
 }
 
-func newStep(v *View, now time.Time) *step {
-	s := &step{v: v, now: now}
+func newScheduler(v *View, now time.Time) *scheduler {
+	s := &scheduler{v: v, now: now, draining: v.Cluster.Draining()}
 	byID := map[string]*Deployment{}
 	for _, d := range v.Deployments {
 		byID[d.ID] = &d
 		s.deployments = append(s.deployments, &d)
-		if d.Status == Primary {
+		if d.Status == ecs.DeploymentPrimary {
 			s.primary = &d
 		}
 	}
 	slices.SortFunc(s.deployments, func(a, b *Deployment) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
-	for k := range v.Tasks {
-		t := &v.Tasks[k]
-		if !alive(t) {
-			continue
+	s.bounds()
+	if s.primary == nil {
+		return s
+	}
+	s.countFailures() // first: while starts are delayed, each task is looked at
+	if s.numbersSuffice() {
+		s.group()
+		return s
+	}
+	for t := range v.Tasks.Present() {
+		if alive(t.DesiredStatus, t.LastStatus) {
+			s.add(t, byID[t.StartedBy])
 		}
-		live := &task{Task: t, of: byID[t.DeploymentID]}
-		of := cmp.Or(live.of, &Deployment{})
-		var again time.Time
-		live.health, again = HealthOf(v, of, t, now)
-		s.wake(again)
-		s.tasks = append(s.tasks, live)
 	}
 	slices.SortFunc(s.tasks, func(a, b *task) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.TaskARN, b.TaskARN))
 	})
-	s.bounds()
 	return s
 }
 
-// alive reports whether a task counts as RUNNING or PENDING for the bounds. One that should stop does not: its resources
-// are released optimistically (ecs.md 1.3.7, 3.2.2).
-func alive(t *Task) bool {
-	return t.Desired == "RUNNING" && slices.Contains([]string{"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING"}, t.Status)
+// add adds a live task. Its deployment is nil if that was deleted.
+func (s *scheduler) add(t *ecs.Task, of *Deployment) {
+	live := &task{Task: t, alike: 1, of: of, draining: s.draining[t.ContainerInstanceARN]}
+	var again time.Time
+	live.health, again = s.v.healthOf(cmp.Or(of, &Deployment{}), t, s.now)
+	s.wake(again)
+	s.tasks = append(s.tasks, live)
 }
 
-// bounds computes how many tasks there should, may and must be (ecs.md 3.2.1).
-func (s *step) bounds() {
-	sv := &s.v.Service
-	s.desired = sv.Desired
-	if sv.Strategy == Daemon {
-		s.desired = 0
-		for _, i := range s.v.Instances {
-			if i.Eligible {
+// alive reports whether a task with these statuses counts as RUNNING or PENDING for the bounds. A
+// task that should stop does not: its resources are released at once (ecs.md 1.3.7, 3.2.2).
+func alive(desired, last ecs.TaskStatus) bool {
+	if desired != ecs.Running {
+		return false
+	}
+	switch last {
+	case ecs.Provisioning, ecs.Pending, ecs.Activating, ecs.Running:
+		return true
+	}
+	return false
+}
+
+// bounds computes how many tasks are desired, and the upper and the lower bound (ecs.md 3.2.1).
+func (s *scheduler) bounds() {
+	s.desired = s.v.Service.DesiredCount
+	if s.v.Service.SchedulingStrategy == ecs.Daemon {
+		s.allPlaces, s.desired = s.v.Cluster.Places(), 0
+		for _, p := range s.allPlaces {
+			if p.Eligible {
 				s.desired++
 			}
 		}
 	}
-	if sv.Deleting {
+	if s.v.deleting() {
 		s.desired = 0
 	}
-	s.upper = s.desired * sv.MaximumPercent / 100
-	s.lower = (s.desired*sv.MinimumHealthyPercent + 99) / 100
+	c := s.v.Service.DeploymentConfiguration
+	s.upper = s.desired * c.MaximumPercent / 100
+	s.lower = (s.desired*c.MinimumHealthyPercent + 99) / 100
 }
 
-// number counts the live tasks, less those this plan stops, for which all conditions hold.
-func (s *step) number(conditions ...func(*task) bool) int {
+// number counts the live tasks that meet all conditions, without those that this plan stops.
+func (s *scheduler) number(conditions ...func(*task) bool) int {
 	n := 0
-	for range s.pick(conditions...) {
-		n++
+	for _, t := range s.pick(conditions...) {
+		n += t.alike
 	}
 	return n
 }
 
-// pick returns the live tasks, less those this plan stops, for which all conditions hold, oldest first.
-func (s *step) pick(conditions ...func(*task) bool) []*task {
+// pick returns the live tasks that meet all conditions, without those that this plan stops, the
+// oldest first.
+func (s *scheduler) pick(conditions ...func(*task) bool) []*task {
 	var list []*task
 	for _, t := range s.tasks {
 		if !t.stopped && !slices.ContainsFunc(conditions, func(c func(*task) bool) bool { return !c(t) }) {
@@ -126,53 +152,62 @@ func (s *step) pick(conditions ...func(*task) bool) []*task {
 	return list
 }
 
-func (s *step) current(t *task) bool { return t.of == s.primary }
-func (s *step) old(t *task) bool     { return t.of != s.primary }
+func (s *scheduler) current(t *task) bool { return t.of == s.primary }
+func (s *scheduler) old(t *task) bool     { return t.of != s.primary }
 
-func (s *step) protected(t *task) bool {
-	return !s.v.Service.Deleting && s.now.Before(t.ProtectedUntil)
+func (s *scheduler) protected(t *task) bool {
+	return !s.v.deleting() && s.now.Before(t.ProtectedUntil)
 }
 
-func (s *step) unprotected(t *task) bool { return !s.protected(t) }
+func (s *scheduler) unprotected(t *task) bool { return !s.protected(t) }
 
 func healthy(t *task) bool   { return t.health == Healthy }
 func starting(t *task) bool  { return t.health == Starting }
 func unhealthy(t *task) bool { return t.health == Unhealthy }
-func draining(t *task) bool  { return t.Draining }
-func pending(t *task) bool   { return t.Status != "RUNNING" }
+func draining(t *task) bool  { return t.draining }
+func pending(t *task) bool   { return t.LastStatus != ecs.Running }
 
-// good tasks are those that count towards the desired ones: neither failing nor on their way out with their instance.
-func good(t *task) bool { return t.health != Unhealthy && !t.Draining }
+// good reports whether a task counts towards the desired ones: it neither fails nor leaves with a
+// draining instance.
+func good(t *task) bool { return t.health != Unhealthy && !t.draining }
 
-// stop plans the end of a task. Tasks stopped for their health count as failures of their deployment (ecs.md 3.5.2).
-func (s *step) stop(t *task, cause Cause) {
+// stop adds the stop of a task to the plan. A task that is stopped for its health counts as a
+// failure of its deployment (ecs.md 3.5.2).
+func (s *scheduler) stop(t *task, cause Cause) {
 	reason := fmt.Sprintf("Scaling activity initiated by (deployment %s)", s.primary.ID)
-	if s.v.Service.Deleting {
+	if s.v.deleting() {
 		cause = CauseDeletion
 	}
 	if cause == CauseUnhealthy {
-		reason = failure(t.of, t.Task)
+		var detail string
+		reason, detail = s.v.failure(t.of, t.Task)
 		t.of.FailedTasks++
+		t.of.LastFailureReason = strings.TrimSuffix(reason+": "+detail, ": ")
 		s.tellUnhealthy(t)
+		s.delayReplacement(t, t.of.LastFailureReason)
 	}
 	t.stopped = true
-	s.out.Stop = append(s.out.Stop, Stop{TaskID: t.ID, Cause: cause, Reason: reason})
+	s.out.Stop = append(s.out.Stop, Stop{TaskARN: t.TaskARN, Cause: cause, Reason: reason})
 }
 
-// start plans tasks of a deployment, adding to what this plan starts of it already.
-func (s *step) start(d *Deployment, n int, instances ...string) {
+// start adds tasks of a deployment to what this plan starts.
+func (s *scheduler) start(d *Deployment, n int, instances ...string) {
+	if d.CannotLaunch != "" {
+		s.failLaunch(d, n)
+		return
+	}
 	for k := range s.out.Start {
 		if s.out.Start[k].DeploymentID == d.ID {
 			s.out.Start[k].Count += n
-			s.out.Start[k].InstanceIDs = append(s.out.Start[k].InstanceIDs, instances...)
+			s.out.Start[k].InstanceARNs = append(s.out.Start[k].InstanceARNs, instances...)
 			return
 		}
 	}
-	s.out.Start = append(s.out.Start, Start{DeploymentID: d.ID, Revision: d.Revision, Count: n, InstanceIDs: instances})
+	s.out.Start = append(s.out.Start, Start{DeploymentID: d.ID, Count: n, InstanceARNs: instances})
 }
 
-// started is how many tasks this plan starts, of one deployment or (nil) of all.
-func (s *step) started(d *Deployment) int {
+// started returns how many tasks this plan starts, of one deployment or, if nil, of all.
+func (s *scheduler) started(d *Deployment) int {
 	n := 0
 	for _, x := range s.out.Start {
 		if d == nil || x.DeploymentID == d.ID {
@@ -183,16 +218,18 @@ func (s *step) started(d *Deployment) int {
 }
 
 // tell adds a service event.
-func (s *step) tell(name, format string, args ...any) {
-	s.out.Event = append(s.out.Event, Event{name, fmt.Sprintf("(service %s) ", s.v.Service.Name) + fmt.Sprintf(format, args...)})
+func (s *scheduler) tell(name, format string, args ...any) {
+	s.out.Event = append(s.out.Event, Event{
+		name, fmt.Sprintf("(service %s) ", s.v.Service.ServiceName) + fmt.Sprintf(format, args...),
+	})
 }
 
-// wake asks to be called again at a time, if it lies ahead.
-func (s *step) wake(at time.Time) {
+// wake asks for Next to be called again at a time, if that is in the future.
+func (s *scheduler) wake(at time.Time) {
 	if at.After(s.now) && (s.out.WakeAt.IsZero() || at.Before(s.out.WakeAt)) {
 		s.out.WakeAt = at
 	}
 }
 
-// unlimited stands for "as many as there are".
+// unlimited means as many as there are.
 const unlimited = math.MaxInt

@@ -1,41 +1,45 @@
 package rollout
 
-import "time"
+import (
+	"time"
 
-// Plan is what to do now. A plan that changes nothing has empty lists.
+	"github.com/berthhq/berth/internal/ecs"
+)
+
+// Plan is what to do now. If there is nothing to do, its lists are empty.
 type Plan struct {
-	Start []Start
-	Stop  []Stop
-	Mark  []Deployment // new values of the deployments that change
-	// Healthy and Counted name tasks that have become healthy for the first time, and tasks whose end the marks have taken
-	// in. The caller keeps both on the task, in the same transaction as the marks.
-	Healthy, Counted []string
-	Event            []Event
-	// Complaint is what keeps the service from its goal now, in the words of a service event; "" if nothing does. It is said
-	// by every plan as long as that lasts, for the caller to tell once and then every 6 hours (ecs.md 1.7.4). Detail explains
-	// it in plain words where AWS's do not say enough; it may differ from plan to plan.
+	Start  []Start
+	Stop   []Stop
+	Update []ecs.Deployment // deployments that change, with their new values
+	// Healthy names the tasks that are healthy for the first time, and Ended the tasks whose end is
+	// counted in Update. The caller writes both to the tasks (WasHealthy, EndCounted), in the same
+	// transaction as Update.
+	Healthy, Ended []string
+	Event          []Event
+	// Complaint is what keeps the service from its goal now, in the words of a service event; "" if
+	// nothing does. Every plan repeats it for as long as it holds; the caller adds the event once
+	// and then every 6 hours (ecs.md 1.7.4). Detail explains it where AWS's words do not say
+	// enough; it may differ from plan to plan.
 	Complaint, Detail string
-	// SteadyAt is to be kept as Service.SteadyAt.
-	SteadyAt time.Time
-	// Rebalancing is to be kept as Service.Rebalancing.
+	// SteadyAt and Rebalancing are new values for the service's progress.
+	SteadyAt    time.Time
 	Rebalancing bool
-	// WakeAt is when time alone may change the plan; zero = only a change of the view does.
+	// WakeAt is when the plan may change without a change of the view; zero if it cannot.
 	WakeAt time.Time
 }
 
-// Start asks for tasks of one deployment.
+// Start asks for tasks of one deployment to be started.
 type Start struct {
 	DeploymentID string
-	Revision     string
 	Count        int
-	InstanceIDs  []string // Daemon only: one task on each; else placement is the caller's business
+	InstanceARNs []string // DAEMON only: one task on each; otherwise the caller places the tasks
 }
 
-// Stop asks for the end of one task.
+// Stop asks for one task to be stopped.
 type Stop struct {
-	TaskID string
-	Cause  Cause
-	Reason string // stoppedReason in AWS's words (ecs.md 1.5.4)
+	TaskARN string
+	Cause   Cause
+	Reason  string // stoppedReason in AWS's words (ecs.md 1.5.4)
 }
 
 // Cause is why a task is stopped.
@@ -47,12 +51,12 @@ const (
 	CauseScaleIn    Cause = "scale-in"   // there are more than desired
 	CauseUnhealthy  Cause = "unhealthy"  // it failed its health checks
 	CauseDraining   Cause = "draining"   // its container instance is DRAINING
-	CausePlacement  Cause = "placement"  // daemon: its instance is not one of the service's, or has a task already
+	CausePlacement  Cause = "placement"  // DAEMON only: the service has no place on its instance, or another task there
 	CauseDeletion   Cause = "deletion"   // the service is being deleted
 )
 
-// Event is a line for the service's events and a name for EventBridge (ecs.md 1.7.2, 1.7.4). It is in the one plan that makes
-// it true.
+// Event is a service event, and its name in EventBridge (ecs.md 1.7.2, 1.7.4). It is only in the
+// plan that makes it true.
 type Event struct {
 	Name    string // "" where EventBridge has none
 	Message string

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
 )
 
-// sim carries out plans for a service in a cluster without limits and moves tasks along. It is the world that properties
-// and stories are told in.
+// sim carries out plans for a service in a cluster without limits and moves tasks along. It is the
+// world that properties and stories are told in.
 type sim struct {
-	View
+	scene
 	now    time.Time
 	ids    int
 	events []string
@@ -36,116 +38,123 @@ const (
 
 var epoch = time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
 
-func newSim(sv Service) *sim {
-	if sv.Name == "" {
-		sv.Name = "web"
-	}
-	if sv.Strategy == "" {
-		sv.Strategy = Replica
-	}
+func newSim(sv ecs.Service) *sim {
+	// Asking for rebalancing changes nothing unless the scene is uneven.
+	sv.AvailabilityZoneRebalancing = ecs.RebalancingEnabled
 	s := &sim{now: epoch, delay: map[string]time.Duration{}, broken: map[string]failing{}}
-	s.View = View{Service: sv, HealthyAfter: 40 * time.Second, RetryBase: 10 * time.Second, StableAfter: 40 * time.Second}
+	s.scene = scene{Service: sv, HealthyAfter: 40 * time.Second, RetryBase: 10 * time.Second,
+		StableAfter: 40 * time.Second}
 	return s
 }
 
 // deploy makes a new primary deployment, as UpdateService does.
 func (s *sim) deploy(id string, change ...func(*Deployment)) {
 	for k := range s.Deployments {
-		if s.Deployments[k].Status == Primary {
-			s.Deployments[k].Status = Active
+		if s.Deployments[k].Status == ecs.DeploymentPrimary {
+			s.Deployments[k].Status = ecs.DeploymentActive
 		}
 	}
-	d := Deployment{ID: id, Revision: "rev-" + id, Status: Primary, RolloutState: InProgress, CreatedAt: s.now, Desired: s.Service.Desired}
+	d := Deployment{Deployment: ecs.Deployment{ID: id, Status: ecs.DeploymentPrimary,
+		RolloutState: ecs.RolloutInProgress, CreatedAt: s.now, DesiredCount: s.Service.DesiredCount}}
 	for _, c := range change {
 		c(&d)
 	}
 	s.Deployments = append(s.Deployments, d)
 }
 
-func withTargets(d *Deployment) { d.Targets = 1 }
-func withChecks(d *Deployment)  { d.ContainerChecks = true }
+func withTargets(d *Deployment) { balanced(d, 1) }
+
+// balanced puts a deployment's tasks behind n target groups.
+func balanced(d *Deployment, n int) { d.Revision.LoadBalancers = make([]ecs.LoadBalancer, n) }
+
+func withChecks(d *Deployment) { d.ContainerChecks = true }
 
 // step asks for a plan and carries it out.
 func (s *sim) step() Plan {
-	p := Next(s.View, s.now)
+	p := s.next(s.now)
 	s.apply(p)
 	return p
 }
 
 func (s *sim) apply(p Plan) {
-	for _, m := range p.Mark {
+	for _, m := range p.Update {
 		for k := range s.Deployments {
 			if s.Deployments[k].ID == m.ID {
-				s.Deployments[k] = m
+				s.Deployments[k].Deployment = m
 			}
 		}
 	}
 	for _, id := range p.Healthy {
 		s.task(id).WasHealthy = true
 	}
-	for _, id := range p.Counted {
-		s.task(id).Counted = true
+	for _, id := range p.Ended {
+		s.task(id).EndCounted = true
 	}
 	for _, x := range p.Stop {
-		t := s.task(x.TaskID)
-		t.Desired, t.StopCode, t.EndedAt, t.Counted = "STOPPED", "ServiceSchedulerInitiated", s.now, true
+		t := s.task(x.TaskARN)
+		t.DesiredStatus, t.StopCode, t.StoppingAt = ecs.Stopped, ecs.ServiceSchedulerInitiated, s.now
+		t.EndCounted = true
 	}
-	s.Service.Unplaced = 0
+	s.Progress.Unplaced = 0
 	for _, x := range p.Start {
 		for k := range x.Count {
 			s.place(x, k)
 		}
 	}
-	s.Service.SteadyAt, s.Service.Rebalancing = p.SteadyAt, p.Rebalancing
+	s.Progress.SteadyAt, s.Progress.Rebalancing = p.SteadyAt, p.Rebalancing
 	for _, e := range p.Event {
 		s.events = append(s.events, e.Message)
 	}
-	s.Deployments = slices.DeleteFunc(s.Deployments, func(d Deployment) bool { return d.Status == Inactive })
-	s.Tasks = slices.DeleteFunc(s.Tasks, func(t Task) bool { return t.Status == "STOPPED" && t.Counted })
+	s.Deployments = slices.DeleteFunc(s.Deployments, func(d Deployment) bool {
+		return d.Status == ecs.DeploymentInactive
+	})
+	s.Tasks = slices.DeleteFunc(s.Tasks, func(t sceneTask) bool { return t.LastStatus == ecs.Stopped && t.EndCounted })
 }
 
 func (s *sim) place(x Start, k int) {
 	if s.capacity > 0 && s.live() >= s.capacity {
-		s.Service.Unplaced++
+		s.Progress.Unplaced++
 		return
 	}
 	s.ids++
-	t := Task{ID: fmt.Sprintf("t%02d", s.ids), DeploymentID: x.DeploymentID, Status: "PENDING", Desired: "RUNNING", Health: "UNKNOWN",
-		CreatedAt: s.now, InstanceID: fmt.Sprintf("i%d", s.ids)}
-	if x.InstanceIDs != nil {
-		t.InstanceID = x.InstanceIDs[k]
+	t := sceneTask{Task: ecs.Task{TaskARN: fmt.Sprintf("t%02d", s.ids), StartedBy: x.DeploymentID,
+		LastStatus: ecs.Pending, DesiredStatus: ecs.Running, HealthStatus: "UNKNOWN",
+		CreatedAt: s.now, ContainerInstanceARN: fmt.Sprintf("i%d", s.ids)}}
+	if x.InstanceARNs != nil {
+		t.ContainerInstanceARN = x.InstanceARNs[k]
 	}
 	s.Tasks = append(s.Tasks, t)
 }
 
-func (s *sim) task(id string) *Task {
-	return &s.Tasks[slices.IndexFunc(s.Tasks, func(t Task) bool { return t.ID == id })]
+func (s *sim) task(arn string) *sceneTask {
+	return &s.Tasks[slices.IndexFunc(s.Tasks, func(t sceneTask) bool { return t.TaskARN == arn })]
 }
 
 func (s *sim) deployment(id string) *Deployment {
 	if k := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return d.ID == id }); k >= 0 {
 		return &s.Deployments[k]
 	}
-	return &Deployment{ID: id, Status: Inactive}
+	return &Deployment{Deployment: ecs.Deployment{ID: id, Status: ecs.DeploymentInactive}}
 }
 
 // live counts tasks as the upper bound does.
 func (s *sim) live() int {
 	n := 0
 	for k := range s.Tasks {
-		if alive(&s.Tasks[k]) {
+		if s.Tasks[k].alive() {
 			n++
 		}
 	}
 	return n
 }
 
+func (t *sceneTask) alive() bool { return alive(t.DesiredStatus, t.LastStatus) }
+
 // healthy counts tasks as the lower bound does.
 func (s *sim) healthy() int {
-	n := 0
-	for k := range s.Tasks {
-		t := &s.Tasks[k]
-		if h, _ := HealthOf(&s.View, s.deployment(t.DeploymentID), t, s.now); alive(t) && h == Healthy {
+	v, n := s.view(), 0
+	for _, t := range s.Tasks {
+		if h, _ := v.healthOf(s.deployment(t.StartedBy), &t.Task, s.now); t.alive() && h == Healthy {
 			n++
 		}
 	}
@@ -160,56 +169,50 @@ func (s *sim) pass(d time.Duration) {
 	}
 }
 
-func (s *sim) move(t *Task) {
+func (s *sim) move(t *sceneTask) {
 	switch {
-	case t.Status == "STOPPED":
-	case t.Desired == "STOPPED":
-		t.Status = "STOPPED"
-	case s.now.Sub(t.CreatedAt) < s.delay[t.DeploymentID]:
-	case t.Status != "RUNNING" && s.broken[t.DeploymentID] == neverStarts:
-		s.exit(t, "TaskFailedToStart")
-	case t.Status == "RUNNING" && s.broken[t.DeploymentID] == exitsSoon && s.now.Sub(t.StartedAt) < s.StableAfter:
-		s.exit(t, "EssentialContainerExited")
-	case t.Status != "RUNNING":
-		t.Status, t.StartedAt = "RUNNING", s.now
+	case t.LastStatus == ecs.Stopped:
+	case t.DesiredStatus == ecs.Stopped:
+		t.LastStatus = ecs.Stopped
+	case s.now.Sub(t.CreatedAt) < s.delay[t.StartedBy]:
+	case t.LastStatus != ecs.Running && s.broken[t.StartedBy] == neverStarts:
+		s.exit(t, ecs.TaskFailedToStart)
+	case t.LastStatus == ecs.Running && s.broken[t.StartedBy] == exitsSoon && s.now.Sub(t.StartedAt) < s.StableAfter:
+		s.exit(t, ecs.EssentialContainerExited)
+	case t.LastStatus != ecs.Running:
+		t.LastStatus, t.StartedAt = ecs.Running, s.now
 	default:
 		s.judge(t)
 	}
 }
 
 // exit ends a task for good.
-func (s *sim) exit(t *Task, code string) {
-	t.Status, t.Desired, t.StopCode, t.EndedAt = "STOPPED", "STOPPED", code, s.now
-	t.StopReason = "Essential container in task exited (web: exit code 3)"
+func (s *sim) exit(t *sceneTask, code string) {
+	t.LastStatus, t.DesiredStatus, t.StopCode, t.StoppingAt = ecs.Stopped, ecs.Stopped, code, s.now
+	t.StoppedReason = "Essential container in task exited (web: exit code 3)"
 }
 
-func (s *sim) judge(t *Task) {
-	if t.ID <= fmt.Sprintf("t%02d", s.frozen) {
+func (s *sim) judge(t *sceneTask) {
+	if t.TaskARN <= fmt.Sprintf("t%02d", s.frozen) {
 		return
 	}
 	state, health := "healthy", "HEALTHY"
-	if s.broken[t.DeploymentID] == failsChecks {
+	if s.broken[t.StartedBy] == failsChecks {
 		state, health = "unhealthy", "UNHEALTHY"
 	}
-	d := s.deployment(t.DeploymentID)
+	d := s.deployment(t.StartedBy)
 	if d.ContainerChecks {
-		t.Health = health
+		t.HealthStatus = health
 	}
-	t.Targets = nil
-	for range d.Targets {
-		t.Targets = append(t.Targets, Target{GroupARN: "tg", Port: 32768, State: state, Reason: "Health checks failed"})
-	}
+	t.register(slices.Repeat([]string{state}, d.targets())...)
 }
 
 // run steps until the service is steady or the steps are used up, and reports whether it is.
-func (s *sim) run(steps int, each func(before View, p Plan)) bool {
+func (s *sim) run(steps int, each func(p Plan)) bool {
 	for range steps {
-		before := s.View
-		before.Tasks = slices.Clone(s.Tasks)
-		before.Deployments = slices.Clone(s.Deployments)
 		p := s.step()
 		if each != nil {
-			each(before, p)
+			each(p)
 		}
 		if !p.SteadyAt.IsZero() {
 			return true

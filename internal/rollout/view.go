@@ -1,133 +1,112 @@
 package rollout
 
-import "time"
+import (
+	"iter"
+	"time"
 
-// Scheduling strategies of a service.
-const (
-	Replica = "REPLICA"
-	Daemon  = "DAEMON"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
 )
 
-// States of a deployment; see ecs.md 3.1.3.
-const (
-	Primary  = "PRIMARY"
-	Active   = "ACTIVE"
-	Inactive = "INACTIVE"
-
-	InProgress = "IN_PROGRESS"
-	Completed  = "COMPLETED"
-	Failed     = "FAILED"
-)
-
-// View is all that the next step of one service depends on.
+// View is everything that the next step of one service depends on.
 type View struct {
-	Service     Service
-	Deployments []Deployment // at most one with status Primary; INACTIVE ones may be left out
-	Tasks       []Task       // all that have not stopped, and the stopped ones that are not Counted
-	Instances   []Instance   // Daemon only: the container instances of the cluster
+	Service  *ecs.Service
+	Progress *ecs.ServiceProgress // its deployments are those of Deployments
+	// Deployments are those of the progress, at most one of them PRIMARY.
+	Deployments []Deployment
+	Tasks       Tasks
+	Cluster     Cluster
 
-	HealthyAfter time.Duration // RUNNING for so long is healthy when nothing else tells; AWS: 40 s (ecs.md 3.2.3)
-	RetryBase    time.Duration // first delay after a failed round, doubled for each further one; 0 = no delay (ecs.md 3.4)
-	// StableAfter is how long a task must have been RUNNING for its end not to be an early one. Tasks that end early count as
-	// failures and delay the next ones, and no task that nothing checks is healthy sooner where failures are looked for.
-	// 0 is AWS's rule: only tasks that never were RUNNING count (ecs.md 3.4, 3.5.2).
+	// HealthyAfter is how long a task without any check must be RUNNING to be healthy. AWS: 40 s
+	// (ecs.md 3.2.3).
+	HealthyAfter time.Duration
+	// RetryBase is the first delay after a failed round; it doubles with each further one. 0 means
+	// no delay (ecs.md 3.4).
+	RetryBase time.Duration
+	// StableAfter is how long a task must have been RUNNING for its end not to count as early.
+	// Tasks that end early count as failures and delay the next ones. Where failures are counted, a
+	// task without checks is not healthy before that time. 0 selects AWS's rule: only a task that
+	// never was RUNNING counts as failed (ecs.md 3.4, 3.5.2).
 	StableAfter time.Duration
 }
 
-// Service is the part of a service's specification and state that matters here.
-type Service struct {
-	Name     string
-	Strategy string // Replica or Daemon
-	Deleting bool   // status DRAINING: every task goes, protected ones too
-	Desired  int    // Replica only
-
-	MinimumHealthyPercent int // 0-100
-	MaximumPercent        int // at least 100; Daemon: 100
-	GracePeriod           time.Duration
-	Breaker               Breaker
-
-	// Unplaced is how many tasks of the last plan found no instance. While there are some, room is made by stopping
-	// as far as the minimum allows, although the maximum would allow starting first.
-	Unplaced int
-	// Imbalanced is whether moving a task would even out the zones now (sched.Rebalance); false for services that do not
-	// ask for rebalancing.
-	Imbalanced bool
-	// Rebalancing is what the last plan said.
-	Rebalancing bool
-	// SteadyAt is when the steady state was last told in an event; zero when the service was not steady.
-	SteadyAt time.Time
-}
-
-// Breaker is the deployment circuit breaker (ecs.md 3.5.1).
-type Breaker struct {
-	Enable   bool
-	Rollback bool
-	Type     string // BoundedPercent (also ""), UnboundedPercent or Count
-	Value    int    // of Type; 0 = 50 for the percentages
-	Keep     bool   // resetOnHealthyTask is false: failures are not forgotten when a task becomes healthy
-}
-
-// Kinds of thresholds of a [Breaker].
-const (
-	BoundedPercent   = "BOUNDED_PERCENT"
-	UnboundedPercent = "UNBOUNDED_PERCENT"
-	Count            = "COUNT"
-)
-
-// Deployment is one version of a service on its way in or out.
+// Deployment is a deployment with what its task definition says about it.
 type Deployment struct {
-	ID           string // "ecs-svc/N"
-	Revision     string // what its tasks are made from; not interpreted
-	Status       string
-	Desired      int // tasks it should have now; of older deployments what is left of them
-	RolloutState string
-	StateReason  string
-	CreatedAt    time.Time
-	CompletedAt  time.Time // when it last was completed
-
-	FailedTasks int       // as DescribeServices tells and the circuit breaker counts
-	Attempts    int       // rounds of launches that failed one after another
-	LastFailure time.Time // when Attempts last grew
-	RetryAt     time.Time // no task is started before
-
-	Targets         int  // target groups that its tasks are registered in
-	ContainerChecks bool // an essential container has a health check
+	ecs.Deployment
+	// ContainerChecks says whether an essential container has a health check.
+	ContainerChecks bool
+	// CannotLaunch says why none of its tasks can be launched on any instance, in the words of a
+	// service event; "" if they can.
+	CannotLaunch string
 }
 
-// Task is a task of the service.
-type Task struct {
-	ID           string
-	DeploymentID string
-	Status       string // last status, PROVISIONING to STOPPED
-	Desired      string // RUNNING or STOPPED
-	Health       string // of container checks: HEALTHY, UNHEALTHY or UNKNOWN
-	Targets      []Target
-	CreatedAt    time.Time
-	StartedAt    time.Time // when it became RUNNING; zero if it never did
-	EndedAt      time.Time // when its first essential container or the task itself began to end; zero while it runs
-	StopCode     string    // as in the ECS API, once stopping or stopped
-	StopReason   string    // likewise, with the exit codes of its containers
-	WasHealthy   bool      // named in Plan.Healthy before
+// targets returns how many target groups each of its tasks is registered in.
+func (d *Deployment) targets() int { return len(d.Revision.LoadBalancers) }
 
-	InstanceID     string // "" while not placed
-	Draining       bool   // its container instance is DRAINING
-	ProtectedUntil time.Time
-	StopRank       int  // preference for scaling in: smaller goes first (the position in sched.ScaleIn's answer)
-	Counted        bool // named in Plan.Counted before
+// Tasks gives access to the tasks of a service. If numbers suffice, a plan does not look at each
+// task.
+type Tasks interface {
+	// Sums returns the numbers of tasks by the id of their deployment.
+	Sums() *ecs.TaskSums
+	// Present yields those that have not stopped.
+	Present() iter.Seq[*ecs.Task]
+	// Uncounted yields those that have stopped or are to stop, and are not EndCounted.
+	Uncounted() iter.Seq[*ecs.Task]
+	// Unproven yields those that are RUNNING, should be, and were never healthy, in the order in
+	// which they started.
+	Unproven() iter.Seq[*ecs.Task]
 }
 
-// Target is a task's registration in a target group.
-type Target struct {
-	GroupARN string
-	Port     int
-	State    string // initial, healthy, unhealthy, unused, draining, unavailable, or "" when not registered yet
-	Reason   string // of the state, for people
+// Cluster answers questions about what is outside the rows of the service. A plan asks only what it
+// needs, since some answers are expensive.
+type Cluster interface {
+	// TargetHealth returns what the load balancer knows about a task; its state is "" when the task
+	// is not registered.
+	TargetHealth(t ecs.TaskTarget) elb.Health
+	// Draining returns the container instances that are DRAINING and have tasks of the service.
+	Draining() map[string]bool
+	// Places returns the container instances, for a DAEMON service.
+	Places() []Place
+	// Imbalanced reports whether moving a task would even out the availability zones; it is false
+	// for services that do not ask for that. again is when the answer may change with time alone;
+	// zero if it cannot.
+	Imbalanced() (is bool, again time.Time)
+	// StopRanks returns a rank for each task; those with the smallest rank are stopped first
+	// (ecs.md 2.7).
+	StopRanks(tasks []Candidate) []int
 }
 
-// Instance is a container instance as a daemon service sees it.
-type Instance struct {
-	ID         string
-	Eligible   bool // ACTIVE and meets the constraints (sched.Eligible)
-	Draining   bool
-	OtherTasks int // tasks on it that are of no daemon service; daemons leave last
+// Place is a container instance as a daemon service sees it.
+type Place struct {
+	ContainerInstanceARN string
+	Eligible             bool // ACTIVE and meets the constraints (sched.Eligible)
+	Draining             bool
+	OtherTasks           int // tasks on it that are not of a daemon service; daemons are stopped after them
+}
+
+// Candidate is a task that may be stopped.
+type Candidate struct {
+	Task      *ecs.Task
+	Age       int // of its deployment: the newer, the higher; the primary one has the highest
+	Health    Health
+	Protected bool
+}
+
+// gracePeriod returns how long after a task's start failing checks are ignored (ecs.md 3.2.5).
+func (v *View) gracePeriod() time.Duration {
+	if g := v.Service.HealthCheckGracePeriodSeconds; g != nil {
+		return time.Duration(*g) * time.Second
+	}
+	return 0
+}
+
+// deleting reports whether the service is being deleted: every task is stopped, protected ones too.
+func (v *View) deleting() bool { return v.Service.Status == ecs.ServiceDraining }
+
+// breaker returns the service's circuit breaker; it may be off.
+func (v *View) breaker() ecs.CircuitBreaker {
+	if b := v.Service.DeploymentConfiguration.DeploymentCircuitBreaker; b != nil {
+		return *b
+	}
+	return ecs.CircuitBreaker{}
 }

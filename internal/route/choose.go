@@ -6,47 +6,40 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// Choose returns the group for a new client, by weights; random is uniform over all its values. It is nil when every weight is 0.
-func (f *Forward) Choose(random uint64) *Group {
+// Choose returns a group for a new client, with probabilities by weight. random must be uniform
+// over all its values. The result is nil when every weight is 0.
+func (f *Forward) Choose(random uint64) *Use {
 	if len(f.upTo) == 0 || f.upTo[len(f.upTo)-1] == 0 {
 		return nil
 	}
 	at := random % f.upTo[len(f.upTo)-1]
 	for i, sum := range f.upTo {
 		if at < sum {
-			return f.groups[i]
+			return f.uses[i]
 		}
 	}
 	return nil
 }
 
-// Group returns the group of the action with the ARN, even one of weight 0: a client that sticks to it stays (alb.md K21). It is
-// nil when the action has no such group.
-func (f *Forward) Group(arn string) *Group {
-	for _, g := range f.groups {
-		if g.ARN == arn {
-			return g
-		}
-	}
-	return nil
-}
+// Uses returns the groups of the action, including those of weight 0: a client that sticks to one
+// of these stays with it (alb.md K21).
+func (f *Forward) Uses() []*Use { return f.uses }
 
-// Groups returns how many groups the action has.
-func (f *Forward) Groups() int { return len(f.groups) }
-
-// Pick is what a choice among targets rests on besides the table.
+// Pick is what a choice among targets depends on besides the table.
 type Pick struct {
-	// Turn grows by one per choice in the group; Random is uniform over all its values.
+	// Turn must grow by one with each choice in the group; Random must be uniform over all its
+	// values.
 	Turn, Random uint64
 	Now          time.Time
-	// Load tells how many requests a target is busy with; used by least_outstanding_requests only.
+	// Load returns how many requests a target is busy with; used by least_outstanding_requests
+	// only.
 	Load func(*Target) int64
 	// Not is a target to avoid if there is any other; nil avoids none.
 	Not *Target
 }
 
-// Choose returns the target for a request that is bound to none, by the group's algorithm (alb.md B1-B3). It is nil when no
-// target may get one.
+// Choose returns the target for a request that is not bound to one, by the group's algorithm
+// (alb.md B1-B3). It is nil when no target may be used.
 func (g *Group) Choose(p Pick) *Target {
 	n := uint64(len(g.choices))
 	if n == 0 {
@@ -67,33 +60,42 @@ func (g *Group) Choose(p Pick) *Target {
 	return t
 }
 
-// Find returns the target with the key if new requests may go to it, nil otherwise.
-func (g *Group) Find(key string) *Target { return g.byKey[key] }
+// Find returns the target with the key if new requests may be sent to it, otherwise nil.
+func (g *Group) Find(key string) *Target {
+	if i, ok := find(g.choices, key); ok {
+		return g.choices[i]
+	}
+	return nil
+}
 
-// Choices returns how many targets new requests may go to.
+// Choices returns how many targets new requests may be sent to.
 func (g *Group) Choices() int { return len(g.choices) }
 
-// inTurn passes over a target in slow start as often as its share has not grown yet (alb.md S1). A turn it is passed over in goes to any
-// of the others: the next one alone would carry the rest of its share.
+// inTurn chooses round robin. It skips a target in slow start with a probability that shrinks as
+// its share grows (alb.md S1). The skipped turn goes to a random other target, since the next one
+// in order would otherwise get the whole rest of its share.
 func (g *Group) inTurn(p Pick) *Target {
 	n := uint64(len(g.choices))
-	first := g.choices[p.Turn%n]
+	at := p.Turn % n
+	first := g.choices[at]
 	if n == 1 || g.takes(first, p, 0) {
 		return first
 	}
 	begin := (p.Random >> 32) % (n - 1)
 	for i := range n - 1 {
-		if t := g.choices[(p.Turn+1+(begin+i)%(n-1))%n]; g.takes(t, p, i+1) {
+		if t := g.choices[(at+1+(begin+i)%(n-1))%n]; g.takes(t, p, i+1) {
 			return t
 		}
 	}
 	return first
 }
 
-// takes reports whether a target's share has grown as far as the i-th throw of p's dice asks.
+// takes reports whether a target in slow start takes the request: its share must exceed the i-th
+// random value derived from p.
 func (g *Group) takes(t *Target, p Pick, i uint64) bool {
 	since := p.Now.Sub(t.SlowStart)
-	if t.SlowStart.IsZero() || g.SlowStart <= 0 || since >= g.SlowStart { // SlowStart stays set, and times of days would overflow below
+	// SlowStart is never reset, and the multiplication below would overflow after some days
+	if t.SlowStart.IsZero() || g.SlowStart <= 0 || since >= g.SlowStart {
 		return true
 	}
 	const steps = 1 << 16
@@ -105,8 +107,9 @@ func (g *Group) least(p Pick) *Target {
 	var best *Target
 	var load int64
 	n := uint64(len(g.choices))
+	at := p.Turn % n // first, since p.Turn+i could overflow and name one target twice
 	for i := range n {
-		t := g.choices[(p.Turn+i)%n]
+		t := g.choices[(at+i)%n]
 		if t == p.Not && n > 1 {
 			continue
 		}

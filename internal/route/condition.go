@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// condition holds when any of its values does (alb.md R3).
+// condition is met when any of its values matches (alb.md R3).
 type condition struct {
 	field    string
 	header   string
@@ -40,7 +40,8 @@ func compileCondition(c elb.Condition) (condition, error) {
 		}
 	case elb.FieldQueryString:
 		for _, q := range c.QueryStrings {
-			out.pairs = append(out.pairs, pair{q.Key == "", compilePattern(q.Key, true, true), compilePattern(q.Value, true, true)})
+			out.pairs = append(out.pairs,
+				pair{q.Key == "", compilePattern(q.Key, true, true), compilePattern(q.Value, true, true)})
 		}
 	case elb.FieldHost, elb.FieldPath, elb.FieldHeader:
 		return compileText(out, c)
@@ -50,7 +51,8 @@ func compileCondition(c elb.Condition) (condition, error) {
 	return out, nil
 }
 
-// compileText compiles what the three fields with patterns have in common; only paths are compared with regard to case.
+// compileText compiles what the three fields with patterns have in common. Case matters in paths
+// only.
 func compileText(out condition, c elb.Condition) (condition, error) {
 	fold := c.Field != elb.FieldPath
 	for _, v := range c.Values {
@@ -91,7 +93,7 @@ func (c *condition) matches(r *Request) bool {
 	case elb.FieldQueryString:
 		return c.query(r.Query)
 	case elb.FieldSourceIP:
-		source := r.Source.Unmap()
+		source := r.Source.Unmap().WithZone("") // a prefix contains no address with a zone
 		for _, p := range c.ranges {
 			if p.Contains(source) {
 				return true
@@ -115,7 +117,8 @@ func (c *condition) text(s string) bool {
 	return false
 }
 
-// query looks at the pairs between the question mark and a fragment, which no client should send (alb.md 2.2).
+// query matches the pairs after the question mark. It ignores a fragment, which no client should
+// send (alb.md 2.2).
 func (c *condition) query(query string) bool {
 	query, _, _ = strings.Cut(query, "#")
 	for query != "" {

@@ -2,12 +2,16 @@ package route
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
-// String prints the table for people and for golden tests: what is matched in which order, and where it goes.
-func (t *Table) String() string {
+// String returns what was compiled last, for people and golden tests: what is matched in which
+// order, and where requests go.
+func (c *Compiler) String() string {
 	var b strings.Builder
+	t := c.table
 	for _, number := range t.Ports() {
 		for i, l := range t.On(number) {
 			also := ""
@@ -16,8 +20,19 @@ func (t *Table) String() string {
 			}
 			fmt.Fprintf(&b, "port %d: %s%s\n", number, l.DNSName, also)
 			for _, r := range l.rules {
-				r.dump(&b)
+				r.dump(&b, c)
 			}
+		}
+	}
+	for _, arn := range slices.Sorted(maps.Keys(c.groups)) {
+		g := c.groups[arn]
+		for _, key := range slices.Sorted(maps.Keys(g.problems)) {
+			fmt.Fprintf(&b, "problem: %s\n", g.problems[key])
+		}
+	}
+	for _, l := range c.inOrder() {
+		for _, p := range l.problems {
+			fmt.Fprintf(&b, "problem: %s\n", p)
 		}
 	}
 	for _, p := range t.Problems {
@@ -26,7 +41,7 @@ func (t *Table) String() string {
 	return b.String()
 }
 
-func (r *Rule) dump(b *strings.Builder) {
+func (r *Rule) dump(b *strings.Builder, c *Compiler) {
 	name := fmt.Sprint(r.Priority)
 	if r.Priority == 0 {
 		name = "default"
@@ -37,22 +52,24 @@ func (r *Rule) dump(b *strings.Builder) {
 	}
 	switch {
 	case r.Forward != nil:
-		r.Forward.dump(b)
+		r.Forward.dump(b, c)
 	case r.Redirect != nil:
-		fmt.Fprintf(b, " -> %d %s://%s:%s%s?%s\n", r.Redirect.StatusCode, r.Redirect.Protocol, r.Redirect.Host, r.Redirect.Port, r.Redirect.Path, r.Redirect.Query)
+		fmt.Fprintf(b, " -> %d %s://%s:%s%s?%s\n", r.Redirect.StatusCode, r.Redirect.Protocol,
+			r.Redirect.Host, r.Redirect.Port, r.Redirect.Path, r.Redirect.Query)
 	case r.Fixed != nil:
 		fmt.Fprintf(b, " -> %d %s %q\n", r.Fixed.StatusCode, r.Fixed.ContentType, r.Fixed.Body)
 	}
 }
 
-func (f *Forward) dump(b *strings.Builder) {
+func (f *Forward) dump(b *strings.Builder, c *Compiler) {
 	b.WriteString(" -> forward")
 	if f.Sticky > 0 {
 		fmt.Fprintf(b, ", sticky for %v", f.Sticky)
 	}
 	b.WriteString("\n")
 	before := uint64(0)
-	for i, g := range f.groups {
+	for i, u := range f.uses {
+		g := c.Group(u.GroupARN)
 		fmt.Fprintf(b, "    %d x %s %s", f.upTo[i]-before, g.ARN, g.Algorithm)
 		if g.Stickiness != "" {
 			fmt.Fprintf(b, ", %s for %v", g.Stickiness, g.StickyFor)
@@ -101,6 +118,9 @@ func (p pattern) String() string {
 			b.WriteByte('*')
 		case anyOne:
 			b.WriteByte('?')
+		case '*', '?', '\\': // a literal character: compilePattern removed its backslash
+			b.WriteByte('\\')
+			b.WriteByte(byte(op))
 		default:
 			b.WriteByte(byte(op))
 		}

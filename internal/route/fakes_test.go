@@ -26,20 +26,24 @@ func (w *world) loadBalancer(name string, age int) {
 }
 
 func (w *world) listener(lb string, port int) {
-	w.Listeners = append(w.Listeners, elb.Listener{ARN: listenerARN(lb, port), LoadBalancerARN: lb, Protocol: elb.HTTP, Port: port})
+	w.Listeners = append(w.Listeners, elb.Listener{
+		ARN: listenerARN(lb, port), LoadBalancerARN: lb, Protocol: elb.HTTP, Port: port,
+	})
 }
 
 func listenerARN(lb string, port int) string { return lb + ":" + time.Duration(port).String() }
 
 func (w *world) rule(lb string, port, priority int, conditions []elb.Condition, action elb.Action) {
 	l := listenerARN(lb, port)
-	w.Rules = append(w.Rules, elb.Rule{ARN: l + "/" + time.Duration(priority).String(), ListenerARN: l, Priority: priority,
-		Conditions: conditions, Actions: []elb.Action{action}})
+	w.Rules = append(w.Rules,
+		elb.Rule{ARN: l + "/" + time.Duration(priority).String(), ListenerARN: l, Priority: priority,
+			Conditions: conditions, Actions: []elb.Action{action}})
 }
 
 func (w *world) group(arn string, attributes map[string]string) {
-	w.TargetGroups = append(w.TargetGroups, elb.TargetGroup{ARN: arn, Name: arn, Protocol: elb.HTTP, Attributes: attributes,
-		HealthCheck: elb.DefaultHealthCheck()})
+	w.TargetGroups = append(w.TargetGroups,
+		elb.TargetGroup{ARN: arn, Name: arn, Protocol: elb.HTTP, Attributes: attributes,
+			HealthCheck: elb.DefaultHealthCheck()})
 }
 
 // target adds a target in the state; "" is one nobody has looked at, "draining" one that was healthy and is leaving.
@@ -50,7 +54,7 @@ func (w *world) target(group, id, state string) {
 	}
 	w.Targets = append(w.Targets, t)
 	if state != "" {
-		w.Health = append(w.Health, elb.TargetHealth{Key: t.Key(), Registered: epoch, State: state})
+		w.Health = append(w.Health, elb.Verdict{Key: t.Key(), Registered: epoch, State: state})
 	}
 }
 
@@ -64,4 +68,14 @@ func forward(groups ...string) elb.Action {
 
 func when(field string, values ...string) []elb.Condition {
 	return []elb.Condition{{Field: field, Values: values}}
+}
+
+// compile compiles a whole configuration.
+func compile(cfg Config) *Compiler {
+	c := NewCompiler()
+	if err := c.Apply(cfg); err != nil {
+		panic(err)
+	}
+	c.Compile()
+	return c
 }

@@ -1,6 +1,6 @@
 package route
 
-// pattern is text with wildcards: * is any run of bytes, ? any one byte (alb.md 2.2).
+// pattern is text with wildcards: * matches any bytes, ? matches one byte (alb.md 2.2).
 type pattern struct {
 	ops  []uint16 // a byte, or one of the two below
 	fold bool     // ASCII letters of both cases are the same
@@ -11,7 +11,7 @@ const (
 	anyOne
 )
 
-// compilePattern reads a pattern; with escapes, a backslash takes the meaning off the character behind it.
+// compilePattern compiles a pattern. If escapes, a backslash makes the next character literal.
 func compilePattern(s string, fold, escapes bool) pattern {
 	p := pattern{ops: make([]uint16, 0, len(s)), fold: fold}
 	for i := 0; i < len(s); i++ {
@@ -37,10 +37,11 @@ func (p pattern) normal(c byte) uint16 {
 	return uint16(c)
 }
 
-// matches goes back only to the last * it met, which is enough: what an earlier * could take more of, the last one can as well.
+// matches goes back to the last * only. That is enough: whatever an earlier * could match in
+// addition, the last one can match too.
 func (p pattern) matches(s string) bool {
 	i, j := 0, 0          // next byte of s, next op
-	star, resume := -1, 0 // op behind the last *, and the byte it would take next
+	star, resume := -1, 0 // op after the last *, and the byte that this * would match next
 	for i < len(s) {
 		switch {
 		case j < len(p.ops) && p.ops[j] == anyRun:

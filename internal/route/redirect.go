@@ -6,11 +6,12 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// MaxLocation is the longest Location a redirect may lead to (alb.md A7).
+// MaxLocation is the greatest length of the Location of a redirect, in bytes (alb.md A7).
 const MaxLocation = 8 << 10
 
-// Location returns where the redirect leads for a request that came by the protocol ("http", "https") to the port. ok is false when
-// it would be longer than MaxLocation. The port is always written, as AWS does.
+// Location returns the target of the redirect for a request that was received over protocol ("http"
+// or "https") at port. ok is false when it would be longer than MaxLocation. The port is always
+// written, as AWS does.
 func Location(rd *elb.Redirect, r *Request, protocol, port string) (location string, ok bool) {
 	host := hostOnly(r.Host)
 	if strings.Contains(host, ":") {

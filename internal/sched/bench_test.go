@@ -13,9 +13,11 @@ func cluster(n int) World {
 			ARN:  fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:container-instance/c/%032d", k),
 			Zone: zones[k%3], Status: StatusActive, AgentConnected: true, AgentVersion: "1.98.0",
 			Attributes: map[string]string{
-				zoneAttribute: zones[k%3], "rack": fmt.Sprint("r", k%40), "ecs.instance-type": "m5.xlarge", "ecs.os-type": "linux",
+				zoneAttribute: zones[k%3], "rack": fmt.Sprint("r", k%40), "ecs.instance-type": "m5.xlarge",
+				"ecs.os-type": "linux",
 			},
-			Free: Resources{CPU: 4096 + k%7, Memory: 8192 + k%5, ENI: 3}, PortsTCP: Ports{22: "", 2375: "", 2376: "", 51678: "", 51679: ""},
+			Free:     Resources{CPU: 4096 + k%7, Memory: 8192 + k%5, ENI: 3},
+			PortsTCP: Ports{22: "", 2375: "", 2376: "", 51678: "", 51679: ""},
 		})
 	}
 	return w
@@ -29,7 +31,9 @@ func BenchmarkPlan10kOnto1k(b *testing.B) {
 	}{
 		{"default", nil},
 		{"spread-zone-binpack-memory", []Strategy{{byAttribute, zoneAttribute}, {kind: byFreeMemory}}},
-		{"spread-zone-rack-instance", []Strategy{{byAttribute, zoneAttribute}, {byAttribute, "rack"}, {kind: byInstance}}},
+		{"spread-zone-rack-instance", []Strategy{
+			{byAttribute, zoneAttribute}, {byAttribute, "rack"}, {kind: byInstance},
+		}},
 		{"binpack-cpu", []Strategy{{kind: byFreeCPU}}},
 		{"random", []Strategy{{kind: byChance}}},
 		{"binpack-then-spread-zone", []Strategy{{kind: byFreeCPU}, {byAttribute, zoneAttribute}}},
@@ -37,9 +41,12 @@ func BenchmarkPlan10kOnto1k(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			w := cluster(1000)
 			r := Request{
-				Group: "service:web", Count: 10_000, Needs: Resources{CPU: 256, Memory: 512}, Strategies: c.chain, DefaultSpread: true,
+				Group: "service:web", Count: 10_000, Needs: Resources{CPU: 256, Memory: 512},
+				Strategies: c.chain, DefaultSpread: true,
 				RequiredAttributes: []Attribute{{Name: "ecs.os-type", Value: "linux"}},
-				Constraints:        []Constraint{memberOf("attribute:ecs.instance-type =~ m5.* and runningTasksCount < 100")},
+				Constraints: []Constraint{
+					memberOf("attribute:ecs.instance-type =~ m5.* and runningTasksCount < 100"),
+				},
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -9,8 +9,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestNothingThatFitsIsLeft: strategies are best effort and never prevent a placement. Equal tasks are placed as long as any
-// instance has room, so their number is the sum of what the instances hold one by one (ecs.md 2.1).
+// TestNothingThatFitsIsLeft: strategies are best effort and never prevent a placement. Equal tasks
+// are placed as long as any instance has room, so their number is the sum of what the instances
+// hold one by one (ecs.md 2.1).
 func TestNothingThatFitsIsLeft(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -42,13 +43,15 @@ func TestMoreTasksOnlyAdd(t *testing.T) {
 	})
 }
 
-// TestPlanContinues: planning the rest on the world with the first tasks counted gives the same instances, but for chance. So it
-// does not matter whether a service controller gets all tasks at once or some now and some later.
+// TestPlanContinues: planning the rest on the world with the first tasks counted gives the same
+// instances, but for chance. So it does not matter whether a service controller gets all tasks at
+// once or some now and some later.
 func TestPlanContinues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
 		r := requestGen().Draw(t, "request")
-		r.Strategies = append(slices.DeleteFunc(r.Strategies, func(s Strategy) bool { return s.kind == byChance }), Strategy{kind: byInstance})
+		r.Strategies = append(slices.DeleteFunc(r.Strategies,
+			func(s Strategy) bool { return s.kind == byChance }), Strategy{kind: byInstance})
 		whole := Plan(w, []Request{r}).Placements
 		first := rapid.IntRange(0, len(whole)).Draw(t, "first")
 		now := naive{w: copyWorld(w), placed: map[string]int{}}
@@ -86,6 +89,7 @@ func TestTreeEqualsScan(t *testing.T) {
 					break
 				}
 				order = append(order, n.ARN)
+				n.own()
 				n.Free.CPU -= 64 * int(dir)
 				n.gain(int(dir))
 				rank.changed(stays[k] > 0)
@@ -101,8 +105,8 @@ func TestTreeEqualsScan(t *testing.T) {
 	})
 }
 
-// TestStartIsAPlanOfOne: StartTask on one instance succeeds exactly if a plan for that instance alone would, and gives its
-// first reason otherwise (ecs.md 1.6).
+// TestStartIsAPlanOfOne: StartTask on one instance succeeds exactly if a plan for that instance
+// alone would, and gives its first reason otherwise (ecs.md 1.6).
 func TestStartIsAPlanOfOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(4).Draw(t, "world")
@@ -114,15 +118,16 @@ func TestStartIsAPlanOfOne(t *testing.T) {
 			if len(out.Placements) != len(plan.Placements) {
 				t.Fatalf("start %+v, plan %+v", out, plan)
 			}
-			if why := Explain(&i, &r); len(why) > 0 && (out.Failures[0].Reason != why[0].Code || out.Failures[0].Detail != why[0].Detail) {
+			if why := Explain(&i, &r); len(why) > 0 &&
+				(out.Failures[0].Reason != why[0].Code || out.Failures[0].Detail != why[0].Detail) {
 				t.Fatalf("%+v, reasons %+v", out.Failures, why)
 			}
 		}
 	})
 }
 
-// TestEligibleIsWider: every instance that takes a daemon's task now is one that the daemon wants, and what keeps it from the
-// others it wants is never their kind.
+// TestEligibleIsWider: every instance that takes a daemon's task now is one that the daemon wants,
+// and what keeps it from the others it wants is never their kind.
 func TestEligibleIsWider(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -133,7 +138,8 @@ func TestEligibleIsWider(t *testing.T) {
 		}
 		for _, i := range w.Instances {
 			kinds := []string{ReasonInactive, ReasonLocation, ReasonAttribute, ReasonMemberOf}
-			refused := slices.ContainsFunc(Explain(&i, &r), func(x Reason) bool { return slices.Contains(kinds, x.Code) })
+			refused := slices.ContainsFunc(Explain(&i, &r),
+				func(x Reason) bool { return slices.Contains(kinds, x.Code) })
 			if slices.Contains(wanted, i.ARN) == refused {
 				t.Fatalf("%s: wanted %v, refused for its kind %v", i.ARN, !refused, refused)
 			}
@@ -141,8 +147,8 @@ func TestEligibleIsWider(t *testing.T) {
 	})
 }
 
-// TestRebalancingEnds: repeated moves end with zones that differ by at most one, after fewer moves than there are tasks, and
-// moving back and forth does not happen (ecs.md 2.8).
+// TestRebalancingEnds: repeated moves end with zones that differ by at most one, after fewer moves
+// than there are tasks, and moving back and forth does not happen (ecs.md 2.8).
 func TestRebalancingEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := cluster(rapid.IntRange(1, 9).Draw(t, "instances"))
@@ -162,7 +168,8 @@ func TestRebalancingEnds(t *testing.T) {
 				t.Fatal("no end of moves")
 			}
 			w.Instances[index(w, m.InstanceARN)].TaskGroups["service:web"]++
-			from := slices.IndexFunc(w.Instances, func(i Instance) bool { return i.Zone == m.From && i.TaskGroups["service:web"] > 0 })
+			from := slices.IndexFunc(w.Instances,
+				func(i Instance) bool { return i.Zone == m.From && i.TaskGroups["service:web"] > 0 })
 			w.Instances[from].TaskGroups["service:web"]--
 		}
 		least, most := math.MaxInt, 0

@@ -16,16 +16,18 @@ type Failure struct {
 	Detail      string // for people: "needs 512 CPU units, 256 are free"
 }
 
-// Event returns the service event that tells of the failure (ecs.md 1.7.4).
+// Event returns the text of the service event that reports the failure (ecs.md 1.7.4).
 func (f Failure) Event(service string) string {
-	text := "(service " + service + ") was unable to place a task because no container instance met all of its requirements."
+	text := "(service " + service + ") was unable to place a task because no container instance met all " +
+		"of its requirements."
 	if f.Reason == ReasonNoInstances {
 		return text + " Reason: " + f.Reason
 	}
-	return fmt.Sprintf("%s The closest matching (container-instance %s) %s.", text, shortID(f.InstanceARN), shortfall(f.Reason))
+	return fmt.Sprintf("%s The closest matching (container-instance %s) %s.", text, shortID(f.InstanceARN),
+		shortfall(f.Reason))
 }
 
-// shortfall words a reason as service events do.
+// shortfall returns the words that service events use for a reason.
 func shortfall(reason string) string {
 	switch reason {
 	case ReasonCPU:
@@ -40,21 +42,22 @@ func shortfall(reason string) string {
 	return fmt.Sprintf("encountered error %q", reason)
 }
 
-// explanation says why no instance takes another task of a request.
+// explanation says why no instance can take another task of a request.
 type explanation struct {
 	refusals []Refusal
 	failure  Failure // about the closest instance
 }
 
-// explainAll asks every node. Closest is the instance that fails the fewest requirements, then the one whose first failed
-// requirement is the least fundamental, then the one that lacks the smallest share, then the first by ARN. Instances
-// that are not ACTIVE are no candidates.
+// explainAll explains the refusal of every instance. The closest instance is the one that fails the
+// fewest requirements; then the one whose first failed requirement is the least fundamental; then
+// the one that lacks the smallest share of a resource; then the first by ARN. An instance that is
+// not ACTIVE is never the closest.
 func explainAll(nodes []*node, r *Request) explanation {
 	out := explanation{failure: Failure{Reason: ReasonNoInstances,
 		Detail: "the cluster has no ACTIVE container instance"}}
 	var best distance
 	for _, n := range nodes {
-		reasons := Explain(&n.Instance, r)
+		reasons := Explain(n.Instance, r)
 		if len(reasons) == 0 {
 			continue
 		}
@@ -62,7 +65,7 @@ func explainAll(nodes []*node, r *Request) explanation {
 		if n.Status != StatusActive {
 			continue
 		}
-		d := distanceTo(&n.Instance, r, reasons)
+		d := distanceTo(n.Instance, r, reasons)
 		if out.failure.InstanceARN == "" || d.less(best) {
 			best = d
 			out.failure = Failure{InstanceARN: n.ARN, Reason: reasons[0].Code, Detail: reasons[0].Detail}
@@ -71,11 +74,40 @@ func explainAll(nodes []*node, r *Request) explanation {
 	return out
 }
 
-// distance says how far an instance is from taking a task.
+// TooLarge checks whether a task of the request is larger than every instance would be with nothing
+// else on it. It returns the instance that comes closest and what that instance lacks. lacks is ""
+// when an instance is large enough and when there are no instances.
+func TooLarge(w World, r Request) (instanceARN, lacks string) {
+	best := 0.0
+	for k := range w.Instances {
+		i := &w.Instances[k]
+		worst, text := 0.0, ""
+		for _, a := range []struct {
+			need, has int
+			of        string
+		}{
+			{r.Needs.CPU, i.Registered.CPU, "CPU units"}, {r.Needs.Memory, i.Registered.Memory, "MiB of memory"},
+			{r.Needs.GPU, i.Registered.GPU, "GPUs"}, {r.Needs.ENI, i.Registered.ENI, "network interfaces"},
+		} {
+			if share := float64(a.need-a.has) / float64(max(1, a.need)); a.need > a.has && share > worst {
+				worst, text = share, fmt.Sprintf("has %d %s in all, and the task needs %d", a.has, a.of, a.need)
+			}
+		}
+		if text == "" {
+			return "", ""
+		}
+		if lacks == "" || worst < best || worst == best && i.ARN < instanceARN {
+			best, instanceARN, lacks = worst, i.ARN, text
+		}
+	}
+	return instanceARN, lacks
+}
+
+// distance says how far an instance is from being able to take a task.
 type distance struct {
 	failed int     // requirements not met
 	weight int     // how fundamental the first of them is; smaller is worse
-	share  float64 // the greatest part of a needed resource that is missing, 0 to 1
+	share  float64 // the largest missing share of a needed resource; above 1 if more than all is in use
 }
 
 func (d distance) less(o distance) bool {
@@ -95,7 +127,8 @@ func distanceTo(i *Instance, r *Request, reasons []Reason) distance {
 			d.weight = min(k, firstResource)
 		}
 	}
-	for _, pair := range [][2]int{{r.Needs.CPU, i.Free.CPU}, {r.Needs.Memory, i.Free.Memory}, {r.Needs.GPU, i.Free.GPU}, {r.Needs.ENI, i.Free.ENI}} {
+	for _, pair := range [][2]int{{r.Needs.CPU, i.Free.CPU}, {r.Needs.Memory, i.Free.Memory},
+		{r.Needs.GPU, i.Free.GPU}, {r.Needs.ENI, i.Free.ENI}} {
 		if need, free := pair[0], pair[1]; need > free {
 			d.share = max(d.share, float64(need-free)/float64(need))
 		}
@@ -103,5 +136,6 @@ func distanceTo(i *Instance, r *Request, reasons []Reason) distance {
 	return d
 }
 
-// firstResource is the place of the first resource in filters: lacking one resource is as bad as lacking another.
+// firstResource is the index of the first resource in filters. All resources have the same weight:
+// lacking one is as bad as lacking another.
 const firstResource = 6

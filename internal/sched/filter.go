@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Codes of reasons and failures, in AWS's words where it has any (ecs.md 1.6). The distinctInstance text is modelled on
-// memberOf's, as AWS publishes none.
+// Codes of reasons and failures. They are AWS's words where AWS has any (ecs.md 1.6). AWS publishes
+// no text for distinctInstance; ours is modelled on that of memberOf.
 const (
 	ReasonMissing   = "MISSING"
 	ReasonInactive  = "INACTIVE"
@@ -32,15 +32,15 @@ type Reason struct {
 	Detail string
 }
 
-// filter is one requirement: it can say yes or no quickly, and explain a no.
+// filter is one requirement: a quick check, and an explanation for when the check fails.
 type filter struct {
 	code    string
 	accepts func(*Instance, *Request) bool
 	explain func(*Instance, *Request) string
 }
 
-// filters returns all requirements from the most to the least fundamental: an instance of the wrong kind is further from
-// taking the task than one that is merely full.
+// filters returns all requirements, the most fundamental first: an instance of the wrong kind is
+// further from taking the task than one that is merely full.
 func filters() []filter {
 	return []filter{
 		{ReasonInactive, isActive, explainStatus},
@@ -52,12 +52,14 @@ func filters() []filter {
 		{ReasonGPU, func(i *Instance, r *Request) bool { return enough(r.Needs.GPU, i.Free.GPU) }, explainGPU},
 		{ReasonENI, func(i *Instance, r *Request) bool { return enough(r.Needs.ENI, i.Free.ENI) }, explainENI},
 		{ReasonCPU, func(i *Instance, r *Request) bool { return enough(r.Needs.CPU, i.Free.CPU) }, explainCPU},
-		{ReasonMemory, func(i *Instance, r *Request) bool { return enough(r.Needs.Memory, i.Free.Memory) }, explainMemory},
+		{ReasonMemory, func(i *Instance, r *Request) bool { return enough(r.Needs.Memory, i.Free.Memory) },
+			explainMemory},
 		{ReasonPorts, portsFree, explainPorts},
 	}
 }
 
-// placementFilters are the requirements that do not change with what runs: kind of instance and constraints.
+// placementFilters returns the requirements that do not depend on the tasks that already run: the
+// kind of instance and the constraints.
 func placementFilters() []filter {
 	return slices.DeleteFunc(filters(), func(f filter) bool {
 		switch f.code {
@@ -78,8 +80,8 @@ func admits(list []filter, i *Instance, r *Request) bool {
 	return true
 }
 
-// Explain returns every reason why the instance cannot take one task of the request now, the most fundamental first. It is
-// empty if the task fits.
+// Explain returns every reason why the instance cannot take one task of the request now, the most
+// fundamental first. It is empty if the task fits.
 func Explain(i *Instance, r *Request) []Reason {
 	var list []Reason
 	for _, f := range filters() {
@@ -105,7 +107,8 @@ func inZone(i *Instance, r *Request) bool {
 }
 
 func explainZone(i *Instance, r *Request) string {
-	return fmt.Sprintf("needs zone %s of the task's subnets, the instance is in %s", strings.Join(r.Zones, " or "), i.Zone)
+	return fmt.Sprintf("needs zone %s of the task's subnets, the instance is in %s",
+		strings.Join(r.Zones, " or "), i.Zone)
 }
 
 func hasAttribute(i *Instance, a Attribute) bool {
@@ -160,14 +163,16 @@ func explainMember(i *Instance, r *Request) string {
 }
 
 func isDistinct(i *Instance, r *Request) bool {
-	return i.TaskGroups[r.Group] == 0 || !slices.ContainsFunc(r.Constraints, func(c Constraint) bool { return c.distinct })
+	return i.TaskGroups[r.Group] == 0 ||
+		!slices.ContainsFunc(r.Constraints, func(c Constraint) bool { return c.distinct })
 }
 
 func explainDistinct(i *Instance, r *Request) string {
 	return fmt.Sprintf("needs an instance without tasks of %s, this one has %d", r.Group, i.TaskGroups[r.Group])
 }
 
-// enough lets a task that needs nothing of a resource onto an instance that is overcommitted in it.
+// enough reports whether a need is met. A task that needs none of a resource may run on an instance
+// that has less than none free, because more was promised than it has.
 func enough(need, free int) bool { return need <= 0 || need <= free }
 
 func explainGPU(i *Instance, r *Request) string {

@@ -19,10 +19,12 @@ var (
 func instanceGen(k int) *rapid.Generator[Instance] {
 	return rapid.Custom(func(t *rapid.T) Instance {
 		i := Instance{
-			ARN:            fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:container-instance/c/%032d", k),
-			EC2InstanceID:  fmt.Sprintf("i-%d", k),
-			Zone:           rapid.SampledFrom(zones).Draw(t, "zone"),
-			Status:         rapid.SampledFrom([]string{"ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE", "DRAINING"}).Draw(t, "status"),
+			ARN:           fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:container-instance/c/%032d", k),
+			EC2InstanceID: fmt.Sprintf("i-%d", k),
+			Zone:          rapid.SampledFrom(zones).Draw(t, "zone"),
+			Status: rapid.SampledFrom([]string{
+				"ACTIVE", "ACTIVE", "ACTIVE", "ACTIVE", "DRAINING",
+			}).Draw(t, "status"),
 			AgentConnected: rapid.IntRange(0, 9).Draw(t, "agent") > 0,
 			AgentVersion:   rapid.SampledFrom([]string{"1.70.0", "1.98.0"}).Draw(t, "version"),
 			Attributes:     map[string]string{},
@@ -95,7 +97,9 @@ func requestGen() *rapid.Generator[Request] {
 			r.Zones = zones[:2]
 		}
 		if rapid.IntRange(0, 5).Draw(t, "requires") == 0 {
-			r.RequiredAttributes = []Attribute{{Name: "rack", Value: rapid.SampledFrom([]string{"", "r2"}).Draw(t, "value")}}
+			r.RequiredAttributes = []Attribute{
+				{Name: "rack", Value: rapid.SampledFrom([]string{"", "r2"}).Draw(t, "value")},
+			}
 		}
 		if rapid.IntRange(0, 4).Draw(t, "distinct") == 0 {
 			r.Constraints = append(r.Constraints, Constraint{distinct: true})

@@ -12,10 +12,14 @@ import (
 
 // inst is an instance of stories: id, zone, free CPU and memory.
 func inst(id, zone string, cpu, memory int, change ...func(*Instance)) Instance {
-	i := Instance{ARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/demo/" + id, Zone: "us-east-1" + zone, Status: StatusActive,
+	i := Instance{ARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/demo/" + id,
+		Zone: "us-east-1" + zone, Status: StatusActive,
 		AgentConnected: true, Free: Resources{CPU: cpu, Memory: memory, ENI: 1},
-		Attributes: map[string]string{zoneAttribute: "us-east-1" + zone, "ecs.instance-type": "t3.medium", "ecs.os-type": "linux"},
-		PortsTCP:   Ports{22: "", 2375: "", 2376: "", 51678: "", 51679: ""}, PortsUDP: Ports{}, TaskGroups: map[string]int{}}
+		Attributes: map[string]string{
+			zoneAttribute: "us-east-1" + zone, "ecs.instance-type": "t3.medium", "ecs.os-type": "linux",
+		},
+		PortsTCP: Ports{22: "", 2375: "", 2376: "", 51678: "", 51679: ""}, PortsUDP: Ports{},
+		TaskGroups: map[string]int{}}
 	for _, c := range change {
 		c(&i)
 	}
@@ -57,22 +61,34 @@ func stories() []story {
 		{"four tasks with dynamic ports on two instances in two zones (ecs.md 2.4)", two, []Request{web(4)}},
 		{"uneven zones: tasks go where fewest are", []Instance{inst("a1", "a", 4096, 4096, runs("service:web", 3)),
 			inst("b1", "b", 4096, 4096), inst("b2", "b", 4096, 4096, runs("service:web", 1))}, []Request{web(3)}},
-		{"a static host port: one task per instance, the third says who holds the port (ecs.md 1.6)", two, []Request{web(3, port(3000))}},
-		{"the port belongs to another service", []Instance{inst("a1", "a", 2048, 3900, runs("service:legacy", 1, 3000))}, []Request{web(1, port(3000))}},
+		{"a static host port: one task per instance, the third says who holds the port (ecs.md 1.6)", two,
+			[]Request{web(3, port(3000))}},
+		{"the port belongs to another service", []Instance{
+			inst("a1", "a", 2048, 3900, runs("service:legacy", 1, 3000)),
+		}, []Request{web(1, port(3000))}},
 		{"the port belongs to the agent", []Instance{inst("a1", "a", 2048, 3900)}, []Request{web(1, port(51678))}},
 		{"one task that asks for a port twice fits nowhere", two[:1], []Request{web(1, port(80, 80))}},
-		{"CPU: the closest lacks least (ecs.md 1.7.4)", []Instance{inst("a1", "a", 128, 3900), inst("b1", "b", 256, 3900)}, []Request{web(1)}},
-		{"a little CPU is less than a lot of memory", []Instance{inst("a1", "a", 500, 3900), inst("b1", "b", 2048, 10)}, []Request{web(1)}},
-		{"tasks on a draining instance do not count for spreading", []Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 0, 0, leavingNow, runs("service:web", 5)),
-			inst("b1", "b", 4096, 4096, runs("service:web", 1))}, []Request{web(1)}},
-		{"a task without needs fits on an overcommitted instance", []Instance{inst("a1", "a", -256, -10)}, []Request{{Group: "family:tiny", Count: 1}}},
-		{"memory, after five tasks fit", []Instance{inst("a1", "a", 4096, 1100), inst("b1", "b", 4096, 1600)}, []Request{web(6)}},
-		{"CPU and memory: fewer reasons are closer", []Instance{inst("a1", "a", 500, 500), inst("b1", "b", 0, 3900)}, []Request{web(1)}},
-		{"agents gone, one instance draining", []Instance{inst("a1", "a", 2048, 3900, disconnected), inst("b1", "b", 2048, 3900, leavingNow)}, []Request{web(1)}},
+		{"CPU: the closest lacks least (ecs.md 1.7.4)",
+			[]Instance{inst("a1", "a", 128, 3900), inst("b1", "b", 256, 3900)}, []Request{web(1)}},
+		{"a little CPU is less than a lot of memory",
+			[]Instance{inst("a1", "a", 500, 3900), inst("b1", "b", 2048, 10)}, []Request{web(1)}},
+		{"tasks on a draining instance do not count for spreading",
+			[]Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 0, 0, leavingNow, runs("service:web", 5)),
+				inst("b1", "b", 4096, 4096, runs("service:web", 1))}, []Request{web(1)}},
+		{"a task without needs fits on an overcommitted instance", []Instance{inst("a1", "a", -256, -10)},
+			[]Request{{Group: "family:tiny", Count: 1}}},
+		{"memory, after five tasks fit",
+			[]Instance{inst("a1", "a", 4096, 1100), inst("b1", "b", 4096, 1600)}, []Request{web(6)}},
+		{"CPU and memory: fewer reasons are closer",
+			[]Instance{inst("a1", "a", 500, 500), inst("b1", "b", 0, 3900)}, []Request{web(1)}},
+		{"agents gone, one instance draining", []Instance{
+			inst("a1", "a", 2048, 3900, disconnected), inst("b1", "b", 2048, 3900, leavingNow),
+		}, []Request{web(1)}},
 		{"no ACTIVE instance", []Instance{inst("b1", "b", 2048, 3900, leavingNow)}, []Request{web(2)}},
 		{"no instance at all", nil, []Request{web(1)}},
 		{"a required attribute", two, []Request{web(1, func(r *Request) {
-			r.RequiredAttributes = []Attribute{{Name: "com.amazonaws.ecs.capability.logging-driver.awslogs"}, {Name: "ecs.os-type", Value: "windows"}}
+			r.RequiredAttributes = []Attribute{{Name: "com.amazonaws.ecs.capability.logging-driver.awslogs"},
+				{Name: "ecs.os-type", Value: "windows"}}
 		})}},
 		{"subnets of one zone (LOCATION) and network interfaces", two, []Request{web(2, func(r *Request) {
 			r.Zones, r.Needs.ENI = []string{"us-east-1b"}, 1
@@ -81,21 +97,25 @@ func stories() []story {
 			r.Constraints = []Constraint{memberOf("attribute:ecs.availability-zone == us-east-1a"), {distinct: true}}
 		})}},
 		{"task:group affinity follows tasks placed in the same plan", two, []Request{
-			{Group: "family:cache", Count: 1, Constraints: []Constraint{memberOf("attribute:ecs.availability-zone == us-east-1b")}},
+			{Group: "family:cache", Count: 1,
+				Constraints: []Constraint{memberOf("attribute:ecs.availability-zone == us-east-1b")}},
 			web(2, func(r *Request) { r.Constraints = []Constraint{memberOf("task:group == family:cache")} }),
 		}},
-		{"binpack on memory fills the fuller instance first", []Instance{inst("a1", "a", 4096, 4096), inst("b1", "b", 4096, 1024)},
+		{"binpack on memory fills the fuller instance first",
+			[]Instance{inst("a1", "a", 4096, 4096), inst("b1", "b", 4096, 1024)},
 			[]Request{web(3, func(r *Request) { r.Strategies = []Strategy{{kind: byFreeMemory}} })}},
-		{"spread over zones, then binpack on memory", []Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 4096, 2048), inst("b1", "b", 4096, 4096)},
+		{"spread over zones, then binpack on memory",
+			[]Instance{inst("a1", "a", 4096, 4096), inst("a2", "a", 4096, 2048), inst("b1", "b", 4096, 4096)},
 			[]Request{web(4, func(r *Request) {
 				r.Strategies = []Strategy{{byAttribute, zoneAttribute}, {kind: byFreeMemory}}
 			})}},
 		{"GPUs", two[:1], []Request{web(1, func(r *Request) { r.Needs.GPU = 2 })}},
-		{"a hundred reserved ports are the limit (ecs.md 1.3.5)", []Instance{inst("a1", "a", 2048, 3900, func(i *Instance) {
-			for p := range uint16(94) {
-				i.PortsTCP[8000+p] = "service:many"
-			}
-		})}, []Request{web(2, port(3000)), web(1, port(3001))}},
+		{"a hundred reserved ports are the limit (ecs.md 1.3.5)",
+			[]Instance{inst("a1", "a", 2048, 3900, func(i *Instance) {
+				for p := range uint16(94) {
+					i.PortsTCP[8000+p] = "service:many"
+				}
+			})}, []Request{web(2, port(3000)), web(1, port(3001))}},
 	}
 }
 
@@ -111,7 +131,8 @@ func TestStories(t *testing.T) {
 			fmt.Fprintf(&b, "place  %s on %s in %s\n", s.requests[p.Request].Group, shortID(i.ARN), i.Zone)
 		}
 		for k, f := range out.Failures {
-			fmt.Fprintf(&b, "fail   %s %q closest=%q: %s\n", s.requests[f.Request].Group, f.Reason, shortID(f.InstanceARN), f.Detail)
+			fmt.Fprintf(&b, "fail   %s %q closest=%q: %s\n", s.requests[f.Request].Group, f.Reason,
+				shortID(f.InstanceARN), f.Detail)
 			if k == 0 || out.Failures[k-1] != f {
 				fmt.Fprintf(&b, "event  %s\n", f.Event("web"))
 			}
@@ -128,78 +149,17 @@ func TestStories(t *testing.T) {
 	golden.Compare(t, "stories.txt", b.String())
 }
 
-// TestStart: StartTask's failures (ecs.md 1.6): unknown and inactive instances, resources with the effect of the tasks
-// before counted.
-func TestStart(t *testing.T) {
-	w := World{Instances: []Instance{inst("a1", "a", 1024, 4096), inst("b1", "b", 512, 4096, leavingNow), inst("c1", "c", 512, 4096, disconnected)}}
-	arn := func(id string) string { return inst(id, "a", 0, 0).ARN }
-	out := Start(w, web(99), []string{arn("a1"), arn("zz"), arn("a1"), arn("b1"), arn("a1"), arn("c1")})
-	var got []string
-	for _, p := range out.Placements {
-		got = append(got, shortID(p.InstanceARN))
-	}
-	for _, f := range out.Failures {
-		got = append(got, shortID(f.InstanceARN)+" "+f.Reason)
-	}
-	want := []string{"a1", "a1", "zz MISSING", "b1 INACTIVE", "a1 RESOURCE:CPU", "c1 AGENT"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// TestEligible: a daemon wants every ACTIVE instance that meets its constraints, full or not, but no draining one (ecs.md
-// 3.3).
-func TestEligible(t *testing.T) {
-	w := World{Instances: []Instance{inst("z", "a", 0, 0), inst("b1", "b", 512, 512), inst("a1", "a", 512, 512, disconnected), inst("a2", "a", 512, 512, leavingNow)}}
-	r := web(0, func(r *Request) {
-		r.Constraints = []Constraint{memberOf("attribute:ecs.availability-zone == us-east-1a")}
-	})
-	var got []string
-	for _, arn := range Eligible(w, r) {
-		got = append(got, shortID(arn))
-	}
-	if want := []string{"a1", "z"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// TestRebalance: ecs.md 2.8.
-func TestRebalance(t *testing.T) {
-	zoneSpread := []Strategy{{byAttribute, zoneAttribute}}
-	busy := func(n int) func(*Instance) { return runs("service:web", n) }
-	for _, c := range []struct {
-		name      string
-		instances []Instance
-		strategy  []Strategy
-		want      string
-	}{
-		{"even", []Instance{inst("a1", "a", 4096, 4096, busy(2)), inst("b1", "b", 4096, 4096, busy(1))}, zoneSpread, ""},
-		{"a zone without tasks", []Instance{inst("a1", "a", 4096, 4096, busy(2)), inst("b1", "b", 4096, 4096)}, zoneSpread, "us-east-1a>us-east-1b on b1"},
-		{"default strategy", []Instance{inst("a1", "a", 4096, 4096, busy(1)), inst("b1", "b", 4096, 4096, busy(3))}, nil, "us-east-1b>us-east-1a on a1"},
-		{"no room in the emptiest, some in the next", []Instance{inst("a1", "a", 4096, 4096, busy(4)), inst("b1", "b", 0, 0), inst("c1", "c", 4096, 4096, busy(1))}, zoneSpread, "us-east-1a>us-east-1c on c1"},
-		{"tasks that drain do not count", []Instance{inst("a1", "a", 4096, 4096, busy(1)), inst("b1", "b", 4096, 4096, busy(1)), inst("b2", "b", 0, 0, leavingNow, busy(3))}, zoneSpread, ""},
-		{"no room anywhere", []Instance{inst("a1", "a", 4096, 4096, busy(4)), inst("b1", "b", 0, 0)}, zoneSpread, ""},
-		{"another strategy", []Instance{inst("a1", "a", 4096, 4096, busy(4)), inst("b1", "b", 4096, 4096)}, []Strategy{{kind: byFreeCPU}}, ""},
-		{"nothing there", nil, zoneSpread, ""},
-	} {
-		m, ok := Rebalance(World{c.instances}, Request{Group: "service:web", Needs: Resources{CPU: 256}, Strategies: c.strategy, DefaultSpread: true})
-		got := ""
-		if ok {
-			got = fmt.Sprintf("%s>%s on %s", m.From, m.To, shortID(m.InstanceARN))
-		}
-		if got != c.want {
-			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
 // TestParse: placement constraints and strategies as the API has them (ecs.md 2.3, 2.5).
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ kind, field, err string }{
 		{"spread", "instanceId", ""}, {"spread", "host", ""}, {"spread", "attribute:ecs.availability-zone", ""},
 		{"binpack", "cpu", ""}, {"binpack", "MEMORY", ""}, {"random", "", ""},
-		{"spread", "", "expected instanceId"}, {"spread", "attribute:", "expected instanceId"}, {"binpack", "gpu", "expected cpu or memory"},
-		{"random", "cpu", "takes no field"}, {"pile", "", "expected spread, binpack or random"},
+		{"spread", "", "expected instanceId"}, {"spread", "attribute:", "expected instanceId"},
+		{"spread", "attribute", "expected instanceId"}, {"spread", "hosts", "expected instanceId"},
+		{"binpack", "gpu", "expected cpu or memory"}, {"binpack", "CPUs", "expected cpu or memory"},
+		{"binpack", "", "expected cpu or memory"}, {"random", "cpu", "takes no field"},
+		{"pile", "", "expected spread, binpack or random"}, {"", "", "expected spread, binpack or random"},
+		{"Spread", "host", "expected spread, binpack or random"},
 	} {
 		_, err := ParseStrategy(c.kind, c.field)
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
@@ -208,7 +168,8 @@ func TestParse(t *testing.T) {
 	}
 	for _, c := range []struct{ kind, expr, err string }{
 		{"distinctInstance", "", ""}, {"memberOf", "attribute:a == b", ""},
-		{"distinctInstance", "x", "takes no expression"}, {"memberOf", "", "at position 1"}, {"near", "", "expected distinctInstance or memberOf"},
+		{"distinctInstance", "x", "takes no expression"}, {"memberOf", "", "at position 1"},
+		{"near", "", "expected distinctInstance or memberOf"},
 	} {
 		_, err := ParseConstraint(c.kind, c.expr)
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {

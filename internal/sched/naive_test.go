@@ -10,8 +10,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// naive is the specification of Plan: for each task it looks at every instance and counts everything afresh. It shares with
-// the real thing only the drawing of random numbers and the query language.
+// naive is the specification of Plan: for each task it looks at every instance and counts
+// everything afresh. It shares with the real thing only the drawing of random numbers and the query
+// language.
 type naive struct {
 	w      World
 	placed map[string]int // by instance, in the current request
@@ -190,7 +191,8 @@ func TestPlanLeavesItsArgumentsAlone(t *testing.T) {
 		for k := range before.Instances {
 			a, b := before.Instances[k], w.Instances[k]
 			same := a.Free == b.Free && maps.Equal(a.PortsTCP, b.PortsTCP) && maps.Equal(a.PortsUDP, b.PortsUDP) &&
-				maps.Equal(a.TaskGroups, b.TaskGroups) && maps.Equal(a.Attributes, b.Attributes) && a.RunningTasksCount == b.RunningTasksCount
+				maps.Equal(a.TaskGroups, b.TaskGroups) && maps.Equal(a.Attributes, b.Attributes) &&
+				a.RunningTasksCount == b.RunningTasksCount
 			if !same {
 				t.Fatalf("instance changed from %+v to %+v", a, b)
 			}

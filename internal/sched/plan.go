@@ -12,16 +12,17 @@ type Placement struct {
 	InstanceARN string
 }
 
-// Result is the outcome of [Plan]: for each request, as many placements and failures together as tasks were asked for.
+// Result is the outcome of [Plan]. Each request has as many placements and failures together as it
+// asked for tasks.
 type Result struct {
-	Placements []Placement       // in the order in which they were decided
+	Placements []Placement       // in the order of the decisions
 	Failures   []Failure         // one per unplaced task
-	Refusals   map[int][]Refusal // by request with failures: why each instance takes no more of its tasks
+	Refusals   map[int][]Refusal // by index of a request with failures: why each instance takes no more of its tasks
 }
 
-// Plan places the tasks of the requests one after another, each with the effect of those before it counted. Filters
-// bind; strategies only choose among the instances that pass them (ecs.md 2.1). What fits is placed even if not all
-// tasks of a request do.
+// Plan places the tasks of the requests one after another; each sees the tasks placed before it.
+// Only instances that pass every filter are used, and the strategies choose among those (ecs.md
+// 2.1). If only some tasks of a request fit, those are placed.
 func Plan(w World, requests []Request) Result {
 	nodes := newNodes(w)
 	var out Result
@@ -31,13 +32,14 @@ func Plan(w World, requests []Request) Result {
 	return out
 }
 
-// place puts the tasks of one request on the nodes. The chosen node changes, and in mode host the others of its machine. They
-// only get fuller, so a node that takes no task now takes none later in the same request.
+// place puts the tasks of one request on the nodes. It changes the chosen node and, in network mode
+// host, the other nodes of the same machine. Nodes only get fuller, so a node that cannot take a
+// task now cannot take a later one of the same request either.
 func place(nodes []*node, index int, r *Request, out *Result) {
 	checks := filters()
 	var fit []*node
 	for _, n := range nodes {
-		if admits(checks, &n.Instance, r) {
+		if admits(checks, n.Instance, r) {
 			fit = append(fit, n)
 		}
 	}
@@ -51,18 +53,18 @@ func place(nodes []*node, index int, r *Request, out *Result) {
 			fail(nodes, index, r, left, out)
 			return
 		}
-		if n.machineOf(r) != nil && !portsFree(&n.Instance, r) {
+		if n.machineOf(r) != nil && !portsFree(n.Instance, r) {
 			rank.skip()
 			left++
 			continue
 		}
 		n.take(r)
-		rank.changed(admits(checks, &n.Instance, r))
+		rank.changed(admits(checks, n.Instance, r))
 		out.Placements = append(out.Placements, Placement{index, n.ARN})
 	}
 }
 
-// fail notes the same failure for all tasks that are left: nothing changes any more.
+// fail records the same failure for all tasks that are left, since nothing will change for them.
 func fail(nodes []*node, index int, r *Request, left int, out *Result) {
 	why := explainAll(nodes, r)
 	why.failure.Request = index
@@ -75,17 +77,19 @@ func fail(nodes []*node, index int, r *Request, left int, out *Result) {
 	out.Refusals[index] = why.refusals
 }
 
-// node is the working copy of an instance.
+// node is an instance with what the plan has put on it so far.
 type node struct {
-	Instance
-	index int  // by ARN; the last tie-break
-	owned bool // the maps are our own and may be written
-	group int  // tasks of the counting set here
+	*Instance      // shared with the World until own has copied it
+	owned     bool // whether own has copied it
+	index     int  // order by ARN; breaks the last tie
+	group     int  // number of tasks of the request's group on this node
 
-	shared []*int // of scan: per strategy the count shared with other nodes, nil if the strategy looks at this node only
+	// Used by scan only: per strategy, the count that this node shares with others; nil if the
+	// strategy looks at this node alone.
+	shared []*int
 
-	seed    uint64 // of the random strategy, see nextArrival
-	draws   uint64 // 0 = the strategies in use do not ask for chance
+	seed    uint64 // of the random strategy; see nextArrival
+	draws   uint64 // random draws so far; stays 0 if no strategy in use is random
 	arrival float64
 }
 
@@ -94,31 +98,38 @@ func newNodes(w World) []*node {
 	nodes := make([]*node, len(list))
 	machines := map[*Machine]*Machine{}
 	for k := range list {
-		list[k].Instance = w.Instances[k]
-		if m := list[k].Machine; m != nil {
+		n := &list[k]
+		n.Instance = &w.Instances[k]
+		if m := n.Machine; m != nil {
 			if machines[m] == nil {
 				machines[m] = &Machine{HostTCP: cloned(m.HostTCP), HostUDP: cloned(m.HostUDP)}
 			}
-			list[k].Machine = machines[m]
+			n.own()
+			n.Machine = machines[m]
 		}
-		nodes[k] = &list[k]
+		nodes[k] = n
 	}
 	slices.SortFunc(nodes, func(a, b *node) int { return cmp.Compare(a.ARN, b.ARN) })
 	for k, n := range nodes {
 		n.index = k
-		if _, ok := n.Attributes[zoneAttribute]; !ok && n.Zone != "" {
-			n.Attributes = n.Subject().Attributes
-		}
 	}
 	return nodes
 }
 
-// take counts one task of the request on the node.
-func (n *node) take(r *Request) {
-	if !n.owned {
-		n.PortsTCP, n.PortsUDP, n.TaskGroups = cloned(n.PortsTCP), cloned(n.PortsUDP), cloned(n.TaskGroups)
-		n.owned = true
+// own copies the instance so that it can be changed. The attributes are not copied; they never
+// change.
+func (n *node) own() {
+	if n.owned {
+		return
 	}
+	c := *n.Instance
+	c.PortsTCP, c.PortsUDP, c.TaskGroups = cloned(c.PortsTCP), cloned(c.PortsUDP), cloned(c.TaskGroups)
+	n.Instance, n.owned = &c, true
+}
+
+// take adds one task of the request to the node.
+func (n *node) take(r *Request) {
+	n.own()
 	n.Free = n.Free.minus(r.Needs)
 	for _, p := range r.PortsTCP {
 		n.PortsTCP[p] = r.Group
@@ -139,7 +150,7 @@ func (n *node) take(r *Request) {
 	n.gain(1)
 }
 
-// gain changes the number of tasks of the counting set.
+// gain changes the number of the group's tasks on the node.
 func (n *node) gain(tasks int) {
 	n.group += tasks
 	if n.draws > 0 {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// portsFree reports whether the static host ports of a task are unused and within the limit of reserved ports.
+// portsFree reports whether the static host ports of a task are unused and whether the instance
+// stays within its limit of reserved ports.
 func portsFree(i *Instance, r *Request) bool {
 	if len(r.PortsTCP)+len(r.PortsUDP) == 0 {
 		return true
@@ -16,7 +17,8 @@ func portsFree(i *Instance, r *Request) bool {
 	return !anyTaken(i.PortsTCP, r.PortsTCP) && !anyTaken(i.PortsUDP, r.PortsUDP) && portsAfter(i, r) <= maxPorts
 }
 
-// machineOf is the machine whose ports a task of the request would take, nil if only the instance's matter.
+// machineOf returns the machine whose own ports a task of the request would use (network mode
+// host). It is nil if the task uses the ports of its instance only.
 func (i *Instance) machineOf(r *Request) *Machine {
 	if !r.HostNetwork {
 		return nil
@@ -33,7 +35,8 @@ func anyTaken(used Ports, wanted []uint16) bool {
 	return false
 }
 
-// repeated reports whether the k-th port was asked for before: a task cannot bind one port twice.
+// repeated reports whether port k is already in the list before it: a task cannot bind one port
+// twice.
 func repeated(wanted []uint16, k int) bool {
 	for _, p := range wanted[:k] {
 		if p == wanted[k] {

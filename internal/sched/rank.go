@@ -9,12 +9,13 @@ import (
 
 // ranking keeps nodes in the order of the strategies while tasks are placed on them or taken away.
 type ranking interface {
-	best() *node       // the preferred node, nil when none is left
-	skip()             // the best node leaves the ranking as it is
-	changed(more bool) // the best node gained or lost a task and stays, or leaves the ranking
+	best() *node       // the preferred node; nil when none is left
+	skip()             // removes the best node from the ranking, unchanged
+	changed(more bool) // the best node gained or lost a task; more says whether it stays in the ranking
 }
 
-// direction is what happens to the best node: it gains tasks, or it loses them and every preference is inverted.
+// direction says whether tasks are added to the best node or taken from it. For taking, every
+// preference is inverted.
 type direction int
 
 const (
@@ -22,7 +23,8 @@ const (
 	losing  direction = -1
 )
 
-// newRanking ranks the fitting nodes. all nodes count for spreading, also those that are full.
+// newRanking ranks the nodes in fit. A spread also counts the tasks on the other nodes in all,
+// which may be full.
 func newRanking(all, fit []*node, chain []Strategy, dir direction, seed uint64) ranking {
 	for _, n := range all {
 		n.arrival, n.draws, n.seed = 0, 0, seed
@@ -32,8 +34,9 @@ func newRanking(all, fit []*node, chain []Strategy, dir direction, seed uint64) 
 			n.nextArrival()
 		}
 	}
-	// The spreads over attributes that lead the chain nest into a tree of heaps. A shared count further down, behind a
-	// key of the single node, would change the keys of many nodes at once: such rare chains are ranked by looking at all.
+	// The spreads over attributes that lead the chain nest into a tree of heaps. One further down,
+	// after a strategy that looks at single nodes, would change the keys of many nodes at once;
+	// such chains are rare, so they are ranked by comparing all nodes.
 	lead := slices.IndexFunc(chain, func(s Strategy) bool { return s.kind != byAttribute })
 	if lead < 0 {
 		lead = len(chain)
@@ -44,7 +47,7 @@ func newRanking(all, fit []*node, chain []Strategy, dir direction, seed uint64) 
 	return newTree(all, fit, chain[:lead], order{chain[lead:], dir})
 }
 
-// order compares nodes by keys that belong to the single node.
+// order compares nodes by values that belong to one node alone.
 type order struct {
 	chain []Strategy // none of byAttribute
 	dir   direction
@@ -74,9 +77,10 @@ func compareBy(kind strategyKind, dir direction, a, b *node) int {
 	return 0
 }
 
-// nextArrival draws the node's next turn under the random strategy. Turns of a node are the arrivals of a Poisson process;
-// whichever nodes fit, the first to arrive is each of them with the same probability, and independent of the past. So a
-// choice costs one draw, and the same seed makes the same choices.
+// nextArrival draws the node's next turn under the random strategy. The turns of a node are the
+// arrivals of a Poisson process: whichever nodes are left in the ranking, each is the first with
+// the same probability, independent of the past. A choice therefore costs one draw, and the same
+// seed makes the same choices.
 func (n *node) nextArrival() {
 	n.arrival += exponential(n.seed, n.ARN, n.draws)
 	n.draws++
@@ -89,7 +93,8 @@ func exponential(seed uint64, name string, draw uint64) float64 {
 	return -math.Log(u)
 }
 
-// mix is the finaliser of splitmix64: every bit of the input changes half of the output's.
+// mix is the finaliser of splitmix64: changing one bit of the input changes about half of the
+// output.
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

@@ -5,16 +5,17 @@ import (
 	"slices"
 )
 
-// Move is a step towards balanced availability zones: start a task in one zone and, once it is healthy, stop one in the
-// other.
+// Move is one step towards balanced availability zones: start a task in one zone and, once it is
+// healthy, stop one in the other.
 type Move struct {
 	From, To    string // zones
 	InstanceARN string // in To, for the new task
 }
 
-// Rebalance returns the next step that evens out the tasks of a service over the zones that may host it, and whether there
-// is one (ecs.md 2.8). Zones are balanced when their counts differ by at most one. Nothing is moved into a zone without
-// room, nor if the strategies do not begin with a spread over zones.
+// Rebalance returns the next step that evens out the tasks of a service over the zones where they
+// may run, and whether there is one (ecs.md 2.8). Zones are balanced when their counts differ by at
+// most one. No task is moved into a zone without room, and none at all unless the first strategy is
+// a spread over zones.
 func Rebalance(w World, r Request) (Move, bool) {
 	if !SpreadsZones(r.Strategies, r.DefaultSpread) {
 		return Move{}, false
@@ -40,7 +41,7 @@ func Rebalance(w World, r Request) (Move, bool) {
 	return Move{}, false
 }
 
-// tasksByZone counts the group's tasks in each zone that has an instance which may host them.
+// tasksByZone counts the group's tasks in each zone with an instance that could run them.
 func tasksByZone(w World, r Request) map[string]int {
 	checks := placementFilters()
 	count := map[string]int{}

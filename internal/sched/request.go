@@ -10,7 +10,7 @@ import (
 
 // Request asks for a number of equal tasks.
 type Request struct {
-	Group string // "service:NAME", "family:FAMILY" or the caller's own; tasks of one group count together
+	Group string // "service:NAME", "family:FAMILY" or the caller's own; spreads count tasks of one group
 	Count int
 
 	Needs    Resources // per task; ENI is 1 for awsvpc tasks, else 0
@@ -22,7 +22,7 @@ type Request struct {
 	RequiredAttributes []Attribute // requiresAttributes of the task definition
 	Zones              []string    // awsvpc: the zones of the subnets; empty = any
 	Constraints        []Constraint
-	Strategies         []Strategy // best effort, in order, each breaking the ties of those before it (ecs.md 2.2)
+	Strategies         []Strategy // in order; each breaks the ties of those before it (ecs.md 2.2)
 	DefaultSpread      bool       // with no strategies: spread over zones, then instances (ecs.md 2.4, services)
 	Seed               uint64     // of the random strategy; the same seed gives the same plan
 }
@@ -30,19 +30,21 @@ type Request struct {
 // Attribute is a required attribute; an empty Value asks only that the attribute exists.
 type Attribute struct{ Name, Value string }
 
-// Constraint binds placement. The zero value binds nothing; make one with [ParseConstraint].
+// Constraint limits which instances a task may run on. The zero value allows all; make one with
+// [ParseConstraint].
 type Constraint struct {
 	distinct bool
 	expr     *cql.Expr
 }
 
-// ParseConstraint reads a placement constraint as the API has it: type "distinctInstance" without expression, or
-// "memberOf" with one. The error says what is wrong in words fit for the caller of the API.
+// ParseConstraint reads a placement constraint as the API has it: type "distinctInstance" without
+// an expression, or "memberOf" with one. Its error can be shown to the caller of the API.
 func ParseConstraint(kind, expression string) (Constraint, error) {
 	switch kind {
 	case "distinctInstance":
 		if expression != "" {
-			return Constraint{}, fmt.Errorf("a distinctInstance placement constraint takes no expression, found %q", expression)
+			return Constraint{}, fmt.Errorf(
+				"a distinctInstance placement constraint takes no expression, found %q", expression)
 		}
 		return Constraint{distinct: true}, nil
 	case "memberOf":
@@ -63,14 +65,16 @@ const (
 	byChance                             // random
 )
 
-// Strategy prefers instances to others. Make one with [ParseStrategy]; the zero value prefers nothing.
+// Strategy prefers some instances to others. Make one with [ParseStrategy]; the zero value has no
+// preference.
 type Strategy struct {
 	kind      strategyKind
-	attribute string // of byAttribute
+	attribute string // for byAttribute only
 }
 
-// ParseStrategy reads a placement strategy as the API has it: spread over instanceId, host or attribute:NAME, binpack by
-// cpu or memory, or random, which takes no field (ecs.md 2.3). The error is fit for the caller of the API.
+// ParseStrategy reads a placement strategy as the API has it: spread over instanceId, host or
+// attribute:NAME; binpack by cpu or memory; or random, which takes no field (ecs.md 2.3). Its error
+// can be shown to the caller of the API.
 func ParseStrategy(kind, field string) (Strategy, error) {
 	switch kind {
 	case "spread":
@@ -80,7 +84,8 @@ func ParseStrategy(kind, field string) (Strategy, error) {
 		if strings.EqualFold(field, "instanceId") || field == "host" {
 			return Strategy{kind: byInstance}, nil
 		}
-		return Strategy{}, fmt.Errorf("unknown field %q for the spread placement strategy: expected instanceId, host or attribute:NAME", field)
+		return Strategy{}, fmt.Errorf("unknown field %q for the spread placement strategy: expected "+
+			"instanceId, host or attribute:NAME", field)
 	case "binpack":
 		switch strings.ToLower(field) {
 		case "cpu":
@@ -88,7 +93,8 @@ func ParseStrategy(kind, field string) (Strategy, error) {
 		case "memory":
 			return Strategy{kind: byFreeMemory}, nil
 		}
-		return Strategy{}, fmt.Errorf("unknown field %q for the binpack placement strategy: expected cpu or memory", field)
+		return Strategy{},
+			fmt.Errorf("unknown field %q for the binpack placement strategy: expected cpu or memory", field)
 	case "random":
 		if field != "" {
 			return Strategy{}, fmt.Errorf("the random placement strategy takes no field, found %q", field)
@@ -98,15 +104,16 @@ func ParseStrategy(kind, field string) (Strategy, error) {
 	return Strategy{}, fmt.Errorf("unknown placement strategy type %q: expected spread, binpack or random", kind)
 }
 
-// SpreadsZones reports whether tasks are spread over availability zones before anything else, which is what rebalancing
-// asks for (ecs.md 2.8).
+// SpreadsZones reports whether the first thing that tasks are spread over is availability zones.
+// Rebalancing requires that (ecs.md 2.8).
 func SpreadsZones(strategies []Strategy, defaultSpread bool) bool {
 	s := effective(strategies, defaultSpread)
 	return len(s) > 0 && s[0] == Strategy{byAttribute, zoneAttribute}
 }
 
-// effective returns the strategies that hold when some or none are named. Where they leave the choice among whole zones
-// or the whole cluster, chance decides, so that tasks do not pile up on the first instance.
+// effective returns the strategies to use: the named ones or else the default. Spreads over
+// attributes alone do not choose an instance, and nor do no strategies at all; a random choice then
+// follows, so that tasks do not pile up on the first instance.
 func effective(strategies []Strategy, defaultSpread bool) []Strategy {
 	if len(strategies) == 0 && defaultSpread {
 		return []Strategy{{byAttribute, zoneAttribute}, {kind: byInstance}}

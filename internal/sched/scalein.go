@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// Task is a task of a service that may be stopped to have fewer of them.
+// Task is a task of a service, as a candidate to be stopped.
 type Task struct {
 	ID          string
 	InstanceARN string    // "" or unknown to the world when it is not placed
 	Needs       Resources // what its stop frees
-	Deployment  int       // age of its deployment: the smaller, the older, and the sooner its tasks go
+	Deployment  int       // age of its deployment; tasks of lower numbers are older and are stopped sooner
 	Running     bool      // last status is RUNNING
 	Healthy     bool
-	Protected   bool // by task scale-in protection, now
+	Protected   bool // task scale-in protection is in force now
 }
 
-// Victim is a task that [ScaleIn] chose and why, in words without full stop.
+// Victim is a task that [ScaleIn] chose, and the reason, without a full stop.
 type Victim struct {
 	TaskID string
 	Detail string
 }
 
-// class is the first thing by which victims are chosen; smaller ones go first.
+// class is the first criterion by which victims are chosen; smaller ones are stopped first.
 type class int
 
 const (
@@ -33,24 +33,27 @@ const (
 	serving
 )
 
-// ScaleIn chooses up to n of a service's tasks to stop, in this order: tasks that do not run, unhealthy ones, those on
-// instances that are not ACTIVE, those of older deployments, and then by the inverted strategies: from the fullest group of
-// a spread, from the instance that binpack would leave emptiest (ecs.md 2.7). Each choice counts the ones before it, so
-// a shorter list is the beginning of a longer one. Protected tasks are never chosen but do count.
-func ScaleIn(w World, tasks []Task, strategies []Strategy, n int, seed uint64) []Victim {
+// ScaleIn chooses up to n of a service's tasks to stop, in this order: tasks that are not running,
+// unhealthy ones, those on instances that are not ACTIVE, those of older deployments, and then by
+// the inverted strategies: from the fullest group of a spread, from the instance that binpack would
+// leave emptiest (ecs.md 2.7). Each choice takes the earlier ones into account, so the result for a
+// smaller n is the beginning of that for a larger n. Protected tasks are never chosen.
+//
+// The world counts all tasks of the group. The list of tasks needs to have only those that may be stopped.
+func ScaleIn(w World, group string, tasks []Task, strategies []Strategy, n int, seed uint64) []Victim {
 	nodes := newNodes(w)
 	byARN := make(map[string]*node, len(nodes))
 	for _, x := range nodes {
+		x.group = x.TaskGroups[group]
 		byARN[x.ARN] = x
 	}
 	pool := make([]*candidate, 0, len(tasks))
 	for _, t := range sortedTasks(tasks) {
 		x := byARN[t.InstanceARN]
 		if x == nil {
-			x = &node{index: len(nodes), Instance: Instance{ARN: t.InstanceARN}}
+			x = &node{index: len(nodes), Instance: &Instance{ARN: t.InstanceARN}}
 			nodes, byARN[t.InstanceARN] = append(nodes, x), x
 		}
-		x.group++
 		if !t.Protected {
 			pool = append(pool, &candidate{t, x, classOf(t, x)})
 		}
@@ -93,14 +96,16 @@ func classOf(t Task, on *node) class {
 	return serving
 }
 
-// choose takes up to n of equally dispensable candidates by the inverted strategies. While a node is in the ranking, its
-// free resources include those of its next candidate: binpack asks what would be free after the stop.
+// choose takes up to n of the candidates, which are all of one class, by the inverted strategies.
+// While a node is in the ranking, its free resources include those of its next candidate, because
+// binpack compares what would be free after the stop.
 func choose(nodes []*node, pool []*candidate, chain []Strategy, n int, seed uint64) []Victim {
 	queue := map[*node][]*candidate{}
 	var fit []*node
 	for _, c := range pool {
 		if queue[c.node] == nil {
 			fit = append(fit, c.node)
+			c.node.own()
 			c.node.Free = c.node.Free.plus(c.Needs)
 		}
 		queue[c.node] = append(queue[c.node], c)

@@ -14,9 +14,11 @@ func taskGen(w World) *rapid.Generator[[]Task] {
 		var list []Task
 		for k := range rapid.IntRange(0, 12).Draw(t, "tasks") {
 			x := Task{ID: fmt.Sprintf("t%02d", k), Deployment: rapid.IntRange(0, 1).Draw(t, "deployment"),
-				Running: rapid.IntRange(0, 4).Draw(t, "running") > 0, Healthy: rapid.IntRange(0, 4).Draw(t, "healthy") > 0,
+				Running:   rapid.IntRange(0, 4).Draw(t, "running") > 0,
+				Healthy:   rapid.IntRange(0, 4).Draw(t, "healthy") > 0,
 				Protected: rapid.IntRange(0, 4).Draw(t, "protected") == 0,
-				Needs:     Resources{CPU: rapid.IntRange(1, 3).Draw(t, "cpu") * 64, Memory: rapid.IntRange(1, 3).Draw(t, "memory") * 64}}
+				Needs: Resources{CPU: rapid.IntRange(1, 3).Draw(t, "cpu") * 64,
+					Memory: rapid.IntRange(1, 3).Draw(t, "memory") * 64}}
 			if n := rapid.IntRange(0, len(w.Instances)).Draw(t, "on"); n < len(w.Instances) {
 				x.InstanceARN = w.Instances[n].ARN
 			}
@@ -26,15 +28,43 @@ func taskGen(w World) *rapid.Generator[[]Task] {
 	})
 }
 
-// TestScaleInOrder: unhealthy and not running tasks go first, then those on instances that leave, then older deployments;
-// protected ones never; and a longer list begins with the shorter one (ecs.md 2.7, 3.10).
+// count makes the tasks those of group g in the world.
+func count(w World, tasks []Task) {
+	for k := range w.Instances {
+		w.Instances[k].TaskGroups = map[string]int{}
+	}
+	for _, x := range tasks {
+		if k := index(w, x.InstanceARN); k >= 0 {
+			w.Instances[k].TaskGroups["g"]++
+		}
+	}
+}
+
+// TestScaleInCountsTheWholeGroup: also tasks that are no candidates make a zone full (ecs.md 2.7).
+func TestScaleInCountsTheWholeGroup(t *testing.T) {
+	w := cluster(2)
+	w.Instances[0].TaskGroups = map[string]int{"g": 1, "other": 9}
+	w.Instances[1].TaskGroups = map[string]int{"g": 5}
+	tasks := []Task{
+		{ID: "a", InstanceARN: w.Instances[0].ARN, Running: true, Healthy: true},
+		{ID: "b", InstanceARN: w.Instances[1].ARN, Running: true, Healthy: true},
+	}
+	if v := ScaleIn(w, "g", tasks, nil, 1, 7); len(v) != 1 || v[0].TaskID != "b" {
+		t.Errorf("stopped %+v, want the task beside the four that stay", v)
+	}
+}
+
+// TestScaleInOrder: unhealthy and not running tasks go first, then those on instances that leave,
+// then older deployments; protected ones never; and a longer list begins with the shorter one
+// (ecs.md 2.7, 3.10).
 func TestScaleInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(5).Draw(t, "world")
 		tasks := taskGen(w).Draw(t, "list")
+		count(w, tasks)
 		strategies := rapid.SliceOfN(rapid.SampledFrom(strategySamples), 0, 3).Draw(t, "strategies")
 		seed := rapid.Uint64().Draw(t, "seed")
-		all := ScaleIn(w, tasks, strategies, len(tasks), seed)
+		all := ScaleIn(w, "g", tasks, strategies, len(tasks), seed)
 		task := func(v Victim) Task {
 			return tasks[slices.IndexFunc(tasks, func(t Task) bool { return t.ID == v.TaskID })]
 		}
@@ -63,15 +93,16 @@ func TestScaleInOrder(t *testing.T) {
 			t.Fatalf("%d victims of %d unprotected tasks", len(all), len(free))
 		}
 		n := rapid.IntRange(0, len(tasks)).Draw(t, "n")
-		some := ScaleIn(World{rapid.Permutation(w.Instances).Draw(t, "w")}, rapid.Permutation(tasks).Draw(t, "p"), strategies, n, seed)
+		some := ScaleIn(World{rapid.Permutation(w.Instances).Draw(t, "w")}, "g",
+			rapid.Permutation(tasks).Draw(t, "p"), strategies, n, seed)
 		if want := all[:min(n, len(all))]; !slices.Equal(some, want) && len(some)+len(want) > 0 {
 			t.Fatalf("first %d are %v of %v", n, some, all)
 		}
 	})
 }
 
-// TestScaleInEqualsNaive: each victim among equally dispensable tasks is on an instance that the inverted strategies, counted
-// afresh, like best.
+// TestScaleInEqualsNaive: each victim among equally dispensable tasks is on an instance that the
+// inverted strategies, counted afresh, like best.
 func TestScaleInEqualsNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(5).Draw(t, "world")
@@ -83,10 +114,11 @@ func TestScaleInEqualsNaive(t *testing.T) {
 		for k := range tasks {
 			tasks[k].Running, tasks[k].Healthy, tasks[k].Deployment = true, true, 0
 		}
+		count(w, tasks)
 		chain := rapid.SliceOfN(rapid.SampledFrom(strategySamples[:5]), 1, 3).Draw(t, "strategies")
 		left := slices.Clone(tasks)
 		now := copyWorld(w)
-		for _, v := range ScaleIn(w, tasks, chain, len(tasks), 1) {
+		for _, v := range ScaleIn(w, "g", tasks, chain, len(tasks), 1) {
 			k := slices.IndexFunc(left, func(x Task) bool { return x.ID == v.TaskID })
 			chosen := inverted(now, left, left[k], chain)
 			next := map[string]bool{}
@@ -138,23 +170,4 @@ func inverted(w World, left []Task, x Task, chain []Strategy) []int {
 		key = append(key, -n)
 	}
 	return key
-}
-
-// TestScaleInKeepsZonesEven: the article's service, spread over zones, loses tasks where most are (ecs.md 2.7).
-func TestScaleInKeepsZonesEven(t *testing.T) {
-	w := cluster(3)
-	var tasks []Task
-	for k, on := range []int{0, 0, 0, 1, 1, 2} {
-		tasks = append(tasks, Task{ID: fmt.Sprint("t", k), InstanceARN: w.Instances[on].ARN, Running: true, Healthy: true})
-	}
-	left := map[string]int{zones[0]: 3, zones[1]: 2, zones[2]: 1}
-	for _, v := range ScaleIn(w, tasks, nil, 3, 7) {
-		k := slices.IndexFunc(tasks, func(x Task) bool { return x.ID == v.TaskID })
-		left[w.Instances[index(w, tasks[k].InstanceARN)].Zone]--
-	}
-	for zone, n := range left {
-		if n != 1 {
-			t.Errorf("%d tasks left in %s", n, zone)
-		}
-	}
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// scan ranks nodes by comparing all of them for each task: linear, for chains that tree cannot hold.
+// scan ranks nodes by comparing all of them for each task. It is linear, and used for chains that
+// tree cannot represent.
 type scan struct {
 	chain  []Strategy
 	nodes  []*node
@@ -14,8 +15,8 @@ type scan struct {
 	chosen int
 }
 
-// newScan counts tasks per group of nodes. A spread counts within the groups of the spreads before it, as each strategy
-// narrows the choice of the previous ones.
+// newScan counts tasks per group of nodes. A spread counts within the groups of the spreads before
+// it, since each strategy narrows the choice of the previous ones.
 func newScan(all, fit []*node, chain []Strategy, dir direction) *scan {
 	s := &scan{chain: chain, nodes: slices.Clone(fit), dir: dir}
 	shared := map[string]*int{}

@@ -2,9 +2,10 @@ package sched
 
 import "slices"
 
-// Start plans StartTask: one task of the request on each of the named instances, by whole ARN, with the effect of those
-// before it counted. Count and the strategies of the request do not matter. An unknown instance fails with MISSING, one
-// that is not ACTIVE with INACTIVE, others with the first reason that keeps the task away (ecs.md 1.6).
+// Start plans StartTask: one task of the request on each of the named instances, given by their
+// whole ARNs; each sees the tasks placed before it. Count and Strategies of the request are not
+// used. An unknown instance fails with MISSING, one that is not ACTIVE with INACTIVE, and others
+// with the first requirement that is not met (ecs.md 1.6).
 func Start(w World, r Request, instanceARNs []string) Result {
 	nodes := newNodes(w)
 	var out Result
@@ -15,7 +16,7 @@ func Start(w World, r Request, instanceARNs []string) Result {
 				Detail: "no container instance with this ARN is in the cluster"})
 			continue
 		}
-		if why := Explain(&nodes[k].Instance, &r); len(why) > 0 {
+		if why := Explain(nodes[k].Instance, &r); len(why) > 0 {
 			out.Failures = append(out.Failures, Failure{InstanceARN: arn, Reason: why[0].Code, Detail: why[0].Detail})
 			continue
 		}
@@ -25,8 +26,9 @@ func Start(w World, r Request, instanceARNs []string) Result {
 	return out
 }
 
-// Eligible returns the ARNs of the instances that a daemon service of the request wants to run on, ordered by ARN: those
-// that are ACTIVE and meet zones, attributes and constraints, whether or not there is room now (ecs.md 3.3).
+// Eligible returns the instances on which a daemon service should run its task, as ARNs in order:
+// those that are ACTIVE and match zones, attributes and constraints, whether or not they have room
+// now (ecs.md 3.3).
 func Eligible(w World, r Request) []string {
 	checks := placementFilters()
 	var list []string

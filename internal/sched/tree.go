@@ -2,21 +2,22 @@ package sched
 
 import "container/heap"
 
-// tree ranks nodes under leading spreads. Each level below the root groups the nodes by one attribute, and every group
-// is a heap, ordered by how many tasks it holds and then by its best member. A task more or less changes keys only on the
-// path from the root to the chosen node, so it costs logarithmic time, however many nodes there are.
+// tree ranks nodes under the spreads that lead a chain. Each level below the root groups the nodes
+// by one attribute, and every group is a heap, ordered by the number of tasks in it and then by its
+// best member. Adding or removing a task changes keys only on the path from the root to the chosen
+// node, so it takes logarithmic time.
 type tree struct {
 	root  *branch
 	order order
 }
 
-// branch is a group of nodes or, with node set, a single one.
+// branch is a group of nodes or, if node is set, a single node.
 type branch struct {
 	tree   *tree
 	node   *node
 	parent *branch
-	at     int // place among the parent's kids
-	count  int // tasks of the counting set on all nodes of the group, also on those that are not kids any more
+	at     int // index in the parent's kids
+	count  int // tasks on all nodes of the group, also on those that have left kids
 	kids   []*branch
 }
 
@@ -60,7 +61,7 @@ func newTree(all, fit []*node, spreads []Strategy, o order) *tree {
 	return t
 }
 
-// arrange makes heaps of all groups, from the leaves to the root.
+// arrange makes every group a heap, from the leaves to the root.
 func (b *branch) arrange() {
 	for _, k := range b.kids {
 		k.arrange()
@@ -87,7 +88,8 @@ func (t *tree) changed(more bool) { t.update(int(t.order.dir), more) }
 
 func (t *tree) skip() { t.update(0, false) }
 
-// update counts tasks on the best node's path to the root, and takes the node away unless it stays.
+// update adds tasks to the counts on the path from the best node to the root, and removes the node
+// unless more is true.
 func (t *tree) update(tasks int, more bool) {
 	b := t.root.first()
 	alive := more

@@ -7,27 +7,28 @@ import (
 	"github.com/berthhq/berth/internal/sched/cql"
 )
 
-// Container instance states that matter here; see ecs.md 1.3.1. Every state but StatusActive takes no tasks.
+// States of a container instance that matter here (ecs.md 1.3.1). Only StatusActive takes tasks.
 const (
 	StatusActive   = "ACTIVE"
 	StatusInactive = "INACTIVE"
 )
 
-// zoneAttribute is the built-in attribute that a container instance's availability zone is also known by.
+// zoneAttribute is the built-in attribute that holds a container instance's availability zone.
 const zoneAttribute = "ecs.availability-zone"
 
-// maxPorts is how many ports of an instance may be reserved, those of the agent and of SSH included (ecs.md 1.3.5).
+// maxPorts is how many ports of an instance can be reserved, including those of the agent and of
+// SSH (ecs.md 1.3.5).
 const maxPorts = 100
 
-// World is what tasks may be placed on: the container instances of one cluster, in any order.
+// World is what tasks can be placed on: the container instances of one cluster, in any order.
 type World struct {
 	Instances []Instance
 }
 
-// Instance is a container instance and what is in use there.
+// Instance is a container instance and what is in use on it.
 //
-// Resources of a task whose desired status is STOPPED count as free already (ecs.md 1.3.7): callers leave such tasks out
-// of Free, the ports and TaskGroups.
+// A task whose desired status is STOPPED counts as gone already (ecs.md 1.3.7): callers leave it
+// out of Free, the ports and TaskGroups.
 type Instance struct {
 	ARN            string // unique in a world
 	EC2InstanceID  string
@@ -42,22 +43,22 @@ type Instance struct {
 	Free       Resources
 	PortsTCP   Ports // in use or reserved
 	PortsUDP   Ports
-	// Machine is what the instance shares with the other instances that are the same machine; nil
-	// for a machine of its own.
+	// Machine is set if other instances are on the same machine, and shared with them; nil for a
+	// machine of its own.
 	Machine *Machine
 
 	RunningTasksCount int
-	TaskGroups        map[string]int // tasks here per group ("service:web", "family:job"); the counting set of spread
+	TaskGroups        map[string]int // number of tasks per group ("service:web", "family:job"); spreads count these
 }
 
-// Machine is a machine that several instances are on. They publish ports on an address each, but
-// tasks in network mode host have the machine's own network, wherever they are placed.
+// Machine is a machine that several instances are on. Each of them publishes ports on its own
+// address, but tasks in network mode host use the machine's own network.
 type Machine struct {
 	HostTCP Ports // of tasks in mode host
 	HostUDP Ports
 }
 
-// Resources are amounts a task takes of an instance.
+// Resources are amounts that a task needs or an instance has.
 type Resources struct {
 	CPU    int // CPU units, 1024 to the core
 	Memory int // MiB
@@ -65,7 +66,8 @@ type Resources struct {
 	ENI    int // network interfaces for awsvpc tasks
 }
 
-// Ports maps host ports in use to the task group that holds them, or to "" if that is not known or nobody's.
+// Ports maps host ports in use to the task group that uses them, or to "" if the user is not a task
+// or not known.
 type Ports map[uint16]string
 
 func (r Resources) minus(o Resources) Resources {
@@ -76,8 +78,8 @@ func (r Resources) plus(o Resources) Resources {
 	return Resources{r.CPU + o.CPU, r.Memory + o.Memory, r.GPU + o.GPU, r.ENI + o.ENI}
 }
 
-// attribute returns the value a spread or a constraint sees under a name. The zone is known even when the instance did
-// not bring it as an attribute.
+// attribute returns the value that a spread or a constraint sees under a name. The zone is known
+// even if the instance did not send it as an attribute.
 func (i *Instance) attribute(name string) (string, bool) {
 	if v, ok := i.Attributes[name]; ok {
 		return v, true
@@ -88,8 +90,8 @@ func (i *Instance) attribute(name string) (string, bool) {
 	return "", false
 }
 
-// Subject returns the instance as the cluster query language sees it, for ListContainerInstances.filter and memberOf
-// alike.
+// Subject returns the instance as the cluster query language sees it. Both memberOf and the filter
+// of ListContainerInstances use it.
 func (i *Instance) Subject() *cql.Subject {
 	s := &cql.Subject{
 		AgentConnected:    i.AgentConnected,

@@ -26,13 +26,15 @@ type command struct {
 	args []string
 }
 
-// commands are the programs there are. They do what their namesakes do for the options they know, and refuse the other options by name.
+// commands are the programs there are. They do what their namesakes do for the options they know,
+// and refuse the other options by name.
 func commands() map[string]func(*command) error {
 	return map[string]func(*command) error{
 		"bash": runShell, "sh": runShell, "sudo": runSudo, "env": runEnv,
-		"cat": runCat, "tee": runTee, "mkdir": runMkdir, "touch": runTouch, "rm": runRemove, "mv": runMove, "cp": runCopy,
-		"chmod": runChmod, "chown": runNothing, "sync": runNothing, "ls": runList, "head": runHead, "sleep": runSleep, "date": runDate,
-		"hostname": runHostname, "whoami": runWhoami, "logger": runLogger, "which": runWhich, "basename": runBasename, "dirname": runDirname,
+		"cat": runCat, "tee": runTee, "mkdir": runMkdir, "touch": runTouch, "rm": runRemove, "mv": runMove,
+		"cp": runCopy, "chmod": runChmod, "chown": runNothing, "sync": runNothing, "ls": runList,
+		"head": runHead, "sleep": runSleep, "date": runDate, "hostname": runHostname, "whoami": runWhoami,
+		"logger": runLogger, "which": runWhich, "basename": runBasename, "dirname": runDirname,
 	}
 }
 
@@ -115,7 +117,8 @@ func (c *command) input(name string, fn func(io.Reader) error) error {
 	return fn(f)
 }
 
-// nobodyReads is the exit status of a program whose output goes to a pipe without a reader: SIGPIPE ends it, and the script goes on.
+// nobodyReads is the exit status of a program whose output goes to a pipe without a reader: SIGPIPE
+// ends it, and the script goes on.
 const nobodyReads = 128 + uint8(syscall.SIGPIPE)
 
 // reason is the last part of a file error.
@@ -251,8 +254,9 @@ func runSleep(c *command) error {
 func runDate(c *command) error {
 	now := time.Now()
 	formats := map[string]string{
-		"": "Mon Jan _2 15:04:05 UTC 2006", "+%s": "", "+%Y-%m-%d": "2006-01-02", "+%F": "2006-01-02", "+%T": "15:04:05",
-		"+%Y%m%d": "20060102", "+%Y-%m-%dT%H:%M:%SZ": "2006-01-02T15:04:05Z", "+%Y-%m-%d %H:%M:%S": "2006-01-02 15:04:05",
+		"": "Mon Jan _2 15:04:05 UTC 2006", "+%s": "", "+%Y-%m-%d": "2006-01-02", "+%F": "2006-01-02",
+		"+%T": "15:04:05", "+%Y%m%d": "20060102", "+%Y-%m-%dT%H:%M:%SZ": "2006-01-02T15:04:05Z",
+		"+%Y-%m-%d %H:%M:%S": "2006-01-02 15:04:05",
 	}
 	if _, err := c.options("u", nil); err != nil {
 		return err

@@ -94,6 +94,7 @@ func (c *command) run(args, env []string) error {
 	for i, a := range args {
 		words[i] = quote(a)
 	}
-	return exitOf(c.m.shell(c.ctx, append(exported(c.hc.Env), env...), shellCall{dir: c.hc.Dir, name: c.name, source: []byte(strings.Join(words, " ")),
-		stdin: c.hc.Stdin, stdout: c.hc.Stdout, stderr: c.hc.Stderr}))
+	return exitOf(c.m.shell(c.ctx, append(exported(c.hc.Env), env...),
+		shellCall{dir: c.hc.Dir, name: c.name, source: []byte(strings.Join(words, " ")),
+			stdin: c.hc.Stdin, stdout: c.hc.Stdout, stderr: c.hc.Stderr}))
 }

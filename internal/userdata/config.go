@@ -11,9 +11,11 @@ const ConfigPath = "/etc/ecs/ecs.config"
 // Setting is one line of an ecs.config.
 type Setting struct{ Key, Value string }
 
-// ParseConfig reads an ecs.config: a setting KEY=VALUE on each line, blank lines and lines that begin with # apart. Spaces around either half and
-// one pair of quotes around the value are taken off; lines without an equals sign or with a key that no environment variable can have are left out. Settings come in
-// the order of the file; of several for one key the last one holds, in its place.
+// ParseConfig reads an ecs.config: a setting KEY=VALUE on each line, blank lines and lines that
+// begin with # apart. Spaces around either half and one pair of quotes around the value are taken
+// off; lines without an equals sign or with a key that no environment variable can have are left
+// out. Settings come in the order of the file; of several for one key the last one holds, in its
+// place.
 func ParseConfig(data []byte) []Setting {
 	var settings []Setting
 	for line := range bytes.Lines(data) {

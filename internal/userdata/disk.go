@@ -23,7 +23,8 @@ type disk struct {
 }
 
 func newDisk(root *os.Root, limit int64, console *limited) *disk {
-	d := &disk{root: root, full: sync.OnceFunc(func() { console.notef("the disk is full: user data may write %d bytes", limit) })}
+	d := &disk{root: root, full: sync.OnceFunc(
+		func() { console.notef("the disk is full: user data may write %d bytes", limit) })}
 	d.left.Store(limit)
 	return d
 }
@@ -39,7 +40,8 @@ func (d *disk) take(n int) bool {
 
 // prepare makes the directories and files that user data finds on an ECS-optimized image.
 func (d *disk) prepare() error {
-	for _, dir := range []string{"etc/ecs", "etc/systemd/system", "etc/sysctl.d", "home/ec2-user", "opt", "root", "tmp", "usr/local/bin",
+	for _, dir := range []string{"etc/ecs", "etc/systemd/system", "etc/sysctl.d", "home/ec2-user", "opt",
+		"root", "tmp", "usr/local/bin",
 		"var/lib/ecs/data", "var/lib/cloud/instance/scripts", "var/log/ecs"} {
 		if err := d.root.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("instance root: %w", err)
@@ -52,7 +54,8 @@ func (d *disk) prepare() error {
 	return f.Close()
 }
 
-// rel turns a path as a script sees it into one relative to the root. Cleaning it as an absolute path first makes ".." stop at the root as in a real file system.
+// rel turns a path as a script sees it into one relative to the root. Cleaning it as an absolute
+// path first makes ".." stop at the root as in a real file system.
 func rel(dir, name string) string {
 	if !path.IsAbs(name) {
 		name = path.Join(dir, name)
@@ -78,7 +81,9 @@ func seen(op, name string, err error) error {
 }
 
 // open opens a file for the shell or a command. Files for writing count what is written.
-func (d *disk) open(hc interp.HandlerContext, console io.Writer, name string, flag int, perm fs.FileMode) (io.ReadWriteCloser, error) {
+func (d *disk) open(
+	hc interp.HandlerContext, console io.Writer, name string, flag int, perm fs.FileMode,
+) (io.ReadWriteCloser, error) {
 	if dev := device(hc, console, rel(hc.Dir, name)); dev != nil {
 		return dev, nil
 	}
@@ -122,7 +127,8 @@ func (d *disk) readDir(dir, name string) ([]fs.DirEntry, error) {
 	return fs.ReadDir(d.root.FS(), rel(dir, name))
 }
 
-// countedFile takes what is written to it from the disk's amount. It has no more methods than it needs, lest a writer finds a way round Write.
+// countedFile takes what is written to it from the disk's amount. It has no more methods than it
+// needs, lest a writer finds a way round Write.
 type countedFile struct {
 	f    *os.File
 	disk *disk

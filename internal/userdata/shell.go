@@ -44,7 +44,8 @@ func (m *machine) script(ctx context.Context, name string, data []byte) (err err
 		"HOSTNAME=" + m.in.Hostname, "INSTANCE_ID=" + m.in.ID, "AWS_DEFAULT_REGION=" + m.in.Region,
 	}
 	defer m.sweep()
-	return m.shell(ctx, env, shellCall{dir: "/", name: name, source: data, options: shebangOptions(data), stdout: m.console, stderr: m.console})
+	return m.shell(ctx, env, shellCall{dir: "/", name: name, source: data, options: shebangOptions(data),
+		stdout: m.console, stderr: m.console})
 }
 
 // shellCall is one start of a shell.
@@ -114,7 +115,8 @@ func (m *machine) run(ctx context.Context, r *interp.Runner, c shellCall) error 
 			break
 		}
 		if m.redirectsShell(stmt) {
-			m.console.notef("%s: line %d: a redirection of the whole script into a command was left out: everything it prints is kept here", c.name, stmt.Pos().Line())
+			m.console.notef("%s: line %d: a redirection of the whole script into a command was left out: "+
+				"everything it prints is kept here", c.name, stmt.Pos().Line())
 			continue
 		}
 		file.Stmts = append(file.Stmts, stmt)
@@ -130,8 +132,9 @@ func (m *machine) run(ctx context.Context, r *interp.Runner, c shellCall) error 
 	return err
 }
 
-// redirectsShell finds the "exec > >(tee /var/log/user-data.log|logger …) 2>&1" that many scripts begin with. The pipe would have no end
-// before the interpreter itself ends, and what it is for, the output on the console, happens anyway.
+// redirectsShell finds the "exec > >(tee /var/log/user-data.log|logger …) 2>&1" that many scripts
+// begin with. The pipe would have no end before the interpreter itself ends, and what it is for,
+// the output on the console, happens anyway.
 func (m *machine) redirectsShell(stmt *syntax.Stmt) bool {
 	call, ok := stmt.Cmd.(*syntax.CallExpr)
 	if !ok || len(call.Args) != 1 || call.Args[0].Lit() != "exec" {
@@ -154,9 +157,13 @@ func (m *machine) open(ctx context.Context, name string, flag int, perm fs.FileM
 	return m.openFile(interp.HandlerCtx(ctx), name, flag, perm)
 }
 
-// openFile opens a file of the instance's disk, or the named pipe of a process substitution, which is the interpreter's own and not on that disk.
-func (m *machine) openFile(hc interp.HandlerContext, name string, flag int, perm fs.FileMode) (io.ReadWriteCloser, error) {
-	if dir, base := filepath.Split(name); filepath.Clean(dir) == filepath.Clean(m.tmp) && strings.HasPrefix(base, pipePrefix) {
+// openFile opens a file of the instance's disk, or the named pipe of a process substitution, which
+// is the interpreter's own and not on that disk.
+func (m *machine) openFile(
+	hc interp.HandlerContext, name string, flag int, perm fs.FileMode,
+) (io.ReadWriteCloser, error) {
+	if dir, base := filepath.Split(name); filepath.Clean(dir) == filepath.Clean(m.tmp) &&
+		strings.HasPrefix(base, pipePrefix) {
 		return os.OpenFile(name, flag&^os.O_CREATE, 0)
 	}
 	return m.disk.open(hc, m.console, name, flag, perm)
@@ -165,7 +172,8 @@ func (m *machine) openFile(hc interp.HandlerContext, name string, flag int, perm
 // pipePrefix begins the names of the interpreter's named pipes.
 const pipePrefix = "sh-interp-"
 
-// access answers test -r, -w, -x and cd: the script is root, so all that matters is that the file is there, and for a file that somebody may execute it.
+// access answers test -r, -w, -x and cd: the script is root, so all that matters is that the file
+// is there, and for a file that somebody may execute it.
 func (m *machine) access(ctx context.Context, name string, mode interp.AccessMode) error {
 	info, err := m.disk.stat(interp.HandlerCtx(ctx).Dir, name, true)
 	if err != nil {
@@ -177,9 +185,11 @@ func (m *machine) access(ctx context.Context, name string, mode interp.AccessMod
 	return nil
 }
 
-// call keeps the shell's own look-up of programs, which would ask the host's directories, away from the script: "command -v" and "type" know our commands only.
+// call keeps the shell's own look-up of programs, which would ask the host's directories, away from
+// the script: "command -v" and "type" know our commands only.
 func (m *machine) call(ctx context.Context, args []string) ([]string, error) {
-	lookup := len(args) == 3 && args[0] == "command" && (args[1] == "-v" || args[1] == "-V") || len(args) == 2 && args[0] == "type"
+	lookup := len(args) == 3 && args[0] == "command" && (args[1] == "-v" || args[1] == "-V") ||
+		len(args) == 2 && args[0] == "type"
 	if !lookup {
 		return args, nil
 	}
@@ -232,11 +242,13 @@ func (m *machine) execFile(ctx context.Context, hc interp.HandlerContext, args [
 	}
 	// As under bash, a text that names no interpreter is a script of the shell's own.
 	first, _, _ := bytes.Cut(data, []byte("\n"))
-	if bytes.IndexByte(first, 0) >= 0 || bytes.HasPrefix(first, []byte("#!")) && refuseInterpreter(string(first)) != "" {
+	if bytes.IndexByte(first, 0) >= 0 ||
+		bytes.HasPrefix(first, []byte("#!")) && refuseInterpreter(string(first)) != "" {
 		return m.complain(hc, 126, "%s: cannot execute: only bash and sh scripts run here", args[0])
 	}
-	return exitOf(m.shell(ctx, exported(hc.Env), shellCall{dir: hc.Dir, name: args[0], source: data, options: shebangOptions(data),
-		args: args[1:], stdin: hc.Stdin, stdout: hc.Stdout, stderr: hc.Stderr}))
+	return exitOf(m.shell(ctx, exported(hc.Env),
+		shellCall{dir: hc.Dir, name: args[0], source: data, options: shebangOptions(data),
+			args: args[1:], stdin: hc.Stdin, stdout: hc.Stdout, stderr: hc.Stderr}))
 }
 
 func (m *machine) complain(hc interp.HandlerContext, status uint8, format string, args ...any) error {

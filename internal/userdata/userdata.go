@@ -1,13 +1,16 @@
-// Package userdata runs the user data of an instance that has no machine of its own. A shell script is interpreted here, in Go, with the
-// instance's root directory as its whole file system: /etc/ecs/ecs.config is a file below that directory, and nothing else of the host can be read,
-// written or executed. Shell language and builtins are complete (mvdan.cc/sh); of the programs a machine image would bring along, only those of the
-// table in commands.go exist, and every other one is "command not found", on which the script goes on as under bash.
+// Package userdata runs the user data of an instance that has no machine of its own. A shell script
+// is interpreted here, in Go, with the instance's root directory as its whole file system:
+// /etc/ecs/ecs.config is a file below that directory, and nothing else of the host can be read,
+// written or executed. Shell language and builtins are complete (mvdan.cc/sh); of the programs a
+// machine image would bring along, only those of the table in commands.go exist, and every other
+// one is "command not found", on which the script goes on as under bash.
 //
-// What a script prints goes to the instance's console, and so does every word about what was left out. A script ends after Limits.Time; it writes
-// no more than Limits.Disk, and its output beyond Limits.Output is dropped, with a note. Memory is not bounded.
+// What a script prints goes to the instance's console, and so does every word about what was left
+// out. A script ends after Limits.Time; it writes no more than Limits.Disk, and its output beyond
+// Limits.Output is dropped, with a note. Memory is not bounded.
 //
-// User data comes as cloud-init takes it: a script that begins with "#!", or a MIME multi-part of those, each perhaps gzipped. cloud-config and
-// the other kinds are refused by name on the console.
+// User data comes as cloud-init takes it: a script that begins with "#!", or a MIME multi-part of
+// those, each perhaps gzipped. cloud-config and the other kinds are refused by name on the console.
 package userdata
 
 import (
@@ -56,7 +59,8 @@ func (l Limits) orDefault() Limits {
 // maxSize is EC2's limit for user data, before base64 and after gzip was undone many times over.
 const maxSize = 1 << 20
 
-// Decode undoes the API's base64. Text that is no base64 is taken as it is: EC2 refuses it, callers check that before they store it.
+// Decode undoes the API's base64. Text that is no base64 is taken as it is: EC2 refuses it, callers
+// check that before they store it.
 func Decode(s string) []byte {
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
@@ -65,12 +69,16 @@ func Decode(s string) []byte {
 	return b
 }
 
-// Run runs user data with root as the instance's file system and writes what happens to console. tmp is a directory of the host for
-// the named pipes of process substitution. The error says that the run itself was not possible; a script that fails is no error: as on EC2 the instance
-// lives on, and the console tells.
-func Run(ctx context.Context, root *os.Root, tmp string, data []byte, in Instance, limits Limits, console io.Writer) error {
+// Run runs user data with root as the instance's file system and writes what happens to console.
+// tmp is a directory of the host for the named pipes of process substitution. The error says that
+// the run itself was not possible; a script that fails is no error: as on EC2 the instance lives
+// on, and the console tells.
+func Run(
+	ctx context.Context, root *os.Root, tmp string, data []byte, in Instance, limits Limits, console io.Writer,
+) error {
 	limits = limits.orDefault()
-	ctx, cancel := context.WithTimeoutCause(ctx, limits.Time, fmt.Errorf("user data ran longer than %v and was ended", limits.Time))
+	ctx, cancel := context.WithTimeoutCause(ctx, limits.Time,
+		fmt.Errorf("user data ran longer than %v and was ended", limits.Time))
 	defer cancel()
 	out := &limited{w: console, left: limits.Output}
 	defer out.close()
@@ -123,7 +131,8 @@ func (p part) refusal() string {
 	case strings.HasPrefix(line, "#cloud-config"), p.mime == "text/cloud-config":
 		return "cloud-config is not supported here; use a script that begins with #!/bin/bash"
 	case strings.HasPrefix(line, "#"):
-		return fmt.Sprintf("user data of the kind %q is not supported here; use a script that begins with #!/bin/bash", line)
+		return fmt.Sprintf(
+			"user data of the kind %q is not supported here; use a script that begins with #!/bin/bash", line)
 	case strings.HasPrefix(line, "<powershell>"), strings.HasPrefix(line, "<script>"):
 		return "Windows user data is not supported"
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// operator is a simple expression's operator, whichever way it was spelled.
+// operator is the operator of a simple expression, whichever way it was spelled.
 type operator int
 
 const (
@@ -126,9 +126,10 @@ func (n matching) match(s *Subject) bool {
 	return n.test(s, n.negate, func(v value) bool { return n.re.MatchString(v.text) })
 }
 
-// test asks whether any value of the subject is as wanted or, negated, whether none is. An instance without the
-// attribute matches neither way: "attribute:stack != prod" selects instances that carry stack (ecs.md 2.6). The groups
-// of an instance without tasks are different: there "none of them" is true, so that task:group != X keeps away from X.
+// test reports whether any value of the subject is wanted or, if negate, whether none is. An
+// instance without the attribute never matches: "attribute:stack != prod" selects instances that
+// have the attribute stack (ecs.md 2.6). Task groups are different: an instance without tasks has
+// none of them, so task:group != X selects it.
 func (s subject) test(of *Subject, negate bool, wanted func(value) bool) bool {
 	values := s.get(of, s.name)
 	if len(values) == 0 {

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// tokenKind tells the words of the language apart.
+// tokenKind is the kind of a token.
 type tokenKind int
 
 const (
@@ -24,7 +24,7 @@ type token struct {
 	pos  int
 }
 
-// String names the token as an error message shows it.
+// String returns the token as error messages show it.
 func (t token) String() string {
 	if t.kind == tokEnd {
 		return "the end of the expression"
@@ -32,26 +32,27 @@ func (t token) String() string {
 	return fmt.Sprintf("%q", t.text)
 }
 
-// is reports whether the token is the given operator, punctuation mark or, in any case, keyword. A quoted string is
-// never any of these.
+// is reports whether the token is the given operator, punctuation mark or keyword (in any case). A
+// quoted string is none of these.
 func (t token) is(text string) bool {
 	return t.kind != tokString && strings.EqualFold(t.text, text)
 }
 
-// The longest operators come first, so that "==" is not read as two.
+// The longest operators come first, so that "==" is not read as two operators.
 const (
 	operators = "== != >= <= =~ !~ && || > < !"
 	special   = "()[],'\"=<>!&|~"
 	blank     = " \t\r\n"
 )
 
-// lexer cuts an expression into tokens on demand: what a word may hold depends on whether a pattern is expected.
+// lexer cuts an expression into tokens on demand, because the parser must say when it expects a
+// pattern.
 type lexer struct {
 	src string
 	pos int
 }
 
-// next reads the next token of the language proper.
+// next reads the next token, unless a pattern is expected.
 func (l *lexer) next() (token, error) {
 	l.skipBlank()
 	if l.pos == len(l.src) {
@@ -80,8 +81,8 @@ func (l *lexer) next() (token, error) {
 	return l.take(tokWord, n), nil
 }
 
-// pattern reads the argument of a match operator. An unquoted pattern ends at a blank or a parenthesis and may hold
-// every other character, brackets included.
+// pattern reads the argument of a match operator. An unquoted pattern ends at a blank or a
+// parenthesis and may contain every other character, brackets included.
 func (l *lexer) pattern() (token, error) {
 	l.skipBlank()
 	rest := l.src[l.pos:]
@@ -93,7 +94,8 @@ func (l *lexer) pattern() (token, error) {
 		n = len(rest)
 	}
 	if n == 0 || rest[n:] != "" && rest[n] == '(' {
-		return token{}, l.fault(l.pos+n, fmt.Sprintf("%q", rest[n:n+1]), "a pattern, in quotes if it holds parentheses or blanks")
+		return token{}, l.fault(l.pos+n, fmt.Sprintf("%q", rest[n:n+1]),
+			"a pattern, in quotes if it holds parentheses or blanks")
 	}
 	return l.take(tokWord, n), nil
 }

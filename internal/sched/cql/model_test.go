@@ -49,8 +49,10 @@ func attributeModel(t *rapid.T) model {
 		{anyOne(t, "<=", "less_than_equal") + " " + quoted(t, v), has(func(x string) bool { return x <= v })},
 		{list("in"), has(func(x string) bool { return x == v || x == w })},
 		{list(anyOne(t, "!in", "not_in", "! in")), has(func(x string) bool { return x != v && x != w })},
-		{anyOne(t, "=~", "matches") + " " + v[:1] + ".*", has(func(x string) bool { return strings.HasPrefix(x, v[:1]) })},
-		{anyOne(t, "!~", "not_matches") + " '.*" + v[len(v)-1:] + "'", has(func(x string) bool { return !strings.HasSuffix(x, v[len(v)-1:]) })},
+		{anyOne(t, "=~", "matches") + " " + v[:1] + ".*",
+			has(func(x string) bool { return strings.HasPrefix(x, v[:1]) })},
+		{anyOne(t, "!~", "not_matches") + " '.*" + v[len(v)-1:] + "'",
+			has(func(x string) bool { return !strings.HasSuffix(x, v[len(v)-1:]) })},
 		{"exists", has(func(string) bool { return true })},
 		{anyOne(t, "!exists", "not_exists"), func(s *Subject) bool { _, ok := s.Attributes["stack"]; return !ok }},
 	}).Draw(t, "test")
@@ -63,7 +65,8 @@ func otherModel(t *rapid.T) model {
 	group := rapid.SampledFrom([]string{"service:a", "family:b"}).Draw(t, "group")
 	return rapid.SampledFrom([]model{
 		{"runningTasksCount < " + quoted(t, strconv.Itoa(n)), func(s *Subject) bool { return s.RunningTasksCount < n }},
-		{fmt.Sprintf("runningTasksCount not_in [%d, 1]", n), func(s *Subject) bool { return s.RunningTasksCount != n && s.RunningTasksCount != 1 }},
+		{fmt.Sprintf("runningTasksCount not_in [%d, 1]", n),
+			func(s *Subject) bool { return s.RunningTasksCount != n && s.RunningTasksCount != 1 }},
 		{"agentConnected == true", func(s *Subject) bool { return s.AgentConnected }},
 		{"agentConnected != 'TRUE'", func(s *Subject) bool { return !s.AgentConnected }},
 		{"agentVersion > 1.98.0", func(s *Subject) bool { return s.AgentVersion == "1.98.1" || s.AgentVersion == "2" }},
@@ -86,7 +89,8 @@ func expressionModel(t *rapid.T, depth int) model {
 	a := expressionModel(t, depth-1)
 	switch kind {
 	case 1:
-		return model{anyOne(t, "not (", "!(", "NOT(", "! not !(") + a.text + ")", func(s *Subject) bool { return !a.is(s) }}
+		return model{anyOne(t, "not (", "!(", "NOT(", "! not !(") + a.text + ")",
+			func(s *Subject) bool { return !a.is(s) }}
 	case 2:
 		return model{"(" + a.text + ")", a.is}
 	}

@@ -8,14 +8,14 @@ import (
 // MaxLength is the greatest length of an expression, in characters (ecs.md 1.4.20).
 const MaxLength = 2000
 
-// SyntaxError says where an expression stops making sense and what would make sense there.
+// SyntaxError says where an expression is wrong and what was expected there.
 type SyntaxError struct {
 	Pos      int    // position of the first offending character, counted in bytes from 1
-	Found    string // what stands there
-	Expected string // what would be accepted there
+	Found    string // what is there
+	Expected string // what would be accepted
 }
 
-// Error tells position, expectation and finding in one sentence.
+// Error returns one sentence with the position, what was expected and what was found.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("invalid expression: at position %d expected %s, found %s", e.Pos, e.Expected, e.Found)
 }
@@ -52,7 +52,8 @@ func Parse(src string) (*Expr, error) {
 	return &Expr{src: src, root: root}, nil
 }
 
-// parser is a recursive-descent parser with one token of look-ahead. Its methods are named for the grammar's rules.
+// parser is a recursive-descent parser with one token of look-ahead. Its methods are named after
+// the rules of the grammar.
 type parser struct {
 	lex lexer
 	tok token
@@ -160,7 +161,8 @@ func (p *parser) simple() (node, error) {
 	return p.comparison(subj, op)
 }
 
-// operator reads an operator and leaves its last token current: what follows is read by the rule for its argument.
+// operator reads an operator. Its last token stays current: the rule for the argument reads on from
+// it.
 func (p *parser) operator() (operator, error) {
 	text, pos := strings.ToLower(p.tok.text), p.tok
 	if p.tok.kind == tokEnd || p.tok.kind == tokString {

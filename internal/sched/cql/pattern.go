@@ -7,16 +7,20 @@ import (
 	"strings"
 )
 
-// compile makes a whole-string matcher of a pattern written for Java, as AWS documents. Go's engine has no backtracking,
-// so look-around, back-references and possessive quantifiers are refused by it; what both engines accept but read
-// differently is refused here. problem is "" on success.
+// compile compiles a pattern, in Java's syntax as AWS documents, to match whole strings. Go's
+// engine does not backtrack and refuses look-around, back-references and possessive quantifiers;
+// compile refuses what Java and Go read differently. problem is "" on success.
 func compile(pattern string) (re *regexp.Regexp, problem string) {
-	if problem := differs(pattern); problem != "" {
+	problem, open := differs(pattern)
+	if problem != "" {
 		return nil, problem
 	}
-	// Compiled alone first, so that a pattern cannot close the group that anchors it.
+	// The pattern is first compiled alone, so that it cannot close the group that anchors it.
 	if _, err := regexp.Compile(pattern); err != nil {
 		return nil, reason(err)
+	}
+	if open {
+		pattern += `\E`
 	}
 	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	if err != nil {
@@ -32,26 +36,27 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// differs names a construct that Java and Go read differently.
-func differs(pattern string) string {
+// differs names a construct that Java and Go read differently. open is true if the pattern ends
+// inside \Q, where everything that follows would be quoted too.
+func differs(pattern string) (problem string, open bool) {
 	class := false
 	for i := 0; i < len(pattern); i++ {
 		switch rest := pattern[i:]; {
 		case strings.HasPrefix(rest, `\Q`):
 			end := strings.Index(rest, `\E`)
 			if end < 0 {
-				return ""
+				return "", true
 			}
 			i += end + 1
 		case rest[0] == '\\':
 			if len(rest) > 1 && rest[1] >= '1' && rest[1] <= '9' {
-				return `back-references are not supported: ` + rest[:2]
+				return `back-references are not supported: ` + rest[:2], false
 			}
 			i++
 		case class && rest[0] == '[':
-			return "nested character classes are not supported: " + rest
+			return "nested character classes are not supported: " + rest, false
 		case class && strings.HasPrefix(rest, "&&"):
-			return "intersections of character classes are not supported: " + rest
+			return "intersections of character classes are not supported: " + rest, false
 		case rest[0] == '[':
 			class = true
 			i += classStart(rest)
@@ -59,10 +64,11 @@ func differs(pattern string) string {
 			class = false
 		}
 	}
-	return ""
+	return "", false
 }
 
-// classStart returns how many bytes after "[" belong to the start of a class, where "]" is not its end in Go.
+// classStart returns how many bytes after "[" are part of the start of a class. In Go, a "]" among
+// them does not end the class.
 func classStart(rest string) int {
 	n := 0
 	if strings.HasPrefix(rest[1:], "^") {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Subject is a container instance as the language sees it. A zero string or time means that the instance has no such
-// property.
+// Subject is a container instance as the language sees it. A zero string or time means that the
+// instance does not have the property.
 type Subject struct {
 	AgentConnected    bool
 	AgentVersion      string // such as "1.98.0"
@@ -15,19 +15,21 @@ type Subject struct {
 	RegisteredAt      time.Time
 	RunningTasksCount int
 	Attributes        map[string]string // valueless attributes map to ""
-	TaskGroups        map[string]int    // group -> number of its tasks running there; zero counts are as absent
+	TaskGroups        map[string]int    // group -> number of its tasks running there; a zero count is the same as none
 }
 
 // subject is the left side of a simple expression.
 type subject struct {
 	name string // the attribute's name for attributes
 	kind kind
-	get  func(s *Subject, name string) []value // all values the instance has; none = absent
-	many bool                                  // the instance has any number of them, and none is no absence
+	get  func(s *Subject, name string) []value // all values that the instance has; none means absent
+	// many says that an instance may have any number of values, and that having none is not absence.
+	many bool
 }
 
 const (
-	subjectNames = "agentConnected, agentVersion, ec2InstanceId, registeredAt, runningTasksCount, attribute:NAME or task:group"
+	subjectNames = "agentConnected, agentVersion, ec2InstanceId, registeredAt, runningTasksCount, " +
+		"attribute:NAME or task:group"
 	attributeTag = "attribute:"
 )
 
@@ -52,10 +54,12 @@ func subjectNamed(text string) (subject, bool) {
 	return subject{}, false
 }
 
-// accepts returns what would be expected instead when the operator makes no sense for the subject, else "".
+// accepts returns what would be expected instead if the operator cannot be used with the subject,
+// else "".
 func (s subject) accepts(op operator) string {
 	switch {
-	case s.kind == kindBool && !slices.Contains([]operator{opEqual, opNotEqual, opIn, opNotIn, opExists, opNotExists}, op):
+	case s.kind == kindBool &&
+		!slices.Contains([]operator{opEqual, opNotEqual, opIn, opNotIn, opExists, opNotExists}, op):
 		return "==, !=, in, not_in or exists, as " + s.name + " is true or false"
 	case (s.kind == kindNumber || s.kind == kindTime) && (op == opMatches || op == opNotMatches):
 		return "a comparison, as " + s.name + " is not text"
@@ -89,7 +93,8 @@ func runningTasksCount(s *Subject, _ string) []value {
 	return []value{{number: float64(s.RunningTasksCount)}}
 }
 
-// taskGroups returns the groups in map order: every operator asks "any" or "none" of them, so order cannot show.
+// taskGroups returns the groups in the order of the map: every operator asks for any or none of
+// them, so the order does not matter.
 func taskGroups(s *Subject, _ string) []value {
 	var list []value
 	for g, n := range s.TaskGroups {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// kind is the type of a subject's values and decides how literals are read and compared.
+// kind is the type of a subject's values. It decides how literals are read and compared.
 type kind int
 
 const (
@@ -18,11 +18,11 @@ const (
 	kindTime
 )
 
-// value is one value of any kind; text is kept for every literal, the other fields as the kind asks.
+// value is one value. text is always set; the other fields depend on the kind.
 type value struct {
 	text    string
 	number  float64
-	numeric bool // of text: it reads as a number, found in number
+	numeric bool // for text: it is a number, which is in number
 	version []int
 	when    time.Time
 }
@@ -60,8 +60,8 @@ func (k kind) parse(text string) (value, bool) {
 	return textValue(text), true
 }
 
-// compare orders two values of the kind. Text is ordered as numbers when both sides are numbers, else byte by byte:
-// AWS does not say how attributes are ordered.
+// compare orders two values of the kind. Texts are ordered as numbers if both are numbers, else
+// byte by byte: AWS does not say how attributes are ordered.
 func (k kind) compare(a, b value) int {
 	switch k {
 	case kindNumber:
@@ -77,7 +77,8 @@ func (k kind) compare(a, b value) int {
 	return strings.Compare(a.text, b.text)
 }
 
-// equal is exact for text: "1.0" and "1" are different attribute values although neither is less than the other.
+// equal compares text exactly: "1.0" and "1" are different attribute values, although neither is
+// less.
 func (k kind) equal(a, b value) bool {
 	if k == kindText || k == kindBool {
 		return a.text == b.text
@@ -96,7 +97,8 @@ func textValue(s string) value {
 
 func boolValue(b bool) value { return value{text: strconv.FormatBool(b)} }
 
-// parseVersion reads dot-separated whole numbers, with an optional leading "v" and an ignored suffix after "-" or "+".
+// parseVersion reads whole numbers separated by dots, with an optional leading "v". It ignores a
+// suffix after "-" or "+".
 func parseVersion(s string) ([]int, bool) {
 	s = strings.TrimPrefix(s, "v")
 	if i := strings.IndexAny(s, "-+"); i >= 0 {
@@ -113,7 +115,7 @@ func parseVersion(s string) ([]int, bool) {
 	return list, true
 }
 
-// compareVersions compares number by number; missing numbers count as zero, so 1.2 equals 1.2.0.
+// compareVersions compares number by number. Missing numbers count as zero, so 1.2 equals 1.2.0.
 func compareVersions(a, b []int) int {
 	for i := range max(len(a), len(b)) {
 		var x, y int
@@ -130,7 +132,7 @@ func compareVersions(a, b []int) int {
 	return 0
 }
 
-// parseTime reads a date (midnight UTC) or an ISO time; a time without zone is UTC.
+// parseTime reads a date (midnight UTC) or an ISO time. A time without a zone is UTC.
 func parseTime(s string) (time.Time, bool) {
 	for _, layout := range []string{
 		time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02T15:04Z07:00",

@@ -1,0 +1,126 @@
+package sched
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// sharedGen puts the instances of a world on one or two machines; on each, some port is taken by a task in network
+// mode host that the world does not show otherwise.
+func sharedGen(t *rapid.T, w World) World {
+	machines := []*Machine{nil, {HostTCP: Ports{443: "service:db"}}, {HostUDP: Ports{80: ""}}}
+	for k := range w.Instances {
+		w.Instances[k].Machine = rapid.SampledFrom(machines).Draw(t, "machine")
+	}
+	return w
+}
+
+// TestPortsOfAMachine: with tasks in network mode host among others, each task fits where it is placed: its ports
+// are free on the instance and, in mode host, on the whole machine. If a task is not placed, no instance has room.
+func TestPortsOfAMachine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, requests := planGen(t)
+		w = sharedGen(t, w)
+		for k := range requests {
+			requests[k].HostNetwork = rapid.Bool().Draw(t, "host")
+		}
+		host := map[*Machine]map[string]bool{}
+		for _, i := range w.Instances {
+			if m := i.Machine; m != nil && host[m] == nil {
+				host[m] = map[string]bool{}
+				for p := range m.HostTCP {
+					host[m][fmt.Sprint("tcp", p)] = true
+				}
+				for p := range m.HostUDP {
+					host[m][fmt.Sprint("udp", p)] = true
+				}
+			}
+		}
+		names := func(r Request) (list []string) {
+			for _, p := range r.PortsTCP {
+				list = append(list, fmt.Sprint("tcp", p))
+			}
+			for _, p := range r.PortsUDP {
+				list = append(list, fmt.Sprint("udp", p))
+			}
+			return list
+		}
+		now := naive{w: copyWorld(w), placed: map[string]int{}}
+		fits := func(i *Instance, r Request) bool {
+			taken := func(name string) bool { return r.HostNetwork && host[i.Machine][name] }
+			return now.fits(i, r) && !slices.ContainsFunc(names(r), taken)
+		}
+		out := Plan(w, requests)
+		for k, r := range requests {
+			for _, p := range out.Placements {
+				if p.Request != k {
+					continue
+				}
+				i := &now.w.Instances[index(now.w, p.InstanceARN)]
+				if !fits(i, r) {
+					t.Fatalf("a task of %+v does not fit on %+v", r, *i)
+				}
+				now.put(i, r)
+				if r.HostNetwork && i.Machine != nil {
+					for _, name := range names(r) {
+						host[i.Machine][name] = true
+					}
+				}
+			}
+			failed := slices.ContainsFunc(out.Failures, func(f Failure) bool { return f.Request == k })
+			for n := range now.w.Instances {
+				if i := &now.w.Instances[n]; failed && fits(i, r) {
+					t.Fatalf("tasks of %+v failed, and %+v has room", r, *i)
+				}
+			}
+		}
+	})
+}
+
+// TestMachineOfItsOwn: a plan does not change when each instance has a machine of its own, nor, for tasks that are
+// not in network mode host, when instances share machines.
+func TestMachineOfItsOwn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, requests := planGen(t)
+		own := copyWorld(w)
+		for k := range own.Instances {
+			own.Instances[k].Machine = &Machine{}
+		}
+		shared := sharedGen(t, copyWorld(w))
+		samePlan(t, w, requests, shared, requests)
+		for k := range requests {
+			requests[k].HostNetwork = true
+		}
+		samePlan(t, w, requests, own, requests)
+	})
+}
+
+// TestMachineIsNotChanged: Plan and Start do not change the machines that they are given.
+func TestMachineIsNotChanged(t *testing.T) {
+	m := &Machine{HostTCP: Ports{443: ""}}
+	w := scene(t, "a1 a 9000/9000; a2 a 9000/9000")
+	w.Instances[0].Machine, w.Instances[1].Machine = m, m
+	r := web(2, port(80), udp(53), func(r *Request) { r.HostNetwork = true })
+	for range 2 {
+		if got := outcome(Plan(w, []Request{r})); got != "a1 | 1 RESOURCE:PORTS@a1" {
+			t.Fatalf("got %q: one machine has port 80 once", got)
+		}
+		if got := outcome(Start(w, r, []string{w.Instances[1].ARN, w.Instances[0].ARN})); got !=
+			"a2 | 1 RESOURCE:PORTS@a1" {
+			t.Fatalf("got %q: one machine has port 80 once", got)
+		}
+	}
+	if len(m.HostTCP) != 1 || len(m.HostUDP) != 0 {
+		t.Errorf("the machine is %+v", m)
+	}
+	why := Plan(w, []Request{r}).Refusals[0][1].Reasons
+	want := "needs host port 80/tcp, which service:web uses on another instance of the same machine " +
+		"(networkMode host), host port 53/udp, which service:web uses on another instance of the same machine " +
+		"(networkMode host)"
+	if len(why) != 1 || why[0].Detail != want {
+		t.Errorf("the other instance says %+v, want %q", why, want)
+	}
+}
