@@ -1,13 +1,15 @@
-// Package authority is the local certificate authority: it makes the certificates of names that are served on this machine.
+// Package authority is the local certificate authority. It issues certificates for names that are served on
+// this machine.
 //
-// It has a root for the names that nobody can own: those under the reserved domains (RFC 2606, RFC 6761, RFC 8375) and loopback
-// addresses. Name constraints in the root keep everybody who trusts it safe: even a stolen key makes no certificate for a real
-// site. A real name, such as the one of an image registry, has a root of its own that is constrained to this one name, and that
-// is meant for the one program that needs it, not for the whole system (decision 0320).
+// One root is for names that nobody can own: those under reserved domains (RFC 2606, RFC 6761, RFC 8375), and
+// loopback addresses. Name constraints in the root protect everybody who trusts it: not even a stolen key can
+// issue a certificate for a real site. A real name, such as that of an image registry, has a root of its own,
+// constrained to that one name. Only the program that needs it should trust it, not the whole system (decision
+// 0320).
 //
-// Under each root there is one issuing key, which is replaced long before it expires, and leaves are made as they are asked for
-// and never written down. Roots and issuing keys are files in a directory, readable by their owner only. Several processes may
-// use one directory. All methods are safe for concurrent use.
+// Each root has one issuing key, which is replaced long before it expires. Leaf certificates are issued on
+// demand and never stored. Roots and issuing keys are files in a directory, readable by their owner only.
+// Several processes may use one directory. All methods are safe for concurrent use.
 package authority
 
 import (
@@ -25,29 +27,29 @@ import (
 	"time"
 )
 
-// Authority makes the certificates under one root.
+// Authority issues certificates under one root.
 type Authority struct {
 	dir  string
-	name string // of the files, without their suffixes
+	name string // of the files, without suffix
 	root *pair
 	now  func() time.Time
 
 	mu      sync.Mutex // guards what follows
 	issuing *pair
-	leaves  map[string]*tls.Certificate // by their names
+	leaves  map[string]*tls.Certificate // by their names, joined
 }
 
-// Open opens the authority for reserved names in a directory, and makes it on the first call.
+// Open opens the authority for reserved names in a directory. The first call creates it.
 func Open(dir string, now func() time.Time) (*Authority, error) {
 	return open(dir, "root", Reserved, now)
 }
 
-// OpenFor opens the authority for one real name in a directory, and makes it on the first call. It makes certificates for that
-// name alone.
+// OpenFor opens the authority for one real name in a directory. The first call creates it. It issues
+// certificates for that name only.
 func OpenFor(dir, name string, now func() time.Time) (*Authority, error) {
 	name = strings.ToLower(name)
 	if !validName(name) {
-		return nil, fmt.Errorf("%q is no host name", name)
+		return nil, fmt.Errorf("%q is not a host name", name)
 	}
 	return open(filepath.Join(dir, "names"), name, Constraints{Domains: []string{name}, NoAddresses: true}, now)
 }
@@ -67,24 +69,25 @@ func open(dir, name string, c Constraints, now func() time.Time) (*Authority, er
 		return nil, err
 	}
 	if now().After(root.cert.NotAfter) {
-		return nil, fmt.Errorf("the root certificate in %s expired on %s; move the file away, and install the new root that is made then",
+		return nil, fmt.Errorf("the root certificate in %s expired on %s; move the file away, and install "+
+			"the new root that is made then",
 			path, root.cert.NotAfter.Format(time.DateOnly))
 	}
 	return &Authority{dir: dir, name: name, root: root, now: now, leaves: map[string]*tls.Certificate{}}, nil
 }
 
-// Root is the root's certificate.
+// Root returns the root certificate.
 func (a *Authority) Root() *x509.Certificate { return a.root.cert }
 
-// RootPEM is the root's certificate as programs read it.
+// RootPEM returns the root certificate in PEM.
 func (a *Authority) RootPEM() []byte { return encode(a.root.cert) }
 
 func encode(cert *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 }
 
-// Certificate returns a certificate for names and IP addresses, with its chain up to the root. It is the same one until a third of
-// its life is left. Names that the root does not permit are refused.
+// Certificate returns a certificate for names and IP addresses, with its chain up to the root. Calls return the
+// same certificate until a third of its lifetime is left. It is an error if the root does not permit a name.
 func (a *Authority) Certificate(names ...string) (*tls.Certificate, error) {
 	if len(names) == 0 {
 		return nil, errors.New("a certificate needs a name")
@@ -105,7 +108,8 @@ func (a *Authority) Certificate(names ...string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &tls.Certificate{Certificate: [][]byte{leaf.cert.Raw, a.issuing.cert.Raw, a.root.cert.Raw}, PrivateKey: leaf.key, Leaf: leaf.cert}
+	c := &tls.Certificate{Certificate: [][]byte{leaf.cert.Raw, a.issuing.cert.Raw, a.root.cert.Raw},
+		PrivateKey: leaf.key, Leaf: leaf.cert}
 	if err := verify(c, a.root.cert, names, now); err != nil {
 		return nil, err
 	}
@@ -116,10 +120,10 @@ func (a *Authority) Certificate(names ...string) (*tls.Certificate, error) {
 	return c, nil
 }
 
-// maxLeaves bounds how many leaves are remembered.
+// maxLeaves is the most leaf certificates that are kept in memory.
 const maxLeaves = 1000
 
-// renewLocked sees to an issuing certificate that outlives a leaf made now.
+// renewLocked makes sure that the issuing certificate outlives a leaf issued now.
 func (a *Authority) renewLocked(now time.Time) error {
 	if a.issuing != nil && !due(a.issuing.cert, now, issuingRest) {
 		return nil
@@ -141,12 +145,12 @@ func (a *Authority) renewLocked(now time.Time) error {
 	return nil
 }
 
-// due reports whether a certificate has no more than rest left of its life, and is to be replaced.
+// due reports whether a certificate expires within rest and has to be replaced.
 func due(c *x509.Certificate, now time.Time, rest time.Duration) bool {
 	return !now.Before(c.NotAfter.Add(-rest))
 }
 
-// verify checks a new certificate as a client does, so that nothing is handed out that clients refuse.
+// verify checks a new certificate as a client does, so that no certificate is returned that clients refuse.
 func verify(c *tls.Certificate, root *x509.Certificate, names []string, now time.Time) error {
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(root)
@@ -156,7 +160,9 @@ func verify(c *tls.Certificate, root *x509.Certificate, names []string, now time
 	}
 	between.AddCert(issuing)
 	for _, name := range names {
-		if _, err := c.Leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: between, CurrentTime: now}); err != nil {
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{
+			DNSName: name, Roots: roots, Intermediates: between, CurrentTime: now,
+		}); err != nil {
 			return fmt.Errorf("no certificate for %q: %w", name, err)
 		}
 	}

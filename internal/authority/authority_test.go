@@ -37,15 +37,18 @@ func TestShapeOfCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	root, issuing, leaf := a.Root(), parse(t, c.Certificate[1]), c.Leaf
-	if !strings.HasPrefix(root.Subject.CommonName, "Berth Root ") || len(root.Subject.CommonName) != len("Berth Root ")+8 ||
-		root.MaxPathLen != 1 || !root.IsCA || root.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign || !root.PermittedDNSDomainsCritical {
+	if !strings.HasPrefix(root.Subject.CommonName, "Berth Root ") ||
+		len(root.Subject.CommonName) != len("Berth Root ")+8 ||
+		root.MaxPathLen != 1 || !root.IsCA || root.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign ||
+		!root.PermittedDNSDomainsCritical {
 		t.Errorf("root %+v", root)
 	}
 	if !issuing.IsCA || issuing.MaxPathLen != 0 || !issuing.MaxPathLenZero {
 		t.Errorf("issuing %+v", issuing)
 	}
 	if leaf.IsCA || leaf.Subject.String() != "" || leaf.KeyUsage != x509.KeyUsageDigitalSignature ||
-		len(leaf.ExtKeyUsage) != 1 || leaf.ExtKeyUsage[0] != x509.ExtKeyUsageServerAuth || leaf.SerialNumber.BitLen() < 64 {
+		len(leaf.ExtKeyUsage) != 1 || leaf.ExtKeyUsage[0] != x509.ExtKeyUsageServerAuth ||
+		leaf.SerialNumber.BitLen() < 64 {
 		t.Errorf("leaf %+v", leaf)
 	}
 	for _, life := range []struct {
@@ -67,7 +70,8 @@ func parse(t *testing.T, der []byte) *x509.Certificate {
 	return c
 }
 
-// The root that people install permits nothing that somebody else may own (names.md 2.6.2), and the root of a real name that name alone.
+// The root that people install permits nothing that somebody else may own (names.md 2.6.2), and the
+// root of a real name that name alone.
 func TestConstraints(t *testing.T) {
 	dir := t.TempDir()
 	reserved := mustOpen(t, dir, start())
@@ -81,11 +85,12 @@ func TestConstraints(t *testing.T) {
 		name string
 		ok   bool
 	}{
-		{reserved, "localhost", true}, {reserved, "x.localhost", true}, {reserved, "web.test", true}, {reserved, "a.b.internal", true},
-		{reserved, "nas.home.arpa", true}, {reserved, "127.0.0.9", true}, {reserved, "::1", true},
-		{reserved, "example.com", false}, {reserved, registry, false}, {reserved, "arpa", false}, {reserved, "nottest", false},
-		{reserved, "8.8.8.8", false}, {reserved, "10.0.0.1", false}, {reserved, "2001:db8::1", false},
-		{one, registry, true}, {one, "amazonaws.com", false}, {one, "210987654321.dkr.ecr.us-east-1.amazonaws.com", false},
+		{reserved, "localhost", true}, {reserved, "x.localhost", true}, {reserved, "web.test", true},
+		{reserved, "a.b.internal", true}, {reserved, "nas.home.arpa", true}, {reserved, "127.0.0.9", true},
+		{reserved, "::1", true}, {reserved, "example.com", false}, {reserved, registry, false},
+		{reserved, "arpa", false}, {reserved, "nottest", false}, {reserved, "8.8.8.8", false},
+		{reserved, "10.0.0.1", false}, {reserved, "2001:db8::1", false}, {one, registry, true},
+		{one, "amazonaws.com", false}, {one, "210987654321.dkr.ecr.us-east-1.amazonaws.com", false},
 		{one, "localhost", false}, {one, "127.0.0.1", false}, {one, "::1", false},
 	} {
 		if _, err := c.a.Certificate(c.name); (err == nil) != c.ok {
@@ -122,15 +127,18 @@ func TestRenewal(t *testing.T) {
 	}
 	clock.Time = clock.Add(250 * 24 * time.Hour) // day 311 of 365
 	third := get()
-	if string(third.Certificate[1]) == string(second.Certificate[1]) || third.Leaf.NotAfter.Sub(clock.Time) != leafLife {
+	if string(third.Certificate[1]) == string(second.Certificate[1]) ||
+		third.Leaf.NotAfter.Sub(clock.Time) != leafLife {
 		t.Error("the issuing certificate was not replaced in time")
 	}
 	again := mustOpen(t, dir, clock)
-	if c, err := again.Certificate("localhost"); err != nil || string(c.Certificate[1]) != string(third.Certificate[1]) || !again.Root().Equal(a.Root()) {
+	if c, err := again.Certificate("localhost"); err != nil ||
+		string(c.Certificate[1]) != string(third.Certificate[1]) || !again.Root().Equal(a.Root()) {
 		t.Errorf("another process has other keys: %v", err)
 	}
 	clock.Time = a.Root().NotAfter.Add(time.Hour)
-	if _, err := Open(dir, clock.now); err == nil || !strings.Contains(err.Error(), "root.root.pem expired on 2035-12-30") {
+	if _, err := Open(dir, clock.now); err == nil ||
+		!strings.Contains(err.Error(), "root.root.pem expired on 2035-12-30") {
 		t.Errorf("an expired root: %v", err)
 	}
 }

@@ -15,29 +15,29 @@ import (
 	"time"
 )
 
-// How long certificates are good for (names.md 2.6.1).
+// Lifetimes of certificates (names.md 2.6.1).
 const (
 	rootLife    = 10 * 365 * 24 * time.Hour
 	issuingLife = 365 * 24 * time.Hour
 	leafLife    = 90 * 24 * time.Hour
-	issuingRest = leafLife + 30*24*time.Hour // an issuing certificate with less than this left is replaced
-	skew        = time.Hour                  // certificates are good a little earlier, for clocks that are behind
+	issuingRest = leafLife + 30*24*time.Hour // an issuing certificate that expires sooner is replaced
+	skew        = time.Hour                  // certificates are valid a little earlier, for clocks that are behind
 )
 
-// Constraints are what a root permits: names under the domains, and addresses of the networks.
+// Constraints is what a root permits: names under the domains, and addresses of the networks.
 type Constraints struct {
 	Domains     []string
 	Networks    []netip.Prefix
 	NoAddresses bool
 }
 
-// Reserved permits the names and addresses that belong to nobody but each machine itself.
+// Reserved permits the names and addresses that belong to no one but each machine itself.
 var Reserved = Constraints{
 	Domains:  []string{"test", "internal", "localhost", "home.arpa", "example", "local"},
 	Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 }
 
-// pair is a certificate with its key.
+// pair is a certificate and its key.
 type pair struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -45,7 +45,7 @@ type pair struct {
 
 func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
-// label is a short name of a key.
+// label returns a short name for a key.
 func label(key *ecdsa.PrivateKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
@@ -79,7 +79,8 @@ func newRoot(c Constraints, now time.Time) (*pair, error) {
 
 func newIssuing(root *pair, now time.Time) (*pair, error) {
 	return sign(&x509.Certificate{
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		NotBefore:   now.Add(-skew), NotAfter: earlier(now.Add(issuingLife), root.cert.NotAfter),
 	}, "Berth Issuing", root)
@@ -87,8 +88,9 @@ func newIssuing(root *pair, now time.Time) (*pair, error) {
 
 func newLeaf(issuing *pair, names []string, now time.Time) (*pair, error) {
 	template := &x509.Certificate{
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore: now.Add(-skew), NotAfter: earlier(now.Add(leafLife), issuing.cert.NotAfter),
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, NotBefore: now.Add(-skew),
+		NotAfter: earlier(now.Add(leafLife), issuing.cert.NotAfter),
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -100,8 +102,8 @@ func newLeaf(issuing *pair, names []string, now time.Time) (*pair, error) {
 	return sign(template, "", issuing)
 }
 
-// sign makes a key and a certificate of it; without a parent it signs itself. A kind makes a subject of kind and key; a leaf has
-// alternative names only.
+// sign creates a key and a certificate for it. Without a parent the certificate is self-signed. With a kind the
+// subject is made of kind and key; a leaf has alternative names only.
 func sign(template *x509.Certificate, kind string, parent *pair) (*pair, error) {
 	key, err := newKey()
 	if err != nil {
@@ -135,11 +137,12 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// validName reports whether s is a host name in lower case, with at least two labels.
+// validName reports whether s is a host name in lower case with at least two labels.
 func validName(s string) bool {
 	labels := strings.Split(s, ".")
 	for _, l := range labels {
-		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' ||
+			strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 			return false
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// readPair reads a certificate and its key from one file. A file that is damaged is never replaced: what was made with its key is
-// still trusted somewhere.
+// readPair reads a certificate and its key from one file. A damaged file is never replaced, because programs
+// may still trust what was issued with its key.
 func readPair(path string) (*pair, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -51,7 +51,7 @@ func parsePair(text []byte) (*pair, error) {
 	return &p, nil
 }
 
-// firstPair writes a pair unless another process was quicker, and returns the one that is there.
+// firstPair writes a pair unless another process has written one, and returns the pair in the file.
 func firstPair(path string, p *pair) (*pair, error) {
 	temporary, err := writeTemporary(path, p)
 	if err != nil {
@@ -67,7 +67,7 @@ func firstPair(path string, p *pair) (*pair, error) {
 	return p, syncDir(filepath.Dir(path))
 }
 
-// writePair replaces a pair.
+// writePair replaces the pair in a file.
 func writePair(path string, p *pair) error {
 	temporary, err := writeTemporary(path, p)
 	if err != nil {

@@ -1,18 +1,22 @@
-// Package awswire is the front desk: it takes HTTP requests in AWS's protocols, proves who made them, reads them into the
-// shapes of package shape, hands them to the operation they name, and words the answer or the fault as AWS does.
+// Package awswire is the HTTP server for AWS's APIs. It reads requests in AWS's protocols, checks
+// their signatures, decodes them into the shapes of package shape, calls the operation that they
+// name, and encodes the answer or the error as AWS does.
 //
-// It promises operations a decoded, complete input with enum values that exist, nothing in it that the operation has declared
-// not to implement, and a Call that says who asks. It promises callers that nothing they sent was passed over in silence: what
-// has no place is refused by name. A panic or an error that is no *fault.Error becomes AWS's internal fault with nothing of its
-// text; the log has it. The handler is safe for concurrent use and keeps nothing between requests.
+// An operation gets a decoded, complete input with valid enum values, without any member that the
+// operation has declared not to implement, and a Call that says who asks. A caller gets an error
+// that names it for whatever could not be used; nothing is ignored. A panic, or an error that is
+// not a *fault.Error, becomes AWS's internal error without any detail, which is only logged. The
+// handler is safe for concurrent use and keeps nothing between requests.
 //
-// It knows no resources and no state. Websockets and the image registry do not pass through it; they use awswire/sigv4.
+// The package knows no resources and no state. Websockets and the image registry do not pass
+// through it; they use awswire/sigv4.
 package awswire
 
 import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -20,6 +24,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/schema"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/newid"
 )
 
 // Call is what an operation knows about a request besides its input.
@@ -31,37 +36,45 @@ type Call struct {
 	RequestID string
 	Principal identity.Principal
 	Now       time.Time
-	Host      string // as the caller addressed this server, for URLs in answers
+	Random    io.Reader // source of ids; it never fails
+	Host      string    // this server's host as the caller addressed it, for URLs in answers
 
 	pages pages
 }
 
-// Config is what the front desk needs from the server.
+// Config is what the handler needs from the server.
 type Config struct {
 	Verifier *sigv4.Verifier
 	Logger   *slog.Logger     // nil: slog.DiscardHandler
 	Now      func() time.Time // nil: time.Now
+	Random   io.Reader        // for ids; nil: crypto/rand. Read concurrently; it must not fail
 	PageKey  []byte           // authenticates page tokens; nil: a random key, so that tokens do not survive a restart
-	Audit    func(Outcome)    // nil: nobody records. Called once per request, before the answer, concurrently; Took is not known yet
-	Observe  func(Outcome)    // nil: nobody looks. Called once per request, after the answer, concurrently
+	// Audit, unless nil, is called once per request, before the answer, concurrently; Took is not
+	// set yet
+	Audit   func(Outcome)
+	Observe func(Outcome) // unless nil, called once per request, after the answer, concurrently
 }
 
-// Outcome is what became of a request.
+// Outcome describes a finished request.
 type Outcome struct {
-	Call   Call   // as far as it was known; Service and Action are "" unless the desk has them
-	Code   string // the fault's code, "" for success
+	Call   Call   // as far as it is known; Service and Action are "" if the server does not have them
+	Code   string // of the error; "" for success
 	Status int
 	Took   time.Duration
 
+	// Asked is the service and the action as the request names them. Callers may send anything
+	// there.
+	Asked struct{ Service, Action string }
+
 	Source      string              // the caller's network address
-	AccessKeyID string              // as the request names it; proved only when Call has a Principal
+	AccessKeyID string              // as the request names it; verified only if Call has a Principal
 	Resources   map[string][]string // the names, IDs and ARNs in the input, by member
 }
 
 // DefaultMaxBody is the size of the largest request body in bytes, unless a service says otherwise.
 const DefaultMaxBody = 2 << 20
 
-// handler is the front desk with everything compiled.
+// handler implements http.Handler.
 type handler struct {
 	cfg      Config
 	services []*service
@@ -69,8 +82,9 @@ type handler struct {
 	memory   *memory
 }
 
-// NewHandler makes the front desk of the given services. It fails when a service is described wrongly: an operation named twice,
-// a refused member that does not exist, a shape that is none, two services that cannot be told apart.
+// NewHandler returns the handler for the given services. It returns an error if a service is
+// described wrongly: an operation twice, a refused member that does not exist, an invalid shape, or
+// two services that cannot be distinguished.
 func NewHandler(cfg Config, services ...Service) (http.Handler, error) {
 	if cfg.Verifier == nil {
 		return nil, errors.New("awswire: a front desk without a Verifier would believe everybody")
@@ -81,9 +95,11 @@ func NewHandler(cfg Config, services ...Service) (http.Handler, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
 	if cfg.PageKey == nil {
-		cfg.PageKey = make([]byte, 32)
-		rand.Read(cfg.PageKey) // never fails
+		cfg.PageKey = newid.Bytes(cfg.Random, 32)
 	}
 	h := &handler{cfg: cfg, pageKey: cfg.PageKey, memory: newMemory()}
 	cache := &schema.Cache{}
@@ -94,7 +110,8 @@ func NewHandler(cfg Config, services ...Service) (http.Handler, error) {
 		}
 		for _, other := range h.services {
 			if other.Name == s.Name && other.Version == s.Version && other.TargetPrefix == s.TargetPrefix {
-				return nil, fmt.Errorf("awswire: two services %s of version %q and target %q", s.Name, s.Version, s.TargetPrefix)
+				return nil, fmt.Errorf("awswire: two services %s of version %q and target %q", s.Name,
+					s.Version, s.TargetPrefix)
 			}
 		}
 		h.services = append(h.services, compiled)

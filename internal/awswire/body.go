@@ -17,20 +17,20 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// Bodies are in memory before their signatures are verified, so anybody can send them.
+// Bodies are in memory before their signatures are verified, so anyone can send them.
 const (
-	// smallBody is the size up to which a body is read without asking for memory: the number of
-	// connections bounds their sum. Unsigned requests may have no larger one.
+	// smallBody is the size up to which a body is read without reserving memory, since the number
+	// of connections limits their sum. Bodies of unsigned requests may not be larger.
 	smallBody = 32 << 10
-	// maxUnverified is the size of all larger bodies together that are not verified yet.
+	// maxUnverified limits the total size of larger bodies that are not verified yet.
 	maxUnverified = 64 << 20
-	// maxUnverifiedBySource is the part of it that one address may have, unless it is loopback.
+	// maxUnverifiedBySource limits the part of that for one address that is not loopback.
 	maxUnverifiedBySource = maxUnverified / 2
 	// memoryTime is how long a large body waits for memory.
 	memoryTime = 10 * time.Second
 )
 
-// memory is what bodies that are not verified yet may have of it.
+// memory limits the size of the bodies that are not verified yet.
 type memory struct {
 	all *semaphore.Weighted
 
@@ -44,7 +44,8 @@ func newMemory() *memory {
 
 var errNoMemory = errors.New("too many large requests are arriving")
 
-// take waits for room for a body of the given size, from a source; release gives it back.
+// take waits until a body of the given size from a source may be read; release gives the memory
+// back.
 func (m *memory) take(ctx context.Context, source string, size int64) (release func(), err error) {
 	if size <= smallBody {
 		return func() {}, nil
@@ -65,7 +66,7 @@ func (m *memory) take(ctx context.Context, source string, size int64) (release f
 	}), nil
 }
 
-// book changes what a source has, and reports whether it may have that much.
+// book changes the bytes of a source, and reports whether it may have that many.
 func (m *memory) book(source string, size int64) bool {
 	if ip, err := netip.ParseAddr(source); err == nil && ip.Unmap().IsLoopback() {
 		return true
@@ -82,7 +83,7 @@ func (m *memory) book(source string, size int64) bool {
 	return true
 }
 
-// sourceOf is the address of a request's sender without the port.
+// sourceOf returns the address of a request's sender without the port.
 func sourceOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -91,9 +92,9 @@ func sourceOf(r *http.Request) string {
 	return host
 }
 
-// bodyLimit is the size of the largest body that the service takes for which the request claims to
-// be, by its target or else by the scope of its signature.
-func (x *exchange) bodyLimit() int64 {
+// bodyLimit returns the largest size of a body that the service accepts. The service is not
+// verified yet: it comes from the target or else from the scope of the signature.
+func (x *inflight) bodyLimit() int64 {
 	scope, signed := sigv4.ReadScope(x.r)
 	if !signed {
 		return smallBody
@@ -111,8 +112,8 @@ func (x *exchange) bodyLimit() int64 {
 	return limit
 }
 
-// readBody reads the body up to the largest size that its service takes.
-func (x *exchange) readBody(w http.ResponseWriter) error {
+// readBody reads the body, up to the limit of its service.
+func (x *inflight) readBody(w http.ResponseWriter) error {
 	x.limit = x.bodyLimit()
 	size := x.r.ContentLength
 	if size > x.limit {
@@ -123,7 +124,8 @@ func (x *exchange) readBody(w http.ResponseWriter) error {
 	}
 	var err error
 	if x.release, err = x.h.memory.take(x.r.Context(), sourceOf(x.r), size); err != nil {
-		return x.fault("ServiceUnavailable", "Too many large requests are arriving. Try again.").WithStatus(http.StatusServiceUnavailable)
+		return x.fault("ServiceUnavailable",
+			"Too many large requests are arriving. Try again.").WithStatus(http.StatusServiceUnavailable)
 	}
 	body := http.MaxBytesReader(w, x.r.Body, x.limit)
 	if x.r.ContentLength > 0 {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A request is refused by the length that it announces, for the service that it claims to be for, before its body is read.
+// A request is refused by the length that it announces, for the service that it claims to be for,
+// before its body is read.
 func TestBodiesAreLimitedBeforeTheyAreRead(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {
@@ -19,7 +20,8 @@ func TestBodiesAreLimitedBeforeTheyAreRead(t *testing.T) {
 		size int64
 		want int
 	}{
-		{"too large for the service", ecsRequest("CreateCluster", "{}"), DefaultMaxBody + 1, http.StatusRequestEntityTooLarge},
+		{"too large for the service", ecsRequest("CreateCluster", "{}"), DefaultMaxBody + 1,
+			http.StatusRequestEntityTooLarge},
 		{"unsigned", httptest.NewRequest("POST", "/", nil), smallBody + 1, http.StatusRequestEntityTooLarge},
 	} {
 		c.r.ContentLength = c.size

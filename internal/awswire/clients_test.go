@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// absent skips a test whose real counterpart is not there; where everything must be there, it fails.
+// absent skips a test whose real client is not installed; in CI it fails the test.
 func absent(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("BERTH_CI") == "1" {
@@ -25,17 +25,20 @@ func absent(t *testing.T, what string) {
 // realDesk is a front desk on a loopback port, with the real clock, and the environment that leads clients to it.
 func realDesk(t *testing.T) (url string, env []string) {
 	now := time.Now()
-	server := httptest.NewServer(newDesk(t, &toy{now: testNow, clusters: []string{"a", "b", "c", "d", "e"}}, func() time.Time { return now }))
+	server := httptest.NewServer(newDesk(t, &toy{now: testNow, clusters: []string{"a", "b", "c", "d", "e"}},
+		func() time.Time { return now }))
 	t.Cleanup(server.Close)
 	return server.URL, append(os.Environ(),
 		"AWS_ACCESS_KEY_ID="+testKey.ID, "AWS_SECRET_ACCESS_KEY="+testKey.Secret, "AWS_DEFAULT_REGION="+testRegion,
-		"AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "AWS_PAGER=", "ENDPOINT="+server.URL)
+		"AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "AWS_PAGER=",
+		"ENDPOINT="+server.URL)
 }
 
 // awsCLI finds a command line that works: a shim without its Python does not.
 func awsCLI(t *testing.T) string {
 	for _, path := range []string{"/usr/bin/aws", "aws"} {
-		if out, err := exec.Command(path, "--version").Output(); err == nil && bytes.HasPrefix(out, []byte("aws-cli/")) {
+		if out, err := exec.Command(path, "--version").Output(); err == nil &&
+			bytes.HasPrefix(out, []byte("aws-cli/")) {
 			return path
 		}
 	}
@@ -43,46 +46,65 @@ func awsCLI(t *testing.T) string {
 	return ""
 }
 
+// runCLI runs a command line of words without spaces against a desk.
+func runCLI(t *testing.T, cli, url string, env []string, args string) (out, stderr string, err error) {
+	cmd := exec.CommandContext(t.Context(), cli, append(strings.Fields(args), "--endpoint-url", url)...)
+	cmd.Env = env
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	printed, err := cmd.Output()
+	return string(printed), said.String(), err
+}
+
 func TestAWSCLI(t *testing.T) {
 	cli := awsCLI(t)
 	url, env := realDesk(t)
 	for _, c := range []struct{ args, want, wantErr string }{
-		{"ecs create-cluster --cluster-name web --tags key=a,value=b --query cluster.[clusterArn,tags[0].value] --output text",
+		{"ecs create-cluster --cluster-name web --tags key=a,value=b --query " +
+			"cluster.[clusterArn,tags[0].value] --output text",
 			"arn:aws:ecs:eu-central-1:123456789012:cluster/web\tb\n", ""},
-		{"ecs list-clusters --query clusterArns --output text", "a\tb\nc\td\ne\n", ""}, // the CLI follows the tokens, a line per page
-		{"ecs create-cluster --cluster-name taken", "", "An error occurred (ConflictException) when calling the CreateCluster operation: The cluster taken exists."},
-		{"ecs register-task-definition --family f --container-definitions name=a,image=i,memory=64 --query taskDefinition.[registeredAt,containerDefinitions[0].memory] --output text",
+		// the CLI follows the tokens, a line per page
+		{"ecs list-clusters --query clusterArns --output text", "a\tb\nc\td\ne\n", ""},
+		{"ecs create-cluster --cluster-name taken", "", "An error occurred (ConflictException) when " +
+			"calling the CreateCluster operation: The cluster taken exists."},
+		{"ecs register-task-definition --family f --container-definitions name=a,image=i,memory=64 --query " +
+			"taskDefinition.[registeredAt,containerDefinitions[0].memory] --output text",
 			"2026-11-23T00:55:38.250000+00:00\t64\n", ""},
-		{"elbv2 create-target-group --name tg --protocol HTTP --port 80 --query TargetGroups[0].[TargetGroupName,Port,LoadBalancerArns] --output json",
+		{"elbv2 create-target-group --name tg --protocol HTTP --port 80 --query " +
+			"TargetGroups[0].[TargetGroupName,Port,LoadBalancerArns] --output json",
 			"[\n    \"tg\",\n    80,\n    []\n]\n", ""},
 		{"elbv2 create-target-group --name tg --protocol SMTP", "",
-			"An error occurred (ValidationError) when calling the CreateTargetGroup operation: 1 validation error detected: Value 'SMTP' at 'protocol' failed to satisfy constraint: Member must satisfy enum value set: [HTTP, HTTPS, TCP, TLS, UDP, TCP_UDP, GENEVE, QUIC, TCP_QUIC]"},
-		{"elbv2 delete-load-balancer --load-balancer-arn x", "", "(LoadBalancerNotFound) when calling the DeleteLoadBalancer operation: One or more load balancers not found & <gone>"},
-		{"elbv2 describe-account-limits", "", "(InvalidAction) when calling the DescribeAccountLimits operation: Could not find operation DescribeAccountLimits for version 2015-12-01"},
-		{"ec2 run-instances --image-id ami-1 --instance-type t3.micro --tag-specifications ResourceType=instance,Tags=[{Key=k,Value=v}] --query Instances[0].[InstanceId,LaunchTime,Tags[0].Value,State.Name] --output text",
+			"An error occurred (ValidationError) when calling the CreateTargetGroup operation: 1 validation " +
+				"error detected: Value 'SMTP' at 'protocol' failed to satisfy constraint: Member must " +
+				"satisfy enum value set: [HTTP, HTTPS, TCP, TLS, UDP, TCP_UDP, GENEVE, QUIC, TCP_QUIC]"},
+		{"elbv2 delete-load-balancer --load-balancer-arn x", "", "(LoadBalancerNotFound) when calling the " +
+			"DeleteLoadBalancer operation: One or more load balancers not found & <gone>"},
+		{"elbv2 describe-account-limits", "", "(InvalidAction) when calling the DescribeAccountLimits " +
+			"operation: Could not find operation DescribeAccountLimits for version 2015-12-01"},
+		{"ec2 run-instances --image-id ami-1 --instance-type " +
+			"t3.micro --tag-specifications ResourceType=instance,Tags=[{Key=k,Value=v}] --query " +
+			"Instances[0].[InstanceId,LaunchTime,Tags[0].Value,State.Name] --output text",
 			"i-1\t2026-11-23T00:55:38.250000+00:00\tv\tpending\n", ""},
 		{"ec2 create-tags --resources i-1 --tags Key=k,Value=v", "", ""},
-		{"ec2 run-instances --image-id ami-1 --instance-type t0.none", "", "(InvalidParameterValue) when calling the RunInstances operation: Invalid value 't0.none' for InstanceType."},
+		{"ec2 run-instances --image-id ami-1 --instance-type t0.none", "", "(InvalidParameterValue) when " +
+			"calling the RunInstances operation: Invalid value 't0.none' for InstanceType."},
 		{"sts get-caller-identity --query Arn --output text", "arn:aws:iam::123456789012:root\n", ""},
-		{"dynamodb list-tables", "", `(UnknownOperationException) when calling the ListTables operation: Berth has no service "dynamodb"`},
+		{"dynamodb list-tables", "", `(UnknownOperationException) when calling the ListTables operation: ` +
+			`Berth has no service "dynamodb"`},
 	} {
 		t.Run(c.args, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), cli, append(strings.Fields(c.args), "--endpoint-url", url)...)
-			cmd.Env = env
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			out, err := cmd.Output()
-			if string(out) != c.want {
+			out, stderr, err := runCLI(t, cli, url, env, c.args)
+			if out != c.want {
 				t.Errorf("printed %q, want %q", out, c.want)
 			}
-			if (err != nil) != (c.wantErr != "") || !strings.Contains(stderr.String(), c.wantErr) {
-				t.Errorf("%v: %s\nwant %s", err, stderr.String(), c.wantErr)
+			if (err != nil) != (c.wantErr != "") || !strings.Contains(stderr, c.wantErr) {
+				t.Errorf("%v: %s\nwant %s", err, stderr, c.wantErr)
 			}
 		})
 	}
 }
 
-// TestWrongSecret: what the CLI says to somebody with a wrong secret, in the three families of protocols.
+// TestWrongSecret: what the CLI prints for a wrong secret, in the three families of protocols.
 func TestWrongSecret(t *testing.T) {
 	cli := awsCLI(t)
 	url, env := realDesk(t)
@@ -90,7 +112,8 @@ func TestWrongSecret(t *testing.T) {
 		{testKey.ID, "ecs list-clusters", "(InvalidSignatureException)"},
 		{testKey.ID, "sts get-caller-identity", "(SignatureDoesNotMatch)"},
 		{testKey.ID, "ec2 create-tags --resources i --tags Key=k", "(SignatureDoesNotMatch)"},
-		{"AKIDNOBODY", "ecs list-clusters", "(UnrecognizedClientException) when calling the ListClusters operation: The security token included in the request is invalid."},
+		{"AKIDNOBODY", "ecs list-clusters", "(UnrecognizedClientException) when calling the ListClusters " +
+			"operation: The security token included in the request is invalid."},
 		{"AKIDNOBODY", "sts get-caller-identity", "(InvalidClientTokenId)"},
 		{"AKIDNOBODY", "ec2 create-tags --resources i --tags Key=k", "(AuthFailure)"},
 	} {
@@ -103,6 +126,12 @@ func TestWrongSecret(t *testing.T) {
 }
 
 func TestJavaScriptSDK(t *testing.T) {
+	compareScript(t, "calls.mjs", filepath.Join("testdata", "js", "calls.golden"))
+}
+
+// compareScript runs a script with the official JavaScript SDK and compares the JSON lines it prints.
+func compareScript(t *testing.T, script, golden string) {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		absent(t, "node")
@@ -112,7 +141,7 @@ func TestJavaScriptSDK(t *testing.T) {
 		absent(t, "the JavaScript SDK (npm install in internal/awswire/testdata/js)")
 	}
 	_, env := realDesk(t)
-	cmd := exec.CommandContext(t.Context(), node, "calls.mjs")
+	cmd := exec.CommandContext(t.Context(), node, script)
 	cmd.Dir, cmd.Env = dir, env
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -127,7 +156,7 @@ func TestJavaScriptSDK(t *testing.T) {
 		}
 		got = append(got, strings.TrimSpace(line))
 	}
-	want, err := os.ReadFile(filepath.Join("testdata", "js", "calls.golden"))
+	want, err := os.ReadFile(golden)
 	if err != nil {
 		t.Fatal(err)
 	}

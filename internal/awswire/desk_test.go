@@ -35,11 +35,13 @@ func TestConcurrentCalls(t *testing.T) {
 	wg.Wait()
 }
 
-const benchBody = `{"family":"web","networkMode":"bridge","containerDefinitions":[{"name":"chat","image":"123456789012.dkr.ecr.us-east-1.amazonaws.com/chat:1",` +
-	`"memory":128,"cpu":64,"essential":true,"portMappings":[{"containerPort":3000,"hostPort":0}],"environment":[{"name":"REDIS","value":"redis:6379"}]}]}`
+const benchBody = `{"family":"web","networkMode":"bridge","containerDefinitions":[{"name":"chat",` +
+	`"image":"123456789012.dkr.ecr.us-east-1.amazonaws.com/chat:1",` +
+	`"memory":128,"cpu":64,"essential":true,"portMappings":[{"containerPort":3000,"hostPort":0}],` +
+	`"environment":[{"name":"REDIS","value":"redis:6379"}]}]}`
 
-// BenchmarkDesk is a whole call in process. "x-verify" is how many times the proof of the signature alone it takes, which no
-// front desk can leave out.
+// BenchmarkDesk is a whole call in process. "x-verify" is how many times the proof of the signature
+// alone it takes, which no front desk can leave out.
 func BenchmarkDesk(b *testing.B) {
 	desk := newTestDesk(b)
 	verifier := &sigv4.Verifier{Keys: identity.NewKeyRing(testKey)}
@@ -77,8 +79,10 @@ func BenchmarkNewHandler(b *testing.B) {
 // Whatever is sent, signed or not, the answer is well-formed and never the program's own failure.
 func FuzzDesk(f *testing.F) {
 	f.Add("POST", "/", "application/x-amz-json-1.1", ecs.TargetPrefix+".RegisterTaskDefinition", "ecs", benchBody, "")
-	f.Add("POST", "/", "application/x-www-form-urlencoded", "", "elasticloadbalancing", "Action=CreateRule&Version=2015-12-01&Actions.member.1.Type=forward", "gzip")
+	f.Add("POST", "/", "application/x-www-form-urlencoded", "", "elasticloadbalancing",
+		"Action=CreateRule&Version=2015-12-01&Actions.member.1.Type=forward", "gzip")
 	f.Add("GET", "/?Action=RunInstances&MinCount=1&MaxCount=%31&InstanceType=t3.micro", "", "", "ec2", "", "")
+	f.Add("POST", granite+"SetAlarmState", "application/cbor", "", "monitoring", "\xa1\x69AlarmName\x61a", "")
 	f.Add("PUT", "/a/../b?%zz", "text/plain", ".", "x/y", "\x00", "identity")
 	desk := newTestDesk(f)
 	f.Fuzz(func(t *testing.T, method, path, contentType, target, service, body, encoding string) {
@@ -86,14 +90,21 @@ func FuzzDesk(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r := &http.Request{Method: method, URL: u, Host: "127.0.0.1:4566", Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
-		for k, v := range map[string]string{"Content-Type": contentType, "X-Amz-Target": target, "Content-Encoding": encoding} {
+		r := &http.Request{Method: method, URL: u, Host: "127.0.0.1:4566", Header: http.Header{},
+			Body: io.NopCloser(strings.NewReader(body))}
+		for k, v := range map[string]string{
+			"Content-Type": contentType, "X-Amz-Target": target, "Content-Encoding": encoding,
+		} {
 			if v != "" {
 				r.Header.Set(k, v)
 			}
 		}
+		if contentType == "application/cbor" {
+			r.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
+		}
 		if service != "" {
-			sigv4.Sign(r, sigv4.Credentials{AccessKeyID: testKey.ID, SecretAccessKey: testKey.Secret}, testRegion, service, sigv4.HashPayload([]byte(body)), testNow)
+			sigv4.Sign(r, sigv4.Credentials{AccessKeyID: testKey.ID, SecretAccessKey: testKey.Secret},
+				testRegion, service, sigv4.HashPayload([]byte(body)), testNow)
 		}
 		w := httptest.NewRecorder()
 		desk.ServeHTTP(w, r)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
 	"github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/awswire/shape/elbv2"
@@ -25,7 +26,8 @@ const (
 )
 
 var (
-	testKey = identity.AccessKey{ID: "AKIDEXAMPLE0000000AB", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Principal: identity.Root(testAccount)}
+	testKey = identity.AccessKey{ID: "AKIDEXAMPLE0000000AB",
+		Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Principal: identity.Root(testAccount)}
 	testNow = time.Date(2026, 11, 23, 0, 55, 38, 250_000_000, time.UTC)
 )
 
@@ -36,6 +38,7 @@ var errFull = fault.New("ServerException", "The disk is full.").WithStatus(500)
 type toy struct {
 	clusters []string
 	now      time.Time
+	data     []cloudwatch.MetricDatum
 }
 
 func (y *toy) createCluster(_ context.Context, c *Call, in *ecs.CreateClusterInput) (*ecs.CreateClusterOutput, error) {
@@ -51,7 +54,8 @@ func (y *toy) createCluster(_ context.Context, c *Call, in *ecs.CreateClusterInp
 	case "full":
 		return nil, errFull
 	case "taken":
-		return nil, fault.New(ecs.CodeConflictException, "The cluster %s exists.", name).WithDetail("resourceIds", []string{name}).WithStatus(409)
+		return nil, fault.New(ecs.CodeConflictException, "The cluster %s exists.",
+			name).WithDetail("resourceIds", []string{name}).WithStatus(409)
 	}
 	arn := "arn:aws:ecs:" + c.Region + ":" + c.Account + ":cluster/" + name
 	return &ecs.CreateClusterOutput{Cluster: &ecs.Cluster{
@@ -80,14 +84,18 @@ func (y *toy) listClusters(_ context.Context, c *Call, in *ecs.ListClustersInput
 	return out, nil
 }
 
-func (y *toy) register(_ context.Context, _ *Call, in *ecs.RegisterTaskDefinitionInput) (*ecs.RegisterTaskDefinitionOutput, error) {
+func (y *toy) register(
+	_ context.Context, _ *Call, in *ecs.RegisterTaskDefinitionInput,
+) (*ecs.RegisterTaskDefinitionOutput, error) {
 	return &ecs.RegisterTaskDefinitionOutput{TaskDefinition: &ecs.TaskDefinition{
 		Family: in.Family, ContainerDefinitions: in.ContainerDefinitions, Volumes: in.Volumes, Revision: new(int32(1)),
 		RegisteredAt: new(y.now), NetworkMode: in.NetworkMode,
 	}}, nil
 }
 
-func (y *toy) createTargetGroup(_ context.Context, _ *Call, in *elbv2.CreateTargetGroupInput) (*elbv2.CreateTargetGroupOutput, error) {
+func (y *toy) createTargetGroup(
+	_ context.Context, _ *Call, in *elbv2.CreateTargetGroupInput,
+) (*elbv2.CreateTargetGroupOutput, error) {
 	if in.Name != nil && *in.Name == "full" {
 		return nil, errFull
 	}
@@ -98,10 +106,14 @@ func (y *toy) createTargetGroup(_ context.Context, _ *Call, in *elbv2.CreateTarg
 }
 
 func (y *toy) createRule(_ context.Context, _ *Call, in *elbv2.CreateRuleInput) (*elbv2.CreateRuleOutput, error) {
-	return &elbv2.CreateRuleOutput{Rules: []elbv2.Rule{{Actions: in.Actions, Conditions: in.Conditions, IsDefault: new(false)}}}, nil
+	return &elbv2.CreateRuleOutput{
+		Rules: []elbv2.Rule{{Actions: in.Actions, Conditions: in.Conditions, IsDefault: new(false)}},
+	}, nil
 }
 
-func (y *toy) deleteLoadBalancer(context.Context, *Call, *elbv2.DeleteLoadBalancerInput) (*elbv2.DeleteLoadBalancerOutput, error) {
+func (y *toy) deleteLoadBalancer(
+	context.Context, *Call, *elbv2.DeleteLoadBalancerInput,
+) (*elbv2.DeleteLoadBalancerOutput, error) {
 	return nil, fault.New(elbv2.CodeLoadBalancerNotFound, "One or more load balancers not found & <gone>")
 }
 
@@ -127,24 +139,63 @@ func (y *toy) whoAmI(_ context.Context, c *Call, _ *sts.GetCallerIdentityInput) 
 	return &sts.GetCallerIdentityOutput{Account: &c.Account, Arn: &c.Principal.ARN, UserId: &c.Principal.UserID}, nil
 }
 
+func (y *toy) putMetricData(
+	_ context.Context, _ *Call, in *cloudwatch.PutMetricDataInput,
+) (*cloudwatch.PutMetricDataOutput, error) {
+	y.data = in.MetricData
+	return nil, nil
+}
+
+// getMetricStatistics gives back what the last PutMetricData had.
+func (y *toy) getMetricStatistics(
+	_ context.Context, _ *Call, in *cloudwatch.GetMetricStatisticsInput,
+) (*cloudwatch.GetMetricStatisticsOutput, error) {
+	out := &cloudwatch.GetMetricStatisticsOutput{Label: in.MetricName, Datapoints: []cloudwatch.Datapoint{}}
+	for _, d := range y.data {
+		out.Datapoints = append(out.Datapoints, cloudwatch.Datapoint{
+			Timestamp: d.Timestamp, Sum: d.Value, Unit: d.Unit,
+			ExtendedStatistics: map[string]float64{"p99": *d.Value},
+		})
+	}
+	return out, nil
+}
+
+func (y *toy) setAlarmState(
+	_ context.Context, _ *Call, in *cloudwatch.SetAlarmStateInput,
+) (*cloudwatch.SetAlarmStateOutput, error) {
+	if *in.AlarmName == "gone" {
+		return nil, fault.New(cloudwatch.CodeResourceNotFound, "There is no alarm gone.")
+	}
+	return nil, fault.New(cloudwatch.CodeInvalidFormatFault, "The reason is not JSON.")
+}
+
 func (y *toy) services() []Service {
-	return []Service{
-		{Name: ecs.SigningName, Protocol: JSON11, TargetPrefix: ecs.TargetPrefix, ValidationCode: ecs.CodeInvalidParameterException,
+	return append(y.restServices(), []Service{
+		{Name: ecs.SigningName, Protocols: []Protocol{JSON11}, TargetPrefix: ecs.TargetPrefix,
+			ValidationCode: ecs.CodeInvalidParameterException,
 			Operations: []Operation{
-				Op("CreateCluster", y.createCluster).Refuses("serviceConnectDefaults", "configuration.executeCommandConfiguration.logConfiguration"),
+				Op("CreateCluster", y.createCluster).Refuses("serviceConnectDefaults",
+					"configuration.executeCommandConfiguration.logConfiguration"),
 				Op("ListClusters", y.listClusters),
 				Op("RegisterTaskDefinition", y.register).Refuses("containerDefinitions[].firelensConfiguration"),
 			}},
-		{Name: elbv2.SigningName, Protocol: Query, Version: elbv2.APIVersion, Namespace: elbv2.XMLNamespace,
+		{Name: elbv2.SigningName, Protocols: []Protocol{Query},
+			Version: elbv2.APIVersion, Namespace: elbv2.XMLNamespace,
 			Operations: []Operation{
 				Op("CreateTargetGroup", y.createTargetGroup), Op("CreateRule", y.createRule).Refuses("Transforms"),
 				Op("DeleteLoadBalancer", y.deleteLoadBalancer),
 			}},
-		{Name: ec2.SigningName, Protocol: EC2Query, Version: ec2.APIVersion, Namespace: ec2.XMLNamespace,
-			Operations: []Operation{Op("RunInstances", y.runInstances).Refuses("ElasticGpuSpecification"), Op("CreateTags", y.createTags)}},
-		{Name: sts.SigningName, Protocol: Query, Version: sts.APIVersion, Namespace: sts.XMLNamespace,
+		{Name: ec2.SigningName, Protocols: []Protocol{EC2Query}, Version: ec2.APIVersion, Namespace: ec2.XMLNamespace,
+			Operations: []Operation{Op("RunInstances", y.runInstances).Refuses("ElasticGpuSpecification"),
+				Op("CreateTags", y.createTags)}},
+		{Name: sts.SigningName, Protocols: []Protocol{Query}, Version: sts.APIVersion, Namespace: sts.XMLNamespace,
 			Operations: []Operation{Op("GetCallerIdentity", y.whoAmI)}},
-	}
+		{Name: cloudwatch.SigningName, Protocols: []Protocol{CBOR, JSON10, Query},
+			TargetPrefix: cloudwatch.TargetPrefix, Version: cloudwatch.APIVersion, Namespace: cloudwatch.XMLNamespace,
+			QueryCodes: cloudwatch.QueryCodes, Statuses: cloudwatch.Statuses,
+			Operations: []Operation{Op("PutMetricData", y.putMetricData).Refuses("EntityMetricData"),
+				Op("GetMetricStatistics", y.getMetricStatistics), Op("SetAlarmState", y.setAlarmState)}},
+	}...)
 }
 
 // newDesk makes a front desk of the toy services whose clock stands at now.
@@ -174,7 +225,8 @@ func request(service, contentType, target, body string) *http.Request {
 	if target != "" {
 		r.Header.Set("X-Amz-Target", target)
 	}
-	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: testKey.ID, SecretAccessKey: testKey.Secret}, testRegion, service, sigv4.HashPayload([]byte(body)), testNow)
+	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: testKey.ID, SecretAccessKey: testKey.Secret}, testRegion,
+		service, sigv4.HashPayload([]byte(body)), testNow)
 	return r
 }
 

@@ -12,90 +12,100 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// codes are the names that one family of protocols has for the faults of the desk itself.
+// codes are the codes that one family of protocols has for errors of this package, and some of
+// their texts.
 type codes struct {
-	validation, serialization, unknownAction, missingAction, internal, tooLarge string
-	missingToken, incomplete, mismatch, expired, unknownKey, expiredToken       string
-	denied                                                                      int // the status of faults about signatures
+	validation, serialization, malformed        string
+	unknownAction, missingAction                string
+	internal, tooLarge                          string
+	missingToken, incomplete, mismatch, expired string
+	unknownKey, expiredToken                    string
+
+	denied           int    // HTTP status of errors about signatures
+	unknownKeyStatus int    // 0 means denied
+	unknownKeyText   string // "" means the verifier's text
+
+	// noAction is the text for an action that does not exist: {action} of {service}, version
+	// {version}.
+	noAction       string
+	noActionStatus int // 0 is 400
+	// unknownMember and missingMember are set if these have codes of their own.
+	unknownMember, missingMember string
+	// byValue selects messages with the wrong value, and not with the kind of JSON token.
+	byValue bool
 }
 
 var (
 	jsonCodes = codes{
-		validation: "ValidationException", serialization: "SerializationException",
+		validation: "ValidationException", serialization: "SerializationException", malformed: "SerializationException",
 		unknownAction: "UnknownOperationException", missingAction: "UnknownOperationException",
 		internal: "ServerException", tooLarge: "RequestEntityTooLargeException",
 		missingToken: "MissingAuthenticationTokenException", incomplete: "IncompleteSignatureException",
 		mismatch: "InvalidSignatureException", expired: "InvalidSignatureException",
 		unknownKey: "UnrecognizedClientException", expiredToken: "ExpiredTokenException", denied: http.StatusBadRequest,
+		noAction: "{action} is not an operation of the service {service} that Berth has.",
 	}
 	queryCodes = codes{
-		validation: "ValidationError", serialization: "MalformedInput",
+		validation: "ValidationError", serialization: "MalformedInput", malformed: "MalformedQueryString",
 		unknownAction: "InvalidAction", missingAction: "MissingAction",
 		internal: "InternalFailure", tooLarge: "RequestEntityTooLarge",
 		missingToken: "MissingAuthenticationToken", incomplete: "IncompleteSignature",
 		mismatch: "SignatureDoesNotMatch", expired: "SignatureDoesNotMatch",
 		unknownKey: "InvalidClientTokenId", expiredToken: "ExpiredToken", denied: http.StatusForbidden,
+		noAction: "Could not find operation {action} for version {version}: Berth does not have it.",
+		byValue:  true,
 	}
 	ec2Codes = codes{
-		validation: "InvalidParameterValue", serialization: "InvalidParameterValue",
+		validation: "InvalidParameterValue", serialization: "InvalidParameterValue", malformed: "MalformedQueryString",
 		unknownAction: "InvalidAction", missingAction: "MissingAction",
 		internal: "InternalError", tooLarge: "RequestEntityTooLarge",
 		missingToken: "MissingAuthenticationToken", incomplete: "IncompleteSignature",
 		mismatch: "SignatureDoesNotMatch", expired: "RequestExpired",
 		unknownKey: "AuthFailure", expiredToken: "ExpiredToken", denied: http.StatusForbidden,
+		unknownKeyStatus: http.StatusUnauthorized,
+		unknownKeyText:   "AWS was not able to validate the provided access credentials",
+		noAction:         "The action {action} is not valid for this web service: Berth does not have it.",
+		unknownMember:    "UnknownParameter", missingMember: "MissingParameter", byValue: true,
 	}
 )
 
-func (s *service) codes() codes {
-	switch s.Protocol {
-	case Query:
-		return queryCodes
-	case EC2Query:
-		return ec2Codes
-	}
-	return jsonCodes
+func (s *service) validationCode(p Protocol) string {
+	return cmp.Or(s.ValidationCode, p.codes().validation)
 }
+func (s *service) tokenCode(p Protocol) string   { return cmp.Or(s.TokenCode, s.validationCode(p)) }
+func (s *service) refusalCode(p Protocol) string { return cmp.Or(s.RefusalCode, s.validationCode(p)) }
 
-func (s *service) validationCode() string { return cmp.Or(s.ValidationCode, s.codes().validation) }
-func (s *service) tokenCode() string      { return cmp.Or(s.TokenCode, s.validationCode()) }
-func (s *service) refusalCode() string    { return cmp.Or(s.RefusalCode, s.validationCode()) }
+func (x *inflight) codes() *codes { return x.protocol.codes() }
 
-func (x *exchange) codes() codes { return x.svc.codes() }
-
-func (x *exchange) fault(code, format string, args ...any) *fault.Error {
+func (x *inflight) fault(code, format string, args ...any) *fault.Error {
 	return fault.New(code, format, args...)
 }
 
-func (x *exchange) malformed(what string) *fault.Error {
-	if x.svc.Protocol.isJSON() {
-		return x.fault("SerializationException", "The request could not be read: %s.", what)
-	}
-	return x.fault("MalformedQueryString", "The request could not be read: %s.", what)
+func (x *inflight) malformed(what string) *fault.Error {
+	return x.fault(x.codes().malformed, "The request could not be read: %s.", what)
 }
 
-func (x *exchange) tooLarge(limit int64) *fault.Error {
+func (x *inflight) tooLarge(limit int64) *fault.Error {
 	return x.fault(x.codes().tooLarge, "The request is larger than the %d bytes that this API takes.", limit).
 		WithStatus(http.StatusRequestEntityTooLarge)
 }
 
-func (x *exchange) internal() *fault.Error {
-	return x.fault(x.codes().internal, "The request failed because of an error in the server; its log has the request ID %s.", x.call.RequestID).
+func (x *inflight) internal() *fault.Error {
+	return x.fault(x.codes().internal, "The request failed because of an error in the server; its log has "+
+		"the request ID %s.", x.call.RequestID).
 		WithStatus(http.StatusInternalServerError)
 }
 
-func (x *exchange) unknownAction() *fault.Error {
-	switch {
-	case x.call.Action == "":
+func (x *inflight) unknownAction() *fault.Error {
+	if x.call.Action == "" {
 		return x.fault(x.codes().missingAction, "The request does not name an action of the service %s.", x.svc.Name)
-	case x.svc.Protocol == EC2Query:
-		return x.fault(x.codes().unknownAction, "The action %s is not valid for this web service: Berth does not have it.", x.call.Action)
-	case x.svc.Protocol == Query:
-		return x.fault(x.codes().unknownAction, "Could not find operation %s for version %s: Berth does not have it.", x.call.Action, x.svc.Version)
 	}
-	return x.fault(x.codes().unknownAction, "%s is not an operation of the service %s that Berth has.", x.call.Action, x.svc.Name)
+	words := strings.NewReplacer("{action}", x.call.Action, "{service}", x.svc.Name, "{version}", x.svc.Version)
+	return x.fault(x.codes().unknownAction, "%s", words.Replace(x.codes().noAction)).
+		WithStatus(x.codes().noActionStatus)
 }
 
-func (x *exchange) unknownService(name, action string) *fault.Error {
+func (x *inflight) unknownService(name, action string) *fault.Error {
 	if name == "" {
 		return x.fault(x.codes().missingToken, "Request is missing Authentication Token").WithStatus(x.codes().denied)
 	}
@@ -106,12 +116,13 @@ func (x *exchange) unknownService(name, action string) *fault.Error {
 	return x.fault(x.codes().unknownAction, "Berth has no service %q%s. It has: %s.", name, asked, x.h.serviceNames())
 }
 
-func (x *exchange) wrongScope() *fault.Error {
-	return x.fault(x.codes().mismatch, "Credential should be scoped to correct service: '%s'.", x.svc.Name).WithStatus(x.codes().denied)
+func (x *inflight) wrongScope() *fault.Error {
+	return x.fault(x.codes().mismatch, "Credential should be scoped to correct service: '%s'.",
+		x.svc.Name).WithStatus(x.codes().denied)
 }
 
-// signatureFault words why a signature is not believed.
-func (x *exchange) signatureFault(err error) *fault.Error {
+// signatureFault returns the error for a signature that is not accepted.
+func (x *inflight) signatureFault(err error) *fault.Error {
 	e, ok := errors.AsType[*sigv4.Error](err)
 	if !ok {
 		return x.logged(err)
@@ -126,18 +137,17 @@ func (x *exchange) signatureFault(err error) *fault.Error {
 	case sigv4.Expired, sigv4.NotYetValid:
 		code = c.expired
 	case sigv4.UnknownKey:
-		code = c.unknownKey
-		if x.svc.Protocol == EC2Query {
-			return x.fault(code, "AWS was not able to validate the provided access credentials").WithStatus(http.StatusUnauthorized)
-		}
+		return x.fault(c.unknownKey, "%s", cmp.Or(c.unknownKeyText, e.Message)).
+			WithStatus(cmp.Or(c.unknownKeyStatus, c.denied))
 	case sigv4.ExpiredToken:
 		code = c.expiredToken
 	}
 	return x.fault(code, "%s", e.Message).WithStatus(status)
 }
 
-// problemFault words what is wrong with an input. The gravest kind is told; of constraints, all of them at once, as AWS does.
-func (x *exchange) problemFault(problems []schema.Problem) *fault.Error {
+// problemFault returns the error for an invalid input. It reports the most serious kind of problem;
+// if that is constraints, it reports all of them, as AWS does.
+func (x *inflight) problemFault(problems []schema.Problem) *fault.Error {
 	for _, kind := range []schema.ProblemKind{schema.Malformed, schema.WrongType, schema.Unknown, schema.Refused} {
 		for _, p := range problems {
 			if p.Kind == kind {
@@ -145,15 +155,15 @@ func (x *exchange) problemFault(problems []schema.Problem) *fault.Error {
 			}
 		}
 	}
-	if x.svc.Protocol == EC2Query {
-		return x.ec2Constraint(problems[0])
+	if x.codes().missingMember != "" {
+		return x.oneConstraint(problems[0])
 	}
 	return x.constraints(problems)
 }
 
-func (x *exchange) oneProblem(p schema.Problem) *fault.Error {
+func (x *inflight) oneProblem(p schema.Problem) *fault.Error {
 	name := cmp.Or(p.Path.String(), "input")
-	if !x.svc.Protocol.isJSON() {
+	if x.protocol.format() == schema.Query {
 		name = p.Path.Parameter()
 	}
 	switch p.Kind {
@@ -166,17 +176,18 @@ func (x *exchange) oneProblem(p schema.Problem) *fault.Error {
 		if p.Want != "" {
 			hint = fmt.Sprintf(" Did you mean %q?", p.Want)
 		}
-		if x.svc.Protocol == EC2Query {
-			return x.fault("UnknownParameter", "The parameter %s is not recognized.%s", name, hint)
+		if code := x.codes().unknownMember; code != "" {
+			return x.fault(code, "The parameter %s is not recognized.%s", name, hint)
 		}
-		return x.fault(x.svc.validationCode(), "Unknown parameter in input: %q is not a member of %s.%s", name, x.call.Action, hint)
+		return x.fault(x.svc.validationCode(x.protocol), "Unknown parameter in input: %q is not a member of %s.%s",
+			name, x.call.Action, hint)
 	}
-	return x.fault(x.svc.refusalCode(), "Berth does not support %q in %s. Leave it out.", name, x.call.Action)
+	return x.fault(x.svc.refusalCode(x.protocol), "Berth does not support %q in %s. Leave it out.", name, x.call.Action)
 }
 
-func (x *exchange) wrongType(p schema.Problem, name string) *fault.Error {
+func (x *inflight) wrongType(p schema.Problem, name string) *fault.Error {
 	code := x.codes().serialization
-	if !x.svc.Protocol.isJSON() {
+	if x.codes().byValue {
 		return x.fault(code, "Value (%s) for parameter %s is invalid. It must be of type %s.", p.Have, name, p.Want)
 	}
 	switch {
@@ -192,38 +203,37 @@ func (x *exchange) wrongType(p schema.Problem, name string) *fault.Error {
 	return x.fault(code, "%s can not be converted to %s %s: at '%s'", p.Have, article, p.Want, name)
 }
 
-// maxConstraints is how many violations one message tells.
+// maxConstraints is how many violations a message lists.
 const maxConstraints = 20
 
-// constraints is AWS's message about values that a model's constraints do not admit.
-func (x *exchange) constraints(problems []schema.Problem) *fault.Error {
-	var b strings.Builder
+// constraints returns AWS's message about values that violate constraints of the API's model.
+func (x *inflight) constraints(problems []schema.Problem) *fault.Error {
 	plural := "s"
 	if len(problems) == 1 {
 		plural = ""
 	}
-	fmt.Fprintf(&b, "%d validation error%s detected: ", len(problems), plural)
-	for i, p := range problems[:min(len(problems), maxConstraints)] {
-		if i > 0 {
-			b.WriteString("; ")
-		}
+	var all []string
+	for _, p := range problems[:min(len(problems), maxConstraints)] {
 		at := p.Path.Constraint()
 		switch p.Kind {
 		case schema.Missing:
-			fmt.Fprintf(&b, "Value null at '%s' failed to satisfy constraint: Member must not be null", at)
+			all = append(all, fault.Violation(fault.Null, at, "Member must not be null"))
 		case schema.BadEnum:
-			fmt.Fprintf(&b, "Value '%s' at '%s' failed to satisfy constraint: Member must satisfy enum value set: [%s]", p.Have, at, strings.Join(p.Allowed, ", "))
+			all = append(all, fault.Violation(p.Have, at, "Member must satisfy enum value set: [%s]",
+				strings.Join(p.Allowed, ", ")))
 		case schema.NotUnion:
-			fmt.Fprintf(&b, "Value at '%s' failed to satisfy constraint: Member must have exactly one of its members set", at)
+			all = append(all, fault.Violation(nil, at, "Member must have exactly one of its members set"))
 		}
 	}
-	return x.fault(x.svc.validationCode(), "%s", b.String())
+	return x.fault(x.svc.validationCode(x.protocol), "%d validation error%s detected: %s", len(problems), plural,
+		strings.Join(all, "; "))
 }
 
-func (x *exchange) ec2Constraint(p schema.Problem) *fault.Error {
+// oneConstraint returns EC2's message about a value.
+func (x *inflight) oneConstraint(p schema.Problem) *fault.Error {
 	name := p.Path.Parameter()
 	if p.Kind == schema.Missing {
-		return x.fault("MissingParameter", "The request must contain the parameter %s", name)
+		return x.fault(x.codes().missingMember, "The request must contain the parameter %s", name)
 	}
-	return x.fault(x.svc.validationCode(), "Invalid value '%s' for %s.", p.Have, name)
+	return x.fault(x.svc.validationCode(x.protocol), "Invalid value '%s' for %s.", p.Have, name)
 }

@@ -13,7 +13,8 @@ import (
 )
 
 func pageCall(action string) *Call {
-	return &Call{Service: "ecs", Action: action, Region: testRegion, Account: testAccount, pages: pages{key: []byte("k"), code: "InvalidParameterException"}}
+	return &Call{Service: "ecs", Action: action, Region: testRegion, Account: testAccount,
+		pages: pages{key: []byte("k"), code: "InvalidParameterException"}}
 }
 
 func same(s string) string { return s }
@@ -58,7 +59,9 @@ func TestTokensAreBoundAndTamperEvident(t *testing.T) {
 	raw, _ := base64.URLEncoding.DecodeString(*token)
 	raw[len(raw)-1]++
 	for name, attempt := range map[string]func() (Page, error){
-		"another action":       func() (Page, error) { return pageCall("ListServices").Page(token, "cluster", "RUNNING") },
+		"another action": func() (Page, error) {
+			return pageCall("ListServices").Page(token, "cluster", "RUNNING")
+		},
 		"another region":       func() (Page, error) { return other.Page(token, "cluster", "RUNNING") },
 		"another filter":       func() (Page, error) { return pageCall("ListTasks").Page(token, "cluster", "STOPPED") },
 		"filters run together": func() (Page, error) { return pageCall("ListTasks").Page(token, "clusterRUNNING") },
@@ -67,7 +70,8 @@ func TestTokensAreBoundAndTamperEvident(t *testing.T) {
 		},
 		"made up": func() (Page, error) { return pageCall("ListTasks").Page(new("x"), "cluster", "RUNNING") },
 	} {
-		if _, err := attempt(); !errors.Is(err, fault.New("InvalidParameterException", "")) || !strings.Contains(err.Error(), "The nextToken is invalid") {
+		if _, err := attempt(); !errors.Is(err, fault.New("InvalidParameterException", "")) ||
+			!strings.Contains(err.Error(), "The nextToken is invalid") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

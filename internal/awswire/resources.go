@@ -8,12 +8,12 @@ import (
 	"github.com/berthhq/berth/internal/awswire/schema"
 )
 
-// maxResources is how many names of one member are told.
+// maxResources is how many names of one member are recorded.
 const maxResources = 10
 
-// resources are the names, IDs and ARNs that stand at the top of the input, by member. Nothing else of an input is told, since it may
-// be secret.
-func (x *exchange) resources() map[string][]string {
+// resources returns the names, IDs and ARNs at the top of the input, by member. Other members are
+// left out, since they may be secret.
+func (x *inflight) resources() map[string][]string {
 	if x.in == nil {
 		return nil
 	}
@@ -21,7 +21,7 @@ func (x *exchange) resources() map[string][]string {
 	v := reflect.ValueOf(x.in).Elem()
 	for i := range x.op.input.Fields {
 		f := &x.op.input.Fields[i]
-		name := f.WireName(x.svc.Protocol.format())
+		name := f.WireName(x.protocol.format())
 		if !namesResource(name) {
 			continue
 		}
@@ -32,7 +32,7 @@ func (x *exchange) resources() map[string][]string {
 	return found
 }
 
-// textsOf is the text of a string, or of the first strings of a list.
+// textsOf returns the text of a string, or of the first strings of a list.
 func textsOf(v reflect.Value, t *schema.Type) (texts []string) {
 	if v.IsZero() {
 		return nil
@@ -51,14 +51,16 @@ func textsOf(v reflect.Value, t *schema.Type) (texts []string) {
 	return texts
 }
 
-// namesResource reports whether a member says which thing a call is about.
+// namesResource reports whether a member identifies what a call is about.
 func namesResource(member string) bool {
 	member = strings.ToLower(member[:min(1, len(member))]) + member[min(1, len(member)):]
-	if member == "externalId" { // AssumeRole's is a shared secret
+	if member == "externalId" { // in AssumeRole it is a shared secret
 		return false
 	}
-	known := []string{"arn", "name", "names", "cluster", "service", "task", "taskDefinition", "family", "containerInstance", "containerInstances", "resources"}
-	return slices.Contains(known, member) || slices.ContainsFunc([]string{"Arn", "ARN", "Arns", "ARNs", "Name", "Names", "Id", "Ids"}, func(end string) bool {
-		return strings.HasSuffix(member, end)
-	})
+	known := []string{"arn", "name", "names", "cluster", "service", "task", "taskDefinition", "family",
+		"containerInstance", "containerInstances", "resources"}
+	return slices.Contains(known, member) || slices.ContainsFunc(
+		[]string{"Arn", "ARN", "Arns", "ARNs", "Name", "Names", "Id", "Ids"}, func(end string) bool {
+			return strings.HasSuffix(member, end)
+		})
 }

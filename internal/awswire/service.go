@@ -2,53 +2,43 @@ package awswire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 
+	"github.com/berthhq/berth/internal/awswire/restwire"
 	"github.com/berthhq/berth/internal/awswire/schema"
 )
 
-// Protocol is how a service is spoken to.
-type Protocol int
-
-// The protocols of the front desk.
-const (
-	JSON10 Protocol = iota + 1
-	JSON11
-	Query
-	EC2Query
-)
-
-func (p Protocol) isJSON() bool { return p == JSON10 || p == JSON11 }
-
-// format is where the names of a protocol's members are found in the tags.
-func (p Protocol) format() schema.Format {
-	if p.isJSON() {
-		return schema.JSON
-	}
-	return schema.Query
-}
-
 // Service is one AWS API. The generated shape packages have its constants.
 type Service struct {
-	Name         string // in the signature's scope: "ecs", "elasticloadbalancing", …
-	Protocol     Protocol
-	TargetPrefix string // JSON: what stands before the dot in X-Amz-Target
+	Name string // in the signature's scope: "ecs", "elasticloadbalancing", …
+	// Protocols are those that clients may use. Refuses takes the names of the first one.
+	Protocols    []Protocol
+	TargetPrefix string // JSON: what stands before the dot in X-Amz-Target; CBOR: the service's name in the path
 	Version      string // Query: the API's date
 	Namespace    string // Query: the XML namespace of answers
 	Operations   []Operation
 
-	// ValidationCode is the code of a fault about an input that was understood but is not right: a missing member, a value
-	// outside its enum, an unknown member. "" is ValidationException in JSON and ValidationError in Query; EC2 has its own codes.
+	// ValidationCode is the code of an error about an input that could be decoded and is invalid: a
+	// missing member, a value outside its enum, an unknown member. "" means ValidationException in
+	// JSON and ValidationError in Query; EC2 has codes of its own.
 	ValidationCode string
-	// RefusalCode is the code of a fault about a member that the operation does not implement; "" is ValidationCode.
+	// RefusalCode is the code of an error about a member that the operation does not implement; ""
+	// means ValidationCode.
 	RefusalCode string
-	// TokenCode is the code of a fault about a page token; "" is ValidationCode.
+	// QueryCodes maps codes to those that Query has instead; codes that are the same may be left
+	// out.
+	QueryCodes map[string]string
+	// Statuses are the HTTP statuses of faults without one of their own, by code; other faults have
+	// 400.
+	Statuses map[string]int
+	// TokenCode is the code of an error about a page token; "" means ValidationCode.
 	TokenCode string
-	// TokenName is the member that holds a page token, as its fault names it; "" is nextToken.
+	// TokenName is the member with the page token, as its error names it; "" means nextToken.
 	TokenName string
-	// MaxBody is the size of the largest body in bytes; 0 is DefaultMaxBody.
+	// MaxBody is the size of the largest body in bytes; 0 means DefaultMaxBody.
 	MaxBody int64
 }
 
@@ -59,13 +49,25 @@ type Operation struct {
 	in, out reflect.Type
 	enums   func(string) []string
 	run     func(context.Context, *Call, any) (any, error)
+	support Support
 }
 
-// Op makes the operation called name of a function. I and O are generated shapes, or structs with the same tags. An error that
-// is a *fault.Error is told to the caller, any other is logged and told as AWS's internal fault. A nil output is an empty one.
+// Support says how far an operation is implemented.
+type Support int
+
+// An operation does what AWS's does, or lists things that cannot exist here (Absent makes it), or refuses every call.
+const (
+	Works Support = iota
+	ListsNothing
+	Refused
+)
+
+// Op makes the operation with a name from a function. I and O are generated shapes, or structs with
+// the same tags. The caller gets an error that is a *fault.Error; any other is logged, and the
+// caller gets AWS's internal error. A nil output is an empty one.
 func Op[I, O any](name string, fn func(context.Context, *Call, *I) (*O, error)) Operation {
 	op := Operation{name: name, in: reflect.TypeFor[I](), out: reflect.TypeFor[O]()}
-	if e, ok := any(new(I)).(interface{ EnumValues(string) []string }); ok {
+	if e, ok := any(new(I)).(enumValues); ok {
 		op.enums = e.EnumValues
 	}
 	op.run = func(ctx context.Context, c *Call, in any) (any, error) {
@@ -78,18 +80,31 @@ func Op[I, O any](name string, fn func(context.Context, *Call, *I) (*O, error)) 
 	return op
 }
 
-// Name is the name of the action.
+// enumValues is implemented by generated inputs.
+type enumValues interface{ EnumValues(enum string) []string }
+
+// Name returns the name of the action.
 func (o Operation) Name() string { return o.name }
 
-// Refuses returns the operation with members that it does not implement, by their wire names: "a", "a.b", "list[].member",
-// "map{}.member". A call that sets one to more than false, 0, "" or an empty collection is refused with a fault that names it.
+// Support returns how far the operation is implemented.
+func (o Operation) Support() Support { return o.support }
+
+// With returns the operation with another Support.
+func (o Operation) With(s Support) Operation {
+	o.support = s
+	return o
+}
+
+// Refuses returns the operation with members that it does not implement, by their wire names: "a",
+// "a.b", "list[].member", "map{}.member". A call that sets one to something other than false, 0, ""
+// or an empty collection gets an error that names it.
 func (o Operation) Refuses(members ...string) Operation {
 	o.refuses = append(o.refuses[:len(o.refuses):len(o.refuses)], members...)
 	return o
 }
 
-// Accepts returns the operation with values that its shapes do not list for an enum, so that the action refuses them in AWS's
-// own words.
+// Accepts returns the operation with values of an enum that its shapes do not list, so that the
+// action can refuse them in AWS's words.
 func (o Operation) Accepts(enum string, values ...string) Operation {
 	listed := o.enums
 	o.enums = func(name string) []string {
@@ -101,7 +116,7 @@ func (o Operation) Accepts(enum string, values ...string) Operation {
 	return o
 }
 
-// service is a Service with its shapes read.
+// service is a Service with its compiled shapes.
 type service struct {
 	Service
 	operations map[string]*operation
@@ -111,11 +126,12 @@ type operation struct {
 	Operation
 	input, output *schema.Struct
 	refused       *schema.Refusals
+	route         *restwire.Route // of a REST operation; nil for others
 }
 
 func compile(s Service, cache *schema.Cache) (*service, error) {
-	if s.Protocol < JSON10 || s.Protocol > EC2Query {
-		return nil, fmt.Errorf("no protocol %d", s.Protocol)
+	if len(s.Protocols) == 0 {
+		return nil, errors.New("no protocol")
 	}
 	if s.MaxBody == 0 {
 		s.MaxBody = DefaultMaxBody
@@ -133,8 +149,15 @@ func compile(s Service, cache *schema.Cache) (*service, error) {
 		if op.output, err = cache.Of(o.out); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.name, err)
 		}
-		if op.refused, err = op.input.Refuse(s.Protocol.format(), o.refuses...); err != nil {
+		if op.refused, err = op.input.Refuse(s.Protocols[0].format(), o.refuses...); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.name, err)
+		}
+		if op.input.Route != "" {
+			if op.route, err = restwire.ParseRoute(op.input.Route); err != nil {
+				return nil, fmt.Errorf("%s: %w", o.name, err)
+			}
+		} else if _, rest := s.Protocols[0].(restProtocol); rest {
+			return nil, fmt.Errorf("%s: an operation of REST without a route", o.name)
 		}
 		c.operations[o.name] = op
 	}

@@ -1,5 +1,5 @@
-// Package trust makes programs of this machine trust a root certificate, and takes that back. It touches nothing that it was not
-// asked to, and of what others put there nothing at all.
+// Package trust adds a root certificate to the stores that programs of this machine trust, and removes it. It
+// changes only the stores that it was asked to change, and never what others put there.
 package trust
 
 import (
@@ -16,24 +16,24 @@ import (
 // ErrNone is returned for a store that this machine does not have.
 var ErrNone = errors.New("not on this machine")
 
-// ErrNotInstalled says that a root that was to be taken out of a store is not in it.
+// ErrNotInstalled is returned when a root that should be removed from a store is not in it.
 var ErrNotInstalled = errors.New("the root is not installed there")
 
-// Root is a certificate that is to be trusted.
+// Root is a certificate to be trusted.
 type Root struct {
-	Name string // what its files are called, such as berth-1a2b3c4d
+	Name string // begins the names of its files, such as berth-1a2b3c4d
 	PEM  []byte
 }
 
-// Machine is where the stores are.
+// Machine says where the stores are.
 type Machine struct {
-	Etc, Usr string // "/etc" and "/usr" but in tests
+	Etc, Usr string // "/etc" and "/usr" except in tests
 	Home     string
 	// Run runs a program of the machine.
 	Run func(ctx context.Context, name string, args ...string) error
 }
 
-// Local is the machine that the program runs on.
+// Local returns the machine that this process runs on.
 func Local() (*Machine, error) {
 	home, err := os.UserHomeDir()
 	return &Machine{Etc: "/etc", Usr: "/usr", Home: home, Run: run}, err
@@ -50,16 +50,19 @@ func run(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// anchors are the directories where systems keep roots of their administrator, with what reads them again.
+// anchors are the directories for the administrator's root certificates, with the command that reads them
+// again.
 func (m *Machine) anchors() map[string][]string {
 	return map[string][]string{
-		filepath.Join(m.Usr, "local/share/ca-certificates"):          {"update-ca-certificates"},     // Debian, Ubuntu, Alpine
-		filepath.Join(m.Etc, "pki/ca-trust/source/anchors"):          {"update-ca-trust", "extract"}, // Fedora, Amazon Linux
-		filepath.Join(m.Etc, "ca-certificates/trust-source/anchors"): {"trust", "extract-compat"},    // Arch
+		// Debian, Ubuntu, Alpine
+		filepath.Join(m.Usr, "local/share/ca-certificates"): {"update-ca-certificates"},
+		// Fedora, Amazon Linux
+		filepath.Join(m.Etc, "pki/ca-trust/source/anchors"):          {"update-ca-trust", "extract"},
+		filepath.Join(m.Etc, "ca-certificates/trust-source/anchors"): {"trust", "extract-compat"}, // Arch
 	}
 }
 
-// System puts the root into the system's store, or takes it out, and returns the file that it wrote or removed.
+// System adds the root to the system's store, or removes it, and returns the file that it wrote or removed.
 func (m *Machine) System(ctx context.Context, r Root, install bool) (file string, err error) {
 	for dir, update := range m.anchors() {
 		if _, err := os.Stat(dir); err != nil {
@@ -78,10 +81,10 @@ func (m *Machine) System(ctx context.Context, r Root, install bool) (file string
 	return "", fmt.Errorf("the system's store: %w", ErrNone)
 }
 
-// Docker makes Docker trust the root for one registry alone, or no longer.
+// Docker makes Docker trust the root for one registry only, or removes that.
 func (m *Machine) Docker(host string, r Root, install bool) (file string, err error) {
 	if host == "" || host == ".." || host != filepath.Base(host) || filepath.IsAbs(host) {
-		return "", fmt.Errorf("%q is no host", host)
+		return "", fmt.Errorf("%q is not a host", host)
 	}
 	dir := filepath.Join(m.Etc, "docker/certs.d", host)
 	file = filepath.Join(dir, r.Name+".crt")
@@ -108,7 +111,7 @@ func notEmpty(dir string) bool {
 	return err == nil && len(entries) > 0
 }
 
-// NSS puts the root into the store of the user that Chromium and others read, or takes it out.
+// NSS adds the root to the user's store that Chromium and others read, or removes it.
 func (m *Machine) NSS(ctx context.Context, r Root, install bool) (file string, err error) {
 	dir := filepath.Join(m.Home, ".pki/nssdb")
 	if _, err := os.Stat(dir); err != nil {

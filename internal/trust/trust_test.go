@@ -101,7 +101,8 @@ func TestNSS(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if len(*ran) != 3 || !strings.Contains((*ran)[0], "-A -t C,, -n berth-1a2b3c4d -i ") || !strings.Contains((*ran)[2], "-D -n berth-1a2b3c4d") {
+	if len(*ran) != 3 || !strings.Contains((*ran)[0], "-A -t C,, -n berth-1a2b3c4d -i ") ||
+		!strings.Contains((*ran)[2], "-D -n berth-1a2b3c4d") {
 		t.Errorf("ran %q", *ran)
 	}
 	m, _ = pretend(t)

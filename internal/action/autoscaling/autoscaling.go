@@ -1,15 +1,17 @@
-// Package autoscaling is the front desk of Amazon EC2 Auto Scaling: launch configurations, groups, their instances, activities, processes and tags.
-// Each action parses what was asked, refuses what is wrong in AWS's words, runs one transaction and answers. Actions write what callers want; control/fleet
-// makes it true, so an answer comes before the instances do.
+// Package autoscaling is the front desk of Amazon EC2 Auto Scaling: launch configurations, groups,
+// their instances, activities, processes and tags. Each action parses what was asked, refuses what
+// is wrong in AWS's words, runs one transaction and answers. Actions write what callers want;
+// control/fleet makes it true, so an answer comes before the instances do.
 //
-// Policies, lifecycle hooks, scheduled actions, instance refresh, warm pools and standby are not built yet: what would make one is refused by name, and
-// what lists them answers that there are none. The package holds no state and is safe for concurrent use.
+// Policies, lifecycle hooks, scheduled actions, instance refresh, warm pools and standby are not
+// built yet: what would make one is refused by name, and what lists them answers that there are
+// none. The package holds no state and is safe for concurrent use.
 package autoscaling
 
 import (
 	"context"
-	"crypto/rand"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/fault"
@@ -25,21 +27,27 @@ type api struct {
 func Service(store *state.Store) awswire.Service {
 	a := &api{store: store}
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.Query},
+		Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		TokenCode: shape.CodeInvalidNextToken, Operations: append(a.operations(), a.later()...),
 	}
 }
 
 // Fields of things that are not built.
 var (
-	laterGroupFields = []string{"AvailabilityZoneDistribution", "AvailabilityZoneIds", "AvailabilityZoneImpairmentPolicy", "CapacityReservationSpecification",
-		"DeletionProtection", "InstanceLifecyclePolicy", "InstanceMaintenancePolicy", "MixedInstancesPolicy", "PlacementGroup", "SkipZonalShiftValidation", "CapacityRebalance"}
-	laterCreateFields = append([]string{"InstanceId", "LifecycleHookSpecificationList", "LoadBalancerNames", "TrafficSources", "Operator"}, laterGroupFields...)
+	laterGroupFields = []string{"AvailabilityZoneDistribution", "AvailabilityZoneIds",
+		"AvailabilityZoneImpairmentPolicy", "CapacityReservationSpecification",
+		"DeletionProtection", "InstanceLifecyclePolicy", "InstanceMaintenancePolicy", "MixedInstancesPolicy",
+		"PlacementGroup", "SkipZonalShiftValidation", "CapacityRebalance"}
+	laterCreateFields = append([]string{
+		"InstanceId", "LifecycleHookSpecificationList", "LoadBalancerNames", "TrafficSources", "Operator",
+	}, laterGroupFields...)
 )
 
 func (a *api) operations() []awswire.Operation {
 	return []awswire.Operation{
-		awswire.Op("CreateLaunchConfiguration", a.createLaunchConfiguration).Refuses("ClassicLinkVPCId", "ClassicLinkVPCSecurityGroups", "InstanceId", "KernelId", "RamdiskId", "SpotPrice"),
+		awswire.Op("CreateLaunchConfiguration", a.createLaunchConfiguration).Refuses("ClassicLinkVPCId",
+			"ClassicLinkVPCSecurityGroups", "InstanceId", "KernelId", "RamdiskId", "SpotPrice"),
 		awswire.Op("DeleteLaunchConfiguration", a.deleteLaunchConfiguration),
 		awswire.Op("DescribeLaunchConfigurations", a.describeLaunchConfigurations),
 
@@ -84,9 +92,9 @@ func invalid(format string, args ...any) *fault.Error {
 
 // group finds a group that is not being deleted unless the caller says otherwise.
 func group(t *state.Tables, call *awswire.Call, name *string) (*fleet.AutoScalingGroup, error) {
-	g, ok := t.AutoScalingGroups.Get(fleet.Key(call.Region, call.Account, str(name)))
+	g, ok := t.AutoScalingGroups.Get(fleet.Key(call.Region, call.Account, request.Value(name)))
 	if !ok {
-		return nil, invalid("AutoScalingGroup name not found - AutoScalingGroup '%s' not found", str(name))
+		return nil, invalid("AutoScalingGroup name not found - AutoScalingGroup '%s' not found", request.Value(name))
 	}
 	return g, nil
 }
@@ -101,7 +109,9 @@ func liveGroup(t *state.Tables, call *awswire.Call, name *string) (*fleet.AutoSc
 }
 
 // change runs fn on a copy of a group and stores it.
-func (a *api) change(ctx context.Context, call *awswire.Call, name *string, fn func(*state.Tx, *fleet.AutoScalingGroup) error) error {
+func (a *api) change(
+	ctx context.Context, call *awswire.Call, name *string, fn func(*state.Tx, *fleet.AutoScalingGroup) error,
+) error {
 	return a.store.Update(ctx, func(tx *state.Tx) error {
 		g, err := liveGroup(&tx.Tables, call, name)
 		if err != nil {
@@ -116,36 +126,11 @@ func (a *api) change(ctx context.Context, call *awswire.Call, name *string, fn f
 	})
 }
 
-// maxRecords is the size of a page: 50 unless the caller says otherwise, 100 at most.
-func maxRecords(n *int32) (int, error) {
-	if n == nil {
-		return 50, nil
-	}
-	if *n < 1 || *n > 100 {
-		return 0, invalid("MaxRecords must be between 1 and 100: %d", *n)
-	}
-	return int(*n), nil
-}
+// pages are those of most lists, longPages those of activities and of target groups.
+var pages, longPages = pagesOf(50), pagesOf(100)
 
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	return fleet.UUID(b)
-}
-
-func str(s *string) string { return value(s) }
-
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
-
-// ptr is nil for an empty string, which the wire leaves out.
-func ptr(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+func pagesOf(size int32) request.Pages {
+	return request.Pages{Default: size, Least: 1, Most: 100, Refuse: func(size, least, most int32) error {
+		return invalid("MaxRecords must be between %d and %d: %d", least, most, size)
+	}}
 }

@@ -30,7 +30,8 @@ func newDesk(t *testing.T) *desk {
 	return &desk{desktest.New(t, Service(s)), t, s}
 }
 
-// call sends a signed Query request, written as "Action a=b c=d", and returns what is in the answer: the XML, or "Code: message" of a fault.
+// call sends a signed Query request, written as "Action a=b c=d", and returns what is in the
+// answer: the XML, or "Code: message" of a fault.
 func (d *desk) call(line string) string {
 	d.t.Helper()
 	return d.Query(d.t, "autoscaling", desktest.Form(shape.APIVersion, line))
@@ -50,7 +51,8 @@ func (d *desk) ok(line string) string {
 func (d *desk) group(min, max, desired string) {
 	d.t.Helper()
 	d.ok("CreateLaunchConfiguration LaunchConfigurationName=lc ImageId=ami-0123456789abcdef0 InstanceType=t2.micro")
-	d.ok("CreateAutoScalingGroup AutoScalingGroupName=g LaunchConfigurationName=lc MinSize=" + min + " MaxSize=" + max + " DesiredCapacity=" + desired +
+	d.ok("CreateAutoScalingGroup AutoScalingGroupName=g LaunchConfigurationName=lc MinSize=" + min +
+		" MaxSize=" + max + " DesiredCapacity=" + desired +
 		" AvailabilityZones.member.1=us-east-1a AvailabilityZones.member.2=us-east-1b")
 }
 
@@ -58,7 +60,8 @@ func (d *desk) group(min, max, desired string) {
 func (d *desk) put(id string, change func(*fleet.Instance)) {
 	d.t.Helper()
 	err := d.store.Update(d.t.Context(), func(tx *state.Tx) error {
-		i := fleet.NewInstance(id, "r-1", fleet.Subnets(region, account)[0], fleet.LaunchData{InstanceType: "t2.micro"}, netip.MustParseAddr("127.0.1.2"), time.Now())
+		i := fleet.NewInstance(id, "r-1", fleet.Subnets(region, account)[0],
+			fleet.LaunchData{InstanceType: "t2.micro"}, netip.MustParseAddr("127.0.1.2"), time.Now())
 		g, ok := tx.AutoScalingGroups.Get(fleet.Key(region, account, "g"))
 		if ok {
 			g.Join(i, fleet.LaunchSource{Configuration: "lc"}, time.Now())
@@ -72,6 +75,13 @@ func (d *desk) put(id string, change func(*fleet.Instance)) {
 		return nil
 	})
 	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *desk) update(fn func(*state.Tx)) {
+	d.t.Helper()
+	if err := d.store.Update(d.t.Context(), func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
 		d.t.Fatal(err)
 	}
 }

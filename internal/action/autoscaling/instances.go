@@ -6,33 +6,35 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) describeInstances(_ context.Context, call *awswire.Call, in *shape.DescribeAutoScalingInstancesInput) (*shape.DescribeAutoScalingInstancesOutput, error) {
-	limit, err := maxRecords(in.MaxRecords)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.NextToken, in.InstanceIds...)
-	if err != nil {
-		return nil, err
-	}
+func (a *api) describeInstances(
+	_ context.Context, call *awswire.Call, in *shape.DescribeAutoScalingInstancesInput,
+) (*shape.DescribeAutoScalingInstancesOutput, error) {
 	all := members(a.store.View().Instances.Prefix(fleet.InstancePrefix(call.Region, call.Account)))
-	found, next := awswire.Cut(page, limit, named(all, in.InstanceIds, func(i *fleet.Instance) string { return i.ID }), (*fleet.Instance).ARN)
-	out := &shape.DescribeAutoScalingInstancesOutput{AutoScalingInstances: []shape.AutoScalingInstanceDetails{}, NextToken: next}
-	for _, i := range found {
-		m := answerMember(i)
-		out.AutoScalingInstances = append(out.AutoScalingInstances, shape.AutoScalingInstanceDetails{
-			AutoScalingGroupName: new(i.Scaling.Group), AvailabilityZone: m.AvailabilityZone, AvailabilityZoneId: m.AvailabilityZoneId, HealthStatus: describedHealth(m.HealthStatus),
-			InstanceId: m.InstanceId, LifecycleState: new(m.LifecycleState), ProtectedFromScaleIn: m.ProtectedFromScaleIn, ImageId: m.ImageId,
-			InstanceType: m.InstanceType, LaunchConfigurationName: m.LaunchConfigurationName, LaunchTemplate: m.LaunchTemplate,
-		})
+	found, next, err := request.Cut(call, pages.Ask(in.MaxRecords, in.NextToken),
+		named(all, in.InstanceIds, func(i *fleet.Instance) string { return i.ID }), (*fleet.Instance).ARN,
+		in.InstanceIds...)
+	return &shape.DescribeAutoScalingInstancesOutput{
+		AutoScalingInstances: request.Answers(found, answerDetails), NextToken: next,
+	}, err
+}
+
+func answerDetails(i *fleet.Instance) shape.AutoScalingInstanceDetails {
+	m := answerMember(i)
+	return shape.AutoScalingInstanceDetails{
+		AutoScalingGroupName: new(i.Scaling.Group), AvailabilityZone: m.AvailabilityZone,
+		AvailabilityZoneId: m.AvailabilityZoneId, HealthStatus: describedHealth(m.HealthStatus),
+		InstanceId: m.InstanceId, LifecycleState: new(m.LifecycleState),
+		ProtectedFromScaleIn: m.ProtectedFromScaleIn, ImageId: m.ImageId, InstanceType: m.InstanceType,
+		LaunchConfigurationName: m.LaunchConfigurationName, LaunchTemplate: m.LaunchTemplate,
 	}
-	return out, nil
 }
 
 // describedHealth is in capitals in this one answer, as on AWS.
@@ -44,13 +46,7 @@ func describedHealth(health *string) *string {
 }
 
 func members(all iter.Seq[*fleet.Instance]) iter.Seq[*fleet.Instance] {
-	return func(yield func(*fleet.Instance) bool) {
-		for i := range all {
-			if i.Scaling.Member() && !yield(i) {
-				return
-			}
-		}
-	}
+	return request.Where(all, func(i *fleet.Instance) bool { return i.Scaling.Member() })
 }
 
 // member finds an instance that is in a group, and the group.
@@ -75,7 +71,9 @@ func memberOf(t *state.Tables, call *awswire.Call, g *fleet.AutoScalingGroup, id
 	return i, nil
 }
 
-func (a *api) terminateInstance(ctx context.Context, call *awswire.Call, in *shape.TerminateInstanceInAutoScalingGroupInput) (*shape.TerminateInstanceInAutoScalingGroupOutput, error) {
+func (a *api) terminateInstance(
+	ctx context.Context, call *awswire.Call, in *shape.TerminateInstanceInAutoScalingGroupInput,
+) (*shape.TerminateInstanceInAutoScalingGroupOutput, error) {
 	ids := in.InstanceIds
 	if in.InstanceId != nil {
 		ids = append(ids, *in.InstanceId)
@@ -83,15 +81,13 @@ func (a *api) terminateInstance(ctx context.Context, call *awswire.Call, in *sha
 	if len(ids) == 0 {
 		return nil, invalid("The request must contain the parameter InstanceId")
 	}
-	uuids := make([]string, len(ids))
-	for i := range uuids {
-		uuids[i] = newUUID()
-	}
+	uuids := newid.UUIDs(call.Random, len(ids))
 	out := &shape.TerminateInstanceInAutoScalingGroupOutput{}
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		out.Activities = nil
 		for n, id := range ids {
-			act, err := terminateOne(tx, call, id, str(in.AutoScalingGroupName), *in.ShouldDecrementDesiredCapacity, uuids[n])
+			act, err := terminateOne(tx, call, id, request.Value(in.AutoScalingGroupName),
+				*in.ShouldDecrementDesiredCapacity, uuids[n])
 			if err != nil {
 				return err
 			}
@@ -111,7 +107,9 @@ func (a *api) terminateInstance(ctx context.Context, call *awswire.Call, in *sha
 	return out, nil
 }
 
-func terminateOne(tx *state.Tx, call *awswire.Call, id, groupName string, decrement bool, uuid string) (*fleet.Activity, error) {
+func terminateOne(
+	tx *state.Tx, call *awswire.Call, id, groupName string, decrement bool, uuid string,
+) (*fleet.Activity, error) {
 	i, g, err := member(&tx.Tables, call, id)
 	if err != nil {
 		return nil, err
@@ -120,12 +118,14 @@ func terminateOne(tx *state.Tx, call *awswire.Call, id, groupName string, decrem
 		return nil, invalid("The instance %s is not part of Auto Scaling group %s.", id, groupName)
 	}
 	if i.Scaling.Lifecycle == fleet.LifecycleTerminating {
-		return nil, invalid("The instance %s is not in a state from which it can be terminated: it is terminating already.", id)
+		return nil, invalid("The instance %s is not in a state from which it can be terminated: it is "+
+			"terminating already.", id)
 	}
 	from := g.Desired
 	if decrement {
 		if g.Desired <= g.Min {
-			return nil, invalid("Currently, desiredSize equals minSize (%d). Terminating instance without replacement will violate group's min size constraint. "+
+			return nil, invalid("Currently, desiredSize equals minSize (%d). Terminating instance without "+
+				"replacement will violate group's min size constraint. "+
 				"Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", g.Min)
 		}
 		g = g.Clone()
@@ -142,11 +142,14 @@ func terminateOne(tx *state.Tx, call *awswire.Call, id, groupName string, decrem
 // cancelLaunch ends the launch activity of an instance that leaves before it came into service.
 func cancelLaunch(tx *state.Tx, i *fleet.Instance, now time.Time) {
 	if act, ok := tx.Activities.Get(i.Scaling.LaunchedBy); ok && act.Open() {
-		tx.Activities.Put(act.Finished(fleet.ActivityCancelled, "The instance was taken out of service before it came into service.", now))
+		tx.Activities.Put(act.Finished(fleet.ActivityCancelled,
+			"The instance was taken out of service before it came into service.", now))
 	}
 }
 
-func (a *api) setInstanceHealth(ctx context.Context, call *awswire.Call, in *shape.SetInstanceHealthInput) (*shape.SetInstanceHealthOutput, error) {
+func (a *api) setInstanceHealth(
+	ctx context.Context, call *awswire.Call, in *shape.SetInstanceHealthInput,
+) (*shape.SetInstanceHealthOutput, error) {
 	if h := *in.HealthStatus; h != fleet.Healthy && h != fleet.Unhealthy {
 		return nil, invalid("The health status %q is not valid: use Healthy or Unhealthy", h)
 	}
@@ -157,7 +160,8 @@ func (a *api) setInstanceHealth(ctx context.Context, call *awswire.Call, in *sha
 		}
 		grace := i.Scaling.InServiceAt.Add(time.Duration(g.GracePeriod) * time.Second)
 		respects := in.ShouldRespectGracePeriod == nil || *in.ShouldRespectGracePeriod
-		if respects && (i.Scaling.InServiceAt.IsZero() || call.Now.Before(grace)) && *in.HealthStatus == fleet.Unhealthy && g.GracePeriod > 0 {
+		if respects && (i.Scaling.InServiceAt.IsZero() || call.Now.Before(grace)) &&
+			*in.HealthStatus == fleet.Unhealthy && g.GracePeriod > 0 {
 			return nil // ecs.md 5.6: within the grace period the verdict does not count
 		}
 		c := i.Clone()
@@ -170,7 +174,9 @@ func (a *api) setInstanceHealth(ctx context.Context, call *awswire.Call, in *sha
 	})
 }
 
-func (a *api) setInstanceProtection(ctx context.Context, call *awswire.Call, in *shape.SetInstanceProtectionInput) (*shape.SetInstanceProtectionOutput, error) {
+func (a *api) setInstanceProtection(
+	ctx context.Context, call *awswire.Call, in *shape.SetInstanceProtectionInput,
+) (*shape.SetInstanceProtectionOutput, error) {
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		g, err := liveGroup(&tx.Tables, call, in.AutoScalingGroupName)
 		if err != nil {
@@ -182,7 +188,8 @@ func (a *api) setInstanceProtection(ctx context.Context, call *awswire.Call, in 
 				return err
 			}
 			if i.Scaling.Lifecycle != fleet.LifecycleInService {
-				return invalid("The instance %s is not in InService or EnteringStandby or Standby or StandbyPending.", id)
+				return invalid("The instance %s is not in InService or EnteringStandby or Standby or "+
+					"StandbyPending.", id)
 			}
 			c := i.Clone()
 			c.Scaling.Protected = *in.ProtectedFromScaleIn
@@ -192,15 +199,15 @@ func (a *api) setInstanceProtection(ctx context.Context, call *awswire.Call, in 
 	})
 }
 
-func (a *api) attachInstances(ctx context.Context, call *awswire.Call, in *shape.AttachInstancesInput) (*shape.AttachInstancesOutput, error) {
-	uuids := make([]string, len(in.InstanceIds))
-	for n := range uuids {
-		uuids[n] = newUUID()
-	}
+func (a *api) attachInstances(
+	ctx context.Context, call *awswire.Call, in *shape.AttachInstancesInput,
+) (*shape.AttachInstancesOutput, error) {
+	uuids := newid.UUIDs(call.Random, len(in.InstanceIds))
 	return nil, a.change(ctx, call, in.AutoScalingGroupName, func(tx *state.Tx, g *fleet.AutoScalingGroup) error {
 		to := g.Desired + len(in.InstanceIds)
 		if to > g.Max {
-			return invalid("AutoScalingGroup %s has min-size=%d, max-size=%d, and desired-size=%d. To attach %d more instance(s), please update the AutoScalingGroup sizes appropriately.",
+			return invalid("AutoScalingGroup %s has min-size=%d, max-size=%d, and desired-size=%d. To "+
+				"attach %d more instance(s), please update the AutoScalingGroup sizes appropriately.",
 				g.Name, g.Min, g.Max, g.Desired, len(in.InstanceIds))
 		}
 		for n, id := range in.InstanceIds {
@@ -215,7 +222,8 @@ func (a *api) attachInstances(ctx context.Context, call *awswire.Call, in *shape
 				return invalid("Instance %s is not in correct state. Instance(s) must be in 'running' state", id)
 			}
 			if !slices.Contains(g.Zones, i.Zone) {
-				return invalid("The availability zone of instance %s is %s, which is not one of AutoScalingGroup %s", id, i.Zone, g.Name)
+				return invalid("The availability zone of instance %s is %s, which is not one of "+
+					"AutoScalingGroup %s", id, i.Zone, g.Name)
 			}
 			attached, act := g.Attach(i, uuids[n], call.Now, to)
 			tx.Instances.Put(attached)
@@ -226,18 +234,18 @@ func (a *api) attachInstances(ctx context.Context, call *awswire.Call, in *shape
 	})
 }
 
-func (a *api) detachInstances(ctx context.Context, call *awswire.Call, in *shape.DetachInstancesInput) (*shape.DetachInstancesOutput, error) {
-	uuids := make([]string, len(in.InstanceIds))
-	for n := range uuids {
-		uuids[n] = newUUID()
-	}
+func (a *api) detachInstances(
+	ctx context.Context, call *awswire.Call, in *shape.DetachInstancesInput,
+) (*shape.DetachInstancesOutput, error) {
+	uuids := newid.UUIDs(call.Random, len(in.InstanceIds))
 	out := &shape.DetachInstancesOutput{}
 	err := a.change(ctx, call, in.AutoScalingGroupName, func(tx *state.Tx, g *fleet.AutoScalingGroup) error {
 		out.Activities = nil
 		from := g.Desired
 		if *in.ShouldDecrementDesiredCapacity {
 			if g.Desired-len(in.InstanceIds) < g.Min {
-				return invalid("AutoScalingGroup %s has min-size=%d, max-size=%d, and desired-size=%d. To detach %d instance(s), please update the AutoScalingGroup sizes appropriately.",
+				return invalid("AutoScalingGroup %s has min-size=%d, max-size=%d, and desired-size=%d. To "+
+					"detach %d instance(s), please update the AutoScalingGroup sizes appropriately.",
 					g.Name, g.Min, g.Max, g.Desired, len(in.InstanceIds))
 			}
 			g.Desired -= len(in.InstanceIds)

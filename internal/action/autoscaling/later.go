@@ -9,53 +9,84 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// later are the actions of what is not built yet. Lists are truthful: there are none. Everything else is refused by name.
+// later are the actions of what is not built yet. Lists are truthful: there are none. Everything
+// else is refused by name.
 func (a *api) later() []awswire.Operation {
 	return []awswire.Operation{
 		refuse[shape.PutScalingPolicyInput, shape.PutScalingPolicyOutput]("PutScalingPolicy", "scaling policies"),
 		refuse[shape.DeletePolicyInput, shape.DeletePolicyOutput]("DeletePolicy", "scaling policies"),
 		refuse[shape.ExecutePolicyInput, shape.ExecutePolicyOutput]("ExecutePolicy", "scaling policies"),
 		refuse[shape.PutLifecycleHookInput, shape.PutLifecycleHookOutput]("PutLifecycleHook", "lifecycle hooks"),
-		refuse[shape.DeleteLifecycleHookInput, shape.DeleteLifecycleHookOutput]("DeleteLifecycleHook", "lifecycle hooks"),
-		refuse[shape.CompleteLifecycleActionInput, shape.CompleteLifecycleActionOutput]("CompleteLifecycleAction", "lifecycle hooks"),
-		refuse[shape.RecordLifecycleActionHeartbeatInput, shape.RecordLifecycleActionHeartbeatOutput]("RecordLifecycleActionHeartbeat", "lifecycle hooks"),
-		refuse[shape.PutScheduledUpdateGroupActionInput, shape.PutScheduledUpdateGroupActionOutput]("PutScheduledUpdateGroupAction", "scheduled actions"),
-		refuse[shape.BatchPutScheduledUpdateGroupActionInput, shape.BatchPutScheduledUpdateGroupActionOutput]("BatchPutScheduledUpdateGroupAction", "scheduled actions"),
-		refuse[shape.BatchDeleteScheduledActionInput, shape.BatchDeleteScheduledActionOutput]("BatchDeleteScheduledAction", "scheduled actions"),
-		refuse[shape.DeleteScheduledActionInput, shape.DeleteScheduledActionOutput]("DeleteScheduledAction", "scheduled actions"),
-		refuse[shape.StartInstanceRefreshInput, shape.StartInstanceRefreshOutput]("StartInstanceRefresh", "instance refresh"),
-		refuse[shape.CancelInstanceRefreshInput, shape.CancelInstanceRefreshOutput]("CancelInstanceRefresh", "instance refresh"),
-		refuse[shape.RollbackInstanceRefreshInput, shape.RollbackInstanceRefreshOutput]("RollbackInstanceRefresh", "instance refresh"),
+		refuse[shape.DeleteLifecycleHookInput, shape.DeleteLifecycleHookOutput](
+			"DeleteLifecycleHook", "lifecycle hooks"),
+		refuse[shape.CompleteLifecycleActionInput, shape.CompleteLifecycleActionOutput](
+			"CompleteLifecycleAction", "lifecycle hooks"),
+		refuse[shape.RecordLifecycleActionHeartbeatInput, shape.RecordLifecycleActionHeartbeatOutput](
+			"RecordLifecycleActionHeartbeat", "lifecycle hooks"),
+		refuse[shape.PutScheduledUpdateGroupActionInput, shape.PutScheduledUpdateGroupActionOutput](
+			"PutScheduledUpdateGroupAction", "scheduled actions"),
+		refuse[shape.BatchPutScheduledUpdateGroupActionInput, shape.BatchPutScheduledUpdateGroupActionOutput](
+			"BatchPutScheduledUpdateGroupAction", "scheduled actions"),
+		refuse[shape.BatchDeleteScheduledActionInput, shape.BatchDeleteScheduledActionOutput](
+			"BatchDeleteScheduledAction", "scheduled actions"),
+		refuse[shape.DeleteScheduledActionInput, shape.DeleteScheduledActionOutput]("DeleteScheduledAction",
+			"scheduled actions"),
+		refuse[shape.StartInstanceRefreshInput, shape.StartInstanceRefreshOutput]("StartInstanceRefresh",
+			"instance refresh"),
+		refuse[shape.CancelInstanceRefreshInput, shape.CancelInstanceRefreshOutput]("CancelInstanceRefresh",
+			"instance refresh"),
+		refuse[shape.RollbackInstanceRefreshInput, shape.RollbackInstanceRefreshOutput](
+			"RollbackInstanceRefresh", "instance refresh"),
 		refuse[shape.PutWarmPoolInput, shape.PutWarmPoolOutput]("PutWarmPool", "warm pools"),
 		refuse[shape.DeleteWarmPoolInput, shape.DeleteWarmPoolOutput]("DeleteWarmPool", "warm pools"),
 		refuse[shape.EnterStandbyInput, shape.EnterStandbyOutput]("EnterStandby", "standby"),
 		refuse[shape.ExitStandbyInput, shape.ExitStandbyOutput]("ExitStandby", "standby"),
-		refuse[shape.PutNotificationConfigurationInput, shape.PutNotificationConfigurationOutput]("PutNotificationConfiguration", "notifications"),
-		refuse[shape.DeleteNotificationConfigurationInput, shape.DeleteNotificationConfigurationOutput]("DeleteNotificationConfiguration", "notifications"),
-		refuse[shape.AttachLoadBalancersInput, shape.AttachLoadBalancersOutput]("AttachLoadBalancers", "Classic Load Balancers"),
-		refuse[shape.DetachLoadBalancersInput, shape.DetachLoadBalancersOutput]("DetachLoadBalancers", "Classic Load Balancers"),
-		refuse[shape.AttachTrafficSourcesInput, shape.AttachTrafficSourcesOutput]("AttachTrafficSources", "traffic sources of groups"),
-		refuse[shape.DetachTrafficSourcesInput, shape.DetachTrafficSourcesOutput]("DetachTrafficSources", "traffic sources of groups"),
+		refuse[shape.PutNotificationConfigurationInput, shape.PutNotificationConfigurationOutput](
+			"PutNotificationConfiguration", "notifications"),
+		refuse[shape.DeleteNotificationConfigurationInput, shape.DeleteNotificationConfigurationOutput](
+			"DeleteNotificationConfiguration", "notifications"),
+		refuse[shape.AttachLoadBalancersInput, shape.AttachLoadBalancersOutput]("AttachLoadBalancers",
+			"Classic Load Balancers"),
+		refuse[shape.DetachLoadBalancersInput, shape.DetachLoadBalancersOutput]("DetachLoadBalancers",
+			"Classic Load Balancers"),
+		refuse[shape.AttachTrafficSourcesInput, shape.AttachTrafficSourcesOutput]("AttachTrafficSources",
+			"traffic sources of groups"),
+		refuse[shape.DetachTrafficSourcesInput, shape.DetachTrafficSourcesOutput]("DetachTrafficSources",
+			"traffic sources of groups"),
 
-		awswire.Op("DescribePolicies", func(_ context.Context, c *awswire.Call, in *shape.DescribePoliciesInput) (*shape.DescribePoliciesOutput, error) {
+		awswire.Op("DescribePolicies", func(
+			_ context.Context, c *awswire.Call, in *shape.DescribePoliciesInput,
+		) (*shape.DescribePoliciesOutput, error) {
 			return &shape.DescribePoliciesOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
-		awswire.Op("DescribeLifecycleHooks", func(_ context.Context, c *awswire.Call, in *shape.DescribeLifecycleHooksInput) (*shape.DescribeLifecycleHooksOutput, error) {
+		awswire.Op("DescribeLifecycleHooks", func(
+			_ context.Context, c *awswire.Call, in *shape.DescribeLifecycleHooksInput,
+		) (*shape.DescribeLifecycleHooksOutput, error) {
 			return &shape.DescribeLifecycleHooksOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
-		awswire.Op("DescribeScheduledActions", func(_ context.Context, c *awswire.Call, in *shape.DescribeScheduledActionsInput) (*shape.DescribeScheduledActionsOutput, error) {
+		awswire.Op("DescribeScheduledActions", func(
+			_ context.Context, c *awswire.Call, in *shape.DescribeScheduledActionsInput,
+		) (*shape.DescribeScheduledActionsOutput, error) {
 			return &shape.DescribeScheduledActionsOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
-		awswire.Op("DescribeInstanceRefreshes", func(_ context.Context, c *awswire.Call, in *shape.DescribeInstanceRefreshesInput) (*shape.DescribeInstanceRefreshesOutput, error) {
+		awswire.Op("DescribeInstanceRefreshes", func(
+			_ context.Context, c *awswire.Call, in *shape.DescribeInstanceRefreshesInput,
+		) (*shape.DescribeInstanceRefreshesOutput, error) {
 			return &shape.DescribeInstanceRefreshesOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
-		awswire.Op("DescribeWarmPool", func(_ context.Context, c *awswire.Call, in *shape.DescribeWarmPoolInput) (*shape.DescribeWarmPoolOutput, error) {
+		awswire.Op("DescribeWarmPool", func(
+			_ context.Context, c *awswire.Call, in *shape.DescribeWarmPoolInput,
+		) (*shape.DescribeWarmPoolOutput, error) {
 			return &shape.DescribeWarmPoolOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
-		awswire.Op("DescribeNotificationConfigurations", func(context.Context, *awswire.Call, *shape.DescribeNotificationConfigurationsInput) (*shape.DescribeNotificationConfigurationsOutput, error) {
+		awswire.Op("DescribeNotificationConfigurations", func(
+			context.Context, *awswire.Call, *shape.DescribeNotificationConfigurationsInput,
+		) (*shape.DescribeNotificationConfigurationsOutput, error) {
 			return &shape.DescribeNotificationConfigurationsOutput{}, nil
 		}),
-		awswire.Op("DescribeLoadBalancers", func(_ context.Context, c *awswire.Call, in *shape.DescribeLoadBalancersInput) (*shape.DescribeLoadBalancersOutput, error) {
+		awswire.Op("DescribeLoadBalancers", func(
+			_ context.Context, c *awswire.Call, in *shape.DescribeLoadBalancersInput,
+		) (*shape.DescribeLoadBalancersOutput, error) {
 			return &shape.DescribeLoadBalancersOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
 	}
@@ -77,5 +108,5 @@ func (a *api) known(call *awswire.Call, name *string) error {
 func refuse[I, O any](name, what string) awswire.Operation {
 	return awswire.Op(name, func(context.Context, *awswire.Call, *I) (*O, error) {
 		return nil, fault.New("UnsupportedOperation", "Berth does not support %s: %s is not there yet.", what, name)
-	})
+	}).With(awswire.Refused)
 }

@@ -3,12 +3,16 @@ package autoscaling
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -21,21 +25,33 @@ const (
 	maxGroups               = 500
 )
 
-func (a *api) createLaunchConfiguration(ctx context.Context, call *awswire.Call, in *shape.CreateLaunchConfigurationInput) (*shape.CreateLaunchConfigurationOutput, error) {
-	if err := checkName("launch configuration name", str(in.LaunchConfigurationName)); err != nil {
+func (a *api) createLaunchConfiguration(
+	ctx context.Context, call *awswire.Call, in *shape.CreateLaunchConfigurationInput,
+) (*shape.CreateLaunchConfigurationOutput, error) {
+	if err := checkName("launch configuration name", request.Value(in.LaunchConfigurationName)); err != nil {
 		return nil, err
 	}
 	data, err := parseLaunchConfiguration(call, in)
 	if err != nil {
 		return nil, err
 	}
-	c := &fleet.LaunchConfiguration{Name: *in.LaunchConfigurationName, ID: newUUID(), Region: call.Region, Account: call.Account, CreatedAt: call.Now, Data: data}
+	c := &fleet.LaunchConfiguration{Name: *in.LaunchConfigurationName, ID: newid.UUID(call.Random), Region: call.Region,
+		Account: call.Account, CreatedAt: call.Now, Data: data}
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		if _, ok := tx.LaunchConfigurations.Get(c.Key()); ok {
-			return fault.New(shape.CodeAlreadyExists, "Launch Configuration by this name already exists - A launch configuration already exists with the name %s", c.Name)
+			return fault.New(shape.CodeAlreadyExists, "Launch Configuration by this name already exists - "+
+				"A launch configuration already exists with the name %s", c.Name)
 		}
-		if n := count(tx.LaunchConfigurations.Prefix(fleet.KeyPrefix(call.Region, call.Account))); n >= maxLaunchConfigurations {
-			return fault.New(shape.CodeLimitExceeded, "You have already reached the maximum of %d launch configurations.", maxLaunchConfigurations)
+		if n := count(tx.LaunchConfigurations.Prefix(
+			fleet.KeyPrefix(call.Region, call.Account))); n >= maxLaunchConfigurations {
+			return fault.New(shape.CodeLimitExceeded,
+				"You have already reached the maximum of %d launch configurations.", maxLaunchConfigurations)
+		}
+		if err := asValidation(launch.CheckKeyPair(&tx.Tables, call.Region, call.Account, c.Data.KeyName)); err != nil {
+			return err
+		}
+		if p := c.Data.Profile; p != "" && !launch.HasProfile(&tx.Tables, call.Account, p) {
+			return invalid("Invalid IamInstanceProfile: %s", p)
 		}
 		if c.Data.SecurityGroups, err = securityGroups(&tx.Tables, call, c.Data.SecurityGroups); err != nil {
 			return err
@@ -47,21 +63,27 @@ func (a *api) createLaunchConfiguration(ctx context.Context, call *awswire.Call,
 
 func parseLaunchConfiguration(call *awswire.Call, in *shape.CreateLaunchConfigurationInput) (fleet.LaunchData, error) {
 	d := fleet.LaunchData{
-		ImageID: str(in.ImageId), InstanceType: str(in.InstanceType), KeyName: str(in.KeyName), SecurityGroups: in.SecurityGroups,
-		UserData: str(in.UserData), Profile: str(in.IamInstanceProfile), EBSOptimized: in.EbsOptimized, PublicIP: in.AssociatePublicIpAddress,
-		Tenancy: str(in.PlacementTenancy),
+		ImageID: request.Value(in.ImageId), InstanceType: request.Value(in.InstanceType),
+		KeyName:        request.Value(in.KeyName),
+		SecurityGroups: in.SecurityGroups, UserData: request.Value(in.UserData),
+		Profile:      request.Value(in.IamInstanceProfile),
+		EBSOptimized: in.EbsOptimized, PublicIP: in.AssociatePublicIpAddress,
+		Tenancy: request.Value(in.PlacementTenancy),
 	}
 	if in.InstanceMonitoring != nil {
 		d.Monitoring = in.InstanceMonitoring.Enabled
 	}
 	if m := in.MetadataOptions; m != nil {
-		d.Metadata = &fleet.Metadata{Endpoint: m.HttpEndpoint, Tokens: m.HttpTokens, HopLimit: m.HttpPutResponseHopLimit}
+		d.Metadata = &fleet.Metadata{
+			Endpoint: m.HttpEndpoint, Tokens: m.HttpTokens, HopLimit: m.HttpPutResponseHopLimit,
+		}
 	}
 	for _, b := range in.BlockDeviceMappings {
 		d.BlockDevices = append(d.BlockDevices, parseBlockDevice(b))
 	}
 	if d.ImageID == "" || d.InstanceType == "" {
-		return d, invalid("Valid requests must contain either the InstanceID parameter or both the ImageId and InstanceType parameters.")
+		return d, invalid("Valid requests must contain either the InstanceID parameter or both the ImageId " +
+			"and InstanceType parameters.")
 	}
 	if _, ok := fleet.FindImage(call.Region, d.ImageID); !ok {
 		return d, invalid("Invalid id: \"%s\" (expecting \"ami-...\")", d.ImageID)
@@ -70,7 +92,8 @@ func parseLaunchConfiguration(call *awswire.Call, in *shape.CreateLaunchConfigur
 		return d, invalid("Invalid InstanceType: %s. Berth knows the families %s.", d.InstanceType, families())
 	}
 	if d.Tenancy != "" && d.Tenancy != "default" {
-		return d, invalid("The placement tenancy %q is not supported: instances share this machine. Use default.", d.Tenancy)
+		return d, invalid("The placement tenancy %q is not supported: instances share this "+
+			"machine. Use default.", d.Tenancy)
 	}
 	raw, err := base64.StdEncoding.DecodeString(d.UserData)
 	if err != nil {
@@ -80,6 +103,14 @@ func parseLaunchConfiguration(call *awswire.Call, in *shape.CreateLaunchConfigur
 		return d, invalid("User data is limited to %d bytes", maxUserData)
 	}
 	return d, nil
+}
+
+// asValidation is an error of EC2 as Auto Scaling answers it: with the same text.
+func asValidation(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return invalid("%s", f.Message)
+	}
+	return err
 }
 
 func families() string {
@@ -93,9 +124,12 @@ func families() string {
 }
 
 func parseBlockDevice(b shape.BlockDeviceMapping) fleet.BlockDevice {
-	d := fleet.BlockDevice{Device: str(b.DeviceName), Virtual: str(b.VirtualName), SuppressDevice: b.NoDevice}
+	d := fleet.BlockDevice{Device: request.Value(b.DeviceName), Virtual: request.Value(b.VirtualName),
+		SuppressDevice: b.NoDevice}
 	if e := b.Ebs; e != nil {
-		d.SnapshotID, d.VolumeType, d.SizeGiB, d.IOPS, d.Throughput = str(e.SnapshotId), str(e.VolumeType), e.VolumeSize, e.Iops, e.Throughput
+		d.SnapshotID, d.VolumeType, d.SizeGiB, d.IOPS, d.Throughput = request.Value(e.SnapshotId),
+			request.Value(e.VolumeType),
+			e.VolumeSize, e.Iops, e.Throughput
 		d.DeleteOnTermination, d.Crypt = e.DeleteOnTermination, e.Encrypted
 	}
 	return d
@@ -105,17 +139,21 @@ func parseBlockDevice(b shape.BlockDeviceMapping) fleet.BlockDevice {
 func securityGroups(t *state.Tables, call *awswire.Call, given []string) ([]string, error) {
 	var ids []string
 	for _, s := range given {
-		id, ok := fleet.FindSecurityGroup(t.SecurityGroups.Prefix(fleet.KeyPrefix(call.Region, call.Account)), call.Region, call.Account, s)
+		id, ok := fleet.FindSecurityGroup(t.SecurityGroups.Prefix(fleet.KeyPrefix(call.Region, call.Account)),
+			call.Region, call.Account, s)
 		if !ok {
-			return nil, invalid("The security group '%s' does not exist in VPC '%s'", s, fleet.DefaultVPC(call.Region, call.Account).ID)
+			return nil, invalid("The security group '%s' does not exist in VPC '%s'", s,
+				fleet.DefaultVPC(call.Region, call.Account).ID)
 		}
 		ids = append(ids, id)
 	}
 	return ids, nil
 }
 
-func (a *api) deleteLaunchConfiguration(ctx context.Context, call *awswire.Call, in *shape.DeleteLaunchConfigurationInput) (*shape.DeleteLaunchConfigurationOutput, error) {
-	name := str(in.LaunchConfigurationName)
+func (a *api) deleteLaunchConfiguration(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteLaunchConfigurationInput,
+) (*shape.DeleteLaunchConfigurationOutput, error) {
+	name := request.Value(in.LaunchConfigurationName)
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		key := fleet.Key(call.Region, call.Account, name)
 		if _, ok := tx.LaunchConfigurations.Get(key); !ok {
@@ -123,7 +161,8 @@ func (a *api) deleteLaunchConfiguration(ctx context.Context, call *awswire.Call,
 		}
 		for g := range tx.AutoScalingGroups.Prefix(fleet.KeyPrefix(call.Region, call.Account)) {
 			if g.Launch.Configuration == name {
-				return fault.New(shape.CodeResourceInUse, "Cannot delete launch configuration %s because it is attached to AutoScalingGroup %s", name, g.Name)
+				return fault.New(shape.CodeResourceInUse, "Cannot delete launch configuration %s because "+
+					"it is attached to AutoScalingGroup %s", name, g.Name)
 			}
 		}
 		tx.LaunchConfigurations.Delete(key)
@@ -131,40 +170,40 @@ func (a *api) deleteLaunchConfiguration(ctx context.Context, call *awswire.Call,
 	})
 }
 
-func (a *api) describeLaunchConfigurations(_ context.Context, call *awswire.Call, in *shape.DescribeLaunchConfigurationsInput) (*shape.DescribeLaunchConfigurationsOutput, error) {
-	limit, err := maxRecords(in.MaxRecords)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.NextToken, in.LaunchConfigurationNames...)
-	if err != nil {
-		return nil, err
-	}
+func (a *api) describeLaunchConfigurations(
+	_ context.Context, call *awswire.Call, in *shape.DescribeLaunchConfigurationsInput,
+) (*shape.DescribeLaunchConfigurationsOutput, error) {
 	all := a.store.View().LaunchConfigurations.Prefix(fleet.KeyPrefix(call.Region, call.Account))
-	found, next := awswire.Cut(page, limit, named(all, in.LaunchConfigurationNames, func(c *fleet.LaunchConfiguration) string { return c.Name }), (*fleet.LaunchConfiguration).Key)
-	out := &shape.DescribeLaunchConfigurationsOutput{LaunchConfigurations: []shape.LaunchConfiguration{}, NextToken: next}
-	for _, c := range found {
-		out.LaunchConfigurations = append(out.LaunchConfigurations, answerLaunchConfiguration(c))
-	}
-	return out, nil
+	found, next, err := request.Cut(call, pages.Ask(in.MaxRecords, in.NextToken),
+		named(all, in.LaunchConfigurationNames,
+			func(c *fleet.LaunchConfiguration) string { return c.Name }), (*fleet.LaunchConfiguration).Key,
+		in.LaunchConfigurationNames...)
+	return &shape.DescribeLaunchConfigurationsOutput{
+		LaunchConfigurations: request.Answers(found, answerLaunchConfiguration), NextToken: next,
+	}, err
 }
 
 func answerLaunchConfiguration(c *fleet.LaunchConfiguration) shape.LaunchConfiguration {
 	d := &c.Data
 	out := shape.LaunchConfiguration{
 		LaunchConfigurationName: &c.Name, LaunchConfigurationARN: new(c.ARN()), CreatedTime: &c.CreatedAt,
-		ImageId: &d.ImageID, InstanceType: &d.InstanceType, KeyName: new(d.KeyName), SecurityGroups: d.SecurityGroups, UserData: new(d.UserData),
-		IamInstanceProfile: ptr(d.Profile), EbsOptimized: new(value(d.EBSOptimized)), AssociatePublicIpAddress: d.PublicIP,
-		PlacementTenancy: ptr(d.Tenancy), KernelId: new(""), RamdiskId: new(""),
+		ImageId: &d.ImageID, InstanceType: &d.InstanceType, KeyName: new(d.KeyName),
+		SecurityGroups: d.SecurityGroups, UserData: new(d.UserData), IamInstanceProfile: request.Optional(d.Profile),
+		EbsOptimized: new(request.Value(d.EBSOptimized)), AssociatePublicIpAddress: d.PublicIP,
+		PlacementTenancy: request.Optional(d.Tenancy), KernelId: new(""), RamdiskId: new(""),
 		InstanceMonitoring: &shape.InstanceMonitoring{Enabled: new(d.Monitoring == nil || *d.Monitoring)},
 	}
 	if m := d.Metadata; m != nil {
-		out.MetadataOptions = &shape.InstanceMetadataOptions{HttpEndpoint: m.Endpoint, HttpTokens: m.Tokens, HttpPutResponseHopLimit: m.HopLimit}
+		out.MetadataOptions = &shape.InstanceMetadataOptions{
+			HttpEndpoint: m.Endpoint, HttpTokens: m.Tokens, HttpPutResponseHopLimit: m.HopLimit,
+		}
 	}
 	for _, b := range d.BlockDevices {
-		m := shape.BlockDeviceMapping{DeviceName: &b.Device, VirtualName: ptr(b.Virtual), NoDevice: b.SuppressDevice}
-		if b.Virtual == "" && !value(b.SuppressDevice) {
-			m.Ebs = &shape.Ebs{SnapshotId: ptr(b.SnapshotID), VolumeType: ptr(b.VolumeType), VolumeSize: b.SizeGiB, Iops: b.IOPS,
+		m := shape.BlockDeviceMapping{DeviceName: &b.Device, VirtualName: request.Optional(b.Virtual),
+			NoDevice: b.SuppressDevice}
+		if b.Virtual == "" && !request.Value(b.SuppressDevice) {
+			m.Ebs = &shape.Ebs{SnapshotId: request.Optional(b.SnapshotID), VolumeType: request.Optional(b.VolumeType),
+				VolumeSize: b.SizeGiB, Iops: b.IOPS,
 				Throughput: b.Throughput, DeleteOnTermination: b.DeleteOnTermination, Encrypted: b.Crypt}
 		}
 		out.BlockDeviceMappings = append(out.BlockDeviceMappings, m)

@@ -4,6 +4,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"github.com/berthhq/berth/internal/action/request"
 )
 
 // checkName holds a name to AWS's rule: 1 to 255 characters, no colon, nothing that does not print.
@@ -12,20 +14,15 @@ func checkName(what, name string) error {
 		return invalid("1 validation error detected: the %s must have between 1 and 255 characters", what)
 	}
 	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == ':' || r == 0x7f }) {
-		return invalid("1 validation error detected: the %s %q must not contain a colon or a control character", what, name)
+		return invalid("1 validation error detected: the %s %q must not contain a colon or a "+
+			"control character", what, name)
 	}
 	return nil
 }
 
 // named keeps the things that have one of the given names; no names keep all.
 func named[T any](all iter.Seq[T], names []string, name func(T) string) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		for v := range all {
-			if (len(names) == 0 || slices.Contains(names, name(v))) && !yield(v) {
-				return
-			}
-		}
-	}
+	return request.Where(all, func(v T) bool { return len(names) == 0 || slices.Contains(names, name(v)) })
 }
 
 func count[T any](all iter.Seq[T]) (n int) {

@@ -5,13 +5,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) suspendProcesses(ctx context.Context, call *awswire.Call, in *shape.SuspendProcessesInput) (*shape.SuspendProcessesOutput, error) {
+func (a *api) suspendProcesses(
+	ctx context.Context, call *awswire.Call, in *shape.SuspendProcessesInput,
+) (*shape.SuspendProcessesOutput, error) {
 	names, err := processes(in.ScalingProcesses)
 	if err != nil {
 		return nil, err
@@ -19,20 +22,24 @@ func (a *api) suspendProcesses(ctx context.Context, call *awswire.Call, in *shap
 	return nil, a.change(ctx, call, in.AutoScalingGroupName, func(_ *state.Tx, g *fleet.AutoScalingGroup) error {
 		for _, name := range names {
 			if !g.IsSuspended(name) {
-				g.Suspended = append(g.Suspended, fleet.SuspendedProcess{Name: name, Reason: "User suspended at " + fleet.Stamp(call.Now)})
+				g.Suspended = append(g.Suspended,
+					fleet.SuspendedProcess{Name: name, Reason: "User suspended at " + fleet.Stamp(call.Now)})
 			}
 		}
 		return nil
 	})
 }
 
-func (a *api) resumeProcesses(ctx context.Context, call *awswire.Call, in *shape.ResumeProcessesInput) (*shape.ResumeProcessesOutput, error) {
+func (a *api) resumeProcesses(
+	ctx context.Context, call *awswire.Call, in *shape.ResumeProcessesInput,
+) (*shape.ResumeProcessesOutput, error) {
 	names, err := processes(in.ScalingProcesses)
 	if err != nil {
 		return nil, err
 	}
 	return nil, a.change(ctx, call, in.AutoScalingGroupName, func(_ *state.Tx, g *fleet.AutoScalingGroup) error {
-		g.Suspended = slices.DeleteFunc(g.Suspended, func(p fleet.SuspendedProcess) bool { return slices.Contains(names, p.Name) })
+		g.Suspended = slices.DeleteFunc(g.Suspended,
+			func(p fleet.SuspendedProcess) bool { return slices.Contains(names, p.Name) })
 		return nil
 	})
 }
@@ -44,13 +51,16 @@ func processes(names []string) ([]string, error) {
 	}
 	for _, n := range names {
 		if !slices.Contains(fleet.ProcessNames(), n) {
-			return nil, invalid("The process %q is not valid. Valid ones are %s", n, strings.Join(fleet.ProcessNames(), ", "))
+			return nil, invalid("The process %q is not valid. Valid ones are %s", n,
+				strings.Join(fleet.ProcessNames(), ", "))
 		}
 	}
 	return names, nil
 }
 
-func (a *api) describeProcessTypes(context.Context, *awswire.Call, *shape.DescribeScalingProcessTypesInput) (*shape.DescribeScalingProcessTypesOutput, error) {
+func (a *api) describeProcessTypes(
+	context.Context, *awswire.Call, *shape.DescribeScalingProcessTypesInput,
+) (*shape.DescribeScalingProcessTypesOutput, error) {
 	out := &shape.DescribeScalingProcessTypesOutput{}
 	for _, n := range fleet.ProcessNames() {
 		out.Processes = append(out.Processes, shape.ProcessType{ProcessName: new(n)})
@@ -58,15 +68,21 @@ func (a *api) describeProcessTypes(context.Context, *awswire.Call, *shape.Descri
 	return out, nil
 }
 
-func (a *api) describeTerminationPolicyTypes(context.Context, *awswire.Call, *shape.DescribeTerminationPolicyTypesInput) (*shape.DescribeTerminationPolicyTypesOutput, error) {
+func (a *api) describeTerminationPolicyTypes(
+	context.Context, *awswire.Call, *shape.DescribeTerminationPolicyTypesInput,
+) (*shape.DescribeTerminationPolicyTypesOutput, error) {
 	return &shape.DescribeTerminationPolicyTypesOutput{TerminationPolicyTypes: fleet.PolicyNames()}, nil
 }
 
-func (a *api) describeAccountLimits(_ context.Context, call *awswire.Call, _ *shape.DescribeAccountLimitsInput) (*shape.DescribeAccountLimitsOutput, error) {
+func (a *api) describeAccountLimits(
+	_ context.Context, call *awswire.Call, _ *shape.DescribeAccountLimitsInput,
+) (*shape.DescribeAccountLimitsOutput, error) {
 	view, prefix := a.store.View(), fleet.KeyPrefix(call.Region, call.Account)
 	return &shape.DescribeAccountLimitsOutput{
-		MaxNumberOfAutoScalingGroups: new(int32(maxGroups)), NumberOfAutoScalingGroups: new(int32(count(view.AutoScalingGroups.Prefix(prefix)))),
-		MaxNumberOfLaunchConfigurations: new(int32(maxLaunchConfigurations)), NumberOfLaunchConfigurations: new(int32(count(view.LaunchConfigurations.Prefix(prefix)))),
+		MaxNumberOfAutoScalingGroups:    new(int32(maxGroups)),
+		NumberOfAutoScalingGroups:       new(int32(count(view.AutoScalingGroups.Prefix(prefix)))),
+		MaxNumberOfLaunchConfigurations: new(int32(maxLaunchConfigurations)),
+		NumberOfLaunchConfigurations:    new(int32(count(view.LaunchConfigurations.Prefix(prefix)))),
 	}, nil
 }
 
@@ -75,8 +91,10 @@ const granularity = "1Minute"
 
 // metricNames are the group metrics a caller can turn on.
 func metricNames() []string {
-	return []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances", "GroupStandbyInstances",
-		"GroupTerminatingInstances", "GroupTotalInstances", "GroupInServiceCapacity", "GroupPendingCapacity", "GroupStandbyCapacity", "GroupTerminatingCapacity",
+	return []string{"GroupMinSize", "GroupMaxSize", "GroupDesiredCapacity", "GroupInServiceInstances",
+		"GroupPendingInstances", "GroupStandbyInstances",
+		"GroupTerminatingInstances", "GroupTotalInstances", "GroupInServiceCapacity", "GroupPendingCapacity",
+		"GroupStandbyCapacity", "GroupTerminatingCapacity",
 		"GroupTotalCapacity"}
 }
 
@@ -92,13 +110,15 @@ func checkMetrics(names []string) ([]string, error) {
 	return names, nil
 }
 
-func (a *api) enableMetrics(ctx context.Context, call *awswire.Call, in *shape.EnableMetricsCollectionInput) (*shape.EnableMetricsCollectionOutput, error) {
+func (a *api) enableMetrics(
+	ctx context.Context, call *awswire.Call, in *shape.EnableMetricsCollectionInput,
+) (*shape.EnableMetricsCollectionOutput, error) {
 	names, err := checkMetrics(in.Metrics)
 	if err != nil {
 		return nil, err
 	}
-	if str(in.Granularity) != granularity {
-		return nil, invalid("The granularity %q is not valid: use %s", str(in.Granularity), granularity)
+	if request.Value(in.Granularity) != granularity {
+		return nil, invalid("The granularity %q is not valid: use %s", request.Value(in.Granularity), granularity)
 	}
 	return nil, a.change(ctx, call, in.AutoScalingGroupName, func(_ *state.Tx, g *fleet.AutoScalingGroup) error {
 		for _, n := range names {
@@ -110,7 +130,9 @@ func (a *api) enableMetrics(ctx context.Context, call *awswire.Call, in *shape.E
 	})
 }
 
-func (a *api) disableMetrics(ctx context.Context, call *awswire.Call, in *shape.DisableMetricsCollectionInput) (*shape.DisableMetricsCollectionOutput, error) {
+func (a *api) disableMetrics(
+	ctx context.Context, call *awswire.Call, in *shape.DisableMetricsCollectionInput,
+) (*shape.DisableMetricsCollectionOutput, error) {
 	names, err := checkMetrics(in.Metrics)
 	if err != nil {
 		return nil, err
@@ -121,8 +143,12 @@ func (a *api) disableMetrics(ctx context.Context, call *awswire.Call, in *shape.
 	})
 }
 
-func (a *api) describeMetricTypes(context.Context, *awswire.Call, *shape.DescribeMetricCollectionTypesInput) (*shape.DescribeMetricCollectionTypesOutput, error) {
-	out := &shape.DescribeMetricCollectionTypesOutput{Granularities: []shape.MetricGranularityType{{Granularity: new(granularity)}}}
+func (a *api) describeMetricTypes(
+	context.Context, *awswire.Call, *shape.DescribeMetricCollectionTypesInput,
+) (*shape.DescribeMetricCollectionTypesOutput, error) {
+	out := &shape.DescribeMetricCollectionTypesOutput{
+		Granularities: []shape.MetricGranularityType{{Granularity: new(granularity)}},
+	}
 	for _, n := range metricNames() {
 		out.Metrics = append(out.Metrics, shape.MetricCollectionType{Metric: new(n)})
 	}

@@ -1,12 +1,16 @@
 package autoscaling
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -26,6 +30,7 @@ func (s *settings) apply(t *state.Tables, call *awswire.Call, g *fleet.AutoScali
 		func() error { return s.numbers(g) },
 		func() error { return s.bounds(g) },
 		func() error { return s.words(g) },
+		func() error { return s.role(t, call, g) },
 		func() error { return s.places(call, g) },
 		func() error { return s.source(t, call, g) },
 	} {
@@ -41,7 +46,8 @@ func (s *settings) numbers(g *fleet.AutoScalingGroup) error {
 		name string
 		in   *int32
 		set  *int
-	}{{"DefaultCooldown", s.Cooldown, &g.Cooldown}, {"HealthCheckGracePeriod", s.Grace, &g.GracePeriod}, {"MaxInstanceLifetime", s.Lifetime, &g.MaxLifetime}} {
+	}{{"DefaultCooldown", s.Cooldown, &g.Cooldown}, {"HealthCheckGracePeriod", s.Grace, &g.GracePeriod},
+		{"MaxInstanceLifetime", s.Lifetime, &g.MaxLifetime}} {
 		if f.in == nil {
 			continue
 		}
@@ -78,7 +84,8 @@ func (s *settings) bounds(g *fleet.AutoScalingGroup) error {
 		return invalid("Max bound, %d, must be greater than or equal to min bound, %d", g.Max, g.Min)
 	}
 	if g.Desired < g.Min || g.Desired > g.Max {
-		return invalid("Desired capacity:%d must be between the specified min size:%d and max size:%d", g.Desired, g.Min, g.Max)
+		return invalid("Desired capacity:%d must be between the specified min size:%d and max size:%d",
+			g.Desired, g.Min, g.Max)
 	}
 	return nil
 }
@@ -107,12 +114,21 @@ func (s *settings) words(g *fleet.AutoScalingGroup) error {
 	if s.Context != nil {
 		g.Context = *s.Context
 	}
-	if s.Role != nil {
-		g.ServiceRole = *s.Role
-	}
 	if s.Protected != nil {
 		g.NewProtected = *s.Protected
 	}
+	return nil
+}
+
+// role takes the service-linked role that a group acts with.
+func (s *settings) role(t *state.Tables, call *awswire.Call, g *fleet.AutoScalingGroup) error {
+	if s.Role == nil {
+		return nil
+	}
+	if !launch.HasRole(t, call.Account, *s.Role) {
+		return invalid("ARN specified for Service-Linked Role does not exist.")
+	}
+	g.ServiceRole = *s.Role
 	return nil
 }
 
@@ -123,7 +139,8 @@ func checkPolicies(policies []string) error {
 			return invalid("Termination policies by Lambda function (%s) are not supported", p)
 		}
 		if !slices.Contains(fleet.PolicyNames(), p) {
-			return invalid("The termination policy %q is not valid. Valid ones are %s", p, strings.Join(fleet.PolicyNames(), ", "))
+			return invalid("The termination policy %q is not valid. Valid ones are %s", p,
+				strings.Join(fleet.PolicyNames(), ", "))
 		}
 		if p == fleet.PolicyDefault && i < len(policies)-1 {
 			return invalid("The termination policy Default must be the last one of the list")
@@ -137,7 +154,8 @@ func (s *settings) places(call *awswire.Call, g *fleet.AutoScalingGroup) error {
 	if len(s.Zones) > 0 {
 		for _, z := range s.Zones {
 			if !fleet.IsZone(call.Region, z) {
-				return invalid("Invalid Availability Zone: [%s]. The zones of %s are %[2]sa, %[2]sb and %[2]sc", z, call.Region)
+				return invalid("Invalid Availability Zone: [%s]. The zones of %s are %[2]sa, "+
+					"%[2]sb and %[2]sc", z, call.Region)
 			}
 		}
 		g.Zones = slices.Compact(slices.Sorted(slices.Values(s.Zones)))
@@ -167,7 +185,8 @@ func (s *settings) places(call *awswire.Call, g *fleet.AutoScalingGroup) error {
 // source checks that what is to be launched exists, and that it is one thing.
 func (s *settings) source(t *state.Tables, call *awswire.Call, g *fleet.AutoScalingGroup) error {
 	if s.Configuration != nil && s.Template != nil {
-		return invalid("Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.")
+		return invalid("Valid requests must contain either LaunchTemplate, LaunchConfigurationName, " +
+			"InstanceId or MixedInstancesPolicy parameter.")
 	}
 	if s.Configuration != nil {
 		if _, ok := t.LaunchConfigurations.Get(fleet.Key(call.Region, call.Account, *s.Configuration)); !ok {
@@ -183,8 +202,10 @@ func (s *settings) source(t *state.Tables, call *awswire.Call, g *fleet.AutoScal
 	return nil
 }
 
-func parseTemplate(t *state.Tables, call *awswire.Call, in *shape.LaunchTemplateSpecification) (src fleet.LaunchSource, err error) {
-	id, name := str(in.LaunchTemplateId), str(in.LaunchTemplateName)
+func parseTemplate(
+	t *state.Tables, call *awswire.Call, in *shape.LaunchTemplateSpecification,
+) (src fleet.LaunchSource, err error) {
+	id, name := request.Value(in.LaunchTemplateId), request.Value(in.LaunchTemplateName)
 	if (id == "") == (name == "") {
 		return src, invalid("Valid requests must contain either launchTemplateId or LaunchTemplateName")
 	}
@@ -192,14 +213,20 @@ func parseTemplate(t *state.Tables, call *awswire.Call, in *shape.LaunchTemplate
 		if lt.ID != id && lt.Name != name {
 			continue
 		}
-		src = fleet.LaunchSource{TemplateID: lt.ID, TemplateName: lt.Name, Version: str(in.Version)}
+		src = fleet.LaunchSource{TemplateID: lt.ID, TemplateName: lt.Name, Version: request.Value(in.Version)}
 		r, ok := fleet.ResolveTemplate(lt, src.Version)
 		if !ok {
-			return src, invalid("You must use a valid fully-formed launch template. Launch template %s has no version %s.", lt.ID, src.Version)
+			return src, invalid("You must use a valid fully-formed launch template. Launch template %s has "+
+				"no version %s.", lt.ID, src.Version)
 		}
 		if _, ok := fleet.FindInstanceType(r.Data.InstanceType); !ok || r.Data.ImageID == "" {
-			return src, invalid("You must use a valid fully-formed launch template. Version %s of %s has to name an image and an instance type that is known (it has %q and %q).",
+			return src, invalid("You must use a valid fully-formed launch template. Version %s of %s has "+
+				"to name an image and an instance type that is known (it has %q and %q).",
 				r.Source.Version, lt.ID, r.Data.ImageID, r.Data.InstanceType)
+		}
+		if _, err := launch.CheckInstance(t, call.Region, call.Account, r.Data); err != nil {
+			f, _ := errors.AsType[*fault.Error](err)
+			return src, invalid("You must use a valid fully-formed launch template. %s", f.Message)
 		}
 		return src, nil
 	}

@@ -9,11 +9,13 @@ import (
 func TestTagsCountCharacters(t *testing.T) {
 	d := newDesk(t)
 	d.group("0", "1", "0")
-	const tag = "CreateOrUpdateTags Tags.member.1.ResourceId=g Tags.member.1.ResourceType=auto-scaling-group Tags.member.1.PropagateAtLaunch=true Tags.member.1.Key="
+	const tag = "CreateOrUpdateTags Tags.member.1.ResourceId=g " +
+		"Tags.member.1.ResourceType=auto-scaling-group Tags.member.1.PropagateAtLaunch=true Tags.member.1.Key="
 	long := strings.Repeat("ä", 128)
 	d.ok(tag + long + " Tags.member.1.Value=" + long + long)
 	for _, bad := range []string{long + "ä", "k Tags.member.1.Value=" + long + long + "ä"} {
-		if out := d.call(tag + bad); !strings.HasPrefix(out, "ValidationError: A tag's key must have 1 to 128 characters") {
+		if out := d.call(tag + bad); !strings.HasPrefix(out,
+			"ValidationError: A tag's key must have 1 to 128 characters") {
 			t.Errorf("a longer tag: %.200s", out)
 		}
 	}

@@ -1,9 +1,10 @@
-// Package desktest drives services as their callers do: through a front desk on a loopback port, with signed requests, of its
-// own or from the AWS CLI. It is for the tests of the action packages.
+// Package desktest drives services as their callers do: through a front desk on a loopback port,
+// with signed requests, of its own or from the AWS CLI. It is for the tests of the action packages.
 package desktest
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
@@ -31,7 +33,6 @@ var key = identity.AccessKey{ID: "AKIATESTTESTTESTTEST", Secret: "secret", Princ
 // Desk is a front desk with the services under test.
 type Desk struct {
 	URL string
-	cli string
 	env []string
 }
 
@@ -44,6 +45,11 @@ func Store(t testing.TB) *state.Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// Call returns a call in the default account and region at a time.
+func Call(now time.Time) *awswire.Call {
+	return &awswire.Call{Region: Region, Account: Account, Now: now, Random: rand.Reader}
 }
 
 // New opens a front desk of services.
@@ -63,8 +69,9 @@ func New(t testing.TB, services ...awswire.Service) *Desk {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return &Desk{URL: server.URL, env: append(os.Environ(),
-		"AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_SESSION_TOKEN=", "AWS_DEFAULT_REGION="+Region,
-		"AWS_REGION="+Region, "AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=2")}
+		"AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_SESSION_TOKEN=",
+		"AWS_DEFAULT_REGION="+Region, "AWS_REGION="+Region, "AWS_CONFIG_FILE=/nonexistent",
+		"AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=2")}
 }
 
 // With returns the desk as seen by a caller with further environment, such as other credentials.
@@ -77,29 +84,17 @@ func (d *Desk) With(env ...string) *Desk {
 // Command is a run of the AWS CLI. The test is skipped without one; with BERTH_CI=1 it fails.
 func (d *Desk) Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	if d.cli == "" {
-		d.cli = find(t)
-	}
-	cmd := exec.CommandContext(t.Context(), d.cli, append([]string{"--endpoint-url", d.URL, "--output", "json"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), needCLI(t), d.arguments(args)...)
 	cmd.Env = d.env
 	return cmd
 }
 
-func find(t testing.TB) string {
-	for _, path := range []string{"/usr/bin/aws", "aws"} {
-		if out, err := exec.Command(path, "--version").Output(); err == nil && bytes.HasPrefix(out, []byte("aws-cli/")) {
-			return path
-		}
-	}
-	if os.Getenv("BERTH_CI") == "1" {
-		t.Fatal("the AWS CLI is missing (apt-get install awscli)")
-	}
-	t.Skip("the AWS CLI is missing (apt-get install awscli)")
-	return ""
+func (d *Desk) arguments(words []string) []string {
+	return append([]string{"--endpoint-url", d.URL, "--output", "json"}, words...)
 }
 
-// AWS runs the CLI with a command line split at spaces, or given in words, and returns what it prints, decoded. It fails the test
-// when the command fails.
+// AWS runs the CLI with a command line split at spaces, or given in words, and returns what it
+// prints, decoded. It fails the test when the command fails.
 func (d *Desk) AWS(t testing.TB, words ...string) any {
 	t.Helper()
 	out, stderr, err := d.run(t, words)
@@ -139,6 +134,10 @@ func (d *Desk) run(t testing.TB, words []string) ([]byte, string, error) {
 	t.Helper()
 	if len(words) == 1 {
 		words = strings.Fields(words[0])
+	}
+	needCLI(t)
+	if f := started(); f != nil {
+		return f.run(d.arguments(words), d.env)
 	}
 	cmd := d.Command(t, words...)
 	var stderr bytes.Buffer

@@ -24,10 +24,12 @@ func Form(version, line string) url.Values {
 	return form
 }
 
-// Query sends a signed call to a Query service and returns what is in the answer: the XML, or "Code: message" of a fault.
+// Query sends a signed call to a Query service and returns what is in the answer: the XML, or
+// "Code: message" of a fault.
 func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 	t.Helper()
-	out, ok := d.post(t, service, form.Encode(), http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}})
+	out, ok := d.post(t, service, form.Encode(),
+		http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}})
 	if ok {
 		return string(out)
 	}
@@ -45,11 +47,13 @@ func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 	return f.Error.Code + ": " + f.Error.Message
 }
 
-// Post sends a signed call to a JSON service and returns what is in the answer: the JSON, or "Code: message" of a fault. target is "Prefix.Action"; the
-// input is JSON with ' for ", which reads better in Go.
+// Post sends a signed call to a JSON service and returns what is in the answer: the JSON, or "Code:
+// message" of a fault. target is "Prefix.Action"; the input is JSON with ' for ", which reads
+// better in Go.
 func (d *Desk) Post(t testing.TB, service, target, input string) string {
 	t.Helper()
-	out, ok := d.post(t, service, strings.ReplaceAll(input, "'", `"`), http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}})
+	out, ok := d.post(t, service, strings.ReplaceAll(input, "'", `"`),
+		http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}})
 	if ok {
 		return string(out)
 	}
@@ -71,7 +75,8 @@ func (d *Desk) post(t testing.TB, service, body string, header http.Header) (ans
 		t.Fatal(err)
 	}
 	r.Header = header
-	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, Region, service, sigv4.HashPayload([]byte(body)), time.Now())
+	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, Region, service,
+		sigv4.HashPayload([]byte(body)), time.Now())
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

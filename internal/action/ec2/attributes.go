@@ -4,21 +4,25 @@ import (
 	"context"
 	"encoding/base64"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) describeInstanceAttribute(_ context.Context, call *awswire.Call, in *shape.DescribeInstanceAttributeInput) (*shape.DescribeInstanceAttributeOutput, error) {
+func (a *api) describeInstanceAttribute(
+	_ context.Context, call *awswire.Call, in *shape.DescribeInstanceAttributeInput,
+) (*shape.DescribeInstanceAttributeOutput, error) {
 	t := &a.store.View().Tables
-	found, err := named(t, call, []string{str(in.InstanceId)})
+	found, err := named(t, call, []string{request.Value(in.InstanceId)})
 	if err != nil {
 		return nil, err
 	}
 	i := found[0]
-	text := func(s string) *shape.AttributeValue { return &shape.AttributeValue{Value: ptr(s)} }
+	text := func(s string) *shape.AttributeValue { return &shape.AttributeValue{Value: request.Optional(s)} }
 	flag := func(b bool) *shape.AttributeBooleanValue { return &shape.AttributeBooleanValue{Value: &b} }
 	out := &shape.DescribeInstanceAttributeOutput{InstanceId: &i.ID}
 	switch in.Attribute {
@@ -35,7 +39,7 @@ func (a *api) describeInstanceAttribute(_ context.Context, call *awswire.Call, i
 	case "groupSet":
 		out.Groups = groupsOf(t, i)
 	case "ebsOptimized":
-		out.EbsOptimized = flag(value(i.Launch.EBSOptimized))
+		out.EbsOptimized = flag(request.Value(i.Launch.EBSOptimized))
 	case "enaSupport":
 		out.EnaSupport = flag(true)
 	case "sourceDestCheck":
@@ -62,21 +66,24 @@ func shutdownBehavior(i *fleet.Instance) string {
 	return i.Launch.ShutdownBehavior
 }
 
-func (a *api) modifyInstanceAttribute(ctx context.Context, call *awswire.Call, in *shape.ModifyInstanceAttributeInput) (*shape.ModifyInstanceAttributeOutput, error) {
-	if c := in.SourceDestCheck; c != nil && !value(c.Value) {
-		return nil, fault.New("UnsupportedOperation", "The attribute sourceDestCheck cannot be turned off: a local machine has no router.")
+func (a *api) modifyInstanceAttribute(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyInstanceAttributeInput,
+) (*shape.ModifyInstanceAttributeOutput, error) {
+	if c := in.SourceDestCheck; c != nil && !request.Value(c.Value) {
+		return nil, fault.New("UnsupportedOperation",
+			"The attribute sourceDestCheck cannot be turned off: a local machine has no router.")
 	}
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
-		found, err := named(&tx.Tables, call, []string{str(in.InstanceId)})
+		found, err := named(&tx.Tables, call, []string{request.Value(in.InstanceId)})
 		if err != nil {
 			return err
 		}
 		i := found[0].Clone()
 		if in.DisableApiTermination != nil {
-			i.DisableAPITerm = value(in.DisableApiTermination.Value)
+			i.DisableAPITerm = request.Value(in.DisableApiTermination.Value)
 		}
 		if in.DisableApiStop != nil {
-			i.DisableAPIStop = value(in.DisableApiStop.Value)
+			i.DisableAPIStop = request.Value(in.DisableApiStop.Value)
 		}
 		if err := modifyLaunch(&tx.Tables, call, i, in); err != nil {
 			return err
@@ -87,33 +94,32 @@ func (a *api) modifyInstanceAttribute(ctx context.Context, call *awswire.Call, i
 }
 
 // modifyLaunch changes what an instance was launched with. Type and user data can change while it is stopped only.
-func modifyLaunch(t *state.Tables, call *awswire.Call, i *fleet.Instance, in *shape.ModifyInstanceAttributeInput) error {
+func modifyLaunch(
+	t *state.Tables, call *awswire.Call, i *fleet.Instance, in *shape.ModifyInstanceAttributeInput,
+) error {
 	if (in.InstanceType != nil || in.UserData != nil) && i.Described() != fleet.Stopped {
 		return fault.New("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.ID)
 	}
 	if in.InstanceType != nil {
-		if _, ok := fleet.FindInstanceType(str(in.InstanceType.Value)); !ok {
-			return invalid("Invalid value '%s' for InstanceType. DescribeInstanceTypes lists those that are supported here.", str(in.InstanceType.Value))
+		if _, ok := fleet.FindInstanceType(request.Value(in.InstanceType.Value)); !ok {
+			return invalid("Invalid value '%s' for InstanceType. DescribeInstanceTypes lists those that "+
+				"are supported here.", request.Value(in.InstanceType.Value))
 		}
-		i.Launch.InstanceType = str(in.InstanceType.Value)
+		i.Launch.InstanceType = request.Value(in.InstanceType.Value)
 	}
 	if in.UserData != nil {
 		i.Launch.UserData = base64.StdEncoding.EncodeToString(in.UserData.Value)
 	}
 	if b := in.InstanceInitiatedShutdownBehavior; b != nil {
-		if v := str(b.Value); v != "stop" && v != "terminate" {
+		if v := request.Value(b.Value); v != "stop" && v != "terminate" {
 			return invalid("Invalid value '%s' for InstanceInitiatedShutdownBehavior: use stop or terminate.", v)
 		}
 		i.Launch.ShutdownBehavior = *b.Value
 	}
 	if len(in.Groups) > 0 {
-		var ids []string
-		for _, g := range in.Groups {
-			id, ok := fleet.FindSecurityGroup(t.SecurityGroups.Prefix(fleet.KeyPrefix(call.Region, call.Account)), call.Region, call.Account, g)
-			if !ok {
-				return groupMissing(g)
-			}
-			ids = append(ids, id)
+		ids, err := launch.SecurityGroups(t, call.Region, call.Account, in.Groups)
+		if err != nil {
+			return err
 		}
 		i.Launch.SecurityGroups = ids
 	}

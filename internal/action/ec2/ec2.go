@@ -1,21 +1,23 @@
-// Package ec2 is the front desk of the part of Amazon EC2 that people and tools use around ECS: instances, their types, images and key pairs, launch templates,
-// the region's zones and its default VPC, security groups, and tags. Actions write what callers want; control/fleet makes instances true.
+// Package ec2 is the front desk of the part of Amazon EC2 that people and tools use around ECS:
+// instances, their types, images and key pairs, launch templates, the region's zones and its
+// default VPC, security groups, and tags. Actions write what callers want; control/fleet makes
+// instances true.
 //
-// What is different from AWS because the machine is local is said in the answers: an instance's address is a loopback address and it has no public one,
-// security group rules are kept and not enforced, images stand for this machine, volumes do not exist, and the default VPC is the only one. The package
-// holds no state and is safe for concurrent use.
+// What is different from AWS because the machine is local is said in the answers: an instance's
+// address is a loopback address and it has no public one, security group rules are kept and not
+// enforced, images stand for this machine, volumes do not exist, and the default VPC is the only
+// one. The package holds no state and is safe for concurrent use.
 package ec2
 
 import (
 	"context"
-	"crypto/rand"
 	"net/http"
 	"reflect"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
-	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -33,9 +35,10 @@ func Service(store *state.Store, host machine.Host) awswire.Service {
 	ops = append(ops, a.factOperations()...)
 	ops = append(ops, a.securityOperations()...)
 	ops = append(ops, a.templateOperations()...)
-	ops = append(ops, absentOperations()...)
+	ops = append(ops, awswire.Absent(shape.Absent)...)
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.EC2Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.EC2Query},
+		Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		RefusalCode: "UnsupportedOperation", Operations: ops,
 	}
 }
@@ -50,7 +53,9 @@ func (a *api) instanceOperations() []awswire.Operation {
 		op("StartInstances", a.startInstances).Refuses("AdditionalInfo"),
 		op("RebootInstances", a.rebootInstances),
 		op("DescribeInstanceAttribute", a.describeInstanceAttribute),
-		op("ModifyInstanceAttribute", a.modifyInstanceAttribute).Refuses("Attribute", "Value", "BlockDeviceMapping", "EbsOptimized", "EnaSupport", "EnclaveOptions", "Kernel", "Ramdisk", "SriovNetSupport"),
+		op("ModifyInstanceAttribute", a.modifyInstanceAttribute).Refuses("Attribute", "Value",
+			"BlockDeviceMapping", "EbsOptimized", "EnaSupport", "EnclaveOptions", "Kernel",
+			"Ramdisk", "SriovNetSupport"),
 		op("DescribeInstanceCreditSpecifications", a.describeCredits),
 		op("MonitorInstances", a.monitorInstances),
 		op("UnmonitorInstances", a.unmonitorInstances),
@@ -75,6 +80,7 @@ func (a *api) factOperations() []awswire.Operation {
 		op("DescribeInternetGateways", a.describeInternetGateways),
 		op("DescribeRouteTables", a.describeRouteTables),
 		op("DescribeNetworkAcls", a.describeNetworkAcls),
+		op("DescribeDhcpOptions", a.describeDhcpOptions),
 		op("CreateTags", a.createTags),
 		op("DeleteTags", a.deleteTags),
 		op("DescribeTags", a.describeTags),
@@ -87,10 +93,14 @@ func (a *api) securityOperations() []awswire.Operation {
 		op("DeleteSecurityGroup", a.deleteSecurityGroup),
 		op("DescribeSecurityGroups", a.describeSecurityGroups),
 		op("DescribeSecurityGroupRules", a.describeSecurityGroupRules),
-		op("AuthorizeSecurityGroupIngress", a.authorizeIngress).Refuses("SourceSecurityGroupName", "SourceSecurityGroupOwnerId"),
-		op("AuthorizeSecurityGroupEgress", a.authorizeEgress).Refuses("SourceSecurityGroupName", "SourceSecurityGroupOwnerId", "CidrIp", "FromPort", "ToPort", "IpProtocol"),
-		op("RevokeSecurityGroupIngress", a.revokeIngress).Refuses("SourceSecurityGroupName", "SourceSecurityGroupOwnerId"),
-		op("RevokeSecurityGroupEgress", a.revokeEgress).Refuses("SourceSecurityGroupName", "SourceSecurityGroupOwnerId", "CidrIp", "FromPort", "ToPort", "IpProtocol"),
+		op("AuthorizeSecurityGroupIngress", a.authorizeIngress).Refuses("SourceSecurityGroupName",
+			"SourceSecurityGroupOwnerId"),
+		op("AuthorizeSecurityGroupEgress", a.authorizeEgress).Refuses("SourceSecurityGroupName",
+			"SourceSecurityGroupOwnerId", "CidrIp", "FromPort", "ToPort", "IpProtocol"),
+		op("RevokeSecurityGroupIngress", a.revokeIngress).Refuses("SourceSecurityGroupName",
+			"SourceSecurityGroupOwnerId"),
+		op("RevokeSecurityGroupEgress", a.revokeEgress).Refuses("SourceSecurityGroupName",
+			"SourceSecurityGroupOwnerId", "CidrIp", "FromPort", "ToPort", "IpProtocol"),
 		op("CreateKeyPair", a.createKeyPair),
 		op("ImportKeyPair", a.importKeyPair),
 		op("DeleteKeyPair", a.deleteKeyPair),
@@ -110,11 +120,13 @@ func (a *api) templateOperations() []awswire.Operation {
 	}
 }
 
-// op is awswire.Op for inputs with EC2's DryRun: such a call changes nothing and is told that it would have been allowed to.
+// op is awswire.Op for inputs with EC2's DryRun: such a call changes nothing and is told that it
+// would have been allowed to.
 func op[I, O any](name string, fn func(context.Context, *awswire.Call, *I) (*O, error)) awswire.Operation {
 	return awswire.Op(name, func(ctx context.Context, call *awswire.Call, in *I) (*O, error) {
-		if dry, ok := reflect.ValueOf(in).Elem().FieldByName("DryRun").Interface().(*bool); ok && value(dry) {
-			return nil, fault.New("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").WithStatus(http.StatusPreconditionFailed)
+		if dry, ok := reflect.ValueOf(in).Elem().FieldByName("DryRun").Interface().(*bool); ok && request.Value(dry) {
+			return nil, fault.New("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").
+				WithStatus(http.StatusPreconditionFailed)
 		}
 		return fn(ctx, call, in)
 	})
@@ -123,27 +135,4 @@ func op[I, O any](name string, fn func(context.Context, *awswire.Call, *I) (*O, 
 // invalid is EC2's fault about a value.
 func invalid(format string, args ...any) *fault.Error {
 	return fault.New("InvalidParameterValue", format, args...)
-}
-
-func newID(kind string) string {
-	var b [8]byte
-	rand.Read(b[:]) // never fails
-	return fleet.ID(kind, b)
-}
-
-func str(s *string) string { return value(s) }
-
-func value[T any](p *T) (v T) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
-
-// ptr is nil for an empty string, which the wire leaves out.
-func ptr(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -30,7 +30,8 @@ func newDesk(t *testing.T) *desk {
 	return &desk{desktest.New(t, Service(s, fakeHost{})), t, s}
 }
 
-// call sends a signed Query request, written as "Action a=b c=d", and returns what is in the answer: the XML, or "Code: message" of a fault.
+// call sends a signed Query request, written as "Action a=b c=d", and returns what is in the
+// answer: the XML, or "Code: message" of a fault.
 func (d *desk) call(line string) string {
 	d.t.Helper()
 	return d.Query(d.t, "ec2", desktest.Form(shape.APIVersion, line))
@@ -49,7 +50,8 @@ func (d *desk) ok(line string) string {
 // run makes one instance and returns its id.
 func (d *desk) run(more string) string {
 	d.t.Helper()
-	return tag(d.ok("RunInstances ImageId=ami-0123456789abcdef0 InstanceType=t2.micro MinCount=1 MaxCount=1 "+more), "instanceId")
+	return element(d.ok("RunInstances ImageId=ami-0123456789abcdef0 InstanceType=t2.micro MinCount=1 MaxCount=1 "+
+		more), "instanceId")
 }
 
 // is plays the controller: the instance gets into a state.
@@ -72,8 +74,8 @@ func (d *desk) is(id string, change func(*fleet.Instance)) {
 
 func running(i *fleet.Instance) { i.State, i.Machine.Phase = fleet.Running, fleet.PhaseUp }
 
-// tag is the text of the first element of that name.
-func tag(xml, name string) string {
+// element is the text of the first element of that name.
+func element(xml, name string) string {
 	_, rest, _ := strings.Cut(xml, "<"+name+">")
 	text, _, _ := strings.Cut(rest, "<")
 	return text

@@ -7,18 +7,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // instanceLister finds instances by all that DescribeInstances knows.
 func instanceLister(t *state.Tables) lister[*fleet.Instance] {
 	return lister[*fleet.Instance]{
 		id: func(i *fleet.Instance) string { return i.ID }, missing: missingInstances, sample: &fleet.Instance{},
-		tags:   func(i *fleet.Instance) map[string]string { return i.Tags },
+		tags:   func(i *fleet.Instance) tag.Set { return i.Tags },
 		fields: func(i *fleet.Instance) map[string][]string { return instanceFields(t, i) },
 		also:   map[string]func(*fleet.Instance, []string) bool{"tag-value": hasTagValue},
 	}
@@ -26,8 +28,8 @@ func instanceLister(t *state.Tables) lister[*fleet.Instance] {
 
 func hasTagValue(i *fleet.Instance, values []string) bool {
 	var have []string
-	for _, v := range i.Tags {
-		have = append(have, v)
+	for _, t := range i.Tags {
+		have = append(have, t.Value)
 	}
 	return matchesAny(values, have)
 }
@@ -63,18 +65,23 @@ func named(t *state.Tables, call *awswire.Call, ids []string) ([]*fleet.Instance
 	return found, nil
 }
 
-func (a *api) describeInstances(_ context.Context, call *awswire.Call, in *shape.DescribeInstancesInput) (*shape.DescribeInstancesOutput, error) {
+func (a *api) describeInstances(
+	_ context.Context, call *awswire.Call, in *shape.DescribeInstancesInput,
+) (*shape.DescribeInstancesOutput, error) {
 	t := &a.store.View().Tables
-	found, next, err := instanceLister(t).find(call, slices.Collect(instancesOf(t, call)), query{in.InstanceIds, in.Filters, in.MaxResults, in.NextToken})
+	found, next, err := instanceLister(t).find(call, slices.Collect(instancesOf(t, call)),
+		query{in.InstanceIds, in.Filters, pages.Ask(in.MaxResults, in.NextToken)})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeInstancesOutput{NextToken: next}
 	for _, i := range found {
-		at := slices.IndexFunc(out.Reservations, func(r shape.Reservation) bool { return *r.ReservationId == i.ReservationID })
+		at := slices.IndexFunc(out.Reservations,
+			func(r shape.Reservation) bool { return *r.ReservationId == i.ReservationID })
 		if at < 0 {
 			at = len(out.Reservations)
-			out.Reservations = append(out.Reservations, shape.Reservation{ReservationId: &i.ReservationID, OwnerId: &i.Account})
+			out.Reservations = append(out.Reservations,
+				shape.Reservation{ReservationId: &i.ReservationID, OwnerId: &i.Account})
 		}
 		r := &out.Reservations[at]
 		r.Instances = append(r.Instances, answerInstance(t, i))
@@ -82,15 +89,20 @@ func (a *api) describeInstances(_ context.Context, call *awswire.Call, in *shape
 	return out, nil
 }
 
-func (a *api) describeInstanceStatus(_ context.Context, call *awswire.Call, in *shape.DescribeInstanceStatusInput) (*shape.DescribeInstanceStatusOutput, error) {
+func (a *api) describeInstanceStatus(
+	_ context.Context, call *awswire.Call, in *shape.DescribeInstanceStatusInput,
+) (*shape.DescribeInstanceStatusOutput, error) {
 	t := &a.store.View().Tables
 	l := lister[*fleet.Instance]{
-		id: func(i *fleet.Instance) string { return i.ID }, missing: missingInstances, sample: &fleet.Instance{}, tags: func(i *fleet.Instance) map[string]string { return i.Tags },
+		id: func(i *fleet.Instance) string { return i.ID }, missing: missingInstances,
+		sample: &fleet.Instance{}, tags: func(i *fleet.Instance) tag.Set { return i.Tags },
 		fields: func(i *fleet.Instance) map[string][]string {
 			all := instanceFields(t, i)
 			s := answerStatus(i)
-			fields := map[string][]string{"instance-status.status": {s.InstanceStatus.Status}, "system-status.status": {s.SystemStatus.Status},
-				"instance-status.reachability": {s.InstanceStatus.Details[0].Status}, "system-status.reachability": {s.SystemStatus.Details[0].Status}, "event.code": nil}
+			fields := map[string][]string{"instance-status.status": {s.InstanceStatus.Status},
+				"system-status.status":         {s.SystemStatus.Status},
+				"instance-status.reachability": {s.InstanceStatus.Details[0].Status},
+				"system-status.reachability":   {s.SystemStatus.Details[0].Status}, "event.code": nil}
 			for _, name := range []string{"availability-zone", "instance-state-name", "instance-state-code"} {
 				fields[name] = all[name]
 			}
@@ -98,13 +110,13 @@ func (a *api) describeInstanceStatus(_ context.Context, call *awswire.Call, in *
 		},
 	}
 	all := slices.Collect(instancesOf(t, call))
-	if !value(in.IncludeAllInstances) && len(in.InstanceIds) == 0 {
+	if !request.Value(in.IncludeAllInstances) && len(in.InstanceIds) == 0 {
 		all = slices.DeleteFunc(all, func(i *fleet.Instance) bool { return i.Described() != fleet.Running })
 	}
-	found, next, err := l.find(call, all, query{in.InstanceIds, in.Filters, in.MaxResults, in.NextToken})
+	found, next, err := l.find(call, all, query{in.InstanceIds, in.Filters, pages.Ask(in.MaxResults, in.NextToken)})
 	out := &shape.DescribeInstanceStatusOutput{NextToken: next}
 	for _, i := range found {
-		if value(in.IncludeAllInstances) || i.Described() == fleet.Running {
+		if request.Value(in.IncludeAllInstances) || i.Described() == fleet.Running {
 			out.InstanceStatuses = append(out.InstanceStatuses, answerStatus(i))
 		}
 	}
@@ -114,12 +126,14 @@ func (a *api) describeInstanceStatus(_ context.Context, call *awswire.Call, in *
 // answerStatus tells the status checks: the system's is this machine, the instance's is its agent.
 func answerStatus(i *fleet.Instance) shape.InstanceStatus {
 	check := func(status, reachability string) *shape.InstanceStatusSummary {
-		return &shape.InstanceStatusSummary{Status: status, Details: []shape.InstanceStatusDetails{{Name: "reachability", Status: reachability}}}
+		return &shape.InstanceStatusSummary{Status: status,
+			Details: []shape.InstanceStatusDetails{{Name: "reachability", Status: reachability}}}
 	}
 	out := shape.InstanceStatus{InstanceId: &i.ID, AvailabilityZone: &i.Zone, InstanceState: answerState(i.Described())}
 	switch {
 	case i.Described() != fleet.Running:
-		out.InstanceStatus, out.SystemStatus = check("not-applicable", "insufficient-data"), check("not-applicable", "insufficient-data")
+		out.InstanceStatus, out.SystemStatus = check("not-applicable", "insufficient-data"),
+			check("not-applicable", "insufficient-data")
 	case i.Impaired():
 		out.InstanceStatus, out.SystemStatus = check("impaired", "failed"), check("ok", "passed")
 		out.InstanceStatus.Details[0].ImpairedSince = new(impairedSince(i))
@@ -132,7 +146,9 @@ func answerStatus(i *fleet.Instance) shape.InstanceStatus {
 }
 
 // changeEach runs fn on a copy of each named instance and tells the states before and after.
-func (a *api) changeEach(ctx context.Context, call *awswire.Call, ids []string, fn func(*fleet.Instance) error) ([]shape.InstanceStateChange, error) {
+func (a *api) changeEach(
+	ctx context.Context, call *awswire.Call, ids []string, fn func(*fleet.Instance) error,
+) ([]shape.InstanceStateChange, error) {
 	var changes []shape.InstanceStateChange
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		changes = nil
@@ -146,17 +162,21 @@ func (a *api) changeEach(ctx context.Context, call *awswire.Call, ids []string, 
 				return err
 			}
 			tx.Instances.Put(c)
-			changes = append(changes, shape.InstanceStateChange{InstanceId: &c.ID, PreviousState: answerState(i.Described()), CurrentState: answerState(c.Described())})
+			changes = append(changes, shape.InstanceStateChange{InstanceId: &c.ID,
+				PreviousState: answerState(i.Described()), CurrentState: answerState(c.Described())})
 		}
 		return nil
 	})
 	return changes, err
 }
 
-func (a *api) terminateInstances(ctx context.Context, call *awswire.Call, in *shape.TerminateInstancesInput) (*shape.TerminateInstancesOutput, error) {
+func (a *api) terminateInstances(
+	ctx context.Context, call *awswire.Call, in *shape.TerminateInstancesInput,
+) (*shape.TerminateInstancesOutput, error) {
 	changes, err := a.changeEach(ctx, call, in.InstanceIds, func(i *fleet.Instance) error {
 		if i.DisableAPITerm {
-			return fault.New("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", i.ID)
+			return fault.New("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its "+
+				"'disableApiTermination' instance attribute and try again.", i.ID)
 		}
 		if i.Desired != fleet.Terminated {
 			i.AskTermination(call.Now)
@@ -166,15 +186,19 @@ func (a *api) terminateInstances(ctx context.Context, call *awswire.Call, in *sh
 	return &shape.TerminateInstancesOutput{TerminatingInstances: changes}, err
 }
 
-func (a *api) stopInstances(ctx context.Context, call *awswire.Call, in *shape.StopInstancesInput) (*shape.StopInstancesOutput, error) {
+func (a *api) stopInstances(
+	ctx context.Context, call *awswire.Call, in *shape.StopInstancesInput,
+) (*shape.StopInstancesOutput, error) {
 	changes, err := a.changeEach(ctx, call, in.InstanceIds, func(i *fleet.Instance) error {
 		switch s := i.Described(); {
 		case s == fleet.Stopped || s == fleet.Stopping:
 			return nil
 		case s != fleet.Running:
-			return fault.New("IncorrectInstanceState", "This instance '%s' is not in a state from which it can be stopped.", i.ID)
+			return fault.New("IncorrectInstanceState",
+				"This instance '%s' is not in a state from which it can be stopped.", i.ID)
 		case i.DisableAPIStop:
-			return fault.New("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.", i.ID)
+			return fault.New("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its "+
+				"'disableApiStop' instance attribute and try again.", i.ID)
 		}
 		i.Desired, i.Reason = fleet.Stopped, fleet.UserInitiated()
 		i.TransitionReason = "User initiated (" + call.Now.UTC().Format("2006-01-02 15:04:05") + " GMT)"
@@ -183,7 +207,9 @@ func (a *api) stopInstances(ctx context.Context, call *awswire.Call, in *shape.S
 	return &shape.StopInstancesOutput{StoppingInstances: changes}, err
 }
 
-func (a *api) startInstances(ctx context.Context, call *awswire.Call, in *shape.StartInstancesInput) (*shape.StartInstancesOutput, error) {
+func (a *api) startInstances(
+	ctx context.Context, call *awswire.Call, in *shape.StartInstancesInput,
+) (*shape.StartInstancesOutput, error) {
 	changes, err := a.changeEach(ctx, call, in.InstanceIds, func(i *fleet.Instance) error {
 		switch i.Described() {
 		case fleet.Running, fleet.Pending:
@@ -192,15 +218,19 @@ func (a *api) startInstances(ctx context.Context, call *awswire.Call, in *shape.
 			i.Desired, i.LaunchedAt = fleet.Running, call.Now
 			return nil
 		}
-		return fault.New("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be started.", i.ID)
+		return fault.New("IncorrectInstanceState",
+			"The instance '%s' is not in a state from which it can be started.", i.ID)
 	})
 	return &shape.StartInstancesOutput{StartingInstances: changes}, err
 }
 
-func (a *api) rebootInstances(ctx context.Context, call *awswire.Call, in *shape.RebootInstancesInput) (*shape.RebootInstancesOutput, error) {
+func (a *api) rebootInstances(
+	ctx context.Context, call *awswire.Call, in *shape.RebootInstancesInput,
+) (*shape.RebootInstancesOutput, error) {
 	_, err := a.changeEach(ctx, call, in.InstanceIds, func(i *fleet.Instance) error {
 		if s := i.Described(); s != fleet.Running {
-			return fault.New("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be rebooted.", i.ID)
+			return fault.New("IncorrectInstanceState",
+				"The instance '%s' is not in a state from which it can be rebooted.", i.ID)
 		}
 		i.Reboot = true
 		return nil
@@ -208,30 +238,39 @@ func (a *api) rebootInstances(ctx context.Context, call *awswire.Call, in *shape
 	return nil, err
 }
 
-func (a *api) monitor(ctx context.Context, call *awswire.Call, ids []string, on bool) ([]shape.InstanceMonitoring, error) {
+func (a *api) monitor(
+	ctx context.Context, call *awswire.Call, ids []string, on bool,
+) ([]shape.InstanceMonitoring, error) {
 	changes, err := a.changeEach(ctx, call, ids, func(i *fleet.Instance) error {
 		i.Launch.Monitoring = &on
 		return nil
 	})
 	var out []shape.InstanceMonitoring
 	for _, c := range changes {
-		out = append(out, shape.InstanceMonitoring{InstanceId: c.InstanceId, Monitoring: answerMonitoring(&fleet.Instance{Launch: fleet.LaunchData{Monitoring: &on}})})
+		out = append(out, shape.InstanceMonitoring{InstanceId: c.InstanceId,
+			Monitoring: answerMonitoring(&fleet.Instance{Launch: fleet.LaunchData{Monitoring: &on}})})
 	}
 	return out, err
 }
 
-func (a *api) monitorInstances(ctx context.Context, call *awswire.Call, in *shape.MonitorInstancesInput) (*shape.MonitorInstancesOutput, error) {
+func (a *api) monitorInstances(
+	ctx context.Context, call *awswire.Call, in *shape.MonitorInstancesInput,
+) (*shape.MonitorInstancesOutput, error) {
 	out, err := a.monitor(ctx, call, in.InstanceIds, true)
 	return &shape.MonitorInstancesOutput{InstanceMonitorings: out}, err
 }
 
-func (a *api) unmonitorInstances(ctx context.Context, call *awswire.Call, in *shape.UnmonitorInstancesInput) (*shape.UnmonitorInstancesOutput, error) {
+func (a *api) unmonitorInstances(
+	ctx context.Context, call *awswire.Call, in *shape.UnmonitorInstancesInput,
+) (*shape.UnmonitorInstancesOutput, error) {
 	out, err := a.monitor(ctx, call, in.InstanceIds, false)
 	return &shape.UnmonitorInstancesOutput{InstanceMonitorings: out}, err
 }
 
-func (a *api) getConsoleOutput(_ context.Context, call *awswire.Call, in *shape.GetConsoleOutputInput) (*shape.GetConsoleOutputOutput, error) {
-	found, err := named(&a.store.View().Tables, call, []string{str(in.InstanceId)})
+func (a *api) getConsoleOutput(
+	_ context.Context, call *awswire.Call, in *shape.GetConsoleOutputInput,
+) (*shape.GetConsoleOutputOutput, error) {
+	found, err := named(&a.store.View().Tables, call, []string{request.Value(in.InstanceId)})
 	if err != nil {
 		return nil, err
 	}
@@ -246,11 +285,14 @@ func (a *api) getConsoleOutput(_ context.Context, call *awswire.Call, in *shape.
 	return out, nil
 }
 
-func (a *api) describeCredits(_ context.Context, call *awswire.Call, in *shape.DescribeInstanceCreditSpecificationsInput) (*shape.DescribeInstanceCreditSpecificationsOutput, error) {
+func (a *api) describeCredits(
+	_ context.Context, call *awswire.Call, in *shape.DescribeInstanceCreditSpecificationsInput,
+) (*shape.DescribeInstanceCreditSpecificationsOutput, error) {
 	t := &a.store.View().Tables
 	l := instanceLister(t)
 	l.fields = func(i *fleet.Instance) map[string][]string { return map[string][]string{"instance-id": {i.ID}} }
-	found, next, err := l.find(call, slices.Collect(instancesOf(t, call)), query{in.InstanceIds, in.Filters, in.MaxResults, in.NextToken})
+	found, next, err := l.find(call, slices.Collect(instancesOf(t, call)),
+		query{in.InstanceIds, in.Filters, pages.Ask(in.MaxResults, in.NextToken)})
 	out := &shape.DescribeInstanceCreditSpecificationsOutput{NextToken: next}
 	for _, i := range found {
 		typ, _ := fleet.FindInstanceType(i.Launch.InstanceType)
@@ -264,7 +306,8 @@ func (a *api) describeCredits(_ context.Context, call *awswire.Call, in *shape.D
 				credits = "standard"
 			}
 		}
-		out.InstanceCreditSpecifications = append(out.InstanceCreditSpecifications, shape.InstanceCreditSpecification{InstanceId: &i.ID, CpuCredits: &credits})
+		out.InstanceCreditSpecifications = append(out.InstanceCreditSpecifications,
+			shape.InstanceCreditSpecification{InstanceId: &i.ID, CpuCredits: &credits})
 	}
 	return out, err
 }

@@ -17,14 +17,19 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-func (a *api) createKeyPair(ctx context.Context, call *awswire.Call, in *shape.CreateKeyPairInput) (*shape.CreateKeyPairOutput, error) {
+func (a *api) createKeyPair(
+	ctx context.Context, call *awswire.Call, in *shape.CreateKeyPairInput,
+) (*shape.CreateKeyPairOutput, error) {
 	if in.KeyFormat == "ppk" {
 		return nil, fault.New("UnsupportedOperation", "The key format ppk is not supported: use pem.")
 	}
@@ -32,7 +37,8 @@ func (a *api) createKeyPair(ctx context.Context, call *awswire.Call, in *shape.C
 	if err != nil {
 		return nil, err
 	}
-	k := &fleet.KeyPair{Name: str(in.KeyName), ID: newID("key"), Region: call.Region, Account: call.Account, Type: "rsa", CreatedAt: call.Now, Tags: tags}
+	k := &fleet.KeyPair{Name: request.Value(in.KeyName), ID: newid.EC2(call.Random, "key"),
+		Region: call.Region, Account: call.Account, Type: "rsa", CreatedAt: call.Now, Tags: tags}
 	if in.KeyType != "" {
 		k.Type = in.KeyType
 	}
@@ -43,7 +49,8 @@ func (a *api) createKeyPair(ctx context.Context, call *awswire.Call, in *shape.C
 	if err := a.putKey(ctx, k); err != nil {
 		return nil, err
 	}
-	return &shape.CreateKeyPairOutput{KeyName: &k.Name, KeyPairId: &k.ID, KeyFingerprint: &k.Fingerprint, KeyMaterial: &material, Tags: answerTags(tags)}, nil
+	return &shape.CreateKeyPairOutput{KeyName: &k.Name, KeyPairId: &k.ID, KeyFingerprint: &k.Fingerprint,
+		KeyMaterial: &material, Tags: answerTags(tags)}, nil
 }
 
 func (a *api) putKey(ctx context.Context, k *fleet.KeyPair) error {
@@ -59,7 +66,8 @@ func (a *api) putKey(ctx context.Context, k *fleet.KeyPair) error {
 	})
 }
 
-// generateKey makes a key of k's type, fills in k's public half and fingerprint, and returns the private half, which is kept nowhere.
+// generateKey makes a key of k's type, fills in k's public half and fingerprint, and returns the
+// private half, which is kept nowhere.
 func generateKey(k *fleet.KeyPair) (string, error) {
 	if k.Type == "ed25519" {
 		public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -85,10 +93,13 @@ func generateKey(k *fleet.KeyPair) (string, error) {
 	}
 	sum := sha1.Sum(der) // what EC2 prints for keys it has made itself
 	k.Fingerprint = colons(sum[:])
-	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})), nil
+	return string(pem.EncodeToMemory(&pem.Block{
+		Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private),
+	})), nil
 }
 
-// describeKey fills in the public half and the fingerprint that EC2 prints for imported keys: MD5 of an RSA key's DER, SHA-256 of an ED25519 one's SSH form.
+// describeKey fills in the public half and the fingerprint that EC2 prints for imported keys: MD5
+// of an RSA key's DER, SHA-256 of an ED25519 one's SSH form.
 func describeKey(k *fleet.KeyPair, public crypto.PublicKey) error {
 	sshKey, err := ssh.NewPublicKey(public)
 	if err != nil {
@@ -116,19 +127,24 @@ func colons(sum []byte) string {
 	return strings.Join(parts, ":")
 }
 
-func (a *api) importKeyPair(ctx context.Context, call *awswire.Call, in *shape.ImportKeyPairInput) (*shape.ImportKeyPairOutput, error) {
+func (a *api) importKeyPair(
+	ctx context.Context, call *awswire.Call, in *shape.ImportKeyPairInput,
+) (*shape.ImportKeyPairOutput, error) {
 	tags, err := tagsFor("key-pair", in.TagSpecifications)
 	if err != nil {
 		return nil, err
 	}
-	k := &fleet.KeyPair{Name: str(in.KeyName), ID: newID("key"), Region: call.Region, Account: call.Account, CreatedAt: call.Now, Tags: tags}
+	k := &fleet.KeyPair{Name: request.Value(in.KeyName), ID: newid.EC2(call.Random, "key"),
+		Region: call.Region, Account: call.Account, CreatedAt: call.Now, Tags: tags}
 	if err := importKey(k, in.PublicKeyMaterial); err != nil {
 		return nil, err
 	}
 	if err := a.putKey(ctx, k); err != nil {
 		return nil, err
 	}
-	return &shape.ImportKeyPairOutput{KeyName: &k.Name, KeyPairId: &k.ID, KeyFingerprint: &k.Fingerprint, Tags: answerTags(tags)}, nil
+	return &shape.ImportKeyPairOutput{
+		KeyName: &k.Name, KeyPairId: &k.ID, KeyFingerprint: &k.Fingerprint, Tags: answerTags(tags),
+	}, nil
 }
 
 // importKey reads an OpenSSH public key, or a PEM one.
@@ -173,15 +189,17 @@ func keyByID(t *state.Tables, call *awswire.Call, id string) (*fleet.KeyPair, bo
 }
 
 // deleteKeyPair succeeds for a key that is not there, as on EC2.
-func (a *api) deleteKeyPair(ctx context.Context, call *awswire.Call, in *shape.DeleteKeyPairInput) (*shape.DeleteKeyPairOutput, error) {
-	if str(in.KeyName) == "" && str(in.KeyPairId) == "" {
+func (a *api) deleteKeyPair(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteKeyPairInput,
+) (*shape.DeleteKeyPairOutput, error) {
+	if request.Value(in.KeyName) == "" && request.Value(in.KeyPairId) == "" {
 		return nil, fault.New("MissingParameter", "The request must contain the parameter KeyName or KeyPairId")
 	}
 	out := &shape.DeleteKeyPairOutput{Return: new(true)}
 	return out, a.store.Update(ctx, func(tx *state.Tx) error {
-		k, ok := tx.KeyPairs.Get(fleet.Key(call.Region, call.Account, str(in.KeyName)))
+		k, ok := tx.KeyPairs.Get(fleet.Key(call.Region, call.Account, request.Value(in.KeyName)))
 		if !ok {
-			k, ok = keyByID(&tx.Tables, call, str(in.KeyPairId))
+			k, ok = keyByID(&tx.Tables, call, request.Value(in.KeyPairId))
 		}
 		if ok {
 			out.KeyPairId = &k.ID
@@ -191,7 +209,9 @@ func (a *api) deleteKeyPair(ctx context.Context, call *awswire.Call, in *shape.D
 	})
 }
 
-func (a *api) describeKeyPairs(_ context.Context, call *awswire.Call, in *shape.DescribeKeyPairsInput) (*shape.DescribeKeyPairsOutput, error) {
+func (a *api) describeKeyPairs(
+	_ context.Context, call *awswire.Call, in *shape.DescribeKeyPairsInput,
+) (*shape.DescribeKeyPairsOutput, error) {
 	t := &a.store.View().Tables
 	names := slices.Clone(in.KeyNames)
 	for _, id := range in.KeyPairIds {
@@ -202,19 +222,23 @@ func (a *api) describeKeyPairs(_ context.Context, call *awswire.Call, in *shape.
 		names = append(names, k.Name)
 	}
 	l := lister[*fleet.KeyPair]{
-		id: func(k *fleet.KeyPair) string { return k.Name }, sample: &fleet.KeyPair{}, tags: func(k *fleet.KeyPair) map[string]string { return k.Tags },
+		id: func(k *fleet.KeyPair) string { return k.Name }, sample: &fleet.KeyPair{},
+		tags: func(k *fleet.KeyPair) tag.Set { return k.Tags },
 		missing: func(ids []string) error {
 			return fault.New("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", ids[0])
 		},
 		fields: func(k *fleet.KeyPair) map[string][]string {
-			return map[string][]string{"key-name": {k.Name}, "key-pair-id": {k.ID}, "fingerprint": {k.Fingerprint}, "key-type": {k.Type}}
+			return map[string][]string{"key-name": {k.Name}, "key-pair-id": {k.ID},
+				"fingerprint": {k.Fingerprint}, "key-type": {k.Type}}
 		},
 	}
-	found, _, err := l.find(call, slices.Collect(t.KeyPairs.Prefix(fleet.KeyPrefix(call.Region, call.Account))), query{ids: names, filters: in.Filters})
+	found, _, err := l.find(call, slices.Collect(t.KeyPairs.Prefix(fleet.KeyPrefix(call.Region, call.Account))),
+		query{names, in.Filters, pages.Ask(nil, nil)})
 	out := &shape.DescribeKeyPairsOutput{}
 	for _, k := range found {
-		info := shape.KeyPairInfo{KeyName: &k.Name, KeyPairId: &k.ID, KeyFingerprint: &k.Fingerprint, KeyType: k.Type, CreateTime: &k.CreatedAt, Tags: answerTags(k.Tags)}
-		if value(in.IncludePublicKey) {
+		info := shape.KeyPairInfo{KeyName: &k.Name, KeyPairId: &k.ID, KeyFingerprint: &k.Fingerprint,
+			KeyType: k.Type, CreateTime: &k.CreatedAt, Tags: answerTags(k.Tags)}
+		if request.Value(in.IncludePublicKey) {
 			info.PublicKey = &k.PublicKey
 		}
 		out.KeyPairs = append(out.KeyPairs, info)

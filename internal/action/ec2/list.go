@@ -5,27 +5,38 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
-	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// lister knows how one kind of thing is asked for: by ids, by filters, in pages.
+// lister lists one kind of thing, by ids and filters, in pages.
 type lister[T any] struct {
-	id      func(T) string
-	missing func(ids []string) error                       // the fault about ids that nothing has; nil: they are passed over
-	tags    func(T) map[string]string                      // nil: such things have no tags
-	fields  func(T) map[string][]string                    // values that filters can ask for, by their names
-	sample  T                                              // fields(sample) tells which filters there are
-	also    map[string]func(thing T, values []string) bool // filters that are more than equality
+	id func(T) string
+	// missing returns the fault for ids that nothing has; nil: such ids are skipped
+	missing func(ids []string) error
+	tags    func(T) tag.Set                                // nil: there are no tags
+	fields  func(T) map[string][]string                    // values for filters, by the names of the filters
+	sample  T                                              // the keys of fields(sample) are the filters
+	also    map[string]func(thing T, values []string) bool // filters that do not just compare values
 }
 
-// query is what callers ask for.
+// pages are those of most lists, templatePages those of launch templates and of their versions.
+var pages, templatePages = pagesFrom(5), pagesFrom(1)
+
+func pagesFrom(least int32) request.Pages {
+	return request.Pages{Default: 1000, Least: least, Most: 1000, Refuse: func(size, least, most int32) error {
+		return invalid("Value ( %d ) for parameter maxResults is invalid. Expecting a value between %d and %d.",
+			size, least, most)
+	}}
+}
+
+// query is what a caller asks a lister for.
 type query struct {
 	ids     []string
 	filters []shape.Filter
-	max     *int32
-	token   *string
+	asked   request.Asked
 }
 
 // find returns the page of all that the query asks for, in the order of the ids.
@@ -33,36 +44,23 @@ func (l lister[T]) find(call *awswire.Call, all []T, q query) ([]T, *string, err
 	if err := l.checkFilters(q.filters); err != nil {
 		return nil, nil, err
 	}
-	limit := 1000
-	if q.max != nil {
-		if *q.max < 5 || *q.max > 1000 {
-			return nil, nil, invalid("Value ( %d ) for parameter maxResults is invalid. Expecting a value between 5 and 1000.", *q.max)
-		}
-		limit = int(*q.max)
-	}
-	page, err := call.Page(q.token, q.bound()...)
-	if err != nil {
-		return nil, nil, err
-	}
 	found, err := l.pick(all, q.ids)
 	if err != nil {
 		return nil, nil, err
 	}
 	found = slices.DeleteFunc(found, func(v T) bool { return !l.passes(v, q.filters) })
-	slices.SortFunc(found, func(a, b T) int { return strings.Compare(l.id(a), l.id(b)) })
-	things, next := awswire.Cut(page, limit, slices.Values(found), l.id)
-	return things, next, nil
+	return request.Page(call, q.asked, found, l.id, q.bound()...)
 }
 
 func (q query) bound() []string {
 	bound := slices.Clone(q.ids)
 	for _, f := range q.filters {
-		bound = append(append(bound, "\x00"+str(f.Name)), f.Values...)
+		bound = append(append(bound, "\x00"+request.Value(f.Name)), f.Values...)
 	}
 	return bound
 }
 
-// pick takes what the ids name, each once; no ids take everything.
+// pick returns the things with the ids, each once, or all things if there are no ids.
 func (l lister[T]) pick(all []T, ids []string) ([]T, error) {
 	if len(ids) == 0 {
 		return slices.Clone(all), nil
@@ -86,11 +84,10 @@ func (l lister[T]) pick(all []T, ids []string) ([]T, error) {
 func (l lister[T]) checkFilters(filters []shape.Filter) error {
 	fields := l.fields(l.sample)
 	for _, f := range filters {
-		name := str(f.Name)
+		name := request.Value(f.Name)
 		_, known := fields[name]
 		_, also := l.also[name]
-		tag := l.tags != nil && (name == "tag-key" || strings.HasPrefix(name, "tag:"))
-		if !known && !also && !tag {
+		if _, about := tag.Set(nil).Filtered(name); !known && !also && (!about || l.tags == nil) {
 			return invalid("The filter '%s' is invalid", name)
 		}
 	}
@@ -100,7 +97,7 @@ func (l lister[T]) checkFilters(filters []shape.Filter) error {
 func (l lister[T]) passes(v T, filters []shape.Filter) bool {
 	fields := l.fields(v)
 	for _, f := range filters {
-		name := str(f.Name)
+		name := request.Value(f.Name)
 		if also, ok := l.also[name]; ok {
 			if !also(v, f.Values) {
 				return false
@@ -109,7 +106,7 @@ func (l lister[T]) passes(v T, filters []shape.Filter) bool {
 		}
 		have, ok := fields[name]
 		if !ok {
-			have = tagValues(name, l.tags(v))
+			have, _ = l.tags(v).Filtered(name)
 		}
 		if !matchesAny(f.Values, have) {
 			return false
@@ -118,28 +115,14 @@ func (l lister[T]) passes(v T, filters []shape.Filter) bool {
 	return true
 }
 
-// tagValues are what the filters "tag-key" and "tag:<key>" look at.
-func tagValues(filter string, tags map[string]string) []string {
-	if filter == "tag-key" {
-		var keys []string
-		for k := range tags {
-			keys = append(keys, k)
-		}
-		return keys
-	}
-	if v, ok := tags[strings.TrimPrefix(filter, "tag:")]; ok {
-		return []string{v}
-	}
-	return nil
-}
-
 func matchesAny(patterns, have []string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {
 		return slices.ContainsFunc(have, func(h string) bool { return matches(p, h) })
 	})
 }
 
-// matches compares a value with a filter's, in which * stands for any text, ? for any character, and a backslash takes either's meaning away.
+// matches compares a value with a filter's, in which * stands for any text, ? for any character,
+// and a backslash takes either's meaning away.
 func matches(pattern, have string) bool {
 	if !strings.ContainsAny(pattern, `*?\`) {
 		return pattern == have
@@ -163,13 +146,4 @@ func boolean(b bool) []string {
 		return []string{"true"}
 	}
 	return []string{"false"}
-}
-
-// answerTags gives tags in the order of their keys.
-func answerTags(tags map[string]string) []shape.Tag {
-	var out []shape.Tag
-	for _, t := range fleet.SortedTags(tags) {
-		out = append(out, shape.Tag{Key: &t.Key, Value: &t.Value})
-	}
-	return out
 }

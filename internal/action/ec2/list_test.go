@@ -10,8 +10,9 @@ func TestMatches(t *testing.T) {
 		pattern, have string
 		want          bool
 	}{
-		{"web", "web", true}, {"web", "Web", false}, {"w*", "web/1", true}, {"*", "", true}, {"w?b", "web", true}, {"w?b", "wb", false},
-		{`a\*`, "a*", true}, {`a\*`, "ab", false}, {"[ab]*", "[ab]c", true}, {"[ab]*", "ac", false}, {"", "", true}, {"", "x", false},
+		{"web", "web", true}, {"web", "Web", false}, {"w*", "web/1", true}, {"*", "", true},
+		{"w?b", "web", true}, {"w?b", "wb", false}, {`a\*`, "a*", true}, {`a\*`, "ab", false},
+		{"[ab]*", "[ab]c", true}, {"[ab]*", "ac", false}, {"", "", true}, {"", "x", false},
 	} {
 		if got := matches(c.pattern, c.have); got != c.want {
 			t.Errorf("%q matches %q: %v", c.pattern, c.have, got)

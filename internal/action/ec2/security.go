@@ -5,12 +5,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // maxSecurityGroups is the quota of a region.
@@ -44,47 +48,52 @@ func groupName(t *state.Tables, region, account, id string) string {
 	return ""
 }
 
-func groupMissing(idOrName string) error {
-	if strings.HasPrefix(idOrName, "sg-") && !fleet.WellFormedID("sg", idOrName) {
-		return fault.New("InvalidGroupId.Malformed", "Invalid id: %q (expecting \"sg-...\")", idOrName)
-	}
-	return fault.New("InvalidGroup.NotFound", "The security group '%s' does not exist", idOrName)
-}
-
-func (a *api) createSecurityGroup(ctx context.Context, call *awswire.Call, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
+func (a *api) createSecurityGroup(
+	ctx context.Context, call *awswire.Call, in *shape.CreateSecurityGroupInput,
+) (*shape.CreateSecurityGroupOutput, error) {
 	vpc := fleet.DefaultVPC(call.Region, call.Account)
 	if in.VpcId != nil && *in.VpcId != vpc.ID {
 		return nil, notFound("InvalidVpcID.NotFound", "vpc ID")([]string{*in.VpcId})
 	}
-	name := str(in.GroupName)
+	name := request.Value(in.GroupName)
 	if name == "" || len(name) > 255 || strings.HasPrefix(name, "sg-") || name == "default" {
-		return nil, invalid("Value (%s) for parameter GroupName is invalid. A name has 1 to 255 characters, does not begin with sg- and is not default.", name)
+		return nil, invalid("Value (%s) for parameter GroupName is invalid. A name has 1 to 255 "+
+			"characters, does not begin with sg- and is not default.", name)
 	}
 	tags, err := tagsFor("security-group", in.TagSpecifications)
 	if err != nil {
 		return nil, err
 	}
-	g := &fleet.SecurityGroup{ID: newID("sg"), Name: name, Description: str(in.Description), Region: call.Region, Account: call.Account, VPC: vpc.ID, Tags: tags,
-		Rules: []fleet.SecurityRule{{ID: newID("sgr"), Egress: true, Protocol: "-1", From: -1, To: -1, CIDR4: "0.0.0.0/0"}}}
+	g := &fleet.SecurityGroup{ID: newid.EC2(call.Random, "sg"), Name: name, Description: request.Value(in.Description),
+		Region: call.Region, Account: call.Account, VPC: vpc.ID, Tags: tags,
+		Rules: []fleet.SecurityRule{
+			{ID: newid.EC2(call.Random, "sgr"), Egress: true, Protocol: "-1", From: -1, To: -1, CIDR4: "0.0.0.0/0"},
+		}}
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		all := securityGroups(&tx.Tables, call.Region, call.Account)
 		if slices.ContainsFunc(all, func(o *fleet.SecurityGroup) bool { return o.Name == name }) {
-			return fault.New("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, vpc.ID)
+			return fault.New("InvalidGroup.Duplicate",
+				"The security group '%s' already exists for VPC '%s'", name, vpc.ID)
 		}
 		if len(all) >= maxSecurityGroups {
-			return fault.New("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached: %d.", maxSecurityGroups)
+			return fault.New("SecurityGroupLimitExceeded",
+				"The maximum number of security groups has been reached: %d.", maxSecurityGroups)
 		}
 		tx.SecurityGroups.Put(g)
 		return nil
 	})
-	return &shape.CreateSecurityGroupOutput{GroupId: &g.ID, SecurityGroupArn: new(groupARN(g)), Tags: answerTags(tags)}, err
+	return &shape.CreateSecurityGroupOutput{
+		GroupId: &g.ID, SecurityGroupArn: new(groupARN(g)), Tags: answerTags(tags),
+	}, err
 }
 
 func groupARN(g *fleet.SecurityGroup) string {
 	return arn.New("ec2", g.Region, g.Account, "security-group/"+g.ID).String()
 }
 
-func (a *api) deleteSecurityGroup(ctx context.Context, call *awswire.Call, in *shape.DeleteSecurityGroupInput) (*shape.DeleteSecurityGroupOutput, error) {
+func (a *api) deleteSecurityGroup(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteSecurityGroupInput,
+) (*shape.DeleteSecurityGroupOutput, error) {
 	out := &shape.DeleteSecurityGroupOutput{Return: new(true)}
 	return out, a.store.Update(ctx, func(tx *state.Tx) error {
 		g, err := givenGroup(&tx.Tables, call, in.GroupId, in.GroupName)
@@ -92,7 +101,8 @@ func (a *api) deleteSecurityGroup(ctx context.Context, call *awswire.Call, in *s
 			return err
 		}
 		if g.Name == "default" {
-			return fault.New("CannotDelete", "the specified group: \"%s\" name: \"default\" cannot be deleted by a user", g.ID)
+			return fault.New("CannotDelete",
+				"the specified group: \"%s\" name: \"default\" cannot be deleted by a user", g.ID)
 		}
 		if inUse(&tx.Tables, call, g.ID) {
 			return fault.New("DependencyViolation", "resource %s has a dependent object", g.ID)
@@ -120,31 +130,37 @@ func inUse(t *state.Tables, call *awswire.Call, id string) bool {
 
 // givenGroup finds the group that a call names by id or by name.
 func givenGroup(t *state.Tables, call *awswire.Call, id, name *string) (*fleet.SecurityGroup, error) {
-	if str(id) == "" && str(name) == "" {
+	if request.Value(id) == "" && request.Value(name) == "" {
 		return nil, fault.New("MissingParameter", "The request must contain the parameter groupName or groupId")
 	}
-	given := str(id)
+	given := request.Value(id)
 	if given == "" {
-		given = str(name)
+		given = request.Value(name)
 	}
 	for _, g := range securityGroups(t, call.Region, call.Account) {
-		if g.ID == given || str(id) == "" && g.Name == given {
+		if g.ID == given || request.Value(id) == "" && g.Name == given {
 			return g, nil
 		}
 	}
-	return nil, groupMissing(given)
+	return nil, launch.SecurityGroupMissing(given)
 }
 
-func (a *api) describeSecurityGroups(_ context.Context, call *awswire.Call, in *shape.DescribeSecurityGroupsInput) (*shape.DescribeSecurityGroupsOutput, error) {
+func (a *api) describeSecurityGroups(
+	_ context.Context, call *awswire.Call, in *shape.DescribeSecurityGroupsInput,
+) (*shape.DescribeSecurityGroupsOutput, error) {
 	t := &a.store.View().Tables
 	all := securityGroups(t, call.Region, call.Account)
 	l := lister[*fleet.SecurityGroup]{
-		id: func(g *fleet.SecurityGroup) string { return g.ID }, missing: func(ids []string) error { return groupMissing(ids[0]) }, sample: &fleet.SecurityGroup{},
-		tags: func(g *fleet.SecurityGroup) map[string]string { return g.Tags },
+		id:      func(g *fleet.SecurityGroup) string { return g.ID },
+		missing: func(ids []string) error { return launch.SecurityGroupMissing(ids[0]) },
+		sample:  &fleet.SecurityGroup{},
+		tags:    func(g *fleet.SecurityGroup) tag.Set { return g.Tags },
 		fields: func(g *fleet.SecurityGroup) map[string][]string {
-			f := map[string][]string{"group-id": {g.ID}, "group-name": {g.Name}, "description": {g.Description}, "vpc-id": {g.VPC}, "owner-id": {g.Account}}
+			f := map[string][]string{"group-id": {g.ID}, "group-name": {g.Name},
+				"description": {g.Description}, "vpc-id": {g.VPC}, "owner-id": {g.Account}}
 			for _, side := range []string{"ip-permission.", "egress.ip-permission."} {
-				for _, name := range []string{"cidr", "ipv6-cidr", "from-port", "to-port", "group-id", "group-name", "protocol", "prefix-list-id", "user-id"} {
+				for _, name := range []string{"cidr", "ipv6-cidr", "from-port", "to-port", "group-id",
+					"group-name", "protocol", "prefix-list-id", "user-id"} {
 					f[side+name] = nil
 				}
 			}
@@ -158,15 +174,16 @@ func (a *api) describeSecurityGroups(_ context.Context, call *awswire.Call, in *
 	for _, name := range in.GroupNames {
 		i := slices.IndexFunc(all, func(g *fleet.SecurityGroup) bool { return g.Name == name })
 		if i < 0 {
-			return nil, groupMissing(name)
+			return nil, launch.SecurityGroupMissing(name)
 		}
 		ids = append(ids, all[i].ID)
 	}
-	found, next, err := l.find(call, all, query{ids, in.Filters, in.MaxResults, in.NextToken})
+	found, next, err := l.find(call, all, query{ids, in.Filters, pages.Ask(in.MaxResults, in.NextToken)})
 	out := &shape.DescribeSecurityGroupsOutput{NextToken: next}
 	for _, g := range found {
 		out.SecurityGroups = append(out.SecurityGroups, shape.SecurityGroup{
-			GroupId: &g.ID, GroupName: &g.Name, Description: &g.Description, VpcId: &g.VPC, OwnerId: &g.Account, SecurityGroupArn: new(groupARN(g)), Tags: answerTags(g.Tags),
+			GroupId: &g.ID, GroupName: &g.Name, Description: &g.Description,
+			VpcId: &g.VPC, OwnerId: &g.Account, SecurityGroupArn: new(groupARN(g)), Tags: answerTags(g.Tags),
 			IpPermissions: answerPermissions(g, false), IpPermissionsEgress: answerPermissions(g, true),
 		})
 	}
@@ -222,12 +239,15 @@ func answerPermissions(g *fleet.SecurityGroup, egress bool) []shape.IpPermission
 func addPeer(p *shape.IpPermission, g *fleet.SecurityGroup, r fleet.SecurityRule) {
 	switch {
 	case r.CIDR4 != "":
-		p.IpRanges = append(p.IpRanges, shape.IpRange{CidrIp: &r.CIDR4, Description: ptr(r.Description)})
+		p.IpRanges = append(p.IpRanges, shape.IpRange{CidrIp: &r.CIDR4, Description: request.Optional(r.Description)})
 	case r.CIDR6 != "":
-		p.Ipv6Ranges = append(p.Ipv6Ranges, shape.Ipv6Range{CidrIpv6: &r.CIDR6, Description: ptr(r.Description)})
+		p.Ipv6Ranges = append(p.Ipv6Ranges,
+			shape.Ipv6Range{CidrIpv6: &r.CIDR6, Description: request.Optional(r.Description)})
 	case r.Group != "":
-		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: &r.Group, UserId: &g.Account, Description: ptr(r.Description)})
+		p.UserIdGroupPairs = append(p.UserIdGroupPairs,
+			shape.UserIdGroupPair{GroupId: &r.Group, UserId: &g.Account, Description: request.Optional(r.Description)})
 	case r.PrefixList != "":
-		p.PrefixListIds = append(p.PrefixListIds, shape.PrefixListId{PrefixListId: &r.PrefixList, Description: ptr(r.Description)})
+		p.PrefixListIds = append(p.PrefixListIds,
+			shape.PrefixListId{PrefixListId: &r.PrefixList, Description: request.Optional(r.Description)})
 	}
 }

@@ -2,21 +2,24 @@ package ec2
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // resourceTypes tells what kind of thing an id names, by its prefix.
 var resourceTypes = map[string]string{
-	"i": "instance", "sg": "security-group", "sgr": "security-group-rule", "key": "key-pair", "lt": "launch-template", "vpc": "vpc", "subnet": "subnet",
-	"igw": "internet-gateway", "rtb": "route-table", "acl": "network-acl", "eni": "network-interface", "dopt": "dhcp-options",
+	"i": "instance", "sg": "security-group", "sgr": "security-group-rule",
+	"key": "key-pair", "lt": "launch-template", "vpc": "vpc", "subnet": "subnet", "igw": "internet-gateway",
+	"rtb": "route-table", "acl": "network-acl", "eni": "network-interface", "dopt": "dhcp-options",
 }
 
 func resourceType(id string) string {
@@ -24,40 +27,49 @@ func resourceType(id string) string {
 	return resourceTypes[prefix]
 }
 
-func (a *api) createTags(ctx context.Context, call *awswire.Call, in *shape.CreateTagsInput) (*shape.CreateTagsOutput, error) {
-	tags, err := parseTags(in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	return nil, a.retag(ctx, call, in.Resources, func(old map[string]string) error {
-		for _, t := range tags {
-			old[t.Key] = t.Value
-		}
-		if len(old) > 50 {
-			return fault.New("TagLimitExceeded", "You have reached the maximum number of tags a resource can have: 50.")
-		}
-		return nil
-	})
+// tagRules are EC2's, which has shorter limits than others.
+var tagRules = tag.Rules{
+	Code: "InvalidParameterValue", MaxKey: 127, MaxValue: 255,
+	Size: "Tag keys must have 1 to 127 characters and values 255 at most: \"{key}\"",
+	Reserved: "Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for " +
+		"internal use",
+	TooMany: fault.New("TagLimitExceeded", "You have reached the maximum number of tags a resource can have: %d.",
+		tag.Max),
+}
+
+func parseTags(in []shape.Tag) (tag.Set, error) { return tagRules.New(request.Tags(in)) }
+
+// answerTags gives tags in the order of their keys.
+func answerTags(tags tag.Set) []shape.Tag { return request.AnswerTags[shape.Tag](tags.Sorted()) }
+
+func (a *api) createTags(
+	ctx context.Context, call *awswire.Call, in *shape.CreateTagsInput,
+) (*shape.CreateTagsOutput, error) {
+	return nil, a.retag(ctx, call, in.Resources, request.AddTags(&tagRules, request.Tags(in.Tags)))
 }
 
 // deleteTags takes tags by key, or by key and value when one is given; no tags take all that callers have set.
-func (a *api) deleteTags(ctx context.Context, call *awswire.Call, in *shape.DeleteTagsInput) (*shape.DeleteTagsOutput, error) {
-	return nil, a.retag(ctx, call, in.Resources, func(old map[string]string) error {
-		maps.DeleteFunc(old, func(k, v string) bool {
+func (a *api) deleteTags(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteTagsInput,
+) (*shape.DeleteTagsOutput, error) {
+	return nil, a.retag(ctx, call, in.Resources, func(old tag.Set) (tag.Set, error) {
+		return old.Keep(func(has tag.Tag) bool {
 			if len(in.Tags) == 0 {
-				return !strings.HasPrefix(k, "aws:")
+				return tag.Reserved(has.Key)
 			}
-			return slices.ContainsFunc(in.Tags, func(t shape.Tag) bool { return str(t.Key) == k && (t.Value == nil || *t.Value == v) })
-		})
-		return nil
+			return !slices.ContainsFunc(in.Tags, func(t shape.Tag) bool {
+				return request.Value(t.Key) == has.Key && (t.Value == nil || *t.Value == has.Value)
+			})
+		}), nil
 	})
 }
 
-// retag changes the tags of each resource.
-func (a *api) retag(ctx context.Context, call *awswire.Call, ids []string, change func(map[string]string) error) error {
+// retag changes the tags of all resources, or of none.
+func (a *api) retag(ctx context.Context, call *awswire.Call, ids []string, change request.Change) error {
 	return a.store.Update(ctx, func(tx *state.Tx) error {
 		for _, id := range ids {
-			if err := retagOne(tx, call, id, change); err != nil {
+			find := func(t *state.Tables) (request.Tagged, error) { return findTagged(t, call, id) }
+			if _, err := request.RetagIn(tx, find, change); err != nil {
 				return err
 			}
 		}
@@ -65,86 +77,61 @@ func (a *api) retag(ctx context.Context, call *awswire.Call, ids []string, chang
 	})
 }
 
-func retagOne(tx *state.Tx, call *awswire.Call, id string, change func(map[string]string) error) error {
-	changed := func(old map[string]string) (map[string]string, error) {
-		tags := maps.Clone(old)
-		if tags == nil {
-			tags = map[string]string{}
-		}
-		return tags, change(tags)
-	}
-	var err error
-	switch kind := resourceType(id); kind {
+// findTagged finds the row that has the tags of the thing with an id.
+func findTagged(t *state.Tables, call *awswire.Call, id string) (row request.Tagged, err error) {
+	switch resourceType(id) {
 	case "instance":
-		found, err := named(&tx.Tables, call, []string{id})
+		found, err := named(t, call, []string{id})
 		if err != nil {
-			return err
+			return row, err
 		}
-		c := found[0].Clone()
-		if c.Tags, err = changed(c.Tags); err != nil {
-			return err
-		}
-		tx.Instances.Put(c)
+		return request.TaggedRow(found[0], func(i *fleet.Instance) *tag.Set { return &i.Tags },
+			func(tx *state.Tx) state.Writable[fleet.Instance] { return tx.Instances }), nil
 	case "security-group":
-		g, ok := securityGroup(&tx.Tables, call.Region, call.Account, id)
+		g, ok := securityGroup(t, call.Region, call.Account, id)
 		if !ok {
-			return groupMissing(id)
+			return row, launch.SecurityGroupMissing(id)
 		}
-		c := g.Clone()
-		if c.Tags, err = changed(c.Tags); err != nil {
-			return err
-		}
-		tx.SecurityGroups.Put(c)
+		return request.TaggedRow(g, func(g *fleet.SecurityGroup) *tag.Set { return &g.Tags }, groupsIn), nil
 	case "security-group-rule":
-		return retagRule(tx, call, id, changed)
+		return taggedRule(t, call, id)
 	case "key-pair":
-		k, ok := keyByID(&tx.Tables, call, id)
+		k, ok := keyByID(t, call, id)
 		if !ok {
-			return fault.New("InvalidKeyPair.NotFound", "The key pair ID '%s' does not exist", id)
+			return row, fault.New("InvalidKeyPair.NotFound", "The key pair ID '%s' does not exist", id)
 		}
-		c := *k
-		if c.Tags, err = changed(c.Tags); err != nil {
-			return err
-		}
-		tx.KeyPairs.Put(&c)
+		return request.TaggedRow(k, func(k *fleet.KeyPair) *tag.Set { return &k.Tags },
+			func(tx *state.Tx) state.Writable[fleet.KeyPair] { return tx.KeyPairs }), nil
 	case "launch-template":
-		t, ok := tx.LaunchTemplates.Get(fleet.Key(call.Region, call.Account, id))
+		row, ok := request.FindTagged(&t.LaunchTemplates, fleet.Key(call.Region, call.Account, id),
+			func(lt *fleet.LaunchTemplate) *tag.Set { return &lt.Tags },
+			func(tx *state.Tx) state.Writable[fleet.LaunchTemplate] { return tx.LaunchTemplates })
 		if !ok {
-			return templateMissing(id, "")
+			return row, templateMissing(id, "")
 		}
-		c := *t
-		if c.Tags, err = changed(c.Tags); err != nil {
-			return err
-		}
-		tx.LaunchTemplates.Put(&c)
-	default:
-		if !isFixed(&tx.Tables, call, id) {
-			return fault.New("InvalidID", "The ID '%s' is not valid", id)
-		}
-		row := &fleet.ResourceTags{Resource: id, Region: call.Region, Account: call.Account}
-		if row.Tags, err = changed(fixedTags(&tx.Tables, call, id)); err != nil {
-			return err
-		}
-		tx.ResourceTags.Put(row)
+		return row, nil
 	}
-	return nil
+	if !isFixed(t, call, id) {
+		return row, fault.New("InvalidID", "The ID '%s' is not valid", id)
+	}
+	fixed := &fleet.ResourceTags{Resource: id, Region: call.Region, Account: call.Account, Tags: fixedTags(t, call, id)}
+	return request.TaggedRow(fixed, func(r *fleet.ResourceTags) *tag.Set { return &r.Tags },
+		func(tx *state.Tx) state.Writable[fleet.ResourceTags] { return tx.ResourceTags }), nil
 }
 
-func retagRule(tx *state.Tx, call *awswire.Call, id string, changed func(map[string]string) (map[string]string, error)) error {
-	for _, g := range securityGroups(&tx.Tables, call.Region, call.Account) {
+func groupsIn(tx *state.Tx) state.Writable[fleet.SecurityGroup] { return tx.SecurityGroups }
+
+// taggedRule finds a rule, which is a part of its group's row.
+func taggedRule(t *state.Tables, call *awswire.Call, id string) (request.Tagged, error) {
+	for _, g := range securityGroups(t, call.Region, call.Account) {
 		i := slices.IndexFunc(g.Rules, func(r fleet.SecurityRule) bool { return r.ID == id })
-		if i < 0 {
-			continue
+		if i >= 0 {
+			return request.TaggedRow(g.Clone(), func(g *fleet.SecurityGroup) *tag.Set { return &g.Rules[i].Tags },
+				groupsIn), nil
 		}
-		c := g.Clone()
-		var err error
-		if c.Rules[i].Tags, err = changed(c.Rules[i].Tags); err != nil {
-			return err
-		}
-		tx.SecurityGroups.Put(c)
-		return nil
 	}
-	return fault.New("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
+	return request.Tagged{}, fault.New("InvalidSecurityGroupRuleId.NotFound",
+		"The security group rule ID '%s' does not exist", id)
 }
 
 // isFixed reports whether id is that of a thing that exists without a row.
@@ -167,33 +154,41 @@ func isFixed(t *state.Tables, call *awswire.Call, id string) bool {
 // tagged is a tag with what it is on.
 type tagged struct{ resource, key, value string }
 
-func (a *api) describeTags(_ context.Context, call *awswire.Call, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
+func (a *api) describeTags(
+	_ context.Context, call *awswire.Call, in *shape.DescribeTagsInput,
+) (*shape.DescribeTagsOutput, error) {
 	l := lister[tagged]{
 		id: func(t tagged) string { return t.resource + "\x00" + t.key },
 		fields: func(t tagged) map[string][]string {
-			return map[string][]string{"resource-id": {t.resource}, "key": {t.key}, "value": {t.value}, "resource-type": {resourceType(t.resource)}}
+			return map[string][]string{"resource-id": {t.resource}, "key": {t.key}, "value": {t.value},
+				"resource-type": {resourceType(t.resource)}}
 		},
 		also: map[string]func(tagged, []string) bool{},
 	}
 	for _, f := range in.Filters { // "tag:<key>" asks for key and value at once
-		if key, ok := strings.CutPrefix(str(f.Name), "tag:"); ok {
-			name := str(f.Name)
-			l.also[name] = func(t tagged, values []string) bool { return t.key == key && matchesAny(values, []string{t.value}) }
+		if key, ok := strings.CutPrefix(request.Value(f.Name), "tag:"); ok {
+			name := request.Value(f.Name)
+			l.also[name] = func(t tagged, values []string) bool {
+				return t.key == key && matchesAny(values, []string{t.value})
+			}
 		}
 	}
-	found, next, err := l.find(call, allTags(&a.store.View().Tables, call), query{nil, in.Filters, in.MaxResults, in.NextToken})
+	found, next, err := l.find(call, allTags(&a.store.View().Tables, call),
+		query{nil, in.Filters, pages.Ask(in.MaxResults, in.NextToken)})
 	out := &shape.DescribeTagsOutput{NextToken: next}
 	for _, t := range found {
-		out.Tags = append(out.Tags, shape.TagDescription{ResourceId: &t.resource, ResourceType: resourceType(t.resource), Key: &t.key, Value: &t.value})
+		out.Tags = append(out.Tags, shape.TagDescription{
+			ResourceId: &t.resource, ResourceType: resourceType(t.resource), Key: &t.key, Value: &t.value,
+		})
 	}
 	return out, err
 }
 
 func allTags(t *state.Tables, call *awswire.Call) []tagged {
 	var all []tagged
-	add := func(id string, tags map[string]string) {
-		for k, v := range tags {
-			all = append(all, tagged{id, k, v})
+	add := func(id string, tags tag.Set) {
+		for _, t := range tags {
+			all = append(all, tagged{id, t.Key, t.Value})
 		}
 	}
 	prefix := fleet.KeyPrefix(call.Region, call.Account)

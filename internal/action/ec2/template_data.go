@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"github.com/berthhq/berth/internal/action/request"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
@@ -9,40 +10,53 @@ import (
 // laterTemplateFields are what has no meaning, or is not built, on a local machine.
 func laterTemplateFields() []string {
 	var fields []string
-	for _, f := range []string{"CapacityReservationSpecification", "CpuOptions", "ElasticGpuSpecification", "ElasticInferenceAccelerator", "EnclaveOptions", "HibernationOptions",
-		"InstanceMarketOptions", "InstanceRequirements", "KernelId", "LicenseSpecification", "MaintenanceOptions", "NetworkPerformanceOptions", "Operator", "PrivateDnsNameOptions", "RamDiskId",
-		"SecondaryInterface", "SecurityGroup", "Placement.Affinity", "Placement.GroupId", "Placement.GroupName", "Placement.HostId", "Placement.HostResourceGroupArn", "Placement.PartitionNumber",
-		"Placement.SpreadDomain", "Placement.AvailabilityZone", "Placement.AvailabilityZoneId", "NetworkInterface[].PrivateIpAddress", "NetworkInterface[].PrivateIpAddresses",
-		"NetworkInterface[].NetworkInterfaceId", "NetworkInterface[].Ipv6AddressCount", "NetworkInterface[].Ipv6Addresses", "NetworkInterface[].SecondaryPrivateIpAddressCount",
-		"NetworkInterface[].SubnetId", "NetworkInterface[].Ipv4Prefix", "NetworkInterface[].Ipv4PrefixCount", "NetworkInterface[].Ipv6Prefix", "NetworkInterface[].Ipv6PrefixCount"} {
+	for _, f := range []string{"CapacityReservationSpecification", "CpuOptions", "ElasticGpuSpecification",
+		"ElasticInferenceAccelerator", "EnclaveOptions", "HibernationOptions",
+		"InstanceMarketOptions", "InstanceRequirements", "KernelId", "LicenseSpecification",
+		"MaintenanceOptions", "NetworkPerformanceOptions", "Operator", "PrivateDnsNameOptions", "RamDiskId",
+		"SecondaryInterface", "SecurityGroup", "Placement.Affinity", "Placement.GroupId", "Placement.GroupName",
+		"Placement.HostId", "Placement.HostResourceGroupArn", "Placement.PartitionNumber",
+		"Placement.SpreadDomain", "Placement.AvailabilityZone", "Placement.AvailabilityZoneId",
+		"NetworkInterface[].PrivateIpAddress", "NetworkInterface[].PrivateIpAddresses",
+		"NetworkInterface[].NetworkInterfaceId", "NetworkInterface[].Ipv6AddressCount",
+		"NetworkInterface[].Ipv6Addresses", "NetworkInterface[].SecondaryPrivateIpAddressCount",
+		"NetworkInterface[].SubnetId", "NetworkInterface[].Ipv4Prefix", "NetworkInterface[].Ipv4PrefixCount",
+		"NetworkInterface[].Ipv6Prefix", "NetworkInterface[].Ipv6PrefixCount"} {
 		fields = append(fields, "LaunchTemplateData."+f)
 	}
 	return fields
 }
 
 func parseTemplateData(in *shape.RequestLaunchTemplateData) (d fleet.LaunchData, err error) {
-	d = fleet.LaunchData{ImageID: str(in.ImageId), InstanceType: in.InstanceType, KeyName: str(in.KeyName), UserData: str(in.UserData), SecurityGroups: in.SecurityGroupIds,
-		EBSOptimized: in.EbsOptimized, DisableAPITerm: in.DisableApiTermination, DisableAPIStop: in.DisableApiStop, ShutdownBehavior: in.InstanceInitiatedShutdownBehavior}
+	d = fleet.LaunchData{ImageID: request.Value(in.ImageId), InstanceType: in.InstanceType,
+		KeyName:  request.Value(in.KeyName),
+		UserData: request.Value(in.UserData), SecurityGroups: in.SecurityGroupIds,
+		EBSOptimized: in.EbsOptimized, DisableAPITerm: in.DisableApiTermination,
+		DisableAPIStop: in.DisableApiStop, ShutdownBehavior: in.InstanceInitiatedShutdownBehavior}
 	if p := in.IamInstanceProfile; p != nil {
-		d.Profile = str(p.Arn) + str(p.Name)
+		d.Profile = request.Value(p.Arn) + request.Value(p.Name)
 	}
 	if in.Monitoring != nil {
 		d.Monitoring = in.Monitoring.Enabled
 	}
 	if in.CreditSpecification != nil {
-		d.Credits = str(in.CreditSpecification.CpuCredits)
+		d.Credits = request.Value(in.CreditSpecification.CpuCredits)
 	}
 	if in.Placement != nil {
 		d.Tenancy = in.Placement.Tenancy
 	}
 	if m := in.MetadataOptions; m != nil {
-		d.Metadata = &fleet.Metadata{Endpoint: m.HttpEndpoint, Tokens: m.HttpTokens, IPv6: m.HttpProtocolIpv6, Tags: m.InstanceMetadataTags, HopLimit: m.HttpPutResponseHopLimit}
+		d.Metadata = &fleet.Metadata{Endpoint: m.HttpEndpoint, Tokens: m.HttpTokens, IPv6: m.HttpProtocolIpv6,
+			Tags: m.InstanceMetadataTags, HopLimit: m.HttpPutResponseHopLimit}
 	}
 	for _, b := range in.BlockDeviceMappings {
-		device := fleet.BlockDevice{Device: str(b.DeviceName), Virtual: str(b.VirtualName), NoDevice: str(b.NoDevice)}
+		device := fleet.BlockDevice{Device: request.Value(b.DeviceName), Virtual: request.Value(b.VirtualName),
+			NoDevice: request.Value(b.NoDevice)}
 		if e := b.Ebs; e != nil {
-			device.SnapshotID, device.VolumeType, device.KMSKeyID, device.SizeGiB, device.IOPS = str(e.SnapshotId), e.VolumeType, str(e.KmsKeyId), e.VolumeSize, e.Iops
-			device.Throughput, device.DeleteOnTermination, device.Crypt = e.Throughput, e.DeleteOnTermination, e.Encrypted
+			device.SnapshotID, device.KMSKeyID = request.Value(e.SnapshotId), request.Value(e.KmsKeyId)
+			device.VolumeType, device.SizeGiB, device.IOPS = e.VolumeType, e.VolumeSize, e.Iops
+			device.Throughput, device.DeleteOnTermination = e.Throughput, e.DeleteOnTermination
+			device.Crypt = e.Encrypted
 		}
 		d.BlockDevices = append(d.BlockDevices, device)
 	}
@@ -57,31 +71,40 @@ func parseTemplateData(in *shape.RequestLaunchTemplateData) (d fleet.LaunchData,
 		return d, err
 	}
 	if d.Tenancy != "" && d.Tenancy != "default" {
-		return d, fault.New("Unsupported", "The tenancy %q is not supported: instances share this machine. Use default.", d.Tenancy)
+		return d, fault.New("Unsupported",
+			"The tenancy %q is not supported: instances share this machine. Use default.", d.Tenancy)
 	}
 	return d, checkUserData(d.UserData)
 }
 
-func parseTemplateInterfaces(d *fleet.LaunchData, nics []shape.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest) error {
+func parseTemplateInterfaces(
+	d *fleet.LaunchData, nics []shape.LaunchTemplateInstanceNetworkInterfaceSpecificationRequest,
+) error {
 	if len(nics) == 0 {
 		return nil
 	}
-	if len(nics) > 1 || value(nics[0].DeviceIndex) != 0 {
-		return fault.New("UnsupportedOperation", "An instance of a local machine has one network interface, at device index 0.")
+	if len(nics) > 1 || request.Value(nics[0].DeviceIndex) != 0 {
+		return fault.New("UnsupportedOperation",
+			"An instance of a local machine has one network interface, at device index 0.")
 	}
 	if len(d.SecurityGroups) > 0 {
-		return fault.New("InvalidParameterCombination", "Network interfaces and an instance-level security groups may not be specified on the same request")
+		return fault.New("InvalidParameterCombination",
+			"Network interfaces and an instance-level security groups may not be specified on the same request")
 	}
 	d.Interface, d.SecurityGroups, d.PublicIP = true, nics[0].Groups, nics[0].AssociatePublicIpAddress
 	return nil
 }
 
 func answerTemplateData(d fleet.LaunchData) *shape.ResponseLaunchTemplateData {
-	out := &shape.ResponseLaunchTemplateData{ImageId: ptr(d.ImageID), InstanceType: d.InstanceType, KeyName: ptr(d.KeyName), UserData: ptr(d.UserData), EbsOptimized: d.EBSOptimized,
-		DisableApiTermination: d.DisableAPITerm, DisableApiStop: d.DisableAPIStop, InstanceInitiatedShutdownBehavior: d.ShutdownBehavior, SecurityGroupIds: d.SecurityGroups}
+	out := &shape.ResponseLaunchTemplateData{ImageId: request.Optional(d.ImageID), InstanceType: d.InstanceType,
+		KeyName: request.Optional(d.KeyName), UserData: request.Optional(d.UserData), EbsOptimized: d.EBSOptimized,
+		DisableApiTermination: d.DisableAPITerm, DisableApiStop: d.DisableAPIStop,
+		InstanceInitiatedShutdownBehavior: d.ShutdownBehavior, SecurityGroupIds: d.SecurityGroups}
 	if d.Interface {
 		out.SecurityGroupIds = nil
-		out.NetworkInterfaces = []shape.LaunchTemplateInstanceNetworkInterfaceSpecification{{DeviceIndex: new(int32(0)), Groups: d.SecurityGroups, AssociatePublicIpAddress: d.PublicIP}}
+		out.NetworkInterfaces = []shape.LaunchTemplateInstanceNetworkInterfaceSpecification{
+			{DeviceIndex: new(int32(0)), Groups: d.SecurityGroups, AssociatePublicIpAddress: d.PublicIP},
+		}
 	}
 	if d.Profile != "" {
 		out.IamInstanceProfile = answerTemplateProfile(d.Profile)
@@ -96,19 +119,23 @@ func answerTemplateData(d fleet.LaunchData) *shape.ResponseLaunchTemplateData {
 		out.Placement = &shape.LaunchTemplatePlacement{Tenancy: d.Tenancy}
 	}
 	if m := d.Metadata; m != nil {
-		out.MetadataOptions = &shape.LaunchTemplateInstanceMetadataOptions{HttpEndpoint: m.Endpoint, HttpTokens: m.Tokens, HttpProtocolIpv6: m.IPv6, InstanceMetadataTags: m.Tags, HttpPutResponseHopLimit: m.HopLimit}
+		out.MetadataOptions = &shape.LaunchTemplateInstanceMetadataOptions{
+			HttpEndpoint: m.Endpoint, HttpTokens: m.Tokens, HttpProtocolIpv6: m.IPv6,
+			InstanceMetadataTags: m.Tags, HttpPutResponseHopLimit: m.HopLimit,
+		}
 	}
 	for _, b := range d.BlockDevices {
-		out.BlockDeviceMappings = append(out.BlockDeviceMappings, shape.LaunchTemplateBlockDeviceMapping{DeviceName: ptr(b.Device), VirtualName: ptr(b.Virtual), NoDevice: ptr(b.NoDevice),
-			Ebs: &shape.LaunchTemplateEbsBlockDevice{SnapshotId: ptr(b.SnapshotID), VolumeType: b.VolumeType, KmsKeyId: ptr(b.KMSKeyID), VolumeSize: b.SizeGiB, Iops: b.IOPS, Throughput: b.Throughput,
+		out.BlockDeviceMappings = append(out.BlockDeviceMappings, shape.LaunchTemplateBlockDeviceMapping{
+			DeviceName: request.Optional(b.Device), VirtualName: request.Optional(b.Virtual),
+			NoDevice: request.Optional(b.NoDevice),
+			Ebs: &shape.LaunchTemplateEbsBlockDevice{SnapshotId: request.Optional(b.SnapshotID),
+				VolumeType: b.VolumeType,
+				KmsKeyId:   request.Optional(b.KMSKeyID), VolumeSize: b.SizeGiB, Iops: b.IOPS, Throughput: b.Throughput,
 				DeleteOnTermination: b.DeleteOnTermination, Encrypted: b.Crypt}})
 	}
 	for _, s := range d.TagSpecs {
-		spec := shape.LaunchTemplateTagSpecification{ResourceType: s.Resource}
-		for _, t := range s.Tags {
-			spec.Tags = append(spec.Tags, shape.Tag{Key: &t.Key, Value: &t.Value})
-		}
-		out.TagSpecifications = append(out.TagSpecifications, spec)
+		out.TagSpecifications = append(out.TagSpecifications, shape.LaunchTemplateTagSpecification{
+			ResourceType: s.Resource, Tags: request.AnswerTags[shape.Tag](s.Tags)})
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
@@ -19,7 +20,9 @@ type numbered struct {
 	v  fleet.TemplateVersion
 }
 
-func (a *api) describeTemplateVersions(_ context.Context, call *awswire.Call, in *shape.DescribeLaunchTemplateVersionsInput) (*shape.DescribeLaunchTemplateVersionsOutput, error) {
+func (a *api) describeTemplateVersions(
+	_ context.Context, call *awswire.Call, in *shape.DescribeLaunchTemplateVersionsInput,
+) (*shape.DescribeLaunchTemplateVersionsOutput, error) {
 	all, err := versions(&a.store.View().Tables, call, in)
 	if err != nil {
 		return nil, err
@@ -28,25 +31,25 @@ func (a *api) describeTemplateVersions(_ context.Context, call *awswire.Call, in
 		id:     func(n numbered) string { return fmt.Sprintf("%s/%012d", n.lt.ID, n.v.Number) },
 		sample: numbered{lt: &fleet.LaunchTemplate{}},
 		fields: func(n numbered) map[string][]string {
-			return map[string][]string{"image-id": one(n.v.Data.ImageID), "instance-type": one(n.v.Data.InstanceType), "iam-instance-profile": one(n.v.Data.Profile), "kernel-id": nil,
-				"is-default-version": boolean(n.v.Number == n.lt.Default), "create-time": {n.v.CreatedAt.UTC().Format("2006-01-02T15:04:05Z")}, "ebs-optimized": boolean(value(n.v.Data.EBSOptimized))}
+			return map[string][]string{"image-id": one(n.v.Data.ImageID),
+				"instance-type":        one(n.v.Data.InstanceType),
+				"iam-instance-profile": one(n.v.Data.Profile), "kernel-id": nil,
+				"is-default-version": boolean(n.v.Number == n.lt.Default), "create-time": {
+					n.v.CreatedAt.UTC().Format("2006-01-02T15:04:05Z"),
+				}, "ebs-optimized": boolean(request.Value(n.v.Data.EBSOptimized))}
 		},
 	}
-	q := query{filters: in.Filters, max: in.MaxResults, token: in.NextToken}
-	if q.max != nil && *q.max < 5 && *q.max > 0 {
-		q.max = new(int32(5))
-	}
-	found, next, err := l.find(call, all, q)
-	out := &shape.DescribeLaunchTemplateVersionsOutput{NextToken: next}
-	for _, n := range slices.Backward(found) { // the latest first
-		out.LaunchTemplateVersions = append(out.LaunchTemplateVersions, answerVersion(n.lt, n.v))
-	}
-	return out, err
+	asked := templatePages.Ask(in.MaxResults, in.NextToken)
+	asked.Descending = true // the latest first
+	found, next, err := l.find(call, all, query{filters: in.Filters, asked: asked})
+	return &shape.DescribeLaunchTemplateVersionsOutput{NextToken: next, LaunchTemplateVersions: request.Answers(found,
+		func(n numbered) shape.LaunchTemplateVersion { return answerVersion(n.lt, n.v) })}, err
 }
 
-// versions finds those that a call names. Without a template "$Latest" and "$Default" ask for that version of every template.
+// versions finds those that a call names. Without a template "$Latest" and "$Default" ask for that
+// version of every template.
 func versions(t *state.Tables, call *awswire.Call, in *shape.DescribeLaunchTemplateVersionsInput) ([]numbered, error) {
-	if str(in.LaunchTemplateId) != "" || str(in.LaunchTemplateName) != "" {
+	if request.Value(in.LaunchTemplateId) != "" || request.Value(in.LaunchTemplateName) != "" {
 		lt, err := template(t, call, in.LaunchTemplateId, in.LaunchTemplateName)
 		if err != nil {
 			return nil, err
@@ -56,7 +59,8 @@ func versions(t *state.Tables, call *awswire.Call, in *shape.DescribeLaunchTempl
 	var all []numbered
 	for _, word := range in.Versions {
 		if word != "$Latest" && word != "$Default" {
-			return nil, fault.New("MissingParameter", "The request must contain either LaunchTemplateId or LaunchTemplateName")
+			return nil, fault.New("MissingParameter",
+				"The request must contain either LaunchTemplateId or LaunchTemplateName")
 		}
 		for lt := range t.LaunchTemplates.Prefix(fleet.KeyPrefix(call.Region, call.Account)) {
 			if v, ok := lt.Version(word); ok {
@@ -65,7 +69,8 @@ func versions(t *state.Tables, call *awswire.Call, in *shape.DescribeLaunchTempl
 		}
 	}
 	if len(in.Versions) == 0 {
-		return nil, fault.New("MissingParameter", "The request must contain either LaunchTemplateId or LaunchTemplateName")
+		return nil, fault.New("MissingParameter",
+			"The request must contain either LaunchTemplateId or LaunchTemplateName")
 	}
 	return all, nil
 }
@@ -84,8 +89,8 @@ func versionsOf(lt *fleet.LaunchTemplate, in *shape.DescribeLaunchTemplateVersio
 		}
 		return all, nil
 	}
-	low, err1 := strconv.ParseInt(orDefault(str(in.MinVersion), "1"), 10, 64)
-	high, err2 := strconv.ParseInt(orDefault(str(in.MaxVersion), strconv.FormatInt(lt.Latest, 10)), 10, 64)
+	low, err1 := strconv.ParseInt(orDefault(request.Value(in.MinVersion), "1"), 10, 64)
+	high, err2 := strconv.ParseInt(orDefault(request.Value(in.MaxVersion), strconv.FormatInt(lt.Latest, 10)), 10, 64)
 	if err1 != nil || err2 != nil {
 		return nil, invalid("MinVersion and MaxVersion must be numbers.")
 	}
@@ -105,6 +110,8 @@ func orDefault(s, d string) string {
 }
 
 func answerVersion(lt *fleet.LaunchTemplate, v fleet.TemplateVersion) shape.LaunchTemplateVersion {
-	return shape.LaunchTemplateVersion{LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name, VersionNumber: &v.Number, VersionDescription: ptr(v.Description), CreateTime: &v.CreatedAt,
-		CreatedBy: ptr(v.CreatedBy), DefaultVersion: new(v.Number == lt.Default), LaunchTemplateData: answerTemplateData(v.Data)}
+	return shape.LaunchTemplateVersion{LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name,
+		VersionNumber: &v.Number, VersionDescription: request.Optional(v.Description), CreateTime: &v.CreatedAt,
+		CreatedBy: request.Optional(v.CreatedBy), DefaultVersion: new(v.Number == lt.Default),
+		LaunchTemplateData: answerTemplateData(v.Data)}
 }

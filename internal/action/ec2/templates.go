@@ -5,31 +5,37 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ec2"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 func templateMissing(id, name string) error {
 	if id != "" {
-		return fault.New("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id)
+		return fault.New("InvalidLaunchTemplateId.NotFound",
+			"The specified launch template, with template ID %s, does not exist.", id)
 	}
-	return fault.New("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist.", name)
+	return fault.New("InvalidLaunchTemplateName.NotFoundException",
+		"The specified launch template, with template name %s, does not exist.", name)
 }
 
 // template finds a template by id or by name.
 func template(t *state.Tables, call *awswire.Call, id, name *string) (*fleet.LaunchTemplate, error) {
-	if (str(id) == "") == (str(name) == "") {
-		return nil, fault.New("MissingParameter", "The request must contain either LaunchTemplateId or LaunchTemplateName")
+	if (request.Value(id) == "") == (request.Value(name) == "") {
+		return nil, fault.New("MissingParameter",
+			"The request must contain either LaunchTemplateId or LaunchTemplateName")
 	}
 	for lt := range t.LaunchTemplates.Prefix(fleet.KeyPrefix(call.Region, call.Account)) {
-		if lt.ID == str(id) || lt.Name == str(name) {
+		if lt.ID == request.Value(id) || lt.Name == request.Value(name) {
 			return lt, nil
 		}
 	}
-	return nil, templateMissing(str(id), str(name))
+	return nil, templateMissing(request.Value(id), request.Value(name))
 }
 
 func versionMissing(version string) error {
@@ -42,15 +48,17 @@ func findVersion(t *state.Tables, call *awswire.Call, in *shape.LaunchTemplateSp
 	if err != nil {
 		return fleet.Resolved{}, err
 	}
-	r, ok := fleet.ResolveTemplate(lt, str(in.Version))
+	r, ok := fleet.ResolveTemplate(lt, request.Value(in.Version))
 	if !ok {
-		return r, versionMissing(str(in.Version))
+		return r, versionMissing(request.Value(in.Version))
 	}
 	return r, nil
 }
 
-func (a *api) createTemplate(ctx context.Context, call *awswire.Call, in *shape.CreateLaunchTemplateInput) (*shape.CreateLaunchTemplateOutput, error) {
-	name := str(in.LaunchTemplateName)
+func (a *api) createTemplate(
+	ctx context.Context, call *awswire.Call, in *shape.CreateLaunchTemplateInput,
+) (*shape.CreateLaunchTemplateOutput, error) {
+	name := request.Value(in.LaunchTemplateName)
 	if err := checkTemplateName(name); err != nil {
 		return nil, err
 	}
@@ -62,18 +70,34 @@ func (a *api) createTemplate(ctx context.Context, call *awswire.Call, in *shape.
 	if err != nil {
 		return nil, err
 	}
-	lt := &fleet.LaunchTemplate{ID: newID("lt"), Name: name, Region: call.Region, Account: call.Account, CreatedAt: call.Now, CreatedBy: call.Principal.ARN, Default: 1, Latest: 1, Tags: tags,
-		Versions: []fleet.TemplateVersion{{Number: 1, Description: str(in.VersionDescription), CreatedAt: call.Now, CreatedBy: call.Principal.ARN, Data: data}}}
+	lt := &fleet.LaunchTemplate{ID: newid.EC2(call.Random, "lt"), Name: name,
+		Region: call.Region, Account: call.Account,
+		CreatedAt: call.Now, CreatedBy: call.Principal.ARN, Default: 1, Latest: 1, Tags: tags,
+		Versions: []fleet.TemplateVersion{{Number: 1, Description: request.Value(in.VersionDescription),
+			CreatedAt: call.Now, CreatedBy: call.Principal.ARN, Data: data}}}
+	lt.ClientToken, lt.ParameterHash = request.Token(in.ClientToken, in)
+	out := lt
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
+		made, err := request.Made(tx.LaunchTemplates.By(state.LaunchTemplatesByClientToken,
+			tokenEntry(call, lt.ClientToken)), lt.ParameterHash,
+			func(t *fleet.LaunchTemplate) string { return t.ParameterHash }, mismatch)
+		if err != nil {
+			return err
+		}
+		if len(made) > 0 {
+			out = made[0]
+			return nil
+		}
 		for o := range tx.LaunchTemplates.Prefix(fleet.KeyPrefix(call.Region, call.Account)) {
 			if o.Name == name {
-				return fault.New("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
+				return fault.New("InvalidLaunchTemplateName.AlreadyExistsException",
+					"Launch template name already in use.")
 			}
 		}
 		tx.LaunchTemplates.Put(lt)
 		return nil
 	})
-	return &shape.CreateLaunchTemplateOutput{LaunchTemplate: answerLaunchTemplate(lt)}, err
+	return &shape.CreateLaunchTemplateOutput{LaunchTemplate: answerLaunchTemplate(out)}, err
 }
 
 // checkTemplateName holds a name to EC2's rule: 3 to 128 letters, digits and ( ) . - / _.
@@ -84,13 +108,17 @@ func checkTemplateName(name string) error {
 		ok = ok && (letter || r == '(' || r == ')' || r == '.' || r == '-' || r == '/' || r == '_')
 	}
 	if !ok {
-		return fault.New("InvalidLaunchTemplateName.MalformedException", "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _.")
+		return fault.New("InvalidLaunchTemplateName.MalformedException",
+			"A launch template name must be between 3 and 128 characters, and may contain letters, "+
+				"numbers, and the following characters: - ( ) . / _.")
 	}
 	return nil
 }
 
 // changeTemplate runs fn on a copy of a template and stores it.
-func (a *api) changeTemplate(ctx context.Context, call *awswire.Call, id, name *string, fn func(*fleet.LaunchTemplate) error) error {
+func (a *api) changeTemplate(
+	ctx context.Context, call *awswire.Call, id, name *string, fn func(*fleet.LaunchTemplate) error,
+) error {
 	return a.store.Update(ctx, func(tx *state.Tx) error {
 		lt, err := template(&tx.Tables, call, id, name)
 		if err != nil {
@@ -106,43 +134,64 @@ func (a *api) changeTemplate(ctx context.Context, call *awswire.Call, id, name *
 	})
 }
 
-func (a *api) createTemplateVersion(ctx context.Context, call *awswire.Call, in *shape.CreateLaunchTemplateVersionInput) (*shape.CreateLaunchTemplateVersionOutput, error) {
+func (a *api) createTemplateVersion(
+	ctx context.Context, call *awswire.Call, in *shape.CreateLaunchTemplateVersionInput,
+) (*shape.CreateLaunchTemplateVersionOutput, error) {
 	data, err := parseTemplateData(in.LaunchTemplateData)
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.CreateLaunchTemplateVersionOutput{}
-	return out, a.changeTemplate(ctx, call, in.LaunchTemplateId, in.LaunchTemplateName, func(lt *fleet.LaunchTemplate) error {
-		v := fleet.TemplateVersion{Number: lt.Latest + 1, Description: str(in.VersionDescription), CreatedAt: call.Now, CreatedBy: call.Principal.ARN, Data: data}
-		if in.SourceVersion != nil {
-			source, ok := lt.Version(*in.SourceVersion)
-			if !ok {
-				return versionMissing(*in.SourceVersion)
+	return out, a.changeTemplate(ctx, call, in.LaunchTemplateId, in.LaunchTemplateName,
+		func(lt *fleet.LaunchTemplate) error {
+			v := fleet.TemplateVersion{Number: lt.Latest + 1, Description: request.Value(in.VersionDescription),
+				CreatedAt: call.Now, CreatedBy: call.Principal.ARN, Data: data}
+			v.ClientToken, v.ParameterHash = request.Token(in.ClientToken, in)
+			made, err := request.Made(request.Where(slices.Values(lt.Versions), func(o fleet.TemplateVersion) bool {
+				return v.ClientToken != "" && o.ClientToken == v.ClientToken
+			}), v.ParameterHash, func(o fleet.TemplateVersion) string { return o.ParameterHash }, mismatch)
+			if err != nil {
+				return err
 			}
-			v.Data = source.Data.Merge(data)
-		}
-		lt.Latest, lt.Versions = v.Number, append(lt.Versions, v)
-		out.LaunchTemplateVersion = new(answerVersion(lt, v))
-		return nil
-	})
+			if len(made) > 0 {
+				out.LaunchTemplateVersion = new(answerVersion(lt, made[0]))
+				return nil
+			}
+			if in.SourceVersion != nil {
+				source, ok := lt.Version(*in.SourceVersion)
+				if !ok {
+					return versionMissing(*in.SourceVersion)
+				}
+				v.Data = source.Data.Merge(data)
+			}
+			lt.Latest, lt.Versions = v.Number, append(lt.Versions, v)
+			out.LaunchTemplateVersion = new(answerVersion(lt, v))
+			return nil
+		})
 }
 
-func (a *api) modifyTemplate(ctx context.Context, call *awswire.Call, in *shape.ModifyLaunchTemplateInput) (*shape.ModifyLaunchTemplateOutput, error) {
+// modifyTemplate needs no client token: a call that is repeated changes nothing.
+func (a *api) modifyTemplate(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyLaunchTemplateInput,
+) (*shape.ModifyLaunchTemplateOutput, error) {
 	out := &shape.ModifyLaunchTemplateOutput{}
-	return out, a.changeTemplate(ctx, call, in.LaunchTemplateId, in.LaunchTemplateName, func(lt *fleet.LaunchTemplate) error {
-		if in.DefaultVersion != nil {
-			v, ok := lt.Version(*in.DefaultVersion)
-			if !ok {
-				return versionMissing(*in.DefaultVersion)
+	return out, a.changeTemplate(ctx, call, in.LaunchTemplateId, in.LaunchTemplateName,
+		func(lt *fleet.LaunchTemplate) error {
+			if in.DefaultVersion != nil {
+				v, ok := lt.Version(*in.DefaultVersion)
+				if !ok {
+					return versionMissing(*in.DefaultVersion)
+				}
+				lt.Default = v.Number
 			}
-			lt.Default = v.Number
-		}
-		out.LaunchTemplate = answerLaunchTemplate(lt)
-		return nil
-	})
+			out.LaunchTemplate = answerLaunchTemplate(lt)
+			return nil
+		})
 }
 
-func (a *api) deleteTemplate(ctx context.Context, call *awswire.Call, in *shape.DeleteLaunchTemplateInput) (*shape.DeleteLaunchTemplateOutput, error) {
+func (a *api) deleteTemplate(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteLaunchTemplateInput,
+) (*shape.DeleteLaunchTemplateOutput, error) {
 	out := &shape.DeleteLaunchTemplateOutput{}
 	return out, a.store.Update(ctx, func(tx *state.Tx) error {
 		lt, err := template(&tx.Tables, call, in.LaunchTemplateId, in.LaunchTemplateName)
@@ -155,39 +204,50 @@ func (a *api) deleteTemplate(ctx context.Context, call *awswire.Call, in *shape.
 	})
 }
 
-func (a *api) deleteTemplateVersions(ctx context.Context, call *awswire.Call, in *shape.DeleteLaunchTemplateVersionsInput) (*shape.DeleteLaunchTemplateVersionsOutput, error) {
+func (a *api) deleteTemplateVersions(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteLaunchTemplateVersionsInput,
+) (*shape.DeleteLaunchTemplateVersionsOutput, error) {
 	out := &shape.DeleteLaunchTemplateVersionsOutput{}
-	return out, a.changeTemplate(ctx, call, in.LaunchTemplateId, in.LaunchTemplateName, func(lt *fleet.LaunchTemplate) error {
-		*out = shape.DeleteLaunchTemplateVersionsOutput{}
-		for _, word := range in.Versions {
-			n, _ := strconv.ParseInt(word, 10, 64)
-			code, message := "", ""
-			i := slices.IndexFunc(lt.Versions, func(v fleet.TemplateVersion) bool { return v.Number == n })
-			switch {
-			case i < 0:
-				code, message = "launchTemplateVersionDoesNotExist", "Could not find launch template version "+word
-			case n == lt.Default:
-				code, message = "unexpectedError", "The default version of a launch template cannot be deleted: set another version as default first."
+	return out, a.changeTemplate(ctx, call, in.LaunchTemplateId, in.LaunchTemplateName,
+		func(lt *fleet.LaunchTemplate) error {
+			*out = shape.DeleteLaunchTemplateVersionsOutput{}
+			for _, word := range in.Versions {
+				n, _ := strconv.ParseInt(word, 10, 64)
+				code, message := "", ""
+				i := slices.IndexFunc(lt.Versions, func(v fleet.TemplateVersion) bool { return v.Number == n })
+				switch {
+				case i < 0:
+					code, message = "launchTemplateVersionDoesNotExist", "Could not find launch template version "+word
+				case n == lt.Default:
+					code, message = "unexpectedError", "The default version of a launch template cannot be "+
+						"deleted: set another version as default first."
+				}
+				if code != "" {
+					out.UnsuccessfullyDeletedLaunchTemplateVersions = append(
+						out.UnsuccessfullyDeletedLaunchTemplateVersions,
+						shape.DeleteLaunchTemplateVersionsResponseErrorItem{
+							LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name, VersionNumber: &n,
+							ResponseError: &shape.ResponseError{Code: code, Message: &message}})
+					continue
+				}
+				lt.Versions = slices.Delete(lt.Versions, i, i+1)
+				out.SuccessfullyDeletedLaunchTemplateVersions = append(out.SuccessfullyDeletedLaunchTemplateVersions,
+					shape.DeleteLaunchTemplateVersionsResponseSuccessItem{
+						LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name, VersionNumber: &n})
 			}
-			if code != "" {
-				out.UnsuccessfullyDeletedLaunchTemplateVersions = append(out.UnsuccessfullyDeletedLaunchTemplateVersions, shape.DeleteLaunchTemplateVersionsResponseErrorItem{
-					LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name, VersionNumber: &n, ResponseError: &shape.ResponseError{Code: code, Message: &message}})
-				continue
-			}
-			lt.Versions = slices.Delete(lt.Versions, i, i+1)
-			out.SuccessfullyDeletedLaunchTemplateVersions = append(out.SuccessfullyDeletedLaunchTemplateVersions, shape.DeleteLaunchTemplateVersionsResponseSuccessItem{
-				LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name, VersionNumber: &n})
-		}
-		return nil
-	})
+			return nil
+		})
 }
 
 func answerLaunchTemplate(lt *fleet.LaunchTemplate) *shape.LaunchTemplate {
-	return &shape.LaunchTemplate{LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name, CreateTime: &lt.CreatedAt, CreatedBy: ptr(lt.CreatedBy), DefaultVersionNumber: new(lt.Default),
+	return &shape.LaunchTemplate{LaunchTemplateId: &lt.ID, LaunchTemplateName: &lt.Name,
+		CreateTime: &lt.CreatedAt, CreatedBy: request.Optional(lt.CreatedBy), DefaultVersionNumber: new(lt.Default),
 		LatestVersionNumber: new(lt.Latest), Tags: answerTags(lt.Tags)}
 }
 
-func (a *api) describeTemplates(_ context.Context, call *awswire.Call, in *shape.DescribeLaunchTemplatesInput) (*shape.DescribeLaunchTemplatesOutput, error) {
+func (a *api) describeTemplates(
+	_ context.Context, call *awswire.Call, in *shape.DescribeLaunchTemplatesInput,
+) (*shape.DescribeLaunchTemplatesOutput, error) {
 	t := &a.store.View().Tables
 	ids := slices.Clone(in.LaunchTemplateIds)
 	for _, name := range in.LaunchTemplateNames {
@@ -198,20 +258,18 @@ func (a *api) describeTemplates(_ context.Context, call *awswire.Call, in *shape
 		ids = append(ids, lt.ID)
 	}
 	l := lister[*fleet.LaunchTemplate]{
-		id: func(lt *fleet.LaunchTemplate) string { return lt.ID }, missing: func(ids []string) error { return templateMissing(ids[0], "") }, sample: &fleet.LaunchTemplate{},
-		tags: func(lt *fleet.LaunchTemplate) map[string]string { return lt.Tags },
+		id:      func(lt *fleet.LaunchTemplate) string { return lt.ID },
+		missing: func(ids []string) error { return templateMissing(ids[0], "") },
+		sample:  &fleet.LaunchTemplate{},
+		tags:    func(lt *fleet.LaunchTemplate) tag.Set { return lt.Tags },
 		fields: func(lt *fleet.LaunchTemplate) map[string][]string {
-			return map[string][]string{"launch-template-name": {lt.Name}, "create-time": {lt.CreatedAt.UTC().Format("2006-01-02T15:04:05Z")}}
+			return map[string][]string{"launch-template-name": {lt.Name},
+				"create-time": {lt.CreatedAt.UTC().Format("2006-01-02T15:04:05Z")}}
 		},
 	}
-	max := in.MaxResults
-	if max != nil && *max < 5 && *max > 0 {
-		max = new(int32(5)) // this listing takes pages from 1 on
-	}
-	found, next, err := l.find(call, slices.Collect(t.LaunchTemplates.Prefix(fleet.KeyPrefix(call.Region, call.Account))), query{ids, in.Filters, max, in.NextToken})
-	out := &shape.DescribeLaunchTemplatesOutput{NextToken: next}
-	for _, lt := range found {
-		out.LaunchTemplates = append(out.LaunchTemplates, *answerLaunchTemplate(lt))
-	}
-	return out, err
+	found, next, err := l.find(call,
+		slices.Collect(t.LaunchTemplates.Prefix(fleet.KeyPrefix(call.Region, call.Account))),
+		query{ids, in.Filters, templatePages.Ask(in.MaxResults, in.NextToken)})
+	return &shape.DescribeLaunchTemplatesOutput{NextToken: next, LaunchTemplates: request.Answers(found,
+		func(lt *fleet.LaunchTemplate) shape.LaunchTemplate { return *answerLaunchTemplate(lt) })}, err
 }

@@ -1,8 +1,9 @@
-// Package ecr has the actions of Amazon ECR. Repositories and images are rows in state, which docker pushes change through package
-// registry; content is package registry's.
+// Package ecr has the actions of Amazon ECR. Repositories and images are rows in state, which
+// docker pushes change through package registry; content is package registry's.
 //
-// Repository policies are stored and returned: every principal of an account may do everything in Berth. Scanning, replication,
-// pull-through caches and tag mutability with exclusions are refused by name.
+// Repository policies are stored and returned: every principal of an account may do everything in
+// Berth. Scanning, replication, pull-through caches and tag mutability with exclusions are refused
+// by name.
 package ecr
 
 import (
@@ -31,10 +32,11 @@ func Service(store *state.Store, reg *registry.Registry, passwords *registry.Pas
 	a := &api{store, reg, passwords}
 	const exclusions = "imageTagMutabilityExclusionFilters"
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.JSON11, TargetPrefix: shape.TargetPrefix,
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.JSON11},
+		TargetPrefix:   shape.TargetPrefix,
 		ValidationCode: shape.CodeInvalidParameterException,
 		MaxBody:        partSize*4/3 + 1<<20, // UploadLayerPart in base 64
-		Operations: []awswire.Operation{
+		Operations: append(awswire.Absent(shape.Absent), []awswire.Operation{
 			awswire.Op("CreateRepository", a.createRepository).Refuses(exclusions),
 			awswire.Op("DescribeRepositories", a.describeRepositories),
 			awswire.Op("DeleteRepository", a.deleteRepository),
@@ -61,7 +63,7 @@ func Service(store *state.Store, reg *registry.Registry, passwords *registry.Pas
 			awswire.Op("TagResource", a.tagResource),
 			awswire.Op("UntagResource", a.untagResource),
 			awswire.Op("ListTagsForResource", a.listTagsForResource),
-		},
+		}...),
 	}
 }
 
@@ -102,7 +104,8 @@ func told(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.ENOSPC):
-		return fault.New(shape.CodeServerException, "There is no space left on the registry's disk; nothing was stored.").WithStatus(507).With(err)
+		return fault.New(shape.CodeServerException,
+			"There is no space left on the registry's disk; nothing was stored.").WithStatus(507).With(err)
 	case !errors.As(err, &oci):
 		return err
 	}

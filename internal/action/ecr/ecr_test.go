@@ -40,8 +40,11 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg := registry.New(registry.Config{Account: desktest.Account, Region: desktest.Region, Now: time.Now, Logger: logger}, store, blobs)
-	server := httptest.NewServer(registry.NewHandler(reg, &registry.Gate{Passwords: passwords, Keys: identity.NewKeyRing(), Now: time.Now}, logger))
+	reg := registry.New(registry.Config{
+		Account: desktest.Account, Region: desktest.Region, Now: time.Now, Logger: logger,
+	}, store, blobs)
+	server := httptest.NewServer(registry.NewHandler(reg,
+		&registry.Access{Passwords: passwords, Keys: identity.NewKeyRing(), Now: time.Now}, logger))
 	t.Cleanup(server.Close)
 	return &rig{&api{store, reg, passwords}, server.Listener.Addr().String()}
 }
@@ -58,7 +61,8 @@ func (r *rig) push(t *testing.T, path, content string) *image.Image {
 	}
 	t.Cleanup(func() { img.Close() })
 	password, _ := r.passwords.Mint(time.Now())
-	if err := image.Push(t.Context(), r.host+"/"+path, img, image.Auth{User: registry.User, Password: password}); err != nil {
+	if err := image.Push(t.Context(), r.host+"/"+path, img,
+		image.Auth{User: registry.User, Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	return img
@@ -67,26 +71,36 @@ func (r *rig) push(t *testing.T, path, content string) *image.Image {
 func TestAWSCLI(t *testing.T) {
 	r := newRig(t)
 	d := desktest.New(t, Service(r.store, r.registry, r.passwords))
-	if got := d.JSON(t, "ecr create-repository --repository-name chat --image-tag-mutability IMMUTABLE --tags Key=a,Value=b "+
-		"--query repository.[repositoryArn,registryId,repositoryUri,imageTagMutability,encryptionConfiguration.encryptionType]"); got !=
-		`["arn:aws:ecr:us-east-1:123456789012:repository/chat","123456789012","123456789012.dkr.ecr.us-east-1.amazonaws.com/chat","IMMUTABLE","AES256"]` {
+	if got := d.JSON(t,
+		"ecr create-repository --repository-name chat --image-tag-mutability IMMUTABLE --tags Key=a,Value=b "+
+			"--query repository.[repositoryArn,registryId,repositoryUri,imageTagMutability,"+
+			"encryptionConfiguration.encryptionType]"); got !=
+		`["arn:aws:ecr:us-east-1:123456789012:repository/chat","123456789012",`+
+			`"123456789012.dkr.ecr.us-east-1.amazonaws.com/chat","IMMUTABLE","AES256"]` {
 		t.Error(got)
 	}
-	d.Refused(t, "(RepositoryAlreadyExistsException) when calling the CreateRepository operation: The repository with name 'chat' already exists in the registry with id '123456789012'",
+	d.Refused(t, "(RepositoryAlreadyExistsException) when calling the CreateRepository operation: The "+
+		"repository with name 'chat' already exists in the registry with id '123456789012'",
 		"ecr create-repository --repository-name chat")
-	d.Refused(t, "(InvalidParameterException) when calling the CreateRepository operation: Invalid parameter at 'repositoryName'", "ecr create-repository --repository-name Chat")
-	d.Refused(t, "(RepositoryNotFoundException) when calling the DescribeRepositories operation: The repository with name 'nope' does not exist in the registry with id '123456789012'",
+	d.Refused(t, "(InvalidParameterException) when calling the CreateRepository operation: Invalid "+
+		"parameter at 'repositoryName'", "ecr create-repository --repository-name Chat")
+	d.Refused(t, "(RepositoryNotFoundException) when calling the DescribeRepositories operation: The "+
+		"repository with name 'nope' does not exist in the registry with id '123456789012'",
 		"ecr describe-repositories --repository-names nope")
 	img := r.push(t, "chat:1", "one")
-	if got := d.JSON(t, "ecr describe-images --repository-name chat --query imageDetails[].[imageDigest,imageTags,imageManifestMediaType]"); got !=
+	if got := d.JSON(t, "ecr describe-images --repository-name chat --query "+
+		"imageDetails[].[imageDigest,imageTags,imageManifestMediaType]"); got !=
 		`[["`+img.Digest()+`",["1"],"application/vnd.oci.image.manifest.v1+json"]]` {
 		t.Error(got)
 	}
-	if got := d.JSON(t, "ecr batch-get-image --repository-name chat --image-ids imageTag=1 imageTag=2 --query [images[].imageId.imageDigest,failures[].failureCode]"); got !=
+	if got := d.JSON(t, "ecr batch-get-image --repository-name chat --image-ids imageTag=1 imageTag=2 "+
+		"--query [images[].imageId.imageDigest,failures[].failureCode]"); got !=
 		`[["`+img.Digest()+`"],["ImageNotFound"]]` {
 		t.Error(got)
 	}
-	d.Refused(t, "(ImageNotFoundException) when calling the DescribeImages operation: The image with imageId {imageDigest:'null', imageTag:'9'} does not exist within the repository with name 'chat' in the registry with id '123456789012'",
+	d.Refused(t, "(ImageNotFoundException) when calling the DescribeImages operation: The image with "+
+		"imageId {imageDigest:'null', imageTag:'9'} does not exist within the repository with name 'chat' "+
+		"in the registry with id '123456789012'",
 		"ecr describe-images --repository-name chat --image-ids imageTag=9")
 	d.Refused(t, "(RepositoryNotEmptyException)", "ecr delete-repository --repository-name chat")
 	d.AWS(t, "ecr delete-repository --repository-name chat --force")
@@ -95,7 +109,8 @@ func TestAWSCLI(t *testing.T) {
 	}
 }
 
-// ecs.md 8.1: base64("AWS:<pw>") for 12 hours, which the registry takes; `aws ecr get-login-password` prints the password.
+// ecs.md 8.1: base64("AWS:<pw>") for 12 hours, which the registry takes; `aws ecr
+// get-login-password` prints the password.
 func TestLogin(t *testing.T) {
 	r := newRig(t)
 	out, err := r.getAuthorizationToken(t.Context(), r.call(), &shape.GetAuthorizationTokenInput{})
@@ -106,17 +121,21 @@ func TestLogin(t *testing.T) {
 	if *data.ProxyEndpoint != "https://"+r.host {
 		t.Error(*data.ProxyEndpoint)
 	}
-	// With the names of ECR leading here, the account's own key is told the registry's name, as the credential helper wants it, and a
-	// role, as which Amazon's agent acts, where it is reached.
-	byName := &api{r.store, registry.New(registry.Config{Account: desktest.Account, Region: desktest.Region, ByName: true, Now: time.Now,
-		Logger: slog.New(slog.DiscardHandler)}, r.store, nil), r.passwords}
+	// With the names of ECR leading here, the account's own key is told the registry's name, as the
+	// credential helper wants it, and a role, as which Amazon's agent acts, where it is reached.
+	byName := &api{r.store, registry.New(
+		registry.Config{Account: desktest.Account, Region: desktest.Region, ByName: true, Now: time.Now,
+			Logger: slog.New(slog.DiscardHandler)}, r.store, nil), r.passwords}
 	for principal, want := range map[identity.Principal]string{
 		identity.Root(desktest.Account): "https://123456789012.dkr.ecr." + desktest.Region + ".amazonaws.com",
-		{Account: desktest.Account, ARN: "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-1"}: "https://" + r.host,
+		{
+			Account: desktest.Account, ARN: "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-1",
+		}: "https://" + r.host,
 	} {
 		call := r.call()
 		call.Principal = principal
-		if out, err := byName.getAuthorizationToken(t.Context(), call, &shape.GetAuthorizationTokenInput{}); err != nil ||
+		if out, err := byName.getAuthorizationToken(t.Context(), call,
+			&shape.GetAuthorizationTokenInput{}); err != nil ||
 			*out.AuthorizationData[0].ProxyEndpoint != want {
 			t.Errorf("%s: %v %v, want %s", principal.ARN, out, err, want)
 		}
@@ -147,7 +166,8 @@ func TestLogin(t *testing.T) {
 
 func TestListAndDeleteImages(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.createRepository(t.Context(), r.call(), &shape.CreateRepositoryInput{RepositoryName: new("web")}); err != nil {
+	if _, err := r.createRepository(t.Context(), r.call(),
+		&shape.CreateRepositoryInput{RepositoryName: new("web")}); err != nil {
 		t.Fatal(err)
 	}
 	one, two := r.push(t, "web:a", "one"), r.push(t, "web:c", "two")
@@ -155,7 +175,8 @@ func TestListAndDeleteImages(t *testing.T) {
 	list := func(status string) string {
 		t.Helper()
 		var got []string
-		in := &shape.ListImagesInput{RepositoryName: new("web"), MaxResults: new(int32(1)), Filter: &shape.ListImagesFilter{TagStatus: status}}
+		in := &shape.ListImagesInput{RepositoryName: new("web"), MaxResults: new(int32(1)),
+			Filter: &shape.ListImagesFilter{TagStatus: status}}
 		for {
 			out, err := r.listImages(t.Context(), r.call(), in)
 			if err != nil {
@@ -175,7 +196,8 @@ func TestListAndDeleteImages(t *testing.T) {
 	}
 	remove := func(id shape.ImageIdentifier) string {
 		t.Helper()
-		out, err := r.batchDeleteImage(t.Context(), r.call(), &shape.BatchDeleteImageInput{RepositoryName: new("web"), ImageIds: []shape.ImageIdentifier{id}})
+		out, err := r.batchDeleteImage(t.Context(), r.call(),
+			&shape.BatchDeleteImageInput{RepositoryName: new("web"), ImageIds: []shape.ImageIdentifier{id}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,11 +234,13 @@ func TestListAndDeleteImages(t *testing.T) {
 	}
 }
 
-// The API's own way to push: initiate, parts, complete, put the manifest; and the layer comes back from its download URL.
+// The API's own way to push: initiate, parts, complete, put the manifest; and the layer comes back
+// from its download URL.
 func TestLayerUpload(t *testing.T) {
 	r, name := newRig(t), new("web")
 	ctx := t.Context()
-	if _, err := r.createRepository(ctx, r.call(), &shape.CreateRepositoryInput{RepositoryName: name, ImageTagMutability: "IMMUTABLE"}); err != nil {
+	if _, err := r.createRepository(ctx, r.call(),
+		&shape.CreateRepositoryInput{RepositoryName: name, ImageTagMutability: "IMMUTABLE"}); err != nil {
 		t.Fatal(err)
 	}
 	upload := func(content string) string {
@@ -227,18 +251,22 @@ func TestLayerUpload(t *testing.T) {
 		}
 		half := len(content) / 2
 		for _, p := range [][2]int{{0, half}, {half, len(content)}} {
-			in := &shape.UploadLayerPartInput{RepositoryName: name, UploadId: begun.UploadId, LayerPartBlob: []byte(content[p[0]:p[1]]),
+			in := &shape.UploadLayerPartInput{RepositoryName: name, UploadId: begun.UploadId,
+				LayerPartBlob: []byte(content[p[0]:p[1]]),
 				PartFirstByte: new(int64(p[0])), PartLastByte: new(int64(p[1] - 1))}
 			if _, err := r.uploadLayerPart(ctx, r.call(), in); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.uploadLayerPart(ctx, r.call(), in); err == nil || !strings.Contains(err.Error(), "InvalidLayerPartException") {
+			if _, err := r.uploadLayerPart(ctx, r.call(), in); err == nil ||
+				!strings.Contains(err.Error(), "InvalidLayerPartException") {
 				t.Errorf("the same part again: %v", err)
 			}
 		}
 		sum := sha256.Sum256([]byte(content))
 		digest := "sha256:" + hex.EncodeToString(sum[:])
-		if _, err := r.completeLayerUpload(ctx, r.call(), &shape.CompleteLayerUploadInput{RepositoryName: name, UploadId: begun.UploadId, LayerDigests: []string{digest}}); err != nil {
+		if _, err := r.completeLayerUpload(ctx, r.call(), &shape.CompleteLayerUploadInput{
+			RepositoryName: name, UploadId: begun.UploadId, LayerDigests: []string{digest},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		return digest
@@ -246,11 +274,13 @@ func TestLayerUpload(t *testing.T) {
 	layer := upload("not really a tar file")
 	put := func(manifest map[string]any, tag string) error {
 		body, _ := json.Marshal(manifest)
-		_, err := r.putImage(ctx, r.call(), &shape.PutImageInput{RepositoryName: name, ImageManifest: new(string(body)), ImageTag: &tag})
+		_, err := r.putImage(ctx, r.call(),
+			&shape.PutImageInput{RepositoryName: name, ImageManifest: new(string(body)), ImageTag: &tag})
 		return err
 	}
 	manifest := map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-		"config": map[string]any{"mediaType": "c", "digest": "sha256:" + strings.Repeat("0", 64), "size": 2}, "layers": []any{map[string]any{"mediaType": "l", "digest": layer, "size": 21}}}
+		"config": map[string]any{"mediaType": "c", "digest": "sha256:" + strings.Repeat("0", 64), "size": 2},
+		"layers": []any{map[string]any{"mediaType": "l", "digest": layer, "size": 21}}}
 	if err := put(manifest, "1"); err == nil || !strings.Contains(err.Error(), "LayersNotFoundException") {
 		t.Errorf("a manifest before its config: %v", err)
 	}
@@ -265,7 +295,8 @@ func TestLayerUpload(t *testing.T) {
 	if err := put(manifest, "1"); err == nil || !strings.Contains(err.Error(), "ImageTagAlreadyExistsException") {
 		t.Errorf("an immutable tag (ecs.md 8.1): %v", err)
 	}
-	got, err := r.getDownloadURLForLayer(ctx, r.call(), &shape.GetDownloadUrlForLayerInput{RepositoryName: name, LayerDigest: &layer})
+	got, err := r.getDownloadURLForLayer(ctx, r.call(),
+		&shape.GetDownloadUrlForLayerInput{RepositoryName: name, LayerDigest: &layer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,9 +308,11 @@ func TestLayerUpload(t *testing.T) {
 	if b, _ := io.ReadAll(resp.Body); string(b) != "not really a tar file" {
 		t.Errorf("%s %q", resp.Status, b)
 	}
-	check, err := r.batchCheckLayerAvailability(ctx, r.call(), &shape.BatchCheckLayerAvailabilityInput{RepositoryName: name,
-		LayerDigests: []string{layer, "sha256:" + strings.Repeat("1", 64), "x"}})
-	if err != nil || check.Layers[0].LayerAvailability != "AVAILABLE" || check.Layers[1].LayerAvailability != "UNAVAILABLE" || len(check.Failures) != 1 {
+	check, err := r.batchCheckLayerAvailability(ctx, r.call(),
+		&shape.BatchCheckLayerAvailabilityInput{RepositoryName: name,
+			LayerDigests: []string{layer, "sha256:" + strings.Repeat("1", 64), "x"}})
+	if err != nil || check.Layers[0].LayerAvailability != "AVAILABLE" ||
+		check.Layers[1].LayerAvailability != "UNAVAILABLE" || len(check.Failures) != 1 {
 		t.Errorf("%+v %v", check, err)
 	}
 }
@@ -290,46 +323,63 @@ func TestPolicyAndTags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.getRepositoryPolicy(ctx, r.call(), &shape.GetRepositoryPolicyInput{RepositoryName: name}); err == nil ||
-		err.Error() != "RepositoryPolicyNotFoundException: Repository policy does not exist for the repository with name 'web' in the registry with id '123456789012'" {
+	if _, err := r.getRepositoryPolicy(ctx, r.call(),
+		&shape.GetRepositoryPolicyInput{RepositoryName: name}); err == nil ||
+		err.Error() != "RepositoryPolicyNotFoundException: Repository policy does not exist for the "+
+			"repository with name 'web' in the registry with id '123456789012'" {
 		t.Error(err)
 	}
-	if _, err := r.setRepositoryPolicy(ctx, r.call(), &shape.SetRepositoryPolicyInput{RepositoryName: name, PolicyText: new("{")}); err == nil {
+	if _, err := r.setRepositoryPolicy(ctx, r.call(),
+		&shape.SetRepositoryPolicyInput{RepositoryName: name, PolicyText: new("{")}); err == nil {
 		t.Error("a policy that is no JSON was taken")
 	}
-	if _, err := r.setRepositoryPolicy(ctx, r.call(), &shape.SetRepositoryPolicyInput{RepositoryName: name, PolicyText: new(`{"a":1}`)}); err != nil {
+	if _, err := r.setRepositoryPolicy(ctx, r.call(),
+		&shape.SetRepositoryPolicyInput{RepositoryName: name, PolicyText: new(`{"a":1}`)}); err != nil {
 		t.Error(err)
 	}
-	if out, err := r.deleteRepositoryPolicy(ctx, r.call(), &shape.DeleteRepositoryPolicyInput{RepositoryName: name}); err != nil || *out.PolicyText != `{"a":1}` {
+	if out, err := r.deleteRepositoryPolicy(ctx, r.call(),
+		&shape.DeleteRepositoryPolicyInput{RepositoryName: name}); err != nil || *out.PolicyText != `{"a":1}` {
 		t.Error(out, err)
 	}
 	bad := &shape.PutLifecyclePolicyInput{RepositoryName: name, LifecyclePolicyText: new(`{"rules":[]}`)}
-	if _, err := r.putLifecyclePolicy(ctx, r.call(), bad); err == nil || !strings.Contains(err.Error(), "Lifecycle policy validation failure") {
+	if _, err := r.putLifecyclePolicy(ctx, r.call(), bad); err == nil ||
+		!strings.Contains(err.Error(), "Lifecycle policy validation failure") {
 		t.Error(err)
 	}
-	good := `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
-	if _, err := r.putLifecyclePolicy(ctx, r.call(), &shape.PutLifecyclePolicyInput{RepositoryName: name, LifecyclePolicyText: &good}); err != nil {
+	good := `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan",` +
+		`"countNumber":1},"action":{"type":"expire"}}]}`
+	if _, err := r.putLifecyclePolicy(ctx, r.call(),
+		&shape.PutLifecyclePolicyInput{RepositoryName: name, LifecyclePolicyText: &good}); err != nil {
 		t.Error(err)
 	}
-	if out, err := r.getLifecyclePolicy(ctx, r.call(), &shape.GetLifecyclePolicyInput{RepositoryName: name}); err != nil || *out.LifecyclePolicyText != good {
+	if out, err := r.getLifecyclePolicy(ctx, r.call(),
+		&shape.GetLifecyclePolicyInput{RepositoryName: name}); err != nil || *out.LifecyclePolicyText != good {
 		t.Error(out, err)
 	}
-	if _, err := r.deleteLifecyclePolicy(ctx, r.call(), &shape.DeleteLifecyclePolicyInput{RepositoryName: name}); err != nil {
+	if _, err := r.deleteLifecyclePolicy(ctx, r.call(),
+		&shape.DeleteLifecyclePolicyInput{RepositoryName: name}); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.getLifecyclePolicy(ctx, r.call(), &shape.GetLifecyclePolicyInput{RepositoryName: name}); err == nil ||
-		!strings.HasPrefix(err.Error(), "LifecyclePolicyNotFoundException: Lifecycle policy does not exist for the repository with name 'web'") {
+	if _, err := r.getLifecyclePolicy(ctx, r.call(),
+		&shape.GetLifecyclePolicyInput{RepositoryName: name}); err == nil ||
+		!strings.HasPrefix(err.Error(), "LifecyclePolicyNotFoundException: Lifecycle policy does not exist "+
+			"for the repository with name 'web'") {
 		t.Error(err)
 	}
 	arn := made.Repository.RepositoryArn
 	tag := func(k, v string) shape.Tag { return shape.Tag{Key: &k, Value: &v} }
-	if _, err := r.tagResource(ctx, r.call(), &shape.TagResourceInput{ResourceArn: arn, Tags: []shape.Tag{tag("b", "2"), tag("a", "1")}}); err != nil {
+	if _, err := r.tagResource(ctx, r.call(), &shape.TagResourceInput{
+		ResourceArn: arn, Tags: []shape.Tag{tag("b", "2"), tag("a", "1")},
+	}); err != nil {
 		t.Error(err)
 	}
-	if _, err := r.untagResource(ctx, r.call(), &shape.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"b", "c"}}); err != nil {
+	if _, err := r.untagResource(ctx, r.call(),
+		&shape.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"b", "c"}}); err != nil {
 		t.Error(err)
 	}
-	if out, err := r.listTagsForResource(ctx, r.call(), &shape.ListTagsForResourceInput{ResourceArn: arn}); err != nil || len(out.Tags) != 1 || *out.Tags[0].Key != "a" {
+	if out, err := r.listTagsForResource(ctx,
+		r.call(), &shape.ListTagsForResourceInput{ResourceArn: arn}); err != nil || len(out.Tags) != 1 ||
+		*out.Tags[0].Key != "a" {
 		t.Error(out, err)
 	}
 	elsewhere := r.call()

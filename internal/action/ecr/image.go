@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecr"
 	"github.com/berthhq/berth/internal/fault"
@@ -16,41 +17,37 @@ import (
 
 // images yields the images of a repository that a filter lets through, in order of their digests.
 func images(tables *state.Tables, r *repository.Repository, tagStatus, imageStatus string) iter.Seq[*repository.Image] {
-	return func(yield func(*repository.Image) bool) {
-		if imageStatus == shape.ImageStatusFilterArchived || imageStatus == shape.ImageStatusFilterActivating {
-			return // every image is active
-		}
-		for img := range tables.Images.Prefix(repository.ImageKey(r.ARN, "")) {
-			tagged := len(img.Tags) > 0
-			if tagStatus == shape.TagStatusTagged && !tagged || tagStatus == shape.TagStatusUntagged && tagged {
-				continue
-			}
-			if !yield(img) {
-				return
-			}
-		}
-	}
+	none := imageStatus == shape.ImageStatusFilterArchived || imageStatus == shape.ImageStatusFilterActivating
+	return request.Where(tables.Images.Prefix(repository.ImageKey(r.ARN, "")), func(img *repository.Image) bool {
+		tagged := len(img.Tags) > 0
+		return !none && (tagStatus != shape.TagStatusTagged || tagged) &&
+			(tagStatus != shape.TagStatusUntagged || !tagged)
+	})
 }
 
 // find finds the image of an identifier, or says in ECR's codes and words why there is none.
-func find(tables *state.Tables, r *repository.Repository, id shape.ImageIdentifier) (img *repository.Image, code, reason string) {
+func find(
+	tables *state.Tables, r *repository.Repository, id shape.ImageIdentifier,
+) (img *repository.Image, code, reason string) {
 	if id.ImageDigest != nil {
 		img, _ = tables.Images.Get(repository.ImageKey(r.ARN, *id.ImageDigest))
 		if img != nil && id.ImageTag != nil && !img.HasTag(*id.ImageTag) {
 			return nil, shape.ImageFailureCodeImageTagDoesNotMatchDigest, "Image tag does not match the digest"
 		}
 	} else if id.ImageTag != nil {
-		for i := range tables.Images.By(state.ByImageTag, repository.TagKey(r.ARN, *id.ImageTag)) {
+		for i := range tables.Images.By(state.ImagesByTag, repository.TagKey(r.ARN, *id.ImageTag)) {
 			img = i
 		}
 	} else {
-		return nil, shape.ImageFailureCodeMissingDigestAndTag, "Invalid request parameters: both tag and digest cannot be null"
+		return nil, shape.ImageFailureCodeMissingDigestAndTag,
+			"Invalid request parameters: both tag and digest cannot be null"
 	}
 	switch {
 	case img != nil:
 		return img, "", ""
 	case id.ImageDigest != nil && !strings.HasPrefix(*id.ImageDigest, "sha256:"):
-		return nil, shape.ImageFailureCodeInvalidImageDigest, "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"
+		return nil, shape.ImageFailureCodeInvalidImageDigest, "Invalid request parameters: image digest " +
+			"should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'"
 	}
 	return nil, shape.ImageFailureCodeImageNotFound, "Requested image not found"
 }
@@ -59,7 +56,9 @@ func failure(id shape.ImageIdentifier, code, reason string) shape.ImageFailure {
 	return shape.ImageFailure{ImageId: &id, FailureCode: code, FailureReason: &reason}
 }
 
-func (a *api) listImages(_ context.Context, call *awswire.Call, in *shape.ListImagesInput) (*shape.ListImagesOutput, error) {
+func (a *api) listImages(
+	_ context.Context, call *awswire.Call, in *shape.ListImagesInput,
+) (*shape.ListImagesOutput, error) {
 	filter := in.Filter
 	if filter == nil {
 		filter = &shape.ListImagesFilter{}
@@ -69,23 +68,15 @@ func (a *api) listImages(_ context.Context, call *awswire.Call, in *shape.ListIm
 	if err != nil {
 		return nil, err
 	}
-	most, err := limit(in.MaxResults)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.NextToken, r.ARN, filter.TagStatus, filter.ImageStatus)
-	if err != nil {
-		return nil, err
-	}
-	out := &shape.ListImagesOutput{}
-	out.ImageIds, out.NextToken = awswire.Cut(page, most, identifiers(images(&snap.Tables, r, filter.TagStatus, filter.ImageStatus)),
+	ids, next, err := request.Cut(call, pages.Ask(in.MaxResults, in.NextToken),
+		identifiers(images(&snap.Tables, r, filter.TagStatus, filter.ImageStatus)),
 		func(id shape.ImageIdentifier) string {
 			if id.ImageTag == nil {
 				return *id.ImageDigest
 			}
 			return *id.ImageDigest + " " + *id.ImageTag
-		})
-	return out, nil
+		}, r.ARN, filter.TagStatus, filter.ImageStatus)
+	return &shape.ListImagesOutput{ImageIds: ids, NextToken: next}, err
 }
 
 // identifiers yields an identifier for every tag of every image, and one for an image without tags.
@@ -104,7 +95,9 @@ func identifiers(list iter.Seq[*repository.Image]) iter.Seq[shape.ImageIdentifie
 	}
 }
 
-func (a *api) describeImages(_ context.Context, call *awswire.Call, in *shape.DescribeImagesInput) (*shape.DescribeImagesOutput, error) {
+func (a *api) describeImages(
+	_ context.Context, call *awswire.Call, in *shape.DescribeImagesInput,
+) (*shape.DescribeImagesOutput, error) {
 	filter := in.Filter
 	if filter == nil {
 		filter = &shape.DescribeImagesFilter{}
@@ -118,7 +111,8 @@ func (a *api) describeImages(_ context.Context, call *awswire.Call, in *shape.De
 	for _, id := range in.ImageIds {
 		img, _, _ := find(&snap.Tables, r, id)
 		if img == nil {
-			return nil, fault.New(shape.CodeImageNotFoundException, "The image with imageId {imageDigest:%s, imageTag:%s} does not exist within %s",
+			return nil, fault.New(shape.CodeImageNotFoundException,
+				"The image with imageId {imageDigest:%s, imageTag:%s} does not exist within %s",
 				quote(id.ImageDigest), quote(id.ImageTag), where(r))
 		}
 		out.ImageDetails = append(out.ImageDetails, detail(r, img))
@@ -126,20 +120,12 @@ func (a *api) describeImages(_ context.Context, call *awswire.Call, in *shape.De
 	if len(in.ImageIds) > 0 {
 		return out, nil
 	}
-	most, err := limit(in.MaxResults)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.NextToken, r.ARN, filter.TagStatus, filter.ImageStatus)
-	if err != nil {
-		return nil, err
-	}
-	found, next := awswire.Cut(page, most, images(&snap.Tables, r, filter.TagStatus, filter.ImageStatus), func(i *repository.Image) string { return i.Digest })
-	for _, img := range found {
-		out.ImageDetails = append(out.ImageDetails, detail(r, img))
-	}
+	found, next, err := request.Cut(call, pages.Ask(in.MaxResults, in.NextToken),
+		images(&snap.Tables, r, filter.TagStatus, filter.ImageStatus),
+		func(i *repository.Image) string { return i.Digest }, r.ARN, filter.TagStatus, filter.ImageStatus)
 	out.NextToken = next
-	return out, nil
+	out.ImageDetails = request.Answers(found, func(i *repository.Image) shape.ImageDetail { return detail(r, i) })
+	return out, err
 }
 
 func quote(s *string) string {
@@ -151,8 +137,9 @@ func quote(s *string) string {
 
 func detail(r *repository.Repository, img *repository.Image) shape.ImageDetail {
 	d := shape.ImageDetail{
-		RegistryId: &r.Account, RepositoryName: &r.Name, ImageDigest: &img.Digest, ImageTags: img.Tags, ImagePushedAt: &img.PushedAt,
-		ImageManifestMediaType: &img.MediaType, ImageStatus: shape.ImageStatusActive,
+		RegistryId: &r.Account, RepositoryName: &r.Name, ImageDigest: &img.Digest,
+		ImageTags: img.Tags, ImagePushedAt: &img.PushedAt, ImageManifestMediaType: &img.MediaType,
+		ImageStatus: shape.ImageStatusActive,
 	}
 	if img.ArtifactType != "" {
 		d.ArtifactMediaType = &img.ArtifactType
@@ -166,7 +153,9 @@ func detail(r *repository.Repository, img *repository.Image) shape.ImageDetail {
 	return d
 }
 
-func (a *api) batchGetImage(_ context.Context, call *awswire.Call, in *shape.BatchGetImageInput) (*shape.BatchGetImageOutput, error) {
+func (a *api) batchGetImage(
+	_ context.Context, call *awswire.Call, in *shape.BatchGetImageInput,
+) (*shape.BatchGetImageOutput, error) {
 	snap := a.store.View()
 	r, err := repo(&snap.Tables, call, in.RegistryId, in.RepositoryName)
 	if err != nil {
@@ -176,7 +165,8 @@ func (a *api) batchGetImage(_ context.Context, call *awswire.Call, in *shape.Bat
 	for _, id := range in.ImageIds {
 		img, code, reason := find(&snap.Tables, r, id)
 		if img != nil && len(in.AcceptedMediaTypes) > 0 && !slices.Contains(in.AcceptedMediaTypes, img.MediaType) {
-			img, code, reason = nil, shape.ImageFailureCodeImageNotFound, "The image's manifest is of media type "+img.MediaType+", which is not among the accepted ones"
+			img, code, reason = nil, shape.ImageFailureCodeImageNotFound, "The image's manifest is "+
+				"of media type "+img.MediaType+", which is not among the accepted ones"
 		}
 		if img == nil {
 			out.Failures = append(out.Failures, failure(id, code, reason))
@@ -196,11 +186,14 @@ func (a *api) answerImage(r *repository.Repository, img *repository.Image, tag *
 	if err != nil {
 		return nil, fmt.Errorf("manifest of %s: %w", img.Key(), err)
 	}
-	return &shape.Image{RegistryId: &r.Account, RepositoryName: &r.Name, ImageManifest: new(string(body)), ImageManifestMediaType: &img.MediaType,
-		ImageId: &shape.ImageIdentifier{ImageDigest: &img.Digest, ImageTag: tag}}, nil
+	return &shape.Image{RegistryId: &r.Account, RepositoryName: &r.Name, ImageManifest: new(string(body)),
+		ImageManifestMediaType: &img.MediaType,
+		ImageId:                &shape.ImageIdentifier{ImageDigest: &img.Digest, ImageTag: tag}}, nil
 }
 
-func (a *api) batchDeleteImage(ctx context.Context, call *awswire.Call, in *shape.BatchDeleteImageInput) (*shape.BatchDeleteImageOutput, error) {
+func (a *api) batchDeleteImage(
+	ctx context.Context, call *awswire.Call, in *shape.BatchDeleteImageInput,
+) (*shape.BatchDeleteImageOutput, error) {
 	var out *shape.BatchDeleteImageOutput
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		out = &shape.BatchDeleteImageOutput{ImageIds: []shape.ImageIdentifier{}, Failures: []shape.ImageFailure{}}
@@ -221,7 +214,9 @@ func (a *api) batchDeleteImage(ctx context.Context, call *awswire.Call, in *shap
 }
 
 // remove removes a tag, and the image with its last tag; or, named by digest, the image with all its tags.
-func remove(tx *state.Tx, r *repository.Repository, id shape.ImageIdentifier) (removed []shape.ImageIdentifier, code, reason string) {
+func remove(
+	tx *state.Tx, r *repository.Repository, id shape.ImageIdentifier,
+) (removed []shape.ImageIdentifier, code, reason string) {
 	img, code, reason := find(&tx.Tables, r, id)
 	if img == nil {
 		return nil, code, reason
@@ -232,35 +227,34 @@ func remove(tx *state.Tx, r *repository.Repository, id shape.ImageIdentifier) (r
 	}
 	for other := range tx.Images.Prefix(repository.ImageKey(r.ARN, "")) {
 		if slices.Contains(other.Children, img.Digest) {
-			return nil, shape.ImageFailureCodeImageReferencedByManifestList, "Requested image referenced by manifest list: [" + other.Digest + "]"
+			return nil, shape.ImageFailureCodeImageReferencedByManifestList,
+				"Requested image referenced by manifest list: [" + other.Digest + "]"
 		}
 	}
 	tx.Images.Delete(img.Key())
 	return slices.Collect(identifiers(slices.Values([]*repository.Image{img}))), "", ""
 }
 
-func (a *api) putImage(ctx context.Context, call *awswire.Call, in *shape.PutImageInput) (*shape.PutImageOutput, error) {
+func (a *api) putImage(
+	ctx context.Context, call *awswire.Call, in *shape.PutImageInput,
+) (*shape.PutImageOutput, error) {
 	snap := a.store.View()
 	r, err := repo(&snap.Tables, call, in.RegistryId, in.RepositoryName)
 	if err != nil {
 		return nil, err
 	}
-	tag, mediaType := "", ""
-	if in.ImageTag != nil {
-		tag = *in.ImageTag
-	}
-	if in.ImageManifestMediaType != nil {
-		mediaType = *in.ImageManifestMediaType
-	}
+	tag, mediaType := request.Value(in.ImageTag), request.Value(in.ImageManifestMediaType)
 	img, err := repository.ReadManifest(r.ARN, mediaType, []byte(*in.ImageManifest), call.Now)
 	if err != nil {
-		return nil, invalid("Invalid parameter at 'ImageManifest' failed to satisfy constraint: '%v'", err)
+		return nil, repository.Unsatisfied("ImageManifest", "%v", err)
 	}
 	if in.ImageDigest != nil && *in.ImageDigest != img.Digest {
-		return nil, fault.New(shape.CodeImageDigestDoesNotMatchException, "The digest of the manifest is '%s' and not '%s'.", img.Digest, *in.ImageDigest)
+		return nil, fault.New(shape.CodeImageDigestDoesNotMatchException,
+			"The digest of the manifest is '%s' and not '%s'.", img.Digest, *in.ImageDigest)
 	}
 	if old, ok := snap.Images.Get(img.Key()); ok && (tag == "" || old.HasTag(tag)) {
-		return nil, fault.New(shape.CodeImageAlreadyExistsException, "Image with digest '%s' and tag %s already exists in %s", img.Digest, quote(in.ImageTag), where(r))
+		return nil, fault.New(shape.CodeImageAlreadyExistsException,
+			"Image with digest '%s' and tag %s already exists in %s", img.Digest, quote(in.ImageTag), where(r))
 	}
 	if img, err = a.registry.Put(ctx, r, tag, mediaType, []byte(*in.ImageManifest)); err != nil {
 		return nil, told(err)

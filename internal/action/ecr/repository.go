@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecr"
 	"github.com/berthhq/berth/internal/fault"
@@ -11,7 +12,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createRepository(ctx context.Context, call *awswire.Call, in *shape.CreateRepositoryInput) (*shape.CreateRepositoryOutput, error) {
+func (a *api) createRepository(
+	ctx context.Context, call *awswire.Call, in *shape.CreateRepositoryInput,
+) (*shape.CreateRepositoryOutput, error) {
 	r, err := parseRepository(call, in)
 	if err != nil {
 		return nil, err
@@ -32,7 +35,8 @@ func parseRepository(call *awswire.Call, in *shape.CreateRepositoryInput) (*repo
 		return nil, err
 	}
 	if id := account(call, in.RegistryId); id != call.Account {
-		return nil, invalid("A repository can only be created in the caller's own registry, which has the id %s and not %s.", call.Account, id)
+		return nil, invalid("A repository can only be created in the caller's own registry, which has the "+
+			"id %s and not %s.", call.Account, id)
 	}
 	r := repository.New(call.Region, call.Account, *in.RepositoryName, call.Now)
 	if in.ImageTagMutability != "" {
@@ -41,16 +45,14 @@ func parseRepository(call *awswire.Call, in *shape.CreateRepositoryInput) (*repo
 		}
 		r.TagMutability = in.ImageTagMutability
 	}
-	if s := in.ImageScanningConfiguration; s != nil && s.ScanOnPush != nil {
-		r.ScanOnPush = *s.ScanOnPush
+	if s := in.ImageScanningConfiguration; s != nil {
+		r.ScanOnPush = request.Value(s.ScanOnPush)
 	}
 	if e := in.EncryptionConfiguration; e != nil {
 		r.EncryptionType = e.EncryptionType
-		if e.KmsKey != nil {
-			r.KMSKey = *e.KmsKey
-		}
+		r.KMSKey = request.Value(e.KmsKey)
 	}
-	tags, err := parseTags(in.Tags)
+	tags, err := tagRules.New(request.Tags(in.Tags))
 	r.Tags = tags
 	return r, err
 }
@@ -63,19 +65,20 @@ func checkMutability(m string) error {
 }
 
 func answerRepository(r *repository.Repository) shape.Repository {
-	out := shape.Repository{
-		RepositoryArn: &r.ARN, RepositoryName: &r.Name, RepositoryUri: new(r.URI()), RegistryId: &r.Account, CreatedAt: &r.CreatedAt,
+	return shape.Repository{
+		RepositoryArn: &r.ARN, RepositoryName: &r.Name, RepositoryUri: new(r.URI()), RegistryId: &r.Account,
+		CreatedAt:                  &r.CreatedAt,
 		ImageTagMutability:         r.TagMutability,
 		ImageScanningConfiguration: &shape.ImageScanningConfiguration{ScanOnPush: &r.ScanOnPush},
-		EncryptionConfiguration:    &shape.EncryptionConfiguration{EncryptionType: r.EncryptionType},
+		EncryptionConfiguration: &shape.EncryptionConfiguration{
+			EncryptionType: r.EncryptionType, KmsKey: request.Optional(r.KMSKey),
+		},
 	}
-	if r.KMSKey != "" {
-		out.EncryptionConfiguration.KmsKey = &r.KMSKey
-	}
-	return out
 }
 
-func (a *api) describeRepositories(_ context.Context, call *awswire.Call, in *shape.DescribeRepositoriesInput) (*shape.DescribeRepositoriesOutput, error) {
+func (a *api) describeRepositories(
+	_ context.Context, call *awswire.Call, in *shape.DescribeRepositoriesInput,
+) (*shape.DescribeRepositoriesOutput, error) {
 	snap, id := a.store.View(), account(call, in.RegistryId)
 	out := &shape.DescribeRepositoriesOutput{Repositories: []shape.Repository{}}
 	if len(in.RepositoryNames) > 0 {
@@ -88,43 +91,30 @@ func (a *api) describeRepositories(_ context.Context, call *awswire.Call, in *sh
 		}
 		return out, nil
 	}
-	page, err := call.Page(in.NextToken, id)
-	if err != nil {
-		return nil, err
-	}
-	most, err := limit(in.MaxResults)
-	if err != nil {
-		return nil, err
-	}
-	found, next := awswire.Cut(page, most, snap.Repositories.Prefix(repository.ARN(call.Region, id, "")), func(r *repository.Repository) string { return r.Name })
-	for _, r := range found {
-		out.Repositories = append(out.Repositories, answerRepository(r))
-	}
-	out.NextToken = next
-	return out, nil
+	found, next, err := request.Cut(call, pages.Ask(in.MaxResults, in.NextToken),
+		snap.Repositories.Prefix(repository.ARN(call.Region, id, "")),
+		func(r *repository.Repository) string { return r.Name }, id)
+	out.Repositories, out.NextToken = request.Answers(found, answerRepository), next
+	return out, err
 }
 
-// limit checks a page's size, of which ECR says 1 to 1000 and 100 by default.
-func limit(asked *int32) (int, error) {
-	switch {
-	case asked == nil:
-		return 100, nil
-	case *asked < 1 || *asked > 1000:
-		return 0, invalid("Invalid parameter at 'maxResults' failed to satisfy constraint: 'Member must have value between 1 and 1000'")
-	}
-	return int(*asked), nil
-}
+var pages = request.Pages{Default: 100, Least: 1, Most: 1000, Refuse: func(_, least, most int32) error {
+	return repository.Unsatisfied("maxResults", "Member must have value between %d and %d", least, most)
+}}
 
-func (a *api) deleteRepository(ctx context.Context, call *awswire.Call, in *shape.DeleteRepositoryInput) (*shape.DeleteRepositoryOutput, error) {
+func (a *api) deleteRepository(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteRepositoryInput,
+) (*shape.DeleteRepositoryOutput, error) {
 	var gone *repository.Repository
 	err := a.store.Update(ctx, func(tx *state.Tx) (err error) {
 		if gone, err = repo(&tx.Tables, call, in.RegistryId, in.RepositoryName); err != nil {
 			return err
 		}
 		for img := range tx.Images.Prefix(repository.ImageKey(gone.ARN, "")) {
-			if in.Force == nil || !*in.Force {
+			if !request.Value(in.Force) {
 				return fault.New(shape.CodeRepositoryNotEmptyException,
-					"The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", gone.Name, gone.Account)
+					"The repository with name '%s' in registry with id '%s' cannot be deleted because it "+
+						"still contains images", gone.Name, gone.Account)
 			}
 			tx.Images.Delete(img.Key())
 		}
@@ -137,13 +127,17 @@ func (a *api) deleteRepository(ctx context.Context, call *awswire.Call, in *shap
 	return &shape.DeleteRepositoryOutput{Repository: new(answerRepository(gone))}, nil
 }
 
-func (a *api) describeRegistry(_ context.Context, call *awswire.Call, _ *shape.DescribeRegistryInput) (*shape.DescribeRegistryOutput, error) {
+func (a *api) describeRegistry(
+	_ context.Context, call *awswire.Call, _ *shape.DescribeRegistryInput,
+) (*shape.DescribeRegistryOutput, error) {
 	return &shape.DescribeRegistryOutput{RegistryId: &call.Account,
 		ReplicationConfiguration: &shape.ReplicationConfiguration{Rules: []shape.ReplicationRule{}}}, nil
 }
 
 // change writes a changed copy of a repository and returns it.
-func (a *api) change(ctx context.Context, call *awswire.Call, registryID, name *string, fn func(*repository.Repository) error) (*repository.Repository, error) {
+func (a *api) change(
+	ctx context.Context, call *awswire.Call, registryID, name *string, fn func(*repository.Repository) error,
+) (*repository.Repository, error) {
 	var changed *repository.Repository
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		old, err := repo(&tx.Tables, call, registryID, name)
@@ -163,7 +157,9 @@ func (a *api) change(ctx context.Context, call *awswire.Call, registryID, name *
 	return changed, nil
 }
 
-func (a *api) putImageTagMutability(ctx context.Context, call *awswire.Call, in *shape.PutImageTagMutabilityInput) (*shape.PutImageTagMutabilityOutput, error) {
+func (a *api) putImageTagMutability(
+	ctx context.Context, call *awswire.Call, in *shape.PutImageTagMutabilityInput,
+) (*shape.PutImageTagMutabilityOutput, error) {
 	if err := checkMutability(in.ImageTagMutability); err != nil {
 		return nil, err
 	}
@@ -174,12 +170,16 @@ func (a *api) putImageTagMutability(ctx context.Context, call *awswire.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	return &shape.PutImageTagMutabilityOutput{ImageTagMutability: r.TagMutability, RegistryId: &r.Account, RepositoryName: &r.Name}, nil
+	return &shape.PutImageTagMutabilityOutput{
+		ImageTagMutability: r.TagMutability, RegistryId: &r.Account, RepositoryName: &r.Name,
+	}, nil
 }
 
-func (a *api) putImageScanningConfiguration(ctx context.Context, call *awswire.Call, in *shape.PutImageScanningConfigurationInput) (*shape.PutImageScanningConfigurationOutput, error) {
+func (a *api) putImageScanningConfiguration(
+	ctx context.Context, call *awswire.Call, in *shape.PutImageScanningConfigurationInput,
+) (*shape.PutImageScanningConfigurationOutput, error) {
 	r, err := a.change(ctx, call, in.RegistryId, in.RepositoryName, func(r *repository.Repository) error {
-		r.ScanOnPush = in.ImageScanningConfiguration.ScanOnPush != nil && *in.ImageScanningConfiguration.ScanOnPush
+		r.ScanOnPush = request.Value(in.ImageScanningConfiguration.ScanOnPush)
 		return nil
 	})
 	if err != nil {
@@ -189,9 +189,11 @@ func (a *api) putImageScanningConfiguration(ctx context.Context, call *awswire.C
 		ImageScanningConfiguration: &shape.ImageScanningConfiguration{ScanOnPush: &r.ScanOnPush}}, nil
 }
 
-func (a *api) setRepositoryPolicy(ctx context.Context, call *awswire.Call, in *shape.SetRepositoryPolicyInput) (*shape.SetRepositoryPolicyOutput, error) {
+func (a *api) setRepositoryPolicy(
+	ctx context.Context, call *awswire.Call, in *shape.SetRepositoryPolicyInput,
+) (*shape.SetRepositoryPolicyOutput, error) {
 	if !json.Valid([]byte(*in.PolicyText)) {
-		return nil, invalid("Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'")
+		return nil, repository.Unsatisfied("PolicyText", "Invalid repository policy provided")
 	}
 	r, err := a.change(ctx, call, in.RegistryId, in.RepositoryName, func(r *repository.Repository) error {
 		r.Policy = *in.PolicyText
@@ -207,7 +209,9 @@ func noPolicy(r *repository.Repository) error {
 	return fault.New(shape.CodeRepositoryPolicyNotFoundException, "Repository policy does not exist for %s", where(r))
 }
 
-func (a *api) getRepositoryPolicy(_ context.Context, call *awswire.Call, in *shape.GetRepositoryPolicyInput) (*shape.GetRepositoryPolicyOutput, error) {
+func (a *api) getRepositoryPolicy(
+	_ context.Context, call *awswire.Call, in *shape.GetRepositoryPolicyInput,
+) (*shape.GetRepositoryPolicyOutput, error) {
 	r, err := repo(&a.store.View().Tables, call, in.RegistryId, in.RepositoryName)
 	if err != nil {
 		return nil, err
@@ -218,7 +222,9 @@ func (a *api) getRepositoryPolicy(_ context.Context, call *awswire.Call, in *sha
 	return &shape.GetRepositoryPolicyOutput{PolicyText: &r.Policy, RegistryId: &r.Account, RepositoryName: &r.Name}, nil
 }
 
-func (a *api) deleteRepositoryPolicy(ctx context.Context, call *awswire.Call, in *shape.DeleteRepositoryPolicyInput) (*shape.DeleteRepositoryPolicyOutput, error) {
+func (a *api) deleteRepositoryPolicy(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteRepositoryPolicyInput,
+) (*shape.DeleteRepositoryPolicyOutput, error) {
 	var old string
 	r, err := a.change(ctx, call, in.RegistryId, in.RepositoryName, func(r *repository.Repository) error {
 		if old = r.Policy; old == "" {

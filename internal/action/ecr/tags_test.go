@@ -24,7 +24,8 @@ func TestTagsOfARepository(t *testing.T) {
 		t.Errorf("the longest tag: %s", out)
 	}
 	for _, bad := range []string{tag(long+"ä", ""), tag("k", long+long+"ä"), tag("aws:k", "")} {
-		if out := call("TagResource", `{`+arn+`,'tags':[`+bad+`]}`); !strings.HasPrefix(out, "InvalidTagParameterException: The tag ") {
+		if out := call("TagResource", `{`+arn+`,'tags':[`+bad+`]}`); !strings.HasPrefix(out,
+			"InvalidTagParameterException: The tag ") {
 			t.Errorf("%s: %s", bad, out)
 		}
 	}
@@ -35,7 +36,8 @@ func TestTagsOfARepository(t *testing.T) {
 	if out := call("TagResource", `{`+arn+`,'tags':[`+strings.Join(many, ",")+`]}`); out != "{}" {
 		t.Errorf("fifty tags: %s", out)
 	}
-	if out := call("TagResource", `{`+arn+`,'tags':[`+tag("one more", "")+`]}`); !strings.HasPrefix(out, "TooManyTagsException: A repository can have no more than 50 tags.") {
+	if out := call("TagResource", `{`+arn+`,'tags':[`+tag("one more", "")+`]}`); !strings.HasPrefix(out,
+		"TooManyTagsException: A repository can have no more than 50 tags.") {
 		t.Errorf("fifty-one tags: %s", out)
 	}
 	if out := call("ListTagsForResource", `{`+arn+`}`); strings.Count(out, `"Key"`) != 50 {

@@ -4,15 +4,20 @@ import (
 	"context"
 	"slices"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.CreateClusterInput) (*shape.CreateClusterOutput, error) {
-	if name := deref(in.ClusterName); name != "" && !ecs.ValidName(name) {
+func (a *api) createCluster(
+	ctx context.Context, call *awswire.Call, in *shape.CreateClusterInput,
+) (*shape.CreateClusterOutput, error) {
+	if name := request.Value(in.ClusterName); name != "" && !ecs.ValidName(name) {
 		return nil, invalidClusterName(name) // an ARN names what there is, not what is to be (ecs.md 1.1.4)
 	}
 	key, err := clusterARN(call, in.ClusterName)
@@ -39,6 +44,7 @@ func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.C
 		if !ok || c.Status != ecs.ClusterActive {
 			c = newCluster(&tx.Tables, call, key, want)
 			tx.Clusters.Put(c)
+			launch.LinkRole(tx, call.Account, role.ServiceECS, call.Now)
 		}
 		out = answerCluster(&tx.Tables, c, []string{"SETTINGS", "TAGS", "CONFIGURATIONS"})
 		return nil
@@ -46,7 +52,8 @@ func (a *api) createCluster(ctx context.Context, call *awswire.Call, in *shape.C
 	return &shape.CreateClusterOutput{Cluster: &out}, err
 }
 
-// newCluster completes a cluster that is to be: one that says nothing of Container Insights has the account's setting (ecs.md 1.1.14).
+// newCluster completes a cluster that is to be: one that says nothing of Container Insights has the
+// account's setting (ecs.md 1.1.14).
 func newCluster(t *state.Tables, call *awswire.Call, key string, c ecs.Cluster) *ecs.Cluster {
 	c.ClusterARN, c.ClusterName, c.Status, c.CreatedAt = key, ecs.ClusterNameOf(key), ecs.ClusterActive, call.Now
 	if len(c.Settings) == 0 {
@@ -68,7 +75,9 @@ func checkSettings(settings []ecs.Setting) error {
 	return nil
 }
 
-func (a *api) updateCluster(ctx context.Context, call *awswire.Call, in *shape.UpdateClusterInput) (*shape.UpdateClusterOutput, error) {
+func (a *api) updateCluster(
+	ctx context.Context, call *awswire.Call, in *shape.UpdateClusterInput,
+) (*shape.UpdateClusterOutput, error) {
 	out, err := a.changeCluster(ctx, call, in.Cluster, &struct {
 		Settings      []shape.ClusterSetting
 		Configuration *shape.ClusterConfiguration
@@ -76,7 +85,9 @@ func (a *api) updateCluster(ctx context.Context, call *awswire.Call, in *shape.U
 	return &shape.UpdateClusterOutput{Cluster: out}, err
 }
 
-func (a *api) updateClusterSettings(ctx context.Context, call *awswire.Call, in *shape.UpdateClusterSettingsInput) (*shape.UpdateClusterSettingsOutput, error) {
+func (a *api) updateClusterSettings(
+	ctx context.Context, call *awswire.Call, in *shape.UpdateClusterSettingsInput,
+) (*shape.UpdateClusterSettingsOutput, error) {
 	out, err := a.changeCluster(ctx, call, in.Cluster, &struct{ Settings []shape.ClusterSetting }{in.Settings})
 	return &shape.UpdateClusterSettingsOutput{Cluster: out}, err
 }
@@ -112,8 +123,10 @@ func (a *api) changeCluster(ctx context.Context, call *awswire.Call, ref *string
 	return &out, err
 }
 
-func (a *api) deleteCluster(ctx context.Context, call *awswire.Call, in *shape.DeleteClusterInput) (*shape.DeleteClusterOutput, error) {
-	if deref(in.Cluster) == "" {
+func (a *api) deleteCluster(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteClusterInput,
+) (*shape.DeleteClusterOutput, error) {
+	if request.Value(in.Cluster) == "" {
 		return nil, invalid("Cluster must not be empty: name the cluster to delete.")
 	}
 	var out shape.Cluster
@@ -136,25 +149,28 @@ func (a *api) deleteCluster(ctx context.Context, call *awswire.Call, in *shape.D
 
 // emptyCluster refuses with what is still in the cluster (ecs.md 1.2.2).
 func emptyCluster(t *state.Tables, c *ecs.Cluster) error {
-	for i := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+	for i := range t.ContainerInstances.By(state.ContainerInstancesByCluster, c.ClusterARN) {
 		if i.Present() {
-			return fault.New("ClusterContainsContainerInstancesException", "The Cluster cannot be deleted while Container Instances are active or draining.")
+			return fault.New("ClusterContainsContainerInstancesException",
+				"The Cluster cannot be deleted while Container Instances are active or draining.")
 		}
 	}
-	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
+	for s := range t.Services.By(state.ServicesByCluster, c.ClusterARN) {
 		if s.Status == ecs.ServiceActive {
-			return fault.New("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+			return fault.New("ClusterContainsServicesException",
+				"The Cluster cannot be deleted while Services are active.")
 		}
 	}
-	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
-		if task.LastStatus != ecs.Stopped {
-			return fault.New("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
-		}
+	active := func(c ecs.TaskCount) bool { return c.LastStatus != ecs.Stopped }
+	if t.TasksOfCluster(c.ClusterARN).Count(active) > 0 {
+		return fault.New("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
 	}
 	return nil
 }
 
-func (a *api) describeClusters(_ context.Context, call *awswire.Call, in *shape.DescribeClustersInput) (*shape.DescribeClustersOutput, error) {
+func (a *api) describeClusters(
+	_ context.Context, call *awswire.Call, in *shape.DescribeClustersInput,
+) (*shape.DescribeClustersOutput, error) {
 	if len(in.Clusters) > 100 {
 		return nil, invalid("Clusters cannot have more than 100 elements.")
 	}
@@ -180,7 +196,9 @@ func (a *api) describeClusters(_ context.Context, call *awswire.Call, in *shape.
 
 func missing(key string) shape.Failure { return shape.Failure{Arn: &key, Reason: new("MISSING")} }
 
-func (a *api) listClusters(_ context.Context, call *awswire.Call, in *shape.ListClustersInput) (*shape.ListClustersOutput, error) {
+func (a *api) listClusters(
+	_ context.Context, call *awswire.Call, in *shape.ListClustersInput,
+) (*shape.ListClustersOutput, error) {
 	snap := a.store.View()
 	var arns []string
 	for c := range snap.Clusters.Prefix(ecs.ARN(call.Region, call.Account, ecs.TypeCluster, "")) {
@@ -188,6 +206,6 @@ func (a *api) listClusters(_ context.Context, call *awswire.Call, in *shape.List
 			arns = append(arns, c.ClusterARN)
 		}
 	}
-	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, arns, itself)
+	page, next, err := request.Page(call, pages.Ask(in.MaxResults, in.NextToken), arns, request.Itself)
 	return &shape.ListClustersOutput{ClusterArns: page, NextToken: next}, err
 }

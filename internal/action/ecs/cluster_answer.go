@@ -12,7 +12,9 @@ import (
 
 // answerCluster gives a cluster as the API has it, with its counts, and with what include asks for.
 func answerCluster(t *state.Tables, c *ecs.Cluster, include []string) shape.Cluster {
-	out := reshape.Out[shape.Cluster](&ecs.Cluster{ClusterARN: c.ClusterARN, ClusterName: c.ClusterName, Status: c.Status})
+	out := reshape.Out[shape.Cluster](&ecs.Cluster{
+		ClusterARN: c.ClusterARN, ClusterName: c.ClusterName, Status: c.Status,
+	})
 	out.Settings, out.Tags, out.Statistics = []shape.ClusterSetting{}, []shape.Tag{}, []shape.KeyValuePair{}
 	out.CapacityProviders, out.DefaultCapacityProviderStrategy = []string{}, []shape.CapacityProviderStrategyItem{}
 	var n clusterCounts
@@ -39,12 +41,12 @@ func answerCluster(t *state.Tables, c *ecs.Cluster, include []string) shape.Clus
 type clusterCounts struct{ instances, services, draining, running, pending int32 }
 
 func (n *clusterCounts) count(t *state.Tables, c *ecs.Cluster) {
-	for i := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+	for i := range t.ContainerInstances.By(state.ContainerInstancesByCluster, c.ClusterARN) {
 		if i.Present() {
 			n.instances++
 		}
 	}
-	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
+	for s := range t.Services.By(state.ServicesByCluster, c.ClusterARN) {
 		switch s.Status {
 		case ecs.ServiceActive:
 			n.services++
@@ -52,14 +54,8 @@ func (n *clusterCounts) count(t *state.Tables, c *ecs.Cluster) {
 			n.draining++
 		}
 	}
-	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
-		switch running, pending := counted(task); {
-		case running:
-			n.running++
-		case pending:
-			n.pending++
-		}
-	}
+	running, pending := t.TasksOfCluster(c.ClusterARN).RunningAndPending(nil)
+	n.running, n.pending = n.running+int32(running), n.pending+int32(pending)
 }
 
 func (n *clusterCounts) statistics() []shape.KeyValuePair {
@@ -68,21 +64,12 @@ func (n *clusterCounts) statistics() []shape.KeyValuePair {
 		name  string
 		value int32
 	}{
-		{"runningEC2TasksCount", n.running}, {"runningFargateTasksCount", 0}, {"pendingEC2TasksCount", n.pending}, {"pendingFargateTasksCount", 0},
-		{"activeEC2ServiceCount", n.services}, {"activeFargateServiceCount", 0}, {"drainingEC2ServiceCount", n.draining}, {"drainingFargateServiceCount", 0},
+		{"runningEC2TasksCount", n.running},
+		{"runningFargateTasksCount", 0}, {"pendingEC2TasksCount", n.pending}, {"pendingFargateTasksCount", 0},
+		{"activeEC2ServiceCount", n.services}, {"activeFargateServiceCount", 0},
+		{"drainingEC2ServiceCount", n.draining}, {"drainingFargateServiceCount", 0},
 	} {
 		out = append(out, shape.KeyValuePair{Name: &kv.name, Value: new(strconv.Itoa(int(kv.value)))})
 	}
 	return out
-}
-
-// counted says whether a task counts as running or as pending where tasks are counted. A task that is being stopped still runs until it has stopped.
-func counted(t *ecs.Task) (running, pending bool) {
-	switch t.LastStatus {
-	case ecs.Running, ecs.Deactivating:
-		return true, false
-	case ecs.Provisioning, ecs.Pending, ecs.Activating:
-		return false, true
-	}
-	return false, false
 }

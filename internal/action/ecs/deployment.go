@@ -1,11 +1,6 @@
 package ecs
 
 import (
-	"crypto/rand"
-	"fmt"
-	"math/big"
-	"time"
-
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 )
@@ -14,9 +9,11 @@ import (
 func parseDeployment(s *ecs.Service, in *shape.CreateServiceInput) error {
 	s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200}
 	if s.SchedulingStrategy == ecs.Daemon {
-		s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100} // ecs.md 3.3
+		// ecs.md 3.3
+		s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100}
 		if len(s.PlacementStrategy) > 0 {
-			return invalid("The daemon scheduling strategy does not support placement strategies: a task runs on each instance that meets the constraints.")
+			return invalid("The daemon scheduling strategy does not support placement strategies: a task " +
+				"runs on each instance that meets the constraints.")
 		}
 	}
 	return setDeploymentConfiguration(s, in.DeploymentConfiguration)
@@ -65,28 +62,11 @@ func setCircuitBreaker(c *ecs.DeploymentConfiguration, in *shape.DeploymentCircu
 	if err != nil {
 		return err
 	}
-	if t := b.ThresholdConfiguration; t != nil && (t.Value < 1 || t.Type == shape.ThresholdTypeBoundedPercent && t.Value > 100) {
-		return invalid("The circuit breaker's threshold value must be at least 1, and at most 100 with BOUNDED_PERCENT, not %d.", t.Value)
+	if t := b.ThresholdConfiguration; t != nil &&
+		(t.Value < 1 || t.Type == shape.ThresholdTypeBoundedPercent && t.Value > 100) {
+		return invalid("The circuit breaker's threshold value must be at least 1, and at most 100 with "+
+			"BOUNDED_PERCENT, not %d.", t.Value)
 	}
 	c.DeploymentCircuitBreaker = &b
 	return nil
-}
-
-// newDeploymentID makes "ecs-svc/" and 19 digits (ecs.md 1.1.3).
-func newDeploymentID() string {
-	const least = 1_000_000_000_000_000_000
-	n, err := rand.Int(rand.Reader, big.NewInt(8*least))
-	if err != nil {
-		panic(err) // the system's randomness does not fail
-	}
-	return fmt.Sprintf("ecs-svc/%d", least+n.Int64())
-}
-
-// newDeployment is the primary deployment of what the service now asks for.
-func newDeployment(s *ecs.Service, id string, now time.Time) ecs.Deployment {
-	return ecs.Deployment{
-		ID: id, Status: ecs.DeploymentPrimary, TaskDefinition: s.TaskDefinition, LaunchType: s.LaunchType,
-		LoadBalancers: s.LoadBalancers, NetworkConfiguration: s.NetworkConfiguration, DesiredCount: s.DesiredCount,
-		RolloutState: ecs.RolloutInProgress, RolloutStateReason: "ECS deployment " + id + " in progress.", CreatedAt: now, UpdatedAt: now,
-	}
 }

@@ -1,7 +1,9 @@
-// Package ecs is the front desk of Amazon ECS: one file per group of actions on one thing, each action in three parts: parse what was
-// asked and refuse what is wrong in AWS's words, run one transaction, answer.
+// Package ecs is the front desk of Amazon ECS: one file per group of actions on one thing, each
+// action in three parts: parse what was asked and refuse what is wrong in AWS's words, run one
+// transaction, answer.
 //
-// Actions write what callers want and never what was observed; they hold no state of their own and are safe for concurrent use.
+// Actions write what callers want and never what was observed; they hold no state of their own and
+// are safe for concurrent use.
 package ecs
 
 import (
@@ -16,26 +18,33 @@ type api struct {
 	store *state.Store
 }
 
-// Service returns Amazon ECS's actions. more are operations of the same service that live in other rooms: those of the container agent.
+// Service returns Amazon ECS's actions. more are operations of the same service that live in other
+// rooms: those of the container agent.
 func Service(store *state.Store, more ...awswire.Operation) awswire.Service {
 	a := &api{store: store}
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.JSON11, TargetPrefix: shape.TargetPrefix,
-		ValidationCode: "InvalidParameterException", RefusalCode: "InvalidParameterException", TokenCode: "InvalidParameterException",
-		Operations: slices.Concat(a.operations(), a.later(), more),
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.JSON11},
+		TargetPrefix:   shape.TargetPrefix,
+		ValidationCode: "InvalidParameterException", RefusalCode: "InvalidParameterException",
+		TokenCode:  "InvalidParameterException",
+		Operations: slices.Concat(a.operations(), a.notBuilt(), more),
 	}
 }
 
 func (a *api) operations() []awswire.Operation {
 	return []awswire.Operation{
-		awswire.Op("CreateCluster", a.createCluster).Refuses("capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults", "configuration.managedStorageConfiguration"),
-		awswire.Op("UpdateCluster", a.updateCluster).Refuses("serviceConnectDefaults", "configuration.managedStorageConfiguration"),
+		awswire.Op("CreateCluster", a.createCluster).Refuses("capacityProviders",
+			"defaultCapacityProviderStrategy", "serviceConnectDefaults",
+			"configuration.managedStorageConfiguration"),
+		awswire.Op("UpdateCluster", a.updateCluster).Refuses("serviceConnectDefaults",
+			"configuration.managedStorageConfiguration"),
 		awswire.Op("UpdateClusterSettings", a.updateClusterSettings),
 		awswire.Op("DeleteCluster", a.deleteCluster),
 		awswire.Op("DescribeClusters", a.describeClusters),
 		awswire.Op("ListClusters", a.listClusters),
 
-		awswire.Op("RegisterTaskDefinition", a.registerTaskDefinition).Refuses("ephemeralStorage", "inferenceAccelerators", "proxyConfiguration").
+		awswire.Op("RegisterTaskDefinition", a.registerTaskDefinition).Refuses("ephemeralStorage",
+			"inferenceAccelerators", "proxyConfiguration").
 			Accepts("TaskDefinitionPlacementConstraintType", "distinctInstance"),
 		awswire.Op("DeregisterTaskDefinition", a.deregisterTaskDefinition),
 		awswire.Op("DeleteTaskDefinitions", a.deleteTaskDefinitions),
@@ -43,8 +52,10 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("ListTaskDefinitions", a.listTaskDefinitions),
 		awswire.Op("ListTaskDefinitionFamilies", a.listTaskDefinitionFamilies),
 
-		awswire.Op("RunTask", a.runTask).Refuses("capacityProviderStrategy", "platformVersion", "referenceId", "volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
-		awswire.Op("StartTask", a.startTask).Refuses("referenceId", "volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
+		awswire.Op("RunTask", a.runTask).Refuses("capacityProviderStrategy", "platformVersion", "referenceId",
+			"volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
+		awswire.Op("StartTask", a.startTask).Refuses("referenceId", "volumeConfigurations",
+			"overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
 		awswire.Op("StopTask", a.stopTask),
 		awswire.Op("DescribeTasks", a.describeTasks),
 		awswire.Op("ListTasks", a.listTasks).Refuses("daemonName"),
@@ -78,8 +89,10 @@ func (a *api) operations() []awswire.Operation {
 
 // laterServiceFields belong to capabilities that have a room waiting but are not built: they are refused by name.
 var laterServiceFields = []string{
-	"capacityProviderStrategy", "gatewayConnectors", "monitoring", "platformVersion", "serviceConnectConfiguration", "serviceRegistries",
-	"volumeConfigurations", "vpcLatticeConfigurations", "deploymentConfiguration.alarms", "deploymentConfiguration.bakeTimeInMinutes",
-	"deploymentConfiguration.canaryConfiguration", "deploymentConfiguration.linearConfiguration", "deploymentConfiguration.lifecycleHooks",
-	"deploymentConfiguration.earlySuccessCriteria", "loadBalancers[].advancedConfiguration", "loadBalancers[].loadBalancerName",
+	"capacityProviderStrategy", "gatewayConnectors", "monitoring",
+	"platformVersion", "serviceConnectConfiguration", "serviceRegistries", "volumeConfigurations",
+	"vpcLatticeConfigurations", "deploymentConfiguration.alarms", "deploymentConfiguration.bakeTimeInMinutes",
+	"deploymentConfiguration.canaryConfiguration", "deploymentConfiguration.linearConfiguration",
+	"deploymentConfiguration.lifecycleHooks", "deploymentConfiguration.earlySuccessCriteria",
+	"loadBalancers[].advancedConfiguration", "loadBalancers[].loadBalancerName",
 }

@@ -30,8 +30,8 @@ const (
 
 var key = identity.AccessKey{ID: "AKIATESTTESTTESTTEST", Secret: "secret", Principal: identity.Root(account)}
 
-// desk is the front desk with a store behind it and no controller or agent: tests play those. It is a server on a loopback port, and its
-// clock stands still but for what tests make of it.
+// desk is the front desk with a store behind it and no controller or agent: tests play those. It is
+// a server on a loopback port, and its clock stands still but for what tests make of it.
 type desk struct {
 	t      *testing.T
 	store  *state.Store
@@ -71,7 +71,8 @@ func (d *desk) post(action, body string) (int, answer) {
 	}
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", shape.TargetPrefix+"."+action)
-	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, d.region, "ecs", sigv4.HashPayload([]byte(body)), *d.now)
+	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}, d.region, "ecs",
+		sigv4.HashPayload([]byte(body)), *d.now)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		d.t.Fatal(err)
@@ -110,7 +111,8 @@ func (d *desk) refused(want, action, input string, args ...any) answer {
 	if message == "absent" {
 		message = a.at("Message")
 	}
-	got := strings.ReplaceAll(fmt.Sprintf("%s: %s", unquote(a.at("__type")), unquote(message)), shape.TargetPrefix+"#", "")
+	got := strings.ReplaceAll(fmt.Sprintf("%s: %s", unquote(a.at("__type")), unquote(message)),
+		shape.TargetPrefix+"#", "")
 	if status != http.StatusBadRequest || !strings.HasPrefix(got, want) {
 		d.t.Errorf("%s %s: %d %s, want %s", action, input, status, got, want)
 	}
@@ -201,11 +203,13 @@ func (d *desk) put(fn func(tx *state.Tx)) {
 func (d *desk) instance(id, zone string, edit ...func(*ecs.ContainerInstance)) string {
 	d.t.Helper()
 	i := &ecs.ContainerInstance{
-		ContainerInstanceARN: prefix + "container-instance/default/" + id, ClusterARN: prefix + "cluster/default", EC2InstanceID: "i-" + id,
-		Status: ecs.InstanceActive, AgentConnected: true, AgentVersion: "1.99.0", RegisteredAt: *d.now, Version: 1,
+		ContainerInstanceARN: prefix + "container-instance/default/" + id,
+		ClusterARN:           prefix + "cluster/default", EC2InstanceID: "i-" + id, Status: ecs.InstanceActive,
+		AgentConnected: true, AgentVersion: "1.99.0", RegisteredAt: *d.now, Version: 1,
 		Registered: ecs.Resources{CPU: 1024, Memory: 2048, PortsTCP: []int{22, 2375, 2376, 51678, 51679}},
 		Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: zone}, {Name: ecs.AttributeCPU, Value: "arm64"},
-			{Name: "com.amazonaws.ecs.capability.docker-remote-api.1.18"}, {Name: "ecs.capability.task-eni"}, {Name: "ecs.capability.task-cpu-mem-limit"}},
+			{Name: "com.amazonaws.ecs.capability.docker-remote-api.1.18"}, {Name: "ecs.capability.task-eni"},
+			{Name: "ecs.capability.task-cpu-mem-limit"}},
 		RuntimeStatus: "OK", RuntimeStatusSince: *d.now,
 	}
 	for _, e := range edit {
@@ -226,7 +230,8 @@ func (d *desk) define(family, more string) string {
 	if more != "" {
 		more = ", " + more
 	}
-	return d.ok("RegisterTaskDefinition", `{'family': '%s', 'containerDefinitions': [{'name': 'web', 'image': 'web', 'cpu': 256, 'memory': 256,
+	return d.ok("RegisterTaskDefinition",
+		`{'family': '%s', 'containerDefinitions': [{'name': 'web', 'image': 'web', 'cpu': 256, 'memory': 256,
 		'portMappings': [{'containerPort': 80}]}]%s}`, family, more).text("taskDefinition.taskDefinitionArn")
 }
 

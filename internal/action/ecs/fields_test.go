@@ -13,15 +13,16 @@ import (
 	"github.com/berthhq/berth/internal/awswire"
 )
 
-// TestNoMemberOfAnInputIsSwallowed holds every member of every input against the source of this package: it is read, it is refused by
-// name, or the input as a whole goes to where unknown members are refused.
+// TestNoMemberOfAnInputIsSwallowed holds every member of every input against the source of this
+// package: it is read, it is refused by name, or the input as a whole goes to where unknown members
+// are refused.
 func TestNoMemberOfAnInputIsSwallowed(t *testing.T) {
 	shapes, read := shapesOf(t), make(reads)
 	for _, f := range parse(t, ".") {
 		read.file(f)
 	}
 	a := &api{}
-	for _, op := range slices.Concat(a.operations(), a.later()) {
+	for _, op := range slices.Concat(a.operations(), a.notBuilt()) {
 		switch name := op.Name(); {
 		case name == "DescribeCapacityProviders":
 			read.check(t, shapes, name+"Input", []string{"include"}) // there is nothing to include it with
@@ -32,7 +33,8 @@ func TestNoMemberOfAnInputIsSwallowed(t *testing.T) {
 		}
 	}
 	// Structures that are taken apart by hand.
-	create := a.operations()[slices.IndexFunc(a.operations(), func(o awswire.Operation) bool { return o.Name() == "CreateService" })]
+	create := a.operations()[slices.IndexFunc(a.operations(),
+		func(o awswire.Operation) bool { return o.Name() == "CreateService" })]
 	read.check(t, shapes, "DeploymentConfiguration", refusals(create, "deploymentConfiguration."))
 	read.check(t, shapes, "DeploymentController", nil)
 	read.check(t, shapes, "Attribute", []string{"targetType"})
@@ -40,10 +42,11 @@ func TestNoMemberOfAnInputIsSwallowed(t *testing.T) {
 
 // Every action whose shapes there are is answered or refused by name; those of the agent are answered elsewhere.
 func TestEveryActionHasARoom(t *testing.T) {
-	have := map[string]bool{"DiscoverPollEndpoint": true, "RegisterContainerInstance": true, "SubmitTaskStateChange": true,
+	have := map[string]bool{"DiscoverPollEndpoint": true, "RegisterContainerInstance": true,
+		"SubmitTaskStateChange":      true,
 		"SubmitContainerStateChange": true, "SubmitAttachmentStateChanges": true}
 	a := &api{}
-	for _, op := range slices.Concat(a.operations(), a.later()) {
+	for _, op := range slices.Concat(a.operations(), a.notBuilt()) {
 		have[op.Name()] = true
 	}
 	for shape := range shapesOf(t) {
@@ -55,7 +58,7 @@ func TestEveryActionHasARoom(t *testing.T) {
 
 // refusesAll reports whether the action is one of those that are refused whatever the input says.
 func refusesAll(action string) bool {
-	return slices.ContainsFunc((&api{}).later(), func(o awswire.Operation) bool { return o.Name() == action })
+	return slices.ContainsFunc((&api{}).notBuilt(), func(o awswire.Operation) bool { return o.Name() == action })
 }
 
 // refusals are the members an operation refuses that are below a prefix.
@@ -117,8 +120,9 @@ func shapesOf(t *testing.T) map[string]map[string]string {
 	return out
 }
 
-// reads are the members that the source looks at: per shape the fields F of expressions x.F where x is a parameter or a struct's field of
-// that shape, and "*" where x as a whole goes to parsed or reshape.In, which refuse what they cannot place.
+// reads are the members that the source looks at: per shape the fields F of expressions x.F where x
+// is a parameter or a struct's field of that shape, and "*" where x as a whole goes to parsed or
+// reshape.In, which refuse what they cannot place.
 type reads map[string]map[string]bool
 
 func (r reads) check(t *testing.T, shapes map[string]map[string]string, shape string, refused []string) {

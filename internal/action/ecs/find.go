@@ -4,8 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/reshape"
@@ -13,15 +13,6 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state"
 )
-
-// deref returns what p points to, or the zero value.
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
 
 func invalid(format string, args ...any) *fault.Error {
 	return fault.New("InvalidParameterException", format, args...)
@@ -41,22 +32,25 @@ func parsed[D any](src any) (D, error) {
 }
 
 func invalidClusterName(name string) *fault.Error {
-	return invalid("Cluster name '%s' is not valid: up to 255 letters, numbers, hyphens, and underscores are allowed.", name)
+	return invalid("Cluster name '%s' is not valid: up to 255 letters, numbers, hyphens, and "+
+		"underscores are allowed.", name)
 }
 
 // clusterARN is the ARN meant by a cluster's name, its ARN or nothing (ecs.md 1.1.4).
 func clusterARN(call *awswire.Call, ref *string) (string, error) {
-	name := deref(ref)
+	name := request.Value(ref)
 	if name == "" {
 		name = ecs.DefaultCluster
 	}
 	if arn.Is(name) {
 		a, err := arn.Parse(name)
 		if err != nil || a.Service != "ecs" || a.Type() != ecs.TypeCluster {
-			return "", invalid("Invalid cluster ARN '%s': it should look like arn:aws:ecs:%s:%s:cluster/NAME.", name, call.Region, call.Account)
+			return "", invalid("Invalid cluster ARN '%s': it should look like arn:aws:ecs:%s:%s:cluster/NAME.",
+				name, call.Region, call.Account)
 		}
 		if a.Region != call.Region || a.Account != call.Account {
-			return "", invalid("Cluster '%s' belongs to region %s and account %s; this call was signed for %s and %s.", name, a.Region, a.Account, call.Region, call.Account)
+			return "", invalid("Cluster '%s' belongs to region %s and account %s; this call was signed "+
+				"for %s and %s.", name, a.Region, a.Account, call.Region, call.Account)
 		}
 		return name, nil
 	}
@@ -82,7 +76,8 @@ func cluster(t *state.Tables, call *awswire.Call, ref *string) (*ecs.Cluster, er
 	return c, nil
 }
 
-// clusterForUse finds a cluster that something is about to be put into; the default cluster comes into being by that (ecs.md 1.2.5).
+// clusterForUse finds a cluster that something is about to be put into; the default cluster comes
+// into being by that (ecs.md 1.2.5).
 func clusterForUse(tx *state.Tx, call *awswire.Call, ref *string) (*ecs.Cluster, error) {
 	c, err := cluster(&tx.Tables, call, ref)
 	if err == nil {
@@ -97,7 +92,8 @@ func clusterForUse(tx *state.Tx, call *awswire.Call, ref *string) (*ecs.Cluster,
 	return c, nil
 }
 
-// inCluster is the ARN of something of a cluster that is named by its id, or by an ARN of the long or the short form (ecs.md 1.1.2).
+// inCluster is the ARN of something of a cluster that is named by its id, or by an ARN of the long
+// or the short form (ecs.md 1.1.2).
 func inCluster(c *ecs.Cluster, resourceType, ref string) string {
 	if a, err := arn.Parse(ref); err == nil {
 		if strings.Count(a.Resource, "/") > 1 {
@@ -138,7 +134,8 @@ func serviceIn(t *state.Tables, c *ecs.Cluster, ref string) (s *ecs.Service, key
 // taskDefinition finds a revision by ARN, by family:revision, or the newest ACTIVE one by family (ecs.md 1.4.3).
 func taskDefinition(t *state.Tables, call *awswire.Call, ref string) (*ecs.TaskDefinition, bool) {
 	if a, err := arn.Parse(ref); err == nil {
-		if a.Service != "ecs" || a.Type() != ecs.TypeTaskDefinition || a.Region != call.Region || a.Account != call.Account {
+		if a.Service != "ecs" || a.Type() != ecs.TypeTaskDefinition || a.Region != call.Region ||
+			a.Account != call.Account {
 			return nil, false
 		}
 		ref = a.Rest()
@@ -161,7 +158,7 @@ func taskDefinition(t *state.Tables, call *awswire.Call, ref string) (*ecs.TaskD
 
 // usableTaskDefinition finds a revision that something new may use.
 func usableTaskDefinition(t *state.Tables, call *awswire.Call, ref *string) (*ecs.TaskDefinition, error) {
-	if deref(ref) == "" {
+	if request.Value(ref) == "" {
 		return nil, invalid("TaskDefinition can not be blank.")
 	}
 	d, ok := taskDefinition(t, call, *ref)
@@ -172,12 +169,4 @@ func usableTaskDefinition(t *state.Tables, call *awswire.Call, ref *string) (*ec
 		return nil, client("TaskDefinition is inactive")
 	}
 	return d, nil
-}
-
-// present gives an optional time of an answer.
-func present(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

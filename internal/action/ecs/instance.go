@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/reshape"
@@ -15,7 +16,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) describeContainerInstances(_ context.Context, call *awswire.Call, in *shape.DescribeContainerInstancesInput) (*shape.DescribeContainerInstancesOutput, error) {
+func (a *api) describeContainerInstances(
+	_ context.Context, call *awswire.Call, in *shape.DescribeContainerInstancesInput,
+) (*shape.DescribeContainerInstancesOutput, error) {
 	if err := batch("Container instances", len(in.ContainerInstances), 100); err != nil {
 		return nil, err
 	}
@@ -24,7 +27,9 @@ func (a *api) describeContainerInstances(_ context.Context, call *awswire.Call, 
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeContainerInstancesOutput{ContainerInstances: []shape.ContainerInstance{}, Failures: []shape.Failure{}}
+	out := &shape.DescribeContainerInstancesOutput{
+		ContainerInstances: []shape.ContainerInstance{}, Failures: []shape.Failure{},
+	}
 	for _, ref := range in.ContainerInstances {
 		if i, key, ok := instanceIn(&snap.Tables, c, ref); ok {
 			out.ContainerInstances = append(out.ContainerInstances, answerInstance(&snap.Tables, i, in.Include))
@@ -40,29 +45,27 @@ func answerInstance(t *state.Tables, i *ecs.ContainerInstance, include []string)
 	plain.Attributes, plain.Tags = nil, nil
 	out := reshape.Out[shape.ContainerInstance](&plain)
 	out.AgentConnected = &i.AgentConnected
-	out.RegisteredResources, out.RemainingResources = answerResources(i.Registered), answerResources(launch.Remaining(t, i))
-	out.VersionInfo = &shape.VersionInfo{AgentVersion: &i.AgentVersion, AgentHash: &i.AgentHash, DockerVersion: &i.DockerVersion}
+	out.RegisteredResources, out.RemainingResources = answerResources(i.Registered),
+		answerResources(launch.Remaining(t, i))
+	out.VersionInfo = &shape.VersionInfo{
+		AgentVersion: &i.AgentVersion, AgentHash: &i.AgentHash, DockerVersion: &i.DockerVersion,
+	}
 	out.Attributes, out.Attachments, out.Tags = []shape.Attribute{}, []shape.Attachment{}, []shape.Tag{}
 	for _, at := range i.Attributes {
 		out.Attributes = append(out.Attributes, answerAttribute(at))
 	}
-	var running, pending int32
-	for task := range t.Tasks.By(state.ByInstance, i.ContainerInstanceARN) {
-		switch r, p := counted(task); {
-		case r:
-			running++
-		case p:
-			pending++
-		}
-	}
-	out.RunningTasksCount, out.PendingTasksCount = &running, &pending
+	running, pending := t.TasksOnInstance(i.ContainerInstanceARN).RunningAndPending(nil)
+	out.RunningTasksCount, out.PendingTasksCount = new(int32(running)), new(int32(pending))
 	if slices.Contains(include, "TAGS") {
 		out.Tags = answerTags(i.Tags)
 	}
 	if slices.Contains(include, "CONTAINER_INSTANCE_HEALTH") && i.RuntimeStatus != "" {
-		out.HealthStatus = &shape.ContainerInstanceHealthStatus{OverallStatus: i.RuntimeStatus, Details: []shape.InstanceHealthCheckResult{
-			{Type: "CONTAINER_RUNTIME", Status: i.RuntimeStatus, LastStatusChange: present(i.RuntimeStatusSince), LastUpdated: present(i.RuntimeStatusUpdated)},
-		}}
+		out.HealthStatus = &shape.ContainerInstanceHealthStatus{OverallStatus: i.RuntimeStatus,
+			Details: []shape.InstanceHealthCheckResult{
+				{Type: "CONTAINER_RUNTIME", Status: i.RuntimeStatus,
+					LastStatusChange: request.Optional(i.RuntimeStatusSince),
+					LastUpdated:      request.Optional(i.RuntimeStatusUpdated)},
+			}}
 	}
 	return out
 }
@@ -77,7 +80,8 @@ func answerAttribute(a ecs.Attribute) shape.Attribute {
 
 // answerResources is ecs.md 1.3.3.
 func answerResources(r ecs.Resources) []shape.Resource {
-	out := []shape.Resource{integerResource("CPU", r.CPU), integerResource("MEMORY", r.Memory), portResource("PORTS", r.PortsTCP), portResource("PORTS_UDP", r.PortsUDP)}
+	out := []shape.Resource{integerResource("CPU", r.CPU), integerResource("MEMORY", r.Memory),
+		portResource("PORTS", r.PortsTCP), portResource("PORTS_UDP", r.PortsUDP)}
 	if len(r.GPUIDs) > 0 {
 		out = append(out, shape.Resource{Name: new("GPU"), Type: new("STRINGSET"), StringSetValue: r.GPUIDs,
 			DoubleValue: new(0.0), IntegerValue: new(int32(0)), LongValue: new(int64(0))})
@@ -86,7 +90,8 @@ func answerResources(r ecs.Resources) []shape.Resource {
 }
 
 func integerResource(name string, n int) shape.Resource {
-	return shape.Resource{Name: &name, Type: new("INTEGER"), IntegerValue: new(int32(n)), DoubleValue: new(0.0), LongValue: new(int64(0))}
+	return shape.Resource{Name: &name, Type: new("INTEGER"), IntegerValue: new(int32(n)),
+		DoubleValue: new(0.0), LongValue: new(int64(0))}
 }
 
 func portResource(name string, ports []int) shape.Resource {
@@ -94,23 +99,26 @@ func portResource(name string, ports []int) shape.Resource {
 	for _, p := range ports {
 		values = append(values, strconv.Itoa(p))
 	}
-	return shape.Resource{Name: &name, Type: new("STRINGSET"), StringSetValue: values, DoubleValue: new(0.0), IntegerValue: new(int32(0)), LongValue: new(int64(0))}
+	return shape.Resource{Name: &name, Type: new("STRINGSET"), StringSetValue: values, DoubleValue: new(0.0),
+		IntegerValue: new(int32(0)), LongValue: new(int64(0))}
 }
 
-func (a *api) listContainerInstances(_ context.Context, call *awswire.Call, in *shape.ListContainerInstancesInput) (*shape.ListContainerInstancesOutput, error) {
+func (a *api) listContainerInstances(
+	_ context.Context, call *awswire.Call, in *shape.ListContainerInstancesInput,
+) (*shape.ListContainerInstancesOutput, error) {
 	snap := a.store.View()
 	c, err := cluster(&snap.Tables, call, in.Cluster)
 	if err != nil {
 		return nil, err
 	}
 	var filter *cql.Expr
-	if deref(in.Filter) != "" {
+	if request.Value(in.Filter) != "" {
 		if filter, err = cql.Parse(*in.Filter); err != nil {
 			return nil, invalid("Invalid filter: %s.", err)
 		}
 	}
 	var arns []string
-	for i := range snap.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+	for i := range snap.ContainerInstances.By(state.ContainerInstancesByCluster, c.ClusterARN) {
 		if i.Status == ecs.InstanceInactive && in.Status == "" || in.Status != "" && i.Status != in.Status {
 			continue
 		}
@@ -121,19 +129,24 @@ func (a *api) listContainerInstances(_ context.Context, call *awswire.Call, in *
 		}
 		arns = append(arns, i.ContainerInstanceARN)
 	}
-	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, arns, itself, c.ClusterARN, in.Status, deref(in.Filter))
+	page, next, err := request.Page(call, pages.Ask(in.MaxResults, in.NextToken), arns, request.Itself,
+		c.ClusterARN, in.Status, request.Value(in.Filter))
 	return &shape.ListContainerInstancesOutput{ContainerInstanceArns: page, NextToken: next}, err
 }
 
 // updateContainerInstancesState is ecs.md 1.3.1 and 1.3.12: what draining means for tasks is the controllers' business.
-func (a *api) updateContainerInstancesState(ctx context.Context, call *awswire.Call, in *shape.UpdateContainerInstancesStateInput) (*shape.UpdateContainerInstancesStateOutput, error) {
+func (a *api) updateContainerInstancesState(
+	ctx context.Context, call *awswire.Call, in *shape.UpdateContainerInstancesStateInput,
+) (*shape.UpdateContainerInstancesStateOutput, error) {
 	if err := batch("Container instances", len(in.ContainerInstances), 10); err != nil {
 		return nil, err
 	}
 	if in.Status != ecs.InstanceActive && in.Status != ecs.InstanceDraining {
 		return nil, invalid("Container instance status can only be set to ACTIVE or DRAINING, not %s.", in.Status)
 	}
-	out := &shape.UpdateContainerInstancesStateOutput{ContainerInstances: []shape.ContainerInstance{}, Failures: []shape.Failure{}}
+	out := &shape.UpdateContainerInstancesStateOutput{
+		ContainerInstances: []shape.ContainerInstance{}, Failures: []shape.Failure{},
+	}
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := cluster(&tx.Tables, call, in.Cluster)
 		if err != nil {
@@ -146,7 +159,8 @@ func (a *api) updateContainerInstancesState(ctx context.Context, call *awswire.C
 				out.Failures = append(out.Failures, missing(key))
 				continue
 			case !i.Present():
-				return invalid("Container instance %s is %s: only an ACTIVE or DRAINING one can be changed.", key, i.Status)
+				return invalid("Container instance %s is %s: only an ACTIVE or DRAINING one can be changed.",
+					key, i.Status)
 			}
 			n := *i
 			if n.Status != in.Status {
@@ -162,8 +176,10 @@ func (a *api) updateContainerInstancesState(ctx context.Context, call *awswire.C
 }
 
 // deregisterContainerInstance is ecs.md 1.3.10: what becomes of tasks that still run is the controllers' business.
-func (a *api) deregisterContainerInstance(ctx context.Context, call *awswire.Call, in *shape.DeregisterContainerInstanceInput) (*shape.DeregisterContainerInstanceOutput, error) {
-	if deref(in.ContainerInstance) == "" {
+func (a *api) deregisterContainerInstance(
+	ctx context.Context, call *awswire.Call, in *shape.DeregisterContainerInstanceInput,
+) (*shape.DeregisterContainerInstanceOutput, error) {
+	if request.Value(in.ContainerInstance) == "" {
 		return nil, invalid("Container instance must not be empty.")
 	}
 	var out shape.ContainerInstance
@@ -176,8 +192,8 @@ func (a *api) deregisterContainerInstance(ctx context.Context, call *awswire.Cal
 		if !ok || i.Status == ecs.InstanceInactive {
 			return invalid("Referenced container instance %s not found.", arn.LastID(*in.ContainerInstance))
 		}
-		for task := range tx.Tasks.By(state.ByInstance, i.ContainerInstanceARN) {
-			if task.LastStatus != ecs.Stopped && !deref(in.Force) {
+		for task := range tx.Tasks.By(state.TasksByInstance, i.ContainerInstanceARN) {
+			if task.LastStatus != ecs.Stopped && !request.Value(in.Force) {
 				return invalid("Found running tasks on the instance. Use force to deregister it all the same.")
 			}
 		}

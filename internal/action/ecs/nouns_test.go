@@ -11,10 +11,11 @@ import (
 	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// Every field of the nouns that are carried over as a whole has its place in AWS's shape, by name and type: what a caller registers is
-// what comes back.
+// Every field of the nouns that are carried over as a whole has its place in AWS's shape, by name
+// and type: what a caller registers is what comes back.
 func TestNounsSurviveTheWire(t *testing.T) {
 	t.Run("ContainerDefinition", survives[ecs.ContainerDefinition, shape.ContainerDefinition])
 	t.Run("Volume", survives[ecs.Volume, shape.Volume])
@@ -27,7 +28,17 @@ func TestNounsSurviveTheWire(t *testing.T) {
 	t.Run("CircuitBreaker", survives[ecs.CircuitBreaker, shape.DeploymentCircuitBreaker])
 	t.Run("ClusterConfiguration", survives[ecs.ClusterConfiguration, shape.ClusterConfiguration])
 	t.Run("Setting", survives[ecs.Setting, shape.ClusterSetting])
-	t.Run("Tag", survives[ecs.Tag, shape.Tag])
+}
+
+// A tag of ECS is a key and a value; Propagate belongs to Auto Scaling groups alone.
+func TestTagsSurviveTheWire(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := tag.Tag{Key: rapid.String().Draw(t, "key"), Value: rapid.String().Draw(t, "value")}
+		got, err := parsed[tag.Tag](reshape.Out[shape.Tag](want))
+		if err != nil || got != want {
+			t.Fatalf("%+v came back as %+v, %v", want, got, err)
+		}
+	})
 }
 
 func survives[Noun, Shape any](t *testing.T) {

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) getTaskProtection(_ context.Context, call *awswire.Call, in *shape.GetTaskProtectionInput) (*shape.GetTaskProtectionOutput, error) {
+func (a *api) getTaskProtection(
+	_ context.Context, call *awswire.Call, in *shape.GetTaskProtectionInput,
+) (*shape.GetTaskProtectionOutput, error) {
 	if err := batch("Tasks", len(in.Tasks), 100); err != nil {
 		return nil, err
 	}
@@ -31,7 +34,9 @@ func (a *api) getTaskProtection(_ context.Context, call *awswire.Call, in *shape
 	return out, nil
 }
 
-func (a *api) updateTaskProtection(ctx context.Context, call *awswire.Call, in *shape.UpdateTaskProtectionInput) (*shape.UpdateTaskProtectionOutput, error) {
+func (a *api) updateTaskProtection(
+	ctx context.Context, call *awswire.Call, in *shape.UpdateTaskProtectionInput,
+) (*shape.UpdateTaskProtectionOutput, error) {
 	minutes := 120 // ecs.md 3.10
 	if in.ExpiresInMinutes != nil {
 		if minutes = int(*in.ExpiresInMinutes); minutes < 1 || minutes > 2880 {
@@ -42,7 +47,7 @@ func (a *api) updateTaskProtection(ctx context.Context, call *awswire.Call, in *
 		return nil, err
 	}
 	var until time.Time
-	if deref(in.ProtectionEnabled) {
+	if request.Value(in.ProtectionEnabled) {
 		until = call.Now.Add(time.Duration(minutes) * time.Minute)
 	}
 	out := &shape.UpdateTaskProtectionOutput{ProtectedTasks: []shape.ProtectedTask{}, Failures: []shape.Failure{}}
@@ -77,7 +82,8 @@ func protectable(t *state.Tables, c *ecs.Cluster, ref string) (*ecs.Task, *shape
 	case !ok:
 		return nil, new(missing(key))
 	case task.ServiceARN == "" || task.DesiredStatus != ecs.Running:
-		return nil, &shape.Failure{Arn: &key, Reason: new("TASK_NOT_VALID"), Detail: new("Only running tasks of a service can be protected.")}
+		return nil, &shape.Failure{Arn: &key, Reason: new("TASK_NOT_VALID"),
+			Detail: new("Only running tasks of a service can be protected.")}
 	}
 	return task, nil
 }
@@ -89,7 +95,7 @@ func blocked(t *state.Tables, task *ecs.Task, now time.Time) *shape.Failure {
 		return nil
 	}
 	protected := 1
-	for other := range t.Tasks.By(state.ByService, task.ServiceARN) {
+	for other := range t.Tasks.By(state.TasksByService, task.ServiceARN) {
 		if other.TaskARN != task.TaskARN && other.Live() && other.ProtectedUntil.After(now) {
 			protected++
 		}
@@ -98,7 +104,8 @@ func blocked(t *state.Tables, task *ecs.Task, now time.Time) *shape.Failure {
 		return nil
 	}
 	return &shape.Failure{Arn: &task.TaskARN, Reason: new("DEPLOYMENT_BLOCKED"),
-		Detail: new(fmt.Sprintf("The service is to have %s, and %d would be protected.", tasks(s.DesiredCount), protected))}
+		Detail: new(fmt.Sprintf("The service is to have %s, and %d would be protected.",
+			tasks(s.DesiredCount), protected))}
 }
 
 func tasks(n int) string {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"io"
 	"slices"
+	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
@@ -23,11 +26,11 @@ func (a *api) runTask(ctx context.Context, call *awswire.Call, in *shape.RunTask
 	if count < 1 || count > 10 {
 		return nil, invalid("count must be between 1 and 10, not %d.", count)
 	}
-	w, err := parseWish(in)
+	w, err := parseTaskRun(in)
 	if err != nil {
 		return nil, err
 	}
-	ids := launch.MintIDs(count)
+	ids := newIDs(call.Random, count)
 	w.spec.Seed = seed(ids[0].Task)
 	out := newRunTaskOutput()
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
@@ -35,27 +38,19 @@ func (a *api) runTask(ctx context.Context, call *awswire.Call, in *shape.RunTask
 		if err != nil {
 			return err
 		}
-		token, err := runTaskToken(call, c, in)
+		made, err := ranBefore(&tx.Tables, c, &w.spec, call.Now)
 		if err != nil {
 			return err
 		}
-		if token != nil {
-			if done, err := replay(&tx.Tables, token, call.Now, out); done || err != nil {
-				return err
-			}
+		if len(made) > 0 {
+			out.Tasks = request.Answers(made, func(t *ecs.Task) shape.Task { return answerReplayed(&tx.Tables, t) })
+			return nil
 		}
 		spec, err := w.resolve(&tx.Tables, call, c)
 		if err != nil {
 			return err
 		}
-		if err := place(tx, call, spec, ids, out); err != nil || token == nil || len(out.Tasks) == 0 {
-			return err
-		}
-		for _, t := range out.Tasks {
-			token.ARNs = append(token.ARNs, *t.TaskArn)
-		}
-		tx.Tokens.Put(token)
-		return nil
+		return place(tx, call, spec, ids, out)
 	})
 	return out, err
 }
@@ -71,15 +66,17 @@ func seed(s string) uint64 {
 	return h.Sum64()
 }
 
-func (a *api) startTask(ctx context.Context, call *awswire.Call, in *shape.StartTaskInput) (*shape.StartTaskOutput, error) {
+func (a *api) startTask(
+	ctx context.Context, call *awswire.Call, in *shape.StartTaskInput,
+) (*shape.StartTaskOutput, error) {
 	if err := batch("Container instances", len(in.ContainerInstances), 10); err != nil {
 		return nil, err
 	}
-	w, err := parseWish(asRunTask(in))
+	w, err := parseTaskRun(asRunTask(in))
 	if err != nil {
 		return nil, err
 	}
-	ids := launch.MintIDs(len(in.ContainerInstances))
+	ids := newIDs(call.Random, len(in.ContainerInstances))
 	out := newRunTaskOutput()
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := clusterForUse(tx, call, in.Cluster)
@@ -98,15 +95,16 @@ func (a *api) startTask(ctx context.Context, call *awswire.Call, in *shape.Start
 // asRunTask is what a StartTask has in common with a RunTask: all but that the caller has chosen the instances.
 func asRunTask(in *shape.StartTaskInput) *shape.RunTaskInput {
 	return &shape.RunTaskInput{
-		TaskDefinition: in.TaskDefinition, EnableECSManagedTags: in.EnableECSManagedTags, EnableExecuteCommand: in.EnableExecuteCommand,
-		Group: in.Group, NetworkConfiguration: in.NetworkConfiguration, Overrides: in.Overrides, PropagateTags: in.PropagateTags,
-		StartedBy: in.StartedBy, Tags: in.Tags,
+		TaskDefinition:       in.TaskDefinition,
+		EnableECSManagedTags: in.EnableECSManagedTags, EnableExecuteCommand: in.EnableExecuteCommand,
+		Group: in.Group, NetworkConfiguration: in.NetworkConfiguration, Overrides: in.Overrides,
+		PropagateTags: in.PropagateTags, StartedBy: in.StartedBy, Tags: in.Tags,
 	}
 }
 
 // place asks the scheduler where the tasks go.
 func place(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch.IDs, out *shape.RunTaskOutput) error {
-	req, err := request(&tx.Tables, call, spec, len(ids))
+	req, err := placement(&tx.Tables, call, spec, len(ids))
 	if err != nil {
 		return err
 	}
@@ -122,8 +120,10 @@ func place(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch.IDs
 }
 
 // start puts a task on each of the named instances that has room for it.
-func start(tx *state.Tx, call *awswire.Call, spec *launch.Spec, refs []string, ids []launch.IDs, out *shape.RunTaskOutput) error {
-	req, err := request(&tx.Tables, call, spec, 1)
+func start(
+	tx *state.Tx, call *awswire.Call, spec *launch.Spec, refs []string, ids []launch.IDs, out *shape.RunTaskOutput,
+) error {
+	req, err := placement(&tx.Tables, call, spec, 1)
 	if err != nil {
 		return err
 	}
@@ -139,14 +139,17 @@ func start(tx *state.Tx, call *awswire.Call, spec *launch.Spec, refs []string, i
 	return carryOut(tx, call, spec, sched.Start(world, req, keys), ids, out)
 }
 
-// carryOut makes the tasks of a plan; what the plan could not place are failures (ecs.md 1.6), and so is a task for which there is no
-// network interface, as its subnet has no free address.
-func carryOut(tx *state.Tx, call *awswire.Call, spec *launch.Spec, plan sched.Result, ids []launch.IDs, out *shape.RunTaskOutput) error {
+// carryOut makes the tasks of a plan; what the plan could not place are failures (ecs.md 1.6), and
+// so is a task for which there is no network interface, as its subnet has no free address.
+func carryOut(
+	tx *state.Tx, call *awswire.Call, spec *launch.Spec, plan sched.Result, ids []launch.IDs, out *shape.RunTaskOutput,
+) error {
 	for i, p := range plan.Placements {
 		ci, _ := tx.ContainerInstances.Get(p.InstanceARN)
-		task, err := spec.Task(&tx.Tables, ci, ids[i], call.Now)
+		task, err := spec.Task(tx, ci, ids[i], call.Now)
 		if full, ok := errors.AsType[*fault.Error](err); ok {
-			plan.Failures = append(plan.Failures, sched.Failure{InstanceARN: p.InstanceARN, Reason: sched.ReasonENI, Detail: full.Message})
+			plan.Failures = append(plan.Failures,
+				sched.Failure{InstanceARN: p.InstanceARN, Reason: sched.ReasonENI, Detail: full.Message})
 			continue
 		}
 		if err != nil {
@@ -167,4 +170,15 @@ func failure(f sched.Failure) shape.Failure {
 		out.Arn = &f.InstanceARN
 	}
 	return out
+}
+
+// newIDs makes the ids of n tasks, before the transaction. They are in the order of the tasks'
+// ARNs, so that a repeated call answers with the tasks in the order of the first answer.
+func newIDs(random io.Reader, n int) []launch.IDs {
+	ids := make([]launch.IDs, n)
+	for i := range ids {
+		ids[i] = launch.NewIDs(random)
+	}
+	slices.SortFunc(ids, func(a, b launch.IDs) int { return strings.Compare(a.Task, b.Task) })
+	return ids
 }

@@ -5,9 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/deploy"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/launch"
@@ -18,13 +20,15 @@ func serviceNotFound() *fault.Error {
 	return fault.New("ServiceNotFoundException", "Service not found.")
 }
 
-func (a *api) createService(ctx context.Context, call *awswire.Call, in *shape.CreateServiceInput) (*shape.CreateServiceOutput, error) {
-	want, err := parseService(in)
+func (a *api) createService(
+	ctx context.Context, call *awswire.Call, in *shape.CreateServiceInput,
+) (*shape.CreateServiceOutput, error) {
+	want, asked, err := parseService(in)
 	if err != nil {
 		return nil, err
 	}
-	want.ParameterHash, want.CreatedAt, want.CreatedBy = hashOf(in), call.Now, call.Principal.ARN
-	deploymentID := newDeploymentID()
+	want.ParameterHash, want.CreatedAt, want.CreatedBy = request.Hash(in), call.Now, call.Principal.ARN
+	ids := deploy.NewIDs(call.Random)
 	var out shape.Service
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := clusterForUse(tx, call, in.Cluster)
@@ -39,7 +43,7 @@ func (a *api) createService(ctx context.Context, call *awswire.Call, in *shape.C
 		}
 		if made == nil {
 			made = &s
-			if err := createNew(tx, call, c, made, in.TaskDefinition, deploymentID); err != nil {
+			if err := createNew(tx, call, c, made, *asked, in.TaskDefinition, ids); err != nil {
 				return err
 			}
 		}
@@ -49,19 +53,19 @@ func (a *api) createService(ctx context.Context, call *awswire.Call, in *shape.C
 	return &shape.CreateServiceOutput{Service: &out}, err
 }
 
-// createdBefore finds the service that an earlier call with the same token and the same parameters made (ecs.md 1.1.11). A service that
-// is in the way, of that token or of that name, is an error (1.1.12).
+// createdBefore finds the service that an earlier call with the same token and the same parameters
+// made (ecs.md 1.1.11). A service that is in the way, of that token or of that name, is an error
+// (1.1.12).
 func createdBefore(t *state.Tables, s *ecs.Service) (*ecs.Service, error) {
-	if s.ClientToken != "" {
-		for old := range t.Services.By(state.ByCluster, s.ClusterARN) {
-			switch {
-			case old.Status != ecs.ServiceActive || old.ClientToken != s.ClientToken:
-			case old.ParameterHash != s.ParameterHash:
-				return nil, reused(s.ClientToken, []string{old.ServiceARN})
-			default:
-				return old, nil
-			}
-		}
+	found := t.Services.By(state.ServicesByClientToken, state.TokenEntry(s.ClusterARN, s.ClientToken))
+	made, err := request.Made(request.Where(found, func(s *ecs.Service) bool { return s.Status == ecs.ServiceActive }),
+		s.ParameterHash, func(s *ecs.Service) string { return s.ParameterHash },
+		reused(s.ClientToken, func(s *ecs.Service) string { return s.ServiceARN }))
+	if err != nil {
+		return nil, err
+	}
+	if len(made) > 0 {
+		return made[0], nil
 	}
 	old, ok := t.Services.Get(s.ServiceARN)
 	switch {
@@ -73,50 +77,51 @@ func createdBefore(t *state.Tables, s *ecs.Service) (*ecs.Service, error) {
 	return nil, invalid("Creation of service was not idempotent.")
 }
 
-// createNew checks s against the state and puts it there with its first deployment.
-func createNew(tx *state.Tx, call *awswire.Call, c *ecs.Cluster, s *ecs.Service, definition *string, deploymentID string) error {
+// createNew checks a service against the state and puts it there with its first deployment. Of an
+// earlier service of the same name nothing stays.
+func createNew(tx *state.Tx, call *awswire.Call, c *ecs.Cluster, s *ecs.Service, rev ecs.ServiceRevision,
+	definition *string, ids deploy.IDs) error {
 	d, err := usableTaskDefinition(&tx.Tables, call, definition)
 	if err != nil {
 		return err
 	}
-	s.TaskDefinition = d.TaskDefinitionARN
-	if err := checkGrace(s.HealthCheckGracePeriodSeconds, s, d); err != nil {
+	rev.TaskDefinition = d.TaskDefinitionARN
+	if err := checkGrace(s.HealthCheckGracePeriodSeconds, &rev, d); err != nil {
 		return err
 	}
-	if err := checkService(&tx.Tables, c, s, d); err != nil {
+	if err := checkService(&tx.Tables, c, s, &rev, d); err != nil {
 		return err
 	}
-	s.Deployments = []ecs.Deployment{newDeployment(s, deploymentID, call.Now)}
-	forgetEvents(tx, s.ServiceARN)
+	deploy.ForgetService(tx, s.ServiceARN)
 	tx.Services.Put(s)
+	deploy.Start(tx, s, rev, ids, call.Now)
 	return nil
 }
 
-// forgetEvents removes what an earlier service of the same name had to say.
-func forgetEvents(tx *state.Tx, serviceARN string) {
-	for e := range tx.ServiceEvents.By(state.ByService, serviceARN) {
-		tx.ServiceEvents.Delete(e.Key())
-	}
-}
-
 // checkService checks what needs the state: the task definition's network mode, containers, target groups, constraints.
-func checkService(t *state.Tables, c *ecs.Cluster, s *ecs.Service, d *ecs.TaskDefinition) error {
-	for _, lb := range s.LoadBalancers {
+func checkService(
+	t *state.Tables, c *ecs.Cluster, s *ecs.Service, rev *ecs.ServiceRevision, d *ecs.TaskDefinition,
+) error {
+	for _, lb := range rev.LoadBalancers {
 		if err := checkLoadBalancer(t, c, lb, d); err != nil {
 			return err
 		}
 	}
-	spec := launch.Spec{Cluster: c, Definition: d, Group: "service:" + s.ServiceName, LaunchType: s.LaunchType, LoadBalancers: s.LoadBalancers, NetworkConfiguration: s.NetworkConfiguration,
-		Constraints: s.PlacementConstraints, Strategies: s.PlacementStrategy}
+	spec := launch.Spec{Cluster: c, Definition: d,
+		Group: "service:" + s.ServiceName, LaunchType: rev.LaunchType, LoadBalancers: rev.LoadBalancers,
+		NetworkConfiguration: rev.NetworkConfiguration,
+		Constraints:          s.PlacementConstraints, Strategies: s.PlacementStrategy}
 	_, err := spec.Request(1)
 	return err
 }
 
-// checkGrace refuses a grace period that a call asks for and that nothing would observe (ecs.md 3.2.5). One that was set before and has lost
-// its load balancers is kept: they may come back.
-func checkGrace(asked *int, s *ecs.Service, d *ecs.TaskDefinition) error {
-	if asked != nil && *asked > 0 && len(s.LoadBalancers) == 0 && !d.HasHealthCheck() {
-		return invalid("Health check grace period is only valid for services configured to use load balancers or container health checks.")
+// checkGrace refuses a grace period that a call asks for and that nothing would observe
+// (ecs.md 3.2.5). One that was set before and has lost its load balancers is kept: they may come
+// back.
+func checkGrace(asked *int, rev *ecs.ServiceRevision, d *ecs.TaskDefinition) error {
+	if asked != nil && *asked > 0 && len(rev.LoadBalancers) == 0 && !d.HasHealthCheck() {
+		return invalid("Health check grace period is only valid for services configured to use load " +
+			"balancers or container health checks.")
 	}
 	return nil
 }
@@ -128,30 +133,36 @@ func checkLoadBalancer(t *state.Tables, c *ecs.Cluster, lb ecs.LoadBalancer, d *
 		return invalid("The specified target group %s does not exist.", lb.TargetGroupARN)
 	}
 	used := false
-	for range t.Rules.By(state.ByTargetGroup, lb.TargetGroupARN) {
+	for range t.Rules.By(state.RulesByTargetGroup, lb.TargetGroupARN) {
 		used = true
 		break
 	}
 	if !used {
-		return invalid("The target group with targetGroupArn %s does not have an associated load balancer.", lb.TargetGroupARN)
+		return invalid("The target group with targetGroupArn %s does not have an associated load balancer.",
+			lb.TargetGroupARN)
 	}
 	container := d.Container(lb.ContainerName)
 	if container == nil {
 		return invalid("The container %s does not exist in the task definition.", lb.ContainerName)
 	}
-	if !slices.ContainsFunc(container.PortMappings, func(p ecs.PortMapping) bool { return p.ContainerPort == lb.ContainerPort }) {
+	switch mappings := container.MappingsOf(lb.ContainerPort); {
+	case mappings == 0:
 		return invalid("The container %s did not have a container port %d defined.", lb.ContainerName, lb.ContainerPort)
-	}
-	switch {
+	case mappings > 1: // ecs.md 1.4.8
+		return invalid("Container port %d is used in more than one port mapping for container %s",
+			lb.ContainerPort, lb.ContainerName)
 	case d.NetworkMode == ecs.NetworkNone:
 		return invalid("A task with networkMode none cannot be registered with a load balancer.")
 	case (d.NetworkMode == ecs.NetworkAwsvpc) != (g.TargetType == "ip"):
-		return invalid("The provided target group %s has target type %s, which is incompatible with the %s network mode specified in the task definition.", lb.TargetGroupARN, g.TargetType, d.NetworkMode)
+		return invalid("The provided target group %s has target type %s, which is incompatible with the %s "+
+			"network mode specified in the task definition.", lb.TargetGroupARN, g.TargetType, d.NetworkMode)
 	}
 	return nil
 }
 
-func (a *api) deleteService(ctx context.Context, call *awswire.Call, in *shape.DeleteServiceInput) (*shape.DeleteServiceOutput, error) {
+func (a *api) deleteService(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteServiceInput,
+) (*shape.DeleteServiceOutput, error) {
 	var out shape.Service
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		s, err := service(&tx.Tables, call, in.Cluster, in.Service)
@@ -159,7 +170,7 @@ func (a *api) deleteService(ctx context.Context, call *awswire.Call, in *shape.D
 			return err
 		}
 		if s.Status == ecs.ServiceActive {
-			if s.SchedulingStrategy == ecs.Replica && s.DesiredCount > 0 && !deref(in.Force) {
+			if s.SchedulingStrategy == ecs.Replica && s.DesiredCount > 0 && !request.Value(in.Force) {
 				return invalid("The service cannot be stopped while it is scaled above 0.")
 			}
 			s = draining(s, call.Now)
@@ -175,10 +186,6 @@ func (a *api) deleteService(ctx context.Context, call *awswire.Call, in *shape.D
 func draining(s *ecs.Service, now time.Time) *ecs.Service {
 	n := *s
 	n.Status, n.DesiredCount, n.DeletedAt = ecs.ServiceDraining, 0, now
-	n.Deployments = slices.Clone(s.Deployments)
-	for i := range n.Deployments {
-		n.Deployments[i].DesiredCount = 0
-	}
 	return &n
 }
 
@@ -197,7 +204,7 @@ func knownService(t *state.Tables, call *awswire.Call, clusterRef, ref *string) 
 	if err != nil {
 		return nil, err
 	}
-	if deref(ref) == "" {
+	if request.Value(ref) == "" {
 		return nil, invalid("Service must not be empty.")
 	}
 	s, _, ok := serviceIn(t, c, *ref)
@@ -207,7 +214,8 @@ func knownService(t *state.Tables, call *awswire.Call, clusterRef, ref *string) 
 	return s, nil
 }
 
-// activeService finds one that can be changed. One that was deleted, and is still there to be described, is known but not active.
+// activeService finds one that can be changed. One that was deleted, and is still there to be
+// described, is known but not active.
 func activeService(t *state.Tables, call *awswire.Call, clusterRef, ref *string) (*ecs.Service, error) {
 	s, err := knownService(t, call, clusterRef, ref)
 	if err == nil && s.Status != ecs.ServiceActive {
@@ -216,7 +224,9 @@ func activeService(t *state.Tables, call *awswire.Call, clusterRef, ref *string)
 	return s, err
 }
 
-func (a *api) describeServices(_ context.Context, call *awswire.Call, in *shape.DescribeServicesInput) (*shape.DescribeServicesOutput, error) {
+func (a *api) describeServices(
+	_ context.Context, call *awswire.Call, in *shape.DescribeServicesInput,
+) (*shape.DescribeServicesOutput, error) {
 	if err := batch("Services", len(in.Services), 10); err != nil {
 		return nil, err
 	}
@@ -236,20 +246,22 @@ func (a *api) describeServices(_ context.Context, call *awswire.Call, in *shape.
 	return out, nil
 }
 
-func (a *api) listServices(_ context.Context, call *awswire.Call, in *shape.ListServicesInput) (*shape.ListServicesOutput, error) {
+func (a *api) listServices(
+	_ context.Context, call *awswire.Call, in *shape.ListServicesInput,
+) (*shape.ListServicesOutput, error) {
 	snap := a.store.View()
 	c, err := cluster(&snap.Tables, call, in.Cluster)
 	if err != nil {
 		return nil, err
 	}
 	var arns []string
-	for s := range snap.Services.By(state.ByCluster, c.ClusterARN) {
+	for s := range snap.Services.By(state.ServicesByCluster, c.ClusterARN) {
 		if s.Status == ecs.ServiceActive && (in.LaunchType == "" || s.LaunchType == in.LaunchType) &&
 			(in.SchedulingStrategy == "" || s.SchedulingStrategy == in.SchedulingStrategy) {
 			arns = append(arns, s.ServiceARN)
 		}
 	}
-	l := listing{maxResults: in.MaxResults, token: in.NextToken, size: 10} // ecs.md 1.1.6
-	page, next, err := paged(call, l, arns, itself, c.ClusterARN, in.LaunchType, in.SchedulingStrategy)
+	page, next, err := request.Page(call, shortPages.Ask(in.MaxResults, in.NextToken), arns, request.Itself,
+		c.ClusterARN, in.LaunchType, in.SchedulingStrategy)
 	return &shape.ListServicesOutput{ServiceArns: page, NextToken: next}, err
 }

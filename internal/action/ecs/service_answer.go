@@ -11,32 +11,33 @@ import (
 
 // answerService gives a service as the API has it, with its counts and its newest events.
 func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
+	progress := t.Progress(s.ServiceARN)
+	current := progress.Current()
 	plain := *s
-	// These have other shapes on the wire, and are set below.
-	plain.Tags, plain.Deployments, plain.DeploymentController = nil, nil, ""
+	plain.Tags, plain.DeploymentController = nil, "" // these have other shapes, and are set below
 	out := reshape.Out[shape.Service](plain)
+	out.TaskDefinition = &current.TaskDefinition
+	out.LoadBalancers = reshape.Out[[]shape.LoadBalancer](current.LoadBalancers)
+	if n := current.NetworkConfiguration; n != nil {
+		out.NetworkConfiguration = new(reshape.Out[shape.NetworkConfiguration](n))
+	}
 	out.DeploymentController = &shape.DeploymentController{Type: s.DeploymentController}
-	out.DesiredCount, out.EnableECSManagedTags, out.EnableExecuteCommand = new(int32(s.DesiredCount)), &s.EnableECSManagedTags, &s.EnableExecuteCommand
+	out.DesiredCount, out.EnableECSManagedTags, out.EnableExecuteCommand = new(
+		int32(progress.DesiredCount(s))), &s.EnableECSManagedTags, &s.EnableExecuteCommand
 	out.LoadBalancers, out.ServiceRegistries = orEmpty(out.LoadBalancers), []shape.ServiceRegistry{}
 	out.PlacementConstraints, out.PlacementStrategy = orEmpty(out.PlacementConstraints), orEmpty(out.PlacementStrategy)
 	answerDeploymentConfiguration(&out, s)
 
-	running, pending := make(map[string]int32), make(map[string]int32)
-	var allRunning, allPending int32
-	for task := range t.Tasks.By(state.ByService, s.ServiceARN) {
-		switch r, p := counted(task); {
-		case r:
-			running[task.StartedBy]++
-			allRunning++
-		case p:
-			pending[task.StartedBy]++
-			allPending++
-		}
-	}
-	out.RunningCount, out.PendingCount = &allRunning, &allPending
+	sums := t.TasksOfService(s.ServiceARN)
+	running, pending := sums.RunningAndPending(nil)
+	out.RunningCount, out.PendingCount = new(int32(running)), new(int32(pending))
 	out.Deployments = []shape.Deployment{}
-	for _, d := range s.Deployments {
-		out.Deployments = append(out.Deployments, answerDeployment(d, running[d.ID], pending[d.ID]))
+	for _, d := range progress.Deployments {
+		if s.Status == ecs.ServiceInactive {
+			break
+		}
+		running, pending := sums.RunningAndPending(func(c ecs.TaskCount) bool { return c.Label == d.ID })
+		out.Deployments = append(out.Deployments, answerDeployment(s, d, running, pending))
 	}
 	out.Events = answerEvents(t, s)
 	if tags {
@@ -60,9 +61,19 @@ func answerDeploymentConfiguration(out *shape.Service, s *ecs.Service) {
 	}
 }
 
-func answerDeployment(d ecs.Deployment, running, pending int32) shape.Deployment {
+func answerDeployment(s *ecs.Service, d ecs.Deployment, running, pending int) shape.Deployment {
+	switch { // what was asked for a moment ago holds although control/service has not taken it up
+	case s.Status == ecs.ServiceDraining:
+		d.DesiredCount = 0
+	case d.Status == ecs.DeploymentPrimary && s.SchedulingStrategy == ecs.Replica:
+		d.DesiredCount = s.DesiredCount
+	}
 	out := reshape.Out[shape.Deployment](d)
-	out.RunningCount, out.PendingCount = &running, &pending
+	out.TaskDefinition, out.LaunchType = &d.Revision.TaskDefinition, d.Revision.LaunchType
+	if n := d.Revision.NetworkConfiguration; n != nil {
+		out.NetworkConfiguration = new(reshape.Out[shape.NetworkConfiguration](n))
+	}
+	out.RunningCount, out.PendingCount = new(int32(running)), new(int32(pending))
 	out.DesiredCount, out.FailedTasks = new(int32(d.DesiredCount)), new(int32(d.FailedTasks))
 	return out
 }
@@ -70,8 +81,8 @@ func answerDeployment(d ecs.Deployment, running, pending int32) shape.Deployment
 // answerEvents has the newest first.
 func answerEvents(t *state.Tables, s *ecs.Service) []shape.ServiceEvent {
 	out := []shape.ServiceEvent{}
-	for e := range t.ServiceEvents.By(state.ByService, s.ServiceARN) {
-		out = append(out, reshape.Out[shape.ServiceEvent](e))
+	for e := range t.ServiceEvents.By(state.ServiceEventsByService, s.ServiceARN) {
+		out = append(out, shape.ServiceEvent{Id: &e.ID, CreatedAt: &e.CreatedAt, Message: &e.Message})
 	}
 	slices.Reverse(out)
 	return out[:min(len(out), ecs.KeptEvents)]

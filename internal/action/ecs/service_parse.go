@@ -3,40 +3,57 @@ package ecs
 import (
 	"slices"
 
+	"github.com/berthhq/berth/internal/action/request"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
 )
 
-// parseService checks everything about a service that does not need the state, and fills in defaults.
-func parseService(in *shape.CreateServiceInput) (*ecs.Service, error) {
+// parseService checks everything about a service that does not need the state, and fills in
+// defaults. The revision lacks its task definition.
+func parseService(in *shape.CreateServiceInput) (*ecs.Service, *ecs.ServiceRevision, error) {
 	s := &ecs.Service{
-		ServiceName: deref(in.ServiceName), Status: ecs.ServiceActive, SchedulingStrategy: in.SchedulingStrategy,
-		DeploymentController: "ECS", RoleARN: deref(in.Role), EnableECSManagedTags: deref(in.EnableECSManagedTags),
-		EnableExecuteCommand: deref(in.EnableExecuteCommand), PropagateTags: in.PropagateTags, ClientToken: deref(in.ClientToken),
+		ServiceName: request.Value(in.ServiceName), Status: ecs.ServiceActive,
+		SchedulingStrategy:   in.SchedulingStrategy,
+		DeploymentController: "ECS", RoleARN: request.Value(in.Role),
+		EnableECSManagedTags: request.Value(in.EnableECSManagedTags),
+		EnableExecuteCommand: request.Value(in.EnableExecuteCommand), PropagateTags: in.PropagateTags,
+		ClientToken: request.Value(in.ClientToken),
 	}
 	if !ecs.ValidName(s.ServiceName) {
-		return nil, invalid("Invalid service name '%s': up to 255 letters (uppercase and lowercase), numbers, hyphens, and underscores are allowed.", s.ServiceName)
+		return nil, nil, invalid("Invalid service name '%s': up to 255 letters (uppercase and lowercase), "+
+			"numbers, hyphens, and underscores are allowed.", s.ServiceName)
 	}
-	if !printable(s.ClientToken, 36) {
-		return nil, invalid("clientToken may have at most 36 printable ASCII characters.") // ecs.md 1.1.11
+	if err := checkToken(in.ClientToken, 36); err != nil {
+		return nil, nil, err
 	}
 	if s.PropagateTags == "" {
 		s.PropagateTags = "NONE"
 	}
 	var err error
 	if s.LaunchType, err = parseLaunchType(in.LaunchType); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := checkController(in.DeploymentController); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, parse := range []func(*ecs.Service, *shape.CreateServiceInput) error{parseScheduling, parseNested, parseDeployment} {
-		if err := parse(s, in); err != nil {
-			return nil, err
-		}
+	if err := parseScheduling(s, in); err != nil {
+		return nil, nil, err
 	}
-	return s, parseRebalancing(s, in.AvailabilityZoneRebalancing)
+	rev := &ecs.ServiceRevision{LaunchType: s.LaunchType}
+	if rev.LoadBalancers, err = parseLoadBalancers(in.LoadBalancers); err != nil {
+		return nil, nil, err
+	}
+	if rev.NetworkConfiguration, err = parseNetwork(in.NetworkConfiguration); err != nil {
+		return nil, nil, err
+	}
+	if err := parseNested(s, in); err != nil {
+		return nil, nil, err
+	}
+	if err := parseDeployment(s, in); err != nil {
+		return nil, nil, err
+	}
+	return s, rev, parseRebalancing(s, in.AvailabilityZoneRebalancing)
 }
 
 // parseLaunchType lets what runs on container instances pass (ecs.md 1.6.4).
@@ -73,7 +90,8 @@ func setDesiredCount(s *ecs.Service, in *int32) error {
 	case in == nil:
 		return nil
 	case s.SchedulingStrategy == ecs.Daemon:
-		return invalid("The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again")
+		return invalid("The daemon scheduling strategy does not support a desired count for services. " +
+			"Remove the desired count value and try again")
 	case *in < 0:
 		return invalid("Invalid desired count %d: it must be 0 or more.", *in)
 	}
@@ -83,13 +101,8 @@ func setDesiredCount(s *ecs.Service, in *int32) error {
 
 func parseNested(s *ecs.Service, in *shape.CreateServiceInput) error {
 	var err error
-	if s.LoadBalancers, err = parseLoadBalancers(in.LoadBalancers); err != nil {
-		return err
-	}
-	if s.NetworkConfiguration, err = parseNetwork(in.NetworkConfiguration); err != nil {
-		return err
-	}
-	if s.PlacementConstraints, s.PlacementStrategy, err = parsePlacement(in.PlacementConstraints, in.PlacementStrategy); err != nil {
+	if s.PlacementConstraints, s.PlacementStrategy, err = parsePlacement(in.PlacementConstraints,
+		in.PlacementStrategy); err != nil {
 		return err
 	}
 	if s.Tags, err = parseTags(in.Tags); err != nil {
@@ -100,18 +113,23 @@ func parseNested(s *ecs.Service, in *shape.CreateServiceInput) error {
 }
 
 // parsePlacement is for tasks and services alike (ecs.md 1.4.20, 2.2).
-func parsePlacement(constraints []shape.PlacementConstraint, strategies []shape.PlacementStrategy) ([]ecs.PlacementConstraint, []ecs.PlacementStrategy, error) {
+func parsePlacement(
+	constraints []shape.PlacementConstraint, strategies []shape.PlacementStrategy,
+) ([]ecs.PlacementConstraint, []ecs.PlacementStrategy, error) {
 	if len(constraints) > ecs.MaxPlacementConstraints || len(strategies) > 5 {
-		return nil, nil, invalid("At most %d placement constraints and 5 placement strategies are allowed.", ecs.MaxPlacementConstraints)
+		return nil, nil, invalid("At most %d placement constraints and 5 placement strategies are allowed.",
+			ecs.MaxPlacementConstraints)
 	}
 	for _, x := range constraints { // AWS tells "" from a member that is absent (ecs.md 2.3, 2.5)
 		if x.Type == "distinctInstance" && x.Expression != nil {
-			return nil, nil, invalid("Invalid placement constraint: a distinctInstance placement constraint takes no expression, found %q.", *x.Expression)
+			return nil, nil, invalid("Invalid placement constraint: a distinctInstance placement "+
+				"constraint takes no expression, found %q.", *x.Expression)
 		}
 	}
 	for _, x := range strategies {
 		if x.Type == "random" && x.Field != nil {
-			return nil, nil, invalid("Invalid placement strategy: the random placement strategy takes no field, found %q.", *x.Field)
+			return nil, nil, invalid("Invalid placement strategy: the random placement strategy takes no "+
+				"field, found %q.", *x.Field)
 		}
 	}
 	c, err := parsed[[]ecs.PlacementConstraint](constraints)
@@ -120,7 +138,8 @@ func parsePlacement(constraints []shape.PlacementConstraint, strategies []shape.
 	}
 	for _, x := range c {
 		if len(x.Expression) > ecs.MaxConstraintExpression {
-			return nil, nil, invalid("The placement constraint expression is longer than %d characters.", ecs.MaxConstraintExpression)
+			return nil, nil, invalid("The placement constraint expression is longer than %d characters.",
+				ecs.MaxConstraintExpression)
 		}
 	}
 	if _, err := launch.ParseConstraints(c); err != nil {
@@ -148,7 +167,8 @@ func parseLoadBalancers(in []shape.LoadBalancer) ([]ecs.LoadBalancer, error) {
 			return nil, invalid("A load balancer needs targetGroupArn, containerName and containerPort.")
 		}
 		if slices.Contains(out[:i], lb) {
-			return nil, invalid("loadBalancers names container %s, port %d, twice for the target group %s: once is enough.", lb.ContainerName, lb.ContainerPort, lb.TargetGroupARN)
+			return nil, invalid("loadBalancers names container %s, port %d, twice for the target group %s: "+
+				"once is enough.", lb.ContainerName, lb.ContainerPort, lb.TargetGroupARN)
 		}
 	}
 	return out, nil

@@ -4,66 +4,55 @@ import (
 	"context"
 	"slices"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/deploy"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) updateService(ctx context.Context, call *awswire.Call, in *shape.UpdateServiceInput) (*shape.UpdateServiceOutput, error) {
+func (a *api) updateService(
+	ctx context.Context, call *awswire.Call, in *shape.UpdateServiceInput,
+) (*shape.UpdateServiceOutput, error) {
 	u, err := parseServiceUpdate(in)
 	if err != nil {
 		return nil, err
 	}
-	deploymentID := newDeploymentID()
+	ids := deploy.NewIDs(call.Random)
 	var out shape.Service
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		old, err := activeService(&tx.Tables, call, in.Cluster, in.Service)
 		if err != nil {
 			return err
 		}
-		s := *old
-		redeploy, err := u.change(&tx.Tables, call, &s)
+		s, rev := *old, tx.Progress(old.ServiceARN).Current()
+		redeploy, err := u.change(&tx.Tables, call, &s, &rev)
 		if err != nil {
 			return err
 		}
 		c, _ := tx.Clusters.Get(s.ClusterARN)
-		d, ok := tx.TaskDefinitions.Get(s.TaskDefinition)
+		d, ok := tx.TaskDefinitions.Get(rev.TaskDefinition)
 		if !ok {
 			return client("TaskDefinition not found.")
 		}
-		if err := checkGrace(u.grace, &s, d); err != nil {
+		if err := checkGrace(u.grace, &rev, d); err != nil {
 			return err
 		}
-		if err := checkService(&tx.Tables, c, &s, d); err != nil {
+		if err := checkService(&tx.Tables, c, &s, &rev, d); err != nil {
 			return err
 		}
 		if redeploy && d.Status != ecs.TaskDefinitionActive {
 			return client("TaskDefinition is inactive") // ecs.md 1.4.2
 		}
-		if redeploy {
-			s.Deployments = supersede(&s, newDeployment(&s, deploymentID, call.Now))
-		} else if p := s.Primary(); p != nil && p.DesiredCount != s.DesiredCount {
-			s.Deployments = slices.Clone(s.Deployments)
-			s.Primary().DesiredCount, s.Primary().UpdatedAt = s.DesiredCount, call.Now
-		}
 		tx.Services.Put(&s)
+		if redeploy {
+			deploy.Start(tx, &s, rev, ids, call.Now)
+		}
 		out = answerService(&tx.Tables, &s, true)
 		return nil
 	})
 	return &shape.UpdateServiceOutput{Service: &out}, err
-}
-
-// supersede puts a new primary deployment in front; what was primary becomes ACTIVE until its tasks are gone (ecs.md 3.1.4).
-func supersede(s *ecs.Service, d ecs.Deployment) []ecs.Deployment {
-	out := []ecs.Deployment{d}
-	for _, o := range s.Deployments {
-		if o.Status == ecs.DeploymentPrimary {
-			o.Status, o.UpdatedAt = ecs.DeploymentActive, d.CreatedAt
-		}
-		out = append(out, o)
-	}
-	return out
 }
 
 // serviceUpdate is an UpdateService with its nested members parsed; what is absent in the input is not changed.
@@ -95,10 +84,13 @@ func parseServiceUpdate(in *shape.UpdateServiceInput) (*serviceUpdate, error) {
 	return u, err
 }
 
-// change applies the update to a copy of the service and reports whether it starts a deployment (ecs.md 3.1.2).
-func (u *serviceUpdate) change(t *state.Tables, call *awswire.Call, s *ecs.Service) (redeploy bool, err error) {
-	before := *s
-	if err := u.changeTasks(t, call, s); err != nil {
+// change applies the update to copies of the service and of its current revision, and reports whether
+// it starts a deployment (ecs.md 3.1.2).
+func (u *serviceUpdate) change(
+	t *state.Tables, call *awswire.Call, s *ecs.Service, rev *ecs.ServiceRevision,
+) (redeploy bool, err error) {
+	before := *rev
+	if err := u.changeRevision(t, call, rev); err != nil {
 		return false, err
 	}
 	if err := u.changeCount(s); err != nil {
@@ -110,25 +102,26 @@ func (u *serviceUpdate) change(t *state.Tables, call *awswire.Call, s *ecs.Servi
 			return false, err
 		}
 	}
-	redeploy = deref(u.in.ForceNewDeployment) || s.TaskDefinition != before.TaskDefinition ||
-		!slices.Equal(s.LoadBalancers, before.LoadBalancers) || hashOf(s.NetworkConfiguration) != hashOf(before.NetworkConfiguration)
+	redeploy = request.Value(u.in.ForceNewDeployment) || rev.TaskDefinition != before.TaskDefinition ||
+		!slices.Equal(rev.LoadBalancers, before.LoadBalancers) ||
+		request.Hash(rev.NetworkConfiguration) != request.Hash(before.NetworkConfiguration)
 	return redeploy, nil
 }
 
-// changeTasks changes what new tasks are made from.
-func (u *serviceUpdate) changeTasks(t *state.Tables, call *awswire.Call, s *ecs.Service) error {
+// changeRevision changes what new tasks are made from.
+func (u *serviceUpdate) changeRevision(t *state.Tables, call *awswire.Call, rev *ecs.ServiceRevision) error {
 	if u.in.TaskDefinition != nil {
 		d, err := usableTaskDefinition(t, call, u.in.TaskDefinition)
 		if err != nil {
 			return err
 		}
-		s.TaskDefinition = d.TaskDefinitionARN
+		rev.TaskDefinition = d.TaskDefinitionARN
 	}
 	if u.in.LoadBalancers != nil {
-		s.LoadBalancers = u.loadBalancers
+		rev.LoadBalancers = u.loadBalancers
 	}
 	if u.network != nil {
-		s.NetworkConfiguration = u.network
+		rev.NetworkConfiguration = u.network
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/reshape"
@@ -13,11 +14,13 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) stopTask(ctx context.Context, call *awswire.Call, in *shape.StopTaskInput) (*shape.StopTaskOutput, error) {
-	if deref(in.Task) == "" {
+func (a *api) stopTask(
+	ctx context.Context, call *awswire.Call, in *shape.StopTaskInput,
+) (*shape.StopTaskOutput, error) {
+	if request.Value(in.Task) == "" {
 		return nil, invalid("Task identifier must not be empty.")
 	}
-	reason := deref(in.Reason)
+	reason := request.Value(in.Reason)
 	if len(reason) > 1024 {
 		return nil, invalid("reason may have at most 1024 characters.")
 	}
@@ -45,7 +48,9 @@ func (a *api) stopTask(ctx context.Context, call *awswire.Call, in *shape.StopTa
 	return &shape.StopTaskOutput{Task: &out}, err
 }
 
-func (a *api) describeTasks(_ context.Context, call *awswire.Call, in *shape.DescribeTasksInput) (*shape.DescribeTasksOutput, error) {
+func (a *api) describeTasks(
+	_ context.Context, call *awswire.Call, in *shape.DescribeTasksInput,
+) (*shape.DescribeTasksOutput, error) {
 	if err := batch("Tasks", len(in.Tasks), 100); err != nil {
 		return nil, err
 	}
@@ -95,7 +100,7 @@ func answerTask(tables *state.Tables, t *ecs.Task, tags bool) shape.Task {
 func answerOverrides(t *ecs.Task, given []shape.ContainerOverride) []shape.ContainerOverride {
 	out := []shape.ContainerOverride{}
 	for _, c := range t.Containers {
-		i := slices.IndexFunc(given, func(o shape.ContainerOverride) bool { return deref(o.Name) == c.Name })
+		i := slices.IndexFunc(given, func(o shape.ContainerOverride) bool { return request.Value(o.Name) == c.Name })
 		if i >= 0 {
 			out = append(out, given[i])
 		} else {
@@ -105,8 +110,11 @@ func answerOverrides(t *ecs.Task, given []shape.ContainerOverride) []shape.Conta
 	return out
 }
 
-func (a *api) listTasks(_ context.Context, call *awswire.Call, in *shape.ListTasksInput) (*shape.ListTasksOutput, error) {
-	if in.StartedBy != nil && (in.Family != nil || in.ServiceName != nil || in.ContainerInstance != nil || in.DesiredStatus != "" || in.LaunchType != "") {
+func (a *api) listTasks(
+	_ context.Context, call *awswire.Call, in *shape.ListTasksInput,
+) (*shape.ListTasksOutput, error) {
+	if in.StartedBy != nil && (in.Family != nil || in.ServiceName != nil || in.ContainerInstance != nil ||
+		in.DesiredStatus != "" || in.LaunchType != "") {
 		return nil, invalid("startedBy must be the only filter when it is given.") // ecs.md 1.1.9
 	}
 	snap := a.store.View()
@@ -119,13 +127,15 @@ func (a *api) listTasks(_ context.Context, call *awswire.Call, in *shape.ListTas
 		return nil, err
 	}
 	var arns []string
-	for t := range snap.Tasks.By(state.ByCluster, c.ClusterARN) {
+	for t := range snap.Tasks.By(state.TasksByCluster, c.ClusterARN) {
 		if f(t) {
 			arns = append(arns, t.TaskARN)
 		}
 	}
-	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, arns, itself,
-		c.ClusterARN, deref(in.Family), deref(in.ServiceName), deref(in.ContainerInstance), in.DesiredStatus, in.LaunchType, deref(in.StartedBy))
+	page, next, err := request.Page(call, pages.Ask(in.MaxResults, in.NextToken), arns, request.Itself,
+		c.ClusterARN, request.Value(in.Family), request.Value(in.ServiceName), request.Value(in.ContainerInstance),
+		in.DesiredStatus,
+		in.LaunchType, request.Value(in.StartedBy))
 	return &shape.ListTasksOutput{TaskArns: page, NextToken: next}, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/reshape"
@@ -19,7 +20,9 @@ import (
 
 const maxRevisions = 1_000_000
 
-func (a *api) registerTaskDefinition(ctx context.Context, call *awswire.Call, in *shape.RegisterTaskDefinitionInput) (*shape.RegisterTaskDefinitionOutput, error) {
+func (a *api) registerTaskDefinition(
+	ctx context.Context, call *awswire.Call, in *shape.RegisterTaskDefinitionInput,
+) (*shape.RegisterTaskDefinitionOutput, error) {
 	def, err := parseTaskDefinition(in)
 	if err != nil {
 		return nil, err
@@ -32,7 +35,8 @@ func (a *api) registerTaskDefinition(ctx context.Context, call *awswire.Call, in
 			f.LastRevision = old.LastRevision
 		}
 		if f.LastRevision >= maxRevisions {
-			return client("The family %s has %d revisions and can have no more: use another family.", def.Family, maxRevisions)
+			return client("The family %s has %d revisions and can have no more: use another family.",
+				def.Family, maxRevisions)
 		}
 		f.LastRevision++
 		tx.Families.Put(f)
@@ -41,7 +45,9 @@ func (a *api) registerTaskDefinition(ctx context.Context, call *awswire.Call, in
 		tx.TaskDefinitions.Put(def)
 		return nil
 	})
-	return &shape.RegisterTaskDefinitionOutput{TaskDefinition: answerTaskDefinition(def), Tags: answerTags(def.Tags)}, err
+	return &shape.RegisterTaskDefinitionOutput{
+		TaskDefinition: answerTaskDefinition(def), Tags: answerTags(def.Tags),
+	}, err
 }
 
 func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefinition, error) {
@@ -54,7 +60,7 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 			return nil, err
 		}
 		// A CPU of 0 is the default and says nothing.
-		if deref(c.Cpu) == 0 {
+		if request.Value(c.Cpu) == 0 {
 			c.Cpu = nil
 		}
 	}
@@ -85,7 +91,8 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 	return &def, nil
 }
 
-// checkZeros refuses what is 0 and may not be: the noun cannot tell it from what is absent and has a default (ecs.md 1.4.15, 1.4.16).
+// checkZeros refuses what is 0 and may not be: the noun cannot tell it from what is absent and has
+// a default (ecs.md 1.4.15, 1.4.16).
 func checkZeros(c *shape.ContainerDefinition) error {
 	var zeros []string
 	note := func(name string, v *int32) {
@@ -102,7 +109,8 @@ func checkZeros(c *shape.ContainerDefinition) error {
 		note("restartPolicy.restartAttemptPeriod", r.RestartAttemptPeriod)
 	}
 	if len(zeros) > 0 {
-		return client("Invalid setting for container '%s'. '%s' must not be 0: leave it out for the default.", deref(c.Name), zeros[0])
+		return client("Invalid setting for container '%s'. '%s' must not be 0: leave it out for the default.",
+			request.Value(c.Name), zeros[0])
 	}
 	return nil
 }
@@ -113,7 +121,8 @@ func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
 		c := &out.ContainerDefinitions[i]
 		// AWS always has these, empty or not.
 		c.Cpu, c.Essential = new(int32(d.ContainerDefinitions[i].CPU)), new(d.ContainerDefinitions[i].Essential)
-		c.Environment, c.MountPoints, c.VolumesFrom = orEmpty(c.Environment), orEmpty(c.MountPoints), orEmpty(c.VolumesFrom)
+		c.Environment, c.MountPoints, c.VolumesFrom = orEmpty(c.Environment), orEmpty(c.MountPoints),
+			orEmpty(c.VolumesFrom)
 		c.PortMappings, c.SystemControls = orEmpty(c.PortMappings), orEmpty(c.SystemControls)
 		for j := range c.PortMappings {
 			if p := &c.PortMappings[j]; p.ContainerPort != nil && p.HostPort == nil {
@@ -126,8 +135,10 @@ func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
 	return &out
 }
 
-func (a *api) deregisterTaskDefinition(ctx context.Context, call *awswire.Call, in *shape.DeregisterTaskDefinitionInput) (*shape.DeregisterTaskDefinitionOutput, error) {
-	ref := deref(in.TaskDefinition)
+func (a *api) deregisterTaskDefinition(
+	ctx context.Context, call *awswire.Call, in *shape.DeregisterTaskDefinitionInput,
+) (*shape.DeregisterTaskDefinitionOutput, error) {
+	ref := request.Value(in.TaskDefinition)
 	if !hasRevision(ref) {
 		return nil, client("Invalid revision number. Specify the task definition as family:revision or by its ARN.")
 	}
@@ -151,7 +162,9 @@ func (a *api) deregisterTaskDefinition(ctx context.Context, call *awswire.Call, 
 // hasRevision reports whether a reference names one revision, as where something is taken away it must.
 func hasRevision(ref string) bool { return strings.Contains(arn.LastID(ref), ":") }
 
-func (a *api) deleteTaskDefinitions(ctx context.Context, call *awswire.Call, in *shape.DeleteTaskDefinitionsInput) (*shape.DeleteTaskDefinitionsOutput, error) {
+func (a *api) deleteTaskDefinitions(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteTaskDefinitionsInput,
+) (*shape.DeleteTaskDefinitionsOutput, error) {
 	if err := batch("Task definitions", len(in.TaskDefinitions), 10); err != nil {
 		return nil, err
 	}
@@ -161,10 +174,13 @@ func (a *api) deleteTaskDefinitions(ctx context.Context, call *awswire.Call, in 
 			d, ok := taskDefinition(&tx.Tables, call, ref)
 			switch {
 			case !ok || !hasRevision(ref):
-				out.Failures = append(out.Failures, shape.Failure{Arn: &ref, Reason: new("The specified task definition does not exist. Specify a valid account, family, revision and try again.")})
+				out.Failures = append(out.Failures, shape.Failure{Arn: &ref, Reason: new("The specified task " +
+					"definition does not exist. Specify a valid account, family, revision and try again.")})
 				continue
 			case d.Status == ecs.TaskDefinitionActive:
-				out.Failures = append(out.Failures, shape.Failure{Arn: &d.TaskDefinitionARN, Reason: new("The specified task definition is still in ACTIVE status. Please deregister the target and try again.")})
+				out.Failures = append(out.Failures,
+					shape.Failure{Arn: &d.TaskDefinitionARN, Reason: new("The specified task definition is " +
+						"still in ACTIVE status. Please deregister the target and try again.")})
 				continue
 			}
 			n := *d
@@ -177,9 +193,11 @@ func (a *api) deleteTaskDefinitions(ctx context.Context, call *awswire.Call, in 
 	return out, err
 }
 
-func (a *api) describeTaskDefinition(_ context.Context, call *awswire.Call, in *shape.DescribeTaskDefinitionInput) (*shape.DescribeTaskDefinitionOutput, error) {
+func (a *api) describeTaskDefinition(
+	_ context.Context, call *awswire.Call, in *shape.DescribeTaskDefinitionInput,
+) (*shape.DescribeTaskDefinitionOutput, error) {
 	snap := a.store.View()
-	d, ok := taskDefinition(&snap.Tables, call, deref(in.TaskDefinition))
+	d, ok := taskDefinition(&snap.Tables, call, request.Value(in.TaskDefinition))
 	if !ok {
 		return nil, client("Unable to describe task definition.")
 	}
@@ -190,13 +208,15 @@ func (a *api) describeTaskDefinition(_ context.Context, call *awswire.Call, in *
 	return out, nil
 }
 
-func (a *api) listTaskDefinitions(_ context.Context, call *awswire.Call, in *shape.ListTaskDefinitionsInput) (*shape.ListTaskDefinitionsOutput, error) {
+func (a *api) listTaskDefinitions(
+	_ context.Context, call *awswire.Call, in *shape.ListTaskDefinitionsInput,
+) (*shape.ListTaskDefinitionsOutput, error) {
 	status := in.Status
 	if status == "" {
 		status = ecs.TaskDefinitionActive
 	}
 	prefix := ""
-	if deref(in.FamilyPrefix) != "" {
+	if request.Value(in.FamilyPrefix) != "" {
 		prefix = *in.FamilyPrefix + ":" // the whole family name, in spite of the parameter's name
 	}
 	snap := a.store.View()
@@ -208,28 +228,31 @@ func (a *api) listTaskDefinitions(_ context.Context, call *awswire.Call, in *sha
 	}
 	// Revisions sort as numbers (ecs.md 1.1.10), which their ARNs do not.
 	key := func(d *ecs.TaskDefinition) string { return fmt.Sprintf("%s\x00%07d", d.Family, d.Revision) }
-	l := listing{maxResults: in.MaxResults, token: in.NextToken, descending: in.Sort == "DESC"}
-	page, next, err := paged(call, l, defs, key, status, in.Sort, deref(in.FamilyPrefix))
-	out := &shape.ListTaskDefinitionsOutput{TaskDefinitionArns: []string{}, NextToken: next}
-	for _, d := range page {
-		out.TaskDefinitionArns = append(out.TaskDefinitionArns, d.TaskDefinitionARN)
-	}
-	return out, err
+	asked := pages.Ask(in.MaxResults, in.NextToken)
+	asked.Descending = in.Sort == "DESC"
+	page, next, err := request.Page(call, asked, defs, key, status, in.Sort, request.Value(in.FamilyPrefix))
+	return &shape.ListTaskDefinitionsOutput{NextToken: next, TaskDefinitionArns: request.Answers(page,
+		func(d *ecs.TaskDefinition) string { return d.TaskDefinitionARN })}, err
 }
 
-func (a *api) listTaskDefinitionFamilies(_ context.Context, call *awswire.Call, in *shape.ListTaskDefinitionFamiliesInput) (*shape.ListTaskDefinitionFamiliesOutput, error) {
+func (a *api) listTaskDefinitionFamilies(
+	_ context.Context, call *awswire.Call, in *shape.ListTaskDefinitionFamiliesInput,
+) (*shape.ListTaskDefinitionFamiliesOutput, error) {
 	snap := a.store.View()
 	active := make(map[string]bool)
-	for d := range snap.TaskDefinitions.Prefix(ecs.ARN(call.Region, call.Account, ecs.TypeTaskDefinition, deref(in.FamilyPrefix))) {
+	for d := range snap.TaskDefinitions.Prefix(
+		ecs.ARN(call.Region, call.Account, ecs.TypeTaskDefinition, request.Value(in.FamilyPrefix))) {
 		active[d.Family] = active[d.Family] || d.Status == ecs.TaskDefinitionActive
 	}
 	var families []string
 	for f, is := range active {
-		// A family without an ACTIVE revision is INACTIVE; without a status both are asked for, as AWS documents the parameter.
+		// A family without an ACTIVE revision is INACTIVE; without a status both are asked for, as
+		// AWS documents the parameter.
 		if in.Status == "" || in.Status == "ALL" || is == (in.Status == ecs.TaskDefinitionActive) {
 			families = append(families, f)
 		}
 	}
-	page, next, err := paged(call, listing{maxResults: in.MaxResults, token: in.NextToken}, families, itself, in.Status, deref(in.FamilyPrefix))
+	page, next, err := request.Page(call, pages.Ask(in.MaxResults, in.NextToken), families, request.Itself,
+		in.Status, request.Value(in.FamilyPrefix))
 	return &shape.ListTaskDefinitionFamiliesOutput{Families: page, NextToken: next}, err
 }

@@ -6,16 +6,22 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elasticache"
 	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createCacheCluster(ctx context.Context, call *awswire.Call, in *shape.CreateCacheClusterInput) (*shape.CreateCacheClusterOutput, error) {
+func (a *api) createCacheCluster(
+	ctx context.Context, call *awswire.Call, in *shape.CreateCacheClusterInput,
+) (*shape.CreateCacheClusterOutput, error) {
 	if in.ReplicationGroupId != nil {
-		return nil, invalid("ReplicationGroupId would make the cluster a read replica; Berth runs one node for each replication group.")
+		return nil, invalid("ReplicationGroupId would make the cluster a read replica; Berth runs one node " +
+			"for each replication group.")
 	}
 	if in.AZMode == "cross-az" || len(in.PreferredAvailabilityZones) > 1 {
 		return nil, invalid("A cluster of one node cannot be in several availability zones.")
@@ -26,14 +32,16 @@ func (a *api) createCacheCluster(ctx context.Context, call *awswire.Call, in *sh
 	if err := plain(in.NetworkType, in.IpDiscovery); err != nil {
 		return nil, err
 	}
-	zone := deref(in.PreferredAvailabilityZone)
+	zone := request.Value(in.PreferredAvailabilityZone)
 	if len(in.PreferredAvailabilityZones) == 1 {
 		zone = in.PreferredAvailabilityZones[0]
 	}
 	c, err := parseCluster(call, cluster{
-		id: lower(in.CacheClusterId), engine: deref(in.Engine), version: deref(in.EngineVersion), nodeType: deref(in.CacheNodeType), zone: zone,
-		port: in.Port, parameterGroup: deref(in.CacheParameterGroupName), subnetGroup: lower(in.CacheSubnetGroupName),
-		securityGroups: in.SecurityGroupIds, window: deref(in.PreferredMaintenanceWindow), autoUpgrade: in.AutoMinorVersionUpgrade, tags: in.Tags, maxID: 50,
+		id: lower(in.CacheClusterId), engine: request.Value(in.Engine),
+		version: request.Value(in.EngineVersion), nodeType: request.Value(in.CacheNodeType), zone: zone, port: in.Port,
+		parameterGroup: request.Value(in.CacheParameterGroupName), subnetGroup: lower(in.CacheSubnetGroupName),
+		securityGroups: in.SecurityGroupIds, window: request.Value(in.PreferredMaintenanceWindow),
+		autoUpgrade: in.AutoMinorVersionUpgrade, tags: in.Tags, maxID: 50,
 	})
 	if err != nil {
 		return nil, err
@@ -55,7 +63,8 @@ type cluster struct {
 
 func parseCluster(call *awswire.Call, in cluster) (*cache.Cluster, error) {
 	if !cache.ValidID(in.id, in.maxID) {
-		return nil, invalid("The id %q is not valid: it has 1 to %d letters, digits and hyphens, begins with a letter, and has no hyphen at its end or next to another.", in.id, in.maxID)
+		return nil, invalid("The id %q is not valid: it has 1 to %d letters, digits and hyphens, begins "+
+			"with a letter, and has no hyphen at its end or next to another.", in.id, in.maxID)
 	}
 	e, err := findEngine(in.engine, in.version)
 	if err != nil {
@@ -69,7 +78,8 @@ func parseCluster(call *awswire.Call, in cluster) (*cache.Cluster, error) {
 	case in.zone != "" && !strings.HasPrefix(in.zone, call.Region):
 		return nil, invalid("The availability zone %s is not one of the region %s.", in.zone, call.Region)
 	case in.parameterGroup != "" && in.parameterGroup != "default."+e.family:
-		return nil, fault.New(shape.CodeCacheParameterGroupNotFound, "CacheParameterGroup %s not found; Berth has the default groups only, here default.%s.", in.parameterGroup, e.family)
+		return nil, fault.New(shape.CodeCacheParameterGroupNotFound, "CacheParameterGroup %s not found; "+
+			"Berth has the default groups only, here default.%s.", in.parameterGroup, e.family)
 	}
 	if err := checkNodeType(in.nodeType); err != nil {
 		return nil, err
@@ -79,14 +89,12 @@ func parseCluster(call *awswire.Call, in cluster) (*cache.Cluster, error) {
 		return nil, err
 	}
 	c := &cache.Cluster{
-		ARN: cache.ClusterARN(call.Region, call.Account, in.id), Account: call.Account, Region: call.Region, ID: in.id, Status: cache.Creating,
-		Engine: e.name, EngineVersion: cmp.Or(in.version, e.version), NodeType: in.nodeType, Zone: cmp.Or(in.zone, call.Region+"a"),
-		ParameterGroup: "default." + e.family, SubnetGroup: in.subnetGroup, SecurityGroupIDs: in.securityGroups,
+		ARN: cache.ClusterARN(call.Region, call.Account, in.id), Account: call.Account, Region: call.Region,
+		ID: in.id, Status: cache.Creating, Engine: e.name, EngineVersion: cmp.Or(in.version, e.version),
+		NodeType: in.nodeType, Zone: cmp.Or(in.zone, call.Region+"a"), ParameterGroup: "default." + e.family,
+		SubnetGroup: in.subnetGroup, SecurityGroupIDs: in.securityGroups,
 		MaintenanceWindow: cmp.Or(in.window, maintenance), CreatedAt: call.Now, Tags: tags,
-		AutoMinorUpgrade: in.autoUpgrade == nil || *in.autoUpgrade,
-	}
-	if in.port != nil {
-		c.WantedPort = int(*in.port)
+		AutoMinorUpgrade: in.autoUpgrade == nil || *in.autoUpgrade, WantedPort: int(request.Value(in.port)),
 	}
 	return c, nil
 }
@@ -108,13 +116,15 @@ func putCluster(tx *state.Tx, c *cache.Cluster) error {
 		}
 	}
 	tx.CacheClusters.Put(c)
+	launch.LinkRole(tx, c.Account, role.ServiceElastiCache, c.CreatedAt)
 	return nil
 }
 
 func find(tables *state.Tables, call *awswire.Call, id *string) (*cache.Cluster, error) {
 	c, ok := tables.CacheClusters.Get(cache.ClusterARN(call.Region, call.Account, lower(id)))
 	if !ok {
-		return nil, fault.New(shape.CodeCacheClusterNotFound, "CacheCluster not found: %s", deref(id)).WithStatus(404)
+		return nil, fault.New(shape.CodeCacheClusterNotFound, "CacheCluster not found: %s",
+			request.Value(id)).WithStatus(404)
 	}
 	return c, nil
 }
@@ -124,8 +134,10 @@ func clusters(tables *state.Tables, call *awswire.Call) iter.Seq[*cache.Cluster]
 	return tables.CacheClusters.Prefix(cache.ClusterARN(call.Region, call.Account, ""))
 }
 
-func (a *api) describeCacheClusters(_ context.Context, call *awswire.Call, in *shape.DescribeCacheClustersInput) (*shape.DescribeCacheClustersOutput, error) {
-	snap, nodes := a.store.View(), in.ShowCacheNodeInfo != nil && *in.ShowCacheNodeInfo
+func (a *api) describeCacheClusters(
+	_ context.Context, call *awswire.Call, in *shape.DescribeCacheClustersInput,
+) (*shape.DescribeCacheClustersOutput, error) {
+	snap, nodes := a.store.View(), request.Value(in.ShowCacheNodeInfo)
 	out := &shape.DescribeCacheClustersOutput{CacheClusters: []shape.CacheCluster{}}
 	if in.CacheClusterId != nil {
 		c, err := find(&snap.Tables, call, in.CacheClusterId)
@@ -134,50 +146,38 @@ func (a *api) describeCacheClusters(_ context.Context, call *awswire.Call, in *s
 		}
 		return out, err
 	}
-	alone := in.ShowCacheClustersNotInReplicationGroups != nil && *in.ShowCacheClustersNotInReplicationGroups
-	most, err := limit(in.MaxRecords)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.Marker)
-	if err != nil {
-		return nil, err
-	}
-	list := func(yield func(*cache.Cluster) bool) {
-		for c := range clusters(&snap.Tables, call) {
-			if !(alone && c.ReplicationGroupID != "") && !yield(c) {
-				return
-			}
-		}
-	}
-	found, next := awswire.Cut(page, most, list, func(c *cache.Cluster) string { return c.ID })
-	for _, c := range found {
-		out.CacheClusters = append(out.CacheClusters, answerCluster(c, nodes))
-	}
+	alone := request.Value(in.ShowCacheClustersNotInReplicationGroups)
+	list := request.Where(clusters(&snap.Tables, call),
+		func(c *cache.Cluster) bool { return !alone || c.ReplicationGroupID == "" })
+	found, next, err := request.Cut(call, pages.Ask(in.MaxRecords, in.Marker), list,
+		func(c *cache.Cluster) string { return c.ID })
 	out.Marker = next
-	return out, nil
+	out.CacheClusters = request.Answers(found,
+		func(c *cache.Cluster) shape.CacheCluster { return answerCluster(c, nodes) })
+	return out, err
 }
 
 func answerCluster(c *cache.Cluster, nodes bool) shape.CacheCluster {
 	out := shape.CacheCluster{
-		ARN: &c.ARN, CacheClusterId: &c.ID, CacheClusterStatus: &c.Status, CacheClusterCreateTime: &c.CreatedAt, CacheNodeType: &c.NodeType,
-		Engine: &c.Engine, EngineVersion: answerVersion(c), NumCacheNodes: new(int32(1)), PreferredAvailabilityZone: &c.Zone,
+		ARN: &c.ARN, CacheClusterId: &c.ID, CacheClusterStatus: &c.Status,
+		CacheClusterCreateTime: &c.CreatedAt, CacheNodeType: &c.NodeType, Engine: &c.Engine,
+		EngineVersion: answerVersion(c), NumCacheNodes: new(int32(1)), PreferredAvailabilityZone: &c.Zone,
 		PreferredMaintenanceWindow: &c.MaintenanceWindow, NetworkType: "ipv4", IpDiscovery: "ipv4",
-		CacheParameterGroup:     &shape.CacheParameterGroupStatus{CacheParameterGroupName: &c.ParameterGroup, ParameterApplyStatus: new("in-sync"), CacheNodeIdsToReboot: []string{}},
-		AtRestEncryptionEnabled: new(false), AuthTokenEnabled: new(false), TransitEncryptionEnabled: new(false), AutoMinorVersionUpgrade: &c.AutoMinorUpgrade,
+		CacheParameterGroup: &shape.CacheParameterGroupStatus{CacheParameterGroupName: &c.ParameterGroup,
+			ParameterApplyStatus: new("in-sync"), CacheNodeIdsToReboot: []string{}},
+		AtRestEncryptionEnabled: new(false), AuthTokenEnabled: new(false),
+		TransitEncryptionEnabled: new(false), AutoMinorVersionUpgrade: &c.AutoMinorUpgrade,
 		SnapshotRetentionLimit: new(int32(0)), CacheSecurityGroups: []shape.CacheSecurityGroupMembership{},
+		CacheSubnetGroupName: request.Optional(c.SubnetGroup),
+		ReplicationGroupId:   request.Optional(c.ReplicationGroupID),
 	}
 	for _, id := range c.SecurityGroupIDs {
-		out.SecurityGroups = append(out.SecurityGroups, shape.SecurityGroupMembership{SecurityGroupId: &id, Status: new("active")})
-	}
-	if c.SubnetGroup != "" {
-		out.CacheSubnetGroupName = &c.SubnetGroup
-	}
-	if c.ReplicationGroupID != "" {
-		out.ReplicationGroupId = &c.ReplicationGroupID
+		out.SecurityGroups = append(out.SecurityGroups,
+			shape.SecurityGroupMembership{SecurityGroupId: &id, Status: new("active")})
 	}
 	if nodes {
-		node := shape.CacheNode{CacheNodeId: new("0001"), CacheNodeStatus: &c.Status, CacheNodeCreateTime: &c.CreatedAt, CustomerAvailabilityZone: &c.Zone,
+		node := shape.CacheNode{CacheNodeId: new("0001"), CacheNodeStatus: &c.Status,
+			CacheNodeCreateTime: &c.CreatedAt, CustomerAvailabilityZone: &c.Zone,
 			ParameterGroupStatus: new("in-sync")}
 		if c.Node.Port != 0 {
 			node.Endpoint = endpoint(c.Endpoint(), c)
@@ -191,7 +191,9 @@ func endpoint(name string, c *cache.Cluster) *shape.Endpoint {
 	return &shape.Endpoint{Address: &name, Port: new(int32(c.Node.Port))}
 }
 
-func (a *api) modifyCacheCluster(ctx context.Context, call *awswire.Call, in *shape.ModifyCacheClusterInput) (*shape.ModifyCacheClusterOutput, error) {
+func (a *api) modifyCacheCluster(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyCacheClusterInput,
+) (*shape.ModifyCacheClusterOutput, error) {
 	if err := oneNode("NumCacheNodes", in.NumCacheNodes); err != nil {
 		return nil, err
 	}
@@ -204,7 +206,8 @@ func (a *api) modifyCacheCluster(ctx context.Context, call *awswire.Call, in *sh
 		if err != nil {
 			return err
 		}
-		next, err := modified(c, in.CacheNodeType, in.PreferredMaintenanceWindow, in.SecurityGroupIds, in.AutoMinorVersionUpgrade)
+		next, err := modified(c, in.CacheNodeType, in.PreferredMaintenanceWindow, in.SecurityGroupIds,
+			in.AutoMinorVersionUpgrade)
 		if err != nil {
 			return err
 		}
@@ -216,9 +219,12 @@ func (a *api) modifyCacheCluster(ctx context.Context, call *awswire.Call, in *sh
 }
 
 // modified is c with the settings that can be changed while it runs.
-func modified(c *cache.Cluster, nodeType, window *string, securityGroups []string, autoUpgrade *bool) (*cache.Cluster, error) {
+func modified(
+	c *cache.Cluster, nodeType, window *string, securityGroups []string, autoUpgrade *bool,
+) (*cache.Cluster, error) {
 	if c.Status != cache.Available {
-		return nil, fault.New(shape.CodeInvalidCacheClusterState, "Cache cluster %s is not in available state, but %s.", c.ID, c.Status)
+		return nil, fault.New(shape.CodeInvalidCacheClusterState,
+			"Cache cluster %s is not in available state, but %s.", c.ID, c.Status)
 	}
 	next := *c
 	if nodeType != nil {
@@ -239,7 +245,9 @@ func modified(c *cache.Cluster, nodeType, window *string, securityGroups []strin
 	return &next, nil
 }
 
-func (a *api) deleteCacheCluster(ctx context.Context, call *awswire.Call, in *shape.DeleteCacheClusterInput) (*shape.DeleteCacheClusterOutput, error) {
+func (a *api) deleteCacheCluster(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteCacheClusterInput,
+) (*shape.DeleteCacheClusterOutput, error) {
 	var out shape.CacheCluster
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := find(&tx.Tables, call, in.CacheClusterId)
@@ -247,9 +255,12 @@ func (a *api) deleteCacheCluster(ctx context.Context, call *awswire.Call, in *sh
 		case err != nil:
 			return err
 		case c.ReplicationGroupID != "":
-			return fault.New(shape.CodeInvalidCacheClusterState, "Cache cluster %s is the only member of replication group %s; delete the group instead.", c.ID, c.ReplicationGroupID)
+			return fault.New(shape.CodeInvalidCacheClusterState,
+				"Cache cluster %s is the only member of replication group %s; delete the group instead.",
+				c.ID, c.ReplicationGroupID)
 		case c.Status == cache.Deleting:
-			return fault.New(shape.CodeInvalidCacheClusterState, "Cache cluster %s is not in available state, but %s.", c.ID, c.Status)
+			return fault.New(shape.CodeInvalidCacheClusterState,
+				"Cache cluster %s is not in available state, but %s.", c.ID, c.Status)
 		}
 		next := *c
 		next.Status = cache.Deleting

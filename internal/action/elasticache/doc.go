@@ -1,14 +1,13 @@
-// Package elasticache has the actions of Amazon ElastiCache that clusters of one Redis node need. Actions write what is wanted;
-// control/cache runs the servers. What would need more than one node, encryption, snapshots or memcached is refused by name.
+// Package elasticache has the actions of Amazon ElastiCache that clusters of one Redis node need.
+// Actions write what is wanted; control/cache runs the servers. What would need more than one node,
+// encryption, snapshots or memcached is refused by name.
 package elasticache
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elasticache"
 	"github.com/berthhq/berth/internal/cache"
@@ -21,27 +20,35 @@ type api struct{ store *state.Store }
 // Service returns the actions of Amazon ElastiCache.
 func Service(store *state.Store) awswire.Service {
 	a := &api{store}
-	refusedByAll := []string{"AuthToken", "CacheSecurityGroupNames", "LogDeliveryConfigurations", "NotificationTopicArn", "SnapshotRetentionLimit", "SnapshotWindow"}
+	refusedByAll := []string{"AuthToken", "CacheSecurityGroupNames", "LogDeliveryConfigurations",
+		"NotificationTopicArn", "SnapshotRetentionLimit", "SnapshotWindow"}
 	create := append([]string{"SnapshotArns", "SnapshotName", "TransitEncryptionEnabled"}, refusedByAll...)
-	modify := append([]string{"AuthTokenUpdateStrategy", "CacheParameterGroupName", "Engine", "EngineVersion", "NotificationTopicStatus"}, refusedByAll...)
+	modify := append([]string{"AuthTokenUpdateStrategy", "CacheParameterGroupName", "Engine", "EngineVersion",
+		"NotificationTopicStatus"}, refusedByAll...)
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.Query},
+		Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		ValidationCode: shape.CodeInvalidParameterValue, TokenName: "marker",
-		Operations: append(absentOperations(), []awswire.Operation{
-			awswire.Op("CreateCacheCluster", a.createCacheCluster).Refuses(append(create, "OutpostMode", "PreferredOutpostArn", "PreferredOutpostArns")...),
+		Operations: append(awswire.Absent(shape.Absent), []awswire.Operation{
+			awswire.Op("CreateCacheCluster", a.createCacheCluster).
+				Refuses(append(create, "OutpostMode", "PreferredOutpostArn", "PreferredOutpostArns")...),
 			awswire.Op("DescribeCacheClusters", a.describeCacheClusters),
 			awswire.Op("ModifyCacheCluster", a.modifyCacheCluster).
 				Refuses(append(modify, "AZMode", "CacheNodeIdsToRemove", "NewAvailabilityZones", "ScaleConfig")...),
 			awswire.Op("DeleteCacheCluster", a.deleteCacheCluster).Refuses("FinalSnapshotIdentifier"),
 			awswire.Op("CreateReplicationGroup", a.createReplicationGroup).
-				Refuses(append(create, "AtRestEncryptionEnabled", "AutomaticFailoverEnabled", "MultiAZEnabled", "DataTieringEnabled", "GlobalReplicationGroupId",
-					"KmsKeyId", "NodeGroupConfiguration", "PrimaryClusterId", "ReplicasPerNodeGroup", "ServerlessCacheSnapshotName", "TransitEncryptionMode",
-					"UserGroupIds", "Durability")...),
+				Refuses(append(create, "AtRestEncryptionEnabled", "AutomaticFailoverEnabled",
+					"MultiAZEnabled", "DataTieringEnabled", "GlobalReplicationGroupId",
+					"KmsKeyId", "NodeGroupConfiguration", "PrimaryClusterId", "ReplicasPerNodeGroup",
+					"ServerlessCacheSnapshotName", "TransitEncryptionMode", "UserGroupIds", "Durability")...),
 			awswire.Op("DescribeReplicationGroups", a.describeReplicationGroups),
 			awswire.Op("ModifyReplicationGroup", a.modifyReplicationGroup).
-				Refuses(append(modify, "AutomaticFailoverEnabled", "MultiAZEnabled", "ClusterMode", "NodeGroupId", "PrimaryClusterId", "RemoveUserGroups",
-					"SnapshottingClusterId", "TransitEncryptionEnabled", "TransitEncryptionMode", "UserGroupIdsToAdd", "UserGroupIdsToRemove", "Durability")...),
-			awswire.Op("DeleteReplicationGroup", a.deleteReplicationGroup).Refuses("FinalSnapshotIdentifier", "RetainPrimaryCluster"),
+				Refuses(append(modify, "AutomaticFailoverEnabled", "MultiAZEnabled", "ClusterMode",
+					"NodeGroupId", "PrimaryClusterId", "RemoveUserGroups",
+					"SnapshottingClusterId", "TransitEncryptionEnabled", "TransitEncryptionMode",
+					"UserGroupIdsToAdd", "UserGroupIdsToRemove", "Durability")...),
+			awswire.Op("DeleteReplicationGroup", a.deleteReplicationGroup).Refuses("FinalSnapshotIdentifier",
+				"RetainPrimaryCluster"),
 			awswire.Op("CreateCacheSubnetGroup", a.createCacheSubnetGroup),
 			awswire.Op("DescribeCacheSubnetGroups", a.describeCacheSubnetGroups),
 			awswire.Op("ModifyCacheSubnetGroup", a.modifyCacheSubnetGroup),
@@ -76,51 +83,15 @@ func plain(networkType, discovery string) error {
 	return nil
 }
 
-// limit checks a page's size, of which ElastiCache says 20 to 100 and 100 by default.
-func limit(asked *int32) (int, error) {
-	switch {
-	case asked == nil:
-		return 100, nil
-	case *asked < 20 || *asked > 100:
-		return 0, invalid("MaxRecords must be between 20 and 100, not %d.", *asked)
-	}
-	return int(*asked), nil
-}
-
-func parseTags(in []shape.Tag) (map[string]string, error) {
-	tags := make(map[string]string, len(in))
-	for _, t := range in {
-		key, value := deref(t.Key), deref(t.Value)
-		if key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256 || strings.HasPrefix(key, "aws:") {
-			return nil, fault.New(shape.CodeInvalidParameterValue, "The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", key)
-		}
-		tags[key] = value
-	}
-	if len(tags) > 50 {
-		return nil, fault.New(shape.CodeTagQuotaPerResourceExceeded, "A resource can have no more than 50 tags.")
-	}
-	return tags, nil
-}
-
-func answerTags(tags map[string]string) []shape.Tag {
-	out := []shape.Tag{}
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		out = append(out, shape.Tag{Key: &k, Value: new(tags[k])})
-	}
-	return out
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
+var pages = request.Pages{Default: 100, Least: 20, Most: 100, Refuse: func(size, least, most int32) error {
+	return invalid("MaxRecords must be between %d and %d, not %d.", least, most, size)
+}}
 
 // lower is how ElastiCache keeps ids.
-func lower(s *string) string { return strings.ToLower(deref(s)) }
+func lower(s *string) string { return strings.ToLower(request.Value(s)) }
 
-// engine is a version that can be asked for. What runs is the redis-server of the machine, whose version Node.Version and events tell.
+// engine is a version that can be asked for. What runs is the redis-server of the machine, whose
+// version Node.Version and events tell.
 type engine struct{ name, version, family, description string }
 
 // engines are in the order in which they are listed; the last of a name is its default.
@@ -140,12 +111,14 @@ func findEngine(name, version string) (engine, error) {
 	}
 	var found *engine
 	for i, e := range engines {
-		if e.name == name && (version == "" || version == e.version || strings.HasPrefix(version, e.version+".") || version == e.version[:1]+".x") {
+		if e.name == name && (version == "" || version == e.version ||
+			strings.HasPrefix(version, e.version+".") || version == e.version[:1]+".x") {
 			found = &engines[i]
 		}
 	}
 	if found == nil {
-		return engine{}, invalid("Unknown combination of engine %q and version %q; DescribeCacheEngineVersions lists those that exist.", name, version)
+		return engine{}, invalid("Unknown combination of engine %q and version %q; "+
+			"DescribeCacheEngineVersions lists those that exist.", name, version)
 	}
 	return *found, nil
 }

@@ -3,6 +3,7 @@ package elasticache
 import (
 	"context"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elasticache"
 	"github.com/berthhq/berth/internal/cache"
@@ -10,8 +11,12 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createReplicationGroup(ctx context.Context, call *awswire.Call, in *shape.CreateReplicationGroupInput) (*shape.CreateReplicationGroupOutput, error) {
-	for member, n := range map[string]*int32{"NumCacheClusters": in.NumCacheClusters, "NumNodeGroups": in.NumNodeGroups} {
+func (a *api) createReplicationGroup(
+	ctx context.Context, call *awswire.Call, in *shape.CreateReplicationGroupInput,
+) (*shape.CreateReplicationGroupOutput, error) {
+	for member, n := range map[string]*int32{
+		"NumCacheClusters": in.NumCacheClusters, "NumNodeGroups": in.NumNodeGroups,
+	} {
 		if err := oneNode(member, n); err != nil {
 			return nil, err
 		}
@@ -27,16 +32,19 @@ func (a *api) createReplicationGroup(ctx context.Context, call *awswire.Call, in
 		zone = in.PreferredCacheClusterAZs[0]
 	}
 	c, err := parseCluster(call, cluster{
-		id: lower(in.ReplicationGroupId), engine: deref(in.Engine), version: deref(in.EngineVersion), nodeType: deref(in.CacheNodeType), zone: zone,
-		port: in.Port, parameterGroup: deref(in.CacheParameterGroupName), subnetGroup: lower(in.CacheSubnetGroupName),
-		securityGroups: in.SecurityGroupIds, window: deref(in.PreferredMaintenanceWindow), autoUpgrade: in.AutoMinorVersionUpgrade, tags: in.Tags, maxID: 40,
+		id: lower(in.ReplicationGroupId), engine: request.Value(in.Engine),
+		version: request.Value(in.EngineVersion), nodeType: request.Value(in.CacheNodeType), zone: zone, port: in.Port,
+		parameterGroup: request.Value(in.CacheParameterGroupName), subnetGroup: lower(in.CacheSubnetGroupName),
+		securityGroups: in.SecurityGroupIds, window: request.Value(in.PreferredMaintenanceWindow),
+		autoUpgrade: in.AutoMinorVersionUpgrade, tags: in.Tags, maxID: 40,
 	})
 	if err != nil {
 		return nil, err
 	}
 	g := &cache.ReplicationGroup{
-		ARN: cache.ReplicationGroupARN(call.Region, call.Account, c.ID), Account: call.Account, Region: call.Region, ID: c.ID,
-		Description: *in.ReplicationGroupDescription, Status: cache.Creating, MemberID: c.ID + "-001", CreatedAt: call.Now, Tags: c.Tags,
+		ARN: cache.ReplicationGroupARN(call.Region, call.Account, c.ID), Account: call.Account,
+		Region: call.Region, ID: c.ID, Description: *in.ReplicationGroupDescription, Status: cache.Creating,
+		MemberID: c.ID + "-001", CreatedAt: call.Now, Tags: c.Tags,
 	}
 	c.ReplicationGroupID, c.ID = g.ID, g.MemberID
 	c.ARN = cache.ClusterARN(call.Region, call.Account, c.ID)
@@ -53,7 +61,8 @@ func (a *api) createReplicationGroup(ctx context.Context, call *awswire.Call, in
 func findGroup(tables *state.Tables, call *awswire.Call, id *string) (*cache.ReplicationGroup, *cache.Cluster, error) {
 	g, ok := tables.CacheReplicationGroups.Get(cache.ReplicationGroupARN(call.Region, call.Account, lower(id)))
 	if !ok {
-		return nil, nil, fault.New(shape.CodeReplicationGroupNotFoundFault, "ReplicationGroup %s not found.", deref(id)).WithStatus(404)
+		return nil, nil, fault.New(shape.CodeReplicationGroupNotFoundFault, "ReplicationGroup %s not found.",
+			request.Value(id)).WithStatus(404)
 	}
 	return g, member(tables, g), nil
 }
@@ -68,22 +77,27 @@ func member(tables *state.Tables, g *cache.ReplicationGroup) *cache.Cluster {
 
 func answerGroup(g *cache.ReplicationGroup, c *cache.Cluster) shape.ReplicationGroup {
 	node := shape.NodeGroup{NodeGroupId: new("0001"), Status: &g.Status}
-	m := shape.NodeGroupMember{CacheClusterId: &g.MemberID, CacheNodeId: new("0001"), PreferredAvailabilityZone: &c.Zone, CurrentRole: new("primary")}
+	m := shape.NodeGroupMember{CacheClusterId: &g.MemberID, CacheNodeId: new("0001"),
+		PreferredAvailabilityZone: &c.Zone, CurrentRole: new("primary")}
 	if c.Node.Port != 0 {
 		node.PrimaryEndpoint, node.ReaderEndpoint = endpoint(g.Primary(), c), endpoint(g.Reader(), c)
 		m.ReadEndpoint = endpoint(c.Endpoint(), c)
 	}
 	node.NodeGroupMembers = []shape.NodeGroupMember{m}
 	return shape.ReplicationGroup{
-		ARN: &g.ARN, ReplicationGroupId: &g.ID, Description: &g.Description, Status: &g.Status, ReplicationGroupCreateTime: &g.CreatedAt,
-		MemberClusters: []string{g.MemberID}, NodeGroups: []shape.NodeGroup{node}, CacheNodeType: &c.NodeType, Engine: &c.Engine,
-		AutomaticFailover: "disabled", MultiAZ: "disabled", ClusterEnabled: new(false), ClusterMode: "disabled", DataTiering: "disabled",
-		AtRestEncryptionEnabled: new(false), AuthTokenEnabled: new(false), TransitEncryptionEnabled: new(false), AutoMinorVersionUpgrade: &c.AutoMinorUpgrade,
+		ARN: &g.ARN, ReplicationGroupId: &g.ID, Description: &g.Description,
+		Status: &g.Status, ReplicationGroupCreateTime: &g.CreatedAt, MemberClusters: []string{g.MemberID},
+		NodeGroups: []shape.NodeGroup{node}, CacheNodeType: &c.NodeType, Engine: &c.Engine,
+		AutomaticFailover: "disabled", MultiAZ: "disabled", ClusterEnabled: new(false), ClusterMode: "disabled",
+		DataTiering: "disabled", AtRestEncryptionEnabled: new(false), AuthTokenEnabled: new(false),
+		TransitEncryptionEnabled: new(false), AutoMinorVersionUpgrade: &c.AutoMinorUpgrade,
 		SnapshotRetentionLimit: new(int32(0)), NetworkType: "ipv4", IpDiscovery: "ipv4",
 	}
 }
 
-func (a *api) describeReplicationGroups(_ context.Context, call *awswire.Call, in *shape.DescribeReplicationGroupsInput) (*shape.DescribeReplicationGroupsOutput, error) {
+func (a *api) describeReplicationGroups(
+	_ context.Context, call *awswire.Call, in *shape.DescribeReplicationGroupsInput,
+) (*shape.DescribeReplicationGroupsOutput, error) {
 	snap := a.store.View()
 	out := &shape.DescribeReplicationGroupsOutput{ReplicationGroups: []shape.ReplicationGroup{}}
 	if in.ReplicationGroupId != nil {
@@ -93,24 +107,19 @@ func (a *api) describeReplicationGroups(_ context.Context, call *awswire.Call, i
 		}
 		return out, err
 	}
-	most, err := limit(in.MaxRecords)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.Marker)
-	if err != nil {
-		return nil, err
-	}
-	found, next := awswire.Cut(page, most, snap.CacheReplicationGroups.Prefix(cache.ReplicationGroupARN(call.Region, call.Account, "")),
+	found, next, err := request.Cut(call, pages.Ask(in.MaxRecords, in.Marker),
+		snap.CacheReplicationGroups.Prefix(cache.ReplicationGroupARN(call.Region, call.Account, "")),
 		func(g *cache.ReplicationGroup) string { return g.ID })
-	for _, g := range found {
-		out.ReplicationGroups = append(out.ReplicationGroups, answerGroup(g, member(&snap.Tables, g)))
-	}
 	out.Marker = next
-	return out, nil
+	out.ReplicationGroups = request.Answers(found, func(g *cache.ReplicationGroup) shape.ReplicationGroup {
+		return answerGroup(g, member(&snap.Tables, g))
+	})
+	return out, err
 }
 
-func (a *api) modifyReplicationGroup(ctx context.Context, call *awswire.Call, in *shape.ModifyReplicationGroupInput) (*shape.ModifyReplicationGroupOutput, error) {
+func (a *api) modifyReplicationGroup(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyReplicationGroupInput,
+) (*shape.ModifyReplicationGroupOutput, error) {
 	if err := plain("", in.IpDiscovery); err != nil {
 		return nil, err
 	}
@@ -121,13 +130,15 @@ func (a *api) modifyReplicationGroup(ctx context.Context, call *awswire.Call, in
 			return err
 		}
 		if old.Status != cache.Available {
-			return fault.New(shape.CodeInvalidReplicationGroupState, "Replication group %s is not in available state, but %s.", old.ID, old.Status)
+			return fault.New(shape.CodeInvalidReplicationGroupState,
+				"Replication group %s is not in available state, but %s.", old.ID, old.Status)
 		}
 		g := *old
 		if in.ReplicationGroupDescription != nil {
 			g.Description = *in.ReplicationGroupDescription
 		}
-		next, err := modified(c, in.CacheNodeType, in.PreferredMaintenanceWindow, in.SecurityGroupIds, in.AutoMinorVersionUpgrade)
+		next, err := modified(c, in.CacheNodeType, in.PreferredMaintenanceWindow, in.SecurityGroupIds,
+			in.AutoMinorVersionUpgrade)
 		if err != nil {
 			return err
 		}
@@ -139,7 +150,9 @@ func (a *api) modifyReplicationGroup(ctx context.Context, call *awswire.Call, in
 	return &shape.ModifyReplicationGroupOutput{ReplicationGroup: &out}, err
 }
 
-func (a *api) deleteReplicationGroup(ctx context.Context, call *awswire.Call, in *shape.DeleteReplicationGroupInput) (*shape.DeleteReplicationGroupOutput, error) {
+func (a *api) deleteReplicationGroup(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteReplicationGroupInput,
+) (*shape.DeleteReplicationGroupOutput, error) {
 	var out shape.ReplicationGroup
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		old, c, err := findGroup(&tx.Tables, call, in.ReplicationGroupId)
@@ -147,7 +160,8 @@ func (a *api) deleteReplicationGroup(ctx context.Context, call *awswire.Call, in
 			return err
 		}
 		if old.Status == cache.Deleting {
-			return fault.New(shape.CodeInvalidReplicationGroupState, "Replication group %s is not in available state, but %s.", old.ID, old.Status)
+			return fault.New(shape.CodeInvalidReplicationGroupState,
+				"Replication group %s is not in available state, but %s.", old.ID, old.Status)
 		}
 		g, next := *old, *c
 		g.Status, next.Status = cache.Deleting, cache.Deleting

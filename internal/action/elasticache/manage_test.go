@@ -43,15 +43,21 @@ const create = "CreateCacheCluster CacheNodeType=cache.t3.micro CacheClusterId="
 func TestSubnetGroupsByAnyName(t *testing.T) {
 	store := desktest.Store(t)
 	d := desk{desktest.New(t, Service(store)), t}
-	group := "CreateCacheSubnetGroup CacheSubnetGroupDescription=d SubnetIds.SubnetIdentifier.1=subnet-1 CacheSubnetGroupName="
+	group := "CreateCacheSubnetGroup CacheSubnetGroupDescription=d SubnetIds.SubnetIdentifier.1=subnet-1 " +
+		"CacheSubnetGroupName="
 	d.says(group+"Web", "<CacheSubnetGroupName>web</CacheSubnetGroupName>")
 	d.says(group+"WEB", "CacheSubnetGroupAlreadyExists: Cache subnet group web already exists.")
 	d.says(group+"a_b", "InvalidParameterValue: The subnet group name")
 	d.says("CreateCacheSubnetGroup CacheSubnetGroupDescription=d CacheSubnetGroupName=x", ": ")
 	d.says(create+"one CacheSubnetGroupName=Web", "<CacheSubnetGroupName>web</CacheSubnetGroupName>")
-	d.says(create+"two CacheSubnetGroupName=never", "CacheSubnetGroupNotFoundFault: Cache Subnet Group never does not exist.")
-	d.says("DeleteCacheSubnetGroup CacheSubnetGroupName=web", "CacheSubnetGroupInUse: Cache subnet group web is currently in use by a cache cluster: one.")
-	d.says("ModifyCacheSubnetGroup CacheSubnetGroupName=wEb CacheSubnetGroupDescription=new SubnetIds.SubnetIdentifier.1=subnet-2", "<CacheSubnetGroupDescription>new</CacheSubnetGroupDescription>", "<SubnetIdentifier>subnet-2</SubnetIdentifier>")
+	d.says(create+"two CacheSubnetGroupName=never",
+		"CacheSubnetGroupNotFoundFault: Cache Subnet Group never does not exist.")
+	d.says("DeleteCacheSubnetGroup CacheSubnetGroupName=web",
+		"CacheSubnetGroupInUse: Cache subnet group web is currently in use by a cache cluster: one.")
+	d.says("ModifyCacheSubnetGroup CacheSubnetGroupName=wEb "+
+		"CacheSubnetGroupDescription=new SubnetIds.SubnetIdentifier.1=subnet-2",
+		"<CacheSubnetGroupDescription>new</CacheSubnetGroupDescription>",
+		"<SubnetIdentifier>subnet-2</SubnetIdentifier>")
 	d.says("DescribeCacheSubnetGroups CacheSubnetGroupName=WEB", "<CacheSubnetGroupDescription>new<")
 	d.says("DescribeCacheSubnetGroups CacheSubnetGroupName=never", "CacheSubnetGroupNotFoundFault: ")
 	for i := range 24 {
@@ -64,7 +70,8 @@ func TestSubnetGroupsByAnyName(t *testing.T) {
 	if strings.Contains(second, "<Marker>") || !strings.Contains(second, ">web<") {
 		t.Errorf("the last page is %s", second)
 	}
-	d.says("DescribeCacheSubnetGroups MaxRecords=19", "InvalidParameterValue: MaxRecords must be between 20 and 100, not 19.")
+	d.says("DescribeCacheSubnetGroups MaxRecords=19",
+		"InvalidParameterValue: MaxRecords must be between 20 and 100, not 19.")
 	d.says("DescribeCacheSubnetGroups Marker=mine", ": ")
 	d.says("DeleteCacheSubnetGroup CacheSubnetGroupName=g00")
 	d.says("DeleteCacheSubnetGroup CacheSubnetGroupName=g00", "CacheSubnetGroupNotFoundFault: ")
@@ -76,17 +83,23 @@ func TestClusterIsModified(t *testing.T) {
 	d := desk{desktest.New(t, Service(store)), t}
 	d.says(create + "one")
 	const modify = "ModifyCacheCluster CacheClusterId=one "
-	d.says(modify+"CacheNodeType=cache.t3.small", "InvalidCacheClusterState: Cache cluster one is not in available state, but creating.")
+	d.says(modify+"CacheNodeType=cache.t3.small",
+		"InvalidCacheClusterState: Cache cluster one is not in available state, but creating.")
 	run(t, store, "one")
-	d.says(modify+"CacheNodeType=t3.small", "InvalidParameterValue: CacheNodeType t3.small is not one: it begins with cache.")
+	d.says(modify+"CacheNodeType=t3.small",
+		"InvalidParameterValue: CacheNodeType t3.small is not one: it begins with cache.")
 	d.says(modify+"NumCacheNodes=2", "InvalidParameterValue: NumCacheNodes is 2")
 	d.says(modify+"IpDiscovery=ipv6", "InvalidParameterValue: NetworkType and IpDiscovery can only be ipv4.")
 	d.says("ModifyCacheCluster CacheClusterId=never", "CacheClusterNotFound: CacheCluster not found: never")
-	d.says(modify+"CacheNodeType=cache.t3.small PreferredMaintenanceWindow=mon:01:00-mon:02:00 AutoMinorVersionUpgrade=false SecurityGroupIds.SecurityGroupId.1=sg-1",
-		"<CacheNodeType>cache.t3.small<", "<PreferredMaintenanceWindow>mon:01:00-mon:02:00<", "<AutoMinorVersionUpgrade>false<", "<SecurityGroupId>sg-1<")
-	d.says("DescribeCacheClusters CacheClusterId=ONE", "<CacheNodeType>cache.t3.small<", "<PreferredMaintenanceWindow>mon:01:00-mon:02:00<", "<SecurityGroupId>sg-1<")
+	d.says(modify+"CacheNodeType=cache.t3.small PreferredMaintenanceWindow=mon:01:00-mon:02:00 "+
+		"AutoMinorVersionUpgrade=false SecurityGroupIds.SecurityGroupId.1=sg-1",
+		"<CacheNodeType>cache.t3.small<", "<PreferredMaintenanceWindow>mon:01:00-mon:02:00<",
+		"<AutoMinorVersionUpgrade>false<", "<SecurityGroupId>sg-1<")
+	d.says("DescribeCacheClusters CacheClusterId=ONE", "<CacheNodeType>cache.t3.small<",
+		"<PreferredMaintenanceWindow>mon:01:00-mon:02:00<", "<SecurityGroupId>sg-1<")
 	d.says("DeleteCacheCluster CacheClusterId=one", "<CacheClusterStatus>deleting<")
-	d.says("DeleteCacheCluster CacheClusterId=one", "InvalidCacheClusterState: Cache cluster one is not in available state, but deleting.")
+	d.says("DeleteCacheCluster CacheClusterId=one",
+		"InvalidCacheClusterState: Cache cluster one is not in available state, but deleting.")
 	d.says(modify, "InvalidCacheClusterState: ")
 }
 
@@ -98,7 +111,8 @@ func TestClustersInPages(t *testing.T) {
 		d.says(create + fmt.Sprintf("c%02d", i))
 	}
 	d.says("CreateReplicationGroup ReplicationGroupId=group ReplicationGroupDescription=d CacheNodeType=cache.t3.micro")
-	d.says("CreateReplicationGroup ReplicationGroupId=Group ReplicationGroupDescription=d CacheNodeType=cache.t3.micro", "ReplicationGroupAlreadyExists: Replication group group already exists.")
+	d.says("CreateReplicationGroup ReplicationGroupId=Group ReplicationGroupDescription=d CacheNodeType=cache.t3.micro",
+		"ReplicationGroupAlreadyExists: Replication group group already exists.")
 	d.count("DescribeCacheClusters", "<CacheClusterId>", 22)
 	d.count("DescribeCacheClusters ShowCacheClustersNotInReplicationGroups=true", "<CacheClusterId>", 21)
 	first := d.count("DescribeCacheClusters MaxRecords=20", "<CacheClusterId>", 20)
@@ -108,19 +122,25 @@ func TestClustersInPages(t *testing.T) {
 	if strings.Contains(last, "<Marker>") {
 		t.Errorf("there is a page after the last: %s", last)
 	}
-	d.says("DescribeCacheClusters MaxRecords=101", "InvalidParameterValue: MaxRecords must be between 20 and 100, not 101.")
+	d.says("DescribeCacheClusters MaxRecords=101",
+		"InvalidParameterValue: MaxRecords must be between 20 and 100, not 101.")
 	d.count("DescribeReplicationGroups", "<ReplicationGroupId>", 1)
-	d.says("DescribeReplicationGroups ReplicationGroupId=never", "ReplicationGroupNotFoundFault: ReplicationGroup never not found.")
-	d.says("DeleteCacheCluster CacheClusterId=group-001", "InvalidCacheClusterState: Cache cluster group-001 is the only member of replication group group")
+	d.says("DescribeReplicationGroups ReplicationGroupId=never",
+		"ReplicationGroupNotFoundFault: ReplicationGroup never not found.")
+	d.says("DeleteCacheCluster CacheClusterId=group-001",
+		"InvalidCacheClusterState: Cache cluster group-001 is the only member of replication group group")
 }
 
 // Parameter groups are the default ones of the engines; no other can be had.
 func TestParameterGroups(t *testing.T) {
 	d := desk{desktest.New(t, Service(desktest.Store(t))), t}
 	d.count("DescribeCacheParameterGroups", "<CacheParameterGroupName>", 4)
-	d.count("DescribeCacheParameterGroups CacheParameterGroupName=default.redis7", "<CacheParameterGroupFamily>redis7<", 1)
-	d.says("DescribeCacheParameterGroups CacheParameterGroupName=mine", "CacheParameterGroupNotFound: CacheParameterGroup mine not found.")
-	d.says(create+"one CacheParameterGroupName=mine", "CacheParameterGroupNotFound: CacheParameterGroup mine not found; Berth has the default groups only, here default.redis7.")
+	d.count("DescribeCacheParameterGroups CacheParameterGroupName=default.redis7",
+		"<CacheParameterGroupFamily>redis7<", 1)
+	d.says("DescribeCacheParameterGroups CacheParameterGroupName=mine",
+		"CacheParameterGroupNotFound: CacheParameterGroup mine not found.")
+	d.says(create+"one CacheParameterGroupName=mine", "CacheParameterGroupNotFound: CacheParameterGroup "+
+		"mine not found; Berth has the default groups only, here default.redis7.")
 	d.says(create+"one CacheParameterGroupName=default.redis7", "<CacheClusterStatus>creating<")
 }
 
@@ -129,7 +149,8 @@ func TestTagsOfEverything(t *testing.T) {
 	d := desk{desktest.New(t, Service(desktest.Store(t))), t}
 	d.says(create + "one")
 	d.says("CreateReplicationGroup ReplicationGroupId=group ReplicationGroupDescription=d CacheNodeType=cache.t3.micro")
-	d.says("CreateCacheSubnetGroup CacheSubnetGroupDescription=d SubnetIds.SubnetIdentifier.1=subnet-1 CacheSubnetGroupName=web")
+	d.says("CreateCacheSubnetGroup CacheSubnetGroupDescription=d SubnetIds.SubnetIdentifier.1=subnet-1 " +
+		"CacheSubnetGroupName=web")
 	const prefix = " ResourceName=arn:aws:elasticache:us-east-1:123456789012:"
 	tags := func(n int) (line string) {
 		for i := range n {
@@ -141,17 +162,21 @@ func TestTagsOfEverything(t *testing.T) {
 		d.count("AddTagsToResource"+prefix+kind+tags(2), "<Key>", 2)
 		d.count("RemoveTagsFromResource"+prefix+kind+" TagKeys.member.1=k1 TagKeys.member.2=never", "<Key>", 1)
 		d.says("ListTagsForResource"+prefix+kind, "<Key>k2</Key>")
-		d.says("AddTagsToResource"+prefix+kind+tags(51), "TagQuotaPerResourceExceeded: A resource can have no more than 50 tags.")
+		d.says("AddTagsToResource"+prefix+kind+tags(51),
+			"TagQuotaPerResourceExceeded: A resource can have no more than 50 tags.")
 		d.count("AddTagsToResource"+prefix+kind+tags(50), "<Key>", 50)
-		d.says("AddTagsToResource"+prefix+kind+" Tags.Tag.1.Key=k51 Tags.Tag.1.Value=v", "TagQuotaPerResourceExceeded: ")
+		d.says("AddTagsToResource"+prefix+kind+" Tags.Tag.1.Key=k51 Tags.Tag.1.Value=v",
+			"TagQuotaPerResourceExceeded: ")
 	}
 	d.says("ListTagsForResource"+prefix+"cluster:never", "CacheClusterNotFound: ")
 	d.says("ListTagsForResource ResourceName=arn:aws:elasticache:eu-west-2:123456789012:cluster:one", "InvalidARN: ")
 	d.says("ListTagsForResource ResourceName=one", "InvalidARN: ")
 	long := strings.Repeat("ä", 128)
-	d.says("AddTagsToResource"+prefix+"cluster:one Tags.Tag.1.Key=aws:x", `InvalidParameterValue: The tag "aws:x" is not valid`)
+	d.says("AddTagsToResource"+prefix+"cluster:one Tags.Tag.1.Key=aws:x",
+		`InvalidParameterValue: The tag "aws:x" is not valid`)
 	d.says("RemoveTagsFromResource"+prefix+"cluster:one TagKeys.member.1=k1", "<Key>k2<")
-	d.says("AddTagsToResource"+prefix+"cluster:one Tags.Tag.1.Key="+long+" Tags.Tag.1.Value="+long+long, "<Key>"+long+"<")
+	d.says("AddTagsToResource"+prefix+"cluster:one Tags.Tag.1.Key="+long+" Tags.Tag.1.Value="+long+long,
+		"<Key>"+long+"<")
 	d.says("AddTagsToResource"+prefix+"cluster:one Tags.Tag.1.Key="+long+"ä", "InvalidParameterValue: The tag")
 }
 
@@ -169,5 +194,6 @@ func TestEvents(t *testing.T) {
 	d.count("DescribeEvents EndTime=2020-01-01T00:00:00Z StartTime=2019-01-01T00:00:00Z", "<SourceIdentifier>", 0)
 	d.count("DescribeEvents StartTime=2019-01-01T00:00:00Z", "<SourceIdentifier>", 2)
 	d.count("DescribeEvents Duration=5", "<SourceIdentifier>", 2)
-	d.says("DescribeEvents SourceIdentifier=one", "InvalidParameterCombination: SourceType must be given with SourceIdentifier.")
+	d.says("DescribeEvents SourceIdentifier=one",
+		"InvalidParameterCombination: SourceType must be given with SourceIdentifier.")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elasticache"
 	"github.com/berthhq/berth/internal/cache"
@@ -18,12 +19,14 @@ func subnetGroupNotFound(name string) error {
 func findSubnetGroup(tables *state.Tables, call *awswire.Call, name *string) (*cache.SubnetGroup, error) {
 	g, ok := tables.CacheSubnetGroups.Get(cache.SubnetGroupARN(call.Region, call.Account, lower(name)))
 	if !ok {
-		return nil, subnetGroupNotFound(deref(name))
+		return nil, subnetGroupNotFound(request.Value(name))
 	}
 	return g, nil
 }
 
-func (a *api) createCacheSubnetGroup(ctx context.Context, call *awswire.Call, in *shape.CreateCacheSubnetGroupInput) (*shape.CreateCacheSubnetGroupOutput, error) {
+func (a *api) createCacheSubnetGroup(
+	ctx context.Context, call *awswire.Call, in *shape.CreateCacheSubnetGroupInput,
+) (*shape.CreateCacheSubnetGroupOutput, error) {
 	name := lower(in.CacheSubnetGroupName)
 	if name == "" || len(name) > 255 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return nil, invalid("The subnet group name %q is not valid: it has 1 to 255 letters, digits and hyphens.", name)
@@ -35,7 +38,8 @@ func (a *api) createCacheSubnetGroup(ctx context.Context, call *awswire.Call, in
 	if err != nil {
 		return nil, err
 	}
-	g := &cache.SubnetGroup{ARN: cache.SubnetGroupARN(call.Region, call.Account, name), Account: call.Account, Region: call.Region, Name: name,
+	g := &cache.SubnetGroup{ARN: cache.SubnetGroupARN(call.Region, call.Account, name), Account: call.Account,
+		Region: call.Region, Name: name,
 		Description: *in.CacheSubnetGroupDescription, SubnetIDs: in.SubnetIds, Tags: tags}
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		if _, ok := tx.CacheSubnetGroups.Get(g.ARN); ok {
@@ -48,14 +52,19 @@ func (a *api) createCacheSubnetGroup(ctx context.Context, call *awswire.Call, in
 }
 
 func answerSubnetGroup(g *cache.SubnetGroup) shape.CacheSubnetGroup {
-	out := shape.CacheSubnetGroup{ARN: &g.ARN, CacheSubnetGroupName: &g.Name, CacheSubnetGroupDescription: &g.Description, Subnets: []shape.Subnet{}, SupportedNetworkTypes: []string{"ipv4"}}
+	out := shape.CacheSubnetGroup{
+		ARN: &g.ARN, CacheSubnetGroupName: &g.Name, CacheSubnetGroupDescription: &g.Description,
+		Subnets: []shape.Subnet{}, SupportedNetworkTypes: []string{"ipv4"},
+	}
 	for _, id := range g.SubnetIDs {
 		out.Subnets = append(out.Subnets, shape.Subnet{SubnetIdentifier: &id, SupportedNetworkTypes: []string{"ipv4"}})
 	}
 	return out
 }
 
-func (a *api) describeCacheSubnetGroups(_ context.Context, call *awswire.Call, in *shape.DescribeCacheSubnetGroupsInput) (*shape.DescribeCacheSubnetGroupsOutput, error) {
+func (a *api) describeCacheSubnetGroups(
+	_ context.Context, call *awswire.Call, in *shape.DescribeCacheSubnetGroupsInput,
+) (*shape.DescribeCacheSubnetGroupsOutput, error) {
 	snap := a.store.View()
 	out := &shape.DescribeCacheSubnetGroupsOutput{CacheSubnetGroups: []shape.CacheSubnetGroup{}}
 	if in.CacheSubnetGroupName != nil {
@@ -65,23 +74,16 @@ func (a *api) describeCacheSubnetGroups(_ context.Context, call *awswire.Call, i
 		}
 		return out, err
 	}
-	most, err := limit(in.MaxRecords)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.Marker)
-	if err != nil {
-		return nil, err
-	}
-	found, next := awswire.Cut(page, most, snap.CacheSubnetGroups.Prefix(cache.SubnetGroupARN(call.Region, call.Account, "")), func(g *cache.SubnetGroup) string { return g.Name })
-	for _, g := range found {
-		out.CacheSubnetGroups = append(out.CacheSubnetGroups, answerSubnetGroup(g))
-	}
-	out.Marker = next
-	return out, nil
+	found, next, err := request.Cut(call, pages.Ask(in.MaxRecords, in.Marker),
+		snap.CacheSubnetGroups.Prefix(cache.SubnetGroupARN(call.Region, call.Account, "")),
+		func(g *cache.SubnetGroup) string { return g.Name })
+	return &shape.DescribeCacheSubnetGroupsOutput{CacheSubnetGroups: request.Answers(found, answerSubnetGroup),
+		Marker: next}, err
 }
 
-func (a *api) modifyCacheSubnetGroup(ctx context.Context, call *awswire.Call, in *shape.ModifyCacheSubnetGroupInput) (*shape.ModifyCacheSubnetGroupOutput, error) {
+func (a *api) modifyCacheSubnetGroup(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyCacheSubnetGroupInput,
+) (*shape.ModifyCacheSubnetGroupOutput, error) {
 	var out shape.CacheSubnetGroup
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		old, err := findSubnetGroup(&tx.Tables, call, in.CacheSubnetGroupName)
@@ -102,7 +104,9 @@ func (a *api) modifyCacheSubnetGroup(ctx context.Context, call *awswire.Call, in
 	return &shape.ModifyCacheSubnetGroupOutput{CacheSubnetGroup: &out}, err
 }
 
-func (a *api) deleteCacheSubnetGroup(ctx context.Context, call *awswire.Call, in *shape.DeleteCacheSubnetGroupInput) (*shape.DeleteCacheSubnetGroupOutput, error) {
+func (a *api) deleteCacheSubnetGroup(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteCacheSubnetGroupInput,
+) (*shape.DeleteCacheSubnetGroupOutput, error) {
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		g, err := findSubnetGroup(&tx.Tables, call, in.CacheSubnetGroupName)
 		if err != nil {
@@ -110,7 +114,8 @@ func (a *api) deleteCacheSubnetGroup(ctx context.Context, call *awswire.Call, in
 		}
 		for c := range clusters(&tx.Tables, call) {
 			if c.SubnetGroup == g.Name {
-				return fault.New(shape.CodeCacheSubnetGroupInUse, "Cache subnet group %s is currently in use by a cache cluster: %s.", g.Name, c.ID)
+				return fault.New(shape.CodeCacheSubnetGroupInUse,
+					"Cache subnet group %s is currently in use by a cache cluster: %s.", g.Name, c.ID)
 			}
 		}
 		tx.CacheSubnetGroups.Delete(g.ARN)

@@ -2,72 +2,76 @@ package elasticache
 
 import (
 	"context"
-	"maps"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elasticache"
+	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// tagged finds the tags of whatever an ARN names, and how to write changed ones.
-func tagged(tx *state.Tables, call *awswire.Call, resource string) (tags map[string]string, put func(*state.Tx, map[string]string), err error) {
+var tagRules = tag.Rules{
+	Code:    shape.CodeInvalidParameterValue,
+	TooMany: fault.New(shape.CodeTagQuotaPerResourceExceeded, "A resource can have no more than %d tags.", tag.Max),
+}
+
+func parseTags(in []shape.Tag) (tag.Set, error) { return tagRules.New(request.Tags(in)) }
+
+func answerTags(tags tag.Set) []shape.Tag { return request.AnswerTags[shape.Tag](tags.Sorted()) }
+
+// tagged finds the row with tags that an ARN names.
+func tagged(t *state.Tables, call *awswire.Call, resource string) (row request.Tagged, err error) {
 	if a, err := arn.Parse(resource); err != nil || a.Service != "elasticache" || a.Region != call.Region {
-		return nil, nil, fault.New(shape.CodeInvalidARN, "%s is not the ARN of a resource of ElastiCache in %s.", resource, call.Region)
+		return row, fault.New(shape.CodeInvalidARN, "%s is not the ARN of a resource of ElastiCache in %s.", resource,
+			call.Region)
 	}
-	if c, ok := tx.CacheClusters.Get(resource); ok {
-		return c.Tags, func(tx *state.Tx, t map[string]string) { n := *c; n.Tags = t; tx.CacheClusters.Put(&n) }, nil
+	if row, ok := request.FindTagged(&t.CacheClusters, resource, func(c *cache.Cluster) *tag.Set { return &c.Tags },
+		func(tx *state.Tx) state.Writable[cache.Cluster] { return tx.CacheClusters }); ok {
+		return row, nil
 	}
-	if g, ok := tx.CacheReplicationGroups.Get(resource); ok {
-		return g.Tags, func(tx *state.Tx, t map[string]string) { n := *g; n.Tags = t; tx.CacheReplicationGroups.Put(&n) }, nil
+	if row, ok := request.FindTagged(&t.CacheReplicationGroups, resource,
+		func(g *cache.ReplicationGroup) *tag.Set { return &g.Tags },
+		func(tx *state.Tx) state.Writable[cache.ReplicationGroup] { return tx.CacheReplicationGroups }); ok {
+		return row, nil
 	}
-	if g, ok := tx.CacheSubnetGroups.Get(resource); ok {
-		return g.Tags, func(tx *state.Tx, t map[string]string) { n := *g; n.Tags = t; tx.CacheSubnetGroups.Put(&n) }, nil
+	if row, ok := request.FindTagged(&t.CacheSubnetGroups, resource,
+		func(g *cache.SubnetGroup) *tag.Set { return &g.Tags },
+		func(tx *state.Tx) state.Writable[cache.SubnetGroup] { return tx.CacheSubnetGroups }); ok {
+		return row, nil
 	}
-	return nil, nil, fault.New(shape.CodeCacheClusterNotFound, "%s is either not present or not available.", resource).WithStatus(404)
+	return row, fault.New(shape.CodeCacheClusterNotFound, "%s is either not present or not available.",
+		resource).WithStatus(404)
 }
 
-func (a *api) changeTags(ctx context.Context, call *awswire.Call, resource string, change func(map[string]string)) ([]shape.Tag, error) {
-	var out []shape.Tag
-	err := a.store.Update(ctx, func(tx *state.Tx) error {
-		old, put, err := tagged(&tx.Tables, call, resource)
-		if err != nil {
-			return err
-		}
-		tags := maps.Clone(old)
-		if tags == nil {
-			tags = make(map[string]string)
-		}
-		if change(tags); len(tags) > 50 {
-			return fault.New(shape.CodeTagQuotaPerResourceExceeded, "A resource can have no more than 50 tags.")
-		}
-		put(tx, tags)
-		out = answerTags(tags)
-		return nil
-	})
-	return out, err
+func (a *api) retag(
+	ctx context.Context, call *awswire.Call, resource string, change request.Change,
+) ([]shape.Tag, error) {
+	tags, err := request.Retag(ctx, a.store, func(t *state.Tables) (request.Tagged, error) {
+		return tagged(t, call, resource)
+	}, change)
+	return answerTags(tags), err
 }
 
-func (a *api) addTags(ctx context.Context, call *awswire.Call, in *shape.AddTagsToResourceInput) (*shape.AddTagsToResourceOutput, error) {
-	tags, err := parseTags(in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	list, err := a.changeTags(ctx, call, *in.ResourceName, func(all map[string]string) { maps.Copy(all, tags) })
+func (a *api) addTags(
+	ctx context.Context, call *awswire.Call, in *shape.AddTagsToResourceInput,
+) (*shape.AddTagsToResourceOutput, error) {
+	list, err := a.retag(ctx, call, *in.ResourceName, request.AddTags(&tagRules, request.Tags(in.Tags)))
 	return &shape.AddTagsToResourceOutput{TagList: list}, err
 }
 
-func (a *api) removeTags(ctx context.Context, call *awswire.Call, in *shape.RemoveTagsFromResourceInput) (*shape.RemoveTagsFromResourceOutput, error) {
-	list, err := a.changeTags(ctx, call, *in.ResourceName, func(all map[string]string) {
-		for _, k := range in.TagKeys {
-			delete(all, k)
-		}
-	})
+func (a *api) removeTags(
+	ctx context.Context, call *awswire.Call, in *shape.RemoveTagsFromResourceInput,
+) (*shape.RemoveTagsFromResourceOutput, error) {
+	list, err := a.retag(ctx, call, *in.ResourceName, request.RemoveTags(in.TagKeys...))
 	return &shape.RemoveTagsFromResourceOutput{TagList: list}, err
 }
 
-func (a *api) listTags(_ context.Context, call *awswire.Call, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
-	tags, _, err := tagged(&a.store.View().Tables, call, *in.ResourceName)
-	return &shape.ListTagsForResourceOutput{TagList: answerTags(tags)}, err
+func (a *api) listTags(
+	_ context.Context, call *awswire.Call, in *shape.ListTagsForResourceInput,
+) (*shape.ListTagsForResourceOutput, error) {
+	row, err := tagged(&a.store.View().Tables, call, *in.ResourceName)
+	return &shape.ListTagsForResourceOutput{TagList: answerTags(row.Tags)}, err
 }

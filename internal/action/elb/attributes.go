@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
@@ -14,7 +15,9 @@ import (
 const maxAttributes = 20
 
 // set returns the attributes with changes, all of which the set must allow.
-func set[S any](allowed elb.AttributeSet, old map[string]string, changes []S, pair func(S) (key, value *string)) (map[string]string, error) {
+func set[S any](
+	allowed elb.AttributeSet, old map[string]string, changes []S, pair func(S) (key, value *string),
+) (map[string]string, error) {
 	if len(changes) > maxAttributes {
 		return nil, invalid("A maximum of '%d' attributes can be specified", maxAttributes)
 	}
@@ -25,14 +28,14 @@ func set[S any](allowed elb.AttributeSet, old map[string]string, changes []S, pa
 	seen := map[string]bool{}
 	for _, c := range changes {
 		key, value := pair(c)
-		if seen[str(key)] {
-			return nil, invalid("Attribute key '%s' is specified more than once", str(key))
+		if seen[request.Value(key)] {
+			return nil, invalid("Attribute key '%s' is specified more than once", request.Value(key))
 		}
-		seen[str(key)] = true
-		if err := allowed.Check(str(key), str(value)); err != nil {
+		seen[request.Value(key)] = true
+		if err := allowed.Check(request.Value(key), request.Value(value)); err != nil {
 			return nil, err
 		}
-		next[str(key)] = str(value)
+		next[request.Value(key)] = request.Value(value)
 	}
 	return next, nil
 }
@@ -52,7 +55,9 @@ func lbAttributes(lb *elb.LoadBalancer) []shape.LoadBalancerAttribute {
 	})
 }
 
-func (a *api) describeLoadBalancerAttributes(_ context.Context, call *awswire.Call, in *shape.DescribeLoadBalancerAttributesInput) (*shape.DescribeLoadBalancerAttributesOutput, error) {
+func (a *api) describeLoadBalancerAttributes(
+	_ context.Context, call *awswire.Call, in *shape.DescribeLoadBalancerAttributesInput,
+) (*shape.DescribeLoadBalancerAttributesOutput, error) {
 	lb, err := loadBalancer(&a.store.View().Tables, call, in.LoadBalancerArn)
 	if err != nil {
 		return nil, err
@@ -60,7 +65,9 @@ func (a *api) describeLoadBalancerAttributes(_ context.Context, call *awswire.Ca
 	return &shape.DescribeLoadBalancerAttributesOutput{Attributes: lbAttributes(lb)}, nil
 }
 
-func (a *api) modifyLoadBalancerAttributes(ctx context.Context, call *awswire.Call, in *shape.ModifyLoadBalancerAttributesInput) (*shape.ModifyLoadBalancerAttributesOutput, error) {
+func (a *api) modifyLoadBalancerAttributes(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyLoadBalancerAttributesInput,
+) (*shape.ModifyLoadBalancerAttributesOutput, error) {
 	out := &shape.ModifyLoadBalancerAttributesOutput{}
 	err := a.modify(ctx, call, in.LoadBalancerArn, func(_ *state.Tx, lb *elb.LoadBalancer) (err error) {
 		lb.Attributes, err = set(elb.LoadBalancerAttributes, lb.Attributes, in.Attributes,
@@ -77,7 +84,9 @@ func groupAttributes(g *elb.TargetGroup) []shape.TargetGroupAttribute {
 	})
 }
 
-func (a *api) describeTargetGroupAttributes(_ context.Context, call *awswire.Call, in *shape.DescribeTargetGroupAttributesInput) (*shape.DescribeTargetGroupAttributesOutput, error) {
+func (a *api) describeTargetGroupAttributes(
+	_ context.Context, call *awswire.Call, in *shape.DescribeTargetGroupAttributesInput,
+) (*shape.DescribeTargetGroupAttributesOutput, error) {
 	g, err := targetGroup(&a.store.View().Tables, call, in.TargetGroupArn)
 	if err != nil {
 		return nil, err
@@ -85,7 +94,9 @@ func (a *api) describeTargetGroupAttributes(_ context.Context, call *awswire.Cal
 	return &shape.DescribeTargetGroupAttributesOutput{Attributes: groupAttributes(g)}, nil
 }
 
-func (a *api) modifyTargetGroupAttributes(ctx context.Context, call *awswire.Call, in *shape.ModifyTargetGroupAttributesInput) (*shape.ModifyTargetGroupAttributesOutput, error) {
+func (a *api) modifyTargetGroupAttributes(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyTargetGroupAttributesInput,
+) (*shape.ModifyTargetGroupAttributesOutput, error) {
 	out := &shape.ModifyTargetGroupAttributesOutput{}
 	err := a.change(ctx, func(tx *state.Tx) error {
 		old, err := targetGroup(&tx.Tables, call, in.TargetGroupArn)
@@ -101,7 +112,7 @@ func (a *api) modifyTargetGroupAttributes(ctx context.Context, call *awswire.Cal
 		if err := elb.CheckTargetGroupAttributes(&g); err != nil {
 			return err
 		}
-		for r := range tx.Rules.By(state.ByTargetGroup, g.ARN) {
+		for r := range tx.Rules.By(state.RulesByTargetGroup, g.ARN) {
 			if err := checkStickiness(&tx.Tables, r.Actions, &g); err != nil {
 				return err
 			}
@@ -119,7 +130,9 @@ func listenerAttributes(l *elb.Listener) []shape.ListenerAttribute {
 	})
 }
 
-func (a *api) describeListenerAttributes(_ context.Context, call *awswire.Call, in *shape.DescribeListenerAttributesInput) (*shape.DescribeListenerAttributesOutput, error) {
+func (a *api) describeListenerAttributes(
+	_ context.Context, call *awswire.Call, in *shape.DescribeListenerAttributesInput,
+) (*shape.DescribeListenerAttributesOutput, error) {
 	l, err := listener(&a.store.View().Tables, call, in.ListenerArn)
 	if err != nil {
 		return nil, err
@@ -127,7 +140,9 @@ func (a *api) describeListenerAttributes(_ context.Context, call *awswire.Call, 
 	return &shape.DescribeListenerAttributesOutput{Attributes: listenerAttributes(l)}, nil
 }
 
-func (a *api) modifyListenerAttributes(ctx context.Context, call *awswire.Call, in *shape.ModifyListenerAttributesInput) (*shape.ModifyListenerAttributesOutput, error) {
+func (a *api) modifyListenerAttributes(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyListenerAttributesInput,
+) (*shape.ModifyListenerAttributesOutput, error) {
 	out := &shape.ModifyListenerAttributesOutput{}
 	err := a.change(ctx, func(tx *state.Tx) error {
 		old, err := listener(&tx.Tables, call, in.ListenerArn)

@@ -49,60 +49,77 @@ func TestFromTheCLI(t *testing.T) {
 	vpc := fleet.DefaultVPC(desktest.Region, desktest.Account)
 	subnets := fleet.Subnets(desktest.Region, desktest.Account)
 
-	made := desk.AWS(t, "elbv2 create-load-balancer --name chat --tags Key=team,Value=a --subnets "+subnets[0].ID+" "+subnets[1].ID)
+	made := desk.AWS(t, "elbv2 create-load-balancer --name chat --tags Key=team,Value=a --subnets "+
+		subnets[0].ID+" "+subnets[1].ID)
 	lb := digString(t, made, "LoadBalancers", 0, "LoadBalancerArn")
-	if dns := digString(t, made, "LoadBalancers", 0, "DNSName"); !strings.HasPrefix(dns, "chat-") || !strings.HasSuffix(dns, ".us-east-1.elb.amazonaws.com") {
+	if dns := digString(t, made, "LoadBalancers", 0, "DNSName"); !strings.HasPrefix(dns, "chat-") ||
+		!strings.HasSuffix(dns, ".us-east-1.elb.amazonaws.com") {
 		t.Errorf("DNSName %s", dns)
 	}
 	desk.AWS(t, "elbv2 wait load-balancer-available --load-balancer-arns "+lb)
 
-	group := digString(t, desk.AWS(t, "elbv2 create-target-group --name chat --protocol HTTP --port 3000 --vpc-id "+vpc.ID+
-		" --health-check-path /socket.io/socket.io.js --health-check-interval-seconds 10"), "TargetGroups", 0, "TargetGroupArn")
+	group := digString(t,
+		desk.AWS(t, "elbv2 create-target-group --name chat --protocol HTTP --port 3000 --vpc-id "+vpc.ID+
+			" --health-check-path /socket.io/socket.io.js --health-check-interval-seconds 10"), "TargetGroups",
+		0, "TargetGroupArn")
 	desk.AWS(t, "elbv2 modify-target-group-attributes --target-group-arn "+group+
 		" --attributes Key=stickiness.enabled,Value=true Key=deregistration_delay.timeout_seconds,Value=5")
-	listener := digString(t, desk.AWS(t, "elbv2 create-listener --load-balancer-arn "+lb+" --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn="+group),
+	listener := digString(t, desk.AWS(t, "elbv2 create-listener --load-balancer-arn "+lb+
+		" --protocol HTTP --port 80 --default-actions Type=forward,TargetGroupArn="+group),
 		"Listeners", 0, "ListenerArn")
 	rule := desk.AWS(t, "elbv2", "create-rule", "--listener-arn", listener, "--priority", "10",
-		"--conditions", `[{"Field":"path-pattern","Values":["/api/*"]},{"Field":"http-header","HttpHeaderConfig":{"HttpHeaderName":"X-A","Values":["1"]}}]`,
-		"--actions", `[{"Type":"fixed-response","FixedResponseConfig":{"StatusCode":"503","ContentType":"text/plain","MessageBody":"soon"}}]`)
+		"--conditions", `[{"Field":"path-pattern","Values":["/api/*"]},{"Field":"http-header",`+
+			`"HttpHeaderConfig":{"HttpHeaderName":"X-A","Values":["1"]}}]`, "--actions",
+		`[{"Type":"fixed-response","FixedResponseConfig":{"StatusCode":"503","ContentType":"text/plain",`+
+			`"MessageBody":"soon"}}]`)
 	if got := digString(t, rule, "Rules", 0, "Conditions", 0, "PathPatternConfig", "Values", 0); got != "/api/*" {
 		t.Errorf("condition %s", got)
 	}
 	desk.AWS(t, "elbv2 register-targets --target-group-arn "+group+" --targets Id=i-0123456789abcdef0,Port=32768")
 	health := desk.JSON(t, "elbv2 describe-target-health --target-group-arn "+group)
-	for _, want := range []string{`"Id":"i-0123456789abcdef0","Port":32768`, `"State":"initial"`, `"Reason":"Elb.RegistrationInProgress"`, `"HealthCheckPort":"32768"`} {
+	for _, want := range []string{`"Id":"i-0123456789abcdef0","Port":32768`, `"State":"initial"`,
+		`"Reason":"Elb.RegistrationInProgress"`, `"HealthCheckPort":"32768"`} {
 		if !strings.Contains(health, want) {
 			t.Errorf("%s lacks %s", health, want)
 		}
 	}
-	if target, ok := store.View().Targets.Get(group + "|i-0123456789abcdef0|32768"); !ok || target.Address != "127.0.1.9" {
+	if target, ok := store.View().Targets.Get(group + "|i-0123456789abcdef0|32768"); !ok ||
+		target.Address != "127.0.1.9" {
 		t.Errorf("target %+v", target)
 	}
 	rules := desk.JSON(t, "elbv2 describe-rules --listener-arn "+listener)
-	if strings.Index(rules, `"Priority":"10"`) > strings.Index(rules, `"Priority":"default"`) || !strings.Contains(rules, `"IsDefault":true`) {
+	if strings.Index(rules, `"Priority":"10"`) > strings.Index(rules, `"Priority":"default"`) ||
+		!strings.Contains(rules, `"IsDefault":true`) {
 		t.Errorf("rules %s", rules)
 	}
-	if got := desk.JSON(t, "elbv2 describe-target-groups --load-balancer-arn "+lb); !strings.Contains(got, `"LoadBalancerArns":["`+lb+`"]`) {
+	if got := desk.JSON(t, "elbv2 describe-target-groups --load-balancer-arn "+lb); !strings.Contains(got,
+		`"LoadBalancerArns":["`+lb+`"]`) {
 		t.Errorf("target groups %s", got)
 	}
-	if got := desk.JSON(t, "elbv2 describe-load-balancer-attributes --load-balancer-arn "+lb); !strings.Contains(got, `{"Key":"idle_timeout.timeout_seconds","Value":"60"}`) {
+	if got := desk.JSON(t, "elbv2 describe-load-balancer-attributes --load-balancer-arn "+
+		lb); !strings.Contains(got, `{"Key":"idle_timeout.timeout_seconds","Value":"60"}`) {
 		t.Errorf("attributes %s", got)
 	}
-	if got := desk.JSON(t, "elbv2 describe-tags --resource-arns "+lb); !strings.Contains(got, `{"Key":"team","Value":"a"}`) {
+	if got := desk.JSON(t, "elbv2 describe-tags --resource-arns "+lb); !strings.Contains(got,
+		`{"Key":"team","Value":"a"}`) {
 		t.Errorf("tags %s", got)
 	}
 	desk.Refused(t, "(ResourceInUse)", "elbv2 delete-target-group --target-group-arn "+group)
-	desk.Refused(t, "(CertificateNotFound)", "elbv2", "create-listener", "--load-balancer-arn", lb, "--protocol", "HTTPS", "--port", "443",
-		"--certificates", "CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/x", "--default-actions", "Type=forward,TargetGroupArn="+group)
+	desk.Refused(t, "(CertificateNotFound)", "elbv2", "create-listener", "--load-balancer-arn", lb,
+		"--protocol", "HTTPS", "--port", "443",
+		"--certificates", "CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/x",
+		"--default-actions", "Type=forward,TargetGroupArn="+group)
 	desk.AWS(t, "elbv2 deregister-targets --target-group-arn "+group+" --targets Id=i-0123456789abcdef0,Port=32768")
-	if got := desk.JSON(t, "elbv2 describe-target-health --target-group-arn "+group); !strings.Contains(got, `"Reason":"Target.DeregistrationInProgress"`) {
+	if got := desk.JSON(t, "elbv2 describe-target-health --target-group-arn "+group); !strings.Contains(got,
+		`"Reason":"Target.DeregistrationInProgress"`) {
 		t.Errorf("health %s", got)
 	}
 	desk.AWS(t, "elbv2 delete-load-balancer --load-balancer-arn "+lb)
 	desk.AWS(t, "elbv2 wait load-balancers-deleted --load-balancer-arns "+lb)
 	desk.AWS(t, "elbv2 delete-target-group --target-group-arn "+group)
 	snap := store.View()
-	if n := snap.LoadBalancers.Len() + snap.Listeners.Len() + snap.Rules.Len() + snap.TargetGroups.Len() + snap.Targets.Len(); n != 0 {
+	if n := snap.LoadBalancers.Len() + snap.Listeners.Len() + snap.Rules.Len() + snap.TargetGroups.Len() +
+		snap.Targets.Len(); n != 0 {
 		t.Errorf("%d rows are left", n)
 	}
 }

@@ -1,6 +1,7 @@
 package elb
 
 import (
+	"github.com/berthhq/berth/internal/action/request"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
 )
@@ -33,7 +34,7 @@ func parseCondition(in shape.RuleCondition) (elb.Condition, error) {
 		take(in.PathPatternConfig.Values, in.PathPatternConfig.RegexValues)
 	case out.Field == elb.FieldHeader && in.HttpHeaderConfig != nil:
 		take(in.HttpHeaderConfig.Values, in.HttpHeaderConfig.RegexValues)
-		out.HeaderName = str(in.HttpHeaderConfig.HttpHeaderName)
+		out.HeaderName = request.Value(in.HttpHeaderConfig.HttpHeaderName)
 	case out.Field == elb.FieldMethod && in.HttpRequestMethodConfig != nil:
 		take(in.HttpRequestMethodConfig.Values, nil)
 	case out.Field == elb.FieldSourceIP && in.SourceIpConfig != nil:
@@ -44,23 +45,28 @@ func parseCondition(in shape.RuleCondition) (elb.Condition, error) {
 	case out.Field == elb.FieldQueryString && in.QueryStringConfig != nil:
 		configured = true
 		for _, v := range in.QueryStringConfig.Values {
-			out.QueryStrings = append(out.QueryStrings, elb.KeyValue{Key: str(v.Key), Value: str(v.Value)})
+			out.QueryStrings = append(out.QueryStrings,
+				elb.KeyValue{Key: request.Value(v.Key), Value: request.Value(v.Value)})
 		}
 	}
 	if n := configurations(in); n > 1 || n == 1 && !configured {
 		return out, invalid("A condition of field '%s' cannot have the configuration of another field", out.Field)
 	}
 	if legacy && configured { // alb.md C2
-		return out, invalid("You cannot specify both Values and %s in a condition of field '%s'", configNames[out.Field], out.Field)
+		return out, invalid("You cannot specify both Values and %s in a condition of field '%s'",
+			configNames[out.Field], out.Field)
 	}
 	if legacy && out.Field != elb.FieldHost && out.Field != elb.FieldPath && configNames[out.Field] != "" {
-		return out, invalid("Values can be specified for the fields host-header and path-pattern only; use %s", configNames[out.Field])
+		return out, invalid("Values can be specified for the fields host-header and path-pattern only; use %s",
+			configNames[out.Field])
 	}
 	return out, nil
 }
 
-var configNames = map[string]string{elb.FieldHost: "HostHeaderConfig", elb.FieldPath: "PathPatternConfig", elb.FieldHeader: "HttpHeaderConfig",
-	elb.FieldMethod: "HttpRequestMethodConfig", elb.FieldSourceIP: "SourceIpConfig", elb.FieldQueryString: "QueryStringConfig"}
+var configNames = map[string]string{elb.FieldHost: "HostHeaderConfig", elb.FieldPath: "PathPatternConfig",
+	elb.FieldHeader: "HttpHeaderConfig",
+	elb.FieldMethod: "HttpRequestMethodConfig", elb.FieldSourceIP: "SourceIpConfig",
+	elb.FieldQueryString: "QueryStringConfig"}
 
 // fieldOf is the field as given, or as the only configuration there is tells.
 func fieldOf(in shape.RuleCondition) string {
@@ -105,19 +111,22 @@ func answerCondition(c elb.Condition) shape.RuleCondition {
 		out.Values, out.RegexValues = c.Values, c.RegexValues
 		out.PathPatternConfig = &shape.PathPatternConditionConfig{Values: c.Values, RegexValues: c.RegexValues}
 	case elb.FieldHeader:
-		out.HttpHeaderConfig = &shape.HttpHeaderConditionConfig{HttpHeaderName: new(c.HeaderName), Values: c.Values, RegexValues: c.RegexValues}
+		out.HttpHeaderConfig = &shape.HttpHeaderConditionConfig{
+			HttpHeaderName: new(c.HeaderName), Values: c.Values, RegexValues: c.RegexValues,
+		}
 	case elb.FieldMethod:
 		out.HttpRequestMethodConfig = &shape.HttpRequestMethodConditionConfig{Values: c.Values}
 	case elb.FieldSourceIP:
 		out.SourceIpConfig = &shape.SourceIpConditionConfig{Values: c.Values}
 	case elb.FieldQueryString:
-		out.QueryStringConfig = &shape.QueryStringConditionConfig{Values: answers(c.QueryStrings, func(q elb.KeyValue) shape.QueryStringKeyValuePair {
-			pair := shape.QueryStringKeyValuePair{Value: new(q.Value)}
-			if q.Key != "" {
-				pair.Key = new(q.Key)
-			}
-			return pair
-		})}
+		out.QueryStringConfig = &shape.QueryStringConditionConfig{
+			Values: request.Answers(c.QueryStrings, func(q elb.KeyValue) shape.QueryStringKeyValuePair {
+				pair := shape.QueryStringKeyValuePair{Value: new(q.Value)}
+				if q.Key != "" {
+					pair.Key = new(q.Key)
+				}
+				return pair
+			})}
 	}
 	return out
 }

@@ -1,17 +1,15 @@
-// Package elb has the actions of Elastic Load Balancing version 2 for application load balancers: parse, one transaction, answer.
+// Package elb has the actions of Elastic Load Balancing version 2 for application load balancers:
+// parse, one transaction, answer.
 //
-// Network and gateway load balancers, Lambda targets, trust stores, authentication, transforms and capacity reservation are not
-// implemented and are refused by name. Certificates have no store yet, so that HTTPS listeners are refused with
-// CertificateNotFound. An action that changes where traffic goes answers only once the edge has taken the change up: a target that
-// was deregistered gets no new request from the moment the answer leaves.
+// Network and gateway load balancers, Lambda targets, trust stores, authentication, transforms and
+// capacity reservation are not implemented and are refused by name. Certificates have no store yet,
+// so that HTTPS listeners are refused with CertificateNotFound. An action that changes where
+// traffic goes answers only once the edge has taken the change up: a target that was deregistered
+// gets no new request from the moment the answer leaves.
 package elb
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
-	"strconv"
 
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
@@ -30,23 +28,30 @@ type api struct {
 	edges Edges
 }
 
-// Service returns the actions of Elastic Load Balancing. edges may be nil: then nothing is served and nothing is waited for.
+// Service returns the actions of Elastic Load Balancing. edges may be nil: then nothing is served
+// and nothing is waited for.
 func Service(store *state.Store, edges Edges) awswire.Service {
 	a := &api{store, edges}
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.Query},
+		Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		ValidationCode: "ValidationError", TokenName: "marker",
-		Operations: append(absentOperations(), []awswire.Operation{
-			awswire.Op("CreateLoadBalancer", a.createLoadBalancer).Refuses("CustomerOwnedIpv4Pool", "EnablePrefixForIpv6SourceNat",
-				"IpamPools", "SubnetMappings[].AllocationId", "SubnetMappings[].IPv6Address", "SubnetMappings[].PrivateIPv4Address",
+		Operations: append(awswire.Absent(shape.Absent), []awswire.Operation{
+			awswire.Op("CreateLoadBalancer", a.createLoadBalancer).Refuses("CustomerOwnedIpv4Pool",
+				"EnablePrefixForIpv6SourceNat",
+				"IpamPools", "SubnetMappings[].AllocationId", "SubnetMappings[].IPv6Address",
+				"SubnetMappings[].PrivateIPv4Address",
 				"SubnetMappings[].SourceNatIpv6Prefix"),
 			awswire.Op("DeleteLoadBalancer", a.deleteLoadBalancer),
 			awswire.Op("DescribeLoadBalancers", a.describeLoadBalancers),
 			awswire.Op("DescribeLoadBalancerAttributes", a.describeLoadBalancerAttributes),
 			awswire.Op("ModifyLoadBalancerAttributes", a.modifyLoadBalancerAttributes),
-			awswire.Op("SetSubnets", a.setSubnets).Refuses("EnablePrefixForIpv6SourceNat", "SubnetMappings[].AllocationId",
-				"SubnetMappings[].IPv6Address", "SubnetMappings[].PrivateIPv4Address", "SubnetMappings[].SourceNatIpv6Prefix"),
-			awswire.Op("SetSecurityGroups", a.setSecurityGroups).Refuses("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"),
+			awswire.Op("SetSubnets", a.setSubnets).Refuses("EnablePrefixForIpv6SourceNat",
+				"SubnetMappings[].AllocationId",
+				"SubnetMappings[].IPv6Address", "SubnetMappings[].PrivateIPv4Address",
+				"SubnetMappings[].SourceNatIpv6Prefix"),
+			awswire.Op("SetSecurityGroups",
+				a.setSecurityGroups).Refuses("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"),
 			awswire.Op("SetIpAddressType", a.setIPAddressType),
 
 			awswire.Op("CreateListener", a.createListener).Refuses("AlpnPolicy"),
@@ -97,25 +102,4 @@ func (a *api) change(ctx context.Context, fn func(*state.Tx) error) error {
 
 func invalid(format string, args ...any) *fault.Error {
 	return fault.New("ValidationError", format, args...)
-}
-
-// newID is the last part of an ARN, 16 hexadecimal digits.
-func newID() string {
-	var b [8]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-// newNumber is the number in a DNS name.
-func newNumber() string {
-	var b [4]byte
-	rand.Read(b[:]) // never fails
-	return strconv.FormatUint(uint64(binary.BigEndian.Uint32(b[:])), 10)
-}
-
-func str(p *string) string {
-	if p == nil {
-		return ""
-	}
-	return *p
 }

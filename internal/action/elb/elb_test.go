@@ -26,7 +26,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	b := &bench{T: t, call: &awswire.Call{Region: desktest.Region, Account: desktest.Account, Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	b := &bench{T: t, call: desktest.Call(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
 	b.api = &api{desktest.Store(t), b}
 	return b
 }
@@ -58,11 +58,14 @@ func refused[I, O any](b *bench, code, text string, fn func(context.Context, *aw
 
 func (b *bench) loadBalancer(name string) *string {
 	subnets := fleet.Subnets(b.call.Region, b.call.Account)
-	return do(b, b.createLoadBalancer, shape.CreateLoadBalancerInput{Name: &name, Subnets: []string{subnets[0].ID, subnets[1].ID}}).LoadBalancers[0].LoadBalancerArn
+	return do(b, b.createLoadBalancer, shape.CreateLoadBalancerInput{
+		Name: &name, Subnets: []string{subnets[0].ID, subnets[1].ID},
+	}).LoadBalancers[0].LoadBalancerArn
 }
 
 func groupInput(b *bench, name string) shape.CreateTargetGroupInput {
-	return shape.CreateTargetGroupInput{Name: &name, Protocol: "HTTP", Port: new(int32(80)), VpcId: new(fleet.DefaultVPC(b.call.Region, b.call.Account).ID)}
+	return shape.CreateTargetGroupInput{Name: &name, Protocol: "HTTP", Port: new(int32(80)),
+		VpcId: new(fleet.DefaultVPC(b.call.Region, b.call.Account).ID)}
 }
 
 func (b *bench) group(name string) *string {
@@ -78,7 +81,9 @@ func to(groups ...*string) []shape.Action {
 }
 
 func (b *bench) listener(lb *string, port int32, actions []shape.Action) *string {
-	return do(b, b.createListener, shape.CreateListenerInput{LoadBalancerArn: lb, Port: &port, Protocol: "HTTP", DefaultActions: actions}).Listeners[0].ListenerArn
+	return do(b, b.createListener, shape.CreateListenerInput{
+		LoadBalancerArn: lb, Port: &port, Protocol: "HTTP", DefaultActions: actions,
+	}).Listeners[0].ListenerArn
 }
 
 func onPath(p string) []shape.RuleCondition {
@@ -94,12 +99,20 @@ func TestLoadBalancerFaults(t *testing.T) {
 		in         shape.CreateLoadBalancerInput
 	}{
 		{"ValidationError", "internal-", shape.CreateLoadBalancerInput{Name: new("internal-x"), Subnets: two}},
-		{"ValidationError", "two different Availability Zones", shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two[:1]}},
-		{"SubnetNotFound", "subnet-1", shape.CreateLoadBalancerInput{Name: new("x"), Subnets: []string{"subnet-1", two[0]}}},
-		{"InvalidConfigurationRequest", "same Availability Zone", shape.CreateLoadBalancerInput{Name: new("x"), Subnets: []string{two[0], two[0]}}},
-		{"InvalidSecurityGroup", "sg-1", shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, SecurityGroups: []string{"sg-1"}}},
-		{"ValidationError", "type 'network'", shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, Type: "network"}},
-		{"DuplicateTagKeys", "a", shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, Tags: []shape.Tag{{Key: new("a")}, {Key: new("a")}}}},
+		{"ValidationError", "two different Availability Zones",
+			shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two[:1]}},
+		{"SubnetNotFound", "subnet-1", shape.CreateLoadBalancerInput{
+			Name: new("x"), Subnets: []string{"subnet-1", two[0]},
+		}},
+		{"InvalidConfigurationRequest", "same Availability Zone",
+			shape.CreateLoadBalancerInput{Name: new("x"), Subnets: []string{two[0], two[0]}}},
+		{"InvalidSecurityGroup", "sg-1",
+			shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, SecurityGroups: []string{"sg-1"}}},
+		{"ValidationError", "type 'network'",
+			shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, Type: "network"}},
+		{"DuplicateTagKeys", "a", shape.CreateLoadBalancerInput{
+			Name: new("x"), Subnets: two, Tags: []shape.Tag{{Key: new("a")}, {Key: new("a")}},
+		}},
 	} {
 		refused(b, c.code, c.text, b.createLoadBalancer, c.in)
 	}
@@ -107,16 +120,22 @@ func TestLoadBalancerFaults(t *testing.T) {
 	if *first != *again {
 		t.Error("the same settings made two load balancers")
 	}
-	refused(b, "DuplicateLoadBalancerName", "different settings", b.createLoadBalancer, shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, Scheme: "internal"})
-	refused(b, "LoadBalancerNotFound", "not found", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{Names: []string{"y"}})
+	refused(b, "DuplicateLoadBalancerName", "different settings", b.createLoadBalancer,
+		shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, Scheme: "internal"})
+	refused(b, "LoadBalancerNotFound", "not found", b.describeLoadBalancers,
+		shape.DescribeLoadBalancersInput{Names: []string{"y"}})
 	do(b, b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: new(*first + "0")}) // 8.3
 	do(b, b.modifyLoadBalancerAttributes, shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: first,
 		Attributes: []shape.LoadBalancerAttribute{{Key: new("deletion_protection.enabled"), Value: new("true")}}})
-	refused(b, "OperationNotPermitted", "deletion protection", b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: first})
+	refused(b, "OperationNotPermitted", "deletion protection", b.deleteLoadBalancer,
+		shape.DeleteLoadBalancerInput{LoadBalancerArn: first})
 	refused(b, "ValidationError", "Load balancer attribute key 'x' is not recognized", b.modifyLoadBalancerAttributes,
-		shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: first, Attributes: []shape.LoadBalancerAttribute{{Key: new("x"), Value: new("")}}})
+		shape.ModifyLoadBalancerAttributesInput{
+			LoadBalancerArn: first, Attributes: []shape.LoadBalancerAttribute{{Key: new("x"), Value: new("")}},
+		})
 	b.call.Region = "eu-west-1" // regions do not see each other
-	refused(b, "ValidationError", "is not a valid load balancer ARN", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*first}})
+	refused(b, "ValidationError", "is not a valid load balancer ARN", b.describeLoadBalancers,
+		shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*first}})
 }
 
 func TestListenerFaults(t *testing.T) {
@@ -130,19 +149,24 @@ func TestListenerFaults(t *testing.T) {
 		return shape.CreateListenerInput{LoadBalancerArn: lb, Port: port, Protocol: protocol, DefaultActions: actions}
 	}
 	p := new(int32(81))
-	refused(b, "DuplicateListener", "already exists", b.createListener, in(new(int32(80)), "HTTP", to(b.group("h")))) // L1
+	// L1
+	refused(b, "DuplicateListener", "already exists", b.createListener, in(new(int32(80)), "HTTP", to(b.group("h"))))
 	refused(b, "ValidationError", "A listener port must be specified", b.createListener, in(nil, "HTTP", to(g)))
 	refused(b, "ValidationError", "must be one of 'HTTPS, HTTP'", b.createListener, in(p, "TCP", to(g)))
 	refused(b, "ValidationError", "A certificate must be specified", b.createListener, in(p, "HTTPS", to(g)))
 	refused(b, "TargetGroupNotFound", *g+"0", b.createListener, in(p, "HTTP", to(new(*g+"0"))))
-	refused(b, "ValidationError", "not implemented", b.createListener, in(p, "HTTP", []shape.Action{{Type: "authenticate-oidc"}}))
+	refused(b, "ValidationError", "not implemented", b.createListener,
+		in(p, "HTTP", []shape.Action{{Type: "authenticate-oidc"}}))
 	refused(b, "TargetGroupAssociationLimit", "more than one load balancer", b.createListener, // A5
 		shape.CreateListenerInput{LoadBalancerArn: other, Port: p, Protocol: "HTTP", DefaultActions: to(g)})
-	refused(b, "ValidationError", "either listener ARNs or a load balancer ARN", b.describeListeners, shape.DescribeListenersInput{})
+	refused(b, "ValidationError", "either listener ARNs or a load balancer ARN", b.describeListeners,
+		shape.DescribeListenersInput{})
 	refused(b, "ListenerNotFound", "", b.deleteListener, shape.DeleteListenerInput{ListenerArn: new(*l + "0")})
 
-	out := do(b, b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, Port: new(int32(8080))}) // L4: omitted properties stay
-	if got := out.Listeners[0]; *got.Port != 8080 || *got.DefaultActions[0].TargetGroupArn != *g || got.Protocol != "HTTP" {
+	// L4: omitted properties stay
+	out := do(b, b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, Port: new(int32(8080))})
+	if got := out.Listeners[0]; *got.Port != 8080 || *got.DefaultActions[0].TargetGroupArn != *g ||
+		got.Protocol != "HTTP" {
 		t.Errorf("modified %+v", got)
 	}
 }
@@ -152,50 +176,79 @@ func TestRules(t *testing.T) {
 	lb, g := b.loadBalancer("x"), b.group("g")
 	l := b.listener(lb, 80, to(g))
 	make := func(priority int32, path string) *string {
-		return do(b, b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: &priority, Conditions: onPath(path), Actions: to(g)}).Rules[0].RuleArn
+		return do(b, b.createRule, shape.CreateRuleInput{
+			ListenerArn: l, Priority: &priority, Conditions: onPath(path), Actions: to(g),
+		}).Rules[0].RuleArn
 	}
 	one, two := make(1, "/1"), make(2, "/2")
-	refused(b, "PriorityInUse", "'1'", b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(1)), Conditions: onPath("/"), Actions: to(g)}) // R2
-	refused(b, "ValidationError", "1-50000", b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(50001)), Conditions: onPath("/"), Actions: to(g)})
-	refused(b, "ValidationError", "both Values and PathPatternConfig", b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(3)), Actions: to(g), // C2
-		Conditions: []shape.RuleCondition{{Field: new("path-pattern"), Values: []string{"/"}, PathPatternConfig: &shape.PathPatternConditionConfig{Values: []string{"/"}}}}})
-	refused(b, "ValidationError", "Either conditions or actions", b.modifyRule, shape.ModifyRuleInput{RuleArn: one}) // C4
+	// R2
+	refused(b, "PriorityInUse", "'1'", b.createRule, shape.CreateRuleInput{
+		ListenerArn: l, Priority: new(int32(1)), Conditions: onPath("/"), Actions: to(g),
+	})
+	refused(b, "ValidationError", "1-50000", b.createRule, shape.CreateRuleInput{
+		ListenerArn: l, Priority: new(int32(50001)), Conditions: onPath("/"), Actions: to(g),
+	})
+	// C2
+	refused(b, "ValidationError", "both Values and PathPatternConfig", b.createRule,
+		shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(3)), Actions: to(g),
+			Conditions: []shape.RuleCondition{{Field: new("path-pattern"), Values: []string{"/"},
+				PathPatternConfig: &shape.PathPatternConditionConfig{Values: []string{"/"}}}}})
+	// C4
+	refused(b, "ValidationError", "Either conditions or actions", b.modifyRule, shape.ModifyRuleInput{RuleArn: one})
 
 	pair := func(a *string, n int32) shape.RulePriorityPair {
 		return shape.RulePriorityPair{RuleArn: a, Priority: &n}
 	}
-	do(b, b.setRulePriorities, shape.SetRulePrioritiesInput{RulePriorities: []shape.RulePriorityPair{pair(one, 2), pair(two, 1)}}) // a swap
+	// a swap
+	do(b, b.setRulePriorities, shape.SetRulePrioritiesInput{
+		RulePriorities: []shape.RulePriorityPair{pair(one, 2), pair(two, 1)},
+	})
 	refused(b, "ValidationError", "Priority '7' was provided multiple times", b.setRulePriorities,
 		shape.SetRulePrioritiesInput{RulePriorities: []shape.RulePriorityPair{pair(one, 7), pair(two, 7)}})
-	refused(b, "PriorityInUse", "'1'", b.setRulePriorities, shape.SetRulePrioritiesInput{RulePriorities: []shape.RulePriorityPair{pair(one, 1)}})
+	refused(b, "PriorityInUse", "'1'", b.setRulePriorities,
+		shape.SetRulePrioritiesInput{RulePriorities: []shape.RulePriorityPair{pair(one, 1)}})
 
 	rules := do(b, b.describeRules, shape.DescribeRulesInput{ListenerArn: l}).Rules
 	if len(rules) != 3 || *rules[0].RuleArn != *two || *rules[1].RuleArn != *one || *rules[2].Priority != "default" {
 		t.Errorf("rules %v", rules)
 	}
 	standard := rules[2].RuleArn
-	refused(b, "OperationNotPermitted", "cannot be deleted", b.deleteRule, shape.DeleteRuleInput{RuleArn: standard}) // L5
-	refused(b, "OperationNotPermitted", "priority", b.setRulePriorities, shape.SetRulePrioritiesInput{RulePriorities: []shape.RulePriorityPair{pair(standard, 9)}})
+	// L5
+	refused(b, "OperationNotPermitted", "cannot be deleted", b.deleteRule, shape.DeleteRuleInput{RuleArn: standard})
+	refused(b, "OperationNotPermitted", "priority", b.setRulePriorities,
+		shape.SetRulePrioritiesInput{RulePriorities: []shape.RulePriorityPair{pair(standard, 9)}})
 	do(b, b.deleteRule, shape.DeleteRuleInput{RuleArn: one})
 	refused(b, "RuleNotFound", "", b.deleteRule, shape.DeleteRuleInput{RuleArn: one})
 
 	first := do(b, b.describeRules, shape.DescribeRulesInput{ListenerArn: l, PageSize: new(int32(1))})
-	second := do(b, b.describeRules, shape.DescribeRulesInput{ListenerArn: l, PageSize: new(int32(1)), Marker: first.NextMarker})
+	second := do(b, b.describeRules, shape.DescribeRulesInput{
+		ListenerArn: l, PageSize: new(int32(1)), Marker: first.NextMarker,
+	})
 	if *first.Rules[0].RuleArn != *two || *second.Rules[0].Priority != "default" || second.NextMarker != nil {
 		t.Error("pages")
 	}
-	refused(b, "ValidationError", "not both", b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(4)), Actions: to(g),
-		Conditions: []shape.RuleCondition{{Field: new("path-pattern"), PathPatternConfig: &shape.PathPatternConditionConfig{Values: []string{"/"}, RegexValues: []string{"a"}}}}})
+	refused(b, "ValidationError", "not both", b.createRule,
+		shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(4)), Actions: to(g),
+			Conditions: []shape.RuleCondition{{Field: new("path-pattern"),
+				PathPatternConfig: &shape.PathPatternConditionConfig{
+					Values: []string{"/"}, RegexValues: []string{"a"},
+				}}}})
 }
 
 func TestTooManyRules(t *testing.T) { // R6
 	b := newBench(t)
 	l := b.listener(b.loadBalancer("x"), 80, to(b.group("g")))
-	fixed := []shape.Action{{Type: "fixed-response", FixedResponseConfig: &shape.FixedResponseActionConfig{StatusCode: new("200")}}}
+	fixed := []shape.Action{{
+		Type: "fixed-response", FixedResponseConfig: &shape.FixedResponseActionConfig{StatusCode: new("200")},
+	}}
 	for i := range int32(100) {
-		do(b, b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(i + 1), Conditions: onPath(fmt.Sprint("/", i)), Actions: fixed})
+		do(b, b.createRule, shape.CreateRuleInput{
+			ListenerArn: l, Priority: new(i + 1), Conditions: onPath(fmt.Sprint("/", i)), Actions: fixed,
+		})
 	}
-	refused(b, "TooManyRules", "100", b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(101)), Conditions: onPath("/x"), Actions: fixed})
+	refused(b, "TooManyRules", "100", b.createRule, shape.CreateRuleInput{
+		ListenerArn: l, Priority: new(int32(101)), Conditions: onPath("/x"), Actions: fixed,
+	})
 }
 
 func TestStickinessThatDoesNotGoTogether(t *testing.T) { // A4, K14
@@ -209,12 +262,16 @@ func TestStickinessThatDoesNotGoTogether(t *testing.T) { // A4, K14
 		}
 		return in
 	}
-	refused(b, "InvalidConfigurationRequest", "group stickiness", b.modifyTargetGroupAttributes, attributes("stickiness.enabled", "true"))
+	refused(b, "InvalidConfigurationRequest", "group stickiness", b.modifyTargetGroupAttributes,
+		attributes("stickiness.enabled", "true"))
 	sticky := to(blue, green)
-	sticky[0].ForwardConfig.TargetGroupStickinessConfig = &shape.TargetGroupStickinessConfig{Enabled: new(true), DurationSeconds: new(int32(60))}
+	sticky[0].ForwardConfig.TargetGroupStickinessConfig = &shape.TargetGroupStickinessConfig{
+		Enabled: new(true), DurationSeconds: new(int32(60)),
+	}
 	do(b, b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, DefaultActions: sticky})
 	do(b, b.modifyTargetGroupAttributes, attributes("stickiness.enabled", "true"))
-	refused(b, "InvalidConfigurationRequest", "group stickiness", b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, DefaultActions: to(blue, green)})
+	refused(b, "InvalidConfigurationRequest", "group stickiness", b.modifyListener,
+		shape.ModifyListenerInput{ListenerArn: l, DefaultActions: to(blue, green)})
 	refused(b, "InvalidConfigurationRequest", "app_cookie", b.modifyTargetGroupAttributes,
 		attributes("stickiness.type", "app_cookie", "stickiness.app_cookie.cookie_name", "sid"))
 }
@@ -230,14 +287,17 @@ func TestTargetGroupFaults(t *testing.T) {
 		text string
 		in   shape.CreateTargetGroupInput
 	}{
-		{"cannot be longer than '32' characters", with(func(i *shape.CreateTargetGroupInput) { i.Name = new(strings.Repeat("x", 33)) })},
+		{"cannot be longer than '32' characters",
+			with(func(i *shape.CreateTargetGroupInput) { i.Name = new(strings.Repeat("x", 33)) })},
 		{"A port must be specified", with(func(i *shape.CreateTargetGroupInput) { i.Port = nil })},
 		{"A protocol must be specified", with(func(i *shape.CreateTargetGroupInput) { i.Protocol = "" })},
 		{"A VPC ID must be specified", with(func(i *shape.CreateTargetGroupInput) { i.VpcId = nil })},
 		{"is not found", with(func(i *shape.CreateTargetGroupInput) { i.VpcId = new("vpc-1") })},
 		{"type 'lambda'", with(func(i *shape.CreateTargetGroupInput) { i.TargetType = "lambda" })},
 		{"'GRPC'", with(func(i *shape.CreateTargetGroupInput) { i.ProtocolVersion = new("GRPC") })},
-		{"timeout '5' must be smaller than the interval '5'", with(func(i *shape.CreateTargetGroupInput) { i.HealthCheckIntervalSeconds = new(int32(5)) })}, // H6
+		// H6
+		{"timeout '5' must be smaller than the interval '5'",
+			with(func(i *shape.CreateTargetGroupInput) { i.HealthCheckIntervalSeconds = new(int32(5)) })},
 	} {
 		refused(b, "ValidationError", c.text, b.createTargetGroup, c.in)
 	}
@@ -245,11 +305,17 @@ func TestTargetGroupFaults(t *testing.T) {
 	if again := b.group("g"); *again != *g { // T8
 		t.Error("the same settings made two groups")
 	}
-	refused(b, "DuplicateTargetGroupName", "different settings", b.createTargetGroup, with(func(i *shape.CreateTargetGroupInput) { i.Port = new(int32(81)) }))
-	refused(b, "TargetGroupNotFound", "One or more target groups not found", b.describeTargetGroups, shape.DescribeTargetGroupsInput{Names: []string{"h"}})
-	refused(b, "ValidationError", "cannot be specified at the same time", b.describeTargetGroups, shape.DescribeTargetGroupsInput{Names: []string{"g"}, TargetGroupArns: []string{*g}})
-	out := do(b, b.modifyTargetGroup, shape.ModifyTargetGroupInput{TargetGroupArn: g, HealthCheckPath: new("/h"), Matcher: &shape.Matcher{HttpCode: new("200-299")}})
-	if got := out.TargetGroups[0]; *got.HealthCheckPath != "/h" || *got.Matcher.HttpCode != "200-299" || *got.HealthCheckIntervalSeconds != 30 {
+	refused(b, "DuplicateTargetGroupName", "different settings", b.createTargetGroup,
+		with(func(i *shape.CreateTargetGroupInput) { i.Port = new(int32(81)) }))
+	refused(b, "TargetGroupNotFound", "One or more target groups not found", b.describeTargetGroups,
+		shape.DescribeTargetGroupsInput{Names: []string{"h"}})
+	refused(b, "ValidationError", "cannot be specified at the same time", b.describeTargetGroups,
+		shape.DescribeTargetGroupsInput{Names: []string{"g"}, TargetGroupArns: []string{*g}})
+	out := do(b, b.modifyTargetGroup, shape.ModifyTargetGroupInput{
+		TargetGroupArn: g, HealthCheckPath: new("/h"), Matcher: &shape.Matcher{HttpCode: new("200-299")},
+	})
+	if got := out.TargetGroups[0]; *got.HealthCheckPath != "/h" || *got.Matcher.HttpCode != "200-299" ||
+		*got.HealthCheckIntervalSeconds != 30 {
 		t.Errorf("modified %+v", got)
 	}
 }
@@ -258,7 +324,11 @@ func TestTargets(t *testing.T) {
 	b := newBench(t)
 	running(t, b.store, "i-1")
 	lb, g := b.loadBalancer("x"), b.group("g")
-	ip := do(b, b.createTargetGroup, func() shape.CreateTargetGroupInput { in := groupInput(b, "ip"); in.TargetType = "ip"; return in }()).TargetGroups[0].TargetGroupArn
+	ip := do(b, b.createTargetGroup, func() shape.CreateTargetGroupInput {
+		in := groupInput(b, "ip")
+		in.TargetType = "ip"
+		return in
+	}()).TargetGroups[0].TargetGroupArn
 	b.listener(lb, 80, to(g))
 	target := func(id string, port ...int32) []shape.TargetDescription {
 		d := shape.TargetDescription{Id: &id}
@@ -270,8 +340,11 @@ func TestTargets(t *testing.T) {
 	state := func(group *string, targets []shape.TargetDescription) string {
 		t.Helper()
 		var out []string
-		for _, d := range do(b, b.describeTargetHealth, shape.DescribeTargetHealthInput{TargetGroupArn: group, Targets: targets}).TargetHealthDescriptions {
-			out = append(out, fmt.Sprint(*d.Target.Id, ":", *d.Target.Port, " ", d.TargetHealth.State, " ", d.TargetHealth.Reason))
+		for _, d := range do(b, b.describeTargetHealth, shape.DescribeTargetHealthInput{
+			TargetGroupArn: group, Targets: targets,
+		}).TargetHealthDescriptions {
+			out = append(out, fmt.Sprint(*d.Target.Id, ":", *d.Target.Port, " ", d.TargetHealth.State, " ",
+				d.TargetHealth.Reason))
 		}
 		return strings.Join(out, ", ")
 	}
@@ -281,19 +354,24 @@ func TestTargets(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	refused(b, "InvalidTarget", "'i-2'", b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-2")})
-	refused(b, "InvalidTarget", "8.8.8.8", b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: ip, Targets: target("8.8.8.8")}) // T5
+	refused(b, "InvalidTarget", "'i-2'", b.registerTargets,
+		shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-2")})
+	// T5
+	refused(b, "InvalidTarget", "8.8.8.8", b.registerTargets,
+		shape.RegisterTargetsInput{TargetGroupArn: ip, Targets: target("8.8.8.8")})
 	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: ip, Targets: target("172.31.0.7")})
 	expect(state(ip, nil), "172.31.0.7:80 unused Target.NotInUse") // H8
 
 	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-1", 8080)})
-	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-1")}) // T5: one id, several ports
+	// T5: one id, several ports
+	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-1")})
 	expect(state(g, nil), "i-1:80 initial Elb.RegistrationInProgress, i-1:8080 initial Elb.RegistrationInProgress")
 	expect(state(g, target("i-9", 1)), "i-9:1 unused Target.NotRegistered") // H10
 	before := len(b.synced)
 	do(b, b.deregisterTargets, shape.DeregisterTargetsInput{TargetGroupArn: g, Targets: target("i-1", 8080)})
 	expect(state(g, target("i-1", 8080)), "i-1:8080 draining Target.DeregistrationInProgress") // D1
-	if len(b.synced) != before+1 || b.synced[before] != b.store.View().Rev {                   // D8: the answer waits for the edge
+	// D8: the answer waits for the edge
+	if len(b.synced) != before+1 || b.synced[before] != b.store.View().Rev {
 		t.Errorf("synced %v", b.synced)
 	}
 	do(b, b.deregisterTargets, shape.DeregisterTargetsInput{TargetGroupArn: g, Targets: target("i-7")}) // T5: silently
@@ -309,7 +387,9 @@ func TestTagsOfEveryKind(t *testing.T) {
 	l := b.listener(lb, 80, to(g))
 	rule := do(b, b.describeRules, shape.DescribeRulesInput{ListenerArn: l}).Rules[0].RuleArn
 	arns := []string{*lb, *g, *l, *rule}
-	do(b, b.addTags, shape.AddTagsInput{ResourceArns: arns, Tags: []shape.Tag{{Key: new("a"), Value: new("1")}, {Key: new("b"), Value: new("2")}}})
+	do(b, b.addTags, shape.AddTagsInput{ResourceArns: arns, Tags: []shape.Tag{
+		{Key: new("a"), Value: new("1")}, {Key: new("b"), Value: new("2")},
+	}})
 	do(b, b.removeTags, shape.RemoveTagsInput{ResourceArns: arns, TagKeys: []string{"a"}})
 	for _, d := range do(b, b.describeTags, shape.DescribeTagsInput{ResourceArns: arns}).TagDescriptions {
 		if len(d.Tags) != 1 || *d.Tags[0].Key != "b" {
@@ -317,8 +397,10 @@ func TestTagsOfEveryKind(t *testing.T) {
 		}
 	}
 	refused(b, "TargetGroupNotFound", "", b.describeTags, shape.DescribeTagsInput{ResourceArns: []string{*g + "0"}})
-	refused(b, "ValidationError", "20 resources", b.describeTags, shape.DescribeTagsInput{ResourceArns: make([]string, 21)})
-	refused(b, "ValidationError", "aws:", b.addTags, shape.AddTagsInput{ResourceArns: arns[:1], Tags: []shape.Tag{{Key: new("aws:x")}}})
+	refused(b, "ValidationError", "20 resources", b.describeTags,
+		shape.DescribeTagsInput{ResourceArns: make([]string, 21)})
+	refused(b, "ValidationError", "aws:", b.addTags,
+		shape.AddTagsInput{ResourceArns: arns[:1], Tags: []shape.Tag{{Key: new("aws:x")}}})
 }
 
 func TestServedElsewhereIsTold(t *testing.T) {
@@ -326,7 +408,9 @@ func TestServedElsewhereIsTold(t *testing.T) {
 	lb := b.loadBalancer("x")
 	l := b.listener(lb, 80, to(b.group("g")))
 	err := b.store.Update(t.Context(), func(tx *state.Tx) error {
-		tx.BoundListeners.Put(&elb.BoundListener{ListenerARN: *l, Address: "127.0.0.1:8080", Reason: "port 80 could not be bound"})
+		tx.BoundListeners.Put(&elb.BoundListener{
+			ListenerARN: *l, Bound: elb.Bound{Address: "127.0.0.1:8080", Reason: "port 80 could not be bound"},
+		})
 		return nil
 	})
 	if err != nil {
@@ -343,13 +427,16 @@ func TestListings(t *testing.T) {
 	if n := len(do(b, b.describeAccountLimits, shape.DescribeAccountLimitsInput{}).Limits); n < 10 {
 		t.Errorf("%d limits", n)
 	}
-	p := do(b, b.describeSSLPolicies, shape.DescribeSSLPoliciesInput{Names: []string{"ELBSecurityPolicy-2016-08"}}).SslPolicies
+	p := do(b, b.describeSSLPolicies, shape.DescribeSSLPoliciesInput{
+		Names: []string{"ELBSecurityPolicy-2016-08"},
+	}).SslPolicies
 	if len(p) != 1 || len(p[0].Ciphers) != 18 || len(p[0].SslProtocols) != 3 {
 		t.Errorf("policies %+v", p)
 	}
 	refused(b, "SSLPolicyNotFound", "x", b.describeSSLPolicies, shape.DescribeSSLPoliciesInput{Names: []string{"x"}})
 	for _, o := range Service(b.store, nil).Operations {
-		if o.Name() == "DescribeCapacityReservation" { // 8.7.6: Terraform needs InvalidAction, the answer to what is not there
+		// 8.7.6: Terraform needs InvalidAction, the answer to what is not there
+		if o.Name() == "DescribeCapacityReservation" {
 			t.Error(o.Name())
 		}
 	}

@@ -1,10 +1,10 @@
 package elb
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
@@ -28,8 +28,8 @@ func get[T any](t *state.Table[T], call *awswire.Call, key string) (*T, bool) {
 
 // checkARN reports an ARN that is none of a resource of the kind in the caller's account and region.
 func checkARN(call *awswire.Call, path, kind string, key *string) error {
-	if !strings.HasPrefix(str(key), mine(call, path)) {
-		return invalid("'%s' is not a valid %s ARN", str(key), kind)
+	if !strings.HasPrefix(request.Value(key), mine(call, path)) {
+		return invalid("'%s' is not a valid %s ARN", request.Value(key), kind)
 	}
 	return nil
 }
@@ -38,9 +38,9 @@ func loadBalancer(t *state.Tables, call *awswire.Call, key *string) (*elb.LoadBa
 	if err := checkARN(call, "loadbalancer/", "load balancer", key); err != nil {
 		return nil, err
 	}
-	lb, ok := get(&t.LoadBalancers, call, str(key))
+	lb, ok := get(&t.LoadBalancers, call, request.Value(key))
 	if !ok {
-		return nil, fault.New(shape.CodeLoadBalancerNotFound, "Load balancer '%s' not found", str(key))
+		return nil, fault.New(shape.CodeLoadBalancerNotFound, "Load balancer '%s' not found", request.Value(key))
 	}
 	return lb, nil
 }
@@ -49,9 +49,9 @@ func listener(t *state.Tables, call *awswire.Call, key *string) (*elb.Listener, 
 	if err := checkARN(call, "listener/", "listener", key); err != nil {
 		return nil, err
 	}
-	l, ok := get(&t.Listeners, call, str(key))
+	l, ok := get(&t.Listeners, call, request.Value(key))
 	if !ok {
-		return nil, fault.New(shape.CodeListenerNotFound, "Listener '%s' not found", str(key))
+		return nil, fault.New(shape.CodeListenerNotFound, "Listener '%s' not found", request.Value(key))
 	}
 	return l, nil
 }
@@ -60,7 +60,7 @@ func rule(t *state.Tables, call *awswire.Call, key *string) (*elb.Rule, error) {
 	if err := checkARN(call, "listener-rule/", "listener rule", key); err != nil {
 		return nil, err
 	}
-	r, ok := get(&t.Rules, call, str(key))
+	r, ok := get(&t.Rules, call, request.Value(key))
 	if !ok {
 		return nil, fault.New(shape.CodeRuleNotFound, "One or more rules not found")
 	}
@@ -71,9 +71,9 @@ func targetGroup(t *state.Tables, call *awswire.Call, key *string) (*elb.TargetG
 	if err := checkARN(call, "targetgroup/", "target group", key); err != nil {
 		return nil, err
 	}
-	g, ok := get(&t.TargetGroups, call, str(key))
+	g, ok := get(&t.TargetGroups, call, request.Value(key))
 	if !ok {
-		return nil, fault.New(shape.CodeTargetGroupNotFound, "Target groups '%s' not found", str(key))
+		return nil, fault.New(shape.CodeTargetGroupNotFound, "Target groups '%s' not found", request.Value(key))
 	}
 	return g, nil
 }
@@ -99,7 +99,7 @@ func union(a, b []string) []string {
 
 // defaultRule returns the listener's default rule, which every listener has.
 func defaultRule(t *state.Tables, listenerARN string) *elb.Rule {
-	for r := range t.Rules.By(state.ByListener, listenerARN) {
+	for r := range t.Rules.By(state.RulesByListener, listenerARN) {
 		if r.IsDefault() {
 			return r
 		}
@@ -109,33 +109,12 @@ func defaultRule(t *state.Tables, listenerARN string) *elb.Rule {
 
 // rulesOf returns the listener's rules as they are evaluated: by priority, the default rule last.
 func rulesOf(t *state.Tables, listenerARN string) []*elb.Rule {
-	rules := slices.Collect(t.Rules.By(state.ByListener, listenerARN))
+	rules := slices.Collect(t.Rules.By(state.RulesByListener, listenerARN))
 	slices.SortFunc(rules, func(a, b *elb.Rule) int { return strings.Compare(orderOf(a), orderOf(b)) })
 	return rules
 }
 
-// page cuts a page out of a list in the order of its keys.
-func page[T any](call *awswire.Call, marker *string, size *int32, filter []string, list iter.Seq[T], key func(T) string) ([]T, *string, error) {
-	limit := int32(400)
-	if size != nil {
-		limit = *size
-	}
-	if limit < 1 || limit > 400 {
-		return nil, nil, invalid("1 validation error detected: Value '%d' at 'pageSize' failed to satisfy constraint: Member must have value between 1 and 400", limit)
-	}
-	p, err := call.Page(marker, filter...)
-	if err != nil {
-		return nil, nil, err
-	}
-	items, next := awswire.Cut(p, int(limit), list, key)
-	return items, next, nil
-}
-
-// answers makes wire shapes of a page.
-func answers[T, S any](items []T, answer func(T) S) []S {
-	out := make([]S, len(items))
-	for i, item := range items {
-		out[i] = answer(item)
-	}
-	return out
-}
+var pages = request.Pages{Default: 400, Least: 1, Most: 400, Refuse: func(size, least, most int32) error {
+	return fault.Unsatisfied("ValidationError", size, "pageSize",
+		"Member must have value between %d and %d", least, most)
+}}

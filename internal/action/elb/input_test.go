@@ -9,20 +9,29 @@ import (
 )
 
 func fixed(code string) shape.Action {
-	return shape.Action{Type: "fixed-response", FixedResponseConfig: &shape.FixedResponseActionConfig{StatusCode: &code}}
+	return shape.Action{
+		Type: "fixed-response", FixedResponseConfig: &shape.FixedResponseActionConfig{StatusCode: &code},
+	}
 }
 
-// What is no ARN of the kind is told apart from what is gone: only the latter is a resource that clients may forget (alb.md 8.7).
+// What is no ARN of the kind is told apart from what is gone: only the latter is a resource that
+// clients may forget (alb.md 8.7).
 func TestARNsOfNothing(t *testing.T) {
 	b := newBench(t)
 	lb := b.loadBalancer("x")
-	refused(b, "ValidationError", "'x' is not a valid load balancer ARN", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{"x"}})
-	refused(b, "ValidationError", "is not a valid load balancer ARN", b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: new("x")})
-	refused(b, "ValidationError", "is not a valid listener ARN", b.describeListeners, shape.DescribeListenersInput{ListenerArns: []string{*lb}})
+	refused(b, "ValidationError", "'x' is not a valid load balancer ARN", b.describeLoadBalancers,
+		shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{"x"}})
+	refused(b, "ValidationError", "is not a valid load balancer ARN", b.deleteLoadBalancer,
+		shape.DeleteLoadBalancerInput{LoadBalancerArn: new("x")})
+	refused(b, "ValidationError", "is not a valid listener ARN", b.describeListeners,
+		shape.DescribeListenersInput{ListenerArns: []string{*lb}})
 	refused(b, "ValidationError", "is not a valid listener rule ARN", b.deleteRule, shape.DeleteRuleInput{RuleArn: lb})
-	refused(b, "ValidationError", "is not a valid target group ARN", b.describeTargetGroups, shape.DescribeTargetGroupsInput{TargetGroupArns: []string{*lb}})
-	refused(b, "ValidationError", "is not a valid target group ARN", b.deleteTargetGroup, shape.DeleteTargetGroupInput{TargetGroupArn: lb})
-	refused(b, "LoadBalancerNotFound", *lb+"0", b.describeLoadBalancers, shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*lb + "0"}})
+	refused(b, "ValidationError", "is not a valid target group ARN", b.describeTargetGroups,
+		shape.DescribeTargetGroupsInput{TargetGroupArns: []string{*lb}})
+	refused(b, "ValidationError", "is not a valid target group ARN", b.deleteTargetGroup,
+		shape.DeleteTargetGroupInput{TargetGroupArn: lb})
+	refused(b, "LoadBalancerNotFound", *lb+"0", b.describeLoadBalancers,
+		shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*lb + "0"}})
 }
 
 // alb.md A1: an action has what its type needs, and nothing that would be left out in silence.
@@ -34,8 +43,11 @@ func TestActionsOfOneType(t *testing.T) {
 	both.TargetGroupArn = g
 	order.Order = new(int32(0))
 	crossed.RedirectConfig = &shape.RedirectActionConfig{StatusCode: "HTTP_301", Port: new("443")}
-	for text, a := range map[string]shape.Action{"TargetGroupArn": both, "'1-50000'": order, "RedirectConfig": crossed} {
-		refused(b, "ValidationError", text, b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, DefaultActions: []shape.Action{a}})
+	for text, a := range map[string]shape.Action{
+		"TargetGroupArn": both, "'1-50000'": order, "RedirectConfig": crossed,
+	} {
+		refused(b, "ValidationError", text, b.modifyListener,
+			shape.ModifyListenerInput{ListenerArn: l, DefaultActions: []shape.Action{a}})
 	}
 }
 
@@ -43,25 +55,33 @@ func TestActionsOfOneType(t *testing.T) {
 func TestARuleKeepsItsConditions(t *testing.T) {
 	b := newBench(t)
 	l := b.listener(b.loadBalancer("x"), 80, to(b.group("g")))
-	r := do(b, b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(1)), Conditions: onPath("/a"), Actions: []shape.Action{fixed("200")}}).Rules[0]
-	refused(b, "ValidationError", "A condition must be specified", b.modifyRule, shape.ModifyRuleInput{RuleArn: r.RuleArn, Conditions: []shape.RuleCondition{}})
-	if now := do(b, b.describeRules, shape.DescribeRulesInput{RuleArns: []string{*r.RuleArn}}).Rules[0]; len(now.Conditions) != 1 {
+	r := do(b, b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(1)),
+		Conditions: onPath("/a"), Actions: []shape.Action{fixed("200")}}).Rules[0]
+	refused(b, "ValidationError", "A condition must be specified", b.modifyRule,
+		shape.ModifyRuleInput{RuleArn: r.RuleArn, Conditions: []shape.RuleCondition{}})
+	if now := do(b, b.describeRules, shape.DescribeRulesInput{RuleArns: []string{*r.RuleArn}}).
+		Rules[0]; len(now.Conditions) != 1 {
 		t.Errorf("conditions %v", now.Conditions)
 	}
 }
 
-// alb.md A4: a duration that was given while stickiness is off is told back, or Terraform would set it for ever.
+// alb.md A4: a duration that was given while stickiness is off is
+// returned; otherwise Terraform would set it again at each run.
 func TestDurationOfNoStickiness(t *testing.T) {
 	b := newBench(t)
 	action := to(b.group("blue"), b.group("green"))
-	action[0].ForwardConfig.TargetGroupStickinessConfig = &shape.TargetGroupStickinessConfig{Enabled: new(false), DurationSeconds: new(int32(600))}
+	action[0].ForwardConfig.TargetGroupStickinessConfig = &shape.TargetGroupStickinessConfig{
+		Enabled: new(false), DurationSeconds: new(int32(600)),
+	}
 	l := b.listener(b.loadBalancer("x"), 80, action)
-	got := do(b, b.describeListeners, shape.DescribeListenersInput{ListenerArns: []string{*l}}).Listeners[0].DefaultActions[0].ForwardConfig.TargetGroupStickinessConfig
+	got := do(b, b.describeListeners, shape.DescribeListenersInput{ListenerArns: []string{*l}}).
+		Listeners[0].DefaultActions[0].ForwardConfig.TargetGroupStickinessConfig
 	if *got.Enabled || got.DurationSeconds == nil || *got.DurationSeconds != 600 {
 		t.Errorf("stickiness %+v", got)
 	}
 	action[0].ForwardConfig.TargetGroupStickinessConfig.DurationSeconds = new(int32(604801))
-	refused(b, "ValidationError", "1-604800", b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, DefaultActions: action})
+	refused(b, "ValidationError", "1-604800", b.modifyListener,
+		shape.ModifyListenerInput{ListenerArn: l, DefaultActions: action})
 }
 
 // alb.md 8.2 (the model's limits of tags): characters are counted, not bytes.
@@ -73,7 +93,8 @@ func TestCharactersOfTags(t *testing.T) {
 	}
 	do(b, b.addTags, tag(strings.Repeat("ä", 128), strings.Repeat("ö", 256)))
 	do(b, b.addTags, tag("elbv2.k8s.aws/cluster", "a b_c:d=e+f-g@h"))
-	for text, in := range map[string]shape.AddTagsInput{"128": tag(strings.Repeat("ä", 129), ""), "256": tag("a", strings.Repeat("ö", 257)),
+	for text, in := range map[string]shape.AddTagsInput{"128": tag(strings.Repeat("ä", 129), ""),
+		"256":   tag("a", strings.Repeat("ö", 257)),
 		"'a<b'": tag("a<b", ""), "'x;y'": tag("a", "x;y"), "aws:": tag("AWS:x", "")} {
 		refused(b, "ValidationError", text, b.addTags, in)
 	}
@@ -85,14 +106,16 @@ func TestZonesOfTargets(t *testing.T) { // alb.md T5
 	in.TargetType = "ip"
 	g := do(b, b.createTargetGroup, in).TargetGroups[0].TargetGroupArn
 	register := func(zone string) shape.RegisterTargetsInput {
-		return shape.RegisterTargetsInput{TargetGroupArn: g, Targets: []shape.TargetDescription{{Id: new("10.0.0.1"), AvailabilityZone: &zone}}}
+		return shape.RegisterTargetsInput{TargetGroupArn: g,
+			Targets: []shape.TargetDescription{{Id: new("10.0.0.1"), AvailabilityZone: &zone}}}
 	}
 	refused(b, "ValidationError", "'mars-1'", b.registerTargets, register("mars-1"))
 	do(b, b.registerTargets, register("all"))
 	do(b, b.registerTargets, register(b.call.Region+"a"))
 }
 
-// alb.md 8.6: 1,000 targets per group and per load balancer, over all groups that its rules use. What drains does not count.
+// alb.md 8.6: 1,000 targets per group and per load balancer, over all groups that its rules use.
+// What drains does not count.
 func TestTooManyTargets(t *testing.T) {
 	b := newBench(t)
 	group := func(name string) *string {
@@ -111,10 +134,14 @@ func TestTooManyTargets(t *testing.T) {
 	}
 	blue, green, spare := group("blue"), group("green"), group("spare")
 	l := b.listener(b.loadBalancer("x"), 80, to(blue))
-	refused(b, "TooManyTargets", "A target group can have at most '1000' targets", b.registerTargets, register(blue, 0, 1001))
+	refused(b, "TooManyTargets", "A target group can have at most '1000' targets", b.registerTargets,
+		register(blue, 0, 1001))
 	do(b, b.registerTargets, register(blue, 0, 600))
-	do(b, b.createRule, shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(1)), Conditions: onPath("/g"), Actions: to(green)})
-	refused(b, "TooManyTargets", "A load balancer can have at most '1000' targets", b.registerTargets, register(green, 0, 401))
+	do(b, b.createRule, shape.CreateRuleInput{
+		ListenerArn: l, Priority: new(int32(1)), Conditions: onPath("/g"), Actions: to(green),
+	})
+	refused(b, "TooManyTargets", "A load balancer can have at most '1000' targets", b.registerTargets,
+		register(green, 0, 401))
 	do(b, b.registerTargets, register(green, 0, 400))
 	do(b, b.registerTargets, register(green, 0, 400)) // a no-op
 	do(b, b.registerTargets, register(spare, 0, 1))

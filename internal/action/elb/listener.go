@@ -3,21 +3,24 @@ package elb
 import (
 	"context"
 	"slices"
-	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createListener(ctx context.Context, call *awswire.Call, in *shape.CreateListenerInput) (*shape.CreateListenerOutput, error) {
+func (a *api) createListener(
+	ctx context.Context, call *awswire.Call, in *shape.CreateListenerInput,
+) (*shape.CreateListenerOutput, error) {
 	want, actions, err := parseListener(call, in)
 	if err != nil {
 		return nil, err
 	}
-	id, ruleID := newID(), newID()
+	id, ruleID := newid.Hex(call.Random, 8), newid.Hex(call.Random, 8)
 	var out shape.Listener
 	err = a.change(ctx, func(tx *state.Tx) error {
 		lb, err := loadBalancer(&tx.Tables, call, in.LoadBalancerArn)
@@ -28,7 +31,7 @@ func (a *api) createListener(ctx context.Context, call *awswire.Call, in *shape.
 			return err
 		}
 		n := 0
-		for old := range tx.Listeners.By(state.ByLoadBalancer, lb.ARN) {
+		for old := range tx.Listeners.By(state.ListenersByLoadBalancer, lb.ARN) {
 			n++
 			if old.Port != want.Port {
 				continue
@@ -38,10 +41,12 @@ func (a *api) createListener(ctx context.Context, call *awswire.Call, in *shape.
 				out = answerListener(&tx.Tables, old)
 				return nil
 			}
-			return fault.New(shape.CodeDuplicateListener, "A listener already exists on this port for this load balancer '%s'", lb.ARN)
+			return fault.New(shape.CodeDuplicateListener,
+				"A listener already exists on this port for this load balancer '%s'", lb.ARN)
 		}
 		if n >= elb.MaxListenersPerLB {
-			return fault.New(shape.CodeTooManyListeners, "A load balancer can have at most '%d' listeners", elb.MaxListenersPerLB)
+			return fault.New(shape.CodeTooManyListeners, "A load balancer can have at most '%d' listeners",
+				elb.MaxListenersPerLB)
 		}
 		want.LoadBalancerARN, want.ARN = lb.ARN, elb.ListenerARN(lb.ARN, id)
 		tx.Listeners.Put(want)
@@ -94,11 +99,15 @@ func setFrontEnd(l *elb.Listener, port *int32, protocol string) error {
 }
 
 // checkTLS refuses what needs a certificate, because there is no store of certificates to find one in.
-func checkTLS(protocol string, certificates []shape.Certificate, policy *string, mutual *shape.MutualAuthenticationAttributes) error {
-	if mutual != nil && str(mutual.Mode) != "" && str(mutual.Mode) != "off" {
-		return invalid("MutualAuthentication of mode '%s' is not implemented; the mode must be 'off'", str(mutual.Mode))
+func checkTLS(
+	protocol string, certificates []shape.Certificate, policy *string, mutual *shape.MutualAuthenticationAttributes,
+) error {
+	if mutual != nil && request.Value(mutual.Mode) != "" && request.Value(mutual.Mode) != "off" {
+		return invalid("MutualAuthentication of mode '%s' is not implemented; the mode must be 'off'",
+			request.Value(mutual.Mode))
 	}
-	if policy != nil && !slices.ContainsFunc(elb.SSLPolicies(), func(p elb.SSLPolicy) bool { return p.Name == *policy }) {
+	if policy != nil && !slices.ContainsFunc(elb.SSLPolicies(),
+		func(p elb.SSLPolicy) bool { return p.Name == *policy }) {
 		return fault.New(shape.CodeSSLPolicyNotFound, "SSL policy '%s' not found", *policy)
 	}
 	if protocol == elb.HTTP {
@@ -108,28 +117,34 @@ func checkTLS(protocol string, certificates []shape.Certificate, policy *string,
 		return nil
 	}
 	if len(certificates) == 0 {
-		return invalid("A certificate must be specified for HTTPS listeners, and Berth has no certificate store yet: use HTTP")
+		return invalid("A certificate must be specified for HTTPS listeners, and Berth has no certificate " +
+			"store yet: use HTTP")
 	}
-	return certificateNotFound(str(certificates[0].CertificateArn))
+	return certificateNotFound(request.Value(certificates[0].CertificateArn))
 }
 
 func certificateNotFound(arn string) error {
-	return fault.New(shape.CodeCertificateNotFound, "Certificate '%s' not found. Berth has no certificate store yet, so that listeners must use HTTP", arn)
+	return fault.New(shape.CodeCertificateNotFound,
+		"Certificate '%s' not found. Berth has no certificate store yet, so that listeners must use HTTP", arn)
 }
 
 func sameActions(a, b []elb.Action) bool {
 	return slices.EqualFunc(a, b, func(x, y elb.Action) bool {
-		return x.Type == y.Type && same(x.Redirect, y.Redirect) && same(x.FixedResponse, y.FixedResponse) && sameForward(x.Forward, y.Forward)
+		return x.Type == y.Type && same(x.Redirect, y.Redirect) && same(x.FixedResponse, y.FixedResponse) &&
+			sameForward(x.Forward, y.Forward)
 	})
 }
 
 func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func sameForward(a, b *elb.Forward) bool {
-	return a == b || a != nil && b != nil && a.StickySeconds == b.StickySeconds && slices.Equal(a.TargetGroups, b.TargetGroups)
+	return a == b || a != nil && b != nil && a.StickySeconds == b.StickySeconds &&
+		slices.Equal(a.TargetGroups, b.TargetGroups)
 }
 
-func (a *api) deleteListener(ctx context.Context, call *awswire.Call, in *shape.DeleteListenerInput) (*shape.DeleteListenerOutput, error) {
+func (a *api) deleteListener(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteListenerInput,
+) (*shape.DeleteListenerOutput, error) {
 	return nil, a.change(ctx, func(tx *state.Tx) error {
 		l, err := listener(&tx.Tables, call, in.ListenerArn)
 		if err != nil {
@@ -142,14 +157,16 @@ func (a *api) deleteListener(ctx context.Context, call *awswire.Call, in *shape.
 
 // removeListener removes a listener and its rules.
 func removeListener(tx *state.Tx, l *elb.Listener) {
-	for r := range tx.Rules.By(state.ByListener, l.ARN) {
+	for r := range tx.Rules.By(state.RulesByListener, l.ARN) {
 		tx.Rules.Delete(r.ARN)
 	}
 	tx.Listeners.Delete(l.ARN)
 	tx.BoundListeners.Delete(l.ARN)
 }
 
-func (a *api) modifyListener(ctx context.Context, call *awswire.Call, in *shape.ModifyListenerInput) (*shape.ModifyListenerOutput, error) {
+func (a *api) modifyListener(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyListenerInput,
+) (*shape.ModifyListenerOutput, error) {
 	var out shape.Listener
 	err := a.change(ctx, func(tx *state.Tx) error {
 		old, err := listener(&tx.Tables, call, in.ListenerArn)
@@ -163,9 +180,10 @@ func (a *api) modifyListener(ctx context.Context, call *awswire.Call, in *shape.
 		if err := checkTLS(l.Protocol, in.Certificates, in.SslPolicy, in.MutualAuthentication); err != nil {
 			return err
 		}
-		for other := range tx.Listeners.By(state.ByLoadBalancer, l.LoadBalancerARN) {
+		for other := range tx.Listeners.By(state.ListenersByLoadBalancer, l.LoadBalancerARN) {
 			if other.ARN != l.ARN && other.Port == l.Port {
-				return fault.New(shape.CodeDuplicateListener, "A listener already exists on this port for this load balancer '%s'", l.LoadBalancerARN)
+				return fault.New(shape.CodeDuplicateListener,
+					"A listener already exists on this port for this load balancer '%s'", l.LoadBalancerARN)
 			}
 		}
 		if in.DefaultActions != nil {
@@ -191,7 +209,9 @@ func (a *api) modifyListener(ctx context.Context, call *awswire.Call, in *shape.
 	return &shape.ModifyListenerOutput{Listeners: []shape.Listener{out}}, nil
 }
 
-func (a *api) describeListeners(_ context.Context, call *awswire.Call, in *shape.DescribeListenersInput) (*shape.DescribeListenersOutput, error) {
+func (a *api) describeListeners(
+	_ context.Context, call *awswire.Call, in *shape.DescribeListenersInput,
+) (*shape.DescribeListenersOutput, error) {
 	if (in.LoadBalancerArn == nil) == (len(in.ListenerArns) == 0) {
 		return nil, invalid("You must specify either listener ARNs or a load balancer ARN")
 	}
@@ -202,7 +222,7 @@ func (a *api) describeListeners(_ context.Context, call *awswire.Call, in *shape
 		if err != nil {
 			return nil, err
 		}
-		chosen = slices.Collect(t.Listeners.By(state.ByLoadBalancer, lb.ARN))
+		chosen = slices.Collect(t.Listeners.By(state.ListenersByLoadBalancer, lb.ARN))
 	}
 	for _, key := range in.ListenerArns {
 		l, err := listener(t, call, &key)
@@ -211,17 +231,14 @@ func (a *api) describeListeners(_ context.Context, call *awswire.Call, in *shape
 		}
 		chosen = append(chosen, l)
 	}
-	slices.SortFunc(chosen, func(x, y *elb.Listener) int { return strings.Compare(x.ARN, y.ARN) })
-	items, next, err := page(call, in.Marker, in.PageSize, append(in.ListenerArns, str(in.LoadBalancerArn)), slices.Values(chosen),
-		func(l *elb.Listener) string { return l.ARN })
-	if err != nil {
-		return nil, err
-	}
+	items, next, err := request.Page(call, pages.Ask(in.PageSize, in.Marker), chosen,
+		func(l *elb.Listener) string { return l.ARN }, append(in.ListenerArns, request.Value(in.LoadBalancerArn))...)
 	return &shape.DescribeListenersOutput{NextMarker: next,
-		Listeners: answers(items, func(l *elb.Listener) shape.Listener { return answerListener(t, l) })}, nil
+		Listeners: request.Answers(items, func(l *elb.Listener) shape.Listener { return answerListener(t, l) })}, err
 }
 
 func answerListener(t *state.Tables, l *elb.Listener) shape.Listener {
-	return shape.Listener{ListenerArn: &l.ARN, LoadBalancerArn: &l.LoadBalancerARN, Port: new(int32(l.Port)), Protocol: l.Protocol,
-		DefaultActions: answers(defaultRule(t, l.ARN).Actions, answerAction)}
+	return shape.Listener{ListenerArn: &l.ARN, LoadBalancerArn: &l.LoadBalancerARN, Port: new(int32(l.Port)),
+		Protocol:       l.Protocol,
+		DefaultActions: request.Answers(defaultRule(t, l.ARN).Actions, answerAction)}
 }

@@ -5,20 +5,26 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/launch"
+	"github.com/berthhq/berth/internal/newid"
+	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createLoadBalancer(ctx context.Context, call *awswire.Call, in *shape.CreateLoadBalancerInput) (*shape.CreateLoadBalancerOutput, error) {
+func (a *api) createLoadBalancer(
+	ctx context.Context, call *awswire.Call, in *shape.CreateLoadBalancerInput,
+) (*shape.CreateLoadBalancerOutput, error) {
 	want, err := parseLoadBalancer(call, in)
 	if err != nil {
 		return nil, err
 	}
-	id, number := newID(), newNumber()
+	id, number := newid.Hex(call.Random, 8), newid.Number(call.Random)
 	want.ARN = elb.LoadBalancerARN(call.Region, call.Account, want.Name, id)
 	want.DNSName = elb.DNSName(want.Name, number, call.Region, want.Scheme)
 	var out shape.LoadBalancer
@@ -40,10 +46,12 @@ func (a *api) createLoadBalancer(ctx context.Context, call *awswire.Call, in *sh
 			return nil
 		}
 		if n >= elb.MaxLoadBalancers {
-			return fault.New(shape.CodeTooManyLoadBalancers, "The maximum number of load balancers in this region is '%d'", elb.MaxLoadBalancers)
+			return fault.New(shape.CodeTooManyLoadBalancers,
+				"The maximum number of load balancers in this region is '%d'", elb.MaxLoadBalancers)
 		}
 		want.Slot = elb.NextSlot(tx.LoadBalancers.All(), fleet.GatewaySlots)
 		tx.LoadBalancers.Put(want)
+		launch.LinkRole(tx, call.Account, role.ServiceELB, call.Now)
 		out = answerLoadBalancer(&tx.Tables, want)
 		return nil
 	})
@@ -51,7 +59,8 @@ func (a *api) createLoadBalancer(ctx context.Context, call *awswire.Call, in *sh
 }
 
 func parseLoadBalancer(call *awswire.Call, in *shape.CreateLoadBalancerInput) (*elb.LoadBalancer, error) {
-	lb := &elb.LoadBalancer{Name: str(in.Name), Scheme: in.Scheme, IPAddressType: in.IpAddressType, Created: call.Now,
+	lb := &elb.LoadBalancer{Name: request.Value(in.Name), Scheme: in.Scheme, IPAddressType: in.IpAddressType,
+		Created:        call.Now,
 		SecurityGroups: in.SecurityGroups}
 	if in.Type != "" && in.Type != "application" {
 		return nil, invalid("Load balancers of type '%s' are not implemented; the type must be 'application'", in.Type)
@@ -82,19 +91,22 @@ func sameLoadBalancer(a, b *elb.LoadBalancer) bool {
 		slices.Equal(a.SecurityGroups, b.SecurityGroups) && slices.Equal(a.Tags, b.Tags)
 }
 
-func (a *api) deleteLoadBalancer(ctx context.Context, call *awswire.Call, in *shape.DeleteLoadBalancerInput) (*shape.DeleteLoadBalancerOutput, error) {
+func (a *api) deleteLoadBalancer(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteLoadBalancerInput,
+) (*shape.DeleteLoadBalancerOutput, error) {
 	if err := checkARN(call, "loadbalancer/", "load balancer", in.LoadBalancerArn); err != nil {
 		return nil, err
 	}
 	return nil, a.change(ctx, func(tx *state.Tx) error {
-		lb, ok := get(&tx.LoadBalancers, call, str(in.LoadBalancerArn))
+		lb, ok := get(&tx.Tables.LoadBalancers, call, request.Value(in.LoadBalancerArn))
 		if !ok {
 			return nil // alb.md 8.3: unknown is success
 		}
 		if lb.Attribute("deletion_protection.enabled") == "true" {
-			return fault.New(shape.CodeOperationNotPermitted, "Load balancer '%s' cannot be deleted because deletion protection is enabled", lb.ARN)
+			return fault.New(shape.CodeOperationNotPermitted,
+				"Load balancer '%s' cannot be deleted because deletion protection is enabled", lb.ARN)
 		}
-		for l := range tx.Listeners.By(state.ByLoadBalancer, lb.ARN) {
+		for l := range tx.Listeners.By(state.ListenersByLoadBalancer, lb.ARN) {
 			removeListener(tx, l)
 		}
 		tx.LoadBalancers.Delete(lb.ARN)
@@ -102,7 +114,9 @@ func (a *api) deleteLoadBalancer(ctx context.Context, call *awswire.Call, in *sh
 	})
 }
 
-func (a *api) describeLoadBalancers(_ context.Context, call *awswire.Call, in *shape.DescribeLoadBalancersInput) (*shape.DescribeLoadBalancersOutput, error) {
+func (a *api) describeLoadBalancers(
+	_ context.Context, call *awswire.Call, in *shape.DescribeLoadBalancersInput,
+) (*shape.DescribeLoadBalancersOutput, error) {
 	if len(in.LoadBalancerArns) > 0 && len(in.Names) > 0 {
 		return nil, invalid("Load balancer names and load balancer ARNs cannot be specified at the same time")
 	}
@@ -129,14 +143,11 @@ func (a *api) describeLoadBalancers(_ context.Context, call *awswire.Call, in *s
 	if len(in.LoadBalancerArns)+len(in.Names) == 0 {
 		chosen = all
 	}
-	slices.SortFunc(chosen, func(x, y *elb.LoadBalancer) int { return strings.Compare(x.ARN, y.ARN) })
-	items, next, err := page(call, in.Marker, in.PageSize, append(in.LoadBalancerArns, in.Names...), slices.Values(chosen),
-		func(lb *elb.LoadBalancer) string { return lb.ARN })
-	if err != nil {
-		return nil, err
-	}
+	items, next, err := request.Page(call, pages.Ask(in.PageSize, in.Marker), chosen,
+		func(lb *elb.LoadBalancer) string { return lb.ARN }, append(in.LoadBalancerArns, in.Names...)...)
 	return &shape.DescribeLoadBalancersOutput{NextMarker: next,
-		LoadBalancers: answers(items, func(lb *elb.LoadBalancer) shape.LoadBalancer { return answerLoadBalancer(t, lb) })}, nil
+		LoadBalancers: request.Answers(items,
+			func(lb *elb.LoadBalancer) shape.LoadBalancer { return answerLoadBalancer(t, lb) })}, err
 }
 
 func answerLoadBalancer(t *state.Tables, lb *elb.LoadBalancer) shape.LoadBalancer {
@@ -156,10 +167,11 @@ func answerLoadBalancer(t *state.Tables, lb *elb.LoadBalancer) shape.LoadBalance
 	}
 }
 
-// servedElsewhere tells where listeners are served whose port could not be bound, nil when every one is where it was asked for.
+// servedElsewhere tells where listeners are served whose port could not be bound, nil when every
+// one is where it was asked for.
 func servedElsewhere(t *state.Tables, lb *elb.LoadBalancer) *string {
 	var reasons []string
-	for l := range t.Listeners.By(state.ByLoadBalancer, lb.ARN) {
+	for l := range t.Listeners.By(state.ListenersByLoadBalancer, lb.ARN) {
 		if b, ok := t.BoundListeners.Get(l.ARN); ok && b.Reason != "" && !slices.Contains(reasons, b.Reason) {
 			reasons = append(reasons, b.Reason)
 		}
@@ -171,7 +183,9 @@ func servedElsewhere(t *state.Tables, lb *elb.LoadBalancer) *string {
 }
 
 func answerZones(lb *elb.LoadBalancer) []shape.AvailabilityZone {
-	return answers(lb.Zones, func(z elb.Zone) shape.AvailabilityZone {
-		return shape.AvailabilityZone{ZoneName: &z.Name, SubnetId: &z.SubnetID, LoadBalancerAddresses: []shape.LoadBalancerAddress{}}
+	return request.Answers(lb.Zones, func(z elb.Zone) shape.AvailabilityZone {
+		return shape.AvailabilityZone{
+			ZoneName: &z.Name, SubnetId: &z.SubnetID, LoadBalancerAddresses: []shape.LoadBalancerAddress{},
+		}
 	})
 }

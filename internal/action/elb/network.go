@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
@@ -19,7 +20,7 @@ func setSubnets(call *awswire.Call, lb *elb.LoadBalancer, ids []string, mappings
 		return invalid("You must specify either subnets or subnet mappings, but not both")
 	}
 	for _, m := range mappings {
-		ids = append(ids, str(m.SubnetId))
+		ids = append(ids, request.Value(m.SubnetId))
 	}
 	lb.Zones = nil
 	for _, id := range ids {
@@ -29,7 +30,8 @@ func setSubnets(call *awswire.Call, lb *elb.LoadBalancer, ids []string, mappings
 		}
 		zone := elb.Zone{Name: s.Zone.Name, SubnetID: s.ID}
 		if slices.Contains(lb.Zones, zone) {
-			return fault.New(shape.CodeInvalidConfigurationRequest, "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
+			return fault.New(shape.CodeInvalidConfigurationRequest,
+				"A load balancer cannot be attached to multiple subnets in the same Availability Zone")
 		}
 		lb.Zones, lb.VPCID = append(lb.Zones, zone), s.VPC
 	}
@@ -45,7 +47,8 @@ func setIPAddressType(lb *elb.LoadBalancer, want string) error {
 		want = "ipv4"
 	}
 	if want != "ipv4" {
-		return fault.New(shape.CodeInvalidConfigurationRequest, "IpAddressType '%s' is not supported: the subnets have no IPv6 addresses; use 'ipv4'", want)
+		return fault.New(shape.CodeInvalidConfigurationRequest,
+			"IpAddressType '%s' is not supported: the subnets have no IPv6 addresses; use 'ipv4'", want)
 	}
 	lb.IPAddressType = want
 	return nil
@@ -68,7 +71,9 @@ func checkSecurityGroups(t *state.Tables, call *awswire.Call, ids []string) erro
 }
 
 // modify changes a copy of a load balancer in one transaction.
-func (a *api) modify(ctx context.Context, call *awswire.Call, key *string, fn func(*state.Tx, *elb.LoadBalancer) error) error {
+func (a *api) modify(
+	ctx context.Context, call *awswire.Call, key *string, fn func(*state.Tx, *elb.LoadBalancer) error,
+) error {
 	return a.change(ctx, func(tx *state.Tx) error {
 		old, err := loadBalancer(&tx.Tables, call, key)
 		if err != nil {
@@ -83,7 +88,9 @@ func (a *api) modify(ctx context.Context, call *awswire.Call, key *string, fn fu
 	})
 }
 
-func (a *api) setSubnets(ctx context.Context, call *awswire.Call, in *shape.SetSubnetsInput) (*shape.SetSubnetsOutput, error) {
+func (a *api) setSubnets(
+	ctx context.Context, call *awswire.Call, in *shape.SetSubnetsInput,
+) (*shape.SetSubnetsOutput, error) {
 	out := &shape.SetSubnetsOutput{}
 	err := a.modify(ctx, call, in.LoadBalancerArn, func(_ *state.Tx, lb *elb.LoadBalancer) error {
 		if err := setSubnets(call, lb, in.Subnets, in.SubnetMappings); err != nil {
@@ -95,7 +102,9 @@ func (a *api) setSubnets(ctx context.Context, call *awswire.Call, in *shape.SetS
 	return out, err
 }
 
-func (a *api) setSecurityGroups(ctx context.Context, call *awswire.Call, in *shape.SetSecurityGroupsInput) (*shape.SetSecurityGroupsOutput, error) {
+func (a *api) setSecurityGroups(
+	ctx context.Context, call *awswire.Call, in *shape.SetSecurityGroupsInput,
+) (*shape.SetSecurityGroupsOutput, error) {
 	err := a.modify(ctx, call, in.LoadBalancerArn, func(tx *state.Tx, lb *elb.LoadBalancer) error {
 		if len(in.SecurityGroups) == 0 {
 			return invalid("At least one security group must be specified")
@@ -106,7 +115,9 @@ func (a *api) setSecurityGroups(ctx context.Context, call *awswire.Call, in *sha
 	return &shape.SetSecurityGroupsOutput{SecurityGroupIds: in.SecurityGroups}, err
 }
 
-func (a *api) setIPAddressType(ctx context.Context, call *awswire.Call, in *shape.SetIpAddressTypeInput) (*shape.SetIpAddressTypeOutput, error) {
+func (a *api) setIPAddressType(
+	ctx context.Context, call *awswire.Call, in *shape.SetIpAddressTypeInput,
+) (*shape.SetIpAddressTypeOutput, error) {
 	err := a.modify(ctx, call, in.LoadBalancerArn, func(_ *state.Tx, lb *elb.LoadBalancer) error {
 		return setIPAddressType(lb, in.IpAddressType)
 	})

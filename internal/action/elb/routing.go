@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
@@ -75,7 +76,7 @@ func parseForward(in shape.Action) (*elb.Forward, error) {
 	out := &elb.Forward{}
 	if c := in.ForwardConfig; c != nil {
 		for _, g := range c.TargetGroups {
-			w := elb.WeightedGroup{ARN: str(g.TargetGroupArn), Weight: 1}
+			w := elb.WeightedGroup{ARN: request.Value(g.TargetGroupArn), Weight: 1}
 			if g.Weight != nil {
 				w.Weight = int(*g.Weight)
 			}
@@ -94,7 +95,8 @@ func parseForward(in shape.Action) (*elb.Forward, error) {
 	case len(out.TargetGroups) == 0:
 		out.TargetGroups = []elb.WeightedGroup{{ARN: *in.TargetGroupArn, Weight: 1}}
 	case len(out.TargetGroups) > 1 || out.TargetGroups[0].ARN != *in.TargetGroupArn:
-		return nil, invalid("You cannot specify both TargetGroupArn and ForwardConfig unless they name the same single target group")
+		return nil, invalid("You cannot specify both TargetGroupArn and ForwardConfig unless they name the " +
+			"same single target group")
 	}
 	return out, nil
 }
@@ -104,7 +106,7 @@ func setStickiness(f *elb.Forward, s shape.TargetGroupStickinessConfig) error {
 	if s.DurationSeconds != nil {
 		seconds = int(*s.DurationSeconds)
 	}
-	if s.Enabled == nil || !*s.Enabled {
+	if !request.Value(s.Enabled) {
 		f.IdleStickySeconds = seconds
 		return nil
 	}
@@ -123,7 +125,9 @@ func parseRedirect(c *shape.RedirectActionConfig) (*elb.Redirect, error) {
 	if err != nil {
 		return nil, invalid("The redirect status code must be one of [HTTP_301, HTTP_302]")
 	}
-	r := elb.Redirect{StatusCode: code, Protocol: str(c.Protocol), Host: str(c.Host), Port: str(c.Port), Path: str(c.Path), Query: str(c.Query)}
+	r := elb.Redirect{StatusCode: code, Protocol: request.Value(c.Protocol), Host: request.Value(c.Host),
+		Port: request.Value(c.Port),
+		Path: request.Value(c.Path), Query: request.Value(c.Query)}
 	withoutQuery := c.Query != nil && *c.Query == ""
 	r = r.WithDefaults()
 	if withoutQuery {
@@ -136,11 +140,12 @@ func parseFixedResponse(c *shape.FixedResponseActionConfig) (*elb.FixedResponse,
 	if c == nil {
 		return nil, invalid("A fixed response configuration must be specified")
 	}
-	code, err := strconv.Atoi(str(c.StatusCode))
+	code, err := strconv.Atoi(request.Value(c.StatusCode))
 	if err != nil || len(*c.StatusCode) != 3 {
-		return nil, invalid("The fixed response status code '%s' must be 2XX, 4XX or 5XX", str(c.StatusCode))
+		return nil, invalid("The fixed response status code '%s' must be 2XX, 4XX or 5XX", request.Value(c.StatusCode))
 	}
-	return &elb.FixedResponse{StatusCode: code, ContentType: str(c.ContentType), Body: str(c.MessageBody)}, nil
+	return &elb.FixedResponse{StatusCode: code, ContentType: request.Value(c.ContentType),
+		Body: request.Value(c.MessageBody)}, nil
 }
 
 // checkGroups reports whether the load balancer may forward to the groups of the actions (alb.md A4, A5, 8.6).
@@ -164,7 +169,8 @@ func checkGroups(t *state.Tables, call *awswire.Call, loadBalancerARN string, ac
 	used := groupsOf(t, loadBalancerARN)
 	all := union(used, groups)
 	if len(all) > elb.MaxTargetGroupsPerLB {
-		return fault.New(shape.CodeTooManyUniqueTargetGroupsPerLoadBalancer, "A load balancer can have at most '%d' target groups", elb.MaxTargetGroupsPerLB)
+		return fault.New(shape.CodeTooManyUniqueTargetGroupsPerLoadBalancer,
+			"A load balancer can have at most '%d' target groups", elb.MaxTargetGroupsPerLB)
 	}
 	if len(all) > len(used) && registered(t, all) > elb.MaxTargetsPerLB {
 		return tooManyTargets(loadBalancerARN)
@@ -172,7 +178,8 @@ func checkGroups(t *state.Tables, call *awswire.Call, loadBalancerARN string, ac
 	return nil
 }
 
-// checkStickiness reports a group, as it is or is to be, whose stickiness does not go with the actions (alb.md A4, K14).
+// checkStickiness reports a group, as it is or is to be, whose stickiness does not go with the
+// actions (alb.md A4, K14).
 func checkStickiness(_ *state.Tables, actions []elb.Action, g *elb.TargetGroup) error {
 	kind := g.Settings().Stickiness
 	for _, a := range actions {
@@ -181,11 +188,13 @@ func checkStickiness(_ *state.Tables, actions []elb.Action, g *elb.TargetGroup) 
 		}
 		if kind == elb.AppCookie {
 			return fault.New(shape.CodeInvalidConfigurationRequest,
-				"Stickiness of type 'app_cookie' cannot be used by target group '%s', which is one of several in a forward action", g.ARN)
+				"Stickiness of type 'app_cookie' cannot be used by target group '%s', which is one of "+
+					"several in a forward action", g.ARN)
 		}
 		if kind != "" && a.Forward.StickySeconds == 0 {
 			return fault.New(shape.CodeInvalidConfigurationRequest,
-				"You must enable group stickiness on a rule if you enabled target stickiness on one of its target groups ('%s')", g.ARN)
+				"You must enable group stickiness on a rule if you enabled target stickiness on one of its "+
+					"target groups ('%s')", g.ARN)
 		}
 	}
 	return nil
@@ -198,7 +207,9 @@ func answerAction(a elb.Action) shape.Action {
 	}
 	switch {
 	case a.Forward != nil:
-		out.ForwardConfig = &shape.ForwardActionConfig{TargetGroupStickinessConfig: &shape.TargetGroupStickinessConfig{Enabled: new(a.Forward.StickySeconds > 0)}}
+		out.ForwardConfig = &shape.ForwardActionConfig{
+			TargetGroupStickinessConfig: &shape.TargetGroupStickinessConfig{Enabled: new(a.Forward.StickySeconds > 0)},
+		}
 		if seconds := a.Forward.StickySeconds + a.Forward.IdleStickySeconds; seconds > 0 {
 			out.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds = new(int32(seconds))
 		}
@@ -211,7 +222,8 @@ func answerAction(a elb.Action) shape.Action {
 		}
 	case a.Redirect != nil:
 		r := *a.Redirect
-		out.RedirectConfig = &shape.RedirectActionConfig{StatusCode: "HTTP_" + strconv.Itoa(r.StatusCode), Protocol: &r.Protocol, Host: &r.Host,
+		out.RedirectConfig = &shape.RedirectActionConfig{StatusCode: "HTTP_" + strconv.Itoa(r.StatusCode),
+			Protocol: &r.Protocol, Host: &r.Host,
 			Port: &r.Port, Path: &r.Path, Query: &r.Query}
 	case a.FixedResponse != nil:
 		f := *a.FixedResponse

@@ -3,18 +3,20 @@ package elb
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createRule(ctx context.Context, call *awswire.Call, in *shape.CreateRuleInput) (*shape.CreateRuleOutput, error) {
+func (a *api) createRule(
+	ctx context.Context, call *awswire.Call, in *shape.CreateRuleInput,
+) (*shape.CreateRuleOutput, error) {
 	priority, err := parsePriority(in.Priority)
 	if err != nil {
 		return nil, err
@@ -29,7 +31,7 @@ func (a *api) createRule(ctx context.Context, call *awswire.Call, in *shape.Crea
 	if want.Tags, err = parseTags(in.Tags); err != nil {
 		return nil, err
 	}
-	id := newID()
+	id := newid.Hex(call.Random, 8)
 	err = a.change(ctx, func(tx *state.Tx) error {
 		l, err := listener(&tx.Tables, call, in.ListenerArn)
 		if err != nil {
@@ -41,7 +43,7 @@ func (a *api) createRule(ctx context.Context, call *awswire.Call, in *shape.Crea
 		if err := checkGroups(&tx.Tables, call, l.LoadBalancerARN, want.Actions); err != nil {
 			return err
 		}
-		for r := range tx.Rules.By(state.ByListener, l.ARN) {
+		for r := range tx.Rules.By(state.RulesByListener, l.ARN) {
 			if r.Priority == want.Priority {
 				return fault.New(shape.CodePriorityInUse, "Priority '%d' is currently in use", want.Priority)
 			}
@@ -69,8 +71,8 @@ func parsePriority(p *int32) (int, error) {
 // countRules counts a load balancer's rules without the default ones (alb.md R6).
 func countRules(t *state.Tables, loadBalancerARN string) int {
 	n := 0
-	for l := range t.Listeners.By(state.ByLoadBalancer, loadBalancerARN) {
-		for r := range t.Rules.By(state.ByListener, l.ARN) {
+	for l := range t.Listeners.By(state.ListenersByLoadBalancer, loadBalancerARN) {
+		for r := range t.Rules.By(state.RulesByListener, l.ARN) {
 			if !r.IsDefault() {
 				n++
 			}
@@ -79,7 +81,9 @@ func countRules(t *state.Tables, loadBalancerARN string) int {
 	return n
 }
 
-func (a *api) deleteRule(ctx context.Context, call *awswire.Call, in *shape.DeleteRuleInput) (*shape.DeleteRuleOutput, error) {
+func (a *api) deleteRule(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteRuleInput,
+) (*shape.DeleteRuleOutput, error) {
 	return nil, a.change(ctx, func(tx *state.Tx) error {
 		r, err := rule(&tx.Tables, call, in.RuleArn)
 		if err != nil {
@@ -93,7 +97,9 @@ func (a *api) deleteRule(ctx context.Context, call *awswire.Call, in *shape.Dele
 	})
 }
 
-func (a *api) modifyRule(ctx context.Context, call *awswire.Call, in *shape.ModifyRuleInput) (*shape.ModifyRuleOutput, error) {
+func (a *api) modifyRule(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyRuleInput,
+) (*shape.ModifyRuleOutput, error) {
 	if in.Conditions == nil && in.Actions == nil && in.ResetTransforms == nil {
 		return nil, invalid("Either conditions or actions must be specified") // alb.md C4
 	}
@@ -140,7 +146,9 @@ func (a *api) modifyRule(ctx context.Context, call *awswire.Call, in *shape.Modi
 }
 
 // setRulePriorities is atomic; priorities may be swapped as long as none is left in use twice (alb.md R2).
-func (a *api) setRulePriorities(ctx context.Context, call *awswire.Call, in *shape.SetRulePrioritiesInput) (*shape.SetRulePrioritiesOutput, error) {
+func (a *api) setRulePriorities(
+	ctx context.Context, call *awswire.Call, in *shape.SetRulePrioritiesInput,
+) (*shape.SetRulePrioritiesOutput, error) {
 	wanted, given := map[string]int{}, map[int]bool{}
 	for _, p := range in.RulePriorities {
 		n, err := parsePriority(p.Priority)
@@ -150,10 +158,10 @@ func (a *api) setRulePriorities(ctx context.Context, call *awswire.Call, in *sha
 		if given[n] {
 			return nil, invalid("Priority '%d' was provided multiple times", n)
 		}
-		if _, twice := wanted[str(p.RuleArn)]; twice {
-			return nil, invalid("Rule '%s' was provided multiple times", str(p.RuleArn))
+		if _, twice := wanted[request.Value(p.RuleArn)]; twice {
+			return nil, invalid("Rule '%s' was provided multiple times", request.Value(p.RuleArn))
 		}
-		wanted[str(p.RuleArn)], given[n] = n, true
+		wanted[request.Value(p.RuleArn)], given[n] = n, true
 	}
 	var out []shape.Rule
 	err := a.change(ctx, func(tx *state.Tx) error {
@@ -164,9 +172,10 @@ func (a *api) setRulePriorities(ctx context.Context, call *awswire.Call, in *sha
 				return err
 			}
 			if old.IsDefault() {
-				return fault.New(shape.CodeOperationNotPermitted, "The priority of default rule '%s' cannot be changed", old.ARN)
+				return fault.New(shape.CodeOperationNotPermitted,
+					"The priority of default rule '%s' cannot be changed", old.ARN)
 			}
-			for other := range tx.Rules.By(state.ByListener, old.ListenerARN) {
+			for other := range tx.Rules.By(state.RulesByListener, old.ListenerARN) {
 				if _, moves := wanted[other.ARN]; !moves && other.Priority == int(*p.Priority) {
 					return fault.New(shape.CodePriorityInUse, "Priority '%d' is currently in use", other.Priority)
 				}
@@ -184,7 +193,9 @@ func (a *api) setRulePriorities(ctx context.Context, call *awswire.Call, in *sha
 	return &shape.SetRulePrioritiesOutput{Rules: out}, nil
 }
 
-func (a *api) describeRules(_ context.Context, call *awswire.Call, in *shape.DescribeRulesInput) (*shape.DescribeRulesOutput, error) {
+func (a *api) describeRules(
+	_ context.Context, call *awswire.Call, in *shape.DescribeRulesInput,
+) (*shape.DescribeRulesOutput, error) {
 	if in.ListenerArn == nil && len(in.RuleArns) == 0 {
 		return nil, invalid("You must specify either listener rule ARNs or a listener ARN")
 	}
@@ -207,12 +218,9 @@ func (a *api) describeRules(_ context.Context, call *awswire.Call, in *shape.Des
 		}
 		chosen = append(chosen, r)
 	}
-	slices.SortFunc(chosen, func(x, y *elb.Rule) int { return strings.Compare(orderOf(x), orderOf(y)) })
-	items, next, err := page(call, in.Marker, in.PageSize, append(in.RuleArns, str(in.ListenerArn)), slices.Values(chosen), orderOf)
-	if err != nil {
-		return nil, err
-	}
-	return &shape.DescribeRulesOutput{NextMarker: next, Rules: answers(items, answerRule)}, nil
+	items, next, err := request.Page(call, pages.Ask(in.PageSize, in.Marker), chosen, orderOf,
+		append(in.RuleArns, request.Value(in.ListenerArn))...)
+	return &shape.DescribeRulesOutput{NextMarker: next, Rules: request.Answers(items, answerRule)}, err
 }
 
 // orderOf sorts rules as they are evaluated.
@@ -228,6 +236,7 @@ func answerRule(r *elb.Rule) shape.Rule {
 	if !r.IsDefault() {
 		priority = strconv.Itoa(r.Priority)
 	}
-	return shape.Rule{RuleArn: new(r.ARN), Priority: &priority, IsDefault: new(r.IsDefault()), Actions: answers(r.Actions, answerAction),
-		Conditions: answers(r.Conditions, answerCondition), Transforms: []shape.RuleTransform{}}
+	return shape.Rule{RuleArn: new(r.ARN), Priority: &priority, IsDefault: new(r.IsDefault()),
+		Actions:    request.Answers(r.Actions, answerAction),
+		Conditions: request.Answers(r.Conditions, answerCondition), Transforms: []shape.RuleTransform{}}
 }

@@ -2,174 +2,102 @@ package elb
 
 import (
 	"context"
-	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// parseTags reads the tags of a new resource.
-func parseTags(in []shape.Tag) ([]elb.Tag, error) { return addTags(nil, in) }
-
-// addTags returns old with tags added or changed.
-func addTags(old []elb.Tag, in []shape.Tag) ([]elb.Tag, error) {
-	out := slices.Clone(old)
-	seen := map[string]bool{}
-	for _, t := range in {
-		key, value := str(t.Key), str(t.Value)
-		switch {
-		case key == "" || utf8.RuneCountInString(key) > 128:
-			return nil, invalid("The tag key '%s' must have 1 to 128 characters", key)
-		case strings.HasPrefix(strings.ToLower(key), "aws:"):
-			return nil, invalid("The tag key '%s' must not begin with 'aws:'", key)
-		case utf8.RuneCountInString(value) > 256:
-			return nil, invalid("The value of tag '%s' must have at most 256 characters", key)
-		case strings.ContainsFunc(key+value, notTaggedWith):
-			return nil, invalid("The tag '%s' with the value '%s' may hold letters, digits, spaces and the characters _.:/=+-@ only", key, value)
-		case seen[key]:
-			return nil, fault.New(shape.CodeDuplicateTagKeys, "Tag keys must be unique; '%s' is not", key)
-		}
-		seen[key] = true
-		if i := slices.IndexFunc(out, func(o elb.Tag) bool { return o.Key == key }); i >= 0 {
-			out[i].Value = value
-		} else {
-			out = append(out, elb.Tag{Key: key, Value: value})
-		}
-	}
-	if len(out) > elb.MaxTags {
-		return nil, fault.New(shape.CodeTooManyTags, "A resource can have at most '%d' tags", elb.MaxTags)
-	}
-	return out, nil
+var tagRules = tag.Rules{
+	Code:     "ValidationError",
+	Size:     "The tag key '{key}' must have 1 to 128 characters and its value at most 256",
+	Reserved: "The tag key '{key}' must not begin with 'aws:'",
+	Characters: "The tag '{key}' with the value '{value}' may hold letters, digits, spaces and the characters " +
+		"_.:/=+-@ only",
+	Duplicate: "Tag keys must be unique; '{key}' is not", DuplicateCode: shape.CodeDuplicateTagKeys,
+	TooMany: fault.New(shape.CodeTooManyTags, "A resource can have at most '%d' tags", tag.Max),
 }
 
-func notTaggedWith(r rune) bool {
-	return !unicode.In(r, unicode.L, unicode.N, unicode.Z) && !strings.ContainsRune("_.:/=+-@", r)
-}
+func parseTags(in []shape.Tag) (tag.Set, error) { return tagRules.New(request.Tags(in)) }
 
-// retag changes the tags of the resource with the ARN, whatever kind it is; change returns nil to only look.
-func retag(tx *state.Tx, call *awswire.Call, key string, change func([]elb.Tag) ([]elb.Tag, error)) (err error) {
-	switch {
-	case strings.Contains(key, ":loadbalancer/"):
-		lb, err := loadBalancer(&tx.Tables, call, &key)
-		if err != nil {
-			return err
-		}
-		c := *lb
-		c.Tags, err = change(c.Tags)
-		tx.LoadBalancers.Put(&c)
-		return err
-	case strings.Contains(key, ":targetgroup/"):
-		g, err := targetGroup(&tx.Tables, call, &key)
-		if err != nil {
-			return err
-		}
-		c := *g
-		c.Tags, err = change(c.Tags)
-		tx.TargetGroups.Put(&c)
-		return err
-	case strings.Contains(key, ":listener/"):
-		l, err := listener(&tx.Tables, call, &key)
-		if err != nil {
-			return err
-		}
-		c := *l
-		c.Tags, err = change(c.Tags)
-		tx.Listeners.Put(&c)
-		return err
-	case strings.Contains(key, ":listener-rule/"):
-		r, err := rule(&tx.Tables, call, &key)
-		if err != nil {
-			return err
-		}
-		c := *r
-		c.Tags, err = change(c.Tags)
-		tx.Rules.Put(&c)
-		return err
-	}
-	return notTaggable(key)
-}
-
-func notTaggable(key string) error {
-	return invalid("'%s' is not the ARN of a load balancer, target group, listener or rule", key)
-}
-
-// tagsOf returns the tags of the resource with the ARN.
-func tagsOf(t *state.Tables, call *awswire.Call, key string) ([]elb.Tag, error) {
+// tagged finds the row with tags that an ARN names.
+func tagged(t *state.Tables, call *awswire.Call, key string) (row request.Tagged, err error) {
 	switch {
 	case strings.Contains(key, ":loadbalancer/"):
 		lb, err := loadBalancer(t, call, &key)
 		if err != nil {
-			return nil, err
+			return row, err
 		}
-		return lb.Tags, nil
+		return request.TaggedRow(lb, func(v *elb.LoadBalancer) *tag.Set { return &v.Tags },
+			func(tx *state.Tx) state.Writable[elb.LoadBalancer] { return tx.LoadBalancers }), nil
 	case strings.Contains(key, ":targetgroup/"):
 		g, err := targetGroup(t, call, &key)
 		if err != nil {
-			return nil, err
+			return row, err
 		}
-		return g.Tags, nil
+		return request.TaggedRow(g, func(v *elb.TargetGroup) *tag.Set { return &v.Tags },
+			func(tx *state.Tx) state.Writable[elb.TargetGroup] { return tx.TargetGroups }), nil
 	case strings.Contains(key, ":listener/"):
 		l, err := listener(t, call, &key)
 		if err != nil {
-			return nil, err
+			return row, err
 		}
-		return l.Tags, nil
+		return request.TaggedRow(l, func(v *elb.Listener) *tag.Set { return &v.Tags },
+			func(tx *state.Tx) state.Writable[elb.Listener] { return tx.Listeners }), nil
 	case strings.Contains(key, ":listener-rule/"):
 		r, err := rule(t, call, &key)
 		if err != nil {
-			return nil, err
+			return row, err
 		}
-		return r.Tags, nil
+		return request.TaggedRow(r, func(v *elb.Rule) *tag.Set { return &v.Tags },
+			func(tx *state.Tx) state.Writable[elb.Rule] { return tx.Rules }), nil
 	}
-	return nil, notTaggable(key)
+	return row, invalid("'%s' is not the ARN of a load balancer, target group, listener or rule", key)
+}
+
+// retag changes the tags of all resources, or of none.
+func (a *api) retag(ctx context.Context, call *awswire.Call, resources []string, change request.Change) error {
+	return a.store.Update(ctx, func(tx *state.Tx) error {
+		for _, key := range resources {
+			find := func(t *state.Tables) (request.Tagged, error) { return tagged(t, call, key) }
+			if _, err := request.RetagIn(tx, find, change); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (a *api) addTags(ctx context.Context, call *awswire.Call, in *shape.AddTagsInput) (*shape.AddTagsOutput, error) {
-	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
-		for _, key := range in.ResourceArns {
-			err := retag(tx, call, key, func(old []elb.Tag) ([]elb.Tag, error) { return addTags(old, in.Tags) })
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return nil, a.retag(ctx, call, in.ResourceArns, request.AddTags(&tagRules, request.Tags(in.Tags)))
 }
 
-func (a *api) removeTags(ctx context.Context, call *awswire.Call, in *shape.RemoveTagsInput) (*shape.RemoveTagsOutput, error) {
-	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
-		for _, key := range in.ResourceArns {
-			err := retag(tx, call, key, func(old []elb.Tag) ([]elb.Tag, error) {
-				return slices.DeleteFunc(slices.Clone(old), func(t elb.Tag) bool { return slices.Contains(in.TagKeys, t.Key) }), nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+func (a *api) removeTags(
+	ctx context.Context, call *awswire.Call, in *shape.RemoveTagsInput,
+) (*shape.RemoveTagsOutput, error) {
+	return nil, a.retag(ctx, call, in.ResourceArns, request.RemoveTags(in.TagKeys...))
 }
 
-func (a *api) describeTags(_ context.Context, call *awswire.Call, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
+func (a *api) describeTags(
+	_ context.Context, call *awswire.Call, in *shape.DescribeTagsInput,
+) (*shape.DescribeTagsOutput, error) {
 	if len(in.ResourceArns) > 20 {
 		return nil, invalid("Cannot have more than 20 resources described")
 	}
 	t := &a.store.View().Tables
 	out := &shape.DescribeTagsOutput{}
 	for _, key := range in.ResourceArns {
-		tags, err := tagsOf(t, call, key)
+		row, err := tagged(t, call, key)
 		if err != nil {
 			return nil, err
 		}
-		out.TagDescriptions = append(out.TagDescriptions, shape.TagDescription{ResourceArn: &key, Tags: answers(tags, func(t elb.Tag) shape.Tag {
-			return shape.Tag{Key: &t.Key, Value: &t.Value}
-		})})
+		out.TagDescriptions = append(out.TagDescriptions,
+			shape.TagDescription{ResourceArn: &key, Tags: request.AnswerTags[shape.Tag](row.Tags)})
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
@@ -16,7 +17,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) registerTargets(ctx context.Context, call *awswire.Call, in *shape.RegisterTargetsInput) (*shape.RegisterTargetsOutput, error) {
+func (a *api) registerTargets(
+	ctx context.Context, call *awswire.Call, in *shape.RegisterTargetsInput,
+) (*shape.RegisterTargetsOutput, error) {
 	if len(in.Targets) == 0 {
 		return nil, invalid("At least one target must be specified")
 	}
@@ -47,7 +50,8 @@ func (a *api) registerTargets(ctx context.Context, call *awswire.Call, in *shape
 // checkTargets reports a group that has more targets than it, or a load balancer that uses it, may have (alb.md 8.6).
 func checkTargets(t *state.Tables, g *elb.TargetGroup) error {
 	if registered(t, []string{g.ARN}) > elb.MaxTargetsPerGroup {
-		return fault.New(shape.CodeTooManyTargets, "A target group can have at most '%d' targets", elb.MaxTargetsPerGroup)
+		return fault.New(shape.CodeTooManyTargets, "A target group can have at most '%d' targets",
+			elb.MaxTargetsPerGroup)
 	}
 	for _, lb := range usersOf(t, g.ARN) {
 		if registered(t, groupsOf(t, lb)) > elb.MaxTargetsPerLB {
@@ -61,12 +65,15 @@ func checkTargets(t *state.Tables, g *elb.TargetGroup) error {
 func registered(t *state.Tables, groups []string) int { return t.RegisteredTargets(groups...) }
 
 func tooManyTargets(loadBalancerARN string) error {
-	return fault.New(shape.CodeTooManyTargets, "A load balancer can have at most '%d' targets in all its target groups: '%s'", elb.MaxTargetsPerLB, loadBalancerARN)
+	return fault.New(shape.CodeTooManyTargets,
+		"A load balancer can have at most '%d' targets in all its target groups: '%s'",
+		elb.MaxTargetsPerLB, loadBalancerARN)
 }
 
 // resolve makes the target of a description: where it is reached, and whether it may be registered (alb.md T5, T6).
 func resolve(t *state.Tables, call *awswire.Call, g *elb.TargetGroup, d shape.TargetDescription) (*elb.Target, error) {
-	target := &elb.Target{TargetGroupARN: g.ARN, ID: str(d.Id), Port: portOf(g, d), Zone: str(d.AvailabilityZone), Registered: call.Now}
+	target := &elb.Target{TargetGroupARN: g.ARN, ID: request.Value(d.Id), Port: portOf(g, d),
+		Zone: request.Value(d.AvailabilityZone), Registered: call.Now}
 	if target.Port < 1 || target.Port > 65535 {
 		return nil, invalid("The target port '%d' must be between '1-65535' inclusive", target.Port)
 	}
@@ -74,7 +81,8 @@ func resolve(t *state.Tables, call *awswire.Call, g *elb.TargetGroup, d shape.Ta
 		return target, resolveAddress(t, call, target)
 	}
 	if target.Zone != "" {
-		return nil, invalid("You cannot specify an Availability Zone for targets of target groups with target type 'instance'")
+		return nil, invalid("You cannot specify an Availability Zone for targets of target groups with " +
+			"target type 'instance'")
 	}
 	return target, resolveInstance(t, call, target)
 }
@@ -89,14 +97,16 @@ func portOf(g *elb.TargetGroup, d shape.TargetDescription) int {
 func resolveInstance(t *state.Tables, call *awswire.Call, target *elb.Target) error {
 	if i, ok := t.Instances.Get(fleet.InstanceARN(call.Region, call.Account, target.ID)); ok {
 		if i.State != fleet.Running {
-			return fault.New(shape.CodeInvalidTarget, "The following targets are not in a running state and cannot be registered: '%s'", target.ID)
+			return fault.New(shape.CodeInvalidTarget,
+				"The following targets are not in a running state and cannot be registered: '%s'", target.ID)
 		}
 		target.Address, target.Zone = i.Address.String(), i.Zone
 		return nil
 	}
 	// Instances that Berth did not launch are known by their agents.
-	for i := range t.ContainerInstances.By(state.ByEC2Instance, target.ID) {
-		if i.Address != "" && strings.HasPrefix(i.ContainerInstanceARN, "arn:aws:ecs:"+call.Region+":"+call.Account+":") {
+	for i := range t.ContainerInstances.By(state.ContainerInstancesByEC2Instance, target.ID) {
+		if i.Address != "" && strings.HasPrefix(i.ContainerInstanceARN,
+			"arn:aws:ecs:"+call.Region+":"+call.Account+":") {
 			target.Address, target.Zone = i.Address, i.Zone()
 			return nil
 		}
@@ -114,11 +124,14 @@ func resolveAddress(t *state.Tables, call *awswire.Call, target *elb.Target) err
 		return invalid("The IP address '%s' is not a valid IPv4 address", target.ID)
 	}
 	if !addr.IsPrivate() && !addr.IsLoopback() && !shared.Contains(addr) {
-		return fault.New(shape.CodeInvalidTarget, "The following targets are not in a supported IP address range: '%s'. "+
-			"An IP target must be in the VPC's subnets or in a range of RFC 1918 or RFC 6598", target.ID)
+		return fault.New(shape.CodeInvalidTarget,
+			"The following targets are not in a supported IP address range: '%s'. "+
+				"An IP target must be in the VPC's subnets or in a range of RFC 1918 or RFC 6598", target.ID)
 	}
-	if target.Zone != "" && target.Zone != elb.AllZones && !slices.ContainsFunc(fleet.Zones(call.Region), func(z fleet.Zone) bool { return z.Name == target.Zone }) {
-		return invalid("The Availability Zone '%s' is not valid; it must be 'all' or one of region %s", target.Zone, call.Region)
+	if target.Zone != "" && target.Zone != elb.AllZones && !slices.ContainsFunc(fleet.Zones(call.Region),
+		func(z fleet.Zone) bool { return z.Name == target.Zone }) {
+		return invalid("The Availability Zone '%s' is not valid; it must be 'all' or one of region %s",
+			target.Zone, call.Region)
 	}
 	target.Address = target.ID
 	if n, ok := t.Networks.Get((&fleet.Network{Region: call.Region, Account: call.Account}).Key()); ok {
@@ -135,7 +148,9 @@ func resolveAddress(t *state.Tables, call *awswire.Call, target *elb.Target) err
 	return nil
 }
 
-func (a *api) deregisterTargets(ctx context.Context, call *awswire.Call, in *shape.DeregisterTargetsInput) (*shape.DeregisterTargetsOutput, error) {
+func (a *api) deregisterTargets(
+	ctx context.Context, call *awswire.Call, in *shape.DeregisterTargetsInput,
+) (*shape.DeregisterTargetsOutput, error) {
 	if len(in.Targets) == 0 {
 		return nil, invalid("At least one target must be specified")
 	}
@@ -164,13 +179,15 @@ func (a *api) deregisterTargets(ctx context.Context, call *awswire.Call, in *sha
 
 // meant returns the target of a description; one that is not registered is nobody, and no fault (alb.md T5).
 func meant(t *state.Tables, g *elb.TargetGroup, d shape.TargetDescription) []*elb.Target {
-	if target, ok := t.Targets.Get(elb.TargetKey(g.ARN, str(d.Id), portOf(g, d))); ok {
+	if target, ok := t.Targets.Get(elb.TargetKey(g.ARN, request.Value(d.Id), portOf(g, d))); ok {
 		return []*elb.Target{target}
 	}
 	return nil
 }
 
-func (a *api) describeTargetHealth(_ context.Context, call *awswire.Call, in *shape.DescribeTargetHealthInput) (*shape.DescribeTargetHealthOutput, error) {
+func (a *api) describeTargetHealth(
+	_ context.Context, call *awswire.Call, in *shape.DescribeTargetHealthInput,
+) (*shape.DescribeTargetHealthOutput, error) {
 	t := &a.store.View().Tables
 	g, err := targetGroup(t, call, in.TargetGroupArn)
 	if err != nil {
@@ -180,7 +197,7 @@ func (a *api) describeTargetHealth(_ context.Context, call *awswire.Call, in *sh
 	detect := slices.Contains(in.Include, "All") || slices.Contains(in.Include, "AnomalyDetection")
 	out := &shape.DescribeTargetHealthOutput{TargetHealthDescriptions: []shape.TargetHealthDescription{}}
 	add := func(d shape.TargetDescription, target *elb.Target) {
-		seen, _ := t.TargetHealth.Get(elb.TargetKey(g.ARN, str(d.Id), int(*d.Port)))
+		seen, _ := t.TargetHealth.Get(elb.TargetKey(g.ARN, request.Value(d.Id), int(*d.Port)))
 		answer := answerHealth(g, d, elb.HealthOf(target, seen, used))
 		if detect {
 			answer.AnomalyDetection = &shape.AnomalyDetection{Result: "normal", MitigationInEffect: "no"}
@@ -222,6 +239,7 @@ func answerHealth(g *elb.TargetGroup, d shape.TargetDescription, h elb.Health) s
 		health.Description = &h.Description
 	}
 	return shape.TargetHealthDescription{Target: &d, HealthCheckPort: &port, TargetHealth: health,
-		AdministrativeOverride: &shape.AdministrativeOverride{State: "no_override", Reason: "AdministrativeOverride.NoOverride",
+		AdministrativeOverride: &shape.AdministrativeOverride{State: "no_override",
+			Reason:      "AdministrativeOverride.NoOverride",
 			Description: new("No override is currently active on target")}}
 }

@@ -3,22 +3,25 @@ package elb
 import (
 	"context"
 	"slices"
-	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/elbv2"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createTargetGroup(ctx context.Context, call *awswire.Call, in *shape.CreateTargetGroupInput) (*shape.CreateTargetGroupOutput, error) {
+func (a *api) createTargetGroup(
+	ctx context.Context, call *awswire.Call, in *shape.CreateTargetGroupInput,
+) (*shape.CreateTargetGroupOutput, error) {
 	want, err := parseTargetGroup(call, in)
 	if err != nil {
 		return nil, err
 	}
-	want.ARN = elb.TargetGroupARN(call.Region, call.Account, want.Name, newID())
+	want.ARN = elb.TargetGroupARN(call.Region, call.Account, want.Name, newid.Hex(call.Random, 8))
 	var out shape.TargetGroup
 	err = a.change(ctx, func(tx *state.Tx) error {
 		n := 0
@@ -28,13 +31,15 @@ func (a *api) createTargetGroup(ctx context.Context, call *awswire.Call, in *sha
 				continue
 			}
 			if !sameTargetGroup(old, want) { // alb.md T8
-				return fault.New(shape.CodeDuplicateTargetGroupName, "A target group with the same name '%s' exists, but with different settings", want.Name)
+				return fault.New(shape.CodeDuplicateTargetGroupName,
+					"A target group with the same name '%s' exists, but with different settings", want.Name)
 			}
 			out = answerTargetGroup(&tx.Tables, old)
 			return nil
 		}
 		if n >= elb.MaxTargetGroups {
-			return fault.New(shape.CodeTooManyTargetGroups, "The maximum number of target groups in this region is '%d'", elb.MaxTargetGroups)
+			return fault.New(shape.CodeTooManyTargetGroups,
+				"The maximum number of target groups in this region is '%d'", elb.MaxTargetGroups)
 		}
 		tx.TargetGroups.Put(want)
 		out = answerTargetGroup(&tx.Tables, want)
@@ -47,7 +52,8 @@ func (a *api) createTargetGroup(ctx context.Context, call *awswire.Call, in *sha
 }
 
 func parseTargetGroup(call *awswire.Call, in *shape.CreateTargetGroupInput) (*elb.TargetGroup, error) {
-	g := &elb.TargetGroup{Name: str(in.Name), Protocol: in.Protocol, ProtocolVersion: "HTTP1", VPCID: str(in.VpcId), TargetType: in.TargetType,
+	g := &elb.TargetGroup{Name: request.Value(in.Name), Protocol: in.Protocol, ProtocolVersion: "HTTP1",
+		VPCID: request.Value(in.VpcId), TargetType: in.TargetType,
 		IPAddressType: in.IpAddressType, HealthCheck: elb.DefaultHealthCheck(), Created: call.Now}
 	if err := elb.ValidTargetGroupName(g.Name); err != nil {
 		return nil, err
@@ -63,11 +69,13 @@ func parseTargetGroup(call *awswire.Call, in *shape.CreateTargetGroupInput) (*el
 	}
 	switch {
 	case g.TargetType != elb.TargetInstance && g.TargetType != elb.TargetIP:
-		return nil, invalid("Targets of type '%s' are not implemented; the target type must be 'instance' or 'ip'", g.TargetType)
+		return nil, invalid("Targets of type '%s' are not implemented; the target type must be "+
+			"'instance' or 'ip'", g.TargetType)
 	case g.Protocol == "":
 		return nil, invalid("A protocol must be specified")
 	case g.Protocol != elb.HTTP && g.Protocol != elb.HTTPS:
-		return nil, invalid("Target groups of protocol '%s' are not implemented; the protocol must be 'HTTP' or 'HTTPS'", g.Protocol)
+		return nil, invalid("Target groups of protocol '%s' are not implemented; the protocol must be "+
+			"'HTTP' or 'HTTPS'", g.Protocol)
 	case in.ProtocolVersion != nil && *in.ProtocolVersion != "HTTP1":
 		return nil, invalid("Protocol version '%s' is not implemented; it must be 'HTTP1'", *in.ProtocolVersion)
 	case in.Port == nil:
@@ -81,8 +89,10 @@ func parseTargetGroup(call *awswire.Call, in *shape.CreateTargetGroupInput) (*el
 	case g.VPCID != fleet.DefaultVPC(call.Region, call.Account).ID:
 		return nil, invalid("The VPC ID '%s' is not found", g.VPCID)
 	}
-	err := setHealthCheck(&g.HealthCheck, healthCheckInput{in.HealthCheckEnabled, in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckPath,
-		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds, in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher})
+	err := setHealthCheck(&g.HealthCheck, healthCheckInput{in.HealthCheckEnabled, in.HealthCheckProtocol,
+		in.HealthCheckPort, in.HealthCheckPath,
+		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds, in.HealthyThresholdCount,
+		in.UnhealthyThresholdCount, in.Matcher})
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +125,8 @@ func setHealthCheck(h *elb.HealthCheck, in healthCheckInput) error {
 	for _, n := range []struct {
 		from *int32
 		to   *int
-	}{{in.interval, &h.IntervalSeconds}, {in.timeout, &h.TimeoutSeconds}, {in.healthy, &h.HealthyThreshold}, {in.unhealth, &h.UnhealthyThreshold}} {
+	}{{in.interval, &h.IntervalSeconds}, {in.timeout, &h.TimeoutSeconds}, {in.healthy, &h.HealthyThreshold},
+		{in.unhealth, &h.UnhealthyThreshold}} {
 		if n.from != nil {
 			*n.to = int(*n.from)
 		}
@@ -131,7 +142,9 @@ func sameTargetGroup(a, b *elb.TargetGroup) bool {
 		a.HealthCheck == b.HealthCheck && slices.Equal(a.Tags, b.Tags)
 }
 
-func (a *api) modifyTargetGroup(ctx context.Context, call *awswire.Call, in *shape.ModifyTargetGroupInput) (*shape.ModifyTargetGroupOutput, error) {
+func (a *api) modifyTargetGroup(
+	ctx context.Context, call *awswire.Call, in *shape.ModifyTargetGroupInput,
+) (*shape.ModifyTargetGroupOutput, error) {
 	var out shape.TargetGroup
 	err := a.change(ctx, func(tx *state.Tx) error {
 		old, err := targetGroup(&tx.Tables, call, in.TargetGroupArn)
@@ -139,8 +152,10 @@ func (a *api) modifyTargetGroup(ctx context.Context, call *awswire.Call, in *sha
 			return err
 		}
 		g := *old
-		err = setHealthCheck(&g.HealthCheck, healthCheckInput{in.HealthCheckEnabled, in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckPath,
-			in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds, in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher})
+		err = setHealthCheck(&g.HealthCheck, healthCheckInput{in.HealthCheckEnabled, in.HealthCheckProtocol,
+			in.HealthCheckPort, in.HealthCheckPath,
+			in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds, in.HealthyThresholdCount,
+			in.UnhealthyThresholdCount, in.Matcher})
 		if err != nil {
 			return err
 		}
@@ -154,17 +169,20 @@ func (a *api) modifyTargetGroup(ctx context.Context, call *awswire.Call, in *sha
 	return &shape.ModifyTargetGroupOutput{TargetGroups: []shape.TargetGroup{out}}, nil
 }
 
-func (a *api) deleteTargetGroup(ctx context.Context, call *awswire.Call, in *shape.DeleteTargetGroupInput) (*shape.DeleteTargetGroupOutput, error) {
+func (a *api) deleteTargetGroup(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteTargetGroupInput,
+) (*shape.DeleteTargetGroupOutput, error) {
 	if err := checkARN(call, "targetgroup/", "target group", in.TargetGroupArn); err != nil {
 		return nil, err
 	}
 	return nil, a.change(ctx, func(tx *state.Tx) error {
-		g, ok := get(&tx.TargetGroups, call, str(in.TargetGroupArn))
+		g, ok := get(&tx.Tables.TargetGroups, call, request.Value(in.TargetGroupArn))
 		if !ok {
 			return nil
 		}
 		if len(usersOf(&tx.Tables, g.ARN)) > 0 { // alb.md T9: Terraform reads this text
-			return fault.New(shape.CodeResourceInUse, "Target group '%s' is currently in use by a listener or a rule", g.ARN)
+			return fault.New(shape.CodeResourceInUse,
+				"Target group '%s' is currently in use by a listener or a rule", g.ARN)
 		}
 		for t := range tx.Targets.Prefix(elb.TargetPrefix(g.ARN)) {
 			tx.Targets.Delete(t.Key())
@@ -175,7 +193,9 @@ func (a *api) deleteTargetGroup(ctx context.Context, call *awswire.Call, in *sha
 	})
 }
 
-func (a *api) describeTargetGroups(_ context.Context, call *awswire.Call, in *shape.DescribeTargetGroupsInput) (*shape.DescribeTargetGroupsOutput, error) {
+func (a *api) describeTargetGroups(
+	_ context.Context, call *awswire.Call, in *shape.DescribeTargetGroupsInput,
+) (*shape.DescribeTargetGroupsOutput, error) {
 	kinds := 0
 	for _, given := range []bool{len(in.Names) > 0, len(in.TargetGroupArns) > 0, in.LoadBalancerArn != nil} {
 		if given {
@@ -183,24 +203,25 @@ func (a *api) describeTargetGroups(_ context.Context, call *awswire.Call, in *sh
 		}
 	}
 	if kinds > 1 {
-		return nil, invalid("Target group names, target group ARNs, and a load balancer ARN cannot be specified at the same time")
+		return nil, invalid("Target group names, target group ARNs, and a load balancer ARN cannot be " +
+			"specified at the same time")
 	}
 	t := &a.store.View().Tables
 	chosen, err := chooseTargetGroups(t, call, in)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(chosen, func(x, y *elb.TargetGroup) int { return strings.Compare(x.ARN, y.ARN) })
-	filter := append(append(in.Names, in.TargetGroupArns...), str(in.LoadBalancerArn))
-	items, next, err := page(call, in.Marker, in.PageSize, filter, slices.Values(chosen), func(g *elb.TargetGroup) string { return g.ARN })
-	if err != nil {
-		return nil, err
-	}
+	filter := append(append(in.Names, in.TargetGroupArns...), request.Value(in.LoadBalancerArn))
+	items, next, err := request.Page(call, pages.Ask(in.PageSize, in.Marker), chosen,
+		func(g *elb.TargetGroup) string { return g.ARN }, filter...)
 	return &shape.DescribeTargetGroupsOutput{NextMarker: next,
-		TargetGroups: answers(items, func(g *elb.TargetGroup) shape.TargetGroup { return answerTargetGroup(t, g) })}, nil
+		TargetGroups: request.Answers(items,
+			func(g *elb.TargetGroup) shape.TargetGroup { return answerTargetGroup(t, g) })}, err
 }
 
-func chooseTargetGroups(t *state.Tables, call *awswire.Call, in *shape.DescribeTargetGroupsInput) ([]*elb.TargetGroup, error) {
+func chooseTargetGroups(
+	t *state.Tables, call *awswire.Call, in *shape.DescribeTargetGroupsInput,
+) ([]*elb.TargetGroup, error) {
 	var chosen []*elb.TargetGroup
 	for _, key := range in.TargetGroupArns {
 		if err := checkARN(call, "targetgroup/", "target group", &key); err != nil {
@@ -221,7 +242,9 @@ func chooseTargetGroups(t *state.Tables, call *awswire.Call, in *shape.DescribeT
 		if err != nil {
 			return nil, err
 		}
-		return slices.DeleteFunc(all, func(g *elb.TargetGroup) bool { return !slices.Contains(usersOf(t, g.ARN), lb.ARN) }), nil
+		return slices.DeleteFunc(all, func(g *elb.TargetGroup) bool {
+			return !slices.Contains(usersOf(t, g.ARN), lb.ARN)
+		}), nil
 	}
 	for _, name := range in.Names {
 		i := slices.IndexFunc(all, func(g *elb.TargetGroup) bool { return g.Name == name })
@@ -243,11 +266,14 @@ func answerTargetGroup(t *state.Tables, g *elb.TargetGroup) shape.TargetGroup {
 		users = []string{}
 	}
 	return shape.TargetGroup{
-		TargetGroupArn: &g.ARN, TargetGroupName: &g.Name, Protocol: g.Protocol, ProtocolVersion: &g.ProtocolVersion, Port: new(int32(g.Port)),
+		TargetGroupArn: &g.ARN, TargetGroupName: &g.Name,
+		Protocol: g.Protocol, ProtocolVersion: &g.ProtocolVersion, Port: new(int32(g.Port)),
 		VpcId: &g.VPCID, TargetType: g.TargetType, IpAddressType: g.IPAddressType, LoadBalancerArns: users,
-		HealthCheckEnabled: new(true), HealthCheckProtocol: h.Protocol, HealthCheckPort: &h.Port, HealthCheckPath: &h.Path,
-		HealthCheckIntervalSeconds: new(int32(h.IntervalSeconds)), HealthCheckTimeoutSeconds: new(int32(h.TimeoutSeconds)),
-		HealthyThresholdCount: new(int32(h.HealthyThreshold)), UnhealthyThresholdCount: new(int32(h.UnhealthyThreshold)),
-		Matcher: &shape.Matcher{HttpCode: &h.Matcher},
+		HealthCheckEnabled: new(true), HealthCheckProtocol: h.Protocol, HealthCheckPort: &h.Port,
+		HealthCheckPath: &h.Path, HealthCheckIntervalSeconds: new(int32(h.IntervalSeconds)),
+		HealthCheckTimeoutSeconds: new(int32(h.TimeoutSeconds)),
+		HealthyThresholdCount:     new(int32(h.HealthyThreshold)),
+		UnhealthyThresholdCount:   new(int32(h.UnhealthyThreshold)),
+		Matcher:                   &shape.Matcher{HttpCode: &h.Matcher},
 	}
 }

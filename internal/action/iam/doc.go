@@ -1,21 +1,20 @@
-// Package iam has the actions of AWS IAM that ECS stacks need: roles, their policies, and instance profiles. All of it is stored and
-// returned; policies are not evaluated, since every principal of an account may do everything in Berth. IAM has no regions.
+// Package iam has the actions of AWS IAM that ECS stacks need: roles, their policies, and instance
+// profiles. All of it is stored and returned; policies are not evaluated, since every principal of
+// an account may do everything in Berth. IAM has no regions.
 package iam
 
 import (
 	"context"
 	"encoding/json"
-	"iter"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/iam"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 type api struct{ store *state.Store }
@@ -24,10 +23,14 @@ type api struct{ store *state.Store }
 func Service(store *state.Store) awswire.Service {
 	a := &api{store}
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.Query, Version: shape.APIVersion, Namespace: shape.XMLNamespace, TokenName: "marker",
-		Operations: append(absentOperations(), []awswire.Operation{
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.Query},
+		Version:   shape.APIVersion,
+		Namespace: shape.XMLNamespace, TokenName: "marker",
+		Operations: append(awswire.Absent(shape.Absent), []awswire.Operation{
 			awswire.Op("CreateRole", a.createRole),
 			awswire.Op("CreateServiceLinkedRole", a.createServiceLinkedRole),
+			awswire.Op("DeleteServiceLinkedRole", a.deleteServiceLinkedRole),
+			awswire.Op("GetServiceLinkedRoleDeletionStatus", a.getDeletionStatus),
 			awswire.Op("GetRole", a.getRole),
 			awswire.Op("ListRoles", a.listRoles),
 			awswire.Op("UpdateRole", a.updateRole),
@@ -71,21 +74,10 @@ func invalid(format string, args ...any) *fault.Error {
 	return fault.New("ValidationError", format, args...)
 }
 
-// cut is one page of a list that is in the order of its keys.
-func cut[T any](call *awswire.Call, marker *string, most *int32, list iter.Seq[T], key func(T) string, filter ...string) (page []T, truncated *bool, next *string, err error) {
-	n := 100
-	if most != nil {
-		if n = int(*most); n < 1 || n > 1000 {
-			return nil, nil, nil, invalid("1 validation error detected: Value '%d' at 'maxItems' failed to satisfy constraint: Member must have value between 1 and 1000", n)
-		}
-	}
-	p, err := call.Page(marker, filter...)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	page, next = awswire.Cut(p, n, list, key)
-	return page, new(next != nil), next, nil
-}
+var pages = request.Pages{Default: 100, Least: 1, Most: 1000, Refuse: func(size, least, most int32) error {
+	return fault.Unsatisfied("ValidationError", size, "maxItems",
+		"Member must have value between %d and %d", least, most)
+}}
 
 // policy checks a policy's text.
 func policy(text string) error {
@@ -98,40 +90,18 @@ func policy(text string) error {
 // encoded is how IAM returns policies: percent-encoded.
 func encoded(text string) *string { return new(strings.ReplaceAll(url.QueryEscape(text), "+", "%20")) }
 
-func parseTags(in []shape.Tag) (map[string]string, error) {
-	tags := make(map[string]string, len(in))
-	for _, t := range in {
-		if *t.Key == "" || utf8.RuneCountInString(*t.Key) > 128 || utf8.RuneCountInString(*t.Value) > 256 || strings.HasPrefix(strings.ToLower(*t.Key), "aws:") {
-			return nil, fault.New(shape.CodeInvalidInput, "The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", *t.Key)
-		}
-		tags[*t.Key] = *t.Value
-	}
-	return tags, checkCount(tags)
+var tagRules = tag.Rules{
+	Code:    shape.CodeInvalidInput,
+	TooMany: fault.New(shape.CodeLimitExceeded, "A resource can have no more than %d tags.", tag.Max).WithStatus(409),
 }
 
-func checkCount(tags map[string]string) error {
-	if len(tags) > 50 {
-		return fault.New(shape.CodeLimitExceeded, "A resource can have no more than 50 tags.").WithStatus(409)
-	}
-	return nil
-}
+func parseTags(in []shape.Tag) (tag.Set, error) { return tagRules.New(request.Tags(in)) }
 
-func answerTags(tags map[string]string) []shape.Tag {
-	out := []shape.Tag{}
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		out = append(out, shape.Tag{Key: &k, Value: new(tags[k])})
-	}
-	return out
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
+func answerTags(tags tag.Set) []shape.Tag { return request.AnswerTags[shape.Tag](tags.Sorted()) }
 
 // listAccountAliases has nothing to list: aliases cannot be made here.
-func (a *api) listAccountAliases(context.Context, *awswire.Call, *shape.ListAccountAliasesInput) (*shape.ListAccountAliasesOutput, error) {
+func (a *api) listAccountAliases(
+	context.Context, *awswire.Call, *shape.ListAccountAliasesInput,
+) (*shape.ListAccountAliasesOutput, error) {
 	return &shape.ListAccountAliasesOutput{AccountAliases: []string{}, IsTruncated: new(false)}, nil
 }

@@ -23,7 +23,8 @@ func says(t *testing.T, d *desktest.Desk, line string, words ...string) string {
 
 const newRole = "CreateRole AssumeRolePolicyDocument={} RoleName="
 
-// Policies of a role's own are kept as they are written and told back percent-encoded; a role goes when it has none left.
+// Policies of a role's own are kept as they are written and told back percent-encoded; a role goes
+// when it has none left.
 func TestPoliciesOfARole(t *testing.T) {
 	d := desktest.New(t, Service(desktest.Store(t)))
 	says(t, d, newRole+"r", "<RoleName>r</RoleName>")
@@ -32,8 +33,10 @@ func TestPoliciesOfARole(t *testing.T) {
 	says(t, d, "PutRolePolicy RoleName=r"+policy, "<PutRolePolicyResponse")
 	says(t, d, "PutRolePolicy RoleName=never"+policy, "NoSuchEntity: The role with name never cannot be found.")
 	says(t, d, "PutRolePolicy RoleName=r PolicyName=q PolicyDocument=text", "MalformedPolicyDocument: ")
-	says(t, d, "PutRolePolicy RoleName=r PolicyName=a/b PolicyDocument={}", `ValidationError: The policy name "a/b" is not valid`)
-	says(t, d, "GetRolePolicy RoleName=r PolicyName=p", "<PolicyDocument>%7B%22Statement%22%3A%5B%5D%2C%22a%22%3A%22%2B%2F%22%7D</PolicyDocument>")
+	says(t, d, "PutRolePolicy RoleName=r PolicyName=a/b PolicyDocument={}",
+		`ValidationError: The policy name "a/b" is not valid`)
+	says(t, d, "GetRolePolicy RoleName=r PolicyName=p",
+		"<PolicyDocument>%7B%22Statement%22%3A%5B%5D%2C%22a%22%3A%22%2B%2F%22%7D</PolicyDocument>")
 	says(t, d, "GetRolePolicy RoleName=r PolicyName=q", "NoSuchEntity: The role policy with name q cannot be found.")
 	says(t, d, "GetRolePolicy RoleName=never PolicyName=q", "NoSuchEntity: The role with name never cannot be found.")
 	says(t, d, "PutRolePolicy RoleName=r PolicyName=b PolicyDocument={}")
@@ -46,14 +49,17 @@ func TestPoliciesOfARole(t *testing.T) {
 	}
 	says(t, d, "DeleteRolePolicy RoleName=r PolicyName=p", "NoSuchEntity: The role policy with name p cannot be found.")
 	says(t, d, "AttachRolePolicy RoleName=r PolicyArn=arn:aws:iam::aws:policy/service-role/X")
-	says(t, d, "AttachRolePolicy RoleName=r PolicyArn=arn:aws:iam::aws:role/X", "ValidationError: ARN arn:aws:iam::aws:role/X is not valid.")
+	says(t, d, "AttachRolePolicy RoleName=r PolicyArn=arn:aws:iam::aws:role/X",
+		"ValidationError: ARN arn:aws:iam::aws:role/X is not valid.")
 	says(t, d, "ListAttachedRolePolicies RoleName=r PathPrefix=/service-role/", "<PolicyName>X</PolicyName>")
-	if out := says(t, d, "ListAttachedRolePolicies RoleName=r PathPrefix=/other/"); strings.Contains(out, "<PolicyName>") {
+	if out := says(t, d, "ListAttachedRolePolicies RoleName=r PathPrefix=/other/"); strings.Contains(
+		out, "<PolicyName>") {
 		t.Errorf("a policy of another path is listed: %s", out)
 	}
 	says(t, d, "DeleteRole RoleName=r", "DeleteConflict: Cannot delete entity, must detach all policies first.")
 	says(t, d, "DetachRolePolicy RoleName=r PolicyArn=arn:aws:iam::aws:policy/service-role/X")
-	says(t, d, "DetachRolePolicy RoleName=r PolicyArn=arn:aws:iam::aws:policy/service-role/X", "NoSuchEntity: Policy arn:aws:iam::aws:policy/service-role/X was not found.")
+	says(t, d, "DetachRolePolicy RoleName=r PolicyArn=arn:aws:iam::aws:policy/service-role/X",
+		"NoSuchEntity: Policy arn:aws:iam::aws:policy/service-role/X was not found.")
 	says(t, d, "DeleteRole RoleName=r", "<DeleteRoleResponse")
 	says(t, d, "DeleteRole RoleName=r", "NoSuchEntity: ")
 }
@@ -61,7 +67,8 @@ func TestPoliciesOfARole(t *testing.T) {
 // What a role is can be changed, and a change that is wrong changes nothing.
 func TestRolesAreUpdated(t *testing.T) {
 	d := desktest.New(t, Service(desktest.Store(t)))
-	says(t, d, newRole+"r Description=one MaxSessionDuration=7200 PermissionsBoundary=arn:aws:iam::aws:policy/B Tags.member.1.Key=k Tags.member.1.Value=v")
+	says(t, d, newRole+"r Description=one MaxSessionDuration=7200 "+
+		"PermissionsBoundary=arn:aws:iam::aws:policy/B Tags.member.1.Key=k Tags.member.1.Value=v")
 	const boundary, tag = "<PermissionsBoundaryArn>arn:aws:iam::aws:policy/B<", "<Key>k</Key>"
 	says(t, d, "GetRole RoleName=r", "<Description>one<", "<MaxSessionDuration>7200<", boundary, tag)
 	says(t, d, "UpdateRole RoleName=r Description=two", "<UpdateRoleResponse")
@@ -70,7 +77,8 @@ func TestRolesAreUpdated(t *testing.T) {
 	says(t, d, "UpdateRole RoleName=never Description=two", "NoSuchEntity: ")
 	says(t, d, `UpdateAssumeRolePolicy RoleName=r PolicyDocument=[]`, "MalformedPolicyDocument: ")
 	says(t, d, `UpdateAssumeRolePolicy RoleName=r PolicyDocument={"a":1}`)
-	says(t, d, "GetRole RoleName=r", "<Description>two<", "<MaxSessionDuration>43200<", "<AssumeRolePolicyDocument>%7B%22a%22%3A1%7D<", boundary, tag)
+	says(t, d, "GetRole RoleName=r", "<Description>two<", "<MaxSessionDuration>43200<",
+		"<AssumeRolePolicyDocument>%7B%22a%22%3A1%7D<", boundary, tag)
 	if out := says(t, d, "ListRoles", "<RoleName>r<"); strings.Contains(out, "<Key>") {
 		t.Errorf("a list of roles tells tags: %s", out)
 	}
@@ -90,7 +98,8 @@ func TestTagsOfARole(t *testing.T) {
 		line += fmt.Sprintf(" Tags.member.%[1]d.Key=k%[1]d Tags.member.%[1]d.Value=", i+1)
 	}
 	says(t, d, line, "<TagRoleResponse")
-	says(t, d, "TagRole RoleName=r Tags.member.1.Key=k51 Tags.member.1.Value=", "LimitExceeded: A resource can have no more than 50 tags.")
+	says(t, d, "TagRole RoleName=r Tags.member.1.Key=k51 Tags.member.1.Value=",
+		"LimitExceeded: A resource can have no more than 50 tags.")
 	if out := says(t, d, "ListRoleTags RoleName=r"); strings.Count(out, "<Key>") != 50 || strings.Contains(out, "k51") {
 		t.Errorf("the tags are %s", out)
 	}
@@ -102,7 +111,8 @@ func TestProfilesAreListed(t *testing.T) {
 	d := desktest.New(t, Service(desktest.Store(t)))
 	says(t, d, newRole+"r")
 	for _, name := range []string{"a", "b", "c"} {
-		says(t, d, "CreateInstanceProfile Path=/"+map[bool]string{true: "web/"}[name == "a"]+" InstanceProfileName="+name, "<InstanceProfileName>"+name+"<")
+		says(t, d, "CreateInstanceProfile Path=/"+map[bool]string{true: "web/"}[name == "a"]+
+			" InstanceProfileName="+name, "<InstanceProfileName>"+name+"<")
 	}
 	says(t, d, "CreateInstanceProfile InstanceProfileName=a", "EntityAlreadyExists: Instance Profile a already exists.")
 	says(t, d, "CreateInstanceProfile InstanceProfileName=x Path=web", "ValidationError: ")
@@ -127,7 +137,8 @@ func TestProfilesAreListed(t *testing.T) {
 	}
 	says(t, d, "ListInstanceProfilesForRole RoleName=never", "NoSuchEntity: ")
 	says(t, d, "ListInstanceProfiles MaxItems=0", "ValidationError: ")
-	says(t, d, "DeleteRole RoleName=r", "DeleteConflict: Cannot delete entity, must remove roles from instance profile first.")
+	says(t, d, "DeleteRole RoleName=r",
+		"DeleteConflict: Cannot delete entity, must remove roles from instance profile first.")
 	says(t, d, "DeleteInstanceProfile InstanceProfileName=a", "DeleteConflict: ")
 	says(t, d, "RemoveRoleFromInstanceProfile RoleName=r InstanceProfileName=a")
 	says(t, d, "DeleteInstanceProfile InstanceProfileName=a", "<DeleteInstanceProfileResponse")

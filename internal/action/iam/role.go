@@ -3,24 +3,32 @@ package iam
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/iam"
 	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createRole(ctx context.Context, call *awswire.Call, in *shape.CreateRoleInput) (*shape.CreateRoleOutput, error) {
-	r := &role.Role{Account: call.Account, Name: *in.RoleName, Path: cmp.Or(deref(in.Path), "/"), Description: deref(in.Description),
-		TrustPolicy: *in.AssumeRolePolicyDocument, MaxSessionSeconds: 3600, Boundary: deref(in.PermissionsBoundary), CreatedAt: call.Now}
+func (a *api) createRole(
+	ctx context.Context, call *awswire.Call, in *shape.CreateRoleInput,
+) (*shape.CreateRoleOutput, error) {
+	r := &role.Role{Account: call.Account, Name: *in.RoleName, Path: cmp.Or(request.Value(in.Path), "/"),
+		Description: request.Value(in.Description),
+		TrustPolicy: *in.AssumeRolePolicyDocument, MaxSessionSeconds: 3600,
+		Boundary: request.Value(in.PermissionsBoundary), CreatedAt: call.Now}
 	if in.MaxSessionDuration != nil {
 		r.MaxSessionSeconds = int(*in.MaxSessionDuration)
 	}
 	if err := checkRole(r); err != nil {
 		return nil, err
+	}
+	if r.IsLinked() {
+		return nil, invalid("The path %s begins with a prefix that is reserved for service-linked roles: "+
+			"use CreateServiceLinkedRole.", r.Path)
 	}
 	tags, err := parseTags(in.Tags)
 	if err != nil {
@@ -33,7 +41,8 @@ func (a *api) createRole(ctx context.Context, call *awswire.Call, in *shape.Crea
 func checkRole(r *role.Role) error {
 	switch {
 	case !role.ValidName(r.Name, 64):
-		return invalid("The role name %q is not valid: it has 1 to 64 letters, digits and characters of +=,.@-_.", r.Name)
+		return invalid("The role name %q is not valid: it has 1 to 64 letters, digits and "+
+			"characters of +=,.@-_.", r.Name)
 	case !role.ValidPath(r.Path):
 		return invalid("The path %q is not valid: it begins and ends with a slash.", r.Path)
 	case r.MaxSessionSeconds < 3600 || r.MaxSessionSeconds > 43200:
@@ -52,36 +61,6 @@ func (a *api) putNew(ctx context.Context, r *role.Role) error {
 	})
 }
 
-// linked are the service-linked roles that ECS stacks use.
-var linked = map[string]string{
-	"ecs.amazonaws.com":                         "AWSServiceRoleForECS",
-	"autoscaling.amazonaws.com":                 "AWSServiceRoleForAutoScaling",
-	"elasticloadbalancing.amazonaws.com":        "AWSServiceRoleForElasticLoadBalancing",
-	"elasticache.amazonaws.com":                 "AWSServiceRoleForElastiCache",
-	"ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
-}
-
-func (a *api) createServiceLinkedRole(ctx context.Context, call *awswire.Call, in *shape.CreateServiceLinkedRoleInput) (*shape.CreateServiceLinkedRoleOutput, error) {
-	name, ok := linked[*in.AWSServiceName]
-	if !ok {
-		return nil, invalid("Berth has no service-linked role for %s; it has those of %s.", *in.AWSServiceName, strings.Join(slices.Sorted(maps.Keys(linked)), ", "))
-	}
-	if in.CustomSuffix != nil {
-		name += "_" + *in.CustomSuffix
-	}
-	r := &role.Role{Account: call.Account, Name: name, Path: "/aws-service-role/" + *in.AWSServiceName + "/", Description: deref(in.Description), MaxSessionSeconds: 3600,
-		TrustPolicy: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + *in.AWSServiceName + `"},"Action":"sts:AssumeRole"}]}`,
-		CreatedAt:   call.Now}
-	err := a.store.Update(ctx, func(tx *state.Tx) error {
-		if _, ok := tx.Roles.Get(r.Key()); ok {
-			return invalid("Service role name %s has been taken in this account, please try a different suffix.", r.Name)
-		}
-		tx.Roles.Put(r)
-		return nil
-	})
-	return &shape.CreateServiceLinkedRoleOutput{Role: new(answerRole(r))}, err
-}
-
 func find(tables *state.Tables, call *awswire.Call, name *string) (*role.Role, error) {
 	r, ok := tables.Roles.Get(role.Key(call.Account, *name))
 	if !ok {
@@ -91,16 +70,13 @@ func find(tables *state.Tables, call *awswire.Call, name *string) (*role.Role, e
 }
 
 func answerRole(r *role.Role) shape.Role {
-	out := shape.Role{Arn: new(r.ARN()), RoleName: &r.Name, Path: &r.Path, RoleId: new(r.ID()), CreateDate: &r.CreatedAt,
+	out := shape.Role{Arn: new(r.ARN()), RoleName: &r.Name, Path: &r.Path, RoleId: new(r.ID()),
+		CreateDate: &r.CreatedAt, Description: request.Optional(r.Description), Tags: answerTags(r.Tags),
 		AssumeRolePolicyDocument: encoded(r.TrustPolicy), MaxSessionDuration: new(int32(r.MaxSessionSeconds))}
-	if r.Description != "" {
-		out.Description = &r.Description
-	}
 	if r.Boundary != "" {
-		out.PermissionsBoundary = &shape.AttachedPermissionsBoundary{PermissionsBoundaryArn: &r.Boundary, PermissionsBoundaryType: "Policy"}
-	}
-	if len(r.Tags) > 0 {
-		out.Tags = answerTags(r.Tags)
+		out.PermissionsBoundary = &shape.AttachedPermissionsBoundary{
+			PermissionsBoundaryArn: &r.Boundary, PermissionsBoundaryType: "Policy",
+		}
 	}
 	return out
 }
@@ -115,22 +91,18 @@ func (a *api) getRole(_ context.Context, call *awswire.Call, in *shape.GetRoleIn
 	return &shape.GetRoleOutput{Role: &out}, nil
 }
 
-func (a *api) listRoles(_ context.Context, call *awswire.Call, in *shape.ListRolesInput) (*shape.ListRolesOutput, error) {
-	prefix := cmp.Or(deref(in.PathPrefix), "/")
+func (a *api) listRoles(
+	_ context.Context, call *awswire.Call, in *shape.ListRolesInput,
+) (*shape.ListRolesOutput, error) {
+	prefix := cmp.Or(request.Value(in.PathPrefix), "/")
 	snap := a.store.View()
-	list := func(yield func(*role.Role) bool) {
-		for r := range snap.Roles.Prefix(role.Key(call.Account, "")) {
-			if strings.HasPrefix(r.Path, prefix) && !yield(r) {
-				return
-			}
-		}
-	}
-	page, truncated, next, err := cut(call, in.Marker, in.MaxItems, list, func(r *role.Role) string { return r.Name }, prefix)
-	out := &shape.ListRolesOutput{Roles: []shape.Role{}, IsTruncated: truncated, Marker: next}
-	for _, r := range page {
-		answer := answerRole(r)
-		answer.Tags = nil // as AWS: GetRole has them
-		out.Roles = append(out.Roles, answer)
+	list := request.Where(snap.Roles.Prefix(role.Key(call.Account, "")),
+		func(r *role.Role) bool { return strings.HasPrefix(r.Path, prefix) })
+	page, next, err := request.Cut(call, pages.Ask(in.MaxItems, in.Marker), list,
+		func(r *role.Role) string { return r.Name }, prefix)
+	out := &shape.ListRolesOutput{Roles: request.Answers(page, answerRole), IsTruncated: new(next != nil), Marker: next}
+	for i := range out.Roles {
+		out.Roles[i].Tags = nil // as AWS: GetRole has them
 	}
 	return out, err
 }
@@ -151,7 +123,19 @@ func (a *api) change(ctx context.Context, call *awswire.Call, name *string, fn f
 	})
 }
 
-func (a *api) updateRole(ctx context.Context, call *awswire.Call, in *shape.UpdateRoleInput) (*shape.UpdateRoleOutput, error) {
+// changeUnlinked is change for what nobody may change of a service-linked role.
+func (a *api) changeUnlinked(ctx context.Context, call *awswire.Call, name *string, fn func(*role.Role) error) error {
+	return a.change(ctx, call, name, func(r *role.Role) error {
+		if err := protected(r); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+func (a *api) updateRole(
+	ctx context.Context, call *awswire.Call, in *shape.UpdateRoleInput,
+) (*shape.UpdateRoleOutput, error) {
 	return nil, a.change(ctx, call, in.RoleName, func(r *role.Role) error {
 		if in.Description != nil {
 			r.Description = *in.Description
@@ -163,19 +147,25 @@ func (a *api) updateRole(ctx context.Context, call *awswire.Call, in *shape.Upda
 	})
 }
 
-func (a *api) updateAssumeRolePolicy(ctx context.Context, call *awswire.Call, in *shape.UpdateAssumeRolePolicyInput) (*shape.UpdateAssumeRolePolicyOutput, error) {
-	return nil, a.change(ctx, call, in.RoleName, func(r *role.Role) error {
+func (a *api) updateAssumeRolePolicy(
+	ctx context.Context, call *awswire.Call, in *shape.UpdateAssumeRolePolicyInput,
+) (*shape.UpdateAssumeRolePolicyOutput, error) {
+	return nil, a.changeUnlinked(ctx, call, in.RoleName, func(r *role.Role) error {
 		r.TrustPolicy = *in.PolicyDocument
 		return policy(r.TrustPolicy)
 	})
 }
 
-func (a *api) deleteRole(ctx context.Context, call *awswire.Call, in *shape.DeleteRoleInput) (*shape.DeleteRoleOutput, error) {
+func (a *api) deleteRole(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteRoleInput,
+) (*shape.DeleteRoleOutput, error) {
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		r, err := find(&tx.Tables, call, in.RoleName)
 		switch {
 		case err != nil:
 			return err
+		case r.IsLinked():
+			return protected(r)
 		case len(r.Attached) > 0:
 			return conflict("Cannot delete entity, must detach all policies first.")
 		case len(r.Inline) > 0:
@@ -190,30 +180,30 @@ func (a *api) deleteRole(ctx context.Context, call *awswire.Call, in *shape.Dele
 }
 
 func (a *api) tagRole(ctx context.Context, call *awswire.Call, in *shape.TagRoleInput) (*shape.TagRoleOutput, error) {
-	tags, err := parseTags(in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	return nil, a.change(ctx, call, in.RoleName, func(r *role.Role) error {
-		maps.Copy(r.Tags, tags)
-		return checkCount(r.Tags)
+	return nil, a.retag(ctx, call, in.RoleName, request.AddTags(&tagRules, request.Tags(in.Tags)))
+}
+
+func (a *api) untagRole(
+	ctx context.Context, call *awswire.Call, in *shape.UntagRoleInput,
+) (*shape.UntagRoleOutput, error) {
+	return nil, a.retag(ctx, call, in.RoleName, request.RemoveTags(in.TagKeys...))
+}
+
+func (a *api) retag(ctx context.Context, call *awswire.Call, name *string, change request.Change) error {
+	return a.change(ctx, call, name, func(r *role.Role) (err error) {
+		r.Tags, err = change(r.Tags)
+		return err
 	})
 }
 
-func (a *api) untagRole(ctx context.Context, call *awswire.Call, in *shape.UntagRoleInput) (*shape.UntagRoleOutput, error) {
-	return nil, a.change(ctx, call, in.RoleName, func(r *role.Role) error {
-		for _, k := range in.TagKeys {
-			delete(r.Tags, k)
-		}
-		return nil
-	})
-}
-
-func (a *api) listRoleTags(_ context.Context, call *awswire.Call, in *shape.ListRoleTagsInput) (*shape.ListRoleTagsOutput, error) {
+func (a *api) listRoleTags(
+	_ context.Context, call *awswire.Call, in *shape.ListRoleTagsInput,
+) (*shape.ListRoleTagsOutput, error) {
 	r, err := find(&a.store.View().Tables, call, in.RoleName)
 	if err != nil {
 		return nil, err
 	}
-	tags, truncated, next, err := cut(call, in.Marker, in.MaxItems, slices.Values(answerTags(r.Tags)), func(t shape.Tag) string { return *t.Key }, r.Name)
-	return &shape.ListRoleTagsOutput{Tags: tags, IsTruncated: truncated, Marker: next}, err
+	tags, next, err := request.Cut(call, pages.Ask(in.MaxItems, in.Marker), slices.Values(answerTags(r.Tags)),
+		func(t shape.Tag) string { return *t.Key }, r.Name)
+	return &shape.ListRoleTagsOutput{Tags: tags, IsTruncated: new(next != nil), Marker: next}, err
 }

@@ -1,14 +1,15 @@
-// Package logs has the actions of Amazon CloudWatch Logs: one file for each thing they act on, parse, transaction, answer.
+// Package logs has the actions of Amazon CloudWatch Logs: one file for each thing they act on,
+// parse, transaction, answer.
 //
-// Groups and streams are rows in state; events are in logstore under the rows' ids. What the package does not implement it refuses by
-// name: Insights queries, live tail, data protection, filters and subscriptions.
+// Groups and streams are rows in state; events are in logstore under the rows' ids. What the
+// package does not implement it refuses by name: Insights queries, live tail, data protection,
+// filters and subscriptions.
 package logs
 
 import (
 	"context"
-	"crypto/rand"
-	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
@@ -27,16 +28,18 @@ type api struct {
 func Service(store *state.Store, events *logstore.Store) awswire.Service {
 	a := &api{store, events}
 	return awswire.Service{
-		Name: shape.SigningName, Protocol: awswire.JSON11, TargetPrefix: shape.TargetPrefix,
+		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.JSON11},
+		TargetPrefix:   shape.TargetPrefix,
 		ValidationCode: shape.CodeInvalidParameterException,
 		// 1 MiB of events, of which each byte may be written as six ("\u0000").
 		MaxBody: 8 << 20,
-		Operations: append(absentOperations(), []awswire.Operation{
+		Operations: append(awswire.Absent(shape.Absent), []awswire.Operation{
 			awswire.Op("CreateLogGroup", a.createLogGroup).Refuses("deletionProtectionEnabled"),
 			awswire.Op("DeleteLogGroup", a.deleteLogGroup),
 			awswire.Op("DescribeLogGroups", a.describeLogGroups).Refuses("accountIdentifiers", "includeLinkedAccounts"),
 			awswire.Op("ListLogGroups", a.listLogGroups).
-				Refuses("accountIdentifiers", "includeLinkedAccounts", "dataSources", "fieldIndexNames", "logGroupTags"),
+				Refuses("accountIdentifiers", "includeLinkedAccounts", "dataSources",
+					"fieldIndexNames", "logGroupTags"),
 			awswire.Op("PutRetentionPolicy", a.putRetentionPolicy),
 			awswire.Op("DeleteRetentionPolicy", a.deleteRetentionPolicy),
 			awswire.Op("CreateLogStream", a.createLogStream),
@@ -64,15 +67,12 @@ func refused[I, O any](name string) awswire.Operation {
 	return awswire.Op(name, func(context.Context, *awswire.Call, *I) (*O, error) {
 		return nil, fault.New(shape.CodeInvalidOperationException,
 			"%s is not supported by Berth. Use FilterLogEvents, or `aws logs tail --follow`, which it serves.", name)
-	})
+	}).With(awswire.Refused)
 }
 
 func invalid(format string, args ...any) *fault.Error {
 	return fault.New(shape.CodeInvalidParameterException, format, args...)
 }
-
-// newID names a group or a stream in logstore.
-func newID() string { return strings.ToLower(rand.Text()) }
 
 // group finds the group a call means by name or, where the action takes one, by identifier (a name or an ARN).
 func group(tables *state.Tables, call *awswire.Call, name, identifier *string) (*loggroup.Group, error) {
@@ -114,15 +114,17 @@ func stream(tables *state.Tables, g *loggroup.Group, name string) (*loggroup.Str
 	return s, nil
 }
 
-// limit checks a page's size.
-func limit(asked *int32, most int) (int, error) {
-	switch {
-	case asked == nil:
-		return most, nil
-	case *asked < 1:
-		return 0, invalid("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1", *asked)
-	case int(*asked) > most:
-		return 0, invalid("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value less than or equal to %d", *asked, most)
-	}
-	return int(*asked), nil
+// pages returns the rules for pages of a list. most is the largest size of a page, and the default.
+func pages(most int32) request.Pages {
+	return request.Pages{Default: most, Least: 1, Most: most, Refuse: func(size, _, most int32) error {
+		if size < 1 {
+			return unsatisfied(size, "limit", "Member must have value greater than or equal to 1")
+		}
+		return unsatisfied(size, "limit", "Member must have value less than or equal to %d", most)
+	}}
+}
+
+// unsatisfied returns the fault for a value that does not satisfy a constraint of the API's model.
+func unsatisfied(value any, at, constraint string, args ...any) *fault.Error {
+	return fault.Unsatisfied(shape.CodeInvalidParameterException, value, at, constraint, args...)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/loggroup"
@@ -16,7 +17,9 @@ import (
 // latestFirstSince is the earliest startTime with which AWS lists the latest events first.
 var latestFirstSince = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (a *api) filterLogEvents(_ context.Context, call *awswire.Call, in *shape.FilterLogEventsInput) (*shape.FilterLogEventsOutput, error) {
+func (a *api) filterLogEvents(
+	_ context.Context, call *awswire.Call, in *shape.FilterLogEventsInput,
+) (*shape.FilterLogEventsOutput, error) {
 	q, err := parseFilter(in)
 	if err != nil {
 		return nil, err
@@ -32,7 +35,9 @@ func (a *api) filterLogEvents(_ context.Context, call *awswire.Call, in *shape.F
 	}
 	q.Streams = func(id string) bool { return names[id] != "" }
 	q.From = earliest(in.StartTime, g, call.Now)
-	page, err := call.Page(in.NextToken, append([]string{g.ARN, deref(in.FilterPattern), deref(in.LogStreamNamePrefix)}, in.LogStreamNames...)...)
+	page, err := call.Page(in.NextToken, append([]string{
+		g.ARN, request.Value(in.FilterPattern), request.Value(in.LogStreamNamePrefix),
+	}, in.LogStreamNames...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -47,17 +52,18 @@ func (a *api) filterLogEvents(_ context.Context, call *awswire.Call, in *shape.F
 }
 
 func parseFilter(in *shape.FilterLogEventsInput) (*logstore.Query, error) {
-	most, err := limit(in.Limit, maxBatchEvents)
+	asked := pages(maxBatchEvents).Ask(in.Limit, in.NextToken)
+	if err := asked.Check(); err != nil {
+		return nil, err
+	}
+	match, err := filter.Parse(request.Value(in.FilterPattern))
 	if err != nil {
 		return nil, err
 	}
-	match, err := filter.Parse(deref(in.FilterPattern))
-	if err != nil {
-		return nil, err
-	}
-	q := &logstore.Query{Limit: most, Match: match, Backward: in.StartFromHead != nil && !*in.StartFromHead}
+	q := &logstore.Query{Limit: asked.Limit(), Match: match, Backward: in.StartFromHead != nil && !*in.StartFromHead}
 	if q.Backward && (in.StartTime == nil || *in.StartTime < latestFirstSince.UnixMilli()) && in.NextToken == nil {
-		return nil, invalid("Setting startFromHead to false is supported only when startTime is on or after Jan 1, 2024 00:00:00 UTC.")
+		return nil, invalid("Setting startFromHead to false is supported only when startTime is on or " +
+			"after Jan 1, 2024 00:00:00 UTC.")
 	}
 	if in.EndTime != nil && *in.EndTime < math.MaxInt64 {
 		q.To = max(*in.EndTime+1, 1) // endTime is inclusive here
@@ -66,7 +72,7 @@ func parseFilter(in *shape.FilterLogEventsInput) (*logstore.Query, error) {
 		return nil, invalid("Only one of logStreamNames and logStreamNamePrefix may be given.")
 	}
 	if len(in.LogStreamNames) > 100 {
-		return nil, invalid("1 validation error detected: Value at 'logStreamNames' failed to satisfy constraint: Member must have length less than or equal to 100")
+		return nil, unsatisfied(nil, "logStreamNames", "Member must have length less than or equal to 100")
 	}
 	return q, nil
 }
@@ -75,7 +81,7 @@ func parseFilter(in *shape.FilterLogEventsInput) (*logstore.Query, error) {
 func streamNames(tables *state.Tables, g *loggroup.Group, in *shape.FilterLogEventsInput) (map[string]string, error) {
 	names := make(map[string]string)
 	if len(in.LogStreamNames) == 0 {
-		for s := range tables.LogStreams.Prefix(loggroup.StreamARN(g.ARN, deref(in.LogStreamNamePrefix))) {
+		for s := range tables.LogStreams.Prefix(loggroup.StreamARN(g.ARN, request.Value(in.LogStreamNamePrefix))) {
 			names[s.ID] = s.Name
 		}
 		return names, nil
@@ -108,8 +114,12 @@ func resume(q *logstore.Query, page awswire.Page) error {
 }
 
 // answerFilter lists events in the order asked for, ascending unless backward.
-func answerFilter(events []logstore.Event, more, backward bool, page awswire.Page, names map[string]string) *shape.FilterLogEventsOutput {
-	out := &shape.FilterLogEventsOutput{Events: []shape.FilteredLogEvent{}, SearchedLogStreams: []shape.SearchedLogStream{}}
+func answerFilter(
+	events []logstore.Event, more, backward bool, page awswire.Page, names map[string]string,
+) *shape.FilterLogEventsOutput {
+	out := &shape.FilterLogEventsOutput{
+		Events: []shape.FilteredLogEvent{}, SearchedLogStreams: []shape.SearchedLogStream{},
+	}
 	for i := range events {
 		e := events[i]
 		if backward {

@@ -8,15 +8,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/loggroup"
 	"github.com/berthhq/berth/internal/logstore"
 )
 
-func (a *api) getLogEvents(_ context.Context, call *awswire.Call, in *shape.GetLogEventsInput) (*shape.GetLogEventsOutput, error) {
-	most, err := limit(in.Limit, maxBatchEvents)
-	if err != nil {
+func (a *api) getLogEvents(
+	_ context.Context, call *awswire.Call, in *shape.GetLogEventsInput,
+) (*shape.GetLogEventsOutput, error) {
+	asked := pages(maxBatchEvents).Ask(in.Limit, in.NextToken)
+	if err := asked.Check(); err != nil {
 		return nil, err
 	}
 	snap := a.store.View()
@@ -28,11 +31,12 @@ func (a *api) getLogEvents(_ context.Context, call *awswire.Call, in *shape.GetL
 	if err != nil {
 		return nil, err
 	}
-	at, err := readToken(in.NextToken, in.StartFromHead != nil && *in.StartFromHead)
+	at, err := readToken(in.NextToken, request.Value(in.StartFromHead))
 	if err != nil {
 		return nil, err
 	}
-	q := logstore.Query{Streams: func(id string) bool { return id == s.ID }, From: earliest(in.StartTime, g, call.Now), Limit: most, Backward: at.backward}
+	q := logstore.Query{Streams: func(id string) bool { return id == s.ID },
+		From: earliest(in.StartTime, g, call.Now), Limit: asked.Limit(), Backward: at.backward}
 	if in.EndTime != nil {
 		q.To = max(*in.EndTime, 1) // exclusive; 0 would mean no end
 	}
@@ -45,10 +49,7 @@ func (a *api) getLogEvents(_ context.Context, call *awswire.Call, in *shape.GetL
 
 // earliest is the first time a reader may see: what has expired is gone for readers at once.
 func earliest(start *int64, g *loggroup.Group, now time.Time) int64 {
-	var from int64
-	if start != nil {
-		from = *start
-	}
+	from := request.Value(start)
 	if at := g.Expires(now); !at.IsZero() {
 		from = max(from, at.UnixMilli())
 	}
@@ -72,13 +73,17 @@ func answerEvents(events []logstore.Event, at cursor) *shape.GetLogEventsOutput 
 	out := &shape.GetLogEventsOutput{Events: []shape.OutputLogEvent{}}
 	first, last := at.place, at.place
 	for i, e := range events {
-		out.Events = append(out.Events, shape.OutputLogEvent{Timestamp: new(e.Time), Message: new(e.Message), IngestionTime: new(e.Ingested)})
+		out.Events = append(out.Events, shape.OutputLogEvent{
+			Timestamp: new(e.Time), Message: new(e.Message), IngestionTime: new(e.Ingested),
+		})
 		if i == 0 {
 			first = e.Position()
 		}
 		last = e.Position()
 	}
-	if len(events) == 0 { // the token of the same direction stays the same, the other one turns round before the same place
+	// the token of the same direction stays the same, the other one turns round before the same
+	// place
+	if len(events) == 0 {
 		switch {
 		case at.backward && at.place.Seq > 0 && at.place.Seq < math.MaxUint64:
 			last.Seq--
@@ -88,7 +93,8 @@ func answerEvents(events []logstore.Event, at cursor) *shape.GetLogEventsOutput 
 			first.Seq++
 		}
 	}
-	out.NextForwardToken, out.NextBackwardToken = new(cursor{place: last}.String()), new(cursor{place: first, backward: true}.String())
+	out.NextForwardToken, out.NextBackwardToken = new(cursor{place: last}.String()),
+		new(cursor{place: first, backward: true}.String())
 	return out
 }
 

@@ -1,31 +1,36 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"regexp"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/loggroup"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-func (a *api) createLogGroup(ctx context.Context, call *awswire.Call, in *shape.CreateLogGroupInput) (*shape.CreateLogGroupOutput, error) {
+func (a *api) createLogGroup(
+	ctx context.Context, call *awswire.Call, in *shape.CreateLogGroupInput,
+) (*shape.CreateLogGroupOutput, error) {
 	if err := loggroup.ValidateGroupName(*in.LogGroupName); err != nil {
 		return nil, err
 	}
-	if err := checkTags(in.Tags); err != nil {
+	tags, err := tagRules.New(tag.FromMap(in.Tags))
+	if err != nil {
 		return nil, err
 	}
 	g := &loggroup.Group{
-		ARN: loggroup.GroupARN(call.Region, call.Account, *in.LogGroupName), Name: *in.LogGroupName, ID: newID(),
-		CreatedAt: call.Now, Class: in.LogGroupClass, Tags: in.Tags,
-	}
-	if in.KmsKeyId != nil {
-		g.KMSKeyID = *in.KmsKeyId
+		ARN: loggroup.GroupARN(call.Region, call.Account, *in.LogGroupName), Name: *in.LogGroupName,
+		ID: newid.Hex(call.Random, 16), CreatedAt: call.Now, Class: in.LogGroupClass, Tags: tags,
+		KMSKeyID: request.Value(in.KmsKeyId),
 	}
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		if _, ok := tx.LogGroups.Get(g.ARN); ok {
@@ -36,7 +41,9 @@ func (a *api) createLogGroup(ctx context.Context, call *awswire.Call, in *shape.
 	})
 }
 
-func (a *api) deleteLogGroup(ctx context.Context, call *awswire.Call, in *shape.DeleteLogGroupInput) (*shape.DeleteLogGroupOutput, error) {
+func (a *api) deleteLogGroup(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteLogGroupInput,
+) (*shape.DeleteLogGroupOutput, error) {
 	var gone *loggroup.Group
 	err := a.store.Update(ctx, func(tx *state.Tx) (err error) {
 		if gone, err = group(&tx.Tables, call, in.LogGroupName, nil); err != nil {
@@ -51,7 +58,8 @@ func (a *api) deleteLogGroup(ctx context.Context, call *awswire.Call, in *shape.
 	if err != nil {
 		return nil, err
 	}
-	// The group is gone for everybody already. What Drop may leave on disk is nobody's, and control/retention removes it.
+	// The group is gone for everybody already. What Drop may leave on disk is nobody's, and
+	// control/retention removes it.
 	_ = a.events.Drop(gone.ID)
 	return nil, nil
 }
@@ -63,30 +71,28 @@ func groups(tables *state.Tables, call *awswire.Call, prefix string) iter.Seq[*l
 
 func nameOf(g *loggroup.Group) string { return g.Name }
 
-func (a *api) describeLogGroups(_ context.Context, call *awswire.Call, in *shape.DescribeLogGroupsInput) (*shape.DescribeLogGroupsOutput, error) {
-	most, err := limit(in.Limit, 50)
-	if err != nil {
-		return nil, err
-	}
+func (a *api) describeLogGroups(
+	_ context.Context, call *awswire.Call, in *shape.DescribeLogGroupsInput,
+) (*shape.DescribeLogGroupsOutput, error) {
 	if in.LogGroupNamePrefix != nil && in.LogGroupNamePattern != nil {
 		return nil, invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
 	}
-	prefix, pattern := deref(in.LogGroupNamePrefix), deref(in.LogGroupNamePattern)
+	prefix, pattern := request.Value(in.LogGroupNamePrefix), request.Value(in.LogGroupNamePattern)
 	wanted := map[string]bool{}
 	for _, id := range in.LogGroupIdentifiers {
 		wanted[loggroup.NameOf(id)] = !elsewhere(call, id)
 	}
-	page, err := call.Page(in.NextToken, append([]string{prefix, pattern, in.LogGroupClass}, in.LogGroupIdentifiers...)...)
+	snap := a.store.View()
+	list := request.Where(groups(&snap.Tables, call, prefix), func(g *loggroup.Group) bool {
+		return strings.Contains(g.Name, pattern) && (len(wanted) == 0 || wanted[g.Name]) &&
+			(in.LogGroupClass == "" || in.LogGroupClass == class(g))
+	})
+	found, next, err := request.Cut(call, pages(50).Ask(in.Limit, in.NextToken), list, nameOf,
+		append([]string{prefix, pattern, in.LogGroupClass}, in.LogGroupIdentifiers...)...)
 	if err != nil {
 		return nil, err
 	}
-	snap := a.store.View()
-	list := filtered(groups(&snap.Tables, call, prefix), func(g *loggroup.Group) bool {
-		return strings.Contains(g.Name, pattern) && (len(wanted) == 0 || wanted[g.Name]) && (in.LogGroupClass == "" || in.LogGroupClass == class(g))
-	})
-	out := &shape.DescribeLogGroupsOutput{LogGroups: []shape.LogGroup{}}
-	var found []*loggroup.Group
-	found, out.NextToken = awswire.Cut(page, most, list, nameOf)
+	out := &shape.DescribeLogGroupsOutput{LogGroups: []shape.LogGroup{}, NextToken: next}
 	for _, g := range found {
 		answer, err := a.answerGroup(g)
 		if err != nil {
@@ -106,56 +112,41 @@ func (a *api) answerGroup(g *loggroup.Group) (shape.LogGroup, error) {
 	for _, s := range stats {
 		stored += s.Bytes
 	}
-	out := shape.LogGroup{
+	return shape.LogGroup{
 		Arn: new(g.ARN + ":*"), LogGroupArn: new(g.ARN), LogGroupName: new(g.Name), LogGroupClass: class(g),
 		CreationTime: new(g.CreatedAt.UnixMilli()), MetricFilterCount: new(int32(0)), StoredBytes: new(stored),
-	}
-	if g.RetentionDays > 0 {
-		out.RetentionInDays = new(int32(g.RetentionDays))
-	}
-	if g.KMSKeyID != "" {
-		out.KmsKeyId = new(g.KMSKeyID)
-	}
-	return out, nil
+		RetentionInDays: request.Optional(int32(g.RetentionDays)), KmsKeyId: request.Optional(g.KMSKeyID),
+	}, nil
 }
 
-func (a *api) listLogGroups(_ context.Context, call *awswire.Call, in *shape.ListLogGroupsInput) (*shape.ListLogGroupsOutput, error) {
-	most, err := limit(in.Limit, 1000)
-	if err != nil {
-		return nil, err
-	}
-	if in.Limit == nil {
-		most = 50
-	}
-	pattern, err := regexp.Compile(deref(in.LogGroupNamePattern))
+func (a *api) listLogGroups(
+	_ context.Context, call *awswire.Call, in *shape.ListLogGroupsInput,
+) (*shape.ListLogGroupsOutput, error) {
+	pattern, err := regexp.Compile(request.Value(in.LogGroupNamePattern))
 	if err != nil {
 		return nil, invalid("logGroupNamePattern is not a regular expression.")
 	}
-	page, err := call.Page(in.NextToken, pattern.String(), in.LogGroupClass)
-	if err != nil {
-		return nil, err
-	}
 	snap := a.store.View()
-	list := filtered(groups(&snap.Tables, call, ""), func(g *loggroup.Group) bool {
+	list := request.Where(groups(&snap.Tables, call, ""), func(g *loggroup.Group) bool {
 		return pattern.MatchString(g.Name) && (in.LogGroupClass == "" || in.LogGroupClass == class(g))
 	})
-	out := &shape.ListLogGroupsOutput{LogGroups: []shape.LogGroupSummary{}}
-	var found []*loggroup.Group
-	found, out.NextToken = awswire.Cut(page, most, list, nameOf)
-	for _, g := range found {
-		out.LogGroups = append(out.LogGroups, shape.LogGroupSummary{LogGroupArn: new(g.ARN), LogGroupName: new(g.Name), LogGroupClass: class(g)})
-	}
-	return out, nil
+	listed := pages(1000)
+	listed.Default = 50
+	found, next, err := request.Cut(call, listed.Ask(in.Limit, in.NextToken), list, nameOf, pattern.String(),
+		in.LogGroupClass)
+	return &shape.ListLogGroupsOutput{NextToken: next,
+		LogGroups: request.Answers(found, func(g *loggroup.Group) shape.LogGroupSummary {
+			return shape.LogGroupSummary{LogGroupArn: new(g.ARN), LogGroupName: new(g.Name), LogGroupClass: class(g)}
+		})}, err
 }
 
 func class(g *loggroup.Group) string {
-	if g.Class == "" {
-		return "STANDARD"
-	}
-	return g.Class
+	return cmp.Or(g.Class, "STANDARD")
 }
 
-func (a *api) putRetentionPolicy(ctx context.Context, call *awswire.Call, in *shape.PutRetentionPolicyInput) (*shape.PutRetentionPolicyOutput, error) {
+func (a *api) putRetentionPolicy(
+	ctx context.Context, call *awswire.Call, in *shape.PutRetentionPolicyInput,
+) (*shape.PutRetentionPolicyOutput, error) {
 	if err := loggroup.ValidateRetention(int(*in.RetentionInDays)); err != nil {
 		return nil, err
 	}
@@ -165,7 +156,9 @@ func (a *api) putRetentionPolicy(ctx context.Context, call *awswire.Call, in *sh
 	})
 }
 
-func (a *api) deleteRetentionPolicy(ctx context.Context, call *awswire.Call, in *shape.DeleteRetentionPolicyInput) (*shape.DeleteRetentionPolicyOutput, error) {
+func (a *api) deleteRetentionPolicy(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteRetentionPolicyInput,
+) (*shape.DeleteRetentionPolicyOutput, error) {
 	return nil, a.changeGroup(ctx, call, in.LogGroupName, func(g *loggroup.Group) error {
 		g.RetentionDays = 0
 		return nil
@@ -173,7 +166,9 @@ func (a *api) deleteRetentionPolicy(ctx context.Context, call *awswire.Call, in 
 }
 
 // changeGroup writes a changed copy of a group.
-func (a *api) changeGroup(ctx context.Context, call *awswire.Call, name *string, change func(*loggroup.Group) error) error {
+func (a *api) changeGroup(
+	ctx context.Context, call *awswire.Call, name *string, change func(*loggroup.Group) error,
+) error {
 	return a.store.Update(ctx, func(tx *state.Tx) error {
 		old, err := group(&tx.Tables, call, name, nil)
 		if err != nil {
@@ -186,21 +181,4 @@ func (a *api) changeGroup(ctx context.Context, call *awswire.Call, name *string,
 		tx.LogGroups.Put(&g)
 		return nil
 	})
-}
-
-func filtered[T any](list iter.Seq[T], keep func(T) bool) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		for v := range list {
-			if keep(v) && !yield(v) {
-				return
-			}
-		}
-	}
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -33,7 +33,7 @@ func newAPI(t *testing.T) *api {
 }
 
 func (a *api) call() *awswire.Call {
-	return &awswire.Call{Region: desktest.Region, Account: desktest.Account, Now: time.Now()}
+	return desktest.Call(time.Now())
 }
 
 // fill makes group g with streams and puts an event per number into each: time base+n, message "STREAM n".
@@ -44,7 +44,8 @@ func (a *api) fill(t *testing.T, base int64, streams map[string][]int64) {
 		t.Fatal(err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(streams)) {
-		if _, err := a.createLogStream(t.Context(), a.call(), &shape.CreateLogStreamInput{LogGroupName: group, LogStreamName: &name}); err != nil {
+		if _, err := a.createLogStream(t.Context(), a.call(),
+			&shape.CreateLogStreamInput{LogGroupName: group, LogStreamName: &name}); err != nil {
 			t.Fatal(err)
 		}
 		if len(streams[name]) > 0 {
@@ -57,7 +58,8 @@ func (a *api) put(t *testing.T, stream string, base int64, numbers ...int64) {
 	t.Helper()
 	in := &shape.PutLogEventsInput{LogGroupName: new("g"), LogStreamName: &stream}
 	for _, n := range numbers {
-		in.LogEvents = append(in.LogEvents, shape.InputLogEvent{Timestamp: new(base + n), Message: new(fmt.Sprint(stream, " ", n))})
+		in.LogEvents = append(in.LogEvents,
+			shape.InputLogEvent{Timestamp: new(base + n), Message: new(fmt.Sprint(stream, " ", n))})
 	}
 	if out, err := a.putLogEvents(t.Context(), a.call(), in); err != nil || out.RejectedLogEventsInfo != nil {
 		t.Fatalf("%+v %v", out, err)
@@ -69,37 +71,51 @@ func TestAWSCLI(t *testing.T) {
 	d := desktest.New(t, Service(a.store, a.events))
 	now := time.Now().UnixMilli()
 	d.AWS(t, "logs create-log-group --log-group-name /ecs/chat --tags team=web")
-	d.Refused(t, "(ResourceAlreadyExistsException) when calling the CreateLogGroup operation: The specified log group already exists", "logs create-log-group --log-group-name /ecs/chat")
+	d.Refused(t, "(ResourceAlreadyExistsException) when calling the CreateLogGroup operation: The "+
+		"specified log group already exists", "logs create-log-group --log-group-name /ecs/chat")
 	d.AWS(t, "logs create-log-stream --log-group-name /ecs/chat --log-stream-name web/1")
-	d.Refused(t, "(ResourceAlreadyExistsException) when calling the CreateLogStream operation: The specified log stream already exists",
+	d.Refused(t, "(ResourceAlreadyExistsException) when calling the CreateLogStream operation: The "+
+		"specified log stream already exists",
 		"logs create-log-stream --log-group-name /ecs/chat --log-stream-name web/1")
-	d.Refused(t, "(ResourceNotFoundException) when calling the CreateLogStream operation: The specified log group does not exist.",
+	d.Refused(t, "(ResourceNotFoundException) when calling the CreateLogStream operation: The specified "+
+		"log group does not exist.",
 		"logs create-log-stream --log-group-name nope --log-stream-name s")
-	d.Refused(t, "(ResourceNotFoundException) when calling the PutLogEvents operation: The specified log stream does not exist.",
-		"logs", "put-log-events", "--log-group-name", "/ecs/chat", "--log-stream-name", "nope", "--log-events", "timestamp=1,message=x")
+	d.Refused(t, "(ResourceNotFoundException) when calling the PutLogEvents operation: The specified log "+
+		"stream does not exist.",
+		"logs", "put-log-events", "--log-group-name", "/ecs/chat", "--log-stream-name", "nope",
+		"--log-events", "timestamp=1,message=x")
 	d.AWS(t, "logs", "put-log-events", "--log-group-name", "/ecs/chat", "--log-stream-name", "web/1", "--log-events",
-		fmt.Sprintf(`[{"timestamp":%d,"message":"GET / 200"},{"timestamp":%d,"message":"{\"status\":503}"}]`, now-2, now-1))
-	if got := d.JSON(t, "logs get-log-events --log-group-name /ecs/chat --log-stream-name web/1 --query events[].message"); got != `["GET / 200","{\"status\":503}"]` {
+		fmt.Sprintf(`[{"timestamp":%d,"message":"GET / 200"},{"timestamp":%d,"message":"{\"status\":503}"}]`,
+			now-2, now-1))
+	if got := d.JSON(t, "logs get-log-events --log-group-name /ecs/chat --log-stream-name web/1 --query "+
+		"events[].message"); got != `["GET / 200","{\"status\":503}"]` {
 		t.Error(got)
 	}
-	if got := d.JSON(t, "logs", "filter-log-events", "--log-group-name", "/ecs/chat", "--filter-pattern", "{ $.status >= 500 }",
+	if got := d.JSON(t, "logs", "filter-log-events", "--log-group-name", "/ecs/chat", "--filter-pattern",
+		"{ $.status >= 500 }",
 		"--query", "events[].[logStreamName,message]"); got != `[["web/1","{\"status\":503}"]]` {
 		t.Error(got)
 	}
-	if got := d.JSON(t, "logs describe-log-streams --log-group-name /ecs/chat --query logStreams[].[logStreamName,arn,lastEventTimestamp]"); got !=
-		fmt.Sprintf(`[["web/1","arn:aws:logs:us-east-1:123456789012:log-group:/ecs/chat:log-stream:web/1",%d]]`, now-1) {
+	if got := d.JSON(t, "logs describe-log-streams --log-group-name /ecs/chat --query "+
+		"logStreams[].[logStreamName,arn,lastEventTimestamp]"); got !=
+		fmt.Sprintf(`[["web/1","arn:aws:logs:us-east-1:123456789012:log-group:/ecs/chat:log-stream:web/1",%d]]`,
+			now-1) {
 		t.Error(got)
 	}
 	d.AWS(t, "logs put-retention-policy --log-group-name /ecs/chat --retention-in-days 7")
-	d.Refused(t, "(InvalidParameterException)", "logs put-retention-policy --log-group-name /ecs/chat --retention-in-days 8")
-	if got := d.JSON(t, "logs describe-log-groups --log-group-name-prefix /ecs --query logGroups[].[logGroupName,arn,retentionInDays,storedBytes]"); got !=
+	d.Refused(t, "(InvalidParameterException)",
+		"logs put-retention-policy --log-group-name /ecs/chat --retention-in-days 8")
+	if got := d.JSON(t, "logs describe-log-groups --log-group-name-prefix /ecs --query "+
+		"logGroups[].[logGroupName,arn,retentionInDays,storedBytes]"); got !=
 		`[["/ecs/chat","arn:aws:logs:us-east-1:123456789012:log-group:/ecs/chat:*",7,75]]` {
 		t.Error(got)
 	}
-	if got := d.JSON(t, "logs list-tags-for-resource --resource-arn arn:aws:logs:us-east-1:123456789012:log-group:/ecs/chat"); got != `{"tags":{"team":"web"}}` {
+	if got := d.JSON(t, "logs list-tags-for-resource --resource-arn "+
+		"arn:aws:logs:us-east-1:123456789012:log-group:/ecs/chat"); got != `{"tags":{"team":"web"}}` {
 		t.Error(got)
 	}
-	d.Refused(t, "(InvalidOperationException) when calling the StartQuery operation: StartQuery is not supported by Berth.",
+	d.Refused(t, "(InvalidOperationException) when calling the StartQuery operation: StartQuery is not "+
+		"supported by Berth.",
 		"logs start-query --log-group-name /ecs/chat --start-time 0 --end-time 1 --query-string fields")
 	other := d.With("AWS_DEFAULT_REGION=eu-west-2", "AWS_REGION=eu-west-2")
 	if got := other.JSON(t, "logs describe-log-groups --query logGroups"); got != "[]" {
@@ -108,7 +124,8 @@ func TestAWSCLI(t *testing.T) {
 	d.AWS(t, "logs delete-log-group --log-group-name /ecs/chat")
 	d.AWS(t, "logs create-log-group --log-group-name /ecs/chat")
 	d.AWS(t, "logs create-log-stream --log-group-name /ecs/chat --log-stream-name web/1")
-	if got := d.JSON(t, "logs get-log-events --log-group-name /ecs/chat --log-stream-name web/1 --query events"); got != "[]" {
+	if got := d.JSON(t, "logs get-log-events --log-group-name /ecs/chat --log-stream-name web/1 "+
+		"--query events"); got != "[]" {
 		t.Errorf("a group made again has old events: %s", got)
 	}
 }
@@ -156,7 +173,8 @@ func texts(events []shape.OutputLogEvent) string {
 	return strings.Join(s, " ")
 }
 
-// The tokens of GetLogEvents: without one the latest events; forward and backward from any page; at an end the same token again.
+// The tokens of GetLogEvents: without one the latest events; forward and backward from any page; at
+// an end the same token again.
 func TestGetLogEventsTokens(t *testing.T) {
 	a := newAPI(t)
 	base := time.Now().UnixMilli() - 1000
@@ -164,7 +182,8 @@ func TestGetLogEventsTokens(t *testing.T) {
 	get := func(stream string, token *string, head bool) *shape.GetLogEventsOutput {
 		t.Helper()
 		out, err := a.getLogEvents(t.Context(), a.call(), &shape.GetLogEventsInput{
-			LogGroupName: new("g"), LogStreamName: &stream, Limit: new(int32(2)), NextToken: token, StartFromHead: &head})
+			LogGroupName: new("g"), LogStreamName: &stream, Limit: new(int32(2)), NextToken: token,
+			StartFromHead: &head})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,8 +193,10 @@ func TestGetLogEventsTokens(t *testing.T) {
 	middle := get("s", tail.NextBackwardToken, false)
 	first := get("s", middle.NextBackwardToken, false)
 	none := get("s", first.NextBackwardToken, false)
-	if texts(tail.Events) != "4 5" || texts(middle.Events) != "2 3" || texts(first.Events) != "1" || texts(none.Events) != "" {
-		t.Errorf("backward: %q %q %q %q", texts(tail.Events), texts(middle.Events), texts(first.Events), texts(none.Events))
+	if texts(tail.Events) != "4 5" || texts(middle.Events) != "2 3" || texts(first.Events) != "1" ||
+		texts(none.Events) != "" {
+		t.Errorf("backward: %q %q %q %q", texts(tail.Events), texts(middle.Events),
+			texts(first.Events), texts(none.Events))
 	}
 	if *none.NextBackwardToken != *first.NextBackwardToken {
 		t.Error("at the beginning the token changes")
@@ -204,8 +225,11 @@ func TestGetLogEventsTokens(t *testing.T) {
 			t.Errorf("the first event of an empty stream, head %v: %q", head, got)
 		}
 	}
-	for _, bad := range []string{"", "f/1/s", "x/" + strings.Repeat("0", 56) + "/s", "f/" + strings.Repeat("-", 56) + "/s"} {
-		_, err := a.getLogEvents(t.Context(), a.call(), &shape.GetLogEventsInput{LogGroupName: new("g"), LogStreamName: new("s"), NextToken: &bad})
+	for _, bad := range []string{
+		"", "f/1/s", "x/" + strings.Repeat("0", 56) + "/s", "f/" + strings.Repeat("-", 56) + "/s",
+	} {
+		_, err := a.getLogEvents(t.Context(), a.call(),
+			&shape.GetLogEventsInput{LogGroupName: new("g"), LogStreamName: new("s"), NextToken: &bad})
 		if !errors.Is(err, fault.New("InvalidParameterException", "")) {
 			t.Errorf("token %q: %v", bad, err)
 		}
@@ -239,12 +263,17 @@ func TestFilterPages(t *testing.T) {
 		{shape.FilterLogEventsInput{}, "a/1 1,a/2 2,b/1 3,a/1 4,a/2 5,b/1 6"},
 		{shape.FilterLogEventsInput{LogStreamNamePrefix: new("a/")}, "a/1 1,a/2 2,a/1 4,a/2 5"},
 		{shape.FilterLogEventsInput{LogStreamNames: []string{"b/1", "a/2"}}, "a/2 2,b/1 3,a/2 5,b/1 6"},
-		{shape.FilterLogEventsInput{StartTime: new(base + 2), EndTime: new(base + 4)}, "a/2 2,b/1 3,a/1 4"}, // both ends count
+		// both ends count
+		{shape.FilterLogEventsInput{StartTime: new(base + 2), EndTime: new(base + 4)}, "a/2 2,b/1 3,a/1 4"},
 		{shape.FilterLogEventsInput{FilterPattern: new(`"a/1"`)}, "a/1 1,a/1 4"},
-		{shape.FilterLogEventsInput{StartTime: new(base), StartFromHead: new(false)}, "b/1 6,a/2 5,a/1 4,b/1 3,a/2 2,a/1 1"},
-		{shape.FilterLogEventsInput{StartFromHead: new(false)}, "InvalidParameterException: Setting startFromHead to false is supported only when startTime is on or after Jan 1, 2024 00:00:00 UTC."},
-		{shape.FilterLogEventsInput{LogStreamNames: []string{"nope"}}, "ResourceNotFoundException: The specified log stream does not exist."},
-		{shape.FilterLogEventsInput{LogStreamNames: []string{"b/1"}, LogStreamNamePrefix: new("b")}, "InvalidParameterException: Only one of logStreamNames and logStreamNamePrefix may be given."},
+		{shape.FilterLogEventsInput{StartTime: new(base), StartFromHead: new(false)},
+			"b/1 6,a/2 5,a/1 4,b/1 3,a/2 2,a/1 1"},
+		{shape.FilterLogEventsInput{StartFromHead: new(false)}, "InvalidParameterException: Setting " +
+			"startFromHead to false is supported only when startTime is on or after Jan 1, 2024 00:00:00 UTC."},
+		{shape.FilterLogEventsInput{LogStreamNames: []string{"nope"}},
+			"ResourceNotFoundException: The specified log stream does not exist."},
+		{shape.FilterLogEventsInput{LogStreamNames: []string{"b/1"}, LogStreamNamePrefix: new("b")},
+			"InvalidParameterException: Only one of logStreamNames and logStreamNamePrefix may be given."},
 		{shape.FilterLogEventsInput{NextToken: new("nonsense")}, ""},
 	} {
 		if got := all(c.in); got != c.want && !(c.want == "" && strings.HasPrefix(got, "InvalidParameterException")) {
@@ -264,10 +293,12 @@ func TestPutBounds(t *testing.T) {
 	}{
 		{nil, "Member must have length greater than or equal to 1"},
 		{slices.Repeat([]shape.InputLogEvent{event(1, 1)}, 10000), ""},
-		{slices.Repeat([]shape.InputLogEvent{event(1, 1)}, 10001), "Member must have length less than or equal to 10000"},
+		{slices.Repeat([]shape.InputLogEvent{event(1, 1)}, 10001),
+			"Member must have length less than or equal to 10000"},
 		{[]shape.InputLogEvent{event(1, 1<<20-26)}, ""},
 		{[]shape.InputLogEvent{event(1, 1<<20-25)}, "Upload too large: 1048577 bytes exceeds limit of 1048576"},
-		{[]shape.InputLogEvent{event(2, 1), event(1, 1)}, "Log events in a single PutLogEvents request must be in chronological order."},
+		{[]shape.InputLogEvent{event(2, 1), event(1, 1)},
+			"Log events in a single PutLogEvents request must be in chronological order."},
 		{[]shape.InputLogEvent{event(0, 1), event(24*3600*1000, 1)}, ""},
 		{[]shape.InputLogEvent{event(0, 1), event(24*3600*1000+1, 1)}, "cannot span more than 24 hours"},
 		{[]shape.InputLogEvent{event(1, 0)}, "Value '' at 'logEvents.1.member.message'"},
@@ -280,11 +311,13 @@ func TestPutBounds(t *testing.T) {
 	}
 }
 
-// Events older than 14 days, older than the retention, or more than 2 hours ahead are left out, and the answer says which.
+// Events older than 14 days, older than the retention, or more than 2 hours ahead are left out, and
+// the answer says which.
 func TestWindow(t *testing.T) {
 	now := time.UnixMilli(100 * 24 * 3600 * 1000)
 	at := func(d time.Duration) logstore.Entry { return logstore.Entry{Time: now.Add(d).UnixMilli()} }
-	events := []logstore.Entry{at(-15 * 24 * time.Hour), at(-14 * 24 * time.Hour), at(-2 * 24 * time.Hour), at(0), at(2 * time.Hour), at(2*time.Hour + time.Millisecond)}
+	events := []logstore.Entry{at(-15 * 24 * time.Hour), at(-14 * 24 * time.Hour), at(-2 * 24 * time.Hour),
+		at(0), at(2 * time.Hour), at(2*time.Hour + time.Millisecond)}
 	for _, c := range []struct {
 		retention int
 		kept      []logstore.Entry
@@ -308,10 +341,12 @@ func TestExpiredEventsAreNotRead(t *testing.T) {
 	a := newAPI(t)
 	a.fill(t, time.Now().UnixMilli(), map[string][]int64{"s": {-3 * 24 * 3600 * 1000}})
 	a.put(t, "s", time.Now().UnixMilli(), 0)
-	if _, err := a.putRetentionPolicy(t.Context(), a.call(), &shape.PutRetentionPolicyInput{LogGroupName: new("g"), RetentionInDays: new(int32(1))}); err != nil {
+	if _, err := a.putRetentionPolicy(t.Context(), a.call(),
+		&shape.PutRetentionPolicyInput{LogGroupName: new("g"), RetentionInDays: new(int32(1))}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := a.getLogEvents(t.Context(), a.call(), &shape.GetLogEventsInput{LogGroupName: new("g"), LogStreamName: new("s")})
+	out, err := a.getLogEvents(t.Context(), a.call(),
+		&shape.GetLogEventsInput{LogGroupName: new("g"), LogStreamName: new("s")})
 	if err != nil || texts(out.Events) != "0" {
 		t.Errorf("%v %v", texts(out.Events), err)
 	}
@@ -328,10 +363,12 @@ func TestDescribeLogStreamsOrders(t *testing.T) {
 		orderBy    string
 		descending bool
 		want       string
-	}{{"", false, "s0 s1 s2 s3 s4"}, {"LogStreamName", true, "s4 s3 s2 s1 s0"}, {"LastEventTime", false, "s0 s2 s4 s1 s3"}, {"LastEventTime", true, "s3 s1 s4 s2 s0"}} {
+	}{{"", false, "s0 s1 s2 s3 s4"}, {"LogStreamName", true, "s4 s3 s2 s1 s0"},
+		{"LastEventTime", false, "s0 s2 s4 s1 s3"}, {"LastEventTime", true, "s3 s1 s4 s2 s0"}} {
 		var got []string
-		in := &shape.DescribeLogStreamsInput{LogGroupIdentifier: new(loggroup.GroupARN(desktest.Region, desktest.Account, "g") + ":*"),
-			OrderBy: c.orderBy, Descending: &c.descending, Limit: new(int32(2))}
+		in := &shape.DescribeLogStreamsInput{
+			LogGroupIdentifier: new(loggroup.GroupARN(desktest.Region, desktest.Account, "g") + ":*"),
+			OrderBy:            c.orderBy, Descending: &c.descending, Limit: new(int32(2))}
 		for {
 			out, err := a.describeLogStreams(t.Context(), a.call(), in)
 			if err != nil {
@@ -350,7 +387,7 @@ func TestDescribeLogStreamsOrders(t *testing.T) {
 	}
 }
 
-// Issue 2, section 9: a full disk is told as such, and as nothing else.
+// Issue 2, section 9: the error for a full disk says that the disk is full.
 func TestFullDisk(t *testing.T) {
 	err := full(fmt.Errorf("write: %w", syscall.ENOSPC))
 	f, ok := errors.AsType[*fault.Error](err)

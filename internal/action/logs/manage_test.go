@@ -19,7 +19,8 @@ func (all table) play(t *testing.T, d *desktest.Desk) {
 	t.Helper()
 	for _, c := range all {
 		want := strings.ReplaceAll(c[2], "'", `"`)
-		if got := d.Post(t, "logs", shape.TargetPrefix+"."+c[0], c[1]); !strings.HasPrefix(got, want) && !strings.HasPrefix(got, c[2]) {
+		if got := d.Post(t, "logs", shape.TargetPrefix+"."+c[0], c[1]); !strings.HasPrefix(got, want) &&
+			!strings.HasPrefix(got, c[2]) {
 			t.Errorf("%s %s\nanswers %s\nwant    %s", c[0], c[1], got, c[2])
 		}
 	}
@@ -60,9 +61,12 @@ func TestTags(t *testing.T) {
 		{"TagLogGroup", `{'logGroupName':'/a/b','tags':{'` + long + `':'` + long + long + `'}}`, done},
 		{"UntagLogGroup", `{'logGroupName':'/a/b','tags':['` + long + `']}`, done},
 		{"TagLogGroup", `{'logGroupName':'/a/b','tags':{'` + long + `ä':''}}`, "InvalidParameterException: The tag"},
-		{"TagLogGroup", `{'logGroupName':'/a/b','tags':{'k':'` + long + long + `ä'}}`, "InvalidParameterException: The tag"},
-		{"TagLogGroup", `{'logGroupName':'/a/b','tags':{'AWS:x':''}}`, `InvalidParameterException: The tag "AWS:x" is not valid`},
-		{"TagLogGroup", `{'logGroupName':'/a/b','tags':` + tags(fifty) + `}`, "TooManyTagsException: A resource can have no more than 50 tags."},
+		{"TagLogGroup", `{'logGroupName':'/a/b','tags':{'k':'` + long + long + `ä'}}`,
+			"InvalidParameterException: The tag"},
+		{"TagLogGroup", `{'logGroupName':'/a/b','tags':{'AWS:x':''}}`,
+			`InvalidParameterException: The tag "AWS:x" is not valid`},
+		{"TagLogGroup", `{'logGroupName':'/a/b','tags':` + tags(fifty) + `}`,
+			"TooManyTagsException: A resource can have no more than 50 tags."},
 		{"CreateLogGroup", `{'logGroupName':'c','tags':` + tags(more) + `}`, "TooManyTagsException: "},
 		{"CreateLogGroup", `{'logGroupName':'c','tags':` + tags(fifty) + `}`, done},
 		{"TagLogGroup", `{'logGroupName':'c','tags':{'k0':'again'}}`, done},
@@ -72,7 +76,8 @@ func TestTags(t *testing.T) {
 		{"UntagLogGroup", `{'logGroupName':'bare','tags':['x']}`, done},
 		{"ListTagsLogGroup", `{'logGroupName':'never'}`, "ResourceNotFoundException: "},
 		{"TagResource", `{'resourceArn':'` + groupARN + `never','tags':{'x':'y'}}`, "ResourceNotFoundException: "},
-		{"ListTagsForResource", `{'resourceArn':'arn:aws:logs:us-east-1:123456789012:destination:x'}`, "InvalidParameterException: The resource"},
+		{"ListTagsForResource", `{'resourceArn':'arn:aws:logs:us-east-1:123456789012:destination:x'}`,
+			"InvalidParameterException: The resource"},
 		{"UntagResource", `{'resourceArn':'/a/b','tagKeys':['team']}`, "InvalidParameterException: The resource"},
 	}.play(t, d)
 }
@@ -86,14 +91,18 @@ func TestARNsOfElsewhereFindNothing(t *testing.T) {
 		{"CreateLogStream", `{'logGroupName':'g','logStreamName':'s'}`, done},
 		{"DescribeLogStreams", `{'logGroupIdentifier':'` + groupARN + `g','limit':1}`, `{"logStreams":[{`},
 	}.play(t, d)
-	for _, elsewhere := range []string{"arn:aws:logs:eu-west-2:123456789012:log-group:g", "arn:aws:logs:us-east-1:999999999999:log-group:g"} {
+	for _, elsewhere := range []string{
+		"arn:aws:logs:eu-west-2:123456789012:log-group:g", "arn:aws:logs:us-east-1:999999999999:log-group:g",
+	} {
 		table{
-			{"ListTagsForResource", `{'resourceArn':'` + elsewhere + `'}`, "ResourceNotFoundException: The specified log group does not exist."},
+			{"ListTagsForResource", `{'resourceArn':'` + elsewhere + `'}`,
+				"ResourceNotFoundException: The specified log group does not exist."},
 			{"TagResource", `{'resourceArn':'` + elsewhere + `','tags':{'x':'y'}}`, "ResourceNotFoundException: "},
 			{"UntagResource", `{'resourceArn':'` + elsewhere + `','tagKeys':['team']}`, "ResourceNotFoundException: "},
 			{"DescribeLogStreams", `{'logGroupIdentifier':'` + elsewhere + `'}`, "ResourceNotFoundException: "},
 			{"FilterLogEvents", `{'logGroupIdentifier':'` + elsewhere + `'}`, "ResourceNotFoundException: "},
-			{"GetLogEvents", `{'logGroupIdentifier':'` + elsewhere + `','logStreamName':'s'}`, "ResourceNotFoundException: "},
+			{"GetLogEvents", `{'logGroupIdentifier':'` + elsewhere + `','logStreamName':'s'}`,
+				"ResourceNotFoundException: "},
 			{"DescribeLogGroups", `{'logGroupIdentifiers':['` + elsewhere + `']}`, `{'logGroups':[]}`},
 		}.play(t, d)
 	}
@@ -105,7 +114,9 @@ func TestGroupsAreFound(t *testing.T) {
 	a := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.events))
 	for _, name := range []string{"/ecs/api", "/ecs/chat", "other"} {
-		table{{"CreateLogGroup", `{'logGroupName':'` + name + `','logGroupClass':'` + map[bool]string{true: "INFREQUENT_ACCESS", false: "STANDARD"}[name == "other"] + `'}`, done}}.play(t, d)
+		table{{"CreateLogGroup", `{'logGroupName':'` + name + `','logGroupClass':'` + map[bool]string{
+			true: "INFREQUENT_ACCESS", false: "STANDARD",
+		}[name == "other"] + `'}`, done}}.play(t, d)
 	}
 	names := func(action, input string) (names []string, next string) {
 		t.Helper()
@@ -131,7 +142,8 @@ func TestGroupsAreFound(t *testing.T) {
 		{"ListLogGroups", `{'logGroupClass':'INFREQUENT_ACCESS'}`, []string{"other"}},
 		{"DescribeLogGroups", `{'logGroupNamePrefix':'/ecs/c'}`, []string{"/ecs/chat"}},
 		{"DescribeLogGroups", `{'logGroupNamePattern':'a'}`, []string{"/ecs/api", "/ecs/chat"}},
-		{"DescribeLogGroups", `{'logGroupIdentifiers':['other','` + groupARN + `/ecs/api']}`, []string{"/ecs/api", "other"}},
+		{"DescribeLogGroups", `{'logGroupIdentifiers':['other','` + groupARN + `/ecs/api']}`,
+			[]string{"/ecs/api", "other"}},
 		{"DescribeLogGroups", `{'logGroupClass':'STANDARD'}`, []string{"/ecs/api", "/ecs/chat"}},
 	} {
 		if got, next := names(c.action, c.input); !reflect.DeepEqual(got, c.want) || next != "" {
@@ -141,20 +153,28 @@ func TestGroupsAreFound(t *testing.T) {
 	for _, action := range []string{"ListLogGroups", "DescribeLogGroups"} {
 		first, next := names(action, `{'limit':2}`)
 		second, end := names(action, `{'limit':2,'nextToken':'`+next+`'}`)
-		if !reflect.DeepEqual(append(first, second...), []string{"/ecs/api", "/ecs/chat", "other"}) || len(first) != 2 || end != "" {
+		if !reflect.DeepEqual(append(first, second...), []string{"/ecs/api", "/ecs/chat", "other"}) ||
+			len(first) != 2 || end != "" {
 			t.Errorf("%s finds %q, then %q with a next page %q", action, first, second, end)
 		}
 	}
 	table{
-		{"ListLogGroups", `{'logGroupNamePattern':'('}`, "InvalidParameterException: logGroupNamePattern is not a regular expression."},
-		{"ListLogGroups", `{'limit':1001}`, "InvalidParameterException: 1 validation error detected: Value '1001' at 'limit'"},
-		{"DescribeLogGroups", `{'limit':51}`, "InvalidParameterException: 1 validation error detected: Value '51' at 'limit'"},
-		{"DescribeLogGroups", `{'limit':0}`, "InvalidParameterException: 1 validation error detected: Value '0' at 'limit'"},
-		{"DescribeLogGroups", `{'logGroupNamePrefix':'a','logGroupNamePattern':'b'}`, "InvalidParameterException: LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."},
+		{"ListLogGroups", `{'logGroupNamePattern':'('}`,
+			"InvalidParameterException: logGroupNamePattern is not a regular expression."},
+		{"ListLogGroups", `{'limit':1001}`,
+			"InvalidParameterException: 1 validation error detected: Value '1001' at 'limit'"},
+		{"DescribeLogGroups", `{'limit':51}`,
+			"InvalidParameterException: 1 validation error detected: Value '51' at 'limit'"},
+		{"DescribeLogGroups", `{'limit':0}`,
+			"InvalidParameterException: 1 validation error detected: Value '0' at 'limit'"},
+		{"DescribeLogGroups", `{'logGroupNamePrefix':'a','logGroupNamePattern':'b'}`,
+			"InvalidParameterException: LogGroup name prefix and LogGroup name pattern are mutually " +
+				"exclusive parameters."},
 	}.play(t, d)
 }
 
-// A stream that is deleted takes its events with it, also for a stream of the same name that comes later; retention comes and goes.
+// A stream that is deleted takes its events with it, also for a stream of the same name that comes
+// later; retention comes and goes.
 func TestWhatIsDeletedIsGone(t *testing.T) {
 	a := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.events))
@@ -164,26 +184,33 @@ func TestWhatIsDeletedIsGone(t *testing.T) {
 	table{
 		{"GetLogEvents", `{'logGroupName':'g','logStreamName':'s','limit':1}`, event},
 		{"DeleteLogStream", `{'logGroupName':'g','logStreamName':'s'}`, done},
-		{"DeleteLogStream", `{'logGroupName':'g','logStreamName':'s'}`, "ResourceNotFoundException: The specified log stream does not exist."},
-		{"DeleteLogStream", `{'logGroupName':'never','logStreamName':'s'}`, "ResourceNotFoundException: The specified log group does not exist."},
-		{"GetLogEvents", `{'logGroupName':'g','logStreamName':'s'}`, "ResourceNotFoundException: The specified log stream does not exist."},
+		{"DeleteLogStream", `{'logGroupName':'g','logStreamName':'s'}`,
+			"ResourceNotFoundException: The specified log stream does not exist."},
+		{"DeleteLogStream", `{'logGroupName':'never','logStreamName':'s'}`,
+			"ResourceNotFoundException: The specified log group does not exist."},
+		{"GetLogEvents", `{'logGroupName':'g','logStreamName':'s'}`,
+			"ResourceNotFoundException: The specified log stream does not exist."},
 		{"CreateLogStream", `{'logGroupName':'g','logStreamName':'s'}`, done},
 		{"GetLogEvents", `{'logGroupName':'g','logStreamName':'s'}`, `{"events":[],`},
 		{"GetLogEvents", `{'logGroupName':'g','logStreamName':'other'}`, event},
 		{"FilterLogEvents", `{'logGroupName':'g','filterPattern':'s'}`, `{"events":[]`},
-		{"CreateLogStream", `{'logGroupName':'g','logStreamName':'s'}`, "ResourceAlreadyExistsException: The specified log stream already exists"},
-		{"CreateLogGroup", `{'logGroupName':'g'}`, "ResourceAlreadyExistsException: The specified log group already exists"},
+		{"CreateLogStream", `{'logGroupName':'g','logStreamName':'s'}`,
+			"ResourceAlreadyExistsException: The specified log stream already exists"},
+		{"CreateLogGroup", `{'logGroupName':'g'}`,
+			"ResourceAlreadyExistsException: The specified log group already exists"},
 		{"PutRetentionPolicy", `{'logGroupName':'g','retentionInDays':2}`, "InvalidParameterException: "},
 		{"PutRetentionPolicy", `{'logGroupName':'g','retentionInDays':3}`, done},
 	}.play(t, d)
-	if got := d.Post(t, "logs", shape.TargetPrefix+".DescribeLogGroups", `{}`); !strings.Contains(got, `"retentionInDays":3`) {
+	if got := d.Post(t, "logs", shape.TargetPrefix+".DescribeLogGroups", `{}`); !strings.Contains(got,
+		`"retentionInDays":3`) {
 		t.Errorf("DescribeLogGroups answers %s", got)
 	}
 	table{
 		{"DeleteRetentionPolicy", `{'logGroupName':'g'}`, done},
 		{"DeleteRetentionPolicy", `{'logGroupName':'never'}`, "ResourceNotFoundException: "},
 	}.play(t, d)
-	if got := d.Post(t, "logs", shape.TargetPrefix+".DescribeLogGroups", `{}`); strings.Contains(got, "retentionInDays") {
+	if got := d.Post(t, "logs", shape.TargetPrefix+".DescribeLogGroups", `{}`); strings.Contains(got,
+		"retentionInDays") {
 		t.Errorf("DescribeLogGroups answers %s", got)
 	}
 	table{

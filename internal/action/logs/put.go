@@ -24,7 +24,9 @@ const (
 	maxFuture      = 2 * time.Hour
 )
 
-func (a *api) putLogEvents(_ context.Context, call *awswire.Call, in *shape.PutLogEventsInput) (*shape.PutLogEventsOutput, error) {
+func (a *api) putLogEvents(
+	_ context.Context, call *awswire.Call, in *shape.PutLogEventsInput,
+) (*shape.PutLogEventsOutput, error) {
 	events, err := parseEvents(in.LogEvents)
 	if err != nil {
 		return nil, err
@@ -51,7 +53,8 @@ func (a *api) putLogEvents(_ context.Context, call *awswire.Call, in *shape.PutL
 func full(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return fault.New(shape.CodeServiceUnavailableException,
-			"There is no space left on the disk that holds the log events. None of the batch was stored; it may be sent again.").WithStatus(503).With(err)
+			"There is no space left on the disk that holds the log events. None of the batch was stored; "+
+				"it may be sent again.").WithStatus(503).With(err)
 	}
 	return err
 }
@@ -63,16 +66,18 @@ func parseEvents(in []shape.InputLogEvent) ([]logstore.Entry, error) {
 		if n > maxBatchEvents {
 			bound, most = "less than or equal to", maxBatchEvents
 		}
-		return nil, invalid("1 validation error detected: Value at 'logEvents' failed to satisfy constraint: Member must have length %s %d", bound, most)
+		return nil, unsatisfied(nil, "logEvents", "Member must have length %s %d", bound, most)
 	}
 	out, bytes := make([]logstore.Entry, len(in)), 0
 	for i, e := range in {
 		out[i] = logstore.Entry{Time: *e.Timestamp, Message: *e.Message}
 		switch {
 		case out[i].Message == "":
-			return nil, invalid("1 validation error detected: Value '' at 'logEvents.%d.member.message' failed to satisfy constraint: Member must have length greater than or equal to 1", i+1)
+			return nil, unsatisfied("", fmt.Sprintf("logEvents.%d.member.message", i+1),
+				"Member must have length greater than or equal to 1")
 		case out[i].Time < 0:
-			return nil, invalid("1 validation error detected: Value '%d' at 'logEvents.%d.member.timestamp' failed to satisfy constraint: Member must have value greater than or equal to 0", out[i].Time, i+1)
+			return nil, unsatisfied(out[i].Time, fmt.Sprintf("logEvents.%d.member.timestamp", i+1),
+				"Member must have value greater than or equal to 0")
 		case i > 0 && out[i].Time < out[i-1].Time:
 			return nil, invalid("Log events in a single PutLogEvents request must be in chronological order.")
 		}
@@ -87,8 +92,11 @@ func parseEvents(in []shape.InputLogEvent) ([]logstore.Entry, error) {
 	return out, nil
 }
 
-// window leaves out the events that are too old or too new to be taken, and says which. The events are in the order of their times.
-func window(events []logstore.Entry, g *loggroup.Group, now time.Time) ([]logstore.Entry, *shape.RejectedLogEventsInfo) {
+// window leaves out the events that are too old or too new to be taken, and says which. The events
+// are in the order of their times.
+func window(
+	events []logstore.Entry, g *loggroup.Group, now time.Time,
+) ([]logstore.Entry, *shape.RejectedLogEventsInfo) {
 	before := func(at time.Time) int {
 		n := 0
 		for n < len(events) && events[n].Time < at.UnixMilli() {

@@ -1,31 +1,34 @@
 package logs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/loggroup"
 	"github.com/berthhq/berth/internal/logstore"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
 )
 
-func (a *api) createLogStream(ctx context.Context, call *awswire.Call, in *shape.CreateLogStreamInput) (*shape.CreateLogStreamOutput, error) {
+func (a *api) createLogStream(
+	ctx context.Context, call *awswire.Call, in *shape.CreateLogStreamInput,
+) (*shape.CreateLogStreamOutput, error) {
 	if err := loggroup.ValidateStreamName(*in.LogStreamName); err != nil {
 		return nil, err
 	}
-	id := newID()
+	id := newid.Hex(call.Random, 16)
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		g, err := group(&tx.Tables, call, in.LogGroupName, nil)
 		if err != nil {
 			return err
 		}
-		s := &loggroup.Stream{ARN: loggroup.StreamARN(g.ARN, *in.LogStreamName), GroupARN: g.ARN, Name: *in.LogStreamName, ID: id, CreatedAt: call.Now}
+		s := &loggroup.Stream{ARN: loggroup.StreamARN(g.ARN, *in.LogStreamName), GroupARN: g.ARN,
+			Name: *in.LogStreamName, ID: id, CreatedAt: call.Now}
 		if _, ok := tx.LogStreams.Get(s.ARN); ok {
 			return fault.New(shape.CodeResourceAlreadyExistsException, "The specified log stream already exists")
 		}
@@ -35,7 +38,9 @@ func (a *api) createLogStream(ctx context.Context, call *awswire.Call, in *shape
 }
 
 // deleteLogStream makes a stream's events unreachable at once; their space is given back with the files they are in.
-func (a *api) deleteLogStream(ctx context.Context, call *awswire.Call, in *shape.DeleteLogStreamInput) (*shape.DeleteLogStreamOutput, error) {
+func (a *api) deleteLogStream(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteLogStreamInput,
+) (*shape.DeleteLogStreamOutput, error) {
 	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
 		g, err := group(&tx.Tables, call, in.LogGroupName, nil)
 		if err != nil {
@@ -57,22 +62,17 @@ type described struct {
 	key   string
 }
 
-func (a *api) describeLogStreams(_ context.Context, call *awswire.Call, in *shape.DescribeLogStreamsInput) (*shape.DescribeLogStreamsOutput, error) {
-	most, err := limit(in.Limit, 50)
-	if err != nil {
-		return nil, err
-	}
-	byTime, prefix := in.OrderBy == "LastEventTime", deref(in.LogStreamNamePrefix)
+func (a *api) describeLogStreams(
+	_ context.Context, call *awswire.Call, in *shape.DescribeLogStreamsInput,
+) (*shape.DescribeLogStreamsOutput, error) {
+	byTime, prefix := in.OrderBy == "LastEventTime", request.Value(in.LogStreamNamePrefix)
 	if byTime && prefix != "" {
 		return nil, invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
 	}
-	descending := in.Descending != nil && *in.Descending
+	asked := pages(50).Ask(in.Limit, in.NextToken)
+	asked.Descending = request.Value(in.Descending)
 	snap := a.store.View()
 	g, err := group(&snap.Tables, call, in.LogGroupName, in.LogGroupIdentifier)
-	if err != nil {
-		return nil, err
-	}
-	page, err := call.Page(in.NextToken, g.ARN, prefix, in.OrderBy, fmt.Sprint(descending))
 	if err != nil {
 		return nil, err
 	}
@@ -80,27 +80,12 @@ func (a *api) describeLogStreams(_ context.Context, call *awswire.Call, in *shap
 	if err != nil {
 		return nil, err
 	}
-	if descending {
-		slices.Reverse(list)
-	}
-	out := &shape.DescribeLogStreamsOutput{LogStreams: []shape.LogStream{}}
-	for _, s := range list {
-		if page.After != "" && (s.key == page.After || s.key < page.After != descending) {
-			continue
-		}
-		if len(out.LogStreams) == most {
-			break
-		}
-		out.LogStreams = append(out.LogStreams, answerStream(s))
-		out.NextToken = page.Token(s.key)
-	}
-	if n := len(list); n == 0 || len(out.LogStreams) == 0 || *out.LogStreams[len(out.LogStreams)-1].LogStreamName == list[n-1].Name {
-		out.NextToken = nil
-	}
-	return out, nil
+	found, next, err := request.Page(call, asked, list, func(s described) string { return s.key },
+		g.ARN, prefix, in.OrderBy, fmt.Sprint(asked.Descending))
+	return &shape.DescribeLogStreamsOutput{LogStreams: request.Answers(found, answerStream), NextToken: next}, err
 }
 
-// streams lists a group's streams in ascending order.
+// streams are a group's streams with their keys.
 func (a *api) streams(tables *state.Tables, g *loggroup.Group, prefix string, byTime bool) ([]described, error) {
 	stats, err := a.events.Stats(g.ID)
 	if err != nil {
@@ -114,7 +99,6 @@ func (a *api) streams(tables *state.Tables, g *loggroup.Group, prefix string, by
 		}
 		list = append(list, d)
 	}
-	slices.SortFunc(list, func(a, b described) int { return cmp.Compare(a.key, b.key) })
 	return list, nil
 }
 

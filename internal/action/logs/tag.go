@@ -2,60 +2,35 @@ package logs
 
 import (
 	"context"
-	"maps"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/loggroup"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-const maxTags = 50
-
-func checkTags(tags map[string]string) error {
-	for k, v := range tags {
-		if k == "" || utf8.RuneCountInString(k) > 128 || utf8.RuneCountInString(v) > 256 || strings.HasPrefix(strings.ToLower(k), "aws:") {
-			return invalid("The tag %q is not valid: keys have 1 to 128 characters and do not begin with aws:, values have up to 256.", k)
-		}
-	}
-	if len(tags) > maxTags {
-		return tooMany()
-	}
-	return nil
+var tagRules = tag.Rules{
+	Code:    shape.CodeInvalidParameterException,
+	TooMany: fault.New(shape.CodeTooManyTagsException, "A resource can have no more than %d tags.", tag.Max),
 }
 
-func tooMany() error {
-	return fault.New(shape.CodeTooManyTagsException, "A resource can have no more than %d tags.", maxTags)
+func (a *api) retag(ctx context.Context, call *awswire.Call, name *string, change request.Change) error {
+	return a.changeGroup(ctx, call, name, func(g *loggroup.Group) (err error) {
+		g.Tags, err = change(g.Tags)
+		return err
+	})
 }
 
 func (a *api) tag(ctx context.Context, call *awswire.Call, name *string, tags map[string]string) error {
-	if err := checkTags(tags); err != nil {
-		return err
-	}
-	return a.changeGroup(ctx, call, name, func(g *loggroup.Group) error {
-		all := maps.Clone(g.Tags)
-		if all == nil {
-			all = make(map[string]string)
-		}
-		maps.Copy(all, tags)
-		if g.Tags = all; len(all) > maxTags {
-			return tooMany()
-		}
-		return nil
-	})
+	return a.retag(ctx, call, name, request.AddTags(&tagRules, tag.FromMap(tags)))
 }
 
 func (a *api) untag(ctx context.Context, call *awswire.Call, name *string, keys []string) error {
-	return a.changeGroup(ctx, call, name, func(g *loggroup.Group) error {
-		g.Tags = maps.Clone(g.Tags)
-		for _, k := range keys {
-			delete(g.Tags, k)
-		}
-		return nil
-	})
+	return a.retag(ctx, call, name, request.RemoveTags(keys...))
 }
 
 func (a *api) tags(call *awswire.Call, name *string) (map[string]string, error) {
@@ -63,10 +38,7 @@ func (a *api) tags(call *awswire.Call, name *string) (map[string]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	if g.Tags == nil {
-		return map[string]string{}, nil
-	}
-	return g.Tags, nil
+	return g.Tags.Map(), nil
 }
 
 // tagged is the group that an ARN names; nothing else of this service can have tags here.
@@ -80,20 +52,28 @@ func tagged(call *awswire.Call, resource *string) (*string, error) {
 	return new(loggroup.NameOf(*resource)), nil
 }
 
-func (a *api) tagLogGroup(ctx context.Context, call *awswire.Call, in *shape.TagLogGroupInput) (*shape.TagLogGroupOutput, error) {
+func (a *api) tagLogGroup(
+	ctx context.Context, call *awswire.Call, in *shape.TagLogGroupInput,
+) (*shape.TagLogGroupOutput, error) {
 	return nil, a.tag(ctx, call, in.LogGroupName, in.Tags)
 }
 
-func (a *api) untagLogGroup(ctx context.Context, call *awswire.Call, in *shape.UntagLogGroupInput) (*shape.UntagLogGroupOutput, error) {
+func (a *api) untagLogGroup(
+	ctx context.Context, call *awswire.Call, in *shape.UntagLogGroupInput,
+) (*shape.UntagLogGroupOutput, error) {
 	return nil, a.untag(ctx, call, in.LogGroupName, in.Tags)
 }
 
-func (a *api) listTagsLogGroup(_ context.Context, call *awswire.Call, in *shape.ListTagsLogGroupInput) (*shape.ListTagsLogGroupOutput, error) {
+func (a *api) listTagsLogGroup(
+	_ context.Context, call *awswire.Call, in *shape.ListTagsLogGroupInput,
+) (*shape.ListTagsLogGroupOutput, error) {
 	tags, err := a.tags(call, in.LogGroupName)
 	return &shape.ListTagsLogGroupOutput{Tags: tags}, err
 }
 
-func (a *api) tagResource(ctx context.Context, call *awswire.Call, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
+func (a *api) tagResource(
+	ctx context.Context, call *awswire.Call, in *shape.TagResourceInput,
+) (*shape.TagResourceOutput, error) {
 	name, err := tagged(call, in.ResourceArn)
 	if err != nil {
 		return nil, err
@@ -101,7 +81,9 @@ func (a *api) tagResource(ctx context.Context, call *awswire.Call, in *shape.Tag
 	return nil, a.tag(ctx, call, name, in.Tags)
 }
 
-func (a *api) untagResource(ctx context.Context, call *awswire.Call, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
+func (a *api) untagResource(
+	ctx context.Context, call *awswire.Call, in *shape.UntagResourceInput,
+) (*shape.UntagResourceOutput, error) {
 	name, err := tagged(call, in.ResourceArn)
 	if err != nil {
 		return nil, err
@@ -109,7 +91,9 @@ func (a *api) untagResource(ctx context.Context, call *awswire.Call, in *shape.U
 	return nil, a.untag(ctx, call, name, in.TagKeys)
 }
 
-func (a *api) listTagsForResource(_ context.Context, call *awswire.Call, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
+func (a *api) listTagsForResource(
+	_ context.Context, call *awswire.Call, in *shape.ListTagsForResourceInput,
+) (*shape.ListTagsForResourceOutput, error) {
 	name, err := tagged(call, in.ResourceArn)
 	if err != nil {
 		return nil, err

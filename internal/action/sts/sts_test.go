@@ -30,20 +30,25 @@ func newAPI(t *testing.T) (*api, *awswire.Call) {
 		t.Fatal(err)
 	}
 	keys := identity.NewKeyRing(identity.AccessKey{ID: "AKIA", Principal: identity.Root(desktest.Account)})
-	return &api{store, minter, keys}, &awswire.Call{Account: desktest.Account, Now: time.Now(), Principal: identity.Root(desktest.Account)}
+	return &api{store, minter, keys}, &awswire.Call{
+		Account: desktest.Account, Now: time.Now(), Principal: identity.Root(desktest.Account),
+	}
 }
 
 // The credentials that AssumeRole gives are ones that the front desk takes, as the role.
 func TestAssumedRoleCalls(t *testing.T) {
 	a, _ := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.minter, a.keys))
-	if got := d.JSON(t, "sts get-caller-identity"); got != `{"Account":"123456789012","Arn":"arn:aws:iam::123456789012:root","UserId":"123456789012"}` {
+	if got := d.JSON(t, "sts get-caller-identity"); got != `{"Account":"123456789012",`+
+		`"Arn":"arn:aws:iam::123456789012:root","UserId":"123456789012"}` {
 		t.Error(got)
 	}
 	out := d.AWS(t, "sts assume-role --role-arn "+taskRole+" --role-session-name me").(map[string]any)
 	c := out["Credentials"].(map[string]any)
-	asRole := d.With("AWS_ACCESS_KEY_ID="+c["AccessKeyId"].(string), "AWS_SECRET_ACCESS_KEY="+c["SecretAccessKey"].(string), "AWS_SESSION_TOKEN="+c["SessionToken"].(string))
-	if got := asRole.JSON(t, "sts get-caller-identity --query [Arn,UserId]"); got != `["arn:aws:sts::123456789012:assumed-role/task/me","`+identity.RoleID(taskRole)+`:me"]` {
+	asRole := d.With("AWS_ACCESS_KEY_ID="+c["AccessKeyId"].(string), "AWS_SECRET_ACCESS_KEY="+
+		c["SecretAccessKey"].(string), "AWS_SESSION_TOKEN="+c["SessionToken"].(string))
+	if got := asRole.JSON(t, "sts get-caller-identity --query [Arn,UserId]"); got !=
+		`["arn:aws:sts::123456789012:assumed-role/task/me","`+identity.RoleID(taskRole)+`:me"]` {
 		t.Error(got)
 	}
 }
@@ -52,13 +57,18 @@ func TestAssumeRoleRefusals(t *testing.T) {
 	a, call := newAPI(t)
 	type input = shape.AssumeRoleInput
 	for want, change := range map[string]func(*input){
-		"AccessDenied: User: arn:aws:iam::123456789012:root is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/task": func(i *input) {
+		"AccessDenied: User: arn:aws:iam::123456789012:root is not authorized to perform: sts:AssumeRole " +
+			"on resource: arn:aws:iam::123456789012:role/task": func(i *input) {
 			i.RoleArn = new("arn:aws:iam::123456789012:role/task") // its path is wrong
 		},
 		"ValidationError: x is invalid": func(i *input) { i.RoleArn = new("x") },
-		"ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration": func(i *input) { i.DurationSeconds = new(int32(7201)) },
-		"ValidationError: 1 validation error detected: Value '899'":                     func(i *input) { i.DurationSeconds = new(int32(899)) },
-		"ValidationError: 1 validation error detected: Value 'a b'":                     func(i *input) { i.RoleSessionName = new("a b") },
+		"ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration": func(i *input) {
+			i.DurationSeconds = new(int32(7201))
+		},
+		"ValidationError: 1 validation error detected: Value '899'": func(i *input) {
+			i.DurationSeconds = new(int32(899))
+		},
+		"ValidationError: 1 validation error detected: Value 'a b'": func(i *input) { i.RoleSessionName = new("a b") },
 	} {
 		in := &input{RoleArn: new(taskRole), RoleSessionName: new("me")}
 		change(in)
@@ -66,7 +76,8 @@ func TestAssumeRoleRefusals(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	out, err := a.assumeRole(t.Context(), call, &input{RoleArn: new(taskRole), RoleSessionName: new("me"), DurationSeconds: new(int32(7200))})
+	out, err := a.assumeRole(t.Context(), call,
+		&input{RoleArn: new(taskRole), RoleSessionName: new("me"), DurationSeconds: new(int32(7200))})
 	if err != nil || !out.Credentials.Expiration.Equal(call.Now.Add(2*time.Hour)) {
 		t.Errorf("%+v %v", out, err)
 	}
@@ -74,17 +85,22 @@ func TestAssumeRoleRefusals(t *testing.T) {
 
 func TestSessionTokenAndKeyInfo(t *testing.T) {
 	a, call := newAPI(t)
-	if out, err := a.getSessionToken(t.Context(), call, &shape.GetSessionTokenInput{}); err != nil || !out.Credentials.Expiration.Equal(call.Now.Add(time.Hour)) {
+	if out, err := a.getSessionToken(t.Context(), call, &shape.GetSessionTokenInput{}); err != nil ||
+		!out.Credentials.Expiration.Equal(call.Now.Add(time.Hour)) {
 		t.Errorf("%+v %v", out, err)
 	}
 	call.Principal.ARN = "arn:aws:sts::123456789012:assumed-role/task/me"
-	if _, err := a.getSessionToken(t.Context(), call, &shape.GetSessionTokenInput{}); err == nil || !strings.HasPrefix(err.Error(), "AccessDenied") {
+	if _, err := a.getSessionToken(t.Context(), call, &shape.GetSessionTokenInput{}); err == nil ||
+		!strings.HasPrefix(err.Error(), "AccessDenied") {
 		t.Error(err)
 	}
-	if out, err := a.getAccessKeyInfo(t.Context(), call, &shape.GetAccessKeyInfoInput{AccessKeyId: new("AKIA")}); err != nil || *out.Account != desktest.Account {
+	if out, err := a.getAccessKeyInfo(t.Context(), call,
+		&shape.GetAccessKeyInfoInput{AccessKeyId: new("AKIA")}); err != nil ||
+		*out.Account != desktest.Account {
 		t.Errorf("%+v %v", out, err)
 	}
-	if _, err := a.getAccessKeyInfo(t.Context(), call, &shape.GetAccessKeyInfoInput{AccessKeyId: new("AKIB")}); err == nil {
+	if _, err := a.getAccessKeyInfo(t.Context(), call,
+		&shape.GetAccessKeyInfoInput{AccessKeyId: new("AKIB")}); err == nil {
 		t.Error("a key nobody has")
 	}
 }

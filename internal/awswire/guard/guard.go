@@ -58,7 +58,8 @@ func New(c Config) (*Guard, error) {
 	g := &Guard{hosts: slices.Clone(localHosts), origins: map[string]bool{}, published: c.PublishedKeys}
 	for _, h := range c.Hosts {
 		if h = strings.ToLower(h); strings.Trim(h, ".") == "" || strings.ContainsAny(h, "/:* ") {
-			return nil, fmt.Errorf("%q is not a host name: want a name without scheme and port, or .name for all names under it", h)
+			return nil, fmt.Errorf("%q is not a host name: want a name without scheme and port, or .name "+
+				"for all names under it", h)
 		}
 		g.hosts = append(g.hosts, h)
 	}
@@ -108,7 +109,8 @@ func (g *Guard) Refuses(r *http.Request) string {
 		return "Other sites' web pages may not call this server."
 	}
 	if g.signedByAnybody(r, host) && fromBrowser(r, host) {
-		return "A browser may not send requests that are signed with a published access key (test), because any web page " +
+		return "A browser may not send requests that are signed with a published access key (test), " +
+			"because any web page " +
 			"could have made them. Send it with a program, sign with the server's own key (berth env prints it), " +
 			"or, for a web page that should call, start the server with --allow-origin and the page's origin."
 	}
@@ -142,7 +144,7 @@ func fromBrowser(r *http.Request, host string) bool {
 	return len(languages) > 0 && (resolved(host) || !slices.Equal(languages, []string{"*"}))
 }
 
-// hostname is the name in a Host header, in lower case without port, brackets and final dot.
+// hostname returns the name in a Host header, in lower case without port, brackets and final dot.
 func hostname(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h

@@ -19,17 +19,23 @@ func newGuard(t *testing.T) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	return g.Wrap(http.HandlerFunc(func(
+		w http.ResponseWriter, r *http.Request,
+	) {
+		w.WriteHeader(http.StatusNoContent)
+	}))
 }
 
 func TestHosts(t *testing.T) {
 	h := newGuard(t)
 	for host, want := range map[string]int{
-		"127.0.0.1:4566": 204, "127.0.0.1": 204, "[::1]:4566": 204, "10.1.2.3:80": 204, "localhost:4566": 204, "LOCALHOST": 204,
-		"s3.localhost:4566": 204, "ecs.us-east-1.amazonaws.com": 204, "host.docker.internal:4566": 204, "localhost.:4566": 204,
-		"berth.example.org:1": 204, "a.lab.example": 204, "123456789012.dkr.ecr.us-east-1.amazonaws.com": 204,
-		"evil.example": 403, "localhost.evil.example:4566": 403, "notlocalhost": 403, "amazonaws.com.evil.example": 403,
-		"evilamazonaws.com": 403, "lab.example": 403, "127.0.0.1.evil.example": 403, "": 403, "127.0.0.1@evil.example": 403,
+		"127.0.0.1:4566": 204, "127.0.0.1": 204, "[::1]:4566": 204, "10.1.2.3:80": 204,
+		"localhost:4566": 204, "LOCALHOST": 204, "s3.localhost:4566": 204, "ecs.us-east-1.amazonaws.com": 204,
+		"host.docker.internal:4566": 204, "localhost.:4566": 204, "berth.example.org:1": 204,
+		"a.lab.example": 204, "123456789012.dkr.ecr.us-east-1.amazonaws.com": 204, "evil.example": 403,
+		"localhost.evil.example:4566": 403, "notlocalhost": 403, "amazonaws.com.evil.example": 403,
+		"evilamazonaws.com": 403, "lab.example": 403, "127.0.0.1.evil.example": 403, "": 403,
+		"127.0.0.1@evil.example": 403,
 	} {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Host = host
@@ -109,7 +115,9 @@ func TestOwnPages(t *testing.T) {
 // Requests with the published key: programs may send them at every name, browsers at none.
 func TestPublishedKey(t *testing.T) {
 	h := newGuard(t)
-	chrome := http.Header{"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64) Chrome/140"}, "Accept-Language": {"en-US,en;q=0.9"}}
+	chrome := http.Header{
+		"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64) Chrome/140"}, "Accept-Language": {"en-US,en;q=0.9"},
+	}
 	browsers := map[string]http.Header{
 		"a browser":                         chrome,
 		"an address typed by a person":      merge(chrome, "Sec-Fetch-Site", "none"),
@@ -142,7 +150,8 @@ func TestPublishedKey(t *testing.T) {
 				for who, header := range programs {
 					for _, inQuery := range []bool{true, false} {
 						if got := send(h, method, host, key, inQuery, header); got != 204 {
-							t.Errorf("%s %s by %s signed by %s (in the query: %t): %d", method, host, who, key, inQuery, got)
+							t.Errorf("%s %s by %s signed by %s (in the query: %t): %d", method, host,
+								who, key, inQuery, got)
 						}
 					}
 				}
@@ -161,7 +170,8 @@ func TestPublishedKey(t *testing.T) {
 			t.Errorf("a header signed by a page of %s: %d, want %d", host, got, want)
 		}
 	}
-	if got := send(h, "GET", "10.1.2.3", "test", true, merge(chrome, "Origin", "http://console.example:8080")); got != 204 {
+	if got := send(h, "GET", "10.1.2.3", "test", true,
+		merge(chrome, "Origin", "http://console.example:8080")); got != 204 {
 		t.Errorf("a page that may call: %d", got)
 	}
 	if got := send(h, "GET", "10.1.2.3", "test", true, merge(chrome, "Origin", "null")); got != 403 {

@@ -107,12 +107,28 @@ func (e *encoder) mapping(v reflect.Value, t *schema.Type) {
 
 // text writes a string; unlike json.Marshal it leaves <, > and & as they are.
 func (e *encoder) text(s string) {
+	if isPlain(s) {
+		e.b.WriteByte('"')
+		e.b.WriteString(s)
+		e.b.WriteByte('"')
+		return
+	}
 	enc := json.NewEncoder(&e.b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(s); err != nil && e.err == nil {
 		e.err = err
 	}
 	e.b.Truncate(e.b.Len() - 1) // the newline that Encode adds
+}
+
+// isPlain reports whether JSON writes the string unchanged between quotes.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *encoder) float(f float64, bits int) {
@@ -128,7 +144,7 @@ func (e *encoder) float(f float64, bits int) {
 	}
 }
 
-// Seconds is a time as AWS JSON has it: seconds since 1970, with milliseconds as the fraction when there are any.
+// Seconds returns a time as AWS JSON has it: seconds since 1970, with milliseconds as the fraction when there are any.
 func Seconds(t time.Time) string {
 	ms := t.UnixMilli()
 	sign := ""

@@ -1,6 +1,7 @@
 package jsonwire
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"reflect"
@@ -29,8 +30,9 @@ func structOf(t interface{ Fatal(...any) }, typ reflect.Type) *schema.Struct {
 
 // samples are shapes that together have every kind of member.
 var samples = []reflect.Type{
-	reflect.TypeFor[ecs.RegisterTaskDefinitionInput](), reflect.TypeFor[ecs.DescribeServicesOutput](), reflect.TypeFor[ecs.CreateServiceInput](),
-	reflect.TypeFor[ecr.UploadLayerPartInput](), reflect.TypeFor[logs.FilterLogEventsOutput](), reflect.TypeFor[logs.GetQueryResultsOutput](),
+	reflect.TypeFor[ecs.RegisterTaskDefinitionInput](), reflect.TypeFor[ecs.DescribeServicesOutput](),
+	reflect.TypeFor[ecs.CreateServiceInput](), reflect.TypeFor[ecr.UploadLayerPartInput](),
+	reflect.TypeFor[logs.FilterLogEventsOutput](), reflect.TypeFor[logs.GetQueryResultsOutput](),
 }
 
 // What is written is JSON, and reads back as it was.
@@ -57,6 +59,25 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// A string is written as encoding/json writes it, but for <, > and &.
+func TestText(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]*`),
+			rapid.StringOf(rapid.SampledFrom([]rune("a\"\\<>&\x7f\x1f\u2028\ufffdé")))).Draw(rt, "s")
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(s); err != nil {
+			rt.Fatal(err)
+		}
+		var e encoder
+		e.text(s)
+		if got := e.b.String() + "\n"; got != want.String() {
+			rt.Fatalf("%q is written as %s, want %s", s, got, want.String())
+		}
+	})
+}
+
 func TestSeconds(t *testing.T) {
 	for _, c := range []struct {
 		at   time.Time
@@ -79,7 +100,8 @@ func TestFloats(t *testing.T) {
 		F *float64 `json:"f"`
 	}
 	s := structOf(t, reflect.TypeFor[shape]())
-	for text, want := range map[string]float64{`{"f":"Infinity"}`: math.Inf(1), `{"f":"-Infinity"}`: math.Inf(-1), `{"f":1e-7}`: 1e-7, `{"f":"NaN"}`: math.NaN()} {
+	for text, want := range map[string]float64{`{"f":"Infinity"}`: math.Inf(1),
+		`{"f":"-Infinity"}`: math.Inf(-1), `{"f":1e-7}`: 1e-7, `{"f":"NaN"}`: math.NaN()} {
 		var in shape
 		if p := Decode([]byte(text), reflect.ValueOf(&in).Elem(), s, nil); p != nil {
 			t.Fatalf("%s: %v", text, p)
@@ -97,8 +119,10 @@ func TestFloats(t *testing.T) {
 // No text makes the decoder panic; what it takes without a problem can be written and means the same.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
-		`{"family":"web","containerDefinitions":[{"name":"a","image":"i","memory":64,"portMappings":[{"containerPort":3000}]}]}`,
-		`{"containerDefinitions":[[[[[]]]]],"tags":{"a":{}},"cpu":1e400}`, `{"a":` + "\xff" + `}`, `null`, `{"family":null}`, `[`,
+		`{"family":"web","containerDefinitions":[{"name":"a","image":"i","memory":64,` +
+			`"portMappings":[{"containerPort":3000}]}]}`,
+		`{"containerDefinitions":[[[[[]]]]],"tags":{"a":{}},"cpu":1e400}`, `{"a":` + "\xff" + `}`, `null`,
+		`{"family":null}`, `[`,
 	} {
 		f.Add([]byte(seed), uint8(0))
 	}
@@ -115,7 +139,8 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 		back := reflect.New(typ).Elem()
-		if problems := Decode(again, back, s, ecs.EnumValues); len(problems) > 0 || !reflect.DeepEqual(v.Interface(), back.Interface()) {
+		if problems := Decode(again, back, s, ecs.EnumValues); len(problems) > 0 ||
+			!reflect.DeepEqual(v.Interface(), back.Interface()) {
 			t.Errorf("%s became %s: %v", text, again, problems)
 		}
 	})

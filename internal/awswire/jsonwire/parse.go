@@ -8,11 +8,13 @@ import (
 	"io"
 )
 
-// maxDepth is how deep a document may be nested; the deepest shapes need about fifteen, documents of type any a little more.
+// maxDepth is how deep a document may be nested; the deepest shapes need about fifteen, documents
+// of type any a little more.
 const maxDepth = 100
 
-// parse reads one JSON document: nil, bool, string, json.Number, []any and map[string]any. Unlike encoding/json it refuses an
-// object that has a member twice: one of the two would be dropped in silence.
+// parse reads one JSON document: nil, bool, string, json.Number, []any and map[string]any. Unlike
+// encoding/json it refuses an object that has a member twice: one of the two would be dropped in
+// silence.
 func parse(data []byte) (any, error) {
 	p := parser{json.NewDecoder(bytes.NewReader(data))}
 	p.UseNumber()

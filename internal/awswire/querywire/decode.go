@@ -1,21 +1,17 @@
 package querywire
 
 import (
-	"encoding/base64"
 	"maps"
-	"math"
 	"net/url"
 	"reflect"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/berthhq/berth/internal/awswire/schema"
+	"github.com/berthhq/berth/internal/awswire/textwire"
 )
 
-// Decode reads form into dst, a settable struct described by s. enums gives the values of an enum by name; nil checks none.
-// When problems are returned, dst holds what could be read.
+// Decode reads form into dst, a settable struct described by s. enums gives the values of an enum
+// by name; nil checks none. When problems are returned, dst holds what could be read.
 func Decode(form url.Values, dst reflect.Value, s *schema.Struct, enums func(string) []string) []schema.Problem {
 	root, problems := grow(form)
 	d := decoder{enums: enums, problems: problems}
@@ -32,7 +28,9 @@ func (d *decoder) structure(n *node, dst reflect.Value, s *schema.Struct, path s
 	for _, name := range slices.Sorted(maps.Keys(n.parts)) {
 		f, ok := s.Lookup(schema.Query, name)
 		if !ok {
-			d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: path.Member(name), Want: s.Nearest(schema.Query, name)})
+			d.problems = append(d.problems, schema.Problem{
+				Kind: schema.Unknown, Path: path.Member(name), Want: s.Nearest(schema.Query, name),
+			})
 			continue
 		}
 		d.value(n.parts[name], dst.Field(f.Index), f.Type, f.Query, path.Member(name))
@@ -85,8 +83,8 @@ func (d *decoder) list(n *node, dst reflect.Value, t *schema.Type, names schema.
 	}
 }
 
-// inside goes through the word between a list's name and the numbers. Some lists have a word of their own there; "member" is
-// understood by all.
+// inside goes through the word between a list's name and the numbers. Some lists have a word of
+// their own there; "member" is understood by all.
 func (d *decoder) inside(n *node, word string, path schema.Path) *node {
 	found := &node{}
 	for _, name := range slices.Sorted(maps.Keys(n.parts)) {
@@ -121,7 +119,8 @@ func (d *decoder) mapping(n *node, dst reflect.Value, t *schema.Type, names sche
 			case names.Value:
 				d.value(item.node.parts[name], elem, t.Elem, names, entry.Member(name))
 			default:
-				d.problems = append(d.problems, schema.Problem{Kind: schema.Unknown, Path: entry.Member(name), Want: names.Key})
+				d.problems = append(d.problems,
+					schema.Problem{Kind: schema.Unknown, Path: entry.Member(name), Want: names.Key})
 			}
 		}
 		dst.SetMapIndex(reflect.ValueOf(key), elem)
@@ -135,58 +134,9 @@ func (d *decoder) scalar(n *node, dst reflect.Value, t *schema.Type, path schema
 	if !n.hasValue {
 		return
 	}
-	text := n.value
-	switch t.Kind {
-	case schema.String:
-		if t.Enum != "" && d.enums != nil {
-			if allowed := d.enums(t.Enum); !slices.Contains(allowed, text) {
-				d.problems = append(d.problems, schema.Problem{Kind: schema.BadEnum, Path: path, Have: text, Allowed: allowed})
-				return
-			}
-		}
-		dst.SetString(text)
-	case schema.Bool:
-		switch {
-		case strings.EqualFold(text, "true"):
-			dst.SetBool(true)
-		case !strings.EqualFold(text, "false"):
-			d.wrongType(path, text, "Boolean")
-		}
-	case schema.Integer:
-		i, err := strconv.ParseInt(text, 10, t.Bits)
-		if err != nil {
-			d.wrongType(path, text, map[int]string{32: "Integer", 64: "Long"}[t.Bits])
-		}
-		dst.SetInt(i)
-	default:
-		d.rareScalar(text, dst, t, path)
-	}
-}
-
-func (d *decoder) rareScalar(text string, dst reflect.Value, t *schema.Type, path schema.Path) {
-	switch t.Kind {
-	case schema.Float:
-		f, err := strconv.ParseFloat(text, t.Bits)
-		if err != nil || math.IsNaN(f) && text != "NaN" {
-			d.wrongType(path, text, "Double")
-		}
-		dst.SetFloat(f)
-	case schema.Time:
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02"} {
-			if at, err := time.Parse(layout, text); err == nil {
-				dst.Set(reflect.ValueOf(at.UTC()))
-				return
-			}
-		}
-		d.wrongType(path, text, "Timestamp")
-	case schema.Blob:
-		b, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			d.wrongType(path, text, "Blob")
-		}
-		dst.SetBytes(b)
-	default:
-		d.wrongType(path, text, "Structure")
+	if p := textwire.Set(dst, t, n.value, d.enums); p != nil {
+		p.Path = path
+		d.problems = append(d.problems, *p)
 	}
 }
 

@@ -63,17 +63,24 @@ func TestForms(t *testing.T) {
 	check(t, "Names=", elbv2.DescribeTargetGroupsInput{Names: []string{}}) // an empty list
 	check(t, "Names.member.10=b&Names.member.9=a", elbv2.DescribeTargetGroupsInput{Names: []string{"a", "b"}})
 	check(t, "Targets.member.1.Id=i-1&Targets.member.1.Port=80&TargetGroupArn=tg",
-		elbv2.RegisterTargetsInput{TargetGroupArn: new("tg"), Targets: []elbv2.TargetDescription{{Id: new("i-1"), Port: new(int32(80))}}})
+		elbv2.RegisterTargetsInput{TargetGroupArn: new("tg"),
+			Targets: []elbv2.TargetDescription{{Id: new("i-1"), Port: new(int32(80))}}})
 	check(t, "Filter.1.Name=tag:a&Filter.1.Value.1=x&Filter.1.Value.2=y&InstanceId.1=i-1&DryRun=true",
-		ec2.DescribeInstancesInput{Filters: []ec2.Filter{{Name: new("tag:a"), Values: []string{"x", "y"}}}, InstanceIds: []string{"i-1"}, DryRun: new(true)})
-	check(t, "PublicKeyMaterial=aGVsbG8%3D&KeyName=k", ec2.ImportKeyPairInput{KeyName: new("k"), PublicKeyMaterial: []byte("hello")})
+		ec2.DescribeInstancesInput{Filters: []ec2.Filter{{Name: new("tag:a"), Values: []string{"x", "y"}}},
+			InstanceIds: []string{"i-1"}, DryRun: new(true)})
+	check(t, "PublicKeyMaterial=aGVsbG8%3D&KeyName=k",
+		ec2.ImportKeyPairInput{KeyName: new("k"), PublicKeyMaterial: []byte("hello")})
 	// A list with a word of its own, and the general word that is understood as well.
-	check(t, "SecurityGroupIds.SecurityGroupId.1=sg&CacheClusterId=c", elasticache.CreateCacheClusterInput{CacheClusterId: new("c"), SecurityGroupIds: []string{"sg"}})
-	check(t, "SecurityGroupIds.member.1=sg&CacheClusterId=c", elasticache.CreateCacheClusterInput{CacheClusterId: new("c"), SecurityGroupIds: []string{"sg"}})
+	check(t, "SecurityGroupIds.SecurityGroupId.1=sg&CacheClusterId=c",
+		elasticache.CreateCacheClusterInput{CacheClusterId: new("c"), SecurityGroupIds: []string{"sg"}})
+	check(t, "SecurityGroupIds.member.1=sg&CacheClusterId=c",
+		elasticache.CreateCacheClusterInput{CacheClusterId: new("c"), SecurityGroupIds: []string{"sg"}})
 	check(t, "StartTime=2026-11-23T00%3A55%3A38Z&AutoScalingGroupName=g&ScheduledActionName=n&MinSize=1",
-		autoscaling.PutScheduledUpdateGroupActionInput{AutoScalingGroupName: new("g"), ScheduledActionName: new("n"), MinSize: new(int32(1)),
+		autoscaling.PutScheduledUpdateGroupActionInput{AutoScalingGroupName: new("g"),
+			ScheduledActionName: new("n"), MinSize: new(int32(1)),
 			StartTime: new(time.Date(2026, 11, 23, 0, 55, 38, 0, time.UTC))})
-	check(t, "X-Amz-Algorithm=a&SignatureVersion=4&Name=", elbv2.CreateLoadBalancerInput{Name: new("")}) // an empty string is there
+	// an empty string is there
+	check(t, "X-Amz-Algorithm=a&SignatureVersion=4&Name=", elbv2.CreateLoadBalancerInput{Name: new("")})
 }
 
 func TestProblems(t *testing.T) {
@@ -171,8 +178,10 @@ func dense(v reflect.Value) bool {
 // What a client writes reads back as it was.
 func TestRoundTrip(t *testing.T) {
 	shapes := []reflect.Type{
-		reflect.TypeFor[ec2.RunInstancesInput](), reflect.TypeFor[elbv2.CreateRuleInput](), reflect.TypeFor[autoscaling.CreateAutoScalingGroupInput](),
-		reflect.TypeFor[elasticache.CreateReplicationGroupInput](), reflect.TypeFor[ec2.CreateLaunchTemplateInput](),
+		reflect.TypeFor[ec2.RunInstancesInput](), reflect.TypeFor[elbv2.CreateRuleInput](),
+		reflect.TypeFor[autoscaling.CreateAutoScalingGroupInput](),
+		reflect.TypeFor[elasticache.CreateReplicationGroupInput](),
+		reflect.TypeFor[ec2.CreateLaunchTemplateInput](),
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		typ := rapid.SampledFrom(shapes).Draw(t, "shape")
@@ -198,14 +207,18 @@ func TestRoundTrip(t *testing.T) {
 // No form makes the decoder panic, and what it has read can be written as well-formed XML.
 func FuzzDecode(f *testing.F) {
 	f.Add("Filter.1.Name=a&Filter.1.Value.1=b&MaxResults=5", uint8(0))
-	f.Add("Actions.member.1.AuthenticateOidcConfig.AuthenticationRequestExtraParams.entry.1.key=k&Conditions.member.2.Values=", uint8(1))
+	f.Add("Actions.member.1.AuthenticateOidcConfig.AuthenticationRequestExtraParams.entry.1.key=k"+
+		"&Conditions.member.2.Values=", uint8(1))
 	f.Add("a.b.c.d=1&a=2&a.b=3&.=&%00.1=x", uint8(2))
 	f.Fuzz(func(t *testing.T, form string, which uint8) {
 		values, err := url.ParseQuery(form)
 		if err != nil {
 			return
 		}
-		typ := []reflect.Type{reflect.TypeFor[ec2.RunInstancesInput](), reflect.TypeFor[elbv2.CreateRuleInput](), reflect.TypeFor[ec2.Filter](), reflect.TypeFor[elbv2.Rule]()}[which%4]
+		typ := []reflect.Type{
+			reflect.TypeFor[ec2.RunInstancesInput](), reflect.TypeFor[elbv2.CreateRuleInput](),
+			reflect.TypeFor[ec2.Filter](), reflect.TypeFor[elbv2.Rule](),
+		}[which%4]
 		s, err := cache.Of(typ)
 		if err != nil {
 			t.Fatal(err)

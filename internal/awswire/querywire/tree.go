@@ -1,7 +1,9 @@
-// Package querywire reads shapes from the parameters of AWS's Query protocols (Name=v, List.member.1.Key=v, EC2's List.1.Key=v).
+// Package querywire reads shapes from the parameters of AWS's Query protocols (Name=v,
+// List.member.1.Key=v, EC2's List.1.Key=v).
 //
-// Names are case-exact, a parameter that the shape has no place for is a problem, and so is a value given twice. Decoding never
-// panics; its recursion is bounded by the shapes and by maxDepth. Safe for concurrent use.
+// Names are case-exact, a parameter that the shape has no place for is a problem, and so is a value
+// given twice. Decoding never panics; its recursion is bounded by the shapes and by maxDepth. Safe
+// for concurrent use.
 package querywire
 
 import (
@@ -46,7 +48,8 @@ func grow(form url.Values) (*node, []schema.Problem) {
 			at = at.part(part)
 		}
 		if len(form[name]) > 1 {
-			problems = append(problems, schema.Problem{Kind: schema.Malformed, Path: schema.Path{}.Member(name), Have: "the parameter '" + name + "' is given more than once"})
+			problems = append(problems, schema.Problem{Kind: schema.Malformed, Path: schema.Path{}.Member(
+				name), Have: "the parameter '" + name + "' is given more than once"})
 		}
 		at.value, at.hasValue = form[name][0], true
 	}
@@ -56,7 +59,8 @@ func grow(form url.Values) (*node, []schema.Problem) {
 // envelope reports whether a parameter is about the call: which operation, and who signs.
 func envelope(name string) bool {
 	switch name {
-	case "Action", "Version", "AWSAccessKeyId", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp", "SecurityToken":
+	case "Action", "Version", "AWSAccessKeyId", "Signature", "SignatureMethod", "SignatureVersion",
+		"Timestamp", "SecurityToken":
 		return true
 	}
 	return strings.HasPrefix(name, "X-Amz-")
@@ -77,7 +81,7 @@ type numbered struct {
 	node *node
 }
 
-// items are the parts that are numbers, in order; bad is the name of a part that is none.
+// items returns the parts that are numbers, in order; bad is the name of a part that is none.
 func (n *node) items() (items []numbered, bad string) {
 	for name, part := range n.parts {
 		at, err := strconv.Atoi(name)

@@ -1,10 +1,12 @@
-// Package reshape carries values between the wire's shapes and the nouns, field by field, matching names without regard to case
-// (TaskRoleArn and TaskRoleARN are one field). It is what makes "no field is dropped in silence" a rule and not a habit: In fails on
-// every field of a request that the noun has no place for.
+// Package reshape copies values between the shapes of requests and answers and the nouns, field by
+// field. It matches names without regard to case (TaskRoleArn and TaskRoleARN are the same field).
+// In returns an error for a field of a request that the noun does not have, so that no field is
+// ever ignored.
 //
-// Scalars of the shapes are pointers, nil when absent; nouns hold plain values where absent and zero mean the same, pointers where
-// they do not. Named string and integer types convert. The functions are safe for concurrent use and keep nothing; slices and maps
-// are copied, so that a noun never shares memory with a request.
+// Scalars of shapes are pointers, nil when absent. Nouns have plain values where absent and zero
+// mean the same, and pointers where they do not. Named string and integer types are converted. The
+// functions are safe for concurrent use. Slices and maps are copied, so that a noun never shares
+// memory with a request.
 package reshape
 
 import (
@@ -25,19 +27,22 @@ type UnknownFieldError struct {
 
 func (e *UnknownFieldError) Error() string { return "no place for the field " + e.Path }
 
-// In copies a request's shape into a new D. A field that is set in src and absent from D is an *UnknownFieldError, unless it asks for
-// nothing: clients send back the empty lists and the false that they were answered.
+// In copies the shape of a request into a new D. A field that is set in src and missing in D gives
+// an *UnknownFieldError, unless it is empty or false: clients send back such values as they
+// received them.
 func In[D any](src any) (D, error) {
 	var dst D
 	err := (&copier{strict: true}).copy(reflect.ValueOf(&dst).Elem(), reflect.ValueOf(src), "")
 	return dst, err
 }
 
-// Out copies a noun into a new shape. Fields the shape does not have stay behind, zero values become absent.
+// Out copies a noun into a new shape. Fields that the shape does not have are left out; zero values
+// become absent.
 func Out[D any](src any) D {
 	var dst D
 	if err := (&copier{}).copy(reflect.ValueOf(&dst).Elem(), reflect.ValueOf(src), ""); err != nil {
-		// Only types that cannot be converted get here: a mistake of the program that any test of the action meets.
+		// Only types that cannot be converted cause an error. That is a bug, which any test of the
+		// action finds.
 		panic(err)
 	}
 	return dst
@@ -62,7 +67,8 @@ func (c *copier) copy(dst, src reflect.Value, path string) error {
 		dst = dst.Elem()
 	}
 	switch {
-	case src.Type() == timeType || src.Kind() == dst.Kind() && src.Type().ConvertibleTo(dst.Type()) && isScalar(src.Kind()):
+	case src.Type() == timeType || src.Kind() == dst.Kind() && src.Type().ConvertibleTo(dst.Type()) &&
+		isScalar(src.Kind()):
 		dst.Set(src.Convert(dst.Type()))
 		return nil
 	case isInt(src.Kind()) && isInt(dst.Kind()):
@@ -153,7 +159,8 @@ func wireName(f reflect.StructField) string {
 	return f.Name
 }
 
-// fieldCache holds, per struct type, the index of each field by its lower-case name. It only grows by the program's own types.
+// fieldCache holds, per struct type, the index of each field by its lower-case name. It only grows
+// by the program's own types.
 var fieldCache sync.Map
 
 func fieldsOf(t reflect.Type) map[string]int {

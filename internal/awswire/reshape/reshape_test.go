@@ -49,7 +49,8 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := task{TaskARN: "a", Status: "RUNNING", Ports: []port{{80}}, At: at, Labels: map[string]string{"k": "v"}, Weight: new(0), Enable: true}
+	want := task{TaskARN: "a", Status: "RUNNING", Ports: []port{{80}}, At: at,
+		Labels: map[string]string{"k": "v"}, Weight: new(0), Enable: true}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("In = %+v, want %+v", got, want)
 	}
@@ -75,10 +76,14 @@ func TestInTakesEmptyFields(t *testing.T) {
 		Extras  []string
 		Nested  *nested
 	}
-	if got, err := In[task](more{TaskArn: new("a"), Extras: []string{}, Nested: &nested{On: new(false)}}); err != nil || got.TaskARN != "a" {
+	if got, err := In[task](more{
+		TaskArn: new("a"), Extras: []string{}, Nested: &nested{On: new(false)},
+	}); err != nil || got.TaskARN != "a" {
 		t.Errorf("In = %+v, %v", got, err)
 	}
-	for name, src := range map[string]more{"Extras": {Extras: []string{""}}, "Nested": {Nested: &nested{On: new(true)}}} {
+	for name, src := range map[string]more{
+		"Extras": {Extras: []string{""}}, "Nested": {Nested: &nested{On: new(true)}},
+	} {
 		if _, err := In[task](src); err == nil || err.Error() != "no place for the field "+name {
 			t.Errorf("%s: err = %v", name, err)
 		}
@@ -146,7 +151,8 @@ type (
 )
 
 func inners(t *rapid.T) inner {
-	in := inner{Text: rapid.String().Draw(t, "text"), Count: int(rapid.Int32().Draw(t, "count")), Words: rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "words")}
+	in := inner{Text: rapid.String().Draw(t, "text"), Count: int(rapid.Int32().Draw(t, "count")),
+		Words: rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "words")}
 	if rapid.Bool().Draw(t, "has maybe") {
 		in.Maybe = new(int(rapid.Int32().Draw(t, "maybe")))
 	}
@@ -156,9 +162,11 @@ func inners(t *rapid.T) inner {
 func outers(t *rapid.T) outer {
 	part := rapid.Custom(inners)
 	out := outer{
-		NameARN: rapid.String().Draw(t, "name"), Kind: status(rapid.String().Draw(t, "kind")), On: rapid.Bool().Draw(t, "on"), Share: rapid.Float64().Draw(t, "share"),
-		Big: rapid.Int64().Draw(t, "big"), Plain: part.Draw(t, "plain"), Many: rapid.SliceOfN(part, 0, 3).Draw(t, "many"),
-		Labels: rapid.MapOfN(rapid.String(), rapid.String(), 0, 3).Draw(t, "labels"), ByName: rapid.MapOfN(rapid.String(), part, 0, 3).Draw(t, "by name"),
+		NameARN: rapid.String().Draw(t, "name"), Kind: status(rapid.String().Draw(t, "kind")),
+		On: rapid.Bool().Draw(t, "on"), Share: rapid.Float64().Draw(t, "share"),
+		Big: rapid.Int64().Draw(t, "big"), Plain: part.Draw(t, "plain"), Many: rapid.SliceOfN(part, 0,
+			3).Draw(t, "many"), Labels: rapid.MapOfN(rapid.String(), rapid.String(), 0, 3).Draw(t, "labels"),
+		ByName: rapid.MapOfN(rapid.String(), part, 0, 3).Draw(t, "by name"),
 	}
 	if rapid.Bool().Draw(t, "has at") {
 		out.At = time.Unix(rapid.Int64Range(1, 1<<40).Draw(t, "at"), 0).UTC()
@@ -190,7 +198,8 @@ func TestNounsComeBackFromTheWire(t *testing.T) {
 	})
 }
 
-// Whichever member the noun has no place for, however deep it is, is named.
+// Whichever member the noun has no place for, however deep it is, is named. An explicit zero asks for nothing
+// and is not refused.
 func TestNoMemberIsLeftOut(t *testing.T) {
 	type narrow struct {
 		Many []struct {
@@ -205,7 +214,7 @@ func TestNoMemberIsLeftOut(t *testing.T) {
 			switch {
 			case m.Count != nil:
 				at = fmt.Sprintf("many[%d].count", i)
-			case m.Maybe != nil:
+			case m.Maybe != nil && *m.Maybe != 0:
 				at = fmt.Sprintf("many[%d].maybe", i)
 			}
 			if at != "" {

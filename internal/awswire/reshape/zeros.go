@@ -5,20 +5,22 @@ import (
 	"reflect"
 )
 
-// Zeros lists the fields of a request's shape that say zero in so many words: false, 0, "", or a collection without elements. Nouns keep no
-// difference between that and saying nothing; what wants to give back exactly what it was given keeps this list beside the noun and hands it
-// to Restore. Paths are those of [UnknownFieldError].
+// Zeros returns the fields of a request's shape that are explicitly zero: false, 0, "", or an empty
+// collection. Nouns do not distinguish that from an absent field. To return exactly what a caller
+// sent, store the list beside the noun and pass it to Restore. Paths are those of
+// [UnknownFieldError].
 func Zeros(src any) []string {
 	var paths []string
 	walk(reflect.ValueOf(src), "", func(path string, f reflect.Value) {
-		if !f.IsNil() && (f.Kind() == reflect.Pointer && f.Elem().IsZero() || f.Kind() != reflect.Pointer && f.Len() == 0) {
+		if !f.IsNil() && (f.Kind() == reflect.Pointer && f.Elem().IsZero() ||
+			f.Kind() != reflect.Pointer && f.Len() == 0) {
 			paths = append(paths, path)
 		}
 	})
 	return paths
 }
 
-// Restore sets the fields of a shape that are absent and that zeros names. dst is a pointer to a struct.
+// Restore sets the absent fields of a shape that zeros names. dst is a pointer to a struct.
 func Restore(dst any, zeros []string) {
 	if len(zeros) == 0 {
 		return
@@ -55,7 +57,8 @@ func walk(v reflect.Value, path string, visit func(path string, f reflect.Value)
 		}
 		for t, f := range v.Fields() {
 			at := join(path, wireName(t))
-			if k := f.Kind(); k == reflect.Slice || k == reflect.Map || k == reflect.Pointer && isScalar(f.Type().Elem().Kind()) {
+			if k := f.Kind(); k == reflect.Slice || k == reflect.Map ||
+				k == reflect.Pointer && isScalar(f.Type().Elem().Kind()) {
 				visit(at, f)
 			}
 			walk(f, at, visit)

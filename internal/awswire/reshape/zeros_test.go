@@ -8,10 +8,13 @@ import (
 
 // A request that went through a noun comes back with what it set to zero, and with nothing else.
 func TestZerosComeBack(t *testing.T) {
-	in := wireOuter{NameArn: new(""), On: new(false), Share: new(1.5), One: &wireInner{Count: new(int32(0)), Words: []string{}},
+	in := wireOuter{NameArn: new(""), On: new(false), Share: new(1.5),
+		One:  &wireInner{Count: new(int32(0)), Words: []string{}},
 		Many: []wireInner{{Text: new("x")}, {Text: new("")}}, Labels: map[string]string{}}
 	zeros := Zeros(&in)
-	if want := []string{"nameArn", "on", "one.count", "one.words", "many[1].text", "labels"}; !slices.Equal(slices.Sorted(slices.Values(zeros)), slices.Sorted(slices.Values(want))) {
+	if want := []string{
+		"nameArn", "on", "one.count", "one.words", "many[1].text", "labels",
+	}; !slices.Equal(slices.Sorted(slices.Values(zeros)), slices.Sorted(slices.Values(want))) {
 		t.Errorf("Zeros = %q, want %q", zeros, want)
 	}
 	noun, err := In[outer](&in)

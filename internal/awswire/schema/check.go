@@ -34,7 +34,7 @@ func (c *checker) structure(v reflect.Value, s *Struct, path Path, refused *Refu
 			continue
 		}
 		set++
-		sub := refused.member(name)
+		sub := refused.member(f.Index)
 		if sub.refuses() && !Empty(fv) {
 			c.problems = append(c.problems, Problem{Kind: Refused, Path: path.Member(name)})
 			continue
@@ -77,8 +77,9 @@ func (t *Type) hasStructs() bool {
 	return t.Kind == Structure
 }
 
-// Empty reports whether a member that is there says nothing: false, "", 0, a collection without elements, or a structure of
-// nothing else ({"enabled": false}). Clients send such values as defaults; refusing them would refuse calls that ask for nothing.
+// Empty reports whether a member that is present asks for nothing: it is false, "", 0, a collection without
+// elements, or a structure of nothing else ({"enabled": false}). Clients send such values as
+// defaults; refusing them would refuse calls that ask for nothing.
 func Empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -99,25 +100,26 @@ func Empty(v reflect.Value) bool {
 // Refusals is the set of members that an operation does not implement. nil refuses nothing.
 type Refusals struct {
 	all     bool
-	members map[string]*Refusals
+	members map[int]*Refusals // by the index of the field
 }
 
 func (r *Refusals) refuses() bool { return r != nil && r.all }
 
-func (r *Refusals) member(name string) *Refusals {
+func (r *Refusals) member(index int) *Refusals {
 	if r == nil {
 		return nil
 	}
-	return r.members[name]
+	return r.members[index]
 }
 
-// Refuse makes the set of the given paths, in the names of the format: "a", "a.b", "list[].member", "map{}.member". A path that leads to no
-// member of s is an error, so that a misspelt refusal cannot refuse nothing.
+// Refuse makes the set of the given paths, in the names of the format: "a", "a.b", "list[].member",
+// "map{}.member". A path that leads to no member of s is an error, so that a misspelt refusal
+// cannot refuse nothing.
 func (s *Struct) Refuse(f Format, paths ...string) (*Refusals, error) {
 	if len(paths) == 0 {
 		return nil, nil
 	}
-	root := &Refusals{members: map[string]*Refusals{}}
+	root := &Refusals{members: map[int]*Refusals{}}
 	for _, p := range paths {
 		at, in := root, s
 		for part := range strings.SplitSeq(p, ".") {
@@ -129,17 +131,17 @@ func (s *Struct) Refuse(f Format, paths ...string) (*Refusals, error) {
 			if !ok {
 				return nil, fmt.Errorf("refused member %q: %s has no member %q", p, in.Name, name)
 			}
-			if at.members[name] == nil {
-				at.members[name] = &Refusals{members: map[string]*Refusals{}}
+			if at.members[field.Index] == nil {
+				at.members[field.Index] = &Refusals{members: map[int]*Refusals{}}
 			}
-			at, in = at.members[name], field.Type.structure()
+			at, in = at.members[field.Index], field.Type.structure()
 		}
 		at.all = true
 	}
 	return root, nil
 }
 
-// structure is the structure that t holds, directly or as the elements of lists and maps; nil if it holds none.
+// structure returns the structure that t holds, directly or as the elements of lists and maps; nil if it holds none.
 func (t *Type) structure() *Struct {
 	for t.Kind == List || t.Kind == Map {
 		t = t.Elem

@@ -15,11 +15,12 @@ type ProblemKind int
 const (
 	Malformed ProblemKind = iota + 1 // the text is not in the format at all
 	WrongType                        // Have was found where Want belongs
-	Unknown                          // there is no member of this name; Want is the nearest one that there is, if any is near
-	Missing                          // a required member is absent
-	BadEnum                          // Have is none of Allowed
-	NotUnion                         // a union has not exactly one member
-	Refused                          // the member exists but the operation does not implement it
+	// there is no member of this name; Want is the nearest one that there is, if any is near
+	Unknown
+	Missing  // a required member is absent
+	BadEnum  // Have is none of Allowed
+	NotUnion // a union has not exactly one member
+	Refused  // the member exists but the operation does not implement it
 )
 
 // Problem is one thing that is wrong with a request. It is turned into a fault by the service's own rules.
@@ -46,7 +47,7 @@ func (p Path) Member(name string) Path { return append(slices.Clip(p), Step{Name
 // Item returns the path to an item of the list that p leads to.
 func (p Path) Item(at int) Path { return append(slices.Clip(p), Step{At: at}) }
 
-// String is the path as a programmer writes it: containerDefinitions[0].name.
+// String returns the path as a programmer writes it: containerDefinitions[0].name.
 func (p Path) String() string {
 	var b strings.Builder
 	for i, s := range p {
@@ -62,7 +63,8 @@ func (p Path) String() string {
 	return b.String()
 }
 
-// Constraint is the path as AWS's validation messages have it: containerDefinitions.1.member.name, first letters in lower case.
+// Constraint returns the path as AWS's validation messages have it: containerDefinitions.1.member.name,
+// first letters in lower case.
 func (p Path) Constraint() string {
 	parts := make([]string, len(p))
 	for i, s := range p {
@@ -75,7 +77,7 @@ func (p Path) Constraint() string {
 	return strings.Join(parts, ".")
 }
 
-// Parameter is the path as EC2's messages have it: BlockDeviceMapping.1.DeviceName.
+// Parameter returns the path as EC2's messages have it: BlockDeviceMapping.1.DeviceName.
 func (p Path) Parameter() string {
 	parts := make([]string, len(p))
 	for i, s := range p {
@@ -109,7 +111,7 @@ func (s *Struct) Nearest(f Format, mistaken string) string {
 	return best
 }
 
-// distance is the number of letters to add, drop or change to make a of b; it may stop at limit.
+// distance returns the number of letters to add, drop or change to make a of b; it may stop at limit.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > 200 {
 		return limit

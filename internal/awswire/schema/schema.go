@@ -1,13 +1,21 @@
-// Package schema reads the tags of the generated shapes: which member has which name in which format, what may be in it, and
-// what is missing. The codecs beside it (jsonwire, querywire, xmlwire) work from it.
+// Package schema reads the tags of the generated shapes: which member has which name in which
+// format, what may be in it, and what is missing. The codecs beside it (jsonwire, querywire,
+// xmlwire) work from it.
 //
 // The tags of a shape's fields:
 //
-//	json:"clusterName"            the member's name in JSON
+//	json:"clusterName"            the member's name in JSON and CBOR
+//	json:"filters,omitempty"      an empty list at the top of an answer is left out; others are written
 //	query:"Filter,flat"           its name as a Query parameter; flat: items follow the name itself (Filter.1.Name)
 //	query:"Tags,item=member"      the word between a list's name and the number (Tags.member.1.Key)
 //	xml:"Params,entry=entry,key=key,value=value"   the words that make up a map
 //	xml:"tagSet,item=item,omitempty"   an empty list is left out of answers; other empty lists are written
+//	http:"label", http:"query=name", http:"header=Name", http:"prefix=x-amz-meta-", http:"payload", http:"status"
+//	                              REST: the member is not in the body but in the path (under its name), in the query
+//	                              string, in a header field, in all fields with a prefix; or it is the whole body,
+//	                              or the status of an answer
+//	http:"POST /zones/{Id} 201"   REST, on a blank field of an input: the operation's method, path and status
+//	xml:"CreateZoneResponse"      REST, on a blank field: the root element of the body
 //	enum:"LaunchType"             the enum that the string (or each string of a list or map) belongs to
 //	required:"true"               a call without it is refused
 //	shape:"union"                 on a blank field: exactly one of the struct's members is set
@@ -16,6 +24,7 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -68,17 +77,49 @@ type Field struct {
 	Type     *Type
 	Required bool
 	JSON     string
-	Query    Names
-	XML      Names
+	// OmitEmpty leaves an empty list at the top of an answer out in JSON and CBOR.
+	OmitEmpty bool
+	Query     Names
+	XML       Names
+	HTTP      Binding
 }
 
 // Struct is a structure's members in the order of their declaration.
 type Struct struct {
-	Name    string
-	Union   bool
-	Fields  []Field
-	byJSON  map[string]*Field
-	byQuery map[string]*Field
+	Name   string
+	Union  bool
+	Fields []Field
+	// Route and Root are of inputs and outputs in REST; see the tags.
+	Route, Root string
+	// Body is the structure of the members that are in the body: the structure itself, unless some
+	// are elsewhere.
+	Body *Struct
+	// Payload is the member that is the whole body, nil if none is.
+	Payload *Field
+	// Fixed are the parameters of the query string that belong to the route.
+	Fixed map[string]bool
+
+	byJSON, byQuery, byXML map[string]*Field
+}
+
+// Where says in which part of a request or an answer a member of a REST operation is.
+type Where int
+
+// The places of members.
+const (
+	InBody Where = iota
+	InLabel
+	InQuery
+	InHeader
+	InPrefix
+	InPayload
+	InStatus
+)
+
+// Binding is where a member is, and its name there.
+type Binding struct {
+	In   Where
+	Name string
 }
 
 // Format is one of the formats that members have names in.
@@ -88,27 +129,35 @@ type Format int
 const (
 	JSON Format = iota + 1
 	Query
+	XML
 )
 
 // Lookup finds a member by its exact name in a format.
 func (s *Struct) Lookup(f Format, name string) (*Field, bool) {
 	m := s.byJSON
-	if f == Query {
+	switch f {
+	case Query:
 		m = s.byQuery
+	case XML:
+		m = s.byXML
 	}
 	fd, ok := m[name]
 	return fd, ok
 }
 
-// WireName is the member's name in a format, "" when it has none.
+// WireName returns the member's name in a format, "" when it has none.
 func (f *Field) WireName(format Format) string {
-	if format == Query {
+	switch format {
+	case Query:
 		return f.Query.Name
+	case XML:
+		return f.XML.Name
 	}
 	return f.JSON
 }
 
-// Cache remembers the structures it has read, so that shapes which operations share are read once. The zero Cache is ready.
+// Cache remembers the structures it has read, so that shapes which operations share are read once.
+// The zero Cache is ready.
 type Cache struct {
 	mu      sync.Mutex
 	structs map[reflect.Type]*Struct
@@ -131,13 +180,14 @@ func (c *Cache) structOf(t reflect.Type) (*Struct, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%s is not a struct", t)
 	}
-	s := &Struct{Name: t.Name(), byJSON: map[string]*Field{}, byQuery: map[string]*Field{}}
+	s := &Struct{Name: t.Name()}
 	c.structs[t] = s // before the members, which may lead back here
 	s.Fields = make([]Field, 0, t.NumField())
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		if sf.Name == "_" {
 			s.Union = s.Union || sf.Tag.Get("shape") == "union"
+			s.Route, s.Root = sf.Tag.Get("http"), sf.Tag.Get("xml")
 			continue
 		}
 		f, err := c.field(sf, i)
@@ -147,27 +197,79 @@ func (c *Cache) structOf(t reflect.Type) (*Struct, error) {
 		}
 		s.Fields = append(s.Fields, f)
 	}
+	s.index()
+	s.split()
+	return s, nil
+}
+
+func (s *Struct) index() {
+	s.byJSON, s.byQuery, s.byXML = map[string]*Field{}, map[string]*Field{}, map[string]*Field{}
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		if f.JSON != "" {
-			s.byJSON[f.JSON] = f
-		}
-		if f.Query.Name != "" {
-			s.byQuery[f.Query.Name] = f
+		s.byJSON[f.JSON], s.byQuery[f.Query.Name], s.byXML[f.XML.Name] = f, f, f
+	}
+	for _, m := range []map[string]*Field{s.byJSON, s.byQuery, s.byXML} {
+		delete(m, "") // members that the format does not have
+	}
+}
+
+// split finds which members are in the body.
+func (s *Struct) split() {
+	s.Body, s.Fixed = s, map[string]bool{}
+	_, query, _ := strings.Cut(s.Route, "?")
+	query, _, _ = strings.Cut(query, " ")
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		s.Fixed[name] = true
+	}
+	var body []Field
+	for i := range s.Fields {
+		switch f := &s.Fields[i]; f.HTTP.In {
+		case InBody:
+			body = append(body, *f)
+		case InPayload:
+			s.Payload = f
 		}
 	}
-	return s, nil
+	if len(body) < len(s.Fields) {
+		s.Body = &Struct{Name: s.Name, Fields: body}
+		s.Body.index()
+		s.Body.Body = s.Body
+	}
 }
 
 func (c *Cache) field(sf reflect.StructField, index int) (Field, error) {
 	f := Field{
 		Index: index, Name: sf.Name,
-		JSON: sf.Tag.Get("json"), Query: parseNames(sf.Tag.Get("query")), XML: parseNames(sf.Tag.Get("xml")),
+		Query: parseNames(sf.Tag.Get("query")), XML: parseNames(sf.Tag.Get("xml")),
 		Required: sf.Tag.Get("required") == "true",
+	}
+	name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
+	f.JSON, f.OmitEmpty = name, options == "omitempty"
+	where, at, _ := strings.Cut(sf.Tag.Get("http"), "=")
+	f.HTTP = Binding{places[where], at}
+	if f.HTTP.In == InLabel {
+		f.HTTP.Name = cmp.Or(f.JSON, f.XML.Name)
 	}
 	var err error
 	f.Type, err = c.typeOf(sf.Type, sf.Tag.Get("enum"))
 	return f, err
+}
+
+// FillLists makes the lists at the top of an answer that are nil empty ones, as AWS's services of
+// JSON write them, so that no action has to. v is a struct described by s.
+func (s *Struct) FillLists(v reflect.Value) {
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if fv := v.Field(f.Index); f.Type.Kind == List && !f.OmitEmpty && fv.IsNil() {
+			fv.Set(reflect.MakeSlice(fv.Type(), 0, 0))
+		}
+	}
+}
+
+var places = map[string]Where{
+	"label": InLabel, "query": InQuery, "header": InHeader, "prefix": InPrefix, "payload": InPayload,
+	"status": InStatus,
 }
 
 var (

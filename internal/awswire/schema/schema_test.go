@@ -58,7 +58,9 @@ func TestTagsAreRead(t *testing.T) {
 func kinds(problems []Problem) string {
 	var all []string
 	for _, p := range problems {
-		all = append(all, map[ProblemKind]string{Missing: "missing ", Refused: "refused ", NotUnion: "not one of "}[p.Kind]+p.Path.String())
+		all = append(all, map[ProblemKind]string{
+			Missing: "missing ", Refused: "refused ", NotUnion: "not one of ",
+		}[p.Kind]+p.Path.String())
 	}
 	slices.Sort(all)
 	return strings.Join(all, ", ")
@@ -80,7 +82,8 @@ func TestCheck(t *testing.T) {
 		{tree{Name: name, Children: []tree{{Name: name}, {}}}, "missing children[1].name"},
 		{tree{Name: name, Children: []tree{{Name: name, Kind: "a"}}}, "refused children[0].kind"},
 		{tree{Name: name, Kind: "a"}, ""}, // refused only inside
-		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{{}}}}}, "refused byName.k.children"},
+		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{{}}}}},
+			"refused byName.k.children"},
 		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{}}}}, ""}, // empty says nothing
 		{tree{Name: name, Either: &either{}}, "not one of either"},
 		{tree{Name: name, Either: &either{A: name, B: new(false)}}, "not one of either"},
@@ -125,7 +128,8 @@ func TestRefusalsMustExist(t *testing.T) {
 func TestPaths(t *testing.T) {
 	p := Path{}.Member("ContainerDefinitions").Item(1).Member("Name")
 	for got, want := range map[string]string{
-		p.String(): "ContainerDefinitions[1].Name", p.Constraint(): "containerDefinitions.2.member.name", p.Parameter(): "ContainerDefinitions.2.Name",
+		p.String(): "ContainerDefinitions[1].Name", p.Constraint(): "containerDefinitions.2.member.name",
+		p.Parameter(): "ContainerDefinitions.2.Name",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -163,7 +167,9 @@ func TestDistance(t *testing.T) {
 
 func TestShapesOnly(t *testing.T) {
 	var c Cache
-	for _, v := range []any{struct{ C chan int }{}, struct{ M map[int]string }{}, struct{ F func() }{}, struct{ N int8 }{}, 1} {
+	for _, v := range []any{
+		struct{ C chan int }{}, struct{ M map[int]string }{}, struct{ F func() }{}, struct{ N int8 }{}, 1,
+	} {
 		if _, err := c.Of(reflect.TypeOf(v)); err == nil {
 			t.Errorf("%T: no error", v)
 		}

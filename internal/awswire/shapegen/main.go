@@ -1,9 +1,11 @@
-// Command shapegen writes the packages under internal/awswire/shape: for every API that Berth speaks, plain Go types for the
-// inputs and outputs of the operations listed in services.go and of everything reachable from them.
+// Command shapegen writes the packages under internal/awswire/shape: for every API that Berth
+// speaks, plain Go types for the inputs and outputs of the operations listed in services.go and of
+// everything reachable from them.
 //
-// Its source of facts is the official Go SDK, read as text (go/parser) from the module cache; the SDK is no dependency of Berth.
-// It takes names, types, wire names, enum values and error codes, and nothing else: no sentence of the SDK's documentation.
-// Every construct it does not know stops it with an error: a shape is complete or it is not written.
+// Its source of facts is the official Go SDK, read as text (go/parser) from the module cache; the
+// SDK is no dependency of Berth. It takes names, types, wire names, enum values and error codes,
+// and nothing else: no sentence of the SDK's documentation. Every construct it does not know stops
+// it with an error: a shape is complete or it is not written.
 //
 //	go generate ./internal/awswire/shape
 package main

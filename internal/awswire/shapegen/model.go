@@ -24,6 +24,7 @@ type model struct {
 type shape struct {
 	Name   string
 	Union  bool
+	Route  string // of a REST operation's input
 	Fields []field
 }
 
@@ -56,6 +57,11 @@ func newModel(s service, src *source) (*model, error) {
 			sh, err := m.structShape(name, spec, half)
 			if err != nil {
 				return nil, err
+			}
+			if half == "Input" && m.svc.REST {
+				if sh.Route = m.route(op); strings.Contains(sh.Route, "  ") || sh.Route == "" {
+					return nil, fmt.Errorf("%s: no route found", op)
+				}
 			}
 			m.ops = append(m.ops, sh)
 		}
@@ -92,6 +98,11 @@ func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shap
 			xml.OmitEmpty = true
 			fl.XML = &xml
 		}
+		if fl.JSON != nil && half == "Output" && strings.HasPrefix(fl.Type, "[]") && m.svc.omitsEmpty(name, fl.Name) {
+			json := *fl.JSON
+			json.OmitEmpty = true
+			fl.JSON = &json
+		}
 		sh.Fields = append(sh.Fields, fl)
 	}
 	return sh, m.addExtra(sh)
@@ -110,7 +121,10 @@ func (m *model) addExtra(sh *shape) error {
 }
 
 // nameTables are the three name tables of a struct.
-type nameTables struct{ json, query, xml map[string]wire }
+type nameTables struct {
+	json, query, xml map[string]wire
+	rest             bool // requests have the names of answers
+}
 
 func (m *model) namesOf(name, half string) nameTables {
 	var t nameTables
@@ -121,6 +135,11 @@ func (m *model) namesOf(name, half string) nameTables {
 		if m.svc.Query {
 			t.query, t.xml = t.json, t.json
 		}
+		return t
+	}
+	if m.svc.REST {
+		t.xml = m.src.restNames(name, half)
+		t.rest = true
 		return t
 	}
 	doc := "Document"
@@ -147,7 +166,7 @@ func (t nameTables) of(f field, half string) (json, query, xml *wire, err error)
 	switch {
 	case json == nil && query == nil && xml == nil:
 		err = fmt.Errorf("no wire name found")
-	case half == "Input":
+	case half == "Input" && !t.rest:
 		xml = nil
 	case half == "Output":
 		query = nil
@@ -164,6 +183,18 @@ func (w wire) withDefaults(goType string) wire {
 		w.Entry, w.Key, w.Elem = "entry", "key", "value"
 	}
 	return w
+}
+
+// route returns the route of a REST operation.
+func (m *model) route(op string) string {
+	if m.svc.JSON {
+		return m.src.routes[op]
+	}
+	status := "200"
+	if slices.Contains(strings.Fields(m.svc.Created), op) {
+		status = "201"
+	}
+	return m.src.restRoute(op, status)
 }
 
 // readErrors collects the codes of the service's errors.

@@ -14,6 +14,7 @@ type wire struct {
 	Item             string // the name of a list's items
 	Entry, Key, Elem string // the names of a map's entries and their halves
 	OmitEmpty        bool   // an empty list is left out
+	HTTP             string // REST: where it is when it is not in the body
 }
 
 // jsonNames reads the wire names of a struct from its SerializeMembers method: Go field -> wire name.
@@ -24,7 +25,7 @@ func (src *source) jsonNames(goType string) map[string]wire {
 			return wire{}, false
 		}
 		name, ok := src.members[sel.Sel.Name]
-		return wire{Name: name}, ok
+		return wire{Name: name, HTTP: src.bindings[sel.Sel.Name]}, ok
 	})
 }
 
@@ -79,7 +80,7 @@ func serializerCall(n ast.Node) (string, bool) {
 		return "", false
 	}
 	id, ok := call.Fun.(*ast.Ident)
-	if !ok || !strings.Contains(id.Name, "query_serializeDocument") {
+	if !ok || !strings.Contains(id.Name, "_serializeDocument") {
 		return "", false
 	}
 	return id.Name, true
@@ -98,6 +99,11 @@ func (src *source) addCollectionNames(fn string, w *wire) {
 		}
 		if name, ok := callWithLiteral(call, "Array"); ok {
 			w.Item = name
+		}
+		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "ArrayWithCustomName" {
+			w.Item = localName(decl)
+		} else if ok && sel.Sel.Name == "Array" && len(call.Args) == 0 {
+			w.Item = "member"
 		}
 		if key, ok := callWithLiteral(call, "Map"); ok && len(call.Args) == 2 {
 			w.Entry, w.Key = "entry", key
@@ -150,7 +156,7 @@ func deserializerCall(n ast.Node) (string, bool) {
 		return "", false
 	}
 	id, ok := call.Fun.(*ast.Ident)
-	if !ok || !strings.Contains(id.Name, "query_deserializeDocument") {
+	if !ok || !strings.Contains(id.Name, "_deserializeDocument") {
 		return "", false
 	}
 	return id.Name, true

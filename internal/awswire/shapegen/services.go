@@ -7,20 +7,33 @@ import (
 
 const sdk = "github.com/aws/aws-sdk-go-v2/service/"
 
-// service says where a service's shapes come from and which operations are wanted. To add an operation, add its name and generate again.
+// service says where a service's shapes come from and which operations are wanted. To add an
+// operation, add its name and generate again.
 type service struct {
 	Package, Title, Module, Version string
 	// JSON services are read from their schemas, the others from their serializers. Query on a JSON service gives the
 	// names of the Query protocol as well, for a service that clients of several ages speak to (CloudWatch).
 	JSON, Query, EC2 bool
+	// REST services are addressed by method and path. Created are the operations that are answered
+	// with 201, where the SDK does not say it.
+	REST    bool
+	Created string
+	// Statuses writes the table of the errors' HTTP statuses, for services that do not answer all with 400.
+	Statuses bool
 	// The SDK has these in code, not in tables.
 	SigningName, TargetPrefix, APIVersion, XMLNamespace string
 	Operations                                          string
-	// Extra are members that real clients send although the public model does not have them, by the type they belong to.
-	// They are optional strings, named as on the wire but for the first letter.
+	// Absent are operations that list what cannot exist here, one a line. They read, and their answers
+	// are lists; both is checked. Behind the name stand the members that name such things, with
+	// AWS's code of the fault that there is none.
+	Absent string
+	// Extra are members that real clients send although the public model does not have them, by the
+	// type they belong to. They are optional strings, named as on the wire but for the first
+	// letter.
 	Extra map[string][]string
-	// OmitEmpty are the lists of answers, as Type.Member, that AWS leaves out when they are empty; a "*" stands for every type or
-	// member. AWS writes all other lists, so that clients find an empty list and not an absent one.
+	// OmitEmpty are the lists of answers, as Type.Member, that AWS leaves out when they are empty;
+	// a "*" stands for every type or member. AWS writes all other lists, so that clients find an
+	// empty list and not an absent one. In JSON that is so at the top of answers only.
 	OmitEmpty string
 }
 
@@ -34,9 +47,38 @@ func (s service) omitsEmpty(shape, member string) bool {
 	return false
 }
 
-func (s service) operations() []string { return strings.Fields(s.Operations) }
+// operations returns the names of all operations that get shapes.
+func (s service) operations() []string {
+	names := strings.Fields(s.Operations)
+	for _, a := range s.absent() {
+		names = append(names, a.Name)
+	}
+	return names
+}
 
-// prefix is what the names of the SDK's serializing functions start with.
+// absent is a line of service.Absent.
+type absent struct {
+	Name    string
+	Unknown [][2]string // member and code
+}
+
+func (s service) absent() (list []absent) {
+	for line := range strings.Lines(strings.TrimSpace(s.Absent)) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		a := absent{Name: words[0]}
+		for _, w := range words[1:] {
+			member, code, _ := strings.Cut(w, "=")
+			a.Unknown = append(a.Unknown, [2]string{member, code})
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+// prefix returns what the names of the SDK's serializing functions start with.
 func (s service) prefix() string {
 	if s.EC2 {
 		return "awsEc2query_"
@@ -50,7 +92,8 @@ var services = []service{
 		SigningName: "ecs", TargetPrefix: "AmazonEC2ContainerServiceV20141113",
 		Operations: `
 			CreateCluster DeleteCluster UpdateCluster UpdateClusterSettings DescribeClusters ListClusters
-			RegisterTaskDefinition DeregisterTaskDefinition DeleteTaskDefinitions DescribeTaskDefinition ListTaskDefinitions
+			RegisterTaskDefinition DeregisterTaskDefinition DeleteTaskDefinitions DescribeTaskDefinition
+			ListTaskDefinitions
 			ListTaskDefinitionFamilies
 			RunTask StartTask StopTask DescribeTasks ListTasks
 			CreateService UpdateService DeleteService DescribeServices ListServices ListServicesByNamespace
@@ -67,91 +110,171 @@ var services = []service{
 			CreateTaskSet UpdateTaskSet DeleteTaskSet DescribeTaskSets UpdateServicePrimaryTaskSet
 			CreateDaemon UpdateDaemon DeleteDaemon DescribeDaemon ListDaemons
 			DescribeDaemonDeployments ListDaemonDeployments DescribeDaemonRevisions
-			RegisterDaemonTaskDefinition DeleteDaemonTaskDefinition DescribeDaemonTaskDefinition ListDaemonTaskDefinitions
-			CreateExpressGatewayService UpdateExpressGatewayService DeleteExpressGatewayService DescribeExpressGatewayService
+			RegisterDaemonTaskDefinition DeleteDaemonTaskDefinition DescribeDaemonTaskDefinition
+			ListDaemonTaskDefinitions
+			CreateExpressGatewayService UpdateExpressGatewayService DeleteExpressGatewayService
+			DescribeExpressGatewayService
 			CreateGateway UpdateGateway DeleteGateway DescribeGateway DescribeGatewayResources DescribeGatewayRoute
 			ListGateways ListGatewayRoutes ListGatewayClusterAssociations AssociateGatewayWithCluster
 			DisassociateGatewayFromCluster`,
+		OmitEmpty: `DescribeTaskDefinitionOutput.Tags RegisterTaskDefinitionOutput.Tags`,
 		Extra: map[string][]string{ // sent by Amazon's agent 1.105.1, ecs-agent.md 3
 			"RegisterContainerInstanceInput": {"clientToken"},
 			"DiscoverPollEndpointInput":      {"zoneId"},
 		},
 	},
 	{
-		Package: "elbv2", Title: "Elastic Load Balancing (version 2)", Module: sdk + "elasticloadbalancingv2", Version: "v1.63.9",
-		SigningName: "elasticloadbalancing", APIVersion: "2015-12-01",
+		Package: "elbv2", Title: "Elastic Load Balancing (version 2)", Module: sdk + "elasticloadbalancingv2",
+		Version: "v1.63.9", SigningName: "elasticloadbalancing", APIVersion: "2015-12-01",
 		XMLNamespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
 		Operations: `
-			CreateLoadBalancer DeleteLoadBalancer DescribeLoadBalancers DescribeLoadBalancerAttributes ModifyLoadBalancerAttributes
-			SetSubnets SetSecurityGroups SetIpAddressType DescribeCapacityReservation ModifyCapacityReservation ModifyIpPools
-			CreateListener DeleteListener ModifyListener DescribeListeners DescribeListenerAttributes ModifyListenerAttributes
+			CreateLoadBalancer DeleteLoadBalancer DescribeLoadBalancers DescribeLoadBalancerAttributes
+			ModifyLoadBalancerAttributes
+			SetSubnets SetSecurityGroups SetIpAddressType DescribeCapacityReservation
+			ModifyCapacityReservation ModifyIpPools
+			CreateListener DeleteListener ModifyListener DescribeListeners DescribeListenerAttributes
+			ModifyListenerAttributes
 			AddListenerCertificates RemoveListenerCertificates DescribeListenerCertificates
 			CreateRule DeleteRule ModifyRule DescribeRules SetRulePriorities
 			CreateTargetGroup DeleteTargetGroup ModifyTargetGroup DescribeTargetGroups DescribeTargetGroupAttributes
 			ModifyTargetGroupAttributes RegisterTargets DeregisterTargets DescribeTargetHealth
-			AddTags RemoveTags DescribeTags DescribeSSLPolicies DescribeAccountLimits
-			DescribeTrustStores`,
+			AddTags RemoveTags DescribeTags DescribeSSLPolicies DescribeAccountLimits`,
+		Absent: `
+			DescribeTrustStores TrustStoreArns=TrustStoreNotFound Names=TrustStoreNotFound
+			DescribeTrustStoreAssociations TrustStoreArn=TrustStoreNotFound
+			DescribeTrustStoreRevocations TrustStoreArn=TrustStoreNotFound`,
 		OmitEmpty: `
-			*.RegexValues RuleCondition.Values Rule.Transforms Listener.Certificates Listener.AlpnPolicy LoadBalancer.SecurityGroups
+			*.RegexValues RuleCondition.Values Rule.Transforms Listener.Certificates Listener.AlpnPolicy
+			LoadBalancer.SecurityGroups
 			AvailabilityZone.SourceNatIpv6Prefixes Jwt*.* *CapacityReservationOutput.*`,
 	},
 	{
 		Package: "autoscaling", Title: "Amazon EC2 Auto Scaling", Module: sdk + "autoscaling", Version: "v1.80.0",
-		SigningName: "autoscaling", APIVersion: "2011-01-01", XMLNamespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+		SigningName: "autoscaling", APIVersion: "2011-01-01",
+		XMLNamespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
 		Operations: `
 			CreateLaunchConfiguration DeleteLaunchConfiguration DescribeLaunchConfigurations
 			CreateAutoScalingGroup UpdateAutoScalingGroup DeleteAutoScalingGroup DescribeAutoScalingGroups
-			DescribeAutoScalingInstances DescribeScalingActivities SetDesiredCapacity SetInstanceHealth SetInstanceProtection
+			DescribeAutoScalingInstances DescribeScalingActivities SetDesiredCapacity SetInstanceHealth
+			SetInstanceProtection
 			TerminateInstanceInAutoScalingGroup AttachInstances DetachInstances EnterStandby ExitStandby
 			AttachLoadBalancerTargetGroups DetachLoadBalancerTargetGroups DescribeLoadBalancerTargetGroups
 			AttachLoadBalancers DetachLoadBalancers DescribeLoadBalancers
 			AttachTrafficSources DetachTrafficSources DescribeTrafficSources
 			PutScalingPolicy DeletePolicy DescribePolicies ExecutePolicy DescribeAdjustmentTypes
-			PutLifecycleHook DeleteLifecycleHook DescribeLifecycleHooks DescribeLifecycleHookTypes CompleteLifecycleAction
+			PutLifecycleHook DeleteLifecycleHook DescribeLifecycleHooks DescribeLifecycleHookTypes
+			CompleteLifecycleAction
 			RecordLifecycleActionHeartbeat
-			PutScheduledUpdateGroupAction DeleteScheduledAction DescribeScheduledActions BatchPutScheduledUpdateGroupAction
+			PutScheduledUpdateGroupAction DeleteScheduledAction DescribeScheduledActions
+			BatchPutScheduledUpdateGroupAction
 			BatchDeleteScheduledAction
 			CreateOrUpdateTags DeleteTags DescribeTags SuspendProcesses ResumeProcesses DescribeScalingProcessTypes
 			StartInstanceRefresh CancelInstanceRefresh RollbackInstanceRefresh DescribeInstanceRefreshes
-			EnableMetricsCollection DisableMetricsCollection DescribeMetricCollectionTypes DescribeTerminationPolicyTypes
+			EnableMetricsCollection DisableMetricsCollection DescribeMetricCollectionTypes
+			DescribeTerminationPolicyTypes
 			PutNotificationConfiguration DeleteNotificationConfiguration DescribeNotificationConfigurations
 			DescribeAutoScalingNotificationTypes DescribeAccountLimits PutWarmPool DeleteWarmPool DescribeWarmPool`,
 		OmitEmpty: `
-			AutoScalingGroup.AvailabilityZoneIds InstanceRequirements.* CpuPerformanceFactorRequest.* RefreshPreferences.*
-			CustomizedMetricSpecification.* Predictive*.* CapacityReservationTarget.* AlarmSpecification.* *Distribution*.* Metric.*
+			AutoScalingGroup.AvailabilityZoneIds InstanceRequirements.* CpuPerformanceFactorRequest.*
+			RefreshPreferences.*
+			CustomizedMetricSpecification.* Predictive*.* CapacityReservationTarget.* AlarmSpecification.*
+			*Distribution*.* Metric.*
 			LaunchConfiguration.ClassicLinkVPCSecurityGroups`,
 	},
 	{
 		Package: "ec2", Title: "Amazon EC2", Module: sdk + "ec2", Version: "v1.344.2", EC2: true,
 		SigningName: "ec2", APIVersion: "2016-11-15", XMLNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
 		Operations: `
-			DescribeInstances DescribeInstanceStatus RunInstances TerminateInstances StopInstances StartInstances RebootInstances
+			DescribeInstances DescribeInstanceStatus RunInstances TerminateInstances StopInstances
+			StartInstances RebootInstances
 			DescribeInstanceTypes DescribeInstanceTypeOfferings DescribeInstanceAttribute ModifyInstanceAttribute
 			DescribeAvailabilityZones DescribeRegions DescribeAccountAttributes
 			DescribeVpcs DescribeVpcAttribute DescribeSubnets DescribeInternetGateways DescribeRouteTables
-			DescribeNetworkInterfaces DescribeAddresses DescribeNetworkAcls DescribeVolumes
+			DescribeNetworkInterfaces DescribeAddresses DescribeNetworkAcls DescribeVolumes DescribeDhcpOptions
 			GetConsoleOutput DescribeInstanceCreditSpecifications MonitorInstances UnmonitorInstances
 			DescribeSecurityGroups DescribeSecurityGroupRules CreateSecurityGroup DeleteSecurityGroup
-			AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress RevokeSecurityGroupEgress
+			AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress
+			RevokeSecurityGroupEgress
 			DescribeImages DescribeKeyPairs CreateKeyPair ImportKeyPair DeleteKeyPair
 			CreateTags DeleteTags DescribeTags
 			CreateLaunchTemplate DeleteLaunchTemplate ModifyLaunchTemplate DescribeLaunchTemplates
-			CreateLaunchTemplateVersion DeleteLaunchTemplateVersions DescribeLaunchTemplateVersions
-			DescribeVpnGateways DescribeVpnConnections DescribeCustomerGateways DescribeNatGateways
-			DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeEgressOnlyInternetGateways
-			DescribeFlowLogs DescribePrefixLists DescribeManagedPrefixLists DescribeTransitGateways
-			DescribeTransitGatewayAttachments DescribeTransitGatewayVpcAttachments DescribePlacementGroups
-			DescribeSnapshots DescribeSpotInstanceRequests DescribeSpotFleetRequests DescribeFleets
-			DescribeCapacityReservations DescribeHosts DescribeReservedInstances DescribeIamInstanceProfileAssociations
-			DescribeVpcEndpointServiceConfigurations`,
+			CreateLaunchTemplateVersion DeleteLaunchTemplateVersions DescribeLaunchTemplateVersions`,
+		Absent: `
+			DescribeVpnGateways VpnGatewayIds=InvalidVpnGatewayID.NotFound
+			DescribeVpnConnections VpnConnectionIds=InvalidVpnConnectionID.NotFound
+			DescribeCustomerGateways CustomerGatewayIds=InvalidCustomerGatewayID.NotFound
+			DescribeNatGateways NatGatewayIds=NatGatewayNotFound
+			DescribeVpcEndpoints VpcEndpointIds=InvalidVpcEndpointId.NotFound
+			DescribeVpcEndpointServiceConfigurations ServiceIds=InvalidVpcEndpointServiceId.NotFound
+			DescribeVpcPeeringConnections VpcPeeringConnectionIds=InvalidVpcPeeringConnectionID.NotFound
+			DescribeEgressOnlyInternetGateways EgressOnlyInternetGatewayIds=InvalidGatewayID.NotFound
+			DescribeFlowLogs FlowLogIds=InvalidFlowLogId.NotFound
+			DescribePrefixLists PrefixListIds=InvalidPrefixListId.NotFound
+			DescribeManagedPrefixLists PrefixListIds=InvalidPrefixListID.NotFound
+			DescribeTransitGateways TransitGatewayIds=InvalidTransitGatewayID.NotFound
+			DescribeTransitGatewayAttachments TransitGatewayAttachmentIds=InvalidTransitGatewayAttachmentID.NotFound
+			DescribeTransitGatewayVpcAttachments TransitGatewayAttachmentIds=InvalidTransitGatewayAttachmentID.NotFound
+			DescribePlacementGroups GroupNames=InvalidPlacementGroup.Unknown GroupIds=InvalidPlacementGroupId.Unknown
+			DescribeSnapshots SnapshotIds=InvalidSnapshot.NotFound
+			DescribeSpotInstanceRequests SpotInstanceRequestIds=InvalidSpotInstanceRequestID.NotFound
+			DescribeSpotFleetRequests SpotFleetRequestIds=InvalidSpotFleetRequestId.NotFound
+			DescribeFleets FleetIds=InvalidFleetId.NotFound
+			DescribeCapacityReservations CapacityReservationIds=InvalidCapacityReservationId.NotFound
+			DescribeHosts HostIds=InvalidHostID.NotFound
+			DescribeReservedInstances ReservedInstancesIds=InvalidReservedInstancesID
+			DescribeIamInstanceProfileAssociations AssociationIds=InvalidAssociationID.NotFound
+			DescribeVolumesModifications VolumeIds=InvalidVolume.NotFound
+			DescribeVolumeStatus VolumeIds=InvalidVolume.NotFound
+			DescribeCarrierGateways CarrierGatewayIds=InvalidCarrierGatewayID.NotFound
+			DescribeLocalGateways LocalGatewayIds=InvalidLocalGatewayID.NotFound
+			DescribeTransitGatewayRouteTables TransitGatewayRouteTableIds=InvalidRouteTableID.NotFound
+DescribeTransitGatewayPeeringAttachments TransitGatewayAttachmentIds=InvalidTransitGatewayAttachmentID.NotFound
+			DescribeTransitGatewayConnects TransitGatewayAttachmentIds=InvalidTransitGatewayAttachmentID.NotFound
+DescribeTransitGatewayMulticastDomains TransitGatewayMulticastDomainIds=InvalidTransitGatewayMulticastDomainId.NotFound
+			DescribeClientVpnEndpoints ClientVpnEndpointIds=InvalidClientVpnEndpointId.NotFound
+			DescribeVpcEndpointConnections
+			DescribeVpcEndpointConnectionNotifications ConnectionNotificationId=InvalidConnectionNotification
+			DescribeInstanceConnectEndpoints InstanceConnectEndpointIds=InvalidInstanceConnectEndpointId.NotFound
+			DescribeSpotPriceHistory
+			DescribeReservedInstancesListings ReservedInstancesListingId=InvalidReservedInstancesListingId
+DescribeReservedInstancesModifications ReservedInstancesModificationIds=InvalidReservedInstancesModificationId
+			DescribeHostReservations HostReservationIdSet=InvalidHostReservationId
+			DescribeScheduledInstances ScheduledInstanceIds=InvalidScheduledInstanceId
+			DescribeCapacityReservationFleets CapacityReservationFleetIds=InvalidCapacityReservationFleetId.NotFound
+			DescribeBundleTasks BundleIds=InvalidBundleID.NotFound
+			DescribeConversionTasks ConversionTaskIds=InvalidConversionTaskId
+			DescribeExportTasks ExportTaskIds=InvalidExportTaskID.NotFound
+			DescribeImportImageTasks ImportTaskIds=InvalidConversionTaskId
+			DescribeImportSnapshotTasks ImportTaskIds=InvalidConversionTaskId
+			DescribeFastSnapshotRestores
+			DescribeSnapshotTierStatus
+			DescribeReplaceRootVolumeTasks ReplaceRootVolumeTaskIds=InvalidReplaceRootVolumeTaskId.NotFound
+			DescribeIpv6Pools PoolIds=InvalidPoolID.NotFound
+			DescribePublicIpv4Pools PoolIds=InvalidPoolID.NotFound
+			DescribeAddressTransfers
+			DescribeNetworkInterfacePermissions NetworkInterfacePermissionIds=InvalidPermissionID.NotFound
+			DescribeNetworkInsightsPaths NetworkInsightsPathIds=InvalidNetworkInsightsPathId.NotFound
+			DescribeNetworkInsightsAnalyses NetworkInsightsAnalysisIds=InvalidNetworkInsightsAnalysisId.NotFound
+			DescribeTrafficMirrorSessions TrafficMirrorSessionIds=InvalidTrafficMirrorSessionId.NotFound
+			DescribeTrafficMirrorTargets TrafficMirrorTargetIds=InvalidTrafficMirrorTargetId.NotFound
+			DescribeTrafficMirrorFilters TrafficMirrorFilterIds=InvalidTrafficMirrorFilterId.NotFound
+			DescribeIpams IpamIds=InvalidIpamId.NotFound
+			DescribeIpamPools IpamPoolIds=InvalidIpamPoolId.NotFound
+			DescribeIpamScopes IpamScopeIds=InvalidIpamScopeId.NotFound
+			DescribeInstanceEventWindows InstanceEventWindowIds=InvalidInstanceEventWindowID.NotFound
+			DescribeVerifiedAccessInstances VerifiedAccessInstanceIds=InvalidVerifiedAccessInstanceId.NotFound`,
 		OmitEmpty: `
-			Instance.Tags Vpc.Tags Subnet.Tags SecurityGroup.Tags LaunchTemplate.Tags Volume.Tags Image.Tags Address.Tags
+			Instance.Tags Vpc.Tags Subnet.Tags SecurityGroup.Tags LaunchTemplate.Tags Volume.Tags Image.Tags
+			Address.Tags
 			CreateKeyPairOutput.Tags CreateSecurityGroupOutput.Tags VpcEncryptionControl.Tags
 			AvailabilityZone.*Geography Region.Geography Image.ProductCodes Image.ImageWatermarks
-			Instance.Elastic* Instance.Licenses Instance.SecondaryInterfaces *.Ipv?Prefixes NetworkInterface.AssociatedSubnets
-			Vpc.Ipv6CidrBlockAssociationSet InstanceStatus.Events *.UnknownIpPermissions DescribeInstanceAttributeOutput.*
+			Instance.Elastic* Instance.Licenses Instance.SecondaryInterfaces *.Ipv?Prefixes
+			NetworkInterface.AssociatedSubnets
+			Vpc.Ipv6CidrBlockAssociationSet InstanceStatus.Events *.UnknownIpPermissions
+			DescribeInstanceAttributeOutput.*
 			ResponseLaunchTemplateData.* LaunchTemplate*Specification.* InstanceRequirements.* CpuPerformanceFactor.*
-			EbsInfo.* FpgaInfo.* Gpu*Info.* *AcceleratorInfo.* NetworkCardInfo.* NetworkInfo.* NeuronInfo.* NitroTpmInfo.* ProcessorInfo.*
+			EbsInfo.* FpgaInfo.* Gpu*Info.* *AcceleratorInfo.* NetworkCardInfo.* NetworkInfo.* NeuronInfo.*
+			NitroTpmInfo.* ProcessorInfo.*
 			VCpuInfo.* InstanceStorageInfo.*`,
 	},
 	{
@@ -159,37 +282,68 @@ var services = []service{
 		SigningName: "ecr", TargetPrefix: "AmazonEC2ContainerRegistry_V20150921",
 		Operations: `
 			CreateRepository DeleteRepository DescribeRepositories DescribeRegistry GetAuthorizationToken
-			DescribeImages ListImages BatchGetImage BatchDeleteImage PutImage PutImageTagMutability PutImageScanningConfiguration
+			DescribeImages ListImages BatchGetImage BatchDeleteImage PutImage PutImageTagMutability
+			PutImageScanningConfiguration
 			BatchCheckLayerAvailability InitiateLayerUpload UploadLayerPart CompleteLayerUpload GetDownloadUrlForLayer
 			GetLifecyclePolicy PutLifecyclePolicy DeleteLifecyclePolicy
 			GetRepositoryPolicy SetRepositoryPolicy DeleteRepositoryPolicy
 			TagResource UntagResource ListTagsForResource`,
+		Absent: `
+			DescribePullThroughCacheRules EcrRepositoryPrefixes=PullThroughCacheRuleNotFoundException
+			DescribeRepositoryCreationTemplates Prefixes=TemplateNotFoundException`,
+		OmitEmpty: `PutImageTagMutabilityOutput.*`,
 	},
 	{
-		Package: "logs", Title: "Amazon CloudWatch Logs", Module: sdk + "cloudwatchlogs", Version: "v1.92.1", JSON: true,
-		SigningName: "logs", TargetPrefix: "Logs_20140328",
+		Package: "logs", Title: "Amazon CloudWatch Logs", Module: sdk + "cloudwatchlogs", Version: "v1.92.1",
+		JSON: true, SigningName: "logs", TargetPrefix: "Logs_20140328",
 		Operations: `
-			CreateLogGroup DeleteLogGroup DescribeLogGroups ListLogGroups CreateLogStream DeleteLogStream DescribeLogStreams
+			CreateLogGroup DeleteLogGroup DescribeLogGroups ListLogGroups CreateLogStream DeleteLogStream
+			DescribeLogStreams
 			PutLogEvents GetLogEvents FilterLogEvents PutRetentionPolicy DeleteRetentionPolicy
 			TagLogGroup UntagLogGroup ListTagsLogGroup TagResource UntagResource ListTagsForResource
-			StartLiveTail StartQuery StopQuery GetQueryResults DescribeQueries
-			DescribeMetricFilters DescribeSubscriptionFilters DescribeDestinations DescribeExportTasks
-			DescribeResourcePolicies DescribeQueryDefinitions`,
+			StartLiveTail StartQuery StopQuery GetQueryResults`,
+		Absent: `
+			DescribeMetricFilters
+			DescribeSubscriptionFilters
+			DescribeDestinations
+			DescribeExportTasks
+			DescribeResourcePolicies
+			DescribeQueryDefinitions
+			DescribeQueries
+			DescribeAccountPolicies
+			DescribeDeliveries
+			DescribeDeliveryDestinations
+			DescribeDeliverySources
+			DescribeFieldIndexes
+			DescribeIndexPolicies
+			ListLogAnomalyDetectors
+			ListIntegrations`,
 	},
 	{
 		Package: "elasticache", Title: "Amazon ElastiCache", Module: sdk + "elasticache", Version: "v1.64.5",
-		SigningName: "elasticache", APIVersion: "2015-02-02", XMLNamespace: "http://elasticache.amazonaws.com/doc/2015-02-02/",
+		SigningName: "elasticache", APIVersion: "2015-02-02",
+		XMLNamespace: "http://elasticache.amazonaws.com/doc/2015-02-02/",
 		Operations: `
 			CreateCacheCluster ModifyCacheCluster DeleteCacheCluster DescribeCacheClusters RebootCacheCluster
 			CreateReplicationGroup ModifyReplicationGroup DeleteReplicationGroup DescribeReplicationGroups
 			CreateCacheSubnetGroup ModifyCacheSubnetGroup DeleteCacheSubnetGroup DescribeCacheSubnetGroups
 			DescribeCacheEngineVersions DescribeCacheParameterGroups DescribeEvents
-			AddTagsToResource RemoveTagsFromResource ListTagsForResource
-			DescribeServerlessCaches DescribeServerlessCacheSnapshots DescribeSnapshots DescribeUsers
-			DescribeUserGroups DescribeGlobalReplicationGroups DescribeReservedCacheNodes DescribeUpdateActions
-			DescribeCacheSecurityGroups`,
+			AddTagsToResource RemoveTagsFromResource ListTagsForResource`,
+		Absent: `
+			DescribeServerlessCaches ServerlessCacheName=ServerlessCacheNotFoundFault
+			DescribeServerlessCacheSnapshots ServerlessCacheSnapshotName=ServerlessCacheSnapshotNotFoundFault
+			DescribeSnapshots SnapshotName=SnapshotNotFoundFault
+			DescribeUsers UserId=UserNotFound
+			DescribeUserGroups UserGroupId=UserGroupNotFound
+			DescribeGlobalReplicationGroups GlobalReplicationGroupId=GlobalReplicationGroupNotFoundFault
+			DescribeReservedCacheNodes ReservedCacheNodeId=ReservedCacheNodeNotFound
+			DescribeUpdateActions
+			DescribeCacheSecurityGroups CacheSecurityGroupName=CacheSecurityGroupNotFound
+			DescribeServiceUpdates ServiceUpdateName=ServiceUpdateNotFoundFault
+			DescribeReservedCacheNodesOfferings ReservedCacheNodesOfferingId=ReservedCacheNodesOfferingNotFound`,
 		OmitEmpty: `
-			CacheCluster.CacheNodes *PendingModifiedValues.* ReplicationGroup.MemberClustersOutpostArns ReplicationGroup.UserGroupIds
+			CacheCluster.CacheNodes *PendingModifiedValues.* ReplicationGroup.MemberClustersOutpostArns
+			ReplicationGroup.UserGroupIds
 			UserGroupsUpdateStatus.* *.SupportedNetworkTypes`,
 	},
 	{
@@ -202,18 +356,58 @@ var services = []service{
 		SigningName: "iam", APIVersion: "2010-05-08", XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
 		Operations: `
 			CreateRole GetRole DeleteRole ListRoles UpdateRole UpdateAssumeRolePolicy TagRole UntagRole ListRoleTags
-			CreateServiceLinkedRole AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
+			CreateServiceLinkedRole DeleteServiceLinkedRole GetServiceLinkedRoleDeletionStatus
+			AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
 			PutRolePolicy GetRolePolicy DeleteRolePolicy ListRolePolicies
-			CreateInstanceProfile GetInstanceProfile DeleteInstanceProfile ListInstanceProfiles ListInstanceProfilesForRole
-			AddRoleToInstanceProfile RemoveRoleFromInstanceProfile GetUser ListAccountAliases
-			ListUsers ListGroups ListPolicies ListServerCertificates ListOpenIDConnectProviders ListSAMLProviders
-			ListMFADevices ListVirtualMFADevices`,
+			CreateInstanceProfile GetInstanceProfile DeleteInstanceProfile ListInstanceProfiles
+			ListInstanceProfilesForRole
+			AddRoleToInstanceProfile RemoveRoleFromInstanceProfile GetUser ListAccountAliases`,
+		Absent: `
+			ListUsers
+			ListGroups
+			ListPolicies
+			ListServerCertificates
+			ListOpenIDConnectProviders
+			ListSAMLProviders
+			ListMFADevices UserName=NoSuchEntity
+			ListVirtualMFADevices
+			ListAccessKeys UserName=NoSuchEntity
+			ListGroupsForUser UserName=NoSuchEntity
+			ListAttachedUserPolicies UserName=NoSuchEntity
+			ListUserPolicies UserName=NoSuchEntity
+			ListUserTags UserName=NoSuchEntity
+			ListAttachedGroupPolicies GroupName=NoSuchEntity
+			ListGroupPolicies GroupName=NoSuchEntity
+			ListPolicyVersions PolicyArn=NoSuchEntity
+			ListPolicyTags PolicyArn=NoSuchEntity
+			ListEntitiesForPolicy PolicyArn=NoSuchEntity
+			ListSSHPublicKeys UserName=NoSuchEntity
+			ListSigningCertificates UserName=NoSuchEntity
+			ListServiceSpecificCredentials UserName=NoSuchEntity`,
 		OmitEmpty: `
 			Role.Tags User.Tags InstanceProfile.Tags`,
 	},
 	{
-		Package: "cloudwatch", Title: "Amazon CloudWatch", Module: sdk + "cloudwatch", Version: "v1.75.6", JSON: true, Query: true,
-		SigningName: "monitoring", TargetPrefix: "GraniteServiceVersion20100801", APIVersion: "2010-08-01",
+		Package: "route53", Title: "Amazon Route 53", Module: sdk + "route53", Version: "v1.71.0", REST: true,
+		SigningName: "route53", APIVersion: "2013-04-01", XMLNamespace: "https://route53.amazonaws.com/doc/2013-04-01/",
+		Operations: `
+			CreateHostedZone GetHostedZone DeleteHostedZone ListHostedZones ListHostedZonesByName GetHostedZoneCount
+			UpdateHostedZoneComment ChangeResourceRecordSets ListResourceRecordSets GetChange
+			ChangeTagsForResource ListTagsForResource`,
+		Created: `CreateHostedZone`,
+	},
+	{
+		Package: "lambda", Title: "AWS Lambda", Module: sdk + "lambda", Version: "v1.115.0", JSON: true, REST: true,
+		Statuses: true, SigningName: "lambda", APIVersion: "2015-03-31",
+		Operations: `
+			CreateFunction GetFunction GetFunctionConfiguration UpdateFunctionCode UpdateFunctionConfiguration
+			DeleteFunction ListFunctions Invoke TagResource UntagResource ListTags`,
+	},
+	{
+		Package: "cloudwatch", Title: "Amazon CloudWatch", Module: sdk + "cloudwatch", Version: "v1.75.6",
+		JSON: true, Query: true, Statuses: true, SigningName: "monitoring",
+		TargetPrefix: "GraniteServiceVersion20100801",
+		APIVersion:   "2010-08-01",
 		XMLNamespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
 		Operations: `
 			PutMetricAlarm DeleteAlarms DescribeAlarms DescribeAlarmsForMetric DescribeAlarmHistory SetAlarmState

@@ -27,7 +27,8 @@ func TestCheckedInShapesAreCurrent(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				} else if !bytes.Equal(got, want) {
-					t.Errorf("%s/%s is not what the generator writes: go generate ./internal/awswire/shape", s.Package, name)
+					t.Errorf("%s/%s is not what the generator writes: go generate ./internal/awswire/shape",
+						s.Package, name)
 				}
 			}
 			entries, err := os.ReadDir(dir)
@@ -53,7 +54,8 @@ func TestTags(t *testing.T) {
 		{field{Query: &wire{Name: "Filter", Flat: true, Item: "Filter"}}, `query:"Filter,flat"`},
 		{field{Query: &wire{Name: "Tags", Item: "member"}, XML: &wire{Name: "Tags", Item: "member"}, Required: true},
 			`query:"Tags,item=member" xml:"Tags,item=member" required:"true"`},
-		{field{XML: &wire{Name: "P", Entry: "entry", Key: "key", Elem: "value"}, Enum: "E"}, `xml:"P,entry=entry,key=key,value=value" enum:"E"`},
+		{field{XML: &wire{Name: "P", Entry: "entry", Key: "key", Elem: "value"}, Enum: "E"},
+			`xml:"P,entry=entry,key=key,value=value" enum:"E"`},
 	} {
 		if got := tags(c.f); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +21,19 @@ type source struct {
 	members map[string]string
 	// consts are the enum constants: "LaunchType=EC2" -> "LaunchTypeEc2".
 	consts map[string]string
+	// errors are what the schemas of a JSON service say of its errors.
+	errors map[string]errorTraits
+	// bindings are where members of REST services are when they are not in the body, by schema variable.
+	bindings map[string]string
+	// routes are "POST /path 200" by operation.
+	routes map[string]string
+}
+
+// errorTraits are how an error is told: its code in the Query protocol, "" when the service has no
+// such protocol, and the HTTP status.
+type errorTraits struct {
+	QueryCode string
+	Status    int
 }
 
 // load finds the module of s, downloading it when the cache has none, and parses the files that matter.
@@ -28,8 +42,11 @@ func load(s service) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	src := &source{types: map[string]*ast.TypeSpec{}, funcs: map[string]*ast.FuncDecl{}, members: map[string]string{}, consts: map[string]string{}}
-	paths := []string{"serializers.go", "deserializers.go", "schemas/schemas.go", "types/types.go", "types/enums.go", "types/errors.go"}
+	src := &source{types: map[string]*ast.TypeSpec{}, funcs: map[string]*ast.FuncDecl{},
+		members: map[string]string{}, consts: map[string]string{}, errors: map[string]errorTraits{},
+		bindings: map[string]string{}, routes: map[string]string{}}
+	paths := []string{"serializers.go", "deserializers.go", "schemas/schemas.go", "types/types.go",
+		"types/enums.go", "types/errors.go"}
 	for _, op := range s.operations() {
 		paths = append(paths, "api_op_"+op+".go")
 	}
@@ -45,7 +62,8 @@ func load(s service) (*source, error) {
 	return src, nil
 }
 
-// moduleDir asks the go command for the directory of a module version. It runs outside any module, so that go.mod stays as it is.
+// moduleDir asks the go command for the directory of a module version. It runs outside any module,
+// so that go.mod stays as it is.
 func moduleDir(module, version string) (string, error) {
 	tmp, err := os.MkdirTemp("", "shapegen")
 	if err != nil {
@@ -81,6 +99,7 @@ func (src *source) parse(path string) error {
 					src.types[spec.Name.Name] = spec
 				case *ast.ValueSpec:
 					src.readConst(spec)
+					src.readTraits(spec)
 				}
 			}
 		}
@@ -115,6 +134,7 @@ func (src *source) readMembers(d *ast.FuncDecl) {
 		}
 		if name, ok := callWithLiteral(as.Rhs[0], "AddMember"); ok {
 			src.members[left.Name] = name
+			src.bindings[left.Name] = bindingOf(as.Rhs[0].(*ast.CallExpr))
 		}
 		return true
 	})
@@ -142,4 +162,80 @@ func (src *source) readConst(v *ast.ValueSpec) {
 	if value, ok := literal(v.Values[0]); ok {
 		src.consts[typ.Name+"="+value] = v.Names[0].Name
 	}
+}
+
+// readTraits collects the traits of `X = smithy.NewSchema(…, &smithytraits.Error{…}, …)`, where X is
+// an error or an operation.
+func (src *source) readTraits(v *ast.ValueSpec) {
+	if len(v.Names) != 1 || len(v.Values) != 1 {
+		return
+	}
+	name, found, isError := v.Names[0].Name, errorTraits{}, false
+	for trait, lit := range traitsIn(v.Values[0]) {
+		switch trait {
+		case "Error":
+			isError = true
+		case "AWSQueryError":
+			found.QueryCode, _ = literal(elementOf(lit, "ErrorCode"))
+		case "HTTPError":
+			found.Status, _ = strconv.Atoi(elementOf(lit, "Code").(*ast.BasicLit).Value)
+		case "HTTP":
+			method, _ := literal(elementOf(lit, "Method"))
+			uri, _ := literal(elementOf(lit, "URI"))
+			src.routes[name] = method + " " + uri + " " + elementOf(lit, "Code").(*ast.BasicLit).Value
+		}
+	}
+	if isError {
+		src.errors[name] = found
+	}
+}
+
+// traitsIn returns the traits in an expression by their names.
+func traitsIn(e ast.Expr) map[string]*ast.CompositeLit {
+	found := map[string]*ast.CompositeLit{}
+	ast.Inspect(e, func(n ast.Node) bool {
+		lit, ok := n.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		if trait, ok := lit.Type.(*ast.SelectorExpr); ok && isIdent(trait.X, "smithytraits") {
+			found[trait.Sel.Name] = lit
+		}
+		return true
+	})
+	return found
+}
+
+// bindingOf returns where a member of a REST service is, from the traits of an AddMember call.
+func bindingOf(call *ast.CallExpr) string {
+	for trait, lit := range traitsIn(call) {
+		switch trait {
+		case "HTTPLabel":
+			return "label"
+		case "HTTPPayload":
+			return "payload"
+		case "HTTPResponseCode":
+			return "status"
+		case "HTTPQuery":
+			name, _ := literal(elementOf(lit, "Name"))
+			return "query=" + name
+		case "HTTPHeader":
+			name, _ := literal(elementOf(lit, "Name"))
+			return "header=" + name
+		case "HTTPPrefixHeaders":
+			prefix, _ := literal(elementOf(lit, "Prefix"))
+			return "prefix=" + prefix
+		}
+	}
+	return ""
+}
+
+// elementOf returns the value of a key in a composite literal; nil if there is none.
+func elementOf(lit *ast.CompositeLit, key string) ast.Expr {
+	for _, e := range lit.Elts {
+		if kv, ok := e.(*ast.KeyValueExpr); ok && isIdent(kv.Key, key) {
+			return kv.Value
+		}
+	}
+	return nil
 }

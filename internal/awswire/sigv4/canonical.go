@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// canonicalRequest is the text of the request that the signature covers.
+// canonicalRequest returns the text of the request that the signature covers.
 func (s *signed) canonicalRequest(r *http.Request, payloadHash string) string {
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + canonicalPath(r) + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
@@ -24,21 +24,33 @@ func (s *signed) canonicalRequest(r *http.Request, payloadHash string) string {
 }
 
 func (s *signed) stringToSign(canonical string) string {
-	return algorithm + "\n" + s.time.UTC().Format(timeFormat) + "\n" + s.Scope.String() + "\n" + HashPayload([]byte(canonical))
+	return algorithm + "\n" + s.time.UTC().Format(timeFormat) + "\n" + s.Scope.String() + "\n" +
+		HashPayload([]byte(canonical))
 }
 
 // signature derives the day's key from the secret and signs with it.
 func signature(secret string, scope Scope, text string) string {
-	key := []byte("AWS4" + secret)
-	for _, part := range []string{scope.Date, scope.Region, scope.Service, terminator, text} {
-		h := hmac.New(sha256.New, key)
-		h.Write([]byte(part))
-		key = h.Sum(nil)
-	}
-	return hex.EncodeToString(key)
+	return sign(signingKey(secret, scope), text)
 }
 
-// canonicalPath is the cleaned path, escaped twice, as every service but S3 has it.
+// signingKey returns the key of one day, region and service, which signs any number of requests.
+func signingKey(secret string, scope Scope) []byte {
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{scope.Date, scope.Region, scope.Service, terminator} {
+		key = mac(key, part)
+	}
+	return key
+}
+
+func sign(key []byte, text string) string { return hex.EncodeToString(mac(key, text)) }
+
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// canonicalPath returns the cleaned path, escaped twice, as every service but S3 has it.
 func canonicalPath(r *http.Request) string {
 	p := r.URL.EscapedPath()
 	if p == "" {
@@ -51,7 +63,7 @@ func canonicalPath(r *http.Request) string {
 	return escape(clean, true)
 }
 
-// canonicalQuery is the query decoded, encoded again in one way, and sorted: the wire may have '+' for a space.
+// canonicalQuery returns the query decoded, encoded again in one way, and sorted: the wire may have '+' for a space.
 func canonicalQuery(raw string) string {
 	q := parseQuery(raw)
 	q = slices.DeleteFunc(q, func(p param) bool { return p.key == "X-Amz-Signature" })
@@ -69,7 +81,7 @@ func canonicalQuery(raw string) string {
 	return b.String()
 }
 
-// headerValue is a header's values joined by commas, each with its white space trimmed and folded.
+// headerValue returns a header's values joined by commas, each with its white space trimmed and folded.
 func headerValue(r *http.Request, name string) string {
 	if name == "host" {
 		return cmp.Or(r.Host, r.URL.Host)

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Scope is what a signature claims: which key, and for which day, region and service. It proves nothing before Verify.
+// Scope is what a signature claims: the key, and the day, region and service. Nothing is verified
+// before Verify.
 type Scope struct {
 	AccessKeyID string
 	Date        string // eight digits
@@ -17,7 +18,8 @@ type Scope struct {
 	Service     string
 }
 
-// ReadScope returns what the request's signature claims; ok is false when there is none to be read. It is for routing.
+// ReadScope returns the scope of the request's signature, for routing; ok is false if it cannot be
+// read.
 func ReadScope(r *http.Request) (s Scope, ok bool) {
 	p, err := parse(r)
 	if err != nil {
@@ -74,7 +76,8 @@ func parseHeader(r *http.Request, auth string) (*signed, error) {
 		}
 	}
 	if date == "" {
-		missing = append(missing, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+		missing = append(missing,
+			"Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
 	}
 	if len(missing) > 0 {
 		return nil, refuse(Incomplete, "%s", strings.Join(missing, " "))
@@ -90,7 +93,8 @@ func parsePresigned(q query) (*signed, error) {
 	}
 	for _, k := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
 		if q.get(k) == "" {
-			return nil, refuse(Incomplete, "AWS query-string parameters must include '%s'. Re-examine the query-string parameters.", k)
+			return nil, refuse(Incomplete,
+				"AWS query-string parameters must include '%s'. Re-examine the query-string parameters.", k)
 		}
 	}
 	seconds, err := strconv.ParseInt(q.get("X-Amz-Expires"), 10, 32)
@@ -98,7 +102,8 @@ func parsePresigned(q query) (*signed, error) {
 		seconds, err = int64(Skew.Seconds()), nil // as when signed in the header
 	}
 	if err != nil || seconds < 0 || seconds > int64(MaxPresign.Seconds()) {
-		return nil, refuse(Incomplete, "X-Amz-Expires must be a number of seconds from 0 to %d.", int64(MaxPresign.Seconds()))
+		return nil, refuse(Incomplete, "X-Amz-Expires must be a number of seconds from 0 to %d.",
+			int64(MaxPresign.Seconds()))
 	}
 	s := &signed{
 		presigned: true, expires: time.Duration(seconds) * time.Second,
@@ -111,13 +116,15 @@ func parsePresigned(q query) (*signed, error) {
 func (s *signed) fill(credential, headers, date string) error {
 	p := strings.Split(credential, "/")
 	if len(p) != 5 {
-		return refuse(Incomplete, "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", clip(credential))
+		return refuse(Incomplete, "Credential must have exactly 5 slash-delimited elements, e.g. "+
+			"keyid/date/region/service/term, got '%s'", clip(credential))
 	}
 	if slices.Contains(p, "") {
 		return refuse(Incomplete, "Credential must not have empty elements, got '%s'", clip(credential))
 	}
 	if p[4] != terminator {
-		return refuse(Incomplete, "Credential should be scoped with a valid terminator: '%s', not '%s'.", terminator, clip(p[4]))
+		return refuse(Incomplete, "Credential should be scoped with a valid terminator: '%s', not '%s'.",
+			terminator, clip(p[4]))
 	}
 	s.Scope = Scope{AccessKeyID: p[0], Date: p[1], Region: p[2], Service: p[3]}
 	for h := range strings.SplitSeq(headers, ";") {
@@ -125,11 +132,13 @@ func (s *signed) fill(credential, headers, date string) error {
 	}
 	t, err := parseTime(date)
 	if err != nil {
-		return refuse(Incomplete, "Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", clip(date))
+		return refuse(Incomplete, "Date must be in ISO-8601 'basic format'. Got '%s'. See "+
+			"http://en.wikipedia.org/wiki/ISO_8601", clip(date))
 	}
 	s.time = t
 	if want := t.UTC().Format(dateFormat); s.Date != want {
-		return refuse(Mismatch, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
+		return refuse(Mismatch, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of "+
+			"date from HTTP: '%s' != '%s', from '%s'.",
 			clip(s.Date), want, clip(date))
 	}
 	return nil
@@ -164,7 +173,8 @@ func (q query) get(key string) string {
 	return ""
 }
 
-// parseQuery decodes a query string. What cannot be decoded stays as it is, so that it is signed over rather than dropped.
+// parseQuery decodes a query string. What cannot be decoded stays as it is, so that the signature
+// covers it.
 func parseQuery(raw string) query {
 	var q query
 	for part := range strings.SplitSeq(raw, "&") {

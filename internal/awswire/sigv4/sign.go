@@ -16,8 +16,9 @@ type Credentials struct {
 	SessionToken    string
 }
 
-// Sign puts a signature into r's headers: of Host, Content-Type and everything X-Amz-…, and of a body with the given hash.
-// It sets X-Amz-Date and, for temporary credentials, X-Amz-Security-Token.
+// Sign puts a signature into r's headers: of Host, Content-Type and everything X-Amz-…, and of a
+// body with the given hash. It sets X-Amz-Date and, for temporary credentials,
+// X-Amz-Security-Token.
 func Sign(r *http.Request, c Credentials, region, service, payloadHash string, now time.Time) {
 	r.Header.Set("X-Amz-Date", now.UTC().Format(timeFormat))
 	if c.SessionToken != "" {
@@ -35,8 +36,8 @@ func Sign(r *http.Request, c Credentials, region, service, payloadHash string, n
 		", SignedHeaders="+strings.Join(s.headers, ";")+", Signature="+sig)
 }
 
-// Presign puts a signature into r's query that is valid from now for the given time (at most MaxPresign). Only Host is signed
-// of the headers, and the body must be empty.
+// Presign puts a signature into r's query that is valid from now for the given time (at most
+// MaxPresign). Only Host is signed of the headers, and the body must be empty.
 func Presign(r *http.Request, c Credentials, region, service string, now time.Time, valid time.Duration) {
 	s := newSigned(c, region, service, now)
 	add := url.Values{
@@ -59,20 +60,27 @@ func Presign(r *http.Request, c Credentials, region, service string, now time.Ti
 
 func newSigned(c Credentials, region, service string, now time.Time) *signed {
 	return &signed{
-		Scope:   Scope{AccessKeyID: c.AccessKeyID, Date: now.UTC().Format(dateFormat), Region: region, Service: service},
+		Scope: Scope{
+			AccessKeyID: c.AccessKeyID, Date: now.UTC().Format(dateFormat), Region: region, Service: service,
+		},
 		headers: []string{"host"}, time: now,
 	}
 }
 
-// VerifyFrame checks a frame of the telemetry socket: its header lines carry a signature of GET on the URL that the connection
-// was opened with, and of the frame's JSON as the payload. handshake is the request that opened the connection.
-func (v *Verifier) VerifyFrame(handshake *http.Request, header http.Header, payload []byte, now time.Time) (Identity, error) {
+// VerifyFrame checks a frame of the telemetry socket: its header lines carry a signature of GET on
+// the URL that the connection was opened with, and of the frame's JSON as the payload. handshake is
+// the request that opened the connection.
+func (v *Verifier) VerifyFrame(
+	handshake *http.Request, header http.Header, payload []byte, now time.Time,
+) (Identity, error) {
 	r := frameRequest(handshake, header)
 	return v.Verify(r, HashPayload(payload), now)
 }
 
 // SignFrame makes the header lines of a frame, see VerifyFrame. They include Host.
-func SignFrame(handshake *http.Request, c Credentials, region, service string, payload []byte, now time.Time) http.Header {
+func SignFrame(
+	handshake *http.Request, c Credentials, region, service string, payload []byte, now time.Time,
+) http.Header {
 	r := frameRequest(handshake, http.Header{})
 	Sign(r, c, region, service, HashPayload(payload), now)
 	r.Header.Set("Host", r.Host)
@@ -80,7 +88,9 @@ func SignFrame(handshake *http.Request, c Credentials, region, service string, p
 }
 
 func frameRequest(handshake *http.Request, header http.Header) *http.Request {
-	r := &http.Request{Method: http.MethodGet, URL: handshake.URL, Host: handshake.Host, Header: header, ContentLength: -1}
+	r := &http.Request{
+		Method: http.MethodGet, URL: handshake.URL, Host: handshake.Host, Header: header, ContentLength: -1,
+	}
 	if h := header.Get("Host"); h != "" {
 		r.Host = h
 	}

@@ -1,9 +1,11 @@
-// Package sigv4 proves who made a request by AWS Signature Version 4: in the Authorization header, in a presigned query, in a
-// websocket handshake, and in the frames of the agent's telemetry socket. It also signs, for the machine end and for tests.
+// Package sigv4 verifies who made a request, by AWS Signature Version 4: in the Authorization
+// header, in a presigned query, in a websocket handshake, and in the frames of the agent's
+// telemetry socket. It also signs, for the agent and for tests.
 //
-// It looks at one request at a time and keeps nothing; Verifier is safe for concurrent use. It does not read bodies (the caller
-// passes their hash), does not know which service a request is for beyond what the signature's scope says, and does not decide
-// how an Error is worded on the wire: each AWS protocol has its own names for the same reasons.
+// It verifies each request by itself: of earlier requests, a Verifier keeps only signing keys. A
+// Verifier is safe for concurrent use. The package does not read bodies (the caller passes their
+// hash), knows the service only from the signature's scope, and does not decide how an Error is
+// written: each AWS protocol has its own codes for the same reasons.
 package sigv4
 
 import (
@@ -36,22 +38,22 @@ const (
 	dateFormat = "20060102"
 )
 
-// Reason says why a request is not believed.
+// Reason says why a signature is not accepted.
 type Reason int
 
-// The reasons, in the order in which they are looked for.
+// The reasons, in the order in which they are checked.
 const (
 	Missing      Reason = iota + 1 // neither an Authorization header nor a presigned query
 	Incomplete                     // a part of the signature is missing or malformed
-	Unsupported                    // a way to sign that this API does not take, named in the message
+	Unsupported                    // a way of signing that this API does not support; the message names it
 	Expired                        // signed too long ago, or a presigned request past its end
-	NotYetValid                    // signed in the future
+	NotYetValid                    // the time of the signature is in the future
 	UnknownKey                     // no such access key, or a session token that is not ours
 	ExpiredToken                   // temporary credentials past their end
-	Mismatch                       // the signature is not the one that the key makes
+	Mismatch                       // the signature was not made with this key
 )
 
-// Error is why a request is not believed. Message is fit for the caller.
+// Error says why a signature is not accepted. Message can be shown to the caller.
 type Error struct {
 	Reason  Reason
 	Message string
@@ -72,29 +74,34 @@ type Identity struct {
 	Service     string
 }
 
-// Verifier knows the keys that requests may be signed with.
+// Verifier verifies signatures. It must not be copied after its first use; its methods may be
+// called concurrently.
 type Verifier struct {
 	Keys   identity.Keys
-	Minter *identity.Minter // nil: temporary credentials are unknown
-	// Revoked reports whether temporary credentials of a principal are good no more, though they have not expired; nil: none ever is.
+	Minter *identity.Minter // nil: no temporary credentials are valid
+	// Revoked reports whether temporary credentials of a principal are no longer valid although
+	// they have not expired; nil means none are revoked.
 	Revoked func(identity.Principal) bool
+
+	signing signingKeys
 }
 
-// HashPayload is the hash of a request's body as signatures use it: SHA-256 in lower-case hexadecimal.
+// HashPayload returns the hash of a request's body as signatures use it: SHA-256 in lower-case hexadecimal.
 func HashPayload(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }
 
-// Verify checks the signature of r, whose body has the given hash (HashPayload; EmptyPayload for a websocket handshake).
-// A failure is an *Error.
+// Verify checks the signature of r, whose body has the given hash (HashPayload; EmptyPayload for a
+// websocket handshake). A failure is an *Error.
 func (v *Verifier) Verify(r *http.Request, payloadHash string, now time.Time) (Identity, error) {
 	s, err := parse(r)
 	if err != nil {
 		return Identity{}, err
 	}
 	if !arn.ValidRegion(s.Region) {
-		return Identity{}, refuse(Mismatch, "Credential should be scoped to a valid region, such as us-east-1, not '%s'.", clip(s.Region))
+		return Identity{}, refuse(Mismatch,
+			"Credential should be scoped to a valid region, such as us-east-1, not '%s'.", clip(s.Region))
 	}
 	if err := s.checkTime(now); err != nil {
 		return Identity{}, err
@@ -111,17 +118,27 @@ func (v *Verifier) Verify(r *http.Request, payloadHash string, now time.Time) (I
 	}
 	canonical := s.canonicalRequest(r, payloadHash)
 	toSign := s.stringToSign(canonical)
-	if !hmac.Equal([]byte(signature(key.Secret, s.Scope, toSign)), []byte(s.signature)) {
-		return Identity{}, refuse(Mismatch, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. "+
-			"Consult the service documentation for details.\n\nThe Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n",
+	from := origin{key.Secret, s.Date, s.Region, s.Service}
+	signing, kept := v.signing.get(from)
+	if !kept {
+		signing = signingKey(key.Secret, s.Scope)
+	}
+	if !hmac.Equal([]byte(sign(signing, toSign)), []byte(s.signature)) {
+		return Identity{}, refuse(Mismatch, "The request signature we calculated does not match the "+
+			"signature you provided. Check your AWS Secret Access Key and signing method. "+
+			"Consult the service documentation for details.\n\nThe Canonical String for this request "+
+			"should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n",
 			canonical, toSign)
+	}
+	if !kept {
+		v.signing.keep(from, signing)
 	}
 	return Identity{AccessKeyID: key.ID, Principal: key.Principal, Region: s.Region, Service: s.Service}, nil
 }
 
-// key finds the access key that made the signature.
+// key returns the access key of the signature.
 func (v *Verifier) key(s *signed, now time.Time) (identity.AccessKey, error) {
-	unknown := refuse(UnknownKey, "The security token included in the request is invalid.")
+	unknown := &Error{Reason: UnknownKey, Message: "The security token included in the request is invalid."}
 	if s.token == "" {
 		if v.Keys != nil {
 			if k, ok := v.Keys.AccessKey(s.AccessKeyID); ok {
@@ -145,7 +162,7 @@ func (v *Verifier) key(s *signed, now time.Time) (identity.AccessKey, error) {
 	return k, nil
 }
 
-// checkPayload holds the hash that the caller announces, if any, against the one of the body.
+// checkPayload compares the hash that the request announces, if any, with that of the body.
 func checkPayload(r *http.Request, payloadHash string) error {
 	announced := r.Header.Get("X-Amz-Content-Sha256")
 	switch {
@@ -154,10 +171,12 @@ func checkPayload(r *http.Request, payloadHash string) error {
 	case len(announced) == 2*sha256.Size:
 		return refuse(Mismatch, "The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
-	return refuse(Unsupported, "The value %q of the 'x-amz-content-sha256' header is not supported by this API: sign the payload and send its SHA-256, or leave the header out.", announced)
+	return refuse(Unsupported, "The value %q of the 'x-amz-content-sha256' header is not supported by this "+
+		"API: sign the payload and send its SHA-256, or leave the header out.", announced)
 }
 
-// mustSign are the headers that a signature has to cover when the request has them, because they change what is asked for.
+// mustSign are the headers that a signature has to cover when the request has them, because they
+// change what is asked for.
 var mustSign = []string{"X-Amz-Target", "X-Amz-Date", "X-Amz-Content-Sha256"}
 
 func (s *signed) checkSignedHeaders(r *http.Request) error {
@@ -165,8 +184,10 @@ func (s *signed) checkSignedHeaders(r *http.Request) error {
 		return refuse(Mismatch, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	for _, h := range mustSign {
-		if r.Header.Get(h) != "" && !slices.ContainsFunc(s.headers, func(n string) bool { return http.CanonicalHeaderKey(n) == h }) {
-			return refuse(Mismatch, "The header '%s' is present and must be a 'SignedHeader' in the AWS Authorization.", h)
+		if r.Header.Get(h) != "" && !slices.ContainsFunc(s.headers,
+			func(n string) bool { return http.CanonicalHeaderKey(n) == h }) {
+			return refuse(Mismatch,
+				"The header '%s' is present and must be a 'SignedHeader' in the AWS Authorization.", h)
 		}
 	}
 	return nil
@@ -186,7 +207,9 @@ func (s *signed) checkTime(now time.Time) error {
 	case !now.After(end):
 		return nil
 	case s.presigned:
-		return refuse(Expired, "Signature expired: %s is now earlier than %s (the request was valid for %d s)", stamp(end), stamp(now), int(s.expires.Seconds()))
+		return refuse(Expired, "Signature expired: %s is now earlier than %s (the request was valid for %d s)",
+			stamp(end), stamp(now), int(s.expires.Seconds()))
 	}
-	return refuse(Expired, "Signature expired: %s is now earlier than %s (%s - %d min.)", stamp(begin), stamp(now.Add(-Skew)), stamp(now), int(Skew.Minutes()))
+	return refuse(Expired, "Signature expired: %s is now earlier than %s (%s - %d min.)", stamp(begin),
+		stamp(now.Add(-Skew)), stamp(now), int(Skew.Minutes()))
 }

@@ -17,7 +17,8 @@ import (
 
 var (
 	// The key and time that AWS's own examples use.
-	suiteKey  = identity.AccessKey{ID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Principal: identity.Root("123456789012")}
+	suiteKey = identity.AccessKey{ID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+		Principal: identity.Root("123456789012")}
 	suiteTime = time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)
 	verifier  = &Verifier{Keys: identity.NewKeyRing(suiteKey)}
 )
@@ -37,13 +38,23 @@ func raw(t *testing.T, text string) *http.Request {
 
 // Requests with signatures that AWS has published: its test suite, and an example of its documentation.
 func TestVectors(t *testing.T) {
-	const suite = "X-Amz-Date: 20150830T123600Z\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, Signature="
+	const suite = "X-Amz-Date: 20150830T123600Z\n" +
+		"Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, " +
+		"SignedHeaders=host;x-amz-date, Signature="
 	for _, c := range []struct{ name, request, payload string }{
-		{"get-vanilla", "GET / HTTP/1.1\nHost: example.amazonaws.com\n" + suite + "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31", ""},
-		{"the documentation's ListUsers", "GET /?Action=ListUsers&Version=2010-05-08 HTTP/1.1\nHost: iam.amazonaws.com\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\nX-Amz-Date: 20150830T123600Z\n" +
-			"Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7", ""},
-		{"post-vanilla", "POST / HTTP/1.1\nHost: example.amazonaws.com\n" + suite + "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b", ""},
-		{"get-vanilla-query-order-key-case", "GET /?Param2=value2&Param1=value1 HTTP/1.1\nHost: example.amazonaws.com\n" + suite + "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500", ""},
+		{"get-vanilla", "GET / HTTP/1.1\nHost: example.amazonaws.com\n" + suite +
+			"5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31", ""},
+		{"the documentation's ListUsers",
+			"GET /?Action=ListUsers&Version=2010-05-08 HTTP/1.1\nHost: iam.amazonaws.com\n" +
+				"Content-Type: application/x-www-form-urlencoded; charset=utf-8\nX-Amz-Date: 20150830T123600Z\n" +
+				"Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, " +
+				"SignedHeaders=content-type;host;x-amz-date, " +
+				"Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7", ""},
+		{"post-vanilla", "POST / HTTP/1.1\nHost: example.amazonaws.com\n" + suite +
+			"5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b", ""},
+		{"get-vanilla-query-order-key-case",
+			"GET /?Param2=value2&Param1=value1 HTTP/1.1\nHost: example.amazonaws.com\n" + suite +
+				"b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500", ""},
 	} {
 		id, err := verifier.Verify(raw(t, c.request), HashPayload([]byte(c.payload)), suiteTime)
 		if err != nil {
@@ -106,9 +117,13 @@ func TestChangedRequests(t *testing.T) {
 		{"garbled date", func(r *http.Request) { r.Header.Set("X-Amz-Date", "yesterday") }, Incomplete},
 		{"nothing at all", func(r *http.Request) { r.Header.Del("Authorization") }, Missing},
 		{"a token nobody made", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "x") }, UnknownKey},
-		{"unsigned payload", func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD") }, Unsupported},
-		{"streaming", func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD") }, Unsupported},
-		{"another payload's hash", func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", EmptyPayload) }, Mismatch},
+		{"unsigned payload",
+			func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD") }, Unsupported},
+		{"streaming", func(r *http.Request) {
+			r.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
+		}, Unsupported},
+		{"another payload's hash",
+			func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", EmptyPayload) }, Mismatch},
 	} {
 		r := signedRequest(body)
 		c.change(r)
@@ -116,7 +131,8 @@ func TestChangedRequests(t *testing.T) {
 			t.Errorf("%s: reason %d (%v), want %d", c.name, reasonOf(err), err, c.want)
 		}
 	}
-	if _, err := verifier.Verify(signedRequest(body), HashPayload([]byte(`{"a":2}`)), suiteTime); reasonOf(err) != Mismatch {
+	if _, err := verifier.Verify(signedRequest(body), HashPayload([]byte(`{"a":2}`)),
+		suiteTime); reasonOf(err) != Mismatch {
 		t.Errorf("another body: %v", err)
 	}
 }
@@ -132,8 +148,10 @@ func TestClock(t *testing.T) {
 		text string
 	}{
 		{0, 0, ""}, {Skew, 0, ""}, {-Skew, 0, ""},
-		{Skew + time.Second, Expired, "Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z (20150830T125101Z - 15 min.)"},
-		{-Skew - time.Second, NotYetValid, "Signature not yet current: 20150830T123600Z is still later than 20150830T123559Z (20150830T122059Z + 15 min.)"},
+		{Skew + time.Second, Expired, "Signature expired: 20150830T123600Z is now earlier than " +
+			"20150830T123601Z (20150830T125101Z - 15 min.)"},
+		{-Skew - time.Second, NotYetValid, "Signature not yet current: 20150830T123600Z is still later " +
+			"than 20150830T123559Z (20150830T122059Z + 15 min.)"},
 	} {
 		_, err := verifier.Verify(signedRequest(""), EmptyPayload, suiteTime.Add(c.off))
 		if reasonOf(err) != c.want || err != nil && err.Error() != c.text {
@@ -201,7 +219,8 @@ func TestTemporaryCredentials(t *testing.T) {
 	if _, err := v.Verify(sign("x"), EmptyPayload, suiteTime); reasonOf(err) != Mismatch {
 		t.Errorf("wrong secret: %v", err)
 	}
-	if _, err := v.Verify(sign(c.SecretAccessKey), EmptyPayload, suiteTime.Add(2*time.Minute)); reasonOf(err) != ExpiredToken {
+	if _, err := v.Verify(sign(c.SecretAccessKey), EmptyPayload,
+		suiteTime.Add(2*time.Minute)); reasonOf(err) != ExpiredToken {
 		t.Errorf("expired: %v", err)
 	}
 	if _, err := verifier.Verify(sign(c.SecretAccessKey), EmptyPayload, suiteTime); reasonOf(err) != UnknownKey {
@@ -216,12 +235,15 @@ func TestTemporaryCredentials(t *testing.T) {
 
 // ecs-agent.md 4.1: the agent writes '+' for a space in the query and signs '%20'.
 func TestWebsocketHandshake(t *testing.T) {
-	const query = "agentHash=a8b3e7d3&agentVersion=1.105.1&clusterArn=agt&containerInstanceArn=arn%3Aaws%3Aecs%3Aus-east-1%3A123456789012%3Acontainer-instance%2Fagt%2F0123" +
+	const query = "agentHash=a8b3e7d3&agentVersion=1.105.1&clusterArn=agt" +
+		"&containerInstanceArn=arn%3Aaws%3Aecs%3Aus-east-1%3A123456789012%3Acontainer-instance%2Fagt%2F0123" +
 		"&dockerVersion=DockerVersion%3A+20.10.24%2Bdfsg1&protocolVersion=2&sendCredentials=true&seqNum=1"
 	agent := httptest.NewRequest("GET", "http://127.0.0.1:18080/acs/ws?"+strings.ReplaceAll(query, "+", "%20"), nil)
 	Sign(agent, credentials(suiteKey), "us-east-1", "ecs", EmptyPayload, suiteTime)
-	wire := raw(t, "GET /acs/ws?"+query+" HTTP/1.1\nHost: 127.0.0.1:18080\nUser-Agent: Go-http-client/1.1\nConnection: Upgrade\nUpgrade: websocket\n"+
-		"Sec-Websocket-Key: gPqyqe09m/TEBibIrQepgg==\nSec-Websocket-Version: 13\nX-Amz-Date: 20150830T123600Z\nAuthorization: "+agent.Header.Get("Authorization"))
+	wire := raw(t, "GET /acs/ws?"+query+" HTTP/1.1\nHost: 127.0.0.1:18080\nUser-Agent: Go-http-client/1.1\n"+
+		"Connection: Upgrade\nUpgrade: websocket\n"+
+		"Sec-Websocket-Key: gPqyqe09m/TEBibIrQepgg==\nSec-Websocket-Version: 13\n"+
+		"X-Amz-Date: 20150830T123600Z\nAuthorization: "+agent.Header.Get("Authorization"))
 	if id, err := verifier.Verify(wire, EmptyPayload, suiteTime); err != nil || id.Service != "ecs" {
 		t.Errorf("%+v %v", id, err)
 	}
@@ -242,7 +264,9 @@ func TestTelemetryFrame(t *testing.T) {
 	if _, err := verifier.VerifyFrame(handshake, header, append(payload, ' '), suiteTime); reasonOf(err) != Mismatch {
 		t.Errorf("another payload: %v", err)
 	}
-	other := &http.Request{Method: "GET", URL: &url.URL{Path: "/tcs/ws", RawQuery: "cluster=other"}, Host: "127.0.0.1:18080"}
+	other := &http.Request{
+		Method: "GET", URL: &url.URL{Path: "/tcs/ws", RawQuery: "cluster=other"}, Host: "127.0.0.1:18080",
+	}
 	if _, err := verifier.VerifyFrame(other, header, payload, suiteTime); reasonOf(err) != Mismatch {
 		t.Errorf("a frame of another connection: %v", err)
 	}
@@ -261,8 +285,10 @@ func TestReadScope(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	good := signedRequest("")
 	f.Add(good.Header.Get("Authorization"), "20150830T123600Z", "", "")
-	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request,SignedHeaders=;;,Signature=x", "Sun, 30 Aug 2015 12:36:00 GMT", "t", "X-Amz-Algorithm=AWS4-HMAC-SHA256")
-	f.Add("", "", "", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE/20150830/r/s/aws4_request&X-Amz-Signature=0&X-Amz-SignedHeaders=host&X-Amz-Date=20150830T123600Z&X-Amz-Expires=%zz&a=%")
+	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request,SignedHeaders=;;,Signature=x",
+		"Sun, 30 Aug 2015 12:36:00 GMT", "t", "X-Amz-Algorithm=AWS4-HMAC-SHA256")
+	f.Add("", "", "", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE/20150830/r/s/aws4_request"+
+		"&X-Amz-Signature=0&X-Amz-SignedHeaders=host&X-Amz-Date=20150830T123600Z&X-Amz-Expires=%zz&a=%")
 	f.Fuzz(func(t *testing.T, auth, date, token, query string) {
 		r := &http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: query}, Host: "h", Header: http.Header{}}
 		for k, v := range map[string]string{"Authorization": auth, "X-Amz-Date": date, "X-Amz-Security-Token": token} {
@@ -304,7 +330,8 @@ func TestSignedContentLength(t *testing.T) {
 	s := newSigned(credentials(suiteKey), "us-east-1", "ecs", suiteTime)
 	s.headers = []string{"amz-sdk-request", "content-length", "host", "x-amz-date"}
 	sig := signature(suiteKey.Secret, s.Scope, s.stringToSign(s.canonicalRequest(r, HashPayload([]byte(body)))))
-	r.Header.Set("Authorization", algorithm+" Credential=AKIDEXAMPLE/"+s.Scope.String()+", SignedHeaders="+strings.Join(s.headers, ";")+", Signature="+sig)
+	r.Header.Set("Authorization", algorithm+" Credential=AKIDEXAMPLE/"+s.Scope.String()+", SignedHeaders="+
+		strings.Join(s.headers, ";")+", Signature="+sig)
 	answer, err := server.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -314,7 +341,9 @@ func TestSignedContentLength(t *testing.T) {
 
 // A region is part of every ARN, so a name with a colon would make the ARN of another account.
 func TestRegionHasTheFormOfOne(t *testing.T) {
-	for region, want := range map[string]Reason{"eu-west-3": 0, "x:y": Mismatch, "us-east-1:999999999999:cluster": Mismatch, "\x1b[2J": Mismatch} {
+	for region, want := range map[string]Reason{
+		"eu-west-3": 0, "x:y": Mismatch, "us-east-1:999999999999:cluster": Mismatch, "\x1b[2J": Mismatch,
+	} {
 		r, _ := http.NewRequest("POST", "http://127.0.0.1/", nil)
 		Sign(r, credentials(suiteKey), region, "ecs", EmptyPayload, suiteTime)
 		if _, err := verifier.Verify(r, EmptyPayload, suiteTime); reasonOf(err) != want {

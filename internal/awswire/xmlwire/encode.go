@@ -1,20 +1,18 @@
-// Package xmlwire writes shapes as the XML of AWS's Query protocols: element names from the tags, lists as wrapped or flattened
-// items, maps as entries, timestamps in ISO 8601 with milliseconds. A list that is absent is written as an empty one, as AWS does,
-// unless its tag has omitempty. Safe for concurrent use.
+// Package xmlwire writes shapes as the XML of AWS's Query protocols: element names from the tags,
+// lists as wrapped or flattened items, maps as entries, timestamps in ISO 8601 with milliseconds. A
+// list that is absent is written as an empty one, as AWS does, unless its tag has omitempty. Safe
+// for concurrent use.
 package xmlwire
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/xml"
-	"math"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/berthhq/berth/internal/awswire/schema"
+	"github.com/berthhq/berth/internal/awswire/textwire"
 )
 
 // Encode writes the members of v, a struct described by s, one element after the other without one around them.
@@ -87,31 +85,5 @@ func element(b *bytes.Buffer, name string, v reflect.Value, t *schema.Type) {
 		wrapped(b, name, func() { Encode(b, v, t.Struct) })
 		return
 	}
-	Element(b, name, text(v, t))
-}
-
-func text(v reflect.Value, t *schema.Type) string {
-	switch t.Kind {
-	case schema.Bool:
-		return strconv.FormatBool(v.Bool())
-	case schema.Integer:
-		return strconv.FormatInt(v.Int(), 10)
-	case schema.Float:
-		return float(v.Float(), t.Bits)
-	case schema.Time:
-		return v.Interface().(time.Time).UTC().Format("2006-01-02T15:04:05.000Z")
-	case schema.Blob:
-		return base64.StdEncoding.EncodeToString(v.Bytes())
-	}
-	return v.String()
-}
-
-func float(f float64, bits int) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	}
-	return strconv.FormatFloat(f, 'f', -1, bits)
+	Element(b, name, textwire.Text(v, t))
 }

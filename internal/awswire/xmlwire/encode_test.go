@@ -49,13 +49,15 @@ func TestEncode(t *testing.T) {
 		{sample{Ratio: new(1e21)}, "<ratio>1000000000000000000000</ratio>"},
 		{sample{Ratio: new(math.Inf(-1))}, "<ratio>-Infinity</ratio>"},
 		{sample{Ratio: new(math.NaN())}, "<ratio>NaN</ratio>"},
-		{sample{At: new(time.Date(2026, 11, 23, 1, 55, 38, 5_999_999, time.FixedZone("", 3600)))}, "<at>2026-11-23T00:55:38.005Z</at>"},
+		{sample{At: new(time.Date(2026, 11, 23, 1, 55, 38, 5_999_999, time.FixedZone("", 3600)))},
+			"<at>2026-11-23T00:55:38.005Z</at>"},
 		{sample{Bytes: []byte("hello"), Enum: "a"}, "<bytes>aGVsbG8=</bytes><enum>a</enum>"},
 		{sample{Inner: &inner{}}, "<inner></inner>"},
 		{sample{Wrapped: []inner{}}, "<wrapped></wrapped>"},
 		{sample{Wrapped: []inner{{new("a")}, {}}}, "<wrapped><item><name>a</name></item><item></item></wrapped>"},
 		{sample{Flat: []string{"a", "b"}}, "<flat>a</flat><flat>b</flat>"},
-		{sample{Map: map[string]string{"b": "2", "a": "1"}}, "<map><entry><key>a</key><value>1</value></entry><entry><key>b</key><value>2</value></entry></map>"},
+		{sample{Map: map[string]string{"b": "2", "a": "1"}},
+			"<map><entry><key>a</key><value>1</value></entry><entry><key>b</key><value>2</value></entry></map>"},
 	} {
 		var b bytes.Buffer
 		Encode(&b, reflect.ValueOf(c.in), s)

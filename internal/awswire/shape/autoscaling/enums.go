@@ -276,7 +276,8 @@ const (
 	WarmPoolStatusPendingDelete = "PendingDelete"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "AcceleratorManufacturer":
@@ -306,9 +307,22 @@ func EnumValues(enum string) []string {
 	case "InstanceMetadataHttpTokensState":
 		return []string{"optional", "required"}
 	case "InstanceRefreshStatus":
-		return []string{"Pending", "InProgress", "Successful", "Failed", "Cancelling", "Cancelled", "RollbackInProgress", "RollbackFailed", "RollbackSuccessful", "Baking"}
+		return []string{
+			"Pending", "InProgress", "Successful", "Failed", "Cancelling", "Cancelled",
+			"RollbackInProgress", "RollbackFailed", "RollbackSuccessful", "Baking",
+		}
 	case "LifecycleState":
-		return []string{"Pending", "Pending:Wait", "Pending:Proceed", "Quarantined", "InService", "Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminating:Retained", "Terminated", "Detaching", "Detached", "EnteringStandby", "Standby", "ReplacingRootVolume", "ReplacingRootVolume:Wait", "ReplacingRootVolume:Proceed", "RootVolumeReplaced", "Warmed:Pending", "Warmed:Pending:Wait", "Warmed:Pending:Proceed", "Warmed:Pending:Retained", "Warmed:Terminating", "Warmed:Terminating:Wait", "Warmed:Terminating:Proceed", "Warmed:Terminating:Retained", "Warmed:Terminated", "Warmed:Stopped", "Warmed:Running", "Warmed:Hibernated"}
+		return []string{
+			"Pending", "Pending:Wait", "Pending:Proceed", "Quarantined", "InService",
+			"Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminating:Retained",
+			"Terminated", "Detaching", "Detached", "EnteringStandby", "Standby",
+			"ReplacingRootVolume", "ReplacingRootVolume:Wait", "ReplacingRootVolume:Proceed",
+			"RootVolumeReplaced", "Warmed:Pending", "Warmed:Pending:Wait",
+			"Warmed:Pending:Proceed", "Warmed:Pending:Retained", "Warmed:Terminating",
+			"Warmed:Terminating:Wait", "Warmed:Terminating:Proceed",
+			"Warmed:Terminating:Retained", "Warmed:Terminated", "Warmed:Stopped",
+			"Warmed:Running", "Warmed:Hibernated",
+		}
 	case "LocalStorage":
 		return []string{"included", "excluded", "required"}
 	case "LocalStorageType":
@@ -316,13 +330,22 @@ func EnumValues(enum string) []string {
 	case "MetricStatistic":
 		return []string{"Average", "Minimum", "Maximum", "SampleCount", "Sum"}
 	case "MetricType":
-		return []string{"ASGAverageCPUUtilization", "ASGAverageNetworkIn", "ASGAverageNetworkOut", "ALBRequestCountPerTarget"}
+		return []string{
+			"ASGAverageCPUUtilization", "ASGAverageNetworkIn", "ASGAverageNetworkOut",
+			"ALBRequestCountPerTarget",
+		}
 	case "PredefinedLoadMetricType":
-		return []string{"ASGTotalCPUUtilization", "ASGTotalNetworkIn", "ASGTotalNetworkOut", "ALBTargetGroupRequestCount"}
+		return []string{
+			"ASGTotalCPUUtilization", "ASGTotalNetworkIn", "ASGTotalNetworkOut",
+			"ALBTargetGroupRequestCount",
+		}
 	case "PredefinedMetricPairType":
 		return []string{"ASGCPUUtilization", "ASGNetworkIn", "ASGNetworkOut", "ALBRequestCount"}
 	case "PredefinedScalingMetricType":
-		return []string{"ASGAverageCPUUtilization", "ASGAverageNetworkIn", "ASGAverageNetworkOut", "ALBRequestCountPerTarget"}
+		return []string{
+			"ASGAverageCPUUtilization", "ASGAverageNetworkIn", "ASGAverageNetworkOut",
+			"ALBRequestCountPerTarget",
+		}
 	case "PredictiveScalingMaxCapacityBreachBehavior":
 		return []string{"HonorMaxCapacity", "IncreaseMaxCapacity"}
 	case "PredictiveScalingMode":
@@ -334,11 +357,21 @@ func EnumValues(enum string) []string {
 	case "ScaleInProtectedInstances":
 		return []string{"Refresh", "Ignore", "Wait"}
 	case "ScalingActivityStatusCode":
-		return []string{"PendingSpotBidPlacement", "WaitingForSpotInstanceRequestId", "WaitingForSpotInstanceId", "WaitingForInstanceId", "PreInService", "InProgress", "WaitingForELBConnectionDraining", "MidLifecycleAction", "WaitingForInstanceWarmup", "Successful", "Failed", "Cancelled", "WaitingForConnectionDraining", "WaitingForInPlaceUpdateToStart", "WaitingForInPlaceUpdateToFinalize", "InPlaceUpdateInProgress"}
+		return []string{
+			"PendingSpotBidPlacement", "WaitingForSpotInstanceRequestId",
+			"WaitingForSpotInstanceId", "WaitingForInstanceId", "PreInService", "InProgress",
+			"WaitingForELBConnectionDraining", "MidLifecycleAction", "WaitingForInstanceWarmup",
+			"Successful", "Failed", "Cancelled", "WaitingForConnectionDraining",
+			"WaitingForInPlaceUpdateToStart", "WaitingForInPlaceUpdateToFinalize",
+			"InPlaceUpdateInProgress",
+		}
 	case "StandbyInstances":
 		return []string{"Terminate", "Ignore", "Wait"}
 	case "TargetCapacityType":
-		return []string{"on-demand-capacity-reservation", "capacity-block", "interruptible-capacity-reservation", "on-demand"}
+		return []string{
+			"on-demand-capacity-reservation", "capacity-block",
+			"interruptible-capacity-reservation", "on-demand",
+		}
 	case "WarmPoolState":
 		return []string{"Stopped", "Running", "Hibernated"}
 	case "WarmPoolStatus":

@@ -26,7 +26,8 @@ type CreateLaunchConfigurationInput struct {
 	UserData                     *string                  `query:"UserData"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateLaunchConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLaunchConfigurationOutput struct{}
@@ -35,7 +36,8 @@ type DeleteLaunchConfigurationInput struct {
 	LaunchConfigurationName *string `query:"LaunchConfigurationName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLaunchConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLaunchConfigurationOutput struct{}
@@ -46,7 +48,8 @@ type DescribeLaunchConfigurationsInput struct {
 	NextToken                *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLaunchConfigurationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLaunchConfigurationsOutput struct {
@@ -93,7 +96,8 @@ type CreateAutoScalingGroupInput struct {
 	VPCZoneIdentifier                *string                           `query:"VPCZoneIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateAutoScalingGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateAutoScalingGroupOutput struct{}
@@ -130,7 +134,8 @@ type UpdateAutoScalingGroupInput struct {
 	VPCZoneIdentifier                *string                           `query:"VPCZoneIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateAutoScalingGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateAutoScalingGroupOutput struct{}
@@ -140,7 +145,8 @@ type DeleteAutoScalingGroupInput struct {
 	ForceDelete          *bool   `query:"ForceDelete"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteAutoScalingGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAutoScalingGroupOutput struct{}
@@ -154,7 +160,8 @@ type DescribeAutoScalingGroupsInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAutoScalingGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAutoScalingGroupsOutput struct {
@@ -169,7 +176,8 @@ type DescribeAutoScalingInstancesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAutoScalingInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAutoScalingInstancesOutput struct {
@@ -187,7 +195,8 @@ type DescribeScalingActivitiesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeScalingActivitiesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeScalingActivitiesOutput struct {
@@ -201,7 +210,8 @@ type SetDesiredCapacityInput struct {
 	HonorCooldown        *bool   `query:"HonorCooldown"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetDesiredCapacityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetDesiredCapacityOutput struct{}
@@ -212,7 +222,8 @@ type SetInstanceHealthInput struct {
 	ShouldRespectGracePeriod *bool   `query:"ShouldRespectGracePeriod"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetInstanceHealthInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetInstanceHealthOutput struct{}
@@ -223,7 +234,8 @@ type SetInstanceProtectionInput struct {
 	ProtectedFromScaleIn *bool    `query:"ProtectedFromScaleIn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetInstanceProtectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetInstanceProtectionOutput struct{}
@@ -235,7 +247,8 @@ type TerminateInstanceInAutoScalingGroupInput struct {
 	InstanceIds                    []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TerminateInstanceInAutoScalingGroupInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -250,7 +263,8 @@ type AttachInstancesInput struct {
 	InstanceIds          []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AttachInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachInstancesOutput struct{}
@@ -261,7 +275,8 @@ type DetachInstancesInput struct {
 	InstanceIds                    []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DetachInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachInstancesOutput struct {
@@ -274,7 +289,8 @@ type EnterStandbyInput struct {
 	InstanceIds                    []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*EnterStandbyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type EnterStandbyOutput struct {
@@ -286,7 +302,8 @@ type ExitStandbyInput struct {
 	InstanceIds          []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ExitStandbyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ExitStandbyOutput struct {
@@ -298,7 +315,8 @@ type AttachLoadBalancerTargetGroupsInput struct {
 	TargetGroupARNs      []string `query:"TargetGroupARNs,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AttachLoadBalancerTargetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachLoadBalancerTargetGroupsOutput struct{}
@@ -308,7 +326,8 @@ type DetachLoadBalancerTargetGroupsInput struct {
 	TargetGroupARNs      []string `query:"TargetGroupARNs,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DetachLoadBalancerTargetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachLoadBalancerTargetGroupsOutput struct{}
@@ -319,7 +338,8 @@ type DescribeLoadBalancerTargetGroupsInput struct {
 	NextToken            *string `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLoadBalancerTargetGroupsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -334,7 +354,8 @@ type AttachLoadBalancersInput struct {
 	LoadBalancerNames    []string `query:"LoadBalancerNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AttachLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachLoadBalancersOutput struct{}
@@ -344,7 +365,8 @@ type DetachLoadBalancersInput struct {
 	LoadBalancerNames    []string `query:"LoadBalancerNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DetachLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachLoadBalancersOutput struct{}
@@ -355,7 +377,8 @@ type DescribeLoadBalancersInput struct {
 	NextToken            *string `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLoadBalancersOutput struct {
@@ -369,7 +392,8 @@ type AttachTrafficSourcesInput struct {
 	SkipZonalShiftValidation *bool                     `query:"SkipZonalShiftValidation"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AttachTrafficSourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachTrafficSourcesOutput struct{}
@@ -379,7 +403,8 @@ type DetachTrafficSourcesInput struct {
 	TrafficSources       []TrafficSourceIdentifier `query:"TrafficSources,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DetachTrafficSourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachTrafficSourcesOutput struct{}
@@ -391,7 +416,8 @@ type DescribeTrafficSourcesInput struct {
 	TrafficSourceType    *string `query:"TrafficSourceType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTrafficSourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrafficSourcesOutput struct {
@@ -416,7 +442,8 @@ type PutScalingPolicyInput struct {
 	TargetTrackingConfiguration    *TargetTrackingConfiguration    `query:"TargetTrackingConfiguration"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutScalingPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutScalingPolicyOutput struct {
@@ -429,7 +456,8 @@ type DeletePolicyInput struct {
 	AutoScalingGroupName *string `query:"AutoScalingGroupName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeletePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeletePolicyOutput struct{}
@@ -443,7 +471,8 @@ type DescribePoliciesInput struct {
 	PolicyTypes             []string `query:"PolicyTypes,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePoliciesOutput struct {
@@ -459,14 +488,16 @@ type ExecutePolicyInput struct {
 	MetricValue          *float64 `query:"MetricValue"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ExecutePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ExecutePolicyOutput struct{}
 
 type DescribeAdjustmentTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAdjustmentTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAdjustmentTypesOutput struct {
@@ -484,7 +515,8 @@ type PutLifecycleHookInput struct {
 	RoleARN               *string `query:"RoleARN"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutLifecycleHookInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutLifecycleHookOutput struct{}
@@ -494,7 +526,8 @@ type DeleteLifecycleHookInput struct {
 	LifecycleHookName    *string `query:"LifecycleHookName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLifecycleHookInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLifecycleHookOutput struct{}
@@ -504,7 +537,8 @@ type DescribeLifecycleHooksInput struct {
 	LifecycleHookNames   []string `query:"LifecycleHookNames,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLifecycleHooksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLifecycleHooksOutput struct {
@@ -513,7 +547,8 @@ type DescribeLifecycleHooksOutput struct {
 
 type DescribeLifecycleHookTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLifecycleHookTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLifecycleHookTypesOutput struct {
@@ -528,7 +563,8 @@ type CompleteLifecycleActionInput struct {
 	LifecycleActionToken  *string `query:"LifecycleActionToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CompleteLifecycleActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CompleteLifecycleActionOutput struct{}
@@ -540,7 +576,8 @@ type RecordLifecycleActionHeartbeatInput struct {
 	LifecycleActionToken *string `query:"LifecycleActionToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RecordLifecycleActionHeartbeatInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RecordLifecycleActionHeartbeatOutput struct{}
@@ -558,7 +595,8 @@ type PutScheduledUpdateGroupActionInput struct {
 	TimeZone             *string    `query:"TimeZone"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutScheduledUpdateGroupActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutScheduledUpdateGroupActionOutput struct{}
@@ -568,7 +606,8 @@ type DeleteScheduledActionInput struct {
 	ScheduledActionName  *string `query:"ScheduledActionName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteScheduledActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteScheduledActionOutput struct{}
@@ -583,7 +622,8 @@ type DescribeScheduledActionsInput struct {
 	StartTime               *time.Time `query:"StartTime"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeScheduledActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeScheduledActionsOutput struct {
@@ -596,7 +636,8 @@ type BatchPutScheduledUpdateGroupActionInput struct {
 	ScheduledUpdateGroupActions []ScheduledUpdateGroupActionRequest `query:"ScheduledUpdateGroupActions,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*BatchPutScheduledUpdateGroupActionInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -610,7 +651,8 @@ type BatchDeleteScheduledActionInput struct {
 	ScheduledActionNames []string `query:"ScheduledActionNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*BatchDeleteScheduledActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchDeleteScheduledActionOutput struct {
@@ -621,7 +663,8 @@ type CreateOrUpdateTagsInput struct {
 	Tags []Tag `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateOrUpdateTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateOrUpdateTagsOutput struct{}
@@ -630,7 +673,8 @@ type DeleteTagsInput struct {
 	Tags []Tag `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTagsOutput struct{}
@@ -642,7 +686,8 @@ type DescribeTagsInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTagsOutput struct {
@@ -655,7 +700,8 @@ type SuspendProcessesInput struct {
 	ScalingProcesses     []string `query:"ScalingProcesses,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SuspendProcessesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SuspendProcessesOutput struct{}
@@ -665,14 +711,16 @@ type ResumeProcessesInput struct {
 	ScalingProcesses     []string `query:"ScalingProcesses,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ResumeProcessesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ResumeProcessesOutput struct{}
 
 type DescribeScalingProcessTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeScalingProcessTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeScalingProcessTypesOutput struct {
@@ -686,7 +734,8 @@ type StartInstanceRefreshInput struct {
 	Strategy             string                `query:"Strategy" enum:"RefreshStrategy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StartInstanceRefreshInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartInstanceRefreshOutput struct {
@@ -698,7 +747,8 @@ type CancelInstanceRefreshInput struct {
 	WaitForTransitioningInstances *bool   `query:"WaitForTransitioningInstances"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CancelInstanceRefreshInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CancelInstanceRefreshOutput struct {
@@ -709,7 +759,8 @@ type RollbackInstanceRefreshInput struct {
 	AutoScalingGroupName *string `query:"AutoScalingGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RollbackInstanceRefreshInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RollbackInstanceRefreshOutput struct {
@@ -723,7 +774,8 @@ type DescribeInstanceRefreshesInput struct {
 	NextToken            *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInstanceRefreshesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceRefreshesOutput struct {
@@ -737,7 +789,8 @@ type EnableMetricsCollectionInput struct {
 	Metrics              []string `query:"Metrics,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*EnableMetricsCollectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type EnableMetricsCollectionOutput struct{}
@@ -747,14 +800,16 @@ type DisableMetricsCollectionInput struct {
 	Metrics              []string `query:"Metrics,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DisableMetricsCollectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DisableMetricsCollectionOutput struct{}
 
 type DescribeMetricCollectionTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeMetricCollectionTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeMetricCollectionTypesOutput struct {
@@ -764,7 +819,8 @@ type DescribeMetricCollectionTypesOutput struct {
 
 type DescribeTerminationPolicyTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTerminationPolicyTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTerminationPolicyTypesOutput struct {
@@ -777,7 +833,8 @@ type PutNotificationConfigurationInput struct {
 	TopicARN             *string  `query:"TopicARN" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutNotificationConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutNotificationConfigurationOutput struct{}
@@ -787,7 +844,8 @@ type DeleteNotificationConfigurationInput struct {
 	TopicARN             *string `query:"TopicARN" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteNotificationConfigurationInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -801,7 +859,8 @@ type DescribeNotificationConfigurationsInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeNotificationConfigurationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -813,7 +872,8 @@ type DescribeNotificationConfigurationsOutput struct {
 
 type DescribeAutoScalingNotificationTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAutoScalingNotificationTypesInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -824,7 +884,8 @@ type DescribeAutoScalingNotificationTypesOutput struct {
 
 type DescribeAccountLimitsInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAccountLimitsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAccountLimitsOutput struct {
@@ -842,7 +903,8 @@ type PutWarmPoolInput struct {
 	PoolState                string               `query:"PoolState" enum:"WarmPoolState"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutWarmPoolInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutWarmPoolOutput struct{}
@@ -852,7 +914,8 @@ type DeleteWarmPoolInput struct {
 	ForceDelete          *bool   `query:"ForceDelete"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteWarmPoolInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteWarmPoolOutput struct{}
@@ -863,7 +926,8 @@ type DescribeWarmPoolInput struct {
 	NextToken            *string `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeWarmPoolInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeWarmPoolOutput struct {

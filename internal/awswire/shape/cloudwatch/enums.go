@@ -109,7 +109,8 @@ const (
 	StatusCodeForbidden     = "Forbidden"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "ActionsSuppressedBy":
@@ -117,17 +118,30 @@ func EnumValues(enum string) []string {
 	case "AlarmType":
 		return []string{"CompositeAlarm", "MetricAlarm", "LogAlarm"}
 	case "ComparisonOperator":
-		return []string{"GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold", "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold"}
+		return []string{
+			"GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold",
+			"LessThanOrEqualToThreshold", "LessThanLowerOrGreaterThanUpperThreshold",
+			"LessThanLowerThreshold", "GreaterThanUpperThreshold",
+		}
 	case "EvaluationState":
 		return []string{"PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"}
 	case "HistoryItemType":
-		return []string{"ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"}
+		return []string{
+			"ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate",
+			"AlarmContributorAction",
+		}
 	case "RecentlyActive":
 		return []string{"PT3H"}
 	case "ScanBy":
 		return []string{"TimestampDescending", "TimestampAscending"}
 	case "StandardUnit":
-		return []string{"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"}
+		return []string{
+			"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes",
+			"Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits",
+			"Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second",
+			"Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second",
+			"Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None",
+		}
 	case "StateValue":
 		return []string{"OK", "ALARM", "INSUFFICIENT_DATA"}
 	case "Statistic":

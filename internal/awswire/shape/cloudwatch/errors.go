@@ -24,3 +24,32 @@ const (
 	CodeResourceNotFoundException            = "ResourceNotFoundException"
 	CodeValidationException                  = "ValidationException"
 )
+
+// QueryCodes are the codes in the Query protocol, by the codes elsewhere.
+var QueryCodes = map[string]string{
+	CodeConcurrentModificationException:      "ConcurrentModificationException",
+	CodeDashboardInvalidInputError:           "InvalidParameterInput",
+	CodeDashboardNotFoundError:               "ResourceNotFound",
+	CodeInternalServiceFault:                 "InternalServiceError",
+	CodeInvalidFormatFault:                   "InvalidFormat",
+	CodeInvalidNextToken:                     "InvalidNextToken",
+	CodeInvalidParameterCombinationException: "InvalidParameterCombination",
+	CodeInvalidParameterValueException:       "InvalidParameterValue",
+	CodeLimitExceededException:               "LimitExceededException",
+	CodeLimitExceededFault:                   "LimitExceeded",
+	CodeMissingRequiredParameterException:    "MissingParameter",
+	CodeResourceConflict:                     "ResourceConflict",
+	CodeResourceNotFound:                     "ResourceNotFound",
+	CodeResourceNotFoundException:            "ResourceNotFoundException",
+	CodeValidationException:                  "ValidationError",
+}
+
+// Statuses are the HTTP statuses of errors where they are neither 400 nor 500.
+var Statuses = map[string]int{
+	CodeConcurrentModificationException: 429,
+	CodeConflictException:               409,
+	CodeDashboardNotFoundError:          404,
+	CodeResourceConflict:                409,
+	CodeResourceNotFound:                404,
+	CodeResourceNotFoundException:       404,
+}

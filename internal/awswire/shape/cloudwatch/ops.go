@@ -34,7 +34,8 @@ type PutMetricAlarmInput struct {
 	WarmUpConfiguration              *WarmUpConfiguration `json:"WarmUpConfiguration" query:"WarmUpConfiguration"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutMetricAlarmInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutMetricAlarmOutput struct{}
@@ -43,7 +44,8 @@ type DeleteAlarmsInput struct {
 	AlarmNames []string `json:"AlarmNames" query:"AlarmNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteAlarmsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAlarmsOutput struct{}
@@ -60,7 +62,8 @@ type DescribeAlarmsInput struct {
 	StateValue          string   `json:"StateValue" query:"StateValue" enum:"StateValue"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAlarmsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAlarmsOutput struct {
@@ -80,7 +83,8 @@ type DescribeAlarmsForMetricInput struct {
 	Unit              string      `json:"Unit" query:"Unit" enum:"StandardUnit"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAlarmsForMetricInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAlarmsForMetricOutput struct {
@@ -99,7 +103,8 @@ type DescribeAlarmHistoryInput struct {
 	StartDate          *time.Time `json:"StartDate" query:"StartDate"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAlarmHistoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAlarmHistoryOutput struct {
@@ -114,7 +119,8 @@ type SetAlarmStateInput struct {
 	StateReasonData *string `json:"StateReasonData" query:"StateReasonData"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetAlarmStateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetAlarmStateOutput struct{}
@@ -123,7 +129,8 @@ type EnableAlarmActionsInput struct {
 	AlarmNames []string `json:"AlarmNames" query:"AlarmNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*EnableAlarmActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type EnableAlarmActionsOutput struct{}
@@ -132,7 +139,8 @@ type DisableAlarmActionsInput struct {
 	AlarmNames []string `json:"AlarmNames" query:"AlarmNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DisableAlarmActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DisableAlarmActionsOutput struct{}
@@ -152,7 +160,8 @@ type PutCompositeAlarmInput struct {
 	Tags                             []Tag                `json:"Tags" query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutCompositeAlarmInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutCompositeAlarmOutput struct{}
@@ -164,7 +173,8 @@ type PutMetricDataInput struct {
 	StrictEntityValidation *bool              `json:"StrictEntityValidation" query:"StrictEntityValidation"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutMetricDataInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutMetricDataOutput struct{}
@@ -179,7 +189,8 @@ type GetMetricDataInput struct {
 	ScanBy            string            `json:"ScanBy" query:"ScanBy" enum:"ScanBy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetMetricDataInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetMetricDataOutput struct {
@@ -200,7 +211,8 @@ type GetMetricStatisticsInput struct {
 	Unit               string      `json:"Unit" query:"Unit" enum:"StandardUnit"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetMetricStatisticsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetMetricStatisticsOutput struct {
@@ -218,7 +230,8 @@ type ListMetricsInput struct {
 	RecentlyActive        string            `json:"RecentlyActive" query:"RecentlyActive" enum:"RecentlyActive"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListMetricsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListMetricsOutput struct {
@@ -232,7 +245,8 @@ type TagResourceInput struct {
 	Tags        []Tag   `json:"Tags" query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -242,7 +256,8 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"TagKeys" query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -251,7 +266,8 @@ type ListTagsForResourceInput struct {
 	ResourceARN *string `json:"ResourceARN" query:"ResourceARN" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {

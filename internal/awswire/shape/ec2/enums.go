@@ -56,6 +56,19 @@ const (
 	ActivityStatusFulfilled          = "fulfilled"
 )
 
+// Values of AddressFamily.
+const (
+	AddressFamilyIpv4 = "ipv4"
+	AddressFamilyIpv6 = "ipv6"
+)
+
+// Values of AddressTransferStatus.
+const (
+	AddressTransferStatusPending  = "pending"
+	AddressTransferStatusDisabled = "disabled"
+	AddressTransferStatusAccepted = "accepted"
+)
+
 // Values of AllocationState.
 const (
 	AllocationStateAvailable                = "available"
@@ -101,6 +114,13 @@ const (
 	AmdSevSnpSpecificationDisabled = "disabled"
 )
 
+// Values of AnalysisStatus.
+const (
+	AnalysisStatusRunning   = "running"
+	AnalysisStatusSucceeded = "succeeded"
+	AnalysisStatusFailed    = "failed"
+)
+
 // Values of ApplianceModeSupportValue.
 const (
 	ApplianceModeSupportValueEnable  = "enable"
@@ -125,6 +145,11 @@ const (
 	ArchitectureValuesArm64Mac = "arm64_mac"
 )
 
+// Values of AssociatedNetworkType.
+const (
+	AssociatedNetworkTypeVpc = "vpc"
+)
+
 // Values of AttachmentLimitType.
 const (
 	AttachmentLimitTypeShared    = "shared"
@@ -137,6 +162,12 @@ const (
 	AttachmentStatusAttached  = "attached"
 	AttachmentStatusDetaching = "detaching"
 	AttachmentStatusDetached  = "detached"
+)
+
+// Values of AutoAcceptSharedAssociationsValue.
+const (
+	AutoAcceptSharedAssociationsValueEnable  = "enable"
+	AutoAcceptSharedAssociationsValueDisable = "disable"
 )
 
 // Values of AutoAcceptSharedAttachmentsValue.
@@ -230,6 +261,17 @@ const (
 	BootModeValuesUefiPreferred = "uefi-preferred"
 )
 
+// Values of BundleTaskState.
+const (
+	BundleTaskStatePending            = "pending"
+	BundleTaskStateWaitingForShutdown = "waiting-for-shutdown"
+	BundleTaskStateBundling           = "bundling"
+	BundleTaskStateStoring            = "storing"
+	BundleTaskStateCancelling         = "cancelling"
+	BundleTaskStateComplete           = "complete"
+	BundleTaskStateFailed             = "failed"
+)
+
 // Values of BurstablePerformance.
 const (
 	BurstablePerformanceIncluded = "included"
@@ -248,6 +290,19 @@ const (
 const (
 	CapacityReservationDeliveryPreferenceFixed       = "fixed"
 	CapacityReservationDeliveryPreferenceIncremental = "incremental"
+)
+
+// Values of CapacityReservationFleetState.
+const (
+	CapacityReservationFleetStateSubmitted          = "submitted"
+	CapacityReservationFleetStateModifying          = "modifying"
+	CapacityReservationFleetStateActive             = "active"
+	CapacityReservationFleetStatePartiallyFulfilled = "partially_fulfilled"
+	CapacityReservationFleetStateExpiring           = "expiring"
+	CapacityReservationFleetStateExpired            = "expired"
+	CapacityReservationFleetStateCancelling         = "cancelling"
+	CapacityReservationFleetStateCancelled          = "cancelled"
+	CapacityReservationFleetStateFailed             = "failed"
 )
 
 // Values of CapacityReservationInstancePlatform.
@@ -314,10 +369,71 @@ const (
 	CapacityReservationTypeCapacityBlock = "capacity-block"
 )
 
+// Values of CarrierGatewayState.
+const (
+	CarrierGatewayStatePending   = "pending"
+	CarrierGatewayStateAvailable = "available"
+	CarrierGatewayStateDeleting  = "deleting"
+	CarrierGatewayStateDeleted   = "deleted"
+)
+
+// Values of ClientVpnAuthenticationType.
+const (
+	ClientVpnAuthenticationTypeCertificateAuthentication      = "certificate-authentication"
+	ClientVpnAuthenticationTypeDirectoryServiceAuthentication = "directory-service-authentication"
+	ClientVpnAuthenticationTypeFederatedAuthentication        = "federated-authentication"
+)
+
+// Values of ClientVpnDeviceTrustProviderType.
+const (
+	ClientVpnDeviceTrustProviderTypeCrowdstrike = "crowdstrike"
+	ClientVpnDeviceTrustProviderTypeJamf        = "jamf"
+	ClientVpnDeviceTrustProviderTypeJumpcloud   = "jumpcloud"
+)
+
+// Values of ClientVpnEndpointAttributeStatusCode.
+const (
+	ClientVpnEndpointAttributeStatusCodeApplying = "applying"
+	ClientVpnEndpointAttributeStatusCodeApplied  = "applied"
+)
+
+// Values of ClientVpnEndpointStatusCode.
+const (
+	ClientVpnEndpointStatusCodePendingAssociate = "pending-associate"
+	ClientVpnEndpointStatusCodeAvailable        = "available"
+	ClientVpnEndpointStatusCodeDeleting         = "deleting"
+	ClientVpnEndpointStatusCodeDeleted          = "deleted"
+	ClientVpnEndpointStatusCodePending          = "pending"
+)
+
+// Values of ConnectionNotificationState.
+const (
+	ConnectionNotificationStateEnabled  = "Enabled"
+	ConnectionNotificationStateDisabled = "Disabled"
+)
+
+// Values of ConnectionNotificationType.
+const (
+	ConnectionNotificationTypeTopic = "Topic"
+)
+
 // Values of ConnectivityType.
 const (
 	ConnectivityTypePrivate = "private"
 	ConnectivityTypePublic  = "public"
+)
+
+// Values of ContainerFormat.
+const (
+	ContainerFormatOva = "ova"
+)
+
+// Values of ConversionTaskState.
+const (
+	ConversionTaskStateActive     = "active"
+	ConversionTaskStateCancelling = "cancelling"
+	ConversionTaskStateCancelled  = "cancelled"
+	ConversionTaskStateCompleted  = "completed"
 )
 
 // Values of CpuManufacturer.
@@ -359,10 +475,24 @@ const (
 	DestinationFileFormatParquet   = "parquet"
 )
 
+// Values of DeviceTrustProviderType.
+const (
+	DeviceTrustProviderTypeJamf        = "jamf"
+	DeviceTrustProviderTypeCrowdstrike = "crowdstrike"
+	DeviceTrustProviderTypeJumpcloud   = "jumpcloud"
+)
+
 // Values of DeviceType.
 const (
 	DeviceTypeEbs           = "ebs"
 	DeviceTypeInstanceStore = "instance-store"
+)
+
+// Values of DiskImageFormat.
+const (
+	DiskImageFormatVmdk = "VMDK"
+	DiskImageFormatRaw  = "RAW"
+	DiskImageFormatVhd  = "VHD"
 )
 
 // Values of DiskType.
@@ -398,6 +528,12 @@ const (
 	DomainTypeStandard = "standard"
 )
 
+// Values of DynamicRoutingValue.
+const (
+	DynamicRoutingValueEnable  = "enable"
+	DynamicRoutingValueDisable = "disable"
+)
+
 // Values of EbsEncryptionSupport.
 const (
 	EbsEncryptionSupportUnsupported = "unsupported"
@@ -416,6 +552,19 @@ const (
 	EbsOptimizedSupportUnsupported = "unsupported"
 	EbsOptimizedSupportSupported   = "supported"
 	EbsOptimizedSupportDefault     = "default"
+)
+
+// Values of Ec2InstanceConnectEndpointState.
+const (
+	Ec2InstanceConnectEndpointStateCreateInProgress = "create-in-progress"
+	Ec2InstanceConnectEndpointStateCreateComplete   = "create-complete"
+	Ec2InstanceConnectEndpointStateCreateFailed     = "create-failed"
+	Ec2InstanceConnectEndpointStateDeleteInProgress = "delete-in-progress"
+	Ec2InstanceConnectEndpointStateDeleteComplete   = "delete-complete"
+	Ec2InstanceConnectEndpointStateDeleteFailed     = "delete-failed"
+	Ec2InstanceConnectEndpointStateUpdateInProgress = "update-in-progress"
+	Ec2InstanceConnectEndpointStateUpdateComplete   = "update-complete"
+	Ec2InstanceConnectEndpointStateUpdateFailed     = "update-failed"
 )
 
 // Values of EnaSupport.
@@ -437,6 +586,13 @@ const (
 const (
 	EndDateTypeUnlimited = "unlimited"
 	EndDateTypeLimited   = "limited"
+)
+
+// Values of EndpointIpAddressType.
+const (
+	EndpointIpAddressTypeIpv4      = "ipv4"
+	EndpointIpAddressTypeIpv6      = "ipv6"
+	EndpointIpAddressTypeDualStack = "dual-stack"
 )
 
 // Values of EphemeralNvmeSupport.
@@ -461,12 +617,41 @@ const (
 	ExcessCapacityTerminationPolicyDefault       = "default"
 )
 
+// Values of ExportEnvironment.
+const (
+	ExportEnvironmentCitrix    = "citrix"
+	ExportEnvironmentVmware    = "vmware"
+	ExportEnvironmentMicrosoft = "microsoft"
+)
+
+// Values of ExportTaskState.
+const (
+	ExportTaskStateActive     = "active"
+	ExportTaskStateCancelling = "cancelling"
+	ExportTaskStateCancelled  = "cancelled"
+	ExportTaskStateCompleted  = "completed"
+)
+
+// Values of FastSnapshotRestoreStateCode.
+const (
+	FastSnapshotRestoreStateCodeEnabling   = "enabling"
+	FastSnapshotRestoreStateCodeOptimizing = "optimizing"
+	FastSnapshotRestoreStateCodeEnabled    = "enabled"
+	FastSnapshotRestoreStateCodeDisabling  = "disabling"
+	FastSnapshotRestoreStateCodeDisabled   = "disabled"
+)
+
 // Values of FleetActivityStatus.
 const (
 	FleetActivityStatusError              = "error"
 	FleetActivityStatusPendingFulfillment = "pending_fulfillment"
 	FleetActivityStatusPendingTermination = "pending_termination"
 	FleetActivityStatusFulfilled          = "fulfilled"
+)
+
+// Values of FleetCapacityReservationTenancy.
+const (
+	FleetCapacityReservationTenancyDefault = "default"
 )
 
 // Values of FleetCapacityReservationUsageStrategy.
@@ -478,6 +663,11 @@ const (
 const (
 	FleetExcessCapacityTerminationPolicyNoTermination = "no-termination"
 	FleetExcessCapacityTerminationPolicyTermination   = "termination"
+)
+
+// Values of FleetInstanceMatchCriteria.
+const (
+	FleetInstanceMatchCriteriaOpen = "open"
 )
 
 // Values of FleetOnDemandAllocationStrategy.
@@ -574,6 +764,12 @@ const (
 	IamInstanceProfileAssociationStateDisassociated  = "disassociated"
 )
 
+// Values of Igmpv2SupportValue.
+const (
+	Igmpv2SupportValueEnable  = "enable"
+	Igmpv2SupportValueDisable = "disable"
+)
+
 // Values of ImageState.
 const (
 	ImageStatePending      = "pending"
@@ -596,6 +792,13 @@ const (
 // Values of ImdsSupportValues.
 const (
 	ImdsSupportValuesV20 = "v2.0"
+)
+
+// Values of InitializationType.
+const (
+	InitializationTypeDefault         = "default"
+	InitializationTypeProvisionedRate = "provisioned-rate"
+	InitializationTypeVolumeCopy      = "volume-copy"
 )
 
 // Values of InstanceAttributeName.
@@ -635,6 +838,14 @@ const (
 const (
 	InstanceBootModeValuesLegacyBios = "legacy-bios"
 	InstanceBootModeValuesUefi       = "uefi"
+)
+
+// Values of InstanceEventWindowState.
+const (
+	InstanceEventWindowStateCreating = "creating"
+	InstanceEventWindowStateDeleting = "deleting"
+	InstanceEventWindowStateActive   = "active"
+	InstanceEventWindowStateDeleted  = "deleted"
 )
 
 // Values of InstanceGeneration.
@@ -724,6 +935,12 @@ const (
 	InstanceTypeHypervisorXen   = "xen"
 )
 
+// Values of InterfacePermissionType.
+const (
+	InterfacePermissionTypeInstanceAttach = "INSTANCE-ATTACH"
+	InterfacePermissionTypeEipAssociate   = "EIP-ASSOCIATE"
+)
+
 // Values of InterruptibleCapacityReservationAllocationStatus.
 const (
 	InterruptibleCapacityReservationAllocationStatusPending   = "pending"
@@ -751,6 +968,94 @@ const (
 	IpSourceAmazon = "amazon"
 	IpSourceByoip  = "byoip"
 	IpSourceNone   = "none"
+)
+
+// Values of IpamMeteredAccount.
+const (
+	IpamMeteredAccountIpamOwner     = "ipam-owner"
+	IpamMeteredAccountResourceOwner = "resource-owner"
+)
+
+// Values of IpamPoolAwsService.
+const (
+	IpamPoolAwsServiceEc2            = "ec2"
+	IpamPoolAwsServiceGlobalServices = "global-services"
+)
+
+// Values of IpamPoolPublicIpSource.
+const (
+	IpamPoolPublicIpSourceAmazon = "amazon"
+	IpamPoolPublicIpSourceByoip  = "byoip"
+)
+
+// Values of IpamPoolSourceResourceType.
+const (
+	IpamPoolSourceResourceTypeVpc = "vpc"
+)
+
+// Values of IpamPoolState.
+const (
+	IpamPoolStateCreateInProgress  = "create-in-progress"
+	IpamPoolStateCreateComplete    = "create-complete"
+	IpamPoolStateCreateFailed      = "create-failed"
+	IpamPoolStateModifyInProgress  = "modify-in-progress"
+	IpamPoolStateModifyComplete    = "modify-complete"
+	IpamPoolStateModifyFailed      = "modify-failed"
+	IpamPoolStateDeleteInProgress  = "delete-in-progress"
+	IpamPoolStateDeleteComplete    = "delete-complete"
+	IpamPoolStateDeleteFailed      = "delete-failed"
+	IpamPoolStateIsolateInProgress = "isolate-in-progress"
+	IpamPoolStateIsolateComplete   = "isolate-complete"
+	IpamPoolStateRestoreInProgress = "restore-in-progress"
+)
+
+// Values of IpamScopeExternalAuthorityType.
+const (
+	IpamScopeExternalAuthorityTypeInfoblox = "infoblox"
+)
+
+// Values of IpamScopeState.
+const (
+	IpamScopeStateCreateInProgress  = "create-in-progress"
+	IpamScopeStateCreateComplete    = "create-complete"
+	IpamScopeStateCreateFailed      = "create-failed"
+	IpamScopeStateModifyInProgress  = "modify-in-progress"
+	IpamScopeStateModifyComplete    = "modify-complete"
+	IpamScopeStateModifyFailed      = "modify-failed"
+	IpamScopeStateDeleteInProgress  = "delete-in-progress"
+	IpamScopeStateDeleteComplete    = "delete-complete"
+	IpamScopeStateDeleteFailed      = "delete-failed"
+	IpamScopeStateIsolateInProgress = "isolate-in-progress"
+	IpamScopeStateIsolateComplete   = "isolate-complete"
+	IpamScopeStateRestoreInProgress = "restore-in-progress"
+)
+
+// Values of IpamScopeType.
+const (
+	IpamScopeTypePublic  = "public"
+	IpamScopeTypePrivate = "private"
+)
+
+// Values of IpamState.
+const (
+	IpamStateCreateInProgress  = "create-in-progress"
+	IpamStateCreateComplete    = "create-complete"
+	IpamStateCreateFailed      = "create-failed"
+	IpamStateModifyInProgress  = "modify-in-progress"
+	IpamStateModifyComplete    = "modify-complete"
+	IpamStateModifyFailed      = "modify-failed"
+	IpamStateDeleteInProgress  = "delete-in-progress"
+	IpamStateDeleteComplete    = "delete-complete"
+	IpamStateDeleteFailed      = "delete-failed"
+	IpamStateIsolateInProgress = "isolate-in-progress"
+	IpamStateIsolateComplete   = "isolate-complete"
+	IpamStateRestoreInProgress = "restore-in-progress"
+)
+
+// Values of IpamTier.
+const (
+	IpamTierFree     = "free"
+	IpamTierAdvanced = "advanced"
 )
 
 // Values of Ipv6AddressAttribute.
@@ -821,6 +1126,22 @@ const (
 const (
 	LaunchTemplateInstanceMetadataTagsStateDisabled = "disabled"
 	LaunchTemplateInstanceMetadataTagsStateEnabled  = "enabled"
+)
+
+// Values of ListingState.
+const (
+	ListingStateAvailable = "available"
+	ListingStateSold      = "sold"
+	ListingStateCancelled = "cancelled"
+	ListingStatePending   = "pending"
+)
+
+// Values of ListingStatus.
+const (
+	ListingStatusActive    = "active"
+	ListingStatusPending   = "pending"
+	ListingStatusCancelled = "cancelled"
+	ListingStatusClosed    = "closed"
 )
 
 // Values of LocalStorage.
@@ -928,6 +1249,14 @@ const (
 	NetworkCardInterfaceTypeSecondary = "secondary"
 )
 
+// Values of NetworkInterfacePermissionStateCode.
+const (
+	NetworkInterfacePermissionStateCodePending  = "pending"
+	NetworkInterfacePermissionStateCodeGranted  = "granted"
+	NetworkInterfacePermissionStateCodeRevoking = "revoking"
+	NetworkInterfacePermissionStateCodeRevoked  = "revoked"
+)
+
 // Values of NetworkInterfaceStatus.
 const (
 	NetworkInterfaceStatusAvailable  = "available"
@@ -1011,6 +1340,13 @@ const (
 	PayerResponsibilityTypeVpcEndpointServiceAccount = "vpc-endpoint-service-account"
 )
 
+// Values of PaymentOption.
+const (
+	PaymentOptionAllUpfront     = "AllUpfront"
+	PaymentOptionPartialUpfront = "PartialUpfront"
+	PaymentOptionNoUpfront      = "NoUpfront"
+)
+
 // Values of PhcSupport.
 const (
 	PhcSupportUnsupported = "unsupported"
@@ -1067,6 +1403,17 @@ const (
 	ProductCodeValuesMarketplace = "marketplace"
 )
 
+// Values of Protocol.
+const (
+	ProtocolTcp = "tcp"
+	ProtocolUdp = "udp"
+)
+
+// Values of ProtocolValue.
+const (
+	ProtocolValueGre = "gre"
+)
+
 // Values of RIProductDescription.
 const (
 	RIProductDescriptionLinuxUnix          = "Linux/UNIX"
@@ -1086,10 +1433,35 @@ const (
 	RecurringChargeFrequencyHourly = "Hourly"
 )
 
+// Values of ReplaceRootVolumeTaskState.
+const (
+	ReplaceRootVolumeTaskStatePending        = "pending"
+	ReplaceRootVolumeTaskStateInProgress     = "in-progress"
+	ReplaceRootVolumeTaskStateFailing        = "failing"
+	ReplaceRootVolumeTaskStateSucceeded      = "succeeded"
+	ReplaceRootVolumeTaskStateFailed         = "failed"
+	ReplaceRootVolumeTaskStateFailedDetached = "failed-detached"
+)
+
 // Values of ReplacementStrategy.
 const (
 	ReplacementStrategyLaunch                = "launch"
 	ReplacementStrategyLaunchBeforeTerminate = "launch-before-terminate"
+)
+
+// Values of ReservationState.
+const (
+	ReservationStateActive         = "active"
+	ReservationStateExpired        = "expired"
+	ReservationStateCancelled      = "cancelled"
+	ReservationStateScheduled      = "scheduled"
+	ReservationStatePending        = "pending"
+	ReservationStateFailed         = "failed"
+	ReservationStateDelayed        = "delayed"
+	ReservationStateUnsupported    = "unsupported"
+	ReservationStatePaymentPending = "payment-pending"
+	ReservationStatePaymentFailed  = "payment-failed"
+	ReservationStateRetired        = "retired"
 )
 
 // Values of ReservedCapacityAllocationStrategy.
@@ -1149,83 +1521,84 @@ const (
 	ResourceTypeLocalGatewayVirtualInterface                           = "local-gateway-virtual-interface"
 	ResourceTypeLocalGatewayVirtualInterfaceGroup                      = "local-gateway-virtual-interface-group"
 	ResourceTypeLocalGatewayRouteTableVpcAssociation                   = "local-gateway-route-table-vpc-association"
-	ResourceTypeLocalGatewayRouteTableVirtualInterfaceGroupAssociation = "local-gateway-route-table-virtual-interface-group-association"
-	ResourceTypeNatgateway                                             = "natgateway"
-	ResourceTypeNetworkAcl                                             = "network-acl"
-	ResourceTypeNetworkInterface                                       = "network-interface"
-	ResourceTypeNetworkInsightsAnalysis                                = "network-insights-analysis"
-	ResourceTypeNetworkInsightsPath                                    = "network-insights-path"
-	ResourceTypeNetworkInsightsAccessScope                             = "network-insights-access-scope"
-	ResourceTypeNetworkInsightsAccessScopeAnalysis                     = "network-insights-access-scope-analysis"
-	ResourceTypeOutpostLag                                             = "outpost-lag"
-	ResourceTypePlacementGroup                                         = "placement-group"
-	ResourceTypePrefixList                                             = "prefix-list"
-	ResourceTypeReplaceRootVolumeTask                                  = "replace-root-volume-task"
-	ResourceTypeReservedInstances                                      = "reserved-instances"
-	ResourceTypeRouteTable                                             = "route-table"
-	ResourceTypeSecurityGroup                                          = "security-group"
-	ResourceTypeSecurityGroupRule                                      = "security-group-rule"
-	ResourceTypeServiceLinkVirtualInterface                            = "service-link-virtual-interface"
-	ResourceTypeSnapshot                                               = "snapshot"
-	ResourceTypeSpotFleetRequest                                       = "spot-fleet-request"
-	ResourceTypeSpotInstancesRequest                                   = "spot-instances-request"
-	ResourceTypeSubnet                                                 = "subnet"
-	ResourceTypeSubnetCidrReservation                                  = "subnet-cidr-reservation"
-	ResourceTypeTrafficMirrorFilter                                    = "traffic-mirror-filter"
-	ResourceTypeTrafficMirrorSession                                   = "traffic-mirror-session"
-	ResourceTypeTrafficMirrorTarget                                    = "traffic-mirror-target"
-	ResourceTypeTransitGateway                                         = "transit-gateway"
-	ResourceTypeTransitGatewayAttachment                               = "transit-gateway-attachment"
-	ResourceTypeTransitGatewayConnectPeer                              = "transit-gateway-connect-peer"
-	ResourceTypeTransitGatewayMulticastDomain                          = "transit-gateway-multicast-domain"
-	ResourceTypeTransitGatewayPolicyTable                              = "transit-gateway-policy-table"
-	ResourceTypeTransitGatewayMeteringPolicy                           = "transit-gateway-metering-policy"
-	ResourceTypeTransitGatewayRouteTable                               = "transit-gateway-route-table"
-	ResourceTypeTransitGatewayRouteTableAnnouncement                   = "transit-gateway-route-table-announcement"
-	ResourceTypeVolume                                                 = "volume"
-	ResourceTypeVpc                                                    = "vpc"
-	ResourceTypeVpcEndpoint                                            = "vpc-endpoint"
-	ResourceTypeVpcEndpointConnection                                  = "vpc-endpoint-connection"
-	ResourceTypeVpcEndpointService                                     = "vpc-endpoint-service"
-	ResourceTypeVpcEndpointServicePermission                           = "vpc-endpoint-service-permission"
-	ResourceTypeVpcPeeringConnection                                   = "vpc-peering-connection"
-	ResourceTypeVpnConnection                                          = "vpn-connection"
-	ResourceTypeVpnGateway                                             = "vpn-gateway"
-	ResourceTypeVpcFlowLog                                             = "vpc-flow-log"
-	ResourceTypeCapacityReservationFleet                               = "capacity-reservation-fleet"
-	ResourceTypeTrafficMirrorFilterRule                                = "traffic-mirror-filter-rule"
-	ResourceTypeVpcEndpointConnectionDeviceType                        = "vpc-endpoint-connection-device-type"
-	ResourceTypeVerifiedAccessInstance                                 = "verified-access-instance"
-	ResourceTypeVerifiedAccessGroup                                    = "verified-access-group"
-	ResourceTypeVerifiedAccessEndpoint                                 = "verified-access-endpoint"
-	ResourceTypeVerifiedAccessPolicy                                   = "verified-access-policy"
-	ResourceTypeVerifiedAccessTrustProvider                            = "verified-access-trust-provider"
-	ResourceTypeVpnConnectionDeviceType                                = "vpn-connection-device-type"
-	ResourceTypeVpcBlockPublicAccessExclusion                          = "vpc-block-public-access-exclusion"
-	ResourceTypeVpcEncryptionControl                                   = "vpc-encryption-control"
-	ResourceTypeRouteServer                                            = "route-server"
-	ResourceTypeRouteServerEndpoint                                    = "route-server-endpoint"
-	ResourceTypeRouteServerPeer                                        = "route-server-peer"
-	ResourceTypeIpamResourceDiscovery                                  = "ipam-resource-discovery"
-	ResourceTypeIpamResourceDiscoveryAssociation                       = "ipam-resource-discovery-association"
-	ResourceTypeInstanceConnectEndpoint                                = "instance-connect-endpoint"
-	ResourceTypeVerifiedAccessEndpointTarget                           = "verified-access-endpoint-target"
-	ResourceTypeIpamExternalResourceVerificationToken                  = "ipam-external-resource-verification-token"
-	ResourceTypeCapacityBlock                                          = "capacity-block"
-	ResourceTypeMacModificationTask                                    = "mac-modification-task"
-	ResourceTypeIpamPrefixListResolver                                 = "ipam-prefix-list-resolver"
-	ResourceTypeIpamPolicy                                             = "ipam-policy"
-	ResourceTypeIpamPrefixListResolverTarget                           = "ipam-prefix-list-resolver-target"
-	ResourceTypeIpamInternetRegistryAssociation                        = "ipam-internet-registry-association"
-	ResourceTypeSecondaryInterface                                     = "secondary-interface"
-	ResourceTypeSecondaryNetwork                                       = "secondary-network"
-	ResourceTypeSecondarySubnet                                        = "secondary-subnet"
-	ResourceTypeCapacityManagerDataExport                              = "capacity-manager-data-export"
-	ResourceTypeVpnConcentrator                                        = "vpn-concentrator"
-	ResourceTypeIpamPoolAllocation                                     = "ipam-pool-allocation"
-	ResourceTypeCapacityReservationCancellationQuote                   = "capacity-reservation-cancellation-quote"
-	ResourceTypeApplicationStatusCheck                                 = "application-status-check"
-	ResourceTypeCapacityReservationModificationQuote                   = "capacity-reservation-modification-quote"
+	ResourceTypeLocalGatewayRouteTableVirtualInterfaceGroupAssociation = "local-gateway-route-table-" +
+		"virtual-interface-group-association"
+	ResourceTypeNatgateway                            = "natgateway"
+	ResourceTypeNetworkAcl                            = "network-acl"
+	ResourceTypeNetworkInterface                      = "network-interface"
+	ResourceTypeNetworkInsightsAnalysis               = "network-insights-analysis"
+	ResourceTypeNetworkInsightsPath                   = "network-insights-path"
+	ResourceTypeNetworkInsightsAccessScope            = "network-insights-access-scope"
+	ResourceTypeNetworkInsightsAccessScopeAnalysis    = "network-insights-access-scope-analysis"
+	ResourceTypeOutpostLag                            = "outpost-lag"
+	ResourceTypePlacementGroup                        = "placement-group"
+	ResourceTypePrefixList                            = "prefix-list"
+	ResourceTypeReplaceRootVolumeTask                 = "replace-root-volume-task"
+	ResourceTypeReservedInstances                     = "reserved-instances"
+	ResourceTypeRouteTable                            = "route-table"
+	ResourceTypeSecurityGroup                         = "security-group"
+	ResourceTypeSecurityGroupRule                     = "security-group-rule"
+	ResourceTypeServiceLinkVirtualInterface           = "service-link-virtual-interface"
+	ResourceTypeSnapshot                              = "snapshot"
+	ResourceTypeSpotFleetRequest                      = "spot-fleet-request"
+	ResourceTypeSpotInstancesRequest                  = "spot-instances-request"
+	ResourceTypeSubnet                                = "subnet"
+	ResourceTypeSubnetCidrReservation                 = "subnet-cidr-reservation"
+	ResourceTypeTrafficMirrorFilter                   = "traffic-mirror-filter"
+	ResourceTypeTrafficMirrorSession                  = "traffic-mirror-session"
+	ResourceTypeTrafficMirrorTarget                   = "traffic-mirror-target"
+	ResourceTypeTransitGateway                        = "transit-gateway"
+	ResourceTypeTransitGatewayAttachment              = "transit-gateway-attachment"
+	ResourceTypeTransitGatewayConnectPeer             = "transit-gateway-connect-peer"
+	ResourceTypeTransitGatewayMulticastDomain         = "transit-gateway-multicast-domain"
+	ResourceTypeTransitGatewayPolicyTable             = "transit-gateway-policy-table"
+	ResourceTypeTransitGatewayMeteringPolicy          = "transit-gateway-metering-policy"
+	ResourceTypeTransitGatewayRouteTable              = "transit-gateway-route-table"
+	ResourceTypeTransitGatewayRouteTableAnnouncement  = "transit-gateway-route-table-announcement"
+	ResourceTypeVolume                                = "volume"
+	ResourceTypeVpc                                   = "vpc"
+	ResourceTypeVpcEndpoint                           = "vpc-endpoint"
+	ResourceTypeVpcEndpointConnection                 = "vpc-endpoint-connection"
+	ResourceTypeVpcEndpointService                    = "vpc-endpoint-service"
+	ResourceTypeVpcEndpointServicePermission          = "vpc-endpoint-service-permission"
+	ResourceTypeVpcPeeringConnection                  = "vpc-peering-connection"
+	ResourceTypeVpnConnection                         = "vpn-connection"
+	ResourceTypeVpnGateway                            = "vpn-gateway"
+	ResourceTypeVpcFlowLog                            = "vpc-flow-log"
+	ResourceTypeCapacityReservationFleet              = "capacity-reservation-fleet"
+	ResourceTypeTrafficMirrorFilterRule               = "traffic-mirror-filter-rule"
+	ResourceTypeVpcEndpointConnectionDeviceType       = "vpc-endpoint-connection-device-type"
+	ResourceTypeVerifiedAccessInstance                = "verified-access-instance"
+	ResourceTypeVerifiedAccessGroup                   = "verified-access-group"
+	ResourceTypeVerifiedAccessEndpoint                = "verified-access-endpoint"
+	ResourceTypeVerifiedAccessPolicy                  = "verified-access-policy"
+	ResourceTypeVerifiedAccessTrustProvider           = "verified-access-trust-provider"
+	ResourceTypeVpnConnectionDeviceType               = "vpn-connection-device-type"
+	ResourceTypeVpcBlockPublicAccessExclusion         = "vpc-block-public-access-exclusion"
+	ResourceTypeVpcEncryptionControl                  = "vpc-encryption-control"
+	ResourceTypeRouteServer                           = "route-server"
+	ResourceTypeRouteServerEndpoint                   = "route-server-endpoint"
+	ResourceTypeRouteServerPeer                       = "route-server-peer"
+	ResourceTypeIpamResourceDiscovery                 = "ipam-resource-discovery"
+	ResourceTypeIpamResourceDiscoveryAssociation      = "ipam-resource-discovery-association"
+	ResourceTypeInstanceConnectEndpoint               = "instance-connect-endpoint"
+	ResourceTypeVerifiedAccessEndpointTarget          = "verified-access-endpoint-target"
+	ResourceTypeIpamExternalResourceVerificationToken = "ipam-external-resource-verification-token"
+	ResourceTypeCapacityBlock                         = "capacity-block"
+	ResourceTypeMacModificationTask                   = "mac-modification-task"
+	ResourceTypeIpamPrefixListResolver                = "ipam-prefix-list-resolver"
+	ResourceTypeIpamPolicy                            = "ipam-policy"
+	ResourceTypeIpamPrefixListResolverTarget          = "ipam-prefix-list-resolver-target"
+	ResourceTypeIpamInternetRegistryAssociation       = "ipam-internet-registry-association"
+	ResourceTypeSecondaryInterface                    = "secondary-interface"
+	ResourceTypeSecondaryNetwork                      = "secondary-network"
+	ResourceTypeSecondarySubnet                       = "secondary-subnet"
+	ResourceTypeCapacityManagerDataExport             = "capacity-manager-data-export"
+	ResourceTypeVpnConcentrator                       = "vpn-concentrator"
+	ResourceTypeIpamPoolAllocation                    = "ipam-pool-allocation"
+	ResourceTypeCapacityReservationCancellationQuote  = "capacity-reservation-cancellation-quote"
+	ResourceTypeApplicationStatusCheck                = "application-status-check"
+	ResourceTypeCapacityReservationModificationQuote  = "capacity-reservation-modification-quote"
 )
 
 // Values of RootDeviceType.
@@ -1399,6 +1772,12 @@ const (
 	StatePartial           = "Partial"
 )
 
+// Values of StaticSourcesSupportValue.
+const (
+	StaticSourcesSupportValueEnable  = "enable"
+	StaticSourcesSupportValueDisable = "disable"
+)
+
 // Values of StatusName.
 const (
 	StatusNameReachability = "reachability"
@@ -1479,9 +1858,53 @@ const (
 	TenancyHost      = "host"
 )
 
+// Values of TieringOperationStatus.
+const (
+	TieringOperationStatusArchivalInProgress         = "archival-in-progress"
+	TieringOperationStatusArchivalCompleted          = "archival-completed"
+	TieringOperationStatusArchivalFailed             = "archival-failed"
+	TieringOperationStatusTemporaryRestoreInProgress = "temporary-restore-in-progress"
+	TieringOperationStatusTemporaryRestoreCompleted  = "temporary-restore-completed"
+	TieringOperationStatusTemporaryRestoreFailed     = "temporary-restore-failed"
+	TieringOperationStatusPermanentRestoreInProgress = "permanent-restore-in-progress"
+	TieringOperationStatusPermanentRestoreCompleted  = "permanent-restore-completed"
+	TieringOperationStatusPermanentRestoreFailed     = "permanent-restore-failed"
+)
+
 // Values of TpmSupportValues.
 const (
 	TpmSupportValuesV20 = "v2.0"
+)
+
+// Values of TrafficDirection.
+const (
+	TrafficDirectionIngress = "ingress"
+	TrafficDirectionEgress  = "egress"
+)
+
+// Values of TrafficIpAddressType.
+const (
+	TrafficIpAddressTypeIpv4      = "ipv4"
+	TrafficIpAddressTypeIpv6      = "ipv6"
+	TrafficIpAddressTypeDualStack = "dual-stack"
+)
+
+// Values of TrafficMirrorNetworkService.
+const (
+	TrafficMirrorNetworkServiceAmazonDns = "amazon-dns"
+)
+
+// Values of TrafficMirrorRuleAction.
+const (
+	TrafficMirrorRuleActionAccept = "accept"
+	TrafficMirrorRuleActionReject = "reject"
+)
+
+// Values of TrafficMirrorTargetType.
+const (
+	TrafficMirrorTargetTypeNetworkInterface            = "network-interface"
+	TrafficMirrorTargetTypeNetworkLoadBalancer         = "network-load-balancer"
+	TrafficMirrorTargetTypeGatewayLoadBalancerEndpoint = "gateway-load-balancer-endpoint"
 )
 
 // Values of TrafficType.
@@ -1543,6 +1966,22 @@ const (
 	TransitGatewayAttachmentStateFailing           = "failing"
 )
 
+// Values of TransitGatewayMulticastDomainState.
+const (
+	TransitGatewayMulticastDomainStatePending   = "pending"
+	TransitGatewayMulticastDomainStateAvailable = "available"
+	TransitGatewayMulticastDomainStateDeleting  = "deleting"
+	TransitGatewayMulticastDomainStateDeleted   = "deleted"
+)
+
+// Values of TransitGatewayRouteTableState.
+const (
+	TransitGatewayRouteTableStatePending   = "pending"
+	TransitGatewayRouteTableStateAvailable = "available"
+	TransitGatewayRouteTableStateDeleting  = "deleting"
+	TransitGatewayRouteTableStateDeleted   = "deleted"
+)
+
 // Values of TransitGatewayState.
 const (
 	TransitGatewayStatePending   = "pending"
@@ -1550,6 +1989,18 @@ const (
 	TransitGatewayStateModifying = "modifying"
 	TransitGatewayStateDeleting  = "deleting"
 	TransitGatewayStateDeleted   = "deleted"
+)
+
+// Values of TransportProtocol.
+const (
+	TransportProtocolTcp = "tcp"
+	TransportProtocolUdp = "udp"
+)
+
+// Values of TrustProviderType.
+const (
+	TrustProviderTypeUser   = "user"
+	TrustProviderTypeDevice = "device"
 )
 
 // Values of TunnelInsideIpVersion.
@@ -1563,6 +2014,12 @@ const (
 	UsageClassTypeSpot          = "spot"
 	UsageClassTypeOnDemand      = "on-demand"
 	UsageClassTypeCapacityBlock = "capacity-block"
+)
+
+// Values of UserTrustProviderType.
+const (
+	UserTrustProviderTypeIamIdentityCenter = "iam-identity-center"
+	UserTrustProviderTypeOidc              = "oidc"
 )
 
 // Values of VirtualizationType.
@@ -1580,6 +2037,14 @@ const (
 	VolumeAttachmentStateBusy      = "busy"
 )
 
+// Values of VolumeModificationState.
+const (
+	VolumeModificationStateModifying  = "modifying"
+	VolumeModificationStateOptimizing = "optimizing"
+	VolumeModificationStateCompleted  = "completed"
+	VolumeModificationStateFailed     = "failed"
+)
+
 // Values of VolumeState.
 const (
 	VolumeStateCreating  = "creating"
@@ -1588,6 +2053,21 @@ const (
 	VolumeStateDeleting  = "deleting"
 	VolumeStateDeleted   = "deleted"
 	VolumeStateError     = "error"
+)
+
+// Values of VolumeStatusInfoStatus.
+const (
+	VolumeStatusInfoStatusOk               = "ok"
+	VolumeStatusInfoStatusImpaired         = "impaired"
+	VolumeStatusInfoStatusInsufficientData = "insufficient-data"
+	VolumeStatusInfoStatusWarning          = "warning"
+)
+
+// Values of VolumeStatusName.
+const (
+	VolumeStatusNameIoEnabled           = "io-enabled"
+	VolumeStatusNameIoPerformance       = "io-performance"
+	VolumeStatusNameInitializationState = "initialization-state"
 )
 
 // Values of VolumeType.
@@ -1681,6 +2161,11 @@ const (
 	VpnEcmpSupportValueDisable = "disable"
 )
 
+// Values of VpnProtocol.
+const (
+	VpnProtocolOpenvpn = "openvpn"
+)
+
 // Values of VpnState.
 const (
 	VpnStatePending   = "pending"
@@ -1700,29 +2185,55 @@ const (
 	VpnTunnelBandwidthLarge    = "large"
 )
 
+// Values of WeekDay.
+const (
+	WeekDaySunday    = "sunday"
+	WeekDayMonday    = "monday"
+	WeekDayTuesday   = "tuesday"
+	WeekDayWednesday = "wednesday"
+	WeekDayThursday  = "thursday"
+	WeekDayFriday    = "friday"
+	WeekDaySaturday  = "saturday"
+)
+
 // Values of ZeroSizePreference.
 const (
 	ZeroSizePreferenceRetain  = "retain"
 	ZeroSizePreferenceDefault = "default"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "AcceleratorManufacturer":
 		return []string{"amazon-web-services", "amd", "nvidia", "xilinx", "habana"}
 	case "AcceleratorName":
-		return []string{"a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100", "a10g", "h100", "t4g", "l40s", "l4", "gaudi-hl-205", "inferentia2", "trainium", "trainium2", "u30"}
+		return []string{
+			"a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100",
+			"a10g", "h100", "t4g", "l40s", "l4", "gaudi-hl-205", "inferentia2", "trainium",
+			"trainium2", "u30",
+		}
 	case "AcceleratorType":
 		return []string{"gpu", "fpga", "inference", "media"}
 	case "AccountAttributeName":
 		return []string{"supported-platforms", "default-vpc"}
 	case "ActivityStatus":
 		return []string{"error", "pending_fulfillment", "pending_termination", "fulfilled"}
+	case "AddressFamily":
+		return []string{"ipv4", "ipv6"}
+	case "AddressTransferStatus":
+		return []string{"pending", "disabled", "accepted"}
 	case "AllocationState":
-		return []string{"available", "under-assessment", "permanent-failure", "released", "released-permanent-failure", "pending", "configuring"}
+		return []string{
+			"available", "under-assessment", "permanent-failure", "released",
+			"released-permanent-failure", "pending", "configuring",
+		}
 	case "AllocationStrategy":
-		return []string{"lowestPrice", "diversified", "capacityOptimized", "capacityOptimizedPrioritized", "priceCapacityOptimized"}
+		return []string{
+			"lowestPrice", "diversified", "capacityOptimized", "capacityOptimizedPrioritized",
+			"priceCapacityOptimized",
+		}
 	case "AllocationType":
 		return []string{"used", "future", "cancelling"}
 	case "AllowsMultipleInstanceTypes":
@@ -1731,16 +2242,22 @@ func EnumValues(enum string) []string {
 		return []string{"enabled", "disabled"}
 	case "AmdSevSnpSpecification":
 		return []string{"enabled", "disabled"}
+	case "AnalysisStatus":
+		return []string{"running", "succeeded", "failed"}
 	case "ApplianceModeSupportValue":
 		return []string{"enable", "disable"}
 	case "ArchitectureType":
 		return []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}
 	case "ArchitectureValues":
 		return []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}
+	case "AssociatedNetworkType":
+		return []string{"vpc"}
 	case "AttachmentLimitType":
 		return []string{"shared", "dedicated"}
 	case "AttachmentStatus":
 		return []string{"attaching", "attached", "detaching", "detached"}
+	case "AutoAcceptSharedAssociationsValue":
+		return []string{"enable", "disable"}
 	case "AutoAcceptSharedAttachmentsValue":
 		return []string{"enable", "disable"}
 	case "AutoPlacement":
@@ -1760,33 +2277,80 @@ func EnumValues(enum string) []string {
 	case "BareMetal":
 		return []string{"included", "required", "excluded"}
 	case "BatchState":
-		return []string{"submitted", "active", "cancelled", "failed", "cancelled_running", "cancelled_terminating", "modifying"}
+		return []string{
+			"submitted", "active", "cancelled", "failed", "cancelled_running",
+			"cancelled_terminating", "modifying",
+		}
 	case "BlockPublicAccessMode":
 		return []string{"off", "block-bidirectional", "block-ingress"}
 	case "BootModeType":
 		return []string{"legacy-bios", "uefi"}
 	case "BootModeValues":
 		return []string{"legacy-bios", "uefi", "uefi-preferred"}
+	case "BundleTaskState":
+		return []string{
+			"pending", "waiting-for-shutdown", "bundling", "storing", "cancelling", "complete",
+			"failed",
+		}
 	case "BurstablePerformance":
 		return []string{"included", "required", "excluded"}
 	case "CapacityReservationAdjustmentStatus":
 		return []string{"requested", "applied", "rejected"}
 	case "CapacityReservationDeliveryPreference":
 		return []string{"fixed", "incremental"}
+	case "CapacityReservationFleetState":
+		return []string{
+			"submitted", "modifying", "active", "partially_fulfilled", "expiring", "expired",
+			"cancelling", "cancelled", "failed",
+		}
 	case "CapacityReservationInstancePlatform":
-		return []string{"Linux/UNIX", "Red Hat Enterprise Linux", "SUSE Linux", "Windows", "Windows with SQL Server", "Windows with SQL Server Enterprise", "Windows with SQL Server Standard", "Windows with SQL Server Web", "Linux with SQL Server Standard", "Linux with SQL Server Web", "Linux with SQL Server Enterprise", "RHEL with SQL Server Standard", "RHEL with SQL Server Enterprise", "RHEL with SQL Server Web", "RHEL with HA", "RHEL with HA and SQL Server Standard", "RHEL with HA and SQL Server Enterprise", "Ubuntu Pro"}
+		return []string{
+			"Linux/UNIX", "Red Hat Enterprise Linux", "SUSE Linux", "Windows",
+			"Windows with SQL Server", "Windows with SQL Server Enterprise",
+			"Windows with SQL Server Standard", "Windows with SQL Server Web",
+			"Linux with SQL Server Standard", "Linux with SQL Server Web",
+			"Linux with SQL Server Enterprise", "RHEL with SQL Server Standard",
+			"RHEL with SQL Server Enterprise", "RHEL with SQL Server Web", "RHEL with HA",
+			"RHEL with HA and SQL Server Standard", "RHEL with HA and SQL Server Enterprise",
+			"Ubuntu Pro",
+		}
 	case "CapacityReservationLaunchStatus":
 		return []string{"launchable", "unlaunchable"}
 	case "CapacityReservationPreference":
 		return []string{"capacity-reservations-only", "open", "none"}
 	case "CapacityReservationState":
-		return []string{"active", "expired", "cancelled", "pending", "failed", "scheduled", "payment-pending", "payment-failed", "assessing", "delayed", "unsupported", "cancelling", "unavailable"}
+		return []string{
+			"active", "expired", "cancelled", "pending", "failed", "scheduled",
+			"payment-pending", "payment-failed", "assessing", "delayed", "unsupported",
+			"cancelling", "unavailable",
+		}
 	case "CapacityReservationTenancy":
 		return []string{"default", "dedicated"}
 	case "CapacityReservationType":
 		return []string{"default", "capacity-block"}
+	case "CarrierGatewayState":
+		return []string{"pending", "available", "deleting", "deleted"}
+	case "ClientVpnAuthenticationType":
+		return []string{
+			"certificate-authentication", "directory-service-authentication",
+			"federated-authentication",
+		}
+	case "ClientVpnDeviceTrustProviderType":
+		return []string{"crowdstrike", "jamf", "jumpcloud"}
+	case "ClientVpnEndpointAttributeStatusCode":
+		return []string{"applying", "applied"}
+	case "ClientVpnEndpointStatusCode":
+		return []string{"pending-associate", "available", "deleting", "deleted", "pending"}
+	case "ConnectionNotificationState":
+		return []string{"Enabled", "Disabled"}
+	case "ConnectionNotificationType":
+		return []string{"Topic"}
 	case "ConnectivityType":
 		return []string{"private", "public"}
+	case "ContainerFormat":
+		return []string{"ova"}
+	case "ConversionTaskState":
+		return []string{"active", "cancelling", "cancelled", "completed"}
 	case "CpuManufacturer":
 		return []string{"intel", "amd", "amazon-web-services", "apple"}
 	case "CurrencyCodeValues":
@@ -1799,8 +2363,12 @@ func EnumValues(enum string) []string {
 		return []string{"spot", "on-demand", "capacity-block", "reserved-capacity"}
 	case "DestinationFileFormat":
 		return []string{"plain-text", "parquet"}
+	case "DeviceTrustProviderType":
+		return []string{"jamf", "crowdstrike", "jumpcloud"}
 	case "DeviceType":
 		return []string{"ebs", "instance-store"}
+	case "DiskImageFormat":
+		return []string{"VMDK", "RAW", "VHD"}
 	case "DiskType":
 		return []string{"hdd", "ssd"}
 	case "DnsNameState":
@@ -1811,38 +2379,67 @@ func EnumValues(enum string) []string {
 		return []string{"enable", "disable"}
 	case "DomainType":
 		return []string{"vpc", "standard"}
+	case "DynamicRoutingValue":
+		return []string{"enable", "disable"}
 	case "EbsEncryptionSupport":
 		return []string{"unsupported", "supported"}
 	case "EbsNvmeSupport":
 		return []string{"unsupported", "supported", "required"}
 	case "EbsOptimizedSupport":
 		return []string{"unsupported", "supported", "default"}
+	case "Ec2InstanceConnectEndpointState":
+		return []string{
+			"create-in-progress", "create-complete", "create-failed", "delete-in-progress",
+			"delete-complete", "delete-failed", "update-in-progress", "update-complete",
+			"update-failed",
+		}
 	case "EnaSupport":
 		return []string{"unsupported", "supported", "required"}
 	case "EncryptionStateValue":
 		return []string{"enabling", "enabled", "disabling", "disabled"}
 	case "EndDateType":
 		return []string{"unlimited", "limited"}
+	case "EndpointIpAddressType":
+		return []string{"ipv4", "ipv6", "dual-stack"}
 	case "EphemeralNvmeSupport":
 		return []string{"unsupported", "supported", "required"}
 	case "EventCode":
-		return []string{"instance-reboot", "system-reboot", "system-maintenance", "instance-retirement", "instance-stop"}
+		return []string{
+			"instance-reboot", "system-reboot", "system-maintenance", "instance-retirement",
+			"instance-stop",
+		}
 	case "ExcessCapacityTerminationPolicy":
 		return []string{"noTermination", "default"}
+	case "ExportEnvironment":
+		return []string{"citrix", "vmware", "microsoft"}
+	case "ExportTaskState":
+		return []string{"active", "cancelling", "cancelled", "completed"}
+	case "FastSnapshotRestoreStateCode":
+		return []string{"enabling", "optimizing", "enabled", "disabling", "disabled"}
 	case "FleetActivityStatus":
 		return []string{"error", "pending_fulfillment", "pending_termination", "fulfilled"}
+	case "FleetCapacityReservationTenancy":
+		return []string{"default"}
 	case "FleetCapacityReservationUsageStrategy":
 		return []string{"use-capacity-reservations-first"}
 	case "FleetExcessCapacityTerminationPolicy":
 		return []string{"no-termination", "termination"}
+	case "FleetInstanceMatchCriteria":
+		return []string{"open"}
 	case "FleetOnDemandAllocationStrategy":
 		return []string{"lowest-price", "prioritized"}
 	case "FleetReplacementStrategy":
 		return []string{"launch", "launch-before-terminate"}
 	case "FleetReservationType":
-		return []string{"on-demand-capacity-reservation", "capacity-block", "interruptible-capacity-reservation"}
+		return []string{
+			"on-demand-capacity-reservation", "capacity-block",
+			"interruptible-capacity-reservation",
+		}
 	case "FleetStateCode":
-		return []string{"submitted", "active", "deleted", "failed", "deleted_running", "deleted_terminating", "modifying"}
+		return []string{
+			"submitted", "active", "deleted", "failed", "deleted_running", "deleted_terminating",
+			"modifying",
+		}
 	case "FleetType":
 		return []string{"request", "maintain", "instant"}
 	case "FlexibleEnaQueuesSupport":
@@ -1863,20 +2460,34 @@ func EnumValues(enum string) []string {
 		return []string{"ovm", "xen"}
 	case "IamInstanceProfileAssociationState":
 		return []string{"associating", "associated", "disassociating", "disassociated"}
+	case "Igmpv2SupportValue":
+		return []string{"enable", "disable"}
 	case "ImageState":
-		return []string{"pending", "available", "invalid", "deregistered", "transient", "failed", "error", "disabled"}
+		return []string{
+			"pending", "available", "invalid", "deregistered", "transient", "failed", "error",
+			"disabled",
+		}
 	case "ImageTypeValues":
 		return []string{"machine", "kernel", "ramdisk"}
 	case "ImdsSupportValues":
 		return []string{"v2.0"}
+	case "InitializationType":
+		return []string{"default", "provisioned-rate", "volume-copy"}
 	case "InstanceAttributeName":
-		return []string{"instanceType", "kernel", "ramdisk", "userData", "disableApiTermination", "instanceInitiatedShutdownBehavior", "rootDeviceName", "blockDeviceMapping", "productCodes", "sourceDestCheck", "groupSet", "ebsOptimized", "sriovNetSupport", "enaSupport", "enclaveOptions", "disableApiStop"}
+		return []string{
+			"instanceType", "kernel", "ramdisk", "userData", "disableApiTermination",
+			"instanceInitiatedShutdownBehavior", "rootDeviceName", "blockDeviceMapping",
+			"productCodes", "sourceDestCheck", "groupSet", "ebsOptimized", "sriovNetSupport",
+			"enaSupport", "enclaveOptions", "disableApiStop",
+		}
 	case "InstanceAutoRecoveryState":
 		return []string{"disabled", "default"}
 	case "InstanceBandwidthWeighting":
 		return []string{"default", "vpc-1", "ebs-1"}
 	case "InstanceBootModeValues":
 		return []string{"legacy-bios", "uefi"}
+	case "InstanceEventWindowState":
+		return []string{"creating", "deleting", "active", "deleted"}
 	case "InstanceGeneration":
 		return []string{"current", "previous"}
 	case "InstanceInterruptionBehavior":
@@ -1902,9 +2513,302 @@ func EnumValues(enum string) []string {
 	case "InstanceStorageEncryptionSupport":
 		return []string{"unsupported", "required"}
 	case "InstanceType":
-		return []string{"a1.medium", "a1.large", "a1.xlarge", "a1.2xlarge", "a1.4xlarge", "a1.metal", "c1.medium", "c1.xlarge", "c3.large", "c3.xlarge", "c3.2xlarge", "c3.4xlarge", "c3.8xlarge", "c4.large", "c4.xlarge", "c4.2xlarge", "c4.4xlarge", "c4.8xlarge", "c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "c5.9xlarge", "c5.12xlarge", "c5.18xlarge", "c5.24xlarge", "c5.metal", "c5a.large", "c5a.xlarge", "c5a.2xlarge", "c5a.4xlarge", "c5a.8xlarge", "c5a.12xlarge", "c5a.16xlarge", "c5a.24xlarge", "c5ad.large", "c5ad.xlarge", "c5ad.2xlarge", "c5ad.4xlarge", "c5ad.8xlarge", "c5ad.12xlarge", "c5ad.16xlarge", "c5ad.24xlarge", "c5d.large", "c5d.xlarge", "c5d.2xlarge", "c5d.4xlarge", "c5d.9xlarge", "c5d.12xlarge", "c5d.18xlarge", "c5d.24xlarge", "c5d.metal", "c5n.large", "c5n.xlarge", "c5n.2xlarge", "c5n.4xlarge", "c5n.9xlarge", "c5n.18xlarge", "c5n.metal", "c6g.medium", "c6g.large", "c6g.xlarge", "c6g.2xlarge", "c6g.4xlarge", "c6g.8xlarge", "c6g.12xlarge", "c6g.16xlarge", "c6g.metal", "c6gd.medium", "c6gd.large", "c6gd.xlarge", "c6gd.2xlarge", "c6gd.4xlarge", "c6gd.8xlarge", "c6gd.12xlarge", "c6gd.16xlarge", "c6gd.metal", "c6gn.medium", "c6gn.large", "c6gn.xlarge", "c6gn.2xlarge", "c6gn.4xlarge", "c6gn.8xlarge", "c6gn.12xlarge", "c6gn.16xlarge", "c6i.large", "c6i.xlarge", "c6i.2xlarge", "c6i.4xlarge", "c6i.8xlarge", "c6i.12xlarge", "c6i.16xlarge", "c6i.24xlarge", "c6i.32xlarge", "c6i.metal", "cc1.4xlarge", "cc2.8xlarge", "cg1.4xlarge", "cr1.8xlarge", "d2.xlarge", "d2.2xlarge", "d2.4xlarge", "d2.8xlarge", "d3.xlarge", "d3.2xlarge", "d3.4xlarge", "d3.8xlarge", "d3en.xlarge", "d3en.2xlarge", "d3en.4xlarge", "d3en.6xlarge", "d3en.8xlarge", "d3en.12xlarge", "dl1.24xlarge", "f1.2xlarge", "f1.4xlarge", "f1.16xlarge", "g2.2xlarge", "g2.8xlarge", "g3.4xlarge", "g3.8xlarge", "g3.16xlarge", "g3s.xlarge", "g4ad.xlarge", "g4ad.2xlarge", "g4ad.4xlarge", "g4ad.8xlarge", "g4ad.16xlarge", "g4dn.xlarge", "g4dn.2xlarge", "g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge", "g4dn.16xlarge", "g4dn.metal", "g5.xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.12xlarge", "g5.16xlarge", "g5.24xlarge", "g5.48xlarge", "g5g.xlarge", "g5g.2xlarge", "g5g.4xlarge", "g5g.8xlarge", "g5g.16xlarge", "g5g.metal", "hi1.4xlarge", "hpc6a.48xlarge", "hs1.8xlarge", "h1.2xlarge", "h1.4xlarge", "h1.8xlarge", "h1.16xlarge", "i2.xlarge", "i2.2xlarge", "i2.4xlarge", "i2.8xlarge", "i3.large", "i3.xlarge", "i3.2xlarge", "i3.4xlarge", "i3.8xlarge", "i3.16xlarge", "i3.metal", "i3en.large", "i3en.xlarge", "i3en.2xlarge", "i3en.3xlarge", "i3en.6xlarge", "i3en.12xlarge", "i3en.24xlarge", "i3en.metal", "im4gn.large", "im4gn.xlarge", "im4gn.2xlarge", "im4gn.4xlarge", "im4gn.8xlarge", "im4gn.16xlarge", "inf1.xlarge", "inf1.2xlarge", "inf1.6xlarge", "inf1.24xlarge", "is4gen.medium", "is4gen.large", "is4gen.xlarge", "is4gen.2xlarge", "is4gen.4xlarge", "is4gen.8xlarge", "m1.small", "m1.medium", "m1.large", "m1.xlarge", "m2.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.medium", "m3.large", "m3.xlarge", "m3.2xlarge", "m4.large", "m4.xlarge", "m4.2xlarge", "m4.4xlarge", "m4.10xlarge", "m4.16xlarge", "m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge", "m5.12xlarge", "m5.16xlarge", "m5.24xlarge", "m5.metal", "m5a.large", "m5a.xlarge", "m5a.2xlarge", "m5a.4xlarge", "m5a.8xlarge", "m5a.12xlarge", "m5a.16xlarge", "m5a.24xlarge", "m5ad.large", "m5ad.xlarge", "m5ad.2xlarge", "m5ad.4xlarge", "m5ad.8xlarge", "m5ad.12xlarge", "m5ad.16xlarge", "m5ad.24xlarge", "m5d.large", "m5d.xlarge", "m5d.2xlarge", "m5d.4xlarge", "m5d.8xlarge", "m5d.12xlarge", "m5d.16xlarge", "m5d.24xlarge", "m5d.metal", "m5dn.large", "m5dn.xlarge", "m5dn.2xlarge", "m5dn.4xlarge", "m5dn.8xlarge", "m5dn.12xlarge", "m5dn.16xlarge", "m5dn.24xlarge", "m5dn.metal", "m5n.large", "m5n.xlarge", "m5n.2xlarge", "m5n.4xlarge", "m5n.8xlarge", "m5n.12xlarge", "m5n.16xlarge", "m5n.24xlarge", "m5n.metal", "m5zn.large", "m5zn.xlarge", "m5zn.2xlarge", "m5zn.3xlarge", "m5zn.6xlarge", "m5zn.12xlarge", "m5zn.metal", "m6a.large", "m6a.xlarge", "m6a.2xlarge", "m6a.4xlarge", "m6a.8xlarge", "m6a.12xlarge", "m6a.16xlarge", "m6a.24xlarge", "m6a.32xlarge", "m6a.48xlarge", "m6g.metal", "m6g.medium", "m6g.large", "m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge", "m6g.8xlarge", "m6g.12xlarge", "m6g.16xlarge", "m6gd.metal", "m6gd.medium", "m6gd.large", "m6gd.xlarge", "m6gd.2xlarge", "m6gd.4xlarge", "m6gd.8xlarge", "m6gd.12xlarge", "m6gd.16xlarge", "m6i.large", "m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge", "m6i.8xlarge", "m6i.12xlarge", "m6i.16xlarge", "m6i.24xlarge", "m6i.32xlarge", "m6i.metal", "mac1.metal", "p2.xlarge", "p2.8xlarge", "p2.16xlarge", "p3.2xlarge", "p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge", "r3.large", "r3.xlarge", "r3.2xlarge", "r3.4xlarge", "r3.8xlarge", "r4.large", "r4.xlarge", "r4.2xlarge", "r4.4xlarge", "r4.8xlarge", "r4.16xlarge", "r5.large", "r5.xlarge", "r5.2xlarge", "r5.4xlarge", "r5.8xlarge", "r5.12xlarge", "r5.16xlarge", "r5.24xlarge", "r5.metal", "r5a.large", "r5a.xlarge", "r5a.2xlarge", "r5a.4xlarge", "r5a.8xlarge", "r5a.12xlarge", "r5a.16xlarge", "r5a.24xlarge", "r5ad.large", "r5ad.xlarge", "r5ad.2xlarge", "r5ad.4xlarge", "r5ad.8xlarge", "r5ad.12xlarge", "r5ad.16xlarge", "r5ad.24xlarge", "r5b.large", "r5b.xlarge", "r5b.2xlarge", "r5b.4xlarge", "r5b.8xlarge", "r5b.12xlarge", "r5b.16xlarge", "r5b.24xlarge", "r5b.metal", "r5d.large", "r5d.xlarge", "r5d.2xlarge", "r5d.4xlarge", "r5d.8xlarge", "r5d.12xlarge", "r5d.16xlarge", "r5d.24xlarge", "r5d.metal", "r5dn.large", "r5dn.xlarge", "r5dn.2xlarge", "r5dn.4xlarge", "r5dn.8xlarge", "r5dn.12xlarge", "r5dn.16xlarge", "r5dn.24xlarge", "r5dn.metal", "r5n.large", "r5n.xlarge", "r5n.2xlarge", "r5n.4xlarge", "r5n.8xlarge", "r5n.12xlarge", "r5n.16xlarge", "r5n.24xlarge", "r5n.metal", "r6g.medium", "r6g.large", "r6g.xlarge", "r6g.2xlarge", "r6g.4xlarge", "r6g.8xlarge", "r6g.12xlarge", "r6g.16xlarge", "r6g.metal", "r6gd.medium", "r6gd.large", "r6gd.xlarge", "r6gd.2xlarge", "r6gd.4xlarge", "r6gd.8xlarge", "r6gd.12xlarge", "r6gd.16xlarge", "r6gd.metal", "r6i.large", "r6i.xlarge", "r6i.2xlarge", "r6i.4xlarge", "r6i.8xlarge", "r6i.12xlarge", "r6i.16xlarge", "r6i.24xlarge", "r6i.32xlarge", "r6i.metal", "t1.micro", "t2.nano", "t2.micro", "t2.small", "t2.medium", "t2.large", "t2.xlarge", "t2.2xlarge", "t3.nano", "t3.micro", "t3.small", "t3.medium", "t3.large", "t3.xlarge", "t3.2xlarge", "t3a.nano", "t3a.micro", "t3a.small", "t3a.medium", "t3a.large", "t3a.xlarge", "t3a.2xlarge", "t4g.nano", "t4g.micro", "t4g.small", "t4g.medium", "t4g.large", "t4g.xlarge", "t4g.2xlarge", "u-6tb1.56xlarge", "u-6tb1.112xlarge", "u-9tb1.112xlarge", "u-12tb1.112xlarge", "u-6tb1.metal", "u-9tb1.metal", "u-12tb1.metal", "u-18tb1.metal", "u-24tb1.metal", "vt1.3xlarge", "vt1.6xlarge", "vt1.24xlarge", "x1.16xlarge", "x1.32xlarge", "x1e.xlarge", "x1e.2xlarge", "x1e.4xlarge", "x1e.8xlarge", "x1e.16xlarge", "x1e.32xlarge", "x2iezn.2xlarge", "x2iezn.4xlarge", "x2iezn.6xlarge", "x2iezn.8xlarge", "x2iezn.12xlarge", "x2iezn.metal", "x2gd.medium", "x2gd.large", "x2gd.xlarge", "x2gd.2xlarge", "x2gd.4xlarge", "x2gd.8xlarge", "x2gd.12xlarge", "x2gd.16xlarge", "x2gd.metal", "z1d.large", "z1d.xlarge", "z1d.2xlarge", "z1d.3xlarge", "z1d.6xlarge", "z1d.12xlarge", "z1d.metal", "x2idn.16xlarge", "x2idn.24xlarge", "x2idn.32xlarge", "x2iedn.xlarge", "x2iedn.2xlarge", "x2iedn.4xlarge", "x2iedn.8xlarge", "x2iedn.16xlarge", "x2iedn.24xlarge", "x2iedn.32xlarge", "c6a.large", "c6a.xlarge", "c6a.2xlarge", "c6a.4xlarge", "c6a.8xlarge", "c6a.12xlarge", "c6a.16xlarge", "c6a.24xlarge", "c6a.32xlarge", "c6a.48xlarge", "c6a.metal", "m6a.metal", "i4i.large", "i4i.xlarge", "i4i.2xlarge", "i4i.4xlarge", "i4i.8xlarge", "i4i.16xlarge", "i4i.32xlarge", "i4i.metal", "x2idn.metal", "x2iedn.metal", "c7g.medium", "c7g.large", "c7g.xlarge", "c7g.2xlarge", "c7g.4xlarge", "c7g.8xlarge", "c7g.12xlarge", "c7g.16xlarge", "mac2.metal", "c6id.large", "c6id.xlarge", "c6id.2xlarge", "c6id.4xlarge", "c6id.8xlarge", "c6id.12xlarge", "c6id.16xlarge", "c6id.24xlarge", "c6id.32xlarge", "c6id.metal", "m6id.large", "m6id.xlarge", "m6id.2xlarge", "m6id.4xlarge", "m6id.8xlarge", "m6id.12xlarge", "m6id.16xlarge", "m6id.24xlarge", "m6id.32xlarge", "m6id.metal", "r6id.large", "r6id.xlarge", "r6id.2xlarge", "r6id.4xlarge", "r6id.8xlarge", "r6id.12xlarge", "r6id.16xlarge", "r6id.24xlarge", "r6id.32xlarge", "r6id.metal", "r6a.large", "r6a.xlarge", "r6a.2xlarge", "r6a.4xlarge", "r6a.8xlarge", "r6a.12xlarge", "r6a.16xlarge", "r6a.24xlarge", "r6a.32xlarge", "r6a.48xlarge", "r6a.metal", "p4de.24xlarge", "u-3tb1.56xlarge", "u-18tb1.112xlarge", "u-24tb1.112xlarge", "trn1.2xlarge", "trn1.32xlarge", "hpc6id.32xlarge", "c6in.large", "c6in.xlarge", "c6in.2xlarge", "c6in.4xlarge", "c6in.8xlarge", "c6in.12xlarge", "c6in.16xlarge", "c6in.24xlarge", "c6in.32xlarge", "m6in.large", "m6in.xlarge", "m6in.2xlarge", "m6in.4xlarge", "m6in.8xlarge", "m6in.12xlarge", "m6in.16xlarge", "m6in.24xlarge", "m6in.32xlarge", "m6idn.large", "m6idn.xlarge", "m6idn.2xlarge", "m6idn.4xlarge", "m6idn.8xlarge", "m6idn.12xlarge", "m6idn.16xlarge", "m6idn.24xlarge", "m6idn.32xlarge", "r6in.large", "r6in.xlarge", "r6in.2xlarge", "r6in.4xlarge", "r6in.8xlarge", "r6in.12xlarge", "r6in.16xlarge", "r6in.24xlarge", "r6in.32xlarge", "r6idn.large", "r6idn.xlarge", "r6idn.2xlarge", "r6idn.4xlarge", "r6idn.8xlarge", "r6idn.12xlarge", "r6idn.16xlarge", "r6idn.24xlarge", "r6idn.32xlarge", "c7g.metal", "m7g.medium", "m7g.large", "m7g.xlarge", "m7g.2xlarge", "m7g.4xlarge", "m7g.8xlarge", "m7g.12xlarge", "m7g.16xlarge", "m7g.metal", "r7g.medium", "r7g.large", "r7g.xlarge", "r7g.2xlarge", "r7g.4xlarge", "r7g.8xlarge", "r7g.12xlarge", "r7g.16xlarge", "r7g.metal", "c6in.metal", "m6in.metal", "m6idn.metal", "r6in.metal", "r6idn.metal", "inf2.xlarge", "inf2.8xlarge", "inf2.24xlarge", "inf2.48xlarge", "trn1n.32xlarge", "i4g.large", "i4g.xlarge", "i4g.2xlarge", "i4g.4xlarge", "i4g.8xlarge", "i4g.16xlarge", "hpc7g.4xlarge", "hpc7g.8xlarge", "hpc7g.16xlarge", "c7gn.medium", "c7gn.large", "c7gn.xlarge", "c7gn.2xlarge", "c7gn.4xlarge", "c7gn.8xlarge", "c7gn.12xlarge", "c7gn.16xlarge", "p5.48xlarge", "m7i.large", "m7i.xlarge", "m7i.2xlarge", "m7i.4xlarge", "m7i.8xlarge", "m7i.12xlarge", "m7i.16xlarge", "m7i.24xlarge", "m7i.48xlarge", "m7i-flex.large", "m7i-flex.xlarge", "m7i-flex.2xlarge", "m7i-flex.4xlarge", "m7i-flex.8xlarge", "m7a.medium", "m7a.large", "m7a.xlarge", "m7a.2xlarge", "m7a.4xlarge", "m7a.8xlarge", "m7a.12xlarge", "m7a.16xlarge", "m7a.24xlarge", "m7a.32xlarge", "m7a.48xlarge", "m7a.metal-48xl", "hpc7a.12xlarge", "hpc7a.24xlarge", "hpc7a.48xlarge", "hpc7a.96xlarge", "c7gd.medium", "c7gd.large", "c7gd.xlarge", "c7gd.2xlarge", "c7gd.4xlarge", "c7gd.8xlarge", "c7gd.12xlarge", "c7gd.16xlarge", "m7gd.medium", "m7gd.large", "m7gd.xlarge", "m7gd.2xlarge", "m7gd.4xlarge", "m7gd.8xlarge", "m7gd.12xlarge", "m7gd.16xlarge", "r7gd.medium", "r7gd.large", "r7gd.xlarge", "r7gd.2xlarge", "r7gd.4xlarge", "r7gd.8xlarge", "r7gd.12xlarge", "r7gd.16xlarge", "r7a.medium", "r7a.large", "r7a.xlarge", "r7a.2xlarge", "r7a.4xlarge", "r7a.8xlarge", "r7a.12xlarge", "r7a.16xlarge", "r7a.24xlarge", "r7a.32xlarge", "r7a.48xlarge", "c7i.large", "c7i.xlarge", "c7i.2xlarge", "c7i.4xlarge", "c7i.8xlarge", "c7i.12xlarge", "c7i.16xlarge", "c7i.24xlarge", "c7i.48xlarge", "mac2-m2pro.metal", "r7iz.large", "r7iz.xlarge", "r7iz.2xlarge", "r7iz.4xlarge", "r7iz.8xlarge", "r7iz.12xlarge", "r7iz.16xlarge", "r7iz.32xlarge", "c7a.medium", "c7a.large", "c7a.xlarge", "c7a.2xlarge", "c7a.4xlarge", "c7a.8xlarge", "c7a.12xlarge", "c7a.16xlarge", "c7a.24xlarge", "c7a.32xlarge", "c7a.48xlarge", "c7a.metal-48xl", "r7a.metal-48xl", "r7i.large", "r7i.xlarge", "r7i.2xlarge", "r7i.4xlarge", "r7i.8xlarge", "r7i.12xlarge", "r7i.16xlarge", "r7i.24xlarge", "r7i.48xlarge", "dl2q.24xlarge", "mac2-m2.metal", "i4i.12xlarge", "i4i.24xlarge", "c7i.metal-24xl", "c7i.metal-48xl", "m7i.metal-24xl", "m7i.metal-48xl", "r7i.metal-24xl", "r7i.metal-48xl", "r7iz.metal-16xl", "r7iz.metal-32xl", "c7gd.metal", "m7gd.metal", "r7gd.metal", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.12xlarge", "g6.16xlarge", "g6.24xlarge", "g6.48xlarge", "gr6.4xlarge", "gr6.8xlarge", "c7i-flex.large", "c7i-flex.xlarge", "c7i-flex.2xlarge", "c7i-flex.4xlarge", "c7i-flex.8xlarge", "u7i-12tb.224xlarge", "u7in-16tb.224xlarge", "u7in-24tb.224xlarge", "u7in-32tb.224xlarge", "u7ib-12tb.224xlarge", "c7gn.metal", "r8g.medium", "r8g.large", "r8g.xlarge", "r8g.2xlarge", "r8g.4xlarge", "r8g.8xlarge", "r8g.12xlarge", "r8g.16xlarge", "r8g.24xlarge", "r8g.48xlarge", "r8g.metal-24xl", "r8g.metal-48xl", "mac2-m1ultra.metal", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge", "g6e.8xlarge", "g6e.12xlarge", "g6e.16xlarge", "g6e.24xlarge", "g6e.48xlarge", "c8g.medium", "c8g.large", "c8g.xlarge", "c8g.2xlarge", "c8g.4xlarge", "c8g.8xlarge", "c8g.12xlarge", "c8g.16xlarge", "c8g.24xlarge", "c8g.48xlarge", "c8g.metal-24xl", "c8g.metal-48xl", "m8g.medium", "m8g.large", "m8g.xlarge", "m8g.2xlarge", "m8g.4xlarge", "m8g.8xlarge", "m8g.12xlarge", "m8g.16xlarge", "m8g.24xlarge", "m8g.48xlarge", "m8g.metal-24xl", "m8g.metal-48xl", "x8g.medium", "x8g.large", "x8g.xlarge", "x8g.2xlarge", "x8g.4xlarge", "x8g.8xlarge", "x8g.12xlarge", "x8g.16xlarge", "x8g.24xlarge", "x8g.48xlarge", "x8g.metal-24xl", "x8g.metal-48xl", "i7ie.large", "i7ie.xlarge", "i7ie.2xlarge", "i7ie.3xlarge", "i7ie.6xlarge", "i7ie.12xlarge", "i7ie.18xlarge", "i7ie.24xlarge", "i7ie.48xlarge", "i8g.large", "i8g.xlarge", "i8g.2xlarge", "i8g.4xlarge", "i8g.8xlarge", "i8g.12xlarge", "i8g.16xlarge", "i8g.24xlarge", "i8g.metal-24xl", "u7i-6tb.112xlarge", "u7i-8tb.112xlarge", "u7inh-32tb.480xlarge", "p5e.48xlarge", "p5en.48xlarge", "f2.12xlarge", "f2.48xlarge", "trn2.48xlarge", "c7i-flex.12xlarge", "c7i-flex.16xlarge", "m7i-flex.12xlarge", "m7i-flex.16xlarge", "i7ie.metal-24xl", "i7ie.metal-48xl", "i8g.48xlarge", "c8gd.medium", "c8gd.large", "c8gd.xlarge", "c8gd.2xlarge", "c8gd.4xlarge", "c8gd.8xlarge", "c8gd.12xlarge", "c8gd.16xlarge", "c8gd.24xlarge", "c8gd.48xlarge", "c8gd.metal-24xl", "c8gd.metal-48xl", "i7i.large", "i7i.xlarge", "i7i.2xlarge", "i7i.4xlarge", "i7i.8xlarge", "i7i.12xlarge", "i7i.16xlarge", "i7i.24xlarge", "i7i.48xlarge", "i7i.metal-24xl", "i7i.metal-48xl", "p6-b200.48xlarge", "m8gd.medium", "m8gd.large", "m8gd.xlarge", "m8gd.2xlarge", "m8gd.4xlarge", "m8gd.8xlarge", "m8gd.12xlarge", "m8gd.16xlarge", "m8gd.24xlarge", "m8gd.48xlarge", "m8gd.metal-24xl", "m8gd.metal-48xl", "r8gd.medium", "r8gd.large", "r8gd.xlarge", "r8gd.2xlarge", "r8gd.4xlarge", "r8gd.8xlarge", "r8gd.12xlarge", "r8gd.16xlarge", "r8gd.24xlarge", "r8gd.48xlarge", "r8gd.metal-24xl", "r8gd.metal-48xl", "c8gn.medium", "c8gn.large", "c8gn.xlarge", "c8gn.2xlarge", "c8gn.4xlarge", "c8gn.8xlarge", "c8gn.12xlarge", "c8gn.16xlarge", "c8gn.24xlarge", "c8gn.48xlarge", "c8gn.metal-24xl", "c8gn.metal-48xl", "f2.6xlarge", "p6e-gb200.36xlarge", "g6f.large", "g6f.xlarge", "g6f.2xlarge", "g6f.4xlarge", "gr6f.4xlarge", "p5.4xlarge", "r8i.large", "r8i.xlarge", "r8i.2xlarge", "r8i.4xlarge", "r8i.8xlarge", "r8i.12xlarge", "r8i.16xlarge", "r8i.24xlarge", "r8i.32xlarge", "r8i.48xlarge", "r8i.96xlarge", "r8i.metal-48xl", "r8i.metal-96xl", "r8i-flex.large", "r8i-flex.xlarge", "r8i-flex.2xlarge", "r8i-flex.4xlarge", "r8i-flex.8xlarge", "r8i-flex.12xlarge", "r8i-flex.16xlarge", "m8i.large", "m8i.xlarge", "m8i.2xlarge", "m8i.4xlarge", "m8i.8xlarge", "m8i.12xlarge", "m8i.16xlarge", "m8i.24xlarge", "m8i.32xlarge", "m8i.48xlarge", "m8i.96xlarge", "m8i.metal-48xl", "m8i.metal-96xl", "m8i-flex.large", "m8i-flex.xlarge", "m8i-flex.2xlarge", "m8i-flex.4xlarge", "m8i-flex.8xlarge", "m8i-flex.12xlarge", "m8i-flex.16xlarge", "i8ge.large", "i8ge.xlarge", "i8ge.2xlarge", "i8ge.3xlarge", "i8ge.6xlarge", "i8ge.12xlarge", "i8ge.18xlarge", "i8ge.24xlarge", "i8ge.48xlarge", "i8ge.metal-24xl", "i8ge.metal-48xl", "mac-m4.metal", "mac-m4pro.metal", "r8gn.medium", "r8gn.large", "r8gn.xlarge", "r8gn.2xlarge", "r8gn.4xlarge", "r8gn.8xlarge", "r8gn.12xlarge", "r8gn.16xlarge", "r8gn.24xlarge", "r8gn.48xlarge", "r8gn.metal-24xl", "r8gn.metal-48xl", "c8i.large", "c8i.xlarge", "c8i.2xlarge", "c8i.4xlarge", "c8i.8xlarge", "c8i.12xlarge", "c8i.16xlarge", "c8i.24xlarge", "c8i.32xlarge", "c8i.48xlarge", "c8i.96xlarge", "c8i.metal-48xl", "c8i.metal-96xl", "c8i-flex.large", "c8i-flex.xlarge", "c8i-flex.2xlarge", "c8i-flex.4xlarge", "c8i-flex.8xlarge", "c8i-flex.12xlarge", "c8i-flex.16xlarge", "r8gb.medium", "r8gb.large", "r8gb.xlarge", "r8gb.2xlarge", "r8gb.4xlarge", "r8gb.8xlarge", "r8gb.12xlarge", "r8gb.16xlarge", "r8gb.24xlarge", "r8gb.metal-24xl", "m8a.medium", "m8a.large", "m8a.xlarge", "m8a.2xlarge", "m8a.4xlarge", "m8a.8xlarge", "m8a.12xlarge", "m8a.16xlarge", "m8a.24xlarge", "m8a.48xlarge", "m8a.metal-24xl", "m8a.metal-48xl", "trn2.3xlarge", "r8a.medium", "r8a.large", "r8a.xlarge", "r8a.2xlarge", "r8a.4xlarge", "r8a.8xlarge", "r8a.12xlarge", "r8a.16xlarge", "r8a.24xlarge", "r8a.48xlarge", "r8a.metal-24xl", "r8a.metal-48xl", "p6-b300.48xlarge", "c8a.medium", "c8a.large", "c8a.xlarge", "c8a.2xlarge", "c8a.4xlarge", "c8a.8xlarge", "c8a.12xlarge", "c8a.16xlarge", "c8a.24xlarge", "c8a.48xlarge", "c8a.metal-24xl", "c8a.metal-48xl", "c8gb.12xlarge", "c8gb.16xlarge", "c8gb.24xlarge", "c8gb.2xlarge", "c8gb.4xlarge", "c8gb.8xlarge", "c8gb.large", "c8gb.medium", "c8gb.metal-24xl", "c8gb.xlarge", "c8gb.48xlarge", "c8gb.metal-48xl", "m8gb.12xlarge", "m8gb.16xlarge", "m8gb.24xlarge", "m8gb.2xlarge", "m8gb.4xlarge", "m8gb.8xlarge", "m8gb.large", "m8gb.medium", "m8gb.xlarge", "m8gb.48xlarge", "m8gb.metal-24xl", "m8gb.metal-48xl", "m8gn.12xlarge", "m8gn.16xlarge", "m8gn.24xlarge", "m8gn.2xlarge", "m8gn.48xlarge", "m8gn.4xlarge", "m8gn.8xlarge", "m8gn.large", "m8gn.medium", "m8gn.xlarge", "m8gn.metal-24xl", "m8gn.metal-48xl", "x8aedz.12xlarge", "x8aedz.24xlarge", "x8aedz.3xlarge", "x8aedz.6xlarge", "x8aedz.large", "x8aedz.metal-12xl", "x8aedz.metal-24xl", "x8aedz.xlarge", "m8azn.medium", "m8azn.large", "m8azn.xlarge", "m8azn.3xlarge", "m8azn.6xlarge", "m8azn.12xlarge", "m8azn.24xlarge", "m8azn.metal-12xl", "m8azn.metal-24xl", "x8i.large", "x8i.xlarge", "x8i.2xlarge", "x8i.4xlarge", "x8i.8xlarge", "x8i.12xlarge", "x8i.16xlarge", "x8i.24xlarge", "x8i.32xlarge", "x8i.48xlarge", "x8i.64xlarge", "x8i.96xlarge", "x8i.metal-48xl", "x8i.metal-96xl", "mac-m4max.metal", "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "g7e.12xlarge", "g7e.24xlarge", "g7e.48xlarge", "r8id.large", "r8id.xlarge", "r8id.2xlarge", "r8id.4xlarge", "r8id.8xlarge", "r8id.12xlarge", "r8id.16xlarge", "r8id.24xlarge", "r8id.32xlarge", "r8id.48xlarge", "r8id.96xlarge", "r8id.metal-48xl", "r8id.metal-96xl", "c8id.large", "c8id.xlarge", "c8id.2xlarge", "c8id.4xlarge", "c8id.8xlarge", "c8id.12xlarge", "c8id.16xlarge", "c8id.24xlarge", "c8id.32xlarge", "c8id.48xlarge", "c8id.96xlarge", "c8id.metal-48xl", "c8id.metal-96xl", "m8id.large", "m8id.xlarge", "m8id.2xlarge", "m8id.4xlarge", "m8id.8xlarge", "m8id.12xlarge", "m8id.16xlarge", "m8id.24xlarge", "m8id.32xlarge", "m8id.48xlarge", "m8id.96xlarge", "m8id.metal-48xl", "m8id.metal-96xl", "hpc8a.96xlarge", "c8in.large", "c8in.xlarge", "c8in.2xlarge", "c8in.4xlarge", "c8in.8xlarge", "c8in.12xlarge", "c8in.16xlarge", "c8in.24xlarge", "c8in.32xlarge", "c8in.48xlarge", "c8in.96xlarge", "c8in.metal-48xl", "c8in.metal-96xl", "c8ib.large", "c8ib.xlarge", "c8ib.2xlarge", "c8ib.4xlarge", "c8ib.8xlarge", "c8ib.12xlarge", "c8ib.16xlarge", "c8ib.24xlarge", "c8ib.32xlarge", "c8ib.48xlarge", "c8ib.96xlarge", "c8ib.metal-48xl", "c8ib.metal-96xl", "r8in.large", "r8in.xlarge", "r8in.2xlarge", "r8in.4xlarge", "r8in.8xlarge", "r8in.12xlarge", "r8in.16xlarge", "r8in.24xlarge", "r8in.32xlarge", "r8in.48xlarge", "r8in.96xlarge", "r8ib.large", "r8ib.xlarge", "r8ib.2xlarge", "r8ib.4xlarge", "r8ib.8xlarge", "r8ib.12xlarge", "r8ib.16xlarge", "r8ib.24xlarge", "r8ib.32xlarge", "r8ib.48xlarge", "r8ib.96xlarge", "m8in.large", "m8in.xlarge", "m8in.2xlarge", "m8in.4xlarge", "m8in.8xlarge", "m8in.12xlarge", "m8in.16xlarge", "m8in.24xlarge", "m8in.32xlarge", "m8in.48xlarge", "m8in.96xlarge", "m8ib.large", "m8ib.xlarge", "m8ib.2xlarge", "m8ib.4xlarge", "m8ib.8xlarge", "m8ib.12xlarge", "m8ib.16xlarge", "m8ib.24xlarge", "m8ib.32xlarge", "m8ib.48xlarge", "m8ib.96xlarge", "m8ine.large", "m8ine.xlarge", "m8ine.2xlarge", "m8ine.4xlarge", "m8ine.8xlarge", "m8ine.12xlarge", "c8ine.large", "c8ine.xlarge", "c8ine.2xlarge", "c8ine.4xlarge", "c8ine.8xlarge", "c8ine.12xlarge", "m8idn.large", "m8idn.xlarge", "m8idn.2xlarge", "m8idn.4xlarge", "m8idn.8xlarge", "m8idn.12xlarge", "m8idn.16xlarge", "m8idn.24xlarge", "m8idn.32xlarge", "m8idn.48xlarge", "m8idn.96xlarge", "r8idn.large", "r8idn.xlarge", "r8idn.2xlarge", "r8idn.4xlarge", "r8idn.8xlarge", "r8idn.12xlarge", "r8idn.16xlarge", "r8idn.24xlarge", "r8idn.32xlarge", "r8idn.48xlarge", "r8idn.96xlarge", "m8idb.large", "m8idb.xlarge", "m8idb.2xlarge", "m8idb.4xlarge", "m8idb.8xlarge", "m8idb.12xlarge", "m8idb.16xlarge", "m8idb.24xlarge", "m8idb.32xlarge", "m8idb.48xlarge", "m8idb.96xlarge", "r8idb.large", "r8idb.xlarge", "r8idb.2xlarge", "r8idb.4xlarge", "r8idb.8xlarge", "r8idb.12xlarge", "r8idb.16xlarge", "r8idb.24xlarge", "r8idb.32xlarge", "r8idb.48xlarge", "r8idb.96xlarge", "mac-m3ultra.metal", "m9g.large", "m9g.xlarge", "m9g.2xlarge", "m9g.4xlarge", "m9g.8xlarge", "m9g.12xlarge", "m9g.16xlarge", "m9g.24xlarge", "m9g.48xlarge", "m9g.metal-24xl", "m9g.metal-48xl", "m9gd.large", "m9gd.xlarge", "m9gd.2xlarge", "m9gd.4xlarge", "m9gd.8xlarge", "m9gd.12xlarge", "m9gd.16xlarge", "m9gd.24xlarge", "m9gd.48xlarge", "m9gd.metal-24xl", "m9gd.metal-48xl", "r8in.metal-48xl", "r8in.metal-96xl", "r8ib.metal-48xl", "r8ib.metal-96xl", "r8idn.metal-48xl", "r8idn.metal-96xl", "r8idb.metal-48xl", "r8idb.metal-96xl", "m8in.metal-48xl", "m8in.metal-96xl", "m8ib.metal-48xl", "m8ib.metal-96xl", "m8idn.metal-48xl", "m8idn.metal-96xl", "m8idb.metal-48xl", "m8idb.metal-96xl", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge", "g7.12xlarge", "g7.24xlarge", "g7.48xlarge", "c9g.medium", "c9g.large", "c9g.xlarge", "c9g.2xlarge", "c9g.4xlarge", "c9g.8xlarge", "c9g.12xlarge", "c9g.16xlarge", "c9g.24xlarge", "c9g.48xlarge", "c9g.metal-48xl", "c9gd.medium", "c9gd.large", "c9gd.xlarge", "c9gd.2xlarge", "c9gd.4xlarge", "c9gd.8xlarge", "c9gd.12xlarge", "c9gd.16xlarge", "c9gd.24xlarge", "c9gd.48xlarge", "c9gd.metal-48xl", "r9g.medium", "r9g.large", "r9g.xlarge", "r9g.2xlarge", "r9g.4xlarge", "r9g.8xlarge", "r9g.12xlarge", "r9g.16xlarge", "r9g.24xlarge", "r9g.48xlarge", "r9g.metal-48xl", "r9gd.medium", "r9gd.large", "r9gd.xlarge", "r9gd.2xlarge", "r9gd.4xlarge", "r9gd.8xlarge", "r9gd.12xlarge", "r9gd.16xlarge", "r9gd.24xlarge", "r9gd.48xlarge", "r9gd.metal-48xl", "m9g.medium", "t8i.nano", "t8i.micro", "t8i.small", "t8i.medium", "i8g.metal-48xl", "r8gb.48xlarge", "r8gb.metal-48xl", "m9gd.medium", "trn2u.48xlarge"}
+		return []string{
+			"a1.medium", "a1.large", "a1.xlarge", "a1.2xlarge", "a1.4xlarge", "a1.metal",
+			"c1.medium", "c1.xlarge", "c3.large", "c3.xlarge", "c3.2xlarge", "c3.4xlarge",
+			"c3.8xlarge", "c4.large", "c4.xlarge", "c4.2xlarge", "c4.4xlarge", "c4.8xlarge",
+			"c5.large", "c5.xlarge", "c5.2xlarge", "c5.4xlarge", "c5.9xlarge", "c5.12xlarge",
+			"c5.18xlarge", "c5.24xlarge", "c5.metal", "c5a.large", "c5a.xlarge", "c5a.2xlarge",
+			"c5a.4xlarge", "c5a.8xlarge", "c5a.12xlarge", "c5a.16xlarge", "c5a.24xlarge",
+			"c5ad.large", "c5ad.xlarge", "c5ad.2xlarge", "c5ad.4xlarge", "c5ad.8xlarge",
+			"c5ad.12xlarge", "c5ad.16xlarge", "c5ad.24xlarge", "c5d.large", "c5d.xlarge",
+			"c5d.2xlarge", "c5d.4xlarge", "c5d.9xlarge", "c5d.12xlarge", "c5d.18xlarge",
+			"c5d.24xlarge", "c5d.metal", "c5n.large", "c5n.xlarge", "c5n.2xlarge", "c5n.4xlarge",
+			"c5n.9xlarge", "c5n.18xlarge", "c5n.metal", "c6g.medium", "c6g.large", "c6g.xlarge",
+			"c6g.2xlarge", "c6g.4xlarge", "c6g.8xlarge", "c6g.12xlarge", "c6g.16xlarge",
+			"c6g.metal", "c6gd.medium", "c6gd.large", "c6gd.xlarge", "c6gd.2xlarge",
+			"c6gd.4xlarge", "c6gd.8xlarge", "c6gd.12xlarge", "c6gd.16xlarge", "c6gd.metal",
+			"c6gn.medium", "c6gn.large", "c6gn.xlarge", "c6gn.2xlarge", "c6gn.4xlarge",
+			"c6gn.8xlarge", "c6gn.12xlarge", "c6gn.16xlarge", "c6i.large", "c6i.xlarge",
+			"c6i.2xlarge", "c6i.4xlarge", "c6i.8xlarge", "c6i.12xlarge", "c6i.16xlarge",
+			"c6i.24xlarge", "c6i.32xlarge", "c6i.metal", "cc1.4xlarge", "cc2.8xlarge",
+			"cg1.4xlarge", "cr1.8xlarge", "d2.xlarge", "d2.2xlarge", "d2.4xlarge", "d2.8xlarge",
+			"d3.xlarge", "d3.2xlarge", "d3.4xlarge", "d3.8xlarge", "d3en.xlarge", "d3en.2xlarge",
+			"d3en.4xlarge", "d3en.6xlarge", "d3en.8xlarge", "d3en.12xlarge", "dl1.24xlarge",
+			"f1.2xlarge", "f1.4xlarge", "f1.16xlarge", "g2.2xlarge", "g2.8xlarge", "g3.4xlarge",
+			"g3.8xlarge", "g3.16xlarge", "g3s.xlarge", "g4ad.xlarge", "g4ad.2xlarge",
+			"g4ad.4xlarge", "g4ad.8xlarge", "g4ad.16xlarge", "g4dn.xlarge", "g4dn.2xlarge",
+			"g4dn.4xlarge", "g4dn.8xlarge", "g4dn.12xlarge", "g4dn.16xlarge", "g4dn.metal",
+			"g5.xlarge", "g5.2xlarge", "g5.4xlarge", "g5.8xlarge", "g5.12xlarge", "g5.16xlarge",
+			"g5.24xlarge", "g5.48xlarge", "g5g.xlarge", "g5g.2xlarge", "g5g.4xlarge",
+			"g5g.8xlarge", "g5g.16xlarge", "g5g.metal", "hi1.4xlarge", "hpc6a.48xlarge",
+			"hs1.8xlarge", "h1.2xlarge", "h1.4xlarge", "h1.8xlarge", "h1.16xlarge", "i2.xlarge",
+			"i2.2xlarge", "i2.4xlarge", "i2.8xlarge", "i3.large", "i3.xlarge", "i3.2xlarge",
+			"i3.4xlarge", "i3.8xlarge", "i3.16xlarge", "i3.metal", "i3en.large", "i3en.xlarge",
+			"i3en.2xlarge", "i3en.3xlarge", "i3en.6xlarge", "i3en.12xlarge", "i3en.24xlarge",
+			"i3en.metal", "im4gn.large", "im4gn.xlarge", "im4gn.2xlarge", "im4gn.4xlarge",
+			"im4gn.8xlarge", "im4gn.16xlarge", "inf1.xlarge", "inf1.2xlarge", "inf1.6xlarge",
+			"inf1.24xlarge", "is4gen.medium", "is4gen.large", "is4gen.xlarge", "is4gen.2xlarge",
+			"is4gen.4xlarge", "is4gen.8xlarge", "m1.small", "m1.medium", "m1.large", "m1.xlarge",
+			"m2.xlarge", "m2.2xlarge", "m2.4xlarge", "m3.medium", "m3.large", "m3.xlarge",
+			"m3.2xlarge", "m4.large", "m4.xlarge", "m4.2xlarge", "m4.4xlarge", "m4.10xlarge",
+			"m4.16xlarge", "m5.large", "m5.xlarge", "m5.2xlarge", "m5.4xlarge", "m5.8xlarge",
+			"m5.12xlarge", "m5.16xlarge", "m5.24xlarge", "m5.metal", "m5a.large", "m5a.xlarge",
+			"m5a.2xlarge", "m5a.4xlarge", "m5a.8xlarge", "m5a.12xlarge", "m5a.16xlarge",
+			"m5a.24xlarge", "m5ad.large", "m5ad.xlarge", "m5ad.2xlarge", "m5ad.4xlarge",
+			"m5ad.8xlarge", "m5ad.12xlarge", "m5ad.16xlarge", "m5ad.24xlarge", "m5d.large",
+			"m5d.xlarge", "m5d.2xlarge", "m5d.4xlarge", "m5d.8xlarge", "m5d.12xlarge",
+			"m5d.16xlarge", "m5d.24xlarge", "m5d.metal", "m5dn.large", "m5dn.xlarge",
+			"m5dn.2xlarge", "m5dn.4xlarge", "m5dn.8xlarge", "m5dn.12xlarge", "m5dn.16xlarge",
+			"m5dn.24xlarge", "m5dn.metal", "m5n.large", "m5n.xlarge", "m5n.2xlarge",
+			"m5n.4xlarge", "m5n.8xlarge", "m5n.12xlarge", "m5n.16xlarge", "m5n.24xlarge",
+			"m5n.metal", "m5zn.large", "m5zn.xlarge", "m5zn.2xlarge", "m5zn.3xlarge",
+			"m5zn.6xlarge", "m5zn.12xlarge", "m5zn.metal", "m6a.large", "m6a.xlarge",
+			"m6a.2xlarge", "m6a.4xlarge", "m6a.8xlarge", "m6a.12xlarge", "m6a.16xlarge",
+			"m6a.24xlarge", "m6a.32xlarge", "m6a.48xlarge", "m6g.metal", "m6g.medium",
+			"m6g.large", "m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge", "m6g.8xlarge",
+			"m6g.12xlarge", "m6g.16xlarge", "m6gd.metal", "m6gd.medium", "m6gd.large",
+			"m6gd.xlarge", "m6gd.2xlarge", "m6gd.4xlarge", "m6gd.8xlarge", "m6gd.12xlarge",
+			"m6gd.16xlarge", "m6i.large", "m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge",
+			"m6i.8xlarge", "m6i.12xlarge", "m6i.16xlarge", "m6i.24xlarge", "m6i.32xlarge",
+			"m6i.metal", "mac1.metal", "p2.xlarge", "p2.8xlarge", "p2.16xlarge", "p3.2xlarge",
+			"p3.8xlarge", "p3.16xlarge", "p3dn.24xlarge", "p4d.24xlarge", "r3.large",
+			"r3.xlarge", "r3.2xlarge", "r3.4xlarge", "r3.8xlarge", "r4.large", "r4.xlarge",
+			"r4.2xlarge", "r4.4xlarge", "r4.8xlarge", "r4.16xlarge", "r5.large", "r5.xlarge",
+			"r5.2xlarge", "r5.4xlarge", "r5.8xlarge", "r5.12xlarge", "r5.16xlarge",
+			"r5.24xlarge", "r5.metal", "r5a.large", "r5a.xlarge", "r5a.2xlarge", "r5a.4xlarge",
+			"r5a.8xlarge", "r5a.12xlarge", "r5a.16xlarge", "r5a.24xlarge", "r5ad.large",
+			"r5ad.xlarge", "r5ad.2xlarge", "r5ad.4xlarge", "r5ad.8xlarge", "r5ad.12xlarge",
+			"r5ad.16xlarge", "r5ad.24xlarge", "r5b.large", "r5b.xlarge", "r5b.2xlarge",
+			"r5b.4xlarge", "r5b.8xlarge", "r5b.12xlarge", "r5b.16xlarge", "r5b.24xlarge",
+			"r5b.metal", "r5d.large", "r5d.xlarge", "r5d.2xlarge", "r5d.4xlarge", "r5d.8xlarge",
+			"r5d.12xlarge", "r5d.16xlarge", "r5d.24xlarge", "r5d.metal", "r5dn.large",
+			"r5dn.xlarge", "r5dn.2xlarge", "r5dn.4xlarge", "r5dn.8xlarge", "r5dn.12xlarge",
+			"r5dn.16xlarge", "r5dn.24xlarge", "r5dn.metal", "r5n.large", "r5n.xlarge",
+			"r5n.2xlarge", "r5n.4xlarge", "r5n.8xlarge", "r5n.12xlarge", "r5n.16xlarge",
+			"r5n.24xlarge", "r5n.metal", "r6g.medium", "r6g.large", "r6g.xlarge", "r6g.2xlarge",
+			"r6g.4xlarge", "r6g.8xlarge", "r6g.12xlarge", "r6g.16xlarge", "r6g.metal",
+			"r6gd.medium", "r6gd.large", "r6gd.xlarge", "r6gd.2xlarge", "r6gd.4xlarge",
+			"r6gd.8xlarge", "r6gd.12xlarge", "r6gd.16xlarge", "r6gd.metal", "r6i.large",
+			"r6i.xlarge", "r6i.2xlarge", "r6i.4xlarge", "r6i.8xlarge", "r6i.12xlarge",
+			"r6i.16xlarge", "r6i.24xlarge", "r6i.32xlarge", "r6i.metal", "t1.micro", "t2.nano",
+			"t2.micro", "t2.small", "t2.medium", "t2.large", "t2.xlarge", "t2.2xlarge",
+			"t3.nano", "t3.micro", "t3.small", "t3.medium", "t3.large", "t3.xlarge",
+			"t3.2xlarge", "t3a.nano", "t3a.micro", "t3a.small", "t3a.medium", "t3a.large",
+			"t3a.xlarge", "t3a.2xlarge", "t4g.nano", "t4g.micro", "t4g.small", "t4g.medium",
+			"t4g.large", "t4g.xlarge", "t4g.2xlarge", "u-6tb1.56xlarge", "u-6tb1.112xlarge",
+			"u-9tb1.112xlarge", "u-12tb1.112xlarge", "u-6tb1.metal", "u-9tb1.metal",
+			"u-12tb1.metal", "u-18tb1.metal", "u-24tb1.metal", "vt1.3xlarge", "vt1.6xlarge",
+			"vt1.24xlarge", "x1.16xlarge", "x1.32xlarge", "x1e.xlarge", "x1e.2xlarge",
+			"x1e.4xlarge", "x1e.8xlarge", "x1e.16xlarge", "x1e.32xlarge", "x2iezn.2xlarge",
+			"x2iezn.4xlarge", "x2iezn.6xlarge", "x2iezn.8xlarge", "x2iezn.12xlarge",
+			"x2iezn.metal", "x2gd.medium", "x2gd.large", "x2gd.xlarge", "x2gd.2xlarge",
+			"x2gd.4xlarge", "x2gd.8xlarge", "x2gd.12xlarge", "x2gd.16xlarge", "x2gd.metal",
+			"z1d.large", "z1d.xlarge", "z1d.2xlarge", "z1d.3xlarge", "z1d.6xlarge",
+			"z1d.12xlarge", "z1d.metal", "x2idn.16xlarge", "x2idn.24xlarge", "x2idn.32xlarge",
+			"x2iedn.xlarge", "x2iedn.2xlarge", "x2iedn.4xlarge", "x2iedn.8xlarge",
+			"x2iedn.16xlarge", "x2iedn.24xlarge", "x2iedn.32xlarge", "c6a.large", "c6a.xlarge",
+			"c6a.2xlarge", "c6a.4xlarge", "c6a.8xlarge", "c6a.12xlarge", "c6a.16xlarge",
+			"c6a.24xlarge", "c6a.32xlarge", "c6a.48xlarge", "c6a.metal", "m6a.metal",
+			"i4i.large", "i4i.xlarge", "i4i.2xlarge", "i4i.4xlarge", "i4i.8xlarge",
+			"i4i.16xlarge", "i4i.32xlarge", "i4i.metal", "x2idn.metal", "x2iedn.metal",
+			"c7g.medium", "c7g.large", "c7g.xlarge", "c7g.2xlarge", "c7g.4xlarge", "c7g.8xlarge",
+			"c7g.12xlarge", "c7g.16xlarge", "mac2.metal", "c6id.large", "c6id.xlarge",
+			"c6id.2xlarge", "c6id.4xlarge", "c6id.8xlarge", "c6id.12xlarge", "c6id.16xlarge",
+			"c6id.24xlarge", "c6id.32xlarge", "c6id.metal", "m6id.large", "m6id.xlarge",
+			"m6id.2xlarge", "m6id.4xlarge", "m6id.8xlarge", "m6id.12xlarge", "m6id.16xlarge",
+			"m6id.24xlarge", "m6id.32xlarge", "m6id.metal", "r6id.large", "r6id.xlarge",
+			"r6id.2xlarge", "r6id.4xlarge", "r6id.8xlarge", "r6id.12xlarge", "r6id.16xlarge",
+			"r6id.24xlarge", "r6id.32xlarge", "r6id.metal", "r6a.large", "r6a.xlarge",
+			"r6a.2xlarge", "r6a.4xlarge", "r6a.8xlarge", "r6a.12xlarge", "r6a.16xlarge",
+			"r6a.24xlarge", "r6a.32xlarge", "r6a.48xlarge", "r6a.metal", "p4de.24xlarge",
+			"u-3tb1.56xlarge", "u-18tb1.112xlarge", "u-24tb1.112xlarge", "trn1.2xlarge",
+			"trn1.32xlarge", "hpc6id.32xlarge", "c6in.large", "c6in.xlarge", "c6in.2xlarge",
+			"c6in.4xlarge", "c6in.8xlarge", "c6in.12xlarge", "c6in.16xlarge", "c6in.24xlarge",
+			"c6in.32xlarge", "m6in.large", "m6in.xlarge", "m6in.2xlarge", "m6in.4xlarge",
+			"m6in.8xlarge", "m6in.12xlarge", "m6in.16xlarge", "m6in.24xlarge", "m6in.32xlarge",
+			"m6idn.large", "m6idn.xlarge", "m6idn.2xlarge", "m6idn.4xlarge", "m6idn.8xlarge",
+			"m6idn.12xlarge", "m6idn.16xlarge", "m6idn.24xlarge", "m6idn.32xlarge", "r6in.large",
+			"r6in.xlarge", "r6in.2xlarge", "r6in.4xlarge", "r6in.8xlarge", "r6in.12xlarge",
+			"r6in.16xlarge", "r6in.24xlarge", "r6in.32xlarge", "r6idn.large", "r6idn.xlarge",
+			"r6idn.2xlarge", "r6idn.4xlarge", "r6idn.8xlarge", "r6idn.12xlarge",
+			"r6idn.16xlarge", "r6idn.24xlarge", "r6idn.32xlarge", "c7g.metal", "m7g.medium",
+			"m7g.large", "m7g.xlarge", "m7g.2xlarge", "m7g.4xlarge", "m7g.8xlarge",
+			"m7g.12xlarge", "m7g.16xlarge", "m7g.metal", "r7g.medium", "r7g.large", "r7g.xlarge",
+			"r7g.2xlarge", "r7g.4xlarge", "r7g.8xlarge", "r7g.12xlarge", "r7g.16xlarge",
+			"r7g.metal", "c6in.metal", "m6in.metal", "m6idn.metal", "r6in.metal", "r6idn.metal",
+			"inf2.xlarge", "inf2.8xlarge", "inf2.24xlarge", "inf2.48xlarge", "trn1n.32xlarge",
+			"i4g.large", "i4g.xlarge", "i4g.2xlarge", "i4g.4xlarge", "i4g.8xlarge",
+			"i4g.16xlarge", "hpc7g.4xlarge", "hpc7g.8xlarge", "hpc7g.16xlarge", "c7gn.medium",
+			"c7gn.large", "c7gn.xlarge", "c7gn.2xlarge", "c7gn.4xlarge", "c7gn.8xlarge",
+			"c7gn.12xlarge", "c7gn.16xlarge", "p5.48xlarge", "m7i.large", "m7i.xlarge",
+			"m7i.2xlarge", "m7i.4xlarge", "m7i.8xlarge", "m7i.12xlarge", "m7i.16xlarge",
+			"m7i.24xlarge", "m7i.48xlarge", "m7i-flex.large", "m7i-flex.xlarge",
+			"m7i-flex.2xlarge", "m7i-flex.4xlarge", "m7i-flex.8xlarge", "m7a.medium",
+			"m7a.large", "m7a.xlarge", "m7a.2xlarge", "m7a.4xlarge", "m7a.8xlarge",
+			"m7a.12xlarge", "m7a.16xlarge", "m7a.24xlarge", "m7a.32xlarge", "m7a.48xlarge",
+			"m7a.metal-48xl", "hpc7a.12xlarge", "hpc7a.24xlarge", "hpc7a.48xlarge",
+			"hpc7a.96xlarge", "c7gd.medium", "c7gd.large", "c7gd.xlarge", "c7gd.2xlarge",
+			"c7gd.4xlarge", "c7gd.8xlarge", "c7gd.12xlarge", "c7gd.16xlarge", "m7gd.medium",
+			"m7gd.large", "m7gd.xlarge", "m7gd.2xlarge", "m7gd.4xlarge", "m7gd.8xlarge",
+			"m7gd.12xlarge", "m7gd.16xlarge", "r7gd.medium", "r7gd.large", "r7gd.xlarge",
+			"r7gd.2xlarge", "r7gd.4xlarge", "r7gd.8xlarge", "r7gd.12xlarge", "r7gd.16xlarge",
+			"r7a.medium", "r7a.large", "r7a.xlarge", "r7a.2xlarge", "r7a.4xlarge", "r7a.8xlarge",
+			"r7a.12xlarge", "r7a.16xlarge", "r7a.24xlarge", "r7a.32xlarge", "r7a.48xlarge",
+			"c7i.large", "c7i.xlarge", "c7i.2xlarge", "c7i.4xlarge", "c7i.8xlarge",
+			"c7i.12xlarge", "c7i.16xlarge", "c7i.24xlarge", "c7i.48xlarge", "mac2-m2pro.metal",
+			"r7iz.large", "r7iz.xlarge", "r7iz.2xlarge", "r7iz.4xlarge", "r7iz.8xlarge",
+			"r7iz.12xlarge", "r7iz.16xlarge", "r7iz.32xlarge", "c7a.medium", "c7a.large",
+			"c7a.xlarge", "c7a.2xlarge", "c7a.4xlarge", "c7a.8xlarge", "c7a.12xlarge",
+			"c7a.16xlarge", "c7a.24xlarge", "c7a.32xlarge", "c7a.48xlarge", "c7a.metal-48xl",
+			"r7a.metal-48xl", "r7i.large", "r7i.xlarge", "r7i.2xlarge", "r7i.4xlarge",
+			"r7i.8xlarge", "r7i.12xlarge", "r7i.16xlarge", "r7i.24xlarge", "r7i.48xlarge",
+			"dl2q.24xlarge", "mac2-m2.metal", "i4i.12xlarge", "i4i.24xlarge", "c7i.metal-24xl",
+			"c7i.metal-48xl", "m7i.metal-24xl", "m7i.metal-48xl", "r7i.metal-24xl",
+			"r7i.metal-48xl", "r7iz.metal-16xl", "r7iz.metal-32xl", "c7gd.metal", "m7gd.metal",
+			"r7gd.metal", "g6.xlarge", "g6.2xlarge", "g6.4xlarge", "g6.8xlarge", "g6.12xlarge",
+			"g6.16xlarge", "g6.24xlarge", "g6.48xlarge", "gr6.4xlarge", "gr6.8xlarge",
+			"c7i-flex.large", "c7i-flex.xlarge", "c7i-flex.2xlarge", "c7i-flex.4xlarge",
+			"c7i-flex.8xlarge", "u7i-12tb.224xlarge", "u7in-16tb.224xlarge",
+			"u7in-24tb.224xlarge", "u7in-32tb.224xlarge", "u7ib-12tb.224xlarge", "c7gn.metal",
+			"r8g.medium", "r8g.large", "r8g.xlarge", "r8g.2xlarge", "r8g.4xlarge", "r8g.8xlarge",
+			"r8g.12xlarge", "r8g.16xlarge", "r8g.24xlarge", "r8g.48xlarge", "r8g.metal-24xl",
+			"r8g.metal-48xl", "mac2-m1ultra.metal", "g6e.xlarge", "g6e.2xlarge", "g6e.4xlarge",
+			"g6e.8xlarge", "g6e.12xlarge", "g6e.16xlarge", "g6e.24xlarge", "g6e.48xlarge",
+			"c8g.medium", "c8g.large", "c8g.xlarge", "c8g.2xlarge", "c8g.4xlarge", "c8g.8xlarge",
+			"c8g.12xlarge", "c8g.16xlarge", "c8g.24xlarge", "c8g.48xlarge", "c8g.metal-24xl",
+			"c8g.metal-48xl", "m8g.medium", "m8g.large", "m8g.xlarge", "m8g.2xlarge",
+			"m8g.4xlarge", "m8g.8xlarge", "m8g.12xlarge", "m8g.16xlarge", "m8g.24xlarge",
+			"m8g.48xlarge", "m8g.metal-24xl", "m8g.metal-48xl", "x8g.medium", "x8g.large",
+			"x8g.xlarge", "x8g.2xlarge", "x8g.4xlarge", "x8g.8xlarge", "x8g.12xlarge",
+			"x8g.16xlarge", "x8g.24xlarge", "x8g.48xlarge", "x8g.metal-24xl", "x8g.metal-48xl",
+			"i7ie.large", "i7ie.xlarge", "i7ie.2xlarge", "i7ie.3xlarge", "i7ie.6xlarge",
+			"i7ie.12xlarge", "i7ie.18xlarge", "i7ie.24xlarge", "i7ie.48xlarge", "i8g.large",
+			"i8g.xlarge", "i8g.2xlarge", "i8g.4xlarge", "i8g.8xlarge", "i8g.12xlarge",
+			"i8g.16xlarge", "i8g.24xlarge", "i8g.metal-24xl", "u7i-6tb.112xlarge",
+			"u7i-8tb.112xlarge", "u7inh-32tb.480xlarge", "p5e.48xlarge", "p5en.48xlarge",
+			"f2.12xlarge", "f2.48xlarge", "trn2.48xlarge", "c7i-flex.12xlarge",
+			"c7i-flex.16xlarge", "m7i-flex.12xlarge", "m7i-flex.16xlarge", "i7ie.metal-24xl",
+			"i7ie.metal-48xl", "i8g.48xlarge", "c8gd.medium", "c8gd.large", "c8gd.xlarge",
+			"c8gd.2xlarge", "c8gd.4xlarge", "c8gd.8xlarge", "c8gd.12xlarge", "c8gd.16xlarge",
+			"c8gd.24xlarge", "c8gd.48xlarge", "c8gd.metal-24xl", "c8gd.metal-48xl", "i7i.large",
+			"i7i.xlarge", "i7i.2xlarge", "i7i.4xlarge", "i7i.8xlarge", "i7i.12xlarge",
+			"i7i.16xlarge", "i7i.24xlarge", "i7i.48xlarge", "i7i.metal-24xl", "i7i.metal-48xl",
+			"p6-b200.48xlarge", "m8gd.medium", "m8gd.large", "m8gd.xlarge", "m8gd.2xlarge",
+			"m8gd.4xlarge", "m8gd.8xlarge", "m8gd.12xlarge", "m8gd.16xlarge", "m8gd.24xlarge",
+			"m8gd.48xlarge", "m8gd.metal-24xl", "m8gd.metal-48xl", "r8gd.medium", "r8gd.large",
+			"r8gd.xlarge", "r8gd.2xlarge", "r8gd.4xlarge", "r8gd.8xlarge", "r8gd.12xlarge",
+			"r8gd.16xlarge", "r8gd.24xlarge", "r8gd.48xlarge", "r8gd.metal-24xl",
+			"r8gd.metal-48xl", "c8gn.medium", "c8gn.large", "c8gn.xlarge", "c8gn.2xlarge",
+			"c8gn.4xlarge", "c8gn.8xlarge", "c8gn.12xlarge", "c8gn.16xlarge", "c8gn.24xlarge",
+			"c8gn.48xlarge", "c8gn.metal-24xl", "c8gn.metal-48xl", "f2.6xlarge",
+			"p6e-gb200.36xlarge", "g6f.large", "g6f.xlarge", "g6f.2xlarge", "g6f.4xlarge",
+			"gr6f.4xlarge", "p5.4xlarge", "r8i.large", "r8i.xlarge", "r8i.2xlarge",
+			"r8i.4xlarge", "r8i.8xlarge", "r8i.12xlarge", "r8i.16xlarge", "r8i.24xlarge",
+			"r8i.32xlarge", "r8i.48xlarge", "r8i.96xlarge", "r8i.metal-48xl", "r8i.metal-96xl",
+			"r8i-flex.large", "r8i-flex.xlarge", "r8i-flex.2xlarge", "r8i-flex.4xlarge",
+			"r8i-flex.8xlarge", "r8i-flex.12xlarge", "r8i-flex.16xlarge", "m8i.large",
+			"m8i.xlarge", "m8i.2xlarge", "m8i.4xlarge", "m8i.8xlarge", "m8i.12xlarge",
+			"m8i.16xlarge", "m8i.24xlarge", "m8i.32xlarge", "m8i.48xlarge", "m8i.96xlarge",
+			"m8i.metal-48xl", "m8i.metal-96xl", "m8i-flex.large", "m8i-flex.xlarge",
+			"m8i-flex.2xlarge", "m8i-flex.4xlarge", "m8i-flex.8xlarge", "m8i-flex.12xlarge",
+			"m8i-flex.16xlarge", "i8ge.large", "i8ge.xlarge", "i8ge.2xlarge", "i8ge.3xlarge",
+			"i8ge.6xlarge", "i8ge.12xlarge", "i8ge.18xlarge", "i8ge.24xlarge", "i8ge.48xlarge",
+			"i8ge.metal-24xl", "i8ge.metal-48xl", "mac-m4.metal", "mac-m4pro.metal",
+			"r8gn.medium", "r8gn.large", "r8gn.xlarge", "r8gn.2xlarge", "r8gn.4xlarge",
+			"r8gn.8xlarge", "r8gn.12xlarge", "r8gn.16xlarge", "r8gn.24xlarge", "r8gn.48xlarge",
+			"r8gn.metal-24xl", "r8gn.metal-48xl", "c8i.large", "c8i.xlarge", "c8i.2xlarge",
+			"c8i.4xlarge", "c8i.8xlarge", "c8i.12xlarge", "c8i.16xlarge", "c8i.24xlarge",
+			"c8i.32xlarge", "c8i.48xlarge", "c8i.96xlarge", "c8i.metal-48xl", "c8i.metal-96xl",
+			"c8i-flex.large", "c8i-flex.xlarge", "c8i-flex.2xlarge", "c8i-flex.4xlarge",
+			"c8i-flex.8xlarge", "c8i-flex.12xlarge", "c8i-flex.16xlarge", "r8gb.medium",
+			"r8gb.large", "r8gb.xlarge", "r8gb.2xlarge", "r8gb.4xlarge", "r8gb.8xlarge",
+			"r8gb.12xlarge", "r8gb.16xlarge", "r8gb.24xlarge", "r8gb.metal-24xl", "m8a.medium",
+			"m8a.large", "m8a.xlarge", "m8a.2xlarge", "m8a.4xlarge", "m8a.8xlarge",
+			"m8a.12xlarge", "m8a.16xlarge", "m8a.24xlarge", "m8a.48xlarge", "m8a.metal-24xl",
+			"m8a.metal-48xl", "trn2.3xlarge", "r8a.medium", "r8a.large", "r8a.xlarge",
+			"r8a.2xlarge", "r8a.4xlarge", "r8a.8xlarge", "r8a.12xlarge", "r8a.16xlarge",
+			"r8a.24xlarge", "r8a.48xlarge", "r8a.metal-24xl", "r8a.metal-48xl",
+			"p6-b300.48xlarge", "c8a.medium", "c8a.large", "c8a.xlarge", "c8a.2xlarge",
+			"c8a.4xlarge", "c8a.8xlarge", "c8a.12xlarge", "c8a.16xlarge", "c8a.24xlarge",
+			"c8a.48xlarge", "c8a.metal-24xl", "c8a.metal-48xl", "c8gb.12xlarge", "c8gb.16xlarge",
+			"c8gb.24xlarge", "c8gb.2xlarge", "c8gb.4xlarge", "c8gb.8xlarge", "c8gb.large",
+			"c8gb.medium", "c8gb.metal-24xl", "c8gb.xlarge", "c8gb.48xlarge", "c8gb.metal-48xl",
+			"m8gb.12xlarge", "m8gb.16xlarge", "m8gb.24xlarge", "m8gb.2xlarge", "m8gb.4xlarge",
+			"m8gb.8xlarge", "m8gb.large", "m8gb.medium", "m8gb.xlarge", "m8gb.48xlarge",
+			"m8gb.metal-24xl", "m8gb.metal-48xl", "m8gn.12xlarge", "m8gn.16xlarge",
+			"m8gn.24xlarge", "m8gn.2xlarge", "m8gn.48xlarge", "m8gn.4xlarge", "m8gn.8xlarge",
+			"m8gn.large", "m8gn.medium", "m8gn.xlarge", "m8gn.metal-24xl", "m8gn.metal-48xl",
+			"x8aedz.12xlarge", "x8aedz.24xlarge", "x8aedz.3xlarge", "x8aedz.6xlarge",
+			"x8aedz.large", "x8aedz.metal-12xl", "x8aedz.metal-24xl", "x8aedz.xlarge",
+			"m8azn.medium", "m8azn.large", "m8azn.xlarge", "m8azn.3xlarge", "m8azn.6xlarge",
+			"m8azn.12xlarge", "m8azn.24xlarge", "m8azn.metal-12xl", "m8azn.metal-24xl",
+			"x8i.large", "x8i.xlarge", "x8i.2xlarge", "x8i.4xlarge", "x8i.8xlarge",
+			"x8i.12xlarge", "x8i.16xlarge", "x8i.24xlarge", "x8i.32xlarge", "x8i.48xlarge",
+			"x8i.64xlarge", "x8i.96xlarge", "x8i.metal-48xl", "x8i.metal-96xl",
+			"mac-m4max.metal", "g7e.2xlarge", "g7e.4xlarge", "g7e.8xlarge", "g7e.12xlarge",
+			"g7e.24xlarge", "g7e.48xlarge", "r8id.large", "r8id.xlarge", "r8id.2xlarge",
+			"r8id.4xlarge", "r8id.8xlarge", "r8id.12xlarge", "r8id.16xlarge", "r8id.24xlarge",
+			"r8id.32xlarge", "r8id.48xlarge", "r8id.96xlarge", "r8id.metal-48xl",
+			"r8id.metal-96xl", "c8id.large", "c8id.xlarge", "c8id.2xlarge", "c8id.4xlarge",
+			"c8id.8xlarge", "c8id.12xlarge", "c8id.16xlarge", "c8id.24xlarge", "c8id.32xlarge",
+			"c8id.48xlarge", "c8id.96xlarge", "c8id.metal-48xl", "c8id.metal-96xl", "m8id.large",
+			"m8id.xlarge", "m8id.2xlarge", "m8id.4xlarge", "m8id.8xlarge", "m8id.12xlarge",
+			"m8id.16xlarge", "m8id.24xlarge", "m8id.32xlarge", "m8id.48xlarge", "m8id.96xlarge",
+			"m8id.metal-48xl", "m8id.metal-96xl", "hpc8a.96xlarge", "c8in.large", "c8in.xlarge",
+			"c8in.2xlarge", "c8in.4xlarge", "c8in.8xlarge", "c8in.12xlarge", "c8in.16xlarge",
+			"c8in.24xlarge", "c8in.32xlarge", "c8in.48xlarge", "c8in.96xlarge",
+			"c8in.metal-48xl", "c8in.metal-96xl", "c8ib.large", "c8ib.xlarge", "c8ib.2xlarge",
+			"c8ib.4xlarge", "c8ib.8xlarge", "c8ib.12xlarge", "c8ib.16xlarge", "c8ib.24xlarge",
+			"c8ib.32xlarge", "c8ib.48xlarge", "c8ib.96xlarge", "c8ib.metal-48xl",
+			"c8ib.metal-96xl", "r8in.large", "r8in.xlarge", "r8in.2xlarge", "r8in.4xlarge",
+			"r8in.8xlarge", "r8in.12xlarge", "r8in.16xlarge", "r8in.24xlarge", "r8in.32xlarge",
+			"r8in.48xlarge", "r8in.96xlarge", "r8ib.large", "r8ib.xlarge", "r8ib.2xlarge",
+			"r8ib.4xlarge", "r8ib.8xlarge", "r8ib.12xlarge", "r8ib.16xlarge", "r8ib.24xlarge",
+			"r8ib.32xlarge", "r8ib.48xlarge", "r8ib.96xlarge", "m8in.large", "m8in.xlarge",
+			"m8in.2xlarge", "m8in.4xlarge", "m8in.8xlarge", "m8in.12xlarge", "m8in.16xlarge",
+			"m8in.24xlarge", "m8in.32xlarge", "m8in.48xlarge", "m8in.96xlarge", "m8ib.large",
+			"m8ib.xlarge", "m8ib.2xlarge", "m8ib.4xlarge", "m8ib.8xlarge", "m8ib.12xlarge",
+			"m8ib.16xlarge", "m8ib.24xlarge", "m8ib.32xlarge", "m8ib.48xlarge", "m8ib.96xlarge",
+			"m8ine.large", "m8ine.xlarge", "m8ine.2xlarge", "m8ine.4xlarge", "m8ine.8xlarge",
+			"m8ine.12xlarge", "c8ine.large", "c8ine.xlarge", "c8ine.2xlarge", "c8ine.4xlarge",
+			"c8ine.8xlarge", "c8ine.12xlarge", "m8idn.large", "m8idn.xlarge", "m8idn.2xlarge",
+			"m8idn.4xlarge", "m8idn.8xlarge", "m8idn.12xlarge", "m8idn.16xlarge",
+			"m8idn.24xlarge", "m8idn.32xlarge", "m8idn.48xlarge", "m8idn.96xlarge",
+			"r8idn.large", "r8idn.xlarge", "r8idn.2xlarge", "r8idn.4xlarge", "r8idn.8xlarge",
+			"r8idn.12xlarge", "r8idn.16xlarge", "r8idn.24xlarge", "r8idn.32xlarge",
+			"r8idn.48xlarge", "r8idn.96xlarge", "m8idb.large", "m8idb.xlarge", "m8idb.2xlarge",
+			"m8idb.4xlarge", "m8idb.8xlarge", "m8idb.12xlarge", "m8idb.16xlarge",
+			"m8idb.24xlarge", "m8idb.32xlarge", "m8idb.48xlarge", "m8idb.96xlarge",
+			"r8idb.large", "r8idb.xlarge", "r8idb.2xlarge", "r8idb.4xlarge", "r8idb.8xlarge",
+			"r8idb.12xlarge", "r8idb.16xlarge", "r8idb.24xlarge", "r8idb.32xlarge",
+			"r8idb.48xlarge", "r8idb.96xlarge", "mac-m3ultra.metal", "m9g.large", "m9g.xlarge",
+			"m9g.2xlarge", "m9g.4xlarge", "m9g.8xlarge", "m9g.12xlarge", "m9g.16xlarge",
+			"m9g.24xlarge", "m9g.48xlarge", "m9g.metal-24xl", "m9g.metal-48xl", "m9gd.large",
+			"m9gd.xlarge", "m9gd.2xlarge", "m9gd.4xlarge", "m9gd.8xlarge", "m9gd.12xlarge",
+			"m9gd.16xlarge", "m9gd.24xlarge", "m9gd.48xlarge", "m9gd.metal-24xl",
+			"m9gd.metal-48xl", "r8in.metal-48xl", "r8in.metal-96xl", "r8ib.metal-48xl",
+			"r8ib.metal-96xl", "r8idn.metal-48xl", "r8idn.metal-96xl", "r8idb.metal-48xl",
+			"r8idb.metal-96xl", "m8in.metal-48xl", "m8in.metal-96xl", "m8ib.metal-48xl",
+			"m8ib.metal-96xl", "m8idn.metal-48xl", "m8idn.metal-96xl", "m8idb.metal-48xl",
+			"m8idb.metal-96xl", "g7.2xlarge", "g7.4xlarge", "g7.8xlarge", "g7.12xlarge",
+			"g7.24xlarge", "g7.48xlarge", "c9g.medium", "c9g.large", "c9g.xlarge", "c9g.2xlarge",
+			"c9g.4xlarge", "c9g.8xlarge", "c9g.12xlarge", "c9g.16xlarge", "c9g.24xlarge",
+			"c9g.48xlarge", "c9g.metal-48xl", "c9gd.medium", "c9gd.large", "c9gd.xlarge",
+			"c9gd.2xlarge", "c9gd.4xlarge", "c9gd.8xlarge", "c9gd.12xlarge", "c9gd.16xlarge",
+			"c9gd.24xlarge", "c9gd.48xlarge", "c9gd.metal-48xl", "r9g.medium", "r9g.large",
+			"r9g.xlarge", "r9g.2xlarge", "r9g.4xlarge", "r9g.8xlarge", "r9g.12xlarge",
+			"r9g.16xlarge", "r9g.24xlarge", "r9g.48xlarge", "r9g.metal-48xl", "r9gd.medium",
+			"r9gd.large", "r9gd.xlarge", "r9gd.2xlarge", "r9gd.4xlarge", "r9gd.8xlarge",
+			"r9gd.12xlarge", "r9gd.16xlarge", "r9gd.24xlarge", "r9gd.48xlarge",
+			"r9gd.metal-48xl", "m9g.medium", "t8i.nano", "t8i.micro", "t8i.small", "t8i.medium",
+			"i8g.metal-48xl", "r8gb.48xlarge", "r8gb.metal-48xl", "m9gd.medium",
+			"trn2u.48xlarge",
+		}
 	case "InstanceTypeHypervisor":
 		return []string{"nitro", "xen"}
+	case "InterfacePermissionType":
+		return []string{"INSTANCE-ATTACH", "EIP-ASSOCIATE"}
 	case "InterruptibleCapacityReservationAllocationStatus":
 		return []string{"pending", "active", "updating", "canceling", "canceled", "failed"}
 	case "InterruptionType":
@@ -1913,6 +2817,38 @@ func EnumValues(enum string) []string {
 		return []string{"ipv4", "dualstack", "ipv6"}
 	case "IpSource":
 		return []string{"amazon", "byoip", "none"}
+	case "IpamMeteredAccount":
+		return []string{"ipam-owner", "resource-owner"}
+	case "IpamPoolAwsService":
+		return []string{"ec2", "global-services"}
+	case "IpamPoolPublicIpSource":
+		return []string{"amazon", "byoip"}
+	case "IpamPoolSourceResourceType":
+		return []string{"vpc"}
+	case "IpamPoolState":
+		return []string{
+			"create-in-progress", "create-complete", "create-failed", "modify-in-progress",
+			"modify-complete", "modify-failed", "delete-in-progress", "delete-complete",
+			"delete-failed", "isolate-in-progress", "isolate-complete", "restore-in-progress",
+		}
+	case "IpamScopeExternalAuthorityType":
+		return []string{"infoblox"}
+	case "IpamScopeState":
+		return []string{
+			"create-in-progress", "create-complete", "create-failed", "modify-in-progress",
+			"modify-complete", "modify-failed", "delete-in-progress", "delete-complete",
+			"delete-failed", "isolate-in-progress", "isolate-complete", "restore-in-progress",
+		}
+	case "IpamScopeType":
+		return []string{"public", "private"}
+	case "IpamState":
+		return []string{
+			"create-in-progress", "create-complete", "create-failed", "modify-in-progress",
+			"modify-complete", "modify-failed", "delete-in-progress", "delete-complete",
+			"delete-failed", "isolate-in-progress", "isolate-complete", "restore-in-progress",
+		}
+	case "IpamTier":
+		return []string{"free", "advanced"}
 	case "Ipv6AddressAttribute":
 		return []string{"public", "private"}
 	case "Ipv6SupportValue":
@@ -1924,7 +2860,11 @@ func EnumValues(enum string) []string {
 	case "LaunchTemplateAutoRecoveryState":
 		return []string{"default", "disabled"}
 	case "LaunchTemplateErrorCode":
-		return []string{"launchTemplateIdDoesNotExist", "launchTemplateIdMalformed", "launchTemplateNameDoesNotExist", "launchTemplateNameMalformed", "launchTemplateVersionDoesNotExist", "unexpectedError"}
+		return []string{
+			"launchTemplateIdDoesNotExist", "launchTemplateIdMalformed",
+			"launchTemplateNameDoesNotExist", "launchTemplateNameMalformed",
+			"launchTemplateVersionDoesNotExist", "unexpectedError",
+		}
 	case "LaunchTemplateHttpTokensState":
 		return []string{"optional", "required"}
 	case "LaunchTemplateInstanceMetadataEndpointState":
@@ -1935,6 +2875,10 @@ func EnumValues(enum string) []string {
 		return []string{"disabled", "enabled"}
 	case "LaunchTemplateInstanceMetadataTagsState":
 		return []string{"disabled", "enabled"}
+	case "ListingState":
+		return []string{"available", "sold", "cancelled", "pending"}
+	case "ListingStatus":
+		return []string{"active", "pending", "cancelled", "closed"}
 	case "LocalStorage":
 		return []string{"included", "required", "excluded"}
 	case "LocalStorageType":
@@ -1963,10 +2907,18 @@ func EnumValues(enum string) []string {
 		return []string{"enabled", "disabled"}
 	case "NetworkCardInterfaceType":
 		return []string{"interface", "efa", "efa-only", "secondary"}
+	case "NetworkInterfacePermissionStateCode":
+		return []string{"pending", "granted", "revoking", "revoked"}
 	case "NetworkInterfaceStatus":
 		return []string{"available", "associated", "attaching", "in-use", "detaching"}
 	case "NetworkInterfaceType":
-		return []string{"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"}
+		return []string{
+			"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer",
+			"network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda",
+			"quicksight", "global_accelerator_managed", "api_gateway_managed",
+			"gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed",
+			"aws_codestar_connections_managed",
+		}
 	case "NitroEnclavesSupport":
 		return []string{"unsupported", "supported"}
 	case "NitroTpmSupport":
@@ -1974,7 +2926,10 @@ func EnumValues(enum string) []string {
 	case "OfferingClassType":
 		return []string{"standard", "convertible"}
 	case "OfferingTypeValues":
-		return []string{"Heavy Utilization", "Medium Utilization", "Light Utilization", "No Upfront", "Partial Upfront", "All Upfront"}
+		return []string{
+			"Heavy Utilization", "Medium Utilization", "Light Utilization", "No Upfront",
+			"Partial Upfront", "All Upfront",
+		}
 	case "OnDemandAllocationStrategy":
 		return []string{"lowestPrice", "prioritized"}
 	case "PayerResponsibility":
@@ -1983,6 +2938,8 @@ func EnumValues(enum string) []string {
 		return []string{"vpc-endpoint-charges", "resource-gateway-charges"}
 	case "PayerResponsibilityType":
 		return []string{"vpc-endpoint-account", "resource-gateway-account", "vpc-endpoint-service-account"}
+	case "PaymentOption":
+		return []string{"AllUpfront", "PartialUpfront", "NoUpfront"}
 	case "PhcSupport":
 		return []string{"unsupported", "supported"}
 	case "PlacementGroupState":
@@ -1994,17 +2951,32 @@ func EnumValues(enum string) []string {
 	case "PlatformValues":
 		return []string{"Windows"}
 	case "PrefixListState":
-		return []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}
+		return []string{
+			"create-in-progress", "create-complete", "create-failed", "modify-in-progress",
+			"modify-complete", "modify-failed", "restore-in-progress", "restore-complete",
+			"restore-failed", "delete-in-progress", "delete-complete", "delete-failed",
+		}
 	case "ProductCodeValues":
 		return []string{"devpay", "marketplace"}
+	case "Protocol":
+		return []string{"tcp", "udp"}
+	case "ProtocolValue":
+		return []string{"gre"}
 	case "RIProductDescription":
 		return []string{"Linux/UNIX", "Linux/UNIX (Amazon VPC)", "Windows", "Windows (Amazon VPC)"}
 	case "RebootMigrationSupport":
 		return []string{"unsupported", "supported"}
 	case "RecurringChargeFrequency":
 		return []string{"Hourly"}
+	case "ReplaceRootVolumeTaskState":
+		return []string{"pending", "in-progress", "failing", "succeeded", "failed", "failed-detached"}
 	case "ReplacementStrategy":
 		return []string{"launch", "launch-before-terminate"}
+	case "ReservationState":
+		return []string{
+			"active", "expired", "cancelled", "scheduled", "pending", "failed", "delayed",
+			"unsupported", "payment-pending", "payment-failed", "retired",
+		}
 	case "ReservedCapacityAllocationStrategy":
 		return []string{"prioritized"}
 	case "ReservedCapacityFallbackMarketType":
@@ -2012,7 +2984,46 @@ func EnumValues(enum string) []string {
 	case "ReservedInstanceState":
 		return []string{"payment-pending", "active", "payment-failed", "retired", "queued", "queued-deleted"}
 	case "ResourceType":
-		return []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check", "capacity-reservation-modification-quote"}
+		return []string{
+			"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway",
+			"coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options",
+			"egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task",
+			"export-instance-task", "fleet", "fpga-image", "host-reservation", "image",
+			"image-usage-report", "import-image-task", "import-snapshot-task", "instance",
+			"instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope",
+			"ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway",
+			"local-gateway-route-table", "local-gateway-virtual-interface",
+			"local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association",
+			"local-gateway-route-table-virtual-interface-group-association", "natgateway",
+			"network-acl", "network-interface", "network-insights-analysis",
+			"network-insights-path", "network-insights-access-scope",
+			"network-insights-access-scope-analysis", "outpost-lag", "placement-group",
+			"prefix-list", "replace-root-volume-task", "reserved-instances", "route-table",
+			"security-group", "security-group-rule", "service-link-virtual-interface",
+			"snapshot", "spot-fleet-request", "spot-instances-request", "subnet",
+			"subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session",
+			"traffic-mirror-target", "transit-gateway", "transit-gateway-attachment",
+			"transit-gateway-connect-peer", "transit-gateway-multicast-domain",
+			"transit-gateway-policy-table", "transit-gateway-metering-policy",
+			"transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume",
+			"vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service",
+			"vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection",
+			"vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet",
+			"traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type",
+			"verified-access-instance", "verified-access-group", "verified-access-endpoint",
+			"verified-access-policy", "verified-access-trust-provider",
+			"vpn-connection-device-type", "vpc-block-public-access-exclusion",
+			"vpc-encryption-control", "route-server", "route-server-endpoint",
+			"route-server-peer", "ipam-resource-discovery",
+			"ipam-resource-discovery-association", "instance-connect-endpoint",
+			"verified-access-endpoint-target", "ipam-external-resource-verification-token",
+			"capacity-block", "mac-modification-task", "ipam-prefix-list-resolver",
+			"ipam-policy", "ipam-prefix-list-resolver-target",
+			"ipam-internet-registry-association", "secondary-interface", "secondary-network",
+			"secondary-subnet", "capacity-manager-data-export", "vpn-concentrator",
+			"ipam-pool-allocation", "capacity-reservation-cancellation-quote",
+			"application-status-check", "capacity-reservation-modification-quote",
+		}
 	case "RootDeviceType":
 		return []string{"ebs", "instance-store"}
 	case "RouteOrigin":
@@ -2048,7 +3059,10 @@ func EnumValues(enum string) []string {
 	case "SnapshotState":
 		return []string{"pending", "completed", "error", "recoverable", "recovering"}
 	case "SpotAllocationStrategy":
-		return []string{"lowest-price", "diversified", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized"}
+		return []string{
+			"lowest-price", "diversified", "capacity-optimized",
+			"capacity-optimized-prioritized", "price-capacity-optimized",
+		}
 	case "SpotInstanceInterruptionBehavior":
 		return []string{"hibernate", "stop", "terminate"}
 	case "SpotInstanceState":
@@ -2058,7 +3072,12 @@ func EnumValues(enum string) []string {
 	case "SpreadLevel":
 		return []string{"host", "rack"}
 	case "State":
-		return []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}
+		return []string{
+			"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected",
+			"Failed", "Expired", "Partial",
+		}
+	case "StaticSourcesSupportValue":
+		return []string{"enable", "disable"}
 	case "StatusName":
 		return []string{"reachability"}
 	case "StatusType":
@@ -2081,8 +3100,25 @@ func EnumValues(enum string) []string {
 		return []string{"UP", "DOWN"}
 	case "Tenancy":
 		return []string{"default", "dedicated", "host"}
+	case "TieringOperationStatus":
+		return []string{
+			"archival-in-progress", "archival-completed", "archival-failed",
+			"temporary-restore-in-progress", "temporary-restore-completed",
+			"temporary-restore-failed", "permanent-restore-in-progress",
+			"permanent-restore-completed", "permanent-restore-failed",
+		}
 	case "TpmSupportValues":
 		return []string{"v2.0"}
+	case "TrafficDirection":
+		return []string{"ingress", "egress"}
+	case "TrafficIpAddressType":
+		return []string{"ipv4", "ipv6", "dual-stack"}
+	case "TrafficMirrorNetworkService":
+		return []string{"amazon-dns"}
+	case "TrafficMirrorRuleAction":
+		return []string{"accept", "reject"}
+	case "TrafficMirrorTargetType":
+		return []string{"network-interface", "network-load-balancer", "gateway-load-balancer-endpoint"}
 	case "TrafficType":
 		return []string{"ACCEPT", "REJECT", "ALL"}
 	case "TransferType":
@@ -2092,21 +3128,44 @@ func EnumValues(enum string) []string {
 	case "TransitGatewayAttachmentNatGatewaySupportState":
 		return []string{"enabled", "disabled", "enabling", "disabling"}
 	case "TransitGatewayAttachmentResourceType":
-		return []string{"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering", "tgw-peering", "network-function", "client-vpn"}
+		return []string{
+			"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering",
+			"tgw-peering", "network-function", "client-vpn",
+		}
 	case "TransitGatewayAttachmentState":
-		return []string{"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending", "available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting", "failing"}
+		return []string{
+			"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending",
+			"available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting",
+			"failing",
+		}
+	case "TransitGatewayMulticastDomainState":
+		return []string{"pending", "available", "deleting", "deleted"}
+	case "TransitGatewayRouteTableState":
+		return []string{"pending", "available", "deleting", "deleted"}
 	case "TransitGatewayState":
 		return []string{"pending", "available", "modifying", "deleting", "deleted"}
+	case "TransportProtocol":
+		return []string{"tcp", "udp"}
+	case "TrustProviderType":
+		return []string{"user", "device"}
 	case "TunnelInsideIpVersion":
 		return []string{"ipv4", "ipv6"}
 	case "UsageClassType":
 		return []string{"spot", "on-demand", "capacity-block"}
+	case "UserTrustProviderType":
+		return []string{"iam-identity-center", "oidc"}
 	case "VirtualizationType":
 		return []string{"hvm", "paravirtual"}
 	case "VolumeAttachmentState":
 		return []string{"attaching", "attached", "detaching", "detached", "busy"}
+	case "VolumeModificationState":
+		return []string{"modifying", "optimizing", "completed", "failed"}
 	case "VolumeState":
 		return []string{"creating", "available", "in-use", "deleting", "deleted", "error"}
+	case "VolumeStatusInfoStatus":
+		return []string{"ok", "impaired", "insufficient-data", "warning"}
+	case "VolumeStatusName":
+		return []string{"io-enabled", "io-performance", "initialization-state"}
 	case "VolumeType":
 		return []string{"standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"}
 	case "VpcAttributeName":
@@ -2118,21 +3177,34 @@ func EnumValues(enum string) []string {
 	case "VpcEncryptionControlMode":
 		return []string{"monitor", "enforce"}
 	case "VpcEncryptionControlState":
-		return []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}
+		return []string{
+			"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed",
+			"deleting", "deleted", "available", "creating", "delete-failed",
+		}
 	case "VpcEndpointType":
-		return []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel"}
+		return []string{
+			"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork",
+			"Tunnel",
+		}
 	case "VpcPeeringConnectionStateReasonCode":
-		return []string{"initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"}
+		return []string{
+			"initiating-request", "pending-acceptance", "active", "deleted", "rejected",
+			"failed", "expired", "provisioning", "deleting",
+		}
 	case "VpcState":
 		return []string{"pending", "available", "deleting"}
 	case "VpnEcmpSupportValue":
 		return []string{"enable", "disable"}
+	case "VpnProtocol":
+		return []string{"openvpn"}
 	case "VpnState":
 		return []string{"pending", "available", "deleting", "deleted"}
 	case "VpnStaticRouteSource":
 		return []string{"Static"}
 	case "VpnTunnelBandwidth":
 		return []string{"standard", "large"}
+	case "WeekDay":
+		return []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 	case "ZeroSizePreference":
 		return []string{"retain", "default"}
 	}

@@ -13,7 +13,8 @@ type DescribeInstancesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstancesOutput struct {
@@ -31,7 +32,8 @@ type DescribeInstanceStatusInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInstanceStatusInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceStatusOutput struct {
@@ -86,7 +88,8 @@ type RunInstancesInput struct {
 	UserData                          *string                                          `query:"UserData"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RunInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RunInstancesOutput struct {
@@ -104,7 +107,8 @@ type TerminateInstancesInput struct {
 	SkipOsShutdown *bool    `query:"SkipOsShutdown"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TerminateInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TerminateInstancesOutput struct {
@@ -119,7 +123,8 @@ type StopInstancesInput struct {
 	SkipOsShutdown *bool    `query:"SkipOsShutdown"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StopInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopInstancesOutput struct {
@@ -132,7 +137,8 @@ type StartInstancesInput struct {
 	DryRun         *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StartInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartInstancesOutput struct {
@@ -144,7 +150,8 @@ type RebootInstancesInput struct {
 	DryRun      *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RebootInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RebootInstancesOutput struct{}
@@ -158,7 +165,8 @@ type DescribeInstanceTypesInput struct {
 	NextToken                  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInstanceTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceTypesOutput struct {
@@ -174,7 +182,8 @@ type DescribeInstanceTypeOfferingsInput struct {
 	NextToken    *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInstanceTypeOfferingsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceTypeOfferingsOutput struct {
@@ -188,7 +197,8 @@ type DescribeInstanceAttributeInput struct {
 	DryRun     *bool   `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInstanceAttributeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceAttributeOutput struct {
@@ -232,7 +242,8 @@ type ModifyInstanceAttributeInput struct {
 	Value                             *string                                   `query:"Value"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyInstanceAttributeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyInstanceAttributeOutput struct{}
@@ -245,7 +256,8 @@ type DescribeAvailabilityZonesInput struct {
 	ZoneNames            []string `query:"ZoneName,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAvailabilityZonesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAvailabilityZonesOutput struct {
@@ -259,7 +271,8 @@ type DescribeRegionsInput struct {
 	RegionNames []string `query:"RegionName,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeRegionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRegionsOutput struct {
@@ -271,7 +284,8 @@ type DescribeAccountAttributesInput struct {
 	DryRun         *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAccountAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAccountAttributesOutput struct {
@@ -286,7 +300,8 @@ type DescribeVpcsInput struct {
 	VpcIds     []string `query:"VpcId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeVpcsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcsOutput struct {
@@ -300,7 +315,8 @@ type DescribeVpcAttributeInput struct {
 	DryRun    *bool   `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeVpcAttributeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcAttributeOutput struct {
@@ -318,7 +334,8 @@ type DescribeSubnetsInput struct {
 	SubnetIds  []string `query:"SubnetId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSubnetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSubnetsOutput struct {
@@ -334,7 +351,8 @@ type DescribeInternetGatewaysInput struct {
 	NextToken          *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInternetGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInternetGatewaysOutput struct {
@@ -350,7 +368,8 @@ type DescribeRouteTablesInput struct {
 	RouteTableIds []string `query:"RouteTableId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeRouteTablesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRouteTablesOutput struct {
@@ -367,7 +386,8 @@ type DescribeNetworkInterfacesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeNetworkInterfacesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeNetworkInterfacesOutput struct {
@@ -382,7 +402,8 @@ type DescribeAddressesInput struct {
 	PublicIps     []string `query:"PublicIp,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAddressesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAddressesOutput struct {
@@ -397,7 +418,8 @@ type DescribeNetworkAclsInput struct {
 	NextToken     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeNetworkAclsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeNetworkAclsOutput struct {
@@ -414,12 +436,30 @@ type DescribeVolumesInput struct {
 	VolumeIds               []string `query:"VolumeId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeVolumesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVolumesOutput struct {
 	NextToken *string  `xml:"nextToken"`
 	Volumes   []Volume `xml:"volumeSet,item=item"`
+}
+
+type DescribeDhcpOptionsInput struct {
+	DhcpOptionsIds []string `query:"DhcpOptionsId,flat"`
+	DryRun         *bool    `query:"DryRun"`
+	Filters        []Filter `query:"Filter,flat"`
+	MaxResults     *int32   `query:"MaxResults"`
+	NextToken      *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeDhcpOptionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDhcpOptionsOutput struct {
+	DhcpOptions []DhcpOptions `xml:"dhcpOptionsSet,item=item"`
+	NextToken   *string       `xml:"nextToken"`
 }
 
 type GetConsoleOutputInput struct {
@@ -428,7 +468,8 @@ type GetConsoleOutputInput struct {
 	Latest     *bool   `query:"Latest"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetConsoleOutputInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetConsoleOutputOutput struct {
@@ -445,7 +486,8 @@ type DescribeInstanceCreditSpecificationsInput struct {
 	NextToken   *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeInstanceCreditSpecificationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -460,7 +502,8 @@ type MonitorInstancesInput struct {
 	DryRun      *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*MonitorInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type MonitorInstancesOutput struct {
@@ -472,7 +515,8 @@ type UnmonitorInstancesInput struct {
 	DryRun      *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UnmonitorInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UnmonitorInstancesOutput struct {
@@ -488,7 +532,8 @@ type DescribeSecurityGroupsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSecurityGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSecurityGroupsOutput struct {
@@ -504,7 +549,8 @@ type DescribeSecurityGroupRulesInput struct {
 	SecurityGroupRuleIds []string `query:"SecurityGroupRuleId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSecurityGroupRulesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSecurityGroupRulesOutput struct {
@@ -520,7 +566,8 @@ type CreateSecurityGroupInput struct {
 	VpcId             *string            `query:"VpcId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateSecurityGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateSecurityGroupOutput struct {
@@ -535,7 +582,8 @@ type DeleteSecurityGroupInput struct {
 	GroupName *string `query:"GroupName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteSecurityGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteSecurityGroupOutput struct {
@@ -557,7 +605,8 @@ type AuthorizeSecurityGroupIngressInput struct {
 	ToPort                     *int32             `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AuthorizeSecurityGroupIngressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AuthorizeSecurityGroupIngressOutput struct {
@@ -578,7 +627,8 @@ type AuthorizeSecurityGroupEgressInput struct {
 	ToPort                     *int32             `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AuthorizeSecurityGroupEgressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AuthorizeSecurityGroupEgressOutput struct {
@@ -600,7 +650,8 @@ type RevokeSecurityGroupIngressInput struct {
 	ToPort                     *int32         `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RevokeSecurityGroupIngressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RevokeSecurityGroupIngressOutput struct {
@@ -622,7 +673,8 @@ type RevokeSecurityGroupEgressInput struct {
 	ToPort                     *int32         `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RevokeSecurityGroupEgressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RevokeSecurityGroupEgressOutput struct {
@@ -643,7 +695,8 @@ type DescribeImagesInput struct {
 	Owners            []string `query:"Owner,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeImagesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeImagesOutput struct {
@@ -659,7 +712,8 @@ type DescribeKeyPairsInput struct {
 	KeyPairIds       []string `query:"KeyPairId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeKeyPairsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeKeyPairsOutput struct {
@@ -674,7 +728,8 @@ type CreateKeyPairInput struct {
 	TagSpecifications []TagSpecification `query:"TagSpecification,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateKeyPairInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateKeyPairOutput struct {
@@ -692,7 +747,8 @@ type ImportKeyPairInput struct {
 	TagSpecifications []TagSpecification `query:"TagSpecification,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ImportKeyPairInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ImportKeyPairOutput struct {
@@ -708,7 +764,8 @@ type DeleteKeyPairInput struct {
 	KeyPairId *string `query:"KeyPairId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteKeyPairInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteKeyPairOutput struct {
@@ -722,7 +779,8 @@ type CreateTagsInput struct {
 	DryRun    *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateTagsOutput struct{}
@@ -733,7 +791,8 @@ type DeleteTagsInput struct {
 	Tags      []Tag    `query:"Tag,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTagsOutput struct{}
@@ -745,7 +804,8 @@ type DescribeTagsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTagsOutput struct {
@@ -763,7 +823,8 @@ type CreateLaunchTemplateInput struct {
 	VersionDescription *string                    `query:"VersionDescription"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateLaunchTemplateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLaunchTemplateOutput struct {
@@ -777,7 +838,8 @@ type DeleteLaunchTemplateInput struct {
 	LaunchTemplateName *string `query:"LaunchTemplateName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLaunchTemplateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLaunchTemplateOutput struct {
@@ -792,7 +854,8 @@ type ModifyLaunchTemplateInput struct {
 	LaunchTemplateName *string `query:"LaunchTemplateName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyLaunchTemplateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyLaunchTemplateOutput struct {
@@ -809,7 +872,8 @@ type DescribeLaunchTemplatesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLaunchTemplatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLaunchTemplatesOutput struct {
@@ -828,7 +892,8 @@ type CreateLaunchTemplateVersionInput struct {
 	VersionDescription *string                    `query:"VersionDescription"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateLaunchTemplateVersionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLaunchTemplateVersionOutput struct {
@@ -843,7 +908,8 @@ type DeleteLaunchTemplateVersionsInput struct {
 	LaunchTemplateName *string  `query:"LaunchTemplateName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLaunchTemplateVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLaunchTemplateVersionsOutput struct {
@@ -865,7 +931,8 @@ type DescribeLaunchTemplateVersionsInput struct {
 	Versions                []string `query:"LaunchTemplateVersion,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLaunchTemplateVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLaunchTemplateVersionsOutput struct {
@@ -879,7 +946,8 @@ type DescribeVpnGatewaysInput struct {
 	VpnGatewayIds []string `query:"VpnGatewayId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeVpnGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpnGatewaysOutput struct {
@@ -892,7 +960,8 @@ type DescribeVpnConnectionsInput struct {
 	VpnConnectionIds []string `query:"VpnConnectionId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeVpnConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpnConnectionsOutput struct {
@@ -905,7 +974,8 @@ type DescribeCustomerGatewaysInput struct {
 	Filters            []Filter `query:"Filter,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCustomerGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCustomerGatewaysOutput struct {
@@ -920,7 +990,8 @@ type DescribeNatGatewaysInput struct {
 	NextToken     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeNatGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeNatGatewaysOutput struct {
@@ -936,12 +1007,32 @@ type DescribeVpcEndpointsInput struct {
 	VpcEndpointIds []string `query:"VpcEndpointId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeVpcEndpointsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcEndpointsOutput struct {
 	NextToken    *string       `xml:"nextToken"`
 	VpcEndpoints []VpcEndpoint `xml:"vpcEndpointSet,item=item"`
+}
+
+type DescribeVpcEndpointServiceConfigurationsInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+	ServiceIds []string `query:"ServiceId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeVpcEndpointServiceConfigurationsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeVpcEndpointServiceConfigurationsOutput struct {
+	NextToken             *string                `xml:"nextToken"`
+	ServiceConfigurations []ServiceConfiguration `xml:"serviceConfigurationSet,item=item"`
 }
 
 type DescribeVpcPeeringConnectionsInput struct {
@@ -952,7 +1043,8 @@ type DescribeVpcPeeringConnectionsInput struct {
 	VpcPeeringConnectionIds []string `query:"VpcPeeringConnectionId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeVpcPeeringConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcPeeringConnectionsOutput struct {
@@ -968,7 +1060,8 @@ type DescribeEgressOnlyInternetGatewaysInput struct {
 	NextToken                    *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeEgressOnlyInternetGatewaysInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -986,7 +1079,8 @@ type DescribeFlowLogsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeFlowLogsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeFlowLogsOutput struct {
@@ -1002,7 +1096,8 @@ type DescribePrefixListsInput struct {
 	PrefixListIds []string `query:"PrefixListId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribePrefixListsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePrefixListsOutput struct {
@@ -1018,7 +1113,8 @@ type DescribeManagedPrefixListsInput struct {
 	PrefixListIds []string `query:"PrefixListId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeManagedPrefixListsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeManagedPrefixListsOutput struct {
@@ -1034,7 +1130,8 @@ type DescribeTransitGatewaysInput struct {
 	TransitGatewayIds []string `query:"TransitGatewayIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTransitGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTransitGatewaysOutput struct {
@@ -1050,7 +1147,8 @@ type DescribeTransitGatewayAttachmentsInput struct {
 	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTransitGatewayAttachmentsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1068,7 +1166,8 @@ type DescribeTransitGatewayVpcAttachmentsInput struct {
 	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTransitGatewayVpcAttachmentsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1085,7 +1184,8 @@ type DescribePlacementGroupsInput struct {
 	GroupNames []string `query:"GroupName,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribePlacementGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePlacementGroupsOutput struct {
@@ -1102,7 +1202,8 @@ type DescribeSnapshotsInput struct {
 	SnapshotIds         []string `query:"SnapshotId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSnapshotsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSnapshotsOutput struct {
@@ -1118,7 +1219,8 @@ type DescribeSpotInstanceRequestsInput struct {
 	SpotInstanceRequestIds []string `query:"SpotInstanceRequestId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSpotInstanceRequestsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSpotInstanceRequestsOutput struct {
@@ -1133,7 +1235,8 @@ type DescribeSpotFleetRequestsInput struct {
 	SpotFleetRequestIds []string `query:"SpotFleetRequestId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSpotFleetRequestsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSpotFleetRequestsOutput struct {
@@ -1149,7 +1252,8 @@ type DescribeFleetsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeFleetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeFleetsOutput struct {
@@ -1165,7 +1269,8 @@ type DescribeCapacityReservationsInput struct {
 	NextToken              *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCapacityReservationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCapacityReservationsOutput struct {
@@ -1180,7 +1285,8 @@ type DescribeHostsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeHostsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeHostsOutput struct {
@@ -1196,7 +1302,8 @@ type DescribeReservedInstancesInput struct {
 	ReservedInstancesIds []string `query:"ReservedInstancesId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeReservedInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeReservedInstancesOutput struct {
@@ -1210,7 +1317,8 @@ type DescribeIamInstanceProfileAssociationsInput struct {
 	NextToken      *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeIamInstanceProfileAssociationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1220,20 +1328,692 @@ type DescribeIamInstanceProfileAssociationsOutput struct {
 	NextToken                      *string                         `xml:"nextToken"`
 }
 
-type DescribeVpcEndpointServiceConfigurationsInput struct {
+type DescribeVolumesModificationsInput struct {
+	DryRun                  *bool    `query:"DryRun"`
+	Filters                 []Filter `query:"Filter,flat"`
+	IncludeManagedResources *bool    `query:"IncludeManagedResources"`
+	MaxResults              *int32   `query:"MaxResults"`
+	NextToken               *string  `query:"NextToken"`
+	VolumeIds               []string `query:"VolumeId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeVolumesModificationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVolumesModificationsOutput struct {
+	NextToken            *string              `xml:"nextToken"`
+	VolumesModifications []VolumeModification `xml:"volumeModificationSet,item=item"`
+}
+
+type DescribeVolumeStatusInput struct {
+	DryRun                  *bool    `query:"DryRun"`
+	Filters                 []Filter `query:"Filter,flat"`
+	IncludeManagedResources *bool    `query:"IncludeManagedResources"`
+	MaxResults              *int32   `query:"MaxResults"`
+	NextToken               *string  `query:"NextToken"`
+	VolumeIds               []string `query:"VolumeId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeVolumeStatusInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVolumeStatusOutput struct {
+	NextToken      *string            `xml:"nextToken"`
+	VolumeStatuses []VolumeStatusItem `xml:"volumeStatusSet,item=item"`
+}
+
+type DescribeCarrierGatewaysInput struct {
+	CarrierGatewayIds []string `query:"CarrierGatewayId,flat"`
+	DryRun            *bool    `query:"DryRun"`
+	Filters           []Filter `query:"Filter,flat"`
+	MaxResults        *int32   `query:"MaxResults"`
+	NextToken         *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeCarrierGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeCarrierGatewaysOutput struct {
+	CarrierGateways []CarrierGateway `xml:"carrierGatewaySet,item=item"`
+	NextToken       *string          `xml:"nextToken"`
+}
+
+type DescribeLocalGatewaysInput struct {
+	DryRun          *bool    `query:"DryRun"`
+	Filters         []Filter `query:"Filter,flat"`
+	LocalGatewayIds []string `query:"LocalGatewayId,flat"`
+	MaxResults      *int32   `query:"MaxResults"`
+	NextToken       *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeLocalGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeLocalGatewaysOutput struct {
+	LocalGateways []LocalGateway `xml:"localGatewaySet,item=item"`
+	NextToken     *string        `xml:"nextToken"`
+}
+
+type DescribeTransitGatewayRouteTablesInput struct {
+	DryRun                      *bool    `query:"DryRun"`
+	Filters                     []Filter `query:"Filter,flat"`
+	MaxResults                  *int32   `query:"MaxResults"`
+	NextToken                   *string  `query:"NextToken"`
+	TransitGatewayRouteTableIds []string `query:"TransitGatewayRouteTableIds,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTransitGatewayRouteTablesInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeTransitGatewayRouteTablesOutput struct {
+	NextToken                 *string                    `xml:"nextToken"`
+	TransitGatewayRouteTables []TransitGatewayRouteTable `xml:"transitGatewayRouteTables,item=item"`
+}
+
+type DescribeTransitGatewayPeeringAttachmentsInput struct {
+	DryRun                      *bool    `query:"DryRun"`
+	Filters                     []Filter `query:"Filter,flat"`
+	MaxResults                  *int32   `query:"MaxResults"`
+	NextToken                   *string  `query:"NextToken"`
+	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTransitGatewayPeeringAttachmentsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeTransitGatewayPeeringAttachmentsOutput struct {
+	NextToken                        *string                           `xml:"nextToken"`
+	TransitGatewayPeeringAttachments []TransitGatewayPeeringAttachment `xml:"transitGatewayPeeringAttachments,item=item"`
+}
+
+type DescribeTransitGatewayConnectsInput struct {
+	DryRun                      *bool    `query:"DryRun"`
+	Filters                     []Filter `query:"Filter,flat"`
+	MaxResults                  *int32   `query:"MaxResults"`
+	NextToken                   *string  `query:"NextToken"`
+	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTransitGatewayConnectsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTransitGatewayConnectsOutput struct {
+	NextToken              *string                 `xml:"nextToken"`
+	TransitGatewayConnects []TransitGatewayConnect `xml:"transitGatewayConnectSet,item=item"`
+}
+
+type DescribeTransitGatewayMulticastDomainsInput struct {
+	DryRun                           *bool    `query:"DryRun"`
+	Filters                          []Filter `query:"Filter,flat"`
+	MaxResults                       *int32   `query:"MaxResults"`
+	NextToken                        *string  `query:"NextToken"`
+	TransitGatewayMulticastDomainIds []string `query:"TransitGatewayMulticastDomainIds,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTransitGatewayMulticastDomainsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeTransitGatewayMulticastDomainsOutput struct {
+	NextToken                      *string                         `xml:"nextToken"`
+	TransitGatewayMulticastDomains []TransitGatewayMulticastDomain `xml:"transitGatewayMulticastDomains,item=item"`
+}
+
+type DescribeClientVpnEndpointsInput struct {
+	ClientVpnEndpointIds []string `query:"ClientVpnEndpointId,flat"`
+	DryRun               *bool    `query:"DryRun"`
+	Filters              []Filter `query:"Filter,flat"`
+	MaxResults           *int32   `query:"MaxResults"`
+	NextToken            *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeClientVpnEndpointsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeClientVpnEndpointsOutput struct {
+	ClientVpnEndpoints []ClientVpnEndpoint `xml:"clientVpnEndpoint,item=item"`
+	NextToken          *string             `xml:"nextToken"`
+}
+
+type DescribeVpcEndpointConnectionsInput struct {
 	DryRun     *bool    `query:"DryRun"`
 	Filters    []Filter `query:"Filter,flat"`
 	MaxResults *int32   `query:"MaxResults"`
 	NextToken  *string  `query:"NextToken"`
-	ServiceIds []string `query:"ServiceId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
-func (*DescribeVpcEndpointServiceConfigurationsInput) EnumValues(enum string) []string {
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeVpcEndpointConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeVpcEndpointConnectionsOutput struct {
+	NextToken              *string                 `xml:"nextToken"`
+	VpcEndpointConnections []VpcEndpointConnection `xml:"vpcEndpointConnectionSet,item=item"`
+}
+
+type DescribeVpcEndpointConnectionNotificationsInput struct {
+	ConnectionNotificationId *string  `query:"ConnectionNotificationId"`
+	DryRun                   *bool    `query:"DryRun"`
+	Filters                  []Filter `query:"Filter,flat"`
+	MaxResults               *int32   `query:"MaxResults"`
+	NextToken                *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeVpcEndpointConnectionNotificationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
 
-type DescribeVpcEndpointServiceConfigurationsOutput struct {
+type DescribeVpcEndpointConnectionNotificationsOutput struct {
+	ConnectionNotificationSet []ConnectionNotification `xml:"connectionNotificationSet,item=item"`
+	NextToken                 *string                  `xml:"nextToken"`
+}
+
+type DescribeInstanceConnectEndpointsInput struct {
+	DryRun                     *bool    `query:"DryRun"`
+	Filters                    []Filter `query:"Filter,flat"`
+	InstanceConnectEndpointIds []string `query:"InstanceConnectEndpointId,flat"`
+	MaxResults                 *int32   `query:"MaxResults"`
+	NextToken                  *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeInstanceConnectEndpointsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeInstanceConnectEndpointsOutput struct {
+	InstanceConnectEndpoints []Ec2InstanceConnectEndpoint `xml:"instanceConnectEndpointSet,item=item"`
+	NextToken                *string                      `xml:"nextToken"`
+}
+
+type DescribeSpotPriceHistoryInput struct {
+	AvailabilityZone    *string    `query:"AvailabilityZone"`
+	AvailabilityZoneId  *string    `query:"AvailabilityZoneId"`
+	DryRun              *bool      `query:"DryRun"`
+	EndTime             *time.Time `query:"EndTime"`
+	Filters             []Filter   `query:"Filter,flat"`
+	InstanceTypes       []string   `query:"InstanceType,flat" enum:"InstanceType"`
+	MaxResults          *int32     `query:"MaxResults"`
+	NextToken           *string    `query:"NextToken"`
+	ProductDescriptions []string   `query:"ProductDescription,flat"`
+	StartTime           *time.Time `query:"StartTime"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeSpotPriceHistoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeSpotPriceHistoryOutput struct {
+	NextToken        *string     `xml:"nextToken"`
+	SpotPriceHistory []SpotPrice `xml:"spotPriceHistorySet,item=item"`
+}
+
+type DescribeReservedInstancesListingsInput struct {
+	Filters                    []Filter `query:"Filter,flat"`
+	ReservedInstancesId        *string  `query:"ReservedInstancesId"`
+	ReservedInstancesListingId *string  `query:"ReservedInstancesListingId"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeReservedInstancesListingsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeReservedInstancesListingsOutput struct {
+	ReservedInstancesListings []ReservedInstancesListing `xml:"reservedInstancesListingsSet,item=item"`
+}
+
+type DescribeReservedInstancesModificationsInput struct {
+	Filters                          []Filter `query:"Filter,flat"`
+	NextToken                        *string  `query:"NextToken"`
+	ReservedInstancesModificationIds []string `query:"ReservedInstancesModificationId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeReservedInstancesModificationsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeReservedInstancesModificationsOutput struct {
+	NextToken                      *string                         `xml:"nextToken"`
+	ReservedInstancesModifications []ReservedInstancesModification `xml:"reservedInstancesModificationsSet,item=item"`
+}
+
+type DescribeHostReservationsInput struct {
+	Filter               []Filter `query:"Filter,flat"`
+	HostReservationIdSet []string `query:"HostReservationIdSet,flat"`
+	MaxResults           *int32   `query:"MaxResults"`
+	NextToken            *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeHostReservationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeHostReservationsOutput struct {
+	HostReservationSet []HostReservation `xml:"hostReservationSet,item=item"`
+	NextToken          *string           `xml:"nextToken"`
+}
+
+type DescribeScheduledInstancesInput struct {
+	DryRun               *bool                      `query:"DryRun"`
+	Filters              []Filter                   `query:"Filter,flat"`
+	MaxResults           *int32                     `query:"MaxResults"`
+	NextToken            *string                    `query:"NextToken"`
+	ScheduledInstanceIds []string                   `query:"ScheduledInstanceId,flat"`
+	SlotStartTimeRange   *SlotStartTimeRangeRequest `query:"SlotStartTimeRange"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeScheduledInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeScheduledInstancesOutput struct {
+	NextToken            *string             `xml:"nextToken"`
+	ScheduledInstanceSet []ScheduledInstance `xml:"scheduledInstanceSet,item=item"`
+}
+
+type DescribeCapacityReservationFleetsInput struct {
+	CapacityReservationFleetIds []string `query:"CapacityReservationFleetId,flat"`
+	DryRun                      *bool    `query:"DryRun"`
+	Filters                     []Filter `query:"Filter,flat"`
+	MaxResults                  *int32   `query:"MaxResults"`
+	NextToken                   *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeCapacityReservationFleetsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeCapacityReservationFleetsOutput struct {
+	CapacityReservationFleets []CapacityReservationFleet `xml:"capacityReservationFleetSet,item=item"`
+	NextToken                 *string                    `xml:"nextToken"`
+}
+
+type DescribeBundleTasksInput struct {
+	BundleIds []string `query:"BundleId,flat"`
+	DryRun    *bool    `query:"DryRun"`
+	Filters   []Filter `query:"Filter,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeBundleTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeBundleTasksOutput struct {
+	BundleTasks []BundleTask `xml:"bundleInstanceTasksSet,item=item"`
+}
+
+type DescribeConversionTasksInput struct {
+	ConversionTaskIds []string `query:"ConversionTaskId,flat"`
+	DryRun            *bool    `query:"DryRun"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeConversionTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeConversionTasksOutput struct {
+	ConversionTasks []ConversionTask `xml:"conversionTasks,item=item"`
+}
+
+type DescribeExportTasksInput struct {
+	ExportTaskIds []string `query:"ExportTaskId,flat"`
+	Filters       []Filter `query:"Filter,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeExportTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeExportTasksOutput struct {
+	ExportTasks []ExportTask `xml:"exportTaskSet,item=item"`
+}
+
+type DescribeImportImageTasksInput struct {
+	DryRun        *bool    `query:"DryRun"`
+	Filters       []Filter `query:"Filters,flat"`
+	ImportTaskIds []string `query:"ImportTaskId,flat"`
+	MaxResults    *int32   `query:"MaxResults"`
+	NextToken     *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeImportImageTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeImportImageTasksOutput struct {
+	ImportImageTasks []ImportImageTask `xml:"importImageTaskSet,item=item"`
+	NextToken        *string           `xml:"nextToken"`
+}
+
+type DescribeImportSnapshotTasksInput struct {
+	DryRun        *bool    `query:"DryRun"`
+	Filters       []Filter `query:"Filters,flat"`
+	ImportTaskIds []string `query:"ImportTaskId,flat"`
+	MaxResults    *int32   `query:"MaxResults"`
+	NextToken     *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeImportSnapshotTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeImportSnapshotTasksOutput struct {
+	ImportSnapshotTasks []ImportSnapshotTask `xml:"importSnapshotTaskSet,item=item"`
+	NextToken           *string              `xml:"nextToken"`
+}
+
+type DescribeFastSnapshotRestoresInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeFastSnapshotRestoresInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeFastSnapshotRestoresOutput struct {
+	FastSnapshotRestores []DescribeFastSnapshotRestoreSuccessItem `xml:"fastSnapshotRestoreSet,item=item"`
+	NextToken            *string                                  `xml:"nextToken"`
+}
+
+type DescribeSnapshotTierStatusInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeSnapshotTierStatusInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeSnapshotTierStatusOutput struct {
+	NextToken            *string              `xml:"nextToken"`
+	SnapshotTierStatuses []SnapshotTierStatus `xml:"snapshotTierStatusSet,item=item"`
+}
+
+type DescribeReplaceRootVolumeTasksInput struct {
+	DryRun                   *bool    `query:"DryRun"`
+	Filters                  []Filter `query:"Filter,flat"`
+	MaxResults               *int32   `query:"MaxResults"`
+	NextToken                *string  `query:"NextToken"`
+	ReplaceRootVolumeTaskIds []string `query:"ReplaceRootVolumeTaskId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeReplaceRootVolumeTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeReplaceRootVolumeTasksOutput struct {
+	NextToken              *string                 `xml:"nextToken"`
+	ReplaceRootVolumeTasks []ReplaceRootVolumeTask `xml:"replaceRootVolumeTaskSet,item=item"`
+}
+
+type DescribeIpv6PoolsInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+	PoolIds    []string `query:"PoolId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeIpv6PoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeIpv6PoolsOutput struct {
+	Ipv6Pools []Ipv6Pool `xml:"ipv6PoolSet,item=item"`
+	NextToken *string    `xml:"nextToken"`
+}
+
+type DescribePublicIpv4PoolsInput struct {
+	Filters    []Filter `query:"Filter,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+	PoolIds    []string `query:"PoolId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribePublicIpv4PoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribePublicIpv4PoolsOutput struct {
+	NextToken       *string          `xml:"nextToken"`
+	PublicIpv4Pools []PublicIpv4Pool `xml:"publicIpv4PoolSet,item=item"`
+}
+
+type DescribeAddressTransfersInput struct {
+	AllocationIds []string `query:"AllocationId,flat"`
+	DryRun        *bool    `query:"DryRun"`
+	MaxResults    *int32   `query:"MaxResults"`
+	NextToken     *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeAddressTransfersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeAddressTransfersOutput struct {
+	AddressTransfers []AddressTransfer `xml:"addressTransferSet,item=item"`
+	NextToken        *string           `xml:"nextToken"`
+}
+
+type DescribeNetworkInterfacePermissionsInput struct {
+	Filters                       []Filter `query:"Filter,flat"`
+	MaxResults                    *int32   `query:"MaxResults"`
+	NetworkInterfacePermissionIds []string `query:"NetworkInterfacePermissionId,flat"`
+	NextToken                     *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeNetworkInterfacePermissionsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeNetworkInterfacePermissionsOutput struct {
+	NetworkInterfacePermissions []NetworkInterfacePermission `xml:"networkInterfacePermissions,item=item"`
+	NextToken                   *string                      `xml:"nextToken"`
+}
+
+type DescribeNetworkInsightsPathsInput struct {
+	DryRun                 *bool    `query:"DryRun"`
+	Filters                []Filter `query:"Filter,flat"`
+	MaxResults             *int32   `query:"MaxResults"`
+	NetworkInsightsPathIds []string `query:"NetworkInsightsPathId,flat"`
+	NextToken              *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeNetworkInsightsPathsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeNetworkInsightsPathsOutput struct {
+	NetworkInsightsPaths []NetworkInsightsPath `xml:"networkInsightsPathSet,item=item"`
+	NextToken            *string               `xml:"nextToken"`
+}
+
+type DescribeNetworkInsightsAnalysesInput struct {
+	AnalysisEndTime            *time.Time `query:"AnalysisEndTime"`
+	AnalysisStartTime          *time.Time `query:"AnalysisStartTime"`
+	DryRun                     *bool      `query:"DryRun"`
+	Filters                    []Filter   `query:"Filter,flat"`
+	MaxResults                 *int32     `query:"MaxResults"`
+	NetworkInsightsAnalysisIds []string   `query:"NetworkInsightsAnalysisId,flat"`
+	NetworkInsightsPathId      *string    `query:"NetworkInsightsPathId"`
+	NextToken                  *string    `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeNetworkInsightsAnalysesInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeNetworkInsightsAnalysesOutput struct {
+	NetworkInsightsAnalyses []NetworkInsightsAnalysis `xml:"networkInsightsAnalysisSet,item=item"`
+	NextToken               *string                   `xml:"nextToken"`
+}
+
+type DescribeTrafficMirrorSessionsInput struct {
+	DryRun                  *bool    `query:"DryRun"`
+	Filters                 []Filter `query:"Filter,flat"`
+	MaxResults              *int32   `query:"MaxResults"`
+	NextToken               *string  `query:"NextToken"`
+	TrafficMirrorSessionIds []string `query:"TrafficMirrorSessionId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTrafficMirrorSessionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTrafficMirrorSessionsOutput struct {
 	NextToken             *string                `xml:"nextToken"`
-	ServiceConfigurations []ServiceConfiguration `xml:"serviceConfigurationSet,item=item"`
+	TrafficMirrorSessions []TrafficMirrorSession `xml:"trafficMirrorSessionSet,item=item"`
+}
+
+type DescribeTrafficMirrorTargetsInput struct {
+	DryRun                 *bool    `query:"DryRun"`
+	Filters                []Filter `query:"Filter,flat"`
+	MaxResults             *int32   `query:"MaxResults"`
+	NextToken              *string  `query:"NextToken"`
+	TrafficMirrorTargetIds []string `query:"TrafficMirrorTargetId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTrafficMirrorTargetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTrafficMirrorTargetsOutput struct {
+	NextToken            *string               `xml:"nextToken"`
+	TrafficMirrorTargets []TrafficMirrorTarget `xml:"trafficMirrorTargetSet,item=item"`
+}
+
+type DescribeTrafficMirrorFiltersInput struct {
+	DryRun                 *bool    `query:"DryRun"`
+	Filters                []Filter `query:"Filter,flat"`
+	MaxResults             *int32   `query:"MaxResults"`
+	NextToken              *string  `query:"NextToken"`
+	TrafficMirrorFilterIds []string `query:"TrafficMirrorFilterId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTrafficMirrorFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTrafficMirrorFiltersOutput struct {
+	NextToken            *string               `xml:"nextToken"`
+	TrafficMirrorFilters []TrafficMirrorFilter `xml:"trafficMirrorFilterSet,item=item"`
+}
+
+type DescribeIpamsInput struct {
+	DryRun     *bool    `query:"DryRun"`
+	Filters    []Filter `query:"Filter,flat"`
+	IpamIds    []string `query:"IpamId,flat"`
+	MaxResults *int32   `query:"MaxResults"`
+	NextToken  *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeIpamsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeIpamsOutput struct {
+	Ipams     []Ipam  `xml:"ipamSet,item=item"`
+	NextToken *string `xml:"nextToken"`
+}
+
+type DescribeIpamPoolsInput struct {
+	DryRun      *bool    `query:"DryRun"`
+	Filters     []Filter `query:"Filter,flat"`
+	IpamPoolIds []string `query:"IpamPoolId,flat"`
+	MaxResults  *int32   `query:"MaxResults"`
+	NextToken   *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeIpamPoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeIpamPoolsOutput struct {
+	IpamPools []IpamPool `xml:"ipamPoolSet,item=item"`
+	NextToken *string    `xml:"nextToken"`
+}
+
+type DescribeIpamScopesInput struct {
+	DryRun       *bool    `query:"DryRun"`
+	Filters      []Filter `query:"Filter,flat"`
+	IpamScopeIds []string `query:"IpamScopeId,flat"`
+	MaxResults   *int32   `query:"MaxResults"`
+	NextToken    *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeIpamScopesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeIpamScopesOutput struct {
+	IpamScopes []IpamScope `xml:"ipamScopeSet,item=item"`
+	NextToken  *string     `xml:"nextToken"`
+}
+
+type DescribeInstanceEventWindowsInput struct {
+	DryRun                 *bool    `query:"DryRun"`
+	Filters                []Filter `query:"Filter,flat"`
+	InstanceEventWindowIds []string `query:"InstanceEventWindowId,flat"`
+	MaxResults             *int32   `query:"MaxResults"`
+	NextToken              *string  `query:"NextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeInstanceEventWindowsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeInstanceEventWindowsOutput struct {
+	InstanceEventWindows []InstanceEventWindow `xml:"instanceEventWindowSet,item=item"`
+	NextToken            *string               `xml:"nextToken"`
+}
+
+type DescribeVerifiedAccessInstancesInput struct {
+	DryRun                    *bool    `query:"DryRun"`
+	Filters                   []Filter `query:"Filter,flat"`
+	MaxResults                *int32   `query:"MaxResults"`
+	NextToken                 *string  `query:"NextToken"`
+	VerifiedAccessInstanceIds []string `query:"VerifiedAccessInstanceId,flat"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeVerifiedAccessInstancesInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeVerifiedAccessInstancesOutput struct {
+	NextToken               *string                  `xml:"nextToken"`
+	VerifiedAccessInstances []VerifiedAccessInstance `xml:"verifiedAccessInstanceSet,item=item"`
 }

@@ -33,6 +33,17 @@ type AccountAttributeValue struct {
 	AttributeValue *string `xml:"attributeValue"`
 }
 
+type AdditionalDetail struct {
+	AdditionalDetailType      *string                    `xml:"additionalDetailType"`
+	Component                 *AnalysisComponent         `xml:"component"`
+	LoadBalancers             []AnalysisComponent        `xml:"loadBalancerSet,item=item"`
+	RuleGroupRuleOptionsPairs []RuleGroupRuleOptionsPair `xml:"ruleGroupRuleOptionsPairSet,item=item"`
+	RuleGroupTypePairs        []RuleGroupTypePair        `xml:"ruleGroupTypePairSet,item=item"`
+	RuleOptions               []RuleOption               `xml:"ruleOptionSet,item=item"`
+	ServiceName               *string                    `xml:"serviceName"`
+	VpcEndpointService        *AnalysisComponent         `xml:"vpcEndpointService"`
+}
+
 type Address struct {
 	AllocationId            *string `xml:"allocationId"`
 	AssociationId           *string `xml:"associationId"`
@@ -52,9 +63,100 @@ type Address struct {
 	Tags                    []Tag   `xml:"tagSet,item=item,omitempty"`
 }
 
+type AddressTransfer struct {
+	AddressTransferStatus            string     `xml:"addressTransferStatus" enum:"AddressTransferStatus"`
+	AllocationId                     *string    `xml:"allocationId"`
+	PublicIp                         *string    `xml:"publicIp"`
+	TransferAccountId                *string    `xml:"transferAccountId"`
+	TransferOfferAcceptedTimestamp   *time.Time `xml:"transferOfferAcceptedTimestamp"`
+	TransferOfferExpirationTimestamp *time.Time `xml:"transferOfferExpirationTimestamp"`
+}
+
+type AlternatePathHint struct {
+	ComponentArn *string `xml:"componentArn"`
+	ComponentId  *string `xml:"componentId"`
+}
+
+type AnalysisAclRule struct {
+	Cidr       *string    `xml:"cidr"`
+	Egress     *bool      `xml:"egress"`
+	PortRange  *PortRange `xml:"portRange"`
+	Protocol   *string    `xml:"protocol"`
+	RuleAction *string    `xml:"ruleAction"`
+	RuleNumber *int32     `xml:"ruleNumber"`
+}
+
+type AnalysisComponent struct {
+	Arn  *string `xml:"arn"`
+	Id   *string `xml:"id"`
+	Name *string `xml:"name"`
+}
+
+type AnalysisLoadBalancerListener struct {
+	InstancePort     *int32 `xml:"instancePort"`
+	LoadBalancerPort *int32 `xml:"loadBalancerPort"`
+}
+
+type AnalysisLoadBalancerTarget struct {
+	Address            *string            `xml:"address"`
+	AvailabilityZone   *string            `xml:"availabilityZone"`
+	AvailabilityZoneId *string            `xml:"availabilityZoneId"`
+	Instance           *AnalysisComponent `xml:"instance"`
+	Port               *int32             `xml:"port"`
+}
+
+type AnalysisPacketHeader struct {
+	DestinationAddresses  []string    `xml:"destinationAddressSet,item=item"`
+	DestinationPortRanges []PortRange `xml:"destinationPortRangeSet,item=item"`
+	Protocol              *string     `xml:"protocol"`
+	SourceAddresses       []string    `xml:"sourceAddressSet,item=item"`
+	SourcePortRanges      []PortRange `xml:"sourcePortRangeSet,item=item"`
+}
+
+type AnalysisRouteTableRoute struct {
+	CarrierGatewayId            *string `xml:"carrierGatewayId"`
+	CoreNetworkArn              *string `xml:"coreNetworkArn"`
+	DestinationCidr             *string `xml:"destinationCidr"`
+	DestinationPrefixListId     *string `xml:"destinationPrefixListId"`
+	EgressOnlyInternetGatewayId *string `xml:"egressOnlyInternetGatewayId"`
+	GatewayId                   *string `xml:"gatewayId"`
+	InstanceId                  *string `xml:"instanceId"`
+	LocalGatewayId              *string `xml:"localGatewayId"`
+	NatGatewayId                *string `xml:"natGatewayId"`
+	NetworkInterfaceId          *string `xml:"networkInterfaceId"`
+	Origin                      *string `xml:"origin"`
+	State                       *string `xml:"state"`
+	TransitGatewayId            *string `xml:"transitGatewayId"`
+	VpcPeeringConnectionId      *string `xml:"vpcPeeringConnectionId"`
+}
+
+type AnalysisSecurityGroupRule struct {
+	Cidr            *string    `xml:"cidr"`
+	Direction       *string    `xml:"direction"`
+	PortRange       *PortRange `xml:"portRange"`
+	PrefixListId    *string    `xml:"prefixListId"`
+	Protocol        *string    `xml:"protocol"`
+	SecurityGroupId *string    `xml:"securityGroupId"`
+}
+
+type AnalysisTransitGatewayPolicyTableEntry struct {
+	DestinationCidr      *string    `xml:"destinationCidr"`
+	DestinationPortRange *PortRange `xml:"destinationPortRange"`
+	Protocol             *string    `xml:"protocol"`
+	RuleNumber           *int32     `xml:"ruleNumber"`
+	SourceCidr           *string    `xml:"sourceCidr"`
+	SourcePortRange      *PortRange `xml:"sourcePortRange"`
+	TargetRouteTableId   *string    `xml:"targetRouteTableId"`
+}
+
 type ApplicationStatusSummary struct {
 	ImpairedSince *time.Time `xml:"impairedSince"`
 	Status        string     `xml:"status" enum:"SummaryStatus"`
+}
+
+type AssociatedTargetNetwork struct {
+	NetworkId   *string `xml:"networkId"`
+	NetworkType string  `xml:"networkType" enum:"AssociatedNetworkType"`
 }
 
 type AttachmentEnaSrdSpecification struct {
@@ -144,6 +246,22 @@ type BlockPublicAccessStates struct {
 	InternetGatewayBlockMode string `xml:"internetGatewayBlockMode" enum:"BlockPublicAccessMode"`
 }
 
+type BundleTask struct {
+	BundleId        *string          `xml:"bundleId"`
+	BundleTaskError *BundleTaskError `xml:"error"`
+	InstanceId      *string          `xml:"instanceId"`
+	Progress        *string          `xml:"progress"`
+	StartTime       *time.Time       `xml:"startTime"`
+	State           string           `xml:"state" enum:"BundleTaskState"`
+	Storage         *Storage         `xml:"storage"`
+	UpdateTime      *time.Time       `xml:"updateTime"`
+}
+
+type BundleTaskError struct {
+	Code    *string `xml:"code"`
+	Message *string `xml:"message"`
+}
+
 type CapacityAllocation struct {
 	AllocationMetadata []CapacityAllocationMetadataEntry `xml:"allocationMetadataList,item=item"`
 	AllocationType     string                            `xml:"allocationType" enum:"AllocationType"`
@@ -208,6 +326,24 @@ type CapacityReservationCommitmentInfo struct {
 	CommittedInstanceCount *int32     `xml:"committedInstanceCount"`
 }
 
+type CapacityReservationFleet struct {
+	AllocationStrategy          *string                      `xml:"allocationStrategy"`
+	AvailabilityZone            *string                      `xml:"availabilityZone"`
+	AvailabilityZoneId          *string                      `xml:"availabilityZoneId"`
+	CapacityReservationFleetArn *string                      `xml:"capacityReservationFleetArn"`
+	CapacityReservationFleetId  *string                      `xml:"capacityReservationFleetId"`
+	CreateTime                  *time.Time                   `xml:"createTime"`
+	EndDate                     *time.Time                   `xml:"endDate"`
+	InstanceMatchCriteria       string                       `xml:"instanceMatchCriteria" enum:"FleetInstanceMatchCriteria"`
+	InstanceRequirements        *InstanceRequirementsRequest `xml:"instanceRequirements"`
+	InstanceTypeSpecifications  []FleetCapacityReservation   `xml:"instanceTypeSpecificationSet,item=item"`
+	State                       string                       `xml:"state" enum:"CapacityReservationFleetState"`
+	Tags                        []Tag                        `xml:"tagSet,item=item"`
+	Tenancy                     string                       `xml:"tenancy" enum:"FleetCapacityReservationTenancy"`
+	TotalFulfilledCapacity      *float64                     `xml:"totalFulfilledCapacity"`
+	TotalTargetCapacity         *int32                       `xml:"totalTargetCapacity"`
+}
+
 type CapacityReservationOptions struct {
 	UsageStrategy string `xml:"usageStrategy" enum:"FleetCapacityReservationUsageStrategy"`
 }
@@ -232,6 +368,18 @@ type CapacityReservationTargetResponse struct {
 	CapacityReservationResourceGroupArn *string `xml:"capacityReservationResourceGroupArn"`
 }
 
+type CarrierGateway struct {
+	CarrierGatewayId *string `xml:"carrierGatewayId"`
+	OwnerId          *string `xml:"ownerId"`
+	State            string  `xml:"state" enum:"CarrierGatewayState"`
+	Tags             []Tag   `xml:"tagSet,item=item"`
+	VpcId            *string `xml:"vpcId"`
+}
+
+type CertificateAuthentication struct {
+	ClientRootCertificateChain *string `xml:"clientRootCertificateChain"`
+}
+
 type CidrBlock struct {
 	CidrBlock *string `xml:"cidrBlock"`
 }
@@ -244,6 +392,76 @@ type ClassicLoadBalancersConfig struct {
 	ClassicLoadBalancers []ClassicLoadBalancer `query:"ClassicLoadBalancers,flat" xml:"classicLoadBalancers,item=item"`
 }
 
+type ClientConnectResponseOptions struct {
+	Enabled           *bool                             `xml:"enabled"`
+	LambdaFunctionArn *string                           `xml:"lambdaFunctionArn"`
+	Status            *ClientVpnEndpointAttributeStatus `xml:"status"`
+}
+
+type ClientLoginBannerResponseOptions struct {
+	BannerText *string `xml:"bannerText"`
+	Enabled    *bool   `xml:"enabled"`
+}
+
+type ClientRouteEnforcementResponseOptions struct {
+	Enforced *bool `xml:"enforced"`
+}
+
+type ClientVpnAuthentication struct {
+	ActiveDirectory         *DirectoryServiceAuthentication `xml:"activeDirectory"`
+	FederatedAuthentication *FederatedAuthentication        `xml:"federatedAuthentication"`
+	MutualAuthentication    *CertificateAuthentication      `xml:"mutualAuthentication"`
+	Type                    string                          `xml:"type" enum:"ClientVpnAuthenticationType"`
+}
+
+type ClientVpnEndpoint struct {
+	AssociatedTargetNetworks      []AssociatedTargetNetwork                             `xml:"associatedTargetNetwork,item=item"`
+	AuthenticationOptions         []ClientVpnAuthentication                             `xml:"authenticationOptions,item=item"`
+	ClientCidrBlock               *string                                               `xml:"clientCidrBlock"`
+	ClientConnectOptions          *ClientConnectResponseOptions                         `xml:"clientConnectOptions"`
+	ClientLoginBannerOptions      *ClientLoginBannerResponseOptions                     `xml:"clientLoginBannerOptions"`
+	ClientRouteEnforcementOptions *ClientRouteEnforcementResponseOptions                `xml:"clientRouteEnforcementOptions"`
+	ClientVpnEndpointId           *string                                               `xml:"clientVpnEndpointId"`
+	ConnectionLogOptions          *ConnectionLogResponseOptions                         `xml:"connectionLogOptions"`
+	CreationTime                  *string                                               `xml:"creationTime"`
+	DeletionTime                  *string                                               `xml:"deletionTime"`
+	Description                   *string                                               `xml:"description"`
+	DevicePostureOptions          *DevicePostureResponseOptions                         `xml:"devicePostureOptions"`
+	DisconnectOnSessionTimeout    *bool                                                 `xml:"disconnectOnSessionTimeout"`
+	DnsName                       *string                                               `xml:"dnsName"`
+	DnsServers                    []string                                              `xml:"dnsServer,item=item"`
+	EndpointIpAddressType         string                                                `xml:"endpointIpAddressType" enum:"EndpointIpAddressType"`
+	SecurityGroupIds              []string                                              `xml:"securityGroupIdSet,item=item"`
+	SelfServicePortalUrl          *string                                               `xml:"selfServicePortalUrl"`
+	ServerCertificateArn          *string                                               `xml:"serverCertificateArn"`
+	SessionTimeoutHours           *int32                                                `xml:"sessionTimeoutHours"`
+	SplitTunnel                   *bool                                                 `xml:"splitTunnel"`
+	Status                        *ClientVpnEndpointStatus                              `xml:"status"`
+	Tags                          []Tag                                                 `xml:"tagSet,item=item"`
+	TrafficIpAddressType          string                                                `xml:"trafficIpAddressType" enum:"TrafficIpAddressType"`
+	TransitGatewayConfiguration   *TransitGatewayConfigurationDescribeEndpointStructure `xml:"transitGatewayConfiguration"`
+	TransportProtocol             string                                                `xml:"transportProtocol" enum:"TransportProtocol"`
+	VpcId                         *string                                               `xml:"vpcId"`
+	VpnPort                       *int32                                                `xml:"vpnPort"`
+	VpnProtocol                   string                                                `xml:"vpnProtocol" enum:"VpnProtocol"`
+}
+
+type ClientVpnEndpointAttributeStatus struct {
+	Code    string  `xml:"code" enum:"ClientVpnEndpointAttributeStatusCode"`
+	Message *string `xml:"message"`
+}
+
+type ClientVpnEndpointStatus struct {
+	Code    string  `xml:"code" enum:"ClientVpnEndpointStatusCode"`
+	Message *string `xml:"message"`
+}
+
+type ClientVpnTrustProvider struct {
+	PublicSigningKeyUrl *string `xml:"publicSigningKeyUrl"`
+	TenantId            *string `xml:"tenantId"`
+	TrustProviderType   string  `xml:"trustProviderType" enum:"ClientVpnDeviceTrustProviderType"`
+}
+
 type CloudWatchLogOptions struct {
 	BgpLogEnabled      *bool   `xml:"bgpLogEnabled"`
 	BgpLogGroupArn     *string `xml:"bgpLogGroupArn"`
@@ -251,6 +469,24 @@ type CloudWatchLogOptions struct {
 	LogEnabled         *bool   `xml:"logEnabled"`
 	LogGroupArn        *string `xml:"logGroupArn"`
 	LogOutputFormat    *string `xml:"logOutputFormat"`
+}
+
+type ConnectionLogResponseOptions struct {
+	CloudwatchLogGroup                *string `xml:"CloudwatchLogGroup"`
+	CloudwatchLogStream               *string `xml:"CloudwatchLogStream"`
+	Enabled                           *bool   `xml:"Enabled"`
+	IncludeAuthorizationPolicyContext *bool   `xml:"IncludeAuthorizationPolicyContext"`
+}
+
+type ConnectionNotification struct {
+	ConnectionEvents            []string `xml:"connectionEvents,item=item"`
+	ConnectionNotificationArn   *string  `xml:"connectionNotificationArn"`
+	ConnectionNotificationId    *string  `xml:"connectionNotificationId"`
+	ConnectionNotificationState string   `xml:"connectionNotificationState" enum:"ConnectionNotificationState"`
+	ConnectionNotificationType  string   `xml:"connectionNotificationType" enum:"ConnectionNotificationType"`
+	ServiceId                   *string  `xml:"serviceId"`
+	ServiceRegion               *string  `xml:"serviceRegion"`
+	VpcEndpointId               *string  `xml:"vpcEndpointId"`
 }
 
 type ConnectionTrackingConfiguration struct {
@@ -275,6 +511,16 @@ type ConnectionTrackingSpecificationResponse struct {
 	TcpEstablishedTimeout *int32 `xml:"tcpEstablishedTimeout"`
 	UdpStreamTimeout      *int32 `xml:"udpStreamTimeout"`
 	UdpTimeout            *int32 `xml:"udpTimeout"`
+}
+
+type ConversionTask struct {
+	ConversionTaskId *string                    `xml:"conversionTaskId"`
+	ExpirationTime   *string                    `xml:"expirationTime"`
+	ImportInstance   *ImportInstanceTaskDetails `xml:"importInstance"`
+	ImportVolume     *ImportVolumeTaskDetails   `xml:"importVolume"`
+	State            string                     `xml:"state" enum:"ConversionTaskState"`
+	StatusMessage    *string                    `xml:"statusMessage"`
+	Tags             []Tag                      `xml:"tagSet,item=item"`
 }
 
 type CpuOptions struct {
@@ -338,6 +584,21 @@ type DeleteLaunchTemplateVersionsResponseSuccessItem struct {
 	VersionNumber      *int64  `xml:"versionNumber"`
 }
 
+type DescribeFastSnapshotRestoreSuccessItem struct {
+	AvailabilityZone      *string    `xml:"availabilityZone"`
+	AvailabilityZoneId    *string    `xml:"availabilityZoneId"`
+	DisabledTime          *time.Time `xml:"disabledTime"`
+	DisablingTime         *time.Time `xml:"disablingTime"`
+	EnabledTime           *time.Time `xml:"enabledTime"`
+	EnablingTime          *time.Time `xml:"enablingTime"`
+	OptimizingTime        *time.Time `xml:"optimizingTime"`
+	OwnerAlias            *string    `xml:"ownerAlias"`
+	OwnerId               *string    `xml:"ownerId"`
+	SnapshotId            *string    `xml:"snapshotId"`
+	State                 string     `xml:"state" enum:"FastSnapshotRestoreStateCode"`
+	StateTransitionReason *string    `xml:"stateTransitionReason"`
+}
+
 type DescribeFleetError struct {
 	ErrorCode                  *string                             `xml:"errorCode"`
 	ErrorMessage               *string                             `xml:"errorMessage"`
@@ -357,6 +618,38 @@ type DestinationOptionsResponse struct {
 	FileFormat               string `xml:"fileFormat" enum:"DestinationFileFormat"`
 	HiveCompatiblePartitions *bool  `xml:"hiveCompatiblePartitions"`
 	PerHourPartition         *bool  `xml:"perHourPartition"`
+}
+
+type DevicePostureResponseOptions struct {
+	TrustProviders []ClientVpnTrustProvider `xml:"trustProviderSet,item=item"`
+}
+
+type DhcpConfiguration struct {
+	Key    *string          `xml:"key"`
+	Values []AttributeValue `xml:"valueSet,item=item"`
+}
+
+type DhcpOptions struct {
+	DhcpConfigurations []DhcpConfiguration `xml:"dhcpConfigurationSet,item=item"`
+	DhcpOptionsId      *string             `xml:"dhcpOptionsId"`
+	OwnerId            *string             `xml:"ownerId"`
+	Tags               []Tag               `xml:"tagSet,item=item"`
+}
+
+type DirectoryServiceAuthentication struct {
+	DirectoryId *string `xml:"directoryId"`
+}
+
+type DiskImageDescription struct {
+	Checksum          *string `xml:"checksum"`
+	Format            string  `xml:"format" enum:"DiskImageFormat"`
+	ImportManifestUrl *string `xml:"importManifestUrl"`
+	Size              *int64  `xml:"size"`
+}
+
+type DiskImageVolumeDescription struct {
+	Id   *string `xml:"id"`
+	Size *int64  `xml:"size"`
 }
 
 type DiskInfo struct {
@@ -461,6 +754,27 @@ type EbsStatusSummary struct {
 	Status  string             `xml:"status" enum:"SummaryStatus"`
 }
 
+type Ec2InstanceConnectEndpoint struct {
+	AvailabilityZone           *string                                `xml:"availabilityZone"`
+	AvailabilityZoneId         *string                                `xml:"availabilityZoneId"`
+	CreatedAt                  *time.Time                             `xml:"createdAt"`
+	DnsName                    *string                                `xml:"dnsName"`
+	FipsDnsName                *string                                `xml:"fipsDnsName"`
+	InstanceConnectEndpointArn *string                                `xml:"instanceConnectEndpointArn"`
+	InstanceConnectEndpointId  *string                                `xml:"instanceConnectEndpointId"`
+	IpAddressType              string                                 `xml:"ipAddressType" enum:"IpAddressType"`
+	NetworkInterfaceIds        []string                               `xml:"networkInterfaceIdSet,item=item"`
+	OwnerId                    *string                                `xml:"ownerId"`
+	PreserveClientIp           *bool                                  `xml:"preserveClientIp"`
+	PublicDnsNames             *InstanceConnectEndpointPublicDnsNames `xml:"publicDnsNames"`
+	SecurityGroupIds           []string                               `xml:"securityGroupIdSet,item=item"`
+	State                      string                                 `xml:"state" enum:"Ec2InstanceConnectEndpointState"`
+	StateMessage               *string                                `xml:"stateMessage"`
+	SubnetId                   *string                                `xml:"subnetId"`
+	Tags                       []Tag                                  `xml:"tagSet,item=item"`
+	VpcId                      *string                                `xml:"vpcId"`
+}
+
 type EfaInfo struct {
 	MaximumEfaInterfaces *int32 `xml:"maximumEfaInterfaces"`
 }
@@ -520,9 +834,131 @@ type EncryptionSupport struct {
 	StateMessage    *string `xml:"stateMessage"`
 }
 
+type Explanation struct {
+	Acl                            *AnalysisComponent                      `xml:"acl"`
+	AclRule                        *AnalysisAclRule                        `xml:"aclRule"`
+	Address                        *string                                 `xml:"address"`
+	Addresses                      []string                                `xml:"addressSet,item=item"`
+	AttachedTo                     *AnalysisComponent                      `xml:"attachedTo"`
+	AvailabilityZoneIds            []string                                `xml:"availabilityZoneIdSet,item=item"`
+	AvailabilityZones              []string                                `xml:"availabilityZoneSet,item=item"`
+	Cidrs                          []string                                `xml:"cidrSet,item=item"`
+	ClassicLoadBalancerListener    *AnalysisLoadBalancerListener           `xml:"classicLoadBalancerListener"`
+	Component                      *AnalysisComponent                      `xml:"component"`
+	ComponentAccount               *string                                 `xml:"componentAccount"`
+	ComponentRegion                *string                                 `xml:"componentRegion"`
+	CustomerGateway                *AnalysisComponent                      `xml:"customerGateway"`
+	Destination                    *AnalysisComponent                      `xml:"destination"`
+	DestinationVpc                 *AnalysisComponent                      `xml:"destinationVpc"`
+	Direction                      *string                                 `xml:"direction"`
+	ElasticLoadBalancerListener    *AnalysisComponent                      `xml:"elasticLoadBalancerListener"`
+	ExplanationCode                *string                                 `xml:"explanationCode"`
+	FirewallStatefulRule           *FirewallStatefulRule                   `xml:"firewallStatefulRule"`
+	FirewallStatelessRule          *FirewallStatelessRule                  `xml:"firewallStatelessRule"`
+	IngressRouteTable              *AnalysisComponent                      `xml:"ingressRouteTable"`
+	InternetGateway                *AnalysisComponent                      `xml:"internetGateway"`
+	LoadBalancerArn                *string                                 `xml:"loadBalancerArn"`
+	LoadBalancerListenerPort       *int32                                  `xml:"loadBalancerListenerPort"`
+	LoadBalancerTarget             *AnalysisLoadBalancerTarget             `xml:"loadBalancerTarget"`
+	LoadBalancerTargetGroup        *AnalysisComponent                      `xml:"loadBalancerTargetGroup"`
+	LoadBalancerTargetGroups       []AnalysisComponent                     `xml:"loadBalancerTargetGroupSet,item=item"`
+	LoadBalancerTargetPort         *int32                                  `xml:"loadBalancerTargetPort"`
+	MissingComponent               *string                                 `xml:"missingComponent"`
+	NatGateway                     *AnalysisComponent                      `xml:"natGateway"`
+	NetworkInterface               *AnalysisComponent                      `xml:"networkInterface"`
+	PacketField                    *string                                 `xml:"packetField"`
+	Port                           *int32                                  `xml:"port"`
+	PortRanges                     []PortRange                             `xml:"portRangeSet,item=item"`
+	PrefixList                     *AnalysisComponent                      `xml:"prefixList"`
+	Protocols                      []string                                `xml:"protocolSet,item=item"`
+	RouteTable                     *AnalysisComponent                      `xml:"routeTable"`
+	RouteTableRoute                *AnalysisRouteTableRoute                `xml:"routeTableRoute"`
+	SecurityGroup                  *AnalysisComponent                      `xml:"securityGroup"`
+	SecurityGroupRule              *AnalysisSecurityGroupRule              `xml:"securityGroupRule"`
+	SecurityGroups                 []AnalysisComponent                     `xml:"securityGroupSet,item=item"`
+	SourceVpc                      *AnalysisComponent                      `xml:"sourceVpc"`
+	State                          *string                                 `xml:"state"`
+	Subnet                         *AnalysisComponent                      `xml:"subnet"`
+	SubnetRouteTable               *AnalysisComponent                      `xml:"subnetRouteTable"`
+	TransitGateway                 *AnalysisComponent                      `xml:"transitGateway"`
+	TransitGatewayAttachment       *AnalysisComponent                      `xml:"transitGatewayAttachment"`
+	TransitGatewayPolicyTable      *AnalysisComponent                      `xml:"transitGatewayPolicyTable"`
+	TransitGatewayPolicyTableEntry *AnalysisTransitGatewayPolicyTableEntry `xml:"transitGatewayPolicyTableEntry"`
+	TransitGatewayRouteTable       *AnalysisComponent                      `xml:"transitGatewayRouteTable"`
+	TransitGatewayRouteTableRoute  *TransitGatewayRouteTableRoute          `xml:"transitGatewayRouteTableRoute"`
+	Vpc                            *AnalysisComponent                      `xml:"vpc"`
+	VpcEndpoint                    *AnalysisComponent                      `xml:"vpcEndpoint"`
+	VpcPeeringConnection           *AnalysisComponent                      `xml:"vpcPeeringConnection"`
+	VpnConnection                  *AnalysisComponent                      `xml:"vpnConnection"`
+	VpnGateway                     *AnalysisComponent                      `xml:"vpnGateway"`
+}
+
+type ExportTask struct {
+	Description           *string                `xml:"description"`
+	ExportTaskId          *string                `xml:"exportTaskId"`
+	ExportToS3Task        *ExportToS3Task        `xml:"exportToS3"`
+	InstanceExportDetails *InstanceExportDetails `xml:"instanceExport"`
+	State                 string                 `xml:"state" enum:"ExportTaskState"`
+	StatusMessage         *string                `xml:"statusMessage"`
+	Tags                  []Tag                  `xml:"tagSet,item=item"`
+}
+
+type ExportToS3Task struct {
+	ContainerFormat string  `xml:"containerFormat" enum:"ContainerFormat"`
+	DiskImageFormat string  `xml:"diskImageFormat" enum:"DiskImageFormat"`
+	S3Bucket        *string `xml:"s3Bucket"`
+	S3Key           *string `xml:"s3Key"`
+}
+
+type FederatedAuthentication struct {
+	SamlProviderArn            *string `xml:"samlProviderArn"`
+	SelfServiceSamlProviderArn *string `xml:"selfServiceSamlProviderArn"`
+}
+
 type Filter struct {
 	Name   *string  `query:"Name"`
 	Values []string `query:"Value,flat"`
+}
+
+type FilterPortRange struct {
+	FromPort *int32 `xml:"fromPort"`
+	ToPort   *int32 `xml:"toPort"`
+}
+
+type FirewallStatefulRule struct {
+	DestinationPorts []PortRange `xml:"destinationPortSet,item=item"`
+	Destinations     []string    `xml:"destinationSet,item=item"`
+	Direction        *string     `xml:"direction"`
+	Protocol         *string     `xml:"protocol"`
+	RuleAction       *string     `xml:"ruleAction"`
+	RuleGroupArn     *string     `xml:"ruleGroupArn"`
+	SourcePorts      []PortRange `xml:"sourcePortSet,item=item"`
+	Sources          []string    `xml:"sourceSet,item=item"`
+}
+
+type FirewallStatelessRule struct {
+	DestinationPorts []PortRange `xml:"destinationPortSet,item=item"`
+	Destinations     []string    `xml:"destinationSet,item=item"`
+	Priority         *int32      `xml:"priority"`
+	Protocols        []int32     `xml:"protocolSet,item=item"`
+	RuleAction       *string     `xml:"ruleAction"`
+	RuleGroupArn     *string     `xml:"ruleGroupArn"`
+	SourcePorts      []PortRange `xml:"sourcePortSet,item=item"`
+	Sources          []string    `xml:"sourceSet,item=item"`
+}
+
+type FleetCapacityReservation struct {
+	AvailabilityZone      *string    `xml:"availabilityZone"`
+	AvailabilityZoneId    *string    `xml:"availabilityZoneId"`
+	CapacityReservationId *string    `xml:"capacityReservationId"`
+	CreateDate            *time.Time `xml:"createDate"`
+	EbsOptimized          *bool      `xml:"ebsOptimized"`
+	FulfilledCapacity     *float64   `xml:"fulfilledCapacity"`
+	InstancePlatform      string     `xml:"instancePlatform" enum:"CapacityReservationInstancePlatform"`
+	InstanceType          string     `xml:"instanceType" enum:"InstanceType"`
+	Priority              *int32     `xml:"priority"`
+	TotalInstanceCount    *int32     `xml:"totalInstanceCount"`
+	Weight                *float64   `xml:"weight"`
 }
 
 type FleetData struct {
@@ -694,6 +1130,23 @@ type HostProperties struct {
 	TotalVCpus     *int32  `xml:"totalVCpus"`
 }
 
+type HostReservation struct {
+	Count             *int32     `xml:"count"`
+	CurrencyCode      string     `xml:"currencyCode" enum:"CurrencyCodeValues"`
+	Duration          *int32     `xml:"duration"`
+	End               *time.Time `xml:"end"`
+	HostIdSet         []string   `xml:"hostIdSet,item=item"`
+	HostReservationId *string    `xml:"hostReservationId"`
+	HourlyPrice       *string    `xml:"hourlyPrice"`
+	InstanceFamily    *string    `xml:"instanceFamily"`
+	OfferingId        *string    `xml:"offeringId"`
+	PaymentOption     string     `xml:"paymentOption" enum:"PaymentOption"`
+	Start             *time.Time `xml:"start"`
+	State             string     `xml:"state" enum:"ReservationState"`
+	Tags              []Tag      `xml:"tagSet,item=item"`
+	UpfrontPrice      *string    `xml:"upfrontPrice"`
+}
+
 type IKEVersionsListValue struct {
 	Value *string `xml:"value"`
 }
@@ -773,6 +1226,64 @@ type ImageWatermark struct {
 	WatermarkKey            *string    `xml:"watermarkKey"`
 }
 
+type ImportImageLicenseConfigurationResponse struct {
+	LicenseConfigurationArn *string `xml:"licenseConfigurationArn"`
+}
+
+type ImportImageTask struct {
+	Architecture          *string                                   `xml:"architecture"`
+	BootMode              string                                    `xml:"bootMode" enum:"BootModeValues"`
+	Description           *string                                   `xml:"description"`
+	Encrypted             *bool                                     `xml:"encrypted"`
+	Hypervisor            *string                                   `xml:"hypervisor"`
+	ImageId               *string                                   `xml:"imageId"`
+	ImportTaskId          *string                                   `xml:"importTaskId"`
+	KmsKeyId              *string                                   `xml:"kmsKeyId"`
+	LicenseSpecifications []ImportImageLicenseConfigurationResponse `xml:"licenseSpecifications,item=item"`
+	LicenseType           *string                                   `xml:"licenseType"`
+	Platform              *string                                   `xml:"platform"`
+	Progress              *string                                   `xml:"progress"`
+	SnapshotDetails       []SnapshotDetail                          `xml:"snapshotDetailSet,item=item"`
+	Status                *string                                   `xml:"status"`
+	StatusMessage         *string                                   `xml:"statusMessage"`
+	Tags                  []Tag                                     `xml:"tagSet,item=item"`
+	UsageOperation        *string                                   `xml:"usageOperation"`
+}
+
+type ImportInstanceTaskDetails struct {
+	Description *string                          `xml:"description"`
+	InstanceId  *string                          `xml:"instanceId"`
+	Platform    string                           `xml:"platform" enum:"PlatformValues"`
+	Volumes     []ImportInstanceVolumeDetailItem `xml:"volumes,item=item"`
+}
+
+type ImportInstanceVolumeDetailItem struct {
+	AvailabilityZone   *string                     `xml:"availabilityZone"`
+	AvailabilityZoneId *string                     `xml:"availabilityZoneId"`
+	BytesConverted     *int64                      `xml:"bytesConverted"`
+	Description        *string                     `xml:"description"`
+	Image              *DiskImageDescription       `xml:"image"`
+	Status             *string                     `xml:"status"`
+	StatusMessage      *string                     `xml:"statusMessage"`
+	Volume             *DiskImageVolumeDescription `xml:"volume"`
+}
+
+type ImportSnapshotTask struct {
+	Description        *string             `xml:"description"`
+	ImportTaskId       *string             `xml:"importTaskId"`
+	SnapshotTaskDetail *SnapshotTaskDetail `xml:"snapshotTaskDetail"`
+	Tags               []Tag               `xml:"tagSet,item=item"`
+}
+
+type ImportVolumeTaskDetails struct {
+	AvailabilityZone   *string                     `xml:"availabilityZone"`
+	AvailabilityZoneId *string                     `xml:"availabilityZoneId"`
+	BytesConverted     *int64                      `xml:"bytesConverted"`
+	Description        *string                     `xml:"description"`
+	Image              *DiskImageDescription       `xml:"image"`
+	Volume             *DiskImageVolumeDescription `xml:"volume"`
+}
+
 type InferenceAcceleratorInfo struct {
 	Accelerators              []InferenceDeviceInfo `xml:"accelerators,item=member,omitempty"`
 	TotalInferenceMemoryInMiB *int32                `xml:"totalInferenceMemoryInMiB"`
@@ -787,6 +1298,12 @@ type InferenceDeviceInfo struct {
 
 type InferenceDeviceMemoryInfo struct {
 	SizeInMiB *int32 `xml:"sizeInMiB"`
+}
+
+type InitializationStatusDetails struct {
+	EstimatedTimeToCompleteInSeconds *int64 `xml:"estimatedTimeToCompleteInSeconds"`
+	InitializationType               string `xml:"initializationType" enum:"InitializationType"`
+	Progress                         *int64 `xml:"progress"`
 }
 
 type Instance struct {
@@ -880,9 +1397,52 @@ type InstanceCapacity struct {
 	TotalCapacity     *int32  `xml:"totalCapacity"`
 }
 
+type InstanceConnectEndpointDnsNames struct {
+	DnsName     *string `xml:"dnsName"`
+	FipsDnsName *string `xml:"fipsDnsName"`
+}
+
+type InstanceConnectEndpointPublicDnsNames struct {
+	Dualstack *InstanceConnectEndpointDnsNames `xml:"dualstack"`
+	Ipv4      *InstanceConnectEndpointDnsNames `xml:"ipv4"`
+}
+
+type InstanceCount struct {
+	InstanceCount *int32 `xml:"instanceCount"`
+	State         string `xml:"state" enum:"ListingState"`
+}
+
 type InstanceCreditSpecification struct {
 	CpuCredits *string `xml:"cpuCredits"`
 	InstanceId *string `xml:"instanceId"`
+}
+
+type InstanceEventWindow struct {
+	AssociationTarget     *InstanceEventWindowAssociationTarget `xml:"associationTarget"`
+	CronExpression        *string                               `xml:"cronExpression"`
+	InstanceEventWindowId *string                               `xml:"instanceEventWindowId"`
+	Name                  *string                               `xml:"name"`
+	State                 string                                `xml:"state" enum:"InstanceEventWindowState"`
+	Tags                  []Tag                                 `xml:"tagSet,item=item"`
+	TimeRanges            []InstanceEventWindowTimeRange        `xml:"timeRangeSet,item=item"`
+}
+
+type InstanceEventWindowAssociationTarget struct {
+	DedicatedHostIds []string `xml:"dedicatedHostIdSet,item=item"`
+	InstanceIds      []string `xml:"instanceIdSet,item=item"`
+	Tags             []Tag    `xml:"tagSet,item=item"`
+}
+
+type InstanceEventWindowTimeRange struct {
+	EndHour      *int32 `xml:"endHour"`
+	EndWeekDay   string `xml:"endWeekDay" enum:"WeekDay"`
+	StartHour    *int32 `xml:"startHour"`
+	StartWeekDay string `xml:"startWeekDay" enum:"WeekDay"`
+}
+
+type InstanceExportDetails struct {
+	InstanceId        *string `xml:"instanceId"`
+	TargetEnvironment string  `xml:"targetEnvironment" enum:"ExportEnvironment"`
 }
 
 type InstanceIpv4Prefix struct {
@@ -1263,6 +1823,90 @@ type IpRange struct {
 	Description *string `query:"Description" xml:"description"`
 }
 
+type Ipam struct {
+	DefaultResourceDiscoveryAssociationId *string               `xml:"defaultResourceDiscoveryAssociationId"`
+	DefaultResourceDiscoveryId            *string               `xml:"defaultResourceDiscoveryId"`
+	Description                           *string               `xml:"description"`
+	EnablePrivateGua                      *bool                 `xml:"enablePrivateGua"`
+	IpamArn                               *string               `xml:"ipamArn"`
+	IpamId                                *string               `xml:"ipamId"`
+	IpamRegion                            *string               `xml:"ipamRegion"`
+	MeteredAccount                        string                `xml:"meteredAccount" enum:"IpamMeteredAccount"`
+	OperatingRegions                      []IpamOperatingRegion `xml:"operatingRegionSet,item=item"`
+	OwnerId                               *string               `xml:"ownerId"`
+	PrivateDefaultScopeId                 *string               `xml:"privateDefaultScopeId"`
+	PublicDefaultScopeId                  *string               `xml:"publicDefaultScopeId"`
+	ResourceDiscoveryAssociationCount     *int32                `xml:"resourceDiscoveryAssociationCount"`
+	ScopeCount                            *int32                `xml:"scopeCount"`
+	State                                 string                `xml:"state" enum:"IpamState"`
+	StateMessage                          *string               `xml:"stateMessage"`
+	Tags                                  []Tag                 `xml:"tagSet,item=item"`
+	Tier                                  string                `xml:"tier" enum:"IpamTier"`
+}
+
+type IpamOperatingRegion struct {
+	RegionName *string `xml:"regionName"`
+}
+
+type IpamPool struct {
+	AddressFamily                  string                  `xml:"addressFamily" enum:"AddressFamily"`
+	AllocationDefaultNetmaskLength *int32                  `xml:"allocationDefaultNetmaskLength"`
+	AllocationMaxNetmaskLength     *int32                  `xml:"allocationMaxNetmaskLength"`
+	AllocationMinNetmaskLength     *int32                  `xml:"allocationMinNetmaskLength"`
+	AllocationResourceTags         []IpamResourceTag       `xml:"allocationResourceTagSet,item=item"`
+	AutoImport                     *bool                   `xml:"autoImport"`
+	AwsService                     string                  `xml:"awsService" enum:"IpamPoolAwsService"`
+	Description                    *string                 `xml:"description"`
+	IpamArn                        *string                 `xml:"ipamArn"`
+	IpamPoolArn                    *string                 `xml:"ipamPoolArn"`
+	IpamPoolId                     *string                 `xml:"ipamPoolId"`
+	IpamRegion                     *string                 `xml:"ipamRegion"`
+	IpamScopeArn                   *string                 `xml:"ipamScopeArn"`
+	IpamScopeType                  string                  `xml:"ipamScopeType" enum:"IpamScopeType"`
+	Locale                         *string                 `xml:"locale"`
+	OwnerId                        *string                 `xml:"ownerId"`
+	PoolDepth                      *int32                  `xml:"poolDepth"`
+	PublicIpSource                 string                  `xml:"publicIpSource" enum:"IpamPoolPublicIpSource"`
+	PubliclyAdvertisable           *bool                   `xml:"publiclyAdvertisable"`
+	SourceIpamPoolId               *string                 `xml:"sourceIpamPoolId"`
+	SourceResource                 *IpamPoolSourceResource `xml:"sourceResource"`
+	State                          string                  `xml:"state" enum:"IpamPoolState"`
+	StateMessage                   *string                 `xml:"stateMessage"`
+	Tags                           []Tag                   `xml:"tagSet,item=item"`
+}
+
+type IpamPoolSourceResource struct {
+	ResourceId     *string `xml:"resourceId"`
+	ResourceOwner  *string `xml:"resourceOwner"`
+	ResourceRegion *string `xml:"resourceRegion"`
+	ResourceType   string  `xml:"resourceType" enum:"IpamPoolSourceResourceType"`
+}
+
+type IpamResourceTag struct {
+	Key   *string `xml:"key"`
+	Value *string `xml:"value"`
+}
+
+type IpamScope struct {
+	Description                    *string                                  `xml:"description"`
+	ExternalAuthorityConfiguration *IpamScopeExternalAuthorityConfiguration `xml:"externalAuthorityConfiguration"`
+	IpamArn                        *string                                  `xml:"ipamArn"`
+	IpamRegion                     *string                                  `xml:"ipamRegion"`
+	IpamScopeArn                   *string                                  `xml:"ipamScopeArn"`
+	IpamScopeId                    *string                                  `xml:"ipamScopeId"`
+	IpamScopeType                  string                                   `xml:"ipamScopeType" enum:"IpamScopeType"`
+	IsDefault                      *bool                                    `xml:"isDefault"`
+	OwnerId                        *string                                  `xml:"ownerId"`
+	PoolCount                      *int32                                   `xml:"poolCount"`
+	State                          string                                   `xml:"state" enum:"IpamScopeState"`
+	Tags                           []Tag                                    `xml:"tagSet,item=item"`
+}
+
+type IpamScopeExternalAuthorityConfiguration struct {
+	ExternalResourceIdentifier *string `xml:"externalResourceIdentifier"`
+	Type                       string  `xml:"type" enum:"IpamScopeExternalAuthorityType"`
+}
+
 type Ipv4PrefixSpecification struct {
 	Ipv4Prefix *string `xml:"ipv4Prefix"`
 }
@@ -1277,6 +1921,13 @@ type Ipv4PrefixSpecificationResponse struct {
 
 type Ipv6CidrBlock struct {
 	Ipv6CidrBlock *string `xml:"ipv6CidrBlock"`
+}
+
+type Ipv6Pool struct {
+	Description    *string         `xml:"description"`
+	PoolCidrBlocks []PoolCidrBlock `xml:"poolCidrBlockSet,item=item"`
+	PoolId         *string         `xml:"poolId"`
+	Tags           []Tag           `xml:"tagSet,item=item"`
 }
 
 type Ipv6PrefixSpecification struct {
@@ -1696,6 +2347,14 @@ type LoadBalancersConfig struct {
 	TargetGroupsConfig         *TargetGroupsConfig         `query:"TargetGroupsConfig" xml:"targetGroupsConfig"`
 }
 
+type LocalGateway struct {
+	LocalGatewayId *string `xml:"localGatewayId"`
+	OutpostArn     *string `xml:"outpostArn"`
+	OwnerId        *string `xml:"ownerId"`
+	State          *string `xml:"state"`
+	Tags           []Tag   `xml:"tagSet,item=item"`
+}
+
 type ManagedPrefixList struct {
 	AddressFamily                     *string `xml:"addressFamily"`
 	IpamPrefixListResolverSyncEnabled *bool   `xml:"ipamPrefixListResolverSyncEnabled"`
@@ -1870,6 +2529,43 @@ type NetworkInfo struct {
 	SecondaryNetworkSupported          *bool                                   `xml:"secondaryNetworkSupported"`
 }
 
+type NetworkInsightsAnalysis struct {
+	AdditionalAccounts         []string            `xml:"additionalAccountSet,item=item"`
+	AlternatePathHints         []AlternatePathHint `xml:"alternatePathHintSet,item=item"`
+	Explanations               []Explanation       `xml:"explanationSet,item=item"`
+	FilterInArns               []string            `xml:"filterInArnSet,item=item"`
+	FilterOutArns              []string            `xml:"filterOutArnSet,item=item"`
+	ForwardPathComponents      []PathComponent     `xml:"forwardPathComponentSet,item=item"`
+	NetworkInsightsAnalysisArn *string             `xml:"networkInsightsAnalysisArn"`
+	NetworkInsightsAnalysisId  *string             `xml:"networkInsightsAnalysisId"`
+	NetworkInsightsPathId      *string             `xml:"networkInsightsPathId"`
+	NetworkPathFound           *bool               `xml:"networkPathFound"`
+	ReturnPathComponents       []PathComponent     `xml:"returnPathComponentSet,item=item"`
+	StartDate                  *time.Time          `xml:"startDate"`
+	Status                     string              `xml:"status" enum:"AnalysisStatus"`
+	StatusMessage              *string             `xml:"statusMessage"`
+	SuggestedAccounts          []string            `xml:"suggestedAccountSet,item=item"`
+	Tags                       []Tag               `xml:"tagSet,item=item"`
+	WarningMessage             *string             `xml:"warningMessage"`
+}
+
+type NetworkInsightsPath struct {
+	CreatedDate            *time.Time  `xml:"createdDate"`
+	Destination            *string     `xml:"destination"`
+	DestinationArn         *string     `xml:"destinationArn"`
+	DestinationIp          *string     `xml:"destinationIp"`
+	DestinationPort        *int32      `xml:"destinationPort"`
+	FilterAtDestination    *PathFilter `xml:"filterAtDestination"`
+	FilterAtSource         *PathFilter `xml:"filterAtSource"`
+	NetworkInsightsPathArn *string     `xml:"networkInsightsPathArn"`
+	NetworkInsightsPathId  *string     `xml:"networkInsightsPathId"`
+	Protocol               string      `xml:"protocol" enum:"Protocol"`
+	Source                 *string     `xml:"source"`
+	SourceArn              *string     `xml:"sourceArn"`
+	SourceIp               *string     `xml:"sourceIp"`
+	Tags                   []Tag       `xml:"tagSet,item=item"`
+}
+
 type NetworkInterface struct {
 	AssociatedSubnets               []string                           `xml:"associatedSubnetSet,item=item,omitempty"`
 	Association                     *NetworkInterfaceAssociation       `xml:"association"`
@@ -1944,6 +2640,20 @@ type NetworkInterfaceIpv6Address struct {
 	PublicIpv6DnsName *string `xml:"publicIpv6DnsName"`
 }
 
+type NetworkInterfacePermission struct {
+	AwsAccountId                 *string                          `xml:"awsAccountId"`
+	AwsService                   *string                          `xml:"awsService"`
+	NetworkInterfaceId           *string                          `xml:"networkInterfaceId"`
+	NetworkInterfacePermissionId *string                          `xml:"networkInterfacePermissionId"`
+	Permission                   string                           `xml:"permission" enum:"InterfacePermissionType"`
+	PermissionState              *NetworkInterfacePermissionState `xml:"permissionState"`
+}
+
+type NetworkInterfacePermissionState struct {
+	State         string  `xml:"state" enum:"NetworkInterfacePermissionStateCode"`
+	StatusMessage *string `xml:"statusMessage"`
+}
+
 type NetworkInterfacePrivateIpAddress struct {
 	Association      *NetworkInterfaceAssociation `xml:"association"`
 	Primary          *bool                        `xml:"primary"`
@@ -1995,9 +2705,52 @@ type OperatorResponse struct {
 	Principal       *string `xml:"principal"`
 }
 
+type PathComponent struct {
+	AclRule                        *AnalysisAclRule                        `xml:"aclRule"`
+	AdditionalDetails              []AdditionalDetail                      `xml:"additionalDetailSet,item=item"`
+	AttachedTo                     *AnalysisComponent                      `xml:"attachedTo"`
+	Component                      *AnalysisComponent                      `xml:"component"`
+	DestinationVpc                 *AnalysisComponent                      `xml:"destinationVpc"`
+	ElasticLoadBalancerListener    *AnalysisComponent                      `xml:"elasticLoadBalancerListener"`
+	Explanations                   []Explanation                           `xml:"explanationSet,item=item"`
+	FirewallStatefulRule           *FirewallStatefulRule                   `xml:"firewallStatefulRule"`
+	FirewallStatelessRule          *FirewallStatelessRule                  `xml:"firewallStatelessRule"`
+	InboundHeader                  *AnalysisPacketHeader                   `xml:"inboundHeader"`
+	OutboundHeader                 *AnalysisPacketHeader                   `xml:"outboundHeader"`
+	RouteTableRoute                *AnalysisRouteTableRoute                `xml:"routeTableRoute"`
+	SecurityGroupRule              *AnalysisSecurityGroupRule              `xml:"securityGroupRule"`
+	SequenceNumber                 *int32                                  `xml:"sequenceNumber"`
+	ServiceName                    *string                                 `xml:"serviceName"`
+	SourceVpc                      *AnalysisComponent                      `xml:"sourceVpc"`
+	Subnet                         *AnalysisComponent                      `xml:"subnet"`
+	TransitGateway                 *AnalysisComponent                      `xml:"transitGateway"`
+	TransitGatewayPolicyTableEntry *AnalysisTransitGatewayPolicyTableEntry `xml:"transitGatewayPolicyTableEntry"`
+	TransitGatewayRouteTableRoute  *TransitGatewayRouteTableRoute          `xml:"transitGatewayRouteTableRoute"`
+	Vpc                            *AnalysisComponent                      `xml:"vpc"`
+}
+
+type PathFilter struct {
+	DestinationAddress   *string          `xml:"destinationAddress"`
+	DestinationPortRange *FilterPortRange `xml:"destinationPortRange"`
+	SourceAddress        *string          `xml:"sourceAddress"`
+	SourcePortRange      *FilterPortRange `xml:"sourcePortRange"`
+}
+
 type PayerResponsibilityEntry struct {
 	PayerResponsibilityType string `xml:"payerResponsibilityType" enum:"PayerResponsibilityType"`
 	Scope                   string `xml:"scope" enum:"PayerResponsibilityScope"`
+}
+
+type PeeringAttachmentStatus struct {
+	Code    *string `xml:"code"`
+	Message *string `xml:"message"`
+}
+
+type PeeringTgwInfo struct {
+	CoreNetworkId    *string `xml:"coreNetworkId"`
+	OwnerId          *string `xml:"ownerId"`
+	Region           *string `xml:"region"`
+	TransitGatewayId *string `xml:"transitGatewayId"`
 }
 
 type PerformanceFactorReference struct {
@@ -2073,6 +2826,10 @@ type PlacementResponse struct {
 	GroupName *string `xml:"groupName"`
 }
 
+type PoolCidrBlock struct {
+	Cidr *string `xml:"poolCidrBlock"`
+}
+
 type PortRange struct {
 	From *int32 `query:"From" xml:"from"`
 	To   *int32 `query:"To" xml:"to"`
@@ -2087,6 +2844,13 @@ type PrefixList struct {
 type PrefixListId struct {
 	Description  *string `query:"Description" xml:"description"`
 	PrefixListId *string `query:"PrefixListId" xml:"prefixListId"`
+}
+
+type PriceSchedule struct {
+	Active       *bool    `xml:"active"`
+	CurrencyCode string   `xml:"currencyCode" enum:"CurrencyCodeValues"`
+	Price        *float64 `xml:"price"`
+	Term         *int64   `xml:"term"`
 }
 
 type PrivateDnsNameConfiguration struct {
@@ -2150,6 +2914,23 @@ type PublicIpDnsNameOptions struct {
 	PublicIpv6DnsName      *string `xml:"publicIpv6DnsName"`
 }
 
+type PublicIpv4Pool struct {
+	Description                *string               `xml:"description"`
+	NetworkBorderGroup         *string               `xml:"networkBorderGroup"`
+	PoolAddressRanges          []PublicIpv4PoolRange `xml:"poolAddressRangeSet,item=item"`
+	PoolId                     *string               `xml:"poolId"`
+	Tags                       []Tag                 `xml:"tagSet,item=item"`
+	TotalAddressCount          *int32                `xml:"totalAddressCount"`
+	TotalAvailableAddressCount *int32                `xml:"totalAvailableAddressCount"`
+}
+
+type PublicIpv4PoolRange struct {
+	AddressCount          *int32  `xml:"addressCount"`
+	AvailableAddressCount *int32  `xml:"availableAddressCount"`
+	FirstAddress          *string `xml:"firstAddress"`
+	LastAddress           *string `xml:"lastAddress"`
+}
+
 type RecurringCharge struct {
 	Amount    *float64 `xml:"amount"`
 	Frequency string   `xml:"frequency" enum:"RecurringChargeFrequency"`
@@ -2172,6 +2953,18 @@ type Region struct {
 
 type RegionGeography struct {
 	Name *string `xml:"name"`
+}
+
+type ReplaceRootVolumeTask struct {
+	CompleteTime             *string `xml:"completeTime"`
+	DeleteReplacedRootVolume *bool   `xml:"deleteReplacedRootVolume"`
+	ImageId                  *string `xml:"imageId"`
+	InstanceId               *string `xml:"instanceId"`
+	ReplaceRootVolumeTaskId  *string `xml:"replaceRootVolumeTaskId"`
+	SnapshotId               *string `xml:"snapshotId"`
+	StartTime                *string `xml:"startTime"`
+	Tags                     []Tag   `xml:"tagSet,item=item"`
+	TaskState                string  `xml:"taskState" enum:"ReplaceRootVolumeTaskState"`
 }
 
 type RequestLaunchTemplateData struct {
@@ -2249,6 +3042,49 @@ type ReservedInstances struct {
 	State               string            `xml:"state" enum:"ReservedInstanceState"`
 	Tags                []Tag             `xml:"tagSet,item=item"`
 	UsagePrice          *float32          `xml:"usagePrice"`
+}
+
+type ReservedInstancesConfiguration struct {
+	AvailabilityZone   *string `query:"AvailabilityZone" xml:"availabilityZone"`
+	AvailabilityZoneId *string `query:"AvailabilityZoneId" xml:"availabilityZoneId"`
+	InstanceCount      *int32  `query:"InstanceCount" xml:"instanceCount"`
+	InstanceType       string  `query:"InstanceType" xml:"instanceType" enum:"InstanceType"`
+	Platform           *string `query:"Platform" xml:"platform"`
+	Scope              string  `query:"Scope" xml:"scope" enum:"Scope"`
+}
+
+type ReservedInstancesId struct {
+	ReservedInstancesId *string `xml:"reservedInstancesId"`
+}
+
+type ReservedInstancesListing struct {
+	ClientToken                *string         `xml:"clientToken"`
+	CreateDate                 *time.Time      `xml:"createDate"`
+	InstanceCounts             []InstanceCount `xml:"instanceCounts,item=item"`
+	PriceSchedules             []PriceSchedule `xml:"priceSchedules,item=item"`
+	ReservedInstancesId        *string         `xml:"reservedInstancesId"`
+	ReservedInstancesListingId *string         `xml:"reservedInstancesListingId"`
+	Status                     string          `xml:"status" enum:"ListingStatus"`
+	StatusMessage              *string         `xml:"statusMessage"`
+	Tags                       []Tag           `xml:"tagSet,item=item"`
+	UpdateDate                 *time.Time      `xml:"updateDate"`
+}
+
+type ReservedInstancesModification struct {
+	ClientToken                     *string                               `xml:"clientToken"`
+	CreateDate                      *time.Time                            `xml:"createDate"`
+	EffectiveDate                   *time.Time                            `xml:"effectiveDate"`
+	ModificationResults             []ReservedInstancesModificationResult `xml:"modificationResultSet,item=item"`
+	ReservedInstancesIds            []ReservedInstancesId                 `xml:"reservedInstancesSet,item=item"`
+	ReservedInstancesModificationId *string                               `xml:"reservedInstancesModificationId"`
+	Status                          *string                               `xml:"status"`
+	StatusMessage                   *string                               `xml:"statusMessage"`
+	UpdateDate                      *time.Time                            `xml:"updateDate"`
+}
+
+type ReservedInstancesModificationResult struct {
+	ReservedInstancesId *string                         `xml:"reservedInstancesId"`
+	TargetConfiguration *ReservedInstancesConfiguration `xml:"targetConfiguration"`
 }
 
 type ResponseError struct {
@@ -2353,8 +3189,31 @@ type RouteTableAssociationState struct {
 	StatusMessage *string `xml:"statusMessage"`
 }
 
+type RuleGroupRuleOptionsPair struct {
+	RuleGroupArn *string      `xml:"ruleGroupArn"`
+	RuleOptions  []RuleOption `xml:"ruleOptionSet,item=item"`
+}
+
+type RuleGroupTypePair struct {
+	RuleGroupArn  *string `xml:"ruleGroupArn"`
+	RuleGroupType *string `xml:"ruleGroupType"`
+}
+
+type RuleOption struct {
+	Keyword  *string  `xml:"keyword"`
+	Settings []string `xml:"settingSet,item=item"`
+}
+
 type RunInstancesMonitoringEnabled struct {
 	Enabled *bool `query:"Enabled" xml:"enabled" required:"true"`
+}
+
+type S3Storage struct {
+	AWSAccessKeyId        *string `query:"AWSAccessKeyId" xml:"AWSAccessKeyId"`
+	Bucket                *string `query:"Bucket" xml:"bucket"`
+	Prefix                *string `query:"Prefix" xml:"prefix"`
+	UploadPolicy          []byte  `query:"UploadPolicy" xml:"uploadPolicy"`
+	UploadPolicySignature *string `query:"UploadPolicySignature" xml:"uploadPolicySignature"`
 }
 
 type ScanResults struct {
@@ -2365,6 +3224,32 @@ type ScanResults struct {
 	InformationalFixAvailableSince *time.Time `xml:"informationalFixAvailableSince"`
 	LowFixAvailableSince           *time.Time `xml:"lowFixAvailableSince"`
 	MediumFixAvailableSince        *time.Time `xml:"mediumFixAvailableSince"`
+}
+
+type ScheduledInstance struct {
+	AvailabilityZone            *string                      `xml:"availabilityZone"`
+	CreateDate                  *time.Time                   `xml:"createDate"`
+	HourlyPrice                 *string                      `xml:"hourlyPrice"`
+	InstanceCount               *int32                       `xml:"instanceCount"`
+	InstanceType                *string                      `xml:"instanceType"`
+	NetworkPlatform             *string                      `xml:"networkPlatform"`
+	NextSlotStartTime           *time.Time                   `xml:"nextSlotStartTime"`
+	Platform                    *string                      `xml:"platform"`
+	PreviousSlotEndTime         *time.Time                   `xml:"previousSlotEndTime"`
+	Recurrence                  *ScheduledInstanceRecurrence `xml:"recurrence"`
+	ScheduledInstanceId         *string                      `xml:"scheduledInstanceId"`
+	SlotDurationInHours         *int32                       `xml:"slotDurationInHours"`
+	TermEndDate                 *time.Time                   `xml:"termEndDate"`
+	TermStartDate               *time.Time                   `xml:"termStartDate"`
+	TotalScheduledInstanceHours *int32                       `xml:"totalScheduledInstanceHours"`
+}
+
+type ScheduledInstanceRecurrence struct {
+	Frequency               *string `xml:"frequency"`
+	Interval                *int32  `xml:"interval"`
+	OccurrenceDaySet        []int32 `xml:"occurrenceDaySet,item=item"`
+	OccurrenceRelativeToEnd *bool   `xml:"occurrenceRelativeToEnd"`
+	OccurrenceUnit          *string `xml:"occurrenceUnit"`
 }
 
 type SecondaryInterfacePrivateIpAddressSpecification struct {
@@ -2438,6 +3323,11 @@ type ServiceTypeDetail struct {
 	ServiceType string `xml:"serviceType" enum:"ServiceType"`
 }
 
+type SlotStartTimeRangeRequest struct {
+	EarliestTime *time.Time `query:"EarliestTime"`
+	LatestTime   *time.Time `query:"LatestTime"`
+}
+
 type Snapshot struct {
 	AvailabilityZone          *string    `xml:"availabilityZone"`
 	CompletionDurationMinutes *int32     `xml:"completionDurationMinutes"`
@@ -2462,6 +3352,48 @@ type Snapshot struct {
 	TransferType              string     `xml:"transferType" enum:"TransferType"`
 	VolumeId                  *string    `xml:"volumeId"`
 	VolumeSize                *int32     `xml:"volumeSize"`
+}
+
+type SnapshotDetail struct {
+	Description   *string            `xml:"description"`
+	DeviceName    *string            `xml:"deviceName"`
+	DiskImageSize *float64           `xml:"diskImageSize"`
+	Format        *string            `xml:"format"`
+	Progress      *string            `xml:"progress"`
+	SnapshotId    *string            `xml:"snapshotId"`
+	Status        *string            `xml:"status"`
+	StatusMessage *string            `xml:"statusMessage"`
+	Url           *string            `xml:"url"`
+	UserBucket    *UserBucketDetails `xml:"userBucket"`
+}
+
+type SnapshotTaskDetail struct {
+	Description   *string            `xml:"description"`
+	DiskImageSize *float64           `xml:"diskImageSize"`
+	Encrypted     *bool              `xml:"encrypted"`
+	Format        *string            `xml:"format"`
+	KmsKeyId      *string            `xml:"kmsKeyId"`
+	Progress      *string            `xml:"progress"`
+	SnapshotId    *string            `xml:"snapshotId"`
+	Status        *string            `xml:"status"`
+	StatusMessage *string            `xml:"statusMessage"`
+	Url           *string            `xml:"url"`
+	UserBucket    *UserBucketDetails `xml:"userBucket"`
+}
+
+type SnapshotTierStatus struct {
+	ArchivalCompleteTime             *time.Time `xml:"archivalCompleteTime"`
+	LastTieringOperationStatus       string     `xml:"lastTieringOperationStatus" enum:"TieringOperationStatus"`
+	LastTieringOperationStatusDetail *string    `xml:"lastTieringOperationStatusDetail"`
+	LastTieringProgress              *int32     `xml:"lastTieringProgress"`
+	LastTieringStartTime             *time.Time `xml:"lastTieringStartTime"`
+	OwnerId                          *string    `xml:"ownerId"`
+	RestoreExpiryTime                *time.Time `xml:"restoreExpiryTime"`
+	SnapshotId                       *string    `xml:"snapshotId"`
+	Status                           string     `xml:"status" enum:"SnapshotState"`
+	StorageTier                      string     `xml:"storageTier" enum:"StorageTier"`
+	Tags                             []Tag      `xml:"tagSet,item=item"`
+	VolumeId                         *string    `xml:"volumeId"`
 }
 
 type SpotCapacityRebalance struct {
@@ -2602,9 +3534,22 @@ type SpotPlacement struct {
 	Tenancy            string  `query:"Tenancy" xml:"tenancy" enum:"Tenancy"`
 }
 
+type SpotPrice struct {
+	AvailabilityZone   *string    `xml:"availabilityZone"`
+	AvailabilityZoneId *string    `xml:"availabilityZoneId"`
+	InstanceType       string     `xml:"instanceType" enum:"InstanceType"`
+	ProductDescription string     `xml:"productDescription" enum:"RIProductDescription"`
+	SpotPrice          *string    `xml:"spotPrice"`
+	Timestamp          *time.Time `xml:"timestamp"`
+}
+
 type StateReason struct {
 	Code    *string `xml:"code"`
 	Message *string `xml:"message"`
+}
+
+type Storage struct {
+	S3 *S3Storage `query:"S3" xml:"S3"`
 }
 
 type Subnet struct {
@@ -2704,6 +3649,59 @@ type TotalLocalStorageGBRequest struct {
 	Min *float64 `query:"Min" xml:"Min"`
 }
 
+type TrafficMirrorFilter struct {
+	Description           *string                   `xml:"description"`
+	EgressFilterRules     []TrafficMirrorFilterRule `xml:"egressFilterRuleSet,item=item"`
+	IngressFilterRules    []TrafficMirrorFilterRule `xml:"ingressFilterRuleSet,item=item"`
+	NetworkServices       []string                  `xml:"networkServiceSet,item=item" enum:"TrafficMirrorNetworkService"`
+	Tags                  []Tag                     `xml:"tagSet,item=item"`
+	TrafficMirrorFilterId *string                   `xml:"trafficMirrorFilterId"`
+}
+
+type TrafficMirrorFilterRule struct {
+	Description               *string                 `xml:"description"`
+	DestinationCidrBlock      *string                 `xml:"destinationCidrBlock"`
+	DestinationPortRange      *TrafficMirrorPortRange `xml:"destinationPortRange"`
+	Protocol                  *int32                  `xml:"protocol"`
+	RuleAction                string                  `xml:"ruleAction" enum:"TrafficMirrorRuleAction"`
+	RuleNumber                *int32                  `xml:"ruleNumber"`
+	SourceCidrBlock           *string                 `xml:"sourceCidrBlock"`
+	SourcePortRange           *TrafficMirrorPortRange `xml:"sourcePortRange"`
+	Tags                      []Tag                   `xml:"tagSet,item=item"`
+	TrafficDirection          string                  `xml:"trafficDirection" enum:"TrafficDirection"`
+	TrafficMirrorFilterId     *string                 `xml:"trafficMirrorFilterId"`
+	TrafficMirrorFilterRuleId *string                 `xml:"trafficMirrorFilterRuleId"`
+}
+
+type TrafficMirrorPortRange struct {
+	FromPort *int32 `xml:"fromPort"`
+	ToPort   *int32 `xml:"toPort"`
+}
+
+type TrafficMirrorSession struct {
+	Description            *string `xml:"description"`
+	NetworkInterfaceId     *string `xml:"networkInterfaceId"`
+	OwnerId                *string `xml:"ownerId"`
+	PacketLength           *int32  `xml:"packetLength"`
+	SessionNumber          *int32  `xml:"sessionNumber"`
+	Tags                   []Tag   `xml:"tagSet,item=item"`
+	TrafficMirrorFilterId  *string `xml:"trafficMirrorFilterId"`
+	TrafficMirrorSessionId *string `xml:"trafficMirrorSessionId"`
+	TrafficMirrorTargetId  *string `xml:"trafficMirrorTargetId"`
+	VirtualNetworkId       *int32  `xml:"virtualNetworkId"`
+}
+
+type TrafficMirrorTarget struct {
+	Description                   *string `xml:"description"`
+	GatewayLoadBalancerEndpointId *string `xml:"gatewayLoadBalancerEndpointId"`
+	NetworkInterfaceId            *string `xml:"networkInterfaceId"`
+	NetworkLoadBalancerArn        *string `xml:"networkLoadBalancerArn"`
+	OwnerId                       *string `xml:"ownerId"`
+	Tags                          []Tag   `xml:"tagSet,item=item"`
+	TrafficMirrorTargetId         *string `xml:"trafficMirrorTargetId"`
+	Type                          string  `xml:"type" enum:"TrafficMirrorTargetType"`
+}
+
 type TransitGateway struct {
 	CreationTime      *time.Time             `xml:"creationTime"`
 	Description       *string                `xml:"description"`
@@ -2735,6 +3733,44 @@ type TransitGatewayAttachmentAssociation struct {
 	TransitGatewayRouteTableId  *string `xml:"transitGatewayRouteTableId"`
 }
 
+type TransitGatewayConfigurationDescribeEndpointStructure struct {
+	AvailabilityZoneIds        []string `xml:"availabilityZoneIdSet,item=item"`
+	AvailabilityZones          []string `xml:"availabilityZoneSet,item=item"`
+	TransitGatewayAttachmentId *string  `xml:"transitGatewayAttachmentId"`
+	TransitGatewayId           *string  `xml:"transitGatewayId"`
+}
+
+type TransitGatewayConnect struct {
+	CreationTime                        *time.Time                    `xml:"creationTime"`
+	Options                             *TransitGatewayConnectOptions `xml:"options"`
+	State                               string                        `xml:"state" enum:"TransitGatewayAttachmentState"`
+	Tags                                []Tag                         `xml:"tagSet,item=item"`
+	TransitGatewayAttachmentId          *string                       `xml:"transitGatewayAttachmentId"`
+	TransitGatewayId                    *string                       `xml:"transitGatewayId"`
+	TransportTransitGatewayAttachmentId *string                       `xml:"transportTransitGatewayAttachmentId"`
+}
+
+type TransitGatewayConnectOptions struct {
+	Protocol string `xml:"protocol" enum:"ProtocolValue"`
+}
+
+type TransitGatewayMulticastDomain struct {
+	CreationTime                     *time.Time                            `xml:"creationTime"`
+	Options                          *TransitGatewayMulticastDomainOptions `xml:"options"`
+	OwnerId                          *string                               `xml:"ownerId"`
+	State                            string                                `xml:"state" enum:"TransitGatewayMulticastDomainState"`
+	Tags                             []Tag                                 `xml:"tagSet,item=item"`
+	TransitGatewayId                 *string                               `xml:"transitGatewayId"`
+	TransitGatewayMulticastDomainArn *string                               `xml:"transitGatewayMulticastDomainArn"`
+	TransitGatewayMulticastDomainId  *string                               `xml:"transitGatewayMulticastDomainId"`
+}
+
+type TransitGatewayMulticastDomainOptions struct {
+	AutoAcceptSharedAssociations string `xml:"autoAcceptSharedAssociations" enum:"AutoAcceptSharedAssociationsValue"`
+	Igmpv2Support                string `xml:"igmpv2Support" enum:"Igmpv2SupportValue"`
+	StaticSourcesSupport         string `xml:"staticSourcesSupport" enum:"StaticSourcesSupportValue"`
+}
+
 type TransitGatewayOptions struct {
 	AmazonSideAsn                   *int64             `xml:"amazonSideAsn"`
 	AssociationDefaultRouteTableId  *string            `xml:"associationDefaultRouteTableId"`
@@ -2748,6 +3784,42 @@ type TransitGatewayOptions struct {
 	SecurityGroupReferencingSupport string             `xml:"securityGroupReferencingSupport" enum:"SecurityGroupReferencingSupportValue"`
 	TransitGatewayCidrBlocks        []string           `xml:"transitGatewayCidrBlocks,item=item"`
 	VpnEcmpSupport                  string             `xml:"vpnEcmpSupport" enum:"VpnEcmpSupportValue"`
+}
+
+type TransitGatewayPeeringAttachment struct {
+	AccepterTgwInfo                    *PeeringTgwInfo                         `xml:"accepterTgwInfo"`
+	AccepterTransitGatewayAttachmentId *string                                 `xml:"accepterTransitGatewayAttachmentId"`
+	CreationTime                       *time.Time                              `xml:"creationTime"`
+	Options                            *TransitGatewayPeeringAttachmentOptions `xml:"options"`
+	RequesterTgwInfo                   *PeeringTgwInfo                         `xml:"requesterTgwInfo"`
+	State                              string                                  `xml:"state" enum:"TransitGatewayAttachmentState"`
+	Status                             *PeeringAttachmentStatus                `xml:"status"`
+	Tags                               []Tag                                   `xml:"tagSet,item=item"`
+	TransitGatewayAttachmentId         *string                                 `xml:"transitGatewayAttachmentId"`
+}
+
+type TransitGatewayPeeringAttachmentOptions struct {
+	DynamicRouting string `xml:"dynamicRouting" enum:"DynamicRoutingValue"`
+}
+
+type TransitGatewayRouteTable struct {
+	CreationTime                 *time.Time `xml:"creationTime"`
+	DefaultAssociationRouteTable *bool      `xml:"defaultAssociationRouteTable"`
+	DefaultPropagationRouteTable *bool      `xml:"defaultPropagationRouteTable"`
+	State                        string     `xml:"state" enum:"TransitGatewayRouteTableState"`
+	Tags                         []Tag      `xml:"tagSet,item=item"`
+	TransitGatewayId             *string    `xml:"transitGatewayId"`
+	TransitGatewayRouteTableId   *string    `xml:"transitGatewayRouteTableId"`
+}
+
+type TransitGatewayRouteTableRoute struct {
+	AttachmentId    *string `xml:"attachmentId"`
+	DestinationCidr *string `xml:"destinationCidr"`
+	PrefixListId    *string `xml:"prefixListId"`
+	ResourceId      *string `xml:"resourceId"`
+	ResourceType    *string `xml:"resourceType"`
+	RouteOrigin     *string `xml:"routeOrigin"`
+	State           *string `xml:"state"`
 }
 
 type TransitGatewayVpcAttachment struct {
@@ -2793,6 +3865,11 @@ type TunnelOption struct {
 	TunnelInsideIpv6Cidr         *string                               `xml:"tunnelInsideIpv6Cidr"`
 }
 
+type UserBucketDetails struct {
+	S3Bucket *string `xml:"s3Bucket"`
+	S3Key    *string `xml:"s3Key"`
+}
+
 type UserIdGroupPair struct {
 	Description            *string `query:"Description" xml:"description"`
 	GroupId                *string `query:"GroupId" xml:"groupId"`
@@ -2828,6 +3905,30 @@ type ValidationError struct {
 
 type ValidationWarning struct {
 	Errors []ValidationError `xml:"errorSet,item=item"`
+}
+
+type VerifiedAccessInstance struct {
+	CidrEndpointsCustomSubDomain *VerifiedAccessInstanceCustomSubDomain `xml:"cidrEndpointsCustomSubDomain"`
+	CreationTime                 *string                                `xml:"creationTime"`
+	Description                  *string                                `xml:"description"`
+	FipsEnabled                  *bool                                  `xml:"fipsEnabled"`
+	LastUpdatedTime              *string                                `xml:"lastUpdatedTime"`
+	Tags                         []Tag                                  `xml:"tagSet,item=item"`
+	VerifiedAccessInstanceId     *string                                `xml:"verifiedAccessInstanceId"`
+	VerifiedAccessTrustProviders []VerifiedAccessTrustProviderCondensed `xml:"verifiedAccessTrustProviderSet,item=item"`
+}
+
+type VerifiedAccessInstanceCustomSubDomain struct {
+	Nameservers []string `xml:"nameserverSet,item=item"`
+	SubDomain   *string  `xml:"subDomain"`
+}
+
+type VerifiedAccessTrustProviderCondensed struct {
+	Description                   *string `xml:"description"`
+	DeviceTrustProviderType       string  `xml:"deviceTrustProviderType" enum:"DeviceTrustProviderType"`
+	TrustProviderType             string  `xml:"trustProviderType" enum:"TrustProviderType"`
+	UserTrustProviderType         string  `xml:"userTrustProviderType" enum:"UserTrustProviderType"`
+	VerifiedAccessTrustProviderId *string `xml:"verifiedAccessTrustProviderId"`
 }
 
 type VgwTelemetry struct {
@@ -2875,6 +3976,70 @@ type VolumeAttachment struct {
 	InstanceOwningService *string    `xml:"instanceOwningService"`
 	State                 string     `xml:"status" enum:"VolumeAttachmentState"`
 	VolumeId              *string    `xml:"volumeId"`
+}
+
+type VolumeModification struct {
+	EndTime                    *time.Time        `xml:"endTime"`
+	ModificationState          string            `xml:"modificationState" enum:"VolumeModificationState"`
+	Operator                   *OperatorResponse `xml:"operator"`
+	OriginalIops               *int32            `xml:"originalIops"`
+	OriginalMultiAttachEnabled *bool             `xml:"originalMultiAttachEnabled"`
+	OriginalSize               *int32            `xml:"originalSize"`
+	OriginalThroughput         *int32            `xml:"originalThroughput"`
+	OriginalVolumeType         string            `xml:"originalVolumeType" enum:"VolumeType"`
+	Progress                   *int64            `xml:"progress"`
+	StartTime                  *time.Time        `xml:"startTime"`
+	StatusMessage              *string           `xml:"statusMessage"`
+	TargetIops                 *int32            `xml:"targetIops"`
+	TargetMultiAttachEnabled   *bool             `xml:"targetMultiAttachEnabled"`
+	TargetSize                 *int32            `xml:"targetSize"`
+	TargetThroughput           *int32            `xml:"targetThroughput"`
+	TargetVolumeType           string            `xml:"targetVolumeType" enum:"VolumeType"`
+	VolumeId                   *string           `xml:"volumeId"`
+}
+
+type VolumeStatusAction struct {
+	Code        *string `xml:"code"`
+	Description *string `xml:"description"`
+	EventId     *string `xml:"eventId"`
+	EventType   *string `xml:"eventType"`
+}
+
+type VolumeStatusAttachmentStatus struct {
+	InstanceId    *string `xml:"instanceId"`
+	IoPerformance *string `xml:"ioPerformance"`
+}
+
+type VolumeStatusDetails struct {
+	Name   string  `xml:"name" enum:"VolumeStatusName"`
+	Status *string `xml:"status"`
+}
+
+type VolumeStatusEvent struct {
+	Description *string    `xml:"description"`
+	EventId     *string    `xml:"eventId"`
+	EventType   *string    `xml:"eventType"`
+	InstanceId  *string    `xml:"instanceId"`
+	NotAfter    *time.Time `xml:"notAfter"`
+	NotBefore   *time.Time `xml:"notBefore"`
+}
+
+type VolumeStatusInfo struct {
+	Details []VolumeStatusDetails `xml:"details,item=item"`
+	Status  string                `xml:"status" enum:"VolumeStatusInfoStatus"`
+}
+
+type VolumeStatusItem struct {
+	Actions                     []VolumeStatusAction           `xml:"actionsSet,item=item"`
+	AttachmentStatuses          []VolumeStatusAttachmentStatus `xml:"attachmentStatuses,item=item"`
+	AvailabilityZone            *string                        `xml:"availabilityZone"`
+	AvailabilityZoneId          *string                        `xml:"availabilityZoneId"`
+	Events                      []VolumeStatusEvent            `xml:"eventsSet,item=item"`
+	InitializationStatusDetails *InitializationStatusDetails   `xml:"initializationStatusDetails"`
+	Operator                    *OperatorResponse              `xml:"operator"`
+	OutpostArn                  *string                        `xml:"outpostArn"`
+	VolumeId                    *string                        `xml:"volumeId"`
+	VolumeStatus                *VolumeStatusInfo              `xml:"volumeStatus"`
 }
 
 type Vpc struct {
@@ -2961,6 +4126,22 @@ type VpcEndpoint struct {
 	VpcEndpointId            *string                    `xml:"vpcEndpointId"`
 	VpcEndpointType          string                     `xml:"vpcEndpointType" enum:"VpcEndpointType"`
 	VpcId                    *string                    `xml:"vpcId"`
+}
+
+type VpcEndpointConnection struct {
+	CreationTimestamp       *time.Time                 `xml:"creationTimestamp"`
+	DnsEntries              []DnsEntry                 `xml:"dnsEntrySet,item=item"`
+	GatewayLoadBalancerArns []string                   `xml:"gatewayLoadBalancerArnSet,item=item"`
+	IpAddressType           string                     `xml:"ipAddressType" enum:"IpAddressType"`
+	NetworkLoadBalancerArns []string                   `xml:"networkLoadBalancerArnSet,item=item"`
+	PayerResponsibilities   []PayerResponsibilityEntry `xml:"payerResponsibilitySet,item=item"`
+	ServiceId               *string                    `xml:"serviceId"`
+	Tags                    []Tag                      `xml:"tagSet,item=item"`
+	VpcEndpointConnectionId *string                    `xml:"vpcEndpointConnectionId"`
+	VpcEndpointId           *string                    `xml:"vpcEndpointId"`
+	VpcEndpointOwner        *string                    `xml:"vpcEndpointOwner"`
+	VpcEndpointRegion       *string                    `xml:"vpcEndpointRegion"`
+	VpcEndpointState        string                     `xml:"vpcEndpointState" enum:"State"`
 }
 
 type VpcIpv6CidrBlockAssociation struct {

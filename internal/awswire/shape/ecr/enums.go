@@ -65,6 +65,13 @@ const (
 	LayerFailureCodeMissingLayerDigest = "MissingLayerDigest"
 )
 
+// Values of RCTAppliedFor.
+const (
+	RCTAppliedForReplication      = "REPLICATION"
+	RCTAppliedForPullThroughCache = "PULL_THROUGH_CACHE"
+	RCTAppliedForCreateOnPush     = "CREATE_ON_PUSH"
+)
+
 // Values of RepositoryFilterType.
 const (
 	RepositoryFilterTypePrefixMatch = "PREFIX_MATCH"
@@ -91,13 +98,32 @@ const (
 	TagStatusAny      = "ANY"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// Values of UpstreamRegistry.
+const (
+	UpstreamRegistryEcr                     = "ecr"
+	UpstreamRegistryEcrPublic               = "ecr-public"
+	UpstreamRegistryQuay                    = "quay"
+	UpstreamRegistryK8s                     = "k8s"
+	UpstreamRegistryDockerHub               = "docker-hub"
+	UpstreamRegistryGitHubContainerRegistry = "github-container-registry"
+	UpstreamRegistryAzureContainerRegistry  = "azure-container-registry"
+	UpstreamRegistryGitLabContainerRegistry = "gitlab-container-registry"
+	UpstreamRegistryChainguard              = "chainguard"
+)
+
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "EncryptionType":
 		return []string{"AES256", "KMS", "KMS_DSSE"}
 	case "ImageFailureCode":
-		return []string{"InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest", "ImageNotFound", "MissingDigestAndTag", "ImageReferencedByManifestList", "KmsError", "UpstreamAccessDenied", "UpstreamTooManyRequests", "UpstreamUnavailable", "ImageInaccessible"}
+		return []string{
+			"InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest",
+			"ImageNotFound", "MissingDigestAndTag", "ImageReferencedByManifestList", "KmsError",
+			"UpstreamAccessDenied", "UpstreamTooManyRequests", "UpstreamUnavailable",
+			"ImageInaccessible",
+		}
 	case "ImageStatus":
 		return []string{"ACTIVE", "ARCHIVED", "ACTIVATING"}
 	case "ImageStatusFilter":
@@ -110,12 +136,23 @@ func EnumValues(enum string) []string {
 		return []string{"AVAILABLE", "UNAVAILABLE", "ARCHIVED"}
 	case "LayerFailureCode":
 		return []string{"InvalidLayerDigest", "MissingLayerDigest"}
+	case "RCTAppliedFor":
+		return []string{"REPLICATION", "PULL_THROUGH_CACHE", "CREATE_ON_PUSH"}
 	case "RepositoryFilterType":
 		return []string{"PREFIX_MATCH"}
 	case "ScanStatus":
-		return []string{"IN_PROGRESS", "COMPLETE", "FAILED", "UNSUPPORTED_IMAGE", "ACTIVE", "PENDING", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "LIMIT_EXCEEDED", "IMAGE_ARCHIVED"}
+		return []string{
+			"IN_PROGRESS", "COMPLETE", "FAILED", "UNSUPPORTED_IMAGE", "ACTIVE", "PENDING",
+			"SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "LIMIT_EXCEEDED",
+			"IMAGE_ARCHIVED",
+		}
 	case "TagStatus":
 		return []string{"TAGGED", "UNTAGGED", "ANY"}
+	case "UpstreamRegistry":
+		return []string{
+			"ecr", "ecr-public", "quay", "k8s", "docker-hub", "github-container-registry",
+			"azure-container-registry", "gitlab-container-registry", "chainguard",
+		}
 	}
 	return nil
 }

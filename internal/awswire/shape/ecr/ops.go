@@ -14,7 +14,8 @@ type CreateRepositoryInput struct {
 	Tags                               []Tag                               `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateRepositoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateRepositoryOutput struct {
@@ -27,7 +28,8 @@ type DeleteRepositoryInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteRepositoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRepositoryOutput struct {
@@ -41,7 +43,8 @@ type DescribeRepositoriesInput struct {
 	RepositoryNames []string `json:"repositoryNames"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeRepositoriesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRepositoriesOutput struct {
@@ -51,7 +54,8 @@ type DescribeRepositoriesOutput struct {
 
 type DescribeRegistryInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeRegistryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRegistryOutput struct {
@@ -63,7 +67,8 @@ type GetAuthorizationTokenInput struct {
 	RegistryIds []string `json:"registryIds"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetAuthorizationTokenInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetAuthorizationTokenOutput struct {
@@ -79,7 +84,8 @@ type DescribeImagesInput struct {
 	RegistryId     *string               `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeImagesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeImagesOutput struct {
@@ -95,7 +101,8 @@ type ListImagesInput struct {
 	RegistryId     *string           `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListImagesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListImagesOutput struct {
@@ -110,7 +117,8 @@ type BatchGetImageInput struct {
 	RegistryId         *string           `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*BatchGetImageInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchGetImageOutput struct {
@@ -124,7 +132,8 @@ type BatchDeleteImageInput struct {
 	RegistryId     *string           `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*BatchDeleteImageInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchDeleteImageOutput struct {
@@ -141,7 +150,8 @@ type PutImageInput struct {
 	RegistryId             *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutImageInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutImageOutput struct {
@@ -155,12 +165,13 @@ type PutImageTagMutabilityInput struct {
 	RegistryId                         *string                             `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutImageTagMutabilityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutImageTagMutabilityOutput struct {
 	ImageTagMutability                 string                              `json:"imageTagMutability" enum:"ImageTagMutability"`
-	ImageTagMutabilityExclusionFilters []ImageTagMutabilityExclusionFilter `json:"imageTagMutabilityExclusionFilters"`
+	ImageTagMutabilityExclusionFilters []ImageTagMutabilityExclusionFilter `json:"imageTagMutabilityExclusionFilters,omitempty"`
 	RegistryId                         *string                             `json:"registryId"`
 	RepositoryName                     *string                             `json:"repositoryName"`
 }
@@ -171,7 +182,8 @@ type PutImageScanningConfigurationInput struct {
 	RegistryId                 *string                     `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutImageScanningConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutImageScanningConfigurationOutput struct {
@@ -186,7 +198,8 @@ type BatchCheckLayerAvailabilityInput struct {
 	RegistryId     *string  `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*BatchCheckLayerAvailabilityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchCheckLayerAvailabilityOutput struct {
@@ -199,7 +212,8 @@ type InitiateLayerUploadInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*InitiateLayerUploadInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type InitiateLayerUploadOutput struct {
@@ -216,7 +230,8 @@ type UploadLayerPartInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UploadLayerPartInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UploadLayerPartOutput struct {
@@ -233,7 +248,8 @@ type CompleteLayerUploadInput struct {
 	RegistryId     *string  `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CompleteLayerUploadInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CompleteLayerUploadOutput struct {
@@ -249,7 +265,8 @@ type GetDownloadUrlForLayerInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetDownloadUrlForLayerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetDownloadUrlForLayerOutput struct {
@@ -262,7 +279,8 @@ type GetLifecyclePolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetLifecyclePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetLifecyclePolicyOutput struct {
@@ -278,7 +296,8 @@ type PutLifecyclePolicyInput struct {
 	RegistryId          *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutLifecyclePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutLifecyclePolicyOutput struct {
@@ -292,7 +311,8 @@ type DeleteLifecyclePolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLifecyclePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLifecyclePolicyOutput struct {
@@ -307,7 +327,8 @@ type GetRepositoryPolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetRepositoryPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetRepositoryPolicyOutput struct {
@@ -323,7 +344,8 @@ type SetRepositoryPolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetRepositoryPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetRepositoryPolicyOutput struct {
@@ -337,7 +359,8 @@ type DeleteRepositoryPolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteRepositoryPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRepositoryPolicyOutput struct {
@@ -351,7 +374,8 @@ type TagResourceInput struct {
 	Tags        []Tag   `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -361,7 +385,8 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"tagKeys" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -370,9 +395,44 @@ type ListTagsForResourceInput struct {
 	ResourceArn *string `json:"resourceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
 	Tags []Tag `json:"tags"`
+}
+
+type DescribePullThroughCacheRulesInput struct {
+	EcrRepositoryPrefixes []string `json:"ecrRepositoryPrefixes"`
+	MaxResults            *int32   `json:"maxResults"`
+	NextToken             *string  `json:"nextToken"`
+	RegistryId            *string  `json:"registryId"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribePullThroughCacheRulesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribePullThroughCacheRulesOutput struct {
+	NextToken             *string                `json:"nextToken"`
+	PullThroughCacheRules []PullThroughCacheRule `json:"pullThroughCacheRules"`
+}
+
+type DescribeRepositoryCreationTemplatesInput struct {
+	MaxResults *int32   `json:"maxResults"`
+	NextToken  *string  `json:"nextToken"`
+	Prefixes   []string `json:"prefixes"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeRepositoryCreationTemplatesInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeRepositoryCreationTemplatesOutput struct {
+	NextToken                   *string                      `json:"nextToken"`
+	RegistryId                  *string                      `json:"registryId"`
+	RepositoryCreationTemplates []RepositoryCreationTemplate `json:"repositoryCreationTemplates"`
 }

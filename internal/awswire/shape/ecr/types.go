@@ -20,6 +20,11 @@ type EncryptionConfiguration struct {
 	KmsKey         *string `json:"kmsKey"`
 }
 
+type EncryptionConfigurationForRepositoryCreationTemplate struct {
+	EncryptionType string  `json:"encryptionType" enum:"EncryptionType" required:"true"`
+	KmsKey         *string `json:"kmsKey"`
+}
+
 type Image struct {
 	ImageId                *ImageIdentifier `json:"imageId"`
 	ImageManifest          *string          `json:"imageManifest"`
@@ -95,6 +100,18 @@ type ListImagesFilter struct {
 	TagStatus   string `json:"tagStatus" enum:"TagStatus"`
 }
 
+type PullThroughCacheRule struct {
+	CreatedAt                *time.Time `json:"createdAt"`
+	CredentialArn            *string    `json:"credentialArn"`
+	CustomRoleArn            *string    `json:"customRoleArn"`
+	EcrRepositoryPrefix      *string    `json:"ecrRepositoryPrefix"`
+	RegistryId               *string    `json:"registryId"`
+	UpdatedAt                *time.Time `json:"updatedAt"`
+	UpstreamRegistry         string     `json:"upstreamRegistry" enum:"UpstreamRegistry"`
+	UpstreamRegistryUrl      *string    `json:"upstreamRegistryUrl"`
+	UpstreamRepositoryPrefix *string    `json:"upstreamRepositoryPrefix"`
+}
+
 type ReplicationConfiguration struct {
 	Rules []ReplicationRule `json:"rules" required:"true"`
 }
@@ -119,6 +136,21 @@ type Repository struct {
 	RepositoryArn                      *string                             `json:"repositoryArn"`
 	RepositoryName                     *string                             `json:"repositoryName"`
 	RepositoryUri                      *string                             `json:"repositoryUri"`
+}
+
+type RepositoryCreationTemplate struct {
+	AppliedFor                         []string                                              `json:"appliedFor" enum:"RCTAppliedFor"`
+	CreatedAt                          *time.Time                                            `json:"createdAt"`
+	CustomRoleArn                      *string                                               `json:"customRoleArn"`
+	Description                        *string                                               `json:"description"`
+	EncryptionConfiguration            *EncryptionConfigurationForRepositoryCreationTemplate `json:"encryptionConfiguration"`
+	ImageTagMutability                 string                                                `json:"imageTagMutability" enum:"ImageTagMutability"`
+	ImageTagMutabilityExclusionFilters []ImageTagMutabilityExclusionFilter                   `json:"imageTagMutabilityExclusionFilters"`
+	LifecyclePolicy                    *string                                               `json:"lifecyclePolicy"`
+	Prefix                             *string                                               `json:"prefix"`
+	RepositoryPolicy                   *string                                               `json:"repositoryPolicy"`
+	ResourceTags                       []Tag                                                 `json:"resourceTags"`
+	UpdatedAt                          *time.Time                                            `json:"updatedAt"`
 }
 
 type RepositoryFilter struct {

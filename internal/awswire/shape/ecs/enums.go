@@ -866,13 +866,17 @@ const (
 	VersionConsistencyDisabled = "disabled"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "AcceleratorManufacturer":
 		return []string{"amazon-web-services", "amd", "nvidia", "xilinx", "habana"}
 	case "AcceleratorName":
-		return []string{"a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100", "a10g", "h100", "t4g"}
+		return []string{
+			"a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100",
+			"a10g", "h100", "t4g",
+		}
 	case "AcceleratorType":
 		return []string{"gpu", "fpga", "inference"}
 	case "AccessType":
@@ -902,7 +906,11 @@ func EnumValues(enum string) []string {
 	case "CapacityProviderType":
 		return []string{"EC2_AUTOSCALING", "MANAGED_INSTANCES", "FARGATE", "FARGATE_SPOT"}
 	case "CapacityProviderUpdateStatus":
-		return []string{"CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED"}
+		return []string{
+			"CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED", "DELETE_IN_PROGRESS",
+			"DELETE_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE",
+			"UPDATE_FAILED",
+		}
 	case "CapacityReservationPreference":
 		return []string{"RESERVATIONS_ONLY", "RESERVATIONS_FIRST", "RESERVATIONS_EXCLUDED"}
 	case "ClusterField":
@@ -924,7 +932,10 @@ func EnumValues(enum string) []string {
 	case "DaemonDeploymentRollbackMonitorsStatus":
 		return []string{"TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"}
 	case "DaemonDeploymentStatus":
-		return []string{"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
+		return []string{
+			"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS",
+			"ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED",
+		}
 	case "DaemonIpcMode":
 		return []string{"none", "shared"}
 	case "DaemonPidMode":
@@ -944,7 +955,11 @@ func EnumValues(enum string) []string {
 	case "DeploymentLifecycleHookAction":
 		return []string{"ROLLBACK", "CONTINUE"}
 	case "DeploymentLifecycleHookStage":
-		return []string{"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"}
+		return []string{
+			"RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT",
+			"POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT",
+			"PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT",
+		}
 	case "DeploymentLifecycleHookStatus":
 		return []string{"AWAITING_ACTION", "IN_PROGRESS", "SUCCEEDED", "FAILED", "TIMED_OUT"}
 	case "DeploymentLifecycleHookTargetType":
@@ -990,7 +1005,10 @@ func EnumValues(enum string) []string {
 	case "GatewayElbScheme":
 		return []string{"internet-facing", "internal"}
 	case "GatewayRouteStatus":
-		return []string{"ACTIVE", "CREATE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_FAILED"}
+		return []string{
+			"ACTIVE", "CREATE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_IN_PROGRESS",
+			"UPDATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_FAILED",
+		}
 	case "GatewayStatus":
 		return []string{"ACTIVE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED", "DELETED"}
 	case "GpuSharingMode":
@@ -1012,7 +1030,10 @@ func EnumValues(enum string) []string {
 	case "LocalStorageType":
 		return []string{"hdd", "ssd"}
 	case "LogDriver":
-		return []string{"json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens"}
+		return []string{
+			"json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk",
+			"awsfirelens",
+		}
 	case "ManagedAgentName":
 		return []string{"ExecuteCommandAgent"}
 	case "ManagedDraining":
@@ -1028,7 +1049,12 @@ func EnumValues(enum string) []string {
 	case "NetworkMode":
 		return []string{"bridge", "host", "awsvpc", "none"}
 	case "OSFamily":
-		return []string{"WINDOWS_SERVER_2019_FULL", "WINDOWS_SERVER_2019_CORE", "WINDOWS_SERVER_2016_FULL", "WINDOWS_SERVER_2004_CORE", "WINDOWS_SERVER_2022_CORE", "WINDOWS_SERVER_2022_FULL", "WINDOWS_SERVER_2025_CORE", "WINDOWS_SERVER_2025_FULL", "WINDOWS_SERVER_20H2_CORE", "LINUX"}
+		return []string{
+			"WINDOWS_SERVER_2019_FULL", "WINDOWS_SERVER_2019_CORE", "WINDOWS_SERVER_2016_FULL",
+			"WINDOWS_SERVER_2004_CORE", "WINDOWS_SERVER_2022_CORE", "WINDOWS_SERVER_2022_FULL",
+			"WINDOWS_SERVER_2025_CORE", "WINDOWS_SERVER_2025_FULL", "WINDOWS_SERVER_20H2_CORE",
+			"LINUX",
+		}
 	case "PidMode":
 		return []string{"host", "task"}
 	case "PlacementConstraintType":
@@ -1062,17 +1088,30 @@ func EnumValues(enum string) []string {
 	case "ServiceConnectIncludeQueryParameters":
 		return []string{"DISABLED", "ENABLED"}
 	case "ServiceDeploymentLifecycleStage":
-		return []string{"RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"}
+		return []string{
+			"RECONCILE_SERVICE", "PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP",
+			"TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT",
+			"POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP",
+		}
 	case "ServiceDeploymentRollbackMonitorsStatus":
 		return []string{"TRIGGERED", "MONITORING", "MONITORING_COMPLETE", "DISABLED"}
 	case "ServiceDeploymentStatus":
-		return []string{"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
+		return []string{
+			"PENDING", "SUCCESSFUL", "STOPPED", "STOP_REQUESTED", "IN_PROGRESS",
+			"ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL",
+			"ROLLBACK_FAILED",
+		}
 	case "ServiceField":
 		return []string{"TAGS"}
 	case "ServiceRevisionCleanup":
 		return []string{"BLOCKING", "DEFERRED"}
 	case "SettingName":
-		return []string{"serviceLongArnFormat", "taskLongArnFormat", "containerInstanceLongArnFormat", "awsvpcTrunking", "containerInsights", "fargateFIPSMode", "tagResourceAuthorization", "fargateTaskRetirementWaitPeriod", "guardDutyActivate", "defaultLogDriverMode", "fargateEventWindows"}
+		return []string{
+			"serviceLongArnFormat", "taskLongArnFormat", "containerInstanceLongArnFormat",
+			"awsvpcTrunking", "containerInsights", "fargateFIPSMode", "tagResourceAuthorization",
+			"fargateTaskRetirementWaitPeriod", "guardDutyActivate", "defaultLogDriverMode",
+			"fargateEventWindows",
+		}
 	case "SettingType":
 		return []string{"user", "aws_managed"}
 	case "SortOrder":
@@ -1098,13 +1137,20 @@ func EnumValues(enum string) []string {
 	case "TaskSetField":
 		return []string{"TAGS"}
 	case "TaskStopCode":
-		return []string{"TaskFailedToStart", "EssentialContainerExited", "UserInitiated", "ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
+		return []string{
+			"TaskFailedToStart", "EssentialContainerExited", "UserInitiated",
+			"ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice",
+			"InfrastructureHealth",
+		}
 	case "ThresholdType":
 		return []string{"COUNT", "BOUNDED_PERCENT", "UNBOUNDED_PERCENT"}
 	case "TransportProtocol":
 		return []string{"tcp", "udp"}
 	case "UlimitName":
-		return []string{"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
+		return []string{
+			"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
+			"nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+		}
 	case "VersionConsistency":
 		return []string{"enabled", "disabled"}
 	}

@@ -14,7 +14,8 @@ type CreateClusterInput struct {
 	Tags                            []Tag                                 `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateClusterOutput struct {
@@ -25,7 +26,8 @@ type DeleteClusterInput struct {
 	Cluster *string `json:"cluster" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteClusterOutput struct {
@@ -39,7 +41,8 @@ type UpdateClusterInput struct {
 	Settings               []ClusterSetting                      `json:"settings"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateClusterOutput struct {
@@ -51,7 +54,8 @@ type UpdateClusterSettingsInput struct {
 	Settings []ClusterSetting `json:"settings" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateClusterSettingsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateClusterSettingsOutput struct {
@@ -63,7 +67,8 @@ type DescribeClustersInput struct {
 	Include  []string `json:"include" enum:"ClusterField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeClustersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeClustersOutput struct {
@@ -76,7 +81,8 @@ type ListClustersInput struct {
 	NextToken  *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListClustersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListClustersOutput struct {
@@ -105,11 +111,12 @@ type RegisterTaskDefinitionInput struct {
 	Volumes                 []Volume                            `json:"volumes"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RegisterTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterTaskDefinitionOutput struct {
-	Tags           []Tag           `json:"tags"`
+	Tags           []Tag           `json:"tags,omitempty"`
 	TaskDefinition *TaskDefinition `json:"taskDefinition"`
 }
 
@@ -117,7 +124,8 @@ type DeregisterTaskDefinitionInput struct {
 	TaskDefinition *string `json:"taskDefinition" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeregisterTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeregisterTaskDefinitionOutput struct {
@@ -128,7 +136,8 @@ type DeleteTaskDefinitionsInput struct {
 	TaskDefinitions []string `json:"taskDefinitions" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteTaskDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTaskDefinitionsOutput struct {
@@ -141,11 +150,12 @@ type DescribeTaskDefinitionInput struct {
 	Include        []string `json:"include" enum:"TaskDefinitionField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTaskDefinitionOutput struct {
-	Tags           []Tag           `json:"tags"`
+	Tags           []Tag           `json:"tags,omitempty"`
 	TaskDefinition *TaskDefinition `json:"taskDefinition"`
 }
 
@@ -157,7 +167,8 @@ type ListTaskDefinitionsInput struct {
 	Status       string  `json:"status" enum:"TaskDefinitionStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTaskDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTaskDefinitionsOutput struct {
@@ -172,7 +183,8 @@ type ListTaskDefinitionFamiliesInput struct {
 	Status       string  `json:"status" enum:"TaskDefinitionFamilyStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTaskDefinitionFamiliesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTaskDefinitionFamiliesOutput struct {
@@ -202,7 +214,8 @@ type RunTaskInput struct {
 	VolumeConfigurations     []TaskVolumeConfiguration      `json:"volumeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RunTaskInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RunTaskOutput struct {
@@ -226,7 +239,8 @@ type StartTaskInput struct {
 	VolumeConfigurations []TaskVolumeConfiguration `json:"volumeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StartTaskInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartTaskOutput struct {
@@ -240,7 +254,8 @@ type StopTaskInput struct {
 	Reason  *string `json:"reason"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StopTaskInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopTaskOutput struct {
@@ -253,7 +268,8 @@ type DescribeTasksInput struct {
 	Include []string `json:"include" enum:"TaskField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTasksOutput struct {
@@ -274,7 +290,8 @@ type ListTasksInput struct {
 	StartedBy         *string `json:"startedBy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTasksOutput struct {
@@ -313,7 +330,8 @@ type CreateServiceInput struct {
 	VpcLatticeConfigurations      []VpcLatticeConfiguration      `json:"vpcLatticeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateServiceOutput struct {
@@ -347,7 +365,8 @@ type UpdateServiceInput struct {
 	VpcLatticeConfigurations      []VpcLatticeConfiguration      `json:"vpcLatticeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateServiceOutput struct {
@@ -360,7 +379,8 @@ type DeleteServiceInput struct {
 	Force   *bool   `json:"force"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteServiceOutput struct {
@@ -373,7 +393,8 @@ type DescribeServicesInput struct {
 	Include  []string `json:"include" enum:"ServiceField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeServicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServicesOutput struct {
@@ -390,7 +411,8 @@ type ListServicesInput struct {
 	SchedulingStrategy     string  `json:"schedulingStrategy" enum:"SchedulingStrategy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListServicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServicesOutput struct {
@@ -404,7 +426,8 @@ type ListServicesByNamespaceInput struct {
 	NextToken  *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListServicesByNamespaceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServicesByNamespaceOutput struct {
@@ -416,7 +439,8 @@ type DescribeServiceDeploymentsInput struct {
 	ServiceDeploymentArns []string `json:"serviceDeploymentArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeServiceDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServiceDeploymentsOutput struct {
@@ -433,7 +457,8 @@ type ListServiceDeploymentsInput struct {
 	Status     []string   `json:"status" enum:"ServiceDeploymentStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListServiceDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServiceDeploymentsOutput struct {
@@ -445,7 +470,8 @@ type DescribeServiceRevisionsInput struct {
 	ServiceRevisionArns []string `json:"serviceRevisionArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeServiceRevisionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServiceRevisionsOutput struct {
@@ -458,7 +484,8 @@ type StopServiceDeploymentInput struct {
 	StopType             string  `json:"stopType" enum:"StopServiceDeploymentStopType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StopServiceDeploymentInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopServiceDeploymentOutput struct {
@@ -471,7 +498,8 @@ type ContinueServiceDeploymentInput struct {
 	Action               string  `json:"action" enum:"DeploymentLifecycleHookAction"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ContinueServiceDeploymentInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ContinueServiceDeploymentOutput struct {
@@ -484,7 +512,8 @@ type DescribeContainerInstancesInput struct {
 	Include            []string `json:"include" enum:"ContainerInstanceField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeContainerInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeContainerInstancesOutput struct {
@@ -500,7 +529,8 @@ type ListContainerInstancesInput struct {
 	Status     string  `json:"status" enum:"ContainerInstanceStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListContainerInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListContainerInstancesOutput struct {
@@ -514,7 +544,8 @@ type UpdateContainerInstancesStateInput struct {
 	Cluster            *string  `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateContainerInstancesStateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateContainerInstancesStateOutput struct {
@@ -527,7 +558,8 @@ type UpdateContainerAgentInput struct {
 	Cluster           *string `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateContainerAgentInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateContainerAgentOutput struct {
@@ -547,7 +579,8 @@ type RegisterContainerInstanceInput struct {
 	ClientToken                       *string          `json:"clientToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RegisterContainerInstanceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterContainerInstanceOutput struct {
@@ -560,7 +593,8 @@ type DeregisterContainerInstanceInput struct {
 	Force             *bool   `json:"force"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeregisterContainerInstanceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeregisterContainerInstanceOutput struct {
@@ -573,7 +607,8 @@ type DiscoverPollEndpointInput struct {
 	ZoneId            *string `json:"zoneId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DiscoverPollEndpointInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DiscoverPollEndpointOutput struct {
@@ -595,7 +630,8 @@ type SubmitTaskStateChangeInput struct {
 	Task               *string                   `json:"task"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SubmitTaskStateChangeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SubmitTaskStateChangeOutput struct {
@@ -613,7 +649,8 @@ type SubmitContainerStateChangeInput struct {
 	Task            *string          `json:"task"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SubmitContainerStateChangeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SubmitContainerStateChangeOutput struct {
@@ -625,7 +662,8 @@ type SubmitAttachmentStateChangesInput struct {
 	Cluster     *string                 `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SubmitAttachmentStateChangesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SubmitAttachmentStateChangesOutput struct {
@@ -637,7 +675,8 @@ type PutAttributesInput struct {
 	Cluster    *string     `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutAttributesOutput struct {
@@ -649,7 +688,8 @@ type DeleteAttributesInput struct {
 	Cluster    *string     `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAttributesOutput struct {
@@ -665,7 +705,8 @@ type ListAttributesInput struct {
 	NextToken      *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAttributesOutput struct {
@@ -678,7 +719,8 @@ type TagResourceInput struct {
 	Tags        []Tag   `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -688,7 +730,8 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"tagKeys" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -697,7 +740,8 @@ type ListTagsForResourceInput struct {
 	ResourceArn *string `json:"resourceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
@@ -710,7 +754,8 @@ type PutAccountSettingInput struct {
 	PrincipalArn *string `json:"principalArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutAccountSettingInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutAccountSettingOutput struct {
@@ -722,7 +767,8 @@ type PutAccountSettingDefaultInput struct {
 	Value *string `json:"value" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutAccountSettingDefaultInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutAccountSettingDefaultOutput struct {
@@ -738,7 +784,8 @@ type ListAccountSettingsInput struct {
 	Value             *string `json:"value"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListAccountSettingsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAccountSettingsOutput struct {
@@ -751,7 +798,8 @@ type DeleteAccountSettingInput struct {
 	PrincipalArn *string `json:"principalArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteAccountSettingInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAccountSettingOutput struct {
@@ -763,7 +811,8 @@ type GetTaskProtectionInput struct {
 	Tasks   []string `json:"tasks"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetTaskProtectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetTaskProtectionOutput struct {
@@ -778,7 +827,8 @@ type UpdateTaskProtectionInput struct {
 	ExpiresInMinutes  *int32   `json:"expiresInMinutes"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateTaskProtectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateTaskProtectionOutput struct {
@@ -794,7 +844,8 @@ type ExecuteCommandInput struct {
 	Container   *string `json:"container"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ExecuteCommandInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ExecuteCommandOutput struct {
@@ -814,7 +865,8 @@ type CreateCapacityProviderInput struct {
 	Tags                     []Tag                                        `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateCapacityProviderInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateCapacityProviderOutput struct {
@@ -828,7 +880,8 @@ type UpdateCapacityProviderInput struct {
 	ManagedInstancesProvider *UpdateManagedInstancesProviderConfiguration `json:"managedInstancesProvider"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateCapacityProviderInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateCapacityProviderOutput struct {
@@ -840,7 +893,8 @@ type DeleteCapacityProviderInput struct {
 	Cluster          *string `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteCapacityProviderInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteCapacityProviderOutput struct {
@@ -855,7 +909,8 @@ type DescribeCapacityProvidersInput struct {
 	NextToken         *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCapacityProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCapacityProvidersOutput struct {
@@ -870,7 +925,8 @@ type PutClusterCapacityProvidersInput struct {
 	DefaultCapacityProviderStrategy []CapacityProviderStrategyItem `json:"defaultCapacityProviderStrategy" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutClusterCapacityProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutClusterCapacityProvidersOutput struct {
@@ -893,7 +949,8 @@ type CreateTaskSetInput struct {
 	Tags                     []Tag                          `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateTaskSetOutput struct {
@@ -907,7 +964,8 @@ type UpdateTaskSetInput struct {
 	TaskSet *string `json:"taskSet" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateTaskSetOutput struct {
@@ -921,7 +979,8 @@ type DeleteTaskSetInput struct {
 	Force   *bool   `json:"force"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTaskSetOutput struct {
@@ -935,7 +994,8 @@ type DescribeTaskSetsInput struct {
 	TaskSets []string `json:"taskSets"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTaskSetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTaskSetsOutput struct {
@@ -949,7 +1009,8 @@ type UpdateServicePrimaryTaskSetInput struct {
 	Service        *string `json:"service" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateServicePrimaryTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateServicePrimaryTaskSetOutput struct {
@@ -970,7 +1031,8 @@ type CreateDaemonInput struct {
 	Tags                    []Tag                          `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateDaemonOutput struct {
@@ -991,7 +1053,8 @@ type UpdateDaemonInput struct {
 	PropagateTags           string                         `json:"propagateTags" enum:"DaemonPropagateTags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateDaemonOutput struct {
@@ -1006,7 +1069,8 @@ type DeleteDaemonInput struct {
 	DaemonArn *string `json:"daemonArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteDaemonOutput struct {
@@ -1021,7 +1085,8 @@ type DescribeDaemonInput struct {
 	DaemonArn *string `json:"daemonArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonOutput struct {
@@ -1035,7 +1100,8 @@ type ListDaemonsInput struct {
 	NextToken            *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListDaemonsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListDaemonsOutput struct {
@@ -1047,7 +1113,8 @@ type DescribeDaemonDeploymentsInput struct {
 	DaemonDeploymentArns []string `json:"daemonDeploymentArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeDaemonDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonDeploymentsOutput struct {
@@ -1063,7 +1130,8 @@ type ListDaemonDeploymentsInput struct {
 	Status     []string   `json:"status" enum:"DaemonDeploymentStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListDaemonDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListDaemonDeploymentsOutput struct {
@@ -1075,7 +1143,8 @@ type DescribeDaemonRevisionsInput struct {
 	DaemonRevisionArns []string `json:"daemonRevisionArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeDaemonRevisionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonRevisionsOutput struct {
@@ -1096,7 +1165,8 @@ type RegisterDaemonTaskDefinitionInput struct {
 	Volumes              []DaemonVolume              `json:"volumes"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RegisterDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterDaemonTaskDefinitionOutput struct {
@@ -1107,7 +1177,8 @@ type DeleteDaemonTaskDefinitionInput struct {
 	DaemonTaskDefinition *string `json:"daemonTaskDefinition" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteDaemonTaskDefinitionOutput struct {
@@ -1118,7 +1189,8 @@ type DescribeDaemonTaskDefinitionInput struct {
 	DaemonTaskDefinition *string `json:"daemonTaskDefinition" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonTaskDefinitionOutput struct {
@@ -1135,7 +1207,8 @@ type ListDaemonTaskDefinitionsInput struct {
 	Status       string  `json:"status" enum:"DaemonTaskDefinitionStatusFilter"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListDaemonTaskDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListDaemonTaskDefinitionsOutput struct {
@@ -1160,7 +1233,8 @@ type CreateExpressGatewayServiceInput struct {
 	TaskRoleArn           *string                                    `json:"taskRoleArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateExpressGatewayServiceOutput struct {
@@ -1181,7 +1255,8 @@ type UpdateExpressGatewayServiceInput struct {
 	TaskRoleArn          *string                                    `json:"taskRoleArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateExpressGatewayServiceOutput struct {
@@ -1192,7 +1267,8 @@ type DeleteExpressGatewayServiceInput struct {
 	ServiceArn *string `json:"serviceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteExpressGatewayServiceOutput struct {
@@ -1204,7 +1280,8 @@ type DescribeExpressGatewayServiceInput struct {
 	Include    []string `json:"include" enum:"ExpressGatewayServiceInclude"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeExpressGatewayServiceOutput struct {
@@ -1221,7 +1298,8 @@ type CreateGatewayInput struct {
 	Tags                  []Tag                 `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateGatewayOutput struct {
@@ -1238,7 +1316,8 @@ type UpdateGatewayInput struct {
 	PropagateTags         string                      `json:"propagateTags" enum:"PropagateGatewayTags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateGatewayOutput struct {
@@ -1251,7 +1330,8 @@ type DeleteGatewayInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteGatewayOutput struct {
@@ -1264,7 +1344,8 @@ type DescribeGatewayInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeGatewayOutput struct {
@@ -1277,7 +1358,8 @@ type DescribeGatewayResourcesInput struct {
 	NextToken  *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeGatewayResourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeGatewayResourcesOutput struct {
@@ -1289,7 +1371,8 @@ type DescribeGatewayRouteInput struct {
 	GatewayRouteArn *string `json:"gatewayRouteArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeGatewayRouteInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeGatewayRouteOutput struct {
@@ -1303,7 +1386,8 @@ type ListGatewaysInput struct {
 	Status     []string `json:"status" enum:"GatewayStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGatewaysOutput struct {
@@ -1321,7 +1405,8 @@ type ListGatewayRoutesInput struct {
 	Status                   []string `json:"status" enum:"GatewayRouteStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListGatewayRoutesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGatewayRoutesOutput struct {
@@ -1337,7 +1422,8 @@ type ListGatewayClusterAssociationsInput struct {
 	Status     []string `json:"status" enum:"GatewayClusterAssociationStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListGatewayClusterAssociationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGatewayClusterAssociationsOutput struct {
@@ -1350,7 +1436,8 @@ type AssociateGatewayWithClusterInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AssociateGatewayWithClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AssociateGatewayWithClusterOutput struct {
@@ -1364,7 +1451,8 @@ type DisassociateGatewayFromClusterInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DisassociateGatewayFromClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DisassociateGatewayFromClusterOutput struct {

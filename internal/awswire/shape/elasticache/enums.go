@@ -215,7 +215,8 @@ const (
 	UpdateActionStatusNotApplicable  = "not-applicable"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "AZMode":
@@ -271,13 +272,20 @@ func EnumValues(enum string) []string {
 	case "SlaMet":
 		return []string{"yes", "no", "n/a"}
 	case "SourceType":
-		return []string{"cache-cluster", "cache-parameter-group", "cache-security-group", "cache-subnet-group", "replication-group", "serverless-cache", "serverless-cache-snapshot", "user", "user-group"}
+		return []string{
+			"cache-cluster", "cache-parameter-group", "cache-security-group",
+			"cache-subnet-group", "replication-group", "serverless-cache",
+			"serverless-cache-snapshot", "user", "user-group",
+		}
 	case "StorageEncryptionType":
 		return []string{"none", "sse-elasticache", "sse-kms"}
 	case "TransitEncryptionMode":
 		return []string{"preferred", "required"}
 	case "UpdateActionStatus":
-		return []string{"not-applied", "waiting-to-start", "in-progress", "stopping", "stopped", "complete", "scheduling", "scheduled", "not-applicable"}
+		return []string{
+			"not-applied", "waiting-to-start", "in-progress", "stopping", "stopped", "complete",
+			"scheduling", "scheduled", "not-applicable",
+		}
 	}
 	return nil
 }

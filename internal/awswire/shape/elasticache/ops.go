@@ -37,7 +37,8 @@ type CreateCacheClusterInput struct {
 	TransitEncryptionEnabled   *bool                             `query:"TransitEncryptionEnabled"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateCacheClusterOutput struct {
@@ -70,7 +71,8 @@ type ModifyCacheClusterInput struct {
 	SnapshotWindow             *string                           `query:"SnapshotWindow"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyCacheClusterOutput struct {
@@ -82,7 +84,8 @@ type DeleteCacheClusterInput struct {
 	FinalSnapshotIdentifier *string `query:"FinalSnapshotIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteCacheClusterOutput struct {
@@ -97,7 +100,8 @@ type DescribeCacheClustersInput struct {
 	ShowCacheNodeInfo                       *bool   `query:"ShowCacheNodeInfo"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCacheClustersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheClustersOutput struct {
@@ -110,7 +114,8 @@ type RebootCacheClusterInput struct {
 	CacheNodeIdsToReboot []string `query:"CacheNodeIdsToReboot,item=CacheNodeId" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RebootCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RebootCacheClusterOutput struct {
@@ -160,7 +165,8 @@ type CreateReplicationGroupInput struct {
 	UserGroupIds                []string                          `query:"UserGroupIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateReplicationGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateReplicationGroupOutput struct {
@@ -201,7 +207,8 @@ type ModifyReplicationGroupInput struct {
 	UserGroupIdsToRemove        []string                          `query:"UserGroupIdsToRemove,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyReplicationGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyReplicationGroupOutput struct {
@@ -214,7 +221,8 @@ type DeleteReplicationGroupInput struct {
 	RetainPrimaryCluster    *bool   `query:"RetainPrimaryCluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteReplicationGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteReplicationGroupOutput struct {
@@ -227,7 +235,8 @@ type DescribeReplicationGroupsInput struct {
 	ReplicationGroupId *string `query:"ReplicationGroupId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeReplicationGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeReplicationGroupsOutput struct {
@@ -242,7 +251,8 @@ type CreateCacheSubnetGroupInput struct {
 	Tags                        []Tag    `query:"Tags,item=Tag"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateCacheSubnetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateCacheSubnetGroupOutput struct {
@@ -255,7 +265,8 @@ type ModifyCacheSubnetGroupInput struct {
 	SubnetIds                   []string `query:"SubnetIds,item=SubnetIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyCacheSubnetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyCacheSubnetGroupOutput struct {
@@ -266,7 +277,8 @@ type DeleteCacheSubnetGroupInput struct {
 	CacheSubnetGroupName *string `query:"CacheSubnetGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteCacheSubnetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteCacheSubnetGroupOutput struct{}
@@ -277,7 +289,8 @@ type DescribeCacheSubnetGroupsInput struct {
 	MaxRecords           *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCacheSubnetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheSubnetGroupsOutput struct {
@@ -294,7 +307,8 @@ type DescribeCacheEngineVersionsInput struct {
 	MaxRecords                *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCacheEngineVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheEngineVersionsOutput struct {
@@ -308,7 +322,8 @@ type DescribeCacheParameterGroupsInput struct {
 	MaxRecords              *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCacheParameterGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheParameterGroupsOutput struct {
@@ -326,7 +341,8 @@ type DescribeEventsInput struct {
 	StartTime        *time.Time `query:"StartTime"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeEventsOutput struct {
@@ -339,7 +355,8 @@ type AddTagsToResourceInput struct {
 	Tags         []Tag   `query:"Tags,item=Tag" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AddTagsToResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddTagsToResourceOutput struct {
@@ -351,7 +368,8 @@ type RemoveTagsFromResourceInput struct {
 	TagKeys      []string `query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RemoveTagsFromResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveTagsFromResourceOutput struct {
@@ -362,7 +380,8 @@ type ListTagsForResourceInput struct {
 	ResourceName *string `query:"ResourceName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
@@ -375,7 +394,8 @@ type DescribeServerlessCachesInput struct {
 	ServerlessCacheName *string `query:"ServerlessCacheName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeServerlessCachesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServerlessCachesOutput struct {
@@ -391,7 +411,8 @@ type DescribeServerlessCacheSnapshotsInput struct {
 	SnapshotType                *string `query:"SnapshotType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeServerlessCacheSnapshotsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -411,7 +432,8 @@ type DescribeSnapshotsInput struct {
 	SnapshotSource      *string `query:"SnapshotSource"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSnapshotsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSnapshotsOutput struct {
@@ -427,7 +449,8 @@ type DescribeUsersInput struct {
 	UserId     *string  `query:"UserId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeUsersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeUsersOutput struct {
@@ -441,7 +464,8 @@ type DescribeUserGroupsInput struct {
 	UserGroupId *string `query:"UserGroupId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeUserGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeUserGroupsOutput struct {
@@ -456,7 +480,8 @@ type DescribeGlobalReplicationGroupsInput struct {
 	ShowMemberInfo           *bool   `query:"ShowMemberInfo"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeGlobalReplicationGroupsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -477,7 +502,8 @@ type DescribeReservedCacheNodesInput struct {
 	ReservedCacheNodesOfferingId *string `query:"ReservedCacheNodesOfferingId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeReservedCacheNodesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeReservedCacheNodesOutput struct {
@@ -498,7 +524,8 @@ type DescribeUpdateActionsInput struct {
 	UpdateActionStatus        []string         `query:"UpdateActionStatus,item=member" enum:"UpdateActionStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeUpdateActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeUpdateActionsOutput struct {
@@ -512,10 +539,48 @@ type DescribeCacheSecurityGroupsInput struct {
 	MaxRecords             *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCacheSecurityGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheSecurityGroupsOutput struct {
 	CacheSecurityGroups []CacheSecurityGroup `xml:"CacheSecurityGroups,item=CacheSecurityGroup"`
 	Marker              *string              `xml:"Marker"`
+}
+
+type DescribeServiceUpdatesInput struct {
+	Marker              *string  `query:"Marker"`
+	MaxRecords          *int32   `query:"MaxRecords"`
+	ServiceUpdateName   *string  `query:"ServiceUpdateName"`
+	ServiceUpdateStatus []string `query:"ServiceUpdateStatus,item=member" enum:"ServiceUpdateStatus"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeServiceUpdatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeServiceUpdatesOutput struct {
+	Marker         *string         `xml:"Marker"`
+	ServiceUpdates []ServiceUpdate `xml:"ServiceUpdates,item=ServiceUpdate"`
+}
+
+type DescribeReservedCacheNodesOfferingsInput struct {
+	CacheNodeType                *string `query:"CacheNodeType"`
+	Duration                     *string `query:"Duration"`
+	Marker                       *string `query:"Marker"`
+	MaxRecords                   *int32  `query:"MaxRecords"`
+	OfferingType                 *string `query:"OfferingType"`
+	ProductDescription           *string `query:"ProductDescription"`
+	ReservedCacheNodesOfferingId *string `query:"ReservedCacheNodesOfferingId"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeReservedCacheNodesOfferingsInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type DescribeReservedCacheNodesOfferingsOutput struct {
+	Marker                      *string                      `xml:"Marker"`
+	ReservedCacheNodesOfferings []ReservedCacheNodesOffering `xml:"ReservedCacheNodesOfferings,item=ReservedCacheNodesOffering"`
 }

@@ -374,6 +374,17 @@ type ReservedCacheNode struct {
 	UsagePrice                   *float64          `xml:"UsagePrice"`
 }
 
+type ReservedCacheNodesOffering struct {
+	CacheNodeType                *string           `xml:"CacheNodeType"`
+	Duration                     *int32            `xml:"Duration"`
+	FixedPrice                   *float64          `xml:"FixedPrice"`
+	OfferingType                 *string           `xml:"OfferingType"`
+	ProductDescription           *string           `xml:"ProductDescription"`
+	RecurringCharges             []RecurringCharge `xml:"RecurringCharges,item=RecurringCharge"`
+	ReservedCacheNodesOfferingId *string           `xml:"ReservedCacheNodesOfferingId"`
+	UsagePrice                   *float64          `xml:"UsagePrice"`
+}
+
 type ReshardingStatus struct {
 	SlotMigration *SlotMigration `xml:"SlotMigration"`
 }
@@ -428,6 +439,21 @@ type ServerlessCacheSnapshot struct {
 	ServerlessCacheSnapshotName  *string                       `xml:"ServerlessCacheSnapshotName"`
 	SnapshotType                 *string                       `xml:"SnapshotType"`
 	Status                       *string                       `xml:"Status"`
+}
+
+type ServiceUpdate struct {
+	AutoUpdateAfterRecommendedApplyByDate *bool      `xml:"AutoUpdateAfterRecommendedApplyByDate"`
+	Engine                                *string    `xml:"Engine"`
+	EngineVersion                         *string    `xml:"EngineVersion"`
+	EstimatedUpdateTime                   *string    `xml:"EstimatedUpdateTime"`
+	ServiceUpdateDescription              *string    `xml:"ServiceUpdateDescription"`
+	ServiceUpdateEndDate                  *time.Time `xml:"ServiceUpdateEndDate"`
+	ServiceUpdateName                     *string    `xml:"ServiceUpdateName"`
+	ServiceUpdateRecommendedApplyByDate   *time.Time `xml:"ServiceUpdateRecommendedApplyByDate"`
+	ServiceUpdateReleaseDate              *time.Time `xml:"ServiceUpdateReleaseDate"`
+	ServiceUpdateSeverity                 string     `xml:"ServiceUpdateSeverity" enum:"ServiceUpdateSeverity"`
+	ServiceUpdateStatus                   string     `xml:"ServiceUpdateStatus" enum:"ServiceUpdateStatus"`
+	ServiceUpdateType                     string     `xml:"ServiceUpdateType" enum:"ServiceUpdateType"`
 }
 
 type SlotMigration struct {

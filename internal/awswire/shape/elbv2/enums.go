@@ -129,6 +129,11 @@ const (
 	RemoveIpamPoolEnumIpv4 = "ipv4"
 )
 
+// Values of RevocationType.
+const (
+	RevocationTypeCrl = "CRL"
+)
+
 // Values of SourceIpAddressTypeEnum.
 const (
 	SourceIpAddressTypeEnumIpv4 = "ipv4"
@@ -210,11 +215,15 @@ const (
 	TrustStoreStatusCreating = "CREATING"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "ActionTypeEnum":
-		return []string{"forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"}
+		return []string{
+			"forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response",
+			"jwt-validation",
+		}
 	case "AdvertiseTrustStoreCaNamesEnum":
 		return []string{"on", "off"}
 	case "AnomalyResultEnum":
@@ -249,18 +258,33 @@ func EnumValues(enum string) []string {
 		return []string{"HTTP_301", "HTTP_302"}
 	case "RemoveIpamPoolEnum":
 		return []string{"ipv4"}
+	case "RevocationType":
+		return []string{"CRL"}
 	case "SourceIpAddressTypeEnum":
 		return []string{"ipv4", "ipv6"}
 	case "TargetAdministrativeOverrideReasonEnum":
-		return []string{"AdministrativeOverride.Unknown", "AdministrativeOverride.NoOverride", "AdministrativeOverride.ZonalShiftActive", "AdministrativeOverride.ZonalShiftDelegatedToDns"}
+		return []string{
+			"AdministrativeOverride.Unknown", "AdministrativeOverride.NoOverride",
+			"AdministrativeOverride.ZonalShiftActive",
+			"AdministrativeOverride.ZonalShiftDelegatedToDns",
+		}
 	case "TargetAdministrativeOverrideStateEnum":
 		return []string{"unknown", "no_override", "zonal_shift_active", "zonal_shift_delegated_to_dns"}
 	case "TargetGroupIpAddressTypeEnum":
 		return []string{"ipv4", "ipv6"}
 	case "TargetHealthReasonEnum":
-		return []string{"Elb.RegistrationInProgress", "Elb.InitialHealthChecking", "Target.ResponseCodeMismatch", "Target.Timeout", "Target.FailedHealthChecks", "Target.NotRegistered", "Target.NotInUse", "Target.DeregistrationInProgress", "Target.InvalidState", "Target.IpUnusable", "Target.HealthCheckDisabled", "Elb.InternalError"}
+		return []string{
+			"Elb.RegistrationInProgress", "Elb.InitialHealthChecking",
+			"Target.ResponseCodeMismatch", "Target.Timeout", "Target.FailedHealthChecks",
+			"Target.NotRegistered", "Target.NotInUse", "Target.DeregistrationInProgress",
+			"Target.InvalidState", "Target.IpUnusable", "Target.HealthCheckDisabled",
+			"Elb.InternalError",
+		}
 	case "TargetHealthStateEnum":
-		return []string{"initial", "healthy", "unhealthy", "unhealthy.draining", "unused", "draining", "unavailable"}
+		return []string{
+			"initial", "healthy", "unhealthy", "unhealthy.draining", "unused", "draining",
+			"unavailable",
+		}
 	case "TargetTypeEnum":
 		return []string{"instance", "ip", "lambda", "alb"}
 	case "TransformTypeEnum":

@@ -18,7 +18,8 @@ type CreateLoadBalancerInput struct {
 	Type                         string          `query:"Type" enum:"LoadBalancerTypeEnum"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateLoadBalancerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLoadBalancerOutput struct {
@@ -29,7 +30,8 @@ type DeleteLoadBalancerInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLoadBalancerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLoadBalancerOutput struct{}
@@ -41,7 +43,8 @@ type DescribeLoadBalancersInput struct {
 	PageSize         *int32   `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLoadBalancersOutput struct {
@@ -53,7 +56,8 @@ type DescribeLoadBalancerAttributesInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLoadBalancerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLoadBalancerAttributesOutput struct {
@@ -65,7 +69,8 @@ type ModifyLoadBalancerAttributesInput struct {
 	LoadBalancerArn *string                 `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyLoadBalancerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyLoadBalancerAttributesOutput struct {
@@ -80,7 +85,8 @@ type SetSubnetsInput struct {
 	Subnets                      []string        `query:"Subnets,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetSubnetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetSubnetsOutput struct {
@@ -95,7 +101,8 @@ type SetSecurityGroupsInput struct {
 	EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic string   `query:"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic" enum:"EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetSecurityGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetSecurityGroupsOutput struct {
@@ -108,7 +115,8 @@ type SetIpAddressTypeInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetIpAddressTypeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetIpAddressTypeOutput struct {
@@ -119,7 +127,8 @@ type DescribeCapacityReservationInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeCapacityReservationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCapacityReservationOutput struct {
@@ -135,7 +144,8 @@ type ModifyCapacityReservationInput struct {
 	ResetCapacityReservation    *bool                        `query:"ResetCapacityReservation"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyCapacityReservationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyCapacityReservationOutput struct {
@@ -151,7 +161,8 @@ type ModifyIpPoolsInput struct {
 	RemoveIpamPools []string   `query:"RemoveIpamPools,item=member" enum:"RemoveIpamPoolEnum"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyIpPoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyIpPoolsOutput struct {
@@ -170,7 +181,8 @@ type CreateListenerInput struct {
 	Tags                 []Tag                           `query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateListenerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateListenerOutput struct {
@@ -181,7 +193,8 @@ type DeleteListenerInput struct {
 	ListenerArn *string `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteListenerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteListenerOutput struct{}
@@ -197,7 +210,8 @@ type ModifyListenerInput struct {
 	SslPolicy            *string                         `query:"SslPolicy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyListenerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyListenerOutput struct {
@@ -211,7 +225,8 @@ type DescribeListenersInput struct {
 	PageSize        *int32   `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeListenersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeListenersOutput struct {
@@ -223,7 +238,8 @@ type DescribeListenerAttributesInput struct {
 	ListenerArn *string `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeListenerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeListenerAttributesOutput struct {
@@ -235,7 +251,8 @@ type ModifyListenerAttributesInput struct {
 	ListenerArn *string             `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyListenerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyListenerAttributesOutput struct {
@@ -247,7 +264,8 @@ type AddListenerCertificatesInput struct {
 	ListenerArn  *string       `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AddListenerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddListenerCertificatesOutput struct {
@@ -259,7 +277,8 @@ type RemoveListenerCertificatesInput struct {
 	ListenerArn  *string       `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RemoveListenerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveListenerCertificatesOutput struct{}
@@ -270,7 +289,8 @@ type DescribeListenerCertificatesInput struct {
 	PageSize    *int32  `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeListenerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeListenerCertificatesOutput struct {
@@ -287,7 +307,8 @@ type CreateRuleInput struct {
 	Transforms  []RuleTransform `query:"Transforms,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateRuleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateRuleOutput struct {
@@ -298,7 +319,8 @@ type DeleteRuleInput struct {
 	RuleArn *string `query:"RuleArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteRuleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRuleOutput struct{}
@@ -311,7 +333,8 @@ type ModifyRuleInput struct {
 	Transforms      []RuleTransform `query:"Transforms,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyRuleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyRuleOutput struct {
@@ -325,7 +348,8 @@ type DescribeRulesInput struct {
 	RuleArns    []string `query:"RuleArns,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeRulesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRulesOutput struct {
@@ -337,7 +361,8 @@ type SetRulePrioritiesInput struct {
 	RulePriorities []RulePriorityPair `query:"RulePriorities,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*SetRulePrioritiesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetRulePrioritiesOutput struct {
@@ -365,7 +390,8 @@ type CreateTargetGroupInput struct {
 	VpcId                      *string  `query:"VpcId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateTargetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateTargetGroupOutput struct {
@@ -376,7 +402,8 @@ type DeleteTargetGroupInput struct {
 	TargetGroupArn *string `query:"TargetGroupArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteTargetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTargetGroupOutput struct{}
@@ -394,7 +421,8 @@ type ModifyTargetGroupInput struct {
 	UnhealthyThresholdCount    *int32   `query:"UnhealthyThresholdCount"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyTargetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyTargetGroupOutput struct {
@@ -409,7 +437,8 @@ type DescribeTargetGroupsInput struct {
 	TargetGroupArns []string `query:"TargetGroupArns,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTargetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTargetGroupsOutput struct {
@@ -421,7 +450,8 @@ type DescribeTargetGroupAttributesInput struct {
 	TargetGroupArn *string `query:"TargetGroupArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTargetGroupAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTargetGroupAttributesOutput struct {
@@ -433,7 +463,8 @@ type ModifyTargetGroupAttributesInput struct {
 	TargetGroupArn *string                `query:"TargetGroupArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ModifyTargetGroupAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyTargetGroupAttributesOutput struct {
@@ -445,7 +476,8 @@ type RegisterTargetsInput struct {
 	Targets        []TargetDescription `query:"Targets,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RegisterTargetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterTargetsOutput struct{}
@@ -455,7 +487,8 @@ type DeregisterTargetsInput struct {
 	Targets        []TargetDescription `query:"Targets,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeregisterTargetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeregisterTargetsOutput struct{}
@@ -466,7 +499,8 @@ type DescribeTargetHealthInput struct {
 	Targets        []TargetDescription `query:"Targets,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTargetHealthInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTargetHealthOutput struct {
@@ -478,7 +512,8 @@ type AddTagsInput struct {
 	Tags         []Tag    `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AddTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddTagsOutput struct{}
@@ -488,7 +523,8 @@ type RemoveTagsInput struct {
 	TagKeys      []string `query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RemoveTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveTagsOutput struct{}
@@ -497,7 +533,8 @@ type DescribeTagsInput struct {
 	ResourceArns []string `query:"ResourceArns,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTagsOutput struct {
@@ -511,7 +548,8 @@ type DescribeSSLPoliciesInput struct {
 	PageSize         *int32   `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSSLPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSSLPoliciesOutput struct {
@@ -524,7 +562,8 @@ type DescribeAccountLimitsInput struct {
 	PageSize *int32  `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeAccountLimitsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAccountLimitsOutput struct {
@@ -539,10 +578,42 @@ type DescribeTrustStoresInput struct {
 	TrustStoreArns []string `query:"TrustStoreArns,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeTrustStoresInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrustStoresOutput struct {
 	NextMarker  *string      `xml:"NextMarker"`
 	TrustStores []TrustStore `xml:"TrustStores,item=member"`
+}
+
+type DescribeTrustStoreAssociationsInput struct {
+	TrustStoreArn *string `query:"TrustStoreArn" required:"true"`
+	Marker        *string `query:"Marker"`
+	PageSize      *int32  `query:"PageSize"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTrustStoreAssociationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTrustStoreAssociationsOutput struct {
+	NextMarker             *string                 `xml:"NextMarker"`
+	TrustStoreAssociations []TrustStoreAssociation `xml:"TrustStoreAssociations,item=member"`
+}
+
+type DescribeTrustStoreRevocationsInput struct {
+	TrustStoreArn *string `query:"TrustStoreArn" required:"true"`
+	Marker        *string `query:"Marker"`
+	PageSize      *int32  `query:"PageSize"`
+	RevocationIds []int64 `query:"RevocationIds,item=member"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeTrustStoreRevocationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeTrustStoreRevocationsOutput struct {
+	NextMarker            *string                        `xml:"NextMarker"`
+	TrustStoreRevocations []DescribeTrustStoreRevocation `xml:"TrustStoreRevocations,item=member"`
 }

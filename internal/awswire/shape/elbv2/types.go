@@ -76,6 +76,13 @@ type Cipher struct {
 	Priority *int32  `xml:"Priority"`
 }
 
+type DescribeTrustStoreRevocation struct {
+	NumberOfRevokedEntries *int64  `xml:"NumberOfRevokedEntries"`
+	RevocationId           *int64  `xml:"RevocationId"`
+	RevocationType         string  `xml:"RevocationType" enum:"RevocationType"`
+	TrustStoreArn          *string `xml:"TrustStoreArn"`
+}
+
 type FixedResponseActionConfig struct {
 	StatusCode  *string `query:"StatusCode" xml:"StatusCode" required:"true"`
 	ContentType *string `query:"ContentType" xml:"ContentType"`
@@ -351,6 +358,10 @@ type TrustStore struct {
 	Status                 string  `xml:"Status" enum:"TrustStoreStatus"`
 	TotalRevokedEntries    *int64  `xml:"TotalRevokedEntries"`
 	TrustStoreArn          *string `xml:"TrustStoreArn"`
+}
+
+type TrustStoreAssociation struct {
+	ResourceArn *string `xml:"ResourceArn"`
 }
 
 type UrlRewriteConfig struct {

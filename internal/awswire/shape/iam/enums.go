@@ -9,6 +9,23 @@ const (
 	AssignmentStatusTypeAny        = "Any"
 )
 
+// Values of DeletionTaskStatusType.
+const (
+	DeletionTaskStatusTypeSucceeded  = "SUCCEEDED"
+	DeletionTaskStatusTypeInProgress = "IN_PROGRESS"
+	DeletionTaskStatusTypeFailed     = "FAILED"
+	DeletionTaskStatusTypeNotStarted = "NOT_STARTED"
+)
+
+// Values of EntityType.
+const (
+	EntityTypeUser               = "User"
+	EntityTypeRole               = "Role"
+	EntityTypeGroup              = "Group"
+	EntityTypeLocalManagedPolicy = "LocalManagedPolicy"
+	EntityTypeAWSManagedPolicy   = "AWSManagedPolicy"
+)
+
 // Values of PermissionsBoundaryAttachmentType.
 const (
 	PermissionsBoundaryAttachmentTypePolicy = "PermissionsBoundaryPolicy"
@@ -27,17 +44,31 @@ const (
 	PolicyUsageTypePermissionsBoundary = "PermissionsBoundary"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// Values of StatusType.
+const (
+	StatusTypeActive   = "Active"
+	StatusTypeInactive = "Inactive"
+	StatusTypeExpired  = "Expired"
+)
+
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
 	case "AssignmentStatusType":
 		return []string{"Assigned", "Unassigned", "Any"}
+	case "DeletionTaskStatusType":
+		return []string{"SUCCEEDED", "IN_PROGRESS", "FAILED", "NOT_STARTED"}
+	case "EntityType":
+		return []string{"User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"}
 	case "PermissionsBoundaryAttachmentType":
 		return []string{"PermissionsBoundaryPolicy"}
 	case "PolicyScopeType":
 		return []string{"All", "AWS", "Local"}
 	case "PolicyUsageType":
 		return []string{"PermissionsPolicy", "PermissionsBoundary"}
+	case "StatusType":
+		return []string{"Active", "Inactive", "Expired"}
 	}
 	return nil
 }

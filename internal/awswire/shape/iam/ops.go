@@ -12,7 +12,8 @@ type CreateRoleInput struct {
 	Tags                     []Tag   `query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateRoleOutput struct {
@@ -23,7 +24,8 @@ type GetRoleInput struct {
 	RoleName *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetRoleOutput struct {
@@ -34,7 +36,8 @@ type DeleteRoleInput struct {
 	RoleName *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRoleOutput struct{}
@@ -45,7 +48,8 @@ type ListRolesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListRolesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListRolesOutput struct {
@@ -60,7 +64,8 @@ type UpdateRoleInput struct {
 	MaxSessionDuration *int32  `query:"MaxSessionDuration"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateRoleOutput struct{}
@@ -70,7 +75,8 @@ type UpdateAssumeRolePolicyInput struct {
 	RoleName       *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UpdateAssumeRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateAssumeRolePolicyOutput struct{}
@@ -80,7 +86,8 @@ type TagRoleInput struct {
 	Tags     []Tag   `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TagRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagRoleOutput struct{}
@@ -90,7 +97,8 @@ type UntagRoleInput struct {
 	TagKeys  []string `query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UntagRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagRoleOutput struct{}
@@ -101,7 +109,8 @@ type ListRoleTagsInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListRoleTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListRoleTagsOutput struct {
@@ -116,11 +125,39 @@ type CreateServiceLinkedRoleInput struct {
 	Description    *string `query:"Description"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateServiceLinkedRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateServiceLinkedRoleOutput struct {
 	Role *Role `xml:"Role"`
+}
+
+type DeleteServiceLinkedRoleInput struct {
+	RoleName *string `query:"RoleName" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DeleteServiceLinkedRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DeleteServiceLinkedRoleOutput struct {
+	DeletionTaskId *string `xml:"DeletionTaskId" required:"true"`
+}
+
+type GetServiceLinkedRoleDeletionStatusInput struct {
+	DeletionTaskId *string `query:"DeletionTaskId" required:"true"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*GetServiceLinkedRoleDeletionStatusInput) EnumValues(enum string) []string {
+	return EnumValues(enum)
+}
+
+type GetServiceLinkedRoleDeletionStatusOutput struct {
+	Status string                         `xml:"Status" enum:"DeletionTaskStatusType" required:"true"`
+	Reason *DeletionTaskFailureReasonType `xml:"Reason"`
 }
 
 type AttachRolePolicyInput struct {
@@ -128,7 +165,8 @@ type AttachRolePolicyInput struct {
 	RoleName  *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AttachRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachRolePolicyOutput struct{}
@@ -138,7 +176,8 @@ type DetachRolePolicyInput struct {
 	RoleName  *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DetachRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachRolePolicyOutput struct{}
@@ -150,7 +189,8 @@ type ListAttachedRolePoliciesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListAttachedRolePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAttachedRolePoliciesOutput struct {
@@ -165,7 +205,8 @@ type PutRolePolicyInput struct {
 	RoleName       *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutRolePolicyOutput struct{}
@@ -175,7 +216,8 @@ type GetRolePolicyInput struct {
 	RoleName   *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetRolePolicyOutput struct {
@@ -189,7 +231,8 @@ type DeleteRolePolicyInput struct {
 	RoleName   *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRolePolicyOutput struct{}
@@ -200,7 +243,8 @@ type ListRolePoliciesInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListRolePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListRolePoliciesOutput struct {
@@ -215,7 +259,8 @@ type CreateInstanceProfileInput struct {
 	Tags                []Tag   `query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateInstanceProfileOutput struct {
@@ -226,7 +271,8 @@ type GetInstanceProfileInput struct {
 	InstanceProfileName *string `query:"InstanceProfileName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetInstanceProfileOutput struct {
@@ -237,7 +283,8 @@ type DeleteInstanceProfileInput struct {
 	InstanceProfileName *string `query:"InstanceProfileName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteInstanceProfileOutput struct{}
@@ -248,7 +295,8 @@ type ListInstanceProfilesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListInstanceProfilesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListInstanceProfilesOutput struct {
@@ -263,7 +311,8 @@ type ListInstanceProfilesForRoleInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListInstanceProfilesForRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListInstanceProfilesForRoleOutput struct {
@@ -277,7 +326,8 @@ type AddRoleToInstanceProfileInput struct {
 	RoleName            *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AddRoleToInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddRoleToInstanceProfileOutput struct{}
@@ -287,7 +337,8 @@ type RemoveRoleFromInstanceProfileInput struct {
 	RoleName            *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*RemoveRoleFromInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveRoleFromInstanceProfileOutput struct{}
@@ -296,7 +347,8 @@ type GetUserInput struct {
 	UserName *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetUserInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetUserOutput struct {
@@ -308,7 +360,8 @@ type ListAccountAliasesInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListAccountAliasesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAccountAliasesOutput struct {
@@ -323,7 +376,8 @@ type ListUsersInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListUsersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListUsersOutput struct {
@@ -338,7 +392,8 @@ type ListGroupsInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGroupsOutput struct {
@@ -356,7 +411,8 @@ type ListPoliciesInput struct {
 	Scope             string  `query:"Scope" enum:"PolicyScopeType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListPoliciesOutput struct {
@@ -371,7 +427,8 @@ type ListServerCertificatesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListServerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServerCertificatesOutput struct {
@@ -382,7 +439,8 @@ type ListServerCertificatesOutput struct {
 
 type ListOpenIDConnectProvidersInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListOpenIDConnectProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListOpenIDConnectProvidersOutput struct {
@@ -391,7 +449,8 @@ type ListOpenIDConnectProvidersOutput struct {
 
 type ListSAMLProvidersInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListSAMLProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListSAMLProvidersOutput struct {
@@ -404,7 +463,8 @@ type ListMFADevicesInput struct {
 	UserName *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListMFADevicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListMFADevicesOutput struct {
@@ -419,11 +479,229 @@ type ListVirtualMFADevicesInput struct {
 	MaxItems         *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListVirtualMFADevicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListVirtualMFADevicesOutput struct {
 	VirtualMFADevices []VirtualMFADevice `xml:"VirtualMFADevices,item=member" required:"true"`
 	IsTruncated       *bool              `xml:"IsTruncated"`
 	Marker            *string            `xml:"Marker"`
+}
+
+type ListAccessKeysInput struct {
+	Marker   *string `query:"Marker"`
+	MaxItems *int32  `query:"MaxItems"`
+	UserName *string `query:"UserName"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListAccessKeysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListAccessKeysOutput struct {
+	AccessKeyMetadata []AccessKeyMetadata `xml:"AccessKeyMetadata,item=member" required:"true"`
+	IsTruncated       *bool               `xml:"IsTruncated"`
+	Marker            *string             `xml:"Marker"`
+}
+
+type ListGroupsForUserInput struct {
+	UserName *string `query:"UserName" required:"true"`
+	Marker   *string `query:"Marker"`
+	MaxItems *int32  `query:"MaxItems"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListGroupsForUserInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListGroupsForUserOutput struct {
+	Groups      []Group `xml:"Groups,item=member" required:"true"`
+	IsTruncated *bool   `xml:"IsTruncated"`
+	Marker      *string `xml:"Marker"`
+}
+
+type ListAttachedUserPoliciesInput struct {
+	UserName   *string `query:"UserName" required:"true"`
+	Marker     *string `query:"Marker"`
+	MaxItems   *int32  `query:"MaxItems"`
+	PathPrefix *string `query:"PathPrefix"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListAttachedUserPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListAttachedUserPoliciesOutput struct {
+	AttachedPolicies []AttachedPolicy `xml:"AttachedPolicies,item=member"`
+	IsTruncated      *bool            `xml:"IsTruncated"`
+	Marker           *string          `xml:"Marker"`
+}
+
+type ListUserPoliciesInput struct {
+	UserName *string `query:"UserName" required:"true"`
+	Marker   *string `query:"Marker"`
+	MaxItems *int32  `query:"MaxItems"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListUserPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListUserPoliciesOutput struct {
+	PolicyNames []string `xml:"PolicyNames,item=member" required:"true"`
+	IsTruncated *bool    `xml:"IsTruncated"`
+	Marker      *string  `xml:"Marker"`
+}
+
+type ListUserTagsInput struct {
+	UserName *string `query:"UserName" required:"true"`
+	Marker   *string `query:"Marker"`
+	MaxItems *int32  `query:"MaxItems"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListUserTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListUserTagsOutput struct {
+	Tags        []Tag   `xml:"Tags,item=member" required:"true"`
+	IsTruncated *bool   `xml:"IsTruncated"`
+	Marker      *string `xml:"Marker"`
+}
+
+type ListAttachedGroupPoliciesInput struct {
+	GroupName  *string `query:"GroupName" required:"true"`
+	Marker     *string `query:"Marker"`
+	MaxItems   *int32  `query:"MaxItems"`
+	PathPrefix *string `query:"PathPrefix"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListAttachedGroupPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListAttachedGroupPoliciesOutput struct {
+	AttachedPolicies []AttachedPolicy `xml:"AttachedPolicies,item=member"`
+	IsTruncated      *bool            `xml:"IsTruncated"`
+	Marker           *string          `xml:"Marker"`
+}
+
+type ListGroupPoliciesInput struct {
+	GroupName *string `query:"GroupName" required:"true"`
+	Marker    *string `query:"Marker"`
+	MaxItems  *int32  `query:"MaxItems"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListGroupPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListGroupPoliciesOutput struct {
+	PolicyNames []string `xml:"PolicyNames,item=member" required:"true"`
+	IsTruncated *bool    `xml:"IsTruncated"`
+	Marker      *string  `xml:"Marker"`
+}
+
+type ListPolicyVersionsInput struct {
+	PolicyArn *string `query:"PolicyArn" required:"true"`
+	Marker    *string `query:"Marker"`
+	MaxItems  *int32  `query:"MaxItems"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListPolicyVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListPolicyVersionsOutput struct {
+	IsTruncated *bool           `xml:"IsTruncated"`
+	Marker      *string         `xml:"Marker"`
+	Versions    []PolicyVersion `xml:"Versions,item=member"`
+}
+
+type ListPolicyTagsInput struct {
+	PolicyArn *string `query:"PolicyArn" required:"true"`
+	Marker    *string `query:"Marker"`
+	MaxItems  *int32  `query:"MaxItems"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListPolicyTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListPolicyTagsOutput struct {
+	Tags        []Tag   `xml:"Tags,item=member" required:"true"`
+	IsTruncated *bool   `xml:"IsTruncated"`
+	Marker      *string `xml:"Marker"`
+}
+
+type ListEntitiesForPolicyInput struct {
+	PolicyArn         *string `query:"PolicyArn" required:"true"`
+	EntityFilter      string  `query:"EntityFilter" enum:"EntityType"`
+	Marker            *string `query:"Marker"`
+	MaxItems          *int32  `query:"MaxItems"`
+	PathPrefix        *string `query:"PathPrefix"`
+	PolicyUsageFilter string  `query:"PolicyUsageFilter" enum:"PolicyUsageType"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListEntitiesForPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListEntitiesForPolicyOutput struct {
+	IsTruncated  *bool         `xml:"IsTruncated"`
+	Marker       *string       `xml:"Marker"`
+	PolicyGroups []PolicyGroup `xml:"PolicyGroups,item=member"`
+	PolicyRoles  []PolicyRole  `xml:"PolicyRoles,item=member"`
+	PolicyUsers  []PolicyUser  `xml:"PolicyUsers,item=member"`
+}
+
+type ListSSHPublicKeysInput struct {
+	Marker   *string `query:"Marker"`
+	MaxItems *int32  `query:"MaxItems"`
+	UserName *string `query:"UserName"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListSSHPublicKeysInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListSSHPublicKeysOutput struct {
+	IsTruncated   *bool                  `xml:"IsTruncated"`
+	Marker        *string                `xml:"Marker"`
+	SSHPublicKeys []SSHPublicKeyMetadata `xml:"SSHPublicKeys,item=member"`
+}
+
+type ListSigningCertificatesInput struct {
+	Marker   *string `query:"Marker"`
+	MaxItems *int32  `query:"MaxItems"`
+	UserName *string `query:"UserName"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListSigningCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListSigningCertificatesOutput struct {
+	Certificates []SigningCertificate `xml:"Certificates,item=member" required:"true"`
+	IsTruncated  *bool                `xml:"IsTruncated"`
+	Marker       *string              `xml:"Marker"`
+}
+
+type ListServiceSpecificCredentialsInput struct {
+	AllUsers    *bool   `query:"AllUsers"`
+	Marker      *string `query:"Marker"`
+	MaxItems    *int32  `query:"MaxItems"`
+	ServiceName *string `query:"ServiceName"`
+	UserName    *string `query:"UserName"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListServiceSpecificCredentialsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListServiceSpecificCredentialsOutput struct {
+	IsTruncated                *bool                               `xml:"IsTruncated"`
+	Marker                     *string                             `xml:"Marker"`
+	ServiceSpecificCredentials []ServiceSpecificCredentialMetadata `xml:"ServiceSpecificCredentials,item=member"`
 }

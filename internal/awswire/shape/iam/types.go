@@ -4,6 +4,13 @@ package iam
 
 import "time"
 
+type AccessKeyMetadata struct {
+	AccessKeyId *string    `xml:"AccessKeyId"`
+	CreateDate  *time.Time `xml:"CreateDate"`
+	Status      string     `xml:"Status" enum:"StatusType"`
+	UserName    *string    `xml:"UserName"`
+}
+
 type AttachedPermissionsBoundary struct {
 	PermissionsBoundaryArn  *string `xml:"PermissionsBoundaryArn"`
 	PermissionsBoundaryType string  `xml:"PermissionsBoundaryType" enum:"PermissionsBoundaryAttachmentType"`
@@ -12,6 +19,11 @@ type AttachedPermissionsBoundary struct {
 type AttachedPolicy struct {
 	PolicyArn  *string `xml:"PolicyArn"`
 	PolicyName *string `xml:"PolicyName"`
+}
+
+type DeletionTaskFailureReasonType struct {
+	Reason        *string         `xml:"Reason"`
+	RoleUsageList []RoleUsageType `xml:"RoleUsageList,item=member"`
 }
 
 type Group struct {
@@ -57,6 +69,28 @@ type Policy struct {
 	UpdateDate                    *time.Time `xml:"UpdateDate"`
 }
 
+type PolicyGroup struct {
+	GroupId   *string `xml:"GroupId"`
+	GroupName *string `xml:"GroupName"`
+}
+
+type PolicyRole struct {
+	RoleId   *string `xml:"RoleId"`
+	RoleName *string `xml:"RoleName"`
+}
+
+type PolicyUser struct {
+	UserId   *string `xml:"UserId"`
+	UserName *string `xml:"UserName"`
+}
+
+type PolicyVersion struct {
+	CreateDate       *time.Time `xml:"CreateDate"`
+	Document         *string    `xml:"Document"`
+	IsDefaultVersion *bool      `xml:"IsDefaultVersion"`
+	VersionId        *string    `xml:"VersionId"`
+}
+
 type Role struct {
 	Arn                      *string                      `xml:"Arn" required:"true"`
 	CreateDate               *time.Time                   `xml:"CreateDate" required:"true"`
@@ -77,10 +111,22 @@ type RoleLastUsed struct {
 	Region       *string    `xml:"Region"`
 }
 
+type RoleUsageType struct {
+	Region    *string  `xml:"Region"`
+	Resources []string `xml:"Resources,item=member"`
+}
+
 type SAMLProviderListEntry struct {
 	Arn        *string    `xml:"Arn"`
 	CreateDate *time.Time `xml:"CreateDate"`
 	ValidUntil *time.Time `xml:"ValidUntil"`
+}
+
+type SSHPublicKeyMetadata struct {
+	SSHPublicKeyId *string    `xml:"SSHPublicKeyId" required:"true"`
+	Status         string     `xml:"Status" enum:"StatusType" required:"true"`
+	UploadDate     *time.Time `xml:"UploadDate" required:"true"`
+	UserName       *string    `xml:"UserName" required:"true"`
 }
 
 type ServerCertificateMetadata struct {
@@ -90,6 +136,25 @@ type ServerCertificateMetadata struct {
 	ServerCertificateName *string    `xml:"ServerCertificateName" required:"true"`
 	Expiration            *time.Time `xml:"Expiration"`
 	UploadDate            *time.Time `xml:"UploadDate"`
+}
+
+type ServiceSpecificCredentialMetadata struct {
+	CreateDate                  *time.Time `xml:"CreateDate" required:"true"`
+	ServiceName                 *string    `xml:"ServiceName" required:"true"`
+	ServiceSpecificCredentialId *string    `xml:"ServiceSpecificCredentialId" required:"true"`
+	Status                      string     `xml:"Status" enum:"StatusType" required:"true"`
+	UserName                    *string    `xml:"UserName" required:"true"`
+	ExpirationDate              *time.Time `xml:"ExpirationDate"`
+	ServiceCredentialAlias      *string    `xml:"ServiceCredentialAlias"`
+	ServiceUserName             *string    `xml:"ServiceUserName"`
+}
+
+type SigningCertificate struct {
+	CertificateBody *string    `xml:"CertificateBody" required:"true"`
+	CertificateId   *string    `xml:"CertificateId" required:"true"`
+	Status          string     `xml:"Status" enum:"StatusType" required:"true"`
+	UserName        *string    `xml:"UserName" required:"true"`
+	UploadDate      *time.Time `xml:"UploadDate"`
 }
 
 type SourceRoleTemplate struct {

@@ -2,12 +2,41 @@
 
 package logs
 
+// Values of AnomalyDetectorStatus.
+const (
+	AnomalyDetectorStatusInitializing = "INITIALIZING"
+	AnomalyDetectorStatusTraining     = "TRAINING"
+	AnomalyDetectorStatusAnalyzing    = "ANALYZING"
+	AnomalyDetectorStatusFailed       = "FAILED"
+	AnomalyDetectorStatusDeleted      = "DELETED"
+	AnomalyDetectorStatusPaused       = "PAUSED"
+)
+
 // Values of DataProtectionStatus.
 const (
 	DataProtectionStatusActivated = "ACTIVATED"
 	DataProtectionStatusDeleted   = "DELETED"
 	DataProtectionStatusArchived  = "ARCHIVED"
 	DataProtectionStatusDisabled  = "DISABLED"
+)
+
+// Values of DeliveryDestinationType.
+const (
+	DeliveryDestinationTypeS3   = "S3"
+	DeliveryDestinationTypeCwl  = "CWL"
+	DeliveryDestinationTypeFh   = "FH"
+	DeliveryDestinationTypeXray = "XRAY"
+)
+
+// Values of DeliverySourceStatus.
+const (
+	DeliverySourceStatusActive   = "ACTIVE"
+	DeliverySourceStatusInactive = "INACTIVE"
+)
+
+// Values of DeliverySourceStatusReason.
+const (
+	DeliverySourceStatusReasonResourceDeleted = "RESOURCE_DELETED"
 )
 
 // Values of Distribution.
@@ -27,6 +56,16 @@ const (
 	EntityRejectionErrorTypeMissingRequiredFields   = "MissingRequiredFields"
 )
 
+// Values of EvaluationFrequency.
+const (
+	EvaluationFrequencyOneMin     = "ONE_MIN"
+	EvaluationFrequencyFiveMin    = "FIVE_MIN"
+	EvaluationFrequencyTenMin     = "TEN_MIN"
+	EvaluationFrequencyFifteenMin = "FIFTEEN_MIN"
+	EvaluationFrequencyThirtyMin  = "THIRTY_MIN"
+	EvaluationFrequencyOneHour    = "ONE_HOUR"
+)
+
 // Values of ExportTaskStatusCode.
 const (
 	ExportTaskStatusCodeCancelled     = "CANCELLED"
@@ -37,9 +76,41 @@ const (
 	ExportTaskStatusCodeRunning       = "RUNNING"
 )
 
+// Values of IndexCategory.
+const (
+	IndexCategoryDefault  = "DEFAULT"
+	IndexCategoryCustom   = "CUSTOM"
+	IndexCategoryAuto     = "AUTO"
+	IndexCategoryInactive = "INACTIVE"
+)
+
+// Values of IndexSource.
+const (
+	IndexSourceAccount  = "ACCOUNT"
+	IndexSourceLogGroup = "LOG_GROUP"
+)
+
+// Values of IndexType.
+const (
+	IndexTypeFacet      = "FACET"
+	IndexTypeFieldIndex = "FIELD_INDEX"
+)
+
 // Values of InheritedProperty.
 const (
 	InheritedPropertyAccountDataProtection = "ACCOUNT_DATA_PROTECTION"
+)
+
+// Values of IntegrationStatus.
+const (
+	IntegrationStatusProvisioning = "PROVISIONING"
+	IntegrationStatusActive       = "ACTIVE"
+	IntegrationStatusFailed       = "FAILED"
+)
+
+// Values of IntegrationType.
+const (
+	IntegrationTypeOpensearch = "OPENSEARCH"
 )
 
 // Values of LogGroupClass.
@@ -56,10 +127,29 @@ const (
 	OrderByLastEventTime = "LastEventTime"
 )
 
+// Values of OutputFormat.
+const (
+	OutputFormatJson    = "json"
+	OutputFormatPlain   = "plain"
+	OutputFormatW3c     = "w3c"
+	OutputFormatRaw     = "raw"
+	OutputFormatParquet = "parquet"
+)
+
 // Values of PolicyScope.
 const (
 	PolicyScopeAccount  = "ACCOUNT"
 	PolicyScopeResource = "RESOURCE"
+)
+
+// Values of PolicyType.
+const (
+	PolicyTypeDataProtectionPolicy     = "DATA_PROTECTION_POLICY"
+	PolicyTypeSubscriptionFilterPolicy = "SUBSCRIPTION_FILTER_POLICY"
+	PolicyTypeFieldIndexPolicy         = "FIELD_INDEX_POLICY"
+	PolicyTypeTransformerPolicy        = "TRANSFORMER_POLICY"
+	PolicyTypeMetricExtractionPolicy   = "METRIC_EXTRACTION_POLICY"
+	PolicyTypeRetentionPolicy          = "RETENTION_POLICY"
 )
 
 // Values of QueryLanguage.
@@ -78,6 +168,11 @@ const (
 	QueryStatusCancelled = "Cancelled"
 	QueryStatusTimeout   = "Timeout"
 	QueryStatusUnknown   = "Unknown"
+)
+
+// Values of Scope.
+const (
+	ScopeAll = "ALL"
 )
 
 // Values of StandardUnit.
@@ -111,31 +206,70 @@ const (
 	StandardUnitNone            = "None"
 )
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	switch enum {
+	case "AnomalyDetectorStatus":
+		return []string{"INITIALIZING", "TRAINING", "ANALYZING", "FAILED", "DELETED", "PAUSED"}
 	case "DataProtectionStatus":
 		return []string{"ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"}
+	case "DeliveryDestinationType":
+		return []string{"S3", "CWL", "FH", "XRAY"}
+	case "DeliverySourceStatus":
+		return []string{"ACTIVE", "INACTIVE"}
+	case "DeliverySourceStatusReason":
+		return []string{"RESOURCE_DELETED"}
 	case "Distribution":
 		return []string{"Random", "ByLogStream"}
 	case "EntityRejectionErrorType":
-		return []string{"InvalidEntity", "InvalidTypeValue", "InvalidKeyAttributes", "InvalidAttributes", "EntitySizeTooLarge", "UnsupportedLogGroupType", "MissingRequiredFields"}
+		return []string{
+			"InvalidEntity", "InvalidTypeValue", "InvalidKeyAttributes", "InvalidAttributes",
+			"EntitySizeTooLarge", "UnsupportedLogGroupType", "MissingRequiredFields",
+		}
+	case "EvaluationFrequency":
+		return []string{"ONE_MIN", "FIVE_MIN", "TEN_MIN", "FIFTEEN_MIN", "THIRTY_MIN", "ONE_HOUR"}
 	case "ExportTaskStatusCode":
 		return []string{"CANCELLED", "COMPLETED", "FAILED", "PENDING", "PENDING_CANCEL", "RUNNING"}
+	case "IndexCategory":
+		return []string{"DEFAULT", "CUSTOM", "AUTO", "INACTIVE"}
+	case "IndexSource":
+		return []string{"ACCOUNT", "LOG_GROUP"}
+	case "IndexType":
+		return []string{"FACET", "FIELD_INDEX"}
 	case "InheritedProperty":
 		return []string{"ACCOUNT_DATA_PROTECTION"}
+	case "IntegrationStatus":
+		return []string{"PROVISIONING", "ACTIVE", "FAILED"}
+	case "IntegrationType":
+		return []string{"OPENSEARCH"}
 	case "LogGroupClass":
 		return []string{"STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"}
 	case "OrderBy":
 		return []string{"LogStreamName", "LastEventTime"}
+	case "OutputFormat":
+		return []string{"json", "plain", "w3c", "raw", "parquet"}
 	case "PolicyScope":
 		return []string{"ACCOUNT", "RESOURCE"}
+	case "PolicyType":
+		return []string{
+			"DATA_PROTECTION_POLICY", "SUBSCRIPTION_FILTER_POLICY", "FIELD_INDEX_POLICY",
+			"TRANSFORMER_POLICY", "METRIC_EXTRACTION_POLICY", "RETENTION_POLICY",
+		}
 	case "QueryLanguage":
 		return []string{"CWLI", "SQL", "PPL"}
 	case "QueryStatus":
 		return []string{"Scheduled", "Running", "Complete", "Failed", "Cancelled", "Timeout", "Unknown"}
+	case "Scope":
+		return []string{"ALL"}
 	case "StandardUnit":
-		return []string{"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"}
+		return []string{
+			"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes",
+			"Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits",
+			"Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second",
+			"Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second",
+			"Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None",
+		}
 	}
 	return nil
 }

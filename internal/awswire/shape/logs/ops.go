@@ -10,7 +10,8 @@ type CreateLogGroupInput struct {
 	Tags                      map[string]string `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLogGroupOutput struct{}
@@ -19,7 +20,8 @@ type DeleteLogGroupInput struct {
 	LogGroupName *string `json:"logGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLogGroupOutput struct{}
@@ -35,7 +37,8 @@ type DescribeLogGroupsInput struct {
 	NextToken             *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLogGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLogGroupsOutput struct {
@@ -55,7 +58,8 @@ type ListLogGroupsInput struct {
 	NextToken             *string            `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListLogGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListLogGroupsOutput struct {
@@ -68,7 +72,8 @@ type CreateLogStreamInput struct {
 	LogStreamName *string `json:"logStreamName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*CreateLogStreamInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLogStreamOutput struct{}
@@ -78,7 +83,8 @@ type DeleteLogStreamInput struct {
 	LogStreamName *string `json:"logStreamName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteLogStreamInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLogStreamOutput struct{}
@@ -93,7 +99,8 @@ type DescribeLogStreamsInput struct {
 	OrderBy             string  `json:"orderBy" enum:"OrderBy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeLogStreamsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLogStreamsOutput struct {
@@ -109,7 +116,8 @@ type PutLogEventsInput struct {
 	SequenceToken *string         `json:"sequenceToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutLogEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutLogEventsOutput struct {
@@ -130,7 +138,8 @@ type GetLogEventsInput struct {
 	Unmask             *bool   `json:"unmask"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetLogEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetLogEventsOutput struct {
@@ -154,7 +163,8 @@ type FilterLogEventsInput struct {
 	Unmask              *bool    `json:"unmask"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*FilterLogEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type FilterLogEventsOutput struct {
@@ -168,7 +178,8 @@ type PutRetentionPolicyInput struct {
 	RetentionInDays *int32  `json:"retentionInDays" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*PutRetentionPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutRetentionPolicyOutput struct{}
@@ -177,7 +188,8 @@ type DeleteRetentionPolicyInput struct {
 	LogGroupName *string `json:"logGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DeleteRetentionPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRetentionPolicyOutput struct{}
@@ -187,7 +199,8 @@ type TagLogGroupInput struct {
 	Tags         map[string]string `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TagLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagLogGroupOutput struct{}
@@ -197,7 +210,8 @@ type UntagLogGroupInput struct {
 	Tags         []string `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UntagLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagLogGroupOutput struct{}
@@ -206,7 +220,8 @@ type ListTagsLogGroupInput struct {
 	LogGroupName *string `json:"logGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTagsLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsLogGroupOutput struct {
@@ -218,7 +233,8 @@ type TagResourceInput struct {
 	Tags        map[string]string `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -228,7 +244,8 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"tagKeys" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -237,7 +254,8 @@ type ListTagsForResourceInput struct {
 	ResourceArn *string `json:"resourceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
@@ -251,7 +269,8 @@ type StartLiveTailInput struct {
 	LogStreamNames        []string `json:"logStreamNames"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StartLiveTailInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartLiveTailOutput struct{}
@@ -267,7 +286,8 @@ type StartQueryInput struct {
 	QueryLanguage       string   `json:"queryLanguage" enum:"QueryLanguage"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StartQueryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartQueryOutput struct {
@@ -278,7 +298,8 @@ type StopQueryInput struct {
 	QueryId *string `json:"queryId" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*StopQueryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopQueryOutput struct {
@@ -291,7 +312,8 @@ type GetQueryResultsInput struct {
 	NextToken *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetQueryResultsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetQueryResultsOutput struct {
@@ -303,22 +325,6 @@ type GetQueryResultsOutput struct {
 	Status        string           `json:"status" enum:"QueryStatus"`
 }
 
-type DescribeQueriesInput struct {
-	LogGroupName  *string `json:"logGroupName"`
-	MaxResults    *int32  `json:"maxResults"`
-	NextToken     *string `json:"nextToken"`
-	QueryLanguage string  `json:"queryLanguage" enum:"QueryLanguage"`
-	Status        string  `json:"status" enum:"QueryStatus"`
-}
-
-// EnumValues tells the front desk the values of the enums that the tags name.
-func (*DescribeQueriesInput) EnumValues(enum string) []string { return EnumValues(enum) }
-
-type DescribeQueriesOutput struct {
-	NextToken *string     `json:"nextToken"`
-	Queries   []QueryInfo `json:"queries"`
-}
-
 type DescribeMetricFiltersInput struct {
 	FilterNamePrefix *string `json:"filterNamePrefix"`
 	Limit            *int32  `json:"limit"`
@@ -328,7 +334,8 @@ type DescribeMetricFiltersInput struct {
 	NextToken        *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeMetricFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeMetricFiltersOutput struct {
@@ -343,7 +350,8 @@ type DescribeSubscriptionFiltersInput struct {
 	NextToken        *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeSubscriptionFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSubscriptionFiltersOutput struct {
@@ -357,7 +365,8 @@ type DescribeDestinationsInput struct {
 	NextToken             *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeDestinationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDestinationsOutput struct {
@@ -372,7 +381,8 @@ type DescribeExportTasksInput struct {
 	TaskId     *string `json:"taskId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeExportTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeExportTasksOutput struct {
@@ -387,7 +397,8 @@ type DescribeResourcePoliciesInput struct {
 	ResourceArn *string `json:"resourceArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeResourcePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeResourcePoliciesOutput struct {
@@ -402,10 +413,147 @@ type DescribeQueryDefinitionsInput struct {
 	QueryLanguage             string  `json:"queryLanguage" enum:"QueryLanguage"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*DescribeQueryDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeQueryDefinitionsOutput struct {
 	NextToken        *string           `json:"nextToken"`
 	QueryDefinitions []QueryDefinition `json:"queryDefinitions"`
+}
+
+type DescribeQueriesInput struct {
+	LogGroupName  *string `json:"logGroupName"`
+	MaxResults    *int32  `json:"maxResults"`
+	NextToken     *string `json:"nextToken"`
+	QueryLanguage string  `json:"queryLanguage" enum:"QueryLanguage"`
+	Status        string  `json:"status" enum:"QueryStatus"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeQueriesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeQueriesOutput struct {
+	NextToken *string     `json:"nextToken"`
+	Queries   []QueryInfo `json:"queries"`
+}
+
+type DescribeAccountPoliciesInput struct {
+	PolicyType         string   `json:"policyType" enum:"PolicyType" required:"true"`
+	AccountIdentifiers []string `json:"accountIdentifiers"`
+	NextToken          *string  `json:"nextToken"`
+	PolicyName         *string  `json:"policyName"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeAccountPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeAccountPoliciesOutput struct {
+	AccountPolicies []AccountPolicy `json:"accountPolicies"`
+	NextToken       *string         `json:"nextToken"`
+}
+
+type DescribeDeliveriesInput struct {
+	DeliverySourceNames []string `json:"deliverySourceNames"`
+	Limit               *int32   `json:"limit"`
+	NextToken           *string  `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeDeliveriesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDeliveriesOutput struct {
+	Deliveries []Delivery `json:"deliveries"`
+	NextToken  *string    `json:"nextToken"`
+}
+
+type DescribeDeliveryDestinationsInput struct {
+	Limit     *int32   `json:"limit"`
+	Names     []string `json:"names"`
+	NextToken *string  `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeDeliveryDestinationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDeliveryDestinationsOutput struct {
+	DeliveryDestinations []DeliveryDestination `json:"deliveryDestinations"`
+	NextToken            *string               `json:"nextToken"`
+}
+
+type DescribeDeliverySourcesInput struct {
+	Limit        *int32   `json:"limit"`
+	NextToken    *string  `json:"nextToken"`
+	ResourceArns []string `json:"resourceArns"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeDeliverySourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeDeliverySourcesOutput struct {
+	DeliverySources []DeliverySource `json:"deliverySources"`
+	NextToken       *string          `json:"nextToken"`
+}
+
+type DescribeFieldIndexesInput struct {
+	LogGroupIdentifiers []string `json:"logGroupIdentifiers" required:"true"`
+	IndexCategories     []string `json:"indexCategories" enum:"IndexCategory"`
+	NextToken           *string  `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeFieldIndexesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeFieldIndexesOutput struct {
+	FieldIndexes []FieldIndex `json:"fieldIndexes"`
+	NextToken    *string      `json:"nextToken"`
+}
+
+type DescribeIndexPoliciesInput struct {
+	LogGroupIdentifiers []string `json:"logGroupIdentifiers" required:"true"`
+	NextToken           *string  `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*DescribeIndexPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeIndexPoliciesOutput struct {
+	IndexPolicies []IndexPolicy `json:"indexPolicies"`
+	NextToken     *string       `json:"nextToken"`
+}
+
+type ListLogAnomalyDetectorsInput struct {
+	FilterLogGroupArn *string `json:"filterLogGroupArn"`
+	Limit             *int32  `json:"limit"`
+	NextToken         *string `json:"nextToken"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListLogAnomalyDetectorsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListLogAnomalyDetectorsOutput struct {
+	AnomalyDetectors []AnomalyDetector `json:"anomalyDetectors"`
+	NextToken        *string           `json:"nextToken"`
+}
+
+type ListIntegrationsInput struct {
+	IntegrationNamePrefix *string `json:"integrationNamePrefix"`
+	IntegrationStatus     string  `json:"integrationStatus" enum:"IntegrationStatus"`
+	IntegrationType       string  `json:"integrationType" enum:"IntegrationType"`
+}
+
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
+func (*ListIntegrationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListIntegrationsOutput struct {
+	IntegrationSummaries []IntegrationSummary `json:"integrationSummaries"`
 }

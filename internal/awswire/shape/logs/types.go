@@ -2,9 +2,70 @@
 
 package logs
 
+type AccountPolicy struct {
+	AccountId         *string `json:"accountId"`
+	LastUpdatedTime   *int64  `json:"lastUpdatedTime"`
+	PolicyDocument    *string `json:"policyDocument"`
+	PolicyName        *string `json:"policyName"`
+	PolicyType        string  `json:"policyType" enum:"PolicyType"`
+	Scope             string  `json:"scope" enum:"Scope"`
+	SelectionCriteria *string `json:"selectionCriteria"`
+}
+
+type AnomalyDetector struct {
+	AnomalyDetectorArn    *string  `json:"anomalyDetectorArn"`
+	AnomalyDetectorStatus string   `json:"anomalyDetectorStatus" enum:"AnomalyDetectorStatus"`
+	AnomalyVisibilityTime *int64   `json:"anomalyVisibilityTime"`
+	CreationTimeStamp     *int64   `json:"creationTimeStamp"`
+	DetectorName          *string  `json:"detectorName"`
+	EvaluationFrequency   string   `json:"evaluationFrequency" enum:"EvaluationFrequency"`
+	FilterPattern         *string  `json:"filterPattern"`
+	KmsKeyId              *string  `json:"kmsKeyId"`
+	LastModifiedTimeStamp *int64   `json:"lastModifiedTimeStamp"`
+	LogGroupArnList       []string `json:"logGroupArnList"`
+}
+
 type DataSourceFilter struct {
 	Name *string `json:"name" required:"true"`
 	Type *string `json:"type"`
+}
+
+type Delivery struct {
+	Arn                     *string                  `json:"arn"`
+	DeliveryDestinationArn  *string                  `json:"deliveryDestinationArn"`
+	DeliveryDestinationType string                   `json:"deliveryDestinationType" enum:"DeliveryDestinationType"`
+	DeliverySourceName      *string                  `json:"deliverySourceName"`
+	FieldDelimiter          *string                  `json:"fieldDelimiter"`
+	Id                      *string                  `json:"id"`
+	RecordFields            []string                 `json:"recordFields"`
+	S3DeliveryConfiguration *S3DeliveryConfiguration `json:"s3DeliveryConfiguration"`
+	Tags                    map[string]string        `json:"tags"`
+}
+
+type DeliveryDestination struct {
+	Arn                              *string                           `json:"arn"`
+	DeliveryDestinationConfiguration *DeliveryDestinationConfiguration `json:"deliveryDestinationConfiguration"`
+	DeliveryDestinationType          string                            `json:"deliveryDestinationType" enum:"DeliveryDestinationType"`
+	Name                             *string                           `json:"name"`
+	OutputFormat                     string                            `json:"outputFormat" enum:"OutputFormat"`
+	RoleArn                          *string                           `json:"roleArn"`
+	Tags                             map[string]string                 `json:"tags"`
+}
+
+type DeliveryDestinationConfiguration struct {
+	DestinationResourceArn *string `json:"destinationResourceArn" required:"true"`
+}
+
+type DeliverySource struct {
+	Arn                         *string           `json:"arn"`
+	DeliverySourceConfiguration map[string]string `json:"deliverySourceConfiguration"`
+	LogType                     *string           `json:"logType"`
+	Name                        *string           `json:"name"`
+	ResourceArns                []string          `json:"resourceArns"`
+	Service                     *string           `json:"service"`
+	Status                      string            `json:"status" enum:"DeliverySourceStatus"`
+	StatusReason                string            `json:"statusReason" enum:"DeliverySourceStatusReason"`
+	Tags                        map[string]string `json:"tags"`
 }
 
 type Destination struct {
@@ -43,6 +104,16 @@ type ExportTaskStatus struct {
 	Message *string `json:"message"`
 }
 
+type FieldIndex struct {
+	FieldIndexName     *string `json:"fieldIndexName"`
+	FirstEventTime     *int64  `json:"firstEventTime"`
+	IndexCategory      string  `json:"indexCategory" enum:"IndexCategory"`
+	LastEventTime      *int64  `json:"lastEventTime"`
+	LastScanTime       *int64  `json:"lastScanTime"`
+	LogGroupIdentifier *string `json:"logGroupIdentifier"`
+	Type               string  `json:"type" enum:"IndexType"`
+}
+
 type FilteredLogEvent struct {
 	EventId       *string `json:"eventId"`
 	IngestionTime *int64  `json:"ingestionTime"`
@@ -51,9 +122,23 @@ type FilteredLogEvent struct {
 	Timestamp     *int64  `json:"timestamp"`
 }
 
+type IndexPolicy struct {
+	LastUpdateTime     *int64  `json:"lastUpdateTime"`
+	LogGroupIdentifier *string `json:"logGroupIdentifier"`
+	PolicyDocument     *string `json:"policyDocument"`
+	PolicyName         *string `json:"policyName"`
+	Source             string  `json:"source" enum:"IndexSource"`
+}
+
 type InputLogEvent struct {
 	Message   *string `json:"message" required:"true"`
 	Timestamp *int64  `json:"timestamp" required:"true"`
+}
+
+type IntegrationSummary struct {
+	IntegrationName   *string `json:"integrationName"`
+	IntegrationStatus string  `json:"integrationStatus" enum:"IntegrationStatus"`
+	IntegrationType   string  `json:"integrationType" enum:"IntegrationType"`
 }
 
 type LogGroup struct {
@@ -176,6 +261,11 @@ type ResourcePolicy struct {
 type ResultField struct {
 	Field *string `json:"field"`
 	Value *string `json:"value"`
+}
+
+type S3DeliveryConfiguration struct {
+	EnableHiveCompatiblePath *bool   `json:"enableHiveCompatiblePath"`
+	SuffixPath               *string `json:"suffixPath"`
 }
 
 type SearchedLogStream struct {

@@ -2,7 +2,8 @@
 
 package sts
 
-// EnumValues returns the values that members tagged with the enum may have; nil for a name that is no enum.
+// EnumValues returns the values that members tagged with the enum may have; nil for
+// a name that is no enum.
 func EnumValues(enum string) []string {
 	return nil
 }

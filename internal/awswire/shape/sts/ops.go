@@ -4,7 +4,8 @@ package sts
 
 type GetCallerIdentityInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetCallerIdentityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetCallerIdentityOutput struct {
@@ -29,7 +30,8 @@ type AssumeRoleInput struct {
 	TransitiveTagKeys       []string               `query:"TransitiveTagKeys,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*AssumeRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AssumeRoleOutput struct {
@@ -48,7 +50,8 @@ type GetSessionTokenInput struct {
 	TokenCode               *string `query:"TokenCode"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetSessionTokenInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetSessionTokenOutput struct {
@@ -61,7 +64,8 @@ type GetAccessKeyInfoInput struct {
 	AccessKeyId *string `query:"AccessKeyId" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags name.
+// EnumValues tells the front desk the values of the enums that the tags
+// name.
 func (*GetAccessKeyInfoInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetAccessKeyInfoOutput struct {

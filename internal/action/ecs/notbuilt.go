@@ -1,0 +1,93 @@
+package ecs
+
+import (
+	"context"
+
+	"github.com/berthhq/berth/internal/action/request"
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
+	"github.com/berthhq/berth/internal/fault"
+)
+
+// notBuilt returns the actions of what is not built yet. Lists are truthful: there are none. Everything
+// else is refused by name.
+func (a *api) notBuilt() []awswire.Operation {
+	return append(elsewhere(),
+		awswire.Op("DescribeCapacityProviders", a.describeCapacityProviders),
+		awswire.Op("ListServicesByNamespace", a.listServicesByNamespace),
+
+		refuse[shape.CreateCapacityProviderInput, shape.CreateCapacityProviderOutput](
+			"CreateCapacityProvider", "capacity providers"),
+		refuse[shape.UpdateCapacityProviderInput, shape.UpdateCapacityProviderOutput](
+			"UpdateCapacityProvider", "capacity providers"),
+		refuse[shape.DeleteCapacityProviderInput, shape.DeleteCapacityProviderOutput](
+			"DeleteCapacityProvider", "capacity providers"),
+		refuse[shape.PutClusterCapacityProvidersInput, shape.PutClusterCapacityProvidersOutput](
+			"PutClusterCapacityProviders", "capacity providers"),
+
+		refuse[shape.CreateTaskSetInput, shape.CreateTaskSetOutput]("CreateTaskSet", "task sets"),
+		refuse[shape.UpdateTaskSetInput, shape.UpdateTaskSetOutput]("UpdateTaskSet", "task sets"),
+		refuse[shape.DeleteTaskSetInput, shape.DeleteTaskSetOutput]("DeleteTaskSet", "task sets"),
+		refuse[shape.DescribeTaskSetsInput, shape.DescribeTaskSetsOutput]("DescribeTaskSets", "task sets"),
+		refuse[shape.UpdateServicePrimaryTaskSetInput, shape.UpdateServicePrimaryTaskSetOutput](
+			"UpdateServicePrimaryTaskSet", "task sets"),
+
+		// The state has the rows. DescribeServices answers the deployments that are under way.
+		refuse[shape.ListServiceDeploymentsInput, shape.ListServiceDeploymentsOutput](
+			"ListServiceDeployments", "the history of deployments"),
+		refuse[shape.DescribeServiceDeploymentsInput, shape.DescribeServiceDeploymentsOutput](
+			"DescribeServiceDeployments", "the history of deployments"),
+		refuse[shape.DescribeServiceRevisionsInput, shape.DescribeServiceRevisionsOutput](
+			"DescribeServiceRevisions", "the history of deployments"),
+		refuse[shape.StopServiceDeploymentInput, shape.StopServiceDeploymentOutput]("StopServiceDeployment",
+			"stopping a deployment"),
+		refuse[shape.ContinueServiceDeploymentInput, shape.ContinueServiceDeploymentOutput](
+			"ContinueServiceDeployment", "pausing a deployment"),
+
+		refuse[shape.ExecuteCommandInput, shape.ExecuteCommandOutput]("ExecuteCommand", "ECS Exec"),
+		refuse[shape.UpdateContainerAgentInput, shape.UpdateContainerAgentOutput]("UpdateContainerAgent",
+			"updating the agent, which is part of Berth's own binary"),
+	)
+}
+
+// refuse makes the operation of something that is not built. The code is one that every client of
+// ECS knows and none repeats.
+func refuse[I, O any](name, what string) awswire.Operation {
+	return awswire.Op(name, func(context.Context, *awswire.Call, *I) (*O, error) {
+		return nil, fault.New(shape.CodeUnsupportedFeatureException,
+			"Berth does not support %s yet: %s is refused.", what, name)
+	}).With(awswire.Refused)
+}
+
+// describeCapacityProviders knows none, AWS's own FARGATE included.
+func (a *api) describeCapacityProviders(
+	_ context.Context, call *awswire.Call, in *shape.DescribeCapacityProvidersInput,
+) (*shape.DescribeCapacityProvidersOutput, error) {
+	if len(in.CapacityProviders) > 100 {
+		return nil, invalid("capacityProviders cannot have more than 100 elements.")
+	}
+	if in.Cluster != nil {
+		if _, err := cluster(&a.store.View().Tables, call, in.Cluster); err != nil {
+			return nil, err
+		}
+	}
+	if _, _, err := request.Page(call, shortPages.Ask(in.MaxResults, in.NextToken), nil,
+		request.Itself, request.Value(in.Cluster)); err != nil {
+		return nil, err
+	}
+	out := &shape.DescribeCapacityProvidersOutput{
+		CapacityProviders: []shape.CapacityProvider{}, Failures: []shape.Failure{},
+	}
+	for _, name := range in.CapacityProviders {
+		out.Failures = append(out.Failures, missing(name))
+	}
+	return out, nil
+}
+
+// listServicesByNamespace knows no namespace: services that name one are refused.
+func (a *api) listServicesByNamespace(
+	_ context.Context, _ *awswire.Call, in *shape.ListServicesByNamespaceInput,
+) (*shape.ListServicesByNamespaceOutput, error) {
+	return nil, fault.New(shape.CodeNamespaceNotFoundException,
+		"The namespace '%s' was not found: Berth has no service discovery yet.", request.Value(in.Namespace))
+}
