@@ -1,12 +1,12 @@
-// Package audit keeps a record of who changed what: one line of JSON for each call that changes
-// something, in files that are only appended to.
+// Package audit records who changed what: one line of JSON for each call that changes something, appended to a
+// file.
 //
-// A line is handed to the operating system before the call is answered, so it survives a kill -9
-// of the server (not the loss of power). Lines have the names of what a call was about but no other
-// input, so that they hold no secrets. The files are bounded: the current one is rotated when it
-// is full and the oldest one is removed. Calls whose signature is refused are recorded too, but
-// only some a minute, with the number of those that were left out, so that nobody can push the
-// record of real calls out of the files.
+// A line is handed to the operating system before the call is answered, so it survives a kill -9 of the server,
+// but not a loss of power. Lines name the resources of a call and hold no other input, so they hold no secrets.
+// The files are bounded: the current one is rotated when it is full, and the oldest one is removed. Calls with
+// an invalid signature are recorded too, but only a bounded number a minute, with the number of those left out,
+// so that nobody can push the record of real calls out of the files. A line is safe to print: what package
+// quote would escape is written as \u in it.
 //
 // A Log is safe for concurrent use.
 package audit
@@ -22,6 +22,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/berthhq/berth/internal/quote"
 )
 
 // Entry is one call.
@@ -31,14 +33,14 @@ type Entry struct {
 	AccessKey string    `json:"accessKey,omitempty"` // the ID of the access key that the call names
 	Source    string    `json:"source"`              // the caller's network address
 	Service   string    `json:"service"`
-	Action    string    `json:"action"`
+	Action    string    `json:"action"` // as the request names it, also when there is no such action
 	Region    string    `json:"region,omitempty"`
 	RequestID string    `json:"requestId,omitempty"`
 	Status    int       `json:"status"`
 	Error     string    `json:"error,omitempty"` // AWS's error code; absent when the call succeeded
 	// Resources are the names, IDs and ARNs in the call's input, by member.
 	Resources map[string][]string `json:"resources,omitempty"`
-	// LeftOut is how many refused calls were not recorded since the last one that was.
+	// LeftOut is the number of refused calls left out since the last refused call that was recorded.
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
@@ -53,10 +55,10 @@ type Limits struct {
 // Name is the file name of the current file; full ones are Name.1 (the newest), Name.2 and so on.
 const Name = "audit.jsonl"
 
-// maxText is the longest text of a caller's that is recorded, in bytes.
+// maxText is the most bytes of a text from the caller that are recorded.
 const maxText = 256
 
-// Log is an open record.
+// Log is an open audit log.
 type Log struct {
 	dir    string
 	limits Limits
@@ -65,12 +67,12 @@ type Log struct {
 	file    *os.File
 	size    int64
 	cut     bool      // the file ends within a line, after a crash or on a full disk
-	minute  time.Time // the minute that refused counts
+	minute  time.Time // the minute that refused counts for
 	refused int
 	leftOut int
 }
 
-// Open opens the record in dir and makes it when it is new.
+// Open opens the log in dir, and creates it if there is none.
 func Open(dir string, limits Limits) (*Log, error) {
 	if limits.FileSize == 0 {
 		limits.FileSize = 16 << 20
@@ -88,7 +90,7 @@ func Open(dir string, limits Limits) (*Log, error) {
 	return l, l.open()
 }
 
-// open opens the current file. It writes nothing, so that it succeeds on a full disk.
+// open opens the current file. It writes nothing, so it succeeds on a full disk.
 func (l *Log) open() error {
 	f, err := os.OpenFile(l.path(0), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -108,7 +110,7 @@ func (l *Log) open() error {
 	return nil
 }
 
-// path is where a file is: 0 is the current one.
+// path returns the path of a file; 0 is the current one.
 func (l *Log) path(n int) string {
 	p := filepath.Join(l.dir, Name)
 	if n > 0 {
@@ -117,7 +119,7 @@ func (l *Log) path(n int) string {
 	return p
 }
 
-// Record appends an entry. An entry without a principal is one of a refused signature.
+// Record appends an entry. An entry without a principal is that of a call with an invalid signature.
 func (l *Log) Record(e Entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,6 +134,7 @@ func (l *Log) Record(e Entry) error {
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
+	line = quote.JSON(line)
 	if l.size > 0 && l.size+int64(len(line))+1 > l.limits.FileSize {
 		if err := l.rotate(); err != nil {
 			return err
@@ -152,7 +155,7 @@ func (l *Log) Record(e Entry) error {
 	return nil
 }
 
-// admit counts a refused call and reports whether it is recorded.
+// admit counts a refused call and reports whether to record it.
 func (l *Log) admit(e *Entry) bool {
 	if minute := e.Time.Truncate(time.Minute); !minute.Equal(l.minute) {
 		l.minute, l.refused = minute, 0
@@ -178,7 +181,7 @@ func (l *Log) rotate() error {
 	return l.open()
 }
 
-// Close closes the record.
+// Close closes the log.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -191,7 +194,7 @@ func (l *Log) Close() error {
 }
 
 func (e *Entry) clip() {
-	for _, s := range []*string{&e.AccessKey, &e.Service, &e.Action, &e.Region, &e.Error} {
+	for _, s := range []*string{&e.Principal, &e.AccessKey, &e.Service, &e.Action, &e.Region, &e.Error} {
 		*s = clip(*s)
 	}
 	for k, values := range e.Resources {
@@ -209,9 +212,8 @@ func clip(s string) string {
 	return s
 }
 
-// Reads reports whether an action only reads, by its name, or is a report of data (log events, the
-// states that agents send) of which there are too many to record. Actions that hand out credentials
-// do not only read.
+// Reads reports whether an action, by its name, only reads, or sends data (log events, states reported by
+// agents) in amounts too large to record. Actions that hand out credentials are not among them.
 func Reads(action string) bool {
 	switch action {
 	case "GetAuthorizationToken", "GetSessionToken", "GetFederationToken":
@@ -219,7 +221,9 @@ func Reads(action string) bool {
 	case "PutLogEvents", "PutMetricData", "StartQuery", "PollForJobs":
 		return true
 	}
-	for _, prefix := range []string{"Describe", "List", "Get", "BatchGet", "BatchCheck", "Discover", "Filter", "Test", "Submit"} {
+	for _, prefix := range []string{
+		"Describe", "List", "Get", "BatchGet", "BatchCheck", "Discover", "Filter", "Test", "Submit",
+	} {
 		if strings.HasPrefix(action, prefix) {
 			return true
 		}

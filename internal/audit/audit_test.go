@@ -42,8 +42,9 @@ func open(t *testing.T, dir string, limits Limits) *Log {
 func TestEntriesAreAppended(t *testing.T) {
 	dir := t.TempDir()
 	want := Entry{
-		Time: now, Principal: "arn:aws:iam::123456789012:root", AccessKey: "test", Source: "127.0.0.1", Service: "ecs", Action: "CreateCluster",
-		Region: "us-east-1", RequestID: "id", Status: 200, Resources: map[string][]string{"clusterName": {"web"}},
+		Time: now, Principal: "arn:aws:iam::123456789012:root", AccessKey: "test", Source: "127.0.0.1",
+		Service: "ecs", Action: "CreateCluster", Region: "us-east-1", RequestID: "id", Status: 200,
+		Resources: map[string][]string{"clusterName": {"web"}},
 	}
 	for range 2 { // the second time the file is there
 		l := open(t, dir, Limits{})
@@ -83,7 +84,8 @@ func TestFilesAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, Limits{FileSize: 1000, Files: 3})
 	for i := range 100 {
-		if err := l.Record(Entry{Time: now, Principal: "p", Action: "RunTask", Status: i, Resources: map[string][]string{"cluster": {strings.Repeat("x", 1000)}}}); err != nil {
+		if err := l.Record(Entry{Time: now, Principal: "p", Action: "RunTask", Status: i,
+			Resources: map[string][]string{"cluster": {strings.Repeat("x", 1000)}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,7 +112,8 @@ func TestRefusedCallsAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, dir, Limits{Refused: 5})
 	for i := range 1000 {
-		l.Record(Entry{Time: now.Add(time.Duration(i) * time.Millisecond), Source: "192.0.2.1", Error: "SignatureDoesNotMatch"})
+		l.Record(Entry{Time: now.Add(time.Duration(i) * time.Millisecond), Source: "192.0.2.1",
+			Error: "SignatureDoesNotMatch"})
 	}
 	l.Record(Entry{Time: now, Principal: "p", Action: "RunTask"})
 	l.Record(Entry{Time: now.Add(time.Minute), Source: "192.0.2.1"})
@@ -122,8 +125,9 @@ func TestRefusedCallsAreBounded(t *testing.T) {
 
 func TestReads(t *testing.T) {
 	for action, want := range map[string]bool{
-		"DescribeTasks": true, "ListTasks": true, "GetCallerIdentity": true, "BatchGetImage": true, "FilterLogEvents": true, "PutLogEvents": true,
-		"SubmitTaskStateChange": true, "RunTask": false, "AssumeRole": false, "GetAuthorizationToken": false, "GetSessionToken": false, "CreateKeyPair": false,
+		"DescribeTasks": true, "ListTasks": true, "GetCallerIdentity": true, "BatchGetImage": true,
+		"FilterLogEvents": true, "PutLogEvents": true, "SubmitTaskStateChange": true, "RunTask": false,
+		"AssumeRole": false, "GetAuthorizationToken": false, "GetSessionToken": false, "CreateKeyPair": false,
 		"PutAccountSetting": false, "": false,
 	} {
 		if Reads(action) != want {

@@ -1,11 +1,11 @@
-// Package backup copies a data directory into one file and back, and checks one that no server
+// Package backup copies a data directory into one file and back, and checks a data directory that no server
 // uses.
 //
-// A backup is a tar file of the whole directory as it was at one moment: the state first of all, then
-// the content of images that the state refers to, then the rest, where each file has what was on the
-// disk when it was read. Content under way to the registry, the data of cache nodes and what is only
-// of use to a running server are left out. The last entry has a checksum of all the others, so that a
-// file that was cut short is never restored. Whoever has a backup has the keys in it.
+// A backup is a tar file of the whole directory as of one moment. The state is copied first, then the content
+// of the images that the state refers to, then the rest, each file as it was on the disk when it was read.
+// Unfinished uploads to the registry, the data of cache nodes and files that only a running server needs are
+// left out. The last entry holds a checksum of all others, so a file that was cut short is never restored. A
+// backup contains the keys of the data directory: keep it as secret as them.
 package backup
 
 import (
@@ -28,23 +28,42 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// Source is a data directory that is copied.
+// Source is the data directory to copy.
 type Source struct {
 	Dir string
 	// State returns the journal as it is now.
 	State func() (io.ReadCloser, int64, error)
-	// Blobs calls during, and then links the content of images into a directory, as blob.Store.Freeze.
+	// Blobs calls during, and then links the content of images into a directory; see blob.Store.Freeze.
 	Blobs func(into string, during func() error) error
+	// Logs links the segments of log events into a directory; see logstore.Store.Freeze. It is nil when no
+	// store has the directory open.
+	Logs func(into string) error
+	// Metrics links the files of metrics into a directory; see meter.Store.Freeze. It is nil when no store
+	// has the directory open.
+	Metrics func(into string) error
 }
 
-// The names of what a backup treats in a way of its own. All are relative to the data directory.
+// Names that a backup treats specially, relative to the data directory.
 const (
 	registryDir = "registry"
+	logsDir     = "logs"
+	metricsDir  = "metrics"
 	stagingName = ".backup-"
 	sealName    = "berth-backup.json" // the last entry
 )
 
-// skip tells what is not copied from the directory as it lies there.
+// linked copies a directory as freeze links it, which may be nil.
+func (w *writer) linked(into, name string, freeze func(string) error) error {
+	if freeze == nil {
+		return nil
+	}
+	if err := errors.Join(os.Mkdir(into, 0o700), freeze(into)); err != nil {
+		return err
+	}
+	return w.tree(into, name, func(string) bool { return false })
+}
+
+// skip reports whether a file of the data directory is not copied as it is.
 func skip(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	switch {
@@ -52,7 +71,8 @@ func skip(name string) bool {
 		return true
 	case first == config.AddressFile: // commands on the restored directory would reach the server of this one
 		return true
-	case first == file.JournalFile, first == file.JournalFile+".new", first == file.GuardFile, first == file.GuardFile+".new":
+	case first == file.JournalFile, first == file.JournalFile+".new", first == file.GuardFile,
+		first == file.GuardFile+".new":
 		return true
 	}
 	return false
@@ -68,7 +88,7 @@ type seal struct {
 
 const sealFormat = 1
 
-// Clean removes what a backup that was killed has left in a data directory.
+// Clean removes what an interrupted backup has left in a data directory.
 func Clean(dir string) error {
 	left, err := filepath.Glob(filepath.Join(dir, stagingName+"*"))
 	for _, path := range left {
@@ -86,7 +106,11 @@ func Write(ctx context.Context, to io.Writer, src Source, now time.Time) (err er
 	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
 	var state io.ReadCloser
 	var size int64
-	err = src.Blobs(staging, func() (err error) {
+	registry := filepath.Join(staging, registryDir)
+	if err := os.Mkdir(registry, 0o700); err != nil {
+		return err
+	}
+	err = src.Blobs(registry, func() (err error) {
 		state, size, err = src.State()
 		return err
 	})
@@ -97,13 +121,19 @@ func Write(ctx context.Context, to io.Writer, src Source, now time.Time) (err er
 		return err
 	}
 	w := &writer{ctx: ctx, tar: tar.NewWriter(to), sum: sha256.New()}
-	if err := w.tree(src.Dir, "", skip); err != nil {
+	linked := map[string]func(into string) error{logsDir: src.Logs, metricsDir: src.Metrics}
+	if err := w.tree(src.Dir, "", func(name string) bool { return skip(name) || linked[name] != nil }); err != nil {
 		return err
 	}
-	if err := w.tree(staging, registryDir, func(string) bool { return false }); err != nil {
+	for _, name := range []string{logsDir, metricsDir} {
+		if err := w.linked(filepath.Join(staging, name), name, linked[name]); err != nil {
+			return err
+		}
+	}
+	if err := w.tree(registry, registryDir, func(string) bool { return false }); err != nil {
 		return err
 	}
-	// The state comes last: a directory that was restored in part has none, and no server starts on it.
+	// The state comes last: a directory that was restored only in part has none, and no server starts on it.
 	if err := w.copy(&tar.Header{Name: file.JournalFile, Mode: 0o600, Size: size, ModTime: now}, state); err != nil {
 		return err
 	}
@@ -120,10 +150,10 @@ type writer struct {
 	files int
 }
 
-// tree writes what lies below a directory, under names that begin with prefix.
+// tree writes everything below a directory, under names that begin with prefix.
 func (w *writer) tree(dir, prefix string, skip func(name string) bool) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) { // it went away meanwhile, as log segments may
+		if errors.Is(err, fs.ErrNotExist) { // removed since, as log segments may be
 			return nil
 		}
 		if err != nil {
@@ -147,11 +177,11 @@ func (w *writer) tree(dir, prefix string, skip func(name string) bool) error {
 	})
 }
 
-// large is the size from which a file is copied while it is read. Only content of images is so large,
-// and that never changes.
+// large is the size in bytes from which a file is copied in one pass. Only content of images is that large, and
+// it never changes.
 const large = 64 << 20
 
-// file writes one file, directory or symbolic link; sockets and the like have no content.
+// file writes one file, directory or symbolic link; of sockets and the like only the name and mode.
 func (w *writer) file(path, name string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -194,11 +224,11 @@ func (w *writer) file(path, name string) error {
 	return w.copy(h, bytes.NewReader(content))
 }
 
-// attempts is how often a file of a database is read until it has not changed meanwhile.
+// attempts is how often stable reads a file that keeps changing.
 const attempts = 100
 
-// stable reads a file. That of a database, which a running agent writes to, is read until two
-// readings are the same: then it is as it was at the moment between them.
+// stable reads a file that a running process, such as an agent with its checkpoint, may be writing to. It reads
+// until two readings are the same: the file had that content at the moment between them.
 func stable(path string) ([]byte, error) {
 	was, err := os.ReadFile(path)
 	if err != nil || filepath.Ext(path) != ".db" {
@@ -228,7 +258,7 @@ func (w *writer) copy(h *tar.Header, content io.Reader) error {
 	return err
 }
 
-// note adds what counts of an entry to the checksum.
+// note adds an entry's name, kind, mode, link and size to the checksum.
 func note(sum hash.Hash, h *tar.Header) {
 	fmt.Fprintf(sum, "%q %c %o %q %d\n", h.Name, h.Typeflag|'0', h.Mode, h.Linkname, h.Size)
 }
@@ -238,7 +268,9 @@ func (w *writer) seal(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := w.tar.WriteHeader(&tar.Header{Name: sealName, Mode: 0o600, Size: int64(len(text)), ModTime: now}); err != nil {
+	if err := w.tar.WriteHeader(&tar.Header{
+		Name: sealName, Mode: 0o600, Size: int64(len(text)), ModTime: now,
+	}); err != nil {
 		return err
 	}
 	_, err = w.tar.Write(text)

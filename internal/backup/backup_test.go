@@ -139,7 +139,9 @@ func TestBackupWhileWriting(t *testing.T) {
 	go func() {
 		for n := 1; ctx.Err() == nil; n++ {
 			err := r.store.Update(context.Background(), func(tx *state.Tx) error {
-				tx.Services.Put(&ecs.Service{ServiceARN: "counted", DesiredCount: n, ServiceName: strings.Repeat("x", 10_000)})
+				tx.Services.Put(&ecs.Service{
+					ServiceARN: "counted", DesiredCount: n, ServiceName: strings.Repeat("x", 10_000),
+				})
 				tx.Clusters.Put(&ecs.Cluster{ClusterARN: "counted", Status: strconv.Itoa(n)})
 				return nil
 			})
@@ -183,7 +185,8 @@ func TestRestoreRefuses(t *testing.T) {
 		if err := os.WriteFile(mine, []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := backup.Restore(bytes.NewReader(saved), dir); err == nil || !strings.Contains(err.Error(), "not empty") {
+		if err := backup.Restore(bytes.NewReader(saved), dir); err == nil ||
+			!strings.Contains(err.Error(), "not empty") {
 			t.Errorf("%v", err)
 		}
 		if got, err := os.ReadFile(mine); err != nil || string(got) != "mine" {
@@ -218,6 +221,15 @@ func TestRestoreRefuses(t *testing.T) {
 }
 
 // Check names each kind of damage, and finds none where there is none.
+// A directory that a server has open is refused, and named once.
+func TestCheckOfADirectoryInUse(t *testing.T) {
+	r := open(t, t.TempDir())
+	_, err := backup.Check(r.dir, func(error) {})
+	if want := r.dir + ": in use by another process; stop the server first"; err == nil || err.Error() != want {
+		t.Errorf("Check = %v, want %s", err, want)
+	}
+}
+
 func TestCheckFindsDamage(t *testing.T) {
 	r := open(t, upgrade.Format1(t))
 	if err := r.store.Close(); err != nil {

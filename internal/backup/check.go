@@ -8,6 +8,7 @@ import (
 
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/logstore"
+	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal"
@@ -15,24 +16,26 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// Checked is how much of a data directory could be read.
+// Checked is what Check could read of a data directory.
 type Checked struct {
 	Format string // of the state
 	Rows   int    // of the state
 	Events int64  // of logs
+	Points int64  // of metrics
 	Blobs  int    // of the registry
 }
 
-// Check reads everything in a data directory that no server uses, and calls report for each place
-// that is damaged. It changes nothing. The error says that it could not look.
+// Check reads everything in a data directory that no server uses, and calls report for each damaged place. It
+// changes nothing. It returns an error when it could not check.
 func Check(dir string, report func(error)) (c Checked, err error) {
 	if there, err := file.Exists(dir); err != nil || !there {
-		return c, errors.Join(err, fmt.Errorf("%s is no data directory: it has neither %s nor %s", dir, file.GuardFile, file.JournalFile))
+		return c, errors.Join(err, fmt.Errorf("%s is no data directory: it has neither %s nor %s", dir,
+			file.GuardFile, file.JournalFile))
 	}
 	c.Format, err = file.FormatOf(dir)
 	switch {
 	case errors.Is(err, file.ErrInUse):
-		return c, fmt.Errorf("%s: %w; stop the server first", dir, err)
+		return c, fmt.Errorf("%w; stop the server first", err)
 	case err != nil && !isDamage(err):
 		return c, err
 	case err != nil:
@@ -43,19 +46,22 @@ func Check(dir string, report func(error)) (c Checked, err error) {
 		c.Rows = checkFormat1(filepath.Join(dir, file.GuardFile), report)
 	} else {
 		id, keys, err := config.Owner(dir)
-		if err != nil { // it was reported
+		if err != nil { // config.Check has reported it
 			id = 0
 		}
 		c.Rows = state.Verify(file.Check(dir, file.Owner{ID: id, Keys: keys}, report), report)
 	}
-	if c.Events, err = logstore.Check(filepath.Join(dir, "logs"), report); err != nil {
+	if c.Events, err = logstore.Check(filepath.Join(dir, logsDir), report); err != nil {
+		return c, err
+	}
+	if c.Points, err = meter.Check(filepath.Join(dir, metricsDir), report); err != nil {
 		return c, err
 	}
 	c.Blobs, err = blob.Check(filepath.Join(dir, registryDir), report)
 	return c, err
 }
 
-// checkFormat1 reads a journal of format 1, whose first damage ends what can be read.
+// checkFormat1 reads a journal of format 1, up to the first damage.
 func checkFormat1(path string, report func(error)) int {
 	f, err := bolt.Read(path)
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// errCut says that a backup has no end.
+// errCut means that the last entry of a backup is missing.
 var errCut = errors.New("the backup was cut short: its last entry is missing")
 
-// Restore makes a data directory of a backup. The directory must be empty or not be there. When it
-// fails it removes what it made.
+// Restore creates a data directory from a backup. The directory must be empty or not exist. On an error Restore
+// removes what it created.
 func Restore(from io.Reader, dir string) (err error) {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -44,7 +44,7 @@ func Restore(from io.Reader, dir string) (err error) {
 	if err := r.read(from); err != nil {
 		return errors.Join(err, empty(root))
 	}
-	// Only a directory that is complete has a state.
+	// Only a complete directory has a state.
 	for _, name := range []string{file.JournalFile, file.GuardFile} {
 		if err := root.Rename(name+partSuffix, name); err != nil {
 			return err
@@ -53,7 +53,7 @@ func Restore(from io.Reader, dir string) (err error) {
 	return syncTree(dir)
 }
 
-// partSuffix is on the files of the state until everything else is there.
+// partSuffix ends the names of the files of the state until everything else is restored.
 const partSuffix = ".restoring"
 
 func empty(root *os.Root) error {
@@ -68,7 +68,7 @@ type reader struct {
 	root  *os.Root
 	sum   hash.Hash
 	files int
-	state int // how many of the files of the state were there
+	state int // how many files of the state there were
 }
 
 func (r *reader) read(from io.Reader) error {
@@ -89,7 +89,7 @@ func (r *reader) read(from io.Reader) error {
 	}
 }
 
-// compare tells whether everything was read as it was written.
+// compare checks that everything was read as it was written.
 func (r *reader) compare(t io.Reader) error {
 	var s seal
 	if err := json.NewDecoder(io.LimitReader(t, 1<<16)).Decode(&s); err != nil {
@@ -142,7 +142,7 @@ func (r *reader) entry(h *tar.Header, content io.Reader) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// syncTree makes the names in a directory and below it durable.
+// syncTree makes the names in a directory, and below it, durable.
 func syncTree(dir string) error {
 	return filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() || strings.HasPrefix(d.Name(), stagingName) {

@@ -1,8 +1,8 @@
-// Package budget is how much of the disk a data directory may take.
+// Package budget bounds how much of the disk a data directory takes.
 //
-// Logs and images ask for room before they grow. The state never asks: what the others must leave free is
-// its reserve, in the budget and on the disk. The parts count what they have themselves, so that asking
-// costs a few additions and one call of the system.
+// Logs and images ask for room before they grow. The state never asks: the others must leave a reserve free for
+// it, in the budget and on the disk. The parts keep count of their own size, so asking costs a few additions
+// and one system call.
 package budget
 
 import (
@@ -11,10 +11,10 @@ import (
 	"syscall"
 )
 
-// maxReserve is what is left for the state, unless the budget or the disk is small.
+// maxReserve is the space in bytes that is reserved for the state, unless the budget or the disk is small.
 const maxReserve = 64 << 20
 
-// Budget bounds the parts of a data directory together.
+// Budget is a bound for all parts of a data directory together.
 type Budget struct {
 	limit int64
 	dir   string
@@ -22,24 +22,24 @@ type Budget struct {
 	disk  func(dir string) (free, size int64, err error)
 }
 
-// Part is what takes space.
+// Part is something that takes space.
 type Part struct {
 	Name string
 	Used func() int64
 }
 
-// New returns the budget of a directory. A limit of 0 means what the disk has.
+// New returns the budget of a directory. limit is in bytes; 0 means the size of the disk.
 func New(dir string, limit int64, parts ...Part) *Budget {
 	return &Budget{limit: limit, dir: dir, parts: parts, disk: disk}
 }
 
-// Usage is what a part takes.
+// Usage is the space that a part takes.
 type Usage struct {
 	Name  string
 	Bytes int64
 }
 
-// Use lists what each part takes.
+// Use lists how much each part takes.
 func (b *Budget) Use() []Usage {
 	all := make([]Usage, len(b.parts))
 	for i, p := range b.parts {
@@ -48,10 +48,10 @@ func (b *Budget) Use() []Usage {
 	return all
 }
 
-// Limit is the budget, or 0 when there is none but the disk.
+// Limit returns the budget in bytes, or 0 when only the disk is the limit.
 func (b *Budget) Limit() int64 { return b.limit }
 
-// Room is how many bytes logs and images may still take. It may be negative.
+// Room returns how many more bytes logs and images may take. It may be negative.
 func (b *Budget) Room() int64 {
 	room := int64(math.MaxInt64)
 	if b.limit > 0 {
@@ -60,13 +60,13 @@ func (b *Budget) Room() int64 {
 			room -= p.Used()
 		}
 	}
-	if free, size, err := b.disk(b.dir); err == nil { // a disk that cannot be asked refuses by itself
+	if free, size, err := b.disk(b.dir); err == nil { // if the size is not known, the disk itself refuses writes
 		room = min(room, free-min(maxReserve, size/20))
 	}
 	return room
 }
 
-// Full is the error for what found no room.
+// Full is the error when there is no room.
 type Full struct{ Wanted, Room, Limit int64 }
 
 func (f *Full) Error() string {
@@ -74,10 +74,11 @@ func (f *Full) Error() string {
 		return fmt.Sprintf("the disk budget of %d bytes is used up: %d bytes are wanted and %d are left; "+
 			"delete images or logs, or start the server with a larger --disk-budget", f.Limit, f.Wanted, max(0, f.Room))
 	}
-	return fmt.Sprintf("the disk is full but for the reserve of the state: %d bytes are wanted and %d are left", f.Wanted, max(0, f.Room))
+	return fmt.Sprintf("the disk is full but for the reserve of the state: %d bytes are wanted and %d are left",
+		f.Wanted, max(0, f.Room))
 }
 
-// Is makes it a full disk for those who ask for that.
+// Is makes errors.Is(err, syscall.ENOSPC) true.
 func (f *Full) Is(target error) bool { return target == syscall.ENOSPC }
 
 // TakeAlone is Take with nothing to free.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// BenchmarkAppend writes durable batches of ten lines from 32 streams of one group, and tells how many times as fast that is as one
-// writer, who pays for every sync alone.
+// BenchmarkAppend writes durable batches of ten lines from 32 streams of one group, and tells how
+// many times as fast that is as one writer, who pays for every sync alone.
 func BenchmarkAppend(b *testing.B) {
 	entries := make([]Entry, 10)
 	for i := range entries {
@@ -59,7 +59,9 @@ func BenchmarkTail(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if got, _, err := s.Read("g", Query{Streams: func(id string) bool { return id == "s7" }, Backward: true, Limit: 100}); err != nil || len(got) != 100 {
+		if got, _, err := s.Read("g", Query{
+			Streams: func(id string) bool { return id == "s7" }, Backward: true, Limit: 100,
+		}); err != nil || len(got) != 100 {
 			b.Fatal(len(got), err)
 		}
 	}

@@ -27,7 +27,8 @@ func TestDiskFull(t *testing.T) {
 	written := 0
 	var err error
 	for err == nil {
-		if err = s.Append("g", "a", time.UnixMilli(0), []Entry{{int64(written), strings.Repeat("x", 5000)}}); err == nil {
+		if err = s.Append("g", "a", time.UnixMilli(0),
+			[]Entry{{int64(written), strings.Repeat("x", 5000)}}); err == nil {
 			written++
 		}
 	}
@@ -58,6 +59,9 @@ func TestDiskFull(t *testing.T) {
 	s = open(t, dir, Limits{})
 	check(s, kept+1)
 	s.Close()
+	if _, err := Check(dir, func(err error) { t.Errorf("a full disk is no damage: %v", err) }); err != nil {
+		t.Error(err)
+	}
 }
 
 func need(t *testing.T, ok bool, what string) {
@@ -90,7 +94,8 @@ func writeForEver(dir string) {
 		wg.Go(func() {
 			for i := 0; ; i++ {
 				stream := fmt.Sprintf("p%dw%d", os.Getpid(), w)
-				if err := s.Append("g", stream, time.Now(), []Entry{{int64(i), "first"}, {int64(i), "second"}}); err != nil {
+				if err := s.Append("g", stream, time.Now(),
+					[]Entry{{int64(i), "first"}, {int64(i), "second"}}); err != nil {
 					panic(err)
 				}
 				mu.Lock()
@@ -129,6 +134,9 @@ func TestKill9(t *testing.T) {
 		}
 		if cmd.Wait(); strings.Contains(stderr.String(), "panic") {
 			t.Fatal(stderr.String())
+		}
+		if _, err := Check(dir, func(err error) { t.Errorf("a kill is no damage: %v", err) }); err != nil {
+			t.Fatal(err)
 		}
 	}
 	s := open(t, dir, Limits{})

@@ -20,28 +20,35 @@ type group struct {
 	dir   string
 	limit Limits
 	log   *slog.Logger
-	used  *atomic.Int64            // the store's
+	used  *atomic.Int64            // counts bytes for the store
 	free  func(enough func() bool) // the store's MakeRoom
 
-	mu       sync.Mutex // guards what follows; never held while the disk works, except by open
+	listing sync.Mutex // held while the list is written and while files are removed; locked before mu
+
+	mu       sync.Mutex // guards what follows; not held during disk operations, except in open
 	opened   bool
 	segments []*segment // by id; the last one is written to when file is not nil
 	file     *os.File
-	next     uint64 // sequence number of the next event
-	waiting  *flush // batches that the next write takes, nil when there are none
-	writing  bool   // somebody writes
+	mark     *os.File // high-water mark; nil while file is nil, or if it could not be opened
+	turn     uint64   // which copy of the mark to write; only the writer uses it
+	unsaved  bool     // the list on disk lacks the last segment; only the writer uses it
+	lost     []listed // segments that are in the list but missing
+	newest   uint64   // the highest segment id so far
+	next     uint64   // sequence number of the next event
+	waiting  *flush   // batches for the next write, nil if there are none
+	writing  bool     // a caller is writing
 	changed  chan struct{}
 	closed   bool
 }
 
-// flush is a number of batches that reach the disk together.
+// flush is a set of batches that are written together.
 type flush struct {
 	batches []*batch
 	done    chan struct{}
-	err     error // after done
+	err     error // set before done is closed
 }
 
-// openLocked reads what the directory holds, once.
+// openLocked reads the directory, once.
 func (g *group) openLocked() error {
 	if g.closed {
 		return ErrClosed
@@ -53,7 +60,13 @@ func (g *group) openLocked() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	g.segments, g.next = nil, 1
+	g.segments, g.lost, g.newest, g.next = nil, nil, 0, 1
+	if missing, err := g.missingDirectory(); err != nil {
+		return err
+	} else if missing {
+		g.log.Error("the directory of a log group is missing; its events cannot be read", "directory", g.dir)
+		g.lost = []listed{lostDirectory}
+	}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".seg")
 		id, err := strconv.ParseUint(name, 10, 64)
@@ -63,30 +76,50 @@ func (g *group) openLocked() error {
 		g.segments = append(g.segments, newSegment(g.dir, id))
 	}
 	slices.SortFunc(g.segments, func(a, b *segment) int { return cmp.Compare(a.id, b.id) })
+	if n := len(g.segments); n > 0 {
+		g.newest = max(g.newest, g.segments[n-1].id)
+	}
+	if err := g.compare(); err != nil {
+		return err
+	}
+	first := uint64(1)
 	for i, s := range g.segments {
 		if err := g.learn(s, i == len(g.segments)-1); err != nil {
 			return err
 		}
-		g.next = max(g.next, s.last+1)
+		s.first = first
+		if s.listed != nil {
+			s.first, s.salt = s.listed.First, s.listed.Salt
+		} else if s.salt == "" && s.readSalt() != nil {
+			s.salt = "" // the file has no head, as learn has told
+		}
+		first = max(first, s.last+1)
 	}
-	g.opened = true
+	g.next = max(g.next, first)
+	g.opened, g.unsaved = true, true
 	return nil
 }
 
-// learn finds out what a segment holds. Damage is skipped, and the file is left as it is. The last segment is written on only when it is
-// whole to its last byte.
+// learn reads what a segment contains. It skips damage and does not change the file. Only a last segment
+// without damage is written to again.
 func (g *group) learn(s *segment, last bool) error {
 	if !last && s.readIndex() {
 		return nil
 	}
-	switch err := s.scan(); {
+	err := s.scan()
+	if short := g.cutShort(s); err == nil {
+		err = short
+	}
+	switch {
 	case errors.Is(err, errDamaged):
 		s.told.Store(true)
-		g.log.Warn("a log segment has bytes that are no record, as after a crash; the records before and behind them are kept",
+		g.log.Warn("a log segment has damaged bytes, as after a crash; the records before and  "+
+			"behind them are kept",
 			"segment", s.path, "damage", err)
 	case err != nil:
 		return err
 	case last:
+		s.listed = s.listed.begun()
 		g.file, err = os.OpenFile(s.path, os.O_RDWR, 0)
 		return err
 	}
@@ -96,8 +129,8 @@ func (g *group) learn(s *segment, last bool) error {
 	return nil
 }
 
-// append makes a batch durable together with those of other callers that wait at the same time. It gives the events their sequence
-// numbers.
+// append makes a batch durable, together with those of other callers that wait. It assigns sequence numbers to
+// the events.
 func (g *group) append(b *batch) error {
 	g.mu.Lock()
 	if err := g.openLocked(); err != nil {
@@ -123,7 +156,7 @@ func (g *group) append(b *batch) error {
 	return mine.err
 }
 
-// writeLocked writes what waits. The mutex is released while the disk works.
+// writeLocked writes the waiting batches. It unlocks the mutex during disk operations.
 func (g *group) writeLocked() {
 	f := g.waiting
 	g.waiting = nil
@@ -151,8 +184,8 @@ func (g *group) writeLocked() {
 	close(f.done)
 }
 
-// ready makes sure that there is a last segment to write to, and that the batches do not make it too large. It returns the seed
-// of the segment's checksums.
+// ready makes sure that there is a last segment with room for the batches. It returns the seed of the segment's
+// checksums.
 func (g *group) ready(batches []*batch) (seed uint32, err error) {
 	added := int64(0)
 	for _, b := range batches {
@@ -178,16 +211,17 @@ func (g *group) ready(batches []*batch) (seed uint32, err error) {
 	case closed:
 		return 0, ErrClosed
 	case !full:
-		return seed, nil
+		return seed, g.keepMetadata()
 	}
-	if seed, err = g.roll(); err != nil {
+	if seed, err = g.roll(batches[0].first); err != nil {
 		return 0, fmt.Errorf("begin a log segment: %w", err)
 	}
 	return seed, nil
 }
 
-// write appends buf to the last segment and syncs it. Only one caller at a time; it alone changes file and the list of segments'
-// end. When a sync fails the segment is not used again, for nobody knows what the disk holds of buf.
+// write appends buf to the last segment and syncs it. Only one caller at a time calls it; only that caller
+// changes file and the end of the list of segments. After a failed sync the segment is not used again, since it
+// is not known what the disk holds of buf.
 func (g *group) write(buf []byte) error {
 	g.mu.Lock()
 	file := g.file
@@ -195,23 +229,27 @@ func (g *group) write(buf []byte) error {
 		g.mu.Unlock()
 		return ErrClosed
 	}
-	size := g.segments[len(g.segments)-1].size
+	last := g.segments[len(g.segments)-1]
+	size := last.size
 	g.mu.Unlock()
 	_, err := file.WriteAt(buf, size)
 	if err != nil && file.Truncate(size) == nil {
-		return fmt.Errorf("write log events: %w", err) // as on a full disk: the file is what it was
+		return fmt.Errorf("write log events: %w", err) // as on a full disk: the file has not changed
 	}
 	g.used.Add(int64(len(buf)))
 	if err == nil {
 		if err = file.Sync(); err == nil {
+			g.writeMark(mark{last.id, size + int64(len(buf))})
 			return nil
 		}
 	}
 	return fmt.Errorf("write log events: %w", errors.Join(err, g.seal()))
 }
 
-// seal ends the last segment. One without a record is removed.
+// seal finishes the last segment. It removes one without records.
 func (g *group) seal() error {
+	g.listing.Lock()
+	defer g.listing.Unlock()
 	g.mu.Lock()
 	file := g.file
 	g.file = nil
@@ -227,14 +265,14 @@ func (g *group) seal() error {
 	case file == nil:
 		return nil
 	case s.last == 0:
-		return errors.Join(file.Close(), g.remove(s))
+		return errors.Join(file.Close(), g.saveListing(), g.remove(s))
 	}
 	return errors.Join(file.Close(), s.writeIndex())
 }
 
-// roll seals the last segment, drops the oldest ones beyond the group's bound, and begins a new one. It returns the
-// seed of the new one's checksums.
-func (g *group) roll() (seed uint32, err error) {
+// roll seals the last segment, drops the oldest ones beyond the group's limit, and starts a new one. It returns
+// the seed of the new segment's checksums. first is the sequence number of its first event.
+func (g *group) roll(first uint64) (seed uint32, err error) {
 	if err := g.seal(); err != nil {
 		g.log.Warn("the index of a log segment could not be written; it is made again at the next start", "error", err)
 	}
@@ -245,29 +283,31 @@ func (g *group) roll() (seed uint32, err error) {
 	if err := syncDir(filepath.Dir(g.dir)); err != nil {
 		return 0, err
 	}
+	g.listing.Lock()
+	defer g.listing.Unlock()
 	g.mu.Lock()
-	id := uint64(1)
-	if n := len(g.segments); n > 0 {
-		id = g.segments[n-1].id + 1
-	}
+	s := newSegment(g.dir, g.newest+1)
+	s.first = first
 	g.mu.Unlock()
-	s := newSegment(g.dir, id)
 	file, err := s.create()
 	if err != nil {
 		return 0, err
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	if g.closed {
+		g.mu.Unlock()
 		return 0, errors.Join(ErrClosed, file.Close(), s.remove())
 	}
+	g.newest = s.id
 	g.segments = append(g.segments, s)
 	g.file = file
+	g.mu.Unlock()
 	g.used.Add(s.size)
-	return s.head.seed, nil
+	g.unsaved = true
+	return s.head.seed, g.keepMetadataListing()
 }
 
-// bound drops the oldest segments when the group has more bytes than it may. All are sealed when it is called.
+// bound drops the oldest segments if the group is larger than its limit. All segments must be sealed.
 func (g *group) bound() {
 	var total int64
 	g.mu.Lock()
@@ -280,12 +320,13 @@ func (g *group) bound() {
 			return false
 		}
 		total -= s.size
-		g.log.Warn("a log group has reached its bound; its oldest events are dropped", "directory", g.dir, "bound", g.limit.Group)
+		g.log.Warn("a log group has reached its bound; its oldest events are dropped", "directory", g.dir,
+			"bound", g.limit.Group)
 		return true
 	})
 }
 
-// remove removes a segment and counts its bytes off.
+// remove removes a segment and subtracts its bytes.
 func (g *group) remove(s *segment) error {
 	info, err := os.Stat(s.path)
 	if err != nil {
@@ -298,8 +339,10 @@ func (g *group) remove(s *segment) error {
 	return nil
 }
 
-// drop removes the sealed segments that which wants gone, oldest first.
+// drop removes the sealed segments for which which returns true, the oldest first.
 func (g *group) drop(which func(*segment) bool) {
+	g.listing.Lock()
+	defer g.listing.Unlock()
 	g.mu.Lock()
 	var gone []*segment
 	g.segments = slices.DeleteFunc(slices.Clone(g.segments), func(s *segment) bool {
@@ -310,6 +353,16 @@ func (g *group) drop(which func(*segment) bool) {
 		return true
 	})
 	g.mu.Unlock()
+	if len(gone) == 0 {
+		return
+	}
+	if err := g.saveListing(); err != nil { // as on a full disk, on which dropping makes room
+		defer func() {
+			if err := g.saveListing(); err != nil {
+				g.log.Warn("the list of a log group's segments could not be written", "directory", g.dir, "err", err)
+			}
+		}()
+	}
 	for _, s := range gone {
 		if err := g.remove(s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			g.log.Warn("a log segment could not be removed", "error", err)

@@ -76,13 +76,15 @@ func TestReadPagesInTimeOrder(t *testing.T) {
 		}
 	}
 	stats, err := s.Stats("g")
-	if want := (Stats{First: 5, Last: 40, LastIngested: 1000, Bytes: 3 + 3 + 4 + 3 + 4*Overhead, Events: 4}); err != nil || stats["a"] != want {
+	if want := (Stats{
+		First: 5, Last: 40, LastIngested: 1000, Bytes: 3 + 3 + 4 + 3 + 4*Overhead, Events: 4,
+	}); err != nil || stats["a"] != want {
 		t.Errorf("stats %+v %v, want %+v", stats["a"], err, want)
 	}
 }
 
-// Whatever is appended, however it is cut into files and however often the store is reopened, pages read one after the other, in
-// either direction, are the sorted list of what was appended.
+// Whatever is appended, however it is cut into files and however often the store is reopened, pages
+// read one after the other, in either direction, are the sorted list of what was appended.
 func TestReadProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
@@ -98,7 +100,9 @@ func TestReadProperty(t *testing.T) {
 			var events []Entry
 			for _, at := range b {
 				events = append(events, Entry{at, strconv.Itoa(len(model))})
-				model = append(model, Event{Entry: events[len(events)-1], Stream: stream, Ingested: 1000, Seq: uint64(len(model) + 1)})
+				model = append(model, Event{
+					Entry: events[len(events)-1], Stream: stream, Ingested: 1000, Seq: uint64(len(model) + 1),
+				})
 			}
 			put(rt, s, stream, events...)
 			if rapid.IntRange(0, 3).Draw(rt, "reopen") == 0 {
@@ -222,7 +226,7 @@ func TestSpaceIsBounded(t *testing.T) {
 	if err := s.Expire("g", time.UnixMilli(199)); err != nil {
 		t.Fatal(err)
 	}
-	if files, _ := filepath.Glob(filepath.Join(dir, "g", "*")); len(files) != 1 {
+	if files, _ := filepath.Glob(filepath.Join(dir, "g", "*.*")); len(files) != 1 {
 		t.Errorf("after everything but the last event expired: %v", files)
 	}
 }
@@ -255,7 +259,8 @@ func TestConcurrentAppendsAreAllThere(t *testing.T) {
 	for w := range 8 {
 		wg.Go(func() {
 			for i := range 25 {
-				if err := s.Append("g", fmt.Sprint("s", w), time.UnixMilli(0), []Entry{{int64(i), "x"}, {int64(i), "y"}}); err != nil {
+				if err := s.Append("g", fmt.Sprint("s", w), time.UnixMilli(0),
+					[]Entry{{int64(i), "x"}, {int64(i), "y"}}); err != nil {
 					t.Error(err)
 				}
 				if _, _, err := s.Read("g", Query{Limit: 5}); err != nil {
@@ -319,7 +324,8 @@ func FuzzRecords(f *testing.F) {
 		}
 		var n int
 		again = append([]byte(magicOld), again...)
-		if err := records(bytes.NewReader(again), int64(len(again)), func(*batch, int64) error { n++; return nil }); err != nil {
+		if err := records(bytes.NewReader(again), int64(len(again)),
+			func(*batch, int64) error { n++; return nil }); err != nil {
 			t.Errorf("%d records, then %v", n, err)
 		}
 	})

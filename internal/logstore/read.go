@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Position is a place in a group's order: by time, and by arrival where times are equal.
+// Position is a place in the order of a group's events: by time, and by arrival for equal times.
 type Position struct {
 	Time int64
 	Seq  uint64
@@ -21,18 +21,18 @@ func (p Position) Compare(o Position) int {
 	return cmp.Or(cmp.Compare(p.Time, o.Time), cmp.Compare(p.Seq, o.Seq))
 }
 
-// Position is where e stands.
+// Position returns the position of e.
 func (e Event) Position() Position { return Position{e.Time, e.Seq} }
 
-// Query says which events of a group are wanted. The zero value of a field does not restrict.
+// Query selects events of a group. Zero fields do not restrict.
 type Query struct {
 	Streams  func(id string) bool
 	From     int64               // earliest time, inclusive, milliseconds since 1970
 	To       int64               // latest time, exclusive; 0 means no end
 	After    Position            // only what comes after it
 	Before   Position            // only what comes before it
-	Match    func(m string) bool // asked last
-	Backward bool                // the latest events that fit, instead of the earliest
+	Match    func(m string) bool // called last
+	Backward bool                // the latest matching events instead of the earliest
 	Limit    int                 // number of events; 0 means 10,000
 	MaxBytes int                 // of messages and their overhead, but at least one event; 0 means 1 MiB
 }
@@ -58,7 +58,7 @@ func (q *Query) complete() {
 	}
 }
 
-// Read returns the events asked for in ascending order, and whether there were more than the limits allow.
+// Read returns the selected events in ascending order, and whether there are more than the limits allow.
 func (s *Store) Read(groupID string, q Query) (events []Event, more bool, err error) {
 	g, err := s.group(groupID)
 	if err != nil {
@@ -86,14 +86,14 @@ func (s *Store) Read(groupID string, q Query) (events []Event, more bool, err er
 	return c.events, c.more, nil
 }
 
-// view is the part of a segment that was durable when it was looked at.
+// view is the durable part of a segment at some moment.
 type view struct {
 	seg  *segment
 	size int64
-	span span // of the wanted streams
+	span span // of the selected streams
 }
 
-// views lists the segments that can have wanted events, those with the best ones first.
+// views returns the segments that may have selected events, the best first.
 func (g *group) views(q *Query) ([]view, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,7 +103,8 @@ func (g *group) views(q *Query) ([]view, error) {
 	var views []view
 	for _, s := range g.segments {
 		sp := s.span(q.Streams)
-		if sp.Events == 0 || sp.Last < q.From || sp.First >= q.To || sp.Last < q.After.Time || sp.First > q.Before.Time {
+		if sp.Events == 0 || sp.Last < q.From || sp.First >= q.To || sp.Last < q.After.Time ||
+			sp.First > q.Before.Time {
 			continue
 		}
 		views = append(views, view{s, s.size, sp})
@@ -117,8 +118,7 @@ func (g *group) views(q *Query) ([]view, error) {
 	return views, nil
 }
 
-// read calls fn for the batches of a segment. A file that was dropped meanwhile has none, and damage is skipped: the rest is still to be
-// had.
+// read calls fn for the batches of a segment. It returns none if the file was dropped, and skips damage.
 func (g *group) read(v view, fn func(*batch) error) error {
 	err := v.seg.each(v.size, fn)
 	switch {
@@ -126,23 +126,25 @@ func (g *group) read(v view, fn func(*batch) error) error {
 		return nil
 	case errors.Is(err, errDamaged):
 		if !v.seg.told.Swap(true) {
-			g.log.Error("a log segment is damaged; the events at these places cannot be read", "segment", v.seg.path, "damage", err)
+			g.log.Error("a log segment is damaged; the events at these places cannot be read",
+				"segment", v.seg.path, "damage", err)
 		}
 		return nil
 	}
 	return err
 }
 
-// collector keeps the best events seen, best first, in bounded space.
+// collector keeps the best events, best first, in bounded space.
 type collector struct {
 	q      *Query
 	events []Event
 	bytes  int
-	end    *Position // the best position that was left out; nothing at or beyond it is taken again, or there would be a gap
-	more   bool
+	// the best position that was dropped; nothing at or after it is accepted, as there would be a gap
+	end  *Position
+	more bool
 }
 
-// order is negative when a is the better one.
+// order is negative if a is better than b.
 func (c *collector) order(a, b Position) int {
 	if c.q.Backward {
 		return b.Compare(a)
@@ -162,7 +164,8 @@ func (c *collector) batch(b *batch) error {
 
 func (c *collector) add(e Event) {
 	p, q := e.Position(), c.q
-	if e.Time < q.From || e.Time >= q.To || p.Compare(q.After) <= 0 && q.After != (Position{}) || p.Compare(q.Before) >= 0 || !q.Match(e.Message) {
+	if e.Time < q.From || e.Time >= q.To || p.Compare(q.After) <= 0 && q.After != (Position{}) ||
+		p.Compare(q.Before) >= 0 || !q.Match(e.Message) {
 		return
 	}
 	if c.end != nil && c.order(p, *c.end) >= 0 {
@@ -176,7 +179,7 @@ func (c *collector) add(e Event) {
 	}
 }
 
-// cut sorts and leaves out what is beyond the limits.
+// cut sorts the events and drops those beyond the limits.
 func (c *collector) cut() {
 	slices.SortFunc(c.events, func(a, b Event) int { return c.order(a.Position(), b.Position()) })
 	n, bytes := 0, 0
@@ -196,7 +199,7 @@ func (c *collector) cut() {
 	c.bytes = bytes
 }
 
-// beyond reports whether nothing of a segment, nor of those after it, can be wanted any more.
+// beyond reports whether neither a segment nor those after it can have selected events.
 func (c *collector) beyond(sp span) bool {
 	if len(c.events) < c.q.Limit && c.end == nil {
 		return false
@@ -218,8 +221,8 @@ func (c *collector) beyond(sp span) bool {
 	return sp.First > c.end.Time
 }
 
-// Follow yields events in the order of their arrival, beginning after the event with sequence number seq (0 for all there are), and
-// waits for new ones until ctx ends. Of q only Streams, From, To and Match count.
+// Follow yields events in the order of arrival, after the event with sequence number seq (0 for all), and waits
+// for new ones until ctx ends. Of q it uses only Streams, From, To and Match.
 func (s *Store) Follow(ctx context.Context, groupID string, seq uint64, q Query) iter.Seq2[Event, error] {
 	q.complete()
 	return func(yield func(Event, error) bool) {
@@ -248,7 +251,7 @@ func (s *Store) Follow(ctx context.Context, groupID string, seq uint64, q Query)
 	}
 }
 
-// since lists the segments with events after seq and a channel that is closed when there may be more.
+// since returns the segments with events after seq, and a channel that is closed when there may be more.
 func (g *group) since(seq uint64) ([]view, <-chan struct{}, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

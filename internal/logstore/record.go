@@ -24,13 +24,14 @@ const (
 	magicOld   = "BERTHLG1"
 	saltSize   = 8
 	headerSize = 8
-	// maxPayload bounds what a damaged length can make a reader allocate. A batch of the API has at most 1 MiB.
+	// maxPayload bounds the memory that a reader allocates for a damaged length. A batch of the API has at
+	// most 1 MiB.
 	maxPayload = 8 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// errDamaged is what a reader gets at the first byte that does not belong to a whole record.
+// errDamaged is the error at the first byte that does not belong to a complete record.
 var errDamaged = errors.New("damaged record")
 
 // batch is a record in memory.
@@ -39,6 +40,7 @@ type batch struct {
 	first    uint64 // sequence number of the first event; the others follow
 	ingested int64  // milliseconds since 1970
 	events   []Entry
+	size     int64 // of the record that was read
 }
 
 // append adds the record's bytes to buf. seed is the checksum of the file's salt.
@@ -61,12 +63,12 @@ func (b *batch) append(buf []byte, seed uint32) []byte {
 	return buf
 }
 
-// decode reads a payload. Messages are copies; the payload may be used again.
+// decode parses a payload. Messages are copies, so the payload can be reused.
 func decode(payload []byte) (*batch, error) {
 	d := decoder{rest: payload}
 	b := &batch{stream: string(d.bytes()), first: d.uint(), ingested: d.int()}
 	n := d.uint()
-	if d.bad || n > uint64(len(d.rest)) { // an event has at least two bytes
+	if d.bad || n > uint64(len(d.rest)) { // an event takes at least two bytes
 		return nil, errDamaged
 	}
 	b.events = make([]Entry, n)
@@ -79,7 +81,7 @@ func decode(payload []byte) (*batch, error) {
 	return b, nil
 }
 
-// decoder takes numbers and strings off a payload until one is bad.
+// decoder parses numbers and strings until one is bad.
 type decoder struct {
 	rest []byte
 	bad  bool
@@ -116,10 +118,11 @@ func (d *decoder) bytes() []byte {
 	return b
 }
 
-// fileHead is what a segment file begins with.
+// fileHead is the start of a segment file.
 type fileHead struct {
-	size int64  // where records begin
+	size int64  // offset of the first record
 	seed uint32 // of their checksums
+	salt string // "" in files of magicOld
 }
 
 func readHead(r io.ReaderAt) (fileHead, error) {
@@ -129,14 +132,15 @@ func readHead(r io.ReaderAt) (fileHead, error) {
 	case n >= len(magicOld) && string(b[:len(magicOld)]) == magicOld:
 		return fileHead{size: int64(len(magicOld))}, nil
 	case n == len(b) && string(b[:len(magic)]) == magic:
-		return fileHead{int64(n), crc32.Checksum(b[len(magic):], castagnoli)}, nil
+		salt := b[len(magic):]
+		return fileHead{int64(n), crc32.Checksum(salt, castagnoli), hexSalt(salt)}, nil
 	case err == nil || err == io.EOF:
 		return fileHead{}, fmt.Errorf("%w: no segment file", errDamaged)
 	}
 	return fileHead{}, err
 }
 
-// damage is a stretch of a segment file that holds no record. It is an errDamaged.
+// damage is a part of a segment file that is not a record. It is an errDamaged.
 type damage struct {
 	from, to int64
 	why      error
@@ -145,9 +149,9 @@ type damage struct {
 func (d *damage) Error() string { return fmt.Sprintf("bytes %d to %d: %v", d.from, d.to, d.why) }
 func (d *damage) Unwrap() error { return errDamaged }
 
-// records calls fn for every record in the first size bytes of a segment, with the offset at which it ends. Behind
-// damage it goes on at the next record that is whole, and when it is through it returns the damage, joined. It stops
-// at the first error of fn and returns that.
+// records calls fn for every record in the first size bytes of a segment, with the offset of its end. After
+// damage it continues at the next complete record, and at the end it returns all damage, joined. It stops at
+// the first error of fn and returns that.
 func records(r io.ReaderAt, size int64, fn func(b *batch, end int64) error) error {
 	head, err := readHead(r)
 	if err != nil {
@@ -172,7 +176,7 @@ func records(r io.ReaderAt, size int64, fn func(b *batch, end int64) error) erro
 	return errors.Join(bad...)
 }
 
-// run reads records from an offset on, until the end or the first that is damaged, and returns where it stopped.
+// run reads records from an offset to the end, or to the first damaged record, and returns where it stopped.
 func run(r io.ReaderAt, seed uint32, at, size int64, fn func(b *batch, end int64) error) (int64, error) {
 	br := bufio.NewReaderSize(io.NewSectionReader(r, at, size-at), 64<<10)
 	head := make([]byte, headerSize)
@@ -199,14 +203,15 @@ func run(r io.ReaderAt, seed uint32, at, size int64, fn func(b *batch, end int64
 		if err != nil {
 			return at, err
 		}
-		at += headerSize + int64(n)
+		b.size = headerSize + int64(n)
+		at += b.size
 		if err := fn(b, at); err != nil {
 			return at, err
 		}
 	}
 }
 
-// resume finds the next whole record from an offset on, or returns size when there is none.
+// resume returns the offset of the next complete record, or size if there is none.
 func resume(r io.ReaderAt, seed uint32, at, size int64) (int64, error) {
 	if at >= size {
 		return size, nil
@@ -217,7 +222,7 @@ func resume(r io.ReaderAt, seed uint32, at, size int64) (int64, error) {
 	}
 	for i := 0; i+headerSize < len(rest); i++ {
 		n := int(binary.LittleEndian.Uint32(rest[i:]))
-		// A payload begins with the length of a stream's id and has four numbers more at least.
+		// A payload starts with the length of a stream's id and has at least four more numbers.
 		if n < 5 || n > len(rest)-i-headerSize || rest[i+headerSize] == 0 || rest[i+headerSize] > maxID {
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// count finds out how many bytes there are. From then on they are kept count of.
+// count adds up the sizes of all segments. From then on used is kept up to date.
 func (s *Store) count() error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -22,7 +22,7 @@ func (s *Store) count() error {
 	return nil
 }
 
-// sizeOf is how many bytes the segments in a directory have. What cannot be read has none.
+// sizeOf returns the size of the segments in a directory; 0 for what cannot be read.
 func sizeOf(dir string) (total int64) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
@@ -33,29 +33,30 @@ func sizeOf(dir string) (total int64) {
 	return total
 }
 
-// Used is how many bytes the segments of all groups take.
+// Used returns how many bytes the segments of all groups take.
 func (s *Store) Used() int64 { return s.used.Load() }
 
-// MakeRoom drops sealed segments, those with the oldest events first, whichever group they belong to, until
-// enough reports true or there are no more.
+// MakeRoom drops sealed segments, of any group, those with the oldest events first, until enough returns true
+// or there are no more.
 func (s *Store) MakeRoom(enough func() bool) {
 	s.freeing.Lock()
 	defer s.freeing.Unlock()
 	for !enough() {
 		g, oldest, err := s.oldest()
 		if err != nil {
-			s.log.Warn("log groups could not be looked through for old events", "error", err)
+			s.log.Warn("log groups could not be searched for old events", "error", err)
 		}
 		if oldest == nil {
 			return
 		}
 		size, last := oldest.size, oldest.span(func(string) bool { return true }).Last
 		g.drop(func(seg *segment) bool { return seg == oldest })
-		s.log.Warn("the disk budget is used up; the oldest log events are dropped", "segment", oldest.path, "bytes", size, "eventsUpTo", last)
+		s.log.Warn("the disk budget is used up; the oldest log events are dropped", "segment", oldest.path,
+			"bytes", size, "eventsUpTo", last)
 	}
 }
 
-// oldest finds the sealed segment whose newest event is the oldest.
+// oldest returns the sealed segment whose newest event is the oldest.
 func (s *Store) oldest() (of *group, oldest *segment, err error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {

@@ -1,34 +1,34 @@
 package logstore
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 )
 
-// segment is a file of records and what is known of it without reading it. All but a group's last are sealed: they never change and
-// have an index beside them, so that opening a group reads only its last segment.
+// segment is a file of records, and a summary of it. All segments of a group except the last are sealed: they
+// never change and have an index file, so opening a group reads only its last segment.
 type segment struct {
-	id   uint64
-	path string
+	id     uint64
+	path   string
+	salt   string  // of the file's head, as in the list
+	first  uint64  // no event has a lower sequence number
+	listed *listed // the list's entry when the group was opened, nil if there was none
 
 	// What follows is guarded by the group's mutex while the segment is the last one.
-	size    int64 // how much of the file is good, and durable
+	size    int64 // how much of the file is valid and durable
 	last    uint64
 	streams map[string]span
 	head    fileHead // of the last segment; the others read theirs again
 
-	told atomic.Bool // its damage has been logged
+	told atomic.Bool // its damage was logged
 }
 
-// span sums up what a segment, or a group, has of a stream.
+// span summarises the events of a stream in a segment or a group.
 type span struct {
 	First, Last  int64 // times of the earliest and latest event, milliseconds since 1970
 	LastIngested int64
@@ -36,21 +36,26 @@ type span struct {
 	Events       int64
 }
 
-// Overhead is what the service adds to the size of every message when it counts bytes.
+// Overhead is how many bytes the service adds for each message.
 const Overhead = 26
 
 func (s span) join(o span) span {
 	if s.Events == 0 {
 		return o
 	}
-	return span{min(s.First, o.First), max(s.Last, o.Last), max(s.LastIngested, o.LastIngested), s.Bytes + o.Bytes, s.Events + o.Events}
+	return span{min(s.First, o.First), max(s.Last, o.Last), max(s.LastIngested, o.LastIngested),
+		s.Bytes + o.Bytes, s.Events + o.Events}
 }
 
 func newSegment(dir string, id uint64) *segment {
-	return &segment{id: id, path: filepath.Join(dir, fmt.Sprintf("%016d.seg", id)), streams: make(map[string]span)}
+	return &segment{id: id, path: segmentPath(dir, id), streams: make(map[string]span)}
 }
 
-// note counts a batch that is in the file.
+func segmentPath(dir string, id uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%016d.seg", id))
+}
+
+// note adds a batch that is in the file.
 func (s *segment) note(b *batch, end int64) {
 	var n span
 	for _, e := range b.events {
@@ -61,7 +66,7 @@ func (s *segment) note(b *batch, end int64) {
 	s.last = max(s.last, b.first+uint64(len(b.events))-1)
 }
 
-// span sums up the wanted streams.
+// span summarises the selected streams.
 func (s *segment) span(wanted func(string) bool) span {
 	var sum span
 	for id, sp := range s.streams {
@@ -72,9 +77,9 @@ func (s *segment) span(wanted func(string) bool) span {
 	return sum
 }
 
-// create makes the file with its magic, durably.
+// create creates the file with its head, durably.
 func (s *segment) create() (*os.File, error) {
-	os.Remove(s.indexPath()) // of an earlier segment of this name, whose time is over
+	os.Remove(s.indexPath()) // of an earlier segment with this name
 	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -86,12 +91,12 @@ func (s *segment) create() (*os.File, error) {
 		return nil, errors.Join(err, f.Close(), os.Remove(s.path))
 	}
 	s.head, err = readHead(f)
-	s.size = s.head.size
+	s.size, s.salt = s.head.size, s.head.salt
 	return f, err
 }
 
-// scan learns about the file by reading it. It returns the damage that it found, joined; s.size is the end of the
-// last whole record.
+// scan reads the whole file. It returns the damage it found, joined; s.size is the end of the last complete
+// record.
 func (s *segment) scan() error {
 	s.size, s.streams = 0, make(map[string]span)
 	f, err := os.Open(s.path)
@@ -106,7 +111,7 @@ func (s *segment) scan() error {
 	if s.head, err = readHead(f); err != nil {
 		return err
 	}
-	s.size = s.head.size
+	s.size, s.salt = s.head.size, s.head.salt
 	return records(f, info.Size(), func(b *batch, end int64) error {
 		s.note(b, end)
 		return nil
@@ -123,7 +128,7 @@ func (s *segment) each(size int64, fn func(*batch) error) error {
 	return records(f, size, func(b *batch, _ int64) error { return fn(b) })
 }
 
-// index is what lies beside a sealed segment. It can be made again at any time.
+// index is the summary that is stored beside a sealed segment. It can be created again at any time.
 type index struct {
 	Size    int64
 	Last    uint64
@@ -133,20 +138,17 @@ type index struct {
 func (s *segment) indexPath() string { return strings.TrimSuffix(s.path, ".seg") + ".idx" }
 
 func (s *segment) writeIndex() error {
-	text, err := json.Marshal(index{s.size, s.last, s.streams})
+	text, err := withSum(index{s.size, s.last, s.streams})
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(s.indexPath(), fmt.Appendf(text, "\n%08x\n", crc32.Checksum(text, castagnoli)), 0o600)
+	return os.WriteFile(s.indexPath(), text, 0o600)
 }
 
-// readIndex reports whether the index could be used. One that was written half, or has changed, has the wrong checksum.
+// readIndex reports whether there is a usable index.
 func (s *segment) readIndex() bool {
-	text, err := os.ReadFile(s.indexPath())
 	var i index
-	text, sum, _ := bytes.Cut(text, []byte("\n"))
-	if err != nil || string(sum) != fmt.Sprintf("%08x\n", crc32.Checksum(text, castagnoli)) ||
-		json.Unmarshal(text, &i) != nil || i.Streams == nil {
+	if readSummed(s.indexPath(), &i) != nil || i.Streams == nil {
 		return false
 	}
 	if st, err := os.Stat(s.path); err != nil || st.Size() < i.Size {
@@ -157,7 +159,7 @@ func (s *segment) readIndex() bool {
 }
 
 func (s *segment) remove() error {
-	os.Remove(s.indexPath()) // without its segment an index is never looked at
+	os.Remove(s.indexPath()) // without its segment an index is never read
 	return os.Remove(s.path)
 }
 

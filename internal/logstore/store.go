@@ -1,12 +1,14 @@
-// Package logstore keeps log events by group and stream, on disk, in bounded space.
+// Package logstore stores log events by group and stream, on disk, in bounded space.
 //
-// Groups and streams are named by ids that the caller makes up (lower-case letters and digits); their names, tags and retention are
-// rows in state. An event is durable when Append returns: batches of callers that come at the same time share one sync. A batch is
-// stored whole or not at all, a crash can only lose what was not answered, and bytes that are no record harm no record
-// before or behind them. Events are ordered by time, and by arrival where times are equal.
+// Groups and streams are named by ids that the caller chooses (lower-case letters and digits); their names,
+// tags and retention are rows in state. Events are durable when Append returns; batches of concurrent callers
+// share one sync. A batch is stored completely or not at all, a crash loses only batches that were not
+// acknowledged, and damaged bytes do not affect the records before and after them. Events are ordered by time,
+// and by arrival for equal times.
 //
-// Space is bounded twice: Expire drops what is older than the retention, and a group that outgrows Limits.Group loses its oldest
-// events. All methods are safe for concurrent use. The package starts no goroutine and has no clock.
+// Space is bounded twice: Expire drops what is older than the retention, and a group that is larger than
+// Limits.Group loses its oldest events. All methods are safe for concurrent use. The package starts no
+// goroutines and has no clock.
 package logstore
 
 import (
@@ -27,10 +29,10 @@ var ErrClosed = errors.New("log store is closed")
 
 // Limits bound the space on disk, in bytes.
 type Limits struct {
-	Segment int64 // about the size of a file, the grain in which space is given back; 0 means 4 MiB
+	Segment int64 // about the size of a file, the unit in which space is freed; 0 means 4 MiB
 	Group   int64 // of all events of a group; 0 means 1 GiB
-	// Take, when it is not nil, is asked before events are stored, with their size. It returns an error when there is no room for them, and
-	// may call free to have the oldest events of all groups dropped until enough reports true.
+	// Take, if it is not nil, is called with the size of events before they are stored. It returns an error if
+	// there is no room, and may call free to drop the oldest events of all groups until enough returns true.
 	Take func(n int64, free func(enough func() bool)) error
 }
 
@@ -45,7 +47,7 @@ type Event struct {
 	Entry
 	Stream   string // the stream's id
 	Ingested int64  // milliseconds since 1970
-	Seq      uint64 // its place in the order of arrival in the group, from 1
+	Seq      uint64 // number in the order of arrival in the group, from 1
 }
 
 // Store is a directory of groups.
@@ -62,7 +64,7 @@ type Store struct {
 	closed bool              // guarded by mu
 }
 
-// Open makes dir ready. Groups are read when they are first asked for.
+// Open opens a directory. Groups are read when they are first used.
 func Open(dir string, limits Limits, logger *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open log store: %w", err)
@@ -77,7 +79,7 @@ func Open(dir string, limits Limits, logger *slog.Logger) (*Store, error) {
 	return s, s.count()
 }
 
-// maxID is how long an id may be.
+// maxID is the length of the longest id.
 const maxID = 64
 
 func validID(id string) bool {
@@ -95,14 +97,15 @@ func (s *Store) group(id string) (*group, error) {
 	}
 	g := s.groups[id]
 	if g == nil {
-		g = &group{dir: filepath.Join(s.dir, id), limit: s.limit, log: s.log, used: &s.used, free: s.MakeRoom, changed: make(chan struct{})}
+		g = &group{dir: filepath.Join(s.dir, id), limit: s.limit, log: s.log, used: &s.used, free: s.MakeRoom,
+			changed: make(chan struct{})}
 		s.groups[id] = g
 	}
 	return g, nil
 }
 
-// Append stores events of a stream, in the order given, and returns when they are on disk. On an error none is stored; the error
-// matches syscall.ENOSPC when there was no room.
+// Append stores events of a stream, in the given order, and returns when they are on disk. After an error none
+// is stored; the error matches syscall.ENOSPC if there was no room.
 func (s *Store) Append(groupID, streamID string, ingested time.Time, events []Entry) error {
 	if len(events) == 0 {
 		return nil
@@ -124,10 +127,10 @@ func (s *Store) Append(groupID, streamID string, ingested time.Time, events []En
 	return g.append(&batch{stream: streamID, ingested: ingested.UnixMilli(), events: events})
 }
 
-// Stats is what is known of a stream's events.
+// Stats summarises a stream's events.
 type Stats = span
 
-// Stats returns what a group has, by stream id. Streams without events are not in it.
+// Stats returns the statistics of a group's streams, by stream id. Streams without events are not included.
 func (s *Store) Stats(groupID string) (map[string]Stats, error) {
 	g, err := s.group(groupID)
 	if err != nil {
@@ -147,7 +150,7 @@ func (s *Store) Stats(groupID string) (map[string]Stats, error) {
 	return all, nil
 }
 
-// Expire gives back the space of events before the given time, as far as whole files consist of such.
+// Expire frees the space of events before a time, where whole files consist of them.
 func (s *Store) Expire(groupID string, before time.Time) error {
 	g, err := s.group(groupID)
 	if err != nil {
@@ -160,11 +163,12 @@ func (s *Store) Expire(groupID string, before time.Time) error {
 		return err
 	}
 	ms := before.UnixMilli()
+	g.forget(ms)
 	g.drop(func(seg *segment) bool { return seg.span(func(string) bool { return true }).Last < ms })
 	return nil
 }
 
-// Drop removes a group with all its events. Appends under way fail or are lost with it.
+// Drop removes a group with all its events. Concurrent appends fail, or their events are removed, too.
 func (s *Store) Drop(groupID string) error {
 	g, err := s.group(groupID)
 	if err != nil {
@@ -175,18 +179,22 @@ func (s *Store) Drop(groupID string) error {
 	s.mu.Unlock()
 	err = g.close()
 	g.used.Add(-sizeOf(g.dir))
+	if err := removeMarker(g.dir); err != nil {
+		return err
+	}
 	return errors.Join(err, os.RemoveAll(g.dir))
 }
 
-// Keep drops the groups on disk that keep does not want: what a crash between removing a row and Drop has left.
+// Keep drops the groups on disk for which keep returns false. A crash between the removal of a row and Drop
+// leaves such groups.
 func (s *Store) Keep(keep func(groupID string) bool) error {
-	entries, err := os.ReadDir(s.dir)
+	ids, err := groupIDs(s.dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.IsDir() && validID(e.Name()) && !keep(e.Name()) {
-			if err := s.Drop(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, id := range ids {
+		if !keep(id) {
+			if err := s.Drop(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
@@ -194,7 +202,7 @@ func (s *Store) Keep(keep func(groupID string) bool) error {
 	return nil
 }
 
-// Close ends writing. Every answered event is on disk already.
+// Close ends writing. Every acknowledged event is on disk already.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -212,12 +220,14 @@ func (g *group) close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	file := g.file
-	g.file = nil
+	var errs []error
+	for _, f := range []*os.File{g.file, g.mark} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	g.file, g.mark = nil, nil
 	close(g.changed)
 	g.changed = make(chan struct{})
-	if file == nil {
-		return nil
-	}
-	return file.Close()
+	return errors.Join(errs...)
 }

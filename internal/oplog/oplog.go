@@ -1,9 +1,10 @@
-// Package oplog writes the operator's log: what happens to deployments, tasks and container instances,
-// and which calls are refused, one structured line each. It watches the state, so that no other
-// package needs a log call for it, and it logs what became of something, not each step. Lines beyond a
-// rate are counted and left out; how many is logged when lines are written again. What happens, calls
-// refused to known callers and calls refused to unknown ones have a rate each, so that nobody who
-// only sends calls can silence the log.
+// Package oplog writes the operator's log: what happens to deployments, tasks and container instances, and
+// which calls are refused. Each is one structured line.
+//
+// It watches the state, so no other package needs log calls for these, and it logs results, not single steps.
+// Lines beyond a rate are dropped and counted; the count is logged with the next line that is written. There
+// are three rates, so that nobody can silence the log by sending calls: one for changes of the state, one for
+// refused calls of known callers, one for those of unknown callers.
 //
 // Run lasts until its context ends. Refused may be called from any goroutine.
 package oplog
@@ -21,8 +22,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// How many lines there may be of each kind: a rollout of a hundred tasks at once, and then ten each
-// second. Callers that have not proved who they are have fewer.
+// How many lines of each kind are written: enough for a rollout of a hundred tasks at once, and then ten a
+// second. Callers whose identity is not proved get fewer.
 const (
 	linesPerSecond = 10
 	linesAtOnce    = 200
@@ -34,14 +35,14 @@ const (
 // Log is the operator's log.
 type Log struct {
 	store *state.Store
-	out   limited           // what happens
-	seen  map[string]string // by table and key: what was last known of a row
+	out   limited           // changes of the state
+	seen  map[string]string // by table and key: the last state of a row
 
 	refused limited // calls of known callers
 	unknown limited // calls of unknown callers
 }
 
-// New makes a log of what changes in store from now on.
+// New returns a log of the changes in store from now on.
 func New(store *state.Store, logger *slog.Logger) *Log {
 	return &Log{
 		store: store, seen: make(map[string]string),
@@ -52,29 +53,35 @@ func New(store *state.Store, logger *slog.Logger) *Log {
 }
 
 const (
-	tasks     = "ecs.tasks"
-	services  = "ecs.services"
-	instances = "ecs.container-instances"
+	tasks     = "tasks"
+	services  = "services"
+	instances = "instances"
 )
 
-func keys(c state.Change) []string {
-	switch c.Table {
-	case tasks, services, instances:
-		return []string{c.Table + " " + c.Key}
+func keys(c state.Change, _ *state.Snapshot) []string {
+	switch c := c.(type) {
+	case state.Changed[ecs.Task]:
+		return []string{tasks + " " + c.Key}
+	case state.Changed[ecs.Service]:
+		return []string{services + " " + c.Key}
+	case state.Changed[ecs.ServiceProgress]:
+		return []string{services + " " + c.Key}
+	case state.Changed[ecs.ContainerInstance]:
+		return []string{instances + " " + c.Key}
 	}
 	return nil
 }
 
-// Run logs until ctx ends. What is there at the start is no news.
+// Run logs until ctx ends. Rows that exist at the start are not logged.
 func (l *Log) Run(ctx context.Context) error {
-	sub := l.store.Subscribe(keys)
+	sub := state.Subscribe(l.store, keys)
 	defer sub.Close()
 	t := &l.store.View().Tables
 	for x := range t.Tasks.All() {
 		l.seen[tasks+" "+x.TaskARN] = string(x.LastStatus)
 	}
 	for x := range t.Services.All() {
-		l.seen[services+" "+x.ServiceARN] = serviceState(x)
+		l.seen[services+" "+x.ServiceARN] = serviceState(x, t.Progress(x.ServiceARN))
 	}
 	for x := range t.ContainerInstances.All() {
 		l.seen[instances+" "+x.ContainerInstanceARN] = instanceState(x)
@@ -91,7 +98,7 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
-// look compares a row with what was last known of it.
+// look compares a row with its last known state.
 func (l *Log) look(t *state.Tables, key string) {
 	table, id, _ := strings.Cut(key, " ")
 	before, now, there := l.seen[key], "", false
@@ -105,8 +112,9 @@ func (l *Log) look(t *state.Tables, key string) {
 	case services:
 		var x *ecs.Service
 		if x, there = t.Services.Get(id); there {
-			now = serviceState(x)
-			l.service(x, before)
+			p := t.Progress(id)
+			now = serviceState(x, p)
+			l.service(x, p, before)
 		}
 	case instances:
 		var x *ecs.ContainerInstance
@@ -131,11 +139,12 @@ func (l *Log) task(x *ecs.Task, before string) {
 	if x.StopCode == ecs.TaskFailedToStart || x.StopCode == ecs.TerminationNotice || failed(x) {
 		level = slog.LevelWarn
 	}
-	l.out.line(level, "task stopped", "cluster", arn.LastID(x.ClusterARN), "group", x.Group, "task", arn.LastID(x.TaskARN),
+	l.out.line(level, "task stopped", "cluster", arn.LastID(x.ClusterARN), "group", x.Group, "task",
+		arn.LastID(x.TaskARN),
 		"definition", arn.LastID(x.TaskDefinitionARN), "code", x.StopCode, "reason", x.StoppedReason+x.ExitCodes())
 }
 
-// failed reports whether a container of the task ended with another exit code than 0 by itself.
+// failed reports whether a container of the task ended by itself with an exit code other than 0.
 func failed(x *ecs.Task) bool {
 	if x.StopCode != ecs.EssentialContainerExited {
 		return false
@@ -148,14 +157,14 @@ func failed(x *ecs.Task) bool {
 	return false
 }
 
-// serviceState is what the log knows of a service: its status, whether tasks of it find no instance, and
-// its deployments with their states.
-func serviceState(x *ecs.Service) string {
+// serviceState is what the log keeps of a service: its status, whether its tasks find no instance, and its
+// deployments with their states.
+func serviceState(x *ecs.Service, p *ecs.ServiceProgress) string {
 	s := x.Status
-	if x.Unplaced > 0 {
+	if p.Unplaced > 0 {
 		s += " " + unplaced
 	}
-	for _, d := range x.Deployments {
+	for _, d := range p.Deployments {
 		s += " " + d.ID + "=" + d.RolloutState
 	}
 	return s
@@ -163,8 +172,8 @@ func serviceState(x *ecs.Service) string {
 
 const unplaced = "unplaced"
 
-// service logs the beginning and the end of deployments, and of want of instances.
-func (l *Log) service(x *ecs.Service, before string) {
+// service logs when a deployment begins or ends, and when tasks find no instance or find one again.
+func (l *Log) service(x *ecs.Service, p *ecs.ServiceProgress, before string) {
 	name := []any{"cluster", arn.LastID(x.ClusterARN), "service", x.ServiceName}
 	known := strings.Fields(before)
 	has := func(s string) bool {
@@ -175,24 +184,27 @@ func (l *Log) service(x *ecs.Service, before string) {
 		}
 		return false
 	}
-	for _, d := range x.Deployments {
-		about := append(name[:len(name):len(name)], "deployment", d.ID, "definition", arn.LastID(d.TaskDefinition))
+	for _, d := range p.Deployments {
+		about := append(name[:len(name):len(name)], "deployment", d.ID, "definition",
+			arn.LastID(d.Revision.TaskDefinition))
 		switch {
 		case has(d.ID + "=" + d.RolloutState):
 		case d.RolloutState == ecs.RolloutCompleted:
-			l.out.line(slog.LevelInfo, "deployment completed", append(about, "tasks", x.DesiredCount)...)
+			l.out.line(slog.LevelInfo, "deployment completed", append(about, "tasks", p.DesiredCount(x))...)
 		case d.RolloutState == ecs.RolloutFailed:
-			l.out.line(slog.LevelWarn, "deployment failed", append(about, "failed_tasks", d.FailedTasks, "reason", d.RolloutStateReason)...)
+			l.out.line(slog.LevelWarn, "deployment failed",
+				append(about, "failed_tasks", d.FailedTasks, "reason", d.RolloutStateReason)...)
 		case d.Status == ecs.DeploymentPrimary && strings.Contains(d.RolloutStateReason, "rolling back"):
 			l.out.line(slog.LevelWarn, "deployment rolls back", append(about, "reason", d.RolloutStateReason)...)
 		case !strings.Contains(before, d.ID+"="):
-			l.out.line(slog.LevelInfo, "deployment started", append(about, "tasks", x.DesiredCount)...)
+			l.out.line(slog.LevelInfo, "deployment started", append(about, "tasks", p.DesiredCount(x))...)
 		}
 	}
 	switch {
-	case x.Unplaced > 0 && !has(unplaced):
-		l.out.line(slog.LevelWarn, "tasks find no instance", append(name, "tasks", x.Unplaced, "see", "berth explain "+x.ServiceName)...)
-	case x.Unplaced == 0 && has(unplaced):
+	case p.Unplaced > 0 && !has(unplaced):
+		l.out.line(slog.LevelWarn, "tasks find no instance",
+			append(name, "tasks", p.Unplaced, "see", "berth explain "+x.ServiceName)...)
+	case p.Unplaced == 0 && has(unplaced):
 		l.out.line(slog.LevelInfo, "all tasks have an instance", name...)
 	}
 	if x.Status == ecs.ServiceInactive && !has(ecs.ServiceInactive) {
@@ -205,7 +217,7 @@ const (
 	impaired  = "impaired"
 )
 
-// instanceState is what the log knows of a container instance.
+// instanceState is what the log keeps of a container instance.
 func instanceState(x *ecs.ContainerInstance) string {
 	s := x.Status
 	if x.AgentConnected {
@@ -217,9 +229,10 @@ func instanceState(x *ecs.ContainerInstance) string {
 	return s
 }
 
-// instance logs instances that come, are lost, return and go.
+// instance logs container instances that register, are lost, come back and are deregistered.
 func (l *Log) instance(x *ecs.ContainerInstance, before string) {
-	about := []any{"cluster", arn.LastID(x.ClusterARN), "instance", arn.LastID(x.ContainerInstanceARN), "ec2_instance", x.EC2InstanceID}
+	about := []any{"cluster", arn.LastID(x.ClusterARN), "instance", arn.LastID(x.ContainerInstanceARN),
+		"ec2_instance", x.EC2InstanceID}
 	was := strings.Contains(before, connected)
 	present := x.Present()
 	switch {
@@ -242,6 +255,9 @@ func (l *Log) instance(x *ecs.ContainerInstance, before string) {
 
 // Refused logs a call that was answered with a fault. principal is "" when the caller is not known.
 func (l *Log) Refused(service, action, code string, status int, principal, requestID string) {
+	if service == "logs" && code == "ResourceAlreadyExistsException" {
+		return // agents create the group and the stream of each container, and expect that they may exist
+	}
 	level := slog.LevelInfo
 	if status >= 500 {
 		level = slog.LevelError
@@ -250,16 +266,17 @@ func (l *Log) Refused(service, action, code string, status int, principal, reque
 	if principal == "" {
 		out = &l.unknown
 	}
-	out.line(level, "call refused", "service", service, "action", action, "code", code, "status", status, "principal", principal, "request", requestID)
+	out.line(level, "call refused", "service", service, "action", action, "code", code, "status", status,
+		"principal", principal, "request", requestID)
 }
 
-// limited writes lines up to a rate.
+// limited writes lines at a bounded rate.
 type limited struct {
 	logger *slog.Logger
 	limit  *rate.Limiter
 
 	mu   sync.Mutex // guards left
-	left int        // lines that were left out since the last one
+	left int        // lines dropped since the last one that was written
 }
 
 func (l *limited) line(level slog.Level, message string, args ...any) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,15 +40,23 @@ func TestLogTellsWhatHappens(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		svc := ecs.Service{ServiceARN: prefix + "service/c/web", ServiceName: "web", ClusterARN: prefix + "cluster/c", Status: ecs.ServiceActive, DesiredCount: 2,
-			Deployments: []ecs.Deployment{{ID: "ecs-svc/1", Status: ecs.DeploymentPrimary, TaskDefinition: prefix + "task-definition/web:1", RolloutState: ecs.RolloutInProgress}}}
-		ci := ecs.ContainerInstance{ContainerInstanceARN: prefix + "container-instance/c/ci", ClusterARN: prefix + "cluster/c", Status: ecs.InstanceActive, EC2InstanceID: "i-1", Address: "127.0.1.2"}
-		service := func(edit func(*ecs.Service)) {
-			edit(&svc)
+		svc := ecs.Service{ServiceARN: prefix + "service/c/web", ServiceName: "web",
+			ClusterARN: prefix + "cluster/c", Status: ecs.ServiceActive, DesiredCount: 2}
+		came := ecs.ServiceProgress{ServiceARN: svc.ServiceARN,
+			Deployments: []ecs.Deployment{{ID: "ecs-svc/1", Status: ecs.DeploymentPrimary,
+				Revision:     ecs.ServiceRevision{TaskDefinition: prefix + "task-definition/web:1"},
+				RolloutState: ecs.RolloutInProgress}}}
+		ci := ecs.ContainerInstance{
+			ContainerInstanceARN: prefix + "container-instance/c/ci", ClusterARN: prefix + "cluster/c",
+			Status: ecs.InstanceActive, EC2InstanceID: "i-1", Address: "127.0.1.2",
+		}
+		service := func(edit func(*ecs.ServiceProgress)) {
+			edit(&came)
 			put(func(tx *state.Tx) {
-				c := svc
-				c.Deployments = append([]ecs.Deployment{}, svc.Deployments...)
-				tx.Services.Put(&c)
+				s, p := svc, came
+				p.Deployments = slices.Clone(came.Deployments)
+				tx.Services.Put(&s)
+				tx.ServiceProgress.Put(&p)
 			})
 		}
 		instance := func(edit func(*ecs.ContainerInstance)) {
@@ -55,7 +64,10 @@ func TestLogTellsWhatHappens(t *testing.T) {
 			put(func(tx *state.Tx) { c := ci; tx.ContainerInstances.Put(&c) })
 		}
 		task := func(id string, edit func(*ecs.Task)) {
-			x := ecs.Task{TaskARN: prefix + "task/c/" + id, ClusterARN: prefix + "cluster/c", Group: "service:web", TaskDefinitionARN: prefix + "task-definition/web:2", LastStatus: ecs.Stopped}
+			x := ecs.Task{
+				TaskARN: prefix + "task/c/" + id, ClusterARN: prefix + "cluster/c", Group: "service:web",
+				TaskDefinitionARN: prefix + "task-definition/web:2", LastStatus: ecs.Stopped,
+			}
 			edit(&x)
 			put(func(tx *state.Tx) { tx.Tasks.Put(&x) })
 		}
@@ -68,25 +80,31 @@ func TestLogTellsWhatHappens(t *testing.T) {
 
 		instance(func(*ecs.ContainerInstance) {})
 		instance(func(x *ecs.ContainerInstance) { x.AgentConnected = true })
-		service(func(*ecs.Service) {})
-		service(func(x *ecs.Service) { x.Unplaced = 1 })
-		service(func(x *ecs.Service) { x.Unplaced = 0 })
-		service(func(x *ecs.Service) { x.Deployments[0].RolloutState = ecs.RolloutCompleted })
-		service(func(x *ecs.Service) {
+		service(func(*ecs.ServiceProgress) {})
+		service(func(x *ecs.ServiceProgress) { x.Unplaced = 1 })
+		service(func(x *ecs.ServiceProgress) { x.Unplaced = 0 })
+		service(func(x *ecs.ServiceProgress) { x.Deployments[0].RolloutState = ecs.RolloutCompleted })
+		service(func(x *ecs.ServiceProgress) {
 			x.Deployments[0].Status = ecs.DeploymentActive
-			x.Deployments = append(x.Deployments, ecs.Deployment{ID: "ecs-svc/2", Status: ecs.DeploymentPrimary, TaskDefinition: prefix + "task-definition/web:2", RolloutState: ecs.RolloutInProgress})
+			x.Deployments = append(x.Deployments,
+				ecs.Deployment{ID: "ecs-svc/2", Status: ecs.DeploymentPrimary, Revision: ecs.ServiceRevision{
+					TaskDefinition: prefix + "task-definition/web:2",
+				}, RolloutState: ecs.RolloutInProgress})
 		})
 		task("a", func(x *ecs.Task) { x.LastStatus = ecs.Running })
 		task("a", func(x *ecs.Task) {
-			x.StopCode, x.StoppedReason, x.Containers = ecs.EssentialContainerExited, "Essential container in task exited", []ecs.Container{{Name: "app", ExitCode: new(1)}}
+			x.StopCode, x.StoppedReason, x.Containers = ecs.EssentialContainerExited,
+				"Essential container in task exited", []ecs.Container{{Name: "app", ExitCode: new(1)}}
 		})
-		task("a", func(x *ecs.Task) { x.Counted = true }) // no news
+		task("a", func(x *ecs.Task) { x.EndCounted = true }) // no news
 		task("b", func(x *ecs.Task) {
 			x.StopCode, x.StoppedReason = ecs.UserInitiated, "forged\nlevel=ERROR msg=\"x\" \x1b[2J"
 		})
-		service(func(x *ecs.Service) {
-			x.Deployments[1].RolloutState, x.Deployments[1].Status, x.Deployments[1].FailedTasks = ecs.RolloutFailed, ecs.DeploymentActive, 3
-			x.Deployments[1].RolloutStateReason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
+		service(func(x *ecs.ServiceProgress) {
+			x.Deployments[1].RolloutState, x.Deployments[1].Status, x.Deployments[1].FailedTasks = ecs.RolloutFailed,
+				ecs.DeploymentActive, 3
+			x.Deployments[1].RolloutStateReason = "ECS deployment circuit breaker: rolling back to " +
+				"deploymentId ecs-svc/1."
 			x.Deployments[0].Status, x.Deployments[0].RolloutState = ecs.DeploymentPrimary, ecs.RolloutInProgress
 			x.Deployments[0].RolloutStateReason = x.Deployments[1].RolloutStateReason
 		})
@@ -95,8 +113,11 @@ func TestLogTellsWhatHappens(t *testing.T) {
 		instance(func(x *ecs.ContainerInstance) { x.AgentConnected = false })
 		instance(func(x *ecs.ContainerInstance) { x.AgentConnected = true })
 		instance(func(x *ecs.ContainerInstance) { x.Status, x.AgentConnected = ecs.InstanceInactive, false })
-		service(func(x *ecs.Service) { x.Status, x.Deployments = ecs.ServiceInactive, nil })
+		service(func(x *ecs.ServiceProgress) { svc.Status, x.Deployments = ecs.ServiceInactive, nil })
 		log.Refused("ecs", "RunTask", "ClusterNotFoundException", 400, "arn:aws:iam::123456789012:root", "r-1")
+		// no news
+		log.Refused("logs", "CreateLogGroup", "ResourceAlreadyExistsException", 400,
+			"arn:aws:iam::123456789012:root", "r-2")
 		golden.Compare(t, "log.txt", out.String())
 
 		cancel()
@@ -107,7 +128,7 @@ func TestLogTellsWhatHappens(t *testing.T) {
 	})
 }
 
-// A flood of lines is cut, and how many were cut is told.
+// A flood of lines is cut, and a line says how many were left out.
 func TestTooManyLines(t *testing.T) {
 	var out bytes.Buffer
 	log := New(nil, slog.New(slog.NewTextHandler(&out, nil)))
@@ -125,7 +146,7 @@ func TestTooManyLines(t *testing.T) {
 	}
 }
 
-// Callers that nobody knows cannot keep other lines out of the log.
+// Unknown callers cannot keep other lines out of the log.
 func TestUnknownCallersSilenceNobody(t *testing.T) {
 	var out bytes.Buffer
 	log := New(nil, slog.New(slog.NewTextHandler(&out, nil)))

@@ -1,181 +1,261 @@
-// Package publish brings the load balancers of the state to the edge, and what the edge sees back into the state.
+// Package publish brings the load balancers of the state to the edges, and what the edges see back into the state.
 //
-// It owns the rows of elb.TargetHealth and elb.BoundListener: it alone writes them, coalesced, from the edge's reports. To the edge
-// it hands a route.Config whenever one of the tables it is made of has changed, always of the newest snapshot; changes that come
-// while the edge takes one up are taken up together. Sync tells when the edge has taken up a revision, so that an API action can
-// answer once what it did is in force.
+// It owns the rows of elb.TargetHealth and elb.BoundListener: it alone writes them, coalesced, from
+// the edges' reports; what several edges see becomes one verdict by elb.HealthBy. Every edge has an
+// id and is attached for as long as it serves. It is given the whole configuration first and then
+// what has changed, always of the newest snapshot; changes that come while it takes one up are
+// taken up together. Sync tells when every attached edge has taken up a revision, so that an API
+// action can answer once what it did is in force. An edge that is detached holds nothing up, and
+// its view counts no more.
 //
-// A Publisher is safe for concurrent use. What it started ends with Run. It keeps nothing that a restart would lose: a new one
-// publishes the whole state, with the last verdicts on targets, and the edge reports anew. It refuses to know how traffic is routed.
+// A Publisher is safe for concurrent use. What it started ends with Run. It keeps nothing that a
+// restart would lose: edges that attach again are given the whole state, with the last verdicts on
+// targets, and report anew. It refuses to know how traffic is routed, and where an edge runs.
 package publish
 
 import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/berthhq/berth/internal/elb"
-	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/route"
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Edge takes configurations. Apply returns once the edge serves by c and sends nothing new to a target that c drains.
+// Edge takes configurations. Apply returns nil once the edge serves by c and sends nothing new to a
+// target that c drains, and route.ErrGap when it needs the whole configuration.
 type Edge interface {
 	Apply(ctx context.Context, c route.Config) error
 }
 
-// Publisher stands between a store and an edge. Make one with New.
+// Publisher stands between a store and edges. Make one with New.
 type Publisher struct {
 	store *state.Store
 	log   *slog.Logger
 	ended chan struct{} // closed when Run has returned
+	heard chan struct{} // holds a token when rows may have to be written
 
 	mu      sync.Mutex // guards what follows
-	waiting []wait
-	asked   chan struct{} // holds a token when somebody waits
-	targets map[string]elb.TargetHealth
-	bound   map[string]elb.BoundListener
-	heard   chan struct{} // holds a token when there is something reported
+	edges   map[string]*Attachment
+	waiting map[*wait]struct{}
+	unsaid  unwritten
+	sums    map[route.Subject]*sums
 }
 
-// wait is somebody who waits for a revision.
+// wait is somebody who waits for edges to take up a revision.
 type wait struct {
 	rev  uint64
+	on   map[*Attachment]struct{}
 	done chan struct{}
 }
 
-// ErrEnded is returned by Sync when nothing is published any more.
-var ErrEnded = errors.New("publish: ended")
+// Attachment is an edge that is being served.
+type Attachment struct {
+	p      *Publisher
+	id     string
+	sub    *state.Subscription[rowKey]
+	cancel context.CancelCauseFunc
+	ctx    context.Context // ends when the edge is detached
 
-// New makes a publisher of the store. It is the Reporter of the edge that Run is given.
-func New(store *state.Store, logger *slog.Logger) *Publisher {
-	return &Publisher{store: store, log: logger, ended: make(chan struct{}),
-		asked: make(chan struct{}, 1), heard: make(chan struct{}, 1),
-		targets: map[string]elb.TargetHealth{}, bound: map[string]elb.BoundListener{}}
+	served uint64               // the revision it has taken up; guarded by p.mu
+	bound  map[string]elb.Bound // what it said of listeners; guarded by p.mu
 }
 
-// Run publishes to the edge, and its reports to the store, until ctx ends or the edge does.
-func (p *Publisher) Run(ctx context.Context, edge Edge) error {
+var (
+	// ErrEnded is returned by Sync when nothing is published any more.
+	ErrEnded = errors.New("publish: ended")
+	// ErrReplaced is why an edge is detached when another one attaches with its id.
+	ErrReplaced = errors.New("publish: another edge has attached with the same id")
+	// ErrDetached is why Run returns when Detach was called.
+	ErrDetached = errors.New("publish: the edge was detached")
+)
+
+// New makes a publisher of the store.
+func New(store *state.Store, logger *slog.Logger) *Publisher {
+	return &Publisher{store: store, log: logger, ended: make(chan struct{}), heard: make(chan struct{}, 1),
+		edges: map[string]*Attachment{}, waiting: map[*wait]struct{}{}, unsaid: newUnwritten(),
+		sums: map[route.Subject]*sums{}}
+}
+
+// Run writes what edges report into the store until ctx ends.
+func (p *Publisher) Run(ctx context.Context) error {
 	defer close(p.ended)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	sub := p.store.Subscribe(concerns)
-	defer sub.Close()
-	dirty := make(chan struct{}, 1)
-	dirty <- struct{}{}
-	var running sync.WaitGroup
-	running.Go(func() { cancel(watch(ctx, sub, dirty)) })
-	running.Go(func() { p.record(ctx) })
-	cancel(p.publish(ctx, edge, dirty))
-	running.Wait()
+	p.record(ctx)
 	return context.Cause(ctx)
 }
 
-// concerns names nothing in particular: any change of a table that configurations are made of makes the one there is dirty.
-func concerns(c state.Change) []string {
-	for _, v := range []any{c.Old, c.New} {
-		switch v.(type) {
-		case *elb.LoadBalancer, *elb.Listener, *elb.Rule, *elb.TargetGroup, *elb.Target, *fleet.Block:
-			return []string{"edge"}
+// Attach begins to count an edge among those that Sync waits for. Its Run publishes to it. An
+// attachment with the same id ends: it was that edge's, and who waits for it waits for the new one.
+func (p *Publisher) Attach(id string) *Attachment {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	a := &Attachment{p: p, id: id, sub: state.Subscribe(p.store, concerns), ctx: ctx, cancel: cancel,
+		bound: map[string]elb.Bound{}}
+	p.mu.Lock()
+	old := p.edges[id]
+	p.edges[id] = a
+	for w := range p.waiting {
+		if _, waits := w.on[old]; waits {
+			w.on[a] = struct{}{}
+			a.sub.Want(w.rev)
 		}
 	}
-	return nil
-}
-
-func watch(ctx context.Context, sub *state.Subscription, dirty chan<- struct{}) error {
-	for {
-		if _, err := sub.Next(ctx); err != nil {
-			return err
-		}
-		signal(dirty)
+	p.mu.Unlock()
+	if old != nil {
+		old.leave(ErrReplaced)
 	}
+	p.settle()
+	return a
 }
 
-// publish hands the newest snapshot over whenever it is dirty or somebody waits for it.
-func (p *Publisher) publish(ctx context.Context, edge Edge, dirty <-chan struct{}) error {
+// Detach ends Run, and the edge counts no more.
+func (a *Attachment) Detach() { a.leave(ErrDetached) }
+
+func (a *Attachment) leave(why error) {
+	if a.ctx.Err() != nil {
+		return
+	}
+	a.cancel(why)
+	a.sub.Close()
+	p := a.p
+	p.mu.Lock()
+	if p.edges[a.id] == a {
+		delete(p.edges, a.id)
+	}
+	for w := range p.waiting {
+		p.passed(w, a)
+	}
+	p.mu.Unlock()
+	p.settle()
+}
+
+// Run publishes to the edge until ctx ends, the edge fails, or it is detached. It detaches the edge when it returns.
+func (a *Attachment) Run(ctx context.Context, edge Edge) error {
+	defer a.Detach()
+	return a.publish(ctx, edge)
+}
+
+// publish is Run without the end: the edge stays attached.
+func (a *Attachment) publish(ctx context.Context, edge Edge) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(a.ctx, func() { cancel(context.Cause(a.ctx)) })()
+	snap := a.p.store.View()
+	c := whole(snap, a.id)
 	for {
-		select {
-		case <-dirty:
-		case <-p.asked:
-		case <-ctx.Done():
+		err := edge.Apply(ctx, c)
+		if errors.Is(err, route.ErrGap) && c.Since != 0 {
+			c = whole(a.p.store.View(), a.id)
+			continue
+		}
+		if err == nil {
+			a.arrived(c.Revision)
+			c, err = a.next(ctx, c.Revision)
+		}
+		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		snap := p.store.View()
-		if err := edge.Apply(ctx, configOf(snap)); err != nil {
+		if err != nil {
 			return err
 		}
-		p.arrived(snap.Rev)
 	}
 }
 
-// Sync returns once the edge serves by a revision that is rev or later.
-func (p *Publisher) Sync(ctx context.Context, rev uint64) error {
-	w := wait{rev, make(chan struct{})}
+// next waits for a change that concerns the edge.
+func (a *Attachment) next(ctx context.Context, since uint64) (route.Config, error) {
+	for {
+		keys, rev, err := a.sub.NextRev(ctx)
+		if err != nil {
+			return route.Config{}, err
+		}
+		rev = max(rev, since)
+		if len(keys) > 0 {
+			c := changed(a.p.store.View(), keys)
+			c.Since, c.Revision = since, rev
+			a.forgetListeners(c.Gone.Listeners)
+			a.p.forgetCounts(c.Gone)
+			return c, nil
+		}
+		a.arrived(rev)
+	}
+}
+
+func (a *Attachment) forgetListeners(arns []string) {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	for _, arn := range arns {
+		delete(a.bound, arn)
+	}
+}
+
+// arrived tells those who waited for the edge to take up rev or an earlier revision.
+func (a *Attachment) arrived(rev uint64) {
+	p := a.p
 	p.mu.Lock()
-	p.waiting = append(p.waiting, w)
-	p.mu.Unlock()
-	signal(p.asked)
+	defer p.mu.Unlock()
+	a.served = rev
+	for w := range p.waiting {
+		if w.rev <= rev {
+			p.passed(w, a)
+		}
+	}
+}
+
+// passed notes that somebody does not wait for the edge any more. mu is held.
+func (p *Publisher) passed(w *wait, a *Attachment) {
+	delete(w.on, a)
+	if len(w.on) == 0 {
+		delete(p.waiting, w)
+		close(w.done)
+	}
+}
+
+// Sync returns once every edge that is attached now serves by a revision that is rev or later, or
+// is detached. An edge that attaches later begins with a later one.
+func (p *Publisher) Sync(ctx context.Context, rev uint64) error {
+	select {
+	case <-p.ended:
+		return ErrEnded
+	default:
+	}
+	w := p.await(rev)
 	select {
 	case <-w.done:
 		return nil
 	case <-p.ended:
 		return ErrEnded
 	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.waiting, w)
 		return context.Cause(ctx)
 	}
 }
 
-// arrived tells those who waited for rev or earlier.
-func (p *Publisher) arrived(rev uint64) {
+func (p *Publisher) await(rev uint64) *wait {
+	w := &wait{rev, map[*Attachment]struct{}{}, make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	still := p.waiting[:0]
-	for _, w := range p.waiting {
-		if w.rev > rev {
-			still = append(still, w)
-			continue
+	for _, a := range p.edges {
+		if a.served < rev {
+			w.on[a] = struct{}{}
+			a.sub.Want(rev)
 		}
+	}
+	if len(w.on) == 0 {
 		close(w.done)
+	} else {
+		p.waiting[w] = struct{}{}
 	}
-	p.waiting = still
+	return w
 }
 
-// configOf describes a snapshot's load balancers.
-func configOf(s *state.Snapshot) route.Config {
-	return route.Config{
-		Revision:      s.Rev,
-		LoadBalancers: values(s.LoadBalancers.All()),
-		Listeners:     values(s.Listeners.All()),
-		Rules:         values(s.Rules.All()),
-		TargetGroups:  values(s.TargetGroups.All()),
-		Targets:       values(s.Targets.All()),
-		Health:        values(s.TargetHealth.All()),
-		Addresses:     addresses(&s.Tables),
-	}
-}
-
-// addresses are where containers reach each load balancer.
-func addresses(t *state.Tables) map[string]netip.Addr {
-	block, out := t.Block(), map[string]netip.Addr{}
-	for lb := range t.LoadBalancers.All() {
-		if at := block.GatewayAddress(lb.Slot); at.IsValid() {
-			out[lb.ARN] = at
-		}
-	}
-	return out
-}
-
-func values[T any](rows func(func(*T) bool)) []T {
-	var out []T
-	for r := range rows {
-		out = append(out, *r)
-	}
-	return out
-}
+// attached returns the ids of the edges that are served. mu is held.
+func (p *Publisher) attached() []string { return slices.Sorted(maps.Keys(p.edges)) }
 
 // signal leaves a token in a channel of capacity one.
 func signal(c chan<- struct{}) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,15 @@ func (e *fakeEdge) Apply(_ context.Context, c route.Config) error {
 	return nil
 }
 
+// has reports whether the edge was told of a target.
+func (e *fakeEdge) has(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.configs, func(c route.Config) bool {
+		return slices.ContainsFunc(c.Targets, func(t elb.Target) bool { return t.ID == id })
+	})
+}
+
 func (e *fakeEdge) taken() []route.Config {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,12 +69,16 @@ func update(t *testing.T, s *state.Store, fn func(*state.Tx)) {
 	}
 }
 
-// start runs a publisher and returns what ends it.
-func start(t *testing.T, p *Publisher, e Edge) (end func()) {
+// start runs a publisher with edges whose ids are a, b and so on, and returns what ends it.
+func start(t *testing.T, p *Publisher, edges ...Edge) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- p.Run(ctx, e) }()
-	return func() { cancel(); <-ended }
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	for i, e := range edges {
+		a := p.Attach(string(rune('a' + i)))
+		running.Go(func() { a.Run(ctx, e) })
+	}
+	return func() { cancel(); running.Wait() }
 }
 
 func putTarget(id string) func(*state.Tx) {
@@ -73,7 +87,7 @@ func putTarget(id string) func(*state.Tx) {
 	}
 }
 
-// Sync returns when the edge has a revision that is new enough, and changes that come together are taken up together.
+// Sync returns when the edge has a revision that is new enough, and changes that come together are applied together.
 func TestSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -88,13 +102,7 @@ func TestSync(t *testing.T) {
 				if err := p.Sync(t.Context(), store.View().Rev); err != nil {
 					t.Error(err)
 				}
-				e.mu.Lock()
-				defer e.mu.Unlock()
-				found := false
-				for _, target := range e.configs[len(e.configs)-1].Targets {
-					found = found || target.ID == "10.0.0."+strconv.Itoa(i)
-				}
-				if !found {
+				if !e.has("10.0.0." + strconv.Itoa(i)) {
 					t.Errorf("target %d is not at the edge", i)
 				}
 			})
@@ -118,7 +126,7 @@ func TestOnlyWhatConcernsTheEdgeIsHandedOver(t *testing.T) {
 		e := &fakeEdge{}
 		end := start(t, New(store, slog.New(slog.DiscardHandler)), e)
 		synctest.Wait()
-		update(t, store, func(tx *state.Tx) { tx.TargetHealth.Put(&elb.TargetHealth{Key: "k"}) })
+		update(t, store, func(tx *state.Tx) { tx.TargetHealth.Put(&elb.TargetHealth{Verdict: elb.Verdict{Key: "k"}}) })
 		synctest.Wait()
 		if n := len(e.taken()); n != 1 {
 			t.Errorf("%d configurations", n)
@@ -137,28 +145,32 @@ func TestReportsBecomeRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
 		p := New(store, slog.New(slog.DiscardHandler))
-		end := start(t, p, &fakeEdge{})
+		end := start(t, p)
+		a := p.Attach("a")
 		update(t, store, putTarget("10.0.0.1"))
 		update(t, store, func(tx *state.Tx) { tx.Listeners.Put(&elb.Listener{ARN: "l"}) })
 		key := elb.TargetKey("tg", "10.0.0.1", 80)
-		seen := elb.TargetHealth{Key: key, Registered: time.Unix(1, 0), State: elb.Healthy}
-		p.Report(route.Report{Targets: []elb.TargetHealth{seen, {Key: "gone"}}, Listeners: []elb.BoundListener{{ListenerARN: "l", Address: "127.0.0.1:8080", Reason: "because"}, {ListenerARN: "gone"}}})
+		seen := elb.Verdict{Key: key, Registered: time.Unix(1, 0), State: elb.Healthy}
+		a.Report(route.Report{Targets: []elb.Verdict{seen, {Key: "gone"}},
+			Listeners: map[string]elb.Bound{"l": {Address: "127.0.0.1:8080", Reason: "because"}, "gone": {}}})
 		synctest.Wait()
 		snap := store.View()
-		if h, ok := snap.TargetHealth.Get(key); !ok || h.State != elb.Healthy || snap.TargetHealth.Len() != 1 {
+		if h, ok := snap.TargetHealth.Get(key); !ok || h.State != elb.Healthy || h.Edges != nil ||
+			snap.TargetHealth.Len() != 1 {
 			t.Errorf("health %+v", h)
 		}
-		if b, ok := snap.BoundListeners.Get("l"); !ok || b.Reason != "because" || snap.BoundListeners.Len() != 1 {
+		if b, ok := snap.BoundListeners.Get("l"); !ok || b.Reason != "because" || b.Edges != nil ||
+			snap.BoundListeners.Len() != 1 {
 			t.Errorf("bound %+v", b)
 		}
-		p.Report(route.Report{Targets: []elb.TargetHealth{seen}}) // nothing new
+		a.Report(route.Report{Targets: []elb.Verdict{seen}}) // nothing new
 		synctest.Wait()
-		if now := store.View().Rev; now > snap.Rev+1 {
+		if now := store.View().Rev; now != snap.Rev {
 			t.Errorf("revision %d became %d", snap.Rev, now)
 		}
 		stale := seen
 		stale.Registered, stale.State = time.Unix(0, 0), elb.Unhealthy
-		p.Report(route.Report{Targets: []elb.TargetHealth{stale}}) // of a registration that is no more
+		a.Report(route.Report{Targets: []elb.Verdict{stale}}) // of a registration that is no more
 		synctest.Wait()
 		if h, _ := store.View().TargetHealth.Get(key); h.State != elb.Healthy {
 			t.Errorf("health %+v", h)
@@ -168,10 +180,11 @@ func TestReportsBecomeRows(t *testing.T) {
 	})
 }
 
-// From a row in the store to a byte on the wire and back: a request is answered, a target's health is in the state, and a target that
-// was deregistered gets nothing after Sync.
+// From a row in the store to a byte on the wire and back: a request is answered, a target's health
+// is in the state, and a target that was deregistered gets nothing after Sync.
 func TestStoreToWire(t *testing.T) {
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
+	backend := httptest.NewServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 	defer backend.Close()
 	host, port, _ := net.SplitHostPort(strings.TrimPrefix(backend.URL, "http://"))
 	store := open(t)
@@ -181,21 +194,23 @@ func TestStoreToWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := edge.New(edge.Config{Reporter: p, Listen: func(string) (net.Listener, error) { return l, nil }})
+	a := p.Attach("a")
+	e, err := edge.New(edge.Config{Reporter: a, Listen: func(string) (net.Listener, error) { return l, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { e.Run(ctx) })
-	running.Go(func() { p.Run(ctx, e) })
+	running.Go(func() { p.Run(ctx) })
+	running.Go(func() { a.Run(ctx, e) })
 	defer running.Wait()
 	defer cancel()
 
 	n, _ := strconv.Atoi(port)
 	target := &elb.Target{TargetGroupARN: "tg", ID: host, Address: host, Port: n, Registered: time.Now()}
-	judged := store.Subscribe(func(c state.Change) []string {
-		if h, ok := c.New.(*elb.TargetHealth); ok && h != nil && h.State == elb.Healthy {
+	judged := state.Subscribe(store, func(c state.Change, _ *state.Snapshot) []string {
+		if h, ok := c.(state.Changed[elb.TargetHealth]); ok && h.New != nil && h.New.State == elb.Healthy {
 			return []string{h.Key}
 		}
 		return nil

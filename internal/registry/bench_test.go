@@ -19,8 +19,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// BenchmarkLayer pushes and pulls a layer of 32 MiB over loopback, beside writing the same bytes to a file, hashing and syncing it, which
-// is the least a registry has to do.
+// BenchmarkLayer pushes and pulls a layer of 32 MiB over loopback, beside writing the same bytes to
+// a file, hashing and syncing it, which is the least a registry has to do.
 func BenchmarkLayer(b *testing.B) {
 	const size = 32 << 20
 	content := make([]byte, size)
@@ -36,7 +36,7 @@ func BenchmarkLayer(b *testing.B) {
 		b.Fatal(err)
 	}
 	reg := New(Config{Account: account, Region: region, CreateOnPush: true, Now: time.Now, Logger: quiet}, store, blobs)
-	server := httptest.NewServer(NewHandler(reg, &Gate{Open: true}, quiet))
+	server := httptest.NewServer(NewHandler(reg, &Access{Open: true}, quiet))
 	defer server.Close()
 
 	var floor, push, pull time.Duration
@@ -48,7 +48,8 @@ func BenchmarkLayer(b *testing.B) {
 
 		digest := blob.Digest(content)
 		begin = time.Now()
-		resp, err := http.Post(server.URL+"/v2/bench/blobs/uploads/?digest="+digest, octets, strings.NewReader(string(content)))
+		resp, err := http.Post(server.URL+"/v2/bench/blobs/uploads/?digest="+digest, octets,
+			strings.NewReader(string(content)))
 		if err != nil || resp.StatusCode != http.StatusCreated {
 			b.Fatal(resp, err)
 		}

@@ -18,10 +18,12 @@ func (r *rig) push(t testing.TB, content string) string {
 	if _, err := r.blobs.Put([]byte(content)); err != nil {
 		t.Fatal(err)
 	}
-	return `{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"` + digest + `","size":` + strconv.Itoa(len(content)) + `}`
+	return `{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"` + digest + `","size":` +
+		strconv.Itoa(len(content)) + `}`
 }
 
-// Whatever JSON comes as a manifest, it is an image or refused as MANIFEST_INVALID (distribution specification, "Error Codes").
+// Whatever JSON comes as a manifest, it is an image or refused as MANIFEST_INVALID (distribution
+// specification, "Error Codes").
 func TestManifestsOfOtherTypes(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)
@@ -29,10 +31,13 @@ func TestManifestsOfOtherTypes(t *testing.T) {
 	with := func(field, value string) string {
 		return `{"schemaVersion":2,"config":` + config + `,"layers":[],"` + field + `":` + value + `}`
 	}
-	bodies := []string{"null", "true", "1", `"x"`, "[]", "[{}]", "{}", "", "{} {}", "\xff", `{"schemaVersion":"2"}`, `{"schemaVersion":1}`,
+	bodies := []string{"null", "true", "1", `"x"`, "[]", "[{}]", "{}", "", "{} {}", "\xff",
+		`{"schemaVersion":"2"}`, `{"schemaVersion":1}`,
 		strings.Repeat("[", 20000) + strings.Repeat("]", 20000)}
-	for _, field := range []string{"subject", "config", "layers", "manifests", "annotations", "mediaType", "artifactType", "schemaVersion"} {
-		for _, value := range []string{"1", "true", `"x"`, "[1]", `{"digest":1}`, `{"digest":"x"}`, `{"digest":"","size":1}`, `[{"digest":{}}]`, `{"a":1}`} {
+	for _, field := range []string{"subject", "config", "layers", "manifests", "annotations", "mediaType",
+		"artifactType", "schemaVersion"} {
+		for _, value := range []string{"1", "true", `"x"`, "[1]", `{"digest":1}`, `{"digest":"x"}`,
+			`{"digest":"","size":1}`, `[{"digest":{}}]`, `{"a":1}`} {
 			if field == "artifactType" && value == `"x"` {
 				continue // any text will do
 			}
@@ -40,23 +45,27 @@ func TestManifestsOfOtherTypes(t *testing.T) {
 		}
 	}
 	for _, body := range bodies {
-		for _, mediaType := range []string{repository.DockerManifest, repository.DockerList, repository.OCIManifest, repository.OCIIndex,
+		for _, mediaType := range []string{repository.DockerManifest, repository.DockerList,
+			repository.OCIManifest, repository.OCIIndex,
 			repository.OCIManifest + "; charset=utf-8", "text/plain", "not a media type", ""} {
 			resp, got := r.request(t, "PUT", "/v2/chat/manifests/1", http.Header{"Content-Type": {mediaType}}, body)
 			refused := resp.StatusCode == 400 && strings.Contains(got, `"code":"MANIFEST_INVALID"`)
-			if mayPass := strings.HasPrefix(body, `{"schemaVersion":2,`) && resp.StatusCode == 201; !refused && !mayPass {
+			if mayPass := strings.HasPrefix(body, `{"schemaVersion":2,`) &&
+				resp.StatusCode == 201; !refused && !mayPass {
 				t.Errorf("%.120s as %q: %s %s", body, mediaType, resp.Status, got)
 			}
 		}
 	}
 	for _, value := range []string{"1", "true", `"x"`, "[]", "{}", `{"digest":1}`, `{"digest":"x","size":1}`} {
-		resp, got := r.request(t, "PUT", "/v2/chat/manifests/1", http.Header{"Content-Type": {repository.OCIManifest}}, with("subject", value))
+		resp, got := r.request(t, "PUT", "/v2/chat/manifests/1",
+			http.Header{"Content-Type": {repository.OCIManifest}}, with("subject", value))
 		if resp.StatusCode != 400 || !strings.Contains(got, `"code":"MANIFEST_INVALID"`) {
 			t.Errorf("subject %s: %s %s", value, resp.Status, got)
 		}
 	}
 	subject := `{"mediaType":"` + repository.OCIManifest + `","digest":"` + blob.Digest([]byte("x")) + `","size":1}`
-	resp, got := r.request(t, "PUT", "/v2/chat/manifests/1", http.Header{"Content-Type": {repository.OCIManifest + "; charset=utf-8"}}, with("subject", subject))
+	resp, got := r.request(t, "PUT", "/v2/chat/manifests/1",
+		http.Header{"Content-Type": {repository.OCIManifest + "; charset=utf-8"}}, with("subject", subject))
 	if resp.StatusCode != 201 || resp.Header.Get("OCI-Subject") != blob.Digest([]byte("x")) {
 		t.Errorf("a good manifest: %s %s %v", resp.Status, got, resp.Header)
 	}
@@ -64,7 +73,8 @@ func TestManifestsOfOtherTypes(t *testing.T) {
 
 // FuzzManifest pushes any bytes as a manifest: the answer is never a failure of the server.
 func FuzzManifest(f *testing.F) {
-	for _, s := range []string{"{}", "null", `{"schemaVersion":2,"config":{"digest":"sha256:0","size":1}}`, `{"schemaVersion":2,"subject":[]}`} {
+	for _, s := range []string{"{}", "null", `{"schemaVersion":2,"config":{"digest":"sha256:0","size":1}}`,
+		`{"schemaVersion":2,"subject":[]}`} {
 		f.Add(s, repository.OCIManifest)
 	}
 	f.Fuzz(func(t *testing.T, body, mediaType string) {
@@ -78,8 +88,8 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// Chunks come in order. One that does not is refused with 416, and the client learns where to go on (distribution specification, "Pushing a
-// blob in chunks").
+// Chunks come in order. One that does not is refused with 416, and the client learns where to go on
+// (distribution specification, "Pushing a blob in chunks").
 func TestChunksOutOfOrder(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)
@@ -170,7 +180,8 @@ func TestRangesOfBlobs(t *testing.T) {
 	at := "/v2/chat/blobs/" + blob.Digest([]byte("helloworld"))
 	for rng, want := range map[string]string{
 		"bytes=0-4": "206 bytes 0-4/10 hello", "bytes=5-": "206 bytes 5-9/10 world", "bytes=-3": "206 bytes 7-9/10 rld",
-		"bytes=5-100": "206 bytes 5-9/10 world", "bytes=10-": "416 bytes */10 ", "bytes=20-30": "416 bytes */10 ", "": "200  helloworld",
+		"bytes=5-100": "206 bytes 5-9/10 world", "bytes=10-": "416 bytes */10 ",
+		"bytes=20-30": "416 bytes */10 ", "": "200  helloworld",
 		"lines=1-2": "416  ",
 	} {
 		resp, body := r.request(t, "GET", at, http.Header{"Range": {rng}}, "")

@@ -34,7 +34,8 @@ func TestDiskFull(t *testing.T) {
 	}
 	big := make([]byte, 2<<20)
 	rand.Read(big)
-	if code, body := upload(string(big)); code != 507 || !strings.Contains(body, "no space left on the registry's disk") {
+	if code, body := upload(string(big)); code != 507 ||
+		!strings.Contains(body, "no space left on the registry's disk") {
 		t.Errorf("too much: %d %s", code, body)
 	}
 	begun, _ := r.request(t, "POST", "/v2/chat/blobs/uploads/", nil, "")
@@ -42,10 +43,13 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, body := r.request(t, "PUT", at.Path+"?digest="+blob.Digest(big), nil, string(big)); resp.StatusCode != 507 || !strings.Contains(body, "no space left on the registry's disk") {
+	if resp, body := r.request(t, "PUT",
+		at.Path+"?digest="+blob.Digest(big), nil, string(big)); resp.StatusCode != 507 ||
+		!strings.Contains(body, "no space left on the registry's disk") {
 		t.Errorf("too much for an upload that was begun: %s %s", resp.Status, body)
 	}
-	if resp, body := r.request(t, "GET", "/v2/chat/blobs/"+blob.Digest([]byte("small")), nil, ""); resp.StatusCode != 200 || body != "small" {
+	if resp, body := r.request(t, "GET", "/v2/chat/blobs/"+blob.Digest([]byte("small")), nil,
+		""); resp.StatusCode != 200 || body != "small" {
 		t.Errorf("reading: %s %q", resp.Status, body)
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "uploads"))
@@ -69,7 +73,8 @@ func TestDiskBudget(t *testing.T) {
 	if code, body := upload(strings.Repeat("a", 60_000)); code != 201 {
 		t.Fatalf("%d %s", code, body)
 	}
-	if code, body := upload(strings.Repeat("b", 60_000)); code != 403 || !strings.Contains(body, `"DENIED"`) || !strings.Contains(body, "--disk-budget") {
+	if code, body := upload(strings.Repeat("b", 60_000)); code != 403 ||
+		!strings.Contains(body, `"DENIED"`) || !strings.Contains(body, "--disk-budget") {
 		t.Errorf("over the budget: %d %s", code, body)
 	}
 	if used := r.blobs.Used(); used != 60_000 {

@@ -16,7 +16,8 @@ import (
 // docker runs the real client against the real engine.
 func docker(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "docker", append([]string{"--config", os.Getenv("BERTH_TEST_DOCKER_CONFIG")}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "docker",
+		append([]string{"--config", os.Getenv("BERTH_TEST_DOCKER_CONFIG")}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -60,7 +61,8 @@ func main() { wd, _ := os.Getwd(); fmt.Println("hello", os.Getenv("WHO"), os.Get
 	return bin
 }
 
-// Issue 2, section 8: docker push and docker pull work against the registry, and an image is made without docker's builder.
+// Issue 2, section 8: docker push and docker pull work against the registry, and an image is made
+// without docker's builder.
 func TestDockerPushAndPull(t *testing.T) {
 	_, err := exec.LookPath("docker")
 	need(t, err == nil, "the docker client")
@@ -70,7 +72,8 @@ func TestDockerPushAndPull(t *testing.T) {
 	t.Setenv("BERTH_TEST_DOCKER_CONFIG", t.TempDir())
 
 	r := newRig(t, func(c *Config) { c.CreateOnPush = true })
-	img, err := image.FromBinary(hello(t), image.Config{Env: []string{"WHO=berth"}, User: "nobody", WorkingDir: "/tmp", Cmd: []string{"a", "b"}})
+	img, err := image.FromBinary(hello(t),
+		image.Config{Env: []string{"WHO=berth"}, User: "nobody", WorkingDir: "/tmp", Cmd: []string{"a", "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +87,9 @@ func TestDockerPushAndPull(t *testing.T) {
 	if out, err := docker(t, "pull", ref+":made"); err == nil || !strings.Contains(out, "no basic auth credentials") {
 		t.Errorf("a pull without login: %v\n%s", err, out)
 	}
-	login := exec.CommandContext(t.Context(), "docker", "--config", os.Getenv("BERTH_TEST_DOCKER_CONFIG"), "login", "-u", User, "--password-stdin", "https://"+r.host) // as GetAuthorizationToken names it
+	// as GetAuthorizationToken names it
+	login := exec.CommandContext(t.Context(), "docker", "--config", os.Getenv("BERTH_TEST_DOCKER_CONFIG"),
+		"login", "-u", User, "--password-stdin", "https://"+r.host)
 	login.Stdin = strings.NewReader(r.auth().Password)
 	if out, err := login.CombinedOutput(); err != nil {
 		t.Fatalf("login: %v\n%s", err, out)
@@ -120,7 +125,8 @@ func importTar(t *testing.T, ref string) {
 		t.Fatal(err)
 	}
 	tarball := filepath.Join(t.TempDir(), "fs.tar")
-	if out, err := exec.CommandContext(t.Context(), "tar", "-C", dir, "-cf", tarball, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "tar", "-C", dir, "-cf", tarball,
+		".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	mustDocker(t, "import", tarball, ref)

@@ -14,8 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/registry/blob"
 )
 
-// wire turns an error of the rooms below into one of the distribution protocol: a code of its list and a sentence for the person at
-// the docker command line. What it does not know is the program's own failure and becomes a 500.
+// wire turns an error into one of the distribution protocol: a code of its list, and a sentence for the person
+// at the docker command. An unknown error is a failure of this program and becomes a 500.
 func wire(err error) error {
 	var known ociregistry.Error
 	f, isFault := errors.AsType[*fault.Error](err)
@@ -25,13 +25,15 @@ func wire(err error) error {
 	case errors.As(err, new(*budget.Full)):
 		return status(http.StatusForbidden, ociregistry.ErrDenied.Code(), err.Error())
 	case noSpace(err):
-		return status(http.StatusInsufficientStorage, "UNKNOWN", "there is no space left on the registry's disk; nothing was stored")
+		return status(http.StatusInsufficientStorage, "UNKNOWN",
+			"there is no space left on the registry's disk; nothing was stored")
 	case errors.Is(err, blob.ErrDigest):
 		return ociregistry.NewError(err.Error(), ociregistry.ErrDigestInvalid.Code(), nil)
 	case errors.Is(err, blob.ErrUploadUnknown):
 		return ociregistry.ErrBlobUploadUnknown
 	case errors.Is(err, blob.ErrTooManyUploads):
-		return status(http.StatusTooManyRequests, "TOOMANYREQUESTS", err.Error()+": finish or cancel some, or try again in a minute")
+		return status(http.StatusTooManyRequests, "TOOMANYREQUESTS",
+			err.Error()+": finish or cancel some, or try again in a minute")
 	case errors.Is(err, blob.ErrOffset):
 		return ociregistry.NewError(err.Error(), ociregistry.ErrRangeInvalid.Code(), nil)
 	case errors.Is(err, fs.ErrNotExist):
@@ -50,11 +52,12 @@ func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// notes are what belongs to a request beside what the protocol's server passes on. They travel in the request's context.
+// notes are facts about a request that the protocol's server does not pass on. They travel in the request's
+// context.
 type notes struct {
 	refused    error // why bytes could not be written; the protocol's server keeps only the text of such errors
-	chunkStart int64 // where in its upload the chunk belongs, -1 when the client did not say
-	nothing    bool  // the client asked for a page of no entries
+	chunkStart int64 // the offset of the chunk in its upload, -1 if the client did not say
+	nothing    bool  // the client asked for a page of zero entries
 }
 
 type notesKey struct{}
@@ -63,7 +66,7 @@ func withNotes(ctx context.Context) context.Context {
 	return context.WithValue(ctx, notesKey{}, &notes{chunkStart: -1})
 }
 
-// notesOf is nil outside of a request.
+// notesOf returns nil outside a request.
 func notesOf(ctx context.Context) *notes {
 	n, _ := ctx.Value(notesKey{}).(*notes)
 	return n
@@ -75,7 +78,7 @@ func (n *notes) refuse(err error) {
 	}
 }
 
-// why is the noted reason, or err when there is none.
+// why returns the noted reason, or err if there is none.
 func (n *notes) why(err error) error {
 	if n == nil || n.refused == nil {
 		return err

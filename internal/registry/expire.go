@@ -10,8 +10,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Expire removes the images that their repositories' lifecycle policies want gone, and returns how many. Their content goes with a
-// later Sweep. A policy that cannot be carried out keeps no other from it; the error tells of all of them.
+// Expire removes the images that expire by their repositories' lifecycle policies, and returns how many. A
+// later Sweep removes their content. If one policy cannot be carried out, the others still are; the error joins
+// all failures.
 func (r *Registry) Expire(ctx context.Context) (int, error) {
 	total := 0
 	var errs []error

@@ -23,7 +23,7 @@ type rig struct {
 	*Registry
 	store     *state.Store
 	passwords *Passwords
-	gate      *Gate
+	access    *Access
 	server    *httptest.Server
 	host      string
 }
@@ -49,8 +49,8 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	}
 	keys := identity.NewKeyRing(identity.AccessKey{ID: "AKIATEST", Secret: "secret", Principal: identity.Root(account)})
 	r := &rig{Registry: New(cfg, store, blobs), store: store, passwords: passwords,
-		gate: &Gate{Passwords: passwords, Keys: keys, Now: cfg.Now}}
-	r.server = httptest.NewServer(NewHandler(r.Registry, r.gate, cfg.Logger))
+		access: &Access{Passwords: passwords, Keys: keys, Now: cfg.Now}}
+	r.server = httptest.NewServer(NewHandler(r.Registry, r.access, cfg.Logger))
 	t.Cleanup(r.server.Close)
 	r.host = r.server.Listener.Addr().String()
 	return r

@@ -14,17 +14,18 @@ import (
 	"cuelabs.dev/go/oci/ociregistry/ociserver"
 )
 
-// NewHandler serves r under /v2/ to those the gate admits.
-func NewHandler(r *Registry, gate *Gate, logger *slog.Logger) http.Handler {
-	h := &handler{registry: r, gate: gate, logger: logger}
+// NewHandler serves r under /v2/ to callers that access admits.
+func NewHandler(r *Registry, access *Access, logger *slog.Logger) http.Handler {
+	h := &handler{registry: r, access: access, logger: logger}
 	h.protocol = ociserver.New(r, &ociserver.Options{WriteError: h.writeError})
 	return h
 }
 
-// handler answers what the distribution specification settles more exactly than the protocol's server does, and leaves the rest to it.
+// handler answers requests for which the distribution specification is stricter than the protocol's server, and
+// passes on the rest.
 type handler struct {
 	registry *Registry
-	gate     *Gate
+	access   *Access
 	logger   *slog.Logger
 	protocol http.Handler
 }
@@ -32,7 +33,7 @@ type handler struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Docker-Distribution-API-Version", "registry/2.0")
 	user, password, _ := req.BasicAuth()
-	if !h.gate.admits(user, password) {
+	if !h.access.admits(user, password) {
 		challenge(w, req)
 		return
 	}
@@ -74,18 +75,19 @@ func (h *handler) serve(w http.ResponseWriter, req *http.Request, at, asked plac
 
 func isZero(n string) bool { return n != "" && strings.Trim(n, "0") == "" }
 
-// serveBlob answers with content, or with the part of it that Range asks for (RFC 9110 14).
+// serveBlob answers with content, or with the part that Range asks for (RFC 9110 14).
 func (h *handler) serveBlob(w http.ResponseWriter, req *http.Request, at place) error {
 	if !ociref.IsValidDigest(at.reference) {
-		return status(http.StatusBadRequest, "DIGEST_INVALID", fmt.Sprintf("%q is no digest", at.reference))
+		return status(http.StatusBadRequest, "DIGEST_INVALID", fmt.Sprintf("%q is not a digest", at.reference))
 	}
 	blob, err := h.registry.GetBlob(req.Context(), at.repository, ociregistry.Digest(at.reference))
 	if err != nil {
 		return err
 	}
 	defer blob.Close()
-	if req.Method == http.MethodHead { // who asks may be about to push the manifest alone
-		if _, err := h.registry.ResolveBlob(req.Context(), at.repository, ociregistry.Digest(at.reference)); err != nil {
+	if req.Method == http.MethodHead { // the client may be about to push the manifest only
+		if _, err := h.registry.ResolveBlob(req.Context(), at.repository,
+			ociregistry.Digest(at.reference)); err != nil {
 			return err
 		}
 	}
@@ -122,7 +124,8 @@ func challenge(w http.ResponseWriter, req *http.Request) {
 	ociregistry.WriteError(w, ociregistry.NewError(message, ociregistry.ErrUnauthorized.Code(), nil))
 }
 
-// writeError answers an error. Those without a code are our own failures: the log has their text and the caller a sentence.
+// writeError answers with an error. Errors without a code are failures of this program: the log gets their
+// text, and the caller a sentence.
 func (h *handler) writeError(w http.ResponseWriter, req *http.Request, err error) {
 	err = notesOf(req.Context()).why(err)
 	at := placeOf(req.URL.Path)
@@ -143,8 +146,8 @@ func (h *handler) writeError(w http.ResponseWriter, req *http.Request, err error
 	w.Write(body)
 }
 
-// marshal is ociregistry.MarshalError, but for errors with an HTTP status of their own: that is the answer's status, and their text
-// is not part of the message.
+// marshal is ociregistry.MarshalError, except for errors with an HTTP status: the answer has that status, and
+// its text is not part of the message.
 func marshal(err error) (body []byte, code int) {
 	own, ok := errors.AsType[ociregistry.HTTPError](err)
 	if !ok {
@@ -157,7 +160,8 @@ func marshal(err error) (body []byte, code int) {
 	return body, own.StatusCode()
 }
 
-// tellUpload tells the client of a chunk out of order how far its upload is, so that it can go on from there.
+// tellUpload tells the client of a chunk out of order how many bytes of its upload have arrived, so that it can
+// continue.
 func (h *handler) tellUpload(w http.ResponseWriter, req *http.Request, at place) {
 	u, err := h.registry.blobs.Resume(at.uploadID())
 	if err != nil {
@@ -169,7 +173,7 @@ func (h *handler) tellUpload(w http.ResponseWriter, req *http.Request, at place)
 
 var registryHost = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?::[0-9]+)?$`)
 
-// byHost makes the long path of a request that names account and region by its host.
+// byHost makes the long path of a request that gives account and region in its host name.
 func byHost(req *http.Request) *http.Request {
 	m := registryHost.FindStringSubmatch(req.Host)
 	rest, ok := strings.CutPrefix(req.URL.Path, "/v2/")
@@ -181,7 +185,8 @@ func byHost(req *http.Request) *http.Request {
 	return out
 }
 
-// mountable turns a mount of content that is not here into the beginning of an upload, as the distribution specification wants.
+// mountable turns a mount of missing content into the start of an upload, as the distribution specification
+// requires.
 func mountable(req *http.Request, r *Registry) *http.Request {
 	if req.Method != http.MethodPost || req.URL.RawQuery == "" {
 		return req

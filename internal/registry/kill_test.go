@@ -48,13 +48,14 @@ func serveForEver(dir string) error {
 	if err != nil {
 		return err
 	}
-	reg := New(Config{Account: account, Region: region, CreateOnPush: true, Now: time.Now, Logger: logger}, store, blobs)
+	reg := New(Config{Account: account, Region: region, CreateOnPush: true, Now: time.Now, Logger: logger},
+		store, blobs)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	fmt.Println(l.Addr())
-	return http.Serve(l, NewHandler(reg, &Gate{Open: true}, logger))
+	return http.Serve(l, NewHandler(reg, &Access{Open: true}, logger))
 }
 
 // startChild starts a registry of its own process on dir and returns its address.
@@ -77,8 +78,9 @@ func startChild(t *testing.T, dir string) (cmd *exec.Cmd, host string) {
 	return cmd, line[:len(line)-1]
 }
 
-// Issue 2, section 4: kill -9 at any moment loses nothing that was answered. Every image whose push was answered can be pulled whole,
-// and a tag that was not answered either does not exist or has a whole image.
+// Issue 2, section 4: kill -9 at any moment loses nothing that was answered. Every image whose push
+// was answered can be pulled whole, and a tag that was not answered either does not exist or has a
+// whole image.
 func TestKill9(t *testing.T) {
 	dir := t.TempDir()
 	pushed := map[string]string{} // digest by tag, of answered pushes

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Repositories implements ociregistry.Lister; the paths are the long ones outside of the server's own account and region.
+// Repositories implements ociregistry.Lister. Outside the server's own account and region, paths are long ones.
 func (r *Registry) Repositories(ctx context.Context, startAfter string) iter.Seq2[string, error] {
 	if notesOf(ctx).wantsNothing() {
 		return after(nil, "")
@@ -44,7 +44,7 @@ func (r *Registry) Tags(ctx context.Context, path string, startAfter string) ite
 	return after(tags, startAfter)
 }
 
-// after yields the sorted names that follow start.
+// after yields the names after start, in order.
 func after(names []string, start string) iter.Seq2[string, error] {
 	slices.Sort(names)
 	return func(yield func(string, error) bool) {
@@ -57,7 +57,9 @@ func after(names []string, start string) iter.Seq2[string, error] {
 }
 
 // Referrers implements ociregistry.Lister.
-func (r *Registry) Referrers(_ context.Context, path string, d ociregistry.Digest, artifactType string) iter.Seq2[ociregistry.Descriptor, error] {
+func (r *Registry) Referrers(
+	_ context.Context, path string, d ociregistry.Digest, artifactType string,
+) iter.Seq2[ociregistry.Descriptor, error] {
 	snap := r.store.View()
 	repo, err := r.repository(&snap.Tables, path)
 	if err != nil {
@@ -77,7 +79,7 @@ func (r *Registry) Referrers(_ context.Context, path string, d ociregistry.Diges
 	}
 }
 
-// DeleteManifest implements ociregistry.Deleter: the image goes with all its tags.
+// DeleteManifest implements ociregistry.Deleter. It deletes the image with all its tags.
 func (r *Registry) DeleteManifest(ctx context.Context, path string, d ociregistry.Digest) error {
 	img, err := r.image(path, "", d.String())
 	if err != nil {
@@ -89,7 +91,7 @@ func (r *Registry) DeleteManifest(ctx context.Context, path string, d ociregistr
 	}))
 }
 
-// DeleteTag implements ociregistry.Deleter: the image stays, by its digest.
+// DeleteTag implements ociregistry.Deleter. The image stays and is found by its digest.
 func (r *Registry) DeleteTag(ctx context.Context, path, tag string) error {
 	was, err := r.image(path, tag, "")
 	if err != nil {

@@ -12,17 +12,19 @@ import (
 	"github.com/berthhq/berth/internal/repository"
 )
 
-// octets is the media type of blobs, about which only manifests know more.
+// octets is the media type of blobs. Only manifests know more about them.
 const octets = "application/octet-stream"
 
-// GetBlob implements ociregistry.Reader. Any blob the registry has is served from any repository: content is named by its digest, so
-// whoever can name it has had it.
+// GetBlob implements ociregistry.Reader. Every blob is served from every repository: content is named by its
+// digest, so a caller who knows the name has had the content.
 func (r *Registry) GetBlob(ctx context.Context, repo string, d ociregistry.Digest) (ociregistry.BlobReader, error) {
 	return r.GetBlobRange(ctx, repo, d, 0, -1)
 }
 
 // GetBlobRange implements ociregistry.Reader.
-func (r *Registry) GetBlobRange(_ context.Context, repo string, d ociregistry.Digest, from, to int64) (ociregistry.BlobReader, error) {
+func (r *Registry) GetBlobRange(
+	_ context.Context, repo string, d ociregistry.Digest, from, to int64,
+) (ociregistry.BlobReader, error) {
 	if _, err := r.repository(&r.store.View().Tables, repo); err != nil {
 		return nil, err
 	}
@@ -37,10 +39,12 @@ func (r *Registry) GetBlobRange(_ context.Context, repo string, d ociregistry.Di
 		f.Close()
 		return nil, ociregistry.ErrRangeInvalid
 	}
-	return &blobReader{f, io.LimitReader(f, max(0, to-from)), ociregistry.Descriptor{MediaType: octets, Digest: d, Size: size}}, nil
+	return &blobReader{f, io.LimitReader(f, max(0, to-from)), ociregistry.Descriptor{
+		MediaType: octets, Digest: d, Size: size,
+	}}, nil
 }
 
-// blobReader is a part of a file. WriteTo lets the kernel copy from file to socket.
+// blobReader reads a part of a file. WriteTo lets the kernel copy from file to socket.
 type blobReader struct {
 	*os.File
 	part io.Reader
@@ -84,7 +88,8 @@ func descriptor(img *repository.Image) ociregistry.Descriptor {
 	return ociregistry.Descriptor{MediaType: img.MediaType, Digest: digest.Digest(img.Digest), Size: img.ManifestSize}
 }
 
-// ResolveBlob implements ociregistry.Reader. Who asks may be about to push a manifest instead of the blob, so the blob becomes young.
+// ResolveBlob implements ociregistry.Reader. The caller may be about to push only a manifest that refers to the
+// blob, so the blob's time is set to now.
 func (r *Registry) ResolveBlob(ctx context.Context, repo string, d ociregistry.Digest) (ociregistry.Descriptor, error) {
 	if _, err := r.repository(&r.store.View().Tables, repo); err != nil {
 		return ociregistry.Descriptor{}, err
@@ -102,7 +107,9 @@ func (r *Registry) keep(d ociregistry.Digest) (ociregistry.Descriptor, error) {
 }
 
 // ResolveManifest implements ociregistry.Reader.
-func (r *Registry) ResolveManifest(_ context.Context, repo string, d ociregistry.Digest) (ociregistry.Descriptor, error) {
+func (r *Registry) ResolveManifest(
+	_ context.Context, repo string, d ociregistry.Digest,
+) (ociregistry.Descriptor, error) {
 	return r.resolve(repo, "", d.String())
 }
 

@@ -1,13 +1,15 @@
-// Package registry is the OCI distribution server that stands for Amazon ECR's docker endpoint: what `docker push`, `docker pull`
-// and the agent speak to under /v2/.
+// Package registry is the OCI distribution server in place of Amazon ECR's docker endpoint: docker push, docker
+// pull and the agent call it under /v2/.
 //
-// The protocol (paths, uploads, ranges, paging, error bodies) is cuelabs.dev/go/oci/ociregistry's; what is stored and what is
-// allowed is decided here. Content lies in blob.Store; which image a repository has, and under which tags, is in state, where
-// action/ecr reads and changes the same rows. A push has happened when its manifest's transaction is durable.
+// Package cuelabs.dev/go/oci/ociregistry implements the protocol (paths, uploads, ranges, paging, error
+// bodies); this package decides what is stored and allowed. Content is in a blob.Store. The images and tags of
+// a repository are rows of the state, which action/ecr reads and changes, too. A push is complete when the
+// transaction of its manifest is durable.
 //
-// The path of a repository is ACCOUNT/REGION/NAME. A bare NAME means the account and region the server was started with; when there is no such
-// repository there and just one other region has one, it means that one: docker names no region, and regions share the port. A
-// request whose Host is ACCOUNT.dkr.ecr.REGION.amazonaws.com means that account and region. All methods are safe for concurrent use.
+// The path of a repository is ACCOUNT/REGION/NAME. NAME alone means the account and region with which the
+// server was started. If that region has no such repository and exactly one other region does, it means that
+// one, since docker names no region and all regions share the port. A request with the host
+// ACCOUNT.dkr.ecr.REGION.amazonaws.com means that account and region. All methods are safe for concurrent use.
 package registry
 
 import (
@@ -25,43 +27,47 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Config says how a registry behaves.
+// Config configures a Registry.
 type Config struct {
-	Account, Region string // of repositories whose path does not say
-	// CreateOnPush makes a repository of the first push to its name. ECR refuses such a push, and so does the registry without this.
+	Account, Region string // for paths without account and region
+	// CreateOnPush creates a repository at the first push to its name. Without it such a push is refused, as
+	// by ECR.
 	CreateOnPush bool
-	// ByName says that the names which AWS gives registries lead here, with TLS.
+	// ByName means that the names of AWS's registries lead to this one, with TLS.
 	ByName bool
 	Now    func() time.Time
 	Logger *slog.Logger
 }
 
-// Registry is the content of all repositories. It implements ociregistry.Interface, whose repository names are paths as told above.
+// Registry is the content of all repositories. It implements ociregistry.Interface, where repositories are
+// named by paths as described above.
 type Registry struct {
-	*ociregistry.Funcs // answers ErrUnsupported for what is not implemented, and has the interface's private method
-	cfg                Config
-	store              *state.Store
-	blobs              *blob.Store
-	sweeping           sync.Mutex // one sweep at a time
-	fresh              fresh
+	// Funcs answers ErrUnsupported to the interface's methods that Registry does not define. Embedding it is the only
+	// way to implement the interface, which has a private method.
+	*ociregistry.Funcs
+	cfg      Config
+	store    *state.Store
+	blobs    *blob.Store
+	sweeping sync.Mutex // one sweep at a time
+	fresh    fresh
 }
 
 var _ ociregistry.Interface = (*Registry)(nil)
 
-// New makes a registry over the rows in store and the content in blobs.
+// New returns a registry of the rows in store and the content in blobs.
 func New(cfg Config, store *state.Store, blobs *blob.Store) *Registry {
 	return &Registry{cfg: cfg, store: store, blobs: blobs}
 }
 
-// ByName reports whether the names which AWS gives registries lead to this one.
+// ByName reports whether the names of AWS's registries lead to this one.
 func (r *Registry) ByName() bool { return r.cfg.ByName }
 
-// Path is the path under which the registry serves a repository, whatever its defaults are.
+// Path returns the path of a repository, whatever the registry's own account and region are.
 func Path(account, region, name string) string { return account + "/" + region + "/" + name }
 
 var qualified = regexp.MustCompile(`^([0-9]{12})/([a-z]{2}(?:-[a-z]+)+-[0-9]+)/(.+)$`)
 
-// split tells account, region and name of a path.
+// split returns account, region and name of a path.
 func (r *Registry) split(path string) (account, region, name string) {
 	if m := qualified.FindStringSubmatch(path); m != nil {
 		return m[1], m[2], m[3]
@@ -69,7 +75,7 @@ func (r *Registry) split(path string) (account, region, name string) {
 	return r.cfg.Account, r.cfg.Region, path
 }
 
-// repository finds the repository of a path, or fails with NAME_UNKNOWN in ECR's words.
+// repository returns the repository of a path, or the error NAME_UNKNOWN in ECR's words.
 func (r *Registry) repository(tables *state.Tables, path string) (*repository.Repository, error) {
 	account, region, name := r.split(path)
 	if repo, ok := tables.Repositories.Get(repository.ARN(region, account, name)); ok {
@@ -83,7 +89,7 @@ func (r *Registry) repository(tables *state.Tables, path string) (*repository.Re
 	return nil, ociregistry.NewError(repository.NotFound(name, account).Message, ociregistry.ErrNameUnknown.Code(), nil)
 }
 
-// onlyOne finds the repository of a name in whichever region has it, nil when none or several have.
+// onlyOne returns the repository of a name if exactly one region has one, or nil.
 func onlyOne(tables *state.Tables, account, name string) (found *repository.Repository) {
 	for repo := range tables.Repositories.All() {
 		if repo.Account != account || repo.Name != name {
@@ -97,7 +103,7 @@ func onlyOne(tables *state.Tables, account, name string) (found *repository.Repo
 	return found
 }
 
-// pushable is repository for those who write: it makes the missing one where the configuration says so.
+// pushable is repository for writers: it creates a missing repository if the configuration allows it.
 func (r *Registry) pushable(ctx context.Context, path string) (*repository.Repository, error) {
 	repo, err := r.repository(&r.store.View().Tables, path)
 	if err == nil || !r.cfg.CreateOnPush {
@@ -107,10 +113,10 @@ func (r *Registry) pushable(ctx context.Context, path string) (*repository.Repos
 	if err := repository.ValidateName(name); err != nil {
 		return nil, ociregistry.NewError(err.Error(), ociregistry.ErrNameInvalid.Code(), nil)
 	}
-	made := repository.New(region, account, name, r.cfg.Now())
+	made, there := repository.New(region, account, name, r.cfg.Now()), false
 	err = r.store.Update(ctx, func(tx *state.Tx) error {
 		if old, ok := tx.Repositories.Get(made.ARN); ok {
-			made = old
+			made, there = old, true
 			return nil
 		}
 		tx.Repositories.Put(made)
@@ -119,11 +125,13 @@ func (r *Registry) pushable(ctx context.Context, path string) (*repository.Repos
 	if err != nil {
 		return nil, wire(err)
 	}
-	r.cfg.Logger.Info("repository created by a push", "repository", made.ARN)
+	if !there {
+		r.cfg.Logger.Info("repository created by a push", "repository", made.ARN)
+	}
 	return made, nil
 }
 
-// image finds an image of a repository by tag or digest.
+// image returns an image of a repository by tag or digest.
 func (r *Registry) image(path, tag, digest string) (*repository.Image, error) {
 	snap := r.store.View()
 	repo, err := r.repository(&snap.Tables, path)
@@ -137,7 +145,8 @@ func (r *Registry) image(path, tag, digest string) (*repository.Image, error) {
 	if digest != "" {
 		id = "imageDigest:'" + digest + "'"
 	}
-	return nil, ociregistry.NewError(fmt.Sprintf("Requested image not found: the image with imageId {%s} does not exist within the repository with name '%s' in the registry with id '%s'",
+	return nil, ociregistry.NewError(fmt.Sprintf("Requested image not found: the image with imageId {%s} "+
+		"does not exist within the repository with name '%s' in the registry with id '%s'",
 		id, repo.Name, repo.Account), ociregistry.ErrManifestUnknown.Code(), nil)
 }
 
@@ -146,7 +155,7 @@ func find(tables *state.Tables, repositoryARN, tag, digest string) *repository.I
 		img, _ := tables.Images.Get(repository.ImageKey(repositoryARN, digest))
 		return img
 	}
-	for img := range tables.Images.By(state.ByImageTag, repository.TagKey(repositoryARN, tag)) {
+	for img := range tables.Images.By(state.ImagesByTag, repository.TagKey(repositoryARN, tag)) {
 		return img
 	}
 	return nil
@@ -157,15 +166,17 @@ func (r *Registry) Manifest(img *repository.Image) ([]byte, error) {
 	return r.blobs.Read(img.Digest, repository.MaxManifest)
 }
 
-// HasBlob returns the size of a blob, and false when it is not here.
+// HasBlob returns the size of a blob, and false if there is none.
 func (r *Registry) HasBlob(digest string) (int64, bool) {
 	size, err := r.blobs.Stat(digest)
 	return size, err == nil
 }
 
-// Put stores a manifest as the API's PutImage does, under a tag unless that is empty. The error is a *fault.Error of the repository
-// nouns, or one of the distribution protocol.
-func (r *Registry) Put(ctx context.Context, repo *repository.Repository, tag, mediaType string, manifest []byte) (*repository.Image, error) {
+// Put stores a manifest as the API's PutImage does, under a tag unless that is empty. The error is a
+// *fault.Error, or one of the distribution protocol.
+func (r *Registry) Put(
+	ctx context.Context, repo *repository.Repository, tag, mediaType string, manifest []byte,
+) (*repository.Image, error) {
 	img, err := repository.ReadManifest(repo.ARN, mediaType, manifest, r.cfg.Now())
 	if err != nil {
 		return nil, ociregistry.NewError(err.Error(), ociregistry.ErrManifestInvalid.Code(), nil)
@@ -193,40 +204,44 @@ func (r *Registry) Put(ctx context.Context, repo *repository.Repository, tag, me
 		}
 		return err
 	})
-	r.fresh.note(img) // also after an error: the image of a caller who no longer waits may be there all the same (state.ErrUnknown)
+	// also after an error: the image may exist although the caller stopped waiting (state.ErrUnknown)
+	r.fresh.note(img)
 	if err != nil {
 		return nil, err
 	}
 	return img, nil
 }
 
-// complete fails unless everything the image refers to is here.
+// complete returns an error unless everything that the image refers to exists.
 func (r *Registry) complete(repo *repository.Repository, img *repository.Image) error {
 	for _, b := range img.Blobs {
 		if _, err := r.blobs.Stat(b.Digest); err != nil {
-			return ociregistry.NewError("the manifest refers to blob "+b.Digest+", which has not been pushed", ociregistry.ErrManifestBlobUnknown.Code(), nil)
+			return ociregistry.NewError("the manifest refers to blob "+b.Digest+", which has not been pushed",
+				ociregistry.ErrManifestBlobUnknown.Code(), nil)
 		}
 	}
 	snap := r.store.View()
 	for _, d := range img.Children {
 		if _, ok := snap.Images.Get(repository.ImageKey(repo.ARN, d)); !ok {
-			return ociregistry.NewError("the index refers to manifest "+d+", which has not been pushed", ociregistry.ErrManifestBlobUnknown.Code(), nil)
+			return ociregistry.NewError("the index refers to manifest "+d+", which has not been pushed",
+				ociregistry.ErrManifestBlobUnknown.Code(), nil)
 		}
 	}
 	return nil
 }
 
-// unfinished is how long content that no image refers to is kept: pushes send blobs first and the manifest last.
+// unfinished is how long content without an image is kept: a push sends blobs first and the manifest last.
 const unfinished = 24 * time.Hour
 
 // idleUpload is how long an upload is kept that nobody writes to.
 const idleUpload = time.Hour
 
-// Sweep frees the space of content no image refers to any more; it returns the bytes freed. Meant to be called now and then.
+// Sweep removes content that no image refers to, and returns the number of bytes freed. It is called from time
+// to time.
 func (r *Registry) Sweep() (int64, error) {
 	r.sweeping.Lock()
 	defer r.sweeping.Unlock()
-	r.fresh.begin() // before the look at the images: one that it misses is noted
+	r.fresh.begin() // before the images are listed: an image that the list misses is noted
 	defer r.fresh.end()
 	used := r.used()
 	return r.blobs.Sweep(r.cfg.Now().Add(-unfinished), func(digest string) bool {
@@ -234,10 +249,10 @@ func (r *Registry) Sweep() (int64, error) {
 	})
 }
 
-// fresh is what images refer to that were pushed while a sweep goes on.
+// fresh has the digests of images that are pushed during a sweep.
 type fresh struct {
 	mu      sync.Mutex
-	digests map[string]bool // nil when nothing is swept; guarded by mu
+	digests map[string]bool // nil unless a sweep is running; guarded by mu
 }
 
 func (f *fresh) begin() { f.set(map[string]bool{}) }
@@ -249,7 +264,8 @@ func (f *fresh) set(digests map[string]bool) {
 	f.digests = digests
 }
 
-// note is called under the pin under which the image was recorded: Sweep, which asks under none, does not come in between.
+// note is called under the pin under which the image was recorded. Sweep decides about a blob without a pin, so
+// it cannot come in between.
 func (f *fresh) note(img *repository.Image) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -272,7 +288,7 @@ func (r *Registry) used() map[string]bool {
 	return used
 }
 
-// refer adds what an image consists of.
+// refer adds the digests of everything that an image consists of.
 func refer(digests map[string]bool, img *repository.Image) {
 	digests[img.Digest] = true
 	for _, b := range img.Blobs {
@@ -280,7 +296,7 @@ func refer(digests map[string]bool, img *repository.Image) {
 	}
 }
 
-// Run expires images and sweeps now and then until ctx ends.
+// Run expires images and sweeps from time to time until ctx ends.
 func (r *Registry) Run(ctx context.Context) error {
 	tick, uploads := time.NewTicker(unfinished/4), time.NewTicker(idleUpload/6)
 	defer tick.Stop()
@@ -314,5 +330,5 @@ func (r *Registry) tidy(ctx context.Context) {
 	}
 }
 
-// Reset throws away all content; the rows are the caller's to remove.
+// Reset removes all content. The caller removes the rows.
 func (r *Registry) Reset() error { return r.blobs.Reset() }

@@ -123,7 +123,8 @@ func TestBareNameFindsTheOnlyRegion(t *testing.T) {
 	}
 	r.create(t, "eu-west-2", "chat", repository.Mutable)
 	push("one")
-	if resp, body := r.request(t, "DELETE", "/v2/chat/manifests/1", nil, ""); images("eu-west-2") != 1 || resp.StatusCode != http.StatusAccepted {
+	if resp, body := r.request(t, "DELETE", "/v2/chat/manifests/1", nil, ""); images("eu-west-2") != 1 ||
+		resp.StatusCode != http.StatusAccepted {
 		t.Errorf("eu-west-2 has %d images; the tag's deletion: %s %s", images("eu-west-2"), resp.Status, body)
 	}
 	if resp, _ := r.request(t, "GET", "/v2/chat/manifests/1", nil, ""); resp.StatusCode != http.StatusNotFound {
@@ -133,15 +134,18 @@ func TestBareNameFindsTheOnlyRegion(t *testing.T) {
 	push("two")
 	push("three")
 	if images("eu-west-2") != 1 || images("eu-west-1") != 0 || images(region) != 2 {
-		t.Errorf("images: eu-west-2 %d, eu-west-1 %d, %s %d", images("eu-west-2"), images("eu-west-1"), region, images(region))
+		t.Errorf("images: eu-west-2 %d, eu-west-1 %d, %s %d", images("eu-west-2"), images("eu-west-1"),
+			region, images(region))
 	}
 }
 
 // ECR refuses a push to a repository that does not exist; with CreateOnPush it is made.
 func TestUnknownRepository(t *testing.T) {
-	err := image.Push(t.Context(), newRig(t, nil).host+"/chat:1", tiny(t, "x"), image.Auth{User: "AKIATEST", Password: "secret"})
+	err := image.Push(t.Context(), newRig(t, nil).host+"/chat:1", tiny(t, "x"),
+		image.Auth{User: "AKIATEST", Password: "secret"})
 	if !errors.Is(err, ociregistry.ErrNameUnknown) ||
-		!strings.Contains(err.Error(), "The repository with name 'chat' does not exist in the registry with id '123456789012'") {
+		!strings.Contains(err.Error(),
+			"The repository with name 'chat' does not exist in the registry with id '123456789012'") {
 		t.Errorf("push = %v", err)
 	}
 	r := newRig(t, func(c *Config) { c.CreateOnPush = true })
@@ -165,7 +169,8 @@ func TestImmutableTag(t *testing.T) {
 		}
 	}
 	err := image.Push(t.Context(), ref, tiny(t, "two"), r.auth())
-	if err == nil || !strings.Contains(err.Error(), "The image tag '1' already exists in the 'chat' repository and cannot be overwritten because the tag is immutable.") {
+	if err == nil || !strings.Contains(err.Error(), "The image tag '1' already exists in the 'chat' "+
+		"repository and cannot be overwritten because the tag is immutable.") {
 		t.Errorf("push = %v", err)
 	}
 }
@@ -184,8 +189,9 @@ func TestAuthorization(t *testing.T) {
 		user, password string
 		want           int
 	}{
-		{User, good, 200}, {User, old, 401}, {User, foreign, 401}, {User, "", 401}, {User, good + "A", 401}, {"aws", good, 401},
-		{"AKIATEST", "secret", 200}, {"AKIATEST", "Secret", 401}, {"AKIANOBODY", "", 401}, {"", "", 401},
+		{User, good, 200}, {User, old, 401}, {User, foreign, 401}, {User, "", 401},
+		{User, good + "A", 401}, {"aws", good, 401}, {"AKIATEST", "secret", 200}, {"AKIATEST", "Secret", 401},
+		{"AKIANOBODY", "", 401}, {"", "", 401},
 	} {
 		req, _ := http.NewRequest("GET", r.server.URL+"/v2/", nil)
 		req.SetBasicAuth(c.user, c.password)
@@ -203,7 +209,8 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// The OCI distribution specification's chunked upload: chunks in order, 416 for one out of order, and the state of the upload.
+// The OCI distribution specification's chunked upload: chunks in order, 416 for one out of order,
+// and the state of the upload.
 func TestChunkedUpload(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)
@@ -216,7 +223,8 @@ func TestChunkedUpload(t *testing.T) {
 	if resp, body := r.request(t, "PATCH", at, part("5-9"), "world"); resp.StatusCode != 416 {
 		t.Errorf("chunk out of order: %s %s", resp.Status, body)
 	}
-	if resp, body := r.request(t, "PATCH", at, part("0-4"), "hello"); resp.StatusCode != 202 || resp.Header.Get("Range") != "0-4" {
+	if resp, body := r.request(t, "PATCH", at, part("0-4"), "hello"); resp.StatusCode != 202 ||
+		resp.Header.Get("Range") != "0-4" {
 		t.Errorf("first chunk: %s %s %s", resp.Status, body, resp.Header.Get("Range"))
 	}
 	if resp, _ := r.request(t, "GET", at, nil, ""); resp.StatusCode != 204 || resp.Header.Get("Range") != "0-4" {
@@ -226,13 +234,15 @@ func TestChunkedUpload(t *testing.T) {
 	if resp, body := r.request(t, "PUT", at+"?digest="+digest, part("5-9"), "world"); resp.StatusCode != 201 {
 		t.Errorf("last chunk: %s %s", resp.Status, body)
 	}
-	if resp, body := r.request(t, "GET", "/v2/chat/blobs/"+digest, http.Header{"Range": {"bytes=5-"}}, ""); resp.StatusCode != 206 || body != "world" {
+	if resp, body := r.request(t, "GET", "/v2/chat/blobs/"+digest, http.Header{"Range": {"bytes=5-"}},
+		""); resp.StatusCode != 206 || body != "world" {
 		t.Errorf("range: %s %q", resp.Status, body)
 	}
 	if resp, _ := r.request(t, "PUT", at+"?digest="+digest, nil, ""); resp.StatusCode != 404 {
 		t.Errorf("finished upload: %s", resp.Status)
 	}
-	if resp, body := r.request(t, "POST", "/v2/chat/blobs/uploads/?digest="+digest, nil, "hellowor1d"); resp.StatusCode != 400 || !strings.Contains(body, "DIGEST_INVALID") {
+	if resp, body := r.request(t, "POST", "/v2/chat/blobs/uploads/?digest="+digest, nil,
+		"hellowor1d"); resp.StatusCode != 400 || !strings.Contains(body, "DIGEST_INVALID") {
 		t.Errorf("wrong digest: %s %s", resp.Status, body)
 	}
 }
@@ -265,7 +275,8 @@ func TestTagsPageAndDelete(t *testing.T) {
 	if body != `{"name":"chat","tags":["a","b"]}` || !strings.Contains(resp.Header.Get("Link"), "last=b") {
 		t.Errorf("%s %v", body, resp.Header)
 	}
-	if _, body := r.request(t, "GET", "/v2/chat/tags/list?n=2&last=b", nil, ""); body != `{"name":"chat","tags":["c"]}` {
+	if _, body := r.request(t, "GET", "/v2/chat/tags/list?n=2&last=b", nil,
+		""); body != `{"name":"chat","tags":["c"]}` {
 		t.Error(body)
 	}
 	if resp, _ := r.request(t, "DELETE", "/v2/chat/manifests/a", nil, ""); resp.StatusCode != 202 {
@@ -320,7 +331,7 @@ func TestSweep(t *testing.T) {
 		t.Errorf("Sweep = %d, %v", freed, err)
 	}
 	reg, _ := ociclient.New(r.host, &ociclient.Options{Insecure: true})
-	r.gate.Open = true
+	r.access.Open = true
 	if _, err := reg.GetTag(t.Context(), "chat", "kept"); err != nil {
 		t.Error(err)
 	}
@@ -329,8 +340,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// However many images and however much to sweep there are, the images are looked through once. Measured in what it takes of memory, since
-// each look makes a table of all content.
+// However many images and however much to sweep there are, the images are looked through once.
+// Measured in what it takes of memory, since each look makes a table of all content.
 func TestSweepLooksThroughTheImagesOnce(t *testing.T) {
 	now := time.Now()
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
@@ -371,7 +382,7 @@ func allocated(fn func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// An image that is pushed while a sweep goes on keeps its content, also when all of it lay there unused and old.
+// An image that is pushed during a sweep keeps its content, also if all of it was there before, old and unused.
 func TestPushWhileSweeping(t *testing.T) {
 	now := time.Now()
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
@@ -394,7 +405,8 @@ func TestPushWhileSweeping(t *testing.T) {
 	r.fresh.begin() // as Sweep does: from here on it may have looked through the images
 	used := r.used()
 	// A caller who leaves does not learn that the image is there: it comes to be there all the same.
-	if _, err := r.Put(leaver{t.Context()}, repo, "again", row.MediaType, manifest); !errors.Is(err, state.ErrUnknown) && err != nil {
+	if _, err := r.Put(leaver{t.Context()}, repo, "again", row.MediaType,
+		manifest); !errors.Is(err, state.ErrUnknown) && err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range append(row.Blobs, repository.Blob{Digest: row.Digest}) {
@@ -404,7 +416,7 @@ func TestPushWhileSweeping(t *testing.T) {
 	}
 }
 
-// leaver is the context of a caller who leaves as soon as somebody waits.
+// leaver is the context of a caller who leaves as soon as something waits for it.
 type leaver struct{ context.Context }
 
 func (leaver) Done() <-chan struct{} {
@@ -426,7 +438,8 @@ func TestBadLifecyclePolicyStopsNoOther(t *testing.T) {
 		if err := r.store.Update(t.Context(), func(tx *state.Tx) error {
 			repo, _ := tx.Repositories.Get(repository.ARN(region, account, name))
 			c := *repo
-			c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
+			c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any",` +
+				`"countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
 			if name != "c" {
 				c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"rainy"}}]}`
 			}
@@ -437,7 +450,8 @@ func TestBadLifecyclePolicyStopsNoOther(t *testing.T) {
 		}
 	}
 	n, err := r.Expire(t.Context())
-	if n != 1 || err == nil || !strings.Contains(err.Error(), "repository a in us-east-1") || !strings.Contains(err.Error(), "repository b in us-east-1") {
+	if n != 1 || err == nil || !strings.Contains(err.Error(), "repository a in us-east-1") ||
+		!strings.Contains(err.Error(), "repository b in us-east-1") {
 		t.Errorf("Expire = %d, %v", n, err)
 	}
 }
@@ -457,7 +471,8 @@ func TestLifecyclePolicyIsCarriedOut(t *testing.T) {
 	err := r.store.Update(t.Context(), func(tx *state.Tx) error {
 		repo, _ := tx.Repositories.Get(repository.ARN(region, account, "chat"))
 		c := repo.Clone()
-		c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
+		c.LifecyclePolicy = `{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any",` +
+			`"countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}`
 		tx.Repositories.Put(c)
 		return nil
 	})
@@ -492,12 +507,14 @@ func TestListsOfNothing(t *testing.T) {
 			t.Errorf("GET %s = %s, %d bytes: %s", path, resp.Status, resp.ContentLength, body)
 		}
 	}
-	if resp, body := r.request(t, "GET", "/v2/nobody/tags/list", nil, ""); resp.StatusCode != 404 || !strings.Contains(body, "NAME_UNKNOWN") {
+	if resp, body := r.request(t, "GET", "/v2/nobody/tags/list", nil, ""); resp.StatusCode != 404 ||
+		!strings.Contains(body, "NAME_UNKNOWN") {
 		t.Errorf("tags of nothing: %s %s", resp.Status, body)
 	}
 }
 
-// Names and upload ids are refused by their own codes, whatever the body is (distribution specification, "Error Codes").
+// Names and upload ids are refused by their own codes, whatever the body is (distribution
+// specification, "Error Codes").
 func TestRefusedByThePath(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)

@@ -10,7 +10,9 @@ import (
 )
 
 // PushBlob implements ociregistry.Writer.
-func (r *Registry) PushBlob(ctx context.Context, repo string, desc ociregistry.Descriptor, content io.Reader) (ociregistry.Descriptor, error) {
+func (r *Registry) PushBlob(
+	ctx context.Context, repo string, desc ociregistry.Descriptor, content io.Reader,
+) (ociregistry.Descriptor, error) {
 	w, err := r.PushBlobChunked(ctx, repo, 0)
 	if err != nil {
 		return ociregistry.Descriptor{}, err
@@ -38,9 +40,11 @@ func (r *Registry) PushBlobChunked(ctx context.Context, repo string, chunkSize i
 	return writer{u, notesOf(ctx)}, nil
 }
 
-// PushBlobChunkedResume implements ociregistry.Writer. Where the chunk belongs is in the notes of the request. Docker does not say it,
-// which means the end.
-func (r *Registry) PushBlobChunkedResume(ctx context.Context, repo, id string, offset int64, _ int) (ociregistry.BlobWriter, error) {
+// PushBlobChunkedResume implements ociregistry.Writer. The offset of the chunk is in the notes of the request.
+// Docker does not send it, which means the end.
+func (r *Registry) PushBlobChunkedResume(
+	ctx context.Context, repo, id string, offset int64, _ int,
+) (ociregistry.BlobWriter, error) {
 	if _, err := r.pushable(ctx, repo); err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func (r *Registry) PushBlobChunkedResume(ctx context.Context, repo, id string, o
 	return writer{u, notesOf(ctx)}, nil
 }
 
-// writer makes an upload an ociregistry.BlobWriter.
+// writer implements ociregistry.BlobWriter on an upload.
 type writer struct {
 	*blob.Upload
 	notes *notes // of the request
@@ -66,7 +70,8 @@ type writer struct {
 func (w writer) Write(p []byte) (int, error) {
 	n, err := w.Upload.Write(p)
 	if noSpace(err) {
-		_ = w.Cancel() // what has come so far takes the space that somebody else needs; the caller hears of the greater trouble
+		// what has arrived takes space that others need; the caller gets the original error
+		_ = w.Cancel()
 	}
 	err = wire(err)
 	w.notes.refuse(err)
@@ -75,7 +80,7 @@ func (w writer) Write(p []byte) (int, error) {
 
 func (w writer) Close() error { return nil }
 
-// ChunkSize has no meaning for a disk; the server announces it to clients as the least they should send at once.
+// ChunkSize has no meaning for a disk. The server announces it to clients as the least size of a chunk.
 func (w writer) ChunkSize() int { return 1 }
 
 func (w writer) Commit(d ociregistry.Digest) (ociregistry.Descriptor, error) {
@@ -86,7 +91,7 @@ func (w writer) Commit(d ociregistry.Digest) (ociregistry.Descriptor, error) {
 	return ociregistry.Descriptor{MediaType: octets, Digest: d, Size: size}, nil
 }
 
-// MountBlob implements ociregistry.Writer. Content is shared by all repositories, so there is nothing to do but to find it.
+// MountBlob implements ociregistry.Writer. All repositories share content, so it only has to exist.
 func (r *Registry) MountBlob(ctx context.Context, _, to string, d ociregistry.Digest) (ociregistry.Descriptor, error) {
 	if _, err := r.pushable(ctx, to); err != nil {
 		return ociregistry.Descriptor{}, err
@@ -95,7 +100,9 @@ func (r *Registry) MountBlob(ctx context.Context, _, to string, d ociregistry.Di
 }
 
 // PushManifest implements ociregistry.Writer.
-func (r *Registry) PushManifest(ctx context.Context, path, tag string, contents []byte, mediaType string) (ociregistry.Descriptor, error) {
+func (r *Registry) PushManifest(
+	ctx context.Context, path, tag string, contents []byte, mediaType string,
+) (ociregistry.Descriptor, error) {
 	repo, err := r.pushable(ctx, path)
 	if err != nil {
 		return ociregistry.Descriptor{}, err

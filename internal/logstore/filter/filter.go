@@ -6,11 +6,13 @@
 //	ERROR -retry           without a term
 //	%5[0-9][0-9]%          a regular expression
 //	{ $.status >= 500 && $.user.name = "a*" }
-//	                       JSON messages by their members: = != < <= > >=, IS NULL, IS TRUE, IS FALSE, EXISTS, NOT EXISTS,
-//	                       &&, || and parentheses; * in a text matches anything, in [*] any element
+//	                       JSON messages by their members: = != < <= > >=, IS NULL, IS TRUE, IS FALSE,
+//	                       EXISTS, NOT EXISTS, &&, || and parentheses;
+//	                       * in a text matches anything, in [*] any element
 //
-// A term matches anywhere in a message, inside of words too. Patterns over space-delimited messages ("[ip, user, …]") are refused. The
-// package is pure; a Pattern is immutable and safe for concurrent use.
+// A term matches anywhere in a message, inside of words too. Patterns over space-delimited messages
+// ("[ip, user, …]") are refused. The package is pure; a Pattern is immutable and safe for
+// concurrent use.
 package filter
 
 import (
@@ -25,10 +27,11 @@ import (
 // MaxLength is the length of the longest pattern in bytes.
 const MaxLength = 1024
 
-// Pattern decides about messages.
+// Pattern reports whether a message matches.
 type Pattern func(message string) bool
 
-// Parse reads a pattern; the empty one matches everything. The error is the service's InvalidParameterException.
+// Parse parses a pattern. The empty pattern matches everything. The error is the service's
+// InvalidParameterException.
 func Parse(text string) (Pattern, error) {
 	trimmed := strings.TrimSpace(text)
 	switch {
@@ -39,7 +42,8 @@ func Parse(text string) (Pattern, error) {
 	case strings.HasPrefix(trimmed, "{"):
 		return parseJSON(trimmed)
 	case strings.HasPrefix(trimmed, "["):
-		return nil, invalid("Invalid filter pattern: patterns over space-delimited messages, as in [ip, user], are not supported; use terms or { $.member = value }")
+		return nil, invalid("Invalid filter pattern: patterns over space-delimited messages, as in [ip, " +
+			"user], are not supported; use terms or { $.member = value }")
 	}
 	return parseTerms(trimmed)
 }
@@ -82,7 +86,7 @@ func parseTerms(text string) (Pattern, error) {
 	return t.match, nil
 }
 
-// parseTerm takes one term off text: a quoted phrase, a regular expression, or a word.
+// parseTerm parses the first term of text: a quoted phrase, a regular expression, or a word.
 func parseTerm(text string) (p Pattern, rest string, err error) {
 	switch {
 	case strings.HasPrefix(text, `"`):
@@ -96,7 +100,8 @@ func parseTerm(text string) (p Pattern, rest string, err error) {
 		end = len(text)
 	}
 	word := text[:end]
-	if word == "" || strings.ContainsFunc(word, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+	if word == "" || strings.ContainsFunc(word,
+		func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		return nil, "", invalid("Invalid character(s) in term '%s'", word)
 	}
 	return contains(word), text[end:], nil
@@ -106,7 +111,7 @@ func contains(part string) Pattern {
 	return func(m string) bool { return strings.Contains(m, part) }
 }
 
-// quoted takes a text in double quotes off s; a backslash keeps the next character from ending it.
+// quoted parses text in double quotes at the start of s; after a backslash, a quote does not end it.
 func quoted(s string) (text, rest string, err error) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
@@ -121,14 +126,16 @@ func quoted(s string) (text, rest string, err error) {
 	return "", "", invalid("Invalid filter pattern: the quote in %s is not closed", s)
 }
 
-// parseRegexp takes %expression% off s. AWS allows less than Go's syntax; what it refuses is refused here too.
+// parseRegexp parses %expression% at the start of s. AWS allows less than Go's syntax; what it refuses is
+// refused here, too.
 func parseRegexp(s string) (Pattern, string, error) {
 	expr, rest, ok := strings.Cut(s[1:], "%")
 	if !ok {
 		return nil, "", invalid("Invalid filter pattern: the %% in %s is not closed", s)
 	}
 	if strings.ContainsAny(expr, "()") {
-		return nil, "", invalid("Invalid filter pattern: parentheses are not supported in the regular expression %%%s%%", expr)
+		return nil, "", invalid(
+			"Invalid filter pattern: parentheses are not supported in the regular expression %%%s%%", expr)
 	}
 	re, err := regexp.Compile(expr)
 	if err != nil {

@@ -12,8 +12,10 @@ func TestPatterns(t *testing.T) {
 		bad401 = "[ERROR 401] UNAUTHORIZED REQUEST"
 		bad419 = "[ERROR 419] MISSING ARGUMENTS"
 		warn   = "[WARN] few ARGUMENTS"
-		json1  = `{"eventType":"UpdateTrail","sourceIPAddress":"111.111.111.111","latency":12.5,"status":"503","tags":["a","b"],` +
-			`"user":{"id":1,"email":"John.Stiles@example.com","odd name":"x"},"ok":true,"error":null,"list":[{"n":1},{"n":2}]}`
+		json1  = `{"eventType":"UpdateTrail","sourceIPAddress":"111.111.111.111","latency":12.5,` +
+			`"status":"503","tags":["a","b"],` +
+			`"user":{"id":1,"email":"John.Stiles@example.com","odd ` +
+			`name":"x"},"ok":true,"error":null,"list":[{"n":1},{"n":2}]}`
 	)
 	for _, c := range []struct {
 		pattern string
@@ -31,7 +33,8 @@ func TestPatterns(t *testing.T) {
 		{`"say \"hi\""`, []string{`they say "hi"`}, []string{"say hi"}},
 		{"%AUTHORIZED%", []string{bad401}, []string{bad400}},
 		{`%4[0-9][19]\]%`, []string{bad401, bad419}, []string{bad400}},
-		{`{ $.eventType = "UpdateTrail" }`, []string{json1}, []string{bad400, `{"eventType":"x"}`, `{}`, `{"eventType"`}},
+		{`{ $.eventType = "UpdateTrail" }`, []string{json1},
+			[]string{bad400, `{"eventType":"x"}`, `{}`, `{"eventType"`}},
 		{`{$.eventType="Update*"}`, []string{json1}, nil},
 		{`{ $.eventType = UpdateTrail }`, []string{json1}, nil},
 		{`{ $.sourceIPAddress != 123.123.* }`, []string{json1}, []string{`{"sourceIPAddress":"123.123.1.1"}`, `{}`}},
@@ -87,7 +90,8 @@ func TestBadPatterns(t *testing.T) {
 		"{" + strings.Repeat("(", 60) + "}": "too many parentheses",
 		strings.Repeat("a", MaxLength+1):    "the most are 1024",
 	} {
-		if _, err := Parse(pattern); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "InvalidParameterException") {
+		if _, err := Parse(pattern); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "InvalidParameterException") {
 			t.Errorf("%.30s: %v, want %q", pattern, err, want)
 		}
 	}

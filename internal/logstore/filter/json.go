@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// condition decides about a decoded message.
+// condition reports whether a decoded message matches.
 type condition func(message any) bool
 
 func parseJSON(text string) (Pattern, error) {
@@ -36,7 +36,7 @@ func parseJSON(text string) (Pattern, error) {
 	}, nil
 }
 
-// parser takes a condition off rest. Depth bounds the recursion.
+// parser parses a condition at the start of rest. depth bounds the recursion.
 type parser struct {
 	rest  string
 	depth int
@@ -121,10 +121,11 @@ func (p *parser) comparison() (condition, error) {
 
 func anything(any) bool { return true }
 
-// word takes a keyword, whatever its case.
+// word parses a keyword in upper or lower case.
 func (p *parser) word(w string) bool {
 	p.space()
-	if len(p.rest) < len(w) || !strings.EqualFold(p.rest[:len(w)], w) || len(p.rest) > len(w) && wordByte(p.rest[len(w)]) {
+	if len(p.rest) < len(w) || !strings.EqualFold(p.rest[:len(w)], w) ||
+		len(p.rest) > len(w) && wordByte(p.rest[len(w)]) {
 		return false
 	}
 	p.rest = p.rest[len(w):]
@@ -140,7 +141,7 @@ func (p *parser) is(at path) (condition, error) {
 	return nil, p.unexpected("NULL, TRUE or FALSE")
 }
 
-// operand reads what a member is compared with.
+// operand parses the value that a member is compared with.
 func (p *parser) operand(at path, op string) (condition, error) {
 	if p.space(); strings.HasPrefix(p.rest, "%") {
 		re, rest, err := parseRegexp(p.rest)
@@ -157,7 +158,7 @@ func (p *parser) operand(at path, op string) (condition, error) {
 		}
 		p.rest = rest
 		if op != "=" && op != "!=" {
-			return nil, invalid("Invalid filter pattern: %s compares numbers, and \"%s\" is none", op, text)
+			return nil, invalid("Invalid filter pattern: %s compares numbers, and \"%s\" is not a number", op, text)
 		}
 		return at.text(op, wildcard(text)), nil
 	}
@@ -178,7 +179,7 @@ func (p *parser) operand(at path, op string) (condition, error) {
 	return at.text(op, wildcard(word)), nil
 }
 
-// wildcard matches a whole text; * stands for any run of characters.
+// wildcard matches a whole text; * matches any number of characters.
 func wildcard(text string) Pattern {
 	if !strings.Contains(text, "*") {
 		return func(m string) bool { return m == text }

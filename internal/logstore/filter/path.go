@@ -7,10 +7,10 @@ import (
 )
 
 // path selects members of a message: $.user.name, $.list[0].id, $.list[*], $['odd name'].
-type path []step
+type path []selector
 
-// step goes into an object by name, or into an array by index, -1 being every element.
-type step struct {
+// selector selects a member of an object by name, or an element of an array by index; -1 means all elements.
+type selector struct {
 	name  string
 	index int
 	array bool
@@ -35,7 +35,7 @@ func (p *parser) path() (path, error) {
 			if n == 1 {
 				return nil, p.unexpected("a member's name after the dot")
 			}
-			out = append(out, step{name: p.rest[1:n]})
+			out = append(out, selector{name: p.rest[1:n]})
 			p.rest = p.rest[n:]
 		case strings.HasPrefix(p.rest, "["):
 			s, err := p.bracket()
@@ -51,28 +51,28 @@ func (p *parser) path() (path, error) {
 	}
 }
 
-func (p *parser) bracket() (step, error) {
+func (p *parser) bracket() (selector, error) {
 	inside, rest, ok := strings.Cut(p.rest[1:], "]")
 	if !ok {
-		return step{}, p.unexpected("]")
+		return selector{}, p.unexpected("]")
 	}
 	p.rest = rest
 	if inside == "*" {
-		return step{array: true, index: -1}, nil
+		return selector{array: true, index: -1}, nil
 	}
 	for _, quote := range []string{`'`, `"`} {
 		if name, ok := strings.CutPrefix(inside, quote); ok && strings.HasSuffix(name, quote) {
-			return step{name: strings.TrimSuffix(name, quote)}, nil
+			return selector{name: strings.TrimSuffix(name, quote)}, nil
 		}
 	}
 	n, err := strconv.Atoi(inside)
 	if err != nil || n < 0 {
-		return step{}, invalid("Invalid filter pattern: [%s] is neither [index], [*] nor ['name']", inside)
+		return selector{}, invalid("Invalid filter pattern: [%s] is neither [index], [*] nor ['name']", inside)
 	}
-	return step{array: true, index: n}, nil
+	return selector{array: true, index: n}, nil
 }
 
-// some reports whether the path leads to a value that test likes. A path that leads nowhere does not.
+// some reports whether the path leads to a value for which test returns true.
 func (at path) some(v any, test func(any) bool) bool {
 	if len(at) == 0 {
 		return test(v)
@@ -92,7 +92,7 @@ func (at path) some(v any, test func(any) bool) bool {
 	return false
 }
 
-// text compares texts; numbers and booleans count as they are written.
+// text compares texts. Numbers and booleans are compared as they are written.
 func (at path) text(op string, like Pattern) condition {
 	return func(m any) bool {
 		return at.some(m, func(v any) bool {
@@ -112,7 +112,7 @@ func (at path) text(op string, like Pattern) condition {
 	}
 }
 
-// number compares numbers; a text that reads as a number counts as one.
+// number compares numbers. A text that is a number counts as one.
 func (at path) number(op string, want float64) condition {
 	return func(m any) bool {
 		return at.some(m, func(v any) bool {

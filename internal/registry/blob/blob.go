@@ -1,9 +1,10 @@
-// Package blob keeps the registry's content: immutable byte strings under their own digest, on disk, and the uploads that become them.
+// Package blob stores the registry's content on disk: immutable byte strings named by their digest, and the
+// uploads that become them.
 //
-// A blob is either whole or absent: it is written beside its place, synced, then renamed, and the directory is synced before the
-// caller hears of it. A crash at any moment leaves at worst an unfinished upload, which Sweep removes when it has grown old. Content
-// is shared by all repositories; which repository may show a blob is not this package's to know. All methods are safe for
-// concurrent use.
+// A blob is complete or does not exist: it is written to a temporary file, synced and renamed, and the
+// directory is synced before the caller gets an answer. A crash leaves at most an unfinished upload, which
+// Sweep removes when it is old. All repositories share the content; which repository may show a blob is decided
+// elsewhere. All methods are safe for concurrent use.
 package blob
 
 import (
@@ -21,13 +22,13 @@ import (
 	"time"
 )
 
-// ErrDigest is returned when content does not have the digest it was announced with, or a digest is not a sha256 one.
+// ErrDigest is returned when content does not have the announced digest, or a digest is not of sha256.
 var ErrDigest = errors.New("digest does not match content")
 
-// ErrUploadUnknown is returned for an upload id that was never given out, was finished, or was swept away.
+// ErrUploadUnknown is returned for an upload id that was never issued, was finished, or was removed.
 var ErrUploadUnknown = errors.New("upload unknown")
 
-// ErrOffset is returned when an upload is continued at a place that is not its end.
+// ErrOffset is returned when an upload is continued at an offset that is not its end.
 var ErrOffset = errors.New("upload continued at the wrong offset")
 
 // Store is a directory of blobs.
@@ -35,16 +36,17 @@ type Store struct {
 	blobs, uploads string // directories
 
 	used atomic.Int64        // bytes of blobs and of uploads
-	take func(n int64) error // asked before an upload grows; may be nil
+	take func(n int64) error // called before an upload grows; may be nil
 
-	// pins is held for reading while somebody makes references to blobs and for writing while Sweep decides about one.
+	// pins is held for reading while references to blobs are created, and for writing while Sweep decides
+	// about a blob.
 	pins sync.RWMutex
 
 	mu     sync.Mutex
 	active map[string]*Upload // by id; guarded by mu
 }
 
-// Open makes dir ready to hold blobs, creating it where needed.
+// Open opens a directory of blobs, and creates it if needed.
 func Open(dir string) (*Store, error) {
 	s := &Store{
 		blobs:   filepath.Join(dir, "blobs", "sha256"),
@@ -59,7 +61,7 @@ func Open(dir string) (*Store, error) {
 	return s, s.count()
 }
 
-// count finds out how many bytes there are. From then on they are kept count of.
+// count adds up the sizes of all files. From then on used is kept up to date.
 func (s *Store) count() error {
 	var total int64
 	for _, d := range []string{s.blobs, s.uploads} {
@@ -81,20 +83,21 @@ func (s *Store) count() error {
 	return nil
 }
 
-// Limit has take asked before an upload grows, with the number of bytes. Its error refuses them. It is called before the store is used.
+// Limit makes the store call take, with the number of bytes, before an upload grows. If take returns an error,
+// the bytes are refused. Limit must be called before the store is used.
 func (s *Store) Limit(take func(n int64) error) { s.take = take }
 
-// Used is how many bytes blobs and uploads take.
+// Used returns how many bytes blobs and uploads take.
 func (s *Store) Used() int64 { return s.used.Load() }
 
-// Digest is the name content is kept under: "sha256:" and 64 hexadecimal digits.
+// Digest returns the name of content: "sha256:" and 64 hexadecimal digits.
 func Digest(content []byte) string {
 	sum := sha256.Sum256(content)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Pin keeps every present blob from being swept until release is called. Whoever makes references to blobs checks that they are
-// there and records the reference under one pin.
+// Pin keeps every existing blob from being swept until release is called. To create a reference to a blob,
+// check that it exists and record the reference under one pin.
 func (s *Store) Pin() (release func()) {
 	s.pins.RLock()
 	return s.pins.RUnlock
@@ -114,7 +117,7 @@ func (s *Store) Put(content []byte) (string, error) {
 	return d, u.Commit(d)
 }
 
-// Get opens a blob; the caller closes the file. The error matches fs.ErrNotExist when there is none.
+// Get opens a blob; the caller closes the file. The error matches fs.ErrNotExist if there is none.
 func (s *Store) Get(digest string) (*os.File, int64, error) {
 	p, err := s.path(digest)
 	if err != nil {
@@ -132,7 +135,7 @@ func (s *Store) Get(digest string) (*os.File, int64, error) {
 	return f, st.Size(), nil
 }
 
-// Read returns a whole blob of at most limit bytes; meant for manifests.
+// Read returns a blob of at most limit bytes. It is for manifests.
 func (s *Store) Read(digest string, limit int64) ([]byte, error) {
 	f, size, err := s.Get(digest)
 	if err != nil {
@@ -145,7 +148,7 @@ func (s *Store) Read(digest string, limit int64) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Stat returns a blob's size; the error matches fs.ErrNotExist when there is none.
+// Stat returns a blob's size. The error matches fs.ErrNotExist if there is none.
 func (s *Store) Stat(digest string) (int64, error) {
 	p, err := s.path(digest)
 	if err != nil {
@@ -158,7 +161,8 @@ func (s *Store) Stat(digest string) (int64, error) {
 	return st.Size(), nil
 }
 
-// Touch makes a blob young again: a client that was told "it is here" may refer to it as late as one that has just sent it.
+// Touch sets a blob's time to now: a client that was told that the blob exists may refer to it as late as a
+// client that has just sent it.
 func (s *Store) Touch(digest string, now time.Time) error {
 	p, err := s.path(digest)
 	if err != nil {
@@ -175,8 +179,8 @@ func (s *Store) path(digest string) (string, error) {
 	return filepath.Join(s.blobs, h[:2], h), nil
 }
 
-// Sweep removes blobs for which keep is false and uploads nobody writes to, both only when untouched since before. It returns the
-// number of bytes freed. keep is asked while no reference can be made.
+// Sweep removes blobs for which keep returns false, and unfinished uploads, if they have not been used since
+// before. It returns the number of bytes freed. While keep is called, no reference can be created.
 func (s *Store) Sweep(before time.Time, keep func(digest string) bool) (freed int64, err error) {
 	err = filepath.WalkDir(s.blobs, func(p string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -193,14 +197,16 @@ func (s *Store) Sweep(before time.Time, keep func(digest string) bool) (freed in
 	return freed + n, err
 }
 
-// SweepUploads removes the uploads that were not written to since before. It returns the number of bytes freed.
+// SweepUploads removes uploads that have not been written to since before. It returns the number of bytes
+// freed.
 func (s *Store) SweepUploads(before time.Time) (freed int64, err error) {
 	entries, err := os.ReadDir(s.uploads)
 	if err != nil {
 		return freed, err
 	}
 	for _, e := range entries {
-		n, err := s.removeUnless(filepath.Join(s.uploads, e.Name()), before, func() bool { return !s.abandon(e.Name()) })
+		n, err := s.removeUnless(filepath.Join(s.uploads, e.Name()), before,
+			func() bool { return !s.abandon(e.Name()) })
 		if err != nil {
 			return freed, err
 		}
@@ -226,7 +232,7 @@ func (s *Store) removeUnless(path string, before time.Time, keep func() bool) (i
 	return st.Size(), nil
 }
 
-// Reset removes everything, uploads under way included.
+// Reset removes everything, including unfinished uploads.
 func (s *Store) Reset() error {
 	s.pins.Lock()
 	defer s.pins.Unlock()

@@ -97,7 +97,8 @@ func TestWrongDigestLeavesNothing(t *testing.T) {
 
 func TestPathsCannotEscape(t *testing.T) {
 	s := open(t, t.TempDir())
-	for _, d := range []string{"", "sha256:", "sha256:../../etc/passwd", "sha512:" + strings.Repeat("0", 64), "sha256:" + strings.Repeat("G", 64)} {
+	for _, d := range []string{"", "sha256:", "sha256:../../etc/passwd", "sha512:" + strings.Repeat("0", 64),
+		"sha256:" + strings.Repeat("G", 64)} {
 		if _, err := s.Stat(d); !errors.Is(err, ErrDigest) {
 			t.Errorf("Stat(%q) = %v, want ErrDigest", d, err)
 		}

@@ -83,7 +83,8 @@ func TestPinHoldsTheSweepOff(t *testing.T) {
 	}
 }
 
-// A reset takes uploads under way with it: who goes on with one is told that it is unknown, as after a sweep, and nothing of it appears.
+// A reset takes uploads under way with it: who goes on with one is told that it is unknown, as
+// after a sweep, and nothing of it appears.
 func TestResetEndsUploads(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -124,7 +125,8 @@ func TestResetEndsUploads(t *testing.T) {
 	}
 }
 
-// What has ended cannot be ended otherwise: a blob stays when its upload is cancelled, and a cancelled upload leaves nothing and becomes nothing.
+// What has ended cannot be ended otherwise: a blob stays when its upload is cancelled, and a
+// cancelled upload leaves nothing and becomes nothing.
 func TestAnUploadEndsOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -162,7 +164,8 @@ func TestAnUploadEndsOnce(t *testing.T) {
 	}
 }
 
-// A directory that cannot be had is told at the start, and one that has gone is told by whoever needs it; neither loses what was sent.
+// A directory that cannot be had is told at the start, and one that has gone is told by whoever
+// needs it; neither loses what was sent.
 func TestBrokenDirectories(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {

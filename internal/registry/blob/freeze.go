@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// Freeze calls during, and links all blobs there are then into a directory, as a store of its own: what
-// a reference that during saw needs is in it, whatever is removed later. No blob goes meanwhile.
+// Freeze calls during, and links all blobs that exist then into a directory, as a store of its own. It contains
+// every blob to which during has seen a reference, whatever is removed later. No blob is removed meanwhile.
 func (s *Store) Freeze(into string, during func() error) error {
 	defer s.Pin()()
 	if err := during(); err != nil {
@@ -35,8 +35,8 @@ func (s *Store) Freeze(into string, during func() error) error {
 	})
 }
 
-// Check reads all blobs below a directory that no store has open, and calls report for each that does not
-// have its digest. It returns how many there are.
+// Check reads all blobs below a directory that no store has open, and calls report for each one whose content
+// does not have its digest. It returns the number of blobs.
 func Check(dir string, report func(error)) (blobs int, err error) {
 	err = filepath.WalkDir(filepath.Join(dir, "blobs"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

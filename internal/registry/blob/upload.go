@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// Upload is a blob in the making. It outlives requests, and the process: an upload begun before a restart is found again by its id.
+// Upload is an unfinished blob. It outlives requests and the process: after a restart it is found again by its
+// id.
 type Upload struct {
 	s    *Store
 	id   string
@@ -27,24 +28,24 @@ type Upload struct {
 	size int64
 	sum  hash.Hash // of the first size bytes
 	done bool
-	// placed says that the file has become the blob.
+	// placed is set when the file has become the blob.
 	placed bool
 
 	touched atomic.Int64 // when it was last used, in nanoseconds since 1970
 }
 
-// Uploads that nobody finishes hold a file and memory.
+// Unfinished uploads hold a file and memory.
 const (
-	// MaxUploads is how many uploads may be open.
+	// MaxUploads is how many uploads may be open at the same time.
 	MaxUploads = 256
-	// idleUpload is how long one must have been idle before another may take its place.
+	// idleUpload is how long an upload must have been idle before another may replace it.
 	idleUpload = time.Minute
 )
 
-// ErrTooManyUploads is returned when MaxUploads uploads are open and all of them are in use.
+// ErrTooManyUploads is returned when MaxUploads uploads are open and in use.
 var ErrTooManyUploads = errors.New("too many uploads are open")
 
-// NewUpload begins an upload.
+// NewUpload starts an upload.
 func (s *Store) NewUpload() (*Upload, error) {
 	u := &Upload{s: s, id: rand.Text(), sum: sha256.New()}
 	u.path = filepath.Join(s.uploads, u.id)
@@ -67,7 +68,7 @@ func (s *Store) NewUpload() (*Upload, error) {
 
 func (u *Upload) touch() { u.touched.Store(time.Now().UnixNano()) }
 
-// makeRoom ends the uploads that have been idle for longest until one more may be opened.
+// makeRoom removes the uploads that have been idle for longest until one more may be opened.
 func (s *Store) makeRoom(now time.Time) error {
 	for len(s.active) >= MaxUploads {
 		var oldest *Upload
@@ -79,13 +80,13 @@ func (s *Store) makeRoom(now time.Time) error {
 		if now.Sub(time.Unix(0, oldest.touched.Load())) < idleUpload {
 			return ErrTooManyUploads
 		}
-		if !oldest.mu.TryLock() { // it is being written
+		if !oldest.mu.TryLock() { // it is being written to
 			oldest.touch()
 			continue
 		}
 		oldest.done = true
 		delete(s.active, oldest.id)
-		if os.Remove(oldest.path) == nil { // what cannot be removed is swept later
+		if os.Remove(oldest.path) == nil { // a file that cannot be removed is swept later
 			s.used.Add(-oldest.size)
 		}
 		oldest.mu.Unlock()
@@ -93,9 +94,10 @@ func (s *Store) makeRoom(now time.Time) error {
 	return nil
 }
 
-// Resume finds an upload again by its id.
+// Resume returns the upload with that id.
 func (s *Store) Resume(id string) (*Upload, error) {
-	if id == "" || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" { // what rand.Text is made of; keeps ids from being paths
+	// the alphabet of rand.Text; with it, an id cannot be a path
+	if id == "" || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
 		return nil, ErrUploadUnknown
 	}
 	s.mu.Lock()
@@ -121,7 +123,7 @@ func (s *Store) Resume(id string) (*Upload, error) {
 	return u, nil
 }
 
-// abandon forgets an upload whose file is older than anyone waits, and reports whether the file may go: not while it is being written.
+// abandon forgets an old upload and reports whether its file may be removed: not while it is being written to.
 func (s *Store) abandon(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,17 +140,17 @@ func (s *Store) abandon(id string) bool {
 	return true
 }
 
-// ID names the upload for Resume.
+// ID returns the name of the upload for Resume.
 func (u *Upload) ID() string { return u.id }
 
-// Size is the number of bytes received.
+// Size returns the number of bytes received.
 func (u *Upload) Size() int64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.size
 }
 
-// Expect fails with ErrOffset unless the upload's end is at offset.
+// Expect returns ErrOffset unless offset is the upload's end.
 func (u *Upload) Expect(offset int64) error {
 	if n := u.Size(); n != offset {
 		return fmt.Errorf("%w: %d, but %d bytes have been received", ErrOffset, offset, n)
@@ -156,7 +158,7 @@ func (u *Upload) Expect(offset int64) error {
 	return nil
 }
 
-// Write appends p. When it fails, what was received before the call is still good and the upload may be continued.
+// Write appends p. After an error, what was received before the call is intact and the upload may be continued.
 func (u *Upload) Write(p []byte) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -183,7 +185,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// open opens the upload's file. One that a reset or another process has taken away is an upload nobody knows.
+// open opens the upload's file. If a reset or another process has removed it, the upload is unknown.
 func (u *Upload) open() (*os.File, error) {
 	f, err := os.OpenFile(u.path, os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -192,7 +194,8 @@ func (u *Upload) open() (*os.File, error) {
 	return f, err
 }
 
-// Commit makes the upload the blob of the given digest; it returns when the blob is durable. With ErrDigest the upload is gone.
+// Commit makes the upload the blob with this digest. It returns when the blob is durable. After ErrDigest the
+// upload is gone.
 func (u *Upload) Commit(digest string) error {
 	final, err := u.s.path(digest)
 	if err != nil {
@@ -242,7 +245,7 @@ func (u *Upload) placeLocked(final string) error {
 	return syncDir(dir)
 }
 
-// Cancel throws the upload away; after Commit it does nothing.
+// Cancel removes the upload; after Commit it does nothing.
 func (u *Upload) Cancel() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()

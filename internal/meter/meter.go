@@ -1,0 +1,164 @@
+// Package meter stores metrics: what CloudWatch calls data points, by namespace, name, dimensions
+// and unit.
+//
+// A point is a summary of the values of one second or minute: how many, their sum, the lowest, the
+// highest, and a sketch of their distribution for percentiles. Points lose detail with age, as
+// CloudWatch's do (ecs.md 7.2): one second for three hours, one minute for 15 days, five minutes
+// for 63 days, one hour for 455 days. Points older than three hours may be rounded to six
+// significant digits if they would otherwise take more than four bytes a number.
+//
+// Points are accepted in memory and written to the disk by Tick: if it is called every minute, a
+// crash loses at most the points of the last minute. Memory is bounded by the number of metrics
+// (Limits.Metrics) and holds the last hours. The disk is bounded by the ages above and by
+// Limits.Bytes, beyond which the oldest day is deleted first. All methods are safe for concurrent
+// use. The package starts no goroutine and reads no clock.
+package meter
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Dimension is a name and a value that distinguish a metric from others with its name.
+type Dimension struct{ Name, Value string }
+
+// Metric is what identifies a metric for CloudWatch (ecs.md 7.1). The order of dimensions does not
+// matter; a metric with one more dimension is another metric.
+type Metric struct {
+	Scope           string // who owns it: account and region, as the caller writes them
+	Namespace, Name string
+	Dimensions      []Dimension
+}
+
+// Datum is a summary of values measured at a time.
+type Datum struct {
+	Metric  Metric
+	Unit    string // points of different units are stored separately (ecs.md 7.3)
+	At      time.Time
+	Second  bool // stored by the second and not by the minute: StorageResolution 1
+	Summary Summary
+}
+
+// Units are the units that CloudWatch knows.
+var Units = []string{
+	"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits",
+	"Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second",
+	"Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second",
+	"Gigabits/Second", "Terabits/Second", "Count/Second", "None",
+}
+
+// Series is a metric in one unit.
+type Series struct {
+	Metric Metric
+	Unit   string
+	Last   time.Time // when the newest point begins
+}
+
+// Bucket is what was measured in a period.
+type Bucket struct {
+	Start   time.Time
+	Summary Summary
+}
+
+// point is a bucket of one second or more; at is its start in seconds since 1970.
+type point struct {
+	at int64
+	Summary
+}
+
+// Lengths of time in seconds; the ages are those of ecs.md 7.2.
+const (
+	minute = 60
+	hour   = 3600
+	day    = 24 * hour
+)
+
+// seconds is how long points are at least stored by the second.
+const seconds = 3 * hour
+
+// tier says up to which age points have a resolution.
+type tier struct{ resolution, age int64 }
+
+var ladder = []tier{{minute, 15 * day}, {5 * minute, 63 * day}, {hour, 455 * day}}
+
+// resolutionAt returns the resolution of the points of a day that ended the given number of seconds
+// ago; 0 when they are deleted.
+func resolutionAt(age int64) int64 {
+	for _, t := range ladder {
+		if age < t.age {
+			return t.resolution
+		}
+	}
+	return 0
+}
+
+// key returns a metric and its unit as bytes, the same for equal ones; parseKey reads it.
+func key(m Metric, unit string) string {
+	dims := m.Dimensions
+	if !slices.IsSortedFunc(dims, compareDimensions) {
+		dims = slices.SortedFunc(slices.Values(dims), compareDimensions)
+	}
+	b := make([]byte, 0, 128)
+	for _, s := range []string{m.Scope, m.Namespace, m.Name, unit} {
+		b = appendString(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(len(dims)))
+	for _, d := range dims {
+		b = appendString(appendString(b, d.Name), d.Value)
+	}
+	return string(b)
+}
+
+func compareDimensions(a, b Dimension) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func parseKey(b []byte) (m Metric, unit string, err error) {
+	r := reader{b: b}
+	m.Scope, m.Namespace = string(r.bytes()), string(r.bytes())
+	m.Name, unit = string(r.bytes()), string(r.bytes())
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		return m, "", errShort
+	}
+	for range n {
+		m.Dimensions = append(m.Dimensions, Dimension{string(r.bytes()), string(r.bytes())})
+	}
+	if r.err == nil && len(r.b) > 0 {
+		r.err = fmt.Errorf("%d bytes follow a metric", len(r.b))
+	}
+	return m, unit, r.err
+}
+
+// truncate returns the start of the period with a time in it.
+func truncate(at, period int64) int64 {
+	rest := at % period
+	if rest < 0 {
+		rest += period
+	}
+	return at - rest
+}
+
+// gather sorts points and joins those of one period.
+func gather(points []point, period int64) []point {
+	for i := range points {
+		points[i].at = truncate(points[i].at, period)
+	}
+	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(a.at, b.at) })
+	kept := points[:0]
+	for _, p := range points {
+		if n := len(kept); n > 0 && kept[n-1].at == p.at {
+			kept[n-1].Summary = kept[n-1].Add(p.Summary)
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}

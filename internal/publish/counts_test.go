@@ -1,0 +1,114 @@
+package publish
+
+import (
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/route"
+	"github.com/berthhq/berth/internal/state"
+)
+
+var webSubject = route.Subject{LoadBalancerARN: "web"}
+
+// requests is a report of so many requests since the edge's start.
+func requests(epoch int64, n uint64) route.Report {
+	c := route.SubjectCounts{Subject: webSubject, Began: time.Unix(epoch, 0), Clients: 1}
+	c.Counts[route.Requests] = n
+	return route.Report{Epoch: epoch, Counts: []route.SubjectCounts{c}}
+}
+
+// total is how many requests all edges have counted, and how many connections are open.
+func (p *Publisher) total() (n uint64, open int64) {
+	for _, c := range p.Counts() {
+		n, open = n+c.Counts[route.Requests], open+c.Clients
+	}
+	return n, open
+}
+
+// Two edges count what they serve, are restarted, and their reports are lost, come twice and
+// come late: the sum is what was served and reported, and never falls.
+func TestCountsAreSums(t *testing.T) {
+	store := open(t)
+	defer store.Close()
+	update(t, store, func(tx *state.Tx) { tx.LoadBalancers.Put(&elb.LoadBalancer{ARN: "web"}) })
+	rapid.Check(t, func(rt *rapid.T) {
+		p := New(store, slog.New(slog.DiscardHandler))
+		attached := []*Attachment{p.Attach("a"), p.Attach("b")}
+		epoch, now, told, old := []int64{1, 1}, []uint64{0, 0}, []uint64{0, 0}, make([][]route.Report, 2)
+		ended := uint64(0) // by edges that were started anew
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			i := rapid.IntRange(0, 1).Draw(rt, "edge")
+			switch rapid.SampledFrom([]string{
+				"serve", "report", "report", "repeat", "restart", "return",
+			}).Draw(rt, "what") {
+			case "serve":
+				now[i] += uint64(rapid.IntRange(1, 9).Draw(rt, "n"))
+			case "report":
+				r := requests(epoch[i], now[i])
+				attached[i].Report(r)
+				told[i], old[i] = now[i], append(old[i], r)
+			case "repeat":
+				if len(old[i]) > 0 {
+					attached[i].Report(rapid.SampledFrom(old[i]).Draw(rt, "old"))
+				}
+			case "restart": // what was not reported is lost with it
+				ended += told[i]
+				epoch[i], now[i], told[i] = epoch[i]+1, 0, 0
+			case "return": // it was cut off, and goes on counting
+				attached[i].Detach()
+				attached[i] = p.Attach([]string{"a", "b"}[i])
+			}
+			if got, _ := p.total(); got != ended+told[0]+told[1] {
+				rt.Fatalf("%d requests, want %d", got, ended+told[0]+told[1])
+			}
+		}
+	})
+}
+
+// What is open at an edge that has gone is not open any more, and what was counted of a deleted
+// load balancer is forgotten, also when a report of it comes late.
+func TestCountsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := open(t)
+		update(t, store, func(tx *state.Tx) { tx.LoadBalancers.Put(&elb.LoadBalancer{ARN: "web"}) })
+		p := New(store, slog.New(slog.DiscardHandler))
+		end := start(t, p, &fakeEdge{})
+		synctest.Wait()
+		a, b := p.edges["a"], p.Attach("b")
+		a.Report(requests(1, 3))
+		b.Report(requests(1, 4))
+		if n, open := p.total(); n != 7 || open != 2 {
+			t.Errorf("%d requests, %d open", n, open)
+		}
+		b.Detach()
+		if n, open := p.total(); n != 7 || open != 1 {
+			t.Errorf("%d requests, %d open", n, open)
+		}
+		update(t, store, func(tx *state.Tx) { tx.LoadBalancers.Delete("web") })
+		synctest.Wait()
+		a.Report(requests(1, 5))
+		if len(p.sums) != 0 {
+			t.Errorf("%d subjects are remembered", len(p.sums))
+		}
+		end()
+		store.Close()
+	})
+}
+
+// Counts survive JSON, whatever they are; names tell them apart.
+func TestCountsInJSON(t *testing.T) {
+	var c, back route.Counts
+	for i := range c {
+		c[i] = uint64(i + 1)
+	}
+	text, err := json.Marshal(c)
+	if err != nil || json.Unmarshal(text, &back) != nil || back != c {
+		t.Errorf("%s %v", text, err)
+	}
+}
