@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// peeker looks at an idle connection without waiting and without taking anything from it.
+// peeker checks an idle connection without blocking and without reading from it.
 type peeker struct {
 	raw   syscall.RawConn
 	look  func(fd uintptr) bool
@@ -16,8 +16,8 @@ type peeker struct {
 	state error
 }
 
-// alive reports whether an idle connection can still be used: the target has neither closed it nor sent what nobody asked for. Of
-// connections that are no sockets it knows nothing and says yes.
+// alive reports whether an idle connection can be used: the target has neither closed it nor sent anything
+// unexpected. It returns true for connections that are not sockets.
 func (p *peeker) alive(c net.Conn) bool {
 	if p.raw == nil {
 		sc, ok := c.(syscall.Conn)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// reasonPhrase also knows the codes that only load balancers use.
+// reasonPhrase knows the status codes of load balancers, too.
 func reasonPhrase(status int) string {
 	switch status {
 	case 460:
@@ -19,8 +19,8 @@ func reasonPhrase(status int) string {
 	return http.StatusText(status)
 }
 
-// fail answers with an error of the load balancer's own: a small page, Server awselb/2.0 (alb.md 5.7). If part of a response was
-// sent already there is nothing to be said any more, and the connection ends.
+// fail answers with the load balancer's own error page, with Server awselb/2.0 (alb.md 5.7). If part of a
+// response was sent already, it only ends the connection.
 func (x *exchange) fail(status int, why string) {
 	x.entry.ErrorReason = why
 	if x.wrote || status == 460 {
@@ -30,16 +30,17 @@ func (x *exchange) fail(status int, why string) {
 	x.answer(status, "text/html", page(status), "")
 }
 
-// page is the body of errors and of redirects: its length is the 134 bytes that clients see of a 301 of AWS.
+// page is the body of errors and redirects. For a 301 it has 134 bytes, as AWS's.
 func page(status int) string {
 	title := strconv.Itoa(status) + " " + reasonPhrase(status)
-	return "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n"
+	return "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
+		"</h1></center>\r\n</body>\r\n</html>\r\n"
 }
 
-// answer sends a response that no target made. location is for redirects.
+// answer sends a response that does not come from a target. location is for redirects.
 func (x *exchange) answer(status int, contentType, body, location string) {
 	if x.req.Body.Kind != 0 && !x.body.Done() {
-		x.keep = false // what is left of the body would be taken for the next request
+		x.keep = false // the rest of the body would be taken for the next request
 	}
 	x.entry.Status = status
 	out := x.out[:0]

@@ -95,8 +95,10 @@ func haproxy(b *testing.B, target string) (address string, pid int) {
 	address = l.Addr().String()
 	l.Close()
 	file := filepath.Join(b.TempDir(), "haproxy.cfg")
-	config := fmt.Sprintf("global\n maxconn 8000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n timeout tunnel 60s\n"+
-		" option forwardfor\nfrontend f\n bind %s\n default_backend b\nbackend b\n http-reuse always\n server s %s\n", address, target)
+	config := fmt.Sprintf("global\n maxconn 8000\ndefaults\n mode http\n timeout connect 5s\n"+
+		" timeout client 60s\n timeout server 60s\n timeout tunnel 60s\n"+
+		" option forwardfor\nfrontend f\n bind %s\n default_backend b\nbackend b\n http-reuse always\n"+
+		" server s %s\n", address, target)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -116,8 +118,8 @@ func haproxy(b *testing.B, target string) (address string, pid int) {
 	return "", 0
 }
 
-// BenchmarkSmallRequests compares the edge with no proxy and with HAProxy, all over kept connections on the loopback. Client, target
-// and proxy share the machine: look at the ratios.
+// BenchmarkSmallRequests compares the edge with no proxy and with HAProxy, all over kept
+// connections on the loopback. Client, target and proxy share the machine: look at the ratios.
 func BenchmarkSmallRequests(b *testing.B) {
 	f := newFront(b, func(c *Config) { c.Record = nil })
 	target := f.rawServer(answerAll)
@@ -149,8 +151,8 @@ func BenchmarkOneRequest(b *testing.B) {
 	load(b, f.address(), 1, b.N)
 }
 
-// BenchmarkIdleWebSockets compares what an idle relayed WebSocket costs in memory: of the edge its heap and stacks, of HAProxy its
-// resident memory. Client and target hold nothing but the sockets.
+// BenchmarkIdleWebSockets compares what an idle relayed WebSocket costs in memory: of the edge its
+// heap and stacks, of HAProxy its resident memory. Client and target hold nothing but the sockets.
 func BenchmarkIdleWebSockets(b *testing.B) {
 	const n = 1000
 	f := newFront(b, func(c *Config) { c.Record = nil })

@@ -10,7 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/edge/h1"
 )
 
-// startUpload sends the rest of the request's body in a goroutine of its own, and then watches whether the client stays.
+// startUpload starts a goroutine that sends the rest of the request's body, and then watches whether the client
+// closes its connection.
 func (x *exchange) startUpload(tc *targetConn) {
 	x.upload.running, x.upload.done = true, make(chan struct{})
 	x.upload.read.Store(x.body.Done())
@@ -18,17 +19,17 @@ func (x *exchange) startUpload(tc *targetConn) {
 		defer close(x.upload.done)
 		if status := x.sendBody(tc); status != 0 {
 			x.upload.status.Store(int32(status))
-			tc.Close() // whoever waits for the response is to wait no more
+			tc.Close() // ends the wait for the response
 			return
 		}
 		if x.upload.sent && x.clientLeft() {
 			x.upload.status.Store(460)
-			tc.Close() // likewise
+			tc.Close() // ends the wait for the response
 		}
 	}()
 }
 
-// stopUpload ends what startUpload began and waits for it.
+// stopUpload ends the goroutine of startUpload and waits for it.
 func (x *exchange) stopUpload() {
 	if !x.upload.running {
 		return
@@ -43,8 +44,8 @@ func (x *exchange) stopUpload() {
 	}
 }
 
-// sendBody carries the body to the target as it comes. The result is what is wrong with the client, 0 if nothing is: that the target
-// takes no more of it shows in its response.
+// sendBody copies the body to the target as it arrives. status is the error of the client, or 0. If the target
+// stops reading, its response says so.
 func (x *exchange) sendBody(tc *targetConn) (status int) {
 	if x.body.Done() {
 		x.upload.sent = true
@@ -79,12 +80,12 @@ func (x *exchange) sendBody(tc *targetConn) (status int) {
 		case isTimeout(err):
 			return x.timedOut()
 		case err != nil:
-			return 400 // alb.md 5.7: the client closed before sending the full body, or sent no proper chunks
+			return 400 // alb.md 5.7: the client closed before sending the full body, or sent malformed chunks
 		}
 	}
 }
 
-// timedOut tells a silent client from a read that was ended because the response is there.
+// timedOut distinguishes a silent client from a read that was interrupted because the response has arrived.
 func (x *exchange) timedOut() int {
 	x.c.mu.Lock()
 	defer x.c.mu.Unlock()
@@ -94,7 +95,7 @@ func (x *exchange) timedOut() int {
 	return 408
 }
 
-// clientLeft waits until the client closes its connection, sends more, or somebody wants to read from it.
+// clientLeft waits until the client closes its connection, sends more, or stopReading is called.
 func (x *exchange) clientLeft() bool {
 	if x.c.setReadDeadline(time.Time{}) != nil {
 		return true
@@ -103,7 +104,7 @@ func (x *exchange) clientLeft() bool {
 	return err != nil && !isTimeout(err)
 }
 
-// bodyWriter writes a body as it is, or in chunks, one per Write.
+// bodyWriter writes a body unchanged, or in chunks, one for each Write.
 type bodyWriter struct {
 	w       io.Writer
 	chunked bool
@@ -124,7 +125,7 @@ func (b *bodyWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// end writes the last chunk, with those fields of the trailer that pass.
+// end writes the last chunk and those fields of the trailer for which passes returns true.
 func (b *bodyWriter) end(trailer []h1.Field, passes func(*h1.Field) bool) error {
 	if !b.chunked {
 		return nil
@@ -139,14 +140,14 @@ func (b *bodyWriter) end(trailer []h1.Field, passes func(*h1.Field) bool) error 
 	return err
 }
 
-// passBody sends the response to the client as it comes, and reports whether all of it arrived there. Nothing is held back: what was
-// received is sent before more is waited for.
+// passBody copies the response's body to the client as it arrives, and reports whether the client got all of
+// it. It sends what it has before it waits for more.
 func (x *exchange) passBody(tc *targetConn) (whole bool) {
 	body := &x.resBody
 	body.Reset(tc.br, x.res.Body)
 	kind := x.clientFraming()
 	if x.upload.running && !x.upload.read.Load() {
-		x.keep = false // the client is told before it is known whether the rest of its body will be read
+		x.keep = false // the header is sent before it is known whether the rest of the request's body will be read
 	}
 	bw := x.e.buf.writer(x.c)
 	defer x.e.buf.putWriter(bw)
@@ -166,7 +167,7 @@ func (x *exchange) passBody(tc *targetConn) (whole bool) {
 	if err != nil {
 		x.keep = false
 		x.entry.ErrorReason = err.Error()
-		if x.c.left || x.upload.status.Load() == 460 { // alb.md 5.7; what the target said stays beside it
+		if x.c.left || x.upload.status.Load() == 460 { // alb.md 5.7; the target's status is kept in the entry
 			x.entry.Status, x.entry.ErrorReason = 460, "the client went away"
 		}
 		return false
@@ -175,7 +176,8 @@ func (x *exchange) passBody(tc *targetConn) (whole bool) {
 	return true
 }
 
-// clientFraming decides how the client is told where the body ends: as the target did, or in chunks if it did so by closing.
+// clientFraming decides how the end of the body is marked for the client: as by the target, or in chunks if the
+// target closes its connection at the end.
 func (x *exchange) clientFraming() h1.Kind {
 	kind := x.res.Body.Kind
 	if kind == h1.UntilClose || kind == h1.Chunked {
@@ -188,8 +190,8 @@ func (x *exchange) clientFraming() h1.Kind {
 	return kind
 }
 
-// awaitMore waits for more of the response. A target that is silent for longer than a moment, as one that streams events is, has
-// somebody watch whether the client stays.
+// awaitMore waits for more of the response. If the target is silent for more than a moment, as with event
+// streams, it starts to watch whether the client closes its connection.
 func (x *exchange) awaitMore(tc *targetConn) error {
 	began := time.Now()
 	if !x.upload.running {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// buffers are taken when bytes are there to be held, and given back as soon as they are not.
+// buffers pools buffers. A buffer is taken when there are bytes to hold, and returned as soon as it is empty.
 type buffers struct{ readers, writers, blocks sync.Pool }
 
 const (

@@ -15,48 +15,62 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/edge/h1"
+	"github.com/berthhq/berth/internal/route"
 )
 
-// client is a connection of a client. One goroutine serves its requests one after another.
+// client is the connection of a client. One goroutine serves its requests, one after another.
 type client struct {
 	e      *Edge
 	socket net.Conn // as accepted; closing it ends everything
-	nc     net.Conn // what is spoken over: the socket, or TLS over it
+	nc     net.Conn // socket, or TLS over it
 	peer   netip.AddrPort
 	port   int                  // of the listener
-	own    netip.AddrPort       // where it was accepted, when a load balancer has that to itself
-	bound  int                  // where the listener is really served
-	tls    *tls.ConnectionState // nil when it is in clear text
+	own    netip.AddrPort       // the address on which it was accepted, if that belongs to one load balancer
+	bound  int                  // the port where the listener is bound
+	tls    *tls.ConnectionState // nil for plain HTTP
 	br     *bufio.Reader
-	idle   time.Duration // no byte for this long ends it
-	left   bool          // it took no more: the client has closed it
+	idle   time.Duration // the connection ends after this long without a byte
+	left   bool          // a write failed: the client has closed the connection
 	born   time.Time
+	ipv6   bool
+	// balancer has the counts for the connection; nil until the load balancer is known.
+	balancer *counts
 
 	resting atomic.Bool // between two requests
-	// unfinished tells that a response is under way whose end is the end of the connection.
+	// unfinished means that the response under way ends with the connection.
 	unfinished atomic.Bool
-	mu         sync.Mutex // guards the read deadline between two goroutines that set it
+	mu         sync.Mutex // guards the read deadline, which two goroutines set
 	stopping   bool
 }
 
-// serve carries a connection through its requests until either end wants no more.
+// serve serves the requests of a connection until the client or the edge ends it.
 func (e *Edge) serve(nc net.Conn, p *port, config *tls.Config) {
-	c := &client{e: e, socket: nc, nc: nc, peer: peerOf(nc.RemoteAddr()), port: p.number, bound: p.bound, own: p.own, idle: time.Minute, born: time.Now()}
+	c := &client{e: e, socket: nc, nc: nc, peer: peerOf(nc.RemoteAddr()), port: p.number, bound: p.bound,
+		own: p.own, idle: time.Minute, born: time.Now()}
+	c.ipv6 = c.peer.Addr().Is6() && !c.peer.Addr().Is4In6()
 	x := &exchange{c: c, e: e}
 	defer func() {
-		if !x.handedOver { // else the session closes it
+		if !x.handedOver { // otherwise the session closes it
 			c.close()
 		}
 	}()
 	defer e.survive()
+	first := c.find(e.live.Load().table, "")
 	if !e.clients.add(c) {
+		t := tallyOf(first)
+		t.addError(route.RejectedConnections)
 		return
 	}
 	if config != nil && !c.handshake(config) {
+		t := tallyOf(first)
+		t.addError(route.ClientTLSErrors)
 		return
 	}
-	if l := c.find(e.live.Load().table, ""); l != nil {
-		c.idle = l.Idle
+	if first != nil {
+		c.idle = first.Idle
+	}
+	if c.own.IsValid() || len(e.live.Load().table.On(c.port)) == 1 {
+		c.count(first)
 	}
 	c.br = e.buf.reader(c.nc)
 	defer func() {
@@ -76,35 +90,41 @@ func (c *client) close() {
 	if c.unfinished.Load() {
 		c.cut()
 	}
-	c.nc.Close() // nothing more is wanted of it
+	c.nc.Close() // the connection is not used any more
 	c.e.clients.remove(c)
+	if c.balancer == nil { // it sent no request
+		c.count(c.find(c.e.live.Load().table, ""))
+	}
+	if c.balancer != nil {
+		c.balancer.clients.Add(-1)
+	}
 }
 
-// cut closes the socket at once. A client that waits for the end of the connection as the end of its response is shown that this is
-// not it: TCP resets the connection, and TLS lacks its closing message.
+// cut closes the socket so that a client cannot mistake it for the end of the response: TCP sends a reset, and
+// TLS sends no closing message.
 func (c *client) cut() {
 	if tcp, ok := c.socket.(*net.TCPConn); ok && c.unfinished.Load() {
 		tcp.SetLinger(0) // fails on a closed socket only
 	}
-	c.socket.Close() // the client's loop notices
+	c.socket.Close() // ends the loop in serve
 }
 
-// Bounds on what is read of a client that is still sending when it has its answer.
+// Bounds on what is read from a client that is still sending after it was answered.
 const (
 	lingerTime  = 500 * time.Millisecond
 	lingerBytes = 256 << 10
 )
 
-// linger ends our side and reads on for a moment: to close a connection with unread bytes makes it break on the client's side, which
-// then may never see the answer.
+// linger closes the connection for writing and reads for a moment. If it were closed with unread bytes, the
+// client would get a reset and might not see the answer.
 func (c *client) linger() {
 	if closeWrite(c.nc) != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	io.CopyN(io.Discard, c.br, lingerBytes) // whatever comes, or does not come, the connection is closed next
+	io.CopyN(io.Discard, c.br, lingerBytes) // the connection is closed in any case
 }
 
-// survive makes a panic the end of one connection: the others are served on.
+// survive recovers from a panic, which ends one connection only.
 func (e *Edge) survive() {
 	if p := recover(); p != nil {
 		e.log.Error("a connection ended in a panic", "panic", p, "stack", string(debug.Stack()))
@@ -136,7 +156,7 @@ func (c *client) awaitRequest() bool {
 	return c.e.clients.rest(c, false)
 }
 
-// setReadDeadline sets the deadline of reads from the client, unless somebody wants a read under way to end.
+// setReadDeadline sets the deadline for reads from the client, unless stopReading was called.
 func (c *client) setReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,7 +166,7 @@ func (c *client) setReadDeadline(t time.Time) error {
 	return c.nc.SetReadDeadline(t)
 }
 
-// stopReading ends a read under way in another goroutine, and every later one until resume.
+// stopReading interrupts a read in another goroutine, and every later one until resume.
 func (c *client) stopReading() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,7 +181,7 @@ func (c *client) resumeReading() error {
 	return c.nc.SetReadDeadline(time.Time{})
 }
 
-// timedWriter gives each write to a connection as long as it may stay idle.
+// timedWriter gives each write to a connection as much time as the idle timeout.
 type timedWriter struct {
 	nc   net.Conn
 	idle time.Duration
@@ -174,7 +194,7 @@ func (w timedWriter) Write(p []byte) (int, error) {
 	return w.nc.Write(p)
 }
 
-// Write writes straight to the client, which may take as long as it may stay idle.
+// Write writes to the client, within its idle timeout.
 func (c *client) Write(p []byte) (int, error) {
 	n, err := timedWriter{c.nc, c.idle}.Write(p)
 	c.left = c.left || err != nil && !isTimeout(err)

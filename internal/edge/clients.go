@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// clientSet is the connections of clients, so that they can be closed. A request takes no lock of it.
+// clientSet is the set of client connections, so that they can be closed. Requests do not lock it.
 type clientSet struct {
 	closing atomic.Bool
 	mu      sync.Mutex // guards conns
@@ -29,14 +29,15 @@ func (s *clientSet) remove(c *client) {
 	delete(s.conns, c)
 }
 
-// rest marks c as being between two requests or not; false means that it must not begin another one. A client marks and then looks,
-// closeIdle says so and then looks at the marks: one of them sees the other.
+// rest sets whether c is between two requests. If it returns false, c must not start another one. rest stores
+// the state and then checks for closing; closeIdle sets closing and then checks the states: so one of them sees
+// the other.
 func (s *clientSet) rest(c *client, resting bool) bool {
 	c.resting.Store(resting)
 	return !s.closing.Load()
 }
 
-// closeIdle closes the connections that are between two requests, and lets no other begin one.
+// closeIdle closes connections that are between two requests, and makes the others close after the present one.
 func (s *clientSet) closeIdle() {
 	s.close(func(c *client) bool { return c.resting.Load() })
 }

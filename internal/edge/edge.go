@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,60 +16,73 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// Config is what an Edge is made of.
+// Config configures an Edge.
 type Config struct {
-	// Addr is the host listeners are bound on, "127.0.0.1" if empty.
+	// Addr is the IP address on which listeners are bound, "127.0.0.1" if empty.
 	Addr string
-	// Key seals stickiness cookies. It must stay the same over restarts for clients to stay with their targets.
+	// Key encrypts stickiness cookies. It must stay the same over restarts so that clients stay with their
+	// targets.
 	Key [32]byte
-	// Reporter is told what the edge sees; nil tells nobody.
+	// Reporter gets what the edge sees; it may be nil.
 	Reporter Reporter
-	// Record is called at the end of each request and of each WebSocket, from its goroutine; nil records nothing. It must be quick
-	// and must not keep the entry.
+	// Record, if not nil, is called at the end of each request and WebSocket, from its goroutine. It must be
+	// quick and must not keep the entry.
 	Record func(*Entry)
-	// Certificate finds the certificate of an ARN; nil finds none, and HTTPS listeners are not served then.
+	// Certificate returns the certificate of an ARN. If it is nil, HTTPS listeners are not served.
 	Certificate func(arn string) (*tls.Certificate, bool)
 	Logger      *slog.Logger
 	// Listen and Dial default to TCP.
 	Listen func(address string) (net.Listener, error)
 	Dial   func(ctx context.Context, address string) (net.Conn, error)
-	// Grace is how long requests under way may go on when Run is told to end; 0 cuts them.
+	// Grace is how long requests may go on after the context of Run has ended; 0 ends them at once.
 	Grace time.Duration
 }
 
-// A Reporter takes in what an edge sees. Report is called from one goroutine, must not wait for anything and must not call the edge.
+// A Reporter gets what an edge sees. Report is called from one goroutine. It must not block and must not call
+// the edge.
 type Reporter interface {
 	Report(route.Report)
 }
 
-// Edge serves load balancers. Make one with New.
+// Edge serves load balancers. Use New to create one.
 type Edge struct {
 	cfg     Config
 	log     *slog.Logger
 	seal    *sealer
 	applies chan application
-	wake    chan struct{} // something was seen that the loop must act on
-	done    chan struct{} // closed when Run has ended
+	flushes chan chan struct{} // each is closed when the counters were reported
+	wake    chan struct{}      // has a token when there are noticed upstreams
+	done    chan struct{}      // closed when Run has ended
 	live    atomic.Pointer[live]
-	clients clientSet
-	buf     buffers
+	// revision is the revision of the configuration in use.
+	revision atomic.Uint64
+	epoch    int64
+	byID     sync.Map // of stickyID and *upstream
+	noticed  noticed
+	clients  clientSet
+	buf      buffers
 
-	// The rest belongs to the loop of Run.
-	config    route.Config
+	// Only the loop of Run uses the rest.
+	compiler  *route.Compiler
 	upstreams map[string]*upstream
-	turns     map[string]*atomic.Uint64 // by target group ARN
+	groups    map[string]*group // by target group ARN
+	counts    map[route.Subject]*counts
+	drains    drains
 	ports     map[int]*port
-	own       map[netip.AddrPort]*port // of load balancers that have an address to themselves
-	work      sync.WaitGroup           // accept loops and client connections
-	probes    sync.WaitGroup
+	own       map[netip.AddrPort]*port // of load balancers with an address of their own
+	// untold are targets whose health may have to be reported; portsUntold is the same for listeners.
+	untold      []*upstream
+	portsUntold bool
+	work        sync.WaitGroup // accept loops and client connections
+	probes      sync.WaitGroup
 }
 
 type application struct {
 	config route.Config
-	taken  chan struct{}
+	taken  chan error
 }
 
-// New makes an edge that serves nothing yet. It does not listen before Run and Apply.
+// New returns an edge that serves nothing yet. It listens once it runs and Apply was called.
 func New(cfg Config) (*Edge, error) {
 	seal, err := newSealer(cfg.Key)
 	if err != nil {
@@ -84,22 +99,27 @@ func New(cfg Config) (*Edge, error) {
 	}
 	if cfg.Dial == nil {
 		var d net.Dialer
-		cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
+		cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", address)
+		}
 	}
 	e := &Edge{cfg: cfg, log: cfg.Logger, seal: seal,
-		applies: make(chan application), wake: make(chan struct{}, 1), done: make(chan struct{}),
-		upstreams: map[string]*upstream{}, turns: map[string]*atomic.Uint64{}, ports: map[int]*port{}, own: map[netip.AddrPort]*port{}}
-	e.live.Store(e.compile())
+		applies: make(chan application), flushes: make(chan chan struct{}), epoch: time.Now().UnixNano(),
+		counts: map[route.Subject]*counts{}, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		compiler: route.NewCompiler(), upstreams: map[string]*upstream{}, groups: map[string]*group{},
+		ports: map[int]*port{}, own: map[netip.AddrPort]*port{}}
+	e.live.Store(&live{table: e.compiler.Table()})
 	return e, nil
 }
 
 // ErrEnded is returned by Apply when Run has ended.
 var ErrEnded = errors.New("the edge has ended")
 
-// Apply makes the edge serve c. When it returns nil, new requests are routed by c and none goes to a target that c drains or does
-// not have. It waits for Run to have been started.
+// Apply makes the edge serve c. When it returns nil, new requests are routed by c, and none is sent to a target
+// that c drains or does not have. It returns route.ErrGap if c is a change of another configuration than the
+// one in use. It blocks until Run has been called.
 func (e *Edge) Apply(ctx context.Context, c route.Config) error {
-	a := application{c, make(chan struct{})}
+	a := application{c, make(chan error, 1)}
 	select {
 	case e.applies <- a:
 	case <-e.done:
@@ -108,17 +128,17 @@ func (e *Edge) Apply(ctx context.Context, c route.Config) error {
 		return context.Cause(ctx)
 	}
 	select {
-	case <-a.taken:
-		return nil
+	case err := <-a.taken:
+		return err
 	case <-e.done:
 		return ErrEnded
 	}
 }
 
 // Revision returns the revision of the configuration in use.
-func (e *Edge) Revision() uint64 { return e.live.Load().table.Revision }
+func (e *Edge) Revision() uint64 { return e.revision.Load() }
 
-// Run serves until ctx ends, and returns when every goroutine it started has ended.
+// Run serves until ctx ends. It returns when every goroutine that it started has ended.
 func (e *Edge) Run(ctx context.Context) error {
 	probing, stopProbing := context.WithCancel(ctx)
 	tick := time.NewTicker(sweepEvery)
@@ -128,13 +148,17 @@ func (e *Edge) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
 		case a := <-e.applies:
-			e.apply(probing, a.config)
-			e.report() // before the answer, so that who asked finds where listeners are served
-			close(a.taken)
+			err := e.apply(probing, a.config)
+			e.report() // before Apply returns, so that its caller finds where listeners are bound
+			a.taken <- err
 		case <-e.wake:
-			e.swap()
+			e.judged()
+		case done := <-e.flushes:
+			e.reportCounts()
+			close(done)
 		case <-tick.C:
 			e.sweep()
+			e.reportCounts()
 		case <-drain.C:
 		case <-ctx.Done():
 		}
@@ -147,10 +171,10 @@ func (e *Edge) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// sweepEvery is how often idle connections are looked through and ports that could not be bound are tried again.
+// sweepEvery is how often idle connections are closed, and ports that could not be bound are tried again.
 const sweepEvery = 5 * time.Second
 
-// shutDown stops accepting, lets requests under way end within the grace, and cuts what is left.
+// shutDown stops accepting, lets requests end within the grace, and closes the rest.
 func (e *Edge) shutDown() {
 	for _, p := range e.ports {
 		p.close()
@@ -161,7 +185,7 @@ func (e *Edge) shutDown() {
 	e.clients.closeIdle()
 	cut := time.AfterFunc(e.cfg.Grace, func() {
 		e.clients.closeAll()
-		for _, u := range e.upstreams { // whoever waits for a target does not see that its client is gone
+		for _, u := range e.upstreams { // goroutines that wait for a target do not notice that the client is gone
 			u.cut()
 		}
 	})
@@ -173,8 +197,32 @@ func (e *Edge) shutDown() {
 	e.probes.Wait()
 }
 
-// notice wakes the loop.
-func (e *Edge) notice() {
+// noticed is the set of upstreams that the loop of Run has to look at.
+type noticed struct {
+	mu  sync.Mutex
+	all map[*upstream]struct{}
+}
+
+func (n *noticed) add(u *upstream) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.all == nil {
+		n.all = map[*upstream]struct{}{}
+	}
+	n.all[u] = struct{}{}
+}
+
+func (n *noticed) take() []*upstream {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := slices.Collect(maps.Keys(n.all))
+	n.all = nil
+	return all
+}
+
+// notice makes the loop of Run look at the upstream.
+func (e *Edge) notice(u *upstream) {
+	e.noticed.add(u)
 	select {
 	case e.wake <- struct{}{}:
 	default:

@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// Entry is what is known of a request when it has ended; of a WebSocket, when it is closed. Access logs and metrics are made of it.
+// Entry describes a request that has ended, or a WebSocket that was closed. Access logs and metrics are made
+// from it.
 type Entry struct {
 	LoadBalancerARN string
 	ListenerARN     string
-	TargetGroupARN  string // "" when the request went to none
-	Target          string // host:port, "" when it was not sent to one
+	TargetGroupARN  string // "" if no target group was chosen
+	Target          string // host:port; "" if no target was chosen
 	TargetID        string
-	RulePriority    int // 0 is the default rule, -1 none
+	RulePriority    int // 0 for the default rule, -1 for none
 	Client          netip.AddrPort
 	Type            string // http, https, ws, wss
 	Method          string
@@ -33,7 +34,7 @@ type Entry struct {
 	RedirectURL     string
 	ErrorReason     string
 	Class, Reason   string // desync classification, "-" when compliant
-	FailOpen        bool   // sent although its target group had too few healthy targets
-	NonSticky       bool   // stickiness is on and the target had to be chosen anew
-	Reused          bool   // sent over a connection that had carried another request
+	FailOpen        bool   // it was sent although its target group had too few healthy targets
+	NonSticky       bool   // stickiness is on, but the cookie chose no target
+	Reused          bool   // it was sent over a connection that had carried another request
 }

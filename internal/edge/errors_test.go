@@ -34,7 +34,8 @@ func TestOwnErrors(t *testing.T) {
 	}
 	f.target("closes", f.rawServer(reply("")))
 	f.target("garbage", f.rawServer(reply("ICY 200 OK\r\n\r\n")))
-	f.target("huge", f.rawServer(reply("HTTP/1.1 200 OK\r\n"+strings.Repeat("A: "+strings.Repeat("x", 1000)+"\r\n", 40)+"\r\n")))
+	f.target("huge", f.rawServer(reply("HTTP/1.1 200 OK\r\n"+
+		strings.Repeat("A: "+strings.Repeat("x", 1000)+"\r\n", 40)+"\r\n")))
 	f.target("tg", f.say("ok"))
 	f.apply()
 	get := func(path, more string) string { return "GET " + path + " HTTP/1.1\r\nHost: a\r\n" + more + "\r\n" }
@@ -73,15 +74,16 @@ func TestOwnErrors(t *testing.T) {
 				t.Errorf("%d, want %d", res.StatusCode, c.want)
 			}
 			if body, _ := io.ReadAll(res.Body); c.want != 200 && (res.Header.Get("Server") != "awselb/2.0" ||
-				res.Header.Get("Content-Type") != "text/html" || !strings.Contains(string(body), fmt.Sprintf("<h1>%d ", c.want))) {
+				res.Header.Get("Content-Type") != "text/html" ||
+				!strings.Contains(string(body), fmt.Sprintf("<h1>%d ", c.want))) {
 				t.Errorf("%v %s", res.Header, body)
 			}
 		})
 	}
 }
 
-// A request is sent again only when that is safe: over a fresh connection after a dead pooled one, and to another target after a
-// refused connection (alb.md Q41, decision 0154).
+// A request is sent again only when that is safe: over a fresh connection after a dead pooled one,
+// and to another target after a refused connection (alb.md Q41, decision 0154).
 func TestSafeRetries(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -238,7 +240,9 @@ func TestClientThatLeavesIsNoticed(t *testing.T) { // 460
 // A client that is still sending gets its answer all the same.
 func TestAnswerToAClientThatIsStillSending(t *testing.T) {
 	f := newFront(t, nil)
-	f.rule(1, onPath("/no"), elb.Action{Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 403}})
+	f.rule(1, onPath("/no"), elb.Action{
+		Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 403},
+	})
 	f.apply()
 	for range 20 {
 		c, err := net.Dial("tcp", f.address())

@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// exchange is a request and its response. A client has one, which its requests use one after another.
+// exchange is a request and its response. A client has one exchange, which is reused for all its requests.
 type exchange struct {
 	c *client
 	e *Edge
@@ -22,35 +22,41 @@ type exchange struct {
 	hasQuery bool
 	upgrade  bool // the client asks for a WebSocket
 	body     h1.Body
-	ready    []byte // a short body that had arrived with the head
+	ready    []byte // a short body that arrived with the head
 	keep     bool   // the client's connection may carry another request
 
 	live     *live
 	listener *route.Listener
 	rule     *route.Rule
+	use      *use
+	group    *route.Group
 	target   *route.Target
-	up       *upstream
-	bound    bool // a cookie chose the target
+	tally    tally
+	dropped  bool // a header field with an invalid name was dropped
+	// redirectTooLong means that the Location of a redirect would have been too long.
+	redirectTooLong bool
+	up              *upstream
+	bound           bool // a cookie chose the target
 
 	res     h1.Response
 	resBody h1.Body
 	writes  bodyWriter // the response's body to the client
-	// named and resNamed tell that Connection lists further fields of the request and of the response.
+	// named and resNamed mean that Connection lists further fields of the request and of the response.
 	named, resNamed bool
 	wrote           bool // part of a response was sent to the client
-	// handedOver tells that a session has both connections and ends what was begun for them.
+	// handedOver means that a session owns both connections and ends what was counted for them.
 	handedOver bool
-	out        []byte // heads are made here
+	out        []byte // buffer for heads
 	entry      Entry
 	sentAt     time.Time
 	upload     upload
 	rounds     int // how often it was routed
 }
 
-// maxRounds bounds how often a request is routed anew because its target began to drain meanwhile.
+// maxRounds bounds how often a request is routed again because its target began to drain.
 const maxRounds = 8
 
-// run reads a request and sees to its answer. It reports whether another request may follow.
+// run reads a request and answers it. It reports whether another request may follow.
 func (x *exchange) run() bool {
 	x.reset()
 	err := x.c.nc.SetReadDeadline(time.Now().Add(x.c.idle))
@@ -75,31 +81,36 @@ func (x *exchange) run() bool {
 
 func (x *exchange) reset() {
 	x.live = x.e.live.Load()
-	x.listener, x.rule, x.target, x.up, x.ready = nil, nil, nil, nil, nil
+	x.listener, x.rule, x.use, x.group, x.target, x.up, x.ready = nil, nil, nil, nil, nil, nil, nil
 	x.keep, x.upgrade, x.wrote, x.bound = false, false, false, false
 	x.upload = upload{}
 	x.rounds = 0
-	x.entry = Entry{Client: x.c.peer, Created: time.Now(), Type: x.scheme(), RulePriority: -1, Request: -1, Target1st: -1, Response: -1, Class: "-", Reason: "-"}
+	x.tally, x.dropped, x.redirectTooLong = tally{}, false, false
+	x.entry = Entry{Client: x.c.peer, Created: time.Now(), Type: x.scheme(), RulePriority: -1, Request: -1,
+		Target1st: -1, Response: -1, Class: "-", Reason: "-"}
 }
 
-// refuse answers what could not be read as a request.
+// refuse answers what could not be parsed as a request.
 func (x *exchange) refuse(err error) {
 	malformed, ok := asMalformed(err)
 	switch {
 	case ok:
 		x.listener = x.c.find(x.live.table, "")
+		x.tally = tallyOf(x.listener)
+		x.tally.addError(route.MalformedRequests)
 		x.entry.Class, x.entry.Reason = malformed.Class.String(), malformed.Reason
 		x.fail(malformed.Status, malformed.Reason)
 	case isTimeout(err) && x.req.Started(): // alb.md 5.7: 408
 		x.fail(408, "the client was silent in the middle of a request")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		x.entry.Status = 400 // the client is gone: nobody to tell
+		x.entry.Status = 400 // the client is gone
 	}
 }
 
-// read makes of the head what routing needs; a status other than 0 refuses the request.
+// read prepares the head for routing. A status other than 0 refuses the request.
 func (x *exchange) read() (status int, why string) {
-	x.entry.Method, x.entry.URL, x.entry.Minor, x.entry.Received = x.req.Method, x.req.Target, x.req.Minor, int64(x.req.Size)
+	x.entry.Method, x.entry.URL, x.entry.Minor, x.entry.Received = x.req.Method, x.req.Target,
+		x.req.Minor, int64(x.req.Size)
 	x.entry.Class = x.req.Class.String()
 	if x.req.Class != h1.Compliant {
 		x.entry.Reason = x.req.Reason
@@ -123,7 +134,8 @@ func (x *exchange) read() (status int, why string) {
 	if x.listener = x.c.find(x.live.table, host); x.listener == nil {
 		return 503, "nothing listens on this port any more"
 	}
-	x.c.idle = x.listener.Idle
+	x.c.idle, x.tally = x.listener.Idle, tallyOf(x.listener)
+	x.c.count(x.listener)
 	if host == "" {
 		if x.req.Minor > 0 {
 			return 400, "the Host header is missing"
@@ -138,7 +150,8 @@ func (x *exchange) read() (status int, why string) {
 	return x.screen()
 }
 
-// validHost keeps out what is no host and port: a path, a name of a user, spaces. Rules, redirects and targets would each make something else of it.
+// validHost reports whether s is a host with an optional port. Rules, redirects and targets would interpret
+// anything else, such as a path, a user name or spaces, in different ways.
 func validHost(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -149,7 +162,7 @@ func validHost(s string) bool {
 	return true
 }
 
-// absolute takes an absolute-form target apart (alb.md Q6).
+// absolute splits a target in absolute form (alb.md Q6).
 func absolute(target string) (authority, rest string, ok bool) {
 	for _, scheme := range []string{"http://", "https://"} {
 		if len(target) > len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {
@@ -166,7 +179,7 @@ func absolute(target string) (authority, rest string, ok bool) {
 	return "", "", false
 }
 
-// screen refuses requests that could be routed but are not let through.
+// screen refuses requests that can be routed but must not be forwarded.
 func (x *exchange) screen() (status int, why string) {
 	if x.listener.Desync == "strictest" && x.req.Class != h1.Compliant {
 		return 400, x.req.Reason
@@ -180,7 +193,7 @@ func (x *exchange) screen() (status int, why string) {
 	if tooManyForwarded(x.req.Header) {
 		return 463, "X-Forwarded-For holds more than 30 addresses"
 	}
-	// Clients of HTTP/1.0 do not know interim responses (RFC 9110 10.1.1).
+	// Clients of HTTP/1.0 do not understand interim responses (RFC 9110 10.1.1).
 	if x.req.Minor > 0 && x.req.Body.Kind != h1.None && h1.HasToken(x.req.Header, "Expect", "100-continue") {
 		if _, err := x.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil { // alb.md Q11
 			return 460, "the client went away"
@@ -189,12 +202,14 @@ func (x *exchange) screen() (status int, why string) {
 	return 0, ""
 }
 
-// keepsAlive is what the client wants of its connection, and what its age allows (alb.md 5.3, client_keep_alive).
+// keepsAlive reports whether the client wants to keep its connection, and its age allows that (alb.md 5.3,
+// client_keep_alive).
 func (x *exchange) keepsAlive() bool {
 	return h1.Persists(x.req.Minor, x.req.Header)
 }
 
-// dispatch routes the request and carries out the rule's action. It reports whether to begin anew with the table of now.
+// dispatch routes the request and executes the rule's action. It reports whether to route again with the
+// current table.
 func (x *exchange) dispatch() (again bool) {
 	if x.listener == nil {
 		x.fail(503, "the listener was deleted")
@@ -223,7 +238,7 @@ func (x *exchange) dispatch() (again bool) {
 	return false
 }
 
-// reroute looks the request up in the table of now, after its target began to drain.
+// reroute finds the listener in the current table, after the request's target began to drain.
 func (x *exchange) reroute() bool {
 	x.rounds++
 	x.live = x.e.live.Load()
@@ -234,7 +249,7 @@ func (x *exchange) reroute() bool {
 func (x *exchange) redirect() {
 	x.entry.Action = "redirect"
 	rd := *x.rule.Redirect
-	// A listener that had to move to another port is redirected to where it really is.
+	// If a listener is bound to another port, redirects lead to that port.
 	for number, bound := range x.live.displaced {
 		if rd.Port == itoa(number) && !x.c.own.IsValid() {
 			rd.Port = itoa(bound)
@@ -243,6 +258,7 @@ func (x *exchange) redirect() {
 	}
 	location, ok := route.Location(&rd, &x.match, x.scheme(), itoa(x.c.bound))
 	if !ok {
+		x.redirectTooLong = true
 		x.fail(414, "the Location of the redirect would be longer than 8K")
 		return
 	}
@@ -250,31 +266,39 @@ func (x *exchange) redirect() {
 	x.answer(rd.StatusCode, "text/html", page(rd.StatusCode), location)
 }
 
-// choose picks target group and target; false when there is none to pick.
+// choose chooses target group and target. It returns false if there is none.
 func (x *exchange) choose(avoid *route.Target) bool {
 	f := x.rule.Forward
-	g := x.boundGroup(f)
-	if g == nil {
-		g = f.Choose(rand.Uint64())
+	x.use = x.boundGroup(f)
+	if x.use == nil {
+		chosen := f.Choose(rand.Uint64())
+		if chosen == nil {
+			return false
+		}
+		x.use = keptUse(chosen)
 	}
-	if g == nil {
-		return false
-	}
+	x.tally.group, x.tally.target = x.use.counts, nil
+	kept := x.use.group
+	g := kept.now.Load()
+	x.group = g
 	x.entry.TargetGroupARN, x.entry.FailOpen = g.ARN, g.FailOpen
 	x.target = x.boundTarget(g)
 	x.bound = x.target != nil && x.target != avoid
 	if !x.bound {
 		x.entry.NonSticky = g.Stickiness != ""
-		turn := x.live.turns[g.Index].Load()
-		if avoid == nil { // a second choice takes no turn of its own, or turns would favour the target that is passed by
-			turn = x.live.turns[g.Index].Add(1) - 1
+		turn := kept.turn.Load()
+		// a second choice does not advance the round-robin position, or it would favour the target after the
+		// one passed over
+		if avoid == nil {
+			turn = kept.turn.Add(1) - 1
 		}
-		x.target = g.Choose(route.Pick{Turn: turn, Random: rand.Uint64(), Now: time.Now(), Load: x.live.busy, Not: avoid})
+		x.target = g.Choose(route.Pick{Turn: turn, Random: rand.Uint64(), Now: time.Now(), Load: busy, Not: avoid})
 	}
 	if x.target == nil {
 		return false
 	}
-	x.up = x.live.upstream(x.target)
+	x.up = keptUpstream(x.target)
+	x.tally.target = x.up.counts
 	x.entry.Target, x.entry.TargetID = x.up.address, x.target.ID
 	return true
 }
@@ -283,6 +307,9 @@ func (x *exchange) choose(avoid *route.Target) bool {
 func (x *exchange) finish() bool {
 	if x.handedOver {
 		return false
+	}
+	if x.entry.Status != 0 {
+		x.count()
 	}
 	if x.e.cfg.Record != nil && x.entry.Status != 0 {
 		x.entry.Ended = time.Now()
@@ -294,14 +321,14 @@ func (x *exchange) finish() bool {
 	return x.keep && x.body.Done()
 }
 
-// upload is the client's side of an exchange while a second goroutine looks after it.
+// upload is the client's side of an exchange while a second goroutine handles it.
 type upload struct {
 	running  bool
 	done     chan struct{}
-	status   atomic.Int32 // what is wrong with the client: 400, 408, 460
-	progress atomic.Int64 // when bytes last went to the target, in Unix nanoseconds
-	waits    atomic.Bool  // for bytes of the client
+	status   atomic.Int32 // the client's error: 400, 408 or 460
+	progress atomic.Int64 // when bytes were last sent to the target, in Unix nanoseconds
+	waits    atomic.Bool  // it waits for bytes from the client
 	read     atomic.Bool  // the whole body was read from the client
-	sent     bool         // the whole body went to the target; read after done
+	sent     bool         // the whole body was sent to the target; read after done
 	received int64
 }

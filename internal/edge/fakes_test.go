@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,8 +26,9 @@ type front struct {
 	config  route.Config
 	mu      sync.Mutex
 	ports   map[string]net.Listener // by the address asked for
-	health  map[string]elb.TargetHealth
-	bound   map[string]elb.BoundListener
+	health  map[string]elb.Verdict
+	bound   map[string]elb.Bound
+	counts  map[route.Subject]route.SubjectCounts
 	entries []Entry
 	// recorded wakes who waits for another entry or report; it uses mu.
 	recorded *sync.Cond
@@ -35,9 +37,11 @@ type front struct {
 
 // newFront starts an edge; change may replace parts of its Config.
 func newFront(t testing.TB, change func(*Config)) *front {
-	f := &front{t: t, ports: map[string]net.Listener{}, health: map[string]elb.TargetHealth{}, bound: map[string]elb.BoundListener{}}
+	f := &front{t: t, ports: map[string]net.Listener{}, health: map[string]elb.Verdict{},
+		bound: map[string]elb.Bound{}, counts: map[route.Subject]route.SubjectCounts{}}
 	f.recorded = sync.NewCond(&f.mu)
-	cfg := Config{Key: [32]byte{1}, Reporter: f, Record: f.record, Logger: slog.New(slog.DiscardHandler), Listen: f.listen}
+	cfg := Config{Key: [32]byte{1}, Reporter: f, Record: f.record,
+		Logger: slog.New(slog.DiscardHandler), Listen: f.listen}
 	if change != nil {
 		change(&cfg)
 	}
@@ -70,12 +74,13 @@ func (f *front) listen(address string) (net.Listener, error) {
 func (f *front) Report(r route.Report) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for _, c := range r.Counts {
+		f.counts[c.Subject] = c
+	}
 	for _, h := range r.Targets {
 		f.health[h.Key] = h
 	}
-	for _, b := range r.Listeners {
-		f.bound[b.ListenerARN] = b
-	}
+	maps.Copy(f.bound, r.Listeners)
 	f.recorded.Broadcast()
 }
 
@@ -123,13 +128,15 @@ func (f *front) url() string {
 func (f *front) address() string { return strings.TrimPrefix(f.url(), "http://") }
 
 func (f *front) group(arn string, attributes map[string]string) {
-	f.config.TargetGroups = append(f.config.TargetGroups, elb.TargetGroup{ARN: arn, Protocol: elb.HTTP, Attributes: attributes,
-		HealthCheck: elb.DefaultHealthCheck()})
+	f.config.TargetGroups = append(f.config.TargetGroups,
+		elb.TargetGroup{ARN: arn, Protocol: elb.HTTP, Attributes: attributes,
+			HealthCheck: elb.DefaultHealthCheck()})
 }
 
 func (f *front) rule(priority int, conditions []elb.Condition, action elb.Action) {
-	f.config.Rules = append(f.config.Rules, elb.Rule{ARN: fmt.Sprint("rule", priority), ListenerARN: "listener", Priority: priority,
-		Conditions: conditions, Actions: []elb.Action{action}})
+	f.config.Rules = append(f.config.Rules,
+		elb.Rule{ARN: fmt.Sprint("rule", priority), ListenerARN: "listener", Priority: priority,
+			Conditions: conditions, Actions: []elb.Action{action}})
 }
 
 // target registers a target that was found healthy before this edge was started.
@@ -141,7 +148,7 @@ func (f *front) target(group, address string) string {
 	t := elb.Target{TargetGroupARN: group, ID: host, Address: host, Registered: time.Unix(1, 0)}
 	fmt.Sscan(port, &t.Port)
 	f.config.Targets = append(f.config.Targets, t)
-	f.config.Health = append(f.config.Health, elb.TargetHealth{Key: t.Key(), Registered: t.Registered, State: elb.Healthy})
+	f.config.Health = append(f.config.Health, elb.Verdict{Key: t.Key(), Registered: t.Registered, State: elb.Healthy})
 	return t.Key()
 }
 
@@ -248,8 +255,17 @@ func onPath(pattern string) []elb.Condition {
 }
 
 // reported is what the reporter was last told of the target.
-func (f *front) reported(key string) elb.TargetHealth {
+func (f *front) reported(key string) elb.Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.health[key]
+}
+
+// upstream is what the edge keeps of the target.
+func (f *front) upstream(key string) *upstream {
+	u, ok := f.edge.byID.Load(idOf(key))
+	if !ok {
+		f.t.Fatalf("the edge keeps nothing of %s", key)
+	}
+	return u.(*upstream)
 }

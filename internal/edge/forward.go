@@ -15,19 +15,20 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// attempt is what came of sending a request to a target.
+// attempt is the result of sending a request to a target.
 type attempt int
 
 const (
-	answered  attempt = iota // the client has its answer, or has gone
-	closing                  // the target's gate was closed: nothing was sent
-	passedBy                 // the target is of no use, and the request may be sent to another one
-	deadReuse                // the reused connection was dead and the request may be sent again
+	answered  attempt = iota // the client has its answer, or is gone
+	closing                  // the target's gate was closed; nothing was sent
+	passedBy                 // the target cannot be used, and the request may be sent to another one
+	deadReuse                // the reused connection was dead, and the request may be sent again
 )
 
-// forward sends the request to a target and its response back. Nothing is sent twice but what is safe to (alb.md Q41, decision 0154):
-// what no target has seen, and an idempotent request that a target left without a byte of a response; once over a fresh connection if
-// the one that was used had been idle, and once to another target.
+// forward sends the request to a target and passes the response back. It sends a request twice only if that is
+// safe (alb.md Q41, decision 0154): if no target has seen it, or if it is idempotent and the target closed
+// without a byte of a response. It does so once over a new connection if the first one had been idle, and once
+// to another target.
 func (x *exchange) forward() (again bool) {
 	var avoid *route.Target
 	for {
@@ -35,7 +36,7 @@ func (x *exchange) forward() (again bool) {
 			x.fail(503, "the target group has no target that may get requests")
 			return false
 		}
-		elsewhere := avoid == nil && x.target.Group.Choices() > 1
+		elsewhere := avoid == nil && x.group.Choices() > 1
 		result := x.send(elsewhere, false)
 		if result == deadReuse {
 			result = x.send(elsewhere, true)
@@ -55,17 +56,22 @@ func (x *exchange) forward() (again bool) {
 	}
 }
 
-// send makes one attempt. elsewhere says whether a target that takes no connection may be passed over.
+// send makes one attempt. elsewhere means that another target may be used if this one accepts no connection.
 func (x *exchange) send(elsewhere, fresh bool) attempt {
 	u := x.up
 	u.begin()
 	defer func() {
-		if !x.handedOver { // else the session ends it
+		if !x.handedOver { // otherwise the session does
 			u.end()
 		}
 	}()
-	tc, err := u.connect(context.Background(), fresh)
+	tc, err := u.connect(context.Background(), fresh, x.tally)
 	if err != nil {
+		if errors.Is(err, errTLS) {
+			x.tally.add(route.TargetTLSErrors, 1)
+		} else {
+			x.tally.add(route.ConnectionErrors, 1)
+		}
 		if elsewhere && !errors.Is(err, errTLS) && !isDialTimeout(err) {
 			return passedBy
 		}
@@ -80,7 +86,8 @@ func (x *exchange) send(elsewhere, fresh bool) attempt {
 		u.discard(tc)
 		return deadReuse
 	}
-	// A target that closed while the head was sent may still have said why: read on whatever the error.
+	// A target that closed while the head was sent may have sent a response before, so read in spite of the
+	// error.
 	return x.receive(tc, elsewhere)
 }
 
@@ -89,7 +96,8 @@ func isDialTimeout(err error) bool {
 	return ok && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// connectStatus tells apart what clients are told (alb.md 5.7): 504 for a target that does not answer, 502 for one that refuses.
+// connectStatus returns the status for the client (alb.md 5.7): 504 if the target does not answer, 502 if it
+// refuses.
 func connectStatus(err error) int {
 	if !errors.Is(err, errTLS) && isDialTimeout(err) {
 		return 504
@@ -102,8 +110,8 @@ var (
 	errNothingSent = errors.New("not a byte of the request was sent")
 )
 
-// sendHead passes the target's gate and sends the head, with the body if it is there already. A request whose head was not wholly sent
-// when the gate was shut has not been made: it goes to another target. One whose head was sent goes on.
+// sendHead passes the target's gate and sends the head, with the body if that has arrived. If the gate is shut
+// before the head is completely sent, the request goes to another target; otherwise it goes on.
 func (x *exchange) sendHead(tc *targetConn) error {
 	now := time.Now()
 	x.out = x.appendRequestHead(x.out[:0], now)
@@ -133,8 +141,8 @@ func (x *exchange) sendHead(tc *targetConn) error {
 	return err
 }
 
-// appendReadyBody adds a short body that has wholly arrived to the head, so that it is sent at once and can be sent again. The bytes
-// stay with the exchange for that.
+// appendReadyBody appends a short body that has arrived to the head, so that both are sent at once and can be
+// sent again. The exchange keeps the bytes for that.
 func (x *exchange) appendReadyBody() error {
 	if x.req.Body.Kind != h1.Length {
 		return nil
@@ -150,7 +158,7 @@ func (x *exchange) appendReadyBody() error {
 	return nil
 }
 
-// mayResend reports whether sending the request a second time can do no harm.
+// mayResend reports whether it is safe to send the request a second time.
 func (x *exchange) mayResend() bool {
 	switch x.req.Method {
 	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
@@ -167,7 +175,7 @@ func (x *exchange) receive(tc *targetConn, elsewhere bool) attempt {
 	err := x.awaitHead(tc)
 	if err != nil {
 		x.stopUpload()
-		// Not Started: not a byte of a response was received.
+		// Not Started: no byte of a response has arrived.
 		again := !x.res.Started() && !isTimeout(err) && !tc.cut.Load() && x.upload.status.Load() == 0 && x.mayResend()
 		tc.up.discard(tc)
 		switch {
@@ -189,7 +197,7 @@ func (x *exchange) receive(tc *targetConn, elsewhere bool) attempt {
 	whole := x.passBody(tc)
 	x.stopUpload()
 	x.entry.Received += x.upload.received
-	// A client that left after its answer made the upload's goroutine close the connection.
+	// The goroutine of the upload closes the connection if the client leaves after its answer.
 	left := x.upload.status.Load() != 0
 	if whole && !left && x.res.Reusable && x.body.Done() && x.req.Class != h1.Ambiguous {
 		tc.up.release(tc)
@@ -200,7 +208,7 @@ func (x *exchange) receive(tc *targetConn, elsewhere bool) attempt {
 	return answered
 }
 
-// failReceive answers for a target that gave no response (alb.md 5.7).
+// failReceive answers when the target has sent no valid response (alb.md 5.7).
 func (x *exchange) failReceive(tc *targetConn, err error) {
 	malformed, isMalformed := asMalformed(err)
 	switch status := int(x.upload.status.Load()); {
@@ -220,7 +228,7 @@ func (x *exchange) failReceive(tc *targetConn, err error) {
 	}
 }
 
-// patience is how long a target may think before somebody watches whether the client is still there.
+// patience is how long a target may take before a goroutine watches whether the client is still there.
 const patience = 50 * time.Millisecond
 
 // awaitHead reads the head of the final response. It passes interim ones on.
@@ -251,7 +259,7 @@ func (x *exchange) awaitHead(tc *targetConn) error {
 			return err
 		}
 		if !x.upload.running {
-			x.startUpload(tc) // from here on somebody notices when the client leaves
+			x.startUpload(tc) // from now on a client that leaves is noticed
 		}
 		if x.res.Status != 100 && x.req.Minor > 0 {
 			if err := x.passInterim(); err != nil {
@@ -261,7 +269,8 @@ func (x *exchange) awaitHead(tc *targetConn) error {
 	}
 }
 
-// awaitByte waits for the first byte of a response, as long as bytes go either way within the idle timeout.
+// awaitByte waits for the first byte of a response, as long as bytes flow in either direction within the idle
+// timeout.
 func (x *exchange) awaitByte(tc *targetConn) error {
 	if tc.br.Buffered() > 0 {
 		return nil
@@ -283,7 +292,7 @@ func (x *exchange) awaitByte(tc *targetConn) error {
 		}
 		quiet := time.Duration(time.Now().UnixNano() - x.upload.progress.Load())
 		if wait = x.c.idle - quiet; wait <= 0 {
-			if x.upload.waits.Load() { // the target can say nothing before it has the body
+			if x.upload.waits.Load() { // the target cannot answer before it has the body
 				x.upload.status.CompareAndSwap(0, 408)
 			}
 			return err

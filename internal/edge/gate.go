@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// gate lets the heads of requests through to a target, or none any more. The upstream's mutex guards it.
+// gate lets heads of requests pass to a target until it is shut. The upstream's mutex guards it.
 type gate struct {
-	closed bool      // no new request
+	closed bool      // no new request passes
 	inside int       // heads that are being sent
-	empty  sync.Cond // told when the last one has left
+	empty  sync.Cond // signalled when the last one has left
 }
 
-// enter lets a head be sent over c, and reports whether it does. Whoever was let in must leave. The deadline of the write is set
-// before, so that the one that shut sets is the last.
+// enter reports whether a head may be sent over c. If so, leave must be called. The write deadline is set
+// before enter, so that a deadline set by shut is the last one.
 func (u *upstream) enter(c *targetConn) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -25,7 +25,7 @@ func (u *upstream) enter(c *targetConn) bool {
 	return true
 }
 
-// leave reports whether the gate was shut meanwhile.
+// leave reports whether the gate was shut after enter.
 func (u *upstream) leave(c *targetConn) (shut bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -36,8 +36,9 @@ func (u *upstream) leave(c *targetConn) (shut bool) {
 	return u.gate.closed
 }
 
-// shut closes the gate, and reports whether it was open. When it returns, no head that was not wholly sent will be. It waits for no
-// target: writes that are under way end at once, with what the connections have taken so far.
+// shut closes the gate, and reports whether it was open. When it returns, no head is sent that was not
+// completely sent before. It does not wait for the target: it interrupts writes, so that a target may have
+// received part of a head.
 func (u *upstream) shut() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -45,7 +46,7 @@ func (u *upstream) shut() bool {
 	u.gate.closed = true
 	for c := range u.active {
 		if c.inGate {
-			c.SetWriteDeadline(time.Unix(1, 0)) // an error is that of a closed connection, whose write ends as well
+			c.SetWriteDeadline(time.Unix(1, 0)) // it fails only on a closed connection, whose writes end anyway
 		}
 	}
 	for u.gate.inside > 0 {

@@ -10,10 +10,10 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// maxForwarded is how many addresses X-Forwarded-For may hold (alb.md Q3).
+// maxForwarded is the most addresses in X-Forwarded-For (alb.md Q3).
 const maxForwarded = 30
 
-// appendRequestHead writes the head the target gets (alb.md 5.1).
+// appendRequestHead appends the head for the target (alb.md 5.1).
 func (x *exchange) appendRequestHead(out []byte, now time.Time) []byte {
 	x.named = names(x.req.Header)
 	out = append(out, x.req.Method...)
@@ -53,24 +53,25 @@ func expectsLength(method string) bool {
 	return method == "POST" || method == "PUT" || method == "PATCH"
 }
 
-// carries reports whether a field of the request goes to the target as it is (alb.md Q9, Q12).
+// carries reports whether a field of the request is forwarded unchanged (alb.md Q9, Q12).
 func (x *exchange) carries(f *route.Field) bool {
 	if owned(f.Name) && (x.listener.XFFMode != "preserve" || !h1.SameName(f.Name, xffHeader)) {
 		return false
 	}
 	if x.listener.DropInvalid && !plainName(f.Name) {
+		x.dropped = true
 		return false
 	}
 	return !x.named || !h1.HasToken(x.req.Header, "Connection", f.Name)
 }
 
-// carriesTrailer is carries for the trailer: there, no field that the edge owns goes to the target in any mode.
+// carriesTrailer is carries for the trailer, where no field that the edge sets is forwarded in any mode.
 func (x *exchange) carriesTrailer(f *route.Field) bool { return !owned(f.Name) && x.carries(f) }
 
 const xffHeader = "X-Forwarded-For"
 
-// owned reports whether a field of a request is written by the edge alone, or ends at it. A name that a target may take for such a
-// one counts as well ("X_Forwarded_For").
+// owned reports whether only the edge sets a field of requests, or the field is for this hop only. That
+// includes names that a target may take for such a field ("X_Forwarded_For").
 func owned(name string) bool {
 	name = h1.Likeness(name)
 	switch len(name) {
@@ -81,7 +82,7 @@ func owned(name string) bool {
 	return false
 }
 
-// is reports whether name is one of the names, in whatever case.
+// is reports whether name is one of the names, ignoring case.
 func is(name string, names ...string) bool {
 	for _, n := range names {
 		if h1.SameName(n, name) {
@@ -91,10 +92,12 @@ func is(name string, names ...string) bool {
 	return false
 }
 
-// names reports whether a Connection field lists more than what every proxy knows, so that further fields end here (alb.md Q9).
+// names reports whether a Connection field lists more than the standard options, so that further fields are for
+// this hop only (alb.md Q9).
 func names(header []route.Field) bool {
 	for i := range header {
-		if is(header[i].Name, "Connection") && !is(header[i].Value, "close", "keep-alive", "upgrade", "keep-alive, upgrade") {
+		if is(header[i].Name, "Connection") &&
+			!is(header[i].Value, "close", "keep-alive", "upgrade", "keep-alive, upgrade") {
 			return true
 		}
 	}
@@ -111,7 +114,7 @@ func plainName(name string) bool {
 	return true
 }
 
-// appendForwarded writes where the request came from (alb.md Q1, Q2).
+// appendForwarded appends the fields about the client (alb.md Q1, Q2).
 func (x *exchange) appendForwarded(out []byte) []byte {
 	if x.listener.XFFMode == "append" {
 		out = append(out, "X-Forwarded-For: "...)
@@ -132,7 +135,7 @@ func (x *exchange) appendForwarded(out []byte) []byte {
 	return appendField(out, "X-Forwarded-Port", strconv.Itoa(x.c.port))
 }
 
-// tooManyForwarded counts addresses in X-Forwarded-For (alb.md Q3).
+// tooManyForwarded reports whether X-Forwarded-For has too many addresses (alb.md Q3).
 func tooManyForwarded(header []route.Field) bool {
 	n := 0
 	for i := range header {
@@ -143,8 +146,8 @@ func tooManyForwarded(header []route.Field) bool {
 	return n > maxForwarded
 }
 
-// appendHost writes Host as the target is to see it (alb.md Q6). A listener served at another port than its own keeps the port that the
-// client wrote, or links made from it would lead nowhere.
+// appendHost appends Host for the target (alb.md Q6). If a listener is bound to another port, Host keeps the
+// port that the client wrote, so that links made from it work.
 func (x *exchange) appendHost(out []byte) []byte {
 	if x.listener.PreserveHost {
 		for i := range x.req.Header {
@@ -170,7 +173,7 @@ func (x *exchange) appendHost(out []byte) []byte {
 	return appendField(out, "Host", host)
 }
 
-// splitHost cuts the port off a Host; an IPv6 address keeps its brackets.
+// splitHost splits the port off a Host. An IPv6 address keeps its brackets.
 func splitHost(s string) (host, port string) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.IndexByte(s[i:], ']') >= 0 {
@@ -179,7 +182,7 @@ func splitHost(s string) (host, port string) {
 	return s[:i], s[i+1:]
 }
 
-// appendResponseHead writes the head the client gets, for a body delimited by kind.
+// appendResponseHead appends the head for the client, for a body with framing kind.
 func (x *exchange) appendResponseHead(out []byte, kind h1.Kind, now time.Time) []byte {
 	out = append(out, "HTTP/1.1 "...)
 	out = strconv.AppendInt(out, int64(x.res.Status), 10)
@@ -210,7 +213,7 @@ func (x *exchange) appendResponseHead(out []byte, kind h1.Kind, now time.Time) [
 	return append(out, "\r\n"...)
 }
 
-// returns reports whether a field of the response goes to the client as it is.
+// returns reports whether a field of the response is passed on unchanged.
 func (x *exchange) returns(f *route.Field) bool {
 	switch {
 	case is(f.Name, "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Content-Length"):
@@ -237,7 +240,7 @@ func (x *exchange) appendSetHeaders(out []byte) []byte {
 	return out
 }
 
-// appendConnection tells the client whether its connection lives on.
+// appendConnection appends the field that says whether the connection stays open.
 func (x *exchange) appendConnection(out []byte) []byte {
 	if x.keep {
 		return append(out, "Connection: keep-alive\r\n"...)
@@ -252,7 +255,7 @@ func (x *exchange) scheme() string {
 	return "http"
 }
 
-// peerOf is the address of the connection's other end; something that is no socket has none.
+// peerOf returns the address of the other end of a connection; it is invalid if that is not a socket.
 func peerOf(addr interface{ String() string }) netip.AddrPort {
 	p, err := netip.ParseAddrPort(addr.String())
 	if err != nil {

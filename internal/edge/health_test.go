@@ -31,8 +31,10 @@ func TestHealthStates(t *testing.T) {
 		initial := "initial Elb.InitialHealthChecking Initial health checks in progress"
 		after(20*time.Second, initial)
 		probes.set("200 OK")
-		after(time.Second, "healthy")                                                                                                                   // H3: one success is enough, and a new target is not left waiting
-		if r := probes.last; r.Host != "10.0.0.1:80" || r.URL.String() != "/health?x=1" || r.Header.Get("Connection") != "close" || r.ProtoMinor != 1 { // H1
+		after(time.Second, "healthy") // H3: one success is enough, and a new target is not left waiting
+		// H1
+		if r := probes.last; r.Host != "10.0.0.1:80" || r.URL.String() != "/health?x=1" ||
+			r.Header.Get("Connection") != "close" || r.ProtoMinor != 1 {
 			t.Errorf("probe %v %v", r, r.Header)
 		}
 		probes.set("500 no")
@@ -160,7 +162,8 @@ func TestSlowStartNeedsSomebodyBeside(t *testing.T) { // S2
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
 		}
-		if first, second := f.reported(keys[0]).SlowStart, f.reported(keys[1]).SlowStart; !first.IsZero() || second.IsZero() {
+		if first, second := f.reported(keys[0]).SlowStart, f.reported(keys[1]).SlowStart; !first.IsZero() ||
+			second.IsZero() {
 			t.Errorf("slow starts at %v and %v", first, second)
 		}
 	})

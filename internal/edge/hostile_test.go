@@ -19,7 +19,8 @@ import (
 // alb.md section 6: what the modes do with a request that is not compliant.
 func TestDesyncModes(t *testing.T) {
 	const acceptable = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
-	const ambiguous = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+	const ambiguous = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" +
+		"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 	for _, c := range []struct {
 		mode, request string
 		status        int
@@ -38,7 +39,8 @@ func TestDesyncModes(t *testing.T) {
 	} {
 		f := newFront(t, nil)
 		seen := make(chan *http.Request, 1)
-		f.target("tg", f.server(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); seen <- r }))
+		f.target("tg",
+			f.server(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); seen <- r }))
 		f.config.LoadBalancers[0].Attributes = map[string]string{"routing.http.desync_mitigation_mode": c.mode}
 		f.apply()
 		res := f.raw(c.request)
@@ -55,8 +57,11 @@ func TestDesyncModes(t *testing.T) {
 
 // Whatever bytes a client sends, in whatever pieces, the edge neither panics nor hangs: each connection ends.
 func FuzzClientBytes(f *testing.F) {
-	for _, s := range []string{simpleGet, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + simpleGet, upgradeRequest + "\r\nbytes",
-		"GET http://x:y/ HTTP/1.0\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nab"} {
+	for _, s := range []string{simpleGet,
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + simpleGet,
+		upgradeRequest + "\r\nbytes",
+		"GET http://x:y/ HTTP/1.0\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nab"} {
 		f.Add([]byte(s), 7)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, piece int) {
@@ -134,7 +139,8 @@ func TestEcho(t *testing.T) {
 		}
 		got, err := io.ReadAll(res.Body)
 		if err != nil || !bytes.Equal(got, want) || res.Header.Get("X-Query") != query || res.StatusCode != 200 {
-			t.Fatalf("%d, %d of %d bytes, query %q of %q, %v", res.StatusCode, len(got), len(want), res.Header.Get("X-Query"), query, err)
+			t.Fatalf("%d, %d of %d bytes, query %q of %q, %v", res.StatusCode, len(got), len(want),
+				res.Header.Get("X-Query"), query, err)
 		}
 	})
 }
@@ -148,10 +154,13 @@ func TestPanicEndsOneConnectionOnly(t *testing.T) {
 			panic("on purpose")
 		}
 	}
-	f.rule(1, onPath("/"), elb.Action{Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 200, Body: "x"}})
+	f.rule(1, onPath("/"), elb.Action{
+		Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 200, Body: "x"},
+	})
 	f.apply()
 	for range 2 {
-		if res := f.raw(strings.Replace(simpleGet, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)); res.StatusCode != 200 {
+		if res := f.raw(strings.Replace(simpleGet, "\r\n\r\n", "\r\nConnection: close\r\n\r\n",
+			1)); res.StatusCode != 200 {
 			t.Errorf("%d", res.StatusCode)
 		}
 	}

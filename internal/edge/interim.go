@@ -10,18 +10,19 @@ import (
 const (
 	maxInterim      = 100
 	maxInterimBytes = 64 << 10
-	// maxInterimTime is in idle timeouts of the load balancer: a target that reports its progress may take longer than one that is
-	// silent, but not for ever.
+	// maxInterimTime is in idle timeouts of the load balancer: a target that reports progress may take longer
+	// than a silent one, but not for ever.
 	maxInterimTime = 10
 )
 
-// interims counts the interim responses to one request, or to one probe.
+// interims counts the interim responses to one request or probe.
 type interims struct {
 	number, bytes int
 	first         time.Time
 }
 
-// add counts one more response. An error means that the target has sent too many of them, or goes on for longer than limit.
+// add counts a response. It returns an error if the target has sent too many, or has been sending them for
+// longer than limit.
 func (i *interims) add(r *h1.Response, now time.Time, limit time.Duration) error {
 	if i.number == 0 {
 		i.first = now

@@ -36,8 +36,10 @@ func TestInterimResponsesAreBounded(t *testing.T) {
 		{"a flood to HTTP/1.1", simpleGet, everInterim("102 Processing", 0), 0, time.Second},
 		{"a flood to HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", everInterim("103 Early Hints", 0), 0, time.Second},
 		{"a flood of 100", simpleGet, everInterim("100 Continue", 0), 0, time.Second},
-		{"large ones", simpleGet, everInterim("103 Early Hints\r\nLink: "+strings.Repeat("x", 30<<10), 0), 0, time.Second},
-		{"one now and then", simpleGet, everInterim("102 Processing", 50*time.Second), 600 * time.Second, 660 * time.Second},
+		{"large ones", simpleGet, everInterim("103 Early Hints\r\nLink: "+strings.Repeat("x", 30<<10), 0), 0,
+			time.Second},
+		{"one now and then", simpleGet, everInterim("102 Processing", 50*time.Second),
+			600 * time.Second, 660 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -68,17 +70,19 @@ func TestInterimResponsesPass(t *testing.T) {
 	f := newFront(t, nil)
 	f.target("tg", f.rawServer(func(nc net.Conn) {
 		http.ReadRequest(bufio.NewReader(nc))
-		io.WriteString(nc, strings.Repeat("HTTP/1.1 103 Early Hints\r\nContent-Length: 3\r\nConnection: X-Hop\r\nX-Hop: 1\r\nLink: </a>\r\n\r\n", maxInterim)+
+		io.WriteString(nc, strings.Repeat("HTTP/1.1 103 Early Hints\r\nContent-Length: 3\r\n"+
+			"Connection: X-Hop\r\nX-Hop: 1\r\nLink: </a>\r\n\r\n", maxInterim)+
 			"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
 	}))
 	f.apply()
 	got, err := f.everything(simpleGet)
-	if err != nil || strings.Count(got, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") != maxInterim || !strings.HasSuffix(got, "abc") {
+	if err != nil || strings.Count(got, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") != maxInterim ||
+		!strings.HasSuffix(got, "abc") {
 		t.Errorf("%v %.300q", err, got)
 	}
 }
 
-// A client that leaves ends the exchange although its target goes on to send interim responses.
+// A client that leaves ends the request although its target keeps sending interim responses.
 func TestClientThatLeavesDuringInterimResponses(t *testing.T) {
 	for _, request := range []string{simpleGet, "GET / HTTP/1.0\r\n\r\n"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -107,7 +111,7 @@ func TestClientThatLeavesDuringInterimResponses(t *testing.T) {
 	}
 }
 
-// A probe that gets interim responses for ever fails at once, and not only when its time is over.
+// A probe that gets interim responses without end fails at once, and not only at its timeout.
 func TestProbeBoundsInterimResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)

@@ -14,14 +14,14 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// displacement is added to the number of a port that may not be bound.
+// displacement is added to the number of a port that cannot be bound.
 const displacement = 8000
 
 // port is a socket that the listeners of one port number share.
 type port struct {
 	number   int
-	own      netip.AddrPort // of the load balancer that has it to itself; not valid: it is shared
-	bound    int            // where it really is; 0 when it could not be bound
+	own      netip.AddrPort // of the load balancer to which the address belongs; invalid for shared addresses
+	bound    int            // the bound port; 0 if it could not be bound
 	address  string
 	reason   string
 	listener net.Listener
@@ -29,8 +29,8 @@ type port struct {
 	reported map[string]bool // listener ARNs
 }
 
-// bind opens the ports the table has and this edge has not, and closes those it has no more. Connections that came by a closed port
-// live on until their next request.
+// bind opens the ports that are new in the table, and closes those that are not in it any more. Connections
+// accepted on a closed port live until their next request.
 func (e *Edge) bind(t *route.Table) {
 	e.bindOwn(t)
 	want := map[int]bool{}
@@ -48,7 +48,7 @@ func (e *Edge) bind(t *route.Table) {
 	}
 }
 
-// open binds a port, or the one displacement above it when that is not possible.
+// open binds a port, or the port displacement above it if that fails.
 func (e *Edge) open(number int, t *route.Table) {
 	old := e.ports[number]
 	p := &port{number: number, since: time.Now(), reported: map[string]bool{}}
@@ -56,13 +56,15 @@ func (e *Edge) open(number int, t *route.Table) {
 	if err == nil {
 		p.bound = number
 	} else if elsewhere := number + displacement; elsewhere <= 65535 {
-		p.reason = fmt.Sprintf("port %d could not be bound (%s); it is served at port %d", number, whyNot(err), elsewhere)
+		p.reason = fmt.Sprintf("port %d could not be bound (%s); it is served at port %d", number,
+			whyNot(err), elsewhere)
 		if l, err = e.cfg.Listen(net.JoinHostPort(e.cfg.Addr, strconv.Itoa(elsewhere))); err == nil {
 			p.bound = elsewhere
 		}
 	}
 	if err != nil {
-		p.reason = fmt.Sprintf("port %d could not be bound (%s), nor could port %d; it is not served", number, whyNot(err), number+displacement)
+		p.reason = fmt.Sprintf("port %d could not be bound (%s), nor could port %d; it is not served", number,
+			whyNot(err), number+displacement)
 		if old != nil && old.reason == p.reason {
 			return
 		}
@@ -72,7 +74,11 @@ func (e *Edge) open(number int, t *route.Table) {
 	}
 	p.address, p.listener = net.JoinHostPort(e.cfg.Addr, strconv.Itoa(p.bound)), l
 	e.ports[number] = p
-	e.log.Info("listening", "port", number, "address", p.address, "reason", p.reason)
+	log := e.log.With("port", number, "address", p.address)
+	if p.reason != "" {
+		log = log.With("reason", p.reason)
+	}
+	log.Info("listening")
 	var config *tls.Config
 	if t.TLS(number) {
 		config = e.tlsConfig(func(t *route.Table) []*route.Listener { return t.On(number) })
@@ -80,7 +86,7 @@ func (e *Edge) open(number int, t *route.Table) {
 	e.work.Go(func() { e.accept(p, l, config) })
 }
 
-// whyNot puts the usual errors of binding into words.
+// whyNot returns words for the usual errors of binding.
 func whyNot(err error) string {
 	switch {
 	case errors.Is(err, syscall.EACCES):
@@ -93,20 +99,18 @@ func whyNot(err error) string {
 
 func (p *port) close() {
 	if p.listener != nil {
-		p.listener.Close() // its accept loop ends; there is nobody to tell an error to
+		p.listener.Close() // ends its accept loop
 	}
 }
 
-// unreported returns where the port's listeners are served, for those nobody was told of.
-func (p *port) unreported(t *route.Table) []elb.BoundListener {
-	var out []elb.BoundListener
+// unreported adds where the port's listeners are served, for those that were not reported yet.
+func (p *port) unreported(t *route.Table, out map[string]elb.Bound) {
 	for _, l := range t.On(p.number) {
 		if !p.reported[l.ARN] {
 			p.reported[l.ARN] = true
-			out = append(out, elb.BoundListener{ListenerARN: l.ARN, Address: p.address, Reason: p.reason, Since: p.since})
+			out[l.ARN] = elb.Bound{Address: p.address, Reason: p.reason, Since: p.since}
 		}
 	}
-	return out
 }
 
 func (e *Edge) accept(p *port, l net.Listener, config *tls.Config) {
@@ -116,7 +120,7 @@ func (e *Edge) accept(p *port, l net.Listener, config *tls.Config) {
 			return
 		}
 		if err != nil {
-			// Out of file descriptors, or the client went away in between: the next one may be luckier.
+			// No file descriptors are left, or the client has left: try the next one.
 			e.log.Warn("accept", "port", p.number, "error", err)
 			time.Sleep(10 * time.Millisecond)
 			continue
@@ -125,7 +129,7 @@ func (e *Edge) accept(p *port, l net.Listener, config *tls.Config) {
 	}
 }
 
-// tlsConfig answers with the certificates of the listeners, as they are at each handshake.
+// tlsConfig answers with the certificates of the listeners as of each handshake.
 func (e *Edge) tlsConfig(listeners func(*route.Table) []*route.Listener) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -63,7 +63,8 @@ func TestContinue(t *testing.T) {
 	} {
 		f, seen := answering(t, okClose)
 		got, err := f.everything("POST / HTTP/" + c.version + "\r\nHost: a\r\n" + c.header + "\r\n" + c.body)
-		if n := strings.Count(got, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil || n != c.want || !strings.HasSuffix(got, "ok") {
+		if n := strings.Count(got, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil || n != c.want ||
+			!strings.HasSuffix(got, "ok") {
 			t.Errorf("HTTP/%s %q: %d times, %q, %v", c.version, c.header, n, got, err)
 		}
 		if r := <-seen; r.Header.Get("Expect") != "" {
@@ -72,7 +73,8 @@ func TestContinue(t *testing.T) {
 	}
 }
 
-// A length reaches the client once and where it may be (RFC 9110 8.6, RFC 9112 6.1 to 6.3), whatever the target makes of it.
+// A length reaches the client once and where it may be (RFC 9110 8.6, RFC 9112 6.1 to 6.3),
+// whatever the target makes of it.
 func TestLengthsOfResponses(t *testing.T) {
 	const twice = "Content-Length: 3\r\nContent-Length: 3\r\n"
 	for _, c := range []struct {
@@ -88,7 +90,8 @@ func TestLengthsOfResponses(t *testing.T) {
 		{"GET", "304 Not Modified\r\nTransfer-Encoding: chunked\r\n", "", "|"},
 		{"GET", "204 No Content\r\n" + twice, "", "|"},
 		{"GET", "204 No Content\r\nTransfer-Encoding: chunked\r\n", "", "|"},
-		{"GET", "200 OK\r\nTransfer-Encoding: chunked\r\n" + twice, "3\r\nabc\r\n0\r\n\r\n", "Transfer-Encoding: chunked|3\r\nabc\r\n0\r\n\r\n"},
+		{"GET", "200 OK\r\nTransfer-Encoding: chunked\r\n" + twice, "3\r\nabc\r\n0\r\n\r\n",
+			"Transfer-Encoding: chunked|3\r\nabc\r\n0\r\n\r\n"},
 		{"GET", "200 OK\r\nTransfer-Encoding: identity\r\n" + twice, "abc", "Content-Length: 3|abc"},
 		{"GET", "200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n", "", "Content-Length: 0|"},
 	} {
@@ -97,7 +100,8 @@ func TestLengthsOfResponses(t *testing.T) {
 		head, body, _ := strings.Cut(got, "\r\n\r\n")
 		var fields []string
 		for line := range strings.SplitSeq(head, "\r\n") {
-			if name, _, _ := strings.Cut(line, ":"); strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding") {
+			if name, _, _ := strings.Cut(line, ":"); strings.EqualFold(name, "Content-Length") ||
+				strings.EqualFold(name, "Transfer-Encoding") {
 				fields = append(fields, line)
 			}
 		}
@@ -126,8 +130,8 @@ func TestResponsesThatAreRefused(t *testing.T) {
 	}
 }
 
-// A client of HTTP/1.0 knows the end of a response by the end of the connection. It must not take a response that was cut for a whole
-// one: the connection is reset then.
+// A client of HTTP/1.0 knows the end of a response by the end of the connection. It must not take a
+// response that was cut for a whole one: the connection is reset then.
 func TestCutResponseToHTTP10(t *testing.T) {
 	for _, c := range []struct {
 		head, body string
@@ -149,23 +153,30 @@ func TestCutResponseToHTTP10(t *testing.T) {
 		if reset := errors.Is(err, syscall.ECONNRESET); reset == c.whole || c.whole && !strings.HasSuffix(got, "abc") {
 			t.Errorf("%q %q: %q, %v", c.head, c.body, got, err)
 		}
-		if got, err = f.everything("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n"); errors.Is(err, syscall.ECONNRESET) == c.whole { // never sends its body
+		// never sends its body
+		if got, err = f.everything("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n"); errors.Is(err,
+			syscall.ECONNRESET) == c.whole {
 			t.Errorf("POST %q %q: %q, %v", c.head, c.body, got, err)
 		}
 	}
 }
 
-// No trailer brings to the target what the edge writes itself, or to the client what the edge takes out (RFC 9110 6.5.1).
+// No trailer brings to the target what the edge writes itself, or to the client what the edge takes
+// out (RFC 9110 6.5.1).
 func TestTrailersAreScreened(t *testing.T) {
-	const trailer = "X-Sum: 42\r\nX-Forwarded-For: 6.6.6.6\r\nx_forwarded_for: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n" +
-		"X-Amzn-Trace-Id: Root=1-5-b\r\nHost: evil\r\nConnection: X-Sum\r\nExpect: 100-continue\r\nAuthorization: x\r\nIf-Match: x\r\n" +
+	const trailer = "X-Sum: 42\r\nX-Forwarded-For: 6.6.6.6\r\nx_forwarded_for: 6.6.6.6\r\n" +
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n" +
+		"X-Amzn-Trace-Id: Root=1-5-b\r\nHost: evil\r\nConnection: X-Sum\r\nExpect: 100-continue\r\n" +
+		"Authorization: x\r\nIf-Match: x\r\n" +
 		"Set_Cookie: x\r\nCookie: x\r\nRange: x\r\nServer: evil\r\nX-Hop: 1\r\n"
 	for _, mode := range []string{"append", "preserve", "remove"} {
-		f, seen := answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: X-Hop\r\n\r\n2\r\nok\r\n0\r\n"+trailer+"\r\n")
+		f, seen := answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: X-Hop\r\n\r\n"+
+			"2\r\nok\r\n0\r\n"+trailer+"\r\n")
 		f.config.LoadBalancers[0].Attributes = map[string]string{"routing.http.xff_header_processing.mode": mode}
 		f.config.Listeners[0].Attributes = map[string]string{elb.ServerHeaderAttribute: "false"}
 		f.apply()
-		got, err := f.everything("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: X-Hop, close\r\n\r\n3\r\nabc\r\n0\r\n" + trailer + "\r\n")
+		got, err := f.everything("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" +
+			"Connection: X-Hop, close\r\n\r\n3\r\nabc\r\n0\r\n" + trailer + "\r\n")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +189,8 @@ func TestTrailersAreScreened(t *testing.T) {
 			t.Errorf("%s: the target's trailer has %q, want %q", mode, names, want)
 		}
 		if _, last, _ := strings.Cut(got, "\r\n0\r\n"); !strings.Contains(last, "X-Sum: 42\r\n") ||
-			strings.Contains(last, "Server") || strings.Contains(last, "X-Hop") || strings.Contains(strings.ToLower(last), "cookie") {
+			strings.Contains(last, "Server") || strings.Contains(last, "X-Hop") ||
+			strings.Contains(strings.ToLower(last), "cookie") {
 			t.Errorf("%s: the client's trailer is %q", mode, last)
 		}
 	}
@@ -188,7 +200,8 @@ func TestTrailersAreScreened(t *testing.T) {
 func TestNamesThatLookLikeTheEdgesOwn(t *testing.T) {
 	f, seen := answering(t, okClose)
 	for _, name := range []string{"X_Forwarded_For", "x-forwarded_proto", "X--Forwarded-Port", "X_Amzn_Trace_Id"} {
-		if got, _ := f.everything("GET / HTTP/1.1\r\nHost: a\r\n" + name + ": spoofed\r\nx_odd: kept\r\n\r\n"); !strings.HasSuffix(got, "ok") {
+		if got, _ := f.everything("GET / HTTP/1.1\r\nHost: a\r\n" + name +
+			": spoofed\r\nx_odd: kept\r\n\r\n"); !strings.HasSuffix(got, "ok") {
 			t.Fatal(got)
 		}
 		r := <-seen
@@ -203,12 +216,17 @@ func TestNamesThatLookLikeTheEdgesOwn(t *testing.T) {
 	}
 }
 
-// A name beyond ASCII is refused, or dropped where the load balancer drops invalid names (alb.md Q12). It never reaches a target.
+// A name beyond ASCII is refused, or dropped where the load balancer drops invalid names (alb.md
+// Q12). It never reaches a target.
 func TestNamesBeyondASCII(t *testing.T) {
-	for _, name := range []string{"X-Forwarded-F\u00f6r", "Ho\u017ft", "Coo\u212aie", "\xff", "x\u2010forwarded\u2010for"} {
+	for _, name := range []string{
+		"X-Forwarded-F\u00f6r", "Ho\u017ft", "Coo\u212aie", "\xff", "x\u2010forwarded\u2010for",
+	} {
 		for drop, want := range map[string]string{"false": "HTTP/1.1 400 ", "true": "HTTP/1.1 200 "} {
 			f, seen := answering(t, okClose)
-			f.config.LoadBalancers[0].Attributes = map[string]string{"routing.http.drop_invalid_header_fields.enabled": drop}
+			f.config.LoadBalancers[0].Attributes = map[string]string{
+				"routing.http.drop_invalid_header_fields.enabled": drop,
+			}
 			f.apply()
 			got, err := f.everything("GET / HTTP/1.1\r\nHost: a\r\n" + name + ": spoofed\r\n\r\n")
 			if err != nil || !strings.HasPrefix(got, want) {
@@ -221,7 +239,8 @@ func TestNamesBeyondASCII(t *testing.T) {
 					}
 				}
 			}
-			got, _ = f.everything("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" + name + ": spoofed\r\n\r\n")
+			got, _ = f.everything("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+				"3\r\nabc\r\n0\r\n" + name + ": spoofed\r\n\r\n")
 			if !strings.HasPrefix(got, "HTTP/1.1 400 ") {
 				t.Errorf("%q in the trailer: %.80q", name, got)
 			}
@@ -241,7 +260,8 @@ func TestTokensAreASCII(t *testing.T) {
 // Targets of requests that no rule can route (RFC 9112 3.2).
 func TestTargetsOfRequests(t *testing.T) {
 	for request, want := range map[string]string{
-		"CONNECT a:80": "400", "CONNECT /": "400", "GET *": "400", "OPTIONS *": "200", "GET a": "400", "GET http://a": "200",
+		"CONNECT a:80": "400", "CONNECT /": "400", "GET *": "400", "OPTIONS *": "200", "GET a": "400",
+		"GET http://a": "200",
 	} {
 		f, seen := answering(t, okClose)
 		got, err := f.everything(request + " HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -260,6 +280,60 @@ func TestEmptyLinesBeforeARequest(t *testing.T) {
 	for lines, want := range map[int]int{1: 200, 16: 200, 17: 400, 100000: 400} {
 		if res := f.raw(strings.Repeat("\r\n", lines) + simpleGet); res.StatusCode != want {
 			t.Errorf("%d lines: %d", lines, res.StatusCode)
+		}
+	}
+}
+
+// No control character passes in a header, a trailer or a reason phrase, in neither direction: the
+// edge makes a space of each (RFC 9110 5.5, RFC 9112 4), and goes on to class such a request as
+// Amazon does (alb.md 6, NonCompliantHeader).
+func TestControlCharactersDoNotPass(t *testing.T) {
+	for _, c := range []byte("\x01\x07\x08\x0b\x0c\x0e\x1b\x1f\x7f") {
+		bad := string(c)
+		heads := make(chan string, 1)
+		f := newFront(t, nil)
+		f.target("tg", f.rawServer(func(nc net.Conn) {
+			br := bufio.NewReader(nc)
+			var head strings.Builder
+			for {
+				line, err := br.ReadString('\n')
+				if err != nil || strings.HasPrefix(line, "User-Agent: ELB-HealthChecker") {
+					return
+				}
+				head.WriteString(line)
+				if strings.HasSuffix(head.String(), "0\r\nX-T: t t\r\n\r\n") {
+					break
+				}
+			}
+			heads <- head.String()
+			io.WriteString(nc, "HTTP/1.1 103 Early"+bad+"Hints\r\nLink: <a"+bad+"b>\r\n\r\nHTTP/1.1 200 Fi"+
+				bad+"[31mne\r\nX-A: a"+bad+"b\r\nX-B: "+bad+"\r\n"+
+				"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: t"+bad+"t\r\n\r\n")
+		}))
+		f.apply()
+		got, err := f.everything("POST / HTTP/1.1\r\nHost: a\r\nX-A: a" + bad + "b\r\nX-B: " + bad +
+			"\r\nCookie: c" + bad + "\r\n d\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: t" + bad + "t\r\n\r\n")
+		if err != nil || !strings.Contains(got, "HTTP/1.1 200 Fi [31mne\r\n") ||
+			!strings.Contains(got, "X-A: a b\r\n") ||
+			!strings.Contains(got, "X-T: t t\r\n") {
+			t.Errorf("%q: the client got %q, %v", bad, got, err)
+		}
+		head := <-heads
+		if !strings.Contains(head, "X-A: a b\r\n") || !strings.Contains(head, "Cookie: c  d\r\n") {
+			t.Errorf("%q: the target got %q", bad, head)
+		}
+		for _, message := range []string{got, head} {
+			if strings.Contains(message, bad) {
+				t.Errorf("%q passed: %q", bad, message)
+			}
+		}
+		// In what delimits the body they are refused (alb.md 6, BadContentLength and BadTransferEncoding).
+		for _, field := range []string{"Content-Length: " + bad + "3",
+			"Transfer-Encoding: " + bad + "chunked", "Transfer-Encoding:\r\n " + bad + "chunked"} {
+			if res := f.raw("POST / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\nabc"); res.StatusCode != 400 {
+				t.Errorf("%q: %d", field, res.StatusCode)
+			}
 		}
 	}
 }

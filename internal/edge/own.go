@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// bindOwn opens the addresses that load balancers have to themselves in the table, and closes those that are in it no more. What
-// cannot be bound is tried again with the ports.
+// bindOwn opens the addresses that belong to one load balancer of the table, and closes those that are not in
+// it any more. Failures are tried again with those of ports.
 func (e *Edge) bindOwn(t *route.Table) {
 	want := map[netip.AddrPort]bool{}
 	for _, at := range t.OwnAddresses() {
@@ -52,7 +52,7 @@ func (e *Edge) openOwn(at netip.AddrPort, t *route.Table) {
 	e.work.Go(func() { e.accept(p, l, config) })
 }
 
-// find returns the listener that a request for host on this connection is for; nil when it is there no more.
+// find returns the listener for a request with this host on this connection, or nil if it was deleted.
 func (c *client) find(t *route.Table, host string) *route.Listener {
 	if c.own.IsValid() {
 		return t.Own(c.own)

@@ -82,7 +82,8 @@ func (p *pipes) connect(t *testing.T) (net.Conn, *bufio.Reader) {
 	return near, bufio.NewReader(near)
 }
 
-// serve makes a target at the address that answers each request by the function; probes get what probe says, 200 at first.
+// serve makes a target at the address that answers each request by the function; probes get what
+// probe says, 200 at first.
 func (p *pipes) serve(address string, handle func(c net.Conn, r *http.Request)) *probed {
 	probed := &probed{status: "200 OK"}
 	p.targets[address] = func(c net.Conn) {

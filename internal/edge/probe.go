@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,32 +16,34 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// eager is how often a target that was never found healthy is probed, besides its interval, so that it serves as soon as it can.
-// Failures of these probes do not count (decision 0153).
+// eager is how often a target that was never healthy is probed, in addition to its interval, so that it gets
+// requests as soon as possible. Failures of these probes do not count (decision 0153).
 const eager = time.Second
 
-// probe looks after the health of one registration of a target.
+// probe checks the health of one registration of a target.
 type probe struct {
 	u          *upstream
 	check      elb.HealthCheck
-	group      string
+	group      *group
 	slowStart  time.Duration
 	registered time.Time
 	cancel     context.CancelFunc
 }
 
-// startProbe begins to probe, anew if what is to be probed has changed.
+// startProbe starts probing, again if the settings have changed.
 func (u *upstream) startProbe(ctx context.Context, g *route.Group, registered time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if p := u.probe; p != nil && p.check == g.HealthCheck && p.slowStart == g.SlowStart && p.registered.Equal(registered) {
+	if p := u.probe; p != nil && p.check == g.HealthCheck && p.slowStart == g.SlowStart &&
+		p.registered.Equal(registered) {
 		return
 	}
 	if u.probe != nil {
 		u.probe.cancel()
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	p := &probe{u: u, check: g.HealthCheck, group: g.ARN, slowStart: g.SlowStart, registered: registered, cancel: cancel}
+	p := &probe{u: u, check: g.HealthCheck, group: u.edge.group(g.ARN), slowStart: g.SlowStart,
+		registered: registered, cancel: cancel}
 	u.probe = p
 	u.edge.probes.Go(func() { p.run(ctx) })
 }
@@ -54,7 +57,7 @@ func (u *upstream) stopProbe() {
 	}
 }
 
-// run probes at every interval, start to start, however long the answers take (alb.md H2).
+// run sends a probe at every interval, measured from start to start (alb.md H2).
 func (p *probe) run(ctx context.Context) {
 	interval := time.Duration(p.check.IntervalSeconds) * time.Second
 	var counted time.Time
@@ -80,13 +83,13 @@ func (p *probe) run(ctx context.Context) {
 	}
 }
 
-// verdict is what one probe found.
+// verdict is the result of one probe.
 type verdict struct {
 	ok                  bool
 	reason, description string
 }
 
-// look sends one probe over a connection of its own (alb.md H1, H7, H9).
+// look sends one probe over a new connection (alb.md H1, H7, H9).
 func (p *probe) look(ctx context.Context) verdict {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.check.TimeoutSeconds)*time.Second)
 	defer cancel()
@@ -98,7 +101,8 @@ func (p *probe) look(ctx context.Context) verdict {
 		return verdict{false, elb.ReasonFailedChecks, "Health checks failed"}
 	}
 	if m, err := elb.ParseMatcher(p.check.Matcher); err != nil || !m.Matches(status) {
-		return verdict{false, elb.ReasonCodeMismatch, "Health checks failed with these codes: [" + strconv.Itoa(status) + "]"}
+		return verdict{false, elb.ReasonCodeMismatch, "Health checks failed with these codes: [" +
+			strconv.Itoa(status) + "]"}
 	}
 	return verdict{ok: true}
 }
@@ -110,8 +114,8 @@ func (p *probe) get(ctx context.Context) (status int, err error) {
 		return 0, err
 	}
 	socket := nc
-	defer socket.Close()                                                           // nothing more is wanted of it
-	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) }) // ends whatever is waited for
+	defer socket.Close()                                                           // the probe is over
+	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) }) // interrupts reads and writes
 	defer stop()
 	if p.check.Protocol == elb.HTTPS {
 		secure := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
@@ -130,7 +134,7 @@ func (p *probe) get(ctx context.Context) (status int, err error) {
 	return finalStatus(br, time.Duration(p.check.TimeoutSeconds)*time.Second)
 }
 
-// finalStatus reads heads until the one that is not interim.
+// finalStatus reads heads until one is not interim.
 func finalStatus(br *bufio.Reader, limit time.Duration) (int, error) {
 	var res h1.Response
 	var interim interims
@@ -161,11 +165,11 @@ func (p *probe) address() string {
 	return net.JoinHostPort(at.Addr().String(), p.check.Port)
 }
 
-// streak counts probes of one kind in a row.
+// streak counts consecutive probes with the same result.
 type streak struct{ good, bad int }
 
-// next returns the state that follows from one more probe (alb.md H3-H5): one success makes a new target healthy; later ones must come
-// in a row, and so must failures.
+// next returns the state after one more probe (alb.md H3-H5): one success makes a new target healthy; later
+// changes need several successes or failures in a row.
 func (s *streak) next(state string, check elb.HealthCheck, ok bool) string {
 	if ok {
 		s.good, s.bad = s.good+1, 0
@@ -181,28 +185,28 @@ func (s *streak) next(state string, check elb.HealthCheck, ok bool) string {
 	return state
 }
 
-// setRegistration makes the health that of t's registration. known is what was reported of it before this edge was started.
-func (u *upstream) setRegistration(t *route.Target, known elb.TargetHealth, now time.Time) {
+// setRegistration starts the health of t's registration. known is what was reported of it before this edge was
+// started.
+func (u *upstream) setRegistration(t *route.Target, known elb.Verdict, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.health.Key != "" && u.health.Registered.Equal(t.Registered) {
 		return
 	}
 	u.streak = streak{}
-	u.health = elb.TargetHealth{Key: t.Key, Registered: t.Registered, State: elb.Initial, Reason: elb.ReasonRegistration,
+	u.health = elb.Verdict{Key: t.Key, Registered: t.Registered, State: elb.Initial, Reason: elb.ReasonRegistration,
 		Description: "Target registration is in progress", Since: now}
 	if known.Key == t.Key && known.Registered.Equal(t.Registered) && known.State != "" {
 		u.health, u.told = known, known
 	}
 }
 
-// judge takes in what a probe found and returns the state that is now.
+// judge applies the result of a probe and returns the new state.
 func (u *upstream) judge(p *probe, v verdict, counts bool) string {
-	fullShare := u.edge.hasFullShare(p.group, u.key)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.probe != p {
-		return u.health.State // it was about what is no more
+		return u.health.State // it was about an earlier registration
 	}
 	before := u.health
 	if u.health.Reason == elb.ReasonRegistration {
@@ -221,41 +225,41 @@ func (u *upstream) judge(p *probe, v verdict, counts bool) string {
 	}
 	if u.health.State != before.State {
 		u.health.Since, u.health.SlowStart = time.Now(), time.Time{}
-		if u.health.State == elb.Healthy && p.slowStart > 0 && fullShare {
+		if u.health.State == elb.Healthy && p.slowStart > 0 && hasFullShare(p.group.now.Load(), u.key) {
 			u.health.SlowStart = u.health.Since
 		}
 	}
 	if u.health != before {
-		u.edge.notice()
+		u.edge.notice(u)
 	}
 	return u.health.State
 }
 
-// hasFullShare reports whether the group has a healthy target other than the one that takes its full share: only then is there anything
-// to start slowly beside (alb.md S2).
-func (e *Edge) hasFullShare(group, key string) bool {
-	for _, g := range e.live.Load().table.Groups {
-		if g.ARN != group {
-			continue
-		}
-		for _, t := range g.Registered {
-			if t.Key != key && t.State == elb.Healthy && (t.SlowStart.IsZero() || time.Since(t.SlowStart) >= g.SlowStart) {
-				return true
-			}
-		}
-	}
-	return false
+// hasFullShare reports whether the group has another healthy target that takes its full share. Only then is
+// there a reason for slow start (alb.md S2).
+func hasFullShare(g *route.Group, key string) bool {
+	return g != nil && slices.ContainsFunc(g.Registered, func(t *route.Target) bool {
+		return t.Key != key && t.State == elb.Healthy &&
+			(t.SlowStart.IsZero() || time.Since(t.SlowStart) >= g.SlowStart)
+	})
 }
 
-// currentHealth is the health as of now.
-func (u *upstream) currentHealth() elb.TargetHealth {
+// knownToBe notes what the control plane knows of the target.
+func (u *upstream) knownToBe(h elb.Verdict) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.told = h
+}
+
+// currentHealth returns the health as of now.
+func (u *upstream) currentHealth() elb.Verdict {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.health
 }
 
-// unreported returns the health if the reporter was not told of it.
-func (u *upstream) unreported() (h elb.TargetHealth, changed bool) {
+// unreported returns the health if it has changed since the last report.
+func (u *upstream) unreported() (h elb.Verdict, changed bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.health.Drained = u.draining && u.busy.Load() == 0

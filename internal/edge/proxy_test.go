@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
@@ -31,18 +32,25 @@ func TestForwardsByPath(t *testing.T) {
 
 func TestFixedResponseAndRedirect(t *testing.T) { // alb.md A6, A8
 	f := newFront(t, nil)
-	f.rule(1, onPath("/fixed"), elb.Action{Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 418, ContentType: "text/plain", Body: "short"}})
-	f.rule(2, onPath("/old/*"), elb.Action{Type: elb.ActionRedirect, Redirect: &elb.Redirect{StatusCode: 302, Host: "new.example", Port: "81", Path: "/#{path}"}})
+	f.rule(1, onPath("/fixed"), elb.Action{Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{
+		StatusCode: 418, ContentType: "text/plain", Body: "short",
+	}})
+	f.rule(2, onPath("/old/*"), elb.Action{Type: elb.ActionRedirect, Redirect: &elb.Redirect{
+		StatusCode: 302, Host: "new.example", Port: "81", Path: "/#{path}",
+	}})
 	f.apply()
 	res, body := f.get("/fixed", nil)
-	if res.StatusCode != 418 || body != "short" || res.Header.Get("Content-Type") != "text/plain" || res.Header.Get("Server") != "awselb/2.0" {
+	if res.StatusCode != 418 || body != "short" || res.Header.Get("Content-Type") != "text/plain" ||
+		res.Header.Get("Server") != "awselb/2.0" {
 		t.Errorf("fixed: %v %q", res, body)
 	}
 	res, body = f.get("/old/a?b=c", nil)
 	if res.StatusCode != 302 || res.Header.Get("Location") != "http://new.example:81/old/a?b=c" {
 		t.Errorf("redirect: %v", res)
 	}
-	if res.Header.Get("Content-Type") != "text/html" || !strings.Contains(body, "<h1>302 Found</h1>") || len(page(301)) != 134 { // as AWS's
+	// as AWS's
+	if res.Header.Get("Content-Type") != "text/html" || !strings.Contains(body, "<h1>302 Found</h1>") ||
+		len(page(301)) != 134 {
 		t.Errorf("redirect: %v %q", res.Header, body)
 	}
 	if e := f.entry(2); e.Action != "redirect" || e.RulePriority != 2 || e.RedirectURL == "" {
@@ -56,8 +64,10 @@ func TestRequestHeaders(t *testing.T) {
 	f := newFront(t, nil)
 	f.target("tg", f.server(func(w http.ResponseWriter, r *http.Request) { seen <- r }))
 	f.apply()
-	f.raw("GET http://WWW.Example.com:80/p?q=1 HTTP/1.1\r\nHost: other\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n" +
-		"Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nx_odd: kept\r\nX-Amzn-Trace-Id: Self=1-0-a;Root=1-5-b;C=d\r\n\r\n")
+	f.raw("GET http://WWW.Example.com:80/p?q=1 HTTP/1.1\r\nHost: other\r\nX-Forwarded-For: 192.0.2.1\r\n" +
+		"X-Forwarded-Proto: https\r\n" +
+		"Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nx_odd: kept\r\n" +
+		"X-Amzn-Trace-Id: Self=1-0-a;Root=1-5-b;C=d\r\n\r\n")
 	r := <-seen
 	for name, want := range map[string]string{
 		"X-Forwarded-For": "192.0.2.1, 127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80", // Q1, Q2
@@ -67,19 +77,23 @@ func TestRequestHeaders(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if r.Host != "www.example.com" || r.URL.String() != "/p?q=1" { // Q6; the port is kept only because this listener is displaced in tests
+	// Q6; the port is kept only because this listener is displaced in tests
+	if r.Host != "www.example.com" || r.URL.String() != "/p?q=1" {
 		if r.Host != "www.example.com:80" {
 			t.Errorf("Host %q, URL %q", r.Host, r.URL)
 		}
 	}
-	if got := r.Header.Get("X-Amzn-Trace-Id"); !regexp.MustCompile(`^Self=1-[0-9a-f]{8}-[0-9a-f]{24};Root=1-5-b;C=d$`).MatchString(got) { // Q4
+	// Q4
+	if got := r.Header.Get("X-Amzn-Trace-Id"); !regexp.MustCompile(
+		`^Self=1-[0-9a-f]{8}-[0-9a-f]{24};Root=1-5-b;C=d$`).MatchString(got) {
 		t.Errorf("trace %q", got)
 	}
 	f.raw("GET / HTTP/1.0\r\n\r\n")
 	if r = <-seen; r.Host != "web-1.us-east-1.elb.amazonaws.com" { // Q7
 		t.Errorf("Host of HTTP/1.0 %q", r.Host)
 	}
-	if got := r.Header.Get("X-Amzn-Trace-Id"); !regexp.MustCompile(`^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`).MatchString(got) {
+	if got := r.Header.Get("X-Amzn-Trace-Id"); !regexp.MustCompile(
+		`^Root=1-[0-9a-f]{8}-[0-9a-f]{24}$`).MatchString(got) {
 		t.Errorf("fresh trace %q", got)
 	}
 }
@@ -115,7 +129,12 @@ func TestForwardedModes(t *testing.T) { // alb.md Q2, Q12, Q6
 func TestKeepsConnectionsAlive(t *testing.T) {
 	conns := make(chan string, 10)
 	f := newFront(t, nil)
-	f.target("tg", f.server(func(w http.ResponseWriter, r *http.Request) { conns <- r.RemoteAddr; io.WriteString(w, r.URL.Path) }))
+	f.target("tg", f.server(func(
+		w http.ResponseWriter, r *http.Request,
+	) {
+		conns <- r.RemoteAddr
+		io.WriteString(w, r.URL.Path)
+	}))
 	f.apply()
 	c, err := net.Dial("tcp", f.address())
 	if err != nil {
@@ -124,7 +143,8 @@ func TestKeepsConnectionsAlive(t *testing.T) {
 	defer c.Close()
 	br := bufio.NewReader(c)
 	// Pipelined from the client, one after another to the target (alb.md L8, Q40).
-	io.WriteString(c, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	io.WriteString(c, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\n"+
+		"Content-Length: 3\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	for _, want := range []string{"/1", "/2", "/3"} {
 		res, err := http.ReadResponse(br, nil)
 		if err != nil {
@@ -214,8 +234,10 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 func TestResponseFraming(t *testing.T) {
 	for _, c := range []struct{ name, request, response, want string }{
 		{"until close is chunked", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nabc", "abc"},
-		{"HTTP/1.0 client", "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "abc"},
-		{"interim", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc"},
+		{"HTTP/1.0 client", "GET / HTTP/1.0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "abc"},
+		{"interim", "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+			"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "abc"},
 		{"no content", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -255,18 +277,24 @@ func TestResponseHeaderAttributes(t *testing.T) { // alb.md TL11
 		w.Header().Set("Server", "x")
 		w.Header().Set("X-Frame-Options", "ALLOW")
 	}))
-	f.rule(1, onPath("/none"), elb.Action{Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 500}})
+	f.rule(1, onPath("/none"), elb.Action{
+		Type: elb.ActionFixedResponse, FixedResponse: &elb.FixedResponse{StatusCode: 500},
+	})
 	f.apply()
 	for _, path := range []string{"/", "/none"} {
 		res, _ := f.get(path, nil)
-		if res.Header.Get("Server") != "" || len(res.Header.Values("X-Frame-Options")) != 1 || res.Header.Get("X-Frame-Options") != "DENY" {
+		if res.Header.Get("Server") != "" || len(res.Header.Values("X-Frame-Options")) != 1 ||
+			res.Header.Get("X-Frame-Options") != "DENY" {
 			t.Errorf("%s: %v", path, res.Header)
 		}
 	}
 }
 
 func TestPortThatMayNotBeBound(t *testing.T) {
-	f := newFront(t, func(c *Config) { c.Listen = nil })
+	var lines bytes.Buffer // written by the loop of the edge, which has ended when it is read
+	f := newFront(t, func(c *Config) {
+		c.Listen, c.Logger = nil, slog.New(slog.NewTextHandler(&lines, nil))
+	})
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -300,6 +328,23 @@ func TestPortThatMayNotBeBound(t *testing.T) {
 		c.Close()
 		t.Error("the port is still open")
 	}
+	f.config.Listeners = []elb.Listener{{ARN: "other", LoadBalancerARN: "web", Protocol: elb.HTTP, Port: freePort(t)}}
+	f.apply()
+	f.end()
+	line := regexp.MustCompile(`msg=listening.*`).FindAllString(lines.String(), -1)
+	if len(line) != 2 || !strings.Contains(line[0], "already in use") || strings.Contains(line[1], "reason") {
+		t.Errorf("the reason belongs to the listener that is served elsewhere: %q", line)
+	}
+}
+
+// freePort returns a port of the loopback that is free at the moment.
+func freePort(t *testing.T) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 func must[T any](v T, err error) T {

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/edge/h1"
+	"github.com/berthhq/berth/internal/route"
 )
 
-// switchProtocols answers 101 and hands both connections over to a session. Rules, cookies and health are not consulted any more
-// (alb.md R8, K30); the end of the deregistration delay cuts it (D5). It reports whether a session has taken them.
+// switchProtocols answers 101 and hands both connections over to a session. Rules, cookies and health have no
+// more effect on it (alb.md R8, K30); the end of the deregistration delay closes it (D5). It reports whether a
+// session has the connections.
 func (x *exchange) switchProtocols(tc *targetConn) (taken bool) {
 	x.keep, x.wrote = false, true
 	x.entry.Status, x.entry.Type = 101, "ws"
@@ -35,25 +37,29 @@ func (x *exchange) switchProtocols(tc *targetConn) (taken bool) {
 		return false
 	}
 	x.entry.Received += int64(len(late))
-	// Nothing of the request is held while the connections live, not even this goroutine with its grown stack.
+	// Nothing of the request is kept while the connections live, not even this goroutine with its grown stack.
 	x.e.buf.putReader(x.c.br)
 	x.e.buf.putReader(tc.br)
 	x.c.br, tc.br = nil, nil
-	s := &session{c: x.c, tc: tc, entry: x.entry, idle: x.c.idle}
+	x.tally.add(route.WebSockets, 1)
+	x.tally.moveSockets(1)
+	x.count()
+	s := &session{c: x.c, tc: tc, entry: x.entry, tally: x.tally, idle: x.c.idle}
 	s.start()
 	return true
 }
 
-// session is two connections between which bytes are relayed, until both directions have ended or no byte went either way for the
-// idle time. Each direction has a goroutine that holds no buffer while it waits.
+// session copies bytes between two connections until both directions have ended, or there was no byte in either
+// for the idle timeout. Each direction has a goroutine that holds no buffer while it waits.
 type session struct {
 	c     *client
 	tc    *targetConn
 	entry Entry
+	tally tally
 	idle  time.Duration
-	last  atomic.Int64 // when a byte last went either way, in Unix nanoseconds
-	open  atomic.Int32 // directions that have not ended
-	// received and sent count bytes from and to the client; each belongs to one direction.
+	last  atomic.Int64 // when the last byte was copied, in Unix nanoseconds
+	open  atomic.Int32 // how many directions have not ended
+	// received and sent count bytes from and to the client; each is used by one direction only.
 	received, sent int64
 }
 
@@ -76,7 +82,7 @@ func (s *session) down() {
 	s.sent = s.carry(s.c.nc, s.tc.Conn)
 }
 
-// ended gives everything back when the second direction has ended.
+// ended releases everything when the second direction has ended.
 func (s *session) ended() {
 	if s.open.Add(-1) > 0 {
 		return
@@ -85,6 +91,8 @@ func (s *session) ended() {
 	s.c.close()
 	u.discard(s.tc)
 	u.end()
+	s.tally.moveSockets(-1)
+	s.tally.addBytes(s.received, s.sent, s.c.ipv6)
 	if e.cfg.Record != nil {
 		s.entry.Received += s.received
 		s.entry.Sent += s.sent
@@ -93,7 +101,8 @@ func (s *session) ended() {
 	}
 }
 
-// carry takes bytes from src to dst until src ends, and then tells dst so. An error of either ends both directions.
+// carry copies bytes from src to dst until src ends, and then ends dst's direction. An error ends both
+// directions.
 func (s *session) carry(dst, src net.Conn) (n int64) {
 	wait := newWaiter(src, &s.c.e.buf)
 	for {
@@ -109,14 +118,14 @@ func (s *session) carry(dst, src net.Conn) (n int64) {
 		case errors.Is(err, io.EOF) && closeWrite(dst) == nil:
 			return n
 		default:
-			src.Close() // both ends: whatever went wrong with one is over for the other
+			src.Close() // both ends, since an error ends both directions
 			dst.Close()
 			return n
 		}
 	}
 }
 
-// pass writes bytes that have come to the other side.
+// pass writes received bytes to the other side.
 func (s *session) pass(dst net.Conn, p []byte) error {
 	s.last.Store(time.Now().UnixNano())
 	_, err := timedWriter{dst, s.idle}.Write(p)

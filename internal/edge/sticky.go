@@ -23,10 +23,10 @@ const (
 	cookieGroupCORS  = "AWSALBTGCORS"
 )
 
-// cookieLife is what browsers are told; how long a cookie really binds is inside of its value (alb.md K3).
+// cookieLife is the lifetime for browsers. How long a cookie is valid is inside its value (alb.md K3).
 const cookieLife = 7 * 24 * time.Hour
 
-// stickyID stands for a target's key or a target group's ARN in a cookie.
+// stickyID represents a target's key or a target group's ARN in a cookie.
 type stickyID [16]byte
 
 func idOf(s string) stickyID {
@@ -34,8 +34,8 @@ func idOf(s string) stickyID {
 	return stickyID(sum[:16])
 }
 
-// sealer makes and opens values of cookies. They are encrypted and authenticated: a client can neither read nor make one, nor use one
-// cookie's value in another.
+// sealer creates and opens the values of cookies. They are encrypted and authenticated: a client can neither
+// read nor create one, nor use a value in another cookie.
 type sealer struct{ aead cipher.AEAD }
 
 func newSealer(key [32]byte) (*sealer, error) {
@@ -47,13 +47,13 @@ func newSealer(key [32]byte) (*sealer, error) {
 	return &sealer{aead}, err
 }
 
-// seal makes a value that says id as of now; kind is the name of the cookie it is for.
+// seal returns a value for id as of now. kind is the name of the cookie.
 func (s *sealer) seal(kind string, id stickyID, now time.Time) string {
 	plain := binary.BigEndian.AppendUint64(id[:], uint64(now.UnixMilli()))
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, []byte(kind)))
 }
 
-// open reads a value that is no older than life.
+// open opens a value that is not older than life.
 func (s *sealer) open(kind, value string, now time.Time, life time.Duration) (id stickyID, ok bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(value)
 	if err != nil {
@@ -67,23 +67,26 @@ func (s *sealer) open(kind, value string, now time.Time, life time.Duration) (id
 	return stickyID(plain), age <= life
 }
 
-// boundGroup returns the group of the action that the client's cookie names, nil if it names none. A group of weight 0 keeps its
-// clients (alb.md K21).
-func (x *exchange) boundGroup(f *route.Forward) *route.Group {
+// boundGroup returns the group of the action that the client's cookie names, or nil. A group of weight 0 keeps
+// its clients (alb.md K21).
+func (x *exchange) boundGroup(f *route.Forward) *use {
 	if f.Sticky <= 0 {
 		return nil
 	}
 	for _, name := range []string{cookieGroup, cookieGroupCORS} {
 		if id, ok := x.openCookie(cookieGroup, name, f.Sticky); ok {
-			if g := f.Group(x.live.groups[id]); g != nil {
-				return g
+			for _, u := range f.Uses() {
+				if kept := keptUse(u); kept.group.id == id {
+					return kept
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// boundTarget returns the target that the client's cookie names if it may get new requests, nil otherwise (alb.md K4, K5, K12).
+// boundTarget returns the target that the client's cookie names if it may get new requests, or nil (alb.md K4,
+// K5, K12).
 func (x *exchange) boundTarget(g *route.Group) *route.Target {
 	names := []string{cookieTarget, cookieTargetCORS}
 	switch {
@@ -97,8 +100,8 @@ func (x *exchange) boundTarget(g *route.Group) *route.Target {
 	}
 	for _, name := range names {
 		if id, ok := x.openCookie(names[0], name, g.StickyFor); ok {
-			if u := x.live.byID[id]; u != nil {
-				if t := g.Find(u.key); t != nil {
+			if u, ok := x.e.byID.Load(id); ok {
+				if t := g.Find(u.(*upstream).key); t != nil {
 					return t
 				}
 			}
@@ -115,15 +118,16 @@ func (x *exchange) openCookie(kind, name string, life time.Duration) (stickyID, 
 	return x.e.seal.open(kind, value, time.Now(), life)
 }
 
-// appendCookies adds the Set-Cookie fields that bind the client to where its request went. Each response starts both clocks anew.
+// appendCookies appends the Set-Cookie fields that bind the client to the target and group of its request. Each
+// response renews both lifetimes.
 func (x *exchange) appendCookies(out []byte, now time.Time) []byte {
-	f, g := x.rule.Forward, x.target.Group
+	f, g := x.rule.Forward, x.group
 	if f.Sticky == 0 && g.Stickiness == "" {
 		return out
 	}
 	expires := now.Add(cookieLife).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
 	if f.Sticky > 0 {
-		v := x.e.seal.seal(cookieGroup, idOf(g.ARN), now)
+		v := x.e.seal.seal(cookieGroup, x.use.group.id, now)
 		out = appendCookie(out, cookieGroup, v, expires, "")
 		out = appendCookie(out, cookieGroupCORS, v, expires, "; SameSite=None; Secure")
 	}

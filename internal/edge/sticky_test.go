@@ -44,7 +44,8 @@ func TestLoadBalancerCookie(t *testing.T) {
 	res, first := f.get("/", nil)
 	plain, cors := cookieNamed(res, "AWSALB"), cookieNamed(res, "AWSALBCORS")
 	// K2, K3: both cookies, the same value, Expires in seven days, never Max-Age.
-	if plain.Value == "" || plain.Value != cors.Value || plain.Path != "/" || plain.MaxAge != 0 || cors.SameSite != http.SameSiteNoneMode || !cors.Secure || plain.Secure {
+	if plain.Value == "" || plain.Value != cors.Value || plain.Path != "/" || plain.MaxAge != 0 ||
+		cors.SameSite != http.SameSiteNoneMode || !cors.Secure || plain.Secure {
 		t.Fatalf("cookies %v", res.Header.Values("Set-Cookie"))
 	}
 	if left := time.Until(plain.Expires); left < 7*24*time.Hour-time.Minute || left > 7*24*time.Hour {
@@ -94,7 +95,8 @@ func TestSealedValues(t *testing.T) {
 		t.Error("a fresh value was not opened")
 	}
 	late := now.Add(900 * time.Millisecond)
-	if _, ok := s.open("AWSALB", s.seal("AWSALB", id, late), late.Add(time.Second), time.Second); !ok { // K1: one second is one second
+	// K1: one second is one second
+	if _, ok := s.open("AWSALB", s.seal("AWSALB", id, late), late.Add(time.Second), time.Second); !ok {
 		t.Error("a value was not opened for as long as it binds")
 	}
 	if _, ok := s.open("AWSALB", v, now.Add(11*time.Second), 10*time.Second); ok { // K3: the duration is inside
@@ -144,11 +146,14 @@ func TestTargetGroupCookie(t *testing.T) { // K20, K21
 		t.Fatalf("cookies %v", res.Header.Values("Set-Cookie"))
 	}
 	// A client stays with its group even when its weight becomes 0.
+	moved := forward("blue", "green")
+	moved.Forward.StickySeconds = 60
 	for i, g := range []string{"blue", "green"} {
 		if g == first {
-			split.Forward.TargetGroups[i].Weight = 0
+			moved.Forward.TargetGroups[i].Weight = 0
 		}
 	}
+	f.config.Rules[len(f.config.Rules)-1].Actions = []elb.Action{moved}
 	f.apply()
 	for range 5 {
 		if _, body := f.get("/", withCookies(c)); body != first {
@@ -162,7 +167,8 @@ func TestTargetGroupCookie(t *testing.T) { // K20, K21
 
 func TestApplicationCookie(t *testing.T) { // K10-K12
 	f := newFront(t, nil)
-	f.config.TargetGroups[0].Attributes = map[string]string{"stickiness.enabled": "true", "stickiness.type": elb.AppCookie, "stickiness.app_cookie.cookie_name": "sess"}
+	f.config.TargetGroups[0].Attributes = map[string]string{"stickiness.enabled": "true",
+		"stickiness.type": elb.AppCookie, "stickiness.app_cookie.cookie_name": "sess"}
 	for i := range 2 {
 		f.target("tg", f.server(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/login" {

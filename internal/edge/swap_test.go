@@ -13,8 +13,9 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// Targets are replaced under load, thirty times over: not one request fails, and none reaches a target after the Apply that drains
-// it has returned (alb.md D1, D8: "0 requests after the call returned").
+// Targets are replaced under load, thirty times over: not one request fails, and none reaches a
+// target after the Apply that drains it has returned (alb.md D1, D8: "0 requests after the call
+// returned").
 func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 	f := newFront(t, nil)
 	var served atomic.Int64
@@ -72,7 +73,8 @@ func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 	for n := range int(served.Load()) {
 		e := f.entry(n + 1)
 		if e.Status != 200 {
-			t.Errorf("%d: %s %s %s reused %v received %d age %v", e.Status, e.ErrorReason, e.Method, e.Target, e.Reused, e.Received, e.Ended.Sub(e.Created))
+			t.Errorf("%d: %s %s %s reused %v received %d age %v", e.Status, e.ErrorReason, e.Method, e.Target,
+				e.Reused, e.Received, e.Ended.Sub(e.Created))
 		}
 		sent := e.Created.Add(e.Request)
 		if at, ok := drained[e.Target]; ok && sent.After(at) {
@@ -82,7 +84,8 @@ func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 	t.Logf("%d requests, none lost", served.Load())
 }
 
-// What is kept beside the tables lasts as long as what it is about: groups, targets and ports that come and go leave nothing behind.
+// What is kept beside the tables lasts as long as what it is about: groups, targets and ports that
+// come and go leave nothing behind.
 func TestNothingIsKeptOfWhatIsGone(t *testing.T) {
 	f := newFront(t, nil)
 	f.apply()
@@ -92,14 +95,15 @@ func TestNothingIsKeptOfWhatIsGone(t *testing.T) {
 		f.group(fmt.Sprint("tg", i), nil)
 		f.rule(1, onPath("/new"), forward(fmt.Sprint("tg", i)))
 		f.target(fmt.Sprint("tg", i), "127.0.0.1:1")
-		f.config.Listeners = append(f.config.Listeners[:1:1], elb.Listener{ARN: "other", LoadBalancerARN: "web", Protocol: elb.HTTP, Port: 1000 + i})
+		f.config.Listeners = append(f.config.Listeners[:1:1],
+			elb.Listener{ARN: "other", LoadBalancerARN: "web", Protocol: elb.HTTP, Port: 1000 + i})
 		f.config.Revision = uint64(i)
 		f.apply()
 	}
 	f.config = base
 	f.apply()
 	f.end() // the loop's own maps may be read
-	if e := f.edge; len(e.turns) != 1 || len(e.upstreams) != 0 || len(e.ports) != 1 {
-		t.Errorf("turns %v, upstreams %v, ports %v", e.turns, e.upstreams, e.ports)
+	if e := f.edge; len(e.groups) != 1 || len(e.upstreams) != 0 || len(e.ports) != 1 {
+		t.Errorf("groups %v, upstreams %v, ports %v", e.groups, e.upstreams, e.ports)
 	}
 }

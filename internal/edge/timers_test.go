@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -42,7 +43,8 @@ func TestTimers(t *testing.T) {
 		}},
 		{"silence in the middle of a body is 408", silent, func(t *testing.T, f *front, p *pipes) {
 			conn, br := p.connect(t)
-			if status, took := ask(t, conn, br, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"); status != 408 || took != 7*time.Second {
+			if status, took := ask(t, conn, br, "POST / HTTP/1.1\r\nHost: a\r\n"+
+				"Content-Length: 9\r\n\r\nab"); status != 408 || took != 7*time.Second {
 				t.Errorf("%d after %v", status, took)
 			}
 		}},
@@ -73,7 +75,10 @@ func TestTimers(t *testing.T) {
 				t.Errorf("%d after %v", status, took)
 			}
 		}},
-		{"a slow upload is no silence", func(c net.Conn, r *http.Request) { io.Copy(io.Discard, r.Body); ok(c, r) }, func(t *testing.T, f *front, p *pipes) {
+		{"a slow upload is no silence", func(c net.Conn, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			ok(c, r)
+		}, func(t *testing.T, f *front, p *pipes) {
 			conn, br := p.connect(t)
 			io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
 			for range 4 {
@@ -85,7 +90,9 @@ func TestTimers(t *testing.T) {
 			}
 		}},
 		{"an old connection is asked to close", ok, func(t *testing.T, f *front, p *pipes) {
-			f.config.LoadBalancers[0].Attributes["client_keep_alive.seconds"] = "60"
+			lb := &f.config.LoadBalancers[0]
+			lb.Attributes = maps.Clone(lb.Attributes)
+			lb.Attributes["client_keep_alive.seconds"] = "60"
 			f.apply()
 			conn, br := p.connect(t)
 			for i := range 11 {
@@ -298,7 +305,8 @@ func TestShutDownCutsSilentStreams(t *testing.T) {
 		f.idle("4000")
 		f.target("tg", "10.0.0.1:80")
 		p.serve("10.0.0.1:80", func(c net.Conn, r *http.Request) {
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+
+				"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
 			io.Copy(io.Discard, c)
 		})
 		f.apply()
@@ -336,10 +344,13 @@ func TestKeepsItsTableWithoutControlPlane(t *testing.T) {
 	})
 }
 
-// A client that leaves a stream that began at once and says nothing more is noticed at once, and counted as one that left
-// (alb.md 5.7: 460). The stream before it, to which its client stays, goes on past any such watch.
+// A client that leaves a stream that began at once and says nothing more is noticed at once, and
+// counted as one that left (alb.md 5.7: 460). The stream before it, to which its client stays, goes
+// on past any such watch.
 func TestClientThatLeavesASilentStream(t *testing.T) {
-	for _, framing := range []string{"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", "Content-Length: 9\r\n\r\nx", "\r\nx"} {
+	for _, framing := range []string{
+		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", "Content-Length: 9\r\n\r\nx", "\r\nx",
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			f, p := newPipes(t)
 			f.idle("4000")
@@ -376,7 +387,7 @@ func TestClientThatLeavesASilentStream(t *testing.T) {
 	}
 }
 
-// What is read while somebody watches the client arrives whole, also when it comes in the middle of a chunk's frame.
+// What is read while the client is being watched arrives complete, also when it comes in the middle of a chunk's frame.
 func TestStreamThatComesByTheByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
@@ -404,8 +415,9 @@ func TestStreamThatComesByTheByte(t *testing.T) {
 	})
 }
 
-// A target that reads nothing holds up no change of the configuration, and does not get the rest of a head either once it drains: the
-// request goes to the other target (alb.md D8). A request whose head was sent goes on.
+// A target that reads nothing holds up no change of the configuration, and does not get the rest of
+// a head either once it drains: the request goes to the other target (alb.md D8). A request whose
+// head was sent goes on.
 func TestGateWaitsForNoTarget(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -442,7 +454,8 @@ func TestGateWaitsForNoTarget(t *testing.T) {
 				}
 				p.mu.Unlock()
 				conn, br := p.connect(t)
-				io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc") // in its turn, to the first target
+				// in its turn, to the first target
+				io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
 				synctest.Wait()
 				began := time.Now()
 				f.drain(leaving, time.Hour)

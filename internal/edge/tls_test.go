@@ -24,7 +24,8 @@ import (
 func selfSigned(t *testing.T, name string) *tls.Certificate {
 	t.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		DNSNames:  []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	der := must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: must(x509.ParseCertificate(der))}
@@ -40,14 +41,17 @@ func TestTLSBothSides(t *testing.T) {
 		io.WriteString(w, r.Header.Get("X-Forwarded-Proto")+" "+r.Header.Get("X-Forwarded-Port"))
 	}))
 	t.Cleanup(backend.Close)
-	f.config.Listeners[0].Protocol, f.config.Listeners[0].Port, f.config.Listeners[0].Certificates = elb.HTTPS, 443, []string{"a", "b"}
+	f.config.Listeners[0].Protocol, f.config.Listeners[0].Port, f.config.Listeners[0].Certificates = elb.HTTPS,
+		443, []string{"a", "b"}
 	f.config.TargetGroups[0].Protocol = elb.HTTPS
 	f.target("tg", strings.TrimPrefix(backend.URL, "https://"))
 	f.apply()
 	f.mu.Lock()
 	address := f.ports["127.0.0.1:443"].Addr().String()
 	f.mu.Unlock()
-	for name, want := range map[string]string{"a.example": "a.example", "b.example": "b.example", "c.example": "a.example"} {
+	for name, want := range map[string]string{
+		"a.example": "a.example", "b.example": "b.example", "c.example": "a.example",
+	} {
 		c, err := tls.Dial("tcp", address, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)

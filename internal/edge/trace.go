@@ -10,10 +10,10 @@ import (
 
 const traceHeader = "X-Amzn-Trace-Id"
 
-// maxTrace is the length above which a client's trace header is not carried on (alb.md Q4).
+// maxTrace is the length in bytes above which a client's trace header is dropped (alb.md Q4).
 const maxTrace = 7 << 10
 
-// trace returns the trace header for the target, given the client's, "" if it sent none (alb.md Q4).
+// trace returns the trace header for the target, given the client's header, "" if there was none (alb.md Q4).
 func trace(old string, now time.Time) string {
 	if old == "" || len(old) > maxTrace {
 		return "Root=" + traceID(now)

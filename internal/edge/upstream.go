@@ -18,20 +18,21 @@ import (
 const (
 	connectTimeout   = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
-	maxIdlePooled    = 60 * time.Second // a pooled connection is not kept longer than this without use
-	maxPooled        = 256              // idle connections kept per target
-	// surelyAlive is how long an idle connection is used again without a look at it.
+	maxIdlePooled    = 60 * time.Second // a pooled connection is closed when it has been idle for longer
+	maxPooled        = 256              // idle connections per target
+	// surelyAlive is how long after its last use an idle connection is used again without a check.
 	surelyAlive = 20 * time.Millisecond
 )
 
-// upstream is what is kept of a target beyond any table: its gate, connections, count of requests and health.
+// upstream is what is kept of a target across tables: its gate, connections, count of requests and health.
 type upstream struct {
 	edge    *Edge
 	key     string
 	id      stickyID
 	address string
 	tls     bool
-	busy    atomic.Int64 // requests and WebSockets that were given to it and have not ended
+	counts  *counts
+	busy    atomic.Int64 // requests and WebSockets under way
 
 	mu         sync.Mutex // guards what follows
 	gate       gate
@@ -40,8 +41,8 @@ type upstream struct {
 	draining   bool
 	drainUntil time.Time
 	wasCut     bool
-	health     elb.TargetHealth
-	told       elb.TargetHealth
+	health     elb.Verdict
+	told       elb.Verdict
 	streak     streak
 	probe      *probe
 }
@@ -50,15 +51,17 @@ type upstream struct {
 type targetConn struct {
 	net.Conn
 	up     *upstream
+	tally  tally // counts its end
 	br     *bufio.Reader
 	peek   peeker
 	reused bool
 	inGate bool        // a head is being sent over it; guarded by upstream.mu
 	since  time.Time   // when it became idle
-	cut    atomic.Bool // closed because the deregistration delay is over
+	cut    atomic.Bool // it was closed because the deregistration delay has ended
 }
 
-// Close closes the connection at once. A target is not told the end of TLS: that would have to wait until it reads.
+// Close closes the connection at once. It sends no end of TLS, for which it would have to wait until the target
+// reads.
 func (c *targetConn) Close() error {
 	if secure, ok := c.Conn.(*tls.Conn); ok {
 		return secure.NetConn().Close()
@@ -66,8 +69,10 @@ func (c *targetConn) Close() error {
 	return c.Conn.Close()
 }
 
-func newUpstream(e *Edge, t *route.Target) *upstream {
-	u := &upstream{edge: e, key: t.Key, id: idOf(t.Key), address: t.Address.String(), tls: t.Group.TLS, active: map[*targetConn]struct{}{}}
+func newUpstream(e *Edge, t *route.Target, tls bool) *upstream {
+	u := &upstream{edge: e, key: t.Key, id: idOf(t.Key), address: t.Address.String(), tls: tls,
+		active: map[*targetConn]struct{}{},
+		counts: e.countsOf(route.Subject{Target: t.Key})}
 	u.gate.empty.L = &u.mu
 	return u
 }
@@ -91,21 +96,22 @@ func (u *upstream) drainsUntil() (until time.Time, draining bool) {
 	return u.drainUntil, u.draining && !u.wasCut
 }
 
-// retire closes the gate of a target that no rule leads to any more. What it is busy with goes on; it may come into use again.
+// retire closes the gate of a target that no rule leads to. Requests under way go on; the target may be used
+// again.
 func (u *upstream) retire() {
 	u.stopProbe()
 	u.shut()
 	u.closeIdle(time.Now())
 }
 
-// remove closes the gate for good, ends probing and cuts every connection.
+// remove closes the gate for good, ends probing and closes every connection.
 func (u *upstream) remove() {
 	u.stopProbe()
 	u.shut()
 	u.cut()
 }
 
-// cut closes every connection, busy or not; requests under way are answered 502, WebSockets end (alb.md D3, D5).
+// cut closes every connection. Requests under way are answered with 502, WebSockets end (alb.md D3, D5).
 func (u *upstream) cut() {
 	u.closeIdle(time.Now())
 	u.mu.Lock()
@@ -113,11 +119,12 @@ func (u *upstream) cut() {
 	u.wasCut = true
 	for c := range u.active {
 		c.cut.Store(true)
-		c.Close() // its request notices
+		c.Close() // its request gets an error
 	}
 }
 
-// begin counts a request in, end counts it out. The end of a target's last request may be the end of its draining.
+// begin counts a request, and end ends the count. When the last request of a draining target has ended, the
+// target is drained.
 func (u *upstream) begin() { u.busy.Add(1) }
 
 func (u *upstream) end() {
@@ -128,12 +135,12 @@ func (u *upstream) end() {
 	draining := u.draining
 	u.mu.Unlock()
 	if draining {
-		u.edge.notice()
+		u.edge.notice(u)
 	}
 }
 
-// connect returns a connection to the target, an idle one if there is one and fresh is false.
-func (u *upstream) connect(ctx context.Context, fresh bool) (*targetConn, error) {
+// connect returns an idle connection to the target, or a new one if there is none or fresh is true.
+func (u *upstream) connect(ctx context.Context, fresh bool, t tally) (*targetConn, error) {
 	for !fresh {
 		c := u.pop()
 		if c == nil {
@@ -149,7 +156,8 @@ func (u *upstream) connect(ctx context.Context, fresh bool) (*targetConn, error)
 	if err != nil {
 		return nil, err
 	}
-	c := &targetConn{Conn: nc, up: u, br: u.edge.buf.reader(nc)}
+	t.openTarget()
+	c := &targetConn{Conn: nc, up: u, br: u.edge.buf.reader(nc), tally: t}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.active[c] = struct{}{}
@@ -170,13 +178,13 @@ func (u *upstream) dial(ctx context.Context) (net.Conn, error) {
 	shaking, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(shaking); err != nil {
-		nc.Close() // the handshake's error is the one that matters
+		nc.Close() // the handshake's error is returned
 		return nil, errors.Join(errTLS, err)
 	}
 	return secure, nil
 }
 
-// pop takes the idle connection that was used last; the others may grow old and be closed.
+// pop returns the idle connection that was used last, so that the others grow old and are closed.
 func (u *upstream) pop() *targetConn {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -191,7 +199,7 @@ func (u *upstream) pop() *targetConn {
 	return c
 }
 
-// release puts a connection back that may carry another request.
+// release returns a connection to the pool if it may carry another request.
 func (u *upstream) release(c *targetConn) {
 	u.mu.Lock()
 	if u.draining || u.wasCut || len(u.idle) >= maxPooled || c.br.Buffered() > 0 || c.cut.Load() {
@@ -205,11 +213,14 @@ func (u *upstream) release(c *targetConn) {
 	u.idle = append(u.idle, c)
 }
 
-// discard closes a connection for good.
+// discard closes a connection.
 func (u *upstream) discard(c *targetConn) {
-	c.Close() // nothing more is wanted of it
+	c.Close() // it is not used any more
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if _, open := u.active[c]; open {
+		c.tally.closeTarget()
+	}
 	delete(u.active, c)
 	if c.br != nil {
 		u.edge.buf.putReader(c.br)
@@ -217,7 +228,7 @@ func (u *upstream) discard(c *targetConn) {
 	}
 }
 
-// closeIdle closes pooled connections that were not used after the time.
+// closeIdle closes pooled connections that have not been used since a time.
 func (u *upstream) closeIdle(after time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -227,7 +238,8 @@ func (u *upstream) closeIdle(after time.Time) {
 			kept = append(kept, c)
 			continue
 		}
-		c.Close() // nothing more is wanted of it
+		c.Close() // it is not used any more
+		c.tally.closeTarget()
 		u.edge.buf.putReader(c.br)
 	}
 	clear(u.idle[len(kept):])

@@ -4,7 +4,7 @@ package edge
 
 import "net"
 
-// waiter reads from a connection through a small buffer of its own.
+// waiter reads from a connection through a small buffer.
 type waiter struct {
 	conn  net.Conn
 	small [4 << 10]byte

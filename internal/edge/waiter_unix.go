@@ -9,15 +9,15 @@ import (
 	"syscall"
 )
 
-// waiter reads from a connection and holds a buffer only while bytes are in it (alb.md P1): a socket is asked whether bytes are there
-// before a buffer is taken.
+// waiter reads from a connection and holds a buffer only while there are bytes in it (alb.md P1): it asks the
+// socket whether there are bytes before it takes a buffer.
 type waiter struct {
 	conn net.Conn
-	raw  syscall.RawConn // nil for what is no socket
+	raw  syscall.RawConn // nil if the connection is not a socket
 	buf  *buffers
 	read func(fd uintptr) bool
 
-	small []byte // for what is no socket
+	small []byte // for connections that are not sockets
 	block *[blockSize]byte
 	n     int
 	err   error
@@ -50,7 +50,7 @@ func (w *waiter) next(s *session, dst net.Conn) (int, error) {
 	return w.n, err
 }
 
-// tryRead reads what is there; false asks to be called again when there is something.
+// tryRead reads what is available. It returns false to be called again when there is more.
 func (w *waiter) tryRead(fd uintptr) bool {
 	block := w.buf.block()
 	for {
@@ -73,7 +73,7 @@ func (w *waiter) tryRead(fd uintptr) bool {
 	return true
 }
 
-// nextPlain serves TLS connections and pipes, which cannot be asked.
+// nextPlain is for TLS connections and pipes, which cannot be asked.
 func (w *waiter) nextPlain(s *session, dst net.Conn) (int, error) {
 	if w.small == nil {
 		w.small = make([]byte, readerSize)

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-const upgradeRequest = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+const upgradeRequest = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n" +
+	"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 // echoUpgrade answers upgrades and echoes what it gets, after a greeting.
 func echoUpgrade(c net.Conn) {
@@ -55,21 +56,24 @@ func TestWebSocketRelay(t *testing.T) {
 	key := f.target("tg", f.rawServer(echoUpgrade))
 	f.apply()
 	c, br, res := f.dialUpgrade("")
-	if res.StatusCode != 101 || res.Header.Get("Upgrade") != "websocket" || cookieNamed(res, "AWSALB").Value == "" { // K30
+	// K30
+	if res.StatusCode != 101 || res.Header.Get("Upgrade") != "websocket" || cookieNamed(res, "AWSALB").Value == "" {
 		t.Fatalf("%d %v", res.StatusCode, res.Header)
 	}
 	expect(t, br, "hello") // bytes that came with the 101
 	big := strings.Repeat("0123456789", 20_000)
 	go io.WriteString(c, big)
 	expect(t, br, big)
-	if busy := f.edge.live.Load().byID[idOf(key)].busy.Load(); busy != 1 { // B2
+	if busy := f.upstream(key).busy.Load(); busy != 1 { // B2
 		t.Errorf("the WebSocket counts as %d", busy)
 	}
 	c.(*net.TCPConn).CloseWrite() // one side ends, the other gets what is still on its way
 	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
 		t.Errorf("after the end: %q %v", rest, err)
 	}
-	if e := f.entry(1); e.Type != "ws" || e.Status != 101 || e.TargetStatus != 101 || e.Sent < int64(len(big)) || e.Received < int64(len(big)) { // W2
+	// W2
+	if e := f.entry(1); e.Type != "ws" || e.Status != 101 || e.TargetStatus != 101 ||
+		e.Sent < int64(len(big)) || e.Received < int64(len(big)) {
 		t.Errorf("entry %+v", e)
 	}
 }
@@ -80,7 +84,8 @@ func TestWebSocketKeepsToItsCookie(t *testing.T) { // K31
 	for _, name := range []string{"a", "b", "c"} {
 		f.target("tg", f.rawServer(func(c net.Conn) {
 			http.ReadRequest(bufio.NewReader(c))
-			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"+name)
+			io.WriteString(c,
+				"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"+name)
 			io.Copy(io.Discard, c)
 		}))
 	}
@@ -105,7 +110,7 @@ func TestRefusedUpgradeIsAnOrdinaryResponse(t *testing.T) { // alb.md P13, Traef
 		}
 	}
 	f.entry(3)
-	if busy := f.edge.live.Load().byID[idOf(key)].busy.Load(); busy != 0 {
+	if busy := f.upstream(key).busy.Load(); busy != 0 {
 		t.Errorf("%d requests are still counted", busy)
 	}
 }

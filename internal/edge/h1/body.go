@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Body reads a message's body from the connection it came on. The zero Body is empty.
+// Body reads a message's body from its connection. The zero Body is empty.
 type Body struct {
 	br      *bufio.Reader
 	framing Framing
-	left    int64 // of the length or of the present chunk
+	left    int64 // of the length or of the current chunk
 	inChunk bool
 	done    bool
-	// Trailer holds the fields that ended a chunked body, once Read returned io.EOF.
+	// Trailer has the fields after a chunked body, once Read has returned io.EOF.
 	Trailer []Field
 }
 
@@ -27,7 +27,7 @@ func NewBody(br *bufio.Reader, f Framing) *Body {
 // Reset makes b the body that follows a head read from br.
 func (b *Body) Reset(br *bufio.Reader, f Framing) { *b = *NewBody(br, f) }
 
-// Done reports whether the body was read to its end, so that the next message on the connection begins here.
+// Done reports whether the body was read to its end, so that the next message on the connection starts here.
 func (b *Body) Done() bool { return b.done || b.br == nil }
 
 // Ready reports whether Read can return something without waiting for the connection.
@@ -36,7 +36,7 @@ func (b *Body) Ready() bool {
 		return b.done || b.br.Buffered() > 0
 	}
 	here, err := b.br.Peek(b.br.Buffered())
-	if err == nil && b.inChunk { // the end of the last chunk comes before the next one's size
+	if err == nil && b.inChunk { // the end of this chunk comes before the size of the next one
 		i := bytes.IndexByte(here, '\n')
 		here = here[i+1:]
 		if i < 0 {
@@ -47,8 +47,8 @@ func (b *Body) Ready() bool {
 	return i >= 0 && i+1 < len(here)
 }
 
-// Read returns what is there, waiting only if nothing is. It returns io.EOF at the end of the body, and io.ErrUnexpectedEOF if the
-// connection ended before it.
+// Read returns available bytes, and waits only if there are none. It returns io.EOF at the end of the body, and
+// io.ErrUnexpectedEOF if the connection ends before.
 func (b *Body) Read(p []byte) (int, error) {
 	if b.done {
 		return 0, io.EOF
@@ -85,7 +85,8 @@ func unexpected(err error) error {
 	return err
 }
 
-// nextChunk makes left the size of what can be read of a chunk, reading the lines between chunks; at the last one it is done.
+// nextChunk reads the lines between chunks and sets left to the size of the next chunk. After the last one it
+// sets done.
 func (b *Body) nextChunk() error {
 	for b.left == 0 {
 		line, err := b.line()
@@ -133,12 +134,12 @@ func (b *Body) readTrailer() error {
 			return severe("BadHeader")
 		}
 		if !forbiddenTrailer(f.Name) {
-			b.Trailer = append(b.Trailer, f)
+			b.Trailer = append(b.Trailer, Field{f.Name, cleaned(f.Value)})
 		}
 	}
 }
 
-// line reads a line between chunks. A line that does not fit the reader's buffer is malformed: nothing legitimate is that long.
+// line reads a line between chunks. A line that does not fit into the reader's buffer is malformed.
 func (b *Body) line() (string, error) {
 	s, err := b.br.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -154,7 +155,7 @@ func (b *Body) line() (string, error) {
 	return line, nil
 }
 
-// parseChunkSize reads the hexadecimal size before any chunk extension.
+// parseChunkSize parses the hexadecimal size before any chunk extension.
 func parseChunkSize(line string) (int64, bool) {
 	digits, _, _ := strings.Cut(line, ";")
 	digits = strings.TrimRight(digits, " \t")
@@ -172,15 +173,17 @@ func parseChunkSize(line string) (int64, bool) {
 	return n, true
 }
 
-// forbiddenTrailer reports whether a field would change how the message is framed, routed, authenticated or processed if a recipient
-// took it for one of the header (RFC 9110 6.5.1).
+// forbiddenTrailer reports whether a field would change how the message is framed, routed, authenticated or
+// processed, if a recipient treated it as a header field (RFC 9110 6.5.1).
 func forbiddenTrailer(name string) bool {
 	name = strings.ToLower(Likeness(name))
 	switch name {
-	case "transfer-encoding", "content-length", "host", "trailer", "connection", "keep-alive", "proxy-connection", "upgrade", "te",
-		"content-encoding", "content-type", "content-range", "range", "expect", "max-forwards", "cache-control", "pragma", "age",
-		"expires", "date", "location", "retry-after", "vary", "authorization", "proxy-authorization", "authentication-info",
-		"proxy-authentication-info", "www-authenticate", "proxy-authenticate", "set-cookie", "cookie":
+	case "transfer-encoding", "content-length", "host", "trailer", "connection", "keep-alive",
+		"proxy-connection", "upgrade", "te",
+		"content-encoding", "content-type", "content-range", "range", "expect",
+		"max-forwards", "cache-control", "pragma", "age", "expires", "date", "location", "retry-after",
+		"vary", "authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info",
+		"www-authenticate", "proxy-authenticate", "set-cookie", "cookie":
 		return true
 	}
 	return strings.HasPrefix(name, "if-")

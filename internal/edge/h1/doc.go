@@ -1,20 +1,21 @@
-// Package h1 reads HTTP/1 messages as a load balancer must: it finds where a message begins and ends, keeps header fields as they
-// were written and in their order, and judges how far a request strays from the standard (alb.md section 6).
+// Package h1 reads HTTP/1 messages as a load balancer must: it finds where a message begins and ends, keeps
+// header fields unchanged and in order, and classifies deviations from the standard (alb.md section 6).
 //
-// It owns no connection, sets no deadline and starts no goroutine: callers hand it a bufio.Reader. Heads are read into one string,
-// which the fields are parts of, so that reading a request costs one allocation that lives no longer than the request. Sizes are
-// bounded here (alb.md Q20); what is too large or malformed is an *Error with the status a client is to be told.
+// It owns no connection, sets no deadline and starts no goroutine; callers pass a bufio.Reader. A head is read
+// into one string, of which the fields are substrings, so reading a request costs one allocation that lives no
+// longer than the request. Sizes are bounded (alb.md Q20). A message that is malformed or too large is an
+// *Error with the status for the client.
 package h1
 
 import "fmt"
 
-// Field is a header field, its name as it was written, its value without surrounding space.
+// Field is a header field: its name as written, and its value without surrounding space.
 type Field = struct{ Name, Value string }
 
-// Class is how far a request strays from the standard, in the words of Amazon's HTTP desync guardian.
+// Class is how far a request deviates from the standard, in the terms of Amazon's HTTP desync guardian.
 type Class int
 
-// The classes, from harmless to dangerous. A request that is Severe is never read: ReadRequest returns an *Error for it.
+// The classes, from harmless to dangerous. For a Severe request ReadRequest returns an *Error.
 const (
 	Compliant Class = iota
 	Acceptable
@@ -27,11 +28,11 @@ func (c Class) String() string {
 	return [...]string{"-", "Acceptable", "Ambiguous", "Severe"}[c]
 }
 
-// Error is a message that cannot be read. Status is the answer to a client: 400, 414, 501 or 505. Errors of the connection are
-// returned as they are and are no *Error.
+// Error means that a message cannot be read. Status is the answer to the client: 400, 414, 501 or 505. Errors
+// of the connection are returned unchanged and are not an *Error.
 type Error struct {
 	Status int
-	Reason string // the guardian's name where it has one: "BadHeader", "MultipleContentLength"
+	Reason string // the guardian's name if it has one: "BadHeader", "MultipleContentLength"
 	Class  Class
 }
 

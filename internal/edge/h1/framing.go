@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Kind is how a body is delimited.
+// Kind is how the end of a body is marked.
 type Kind int
 
-// The kinds of delimiting.
+// The kinds.
 const (
 	None Kind = iota
 	Length
@@ -16,7 +16,7 @@ const (
 	UntilClose // responses only
 )
 
-// Framing delimits a body; Length is meant with kind Length only.
+// Framing says where a body ends. Length is for the kind Length only.
 type Framing struct {
 	Kind   Kind
 	Length int64
@@ -29,11 +29,11 @@ func lengthFraming(n int64) Framing {
 	return Framing{Length, n}
 }
 
-// framing is what the two header fields say about the body.
+// framing is what Content-Length and Transfer-Encoding say about the body.
 type framing struct {
-	lengths   int // fields Content-Length
+	lengths   int // number of Content-Length fields
 	length    int64
-	encodings int // fields Transfer-Encoding
+	encodings int // number of Transfer-Encoding fields
 	chunked   bool
 }
 
@@ -77,7 +77,7 @@ func (f *framing) encoding(value string) error {
 	return nil
 }
 
-// parseLength takes decimal digits only, which strconv alone would not insist on.
+// parseLength accepts decimal digits only; strconv would accept a sign, too.
 func parseLength(s string) (int64, bool) {
 	for i := 0; i < len(s); i++ {
 		if s[i] < '0' || s[i] > '9' {

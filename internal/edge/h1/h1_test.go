@@ -22,11 +22,13 @@ func readRequest(text string) (Request, *bufio.Reader, error) {
 }
 
 func TestReadRequest(t *testing.T) {
-	r, br, err := readRequest("\r\nPOST /a?b=c HTTP/1.1\r\nhost: x\r\nX-A:  1 \r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabcrest")
+	r, br, err := readRequest("\r\nPOST /a?b=c HTTP/1.1\r\nhost: x\r\nX-A:  1 \r\nx-a: 2\r\n" +
+		"Content-Length: 3\r\n\r\nabcrest")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Method != "POST" || r.Target != "/a?b=c" || r.Minor != 1 || r.Body != (Framing{Length, 3}) || r.Class != Compliant {
+	if r.Method != "POST" || r.Target != "/a?b=c" || r.Minor != 1 || r.Body != (Framing{Length, 3}) ||
+		r.Class != Compliant {
 		t.Errorf("%+v", r)
 	}
 	if len(r.Header) != 4 || r.Header[1] != (Field{"X-A", "1"}) || Get(r.Header, "HOST") != "x" {
@@ -38,7 +40,8 @@ func TestReadRequest(t *testing.T) {
 	}
 }
 
-// alb.md section 6: which class, and by which reason; what is Severe, or cannot be read in one way only, is not read at all.
+// alb.md section 6: which class, and by which reason; what is Severe, or cannot be read in one way
+// only, is not read at all.
 func TestDesync(t *testing.T) {
 	for _, c := range []struct {
 		text, reason string
@@ -95,8 +98,10 @@ func TestDesync(t *testing.T) {
 		{"POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", "BadContentLength", Severe, 400},
 		{"POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", "BadTransferEncoding", Severe, 501},
 		{"POST / HTTP/1.1\r\nTransfer-Encoding: chun ked\r\n\r\n", "BadTransferEncoding", Severe, 400},
-		{"POST / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", "MultipleTransferEncodingChunked", Severe, 400},
-		{"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "MultipleTransferEncodingChunked", Severe, 400},
+		{"POST / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+			"MultipleTransferEncodingChunked", Severe, 400},
+		{"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"MultipleTransferEncodingChunked", Severe, 400},
 	} {
 		r, _, err := readRequest(c.text)
 		if c.status == 0 {
@@ -128,7 +133,8 @@ func TestLimits(t *testing.T) { // alb.md Q20, Q23
 	// Of a response only the whole is limited.
 	for size, ok := range map[int]bool{MaxResponseHead - 100: true, MaxResponseHead: false} {
 		var r Response
-		err := ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 204 No Content\r\nA: "+strings.Repeat("a", size)+"\r\n\r\n")), "GET", &r)
+		err := ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 204 No Content\r\nA: "+
+			strings.Repeat("a", size)+"\r\n\r\n")), "GET", &r)
 		if (err == nil) != ok {
 			t.Errorf("a field of %d bytes: %v", size, err)
 		}
@@ -148,7 +154,8 @@ func TestReadResponse(t *testing.T) {
 	}{
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Framing{Length, 5}, true},
 		{"GET", "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n", Framing{Kind: Chunked}, true},
-		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", Framing{Kind: Chunked}, false},
+		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+			Framing{Kind: Chunked}, false},
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", Framing{Length, 5}, false},
 		{"GET", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", Framing{Length, 5}, false},
 		{"GET", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: Keep-Alive\r\n\r\n", Framing{Length, 5}, true},
@@ -163,8 +170,10 @@ func TestReadResponse(t *testing.T) {
 			t.Errorf("%s %q: %+v %v", c.method, c.text, r, err)
 		}
 	}
-	for _, text := range []string{"HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n", "ICY 200 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 15000) + "\r\nB: " + strings.Repeat("b", 15000) + "\r\nC: " + strings.Repeat("c", 5000) + "\r\n\r\n"} {
+	for _, text := range []string{"HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n",
+		"HTTP/1.1 099 OK\r\n\r\n", "ICY 200 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 15000) + "\r\nB: " + strings.Repeat("b", 15000) +
+			"\r\nC: " + strings.Repeat("c", 5000) + "\r\n\r\n"} {
 		var r Response
 		if err := ReadResponse(bufio.NewReader(strings.NewReader(text)), "GET", &r); err == nil {
 			t.Errorf("%.40q was read: %+v", text, r)
@@ -188,7 +197,8 @@ func TestChunkedBody(t *testing.T) {
 	} {
 		b := NewBody(bufio.NewReader(iotest.OneByteReader(strings.NewReader(c.text))), Framing{Kind: Chunked})
 		got, err := io.ReadAll(b)
-		if string(got) != c.want || (err == nil) != c.ok || Get(b.Trailer, "X-T") != c.trailer || Get(b.Trailer, "Host") != "" {
+		if string(got) != c.want || (err == nil) != c.ok || Get(b.Trailer, "X-T") != c.trailer ||
+			Get(b.Trailer, "Host") != "" {
 			t.Errorf("%q: %q %v %v", c.text, got, err, b.Trailer)
 		}
 	}
@@ -231,17 +241,22 @@ func hex(n int) string {
 
 // What we read, Go's own server reads in the same way, and nothing that we call compliant does it refuse.
 func FuzzReadRequest(f *testing.F) {
-	for _, s := range []string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n"} {
+	for _, s := range []string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"POST /x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+		"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\x0b\r\nA: \x01b\x7f\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: \x0c\r\n\r\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		r, br, err := readRequest(text)
-		if err != nil || r.Class != Compliant {
+		if err != nil {
 			return
 		}
-		body, err := io.ReadAll(NewBody(br, r.Body))
-		if err != nil {
+		b := NewBody(br, r.Body)
+		body, err := io.ReadAll(b)
+		noControl(t, r.Header, b.Trailer)
+		if err != nil || r.Class != Compliant {
 			return
 		}
 		theirs, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.TrimLeft(text, "\r\n"))))
@@ -258,6 +273,7 @@ func FuzzReadRequest(f *testing.F) {
 func FuzzReadResponse(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "GET")
 	f.Add("HTTP/1.0 204 No\r\n\r\n", "HEAD")
+	f.Add("HTTP/1.1 200 \x1b[1m\r\nA: b\x0bc\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: \x01\r\n\r\n", "GET")
 	f.Fuzz(func(t *testing.T, text, method string) {
 		var r Response
 		br := bufio.NewReader(strings.NewReader(text))
@@ -267,8 +283,21 @@ func FuzzReadResponse(f *testing.F) {
 		if r.Status < 100 || r.Status > 999 || r.Size > MaxResponseHead {
 			t.Errorf("%+v", r)
 		}
-		io.Copy(io.Discard, NewBody(br, r.Body))
+		b := NewBody(br, r.Body)
+		io.Copy(io.Discard, b)
+		noControl(t, r.Header, b.Trailer, []Field{{"", r.Reason}})
 	})
+}
+
+// noControl says that nothing that is passed on has a control character.
+func noControl(t *testing.T, all ...[]Field) {
+	for _, f := range slices.Concat(all...) {
+		for _, c := range []byte(f.Name + f.Value) {
+			if isControl(c) {
+				t.Errorf("%q has the control character %q", f, c)
+			}
+		}
+	}
 }
 
 // A head may consist of lines that go on with one field: to read it costs no more than its size.
@@ -287,8 +316,10 @@ func TestManyLinesOfOneField(t *testing.T) {
 }
 
 func BenchmarkReadRequest(b *testing.B) {
-	text := "GET /socket.io/?EIO=4&transport=polling&t=abc&sid=xyz HTTP/1.1\r\nHost: chat.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
-		"Accept: */*\r\nAccept-Language: en\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: http://chat.example.com/\r\nCookie: AWSALB=" +
+	text := "GET /socket.io/?EIO=4&transport=polling&t=abc&sid=xyz HTTP/1.1\r\nHost: chat.example.com\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
+		"Accept: */*\r\nAccept-Language: en\r\nAccept-Encoding: gzip, deflate, br\r\n" +
+		"Referer: http://chat.example.com/\r\nCookie: AWSALB=" +
 		strings.Repeat("x", 71) + "; AWSALBCORS=" + strings.Repeat("x", 71) + "\r\nConnection: keep-alive\r\n\r\n"
 	b.ReportAllocs()
 	src := strings.NewReader(text)
@@ -305,14 +336,16 @@ func BenchmarkReadRequest(b *testing.B) {
 
 // What is ambiguous and let pass is made into what every target reads alike.
 func TestAmbiguousHeadersAreMadePlain(t *testing.T) {
-	r, _, err := readRequest("GET  /a  HTTP/1.1\r\nA: b\r\n c: d\r\n\te\r\n: x\r\n \t\r\nTE\r\nTransfer-Encoding:\r\n chunked\r\n\r\n")
+	r, _, err := readRequest("GET  /a  HTTP/1.1\r\nA: b\r\n c: d\r\n\te\r\n: x\r\n \t\r\nTE\r\n" +
+		"Transfer-Encoding:\r\n chunked\r\n\r\n")
 	want := []Field{{"A", "b c: d e"}, {"TE", ""}, {"Transfer-Encoding", "chunked"}}
 	if err != nil || r.Target != "/a" || !slices.Equal(r.Header, want) || r.Body.Kind != Chunked {
 		t.Errorf("%q %q %v %v", r.Target, r.Header, r.Body, err)
 	}
 	for _, field := range []string{"A: b\r\n c\r\n", "nothing\r\n", ": b\r\n", " \r\n"} { // responses are not mended
 		var r Response
-		if err := ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n"+field+"\r\n")), "GET", &r); err == nil {
+		if err := ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n"+field+"\r\n")),
+			"GET", &r); err == nil {
 			t.Errorf("%q was read: %v", field, r.Header)
 		}
 	}

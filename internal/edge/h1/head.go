@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// bounds limit what is read of a head.
+// bounds limits the size of a head.
 type bounds struct {
-	line  int // bytes of one line
-	head  int // bytes of all lines
-	empty int // empty lines before the first one, which are skipped (RFC 9112 2.2)
+	line  int // bytes in a line
+	head  int // bytes in all lines
+	empty int // empty lines before the first line, which are skipped (RFC 9112 2.2)
 }
 
-// readHead appends a head to buf, up to and with the empty line that ends it.
+// readHead appends a head to buf, including the empty line at its end.
 func readHead(br *bufio.Reader, buf []byte, b bounds) ([]byte, error) {
-	line := len(buf) // where the present line begins
+	line := len(buf) // where the current line begins
 	skipped := 0
 	for {
 		part, err := br.ReadSlice('\n')
@@ -50,7 +50,7 @@ func readHead(br *bufio.Reader, buf []byte, b bounds) ([]byte, error) {
 	}
 }
 
-// cutLine takes the first line off s, without its end. bare tells that it ended in a lone line feed.
+// cutLine cuts the first line off s. bare means that it ended in a line feed without a carriage return.
 func cutLine(s string) (line, rest string, bare bool) {
 	line, rest, _ = strings.Cut(s, "\n")
 	if n := len(line); n > 0 && line[n-1] == '\r' {
@@ -59,11 +59,12 @@ func cutLine(s string) (line, rest string, bare bool) {
 	return line, rest, true
 }
 
-// judgement collects the worst that is found.
+// judgement collects the worst deviation.
 type judgement struct {
 	Class   Class
 	Reason  string
-	foreign bool // the name of a field has bytes beyond ASCII
+	foreign bool // a field name has bytes beyond ASCII
+	control bool // a value has control characters
 }
 
 func (j *judgement) found(c Class, reason string) {
@@ -72,11 +73,12 @@ func (j *judgement) found(c Class, reason string) {
 	}
 }
 
-// parseFields reads the header lines of a request until the empty one. Of what the guardian lets pass as ambiguous it makes what every
-// target reads alike: a line that goes on with the field before it is joined to it, as RFC 9112 5.2 allows, a line without a colon is a
-// field without a value (alb.md Q10), and one without a name is left out.
+// parseFields parses the header lines of a request up to the empty line. It rewrites what the guardian passes
+// as ambiguous, so that every target reads it alike: a continuation line is joined to its field, as RFC 9112
+// 5.2 allows; a line without a colon becomes a field without a value (alb.md Q10); a line without a name is
+// dropped.
 func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
-	var more []string // lines that go on with the last field
+	var more []string // continuation lines of the last field
 	for {
 		var line string
 		var bare bool
@@ -113,7 +115,7 @@ func parseFields(s string, fields []Field, j *judgement) ([]Field, error) {
 	}
 }
 
-// joined gives the last field the lines that go on with it, all at once: a head may have ten thousand of them.
+// joined appends continuation lines to the last field, all at once: a head may have ten thousand of them.
 func joined(fields []Field, more []string) []Field {
 	if len(more) > 0 {
 		last := &fields[len(fields)-1]
@@ -124,11 +126,10 @@ func joined(fields []Field, more []string) []Field {
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
-// parseStrict reads the header lines of a response. What is ambiguous is malformed here (alb.md 5.7: 502), and so is a name with
-// bytes beyond ASCII.
-func parseStrict(s string, fields []Field) ([]Field, error) {
-	var j judgement
-	fields, err := parseFields(s, fields, &j)
+// parseStrict parses the header lines of a response. What is ambiguous in a request is malformed here (alb.md
+// 5.7: 502), and so is a field name with bytes beyond ASCII.
+func parseStrict(s string, fields []Field, j *judgement) ([]Field, error) {
+	fields, err := parseFields(s, fields, j)
 	if err == nil && (j.Class >= Ambiguous || j.foreign) {
 		err = ambiguous(j.Reason)
 	}
@@ -169,9 +170,40 @@ func checkValue(value string, j *judgement) error {
 		switch c := value[i]; {
 		case c == 0 || c == '\r':
 			return severe("BadHeader")
-		case c < ' ' && c != '\t' || c >= 0x7f:
+		case isControl(c):
+			j.found(Acceptable, "NonCompliantHeader")
+			j.control = true
+		case c >= 0x80:
 			j.found(Acceptable, "NonCompliantHeader")
 		}
 	}
 	return nil
+}
+
+// isControl reports whether a byte is not allowed in a field's value or a reason phrase (RFC 9110 5.5, RFC 9112
+// 4).
+func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// clean replaces each control character in the values by a space, so that no recipient interprets it. It is
+// called after framing, which refuses such characters in its own fields (alb.md 6).
+func (j *judgement) clean(fields []Field) {
+	if !j.control {
+		return
+	}
+	for i := range fields {
+		fields[i].Value = cleaned(fields[i].Value)
+	}
+}
+
+func cleaned(value string) string {
+	if strings.IndexFunc(value, func(r rune) bool { return r < 0x80 && isControl(byte(r)) }) < 0 {
+		return value
+	}
+	b := []byte(value)
+	for i, c := range b {
+		if isControl(c) {
+			b[i] = ' '
+		}
+	}
+	return strings.Trim(string(b), " \t")
 }

@@ -2,16 +2,18 @@ package h1
 
 import "strings"
 
-// SameName reports whether two names of fields, or two tokens, are the same. The case of ASCII letters makes no difference. Letters
-// beyond ASCII are never the same as one of ASCII, unlike with strings.EqualFold, where "\u017f" equals "s": they take more bytes.
+// SameName reports whether two field names or tokens are equal, ignoring the case of ASCII letters. Unlike with
+// strings.EqualFold, where "\u017f" equals "s", a letter beyond ASCII never equals an ASCII letter: it takes
+// more bytes.
 func SameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
-// disguises are what lenient servers take for the letters and the hyphen of the names that matter.
-var disguises = strings.NewReplacer("_", "-", "\u2010", "-", "\u2011", "-", "\u2012", "-", "\u2013", "-", "\u2014", "-", "\u2015", "-", "\u2212", "-",
+// disguises maps what lenient servers take for letters and hyphens.
+var disguises = strings.NewReplacer("_", "-", "\u2010", "-", "\u2011", "-", "\u2012", "-", "\u2013", "-",
+	"\u2014", "-", "\u2015", "-", "\u2212", "-",
 	"\ufe58", "-", "\ufe63", "-", "\uff0d", "-", "\u0131", "i", "\u017f", "s", "\u212a", "k")
 
-// Likeness returns the name that a lenient server may take a field's name for, in lower case where it differs from the name itself:
-// CGI and its successors read "X_Forwarded_For" as "X-Forwarded-For".
+// Likeness returns the name that a lenient server may take a field name for, in lower case if it differs from
+// the name: CGI and its successors read "X_Forwarded_For" as "X-Forwarded-For".
 func Likeness(name string) string {
 	if !odd(name) {
 		return name
@@ -23,8 +25,9 @@ func Likeness(name string) string {
 	return name
 }
 
-// disguised reports whether a name is not, but may be taken for, that of a field that delimits the body. The target might see another
-// body than the edge does, and in what is left of it a request that no rule has seen: such requests are refused in every mode.
+// disguised reports whether a name is not, but may be taken for, that of a field that delimits the body. The
+// target might see another body than the edge, and find a request after it that no rule has seen. Such requests
+// are refused in every mode.
 func disguised(name string) bool {
 	if len(name) < len("content-length") || !odd(name) {
 		return false
@@ -33,7 +36,7 @@ func disguised(name string) bool {
 	return name == "transfer-encoding" || name == "content-length"
 }
 
-// odd reports whether a name has anything that could stand for a letter or a single hyphen.
+// odd reports whether a name has anything that may be taken for a letter or a single hyphen.
 func odd(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; c == '_' || c >= 0x80 || c == '-' && i > 0 && name[i-1] == '-' {
@@ -43,7 +46,7 @@ func odd(name string) bool {
 	return false
 }
 
-// Get returns the value of the first field of the name, in any case, "" if there is none.
+// Get returns the value of the first field with the name, in any case, or "".
 func Get(fields []Field, name string) string {
 	for i := range fields {
 		if SameName(fields[i].Name, name) {
@@ -53,7 +56,7 @@ func Get(fields []Field, name string) string {
 	return ""
 }
 
-// HasToken reports whether a field of the name lists the token, as "Connection: close, x" lists "close".
+// HasToken reports whether a field with the name lists the token, as "Connection: close, x" lists "close".
 func HasToken(fields []Field, name, token string) bool {
 	for i := range fields {
 		if SameName(fields[i].Name, name) && listHas(fields[i].Value, token) {
@@ -74,7 +77,7 @@ func listHas(list, token string) bool {
 	return false
 }
 
-// Persists reports whether the sender of a message of HTTP/1.minor keeps its connection open after it (RFC 9112 9.3).
+// Persists reports whether the sender of a message of HTTP/1.minor keeps its connection open (RFC 9112 9.3).
 func Persists(minor int, header []Field) bool {
 	return !HasToken(header, "Connection", "close") && (minor > 0 || HasToken(header, "Connection", "keep-alive"))
 }

@@ -5,26 +5,27 @@ import (
 	"strings"
 )
 
-// Request is the head of a request and how its body is delimited.
+// Request is the head of a request and the framing of its body.
 type Request struct {
 	Method string
 	Target string // as sent
 	Minor  int    // HTTP/1.Minor, 0 or 1
 	Header []Field
 	Body   Framing
-	// Size is the head's length on the wire, in bytes.
+	// Size is the size of the head on the wire, in bytes.
 	Size int
-	// Class and Reason are what is wrong with it without making it unreadable. An Ambiguous request's connections must not be
-	// used for another one.
+	// Class and Reason are the request's deviation from the standard. The connections of an Ambiguous request
+	// must not be used for another one.
 	Class  Class
 	Reason string
-	// Foreign tells that the name of a field has bytes beyond ASCII. Targets that decode them may take it for another name.
+	// Foreign means that a field name has bytes beyond ASCII. Targets that decode them may take it for another
+	// name.
 	Foreign bool
-	old     bool // of HTTP/0.9, or of no version at all
+	old     bool // HTTP/0.9, or no version at all
 	buf     []byte
 }
 
-// ReadRequest reads the head of the next request into r, whose memory it uses again.
+// ReadRequest reads the head of the next request into r and reuses r's memory.
 func ReadRequest(br *bufio.Reader, r *Request) error {
 	buf, err := readHead(br, r.buf[:0], bounds{MaxLine, MaxRequestHead, maxEmptyLines})
 	*r = Request{Header: r.Header[:0], buf: buf}
@@ -41,15 +42,16 @@ func ReadRequest(br *bufio.Reader, r *Request) error {
 		return err
 	}
 	err = r.frame(&j)
+	j.clean(r.Header)
 	r.Class, r.Reason, r.Foreign = j.Class, j.Reason, j.foreign
 	return err
 }
 
-// Started reports whether an unfinished ReadRequest had read part of a head.
+// Started reports whether an unfinished ReadRequest has read part of a head.
 func (r *Request) Started() bool { return len(r.buf) > 0 }
 
-// parseLine reads the request line. One without a version, or of HTTP/0.9, is taken as one of HTTP/1.0 (alb.md L8): header lines and the
-// empty line may follow, and the answer is one of HTTP/1.
+// parseLine parses the request line. A line without a version, or with HTTP/0.9, is treated as HTTP/1.0 (alb.md
+// L8): header lines and the empty line may follow, and the answer is one of HTTP/1.
 func (r *Request) parseLine(line string, j *judgement) error {
 	method, rest, ok := strings.Cut(line, " ")
 	tidy := strings.Trim(rest, " ")
@@ -61,7 +63,7 @@ func (r *Request) parseLine(line string, j *judgement) error {
 	case !ok:
 		return severe("BadVersion")
 	case target == "" || version == "" && strings.HasPrefix(target, "HTTP/"):
-		return ambiguous("MissingUri") // there is nothing to choose a rule by
+		return ambiguous("MissingUri") // there is nothing to match a rule with
 	case version == "HTTP/1.1":
 		r.Minor = 1
 	case version == "HTTP/1.0":
@@ -110,7 +112,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// frame finds how the body is delimited and whether two servers might disagree about it.
+// frame finds the framing of the body, and whether two servers might disagree about it.
 func (r *Request) frame(j *judgement) error {
 	f, err := readFraming(r.Header)
 	if err != nil {
@@ -138,5 +140,5 @@ func (r *Request) frame(j *judgement) error {
 	return nil
 }
 
-// Release lets go of the memory that is kept for the next head.
+// Release frees the memory that is kept for the next head.
 func (r *Request) Release() { r.buf, r.Header = nil, nil }

@@ -5,23 +5,25 @@ import (
 	"strings"
 )
 
-// Response is the head of a response and how its body is delimited.
+// Response is the head of a response and the framing of its body.
 type Response struct {
 	Status int
 	Reason string
 	Minor  int
 	Header []Field
 	Body   Framing
-	// Length is what Content-Length says, -1 if there is none or it means nothing. Answers to HEAD and 304 have it without a body.
+	// Length is the value of Content-Length, -1 if there is none or it has no meaning. Responses to HEAD, and
+	// 304, have it without a body.
 	Length int64
 	Size   int
-	// Reusable tells that the connection may carry another request once the body was read to its end.
+	// Reusable means that the connection may carry another request once the body was read to its end.
 	Reusable bool
 	buf      []byte
 }
 
-// ReadResponse reads the next head, interim ones (1xx) as well, of the answer to a request with the method, into r, whose memory it
-// uses again. A malformed or too large head is an *Error, whatever its Status says: a client is told 502.
+// ReadResponse reads the next head, which may be an interim one (1xx), of the response to a request with the
+// method into r and reuses r's memory. A malformed or too large head is an *Error; whatever its Status, the
+// client gets a 502.
 func ReadResponse(br *bufio.Reader, method string, r *Response) error {
 	buf, err := readHead(br, r.buf[:0], bounds{MaxResponseHead, MaxResponseHead, 0})
 	*r = Response{Header: r.Header[:0], buf: buf}
@@ -33,20 +35,24 @@ func ReadResponse(br *bufio.Reader, method string, r *Response) error {
 	if err := r.parseLine(line); err != nil {
 		return err
 	}
-	if r.Header, err = parseStrict(rest, r.Header); err != nil {
+	var j judgement
+	if r.Header, err = parseStrict(rest, r.Header, &j); err != nil {
 		return err
 	}
-	return r.frame(method)
+	err = r.frame(method)
+	j.clean(r.Header)
+	return err
 }
 
-// Started reports whether an unfinished ReadResponse had read part of a head.
+// Started reports whether an unfinished ReadResponse has read part of a head.
 func (r *Response) Started() bool { return len(r.buf) > 0 }
 
-// Forget takes back what was read, so that Started tells of the next ReadResponse alone.
+// Forget drops what was read, so that Started is about the next ReadResponse only.
 func (r *Response) Forget() { r.buf = r.buf[:0] }
 
 func (r *Response) parseLine(line string) error {
-	if len(line) < 12 || line[:7] != "HTTP/1." || line[8] != ' ' || (line[7] != '0' && line[7] != '1') || len(line) > 12 && line[12] != ' ' {
+	if len(line) < 12 || line[:7] != "HTTP/1." || line[8] != ' ' || (line[7] != '0' && line[7] != '1') ||
+		len(line) > 12 && line[12] != ' ' {
 		return severe("BadVersion")
 	}
 	r.Minor = int(line[7] - '0')
@@ -59,8 +65,9 @@ func (r *Response) parseLine(line string) error {
 	if r.Status < 100 {
 		return severe("BadStatus")
 	}
-	r.Reason = strings.TrimPrefix(line[12:], " ")
-	return checkValue(r.Reason, new(judgement))
+	reason := strings.TrimPrefix(line[12:], " ")
+	r.Reason = cleaned(reason)
+	return checkValue(reason, new(judgement))
 }
 
 func (r *Response) frame(method string) error {
@@ -74,7 +81,8 @@ func (r *Response) frame(method string) error {
 	}
 	r.Reusable = Persists(r.Minor, r.Header) && (r.Minor > 0 || f.encodings == 0)
 	switch {
-	case r.Status < 200 || r.Status == 204: // neither field may be there (RFC 9110 8.6, RFC 9112 6.1): there may be a body all the same
+	// neither field is allowed (RFC 9110 8.6, RFC 9112 6.1); the target may send a body all the same
+	case r.Status < 200 || r.Status == 204:
 		r.Length = -1
 		r.Reusable = r.Reusable && f.encodings == 0 && f.length == 0
 	case method == "HEAD" || r.Status == 304:
@@ -89,5 +97,5 @@ func (r *Response) frame(method string) error {
 	return nil
 }
 
-// Release lets go of the memory that is kept for the next head.
+// Release frees the memory that is kept for the next head.
 func (r *Response) Release() { r.buf, r.Header = nil, nil }
