@@ -1,7 +1,6 @@
 package acs
 
-// Ack says that the message MessageID was taken on. Cluster and
-// ContainerInstance echo the ARNs of the message it answers.
+// Ack acknowledges the message MessageID. Cluster and ContainerInstance are the ARNs of that message.
 type Ack struct {
 	Cluster           string `json:"cluster"`
 	ContainerInstance string `json:"containerInstance"`

@@ -1,7 +1,7 @@
 package acs
 
-// AttachTaskNetworkInterfaces announces network interfaces that a task will
-// use; the agent acks it and confirms each when it sees it.
+// AttachTaskNetworkInterfaces announces network interfaces for a task. The agent acknowledges it and confirms
+// each interface when it appears.
 type AttachTaskNetworkInterfaces struct {
 	MessageID            string             `json:"messageId"`
 	ClusterARN           string             `json:"clusterArn"`

@@ -1,7 +1,7 @@
 package acs
 
-// Close and Error are told and logged; neither has an effect of its own. To end
-// a session, close the websocket (ecs-agent.md 4.3).
+// Close and Error are logged by the agent and have no other effect. To end a session, close the WebSocket
+// (ecs-agent.md 4.3).
 type Close struct {
 	Message string `json:"message,omitempty"`
 }
@@ -9,7 +9,7 @@ type Close struct {
 // MessageType is "CloseMessage".
 func (*Close) MessageType() string { return "CloseMessage" }
 
-// Error is a complaint of the control plane.
+// Error reports an error of the control plane.
 type Error struct {
 	Message string `json:"message,omitempty"`
 }

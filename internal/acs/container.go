@@ -12,8 +12,8 @@ const (
 // check that DockerConfig.Config describes.
 const HealthCheckDocker = "docker"
 
-// Container is one container of a Task (ecs-agent.md 5.2). Essential is always
-// sent: the agent takes its absence for false.
+// Container is one container of a Task (ecs-agent.md 5.2). Essential is always sent: if it is absent, the agent
+// assumes false.
 type Container struct {
 	Name        string            `json:"name"`
 	Image       string            `json:"image"`
@@ -24,7 +24,7 @@ type Container struct {
 	Environment map[string]string `json:"environment,omitempty"`
 	CPU         int64             `json:"cpu"`    // CPU units
 	Memory      int64             `json:"memory"` // hard limit in MiB, 0 for none
-	// Overrides is JSON text. Everything is merged before sending, so it is "{}".
+	// Overrides is JSON text. The control plane merges overrides before it sends, so it is "{}".
 	Overrides string `json:"overrides,omitempty"`
 
 	PortMappings []PortMapping `json:"portMappings,omitempty"`
@@ -65,7 +65,7 @@ type MountPoint struct {
 	ReadOnly      bool   `json:"readOnly"`
 }
 
-// Dependency holds a container back until another reached Condition.
+// Dependency delays the start of a container until another one has reached Condition.
 type Dependency struct {
 	ContainerName string `json:"containerName"`
 	Condition     string `json:"condition"`
@@ -79,8 +79,8 @@ type RestartPolicy struct {
 	AttemptPeriod    int64   `json:"restartAttemptPeriod,omitempty"`
 }
 
-// DockerConfig carries what has no member of its own, as JSON text of Docker's
-// create-container Config and HostConfig (ecs-agent.md 5.3).
+// DockerConfig is the rest of the container's definition, as JSON text of Docker's Config and HostConfig for
+// creating containers (ecs-agent.md 5.3).
 type DockerConfig struct {
 	Version    string `json:"version,omitempty"`
 	Config     string `json:"config,omitempty"`
@@ -94,7 +94,7 @@ type RegistryAuth struct {
 	ASM  *ASMAuthData `json:"asmAuthData,omitempty"`
 }
 
-// ECRAuthData is how to ask ECR for a login.
+// ECRAuthData says how to ask ECR for a login.
 type ECRAuthData struct {
 	RegistryID       string `json:"registryId,omitempty"`
 	Region           string `json:"region,omitempty"`
@@ -102,14 +102,14 @@ type ECRAuthData struct {
 	UseExecutionRole bool   `json:"useExecutionRole,omitempty"`
 }
 
-// ASMAuthData names the secret that holds a login.
+// ASMAuthData names the secret that contains a login.
 type ASMAuthData struct {
 	CredentialsParameter string `json:"credentialsParameter,omitempty"`
 	Region               string `json:"region,omitempty"`
 }
 
-// Secret is a value the agent looks up before the container starts. Provider
-// is "ssm" or "asm", Target "CONTAINER" or "LOG_DRIVER".
+// Secret is a value that the agent looks up before the container starts. Provider is "ssm" or "asm", Target
+// "CONTAINER" or "LOG_DRIVER".
 type Secret struct {
 	Name      string `json:"name"`
 	ValueFrom string `json:"valueFrom"`

@@ -6,9 +6,9 @@ const (
 	RoleTypeExecution = "TaskExecution"
 )
 
-// RoleCredentials are temporary credentials of a task's role. ID never changes
-// for a task and role, since containers hold it (ecs-agent.md 8). Expiration is
-// RFC 3339 text, handed on as it is.
+// RoleCredentials are temporary credentials of a task's role. ID never changes for a task and role, because
+// containers have it in their environment (ecs-agent.md 8). Expiration is text of RFC 3339 and is passed on
+// unchanged.
 type RoleCredentials struct {
 	ID              string `json:"credentialsId"`
 	RoleARN         string `json:"roleArn"`
@@ -30,8 +30,8 @@ type RoleCredentialsUpdate struct {
 // MessageType is "IAMRoleCredentialsMessage".
 func (*RoleCredentialsUpdate) MessageType() string { return "IAMRoleCredentialsMessage" }
 
-// RoleCredentialsAck says which credentials the agent now holds; MessageID is
-// that of the Payload or RoleCredentialsUpdate that brought them.
+// RoleCredentialsAck says which credentials the agent has now. MessageID is that of the Payload or
+// RoleCredentialsUpdate that contained them.
 type RoleCredentialsAck struct {
 	MessageID     string `json:"messageId"`
 	CredentialsID string `json:"credentialsId"`

@@ -1,15 +1,11 @@
-// Package acs is the language the control plane and a container instance's
-// agent speak: the messages of the agent communication service (ACS, which
-// carries assignments to the machine) and of the telemetry communication
-// service (TCS, which carries measurements back), their framing, and the rules
-// of a session that both ends must agree on (how often to be heard, how long
-// silence may last, how to come back).
+// Package acs is the protocol between the control plane and the agent of a container instance: the messages of
+// the agent communication service (ACS), which carries assignments to the agent, and of the telemetry
+// communication service (TCS), which carries measurements back; their framing; and the rules of a session that
+// both ends must follow (how often to send, how long the other end may be silent, when to connect again).
 //
-// It owns no connection, no goroutine and no clock. Everything in it is a value
-// or a function of its arguments and safe for concurrent use. Decoding is
-// tolerant as the two real ends are: unknown members are skipped, an unknown
-// message is handed over as [Unknown], and no input makes it panic.
+// The package has no connections, goroutines or clock. Everything in it is a value, or a function of its
+// arguments, and is safe for concurrent use. Decoding is as tolerant as in Amazon's implementations: unknown
+// members are skipped, an unknown message becomes an [Unknown], and no input causes a panic.
 //
-// It refuses to know what a task is for: translating task definitions is
-// dispatch's work, running containers the agent's.
+// The package does not interpret tasks: dispatch translates task definitions, and the agent runs containers.
 package acs

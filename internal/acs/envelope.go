@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// Message is one message of either service. MessageType is the shape name that
-// travels in the envelope.
+// Message is a message of ACS or TCS. MessageType is the name in the envelope.
 type Message interface{ MessageType() string }
 
 // Unknown is a message whose type this package does not know. Both ends log
@@ -32,7 +31,7 @@ type envelope struct {
 	Message json.RawMessage `json:"message"`
 }
 
-// Encode renders m as a text frame: {"type":…,"message":{…}}.
+// Encode returns m as a text frame: {"type":…,"message":{…}}.
 func Encode(m Message) ([]byte, error) {
 	body, err := json.Marshal(m)
 	if err != nil {
@@ -41,8 +40,8 @@ func Encode(m Message) ([]byte, error) {
 	return json.Marshal(envelope{Type: m.MessageType(), Message: body})
 }
 
-// Decode reads a text frame. A frame that is not an envelope, or whose body
-// does not fit its type, is an error; an unknown type is an *Unknown.
+// Decode parses a text frame. It is an error if the frame is not an envelope, or the body does not fit the
+// type. A message of unknown type is returned as *Unknown.
 func Decode(frame []byte) (Message, error) {
 	var e envelope
 	if err := json.Unmarshal(frame, &e); err != nil {
@@ -107,7 +106,7 @@ func shape(name string) Message {
 	return telemetryShape(name)
 }
 
-// telemetryShape is shape for the messages of TCS.
+// telemetryShape is shape for messages of TCS.
 func telemetryShape(name string) Message {
 	switch name {
 	case "PublishMetricsRequest":

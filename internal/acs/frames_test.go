@@ -98,7 +98,9 @@ func TestDecodeKeepsWhatItDoesNotKnow(t *testing.T) {
 	if !ok || u.Type != "FooMessage" || string(u.Body) != `{"a":[1]}` {
 		t.Fatalf("got %#v", m)
 	}
-	for _, garbage := range []string{``, `null`, `[]`, `"x"`, `{}`, `{"type":1}`, `{"type":"PayloadMessage","message":[]}`} {
+	for _, garbage := range []string{
+		``, `null`, `[]`, `"x"`, `{}`, `{"type":1}`, `{"type":"PayloadMessage","message":[]}`,
+	} {
 		if m, err := Decode([]byte(garbage)); err == nil {
 			t.Errorf("%q decoded to %#v", garbage, m)
 		}

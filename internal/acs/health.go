@@ -7,7 +7,7 @@ const (
 	HealthUnknown   = "UNKNOWN"
 )
 
-// PublishHealth reports container health. It is the only carrier of it.
+// PublishHealth reports container health. No other message carries it.
 type PublishHealth struct {
 	Metadata  TelemetryMetadata `json:"metadata"`
 	Tasks     []TaskHealth      `json:"tasks,omitempty"`
@@ -59,6 +59,6 @@ type InstanceStatus struct {
 	Status           string `json:"status"`
 	LastUpdated      Time   `json:"lastUpdated"`
 	LastStatusChange Time   `json:"lastStatusChange"`
-	// Reason is why the status is not OK. Only Berth's own agent says it.
+	// Reason is why the status is not OK. Only Berth's own agent sends it.
 	Reason string `json:"statusReason,omitempty"`
 }

@@ -1,8 +1,7 @@
 package acs
 
-// Heartbeat keeps a session alive. The agent counts recognised messages only:
-// websocket pings do not keep it (ecs-agent.md 4.4). It travels on both
-// services; on TCS it needs no MessageID.
+// Heartbeat keeps a session alive. The agent counts known messages only: WebSocket pings do not keep it alive
+// (ecs-agent.md 4.4). It is used on both services; on TCS it needs no MessageID.
 type Heartbeat struct {
 	Healthy   bool   `json:"healthy"`
 	MessageID string `json:"messageId,omitempty"`

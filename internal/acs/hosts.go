@@ -1,10 +1,11 @@
 package acs
 
-// BerthAgent is the agentHash by which our own agents say that they know HostsMessage.
+// BerthAgent is what Berth's own agents send as agentHash, in place of the commit that an agent was built
+// from. They know HostsMessage.
 const BerthAgent = "berth"
 
-// Hosts gives an agent of ours the names that its containers are to resolve, all of them. Amazon's protocol has no such message, and
-// no other agent is sent one.
+// Hosts has all names that containers should resolve. Amazon's protocol has no such message, so it is sent to
+// Berth's own agents only.
 type Hosts struct {
 	MessageID string      `json:"messageId"`
 	Hosts     []HostEntry `json:"hosts"`
@@ -13,11 +14,11 @@ type Hosts struct {
 // MessageType implements Message.
 func (*Hosts) MessageType() string { return "BerthHostsMessage" }
 
-// HostEntry is a name and where it leads from containers; an empty address is none.
+// HostEntry is a name and its address for containers; an empty address means that they cannot resolve it.
 type HostEntry struct {
 	Name    string `json:"name"`
 	Address string `json:"address,omitempty"`
-	// HostMode is the address for containers in the machine's own network.
+	// HostMode is the address for containers in the host's network.
 	HostMode string `json:"hostMode,omitempty"`
 }
 

@@ -1,8 +1,7 @@
 package acs
 
-// TaskManifest lists every task the control plane wants on the instance. The
-// agent discards it without an Ack unless Timeline is greater than every SeqNum
-// and Timeline it has seen (ecs-agent.md 4.3).
+// TaskManifest lists every task that should run on the instance. The agent discards it without an Ack unless
+// Timeline is greater than every SeqNum and Timeline that it has seen (ecs-agent.md 4.3).
 type TaskManifest struct {
 	MessageID            string           `json:"messageId"`
 	ClusterARN           string           `json:"clusterArn"`
@@ -15,7 +14,7 @@ type TaskManifest struct {
 // MessageType is "TaskManifestMessage".
 func (*TaskManifest) MessageType() string { return "TaskManifestMessage" }
 
-// TaskIdentifier names a task and what is wanted of it.
+// TaskIdentifier is a task and its desired status.
 type TaskIdentifier struct {
 	TaskARN       string `json:"taskArn"`
 	ClusterARN    string `json:"taskClusterArn"`

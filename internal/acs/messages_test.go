@@ -15,7 +15,8 @@ import (
 // ecs-agent.md 9: on TCS the agent backs off from one second up to one minute.
 func TestTelemetryBackoff(t *testing.T) {
 	b := TelemetryBackoff()
-	for failures, want := range map[int]time.Duration{0: time.Second, 1: 1500 * time.Millisecond, 2: 2250 * time.Millisecond, 11: time.Minute, 1000: time.Minute} {
+	for failures, want := range map[int]time.Duration{0: time.Second, 1: 1500 * time.Millisecond,
+		2: 2250 * time.Millisecond, 11: time.Minute, 1000: time.Minute} {
 		if got := b.Wait(failures, 0.5); got != want {
 			t.Errorf("after %d failures: %v, want %v", failures, got, want)
 		}
@@ -24,7 +25,9 @@ func TestTelemetryBackoff(t *testing.T) {
 
 // ecs-agent.md 4.4: 60 s + rand(0..60 s), 30 min + rand(0..5 min).
 func TestJitter(t *testing.T) {
-	for r, want := range map[float64]time.Duration{0: 60 * time.Second, 0.5: 90 * time.Second, 0.999: 119940 * time.Millisecond} {
+	for r, want := range map[float64]time.Duration{
+		0: 60 * time.Second, 0.5: 90 * time.Second, 0.999: 119940 * time.Millisecond,
+	} {
 		if got := Jittered(SilenceLimit, SilenceJitter, r); got != want {
 			t.Errorf("Jittered(%v) = %v, want %v", r, got, want)
 		}
@@ -46,20 +49,25 @@ func TestStatisticsSumUp(t *testing.T) {
 		if want := (CounterSet{Min: least, Max: most, Sum: sum, SampleCount: int64(len(samples))}); counters != want {
 			t.Fatalf("counters of %v are %+v, want %+v", samples, counters, want)
 		}
-		if want := (StatsSet{Min: float64(least), Max: float64(most), Sum: float64(sum), SampleCount: int64(len(samples))}); stats != want {
+		if want := (StatsSet{
+			Min: float64(least), Max: float64(most), Sum: float64(sum), SampleCount: int64(len(samples)),
+		}); stats != want {
 			t.Fatalf("statistics of %v are %+v, want %+v", samples, stats, want)
 		}
 	})
 }
 
-// Every message that Decode knows goes out under the name it comes in by (ecs-agent.md 4.3 and 9), so that none is taken for another.
+// Every message that Decode knows goes out under the name it comes in by (ecs-agent.md 4.3 and 9),
+// so that none is taken for another.
 func TestMessagesKeepTheirNames(t *testing.T) {
 	for _, name := range []string{
-		"HeartbeatMessage", "HeartbeatAckRequest", "PayloadMessage", "AckRequest", "NackRequest", "TaskManifestMessage", "TaskStopVerificationMessage",
-		"TaskStopVerificationAck", "IAMRoleCredentialsMessage", "IAMRoleCredentialsAckRequest", "AttachTaskNetworkInterfacesMessage",
-		"AttachInstanceNetworkInterfacesMessage", "ConfirmAttachmentMessage", "StageUpdateMessage", "PerformUpdateMessage", "CloseMessage", "ErrorMessage",
-		"PublishMetricsRequest", "PublishHealthRequest", "PublishInstanceStatusRequest", "AckPublishMetric", "AckPublishHealth", "AckPublishInstanceStatus",
-		"StopTelemetrySessionMessage", "BerthHostsMessage",
+		"HeartbeatMessage", "HeartbeatAckRequest", "PayloadMessage", "AckRequest",
+		"NackRequest", "TaskManifestMessage", "TaskStopVerificationMessage", "TaskStopVerificationAck",
+		"IAMRoleCredentialsMessage", "IAMRoleCredentialsAckRequest", "AttachTaskNetworkInterfacesMessage",
+		"AttachInstanceNetworkInterfacesMessage", "ConfirmAttachmentMessage",
+		"StageUpdateMessage", "PerformUpdateMessage", "CloseMessage", "ErrorMessage", "PublishMetricsRequest",
+		"PublishHealthRequest", "PublishInstanceStatusRequest", "AckPublishMetric", "AckPublishHealth",
+		"AckPublishInstanceStatus", "StopTelemetrySessionMessage", "BerthHostsMessage",
 	} {
 		for _, frame := range []string{`{"type":"` + name + `"}`, `{"type":"` + name + `","message":{}}`} {
 			m, err := Decode([]byte(frame))
@@ -78,15 +86,19 @@ func TestMessagesKeepTheirNames(t *testing.T) {
 				t.Errorf("%s comes back as %+v, %v", name, back, err)
 			}
 		}
-		if _, err := Decode([]byte(`{"type":"` + name + `","message":[]}`)); err == nil || !strings.Contains(err.Error(), "decoding "+name) {
+		if _, err := Decode([]byte(`{"type":"` + name + `","message":[]}`)); err == nil ||
+			!strings.Contains(err.Error(), "decoding "+name) {
 			t.Errorf("a list for a body of %s: %v", name, err)
 		}
 	}
 }
 
-// A frame that is no envelope is refused; a body of an unknown type survives as it was sent, and none becomes an empty one.
+// A frame that is no envelope is refused; a body of an unknown type survives as it was sent, and
+// none becomes an empty one.
 func TestEnvelopes(t *testing.T) {
-	for _, bad := range []string{``, `[]`, `"text"`, `{}`, `{"message":{}}`, `{"type":""}`, `{"type":7}`, `{"type":"AckRequest"`} {
+	for _, bad := range []string{
+		``, `[]`, `"text"`, `{}`, `{"message":{}}`, `{"type":""}`, `{"type":7}`, `{"type":"AckRequest"`,
+	} {
 		if m, err := Decode([]byte(bad)); err == nil {
 			t.Errorf("%q is read as %T", bad, m)
 		}
@@ -103,7 +115,9 @@ func TestEnvelopes(t *testing.T) {
 			t.Errorf("%s goes out as %s, %v", frame, got, err)
 		}
 	}
-	if _, err := Encode(&PublishMetrics{Tasks: []TaskMetric{{Containers: []ContainerMetric{{CPU: &StatsSet{Max: math.NaN()}}}}}}); err == nil ||
+	if _, err := Encode(&PublishMetrics{
+		Tasks: []TaskMetric{{Containers: []ContainerMetric{{CPU: &StatsSet{Max: math.NaN()}}}}},
+	}); err == nil ||
 		!strings.HasPrefix(err.Error(), "encoding PublishMetricsRequest: ") {
 		t.Errorf("a measurement that is no number: %v", err)
 	} else if _, ok := errors.AsType[*json.UnsupportedValueError](err); !ok {

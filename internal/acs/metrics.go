@@ -1,7 +1,7 @@
 package acs
 
-// TelemetryMetadata heads every report of TCS. Fin is false on all but the
-// last part of a batch that was split; the parts share MessageID.
+// TelemetryMetadata begins every report of TCS. If a batch is split, all parts share MessageID, and Fin is
+// false in all but the last.
 type TelemetryMetadata struct {
 	Cluster           string `json:"cluster"`
 	ContainerInstance string `json:"containerInstance"`
@@ -11,10 +11,10 @@ type TelemetryMetadata struct {
 	Fin               bool   `json:"fin"`
 }
 
-// MaxTasksPerReport is how many tasks one PublishMetrics or PublishHealth holds.
+// MaxTasksPerReport is the most tasks in one PublishMetrics or PublishHealth.
 const MaxTasksPerReport = 10
 
-// PublishMetrics reports 20 seconds of measurements; with no task it is idle.
+// PublishMetrics reports 20 seconds of measurements. Without tasks it means that the instance is idle.
 type PublishMetrics struct {
 	Metadata  TelemetryMetadata `json:"metadata"`
 	Tasks     []TaskMetric      `json:"taskMetrics,omitempty"`
@@ -24,7 +24,7 @@ type PublishMetrics struct {
 // MessageType is "PublishMetricsRequest".
 func (*PublishMetrics) MessageType() string { return "PublishMetricsRequest" }
 
-// TaskMetric is what one task used.
+// TaskMetric is the resource usage of one task.
 type TaskMetric struct {
 	TaskARN    string            `json:"taskArn"`
 	Family     string            `json:"taskDefinitionFamily"`
@@ -32,8 +32,8 @@ type TaskMetric struct {
 	Containers []ContainerMetric `json:"containerMetrics"`
 }
 
-// ContainerMetric is what one container used. CPU is per cent of the whole
-// instance (all its cores are 100), Memory is MiB.
+// ContainerMetric is the resource usage of one container. CPU is in per cent of the whole instance (all cores
+// are 100), Memory in MiB.
 type ContainerMetric struct {
 	Name    string        `json:"containerName"`
 	CPU     *StatsSet     `json:"cpuStatsSet,omitempty"`
@@ -43,7 +43,7 @@ type ContainerMetric struct {
 	Restart *RestartStats `json:"restartStatsSet,omitempty"`
 }
 
-// StatsSet sums samples up.
+// StatsSet summarises samples.
 type StatsSet struct {
 	Min         float64 `json:"min"`
 	Max         float64 `json:"max"`
@@ -51,7 +51,7 @@ type StatsSet struct {
 	SampleCount int64   `json:"sampleCount"`
 }
 
-// Add counts one more sample.
+// Add adds a sample.
 func (s *StatsSet) Add(v float64) {
 	if s.SampleCount == 0 {
 		s.Min, s.Max = v, v
@@ -81,8 +81,8 @@ type StorageStats struct {
 	WriteSizeBytes *CounterSet `json:"writeSizeBytes,omitempty"`
 }
 
-// CounterSet sums samples of a counter up. The overflow companions that the
-// wire has for numbers above 2^63 are always written as 0.
+// CounterSet summarises samples of a counter. The wire has overflow members for numbers above 2^63, which are
+// always 0.
 type CounterSet struct {
 	Min         int64 `json:"min"`
 	Max         int64 `json:"max"`
@@ -93,7 +93,7 @@ type CounterSet struct {
 	OverflowSum int64 `json:"overflowSum"`
 }
 
-// Add counts one more sample.
+// Add adds a sample.
 func (s *CounterSet) Add(v int64) {
 	if s.SampleCount == 0 {
 		s.Min, s.Max = v, v

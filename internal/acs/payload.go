@@ -6,9 +6,9 @@ const (
 	DesiredStopped = "STOPPED"
 )
 
-// Payload assigns tasks to a container instance, or takes them away. SeqNum is
-// in one number space with TaskManifest.Timeline and only ever grows for one
-// instance. Within one payload, tasks that stop are applied before those that run.
+// Payload assigns tasks to a container instance, or tells the agent to stop them. SeqNum and
+// TaskManifest.Timeline share one sequence of numbers, which only grows for an instance. Of one payload, the
+// agent stops tasks before it starts others.
 type Payload struct {
 	MessageID            string `json:"messageId"`
 	ClusterARN           string `json:"clusterArn"`
@@ -33,14 +33,15 @@ type Task struct {
 	CPU               float64 `json:"cpu,omitempty"`    // vCPU: 0.25, not 256
 	Memory            int64   `json:"memory,omitempty"` // MiB
 
-	// Hosts are the lines of containers' ExtraHosts that the control plane has added. Only our own agents read it.
+	// Hosts are the lines of containers' ExtraHosts that the control plane has added. Only Berth's own agent
+	// reads it.
 	Hosts []string `json:"berthHosts,omitempty"`
 
 	Containers []Container `json:"containers"`
 	Volumes    []Volume    `json:"volumes,omitempty"`
 
-	// NetworkMode is bookkeeping for the agent of Amazon, which also needs it in
-	// DockerConfig.HostConfig; only "awsvpc" means something by itself.
+	// NetworkMode is for Amazon's agent, which also needs it in DockerConfig.HostConfig. Only "awsvpc" has a
+	// meaning of its own.
 	NetworkMode       string             `json:"networkMode,omitempty"`
 	NetworkInterfaces []NetworkInterface `json:"elasticNetworkInterfaces,omitempty"`
 	PIDMode           string             `json:"pidMode,omitempty"`
@@ -55,8 +56,8 @@ type Task struct {
 	Zone        string `json:"zone,omitempty"`
 }
 
-// NetworkInterface is the address of an awsvpc task. SubnetGateway is the
-// router with the length of the subnet's prefix: "172.31.0.1/20".
+// NetworkInterface is the network interface of an awsvpc task. SubnetGateway is the router's address with the
+// length of the subnet's prefix: "172.31.0.1/20".
 type NetworkInterface struct {
 	ID                string        `json:"ec2Id"`
 	MAC               string        `json:"macAddress"`

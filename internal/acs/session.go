@@ -2,23 +2,22 @@ package acs
 
 import "time"
 
-// The rules of a session (ecs-agent.md 4.4 and 9). Both ends read them here.
+// The rules of a session (ecs-agent.md 4.4 and 9), for both ends.
 const (
 	// HeartbeatEvery is how often the control plane sends a Heartbeat on ACS.
 	HeartbeatEvery = 20 * time.Second
-	// HeartbeatLost is after how much silence of the agent the control plane
-	// takes the session for dead: three heartbeats unanswered.
+	// HeartbeatLost is how long the agent may be silent before the control plane ends the session: three
+	// heartbeats without an answer.
 	HeartbeatLost = 3 * HeartbeatEvery
-	// SilenceLimit plus up to SilenceJitter without a recognised message makes the
-	// agent leave and come back, on both services.
+	// SilenceLimit, plus up to SilenceJitter, is how long the agent waits for a known message before it
+	// connects again, on both services.
 	SilenceLimit  = 60 * time.Second
 	SilenceJitter = 60 * time.Second
 	// ConnectionAge plus up to ConnectionAgeJitter is how long an agent keeps one
 	// ACS connection.
 	ConnectionAge       = 30 * time.Minute
 	ConnectionAgeJitter = 5 * time.Minute
-	// InactiveWait is how long an agent stays away after it was refused with
-	// InactiveInstanceException.
+	// InactiveWait is how long an agent waits after it was refused with InactiveInstanceException.
 	InactiveWait = time.Hour
 	// PublishEvery is the period of measurements and health on TCS.
 	PublishEvery = 20 * time.Second
@@ -47,18 +46,17 @@ func ReconnectAtOnce(code int) bool {
 	return false
 }
 
-// InactiveInstance is the name of the refusal that tells an agent its container
-// instance was deregistered.
+// InactiveInstance is the error that says that the container instance was deregistered.
 const InactiveInstance = "InactiveInstanceException"
 
-// Backoff computes waits that grow by Factor from First up to Most and are
-// blurred by Jitter (0.2 is ±20 %). The zero count of failures waits First.
+// Backoff computes pauses that grow by Factor from First to Most, with a random deviation of Jitter (0.2 is ±20
+// %). With zero failures the pause is First.
 type Backoff struct {
 	First, Most    time.Duration
 	Factor, Jitter float64
 }
 
-// SessionBackoff and TelemetryBackoff are those of the agent's two connections.
+// SessionBackoff is the back-off of the agent's ACS connection.
 func SessionBackoff() Backoff {
 	return Backoff{First: 250 * time.Millisecond, Most: 2 * time.Minute, Factor: 1.5, Jitter: 0.2}
 }
@@ -68,8 +66,8 @@ func TelemetryBackoff() Backoff {
 	return Backoff{First: time.Second, Most: time.Minute, Factor: 1.5, Jitter: 0.2}
 }
 
-// Wait is how long to wait after the given number of failures in a row before.
-// The chance r in [0,1) picks the point inside the jitter.
+// Wait returns how long to wait after a number of consecutive failures. r, a random number in [0,1), selects
+// the deviation.
 func (b Backoff) Wait(failures int, r float64) time.Duration {
 	wait := float64(b.First)
 	for range failures {
@@ -82,7 +80,7 @@ func (b Backoff) Wait(failures int, r float64) time.Duration {
 	return time.Duration(wait * (1 - b.Jitter + 2*b.Jitter*r))
 }
 
-// Jittered is base plus the part r in [0,1) of jitter.
+// Jittered returns base plus the fraction r, in [0,1), of jitter.
 func Jittered(base, jitter time.Duration, r float64) time.Duration {
 	return base + time.Duration(float64(jitter)*r)
 }

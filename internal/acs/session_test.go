@@ -26,7 +26,9 @@ func TestSessionBackoff(t *testing.T) {
 
 // ecs-agent.md 4.4: server close 1000/1001/1006/1011, or a drop: at once.
 func TestReconnectAtOnce(t *testing.T) {
-	for code, want := range map[int]bool{1000: true, 1001: true, 1006: true, 1011: true, 1002: false, 1008: false, 4000: false} {
+	for code, want := range map[int]bool{
+		1000: true, 1001: true, 1006: true, 1011: true, 1002: false, 1008: false, 4000: false,
+	} {
 		if ReconnectAtOnce(code) != want {
 			t.Errorf("close code %d: %v", code, !want)
 		}

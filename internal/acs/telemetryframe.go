@@ -9,14 +9,13 @@ import (
 	"strings"
 )
 
-// A telemetry frame from the agent is signed by itself: header lines as in
-// HTTP, an empty line, then the JSON envelope (ecs-agent.md 9).
+// The agent signs each telemetry frame: it has header lines as in HTTP, an empty line, and the JSON envelope
+// (ecs-agent.md 9).
 
 var headerEnd = []byte("\r\n\r\n")
 
-// SplitTelemetryFrame takes a frame of the agent apart into its headers (with
-// canonical names) and the JSON envelope. A frame that begins with the envelope
-// has no headers.
+// SplitTelemetryFrame splits a frame of the agent into headers, with canonical names, and the JSON envelope. A
+// frame that begins with the envelope has no headers.
 func SplitTelemetryFrame(frame []byte) (map[string][]string, []byte, error) {
 	if trimmed := bytes.TrimLeft(frame, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		return nil, trimmed, nil
@@ -36,8 +35,7 @@ func SplitTelemetryFrame(frame []byte) (map[string][]string, []byte, error) {
 	return headers, body, nil
 }
 
-// JoinTelemetryFrame is the reverse of SplitTelemetryFrame. Headers are written
-// in the order of their names.
+// JoinTelemetryFrame is the inverse of SplitTelemetryFrame. Headers are sorted by name.
 func JoinTelemetryFrame(headers map[string][]string, body []byte) []byte {
 	names := make([]string, 0, len(headers))
 	for name := range headers {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Time is an instant as the protocol writes it: seconds since 1970 as a JSON
-// number with milliseconds after the point. The zero Time is written as null.
+// Time is a time in the protocol's format: seconds since 1970 as a JSON number with milliseconds as decimals.
+// The zero Time is null.
 type Time struct{ time.Time }
 
-// At wraps t.
+// At returns t as a Time.
 func At(t time.Time) Time { return Time{t} }
 
 // MarshalJSON writes epoch seconds, or null for the zero time.
@@ -33,7 +33,7 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &seconds); err != nil {
 		return fmt.Errorf("time %q is not a number of seconds", data)
 	}
-	// Beyond the year 9999 a time.Time cannot be written as text any more.
+	// A time.Time after the year 9999 cannot be formatted.
 	if math.Abs(seconds) > 253402300799 {
 		return fmt.Errorf("time %q is out of range", data)
 	}

@@ -1,7 +1,6 @@
 package acs
 
-// Volume is a volume of a Task (ecs-agent.md 5.4). Type "docker" uses Docker,
-// every other one Host.
+// Volume is a volume of a Task (ecs-agent.md 5.4). Type "docker" uses Docker, every other type Host.
 type Volume struct {
 	Name   string        `json:"name"`
 	Type   string        `json:"type,omitempty"`
@@ -21,8 +20,8 @@ const (
 	ScopeShared = "shared"
 )
 
-// DockerVolume is a Docker volume. A shared one keeps its name and outlives
-// the task; Autoprovision makes it when it is missing.
+// DockerVolume is a Docker volume. A shared volume keeps its name and outlives the task; with Autoprovision a
+// missing one is created.
 type DockerVolume struct {
 	Scope         string            `json:"scope,omitempty"`
 	Autoprovision bool              `json:"autoprovision,omitempty"`

@@ -1,21 +1,24 @@
-// Package control is the loop that every controller runs in: keyed,
-// coalescing, level-triggered, with back-off.
+// Package control is the loop in which every controller runs. It works by key, joins changes, looks
+// at the state and not at events, and delays what fails.
 //
-// A controller is a Reconciler. The loop subscribes to the store, begins with
-// every key dirty, and calls Reconcile for dirty keys: never twice at the same
-// time for one key, once for any number of changes meanwhile, again when the
-// controller asked for it, and later and later while it fails. Start, change,
-// retry and failover are the same call. Run lasts as long as its context, which
-// is the leadership of the process, and returns when nothing of it runs.
+// The loop subscribes to the store, starts with every key dirty, and calls Reconcile for dirty
+// keys: never twice at the same time for one key, once for any number of changes in the meantime,
+// again when the controller asked for it, and with growing delays while it fails. Start, change,
+// retry and failover are the same call. Run lasts as long as its context, which ends when the
+// process no longer leads, and returns when all its goroutines have ended. Manual is the loop
+// without goroutines and timers, for a simulator and for tests.
 //
-// The loop refuses to know what the keys mean. Controllers keep no state
-// between calls except in the store, and never meet outside of it.
+// A controller that only reads and writes the state is a Planner: its step runs on a snapshot, and
+// its changes are written if there are any. One that also starts processes, or waits for others, is
+// a Controller and writes with Env.Commit.
+//
+// The loop does not know what keys mean. Controllers keep nothing between calls except in the
+// store, and affect each other only through it.
 package control
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -23,52 +26,58 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Reconciler makes the world of one key as it should be.
-type Reconciler interface {
-	// Keys names the keys that a change makes dirty. It is called on the
-	// store's own goroutine: it must be pure and quick.
-	Keys(c state.Change) []string
+// Controller brings what one key names to its desired state. Keys must be independent: what is done
+// for one must not be done for another at the same time.
+type Controller[K comparable] interface {
+	// Keys returns the keys that a change makes dirty; s is the first snapshot that includes the
+	// change. It runs on the store's goroutine, so it must be pure and quick.
+	Keys(c state.Change, s *state.Snapshot) []K
 
-	// All names every key there is. It is asked once, at the start.
-	All(s *state.Snapshot) []string
+	// All returns all keys. It is called once, at the start.
+	All(s *state.Snapshot) []K
 
-	// Reconcile takes a snapshot, plans, and does one Update that checks again
-	// what the plan relied on. It is called for a key by one goroutine at a
-	// time. It returns when to look again without a change; 0 means only when
-	// the key is dirty. An error, or a panic, means to try again with
-	// back-off. ctx ends when the loop does.
-	Reconcile(ctx context.Context, key string) (again time.Duration, err error)
+	// Reconcile brings the state of a key closer to the desired one. At any time at most one
+	// goroutine calls it for a key. It returns how long to wait before it is called again without a
+	// change; 0 means only when the key is dirty. After an error or a panic it is called again with
+	// back-off. ctx is cancelled when the loop ends.
+	Reconcile(ctx context.Context, key K) (again time.Duration, err error)
 }
 
-// Loop is a Reconciler with all it needs to run.
-type Loop struct {
-	Store      *state.Store
-	Logger     *slog.Logger
+// Loop is a Controller and what is needed to run it.
+type Loop[K comparable] struct {
+	Env        Env
 	Name       string // of the controller, for logs
-	Workers    int    // how many keys at the same time; at least 1
-	Reconciler Reconciler
+	Workers    int    // number of keys worked on at the same time, at least 1
+	Controller Controller[K]
 	Backoff    Backoff
 }
 
-// Run runs r with the usual back-off until ctx is cancelled. See Loop.Run.
-func Run(ctx context.Context, store *state.Store, logger *slog.Logger, name string, workers int, r Reconciler) error {
-	l := Loop{Store: store, Logger: logger, Name: name, Workers: workers, Reconciler: r, Backoff: DefaultBackoff()}
-	return l.Run(ctx)
+// New returns a loop with the usual back-off.
+func New[K comparable](env Env, name string, workers int, c Controller[K]) Loop[K] {
+	return Loop[K]{Env: env, Name: name, Workers: workers, Controller: c, Backoff: DefaultBackoff()}
 }
 
-// Run reconciles until ctx is cancelled or the store is closed, and then waits
-// for the calls under way, whose context has ended too. It returns the cause.
-func (l Loop) Run(ctx context.Context) error {
+// begin subscribes to the store and makes every key dirty.
+func (l Loop[K]) begin() (*state.Subscription[K], *queue[K]) {
+	sub := state.Subscribe(l.Env.Store, l.Controller.Keys)
+	q := newQueue[K](l.Backoff, l.Env.fraction)
+	q.mark(l.Controller.All(l.Env.Store.View())...)
+	return sub, q
+}
+
+// Run reconciles until ctx is cancelled or the store is closed. It then waits for the running
+// calls, whose context is cancelled too, and returns the cause.
+func (l Loop[K]) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	sub := l.Store.Subscribe(l.Reconciler.Keys)
+	sub, q := l.begin()
 	defer sub.Close()
 
 	var (
 		running sync.WaitGroup
-		dirty   = make(chan []string)
-		work    = make(chan string)
-		results = make(chan result)
+		dirty   = make(chan []K)
+		work    = make(chan K)
+		results = make(chan result[K])
 	)
 	running.Go(func() {
 		if err := watch(ctx, sub, dirty); err != nil {
@@ -79,27 +88,25 @@ func (l Loop) Run(ctx context.Context) error {
 		running.Go(func() {
 			for key := range work {
 				again, err := l.reconcile(ctx, key)
-				results <- result{key, again, err}
+				results <- result[K]{key, again, err}
 			}
 		})
 	}
-	q := newQueue(l.Backoff)
-	q.mark(l.Reconciler.All(l.Store.View())...)
 	l.serve(ctx, q, dirty, work, results)
 	close(work)
 	running.Wait()
 	return context.Cause(ctx)
 }
 
-// result is how a call of Reconcile ended.
-type result struct {
-	key   string
+// result is the result of a call of Reconcile.
+type result[K comparable] struct {
+	key   K
 	again time.Duration
 	err   error
 }
 
-// watch passes on dirty keys until ctx ends or the store closes.
-func watch(ctx context.Context, sub *state.Subscription, dirty chan<- []string) error {
+// watch sends dirty keys to the channel until ctx ends or the store closes.
+func watch[K comparable](ctx context.Context, sub *state.Subscription[K], dirty chan<- []K) error {
 	for {
 		keys, err := sub.Next(ctx)
 		if err != nil {
@@ -113,14 +120,14 @@ func watch(ctx context.Context, sub *state.Subscription, dirty chan<- []string) 
 	}
 }
 
-// serve owns the queue: it hands keys to workers and takes results back, until
-// ctx has ended and every key that was handed out has come back.
-func (l Loop) serve(ctx context.Context, q *queue, dirty <-chan []string, work chan<- string, results <-chan result) {
+// serve owns the queue: it gives keys to workers and takes their results, until ctx has ended and
+// all results are in.
+func (l Loop[K]) serve(ctx context.Context, q *queue[K], dirty <-chan []K, work chan<- K, results <-chan result[K]) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	done := ctx.Done()
 	for {
-		now := time.Now()
+		now := l.Env.Now()
 		key, ready := q.next(now)
 		hand := work
 		if !ready || ctx.Err() != nil {
@@ -140,8 +147,7 @@ func (l Loop) serve(ctx context.Context, q *queue, dirty <-chan []string, work c
 		case keys := <-dirty:
 			q.mark(keys...)
 		case r := <-results:
-			delay := q.finish(time.Now(), r)
-			l.report(ctx, r, delay)
+			l.finish(ctx, q, r)
 		case <-timer.C:
 		case <-done:
 			done = nil
@@ -149,20 +155,22 @@ func (l Loop) serve(ctx context.Context, q *queue, dirty <-chan []string, work c
 	}
 }
 
-// reconcile calls the controller and makes a panic an error.
-func (l Loop) reconcile(ctx context.Context, key string) (again time.Duration, err error) {
+// reconcile calls the controller, and returns a panic as an error.
+func (l Loop[K]) reconcile(ctx context.Context, key K) (again time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.Logger.Error("controller panicked", "controller", l.Name, "key", key, "panic", p, "stack", string(debug.Stack()))
+			l.Env.Logger.Error("controller panicked", "controller", l.Name, "key", key, "panic", p,
+				"stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return l.Reconciler.Reconcile(ctx, key)
+	return l.Controller.Reconcile(ctx, key)
 }
 
-// report logs a failure, except those that come from the end of the loop.
-func (l Loop) report(ctx context.Context, r result, delay time.Duration) {
+// finish takes in the result for a key, and logs a failure unless the loop is ending.
+func (l Loop[K]) finish(ctx context.Context, q *queue[K], r result[K]) {
+	delay := q.finish(l.Env.Now(), r)
 	if r.err != nil && ctx.Err() == nil {
-		l.Logger.Warn("reconcile failed", "controller", l.Name, "key", r.key, "err", r.err, "retry_in", delay)
+		l.Env.Logger.Warn("reconcile failed", "controller", l.Name, "key", r.key, "err", r.err, "retry_in", delay)
 	}
 }

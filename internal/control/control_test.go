@@ -127,7 +127,8 @@ func TestFailuresBackOffUpToTheCap(t *testing.T) {
 			return 0, errors.New("not yet")
 		}}
 		l := loop(t, s, 1, f)
-		l.Backoff = control.Backoff{First: time.Second, Cap: 5 * time.Second, Jitter: func() float64 { return 0.5 }}
+		l.Backoff = control.Backoff{First: time.Second, Cap: 5 * time.Second}
+		l.Env.Random = half{}
 		defer start(t, l)(nil)
 		time.Sleep(time.Hour)
 		// Delays of 1, 2, 4, 5 and 5 s, less a quarter of each.
@@ -150,11 +151,13 @@ func TestSuccessEndsTheBackOff(t *testing.T) {
 			return 0, errors.New("not yet")
 		}}
 		l := loop(t, s, 1, f)
-		l.Backoff = control.Backoff{First: time.Second, Cap: time.Hour, Jitter: func() float64 { return 0 }}
+		l.Backoff = control.Backoff{First: time.Second, Cap: time.Hour}
+		l.Env.Random = zero{}
 		defer start(t, l)(nil)
 		time.Sleep(time.Hour)
 		// 1 and 2 s, then success, then 1 s again.
-		f.want(t, call{"a", 0}, call{"a", time.Second}, call{"a", 3 * time.Second}, call{"a", 13 * time.Second}, call{"a", 14 * time.Second})
+		f.want(t, call{"a", 0}, call{"a", time.Second}, call{"a", 3 * time.Second},
+			call{"a", 13 * time.Second}, call{"a", 14 * time.Second})
 	})
 }
 
@@ -169,12 +172,14 @@ func TestAChangeShortensTheBackOff(t *testing.T) {
 			return 0, errors.New("not yet")
 		}}
 		l := loop(t, s, 1, f)
-		l.Backoff = control.Backoff{First: time.Second, Cap: time.Hour, Jitter: func() float64 { return 0 }}
+		l.Backoff = control.Backoff{First: time.Second, Cap: time.Hour}
+		l.Env.Random = zero{}
 		defer start(t, l)(nil)
 		time.Sleep(8 * time.Second) // tries at 0, 1, 3 and 7 s; the next would be at 15 s
 		put(t, s, "a")
 		time.Sleep(time.Hour)
-		f.want(t, call{"a", 0}, call{"a", time.Second}, call{"a", 3 * time.Second}, call{"a", 7 * time.Second}, call{"a", 8 * time.Second})
+		f.want(t, call{"a", 0}, call{"a", time.Second}, call{"a", 3 * time.Second},
+			call{"a", 7 * time.Second}, call{"a", 8 * time.Second})
 	})
 }
 
@@ -187,7 +192,8 @@ func TestAKeyThatMakesItselfDirtyDoesNotSpin(t *testing.T) {
 			return 0, errors.New("and fails")
 		}}
 		l := loop(t, s, 1, f)
-		l.Backoff = control.Backoff{First: time.Second, Cap: time.Hour, Jitter: func() float64 { return 0 }}
+		l.Backoff = control.Backoff{First: time.Second, Cap: time.Hour}
+		l.Env.Random = zero{}
 		defer start(t, l)(nil)
 		time.Sleep(3500 * time.Millisecond)
 		f.want(t, call{"a", 0}, call{"a", time.Second}, call{"a", 2 * time.Second}, call{"a", 3 * time.Second})
@@ -205,14 +211,16 @@ func TestLeadershipLostHalfWay(t *testing.T) {
 				t.Errorf("cause = %v", context.Cause(ctx))
 			}
 			time.Sleep(time.Second) // Run waits for it
-			return time.Millisecond, s.Update(ctx, func(*state.Tx) error { t.Error("Update ran after the end"); return nil })
+			return time.Millisecond, s.Update(ctx,
+				func(*state.Tx) error { t.Error("Update ran after the end"); return nil })
 		}}
 		stop := run(t, s, 2, f)
 		time.Sleep(time.Second)
 		if err := stop(lost); !errors.Is(err, lost) {
 			t.Errorf("Run returned %v, want the cause", err)
 		}
-		slices.SortFunc(f.calls, func(x, y call) int { return strings.Compare(x.key, y.key) }) // two workers begin at once
+		// two workers begin at once
+		slices.SortFunc(f.calls, func(x, y call) int { return strings.Compare(x.key, y.key) })
 		f.want(t, call{"a", 0}, call{"b", 0})
 	})
 }

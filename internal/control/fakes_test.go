@@ -24,11 +24,11 @@ type fake struct {
 	began time.Time
 }
 
-func (f *fake) Keys(c state.Change) []string {
-	if c.Table != "ecs.clusters" {
-		return nil
+func (f *fake) Keys(c state.Change, _ *state.Snapshot) []string {
+	if c, ok := c.(state.Changed[ecs.Cluster]); ok {
+		return []string{c.Key}
 	}
-	return []string{c.Key}
+	return nil
 }
 
 func (f *fake) All(s *state.Snapshot) []string {
@@ -92,20 +92,13 @@ func put(t *testing.T, s *state.Store, arns ...string) {
 	}
 }
 
-func loop(t *testing.T, s *state.Store, workers int, r control.Reconciler) control.Loop {
-	return control.Loop{
-		Store:      s,
-		Logger:     slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Name:       "fake",
-		Workers:    workers,
-		Reconciler: r,
-		Backoff:    control.DefaultBackoff(),
-	}
+func loop(t *testing.T, s *state.Store, workers int, c control.Controller[string]) control.Loop[string] {
+	return control.New(control.System(s, slog.New(slog.NewTextHandler(t.Output(), nil))), "fake", workers, c)
 }
 
 // start runs the loop; what it returns stops the loop with a cause and returns
 // what Run returned.
-func start(t *testing.T, l control.Loop) (stop func(cause error) error) {
+func start(t *testing.T, l control.Loop[string]) (stop func(cause error) error) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error)
 	go func() { done <- l.Run(ctx) }()
@@ -115,6 +108,22 @@ func start(t *testing.T, l control.Loop) (stop func(cause error) error) {
 	}
 }
 
-func run(t *testing.T, s *state.Store, workers int, r control.Reconciler) (stop func(cause error) error) {
-	return start(t, loop(t, s, workers, r))
+func run(t *testing.T, s *state.Store, workers int, c control.Controller[string]) (stop func(cause error) error) {
+	return start(t, loop(t, s, workers, c))
+}
+
+// half and zero are chance that always says one half, or nothing.
+type half struct{}
+
+func (half) Read(b []byte) (int, error) {
+	clear(b)
+	b[len(b)-1] = 0x80
+	return len(b), nil
+}
+
+type zero struct{}
+
+func (zero) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }

@@ -48,7 +48,8 @@ func scripts(rt *rapid.T) script {
 		calls: rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) outcome {
 			return outcome{
 				ms.Draw(rt, "lasts"), ms.Draw(rt, "again"),
-				rapid.Bool().Draw(rt, "fails"), rapid.IntRange(0, 9).Draw(rt, "panics") == 0, rapid.Bool().Draw(rt, "writes"),
+				rapid.Bool().Draw(rt, "fails"), rapid.IntRange(0, 9).Draw(rt, "panics") == 0,
+				rapid.Bool().Draw(rt, "writes"),
 			}
 		}), 0, 30).Draw(rt, "calls"),
 	}

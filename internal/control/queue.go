@@ -5,38 +5,39 @@ import (
 	"time"
 )
 
-// queue decides which key is next. It belongs to one goroutine, starts none of
-// its own and does not read the clock.
-type queue struct {
+// queue decides which key is next. It must not be used concurrently, starts no goroutine and reads
+// no clock.
+type queue[K comparable] struct {
 	backoff Backoff
-	entries map[string]*entry // of the keys that are not at rest
-	ready   []*entry          // dirty and not running, oldest first
-	waiting timers            // have a time at which they become ready
+	chance  func() float64  // in [0,1)
+	entries map[K]*entry[K] // keys that are dirty, running, waiting, or have failed
+	ready   []*entry[K]     // dirty and not running, the oldest first
+	waiting timers[K]       // keys that become ready at a time
 	running int
 }
 
 // entry is what is known about a key.
-type entry struct {
-	key      string
+type entry[K comparable] struct {
+	key      K
 	queued   bool // in ready
 	running  bool
 	dirty    bool      // became dirty while running
-	due      time.Time // when it becomes ready, while waiting
-	place    int       // in waiting, or -1
+	due      time.Time // when it becomes ready, if it waits
+	place    int       // index in waiting, or -1
 	failures int       // in a row
-	failed   time.Time // the last of them
+	failed   time.Time // time of the last failure
 }
 
-func newQueue(b Backoff) *queue {
-	return &queue{backoff: b, entries: make(map[string]*entry)}
+func newQueue[K comparable](b Backoff, chance func() float64) *queue[K] {
+	return &queue[K]{backoff: b, chance: chance, entries: make(map[K]*entry[K])}
 }
 
 // mark makes keys dirty.
-func (q *queue) mark(keys ...string) {
+func (q *queue[K]) mark(keys ...K) {
 	for _, key := range keys {
 		e := q.entries[key]
 		if e == nil {
-			e = &entry{key: key, place: -1}
+			e = &entry[K]{key: key, place: -1}
 			q.entries[key] = e
 		}
 		switch {
@@ -50,44 +51,44 @@ func (q *queue) mark(keys ...string) {
 	}
 }
 
-// hurry shortens the delay of a key that failed. A change may have removed the
-// reason, so the key need not wait for all of a long delay; but a key whose own
-// failing makes it dirty must not spin.
-func (q *queue) hurry(e *entry) {
+// hurry shortens the delay of a key that failed. A change may have removed the reason, so the key
+// need not wait for the whole delay; but a key that becomes dirty by its own failing must not be
+// tried in a tight loop.
+func (q *queue[K]) hurry(e *entry[K]) {
 	if soon := e.failed.Add(q.backoff.First); soon.Before(e.due) {
 		q.wait(e, soon)
 	}
 }
 
-// next returns the key whose turn it is. It stays the next one until start.
-func (q *queue) next(now time.Time) (string, bool) {
+// next returns the next key. Until start is called it returns the same one.
+func (q *queue[K]) next(now time.Time) (key K, ok bool) {
 	for len(q.waiting) > 0 && !q.waiting[0].due.After(now) {
 		q.enqueue(q.waiting[0])
 	}
 	if len(q.ready) == 0 {
-		return "", false
+		return key, false
 	}
 	return q.ready[0].key, true
 }
 
-// due returns when next may have a key without anything else happening.
-func (q *queue) due() (time.Time, bool) {
+// due returns when next may return a key if nothing else happens.
+func (q *queue[K]) due() (time.Time, bool) {
 	if len(q.waiting) == 0 {
 		return time.Time{}, false
 	}
 	return q.waiting[0].due, true
 }
 
-// start takes the next key out of the queue.
-func (q *queue) start() {
+// start removes the next key from the queue.
+func (q *queue[K]) start() {
 	e := q.ready[0]
 	q.ready = q.ready[1:]
 	e.queued, e.running = false, true
 	q.running++
 }
 
-// finish takes a key back and returns how long it waits after a failure.
-func (q *queue) finish(now time.Time, r result) (delay time.Duration) {
+// finish takes in the result for a key, and returns how long it waits after a failure.
+func (q *queue[K]) finish(now time.Time, r result[K]) (delay time.Duration) {
 	e := q.entries[r.key]
 	dirty := e.dirty
 	e.running, e.dirty = false, false
@@ -95,7 +96,7 @@ func (q *queue) finish(now time.Time, r result) (delay time.Duration) {
 	if r.err != nil {
 		e.failures++
 		e.failed = now
-		delay = q.backoff.delay(e.failures)
+		delay = q.backoff.delay(e.failures, q.chance())
 		if dirty {
 			delay = min(delay, q.backoff.First)
 		}
@@ -114,8 +115,8 @@ func (q *queue) finish(now time.Time, r result) (delay time.Duration) {
 	return 0
 }
 
-// enqueue makes a key ready that is not running.
-func (q *queue) enqueue(e *entry) {
+// enqueue makes a key ready. The key must not be running.
+func (q *queue[K]) enqueue(e *entry[K]) {
 	if e.place >= 0 {
 		heap.Remove(&q.waiting, e.place)
 	}
@@ -125,8 +126,8 @@ func (q *queue) enqueue(e *entry) {
 	}
 }
 
-// wait makes a key ready later that is neither running nor ready.
-func (q *queue) wait(e *entry, due time.Time) {
+// wait makes a key ready at a time. The key must be neither running nor ready.
+func (q *queue[K]) wait(e *entry[K], due time.Time) {
 	e.due = due
 	if e.place < 0 {
 		heap.Push(&q.waiting, e)
@@ -135,24 +136,24 @@ func (q *queue) wait(e *entry, due time.Time) {
 	}
 }
 
-// timers is a heap, the earliest first.
-type timers []*entry
+// timers is a heap with the earliest time first.
+type timers[K comparable] []*entry[K]
 
-func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
+func (t timers[K]) Len() int           { return len(t) }
+func (t timers[K]) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
 
-func (t timers) Swap(i, j int) {
+func (t timers[K]) Swap(i, j int) {
 	t[i], t[j] = t[j], t[i]
 	t[i].place, t[j].place = i, j
 }
 
-func (t *timers) Push(x any) {
-	e := x.(*entry)
+func (t *timers[K]) Push(x any) {
+	e := x.(*entry[K])
 	e.place = len(*t)
 	*t = append(*t, e)
 }
 
-func (t *timers) Pop() any {
+func (t *timers[K]) Pop() any {
 	n := len(*t) - 1
 	e := (*t)[n]
 	(*t)[n] = nil

@@ -8,19 +8,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// refusal is why a handshake is refused, in the names agents know (ecs-agent.md 4.1).
+// refusal is the answer to a refused handshake, in names that agents know (ecs-agent.md 4.1).
 type refusal struct {
 	status int
 	name   string
 	text   string
+}
+
+// notRunning refuses a session while Run is not running.
+var notRunning = &refusal{
+	http.StatusServiceUnavailable, "ServerException", "the control plane is starting or stopping",
 }
 
 func (r *refusal) write(w http.ResponseWriter) {
@@ -30,7 +33,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(map[string]string{r.name: r.text})
 }
 
-// ACS serves agents' assignments: GET …/acs/ws.
+// ACS returns the handler for the sessions in which agents get their assignments: GET …/acs/ws.
 func (d *Dispatcher) ACS() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ci, bad := d.admit(r, r.URL.Query().Get("containerInstanceArn"))
@@ -42,20 +45,22 @@ func (d *Dispatcher) ACS() http.Handler {
 		s := newSession(d, ci.ContainerInstanceARN, hello(r))
 		ctx, leave := d.enter(ci.ContainerInstanceARN, s)
 		if ctx == nil {
-			(&refusal{http.StatusServiceUnavailable, "ServerException", "the control plane is starting or stopping"}).write(w)
+			notRunning.write(w)
 			return
 		}
-		defer leave()
-		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+		conn, err := accept(w, r)
 		if err != nil {
-			return // answered by Accept
+			leave()
+			return
 		}
-		conn.SetReadLimit(acs.MaxFrame)
-		s.serve(ctx, conn)
+		d.detached(func() {
+			defer leave()
+			s.serve(ctx, conn)
+		})
 	})
 }
 
-// admit decides who may open a session for the instance.
+// admit decides whether the caller may open a session for the instance.
 func (d *Dispatcher) admit(r *http.Request, instance string) (*ecs.ContainerInstance, *refusal) {
 	who, err := d.cfg.Verifier.Verify(r, sigv4.EmptyPayload, time.Now())
 	if err != nil {
@@ -63,16 +68,21 @@ func (d *Dispatcher) admit(r *http.Request, instance string) (*ecs.ContainerInst
 	}
 	a, err := arn.Parse(instance)
 	if err != nil || a.Type() != ecs.TypeContainerInstance {
-		return nil, &refusal{http.StatusBadRequest, "InvalidInstanceException", "the container instance is not named by an ARN"}
+		return nil, &refusal{
+			http.StatusBadRequest, "InvalidInstanceException", "the container instance is not named by an ARN",
+		}
 	}
 	if a.Account != who.Principal.Account || a.Region != who.Region {
-		return nil, &refusal{http.StatusForbidden, "AccessDeniedException", "the container instance belongs to another account or region"}
+		return nil, &refusal{http.StatusForbidden, "AccessDeniedException",
+			"the container instance belongs to another account or region"}
 	}
 	ci, ok := d.store.View().ContainerInstances.Get(instance)
 	id, machine := who.Principal.Instance()
 	switch {
-	case ok && machine && id != ci.EC2InstanceID: // who is no instance may be an agent that somebody starts with keys of his own
-		return nil, &refusal{http.StatusForbidden, "AccessDeniedException", "instance " + id + " is not this container instance"}
+	// a caller that is not an instance may be an agent that was started with access keys
+	case ok && machine && id != ci.EC2InstanceID:
+		return nil, &refusal{http.StatusForbidden, "AccessDeniedException",
+			"instance " + id + " is not this container instance"}
 	case !ok:
 		return nil, &refusal{http.StatusBadRequest, "InvalidInstanceException", "there is no such container instance"}
 	case !ci.Present():
@@ -81,7 +91,7 @@ func (d *Dispatcher) admit(r *http.Request, instance string) (*ecs.ContainerInst
 	return ci, nil
 }
 
-// greeting is what an agent says of itself when it connects.
+// greeting is what an agent says about itself when it connects.
 type greeting struct {
 	agentVersion, agentHash, dockerVersion string
 	sendCredentials                        bool
@@ -89,14 +99,11 @@ type greeting struct {
 	host                                   string // of the control plane, as the agent reaches it
 }
 
-// ownHash is what Berth's own agent says instead of the commit it was built from. It finds the
-// built-in registry and CloudWatch Logs by itself.
-const ownHash = "berth"
-
-// reach is how tasks of an agent that is not Berth's own reach the services of the control plane;
-// nil for Berth's own.
+// reach returns how tasks of another agent than Berth's own reach the services of the control
+// plane. It returns nil for Berth's own, which finds the built-in registry and CloudWatch Logs by
+// itself.
 func (g *greeting) reach(scheme string) *reach {
-	if g.agentHash == ownHash {
+	if g.agentHash == acs.BerthAgent {
 		return nil
 	}
 	return &reach{host: g.host, url: scheme + "://" + g.host}

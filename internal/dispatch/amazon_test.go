@@ -42,7 +42,8 @@ func TestAmazonAgent(t *testing.T) {
 	if _, err := e.Ping(t.Context()); err != nil {
 		t.Skipf("no Docker Engine: %v", err)
 	}
-	if err := e.Import(t.Context(), amazonImage, bytes.NewReader(runtimetest.SpecimenRootFS(t)), []string{"/specimen"}); err != nil {
+	if err := e.Import(t.Context(), amazonImage, bytes.NewReader(runtimetest.SpecimenRootFS(t)),
+		[]string{"/specimen"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { removeAmazons(t, e) })
@@ -61,13 +62,16 @@ func TestAmazonAgent(t *testing.T) {
 			Name: "web", Image: amazonImage, Essential: true, Memory: 64, CPU: 64, Command: []string{"serve"},
 			PortMappings: []ecs.PortMapping{{ContainerPort: 8080, Protocol: "tcp"}},
 			Environment:  []ecs.KeyValuePair{{Name: "FOO", Value: "bar"}},
-			HealthCheck:  &ecs.HealthCheck{Command: []string{"CMD", "/specimen", "get", "http://127.0.0.1:8080/"}, Interval: 5, Timeout: 2, Retries: 3},
-			StopTimeout:  5,
+			HealthCheck: &ecs.HealthCheck{Command: []string{
+				"CMD", "/specimen", "get", "http://127.0.0.1:8080/",
+			}, Interval: 5, Timeout: 2, Retries: 3},
+			StopTimeout: 5,
 		}},
 	})
 	arn := w.place(ci, d, "00000000000000000000000000000001", nil)
 	task := w.waitStatus(arn, ecs.Running)
-	if len(task.Containers[0].NetworkBindings) != 1 || task.Containers[0].RuntimeID == "" || task.Connectivity != "CONNECTED" {
+	if len(task.Containers[0].NetworkBindings) != 1 || task.Containers[0].RuntimeID == "" ||
+		task.Connectivity != "CONNECTED" {
 		t.Fatalf("it runs as %+v", task)
 	}
 	w.wait(arn, "health", func(t *ecs.Task) bool { return t.HealthStatus == ecs.Healthy })
@@ -86,13 +90,16 @@ func TestAmazonAgent(t *testing.T) {
 	}
 	w.stop(arn)
 	task = w.waitStatus(arn, ecs.Stopped)
-	if c := task.Containers[0]; c.ExitCode == nil || *c.ExitCode != 0 || task.StopCode != ecs.UserInitiated || task.ExecutionStoppedAt.IsZero() {
+	if c := task.Containers[0]; c.ExitCode == nil || *c.ExitCode != 0 || task.StopCode != ecs.UserInitiated ||
+		task.ExecutionStoppedAt.IsZero() {
 		t.Errorf("it ended as %+v", task)
 	}
 
 	failing := w.define(&ecs.TaskDefinition{
 		Family: "amazon", Revision: 2,
-		ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", Image: amazonImage, Essential: true, Memory: 32, Command: []string{"exit", "3"}}},
+		ContainerDefinitions: []ecs.ContainerDefinition{
+			{Name: "web", Image: amazonImage, Essential: true, Memory: 32, Command: []string{"exit", "3"}},
+		},
 	})
 	arn = w.place(ci, failing, "00000000000000000000000000000002", nil)
 	task = w.waitStatus(arn, ecs.Stopped)
@@ -147,11 +154,13 @@ func startAmazonAgent(t *testing.T, agent, namespace string) {
 	dir := t.TempDir()
 	cmd := exec.Command("nsenter", "--net=/var/run/netns/"+namespace, agent)
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "ECS_CLUSTER=agt", "ECS_BACKEND_HOST=http://127.0.0.1:18080", "AWS_DEFAULT_REGION=" + region,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
+		"ECS_CLUSTER=agt", "ECS_BACKEND_HOST=http://127.0.0.1:18080", "AWS_DEFAULT_REGION=" + region,
 		"AWS_ACCESS_KEY_ID=" + keyID, "AWS_SECRET_ACCESS_KEY=" + keySecret, "ECS_EXTERNAL=true",
-		"ECS_DATADIR=" + filepath.Join(dir, "data"), "ECS_HOST_DATA_DIR=" + dir, "ECS_LOGFILE=" + filepath.Join(dir, "agent.log"),
-		"ECS_AUDIT_LOGFILE=" + filepath.Join(dir, "audit.log"), "ECS_LOGLEVEL=info", "ECS_IMAGE_PULL_BEHAVIOR=prefer-cached",
-		"ECS_DISABLE_IMAGE_CLEANUP=true", "ECS_ENABLE_TASK_IAM_ROLE=true", "ECS_DYNAMIC_HOST_PORT_RANGE=18500-18599",
+		"ECS_DATADIR=" + filepath.Join(dir, "data"), "ECS_HOST_DATA_DIR=" + dir, "ECS_LOGFILE=" +
+			filepath.Join(dir, "agent.log"), "ECS_AUDIT_LOGFILE=" + filepath.Join(dir, "audit.log"),
+		"ECS_LOGLEVEL=info", "ECS_IMAGE_PULL_BEHAVIOR=prefer-cached", "ECS_DISABLE_IMAGE_CLEANUP=true",
+		"ECS_ENABLE_TASK_IAM_ROLE=true", "ECS_DYNAMIC_HOST_PORT_RANGE=18500-18599",
 		"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=1m",
 	}
 	os.MkdirAll(filepath.Join(dir, "data"), 0o755)

@@ -27,7 +27,9 @@ func as(t *testing.T, instance string) sigv4.Credentials {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
+	return sigv4.Credentials{
+		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
+	}
 }
 
 func (d *desk) ec2Instance(id string) *ecs.ContainerInstance {
@@ -37,7 +39,8 @@ func (d *desk) ec2Instance(id string) *ecs.ContainerInstance {
 	return &n
 }
 
-// An instance speaks for itself only. Keys of people open any session, as with ecs:Poll: TestSessionBeginsWithTheManifest.
+// An instance speaks for itself only. Keys of people open any session, as with ecs:Poll:
+// TestSessionBeginsWithTheManifest.
 func TestInstanceOpensItsOwnSessionsOnly(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		one := d.ec2Instance("1")
@@ -49,7 +52,8 @@ func TestInstanceOpensItsOwnSessionsOnly(t *testing.T) {
 				t.Fatalf("%s: %v", path, err)
 			}
 			conn.CloseNow()
-			if _, resp, err := d.dialAs(as(t, "i-2"), path, query); err == nil || resp == nil || resp.StatusCode != http.StatusForbidden {
+			if _, resp, err := d.dialAs(as(t, "i-2"), path, query); err == nil || resp == nil ||
+				resp.StatusCode != http.StatusForbidden {
 				t.Errorf("%s of another instance: %v, %v", path, resp, err)
 			}
 		}
@@ -66,12 +70,16 @@ func TestReportsInAnothersName(t *testing.T) {
 		frame frame
 		taken bool
 	}{
-		"its own, by ARN":     {frame{acs.TelemetryMetadata{Cluster: clusterARN, ContainerInstance: ecs.ARN(region, account, ecs.TypeContainerInstance, "agt/1")}, "i-1"}, true},
-		"its own, by name":    {frame{acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: "1"}, "i-1"}, true},
-		"of another instance": {frame{acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: ecs.ARN(region, account, ecs.TypeContainerInstance, "agt/2")}, "i-1"}, false},
-		"of another cluster":  {frame{acs.TelemetryMetadata{Cluster: "other", ContainerInstance: "1"}, "i-1"}, false},
-		"signed by another":   {frame{acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: "1"}, "i-2"}, false},
-		"that names nobody":   {frame{acs.TelemetryMetadata{}, "i-1"}, true},
+		"its own, by ARN": {frame{acs.TelemetryMetadata{
+			Cluster: clusterARN, ContainerInstance: ecs.ARN(region, account, ecs.TypeContainerInstance, "agt/1"),
+		}, "i-1"}, true},
+		"its own, by name": {frame{acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: "1"}, "i-1"}, true},
+		"of another instance": {frame{acs.TelemetryMetadata{
+			Cluster: "agt", ContainerInstance: ecs.ARN(region, account, ecs.TypeContainerInstance, "agt/2"),
+		}, "i-1"}, false},
+		"of another cluster": {frame{acs.TelemetryMetadata{Cluster: "other", ContainerInstance: "1"}, "i-1"}, false},
+		"signed by another":  {frame{acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: "1"}, "i-2"}, false},
+		"that names nobody":  {frame{acs.TelemetryMetadata{}, "i-1"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, d *desk) {
@@ -84,7 +92,8 @@ func TestReportsInAnothersName(t *testing.T) {
 				}
 				defer conn.CloseNow()
 				for _, m := range []acs.Message{
-					&acs.PublishMetrics{Metadata: c.frame.said}, &acs.PublishHealth{Metadata: c.frame.said}, &acs.PublishInstanceStatus{Metadata: c.frame.said},
+					&acs.PublishMetrics{Metadata: c.frame.said}, &acs.PublishHealth{Metadata: c.frame.said},
+					&acs.PublishInstanceStatus{Metadata: c.frame.said},
 				} {
 					body, err := acs.Encode(m)
 					if err != nil {
@@ -92,7 +101,8 @@ func TestReportsInAnothersName(t *testing.T) {
 					}
 					handshake := httptest.NewRequest(http.MethodGet, "http://berth.test/tcs/ws?"+query.Encode(), nil)
 					headers := sigv4.SignFrame(handshake, as(t, c.frame.signer), region, "ecs", body, time.Now())
-					if err := conn.Write(t.Context(), websocket.MessageText, acs.JoinTelemetryFrame(headers, body)); err != nil && c.taken {
+					if err := conn.Write(t.Context(), websocket.MessageText,
+						acs.JoinTelemetryFrame(headers, body)); err != nil && c.taken {
 						t.Fatal(err)
 					}
 					if _, _, err := conn.Read(t.Context()); (err == nil) != c.taken {
@@ -108,7 +118,8 @@ func TestReportsInAnothersName(t *testing.T) {
 func TestFailedRenewalIsTriedAgainSoon(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
-		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a", func(t *ecs.Task) { t.LastStatus = ecs.Running })
+		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a",
+			func(t *ecs.Task) { t.LastStatus = ecs.Running })
 		p := d.connect(ci, "true")
 		expect[*acs.TaskManifest](p)
 		first := expect[*acs.RoleCredentialsUpdate](p)

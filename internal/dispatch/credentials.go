@@ -3,7 +3,7 @@ package dispatch
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
@@ -13,25 +13,25 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Credentials of a task's role live for credentialsLife and are renewed well before
-// their end, so that no container ever holds ones that are about to expire.
+// A role's credentials are valid for credentialsLife. They are renewed early enough that no
+// container has credentials that are about to expire.
 const (
 	credentialsLife  = 6 * time.Hour
 	credentialsRenew = 5 * time.Hour
 )
 
-// renewBackoff is how soon a renewal that failed is tried again.
+// renewBackoff returns the delays after renewals that failed.
 func renewBackoff() acs.Backoff {
 	return acs.Backoff{First: 5 * time.Second, Most: 5 * time.Minute, Factor: 2}
 }
 
-// renewal is when a task's credentials are to be renewed, and how often that has failed in a row.
+// renewal is when a task's credentials will be renewed, and how often that has failed in a row.
 type renewal struct {
 	due      time.Time
 	failures int
 }
 
-// next is the renewal after one at now, which failed or did not.
+// next returns the renewal that follows one at now, which may have failed.
 func (r renewal) next(now time.Time, failed bool) renewal {
 	if !failed {
 		return renewal{due: now.Add(credentialsRenew)}
@@ -39,12 +39,13 @@ func (r renewal) next(now time.Time, failed bool) renewal {
 	return renewal{due: now.Add(renewBackoff().Wait(r.failures, 0)), failures: r.failures + 1}
 }
 
-// roles are the task's and its execution role, as ARNs; "" for none.
+// roles returns the task role and the execution role, as ARNs; "" for none.
 func roles(t *ecs.Task, def *ecs.TaskDefinition) (task, execution string) {
-	return roleARN(t, cmp.Or(t.Overrides.TaskRoleARN, def.TaskRoleARN)), roleARN(t, cmp.Or(t.Overrides.ExecutionRoleARN, def.ExecutionRoleARN))
+	return roleARN(t, cmp.Or(t.Overrides.TaskRoleARN, def.TaskRoleARN)),
+		roleARN(t, cmp.Or(t.Overrides.ExecutionRoleARN, def.ExecutionRoleARN))
 }
 
-// roleARN completes a role that is given by its name.
+// roleARN returns the ARN of a role that may be given by name.
 func roleARN(t *ecs.Task, role string) string {
 	if role == "" || arn.Is(role) {
 		return role
@@ -65,15 +66,17 @@ func (s *session) mint(role, id string, t *ecs.Task, now time.Time) (*acs.RoleCr
 		return nil, err
 	}
 	return &acs.RoleCredentials{
-		ID: id, RoleARN: role, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
-		Expiration: c.Expiration.UTC().Format(time.RFC3339),
+		ID: id, RoleARN: role, AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey,
+		SessionToken: c.SessionToken,
+		Expiration:   c.Expiration.UTC().Format(time.RFC3339),
 	}, nil
 }
 
-// addCredentials puts the credentials of both roles into a payload.
+// addCredentials adds the credentials of both roles to a payload.
 func (s *session) addCredentials(task *acs.Task, t *ecs.Task, def *ecs.TaskDefinition, now time.Time) (err error) {
-	if missing := launch.MissingRole(&s.d.cfg.Store.View().Tables, arn.Account(t.TaskARN), def, t.Overrides); missing != "" {
-		return fmt.Errorf("there is no role %s", missing)
+	if missing := launch.MissingRole(&s.d.cfg.Store.View().Tables, arn.Account(t.TaskARN), def,
+		t.Overrides); missing != "" {
+		return errors.New(launch.CannotAssume(missing))
 	}
 	role, execution := roles(t, def)
 	if task.RoleCredentials, err = s.mint(role, t.CredentialsID, t, now); err != nil {
@@ -84,18 +87,19 @@ func (s *session) addCredentials(task *acs.Task, t *ecs.Task, def *ecs.TaskDefin
 	return err
 }
 
-// renewCredentials sends fresh credentials when they are due: before the old ones
-// end, and at once to an agent that says it has none (ecs-agent.md 8). It returns
-// when they are due next.
-func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t *ecs.Task, sentNow string, now time.Time) (time.Time, error) {
+// renewCredentials sends new credentials when they are due: before the old ones expire, and at once
+// to an agent that reports it has none (ecs-agent.md 8). It returns when they are due next.
+func (s *session) renewCredentials(
+	ctx context.Context, snap *state.Snapshot, t *ecs.Task, sentNow string, now time.Time,
+) (time.Time, error) {
 	last, known := s.renewals[t.TaskARN]
 	due := last.due
 	switch {
 	case t.CredentialsID == "" && t.ExecutionCredentialsID == "" || sentNow == acs.DesiredRunning || !reported(t):
-		return time.Time{}, nil // a report, if one is missing, is a change and asks again
+		return time.Time{}, nil // a missing report arrives as a change, which calls this again
 	case !known && !s.hello.sendCredentials:
-		// Sent by an earlier session. They live for an hour after the
-		// renewal was due, whenever that was.
+		// An earlier session sent them. They are valid for an hour after the renewal was due,
+		// whenever that was.
 		due = now.Add(credentialsLife - credentialsRenew)
 		s.renewals[t.TaskARN] = renewal{due: due}
 		return due, nil
@@ -114,11 +118,12 @@ func (s *session) renewCredentials(ctx context.Context, snap *state.Snapshot, t 
 		c, err := s.mint(r.arn, r.id, t, now)
 		if err != nil || c == nil {
 			if failed = failed || err != nil; err != nil {
-				s.log.Error("credentials cannot be renewed", "task", t.TaskARN, "error", err)
+				s.log.Error("credentials could not be renewed", "task", t.TaskARN, "error", err)
 			}
 			continue
 		}
-		m := &acs.RoleCredentialsUpdate{MessageID: messageID(), TaskARN: t.TaskARN, ClusterARN: t.ClusterARN, RoleType: r.kind, Credentials: c}
+		m := &acs.RoleCredentialsUpdate{MessageID: messageID(), TaskARN: t.TaskARN, ClusterARN: t.ClusterARN,
+			RoleType: r.kind, Credentials: c}
 		if err := s.write(ctx, m); err != nil {
 			return due, err
 		}

@@ -7,9 +7,11 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 )
 
-// discoverPollEndpoint names the two websockets. Agents keep the answer for twelve
-// hours; it is where they found the API, which is stable.
-func (d *Dispatcher) discoverPollEndpoint(_ context.Context, call *awswire.Call, _ *shape.DiscoverPollEndpointInput) (*shape.DiscoverPollEndpointOutput, error) {
+// discoverPollEndpoint returns the URLs of the two websockets. Agents keep the answer for twelve
+// hours. The host is the one under which the agent found the API, which does not change.
+func (d *Dispatcher) discoverPollEndpoint(
+	_ context.Context, call *awswire.Call, _ *shape.DiscoverPollEndpointInput,
+) (*shape.DiscoverPollEndpointOutput, error) {
 	base := d.cfg.Scheme + "://" + call.Host
 	return &shape.DiscoverPollEndpointOutput{Endpoint: new(base + "/acs"), TelemetryEndpoint: new(base + "/tcs")}, nil
 }

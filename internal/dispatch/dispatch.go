@@ -19,7 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Verifier proves who opens a session and who signed a telemetry frame.
+// Verifier checks who opens a session and who signed a telemetry frame.
 type Verifier interface {
 	Verify(r *http.Request, payloadHash string, now time.Time) (sigv4.Identity, error)
 	VerifyFrame(handshake *http.Request, header http.Header, payload []byte, now time.Time) (sigv4.Identity, error)
@@ -30,37 +30,38 @@ type Minter interface {
 	Mint(roleARN, session string, expires time.Time) (identity.Credentials, error)
 }
 
-// Metrics takes in what tasks use. Observe must be quick.
+// Metrics receives what tasks use. Observe must be quick.
 type Metrics interface {
 	Observe(u Usage)
 }
 
-// Config is what a Dispatcher works with. Store, Verifier and Minter are needed.
+// Config is what a Dispatcher needs. Store, Verifier and Minter must be set.
 type Config struct {
 	Store    *state.Store
 	Verifier Verifier
 	Minter   Minter
-	// Metrics may be nil: then measurements are acknowledged and dropped.
+	// Metrics may be nil: measurements are then acknowledged and dropped.
 	Metrics Metrics
-	// Hosts are names that containers are to resolve, such as those of load balancers and caches, sorted; nil for none.
+	// Hosts returns the names that containers must be able to resolve, such as those of load
+	// balancers and caches, sorted; it may be nil.
 	Hosts func(t *state.Tables) []acs.HostEntry
-	// EndpointURL is put into containers as AWS_ENDPOINT_URL unless they set it; ""
-	// leaves it out.
+	// EndpointURL is the value of AWS_ENDPOINT_URL for containers that do not set it; "" leaves it
+	// out.
 	EndpointURL string
-	// Scheme of the session endpoints, "http" unless set.
+	// Scheme is the scheme of the session endpoints; "" means "http".
 	Scheme string
-	// LostAfter is how long an agent may be away before it counts as disconnected
-	// (10 s unless set), StartGrace the same after a start of the control plane (30 s).
+	// LostAfter is how long an agent may be without a session before it counts as disconnected; 0
+	// means 10 s. StartGrace is the same after a start of the control plane; 0 means 30 s.
 	LostAfter, StartGrace time.Duration
 	Logger                *slog.Logger
 }
 
-// Dispatcher is the control plane's end of all sessions.
+// Dispatcher is the control plane's end of all sessions with agents.
 type Dispatcher struct {
 	cfg      Config
 	store    *state.Store
 	log      *slog.Logger
-	work     sync.WaitGroup // sessions under way
+	work     sync.WaitGroup // running sessions
 	presence *presence
 
 	mu       sync.Mutex // guards what follows
@@ -87,12 +88,12 @@ func New(cfg Config) *Dispatcher {
 	return d
 }
 
-// errReplaced ends a session whose agent has opened a newer one.
+// errReplaced ends a session when its agent has opened a newer one.
 var errReplaced = errors.New("the agent has opened a newer session")
 
-// Run serves sessions until ctx ends, and waits for them.
+// Run serves sessions until ctx is cancelled, and waits for them.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	sub := d.store.Subscribe(dirty)
+	sub := state.Subscribe(d.store, dirty)
 	defer sub.Close()
 	d.mu.Lock()
 	d.ctx = ctx
@@ -111,51 +112,60 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		}
 		d.mu.Lock()
 		for _, key := range keys {
-			if s := d.sessions[key]; s != nil {
-				s.wake()
+			if s := d.sessions[key.instance]; s != nil {
+				s.wake(key.task)
 			}
 		}
 		if slices.Contains(keys, everyone) {
 			for _, s := range d.sessions {
-				s.wake()
+				s.wake("")
 			}
 		}
 		d.mu.Unlock()
 	}
 }
 
-// everyone stands for all sessions: names that containers resolve have changed.
-const everyone = ""
+// concern names what a change concerns, by ARNs: a task on a container instance, or the instance
+// itself if task is "".
+type concern struct{ instance, task string }
 
-// dirty names the container instance whose session a change concerns.
-func dirty(c state.Change) []string {
-	switch v := c.New.(type) {
-	case *ecs.Task:
-		if v != nil {
-			return []string{v.ContainerInstanceARN}
-		}
-		if old, ok := c.Old.(*ecs.Task); ok && old != nil {
-			return []string{old.ContainerInstanceARN}
-		}
-	case *ecs.ContainerInstance:
-		return []string{c.Key}
-	case *elb.LoadBalancer, *cache.Cluster, *fleet.Block:
-		return []string{everyone}
+// everyone stands for all sessions: the names that containers resolve have changed.
+var everyone = concern{}
+
+func dirty(c state.Change, _ *state.Snapshot) []concern {
+	switch c := c.(type) {
+	case state.Changed[ecs.Task]:
+		return []concern{{c.Last().ContainerInstanceARN, c.Key}}
+	case state.Changed[ecs.ContainerInstance]:
+		return []concern{{c.Key, ""}}
+	case state.Changed[elb.LoadBalancer], state.Changed[cache.Cluster], state.Changed[fleet.Block]:
+		return []concern{everyone}
 	}
 	return nil
 }
 
-// enter takes a session up in the place of an older one of the same instance. The
-// context it returns ends with Run; leave must be called at the session's end. It
-// returns nil while Run is not running.
+// begin adds a session to those that Run waits for, and returns the context that is cancelled when
+// Run ends; nil while Run is not running. The caller holds d.mu, and calls d.work.Done at the end of
+// the session.
+func (d *Dispatcher) begin() context.Context {
+	if d.ctx == nil || d.ctx.Err() != nil {
+		return nil
+	}
+	d.work.Add(1)
+	return d.ctx
+}
+
+// enter registers a session, which replaces an older one of the same instance. The context that it
+// returns is cancelled when Run ends; leave must be called when the session ends. enter returns nil
+// while Run is not running.
 func (d *Dispatcher) enter(instance string, s *session) (ctx context.Context, leave func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.ctx == nil || d.ctx.Err() != nil {
+	running := d.begin()
+	if running == nil {
 		return nil, nil
 	}
-	d.work.Add(1)
-	ctx, cancel := context.WithCancelCause(d.ctx)
+	ctx, cancel := context.WithCancelCause(running)
 	s.end = cancel
 	if old := d.sessions[instance]; old != nil {
 		old.end(errReplaced)

@@ -12,13 +12,13 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// dockerAPI is the version of the Docker API the documents are written in.
+// dockerAPI is the version of the Docker API for which the documents are written.
 const dockerAPI = "1.29"
 
 const awslogs = "awslogs"
 
-// dockerDocument is Docker's Config, as far as a task definition reaches it
-// (ecs-agent.md 5.3).
+// dockerDocument is Docker's Config, with the fields that a task definition can set (ecs-agent.md
+// 5.3).
 type dockerDocument struct {
 	User            string             `json:",omitempty"`
 	WorkingDir      string             `json:",omitempty"`
@@ -30,7 +30,7 @@ type dockerDocument struct {
 	Healthcheck     *dockerHealthcheck `json:",omitempty"`
 }
 
-// dockerHealthcheck has its times in nanoseconds.
+// dockerHealthcheck is a health check; its times are in nanoseconds.
 type dockerHealthcheck struct {
 	Test        []string
 	Interval    time.Duration
@@ -81,7 +81,9 @@ type dockerDevice struct {
 
 const mib = 1 << 20
 
-func dockerConfig(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDefinition, o options) (acs.DockerConfig, error) {
+func dockerConfig(
+	t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDefinition, o options,
+) (acs.DockerConfig, error) {
 	config, err := json.Marshal(configDocument(c))
 	if err != nil {
 		return acs.DockerConfig{}, err
@@ -95,12 +97,13 @@ func dockerConfig(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDefinitio
 
 func configDocument(c ecs.ContainerDefinition) dockerDocument {
 	out := dockerDocument{
-		User: c.User, WorkingDir: c.WorkingDirectory, Hostname: c.Hostname, Labels: c.DockerLabels, Tty: c.PseudoTerminal,
-		OpenStdin: c.Interactive, NetworkDisabled: c.DisableNetworking,
+		User: c.User, WorkingDir: c.WorkingDirectory, Hostname: c.Hostname, Labels: c.DockerLabels,
+		Tty: c.PseudoTerminal, OpenStdin: c.Interactive, NetworkDisabled: c.DisableNetworking,
 	}
 	if h := c.HealthCheck; h != nil {
 		out.Healthcheck = &dockerHealthcheck{
-			Test: h.Command, Interval: seconds(h.Interval), Timeout: seconds(h.Timeout), Retries: h.Retries, StartPeriod: seconds(h.StartPeriod),
+			Test: h.Command, Interval: seconds(h.Interval), Timeout: seconds(h.Timeout), Retries: h.Retries,
+			StartPeriod: seconds(h.StartPeriod),
 		}
 	}
 	return out
@@ -110,11 +113,12 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 func hostConfigDocument(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDefinition, o options) hostDocument {
 	out := hostDocument{
-		LogConfig: logConfig(t, c, o.reach), MemoryReservation: int64(c.MemoryReservation) * mib, Privileged: c.Privileged,
-		ReadonlyRootfs: c.ReadonlyRootFilesystem, DNS: c.DNSServers, DNSSearch: c.DNSSearchDomains, SecurityOpt: c.DockerSecurityOptions,
+		LogConfig: logConfig(t, c, o.reach), MemoryReservation: int64(c.MemoryReservation) * mib,
+		Privileged: c.Privileged, ReadonlyRootfs: c.ReadonlyRootFilesystem, DNS: c.DNSServers,
+		DNSSearch: c.DNSSearchDomains, SecurityOpt: c.DockerSecurityOptions,
 	}
 	if def.NetworkMode != ecs.NetworkAwsvpc {
-		out.NetworkMode = def.NetworkMode // Amazon's agent takes it from here alone
+		out.NetworkMode = def.NetworkMode // Amazon's agent reads it here only
 	}
 	if def.PIDMode == "host" {
 		out.PidMode = def.PIDMode
@@ -157,10 +161,11 @@ func (out *hostDocument) addLinux(c ecs.ContainerDefinition) {
 		if out.Tmpfs == nil {
 			out.Tmpfs = map[string]string{}
 		}
-		out.Tmpfs[m.ContainerPath] = strings.Join(append([]string{fmt.Sprintf("size=%dm", m.Size)}, m.MountOptions...), ",")
+		out.Tmpfs[m.ContainerPath] = strings.Join(
+			append([]string{fmt.Sprintf("size=%dm", m.Size)}, m.MountOptions...), ",")
 	}
 	if p.MaxSwap == nil || c.Memory == 0 {
-		return // the machine's own setting (swappiness means nothing without maxSwap)
+		return // the machine's own setting applies (swappiness has no effect without maxSwap)
 	}
 	out.MemorySwap = new(int64(c.Memory+*p.MaxSwap) * mib)
 	if p.Swappiness != nil {
@@ -168,7 +173,7 @@ func (out *hostDocument) addLinux(c ecs.ContainerDefinition) {
 	}
 }
 
-// device writes a device; its permissions are all unless named.
+// device returns a device; without named permissions it has all.
 func device(d ecs.Device) dockerDevice {
 	out := dockerDevice{PathOnHost: d.HostPath, PathInContainer: d.ContainerPath, CgroupPermissions: "rwm"}
 	if out.PathInContainer == "" {
@@ -183,8 +188,8 @@ func device(d ecs.Device) dockerDevice {
 	return out
 }
 
-// logConfig names the log stream as ECS does (ecs.md 7.10); Docker's awslogs driver
-// knows no prefixes. It is told where this control plane's CloudWatch Logs are.
+// logConfig names the log stream as ECS does (ecs.md 7.10), because Docker's awslogs driver has no
+// prefixes. It also sets the endpoint of this control plane's CloudWatch Logs.
 func logConfig(t *ecs.Task, c ecs.ContainerDefinition, r *reach) dockerLog {
 	if c.LogConfiguration == nil {
 		return dockerLog{Type: "json-file", Config: map[string]string{}}

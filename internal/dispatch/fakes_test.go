@@ -62,7 +62,9 @@ func newWorld(t *testing.T, change func(*dispatch.Config)) *world {
 	}
 	w.d = dispatch.New(cfg)
 	api, err := awswire.NewHandler(awswire.Config{Verifier: verifier, Logger: log}, awswire.Service{
-		Name: "ecs", Protocol: awswire.JSON11, TargetPrefix: "AmazonEC2ContainerServiceV20141113", Operations: w.d.Operations(),
+		Name: "ecs", Protocols: []awswire.Protocol{awswire.JSON11},
+		TargetPrefix: "AmazonEC2ContainerServiceV20141113",
+		Operations:   w.d.Operations(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +125,7 @@ func (w *world) listen(l net.Listener) (stop func()) {
 // wait waits until a task of the store satisfies ok; the context of the test is the limit.
 func (w *world) wait(arn, what string, ok func(*ecs.Task) bool) *ecs.Task {
 	w.t.Helper()
-	sub := w.store.Subscribe(func(c state.Change) []string { return []string{"all"} })
+	sub := state.Subscribe(w.store, func(state.Change, *state.Snapshot) []string { return []string{"all"} })
 	defer sub.Close()
 	for {
 		if t, found := w.store.View().Tasks.Get(arn); found && ok(t) {
@@ -144,7 +146,7 @@ func (w *world) waitStatus(arn string, s ecs.TaskStatus) *ecs.Task {
 // waitInstance waits until there is a connected container instance.
 func (w *world) waitInstance() *ecs.ContainerInstance {
 	w.t.Helper()
-	sub := w.store.Subscribe(func(c state.Change) []string { return []string{"all"} })
+	sub := state.Subscribe(w.store, func(state.Change, *state.Snapshot) []string { return []string{"all"} })
 	defer sub.Close()
 	for {
 		for ci := range w.store.View().ContainerInstances.All() {
@@ -178,8 +180,9 @@ func (w *world) define(d *ecs.TaskDefinition) *ecs.TaskDefinition {
 func (w *world) place(ci *ecs.ContainerInstance, d *ecs.TaskDefinition, id string, change func(*ecs.Task)) string {
 	arn := ecs.ARN(region, account, ecs.TypeTask, "agt/"+id)
 	t := &ecs.Task{
-		TaskARN: arn, ClusterARN: clusterARN, TaskDefinitionARN: d.TaskDefinitionARN, ContainerInstanceARN: ci.ContainerInstanceARN,
-		Group: "family:" + d.Family, LaunchType: "EC2", Need: d.Need(ecs.Overrides{}), LastStatus: ecs.Pending, DesiredStatus: ecs.Running,
+		TaskARN: arn, ClusterARN: clusterARN, TaskDefinitionARN: d.TaskDefinitionARN,
+		ContainerInstanceARN: ci.ContainerInstanceARN, Group: "family:" + d.Family,
+		LaunchType: "EC2", Need: d.Need(ecs.Overrides{}), LastStatus: ecs.Pending, DesiredStatus: ecs.Running,
 		HealthStatus: ecs.UnknownHealth, CreatedAt: time.Now(), Version: 1,
 	}
 	if d.TaskRoleARN != "" {
@@ -187,8 +190,8 @@ func (w *world) place(ci *ecs.ContainerInstance, d *ecs.TaskDefinition, id strin
 	}
 	for _, c := range d.ContainerDefinitions {
 		t.Containers = append(t.Containers, ecs.Container{
-			ContainerARN: "arn:aws:ecs:us-east-1:123456789012:container/agt/" + id + "/" + c.Name, TaskARN: arn, Name: c.Name, Image: c.Image,
-			LastStatus: ecs.Pending, HealthStatus: ecs.UnknownHealth,
+			ContainerARN: "arn:aws:ecs:us-east-1:123456789012:container/agt/" + id + "/" + c.Name, TaskARN: arn,
+			Name: c.Name, Image: c.Image, LastStatus: ecs.Pending, HealthStatus: ecs.UnknownHealth,
 		})
 	}
 	if change != nil {

@@ -10,14 +10,16 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// An agent whose data directory was lost ends what its earlier life has left, before it takes tasks on that want the same ports. Containers of other agents
-// of the machine are none of its business, and a new start with the data directory changes nothing.
+// An agent whose data directory was lost ends what its earlier life has left, before it takes tasks
+// on that want the same ports. Containers of other agents of the machine are none of its business,
+// and a new start with the data directory changes nothing.
 func TestLostDataDirectoryLeavesNoContainers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, 1, func(c *agent.Config) { c.InstanceID = "i-1" })
 		left := func(name, instance string) string {
 			id, err := r.engine.Create(t.Context(), runtime.Spec{
-				Name: name, Image: "serve:1", Labels: map[string]string{engine.LabelInstance: instance, engine.LabelTask: "arn:aws:ecs:us-east-1:1:task/agt/" + name},
+				Name: name, Image: "serve:1", Labels: map[string]string{engine.LabelInstance: instance,
+					engine.LabelTask: "arn:aws:ecs:us-east-1:1:task/agt/" + name},
 			})
 			if err == nil {
 				err = r.engine.Start(t.Context(), id)

@@ -8,17 +8,17 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// Report is what an agent says of a task.
+// Report is what an agent reports about a task.
 type Report struct {
-	Status     ecs.TaskStatus // PENDING, RUNNING, STOPPED, or "" to say nothing of the task as a whole
+	Status     ecs.TaskStatus // PENDING, RUNNING, STOPPED, or "" for nothing about the task as a whole
 	Reason     string
 	Containers []ContainerReport // in the order in which they happened
-	Attached   []string          // ids of attachments that are there
+	Attached   []string          // ids of attachments that now exist
 
 	PullStartedAt, PullStoppedAt, ExecutionStoppedAt time.Time
 }
 
-// ContainerReport is what an agent says of a container.
+// ContainerReport is what an agent reports about a container.
 type ContainerReport struct {
 	Name        string
 	Status      ecs.TaskStatus
@@ -29,11 +29,11 @@ type ContainerReport struct {
 	Bindings    []ecs.NetworkBinding
 }
 
-// reasonEssential is AWS's sentence (ecs.md 1.5.4).
+// reasonEssential is AWS's text (ecs.md 1.5.4).
 const reasonEssential = "Essential container in task exited"
 
-// observe returns the task as it is after a report, t itself if that changes
-// nothing. Nothing in it ever moves back, whatever comes in whatever order.
+// observe returns the task as it is after a report; t itself if nothing changes. Nothing in a task
+// ever moves back, in whatever order reports arrive.
 func observe(t *ecs.Task, def *ecs.TaskDefinition, r Report, now time.Time) *ecs.Task {
 	if t.LastStatus == ecs.Stopped {
 		return t
@@ -75,12 +75,12 @@ func taskHealth(def *ecs.TaskDefinition, t *ecs.Task) string {
 	return ecs.TaskHealth(def, t.Containers)
 }
 
-// containerOrder is how far a container has come.
+// containerOrder returns how far a container has come.
 func containerOrder(s ecs.TaskStatus) int {
 	return slices.Index([]ecs.TaskStatus{ecs.Pending, ecs.Running, ecs.Stopped}, s)
 }
 
-// observeContainer takes a report in and tells whether it said anything new.
+// observeContainer applies a report to a container and returns whether anything changed.
 func observeContainer(c *ecs.Container, r ContainerReport) bool {
 	if containerOrder(r.Status) < containerOrder(c.LastStatus) || c.LastStatus == ecs.Stopped {
 		return false
@@ -99,16 +99,18 @@ func observeContainer(c *ecs.Container, r ContainerReport) bool {
 	if moved || r.Reason != "" {
 		c.Reason = r.Reason
 	}
-	return moved || before.RuntimeID != c.RuntimeID || before.ImageDigest != c.ImageDigest || before.Reason != c.Reason ||
+	return moved || before.RuntimeID != c.RuntimeID || before.ImageDigest != c.ImageDigest ||
+		before.Reason != c.Reason ||
 		!slices.Equal(before.NetworkBindings, c.NetworkBindings)
 }
 
-// observeTimes keeps the first value of each (ecs.md 1.5.2).
+// observeTimes keeps the first report of each time (ecs.md 1.5.2).
 func observeTimes(t *ecs.Task, r Report) (changed bool) {
 	for _, at := range []struct {
 		have *time.Time
 		said time.Time
-	}{{&t.PullStartedAt, r.PullStartedAt}, {&t.PullStoppedAt, r.PullStoppedAt}, {&t.ExecutionStoppedAt, r.ExecutionStoppedAt}} {
+	}{{&t.PullStartedAt, r.PullStartedAt}, {&t.PullStoppedAt, r.PullStoppedAt},
+		{&t.ExecutionStoppedAt, r.ExecutionStoppedAt}} {
 		if at.have.IsZero() && !at.said.IsZero() {
 			*at.have, changed = at.said, true
 		}
@@ -132,8 +134,8 @@ const (
 	deleted  = "DELETED"
 )
 
-// hold notes why a task that has not started yet is waiting, in the reasons of its
-// containers; "" says that it goes on.
+// hold writes why a task that has not started yet waits, as the reason of its containers; "" means
+// that it no longer waits.
 func hold(t *ecs.Task, reason string) *ecs.Task {
 	c := *t
 	c.Containers = slices.Clone(t.Containers)
@@ -150,8 +152,8 @@ func hold(t *ecs.Task, reason string) *ecs.Task {
 	return &c
 }
 
-// runs moves a task to RUNNING, or to ACTIVATING if load balancers must know it
-// first; control/target then moves it on.
+// runs moves a task to RUNNING. If load balancers must know it first, it moves to ACTIVATING, and
+// control/target then moves it on.
 func runs(t *ecs.Task, now time.Time) *ecs.Task {
 	next := ecs.Running
 	if len(t.LoadBalancers) > 0 {
@@ -169,7 +171,7 @@ func runs(t *ecs.Task, now time.Time) *ecs.Task {
 	return &c
 }
 
-// stopped ends a task. If nobody asked for that, the agent's account says why
+// stopped ends a task. If nobody asked for that, the reason comes from the agent's report
 // (ecs-agent.md 6.2).
 func stopped(t *ecs.Task, def *ecs.TaskDefinition, reason string, now time.Time) *ecs.Task {
 	code, why := ecs.EssentialContainerExited, reasonEssential
@@ -184,14 +186,14 @@ func stopped(t *ecs.Task, def *ecs.TaskDefinition, reason string, now time.Time)
 	return &c
 }
 
-// up tells whether the task was ever seen running.
+// up reports whether the task was ever seen running.
 func up(t *ecs.Task) bool {
 	return !t.StartedAt.IsZero() || ecs.Pending.Before(t.LastStatus) && t.LastStatus.Before(ecs.Deactivating)
 }
 
-// exited tells whether an essential container came far enough to exit: the task
-// has run then, although nobody saw it. It says nothing when the agent has a reason
-// of its own: then others may have exited because the task could not start.
+// exited reports whether an essential container got so far that it could exit: then the task has
+// run, although nobody saw it. It is false if the agent gives a reason of its own: then containers
+// may have exited because the task could not start.
 func exited(t *ecs.Task, def *ecs.TaskDefinition) bool {
 	for _, c := range t.Containers {
 		essential := def == nil || def.Container(c.Name) != nil && def.Container(c.Name).Essential
@@ -202,8 +204,8 @@ func exited(t *ecs.Task, def *ecs.TaskDefinition) bool {
 	return false
 }
 
-// failure is the reason of a task that did not start: its own, else the first one
-// of a container.
+// failure returns why a task did not start: the report's own reason, else the first one of a
+// container.
 func failure(t *ecs.Task, reason string) string {
 	if reason != "" {
 		return reason
@@ -216,8 +218,8 @@ func failure(t *ecs.Task, reason string) string {
 	return "Task failed to start"
 }
 
-// observeHealth returns the task with the health of one of its containers, t itself
-// if that is known.
+// observeHealth returns the task with the health of some of its containers; t itself if nothing
+// changes.
 func observeHealth(t *ecs.Task, def *ecs.TaskDefinition, health map[string]string) *ecs.Task {
 	if t.LastStatus == ecs.Stopped {
 		return t

@@ -14,9 +14,11 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func pending(containers ...ecs.ContainerDefinition) (*ecs.Task, *ecs.TaskDefinition) {
 	d := &ecs.TaskDefinition{Family: "f", Revision: 1, ContainerDefinitions: containers}
-	t := &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:123456789012:task/agt/1", LastStatus: ecs.Pending, DesiredStatus: ecs.Running, CreatedAt: epoch}
+	t := &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:123456789012:task/agt/1", LastStatus: ecs.Pending,
+		DesiredStatus: ecs.Running, CreatedAt: epoch}
 	for _, c := range containers {
-		t.Containers = append(t.Containers, ecs.Container{Name: c.Name, LastStatus: ecs.Pending, HealthStatus: ecs.UnknownHealth})
+		t.Containers = append(t.Containers,
+			ecs.Container{Name: c.Name, LastStatus: ecs.Pending, HealthStatus: ecs.UnknownHealth})
 	}
 	return t, d
 }
@@ -42,7 +44,9 @@ func TestStateOnlyMovesForward(t *testing.T) {
 			case 0:
 				next = task.Stop(ecs.UserInitiated, "why", now)
 			case 1:
-				next = dispatch.ObserveHealth(task, d, map[string]string{"a": rapid.SampledFrom([]string{ecs.Healthy, ecs.Unhealthy}).Draw(t, "health")})
+				next = dispatch.ObserveHealth(task, d, map[string]string{
+					"a": rapid.SampledFrom([]string{ecs.Healthy, ecs.Unhealthy}).Draw(t, "health"),
+				})
 			default:
 				next = dispatch.Observe(task, d, anyReport().Draw(t, "report"), now)
 			}
@@ -60,10 +64,13 @@ func TestStateOnlyMovesForward(t *testing.T) {
 func anyReport() *rapid.Generator[dispatch.Report] {
 	status := rapid.SampledFrom([]ecs.TaskStatus{ecs.Pending, ecs.Running, ecs.Stopped})
 	return rapid.Custom(func(t *rapid.T) dispatch.Report {
-		r := dispatch.Report{Status: status.Draw(t, "status"), Reason: rapid.SampledFrom([]string{"", "x"}).Draw(t, "reason")}
+		r := dispatch.Report{
+			Status: status.Draw(t, "status"), Reason: rapid.SampledFrom([]string{"", "x"}).Draw(t, "reason"),
+		}
 		for range rapid.IntRange(0, 3).Draw(t, "containers") {
 			c := dispatch.ContainerReport{
-				Name: rapid.SampledFrom([]string{"a", "b", "?"}).Draw(t, "name"), Status: status.Draw(t, "container status"), RuntimeID: "id",
+				Name:   rapid.SampledFrom([]string{"a", "b", "?"}).Draw(t, "name"),
+				Status: status.Draw(t, "container status"), RuntimeID: "id",
 			}
 			if c.Status == ecs.Stopped {
 				c.ExitCode = new(rapid.IntRange(0, 2).Draw(t, "exit code"))
@@ -90,7 +97,9 @@ func TestHowTasksEnd(t *testing.T) {
 	}{
 		"an essential container exits": {
 			reports: []dispatch.Report{
-				{Status: ecs.Running, Containers: []dispatch.ContainerReport{{Name: "a", Status: ecs.Running, RuntimeID: "id"}}},
+				{Status: ecs.Running, Containers: []dispatch.ContainerReport{
+					{Name: "a", Status: ecs.Running, RuntimeID: "id"},
+				}},
 				{Status: ecs.Stopped, Containers: []dispatch.ContainerReport{exited(3)}},
 			},
 			code: ecs.EssentialContainerExited, reason: "Essential container in task exited", started: true,
@@ -107,18 +116,21 @@ func TestHowTasksEnd(t *testing.T) {
 		},
 		"another container never becomes healthy": {
 			reports: []dispatch.Report{{
-				Status: ecs.Stopped, Reason: `TaskFailedToStart: container "b" cannot start: container "a" was not HEALTHY after its startTimeout of 3 seconds`,
+				Status: ecs.Stopped, Reason: `TaskFailedToStart: container "b" cannot start: container "a" ` +
+					`was not HEALTHY after its startTimeout of 3 seconds`,
 				Containers: []dispatch.ContainerReport{exited(137)},
 			}},
-			code: ecs.TaskFailedToStart, reason: `TaskFailedToStart: container "b" cannot start: container "a" was not HEALTHY after its startTimeout of 3 seconds`,
+			code: ecs.TaskFailedToStart, reason: `TaskFailedToStart: container "b" cannot start: container ` +
+				`"a" was not HEALTHY after its startTimeout of 3 seconds`,
 		},
 		"the agent cannot make sense of it": {
 			reports: []dispatch.Report{{Status: ecs.Stopped, Reason: "UnrecogniedTaskError: x"}},
 			code:    ecs.TaskFailedToStart, reason: "UnrecogniedTaskError: x",
 		},
 		"somebody stopped it": {
-			reports: []dispatch.Report{{Status: ecs.Running}, {Status: ecs.Stopped, Containers: []dispatch.ContainerReport{exited(137)}}},
-			stop:    true, code: ecs.UserInitiated, reason: "because", started: true,
+			reports: []dispatch.Report{{Status: ecs.Running},
+				{Status: ecs.Stopped, Containers: []dispatch.ContainerReport{exited(137)}}},
+			stop: true, code: ecs.UserInitiated, reason: "because", started: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +141,8 @@ func TestHowTasksEnd(t *testing.T) {
 				}
 				task = dispatch.Observe(task, d, r, epoch.Add(time.Minute))
 			}
-			if task.LastStatus != ecs.Stopped || task.DesiredStatus != ecs.Stopped || task.StopCode != c.code || task.StoppedReason != c.reason {
+			if task.LastStatus != ecs.Stopped || task.DesiredStatus != ecs.Stopped ||
+				task.StopCode != c.code || task.StoppedReason != c.reason {
 				t.Errorf("it is %s, %s %q", task.LastStatus, task.StopCode, task.StoppedReason)
 			}
 			if task.StartedAt.IsZero() == c.started || task.StoppedAt.IsZero() {
@@ -155,22 +168,28 @@ func TestContainerEventsApplyInOrder(t *testing.T) {
 	task, d := pending(essential("a"), ecs.ContainerDefinition{Name: "init"})
 	bindings := []ecs.NetworkBinding{{BindIP: "0.0.0.0", ContainerPort: 80, HostPort: 32768, Protocol: "tcp"}}
 	task = dispatch.Observe(task, d, dispatch.Report{Status: ecs.Pending, Containers: []dispatch.ContainerReport{
-		{Name: "init", Status: ecs.Running, RuntimeID: "i", Bindings: bindings}, {Name: "init", Status: ecs.Stopped, RuntimeID: "i", ExitCode: new(0)},
+		{Name: "init", Status: ecs.Running, RuntimeID: "i", Bindings: bindings},
+		{Name: "init", Status: ecs.Stopped, RuntimeID: "i", ExitCode: new(0)},
 	}}, epoch)
 	c := task.Containers[1]
-	if task.LastStatus != ecs.Pending || c.LastStatus != ecs.Stopped || c.ExitCode == nil || len(c.NetworkBindings) != 1 {
+	if task.LastStatus != ecs.Pending || c.LastStatus != ecs.Stopped || c.ExitCode == nil ||
+		len(c.NetworkBindings) != 1 {
 		t.Errorf("task %s, container %+v", task.LastStatus, c)
 	}
 }
 
-// A waiting task says why, and no longer once it goes on.
+// A waiting task has a reason, which is removed when it no longer waits.
 func TestHoldIsToldAndForgotten(t *testing.T) {
 	task, d := pending(essential("a"))
-	task = dispatch.Observe(task, d, dispatch.Report{Status: ecs.Pending, Reason: "the container runtime cannot be reached"}, epoch)
+	task = dispatch.Observe(task, d, dispatch.Report{
+		Status: ecs.Pending, Reason: "the container runtime cannot be reached",
+	}, epoch)
 	if task.Containers[0].Reason != "the container runtime cannot be reached" {
 		t.Errorf("container %+v", task.Containers[0])
 	}
-	task = dispatch.Observe(task, d, dispatch.Report{Status: ecs.Running, Containers: []dispatch.ContainerReport{{Name: "a", Status: ecs.Running}}}, epoch)
+	task = dispatch.Observe(task, d, dispatch.Report{
+		Status: ecs.Running, Containers: []dispatch.ContainerReport{{Name: "a", Status: ecs.Running}},
+	}, epoch)
 	if task.Containers[0].Reason != "" {
 		t.Errorf("container %+v", task.Containers[0])
 	}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"strings"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/ecs"
@@ -10,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Operations are the actions of the ECS API that agents call.
+// Operations returns the actions of the ECS API that agents call.
 func (d *Dispatcher) Operations() []awswire.Operation {
 	return []awswire.Operation{
 		awswire.Op("RegisterContainerInstance", d.registerContainerInstance),
@@ -21,22 +22,13 @@ func (d *Dispatcher) Operations() []awswire.Operation {
 	}
 }
 
-// deref returns what p points to, or the zero value.
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
 func invalid(format string, args ...any) *fault.Error {
 	return fault.New("InvalidParameterException", format, args...)
 }
 
-// cluster finds the ACTIVE cluster that an agent names, by its name or ARN.
+// cluster returns the ACTIVE cluster that an agent refers to by name or ARN.
 func cluster(t *state.Tables, call *awswire.Call, ref *string) (*ecs.Cluster, error) {
-	key := deref(ref)
+	key := request.Value(ref)
 	if key == "" {
 		key = ecs.DefaultCluster
 	}
@@ -53,14 +45,14 @@ func cluster(t *state.Tables, call *awswire.Call, ref *string) (*ecs.Cluster, er
 	return c, nil
 }
 
-// ownTask finds the task a report is about, among those of the caller's account and
-// region. Unknown tasks are no error: the report is late (ecs-agent.md 11.5).
+// ownTask returns the task that a report is about, among those of the caller's account and region.
+// An unknown task is no error: the report is late (ecs-agent.md 11.5).
 func ownTask(t *state.Tables, call *awswire.Call, ref *string) (*ecs.Task, bool) {
-	if !strings.HasPrefix(deref(ref), ecs.ARN(call.Region, call.Account, ecs.TypeTask, "")) {
+	if !strings.HasPrefix(request.Value(ref), ecs.ARN(call.Region, call.Account, ecs.TypeTask, "")) {
 		return nil, false
 	}
 	return t.Tasks.Get(*ref)
 }
 
-// acknowledgment is what agents get for every report.
+// acknowledgment is the answer to every report.
 const acknowledgment = "ok"

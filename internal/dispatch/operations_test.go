@@ -24,7 +24,8 @@ func (w *world) ask(action string, in any) (status int, out map[string]any) {
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:4566/", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113."+action)
-	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}, region, "ecs", sigv4.HashPayload(body), time.Now())
+	sigv4.Sign(r, sigv4.Credentials{AccessKeyID: keyID, SecretAccessKey: keySecret}, region, "ecs",
+		sigv4.HashPayload(body), time.Now())
 	answer := httptest.NewRecorder()
 	w.http.ServeHTTP(answer, r)
 	if err := json.Unmarshal(answer.Body.Bytes(), &out); err != nil {
@@ -38,12 +39,16 @@ type object = map[string]any
 func registration(change object) object {
 	in := object{
 		"cluster": "agt", "clientToken": "token-1",
-		"attributes": []object{{"name": "ecs.os-type", "value": "linux"}, {"name": "ecs.capability.full-sync"}, {"name": "custom", "value": "a"}},
+		"attributes": []object{{"name": "ecs.os-type", "value": "linux"},
+			{"name": "ecs.capability.full-sync"}, {"name": "custom", "value": "a"}},
 		"totalResources": []object{
-			{"name": "CPU", "type": "INTEGER", "integerValue": 2048}, {"name": "MEMORY", "type": "INTEGER", "integerValue": 4096},
-			{"name": "PORTS", "type": "STRINGSET", "stringSetValue": []string{"22", "2375"}}, {"name": "PORTS_UDP", "type": "STRINGSET", "stringSetValue": []string{}},
+			{"name": "CPU", "type": "INTEGER", "integerValue": 2048}, {
+				"name": "MEMORY", "type": "INTEGER", "integerValue": 4096,
+			}, {"name": "PORTS", "type": "STRINGSET", "stringSetValue": []string{"22", "2375"}},
+			{"name": "PORTS_UDP", "type": "STRINGSET", "stringSetValue": []string{}},
 		},
-		"instanceIdentityDocument": `{"instanceId":"i-0a","availabilityZone":"us-east-1b","instanceType":"t3.small","privateIp":"127.0.1.7"}`,
+		"instanceIdentityDocument": `{"instanceId":"i-0a","availabilityZone":"us-east-1b",` +
+			`"instanceType":"t3.small","privateIp":"127.0.1.7"}`,
 	}
 	for k, v := range change {
 		in[k] = v
@@ -68,14 +73,16 @@ func TestRegisterContainerInstance(t *testing.T) {
 	w := newWorld(t, nil)
 	status, out := w.ask("RegisterContainerInstance", registration(nil))
 	arn, attributes := instanceOf(out)
-	if status != http.StatusOK || attributes["ecs.os-type"] != "linux" || attributes["ecs.availability-zone"] != "us-east-1b" {
+	if status != http.StatusOK || attributes["ecs.os-type"] != "linux" ||
+		attributes["ecs.availability-zone"] != "us-east-1b" {
 		t.Fatalf("%d %v", status, out)
 	}
 	if _, echoed := attributes["ecs.capability.full-sync"]; !echoed {
 		t.Error("an attribute without a value is not echoed")
 	}
 	ci, _ := w.store.View().ContainerInstances.Get(arn)
-	if ci.Registered.CPU != 2048 || len(ci.Registered.PortsTCP) != 2 || ci.EC2InstanceID != "i-0a" || ci.Address != "127.0.1.7" || ci.AgentConnected {
+	if ci.Registered.CPU != 2048 || len(ci.Registered.PortsTCP) != 2 || ci.EC2InstanceID != "i-0a" ||
+		ci.Address != "127.0.1.7" || ci.AgentConnected {
 		t.Errorf("registered %+v", ci)
 	}
 	if _, again := w.ask("RegisterContainerInstance", registration(nil)); fmt.Sprint(instanceOf2(again)) != arn {
@@ -83,7 +90,8 @@ func TestRegisterContainerInstance(t *testing.T) {
 	}
 	// Registering again keeps custom attributes, which the agent says only once.
 	status, out = w.ask("RegisterContainerInstance", registration(object{
-		"containerInstanceArn": arn, "clientToken": "token-2", "attributes": []object{{"name": "ecs.os-type", "value": "linux"}},
+		"containerInstanceArn": arn, "clientToken": "token-2",
+		"attributes": []object{{"name": "ecs.os-type", "value": "linux"}},
 	}))
 	same, attributes := instanceOf(out)
 	if status != http.StatusOK || same != arn || attributes["custom"] != "a" {
@@ -101,7 +109,8 @@ func TestRegisterContainerInstance(t *testing.T) {
 		"ClusterNotFoundException":  registration(object{"cluster": "none"}),
 		"InvalidParameterException": registration(object{"totalResources": []object{}}),
 	} {
-		if status, out := w.ask("RegisterContainerInstance", in); status != http.StatusBadRequest || out["__type"] != name {
+		if status, out := w.ask("RegisterContainerInstance", in); status != http.StatusBadRequest ||
+			out["__type"] != name {
 			t.Errorf("%d %v, want %s", status, out, name)
 		}
 	}
@@ -121,7 +130,7 @@ func TestDiscoverPollEndpoint(t *testing.T) {
 	}
 }
 
-// Checklist 5: 200 for what is stale, repeated or unknown; what is said is on disk.
+// Checklist 5: 200 for what is stale, repeated or unknown; what was acknowledged is on disk.
 func TestSubmitStateChanges(t *testing.T) {
 	w := newWorld(t, nil)
 	ci := &ecs.ContainerInstance{ContainerInstanceARN: "ci", ClusterARN: clusterARN, Status: ecs.InstanceActive}
@@ -136,14 +145,20 @@ func TestSubmitStateChanges(t *testing.T) {
 			t.Errorf("%s is answered %d %v", action, status, out)
 		}
 	}
-	running := object{"cluster": "agt", "task": arn, "status": "RUNNING", "reason": "", "pullStartedAt": 1795397045.599, "containers": []object{{
-		"containerName": "web", "status": "RUNNING", "runtimeId": "r", "imageDigest": "sha256:1",
-		"networkBindings": []object{{"bindIP": "0.0.0.0", "containerPort": 80, "hostPort": 32768, "protocol": "tcp"}},
-	}}}
+	running := object{"cluster": "agt", "task": arn, "status": "RUNNING", "reason": "",
+		"pullStartedAt": 1795397045.599, "containers": []object{{
+			"containerName": "web", "status": "RUNNING", "runtimeId": "r", "imageDigest": "sha256:1",
+			"networkBindings": []object{
+				{"bindIP": "0.0.0.0", "containerPort": 80, "hostPort": 32768, "protocol": "tcp"},
+			},
+		}}}
 	ok("SubmitTaskStateChange", running)
-	ok("SubmitAttachmentStateChanges", object{"attachments": []object{{"attachmentArn": "arn:aws:ecs:us-east-1:123456789012:attachment/agt/att-1", "status": "ATTACHED"}}})
+	ok("SubmitAttachmentStateChanges", object{"attachments": []object{
+		{"attachmentArn": "arn:aws:ecs:us-east-1:123456789012:attachment/agt/att-1", "status": "ATTACHED"},
+	}})
 	task := w.task(arn)
-	if c := task.Containers[0]; task.LastStatus != ecs.Running || c.RuntimeID != "r" || c.ImageDigest != "sha256:1" || c.NetworkBindings[0].HostPort != 32768 {
+	if c := task.Containers[0]; task.LastStatus != ecs.Running || c.RuntimeID != "r" ||
+		c.ImageDigest != "sha256:1" || c.NetworkBindings[0].HostPort != 32768 {
 		t.Errorf("it is %+v", task)
 	}
 	if task.PullStartedAt.UnixMilli() != 1795397045599 || task.Attachments[0].Status != "ATTACHED" {
@@ -152,7 +167,9 @@ func TestSubmitStateChanges(t *testing.T) {
 	if now := w.task(other.TaskARN); now != other {
 		t.Errorf("a report about another task's attachment made it %+v", now)
 	}
-	ok("SubmitContainerStateChange", object{"cluster": "agt", "task": arn, "containerName": "web", "status": "STOPPED", "exitCode": 7})
+	ok("SubmitContainerStateChange", object{
+		"cluster": "agt", "task": arn, "containerName": "web", "status": "STOPPED", "exitCode": 7,
+	})
 	stopped := object{"cluster": "agt", "task": arn, "status": "STOPPED", "reason": ""}
 	ok("SubmitTaskStateChange", stopped)
 	end := w.task(arn)
@@ -162,8 +179,12 @@ func TestSubmitStateChanges(t *testing.T) {
 	if now := w.task(arn); now != end || now.LastStatus != ecs.Stopped || *now.Containers[0].ExitCode != 7 {
 		t.Errorf("it is %+v", now)
 	}
-	ok("SubmitTaskStateChange", object{"cluster": "agt", "task": "arn:aws:ecs:us-east-1:123456789012:task/agt/unknown", "status": "RUNNING"})
-	if status, out := w.ask("SubmitTaskStateChange", object{"cluster": "agt", "task": arn, "status": "DANCING"}); status != 400 || out["__type"] != "InvalidParameterException" {
+	ok("SubmitTaskStateChange", object{
+		"cluster": "agt", "task": "arn:aws:ecs:us-east-1:123456789012:task/agt/unknown", "status": "RUNNING",
+	})
+	if status, out := w.ask("SubmitTaskStateChange", object{
+		"cluster": "agt", "task": arn, "status": "DANCING",
+	}); status != 400 || out["__type"] != "InvalidParameterException" {
 		t.Errorf("an unknown status is answered %d %v", status, out)
 	}
 }
@@ -171,9 +192,11 @@ func TestSubmitStateChanges(t *testing.T) {
 // A report counts for tasks of the caller's account and region only.
 func TestReportsOfOthersTasksChangeNothing(t *testing.T) {
 	w := newWorld(t, nil)
-	other := &ecs.Task{TaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/agt/a", LastStatus: ecs.Pending, DesiredStatus: ecs.Running}
+	other := &ecs.Task{TaskARN: "arn:aws:ecs:eu-west-1:123456789012:task/agt/a", LastStatus: ecs.Pending,
+		DesiredStatus: ecs.Running}
 	w.update(func(tx *state.Tx) { tx.Tasks.Put(other) })
-	if status, _ := w.ask("SubmitTaskStateChange", object{"task": other.TaskARN, "status": "STOPPED"}); status != http.StatusOK {
+	if status, _ := w.ask("SubmitTaskStateChange",
+		object{"task": other.TaskARN, "status": "STOPPED"}); status != http.StatusOK {
 		t.Errorf("answered %d", status)
 	}
 	if w.task(other.TaskARN).LastStatus != ecs.Pending {

@@ -7,34 +7,37 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// outbox knows what an agent has been told in this session and when to say it
-// again. It is a value of the session's goroutine: no clock, no lock.
+// outbox knows what was sent to an agent in this session, and when to send it again. It belongs to
+// the session's goroutine, and has no clock and no lock.
 type outbox struct {
-	letters map[string]*letter // by task ARN
+	payloads map[string]*payload // the last one for each task, by ARN
+	messages map[string]*payload // the same payloads, by the ids of the messages that carried them
 }
 
-// letter is the last payload about a task.
-type letter struct {
+// payload is what was sent about a task, once or more often.
+type payload struct {
 	desired  string
-	ids      []string // messages that said it
-	attempts int
+	messages []string // ids
 	acked    bool
-	again    time.Time // when to send it once more if nobody answers
+	again    time.Time // when to send it again if it is not acknowledged
 }
 
-// Unacknowledged payloads are sent again after resendAfter, each time later, and
-// at most maxAttempts times in one session (ecs-agent.md 5): an agent that never
-// acknowledges a payload does not understand it.
+// A payload without an acknowledgment is sent again after resendAfter, later each time, and at most
+// maxAttempts times in one session (ecs-agent.md 5): an agent that never acknowledges a payload
+// does not understand it.
 const maxAttempts = 8
 
 func resendAfter() acs.Backoff {
 	return acs.Backoff{First: 10 * time.Second, Most: 5 * time.Minute, Factor: 2}
 }
 
-func newOutbox() *outbox { return &outbox{letters: map[string]*letter{}} }
+func newOutbox() *outbox {
+	return &outbox{payloads: map[string]*payload{}, messages: map[string]*payload{}}
+}
 
-// wants is what the agent must be told about a task, "" for nothing: it runs as it
-// should, has ended, or waits at the stop gate.
+// wants returns the desired status that the agent must be sent for a task. It is "" if there is
+// nothing to send: the task runs as it should, has ended, or must wait for its load balancers
+// before it stops.
 func wants(t *ecs.Task) string {
 	switch {
 	case t.LastStatus == ecs.Stopped:
@@ -47,8 +50,8 @@ func wants(t *ecs.Task) string {
 	return ""
 }
 
-// reported tells whether the agent has said anything of the task's containers, and
-// so has the task.
+// reported reports whether the agent has sent anything about the task's containers. If so, it knows
+// the task.
 func reported(t *ecs.Task) bool {
 	if ecs.Pending.Before(t.LastStatus) {
 		return true
@@ -61,54 +64,54 @@ func reported(t *ecs.Task) bool {
 	return false
 }
 
-// due reports whether the task is to be sent now, as what, and if not, when to ask
-// again (zero: when something changes).
+// due returns the desired status to send now, or, if "", when to ask again (zero: when something
+// changes).
 func (o *outbox) due(t *ecs.Task, now time.Time) (desired string, wake time.Time) {
 	desired = wants(t)
-	l := o.letters[t.TaskARN]
+	p := o.payloads[t.TaskARN]
 	switch {
 	case desired == "":
-		delete(o.letters, t.TaskARN)
+		o.forget(t.TaskARN)
 		return "", time.Time{}
-	case l == nil || l.desired != desired:
+	case p == nil || p.desired != desired:
 		return desired, time.Time{}
-	case l.acked || l.attempts >= maxAttempts:
+	case p.acked || len(p.messages) >= maxAttempts:
 		return "", time.Time{}
-	case now.Before(l.again):
-		return "", l.again
+	case now.Before(p.again):
+		return "", p.again
 	}
 	return desired, time.Time{}
 }
 
-// sent notes a payload.
+// sent records that a payload was sent.
 func (o *outbox) sent(task, desired, messageID string, now time.Time) (attempt int) {
-	l := o.letters[task]
-	if l == nil || l.desired != desired {
-		l = &letter{desired: desired}
-		o.letters[task] = l
+	p := o.payloads[task]
+	if p == nil || p.desired != desired {
+		o.forget(task)
+		p = &payload{desired: desired}
+		o.payloads[task] = p
 	}
-	l.again = now.Add(resendAfter().Wait(l.attempts, 0.5))
-	l.ids = append(l.ids, messageID)
-	l.attempts++
-	return l.attempts
+	p.again = now.Add(resendAfter().Wait(len(p.messages), 0.5))
+	p.messages = append(p.messages, messageID)
+	o.messages[messageID] = p
+	return len(p.messages)
 }
 
-// acknowledged notes an ack; of several sendings any will do.
+// acknowledged records an acknowledgment. If a payload was sent more than once, one is enough.
 func (o *outbox) acknowledged(messageID string) {
-	for _, l := range o.letters {
-		for _, id := range l.ids {
-			if id == messageID {
-				l.acked = true
-			}
-		}
+	if p := o.messages[messageID]; p != nil {
+		p.acked = true
 	}
 }
 
-// forget drops what is known of tasks that are not there any more.
-func (o *outbox) forget(there map[string]bool) {
-	for task := range o.letters {
-		if !there[task] {
-			delete(o.letters, task)
-		}
+// forget deletes what is known about a task.
+func (o *outbox) forget(task string) {
+	p := o.payloads[task]
+	if p == nil {
+		return
 	}
+	for _, id := range p.messages {
+		delete(o.messages, id)
+	}
+	delete(o.payloads, task)
 }

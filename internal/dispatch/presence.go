@@ -15,11 +15,11 @@ const (
 	disconnected = "DISCONNECTED"
 )
 
-// presence writes whether agents are connected. A session that ends says nothing
-// yet: agents rotate connections and come back within moments.
+// presence writes whether agents are connected. The end of a session alone does not count: agents
+// reconnect regularly, and are back within moments.
 type presence struct {
 	d    *Dispatcher
-	wake chan struct{} // token: an absence was added
+	wake chan struct{} // has a token when an absence was added
 
 	mu     sync.Mutex // guards absent
 	absent map[string]time.Time
@@ -29,7 +29,7 @@ func newPresence(d *Dispatcher) *presence {
 	return &presence{d: d, wake: make(chan struct{}, 1), absent: map[string]time.Time{}}
 }
 
-// left notes that the instance has no session any more.
+// left records that the instance has no session any more.
 func (p *presence) left(instance string) { p.expect(instance, p.d.cfg.LostAfter) }
 
 func (p *presence) expect(instance string, within time.Duration) {
@@ -42,8 +42,8 @@ func (p *presence) expect(instance string, within time.Duration) {
 	}
 }
 
-// run declares agents lost that do not come back in time, also those that were
-// connected when the control plane went down.
+// run marks agents as disconnected that do not come back in time, including those that were
+// connected when the control plane stopped.
 func (p *presence) run(ctx context.Context) {
 	for ci := range p.d.store.View().ContainerInstances.All() {
 		if ci.AgentConnected && !p.d.present(ci.ContainerInstanceARN) {
@@ -65,7 +65,7 @@ func (p *presence) run(ctx context.Context) {
 	}
 }
 
-// settle handles absences that have lasted too long; it returns when the next will have.
+// settle handles absences that have lasted too long, and returns when the next one will have.
 func (p *presence) settle(ctx context.Context) (next time.Time) {
 	now := time.Now()
 	var lost []string
@@ -86,16 +86,18 @@ func (p *presence) settle(ctx context.Context) (next time.Time) {
 			continue
 		}
 		if err := p.d.setConnected(ctx, instance, false, nil); err != nil && ctx.Err() == nil {
-			p.d.log.Error("cannot write that an agent is gone", "containerInstance", instance, "error", err)
+			p.d.log.Error("the loss of an agent could not be written", "containerInstance", instance, "error", err)
 			p.expect(instance, time.Second)
 		}
 	}
 	return next
 }
 
-// setConnected writes whether the agent is connected, into the instance and its
-// tasks; change may add to the instance.
-func (d *Dispatcher) setConnected(ctx context.Context, instance string, yes bool, change func(*ecs.ContainerInstance)) error {
+// setConnected writes whether the agent is connected, to the instance and its tasks. change may
+// change the instance further.
+func (d *Dispatcher) setConnected(
+	ctx context.Context, instance string, yes bool, change func(*ecs.ContainerInstance),
+) error {
 	now := time.Now()
 	return d.store.Update(ctx, func(tx *state.Tx) error {
 		ci, ok := tx.ContainerInstances.Get(instance)
@@ -115,7 +117,7 @@ func (d *Dispatcher) setConnected(ctx context.Context, instance string, yes bool
 		if yes {
 			connectivity = connected
 		}
-		for t := range tx.Tasks.By(state.ByInstance, instance) {
+		for t := range tx.Tasks.By(state.TasksByInstance, instance) {
 			if t.LastStatus == ecs.Stopped || t.Connectivity == connectivity {
 				continue
 			}

@@ -40,7 +40,7 @@ func TestControlPlaneComesBack(t *testing.T) {
 }
 
 // ecs-agent.md 4.4: heartbeats keep an agent for half an hour; when nothing passes
-// any more, whichever end notices first, the agent comes anew within two minutes.
+// any more, whichever end notices first, the agent reconnects within two minutes.
 func TestAgentLeavesASilentControlPlane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, 1, nil)

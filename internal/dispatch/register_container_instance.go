@@ -3,8 +3,6 @@ package dispatch
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"net/netip"
 	"slices"
@@ -12,16 +10,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/newid"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
-// identityDocument is what EC2's metadata service says of a machine.
+// identityDocument is a machine's instance identity document from EC2's metadata service.
 type identityDocument struct {
 	InstanceID       string `json:"instanceId"`
 	InstanceType     string `json:"instanceType"`
@@ -31,10 +33,12 @@ type identityDocument struct {
 	Architecture     string `json:"architecture"`
 }
 
-// registerContainerInstance makes a machine a container instance, or takes one up
-// again that was one (ecs-agent.md 3.1).
-func (d *Dispatcher) registerContainerInstance(ctx context.Context, call *awswire.Call, in *shape.RegisterContainerInstanceInput) (*shape.RegisterContainerInstanceOutput, error) {
-	document, err := readDocument(deref(in.InstanceIdentityDocument))
+// registerContainerInstance registers a machine as a container instance, or registers an existing
+// one again (ecs-agent.md 3.1).
+func (d *Dispatcher) registerContainerInstance(
+	ctx context.Context, call *awswire.Call, in *shape.RegisterContainerInstanceInput,
+) (*shape.RegisterContainerInstanceOutput, error) {
+	document, err := readDocument(request.Value(in.InstanceIdentityDocument))
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +46,7 @@ func (d *Dispatcher) registerContainerInstance(ctx context.Context, call *awswir
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, 16)
-	rand.Read(b) // never fails
-	id := hex.EncodeToString(b)
+	id := newid.Hex(call.Random, 16)
 	var out shape.ContainerInstance
 	err = d.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := cluster(&tx.Tables, call, in.Cluster)
@@ -57,21 +59,24 @@ func (d *Dispatcher) registerContainerInstance(ctx context.Context, call *awswir
 		}
 		if ci == nil {
 			ci = &ecs.ContainerInstance{
-				ContainerInstanceARN: ecs.ARN(call.Region, call.Account, ecs.TypeContainerInstance, c.ClusterName+"/"+id),
-				ClusterARN:           c.ClusterARN, Status: ecs.InstanceActive, RegisteredAt: call.Now, ClientToken: deref(in.ClientToken),
+				ContainerInstanceARN: ecs.ARN(call.Region, call.Account, ecs.TypeContainerInstance,
+					c.ClusterName+"/"+id),
+				ClusterARN: c.ClusterARN, Status: ecs.InstanceActive, RegisteredAt: call.Now,
+				ClientToken: request.Value(in.ClientToken),
 			}
 			retire(tx, document.InstanceID, call)
 		}
 		n := *ci
 		n.Registered = offered
 		n.Attributes = attributes(&tx.Tables, call, ci, document, in.Attributes)
-		n.EC2InstanceID, n.Address = cmp.Or(document.InstanceID, ci.EC2InstanceID), cmp.Or(address(document.PrivateIP), ci.Address)
+		n.EC2InstanceID, n.Address = cmp.Or(document.InstanceID, ci.EC2InstanceID),
+			cmp.Or(address(document.PrivateIP), ci.Address)
 		if n.Tags == nil {
-			n.Tags = tags(in.Tags)
+			n.Tags = reshape.Out[tag.Set](in.Tags)
 		}
 		if v := in.VersionInfo; v != nil {
-			n.AgentVersion, n.AgentHash = deref(v.AgentVersion), deref(v.AgentHash)
-			n.DockerVersion = cmp.Or(deref(v.DockerVersion), n.DockerVersion)
+			n.AgentVersion, n.AgentHash = request.Value(v.AgentVersion), request.Value(v.AgentHash)
+			n.DockerVersion = cmp.Or(request.Value(v.DockerVersion), n.DockerVersion)
 		}
 		n.Version++
 		tx.ContainerInstances.Put(&n)
@@ -81,38 +86,43 @@ func (d *Dispatcher) registerContainerInstance(ctx context.Context, call *awswir
 	return &shape.RegisterContainerInstanceOutput{ContainerInstance: &out}, err
 }
 
-// registered finds the instance that registers again: by its ARN, or by the token of
-// a call whose answer was lost. It is nil for a new one.
-func registered(tx *state.Tx, call *awswire.Call, c *ecs.Cluster, in *shape.RegisterContainerInstanceInput) (*ecs.ContainerInstance, error) {
-	if key := deref(in.ContainerInstanceArn); key != "" {
+// registered returns the instance that registers again, found by its ARN, or by the token of a call
+// whose answer was lost. It is nil for a new one.
+func registered(
+	tx *state.Tx, call *awswire.Call, c *ecs.Cluster, in *shape.RegisterContainerInstanceInput,
+) (*ecs.ContainerInstance, error) {
+	if key := request.Value(in.ContainerInstanceArn); key != "" {
 		ci, ok := tx.ContainerInstances.Get(key)
 		switch {
 		case !ok || ci.ClusterARN != c.ClusterARN:
-			return nil, fault.New("ClientException", "The container instance %s is not registered with cluster %s. Remove the agent's data directory to register the machine as a new one.", key, c.ClusterName)
+			return nil, fault.New("ClientException",
+				"The container instance %s is not registered with cluster %s. Remove the agent's data "+
+					"directory to register the machine as a new one.", key, c.ClusterName)
 		case !ci.Present():
-			return nil, fault.New("ClientException", "The container instance %s is %s. Remove the agent's data directory to register the machine as a new one.", key, ci.Status)
+			return nil, fault.New("ClientException", "The container instance %s is %s. Remove the agent's "+
+				"data directory to register the machine as a new one.", key, ci.Status)
 		}
 		return ci, nil
 	}
-	token := deref(in.ClientToken)
+	token := state.TokenEntry(c.ClusterARN, request.Value(in.ClientToken))
 	if token == "" {
 		return nil, nil
 	}
-	for ci := range tx.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
-		if ci.ClientToken == token && ci.Present() {
+	for ci := range tx.ContainerInstances.By(state.ContainerInstancesByClientToken, token) {
+		if ci.Present() {
 			return ci, nil
 		}
 	}
 	return nil, nil
 }
 
-// retire deregisters the container instances that the machine was before: an agent
-// that registers it anew has forgotten them, so their tasks have no keeper any more.
+// retire deregisters earlier container instances of the same machine: an agent that registers a new
+// one has forgotten them, so nothing runs their tasks any more.
 func retire(tx *state.Tx, ec2InstanceID string, call *awswire.Call) {
 	if ec2InstanceID == "" {
 		return
 	}
-	for ci := range tx.ContainerInstances.By(state.ByEC2Instance, ec2InstanceID) {
+	for ci := range tx.ContainerInstances.By(state.ContainerInstancesByEC2Instance, ec2InstanceID) {
 		a, err := arn.Parse(ci.ContainerInstanceARN)
 		if err != nil || !ci.Present() || a.Region != call.Region || a.Account != call.Account {
 			continue
@@ -136,7 +146,7 @@ func readDocument(text string) (identityDocument, error) {
 	return d, nil
 }
 
-// address keeps what is an address.
+// address returns text if it is an address, else "".
 func address(text string) string {
 	if _, err := netip.ParseAddr(text); err != nil {
 		return ""
@@ -144,12 +154,12 @@ func address(text string) string {
 	return text
 }
 
-// resources reads what an agent offers (ecs.md 1.3.3).
+// resources returns the resources that an agent offers (ecs.md 1.3.3).
 func resources(in []shape.Resource) (ecs.Resources, error) {
 	var r ecs.Resources
 	var err error
 	for _, res := range in {
-		switch deref(res.Name) {
+		switch request.Value(res.Name) {
 		case "CPU":
 			r.CPU = number(res)
 		case "MEMORY":
@@ -172,7 +182,7 @@ func resources(in []shape.Resource) (ecs.Resources, error) {
 }
 
 func number(r shape.Resource) int {
-	return int(cmp.Or(int64(deref(r.IntegerValue)), deref(r.LongValue)))
+	return int(cmp.Or(int64(request.Value(r.IntegerValue)), request.Value(r.LongValue)))
 }
 
 func ports(r shape.Resource) ([]int, error) {
@@ -180,7 +190,7 @@ func ports(r shape.Resource) ([]int, error) {
 	for _, text := range r.StringSetValue {
 		p, err := strconv.Atoi(text)
 		if err != nil || p < 1 || p > 65535 {
-			return nil, invalid("%s holds %q, which is not a port.", deref(r.Name), text)
+			return nil, invalid("%s holds %q, which is not a port.", request.Value(r.Name), text)
 		}
 		out = append(out, p)
 	}
@@ -188,9 +198,11 @@ func ports(r shape.Resource) ([]int, error) {
 	return out, nil
 }
 
-// attributes are those the agent says, those of the machine that the control plane
-// knows, and custom ones that were put later: the agent says its own only once.
-func attributes(t *state.Tables, call *awswire.Call, ci *ecs.ContainerInstance, doc identityDocument, said []shape.Attribute) []ecs.Attribute {
+// attributes returns the attributes that the agent sends, those of the machine that the control
+// plane knows, and custom ones that were added later, since the agent sends its own only once.
+func attributes(
+	t *state.Tables, call *awswire.Call, ci *ecs.ContainerInstance, doc identityDocument, said []shape.Attribute,
+) []ecs.Attribute {
 	values := map[string]string{}
 	for _, a := range ci.Attributes {
 		if !builtIn(a.Name) {
@@ -203,7 +215,8 @@ func attributes(t *state.Tables, call *awswire.Call, ci *ecs.ContainerInstance, 
 		}
 	}
 	for _, a := range said {
-		values[deref(a.Name)] = deref(a.Value) // an agent insists on what it said (ecs-agent.md 3.1)
+		// an agent expects to get back what it sent (ecs-agent.md 3.1)
+		values[request.Value(a.Name)] = request.Value(a.Value)
 	}
 	if values[ecs.AttributeZone] == "" {
 		values[ecs.AttributeZone] = call.Region + "a"
@@ -220,10 +233,11 @@ func builtIn(name string) bool {
 	return strings.HasPrefix(name, "ecs.") || strings.HasPrefix(name, "com.amazonaws.ecs.")
 }
 
-// machine is what is known of the EC2 instance (ecs.md 1.3.8).
+// machine returns what is known about the EC2 instance (ecs.md 1.3.8).
 func machine(t *state.Tables, call *awswire.Call, doc identityDocument) map[string]string {
 	out := map[string]string{
-		ecs.AttributeZone: doc.AvailabilityZone, ecs.AttributeInstanceType: doc.InstanceType, ecs.AttributeAMI: doc.ImageID,
+		ecs.AttributeZone: doc.AvailabilityZone, ecs.AttributeInstanceType: doc.InstanceType,
+		ecs.AttributeAMI: doc.ImageID,
 		ecs.AttributeCPU: doc.Architecture,
 	}
 	if i, ok := t.Instances.Get(fleet.InstanceARN(call.Region, call.Account, doc.InstanceID)); ok {
@@ -235,19 +249,12 @@ func machine(t *state.Tables, call *awswire.Call, doc identityDocument) map[stri
 	return out
 }
 
-func tags(in []shape.Tag) []ecs.Tag {
-	var out []ecs.Tag
-	for _, t := range in {
-		out = append(out, ecs.Tag{Key: deref(t.Key), Value: deref(t.Value)})
-	}
-	return out
-}
-
-// answer is what an agent needs to know of its registration.
+// answer returns what an agent needs to know about its registration.
 func answer(ci *ecs.ContainerInstance) shape.ContainerInstance {
 	out := shape.ContainerInstance{
-		ContainerInstanceArn: &ci.ContainerInstanceARN, Status: &ci.Status, AgentConnected: &ci.AgentConnected, Version: &ci.Version,
-		RegisteredAt: new(ci.RegisteredAt.Truncate(time.Millisecond)), RegisteredResources: offer(ci.Registered), RemainingResources: offer(ci.Registered),
+		ContainerInstanceArn: &ci.ContainerInstanceARN, Status: &ci.Status, AgentConnected: &ci.AgentConnected,
+		Version: &ci.Version, RegisteredAt: new(ci.RegisteredAt.Truncate(time.Millisecond)),
+		RegisteredResources: offer(ci.Registered), RemainingResources: offer(ci.Registered),
 		RunningTasksCount: new(int32(0)), PendingTasksCount: new(int32(0)),
 	}
 	if ci.EC2InstanceID != "" {
@@ -277,5 +284,6 @@ func offer(r ecs.Resources) []shape.Resource {
 		}
 		return shape.Resource{Name: new(name), Type: new("STRINGSET"), StringSetValue: values}
 	}
-	return []shape.Resource{integer("CPU", r.CPU), integer("MEMORY", r.Memory), set("PORTS", r.PortsTCP), set("PORTS_UDP", r.PortsUDP)}
+	return []shape.Resource{integer("CPU", r.CPU), integer("MEMORY", r.Memory), set("PORTS", r.PortsTCP),
+		set("PORTS_UDP", r.PortsUDP)}
 }

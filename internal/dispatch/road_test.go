@@ -192,7 +192,8 @@ func (s *storm) relay(w http.ResponseWriter, r *http.Request) {
 			header.Set(name, v)
 		}
 	}
-	up, resp, err := websocket.Dial(r.Context(), "http://"+r.Host+r.URL.RequestURI(), &websocket.DialOptions{HTTPClient: s.upstream, HTTPHeader: header})
+	up, resp, err := websocket.Dial(r.Context(), "http://"+r.Host+r.URL.RequestURI(),
+		&websocket.DialOptions{HTTPClient: s.upstream, HTTPHeader: header})
 	if err != nil {
 		if resp != nil {
 			w.WriteHeader(resp.StatusCode)
@@ -282,9 +283,10 @@ func newRoad(t *testing.T, seed uint64, change func(*agent.Config)) *road {
 	e.Load("fail:1", fake.Exit(3))
 	e.Load("stubborn:1", func(ctx context.Context, _ *fake.Process) int { <-ctx.Done(); return 137 })
 	cfg, err := agent.NewConfig([]string{
-		"ECS_CLUSTER=agt", "ECS_BACKEND_HOST=http://berth.test", "AWS_DEFAULT_REGION=" + region, "ECS_DATADIR=" + t.TempDir(),
-		"AWS_ACCESS_KEY_ID=" + keyID, "AWS_SECRET_ACCESS_KEY=" + keySecret, "ECS_IMAGE_PULL_BEHAVIOR=prefer-cached", "BERTH_CPU=8192",
-		"BERTH_MEMORY=8192", "BERTH_BIND_ADDR=127.0.1.199", "ECS_ENABLE_TASK_CPU_MEM_LIMIT=false",
+		"ECS_CLUSTER=agt", "ECS_BACKEND_HOST=http://berth.test", "AWS_DEFAULT_REGION=" + region,
+		"ECS_DATADIR=" + t.TempDir(), "AWS_ACCESS_KEY_ID=" + keyID, "AWS_SECRET_ACCESS_KEY=" + keySecret,
+		"ECS_IMAGE_PULL_BEHAVIOR=prefer-cached", "BERTH_CPU=8192", "BERTH_MEMORY=8192",
+		"BERTH_BIND_ADDR=127.0.1.199", "ECS_ENABLE_TASK_CPU_MEM_LIMIT=false",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -328,7 +330,9 @@ func (r *road) containers(arn string) []runtime.Container {
 func definition(name, image string) *ecs.TaskDefinition {
 	return &ecs.TaskDefinition{
 		Family: name, Revision: 1, TaskRoleARN: "task",
-		ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", Image: image, Essential: true, CPU: 64, Memory: 64, StopTimeout: 5}},
+		ContainerDefinitions: []ecs.ContainerDefinition{
+			{Name: "web", Image: image, Essential: true, CPU: 64, Memory: 64, StopTimeout: 5},
+		},
 	}
 }
 
@@ -336,13 +340,11 @@ func definition(name, image string) *ecs.TaskDefinition {
 func onlyForward(store *state.Store) (violations func() []string) {
 	var mu sync.Mutex
 	var found []string
-	sub := store.Subscribe(func(c state.Change) []string {
-		before, ok1 := c.Old.(*ecs.Task)
-		after, ok2 := c.New.(*ecs.Task)
-		if ok1 && ok2 && before != nil && after != nil {
+	sub := state.Subscribe(store, func(c state.Change, _ *state.Snapshot) []string {
+		if c, ok := c.(state.Changed[ecs.Task]); ok && c.Old != nil && c.New != nil {
 			mu.Lock()
 			defer mu.Unlock()
-			found = append(found, backwards(before, after)...)
+			found = append(found, backwards(c.Old, c.New)...)
 		}
 		return nil
 	})
@@ -364,8 +366,9 @@ func backwards(before, after *ecs.Task) (found []string) {
 		say("task is wanted again")
 	}
 	for _, at := range [][2]time.Time{
-		{before.StartedAt, after.StartedAt}, {before.PullStartedAt, after.PullStartedAt}, {before.PullStoppedAt, after.PullStoppedAt},
-		{before.StoppingAt, after.StoppingAt}, {before.ExecutionStoppedAt, after.ExecutionStoppedAt}, {before.StoppedAt, after.StoppedAt},
+		{before.StartedAt, after.StartedAt}, {before.PullStartedAt, after.PullStartedAt},
+		{before.PullStoppedAt, after.PullStoppedAt}, {before.StoppingAt, after.StoppingAt},
+		{before.ExecutionStoppedAt, after.ExecutionStoppedAt}, {before.StoppedAt, after.StoppedAt},
 	} {
 		if !at[0].IsZero() && !at[0].Equal(at[1]) {
 			say("a time changed from %v to %v", at[0], at[1])
@@ -404,11 +407,13 @@ func storming(t *testing.T, seed uint64) {
 	stopAgent := r.startAgent()
 	ci := r.waitInstance()
 	r.storm.set(true)
-	serve, fail, stubborn := r.define(definition("serve", "serve:1")), r.define(definition("fail", "fail:1")), r.define(definition("stubborn", "stubborn:1"))
+	serve, fail, stubborn := r.define(definition("serve", "serve:1")), r.define(definition("fail", "fail:1")),
+		r.define(definition("stubborn", "stubborn:1"))
 	var stay, leave, failing []string
 	for i := range 4 {
 		stay = append(stay, r.place(ci, serve, fmt.Sprintf("a%d", i), nil))
-		leave = append(leave, r.place(ci, serve, fmt.Sprintf("b%d", i), nil), r.place(ci, stubborn, fmt.Sprintf("c%d", i), nil))
+		leave = append(leave, r.place(ci, serve, fmt.Sprintf("b%d", i), nil),
+			r.place(ci, stubborn, fmt.Sprintf("c%d", i), nil))
 		failing = append(failing, r.place(ci, fail, fmt.Sprintf("d%d", i), nil))
 		time.Sleep(7 * time.Second)
 	}

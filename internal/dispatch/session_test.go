@@ -42,7 +42,8 @@ func newDesk(t *testing.T, change func(*dispatch.Config)) *desk {
 // instance puts a container instance into the store.
 func (d *desk) instance(id string) *ecs.ContainerInstance {
 	ci := &ecs.ContainerInstance{
-		ContainerInstanceARN: ecs.ARN(region, account, ecs.TypeContainerInstance, "agt/"+id), ClusterARN: clusterARN, Status: ecs.InstanceActive,
+		ContainerInstanceARN: ecs.ARN(region, account, ecs.TypeContainerInstance, "agt/"+id),
+		ClusterARN:           clusterARN, Status: ecs.InstanceActive,
 		Registered: ecs.Resources{CPU: 2048, Memory: 4096},
 	}
 	d.update(func(tx *state.Tx) { tx.ContainerInstances.Put(ci) })
@@ -70,7 +71,8 @@ func (d *desk) dialAs(c sigv4.Credentials, path string, query url.Values) (*webs
 func (d *desk) connect(ci *ecs.ContainerInstance, sendCredentials string) *puppet {
 	d.t.Helper()
 	conn, _, err := d.dial("/acs/ws", url.Values{
-		"containerInstanceArn": {ci.ContainerInstanceARN}, "clusterArn": {"agt"}, "agentVersion": {"1.105.1"}, "sendCredentials": {sendCredentials},
+		"containerInstanceArn": {ci.ContainerInstanceARN}, "clusterArn": {"agt"}, "agentVersion": {"1.105.1"},
+		"sendCredentials": {sendCredentials},
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -165,15 +167,18 @@ func TestSessionBeginsWithTheManifest(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
 		def := d.define(definition("serve", "serve:1"))
-		runs, stops := d.place(ci, def, "runs", func(t *ecs.Task) { t.LastStatus = ecs.Running }), d.place(ci, def, "stops", nil)
+		runs, stops := d.place(ci, def, "runs", func(t *ecs.Task) { t.LastStatus = ecs.Running }),
+			d.place(ci, def, "stops", nil)
 		d.stop(stops)
 		p := d.connect(ci, "false")
 		m := expect[*acs.TaskManifest](p)
-		if len(m.Tasks) != 1 || m.Tasks[0].TaskARN != runs || m.Tasks[0].DesiredStatus != acs.DesiredRunning || m.Timeline < 1 {
+		if len(m.Tasks) != 1 || m.Tasks[0].TaskARN != runs ||
+			m.Tasks[0].DesiredStatus != acs.DesiredRunning || m.Timeline < 1 {
 			t.Errorf("the manifest is %+v", m)
 		}
 		stop := expect[*acs.Payload](p)
-		if stop.Tasks[0].ARN != stops || stop.Tasks[0].DesiredStatus != acs.DesiredStopped || stop.SeqNum <= m.Timeline {
+		if stop.Tasks[0].ARN != stops || stop.Tasks[0].DesiredStatus != acs.DesiredStopped ||
+			stop.SeqNum <= m.Timeline {
 			t.Errorf("the payload is %+v", stop)
 		}
 		p.say(&acs.Ack{MessageID: stop.MessageID})
@@ -184,7 +189,8 @@ func TestSessionBeginsWithTheManifest(t *testing.T) {
 		if ack.MessageID != m.MessageID || len(ack.StopTasks) != 2 {
 			t.Errorf("verified: %+v", ack)
 		}
-		if got, _ := d.store.View().ContainerInstances.Get(ci.ContainerInstanceARN); !got.AgentConnected || got.AgentVersion != "1.105.1" {
+		if got, _ := d.store.View().ContainerInstances.Get(ci.ContainerInstanceARN); !got.AgentConnected ||
+			got.AgentVersion != "1.105.1" {
 			t.Errorf("the instance is %+v", got)
 		}
 	})
@@ -283,7 +289,8 @@ func TestNewerSessionReplacesOlder(t *testing.T) {
 func TestConnectedFollowsTheAgent(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
-		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a", func(t *ecs.Task) { t.LastStatus = ecs.Running })
+		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a",
+			func(t *ecs.Task) { t.LastStatus = ecs.Running })
 		state := func() (bool, string) {
 			got, _ := d.store.View().ContainerInstances.Get(ci.ContainerInstanceARN)
 			return got.AgentConnected, d.task(arn).Connectivity
@@ -351,7 +358,8 @@ func TestCredentialsAreRenewed(t *testing.T) {
 		p := d.connect(ci, "true")
 		expect[*acs.TaskManifest](p)
 		first := expect[*acs.RoleCredentialsUpdate](p)
-		if first.RoleType != acs.RoleTypeTask || first.Credentials.ID != "cred-a" || first.Credentials.RoleARN != "arn:aws:iam::123456789012:role/task" {
+		if first.RoleType != acs.RoleTypeTask || first.Credentials.ID != "cred-a" ||
+			first.Credentials.RoleARN != "arn:aws:iam::123456789012:role/task" {
 			t.Errorf("credentials %+v", first.Credentials)
 		}
 		began := time.Now()
@@ -360,7 +368,8 @@ func TestCredentialsAreRenewed(t *testing.T) {
 		if err != nil || !time.Now().Before(end) || time.Since(began) < time.Hour {
 			t.Errorf("renewed after %v of credentials that end at %v (%v)", time.Since(began), end, err)
 		}
-		if second.Credentials.ID != first.Credentials.ID || second.Credentials.AccessKeyID == first.Credentials.AccessKeyID {
+		if second.Credentials.ID != first.Credentials.ID ||
+			second.Credentials.AccessKeyID == first.Credentials.AccessKeyID {
 			t.Errorf("renewed as %+v", second.Credentials)
 		}
 	})
@@ -431,7 +440,7 @@ func TestSessionOnAFullDiskLastsAMoment(t *testing.T) {
 	})
 }
 
-// A task that cannot be told to any agent ends with the reason instead of waiting for ever.
+// A task that cannot be sent to any agent ends with the reason instead of waiting for ever.
 func TestTaskWithAnImpossibleRoleEnds(t *testing.T) {
 	bubble(t, func(cfg *dispatch.Config) { cfg.Logger = slog.New(slog.DiscardHandler) }, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -440,7 +449,8 @@ func TestTaskWithAnImpossibleRoleEnds(t *testing.T) {
 		arn := d.place(ci, d.define(def), "a", nil)
 		expect[*acs.TaskManifest](d.connect(ci, "false"))
 		task := d.waitStatus(arn, ecs.Stopped)
-		if task.StopCode != ecs.TaskFailedToStart || !strings.Contains(task.StoppedReason, "unable to assume the role") {
+		if task.StopCode != ecs.TaskFailedToStart ||
+			!strings.Contains(task.StoppedReason, "unable to assume the role") {
 			t.Errorf("it ended as %s: %s", task.StopCode, task.StoppedReason)
 		}
 	})
@@ -460,7 +470,9 @@ func TestRefusedHandshakes(t *testing.T) {
 			"arn:aws:ecs:us-east-1:999999999999:container-instance/agt/other": "AccessDeniedException",
 			"x": "InvalidInstanceException",
 		} {
-			for path, name := range map[string]string{"/acs/ws": "containerInstanceArn", "/tcs/ws": "containerInstance"} {
+			for path, name := range map[string]string{
+				"/acs/ws": "containerInstanceArn", "/tcs/ws": "containerInstance",
+			} {
 				_, resp, err := d.dial(path, url.Values{name: {arn}})
 				if err == nil {
 					t.Errorf("%s for %s was let in", path, arn)
@@ -501,7 +513,8 @@ func TestDeregisteredInstanceLosesItsSession(t *testing.T) {
 func TestTelemetry(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
-		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a", func(t *ecs.Task) { t.LastStatus = ecs.Running })
+		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a",
+			func(t *ecs.Task) { t.LastStatus = ecs.Running })
 		query := url.Values{"containerInstance": {ci.ContainerInstanceARN}, "cluster": {"agt"}}
 		conn, _, err := d.dial("/tcs/ws", query)
 		if err != nil {
@@ -514,8 +527,11 @@ func TestTelemetry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			headers := sigv4.SignFrame(handshake, sigv4.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}, region, "ecs", body, time.Now())
-			if err := conn.Write(t.Context(), websocket.MessageText, acs.JoinTelemetryFrame(headers, body)); err != nil {
+			headers := sigv4.SignFrame(handshake, sigv4.Credentials{
+				AccessKeyID: keyID, SecretAccessKey: secret,
+			}, region, "ecs", body, time.Now())
+			if err := conn.Write(t.Context(), websocket.MessageText,
+				acs.JoinTelemetryFrame(headers, body)); err != nil {
 				t.Fatal(err)
 			}
 			_, answer, err := conn.Read(t.Context())
@@ -525,10 +541,13 @@ func TestTelemetry(t *testing.T) {
 			return acs.Decode(answer)
 		}
 		metrics := &acs.PublishMetrics{
-			Metadata: acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: ci.ContainerInstanceARN, MessageID: strings.Repeat("x", 1<<20)},
+			Metadata: acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: ci.ContainerInstanceARN,
+				MessageID: strings.Repeat("x", 1<<20)},
 			Tasks: []acs.TaskMetric{{TaskARN: arn, Containers: []acs.ContainerMetric{
-				{Name: "web", CPU: &acs.StatsSet{Min: 0, Max: 50, Sum: 100, SampleCount: 4}, Memory: &acs.StatsSet{Min: 10, Max: 30, Sum: 80, SampleCount: 4}},
-				{Name: "side", CPU: &acs.StatsSet{Min: 1, Max: 1, Sum: 3, SampleCount: 3}, Memory: &acs.StatsSet{Min: 5, Max: 5, Sum: 20, SampleCount: 4}},
+				{Name: "web", CPU: &acs.StatsSet{Min: 0, Max: 50, Sum: 100, SampleCount: 4},
+					Memory: &acs.StatsSet{Min: 10, Max: 30, Sum: 80, SampleCount: 4}},
+				{Name: "side", CPU: &acs.StatsSet{Min: 1, Max: 1, Sum: 3, SampleCount: 3},
+					Memory: &acs.StatsSet{Min: 5, Max: 5, Sum: 20, SampleCount: 4}},
 			}}, {TaskARN: "somebody else's"}},
 		}
 		if m, err := ask(metrics, keySecret); err != nil || m.MessageType() != "AckPublishMetric" {
@@ -536,16 +555,25 @@ func TestTelemetry(t *testing.T) {
 		}
 		// ecs-agent.md 9.1: per cent of the instance's 2048 units, MiB, summed over containers.
 		u := <-d.usage
-		if u.Task.TaskARN != arn || u.CPU.Average() != (25+1)*20.48 || u.Memory.Average() != 25 || u.CPU.Max != 51*20.48 || u.ReservedCPU != 64 || len(d.usage) != 0 {
+		if u.Task.TaskARN != arn || u.CPU.Average() != (25+1)*20.48 || u.Memory.Average() != 25 ||
+			u.CPU.Max != 51*20.48 || u.ReservedCPU != 64 || len(d.usage) != 0 {
 			t.Errorf("usage %+v", u)
 		}
-		health := &acs.PublishHealth{Tasks: []acs.TaskHealth{{TaskARN: arn, Containers: []acs.ContainerHealth{{Name: "web", Status: acs.HealthHealthy}}}}}
-		if m, err := ask(health, keySecret); err != nil || m.MessageType() != "AckPublishHealth" || d.task(arn).HealthStatus != ecs.Healthy {
+		health := &acs.PublishHealth{Tasks: []acs.TaskHealth{
+			{TaskARN: arn, Containers: []acs.ContainerHealth{{Name: "web", Status: acs.HealthHealthy}}},
+		}}
+		if m, err := ask(health, keySecret); err != nil || m.MessageType() != "AckPublishHealth" ||
+			d.task(arn).HealthStatus != ecs.Healthy {
 			t.Errorf("health is answered with %v, %v, and is %s", m, err, d.task(arn).HealthStatus)
 		}
-		status := &acs.PublishInstanceStatus{Statuses: []acs.InstanceStatus{{Type: "ContainerRuntime", Status: acs.InstanceImpaired, Reason: "Docker refuses user nobody", LastStatusChange: acs.At(time.Now())}}}
+		status := &acs.PublishInstanceStatus{
+			Statuses: []acs.InstanceStatus{{Type: "ContainerRuntime", Status: acs.InstanceImpaired,
+				Reason: "Docker refuses user nobody", LastStatusChange: acs.At(time.Now())}},
+		}
 		m, err := ask(status, keySecret)
-		if got, _ := d.store.View().ContainerInstances.Get(ci.ContainerInstanceARN); err != nil || m.MessageType() != "AckPublishInstanceStatus" || got.RuntimeStatus != "IMPAIRED" || got.RuntimeReason != "Docker refuses user nobody" {
+		if got, _ := d.store.View().ContainerInstances.Get(ci.ContainerInstanceARN); err != nil ||
+			m.MessageType() != "AckPublishInstanceStatus" || got.RuntimeStatus != "IMPAIRED" ||
+			got.RuntimeReason != "Docker refuses user nobody" {
 			t.Errorf("status is answered with %v, %v, and is %s", m, err, got.RuntimeStatus)
 		}
 		if m, err := ask(health, "wrong"); err == nil {

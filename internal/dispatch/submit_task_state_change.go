@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 
+	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
@@ -10,28 +11,32 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// submitTaskStateChange takes in what happened to a task. It is answered after the
-// change is on disk, because the agent never says it again (ecs-agent.md 3.3).
-func (d *Dispatcher) submitTaskStateChange(ctx context.Context, call *awswire.Call, in *shape.SubmitTaskStateChangeInput) (*shape.SubmitTaskStateChangeOutput, error) {
+// submitTaskStateChange records what happened to a task. It is answered when the change is on disk,
+// because the agent does not repeat it (ecs-agent.md 3.3).
+func (d *Dispatcher) submitTaskStateChange(
+	ctx context.Context, call *awswire.Call, in *shape.SubmitTaskStateChangeInput,
+) (*shape.SubmitTaskStateChangeOutput, error) {
 	r := Report{
-		Status: ecs.TaskStatus(deref(in.Status)), Reason: deref(in.Reason),
-		PullStartedAt: deref(in.PullStartedAt), PullStoppedAt: deref(in.PullStoppedAt), ExecutionStoppedAt: deref(in.ExecutionStoppedAt),
+		Status: ecs.TaskStatus(request.Value(in.Status)), Reason: request.Value(in.Reason),
+		PullStartedAt: request.Value(in.PullStartedAt), PullStoppedAt: request.Value(in.PullStoppedAt),
+		ExecutionStoppedAt: request.Value(in.ExecutionStoppedAt),
 	}
 	for _, c := range in.Containers {
 		r.Containers = append(r.Containers, ContainerReport{
-			Name: deref(c.ContainerName), Status: ecs.TaskStatus(deref(c.Status)), RuntimeID: deref(c.RuntimeId), ExitCode: exitCode(c.ExitCode),
-			Reason: deref(c.Reason), ImageDigest: deref(c.ImageDigest), Bindings: bindings(c.NetworkBindings),
+			Name: request.Value(c.ContainerName), Status: ecs.TaskStatus(request.Value(c.Status)),
+			RuntimeID: request.Value(c.RuntimeId), ExitCode: exitCode(c.ExitCode), Reason: request.Value(c.Reason),
+			ImageDigest: request.Value(c.ImageDigest), Bindings: bindings(c.NetworkBindings),
 		})
 	}
 	for _, a := range in.Attachments {
-		if deref(a.Status) == attached {
-			r.Attached = append(r.Attached, arn.LastID(deref(a.AttachmentArn)))
+		if request.Value(a.Status) == attached {
+			r.Attached = append(r.Attached, arn.LastID(request.Value(a.AttachmentArn)))
 		}
 	}
 	return &shape.SubmitTaskStateChangeOutput{Acknowledgment: new(acknowledgment)}, d.report(ctx, call, in.Task, r)
 }
 
-// report writes a report down.
+// report applies a report to its task.
 func (d *Dispatcher) report(ctx context.Context, call *awswire.Call, task *string, r Report) error {
 	if !readable(&r) {
 		return invalid("Status must be PENDING, RUNNING or STOPPED.")
@@ -81,8 +86,10 @@ func bindings(in []shape.NetworkBinding) []ecs.NetworkBinding {
 			protocol = "tcp"
 		}
 		out = append(out, ecs.NetworkBinding{
-			BindIP: deref(b.BindIP), ContainerPort: int(deref(b.ContainerPort)), HostPort: int(deref(b.HostPort)),
-			ContainerPortRange: deref(b.ContainerPortRange), HostPortRange: deref(b.HostPortRange), Protocol: protocol,
+			BindIP: request.Value(b.BindIP), ContainerPort: int(request.Value(b.ContainerPort)),
+			HostPort:           int(request.Value(b.HostPort)),
+			ContainerPortRange: request.Value(b.ContainerPortRange), HostPortRange: request.Value(b.HostPortRange),
+			Protocol: protocol,
 		})
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// TCS serves agents' telemetry: GET …/tcs/ws.
+// TCS returns the handler for agents' telemetry sessions: GET …/tcs/ws.
 func (d *Dispatcher) TCS() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ci, bad := d.admit(r, r.URL.Query().Get("containerInstance"))
@@ -27,29 +28,37 @@ func (d *Dispatcher) TCS() http.Handler {
 			return
 		}
 		d.mu.Lock()
-		ctx := d.ctx
-		if ctx == nil || ctx.Err() != nil {
-			d.mu.Unlock()
-			(&refusal{http.StatusServiceUnavailable, "ServerException", "the control plane is starting or stopping"}).write(w)
+		ctx := d.begin()
+		d.mu.Unlock()
+		if ctx == nil {
+			notRunning.write(w)
 			return
 		}
-		d.work.Add(1)
-		d.mu.Unlock()
-		defer d.work.Done()
-		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+		conn, err := accept(w, r)
 		if err != nil {
-			return // answered by Accept
+			d.work.Done()
+			return
 		}
-		defer conn.CloseNow()
-		conn.SetReadLimit(acs.MaxFrame)
 		t := &telemetry{d: d, instance: ci.ContainerInstanceARN, conn: conn, handshake: r}
-		if err := t.serve(ctx); ctx.Err() == nil {
-			d.log.Info("a TCS session has ended", "containerInstance", t.instance, "reason", err)
-		}
+		d.detached(func() {
+			defer d.work.Done()
+			defer conn.CloseNow()
+			t.run(ctx)
+		})
 	})
 }
 
-// telemetry is one TCS connection. Two of one instance do no harm.
+// run serves the connection and logs its end.
+func (t *telemetry) run(ctx context.Context) {
+	err := t.serve(ctx)
+	level := slog.LevelInfo
+	if ctx.Err() != nil || hungUp(err) {
+		level = slog.LevelDebug
+	}
+	t.d.log.Log(ctx, level, "a TCS session has ended", "containerInstance", t.instance, "reason", err)
+}
+
+// telemetry is one TCS connection. An instance may have two without harm.
 type telemetry struct {
 	d         *Dispatcher
 	instance  string
@@ -69,7 +78,8 @@ func (t *telemetry) serve(ctx context.Context) error {
 		}
 		answer, err := t.take(ctx, m)
 		if err != nil {
-			t.d.log.Error("telemetry cannot be taken in", "containerInstance", t.instance, "type", m.MessageType(), "error", err)
+			t.d.log.Error("telemetry could not be processed", "containerInstance", t.instance,
+				"type", m.MessageType(), "error", err)
 		}
 		if answer == nil {
 			continue
@@ -84,8 +94,8 @@ func (t *telemetry) serve(ctx context.Context) error {
 	}
 }
 
-// open verifies a frame, which is signed by itself, and decodes it. What cannot be
-// read is an unknown message; what is signed wrongly ends the session.
+// open verifies and decodes a frame; each is signed. A frame that cannot be read is an unknown
+// message; one with a wrong signature ends the session.
 func (t *telemetry) open(frame []byte) (acs.Message, error) {
 	headers, body, err := acs.SplitTelemetryFrame(frame)
 	if err != nil {
@@ -97,17 +107,17 @@ func (t *telemetry) open(frame []byte) (acs.Message, error) {
 	}
 	m, err := acs.Decode(body)
 	if err != nil {
-		t.d.log.Warn("a TCS frame cannot be read", "error", err)
+		t.d.log.Warn("a TCS frame could not be read", "error", err)
 		return &acs.Unknown{Type: "unreadable"}, nil
 	}
 	return m, t.claim(who.Principal, m)
 }
 
-// errOther ends the session of an agent that reports in another's name.
+// errOther ends the session of an agent that reports in the name of another.
 var errOther = errors.New("a report is of another container instance than the session")
 
-// claim holds whom a report says it is of, and who signed it, against whose session this is. Agents name their cluster and themselves by ARN or by
-// the last part of it, as they were told.
+// claim compares the signer of a report and the names in it with the session. Agents name their
+// cluster and themselves by ARN or by the last part of it, as they were configured.
 func (t *telemetry) claim(who identity.Principal, m acs.Message) error {
 	ci, ok := t.d.store.View().ContainerInstances.Get(t.instance)
 	if !ok {
@@ -135,7 +145,7 @@ func (t *telemetry) claim(who identity.Principal, m acs.Message) error {
 	return nil
 }
 
-// take takes a report in and makes its ack, nil for what needs none.
+// take processes a report and returns its acknowledgment, nil for a message that needs none.
 func (t *telemetry) take(ctx context.Context, m acs.Message) (answer acs.Message, err error) {
 	now := time.Now()
 	text := now.UTC().Format(time.RFC3339)
@@ -151,8 +161,8 @@ func (t *telemetry) take(ctx context.Context, m acs.Message) (answer acs.Message
 	return nil, nil
 }
 
-// health writes container health down; most reports repeat what is known and cost
-// no transaction.
+// health writes the health of containers. Most reports repeat what is known and cost no
+// transaction.
 func (t *telemetry) health(ctx context.Context, m *acs.PublishHealth) error {
 	reports := map[string]map[string]string{}
 	for _, task := range m.Tasks {
@@ -178,7 +188,7 @@ func (t *telemetry) health(ctx context.Context, m *acs.PublishHealth) error {
 	})
 }
 
-// own finds a task of this instance; an agent says nothing of others' tasks.
+// own returns a task of this instance; an agent may report about these only.
 func (t *telemetry) own(tables *state.Tables, arn string) (*ecs.Task, bool) {
 	task, ok := tables.Tasks.Get(arn)
 	return task, ok && task.ContainerInstanceARN == t.instance
@@ -193,11 +203,11 @@ func (t *telemetry) news(tables *state.Tables, reports map[string]map[string]str
 	return false
 }
 
-// statusEvery is how old the time of the last look at the runtime may become before
-// it is written again though nothing has changed.
+// statusEvery is the age at which the time of the last look at the runtime is written again, even
+// if nothing else has changed.
 const statusEvery = 5 * time.Minute
 
-// status writes the health of the machine's container runtime down.
+// status writes the health of the machine's container runtime.
 func (t *telemetry) status(ctx context.Context, m *acs.PublishInstanceStatus, now time.Time) error {
 	for _, s := range m.Statuses {
 		if s.Type != acs.InstanceContainerRuntime {
@@ -205,7 +215,8 @@ func (t *telemetry) status(ctx context.Context, m *acs.PublishInstanceStatus, no
 		}
 		ci, ok := t.d.store.View().ContainerInstances.Get(t.instance)
 		reason := cut(s.Reason, maxRuntimeReason)
-		if !ok || ci.RuntimeStatus == s.Status && ci.RuntimeReason == reason && now.Sub(ci.RuntimeStatusUpdated) < statusEvery {
+		if !ok || ci.RuntimeStatus == s.Status && ci.RuntimeReason == reason &&
+			now.Sub(ci.RuntimeStatusUpdated) < statusEvery {
 			continue
 		}
 		err := t.d.store.Update(ctx, func(tx *state.Tx) error {
@@ -229,7 +240,7 @@ func (t *telemetry) status(ctx context.Context, m *acs.PublishInstanceStatus, no
 	return nil
 }
 
-// maxRuntimeReason bounds what is kept of an agent's words.
+// maxRuntimeReason limits the length of an agent's text that is stored.
 const maxRuntimeReason = 1024
 
 func cut(s string, n int) string {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -21,12 +20,12 @@ type options struct {
 	reach       *reach // nil for Berth's own agents
 }
 
-// reach is where an agent finds the control plane. Amazon's agent, and Docker for it, would look for
-// images and logs at Amazon.
+// reach is where an agent finds the control plane. Amazon's agent, and Docker on its behalf, would
+// otherwise look for images and logs at Amazon.
 type reach struct{ host, url string }
 
-// translate writes a task as agents understand it (ecs-agent.md 5): overrides
-// merged, everything explicit, what Docker should know as Docker's own documents.
+// translate returns a task as agents understand it (ecs-agent.md 5): overrides are merged, all
+// defaults are explicit, and what is for Docker is written as Docker's own documents.
 func translate(t *ecs.Task, def *ecs.TaskDefinition, o options) (acs.Task, error) {
 	out := acs.Task{
 		ARN: t.TaskARN, ClusterARN: t.ClusterARN, DesiredStatus: acs.DesiredRunning,
@@ -85,7 +84,7 @@ func translateVolume(v ecs.Volume) acs.Volume {
 	return out
 }
 
-// networkInterfaces writes the task's address of its own.
+// networkInterfaces returns the network interface with the task's own address.
 func networkInterfaces(t *ecs.Task) ([]acs.NetworkInterface, error) {
 	a, err := arn.Parse(t.TaskARN)
 	if err != nil {
@@ -103,9 +102,10 @@ func networkInterfaces(t *ecs.Task) ([]acs.NetworkInterface, error) {
 		subnet := fleet.PartAround(address)
 		gateway := netip.PrefixFrom(subnet.Addr().Next(), subnet.Bits())
 		out = append(out, acs.NetworkInterface{
-			ID: at.Detail("networkInterfaceId"), MAC: at.Detail("macAddress"), PrivateDNSName: at.Detail("privateDnsName"),
-			IPv4:          []acs.IPv4Address{{Primary: true, Address: at.Detail("privateIPv4Address")}},
-			SubnetGateway: gateway.String(), AttachmentARN: attachmentARN(a, t, at),
+			ID: at.Detail("networkInterfaceId"), MAC: at.Detail("macAddress"),
+			PrivateDNSName: at.Detail("privateDnsName"),
+			IPv4:           []acs.IPv4Address{{Primary: true, Address: at.Detail("privateIPv4Address")}},
+			SubnetGateway:  gateway.String(), AttachmentARN: attachmentARN(a, t, at),
 		})
 	}
 	if len(out) == 0 {
@@ -118,11 +118,13 @@ func attachmentARN(a arn.ARN, t *ecs.Task, at ecs.Attachment) string {
 	return arn.New("ecs", a.Region, a.Account, "attachment/"+arn.LastID(t.ClusterARN)+"/"+at.ID).String()
 }
 
-func translateContainer(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDefinition, o options) (acs.Container, error) {
+func translateContainer(
+	t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDefinition, o options,
+) (acs.Container, error) {
 	out := acs.Container{
-		Name: c.Name, Image: c.Image, Essential: c.Essential, Command: c.Command, EntryPoint: c.EntryPoint, Overrides: "{}",
-		CPU: int64(c.CPU), Memory: int64(c.Memory), Environment: environment(c, o), Links: c.Links,
-		StartTimeout: int64(c.StartTimeout), StopTimeout: int64(c.StopTimeout),
+		Name: c.Name, Image: c.Image, Essential: c.Essential, Command: c.Command, EntryPoint: c.EntryPoint,
+		Overrides: "{}", CPU: int64(c.CPU), Memory: int64(c.Memory), Environment: environment(c, o),
+		Links: c.Links, StartTimeout: int64(c.StartTimeout), StopTimeout: int64(c.StopTimeout),
 	}
 	for _, oc := range t.Containers {
 		if oc.Name == c.Name {
@@ -132,7 +134,9 @@ func translateContainer(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDef
 	addOrder(&out, c)
 	addPorts(&out, c)
 	for _, m := range c.MountPoints {
-		out.MountPoints = append(out.MountPoints, acs.MountPoint{SourceVolume: m.SourceVolume, ContainerPath: m.ContainerPath, ReadOnly: m.ReadOnly})
+		out.MountPoints = append(out.MountPoints, acs.MountPoint{
+			SourceVolume: m.SourceVolume, ContainerPath: m.ContainerPath, ReadOnly: m.ReadOnly,
+		})
 	}
 	if c.HealthCheck != nil {
 		out.HealthCheckType = acs.HealthCheckDocker
@@ -152,7 +156,8 @@ func translateContainer(t *ecs.Task, def *ecs.TaskDefinition, c ecs.ContainerDef
 	return out, err
 }
 
-// environment is a map on this road, and the definition's list in the order of precedence.
+// environment returns the container's environment as a map, since the protocol has no list; later
+// entries of the definition win over earlier ones.
 func environment(c ecs.ContainerDefinition, o options) map[string]string {
 	env := make(map[string]string, len(c.Environment)+2)
 	env["AWS_EXECUTION_ENV"] = "AWS_ECS_EC2" // as the developer guide lists what ECS sets
@@ -170,31 +175,32 @@ func addOrder(out *acs.Container, c ecs.ContainerDefinition) {
 		out.DependsOn = append(out.DependsOn, acs.Dependency{ContainerName: d.ContainerName, Condition: d.Condition})
 	}
 	for _, v := range c.VolumesFrom {
-		out.VolumesFrom = append(out.VolumesFrom, acs.VolumeFrom{SourceContainer: v.SourceContainer, ReadOnly: v.ReadOnly})
+		out.VolumesFrom = append(out.VolumesFrom,
+			acs.VolumeFrom{SourceContainer: v.SourceContainer, ReadOnly: v.ReadOnly})
 	}
 }
 
 func addPorts(out *acs.Container, c ecs.ContainerDefinition) {
 	for _, p := range c.PortMappings {
 		out.PortMappings = append(out.PortMappings, acs.PortMapping{
-			ContainerPort: int64(p.ContainerPort), HostPort: int64(p.HostPort), ContainerPortRange: p.ContainerPortRange,
-			Protocol: cmp.Or(p.Protocol, "tcp"),
+			ContainerPort: int64(p.ContainerPort), HostPort: int64(p.HostPort),
+			ContainerPortRange: p.ContainerPortRange,
+			Protocol:           cmp.Or(p.Protocol, "tcp"),
 		})
 	}
 }
 
-var ecrImage = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)$`)
-
-// addImage names an image of ECR by its place in the built-in registry, and has the agent ask this
-// control plane for the login.
+// addImage replaces an image in ECR by the same one in the built-in registry, and makes the agent
+// ask this control plane for the login.
 func (r *reach) addImage(out *acs.Container) {
-	m := ecrImage.FindStringSubmatch(out.Image)
-	if m == nil {
+	image, ok := arn.ParseImage(out.Image)
+	if !ok {
 		return
 	}
-	out.Image = r.host + "/" + m[1] + "/" + m[2] + "/" + m[3]
+	out.Image = r.host + "/" + image.Account + "/" + image.Region + "/" + image.Path
 	if out.RegistryAuth == nil {
-		out.RegistryAuth = &acs.RegistryAuth{Type: "ecr", ECR: &acs.ECRAuthData{RegistryID: m[1], Region: m[2]}}
+		out.RegistryAuth = &acs.RegistryAuth{Type: "ecr",
+			ECR: &acs.ECRAuthData{RegistryID: image.Account, Region: image.Region}}
 	}
 	if out.RegistryAuth.ECR != nil {
 		out.RegistryAuth.ECR.EndpointOverride = r.url
@@ -204,8 +210,9 @@ func (r *reach) addImage(out *acs.Container) {
 // addAuth says what the task's execution role is used for.
 func addAuth(out *acs.Container, t *ecs.Task, c ecs.ContainerDefinition) {
 	if t.ExecutionCredentialsID != "" {
-		if m := ecrImage.FindStringSubmatch(c.Image); m != nil {
-			out.RegistryAuth = &acs.RegistryAuth{Type: "ecr", ECR: &acs.ECRAuthData{RegistryID: m[1], Region: m[2], UseExecutionRole: true}}
+		if image, ok := arn.ParseImage(c.Image); ok {
+			out.RegistryAuth = &acs.RegistryAuth{Type: "ecr",
+				ECR: &acs.ECRAuthData{RegistryID: image.Account, Region: image.Region, UseExecutionRole: true}}
 		}
 		if c.LogConfiguration != nil && c.LogConfiguration.LogDriver == awslogs {
 			out.LogsAuthStrategy = "ExecutionRole"

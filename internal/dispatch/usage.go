@@ -8,9 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// Usage is what a task used in the 20 seconds or so before At, and what it was
-// promised (ecs-agent.md 9.1). CPU is in CPU units, memory in MiB. Task and
-// Instance are immutable.
+// Usage is what a task used in about the 20 seconds before At, and what it had reserved
+// (ecs-agent.md 9.1). CPU is in CPU units, memory in MiB. Task and Instance must not be changed.
 type Usage struct {
 	Task           *ecs.Task
 	Instance       *ecs.ContainerInstance
@@ -21,14 +20,14 @@ type Usage struct {
 	Network        Traffic
 }
 
-// Set is a statistic set: minimum, maximum and sum of Count samples. A Count of 0
-// means that nothing was measured.
+// Set is a statistic set: minimum, maximum and sum of Count samples. A Count of 0 means that
+// nothing was measured.
 type Set struct {
 	Min, Max, Sum float64
 	Count         int64
 }
 
-// Average is the mean of the samples, 0 without one.
+// Average returns the mean of the samples, 0 without samples.
 func (s Set) Average() float64 {
 	if s.Count == 0 {
 		return 0
@@ -39,9 +38,8 @@ func (s Set) Average() float64 {
 // Traffic is what the task's containers have received and sent since they started.
 type Traffic struct{ RxBytes, TxBytes int64 }
 
-// plus adds the set of another container: both used something at the same time.
-// The number of samples of the two may differ by one; the sums are brought to the
-// larger number.
+// plus adds the set of another container that ran at the same time. The numbers of samples may
+// differ by one; the sums are scaled to the larger number.
 func (s Set) plus(o Set) Set {
 	if s.Count == 0 || o.Count == 0 {
 		if s.Count == 0 {
@@ -63,7 +61,7 @@ func scaled(s *acs.StatsSet, factor float64) Set {
 	return Set{Min: s.Min * factor, Max: s.Max * factor, Sum: s.Sum * factor, Count: s.SampleCount}
 }
 
-// measure hands the measurements of a report on.
+// measure passes on the measurements in a report.
 func (t *telemetry) measure(m *acs.PublishMetrics, now time.Time) {
 	if t.d.cfg.Metrics == nil || len(m.Tasks) == 0 {
 		return
@@ -74,7 +72,7 @@ func (t *telemetry) measure(m *acs.PublishMetrics, now time.Time) {
 		return
 	}
 	at := m.Timestamp.Time
-	// The clock of another machine may be anything.
+	// The clock of another machine may be wrong.
 	if at.IsZero() || at.Sub(now).Abs() > time.Minute {
 		at = now
 	}
@@ -88,7 +86,7 @@ func (t *telemetry) measure(m *acs.PublishMetrics, now time.Time) {
 func usageOf(task *ecs.Task, ci *ecs.ContainerInstance, m acs.TaskMetric, at time.Time) Usage {
 	u := Usage{Task: task, Instance: ci, At: at, ReservedCPU: task.Need.CPU, ReservedMemory: task.Need.Memory}
 	for _, c := range m.Containers {
-		// The agent tells per cent of the whole machine.
+		// The agent reports per cent of the whole machine.
 		u.CPU = u.CPU.plus(scaled(c.CPU, float64(ci.Registered.CPU)/100))
 		u.Memory = u.Memory.plus(scaled(c.Memory, 1))
 		if n := c.Network; n != nil {

@@ -13,13 +13,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// fakeDriver boots in two seconds, stops in one, and does as it is told.
+// fakeDriver starts machines in two seconds, stops them in one, and does what tests ask of it.
 type fakeDriver struct {
 	reports chan machine.Report
 
@@ -87,7 +88,9 @@ func (f *fakeDriver) Next(ctx context.Context) (machine.Report, error) {
 }
 
 func (f *fakeDriver) die(id string) {
-	f.reports <- machine.Report{ID: id, Status: fleet.MachineStatus{Phase: fleet.PhaseFailed, Reason: "exit code 5", Since: time.Now()}}
+	f.reports <- machine.Report{ID: id, Status: fleet.MachineStatus{
+		Phase: fleet.PhaseFailed, Reason: "exit code 5", Since: time.Now(),
+	}}
 }
 
 func (f *fakeDriver) breakWith(err error) {
@@ -131,8 +134,9 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{t: t, store: s, driver: newFakeDriver()}
 	w.update(func(tx *state.Tx) {
-		tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "lc", Region: region, Account: account, CreatedAt: time.Now(),
-			Data: fleet.LaunchData{InstanceType: "t2.micro", ImageID: "ami-1"}})
+		tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "lc", Region: region, Account: account,
+			CreatedAt: time.Now(),
+			Data:      fleet.LaunchData{InstanceType: "t2.micro", ImageID: "ami-0123456789abcdef0"}})
 	})
 	w.run()
 	return w
@@ -142,7 +146,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) run() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var running sync.WaitGroup
-	c := New(w.store, w.driver, w.driver, slog.New(slog.DiscardHandler))
+	c := New(control.System(w.store, slog.New(slog.DiscardHandler)), w.driver, w.driver)
 	running.Go(func() { c.Run(ctx) })
 	w.stop = func() { cancel(errors.New("test over")); running.Wait() }
 }
@@ -163,7 +167,8 @@ func (w *world) group(change func(*fleet.AutoScalingGroup)) {
 	w.t.Helper()
 	w.update(func(tx *state.Tx) {
 		g := &fleet.AutoScalingGroup{Name: "g", ID: "uuid", Region: region, Account: account, Max: 10,
-			Zones: []string{"us-east-1a", "us-east-1b"}, Launch: fleet.LaunchSource{Configuration: "lc"}, Policies: []string{fleet.PolicyDefault}}
+			Zones: []string{"us-east-1a", "us-east-1b"}, Launch: fleet.LaunchSource{Configuration: "lc"},
+			Policies: []string{fleet.PolicyDefault}}
 		if old, ok := tx.AutoScalingGroups.Get(groupKey); ok {
 			g = old.Clone()
 		}
@@ -193,7 +198,7 @@ func (w *world) change(id string, change func(*fleet.Instance)) {
 	})
 }
 
-// after lets d go by and everything come to rest.
+// after lets d pass and waits until all goroutines are idle.
 func (w *world) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -201,7 +206,7 @@ func (w *world) after(d time.Duration) {
 
 // members are the group's instances by zone and id.
 func (w *world) members() []*fleet.Instance {
-	m := slices.Collect(w.store.View().Instances.By(state.ByAutoScalingGroup, groupKey))
+	m := slices.Collect(w.store.View().Instances.By(state.InstancesByAutoScalingGroup, groupKey))
 	slices.SortFunc(m, func(a, b *fleet.Instance) int { return strings.Compare(a.Zone+a.ID, b.Zone+b.ID) })
 	return m
 }

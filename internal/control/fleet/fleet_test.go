@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // in runs a test in a bubble of its own.
@@ -30,7 +32,7 @@ func TestGroupLaunchesOverZones(t *testing.T) {
 		w.group(func(g *fleet.AutoScalingGroup) {
 			g.Desired = 3
 			g.Note = fleet.NoteCreated(time.Now(), 3)
-			g.Tags = []fleet.GroupTag{{Key: "team", Value: "chat", Propagate: true}, {Key: "private", Value: "x"}}
+			g.Tags = tag.Set{{Key: "team", Value: "chat", Propagate: true}, {Key: "private", Value: "x"}}
 		})
 		w.after(time.Second)
 		for _, m := range w.members() {
@@ -45,7 +47,8 @@ func TestGroupLaunchesOverZones(t *testing.T) {
 		addresses := map[netip.Addr]bool{}
 		for _, m := range w.members() {
 			addresses[m.Address] = true
-			if m.Tags["team"] != "chat" || m.Tags["private"] != "" || m.Tags["aws:autoscaling:groupName"] != "g" {
+			tags := m.Tags.Map()
+			if tags["team"] != "chat" || tags["private"] != "" || tags["aws:autoscaling:groupName"] != "g" {
 				t.Errorf("tags %v", m.Tags)
 			}
 			if m.Machine.Phase != fleet.PhaseUp {
@@ -55,8 +58,10 @@ func TestGroupLaunchesOverZones(t *testing.T) {
 		if len(addresses) != 3 {
 			t.Errorf("addresses %v", addresses)
 		}
-		line := "Successful | Launching a new EC2 instance: ID | At 2000-01-01T00:00:00Z a user request created an AutoScalingGroup changing the desired capacity from 0 to 3.  " +
-			"At 2000-01-01T00:00:00Z an instance was started in response to a difference between desired and actual capacity, increasing the capacity from 0 to 3.\n"
+		line := "Successful | Launching a new EC2 instance: ID | At 2000-01-01T00:00:00Z a user request " +
+			"created an AutoScalingGroup changing the desired capacity from 0 to 3.  " +
+			"At 2000-01-01T00:00:00Z an instance was started in response to a difference between desired " +
+			"and actual capacity, increasing the capacity from 0 to 3.\n"
 		if got := w.transcript(); got != strings.Repeat(line, 3) {
 			t.Errorf("activities:\n%s", got)
 		}
@@ -78,8 +83,10 @@ func TestScaleOutAndIn(t *testing.T) {
 			t.Fatalf("in service: %s, %d run", got, w.driver.runs())
 		}
 		got := strings.Split(w.transcript(), "\n")
-		want := "Successful | Terminating EC2 instance: ID | At 2000-01-01T00:02:00Z a user request explicitly set group desired capacity changing the desired capacity from 4 to 2.  " +
-			"At 2000-01-01T00:02:00Z an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from 4 to 2.  " +
+		want := "Successful | Terminating EC2 instance: ID | At 2000-01-01T00:02:00Z a user request " +
+			"explicitly set group desired capacity changing the desired capacity from 4 to 2.  " +
+			"At 2000-01-01T00:02:00Z an instance was taken out of service in response to a difference " +
+			"between desired and actual capacity, shrinking the capacity from 4 to 2.  " +
 			"At 2000-01-01T00:02:00Z instance ID was selected for termination."
 		if len(got) != 7 || got[4] != want || got[5] != want {
 			t.Errorf("activities:\n%s", strings.Join(got, "\n"))
@@ -101,7 +108,9 @@ func TestReplacement(t *testing.T) {
 			w.change(id, func(i *fleet.Instance) { i.Desired = fleet.Stopped })
 		}, fleet.WhyGone},
 		"a user says so": {func(w *world, id string) {
-			w.change(id, func(i *fleet.Instance) { i.Scaling.Health, i.Scaling.HealthCause = fleet.Unhealthy, fleet.WhyUser })
+			w.change(id, func(i *fleet.Instance) {
+				i.Scaling.Health, i.Scaling.HealthCause = fleet.Unhealthy, fleet.WhyUser
+			})
 		}, fleet.WhyUser},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,8 +129,10 @@ func TestReplacement(t *testing.T) {
 				}
 				got := w.transcript()
 				for _, want := range []string{
-					"Successful | Terminating EC2 instance: ID | At 2000-01-01T00:01:00Z an instance was taken out of service in response to " + c.why + ".\n",
-					"Successful | Launching a new EC2 instance: ID | At 2000-01-01T00:01:00Z an instance was launched in response to an unhealthy instance needing to be replaced.\n",
+					"Successful | Terminating EC2 instance: ID | At 2000-01-01T00:01:00Z an instance was " +
+						"taken out of service in response to " + c.why + ".\n",
+					"Successful | Launching a new EC2 instance: ID | At 2000-01-01T00:01:00Z an instance " +
+						"was launched in response to an unhealthy instance needing to be replaced.\n",
 				} {
 					if !strings.Contains(got, want) {
 						t.Errorf("activities:\n%s\nlack %s", got, want)
@@ -159,7 +170,8 @@ func TestFailedLaunchesPauseAndGoOn(t *testing.T) {
 		for _, a := range w.activities() {
 			if a.Status == fleet.ActivityFailed {
 				failed++
-				if want := "Server.InternalError: Internal error on launch: the agent cannot be started: no such file.  Launching EC2 instance failed."; a.StatusMessage != want {
+				if want := "Server.InternalError: Internal error on launch: the agent cannot be started: " +
+					"no such file.  Launching EC2 instance failed."; a.StatusMessage != want {
 					t.Errorf("message %q, want %q", a.StatusMessage, want)
 				}
 			}
@@ -178,6 +190,38 @@ func TestFailedLaunchesPauseAndGoOn(t *testing.T) {
 	})
 }
 
+// What a launch needs may be deleted after the launch configuration was made: the launch fails in
+// EC2's words, is tried again, and succeeds once it is there again.
+func TestLaunchWithoutItsProfile(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.update(func(tx *state.Tx) {
+			lc, _ := tx.LaunchConfigurations.Get(fleet.Key(region, account, "lc"))
+			c := *lc
+			c.Data.Profile = "p"
+			tx.LaunchConfigurations.Put(&c)
+		})
+		w.want(1)
+		w.after(time.Minute)
+		for _, a := range w.activities() {
+			if want := "Value (p) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance " +
+				"Profile name.  Launching EC2 instance failed."; a.StatusMessage != want ||
+				a.Status != fleet.ActivityFailed {
+				t.Errorf("%s with message %q, want %q", a.Status, a.StatusMessage, want)
+			}
+		}
+		if n := len(w.activities()); n < 2 || len(w.members()) != 0 {
+			t.Errorf("%d tries, %d instances", n, len(w.members()))
+		}
+		w.update(func(tx *state.Tx) {
+			tx.InstanceProfiles.Put(&role.InstanceProfile{Account: account, Name: "p", Path: "/"})
+		})
+		w.after(10 * time.Minute)
+		if got := w.inService(); got != "a1" {
+			t.Errorf("in service: %q", got)
+		}
+	})
+}
+
 // ecs.md 5.8: protected instances are not taken, and the group says so once.
 func TestProtectedInstancesStay(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
@@ -188,7 +232,8 @@ func TestProtectedInstancesStay(t *testing.T) {
 		if got := w.inService(); got != "a1 b1" {
 			t.Errorf("in service: %q", got)
 		}
-		if n := strings.Count(w.transcript(), "Could not scale to desired capacity because all remaining instances are protected from scale-in."); n != 1 {
+		if n := strings.Count(w.transcript(), "Could not scale to desired capacity because all remaining "+
+			"instances are protected from scale-in."); n != 1 {
 			t.Errorf("told %d times:\n%s", n, w.transcript())
 		}
 		for _, m := range w.members() {
@@ -301,7 +346,8 @@ func TestRestartInTheMiddleOfALaunch(t *testing.T) {
 func TestLifeOfAnInstance(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		slot := fleet.Subnets(region, account)[0]
-		i := fleet.NewInstance("i-1", "r-1", slot, fleet.LaunchData{InstanceType: "t2.micro"}, netip.MustParseAddr("127.0.1.2"), time.Now())
+		i := fleet.NewInstance("i-1", "r-1", slot, fleet.LaunchData{InstanceType: "t2.micro"},
+			netip.MustParseAddr("127.0.1.2"), time.Now())
 		w.update(func(tx *state.Tx) { tx.Instances.Put(i) })
 		state := func() fleet.InstanceState {
 			now, ok := w.store.View().Instances.Get(i.ARN())
@@ -336,7 +382,8 @@ func TestLifeOfAnInstance(t *testing.T) {
 	})
 }
 
-// What cannot be ended (Docker does not answer, say) stays shutting-down with the reason, is tried again, and ends when it can.
+// What cannot be ended (Docker does not answer, say) stays shutting-down with the reason, is tried
+// again, and ends when it can.
 func TestStopThatFails(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(1)
@@ -360,7 +407,8 @@ func TestStopThatFails(t *testing.T) {
 	})
 }
 
-// A cause that is worded anew at each try (numbers of processes, ids, times) is written once; another cause is written again.
+// A cause whose words differ at each try (numbers of processes, ids, times) is written once;
+// another cause is written again.
 func TestStopThatFailsInOtherWords(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(1)
@@ -369,14 +417,15 @@ func TestStopThatFailsInOtherWords(t *testing.T) {
 		tries := 0
 		w.driver.stickWith(func() error {
 			tries++
-			return fmt.Errorf("container %08x: dial tcp 127.0.0.1:%d: connection refused after %v", tries*7919, 30000+tries, time.Duration(tries)*time.Millisecond)
+			return fmt.Errorf("container %08x: dial tcp 127.0.0.1:%d: connection refused after %v",
+				tries*7919, 30000+tries, time.Duration(tries)*time.Millisecond)
 		})
-		sub := w.store.Subscribe(func(c state.Change) []string {
-			i, ok := c.New.(*fleet.Instance)
-			if !ok || i.Machine.Reason == "" {
+		sub := state.Subscribe(w.store, func(c state.Change, _ *state.Snapshot) []string {
+			i, ok := c.(state.Changed[fleet.Instance])
+			if !ok || i.New == nil || i.New.Machine.Reason == "" {
 				return nil
 			}
-			return []string{i.Machine.Reason}
+			return []string{i.New.Machine.Reason}
 		})
 		defer sub.Close()
 		w.want(0)
@@ -406,7 +455,8 @@ func TestReboot(t *testing.T) {
 			t.Error("it did not go down")
 		}
 		w.after(time.Minute)
-		if i, _ := w.store.View().Instances.Get(m.ARN()); i.Reboot || i.State != fleet.Running || w.driver.runs() != 1 || w.inService() != "a1" {
+		if i, _ := w.store.View().Instances.Get(m.ARN()); i.Reboot || i.State != fleet.Running ||
+			w.driver.runs() != 1 || w.inService() != "a1" {
 			t.Errorf("after a reboot: %+v", i)
 		}
 	})

@@ -38,8 +38,9 @@ func TestReportsOutliveAFullDisk(t *testing.T) {
 		}
 		w := &world{t: t, store: s, driver: newFakeDriver()}
 		w.update(func(tx *state.Tx) {
-			tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "lc", Region: region, Account: account, CreatedAt: time.Now(),
-				Data: fleet.LaunchData{InstanceType: "t2.micro", ImageID: "ami-1"}})
+			tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "lc", Region: region,
+				Account: account, CreatedAt: time.Now(),
+				Data: fleet.LaunchData{InstanceType: "t2.micro", ImageID: "ami-0123456789abcdef0"}})
 		})
 		w.run()
 		defer w.close()

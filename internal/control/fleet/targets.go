@@ -9,10 +9,12 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// serveTargets keeps the group's instances registered with its target groups while they are in service, and lets one that terminates end once
-// the load balancers are done with it. What drains is removed by control/target; here it only goes from the instance's list.
+// serveTargets keeps the group's instances registered with its target groups while they are in
+// service. An instance that is terminating ends once the load balancers have finished with it.
+// control/target deletes targets that have drained; this function only removes them from the
+// instance's list.
 func (s *step) serveTargets() {
-	for i, m := range s.members {
+	for _, m := range s.members {
 		if len(s.g.TargetGroups) == 0 && len(m.Scaling.Targets) == 0 {
 			continue
 		}
@@ -32,21 +34,20 @@ func (s *step) serveTargets() {
 		c := m.Clone()
 		c.Scaling.Targets = keys
 		if ends {
-			c.AskTermination(s.now)
+			c.AskTermination(s.m.Now)
 		}
-		s.members[i] = c
 		s.replace(c)
 	}
 }
 
-// wantedTargets are the keys of the targets that a member should be.
+// wantedTargets returns the keys of the targets as which a member should be registered.
 func (s *step) wantedTargets(m *fleet.Instance) []string {
 	var keys []string
 	if m.Scaling.Lifecycle != fleet.LifecycleInService {
 		return nil
 	}
 	for _, arn := range s.g.TargetGroups {
-		tg, ok := s.tables.TargetGroups.Get(arn)
+		tg, ok := s.tx.TargetGroups.Get(arn)
 		if !ok {
 			continue
 		}
@@ -58,39 +59,41 @@ func (s *step) wantedTargets(m *fleet.Instance) []string {
 	return keys
 }
 
-// register makes sure of a target and reports whether it is there.
+// register registers a target if necessary, and reports whether it is registered.
 func (s *step) register(m *fleet.Instance, key string) bool {
 	arn := elb.GroupOfTargetKey(key)
-	tg, ok := s.tables.TargetGroups.Get(arn)
+	tg, ok := s.tx.TargetGroups.Get(arn)
 	if !ok {
 		return false
 	}
-	if t, ok := s.tables.Targets.Get(key); ok && !t.IsDraining() {
+	if t, ok := s.tx.Targets.Get(key); ok && !t.IsDraining() {
 		return true
 	}
-	s.targets = append(s.targets, &elb.Target{TargetGroupARN: arn, ID: m.ID, Port: tg.Port, Address: m.Address.String(), Zone: m.Zone, Registered: s.now})
+	s.tx.Targets.Put(&elb.Target{
+		TargetGroupARN: arn, ID: m.ID, Port: tg.Port, Address: m.Address.String(), Zone: m.Zone, Registered: s.m.Now,
+	})
 	return true
 }
 
-// release deregisters a target, or goes on waiting for one that drains, and reports whether it is still there.
+// release deregisters a target, and reports whether it still exists because it is draining.
 func (s *step) release(key string) bool {
-	t, ok := s.tables.Targets.Get(key)
+	t, ok := s.tx.Targets.Get(key)
 	if !ok {
 		return false
 	}
 	if t.IsDraining() {
-		if seen, ok := s.tables.TargetHealth.Get(key); ok && seen.Drained && seen.Registered.Equal(t.Registered) {
+		if seen, ok := s.tx.TargetHealth.Get(key); ok && seen.Drained && seen.Registered.Equal(t.Registered) {
 			return false // nothing is left to wait for
 		}
 		s.wakeAt(t.DrainUntil)
-		return s.now.Before(t.DrainUntil)
+		return s.m.Now.Before(t.DrainUntil)
 	}
 	delay := time.Duration(0)
-	if tg, ok := s.tables.TargetGroups.Get(t.TargetGroupARN); ok {
+	if tg, ok := s.tx.TargetGroups.Get(t.TargetGroupARN); ok {
 		delay = tg.DeregistrationDelay()
 	}
-	s.targets = append(s.targets, t.Deregister(s.now, delay))
-	s.wakeAt(s.now.Add(delay))
+	s.tx.Targets.Put(t.Deregister(s.m.Now, delay))
+	s.wakeAt(s.m.Now.Add(delay))
 	return true
 }
 
@@ -100,29 +103,30 @@ func (s *step) wakeAt(t time.Time) {
 	}
 }
 
-// judgeByTargets marks members unhealthy that a load balancer finds so, where the group listens to load balancers (ecs.md 5.6).
+// judgeByTargets marks members as unhealthy whose targets are, in groups that use the health checks
+// of load balancers (ecs.md 5.6).
 func (s *step) judgeByTargets() {
 	if !strings.Contains(s.g.HealthCheckType, "ELB") || s.g.IsSuspended(fleet.ProcessHealthCheck) {
 		return
 	}
-	for i, m := range s.members {
-		if m.Scaling.Lifecycle != fleet.LifecycleInService || m.Scaling.Health != fleet.Healthy || !slices.ContainsFunc(m.Scaling.Targets, s.unhealthyTarget) {
+	for _, m := range s.members {
+		if m.Scaling.Lifecycle != fleet.LifecycleInService || m.Scaling.Health != fleet.Healthy ||
+			!slices.ContainsFunc(m.Scaling.Targets, s.unhealthyTarget) {
 			continue
 		}
-		if ripe := m.Scaling.InServiceAt.Add(time.Duration(s.g.GracePeriod) * time.Second); s.now.Before(ripe) {
+		if ripe := m.Scaling.InServiceAt.Add(time.Duration(s.g.GracePeriod) * time.Second); s.m.Now.Before(ripe) {
 			s.wakeAt(ripe)
 			continue
 		}
 		c := m.Clone()
 		c.Scaling.Health, c.Scaling.HealthCause = fleet.Unhealthy, fleet.WhyELB
-		s.members[i] = c
 		s.replace(c)
 	}
 }
 
-// unhealthyTarget reports whether the edge has found a target unhealthy since it was registered.
+// unhealthyTarget reports whether the edge has found a target unhealthy since its registration.
 func (s *step) unhealthyTarget(key string) bool {
-	t, ok := s.tables.Targets.Get(key)
-	seen, judged := s.tables.TargetHealth.Get(key)
+	t, ok := s.tx.Targets.Get(key)
+	seen, judged := s.tx.TargetHealth.Get(key)
 	return ok && judged && !t.IsDraining() && seen.Registered.Equal(t.Registered) && seen.State == elb.Unhealthy
 }

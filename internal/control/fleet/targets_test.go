@@ -15,7 +15,8 @@ const tgARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/w
 // attach makes a target group whose targets drain for a minute, and gives it to the group.
 func (w *world) attach() {
 	w.update(func(tx *state.Tx) {
-		tx.TargetGroups.Put(&elb.TargetGroup{ARN: tgARN, Name: "web", Protocol: "HTTP", Port: 8080, TargetType: elb.TargetInstance, HealthCheck: elb.DefaultHealthCheck(),
+		tx.TargetGroups.Put(&elb.TargetGroup{ARN: tgARN, Name: "web", Protocol: "HTTP", Port: 8080,
+			TargetType: elb.TargetInstance, HealthCheck: elb.DefaultHealthCheck(),
 			Attributes: map[string]string{"deregistration_delay.timeout_seconds": "60"}})
 	})
 	w.group(func(g *fleet.AutoScalingGroup) { g.TargetGroups, g.HealthCheckType = []string{tgARN}, "EC2,ELB" })
@@ -32,7 +33,8 @@ func (w *world) targets() (registered, draining []*elb.Target) {
 	return registered, draining
 }
 
-// Instances in service are targets; one that goes drains first and ends when the load balancer has let go of it (ecs.md 5.9).
+// Instances in service are targets; one that goes drains first and ends when the load balancer has
+// let go of it (ecs.md 5.9).
 func TestInstancesAreTargets(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(2)
@@ -40,7 +42,9 @@ func TestInstancesAreTargets(t *testing.T) {
 		w.attach()
 		w.after(time.Second)
 		registered, _ := w.targets()
-		if len(registered) != 2 || registered[0].Port != 8080 || registered[0].Address != w.members()[0].Address.String() && registered[0].Address != w.members()[1].Address.String() {
+		if len(registered) != 2 || registered[0].Port != 8080 ||
+			registered[0].Address != w.members()[0].Address.String() &&
+				registered[0].Address != w.members()[1].Address.String() {
 			t.Fatalf("targets %v", registered)
 		}
 		w.want(1)
@@ -58,7 +62,9 @@ func TestInstancesAreTargets(t *testing.T) {
 		_, draining = w.targets()
 		last := draining[slices.IndexFunc(draining, func(d *elb.Target) bool { return d.ID == registered[0].ID })]
 		w.update(func(tx *state.Tx) {
-			tx.TargetHealth.Put(&elb.TargetHealth{Key: last.Key(), Registered: last.Registered, State: elb.Healthy, Drained: true})
+			tx.TargetHealth.Put(&elb.TargetHealth{Verdict: elb.Verdict{
+				Key: last.Key(), Registered: last.Registered, State: elb.Healthy, Drained: true,
+			}})
 		})
 		w.after(5 * time.Second) // nothing is left to wait for: it does not take the whole delay
 		if w.driver.runs() != 0 {
@@ -95,7 +101,9 @@ func TestUnhealthyTargetIsReplaced(t *testing.T) {
 		sick := w.members()[0]
 		registered, _ := w.targets()
 		w.update(func(tx *state.Tx) {
-			tx.TargetHealth.Put(&elb.TargetHealth{Key: registered[0].Key(), Registered: registered[0].Registered, State: elb.Unhealthy})
+			tx.TargetHealth.Put(&elb.TargetHealth{Verdict: elb.Verdict{
+				Key: registered[0].Key(), Registered: registered[0].Registered, State: elb.Unhealthy,
+			}})
 		})
 		w.after(3 * time.Minute)
 		m := w.members()

@@ -20,6 +20,7 @@ import (
 	"github.com/berthhq/berth/internal/action/autoscaling"
 	"github.com/berthhq/berth/internal/action/desktest"
 	"github.com/berthhq/berth/internal/action/ec2"
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/machine/local"
 	"github.com/berthhq/berth/internal/state"
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// playAgent says who it is and ends with the code it is told, or when it is ended.
+// playAgent prints its id, and exits with the code that it is given or when it is stopped.
 func playAgent(socket string) {
 	c, err := net.Dial("unix", socket)
 	if err != nil {
@@ -43,7 +44,8 @@ func playAgent(socket string) {
 	}
 	json.NewEncoder(c).Encode(map[string]string{
 		"pid": fmt.Sprint(os.Getpid()), "instance": os.Getenv(local.EnvInstanceID), "cluster": os.Getenv("ECS_CLUSTER"),
-		"address": os.Getenv(local.EnvBindAddress), "zone": os.Getenv(local.EnvAvailabilityZone), "api": os.Getenv("ECS_BACKEND_HOST"),
+		"address": os.Getenv(local.EnvBindAddress), "zone": os.Getenv(local.EnvAvailabilityZone),
+		"api": os.Getenv("ECS_BACKEND_HOST"),
 	})
 	var code int
 	if _, err := fmt.Fscan(c, &code); err != nil {
@@ -84,8 +86,10 @@ func newSite(t *testing.T) *site {
 	if s.l, err = net.Listen("unix", filepath.Join(dir, "s")); err != nil {
 		t.Fatal(err)
 	}
-	s.cfg = local.Config{Dir: filepath.Join(dir, "instances"), Command: []string{os.Args[0]}, ControlPlane: "http://127.0.0.1:4566", Credentials: noKeys{},
-		Env: []string{"PATH=/usr/bin", agentVariable + "=" + filepath.Join(dir, "s")}, Logger: slog.New(slog.DiscardHandler), RestartMin: time.Millisecond}
+	s.cfg = local.Config{Dir: filepath.Join(dir, "instances"), Command: []string{os.Args[0]},
+		ControlPlane: "http://127.0.0.1:4566", Credentials: noKeys{},
+		Env:    []string{"PATH=/usr/bin", agentVariable + "=" + filepath.Join(dir, "s")},
+		Logger: slog.New(slog.DiscardHandler), RestartMin: time.Millisecond}
 	s.run()
 	s.desk = desktest.New(t, autoscaling.Service(s.store), ec2.Service(s.store, s.driver))
 	t.Cleanup(func() {
@@ -101,7 +105,7 @@ func newSite(t *testing.T) *site {
 // run starts a life of the control plane; stop ends it.
 func (s *site) run() {
 	s.driver = local.New(s.cfg)
-	c := New(s.store, s.driver, s.driver, slog.New(slog.DiscardHandler))
+	c := New(control.System(s.store, slog.New(slog.DiscardHandler)), s.driver, s.driver)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.driver.Run(ctx) })
@@ -127,7 +131,7 @@ func (s *site) agent() agent {
 // until waits, change by change, for the tables to be as wanted.
 func (s *site) until(what string, wanted func(*state.Snapshot) bool) {
 	s.t.Helper()
-	sub := s.store.Subscribe(func(state.Change) []string { return []string{"x"} })
+	sub := state.Subscribe(s.store, func(state.Change, *state.Snapshot) []string { return []string{"x"} })
 	defer sub.Close()
 	for !wanted(s.store.View()) {
 		if _, err := sub.Next(s.t.Context()); err != nil {
@@ -138,7 +142,7 @@ func (s *site) until(what string, wanted func(*state.Snapshot) bool) {
 
 func inService(n int) func(*state.Snapshot) bool {
 	return func(v *state.Snapshot) bool {
-		members, up := slices.Collect(v.Instances.By(state.ByAutoScalingGroup, groupKey)), 0
+		members, up := slices.Collect(v.Instances.By(state.InstancesByAutoScalingGroup, groupKey)), 0
 		for _, m := range members {
 			if m.Scaling.Lifecycle == fleet.LifecycleInService && m.Machine.Phase == fleet.PhaseUp {
 				up++
@@ -152,12 +156,16 @@ func inService(n int) func(*state.Snapshot) bool {
 func TestWalk(t *testing.T) {
 	s := newSite(t)
 	aws := func(words ...string) string { t.Helper(); return s.desk.JSON(t, words...) }
-	aws("autoscaling", "create-launch-configuration", "--launch-configuration-name", "lc", "--image-id", fleet.Images(region)[0].ID, "--instance-type", "t2.micro",
-		"--user-data", "#!/bin/bash\necho ECS_CLUSTER=socket-ecs-cluster >> /etc/ecs/ecs.config;echo ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;")
-	aws("autoscaling create-auto-scaling-group --auto-scaling-group-name g --launch-configuration-name lc --min-size 0 --max-size 4 --desired-capacity 2 --availability-zones us-east-1a us-east-1b")
+	aws("autoscaling", "create-launch-configuration", "--launch-configuration-name", "lc", "--image-id",
+		fleet.Images(region)[0].ID, "--instance-type", "t2.micro",
+		"--user-data", "#!/bin/bash\necho ECS_CLUSTER=socket-ecs-cluster >> /etc/ecs/ecs.config;echo "+
+			"ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;")
+	aws("autoscaling create-auto-scaling-group --auto-scaling-group-name g --launch-configuration-name lc " +
+		"--min-size 0 --max-size 4 --desired-capacity 2 --availability-zones us-east-1a us-east-1b")
 	first, second := s.agent(), s.agent()
 	for _, a := range []agent{first, second} {
-		if a.hello["cluster"] != "socket-ecs-cluster" || a.hello["api"] != "http://127.0.0.1:4566" || !strings.HasPrefix(a.hello["address"], "127.0.1.") {
+		if a.hello["cluster"] != "socket-ecs-cluster" || a.hello["api"] != "http://127.0.0.1:4566" ||
+			!strings.HasPrefix(a.hello["address"], "127.0.1.") {
 			t.Errorf("agent %v", a.hello)
 		}
 	}
@@ -182,16 +190,19 @@ func TestWalk(t *testing.T) {
 		t.Errorf("instance %s came up, want %s", again.hello["instance"], first.hello["instance"])
 	}
 
-	// One that says it is of no use is replaced, instance and all. Of an agent that was taken over the exit code is not known: it is started once more.
+	// One that says it is of no use is replaced, instance and all. Of an agent that was taken over
+	// the exit code is not known: it is started once more.
 	second.exit(local.ExitTerminal)
 	s.agent().exit(local.ExitTerminal)
 	replacement := s.agent()
-	if id := replacement.hello["instance"]; id == first.hello["instance"] || id == second.hello["instance"] || replacement.hello["zone"] != second.hello["zone"] {
+	if id := replacement.hello["instance"]; id == first.hello["instance"] || id == second.hello["instance"] ||
+		replacement.hello["zone"] != second.hello["zone"] {
 		t.Errorf("replacement %v of %v", replacement.hello, second.hello)
 	}
 	s.until("the replacement in service", inService(2))
 	causes := aws("autoscaling describe-scaling-activities --auto-scaling-group-name g --query Activities[].Cause")
-	for _, want := range []string{fleet.WhyImpaired, "an instance was launched in response to an unhealthy instance needing to be replaced"} {
+	for _, want := range []string{fleet.WhyImpaired,
+		"an instance was launched in response to an unhealthy instance needing to be replaced"} {
 		if !strings.Contains(causes, want) {
 			t.Errorf("causes %s lack %q", causes, want)
 		}
@@ -201,7 +212,8 @@ func TestWalk(t *testing.T) {
 	s.until("one in service", inService(1))
 	aws("autoscaling delete-auto-scaling-group --auto-scaling-group-name g --force-delete")
 	s.until("the group gone", func(v *state.Snapshot) bool { return v.AutoScalingGroups.Len() == 0 })
-	if got := aws("ec2", "describe-instances", "--query", "Reservations[].Instances[].State.Name"); got != `["terminated","terminated","terminated"]` {
+	if got := aws("ec2", "describe-instances", "--query",
+		"Reservations[].Instances[].State.Name"); got != `["terminated","terminated","terminated"]` {
 		t.Errorf("instances %s", got)
 	}
 	for _, a := range []agent{again, replacement} {
@@ -220,7 +232,8 @@ func kill(t *testing.T, pid string) {
 	}
 }
 
-// running reports whether a process is there and no zombie: agents of an earlier driver are children of this process, and nobody waits for them.
+// running reports whether a process is there and no zombie: agents of an earlier driver are
+// children of this process, and nothing waits for them.
 func running(pid string) bool {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	return err == nil && !strings.Contains(string(stat), ") Z ")

@@ -1,125 +1,86 @@
-// Package instance makes ECS follow the machines: a container instance whose EC2 instance ends is deregistered, and tasks on one that is no
-// longer part of its cluster, or whose machine stops, are ended, so that their services replace them.
+// Package instance makes container instances follow their EC2 instances. It deregisters a container
+// instance whose EC2 instance ends. It stops the tasks on one that no longer belongs to its
+// cluster, or whose machine stops, so that services replace them.
 //
-// It is the only writer of a container instance's INACTIVE status beside DeregisterContainerInstance.
+// Besides DeregisterContainerInstance, it alone sets a container instance's status to INACTIVE.
 package instance
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Controller is a control.Reconciler whose keys are container instance ARNs.
-type Controller struct {
-	store *state.Store
-	now   func() time.Time
-}
+// Controller is a control.Planner whose keys are container instance ARNs.
+type Controller struct{}
 
-// New makes the controller; now is the clock.
-func New(store *state.Store, now func() time.Time) *Controller {
-	return &Controller{store: store, now: now}
-}
-
-// Keys are the container instances that a change of themselves, of their machine or of one of their tasks concerns.
-func (c *Controller) Keys(ch state.Change) []string {
-	switch v := ch.New.(type) {
-	case *ecs.ContainerInstance:
-		if v != nil {
-			return []string{v.ContainerInstanceARN}
+// Keys returns the container instances that a change affects: of themselves, of their machine, or
+// of one of their tasks.
+func (Controller) Keys(c state.Change, s *state.Snapshot) (keys []string) {
+	switch c := c.(type) {
+	case state.Changed[ecs.ContainerInstance]:
+		if c.New != nil {
+			return []string{c.Key}
 		}
-	case *ecs.Task:
-		if v != nil && v.LastStatus != ecs.Stopped && (v.DesiredStatus == ecs.Stopped || isNew(ch)) {
-			return []string{v.ContainerInstanceARN}
+	case state.Changed[ecs.Task]:
+		placed := c.Old == nil // perhaps placed on a machine that is about to stop
+		if t := c.New; t != nil && t.LastStatus != ecs.Stopped && (t.DesiredStatus == ecs.Stopped || placed) {
+			return []string{t.ContainerInstanceARN}
 		}
-	case *fleet.Instance:
-		if v != nil {
-			return c.of(v.ID)
+	case state.Changed[fleet.Instance]:
+		if c.New != nil {
+			for ci := range s.ContainerInstances.By(state.ContainerInstancesByEC2Instance, c.New.ID) {
+				keys = append(keys, ci.ContainerInstanceARN)
+			}
 		}
-	}
-	return nil
-}
-
-// isNew reports whether the task was just placed, perhaps on a machine that is about to stop.
-func isNew(ch state.Change) bool {
-	old, _ := ch.Old.(*ecs.Task)
-	return old == nil
-}
-
-func (c *Controller) of(ec2InstanceID string) []string {
-	var keys []string
-	for ci := range c.store.View().ContainerInstances.By(state.ByEC2Instance, ec2InstanceID) {
-		keys = append(keys, ci.ContainerInstanceARN)
 	}
 	return keys
 }
 
-// All names every container instance.
-func (c *Controller) All(s *state.Snapshot) []string {
-	var keys []string
+// All returns all container instances.
+func (Controller) All(s *state.Snapshot) (keys []string) {
 	for ci := range s.ContainerInstances.All() {
 		keys = append(keys, ci.ContainerInstanceARN)
 	}
 	return keys
 }
 
-// Reconcile deregisters the instance if its machine has ended, and ends the tasks that have nothing to run on any more.
-func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
-	snap := c.store.View()
-	ci, ok := snap.ContainerInstances.Get(key)
-	if !ok || !anything(&snap.Tables, ci) {
+// Step deregisters the container instance if its machine has ended, and stops tasks that can no
+// longer run on it.
+func (Controller) Step(tx *state.Tx, key string, m control.Moment) (time.Duration, error) {
+	ci, ok := tx.ContainerInstances.Get(key)
+	if !ok {
 		return 0, nil
 	}
-	now := c.now()
-	return 0, c.store.Update(ctx, func(tx *state.Tx) error {
-		ci, ok := tx.ContainerInstances.Get(key)
-		if !ok {
-			return nil
-		}
-		if ends(&tx.Tables, ci) {
-			n := *ci
-			n.Status, n.AgentConnected, n.DeregisteredAt = ecs.InstanceInactive, false, now
-			n.StatusReason = hostReason(ci, "terminated")
-			n.Version++
-			tx.ContainerInstances.Put(&n)
-			ci = &n
-		}
-		if reason := whyTasksEnd(&tx.Tables, ci); reason != "" {
-			endTasks(tx, ci, reason, now)
-		}
-		return nil
-	})
+	if ends(&tx.Tables, ci) {
+		n := *ci
+		n.Status, n.AgentConnected, n.DeregisteredAt = ecs.InstanceInactive, false, m.Now
+		n.StatusReason = hostReason(ci, "terminated")
+		n.Version++
+		tx.ContainerInstances.Put(&n)
+		ci = &n
+	}
+	if reason := whyTasksEnd(&tx.Tables, ci); reason != "" {
+		endTasks(tx, ci, reason, m.Now)
+	}
+	return 0, nil
 }
 
-// anything reports whether there is something to do.
-func anything(t *state.Tables, ci *ecs.ContainerInstance) bool {
-	if ends(t, ci) {
-		return true
-	}
-	if whyTasksEnd(t, ci) == "" {
-		return false
-	}
-	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
-		if task.DesiredStatus == ecs.Running || task.LastStatus != ecs.Stopped && task.MayStop() {
-			return true
-		}
-	}
-	return false
-}
-
-// ends reports whether the instance is to be deregistered because its machine has ended or is about to.
+// ends reports whether the container instance must be deregistered because its machine has ended or
+// is ending.
 func ends(t *state.Tables, ci *ecs.ContainerInstance) bool {
 	s := machineState(t, ci)
 	return ci.Present() && (s == fleet.ShuttingDown || s == fleet.Terminated)
 }
 
-// machineState is that of the EC2 instance; "" when it is not one of ours, which is nobody's to end.
+// machineState returns the state of the EC2 instance. It is "" for a machine that is not one of
+// ours; those are left alone.
 func machineState(t *state.Tables, ci *ecs.ContainerInstance) fleet.InstanceState {
 	a, err := arn.Parse(ci.ContainerInstanceARN)
 	if err != nil {
@@ -132,8 +93,9 @@ func machineState(t *state.Tables, ci *ecs.ContainerInstance) fleet.InstanceStat
 	return i.State
 }
 
-// whyTasksEnd is the reason for the end of whatever is left on the instance, "" if tasks may run there (ecs.md 1.5.4). A machine that is
-// stopped takes its tasks along and leaves the container instance, which is there again when it is started.
+// whyTasksEnd returns the reason to stop the tasks on the container instance; "" if they may run
+// there (ecs.md 1.5.4). When a machine is stopped, its tasks end but the container instance stays,
+// and can be used again when the machine is started.
 func whyTasksEnd(t *state.Tables, ci *ecs.ContainerInstance) string {
 	if ci.Status == ecs.InstanceInactive {
 		return cmp.Or(ci.StatusReason, "Container instance deregistration forced by user")
@@ -148,10 +110,10 @@ func hostReason(ci *ecs.ContainerInstance, what string) string {
 	return fmt.Sprintf("Host EC2 (instance %s) %s.", ci.EC2InstanceID, what)
 }
 
-// endTasks ends the tasks of an instance. One that serves a load balancer is taken out of it first, like any other: whoever holds a
-// connection to it keeps it as long as the machine lives.
+// endTasks stops the tasks of a container instance. A task that serves a load balancer is
+// deregistered first like any other; its connections last as long as the machine runs.
 func endTasks(tx *state.Tx, ci *ecs.ContainerInstance, reason string, now time.Time) {
-	for task := range tx.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
+	for task := range tx.Tasks.By(state.TasksByInstance, ci.ContainerInstanceARN) {
 		if task.LastStatus == ecs.Stopped {
 			continue
 		}

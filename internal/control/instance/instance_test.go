@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
@@ -16,7 +17,7 @@ const (
 	instanceARN     = "arn:aws:ecs:us-east-1:123456789012:container-instance/c/1"
 )
 
-func open(t *testing.T, rows func(tx *state.Tx)) (*state.Store, *Controller) {
+func open(t *testing.T, rows func(tx *state.Tx)) (*state.Store, control.Controller[string]) {
 	t.Helper()
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -26,19 +27,24 @@ func open(t *testing.T, rows func(tx *state.Tx)) (*state.Store, *Controller) {
 	if err := store.Update(t.Context(), func(tx *state.Tx) error { rows(tx); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	return store, New(store, func() time.Time { return time.Unix(100, 0) })
+	env := control.System(store, slog.New(slog.DiscardHandler))
+	env.Now = func() time.Time { return time.Unix(100, 0) }
+	return store, control.Planned(env, Controller{})
 }
 
 func task(n string, targets ...ecs.TaskTarget) *ecs.Task {
-	return &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:123456789012:task/c/" + n, ContainerInstanceARN: instanceARN, LastStatus: ecs.Running,
+	return &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:123456789012:task/c/" + n,
+		ContainerInstanceARN: instanceARN, LastStatus: ecs.Running,
 		DesiredStatus: ecs.Running, Targets: targets, Containers: []ecs.Container{{Name: "a", LastStatus: ecs.Running}}}
 }
 
-// ecs.md 1.5.4, 1.3.10: when its machine ends, the instance is deregistered and its tasks are ended; one with a target waits at the gate.
+// ecs.md 1.5.4, 1.3.10: when its machine ends, the instance is deregistered and its tasks are
+// ended; one with a target waits at the gate.
 func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
 		tx.Instances.Put(&fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.ShuttingDown})
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceDraining, AgentConnected: true})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN,
+			EC2InstanceID: "i-1", Status: ecs.InstanceDraining, AgentConnected: true})
 		tx.Tasks.Put(task("plain"))
 		tx.Tasks.Put(task("served", ecs.TaskTarget{TargetGroupARN: "tg", ID: "i-1", Port: 1}))
 	})
@@ -50,7 +56,8 @@ func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 		t.Errorf("container instance is %s, connected %v", ci.Status, ci.AgentConnected)
 	}
 	plain, _ := snap.Tasks.Get(task("plain").TaskARN)
-	if plain.LastStatus != ecs.Stopped || plain.StoppedReason != "Host EC2 (instance i-1) terminated." || plain.Containers[0].LastStatus != ecs.Stopped {
+	if plain.LastStatus != ecs.Stopped || plain.StoppedReason != "Host EC2 (instance i-1) terminated." ||
+		plain.Containers[0].LastStatus != ecs.Stopped {
 		t.Errorf("plain task = %s, %q", plain.LastStatus, plain.StoppedReason)
 	}
 	served, _ := snap.Tasks.Get(task("served").TaskARN)
@@ -78,10 +85,12 @@ func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 	}
 }
 
-// An agent on a machine of somebody else is not ended by anything here.
+// An agent on a machine that is not ours is never ended here.
 func TestExternalInstanceStays(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "mi-1", Status: ecs.InstanceActive})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{
+			ContainerInstanceARN: instanceARN, EC2InstanceID: "mi-1", Status: ecs.InstanceActive,
+		})
 		tx.Tasks.Put(task("plain"))
 	})
 	if _, err := c.Reconcile(t.Context(), instanceARN); err != nil {
@@ -92,12 +101,14 @@ func TestExternalInstanceStays(t *testing.T) {
 	}
 }
 
-// ecs.md 1.5.4: a machine that stops takes its tasks along, those placed on its last breath too; the container instance waits for it.
+// ecs.md 1.5.4: a machine that stops takes its tasks along, those placed on its last breath too;
+// the container instance waits for it.
 func TestMachineThatStopsTakesItsTasksAlong(t *testing.T) {
 	machine := &fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running}
 	store, c := open(t, func(tx *state.Tx) {
 		tx.Instances.Put(machine)
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive, AgentConnected: true})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN,
+			EC2InstanceID: "i-1", Status: ecs.InstanceActive, AgentConnected: true})
 		tx.Tasks.Put(task("plain"))
 	})
 	reconcile(t, c)
@@ -111,13 +122,15 @@ func TestMachineThatStopsTakesItsTasksAlong(t *testing.T) {
 	})
 	reconcile(t, c)
 	late := task("late")
-	if keys := c.Keys(state.Change{Table: "ecs.tasks", Key: late.TaskARN, New: late}); len(keys) != 1 || keys[0] != instanceARN {
+	if keys := c.Keys(state.Changed[ecs.Task]{Key: late.TaskARN, New: late}, store.View()); len(keys) != 1 ||
+		keys[0] != instanceARN {
 		t.Errorf("a new task concerns %v", keys)
 	}
 	put(t, store, func(tx *state.Tx) { tx.Tasks.Put(late) })
 	reconcile(t, c)
 	for _, name := range []string{"plain", "late"} {
-		if got, _ := store.View().Tasks.Get(task(name).TaskARN); got.LastStatus != ecs.Stopped || got.StoppedReason != "Host EC2 (instance i-1) stopped." || got.StopCode != ecs.TerminationNotice {
+		if got, _ := store.View().Tasks.Get(task(name).TaskARN); got.LastStatus != ecs.Stopped ||
+			got.StoppedReason != "Host EC2 (instance i-1) stopped." || got.StopCode != ecs.TerminationNotice {
 			t.Errorf("%s task = %s, %s %q", name, got.LastStatus, got.StopCode, got.StoppedReason)
 		}
 	}
@@ -129,18 +142,24 @@ func TestMachineThatStopsTakesItsTasksAlong(t *testing.T) {
 // ecs.md 1.3.10: DeregisterContainerInstance with force leaves the tasks to us.
 func TestDeregistrationByForceEndsTasks(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{
+			ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive,
+		})
 		tx.Tasks.Put(task("plain"))
 		told := task("told")
-		told.DesiredStatus, told.StopCode, told.StoppedReason, told.LastStatus = ecs.Stopped, ecs.UserInitiated, "mine", ecs.Stopping
+		told.DesiredStatus, told.StopCode, told.StoppedReason, told.LastStatus = ecs.Stopped,
+			ecs.UserInitiated, "mine", ecs.Stopping
 		tx.Tasks.Put(told)
 	})
 	reconcile(t, c)
-	if plain, _ := store.View().Tasks.Get(task("plain").TaskARN); plain.LastStatus != ecs.Stopped || plain.StoppedReason != "Container instance deregistration forced by user" {
+	if plain, _ := store.View().Tasks.Get(task("plain").TaskARN); plain.LastStatus != ecs.Stopped ||
+		plain.StoppedReason != "Container instance deregistration forced by user" {
 		t.Errorf("plain task = %s, %q", plain.LastStatus, plain.StoppedReason)
 	}
-	if told, _ := store.View().Tasks.Get(task("told").TaskARN); told.LastStatus != ecs.Stopped || told.StoppedReason != "mine" || told.StopCode != ecs.UserInitiated {
-		t.Errorf("task that was told to stop = %s, %s %q; its first reason stands", told.LastStatus, told.StopCode, told.StoppedReason)
+	if told, _ := store.View().Tasks.Get(task("told").TaskARN); told.LastStatus != ecs.Stopped ||
+		told.StoppedReason != "mine" || told.StopCode != ecs.UserInitiated {
+		t.Errorf("task that was told to stop = %s, %s %q; its first reason stands", told.LastStatus,
+			told.StopCode, told.StoppedReason)
 	}
 }
 
@@ -148,7 +167,9 @@ func TestDeregistrationByForceEndsTasks(t *testing.T) {
 func TestDisconnectionEndsNothing(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
 		tx.Instances.Put(&fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running})
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{
+			ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive,
+		})
 		tx.Tasks.Put(task("plain"))
 	})
 	before := store.View().Rev
@@ -161,16 +182,21 @@ func TestDisconnectionEndsNothing(t *testing.T) {
 // A change of a machine concerns its container instance alone, whatever else is in the store.
 func TestKeysOfAMachine(t *testing.T) {
 	machine := &fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running}
-	_, c := open(t, func(tx *state.Tx) {
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive})
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN + "2", EC2InstanceID: "i-2", Status: ecs.InstanceActive})
+	store, c := open(t, func(tx *state.Tx) {
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{
+			ContainerInstanceARN: instanceARN, EC2InstanceID: "i-1", Status: ecs.InstanceActive,
+		})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{
+			ContainerInstanceARN: instanceARN + "2", EC2InstanceID: "i-2", Status: ecs.InstanceActive,
+		})
 	})
-	if keys := c.Keys(state.Change{New: machine}); len(keys) != 1 || keys[0] != instanceARN {
+	if keys := c.Keys(state.Changed[fleet.Instance]{New: machine}, store.View()); len(keys) != 1 ||
+		keys[0] != instanceARN {
 		t.Errorf("keys %v", keys)
 	}
 }
 
-func reconcile(t *testing.T, c *Controller) {
+func reconcile(t *testing.T, c control.Controller[string]) {
 	t.Helper()
 	if again, err := c.Reconcile(t.Context(), instanceARN); err != nil || again != 0 {
 		t.Fatalf("Reconcile = %v, %v", again, err)

@@ -1,165 +1,189 @@
-// Package reap forgets what is over: stopped tasks, deleted clusters, services and container instances after the time for which AWS still
-// describes them, client tokens that have expired, task definitions whose deletion was asked for once nothing uses them.
+// Package reap deletes rows that are no longer needed: stopped tasks, and deleted clusters, services
+// and container instances, after the time for which AWS still describes them; old service
+// deployments; and task definitions whose deletion was requested and which nothing uses.
 package reap
 
 import (
-	"context"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/deploy"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Kept is how long a thing that is over can still be described (ecs.md 1.5.5 for tasks; AWS gives no figure for the others).
+// Kept is how long something that has ended can still be described (ecs.md 1.5.5 for tasks; AWS
+// publishes no time for the others).
 const Kept = time.Hour
 
-// Controller is a control.Reconciler. Its keys are "kind primary-key".
-type Controller struct {
-	store *state.Store
-	now   func() time.Time
+// Controller is a control.Planner.
+type Controller struct{}
+
+// Key identifies a row that has ended or may have.
+type Key struct {
+	of kind
+	id string // primary key
 }
 
-// New makes the controller; now is the clock.
-func New(store *state.Store, now func() time.Time) *Controller {
-	return &Controller{store: store, now: now}
-}
+// kind says which table a key belongs to.
+type kind string
 
-// Keys names the changed thing if it is over, and the task definition of a thing that went away.
-func (c *Controller) Keys(ch state.Change) []string {
-	switch v := ch.New.(type) {
-	case *ecs.Task:
-		if v != nil && v.LastStatus == ecs.Stopped {
-			return []string{"task " + ch.Key}
+const (
+	task       kind = "task"
+	cluster    kind = "cluster"
+	service    kind = "service"
+	instance   kind = "instance"
+	definition kind = "definition"
+	deployment kind = "deployment"
+)
+
+// Keys returns the changed row if it has ended, and the task definitions that it no longer uses.
+func (Controller) Keys(c state.Change, s *state.Snapshot) []Key {
+	switch c := c.(type) {
+	case state.Changed[ecs.Task]:
+		switch {
+		case c.New == nil:
+			return []Key{{definition, c.Old.TaskDefinitionARN}}
+		case c.New.LastStatus == ecs.Stopped:
+			return []Key{{task, c.Key}}
 		}
-	case *ecs.Cluster:
-		if v != nil && v.Status == ecs.ClusterInactive {
-			return []string{"cluster " + ch.Key}
-		}
-	case *ecs.Service:
-		return serviceKeys(ch, v)
-	case *ecs.ContainerInstance:
-		if v != nil && v.Status == ecs.InstanceInactive {
-			return []string{"instance " + ch.Key}
-		}
-	case *ecs.Token:
-		if v != nil {
-			return []string{"token " + ch.Key}
-		}
-	case *ecs.TaskDefinition:
-		if v != nil && v.Status == ecs.TaskDefinitionDeleteInProgress {
-			return []string{"definition " + ch.Key}
-		}
-	}
-	if old, ok := ch.Old.(*ecs.Task); ok && old != nil && isNil(ch.New) {
-		return []string{"definition " + old.TaskDefinitionARN}
+	case state.Changed[ecs.Cluster]:
+		return over(c, cluster, func(v *ecs.Cluster) bool { return v.Status == ecs.ClusterInactive })
+	case state.Changed[ecs.Service]:
+		return serviceKeys(c, s)
+	case state.Changed[ecs.ServiceProgress]:
+		return definitionsLeft(c.Old, c.New)
+	case state.Changed[ecs.ServiceDeployment]:
+		return over(c, deployment, (*ecs.ServiceDeployment).Ended)
+	case state.Changed[ecs.ContainerInstance]:
+		return over(c, instance, func(v *ecs.ContainerInstance) bool { return v.Status == ecs.InstanceInactive })
+	case state.Changed[ecs.TaskDefinition]:
+		return over(c, definition, func(v *ecs.TaskDefinition) bool {
+			return v.Status == ecs.TaskDefinitionDeleteInProgress
+		})
 	}
 	return nil
 }
 
-// serviceKeys names the service if it is over, and the task definitions that it has let go of.
-func serviceKeys(ch state.Change, s *ecs.Service) []string {
-	var keys []string
-	if s != nil && s.Status == ecs.ServiceInactive {
-		keys = append(keys, "service "+ch.Key)
-	}
-	if old, ok := ch.Old.(*ecs.Service); ok && old != nil {
-		for _, d := range old.Deployments {
-			if s == nil || !slices.ContainsFunc(s.Deployments, func(o ecs.Deployment) bool { return o.TaskDefinition == d.TaskDefinition }) {
-				keys = append(keys, "definition "+d.TaskDefinition)
-			}
-		}
-	}
-	return keys
-}
-
-func isNil(v any) bool {
-	t, ok := v.(*ecs.Task)
-	return v == nil || ok && t == nil
-}
-
-// All names everything that is over.
-func (c *Controller) All(s *state.Snapshot) []string {
-	var keys []string
-	add := func(ch state.Change) { keys = append(keys, c.Keys(ch)...) }
-	for v := range s.Tasks.All() {
-		add(state.Change{Key: v.TaskARN, New: v})
-	}
-	for v := range s.Clusters.All() {
-		add(state.Change{Key: v.ClusterARN, New: v})
-	}
-	for v := range s.Services.All() {
-		add(state.Change{Key: v.ServiceARN, New: v})
-	}
-	for v := range s.ContainerInstances.All() {
-		add(state.Change{Key: v.ContainerInstanceARN, New: v})
-	}
-	for v := range s.Tokens.All() {
-		add(state.Change{Key: v.Key(), New: v})
-	}
-	for v := range s.TaskDefinitions.All() {
-		add(state.Change{Key: v.TaskDefinitionARN, New: v})
-	}
-	return keys
-}
-
-// Reconcile forgets one thing if its time has come, and says when to look again if it has not.
-func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
-	kind, id, _ := strings.Cut(key, " ")
-	now := c.now()
-	forget, wait := due(&c.store.View().Tables, kind, id, now)
-	if forget == nil {
-		return wait, nil
-	}
-	return 0, c.store.Update(ctx, func(tx *state.Tx) error {
-		if forget, _ := due(&tx.Tables, kind, id, now); forget != nil {
-			forget(tx)
-		}
+// over returns the key of a changed row if it exists and has ended.
+func over[T any](c state.Changed[T], of kind, is func(*T) bool) []Key {
+	if c.New == nil || !is(c.New) {
 		return nil
+	}
+	return []Key{{of, c.Key}}
+}
+
+// serviceKeys returns the key of the service if it has ended, and those of task definitions it no
+// longer uses.
+func serviceKeys(c state.Changed[ecs.Service], s *state.Snapshot) []Key {
+	keys := over(c, service, func(v *ecs.Service) bool { return v.Status == ecs.ServiceInactive })
+	if len(keys) > 0 {
+		keys = append(keys, definitionsLeft(s.Progress(c.Key), nil)...)
+	}
+	return keys
+}
+
+// definitionsLeft returns the keys of the task definitions that a service no longer uses.
+func definitionsLeft(old, now *ecs.ServiceProgress) (keys []Key) {
+	if old == nil {
+		return nil
+	}
+	for _, d := range old.Deployments {
+		if now == nil || !uses(now, d.Revision.TaskDefinition) {
+			keys = append(keys, Key{definition, d.Revision.TaskDefinition})
+		}
+	}
+	return keys
+}
+
+// uses reports whether tasks of a service are made from the definition, or may be after a rollback.
+func uses(p *ecs.ServiceProgress, definition string) bool {
+	return slices.ContainsFunc(p.Deployments, func(d ecs.Deployment) bool {
+		return d.Revision.TaskDefinition == definition
 	})
 }
 
-// due returns how to forget a thing whose time has come, or how long it is until then; 0 means not before something changes.
-func due(t *state.Tables, kind, id string, now time.Time) (forget func(*state.Tx), wait time.Duration) {
-	switch kind {
-	case "task":
-		if v, ok := t.Tasks.Get(id); ok && v.LastStatus == ecs.Stopped {
-			return after(v.StoppedAt.Add(Kept), now, func(tx *state.Tx) { tx.Tasks.Delete(id) })
-		}
-	case "cluster":
-		if v, ok := t.Clusters.Get(id); ok && v.Status == ecs.ClusterInactive {
-			return after(v.DeletedAt.Add(Kept), now, func(tx *state.Tx) { tx.Clusters.Delete(id) })
-		}
-	case "service":
-		if v, ok := t.Services.Get(id); ok && v.Status == ecs.ServiceInactive {
-			return after(v.DeletedAt.Add(Kept), now, func(tx *state.Tx) { forgetService(tx, id) })
-		}
-	case "instance":
-		if v, ok := t.ContainerInstances.Get(id); ok && v.Status == ecs.InstanceInactive {
-			if hasTasks(t, id) {
-				return nil, hasTasksAgain
-			}
-			return after(v.DeregisteredAt.Add(Kept), now, func(tx *state.Tx) { tx.ContainerInstances.Delete(id) })
-		}
-	case "token":
-		if v, ok := t.Tokens.Get(id); ok {
-			return after(v.ExpiresAt, now, func(tx *state.Tx) { tx.Tokens.Delete(id) })
-		}
-	case "definition":
-		if v, ok := t.TaskDefinitions.Get(id); ok && v.Status == ecs.TaskDefinitionDeleteInProgress && !used(t, id) {
-			return func(tx *state.Tx) { tx.TaskDefinitions.Delete(id) }, 0
-		}
+// All returns the keys of everything that has ended.
+func (c Controller) All(s *state.Snapshot) (keys []Key) {
+	add := func(ch state.Change) { keys = append(keys, c.Keys(ch, s)...) }
+	for v := range s.Tasks.All() {
+		add(state.Changed[ecs.Task]{Key: v.TaskARN, New: v})
 	}
-	return nil, 0
+	for v := range s.Clusters.All() {
+		add(state.Changed[ecs.Cluster]{Key: v.ClusterARN, New: v})
+	}
+	for v := range s.Services.All() {
+		add(state.Changed[ecs.Service]{Key: v.ServiceARN, New: v})
+	}
+	for v := range s.ServiceDeployments.All() {
+		add(state.Changed[ecs.ServiceDeployment]{Key: v.ServiceDeploymentARN, New: v})
+	}
+	for v := range s.ContainerInstances.All() {
+		add(state.Changed[ecs.ContainerInstance]{Key: v.ContainerInstanceARN, New: v})
+	}
+	for v := range s.TaskDefinitions.All() {
+		add(state.Changed[ecs.TaskDefinition]{Key: v.TaskDefinitionARN, New: v})
+	}
+	return keys
 }
 
-// hasTasksAgain is how soon to look again at an instance whose tasks have not all ended: a load balancer may hold them back for an hour, and
-// nobody would end them without their instance.
+// Step deletes a row if it is due, or says when it will be.
+func (Controller) Step(tx *state.Tx, key Key, m control.Moment) (time.Duration, error) {
+	id := key.id
+	switch key.of {
+	case task:
+		if v, ok := tx.Tasks.Get(id); ok && v.LastStatus == ecs.Stopped {
+			return after(v.StoppedAt.Add(Kept), m, func() { tx.Tasks.Delete(id) })
+		}
+	case cluster:
+		if v, ok := tx.Clusters.Get(id); ok && v.Status == ecs.ClusterInactive {
+			return after(v.DeletedAt.Add(Kept), m, func() { tx.Clusters.Delete(id) })
+		}
+	case service:
+		if v, ok := tx.Services.Get(id); ok && v.Status == ecs.ServiceInactive {
+			return after(v.DeletedAt.Add(Kept), m, func() { forgetService(tx, id) })
+		}
+	case deployment:
+		if v, ok := tx.ServiceDeployments.Get(id); ok && v.Ended() {
+			if deploy.Due(&tx.Tables, v, m.Now) {
+				deploy.Forget(tx, v)
+				return 0, nil
+			}
+			return max(0, v.FinishedAt.Add(ecs.KeptServiceDeploymentsFor).Sub(m.Now)), nil
+		}
+	case instance:
+		if v, ok := tx.ContainerInstances.Get(id); ok && v.Status == ecs.InstanceInactive {
+			if hasTasks(&tx.Tables, id) {
+				return hasTasksAgain, nil
+			}
+			return after(v.DeregisteredAt.Add(Kept), m, func() { tx.ContainerInstances.Delete(id) })
+		}
+	case definition:
+		if v, ok := tx.TaskDefinitions.Get(id); ok && v.Status == ecs.TaskDefinitionDeleteInProgress &&
+			!used(&tx.Tables, id) {
+			tx.TaskDefinitions.Delete(id)
+		}
+	}
+	return 0, nil
+}
+
+// after calls forget if the time has come, and otherwise returns how long it is until then.
+func after(at time.Time, m control.Moment, forget func()) (time.Duration, error) {
+	if wait := at.Sub(m.Now); wait > 0 {
+		return wait, nil
+	}
+	forget()
+	return 0, nil
+}
+
+// hasTasksAgain is how soon to look again at a container instance with tasks that have not ended. A
+// load balancer may delay them for up to an hour, and they need the row of their instance until
+// then.
 const hasTasksAgain = time.Minute
 
 func hasTasks(t *state.Tables, instanceARN string) bool {
-	for task := range t.Tasks.By(state.ByInstance, instanceARN) {
+	for task := range t.Tasks.By(state.TasksByInstance, instanceARN) {
 		if task.LastStatus != ecs.Stopped {
 			return true
 		}
@@ -167,36 +191,20 @@ func hasTasks(t *state.Tables, instanceARN string) bool {
 	return false
 }
 
-func after(at, now time.Time, forget func(*state.Tx)) (func(*state.Tx), time.Duration) {
-	if now.Before(at) {
-		return nil, at.Sub(now)
-	}
-	return forget, 0
-}
-
 func forgetService(tx *state.Tx, id string) {
 	tx.Services.Delete(id)
-	for e := range tx.ServiceEvents.By(state.ByService, id) {
-		tx.ServiceEvents.Delete(e.Key())
-	}
+	deploy.ForgetService(tx, id)
 }
 
-// used reports whether a task or a service still needs the definition (ecs.md 1.4.2).
+// used reports whether a task or a service needs the definition (ecs.md 1.4.2).
 func used(t *state.Tables, id string) bool {
-	for s := range t.Services.All() {
-		if s.Status == ecs.ServiceInactive {
-			continue
-		}
-		for _, d := range s.Deployments {
-			if d.TaskDefinition == id {
-				return true
-			}
-		}
-	}
-	for task := range t.Tasks.All() {
-		if task.TaskDefinitionARN == id {
+	for p := range t.ServiceProgress.By(state.ServiceProgressByTaskDefinition, id) {
+		if s, ok := t.Services.Get(p.ServiceARN); ok && s.Status != ecs.ServiceInactive {
 			return true
 		}
+	}
+	for range t.Tasks.By(state.TasksByTaskDefinition, id) {
+		return true
 	}
 	return false
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/deploy"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
@@ -31,7 +32,8 @@ func forgetting(t *testing.T, script func(t *testing.T, store *state.Store, put 
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
-			done <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "reap", 1, New(store, time.Now))
+			env := control.System(store, slog.New(slog.DiscardHandler))
+			done <- control.New(env, "reap", 1, control.Planned(env, Controller{})).Run(ctx)
 		}()
 		script(t, store, func(fn func(*state.Tx)) {
 			t.Helper()
@@ -47,28 +49,42 @@ func forgetting(t *testing.T, script func(t *testing.T, store *state.Store, put 
 	})
 }
 
+// progress is that of a service with deployments of these task definitions.
+func progress(definitions ...string) *ecs.ServiceProgress {
+	p := &ecs.ServiceProgress{ServiceARN: serviceARN}
+	for _, d := range definitions {
+		p.Deployments = append(p.Deployments, ecs.Deployment{Revision: ecs.ServiceRevision{TaskDefinition: d}})
+	}
+	return p
+}
+
 // ecs.md 1.5.5: a stopped task can be described for an hour; 1.4.2: a definition goes when nothing uses it.
 func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		now := time.Now()
-		token := &ecs.Token{ClusterARN: clusterARN, Action: "RunTask", ClientToken: "x", ExpiresAt: now.Add(24 * time.Hour)}
 		put(func(tx *state.Tx) {
-			tx.Tasks.Put(&ecs.Task{TaskARN: taskARN, TaskDefinitionARN: definitionARN, LastStatus: ecs.Stopped, DesiredStatus: ecs.Stopped, StoppedAt: now})
-			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
-			tx.Services.Put(&ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceInactive, DeletedAt: now, TaskDefinition: definitionARN})
+			tx.Tasks.Put(&ecs.Task{TaskARN: taskARN, TaskDefinitionARN: definitionARN,
+				LastStatus: ecs.Stopped, DesiredStatus: ecs.Stopped, StoppedAt: now})
+			tx.TaskDefinitions.Put(&ecs.TaskDefinition{
+				TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress,
+			})
+			tx.Services.Put(&ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceInactive, DeletedAt: now})
+			tx.ServiceProgress.Put(progress(definitionARN))
 			tx.ServiceEvents.Put(&ecs.Event{ServiceARN: serviceARN, Sequence: 1})
 			tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, Status: ecs.ClusterInactive, DeletedAt: now})
-			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: now})
-			tx.Tokens.Put(token)
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{
+				ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: now,
+			})
 		})
 		left := func() int {
 			s := store.View()
-			return s.Tasks.Len() + s.TaskDefinitions.Len() + s.Services.Len() + s.ServiceEvents.Len() + s.Clusters.Len() + s.ContainerInstances.Len() + s.Tokens.Len()
+			return s.Tasks.Len() + s.TaskDefinitions.Len() + s.Services.Len() + s.ServiceProgress.Len() +
+				s.ServiceEvents.Len() + s.Clusters.Len() + s.ContainerInstances.Len()
 		}
 		for _, step := range []struct {
 			after time.Duration
 			want  int
-		}{{59 * time.Minute, 7}, {2 * time.Minute, 1}, {24 * time.Hour, 0}} {
+		}{{59 * time.Minute, 7}, {2 * time.Minute, 0}} {
 			time.Sleep(step.after)
 			synctest.Wait()
 			if got := left(); got != step.want {
@@ -78,21 +94,23 @@ func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 	})
 }
 
-// ecs.md 1.4.2: a definition that was to be deleted goes when the deployment that used it has left its service, tasks or none.
+// ecs.md 1.4.2: a definition that was to be deleted goes when the deployment that used it has left
+// its service, tasks or none.
 func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		const other = definitionARN + "2"
 		service := func(definitions ...string) {
-			s := &ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceActive}
-			for _, d := range definitions {
-				s.Deployments = append(s.Deployments, ecs.Deployment{TaskDefinition: d})
-			}
-			put(func(tx *state.Tx) { tx.Services.Put(s) })
+			put(func(tx *state.Tx) {
+				tx.Services.Put(&ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceActive})
+				tx.ServiceProgress.Put(progress(definitions...))
+			})
 			synctest.Wait()
 		}
 		service(definitionARN)
 		put(func(tx *state.Tx) {
-			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
+			tx.TaskDefinitions.Put(&ecs.TaskDefinition{
+				TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress,
+			})
 			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: other, Status: ecs.TaskDefinitionActive})
 		})
 		service(other, definitionARN)
@@ -110,12 +128,42 @@ func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 	})
 }
 
-// A deregistered instance stays for as long as a load balancer holds one of its tasks back: nobody would end the task without it.
+// ecs.md 3.6: what happened to a service can be told for 90 days, and the latest deployment for as
+// long as the service is there.
+func TestServiceDeploymentsAreForgotten(t *testing.T) {
+	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
+		service := &ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceActive}
+		start := func(id string) {
+			put(func(tx *state.Tx) {
+				deploy.Start(tx, service, ecs.ServiceRevision{}, deploy.IDs{Revision: id, Deployment: id}, time.Now())
+			})
+		}
+		put(func(tx *state.Tx) { tx.Services.Put(service) })
+		start("1")
+		start("2") // stops the first one
+		for _, step := range []struct {
+			after time.Duration
+			want  int
+		}{{89 * 24 * time.Hour, 2}, {25 * time.Hour, 1}, {1000 * 24 * time.Hour, 1}} {
+			time.Sleep(step.after)
+			synctest.Wait()
+			if n := store.View().ServiceDeployments.Len(); n != step.want {
+				t.Errorf("%d service deployments, want %d", n, step.want)
+			}
+		}
+	})
+}
+
+// A deregistered instance stays for as long as a load balancer holds one of its tasks back: nobody
+// would end the task without it.
 func TestInstanceOutlivesItsTasks(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
-		task := ecs.Task{TaskARN: taskARN, ContainerInstanceARN: instanceARN, LastStatus: ecs.Deactivating, DesiredStatus: ecs.Stopped}
+		task := ecs.Task{TaskARN: taskARN, ContainerInstanceARN: instanceARN, LastStatus: ecs.Deactivating,
+			DesiredStatus: ecs.Stopped}
 		put(func(tx *state.Tx) {
-			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: time.Now()})
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{
+				ContainerInstanceARN: instanceARN, Status: ecs.InstanceInactive, DeregisteredAt: time.Now(),
+			})
 			tx.Tasks.Put(&task)
 		})
 		time.Sleep(2 * time.Hour)
@@ -139,19 +187,27 @@ func TestNothingThatLivesIsForgotten(t *testing.T) {
 	}
 	defer store.Close()
 	err = store.Update(t.Context(), func(tx *state.Tx) error {
-		tx.Tasks.Put(&ecs.Task{TaskARN: taskARN, LastStatus: ecs.Stopping, DesiredStatus: ecs.Stopped, TaskDefinitionARN: definitionARN})
-		tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress})
+		tx.Tasks.Put(&ecs.Task{TaskARN: taskARN, LastStatus: ecs.Stopping, DesiredStatus: ecs.Stopped,
+			TaskDefinitionARN: definitionARN})
+		tx.TaskDefinitions.Put(&ecs.TaskDefinition{
+			TaskDefinitionARN: definitionARN, Status: ecs.TaskDefinitionDeleteInProgress,
+		})
 		tx.Services.Put(&ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceDraining})
 		tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, Status: ecs.ClusterActive})
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instanceARN, Status: ecs.InstanceDraining})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{
+			ContainerInstanceARN: instanceARN, Status: ecs.InstanceDraining,
+		})
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(store, func() time.Time { return time.Now().Add(1000 * time.Hour) })
+	env := control.System(store, slog.New(slog.DiscardHandler))
+	env.Now = func() time.Time { return time.Now().Add(1000 * time.Hour) }
+	c := control.Planned(env, Controller{})
 	before := store.View().Rev
-	for _, key := range []string{"task " + taskARN, "definition " + definitionARN, "service " + serviceARN, "cluster " + clusterARN, "instance " + instanceARN, "token none"} {
+	for _, key := range []Key{{task, taskARN}, {definition, definitionARN}, {service, serviceARN},
+		{cluster, clusterARN}, {instance, instanceARN}} {
 		if again, err := c.Reconcile(t.Context(), key); again != 0 || err != nil {
 			t.Errorf("%s: %v, %v", key, again, err)
 		}

@@ -1,52 +1,55 @@
-// Package retention gives back the space of log events that nobody can read any more: those past their group's retention, and those of
-// groups that are gone. Readers do not depend on it; actions hide what has expired at once.
+// Package retention frees the space of log events that can no longer be read: those older than
+// their group's retention, and those of deleted groups. Readers do not depend on it, since actions
+// hide expired events at once.
 package retention
 
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/logstore"
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Every is how often the space is looked through. Retention is counted in days.
+// Every is how often the space is checked. Retention is counted in days.
 const Every = time.Hour
 
-// Run looks through the space at once and then again and again until ctx ends. What fails is logged and tried again.
-func Run(ctx context.Context, store *state.Store, events *logstore.Store, now func() time.Time, logger *slog.Logger) error {
-	tick := time.NewTicker(Every)
-	defer tick.Stop()
-	for {
-		if err := Sweep(store, events, now()); err != nil {
-			logger.Warn("space of old log events could not be given back; it is tried again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+// Controller is a control.Controller with one key, for the whole store, which only time makes due.
+type Controller struct {
+	control.Env
+	events *logstore.Store
 }
 
-// Sweep looks through the space once.
-func Sweep(store *state.Store, events *logstore.Store, now time.Time) error {
-	// A group's row is durable before its first event, so a directory without a row in a view taken after it was seen is nobody's.
-	err := events.Keep(func(id string) bool {
-		for g := range store.View().LogGroups.All() {
-			if g.ID == id {
-				return true
-			}
+// New makes the controller of a store of events.
+func New(env control.Env, events *logstore.Store) *Controller {
+	return &Controller{env, events}
+}
+
+// Keys implements control.Controller.
+func (c *Controller) Keys(state.Change, *state.Snapshot) []struct{} { return nil }
+
+// All implements control.Controller.
+func (c *Controller) All(*state.Snapshot) []struct{} { return make([]struct{}, 1) }
+
+// Reconcile checks the whole store once.
+func (c *Controller) Reconcile(context.Context, struct{}) (time.Duration, error) {
+	// A group's row is durable before its first event. So a directory that has no row in a view
+	// taken after the directory was seen belongs to a deleted group.
+	known := sync.OnceValue(func() map[string]bool {
+		ids := make(map[string]bool)
+		for g := range c.Store.View().LogGroups.All() {
+			ids[g.ID] = true
 		}
-		return false
+		return ids
 	})
-	errs := []error{err}
-	for g := range store.View().LogGroups.All() {
-		if before := g.Expires(now); !before.IsZero() {
-			errs = append(errs, events.Expire(g.ID, before))
+	errs := []error{c.events.Keep(func(id string) bool { return known()[id] })}
+	for g := range c.Store.View().LogGroups.All() {
+		if before := g.Expires(c.Now()); !before.IsZero() {
+			errs = append(errs, c.events.Expire(g.ID, before))
 		}
 	}
-	return errors.Join(errs...)
+	return Every, errors.Join(errs...)
 }

@@ -9,39 +9,37 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// imbalanced reports whether moving a task would even out the availability zones of a service that asks for that (ecs.md 2.8). A protected
-// task holds it off; again is then when the protection ends. The questions come in the order of their cost.
-func imbalanced(t *state.Tables, svc *ecs.Service, now time.Time) (is bool, again time.Time) {
-	if svc.AvailabilityZoneRebalancing != ecs.RebalancingEnabled || svc.Status != ecs.ServiceActive || launch.CheckRebalancing(svc) != nil || !uneven(t, svc) {
+// Imbalanced reports whether moving a task would even out the availability zones of a service that
+// asks for that (ecs.md 2.8). While a task is protected it is false; again is when the protection
+// ends. The cheapest questions come first.
+func (c *cluster) Imbalanced() (is bool, again time.Time) {
+	if c.svc.AvailabilityZoneRebalancing != ecs.RebalancingEnabled || c.svc.Status != ecs.ServiceActive ||
+		launch.CheckRebalancing(c.svc) != nil || !uneven(c.t, c.svc) {
 		return false, time.Time{}
 	}
-	if until := protectedUntil(t, svc); until.After(now) {
+	if until := protectedUntil(c.t, c.svc); until.After(c.now) {
 		return false, until
 	}
-	spec, ok := launch.OfService(t, svc, svc.Primary())
+	req, ok := c.spec()
 	if !ok {
 		return false, time.Time{}
 	}
-	req, err := spec.Request(1)
-	if err != nil {
-		return false, time.Time{}
-	}
-	_, is = sched.Rebalance(launch.World(t, svc.ClusterARN), req)
+	_, is = sched.Rebalance(c.worlds.of(c.t, c.svc.ClusterARN), req)
 	return is, time.Time{}
 }
 
-// uneven reports whether the service's tasks in two zones that have ACTIVE instances differ by more than one. Whether the emptier zone
-// may and can host one more is the scheduler's business.
+// uneven reports whether the numbers of the service's tasks in two zones with ACTIVE instances
+// differ by more than one. The scheduler decides whether the emptier zone can host one more.
 func uneven(t *state.Tables, svc *ecs.Service) bool {
 	count := make(map[string]int)
-	for ci := range t.ContainerInstances.By(state.ByCluster, svc.ClusterARN) {
-		if ci.Status == ecs.InstanceActive && ci.Zone() != "" {
-			count[ci.Zone()] = 0
-		}
+	for zone := range t.ActiveInZones(svc.ClusterARN) {
+		count[zone] = 0
 	}
-	for task := range t.Tasks.By(state.ByService, svc.ServiceARN) {
-		if _, ok := count[task.AvailabilityZone]; ok && task.Live() {
-			count[task.AvailabilityZone]++
+	if sums := t.TasksOfService(svc.ServiceARN); sums != nil {
+		for _, c := range sums.Counts {
+			if _, ok := count[c.Zone]; ok && c.Live() {
+				count[c.Zone] += c.Tasks
+			}
 		}
 	}
 	least, most := -1, 0
@@ -53,12 +51,14 @@ func uneven(t *state.Tables, svc *ecs.Service) bool {
 	return most-least > 1 && least >= 0
 }
 
-// protectedUntil is when the last protection of a live task of the service ends.
+// protectedUntil returns when the last protection of a live task of the service ends.
 func protectedUntil(t *state.Tables, svc *ecs.Service) time.Time {
 	var last time.Time
-	for task := range t.Tasks.By(state.ByService, svc.ServiceARN) {
-		if task.Live() && task.ProtectedUntil.After(last) {
-			last = task.ProtectedUntil
+	if sums := t.TasksOfService(svc.ServiceARN); sums != nil {
+		for _, task := range sums.Protected {
+			if task.ProtectedUntil.After(last) {
+				last = task.ProtectedUntil
+			}
 		}
 	}
 	return last

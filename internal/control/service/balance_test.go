@@ -8,6 +8,7 @@ import (
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 func rebalanced(s *ecs.Service) { s.AvailabilityZoneRebalancing = ecs.RebalancingEnabled }
@@ -33,7 +34,7 @@ func TestTasksMoveToAnEmptyZone(t *testing.T) {
 		for range 400 {
 			settle(50 * time.Millisecond)
 			live := 0
-			for task := range w.store.View().Tasks.By(state.ByService, serviceARN) {
+			for task := range w.store.View().Tasks.By(state.TasksByService, serviceARN) {
 				if task.Live() {
 					live++
 				}
@@ -45,7 +46,8 @@ func TestTasksMoveToAnEmptyZone(t *testing.T) {
 		if got := w.running(byZone); got["us-east-1a"] != 2 || got["us-east-1b"] != 2 {
 			t.Errorf("running by zone = %v, want two in each", got)
 		}
-		if w.get().Rebalancing || told(w, "has started to rebalance its tasks") != 1 || told(w, "has stopped rebalancing its tasks") != 1 {
+		if w.get().Rebalancing || told(w, "has started to rebalance its tasks") != 1 ||
+			told(w, "has stopped rebalancing its tasks") != 1 {
 			t.Errorf("rebalancing %v, events:\n%s", w.get().Rebalancing, strings.Join(w.events(), "\n"))
 		}
 		before := w.store.View().Rev
@@ -76,7 +78,9 @@ func TestTasksStayWhereTheyAre(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(w *world) {
 				w.instance("a", "us-east-1a")
-				w.changeInstance("a", func(ci *ecs.ContainerInstance) { ci.Attributes = append(ci.Attributes, ecs.Attribute{Name: "stack"}) })
+				w.changeInstance("a", func(ci *ecs.ContainerInstance) {
+					ci.Attributes = append(ci.Attributes, ecs.Attribute{Name: "stack"})
+				})
 				w.service(4, edit)
 				settle(10 * time.Second)
 				w.instance("b", "us-east-1b")
@@ -96,7 +100,7 @@ func TestProtectionHoldsRebalancingOff(t *testing.T) {
 		w.service(2, rebalanced)
 		settle(10 * time.Second)
 		w.put(func(tx *state.Tx) {
-			for task := range tx.Tasks.By(state.ByService, serviceARN) {
+			for task := range tx.Tasks.By(state.TasksByService, serviceARN) {
 				n := *task
 				n.ProtectedUntil = time.Now().Add(time.Minute)
 				tx.Tasks.Put(&n)
@@ -148,21 +152,25 @@ func TestPlacementIsExplained(t *testing.T) {
 		w.connected("b", false)
 		w.service(5, nil)
 		settle(time.Minute)
-		wantEvent(t, w, "(service web) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance a) has insufficient CPU units available.")
-		wantEvent(t, w, "(service web) placement in detail: container-instance a: needs 256 CPU units, 0 are free; container-instance b: the agent is not connected.")
+		wantEvent(t, w, "(service web) was unable to place a task because no container instance met all of "+
+			"its requirements. The closest matching (container-instance a) has insufficient CPU units available.")
+		wantEvent(t, w, "(service web) placement in detail: container-instance a: needs 256 CPU units, 0 "+
+			"are free; container-instance b: the agent is not connected.")
 		if n := told(w, "placement in detail"); n != 1 {
 			t.Errorf("explained %d times in a minute", n)
 		}
 	})
 }
 
-// ecs.md 1.7.4: trouble is told of once, whichever instance is the closest at the moment, and again when there is another cause.
+// ecs.md 1.7.4: trouble is told of once, whichever instance is the closest at the moment, and again
+// when there is another cause.
 func TestAnotherClosestInstanceIsNoNews(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
 		w.instance("b", "us-east-1b")
 		room := func(id string, cpu, memory int) {
-			w.changeInstance(id, func(ci *ecs.ContainerInstance) { ci.Registered.CPU, ci.Registered.Memory = cpu, memory })
+			w.changeInstance(id,
+				func(ci *ecs.ContainerInstance) { ci.Registered.CPU, ci.Registered.Memory = cpu, memory })
 		}
 		room("a", 200, 4096)
 		room("b", 100, 4096)
@@ -178,7 +186,8 @@ func TestAnotherClosestInstanceIsNoNews(t *testing.T) {
 			settle(time.Minute)
 		}
 		if got := w.events(); len(got) != 2 {
-			t.Errorf("the one cause was told of in %d events, want the pair of the first time:\n%s", len(got), strings.Join(got, "\n"))
+			t.Errorf("the one cause was told of in %d events, want the pair of the first time:\n%s", len(got),
+				strings.Join(got, "\n"))
 		}
 		room("a", 4096, 100)
 		settle(time.Minute)
@@ -201,9 +210,12 @@ func daemon(s *ecs.Service) {
 	s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100}
 }
 
-// ecs.md 1.3.2: tasks are not declared dead because their agent is away, and what was last heard of their health stands.
+// ecs.md 1.3.2: tasks are not declared dead because their agent is away, and what was last heard of
+// their health stands.
 func TestTasksOfADisconnectedAgentStay(t *testing.T) {
-	for name, edit := range map[string]func(*ecs.Service){"REPLICA": func(s *ecs.Service) { s.DesiredCount, s.Deployments[0].DesiredCount = 2, 2 }, "DAEMON": daemon} {
+	for name, edit := range map[string]func(*ecs.Service){
+		"REPLICA": func(s *ecs.Service) { s.DesiredCount = 2 }, "DAEMON": daemon,
+	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(w *world) {
 				w.instance("a", "us-east-1a")
@@ -212,8 +224,10 @@ func TestTasksOfADisconnectedAgentStay(t *testing.T) {
 				settle(10 * time.Second)
 				w.connected("a", false)
 				settle(time.Hour)
-				if got := w.running(byZone); got["us-east-1a"] != 1 || got["us-east-1b"] != 1 || w.store.View().Tasks.Len() != 2 {
-					t.Errorf("running by zone = %v of %d tasks, want the two there were", got, w.store.View().Tasks.Len())
+				if got := w.running(byZone); got["us-east-1a"] != 1 || got["us-east-1b"] != 1 ||
+					w.store.View().Tasks.Len() != 2 {
+					t.Errorf("running by zone = %v of %d tasks, want the two there were", got,
+						w.store.View().Tasks.Len())
 				}
 				w.connected("a", true)
 				settle(time.Minute)
@@ -228,7 +242,8 @@ func TestTasksOfADisconnectedAgentStay(t *testing.T) {
 // Messages to an agent are numbered on its row; services do not look again for that.
 func TestOnlyChangesThatMatterWakeServices(t *testing.T) {
 	row := func(edit func(*ecs.ContainerInstance)) *ecs.ContainerInstance {
-		i := &ecs.ContainerInstance{ContainerInstanceARN: "a", Status: ecs.InstanceActive, AgentConnected: true, Attributes: []ecs.Attribute{{Name: "x"}}}
+		i := &ecs.ContainerInstance{ContainerInstanceARN: "a", Status: ecs.InstanceActive,
+			AgentConnected: true, Attributes: []ecs.Attribute{{Name: "x"}}}
 		edit(i)
 		return i
 	}
@@ -238,7 +253,7 @@ func TestOnlyChangesThatMatterWakeServices(t *testing.T) {
 		want  bool
 	}{
 		"sequence":  {row(func(i *ecs.ContainerInstance) { i.Sequence, i.Version = 7, 7 }), false},
-		"tags":      {row(func(i *ecs.ContainerInstance) { i.Tags = []ecs.Tag{{Key: "k"}} }), false},
+		"tags":      {row(func(i *ecs.ContainerInstance) { i.Tags = tag.Set{{Key: "k"}} }), false},
 		"agent":     {row(func(i *ecs.ContainerInstance) { i.AgentConnected = false }), true},
 		"status":    {row(func(i *ecs.ContainerInstance) { i.Status = ecs.InstanceDraining }), true},
 		"attribute": {row(func(i *ecs.ContainerInstance) { i.Attributes = nil }), true},
@@ -246,7 +261,7 @@ func TestOnlyChangesThatMatterWakeServices(t *testing.T) {
 		"resources": {row(func(i *ecs.ContainerInstance) { i.Registered.CPU = 1 }), true},
 		"gone":      {nil, true},
 	} {
-		if got := matters(state.Change{Old: same, New: tt.after}); got != tt.want {
+		if got := matters(state.Changed[ecs.ContainerInstance]{Old: same, New: tt.after}); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
@@ -258,16 +273,20 @@ func TestCircuitBreakerHasAThresholdOfItsOwn(t *testing.T) {
 		w.instance("a", "us-east-1a")
 		w.fails = func(*ecs.Task) bool { return true }
 		w.service(1, func(s *ecs.Service) {
-			s.DeploymentConfiguration.DeploymentCircuitBreaker = &ecs.CircuitBreaker{Enable: true, ThresholdConfiguration: &ecs.ThresholdConfiguration{Type: "COUNT", Value: 5}}
+			s.DeploymentConfiguration.DeploymentCircuitBreaker = &ecs.CircuitBreaker{
+				Enable: true, ThresholdConfiguration: &ecs.ThresholdConfiguration{Type: "COUNT", Value: 5},
+			}
 		})
 		settle(10 * time.Minute)
 		if s := w.get(); s.Primary().RolloutState != ecs.RolloutFailed || s.Primary().FailedTasks != 5 {
-			t.Errorf("rollout %s after %d failed tasks, want FAILED after 5", s.Primary().RolloutState, s.Primary().FailedTasks)
+			t.Errorf("rollout %s after %d failed tasks, want FAILED after 5", s.Primary().RolloutState,
+				s.Primary().FailedTasks)
 		}
 	})
 }
 
-// A service that asks for much is quickly asked whether it is balanced: without moving anything, however often instances change.
+// A service that asks for much is quickly asked whether it is balanced: without moving anything,
+// however often instances change.
 func TestBalancedServiceIsNotMoved(t *testing.T) {
 	run(t, func(w *world) {
 		for i := range 3 {

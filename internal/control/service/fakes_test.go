@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/deploy"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
@@ -20,7 +21,7 @@ const (
 	serviceARN = "arn:aws:ecs:us-east-1:123456789012:service/c/web"
 )
 
-// world is a cluster with a store, the controller and an agent for everybody, in a synctest bubble.
+// world is a cluster with a store, the controller and one agent for all instances, in a synctest bubble.
 type world struct {
 	t       *testing.T
 	config  Config
@@ -31,12 +32,15 @@ type world struct {
 	fails func(*ecs.Task) bool
 	// lives says how long after its start a task exits by itself; 0 is never.
 	lives func(*ecs.Task) time.Duration
+	// revision is what deployments are made from, but for their task definitions.
+	revision ecs.ServiceRevision
 	// targets are what a task is registered as when it runs.
 	targets []ecs.TaskTarget
 }
 
 // usual are the server's times.
-var usual = Config{HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second, StableAfter: 40 * time.Second}
+var usual = Config{HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second,
+	StableAfter: 40 * time.Second}
 
 // run builds a world and plays script in it.
 func run(t *testing.T, script func(w *world)) { runWith(t, usual, script) }
@@ -49,9 +53,11 @@ func runWith(t *testing.T, config Config, script func(w *world)) {
 		w.put(func(tx *state.Tx) {
 			tx.Clusters.Put(&ecs.Cluster{ClusterARN: clusterARN, ClusterName: "c", Status: ecs.ClusterActive})
 			for _, rev := range []int{1, 2} {
-				d := &ecs.TaskDefinition{Family: "web", Revision: rev, Status: ecs.TaskDefinitionActive, NetworkMode: ecs.NetworkBridge,
-					TaskDefinitionARN:    definition(rev),
-					ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", Image: "web", CPU: 256, Memory: 256, Essential: true, PortMappings: []ecs.PortMapping{{ContainerPort: 80}}}}}
+				d := &ecs.TaskDefinition{Family: "web", Revision: rev, Status: ecs.TaskDefinitionActive,
+					NetworkMode:       ecs.NetworkBridge,
+					TaskDefinitionARN: definition(rev),
+					ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", Image: "web", CPU: 256,
+						Memory: 256, Essential: true, PortMappings: []ecs.PortMapping{{ContainerPort: 80}}}}}
 				d.Complete()
 				d.RequiresAttributes = nil
 				tx.TaskDefinitions.Put(d)
@@ -72,9 +78,9 @@ func (w *world) begin() {
 	w.store = store
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 2)
-	c := New(store, logger, w.config, time.Now)
-	go func() { done <- control.Run(ctx, store, logger, "service", 2, c) }()
-	go func() { done <- control.Run(ctx, store, logger, "agent", 4, agent{w}) }()
+	env := control.System(store, logger)
+	go func() { done <- control.New(env, "service", 2, control.Planned(env, New(w.config))).Run(ctx) }()
+	go func() { done <- control.New(env, "agent", 4, agent{w}).Run(ctx) }()
 	w.end = func() {
 		cancel()
 		<-done
@@ -128,34 +134,36 @@ func (w *world) instance(id, zone string) {
 	w.put(func(tx *state.Tx) {
 		tx.ContainerInstances.Put(&ecs.ContainerInstance{
 			ContainerInstanceARN: instanceARN(id), ClusterARN: clusterARN, Status: ecs.InstanceActive,
-			AgentConnected: true, Registered: ecs.Resources{CPU: 1024, Memory: 4096}, Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: zone}},
+			AgentConnected: true, Registered: ecs.Resources{CPU: 1024, Memory: 4096},
+			Attributes: []ecs.Attribute{{Name: ecs.AttributeZone, Value: zone}},
 		})
 	})
 }
 
+// service makes the service, with a deployment of the first revision.
 func (w *world) service(desired int, edit func(*ecs.Service)) {
-	now := time.Now()
 	s := &ecs.Service{
-		ServiceARN: serviceARN, ServiceName: "web", ClusterARN: clusterARN, Status: ecs.ServiceActive, SchedulingStrategy: ecs.Replica, LaunchType: "EC2",
-		DesiredCount: desired, TaskDefinition: definition(1), DeploymentConfiguration: ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200},
-		CreatedAt: now,
-		Deployments: []ecs.Deployment{{ID: "ecs-svc/1", Status: ecs.DeploymentPrimary, TaskDefinition: definition(1), DesiredCount: desired,
-			RolloutState: ecs.RolloutInProgress, CreatedAt: now, UpdatedAt: now}},
+		ServiceARN: serviceARN, ServiceName: "web", ClusterARN: clusterARN, Status: ecs.ServiceActive,
+		SchedulingStrategy: ecs.Replica, LaunchType: "EC2", DesiredCount: desired, CreatedAt: time.Now(),
+		DeploymentConfiguration: ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200},
 	}
 	if edit != nil {
 		edit(s)
 	}
 	w.put(func(tx *state.Tx) { tx.Services.Put(s) })
+	w.start("1", definition(1))
 }
 
 // deploy starts a deployment of the second revision.
-func (w *world) deploy() {
-	w.change(func(s *ecs.Service) {
-		old := s.Deployments[0]
-		old.Status = ecs.DeploymentActive
-		s.TaskDefinition = definition(2)
-		s.Deployments = []ecs.Deployment{{ID: "ecs-svc/2", Status: ecs.DeploymentPrimary, TaskDefinition: definition(2), DesiredCount: s.DesiredCount,
-			RolloutState: ecs.RolloutInProgress, CreatedAt: time.Now(), UpdatedAt: time.Now()}, old}
+func (w *world) deploy() { w.start("2", definition(2)) }
+
+// start starts the deployment ecs-svc/ID of a task definition.
+func (w *world) start(id, definition string) {
+	w.put(func(tx *state.Tx) {
+		s, _ := tx.Services.Get(serviceARN)
+		rev := w.revision
+		rev.TaskDefinition, rev.LaunchType = definition, s.LaunchType
+		deploy.Start(tx, s, rev, deploy.IDs{Revision: id, Deployment: "sd-" + id}, time.Now())
 	})
 }
 
@@ -168,7 +176,17 @@ func (w *world) change(edit func(*ecs.Service)) {
 	})
 }
 
-func (w *world) get() *ecs.Service {
+// get returns how far the service has come.
+func (w *world) get() *ecs.ServiceProgress {
+	p, ok := w.store.View().ServiceProgress.Get(serviceARN)
+	if !ok {
+		w.t.Fatal("the service is gone")
+	}
+	return p
+}
+
+// wanted returns what was asked of the service.
+func (w *world) wanted() *ecs.Service {
 	s, ok := w.store.View().Services.Get(serviceARN)
 	if !ok {
 		w.t.Fatal("the service is gone")
@@ -179,7 +197,7 @@ func (w *world) get() *ecs.Service {
 // running counts RUNNING tasks by what key says of them.
 func (w *world) running(key func(*ecs.Task) string) map[string]int {
 	n := make(map[string]int)
-	for t := range w.store.View().Tasks.By(state.ByService, serviceARN) {
+	for t := range w.store.View().Tasks.By(state.TasksByService, serviceARN) {
 		if t.LastStatus == ecs.Running {
 			n[key(t)]++
 		}
@@ -187,20 +205,28 @@ func (w *world) running(key func(*ecs.Task) string) map[string]int {
 	return n
 }
 
+// exit ends a task as if its program had.
+func (w *world) exit(t *ecs.Task) {
+	w.put(func(tx *state.Tx) {
+		tx.Tasks.Put(t.Ended(ecs.EssentialContainerExited, "Essential container in task exited", time.Now()))
+	})
+}
+
 func (w *world) events() []string {
 	var out []string
-	for e := range w.store.View().ServiceEvents.By(state.ByService, serviceARN) {
+	for e := range w.store.View().ServiceEvents.By(state.ServiceEventsByService, serviceARN) {
 		out = append(out, e.Message)
 	}
 	return out
 }
 
-// agent stands for every agent: a task runs one second after it was placed and has stopped one second after it was told to.
+// agent stands for every agent: a task runs one second after it was placed and has stopped one
+// second after it was told to.
 type agent struct{ w *world }
 
-func (a agent) Keys(c state.Change) []string {
-	if t, ok := c.New.(*ecs.Task); ok && t != nil {
-		return []string{t.TaskARN}
+func (a agent) Keys(c state.Change, _ *state.Snapshot) []string {
+	if t, ok := c.(state.Changed[ecs.Task]); ok && t.New != nil {
+		return []string{t.Key}
 	}
 	return nil
 }

@@ -14,29 +14,39 @@ import (
 	"github.com/berthhq/berth/internal/sched"
 )
 
-// complaint is what keeps a service from its goal: in the words of an AWS event, and in plain words where those say more. cause is text
-// without what may change from one look to the next while the trouble is the same, "" where that is nothing.
+// complaint says what keeps a service from its goal: text in the words of an AWS event, and plain
+// in our words if they say more. cause is the part of the text that stays the same while the
+// trouble is the same; "" means all of it.
 type complaint struct{ text, plain, cause string }
 
-// start places the tasks that the brain wants and makes those that found a place. What keeps a service from its goal, from the brain or
-// because a task has no place, is told when it is new and again every 6 hours.
+// StartsPerStep is the most tasks that one step of a service starts. They are written in one
+// transaction, and none runs before that. The write makes the service dirty, so the next step
+// starts more.
+const StartsPerStep = 250
+
+// start places the tasks that rollout wants started, and makes those that have a place. What keeps
+// the service from its goal, whether rollout says so or a task has no place, becomes an event when
+// it is new, and again every 6 hours.
 func (s *step) start(starts []rollout.Start, trouble complaint) {
 	var started []string
-	s.svc.Unplaced = 0
+	s.progress.Unplaced = 0
+	left := StartsPerStep
 	for _, x := range starts {
-		i := slices.IndexFunc(s.svc.Deployments, func(d ecs.Deployment) bool { return d.ID == x.DeploymentID })
-		if i < 0 {
+		x = first(x, left)
+		left -= x.Count
+		i := slices.IndexFunc(s.progress.Deployments, func(d ecs.Deployment) bool { return d.ID == x.DeploymentID })
+		if i < 0 || x.Count == 0 {
 			continue
 		}
-		spec, ok := launch.OfService(&s.tx.Tables, &s.svc, &s.svc.Deployments[i])
+		d := &s.progress.Deployments[i]
+		spec, ok := launch.OfService(&s.tx.Tables, s.svc, d)
 		if !ok {
-			trouble = s.unable(fmt.Errorf("the task definition %s does not exist any more", x.Revision))
+			trouble = s.unable(fmt.Errorf("the task definition %s does not exist any more", d.Revision.TaskDefinition))
 			continue
 		}
-		minted := len(s.ids) // what there are no names for is started by the next step and is not without a place
 		placed, why := s.place(&spec, x)
 		started = append(started, placed...)
-		s.svc.Unplaced += min(x.Count, minted) - len(placed)
+		s.progress.Unplaced += x.Count - len(placed)
 		if why.text != "" {
 			trouble = why
 		}
@@ -47,22 +57,31 @@ func (s *step) start(starts []rollout.Start, trouble complaint) {
 	s.complain(trouble)
 }
 
-// repeats reports whether trouble that was told of has lasted for so long that it is told again.
-func repeats(svc *ecs.Service, text string, now time.Time) bool {
-	return text != "" && now.Sub(svc.LastComplaintAt) >= ecs.RepeatAfter
+// first returns the part of a start with at most n tasks.
+func first(x rollout.Start, n int) rollout.Start {
+	if x.Count <= n {
+		return x
+	}
+	x.Count, x.InstanceARNs = n, x.InstanceARNs[:min(n, len(x.InstanceARNs))]
+	return x
 }
 
-// complain tells of trouble once, and again every 6 hours as long as it lasts (ecs.md 1.7.4).
+// repeats reports whether a complaint is old enough to be repeated.
+func repeats(p *ecs.ServiceProgress, text string, now time.Time) bool {
+	return text != "" && now.Sub(p.LastComplaintAt) >= ecs.RepeatAfter
+}
+
+// complain adds the event for a complaint once, and every 6 hours while it holds (ecs.md 1.7.4).
 func (s *step) complain(c complaint) {
 	cause := cmp.Or(c.cause, c.text)
 	switch {
 	case c.text == "":
-		s.svc.LastComplaint = ""
+		s.progress.LastComplaint = ""
 		return
-	case cause == s.svc.LastComplaint && !repeats(&s.svc, c.text, s.now):
+	case cause == s.progress.LastComplaint && !repeats(&s.progress, c.text, s.now):
 		return
 	}
-	s.svc.LastComplaint, s.svc.LastComplaintAt = cause, s.now
+	s.progress.LastComplaint, s.progress.LastComplaintAt = cause, s.now
 	s.tell(c.text)
 	if c.plain != "" {
 		s.tell(fmt.Sprintf("(service %s) %s.", s.svc.ServiceName, c.plain))
@@ -74,20 +93,21 @@ func (s *step) unable(err error) complaint {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		reason = f.Message
 	}
-	return complaint{text: fmt.Sprintf("(service %s) was unable to place a task. Reason: %s", s.svc.ServiceName, reason)}
+	return complaint{
+		text: fmt.Sprintf("(service %s) was unable to place a task. Reason: %s", s.svc.ServiceName, reason),
+	}
 }
 
-// place makes up to x.Count tasks; why tells of those without a place.
+// place makes up to x.Count tasks; why is the complaint about those without a place.
 func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why complaint) {
-	n := min(x.Count, len(s.ids))
-	req, err := spec.Request(n)
+	req, err := spec.Request(x.Count)
 	if err != nil {
 		return nil, s.unable(err)
 	}
-	world := launch.World(&s.tx.Tables, s.svc.ClusterARN)
+	world := s.worlds.of(&s.tx.Tables, s.svc.ClusterARN)
 	var plan sched.Result
 	if s.svc.SchedulingStrategy == ecs.Daemon {
-		plan = sched.Start(world, req, x.InstanceIDs[:n])
+		plan = sched.Start(world, req, x.InstanceARNs)
 	} else {
 		plan = sched.Plan(world, []sched.Request{req})
 	}
@@ -96,12 +116,11 @@ func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why c
 		if !ok {
 			continue
 		}
-		t, err := spec.Task(&s.tx.Tables, ci, s.ids[0], s.now)
-		if err != nil { // a full subnet, say, which the tasks in other zones have nothing to do with
+		t, err := spec.Task(s.tx, ci, launch.NewIDs(s.random), s.now)
+		if err != nil { // such as a full subnet, which does not affect tasks in other zones
 			why = s.unable(err)
 			continue
 		}
-		s.ids = s.ids[1:]
 		s.tx.Tasks.Put(t)
 		placed = append(placed, t.TaskARN)
 	}
@@ -111,16 +130,17 @@ func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why c
 	return placed, why
 }
 
-// unplaced words why tasks have no place: AWS's sentence names the closest instance, the plain words have them all. Which one is the closest
-// changes with every task that comes or goes in the cluster, and is no news.
+// unplaced returns the complaint about tasks without a place: AWS's text with the closest instance,
+// and ours with all of them. Which instance is the closest changes with every task in the cluster,
+// and does not make the complaint a new one.
 func (s *step) unplaced(plan sched.Result) complaint {
 	f := plan.Failures[0]
 	c := complaint{text: f.Event(s.svc.ServiceName), cause: sched.Failure{Reason: f.Reason}.Event(s.svc.ServiceName)}
 	switch {
-	case f.Reason == sched.ReasonNoInstances: // says all there is to say
+	case f.Reason == sched.ReasonNoInstances: // the text says everything
 	case len(plan.Refusals) > 0:
 		c.plain = "placement in detail: " + launch.Explain(plan.Refusals[f.Request], f.InstanceARN)
-	default: // of a daemon, whose tasks have their instances
+	default: // of a daemon, whose tasks are for given instances
 		c.plain = "placement in detail: " + launch.ExplainFailures(plan.Failures)
 	}
 	return c

@@ -1,63 +1,34 @@
 package service
 
 import (
-	"time"
-
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/rollout"
 	"github.com/berthhq/berth/internal/sched"
-	"github.com/berthhq/berth/internal/state"
 )
 
-// rankForStop orders the tasks by how gladly they are given up (ecs.md 2.7). It is asked for only when there are more than desired: the
-// order costs a look at the whole cluster.
-func rankForStop(t *state.Tables, svc *ecs.Service, v *rollout.View, now time.Time) {
-	live := 0
-	for _, task := range v.Tasks {
-		if task.Desired == string(ecs.Running) {
-			live++
-		}
-	}
-	if svc.SchedulingStrategy == ecs.Daemon || live <= svc.DesiredCount {
-		return
-	}
-	strategies, err := launch.ParseStrategies(svc.PlacementStrategy)
+// StopRanks implements rollout.Cluster. It asks the scheduler, which looks at the whole cluster
+// (ecs.md 2.7).
+func (c *cluster) StopRanks(tasks []rollout.Candidate) []int {
+	ranks := make([]int, len(tasks))
+	strategies, err := launch.ParseStrategies(c.svc.PlacementStrategy)
 	if err != nil {
-		return // CreateService let none of these in
+		return ranks // cannot happen: CreateService refuses such strategies
 	}
-	age := make(map[string]int)
-	for i, d := range svc.Deployments { // newest first
-		age[d.ID] = len(svc.Deployments) - i
-	}
-	byID := make(map[string]*rollout.Deployment)
-	for i := range v.Deployments {
-		byID[v.Deployments[i].ID] = &v.Deployments[i]
-	}
-	var tasks []sched.Task
-	for i := range v.Tasks {
-		task := &v.Tasks[i]
-		if task.Desired != string(ecs.Running) {
-			continue
-		}
-		row, _ := t.Tasks.Get(task.ID)
-		healthy := true
-		if d := byID[task.DeploymentID]; d != nil {
-			h, _ := rollout.HealthOf(v, d, task, now)
-			healthy = h != rollout.Unhealthy
-		}
-		tasks = append(tasks, sched.Task{
-			ID: task.ID, InstanceARN: task.InstanceID, Needs: sched.Resources{CPU: row.Need.CPU, Memory: row.Need.Memory}, Deployment: age[task.DeploymentID],
-			Running: task.Status == string(ecs.Running), Healthy: healthy, Protected: task.ProtectedUntil.After(now),
-		})
-	}
-	rank := make(map[string]int)
-	for i, victim := range sched.ScaleIn(launch.World(t, svc.ClusterARN), tasks, strategies, len(tasks), 0) {
-		rank[victim.TaskID] = i + 1
-	}
-	for i := range v.Tasks {
-		if v.Tasks[i].StopRank = rank[v.Tasks[i].ID]; v.Tasks[i].StopRank == 0 {
-			v.Tasks[i].StopRank = len(v.Tasks) + 1
+	at := make(map[string]int, len(tasks))
+	list := make([]sched.Task, len(tasks))
+	for i, x := range tasks {
+		at[x.Task.TaskARN], ranks[i] = i, len(tasks)+1
+		list[i] = sched.Task{
+			ID: x.Task.TaskARN, InstanceARN: x.Task.ContainerInstanceARN,
+			Needs:      sched.Resources{CPU: x.Task.Need.CPU, Memory: x.Task.Need.Memory},
+			Deployment: x.Age, Running: x.Task.LastStatus == ecs.Running,
+			Healthy: x.Health != rollout.Unhealthy, Protected: x.Protected,
 		}
 	}
+	world := c.worlds.of(c.t, c.svc.ClusterARN)
+	for i, victim := range sched.ScaleIn(world, launch.GroupOf(c.svc), list, strategies, len(list), 0) {
+		ranks[at[victim.TaskID]] = i + 1
+	}
+	return ranks
 }

@@ -28,7 +28,7 @@ func (w *world) exits(revision int, after time.Duration) {
 // tasks counts all tasks of the service that there ever were.
 func (w *world) tasks() int {
 	n := 0
-	for range w.store.View().Tasks.By(state.ByService, serviceARN) {
+	for range w.store.View().Tasks.By(state.TasksByService, serviceARN) {
 		n++
 	}
 	return n
@@ -54,8 +54,10 @@ func TestProgramsThatExitSoonAreSlowedDown(t *testing.T) {
 					t.Errorf("%d tasks were started, %d count as failed in %d rounds", n, d.FailedTasks, d.Attempts)
 				}
 				wantEvent(t, w, "(service web) is unable to consistently start tasks successfully.")
-				wantEvent(t, w, "(service web) (deployment ecs-svc/1) 3 times in a row tasks ended too early, the last time (task ")
-				wantEvent(t, w, fmt.Sprintf(" after %s: Essential container in task exited (web: exit code 3). The next start waits 8s", lives))
+				wantEvent(t, w, "(service web) (deployment ecs-svc/1) tasks ended too early 3 times in "+
+					"a row, most recently (task ")
+				wantEvent(t, w, fmt.Sprintf(" after %s: Essential container in task exited (web: exit code "+
+					"3). The next start waits 8s", lives))
 				if n := told(w, "unable to consistently start"); n != 1 {
 					t.Errorf("told %d times that tasks cannot be started", n)
 				}
@@ -84,8 +86,9 @@ func TestProgramsThatExitSoonAreRolledBack(t *testing.T) {
 					}
 				}
 				s := w.get()
-				if s.TaskDefinition != definition(1) || len(s.Deployments) != 1 || s.Primary().RolloutState != ecs.RolloutCompleted {
-					t.Errorf("service has %s, deployments %+v", s.TaskDefinition, s.Deployments)
+				if s.Current().TaskDefinition != definition(1) || len(s.Deployments) != 1 ||
+					s.Primary().RolloutState != ecs.RolloutCompleted {
+					t.Errorf("deployments %+v", s.Deployments)
 				}
 				wantEvent(t, w, "(service web) (deployment ecs-svc/2) deployment failed: tasks failed to start.")
 				wantEvent(t, w, "(service web) rolling back to deployment ecs-svc/1.")
@@ -120,8 +123,9 @@ func TestProgramsThatExitSoonFailTheirDeployment(t *testing.T) {
 	})
 }
 
-// Behind a load balancer a task is healthy once its target is (ecs.md 3.2.3). One that exits before that has failed; one
-// that was healthy and exits soon is slowed down and does not fail the deployment.
+// Behind a load balancer a task is healthy once its target is (ecs.md 3.2.3). One that exits before
+// that has failed; one that was healthy and exits soon is slowed down and does not fail the
+// deployment.
 func TestProgramsBehindALoadBalancerThatExitSoon(t *testing.T) {
 	const group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tg/1"
 	for _, passes := range []bool{false, true} {
@@ -133,16 +137,17 @@ func TestProgramsBehindALoadBalancerThatExitSoon(t *testing.T) {
 					tx.Rules.Put(&elb.Rule{ARN: "r", Actions: []elb.Action{{Type: "forward",
 						Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}})
 					tx.Targets.Put(&elb.Target{TargetGroupARN: group, ID: "i-1", Port: 80})
-					tx.TargetHealth.Put(&elb.TargetHealth{Key: elb.TargetKey(group, "i-1", 80), State: elb.Healthy})
+					tx.TargetHealth.Put(&elb.TargetHealth{
+						Verdict: elb.Verdict{Key: elb.TargetKey(group, "i-1", 80), State: elb.Healthy},
+					})
 				})
 				if passes {
 					w.targets = []ecs.TaskTarget{{TargetGroupARN: group, ID: "i-1", Port: 80}}
 				}
-				w.service(1, func(s *ecs.Service) {
-					breaker(true)(s)
-					s.LoadBalancers = []ecs.LoadBalancer{{TargetGroupARN: group, ContainerName: "web", ContainerPort: 80}}
-					s.Deployments[0].LoadBalancers = s.LoadBalancers
-				})
+				w.revision.LoadBalancers = []ecs.LoadBalancer{
+					{TargetGroupARN: group, ContainerName: "web", ContainerPort: 80},
+				}
+				w.service(1, breaker(true))
 				settle(2 * time.Minute)
 				d := w.get().Primary()
 				if !passes {
@@ -152,7 +157,8 @@ func TestProgramsBehindALoadBalancerThatExitSoon(t *testing.T) {
 					return
 				}
 				if n := w.tasks(); n > 7 || n < 5 || d.FailedTasks != 0 {
-					t.Errorf("%d tasks were started and %d count as failed, want one of 2, 4, 8, ... seconds and none", n, d.FailedTasks)
+					t.Errorf("%d tasks were started and %d count as failed, want one of 2, 4, 8, ... "+
+						"seconds and none", n, d.FailedTasks)
 				}
 				wantEvent(t, w, "is unable to consistently start tasks successfully.")
 			})
@@ -224,7 +230,8 @@ func TestDelayEndsWithAProgramThatRuns(t *testing.T) {
 		settle(time.Minute)
 		mended.Store(true)
 		settle(3 * time.Minute)
-		if s := w.get(); s.Primary().Attempts != 0 || !s.Primary().RetryAt.IsZero() || s.Primary().FailedTasks != 0 || s.SteadyAt.IsZero() {
+		if s := w.get(); s.Primary().Attempts != 0 || !s.Primary().RetryAt.IsZero() ||
+			s.Primary().FailedTasks != 0 || s.SteadyAt.IsZero() {
 			t.Errorf("%+v, steady at %v", s.Primary(), s.SteadyAt)
 		}
 	})
@@ -253,7 +260,7 @@ func TestTasksThatAreStoppedHaveNotFailed(t *testing.T) {
 			for range 5 {
 				settle(3 * time.Second)
 				w.put(func(tx *state.Tx) {
-					for task := range tx.Tasks.By(state.ByService, serviceARN) {
+					for task := range tx.Tasks.By(state.TasksByService, serviceARN) {
 						tx.Tasks.Put(task.Ended(code, "x", time.Now()))
 					}
 				})

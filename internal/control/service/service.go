@@ -1,209 +1,176 @@
-// Package service keeps each ECS service at its desired tasks: it shows the service to the rollout brain, asks the scheduler where
-// the tasks go that the brain wants started, and writes both answers into the state in one transaction.
+// Package service keeps each ECS service at its desired tasks. It asks package rollout for the next
+// step of the service and package sched where new tasks go, and writes both answers to the state in
+// one transaction.
 //
-// It owns a service's deployments, events and steadiness, and the start and the desired end of its tasks. It neither starts nor stops
-// anything itself, and does not know agents or load balancers: it reads what dispatch, publish and control/target saw of them.
+// It writes the progress of services, their service deployments once these have started, and the
+// start and the desired end of their tasks. It does not start or stop containers, and does not know
+// agents or load balancers: it reads what dispatch, publish and control/target have written about
+// them. Of what users ask for it writes one thing only: the end of a deleted service.
 package service
 
 import (
-	"context"
-	"log/slog"
 	"reflect"
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
-	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/rollout"
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Config are the controller's times; zero is none.
+// Config has the controller's times.
 type Config struct {
-	// HealthyAfter is how long a task must have run to count as healthy when nothing checks it. AWS: 40 s (ecs.md 3.2.3).
+	// HealthyAfter is how long a task without any check must have run to be healthy. AWS: 40 s
+	// (ecs.md 3.2.3).
 	HealthyAfter time.Duration
-	// RetryBase is the first delay after a launch that failed; each further one doubles it, up to 15 minutes (ecs.md 3.4).
+	// RetryBase is the first delay after a failed launch; it doubles with each further one, up to
+	// 15 minutes. Zero means no delay (ecs.md 3.4).
 	RetryBase time.Duration
-	// StableAfter is how long a task must have been RUNNING for its end not to count as a failed start. Zero is AWS's rule:
-	// no task that was RUNNING failed to start (ecs.md 3.4, 3.5.2).
+	// StableAfter is how long a task must have been RUNNING for its end not to count as a failed
+	// start. Zero selects AWS's rule: a task that was RUNNING never counts as failed (ecs.md 3.4,
+	// 3.5.2).
 	StableAfter time.Duration
-	// PlaceAgain is how often tasks that found no instance are tried again when nothing has changed meanwhile.
+	// PlaceAgain is how often to try again to place tasks if nothing has changed.
 	PlaceAgain time.Duration
 }
 
-// Controller is a control.Reconciler whose keys are service ARNs.
+// Controller is a control.Planner whose keys are service ARNs.
 type Controller struct {
-	store  *state.Store
-	logger *slog.Logger
 	config Config
-	now    func() time.Time
+	worlds *worlds
 }
 
-// New makes the controller; now is the clock.
-func New(store *state.Store, logger *slog.Logger, config Config, now func() time.Time) *Controller {
-	return &Controller{store: store, logger: logger, config: config, now: now}
-}
+// New returns the controller.
+func New(config Config) *Controller { return &Controller{config: config, worlds: new(worlds)} }
 
-// Keys are the services that a change concerns. A container instance concerns all services of its cluster, by whose name it is keyed.
-func (c *Controller) Keys(ch state.Change) []string {
-	var keys []string
-	add := func(v any) {
-		switch v := v.(type) {
-		case *ecs.Service:
-			if v != nil {
-				keys = append(keys, v.ServiceARN)
-			}
-		case *ecs.Task:
-			if v != nil && v.ServiceARN != "" {
-				keys = append(keys, v.ServiceARN)
-			}
-		case *ecs.ContainerInstance:
-			if v != nil && matters(ch) {
-				keys = append(keys, c.servicesOf(v.ClusterARN)...)
-			}
-		case *elb.TargetHealth:
-			if v != nil {
-				keys = append(keys, c.servicesBehind(elb.GroupOfTargetKey(v.Key))...)
-			}
-		case *elb.Target: // one may be deregistered by hand
-			if v != nil {
-				keys = append(keys, c.servicesBehind(v.TargetGroupARN)...)
-			}
-		case *elb.Rule: // without one, targets are unused, whatever their health
-			if v != nil {
-				for _, arn := range elb.Uses(v.Actions) {
-					keys = append(keys, c.servicesBehind(arn)...)
-				}
-			}
+// Keys returns the services that a change affects. A change of a container instance affects all
+// services of its cluster.
+func (c *Controller) Keys(ch state.Change, s *state.Snapshot) []string {
+	switch ch := ch.(type) {
+	case state.Changed[ecs.Service]:
+		return []string{ch.Key}
+	case state.Changed[ecs.ServiceProgress]:
+		return []string{ch.Key}
+	case state.Changed[ecs.Task]:
+		keys := daemonsLeftBy(ch, s)
+		if arn := ch.Last().ServiceARN; arn != "" {
+			keys = append(keys, arn)
 		}
+		return keys
+	case state.Changed[ecs.ContainerInstance]:
+		if matters(ch) {
+			return servicesOf(s, ch.Last().ClusterARN)
+		}
+	case state.Changed[elb.TargetHealth]:
+		return servicesBehind(s, elb.GroupOfTargetKey(ch.Key))
+	case state.Changed[elb.Target]: // it may have been deregistered by hand
+		return servicesBehind(s, ch.Last().TargetGroupARN)
+	case state.Changed[elb.Rule]: // targets without a rule are unused, whatever their health
+		return servicesOfRule(ch, s)
 	}
-	add(ch.Old)
-	add(ch.New)
-	return append(keys, c.daemonsLeftBy(ch)...)
+	return nil
 }
 
-// daemonsLeftBy are the daemon services with a task on the draining instance that another task has left just now: daemons leave last
-// (ecs.md 1.3.12), and nothing else would tell them that their turn has come.
-func (c *Controller) daemonsLeftBy(ch state.Change) []string {
-	was, _ := ch.Old.(*ecs.Task)
-	is, _ := ch.New.(*ecs.Task)
+// daemonsLeftBy returns the daemon services with a task on a draining instance which another task
+// has just left: daemons leave last (ecs.md 1.3.12), and no other change would wake them.
+func daemonsLeftBy(ch state.Changed[ecs.Task], s *state.Snapshot) (keys []string) {
+	was, is := ch.Old, ch.New
 	if was == nil || was.LastStatus == ecs.Stopped || is != nil && is.LastStatus != ecs.Stopped {
 		return nil
 	}
-	snap := c.store.View()
-	if ci, ok := snap.ContainerInstances.Get(was.ContainerInstanceARN); !ok || ci.Status != ecs.InstanceDraining {
+	if ci, ok := s.ContainerInstances.Get(was.ContainerInstanceARN); !ok || ci.Status != ecs.InstanceDraining {
 		return nil
 	}
-	var keys []string
-	for t := range snap.Tasks.By(state.ByInstance, was.ContainerInstanceARN) {
-		if t.LastStatus != ecs.Stopped && ofDaemon(&snap.Tables, t) {
+	for t := range s.Tasks.By(state.TasksByInstance, was.ContainerInstanceARN) {
+		if t.LastStatus != ecs.Stopped && ofDaemon(&s.Tables, t) {
 			keys = append(keys, t.ServiceARN)
 		}
 	}
 	return keys
 }
 
-// matters reports whether a change of a container instance can change what a service does: most only number the messages of its session.
-func matters(ch state.Change) bool {
-	before, _ := ch.Old.(*ecs.ContainerInstance)
-	after, _ := ch.New.(*ecs.ContainerInstance)
-	return before == nil || after == nil || before.Status != after.Status || before.AgentConnected != after.AgentConnected ||
-		before.AgentVersion != after.AgentVersion || before.EC2InstanceID != after.EC2InstanceID || !slices.Equal(before.Attributes, after.Attributes) || !reflect.DeepEqual(before.Registered, after.Registered)
+// matters reports whether a change of a container instance can affect services. Most changes only
+// count the messages of its session.
+func matters(ch state.Changed[ecs.ContainerInstance]) bool {
+	before, after := ch.Old, ch.New
+	return before == nil || after == nil || before.Status != after.Status ||
+		before.AgentConnected != after.AgentConnected ||
+		before.AgentVersion != after.AgentVersion ||
+		before.EC2InstanceID != after.EC2InstanceID || !slices.Equal(before.Attributes, after.Attributes) ||
+		!reflect.DeepEqual(before.Registered, after.Registered)
 }
 
-func (c *Controller) servicesOf(clusterARN string) []string {
-	var keys []string
-	for s := range c.store.View().Services.By(state.ByCluster, clusterARN) {
-		keys = append(keys, s.ServiceARN)
+func servicesOf(s *state.Snapshot, clusterARN string) (keys []string) {
+	for svc := range s.Services.By(state.ServicesByCluster, clusterARN) {
+		keys = append(keys, svc.ServiceARN)
 	}
 	return keys
 }
 
-func (c *Controller) servicesBehind(targetGroupARN string) []string {
-	var keys []string
-	for s := range c.store.View().Services.By(state.ByTargetGroup, targetGroupARN) {
-		keys = append(keys, s.ServiceARN)
+func servicesBehind(s *state.Snapshot, targetGroupARN string) (keys []string) {
+	for p := range s.ServiceProgress.By(state.ServiceProgressByTargetGroup, targetGroupARN) {
+		keys = append(keys, p.ServiceARN)
 	}
 	return keys
 }
 
-// All names every service.
-func (c *Controller) All(s *state.Snapshot) []string {
-	var keys []string
+// servicesOfRule returns the services behind the target groups to which a rule forwards, or did
+// before.
+func servicesOfRule(ch state.Changed[elb.Rule], s *state.Snapshot) (keys []string) {
+	for _, r := range []*elb.Rule{ch.Old, ch.New} {
+		if r == nil {
+			continue
+		}
+		for _, arn := range elb.Uses(r.Actions) {
+			keys = append(keys, servicesBehind(s, arn)...)
+		}
+	}
+	return keys
+}
+
+// All returns all services.
+func (c *Controller) All(s *state.Snapshot) (keys []string) {
 	for v := range s.Services.All() {
 		keys = append(keys, v.ServiceARN)
 	}
 	return keys
 }
 
-// Reconcile takes the next step of one service. The plan is made twice: on a snapshot, to see whether there is anything to do and how many
-// names to mint, and inside the transaction, so that what is carried out fits the state it is carried out on.
-func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
-	snap, now := c.store.View(), c.now()
-	svc, ok := snap.Services.Get(key)
+// Step does the next step of one service.
+func (c *Controller) Step(tx *state.Tx, key string, m control.Moment) (time.Duration, error) {
+	svc, ok := tx.Services.Get(key)
 	if !ok || svc.Status == ecs.ServiceInactive {
 		return 0, nil
 	}
-	plan := c.plan(&snap.Tables, svc, now)
-	if idle(svc, plan, now) {
-		return c.nextLook(svc, plan, now), nil
-	}
-	ids := launch.MintIDs(count(plan))
-	var again time.Duration
-	err := c.store.Update(ctx, func(tx *state.Tx) error {
-		svc, ok := tx.Services.Get(key)
-		if !ok {
-			return nil
-		}
-		plan := c.plan(&tx.Tables, svc, now)
-		s := &step{tx: tx, now: now, ids: ids, svc: *svc}
-		s.carryOut(plan)
-		again = c.nextLook(&s.svc, plan, now)
-		return nil
-	})
-	return again, err
+	plan := c.plan(&tx.Tables, svc, m.Now)
+	s := &step{tx: tx, now: m.Now, random: m.Random, svc: svc, worlds: c.worlds, progress: *tx.Progress(key)}
+	s.carryOut(plan)
+	return c.nextLook(&s.progress, plan, m.Now), nil
 }
 
-// plan asks the brain for the next step.
+// plan returns rollout's plan for the service.
 func (c *Controller) plan(t *state.Tables, svc *ecs.Service, now time.Time) rollout.Plan {
-	v, changes := c.view(t, svc, now)
-	p := rollout.Next(v, now)
-	if p.WakeAt.IsZero() || !changes.IsZero() && changes.Before(p.WakeAt) {
-		p.WakeAt = changes
-	}
-	return p
+	return rollout.Next(c.view(t, svc, now), now)
 }
 
-// nextLook is when time alone brings something about: what the plan waits for, another try to place tasks, or the repetition of a complaint.
-func (c *Controller) nextLook(svc *ecs.Service, p rollout.Plan, now time.Time) time.Duration {
-	again := until(p.WakeAt, now)
+// nextLook returns when to look again without a change: when the plan says, when tasks without a
+// place are tried again, or when a complaint is repeated, whichever is first.
+func (c *Controller) nextLook(progress *ecs.ServiceProgress, plan rollout.Plan, now time.Time) time.Duration {
+	again := until(plan.WakeAt, now)
 	soonest := func(d time.Duration) {
 		if again == 0 || d < again {
 			again = d
 		}
 	}
-	if svc.Unplaced > 0 {
+	if progress.Unplaced > 0 {
 		soonest(c.config.PlaceAgain)
 	}
-	if svc.LastComplaint != "" {
-		soonest(until(svc.LastComplaintAt.Add(ecs.RepeatAfter), now))
+	if progress.LastComplaint != "" {
+		soonest(until(progress.LastComplaintAt.Add(ecs.RepeatAfter), now))
 	}
 	return again
-}
-
-// idle reports whether the plan asks for nothing that is not so already, and what it says was said lately.
-func idle(svc *ecs.Service, p rollout.Plan, now time.Time) bool {
-	return len(p.Start)+len(p.Stop)+len(p.Mark)+len(p.Healthy)+len(p.Counted)+len(p.Event) == 0 && p.SteadyAt.Equal(svc.SteadyAt) && p.Rebalancing == svc.Rebalancing &&
-		p.Complaint == svc.LastComplaint && !repeats(svc, p.Complaint, now) && svc.Unplaced == 0 && svc.Status == ecs.ServiceActive
-}
-
-func count(p rollout.Plan) int {
-	n := 0
-	for _, s := range p.Start {
-		n += s.Count
-	}
-	return n
 }
 
 func until(t, now time.Time) time.Duration {

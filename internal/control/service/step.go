@@ -2,51 +2,46 @@ package service
 
 import (
 	"fmt"
+	"io"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
-	"github.com/berthhq/berth/internal/launch"
 	"github.com/berthhq/berth/internal/rollout"
 	"github.com/berthhq/berth/internal/state"
 )
 
-// namedTasks is how many tasks one event names before it says how many there are beside.
+// namedTasks is how many tasks an event names before it only counts the rest.
 const namedTasks = 10
 
-// step carries out one plan inside a transaction.
+// step carries out one plan in a transaction.
 type step struct {
-	tx  *state.Tx
-	now time.Time
-	ids []launch.IDs // for the tasks to start
-	svc ecs.Service  // the copy that is written at the end
+	tx       *state.Tx
+	now      time.Time
+	random   io.Reader // for the ids of tasks
+	svc      *ecs.Service
+	worlds   *worlds
+	progress ecs.ServiceProgress // a copy, which is written at the end
 }
 
 func (s *step) carryOut(p rollout.Plan) {
-	s.mark(p.Mark)
-	if d := s.svc.Primary(); d != nil && s.svc.SchedulingStrategy == ecs.Daemon {
-		s.svc.DesiredCount = d.DesiredCount // nobody else says how many instances a daemon belongs on (ecs.md 3.3)
-	}
+	s.mark(p.Update)
 	s.note(p.Healthy, func(t *ecs.Task) { t.WasHealthy = true })
-	s.note(p.Counted, func(t *ecs.Task) { t.Counted = true })
-	for _, e := range p.Event { // they say why tasks stop and start
+	s.note(p.Ended, func(t *ecs.Task) { t.EndCounted = true })
+	for _, e := range p.Event { // they explain the stops and starts that follow
 		s.tell(e.Message)
 	}
 	s.stop(p.Stop)
 	s.start(p.Start, complaint{text: p.Complaint, plain: p.Detail})
-	s.svc.SteadyAt, s.svc.Rebalancing = p.SteadyAt, p.Rebalancing
+	s.progress.SteadyAt, s.progress.Rebalancing = p.SteadyAt, p.Rebalancing
 	s.finishDeletion()
-	// A step that changed nothing must not wake itself by writing.
-	if old, ok := s.tx.Services.Get(s.svc.ServiceARN); !ok || !reflect.DeepEqual(*old, s.svc) {
-		s.tx.Services.Put(&s.svc)
-	}
+	s.tx.ServiceProgress.Put(&s.progress)
 }
 
-// note writes down on tasks what the brain has taken in of them.
+// note changes tasks of which the plan says so.
 func (s *step) note(tasks []string, what func(*ecs.Task)) {
 	for _, key := range tasks {
 		if t, ok := s.tx.Tasks.Get(key); ok {
@@ -57,46 +52,61 @@ func (s *step) note(tasks []string, what func(*ecs.Task)) {
 	}
 }
 
-// mark takes over what the brain says of deployments. One that becomes INACTIVE leaves the list, one that becomes primary again (a
-// rollback) gives the service its task definition back.
-func (s *step) mark(marks []rollout.Deployment) {
-	s.svc.Deployments = slices.Clone(s.svc.Deployments)
+// mark writes the deployments that the plan changed, and updates the latest service deployment.
+func (s *step) mark(marks []ecs.Deployment) {
+	all := slices.Clone(s.progress.Deployments)
 	for _, m := range marks {
-		for i := range s.svc.Deployments {
-			d := &s.svc.Deployments[i]
-			if d.ID != m.ID {
-				continue
+		for i := range all {
+			if all[i].ID == m.ID {
+				all[i] = m
 			}
-			if m.Status == ecs.DeploymentPrimary && d.Status != ecs.DeploymentPrimary {
-				s.svc.TaskDefinition, s.svc.LoadBalancers, s.svc.NetworkConfiguration = d.TaskDefinition, d.LoadBalancers, d.NetworkConfiguration
-			}
-			d.Status, d.DesiredCount, d.RolloutState, d.RolloutStateReason = m.Status, m.Desired, m.RolloutState, m.StateReason
-			d.FailedTasks, d.Attempts, d.LastFailure, d.RetryAt = m.FailedTasks, m.Attempts, m.LastFailure, m.RetryAt
-			d.CompletedAt, d.UpdatedAt = m.CompletedAt, s.now
 		}
 	}
-	s.svc.Deployments = slices.DeleteFunc(s.svc.Deployments, func(d ecs.Deployment) bool { return d.Status == ecs.DeploymentInactive })
-	slices.SortStableFunc(s.svc.Deployments, func(a, b ecs.Deployment) int {
-		if (a.Status == ecs.DeploymentPrimary) != (b.Status == ecs.DeploymentPrimary) {
-			if a.Status == ecs.DeploymentPrimary {
-				return -1
-			}
-			return 1
-		}
-		return b.CreatedAt.Compare(a.CreatedAt)
-	})
+	s.progress.Deployments = all
+	s.follow(func(d *ecs.ServiceDeployment) bool { return d.Follow(&s.progress, s.now) })
+	s.progress.SetDeployments(all)
+}
+
+// follow changes the latest service deployment. When that ends, its task counts are stored with it.
+func (s *step) follow(change func(*ecs.ServiceDeployment) bool) {
+	latest := s.tx.LatestDeployment(s.svc.ServiceARN)
+	if latest == nil {
+		return
+	}
+	d := *latest
+	if !change(&d) {
+		return
+	}
+	if d.Ended() {
+		d.DeploymentConfiguration = s.svc.DeploymentConfiguration
+		d.Count(s.summary)
+	}
+	s.tx.ServiceDeployments.Put(&d)
+}
+
+// summary returns the numbers of tasks of a revision.
+func (s *step) summary(revisionARN string) ecs.ServiceRevisionSummary {
+	sum := ecs.ServiceRevisionSummary{ARN: revisionARN}
+	d := s.progress.DeploymentOf(revisionARN)
+	if d == nil {
+		return sum
+	}
+	sum.RequestedTaskCount = d.DesiredCount
+	sum.RunningTaskCount, sum.PendingTaskCount = s.tx.TasksOfService(s.svc.ServiceARN).
+		RunningAndPending(func(c ecs.TaskCount) bool { return c.Label == d.ID })
+	return sum
 }
 
 func (s *step) stop(stops []rollout.Stop) {
 	var running []string
 	pending, draining := 0, make(map[string]int) // by deployment
 	for _, x := range stops {
-		t, ok := s.tx.Tasks.Get(x.TaskID)
+		t, ok := s.tx.Tasks.Get(x.TaskARN)
 		if !ok || t.DesiredStatus == ecs.Stopped {
 			continue
 		}
 		n := t.Stop(ecs.ServiceSchedulerInitiated, x.Reason, s.now)
-		n.Counted = true // the plan that stops a task has taken its end into account
+		n.EndCounted = true // the plan that stops a task has counted its end
 		s.tx.Tasks.Put(n)
 		if n.LastStatus == ecs.Deactivating {
 			draining[t.StartedBy]++
@@ -108,10 +118,12 @@ func (s *step) stop(stops []rollout.Stop) {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(draining)) {
-		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %d tasks.", s.svc.ServiceName, id, draining[id]))
+		s.tell(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on %d tasks.",
+			s.svc.ServiceName, id, draining[id]))
 	}
 	if len(running) > 0 {
-		s.tell(fmt.Sprintf("(service %s) has stopped %d running tasks: %s.", s.svc.ServiceName, len(running), names(running)))
+		s.tell(fmt.Sprintf("(service %s) has stopped %d running tasks: %s.", s.svc.ServiceName,
+			len(running), names(running)))
 	}
 	if pending > 0 {
 		s.tell(fmt.Sprintf("(service %s) stopped %d pending tasks.", s.svc.ServiceName, pending))
@@ -132,22 +144,26 @@ func names(tasks []string) string {
 	return b.String()
 }
 
-// tell adds an event to the service's story and forgets the oldest.
-func (s *step) tell(message string) {
-	e := s.svc.Tell(message, s.now)
-	s.tx.ServiceEvents.Put(e)
-	s.tx.ServiceEvents.Delete(e.Forgets())
-}
+func (s *step) tell(message string) { s.tx.AddServiceEvent(s.svc.ServiceARN, message, s.now) }
 
 // finishDeletion ends a deleted service once its last task has stopped (ecs.md 3.1.1).
 func (s *step) finishDeletion() {
 	if s.svc.Status != ecs.ServiceDraining {
 		return
 	}
-	for t := range s.tx.Tasks.By(state.ByService, s.svc.ServiceARN) {
-		if t.LastStatus != ecs.Stopped {
-			return
-		}
+	present := func(c ecs.TaskCount) bool { return c.LastStatus != ecs.Stopped }
+	if s.tx.TasksOfService(s.svc.ServiceARN).Count(present) > 0 {
+		return
 	}
-	s.svc.Status, s.svc.Deployments, s.svc.Unplaced, s.svc.DeletedAt = ecs.ServiceInactive, nil, 0, s.now
+	ended := *s.svc
+	ended.Status, ended.DeletedAt = ecs.ServiceInactive, s.now
+	s.tx.Services.Put(&ended)
+	s.progress.Unplaced = 0
+	s.follow(func(d *ecs.ServiceDeployment) bool {
+		if d.Ended() {
+			return false
+		}
+		d.Stop("The service was deleted.", s.now)
+		return true
+	})
 }

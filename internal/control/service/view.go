@@ -1,9 +1,10 @@
 package service
 
 import (
-	"cmp"
+	"iter"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/launch"
@@ -12,117 +13,116 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// view shows a service to the rollout brain. changes is when time alone makes it another view; zero is never.
-func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) (v rollout.View, changes time.Time) {
-	v = rollout.View{
-		Service: rollout.Service{
-			Name: svc.ServiceName, Strategy: svc.SchedulingStrategy, Deleting: svc.Status == ecs.ServiceDraining, Desired: svc.DesiredCount,
-			MinimumHealthyPercent: svc.DeploymentConfiguration.MinimumHealthyPercent, MaximumPercent: svc.DeploymentConfiguration.MaximumPercent,
-			Unplaced: svc.Unplaced, SteadyAt: svc.SteadyAt, Rebalancing: svc.Rebalancing,
-		},
+// view returns a service as rollout sees it.
+func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) rollout.View {
+	v := rollout.View{
+		Service: svc, Progress: t.Progress(svc.ServiceARN),
+		Cluster: &cluster{t, svc, now, c.worlds}, Tasks: tasks{t, svc.ServiceARN},
 		HealthyAfter: c.config.HealthyAfter, RetryBase: c.config.RetryBase, StableAfter: c.config.StableAfter,
 	}
-	if g := svc.HealthCheckGracePeriodSeconds; g != nil {
-		v.Service.GracePeriod = time.Duration(*g) * time.Second
+	for _, d := range v.Progress.Deployments {
+		v.Deployments = append(v.Deployments, deployment(t, d))
 	}
-	if b := svc.DeploymentConfiguration.DeploymentCircuitBreaker; b != nil {
-		v.Service.Breaker = breakerView(*b)
-	}
-	for _, d := range svc.Deployments {
-		v.Deployments = append(v.Deployments, deploymentView(t, d))
-	}
-	for task := range t.Tasks.By(state.ByService, svc.ServiceARN) {
-		if task.LastStatus != ecs.Stopped || !task.Counted {
-			v.Tasks = append(v.Tasks, taskView(t, task))
+	return v
+}
+
+func deployment(t *state.Tables, d ecs.Deployment) rollout.Deployment {
+	out := rollout.Deployment{Deployment: d}
+	if def, ok := t.TaskDefinitions.Get(d.Revision.TaskDefinition); ok {
+		out.ContainerChecks = def.HasHealthCheck()
+		if r := launch.MissingRole(t, arn.Account(def.TaskDefinitionARN), def, ecs.Overrides{}); r != "" {
+			out.CannotLaunch = launch.CannotAssume(r)
 		}
 	}
-	if svc.SchedulingStrategy == ecs.Daemon {
-		v.Instances = instanceViews(t, svc)
-	}
-	rankForStop(t, svc, &v, now)
-	v.Service.Imbalanced, changes = imbalanced(t, svc, now)
-	return v, changes
-}
-
-func breakerView(b ecs.CircuitBreaker) rollout.Breaker {
-	out := rollout.Breaker{Enable: b.Enable, Rollback: b.Rollback, Keep: b.ResetOnHealthyTask != nil && !*b.ResetOnHealthyTask}
-	if t := b.ThresholdConfiguration; t != nil {
-		out.Type, out.Value = t.Type, t.Value
-	}
 	return out
 }
 
-func deploymentView(t *state.Tables, d ecs.Deployment) rollout.Deployment {
-	out := rollout.Deployment{
-		ID: d.ID, Revision: d.TaskDefinition, Status: d.Status, Desired: d.DesiredCount, RolloutState: d.RolloutState, StateReason: d.RolloutStateReason,
-		CreatedAt: d.CreatedAt, CompletedAt: d.CompletedAt, FailedTasks: d.FailedTasks, Attempts: d.Attempts, LastFailure: d.LastFailure, RetryAt: d.RetryAt,
-		Targets: len(d.LoadBalancers),
-	}
-	if def, ok := t.TaskDefinitions.Get(d.TaskDefinition); ok {
-		out.ContainerChecks = def.HasHealthCheck()
-	}
-	return out
+// tasks implements rollout.Tasks.
+type tasks struct {
+	t       *state.Tables
+	service string // ARN
 }
 
-func taskView(t *state.Tables, task *ecs.Task) rollout.Task {
-	out := rollout.Task{
-		ID: task.TaskARN, DeploymentID: task.StartedBy, Status: string(task.LastStatus), Desired: string(task.DesiredStatus), Health: task.HealthStatus,
-		CreatedAt: task.CreatedAt, StartedAt: task.StartedAt, EndedAt: task.EndedAt(), StopCode: task.StopCode,
-		InstanceID: task.ContainerInstanceARN, ProtectedUntil: task.ProtectedUntil,
-		WasHealthy: task.WasHealthy, Counted: task.Counted,
-	}
-	if !out.EndedAt.IsZero() {
-		out.StopReason = task.StoppedReason + task.ExitCodes()
-	}
-	if ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN); ok {
-		out.Draining = ci.Status == ecs.InstanceDraining
-	}
-	for _, tt := range task.Targets {
-		out.Targets = append(out.Targets, targetView(t, tt))
-	}
-	return out
+func (t tasks) Sums() *ecs.TaskSums { return t.t.TasksOfService(t.service) }
+
+func (t tasks) Present() iter.Seq[*ecs.Task] {
+	return t.t.Tasks.By(state.TasksByServicePresent, t.service)
 }
 
-func targetView(t *state.Tables, tt ecs.TaskTarget) rollout.Target {
-	out := rollout.Target{GroupARN: tt.TargetGroupARN, Port: tt.Port}
+func (t tasks) Uncounted() iter.Seq[*ecs.Task] {
+	return t.t.Tasks.By(state.TasksByServiceUncounted, t.service)
+}
+
+func (t tasks) Unproven() iter.Seq[*ecs.Task] {
+	return t.t.Tasks.By(state.TasksByServiceUnproven, t.service)
+}
+
+// cluster implements rollout.Cluster from the tables.
+type cluster struct {
+	t      *state.Tables
+	svc    *ecs.Service
+	now    time.Time
+	worlds *worlds
+}
+
+func (c *cluster) TargetHealth(tt ecs.TaskTarget) elb.Health {
 	key := elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)
-	target, ok := t.Targets.Get(key)
+	target, ok := c.t.Targets.Get(key)
 	if !ok {
-		return out
+		return elb.Health{}
 	}
-	seen, _ := t.TargetHealth.Get(key)
+	seen, _ := c.t.TargetHealth.Get(key)
 	used := false
-	for range t.Rules.By(state.ByTargetGroup, tt.TargetGroupARN) {
+	for range c.t.Rules.By(state.RulesByTargetGroup, tt.TargetGroupARN) {
 		used = true
 		break
 	}
-	h := elb.HealthOf(target, seen, used)
-	out.State, out.Reason = h.State, cmp.Or(h.Description, h.Reason)
-	return out
+	return elb.HealthOf(target, seen, used)
 }
 
-// instanceViews shows a daemon service the instances of its cluster.
-func instanceViews(t *state.Tables, svc *ecs.Service) []rollout.Instance {
-	eligible := make(map[string]bool)
-	if spec, ok := launch.OfService(t, svc, svc.Primary()); ok {
-		if req, err := spec.Request(1); err == nil {
-			for _, a := range sched.Eligible(launch.World(t, svc.ClusterARN), req) {
-				eligible[a] = true
-			}
+func (c *cluster) Draining() map[string]bool {
+	ours := func(n ecs.TaskCount) bool { return n.Live() && n.Label == launch.GroupOf(c.svc) }
+	draining := make(map[string]bool)
+	for ci := range c.t.ContainerInstances.By(state.ContainerInstancesDraining, c.svc.ClusterARN) {
+		if c.t.TasksOnInstance(ci.ContainerInstanceARN).Count(ours) > 0 {
+			draining[ci.ContainerInstanceARN] = true
 		}
 	}
-	var out []rollout.Instance
-	for ci := range t.ContainerInstances.By(state.ByCluster, svc.ClusterARN) {
+	return draining
+}
+
+// spec returns what a task of the primary deployment needs; ok is false if no task can be made.
+func (c *cluster) spec() (req sched.Request, ok bool) {
+	spec, ok := launch.OfService(c.t, c.svc, c.t.Progress(c.svc.ServiceARN).Primary())
+	if !ok {
+		return req, false
+	}
+	req, err := spec.Request(1)
+	return req, err == nil
+}
+
+func (c *cluster) Places() []rollout.Place {
+	eligible := make(map[string]bool)
+	if req, ok := c.spec(); ok {
+		for _, a := range sched.Eligible(c.worlds.of(c.t, c.svc.ClusterARN), req) {
+			eligible[a] = true
+		}
+	}
+	var out []rollout.Place
+	for ci := range c.t.ContainerInstances.By(state.ContainerInstancesByCluster, c.svc.ClusterARN) {
 		if !ci.Present() {
 			continue
 		}
-		in := rollout.Instance{ID: ci.ContainerInstanceARN, Eligible: eligible[ci.ContainerInstanceARN], Draining: ci.Status == ecs.InstanceDraining}
-		for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
-			if task.LastStatus != ecs.Stopped && !ofDaemon(t, task) {
-				in.OtherTasks++
+		p := rollout.Place{
+			ContainerInstanceARN: ci.ContainerInstanceARN, Eligible: eligible[ci.ContainerInstanceARN],
+			Draining: ci.Status == ecs.InstanceDraining,
+		}
+		for task := range c.t.Tasks.By(state.TasksByInstance, ci.ContainerInstanceARN) {
+			if task.LastStatus != ecs.Stopped && !ofDaemon(c.t, task) {
+				p.OtherTasks++
 			}
 		}
-		out = append(out, in)
+		out = append(out, p)
 	}
 	return out
 }

@@ -48,18 +48,20 @@ func inBubbleOf(t *testing.T, workers int, targetType string, attributes map[str
 			t.Fatal(err)
 		}
 		w := &world{T: t, store: store}
-		w.controller = New(store, w)
+		w.controller = New(control.System(store, slog.New(slog.DiscardHandler)), w)
 		w.update(func(tx *state.Tx) {
 			tx.Services.Put(&ecs.Service{ServiceARN: service, ServiceName: "web", Status: ecs.ServiceActive})
-			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2", Status: ecs.InstanceActive})
+			tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance,
+				EC2InstanceID: "i-1", Address: "127.0.1.2", Status: ecs.InstanceActive})
 			tx.TargetGroups.Put(&elb.TargetGroup{ARN: group, TargetType: targetType, Attributes: attributes})
 			tx.Rules.Put(&elb.Rule{ARN: "rule", ListenerARN: "listener", Actions: []elb.Action{
-				{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}})
+				{Type: elb.ActionForward,
+					Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}})
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() {
-			ended <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "target", workers, w.controller)
+			ended <- control.New(w.controller.Env, "target", workers, w.controller).Run(ctx)
 		}()
 		run(w)
 		cancel()
@@ -106,8 +108,9 @@ func (w *world) update(fn func(*state.Tx)) {
 
 // task adds a task whose container runs with the host port published.
 func (w *world) task(name string, hostPort int, change func(*ecs.Task)) string {
-	t := &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:1:task/c/" + name, ServiceARN: service, ContainerInstanceARN: instance,
-		LastStatus: ecs.Activating, DesiredStatus: ecs.Running, AvailabilityZone: "us-east-1a",
+	t := &ecs.Task{TaskARN: "arn:aws:ecs:us-east-1:1:task/c/" + name, ServiceARN: service,
+		ContainerInstanceARN: instance,
+		LastStatus:           ecs.Activating, DesiredStatus: ecs.Running, AvailabilityZone: "us-east-1a",
 		LoadBalancers: []ecs.LoadBalancer{{TargetGroupARN: group, ContainerName: "app", ContainerPort: 3000}},
 		Containers: []ecs.Container{{Name: "app", LastStatus: ecs.Running,
 			NetworkBindings: []ecs.NetworkBinding{{ContainerPort: 3000, HostPort: hostPort, Protocol: "tcp"}}}}}
@@ -140,7 +143,9 @@ func (w *world) drained(id string, port int) {
 		if !ok {
 			w.Fatalf("no target %s", key)
 		}
-		tx.TargetHealth.Put(&elb.TargetHealth{Key: key, Registered: t.Registered, State: elb.Healthy, Drained: true})
+		tx.TargetHealth.Put(&elb.TargetHealth{
+			Verdict: elb.Verdict{Key: key, Registered: t.Registered, State: elb.Healthy, Drained: true},
+		})
 	})
 }
 
@@ -167,7 +172,7 @@ func (w *world) expect(arn, want string) {
 
 func (w *world) events() []string {
 	var out []string
-	for e := range w.store.View().ServiceEvents.By(state.ByService, service) {
+	for e := range w.store.View().ServiceEvents.By(state.ServiceEventsByService, service) {
 		out = append(out, strings.ReplaceAll(e.Message, group, "TG"))
 	}
 	return out

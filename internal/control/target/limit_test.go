@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// occupy registers n targets of somebody else.
+// occupy registers n targets that are not tasks of the service.
 func (w *world) occupy(group string, n int) {
 	w.update(func(tx *state.Tx) {
 		for i := range n {
@@ -37,7 +37,8 @@ func TestAFullTargetGroupTakesNoMore(t *testing.T) {
 			t.Errorf("%d targets", n)
 		}
 		w.expectEvents("(service web) registered 1 targets in (target-group TG)",
-			"(service web) failed to register targets in (target-group TG) with (error A target group can have at most '1000' targets)")
+			"(service web) failed to register targets in (target-group TG) with (error A target group can "+
+				"have at most '1000' targets)")
 		w.update(func(tx *state.Tx) { tx.Targets.Delete(elb.TargetKey(group, "i-other", 1)) })
 		time.Sleep(retry)
 		synctest.Wait()
@@ -47,7 +48,8 @@ func TestAFullTargetGroupTakesNoMore(t *testing.T) {
 	})
 }
 
-// alb.md 8.6: nor more than a load balancer may have in all its groups. A task of two groups is registered in both or none.
+// alb.md 8.6: nor more than a load balancer may have in all its groups. A task of two groups is
+// registered in both or none.
 func TestAFullLoadBalancerTakesNoMore(t *testing.T) {
 	const other = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/other/1"
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
@@ -55,11 +57,13 @@ func TestAFullLoadBalancerTakesNoMore(t *testing.T) {
 			tx.TargetGroups.Put(&elb.TargetGroup{ARN: other, TargetType: elb.TargetInstance})
 			tx.Listeners.Put(&elb.Listener{ARN: "listener", LoadBalancerARN: "lb"})
 			tx.Rules.Put(&elb.Rule{ARN: "second", ListenerARN: "listener", Actions: []elb.Action{
-				{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: other, Weight: 1}}}}}})
+				{Type: elb.ActionForward,
+					Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: other, Weight: 1}}}}}})
 		})
 		w.occupy(other, elb.MaxTargetsPerLB-1)
 		both := func(t *ecs.Task) {
-			t.LoadBalancers = append(t.LoadBalancers, ecs.LoadBalancer{TargetGroupARN: other, ContainerName: "app", ContainerPort: 3000})
+			t.LoadBalancers = append(t.LoadBalancers,
+				ecs.LoadBalancer{TargetGroupARN: other, ContainerName: "app", ContainerPort: 3000})
 		}
 		arn := w.task("a", 32768, both)
 		w.expect(arn, "ACTIVATING")

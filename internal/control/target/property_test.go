@@ -17,12 +17,14 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// Whatever happens to the tasks of a service, in whatever order: a task counts as RUNNING only while its target gets requests; one that
-// was registered passes the gate only when the edge was done with it or its delay was over; and in the end nobody sends requests to where
-// no task is.
+// Whatever happens to the tasks of a service, in whatever order: a task counts as RUNNING only
+// while its target gets requests; one that was registered passes the gate only when the edge was
+// done with it or its delay was over; and in the end nobody sends requests to where no task is.
 func TestTargetsFollowTasks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		ops := rapid.SliceOfN(rapid.SampledFrom([]string{"start", "start", "stop", "die", "drained", "by hand", "seconds", "minute"}), 1, 25).Draw(rt, "ops")
+		ops := rapid.SliceOfN(rapid.SampledFrom([]string{
+			"start", "start", "stop", "die", "drained", "by hand", "seconds", "minute",
+		}), 1, 25).Draw(rt, "ops")
 		picks := rapid.SliceOfN(rapid.IntRange(0, 9), len(ops), len(ops)).Draw(rt, "picks")
 		var failure error
 		synctest.Test(t, func(t *testing.T) { failure = follow(t, ops, picks) })
@@ -43,13 +45,18 @@ func follow(t *testing.T, ops []string, picks []int) error {
 	w := &world{T: t, store: store}
 	w.update(func(tx *state.Tx) {
 		tx.Services.Put(&ecs.Service{ServiceARN: service, ServiceName: "web"})
-		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1", Address: "127.0.1.2", Status: ecs.InstanceActive})
-		tx.TargetGroups.Put(&elb.TargetGroup{ARN: group, TargetType: elb.TargetInstance, Attributes: map[string]string{"deregistration_delay.timeout_seconds": "10"}})
-		tx.Rules.Put(&elb.Rule{ARN: "rule", Actions: []elb.Action{{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group}}}}}})
+		tx.ContainerInstances.Put(&ecs.ContainerInstance{ContainerInstanceARN: instance, EC2InstanceID: "i-1",
+			Address: "127.0.1.2", Status: ecs.InstanceActive})
+		tx.TargetGroups.Put(&elb.TargetGroup{ARN: group, TargetType: elb.TargetInstance,
+			Attributes: map[string]string{"deregistration_delay.timeout_seconds": "10"}})
+		tx.Rules.Put(&elb.Rule{ARN: "rule", Actions: []elb.Action{
+			{Type: elb.ActionForward, Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group}}}},
+		}})
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- control.Run(ctx, store, slog.New(slog.DiscardHandler), "target", 2, New(store, w)) }()
+	env := control.System(store, slog.New(slog.DiscardHandler))
+	go func() { ended <- control.New(env, "target", 2, New(env, w)).Run(ctx) }()
 	defer func() { cancel(); <-ended; store.Close() }()
 
 	var tasks []string
@@ -88,7 +95,8 @@ func (w *world) happen(op, arn string, stopped map[string]time.Time, done map[st
 		w.change(arn, func(t *ecs.Task) *ecs.Task { return t.Ended("c", "r", time.Now()) })
 	case "drained":
 		for _, tt := range task.Targets {
-			if target, ok := w.store.View().Targets.Get(elb.TargetKey(group, tt.ID, tt.Port)); ok && target.IsDraining() {
+			if target, ok := w.store.View().Targets.Get(elb.TargetKey(group, tt.ID, tt.Port)); ok &&
+				target.IsDraining() {
 				done[arn] = true
 				w.drained(tt.ID, tt.Port)
 			}
@@ -125,7 +133,8 @@ func (w *world) consistent(stopped map[string]time.Time, done map[string]bool) e
 		if t.LastStatus == ecs.Running && len(t.Targets) != 1 {
 			return fmt.Errorf("%s counts as RUNNING with %d targets", t.TaskARN, len(t.Targets))
 		}
-		if at, ok := stopped[t.TaskARN]; ok && t.LastStatus == ecs.Stopping && !done[t.TaskARN] && time.Since(at) < delay {
+		if at, ok := stopped[t.TaskARN]; ok && t.LastStatus == ecs.Stopping && !done[t.TaskARN] &&
+			time.Since(at) < delay {
 			return fmt.Errorf("%s passed the gate after %v, and the edge was not done", t.TaskARN, time.Since(at))
 		}
 	}

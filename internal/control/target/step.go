@@ -13,43 +13,44 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// step is one transaction over the tasks of one service.
+// step is one transaction for the tasks of one service.
 type step struct {
 	tx      *state.Tx
-	svc     *ecs.Service // a copy; nil when the service is gone
+	svc     *ecs.Service // nil when the service does not exist any more
 	now     time.Time
-	added   []string // target group ARNs, one per registration
+	added   []string // target group ARNs, one for each registration
 	removed []string
-	counts  map[string]int // targets of the target groups, see registered
+	// synced is a state that the edge has applied. Tasks whose targets were deregistered after it
+	// must wait.
+	synced *state.Tables
 }
 
-func newStep(tx *state.Tx, serviceARN string) *step {
-	s := &step{tx: tx, now: time.Now()}
-	if svc, ok := tx.Services.Get(serviceARN); ok {
-		copied := *svc
-		s.svc = &copied
-	}
+func newStep(tx *state.Tx, serviceARN string, now time.Time) *step {
+	s := &step{tx: tx, now: now, synced: &tx.Tables}
+	s.svc, _ = tx.Services.Get(serviceARN)
 	return s
 }
 
-// unheard is how long after the end of a deregistration delay the gate opens although the edge has not said that it is done.
+// unheard is how long after the end of a deregistration delay a task may stop although the edge has
+// not reported that it has finished.
 const unheard = 2 * time.Second
 
-// waitsForTargets tells a task whose containers run and that is not registered yet.
+// waitsForTargets reports whether a task's containers run and it is not registered yet.
 func waitsForTargets(t *ecs.Task) bool {
 	return t.LastStatus == ecs.Activating && t.DesiredStatus == ecs.Running
 }
 
-// needsDeregistering tells a task that is to stop, or has stopped, and gets requests still.
+// needsDeregistering reports whether a task has stopped, or should, and still receives requests.
 func needsDeregistering(t *ecs.Task) bool {
 	leaving := t.DesiredStatus == ecs.Stopped || !t.LastStatus.Before(ecs.Deactivating)
 	return leaving && slices.ContainsFunc(t.Targets, func(tt ecs.TaskTarget) bool { return !tt.Draining })
 }
 
-// gateOpens tells whether nothing of the task's traffic is left: each of its targets is gone, or the edge is done with it, or its delay
-// is long over, or no load balancer uses its group.
-func gateOpens(t *state.Tables, task *ecs.Task, now time.Time) bool {
-	return !slices.ContainsFunc(task.Targets, func(tt ecs.TaskTarget) bool {
+// mayStop reports whether a task that waits to stop may do so, because none of its traffic is left:
+// each of its targets is deleted, or the edge has finished with it, or its delay ended some time
+// ago, or no load balancer uses its group.
+func mayStop(t *state.Tables, task *ecs.Task, now time.Time) bool {
+	return task.LastStatus == ecs.Deactivating && !slices.ContainsFunc(task.Targets, func(tt ecs.TaskTarget) bool {
 		key := elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)
 		target, ok := t.Targets.Get(key)
 		if !tt.Draining {
@@ -64,28 +65,34 @@ func gateOpens(t *state.Tables, task *ecs.Task, now time.Time) bool {
 	})
 }
 
-// lost tells which targets of a task were deregistered although it is to run on: nobody but this package takes a task out of service, so it
-// was done by hand. ECS registers such a task again (ecs.md 3.11). A target whose group or whose machine is gone stays lost.
+// edgeKnows reports whether the edge has applied a state in which the task's targets were
+// deregistered.
+func (s *step) edgeKnows(task *ecs.Task) bool {
+	then, ok := s.synced.Tasks.Get(task.TaskARN)
+	return ok && then.LastStatus == ecs.Deactivating && !needsDeregistering(then)
+}
+
+// lost returns the targets of a task that were deregistered although it should run on. Only this
+// package deregisters tasks, so it was done by hand, and ECS registers such a task again (ecs.md
+// 3.11). Targets of deleted groups do not count.
 func lost(t *state.Tables, task *ecs.Task) []ecs.TaskTarget {
 	if task.LastStatus != ecs.Running || task.DesiredStatus != ecs.Running {
 		return nil
 	}
 	var out []ecs.TaskTarget
 	for _, tt := range task.Targets {
-		if target, ok := t.Targets.Get(elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)); tt.Draining || ok && !target.IsDraining() {
+		if target, ok := t.Targets.Get(elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)); tt.Draining ||
+			ok && !target.IsDraining() {
 			continue
 		}
 		if _, ok := t.TargetGroups.Get(tt.TargetGroupARN); ok {
 			out = append(out, tt)
 		}
 	}
-	if len(out) == 0 || !standing(t, task.ContainerInstanceARN) {
-		return nil
-	}
 	return out
 }
 
-// standing tells whether the machine of a task is there and is to stay.
+// standing reports whether the machine of a task exists and is not to end.
 func standing(t *state.Tables, containerInstanceARN string) bool {
 	ci, ok := t.ContainerInstances.Get(containerInstanceARN)
 	if !ok || !ci.Present() {
@@ -96,18 +103,16 @@ func standing(t *state.Tables, containerInstanceARN string) bool {
 		return false
 	}
 	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ci.EC2InstanceID))
-	return !ok || i.Live() && i.Desired == fleet.Running // one that is not ours is judged by its agent
+	return !ok || i.Live() && i.Desired == fleet.Running // a machine that is not one of ours is judged by its agent
 }
 
 func (s *step) task(t *ecs.Task) {
 	switch {
-	case len(lost(&s.tx.Tables, t)) > 0:
-		s.restore(t)
 	case waitsForTargets(t):
 		s.register(t)
 	case needsDeregistering(t):
 		s.deregister(t)
-	case t.LastStatus == ecs.Deactivating && gateOpens(&s.tx.Tables, t, s.now):
+	case mayStop(&s.tx.Tables, t, s.now) && s.edgeKnows(t):
 		c := *t
 		c.LastStatus, c.Targets = ecs.Stopping, nil
 		s.put(&c)
@@ -123,8 +128,9 @@ func (s *step) put(t *ecs.Task) {
 	s.tx.Tasks.Put(t)
 }
 
-// register makes the task's targets and moves it to RUNNING. A task that cannot be registered stays ACTIVATING, the service says why,
-// and it is tried again after a while.
+// register registers the task's targets and moves the task to RUNNING. A task that cannot be
+// registered stays ACTIVATING; the service gets an event, and the registration is tried again
+// later.
 func (s *step) register(t *ecs.Task) {
 	var targets []*elb.Target
 	for _, lb := range t.LoadBalancers {
@@ -141,15 +147,20 @@ func (s *step) register(t *ecs.Task) {
 	}
 	c := *t
 	for _, target := range targets {
-		c.Targets = append(c.Targets, ecs.TaskTarget{TargetGroupARN: target.TargetGroupARN, ID: target.ID, Port: target.Port})
+		c.Targets = append(c.Targets, ecs.TaskTarget{
+			TargetGroupARN: target.TargetGroupARN, ID: target.ID, Port: target.Port,
+		})
 		s.added = append(s.added, target.TargetGroupARN)
 	}
 	c.LastStatus, c.StartedAt = ecs.Running, s.now
 	s.put(&c)
 }
 
-// restore registers anew what was deregistered by hand, and says so.
+// restore registers again what was deregistered by hand, and adds an event.
 func (s *step) restore(t *ecs.Task) {
+	if !standing(&s.tx.Tables, t.ContainerInstanceARN) {
+		return
+	}
 	for _, tt := range lost(&s.tx.Tables, t) {
 		for _, lb := range t.LoadBalancers {
 			target, why := s.targetOf(t, lb)
@@ -161,13 +172,14 @@ func (s *step) restore(t *ecs.Task) {
 				continue
 			}
 			s.added = append(s.added, tt.TargetGroupARN)
-			s.tell(fmt.Sprintf("(service %s) (task %s) (port %d) was deregistered from (target-group %s) although the task is to run. It is registered again.",
+			s.tell(fmt.Sprintf("(service %s) (task %s) (port %d) was deregistered from (target-group %s) "+
+				"although the task is to run. It is registered again.",
 				s.name(), arn.LastID(t.TaskARN), tt.Port, tt.TargetGroupARN))
 		}
 	}
 }
 
-// targetOf is where a task answers for a load balancer; why not, if it cannot be told (ecs.md 3.11).
+// targetOf returns the target of a task for a load balancer, or why there is none (ecs.md 3.11).
 func (s *step) targetOf(t *ecs.Task, lb ecs.LoadBalancer) (target *elb.Target, why string) {
 	g, ok := s.tx.TargetGroups.Get(lb.TargetGroupARN)
 	if !ok {
@@ -183,20 +195,22 @@ func (s *step) targetOf(t *ecs.Task, lb ecs.LoadBalancer) (target *elb.Target, w
 		return nil, "the address of the task's container instance is not known"
 	}
 	if target.Port = s.hostPort(t, lb); target.Port == 0 {
-		return nil, fmt.Sprintf("container %s has no host port for container port %d", lb.ContainerName, lb.ContainerPort)
+		return nil, fmt.Sprintf("container %s has no host port for container port %d",
+			lb.ContainerName, lb.ContainerPort)
 	}
 	target.Address, target.ID = ci.Address, ci.EC2InstanceID
 	if g.TargetType == elb.TargetIP || target.ID == "" {
 		target.ID = ci.Address
 	}
 	if _, err := netip.ParseAddr(target.Address); err != nil {
-		return nil, fmt.Sprintf("%q, the address of the task's container instance, is not an IP address", target.Address)
+		return nil, fmt.Sprintf("%q, the address of the task's container instance, is not an IP address",
+			target.Address)
 	}
 	return target, ""
 }
 
-// hostPort is where the container's port is published, 0 if it is not. In host mode it is the container's own, and agents report no
-// bindings (ecs-agent.md 6).
+// hostPort returns the port where the container's port is published, 0 if it is not. In host mode
+// it is the container's own port, and agents report no bindings (ecs-agent.md 6).
 func (s *step) hostPort(t *ecs.Task, lb ecs.LoadBalancer) int {
 	if d, ok := s.tx.TaskDefinitions.Get(t.TaskDefinitionARN); ok && d.NetworkMode == ecs.NetworkHost {
 		return lb.ContainerPort
@@ -214,7 +228,7 @@ func (s *step) hostPort(t *ecs.Task, lb ecs.LoadBalancer) int {
 	return 0
 }
 
-// deregister makes the task's targets drain. A task that has stopped already has nothing to wait for.
+// deregister makes the task's targets drain. If the task has stopped already, they need not drain.
 func (s *step) deregister(t *ecs.Task) {
 	c := *t
 	c.Targets = slices.Clone(t.Targets)
@@ -234,9 +248,6 @@ func (s *step) deregister(t *ecs.Task) {
 			delay = g.DeregistrationDelay()
 		}
 		s.tx.Targets.Put(target.Deregister(s.now, delay))
-		if n, ok := s.counts[tt.TargetGroupARN]; ok {
-			s.counts[tt.TargetGroupARN] = n - 1
-		}
 	}
 	if c.LastStatus == ecs.Stopped {
 		c.Targets = nil
@@ -244,32 +255,29 @@ func (s *step) deregister(t *ecs.Task) {
 	s.put(&c)
 }
 
-// shared tells whether another task has taken over the registration: a successor got the port while this one's end was not known yet.
+// shared reports whether another task has the same registration: it got the port before this task's
+// end was known.
 func (s *step) shared(t *ecs.Task, tt ecs.TaskTarget) bool {
-	for other := range s.tx.Tasks.By(state.ByTargetGroup, tt.TargetGroupARN) {
-		if other.TaskARN != t.TaskARN && slices.Contains(other.Targets, ecs.TaskTarget{TargetGroupARN: tt.TargetGroupARN, ID: tt.ID, Port: tt.Port}) {
+	for other := range s.tx.Tasks.By(state.TasksByTarget, elb.TargetKey(tt.TargetGroupARN, tt.ID, tt.Port)) {
+		if other.TaskARN != t.TaskARN && slices.Contains(other.Targets,
+			ecs.TaskTarget{TargetGroupARN: tt.TargetGroupARN, ID: tt.ID, Port: tt.Port}) {
 			return true
 		}
 	}
 	return false
 }
 
-// finish writes the service's events about what was changed, one per target group.
+// finish adds the service's events about what was changed, one for each target group.
 func (s *step) finish() {
 	s.tellWhere()
 	s.count("registered", s.added)
 	s.count("deregistered", s.removed)
-	if s.svc != nil {
-		if old, ok := s.tx.Services.Get(s.svc.ServiceARN); ok && old.NextEvent != s.svc.NextEvent {
-			s.tx.Services.Put(s.svc)
-		}
-	}
 }
 
-// tellWhere says where the service is reached if a port of its load balancers had to be served elsewhere.
+// tellWhere adds an event if a port of the service's load balancers had to be served elsewhere.
 func (s *step) tellWhere() {
 	for _, group := range s.added {
-		for r := range s.tx.Rules.By(state.ByTargetGroup, group) {
+		for r := range s.tx.Rules.By(state.RulesByTargetGroup, group) {
 			if b, ok := s.tx.BoundListeners.Get(r.ListenerARN); ok && b.Reason != "" {
 				s.complain(fmt.Sprintf("(service %s) (listener %s) %s", s.name(), r.ListenerARN, b.Reason))
 			}
@@ -296,12 +304,12 @@ func (s *step) name() string {
 	return s.svc.ServiceName
 }
 
-// complain tells what keeps being so, unless it was said lately.
+// complain adds an event about something that lasts, unless there was one lately.
 func (s *step) complain(message string) {
 	if s.svc == nil {
 		return
 	}
-	for old := range s.tx.ServiceEvents.By(state.ByService, s.svc.ServiceARN) {
+	for old := range s.tx.ServiceEvents.By(state.ServiceEventsByService, s.svc.ServiceARN) {
 		if old.Message == message && s.now.Sub(old.CreatedAt) < ecs.RepeatAfter {
 			return
 		}
@@ -309,12 +317,9 @@ func (s *step) complain(message string) {
 	s.tell(message)
 }
 
-// tell adds an event to the service's story.
+// tell adds an event to the service.
 func (s *step) tell(message string) {
-	if s.svc == nil {
-		return
+	if s.svc != nil {
+		s.tx.AddServiceEvent(s.svc.ServiceARN, message, s.now)
 	}
-	e := s.svc.Tell(message, s.now)
-	s.tx.ServiceEvents.Put(e)
-	s.tx.ServiceEvents.Delete(e.Forgets())
 }

@@ -20,7 +20,9 @@ func TestRegistersBeforeRunning(t *testing.T) { // ecs.md 3.11
 		{"bridge by instance", elb.TargetInstance, "RUNNING i-1@127.0.1.2:32768", nil},
 		{"bridge by address", elb.TargetIP, "RUNNING 127.0.1.2@127.0.1.2:32768", nil},
 		{"awsvpc", elb.TargetIP, "RUNNING 172.31.0.9@172.31.0.9:3000", func(t *ecs.Task) {
-			t.Attachments = []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{{Name: "privateIPv4Address", Value: "172.31.0.9"}}}}
+			t.Attachments = []ecs.Attachment{{Type: "ElasticNetworkInterface", Details: []ecs.KeyValuePair{
+				{Name: "privateIPv4Address", Value: "172.31.0.9"},
+			}}}
 		}},
 		{"host, which has no bindings", elb.TargetInstance, "RUNNING i-1@127.0.1.2:3000", func(t *ecs.Task) {
 			t.TaskDefinitionARN, t.Containers[0].NetworkBindings = "host:1", nil
@@ -29,7 +31,9 @@ func TestRegistersBeforeRunning(t *testing.T) { // ecs.md 3.11
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, c.targetType, nil, func(w *world) {
 				w.update(func(tx *state.Tx) {
-					tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: "host:1", NetworkMode: ecs.NetworkHost})
+					tx.TaskDefinitions.Put(&ecs.TaskDefinition{
+						TaskDefinitionARN: "host:1", NetworkMode: ecs.NetworkHost,
+					})
 				})
 				arn := w.task("a", 32768, c.change)
 				w.expect(arn, c.want)
@@ -48,7 +52,8 @@ func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 		arn := w.task("a", 32768, nil)
 		w.stop(arn)
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
-		w.expectEvents("(service web) registered 1 targets in (target-group TG)", "(service web) deregistered 1 targets in (target-group TG)")
+		w.expectEvents("(service web) registered 1 targets in (target-group TG)",
+			"(service web) deregistered 1 targets in (target-group TG)")
 		if w.syncs() != 1 {
 			t.Errorf("synced %v", w.synced)
 		}
@@ -56,7 +61,8 @@ func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 		synctest.Wait()
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
 		w.drained("i-1", 32768)
-		w.expect(arn, "STOPPING i-1@127.0.1.2:32768 draining") // alb.md D2: the target shows draining until its delay ends
+		// alb.md D2: the target shows draining until its delay ends
+		w.expect(arn, "STOPPING i-1@127.0.1.2:32768 draining")
 		time.Sleep(200 * time.Second)
 		synctest.Wait()
 		w.expect(arn, "STOPPING")
@@ -66,14 +72,17 @@ func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 	})
 }
 
-// An edge that cannot be brought up to date holds the gates shut, the service says so once, and it is tried again until it can.
+// An edge that cannot be brought up to date holds the gates shut, the service says so once, and it
+// is tried again until it can.
 func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
 		arn := w.task("a", 32768, nil)
 		w.edgeIs(errors.New("the edge is away"))
 		w.stop(arn)
-		registered, deregistered := "(service web) registered 1 targets in (target-group TG)", "(service web) deregistered 1 targets in (target-group TG)"
-		why := "(service web) the load balancer has not taken up yet that targets were deregistered: the edge is away. It is tried again, and the tasks are kept until then."
+		registered, deregistered := "(service web) registered 1 targets in (target-group TG)",
+			"(service web) deregistered 1 targets in (target-group TG)"
+		why := "(service web) the load balancer has not applied yet that targets were deregistered: the " +
+			"edge is away. It will try again, and the tasks run until then."
 		w.expectEvents(registered, deregistered, why)
 		time.Sleep(time.Hour) // long after the delay
 		synctest.Wait()
@@ -94,39 +103,60 @@ func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 	})
 }
 
-// What the edge has taken up is what was there when it was asked: a task of the same service that is deregistered meanwhile, because of a change of
-// its target, waits for its own answer.
-func TestEdgeIsAskedForEachDeregistration(t *testing.T) {
-	inBubbleOf(t, 1, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
-		w.task("a", 32768, nil)
-		b := w.task("b", 32769, nil)
-		stop := func(name string) {
-			if err := w.store.Update(w.Context(), func(tx *state.Tx) error {
-				t, _ := tx.Tasks.Get("arn:aws:ecs:us-east-1:1:task/c/" + name)
-				tx.Tasks.Put(t.Stop("c", "r", time.Now()))
-				return nil
-			}); err != nil {
-				w.Error(err)
-			}
+// A controller that begins knows nothing of deregistrations that the edge has not taken up. It asks
+// the edge before it opens a gate.
+func TestAfterAFailoverTheEdgeIsAskedFirst(t *testing.T) {
+	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
+		arn := w.task("a", 32768, nil)
+		w.edgeIs(errors.New("the edge is away"))
+		w.stop(arn)
+		time.Sleep(time.Minute)
+		next := New(w.controller.Env, w)
+		if _, err := next.service(w.Context(), service); err == nil {
+			t.Error("the edge was not asked")
 		}
-		w.mu.Lock()
-		w.during = func() { // the edge is asked because of a; what follows another worker might do
-			stop("b")
-			w.mu.Lock()
-			w.during = func() { w.edgeIs(errors.New("the edge is away")) } // it takes up a's end, and not b's any more
-			w.mu.Unlock()
-			if _, err := w.controller.service(w.Context(), service); err == nil {
-				w.Error("b was taken up")
-			}
+		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
+		w.edgeIs(nil)
+		if _, err := next.service(w.Context(), service); err != nil {
+			t.Error(err)
 		}
-		w.mu.Unlock()
-		stop("a")
-		time.Sleep(time.Hour) // long after the delay
 		synctest.Wait()
-		if now, _ := w.store.View().Tasks.Get(b); now.LastStatus != ecs.Deactivating {
-			t.Errorf("b is %s while the edge may still send to it", now.LastStatus)
-		}
+		w.expect(arn, "STOPPING")
 	})
+}
+
+// What the edge has taken up is what was there when it was asked: a task of the same service that
+// is deregistered meanwhile, because of a change of its target, waits for its own answer.
+func TestEdgeIsAskedForEachDeregistration(t *testing.T) {
+	inBubbleOf(t, 1, elb.TargetInstance,
+		map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
+			w.task("a", 32768, nil)
+			b := w.task("b", 32769, nil)
+			stop := func(name string) {
+				if err := w.store.Update(w.Context(), func(tx *state.Tx) error {
+					t, _ := tx.Tasks.Get("arn:aws:ecs:us-east-1:1:task/c/" + name)
+					tx.Tasks.Put(t.Stop("c", "r", time.Now()))
+					return nil
+				}); err != nil {
+					w.Error(err)
+				}
+			}
+			w.mu.Lock()
+			w.during = func() { // the edge is asked because of a; what follows another worker might do
+				stop("b")
+				w.edgeIs(errors.New("the edge is away")) // it takes up a's end, and not b's any more
+				if _, err := w.controller.service(w.Context(), service); err == nil {
+					w.Error("b was taken up")
+				}
+			}
+			w.mu.Unlock()
+			stop("a")
+			time.Sleep(time.Hour) // long after the delay
+			synctest.Wait()
+			if now, _ := w.store.View().Tasks.Get(b); now.LastStatus != ecs.Deactivating {
+				t.Errorf("b is %s while the edge may still send to it", now.LastStatus)
+			}
+		})
 }
 
 func TestGateOpensWhenTheDelayIsOver(t *testing.T) {
@@ -186,7 +216,9 @@ func TestWhyATaskCannotBeRegistered(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		w.expect(arn, "ACTIVATING")
-		w.expectEvents("(service web) failed to register targets in (target-group TG) with (error the target group does not exist)") // once
+		// once
+		w.expectEvents("(service web) failed to register targets in (target-group TG) with (error the " +
+			"target group does not exist)")
 		w.update(func(tx *state.Tx) { tx.TargetGroups.Put(g) })
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -213,12 +245,15 @@ func TestEventsCountTargets(t *testing.T) {
 func TestWhereAServiceIsReached(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		w.update(func(tx *state.Tx) {
-			tx.BoundListeners.Put(&elb.BoundListener{ListenerARN: "listener", Address: "127.0.0.1:8080", Reason: "port 80 could not be bound; it is served at port 8080"})
+			tx.BoundListeners.Put(&elb.BoundListener{ListenerARN: "listener", Bound: elb.Bound{
+				Address: "127.0.0.1:8080", Reason: "port 80 could not be bound; it is served at port 8080",
+			}})
 		})
 		w.task("a", 32768, nil)
 		w.task("b", 32769, nil)
 		registered := "(service web) registered 1 targets in (target-group TG)"
-		w.expectEvents("(service web) (listener listener) port 80 could not be bound; it is served at port 8080", registered, registered)
+		w.expectEvents("(service web) (listener listener) port 80 could not be bound; it is served at port 8080",
+			registered, registered)
 	})
 }
 
@@ -236,7 +271,9 @@ func TestTerminatedInstanceIsDeregistered(t *testing.T) {
 		i := &fleet.Instance{ID: "i-9", Region: "us-east-1", Account: "1", State: fleet.Running}
 		w.update(func(tx *state.Tx) {
 			tx.Instances.Put(i)
-			tx.Targets.Put(&elb.Target{TargetGroupARN: group, ID: "i-9", Address: "127.0.1.9", Port: 80, Registered: time.Now()})
+			tx.Targets.Put(&elb.Target{
+				TargetGroupARN: group, ID: "i-9", Address: "127.0.1.9", Port: 80, Registered: time.Now(),
+			})
 		})
 		arn := w.task("a", 32768, nil)
 		w.expect(arn, "RUNNING i-1@127.0.1.2:32768 i-9@127.0.1.9:80")
@@ -247,10 +284,12 @@ func TestTerminatedInstanceIsDeregistered(t *testing.T) {
 	})
 }
 
-// As ECS does, which "will immediately register it again" (containers-roadmap #251): a service converges, and says what it did.
+// As ECS does, which "will immediately register it again" (containers-roadmap #251): a service
+// converges, and says what it did.
 func TestTargetDeregisteredByHandIsRegisteredAgain(t *testing.T) {
 	registered := "(service web) registered 1 targets in (target-group TG)"
-	again := "(service web) (task a) (port 32768) was deregistered from (target-group TG) although the task is to run. It is registered again."
+	again := "(service web) (task a) (port 32768) was deregistered from (target-group TG) although the " +
+		"task is to run. It is registered again."
 	byHand := func(w *world) {
 		w.update(func(tx *state.Tx) {
 			target, ok := tx.Targets.Get(elb.TargetKey(group, "i-1", 32768))
@@ -273,7 +312,8 @@ func TestTargetDeregisteredByHandIsRegisteredAgain(t *testing.T) {
 		w.stop(arn) // what the service itself takes out of service stays out
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
 	})
-	inBubble(t, elb.TargetInstance, nil, func(w *world) { // a machine that ends takes its targets along before its tasks have ended
+	// a machine that ends takes its targets along before its tasks have ended
+	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		i := &fleet.Instance{ID: "i-1", Region: "us-east-1", Account: "1", State: fleet.Running, Desired: fleet.Running}
 		w.update(func(tx *state.Tx) { tx.Instances.Put(i) })
 		arn := w.task("a", 32768, nil)

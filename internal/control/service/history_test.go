@@ -1,0 +1,115 @@
+package service
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+)
+
+// latest returns the service's latest service deployment.
+func (w *world) latest() *ecs.ServiceDeployment {
+	w.t.Helper()
+	d := w.store.View().LatestDeployment(serviceARN)
+	if d == nil {
+		w.t.Fatal("the service has no service deployment")
+	}
+	return d
+}
+
+// A service deployment says how the service's change to its target revision goes and ended (ecs.md 3.6).
+func TestServiceDeploymentSucceeds(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(2, nil)
+		if d := w.latest(); d.Status != ecs.ServiceDeploymentInProgress || d.Ended() {
+			t.Errorf("%+v, want one in progress", d)
+		}
+		settle(10 * time.Second)
+		first := w.latest()
+		if first.Status != ecs.ServiceDeploymentSuccessful || !first.Ended() || first.Failed() ||
+			first.TargetServiceRevision.RequestedTaskCount != 2 || first.TargetServiceRevision.RunningTaskCount != 2 {
+			t.Errorf("%+v, want a success with two tasks", first)
+		}
+		w.deploy()
+		settle(20 * time.Second)
+		d := w.latest()
+		if d.Status != ecs.ServiceDeploymentSuccessful || d.TargetServiceRevision.RunningTaskCount != 2 ||
+			len(d.SourceServiceRevisions) != 1 ||
+			d.SourceServiceRevisions[0].ARN != first.TargetServiceRevision.ARN ||
+			w.store.View().ServiceDeployments.Len() != 2 {
+			t.Errorf("%+v, want a success after the first one", d)
+		}
+	})
+}
+
+// A rollback is part of the service deployment that failed, and what was asked for stays as it is: the rollback writes
+// progress.
+func TestServiceDeploymentIsRolledBack(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.fails = func(task *ecs.Task) bool { return task.TaskDefinitionARN == definition(2) }
+		w.service(2, breaker(true))
+		settle(5 * time.Second)
+		first := w.latest().TargetServiceRevision.ARN
+		asked := w.wanted()
+		w.deploy()
+		settle(5 * time.Minute)
+		d := w.latest()
+		const why = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
+		if d.Status != ecs.ServiceDeploymentRollbackSuccessful || !d.Ended() || !d.Failed() ||
+			d.FailedTasks != 4 || d.StatusReason != why ||
+			d.Rollback == nil || d.Rollback.ServiceRevisionARN != first || d.Rollback.Reason != why ||
+			d.TargetServiceRevision.ARN == first {
+			t.Errorf("%+v, rollback %+v", d, d.Rollback)
+		}
+		if now := w.wanted(); !reflect.DeepEqual(asked, now) {
+			t.Errorf("what is asked for was %+v and is %+v", asked, now)
+		}
+	})
+}
+
+// Without rollback a deployment that fails is stopped; a service that is deleted stops the one under way.
+func TestServiceDeploymentIsStopped(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.fails = func(task *ecs.Task) bool { return true }
+		w.service(1, breaker(false))
+		settle(time.Minute)
+		if d := w.latest(); d.Status != ecs.ServiceDeploymentStopped || d.StoppedAt.IsZero() || d.FailedTasks != 3 ||
+			d.StatusReason != "ECS deployment circuit breaker: task failed to start." {
+			t.Errorf("%+v, want it stopped", d)
+		}
+		w.deploy()
+		w.change(func(s *ecs.Service) { s.Status, s.DesiredCount = ecs.ServiceDraining, 0 })
+		settle(time.Minute)
+		if d := w.latest(); w.wanted().Status != ecs.ServiceInactive || !d.Ended() {
+			t.Errorf("%s, %+v", w.wanted().Status, d)
+		}
+	})
+}
+
+// A deployment that was completed too early is set back to in progress.
+func TestServiceDeploymentIsReopened(t *testing.T) {
+	run(t, func(w *world) {
+		w.instance("a", "us-east-1a")
+		w.service(1, nil)
+		settle(4 * time.Second)
+		if d := w.latest(); d.Status != ecs.ServiceDeploymentSuccessful {
+			t.Errorf("%+v, want a success", d)
+		}
+		for task := range w.store.View().Tasks.All() {
+			w.exit(task)
+		}
+		settle(time.Millisecond)
+		if d := w.latest(); d.Status != ecs.ServiceDeploymentInProgress || d.Ended() {
+			t.Errorf("%s since %v after its task ended early", d.Status, d.FinishedAt)
+		}
+		settle(2 * time.Minute)
+		if d := w.latest(); d.Status != ecs.ServiceDeploymentSuccessful {
+			t.Errorf("%+v, want a success again", fmt.Sprint(d))
+		}
+	})
+}
