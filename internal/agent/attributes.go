@@ -11,17 +11,19 @@ type attribute struct {
 	Value string `json:"value,omitempty"`
 }
 
-// capabilities are what this agent can do, in the names that task definitions
-// require (ecs-agent.md 3.2). Nothing is claimed that it cannot do.
+// capabilities returns what this agent supports, by the names that task definitions require (ecs-agent.md 3.2).
 func (c *Config) capabilities() []string {
 	const ours, older = "ecs.capability.", "com.amazonaws.ecs.capability."
 	out := []string{
 		older + "privileged-container", older + "ecr-auth",
-		ours + "execution-role-ecr-pull", ours + "ecr-endpoint", ours + "container-health-check", ours + "container-ordering",
-		ours + "full-sync", ours + "network.container-port-range", ours + "container-restart-policy", ours + "docker-plugin.local",
-		ours + "task-eni", ours + "pid-ipc-namespace-sharing",
+		ours + "execution-role-ecr-pull", ours + "ecr-endpoint", ours + "container-health-check",
+		ours + "container-ordering", ours + "full-sync", ours + "network.container-port-range",
+		ours + "container-restart-policy", ours + "docker-plugin.local", ours + "task-eni",
+		ours + "pid-ipc-namespace-sharing",
 	}
-	for _, version := range []string{"1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23", "1.24", "1.25", "1.28", "1.29", "1.30", "1.32"} {
+	for _, version := range []string{
+		"1.17", "1.18", "1.19", "1.20", "1.21", "1.22", "1.23", "1.24", "1.25", "1.28", "1.29", "1.30", "1.32",
+	} {
 		out = append(out, older+"docker-remote-api."+version)
 	}
 	for _, driver := range c.LoggingDrivers {
@@ -42,16 +44,16 @@ func (c *Config) capabilities() []string {
 	return out
 }
 
-// attributes are sent at every registration; custom ones at the first alone
-// (ecs-agent.md 1.5).
+// attributes returns the attributes of a registration; custom ones only for the first (ecs-agent.md 1.5).
 func (c *Config) attributes(first bool) []attribute {
 	var out []attribute
 	for _, name := range c.capabilities() {
 		out = append(out, attribute{Name: name})
 	}
 	values := map[string]string{
-		"ecs.os-type": "linux", "ecs.os-family": "LINUX", "ecs.os-type-detailed": "LINUX", "ecs.cpu-architecture": c.Architecture,
-		"ecs.availability-zone": c.Zone, "ecs.instance-type": c.InstanceType, "ecs.ami-id": c.ImageID, "ecs.vpc-id": c.VPC,
+		"ecs.os-type": "linux", "ecs.os-family": "LINUX", "ecs.os-type-detailed": "LINUX",
+		"ecs.cpu-architecture": c.Architecture, "ecs.availability-zone": c.Zone,
+		"ecs.instance-type": c.InstanceType, "ecs.ami-id": c.ImageID, "ecs.vpc-id": c.VPC,
 		"ecs.subnet-id": c.Subnet,
 	}
 	if first {

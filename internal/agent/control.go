@@ -12,13 +12,13 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// control is the ECS API as the agent uses it.
+// control is the ECS API for agents.
 type control struct {
 	api *awscall.Client
 	cfg *Config
 
-	// asking holds a token while somebody asks for the endpoints; who puts it there
-	// may use what follows.
+	// asking holds a token while a goroutine asks for the endpoints; the goroutine that put it there may use
+	// the following fields.
 	asking    chan struct{}
 	endpoints endpoints
 	asked     time.Time
@@ -28,7 +28,7 @@ func newControl(cfg *Config, client *http.Client) *control {
 	return &control{api: cfg.client("ecs", ecsTarget, client), cfg: cfg, asking: make(chan struct{}, 1)}
 }
 
-// endpoints are where the two websockets are.
+// endpoints are the URLs of the two WebSockets.
 type endpoints struct {
 	Endpoint          string `json:"endpoint"`
 	TelemetryEndpoint string `json:"telemetryEndpoint"`
@@ -43,7 +43,7 @@ func (c *Config) client(service, target string, httpClient *http.Client) *awscal
 	}
 }
 
-// SubmitTaskStateChange tells the control plane of a task.
+// SubmitTaskStateChange sends a report about a task.
 func (c *control) SubmitTaskStateChange(ctx context.Context, r engine.Report) error {
 	err := c.api.Call(ctx, "SubmitTaskStateChange", r, nil)
 	if awscall.Code(err) == "InvalidParameterException" {
@@ -52,8 +52,8 @@ func (c *control) SubmitTaskStateChange(ctx context.Context, r engine.Report) er
 	return err
 }
 
-// discover returns where the sessions are. An answer is used for 12 hours, and
-// longer if no newer one is to be had.
+// discover returns the endpoints of the sessions. An answer is used for 12 hours, and longer if there is no
+// newer one.
 func (c *control) discover(ctx context.Context, containerInstance string) (endpoints, error) {
 	select {
 	case c.asking <- struct{}{}:
@@ -77,7 +77,7 @@ func (c *control) discover(ctx context.Context, containerInstance string) (endpo
 	return c.endpoints, nil
 }
 
-// socketURL is the address of a session: http becomes ws, "/ws" is added to the path.
+// socketURL returns the URL of a session: http becomes ws, and "/ws" is appended to the path.
 func socketURL(endpoint string, query map[string]string) string {
 	return strings.TrimSuffix(endpoint, "/") + "/ws?" + encode(query)
 }

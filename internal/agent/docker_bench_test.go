@@ -31,10 +31,13 @@ func BenchmarkTaskStart(b *testing.B) {
 
 		began = time.Now()
 		id, err := e.Create(b.Context(), runtime.Spec{
-			Name: fmt.Sprintf("berth-agenttest-peer-%d", n), Image: specimen, Command: []string{"serve"}, MemoryBytes: 64 << 20,
-			Labels:  map[string]string{engine.LabelInstance: cfg.InstanceID},
-			Network: runtime.Attachment{Network: cfg.NetworkPrefix + "-" + cfg.InstanceID},
-			Ports:   []runtime.Port{{HostIP: cfg.BindAddress, HostPort: 29000 + int(n), ContainerPort: 8080, Protocol: "tcp"}},
+			Name: fmt.Sprintf("berth-agenttest-peer-%d", n), Image: specimen, Command: []string{"serve"},
+			MemoryBytes: 64 << 20,
+			Labels:      map[string]string{engine.LabelInstance: cfg.InstanceID},
+			Network:     runtime.Attachment{Network: cfg.NetworkPrefix + "-" + cfg.InstanceID},
+			Ports: []runtime.Port{
+				{HostIP: cfg.BindAddress, HostPort: 29000 + int(n), ContainerPort: 8080, Protocol: "tcp"},
+			},
 		})
 		if err == nil {
 			err = e.Start(b.Context(), id)

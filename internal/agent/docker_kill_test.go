@@ -41,10 +41,12 @@ func TestMain(m *testing.M) {
 func startChild(t *testing.T, cfg Config) (kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"=1", "ECS_CLUSTER=agt", "ECS_BACKEND_HOST="+cfg.BackendHost, "AWS_DEFAULT_REGION=us-east-1",
+	cmd.Env = append(os.Environ(), childEnv+"=1", "ECS_CLUSTER=agt", "ECS_BACKEND_HOST="+cfg.BackendHost,
+		"AWS_DEFAULT_REGION=us-east-1",
 		"ECS_DATADIR="+cfg.DataDir, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE0000000AB", "AWS_SECRET_ACCESS_KEY=secretsecret",
-		"ECS_IMAGE_PULL_BEHAVIOR=prefer-cached", "BERTH_CPU=4096", "BERTH_MEMORY=4096", "BERTH_INSTANCE_ID="+cfg.InstanceID,
-		"BERTH_BIND_ADDR="+cfg.BindAddress.String(), "BERTH_NETWORK_PREFIX="+cfg.NetworkPrefix, "BERTH_AVAILABILITY_ZONE="+cfg.Zone)
+		"ECS_IMAGE_PULL_BEHAVIOR=prefer-cached", "BERTH_CPU=4096",
+		"BERTH_MEMORY=4096", "BERTH_INSTANCE_ID="+cfg.InstanceID, "BERTH_BIND_ADDR="+cfg.BindAddress.String(),
+		"BERTH_NETWORK_PREFIX="+cfg.NetworkPrefix, "BERTH_AVAILABILITY_ZONE="+cfg.Zone)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -68,7 +70,8 @@ func TestKilledAgentOnDocker(t *testing.T) {
 	talker, quiet := webTask("77777777777777777777777777777777"), webTask("78787878787878787878787878787878")
 	talker.Containers[0].Command = []string{"count", fmt.Sprint(lines)}
 	talker.Containers[0].HealthCheckType, talker.Containers[0].DockerConfig.Config = "", ""
-	talker.Containers[0].DockerConfig.HostConfig = `{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g","awslogs-region":"us-east-1","awslogs-stream":"s/web/7","awslogs-create-group":"true"}}}`
+	talker.Containers[0].DockerConfig.HostConfig = `{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g",` +
+		`"awslogs-region":"us-east-1","awslogs-stream":"s/web/7","awslogs-create-group":"true"}}}`
 	quiet.Containers[0].Command = []string{"stubborn"}
 	quiet.Containers[0].HealthCheckType, quiet.Containers[0].DockerConfig.Config = "", ""
 	p.run(1, talker, quiet)

@@ -19,10 +19,17 @@ func TestAwsvpcTaskOnDocker(t *testing.T) {
 	task := webTask("22222222222222222222222222222222")
 	task.NetworkMode = "awsvpc"
 	task.NetworkInterfaces = []acs.NetworkInterface{{
-		ID: "eni-0", MAC: "02:00:00:00:00:09", IPv4: []acs.IPv4Address{{Primary: true, Address: "10.214.16.9"}}, SubnetGateway: "10.214.16.1/24",
+		ID: "eni-0", MAC: "02:00:00:00:00:09",
+		IPv4: []acs.IPv4Address{{Primary: true, Address: "10.214.16.9"}}, SubnetGateway: "10.214.16.1/24",
 	}}
 	task.Containers[0].DockerConfig.HostConfig = `{"ExtraHosts":["redis.example:10.9.8.7"]}`
-	side := acs.Container{Name: "side", Image: specimen, Essential: false, Command: []string{"serve", "8081"}, Overrides: "{}"}
+	side := acs.Container{
+		Name: "side", Image: specimen, Essential: false, Command: []string{"serve", "8081"}, Overrides: "{}",
+		HealthCheckType: acs.HealthCheckDocker, DockerConfig: acs.DockerConfig{
+			Config: `{"Healthcheck":{"Test":["CMD","/specimen","get","http://127.0.0.1:8081/"],` +
+				`"Interval":200000000,"Timeout":2000000000,"Retries":3}}`,
+		},
+	}
 	task.Containers = append(task.Containers, side)
 	p.run(1, task)
 	running := p.waitFor(task.ARN, engine.StatusRunning)
@@ -32,6 +39,7 @@ func TestAwsvpcTaskOnDocker(t *testing.T) {
 		}
 	}
 	p.waitHealthy(task.ARN)
+	p.waitHealthyContainer(task.ARN, "side")
 	web := "http://10.214.16.9:8080"
 	if status, body := get(t, web+"/"); status != http.StatusOK || body != "hello\n" {
 		t.Errorf("it answers %d %q", status, body)
@@ -43,10 +51,12 @@ func TestAwsvpcTaskOnDocker(t *testing.T) {
 		t.Errorf("/etc/hosts is %q", hosts)
 	}
 	env := environmentOf(t, web)
-	if status, body := fetch(t, web, "http://169.254.170.2"+env["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]); status != http.StatusOK {
+	if status, body := fetch(t, web, "http://169.254.170.2"+
+		env["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]); status != http.StatusOK {
 		t.Errorf("credentials: %d %s", status, body)
 	}
-	if status, body := fetch(t, web, env["ECS_CONTAINER_METADATA_URI_V4"]); status != http.StatusOK || !strings.Contains(body, `"10.214.16.9"`) {
+	if status, body := fetch(t, web, env["ECS_CONTAINER_METADATA_URI_V4"]); status != http.StatusOK ||
+		!strings.Contains(body, `"10.214.16.9"`) {
 		t.Errorf("metadata: %d %s", status, body)
 	}
 	p.run(2, acs.Task{ARN: task.ARN, DesiredStatus: acs.DesiredStopped})
@@ -69,7 +79,8 @@ func TestTwoAgentsOnDocker(t *testing.T) {
 		host.NetworkMode = "host"
 		host.Containers[0].Command, host.Containers[0].PortMappings = []string{"serve", where}, nil
 		host.Containers[0].DockerConfig.HostConfig = `{"NetworkMode":"host"}`
-		host.Containers[0].DockerConfig.Config = strings.ReplaceAll(host.Containers[0].DockerConfig.Config, "127.0.0.1:8080", where)
+		host.Containers[0].DockerConfig.Config = strings.ReplaceAll(host.Containers[0].DockerConfig.Config,
+			"127.0.0.1:8080", where)
 		p.run(1, task, host)
 	}
 	for i, p := range planes {
@@ -82,10 +93,12 @@ func TestTwoAgentsOnDocker(t *testing.T) {
 		p.waitHealthy(hosted)
 		web := fmt.Sprintf("http://127.0.1.%d:28470", 203+i)
 		env := environmentOf(t, web)
-		if status, body := fetch(t, web, "http://169.254.170.2"+env["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]); status != http.StatusOK {
+		if status, body := fetch(t, web,
+			"http://169.254.170.2"+env["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]); status != http.StatusOK {
 			t.Errorf("agent %d, host mode: credentials: %d %s", i, status, body)
 		}
-		if status, body := fetch(t, web, env["ECS_CONTAINER_METADATA_URI_V4"]+"/task"); status != http.StatusOK || !strings.Contains(body, hosted) {
+		if status, body := fetch(t, web, env["ECS_CONTAINER_METADATA_URI_V4"]+
+			"/task"); status != http.StatusOK || !strings.Contains(body, hosted) {
 			t.Errorf("agent %d, host mode: metadata: %d %s", i, status, body)
 		}
 	}
@@ -102,12 +115,14 @@ func TestContainerFeaturesOnDocker(t *testing.T) {
 	ordered.Volumes = []acs.Volume{{Name: "data", Type: "host", Host: &acs.HostVolume{}}}
 	web := ordered.Containers[0]
 	web.Links = []string{"db:database"}
-	web.DependsOn = []acs.Dependency{{ContainerName: "init", Condition: acs.ConditionSuccess}, {ContainerName: "db", Condition: acs.ConditionHealthy}}
+	web.DependsOn = []acs.Dependency{{ContainerName: "init", Condition: acs.ConditionSuccess},
+		{ContainerName: "db", Condition: acs.ConditionHealthy}}
 	web.VolumesFrom = []acs.VolumeFrom{{SourceContainer: "init", ReadOnly: true}}
 	web.DockerConfig.HostConfig = `{"Ulimits":[{"Name":"nofile","Soft":999,"Hard":999}],"CapDrop":["ALL"]}`
 	db := acs.Container{
-		Name: "db", Image: specimen, Essential: true, Command: []string{"serve"}, Overrides: "{}", HealthCheckType: acs.HealthCheckDocker,
-		DockerConfig: web.DockerConfig,
+		Name: "db", Image: specimen, Essential: true, Command: []string{"serve"}, Overrides: "{}",
+		HealthCheckType: acs.HealthCheckDocker,
+		DockerConfig:    web.DockerConfig,
 	}
 	init := acs.Container{
 		Name: "init", Image: specimen, Command: []string{"touch", "/data/made"}, Overrides: "{}",
@@ -137,7 +152,8 @@ func TestContainerFeaturesOnDocker(t *testing.T) {
 	if status, body := fetch(t, where, "http://database:8080/"); status != http.StatusOK || body != "hello\n" {
 		t.Errorf("the link: %d %q", status, body)
 	}
-	if _, limits := get(t, where+"/file?path=/proc/self/limits"); !strings.Contains(limits, "Max open files            999 ") {
+	if _, limits := get(t, where+"/file?path=/proc/self/limits"); !strings.Contains(limits,
+		"Max open files            999 ") {
 		t.Errorf("limits: %s", limits)
 	}
 
@@ -146,9 +162,12 @@ func TestContainerFeaturesOnDocker(t *testing.T) {
 		reason string
 		exit   int
 	}{
-		"5a": {func(c *acs.Container) { c.Command, c.Memory = []string{"eat", "200"}, 32 }, "OutOfMemoryError: Container killed due to memory usage", 137},
-		"5b": {func(c *acs.Container) { c.EntryPoint = []string{"/nothing"} }, "CannotStartContainerError: Error response from daemon: ", -1},
-		"5c": {func(c *acs.Container) { c.Image = "127.0.0.1:1/nothing:1" }, "CannotPullContainerError: Error response from daemon: ", -1},
+		"5a": {func(c *acs.Container) { c.Command, c.Memory = []string{"eat", "200"}, 32 },
+			"OutOfMemoryError: Container killed due to memory usage", 137},
+		"5b": {func(c *acs.Container) { c.EntryPoint = []string{"/nothing"} },
+			"CannotStartContainerError: Error response from daemon: ", -1},
+		"5c": {func(c *acs.Container) { c.Image = "127.0.0.1:1/nothing:1" },
+			"CannotPullContainerError: Error response from daemon: ", -1},
 		"5d": {func(c *acs.Container) { c.DockerConfig.HostConfig = "{" }, "HostConfigError: ", -1},
 	} {
 		task := webTask(strings.Repeat(id, 16))
@@ -156,7 +175,8 @@ func TestContainerFeaturesOnDocker(t *testing.T) {
 		p.run(2, task)
 		stopped := p.waitFor(task.ARN, engine.StatusStopped)
 		got := stopped.Containers[0]
-		if !strings.HasPrefix(got.Reason, c.reason) || c.exit < 0 != (got.ExitCode == nil) || c.exit >= 0 && *got.ExitCode != c.exit {
+		if !strings.HasPrefix(got.Reason, c.reason) || c.exit < 0 != (got.ExitCode == nil) ||
+			c.exit >= 0 && *got.ExitCode != c.exit {
 			t.Errorf("%s: %+v", c.reason, got)
 		}
 	}
@@ -185,7 +205,8 @@ func TestTaskLimitsOnDocker(t *testing.T) {
 			t.Errorf("%s is %q, want %q", file, got, want)
 		}
 	}
-	if _, groups := get(t, where+"/file?path=/proc/self/cgroup"); !strings.Contains(groups, "/ecs/"+engine.TaskID(task.ARN)+"/") {
+	if _, groups := get(t, where+"/file?path=/proc/self/cgroup"); !strings.Contains(groups,
+		"/ecs/"+engine.TaskID(task.ARN)+"/") {
 		t.Errorf("its groups: %s", groups)
 	}
 	// In a namespace of the task's own, process 1 is not the container's.

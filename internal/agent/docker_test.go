@@ -46,7 +46,8 @@ func importSpecimen(t testing.TB, e *docker.Engine) {
 	if imported {
 		return
 	}
-	if err := e.Import(t.Context(), specimen, bytes.NewReader(runtimetest.SpecimenRootFS(t)), []string{"/specimen"}); err != nil {
+	if err := e.Import(t.Context(), specimen, bytes.NewReader(runtimetest.SpecimenRootFS(t)),
+		[]string{"/specimen"}); err != nil {
 		t.Fatal(err)
 	}
 	imported = true
@@ -110,7 +111,8 @@ func webTask(id string) acs.Task {
 		ARN: taskARN(id), ClusterARN: testCluster, DesiredStatus: acs.DesiredRunning, Family: "agenttest", Version: "1",
 		Overrides: "{}", NetworkMode: "bridge", LaunchType: "EC2", Group: "family:agenttest",
 		RoleCredentials: &acs.RoleCredentials{
-			ID: "cred-" + id, RoleARN: "arn:aws:iam::123456789012:role/r", AccessKeyID: "ASIA", SecretAccessKey: "s", SessionToken: "t",
+			ID: "cred-" + id, RoleARN: "arn:aws:iam::123456789012:role/r", AccessKeyID: "ASIA",
+			SecretAccessKey: "s", SessionToken: "t",
 			Expiration: "2027-01-01T00:00:00Z",
 		},
 		Containers: []acs.Container{{
@@ -120,7 +122,8 @@ func webTask(id string) acs.Task {
 			HealthCheckType: acs.HealthCheckDocker,
 			DockerConfig: acs.DockerConfig{
 				Version: "1.29", HostConfig: `{"NetworkMode":"bridge","LogConfig":{"Type":"json-file","Config":{}}}`,
-				Config: `{"Labels":{"my.label":"v"},"Healthcheck":{"Test":["CMD","/specimen","get","http://127.0.0.1:8080/"],"Interval":200000000,"Timeout":2000000000,"Retries":3}}`,
+				Config: `{"Labels":{"my.label":"v"},"Healthcheck":{"Test":["CMD","/specimen","get",` +
+					`"http://127.0.0.1:8080/"],"Interval":200000000,"Timeout":2000000000,"Retries":3}}`,
 			},
 		}},
 	}

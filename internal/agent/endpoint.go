@@ -18,26 +18,26 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// Ports of Amazon's agent. Ours has them on an address of its own.
+// Ports of Amazon's agent. Berth's agent has them on an address of its own.
 const (
 	metadataPort      = 51679
 	introspectionPort = 51678
 )
 
-// installer leads containers to the metadata server, and keeps everybody else from it.
+// installer redirects containers to the metadata server, and keeps everybody else from it.
 type installer interface {
 	Install(ctx context.Context, bridge string, target netip.AddrPort) error
 	Clear(ctx context.Context) error
 }
 
-// serveMetadata answers containers, on the gateway of this agent's bridge network:
-// an address that exists on no other machine and that no other agent has.
+// serveMetadata serves containers at the gateway of this agent's bridge network: an address that no other
+// machine and no other agent has.
 func (a *agent) serveMetadata(ctx context.Context, reg registration) error {
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		if err := a.rules.Clear(clean); err != nil {
-			a.log.Warn("redirections to the task metadata address stay behind", "error", err)
+			a.log.Warn("redirections to the task metadata address could not be removed", "error", err)
 		}
 	}()
 	a.restoreRedirects(ctx)
@@ -52,7 +52,7 @@ func (a *agent) serveMetadata(ctx context.Context, reg registration) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if err.Error() != said { // without root it stays the same for ever
+		if err.Error() != said { // without root the error never changes
 			said = err.Error()
 			a.log.Warn("containers cannot reach the task metadata address yet", "error", err)
 		}
@@ -64,8 +64,8 @@ func (a *agent) serveMetadata(ctx context.Context, reg registration) error {
 	return context.Cause(ctx)
 }
 
-// restoreRedirects takes up the tasks with an address of their own that ran before
-// this agent started.
+// restoreRedirects restores the redirections for tasks with an address of their own that have been running
+// since before this agent started.
 func (a *agent) restoreRedirects(ctx context.Context) {
 	for _, r := range a.engine.Tasks() {
 		address, ok := r.Address()
@@ -84,7 +84,8 @@ func (a *agent) serveMetadataOnce(ctx context.Context, handler http.Handler) err
 		return err
 	}
 	where := netip.AddrPortFrom(network.Gateway, metadataPort)
-	// First the rules: without them no container comes, and whoever else is on a network with this machine does.
+	// The rules come first: without them containers cannot connect, but neighbours on a network of this
+	// machine can.
 	if err := a.rules.Install(ctx, network.Bridge, where); err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (a *agent) serveMetadataOnce(ctx context.Context, handler http.Handler) err
 	return serve(ctx, listener, handler)
 }
 
-// serve answers until ctx ends.
+// serve serves until ctx ends.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
@@ -107,11 +108,11 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return err
 }
 
-// neighbours are the machine's other agents, found by their networks.
+// neighbours returns the addresses of the machine's other agents, found by their networks.
 func (a *agent) neighbours(ctx context.Context) []netip.AddrPort {
 	networks, err := a.rt.NetworksWith(ctx, engine.LabelInstance)
 	if err != nil {
-		a.log.Warn("cannot ask for the machine's other agents", "error", err)
+		a.log.Warn("the machine's other agents cannot be listed", "error", err)
 		return nil
 	}
 	var out []netip.AddrPort
@@ -135,17 +136,19 @@ func (a *agent) tags(ctx context.Context, arn string) (map[string]string, error)
 	return tags, err
 }
 
-// protect calls the API as the task's role.
+// protect calls the API with the credentials of the task's role.
 func (a *agent) protect(ctx context.Context, c acs.RoleCredentials, action string, in, out any) error {
 	api := *a.control.api
 	api.Signer = awscall.Signer{Region: a.cfg.Region, Service: "ecs", Credentials: func() sigv4.Credentials {
-		return sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
+		return sigv4.Credentials{
+			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
+		}
 	}}
 	return api.Call(ctx, action, in, out)
 }
 
-// serveIntrospection answers people on this machine: /v1/metadata and /v1/tasks. It
-// listens on the instance's own loopback address, else on 127.0.0.1, never wider.
+// serveIntrospection serves /v1/metadata and /v1/tasks to people on this machine. It listens on the instance's
+// loopback address, or else on 127.0.0.1, and on no other.
 func (a *agent) serveIntrospection(ctx context.Context, reg registration) error {
 	host := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if a.cfg.BindAddress.IsValid() && a.cfg.BindAddress.IsLoopback() {
@@ -170,7 +173,7 @@ func (a *agent) serveIntrospection(ctx context.Context, reg registration) error 
 
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(v) // who asked has gone if this fails
+	json.NewEncoder(w).Encode(v) // an error means that the client is gone
 }
 
 type introspectedTask struct {
@@ -193,7 +196,8 @@ func (a *agent) introspect() map[string][]introspectedTask {
 	tasks := []introspectedTask{}
 	for _, r := range a.engine.Tasks() {
 		t := introspectedTask{
-			ARN: r.Task.ARN, DesiredStatus: r.Desired, KnownStatus: r.Status, Family: r.Task.Family, Version: r.Task.Version,
+			ARN: r.Task.ARN, DesiredStatus: r.Desired, KnownStatus: r.Status, Family: r.Task.Family,
+			Version: r.Task.Version,
 		}
 		for _, b := range r.Containers {
 			t.Containers = append(t.Containers, introspectedContainer{

@@ -27,7 +27,7 @@ const (
 
 func taskARN(id string) string { return "arn:aws:ecs:us-east-1:123456789012:task/agt/" + id }
 
-// plane is a control plane of a few lines: it keeps what it is told.
+// plane is a control plane of a few lines: it stores what it receives.
 type plane struct {
 	t      testing.TB
 	server *httptest.Server

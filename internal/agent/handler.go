@@ -9,20 +9,19 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// Credentials keeps the credentials of tasks' roles, in memory.
+// Credentials stores the credentials of tasks' roles, in memory.
 type Credentials interface {
 	Put(taskARN string, c acs.RoleCredentials)
 }
 
-// assignments is the task engine as ACS messages use it.
+// assignments is the task engine, for ACS messages.
 type assignments interface {
 	Apply(t acs.Task) error
 	Tasks() []engine.Record
 	SetHosts(hosts []acs.HostEntry)
 }
 
-// handler does what ACS messages say and makes the answers. It is called by one
-// session at a time.
+// handler handles ACS messages and returns the answers. One session at a time uses it.
 type handler struct {
 	containerInstance string
 	tasks             assignments
@@ -31,7 +30,7 @@ type handler struct {
 	attached          func(acs.AttachTaskNetworkInterfaces)
 	log               *slog.Logger
 
-	newest int64 // greatest seqNum or timeline seen
+	newest int64 // the highest seqNum or timeline so far
 	// candidates are those of the last manifest, until they are verified.
 	manifest   string
 	candidates []acs.TaskIdentifier
@@ -39,14 +38,14 @@ type handler struct {
 
 const newestKey = "newest"
 
-// load reads the greatest sequence number from the checkpoint.
+// load reads the highest sequence number from the checkpoint.
 func (h *handler) load() error {
 	h.newest = -1
 	_, err := h.store.Get(checkpoint.Agent, newestKey, &h.newest)
 	return err
 }
 
-// handle returns the answers to m, none if there are none.
+// handle returns the answers to m, if any.
 func (h *handler) handle(m acs.Message) []acs.Message {
 	switch m := m.(type) {
 	case *acs.Heartbeat:
@@ -82,8 +81,7 @@ func (h *handler) nack(id, cluster, instance string) *acs.Nack {
 	return &acs.Nack{MessageID: id, Cluster: cluster, ContainerInstance: instance, Reason: "Updates are disabled"}
 }
 
-// payload takes tasks on: those to stop first (ecs-agent.md 5). It is acked only
-// if every task was.
+// payload applies tasks, those to stop first (ecs-agent.md 5). It is acknowledged only if all were applied.
 func (h *handler) payload(m *acs.Payload) []acs.Message {
 	if m.MessageID == "" || m.ClusterARN == "" || m.ContainerInstanceARN == "" || len(m.Tasks) == 0 {
 		h.log.Warn("a payload is ignored: it lacks an id, an ARN or tasks", "message", m.MessageID)
@@ -99,10 +97,12 @@ func (h *handler) payload(m *acs.Payload) []acs.Message {
 				continue
 			}
 			h.credentials.Put(t.ARN, *c)
-			acks = append(acks, &acs.RoleCredentialsAck{MessageID: m.MessageID, CredentialsID: c.ID, Expiration: c.Expiration})
+			acks = append(acks, &acs.RoleCredentialsAck{
+				MessageID: m.MessageID, CredentialsID: c.ID, Expiration: c.Expiration,
+			})
 		}
 		if err := h.apply(t); err != nil {
-			h.log.Error("a task cannot be taken on", "task", t.ARN, "error", err)
+			h.log.Error("a task cannot be applied", "task", t.ARN, "error", err)
 			good = false
 		}
 	}
@@ -121,13 +121,14 @@ func stopFirst(t acs.Task) int {
 
 func (h *handler) apply(t acs.Task) error {
 	if t.ARN == "" || t.DesiredStatus != acs.DesiredRunning && t.DesiredStatus != acs.DesiredStopped {
-		h.log.Warn("a task is ignored: it lacks an ARN or wants an unknown status", "task", t.ARN, "desired", t.DesiredStatus)
+		h.log.Warn("a task is ignored: it lacks an ARN or wants an unknown status", "task", t.ARN,
+			"desired", t.DesiredStatus)
 		return nil
 	}
 	return h.tasks.Apply(t)
 }
 
-// taskManifest asks about tasks that run and are not in the manifest (ecs-agent.md 7).
+// taskManifest asks about running tasks that are not in the manifest (ecs-agent.md 7).
 func (h *handler) taskManifest(m *acs.TaskManifest) []acs.Message {
 	if m.Timeline <= h.newest {
 		h.log.Info("an old manifest is discarded", "timeline", m.Timeline, "newest", h.newest)
@@ -135,7 +136,7 @@ func (h *handler) taskManifest(m *acs.TaskManifest) []acs.Message {
 	}
 	if err := h.store.Put(checkpoint.Agent, newestKey, m.Timeline); err != nil {
 		h.log.Error("cannot write the checkpoint", "error", err)
-		return nil // it comes again after the next connect
+		return nil // it is sent again after the next connect
 	}
 	h.newest = m.Timeline
 	answers := []acs.Message{h.ack(m.MessageID, m.ClusterARN, m.ContainerInstanceARN)}
@@ -156,7 +157,7 @@ func (h *handler) taskManifest(m *acs.TaskManifest) []acs.Message {
 	return answers
 }
 
-// stopVerified stops the candidates the control plane confirmed, once.
+// stopVerified stops the candidates that the control plane confirmed.
 func (h *handler) stopVerified(m *acs.TaskStopVerificationAck) {
 	if m.MessageID == "" || m.MessageID != h.manifest {
 		return
@@ -166,14 +167,16 @@ func (h *handler) stopVerified(m *acs.TaskStopVerificationAck) {
 		if !asked {
 			continue
 		}
-		if err := h.tasks.Apply(acs.Task{ARN: t.TaskARN, ClusterARN: t.ClusterARN, DesiredStatus: acs.DesiredStopped}); err != nil {
+		if err := h.tasks.Apply(acs.Task{
+			ARN: t.TaskARN, ClusterARN: t.ClusterARN, DesiredStatus: acs.DesiredStopped,
+		}); err != nil {
 			h.log.Error("a task cannot be stopped", "task", t.TaskARN, "error", err)
 		}
 	}
 	h.manifest, h.candidates = "", nil
 }
 
-// roleCredentials replaces credentials of a task that is here; others are not acked.
+// roleCredentials replaces the credentials of a task of this agent; others are not acknowledged.
 func (h *handler) roleCredentials(m *acs.RoleCredentialsUpdate) []acs.Message {
 	known := slices.ContainsFunc(h.tasks.Tasks(), func(r engine.Record) bool { return r.Task.ARN == m.TaskARN })
 	if !known || m.Credentials == nil || m.MessageID == "" {

@@ -29,7 +29,7 @@ func (w *work) Tasks() []engine.Record { return w.records }
 
 func newHandler(t *testing.T, dir string, w *work) *handler {
 	t.Helper()
-	store, err := checkpoint.Open(dir)
+	store, err := checkpoint.Open(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,9 @@ func kinds(answers []acs.Message) (out []string) {
 }
 
 func payload(seq int64, tasks ...acs.Task) *acs.Payload {
-	return &acs.Payload{MessageID: "m", ClusterARN: testCluster, ContainerInstanceARN: testInstance, SeqNum: seq, Tasks: tasks}
+	return &acs.Payload{
+		MessageID: "m", ClusterARN: testCluster, ContainerInstanceARN: testInstance, SeqNum: seq, Tasks: tasks,
+	}
 }
 
 // ecs-agent.md 5: stops before runs, an ack and one for each set of credentials.
@@ -78,8 +80,11 @@ func TestBrokenMessagesAreNotAnswered(t *testing.T) {
 	w := &work{}
 	h := newHandler(t, t.TempDir(), w)
 	for _, m := range []acs.Message{
-		&acs.Payload{MessageID: "m", ClusterARN: "c", Tasks: []acs.Task{webTask("1")}}, &acs.Payload{MessageID: "m", ClusterARN: "c", ContainerInstanceARN: "i"},
-		&acs.Unknown{Type: "FooMessage"}, &acs.Error{}, &acs.RoleCredentialsUpdate{MessageID: "m", TaskARN: "unknown", Credentials: &acs.RoleCredentials{ID: "x"}},
+		&acs.Payload{MessageID: "m", ClusterARN: "c", Tasks: []acs.Task{webTask("1")}},
+		&acs.Payload{MessageID: "m", ClusterARN: "c", ContainerInstanceARN: "i"},
+		&acs.Unknown{Type: "FooMessage"}, &acs.Error{}, &acs.RoleCredentialsUpdate{
+			MessageID: "m", TaskARN: "unknown", Credentials: &acs.RoleCredentials{ID: "x"},
+		},
 	} {
 		if answers := h.handle(m); len(answers) != 0 {
 			t.Errorf("%s %+v is answered with %v", m.MessageType(), m, kinds(answers))
@@ -94,13 +99,16 @@ func TestBrokenMessagesAreNotAnswered(t *testing.T) {
 func TestManifestAsksBeforeItStops(t *testing.T) {
 	dir := t.TempDir()
 	running := func(id string) engine.Record {
-		return engine.Record{Task: acs.Task{ARN: taskARN(id)}, Desired: acs.DesiredRunning, Status: engine.StatusRunning}
+		return engine.Record{
+			Task: acs.Task{ARN: taskARN(id)}, Desired: acs.DesiredRunning, Status: engine.StatusRunning,
+		}
 	}
 	over := running("over")
 	over.Status = engine.StatusStopped
 	w := &work{records: []engine.Record{running("listed"), running("extra"), over}}
 	h := newHandler(t, dir, w)
-	manifest := &acs.TaskManifest{MessageID: "man", Timeline: 5, Tasks: []acs.TaskIdentifier{{TaskARN: taskARN("listed"), DesiredStatus: acs.DesiredRunning}}}
+	manifest := &acs.TaskManifest{MessageID: "man", Timeline: 5,
+		Tasks: []acs.TaskIdentifier{{TaskARN: taskARN("listed"), DesiredStatus: acs.DesiredRunning}}}
 	answers := h.handle(manifest)
 	if want := []string{"AckRequest", "TaskStopVerificationMessage"}; !slices.Equal(kinds(answers), want) {
 		t.Fatalf("answers %v, want %v", kinds(answers), want)
@@ -109,7 +117,8 @@ func TestManifestAsksBeforeItStops(t *testing.T) {
 		t.Errorf("candidates %+v", c)
 	}
 	ack := func(id string) *acs.TaskStopVerificationAck {
-		return &acs.TaskStopVerificationAck{MessageID: id, StopTasks: []acs.TaskIdentifier{{TaskARN: taskARN("extra")}, {TaskARN: taskARN("listed")}}}
+		return &acs.TaskStopVerificationAck{MessageID: id,
+			StopTasks: []acs.TaskIdentifier{{TaskARN: taskARN("extra")}, {TaskARN: taskARN("listed")}}}
 	}
 	h.handle(ack("other"))
 	h.handle(ack("man"))

@@ -7,8 +7,9 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// credentials are what the agent signs with now. A file is read anew each time: whoever started the agent replaces it before they expire, as EC2's
-// metadata service does. What cannot be read signs nothing that is accepted, and the call is made again as all that are refused.
+// credentials returns the agent's present credentials. The file is read each time, because whoever started the
+// agent replaces it before they expire, as EC2's metadata service does. If it cannot be read, the call is
+// refused and repeated like any refused call.
 func (c *Config) credentials() sigv4.Credentials {
 	if c.Credentials.AccessKeyID != "" || c.CredentialsFile == "" {
 		return c.Credentials
@@ -22,5 +23,7 @@ func (c *Config) credentials() sigv4.Credentials {
 	if err != nil || json.Unmarshal(data, &own) != nil {
 		return sigv4.Credentials{}
 	}
-	return sigv4.Credentials{AccessKeyID: own.AccessKeyID, SecretAccessKey: own.SecretAccessKey, SessionToken: own.SessionToken}
+	return sigv4.Credentials{
+		AccessKeyID: own.AccessKeyID, SecretAccessKey: own.SecretAccessKey, SessionToken: own.SessionToken,
+	}
 }

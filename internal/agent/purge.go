@@ -3,6 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -11,25 +14,41 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Purge removes everything an agent has made on its machine: containers, volumes
-// of tasks, its bridge network, its rules of iptables. The agent must not be running.
-// It works without the agent's data directory. Removing takes the runtime much longer
-// than killing; dead is called in between, when no process of the containers lives any
-// more, and not at all when that cannot be said.
+// Purge removes everything that an agent has created on its machine: containers, volumes of tasks, its bridge
+// network, its rules of iptables. The agent must not be running; its data directory is not needed. Removing
+// takes the runtime much longer than killing. dead is called when no process of the containers is alive, or
+// never if that is not certain.
 func Purge(ctx context.Context, instanceID string, rt runtime.Runtime, dead func()) error {
 	containers, err := rt.List(ctx, engine.LabelInstance, instanceID)
 	if err != nil {
 		return err
 	}
-	rules := redirect.New(instanceID)
 	return errors.Join(
 		destroy(ctx, containers, rt, dead),
-		removeGroups(containers), removeVolumes(ctx, instanceID, rt), rules.Clear(ctx), rules.Unguard(ctx),
+		removeGroups(containers), removeVolumes(ctx, instanceID, rt), removeRules(ctx, instanceID),
 		removeNetwork(ctx, instanceID, rt),
 	)
 }
 
-// removeNetwork removes the instance's bridge network, whatever its name begins with.
+// removeRules removes the instance's rules of iptables.
+func removeRules(ctx context.Context, instanceID string) error {
+	rules := redirect.New(instanceID)
+	return errors.Join(unlessNoRules(rules.Clear(ctx)), unlessNoRules(rules.Unguard(ctx)))
+}
+
+// unlessNoRules returns err unless it means that the agent cannot have made rules either: where there is no iptables,
+// and without root, when nobody may even list them.
+func unlessNoRules(err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil
+	}
+	if err != nil && os.Geteuid() != 0 && strings.Contains(err.Error(), "Permission denied") {
+		return nil
+	}
+	return err
+}
+
+// removeNetwork removes the instance's bridge network, whatever its prefix.
 func removeNetwork(ctx context.Context, instanceID string, rt runtime.Runtime) error {
 	networks, err := rt.NetworksWith(ctx, engine.LabelInstance)
 	errs := []error{err}

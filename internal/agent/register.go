@@ -21,15 +21,14 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// ErrTerminal means that the control plane does not accept this machine and
-// starting again will not help; berth agent then exits with status 5, as
-// Amazon's agent does (ecs-agent.md 3.1).
+// ErrTerminal means that the control plane does not accept this machine and a restart does not help. berth
+// agent then exits with status 5, as Amazon's agent does (ecs-agent.md 3.1).
 var ErrTerminal = errors.New("the control plane does not accept this container instance")
 
 // ErrOtherCluster means that the data directory belongs to an agent of another cluster.
 var ErrOtherCluster = errors.New("the data directory belongs to another cluster")
 
-// registration is who the agent is, kept in its checkpoint.
+// registration is the agent's identity, kept in its checkpoint.
 type registration struct {
 	Cluster              string
 	InstanceID           string
@@ -70,8 +69,10 @@ type registerOutput struct {
 	} `json:"containerInstance"`
 }
 
-// register makes the machine a container instance, however long that takes.
-func register(ctx context.Context, c *Config, store *checkpoint.Store, api *awscall.Client, log *slog.Logger) (registration, error) {
+// register registers the machine as a container instance, and repeats that until it succeeds.
+func register(
+	ctx context.Context, c *Config, store *checkpoint.Store, api *awscall.Client, log *slog.Logger,
+) (registration, error) {
 	var reg registration
 	if _, err := store.Get(checkpoint.Agent, registrationKey, &reg); err != nil {
 		return reg, err
@@ -80,7 +81,7 @@ func register(ctx context.Context, c *Config, store *checkpoint.Store, api *awsc
 		return reg, fmt.Errorf("%w: it is %s's, ECS_CLUSTER says %s", ErrOtherCluster, reg.Cluster, c.Cluster)
 	}
 	if reg.InstanceID != c.InstanceID {
-		reg = registration{} // the disk of another machine: start afresh (ecs-agent.md 10)
+		reg = registration{} // the disk is from another machine: start afresh (ecs-agent.md 10)
 	}
 	in, err := c.registerInput(ctx, reg)
 	if err != nil {
@@ -145,7 +146,8 @@ func numbers(ports []int) []string {
 }
 
 func (c *Config) registered(store *checkpoint.Store, out registerOutput) (registration, error) {
-	reg := registration{Cluster: c.Cluster, InstanceID: c.InstanceID, ContainerInstanceARN: out.ContainerInstance.ContainerInstanceARN, Zone: c.Zone}
+	reg := registration{Cluster: c.Cluster, InstanceID: c.InstanceID,
+		ContainerInstanceARN: out.ContainerInstance.ContainerInstanceARN, Zone: c.Zone}
 	if reg.ContainerInstanceARN == "" {
 		return reg, fault.New("ServerException", "the answer to RegisterContainerInstance has no containerInstanceArn")
 	}
@@ -157,7 +159,7 @@ func (c *Config) registered(store *checkpoint.Store, out registerOutput) (regist
 	return reg, store.Put(checkpoint.Agent, registrationKey, reg)
 }
 
-// readDocument reads a file, or what a URL answers; "" is an empty document.
+// readDocument reads a file or a URL; "" is an empty document.
 func readDocument(ctx context.Context, where string) (string, error) {
 	switch {
 	case where == "":

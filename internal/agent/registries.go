@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -14,14 +13,11 @@ import (
 	"github.com/berthhq/berth/internal/agent/awscall"
 	"github.com/berthhq/berth/internal/agent/engine"
 	"github.com/berthhq/berth/internal/agent/runtime"
+	"github.com/berthhq/berth/internal/arn"
 )
 
-// ecrName is the shape of an image in ECR: account, region and the rest.
-var ecrName = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)$`)
-
-// registries finds out how an image is pulled. Names of ECR lead to the registry
-// that is built into the control plane, under ACCOUNT/REGION/NAME; every other
-// name is the engine's own business.
+// registries decides how an image is pulled. Names of ECR lead to the control plane's built-in registry, under
+// ACCOUNT/REGION/NAME; other names are left to the engine.
 type registries struct {
 	host   string // of the API: "127.0.0.1:4566"
 	client func(region string) *awscall.Client
@@ -30,7 +26,7 @@ type registries struct {
 	logins map[string]login
 }
 
-// login is an answer of GetAuthorizationToken, used until shortly before its end.
+// login is an answer of GetAuthorizationToken, used until shortly before it expires.
 type login struct {
 	auth    runtime.Auth
 	expires time.Time
@@ -48,26 +44,26 @@ func newRegistries(backend string, client func(region string) *awscall.Client) (
 	return &registries{host: host, client: client, logins: map[string]login{}}, nil
 }
 
-// Name is the name that an image is pulled by. That of the built-in registry begins with the server's address, so that servers of one
-// machine do not take one another's images.
+// Name returns the name with which an image is pulled. That of the built-in registry begins with the server's
+// address, so that servers of one machine do not use one another's images.
 func (r *registries) Name(image string) string {
-	parts := ecrName.FindStringSubmatch(image)
-	if parts == nil {
+	i, ok := arn.ParseImage(image)
+	if !ok {
 		return image
 	}
-	return r.host + "/" + parts[1] + "/" + parts[2] + "/" + parts[3]
+	return r.host + "/" + i.Account + "/" + i.Region + "/" + i.Path
 }
 
-// Resolve returns the name to pull an image by, and the login.
+// Resolve returns the name and the login with which to pull an image.
 func (r *registries) Resolve(ctx context.Context, image string, auth *acs.RegistryAuth) (string, *runtime.Auth, error) {
 	if auth != nil && auth.Type != "ecr" {
 		return "", nil, fmt.Errorf("registry authentication of type %q is not supported by this agent", auth.Type)
 	}
-	parts := ecrName.FindStringSubmatch(image)
-	if parts == nil {
+	i, ok := arn.ParseImage(image)
+	if !ok {
 		return image, nil, nil
 	}
-	l, err := r.login(ctx, parts[1], parts[2])
+	l, err := r.login(ctx, i.Account, i.Region)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", engine.ErrRegistryLogin, err)
 	}
@@ -88,7 +84,8 @@ func (r *registries) login(ctx context.Context, account, region string) (runtime
 			ExpiresAt          acs.Time `json:"expiresAt"`
 		} `json:"authorizationData"`
 	}
-	if err := r.client(region).Call(ctx, "GetAuthorizationToken", map[string]any{"registryIds": []string{account}}, &out); err != nil {
+	if err := r.client(region).Call(ctx, "GetAuthorizationToken",
+		map[string]any{"registryIds": []string{account}}, &out); err != nil {
 		return runtime.Auth{}, err
 	}
 	if len(out.AuthorizationData) == 0 {

@@ -30,11 +30,13 @@ func TestImageNamesLeadToRegistries(t *testing.T) {
 	p := newPlane(t)
 	p.answer["GetAuthorizationToken"] = func([]byte) (int, any) {
 		return http.StatusOK, map[string]any{"authorizationData": []map[string]any{{
-			"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:pass:word")), "expiresAt": time.Now().Add(12 * time.Hour).Unix(),
+			"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:pass:word")),
+			"expiresAt":          time.Now().Add(12 * time.Hour).Unix(),
 		}}}
 	}
 	cfg := p.config(t.TempDir())
-	r, err := newRegistries(cfg.BackendHost, func(region string) *awscall.Client { return cfg.client("ecr", "x", http.DefaultClient) })
+	r, err := newRegistries(cfg.BackendHost,
+		func(region string) *awscall.Client { return cfg.client("ecr", "x", http.DefaultClient) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +61,8 @@ func TestImageNamesLeadToRegistries(t *testing.T) {
 	if n := p.asked("GetAuthorizationToken"); n != 1 {
 		t.Errorf("asked for %d logins", n)
 	}
-	if _, _, err := r.Resolve(t.Context(), "x", &acs.RegistryAuth{Type: "asm"}); err == nil || !strings.Contains(err.Error(), "asm") {
+	if _, _, err := r.Resolve(t.Context(), "x", &acs.RegistryAuth{Type: "asm"}); err == nil ||
+		!strings.Contains(err.Error(), "asm") {
 		t.Errorf("a login from a secret: %v", err)
 	}
 }
@@ -82,7 +85,8 @@ func TestEndpointsAreKept(t *testing.T) {
 	p.mu.Lock()
 	p.answer["DiscoverPollEndpoint"] = func([]byte) (int, any) { return http.StatusInternalServerError, nil }
 	p.mu.Unlock()
-	if ends, err := c.discover(t.Context(), testInstance); err != nil || ends.Endpoint == "" || p.asked("DiscoverPollEndpoint") != 2 {
+	if ends, err := c.discover(t.Context(), testInstance); err != nil || ends.Endpoint == "" ||
+		p.asked("DiscoverPollEndpoint") != 2 {
 		t.Errorf("%+v, %v", ends, err)
 	}
 }
@@ -94,7 +98,9 @@ func TestRegistrationsThatFail(t *testing.T) {
 	code := ""
 	p.answer["RegisterContainerInstance"] = func([]byte) (int, any) {
 		if code == "" {
-			return http.StatusOK, map[string]any{"containerInstance": map[string]any{"containerInstanceArn": testInstance}}
+			return http.StatusOK, map[string]any{
+				"containerInstance": map[string]any{"containerInstanceArn": testInstance},
+			}
 		}
 		return http.StatusBadRequest, map[string]string{"__type": code, "message": "no"}
 	}
@@ -122,10 +128,12 @@ func TestRegistrationsThatFail(t *testing.T) {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
-	if err := attempt(func(c *Config) { c.ReservedMemory = c.Memory }); err == nil || !strings.Contains(err.Error(), "ECS_RESERVED_MEMORY") {
+	if err := attempt(func(c *Config) { c.ReservedMemory = c.Memory }); err == nil ||
+		!strings.Contains(err.Error(), "ECS_RESERVED_MEMORY") {
 		t.Errorf("no memory left: %v", err)
 	}
-	if err := attempt(func(c *Config) { c.IdentityDocument = "/nowhere/identity.json" }); err == nil || !strings.Contains(err.Error(), "identity document") {
+	if err := attempt(func(c *Config) { c.IdentityDocument = "/nowhere/identity.json" }); err == nil ||
+		!strings.Contains(err.Error(), "identity document") {
 		t.Errorf("no identity document: %v", err)
 	}
 }

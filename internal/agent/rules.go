@@ -14,12 +14,12 @@ type keeper interface {
 	Unguard(ctx context.Context) error
 }
 
-// rulesEvery is how often the agent looks whether its rules are still there.
+// rulesEvery is how often the agent checks that its rules exist.
 const rulesEvery = 10 * time.Second
 
-// keepRules protects the networks of containers that were there before this agent started, and puts
-// the agent's rules again when somebody has restored a firewall that does not know them. The rules
-// around networks stay when the agent ends, unless it leaves no container.
+// keepRules protects networks of containers that existed before this agent started, and adds the agent's rules
+// again if a firewall was restored without them. The rules around networks stay when the agent ends, unless it
+// leaves no container.
 func (a *agent) keepRules(ctx context.Context) error {
 	said := ""
 	tick := time.NewTicker(rulesEvery)
@@ -30,9 +30,10 @@ func (a *agent) keepRules(ctx context.Context) error {
 			guarded = a.engine.GuardNetworks(ctx) == nil
 		}
 		err := a.rules.Keep(ctx)
-		if ctx.Err() == nil && err != nil && err.Error() != said { // without root it stays the same for ever
+		if ctx.Err() == nil && err != nil && err.Error() != said { // without root the error never changes
 			said = err.Error()
-			a.log.Warn("machines on the same network may reach the ports of tasks, and tasks this machine's metadata service", "error", err)
+			a.log.Warn("machines on the same network may reach the ports of tasks, and tasks this "+
+				"machine's metadata service", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -43,7 +44,7 @@ func (a *agent) keepRules(ctx context.Context) error {
 	defer cancel()
 	if left, err := a.rt.List(clean, engine.LabelInstance, a.name); err == nil && len(left) == 0 {
 		if err := a.rules.Unguard(clean); err != nil && said == "" {
-			a.log.Warn("rules around the networks of containers stay behind", "error", err)
+			a.log.Warn("rules around the networks of containers could not be removed", "error", err)
 		}
 	}
 	return context.Cause(ctx)

@@ -21,25 +21,24 @@ import (
 	"github.com/berthhq/berth/internal/agent/usage"
 )
 
-// Run is an agent's life. It returns when ctx ends (with its cause), or before
-// that for what waiting cannot mend: ErrTerminal, ErrOtherCluster, a data directory
-// that cannot be used.
+// Run runs an agent. It returns when ctx ends, with its cause, or on an error that does not go away:
+// ErrTerminal, ErrOtherCluster, a data directory that cannot be used.
 func Run(ctx context.Context, cfg Config, rt runtime.Runtime, log *slog.Logger) error {
 	return RunOn(ctx, cfg, rt, Surroundings{}, log)
 }
 
-// Surroundings is what an agent uses of its machine beside the container runtime.
-// The zero value is the machine itself; a simulation has its own.
+// Surroundings is what an agent uses of its machine, apart from the container runtime. The zero value is the
+// machine itself; simulations have their own.
 type Surroundings struct {
-	// HTTP carries everything that goes to the control plane.
+	// HTTP makes all requests to the control plane.
 	HTTP *http.Client
-	// Listen opens the agent's own addresses (net.Listen).
+	// Listen listens on the agent's own addresses (net.Listen).
 	Listen func(network, address string) (net.Listener, error)
-	// Redirects leads containers to the agent (package redirect).
+	// Redirects redirects containers to the agent (package redirect).
 	Redirects Redirects
 }
 
-// Redirects leads containers to the agent's metadata address, and protects their networks.
+// Redirects redirects containers to the agent's metadata address, and protects their networks.
 type Redirects interface {
 	engine.Redirect
 	installer
@@ -78,12 +77,12 @@ type agent struct {
 	name        string
 }
 
-// assemble puts an agent together; nothing runs yet.
+// assemble returns an agent that does not run yet.
 func assemble(cfg *Config, rt runtime.Runtime, around Surroundings, log *slog.Logger) (*agent, error) {
 	for _, name := range cfg.Ignored {
 		log.Warn("this setting has no meaning here and is not used", "name", name)
 	}
-	store, err := checkpoint.Open(cfg.DataDir)
+	store, err := checkpoint.Open(cfg.DataDir, log)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +111,8 @@ func (a *agent) build() error {
 	if err != nil {
 		return err
 	}
-	a.logs = awslogs.New(a.cfg.Region, func(region string) awslogs.API { return a.regional("logs", "Logs_20140328", region) },
+	a.logs = awslogs.New(a.cfg.Region,
+		func(region string) awslogs.API { return a.regional("logs", "Logs_20140328", region) },
 		a.rt, a.store, a.log)
 	a.engine, err = engine.New(a.engineConfig(), engine.Parts{
 		Runtime: a.rt, Checkpoint: a.store, Control: a.control, Registries: images, Logs: a.logs, Redirect: a.rules,
@@ -130,36 +130,37 @@ func (a *agent) regional(service, target, region string) *awscall.Client {
 	return c
 }
 
-// instanceName tells this agent's containers and networks from those of others on
-// the machine: the EC2 instance's id, or a name made at the first start.
+// instanceName distinguishes this agent's containers and networks from those of others on the machine: the EC2
+// instance's id, or a name made at the first start.
 func (a *agent) instanceName() (string, error) {
 	if a.cfg.InstanceID != "" {
 		return a.cfg.InstanceID, nil
 	}
-	const key = "name"
 	var name string
-	if _, err := a.store.Get(checkpoint.Agent, key, &name); err != nil || name != "" {
+	if _, err := a.store.Get(checkpoint.Agent, checkpoint.Name, &name); err != nil || name != "" {
 		return name, err
 	}
 	name = "mi-" + newID()[:8]
-	return name, a.store.Put(checkpoint.Agent, key, name)
+	return name, a.store.Put(checkpoint.Agent, checkpoint.Name, name)
 }
 
-// cgroupRoot is where Linux shows control groups.
+// cgroupRoot is where Linux mounts control groups.
 const cgroupRoot = "/sys/fs/cgroup"
 
 func (a *agent) engineConfig() engine.Config {
 	c := a.cfg
 	e := engine.Config{
-		PublishesBeyond: !c.BindAddress.IsLoopback(), BlockIMDS: c.BlockIMDS, BlockIMDSAwsvpc: c.BlockIMDS || c.BlockIMDSAwsvpc,
-		Cluster: c.Cluster, Region: c.Region, Instance: a.name, Zone: c.Zone, NetworkPrefix: c.NetworkPrefix, Server: c.Server,
+		PublishesBeyond: !c.BindAddress.IsLoopback(),
+		BlockIMDS:       c.BlockIMDS, BlockIMDSAwsvpc: c.BlockIMDS || c.BlockIMDSAwsvpc, Cluster: c.Cluster,
+		Region: c.Region, Instance: a.name, Zone: c.Zone, NetworkPrefix: c.NetworkPrefix, Server: c.Server,
 		BindAddress: c.BindAddress, PortFirst: c.DynamicPortFirst, PortLast: c.DynamicPortLast,
 		Resources: engine.Resources{
 			CPU: c.CPU, Memory: c.Memory - c.ReservedMemory, PortsTCP: c.ReservedPorts, PortsUDP: c.ReservedPortsUDP,
 		},
-		PullBehavior: c.PullBehavior, PullTimeout: c.PullTimeout, CreateTimeout: c.CreateTimeout, StartTimeout: c.StartTimeout,
-		StopTimeout: c.StopTimeout, CleanupWait: c.CleanupWait, MaxStopped: c.MaxStopped,
-		ImageInterval: c.ImageInterval, ImageMinimumAge: c.ImageMinimum, ImagesPerCycle: c.ImagesPerCycle, NewID: newID,
+		PullBehavior: c.PullBehavior, PullTimeout: c.PullTimeout, CreateTimeout: c.CreateTimeout,
+		StartTimeout: c.StartTimeout, StopTimeout: c.StopTimeout, CleanupWait: c.CleanupWait,
+		MaxStopped: c.MaxStopped, ImageInterval: c.ImageInterval, ImageMinimumAge: c.ImageMinimum,
+		ImagesPerCycle: c.ImagesPerCycle, NewID: newID,
 	}
 	if e.Zone == "" {
 		e.Zone = "local"
@@ -170,9 +171,9 @@ func (a *agent) engineConfig() engine.Config {
 	return e
 }
 
-// run starts everything and waits for it. The task engine works from the first
-// moment, before the control plane has been reached, and so does the metadata server
-// of an agent that was registered before: its containers may be running.
+// run starts everything and waits for it. The task engine works at once, before the control plane has been
+// reached, and so does the metadata server if the agent was registered before, since its containers may be
+// running.
 func (a *agent) run(ctx context.Context) error {
 	var before registration
 	known, err := a.store.Get(checkpoint.Agent, registrationKey, &before)
@@ -181,6 +182,11 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	known = known && before.InstanceID == a.cfg.InstanceID
+	if known {
+		if known, err = a.remembersAll(ctx); err != nil {
+			return err
+		}
+	}
 	if known {
 		group.Go(func() error { return a.serveMetadata(ctx, before) })
 	}
@@ -192,8 +198,9 @@ func (a *agent) run(ctx context.Context) error {
 	group.Go(func() error {
 		if !known {
 			if err := a.removeStrangers(ctx); err != nil {
-				a.log.Warn("containers of an earlier life are not removed yet", "error", err)
-				group.Go(func() error { return a.waitStrangers(ctx) }) // without a runtime nothing new can meet them either
+				a.log.Warn("containers of an earlier run are not removed yet", "error", err)
+				// without a runtime no new container can collide with them either
+				group.Go(func() error { return a.waitStrangers(ctx) })
 			}
 		}
 		reg, err := register(ctx, a.cfg, a.store, a.control.api, a.log)
@@ -209,7 +216,7 @@ func (a *agent) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// registered is the part of an agent's life in which it knows who it is.
+// registered runs everything that needs the agent's registration.
 func (a *agent) registered(ctx context.Context, reg registration) error {
 	group, ctx := errgroup.WithContext(ctx)
 	beat := make(chan struct{}, 1)
@@ -232,8 +239,9 @@ func (a *agent) registered(ctx context.Context, reg registration) error {
 		dockerVersion: func() string { return a.engine.Runtime().Version },
 	}
 	t := &telemetry{
-		cfg: a.cfg, containerInstance: reg.ContainerInstanceARN, control: a.control, signer: a.control.api.Signer, client: a.http,
-		log: a.log, tasks: a.engine.Tasks, changes: a.engine.Changes, runtime: a.engine.Runtime, metrics: a.usage.Take, beat: beat,
+		cfg: a.cfg, containerInstance: reg.ContainerInstanceARN,
+		control: a.control, signer: a.control.api.Signer, client: a.http, log: a.log, tasks: a.engine.Tasks,
+		changes: a.engine.Changes, runtime: a.engine.Runtime, metrics: a.usage.Take, beat: beat,
 	}
 	group.Go(func() error { return s.run(ctx) })
 	group.Go(func() error { return t.run(ctx) })
@@ -241,12 +249,13 @@ func (a *agent) registered(ctx context.Context, reg registration) error {
 	return group.Wait()
 }
 
-// confirm tells the control plane that a task's network interfaces are there: they
-// are made together with the task, so there is nothing to wait for.
+// confirm tells the control plane that a task's network interfaces are attached. They are created together with
+// the task, so there is nothing to wait for.
 func (a *agent) confirm(ctx context.Context, m acs.AttachTaskNetworkInterfaces) error {
 	report := engine.Report{Cluster: a.cfg.Cluster, Task: m.TaskARN}
 	for _, n := range m.NetworkInterfaces {
-		report.Attachments = append(report.Attachments, engine.AttachmentReport{ARN: n.AttachmentARN, Status: "ATTACHED"})
+		report.Attachments = append(report.Attachments,
+			engine.AttachmentReport{ARN: n.AttachmentARN, Status: "ATTACHED"})
 	}
 	for ctx.Err() == nil {
 		err := a.control.SubmitTaskStateChange(ctx, report)
@@ -262,7 +271,7 @@ func (a *agent) confirm(ctx context.Context, m acs.AttachTaskNetworkInterfaces) 
 	return nil
 }
 
-// forgetCredentials drops the credentials of tasks that stop.
+// forgetCredentials drops the credentials of tasks that have stopped.
 func (a *agent) forgetCredentials(ctx context.Context) error {
 	changes, unsubscribe := a.engine.Changes()
 	defer unsubscribe()

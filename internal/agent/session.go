@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/awscall"
 )
 
-// session keeps the ACS connection: assignments come in, acks go out.
+// session keeps the ACS connection: it receives assignments and sends acknowledgements.
 type session struct {
 	cfg     *Config
 	control *control
@@ -24,24 +24,23 @@ type session struct {
 	handler *handler
 	log     *slog.Logger
 
-	heartbeat     func() // called for each: TCS then tells the runtime's health
+	heartbeat     func() // called for each; TCS then reports the runtime's health
 	dockerVersion func() string
 }
 
-// steadyAfter is how long a connection must have been good for the back-off to
-// begin anew (ecs-agent.md 4.4).
+// steadyAfter is how long a connection must have lasted so that the back-off starts afresh (ecs-agent.md 4.4).
 const steadyAfter = 60 * time.Second
 
-// expired is what the agent says when it rotates a connection.
+// expired is the agent's reason when it replaces a connection.
 const expired = "ConnectionExpired: Reconnect to continue"
 
-// longestWait is the longest pause between two tries to reach the control plane.
-// Amazon's agent waits up to two minutes, so that thousands of them do not meet at
-// a region that comes back; here they are few and often on the same machine, and
-// who starts the control plane again wants to see its instances (ecs-agent.md 4.4).
+// longestWait is the longest pause between attempts to reach the control plane. Amazon's agent waits up to two
+// minutes, so that thousands of agents do not reach a recovering region at the same time. Here there are few,
+// often on the same machine, and people who restart the control plane want to see its instances soon
+// (ecs-agent.md 4.4).
 const longestWait = 5 * time.Second
 
-// noLonger bounds a back-off by longestWait.
+// noLonger limits a back-off to longestWait.
 func noLonger(b acs.Backoff) acs.Backoff {
 	b.Most = min(b.Most, longestWait)
 	return b
@@ -79,15 +78,16 @@ func (s *session) run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// once is one connection from its handshake to its end.
+// once is one connection from handshake to end.
 func (s *session) once(ctx context.Context, first bool) (connected bool, err error) {
 	ends, err := s.control.discover(ctx, s.handler.containerInstance)
 	if err != nil {
 		return false, err
 	}
 	where := socketURL(ends.Endpoint, map[string]string{
-		"clusterArn": s.cfg.Cluster, "containerInstanceArn": s.handler.containerInstance, "agentVersion": Version, "agentHash": Hash,
-		"dockerVersion": "DockerVersion: " + s.dockerVersion(), "seqNum": "1", "protocolVersion": "2", "sendCredentials": strconv.FormatBool(first),
+		"clusterArn": s.cfg.Cluster, "containerInstanceArn": s.handler.containerInstance,
+		"agentVersion": Version, "agentHash": Hash, "dockerVersion": "DockerVersion: " + s.dockerVersion(),
+		"seqNum": "1", "protocolVersion": "2", "sendCredentials": strconv.FormatBool(first),
 	})
 	sock, err := dial(ctx, where, s.signer, s.client)
 	if err != nil {
@@ -97,8 +97,7 @@ func (s *session) once(ctx context.Context, first bool) (connected bool, err err
 	return true, s.serve(ctx, sock)
 }
 
-// serve handles messages one after another until the connection ends, falls
-// silent or grows too old.
+// serve handles messages, one after another, until the connection ends, is silent or is too old.
 func (s *session) serve(ctx context.Context, sock *socket) error {
 	defer sock.conn.CloseNow()
 	ctx, cancel := context.WithCancel(ctx)
@@ -111,7 +110,7 @@ func (s *session) serve(ctx context.Context, sock *socket) error {
 		if sock.outlive(ctx, silence, age) {
 			sock.conn.Close(websocket.StatusNormalClosure, expired)
 		}
-		sock.conn.CloseNow() // in silence without a close frame, as Amazon's agent does
+		sock.conn.CloseNow() // without a close frame, as Amazon's agent does
 	}()
 	for {
 		m, err := sock.read(ctx, func(err error) { s.log.Warn("an ACS frame cannot be read", "error", err) })

@@ -9,7 +9,9 @@ import (
 
 // However long the control plane was away, its instances are back within seconds.
 func TestAgentsComeBackSoon(t *testing.T) {
-	for name, b := range map[string]acs.Backoff{"ACS": noLonger(acs.SessionBackoff()), "TCS": noLonger(acs.TelemetryBackoff())} {
+	for name, b := range map[string]acs.Backoff{
+		"ACS": noLonger(acs.SessionBackoff()), "TCS": noLonger(acs.TelemetryBackoff()),
+	} {
 		if first := b.Wait(0, 0.5); first != b.First {
 			t.Errorf("%s: the first wait is %v, want %v", name, first, b.First)
 		}

@@ -17,9 +17,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// ReadSettings reads the lines NAME=VALUE of an ecs.config file. Empty lines and
-// those that begin with # are skipped; nothing is expanded and no quotes are
-// taken away, since nothing does that to the file of Amazon's agent either.
+// ReadSettings reads the lines NAME=VALUE of an ecs.config file. It skips empty lines and those that begin with
+// #. It expands nothing and keeps quotes, as Amazon's agent does.
 func ReadSettings(r io.Reader) ([]string, error) {
 	var out []string
 	lines := bufio.NewScanner(r)
@@ -36,8 +35,8 @@ func ReadSettings(r io.Reader) ([]string, error) {
 	return out, lines.Err()
 }
 
-// NewConfig reads an agent's settings from lists of NAME=VALUE; in case of doubt
-// the later list wins. It collects all that is wrong with them into one error.
+// NewConfig parses an agent's settings from lists of NAME=VALUE; later lists override earlier ones. The error
+// joins everything that is wrong.
 func NewConfig(lists ...[]string) (Config, error) {
 	s := settings{values: map[string]string{}}
 	for _, list := range lists {
@@ -53,7 +52,7 @@ func NewConfig(lists ...[]string) (Config, error) {
 
 var errNoRegion = errors.New("AWS_DEFAULT_REGION is not set: it must name the region of the control plane")
 
-// settings takes values out of the environment and remembers which.
+// settings reads values from the environment and remembers which.
 type settings struct {
 	values map[string]string
 	read   []string
@@ -68,13 +67,14 @@ func (s *settings) config() Config {
 		DataDir:        s.text("ECS_DATADIR", "/data"),
 		ReservedPorts:  s.ports("ECS_RESERVED_PORTS", []int{22, 2375, 2376, 51678, 51679}),
 		ReservedMemory: s.number("ECS_RESERVED_MEMORY", 0),
-		PullBehavior:   s.oneOf("ECS_IMAGE_PULL_BEHAVIOR", engine.PullDefault, engine.PullAlways, engine.PullOnce, engine.PullPreferCached),
-		PullTimeout:    s.duration("ECS_IMAGE_PULL_TIMEOUT", 2*time.Hour, time.Second),
-		CreateTimeout:  s.duration("ECS_CONTAINER_CREATE_TIMEOUT", 4*time.Minute, time.Second),
-		StartTimeout:   s.duration("ECS_CONTAINER_START_TIMEOUT", 3*time.Minute, time.Second),
-		StopTimeout:    s.duration("ECS_CONTAINER_STOP_TIMEOUT", 30*time.Second, time.Second),
-		MaxStopped:     int(s.number("BERTH_MAX_STOPPED_TASKS", 50)),
-		CleanupWait:    s.duration("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", 3*time.Hour, time.Second),
+		PullBehavior: s.oneOf("ECS_IMAGE_PULL_BEHAVIOR", engine.PullDefault, engine.PullAlways,
+			engine.PullOnce, engine.PullPreferCached),
+		PullTimeout:   s.duration("ECS_IMAGE_PULL_TIMEOUT", 2*time.Hour, time.Second),
+		CreateTimeout: s.duration("ECS_CONTAINER_CREATE_TIMEOUT", 4*time.Minute, time.Second),
+		StartTimeout:  s.duration("ECS_CONTAINER_START_TIMEOUT", 3*time.Minute, time.Second),
+		StopTimeout:   s.duration("ECS_CONTAINER_STOP_TIMEOUT", 30*time.Second, time.Second),
+		MaxStopped:    int(s.number("BERTH_MAX_STOPPED_TASKS", 50)),
+		CleanupWait:   s.duration("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", 3*time.Hour, time.Second),
 
 		TaskRole:            s.yes("ECS_ENABLE_TASK_IAM_ROLE", true),
 		TaskRoleNetworkHost: s.yes("ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST", true),
@@ -112,11 +112,12 @@ func (s *settings) images(c *Config) {
 	c.ImageMinimum = s.duration("ECS_IMAGE_MINIMUM_CLEANUP_AGE", time.Hour, time.Minute)
 	c.ImagesPerCycle = int(s.number("ECS_NUM_IMAGES_DELETE_PER_CYCLE", 5))
 	if c.ImagesPerCycle < 1 {
-		s.faults = append(s.faults, fmt.Errorf("ECS_NUM_IMAGES_DELETE_PER_CYCLE is %d: it must be at least 1, or set ECS_DISABLE_IMAGE_CLEANUP", c.ImagesPerCycle))
+		s.faults = append(s.faults, fmt.Errorf("ECS_NUM_IMAGES_DELETE_PER_CYCLE is %d: it must be at least "+
+			"1, or set ECS_DISABLE_IMAGE_CLEANUP", c.ImagesPerCycle))
 	}
 }
 
-// local reads what tells agents of one machine apart.
+// local reads the settings that distinguish the agents of one machine.
 func (s *settings) local(c *Config) {
 	c.InstanceID = s.text("BERTH_INSTANCE_ID", "")
 	c.InstanceType = s.text("BERTH_INSTANCE_TYPE", "")
@@ -138,13 +139,15 @@ func (s *settings) local(c *Config) {
 		s.check("BERTH_BIND_ADDR", bind, err)
 		c.BindAddress = address
 	}
-	// Told for the machine's other programs; the agent has no use for them.
-	for _, name := range []string{"BERTH_ACCOUNT", "BERTH_ZONE_ID", "BERTH_SUBNET_CIDR", "BERTH_INSTANCE_ROOT", "BERTH_CI"} {
+	// For other programs of the machine; the agent does not use them.
+	for _, name := range []string{
+		"BERTH_ACCOUNT", "BERTH_ZONE_ID", "BERTH_SUBNET_CIDR", "BERTH_INSTANCE_ROOT", "BERTH_CI",
+	} {
 		s.text(name, "")
 	}
 }
 
-// backend is the API's address; without a scheme it is https, as with Amazon's.
+// backend returns the API's address; without a scheme it is https, as with Amazon's agent.
 func (s *settings) backend() string {
 	host := s.text("ECS_BACKEND_HOST", s.text("AWS_ENDPOINT_URL", ""))
 	switch {
@@ -226,7 +229,7 @@ func (s *settings) oneOf(name string, values ...string) string {
 	return v
 }
 
-// portRange reads FIRST-LAST; unset it is the kernel's range (ecs.md 1.4.9).
+// portRange parses FIRST-LAST; by default it is the kernel's range (ecs.md 1.4.9).
 func (s *settings) portRange(name string) (first, last int) {
 	text := s.text(name, "")
 	if text == "" {
@@ -252,7 +255,7 @@ func (s *settings) pair(name string, a, b int) (int, int) {
 	return a, b
 }
 
-// unread lists settings of an agent that nobody asked for.
+// unread returns settings of an agent that were not read.
 func (s *settings) unread() []string {
 	var out []string
 	for name := range s.values {

@@ -17,15 +17,15 @@ import (
 	"github.com/berthhq/berth/internal/agent/awscall"
 )
 
-// errInactive means that the control plane says this instance was deregistered.
+// errInactive means that the control plane says that this instance was deregistered.
 var errInactive = errors.New(acs.InactiveInstance)
 
-// socket is one websocket to the control plane.
+// socket is a WebSocket to the control plane.
 type socket struct {
 	conn      *websocket.Conn
 	handshake *http.Request
 	signer    awscall.Signer
-	heard     atomic.Int64 // when the last recognised message came, UnixNano
+	heard     atomic.Int64 // when the last known message came, in nanoseconds since 1970
 }
 
 func encode(query map[string]string) string {
@@ -36,7 +36,7 @@ func encode(query map[string]string) string {
 	return values.Encode()
 }
 
-// dial opens a signed websocket.
+// dial opens a signed WebSocket.
 func dial(ctx context.Context, where string, signer awscall.Signer, client *http.Client) (*socket, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
@@ -58,7 +58,7 @@ func dial(ctx context.Context, where string, signer awscall.Signer, client *http
 	return s, nil
 }
 
-// refusedAsInactive reads a refusal: {"NAME":"text"} or {"type":"NAME",…} (ecs-agent.md 4.1).
+// refusedAsInactive parses a refusal: {"NAME":"text"} or {"type":"NAME",…} (ecs-agent.md 4.1).
 func refusedAsInactive(resp *http.Response) bool {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
@@ -72,7 +72,7 @@ func refusedAsInactive(resp *http.Response) bool {
 	return named || refusal["type"] == acs.InactiveInstance || refusal["__type"] == acs.InactiveInstance
 }
 
-// read waits for the next message that can be read; what cannot is given to bad.
+// read waits for the next message that can be decoded; it passes errors of others to bad.
 func (s *socket) read(ctx context.Context, bad func(error)) (acs.Message, error) {
 	for {
 		_, frame, err := s.conn.Read(ctx)
@@ -91,7 +91,7 @@ func (s *socket) read(ctx context.Context, bad func(error)) (acs.Message, error)
 	}
 }
 
-// writeTimeout is how long a frame may take to leave.
+// writeTimeout is the longest time for writing a frame.
 const writeTimeout = 10 * time.Second
 
 func (s *socket) write(ctx context.Context, m acs.Message) error {
@@ -102,7 +102,7 @@ func (s *socket) write(ctx context.Context, m acs.Message) error {
 	return s.writeFrame(ctx, frame)
 }
 
-// writeSigned writes a telemetry frame, which is signed by itself.
+// writeSigned writes a telemetry frame, which is signed itself.
 func (s *socket) writeSigned(ctx context.Context, m acs.Message) error {
 	body, err := acs.Encode(m)
 	if err != nil {
@@ -117,11 +117,11 @@ func (s *socket) writeFrame(ctx context.Context, frame []byte) error {
 	return s.conn.Write(ctx, websocket.MessageText, frame)
 }
 
-// silence is how long nothing recognised has come.
+// silence returns how long ago the last known message came.
 func (s *socket) silence() time.Duration { return time.Since(time.Unix(0, s.heard.Load())) }
 
-// outlive returns once the peer has been silent for silence, or ctx or the
-// connection's time is over; aged tells which of the last two.
+// outlive returns when the peer has been silent for silence, or when ctx or the connection's time has ended;
+// aged means the connection's time.
 func (s *socket) outlive(ctx context.Context, silence, age time.Duration) (aged bool) {
 	old := time.After(age)
 	for {
@@ -139,8 +139,7 @@ func (s *socket) outlive(ctx context.Context, silence, age time.Duration) (aged 
 	}
 }
 
-// closeCode is the websocket close code a session ended with; a loss of the
-// connection is 1006.
+// closeCode returns the close code with which a session ended; a lost connection is 1006.
 func closeCode(err error) int {
 	if code := websocket.CloseStatus(err); code != -1 {
 		return int(code)

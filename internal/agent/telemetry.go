@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// telemetry keeps the TCS connection: measurements and health go out.
+// telemetry keeps the TCS connection, on which it sends measurements and health.
 type telemetry struct {
 	cfg               *Config
 	containerInstance string
@@ -29,7 +29,7 @@ type telemetry struct {
 	changes func() (<-chan struct{}, func())
 	runtime func() engine.RuntimeStatus
 	metrics func() []acs.TaskMetric
-	beat    chan struct{} // token: ACS had a heartbeat
+	beat    chan struct{} // token: there was a heartbeat on ACS
 }
 
 // run keeps a connection until ctx ends.
@@ -72,19 +72,20 @@ func (t *telemetry) once(ctx context.Context) (connected bool, err error) {
 	return true, t.serve(ctx, sock)
 }
 
-// serve publishes until the connection ends or nothing is acked any more.
+// serve publishes until the connection ends or nothing is acknowledged any more.
 func (t *telemetry) serve(ctx context.Context, sock *socket) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var parts sync.WaitGroup
 	defer func() { cancel(nil); sock.conn.CloseNow(); parts.Wait() }()
 	silence := acs.Jittered(acs.SilenceLimit, acs.SilenceJitter, rand.Float64())
 	parts.Go(func() {
-		sock.outlive(ctx, silence, math.MaxInt64) // this one is never rotated
+		sock.outlive(ctx, silence, math.MaxInt64) // this connection is never replaced for its age
 		sock.conn.Close(websocket.StatusNormalClosure, expired)
 	})
 	parts.Go(func() { cancel(t.publish(ctx, sock)) })
 	for {
-		if _, err := sock.read(ctx, func(err error) { t.log.Warn("a TCS frame cannot be read", "error", err) }); err != nil {
+		if _, err := sock.read(ctx,
+			func(err error) { t.log.Warn("a TCS frame cannot be read", "error", err) }); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				return cause
 			}
@@ -93,7 +94,7 @@ func (t *telemetry) serve(ctx context.Context, sock *socket) error {
 	}
 }
 
-// publish sends measurements on the tick, and what changes in health at once.
+// publish sends measurements on each tick, and changes of health at once.
 func (t *telemetry) publish(ctx context.Context, sock *socket) error {
 	changes, unsubscribe := t.changes()
 	defer unsubscribe()
@@ -115,7 +116,7 @@ func (t *telemetry) publish(ctx context.Context, sock *socket) error {
 		case <-t.beat:
 			err = t.publishStatus(ctx, sock)
 		case <-changes:
-			// Health is not left to the tick: a rolling update waits for it.
+			// Health does not wait for the tick: a rolling update waits for it.
 			if now := t.healthKey(); now != last {
 				last = now
 				if err = t.publishHealth(ctx, sock); err == nil {
@@ -130,10 +131,12 @@ func (t *telemetry) publish(ctx context.Context, sock *socket) error {
 }
 
 func (t *telemetry) metadata() acs.TelemetryMetadata {
-	return acs.TelemetryMetadata{Cluster: t.cfg.Cluster, ContainerInstance: t.containerInstance, MessageID: newID(), Fin: true}
+	return acs.TelemetryMetadata{
+		Cluster: t.cfg.Cluster, ContainerInstance: t.containerInstance, MessageID: newID(), Fin: true,
+	}
 }
 
-// publishMetrics sends what was measured, ten tasks to a message.
+// publishMetrics sends measurements, ten tasks in a message.
 func (t *telemetry) publishMetrics(ctx context.Context, sock *socket) error {
 	var tasks []acs.TaskMetric
 	if !t.cfg.DisableMetrics {
@@ -153,7 +156,7 @@ func (t *telemetry) publishMetrics(ctx context.Context, sock *socket) error {
 	return nil
 }
 
-// health lists the containers that have a health check.
+// health returns the containers that have a health check.
 func (t *telemetry) health() []acs.TaskHealth {
 	var out []acs.TaskHealth
 	for _, r := range t.tasks() {
@@ -204,8 +207,9 @@ func (t *telemetry) publishStatus(ctx context.Context, sock *socket) error {
 	return sock.writeSigned(ctx, &acs.PublishInstanceStatus{
 		Metadata: meta, Timestamp: now,
 		Statuses: []acs.InstanceStatus{{
-			Type: acs.InstanceContainerRuntime, Status: status.Status, LastUpdated: now, LastStatusChange: acs.At(status.Since),
-			Reason: status.Reason,
+			Type: acs.InstanceContainerRuntime, Status: status.Status, LastUpdated: now,
+			LastStatusChange: acs.At(status.Since),
+			Reason:           status.Reason,
 		}},
 	})
 }

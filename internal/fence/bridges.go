@@ -9,11 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ofDocker is how Docker names the bridges of its networks: the default one docker0, the others by the network's id. Bridges of people,
-// such as br-lan and br-ex, have neighbours on them.
+// ofDocker matches Docker's names for the bridges of its networks: docker0 for the default one, the network's
+// id for others. Bridges that people create, such as br-lan and br-ex, may connect to neighbours.
 var ofDocker = regexp.MustCompile(`^(docker0|br-[0-9a-f]{12})$`)
 
-// bridges names those by which containers come in: the one that has the address, if any, and Docker's others. Sorted.
+// bridges returns the bridges on which packets of containers arrive: the one that has the address, if any, and
+// Docker's others. They are sorted.
 func bridges(at netip.Addr) (names []string, err error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -28,8 +29,9 @@ func bridges(at netip.Addr) (names []string, err error) {
 		if !ofDocker.MatchString(i.Name) && !has(i, at) {
 			continue
 		}
-		// Not from /sys, which may show another network namespace.
-		if driver, err := unix.IoctlGetEthtoolDrvinfo(socket, i.Name); err == nil && unix.ByteSliceToString(driver.Driver[:]) == "bridge" {
+		// /sys may show another network namespace, so it is not used.
+		if driver, err := unix.IoctlGetEthtoolDrvinfo(socket, i.Name); err == nil &&
+			unix.ByteSliceToString(driver.Driver[:]) == "bridge" {
 			names = append(names, i.Name)
 		}
 	}

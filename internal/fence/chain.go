@@ -12,40 +12,46 @@ import (
 	"time"
 )
 
-// recheck is how long rules that were put, or could not be, are trusted to have stayed so: others restore firewalls, too.
+// recheck is how often rules are compared with those of the machine, since other programs may restore
+// firewalls.
 const recheck = 10 * time.Second
 
-// chain is an owner's chain in iptables' filter table, with the rules that call it.
+// chain is an owner's chain in the filter table of iptables or ip6tables, with the rules that jump to it.
 type chain struct {
 	comment, name string
-	// run calls a program; a test replaces it.
+	program       string // iptables or ip6tables
+	// run runs a program; tests replace it.
 	run func(ctx context.Context, input, program string, args ...string) (string, error)
 
 	mu      sync.Mutex // guards what follows
-	put     rules      // of the last keep
-	err     error      // and what became of it
+	put     rules      // the argument of the last keep
+	err     error      // the result of the last keep
 	checked time.Time
 }
 
-// rules are what is in a chain and what calls it from others, as iptables tells them.
+// rules are the rules in a chain, and the rules of other chains that jump to it, in the format of
+// iptables-save.
 type rules struct{ calls, body []string }
 
 func (r rules) equal(o rules) bool {
 	return slices.Equal(r.calls, o.calls) && slices.Equal(r.body, o.body)
 }
 
-// longest is how much of an owner's name, its end, is in the comments: iptables takes 255 bytes.
+// longest is how many bytes of an owner's name, its end, are in comments. iptables allows 255 bytes for a
+// comment.
 const longest = 240
 
-// odd is what iptables would quote in a comment.
+// odd matches what iptables would quote in a comment.
 var odd = regexp.MustCompile(`[^\w./:=@+-]`)
 
-// newChain names the chain of an owner that is for a purpose.
+// newChain returns an owner's chain for a purpose.
 func newChain(purpose, owner string) *chain {
 	comment := odd.ReplaceAllString(owner, "_")
 	comment = comment[max(0, len(comment)-longest):]
 	sum := sha256.Sum256([]byte(purpose + owner))
-	return &chain{comment: "berth:" + comment, name: fmt.Sprintf("BERTH-%x", sum[:10]), run: run}
+	return &chain{
+		comment: "berth:" + comment, name: fmt.Sprintf("BERTH-%x", sum[:10]), program: "iptables", run: run,
+	}
 }
 
 func run(ctx context.Context, input, program string, args ...string) (string, error) {
@@ -60,7 +66,7 @@ func run(ctx context.Context, input, program string, args ...string) (string, er
 
 func (c *chain) named() string { return "-m comment --comment " + c.comment }
 
-// rule is a rule of the chain for what matches; "" matches everything.
+// rule returns a rule of the chain for packets that match; "" matches all.
 func (c *chain) rule(match, target string) string {
 	if match != "" {
 		match += " "
@@ -68,7 +74,7 @@ func (c *chain) rule(match, target string) string {
 	return "-A " + c.name + " " + match + c.named() + " -j " + target
 }
 
-// fresh reports whether these rules were put, or could not be, a short time ago.
+// fresh reports whether keep has had the same argument a short time ago.
 func (c *chain) fresh(want rules) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +87,7 @@ func (c *chain) lastError() error {
 	return c.err
 }
 
-// keep makes the rules that are there those wanted. It asks the machine when they are others than before, and after some time.
+// keep makes the machine's rules those wanted. It reads them when want has changed, and after recheck.
 func (c *chain) keep(ctx context.Context, want rules) error {
 	if c.fresh(want) {
 		return c.lastError()
@@ -97,7 +103,7 @@ func (c *chain) replace(ctx context.Context, want rules) error {
 	if err != nil || found.equal(want) {
 		return err
 	}
-	changes := []string{":" + c.name + " - [0:0]"} // made, or emptied
+	changes := []string{":" + c.name + " - [0:0]"} // created, or emptied
 	changes = append(changes, want.body...)
 	changes = append(changes, undo(found.calls)...)
 	for _, call := range slices.Backward(want.calls) {
@@ -106,7 +112,7 @@ func (c *chain) replace(ctx context.Context, want rules) error {
 	return c.apply(ctx, changes)
 }
 
-// Remove takes the rules away, also those of an earlier life of this program. What they protected must not be there any more.
+// Remove removes the rules, including those of an earlier process. What they protected must not exist any more.
 func (c *chain) Remove(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +124,7 @@ func (c *chain) Remove(ctx context.Context) error {
 	return c.apply(ctx, append(undo(found.calls), "-F "+c.name, "-X "+c.name))
 }
 
-// find reads the rules, and whether the chain is there.
+// find reads the rules, and whether the chain exists.
 func (c *chain) find(ctx context.Context) (found rules, there bool, err error) {
 	out, err := c.list(ctx)
 	for _, line := range out {
@@ -131,14 +137,15 @@ func (c *chain) find(ctx context.Context) (found rules, there bool, err error) {
 			found.calls = append(found.calls, line)
 		}
 	}
-	// Calls from several chains come in the order in which iptables has the chains.
-	slices.SortStableFunc(found.calls, func(a, b string) int { return strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1]) })
+	// Calls from several chains come in the order of iptables' chains.
+	slices.SortStableFunc(found.calls,
+		func(a, b string) int { return strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1]) })
 	return found, there, err
 }
 
 // list reads the filter table.
 func (c *chain) list(ctx context.Context) (lines []string, err error) {
-	out, err := c.run(ctx, "", "iptables", "-w", "10", "-S")
+	out, err := c.run(ctx, "", c.program, "-w", "10", "-S")
 	for line := range strings.Lines(out) {
 		lines = append(lines, strings.ReplaceAll(strings.TrimSpace(line), `"`, ""))
 	}
@@ -152,9 +159,9 @@ func undo(rules []string) (deletions []string) {
 	return deletions
 }
 
-// apply makes all of the changes or none.
+// apply makes all changes or none.
 func (c *chain) apply(ctx context.Context, changes []string) error {
 	input := "*filter\n" + strings.Join(changes, "\n") + "\nCOMMIT\n"
-	_, err := c.run(ctx, input, "iptables-restore", "--wait=10", "--noflush")
+	_, err := c.run(ctx, input, c.program+"-restore", "--wait=10", "--noflush")
 	return err
 }

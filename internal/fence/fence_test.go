@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// filter is a filter table in iptables' own notation. It knows what iptables-restore is told here.
+// filter is a filter table in iptables' own notation. It understands what this package passes to iptables-restore.
 type filter struct {
 	rules    []string
 	restores int
@@ -29,7 +29,9 @@ func (f *filter) run(_ context.Context, input, program string, args ...string) (
 		action, rest, _ := strings.Cut(line, " ")
 		switch {
 		case strings.HasPrefix(line, ":"):
-			f.rules = slices.DeleteFunc(f.rules, func(r string) bool { return strings.HasPrefix(r, "-A "+action[1:]+" ") || r == "-N "+action[1:] })
+			f.rules = slices.DeleteFunc(f.rules, func(r string) bool {
+				return strings.HasPrefix(r, "-A "+action[1:]+" ") || r == "-N "+action[1:]
+			})
 			f.rules = append(f.rules, "-N "+action[1:])
 		case action == "-A":
 			f.rules = append(f.rules, line)
@@ -47,7 +49,8 @@ func (f *filter) run(_ context.Context, input, program string, args ...string) (
 }
 
 func TestFenceComesAndGoes(t *testing.T) {
-	other := `-A INPUT -d 172.17.0.1/32 -p tcp -m tcp --dport 6379 -m comment --comment "berth:other" -j BERTH-0123456789abcdef0123`
+	other := `-A INPUT -d 172.17.0.1/32 -p tcp -m tcp --dport 6379 -m comment --comment "berth:other" -j ` +
+		`BERTH-0123456789abcdef0123`
 	table := &filter{rules: []string{other}}
 	names := []string{"br-0123456789ab", "docker0"}
 	named := func(owner string) *Fence {
@@ -79,7 +82,8 @@ func TestFenceComesAndGoes(t *testing.T) {
 			want = append(want, "-A "+f.name+named+" -j DROP")
 		}
 		if !slices.Equal(table.rules, want) || table.restores != restores {
-			t.Errorf("after %d changes, not %d:\n%s\nwant\n%s", table.restores, restores, strings.Join(table.rules, "\n"), strings.Join(want, "\n"))
+			t.Errorf("after %d changes, not %d:\n%s\nwant\n%s", table.restores, restores,
+				strings.Join(table.rules, "\n"), strings.Join(want, "\n"))
 		}
 	}
 	f := named("/var/a cache")

@@ -27,8 +27,9 @@ const (
 	wire                  = "10.213.80"
 )
 
-// A neighbour that routes the bridge's address through this machine reaches what listens there before there is a fence, and after it is
-// removed; in between only this machine and containers do. The neighbour is a network namespace on a wire, and another one on a bridge that is not Docker's.
+// A neighbour that routes the bridge's address through this machine reaches what listens there
+// before there is a fence, and after it is removed; in between only this machine and containers do.
+// The neighbour is a network namespace on a wire, and another one on a bridge that is not Docker's.
 func TestNeighboursAndContainers(t *testing.T) {
 	needs(t)
 	for name, prefix := range map[string]string{bridge: network, second: secondNetwork, people: lan} {
@@ -80,7 +81,7 @@ func TestNeighboursAndContainers(t *testing.T) {
 	all(false)
 	put(t, f, where)
 	all(true)
-	// Packets were dropped: it is not for another reason that nobody answered.
+	// Packets were dropped, so there was no other reason for the missing answer.
 	if counters := iptables(t, "-nvxL", f.name); !dropped(counters) {
 		t.Error(counters)
 	}
@@ -110,9 +111,10 @@ func put(t *testing.T, f *Fence, where netip.AddrPort) {
 	}
 }
 
-// A neighbour that routes a container's address, or 127.0.1.N, through this machine reaches what the container publishes, as
-// long as Docker forwards that (before version 28). Behind the rules it does not, and other containers still do. Ports that
-// are published for neighbours stay reachable by the machine's address. Containers do not reach the metadata service.
+// A neighbour that routes a container's address, or 127.0.1.N, through this machine reaches what
+// the container publishes, as long as Docker forwards that (before version 28). Behind the rules it
+// does not, and other containers still do. Ports that are published for neighbours stay reachable
+// by the machine's address. Containers do not reach the metadata service.
 func TestNeighboursOfNetworks(t *testing.T) {
 	needs(t)
 	for name, prefix := range map[string]string{bridge: network, second: secondNetwork} {
@@ -122,22 +124,28 @@ func TestNeighboursOfNetworks(t *testing.T) {
 	addSpace(t, "fence-second", secondNetwork, second)
 	addSpace(t, "fence-wire", wire, "")
 	addSpace(t, "fence-cloud", lan, "") // has the metadata service
-	ip(t, "-n fence-cloud address add 169.254.169.254/32 dev eth0")
-	ip(t, "route add 169.254.169.254/32 via "+lan+".2")
-	t.Cleanup(func() { exec.Command("ip", "route", "delete", "169.254.169.254/32").Run() })
+	var services []netip.AddrPort
+	for _, address := range []string{"169.254.169.254", "168.63.129.16", "100.100.100.200"} {
+		ip(t, "-n fence-cloud address add "+address+"/32 dev eth0")
+		ip(t, "route add "+address+"/32 via "+lan+".2")
+		t.Cleanup(func() { exec.Command("ip", "route", "delete", address+"/32").Run() })
+		services = append(services, listenIn(t, "fence-cloud", netip.MustParseAddrPort(address+":80")))
+	}
 	forward(t)
 	container := listenIn(t, "fence-container", netip.MustParseAddrPort(network+".2:8080"))
-	metadata := listenIn(t, "fence-cloud", netip.MustParseAddrPort("169.254.169.254:80"))
 	// What Docker puts for a port that is published on an instance's address, and one that is published for everybody.
 	instance, machine := netip.MustParseAddrPort("127.0.1.77:3000"), netip.MustParseAddrPort(wire+".1:3001")
 	for _, where := range []netip.AddrPort{instance, machine} {
-		rule := []string{"PREROUTING", "-p", "tcp", "-d", where.Addr().String(), "--dport", strconv.Itoa(int(where.Port())), "!", "-i", bridge,
+		rule := []string{"PREROUTING", "-p", "tcp", "-d", where.Addr().String(), "--dport",
+			strconv.Itoa(int(where.Port())), "!", "-i", bridge,
 			"-j", "DNAT", "--to-destination", container.String()}
 		iptables(t, append([]string{"-t", "nat", "-I"}, rule...)...)
 		t.Cleanup(func() { iptables(t, append([]string{"-t", "nat", "-D"}, rule...)...) })
 	}
 	ip(t, "-n fence-wire route add 127.0.1.0/24 via "+wire+".1 src "+wire+".2 table local")
-	localnet := []string{"netns", "exec", "fence-wire", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet"}
+	localnet := []string{
+		"netns", "exec", "fence-wire", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet",
+	}
 	if out, err := exec.Command("ip", localnet...).CombinedOutput(); err != nil {
 		t.Fatalf("route_localnet of the neighbour: %v: %s", err, out)
 	}
@@ -163,14 +171,21 @@ func TestNeighboursOfNetworks(t *testing.T) {
 		}
 	}
 	open := map[[2]string]bool{
-		{"fence-wire", container.String()}: true, {"fence-wire", machine.String()}: true, {"fence-second", container.String()}: true,
-		{"fence-wire", instance.String()}: true, {"", container.String()}: true, {"fence-container", metadata.String()}: true, {"", metadata.String()}: true,
+		{"fence-wire", container.String()}: true, {"fence-wire", machine.String()}: true,
+		{"fence-second", container.String()}: true, {"fence-wire", instance.String()}: true,
+		{"", container.String()}: true,
+	}
+	for _, service := range services {
+		open[[2]string{"fence-container", service.String()}] = true
+		open[[2]string{"", service.String()}] = true
 	}
 	expect("without rules", open)
 	closed := maps.Clone(open)
 	closed[[2]string{"fence-wire", container.String()}] = false
 	closed[[2]string{"fence-wire", instance.String()}] = false
-	closed[[2]string{"fence-container", metadata.String()}] = false
+	for _, service := range services {
+		closed[[2]string{"fence-container", service.String()}] = false
+	}
 	protect := func(networks ...Network) {
 		t.Helper()
 		if err := n.Put(t.Context(), networks); err != nil {
@@ -206,6 +221,113 @@ func TestNeighboursOfNetworks(t *testing.T) {
 	}
 }
 
+// The same by IPv6, which a network has where Docker is told to give it to each.
+func TestNeighboursOfNetworksByIPv6(t *testing.T) {
+	needs(t)
+	if !hasIPv6() {
+		t.Skip("this machine has no IPv6")
+	}
+	for name, prefix := range map[string]string{bridge: network, second: secondNetwork} {
+		addBridge(t, name, prefix)
+	}
+	const container6, second6, wire6, cloud6 = "fd00:be47:77::", "fd00:be47:78::", "fd00:be47:80::", "fd00:be47:79::"
+	for _, space := range []struct{ name, prefix, by, prefix6 string }{
+		{"fence-container", network, bridge, container6}, {"fence-second", secondNetwork, second, second6},
+		{"fence-wire", wire, "", wire6}, {"fence-cloud", lan, "", cloud6},
+	} {
+		addSpace(t, space.name, space.prefix, space.by)
+		end := space.by
+		if end == "" {
+			end = "v-" + space.name[len("fence-"):]
+		}
+		ip(t, "address add "+space.prefix6+"1/64 dev "+end+" nodad")
+		ip(t, "-n "+space.name+" address add "+space.prefix6+"2/64 dev eth0 nodad")
+		ip(t, "-n "+space.name+" route add default via "+space.prefix6+"1")
+	}
+	settled(t, "", "fence-container", "fence-second", "fence-wire", "fence-cloud")
+	const name = "/proc/sys/net/ipv6/conf/all/forwarding"
+	before, err := os.ReadFile(name)
+	if err == nil {
+		err = os.WriteFile(name, []byte("1"), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.WriteFile(name, before, 0o644) })
+	at := func(address string, port uint16) netip.AddrPort {
+		return netip.AddrPortFrom(netip.MustParseAddr(address), port)
+	}
+	container := listenIn(t, "fence-container", at(container6+"2", 8080))
+	var services []netip.AddrPort
+	for _, address := range []string{"fd00:ec2::254", "fd20:ce::254"} {
+		ip(t, "-n fence-cloud address add "+address+"/128 dev eth0 nodad")
+		ip(t, "route add "+address+"/128 via "+cloud6+"2")
+		t.Cleanup(func() { exec.Command("ip", "-6", "route", "delete", address+"/128").Run() })
+		services = append(services, listenIn(t, "fence-cloud", at(address, 80)))
+	}
+	n := NewNetworks("fence-test-six-" + strconv.Itoa(os.Getpid()))
+	t.Cleanup(func() {
+		if err := n.Remove(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	expect := func(what string, neighbour, metadata bool) {
+		t.Helper()
+		paths := map[netip.AddrPort]map[string]bool{
+			container: {"fence-wire": neighbour, "fence-second": true, "": true},
+		}
+		for _, s := range services {
+			paths[s] = map[string]bool{"fence-container": metadata, "fence-second": true, "": true}
+		}
+		for to, from := range paths {
+			for space, yes := range from {
+				if answer, err := dial(space, to); (answer == "+PONG") != yes {
+					t.Errorf("%s: from %q to %s: %q %v, want it reached: %t", what, space, to, answer, err, yes)
+				}
+			}
+		}
+	}
+	protect := func(network Network) {
+		t.Helper()
+		if err := n.Put(t.Context(), []Network{network}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("without rules", true, true)
+	protect(Network{Bridge: bridge, BlockMetadata: true})
+	expect("with all rules", false, false)
+	protect(Network{Bridge: bridge, Published: true})
+	expect("with the metadata service open", false, true)
+	if err := n.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect("after the rules were removed", true, true)
+	if out, err := exec.Command("ip6tables", "-w", "10", "-S").CombinedOutput(); err != nil ||
+		strings.Contains(string(out), n.comment) {
+		t.Errorf("left: %s %v", out, err)
+	}
+}
+
+// settled waits until no link-local address is being probed for doubles: until then nobody is found by it.
+func settled(t *testing.T, spaces ...string) {
+	t.Helper()
+	for _, space := range spaces {
+		args := []string{"-6", "address", "show", "tentative"}
+		if space != "" {
+			args = append([]string{"-n", space}, args...)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			out, err := exec.Command("ip", args...).CombinedOutput()
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("addresses of %q are not settled: %s %v", space, out, err)
+			}
+			if len(out) == 0 {
+				break
+			}
+		}
+	}
+}
+
 // forward makes this machine forward what comes for others, as Docker does.
 func forward(t *testing.T) {
 	t.Helper()
@@ -219,7 +341,7 @@ func forward(t *testing.T) {
 	}
 	t.Cleanup(func() { os.WriteFile(name, before, 0o644) })
 	// Docker accepts what goes to a published port; here, whatever goes to the test's networks.
-	for _, prefix := range []string{network, secondNetwork, wire, lan, "169.254.169"} {
+	for _, prefix := range []string{network, secondNetwork, wire, lan, "169.254.169", "168.63.129", "100.100.100"} {
 		for _, direction := range []string{"-s", "-d"} {
 			rule := []string{"FORWARD", direction, prefix + ".0/24", "-j", "ACCEPT"}
 			iptables(t, append([]string{"-A"}, rule...)...)
@@ -285,7 +407,7 @@ func dropped(counters string) bool {
 func needs(t *testing.T) {
 	t.Helper()
 	missing := ""
-	for _, program := range []string{"iptables", "iptables-restore", "ip"} {
+	for _, program := range []string{"iptables", "iptables-restore", "ip6tables", "ip6tables-restore", "ip"} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = program
 		}
@@ -326,8 +448,8 @@ func addBridge(t *testing.T, name, prefix string) {
 	ip(t, "link set "+name+" up")
 }
 
-// addSpace makes a network namespace with the address prefix.2 and a route to everything by this machine, which it is tied to by a
-// bridge, or by a wire alone.
+// addSpace makes a network namespace with the address prefix.2 and a route to everything by this
+// machine, which it is tied to by a bridge, or by a wire alone.
 func addSpace(t *testing.T, name, prefix, by string) {
 	t.Helper()
 	exec.Command("ip", "netns", "delete", name).Run()
@@ -347,7 +469,7 @@ func addSpace(t *testing.T, name, prefix, by string) {
 	ip(t, "-n "+name+" route add default via "+prefix+".1")
 }
 
-// dial connects from a namespace, "" for this one, and reads what it is told.
+// dial connects from a namespace, "" for this one, and reads what it receives.
 func dial(space string, to netip.AddrPort) (answer string, err error) {
 	inSpace(space, func() error {
 		conn, err := net.DialTimeout("tcp", to.String(), 2*time.Second)

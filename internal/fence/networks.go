@@ -3,7 +3,9 @@ package fence
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 )
@@ -11,90 +13,138 @@ import (
 // Network is a bridge network whose containers are protected.
 type Network struct {
 	Bridge string // the interface
-	// Published says that ports of containers are published on addresses that other machines are to reach. Nobody but
-	// containers of this machine reaches the containers' own addresses even so.
+	// Published means that published ports of containers are on addresses that other machines may reach. Even
+	// so, only containers of this machine reach the containers' own addresses.
 	Published bool
-	// BlockMetadata keeps containers from the metadata service of the machine's cloud.
+	// BlockMetadata keeps containers from the cloud's metadata service.
 	BlockMetadata bool
 }
 
-// Metadata is where a machine in a cloud finds its metadata service, with credentials of the machine's role. Port 53 is not
-// blocked: one of the clouds has its name server there.
-const Metadata = "169.254.169.254/32"
+// metadata are the addresses of metadata services, which hand out credentials of the machine's role: the
+// address that nearly all clouds use, those of Azure and Alibaba, and the IPv6 addresses of AWS and Google.
+// Port 53 stays open, since some clouds have their name server there.
+var (
+	metadata  = []string{"100.100.100.200/32", "168.63.129.16/32", "169.254.169.254/32"}
+	metadata6 = []string{"fd00:ec2::254/128", "fd20:ce::254/128"}
+)
 
-// defaultBridge is that of Docker's default network.
+// defaultBridge is the bridge of Docker's default network.
 const defaultBridge = "docker0"
 
-// Networks are rules around networks of containers.
+// Networks are the rules around networks of containers.
 //
-// Docker Engine before version 28 forwards what a neighbour sends to a port that a container publishes, to the container's
-// own address, if the neighbour routes that through this machine, and also to 127.0.1.N, since it rewrites addresses before
-// Linux looks at them. It calls its chain DOCKER-USER for everything that is forwarded before its own rules; that is where
-// these are put, and at the head of FORWARD where Docker has made no such chain.
+// Docker Engine before version 28 forwards packets that a neighbour sends to a port published by a container:
+// to the container's own address, if the neighbour routes that by this machine, and also to 127.0.1.N, since
+// Docker rewrites addresses before Linux looks at them. Docker's chain DOCKER-USER sees everything that is
+// forwarded before Docker's own rules, so the rules are put there, or at the head of FORWARD if Docker has made
+// no such chain.
+//
+// The same rules are put for IPv6, which agents' networks have where Docker gives it to every network.
 type Networks struct {
-	*chain
-	inside func(at netip.Addr) ([]string, error) // Docker's bridges; tests replace it
-	from   struct {
-		sync.Mutex
-		chain string // that calls the rules, as last seen
-	}
+	*chain  // for IPv4
+	six     *chain
+	inside  func(at netip.Addr) ([]string, error) // returns Docker's bridges; tests replace it
+	hasIPv6 func() bool                           // reports whether this machine has IPv6; tests replace it
+
+	mu   sync.Mutex
+	from map[*chain]string // the chain that jumps to the rules, as last seen
 }
 
-// NewNetworks makes the rules of an owner; nothing is put yet.
+// NewNetworks returns the rules of an owner without putting any.
 func NewNetworks(owner string) *Networks {
-	return &Networks{chain: newChain("networks ", owner), inside: bridges}
+	n := &Networks{
+		chain: newChain("networks ", owner), six: newChain("networks ", owner),
+		inside: bridges, hasIPv6: hasIPv6, from: map[*chain]string{},
+	}
+	n.six.program = "ip6tables"
+	return n
 }
 
-// Put returns nil once the networks are protected. Networks that were protected before and are not named are not protected
-// any more. It is called again and again while there are containers.
+// hasIPv6 reports whether any interface of this machine may have IPv6 addresses.
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/net/if_inet6")
+	return err == nil
+}
+
+// Put returns nil once the networks are protected. Networks that are not in the list are not protected any
+// more. Call it again and again while there are containers.
 func (n *Networks) Put(ctx context.Context, networks []Network) error {
 	inside, err := n.inside(netip.Addr{})
 	if err != nil {
 		return err
 	}
-	n.from.Lock()
-	defer n.from.Unlock()
-	if want := n.rules(n.from.chain, inside, networks); n.fresh(want) {
-		return n.keep(ctx, want)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err = n.protect(ctx, n.chain, inside, networks)
+	if n.hasIPv6() {
+		err = errors.Join(err, n.protect(ctx, n.six, inside, networks))
 	}
-	lines, err := n.list(ctx)
+	return err
+}
+
+func (n *Networks) protect(ctx context.Context, c *chain, inside []string, networks []Network) error {
+	if want := c.around(n.from[c], inside, networks); c.fresh(want) {
+		return c.keep(ctx, want)
+	}
+	lines, err := c.list(ctx)
 	if err != nil {
 		return err
 	}
-	n.from.chain = "FORWARD"
+	n.from[c] = "FORWARD"
 	if slices.Contains(lines, "-N DOCKER-USER") {
-		n.from.chain = "DOCKER-USER"
+		n.from[c] = "DOCKER-USER"
 	}
-	return n.keep(ctx, n.rules(n.from.chain, inside, networks))
+	return c.keep(ctx, c.around(n.from[c], inside, networks))
 }
 
-func (n *Networks) rules(from string, inside []string, networks []Network) (r rules) {
+// Remove removes the rules; see Fence.Remove.
+func (n *Networks) Remove(ctx context.Context) error {
+	err := n.chain.Remove(ctx)
+	if n.hasIPv6() {
+		err = errors.Join(err, n.six.Remove(ctx))
+	}
+	return err
+}
+
+// around returns the rules around networks, in the format of iptables-save.
+func (c *chain) around(from string, inside []string, networks []Network) (r rules) {
+	services, refusal := metadata, "REJECT --reject-with icmp-port-unreachable"
+	if c.program == "ip6tables" {
+		services, refusal = metadata6, "REJECT --reject-with icmp6-port-unreachable"
+	}
 	networks = slices.Clone(networks)
 	slices.SortFunc(networks, func(a, b Network) int { return cmp.Compare(a.Bridge, b.Bridge) })
 	var input []string
 	for _, network := range networks {
-		call := " " + n.named() + " -j " + n.name
+		call := " " + c.named() + " -j " + c.name
 		r.calls = append(r.calls, "-A "+from+" -o "+network.Bridge+call)
-		if network.BlockMetadata {
-			match := " -d " + Metadata + " -i " + network.Bridge + " -p tcp -m tcp ! --dport 53"
+		if !network.BlockMetadata {
+			continue
+		}
+		for _, service := range services {
+			match := " -d " + service + " -i " + network.Bridge + " -p tcp -m tcp ! --dport 53"
 			r.calls = append(r.calls, "-A "+from+match+call)
-			input = append(input, "-A INPUT"+match+call) // the machine itself may have the address
+			input = append(input, "-A INPUT"+match+call) // this machine itself may have the address
 		}
 	}
 	r.calls = append(r.calls, input...)
-	r.body = append(r.body,
-		n.rule("-d "+Metadata, "REJECT --reject-with icmp-port-unreachable"),
-		n.rule("-m conntrack --ctstate RELATED,ESTABLISHED", "RETURN"))
-	// What was sent to a loopback address was rewritten on its way; no machine sends that but to harm.
-	r.body = append(r.body, n.rule("-m conntrack --ctorigdst 127.0.0.0/8", "DROP"))
+	for _, service := range services {
+		r.body = append(r.body, c.rule("-d "+service, refusal))
+	}
+	r.body = append(r.body, c.rule("-m conntrack --ctstate RELATED,ESTABLISHED", "RETURN"))
+	if c.program == "iptables" {
+		// What was sent to a loopback address has been rewritten by now. No machine sends that except to do
+		// harm.
+		r.body = append(r.body, c.rule("-m conntrack --ctorigdst 127.0.0.0/8", "DROP"))
+	}
 	for _, name := range append(inside, defaultBridge) {
-		r.body = append(r.body, n.rule("-i "+name, "RETURN"))
+		r.body = append(r.body, c.rule("-i "+name, "RETURN"))
 	}
 	for _, network := range networks {
 		if network.Published {
-			r.body = append(r.body, n.rule("-o "+network.Bridge+" -m conntrack --ctstate DNAT", "RETURN"))
+			r.body = append(r.body, c.rule("-o "+network.Bridge+" -m conntrack --ctstate DNAT", "RETURN"))
 		}
 	}
-	r.body = append(r.body, n.rule("", "DROP"))
+	r.body = append(r.body, c.rule("", "DROP"))
 	return r
 }

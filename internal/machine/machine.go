@@ -1,9 +1,10 @@
-// Package machine says what it takes to turn a fleet.Instance into something that runs. It is the seam between the controller that decides
-// that an instance should exist and the ways of making one: machine/local makes an agent process on this machine.
+// Package machine is the interface between the controller, which decides that an instance should exist, and the
+// drivers, which make instances: machine/local makes an agent process on this machine.
 //
-// A driver is level-triggered as everything is: Start means "this instance runs from now on", and calling it for an instance that runs
-// already, in this process's life or an earlier one, changes nothing. Calls for different instances may run at the same time; control/fleet
-// never makes two for one instance at once. A driver knows nothing of the store and never decides that an instance should end.
+// Drivers are level-triggered: Start means "this instance runs from now on". Calling it for an instance that
+// runs already, started by this process or an earlier one, changes nothing. Calls for different instances may
+// run at the same time; control/fleet never makes two calls for one instance at once. A driver does not know
+// the store and never decides that an instance should end.
 package machine
 
 import (
@@ -11,52 +12,90 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// Driver makes and ends instances.
+// Driver starts and ends instances.
 type Driver interface {
 	Addresses
 
-	// Start makes the instance run, or adopts it when it does. At its first start its user data runs and its output is kept. An error
-	// means that the instance could not be made; its text is shown to callers of the API.
+	// Start starts the instance, or takes over the running one. At the first start it runs the instance's user
+	// data and keeps its output. An error means that the instance could not be made; callers of the API see
+	// its text.
 	Start(ctx context.Context, in *fleet.Instance) error
 
-	// Stop ends the instance and every container it runs, and returns when they are gone; its disk stays. Stopping what does not run is no error.
+	// Stop ends the instance and its containers, and returns when they have ended. The disk stays. It is no
+	// error if the instance does not run.
 	Stop(ctx context.Context, id string) error
 
-	// Forget removes what Stop leaves: disk, logs, console output. Forgetting what is not there is no error.
+	// Forget removes what Stop leaves: disk, logs, console output. It is no error if there is nothing.
 	Forget(ctx context.Context, id string) error
 }
 
-// Reporter tells how the instances fare.
+// Reporter reports the state of instances.
 type Reporter interface {
-	// Next waits for the next report. Reports of one instance coalesce: only the last one is kept for a reader that is slow. After a start of the
-	// driver there is one report for each instance that Start was called for.
+	// Next waits for the next report. A slow reader gets only the latest report of an instance. After a start
+	// of the driver there is one report for each instance that Start was called for.
 	Next(ctx context.Context) (Report, error)
 }
 
-// Report is what became of an instance's machine.
+// Report is the state of an instance's machine.
 type Report struct {
 	ID     string
 	Status fleet.MachineStatus
 }
 
-// Addresses gives instances their private addresses.
+// Addresses assigns private addresses to instances.
 type Addresses interface {
-	// NextAddress returns an address that is not in taken, or false when there is none. An address that is not valid is that of an
-	// instance which learns its own when it starts. It is called within transactions and waits for nothing.
+	// NextAddress returns an address that is not in taken, or false if there is none. An invalid address means
+	// that the instance learns its own when it starts. It is called within transactions and must not wait.
 	NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool)
 }
 
-// Host is the machine, or the machines, that instances are made on.
+// Host is the machine, or machines, on which instances run.
 type Host interface {
 	Addresses
 
-	// Busy returns the ranges that a region's network must not overlap, because the machine has other networks there.
+	// Busy returns the ranges that a region's network must not overlap, because other networks of the machine
+	// use them.
 	Busy(region string) []netip.Prefix
 
-	// ConsoleOutput returns the last 64 KiB of what an instance printed while it booted, and when it was last written. Nothing is an
-	// empty answer and no error.
+	// ConsoleOutput returns the last 64 KiB of what an instance printed while it booted, and when that was
+	// last written. If there is nothing, it returns no error.
 	ConsoleOutput(id string) ([]byte, time.Time, error)
+}
+
+// Site is a kind of place where instances run: this machine, other machines, or none. The server knows no more
+// than this interface.
+type Site interface {
+	Driver
+	Reporter
+	Host
+
+	// Run lasts until ctx ends, and then ends the driver's goroutines. Instances go on running. Start fails
+	// afterwards.
+	Run(ctx context.Context) error
+
+	// Clean stops and forgets every instance for which keep returns false, and removes what instances share if
+	// none needs it. It calls dead once none of these instances runs, or never if that is not certain;
+	// removing may take longer. keep is called after the existing instances have been listed, and must not
+	// call the driver.
+	Clean(ctx context.Context, keep func(id string) bool, dead func()) error
+}
+
+// Caches serves cache clusters. Like a Driver it is level-triggered and does not know the store.
+type Caches interface {
+	// Serve makes progress towards a running cluster, or takes over a running one. It returns the cluster's
+	// node, or nil while it is starting. After an error it is to be called again later. Why a cluster is not
+	// served is in the node's Problem.
+	Serve(ctx context.Context, cl *cache.Cluster) (seen *cache.Node, err error)
+
+	// Remove ends a cluster and deletes its data. It returns false if that is not complete and Remove has to
+	// be called again. It is no error if there is nothing.
+	Remove(ctx context.Context, arn string) (gone bool, err error)
+
+	// Served returns the ARNs of the clusters that have processes or files, from this process or an earlier
+	// one.
+	Served() (arns []string, err error)
 }

@@ -1,9 +1,7 @@
-// Package awscall makes the agent's calls to AWS JSON services and signs what
-// goes over its websockets.
+// Package awscall makes the agent's calls to AWS JSON services and signs what is sent over its WebSockets.
 //
-// A Client is a value without state of its own and safe for concurrent use. It
-// makes one attempt: who calls decides what to try again, by [Retryable]. Errors
-// of the service are *fault.Error.
+// A Client has no state and is safe for concurrent use. It makes one attempt; the caller decides with
+// [Retryable] whether to try again. Errors of the service are *fault.Error.
 package awscall
 
 import (
@@ -23,7 +21,7 @@ import (
 
 // Signer signs for one service and region.
 type Signer struct {
-	Credentials func() sigv4.Credentials // asked for each signature, since they may be renewed
+	Credentials func() sigv4.Credentials // called for each signature, since credentials may be renewed
 	Region      string
 	Service     string // in the signature's scope: "ecs"
 }
@@ -33,8 +31,7 @@ func (s Signer) Sign(r *http.Request, payload []byte) {
 	sigv4.Sign(r, s.Credentials(), s.Region, s.Service, sigv4.HashPayload(payload), time.Now())
 }
 
-// SignFrame makes the header lines of a telemetry frame on the connection that
-// handshake opened.
+// SignFrame returns the header lines of a telemetry frame on the connection that handshake opened.
 func (s Signer) SignFrame(handshake *http.Request, payload []byte) http.Header {
 	return sigv4.SignFrame(handshake, s.Credentials(), s.Region, s.Service, payload, time.Now())
 }
@@ -49,13 +46,14 @@ type Client struct {
 	HTTP         *http.Client
 }
 
-// Call makes one attempt at an action. A nil out throws the answer away.
+// Call makes one attempt at an action. If out is nil, the answer is discarded.
 func (c *Client) Call(ctx context.Context, action string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.Endpoint, "/")+"/", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.Endpoint, "/")+"/",
+		bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
@@ -84,14 +82,14 @@ func (c *Client) Call(ctx context.Context, action string, in, out any) error {
 	return nil
 }
 
-// failure reads the error of an AWS JSON service.
+// failure returns the error in an answer of an AWS JSON service.
 func failure(resp *http.Response, body []byte) error {
 	var e struct {
 		Type     string `json:"__type"`
 		Message  string `json:"message"`
 		Message2 string `json:"Message"`
 	}
-	_ = json.Unmarshal(body, &e) // what is not JSON is told by its status alone
+	_ = json.Unmarshal(body, &e) // an answer that is not JSON has only its status
 	code := e.Type
 	if i := strings.LastIndexByte(code, '#'); i >= 0 {
 		code = code[i+1:]
@@ -108,7 +106,7 @@ func failure(resp *http.Response, body []byte) error {
 	return fault.New(code, "%s", e.Message).WithStatus(resp.StatusCode)
 }
 
-// Code is the AWS code of err, "" if it is not an answer of the service.
+// Code returns the AWS code of err, or "" if it is not an answer of the service.
 func Code(err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f.Code
@@ -116,12 +114,12 @@ func Code(err error) string {
 	return ""
 }
 
-// Retryable reports whether err may go away by itself: no answer at all, an
-// answer 5xx, or being asked to slow down.
+// Retryable reports whether another attempt may succeed: after no answer, an answer 5xx, or throttling.
 func Retryable(err error) bool {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		return true
 	}
-	return f.Status >= 500 || f.Code == "ThrottlingException" || f.Code == "ServerException" || f.Code == "LimitExceededException"
+	return f.Status >= 500 || f.Code == "ThrottlingException" || f.Code == "ServerException" ||
+		f.Code == "LimitExceededException"
 }

@@ -143,7 +143,8 @@ func TestEveryLineArrivesOnce(t *testing.T) {
 
 func shipped(t *testing.T, seed uint64) {
 	const lines = 3000
-	r, faults := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 3)) // of the test; of the cloud, under its mutex
+	// of the test; of the cloud, under its mutex
+	r, faults := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 3))
 	rt := fake.New()
 	t.Cleanup(rt.Close)
 	rt.Load("talk:1", talk(lines, rand.New(rand.NewPCG(seed, 2))))
@@ -154,7 +155,7 @@ func shipped(t *testing.T, seed uint64) {
 	if err := rt.Start(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	store, err := checkpoint.Open(t.TempDir())
+	store, err := checkpoint.Open(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +213,8 @@ func shipped(t *testing.T, seed uint64) {
 }
 
 func TestMultilinePattern(t *testing.T) {
-	where, err := targetOf("arn:x/task", "us-east-1", boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-multiline-pattern": "^BEGIN"}))
+	where, err := targetOf("arn:x/task", "us-east-1",
+		boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-multiline-pattern": "^BEGIN"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,16 +235,21 @@ func TestDatetimeFormat(t *testing.T) {
 		format        string
 		begins, other []string
 	}{
-		{"%Y-%m-%d %H:%M:%S", []string{"2026-11-23 10:14:08 up", "[INFO] 2026-01-02 23:59:60"}, []string{"2026-11-23", "2026-13-23 10:14:08", "\tat main"}},
-		{`\[%b %d, %Y %I:%M:%S %p\]`, []string{"[Nov 23, 2026 10:14:08 AM] x"}, []string{"Nov 23, 2026 10:14:08 AM", "[Nov 23, 2026 13:14:08 PM]"}},
-		{"%d/%b/%Y:%H:%M:%S %z", []string{`127.0.0.1 - - [23/Nov/2026:10:14:08 +0100] "GET /"`}, []string{"23/Nov/2026:10:14:08"}},
+		{"%Y-%m-%d %H:%M:%S", []string{"2026-11-23 10:14:08 up", "[INFO] 2026-01-02 23:59:60"},
+			[]string{"2026-11-23", "2026-13-23 10:14:08", "\tat main"}},
+		{`\[%b %d, %Y %I:%M:%S %p\]`, []string{"[Nov 23, 2026 10:14:08 AM] x"},
+			[]string{"Nov 23, 2026 10:14:08 AM", "[Nov 23, 2026 13:14:08 PM]"}},
+		{"%d/%b/%Y:%H:%M:%S %z", []string{`127.0.0.1 - - [23/Nov/2026:10:14:08 +0100] "GET /"`},
+			[]string{"23/Nov/2026:10:14:08"}},
 		{"%H:%M:%S.%L", []string{"10:14:08.123"}, []string{"10:14:08"}},
 		{"%H:%M:%S%L", []string{"10:14:08.123"}, []string{"10:14:08.12"}},
 		{"%S.%f", []string{"08.123456"}, []string{"08.123"}},
-		{"%A %B %j %w %y %Z 100%%", []string{"Monday November 327 1 26 CET 100%"}, []string{"Monday November 367 1 26 CET 100%"}},
+		{"%A %B %j %w %y %Z 100%%", []string{"Monday November 327 1 26 CET 100%"},
+			[]string{"Monday November 367 1 26 CET 100%"}},
 		{"%a", []string{"on Mon 3"}, []string{"mon"}},
 	} {
-		where, err := targetOf("arn:x/task", "us-east-1", boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-datetime-format": c.format}))
+		where, err := targetOf("arn:x/task", "us-east-1",
+			boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-datetime-format": c.format}))
 		if err != nil {
 			t.Errorf("%s: %v", c.format, err)
 			continue
@@ -280,7 +287,8 @@ func TestTargets(t *testing.T) {
 		{map[string]string{"awslogs-group": "g", "awslogs-multiline-pattern": "("}, "", true},
 	} {
 		got, err := targetOf("arn:aws:ecs:us-east-1:1:task/agt/0123", "eu-west-1", boxOf("id", c.options))
-		if c.fails != errors.Is(err, engine.ErrLogs) || !c.fails && (got.Stream != c.stream || got.Region != "eu-west-1") {
+		if c.fails != errors.Is(err, engine.ErrLogs) ||
+			!c.fails && (got.Stream != c.stream || got.Region != "eu-west-1") {
 			t.Errorf("%v: %+v, %v", c.options, got, err)
 		}
 	}
@@ -290,11 +298,13 @@ func TestPrepareMakesTheStream(t *testing.T) {
 	c := &cloud{}
 	s := New("us-east-1", func(string) API { return c }, nil, nil, slog.New(slog.DiscardHandler))
 	c.before = func(string) error { return fault.New("ResourceAlreadyExistsException", "it is there") }
-	if err := s.Prepare(t.Context(), "arn", boxOf("id", options)); err != nil || !slices.Equal(c.calls, []string{"CreateLogStream"}) {
+	if err := s.Prepare(t.Context(), "arn", boxOf("id", options)); err != nil ||
+		!slices.Equal(c.calls, []string{"CreateLogStream"}) {
 		t.Errorf("%v, %v", c.calls, err)
 	}
 	with := boxOf("id", map[string]string{"awslogs-group": "g", "awslogs-create-group": "true"})
-	if err := s.Prepare(t.Context(), "arn", with); err != nil || !slices.Equal(c.calls[1:], []string{"CreateLogGroup", "CreateLogStream"}) {
+	if err := s.Prepare(t.Context(), "arn", with); err != nil ||
+		!slices.Equal(c.calls[1:], []string{"CreateLogGroup", "CreateLogStream"}) {
 		t.Errorf("%v, %v", c.calls, err)
 	}
 	c.before = func(string) error {

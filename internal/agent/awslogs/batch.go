@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Bounds of one PutLogEvents, in CloudWatch Logs' own counting.
+// Limits of one PutLogEvents, as CloudWatch Logs counts.
 const (
 	maxEvents    = 10_000
 	maxBytes     = 1 << 20
@@ -26,36 +26,36 @@ type event struct {
 	Message   string `json:"message"`
 }
 
-// batch gathers what a container wrote into events. The two streams of a container are gathered
-// apart, so that a line of one never gets into a line of the other.
+// batch collects a container's output as events. The two streams of a container are collected separately, so
+// that lines of one never get into lines of the other.
 type batch struct {
 	target target
 
-	lines  [streams]line // what may go on, by stream
-	behind places        // up to where the log is in lines, in the batch or in those before it
+	lines  [streams]line // unfinished lines, by stream
+	behind places        // everything before these places is in lines, in the batch or in earlier batches
 	events []placed
 	bytes  int
-	closed int // lines that the batch holds, empty ones included
+	closed int // how many lines the batch has, including empty ones
 }
 
-// placed is an event with the place of its first byte, which orders events of one millisecond.
+// placed is an event with the place of its first byte, which orders events of the same millisecond.
 type placed struct {
 	event
 	from place
 }
 
-// line is an event that may go on: a part of a line, or lines of one event. Its text is valid UTF-8
-// of at most maxEvent bytes.
+// line is an unfinished event: a part of a line, or several lines of one event. Its text is valid UTF-8 of at
+// most maxEvent bytes.
 type line struct {
 	text  []byte
 	from  place // of the first byte
 	at    time.Time
 	whole bool // text ends with a line feed
 
-	rest []raw // the beginning of a character whose end has not been read yet
+	rest []raw // the start of a character whose end has not been read yet
 }
 
-// raw is a byte of a character that is not complete.
+// raw is a byte of an incomplete character.
 type raw struct {
 	value byte
 	from  place
@@ -64,7 +64,7 @@ type raw struct {
 
 func (l *line) empty() bool { return len(l.text) == 0 && len(l.rest) == 0 }
 
-// start is the place of the first byte that is not in an event yet.
+// start returns the place of the first byte that is not in an event yet.
 func (l *line) start() place {
 	if len(l.text) == 0 {
 		return l.rest[0].from
@@ -72,13 +72,13 @@ func (l *line) start() place {
 	return l.from
 }
 
-// add takes entry number n in, but for its first offset bytes. It reports false, and has not taken
-// it, when the batch is full.
+// add adds entry number n without its first offset bytes. It returns false, and adds nothing, if the batch is
+// full.
 func (b *batch) add(n int64, offset int, e runtime.LogEntry) bool {
 	text := e.Text[offset:]
 	for s := range b.lines {
 		if l := &b.lines[s]; len(l.text) > 0 && e.At.Sub(l.at) >= maxBatchSpan/2 {
-			b.close(s) // or it would be too old for the others of its batch
+			b.close(s) // otherwise it would be too old for its batch
 		}
 	}
 	if b.closed > 0 && b.full(text, e.At) {
@@ -102,7 +102,7 @@ func (b *batch) startsEvent(text []byte) bool {
 	return b.target.Begins == nil || b.target.Begins.Match(bytes.TrimSuffix(text, []byte("\n")))
 }
 
-// full reports whether the events of the batch must be sent before text is added.
+// full reports whether the events of the batch must be sent before text can be added.
 func (b *batch) full(text []byte, at time.Time) bool {
 	size, events := b.bytes+grown(text)+2*eventBytes, len(b.events)+2+grown(text)/maxEvent
 	for s := range b.lines {
@@ -112,7 +112,7 @@ func (b *batch) full(text []byte, at time.Time) bool {
 	return size > maxBytes || events > maxEvents || b.spans(at)
 }
 
-// grown is how long text is at most once it is valid UTF-8.
+// grown is the greatest length of text as valid UTF-8.
 func grown(text []byte) int {
 	if utf8.Valid(text) {
 		return len(text)
@@ -120,16 +120,16 @@ func grown(text []byte) int {
 	return len(text) * len(replacement)
 }
 
-// spans reports whether an entry is too far from the batch's first.
+// spans reports whether the time of an entry is too far from that of the batch's first.
 func (b *batch) spans(at time.Time) bool {
 	return len(b.events) > 0 && at.Sub(time.UnixMilli(b.events[0].Timestamp)) >= maxBatchSpan
 }
 
-// replacement stands for a byte that is no part of a character, as in Docker.
+// replacement replaces a byte that is not part of a character, as in Docker.
 const replacement = "\uFFFD"
 
-// write appends text to the line of stream s and makes an event of the line whenever it is full.
-// Characters are never cut, neither here nor where the engine has cut the line.
+// write appends text to the line of stream s, and makes an event whenever the line is full. It never splits a
+// character, not even where the engine has split a line.
 func (b *batch) write(s int, text []byte, at time.Time, placeOf func(i int) place) {
 	l := &b.lines[s]
 	if len(l.rest) == 0 && len(l.text)+len(text) <= maxEvent && utf8.Valid(text) {
@@ -170,8 +170,8 @@ func (b *batch) write(s int, text []byte, at time.Time, placeOf func(i int) plac
 	}
 }
 
-// valid returns the length of the longest valid beginning of text with at most limit bytes, and how
-// long what stands for the first character is.
+// valid returns the length of the longest valid prefix of text with at most limit bytes, and the length of the
+// first character or its replacement.
 func valid(text []byte, limit int) (n, first int) {
 	for n < len(text) {
 		r, size := utf8.DecodeRune(text[n:])
@@ -193,12 +193,12 @@ func (l *line) append(text []byte, from place, at time.Time) {
 	l.text = append(l.text, text...)
 }
 
-// close makes an event of what has been gathered of stream s.
+// close makes an event of the unfinished line of stream s.
 func (b *batch) close(s int) {
 	l := &b.lines[s]
 	rest := l.rest
 	l.rest = nil
-	for _, r := range rest { // the character was never completed
+	for _, r := range rest { // the character is incomplete
 		if len(l.text)+len(replacement) > maxEvent {
 			b.emit(l)
 		}
@@ -210,7 +210,7 @@ func (b *batch) close(s int) {
 	l.whole = false
 }
 
-// passed notes that the first n entries of the log have been added or need not be.
+// passed notes that the first n entries of the log have been added or can be skipped.
 func (b *batch) passed(n int64) {
 	for s := range b.behind {
 		if b.behind[s].Entry < n {
@@ -226,8 +226,8 @@ func (b *batch) closeAll() {
 	}
 }
 
-// emit makes an event of the line without its last line feed. The line's text begins anew. Empty
-// lines are no events: CloudWatch Logs refuses them.
+// emit makes an event of the line without its last line feed, and empties the line. It skips empty lines, which
+// CloudWatch Logs refuses.
 func (b *batch) emit(l *line) {
 	message := strings.TrimSuffix(string(l.text), "\n")
 	b.closed++
@@ -239,7 +239,7 @@ func (b *batch) emit(l *line) {
 	b.bytes += len(message) + eventBytes
 }
 
-// ends are the places up to which the log is in the batch or in those before it.
+// ends returns the places before which everything is in the batch or in earlier batches.
 func (b *batch) ends() places {
 	ends := b.behind
 	for s := range b.lines {
@@ -250,14 +250,14 @@ func (b *batch) ends() places {
 	return ends
 }
 
-// ready reports whether there is anything to send or to write down.
+// ready reports whether there is anything to send or to record.
 func (b *batch) ready() bool { return b.closed > 0 }
 
-// reset begins the next batch; lines that may go on are kept.
+// reset starts the next batch. Unfinished lines are kept.
 func (b *batch) reset() { b.events, b.bytes, b.closed = nil, 0, 0 }
 
-// sorted returns the events in the order of their times, as the API wants them; two streams of one
-// container may cross by a little.
+// sorted returns the events in the order of their times, as the API requires. The two streams of a container
+// may be slightly out of order.
 func (b *batch) sorted() []event {
 	slices.SortStableFunc(b.events, func(x, y placed) int {
 		return cmp.Or(cmp.Compare(x.Timestamp, y.Timestamp), x.from.compare(y.from))

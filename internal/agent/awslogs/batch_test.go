@@ -128,7 +128,7 @@ func drawWritten(t *rapid.T) *written {
 // What was written arrives once, in order and whole, with each stream's lines apart, although agents
 // die between a request and its answer.
 func TestWhatWasWrittenComesBack(t *testing.T) {
-	store, err := checkpoint.Open(t.TempDir())
+	store, err := checkpoint.Open(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,10 +232,10 @@ func TestBatchBounds(t *testing.T) {
 	})
 }
 
-// An agent takes up what an older one wrote into the checkpoint.
+// An agent continues from a checkpoint of an older version.
 func TestPositionOfAnOlderAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, err := checkpoint.Open(t.TempDir())
+		store, err := checkpoint.Open(t.TempDir(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +246,8 @@ func TestPositionOfAnOlderAgent(t *testing.T) {
 			w.entries = append(w.entries, entriesOf(at.Add(time.Duration(i)*time.Second), false, text)...)
 		}
 		c.events = []event{{at.UnixMilli(), "a"}, {at.Add(time.Second).UnixMilli(), "b"}}
-		if err := store.Put(checkpoint.Logs, "id", map[string]any{"Anchor": at, "Count": 1, "Announced": 1}); err != nil {
+		if err := store.Put(checkpoint.Logs, "id",
+			map[string]any{"Anchor": at, "Count": 1, "Announced": 1}); err != nil {
 			t.Fatal(err)
 		}
 		s := New("us-east-1", func(string) API { return c }, w, store, slog.New(slog.DiscardHandler))

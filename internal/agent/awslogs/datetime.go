@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// directives are what awslogs-datetime-format may say of a date, and what it looks
-// like in a log. Docker counts the point before milliseconds to them; people write
-// formats both ways.
+// directives are the directives of awslogs-datetime-format with what they match. Docker includes the point
+// before milliseconds; people write formats with and without it.
 var directives = map[byte]string{
 	'a': `(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)`,
 	'A': `(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)`,
@@ -32,8 +31,8 @@ var directives = map[byte]string{
 	'%': `%`,
 }
 
-// datetimePattern matches lines with a date of the format in them. As in Docker,
-// what stands between the directives is a regular expression: \[%d/%b/%Y\].
+// datetimePattern returns a pattern for lines that contain a date of the format. As in Docker, the text between
+// directives is a regular expression: \[%d/%b/%Y\].
 func datetimePattern(format string) (*regexp.Regexp, error) {
 	var pattern strings.Builder
 	for i := 0; i < len(format); i++ {
@@ -47,7 +46,7 @@ func datetimePattern(format string) (*regexp.Regexp, error) {
 		}
 		looks, ok := directives[format[i]]
 		if !ok {
-			return nil, fmt.Errorf("%%%c in %q is no part of a date", format[i], format)
+			return nil, fmt.Errorf("%%%c in %q is not a directive of a date", format[i], format)
 		}
 		pattern.WriteString(looks)
 	}

@@ -7,20 +7,20 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// target is where a container's output goes.
+// target is where a container's output is sent.
 type target struct {
 	Group       string
 	Stream      string
 	Region      string
 	CreateGroup bool
-	// Begins matches the first line of an event, nil if every line is one.
+	// Begins matches the first line of an event; nil means that every line is an event.
 	Begins *regexp.Regexp
 }
 
-// targetOf reads the options of the awslogs driver. Those that change what would be
-// shipped and that we do not have are refused. mode and max-buffer-size say what is
-// to happen when Amazon is slower than a container: with us neither does the
-// container wait nor is anything dropped, since Docker's file is between them.
+// targetOf parses the options of the awslogs driver. It refuses options that would change the output and are
+// not supported. It ignores mode and max-buffer-size, which say what happens when CloudWatch Logs is slower
+// than a container: here the container never waits and nothing is dropped, because the output is in Docker's
+// file.
 func targetOf(taskARN, region string, b engine.Box) (target, error) {
 	options := b.AwslogsOptions()
 	t := target{

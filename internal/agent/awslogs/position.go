@@ -7,7 +7,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// streams is how many streams a container writes.
+// streams is the number of output streams of a container.
 const streams = 2
 
 func streamOf(e runtime.LogEntry) int {
@@ -17,9 +17,8 @@ func streamOf(e runtime.LogEntry) int {
 	return 0
 }
 
-// place is a place in a stream of a container's log: the stream's text in the entries before number
-// Entry is behind it, and so are the first Offset bytes of that entry. Entries of both streams are
-// counted.
+// place is a place in one stream of a container's log: before it are the stream's text in entries with numbers
+// below Entry, and the first Offset bytes of that entry. Entries of both streams are counted.
 type place struct {
 	Entry  int64
 	Offset int `json:",omitempty"`
@@ -29,25 +28,24 @@ func (p place) compare(q place) int {
 	return cmp.Or(cmp.Compare(p.Entry, q.Entry), cmp.Compare(p.Offset, q.Offset))
 }
 
-// places are one for each stream.
+// places has a place for each stream.
 type places [streams]place
 
-// position is how far a container's log has been shipped. Entries are numbered from the first one at
-// or after Anchor. The engine's log keeps its order, so that names a place in it exactly, whatever
-// the times of the entries.
+// position says how much of a container's log has been shipped. Entries are numbered from the first one at or
+// after Anchor. The engine keeps the order of the log, so a number identifies an entry, whatever its time.
 type position struct {
 	Anchor  time.Time
 	Shipped places
-	// Sending is where a batch ends that may have been sent; nil if there is none.
+	// Sending is the end of a batch that may have been sent; nil if there is none.
 	Sending *places `json:",omitempty"`
 
-	// Count and Announced are what agents before version 1.106 wrote: how many entries had been
-	// shipped, and how many after them were in a batch that may have been sent.
+	// Count and Announced are from agents before version 1.106: how many entries had been shipped, and how
+	// many after them were in a batch that may have been sent.
 	Count     int64 `json:",omitempty"`
 	Announced int64 `json:",omitempty"`
 }
 
-// upgraded returns a position in today's form.
+// upgraded converts a position of an earlier version.
 func (p position) upgraded() position {
 	both := func(n int64) places { return places{{Entry: n}, {Entry: n}} }
 	if p.Count > 0 {
@@ -61,8 +59,7 @@ func (p position) upgraded() position {
 	return p
 }
 
-// left returns the offset from which on the entry with the number n is behind the places, and
-// whether anything is.
+// left returns the offset of the part of entry number n that is after the places, and whether there is any.
 func (p places) left(n int64, e runtime.LogEntry) (offset int, any bool) {
 	at := p[streamOf(e)]
 	if n == at.Entry {
@@ -71,5 +68,5 @@ func (p places) left(n int64, e runtime.LogEntry) (offset int, any bool) {
 	return offset, n >= at.Entry && (offset < len(e.Text) || offset == 0)
 }
 
-// last is the number of the entry up to which both streams have been shipped.
+// last returns the number of the entry up to which both streams have been shipped.
 func (p places) last() int64 { return max(p[0].Entry, p[1].Entry) }

@@ -17,7 +17,7 @@ type API interface {
 	Call(ctx context.Context, action string, in, out any) error
 }
 
-// Tasks is the engine as a Shipper sees it.
+// Tasks is the task engine.
 type Tasks interface {
 	Tasks() []engine.Record
 	Changes() (<-chan struct{}, func())
@@ -35,13 +35,15 @@ type Shipper struct {
 	done map[string]bool
 }
 
-// New makes a Shipper; region is where logs go whose options name none.
-func New(region string, api func(region string) API, streams runtime.Streams, store *checkpoint.Store, log *slog.Logger) *Shipper {
+// New returns a Shipper. region is the default for logs.
+func New(
+	region string, api func(region string) API, streams runtime.Streams, store *checkpoint.Store, log *slog.Logger,
+) *Shipper {
 	return &Shipper{region: region, api: api, streams: streams, store: store, log: log, done: map[string]bool{}}
 }
 
-// Prepare makes the container's log stream, and its group if its options ask for
-// that. An error that matches engine.ErrLogs is final.
+// Prepare creates the container's log stream, and its group if the options say so. An error that matches
+// engine.ErrLogs is final.
 func (s *Shipper) Prepare(ctx context.Context, taskARN string, b engine.Box) error {
 	t, err := targetOf(taskARN, s.region, b)
 	if err != nil {
@@ -56,12 +58,13 @@ func (s *Shipper) Prepare(ctx context.Context, taskARN string, b engine.Box) err
 	}
 	err = api.Call(ctx, "CreateLogStream", map[string]string{"logGroupName": t.Group, "logStreamName": t.Stream}, nil)
 	if err != nil && awscall.Code(err) != "ResourceAlreadyExistsException" {
-		return final(fmt.Errorf("failed to create Cloudwatch log stream in group %s (awslogs-create-group is %t): %w", t.Group, t.CreateGroup, err))
+		return final(fmt.Errorf("failed to create Cloudwatch log stream in group %s "+
+			"(awslogs-create-group is %t): %w", t.Group, t.CreateGroup, err))
 	}
 	return nil
 }
 
-// final marks what trying again will not mend.
+// final marks errors for which another attempt does not help.
 func final(err error) error {
 	if awscall.Retryable(err) {
 		return err
@@ -69,7 +72,7 @@ func final(err error) error {
 	return fmt.Errorf("%w: %w", engine.ErrLogs, err)
 }
 
-// Done reports whether everything the container wrote has been shipped.
+// Done reports whether everything that the container wrote has been shipped.
 func (s *Shipper) Done(containerID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,12 +107,14 @@ func (s *Shipper) Run(ctx context.Context, tasks Tasks) error {
 }
 
 // follow starts the container's tail, or tells it that something has changed.
-func (s *Shipper) follow(ctx context.Context, tails *sync.WaitGroup, byID map[string]*tail, taskARN string, b engine.Box) {
+func (s *Shipper) follow(
+	ctx context.Context, tails *sync.WaitGroup, byID map[string]*tail, taskARN string, b engine.Box,
+) {
 	t := byID[b.RuntimeID]
 	switch {
 	case b.AwslogsOptions() == nil || b.Phase < engine.Running && b.FirstStart.IsZero():
 		if b.Phase == engine.Stopped {
-			s.finish(b.RuntimeID) // it never wrote anything
+			s.finish(b.RuntimeID) // it has written nothing
 		}
 		return
 	case t == nil:
@@ -128,11 +133,11 @@ func (s *Shipper) follow(ctx context.Context, tails *sync.WaitGroup, byID map[st
 	t.wake()
 }
 
-// forget drops what belonged to containers that are not here any more.
+// forget removes what belongs to removed containers.
 func (s *Shipper) forget(byID map[string]*tail, seen map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id := range s.done { // also of those that never had a tail
+	for id := range s.done { // including those without a tail
 		if !seen[id] {
 			delete(s.done, id)
 		}

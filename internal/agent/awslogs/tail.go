@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// linger is how long a line waits for others to share its request.
+	// linger is how long a line waits for others to be sent with it.
 	linger = 200 * time.Millisecond
-	// moveAfter entries, and moveAge, the anchor of a position moves on, so that a
-	// resumed tail need not skip much. Within moveAge nothing older is written.
+	// After moveAfter entries and moveAge, the anchor of a position moves forward, so that a resumed tail need
+	// not skip much. Nothing older is written within moveAge.
 	moveAfter = 1000
 	moveAge   = 10 * time.Second
 )
@@ -30,22 +30,22 @@ type tail struct {
 	id     string
 	target target
 	kick   chan struct{} // token: something about the container has changed
-	ended  chan struct{} // closed: it will write nothing more
+	ended  chan struct{} // closed when it writes nothing more
 	end    sync.Once
 
 	at      position
-	entries int64     // read from the anchor on
-	newest  time.Time // greatest time of an entry so far
-	next    anchor    // where the anchor will be once it moves
+	entries int64     // how many entries were read from the anchor on
+	newest  time.Time // the latest time of an entry
+	next    anchor    // the anchor after its next move
 }
 
-// anchor is an entry that is newer than all before it, and how many have been read since.
+// anchor is an entry that is newer than all before it, and how many entries were read since.
 type anchor struct {
 	at      time.Time
 	entries int64
 }
 
-// numbered is an entry with its number and the offset of its first byte that is not shipped yet.
+// numbered is an entry with its number and the offset of its first byte that is not shipped.
 type numbered struct {
 	runtime.LogEntry
 	number int64
@@ -74,17 +74,18 @@ func (t *tail) over() bool {
 	}
 }
 
-// run reads the log again and again: it ends with each run of the container.
+// run reads the log again and again, since reading ends with each run of the container.
 func (t *tail) run(ctx context.Context) {
 	if _, err := t.s.store.Get(checkpoint.Logs, t.id, &t.at); err != nil {
-		t.s.log.Error("a log's position cannot be read; it is shipped from its beginning", "container", t.id, "error", err)
+		t.s.log.Error("a log's position cannot be read; it is shipped from its beginning",
+			"container", t.id, "error", err)
 	}
 	t.at = t.at.upgraded()
 	const pause = time.Second
 	retry := time.NewTimer(pause)
 	defer retry.Stop()
 	for ctx.Err() == nil {
-		over := t.over() // asked before reading: what is read then is all there is
+		over := t.over() // asked before reading, so that everything is read
 		err := t.ship(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -104,7 +105,7 @@ func (t *tail) run(ctx context.Context) {
 	}
 }
 
-// ship reads the log from the position to its present end and sends what it reads.
+// ship reads the log from the position to its present end and sends it.
 func (t *tail) ship(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	entries := make(chan runtime.LogEntry)
@@ -122,7 +123,7 @@ func (t *tail) ship(ctx context.Context) error {
 	return <-failed
 }
 
-// read hands on the entries at or after the position's anchor.
+// read passes on the entries at or after the position's anchor.
 func (t *tail) read(ctx context.Context, entries chan<- runtime.LogEntry) error {
 	for e, err := range t.s.streams.Logs(ctx, t.id, t.at.Anchor, true) {
 		if err != nil {
@@ -137,7 +138,7 @@ func (t *tail) read(ctx context.Context, entries chan<- runtime.LogEntry) error 
 	return nil
 }
 
-// send gathers entries into batches and puts them.
+// send collects entries into batches and sends them.
 func (t *tail) send(ctx context.Context, entries <-chan runtime.LogEntry) error {
 	b := &batch{target: t.target, behind: t.at.Shipped}
 	late, err := t.settle(ctx, b, entries)
@@ -177,7 +178,7 @@ func (t *tail) send(ctx context.Context, entries <-chan runtime.LogEntry) error 
 	}
 }
 
-// add adds an entry to the batch, which is put first if it is full.
+// add adds an entry to the batch, after sending it if it is full.
 func (t *tail) add(ctx context.Context, b *batch, e numbered) error {
 	if b.add(e.number, e.offset, e.LogEntry) {
 		return nil
@@ -189,8 +190,8 @@ func (t *tail) add(ctx context.Context, b *batch, e numbered) error {
 	return nil
 }
 
-// settle makes an end of a batch that an agent before us announced: it is put unless the stream has
-// it. It returns what it has read beyond the batch.
+// settle completes a batch that an earlier agent announced: it is sent unless it is in the stream. It returns
+// the entries that it has read beyond the batch.
 func (t *tail) settle(ctx context.Context, b *batch, entries <-chan runtime.LogEntry) (late []numbered, err error) {
 	if t.at.Sending == nil {
 		return nil, nil
@@ -204,7 +205,7 @@ func (t *tail) settle(ctx context.Context, b *batch, entries <-chan runtime.LogE
 		select {
 		case e, open := <-entries:
 			if !open {
-				return late, nil // the log is shorter than it was: nothing to compare
+				return late, nil // the log is shorter than before: there is nothing to compare
 			}
 			n := t.count(e)
 			if offset, any := t.at.Shipped.left(n, e); any {
@@ -228,7 +229,7 @@ func (t *tail) settle(ctx context.Context, b *batch, entries <-chan runtime.LogE
 	return late, nil
 }
 
-// split adds what lies before the end to the batch and returns the rest.
+// split adds what comes before end to the batch and returns the rest.
 func split(b *batch, e numbered, end places) []numbered {
 	at := end[streamOf(e.LogEntry)]
 	switch {
@@ -259,9 +260,9 @@ func (t *tail) has(ctx context.Context, events []event) (bool, error) {
 	return slices.Equal(out.Events, events), err
 }
 
-// count returns the number of an entry that was read.
+// count returns the number of an entry.
 func (t *tail) count(e runtime.LogEntry) (number int64) {
-	// An anchor must be newer than all before it, or the count would be wrong.
+	// An anchor must be newer than all entries before it; otherwise the count would be wrong.
 	if t.next.at.IsZero() && e.At.After(t.newest) && t.entries >= t.at.Shipped.last() {
 		t.next.at = e.At
 	}
@@ -275,9 +276,9 @@ func (t *tail) count(e runtime.LogEntry) (number int64) {
 	return t.entries - 1
 }
 
-// flush announces the batch in the checkpoint and puts it, however often that
-// takes. That it is there is written down with the announcement of the next one: one
-// write to disk for a batch, and an agent that dies between finds it in the stream.
+// flush announces the batch in the checkpoint and sends it until that succeeds. That it was sent is recorded
+// with the announcement of the next batch: so a batch costs one write, and an agent that dies in between finds
+// it in the stream.
 func (t *tail) flush(ctx context.Context, b *batch) error {
 	if !b.ready() {
 		return nil
@@ -299,8 +300,8 @@ func (t *tail) flush(ctx context.Context, b *batch) error {
 // shipped moves the position behind the batch.
 func (t *tail) shipped(b *batch, ends places) {
 	t.at.Shipped, t.at.Sending = ends, nil
-	// The anchor may move only while no line is half taken in: its number of entries says what has
-	// been read, the position what has been shipped.
+	// The anchor moves only while there is no unfinished line: entries counts what was read, the position what
+	// was shipped.
 	all := place{Entry: t.entries}
 	if ends == (places{all, all}) && t.next.entries >= moveAfter && time.Since(t.next.at) > moveAge {
 		all.Entry = t.next.entries
@@ -311,7 +312,7 @@ func (t *tail) shipped(b *batch, ends places) {
 	b.reset()
 }
 
-// put sends events until they are taken or can never be.
+// put sends events until they are accepted or can never be.
 func (t *tail) put(ctx context.Context, events []event) error {
 	wait := acs.Backoff{First: 500 * time.Millisecond, Most: 30 * time.Second, Factor: 2, Jitter: 0.2}
 	in := map[string]any{"logGroupName": t.target.Group, "logStreamName": t.target.Stream, "logEvents": events}
@@ -323,11 +324,12 @@ func (t *tail) put(ctx context.Context, events []event) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case !awscall.Retryable(err):
-			// Somebody deleted the stream or group. Docker still has the output.
-			t.s.log.Error("log events are dropped", "group", t.target.Group, "stream", t.target.Stream, "events", len(events), "error", err)
+			// The stream or group was deleted. Docker still has the output.
+			t.s.log.Error("log events are dropped", "group", t.target.Group, "stream", t.target.Stream,
+				"events", len(events), "error", err)
 			return nil
 		}
-		t.s.log.Warn("log events are put again", "group", t.target.Group, "error", err)
+		t.s.log.Warn("log events could not be sent and are sent again", "group", t.target.Group, "error", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

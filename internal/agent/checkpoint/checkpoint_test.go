@@ -1,8 +1,18 @@
 package checkpoint_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
 
 	"github.com/berthhq/berth/internal/agent/checkpoint"
 )
@@ -42,17 +52,268 @@ func TestWhatWasPutIsThereAfterReopening(t *testing.T) {
 func TestOneAgentPerDirectory(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir)
-	if _, err := checkpoint.Open(dir); !errors.Is(err, checkpoint.ErrInUse) {
+	if _, err := checkpoint.Open(dir, slog.New(slog.DiscardHandler)); !errors.Is(err, checkpoint.ErrInUse) {
 		t.Errorf("a second agent: %v", err)
 	}
 }
 
-func open(t *testing.T, dir string) *checkpoint.Store {
+func open(t testing.TB, dir string) *checkpoint.Store {
 	t.Helper()
-	s, err := checkpoint.Open(dir)
+	s, _ := openTold(t, dir)
+	return s
+}
+
+// openTold also returns what the agent's log says.
+func openTold(t testing.TB, dir string) (*checkpoint.Store, string) {
+	t.Helper()
+	var told bytes.Buffer
+	s, err := checkpoint.Open(dir, slog.New(slog.NewTextHandler(&told, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return s
+	return s, told.String()
+}
+
+// everything is all that a store has, by bucket and key.
+func everything(t testing.TB, s *checkpoint.Store) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, bucket := range []string{checkpoint.Agent, checkpoint.Tasks, checkpoint.Logs, checkpoint.Images} {
+		err := s.Each(bucket, func(key string, decode func(any) error) error {
+			var v string
+			err := decode(&v)
+			all[bucket+"/"+key] = v
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// filled is a directory whose copies have a base and writes since then, and its content.
+func filled(t testing.TB) (dir string, want map[string]string) {
+	t.Helper()
+	dir = t.TempDir()
+	put := func(s *checkpoint.Store, bucket, key, v string) {
+		if err := s.Put(bucket, key, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := open(t, dir)
+	put(s, checkpoint.Agent, checkpoint.Name, "mi-1")
+	put(s, checkpoint.Tasks, "gone", "was here")
+	put(s, checkpoint.Tasks, "a", "first")
+	s.Close()
+	os.Remove(filepath.Join(dir, "checkpoint.2")) // so that both are written anew
+	s = open(t, dir)
+	if err := s.Delete(checkpoint.Tasks, "gone"); err != nil {
+		t.Fatal(err)
+	}
+	put(s, checkpoint.Tasks, "a", "second")
+	put(s, checkpoint.Tasks, "b", "line\nfeed")
+	put(s, checkpoint.Logs, "c", "position")
+	want = everything(t, s)
+	s.Close()
+	return dir, want
+}
+
+// copies are the two files, as paths.
+func copies(dir string) [2]string {
+	return [2]string{filepath.Join(dir, "checkpoint.1"), filepath.Join(dir, "checkpoint.2")}
+}
+
+func write(t testing.TB, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Each byte of either copy changed, each length it can be cut to, and its loss: nothing is lost, the log says so, and
+// the copies are whole again afterwards.
+func TestDamageOfOneCopyLosesNothing(t *testing.T) {
+	dir, want := filled(t)
+	whole, err := os.ReadFile(copies(dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string) {
+		t.Helper()
+		s, told := openTold(t, dir)
+		if got := everything(t, s); !maps.Equal(got, want) || !strings.Contains(told, "level=WARN") {
+			t.Fatalf("%s: %v, want %v; the log says %q", what, got, want, told)
+		}
+		s.Close()
+		s, told = openTold(t, dir)
+		if got := everything(t, s); !maps.Equal(got, want) || told != "" {
+			t.Fatalf("%s, opened again: %v, the log says %q", what, got, told)
+		}
+		s.Close()
+	}
+	for i := range 2 {
+		reset := func() {
+			for _, path := range copies(dir) {
+				write(t, path, whole)
+			}
+		}
+		for at := range whole {
+			reset()
+			harmed := bytes.Clone(whole)
+			harmed[at] ^= 1 << (at % 8)
+			write(t, copies(dir)[i], harmed)
+			check(fmt.Sprintf("copy %d, byte %d", i, at))
+			if at%7 != 0 {
+				continue
+			}
+			reset()
+			write(t, copies(dir)[i], whole[:at])
+			check(fmt.Sprintf("copy %d cut to %d bytes", i, at))
+		}
+		reset()
+		if err := os.Remove(copies(dir)[i]); err != nil {
+			t.Fatal(err)
+		}
+		check(fmt.Sprintf("copy %d removed", i))
+	}
+}
+
+// Regions of both copies damaged: either nothing is lost, or the copies are set aside, the log says so in an error,
+// and the name alone is kept. What was there is never taken for something else.
+func TestDamageOfBothCopies(t *testing.T) {
+	dir, want := filled(t)
+	whole, err := os.ReadFile(copies(dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, anew := 0, 0
+	rapid.Check(t, func(r *rapid.T) {
+		for _, path := range copies(dir) {
+			harmed := bytes.Clone(whole)
+			from := rapid.IntRange(0, len(whole)).Draw(r, "from")
+			to := rapid.IntRange(from, len(whole)).Draw(r, "to")
+			copy(harmed[from:to], rapid.SliceOfN(rapid.Byte(), to-from, to-from).Draw(r, "bytes"))
+			write(t, path, harmed)
+			os.Remove(path + ".damaged")
+		}
+		s, told := openTold(t, dir)
+		got := everything(t, s)
+		s.Close()
+		name := got["agent/name"]
+		switch {
+		case maps.Equal(got, want):
+			kept++
+		case !strings.Contains(told, "level=ERROR") || len(got) > 1 || name != "" && name != "mi-1":
+			// The end of both may be gone, which looks like writes that never came.
+			prefix := len(got) < len(want) || got["tasks/a"] == "first"
+			if !prefix || strings.Contains(told, "level=ERROR") {
+				r.Fatalf("%v, want %v; the log says %q", got, want, told)
+			}
+		default:
+			anew++
+			for _, path := range copies(dir) {
+				if _, err := os.Stat(path + ".damaged"); err != nil {
+					r.Fatal(err)
+				}
+			}
+		}
+	})
+	if kept == 0 || anew == 0 {
+		t.Errorf("%d times all was kept, %d times begun anew: the test does not cover both", kept, anew)
+	}
+	for _, path := range copies(dir) {
+		write(t, path, nil)
+	}
+	s, told := openTold(t, dir)
+	if got := everything(t, s); len(got) != 0 || !strings.Contains(told, "level=ERROR") {
+		t.Errorf("both empty: %v %q", got, told)
+	}
+}
+
+// The files stay bounded by what they hold, whatever was written.
+func TestFilesStaySmall(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	long := strings.Repeat("x", 20_000)
+	for i := range 100 {
+		if err := s.Put(checkpoint.Tasks, "a", long+fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := everything(t, s)
+	s.Close()
+	for _, path := range copies(dir) {
+		if info, err := os.Stat(path); err != nil || info.Size() > 400_000 {
+			t.Errorf("%v %v", info.Size(), err)
+		}
+	}
+	if got := everything(t, open(t, dir)); !maps.Equal(got, want) {
+		t.Error("reopened, it has something else")
+	}
+}
+
+// The checkpoint of an earlier version is taken over; a damaged or shortened one never ends the agent.
+func TestCheckpointOfAnEarlierVersion(t *testing.T) {
+	old := filepath.Join(t.TempDir(), "agent.db")
+	db, err := bbolt.Open(old, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, bucket := range []string{checkpoint.Agent, checkpoint.Tasks, checkpoint.Logs, checkpoint.Images} {
+			b, err := tx.CreateBucket([]byte(bucket))
+			for i := range 50 {
+				err = errors.Join(err,
+					b.Put(fmt.Appendf(nil, "key %d", i), fmt.Appendf(nil, `"value of %s %d"`, bucket, i)))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := func(content []byte) (map[string]string, string) {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "agent.db"), content)
+		s, told := openTold(t, dir)
+		defer s.Close()
+		if _, err := os.Stat(filepath.Join(dir, "agent.db")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("agent.db is still there: %v", err)
+		}
+		return everything(t, s), told
+	}
+	if got, told := taken(whole); len(got) != 200 || got["tasks/key 7"] != "value of tasks 7" || told != "" {
+		t.Errorf("%d values, %q, the log says %q", len(got), got["tasks/key 7"], told)
+	}
+	aside := 0
+	for at := 0; at < len(whole); at += 512 {
+		for _, harm := range []string{"cut", "zeros", "ones"} {
+			harmed := bytes.Clone(whole)
+			region := harmed[at:min(at+512, len(whole))]
+			switch harm {
+			case "cut":
+				harmed = harmed[:at]
+			case "zeros":
+				clear(region)
+			case "ones":
+				copy(region, bytes.Repeat([]byte{0xff}, len(region)))
+			}
+			if _, told := taken(harmed); strings.Contains(told, "level=ERROR") {
+				aside++
+			}
+		}
+	}
+	if aside == 0 {
+		t.Error("no damage was noticed")
+	}
+	t.Logf("%d times set aside", aside)
 }

@@ -12,14 +12,13 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Limits of a task as a whole are a control group above those of its containers:
-// /ecs/<task id>, as with Amazon's agent. Machines where systemd owns the tree or
-// where the agent may not write there have no limits of the whole; then the
-// task's limits bound each container by itself at least.
+// Limits of a task as a whole are set on a control group above those of its containers: /ecs/<task id>, as with
+// Amazon's agent. On machines where systemd owns the tree, or where the agent may not write to it, they cannot
+// be enforced; then each container at least gets the task's limits.
 
 const cpuPeriod = 100_000 // microseconds
 
-// cgroupParent is the group of the task's containers, "" if it has no limits.
+// cgroupParent returns the group of the task's containers, "" if the task has no limits.
 func (e *Engine) cgroupParent(r *Record) string {
 	if !limited(r) || !e.cgroups() {
 		return ""
@@ -35,13 +34,14 @@ func (e *Engine) cgroups() bool {
 	return e.cfg.CgroupRoot != "" && !e.cgroupsDenied && e.status.cgroups.CgroupDriver == "cgroupfs"
 }
 
-// limit makes the task's control group.
+// limit creates the task's control group.
 func (e *Engine) limit(r *Record) error {
 	if !limited(r) {
 		return nil
 	}
 	if !e.cgroups() {
-		e.log.Warn("limits of the task as a whole are not enforced: its control group cannot be made here", "task", r.Task.ARN)
+		e.log.Warn("limits of the task as a whole are not enforced: its control group cannot be made here",
+			"task", r.Task.ARN)
 		return nil
 	}
 	e.mu.Lock()
@@ -49,7 +49,8 @@ func (e *Engine) limit(r *Record) error {
 	e.mu.Unlock()
 	err := writeLimits(e.cfg.CgroupRoot, limits(engine, r))
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // without root
-		e.log.Warn("limits of tasks as a whole are not enforced: their control groups may not be written", "task", r.Task.ARN, "error", err)
+		e.log.Warn("limits of tasks as a whole are not enforced: their control groups may not be written",
+			"task", r.Task.ARN, "error", err)
 		e.mu.Lock()
 		e.cgroupsDenied = true
 		e.mu.Unlock()
@@ -71,7 +72,7 @@ func writeLimits(root string, values map[string]string) error {
 	return nil
 }
 
-// limitAlone gives a container the limits of its task.
+// limitAlone sets the limits of the task on a container.
 func limitAlone(r *Record, s *runtime.Spec) {
 	s.CPULimit = r.Task.CPU
 	if s.MemoryBytes == 0 {
@@ -79,7 +80,7 @@ func limitAlone(r *Record, s *runtime.Spec) {
 	}
 }
 
-// limits are the files of the group and what belongs into them (ecs-agent.md 5.1).
+// limits returns the files of the group and their content (ecs-agent.md 5.1).
 func limits(engine runtime.Engine, r *Record) map[string]string {
 	group := filepath.Join("ecs", TaskID(r.Task.ARN))
 	quota := strconv.Itoa(int(r.Task.CPU*cpuPeriod + 0.5))
@@ -111,8 +112,8 @@ func (e *Engine) unlimit(r *Record) error {
 	return RemoveGroup(e.cfg.CgroupRoot, r.Task.ARN)
 }
 
-// RemoveGroup removes a task's control group, which Docker has made in every
-// hierarchy below root; there may be none. The task's containers must be gone.
+// RemoveGroup removes a task's control group, which Docker has created in every hierarchy below root. It is no
+// error if there is none. The task's containers must have been removed.
 func RemoveGroup(root, taskARN string) error {
 	id := TaskID(taskARN)
 	groups, err := filepath.Glob(filepath.Join(root, "*", "ecs", id))

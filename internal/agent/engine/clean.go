@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/checkpoint"
 )
 
-// free gives back what only a live task needs; the task's mutex is held. The
-// others are woken from a goroutine of their own because each has a mutex too.
+// free releases what only a running task needs; the task's mutex is held. The other tasks are woken from
+// another goroutine, because each has a mutex of its own.
 func (e *Engine) free(r *Record) {
 	for i := range r.Containers {
 		e.ports.release(r.Containers[i].Ports)
@@ -26,9 +26,8 @@ func (e *Engine) free(r *Record) {
 	})
 }
 
-// cleanLocked forgets a stopped task once its time has come: everybody knows of
-// its end, its output is shipped, and it has been kept for as long as configured, or there are too
-// many stopped tasks and this is one of the oldest.
+// cleanLocked forgets a stopped task when its end is reported, its output is shipped, and it has been kept for
+// as long as configured, or there are too many stopped tasks and it is one of the oldest.
 func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) {
 	const again = time.Second
 	due := t.rec.StoppedAt.Add(t.e.cfg.CleanupWait)
@@ -40,7 +39,7 @@ func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) 
 	case len(t.inflight) > 0:
 		return now.Add(again)
 	}
-	if report, _ := nextReport(&t.rec); report != nil {
+	if report, _ := nextReport(&t.rec, time.Now()); report != nil {
 		return now.Add(again)
 	}
 	for _, b := range t.rec.Containers {
@@ -63,9 +62,9 @@ func (t *task) cleanLocked(ctx context.Context, now time.Time) (wake time.Time) 
 	return time.Time{}
 }
 
-// forget removes everything the task left at the runtime, and its record.
+// forget removes everything of the task from the runtime, and then its record.
 func (e *Engine) forget(ctx context.Context, r *Record) error {
-	// Asked for by label: one may have been created that the record never heard of.
+	// By label, since there may be a container that was created but not recorded.
 	containers, err := e.rt.List(ctx, LabelTask, r.Task.ARN)
 	if err != nil {
 		return err

@@ -17,24 +17,23 @@ import (
 	"github.com/berthhq/berth/internal/fence"
 )
 
-// Config is what an Engine is told about its machine. Durations of 0 are not
-// replaced by defaults: the agent's settings have them.
+// Config configures an Engine. Durations of 0 are not replaced by defaults; the agent's settings have those.
 type Config struct {
 	Cluster  string // as configured, a name or an ARN
 	Region   string
 	Instance string // name of this agent on its machine, in labels
-	Zone     string // of the machine; its network carries awsvpc tasks
+	Zone     string // of the machine; awsvpc tasks are in its network
 
-	NetworkPrefix string     // begins the names of docker networks
-	Server        string     // whose agent this is, in labels of networks; "" when servers do not share the machine
-	BindAddress   netip.Addr // host ports are published here; not valid: everywhere
+	NetworkPrefix string     // begins the names of Docker networks
+	Server        string     // labels networks; "" when servers do not share the machine
+	BindAddress   netip.Addr // host ports are published here; invalid means on all addresses
 	PortFirst     int        // dynamic host ports
 	PortLast      int
-	Resources     Resources // of the machine; the ports are those taken from the start
+	Resources     Resources // of the machine; its ports are taken from the start
 	CgroupRoot    string    // "/sys/fs/cgroup"; "" makes no task cgroups
 
-	// What is kept from containers and their networks. PublishesBeyond says that other machines are
-	// to reach published ports; BlockIMDS that tasks do not reach the cloud's metadata service.
+	// Restrictions for containers and their networks. PublishesBeyond allows other machines to reach published
+	// ports; BlockIMDS keeps tasks from the cloud's metadata service.
 	PublishesBeyond bool
 	BlockIMDS       bool
 	BlockIMDSAwsvpc bool
@@ -47,54 +46,52 @@ type Config struct {
 	CleanupWait   time.Duration
 	MaxStopped    int // stopped tasks that are kept for CleanupWait
 
-	// Images that were pulled here and that no task uses any more are removed every ImageInterval (0: never), the least recently used first,
-	// ImagesPerCycle at a time, once they are older than ImageMinimumAge.
+	// Unused images that were pulled here are removed every ImageInterval (0: never), the least recently used
+	// first, ImagesPerCycle at a time, once they are older than ImageMinimumAge.
 	ImageInterval   time.Duration
 	ImageMinimumAge time.Duration
 	ImagesPerCycle  int
 
-	// NewID makes unguessable ids.
+	// NewID returns an unguessable id.
 	NewID func() string
 }
 
-// Control is where reports go. SubmitTaskStateChange makes one attempt; an error
-// that matches ErrDropped is final.
+// Control receives reports. SubmitTaskStateChange makes one attempt; an error that matches ErrDropped is final.
 type Control interface {
 	SubmitTaskStateChange(ctx context.Context, r Report) error
 }
 
-// ErrDropped means that the control plane wants to hear no more of a report.
+// ErrDropped means that the control plane will never accept a report.
 var ErrDropped = errors.New("the control plane refuses the report for good")
 
-// Registries says how an image is pulled: by which name, and with what login.
+// Registries returns the name and the login with which an image is pulled.
 type Registries interface {
 	Resolve(ctx context.Context, image string, auth *acs.RegistryAuth) (ref string, login *runtime.Auth, err error)
-	// Name is the name alone.
+	// Name returns the name only.
 	Name(image string) string
 }
 
 // Logs ships the output of containers with the awslogs driver.
 type Logs interface {
-	// Prepare makes sure that the container's log stream can be written.
+	// Prepare makes sure that the container's log stream can be written to.
 	Prepare(ctx context.Context, taskARN string, b Box) error
-	// Done reports whether everything the container wrote has been shipped.
+	// Done reports whether everything that the container wrote has been shipped.
 	Done(containerID string) bool
 }
 
-// Guard keeps neighbours of the machine from the containers of a network.
+// Guard keeps the machine's neighbours from the containers of a network.
 type Guard interface {
 	Guard(ctx context.Context, network fence.Network) error
 }
 
-// Redirect leads the containers of tasks with an address of their own to the agent's
-// metadata address.
+// Redirect redirects the containers of tasks with an address of their own to the agent's metadata address.
 type Redirect interface {
 	Add(ctx context.Context, taskARN string, address netip.Addr) error
 	Remove(ctx context.Context, taskARN string) error
 	Guard
 }
 
-// Engine makes tasks true.
+// Engine runs tasks.
 type Engine struct {
 	cfg      Config
 	rt       runtime.Runtime
@@ -108,36 +105,36 @@ type Engine struct {
 	ledger  *ledger
 	ports   *portPicker
 	stopped *stopped
-	sending chan struct{} // holds a token per task that is sending; ten at most
+	sending chan struct{} // holds a token for each task that sends a report; ten at most
 
 	pulling sync.RWMutex // held for reading while an image is pulled, for writing while one is removed
 
-	hostsChanged chan struct{} // token: bring new names to containers
+	hostsChanged chan struct{} // token: write new names into containers
 
-	ctx   context.Context // of Run; tasks that are added live as long
+	ctx   context.Context // of Run; tasks live as long
 	tasks sync.WaitGroup
 
 	mu         sync.Mutex // guards what follows
 	running    bool
 	byARN      map[string]*task
 	hosts      []acs.HostEntry
-	hostsKnown bool // the control plane has said them
+	hostsKnown bool // the control plane has sent them
 	watchers   map[chan struct{}]bool
 	status     RuntimeStatus
-	// cgroupsDenied says that control groups may not be written here.
+	// cgroupsDenied means that control groups may not be written here.
 	cgroupsDenied bool
 }
 
 // RuntimeStatus is the health of the container runtime.
 type RuntimeStatus struct {
 	Status  string // acs.InstanceOK and so on
-	Reason  string // why it is not OK, as far as that is known
+	Reason  string // why it is not OK, if that is known
 	Since   time.Time
 	Version string
 	cgroups runtime.Engine
 }
 
-// Parts are what an Engine works with. All are needed.
+// Parts are the interfaces that an Engine uses. All are required.
 type Parts struct {
 	Runtime    runtime.Runtime
 	Checkpoint *checkpoint.Store
@@ -165,7 +162,7 @@ func New(cfg Config, p Parts, log *slog.Logger) (*Engine, error) {
 	return e, e.restore()
 }
 
-// restore takes up the tasks of the checkpoint.
+// restore reads the tasks of the checkpoint.
 func (e *Engine) restore() error {
 	var ended []*task
 	defer func() {
@@ -193,7 +190,7 @@ func (e *Engine) restore() error {
 	})
 }
 
-// Run works until ctx ends. Containers go on running after it.
+// Run works until ctx ends. Containers go on running.
 func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.ctx, e.running = ctx, true
@@ -213,8 +210,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Apply takes an assignment on. When it returns nil the assignment is in the
-// checkpoint. A task that is here already is only ever told to stop.
+// Apply accepts an assignment. When it returns nil, the assignment is in the checkpoint. For a task that exists
+// it can only change the desired status to STOPPED.
 func (e *Engine) Apply(t acs.Task) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -241,22 +238,26 @@ func (e *Engine) Apply(t acs.Task) error {
 	return nil
 }
 
-// fault says why a task can never run here, "" if it may.
+// fault says why a task can never run here, or returns "".
 func (e *Engine) fault(r *Record) string {
 	n := need(r)
 	switch {
 	case len(r.Containers) == 0:
 		return "TaskError: the task has no containers"
 	case cycle(r) != "":
-		return fmt.Sprintf("Task dependencies cannot be resolved, taskArn: %s: container %q waits for itself", r.Task.ARN, cycle(r))
+		return fmt.Sprintf("Task dependencies cannot be resolved, taskArn: %s: container %q waits for itself",
+			r.Task.ARN, cycle(r))
 	case n.CPU > e.cfg.Resources.CPU:
-		return fmt.Sprintf("ResourceInitializationError: the task needs %d CPU units, the instance has %d", n.CPU, e.cfg.Resources.CPU)
+		return fmt.Sprintf("ResourceInitializationError: the task needs %d CPU units, the instance has %d",
+			n.CPU, e.cfg.Resources.CPU)
 	case n.Memory > e.cfg.Resources.Memory:
-		return fmt.Sprintf("ResourceInitializationError: the task needs %d MiB of memory, the instance has %d", n.Memory, e.cfg.Resources.Memory)
+		return fmt.Sprintf("ResourceInitializationError: the task needs %d MiB of memory, the instance has %d",
+			n.Memory, e.cfg.Resources.Memory)
 	}
 	for i := range r.Containers {
 		if why := containerFault(r, &r.Containers[i].Def); why != "" {
-			return fmt.Sprintf("resource cannot be initialized for task %s: container %q: %s", r.Task.ARN, r.Containers[i].Def.Name, why)
+			return fmt.Sprintf("resource cannot be initialized for task %s: container %q: %s", r.Task.ARN,
+				r.Containers[i].Def.Name, why)
 		}
 	}
 	return ""
@@ -298,15 +299,15 @@ func (e *Engine) Tasks() []Record {
 	return out
 }
 
-// Runtime returns the health of the container runtime as last seen.
+// Runtime returns the last known health of the container runtime.
 func (e *Engine) Runtime() RuntimeStatus {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.status
 }
 
-// Changes returns a channel that holds a token whenever some task or the runtime's
-// health has changed since it was last read. Cancel ends the subscription.
+// Changes returns a channel that holds a token if a task or the runtime's health has changed since the last
+// receive. cancel ends the subscription.
 func (e *Engine) Changes() (changes <-chan struct{}, cancel func()) {
 	ch := make(chan struct{}, 1)
 	e.mu.Lock()

@@ -32,7 +32,8 @@ func TestTaskRunsAndStops(t *testing.T) {
 			t.Errorf("it stopped as %+v", b.reports[1])
 		}
 		b.settle(3 * time.Hour)
-		if left, err := b.rt.List(t.Context(), LabelTask, arnOf("a")); err != nil || len(left) != 0 || len(b.e.Tasks()) != 0 {
+		if left, err := b.rt.List(t.Context(), LabelTask, arnOf("a")); err != nil || len(left) != 0 ||
+			len(b.e.Tasks()) != 0 {
 			t.Errorf("after the clean-up there are %v, %v, %v", left, err, b.e.Tasks())
 		}
 	})
@@ -72,7 +73,8 @@ func TestDependenciesAreWaitedFor(t *testing.T) {
 		app, init, db := container("app", "serve:1"), container("init", "done:1"), container("db", "serve:1")
 		init.Essential = false
 		db.HealthCheckType, db.DockerConfig.Config = acs.HealthCheckDocker, `{"Healthcheck":{"Test":["CMD","x"]}}`
-		app.DependsOn = []acs.Dependency{{ContainerName: "init", Condition: acs.ConditionSuccess}, {ContainerName: "db", Condition: acs.ConditionHealthy}}
+		app.DependsOn = []acs.Dependency{{ContainerName: "init", Condition: acs.ConditionSuccess},
+			{ContainerName: "db", Condition: acs.ConditionHealthy}}
 		b.apply(taskOf("a", app, init, db))
 		b.settle(time.Minute)
 		r := b.record("a")
@@ -123,7 +125,8 @@ func TestRestartPolicy(t *testing.T) {
 		b.apply(taskOf("a", brief))
 		b.apply(taskOf("b", early))
 		b.settle(13 * time.Minute)
-		if r := b.record("a"); r.Status != StatusRunning || r.Containers[0].Restarts != 2 || r.Containers[0].Phase != Running {
+		if r := b.record("a"); r.Status != StatusRunning || r.Containers[0].Restarts != 2 ||
+			r.Containers[0].Phase != Running {
 			t.Errorf("it ran longer than the period: %+v", r.Containers[0])
 		}
 		if r := b.record("b"); r.Status != StatusStopped || r.Containers[0].Restarts != 0 {
@@ -136,7 +139,7 @@ func TestRestartPolicy(t *testing.T) {
 	})
 }
 
-// ecs.md 1.3.7: a task that does not fit waits and blocks nobody.
+// ecs.md 1.3.7: a task that does not fit waits and does not block others.
 func TestResourcesAreWaitedForWithoutAQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -210,7 +213,8 @@ func TestRuntimeGoneAndBack(t *testing.T) {
 		if s := b.e.Runtime(); s.Status != acs.InstanceImpaired {
 			t.Errorf("the runtime is %s", s.Status)
 		}
-		if r := b.record("new"); r.Status != StatusPending || !strings.Contains(r.Hold, "the container runtime cannot be reached") {
+		if r := b.record("new"); r.Status != StatusPending ||
+			!strings.Contains(r.Hold, "the container runtime cannot be reached") {
 			t.Errorf("new is %s, holds for %q", r.Status, r.Hold)
 		}
 		b.rt.Crash(b.record("dies").Containers[0].RuntimeID, 139)
@@ -231,7 +235,7 @@ func TestRuntimeGoneAndBack(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 10: only what happened meanwhile is told after a restart.
+// ecs-agent.md 10: after a restart only what happened in the meantime is reported.
 func TestRestartedEngineTakesItsTasksUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		stop := b.run()
@@ -250,7 +254,8 @@ func TestRestartedEngineTakesItsTasksUp(t *testing.T) {
 		b.wantTold("stays", "RUNNING web=RUNNING")
 		b.wantTold("dies", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 		b.wantTold("vanishes", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
-		if c := b.reports[len(b.reports)-1].Containers[0]; c.ExitCode == nil && !strings.HasPrefix(c.Reason, "CannotInspectContainerError") {
+		if c := b.reports[len(b.reports)-1].Containers[0]; c.ExitCode == nil &&
+			!strings.HasPrefix(c.Reason, "CannotInspectContainerError") {
 			t.Errorf("a container that is gone is told as %+v", c)
 		}
 		b.apply(stopOf("stays"))
@@ -314,13 +319,15 @@ func TestDynamicPortsGoRoundAndAvoidTakenOnes(t *testing.T) {
 			}
 		}
 		slices.Sort(hosts)
-		if c := b.record("b").Containers[0]; len(slices.Compact(hosts)) != 4 || c.Ports[0].HostPort == 30004 || c.PortTries != 1 {
+		if c := b.record("b").Containers[0]; len(slices.Compact(hosts)) != 4 ||
+			c.Ports[0].HostPort == 30004 || c.PortTries != 1 {
 			t.Errorf("host ports %v", hosts)
 		}
 		if got := b.told("b"); len(got) != 1 || got[0] != "RUNNING web=RUNNING" {
 			t.Errorf("told %q", got)
 		}
-		if r := b.reports[0].Containers[0].NetworkBindings[1]; r.ContainerPortRange != "9000-9002" || r.Protocol != "udp" || r.HostPort != 0 {
+		if r := b.reports[0].Containers[0].NetworkBindings[1]; r.ContainerPortRange != "9000-9002" ||
+			r.Protocol != "udp" || r.HostPort != 0 {
 			t.Errorf("the range is told as %+v", r)
 		}
 	})
@@ -351,7 +358,8 @@ func TestPullBehavior(t *testing.T) {
 				if got := b.record("cached"); got.Status != want.cached {
 					t.Errorf("an image that is only here: %s, %q", got.Status, got.Containers[0].Reason)
 				}
-				if got := b.record("published"); got.Status != want.published || !strings.HasPrefix(got.Containers[0].Digest, "sha256:") {
+				if got := b.record("published"); got.Status != want.published ||
+					!strings.HasPrefix(got.Containers[0].Digest, "sha256:") {
 					t.Errorf("an image that is only in the registry: %s %q", got.Status, got.Containers[0].Digest)
 				}
 				used := map[bool]string{true: "new", false: "old"}[b.record("both").Status == StatusRunning]

@@ -55,9 +55,11 @@ func newBench(t *testing.T) *bench {
 		}
 	})
 	b.cfg = Config{
-		Cluster: "agt", Region: "us-east-1", Instance: "i-1", Zone: "us-east-1a", NetworkPrefix: "berth", BindAddress: netip.MustParseAddr("127.0.1.9"),
-		PortFirst: 30000, PortLast: 30009, Resources: Resources{CPU: 1024, Memory: 1000, PortsTCP: []int{22}}, PullBehavior: PullPreferCached,
-		PullTimeout: time.Hour, CreateTimeout: time.Minute, StartTimeout: time.Minute, StopTimeout: 30 * time.Second, CleanupWait: 3 * time.Hour, MaxStopped: 50,
+		Cluster: "agt", Region: "us-east-1", Instance: "i-1", Zone: "us-east-1a", NetworkPrefix: "berth",
+		BindAddress: netip.MustParseAddr("127.0.1.9"), PortFirst: 30000, PortLast: 30009,
+		Resources: Resources{CPU: 1024, Memory: 1000, PortsTCP: []int{22}}, PullBehavior: PullPreferCached,
+		PullTimeout: time.Hour, CreateTimeout: time.Minute, StartTimeout: time.Minute,
+		StopTimeout: 30 * time.Second, CleanupWait: 3 * time.Hour, MaxStopped: 50,
 		NewID: func() string {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -71,7 +73,7 @@ func newBench(t *testing.T) *bench {
 // run lets an engine run on the bench's checkpoint until stop is called.
 func (b *bench) run() (stop func()) {
 	b.t.Helper()
-	store, err := checkpoint.Open(b.dir)
+	store, err := checkpoint.Open(b.dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -79,7 +81,9 @@ func (b *bench) run() (stop func()) {
 	if b.around != nil {
 		rt = b.around(b.rt)
 	}
-	b.e, err = New(b.cfg, Parts{Runtime: rt, Checkpoint: store, Control: b, Registries: b, Logs: b, Redirect: b}, slog.New(slog.DiscardHandler))
+	b.e, err = New(b.cfg, Parts{
+		Runtime: rt, Checkpoint: store, Control: b, Registries: b, Logs: b, Redirect: b,
+	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -175,7 +179,9 @@ func (b *bench) wantTold(id string, want ...string) {
 func arnOf(id string) string { return "arn:aws:ecs:us-east-1:123456789012:task/agt/" + id }
 
 func taskOf(id string, containers ...acs.Container) acs.Task {
-	return acs.Task{ARN: arnOf(id), DesiredStatus: acs.DesiredRunning, Family: "f", Version: "1", Containers: containers}
+	return acs.Task{
+		ARN: arnOf(id), DesiredStatus: acs.DesiredRunning, Family: "f", Version: "1", Containers: containers,
+	}
 }
 
 func stopOf(id string) acs.Task { return acs.Task{ARN: arnOf(id), DesiredStatus: acs.DesiredStopped} }

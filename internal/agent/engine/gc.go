@@ -11,15 +11,16 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// pulledImage is an image that this agent has brought to the machine. What was there before is somebody else's and is never removed.
+// pulledImage is an image that this agent has pulled. Images that were there before belong to others and are
+// never removed.
 type pulledImage struct {
 	ID     string
-	Names  []string // that this agent gave it; none when they have all moved to newer images
+	Names  []string // names from this agent; none if all of them have moved to newer images
 	At     time.Time
 	UsedAt time.Time // when a task was last seen to use it
 }
 
-// notePull notes an image that was pulled. One that was there already is ours only if we had pulled it before.
+// notePull notes a pulled image. If it was there before, it is ours only if we had pulled it earlier.
 func (e *Engine) notePull(id string, there bool, names ...string) error {
 	now := time.Now()
 	p := pulledImage{ID: id}
@@ -42,7 +43,8 @@ func (e *Engine) notePull(id string, there bool, names ...string) error {
 	all, err := e.pulledImages()
 	for _, other := range all {
 		before := len(other.Names)
-		other.Names = slices.DeleteFunc(other.Names, func(n string) bool { return other.ID != id && slices.Contains(names, n) })
+		other.Names = slices.DeleteFunc(other.Names,
+			func(n string) bool { return other.ID != id && slices.Contains(names, n) })
 		if len(other.Names) != before {
 			err = errors.Join(err, e.store.Put(checkpoint.Images, other.ID, other))
 		}
@@ -62,7 +64,8 @@ func (e *Engine) pulledImages() (all []pulledImage, err error) {
 	return all, err
 }
 
-// cleanImages removes images that nobody needs, until ctx ends. As with Amazon's agent there is none of it when cached images are preferred.
+// cleanImages removes unused images until ctx ends. Like Amazon's agent, it does nothing if cached images are
+// preferred.
 func (e *Engine) cleanImages(ctx context.Context) {
 	if e.cfg.ImageInterval == 0 || e.cfg.PullBehavior == PullPreferCached {
 		return
@@ -86,7 +89,8 @@ func (e *Engine) cleanImagesOnce(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b pulledImage) int { return cmp.Or(a.UsedAt.Compare(b.UsedAt), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all,
+		func(a, b pulledImage) int { return cmp.Or(a.UsedAt.Compare(b.UsedAt), cmp.Compare(a.ID, b.ID)) })
 	removed := 0
 	var errs []error
 	for _, p := range all {
@@ -102,8 +106,9 @@ func (e *Engine) cleanImagesOnce(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// cleanImage removes an image unless somebody uses it or it is too young. No pull goes on meanwhile, so that none brings what is then taken away:
-// while one does, images stay until the next look. To wait for it would hold up the pulls behind, for hours if it comes to the worst.
+// cleanImage removes an image unless it is used or too young. No pull may run at the same time, since it could
+// bring the image that is being removed. While one runs, images stay until the next cycle: waiting for it would
+// delay later pulls, in the worst case for hours.
 func (e *Engine) cleanImage(ctx context.Context, p pulledImage, now time.Time) (gone bool, err error) {
 	if !e.pulling.TryLock() {
 		return false, nil
@@ -114,7 +119,7 @@ func (e *Engine) cleanImage(ctx context.Context, p pulledImage, now time.Time) (
 		image, err = e.rt.Image(ctx, p.Names[0])
 	}
 	if errors.Is(err, runtime.ErrNotFound) {
-		return false, e.store.Delete(checkpoint.Images, p.ID) // somebody has removed it
+		return false, e.store.Delete(checkpoint.Images, p.ID) // others have removed it
 	}
 	if err != nil {
 		return false, err
@@ -127,7 +132,7 @@ func (e *Engine) cleanImage(ctx context.Context, p pulledImage, now time.Time) (
 		p.UsedAt = now
 		return false, e.store.Put(checkpoint.Images, p.ID, p)
 	}
-	// Another agent of this machine may have named it a moment ago, to use it next.
+	// Another agent of this machine may have named it a moment ago, in order to use it.
 	if now.Sub(p.At) < e.cfg.ImageMinimumAge || now.Sub(image.NamedAt) < e.cfg.ImageMinimumAge {
 		return false, nil
 	}
@@ -138,7 +143,7 @@ func (e *Engine) cleanImage(ctx context.Context, p pulledImage, now time.Time) (
 	return true, e.store.Delete(checkpoint.Images, p.ID)
 }
 
-// wanted reports whether a task that is not forgotten yet asks for the image.
+// wanted reports whether a task that is not forgotten yet needs the image.
 func (e *Engine) wanted(p pulledImage) bool {
 	for _, r := range e.Tasks() {
 		for _, b := range r.Containers {
@@ -150,7 +155,8 @@ func (e *Engine) wanted(p pulledImage) bool {
 	return false
 }
 
-// removeImage takes back the names this agent gave; the image goes with its last name. Names that others have given it keep it.
+// removeImage removes the names that this agent gave. With the last name the image is removed; names that
+// others gave keep it.
 func (e *Engine) removeImage(ctx context.Context, p pulledImage, image runtime.Image) error {
 	names := p.Names
 	if len(names) == 0 && len(image.Names) == 0 {
@@ -158,7 +164,7 @@ func (e *Engine) removeImage(ctx context.Context, p pulledImage, image runtime.I
 	}
 	for _, name := range names {
 		now, err := e.rt.Image(ctx, name)
-		if err == nil && now.ID == p.ID { // else somebody has given the name to an image of his own
+		if err == nil && now.ID == p.ID { // otherwise others have given the name to another image
 			err = e.rt.RemoveImage(ctx, name)
 		}
 		if err != nil && !errors.Is(err, runtime.ErrNotFound) {

@@ -47,7 +47,8 @@ func imageBench(t *testing.T, images ...string) *bench {
 	return b
 }
 
-// ECS_IMAGE_CLEANUP_INTERVAL and its companions: what was pulled here goes once no task knows of it any more; what was here before, and what a task uses, stays.
+// ECS_IMAGE_CLEANUP_INTERVAL and its companions: what was pulled here goes once no task knows of it
+// any more; what was here before, and what a task uses, stays.
 func TestImagesThatNoTaskUsesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "done:2", "own:1")
@@ -106,7 +107,8 @@ func TestImagesGoAFewAtATime(t *testing.T) {
 	})
 }
 
-// An image of the built-in registry has one name, that of the server it came from. It goes, unless it has become somebody else's.
+// An image of the built-in registry has one name, that of the server it came from. It goes, unless
+// it has become somebody else's.
 func TestNameOfAnImageGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "registry/app:1", "registry/app:2", "mine:1")
@@ -131,7 +133,7 @@ func TestNameOfAnImageGoes(t *testing.T) {
 	})
 }
 
-// meddling is somebody else who uses the runtime: each create is preceded by what he does.
+// meddling is a runtime that another program uses too: its change comes before each create.
 type meddling struct {
 	*fake.Engine
 	before func(image string)
@@ -142,7 +144,8 @@ func (m meddling) Create(ctx context.Context, s runtime.Spec) (string, error) {
 	return m.Engine.Create(ctx, s)
 }
 
-// Another server of the machine moves a name to its own image, or removes the image, after this one has pulled it: the task runs what it pulled.
+// Another server of the machine moves a name to its own image, or removes the image, after this one
+// has pulled it: the task runs what it pulled.
 func TestOthersUseTheSameNames(t *testing.T) {
 	for name, meddle := range map[string]func(t *testing.T, rt *fake.Engine){
 		"a name moves":        func(t *testing.T, rt *fake.Engine) { rt.Tag(t.Context(), "other:1", "app:1") },
@@ -168,7 +171,8 @@ func TestOthersUseTheSameNames(t *testing.T) {
 				b.settle(time.Minute)
 				r := b.record("1")
 				if r.Status != StatusRunning || r.Containers[0].ImageID != pulled.ID {
-					t.Errorf("the task is %s of image %s (%s), want RUNNING of %s", r.Status, r.Containers[0].ImageID, r.Containers[0].Reason, pulled.ID)
+					t.Errorf("the task is %s of image %s (%s), want RUNNING of %s", r.Status,
+						r.Containers[0].ImageID, r.Containers[0].Reason, pulled.ID)
 				}
 			})
 		})
@@ -186,7 +190,7 @@ func (e endless) Pull(ctx context.Context, ref string, auth *runtime.Auth) (stri
 	return e.Engine.Pull(ctx, ref, auth)
 }
 
-// A pull that takes long holds nothing up: the others go on, and unneeded images go when it is over.
+// A long pull delays nothing: other pulls continue, and unneeded images are removed after it.
 func TestLongPullDoesNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "done:2", "done:3")

@@ -10,8 +10,9 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// Instances of one machine share its ports in host mode. A task whose port is taken there ends with a reason that says what to do; a machine of its
-// own has nothing to share, and what runs already when the agent starts keeps its port.
+// Instances of one machine share its ports in host mode. A task whose port is taken there ends with
+// a reason that says what to do; a machine of its own has nothing to share, and what runs already
+// when the agent starts keeps its port.
 func TestHostModePortOfTheMachineIsTaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		address netip.Addr
@@ -39,7 +40,9 @@ func TestHostModePortOfTheMachineIsTaken(t *testing.T) {
 				if runs := r.Status == StatusRunning; runs != c.runs {
 					t.Fatalf("it is %v: %s", r.Status, r.Containers[0].Reason)
 				}
-				if reason := r.Containers[0].Reason; !c.runs && (!strings.HasPrefix(reason, "CannotStartContainerError: host port 3000/tcp is in use") || !strings.Contains(reason, "use networkMode bridge")) {
+				if reason := r.Containers[0].Reason; !c.runs &&
+					(!strings.HasPrefix(reason, "CannotStartContainerError: host port 3000/tcp is in use") ||
+						!strings.Contains(reason, "use networkMode bridge")) {
 					t.Errorf("reason %q", reason)
 				}
 				stop()

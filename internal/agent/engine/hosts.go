@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// SetHosts gives all names that containers are to resolve. Those that run get them too.
+// SetHosts sets the names that containers should resolve. Running containers get them, too.
 func (e *Engine) SetHosts(hosts []acs.HostEntry) {
 	e.mu.Lock()
 	e.hosts, e.hostsKnown = hosts, true
@@ -20,7 +20,8 @@ func (e *Engine) SetHosts(hosts []acs.HostEntry) {
 	kick(e.hostsChanged)
 }
 
-// currentHosts are the lines for a task's containers: as the control plane said last, or else as it said with the task.
+// currentHosts returns the lines for a task's containers: the latest from the control plane, or those that were
+// sent with the task.
 func (e *Engine) currentHosts(r *Record) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -30,13 +31,14 @@ func (e *Engine) currentHosts(r *Record) []string {
 	return acs.HostLines(e.hosts, r.Task.NetworkMode)
 }
 
-// ownHosts are the lines of a container's /etc/hosts that its task definition has: the document's but for those that the control plane
-// has added.
+// ownHosts returns the lines of a container's /etc/hosts from its task definition: those in the document,
+// without those that the control plane has added.
 func ownHosts(r *Record, document string) []string {
-	return slices.DeleteFunc(readHostConfig(document).ExtraHosts, func(line string) bool { return slices.Contains(r.Task.Hosts, line) })
+	return slices.DeleteFunc(readHostConfig(document).ExtraHosts,
+		func(line string) bool { return slices.Contains(r.Task.Hosts, line) })
 }
 
-// addHosts adds the control plane's lines to own ones. A name that the task definition gives an address itself keeps that alone.
+// addHosts adds the control plane's lines. If the task definition gives a name an address, only that is kept.
 func addHosts(own, lines []string) []string {
 	out := slices.Clone(own)
 	for _, line := range lines {
@@ -48,7 +50,8 @@ func addHosts(own, lines []string) []string {
 	return out
 }
 
-// holdsHosts reports whether container i has an /etc/hosts of its own: in awsvpc mode all share that of the pause container.
+// holdsHosts reports whether container i has an /etc/hosts of its own. In awsvpc mode all containers share that
+// of the pause container.
 func holdsHosts(r *Record, i int) bool {
 	if r.Task.NetworkMode == networkAwsvpc {
 		return r.Containers[i].Pause
@@ -61,7 +64,7 @@ func withHosts(document string, lines []string) (string, error) {
 	fields := map[string]json.RawMessage{}
 	if document != "" {
 		if err := json.Unmarshal([]byte(document), &fields); err != nil {
-			return document, nil // the runtime says what is wrong with it
+			return document, nil // the runtime reports what is wrong with it
 		}
 	}
 	encoded, err := json.Marshal(lines)
@@ -75,7 +78,7 @@ func withHosts(document string, lines []string) (string, error) {
 	return string(out), err
 }
 
-// refreshHosts makes the /etc/hosts of container i what it should be now. made are the lines that it was created with.
+// refreshHosts updates the /etc/hosts of container i. made are the lines with which it was created.
 func (e *Engine) refreshHosts(ctx context.Context, r *Record, i int) error {
 	b := &r.Containers[i]
 	if !holdsHosts(r, i) || b.RuntimeID == "" {
@@ -94,10 +97,10 @@ func (e *Engine) refreshHosts(ctx context.Context, r *Record, i int) error {
 	return nil
 }
 
-// hostsAgain is how long to wait until names that could not be written are written again.
+// hostsAgain is the pause after names could not be written.
 const hostsAgain = 2 * time.Second
 
-// followHosts brings new names to containers that run, until ctx ends.
+// followHosts writes new names into running containers until ctx ends.
 func (e *Engine) followHosts(ctx context.Context) {
 	said := ""
 	var again <-chan time.Time
@@ -124,7 +127,7 @@ func (e *Engine) followHosts(ctx context.Context) {
 		}
 		if err.Error() != said {
 			said = err.Error()
-			e.log.Warn("containers that run do not resolve new names yet", "error", err)
+			e.log.Warn("running containers do not resolve new names yet", "error", err)
 		}
 		again = time.After(hostsAgain)
 	}

@@ -18,15 +18,16 @@ const (
 	PullPreferCached = "prefer-cached"
 )
 
-// pullAttempts is how often a pull is tried; a registry may hiccup.
+// pullAttempts is how often a pull is tried.
 const pullAttempts = 3
 
-// pull gets container i's image, as the pull behaviour wants it.
+// pull pulls container i's image according to the pull behaviour.
 func (t *task) pull(ctx context.Context, i int, b Box) error {
 	if b.Pause {
 		return t.pullPause(ctx, i)
 	}
-	if t.e.cfg.PullBehavior == PullPreferCached || t.e.cfg.PullBehavior == PullOnce && t.e.pulledBefore(b.Def.Image, t.arn) {
+	if t.e.cfg.PullBehavior == PullPreferCached ||
+		t.e.cfg.PullBehavior == PullOnce && t.e.pulledBefore(b.Def.Image, t.arn) {
 		if have, err := t.e.cached(ctx, b.Def.Image); err == nil {
 			t.pulled(i, have.ID, digestOf(have.Digests))
 			return nil
@@ -43,7 +44,7 @@ func (t *task) pull(ctx context.Context, i int, b Box) error {
 		t.pulled(i, image, digest)
 		return nil
 	}
-	if later(ctx, err) {
+	if transient(ctx, err) {
 		return err
 	}
 	if t.e.cfg.PullBehavior == PullDefault || t.e.cfg.PullBehavior == "" {
@@ -61,10 +62,10 @@ func (t *task) pull(ctx context.Context, i int, b Box) error {
 	return nil
 }
 
-// ErrRegistryLogin means that there is no login to the built-in registry; Registries.Resolve returns it.
+// ErrRegistryLogin means that there is no login to the built-in registry. Registries.Resolve returns it.
 var ErrRegistryLogin = errors.New("unable to get a registry login")
 
-// cached finds the image that is here under the name that it is pulled by, or under the name that the task gives it.
+// cached finds a local image by the name with which it is pulled, or by the name in the task definition.
 func (e *Engine) cached(ctx context.Context, name string) (runtime.Image, error) {
 	have, err := e.rt.Image(ctx, e.images.Name(name))
 	if errors.Is(err, runtime.ErrNotFound) && e.images.Name(name) != name {
@@ -73,8 +74,8 @@ func (e *Engine) cached(ctx context.Context, name string) (runtime.Image, error)
 	return have, err
 }
 
-// pullImage pulls from wherever the name leads and returns the image's id: names are shared with whoever else uses the runtime, and
-// may lead to another image a moment later.
+// pullImage pulls an image and returns its id. Names are shared with other users of the runtime and may lead to
+// another image a moment later.
 func (e *Engine) pullImage(ctx context.Context, b Box) (image, digest string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.PullTimeout)
 	defer cancel()
@@ -101,7 +102,7 @@ func (e *Engine) pullImage(ctx context.Context, b Box) (image, digest string, er
 	return "", "", err
 }
 
-// pullAs pulls ref and notes whether it is ours.
+// pullAs pulls ref and notes whether the image is ours.
 func (e *Engine) pullAs(ctx context.Context, ref string, login *runtime.Auth) (image, digest string, err error) {
 	e.pulling.RLock()
 	defer e.pulling.RUnlock()
@@ -120,7 +121,7 @@ func (e *Engine) pullAs(ctx context.Context, ref string, login *runtime.Auth) (i
 	return after.ID, digest, e.notePull(after.ID, there && before.ID == after.ID, ref)
 }
 
-// withDigest names what was pulled as ref by its digest, which leads to no other image later.
+// withDigest returns the name by digest of the image that was pulled as ref. It never leads to another image.
 func withDigest(ref, digest string) string {
 	if digest == "" || strings.Contains(ref, "@") {
 		return ref
@@ -131,7 +132,7 @@ func withDigest(ref, digest string) string {
 	return ref + "@" + digest
 }
 
-// pulled notes that the image is here.
+// pulled notes that the image has been pulled.
 func (t *task) pulled(i int, image, digest string) {
 	t.change(func(r *Record) {
 		b := &r.Containers[i]
@@ -140,7 +141,7 @@ func (t *task) pulled(i int, image, digest string) {
 	})
 }
 
-// digestOf is the first registry's digest, the same for all of one manifest.
+// digestOf returns the digest of the first name; it is the same for all names of a manifest.
 func digestOf(names []string) string {
 	slices.Sort(names)
 	for _, name := range names {
@@ -151,7 +152,7 @@ func digestOf(names []string) string {
 	return ""
 }
 
-// pulledBefore reports whether another task here was made of the image.
+// pulledBefore reports whether another task here was created from the image.
 func (e *Engine) pulledBefore(image, except string) bool {
 	for _, r := range e.Tasks() {
 		for _, b := range r.Containers {

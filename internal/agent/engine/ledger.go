@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// Resources are what the machine has or a task takes. CPU is units of 1/1024
-// vCPU, Memory is MiB, ports are host ports.
+// Resources are those of the machine or of a task. CPU is in units of 1/1024 vCPU, Memory in MiB; ports are
+// host ports.
 type Resources struct {
 	CPU, Memory        int64
 	PortsTCP, PortsUDP []int
@@ -29,8 +29,8 @@ func (r Resources) hasPort(port int, protocol string) bool {
 	return false
 }
 
-// ledger is the agent's own book of its machine (ecs.md 1.3.7): a task waits until
-// what it takes is really free, and never blocks one that fits (no queue).
+// ledger keeps account of the machine's resources (ecs.md 1.3.7). A task waits until the resources it needs are
+// free; a task that fits need not wait for others (there is no queue).
 type ledger struct {
 	total Resources
 
@@ -43,8 +43,7 @@ func newLedger(total Resources) *ledger {
 	return &ledger{total: total, held: map[string]Resources{}, bound: map[string]bool{}}
 }
 
-// reserve takes what the task needs, or says what is lacking. A task that holds
-// its resources already keeps them.
+// reserve takes the resources of a task, or says what is lacking. A task keeps resources that it has.
 func (l *ledger) reserve(task string, need Resources) (lacking string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -73,8 +72,8 @@ func (l *ledger) reserve(task string, need Resources) (lacking string) {
 	return ""
 }
 
-// takenLocked reports whether a host port belongs to somebody: to a container, to a
-// task whose containers do not run yet, or to the machine.
+// takenLocked reports whether a host port is taken: by a container, by a task whose containers do not run yet,
+// or by the machine.
 func (l *ledger) takenLocked(port int, protocol string) bool {
 	if l.bound[portKey(port, protocol)] || l.total.hasPort(port, protocol) {
 		return true
@@ -87,14 +86,14 @@ func (l *ledger) takenLocked(port int, protocol string) bool {
 	return false
 }
 
-// hold books a task that was running before the agent started.
+// hold reserves the resources of a task that was running before the agent started.
 func (l *ledger) hold(task string, need Resources) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held[task] = need
 }
 
-// release gives back what the task held, and reports whether it held anything.
+// release releases the task's resources, and reports whether it had any.
 func (l *ledger) release(task string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +102,7 @@ func (l *ledger) release(task string) bool {
 	return ok
 }
 
-// need is what the task takes of the machine (ecs.md 1.3.6, ecs-agent.md 6.4).
+// need returns the resources that a task needs (ecs.md 1.3.6, ecs-agent.md 6.4).
 func need(r *Record) Resources {
 	n := Resources{CPU: int64(r.Task.CPU*1024 + 0.5), Memory: r.Task.Memory}
 	for i := range r.Containers {
@@ -134,7 +133,7 @@ func need(r *Record) Resources {
 	return n
 }
 
-// containerMemory is the soft limit in MiB if there is one, else the hard one.
+// containerMemory returns the soft limit in MiB if there is one, or else the hard limit.
 func containerMemory(c *acs.Container) int64 {
 	if soft := readHostConfig(c.DockerConfig.HostConfig).MemoryReservation; soft > 0 {
 		return soft >> 20

@@ -17,11 +17,10 @@ const (
 	networkAwsvpc = "awsvpc"
 )
 
-// modeTask as pidMode or ipcMode means a namespace of the task's own.
+// modeTask as pidMode or ipcMode means a namespace for the task.
 const modeTask = "task"
 
-// Labels of a container. Those of Amazon's agent are ecs-agent.md 5.3; LabelInstance
-// says which agent of the machine it belongs to.
+// Labels of a container. ecs-agent.md 5.3 has those of Amazon's agent; LabelInstance is the agent's instance.
 const (
 	LabelTask      = "com.amazonaws.ecs.task-arn"
 	LabelContainer = "com.amazonaws.ecs.container-name"
@@ -34,8 +33,8 @@ const (
 
 const pauseName = "~internal~ecs~pause"
 
-// containerName is ecs-<family>-<version>-<container>-<hex>. The last part comes
-// from the task, so that a create that is tried again finds the first one.
+// containerName returns ecs-<family>-<version>-<container>-<hex>. The last part depends on the task, so that a
+// repeated create finds the first container.
 func containerName(t acs.Task, container string) string {
 	plain := strings.NewReplacer("~", "").Replace(container)
 	return "ecs-" + t.Family + "-" + t.Version + "-" + plain + "-" + digest(t.ARN, container)
@@ -50,7 +49,7 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(sum[:10])
 }
 
-// TaskID is the last part of a task's ARN.
+// TaskID returns the last part of a task's ARN.
 func TaskID(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
 func splitLink(link string) (name, alias string) {
@@ -61,7 +60,7 @@ func splitLink(link string) (name, alias string) {
 	return name, alias
 }
 
-// hostConfig is what the engine reads of Docker's HostConfig.
+// hostConfig is the part of Docker's HostConfig that the engine reads.
 type hostConfig struct {
 	NetworkMode       string
 	MemoryReservation int64
@@ -74,8 +73,8 @@ type hostConfig struct {
 	}
 }
 
-// readHostConfig reads the document; one that is broken reads as empty, and the
-// runtime will say so when the container is created.
+// readHostConfig parses the document. An invalid one is treated as empty; the runtime reports the error when
+// the container is created.
 func readHostConfig(document string) hostConfig {
 	var h hostConfig
 	if document != "" {
@@ -84,11 +83,10 @@ func readHostConfig(document string) hostConfig {
 	return h
 }
 
-// AwslogsDriver is the log driver that the agent itself plays.
+// AwslogsDriver is the log driver that the agent implements.
 const AwslogsDriver = "awslogs"
 
-// AwslogsOptions returns the options of the container's awslogs driver, nil if it
-// has another.
+// AwslogsOptions returns the options of the container's awslogs driver, or nil if it has another driver.
 func (b *Box) AwslogsOptions() map[string]string {
 	log := readHostConfig(b.Def.DockerConfig.HostConfig).LogConfig
 	if log.Type != AwslogsDriver {
@@ -100,7 +98,7 @@ func (b *Box) AwslogsOptions() map[string]string {
 	return log.Config
 }
 
-// LogDriver returns the container's log driver and its options as asked for.
+// LogDriver returns the container's log driver and its options, as in the task definition.
 func (b *Box) LogDriver() (string, map[string]string) {
 	log := readHostConfig(b.Def.DockerConfig.HostConfig).LogConfig
 	return log.Type, log.Config

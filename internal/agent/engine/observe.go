@@ -9,16 +9,16 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// reasonOOM is how AWS words it (ecs.md 1.5.4).
+// reasonOOM is AWS's text (ecs.md 1.5.4).
 const reasonOOM = "OutOfMemoryError: Container killed due to memory usage"
 
-// reasonGone is told of a container that somebody removed behind our back.
+// reasonGone is the reason of a container that was removed by others.
 const reasonGone = "CannotInspectContainerError: the container was removed from the container runtime"
 
-// defaultRestartPeriod is restartAttemptPeriod's default (ecs.md 1.4.16).
+// defaultRestartPeriod is the default of restartAttemptPeriod (ecs.md 1.4.16).
 const defaultRestartPeriod = 300 * time.Second
 
-// observe writes what the runtime says of container i into the record.
+// observe writes the state of container i at the runtime into the record.
 func observe(r *Record, i int, c runtime.Container, now time.Time) {
 	b := &r.Containers[i]
 	if b.Phase == Stopped {
@@ -37,7 +37,7 @@ func observe(r *Record, i int, c runtime.Container, now time.Time) {
 		observeHealth(b, c.Health, now)
 	case runtime.Exited:
 		if c.FinishedAt.Equal(b.FinishedAt) {
-			return // the end of the run before a restart
+			return // that run ended before a restart
 		}
 		observeEnd(r, b, c)
 	}
@@ -75,8 +75,8 @@ func observeEnd(r *Record, b *Box, c runtime.Container) {
 		b.FirstStart = c.StartedAt
 	}
 	b.ExitCode = new(c.ExitCode)
-	// Docker says so too when a process that the container started was killed and the container
-	// went on, to end well. Nobody killed that container.
+	// Docker also sets this if a process that the container started was killed and the container went on and
+	// ended well. That container was not killed.
 	if c.OOMKilled && c.ExitCode != 0 {
 		b.Reason = reasonOOM
 	}
@@ -104,7 +104,7 @@ func restarts(b *Box) bool {
 	return b.FinishedAt.Sub(b.StartedAt) >= period
 }
 
-// ended marks container i as stopped without a run that could be observed.
+// ended marks container i as stopped if its run could not be observed.
 func ended(r *Record, i int, reason string, now time.Time) {
 	b := &r.Containers[i]
 	if b.Phase == Stopped {
@@ -122,7 +122,7 @@ func ended(r *Record, i int, reason string, now time.Time) {
 	}
 }
 
-// advance moves the task's status to where its containers are.
+// advance advances the task's status to that of its containers.
 func advance(r *Record, now time.Time) {
 	if r.Status == StatusStopped {
 		return

@@ -14,17 +14,18 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// PauseImage is the image of the container that holds a task's namespaces. It is made here, of a program of a few instructions.
+// PauseImage is the image of the container that holds a task's namespaces. The agent creates it, from a program
+// of a few instructions.
 const PauseImage = "berth/pause:1"
 
-// pullPause makes the pause image unless it is here.
+// pullPause creates the pause image unless it exists.
 func (t *task) pullPause(ctx context.Context, i int) error {
 	_, err := t.e.rt.Image(ctx, PauseImage)
 	if errors.Is(err, runtime.ErrNotFound) {
 		err = importPause(ctx, t.e.rt)
 	}
 	if err != nil {
-		if later(ctx, err) {
+		if transient(ctx, err) {
 			return err
 		}
 		t.fail(i, "ResourceInitializationError: cannot make the pause image: "+err.Error())
@@ -53,8 +54,8 @@ func write(w *tar.Writer, data []byte) error {
 	return err
 }
 
-// pauseProgram is a static ELF executable that calls pause(2) for ever. As process
-// 1 of its namespace it is deaf to SIGTERM and is killed to stop.
+// pauseProgram returns a static ELF executable that calls pause(2) for ever. As process 1 of its namespace it
+// ignores SIGTERM, and is killed to stop.
 func pauseProgram(arch string) ([]byte, error) {
 	var machine uint16
 	var code []byte
@@ -68,7 +69,7 @@ func pauseProgram(arch string) ([]byte, error) {
 		}
 	case "arm64":
 		machine = 183
-		// There is no pause(2) here; ppoll(NULL, 0, NULL, NULL) waits as long.
+		// arm64 has no pause(2); ppoll(NULL, 0, NULL, NULL) waits as long.
 		for _, instruction := range []uint32{
 			0xd2800000, 0xd2800001, 0xd2800002, 0xd2800003, // mov x0..x3, 0
 			0xd2800928, // mov x8, 73 (ppoll)
@@ -107,9 +108,11 @@ func elf(machine uint16, code []byte) []byte {
 	return append(out, code...)
 }
 
-// pauseSpec is the pause container. The task's own containers share its /etc/hosts
-// and its resolver, so what they say of these goes here.
-func (e *Engine) pauseSpec(r *Record, b *Box, labels map[string]string, network runtime.Attachment) (runtime.Spec, error) {
+// pauseSpec returns the pause container. The task's containers share its /etc/hosts and resolver, so their
+// settings for these go here.
+func (e *Engine) pauseSpec(
+	r *Record, b *Box, labels map[string]string, network runtime.Attachment,
+) (runtime.Spec, error) {
 	var shared struct {
 		ExtraHosts []string `json:",omitempty"`
 		DNS        []string `json:"Dns,omitempty"`

@@ -7,10 +7,10 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// Kind is what a step does.
+// Kind is the kind of a step.
 type Kind string
 
-// The kinds. Admit, Prepare and Fail concern the task, the others a container.
+// The kinds. Admit, Prepare and Fail are for the task, the others for a container.
 const (
 	Admit   Kind = "admit"   // reserve the resources
 	Prepare Kind = "prepare" // make networks, volumes, limits
@@ -29,8 +29,8 @@ type Step struct {
 	Reason    string // of a Fail
 }
 
-// plan names everything that can be done for the task now, and when to look again
-// even if nothing happens (zero: not before something does).
+// plan returns everything that can be done for the task now, and when to plan again even if nothing happens
+// (zero: only after an event).
 func plan(r *Record, now time.Time) (steps []Step, wake time.Time) {
 	if r.Status == StatusStopped {
 		return nil, time.Time{}
@@ -65,7 +65,7 @@ func plan(r *Record, now time.Time) (steps []Step, wake time.Time) {
 	return steps, wake
 }
 
-// planEnd stops what runs, dependants before what they depend on.
+// planEnd stops running containers, dependants before the containers they depend on.
 func planEnd(r *Record) (steps []Step) {
 	for i := range r.Containers {
 		b := &r.Containers[i]
@@ -87,7 +87,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// needs lists what container i waits for, links and shared volumes included.
+// needs returns what container i waits for, including links and shared volumes.
 func needs(r *Record, i int) []acs.Dependency {
 	b := &r.Containers[i]
 	if b.Pause {
@@ -108,11 +108,11 @@ func needs(r *Record, i int) []acs.Dependency {
 	return out
 }
 
-// conditionCreated is what volumesFrom needs; the protocol has no name for it.
+// conditionCreated is the condition for volumesFrom; the protocol has no name for it.
 const conditionCreated = "CREATED"
 
-// dependencies reports whether container i may be created, or why it never can,
-// or when its waiting times out.
+// dependencies reports whether container i may be created. If not, failure says why it never may, or again is
+// when its wait times out.
 func dependencies(r *Record, i int, now time.Time) (ready bool, failure string, again time.Time) {
 	ready = true
 	for _, d := range needs(r, i) {
@@ -133,7 +133,8 @@ func dependencies(r *Record, i int, now time.Time) (ready bool, failure string, 
 		if on.Def.StartTimeout > 0 && !on.StartedAt.IsZero() {
 			limit := on.StartedAt.Add(time.Duration(on.Def.StartTimeout) * time.Second)
 			if !now.Before(limit) {
-				return false, fmt.Sprintf("container %q cannot start: container %q was not %s after its startTimeout of %d seconds",
+				return false, fmt.Sprintf(
+					"container %q cannot start: container %q was not %s after its startTimeout of %d seconds",
 					r.Containers[i].Def.Name, d.ContainerName, d.Condition, on.Def.StartTimeout), time.Time{}
 			}
 			again = earlier(again, limit)
@@ -142,7 +143,7 @@ func dependencies(r *Record, i int, now time.Time) (ready bool, failure string, 
 	return ready, "", again
 }
 
-// condition reports whether b has met the condition, or never will.
+// condition reports whether b has met the condition, or can never meet it.
 func condition(b *Box, name string) (met, impossible bool) {
 	ended := b.Phase == Stopped
 	switch name {
@@ -160,7 +161,7 @@ func condition(b *Box, name string) (met, impossible bool) {
 	return met, ended && !met
 }
 
-// hasLiveDependants reports whether a container that needs i still runs.
+// hasLiveDependants reports whether a container that depends on i is running.
 func hasLiveDependants(r *Record, i int) bool {
 	for j := range r.Containers {
 		if j == i || r.Containers[j].Phase != Running {
@@ -175,7 +176,7 @@ func hasLiveDependants(r *Record, i int) bool {
 	return false
 }
 
-// cycle returns a container that waits for itself through others, "" if none does.
+// cycle returns a container that depends on itself through others, or "".
 func cycle(r *Record) string {
 	const visiting, done = 1, 2
 	marks := make([]int, len(r.Containers))

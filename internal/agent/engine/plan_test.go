@@ -24,8 +24,11 @@ func anyTask() *rapid.Generator[Record] {
 			c.Essential = i == 0 || rapid.Bool().Draw(t, "essential")
 			for j := range i {
 				if rapid.Bool().Draw(t, "depends") {
-					condition := rapid.SampledFrom([]string{acs.ConditionStart, acs.ConditionComplete, acs.ConditionSuccess}).Draw(t, "condition")
-					c.DependsOn = append(c.DependsOn, acs.Dependency{ContainerName: fmt.Sprint("c", j), Condition: condition})
+					condition := rapid.SampledFrom([]string{
+						acs.ConditionStart, acs.ConditionComplete, acs.ConditionSuccess,
+					}).Draw(t, "condition")
+					c.DependsOn = append(c.DependsOn,
+						acs.Dependency{ContainerName: fmt.Sprint("c", j), Condition: condition})
 				}
 			}
 			task.Containers = append(task.Containers, c)
@@ -73,7 +76,8 @@ func TestPlanIsSafeAndEnds(t *testing.T) {
 			if step > 100 || rapid.IntRange(0, 30).Draw(t, "stop") == 0 {
 				r.Desired = acs.DesiredStopped
 			}
-			if i := rapid.IntRange(0, 3*len(r.Containers)).Draw(t, "ends"); i < len(r.Containers) && r.Containers[i].Phase == Running && !r.Containers[i].Pause {
+			if i := rapid.IntRange(0, 3*len(r.Containers)).Draw(t, "ends"); i < len(r.Containers) &&
+				r.Containers[i].Phase == Running && !r.Containers[i].Pause {
 				r.Containers[i].Phase, r.Containers[i].ExitCode = Stopped, new(rapid.IntRange(0, 1).Draw(t, "code"))
 				advance(&r, now)
 			}
@@ -84,7 +88,7 @@ func TestPlanIsSafeAndEnds(t *testing.T) {
 			if len(steps) > 0 {
 				carryOut(&r, steps[rapid.IntRange(0, len(steps)-1).Draw(t, "which")], now)
 			}
-			if report, mark := nextReport(&r); report != nil && rapid.Bool().Draw(t, "report") {
+			if report, mark := nextReport(&r, now); report != nil && rapid.Bool().Draw(t, "report") {
 				if n := order(report.Status); n < reported {
 					t.Fatalf("%s told after %s", report.Status, r.ToldStatus)
 				} else {
@@ -96,7 +100,7 @@ func TestPlanIsSafeAndEnds(t *testing.T) {
 				}
 			}
 		}
-		for report, mark := nextReport(&r); report != nil; report, mark = nextReport(&r) {
+		for report, mark := nextReport(&r, now); report != nil; report, mark = nextReport(&r, now) {
 			mark(&r)
 			reported = order(report.Status)
 		}

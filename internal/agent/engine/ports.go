@@ -13,14 +13,13 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// portPicker chooses dynamic host ports: the next free one after the last it
-// chose, going round (ecs-agent.md 1.5). Ports of one address only; two
-// instances of a machine have an address each. A port is nobody else's in the
-// ledger: a static one may be reserved long before it is bound.
+// portPicker chooses dynamic host ports: the next free one after the last, in a cycle (ecs-agent.md 1.5). Its
+// ports belong to one address; two instances of a machine have an address each. A port must also be free in the
+// ledger, where a static port may be reserved long before it is bound.
 type portPicker struct {
 	first, last int
 	address     netip.Addr
-	// free asks the machine whether a port can be had; a test replaces it.
+	// free asks the machine whether a port is free; tests replace it.
 	free func(address netip.Addr, port int, protocol string) bool
 
 	ledger *ledger // its mutex guards next, too
@@ -31,7 +30,7 @@ func newPortPicker(first, last int, address netip.Addr, l *ledger) *portPicker {
 	return &portPicker{first: first, last: last, address: address, free: canBind, ledger: l, next: first}
 }
 
-// pick takes count free ports in a row.
+// pick returns the first of count free ports in a row.
 func (p *portPicker) pick(count int, protocol string) (int, error) {
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()
@@ -72,7 +71,7 @@ func (p *portPicker) hold(bindings []Binding) {
 	}
 }
 
-// release gives ports back.
+// release releases ports.
 func (p *portPicker) release(bindings []Binding) {
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()
@@ -85,9 +84,10 @@ func (p *portPicker) release(bindings []Binding) {
 
 func portKey(port int, protocol string) string { return strconv.Itoa(port) + "/" + protocol }
 
-// sharedPort says which port a container in host mode would not get, "" if none. The scheduler counts ports by instance, as AWS does, and instances of
-// one machine share its network in host mode: without this the program inside would end with a complaint of its own, again and again. One that
-// runs already has its ports itself.
+// sharedPort returns a port that a container in host mode would not get, or "". The scheduler counts ports by
+// instance, as AWS does, but instances of one machine share its network in host mode. Without this check the
+// program in the container would fail again and again with its own message. A running container has its ports
+// already.
 func (t *task) sharedPort(ctx context.Context, b Box) string {
 	if t.view().Task.NetworkMode != networkHost || !t.e.cfg.BindAddress.IsValid() {
 		return ""
@@ -98,15 +98,17 @@ func (t *task) sharedPort(ctx context.Context, b Box) string {
 	for _, m := range b.Def.PortMappings {
 		protocol := cmp.Or(m.Protocol, "tcp")
 		if port := int(m.ContainerPort); port != 0 && !t.e.ports.free(t.e.cfg.BindAddress, port, protocol) {
-			return fmt.Sprintf("host port %s is in use on this machine. Tasks with networkMode host have the machine's own ports, and all instances of "+
-				"this machine share them: stop what uses the port, let the task listen on another one, or use networkMode bridge, where each instance has ports "+
+			return fmt.Sprintf("host port %s is in use on this machine. Tasks with networkMode host have "+
+				"the machine's own ports, and all instances of "+
+				"this machine share them: stop what uses the port, let the task listen on another one, or "+
+				"use networkMode bridge, where each instance has ports "+
 				"of its own", portKey(port, protocol))
 		}
 	}
 	return ""
 }
 
-// canBind tries whether the port is free on the machine.
+// canBind reports whether the port is free on the machine.
 func canBind(address netip.Addr, port int, protocol string) bool {
 	host := ""
 	if address.IsValid() {
@@ -127,7 +129,7 @@ func canBind(address netip.Addr, port int, protocol string) bool {
 	return l.Close() == nil
 }
 
-// assign chooses host ports for a container's mappings in bridge mode.
+// assign chooses the host ports for a container's mappings in bridge mode.
 func (p *portPicker) assign(mappings []acs.PortMapping) ([]Binding, error) {
 	var out []Binding
 	for _, m := range mappings {
@@ -146,7 +148,7 @@ func (p *portPicker) assign(mappings []acs.PortMapping) ([]Binding, error) {
 	return out, nil
 }
 
-// binding reads a mapping; its host port is 0 if it is to be chosen.
+// binding parses a mapping; the host port is 0 if it is to be chosen.
 func binding(m acs.PortMapping) (Binding, error) {
 	b := Binding{ContainerPort: int(m.ContainerPort), HostPort: int(m.HostPort), Count: 1, Protocol: m.Protocol}
 	if b.Protocol == "" {

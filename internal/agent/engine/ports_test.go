@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// A host port has one holder from the moment a task is admitted, when its static ports are not bound yet, to the task's end
-// (ecs.md 1.3.7, ecs-agent.md 1.5).
+// A host port has one holder from the moment a task is admitted, when its static ports are not
+// bound yet, to the task's end (ecs.md 1.3.7, ecs-agent.md 1.5).
 func TestHostPortHasOneHolder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(Resources{CPU: 1024, Memory: 1024, PortsTCP: []int{30000}})
@@ -44,7 +44,9 @@ func TestHostPortHasOneHolder(t *testing.T) {
 				}
 				continue
 			}
-			task := acs.Task{ARN: fmt.Sprint("task", i), Containers: []acs.Container{{PortMappings: rapid.SliceOfN(anyMapping(), 1, 3).Draw(t, "mappings")}}}
+			task := acs.Task{ARN: fmt.Sprint("task", i), Containers: []acs.Container{
+				{PortMappings: rapid.SliceOfN(anyMapping(), 1, 3).Draw(t, "mappings")},
+			}}
 			r := NewRecord(task, epoch, func() string { return "id" })
 			if l.reserve(task.ARN, need(&r)) != "" {
 				continue

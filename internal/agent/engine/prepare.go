@@ -19,15 +19,15 @@ const (
 	NetworkOfZone     = "zone"
 )
 
-// LabelServer says which server's agents a network belongs to, where several servers share a machine.
+// LabelServer names the server whose agents created a network, where several servers share a machine.
 const LabelServer = "com.berthhq.server"
 
-// vpcAddresses are those of the default VPC of a machine's first region, which awsvpc tasks get. Docker's own choice for other networks
-// ends in them; those of other regions' VPCs lie outside of what it chooses from.
+// vpcAddresses are the addresses of the default VPC of a machine's first region, for awsvpc tasks. The ranges
+// that Docker itself chooses for networks include them last; those of other regions' VPCs are outside its
+// ranges.
 var vpcAddresses = netip.MustParsePrefix("172.31.0.0/16")
 
-// BridgeNetwork is the network of this agent's bridge-mode tasks; no other agent
-// of the machine uses it.
+// BridgeNetwork is the network of this agent's tasks in bridge mode. No other agent uses it.
 func (c Config) BridgeNetwork() runtime.NetworkSpec {
 	return runtime.NetworkSpec{
 		Name: c.NetworkPrefix + "-" + c.Instance, Avoid: vpcAddresses,
@@ -35,8 +35,8 @@ func (c Config) BridgeNetwork() runtime.NetworkSpec {
 	}
 }
 
-// zoneNetwork is the network of the machine's awsvpc tasks in one zone, with the
-// addresses of the zone's subnet; the agents of the zone share it.
+// zoneNetwork is the network of the machine's awsvpc tasks in one zone, with the addresses of the zone's
+// subnet. The agents of the zone share it.
 func (c Config) zoneNetwork(gateway netip.Prefix) runtime.NetworkSpec {
 	return runtime.NetworkSpec{
 		Name: c.zoneName(), Subnet: gateway.Masked(), Gateway: gateway.Addr(),
@@ -57,7 +57,7 @@ func (c Config) networkLabels(kind, instance string) map[string]string {
 
 func (c Config) zoneName() string { return c.NetworkPrefix + "-" + c.Zone }
 
-// prepare makes what the task's containers will use.
+// prepare creates what the task's containers need.
 func (e *Engine) prepare(ctx context.Context, r *Record) error {
 	if err := e.prepareNetwork(ctx, r); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (e *Engine) prepareNetwork(ctx context.Context, r *Record) error {
 		}
 		e.guard(ctx, network)
 		if err := e.redirect.Add(ctx, r.Task.ARN, address); err != nil {
-			// The task runs; it misses what few tasks ask for.
+			// The task runs; few tasks need the metadata.
 			e.log.Warn("a task cannot reach the task metadata address", "task", r.Task.ARN, "error", err)
 		}
 		return nil
@@ -97,8 +97,8 @@ func (e *Engine) prepareNetwork(ctx context.Context, r *Record) error {
 	return err
 }
 
-// guard protects a network before a container is started in it. Without rights to do so the task
-// runs nevertheless; the agent has said so at its start.
+// guard protects a network before a container is started in it. If the agent may not do so, the task runs
+// nevertheless; the agent has logged that at its start.
 func (e *Engine) guard(ctx context.Context, n runtime.Network) {
 	network := fence.Network{Bridge: n.Bridge, Published: e.cfg.PublishesBeyond, BlockMetadata: e.cfg.BlockIMDS}
 	if n.Labels[LabelNetwork] == NetworkOfZone {
@@ -109,8 +109,7 @@ func (e *Engine) guard(ctx context.Context, n runtime.Network) {
 	}
 }
 
-// GuardNetworks protects the networks that are there already. An error says that the runtime did not
-// tell which those are.
+// GuardNetworks protects the existing networks. An error means that the runtime could not list them.
 func (e *Engine) GuardNetworks(ctx context.Context) error {
 	networks, err := e.rt.NetworksWith(ctx, LabelNetwork)
 	for _, n := range networks {
@@ -121,7 +120,7 @@ func (e *Engine) GuardNetworks(ctx context.Context) error {
 	return err
 }
 
-// networkInterface reads the address that the control plane gave an awsvpc task.
+// networkInterface parses the address that the control plane gave to an awsvpc task.
 func networkInterface(r *Record) (gateway netip.Prefix, address netip.Addr, err error) {
 	if len(r.Task.NetworkInterfaces) == 0 {
 		return gateway, address, fmt.Errorf("the awsvpc task has no network interface")
@@ -175,7 +174,7 @@ func (e *Engine) prepareDockerVolume(ctx context.Context, r *Record, v acs.Volum
 	})
 }
 
-// source is where volume v lies for Docker.
+// source returns the name or path of volume v for Docker.
 func source(r *Record, v acs.Volume) string {
 	switch {
 	case v.Host != nil && v.Host.SourcePath != "":
@@ -186,7 +185,7 @@ func source(r *Record, v acs.Volume) string {
 	return volumeName(r.Task, v.Name)
 }
 
-// ownVolumes lists the volumes that go with the task.
+// ownVolumes returns the volumes that are removed with the task.
 func ownVolumes(r *Record) []string {
 	var out []string
 	for _, v := range r.Task.Volumes {
@@ -197,7 +196,7 @@ func ownVolumes(r *Record) []string {
 	return out
 }
 
-// Address is the task's own address in awsvpc mode.
+// Address returns the task's own address in awsvpc mode.
 func (r *Record) Address() (netip.Addr, bool) {
 	if r.Task.NetworkMode != networkAwsvpc {
 		return netip.Addr{}, false

@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// Phase is how far a container has come. It only grows, but for a restart by
-// its restart policy, which takes it back to Created.
+// Phase is the progress of a container. It only grows, except for a restart by the restart policy, which
+// returns it to Created.
 type Phase int
 
 // The phases.
@@ -21,33 +21,32 @@ const (
 	Stopped
 )
 
-// Statuses the protocol knows (ecs-agent.md 3.3).
+// Statuses of the protocol (ecs-agent.md 3.3).
 const (
 	StatusPending = "PENDING"
 	StatusRunning = "RUNNING"
 	StatusStopped = "STOPPED"
 )
 
-// Record is a task: what was asked for and what was reached.
+// Record is a task: what was assigned, and what has been done.
 type Record struct {
-	// Task is as it was sent, without its containers and without credentials.
+	// Task is the assignment, without its containers and credentials.
 	Task       acs.Task
 	Containers []Box
 
-	// RoleCredentialsID and ExecutionCredentialsID are where the task's
-	// credentials are kept, in memory.
+	// RoleCredentialsID and ExecutionCredentialsID identify the task's credentials, which are kept in memory.
 	RoleCredentialsID      string
 	ExecutionCredentialsID string
 
-	Desired string // acs.DesiredRunning or acs.DesiredStopped; moves once
+	Desired string // acs.DesiredRunning or acs.DesiredStopped; changes once
 	Status  string // what the task has reached; only moves forward
-	Ran     bool   // every container has run, which is told even if the task has stopped since
+	Ran     bool   // every container has run; reported even if the task has stopped since
 	Reason  string // why it failed as a whole
-	// Hold is why the task does not go on for now, "" if it does.
+	// Hold is why the task has to wait, or "".
 	Hold string
 
 	Admitted bool // its resources are reserved
-	Prepared bool // its networks, volumes and limits are there
+	Prepared bool // its networks, volumes and limits exist
 
 	ReceivedAt         time.Time
 	PullStartedAt      time.Time
@@ -55,35 +54,36 @@ type Record struct {
 	ExecutionStoppedAt time.Time
 	StoppedAt          time.Time
 
-	// Told is what the control plane has confirmed to know.
+	// Told is what the control plane has confirmed.
 	ToldStatus string
 	ToldHold   string
+	ToldPull   bool // that it has begun to pull
 }
 
 // Box is one container of a task.
 type Box struct {
 	Def acs.Container
-	// Pause marks the container that holds the namespaces of the task; it is ours and
-	// nobody is told of it.
+	// Pause marks the container that holds the namespaces of the task. It is the agent's own and never
+	// reported.
 	Pause bool
 
 	Phase     Phase
-	Name      string // at the engine
+	Name      string // in the runtime
 	RuntimeID string
-	// EndpointID is the container's secret part of its metadata addresses.
+	// EndpointID is the secret part of the container's metadata URLs.
 	EndpointID string
 
-	Image     string // the id of what it is created from
-	PullTries int    // how often its image went away before it was created
+	Image     string // the id of the image from which it is created
+	PullTries int    // how often its image was removed before it was created
 	ImageID   string
 	Digest    string
-	Hosts     []string // lines of the control plane in /etc/hosts as the container was created
+	Hosts     []string // lines of the control plane in /etc/hosts when the container was created
 	Ports     []Binding
 	Addresses []netip.Addr
 
 	CreatedAt  time.Time
-	StartedAt  time.Time // of the present run
-	FirstStart time.Time // zero: it never ran
+	StartedAt  time.Time // of the current run
+	FirstStart time.Time // zero if it has never run
 	FinishedAt time.Time
 	ExitCode   *int
 	Reason     string
@@ -96,17 +96,17 @@ type Box struct {
 	ToldPhase Phase
 }
 
-// Binding is a published port or, with Count above 1, that many in a row.
+// Binding is a published port or, if Count is above 1, that many in a row.
 type Binding struct {
 	HostIP        netip.Addr
 	ContainerPort int
 	HostPort      int
 	Count         int
 	Protocol      string
-	Range         bool // was asked for as a range
+	Range         bool // the task definition has a range
 }
 
-// NewRecord is a task as it was just received.
+// NewRecord returns the record of a task that was just received.
 func NewRecord(t acs.Task, now time.Time, newID func() string) Record {
 	r := Record{Desired: t.DesiredStatus, Status: StatusPending, ReceivedAt: now}
 	if t.RoleCredentials != nil {
@@ -129,10 +129,10 @@ func NewRecord(t acs.Task, now time.Time, newID func() string) Record {
 	return r
 }
 
-// needsPause reports whether containers of the task share a namespace of its own,
-// which a container of ours then holds.
+// needsPause reports whether the task's containers share a namespace, which the pause container then holds.
 func needsPause(t acs.Task) bool {
-	return t.DesiredStatus == acs.DesiredRunning && (t.NetworkMode == networkAwsvpc || t.PIDMode == modeTask || t.IPCMode == modeTask)
+	return t.DesiredStatus == acs.DesiredRunning &&
+		(t.NetworkMode == networkAwsvpc || t.PIDMode == modeTask || t.IPCMode == modeTask)
 }
 
 // box returns the index of the named container, or -1.
@@ -140,8 +140,8 @@ func (r *Record) box(name string) int {
 	return slices.IndexFunc(r.Containers, func(b Box) bool { return b.Def.Name == name })
 }
 
-// wanted reports whether the task should run: nobody stopped it, it did not fail
-// and no essential container has ended.
+// wanted reports whether the task should run: it was not stopped, has not failed, and no essential container
+// has ended.
 func (r *Record) wanted() bool {
 	if r.Desired != acs.DesiredRunning || r.Reason != "" {
 		return false
@@ -149,12 +149,12 @@ func (r *Record) wanted() bool {
 	return !slices.ContainsFunc(r.Containers, func(b Box) bool { return b.Def.Essential && b.Phase == Stopped })
 }
 
-// clone copies what a reader may keep.
+// clone returns a copy that the caller may keep.
 func (r *Record) clone() Record {
 	c := *r
 	c.Containers = slices.Clone(r.Containers)
 	return c
 }
 
-// reached reports whether the container has run, or still does.
+// reached reports whether the container is running or has run.
 func (b *Box) reached() bool { return b.Phase == Running || !b.FirstStart.IsZero() }

@@ -3,13 +3,14 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// Report is a SubmitTaskStateChange: what happened to a task since the last one.
-// Containers are in the order in which they are to be applied.
+// Report is a SubmitTaskStateChange: what happened to a task since the last one. Its containers are in the
+// order in which to apply them.
 type Report struct {
 	Cluster            string             `json:"cluster"`
 	Task               string             `json:"task"`
@@ -54,14 +55,32 @@ const (
 	maxDigest = 255
 )
 
-// nextReport is what the control plane is to be told next, or nil; told writes
-// into the record that it has been.
-func nextReport(r *Record) (report *Report, told func(*Record)) {
+// longPull is how long a pull lasts before it is reported. Shorter ones are reported with what follows them.
+const longPull = time.Second
+
+// pullNews is when to report that images are being pulled; zero is never.
+func (r *Record) pullNews() time.Time {
+	if r.Status != StatusPending || r.PullStartedAt.IsZero() || r.ToldPull || r.pulled() {
+		return time.Time{}
+	}
+	return r.PullStartedAt.Add(longPull)
+}
+
+// pulled reports whether all images of the task have been pulled.
+func (r *Record) pulled() bool {
+	return !slices.ContainsFunc(r.Containers, func(b Box) bool { return b.Phase == Waiting })
+}
+
+// nextReport returns the next report, or nil. told notes in the record that it was delivered.
+func nextReport(r *Record, now time.Time) (report *Report, told func(*Record)) {
 	status, hold := r.Status, r.Hold
 	if r.Ran && order(r.ToldStatus) < order(StatusRunning) {
 		status = StatusRunning // even if it has stopped since
 	}
 	changed := status != r.ToldStatus && !(status == StatusPending && hold == "") || hold != r.ToldHold
+	if news := r.pullNews(); !news.IsZero() && !now.Before(news) {
+		changed = true
+	}
 	report = &Report{Task: r.Task.ARN, Status: status, Reason: cut(r.Reason, maxReason)}
 	if hold != "" {
 		report.Reason = cut(hold, maxReason)
@@ -69,7 +88,7 @@ func nextReport(r *Record) (report *Report, told func(*Record)) {
 	phases := make(map[string]Phase)
 	for i := range r.Containers {
 		b := &r.Containers[i]
-		// The ends of a task's containers are told together, with its own.
+		// The ends of a task's containers are reported together with its own.
 		events, phase := containerReports(b, status != StatusStopped && (r.Status == StatusStopped || !r.wanted()))
 		if b.Pause || len(events) == 0 {
 			continue
@@ -81,12 +100,16 @@ func nextReport(r *Record) (report *Report, told func(*Record)) {
 	if !changed {
 		return nil, nil
 	}
-	report.PullStartedAt, report.PullStoppedAt = instant(r.PullStartedAt), instant(r.PullStoppedAt)
+	report.PullStartedAt = instant(r.PullStartedAt)
+	if r.pulled() || status == StatusStopped {
+		report.PullStoppedAt = instant(r.PullStoppedAt)
+	}
 	if status == StatusStopped {
 		report.ExecutionStoppedAt = instant(r.ExecutionStoppedAt)
 	}
 	return report, func(r *Record) {
 		r.ToldStatus, r.ToldHold = status, hold
+		r.ToldPull = report.PullStartedAt != nil
 		for i := range r.Containers {
 			if phase, ok := phases[r.Containers[i].Def.Name]; ok {
 				r.Containers[i].ToldPhase = phase
@@ -95,8 +118,8 @@ func nextReport(r *Record) (report *Report, told func(*Record)) {
 	}
 }
 
-// containerReports lists what is not known of b yet. With runOnly its end is left
-// for the next report.
+// containerReports returns what has not been reported about b. With runOnly its end is left for the next
+// report.
 func containerReports(b *Box, runOnly bool) (events []ContainerReport, told Phase) {
 	told = b.ToldPhase
 	if b.reached() && told < Running {

@@ -11,7 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 )
 
-// slow does what it is told and says so late: a removal after a second, a creation and a start after hours. inspections that fail are counted down.
+// slow does what it is asked and reports it late: a removal after a second, a creation and a start
+// after hours. inspections that fail are counted down.
 type slow struct {
 	*fake.Engine
 	create, start bool
@@ -52,7 +53,7 @@ func (s slow) Inspect(ctx context.Context, id string) (runtime.Container, error)
 	return s.Engine.Inspect(ctx, id)
 }
 
-// The removal of a container whose port was taken is no end of it, though the runtime tells of it first.
+// The removal of a container whose port was taken is not its end, even if the runtime reports it first.
 func TestOtherPortsAreNoEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.around = func(rt *fake.Engine) runtime.Runtime { return slow{Engine: rt} }
@@ -77,7 +78,7 @@ func TestOtherPortsAreNoEnd(t *testing.T) {
 	})
 }
 
-// What is told as stopped does not run, and whatever was made goes with its task.
+// A container that is reported as stopped does not run, and whatever was created is removed with its task.
 func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -123,4 +124,57 @@ func TestFailedInspectionIsRepeated(t *testing.T) {
 		b.settle(2 * pingEvery)
 		b.wantTold("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 	})
+}
+
+// slowPull takes its time over an image.
+type slowPull struct {
+	*fake.Engine
+	image string
+	takes time.Duration
+}
+
+func (s slowPull) Pull(ctx context.Context, ref string, login *runtime.Auth) (string, error) {
+	if ref == s.image {
+		select {
+		case <-time.After(s.takes):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+	return s.Engine.Pull(ctx, ref, login)
+}
+
+// A pull that takes long is reported once while it runs, with its beginning; its end is that of the last
+// image. A short one is reported with what follows it (ecs.md 1.5.2).
+func TestALongPullIsTold(t *testing.T) {
+	for takes, want := range map[time.Duration][]string{
+		longPull / 2: {"PENDING web=RUNNING", "RUNNING side=RUNNING"},
+		time.Minute:  {"PENDING", "PENDING web=RUNNING", "RUNNING side=RUNNING"},
+	} {
+		t.Run(takes.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				b.cfg.PullBehavior = PullAlways
+				b.rt.Publish("far:1", fake.Serve)
+				b.rt.Publish("near:1", fake.Serve)
+				b.around = func(e *fake.Engine) runtime.Runtime { return slowPull{e, "far:1", takes} }
+				b.run()
+				began := time.Now()
+				side := container("side", "near:1")
+				side.DependsOn = []acs.Dependency{{ContainerName: "web", Condition: acs.ConditionStart}}
+				b.apply(taskOf("a", container("web", "far:1"), side))
+				b.settle(2 * time.Minute)
+				b.wantTold("a", want...)
+				for i, r := range b.reports {
+					if r.PullStartedAt == nil || !r.PullStartedAt.Equal(began) {
+						t.Errorf("report %d has pullStartedAt %v, want %v", i, r.PullStartedAt, began)
+					}
+					if ended := r.PullStoppedAt != nil; ended != (len(r.Containers) > 0) {
+						t.Errorf("report %d, %s, has pullStoppedAt %v", i, r.Status, r.PullStoppedAt)
+					} else if ended && !r.PullStoppedAt.Equal(began.Add(takes)) {
+						t.Errorf("pullStoppedAt %v, want %v", r.PullStoppedAt, began.Add(takes))
+					}
+				}
+			})
+		})
+	}
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// MetadataAddress is where containers find their agent.
+// MetadataAddress is where containers reach their agent.
 const MetadataAddress = "169.254.170.2"
 
-// minCPUShares is Docker's least (ecs.md 1.4.6).
+// minCPUShares is Docker's minimum (ecs.md 1.4.6).
 const minCPUShares = 2
 
 var errHealthCheck = errors.New("the container is to be health checked, but its Config has no Healthcheck")
 
-// spec is container i as the runtime makes it.
+// spec returns container i for the runtime.
 func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, error) {
 	b := &r.Containers[i]
 	labels := map[string]string{
@@ -47,12 +47,12 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 		return runtime.Spec{}, errHealthCheck
 	}
 	s := runtime.Spec{
-		Name: b.Name, Image: b.Image, Command: b.Def.Command, EntryPoint: b.Def.EntryPoint, Env: e.environment(ctx, r, b),
-		CPUShares: max(b.Def.CPU, minCPUShares), MemoryBytes: b.Def.Memory << 20,
-		Mounts: mounts(r, b), VolumesFrom: volumesFrom(r, b),
-		Config: b.Def.DockerConfig.Config, HostConfig: document,
-		Labels: labels, Network: network, Ports: published(b.Ports), CgroupParent: e.cgroupParent(r),
-		PIDMode: namespace(r, r.Task.PIDMode), IPCMode: namespace(r, r.Task.IPCMode),
+		Name: b.Name, Image: b.Image, Command: b.Def.Command,
+		EntryPoint: b.Def.EntryPoint, Env: e.environment(ctx, r, b), CPUShares: max(b.Def.CPU, minCPUShares),
+		MemoryBytes: b.Def.Memory << 20, Mounts: mounts(r, b), VolumesFrom: volumesFrom(r, b),
+		Config: b.Def.DockerConfig.Config, HostConfig: document, Labels: labels, Network: network,
+		Ports: published(b.Ports), CgroupParent: e.cgroupParent(r), PIDMode: namespace(r, r.Task.PIDMode),
+		IPCMode: namespace(r, r.Task.IPCMode),
 	}
 	if limited(r) && s.CgroupParent == "" {
 		limitAlone(r, &s)
@@ -63,9 +63,8 @@ func (e *Engine) spec(ctx context.Context, r *Record, i int) (runtime.Spec, erro
 	return s, nil
 }
 
-// ReadableLog is where a container's output is kept whose log the agent ships. The driver "local"
-// keeps it byte for byte; json-file would replace the halves of a character that Docker cuts, every
-// 16 KiB of a line.
+// ReadableLog is the log driver for containers whose log the agent ships. The driver "local" keeps the output
+// byte for byte; json-file would replace the halves of a character when Docker splits a line every 16 KiB.
 func ReadableLog() *runtime.LogDriver {
 	return &runtime.LogDriver{
 		Type: "local", Options: map[string]string{"max-size": "64m", "max-file": "4", "compress": "false"},
@@ -77,7 +76,7 @@ func hasHealthCheck(config string) bool {
 	return json.Unmarshal([]byte(config), &c) == nil && c.Healthcheck != nil
 }
 
-// namespace is a container's process or IPC namespace.
+// namespace returns a container's process or IPC namespace.
 func namespace(r *Record, mode string) string {
 	if mode == modeTask {
 		return "container:" + r.Containers[0].RuntimeID
@@ -85,7 +84,7 @@ func namespace(r *Record, mode string) string {
 	return mode
 }
 
-// publishes reports whether the task's ports are mapped to the machine's.
+// publishes reports whether the task's ports are mapped to ports of the machine.
 func publishes(r *Record) bool {
 	return r.Task.NetworkMode == "" || r.Task.NetworkMode == networkBridge
 }
@@ -102,7 +101,7 @@ func published(ports []Binding) []runtime.Port {
 	return out
 }
 
-// attachment is how container i is connected.
+// attachment returns the network connection of container i.
 func (e *Engine) attachment(r *Record, i int) (runtime.Attachment, error) {
 	b := &r.Containers[i]
 	if b.Pause && r.Task.NetworkMode != networkAwsvpc {
@@ -120,8 +119,9 @@ func (e *Engine) attachment(r *Record, i int) (runtime.Attachment, error) {
 		gateway, address, err := networkInterface(r)
 		return runtime.Attachment{Network: e.cfg.zoneNetwork(gateway).Name, Address: address}, err
 	}
-	// A network that the payload names itself is kept (ecs-agent.md 5.3).
-	if mode := readHostConfig(b.Def.DockerConfig.HostConfig).NetworkMode; mode != "" && mode != networkBridge && mode != "default" {
+	// A network in the payload is kept (ecs-agent.md 5.3).
+	if mode := readHostConfig(b.Def.DockerConfig.HostConfig).NetworkMode; mode != "" &&
+		mode != networkBridge && mode != "default" {
 		return runtime.Attachment{}, nil
 	}
 	a := runtime.Attachment{Network: e.cfg.BridgeNetwork().Name}
@@ -134,8 +134,8 @@ func (e *Engine) attachment(r *Record, i int) (runtime.Attachment, error) {
 	return a, nil
 }
 
-// environment is the container's, in the order of the names. What the task or the
-// image says of the region stands (ecs-agent.md 1.5).
+// environment returns the container's variables in the order of their names. The region of the task definition
+// or the image is kept (ecs-agent.md 1.5).
 func (e *Engine) environment(ctx context.Context, r *Record, b *Box) []string {
 	env := maps.Clone(b.Def.Environment)
 	if env == nil {

@@ -28,7 +28,8 @@ type watched struct {
 }
 
 func watch(b *bench) watched {
-	w := watched{b.rt, new(sync.Mutex), map[string]runtime.Spec{}, map[string]runtime.NetworkSpec{}, map[string]runtime.VolumeSpec{}}
+	w := watched{b.rt, new(sync.Mutex), map[string]runtime.Spec{}, map[string]runtime.NetworkSpec{},
+		map[string]runtime.VolumeSpec{}}
 	b.around = func(*fake.Engine) runtime.Runtime { return w }
 	return w
 }
@@ -56,19 +57,25 @@ func (w watched) EnsureVolume(ctx context.Context, s runtime.VolumeSpec) error {
 
 // elastic is a network interface as the control plane gives it to an awsvpc task.
 func elastic(address string) acs.NetworkInterface {
-	return acs.NetworkInterface{ID: "eni-1", SubnetGateway: "172.31.0.1/20", DomainNameServers: []string{"172.31.0.2"}, IPv4: []acs.IPv4Address{{Primary: true, Address: address}}}
+	return acs.NetworkInterface{ID: "eni-1", SubnetGateway: "172.31.0.1/20",
+		DomainNameServers: []string{"172.31.0.2"}, IPv4: []acs.IPv4Address{{Primary: true, Address: address}}}
 }
 
-// ecs-agent.md 5.2 and 5.3: links, volumes of others and mounts name what the runtime knows, the environment says where the agent is, and labels whose it is.
+// ecs-agent.md 5.2 and 5.3: links, volumes of others and mounts name what the runtime knows, the
+// environment says where the agent is, and labels whose it is.
 func TestWhatAContainerIsMadeOf(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
 		b.run()
 		web, db := container("web", "serve:1"), container("db", "serve:1")
-		web.Links, web.VolumesFrom = []string{"db:database", "db"}, []acs.VolumeFrom{{SourceContainer: "db", ReadOnly: true}, {SourceContainer: "db"}}
+		web.Links, web.VolumesFrom = []string{"db:database", "db"}, []acs.VolumeFrom{
+			{SourceContainer: "db", ReadOnly: true}, {SourceContainer: "db"},
+		}
 		web.Environment = map[string]string{"B": "2", "A": "1"}
 		web.MountPoints = []acs.MountPoint{
-			{SourceVolume: "host", ContainerPath: "/host"}, {SourceVolume: "empty", ContainerPath: "/empty", ReadOnly: true}, {SourceVolume: "shared", ContainerPath: "/shared"},
+			{SourceVolume: "host", ContainerPath: "/host"}, {
+				SourceVolume: "empty", ContainerPath: "/empty", ReadOnly: true,
+			}, {SourceVolume: "shared", ContainerPath: "/shared"},
 			{SourceVolume: "mine", ContainerPath: "/mine"},
 		}
 		web.DependsOn = []acs.Dependency{{ContainerName: "db", Condition: acs.ConditionStart}}
@@ -76,8 +83,10 @@ func TestWhatAContainerIsMadeOf(t *testing.T) {
 		task.RoleCredentials = &acs.RoleCredentials{ID: "secret"}
 		task.Volumes = []acs.Volume{
 			{Name: "host", Host: &acs.HostVolume{SourcePath: "/srv"}}, {Name: "empty", Host: &acs.HostVolume{}},
-			{Name: "shared", Type: "docker", Docker: &acs.DockerVolume{Scope: acs.ScopeShared, Autoprovision: true, Driver: "local", Labels: map[string]string{"k": "v"}}},
-			{Name: "mine", Type: "docker", Docker: &acs.DockerVolume{Scope: acs.ScopeTask, Driver: "nfs", DriverOpts: map[string]string{"o": "x"}, Labels: map[string]string{"k": "v"}}},
+			{Name: "shared", Type: "docker", Docker: &acs.DockerVolume{Scope: acs.ScopeShared,
+				Autoprovision: true, Driver: "local", Labels: map[string]string{"k": "v"}}},
+			{Name: "mine", Type: "docker", Docker: &acs.DockerVolume{Scope: acs.ScopeTask, Driver: "nfs",
+				DriverOpts: map[string]string{"o": "x"}, Labels: map[string]string{"k": "v"}}},
 		}
 		b.apply(task)
 		b.settle(time.Second)
@@ -88,19 +97,31 @@ func TestWhatAContainerIsMadeOf(t *testing.T) {
 		got, dbName := w.specs["web"], r.Containers[1].Name
 		own := func(volume string) string { return volumeName(r.Task, volume) }
 		for what, pair := range map[string][2]any{
-			"network":      {got.Network, runtime.Attachment{Network: "berth-i-1", Links: []string{dbName + ":database", dbName + ":db"}}},
+			"network": {got.Network, runtime.Attachment{
+				Network: "berth-i-1", Links: []string{dbName + ":database", dbName + ":db"},
+			}},
 			"volumes from": {got.VolumesFrom, []string{dbName + ":ro", dbName}},
-			"mounts":       {got.Mounts, []runtime.Mount{{Source: "/srv", Target: "/host"}, {Source: own("empty"), Target: "/empty", ReadOnly: true}, {Source: "shared", Target: "/shared"}, {Source: own("mine"), Target: "/mine"}}},
-			"memory":       {got.MemoryBytes, int64(10 << 20)},
-			"CPU shares":   {got.CPUShares, int64(2)},
-			"labels":       {got.Labels, map[string]string{LabelTask: arnOf("a"), LabelContainer: "web", LabelFamily: "f", LabelVersion: "1", LabelCluster: "agt", LabelInstance: "i-1", LabelImage: "serve:1"}},
+			"mounts": {got.Mounts, []runtime.Mount{{Source: "/srv", Target: "/host"}, {
+				Source: own("empty"), Target: "/empty", ReadOnly: true,
+			}, {Source: "shared", Target: "/shared"}, {Source: own("mine"), Target: "/mine"}}},
+			"memory":     {got.MemoryBytes, int64(10 << 20)},
+			"CPU shares": {got.CPUShares, int64(2)},
+			"labels": {
+				got.Labels, map[string]string{LabelTask: arnOf("a"), LabelContainer: "web", LabelFamily: "f",
+					LabelVersion: "1", LabelCluster: "agt", LabelInstance: "i-1", LabelImage: "serve:1"},
+			},
 			"environment": {got.Env, []string{
-				"A=1", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/secret", "AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1", "B=2",
-				"ECS_AGENT_URI=http://169.254.170.2/api/" + r.Containers[0].EndpointID, "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/" + r.Containers[0].EndpointID,
+				"A=1", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/secret",
+				"AWS_DEFAULT_REGION=us-east-1", "AWS_REGION=us-east-1", "B=2",
+				"ECS_AGENT_URI=http://169.254.170.2/api/" + r.Containers[0].EndpointID,
+				"ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/" + r.Containers[0].EndpointID,
 				"ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/" + r.Containers[0].EndpointID,
 			}},
-			"the shared volume": {w.volumes["shared"], runtime.VolumeSpec{Name: "shared", Driver: "local", Labels: map[string]string{"k": "v"}}},
-			"the task's volume": {w.volumes[own("mine")], runtime.VolumeSpec{Name: own("mine"), Driver: "nfs", Options: map[string]string{"o": "x"}, Labels: map[string]string{"k": "v", LabelInstance: "i-1", LabelTask: arnOf("a")}}},
+			"the shared volume": {w.volumes["shared"],
+				runtime.VolumeSpec{Name: "shared", Driver: "local", Labels: map[string]string{"k": "v"}}},
+			"the task's volume": {w.volumes[own("mine")],
+				runtime.VolumeSpec{Name: own("mine"), Driver: "nfs", Options: map[string]string{"o": "x"},
+					Labels: map[string]string{"k": "v", LabelInstance: "i-1", LabelTask: arnOf("a")}}},
 		} {
 			if !reflect.DeepEqual(pair[0], pair[1]) {
 				t.Errorf("%s: %+v\nwant %+v", what, pair[0], pair[1])
@@ -124,7 +145,8 @@ func TestWhatThePayloadSaysStands(t *testing.T) {
 		b.run()
 		c := container("web", "serve:1")
 		c.Environment = map[string]string{"AWS_REGION": "eu-west-2"}
-		c.DockerConfig.HostConfig = `{"NetworkMode":"mine","LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g"}}}`
+		c.DockerConfig.HostConfig = `{"NetworkMode":"mine","LogConfig":{"Type":"awslogs",` +
+			`"Config":{"awslogs-group":"g"}}}`
 		b.apply(taskOf("a", c))
 		b.settle(time.Second)
 		got := w.specs["web"]
@@ -137,20 +159,24 @@ func TestWhatThePayloadSaysStands(t *testing.T) {
 		if got.Log == nil || got.Log.Type != "local" {
 			t.Errorf("an awslogs container logs to %+v, want where the agent can read it", got.Log)
 		}
-		if driver, options := b.record("a").Containers[0].LogDriver(); driver != AwslogsDriver || options["awslogs-group"] != "g" {
+		if driver, options := b.record("a").Containers[0].LogDriver(); driver != AwslogsDriver ||
+			options["awslogs-group"] != "g" {
 			t.Errorf("the driver asked for is %s %v", driver, options)
 		}
 	})
 }
 
-// An awsvpc task has the address it was given, in the network of its zone, held by a container that does nothing; the others share it with its names.
+// An awsvpc task has the address it was given, in the network of its zone, held by a container that
+// does nothing; the others share it with its names.
 func TestAwsvpcTask(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
 		b.run()
 		task := taskOf("a", container("web", "serve:1"), container("side", "serve:1"))
-		task.Containers[0].DockerConfig.HostConfig, task.Containers[1].DockerConfig.HostConfig = `{"ExtraHosts":["a:1.1.1.1","b:2.2.2.2"]}`, `{"ExtraHosts":["a:1.1.1.1"]}`
-		task.NetworkMode, task.NetworkInterfaces, task.PIDMode, task.IPCMode = networkAwsvpc, []acs.NetworkInterface{elastic("172.31.5.6")}, "task", "host"
+		task.Containers[0].DockerConfig.HostConfig = `{"ExtraHosts":["a:1.1.1.1","b:2.2.2.2"]}`
+		task.Containers[1].DockerConfig.HostConfig = `{"ExtraHosts":["a:1.1.1.1"]}`
+		task.NetworkMode, task.NetworkInterfaces, task.PIDMode, task.IPCMode = networkAwsvpc,
+			[]acs.NetworkInterface{elastic("172.31.5.6")}, "task", "host"
 		b.apply(task)
 		b.settle(time.Second)
 		r := b.record("a")
@@ -161,24 +187,30 @@ func TestAwsvpcTask(t *testing.T) {
 			t.Errorf("its address is %v, %v", address, ok)
 		}
 		zone := w.networks["berth-us-east-1a"]
-		if zone.Subnet != netip.MustParsePrefix("172.31.0.0/20") || zone.Gateway != netip.MustParseAddr("172.31.0.1") || zone.Labels[LabelNetwork] != "zone" {
+		if zone.Subnet != netip.MustParsePrefix("172.31.0.0/20") ||
+			zone.Gateway != netip.MustParseAddr("172.31.0.1") || zone.Labels[LabelNetwork] != "zone" {
 			t.Errorf("the zone's network is %+v", zone)
 		}
 		pause := w.specs[pauseName]
-		if want := (runtime.Attachment{Network: "berth-us-east-1a", Address: netip.MustParseAddr("172.31.5.6")}); !reflect.DeepEqual(pause.Network, want) {
+		if want := (runtime.Attachment{
+			Network: "berth-us-east-1a", Address: netip.MustParseAddr("172.31.5.6"),
+		}); !reflect.DeepEqual(pause.Network, want) {
 			t.Errorf("it is attached to %+v, want %+v", pause.Network, want)
 		}
-		if pause.Image != PauseImage || pause.HostConfig != `{"ExtraHosts":["a:1.1.1.1","b:2.2.2.2"],"Dns":["172.31.0.2"]}` {
+		if pause.Image != PauseImage ||
+			pause.HostConfig != `{"ExtraHosts":["a:1.1.1.1","b:2.2.2.2"],"Dns":["172.31.0.2"]}` {
 			t.Errorf("%s has the HostConfig %s", pause.Image, pause.HostConfig)
 		}
 		holder := r.Containers[0].RuntimeID
 		for _, name := range []string{"web", "side"} {
 			s := w.specs[name]
-			if s.Network.Container != holder || s.PIDMode != "container:"+holder || s.IPCMode != "host" || len(s.Ports) != 0 {
+			if s.Network.Container != holder || s.PIDMode != "container:"+holder ||
+				s.IPCMode != "host" || len(s.Ports) != 0 {
 				t.Errorf("%s: network %+v, PID %s, IPC %s, ports %v", name, s.Network, s.PIDMode, s.IPCMode, s.Ports)
 			}
 		}
-		if told := strings.Join(b.told("a"), "\n"); strings.Contains(told, pauseName) || !strings.Contains(told, "web=RUNNING") {
+		if told := strings.Join(b.told("a"), "\n"); strings.Contains(told, pauseName) ||
+			!strings.Contains(told, "web=RUNNING") {
 			t.Errorf("told %q: the container that holds the address is nobody's business", told)
 		}
 	})
@@ -191,8 +223,12 @@ func TestWhatCannotBePrepared(t *testing.T) {
 		change func(*acs.Task)
 		want   string
 	}{
-		"no interface": {func(x *acs.Task) { x.NetworkMode = networkAwsvpc }, "ResourceInitializationError: the awsvpc task has no network interface"},
-		"no gateway":   {func(x *acs.Task) { x.NetworkMode = networkAwsvpc; x.NetworkInterfaces = []acs.NetworkInterface{{}} }, "ResourceInitializationError: gateway of the network interface: "},
+		"no interface": {func(x *acs.Task) { x.NetworkMode = networkAwsvpc },
+			"ResourceInitializationError: the awsvpc task has no network interface"},
+		"no gateway": {func(x *acs.Task) {
+			x.NetworkMode = networkAwsvpc
+			x.NetworkInterfaces = []acs.NetworkInterface{{}}
+		}, "ResourceInitializationError: gateway of the network interface: "},
 		"no address": {func(x *acs.Task) {
 			x.NetworkMode = networkAwsvpc
 			x.NetworkInterfaces = []acs.NetworkInterface{{SubnetGateway: "172.31.0.1/20"}}
@@ -201,17 +237,24 @@ func TestWhatCannotBePrepared(t *testing.T) {
 			x.NetworkMode = networkAwsvpc
 			x.NetworkInterfaces = []acs.NetworkInterface{elastic("nowhere")}
 		}, "ResourceInitializationError: "},
-		"an unknown volume": {func(x *acs.Task) { x.Volumes = []acs.Volume{{Name: "v", Type: "efs"}} }, `ResourceInitializationError: volume "v": volumes of type efs are not supported by this agent`},
+		"an unknown volume": {func(x *acs.Task) { x.Volumes = []acs.Volume{{Name: "v", Type: "efs"}} },
+			`ResourceInitializationError: volume "v": volumes of type efs are not supported by this agent`},
 		"no shared volume": {func(x *acs.Task) {
 			x.Volumes = []acs.Volume{{Name: "v", Type: "docker", Docker: &acs.DockerVolume{Scope: acs.ScopeShared}}}
 		}, `ResourceInitializationError: volume "v": the shared volume is not there and autoprovision is off`},
-		"a mount of nothing": {func(x *acs.Task) { x.Containers[0].MountPoints = []acs.MountPoint{{SourceVolume: "v"}} }, unresolved + `its mount point names volume "v", which the task does not have`},
-		"a link to nobody":   {func(x *acs.Task) { x.Containers[0].Links = []string{"db:x"} }, `TaskFailedToStart: dependency "db" is not a container of the task`},
-		"nobody's volumes":   {func(x *acs.Task) { x.Containers[0].VolumesFrom = []acs.VolumeFrom{{SourceContainer: "db"}} }, `TaskFailedToStart: dependency "db" is not a container of the task`},
+		"a mount of nothing": {func(x *acs.Task) {
+			x.Containers[0].MountPoints = []acs.MountPoint{{SourceVolume: "v"}}
+		}, unresolved + `its mount point names volume "v", which the task does not have`},
+		"a link to nobody": {func(x *acs.Task) { x.Containers[0].Links = []string{"db:x"} },
+			`TaskFailedToStart: dependency "db" is not a container of the task`},
+		"nobody's volumes": {func(x *acs.Task) {
+			x.Containers[0].VolumesFrom = []acs.VolumeFrom{{SourceContainer: "db"}}
+		}, `TaskFailedToStart: dependency "db" is not a container of the task`},
 		"nobody to wait for": {func(x *acs.Task) {
 			x.Containers[0].DependsOn = []acs.Dependency{{ContainerName: "db", Condition: acs.ConditionStart}}
 		}, unresolved + `it depends on "db", which is not a container of the task`},
-		"a check of nothing": {func(x *acs.Task) { x.Containers[0].HealthCheckType = acs.HealthCheckDocker }, "CannotCreateContainerError: the container is to be health checked, but its Config has no Healthcheck"},
+		"a check of nothing": {func(x *acs.Task) { x.Containers[0].HealthCheckType = acs.HealthCheckDocker },
+			"CannotCreateContainerError: the container is to be health checked, but its Config has no Healthcheck"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bench) {
@@ -222,8 +265,10 @@ func TestWhatCannotBePrepared(t *testing.T) {
 				b.apply(task)
 				b.settle(time.Second)
 				r := b.record("a")
-				if r.Status != StatusStopped || !strings.HasPrefix(r.Reason, c.want) && !strings.HasPrefix(r.Containers[0].Reason, c.want) {
-					t.Errorf("the task is %s: %q, its container %q, want %q", r.Status, r.Reason, r.Containers[0].Reason, c.want)
+				if r.Status != StatusStopped || !strings.HasPrefix(r.Reason, c.want) &&
+					!strings.HasPrefix(r.Containers[0].Reason, c.want) {
+					t.Errorf("the task is %s: %q, its container %q, want %q", r.Status, r.Reason,
+						r.Containers[0].Reason, c.want)
 				}
 				if made, err := w.List(t.Context(), LabelTask, arnOf("a")); err != nil || len(made) != 0 {
 					t.Errorf("there are containers %v, %v", made, err)
@@ -245,7 +290,9 @@ func TestSharedVolumeIsFound(t *testing.T) {
 		}
 		b.run()
 		task := taskOf("a", container("web", "serve:1"))
-		task.Volumes = []acs.Volume{{Name: "v", Type: "docker", Docker: &acs.DockerVolume{Scope: acs.ScopeShared, Driver: "other"}}}
+		task.Volumes = []acs.Volume{
+			{Name: "v", Type: "docker", Docker: &acs.DockerVolume{Scope: acs.ScopeShared, Driver: "other"}},
+		}
 		b.apply(task)
 		b.settle(time.Second)
 		b.wantTold("a", "RUNNING web=RUNNING")
@@ -255,8 +302,9 @@ func TestSharedVolumeIsFound(t *testing.T) {
 	})
 }
 
-// Limits of a task as a whole are a control group above its containers' (ecs-agent.md 5.1), made before them and gone after them; where the agent has
-// no control groups each container has them for itself.
+// Limits of a task as a whole are a control group above its containers' (ecs-agent.md 5.1), made
+// before them and gone after them; where the agent has no control groups each container has them
+// for itself.
 func TestLimitsOfATask(t *testing.T) {
 	for version, files := range map[int]map[string]string{
 		1: {"cpu/ecs/%s/cpu.cfs_quota_us": "50000", "memory/ecs/%s/memory.limit_in_bytes": "67108864"},
@@ -305,7 +353,8 @@ func TestLimitsOfATask(t *testing.T) {
 			b.settle(time.Second)
 			for name, memory := range map[string]int64{"web": 10 << 20, "side": 64 << 20} {
 				if s := w.specs[name]; s.CgroupParent != "" || s.CPULimit != 0.5 || s.MemoryBytes != memory {
-					t.Errorf("%s is in %q with %v CPU, %d bytes, want %d", name, s.CgroupParent, s.CPULimit, s.MemoryBytes, memory)
+					t.Errorf("%s is in %q with %v CPU, %d bytes, want %d", name, s.CgroupParent, s.CPULimit,
+						s.MemoryBytes, memory)
 				}
 			}
 		})

@@ -11,8 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// do carries out a step. It returns an error only for what is to be tried again;
-// a failure for good it writes into the record.
+// do executes a step. It returns an error only if the step should be tried again; a permanent failure is
+// written into the record.
 func (t *task) do(ctx context.Context, s Step) error {
 	r := t.view()
 	if s.Kind == Prepare {
@@ -40,7 +40,7 @@ func (t *task) do(ctx context.Context, s Step) error {
 
 func (t *task) prepare(ctx context.Context, r *Record) error {
 	if err := t.e.prepare(ctx, r); err != nil {
-		if later(ctx, err) {
+		if transient(ctx, err) {
 			return err
 		}
 		t.change(func(r *Record) { r.Reason = "ResourceInitializationError: " + err.Error() })
@@ -50,9 +50,9 @@ func (t *task) prepare(ctx context.Context, r *Record) error {
 	return nil
 }
 
-// later reports whether err says nothing about the task: the runtime is away, or
-// the step was cancelled because it is not wanted any more or the agent ends.
-func later(ctx context.Context, err error) bool {
+// transient reports whether err is not about the task: the runtime does not answer, or the step was cancelled
+// because it is not needed any more or the agent ends.
+func transient(ctx context.Context, err error) bool {
 	return errors.Is(err, runtime.ErrUnavailable) || errors.Is(context.Cause(ctx), context.Canceled)
 }
 
@@ -61,7 +61,7 @@ func (t *task) fail(i int, reason string) {
 	t.change(func(r *Record) { ended(r, i, reason, time.Now()) })
 }
 
-// skip ends a container that does not run; what was created stays for the clean-up.
+// skip ends a container that does not run. What was created stays until the clean-up.
 func (t *task) skip(_ context.Context, i int, _ Box) error {
 	t.fail(i, "")
 	return nil
@@ -75,13 +75,13 @@ func (t *task) create(ctx context.Context, r *Record, i int) error {
 			t.fail(i, "CannotCreateContainerError: "+err.Error())
 			return nil
 		}
-		// Written down first: whatever happens, they are known to be ours.
+		// Written first, so that after a crash they are known to be ours.
 		t.change(func(r *Record) { r.Containers[i].Ports = ports })
 		r.Containers[i].Ports = ports
 	}
 	if holdsHosts(r, i) {
 		hosts := t.e.currentHosts(r)
-		if !slices.Equal(hosts, b.Hosts) { // what a container found later was made with is known before it is made
+		if !slices.Equal(hosts, b.Hosts) { // recorded before the container is created, in case it is only found later
 			t.change(func(r *Record) { r.Containers[i].Hosts = hosts })
 		}
 		r.Containers[i].Hosts = hosts
@@ -96,11 +96,13 @@ func (t *task) create(ctx context.Context, r *Record, i int) error {
 			r.Hold = ""
 		})
 	case errors.Is(err, context.DeadlineExceeded):
-		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to created; timed out after waiting %v", t.e.cfg.CreateTimeout))
-	case later(ctx, err):
+		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to created; timed out "+
+			"after waiting %v", t.e.cfg.CreateTimeout))
+	case transient(ctx, err):
 		return err
 	case errors.Is(err, runtime.ErrNotFound) && b.PullTries < maxPullTries && t.e.imageGone(ctx, b.Image):
-		t.e.log.Info("an image was removed before its container was created; it is pulled again", "task", t.arn, "image", b.Def.Image)
+		t.e.log.Info("an image was removed before its container was created; it is pulled again",
+			"task", t.arn, "image", b.Def.Image)
 		t.change(func(r *Record) {
 			b := &r.Containers[i]
 			b.Phase, b.Image, b.Digest = Waiting, "", ""
@@ -116,17 +118,17 @@ func (t *task) create(ctx context.Context, r *Record, i int) error {
 	return nil
 }
 
-// maxPullTries is how often a container's image is pulled again because somebody removed it.
+// maxPullTries is how often a container's image is pulled again because others removed it.
 const maxPullTries = 3
 
-// imageGone reports whether the image is not here any more: others use the runtime, too.
+// imageGone reports whether others have removed the image.
 func (e *Engine) imageGone(ctx context.Context, id string) bool {
 	_, err := e.rt.Image(ctx, id)
 	return errors.Is(err, runtime.ErrNotFound)
 }
 
-// createOrFind creates the container, or finds it if an earlier attempt, perhaps
-// of an agent that died, got as far.
+// createOrFind creates the container, or finds it if an earlier attempt, perhaps before a crash of the agent,
+// has created it.
 func (e *Engine) createOrFind(ctx context.Context, r *Record, i int) (string, error) {
 	spec, err := e.spec(ctx, r, i)
 	if err != nil {
@@ -151,7 +153,7 @@ func (e *Engine) createOrFind(ctx context.Context, r *Record, i int) (string, er
 func (t *task) start(ctx context.Context, i int, b Box) error {
 	if b.AwslogsOptions() != nil {
 		if err := t.e.logs.Prepare(ctx, t.arn, b); err != nil {
-			if later(ctx, err) || !errors.Is(err, ErrLogs) {
+			if transient(ctx, err) || !errors.Is(err, ErrLogs) {
 				return err
 			}
 			t.fail(i, "CannotStartContainerError: failed to initialize logging driver: "+err.Error())
@@ -168,16 +170,17 @@ func (t *task) start(ctx context.Context, i int, b Box) error {
 	switch {
 	case err == nil:
 		if r := t.view(); holdsHosts(&r, i) && !slices.Equal(t.e.currentHosts(&r), b.Hosts) {
-			kick(t.e.hostsChanged) // names have come since it was created; the runtime has written the old ones
+			kick(t.e.hostsChanged) // there are newer names than those with which it was created
 		}
 		return t.look(ctx, i, b.RuntimeID)
 	case errors.Is(err, context.DeadlineExceeded):
-		// It may start yet, and what runs is never told as stopped.
+		// It may still start, and a running container is never reported as stopped.
 		if err := t.e.rt.Stop(ctx, b.RuntimeID, 0); err != nil && !errors.Is(err, runtime.ErrNotFound) {
 			return err
 		}
-		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting %v", t.e.cfg.StartTimeout))
-	case later(ctx, err):
+		t.fail(i, fmt.Sprintf("ContainerRuntimeTimeoutError: Could not transition to running; timed out "+
+			"after waiting %v", t.e.cfg.StartTimeout))
+	case transient(ctx, err):
 		return err
 	case errors.Is(err, runtime.ErrPortTaken) && dynamic(b.Def.PortMappings) && b.PortTries < maxPortTries:
 		return t.otherPorts(ctx, i, b)
@@ -187,12 +190,11 @@ func (t *task) start(ctx context.Context, i int, b Box) error {
 	return nil
 }
 
-// ErrLogs means that a container's log stream can never be written; Logs.Prepare
-// returns it, and any other error for what may pass.
+// ErrLogs means that a container's log stream can never be written to. Logs.Prepare returns it, and other
+// errors if a later attempt may succeed.
 var ErrLogs = errors.New("awslogs")
 
-// maxPortTries is how often a container is made again because somebody else took
-// a port that was free a moment before.
+// maxPortTries is how often a container is created again because another program took its port in the meantime.
 const maxPortTries = 10
 
 func dynamic(mappings []acs.PortMapping) bool {
@@ -204,9 +206,8 @@ func dynamic(mappings []acs.PortMapping) bool {
 	return false
 }
 
-// otherPorts throws the container away so that it is made again with other ports.
-// The record lets go of it first, or its removal would look like somebody else's;
-// if nothing comes of it now, the container is found again by its name.
+// otherPorts removes the container so that it is created again with other ports. The record forgets it first;
+// otherwise its removal would look like one by others. If that fails, the container is found again by its name.
 func (t *task) otherPorts(ctx context.Context, i int, b Box) error {
 	t.change(func(r *Record) {
 		b := &r.Containers[i]
@@ -230,15 +231,15 @@ func (t *task) stopContainer(ctx context.Context, i int, b Box) error {
 		grace = 0
 	}
 	if err := t.e.rt.Stop(ctx, b.RuntimeID, grace); err != nil && !errors.Is(err, runtime.ErrNotFound) {
-		if !later(ctx, err) {
+		if !transient(ctx, err) {
 			t.e.log.Error("cannot stop a container", "task", t.arn, "container", b.Def.Name, "error", err)
 		}
-		return err // for ever: a container that runs is never told as stopped
+		return err // tried again for ever: a running container is never reported as stopped
 	}
 	return t.look(ctx, i, b.RuntimeID)
 }
 
-// look asks the runtime about container i and writes down what it says.
+// look asks the runtime about container i and records its state.
 func (t *task) look(ctx context.Context, i int, id string) error {
 	c, err := t.e.rt.Inspect(ctx, id)
 	if err != nil && !errors.Is(err, runtime.ErrNotFound) {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// stopped are the tasks that have ended and are kept, with their containers, for those who want to
-// look at them. It holds the longest-ended ones to be superfluous when there are more than limit.
+// stopped is the list of tasks that have ended and are kept, with their containers, for inspection. If there
+// are more than limit, those that ended first are superfluous.
 type stopped struct {
 	limit int
 
@@ -14,7 +14,7 @@ type stopped struct {
 	tasks []*task    // in the order in which they ended
 }
 
-// add takes a task in that has just ended, and wakes the one that is superfluous now.
+// add adds a task that has just ended, and wakes one that has become superfluous.
 func (s *stopped) add(t *task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,7 +24,7 @@ func (s *stopped) add(t *task) {
 	}
 }
 
-// superfluous reports whether the task is to be forgotten before its time.
+// superfluous reports whether the task should be forgotten early.
 func (s *stopped) superfluous(t *task) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,9 @@ func TestStoppedTasksAreBounded(t *testing.T) {
 		crash := func(first, last int) {
 			for n := first; n <= last; n++ {
 				c := container("web", "fail:1")
-				c.DockerConfig = acs.DockerConfig{HostConfig: `{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g"}}}`}
+				c.DockerConfig = acs.DockerConfig{
+					HostConfig: `{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g"}}}`,
+				}
 				b.apply(taskOf(fmt.Sprint("t", n), c))
 				b.settle(10 * time.Second)
 			}
@@ -26,7 +28,8 @@ func TestStoppedTasksAreBounded(t *testing.T) {
 			t.Helper()
 			containers, err := b.rt.List(t.Context(), LabelInstance, b.cfg.Instance)
 			if err != nil || len(containers) != len(want) || len(b.e.Tasks()) != len(want) {
-				t.Fatalf("%d containers of %d tasks are kept, want %v (%v)", len(containers), len(b.e.Tasks()), want, err)
+				t.Fatalf("%d containers of %d tasks are kept, want %v (%v)", len(containers),
+					len(b.e.Tasks()), want, err)
 			}
 			for _, id := range want {
 				b.record(id)

@@ -12,20 +12,20 @@ import (
 	"github.com/berthhq/berth/internal/agent/checkpoint"
 )
 
-// task carries one record forward.
+// task executes one record.
 type task struct {
 	e      *Engine
 	arn    string
 	step   chan struct{} // token: plan again
-	report chan struct{} // token: look whether something is to be told
+	report chan struct{} // token: check whether there is something to report
 	steps  sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
 	rec      Record
-	inflight map[string]context.CancelFunc // steps under way, by container ("" for the task's own)
-	retryAt  time.Time                     // no step before, after one that could not be done
+	inflight map[string]context.CancelFunc // running steps, by container ("" for those of the task)
+	retryAt  time.Time                     // after a step that failed, no step before this time
 	failures int
-	gone     bool // forgotten: nothing is left to do
+	gone     bool // forgotten: there is nothing left to do
 }
 
 func newTask(e *Engine, r Record) *task {
@@ -41,7 +41,7 @@ func (t *task) startLocked() {
 	kick(t.report)
 	ctx, cancel := context.WithCancel(t.e.ctx)
 	t.e.tasks.Go(func() {
-		defer cancel() // forgotten: the reporter ends too
+		defer cancel() // the task is forgotten: end the reporter, too
 		t.runSteps(ctx)
 	})
 	t.e.tasks.Go(func() { t.runReports(ctx) })
@@ -53,7 +53,7 @@ func (t *task) view() Record {
 	return t.rec.clone()
 }
 
-// update changes the record, writes it down and lets everybody look at it again.
+// update changes the record, writes it to the checkpoint, and makes everything look at it again.
 func (t *task) update(fn func(*Record)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,9 +74,8 @@ func (t *task) updateLocked(fn func(*Record)) error {
 	return err
 }
 
-// change is update for the task's own goroutines. A checkpoint that cannot be
-// written is logged and no more: what it would say is found out again after a
-// restart by asking the runtime, and reports are repeated.
+// change is update for the task's own goroutines. An error of the checkpoint is only logged: after a restart
+// the runtime is asked again, and reports are repeated.
 func (t *task) change(fn func(*Record)) {
 	if err := t.update(fn); err != nil {
 		t.e.log.Error("cannot write the checkpoint", "task", t.arn, "error", err)
@@ -118,7 +117,7 @@ func (t *task) runSteps(ctx context.Context) {
 	}
 }
 
-// act starts the steps that are due. It returns when to look again.
+// act starts the steps that are due. It returns when to plan again.
 func (t *task) act(ctx context.Context) (wake time.Time, forgotten bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,7 +148,7 @@ func (t *task) act(ctx context.Context) (wake time.Time, forgotten bool) {
 		t.steps.Go(func() {
 			err := t.do(stepCtx, s)
 			if stepCtx.Err() != nil {
-				err = nil // not wanted any more; the next plan knows better
+				err = nil // it is not needed any more; plan again
 			}
 			cancel()
 			t.finished(s, err)
@@ -158,21 +157,21 @@ func (t *task) act(ctx context.Context) (wake time.Time, forgotten bool) {
 	return wake, false
 }
 
-// admitLocked reserves what the task needs of the machine. What is lacking is the
-// task's hold; whoever releases something wakes everybody.
+// admitLocked reserves the task's resources. If some are lacking, that is the task's hold; whenever resources
+// are released, all tasks are woken.
 func (t *task) admitLocked() {
 	lacking := t.e.ledger.reserve(t.arn, need(&t.rec))
 	if lacking != "" && t.rec.Hold == lacking {
 		return
 	}
-	defer t.e.tasks.Go(t.e.changed) // later: the engine's mutex comes before ours
+	defer t.e.tasks.Go(t.e.changed) // in a goroutine, because the engine's mutex is locked before the task's
 	err := t.updateLocked(func(r *Record) { r.Admitted, r.Hold = lacking == "", lacking })
 	if err != nil {
 		t.e.log.Error("cannot write the checkpoint", "task", t.arn, "error", err)
 	}
 }
 
-// cancelPullsLocked ends pulls that nobody needs any more.
+// cancelPullsLocked cancels pulls that are not needed any more.
 func (t *task) cancelPullsLocked() {
 	for name, cancel := range maps.All(t.inflight) {
 		if i := t.rec.box(name); i >= 0 && t.rec.Containers[i].Phase == Waiting {
@@ -181,8 +180,8 @@ func (t *task) cancelPullsLocked() {
 	}
 }
 
-// finished notes that a step is over. An error means that it could not be done
-// now and is to be tried again; what failed for good is in the record.
+// finished notes that a step is over. An error means that it should be tried again; permanent failures are in
+// the record.
 func (t *task) finished(s Step, err error) {
 	t.mu.Lock()
 	delete(t.inflight, s.Container)
@@ -204,7 +203,7 @@ func retryWait() acs.Backoff {
 	return acs.Backoff{First: 500 * time.Millisecond, Most: 5 * time.Second, Factor: 2, Jitter: 0.2}
 }
 
-// hold notes why the task does not go on, "" that it does.
+// hold notes why the task has to wait, or "" that it need not.
 func (t *task) hold(why string) {
 	t.mu.Lock()
 	same := t.rec.Hold == why || t.rec.Status != StatusPending
@@ -214,18 +213,24 @@ func (t *task) hold(why string) {
 	}
 }
 
-// runReports tells the control plane, for ever if need be.
+// runReports sends reports until they are delivered.
 func (t *task) runReports(ctx context.Context) {
 	wait := acs.Backoff{First: time.Second, Most: 10 * time.Second, Factor: 1.3, Jitter: 0.2}
 	for failures := 0; ; {
 		t.mu.Lock()
-		report, told := nextReport(&t.rec)
+		report, told := nextReport(&t.rec, time.Now())
+		news := t.rec.pullNews()
 		t.mu.Unlock()
 		if report == nil {
+			var later <-chan time.Time
+			if !news.IsZero() {
+				later = time.After(time.Until(news))
+			}
 			select {
 			case <-ctx.Done():
 				return
 			case <-t.report:
+			case <-later:
 			}
 			continue
 		}

@@ -8,17 +8,17 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// pingEvery is how often the runtime is asked whether it is well.
+// pingEvery is how often the runtime's health is checked.
 const pingEvery = 30 * time.Second
 
-// watch follows the runtime's events; when they break off it says that the runtime
-// is impaired, waits for its return and asks after every container.
+// watch follows the runtime's events. When they end, it reports the runtime as impaired, waits until it answers
+// again, and asks about every container.
 func (e *Engine) watch(ctx context.Context) {
 	const pause = time.Second
 	for ctx.Err() == nil {
 		if err := e.follow(ctx); err != nil && ctx.Err() == nil {
 			e.setStatus(acs.InstanceImpaired, err.Error(), runtime.Engine{})
-			e.log.Warn("the container runtime cannot be followed", "error", err)
+			e.log.Warn("the events of the container runtime cannot be read", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -84,7 +84,7 @@ func (e *Engine) setStatus(status, reason string, engine runtime.Engine) {
 	}
 }
 
-// again lets a task that waits for the runtime try at once.
+// again makes a task that waits for the runtime try at once.
 func (t *task) again() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,9 +92,8 @@ func (t *task) again() {
 	kick(t.step)
 }
 
-// handle looks at the container an event is about. What the event says is not
-// used: asking is always right, even for events that come late. It reports whether
-// there was an answer; there is no second event.
+// handle asks the runtime about the container of an event. It does not use the event's content, which may be
+// out of date. It returns false if there was no answer, since there will be no second event.
 func (e *Engine) handle(ctx context.Context, event runtime.Event) bool {
 	t, i := e.find(event.ContainerID)
 	if t == nil {
@@ -131,8 +130,7 @@ func (e *Engine) find(containerID string) (*task, int) {
 	return nil, 0
 }
 
-// lookAtAll asks after every container that has not stopped, and reports whether
-// all were answered for.
+// lookAtAll asks about every container that has not stopped, and reports whether there was an answer for all.
 func (e *Engine) lookAtAll(ctx context.Context) (all bool) {
 	all = true
 	for _, r := range e.Tasks() {

@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// Credentials keeps the credentials of tasks' roles.
+// Credentials stores the credentials of tasks' roles.
 type Credentials struct {
 	mu   sync.Mutex // guards byID
 	byID map[string]held
@@ -19,10 +19,10 @@ type held struct {
 	credentials acs.RoleCredentials
 }
 
-// NewCredentials makes an empty store.
+// NewCredentials returns an empty store.
 func NewCredentials() *Credentials { return &Credentials{byID: map[string]held{}} }
 
-// Put keeps credentials of a task, in the place of those with the same id.
+// Put stores credentials of a task and replaces those with the same id.
 func (c *Credentials) Put(taskARN string, rc acs.RoleCredentials) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +37,7 @@ func (c *Credentials) Get(id string) (acs.RoleCredentials, bool) {
 	return h.credentials, ok
 }
 
-// Forget forgets the credentials of tasks that have stopped.
+// Forget removes the credentials of tasks that have stopped.
 func (c *Credentials) Forget(stopped func(taskARN string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,29 +48,33 @@ func (c *Credentials) Forget(stopped func(taskARN string) bool) {
 	}
 }
 
-// credentials answers GET /v2/credentials/{id}.
+// credentials serves GET /v2/credentials/{id}.
 func (s *Server) credentials(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	live, known := s.usesCredentials(id)
 	c, ok := s.cfg.Credentials.Get(id)
 	switch {
 	case !known:
-		s.unknown(w, r, http.StatusBadRequest, "InvalidIdInRequest", "CredentialsV2Request: no credentials have this ID")
+		s.unknown(w, r, http.StatusBadRequest, "InvalidIdInRequest",
+			"CredentialsV2Request: no credentials have this ID")
 	case !live:
-		refuse(w, http.StatusBadRequest, "InvalidIdInRequest", "CredentialsV2Request: the task of these credentials has stopped")
+		refuse(w, http.StatusBadRequest, "InvalidIdInRequest",
+			"CredentialsV2Request: the task of these credentials has stopped")
 	case !ok:
-		// After a restart the control plane sends them again (ecs-agent.md 8).
-		refuse(w, http.StatusServiceUnavailable, "CredentialsUninitialized", "CredentialsV2Request: the credentials are not here yet")
+		// After a restart of the agent the control plane sends them again (ecs-agent.md 8).
+		refuse(w, http.StatusServiceUnavailable, "CredentialsUninitialized",
+			"CredentialsV2Request: the credentials have not arrived yet")
 	default:
 		answer(w, map[string]string{
-			"RoleArn": c.RoleARN, "AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey, "Token": c.SessionToken,
+			"RoleArn": c.RoleARN, "AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey,
+			"Token":      c.SessionToken,
 			"Expiration": c.Expiration,
 		})
 	}
 }
 
-// usesCredentials reports whether a task here has credentials of that id, and
-// whether it still lives.
+// usesCredentials reports whether a task of this agent has credentials with that id, and whether it is still
+// running.
 func (s *Server) usesCredentials(id string) (live, known bool) {
 	for _, t := range s.cfg.Tasks() {
 		if id != "" && (t.RoleCredentialsID == id || t.ExecutionCredentialsID == id) {

@@ -20,29 +20,38 @@ import (
 
 func records() []engine.Record {
 	live := engine.Record{
-		Task:   acs.Task{ARN: "arn:aws:ecs:us-east-1:1:task/agt/live", Family: "f", Version: "3", ServiceName: "svc", LaunchType: "EC2", CPU: 0.5, Memory: 256},
-		Status: engine.StatusRunning, Desired: acs.DesiredRunning, RoleCredentialsID: "cred", ExecutionCredentialsID: "late",
+		Task: acs.Task{ARN: "arn:aws:ecs:us-east-1:1:task/agt/live", Family: "f", Version: "3",
+			ServiceName: "svc", LaunchType: "EC2", CPU: 0.5, Memory: 256},
+		Status: engine.StatusRunning, Desired: acs.DesiredRunning, RoleCredentialsID: "cred",
+		ExecutionCredentialsID: "late",
 		Containers: []engine.Box{
 			{Pause: true, Def: acs.Container{Name: "~internal~ecs~pause"}},
 			{
-				Def: acs.Container{Name: "web", Image: "web:1", CPU: 128, Memory: 64, ARN: "arn:c", HealthCheckType: "docker", DockerConfig: acs.DockerConfig{
-					HostConfig: `{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g"}}}`,
-				}},
-				Name: "ecs-f-3-web", RuntimeID: "docker-id", EndpointID: "secret", Phase: engine.Running, ImageID: "sha256:1", Health: acs.HealthHealthy,
-				StartedAt: time.Unix(1, 0).UTC(), CreatedAt: time.Unix(1, 0).UTC(), Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")},
-				Ports: []engine.Binding{{ContainerPort: 80, HostPort: 32768, Count: 1, Protocol: "tcp", HostIP: netip.MustParseAddr("127.0.1.2")}},
+				Def: acs.Container{Name: "web", Image: "web:1", CPU: 128, Memory: 64, ARN: "arn:c",
+					HealthCheckType: "docker", DockerConfig: acs.DockerConfig{
+						HostConfig: `{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g"}}}`,
+					}},
+				Name: "ecs-f-3-web", RuntimeID: "docker-id", EndpointID: "secret", Phase: engine.Running,
+				ImageID: "sha256:1", Health: acs.HealthHealthy, StartedAt: time.Unix(1, 0).UTC(),
+				CreatedAt: time.Unix(1, 0).UTC(), Addresses: []netip.Addr{netip.MustParseAddr("172.18.0.2")},
+				Ports: []engine.Binding{{ContainerPort: 80, HostPort: 32768, Count: 1, Protocol: "tcp",
+					HostIP: netip.MustParseAddr("127.0.1.2")}},
 			},
 		},
 	}
-	dead := engine.Record{Task: acs.Task{ARN: "arn:aws:ecs:us-east-1:1:task/agt/dead"}, Status: engine.StatusStopped, RoleCredentialsID: "old"}
+	dead := engine.Record{Task: acs.Task{ARN: "arn:aws:ecs:us-east-1:1:task/agt/dead"},
+		Status: engine.StatusStopped, RoleCredentialsID: "old"}
 	return []engine.Record{live, dead}
 }
 
 func newServer(change func(*Config)) *Server {
 	cfg := Config{
-		Cluster: "agt", ContainerInstance: "ci", Zone: "us-east-1a", VPC: "vpc-1", RPS: 40, Burst: 60, Credentials: NewCredentials(), Tasks: records,
+		Cluster: "agt", ContainerInstance: "ci", Zone: "us-east-1a", VPC: "vpc-1", RPS: 40, Burst: 60,
+		Credentials: NewCredentials(), Tasks: records,
 		Stats: func(string) (runtime.Sample, runtime.Sample, bool) {
-			return runtime.Sample{At: time.Unix(11, 0), CPU: 5, HasNetwork: true, Rx: runtime.Traffic{Bytes: 300}}, runtime.Sample{At: time.Unix(10, 0), Rx: runtime.Traffic{Bytes: 100}}, true
+			return runtime.Sample{
+				At: time.Unix(11, 0), CPU: 5, HasNetwork: true, Rx: runtime.Traffic{Bytes: 300},
+			}, runtime.Sample{At: time.Unix(10, 0), Rx: runtime.Traffic{Bytes: 100}}, true
 		},
 		Neighbours: func(context.Context) []netip.AddrPort { return nil },
 		Tags: func(_ context.Context, arn string) (map[string]string, error) {
@@ -71,19 +80,23 @@ func ask(t *testing.T, s http.Handler, method, path, body string) (int, map[stri
 // ecs.md 8.4 and ecs-agent.md 8.
 func TestCredentials(t *testing.T) {
 	s := newServer(nil)
-	if code, out := ask(t, s, "GET", "/v2/credentials/cred", ""); code != http.StatusServiceUnavailable || out["code"] != "CredentialsUninitialized" {
+	if code, out := ask(t, s, "GET", "/v2/credentials/cred", ""); code != http.StatusServiceUnavailable ||
+		out["code"] != "CredentialsUninitialized" {
 		t.Errorf("before they are here: %d %v", code, out)
 	}
-	s.cfg.Credentials.Put("live", acs.RoleCredentials{ID: "cred", RoleARN: "r", AccessKeyID: "a", SecretAccessKey: "s", SessionToken: "t", Expiration: "2027-01-01T00:00:00Z"})
+	s.cfg.Credentials.Put("live", acs.RoleCredentials{ID: "cred", RoleARN: "r", AccessKeyID: "a",
+		SecretAccessKey: "s", SessionToken: "t", Expiration: "2027-01-01T00:00:00Z"})
 	s.cfg.Credentials.Put("dead", acs.RoleCredentials{ID: "old"})
 	code, out := ask(t, s, "GET", "/v2/credentials/cred", "")
-	for k, want := range map[string]string{"RoleArn": "r", "AccessKeyId": "a", "SecretAccessKey": "s", "Token": "t", "Expiration": "2027-01-01T00:00:00Z"} {
+	for k, want := range map[string]string{"RoleArn": "r", "AccessKeyId": "a", "SecretAccessKey": "s",
+		"Token": "t", "Expiration": "2027-01-01T00:00:00Z"} {
 		if code != http.StatusOK || out[k] != want {
 			t.Errorf("%d, %s is %v", code, k, out[k])
 		}
 	}
 	for _, id := range []string{"old", "unknown"} {
-		if code, out := ask(t, s, "GET", "/v2/credentials/"+id, ""); code != http.StatusBadRequest || out["code"] != "InvalidIdInRequest" {
+		if code, out := ask(t, s, "GET", "/v2/credentials/"+id, ""); code != http.StatusBadRequest ||
+			out["code"] != "InvalidIdInRequest" {
 			t.Errorf("%s: %d %v", id, code, out)
 		}
 	}
@@ -98,8 +111,8 @@ func TestTaskMetadata(t *testing.T) {
 	s := newServer(nil)
 	_, task := ask(t, s, "GET", "/v4/secret/task", "")
 	for k, want := range map[string]any{
-		"Cluster": "agt", "Family": "f", "Revision": "3", "ServiceName": "svc", "DesiredStatus": "RUNNING", "KnownStatus": "RUNNING",
-		"AvailabilityZone": "us-east-1a", "LaunchType": "EC2", "VPCID": "vpc-1",
+		"Cluster": "agt", "Family": "f", "Revision": "3", "ServiceName": "svc", "DesiredStatus": "RUNNING",
+		"KnownStatus": "RUNNING", "AvailabilityZone": "us-east-1a", "LaunchType": "EC2", "VPCID": "vpc-1",
 	} {
 		if task[k] != want {
 			t.Errorf("%s is %v, want %v", k, task[k], want)
@@ -111,8 +124,9 @@ func TestTaskMetadata(t *testing.T) {
 	}
 	_, c := ask(t, s, "GET", "/v4/secret", "")
 	for k, want := range map[string]any{
-		"DockerId": "docker-id", "Name": "web", "DockerName": "ecs-f-3-web", "Image": "web:1", "ImageID": "sha256:1", "Type": "NORMAL",
-		"KnownStatus": "RUNNING", "LogDriver": "awslogs", "ContainerARN": "arn:c", "StartedAt": "1970-01-01T00:00:01Z",
+		"DockerId": "docker-id", "Name": "web", "DockerName": "ecs-f-3-web", "Image": "web:1",
+		"ImageID": "sha256:1", "Type": "NORMAL", "KnownStatus": "RUNNING", "LogDriver": "awslogs",
+		"ContainerARN": "arn:c", "StartedAt": "1970-01-01T00:00:01Z",
 	} {
 		if c[k] != want {
 			t.Errorf("%s is %v, want %v", k, c[k], want)
@@ -121,7 +135,8 @@ func TestTaskMetadata(t *testing.T) {
 	if _, v3 := ask(t, s, "GET", "/v3/secret", ""); v3["LogDriver"] != nil || v3["DockerId"] != "docker-id" {
 		t.Errorf("version 3: %v", v3)
 	}
-	if _, tagged := ask(t, s, "GET", "/v4/secret/taskWithTags", ""); tagged["TaskTags"] == nil || tagged["ContainerInstanceTags"] == nil {
+	if _, tagged := ask(t, s, "GET", "/v4/secret/taskWithTags", ""); tagged["TaskTags"] == nil ||
+		tagged["ContainerInstanceTags"] == nil {
 		t.Errorf("tags: %v", tagged)
 	}
 	_, stats := ask(t, s, "GET", "/v4/secret/stats", "")
@@ -167,7 +182,8 @@ func TestNeighbours(t *testing.T) {
 	if code, out := ask(t, s, "GET", "/v4/secret", ""); code != http.StatusOK || out["Name"] != "web" {
 		t.Errorf("%d %v", code, out)
 	}
-	if code, out := ask(t, s, "GET", "/v2/credentials/nobodys", ""); code != http.StatusBadRequest || out["code"] != "InvalidIdInRequest" {
+	if code, out := ask(t, s, "GET", "/v2/credentials/nobodys", ""); code != http.StatusBadRequest ||
+		out["code"] != "InvalidIdInRequest" {
 		t.Errorf("%d %v", code, out)
 	}
 	if asked != 0 {
@@ -188,7 +204,8 @@ func TestTaskProtection(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return json.Unmarshal([]byte(`{"protectedTasks":[{"taskArn":"arn","protectionEnabled":true,"expirationDate":1795395483}]}`), out)
+			return json.Unmarshal([]byte(`{"protectedTasks":[{"taskArn":"arn","protectionEnabled":true,`+
+				`"expirationDate":1795395483}]}`), out)
 		}
 	})
 	const path = "/api/secret/task-protection/v1/state"

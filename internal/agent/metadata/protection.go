@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// protectedTask and protectionFailure are the API's.
+// protectedTask and protectionFailure are from the API.
 type protectedTask struct {
 	ExpirationDate    *acs.Time `json:"expirationDate"`
 	ProtectionEnabled bool      `json:"protectionEnabled"`
@@ -23,8 +23,8 @@ type protectionFailure struct {
 	Detail string `json:"detail"`
 }
 
-// protection passes a container's wish to be spared by scale-in on to the API, with
-// the credentials of its task's role.
+// protection passes a container's request for protection from scale-in on to the API, with the credentials of
+// its task's role.
 func (s *Server) protection(action string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		t, _ := s.find(r.PathValue("id"))
@@ -41,7 +41,8 @@ func (s *Server) protection(action string) http.HandlerFunc {
 		}
 		c, ok := s.cfg.Credentials.Get(t.RoleCredentialsID)
 		if !ok {
-			s.refuseProtection(w, http.StatusForbidden, t.Task.ARN, "AccessDeniedException", "the task has no role that may ask for this")
+			s.refuseProtection(w, http.StatusForbidden, t.Task.ARN, "AccessDeniedException",
+				"the task has no role that may ask for this")
 			return
 		}
 		var out struct {
@@ -53,10 +54,13 @@ func (s *Server) protection(action string) http.HandlerFunc {
 		case isFault:
 			s.refuseProtection(w, f.HTTPStatus(), t.Task.ARN, f.Code, f.Message)
 		case err != nil:
-			s.refuseProtection(w, http.StatusGatewayTimeout, t.Task.ARN, "RequestCanceled", "the control plane does not answer")
+			s.refuseProtection(w, http.StatusGatewayTimeout, t.Task.ARN, "RequestCanceled",
+				"the control plane does not answer")
 		case len(out.Failures) > 0:
 			f := out.Failures[0]
-			answer(w, map[string]any{"failure": map[string]string{"Arn": f.ARN, "Reason": f.Reason, "Detail": f.Detail}})
+			answer(w, map[string]any{
+				"failure": map[string]string{"Arn": f.ARN, "Reason": f.Reason, "Detail": f.Detail},
+			})
 		case len(out.ProtectedTasks) > 0:
 			answer(w, map[string]any{"protection": protectionView(out.ProtectedTasks[0])})
 		default:
@@ -65,7 +69,7 @@ func (s *Server) protection(action string) http.HandlerFunc {
 	}
 }
 
-// readProtection reads what a container asks for into a request of the API.
+// readProtection converts a container's request into one of the API.
 func readProtection(body io.Reader, in map[string]any) error {
 	var wish struct {
 		ProtectionEnabled *bool

@@ -20,7 +20,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Config is what a Server answers from.
+// Config configures a Server.
 type Config struct {
 	Cluster           string
 	ContainerInstance string
@@ -32,60 +32,65 @@ type Config struct {
 	Tasks       func() []engine.Record
 	// Stats returns a container's last two samples.
 	Stats func(containerID string) (now, before runtime.Sample, ok bool)
-	// Neighbours are the metadata addresses of the machine's other agents.
+	// Neighbours returns the metadata addresses of the machine's other agents.
 	Neighbours func(ctx context.Context) []netip.AddrPort
-	// Tags are those of a resource, by its ARN.
+	// Tags returns the tags of a resource by its ARN.
 	Tags func(ctx context.Context, arn string) (map[string]string, error)
 	// Protection calls the ECS API with the credentials of the task's role.
 	Protection func(ctx context.Context, c acs.RoleCredentials, action string, in, out any) error
 	Log        *slog.Logger
 }
 
-// Server answers containers.
+// Server serves containers.
 type Server struct {
 	cfg Config
 	mux *http.ServeMux
-	// neighbours carries requests to the machine's other agents, never by a proxy:
-	// the ids in them are secrets.
+	// neighbours makes requests to the machine's other agents, never by a proxy, since the ids in them are
+	// secrets.
 	neighbours *http.Transport
 
 	mu      sync.Mutex // guards callers
 	callers map[string]*rate.Limiter
 }
 
-// New makes a Server.
+// New returns a Server.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), neighbours: &http.Transport{IdleConnTimeout: time.Minute}, callers: map[string]*rate.Limiter{}}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), neighbours: &http.Transport{IdleConnTimeout: time.Minute},
+		callers: map[string]*rate.Limiter{}}
 	s.mux.HandleFunc("GET /v2/credentials/{id}", s.credentials)
 	for _, version := range []string{"v3", "v4"} {
 		v4 := version == "v4"
-		s.mux.HandleFunc("GET /"+version+"/{id}", s.container(func(_ context.Context, t *engine.Record, b *engine.Box) (any, error) {
-			return s.containerView(t, b, v4), nil
-		}))
-		s.mux.HandleFunc("GET /"+version+"/{id}/task", s.container(func(_ context.Context, t *engine.Record, _ *engine.Box) (any, error) {
-			return s.taskView(t, v4), nil
-		}))
+		s.mux.HandleFunc("GET /"+version+"/{id}",
+			s.container(func(_ context.Context, t *engine.Record, b *engine.Box) (any, error) {
+				return s.containerView(t, b, v4), nil
+			}))
+		s.mux.HandleFunc("GET /"+version+"/{id}/task",
+			s.container(func(_ context.Context, t *engine.Record, _ *engine.Box) (any, error) {
+				return s.taskView(t, v4), nil
+			}))
 		s.mux.HandleFunc("GET /"+version+"/{id}/taskWithTags", s.container(s.taskWithTags(v4)))
-		s.mux.HandleFunc("GET /"+version+"/{id}/stats", s.container(func(_ context.Context, _ *engine.Record, b *engine.Box) (any, error) {
-			return s.statsView(b), nil
-		}))
-		s.mux.HandleFunc("GET /"+version+"/{id}/task/stats", s.container(func(_ context.Context, t *engine.Record, _ *engine.Box) (any, error) {
-			return s.taskStatsView(t), nil
-		}))
+		s.mux.HandleFunc("GET /"+version+"/{id}/stats",
+			s.container(func(_ context.Context, _ *engine.Record, b *engine.Box) (any, error) {
+				return s.statsView(b), nil
+			}))
+		s.mux.HandleFunc("GET /"+version+"/{id}/task/stats",
+			s.container(func(_ context.Context, t *engine.Record, _ *engine.Box) (any, error) {
+				return s.taskStatsView(t), nil
+			}))
 	}
 	s.mux.HandleFunc("GET /api/{id}/task-protection/v1/state", s.protection("GetTaskProtection"))
 	s.mux.HandleFunc("PUT /api/{id}/task-protection/v1/state", s.protection("UpdateTaskProtection"))
 	return s
 }
 
-// hop marks a request that a neighbour passes on, unknownID an answer that says
-// only that the id is not known.
+// hop marks a request that an agent passes on; unknownID marks an answer that says only that the id is not
+// known.
 const (
 	hop       = "X-Berth-Hop"
 	unknownID = "X-Berth-Unknown-Id"
 )
 
-// ServeHTTP answers a container.
+// ServeHTTP serves a container.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.allow(r) {
 		refuse(w, http.StatusTooManyRequests, "TooManyRequestsException", "the limit of requests is reached")
@@ -94,7 +99,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// maxCallers bounds the memory of limiters; beyond it all begin anew.
+// maxCallers bounds the memory of limiters. Beyond it, all are reset.
 const maxCallers = 1000
 
 func (s *Server) allow(r *http.Request) bool {
@@ -115,7 +120,7 @@ func (s *Server) allow(r *http.Request) bool {
 	return limiter.Allow()
 }
 
-// container finds the container whose id is in the path and answers what view makes.
+// container finds the container whose id is in the path and answers with the result of view.
 func (s *Server) container(view func(context.Context, *engine.Record, *engine.Box) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		t, b := s.find(r.PathValue("id"))
@@ -125,8 +130,8 @@ func (s *Server) container(view func(context.Context, *engine.Record, *engine.Bo
 		}
 		v, err := view(r.Context(), t, b)
 		if err != nil {
-			s.cfg.Log.Warn("a container cannot be answered", "path", r.URL.Path, "error", err)
-			refuse(w, http.StatusInternalServerError, "ServerException", "the answer cannot be made now")
+			s.cfg.Log.Warn("the answer to a container failed", "path", r.URL.Path, "error", err)
+			refuse(w, http.StatusInternalServerError, "ServerException", "the answer is not available now")
 			return
 		}
 		answer(w, v)
@@ -144,7 +149,7 @@ func (s *Server) find(id string) (*engine.Record, *engine.Box) {
 	return nil, nil
 }
 
-// unknown asks the neighbours, and refuses if none knows the id either.
+// unknown asks the other agents, and refuses if none knows the id.
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request, status int, code, text string) {
 	if r.Header.Get(hop) == "" && s.askNeighbours(w, r) {
 		return
@@ -162,8 +167,7 @@ func (s *Server) askNeighbours(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// ask passes the request on; it reports whether the neighbour knew the id, and then
-// has answered.
+// ask passes the request on. It returns true if the other agent knew the id; then the request is answered.
 func (s *Server) ask(w http.ResponseWriter, r *http.Request, n netip.AddrPort) bool {
 	probe, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -175,7 +179,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, n netip.AddrPort) b
 	out.Header.Set(hop, "1")
 	resp, err := s.neighbours.RoundTrip(out)
 	if err != nil {
-		return false // a neighbour that has gone
+		return false // the other agent has ended
 	}
 	defer resp.Body.Close()
 	if resp.Header.Get(unknownID) != "" {
@@ -184,7 +188,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, n netip.AddrPort) b
 	if r.Method == http.MethodGet {
 		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
 		w.WriteHeader(resp.StatusCode)
-		io.Copy(w, resp.Body) // the container has gone if this fails
+		io.Copy(w, resp.Body) // an error means that the container is gone
 		return true
 	}
 	proxy := &httputil.ReverseProxy{Transport: s.neighbours, Rewrite: func(p *httputil.ProxyRequest) {
@@ -197,7 +201,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, n netip.AddrPort) b
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(v) // the container has gone if this fails
+	json.NewEncoder(w).Encode(v) // an error means that the container is gone
 }
 
 func refuse(w http.ResponseWriter, status int, code, text string) {

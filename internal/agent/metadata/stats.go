@@ -7,9 +7,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// statsView has the shape of Docker's statistics, as far as they were measured,
-// with the rates that the task metadata endpoint adds. It is null for a container
-// that is not running.
+// statsView has the form of Docker's statistics, as far as they were measured, with the rates that the task
+// metadata endpoint adds. It is null for a container that is not running.
 type statsView struct {
 	Read        time.Time              `json:"read"`
 	PreRead     time.Time              `json:"preread"`

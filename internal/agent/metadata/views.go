@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// taskView is the task as /task shows it (ecs.md 8.5).
+// taskView is the task in /task (ecs.md 8.5).
 type taskView struct {
 	Cluster            string
 	TaskARN            string
@@ -35,7 +35,7 @@ type limits struct {
 	Memory int64
 }
 
-// containerView is one container.
+// containerView is a container.
 type containerView struct {
 	DockerID      string `json:"DockerId"`
 	Name          string
@@ -84,10 +84,11 @@ type networkView struct {
 
 func (s *Server) taskView(t *engine.Record, v4 bool) taskView {
 	v := taskView{
-		Cluster: s.cfg.Cluster, TaskARN: t.Task.ARN, Family: t.Task.Family, Revision: t.Task.Version, ServiceName: t.Task.ServiceName,
-		DesiredStatus: t.Desired, KnownStatus: t.Status,
-		PullStartedAt: at(t.PullStartedAt), PullStoppedAt: at(t.PullStoppedAt), ExecutionStoppedAt: at(t.ExecutionStoppedAt),
-		AvailabilityZone: s.cfg.Zone,
+		Cluster: s.cfg.Cluster, TaskARN: t.Task.ARN, Family: t.Task.Family, Revision: t.Task.Version,
+		ServiceName: t.Task.ServiceName, DesiredStatus: t.Desired,
+		KnownStatus: t.Status, PullStartedAt: at(t.PullStartedAt), PullStoppedAt: at(t.PullStoppedAt),
+		ExecutionStoppedAt: at(t.ExecutionStoppedAt),
+		AvailabilityZone:   s.cfg.Zone,
 	}
 	if t.Task.CPU > 0 || t.Task.Memory > 0 {
 		v.Limits = &limits{CPU: t.Task.CPU, Memory: t.Task.Memory}
@@ -194,7 +195,7 @@ func at(t time.Time) *time.Time {
 	return &t
 }
 
-// subnet is the network of a gateway written as ADDRESS/BITS.
+// subnet returns the network of a gateway, which is written as ADDRESS/BITS.
 func subnet(gateway string) string {
 	p, err := netip.ParsePrefix(gateway)
 	if err != nil {

@@ -1,14 +1,11 @@
-// Package redirect leads what containers send to 169.254.170.2, port 80, to the
-// agent, by rules in iptables' nat table, and keeps everybody else from where the
-// agent listens, by a fence. It also puts the rules around the networks of the
-// agent's containers (see [fence.Networks]).
+// Package redirect redirects what containers send to 169.254.170.2, port 80, to the agent, by rules in
+// iptables' nat table, and keeps everybody else from the agent's port by a fence. It also puts the rules around
+// the networks of the agent's containers (see [fence.Networks]).
 //
-// Every rule carries the name of its agent in a comment. The rules of one agent
-// never touch another's, they are put again at every start (those of a life that
-// ended by kill -9 are removed first), and whenever somebody has restored a firewall
-// that does not know them. [Rules.Clear] takes away what leads to the agent. The rules
-// around networks stay as long as the containers, which outlive an agent, until
-// [Rules.Unguard]. A Rules is safe for concurrent use.
+// Every rule has the name of its agent in a comment, and an agent changes only its own rules. They are put at
+// every start, after those of a killed agent have been removed, and again when a firewall was restored without
+// them. [Rules.Clear] removes the redirections. The rules around networks stay as long as the containers, which
+// outlive an agent, until [Rules.Unguard]. A Rules is safe for concurrent use.
 package redirect
 
 import (
@@ -25,7 +22,7 @@ import (
 	"github.com/berthhq/berth/internal/fence"
 )
 
-// Address is where containers find their agent.
+// Address is where containers reach their agent.
 const Address = "169.254.170.2/32"
 
 // Rules are the rules of one agent.
@@ -33,7 +30,7 @@ type Rules struct {
 	comment  string
 	fence    barrier
 	networks guard
-	// run calls iptables with arguments; a test replaces it.
+	// run runs iptables; tests replace it.
 	run func(ctx context.Context, args ...string) (string, error)
 
 	mu      sync.Mutex // guards what follows
@@ -55,7 +52,7 @@ type barrier interface {
 	Remove(ctx context.Context) error
 }
 
-// New makes the rules of the agent called instance; none is put yet.
+// New returns the rules of the agent of an instance without putting any.
 func New(instance string) *Rules {
 	return &Rules{
 		comment: "berth:" + instance, fence: fence.New(instance), networks: fence.NewNetworks(instance), run: iptables,
@@ -64,16 +61,16 @@ func New(instance string) *Rules {
 }
 
 func iptables(ctx context.Context, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "iptables", append([]string{"-w", "10", "-t", "nat"}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "iptables",
+		append([]string{"-w", "10", "-t", "nat"}, args...)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("iptables %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
 	return string(out), nil
 }
 
-// Install leads the containers of the bridge, those of tasks added so far and
-// processes in the machine's own network (host mode) to target. When it returns
-// nil, nobody else reaches target: the agent may listen.
+// Install redirects the containers of the bridge, those of added tasks, and processes in the machine's own
+// network (host mode) to target. When it returns nil, nobody else reaches target, and the agent may listen.
 func (r *Rules) Install(ctx context.Context, bridge string, target netip.AddrPort) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,7 +84,7 @@ func (r *Rules) Install(ctx context.Context, bridge string, target netip.AddrPor
 	return r.putMissingLocked(ctx)
 }
 
-// putMissingLocked puts those of the redirections that are not there.
+// putMissingLocked puts the redirections that are missing.
 func (r *Rules) putMissingLocked(ctx context.Context) error {
 	there := map[string]bool{}
 	for _, chain := range []string{"PREROUTING", "OUTPUT"} {
@@ -113,7 +110,7 @@ func (r *Rules) putMissingLocked(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// source is the chain of a rule, and where what it matches comes from.
+// source returns the chain of a rule and the source that it matches.
 func source(rule []string) string {
 	chain := rule[1]
 	for i := 2; i+1 < len(rule); i++ {
@@ -124,8 +121,8 @@ func source(rule []string) string {
 	return chain
 }
 
-// Guard keeps neighbours from the network's containers, and, if that is asked for, those from the metadata service of the
-// machine's cloud. It returns nil when the rules are there.
+// Guard keeps neighbours from the network's containers and, with BlockMetadata, the containers from the cloud's
+// metadata service. It returns nil when the rules are there.
 func (r *Rules) Guard(ctx context.Context, network fence.Network) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +137,7 @@ func (r *Rules) guardLocked(ctx context.Context) error {
 	return r.networks.Put(ctx, slices.Collect(maps.Values(r.guarded)))
 }
 
-// Keep puts what has been lost of the rules.
+// Keep puts the rules that are missing.
 func (r *Rules) Keep(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,7 +148,8 @@ func (r *Rules) Keep(ctx context.Context) error {
 	return errors.Join(err, r.fence.Put(ctx, r.target), r.putMissingLocked(ctx))
 }
 
-// Unguard removes the rules around networks, also of an earlier life. The networks have no containers of this agent any more.
+// Unguard removes the rules around networks, including those of an earlier run. The networks must have no
+// containers of this agent any more.
 func (r *Rules) Unguard(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,7 +168,7 @@ func (r *Rules) rest() []string {
 		"-j", "DNAT", "--to-destination", r.target.String()}
 }
 
-// addressesLocked are those of the tasks, each once.
+// addressesLocked returns the addresses of the tasks, each once.
 func (r *Rules) addressesLocked() map[netip.Addr]bool {
 	out := map[netip.Addr]bool{}
 	for _, address := range r.tasks {
@@ -179,15 +177,15 @@ func (r *Rules) addressesLocked() map[netip.Addr]bool {
 	return out
 }
 
-// Add leads the task with an address of its own to the agent too. Of a task that has
-// stopped and one that was given its address there is one rule.
+// Add also redirects a task with an address of its own. If a stopped task had the same address before, there is
+// one rule for both.
 func (r *Rules) Add(ctx context.Context, task string, address netip.Addr) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	there := r.addressesLocked()[address]
 	r.tasks[task] = address
 	if !r.target.IsValid() {
-		return nil // Install will put it
+		return nil // Install puts it
 	}
 	err := r.fence.Put(ctx, r.target) // the task's network may be new
 	if there {
@@ -208,8 +206,8 @@ func (r *Rules) Remove(ctx context.Context, task string) error {
 	return r.put(ctx, "-D", "PREROUTING", "-s", address.String()+"/32")
 }
 
-// Clear removes every rule of this agent, also of an earlier life. The agent does
-// not listen any more.
+// Clear removes every redirection of this agent, including those of an earlier run. The agent must not listen
+// any more.
 func (r *Rules) Clear(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,7 +231,7 @@ func (r *Rules) clearLocked(ctx context.Context) error {
 	return nil
 }
 
-// own are the rules of this agent in a chain, as arguments of iptables.
+// own returns the rules of this agent in a chain, as arguments of iptables.
 func (r *Rules) own(ctx context.Context, chain string) (own [][]string, err error) {
 	rules, err := r.run(ctx, "-S", chain)
 	for rule := range strings.Lines(rules) {

@@ -51,8 +51,10 @@ func (w *wall) Remove(context.Context) error {
 }
 
 func TestRulesComeAndGo(t *testing.T) {
-	other := `OUTPUT -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment "berth:i-10" -j DNAT --to-destination 172.19.0.1:51679`
-	stale := `PREROUTING -i br-old -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 -j DNAT --to-destination 172.17.0.9:51679`
+	other := `OUTPUT -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment "berth:i-10" -j DNAT ` +
+		`--to-destination 172.19.0.1:51679`
+	stale := `PREROUTING -i br-old -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 -j ` +
+		`DNAT --to-destination 172.17.0.9:51679`
 	nat := &table{rules: []string{other, stale}}
 	r := New("i-1")
 	fence := &wall{}
@@ -71,7 +73,8 @@ func TestRulesComeAndGo(t *testing.T) {
 	}
 	want := []string{other}
 	for _, match := range []string{"PREROUTING -i br-1", "OUTPUT", "PREROUTING -s 172.31.0.9/32"} {
-		want = append(want, match+" -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 -j DNAT --to-destination 172.18.0.1:51679")
+		want = append(want, match+" -d 169.254.170.2/32 -p tcp --dport 80 -m comment --comment berth:i-1 "+
+			"-j DNAT --to-destination 172.18.0.1:51679")
 	}
 	if !slices.Equal(nat.rules, want) {
 		t.Errorf("rules\n%s\nwant\n%s", strings.Join(nat.rules, "\n"), strings.Join(want, "\n"))
@@ -102,12 +105,13 @@ func TestRulesComeAndGo(t *testing.T) {
 	}
 }
 
-// Without a fence the agent is not to listen, and nobody is led there.
+// Without a fence the agent must not listen, and nothing is redirected to it.
 func TestNoFence(t *testing.T) {
 	nat := &table{}
 	r := New("i-1")
 	r.run, r.fence = nat.run, &wall{err: errors.New("Permission denied (you must be root)")}
-	if err := r.Install(t.Context(), "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err == nil || len(nat.rules) > 0 {
+	if err := r.Install(t.Context(), "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err == nil ||
+		len(nat.rules) > 0 {
 		t.Errorf("%v, rules %v", err, nat.rules)
 	}
 }
@@ -128,7 +132,7 @@ func (b *border) Remove(context.Context) error {
 	return nil
 }
 
-// Networks stay protected when the agent ends, and until nobody needs that.
+// Networks stay protected after the agent ends, for as long as they exist.
 func TestNetworksOutliveTheAgent(t *testing.T) {
 	r, b := New("i-1"), &border{}
 	r.run, r.fence, r.networks = (&table{}).run, &wall{}, b

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Errors that callers tell apart. Everything else is the engine's own text.
+// Errors that callers distinguish. Other errors have the engine's own text.
 var (
 	// ErrUnavailable means that the engine cannot be reached.
 	ErrUnavailable = errors.New("the container runtime cannot be reached")
@@ -31,7 +31,7 @@ type Runtime interface {
 	Streams
 	Networks
 	Volumes
-	// Ping asks the engine who it is.
+	// Ping asks the engine for its description.
 	Ping(ctx context.Context) (Engine, error)
 }
 
@@ -44,87 +44,88 @@ type Engine struct {
 	CgroupDriver  string // "cgroupfs" or "systemd"
 }
 
-// Images holds what containers are made of.
+// Images are what containers are created from.
 type Images interface {
-	// Pull gets an image from its registry and returns the digest of its manifest.
-	// A nil auth pulls anonymously.
+	// Pull pulls an image from its registry and returns the digest of its manifest. With a nil auth it pulls
+	// anonymously.
 	Pull(ctx context.Context, ref string, auth *Auth) (digest string, err error)
-	// Image describes an image that is here.
+	// Image describes a local image.
 	Image(ctx context.Context, ref string) (Image, error)
-	// Import makes an image of a tar of its root file system.
+	// Import creates an image from a tar of its root file system.
 	Import(ctx context.Context, ref string, rootFS io.Reader, entryPoint []string) error
-	// RemoveImage forgets a name, and the image with its last name.
+	// RemoveImage removes a name, and the image with its last name.
 	RemoveImage(ctx context.Context, ref string) error
-	// ImageUsed reports whether there is a container of the image, whosever and running or not.
+	// ImageUsed reports whether there is a container of the image, running or not, whoever created it.
 	ImageUsed(ctx context.Context, id string) (bool, error)
 }
 
-// Auth opens a registry.
+// Auth is a login to a registry.
 type Auth struct{ Username, Password string }
 
-// Image is an image that is here. Digests are those under which registries know it, as name@sha256:….
+// Image is a local image. Digests are its names in registries, as name@sha256:….
 type Image struct {
 	ID      string
 	Names   []string  // as name:tag
-	NamedAt time.Time // when it was last given a name; zero if that is not known
+	NamedAt time.Time // when it last got a name; zero if that is not known
 	Digests []string
 	Env     []string // "NAME=value"
 }
 
-// Containers is what runs.
+// Containers creates and runs containers.
 type Containers interface {
-	// Create makes a container and returns its id.
+	// Create creates a container and returns its id.
 	Create(ctx context.Context, s Spec) (id string, err error)
-	// Start runs a created or stopped container; a running one is left alone.
+	// Start starts a created or stopped container. It does nothing if the container runs.
 	Start(ctx context.Context, id string) error
-	// Stop sends the image's stop signal, after grace SIGKILL, and returns once the
-	// container has stopped; a stopped one is left alone.
+	// Stop sends the image's stop signal, after grace SIGKILL, and returns once the container has stopped. It
+	// does nothing if the container has stopped.
 	Stop(ctx context.Context, id string, grace time.Duration) error
-	// Destroy is Remove for those who cannot wait: it calls dead once the container has no process any more, which may be long before it is
-	// forgotten, and not at all when that cannot be said.
+	// Destroy is Remove with a notice: it calls dead once the container has no process any more, which may be
+	// long before it is removed, or never if that is not certain.
 	Destroy(ctx context.Context, id string, dead func()) error
-	// SetHosts makes the names that a container that runs resolves by its /etc/hosts those of want, lines "name:address", beside what else
-	// the file says. made are those that the container was created with, as part of its ExtraHosts.
+	// SetHosts makes exactly the names of want, lines "name:address", resolve by a running container's
+	// /etc/hosts, in addition to other lines of the file. made are the lines with which the container was
+	// created, as part of its ExtraHosts.
 	SetHosts(ctx context.Context, id string, made, want []string) error
 	// Inspect describes a container.
 	Inspect(ctx context.Context, id string) (Container, error)
 	// List describes the containers that have the label with that value, running or not.
 	List(ctx context.Context, label, value string) ([]Container, error)
-	// Remove stops at once what still runs and forgets the container, its log and its
-	// unnamed volumes. A container that is not there is no error.
+	// Remove kills the container if it runs, and removes it with its log and its unnamed volumes. It is no
+	// error if there is no such container.
 	Remove(ctx context.Context, id string) error
 }
 
-// Streams is what happens to containers.
+// Streams are events, logs and measurements of containers.
 type Streams interface {
-	// Watch subscribes to events. Once it has returned, nothing is missed until the
-	// channel closes, which says that the engine is gone or ctx has ended.
+	// Watch subscribes to events. Once it has returned, no event is missed until the channel is closed,
+	// because the engine has ended or ctx has.
 	Watch(ctx context.Context) (<-chan Event, error)
-	// Logs yields what the container wrote at or after since, oldest first, in the
-	// order of the engine's log. With follow it goes on until the container ends.
+	// Logs yields what the container wrote at or after since, in the order of the engine's log. With follow it
+	// goes on until the container ends.
 	Logs(ctx context.Context, id string, since time.Time, follow bool) iter.Seq2[LogEntry, error]
 	// Stats yields a sample about once a second while the container runs.
 	Stats(ctx context.Context, id string) iter.Seq2[Sample, error]
 }
 
-// Networks is what connects containers to one another.
+// Networks manages the networks of containers.
 type Networks interface {
-	// EnsureNetwork returns the bridge network of that name, made if it is missing.
+	// EnsureNetwork returns the bridge network of that name, and creates it if needed.
 	EnsureNetwork(ctx context.Context, s NetworkSpec) (Network, error)
 	// NetworksWith describes the networks that have the label.
 	NetworksWith(ctx context.Context, label string) ([]Network, error)
-	// RemoveNetwork forgets a network without containers; a missing one is no error.
+	// RemoveNetwork removes a network without containers. It is no error if there is no such network.
 	RemoveNetwork(ctx context.Context, name string) error
 }
 
-// Volumes is what outlives containers.
+// Volumes manages named volumes.
 type Volumes interface {
-	// EnsureVolume makes a volume unless one of that name is there.
+	// EnsureVolume creates a volume unless one with that name exists.
 	EnsureVolume(ctx context.Context, s VolumeSpec) error
 	// HasVolume reports whether there is a volume of that name.
 	HasVolume(ctx context.Context, name string) (bool, error)
-	// VolumesWith names the volumes that have the label with that value.
+	// VolumesWith returns the names of the volumes that have the label with that value.
 	VolumesWith(ctx context.Context, label, value string) ([]string, error)
-	// RemoveVolume forgets a volume; a missing one is no error.
+	// RemoveVolume removes a volume. It is no error if there is no such volume.
 	RemoveVolume(ctx context.Context, name string) error
 }

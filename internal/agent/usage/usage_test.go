@@ -22,7 +22,8 @@ func (o *oneTask) Tasks() []engine.Record {
 	return []engine.Record{{
 		Task: acs.Task{ARN: "arn", Family: "f", Version: "1"},
 		Containers: []engine.Box{
-			{Def: acs.Container{Name: "web", RestartPolicy: &acs.RestartPolicy{Enabled: true}}, RuntimeID: o.id, Phase: engine.Running, Restarts: 2},
+			{Def: acs.Container{Name: "web", RestartPolicy: &acs.RestartPolicy{Enabled: true}},
+				RuntimeID: o.id, Phase: engine.Running, Restarts: 2},
 			{Def: acs.Container{Name: "young"}, Phase: engine.Pulled},
 		},
 	}}
@@ -53,7 +54,8 @@ func TestTwentySeconds(t *testing.T) {
 		for second := range 20 {
 			// One of the instance's two processors is busy.
 			rt.Use(id, runtime.Sample{
-				CPU: time.Duration(second+1) * time.Second, MemoryBytes: 64 << 20, HasNetwork: true, Rx: runtime.Traffic{Bytes: int64(second+1) * 1000},
+				CPU: time.Duration(second+1) * time.Second, MemoryBytes: 64 << 20, HasNetwork: true,
+				Rx: runtime.Traffic{Bytes: int64(second+1) * 1000},
 			})
 			time.Sleep(time.Second)
 		}
@@ -63,7 +65,8 @@ func TestTwentySeconds(t *testing.T) {
 			t.Fatalf("measured %+v", got)
 		}
 		m := got[0].Containers[0]
-		if m.Name != "web" || m.Memory.SampleCount != 21 || m.CPU.Min != 50 || m.Memory.Max != 64 || m.CPU.SampleCount != 20 || m.CPU.Max != 50 || m.Restart.RestartCount != 2 {
+		if m.Name != "web" || m.Memory.SampleCount != 21 || m.CPU.Min != 50 || m.Memory.Max != 64 ||
+			m.CPU.SampleCount != 20 || m.CPU.Max != 50 || m.Restart.RestartCount != 2 {
 			t.Errorf("cpu %+v, memory %+v, %+v", m.CPU, m.Memory, m.Restart)
 		}
 		if m.Network.RxBytes.Max != 20000 || m.Network.RxBytesPerSecond.Max != 1000 {

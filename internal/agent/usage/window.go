@@ -39,8 +39,9 @@ func (w *window) add(s runtime.Sample, cpuUnits int64) {
 func (w *window) addNetwork(s runtime.Sample, seconds float64) {
 	if w.network == nil {
 		w.network = &acs.NetworkStats{
-			RxBytes: new(acs.CounterSet), RxPackets: new(acs.CounterSet), RxDropped: new(acs.CounterSet), RxErrors: new(acs.CounterSet),
-			TxBytes: new(acs.CounterSet), TxPackets: new(acs.CounterSet), TxDropped: new(acs.CounterSet), TxErrors: new(acs.CounterSet),
+			RxBytes: new(acs.CounterSet), RxPackets: new(acs.CounterSet),
+			RxDropped: new(acs.CounterSet), RxErrors: new(acs.CounterSet), TxBytes: new(acs.CounterSet),
+			TxPackets: new(acs.CounterSet), TxDropped: new(acs.CounterSet), TxErrors: new(acs.CounterSet),
 			RxBytesPerSecond: new(acs.StatsSet), TxBytesPerSecond: new(acs.StatsSet),
 		}
 	}

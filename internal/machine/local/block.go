@@ -18,19 +18,20 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// Claim is this server's hold on a block of addresses. Servers of one machine that see the same loopback interface never hold the same
-// block at the same time, whoever runs them and whatever files they see: a block is held by an abstract unix socket, which the
-// kernel keeps for each network namespace and removes with the process.
+// Claim holds a block of addresses for this server (decision 0340). Servers that see the same loopback
+// interface never hold the same block at the same time, whoever runs them and whatever files they see: a block
+// is held by an abstract unix socket, which belongs to the network namespace and disappears with the process.
 type Claim struct {
-	// Server tells what this server has made in Docker from what others have. It stays the same as long as the data directory.
+	// Server is the label by which Docker objects of this server are told from those of others. It never
+	// changes for a data directory.
 	Server string
 	Number int
 	socket net.Listener
 }
 
-// ClaimBlock claims the block that the data directory remembers, else the lowest that nobody holds. A server that is down leaves
-// agents and networks behind: others tells the blocks of those that belong to other servers, which are taken last. A data directory of
-// a version that knew no blocks has block 0.
+// ClaimBlock claims the block of the data directory, or else the lowest free one. others returns the blocks of
+// networks in Docker that belong to other servers; these blocks are taken last, as a server that is not running
+// may have left agents and networks there. The data directory of a version without blocks has block 0.
 func ClaimBlock(dir string, others func(server string) map[int]bool) (*Claim, error) {
 	c := &Claim{}
 	mine, err := config.ReadBlock(dir)
@@ -51,10 +52,12 @@ func ClaimBlock(dir string, others func(server string) map[int]bool) (*Claim, er
 		}
 		return c, nil
 	}
-	return nil, fmt.Errorf("%d servers run on this machine already, and there are addresses for no more: %w", fleet.Blocks, err)
+	return nil, fmt.Errorf("%d servers run on this machine already, and there are addresses for no more: %w",
+		fleet.Blocks, err)
 }
 
-// blockOrder yields the blocks to try: the one before, those that nobody seems to use, and the rest. before is -1 for none.
+// blockOrder yields the blocks in the order in which to try them: before, which is -1 if there was none, then
+// those that nobody seems to use, then the rest.
 func blockOrder(before int, others func(string) map[int]bool, server string) func(yield func(int) bool) {
 	return func(yield func(int) bool) {
 		if before >= 0 && !yield(before) {
@@ -71,7 +74,7 @@ func blockOrder(before int, others func(string) map[int]bool, server string) fun
 	}
 }
 
-// Release gives the block up.
+// Release ends the claim.
 func (c *Claim) Release() error { return c.socket.Close() }
 
 // NetworkPrefix begins the names of the server's Docker networks.
@@ -89,40 +92,57 @@ func writeBlock(dir string, r config.Block) error {
 	}
 	path, data := filepath.Join(dir, config.BlockFile), append(data, '\n')
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
-		return nil // so a server also starts on a full disk
+		return nil // so that a server starts on a full disk
 	}
 	return writeFile(path, data)
 }
 
-// introspectionPort is where each agent listens on its instance's address.
+// introspectionPort is the port where each agent listens, on its instance's address.
 const introspectionPort = 51678
 
-// NextAddress implements machine.Host. An address at which an agent answers already belongs to an instance of another server, one that
-// had this block before.
+// NextAddress implements machine.Host. It skips addresses at which an agent listens: that is an instance of
+// another server, which had this block before.
 func (d *Driver) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
-	return d.cfg.Block.NextAddress(taken, func(a netip.Addr) bool {
-		l, err := net.Listen("tcp", netip.AddrPortFrom(a, introspectionPort).String())
-		if err != nil {
-			return false
-		}
-		l.Close()
-		return true
-	})
+	return nextAddress(d.cfg.Block, taken, canListen)
 }
 
-// Busy implements machine.Host: the networks that this machine is in, but for those of the region's own zones.
+// outsideBlocks is a loopback address that no block has.
+var outsideBlocks = netip.AddrFrom4([4]byte{127, 255, 255, 254})
+
+// nextAddress is NextAddress for any way to see whether an address is free. Amazon's agent listens at every
+// address of its machine. Then none looks free, and no agent of Berth listens at one, so none is skipped.
+func nextAddress(b fleet.Block, taken map[netip.Addr]bool, free func(netip.Addr) bool) (netip.Addr, bool) {
+	if !free(outsideBlocks) {
+		free = nil
+	}
+	return b.NextAddress(taken, free)
+}
+
+// canListen reports whether an agent could listen at the address.
+func canListen(a netip.Addr) bool {
+	l, err := net.Listen("tcp", netip.AddrPortFrom(a, introspectionPort).String())
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
+}
+
+// Busy implements machine.Host. It returns the networks that this machine is connected to, except those of the
+// region's own zones.
 func (d *Driver) Busy(region string) []netip.Prefix {
 	own := map[string]bool{}
-	if d.cfg.Networks != nil {
+	if d.cfg.Containers != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		for _, bridge := range d.cfg.Networks(ctx, region) {
+		for _, bridge := range d.cfg.Containers.Bridges(ctx, region) {
 			own[bridge] = true
 		}
 	}
 	interfaces, err := net.Interfaces()
 	if err != nil {
-		d.cfg.Logger.Warn("the machine's networks are not known; the network of a region may collide with one", "err", err)
+		d.cfg.Logger.Warn(
+			"the machine's networks are not known; the network of a region may collide with one", "err", err)
 		return nil
 	}
 	var busy []netip.Prefix
@@ -132,7 +152,7 @@ func (d *Driver) Busy(region string) []netip.Prefix {
 		}
 		addrs, err := i.Addrs()
 		if err != nil {
-			continue // it went away
+			continue // it was removed since
 		}
 		for _, a := range addrs {
 			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {

@@ -53,15 +53,16 @@ func TestEachServerHasItsOwnBlock(t *testing.T) {
 	}
 }
 
-// A server that is down leaves things behind that still have its addresses: they are given to others last. A server whose block was taken
-// meanwhile takes another and remembers it.
+// A server that is down leaves things behind that still have its addresses: they are given to
+// others last. A server whose block was taken meanwhile takes another and remembers it.
 func TestBlocksOfServersThatAreDown(t *testing.T) {
 	base := claim(t, t.TempDir(), nobody).Number // other tests may hold blocks
 	left := map[int]bool{base + 1: true, base + 2: true}
 	var asked string
 	c := claim(t, t.TempDir(), func(server string) map[int]bool { asked = server; return left })
 	if c.Number == base+1 || c.Number == base+2 || asked != c.Server {
-		t.Errorf("block %d was taken although others have left something there (asked as %q of %q)", c.Number, asked, c.Server)
+		t.Errorf("block %d was taken although others have left something there (asked as %q of %q)",
+			c.Number, asked, c.Server)
 	}
 	dir := t.TempDir()
 	first := claim(t, dir, nobody)
@@ -97,7 +98,8 @@ func TestNoBlockIsLeft(t *testing.T) {
 	}
 }
 
-// A data directory that was made before there were blocks has the addresses it always had; a damaged file is not taken for an empty one.
+// A data directory that was made before there were blocks has the addresses it always had; a
+// damaged file is not taken for an empty one.
 func TestBlockFile(t *testing.T) {
 	old := t.TempDir()
 	if err := os.Mkdir(filepath.Join(old, "instances"), 0o700); err != nil {
@@ -109,7 +111,8 @@ func TestBlockFile(t *testing.T) {
 	if r, err := config.ReadBlock(t.TempDir()); err != nil || r.Block != -1 {
 		t.Errorf("a new directory remembers %+v, %v", r, err)
 	}
-	if err := os.WriteFile(filepath.Join(old, config.BlockFile), []byte(`{"Server":"x","Block":99}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(old, config.BlockFile), []byte(`{"Server":"x","Block":99}`),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ClaimBlock(old, nobody); err == nil || !strings.Contains(err.Error(), "damaged") {
@@ -117,7 +120,22 @@ func TestBlockFile(t *testing.T) {
 	}
 }
 
-// An address at which somebody's agent listens is passed over.
+// A process that listens at every address, as Amazon's agent does, keeps no instance from starting.
+func TestNextAddressBesideAmazonsAgent(t *testing.T) {
+	block := fleet.Block{Number: 3}
+	first := netip.MustParseAddr("127.3.1.2")
+	taken := map[netip.Addr]bool{first: true}
+	nowhere := func(netip.Addr) bool { return false }
+	if a, ok := nextAddress(block, taken, nowhere); !ok || a != first.Next() {
+		t.Errorf("the next address is %v, %v; want %v", a, ok, first.Next())
+	}
+	butTwo := func(a netip.Addr) bool { return a != first && a != first.Next() }
+	if a, ok := nextAddress(block, nil, butTwo); !ok || a != first.Next().Next() {
+		t.Errorf("the next address is %v, %v; want %v", a, ok, first.Next().Next())
+	}
+}
+
+// An address at which an agent of another server listens is skipped.
 func TestNextAddressPassesOverAgents(t *testing.T) {
 	d := New(Config{Block: fleet.Block{Number: 29}})
 	l, err := net.Listen("tcp", "127.29.1.2:51678")

@@ -25,7 +25,8 @@ func credentialsFile(dir string) string {
 func rootDir(dir string) string { return filepath.Join(dir, "root") }
 func dataDir(dir string) string { return filepath.Join(dir, "data") }
 
-// boot makes the instance's directory and runs its user data, once in its life. A boot that was cut short begins anew with an empty root.
+// boot creates the instance's directory and runs its user data, once in its life. After an interrupted boot it
+// starts again with an empty root.
 func (d *Driver) boot(ctx context.Context, in *fleet.Instance, dir string) error {
 	booted := filepath.Join(dir, "booted")
 	if _, err := os.Stat(booted); err == nil {
@@ -59,21 +60,24 @@ func (d *Driver) runUserData(ctx context.Context, in *fleet.Instance, dir string
 		return err
 	}
 	defer console.Close()
-	fmt.Fprintf(console, "%s instance %s (%s, %s) boots in %s\n", time.Now().UTC().Format(time.RFC3339), in.ID, in.Launch.InstanceType, in.Address, in.Zone)
+	fmt.Fprintf(console, "%s instance %s (%s, %s) boots in %s\n", time.Now().UTC().Format(time.RFC3339),
+		in.ID, in.Launch.InstanceType, in.Address, in.Zone)
 	host, _, _ := strings.Cut(in.DNSName(), ".")
 	self := userdata.Instance{ID: in.ID, Hostname: host, Region: in.Region}
-	err = userdata.Run(ctx, root, filepath.Join(dir, "pipes"), userdata.Decode(in.Launch.UserData), self, d.cfg.Limits, console)
+	err = userdata.Run(ctx, root, filepath.Join(dir, "pipes"), userdata.Decode(in.Launch.UserData), self,
+		d.cfg.Limits, console)
 	return errors.Join(err, context.Cause(ctx))
 }
 
-// identityDocument is what EC2's metadata service gives at dynamic/instance-identity/document.
+// identityDocument is the document that EC2's metadata service has at dynamic/instance-identity/document.
 func identityDocument(in *fleet.Instance) []byte {
 	t, _ := fleet.FindInstanceType(in.Launch.InstanceType)
 	doc, err := json.MarshalIndent(map[string]any{
 		"accountId": in.Account, "architecture": t.Architecture, "availabilityZone": in.Zone, "billingProducts": nil,
 		"devpayProductCodes": nil, "marketplaceProductCodes": nil, "imageId": in.Launch.ImageID, "instanceId": in.ID,
-		"instanceType": in.Launch.InstanceType, "kernelId": nil, "pendingTime": in.LaunchedAt.UTC().Format(time.RFC3339),
-		"privateIp": in.Address.String(), "ramdiskId": nil, "region": in.Region, "version": "2017-09-30",
+		"instanceType": in.Launch.InstanceType, "kernelId": nil,
+		"pendingTime": in.LaunchedAt.UTC().Format(time.RFC3339), "privateIp": in.Address.String(),
+		"ramdiskId": nil, "region": in.Region, "version": "2017-09-30",
 	}, "", "  ")
 	if err != nil {
 		panic(err) // a map of strings always encodes
@@ -81,7 +85,7 @@ func identityDocument(in *fleet.Instance) []byte {
 	return doc
 }
 
-// settings are what the instance's ecs.config says now.
+// settings returns the settings that the instance's ecs.config holds now.
 func settings(dir string) ([]userdata.Setting, error) {
 	root, err := os.OpenRoot(rootDir(dir))
 	if err != nil {
@@ -100,7 +104,7 @@ func settings(dir string) ([]userdata.Setting, error) {
 	return userdata.ParseConfig(data), err
 }
 
-// note writes a line of ours on the instance's console. It is for people; a disk that is full must not end an instance.
+// note writes a line to the instance's console. It is for people, so an error, as on a full disk, is ignored.
 func (d *Driver) note(id, format string, args ...any) {
 	f, err := os.OpenFile(consoleFile(d.dir(id)), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -110,7 +114,7 @@ func (d *Driver) note(id, format string, args ...any) {
 	fmt.Fprintf(f, time.Now().UTC().Format(time.RFC3339)+" "+format+"\n", args...)
 }
 
-// writeFile writes a file so that it is there whole or not at all.
+// writeFile writes a file so that it exists completely or not at all.
 func writeFile(name string, data []byte) error {
 	tmp := name + ".new"
 	if err := os.WriteFile(tmp, data, 0o600); err != nil {

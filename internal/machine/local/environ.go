@@ -10,8 +10,11 @@ import (
 	"github.com/berthhq/berth/internal/userdata"
 )
 
-// environment is an agent's whole environment, sorted. Of the instance's ecs.config it takes the
-// settings that fromUserData allows.
+// endpointVariable has the URL of the API that an agent calls.
+const endpointVariable = "AWS_ENDPOINT_URL"
+
+// environment is an agent's whole environment, sorted. From the instance's ecs.config it takes the settings
+// that fromUserData allows.
 func environment(cfg *Config, in *fleet.Instance, dir string, settings []userdata.Setting) []string {
 	t, _ := fleet.FindInstanceType(in.Launch.InstanceType)
 	env := map[string]string{}
@@ -27,11 +30,12 @@ func environment(cfg *Config, in *fleet.Instance, dir string, settings []userdat
 	subnet, _ := fleet.FindSubnet(in.Region, in.Account, in.SubnetID)
 	maps.Copy(env, map[string]string{
 		"HOME": dir, "ECS_DATADIR": dataDir(dir),
-		"ECS_BACKEND_HOST": cfg.ControlPlane, "AWS_ENDPOINT_URL": cfg.ControlPlane,
+		"ECS_BACKEND_HOST": cfg.ControlPlane, endpointVariable: cfg.ControlPlane,
 		"AWS_DEFAULT_REGION": in.Region, "AWS_REGION": in.Region, EnvCredentials: credentialsFile(dir),
-		EnvInstanceID: in.ID, EnvInstanceType: in.Launch.InstanceType, EnvImageID: in.Launch.ImageID, EnvAccount: in.Account,
-		EnvAvailabilityZone: in.Zone, EnvZoneID: subnet.Zone.ID, EnvVPC: subnet.VPC, EnvSubnet: in.SubnetID,
-		EnvBindAddress: in.Address.String(), EnvCPU: strconv.Itoa(t.CPU()), EnvMemory: strconv.Itoa(t.MemoryMiB), EnvArchitecture: t.Architecture,
+		EnvInstanceID: in.ID, EnvInstanceType: in.Launch.InstanceType, EnvImageID: in.Launch.ImageID,
+		EnvAccount: in.Account, EnvAvailabilityZone: in.Zone, EnvZoneID: subnet.Zone.ID,
+		EnvVPC: subnet.VPC, EnvSubnet: in.SubnetID, EnvBindAddress: in.Address.String(),
+		EnvCPU: strconv.Itoa(t.CPU()), EnvMemory: strconv.Itoa(t.MemoryMiB), EnvArchitecture: t.Architecture,
 		EnvIdentityDocument: identityFile(dir), EnvInstanceRoot: rootDir(dir),
 	})
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
@@ -44,12 +48,11 @@ func environment(cfg *Config, in *fleet.Instance, dir string, settings []userdat
 	return list
 }
 
-// fromUserData reports whether user data may set the variable. An agent runs on the machine itself,
-// outside of the file system that user data sees. So user data chooses the agent's own settings and
-// nothing that leads it elsewhere: no container runtime (DOCKER_HOST), proxy, certificate
-// authority, search path for programs or libraries (PATH, LD_PRELOAD), directory, credentials,
-// identity or control plane. That is a list of what is allowed, because the runtimes and libraries
-// in an agent read more variables than anybody knows.
+// fromUserData reports whether user data may set the variable. An agent runs on the machine itself, outside the
+// file system that user data sees. So user data can choose the agent's own settings, but nothing that redirects
+// the agent: no container runtime (DOCKER_HOST), proxy, certificate authority, search path for programs or
+// libraries (PATH, LD_PRELOAD), directory, credentials, identity or control plane. The list says what is
+// allowed, because nobody knows all variables that the runtimes and libraries in an agent read.
 func fromUserData(name string) bool {
 	switch name {
 	case "ECS_DATADIR", "ECS_BACKEND_HOST":
@@ -58,8 +61,8 @@ func fromUserData(name string) bool {
 	return strings.HasPrefix(name, "ECS_")
 }
 
-// refused names the settings that do not reach the agent, with the reason; "" if all do. Those that
-// say what is true anyway are not named.
+// refused says which settings do not reach the agent and why; "" if all do. Settings that have the right value
+// anyway are not mentioned.
 func refused(settings []userdata.Setting, environment []string) string {
 	var names []string
 	for _, s := range settings {

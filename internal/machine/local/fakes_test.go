@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -60,6 +61,7 @@ func playAgent(role string) {
 	case "exit5":
 		os.Exit(ExitTerminal)
 	case "exit1":
+		fmt.Fprintln(os.Stderr, "berth agent: it cannot start")
 		os.Exit(1)
 	}
 	<-terms
@@ -96,12 +98,15 @@ func testInstance(id, script string) *fleet.Instance {
 	subnet := fleet.Subnets("eu-west-2", "123456789012")[1]
 	return &fleet.Instance{
 		ID: id, Region: "eu-west-2", Account: "123456789012", Zone: subnet.Zone.Name, SubnetID: subnet.ID,
-		Address: netip.MustParseAddr("127.0.1.9"), LaunchedAt: time.Unix(1700000000, 0), Desired: fleet.Running, State: fleet.Pending,
-		Launch: fleet.LaunchData{InstanceType: "t2.micro", ImageID: "ami-0123456789abcdef0", UserData: base64.StdEncoding.EncodeToString([]byte(script))},
+		Address: netip.MustParseAddr("127.0.1.9"), LaunchedAt: time.Unix(1700000000, 0),
+		Desired: fleet.Running, State: fleet.Pending,
+		Launch: fleet.LaunchData{InstanceType: "t2.micro", ImageID: "ami-0123456789abcdef0",
+			UserData: base64.StdEncoding.EncodeToString([]byte(script))},
 	}
 }
 
-// yard is a directory of instances with a listener that its agents say hello to. Whatever runs in it ends with the test.
+// yard is a directory of instances with a listener that its agents say hello to. Whatever runs in
+// it ends with the test.
 type yard struct {
 	t      *testing.T
 	dir    string
@@ -182,3 +187,25 @@ func alive(pid int) bool {
 	st, err := stat(pid)
 	return err == nil && !st.zombie
 }
+
+// containers is a Containers that does what the test asks of it.
+type containers struct {
+	purge  func(id string, dead func()) error
+	shared func(zones map[string]bool) error
+}
+
+func (c *containers) Purge(_ context.Context, id string, dead func()) error {
+	if c.purge == nil {
+		return nil
+	}
+	return c.purge(id, dead)
+}
+
+func (c *containers) RemoveShared(_ context.Context, zones map[string]bool) error {
+	if c.shared == nil {
+		return nil
+	}
+	return c.shared(zones)
+}
+
+func (c *containers) Bridges(context.Context, string) []string { return nil }

@@ -13,27 +13,27 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// Gateway is the range of addresses of this machine at which containers reach what the server offers. A route of the kernel's own
-// makes all of them addresses of the machine, so that containers of every network and programs in the machine's own find them, and
-// a fence keeps everybody else out. Both take root.
+// Gateway is a range of addresses of this machine where containers reach what the server offers. A local route
+// makes all of them addresses of the machine, so containers of every network and programs in the machine's own
+// network reach them, and a fence keeps everybody else out. Both need root.
 type Gateway struct {
 	prefix netip.Prefix
 	fence  *fence.Fence
 
 	mu     sync.Mutex // guards what follows
-	routed time.Time  // when the route was last made sure of
+	routed time.Time  // when the route was last checked
 }
 
-// NewGateway makes the gateway of a block; nothing is open yet.
+// NewGateway returns the gateway of a block. It is not open yet.
 func NewGateway(b fleet.Block) *Gateway {
 	return &Gateway{prefix: b.Gateway(), fence: fence.New(fmt.Sprint("gateway-", b.Number))}
 }
 
-// routeAgain is how long the route is trusted to have stayed.
+// routeAgain is how often the route is checked.
 const routeAgain = 10 * time.Second
 
-// Open returns nil when containers, and nobody else, reach the addresses. It is called again and again: bridges come and go, and others
-// change firewalls and routes.
+// Open opens the gateway: when it returns nil, containers, and nobody else, reach the addresses. Call it again
+// and again, since bridges come and go, and others change firewalls and routes.
 func (g *Gateway) Open(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -50,7 +50,7 @@ func (g *Gateway) Open(ctx context.Context) error {
 	return nil
 }
 
-// Close takes the addresses away again; nobody listens there any more.
+// Close removes the addresses. Nobody may listen there any more.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

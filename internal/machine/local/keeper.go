@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/fleet"
 )
 
@@ -17,24 +21,24 @@ type keeper struct {
 	dir  string
 	stop context.CancelFunc
 	done chan struct{}
-	p    *process // the agent; nil between two lives of it. Only run's goroutine uses it until done is closed
+	p    *process // the agent; nil while none runs. Only the goroutine of run uses it until done is closed
 }
 
-// steady is how long an agent has to live for its next end to count as a first one.
+// steady is how long an agent has to live so that its end does not count as a repeated failure.
 const steady = 30 * time.Second
 
-// run keeps the agent alive until ctx ends or the agent is beyond help.
+// run keeps the agent running until ctx ends or the agent has failed for good.
 func (k *keeper) run(ctx context.Context) {
 	defer close(k.done)
 	var renewing sync.WaitGroup
 	defer renewing.Wait()
-	ctx, stop := context.WithCancel(ctx) // when the agent is beyond help, too
+	ctx, stop := context.WithCancel(ctx) // also when the agent has failed for good
 	defer stop()
 	renewing.Go(func() { k.keepRenewing(ctx) })
 	status := fleet.MachineStatus{Phase: fleet.PhaseUp}
 	pause := k.d.cfg.RestartMin
 	for {
-		status.Phase, status.Reason, status.Since = fleet.PhaseUp, "", time.Now()
+		status.Phase, status.Reason, status.Since, status.Cluster = fleet.PhaseUp, "", time.Now(), ""
 		k.d.reports.put(k.in.ID, status)
 		code, err := k.p.wait(ctx)
 		if ctx.Err() != nil {
@@ -46,7 +50,7 @@ func (k *keeper) run(ctx context.Context) {
 		if lived > steady {
 			pause = k.d.cfg.RestartMin
 		}
-		status.Reason, status.Since = ending(code, err), time.Now()
+		status.Reason, status.Since = ending(code, err)+lastWords(k.dir), time.Now()
 		if code == ExitTerminal {
 			k.fail(status)
 			return
@@ -72,6 +76,28 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
+// lastWords returns ": " and the error with which the agent ended, from the last line of its log, or "".
+func lastWords(dir string) string {
+	f, err := os.Open(logFile(dir))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	_, _ = f.Seek(-mostWords, io.SeekEnd) // a shorter log is read from its start
+	text, err := io.ReadAll(io.LimitReader(f, mostWords))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if words, found := strings.CutPrefix(lines[len(lines)-1], "berth agent: "); found {
+		return ": " + words
+	}
+	return ""
+}
+
+// mostWords is the most bytes of an agent's log that are read for its last line.
+const mostWords = 1 << 10
+
 func ending(code int, err error) string {
 	switch {
 	case err != nil:
@@ -90,12 +116,28 @@ func (k *keeper) fail(status fleet.MachineStatus) {
 }
 
 func (k *keeper) report(status fleet.MachineStatus) {
+	status.Cluster = k.cluster()
 	k.d.cfg.Logger.Warn("agent down", "instance", k.in.ID, "phase", status.Phase, "reason", status.Reason)
 	k.d.note(k.in.ID, "%s", status.Reason)
 	k.d.reports.put(k.in.ID, status)
 }
 
-// launch starts the agent with what its ecs.config says now.
+// cluster returns the name of the cluster that the agent is told to join, or "" if its settings cannot be read.
+func (k *keeper) cluster() string {
+	set, err := settings(k.dir)
+	if err != nil {
+		return ""
+	}
+	name := "default"
+	for _, s := range set {
+		if s.Key == "ECS_CLUSTER" && s.Value != "" {
+			name = arn.LastID(s.Value)
+		}
+	}
+	return name
+}
+
+// launch starts the agent with the current settings of its ecs.config.
 func (k *keeper) launch(ctx context.Context) error {
 	cfg := &k.d.cfg
 	if len(cfg.Command) == 0 {

@@ -1,13 +1,17 @@
-// Package local makes instances on this machine: an instance is an agent process of its own with a loopback address, a directory and a share of the machine
-// that its instance type says.
+// Package local makes instances on this machine: an instance is an agent process with a loopback address, a
+// directory, and as much of the machine's resources as its instance type has.
 //
-// Under Dir each instance has a directory of its id: root (what its user data takes for /), data (the agent's), agent.pid, agent.log, console.log,
-// identity.json and booted, which says that user data has run. Processes are started in a session of their own, so they outlive this process however it ends;
-// whoever comes next finds them by pid file, checked against the process's start time and the machine's boot, or else by their environment, and
-// takes them over: there are never two agents of one instance. An agent that dies is started again after a pause that doubles; one
-// that exits with ExitTerminal, or cannot be started at all, has failed for good, and the reports say so.
+// Each instance has a directory below Dir, named by its id, with root (the file system of its user data), data
+// (the agent's), agent.pid, agent.log, console.log, identity.json and booted (its user data has run).
 //
-// A Driver's goroutines live until the context of Run ends; the agents go on. All methods may be called from any goroutine.
+// Agents run in a session of their own, so they survive the end of this process, however it ends. The next
+// process finds them by the pid file, checked against the process's start time and the machine's boot id, or
+// else by their environment, and takes them over: an instance never has two agents. An agent that ends is
+// started again after a pause that doubles. One that exits with ExitTerminal, or cannot be started, has failed
+// for good, which is reported.
+//
+// A Driver's goroutines live until the context of Run ends; agents go on running. All methods may be called
+// from any goroutine.
 package local
 
 import (
@@ -20,6 +24,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berthhq/berth/internal/fleet"
@@ -27,42 +32,53 @@ import (
 	"github.com/berthhq/berth/internal/userdata"
 )
 
-// Config says how instances are made. Dir, Command, ControlPlane and Credentials are needed.
+// Config configures a Driver. Dir, Command, ControlPlane and Credentials are required.
 type Config struct {
 	Dir          string   // absolute; usually <data>/instances
 	Command      []string // the agent: an executable's path and its first arguments, such as {os.Executable(), "agent"}
 	ControlPlane string   // URL of the API that all agents use
 	Credentials  Credentials
-	// Cleanup removes the containers of an instance whose agent is gone; it calls dead when none of their processes lives any more, and then removes
-	// the rest. Nil means that there is nothing to remove.
-	Cleanup func(ctx context.Context, instanceID string, dead func()) error
-	// CleanupZones removes what the instances of a zone share, as far as nobody uses it; nil when there is no such thing.
-	CleanupZones func(ctx context.Context, zones []string)
-	// Block is where instances get their addresses; the zero value is that of a machine's first server.
-	Block fleet.Block
-	// Networks names the bridges of a region's own networks; nil when there are none.
-	Networks func(ctx context.Context, region string) []string
-	Env      []string // what agents get of this process's environment, such as PATH and DOCKER_HOST
-	Limits   userdata.Limits
-	Logger   *slog.Logger
+	Containers   Containers // nil when agents create none
+	// Zones returns the zones that have instances. Clean removes what instances share in other zones. Nil
+	// means that there are none.
+	Zones func() map[string]bool
+	// Block is where instances get their addresses; the zero value is the block of a machine's first server.
+	Block  fleet.Block
+	Env    []string // variables of this process that agents get, such as PATH and DOCKER_HOST
+	Limits userdata.Limits
+	Logger *slog.Logger
 
 	StopTimeout time.Duration // from SIGTERM to SIGKILL; default 10 s
 	RestartMin  time.Duration // first pause before an agent is started again; default 1 s
 	RestartMax  time.Duration // longest pause; default 15 s
 }
 
-// AccessKey is what an agent signs its calls with until Expires; the zero time is never.
+// Containers is the container runtime of this machine.
+type Containers interface {
+	// Purge removes everything that the agent of an instance has created. The agent must have ended. It calls
+	// dead when no process of the containers is alive, and then removes the rest.
+	Purge(ctx context.Context, instanceID string, dead func()) error
+
+	// RemoveShared removes what instances share, unless instances in these zones need it.
+	RemoveShared(ctx context.Context, zones map[string]bool) error
+
+	// Bridges returns the bridges of a region's own networks.
+	Bridges(ctx context.Context, region string) []string
+}
+
+// AccessKey is the key with which an agent signs its calls until Expires. The zero time is never.
 type AccessKey struct {
 	ID, Secret, Token string
 	Expires           time.Time
 }
 
-// Credentials mints access keys of an instance's role. It is asked at each start of an agent process, and again whenever half of a key's time has passed.
+// Credentials creates access keys for an instance's role. It is called at each start of an agent, and whenever
+// half of a key's lifetime has passed.
 type Credentials interface {
 	InstanceKey(ctx context.Context, in *fleet.Instance) (AccessKey, error)
 }
 
-// Driver is a machine.Driver, machine.Reporter and machine.Host.
+// Driver is a machine.Site.
 type Driver struct {
 	cfg     Config
 	base    context.Context // ends with Run
@@ -70,34 +86,42 @@ type Driver struct {
 	keepers sync.WaitGroup
 	reports reports
 
-	gate gate
+	starts startLock
+
+	logBytes atomic.Int64
 
 	mu       sync.Mutex
 	kept     map[string]*keeper // guarded by mu
-	cleaning map[string]bool    // instances that a Clean has in hand; guarded by mu
+	cleaning map[string]bool    // instances that a call of Clean is removing; guarded by mu
 }
 
-var (
-	_ machine.Driver   = (*Driver)(nil)
-	_ machine.Reporter = (*Driver)(nil)
-	_ machine.Host     = (*Driver)(nil)
-)
+var _ machine.Site = (*Driver)(nil)
 
-// New makes a driver. Nothing happens before Start.
+// New returns a driver. It does nothing before Start.
 func New(cfg Config) *Driver {
 	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, 10*time.Second)
 	cfg.RestartMin = cmp.Or(cfg.RestartMin, time.Second)
 	cfg.RestartMax = max(cfg.RestartMin, cmp.Or(cfg.RestartMax, 15*time.Second))
 	base, end := context.WithCancelCause(context.Background())
-	return &Driver{cfg: cfg, base: base, end: end, kept: map[string]*keeper{}, cleaning: map[string]bool{}, reports: newReports()}
+	return &Driver{cfg: cfg, base: base, end: end, kept: map[string]*keeper{}, cleaning: map[string]bool{},
+		reports: newReports()}
 }
 
-// errClosed ends what runs when Run returns.
+// errClosed is why goroutines end when Run returns.
 var errClosed = errors.New("the machine driver is closed")
 
-// Run waits for ctx to end and then for every goroutine of the driver. Agents are left running; no Start succeeds afterwards.
+// Run waits until ctx and every goroutine of the driver has ended. Agents go on running. Start fails
+// afterwards.
 func (d *Driver) Run(ctx context.Context) error {
-	<-ctx.Done()
+	tick := time.NewTicker(logsEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		d.boundLogs()
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 	d.mu.Lock()
 	d.end(errClosed)
 	d.mu.Unlock()
@@ -111,7 +135,7 @@ func (d *Driver) Start(ctx context.Context, in *fleet.Instance) error {
 	k := d.kept[in.ID]
 	d.mu.Unlock()
 	if k != nil {
-		return nil // also when it has failed: only Stop gives an instance another try
+		return nil // also after a failure: only Stop allows another try
 	}
 	dir := d.dir(in.ID)
 	if err := d.boot(ctx, in, dir); err != nil {
@@ -119,10 +143,15 @@ func (d *Driver) Start(ctx context.Context, in *fleet.Instance) error {
 	}
 	k = &keeper{d: d, in: in, dir: dir, done: make(chan struct{})}
 	if p, err := adopt(dir, in.ID); err == nil {
-		k.p = p
-		return d.keep(k)
+		if hasEnvironment(p.pid, endpointVariable, d.cfg.ControlPlane) {
+			k.p = p
+			return d.keep(k)
+		}
+		if err := d.endMisdirected(ctx, in.ID, p); err != nil {
+			return err
+		}
 	}
-	leave, err := d.gate.enter(ctx)
+	leave, err := d.starts.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,6 +160,17 @@ func (d *Driver) Start(ctx context.Context, in *fleet.Instance) error {
 		return err
 	}
 	return d.keep(k)
+}
+
+// endMisdirected ends an agent that calls another control plane than this one, because the server listened on
+// another address when it started the agent. Its containers go on running, and the next agent takes them over.
+func (d *Driver) endMisdirected(ctx context.Context, id string, p *process) error {
+	defer p.release()
+	if err := p.end(ctx, d.cfg.StopTimeout); err != nil {
+		return fmt.Errorf("instance %s: %w", id, err)
+	}
+	d.note(id, "agent %d ended: the API has moved to %s", p.pid, d.cfg.ControlPlane)
+	return nil
 }
 
 // keep hands an agent process to a keeper.
@@ -153,7 +193,8 @@ func (d *Driver) Stop(ctx context.Context, id string) error {
 	return d.stop(ctx, id, func() {})
 }
 
-// stop is Stop; it calls dead when the instance's processes are gone and only a container runtime has something left to do.
+// stop is Stop. It calls dead when the processes of the instance have ended, before the container runtime has
+// removed everything.
 func (d *Driver) stop(ctx context.Context, id string, dead func()) error {
 	d.mu.Lock()
 	k := d.kept[id]
@@ -178,10 +219,10 @@ func (d *Driver) stop(ctx context.Context, id string, dead func()) error {
 	if err := os.Remove(pidFile(d.dir(id))); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if d.cfg.Cleanup == nil {
+	if d.cfg.Containers == nil {
 		return nil
 	}
-	if err := d.cfg.Cleanup(ctx, id, dead); err != nil {
+	if err := d.cfg.Containers.Purge(ctx, id, dead); err != nil {
 		return fmt.Errorf("instance %s: removing its containers: %w", id, err)
 	}
 	return nil
@@ -192,13 +233,18 @@ func (d *Driver) Forget(_ context.Context, id string) error {
 	if filepath.Base(id) != id || id == "." || id == ".." {
 		return fmt.Errorf("%q is no instance id", id)
 	}
-	return os.RemoveAll(d.dir(id))
+	if err := os.RemoveAll(d.dir(id)); err != nil {
+		// A container that runs as root has written to it, and this server does not run as root.
+		return fmt.Errorf("instance %s: a part of its directory is left: %w; remove it with: sudo rm -r %s", id,
+			err, d.dir(id))
+	}
+	return nil
 }
 
 // Next implements machine.Reporter.
 func (d *Driver) Next(ctx context.Context) (machine.Report, error) { return d.reports.next(ctx) }
 
-// consoleSize is how much of the console EC2 gives back.
+// consoleSize is how much of the console EC2 returns, in bytes.
 const consoleSize = 64 << 10
 
 // ConsoleOutput implements machine.Host.

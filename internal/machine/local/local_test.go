@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,7 +18,8 @@ import (
 
 const (
 	testID     = "i-00000000000000001"
-	userScript = "#!/bin/bash\necho ECS_CLUSTER=socket-ecs-cluster >> /etc/ecs/ecs.config;echo ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;"
+	userScript = "#!/bin/bash\necho ECS_CLUSTER=socket-ecs-cluster >> /etc/ecs/ecs.config;echo " +
+		"ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;"
 )
 
 // An instance is an agent process that knows its cluster from the article's user data and itself from its environment.
@@ -33,10 +33,11 @@ func TestStartRunsTheAgentOfTheInstance(t *testing.T) {
 	h := y.hello()
 	dir := filepath.Join(y.dir, testID)
 	for name, want := range map[string]string{
-		"ECS_CLUSTER": "socket-ecs-cluster", "ECS_BACKEND_HOST": "http://127.0.0.1:4566", "ECS_DATADIR": filepath.Join(dir, "data"),
-		"AWS_DEFAULT_REGION": "eu-west-2", "AWS_ACCESS_KEY_ID": "(not set)", "AWS_SESSION_TOKEN": "(not set)", EnvCredentials: filepath.Join(dir, "credentials.json"),
-		EnvInstanceID: testID, EnvInstanceType: "t2.micro", EnvAvailabilityZone: "eu-west-2b", EnvBindAddress: "127.0.1.9",
-		EnvCPU: "1024", EnvMemory: "1024",
+		"ECS_CLUSTER": "socket-ecs-cluster", "ECS_BACKEND_HOST": "http://127.0.0.1:4566",
+		"ECS_DATADIR": filepath.Join(dir, "data"), "AWS_DEFAULT_REGION": "eu-west-2",
+		"AWS_ACCESS_KEY_ID": "(not set)", "AWS_SESSION_TOKEN": "(not set)", EnvCredentials: filepath.Join(dir,
+			"credentials.json"), EnvInstanceID: testID, EnvInstanceType: "t2.micro",
+		EnvAvailabilityZone: "eu-west-2b", EnvBindAddress: "127.0.1.9", EnvCPU: "1024", EnvMemory: "1024",
 	} {
 		if got := h.get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
@@ -44,12 +45,14 @@ func TestStartRunsTheAgentOfTheInstance(t *testing.T) {
 	}
 	var key struct{ AccessKeyId, SecretAccessKey, Expiration string }
 	keyData, err := os.ReadFile(h.get(EnvCredentials))
-	if err != nil || json.Unmarshal(keyData, &key) != nil || key.AccessKeyId != "AKIA"+testID || key.SecretAccessKey != "secret" || key.Expiration != "" {
+	if err != nil || json.Unmarshal(keyData, &key) != nil || key.AccessKeyId != "AKIA"+testID ||
+		key.SecretAccessKey != "secret" || key.Expiration != "" {
 		t.Errorf("credentials %s (%v)", keyData, err)
 	}
 	var doc map[string]any
 	data, err := os.ReadFile(h.get(EnvIdentityDocument))
-	if err != nil || json.Unmarshal(data, &doc) != nil || doc["instanceId"] != testID || doc["privateIp"] != "127.0.1.9" {
+	if err != nil || json.Unmarshal(data, &doc) != nil || doc["instanceId"] != testID ||
+		doc["privateIp"] != "127.0.1.9" {
 		t.Errorf("identity document %s (%v)", data, err)
 	}
 	if st, err := stat(h.PID); err != nil || st.session != h.PID {
@@ -59,7 +62,8 @@ func TestStartRunsTheAgentOfTheInstance(t *testing.T) {
 		t.Errorf("report of %q", r.ID)
 	}
 	out, _, err := d.ConsoleOutput(testID)
-	if err != nil || !strings.Contains(string(out), "part-001 finished") || !strings.Contains(string(out), "agent started") {
+	if err != nil || !strings.Contains(string(out), "part-001 finished") ||
+		!strings.Contains(string(out), "agent started") {
 		t.Errorf("console %q (%v)", out, err)
 	}
 }
@@ -93,7 +97,8 @@ func TestStartTwiceIsOneAgent(t *testing.T) {
 	}
 }
 
-// A boot that was cut short, by a kill of the server say, begins anew: what user data appended the first time is not there twice.
+// A boot that was interrupted, such as by killing the server, starts again: what user data appended the
+// first time is not there twice.
 func TestBootCutShortBeginsAnew(t *testing.T) {
 	y := newYard(t)
 	dir := filepath.Join(y.dir, testID)
@@ -109,7 +114,8 @@ func TestBootCutShortBeginsAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.hello()
-	if got, err := os.ReadFile(half); err != nil || string(got) != "ECS_CLUSTER=socket-ecs-cluster\nECS_BACKEND_HOST=\n" {
+	if got, err := os.ReadFile(half); err != nil ||
+		string(got) != "ECS_CLUSTER=socket-ecs-cluster\nECS_BACKEND_HOST=\n" {
 		t.Errorf("ecs.config %q (%v)", got, err)
 	}
 }
@@ -119,10 +125,10 @@ func TestStopRemovesContainersOnceTheAgentIsGone(t *testing.T) {
 	var pid int
 	var cleaned []string
 	d, _ := y.driver("stubborn", func(c *Config) {
-		c.Cleanup = func(_ context.Context, id string, _ func()) error {
+		c.Containers = &containers{purge: func(id string, _ func()) error {
 			cleaned = append(cleaned, fmt.Sprintf("%s alive=%v", id, alive(pid)))
 			return nil
-		}
+		}}
 	})
 	if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
 		t.Fatal(err)
@@ -194,7 +200,34 @@ func TestNextLifeAdoptsTheAgent(t *testing.T) {
 	}
 }
 
-// A pid file whose process number went to somebody else must not be taken for the agent, and least of all be killed.
+// A server that listens on another address than before ends the agents that call the old one and starts them with the
+// new one.
+func TestNextLifeAtAnotherAddress(t *testing.T) {
+	y := newYard(t)
+	first, stop := y.driver("agent")
+	in := testInstance(testID, "")
+	if err := first.Start(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	h := y.hello()
+	stop()
+	const elsewhere = "http://127.0.0.1:4599"
+	next, _ := y.driver("agent", func(cfg *Config) { cfg.ControlPlane = elsewhere })
+	if err := next.Start(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	again := y.hello()
+	if alive(h.PID) || again.PID == h.PID {
+		t.Errorf("agent %d goes on beside agent %d", h.PID, again.PID)
+	}
+	for _, name := range []string{"ECS_BACKEND_HOST", "AWS_ENDPOINT_URL"} {
+		if got := again.get(name); got != elsewhere {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
+// A process that has got the number in a pid file must not be taken for the agent, and must not be killed.
 func TestReusedPIDIsNotTheAgent(t *testing.T) {
 	y := newYard(t)
 	dir := filepath.Join(y.dir, testID)
@@ -247,14 +280,20 @@ func TestAgentThatDies(t *testing.T) {
 	t.Run("is started again and again", func(t *testing.T) {
 		y := newYard(t)
 		d, _ := y.driver("exit1")
-		if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
+		data := "#!/bin/sh\necho ECS_CLUSTER=shop >> /etc/ecs/ecs.config\n"
+		if err := d.Start(t.Context(), testInstance(testID, data)); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
 			y.hello()
 		}
 		r := until(t, d, fleet.PhaseRestarting)
-		if !strings.HasPrefix(r.Status.Reason, "the agent exited with code 1; it is started again in") || r.Status.Restarts == 0 {
+		if r.Status.Cluster != "shop" {
+			t.Errorf("the agent is to join %q", r.Status.Cluster)
+		}
+		if !strings.HasPrefix(r.Status.Reason, "the agent exited with code 1: it cannot start; it is "+
+			"started again in") ||
+			r.Status.Restarts == 0 {
 			t.Errorf("status %+v", r.Status)
 		}
 	})
@@ -265,7 +304,8 @@ func TestAgentThatDies(t *testing.T) {
 			t.Fatal(err)
 		}
 		y.hello()
-		if r := until(t, d, fleet.PhaseFailed); !strings.Contains(r.Status.Reason, "code 5") {
+		if r := until(t, d, fleet.PhaseFailed); !strings.Contains(r.Status.Reason, "code 5") ||
+			r.Status.Cluster != "default" {
 			t.Errorf("status %+v", r.Status)
 		}
 		if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
@@ -322,13 +362,14 @@ END
 	h := y.hello()
 	const unset = "(not set)"
 	for name, want := range map[string]string{
-		"ECS_LOGLEVEL": "debug", "ECS_INSTANCE_ATTRIBUTES": `{"a":"b"}`, "ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": "true",
-		"ECS_BACKEND_HOST": "http://127.0.0.1:4566", "ECS_DATADIR": filepath.Join(y.dir, testID, "data"),
-		EnvInstanceID: testID, EnvBindAddress: "127.0.1.9", "DOCKER_HOST": "unix:///run/its.sock", "PATH": "/usr/bin:/bin",
+		"ECS_LOGLEVEL": "debug", "ECS_INSTANCE_ATTRIBUTES": `{"a":"b"}`,
+		"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS": "true", "ECS_BACKEND_HOST": "http://127.0.0.1:4566",
+		"ECS_DATADIR": filepath.Join(y.dir, testID, "data"), EnvInstanceID: testID,
+		EnvBindAddress: "127.0.1.9", "DOCKER_HOST": "unix:///run/its.sock", "PATH": "/usr/bin:/bin",
 		"HOME": filepath.Join(y.dir, testID), "BERTH_NETWORK_PREFIX": unset, "BERTH_BLOCK_IMDS": unset,
 		"DOCKER_TLS_VERIFY": unset, "DOCKER_CERT_PATH": unset, "HTTP_PROXY": unset, "https_proxy": unset,
-		"AWS_ENDPOINT_URL_ECS": unset, "AWS_CA_BUNDLE": unset, "AWS_ACCESS_KEY_ID": unset, "SSL_CERT_FILE": unset,
-		"LD_PRELOAD": unset, "GODEBUG": unset,
+		"AWS_ENDPOINT_URL_ECS": unset, "AWS_CA_BUNDLE": unset, "AWS_ACCESS_KEY_ID": unset,
+		"SSL_CERT_FILE": unset, "LD_PRELOAD": unset, "GODEBUG": unset,
 	} {
 		if got := h.get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
@@ -355,11 +396,11 @@ func TestCleanHoldsBackWhatComesNext(t *testing.T) {
 	var pid int
 	dead, removing := make(chan bool, 1), make(chan struct{})
 	d, _ := y.driver("agent", func(c *Config) {
-		c.Cleanup = func(_ context.Context, id string, dead func()) error {
+		c.Containers = &containers{purge: func(_ string, dead func()) error {
 			dead()
 			<-removing
 			return nil
-		}
+		}}
 	})
 	if err := d.Start(t.Context(), testInstance(testID, "")); err != nil {
 		t.Fatal(err)
@@ -401,13 +442,19 @@ func TestCleanHoldsBackWhatComesNext(t *testing.T) {
 	y.hello()
 }
 
-// What has to stay stays, and the zones of what goes are told.
+// What has to stay stays, and what instances share is looked at when the others are gone.
 func TestCleanKeeps(t *testing.T) {
 	y := newYard(t)
 	const stays = "i-00000000000000002"
-	var zones []string
+	shared := errors.New("something shared stays")
+	looked := false
 	d, _ := y.driver("agent", func(c *Config) {
-		c.CleanupZones = func(_ context.Context, z []string) { zones = append(zones, z...) }
+		c.Zones = func() map[string]bool { return map[string]bool{"us-east-1a": true} }
+		c.Containers = &containers{shared: func(zones map[string]bool) error {
+			_, err := os.Stat(filepath.Join(y.dir, testID))
+			looked = os.IsNotExist(err) && zones["us-east-1a"]
+			return shared
+		}}
 	})
 	for _, id := range []string{testID, stays} {
 		if err := d.Start(t.Context(), testInstance(id, "")); err != nil {
@@ -415,11 +462,9 @@ func TestCleanKeeps(t *testing.T) {
 		}
 		y.hello()
 	}
-	if err := d.Clean(t.Context(), func(id string) bool { return id == stays }, func() {}); err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{testInstance(testID, "").Zone}; !slices.Equal(zones, want) {
-		t.Errorf("zones %q, want %q", zones, want)
+	if err := d.Clean(t.Context(), func(id string) bool { return id == stays }, func() {}); !errors.Is(err,
+		shared) || !looked {
+		t.Fatalf("Clean = %v, looked after the instance was gone: %v", err, looked)
 	}
 	p, err := adopt(filepath.Join(y.dir, stays), stays)
 	if err != nil {

@@ -17,21 +17,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is an agent that runs, or ran when we last looked: a child of ours or one that an earlier life of ours started.
+// process is an agent that runs, or ran when it was last seen: a child of this process, or of an earlier
+// process of the server.
 type process struct {
 	pid int
-	fd  *os.File  // pidfd: it means this process and no later one of the same number
+	fd  *os.File  // pidfd: it means this process, never a later one with the same number
 	cmd *exec.Cmd // nil when the process is not our child
 }
 
-// record is the pid file. A number alone would soon mean another process.
+// record is the content of the pid file. A pid alone may belong to another process later.
 type record struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"` // clock ticks since boot, field 22 of /proc/<pid>/stat
 	Boot  string `json:"boot"`  // the kernel's id of this boot
 }
 
-// launch starts the agent in a session of its own, out of reach of signals that are meant for us.
+// launch starts the agent in a session of its own, so that signals for this process do not reach it.
 func launch(dir string, command, env []string) (*process, error) {
 	log, err := openLog(dir)
 	if err != nil {
@@ -60,20 +61,11 @@ func launch(dir string, command, env []string) (*process, error) {
 	return p, nil
 }
 
-// maxLog is the size at which a log is put aside when the agent starts.
-const maxLog = 8 << 20
-
 func openLog(dir string) (*os.File, error) {
-	name := logFile(dir)
-	if info, err := os.Stat(name); err == nil && info.Size() > maxLog {
-		if err := os.Rename(name, name+".1"); err != nil {
-			return nil, err
-		}
-	}
-	return os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	return os.OpenFile(logFile(dir), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
-// open takes hold of a process.
+// open opens a pidfd.
 func open(pid int) (*process, error) {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
@@ -97,10 +89,11 @@ func (p *process) remember(dir string) error {
 	return writeFile(pidFile(dir), append(data, '\n'))
 }
 
-// errNone says that no agent of the instance runs.
+// errNone means that no agent of the instance runs.
 var errNone = errors.New("no agent runs")
 
-// adopt finds the agent of an instance that runs already: by its pid file, or, if we died between starting it and writing that, by its environment.
+// adopt finds a running agent of the instance: by its pid file or, if the server ended between starting it and
+// writing that, by its environment.
 func adopt(dir, id string) (*process, error) {
 	var r record
 	data, err := os.ReadFile(pidFile(dir))
@@ -113,7 +106,7 @@ func adopt(dir, id string) (*process, error) {
 	if pid == 0 {
 		return nil, errNone
 	}
-	p, err := hold(pid, func(procStat) bool { return hasEnvironment(pid, id) })
+	p, err := hold(pid, func(procStat) bool { return hasEnvironment(pid, EnvInstanceID, id) })
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +117,8 @@ func adopt(dir, id string) (*process, error) {
 	return p, nil
 }
 
-// hold takes hold of a process first and asks afterwards whether it is the right one, so that the answer is about what is held.
+// hold opens a process and then checks that it is the right one: in this order, the process that was checked is
+// the process that was opened.
 func hold(pid int, right func(procStat) bool) (*process, error) {
 	p, err := open(pid)
 	if err != nil {
@@ -138,12 +132,12 @@ func hold(pid int, right func(procStat) bool) (*process, error) {
 	return p, nil
 }
 
-// findByEnvironment looks for a session leader that was started for the instance.
+// findByEnvironment finds a session leader that was started for the instance.
 func findByEnvironment(id string) int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, d := range dirs {
 		pid, err := strconv.Atoi(filepath.Base(d))
-		if err == nil && hasEnvironment(pid, id) {
+		if err == nil && hasEnvironment(pid, EnvInstanceID, id) {
 			if st, err := stat(pid); err == nil && st.session == pid && !st.zombie {
 				return pid
 			}
@@ -152,9 +146,10 @@ func findByEnvironment(id string) int {
 	return 0
 }
 
-func hasEnvironment(pid int, id string) bool {
+// hasEnvironment reports whether a process was started with the value in its environment.
+func hasEnvironment(pid int, name, value string) bool {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	want := []byte(EnvInstanceID + "=" + id + "\x00")
+	want := []byte(name + "=" + value + "\x00")
 	return err == nil && (bytes.HasPrefix(env, want) || bytes.Contains(env, append([]byte{0}, want...)))
 }
 
@@ -164,7 +159,7 @@ type procStat struct {
 	start   uint64
 }
 
-// stat reads /proc/<pid>/stat; the command's name is skipped, for it may hold anything.
+// stat reads /proc/<pid>/stat. It skips the command's name, which may contain anything.
 func stat(pid int) (procStat, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -187,7 +182,7 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// wait waits for the process's end and returns its exit code, or -1 when only its parent could know.
+// wait waits until the process has ended. It returns its exit code, or -1 if this process is not its parent.
 func (p *process) wait(ctx context.Context) (int, error) {
 	p.fd.SetReadDeadline(time.Time{})
 	stop := context.AfterFunc(ctx, func() { p.fd.SetReadDeadline(time.Unix(1, 0)) })
@@ -210,12 +205,12 @@ func (p *process) wait(ctx context.Context) (int, error) {
 		return -1, nil
 	}
 	if p.cmd.ProcessState == nil {
-		p.cmd.Wait() // its error is the exit code's
+		p.cmd.Wait() // its error is the exit code
 	}
 	return p.cmd.ProcessState.ExitCode(), nil
 }
 
-// end asks the process to end, and makes it.
+// end stops the process: with SIGTERM, and after grace with SIGKILL.
 func (p *process) end(ctx context.Context, grace time.Duration) error {
 	for _, step := range []struct {
 		sig  unix.Signal
@@ -237,7 +232,8 @@ func (p *process) end(ctx context.Context, grace time.Duration) error {
 	return fmt.Errorf("agent %d survives SIGKILL", p.pid)
 }
 
-// signal sends a signal to this process and no other. (File.Fd is not used: it may make the descriptor blocking, and wait needs it as it is.)
+// signal sends a signal to this process, never to another. (It does not use File.Fd, which may make the
+// descriptor blocking.)
 func (p *process) signal(sig unix.Signal) error {
 	conn, err := p.fd.SyscallConn()
 	if err != nil {

@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// The pauses after renewals that failed: from the first to the longest, doubling.
+// Pauses after failed renewals; they double from the first to the longest.
 const (
 	renewAgain     = time.Second
 	renewAgainMost = time.Minute
 )
 
-// renew writes fresh credentials where the agent reads them, and returns when that is due again; zero is never.
+// renew writes new credentials to the file that the agent reads, and returns when to do so again; zero is
+// never.
 func (k *keeper) renew(ctx context.Context) (time.Time, error) {
 	key, err := k.d.cfg.Credentials.InstanceKey(ctx, k.in)
 	if err != nil {
@@ -34,7 +35,8 @@ func (k *keeper) renew(ctx context.Context) (time.Time, error) {
 	return now.Add(key.Expires.Sub(now) / 2), nil
 }
 
-// keepRenewing renews the credentials of an agent, at once to begin with: one that was found running may have old ones.
+// keepRenewing renews the credentials of an agent. It starts at once, since an agent that was found running may
+// have old ones.
 func (k *keeper) keepRenewing(ctx context.Context) {
 	pause := renewAgain
 	for {
@@ -48,7 +50,8 @@ func (k *keeper) keepRenewing(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		default:
-			k.d.cfg.Logger.Warn("credentials of an instance could not be renewed", "instance", k.in.ID, "err", err, "retry_in", pause)
+			k.d.cfg.Logger.Warn("credentials of an instance could not be renewed", "instance", k.in.ID,
+				"err", err, "retry_in", pause)
 			wait, pause = pause, min(2*pause, renewAgainMost)
 		}
 		select {

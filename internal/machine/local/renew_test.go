@@ -31,10 +31,13 @@ func (m *mint) InstanceKey(context.Context, *fleet.Instance) (AccessKey, error) 
 		return AccessKey{}, errors.New("out of order")
 	}
 	m.made++
-	return AccessKey{ID: fmt.Sprint("ASIA", m.made), Secret: "s", Token: "t", Expires: time.Now().Add(6 * time.Hour)}, nil
+	return AccessKey{
+		ID: fmt.Sprint("ASIA", m.made), Secret: "s", Token: "t", Expires: time.Now().Add(6 * time.Hour),
+	}, nil
 }
 
-// An agent always finds credentials that are good for hours: they are renewed at half of their time, and a renewal that fails is tried again soon.
+// An agent always finds credentials that are good for hours: they are renewed at half of their
+// time, and a renewal that fails is tried again soon.
 func TestCredentialsAreRenewedAheadOfTheirEnd(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/machine"
 )
 
-// reports is a queue that holds at most one report for each instance, the last.
+// reports is a queue with at most one report for each instance, the latest.
 type reports struct {
 	ready chan struct{} // has a token when pending is not empty
 

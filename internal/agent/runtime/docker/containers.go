@@ -108,7 +108,7 @@ func describeNetwork(n *container.NetworkSettings, c *runtime.Container) {
 	for port, bindings := range n.Ports {
 		for _, b := range bindings {
 			if b.HostIP.Is6() {
-				continue // the twin on [::] that Docker makes by itself
+				continue // the same port on [::], which Docker adds
 			}
 			hostPort, _ := strconv.Atoi(b.HostPort)
 			c.Ports = append(c.Ports, runtime.Port{
@@ -129,7 +129,7 @@ func describeNetwork(n *container.NetworkSettings, c *runtime.Container) {
 	sortAddresses(c.Addresses)
 }
 
-// parseTime reads the engine's time; its zero is the year 1.
+// parseTime parses the engine's time, whose zero is in the year 1.
 func parseTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || t.Year() <= 1 {

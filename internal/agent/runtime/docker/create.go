@@ -32,12 +32,13 @@ func (e *Engine) Create(ctx context.Context, s runtime.Spec) (string, error) {
 	return r.ID, wrap(err)
 }
 
-// documents builds the engine's two documents in the order of precedence that
-// runtime.Spec promises.
+// documents returns the engine's two documents, with the precedence that runtime.Spec describes.
 func documents(s runtime.Spec) (*container.Config, *container.HostConfig, error) {
 	config := &container.Config{Cmd: s.Command, Entrypoint: s.EntryPoint, Env: s.Env}
 	hostConfig := &container.HostConfig{
-		Resources:   container.Resources{CPUShares: s.CPUShares, NanoCPUs: int64(s.CPULimit * 1e9), Memory: s.MemoryBytes},
+		Resources: container.Resources{
+			CPUShares: s.CPUShares, NanoCPUs: int64(s.CPULimit * 1e9), Memory: s.MemoryBytes,
+		},
 		VolumesFrom: s.VolumesFrom,
 		Binds:       binds(s.Mounts),
 	}
@@ -85,9 +86,11 @@ func binds(mounts []runtime.Mount) []string {
 	return out
 }
 
-// attach connects the container; a shared namespace takes the settings away that
-// belong to the namespace's owner, since the engine refuses them.
-func attach(a runtime.Attachment, config *container.Config, hostConfig *container.HostConfig) *network.NetworkingConfig {
+// attach connects the container. With a shared namespace it removes the settings that belong to the namespace's
+// owner, since the engine refuses them.
+func attach(
+	a runtime.Attachment, config *container.Config, hostConfig *container.HostConfig,
+) *network.NetworkingConfig {
 	switch {
 	case a.Container != "":
 		hostConfig.NetworkMode = container.NetworkMode("container:" + a.Container)

@@ -36,7 +36,8 @@ func engine(t *testing.T) *docker.Engine {
 func TestSuite(t *testing.T) {
 	e := engine(t)
 	const image = "berth-runtimetest:1"
-	if err := e.Import(t.Context(), image, bytes.NewReader(runtimetest.SpecimenRootFS(t)), []string{"/specimen"}); err != nil {
+	if err := e.Import(t.Context(), image, bytes.NewReader(runtimetest.SpecimenRootFS(t)),
+		[]string{"/specimen"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -47,13 +48,13 @@ func TestSuite(t *testing.T) {
 	runtimetest.Run(t, runtimetest.Subject{Runtime: e, Image: image, Prefix: "berth-runtimetest"})
 }
 
-// What a container writes comes back byte for byte from where the agent has it kept, also where the engine cuts long lines in
-// the middle of a character, with a terminal and
-// without.
+// What a container writes comes back byte for byte from where the agent has it kept, also where the
+// engine cuts long lines in the middle of a character, with a terminal and without.
 func TestLongLinesComeBack(t *testing.T) {
 	e := engine(t)
 	const image, characters = "berth-longlines:1", 300_000
-	if err := e.Import(t.Context(), image, bytes.NewReader(runtimetest.SpecimenRootFS(t)), []string{"/specimen"}); err != nil {
+	if err := e.Import(t.Context(), image, bytes.NewReader(runtimetest.SpecimenRootFS(t)),
+		[]string{"/specimen"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -65,7 +66,8 @@ func TestLongLinesComeBack(t *testing.T) {
 	for name, config := range map[string]string{"without a terminal": "", "with a terminal": `{"Tty":true}`} {
 		t.Run(name, func(t *testing.T) {
 			id, err := e.Create(t.Context(), runtime.Spec{
-				Name: "berth-longlines", Image: image, Command: []string{"long", strconv.Itoa(characters)}, Config: config, Log: agentengine.ReadableLog(),
+				Name: "berth-longlines", Image: image, Command: []string{"long", strconv.Itoa(characters)},
+				Config: config, Log: agentengine.ReadableLog(),
 				Network: runtime.Attachment{Network: runtime.NetworkNone},
 			})
 			if err != nil {
@@ -86,7 +88,8 @@ func TestLongLinesComeBack(t *testing.T) {
 			}
 			text := strings.ReplaceAll(got.String(), "\r\n", "\n") // a terminal's
 			if text != want || entries < 3*characters/(16<<10) {
-				t.Errorf("%d bytes in %d entries, want %d; valid %t", len(text), entries, len(want), utf8.ValidString(text))
+				t.Errorf("%d bytes in %d entries, want %d; valid %t", len(text), entries, len(want),
+					utf8.ValidString(text))
 			}
 		})
 	}

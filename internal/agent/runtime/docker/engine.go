@@ -20,14 +20,14 @@ import (
 // Engine is a Docker Engine.
 type Engine struct {
 	api *client.Client
-	// networks lets one EnsureNetwork at a time look and create.
+	// networks is held while EnsureNetwork looks for a network and creates it.
 	networks sync.Mutex
 }
 
 var _ runtime.Runtime = (*Engine)(nil)
 
-// New connects to the engine at host ("unix:///var/run/docker.sock"); "" means
-// what DOCKER_HOST says, or the default socket. The engine need not be running.
+// New returns the engine at host ("unix:///var/run/docker.sock"). If host is "", it is that of DOCKER_HOST, or
+// the default socket. The engine need not be running.
 func New(host string) (*Engine, error) {
 	options := []client.Opt{client.FromEnv}
 	if host != "" {
@@ -40,10 +40,10 @@ func New(host string) (*Engine, error) {
 	return &Engine{api: api}, nil
 }
 
-// Close lets go of idle connections.
+// Close closes idle connections.
 func (e *Engine) Close() error { return e.api.Close() }
 
-// Ping asks the engine who it is.
+// Ping asks the engine for its description.
 func (e *Engine) Ping(ctx context.Context) (runtime.Engine, error) {
 	r, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
@@ -59,7 +59,7 @@ func (e *Engine) Ping(ctx context.Context) (runtime.Engine, error) {
 	}, nil
 }
 
-// wrap gives an error of the client the kind that callers match.
+// wrap makes an error of the client match the errors of package runtime.
 func wrap(err error) error {
 	switch {
 	case err == nil:
@@ -78,7 +78,7 @@ func wrap(err error) error {
 	return err
 }
 
-// refused reports whether the operating system keeps this program from the engine's socket.
+// refused reports whether the operating system denies access to the engine's socket.
 func refused(err error) bool {
 	return errors.Is(err, fs.ErrPermission) ||
 		client.IsErrConnectionFailed(err) && strings.Contains(err.Error(), "permission denied")
@@ -90,17 +90,18 @@ func explain(err error) error {
 	if u, lookup := user.Current(); lookup == nil {
 		who = fmt.Sprintf("user %s", u.Username)
 	}
+	//lint:ignore ST1005 Docker is a name
 	return fmt.Errorf("Docker refuses %s: %w. Add the user to the group that owns Docker's socket, usually "+
 		"\"sudo usermod -aG docker USER\", log in again and start Berth again, or run Berth as root", who, err)
 }
 
-// isPortTaken recognises the engine's words; it has no code for this.
+// isPortTaken checks the engine's text; it has no code for this.
 func isPortTaken(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "port is already allocated") || strings.Contains(text, "address already in use")
 }
 
-// failure says what the engine said and matches a kind besides.
+// failure has the engine's text and matches a kind, too.
 type failure struct{ kind, cause error }
 
 func (f *failure) Error() string   { return f.cause.Error() }

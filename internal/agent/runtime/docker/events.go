@@ -14,7 +14,9 @@ import (
 // Watch subscribes to the events of containers.
 func (e *Engine) Watch(ctx context.Context) (<-chan runtime.Event, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	stream := e.api.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("type", string(events.ContainerEventType))})
+	stream := e.api.Events(ctx, client.EventsListOptions{
+		Filters: client.Filters{}.Add("type", string(events.ContainerEventType)),
+	})
 	// A refused subscription has already failed when Events returns.
 	select {
 	case err := <-stream.Err:

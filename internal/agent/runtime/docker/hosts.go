@@ -11,17 +11,18 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// The lines between which SetHosts writes.
+// SetHosts writes between these lines.
 const (
 	hostsBegin = "# Names that Berth adds while the container runs"
 	hostsEnd   = "# End of the names that Berth adds"
 )
 
-// maxHosts bounds a hosts file, which a container may write what it likes into.
+// maxHosts is the largest hosts file in bytes; a container may write anything into it.
 const maxHosts = 1 << 20
 
-// SetHosts changes the file that the engine has mounted at the container's /etc/hosts, which takes an engine on this machine and the
-// right to write its files. The file is written in place: another file of the same name would not be the one that is mounted.
+// SetHosts changes the file that the engine has mounted at the container's /etc/hosts. It needs an engine on
+// this machine and the right to write its files. The file is written in place, since a new file with the same
+// name would not be mounted.
 func (e *Engine) SetHosts(ctx context.Context, id string, made, want []string) error {
 	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
@@ -47,7 +48,7 @@ func (e *Engine) SetHosts(ctx context.Context, id string, made, want []string) e
 	if next == string(old) {
 		return nil
 	}
-	// Empty lines to the end of the old text first: whoever reads meanwhile sees no half of a line.
+	// First overwrite the old text with empty lines, so that readers never see half a line.
 	padded := next + strings.Repeat("\n", max(0, len(old)-len(next)))
 	if _, err := f.WriteAt([]byte(padded), 0); err != nil {
 		return err
@@ -55,8 +56,8 @@ func (e *Engine) SetHosts(ctx context.Context, id string, made, want []string) e
 	return f.Truncate(int64(len(next)))
 }
 
-// rewriteHosts returns the text of a hosts file in which the names of want resolve and those of made, and of an earlier call, do not
-// otherwise. All other lines stay.
+// rewriteHosts returns the text of a hosts file in which the names of want resolve, and names of made and of an
+// earlier call only if they are in want. All other lines stay.
 func rewriteHosts(text string, made, want []string) string {
 	var out strings.Builder
 	ours := false
@@ -71,7 +72,8 @@ func rewriteHosts(text string, made, want []string) string {
 			out.WriteString(strings.TrimRight(line, "\n") + "\n")
 		}
 	}
-	late := slices.DeleteFunc(slices.Clone(want), func(w string) bool { return slices.Contains(made, w) && hasEntry(out.String(), w) })
+	late := slices.DeleteFunc(slices.Clone(want),
+		func(w string) bool { return slices.Contains(made, w) && hasEntry(out.String(), w) })
 	if len(late) == 0 {
 		return out.String()
 	}
@@ -84,7 +86,7 @@ func rewriteHosts(text string, made, want []string) string {
 	return out.String()
 }
 
-// asEntry is a line of a hosts file that has one name, as "name:address".
+// asEntry returns a line of a hosts file with one name as "name:address".
 func asEntry(line string) string {
 	f := strings.Fields(line)
 	if len(f) != 2 {

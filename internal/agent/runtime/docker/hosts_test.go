@@ -16,13 +16,19 @@ func TestRewriteHosts(t *testing.T) {
 		made, want []string
 		out        string
 	}{
-		"nothing to do":  {plainHosts + made, []string{"web.elb:198.18.0.1", "cache:172.17.0.1"}, []string{"web.elb:198.18.0.1", "cache:172.17.0.1"}, plainHosts + made},
-		"a late name":    {plainHosts, nil, []string{"api.elb:198.18.0.2"}, plainHosts + hostsBegin + "\n198.18.0.2\tapi.elb\n" + hostsEnd + "\n"},
-		"a name goes":    {plainHosts + made, []string{"web.elb:198.18.0.1", "cache:172.17.0.1"}, []string{"cache:172.17.0.1"}, plainHosts + "172.17.0.1\tcache\n"},
-		"a name moves":   {plainHosts + "198.18.0.1\tweb.elb\n", []string{"web.elb:198.18.0.1"}, []string{"web.elb:198.18.3.1"}, plainHosts + hostsBegin + "\n198.18.3.1\tweb.elb\n" + hostsEnd + "\n"},
+		"nothing to do": {plainHosts + made, []string{"web.elb:198.18.0.1", "cache:172.17.0.1"},
+			[]string{"web.elb:198.18.0.1", "cache:172.17.0.1"}, plainHosts + made},
+		"a late name": {plainHosts, nil, []string{"api.elb:198.18.0.2"},
+			plainHosts + hostsBegin + "\n198.18.0.2\tapi.elb\n" + hostsEnd + "\n"},
+		"a name goes": {plainHosts + made, []string{"web.elb:198.18.0.1", "cache:172.17.0.1"},
+			[]string{"cache:172.17.0.1"}, plainHosts + "172.17.0.1\tcache\n"},
+		"a name moves": {plainHosts + "198.18.0.1\tweb.elb\n", []string{"web.elb:198.18.0.1"},
+			[]string{"web.elb:198.18.3.1"}, plainHosts + hostsBegin + "\n198.18.3.1\tweb.elb\n" + hostsEnd + "\n"},
 		"an empty file":  {"", nil, []string{"a:1.2.3.4"}, hostsBegin + "\n1.2.3.4\ta\n" + hostsEnd + "\n"},
 		"the user's own": {"10.0.0.9\tweb.elb\n", nil, nil, "10.0.0.9\tweb.elb\n"},
-		"it was removed": {"", []string{"a:1.2.3.4"}, []string{"a:1.2.3.4"}, hostsBegin + "\n1.2.3.4\ta\n" + hostsEnd + "\n"},
+		"it was removed": {
+			"", []string{"a:1.2.3.4"}, []string{"a:1.2.3.4"}, hostsBegin + "\n1.2.3.4\ta\n" + hostsEnd + "\n",
+		},
 	} {
 		if out := rewriteHosts(c.text, c.made, c.want); out != c.out {
 			t.Errorf("%s:\n%s\nwant\n%s", name, out, c.out)
@@ -30,11 +36,13 @@ func TestRewriteHosts(t *testing.T) {
 	}
 }
 
-// Whatever comes after whatever: the file has the lines that are wanted, each once, keeps everybody else's, and nothing else.
+// Whatever comes after whatever: the file has the lines that are wanted, each once, keeps everybody
+// else's, and nothing else.
 func TestRewriteHostsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entry := rapid.Custom(func(t *rapid.T) string {
-			return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name") + ":198.18.0." + rapid.SampledFrom([]string{"1", "2"}).Draw(t, "host")
+			return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name") + ":198.18.0." +
+				rapid.SampledFrom([]string{"1", "2"}).Draw(t, "host")
 		})
 		list := rapid.SliceOfNDistinct(entry, 0, 3, func(e string) string { return e[:1] })
 		made := list.Draw(t, "made")

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Pull gets an image from its registry.
+// Pull pulls an image from its registry.
 func (e *Engine) Pull(ctx context.Context, ref string, auth *runtime.Auth) (string, error) {
 	var options client.ImagePullOptions
 	if auth != nil {
@@ -44,7 +44,7 @@ func (e *Engine) Pull(ctx context.Context, ref string, auth *runtime.Auth) (stri
 	return digest, nil
 }
 
-// Image describes an image that is here.
+// Image describes a local image.
 func (e *Engine) Image(ctx context.Context, ref string) (runtime.Image, error) {
 	r, err := e.api.ImageInspect(ctx, ref)
 	if err != nil {
@@ -57,7 +57,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (runtime.Image, error) {
 	return image, nil
 }
 
-// Import makes an image of a tar of its root file system.
+// Import creates an image from a tar of its root file system.
 func (e *Engine) Import(ctx context.Context, ref string, rootFS io.Reader, entryPoint []string) error {
 	command, err := json.Marshal(entryPoint)
 	if err != nil {
@@ -73,19 +73,35 @@ func (e *Engine) Import(ctx context.Context, ref string, rootFS io.Reader, entry
 	return wrap(err)
 }
 
-// RemoveImage forgets a name of an image.
+// RemoveImage removes a name of an image.
 func (e *Engine) RemoveImage(ctx context.Context, ref string) error {
 	_, err := e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{})
 	return wrap(err)
 }
 
+// RemoveImageName removes a name of an image even if containers of the image run. The image then stays.
+func (e *Engine) RemoveImageName(ctx context.Context, ref string) error {
+	running, err := e.api.ContainerList(ctx, client.ContainerListOptions{
+		Filters: client.Filters{}.Add("ancestor", ref),
+	})
+	if err != nil {
+		return wrap(err)
+	}
+	// Docker removes the last name of an image with containers only by force. It then removes the image, too,
+	// unless a container runs.
+	_, err = e.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{Force: len(running.Items) > 0})
+	return wrap(err)
+}
+
 // ImageUsed reports whether there is a container of the image.
 func (e *Engine) ImageUsed(ctx context.Context, id string) (bool, error) {
-	r, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("ancestor", id)})
+	r, err := e.api.ContainerList(ctx, client.ContainerListOptions{
+		All: true, Filters: client.Filters{}.Add("ancestor", id),
+	})
 	return len(r.Items) > 0, wrap(err)
 }
 
-// ImageNames lists the names, by tag and by digest, of each image that is here.
+// ImageNames lists the names of each local image, by tag and by digest.
 func (e *Engine) ImageNames(ctx context.Context) ([][]string, error) {
 	r, err := e.api.ImageList(ctx, client.ImageListOptions{})
 	if err != nil {

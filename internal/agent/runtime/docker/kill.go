@@ -15,9 +15,10 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Destroy kills a container and removes it. The engine answers a kill when it has released the container's network as well, which it does for one
-// container after the other; so the process itself is watched where it can be seen, and only where it cannot the answer says that it is dead. The
-// answer is waited for before the removal in any case: of an engine that has not noticed the end yet, a removal takes ten seconds longer.
+// Destroy kills a container and removes it. The engine answers a kill when it has also released the container's
+// network, which it does for one container after another. So Destroy watches the process itself where it can,
+// and relies on the answer elsewhere. It always waits for the answer before it removes the container: an engine
+// that has not noticed the end yet takes ten seconds longer to remove it.
 func (e *Engine) Destroy(ctx context.Context, id string, dead func()) error {
 	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err = wrap(err); errors.Is(err, runtime.ErrNotFound) {
@@ -53,15 +54,16 @@ func (e *Engine) kill(ctx context.Context, id string, pid int, dead func()) erro
 		})
 	}
 	_, err := e.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "KILL"})
-	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) { // those have ended by themselves
+	if err != nil && !errdefs.IsConflict(err) && !errdefs.IsNotFound(err) { // it has ended already
 		return wrap(err)
 	}
 	dead()
 	return nil
 }
 
-// holdProcess takes hold of a container's first process, if this is the machine it runs on. The number alone does not say so, for the engine may
-// be elsewhere or in a machine of its own: the process's control groups are named for the container.
+// holdProcess opens a container's first process if the container runs on this machine. The pid alone does not
+// show that, as the engine may be elsewhere or in a virtual machine; the process's control groups contain the
+// container's id.
 func holdProcess(pid int, container string) (fd int, ok bool) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -75,9 +77,9 @@ func holdProcess(pid int, container string) (fd int, ok bool) {
 	return fd, true
 }
 
-// died waits for a process's end, but not when nobody wants to know any more.
+// died waits for a process's end, until stop is closed.
 func died(fd int, stop <-chan struct{}) bool {
-	const look = 20 // milliseconds between looks at stop; an end is seen at once
+	const look = 20 // milliseconds between checks of stop; an end is noticed at once
 	for {
 		select {
 		case <-stop:

@@ -50,8 +50,8 @@ func (e *Engine) Logs(ctx context.Context, id string, since time.Time, follow bo
 	}
 }
 
-// framed reads the engine's multiplexed form: one byte for the stream, three of
-// nothing, four for the length, then one entry.
+// framed reads the engine's multiplexed format: one byte for the stream, three zero bytes, four for the length,
+// then one entry.
 func framed(r io.Reader) func() (runtime.LogEntry, error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	return func() (runtime.LogEntry, error) {
@@ -67,9 +67,9 @@ func framed(r io.Reader) func() (runtime.LogEntry, error) {
 	}
 }
 
-// partial is how much of a long line the engine puts into an entry. An entry of that size without a
-// line feed goes on in the next one of its stream. All others end a line, although the engine's
-// driver "local" (20.10) leaves the line feed of a long line out.
+// partial is the size in bytes of the entries into which the engine splits a long line. An entry of that size
+// without a line feed continues in the next one of its stream. All others end a line, although the engine's
+// driver "local" (20.10) omits the line feed of a long line.
 const partial = 16 << 10
 
 func ended(text []byte) []byte {
@@ -79,8 +79,8 @@ func ended(text []byte) []byte {
 	return text
 }
 
-// lines reads the form of a container with a terminal: time stamps, each with a space and the text of
-// an entry behind it, and nothing that says how long the entry is.
+// lines reads the format of a container with a terminal: time stamps, each followed by a space and the text of
+// an entry, whose length is not given.
 func lines(r io.Reader) func() (runtime.LogEntry, error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	goesOn := false
@@ -114,7 +114,7 @@ func lines(r io.Reader) func() (runtime.LogEntry, error) {
 	}
 }
 
-// stampForm is the engine's time stamp with the space behind it.
+// stampForm is the engine's time stamp with the space after it.
 const stampForm = "2006-01-02T15:04:05.000000000Z07:00 "
 
 // atStamp reports whether a time stamp comes next.
@@ -129,7 +129,7 @@ func atStamp(r *bufio.Reader) bool {
 	return err == nil
 }
 
-// stamped takes the engine's time stamp off the front of an entry.
+// stamped cuts the engine's time stamp off an entry.
 func stamped(text []byte, stderr bool) (runtime.LogEntry, error) {
 	stamp, rest, _ := bytes.Cut(text, []byte(" "))
 	at, err := time.Parse(time.RFC3339Nano, string(stamp))

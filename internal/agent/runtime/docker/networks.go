@@ -16,16 +16,16 @@ import (
 
 const bridgeNameOption = "com.docker.network.bridge.name"
 
-// EnsureNetwork returns the bridge network of that name. The engine lets two
-// networks have one name; when that has happened the older one stands. One with
-// other addresses than are asked for, left by somebody before, is made anew.
+// EnsureNetwork returns the bridge network of that name. The engine allows two networks with the same name;
+// then the older one is used. An existing network with other addresses than requested is created again.
 func (e *Engine) EnsureNetwork(ctx context.Context, s runtime.NetworkSpec) (runtime.Network, error) {
 	e.networks.Lock()
 	defer e.networks.Unlock()
 	found, err := e.named(ctx, s.Name)
 	if err == nil && len(found) > 0 && s.Subnet.IsValid() && describeBridge(found[0]).Subnet != s.Subnet {
 		if err := e.RemoveNetwork(ctx, s.Name); err != nil {
-			return runtime.Network{}, fmt.Errorf("the network %s has other addresses, %s, and is in use: %w", s.Name, describeBridge(found[0]).Subnet, err)
+			return runtime.Network{}, fmt.Errorf("the network %s has other addresses, %s, and is in use: %w",
+				s.Name, describeBridge(found[0]).Subnet, err)
 		}
 		found = nil
 	}
@@ -34,7 +34,9 @@ func (e *Engine) EnsureNetwork(ctx context.Context, s runtime.NetworkSpec) (runt
 	}
 	options := client.NetworkCreateOptions{Driver: "bridge", Labels: s.Labels, Options: maps.Clone(s.Options)}
 	if s.Subnet.IsValid() {
-		options.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: s.Subnet, Gateway: s.Gateway}}}
+		options.IPAM = &network.IPAM{
+			Driver: "default", Config: []network.IPAMConfig{{Subnet: s.Subnet, Gateway: s.Gateway}},
+		}
 	}
 	ctx, done := whole(ctx)
 	defer done()
@@ -43,13 +45,15 @@ func (e *Engine) EnsureNetwork(ctx context.Context, s runtime.NetworkSpec) (runt
 	if err == nil && len(found) == 0 {
 		return runtime.Network{}, wrap(createErr)
 	}
-	// Another agent may have made it in between; its addresses then were taken.
+	// Another agent may have created it in the meantime; then its addresses were taken.
 	return e.oldest(ctx, found, err)
 }
 
-// create makes a network elsewhere than in the addresses to avoid. Since the engine chooses, a network that lies there is held until it has
-// chosen again.
-func (e *Engine) create(ctx context.Context, name string, options client.NetworkCreateOptions, avoid netip.Prefix) error {
+// create creates a network outside the addresses to avoid. The engine chooses addresses; if they overlap, the
+// network is kept until the engine has chosen again.
+func (e *Engine) create(
+	ctx context.Context, name string, options client.NetworkCreateOptions, avoid netip.Prefix,
+) error {
 	for {
 		made, err := e.api.NetworkCreate(ctx, name, options)
 		if err != nil || !avoid.IsValid() {
@@ -62,12 +66,13 @@ func (e *Engine) create(ctx context.Context, name string, options client.Network
 		if subnet := describeBridge(is.Network.Network).Subnet; !subnet.IsValid() || !subnet.Overlaps(avoid) {
 			return nil
 		}
-		// One that cannot be removed now is removed as the younger of two with one name, or with its instance.
+		// If it cannot be removed now, it is removed later as the younger of two with the same name, or with
+		// its instance.
 		defer e.api.NetworkRemove(context.WithoutCancel(ctx), made.ID, client.NetworkRemoveOptions{})
 	}
 }
 
-// named lists the networks of exactly that name, oldest first.
+// named returns the networks with exactly that name, oldest first.
 func (e *Engine) named(ctx context.Context, name string) ([]network.Network, error) {
 	r, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", name)})
 	if err != nil {
@@ -83,14 +88,14 @@ func (e *Engine) named(ctx context.Context, name string) ([]network.Network, err
 	return out, nil
 }
 
-// oldest returns the first of the networks and removes the others, as far as
-// nothing uses them.
+// oldest returns the first of the networks and removes the others, unless they are in use.
 func (e *Engine) oldest(ctx context.Context, found []network.Network, err error) (runtime.Network, error) {
 	if err != nil {
 		return runtime.Network{}, err
 	}
 	for _, n := range found[1:] {
-		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil &&
+			!errdefs.IsNotFound(err) {
 			return runtime.Network{}, wrap(err)
 		}
 	}
@@ -124,14 +129,15 @@ func describeBridge(n network.Network) runtime.Network {
 	return out
 }
 
-// RemoveNetwork forgets a network.
+// RemoveNetwork removes a network.
 func (e *Engine) RemoveNetwork(ctx context.Context, name string) error {
 	found, err := e.named(ctx, name)
 	if err != nil {
 		return err
 	}
 	for _, n := range found {
-		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil &&
+			!errdefs.IsNotFound(err) {
 			return wrap(err)
 		}
 	}

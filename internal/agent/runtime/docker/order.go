@@ -7,7 +7,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// The engine hands out maps; what we return has an order.
+// The engine returns maps; the results of this package are ordered.
 
 func sortPorts(ports []runtime.Port) {
 	slices.SortFunc(ports, func(a, b runtime.Port) int {

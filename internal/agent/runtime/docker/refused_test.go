@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
 )
 
-// The test binary plays somebody who may not use Docker when this variable names a socket.
+// If this variable names a socket, the test binary acts as a user who may not use Docker.
 const socketVariable = "DOCKER_TEST_SOCKET"
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// Who may not use Docker's socket is told who refuses whom, and what to do.
+// A user who may not use Docker's socket gets an error that says why, and what to do.
 func TestSocketThatIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("another user is needed, and that needs root")

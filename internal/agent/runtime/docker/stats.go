@@ -29,7 +29,7 @@ func (e *Engine) Stats(ctx context.Context, id string) iter.Seq2[runtime.Sample,
 			var s container.StatsResponse
 			err := decoder.Decode(&s)
 			if errors.Is(err, io.EOF) || err == nil && s.Read.Year() <= 1 {
-				return // a container that has ended is sampled as all zero
+				return // the samples of an ended container are zero
 			}
 			if err != nil {
 				yield(runtime.Sample{}, wrap(err))
@@ -65,8 +65,8 @@ func sample(s container.StatsResponse) runtime.Sample {
 	return out
 }
 
-// pageCache is what the kernel would give back: total_cache in cgroup v1,
-// inactive_file in v2 (ecs-agent.md 9.1).
+// pageCache is the memory that the kernel would free: total_cache in cgroup v1, inactive_file in v2
+// (ecs-agent.md 9.1).
 func pageCache(stats map[string]uint64) uint64 {
 	for _, name := range []string{"total_cache", "cache", "inactive_file"} {
 		if v, ok := stats[name]; ok {

@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// EnsureVolume makes a volume; the engine leaves one that is there as it is.
+// EnsureVolume creates a volume; the engine does not change an existing one.
 func (e *Engine) EnsureVolume(ctx context.Context, s runtime.VolumeSpec) error {
 	ctx, done := whole(ctx)
 	defer done()
@@ -28,7 +28,7 @@ func (e *Engine) HasVolume(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// VolumesWith names the volumes with a label.
+// VolumesWith returns the names of the volumes with a label.
 func (e *Engine) VolumesWith(ctx context.Context, label, value string) ([]string, error) {
 	r, err := e.api.VolumeList(ctx, client.VolumeListOptions{Filters: client.Filters{}.Add("label", label+"="+value)})
 	if err != nil {
@@ -41,7 +41,7 @@ func (e *Engine) VolumesWith(ctx context.Context, label, value string) ([]string
 	return out, nil
 }
 
-// RemoveVolume forgets a volume.
+// RemoveVolume removes a volume.
 func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
 	_, err := e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
 	if err = wrap(err); errors.Is(err, runtime.ErrNotFound) {

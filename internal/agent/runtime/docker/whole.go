@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// goneAfter is how long a call that makes something may go on after its caller was told to end; less than an agent is given to end.
+// goneAfter is how long a call that creates something may go on after its context has ended. It is less than
+// the time that an agent has to end.
 const goneAfter = 5 * time.Second
 
-// whole is the context of a call that makes something. The engine finishes such a call also when nobody waits for it any more, so an agent that ends
-// waits for it: whoever cleans up after the agent then finds all that was made.
+// whole returns the context for a call that creates something. The engine completes such a call even if the
+// client has gone, so an agent that ends waits for it: then a clean-up afterwards finds everything that was
+// created.
 func whole(ctx context.Context) (context.Context, context.CancelFunc) {
 	if ctx.Err() != nil {
 		return ctx, func() {}

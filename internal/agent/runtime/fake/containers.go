@@ -67,7 +67,7 @@ func (e *Engine) findLocked(id string) (*box, error) {
 	return b, nil
 }
 
-// SetHosts notes the lines of a container's hosts file.
+// SetHosts stores the lines of a container's hosts file.
 func (e *Engine) SetHosts(_ context.Context, id string, _, want []string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -78,7 +78,7 @@ func (e *Engine) SetHosts(_ context.Context, id string, _, want []string) error 
 	return err
 }
 
-// Hosts returns the lines that a container was last given while it ran.
+// Hosts returns the lines of the last SetHosts.
 func (e *Engine) Hosts(id string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,10 +1,8 @@
-// Package fake is a container runtime in memory: whole clusters run on it in
-// tests and in simulation. Containers are Go functions, images are names of
-// them, time is whatever time the process has (so it works inside a
-// testing/synctest bubble).
+// Package fake is a container runtime in memory for tests and simulations of whole clusters. Containers are Go
+// functions, images are names of them, and time is the process's time (so it works in a testing/synctest
+// bubble).
 //
-// An Engine is safe for concurrent use. It owns one goroutine per running
-// container; [Engine.Close] ends them and waits. [Engine.Down] and [Engine.Up]
-// play a Docker daemon that is stopped and started again: containers go on,
-// every call fails with runtime.ErrUnavailable, streams end.
+// An Engine is safe for concurrent use. It owns one goroutine for each running container; [Engine.Close] ends
+// them and waits. [Engine.Down] and [Engine.Up] simulate a Docker daemon that is stopped and started:
+// containers go on, every call fails with runtime.ErrUnavailable, and streams end.
 package fake

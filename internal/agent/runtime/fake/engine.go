@@ -14,7 +14,7 @@ import (
 
 // Engine is a container runtime in memory.
 type Engine struct {
-	// Description is what Ping answers.
+	// Description is the answer of Ping.
 	Description runtime.Engine
 
 	running sync.WaitGroup
@@ -22,9 +22,9 @@ type Engine struct {
 	mu       sync.Mutex // guards everything below
 	down     bool
 	sequence int
-	registry map[string]Program // what can be pulled
-	images   map[string]Program // what is here
-	tagged   map[string]string  // names that were given with Tag, and the first name of the image
+	registry map[string]Program // images that can be pulled
+	images   map[string]Program // local images
+	tagged   map[string]string  // by a name that Tag gave, the first name of the image
 	boxes    map[string]*box
 	order    []string // ids of boxes, oldest first
 	networks map[string]runtime.Network
@@ -35,29 +35,31 @@ type Engine struct {
 
 var _ runtime.Runtime = (*Engine)(nil)
 
-// New returns an engine with nothing in it.
+// New returns an empty engine.
 func New() *Engine {
 	return &Engine{
-		Description: runtime.Engine{Version: "fake", CPUs: 2, MemoryBytes: 8 << 30, CgroupVersion: 2, CgroupDriver: "cgroupfs"},
-		registry:    map[string]Program{},
-		images:      map[string]Program{},
-		tagged:      map[string]string{},
-		boxes:       map[string]*box{},
-		networks:    map[string]runtime.Network{},
-		volumes:     map[string]runtime.VolumeSpec{},
-		watchers:    map[chan runtime.Event]context.CancelFunc{},
-		ports:       map[string]string{},
+		Description: runtime.Engine{
+			Version: "fake", CPUs: 2, MemoryBytes: 8 << 30, CgroupVersion: 2, CgroupDriver: "cgroupfs",
+		},
+		registry: map[string]Program{},
+		images:   map[string]Program{},
+		tagged:   map[string]string{},
+		boxes:    map[string]*box{},
+		networks: map[string]runtime.Network{},
+		volumes:  map[string]runtime.VolumeSpec{},
+		watchers: map[chan runtime.Event]context.CancelFunc{},
+		ports:    map[string]string{},
 	}
 }
 
-// Publish makes an image that can be pulled.
+// Publish makes an image available for Pull.
 func (e *Engine) Publish(ref string, p Program) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.registry[ref] = p
 }
 
-// Load makes an image that is here.
+// Load adds a local image.
 func (e *Engine) Load(ref string, p Program) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -97,7 +99,7 @@ func (e *Engine) Close() {
 	e.running.Wait()
 }
 
-// Crash ends a running container by itself, as if its program had.
+// Crash ends a running container as if its program had exited.
 func (e *Engine) Crash(id string, code int) {
 	e.mu.Lock()
 	b := e.boxes[id]
@@ -114,7 +116,7 @@ func (e *Engine) Crash(id string, code int) {
 	b.view.ExitCode = code
 }
 
-// SetHealth is the verdict of a container's health check.
+// SetHealth sets the health of a container.
 func (e *Engine) SetHealth(id, health string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -153,7 +155,7 @@ func (e *Engine) Pull(_ context.Context, ref string, _ *runtime.Auth) (string, e
 	return digest(ref), nil
 }
 
-// findImageLocked returns a name of the image that ref, a name or an id, stands for.
+// findImageLocked returns a name of the image with that name or id.
 func (e *Engine) findImageLocked(ref string) (string, bool) {
 	if _, ok := e.images[ref]; ok {
 		return ref, true
@@ -166,7 +168,7 @@ func (e *Engine) findImageLocked(ref string) (string, bool) {
 	return ref, false
 }
 
-// imageIDLocked is the same for all names of an image.
+// imageIDLocked returns the id, which is the same for all names of an image.
 func (e *Engine) imageIDLocked(ref string) string {
 	if strings.HasPrefix(ref, "sha256:") {
 		return ref
@@ -176,7 +178,7 @@ func (e *Engine) imageIDLocked(ref string) string {
 
 func digest(ref string) string { return fmt.Sprintf("sha256:%064x", ref)[:71] }
 
-// Image describes an image that is here.
+// Image describes a local image.
 func (e *Engine) Image(_ context.Context, ref string) (runtime.Image, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -188,7 +190,9 @@ func (e *Engine) Image(_ context.Context, ref string) (runtime.Image, error) {
 		return runtime.Image{}, fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, ref)
 	}
 	name, _, _ := strings.Cut(ref, ":")
-	return runtime.Image{ID: e.imageIDLocked(ref), Names: []string{ref}, Digests: []string{name + "@" + digest(ref)}}, nil
+	return runtime.Image{
+		ID: e.imageIDLocked(ref), Names: []string{ref}, Digests: []string{name + "@" + digest(ref)},
+	}, nil
 }
 
 // Tag gives an image another name.
@@ -199,14 +203,14 @@ func (e *Engine) Tag(_ context.Context, source, target string) error {
 	if !ok {
 		return fmt.Errorf("%w: no such image: %s", runtime.ErrNotFound, source)
 	}
-	if old, ok := e.images[target]; ok { // it stays, known by its id alone
+	if old, ok := e.images[target]; ok { // the old image stays, without a name
 		e.images[e.imageIDLocked(target)] = old
 	}
 	e.images[target], e.tagged[target] = p, cmp.Or(e.tagged[source], source)
 	return nil
 }
 
-// Import makes an image that serves, whatever the tar holds.
+// Import adds an image whose program serves, whatever the tar contains.
 func (e *Engine) Import(_ context.Context, ref string, rootFS io.Reader, _ []string) error {
 	if _, err := io.Copy(io.Discard, rootFS); err != nil {
 		return err
@@ -230,7 +234,7 @@ func (e *Engine) ImageUsed(_ context.Context, id string) (bool, error) {
 	return false, nil
 }
 
-// RemoveImage forgets a name.
+// RemoveImage removes a name.
 func (e *Engine) RemoveImage(_ context.Context, ref string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -242,6 +246,6 @@ func (e *Engine) RemoveImage(_ context.Context, ref string) error {
 func (e *Engine) emitLocked(event runtime.Event) {
 	event.At = time.Now()
 	for ch := range e.watchers {
-		ch <- event // buffered far beyond what any test makes
+		ch <- event // the buffer is larger than any test needs
 	}
 }

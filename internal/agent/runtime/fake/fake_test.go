@@ -27,9 +27,11 @@ func specimen(ctx context.Context, p *fake.Process) int {
 	case "touch":
 		return 0
 	case "stubborn":
+		p.Print("ignoring SIGTERM")
 		<-ctx.Done()
 		return 137
 	}
+	p.Print("serving")
 	return fake.Serve(ctx, p)
 }
 

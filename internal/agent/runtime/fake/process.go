@@ -9,11 +9,11 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Program is what an image does. It returns the exit code. It must return soon
-// after ctx has ended, which is SIGKILL.
+// Program is the program of an image. It returns the exit code. When ctx ends, which is SIGKILL, it must return
+// soon.
 type Program func(ctx context.Context, p *Process) int
 
-// Process is a running container as its program sees it.
+// Process is a running container, for its program.
 type Process struct {
 	// Args are entry point and command together.
 	Args []string
@@ -31,7 +31,7 @@ func (p *Process) Print(line string) { p.write(line+"\n", false) }
 // PrintError writes a line to standard error.
 func (p *Process) PrintError(line string) { p.write(line+"\n", true) }
 
-// Serve is a program that runs until it is told to stop, and exits with 0.
+// Serve is a program that runs until the stop signal and exits with 0.
 func Serve(ctx context.Context, p *Process) int {
 	select {
 	case <-p.Term:
@@ -41,7 +41,7 @@ func Serve(ctx context.Context, p *Process) int {
 	}
 }
 
-// Exit is a program that ends at once.
+// Exit returns a program that exits at once.
 func Exit(code int) Program {
 	return func(context.Context, *Process) int { return code }
 }
@@ -53,7 +53,7 @@ type box struct {
 	hosts   []string
 	view    runtime.Container
 	log     []runtime.LogEntry
-	changed *sync.Cond // of Engine.mu: log or state changed
+	changed *sync.Cond // of Engine.mu: the log or the state has changed
 	term    chan struct{}
 	termed  bool
 	kill    context.CancelFunc

@@ -62,7 +62,7 @@ func (e *Engine) Logs(ctx context.Context, id string, since time.Time, follow bo
 	}
 }
 
-// logEntry returns the entry with the number at, waiting for it with follow.
+// logEntry returns entry number at; with follow it waits for it.
 func (e *Engine) logEntry(ctx context.Context, id string, at int, follow bool) (runtime.LogEntry, bool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -91,7 +91,7 @@ func (e *Engine) logEntry(ctx context.Context, id string, at int, follow bool) (
 	return b.log[at], true, nil
 }
 
-// Use sets what a container has used so far; At is filled in by Stats.
+// Use sets what a container has used so far; Stats fills in At.
 func (e *Engine) Use(id string, used runtime.Sample) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

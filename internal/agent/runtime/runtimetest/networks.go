@@ -10,7 +10,9 @@ import (
 )
 
 func ports(t *testing.T, s Subject) {
-	want := runtime.Port{HostIP: netip.MustParseAddr("127.0.1.200"), HostPort: 20877, ContainerPort: 8080, Protocol: "tcp"}
+	want := runtime.Port{
+		HostIP: netip.MustParseAddr("127.0.1.200"), HostPort: 20877, ContainerPort: 8080, Protocol: "tcp",
+	}
 	publish := func(spec *runtime.Spec) { spec.Ports = []runtime.Port{want} }
 	id := s.create(t, publish, "serve")
 	s.start(t, id)
@@ -35,7 +37,8 @@ func networks(t *testing.T, s Subject) {
 		}
 	})
 	first, err := rt.EnsureNetwork(ctx, spec)
-	if err != nil || first.Name != name || first.Gateway != spec.Gateway || first.Subnet != spec.Subnet || first.Bridge == "" {
+	if err != nil || first.Name != name || first.Gateway != spec.Gateway || first.Subnet != spec.Subnet ||
+		first.Bridge == "" {
 		t.Fatalf("EnsureNetwork: %+v, %v", first, err)
 	}
 	if again, err := rt.EnsureNetwork(ctx, spec); err != nil || again.ID != first.ID {
@@ -57,7 +60,8 @@ func networks(t *testing.T, s Subject) {
 		spec.Network = runtime.Attachment{Network: name, Address: address}
 	}, "serve")
 	s.start(t, id)
-	if c := s.inspect(t, id); len(c.Addresses) != 1 || c.Addresses[0].IPv4 != address || c.Addresses[0].Network != name {
+	if c := s.inspect(t, id); len(c.Addresses) != 1 || c.Addresses[0].IPv4 != address ||
+		c.Addresses[0].Network != name {
 		t.Errorf("addresses %+v", c.Addresses)
 	}
 	sharing := s.create(t, func(spec *runtime.Spec) {

@@ -77,6 +77,18 @@ func (s Subject) start(t *testing.T, id string) {
 	}
 }
 
+// ready waits until the program in the container has printed something: by then it handles signals.
+func (s Subject) ready(t *testing.T, id string) {
+	t.Helper()
+	for _, err := range s.Runtime.Logs(t.Context(), id, time.Time{}, true) {
+		if err != nil {
+			t.Fatalf("Logs: %v", err)
+		}
+		return
+	}
+	t.Fatal("the container has ended and printed nothing")
+}
+
 func (s Subject) inspect(t *testing.T, id string) runtime.Container {
 	t.Helper()
 	c, err := s.Runtime.Inspect(t.Context(), id)
@@ -116,9 +128,11 @@ func life(t *testing.T, s Subject) {
 	}
 	s.start(t, id)
 	s.start(t, id)
-	if c := s.inspect(t, id); c.State != runtime.Running || c.StartedAt.IsZero() || c.Image != s.Image || c.ImageID == "" {
+	if c := s.inspect(t, id); c.State != runtime.Running || c.StartedAt.IsZero() ||
+		c.Image != s.Image || c.ImageID == "" {
 		t.Errorf("after Start: %+v", c)
 	}
+	s.ready(t, id)
 	for range 2 {
 		if err := s.Runtime.Stop(t.Context(), id, 10*time.Second); err != nil {
 			t.Fatalf("Stop: %v", err)
@@ -141,6 +155,7 @@ func life(t *testing.T, s Subject) {
 func stopKills(t *testing.T, s Subject) {
 	id := s.create(t, nil, "stubborn")
 	s.start(t, id)
+	s.ready(t, id)
 	if err := s.Runtime.Stop(t.Context(), id, time.Second); err != nil {
 		t.Fatalf("Stop: %v", err)
 	}
@@ -225,7 +240,9 @@ func missing(t *testing.T, s Subject) {
 	_, inspect := rt.Inspect(ctx, strings.Repeat("0", 64))
 	_, image := rt.Image(ctx, s.Prefix+"-nothing:1")
 	_, create := rt.Create(ctx, runtime.Spec{Name: s.Prefix + "-none", Image: s.Prefix + "-nothing:1"})
-	for what, err := range map[string]error{"Inspect": inspect, "Image": image, "Create": create, "Start": rt.Start(ctx, strings.Repeat("0", 64))} {
+	for what, err := range map[string]error{
+		"Inspect": inspect, "Image": image, "Create": create, "Start": rt.Start(ctx, strings.Repeat("0", 64)),
+	} {
 		if !errors.Is(err, runtime.ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
 		}

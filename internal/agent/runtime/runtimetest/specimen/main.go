@@ -47,14 +47,15 @@ func main() {
 		count(args[1])
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
+		fmt.Println("ignoring SIGTERM")
 		for {
 			time.Sleep(time.Hour)
 		}
 	case "eat":
 		eat(args[1])
 	case "burn":
-		go untilTerm()
-		for {
+		go termination()()
+		for n := 0; ; n++ { // takes all of a processor
 		}
 	case "touch":
 		if err := os.WriteFile(args[1], nil, 0o644); err != nil {
@@ -77,14 +78,18 @@ func main() {
 	}
 }
 
-func untilTerm() {
+// termination begins to catch SIGTERM, and returns a function that waits for it and exits.
+func termination() (untilTerm func()) {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	<-term
-	os.Exit(0)
+	return func() {
+		<-term
+		os.Exit(0)
+	}
 }
 
 func count(n string) {
+	untilTerm := termination()
 	last, _ := strconv.Atoi(n)
 	for i := range last {
 		fmt.Println("line", i)
@@ -93,22 +98,24 @@ func count(n string) {
 	untilTerm()
 }
 
+// eaten keeps memory in use until the end.
+var eaten [][]byte
+
 func eat(mib string) {
+	untilTerm := termination()
 	n, _ := strconv.Atoi(mib)
-	var kept [][]byte
 	for range n {
 		block := make([]byte, 1<<20)
 		for i := 0; i < len(block); i += 512 {
 			block[i] = 1
 		}
-		kept = append(kept, block)
+		eaten = append(eaten, block)
 	}
 	untilTerm()
-	fmt.Println(len(kept))
 }
 
 func serve(port string) {
-	go untilTerm()
+	go termination()()
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello") })
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
