@@ -1,4 +1,4 @@
-// Command berth runs Amazon ECS's world on machines you own. See internal/cli for its commands.
+// Command berth runs Amazon ECS on machines you own. Package internal/cli has its commands.
 package main
 
 import (

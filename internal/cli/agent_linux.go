@@ -15,7 +15,8 @@ import (
 	"github.com/berthhq/berth/internal/quote"
 )
 
-// exitTerminal says that starting the agent again is of no use, in the words of Amazon's agent (ecs-agent.md 1.7).
+// exitTerminal is the exit code of an agent that must not be started again, as of Amazon's agent (ecs-agent.md
+// 1.7).
 const exitTerminal = exitError(5)
 
 func newAgent(io streams) *cobra.Command {
@@ -29,7 +30,9 @@ func newAgent(io streams) *cobra.Command {
 			return runAgent(c.Context(), io, file, c.Flags().Changed("config"), newLog(io, verbose))
 		},
 	}
-	c.Flags().StringVar(&file, "config", "/etc/ecs/ecs.config", "`file` of NAME=VALUE settings, such as ECS_CLUSTER and ECS_BACKEND_HOST; the environment wins over it")
+	c.Flags().StringVar(&file, "config", "/etc/ecs/ecs.config",
+		"`file` of NAME=VALUE settings, such as ECS_CLUSTER and ECS_BACKEND_HOST; "+
+			"variables of the environment override it")
 	c.Flags().BoolVar(&verbose, "verbose", false, "log more")
 	return c
 }
@@ -42,8 +45,8 @@ func newLog(io streams, verbose bool) *slog.Logger {
 	return slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: level}))
 }
 
-// runAgent runs an agent with the settings of a file. That there is no such file is an error when the
-// caller asked for it.
+// runAgent runs an agent with the settings of a file. asked says that the caller named the file: then it is an
+// error if it does not exist.
 func runAgent(ctx context.Context, io streams, file string, asked bool, log *slog.Logger) error {
 	settings, err := readConfigFile(file, asked)
 	if err != nil {
@@ -71,7 +74,8 @@ func runAgent(ctx context.Context, io streams, file string, asked bool, log *slo
 	return err
 }
 
-// readConfigFile reads the settings' file; that there is none matters only when it was asked for.
+// readConfigFile reads the settings file. It is no error that a file that the caller did not ask for does not
+// exist.
 func readConfigFile(path string, asked bool) ([]string, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !asked {
@@ -84,6 +88,6 @@ func readConfigFile(path string, asked bool) ([]string, error) {
 	return agent.ReadSettings(f)
 }
 
-// agentCommand is how the server starts agents: with their settings in the environment, and without the settings file of an agent that this
-// machine may have for itself.
+// agentCommand is the command with which the server starts agents. Their settings are in the environment; a
+// settings file on this machine, which belongs to another agent, is not read.
 func agentCommand(self string) []string { return []string{self, "agent", "--config", os.DevNull} }

@@ -38,12 +38,16 @@ func newCA(io streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ca",
 		Short: "print the root certificate of this server, and install it if asked to",
-		Long: "berth ca prints the root certificate under which a server makes the certificates of names on this machine. " +
+		Long: "berth ca prints the root certificate under which a server makes the certificates of names " +
+			"on this machine. " +
 			"Nothing trusts it before it is installed. The root permits no name that could belong to somebody else: " +
-			"only names under .test, .internal, .localhost, .local, .example and home.arpa, and loopback addresses.\n\n" +
-			"With --registry it prints the root of the image registry's own name, ACCOUNT.dkr.ecr.REGION.amazonaws.com. " +
+			"only names under .test, .internal, .localhost, .local, .example and home.arpa, and " +
+			"loopback addresses.\n\n" +
+			"With --registry it prints the root of the image registry's own name, " +
+			"ACCOUNT.dkr.ecr.REGION.amazonaws.com. " +
 			"That root permits this one name, and only Docker should trust it.\n\n" +
-			"--install puts the roots where programs look for them: \"system\" is the system's store, \"nss\" that of Chromium, " +
+			"--install puts the roots where programs look for them: \"system\" is the system's store, " +
+			"\"nss\" that of Chromium, " +
 			"\"docker\" the directory /etc/docker/certs.d, for the registry alone. --uninstall takes them out again.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -51,7 +55,7 @@ func newCA(io streams) *cobra.Command {
 				return usagef("give one of --registry, --install, --uninstall")
 			}
 			if f.given("store") && !f.install && !f.remove {
-				return usagef("--store goes with --install or --uninstall")
+				return usagef("--store needs --install or --uninstall")
 			}
 			for _, s := range f.stores {
 				if !slices.Contains(caStores, s) {
@@ -62,7 +66,7 @@ func newCA(io streams) *cobra.Command {
 		},
 	}
 	f.dataFlag(c)
-	jsonFlag(c, &f.asJSON)
+	jsonFlag(c, &f.asJSON, caDone{})
 	c.Flags().BoolVar(&f.registry, "registry", false, "print the root of the image registry's name")
 	c.Flags().StringSliceVar(&f.regions, "region", nil, "a `region` of the image registry; unless given the server's")
 	c.Flags().BoolVar(&f.install, "install", false, "make this machine trust the roots")
@@ -71,12 +75,30 @@ func newCA(io streams) *cobra.Command {
 	return c
 }
 
-// roots are the certificates that berth ca is about.
+// roots are the root certificates that berth ca prints and installs.
 type roots struct {
 	Machine    trust.Root
 	Registries map[string]trust.Root // by host
 	hosts      []string
-	address    string // where the registry is served with TLS, "" if nowhere
+	address    string // where the registry is served with TLS, or ""
+}
+
+// caDone is what berth ca prints.
+type caDone struct {
+	Root            string            // in PEM
+	Registries      map[string]string // roots by host, in PEM
+	RegistryAddress string
+	Installed       []string `json:",omitempty"` // files
+	Removed         []string `json:",omitempty"`
+	LeftOut         []string `json:",omitempty"` // why a store was left out
+}
+
+func (r *roots) done() caDone {
+	d := caDone{Root: string(r.Machine.PEM), Registries: map[string]string{}, RegistryAddress: r.address}
+	for host, root := range r.Registries {
+		d.Registries[host] = string(root.PEM)
+	}
+	return d
 }
 
 func openRoots(f *caFlags) (*roots, error) {
@@ -126,11 +148,7 @@ func runCA(ctx context.Context, io streams, f *caFlags) error {
 		}
 		return installRoots(ctx, io, f, m, r)
 	case f.asJSON:
-		registries := map[string]string{}
-		for host, root := range r.Registries {
-			registries[host] = string(root.PEM)
-		}
-		return printJSON(io.out, map[string]any{"Root": string(r.Machine.PEM), "Registries": registries, "RegistryAddress": r.address})
+		return printJSON(io.out, r.done())
 	case f.registry:
 		for _, host := range r.hosts {
 			fmt.Fprint(io.out, quote.Lines(string(r.Registries[host].PEM)))
@@ -143,21 +161,29 @@ func runCA(ctx context.Context, io streams, f *caFlags) error {
 	return nil
 }
 
-// installRoots puts the roots into the chosen stores or takes them out, and says what it did. A store that the machine does not have
-// is an error only for who has chosen it.
+// installRoots puts the roots into the chosen stores or removes them, and prints what it did. A store that the
+// machine does not have is an error only if the user chose it.
 func installRoots(ctx context.Context, io streams, f *caFlags, m *trust.Machine, r *roots) error {
-	done := map[bool]string{true: "installed", false: "removed"}[f.install]
+	done := r.done()
 	var errs []error
+	tell := func(list *[]string, what, about string) {
+		*list = append(*list, about)
+		if !f.asJSON {
+			quote.Fprintf(io.out, "%s: %s\n", what, about)
+		}
+	}
 	report := func(file string, err error) {
 		switch {
 		case errors.Is(err, trust.ErrNone) && !f.given("store"):
-			quote.Fprintf(io.out, "left out: %s\n", err.Error())
+			tell(&done.LeftOut, "left out", err.Error())
 		case errors.Is(err, trust.ErrNotInstalled):
-			quote.Fprintf(io.out, "nothing to remove: %s\n", err.Error())
+			tell(&done.LeftOut, "nothing to remove", err.Error())
 		case err != nil:
 			errs = append(errs, err)
+		case f.install:
+			tell(&done.Installed, "installed", file)
 		default:
-			quote.Fprintf(io.out, "%s: %s\n", done, file)
+			tell(&done.Removed, "removed", file)
 		}
 	}
 	if slices.Contains(f.stores, "system") {
@@ -174,10 +200,14 @@ func installRoots(ctx context.Context, io streams, f *caFlags, m *trust.Machine,
 			registryAdvice(io, r)
 		}
 	}
+	if f.asJSON {
+		errs = append(errs, printJSON(io.out, done))
+	}
 	return errors.Join(errs...)
 }
 
-// registryAdvice says what the user has to do for docker push to reach the registry by its name. Berth does not do it by itself.
+// registryAdvice prints what the user has to do so that docker push reaches the registry by its name. Berth
+// does not do that itself.
 func registryAdvice(io streams, r *roots) {
 	address, start := r.address, ""
 	if address == "" {
@@ -187,12 +217,13 @@ func registryAdvice(io streams, r *roots) {
 	if err != nil {
 		ip, port = "127.0.0.2", "443"
 	}
-	fmt.Fprintln(io.err, wrap(start+"For docker push to reach it by name, this line belongs into /etc/hosts:", width))
+	fmt.Fprintln(io.err, wrap(start+"For docker push to reach it by name, this line belongs in /etc/hosts:", width))
 	for _, host := range r.hosts {
 		quote.Fprintf(io.err, "%s %s\n", ip, host)
 	}
 	if port != "443" {
-		fmt.Fprintln(io.err, wrap("The registry is served at port "+quote.Lines(port)+", but Docker goes to port 443 for a name without port.", width))
+		fmt.Fprintln(io.err, wrap("The registry is served at port "+quote.Lines(port)+
+			", but Docker goes to port 443 for a name without port.", width))
 	}
 }
 

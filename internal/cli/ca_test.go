@@ -24,7 +24,9 @@ func caData(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Remember(config.Address{Listen: "127.0.0.1:4566", Region: "eu-west-2", RegistryTLS: "127.0.0.9:443"}); err != nil {
+	if err := d.Remember(config.Address{
+		Listen: "127.0.0.1:4566", Region: "eu-west-2", RegistryTLS: "127.0.0.9:443",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -39,7 +41,8 @@ func TestCAPrintsRoots(t *testing.T) {
 	}{
 		{nil, "internal", "NODE_EXTRA_CA_CERTS=berth.pem"},
 		{[]string{"--registry"}, caHost, "127.0.0.9 " + caHost},
-		{[]string{"--registry", "--region", "us-east-1"}, "123456789012.dkr.ecr.us-east-1.amazonaws.com", "127.0.0.9 1234"},
+		{[]string{"--registry", "--region", "us-east-1"},
+			"123456789012.dkr.ecr.us-east-1.amazonaws.com", "127.0.0.9 1234"},
 	} {
 		out, stderr, code := call(append([]string{"ca", "--data", dir}, tt.args...)...)
 		block, _ := pem.Decode([]byte(out))
@@ -60,7 +63,8 @@ func TestCAPrintsRoots(t *testing.T) {
 			}
 		}
 	}
-	if out, _, code := call("ca", "--data", dir, "--json"); code != 0 || !strings.Contains(out, `"`+caHost+`": "-----BEGIN CERTIFICATE-----`) {
+	if out, _, code := call("ca", "--data", dir, "--json"); code != 0 ||
+		!strings.Contains(out, `"`+caHost+`": "-----BEGIN CERTIFICATE-----`) {
 		t.Errorf("--json = %d %s", code, out)
 	}
 }
@@ -76,7 +80,7 @@ func TestCARefuses(t *testing.T) {
 		{[]string{"--data", dir, "--region", "x y", "--registry"}, `region "x y"`, 2},
 		{[]string{"--data", dir, "--install", "--uninstall"}, "give one of --registry", 2},
 		{[]string{"--data", dir, "--install", "--store", "vault"}, `there is no store "vault"`, 2},
-		{[]string{"--data", dir, "--store", "nss"}, "--store goes with", 2},
+		{[]string{"--data", dir, "--store", "nss"}, "--store needs", 2},
 	} {
 		out, stderr, code := call(append([]string{"ca"}, tt.args...)...)
 		if code != tt.code || out != "" || !strings.Contains(stderr, tt.want) {
@@ -101,7 +105,9 @@ func TestCAInstalls(t *testing.T) {
 	}
 	found := func() []string {
 		var all []string
-		for _, pattern := range []string{anchors + "/berth-*.crt", m.Etc + "/docker/certs.d/" + caHost + "/berth-*.crt"} {
+		for _, pattern := range []string{
+			anchors + "/berth-*.crt", m.Etc + "/docker/certs.d/" + caHost + "/berth-*.crt",
+		} {
 			files, err := filepath.Glob(pattern)
 			if err != nil {
 				t.Fatal(err)
@@ -115,7 +121,8 @@ func TestCAInstalls(t *testing.T) {
 	if err := installRoots(t.Context(), io, f, m, r); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(found()); n != 2 || strings.Count(out.String(), "installed: ") != 2 || !strings.Contains(out.String(), "left out: ") ||
+	if n := len(found()); n != 2 || strings.Count(out.String(), "installed: ") != 2 ||
+		!strings.Contains(out.String(), "left out: ") ||
 		!strings.Contains(stderr.String(), "127.0.0.9 "+caHost+"\n") {
 		t.Errorf("%d files, %s %s", n, out.String(), stderr.String())
 	}

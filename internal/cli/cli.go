@@ -20,7 +20,7 @@
 //			},
 //		}
 //		p.dataFlag(c)          // --data
-//		jsonFlag(c, &asJSON)   // --json, for every command that prints something
+//		jsonFlag(c, &asJSON, checked{})   // --json, with what is printed
 //		return c
 //	}
 //
@@ -36,7 +36,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -81,10 +80,10 @@ type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// usageError says how a command was used wrongly.
+// usageError is the error for a command that was used wrongly.
 type usageError struct{ error }
 
-// usagef is the error of a command that was used wrongly.
+// usagef returns a usageError.
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // Main runs the command that args name and returns its exit code. SIGINT, SIGTERM and a closed
@@ -95,7 +94,7 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, func() {
 		signal.Ignore(syscall.SIGHUP)
-		stop() // the second signal takes its default course
+		stop() // a second signal has its default effect
 	})
 	return run(ctx, args, streams{in, out, stderr})
 }
@@ -118,13 +117,13 @@ func run(ctx context.Context, args []string, io streams) int {
 	return 1
 }
 
-// newRoot returns the berth command, and whether one of its commands has started to run: errors
-// before that are errors of use.
+// newRoot returns the berth command, and whether one of its commands has started to run. Errors before that are
+// errors of use.
 func newRoot(io streams) (root *cobra.Command, started *bool) {
 	started = new(bool)
 	root = &cobra.Command{
 		Use:               "berth",
-		Long:              "Berth runs Amazon ECS's world on machines you own.",
+		Long:              "Berth runs Amazon ECS on machines you own.",
 		SilenceErrors:     true, // run prints them
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -154,7 +153,7 @@ func newHelp(io streams) *cobra.Command {
 	}
 }
 
-// width is the number of columns that everything printed for people keeps to.
+// width is the number of columns for all text that people read.
 const width = 80
 
 func printHelp(w io.Writer, c *cobra.Command) {
@@ -180,14 +179,17 @@ func printHelp(w io.Writer, c *cobra.Command) {
 	if flags := c.LocalFlags().FlagUsagesWrapped(width); flags != "" {
 		fmt.Fprintf(w, "\nFlags:\n%s", quote.Lines(flags))
 	}
+	if shape := jsonShape(c); shape != "" {
+		fmt.Fprintf(w, "\nJSON:\n  %s\n", quote.Lines(indent(wrap(shape, width-2), 2)))
+	}
 }
 
-// indent puts spaces before each line of text but the first.
+// indent puts spaces before each line of text except the first.
 func indent(text string, spaces int) string {
 	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", spaces))
 }
 
-// wrap breaks each line of text at spaces so that it keeps to a number of columns where it can.
+// wrap breaks lines at spaces so that they fit into a number of columns where possible.
 func wrap(text string, columns int) string {
 	var b strings.Builder
 	for i, line := range strings.Split(text, "\n") {
@@ -211,19 +213,4 @@ func wrap(text string, columns int) string {
 		}
 	}
 	return b.String()
-}
-
-// jsonFlag adds --json to a command.
-func jsonFlag(c *cobra.Command, asJSON *bool) {
-	c.Flags().BoolVar(asJSON, "json", false, "print JSON")
-}
-
-// printJSON prints a value as --json shows it.
-func printJSON(w io.Writer, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(quote.JSON(text), '\n'))
-	return err
 }

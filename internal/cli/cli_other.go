@@ -21,13 +21,14 @@ func newDemo(streams) *cobra.Command {
 	return linuxOnly("demo", "bring up a whole stack (Linux only)")
 }
 
-// linuxOnly stands for a command that does not exist on this system.
+// linuxOnly returns the command for systems where it does not exist.
 func linuxOnly(name, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: short, DisableFlagParsing: true,
 		RunE: func(*cobra.Command, []string) error {
 			return errors.New("this command runs on Linux only, and this is " + runtime.GOOS +
-				": run it in a Linux virtual machine or in WSL 2, and use the other commands and AWS's tools from here (docs/linux-vm.md)")
+				": run it in a Linux virtual machine or in WSL 2, and use the other commands and AWS's " +
+				"tools from here (docs/linux-vm.md)")
 		},
 	}
 }

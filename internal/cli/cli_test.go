@@ -7,12 +7,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
 // call runs the program and returns what it wrote and its exit code.
@@ -34,7 +37,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--help"}, "  status      show clusters", "", 0},
 		{[]string{"server", "--help"}, "      --dev-credentials ", "", 0},
 		{[]string{"help", "server"}, "      --dev-credentials ", "", 0},
-		{[]string{"env", "--help"}, "berth env: print the environment that points AWS clients at a local server.\n\nUsage: berth env [flags]\n", "", 0},
+		{[]string{"env", "--help"}, "berth env: print the environment that points AWS clients at a local " +
+			"server.\n\nUsage: berth env [flags]\n", "", 0},
 		{[]string{"version"}, "berth " + Version, "", 0},
 		{[]string{"version", "--json"}, `"Version": "` + Version + `"`, "", 0},
 		{[]string{"completion", "bash"}, "__start_berth", "", 0},
@@ -42,7 +46,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"completion", "fish"}, "complete -c berth", "", 0},
 		{[]string{"sevrer"}, "", `unknown command "sevrer" for "berth"`, 2},
 		{[]string{"help", "sevrer"}, "", `berth help: there is no command "sevrer"`, 2},
-		{[]string{"server", "--prot", "1"}, "", "berth server: unknown flag: --prot\nberth server --help shows how to use it.\n", 2},
+		{[]string{"server", "--prot", "1"}, "",
+			"berth server: unknown flag: --prot\nberth server --help shows how to use it.\n", 2},
 		{[]string{"env", "extra"}, "", "berth env: ", 2},
 		{[]string{"completion", "tcsh"}, "", `invalid argument "tcsh"`, 2},
 		{[]string{"completion"}, "", "accepts 1 arg(s)", 2},
@@ -82,7 +87,8 @@ func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("AWS_REGION", "ap-south-1") // of the user's AWS account, and none of the server's
-	line := "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE; export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=" + d.AccessKey.ID +
+	line := "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE; export AWS_ENDPOINT_URL=%s " +
+		"AWS_ACCESS_KEY_ID=" + d.AccessKey.ID +
 		" AWS_SECRET_ACCESS_KEY=" + d.AccessKey.Secret + " AWS_REGION=%[2]s AWS_DEFAULT_REGION=%[2]s\n"
 	for args, want := range map[string]string{
 		"":                      fmt.Sprintf(line, "http://127.0.0.1:99", "eu-west-2"),
@@ -116,14 +122,16 @@ func TestEnvWaitsForAServerThatStarts(t *testing.T) {
 			}
 		})
 		var out bytes.Buffer
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: dir}, false); err != nil || !strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: dir}, false); err != nil ||
+			!strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
 			t.Errorf("env = %q, %v", out.String(), err)
 		}
 		if !strings.Contains(told.String(), "waiting up to 5s for a server to start with the data directory "+dir) {
 			t.Errorf("told: %q", told.String())
 		}
 		empty := t.TempDir()
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: empty}, false); err == nil || !strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
+		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: empty}, false); err == nil ||
+			!strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
 			t.Errorf("env of an empty directory: %v", err)
 		}
 	})
@@ -134,13 +142,14 @@ func TestStatusWithoutAServer(t *testing.T) {
 	if _, err := config.Open(dir, defaultAccount); err != nil {
 		t.Fatal(err)
 	}
-	// Port 1 of loopback is nobody's.
-	if _, stderr, code := call("status", "--data", dir, "--listen", "127.0.0.1:1"); code != 1 || !strings.Contains(stderr, "no server answers at http://127.0.0.1:1") {
+	// Nothing listens at port 1 of loopback.
+	if _, stderr, code := call("status", "--data", dir, "--listen", "127.0.0.1:1"); code != 1 ||
+		!strings.Contains(stderr, "no server answers at http://127.0.0.1:1") {
 		t.Errorf("status = %d, %q", code, stderr)
 	}
 }
 
-// Beside a demo, whose data directory nobody knows, the exported key and endpoint lead to the server.
+// While a demo runs, whose data directory is temporary, the exported key and endpoint lead to the server.
 func TestStatusByTheEnvironment(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/_berth/status" || !strings.Contains(r.Header.Get("Authorization"), "Credential=exported/") {
@@ -180,32 +189,6 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// owned is a server that knows one key and writes down what it is asked for.
-func owned(t *testing.T) (s *httptest.Server, dir string, asked *[]string) {
-	t.Helper()
-	dir, asked = t.TempDir(), new([]string)
-	d, err := config.Open(dir, defaultAccount)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+d.AccessKey.ID+"/") {
-			http.Error(w, "The security token included in the request is invalid.", http.StatusForbidden)
-			return
-		}
-		*asked = append(*asked, r.Method+" "+r.URL.Path)
-		if r.URL.Path == "/_berth/stop" {
-			go s.Config.Close()
-		}
-		io.WriteString(w, `{"Region":"us-east-1"}`)
-	}))
-	t.Cleanup(s.Close)
-	if err := d.Remember(config.Address{Listen: strings.TrimPrefix(s.URL, "http://"), Region: "us-east-1"}); err != nil {
-		t.Fatal(err)
-	}
-	return s, dir, asked
-}
-
 // The data directory leads to its server, and its key is the one that is used, whatever is exported.
 func TestTheDataDirectoryLeadsToItsServer(t *testing.T) {
 	s, dir, _ := owned(t)
@@ -218,7 +201,8 @@ func TestTheDataDirectoryLeadsToItsServer(t *testing.T) {
 	// A key that does not fit is named, with where it comes from.
 	t.Setenv("AWS_ENDPOINT_URL", s.URL)
 	_, stderr, code := call("status")
-	if want := "refuses the key AKIDOTHER of the environment (AWS_ACCESS_KEY_ID): The security token"; code != 1 || !strings.Contains(stderr, want) {
+	if want := "refuses the key AKIDOTHER of the environment (AWS_ACCESS_KEY_ID): The " +
+		"security token"; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("status with another key = %d, %q, want %q", code, stderr, want)
 	}
 	other := t.TempDir()
@@ -231,24 +215,115 @@ func TestTheDataDirectoryLeadsToItsServer(t *testing.T) {
 	}
 }
 
-func TestResetAsksFirst(t *testing.T) {
-	_, dir, asked := owned(t)
-	for _, tt := range []struct {
-		args, in, out string
-		code          int
-		asked         string
-	}{
-		{"reset", "", "", 1, "[]"},
-		{"reset", "no\n", "", 1, "[]"},
-		{"reset", "yes\n", "Removed everything", 0, "[POST /_berth/reset]"},
-		{"reset --yes", "", "Removed everything", 0, "[POST /_berth/reset]"},
-		{"down --yes", "", "Stopped it.\n", 0, "[POST /_berth/reset POST /_berth/stop]"},
-	} {
-		*asked = nil
-		var out, stderr bytes.Buffer
-		code := Main(append(strings.Fields(tt.args), "--data", dir), strings.NewReader(tt.in), &out, &stderr)
-		if code != tt.code || !strings.Contains(out.String(), tt.out) || fmt.Sprint(*asked) != tt.asked {
-			t.Errorf("%s with %q = %d, %q %q, asked %v", tt.args, tt.in, code, out.String(), stderr.String(), *asked)
+// opened makes a data directory that a server has open, as far as commands can tell, and that leads
+// to the server of another one.
+func opened(t *testing.T, dir, like string) {
+	t.Helper()
+	for _, f := range []string{"credentials.json", config.AddressFile} {
+		text, err := os.ReadFile(filepath.Join(like, f))
+		if err != nil {
+			t.Fatal(err)
 		}
+		if err := os.WriteFile(filepath.Join(dir, f), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, keys, err := config.Owner(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := file.OpenFor(dir, file.Owner{ID: id, Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+}
+
+// In a second terminal beside a demo, commands that look find it, and say so; those that remove or
+// copy do not take it for the server. Beside two demos, or a server with the usual directory,
+// nothing is guessed.
+func TestADemoIsFound(t *testing.T) {
+	_, like, asked := owned(t)
+	tmp, home := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_DATA_HOME", home)
+	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_DEFAULT_REGION"} {
+		t.Setenv(name, "")
+	}
+	if os.Geteuid() == 0 {
+		if _, err := os.Stat(defaultData()); err == nil {
+			t.Skip("this machine has a server's data in ", defaultData())
+		}
+	}
+	const none = "or export the endpoint and the key that berth env, or a demo in its own terminal, prints"
+	if _, stderr, code := call("status"); code != 1 || !strings.Contains(stderr, none) {
+		t.Errorf("status without any server = %d, %q", code, stderr)
+	}
+	demo := filepath.Join(tmp, demoPrefix+"1")
+	over := filepath.Join(tmp, demoPrefix+"2") // a demo that was killed has left its directory
+	for _, dir := range []string{demo, over} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened(t, demo, like)
+	out, stderr, code := call("status")
+	if code != 0 || !strings.HasPrefix(out, "Region us-east-1\n") ||
+		!strings.Contains(stderr, "this is the demo with --data "+demo+"\n") {
+		t.Errorf("status beside a demo = %d, %q %q", code, out, stderr)
+	}
+	if out, _, code := call("env"); code != 0 || !strings.Contains(out, "AWS_ACCESS_KEY_ID=AKIA") {
+		t.Errorf("env beside a demo = %d, %q", code, out)
+	}
+	asked.forget()
+	for _, args := range [][]string{{"reset", "--yes"}, {"down", "--yes"}, {"backup", filepath.Join(home, "b.tar")}} {
+		if _, stderr, code := call(args...); code != 1 || len(asked.all()) != 0 || !strings.Contains(stderr, "--data") {
+			t.Errorf("%q beside a demo = %d, %q, asked %q", args, code, stderr, asked.all())
+		}
+	}
+	opened(t, over, like)
+	if _, stderr, code := call("status"); code != 1 || !strings.Contains(stderr,
+		"2 demos run and no other server does: name one with --data "+demo+" or --data "+over) {
+		t.Errorf("status beside two demos = %d, %q", code, stderr)
+	}
+	if err := os.Chmod(over, 0o777); err != nil { // anybody may write there: it is not believed
+		t.Fatal(err)
+	}
+	if _, stderr, code := call("status"); code != 0 || !strings.Contains(stderr, "--data "+demo) {
+		t.Errorf("status beside a demo and a directory of anybody's = %d, %q", code, stderr)
+	}
+}
+
+// berth backup goes to the server that the terminal has exported, as the others do.
+func TestBackupByTheEnvironment(t *testing.T) {
+	_, dir, asked := owned(t)
+	id, secret, err := config.Credentials(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := config.LastAddress(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ENDPOINT_URL", "http://"+last.Listen)
+	t.Setenv("AWS_ACCESS_KEY_ID", id)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
+	to := filepath.Join(t.TempDir(), "b.tar")
+	out, stderr, code := call("backup", to, "--json")
+	var done backedUp
+	if err := json.Unmarshal([]byte(out), &done); code != 0 || err != nil || done.File != to ||
+		done.Bytes == 0 || fmt.Sprint(asked.all()) != "[GET /_berth/backup]" {
+		t.Errorf("backup = %d, %q %q, asked %q", code, out, stderr, asked.all())
+	}
+	missing := filepath.Join(t.TempDir(), "none")
+	_, stderr, code = call("backup", to+"2", "--data", missing)
+	if code != 1 || !strings.Contains(stderr, "data directory "+missing) ||
+		!strings.Contains(stderr, "name the right one with --data") {
+		t.Errorf("backup of a directory that is not there = %d, %q", code, stderr)
+	}
+	if _, stderr, code := call("backup", "-", "--json"); code != 2 ||
+		!strings.Contains(stderr, "give a file beside --json") {
+		t.Errorf("backup - --json = %d, %q", code, stderr)
 	}
 }

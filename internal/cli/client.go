@@ -23,24 +23,29 @@ import (
 type client struct {
 	endpoint, region string
 	credentials      sigv4.Credentials
-	whose            string // where the credentials come from
+	whose            string // where the credentials come from, for messages
 	http             *http.Client
 }
 
-// maxAnswer bounds what a client reads of an answer.
+// maxAnswer is the most bytes of an answer that a client reads.
 const maxAnswer = 64 << 20
 
-// connect finds the server that the user means: that of the data directory, by its own key. A
-// terminal in which berth env, or the demo's lines, have exported a server's endpoint and key means
-// that server, unless --data or --listen name one.
-func (p *place) connect() (*client, error) {
+// connect finds the server that the user means. That is the server of the data directory, with the directory's
+// own key. But if the terminal has exported a server's endpoint and key, as berth env and the demo print them,
+// it is that server, unless --data or --listen is given. If no server runs with the default data directory,
+// commands that only read use a demo of the same user.
+func (p *place) connect(io streams) (*client, error) {
+	if err := p.findDemo(io); err != nil {
+		return nil, err
+	}
 	c := &client{http: &http.Client{Timeout: 30 * time.Second}}
 	exported := os.Getenv("AWS_ACCESS_KEY_ID") != ""
 	id, secret, err := config.Credentials(p.data)
 	p.region = cmp.Or(p.region, exportedRegion())
-	if exported && (err != nil || !p.given("data") && !p.given("listen") && os.Getenv("AWS_ENDPOINT_URL") != "") {
-		c.credentials = sigv4.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
-			SessionToken: os.Getenv("AWS_SESSION_TOKEN")}
+	if exported && (err != nil || p.exported()) {
+		c.credentials = sigv4.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"),
+			SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+			SessionToken:    os.Getenv("AWS_SESSION_TOKEN")}
 		c.whose = "the environment (AWS_ACCESS_KEY_ID)"
 		if p.listen == "" {
 			c.endpoint = strings.TrimSuffix(os.Getenv("AWS_ENDPOINT_URL"), "/")
@@ -58,14 +63,14 @@ func (p *place) connect() (*client, error) {
 	return c, nil
 }
 
-// get asks for a page under /_berth and decodes its JSON.
+// get fetches a page under /_berth and decodes its JSON.
 func (c *client) get(ctx context.Context, page string, query url.Values, into any) error {
 	return c.call(ctx, http.MethodGet, "berth", "/_berth/"+page+"?"+query.Encode(), nil, "", into)
 }
 
 // post calls an action under /_berth.
-func (c *client) post(ctx context.Context, page string) error {
-	return c.call(ctx, http.MethodPost, "berth", "/_berth/"+page, nil, "", nil)
+func (c *client) post(ctx context.Context, page string, into any) error {
+	return c.call(ctx, http.MethodPost, "berth", "/_berth/"+page, nil, "", into)
 }
 
 // logs calls an action of CloudWatch Logs.
@@ -104,7 +109,7 @@ func (c *client) call(ctx context.Context, method, service, path string, body []
 	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into)
 }
 
-// unreachable is the error when nothing answers at the server's address.
+// unreachable is the error if nothing answers at the server's address.
 type unreachable struct {
 	endpoint string
 	cause    error
@@ -112,26 +117,28 @@ type unreachable struct {
 
 func (e *unreachable) Error() string {
 	if errors.Is(e.cause, syscall.ECONNREFUSED) {
-		return "no server answers at " + e.endpoint + "; start it with berth server, or name another with --data or --listen"
+		return "no server answers at " + e.endpoint +
+			"; start it with berth server, name another with --data or --listen, " +
+			"or export the endpoint and the key that berth env, or a demo in its own terminal, prints"
 	}
 	return fmt.Sprintf("no server answers at %s (%v)", e.endpoint, e.cause)
 }
 
 func (e *unreachable) Unwrap() error { return e.cause }
 
-// refused is an answer that is no success.
+// refused is an answer with an error status.
 type refused struct {
 	status int
-	code   string // AWS's, "" of pages under /_berth
+	code   string // AWS's error code; "" for pages under /_berth
 	text   string
 }
 
 func (e *refused) Error() string { return e.text }
 
-// refusal reads an answer that is no success. A key that the server does not know is the user's
-// mistake about which server this is, so it says whose key it was.
+// refusal reads an answer with an error status. A key that the server does not know usually means that the user
+// has another server in mind, so the message says where the key comes from.
 func (c *client) refusal(resp *http.Response) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // what cannot be read has nothing to say
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // without a body there is only the status
 	text, code := cmp.Or(strings.TrimSpace(string(body)), resp.Status), ""
 	if resp.Header.Get("Content-Type") == "application/x-amz-json-1.1" {
 		var f struct {
@@ -143,10 +150,13 @@ func (c *client) refusal(resp *http.Response) error {
 			text = code + ": " + f.Message
 		}
 	}
+	text, _, _ = strings.Cut(text, "\n") // AWS's text goes on with what the signature was made of
 	e := &refused{resp.StatusCode, code, text}
 	if resp.StatusCode == http.StatusForbidden {
 		e.text = fmt.Sprintf("the server at %s refuses the key %s of %s: %s\n"+
-			"A server knows the key of its own data directory: name that with --data, or a server's address with --listen.",
+			"A server knows the key of its own data directory: name that with --data, or a server's "+
+			"address with --listen,\n"+
+			"or export the endpoint and the key that berth env, or a demo in its own terminal, prints.",
 			c.endpoint, c.credentials.AccessKeyID, c.whose, text)
 	}
 	return e

@@ -41,15 +41,17 @@ func newDemo(io streams) *cobra.Command {
 	f.StringVar(&p.listen, "listen", defaultListen, "the address the API listens on")
 	f.StringVar(&p.region, "region", defaultRegion, "the region to bring the stack up in")
 	f.StringVar(&p.data, "data", "", "data directory; the default is a new one that is removed at the end")
-	f.BoolVar(&keep, "keep", false, "leave everything running when the demo ends: containers, agents, Redis and the data directory")
+	f.BoolVar(&keep, "keep", false,
+		"leave everything running when the demo ends: containers, agents, Redis and the data directory")
 	f.StringVar(&chat, "chat", "", "the chat server, a static binary; the default is the file chat beside this program")
-	f.StringVar(&cfg.Network, "network", "bridge", "network mode of the tasks: bridge (dynamic host ports) or awsvpc (an address for each)")
+	f.StringVar(&cfg.Network, "network", "bridge",
+		"network mode of the tasks: bridge (dynamic host ports) or awsvpc (an address for each)")
 	f.IntVar(&cfg.Tasks, "tasks", 2, "how many chat servers run")
 	f.BoolVar(&once, "once", false, "end as soon as the chat answers")
 	return c
 }
 
-// demoRun is a server with the article's stack on it.
+// demoRun is a server and the demo's stack on it.
 type demoRun struct {
 	place
 	keep bool
@@ -66,10 +68,10 @@ func newDemoRun(p place, keep bool, chat string, io streams) (*demoRun, error) {
 		chat = filepath.Join(filepath.Dir(self), "chat")
 	}
 	if _, err := os.Stat(chat); err != nil {
-		return nil, fmt.Errorf("the chat server is not there (%w); build it with: make build", err)
+		return nil, fmt.Errorf("there is no chat server (%w); build it with: make build", err)
 	}
 	if p.data == "" {
-		if p.data, err = os.MkdirTemp("", "berth-demo-"); err != nil {
+		if p.data, err = os.MkdirTemp("", demoPrefix); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +101,7 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 	d.listen = s.Addr()
 	quote.Fprintf(d.io.out, "Berth demo: the API is at %s,\nits log in %s\n\n", d.endpoint(), log.Name())
 
-	// The server ends after the stack: what ends the demo must not end it.
+	// The server ends after the stack, so the signal that ends the demo must not end it.
 	serve, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	var failed error
@@ -120,16 +122,17 @@ func (d *demoRun) run(ctx context.Context, cfg demo.Config, once bool) (err erro
 	running.Wait()
 	err = errors.Join(err, failed, s.Close())
 	if d.keep {
-		quote.Fprintf(d.io.out, "\nEverything is left as it is. Go on with: %s server --dev-credentials --data %s --listen %s\n", filepath.Base(self), d.data, d.listen)
+		quote.Fprintf(d.io.out, "\nEverything is left as it is. Go on with: %s server --dev-credentials "+
+			"--data %s --listen %s\n", filepath.Base(self), d.data, d.listen)
 		return err
 	}
 	if left != nil {
-		return errors.Join(err, fmt.Errorf("not everything was removed; what is left is told by %s: %w", d.data, left))
+		return errors.Join(err, fmt.Errorf("not everything was removed; %s shows what is left: %w", d.data, left))
 	}
 	return errors.Join(err, os.RemoveAll(d.data))
 }
 
-// play brings the stack up and waits for the end of the demo, which is no error.
+// play brings the stack up and waits until the demo is ended, which is no error.
 func (d *demoRun) play(ctx context.Context, cfg demo.Config, once bool) error {
 	result, err := demo.Up(ctx, cfg)
 	if ctx.Err() != nil {
@@ -178,7 +181,7 @@ Ctrl-C ends the demo and removes all it has made.
 `, r.URL, other, p.endpoint(), p.region, demo.Cluster, demo.Service)
 }
 
-// cleanUp removes everything the demo has made, containers first.
+// cleanUp removes everything that the demo has created, containers first.
 func (d *demoRun) cleanUp(ctx context.Context, s *server.Server) error {
 	fmt.Fprintln(d.io.out, "Removing containers, agents, Redis and data ...")
 	return s.Reset(ctx, func() {})

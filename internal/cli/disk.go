@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/status"
 )
 
-// printDisk prints what the parts of a data directory take, and what is left.
+// printDisk prints how much the parts of a data directory take, and how much is left.
 func printDisk(w io.Writer, d *status.Disk) {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(d.Use)) {
@@ -30,7 +30,7 @@ func printDisk(w io.Writer, d *status.Disk) {
 
 const sizeUnits = "KMGT"
 
-// formatSize writes a number of bytes with at most one digit behind the point.
+// formatSize formats a number of bytes with at most one decimal.
 func formatSize(n int64) string {
 	v, unit := float64(n), "B"
 	for i := 0; v >= 1024 && i < len(sizeUnits); i++ {
@@ -54,7 +54,7 @@ func (s *size) Set(text string) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 0 || n > 1<<(62-shift) {
-		return fmt.Errorf("%q is no size; write a number of bytes, or one with K, M, G or T, such as 20G", text)
+		return fmt.Errorf("%q is not a size; write a number of bytes, or one with K, M, G or T, such as 20G", text)
 	}
 	*s = size(n << shift)
 	return nil

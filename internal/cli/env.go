@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/quote"
 )
 
-// environment is what an AWS client needs to talk to a server, by the names of its variables.
+// environment is what an AWS client needs to call a server; the JSON names are those of its variables.
 type environment struct {
 	Endpoint  string `json:"AWS_ENDPOINT_URL"`
 	KeyID     string `json:"AWS_ACCESS_KEY_ID"`
@@ -28,12 +28,15 @@ func newEnv(io streams) *cobra.Command {
 		RunE:    func(c *cobra.Command, _ []string) error { return runEnv(c.Context(), io, p, asJSON) },
 	}
 	p.flags(c)
-	c.Flags().Lookup("region").Usage = "the region to work in; the server's unless given"
-	jsonFlag(c, &asJSON)
+	c.Flags().Lookup("region").Usage = "the region to work in; by default the server's"
+	jsonFlag(c, &asJSON, environment{})
 	return c
 }
 
 func runEnv(ctx context.Context, io streams, p place, asJSON bool) error {
+	if err := p.findDemo(io); err != nil {
+		return err
+	}
 	id, secret, err := p.started(ctx, io)
 	if err != nil {
 		return noServer(p.data, err)
@@ -46,9 +49,10 @@ func runEnv(ctx context.Context, io streams, p place, asJSON bool) error {
 	if asJSON {
 		return printJSON(io.out, e)
 	}
-	// A token or a profile of somebody's AWS account would be used along with this key, or before it.
+	// Clients would use a token or a profile of a real AWS account together with this key, or instead of it.
 	_, err = quote.Fprintf(io.out, "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE; "+
-		"export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s\n",
+		"export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=%s "+
+		"AWS_DEFAULT_REGION=%s\n",
 		e.Endpoint, e.KeyID, e.Secret, e.Region, e.OldRegion)
 	return err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/why"
 )
 
-// subject is the service or task that a command is about.
+// subject is the service or task that the user names.
 type subject struct {
 	place
 	cluster, name string
@@ -22,7 +22,7 @@ type subject struct {
 // flags adds the flags of a command about a service or task, and completes its argument.
 func (s *subject) flags(c *cobra.Command) {
 	s.place.flags(c)
-	c.Flags().StringVar(&s.cluster, "cluster", "", "the cluster's `name`; all of the region unless given")
+	c.Flags().StringVar(&s.cluster, "cluster", "", "the cluster's `name`; by default all clusters of the region")
 	c.ValidArgsFunction = func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -31,9 +31,9 @@ func (s *subject) flags(c *cobra.Command) {
 	}
 }
 
-// names are the services and tasks that there are, for completion; none when they cannot be had.
+// names returns the services and tasks for completion, or none if the server cannot be asked.
 func (s *subject) names(ctx context.Context) (names []string) {
-	from, err := s.connect()
+	from, err := s.connect(streams{err: io.Discard})
 	if err != nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (s *subject) names(ctx context.Context) (names []string) {
 	return names
 }
 
-// ask asks a page about the subject.
+// ask fetches a page about the subject.
 func (s *subject) ask(ctx context.Context, from *client, page string, into any) error {
 	return from.get(ctx, page, url.Values{"name": {s.name}, "cluster": {s.cluster}}, into)
 }
@@ -68,12 +68,13 @@ func newExplain(io streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain SERVICE|TASK",
 		Short: "say why a service or a task does not run",
-		Long: "Says why a service or a task does not run as it should, from what the scheduler, the agent, health checks and deployments know. " +
+		Long: "Says why a service or a task does not run as it should, from what the scheduler, the agent, " +
+			"health checks and deployments know. " +
 			"A task is named by its id or the beginning of it.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.name = args[0]
-			from, err := s.connect()
+			from, err := s.connect(io)
 			if err != nil {
 				return err
 			}
@@ -89,7 +90,7 @@ func newExplain(io streams) *cobra.Command {
 		},
 	}
 	s.flags(c)
-	jsonFlag(c, &asJSON)
+	jsonFlag(c, &asJSON, why.Answer{})
 	return c
 }
 

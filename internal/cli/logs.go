@@ -12,9 +12,10 @@ import (
 
 	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/status"
+	"github.com/berthhq/berth/internal/why"
 )
 
-// logLine is one event of CloudWatch Logs, with whose it is.
+// logLine is one event of CloudWatch Logs, with the task and container that it is from.
 type logLine struct {
 	Time            time.Time
 	Task, Container string
@@ -28,12 +29,16 @@ func newLogs(io streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs SERVICE|TASK",
 		Short: "print what the containers of a service or a task write",
-		Long: "Prints what the containers of a task, or of all tasks of a service, have written to CloudWatch Logs (log driver awslogs), in the order of time. " +
-			"With --follow it goes on until Ctrl-C, also with tasks that start meanwhile; of a task until it has stopped.",
+		Long: "Prints what the containers of a task, or of all tasks of a service, have written to " +
+			"CloudWatch Logs (log driver awslogs), in the order of time. " +
+			"With --follow it goes on until Ctrl-C, also with tasks that start meanwhile; of a task until " +
+			"it has stopped. " +
+			"When nothing of it has ever run, it says why and ends with exit code 1; with --follow it says " +
+			"what it waits for.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.name = args[0]
-			from, err := s.connect()
+			from, err := s.connect(io)
 			if err != nil {
 				return err
 			}
@@ -43,13 +48,14 @@ func newLogs(io streams) *cobra.Command {
 	}
 	s.flags(c)
 	f := c.Flags()
-	f.BoolVarP(&l.follow, "follow", "f", false, "go on with what comes")
-	f.DurationVar(&l.since, "since", time.Hour, "how far back to begin")
-	f.BoolVar(&l.json, "json", false, "print one JSON value for each line")
+	f.BoolVarP(&l.follow, "follow", "f", false, "print new lines as they come")
+	f.DurationVar(&l.since, "since", time.Hour, "how far back to start")
+	jsonFlag(c, &l.json, logLine{})
+	f.Lookup("json").Usage = "print JSON, one value on a line for each line of the log"
 	return c
 }
 
-// logReader prints log lines and remembers which it has printed.
+// logReader prints log lines and remembers which ones it has printed.
 type logReader struct {
 	io           streams
 	from         *client
@@ -59,7 +65,9 @@ type logReader struct {
 
 	began time.Time
 	seen  map[string]*streamSeen
-	told  map[string]bool // containers whose logs are elsewhere
+	told  map[string]bool // containers whose logs are elsewhere, which was printed
+	lines int             // how many lines were printed
+	waits string          // what it waits for, as printed last
 }
 
 func (l *logReader) run(ctx context.Context) error {
@@ -78,11 +86,16 @@ func (l *logReader) run(ctx context.Context) error {
 		if err := l.print(lines); err != nil {
 			return err
 		}
-		over := len(streams) > 0 && !slices.ContainsFunc(streams, func(s status.Stream) bool { return !s.Stopped || s.Task != streams[0].Task })
-		if !l.follow || over && last {
-			return nil
+		ran := slices.ContainsFunc(streams, func(s status.Stream) bool { return s.Ran })
+		over := len(streams) > 0 && !slices.ContainsFunc(streams,
+			func(s status.Stream) bool { return !s.Stopped || s.Task != streams[0].Task })
+		switch {
+		case !l.follow || over && last:
+			return l.silence(ctx, ran)
+		case !ran:
+			l.waiting(ctx)
 		}
-		last = over // what a task wrote before it stopped may come after the news of its end
+		last = over // a task's last lines may arrive after its state
 		select {
 		case <-ctx.Done():
 			return nil
@@ -91,7 +104,37 @@ func (l *logReader) run(ctx context.Context) error {
 	}
 }
 
-// end is how reading ends after an error: Ctrl-C while following is a good end.
+// silence prints why there are no lines. That nothing has ever run is an error.
+func (l *logReader) silence(ctx context.Context, ran bool) error {
+	if l.lines > 0 || ran && len(l.told) > 0 {
+		return nil
+	}
+	var a why.Answer
+	if err := l.subject.ask(ctx, l.from, "explain", &a); err != nil {
+		return err
+	}
+	if ran {
+		quote.Fprintf(l.io.err, "%s %s has written nothing to its logs within the last %s; --since looks "+
+			"further back\n", a.Kind, a.Name, l.since)
+		return nil
+	}
+	printAnswer(l.io.err, a)
+	return fmt.Errorf("there are no logs: no container of %s %s has ever run", a.Kind, a.Name)
+}
+
+// waiting prints what a service or task that has never run waits for, when that has changed.
+func (l *logReader) waiting(ctx context.Context) {
+	var a why.Answer
+	if l.subject.ask(ctx, l.from, "explain", &a) != nil {
+		return // the next round asks again
+	}
+	if now := first(a); age.ReplaceAllString(now, "") != age.ReplaceAllString(l.waits, "") {
+		quote.Fprintf(l.io.err, "waiting for %s\n", now)
+		l.waits = now
+	}
+}
+
+// end returns the error with which reading ends: none when the user ends --follow with Ctrl-C.
 func (l *logReader) end(ctx context.Context, err error) error {
 	if l.follow && ctx.Err() != nil {
 		return nil
@@ -106,8 +149,8 @@ func (l *logReader) read(ctx context.Context, streams []status.Stream) (lines []
 			l.elsewhere(s)
 			continue
 		}
-		if s.Name == "" || s.Group == "" {
-			continue // the container has not been created yet
+		if s.Name == "" || s.Group == "" || !s.Ran {
+			continue // the container has written nothing
 		}
 		of, err := l.stream(ctx, s)
 		if err != nil {
@@ -115,27 +158,29 @@ func (l *logReader) read(ctx context.Context, streams []status.Stream) (lines []
 		}
 		lines = append(lines, of...)
 	}
-	slices.SortStableFunc(lines, func(a, b logLine) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.id, b.id)) })
+	slices.SortStableFunc(lines,
+		func(a, b logLine) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.id, b.id)) })
 	return lines, nil
 }
 
-// elsewhere says once where the output of a container is that does not go to CloudWatch Logs.
+// elsewhere prints once where the output of a container is, if not in CloudWatch Logs.
 func (l *logReader) elsewhere(s status.Stream) {
 	id := s.Task + "/" + s.Container
 	if l.told[id] || s.RuntimeID == "" {
 		return
 	}
 	l.told[id] = true
-	quote.Fprintf(l.io.err, "container %s of task %.12s logs with %s; on its machine: docker logs %.12s\n", s.Container, s.Task, s.Driver, s.RuntimeID)
+	quote.Fprintf(l.io.err, "container %s of task %.12s logs with %s; on its machine: docker logs %.12s\n",
+		s.Container, s.Task, s.Driver, s.RuntimeID)
 }
 
-// streamSeen is how far a stream was printed: up to a time, and of that time these lines.
+// streamSeen is how much of a stream was printed: everything before a time, and these lines of that time.
 type streamSeen struct {
 	at  time.Time
 	ids map[string]bool
 }
 
-// stream reads what is new in one stream. It begins again at the newest time that it has seen and leaves out
+// stream reads the new lines of one stream. It reads again from the newest time it has seen, and leaves out
 // what was printed.
 func (l *logReader) stream(ctx context.Context, s status.Stream) (lines []logLine, err error) {
 	from := *l.from
@@ -155,7 +200,9 @@ func (l *logReader) stream(ctx context.Context, s status.Stream) (lines []logLin
 			} `json:"events"`
 			NextToken string `json:"nextToken"`
 		}
-		ask := map[string]any{"logGroupName": s.Group, "logStreamNames": []string{s.Name}, "startTime": begin.UnixMilli()}
+		ask := map[string]any{
+			"logGroupName": s.Group, "logStreamNames": []string{s.Name}, "startTime": begin.UnixMilli(),
+		}
 		if token != "" {
 			ask["nextToken"] = token
 		}
@@ -184,14 +231,16 @@ func (l *logReader) stream(ctx context.Context, s status.Stream) (lines []logLin
 }
 
 func (l *logReader) print(lines []logLine) error {
+	l.lines += len(lines)
 	for _, x := range lines {
 		if l.json {
-			if err := printJSON(l.io.out, x); err != nil {
+			if err := printJSONLine(l.io.out, x); err != nil {
 				return err
 			}
 			continue
 		}
-		if _, err := fmt.Fprintf(l.io.out, "%s %s/%.8s %s\n", x.Time.UTC().Format("15:04:05.000"), quote.Text(x.Container), quote.Text(x.Task),
+		if _, err := fmt.Fprintf(l.io.out, "%s %s/%.8s %s\n", x.Time.UTC().Format("15:04:05.000"),
+			quote.Text(x.Container), quote.Text(x.Task),
 			quote.Lines(x.Message)); err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/quote"
+	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
 const (
@@ -24,8 +27,8 @@ const (
 	defaultAccount = "123456789012"
 )
 
-// defaultData is where the server keeps its data unless it is started with --data: root's under
-// /var/lib, anybody else's in their home.
+// defaultData is the server's data directory unless --data is given: for root under /var/lib, for others in
+// their home.
 func defaultData() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/berth"
@@ -36,10 +39,11 @@ func defaultData() string {
 	return "berth-data"
 }
 
-// place is where a server is and how to talk to it. "" stands for what is not known yet.
+// place is where a server is and how to call it. "" stands for what is not known yet.
 type place struct {
 	data, listen, region string
-	set                  *pflag.FlagSet // of the command; it knows what the user gave
+	set                  *pflag.FlagSet // of the command; it knows which flags were given
+	exact                bool           // do not use a demo instead of the server
 }
 
 // dataFlag adds --data to a command.
@@ -49,18 +53,19 @@ func (p *place) dataFlag(c *cobra.Command) {
 	_ = c.MarkFlagDirname("data") // the flag exists
 }
 
-// flags adds the flags of commands that talk to a server, which lead to the server of a data
-// directory unless they say otherwise.
+// flags adds the flags of commands that call a server. By default that is the server of the default data
+// directory.
 func (p *place) flags(c *cobra.Command) {
 	p.dataFlag(c)
-	p.set.StringVar(&p.listen, "listen", "", "the `address` the server listens on; the data directory knows it")
-	p.set.StringVar(&p.region, "region", "", "the region to work in; unless given that of AWS_REGION, or else the server's")
+	p.set.StringVar(&p.listen, "listen", "", "the `address` the server listens on; by default the data directory's")
+	p.set.StringVar(&p.region, "region", "",
+		"the region to work in; by default that of AWS_REGION, or else the server's")
 }
 
 // given reports whether the user gave a flag.
 func (p *place) given(flag string) bool { return p.set != nil && p.set.Changed(flag) }
 
-// arguments are the flags that lead another command to the place.
+// arguments returns the flags with which another command finds the same server.
 func (p *place) arguments() string {
 	if p.data == defaultData() {
 		return ""
@@ -68,8 +73,47 @@ func (p *place) arguments() string {
 	return " --data " + p.data
 }
 
-// resolve fills in what the user left out: first what the data directory remembers, then the
-// defaults of berth server.
+// exported reports whether the terminal has exported a server and a key for it, and no flag names another
+// server.
+func (p *place) exported() bool {
+	return os.Getenv("AWS_ENDPOINT_URL") != "" && os.Getenv("AWS_ACCESS_KEY_ID") != "" &&
+		!p.given("data") && !p.given("listen")
+}
+
+// demoPrefix begins the names of demos' data directories, which are in the directory for temporary files.
+const demoPrefix = "berth-demo-"
+
+// findDemo takes the data directory of a running demo, if the user has named no server and none runs with the
+// default directory. Commands that remove or copy things (exact) do not do that.
+func (p *place) findDemo(io streams) error {
+	if p.exact || p.given("data") || p.given("listen") || p.exported() {
+		return nil
+	}
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), demoPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	dirs = slices.DeleteFunc(dirs, func(dir string) bool { return !ownDir(dir) || !running(dir) })
+	if len(dirs) == 0 || running(p.data) {
+		return nil
+	}
+	if len(dirs) > 1 {
+		return fmt.Errorf("%d demos run and no other server does: name one with --data %s", len(dirs),
+			strings.Join(dirs, " or --data "))
+	}
+	p.data = dirs[0]
+	quote.Fprintf(io.err, "No server runs with %s; this is the demo with --data %s\n", defaultData(), p.data)
+	return nil
+}
+
+// running reports whether a server has the data directory open.
+func running(dir string) bool {
+	_, err := file.FormatOf(dir)
+	return errors.Is(err, file.ErrInUse)
+}
+
+// resolve fills in what the user left out: first from the data directory, then with the defaults of berth
+// server.
 func (p *place) resolve() error {
 	last, err := config.LastAddress(p.data)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +124,7 @@ func (p *place) resolve() error {
 	return nil
 }
 
-// endpoint is the URL of the API for a client on this machine.
+// endpoint returns the URL of the API for a client on this machine.
 func (p *place) endpoint() string {
 	host, port, err := net.SplitHostPort(p.listen)
 	if err != nil {
@@ -95,11 +139,11 @@ func (p *place) endpoint() string {
 // exportedRegion is the region that the terminal has exported for AWS clients.
 func exportedRegion() string { return cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")) }
 
-// startTime is how long a server that was started a moment ago may take to write its key and address.
+// startTime is how long a server that was just started may take to write its key and address.
 const startTime = 5 * time.Second
 
-// started waits until the data directory has a key and an address, where a server may just be
-// starting, and returns the key. A directory of an older version has no address.
+// started returns the key of the data directory. If a server may be starting, it waits until the directory has
+// a key and an address. A directory of an older version has no address.
 func (p *place) started(ctx context.Context, io streams) (id, secret string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -109,7 +153,8 @@ func (p *place) started(ctx context.Context, io streams) (id, secret string, err
 			return id, secret, nil
 		}
 		if tries == 5 {
-			quote.Fprintf(io.err, "waiting up to %s for a server to start with the data directory %s\n", startTime, p.data)
+			quote.Fprintf(io.err, "waiting up to %s for a server to start with the data directory %s\n",
+				startTime, p.data)
 		}
 		select {
 		case <-ctx.Done():
@@ -120,5 +165,6 @@ func (p *place) started(ctx context.Context, io streams) (id, secret string, err
 }
 
 func noServer(data string, err error) error {
-	return fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data", data, err)
+	return fmt.Errorf("no server has been started with the data directory %s (%w); name the right one with --data, "+
+		"or export the endpoint and the key that berth env, or a demo in its own terminal, prints", data, err)
 }

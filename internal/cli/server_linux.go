@@ -33,14 +33,22 @@ func newServer(io streams) *cobra.Command {
 	f.StringVar(&cfg.Account, "account", defaultAccount, "the account number, twelve digits")
 	f.StringVar(&cfg.EdgeAddr, "edge-addr", "",
 		"the `address` load balancers listen on (default 127.0.0.1, or 127.N.0.1 beside other servers of this machine)")
-	f.StringVar(&cfg.RegistryTLS, "registry-tls", "", "serve images with TLS at this `address` too, under the names of ECR, such as 127.0.0.2:443 (docs/registry.md)")
-	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false, "accept the access key test/test too, allow POST /_berth/reset and pushes without login")
-	f.StringArrayVar(&cfg.AllowedHosts, "allow-host", nil, "a `name` of this machine that callers use beside localhost, or .name for all under it; may be given again")
-	f.StringArrayVar(&cfg.AllowedOrigins, "allow-origin", nil, "a web `origin`, such as http://127.0.0.1:3000, whose pages may call; may be given again")
+	f.StringVar(&cfg.RegistryTLS, "registry-tls", "", "serve images with TLS at this `address` too, under "+
+		"the names of ECR, such as 127.0.0.2:443 (docs/registry.md)")
+	f.BoolVar(&cfg.DevCredentials, "dev-credentials", false,
+		"accept the access key test/test too, allow POST /_berth/reset and pushes without login")
+	f.StringArrayVar(&cfg.AllowedHosts, "allow-host", nil, "a `name` of this machine that callers use "+
+		"beside localhost, or .name for all names under it; may be repeated")
+	f.StringArrayVar(&cfg.AllowedOrigins, "allow-origin", nil,
+		"a web `origin`, such as http://127.0.0.1:3000, whose pages may call; may be repeated")
 	f.Var((*size)(&cfg.DiskBudget), "disk-budget",
-		"how many bytes logs, images and history take together, such as 20G; 0 is what the disk has (docs/disk.md)")
+		"how many bytes logs, metrics, images and history take together, such as 20G; "+
+			"0 is the size of the disk (docs/disk.md)")
+	f.Var((*size)(&cfg.MetricsLimit), "metrics-limit",
+		"how many bytes metrics take, such as 1G; 0 is the disk budget (docs/cloudwatch.md)")
 	f.BoolVar(&cfg.AWSRestarts, "aws-restarts", false,
-		"replace tasks that end soon after they ran at once, without counting them as failed, as AWS does")
+		"replace tasks that end soon after they were RUNNING without a delay, and do not count them as failed, "+
+			"as AWS does")
 	return c
 }
 
@@ -60,6 +68,7 @@ func runServer(ctx context.Context, io streams, p place, cfg server.Config) (err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	at := place{data: cfg.Data}
-	quote.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(%s env%s)\"\n", s.Addr(), self, at.arguments())
+	quote.Fprintf(io.err, "Berth listens on %s. In another terminal: eval \"$(%s env%s)\"\n", s.Addr(),
+		self, at.arguments())
 	return s.Run(ctx)
 }

@@ -24,12 +24,12 @@ func newStatus(io streams) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), io, p, asJSON) },
 	}
 	p.flags(c)
-	jsonFlag(c, &asJSON)
+	jsonFlag(c, &asJSON, status.Report{})
 	return c
 }
 
 func runStatus(ctx context.Context, io streams, p place, asJSON bool) error {
-	from, err := p.connect()
+	from, err := p.connect(io)
 	if err != nil {
 		return err
 	}
@@ -64,20 +64,25 @@ func printStatus(w io.Writer, r status.Report) {
 		p.gap()
 		p.line(0, "No instance is being launched: "+r.LaunchFailure)
 	}
+	if r.AgentFailure != "" {
+		p.gap()
+		p.line(0, "An agent does not register: "+r.AgentFailure)
+	}
 	if r.Disk != nil {
 		printDisk(w, r.Disk)
 	}
 }
 
-// page prints lines that keep to the width of a page.
+// page prints lines within the width.
 type page struct{ w io.Writer }
 
 func (p page) gap() { fmt.Fprintln(p.w) }
 
-// shortField is how long a field may be that is not broken: it goes on the next line as a whole.
+// shortField is the most characters of a field that is not broken: if it does not fit, it goes on the next
+// line.
 const shortField = 40
 
-// line prints fields with two spaces between them. What does not fit goes on below, further to the right.
+// line prints fields with two spaces between them. What does not fit goes on the next line, indented further.
 func (p page) line(spaces int, fields ...string) {
 	var b strings.Builder
 	b.WriteString(strings.Repeat(" ", spaces))
@@ -114,11 +119,13 @@ func (p page) cluster(c status.Cluster) {
 	p.gap()
 	p.line(0, "Cluster "+c.Name)
 	for _, i := range c.Instances {
-		p.line(2, "instance "+i.Name(), i.Zone, i.Address, i.Status, fmt.Sprintf("%d running, %d pending", i.Running, i.Pending),
+		p.line(2, "instance "+i.Name(), i.Zone, i.Address, i.Status,
+			fmt.Sprintf("%d running, %d pending", i.Running, i.Pending),
 			fmt.Sprintf("free %d of %d CPU, %d of %d MiB", i.FreeCPU, i.CPU, i.FreeMemory, i.Memory), note(i.Notice))
 	}
 	for _, s := range c.Services {
-		p.line(2, "service "+s.Name, s.Status, s.TaskDefinition, fmt.Sprintf("%d of %d running, %d pending", s.Running, s.Desired, s.Pending), s.Rollout)
+		p.line(2, "service "+s.Name, s.Status, s.TaskDefinition,
+			fmt.Sprintf("%d of %d running, %d pending", s.Running, s.Desired, s.Pending), s.Rollout)
 		for _, t := range s.Tasks {
 			p.task(4, t, s.TaskDefinition)
 		}
@@ -140,7 +147,7 @@ func (p page) cluster(c status.Cluster) {
 	}
 }
 
-// task prints a task. Its definition is left out where it is that of its service.
+// task prints a task. Its task definition is left out if it is the usual one, that of its service.
 func (p page) task(spaces int, t status.Task, usual string) {
 	definition, by := t.Definition, ""
 	if definition == usual {
@@ -187,7 +194,7 @@ func (p page) rule(r status.Rule) {
 	p.line(4, when+": "+strings.Join(to, "; "))
 }
 
-// targets says how many targets are in which state.
+// targets says how many targets are in each state.
 func targets(byState map[string]int) string {
 	var parts []string
 	for _, s := range slices.Sorted(maps.Keys(byState)) {

@@ -9,14 +9,14 @@ import (
 	"github.com/berthhq/berth/internal/quote"
 )
 
-// Version is the release; builds of a checkout say which commit.
+// Version is the version of the release. Builds from a checkout also have the commit.
 const Version = "0.1.0"
 
 // build is what berth version prints.
 type build struct {
 	Version  string
 	Commit   string `json:",omitempty"` // "" when the build does not know it
-	Modified bool   // whether the checkout had changes of its own
+	Modified bool   // whether the checkout had uncommitted changes
 	Go       string
 	Platform string
 }
@@ -36,7 +36,7 @@ func newVersion(io streams) *cobra.Command {
 			return err
 		},
 	}
-	jsonFlag(c, &asJSON)
+	jsonFlag(c, &asJSON, build{})
 	return c
 }
 

@@ -5,17 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/quote"
 	"github.com/berthhq/berth/internal/status"
 	"github.com/berthhq/berth/internal/why"
 )
 
-// lookEvery is how often a command that waits looks again.
+// lookEvery is how often a waiting command asks the server.
 const lookEvery = 250 * time.Millisecond
 
 func newWait(io streams) *cobra.Command {
@@ -27,50 +29,89 @@ func newWait(io streams) *cobra.Command {
 	return c
 }
 
-// timeoutFlag adds --timeout to a command.
-func timeoutFlag(c *cobra.Command, timeout *time.Duration) {
-	c.Flags().DurationVar(timeout, "timeout", 10*time.Minute, "how long to wait at most")
+// waiter waits for something and prints how that ended.
+type waiter struct {
+	io      streams
+	timeout time.Duration
+	asJSON  bool
 }
 
-// look is one look at what is waited for: done ends the wait well, an error ends it badly, and otherwise
-// missing says what is not yet as it should be.
-type look func(ctx context.Context) (done bool, missing string, err error)
+// flags adds the flags of a command that waits. value is of the type that it prints with --json.
+func (w *waiter) flags(c *cobra.Command, value any) {
+	c.Flags().DurationVar(&w.timeout, "timeout", 10*time.Minute, "how long to wait at most")
+	jsonFlag(c, &w.asJSON, value)
+}
 
-// age is how long something has lasted, in a reason: that alone is no news.
+// seen is the answer to one question to the server.
+type seen struct {
+	done    bool   // the wait is over
+	summary string // one line, for the end or for progress
+	answer  any    // for --json
+}
+
+// look asks the server once. An error ends the wait.
+type look func(ctx context.Context) (seen, error)
+
+// age matches how long something has lasted. A reason in which only that has changed is not printed again.
 var age = regexp.MustCompile(`\b[0-9hms]*[0-9][hms]\b`)
 
-// await looks again and again. Whatever is new in what is missing goes to standard error.
-func await(ctx context.Context, io streams, timeout time.Duration, l look) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// until asks again and again. It prints new reasons to standard error. With --json it prints the last answer to
+// standard output, however the wait ends.
+func (w *waiter) until(ctx context.Context, l look) error {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	told := ""
+	var last seen
 	for {
-		done, missing, err := l(ctx)
-		if ctx.Err() == nil && (done || err != nil) {
-			return err
+		now, err := l(ctx)
+		if now.answer != nil {
+			last = now
 		}
-		if age.ReplaceAllString(missing, "") != age.ReplaceAllString(told, "") && missing != "" {
-			quote.Fprintf(io.err, "%s\n", missing)
-			told = missing
+		if ctx.Err() == nil && (now.done || err != nil) {
+			return w.end(last, err)
+		}
+		if s := now.summary; s != "" && age.ReplaceAllString(s, "") != age.ReplaceAllString(told, "") {
+			quote.Fprintf(w.io.err, "%s\n", s)
+			told = s
 		}
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("not within %s: %s", timeout, told)
+				return w.end(last, fmt.Errorf("not within %s: %s", w.timeout, told))
 			}
-			return context.Cause(ctx)
+			return w.end(last, context.Cause(ctx))
 		case <-time.After(lookEvery):
 		}
 	}
 }
 
-// verdict is the error of a wait that has failed for certain: the reasons follow the first line.
-func verdict(io streams, a why.Answer, what string) error {
-	printAnswer(io.err, a)
+// end prints how a wait ended.
+func (w *waiter) end(last seen, err error) error {
+	switch {
+	case w.asJSON && last.answer != nil:
+		if failed := printJSON(w.io.out, last.answer); err == nil {
+			err = failed
+		}
+	case err == nil:
+		quote.Fprintf(w.io.out, "%s\n", last.summary)
+	}
+	return err
+}
+
+// verdict is the error of a wait that cannot succeed any more. It prints the reasons.
+func (w *waiter) verdict(a why.Answer, what string) error {
+	w.reasons(a)
 	return fmt.Errorf("%s %s %s", a.Kind, a.Name, what)
 }
 
-// first is the first reason of an answer, for a line of progress.
+// reasons prints the reasons of an answer. With --json the answer itself is printed at the end.
+func (w *waiter) reasons(a why.Answer) {
+	if !w.asJSON {
+		printAnswer(w.io.err, a)
+	}
+}
+
+// first returns the first reason of an answer, for a line of progress.
 func first(a why.Answer) string {
 	s := a.Kind + " " + a.Name + ": " + a.Status
 	if len(a.Reasons) > 0 {
@@ -81,159 +122,239 @@ func first(a why.Answer) string {
 
 func newWaitService(io streams) *cobra.Command {
 	var s subject
-	var timeout time.Duration
+	w := waiter{io: io}
+	var definition string
+	var atOnce bool
 	c := &cobra.Command{
 		Use:   "service NAME",
 		Short: "wait until a service runs all its tasks and its deployment is complete",
-		Long: "Waits until a service runs all its tasks, they are healthy and its deployment is complete. It ends with exit code 1 and the reasons " +
-			"when the deployment fails or is rolled back, when the service is deleted, or when without a circuit breaker three tasks have failed and none runs.",
+		Long: "Waits until a service runs all its tasks, they are healthy and its deployment is complete. " +
+			"It ends with exit code 1 and the reasons when the deployment fails, is rolled back or was rolled back " +
+			"before, when the service is deleted, when its tasks are larger than every instance, or when without a " +
+			"circuit breaker three tasks have failed and none runs well. With --task-definition it waits until the " +
+			"service is steady with that revision, also if another one was rolled back to it. Tasks that neither a " +
+			"load balancer nor a container health check looks at must have run for 40 seconds, unless --at-once " +
+			"is given.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.name = args[0]
-			from, err := s.connect()
+			want := arn.LastID(definition)
+			if definition != "" && !oneRevision.MatchString(want) {
+				return usagef("%q is not a task definition: name one revision, as in web:3", definition)
+			}
+			from, err := s.connect(io)
 			if err != nil {
 				return err
 			}
-			return await(c.Context(), io, timeout, serviceLook(io, from, &s))
+			return w.until(c.Context(), serviceLook(&w, from, &s, want, atOnce))
 		},
 	}
 	s.flags(c)
-	timeoutFlag(c, &timeout)
+	w.flags(c, why.Answer{})
+	c.Flags().StringVar(&definition, "task-definition", "",
+		"the `revision` that the service is to be steady with, as in web:3")
+	c.Flags().BoolVar(&atOnce, "at-once", false, "do not wait until tasks that nothing checks have run for a while")
 	return c
 }
 
-func serviceLook(io streams, from *client, s *subject) look {
-	var newest time.Time // deployment that was seen; a primary one that is older is a rollback of it
-	return func(ctx context.Context) (bool, string, error) {
+// oneRevision is a family and a revision.
+var oneRevision = regexp.MustCompile(`^[A-Za-z0-9_-]+:[0-9]+$`)
+
+// serviceLook asks about a service. definition is the task definition with which it should become steady; "" is
+// the one that was asked for last. With atOnce, tasks that nothing checks need not have run for a while.
+func serviceLook(w *waiter, from *client, s *subject, definition string, atOnce bool) look {
+	asked := false // a deployment of the definition was seen
+	return func(ctx context.Context) (seen, error) {
 		var a why.Answer
 		if err := s.ask(ctx, from, "explain", &a); err != nil {
-			return false, "", err
+			return seen{}, err
 		}
-		back := a.DeployedAt.Before(newest)
-		if !back {
-			newest = a.DeployedAt
+		if a.Kind != "service" {
+			return seen{}, usagef("%s is a %s; use berth wait %s", a.Name, a.Kind, a.Kind)
 		}
+		now := seen{summary: first(a), answer: a}
+		another := definition != "" && a.Latest != nil && a.Latest.TaskDefinition != definition
+		asked = asked || !another
 		switch {
-		case a.Kind != "service":
-			return false, "", usagef("%s is a %s; use berth wait %s", a.Name, a.Kind, a.Kind)
-		case a.RolledBack, back:
-			return false, "", verdict(io, a, "is rolled back: its deployment has failed")
-		case a.OK:
-			quote.Fprintf(io.out, "service %s: %s\n", a.Name, a.Status)
-			return true, "", nil
+		case a.Steady && definition == a.TaskDefinition, a.OK && definition == "":
+			now.done, now.summary = true, "service "+a.Name+": "+a.Status
+			if !a.ProvenAt.IsZero() && !atOnce {
+				now.done = false
+				now.summary += fmt.Sprintf("; nothing checks its tasks, so this waits until they have run for %s "+
+					"(--at-once does not)", why.Proof)
+			}
+		case another && a.TaskDefinition == definition && a.RolledBack && a.Latest.FinishedAt.IsZero():
+			now.summary = "service " + a.Name + ": it is on its way back to " + definition
+		case another && asked:
+			return now, w.verdict(a, "was asked to run "+a.Latest.TaskDefinition+
+				" before it was steady with "+definition)
+		case another:
+			now.summary = fmt.Sprintf("service %s: it was last asked to run %s, not %s", a.Name,
+				a.Latest.TaskDefinition, definition)
+		case a.Latest != nil && a.RolledBack:
+			return now, w.verdict(a, fate(a))
 		case a.Failed:
-			return false, "", verdict(io, a, "has failed")
+			return now, w.verdict(a, "has failed")
 		}
-		return false, first(a), nil
+		return now, nil
 	}
+}
+
+// fate says what became of a deployment that was given up.
+func fate(a why.Answer) string {
+	if a.Latest.FinishedAt.IsZero() {
+		return "is rolled back: its deployment of " + a.Latest.TaskDefinition + " has failed"
+	}
+	return "was rolled back: its deployment of " + a.Latest.TaskDefinition + " failed"
 }
 
 func newWaitTask(io streams) *cobra.Command {
 	var s subject
-	var timeout time.Duration
+	w := waiter{io: io}
 	var stopped bool
 	c := &cobra.Command{
 		Use:   "task ID",
 		Short: "wait until a task runs, or with --stopped until it has ended",
-		Long: "Waits until a task runs and is healthy, and ends with exit code 1 and the reasons when it has stopped instead. With --stopped it waits for the end of " +
+		Long: "Waits until a task runs and is healthy, and ends with exit code 1 and the reasons when it " +
+			"has stopped instead. With --stopped it waits for the end of " +
 			"the task, as of a job, and ends with the exit code of the first container that did not end with 0.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.name = args[0]
-			from, err := s.connect()
+			from, err := s.connect(io)
 			if err != nil {
 				return err
 			}
-			return await(c.Context(), io, timeout, taskLook(io, from, &s, stopped))
+			return w.until(c.Context(), taskLook(&w, from, &s, stopped))
 		},
 	}
 	s.flags(c)
-	timeoutFlag(c, &timeout)
+	w.flags(c, why.Answer{})
 	c.Flags().BoolVar(&stopped, "stopped", false, "wait until the task has ended")
 	return c
 }
 
-func taskLook(io streams, from *client, s *subject, stopped bool) look {
-	return func(ctx context.Context) (bool, string, error) {
+func taskLook(w *waiter, from *client, s *subject, stopped bool) look {
+	return func(ctx context.Context) (seen, error) {
 		var a why.Answer
 		if err := s.ask(ctx, from, "explain", &a); err != nil {
-			return false, "", err
+			return seen{}, err
 		}
+		if a.Kind != "task" {
+			return seen{}, usagef("%s is a %s; use berth wait %s", a.Name, a.Kind, a.Kind)
+		}
+		now := seen{summary: first(a), answer: a}
+		state := "task " + a.Name + ": " + a.Status
 		ended := a.Status == "STOPPED"
 		switch {
-		case a.Kind != "task":
-			return false, "", usagef("%s is a %s; use berth wait %s", a.Name, a.Kind, a.Kind)
 		case ended && stopped && a.ExitCode != nil && *a.ExitCode == 0, a.OK && !stopped:
-			quote.Fprintf(io.out, "task %s: %s\n", a.Name, a.Status)
-			return true, "", nil
+			now.done, now.summary = true, state
 		case ended && stopped && a.ExitCode != nil:
-			printAnswer(io.err, a)
-			return false, "", exitError(*a.ExitCode)
+			w.reasons(a)
+			return now, exitError(*a.ExitCode)
 		case ended:
-			return false, "", verdict(io, a, "has stopped")
-		case stopped:
-			return false, "task " + a.Name + ": " + a.Status, nil
+			return now, w.verdict(a, "has stopped")
+		case stopped && a.OK:
+			now.summary = state
 		}
-		return false, first(a), nil
+		return now, nil
 	}
+}
+
+// instancesSeen is what berth wait instances prints with --json.
+type instancesSeen struct {
+	Cluster       string
+	Wanted, Ready int
+	Waiting       []status.Instance // those that are not ready
+	LaunchFailure string            `json:",omitempty"`
+	AgentFailure  string            `json:",omitempty"`
 }
 
 func newWaitInstances(io streams) *cobra.Command {
 	var p place
 	var cluster string
-	var timeout time.Duration
+	w := waiter{io: io}
 	c := &cobra.Command{
 		Use:   "instances COUNT",
-		Short: "wait until a cluster has so many ACTIVE instances with connected agents",
-		Long: "Waits until a cluster has so many ACTIVE container instances whose agents are connected. It ends with exit code 1 and the reason when no instance " +
-			"is coming and the last launch of an Auto Scaling group has failed.",
+		Short: "wait until a cluster has so many ACTIVE instances that can run tasks",
+		Long: "Waits until a cluster has so many ACTIVE container instances whose agents are connected and whose " +
+			"container runtime works. It ends with exit code 1 and the reason when an agent of the cluster may not " +
+			"use Docker or ends again and again, or when no instance is coming and the last launch of an Auto " +
+			"Scaling group has failed.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			count, err := strconv.Atoi(args[0])
 			if err != nil || count < 0 {
 				return usagef("%q is not a number of instances", args[0])
 			}
-			from, err := p.connect()
+			from, err := p.connect(io)
 			if err != nil {
 				return err
 			}
-			return await(c.Context(), io, timeout, instancesLook(io, from, cluster, count))
+			return w.until(c.Context(), instancesLook(from, cluster, count))
 		},
 	}
 	p.flags(c)
-	c.Flags().StringVar(&cluster, "cluster", "default", "the cluster's `name`")
-	timeoutFlag(c, &timeout)
+	c.Flags().StringVar(&cluster, "cluster", defaultCluster, "the cluster's `name`")
+	w.flags(c, instancesSeen{})
 	return c
 }
 
-func instancesLook(io streams, from *client, cluster string, count int) look {
-	return func(ctx context.Context) (bool, string, error) {
+// defaultCluster is the cluster of agents without ECS_CLUSTER.
+const defaultCluster = "default"
+
+// others counts the instances in the default cluster, if that is not the one that is waited for.
+func others(r status.Report, cluster string) (n int) {
+	for _, c := range r.Clusters {
+		if c.Name == defaultCluster && c.Name != cluster {
+			n += len(c.Instances)
+		}
+	}
+	return n
+}
+
+func instancesLook(from *client, cluster string, count int) look {
+	return func(ctx context.Context) (seen, error) {
 		var r status.Report
 		if err := from.get(ctx, "status", nil, &r); err != nil {
-			return false, "", err
+			return seen{}, err
 		}
-		for _, c := range r.Clusters {
-			if c.Name != cluster {
+		at := slices.IndexFunc(r.Clusters, func(c status.Cluster) bool { return c.Name == cluster })
+		if at < 0 {
+			return seen{}, fmt.Errorf("there is no cluster %s in region %s", cluster, r.Region)
+		}
+		found := instancesSeen{
+			Cluster: cluster, Wanted: count, Waiting: []status.Instance{}, LaunchFailure: r.LaunchFailure,
+			AgentFailure: r.Clusters[at].AgentFailure,
+		}
+		notice, failed := "", false
+		for _, i := range r.Clusters[at].Instances {
+			if i.Status == "ACTIVE" && i.Connected && i.Notice == "" {
+				found.Ready++
 				continue
 			}
-			ready, notice := 0, ""
-			for _, i := range c.Instances {
-				if i.Status == "ACTIVE" && i.Connected {
-					ready++
-				} else {
-					notice = "; instance " + i.Name() + " is " + i.Status + " " + note(i.Notice)
-				}
+			found.Waiting = append(found.Waiting, i)
+			if !failed {
+				notice = "; instance " + i.Name() + " is " + i.Status + " " + note(i.Notice)
 			}
-			missing := fmt.Sprintf("cluster %s: %d of %d instances%s", cluster, ready, count, notice)
-			switch {
-			case ready >= count:
-				quote.Fprintf(io.out, "%s\n", missing)
-				return true, "", nil
-			case r.LaunchFailure != "":
-				return false, "", errors.New(missing + ": " + r.LaunchFailure)
-			}
-			return false, missing, nil
+			failed = failed || i.Failed
 		}
-		return false, "", fmt.Errorf("there is no cluster %s in region %s", cluster, r.Region)
+		if n := others(r, cluster); n > 0 && found.Ready < count {
+			notice += fmt.Sprintf("; %d in cluster %s, which instances join whose user data sets no ECS_CLUSTER", n,
+				defaultCluster)
+		}
+		now := seen{answer: found, summary: fmt.Sprintf("cluster %s: %d of %d instances%s", cluster,
+			found.Ready, count, notice)}
+		switch {
+		case found.Ready >= count:
+			now.done = true
+		case failed:
+			return now, errors.New(now.summary)
+		case found.AgentFailure != "":
+			return now, errors.New(now.summary + ": " + found.AgentFailure)
+		case r.LaunchFailure != "":
+			return now, errors.New(now.summary + ": " + r.LaunchFailure)
+		}
+		return now, nil
 	}
 }

@@ -11,16 +11,16 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// Block is what a data directory remembers of the block of addresses that its server had.
+// Block is the number of a server's block of addresses (decision 0340), as its data directory keeps it.
 type Block struct {
-	Server string // tells what the server has made in Docker from what others have
+	Server string // labels what the server creates in Docker
 	Block  int    // -1 for none
 }
 
-// BlockFile is the name of the file that has a Block.
+// BlockFile is the name of the file that holds a Block.
 const BlockFile = "block.json"
 
-// ReadBlock reads the block that a data directory remembers. A directory of a version that knew no blocks has block 0.
+// ReadBlock reads the block from a data directory. The directory of a version without blocks has block 0.
 func ReadBlock(dir string) (Block, error) {
 	path := filepath.Join(dir, BlockFile)
 	data, err := os.ReadFile(path)
@@ -40,7 +40,8 @@ func ReadBlock(dir string) (Block, error) {
 		err = fmt.Errorf("it has server %q and block %d", b.Server, b.Block)
 	}
 	if err != nil {
-		return Block{}, fmt.Errorf("%s is damaged: %w; remove it, and the server takes any free block of addresses", path, err)
+		return Block{}, fmt.Errorf(
+			"%s is damaged: %w; remove it, and the server takes any free block of addresses", path, err)
 	}
 	return b, nil
 }

@@ -15,7 +15,8 @@ func TestCheck(t *testing.T) {
 		{secretsFile, "{}", "it has no account"},
 		{secretsFile, "null", "it has no account"},
 		{secretsFile, `{"Account":"123456789012"}`, "it has no access key"},
-		{secretsFile, `{"Account":"123456789012","AccessKeyID":"a","SecretAccessKey":"b","Master":"AAAA"}`, "3 bytes and not 32"},
+		{secretsFile, `{"Account":"123456789012","AccessKeyID":"a","SecretAccessKey":"b","Master":"AAAA"}`,
+			"3 bytes and not 32"},
 		{BlockFile, "{}", "damaged"},
 		{BlockFile, `{"Server":"a","Block":-1}`, "block -1"},
 		{BlockFile, "\x00\x00", "damaged"},
@@ -35,7 +36,8 @@ func TestCheck(t *testing.T) {
 		if len(found) != 1 || !strings.HasPrefix(found[0], path) || !strings.Contains(found[0], c.want) {
 			t.Errorf("%s with %q: %q, want one that says %q", c.file, c.content, found, c.want)
 		}
-		if _, err := Open(dir, "123456789012"); c.file == secretsFile && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if _, err := Open(dir, "123456789012"); c.file == secretsFile &&
+			(err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s with %q is opened: %v", c.file, c.content, err)
 		}
 	}

@@ -1,6 +1,7 @@
-// Package config is a data directory: what it holds, under which names, and the secrets that a first start makes.
+// Package config is the data directory: the names of its files, and the secrets that the first start creates.
 //
-// Everything in it is readable by its owner only. Opening a directory twice at the same time is refused by the journal in it, not here.
+// Everything in it is readable by its owner only. The journal, not this package, prevents two servers from
+// using one directory at the same time.
 package config
 
 import (
@@ -20,9 +21,10 @@ import (
 // Dir is an opened data directory.
 type Dir struct {
 	Path string
-	// Master is the key that temporary credentials, page tokens and sticky cookies are derived from. Whoever has it can make credentials.
+	// Master is the key from which the keys for temporary credentials, page tokens and stickiness cookies are
+	// derived. It is a secret: it can create credentials.
 	Master []byte
-	// AccessKey is the account's own key, made by the first start.
+	// AccessKey is the account's own key, created by the first start.
 	AccessKey identity.AccessKey
 }
 
@@ -38,12 +40,15 @@ const (
 	dirMode     = 0o700
 )
 
-// AddressFile is the file of the data directory that says where its server was last reached. It means
-// nothing in a copy of the directory.
+// Files are the files that Open creates in the data directory.
+var Files = []string{secretsFile}
+
+// AddressFile holds the address where the server of the data directory was last reached. It means nothing in a
+// copy of the directory.
 const AddressFile = "address.json"
 
-// Open opens the data directory for an account, and makes it and its secrets when it is new. A directory belongs to the account it was
-// made for.
+// Open opens the data directory of an account. If it is new, Open creates it and its secrets. A directory
+// belongs to the account that it was created for.
 func Open(path, account string) (*Dir, error) {
 	if err := os.MkdirAll(path, dirMode); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -56,7 +61,8 @@ func Open(path, account string) (*Dir, error) {
 		return nil, err
 	}
 	if s.Account != account {
-		return nil, fmt.Errorf("the data directory %s belongs to account %s, not %s: start with --account %s or use another --data", path, s.Account, account, s.Account)
+		return nil, fmt.Errorf("the data directory %s belongs to account %s, not %s: start with --account "+
+			"%s or use another --data", path, s.Account, account, s.Account)
 	}
 	return &Dir{
 		Path: path, Master: s.Master,
@@ -64,13 +70,13 @@ func Open(path, account string) (*Dir, error) {
 	}, nil
 }
 
-// Account reads the account that a data directory belongs to.
+// Account returns the account that a data directory belongs to.
 func Account(path string) (string, error) {
 	s, err := readSecrets(path)
 	return s.Account, err
 }
 
-// Credentials reads the access key of a data directory that exists; it is for the commands that talk to a server.
+// Credentials returns the access key of an existing data directory, for commands that call its server.
 func Credentials(path string) (id, secret string, err error) {
 	s, err := readSecrets(path)
 	return s.AccessKeyID, s.SecretAccessKey, err
@@ -91,7 +97,7 @@ func readSecrets(path string) (s secrets, err error) {
 	return s, nil
 }
 
-// check says what is missing.
+// check returns an error that says what is missing.
 func (s secrets) check() error {
 	switch {
 	case s.Account == "":
@@ -104,13 +110,15 @@ func (s secrets) check() error {
 	return nil
 }
 
-// owner is derived from the master key, which no two directories share. It is a hash, so it tells nothing about the key.
+// owner is a number derived from the master key, which no two directories share. It is a hash and reveals
+// nothing of the key.
 func (s secrets) owner() uint32 {
 	sum := sha256.Sum256(append([]byte("owner of a journal\x00"), s.Master...))
 	return max(1, binary.LittleEndian.Uint32(sum[:])) // 0 stands for no owner
 }
 
-// Owner reads the number that ties the state of a data directory to its keys, and the path of the keys.
+// Owner returns the number that ties the state of a data directory to its keys, and the path of the file with
+// the keys.
 func Owner(path string) (id uint32, keys string, err error) {
 	s, err := readSecrets(path)
 	if err != nil {
@@ -119,11 +127,12 @@ func Owner(path string) (id uint32, keys string, err error) {
 	return s.owner(), filepath.Join(path, secretsFile), nil
 }
 
-// Check calls report for each file of a data directory that a server or a command could not read.
+// Check calls report for each file that a server or a command could not read.
 func Check(path string, report func(error)) {
 	_, err := readSecrets(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s is missing; put back the file that was there, or restore a backup", filepath.Join(path, secretsFile))
+		err = fmt.Errorf("%s is missing; put back the file that was there, or restore a backup",
+			filepath.Join(path, secretsFile))
 	}
 	if err != nil {
 		report(err)
@@ -143,7 +152,8 @@ func makeSecrets(path, account string) (s secrets, err error) {
 	if err != nil {
 		return s, err
 	}
-	s = secrets{Account: account, AccessKeyID: key.ID, SecretAccessKey: key.Secret, Master: make([]byte, identity.MasterKeySize)}
+	s = secrets{Account: account, AccessKeyID: key.ID, SecretAccessKey: key.Secret,
+		Master: make([]byte, identity.MasterKeySize)}
 	rand.Read(s.Master)
 	data, err := json.MarshalIndent(s, "", "\t")
 	if err != nil {
@@ -152,7 +162,7 @@ func makeSecrets(path, account string) (s secrets, err error) {
 	return s, writeDurably(path, secretsFile, data)
 }
 
-// writeDurably makes a file that is there whole after a crash, or not at all.
+// writeDurably writes a file that exists completely after a crash, or not at all.
 func writeDurably(dir, name string, data []byte) error {
 	f, err := os.CreateTemp(dir, name+".*") // mode 0600
 	if err != nil {
@@ -173,13 +183,16 @@ func writeDurably(dir, name string, data []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Address is where the server of a data directory listens, or last did, and its region.
+// Address is where the server of a data directory listens, or last listened, and its region.
 type Address struct {
 	Listen, Region string
-	RegistryTLS    string // where images are served with TLS, "" for nowhere
+	RegistryTLS    string // where images are served with TLS, or ""
+	// Earlier are addresses that the server listened on before. Images that its agents pulled from there may
+	// still be in Docker, under names that begin with these addresses.
+	Earlier []string `json:",omitempty"`
 }
 
-// Remember writes down where the server of this directory listens, for LastAddress.
+// Remember stores where the server of this directory listens, for LastAddress.
 func (d *Dir) Remember(a Address) error {
 	data, err := json.MarshalIndent(a, "", "\t")
 	if err != nil {
@@ -188,8 +201,8 @@ func (d *Dir) Remember(a Address) error {
 	return writeDurably(d.Path, AddressFile, data)
 }
 
-// LastAddress reads what the last server of a data directory remembered. The error is fs.ErrNotExist when
-// none has run there.
+// LastAddress returns the address that the last server of a data directory stored. The error is fs.ErrNotExist
+// when there was no server yet.
 func LastAddress(path string) (a Address, err error) {
 	data, err := os.ReadFile(filepath.Join(path, AddressFile))
 	if err != nil {
@@ -201,5 +214,5 @@ func LastAddress(path string) (a Address, err error) {
 	return a, nil
 }
 
-// Sub is the path of something inside the directory.
+// Sub returns the path of a file or directory inside the data directory.
 func (d *Dir) Sub(name string) string { return filepath.Join(d.Path, name) }

@@ -15,14 +15,14 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// client speaks to the API as any AWS client does: signed requests in the protocols of each service.
+// client calls the API as any AWS client does: with signed requests in the protocol of each service.
 type client struct {
 	endpoint, region string
 	credentials      sigv4.Credentials
 	http             *http.Client
 }
 
-// apiError is a fault the API told.
+// apiError is an error that the API returned.
 type apiError struct{ Action, Code, Message string }
 
 func (e *apiError) Error() string { return e.Action + ": " + e.Code + ": " + e.Message }
@@ -34,7 +34,8 @@ func (c *client) json(ctx context.Context, service, target string, in, out any) 
 		return err
 	}
 	action := target[strings.LastIndexByte(target, '.')+1:]
-	answer, status, err := c.send(ctx, service, body, map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target})
+	answer, status, err := c.send(ctx, service, body,
+		map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target})
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
@@ -58,7 +59,8 @@ func (c *client) json(ctx context.Context, service, target string, in, out any) 
 func (c *client) query(ctx context.Context, service, version, action string, in url.Values, out any) error {
 	in.Set("Action", action)
 	in.Set("Version", version)
-	answer, status, err := c.send(ctx, service, []byte(in.Encode()), map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+	answer, status, err := c.send(ctx, service, []byte(in.Encode()),
+		map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
 	if err != nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}

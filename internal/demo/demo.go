@@ -1,8 +1,9 @@
-// Package demo brings up the system of the article through Amazon's own APIs, as a person with the AWS CLI would: an image in the
-// registry, Redis, a cluster of two container instances launched by an Auto Scaling group, a load balancer with sticky sessions, and a
-// service of Socket.IO servers spread over two zones. It tells on the way what it waits for and why.
+// Package demo brings up the system of the article with Amazon's own APIs, as a person with the AWS CLI would:
+// an image in the registry, Redis, a cluster of two container instances that an Auto Scaling group launches, a
+// load balancer with sticky sessions, and a service of Socket.IO servers in two zones. While it waits, it
+// prints for what and why.
 //
-// It knows the API alone and nothing of the rooms behind it: whatever it can do, any client can.
+// It uses only the API and no other package of the server: any client can do what it does.
 package demo
 
 import (
@@ -20,7 +21,7 @@ import (
 	"github.com/berthhq/berth/internal/image"
 )
 
-// Names of what the demo makes; the cluster's and the family's are the article's.
+// Names of what the demo creates. Those of the cluster and the family are the article's.
 const (
 	Cluster    = "socket-ecs-cluster"
 	Family     = "Socket"
@@ -39,7 +40,7 @@ const userData = `#!/bin/bash
 echo ECS_CLUSTER=` + Cluster + ` >> /etc/ecs/ecs.config;echo ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;
 `
 
-// Config says where the API is and what to run.
+// Config is where the API is and what to run.
 type Config struct {
 	Endpoint    string // of the API: http://127.0.0.1:4566
 	Region      string
@@ -56,10 +57,12 @@ type Result struct {
 	URL string // of the load balancer on this machine
 }
 
-// Up makes the stack and returns when the chat answers through the load balancer. When it fails, what it has made stays.
+// Up creates the stack and returns when the chat answers through the load balancer. On an error, what was
+// created stays.
 func Up(ctx context.Context, cfg Config) (Result, error) {
 	d := &demo{cfg: cfg, story: newStory(cfg.Out), api: &client{
-		endpoint: cfg.Endpoint, region: cfg.Region, credentials: cfg.Credentials, http: &http.Client{Timeout: 30 * time.Second},
+		endpoint: cfg.Endpoint, region: cfg.Region, credentials: cfg.Credentials,
+		http: &http.Client{Timeout: 30 * time.Second},
 	}}
 	for _, step := range []func(context.Context) error{
 		d.image, d.redis, d.cluster, d.instances, d.balancer, d.taskDefinition, d.service, d.answers,
@@ -83,10 +86,11 @@ func (d *demo) imageName() string {
 	return fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s:latest", d.cfg.Account, d.cfg.Region, repository)
 }
 
-// image makes an image of the chat's binary and pushes it to the built-in registry.
+// image builds an image with the chat's binary and pushes it to the built-in registry.
 func (d *demo) image(ctx context.Context) error {
 	const ecr = "AmazonEC2ContainerRegistry_V20150921."
-	if err := d.api.json(ctx, "ecr", ecr+"CreateRepository", map[string]any{"repositoryName": repository}, nil); err != nil {
+	if err := d.api.json(ctx, "ecr", ecr+"CreateRepository",
+		map[string]any{"repositoryName": repository}, nil); err != nil {
 		return err
 	}
 	var token struct {
@@ -106,12 +110,15 @@ func (d *demo) image(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	img, err := image.Build(image.Config{Entrypoint: []string{"/chat"}, Exposed: []string{fmt.Sprintf("%d/tcp", port)}, User: "65534"}, image.Base(), binary)
+	img, err := image.Build(image.Config{
+		Entrypoint: []string{"/chat"}, Exposed: []string{fmt.Sprintf("%d/tcp", port)}, User: "65534",
+	}, image.Base(), binary)
 	if err != nil {
 		return err
 	}
 	defer img.Close()
-	ref := fmt.Sprintf("%s/%s/%s/%s:latest", strings.TrimPrefix(d.cfg.Endpoint, "http://"), d.cfg.Account, d.cfg.Region, repository)
+	ref := fmt.Sprintf("%s/%s/%s/%s:latest", strings.TrimPrefix(d.cfg.Endpoint, "http://"), d.cfg.Account,
+		d.cfg.Region, repository)
 	if err := image.Push(ctx, ref, img, image.Auth{User: user, Password: password}); err != nil {
 		return err
 	}
@@ -127,13 +134,17 @@ func (d *demo) redis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var out struct {
-		Status  string `xml:"DescribeCacheClustersResult>CacheClusters>CacheCluster>CacheClusterStatus"`
-		Address string `xml:"DescribeCacheClustersResult>CacheClusters>CacheCluster>CacheNodes>CacheNode>Endpoint>Address"`
-		Port    string `xml:"DescribeCacheClustersResult>CacheClusters>CacheCluster>CacheNodes>CacheNode>Endpoint>Port"`
+	var answer struct {
+		Cluster struct {
+			Status  string `xml:"CacheClusterStatus"`
+			Address string `xml:"CacheNodes>CacheNode>Endpoint>Address"`
+			Port    string `xml:"CacheNodes>CacheNode>Endpoint>Port"`
+		} `xml:"DescribeCacheClustersResult>CacheClusters>CacheCluster"`
 	}
+	out := &answer.Cluster
 	err = d.story.until(ctx, func() (string, error) {
-		err := d.api.query(ctx, "elasticache", version, "DescribeCacheClusters", url.Values{"CacheClusterId": {redis}, "ShowCacheNodeInfo": {"true"}}, &out)
+		err := d.api.query(ctx, "elasticache", version, "DescribeCacheClusters",
+			url.Values{"CacheClusterId": {redis}, "ShowCacheNodeInfo": {"true"}}, &answer)
 		if err != nil || out.Status == "available" && out.Address != "" {
 			return "", err
 		}
@@ -151,7 +162,8 @@ func (d *demo) cluster(ctx context.Context) error {
 	if err := d.ecs(ctx, "CreateCluster", map[string]any{"clusterName": Cluster}, nil); err != nil {
 		return err
 	}
-	if err := d.api.json(ctx, "logs", "Logs_20140328.CreateLogGroup", map[string]any{"logGroupName": logGroup}, nil); err != nil {
+	if err := d.api.json(ctx, "logs", "Logs_20140328.CreateLogGroup",
+		map[string]any{"logGroupName": logGroup}, nil); err != nil {
 		return err
 	}
 	d.story.done("cluster %s created", Cluster)
@@ -168,7 +180,9 @@ func (d *demo) instances(ctx context.Context) error {
 	var images struct {
 		ID []string `xml:"imagesSet>item>imageId"`
 	}
-	err := d.api.query(ctx, "ec2", "2016-11-15", "DescribeImages", url.Values{"Owner.1": {"amazon"}, "Filter.1.Name": {"name"}, "Filter.1.Value.1": {"*ecs*x86_64*"}}, &images)
+	err := d.api.query(ctx, "ec2", "2016-11-15", "DescribeImages", url.Values{
+		"Owner.1": {"amazon"}, "Filter.1.Name": {"name"}, "Filter.1.Value.1": {"*ecs*x86_64*"},
+	}, &images)
 	if err != nil {
 		return err
 	}
@@ -184,8 +198,9 @@ func (d *demo) instances(ctx context.Context) error {
 	}
 	zones := []string{d.cfg.Region + "a", d.cfg.Region + "b"}
 	err = d.api.query(ctx, "autoscaling", version, "CreateAutoScalingGroup", url.Values{
-		"AutoScalingGroupName": {Group}, "LaunchConfigurationName": {"socket-lc"}, "MinSize": {"2"}, "MaxSize": {"4"}, "DesiredCapacity": {"2"},
-		"AvailabilityZones.member.1": {zones[0]}, "AvailabilityZones.member.2": {zones[1]},
+		"AutoScalingGroupName": {Group}, "LaunchConfigurationName": {"socket-lc"}, "MinSize": {"2"},
+		"MaxSize": {"4"}, "DesiredCapacity": {"2"}, "AvailabilityZones.member.1": {zones[0]},
+		"AvailabilityZones.member.2": {zones[1]},
 	}, nil)
 	if err != nil {
 		return err
@@ -204,12 +219,13 @@ func (d *demo) instances(ctx context.Context) error {
 	return nil
 }
 
-// registered counts connected container instances; why says what the group is doing meanwhile.
+// registered counts connected container instances. why is what the group is doing meanwhile.
 func (d *demo) registered(ctx context.Context) (n int, why string, err error) {
 	var list struct {
 		ARNs []string `json:"containerInstanceArns"`
 	}
-	if err := d.ecs(ctx, "ListContainerInstances", map[string]any{"cluster": Cluster, "filter": "agentConnected == true"}, &list); err != nil {
+	if err := d.ecs(ctx, "ListContainerInstances",
+		map[string]any{"cluster": Cluster, "filter": "agentConnected == true"}, &list); err != nil {
 		return 0, "", err
 	}
 	var activities struct {
@@ -217,7 +233,8 @@ func (d *demo) registered(ctx context.Context) (n int, why string, err error) {
 		Status      []string `xml:"DescribeScalingActivitiesResult>Activities>member>StatusCode"`
 		Message     []string `xml:"DescribeScalingActivitiesResult>Activities>member>StatusMessage"`
 	}
-	err = d.api.query(ctx, "autoscaling", "2011-01-01", "DescribeScalingActivities", url.Values{"AutoScalingGroupName": {Group}}, &activities)
+	err = d.api.query(ctx, "autoscaling", "2011-01-01", "DescribeScalingActivities",
+		url.Values{"AutoScalingGroupName": {Group}}, &activities)
 	if err != nil {
 		return 0, "", err
 	}

@@ -16,14 +16,16 @@ import (
 
 const elbVersion = "2015-12-01"
 
-// balancer makes the load balancer, the target group with the article's health check and sticky sessions, and a listener on port 80.
+// balancer creates the load balancer, the target group with the article's health check and sticky sessions, and
+// a listener on port 80.
 func (d *demo) balancer(ctx context.Context) error {
 	var net struct {
 		Subnets []string `xml:"subnetSet>item>subnetId"`
 		VPCs    []string `xml:"subnetSet>item>vpcId"`
 	}
 	err := d.api.query(ctx, "ec2", "2016-11-15", "DescribeSubnets", url.Values{
-		"Filter.1.Name": {"availability-zone"}, "Filter.1.Value.1": {d.cfg.Region + "a"}, "Filter.1.Value.2": {d.cfg.Region + "b"},
+		"Filter.1.Name": {"availability-zone"}, "Filter.1.Value.1": {d.cfg.Region + "a"},
+		"Filter.1.Value.2": {d.cfg.Region + "b"},
 	}, &net)
 	if err != nil {
 		return err
@@ -36,7 +38,9 @@ func (d *demo) balancer(ctx context.Context) error {
 		ARN string `xml:"CreateLoadBalancerResult>LoadBalancers>member>LoadBalancerArn"`
 		DNS string `xml:"CreateLoadBalancerResult>LoadBalancers>member>DNSName"`
 	}
-	err = d.elb(ctx, "CreateLoadBalancer", url.Values{"Name": {Balancer}, "Subnets.member.1": {net.Subnets[0]}, "Subnets.member.2": {net.Subnets[1]}}, &lb)
+	err = d.elb(ctx, "CreateLoadBalancer", url.Values{
+		"Name": {Balancer}, "Subnets.member.1": {net.Subnets[0]}, "Subnets.member.2": {net.Subnets[1]},
+	}, &lb)
 	if err != nil {
 		return err
 	}
@@ -48,17 +52,21 @@ func (d *demo) balancer(ctx context.Context) error {
 		ARN string `xml:"CreateTargetGroupResult>TargetGroups>member>TargetGroupArn"`
 	}
 	err = d.elb(ctx, "CreateTargetGroup", url.Values{
-		"Name": {"socket-tg"}, "Protocol": {"HTTP"}, "Port": {fmt.Sprint(port)}, "VpcId": {net.VPCs[0]}, "TargetType": {targetType},
-		"HealthCheckPath": {"/socket.io/socket.io.js"}, "HealthCheckIntervalSeconds": {"5"}, "HealthCheckTimeoutSeconds": {"2"}, "HealthyThresholdCount": {"2"},
+		"Name": {"socket-tg"}, "Protocol": {"HTTP"}, "Port": {fmt.Sprint(port)},
+		"VpcId": {net.VPCs[0]}, "TargetType": {targetType}, "HealthCheckPath": {"/socket.io/socket.io.js"},
+		"HealthCheckIntervalSeconds": {"5"}, "HealthCheckTimeoutSeconds": {"2"},
+		"HealthyThresholdCount": {"2"},
 	}, &tg)
 	if err != nil {
 		return err
 	}
 	d.targetGroup, d.dns = tg.ARN, lb.DNS
 	err = d.elb(ctx, "ModifyTargetGroupAttributes", url.Values{
-		"TargetGroupArn": {tg.ARN}, "Attributes.member.1.Key": {"stickiness.enabled"}, "Attributes.member.1.Value": {"true"},
-		"Attributes.member.2.Key": {"stickiness.type"}, "Attributes.member.2.Value": {"lb_cookie"},
-		"Attributes.member.3.Key": {"deregistration_delay.timeout_seconds"}, "Attributes.member.3.Value": {"30"},
+		"TargetGroupArn": {tg.ARN}, "Attributes.member.1.Key": {"stickiness.enabled"},
+		"Attributes.member.1.Value": {"true"}, "Attributes.member.2.Key": {"stickiness.type"},
+		"Attributes.member.2.Value": {"lb_cookie"}, "Attributes.member.3.Key": {
+			"deregistration_delay.timeout_seconds",
+		}, "Attributes.member.3.Value": {"30"},
 	}, nil)
 	if err != nil {
 		return err
@@ -78,12 +86,13 @@ func (d *demo) elb(ctx context.Context, action string, in url.Values, out any) e
 	return d.api.query(ctx, "elasticloadbalancing", elbVersion, action, in, out)
 }
 
-// role makes the role that tasks act as, unless an earlier demo has, and returns its ARN.
+// role creates the role that tasks assume, unless an earlier demo has, and returns its ARN.
 func (d *demo) role(ctx context.Context) (string, error) {
 	const name = "socket"
 	err := d.api.query(ctx, "iam", "2010-05-08", "CreateRole", url.Values{
-		"RoleName":                 {name},
-		"AssumeRolePolicyDocument": {`{"Statement":[{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}]}`},
+		"RoleName": {name},
+		"AssumeRolePolicyDocument": {`{"Statement":[{"Effect":"Allow",` +
+			`"Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}]}`},
 	}, nil)
 	if fault, ok := errors.AsType[*apiError](err); err != nil && (!ok || fault.Code != "EntityAlreadyExists") {
 		return "", err
@@ -91,7 +100,7 @@ func (d *demo) role(ctx context.Context) (string, error) {
 	return fmt.Sprintf("arn:aws:iam::%s:role/%s", d.cfg.Account, name), nil
 }
 
-// taskDefinition registers the article's, with its placeholders filled in.
+// taskDefinition registers the article's task definition, with its placeholders filled in.
 func (d *demo) taskDefinition(ctx context.Context) error {
 	hostPort := port
 	if d.cfg.Network == "bridge" {
@@ -118,13 +127,15 @@ func (d *demo) taskDefinition(ctx context.Context) error {
 				"awslogs-group": logGroup, "awslogs-region": d.cfg.Region, "awslogs-stream-prefix": Family,
 			}},
 		}},
-		"taskRoleArn": role, "executionRoleArn": role, "networkMode": d.cfg.Network, "requiresCompatibilities": []string{"EC2"},
+		"taskRoleArn": role, "executionRoleArn": role, "networkMode": d.cfg.Network,
+		"requiresCompatibilities": []string{"EC2"},
 	}, &out)
 	if err != nil {
 		return err
 	}
 	d.taskDefinitionARN = out.TaskDefinition.ARN
-	d.story.done("task definition %s registered", d.taskDefinitionARN[strings.LastIndexByte(d.taskDefinitionARN, '/')+1:])
+	d.story.done("task definition %s registered",
+		d.taskDefinitionARN[strings.LastIndexByte(d.taskDefinitionARN, '/')+1:])
 	return nil
 }
 
@@ -132,14 +143,19 @@ func (d *demo) taskDefinition(ctx context.Context) error {
 func (d *demo) service(ctx context.Context) error {
 	in := map[string]any{
 		"cluster": Cluster, "serviceName": Service, "taskDefinition": d.taskDefinitionARN, "desiredCount": d.cfg.Tasks,
-		"loadBalancers": []any{map[string]any{"targetGroupArn": d.targetGroup, "containerName": container, "containerPort": port}},
+		"loadBalancers": []any{
+			map[string]any{"targetGroupArn": d.targetGroup, "containerName": container, "containerPort": port},
+		},
 		// The article's "AZ balanced spread".
 		"placementStrategy": []any{
-			map[string]any{"type": "spread", "field": "attribute:ecs.availability-zone"}, map[string]any{"type": "spread", "field": "instanceId"},
+			map[string]any{"type": "spread", "field": "attribute:ecs.availability-zone"},
+			map[string]any{"type": "spread", "field": "instanceId"},
 		},
 	}
 	if d.cfg.Network == "awsvpc" {
-		in["networkConfiguration"] = map[string]any{"awsvpcConfiguration": map[string]any{"subnets": strings.Split(d.subnets, ",")}}
+		in["networkConfiguration"] = map[string]any{
+			"awsvpcConfiguration": map[string]any{"subnets": strings.Split(d.subnets, ",")},
+		}
 	}
 	if err := d.ecs(ctx, "CreateService", in, nil); err != nil {
 		return err
@@ -170,7 +186,8 @@ type serviceAnswer struct {
 
 func (d *demo) describeService(ctx context.Context) (serviceAnswer, error) {
 	var out struct{ Services []serviceAnswer }
-	if err := d.ecs(ctx, "DescribeServices", map[string]any{"cluster": Cluster, "services": []string{Service}}, &out); err != nil {
+	if err := d.ecs(ctx, "DescribeServices",
+		map[string]any{"cluster": Cluster, "services": []string{Service}}, &out); err != nil {
 		return serviceAnswer{}, err
 	}
 	if len(out.Services) != 1 {
@@ -179,7 +196,7 @@ func (d *demo) describeService(ctx context.Context) (serviceAnswer, error) {
 	return out.Services[0], nil
 }
 
-// answers waits until the chat's page comes through the load balancer, at the address where the edge really listens.
+// answers waits until the load balancer serves the chat's page, at the address where its port is bound.
 func (d *demo) answers(ctx context.Context) error {
 	return d.story.until(ctx, func() (string, error) {
 		at, err := d.boundListener(ctx)
@@ -204,7 +221,7 @@ func (d *demo) answers(ctx context.Context) error {
 	})
 }
 
-// boundListener asks the server's status where the load balancer's port is really served.
+// boundListener asks the server's status at which address the load balancer's port is bound.
 func (d *demo) boundListener(ctx context.Context) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.cfg.Endpoint+"/_berth/status", nil)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/berthhq/berth/internal/quote"
 )
 
-// What a terminal understands: text longer than a line is cut at its end, or goes on below as usual; the line is emptied.
+// Codes for a terminal: cut lines at its width, break them as usual, empty the line.
 const oneLine, wrapped, erase = "\x1b[?7l", "\x1b[?7h", "\x1b[2K"
 
-// story tells on a terminal what has been done and what is being waited for, and why. On a terminal the line of the present moment is
-// rewritten; elsewhere each new reason is a line of its own.
+// story prints what has been done, what is being waited for, and why. On a terminal it rewrites the last line;
+// elsewhere each new reason is a line.
 type story struct {
 	mu       sync.Mutex
 	out      io.Writer
@@ -35,7 +35,7 @@ func newStory(out io.Writer) *story {
 	return s
 }
 
-// done tells of a finished step.
+// done prints a step that is complete.
 func (s *story) done(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,14 +44,16 @@ func (s *story) done(format string, args ...any) {
 	s.last = ""
 }
 
-// waits tells what is being waited for, and why.
+// waits prints what is being waited for, and why.
 func (s *story) waits(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.terminal {
 		s.clear()
 		s.frame++
-		quote.Fprintf(s.out, oneLine+"  %c %5.1fs  %s"+wrapped, []rune("\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827")[s.frame%8], time.Since(s.began).Seconds(), what)
+		quote.Fprintf(s.out, oneLine+"  %c %5.1fs  %s"+wrapped,
+			[]rune("\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827")[s.frame%8],
+			time.Since(s.began).Seconds(), what)
 		s.last = what
 		return
 	}
@@ -67,7 +69,7 @@ func (s *story) clear() {
 	}
 }
 
-// until asks look again and again until it says that the wait is over; the reason it gives meanwhile is told.
+// until calls look until it returns no reason to wait, and prints the reasons meanwhile.
 func (s *story) until(ctx context.Context, look func() (reason string, err error)) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

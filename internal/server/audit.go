@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"strings"
@@ -11,19 +12,21 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 )
 
-// recordCall records an API call, unless it only reads. Calls with a wrong signature are all recorded.
+// recordCall records an API call unless it only reads. All calls with a wrong signature are recorded.
 func (s *Server) recordCall(o awswire.Outcome) {
 	if o.Call.Principal.ARN != "" && audit.Reads(o.Call.Action) {
 		return
 	}
 	s.record(audit.Entry{
 		Time: o.Call.Now.UTC(), Principal: o.Call.Principal.ARN, AccessKey: o.AccessKeyID, Source: o.Source,
-		Service: o.Call.Service, Action: o.Call.Action, Region: o.Call.Region, RequestID: o.Call.RequestID,
-		Status: o.Status, Error: o.Code, Resources: o.Resources,
+		Service: cmp.Or(o.Call.Service, o.Asked.Service), Action: cmp.Or(o.Call.Action, o.Asked.Action),
+		Region: o.Call.Region, RequestID: o.Call.RequestID, Status: o.Status, Error: o.Code,
+		Resources: o.Resources,
 	})
 }
 
-// recorded records the requests that change something and are no calls of AWS's API: those to the registry, and the reset.
+// recorded records requests that change something but are not calls of AWS's API: those to the registry, and a
+// reset.
 func (s *Server) recorded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		service, action := otherAction(r)
@@ -55,7 +58,8 @@ func (s *Server) recorded(next http.Handler) http.Handler {
 	})
 }
 
-// otherAction names what a request to the registry, or a reset, does, in the words of the API where it has them.
+// otherAction returns the service and action of a request to the registry, or of a reset, with the API's names
+// where it has them.
 func otherAction(r *http.Request) (service, action string) {
 	manifest := strings.Contains(r.URL.Path, "/manifests/")
 	switch {
@@ -77,7 +81,7 @@ func (s *Server) record(e audit.Entry) {
 	}
 }
 
-// recordedAnswer records a request before its answer is sent.
+// recordedAnswer records a request before it sends the answer.
 type recordedAnswer struct {
 	http.ResponseWriter
 	record func(status int)
@@ -100,5 +104,5 @@ func (a *recordedAnswer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap implements the interface of http.ResponseController.
 func (a *recordedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/berthhq/berth/internal/audit"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
@@ -30,6 +31,8 @@ func TestCallsAreRecorded(t *testing.T) {
 	query("test", "Action=ImportKeyPair&Version=2016-11-15&KeyName=k&PublicKeyMaterial=c2VjcmV0")
 	query("test", "Action=DescribeKeyPairs&Version=2016-11-15")
 	query("wrong", "Action=CreateKeyPair&Version=2016-11-15&KeyName=forged")
+	query("test", "Action=Make%C2%9B31m%E2%80%AEIt&Version=2016-11-15")
+	query("test", "Action="+strings.Repeat("x", 1000)+"&Version=2016-11-15")
 	do(t, s, "POST", "/_berth/reset", "", nil)
 
 	data, err := os.ReadFile(filepath.Join(s.dir.Path, "audit", audit.Name))
@@ -39,13 +42,27 @@ func TestCallsAreRecorded(t *testing.T) {
 	if bytes.Contains(data, []byte("c2VjcmV0")) {
 		t.Errorf("an input is in the record: %s", data)
 	}
+	for _, r := range string(data) {
+		if !unicode.IsGraphic(r) && r != '\n' {
+			t.Errorf("the record has %q as it is", r)
+		}
+	}
 	root := "arn:aws:iam::123456789012:root"
 	want := []audit.Entry{
-		{Principal: root, AccessKey: s.dir.AccessKey.ID, Service: "ecs", Action: "CreateCluster", Region: "us-east-1", Status: 200, Resources: map[string][]string{"clusterName": {"web"}}},
-		{Principal: root, AccessKey: "test", Service: "ec2", Action: "CreateKeyPair", Region: "eu-west-1", Status: 200, Resources: map[string][]string{"KeyName": {"k"}}},
-		{Principal: root, AccessKey: "test", Service: "ec2", Action: "ImportKeyPair", Region: "eu-west-1", Status: 400, Error: "InvalidKey.Format", Resources: map[string][]string{"KeyName": {"k"}}},
-		{AccessKey: "test", Service: "ec2", Action: "CreateKeyPair", Region: "eu-west-1", Status: 403, Error: "SignatureDoesNotMatch"},
-		{Principal: "anonymous", Service: "berth", Action: "Reset", Status: 204, Resources: map[string][]string{"path": {"/_berth/reset"}}},
+		{Principal: root, AccessKey: s.dir.AccessKey.ID, Service: "ecs", Action: "CreateCluster",
+			Region: "us-east-1", Status: 200, Resources: map[string][]string{"clusterName": {"web"}}},
+		{Principal: root, AccessKey: "test", Service: "ec2", Action: "CreateKeyPair", Region: "eu-west-1",
+			Status: 200, Resources: map[string][]string{"KeyName": {"k"}}},
+		{Principal: root, AccessKey: "test", Service: "ec2", Action: "ImportKeyPair", Region: "eu-west-1",
+			Status: 400, Error: "InvalidKey.Format", Resources: map[string][]string{"KeyName": {"k"}}},
+		{AccessKey: "test", Service: "ec2", Action: "CreateKeyPair", Region: "eu-west-1", Status: 403,
+			Error: "SignatureDoesNotMatch"},
+		{Principal: root, AccessKey: "test", Service: "ec2", Action: "Make\u009b31m\u202eIt",
+			Region: "eu-west-1", Status: 400, Error: "InvalidAction"},
+		{Principal: root, AccessKey: "test", Service: "ec2", Action: strings.Repeat("x", 256) + "…",
+			Region: "eu-west-1", Status: 400, Error: "InvalidAction"},
+		{Principal: "anonymous", Service: "berth", Action: "Reset", Status: 204,
+			Resources: map[string][]string{"path": {"/_berth/reset"}}},
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 	if len(lines) != len(want) {
@@ -56,7 +73,8 @@ func TestCallsAreRecorded(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Source != "127.0.0.1" || time.Since(got.Time) > time.Minute || (got.RequestID == "") != (got.Service == "berth") {
+		if got.Source != "127.0.0.1" || time.Since(got.Time) > time.Minute ||
+			(got.RequestID == "") != (got.Service == "berth") {
 			t.Errorf("%s", line)
 		}
 		got.Source, got.Time, got.RequestID = "", time.Time{}, ""

@@ -6,7 +6,8 @@ import (
 	"github.com/berthhq/berth/internal/authority"
 )
 
-// authorities are those that were opened, by the name that they are for, "" for the machine's own.
+// authorities are the open certificate authorities by the host name that they are for; "" is that of the
+// machine.
 type authorities struct {
 	mu     sync.Mutex
 	opened map[string]*authority.Authority // guarded by mu

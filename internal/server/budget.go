@@ -10,16 +10,27 @@ import (
 	"github.com/berthhq/berth/internal/status"
 )
 
-// diskBudget is what logs, images and history take of the disk together.
+// diskBudget bounds the disk that logs, images and history take together.
 func (s *Server) diskBudget() *budget.Budget {
 	return budget.New(s.dir.Path, s.cfg.DiskBudget,
 		budget.Part{Name: "state", Used: s.journal.Size},
-		budget.Part{Name: "images", Used: s.blobs.Used},
+		budget.Part{Name: "images", Used: func() int64 { return s.blobs.Used() }},
 		budget.Part{Name: "logs", Used: func() int64 { return s.logs.Used() }},
-		budget.Part{Name: "audit", Used: func() int64 { return treeSize(s.dir.Sub("audit")) }})
+		budget.Part{Name: "metrics", Used: func() int64 { return s.points.Used() }},
+		budget.Part{Name: "audit", Used: func() int64 { return treeSize(s.storage("audit")) }},
+		budget.Part{Name: "instance logs", Used: s.instanceLogs})
 }
 
-// treeSize is how many bytes the files below a directory have: a few, as those of the audit log are bounded.
+// instanceLogs returns the size of the logs of agents and consoles. A driver of machines elsewhere has none
+// here.
+func (s *Server) instanceLogs() int64 {
+	if m, ok := s.machines.(interface{ LogBytes() int64 }); ok {
+		return m.LogBytes()
+	}
+	return 0
+}
+
+// treeSize returns the size of the files below a directory. There are only a few, as the audit log is bounded.
 func treeSize(dir string) (total int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -27,15 +38,15 @@ func treeSize(dir string) (total int64) {
 				total += info.Size()
 			}
 		}
-		return nil // what is not there has no bytes
+		return nil // what does not exist has no size
 	})
 	return total
 }
 
-// logsKept is the least that logs keep when images need room.
+// logsKept is how many bytes of logs are kept when images need room.
 const logsKept = 64 << 20
 
-// takeForImages makes room for images out of old logs, down to what logs keep.
+// takeForImages makes room for images by dropping old logs, but keeps logsKept.
 func (s *Server) takeForImages(n int64) error {
 	kept := int64(logsKept)
 	if limit := s.budget.Limit(); limit > 0 {
@@ -46,7 +57,7 @@ func (s *Server) takeForImages(n int64) error {
 	})
 }
 
-// diskUse is the disk for berth status.
+// diskUse is the part of berth status about the disk.
 func (s *Server) diskUse() *status.Disk {
 	d := &status.Disk{Budget: s.budget.Limit(), Room: max(0, s.budget.Room()), Use: make(map[string]int64)}
 	for _, u := range s.budget.Use() {
@@ -55,13 +66,15 @@ func (s *Server) diskUse() *status.Disk {
 	return d
 }
 
-// diskMeters tell the use of the disk when the metrics page is asked for.
+// diskMeters reads the use of the disk when the metrics page is requested.
 type diskMeters struct{ of *budget.Budget }
 
 var (
-	diskUsed = prometheus.NewDesc("berth_disk_used_bytes", "What logs, images, the state and the audit log take of the disk.", []string{"part"}, nil)
+	diskUsed = prometheus.NewDesc("berth_disk_used_bytes",
+		"What the parts of the data directory take of the disk.", []string{"part"}, nil)
 	diskRoom = prometheus.NewDesc("berth_disk_room_bytes", "How many bytes logs and images may still take.", nil, nil)
-	diskMax  = prometheus.NewDesc("berth_disk_budget_bytes", "The disk budget, or 0 when there is none but the disk.", nil, nil)
+	diskMax  = prometheus.NewDesc("berth_disk_budget_bytes",
+		"The disk budget, or 0 when there is none but the disk.", nil, nil)
 )
 
 func (m diskMeters) Describe(c chan<- *prometheus.Desc) { c <- diskUsed; c <- diskRoom; c <- diskMax }

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"container/list"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -11,62 +13,89 @@ import (
 	"time"
 )
 
-// How long callers may take. They are not fields of http.Server where bodies and answers of every
-// size must pass: those are bounded by their pace.
+// Time limits for callers. Fields of http.Server would not do where bodies and answers have any size: those are
+// bounded by their speed.
 const (
 	headerTime = 10 * time.Second // from the first byte of a request to the end of its header
 	idleTime   = 90 * time.Second // between two requests of a connection
 	stallTime  = 30 * time.Second // between two parts of a body, or of an answer of the registry
-	unreadTime = time.Second      // for the rest of a body that nobody wants, after which the connection ends
-	answerTime = 2 * time.Minute  // from the end of the request to that of the answer, but for the registry's
+	unreadTime = time.Second      // for the rest of a body that the handler did not read; then the connection is closed
+	answerTime = 2 * time.Minute  // from the end of the request to the end of the answer, except for the registry
 
-	slowestBody = 64 << 10 // bytes a second that a body must have on average, after stallTime
+	slowestBody = 64 << 10 // bytes a second that a body must have on average once stallTime has passed
 
-	// maxHeaderSize is in bytes. A header is in memory before anybody is known, so it is bounded by
-	// what clients send: a signature, a session token of some 2 kB, a presigned query.
+	// maxHeaderSize is in bytes. A header is read before the caller is known, so the limit is close to what
+	// clients send: a signature, a session token of some 2 kB, a presigned query.
 	maxHeaderSize = 16 << 10
 )
 
-// connections bounds the connections of the API. At the bound, a new connection takes the place of
-// one that waits: of the longest idle one, or else of the one whose request has been arriving for
+// connections bounds the number of connections of the API. At the limit a new connection replaces one that
+// waits: the connection that has been idle for longest, or else the one whose request has been arriving for
 // longest. So a health check is answered while somebody holds connections open.
 //
-// Websockets, which are opened by signed requests only, are not counted.
+// WebSockets are not counted; only signed requests open them.
 type connections struct {
 	max       int // in all
-	perSource int // from one address that is not loopback
+	perSource int // from one address other than loopback
 
 	mu      sync.Mutex // guards what follows and the fields of each connection
 	all     map[net.Conn]*connection
-	idle    list.List // of *connection: no request is under way; the longest idle one is in front
+	idle    list.List // of *connection: no request is under way; the one that has been idle for longest comes first
 	sources map[netip.Addr]int
 }
 
-// connection is one that is counted.
+// connection is one that counts.
 type connection struct {
 	conn     net.Conn
 	source   netip.Addr
 	idle     *list.Element // nil while a request is under way
-	arriving time.Time     // since when a body has been arriving; zero when none is
+	arriving time.Time     // when the body began to arrive; zero if no body is arriving
 }
 
 func newConnections(max int) *connections {
 	return &connections{max: max, perSource: max / 2, all: map[net.Conn]*connection{}, sources: map[netip.Addr]int{}}
 }
 
-// maxConnections leaves half of a process's descriptors to load balancers, websockets and files.
-func maxConnections(descriptors uint64) int {
-	return int(min(max(descriptors, 96)-64, 32768) / 2)
+// usable returns how many of the process's descriptors there are for connections; the others are for files.
+func usable(descriptors uint64) uint64 { return max(descriptors, 96) - 64 }
+
+// maxConnections leaves half of the usable descriptors, or more, for load balancers and WebSockets.
+func maxConnections(descriptors uint64) int { return int(min(usable(descriptors), 32768) / 2) }
+
+// perInstance is how many descriptors the server uses for a connected container instance: the two WebSockets
+// of its agent. Calls of the API are not counted.
+const perInstance = 2
+
+// maxInstances estimates how many container instances can be connected at once. It gives them half of the
+// usable descriptors that are not for callers of the API, and leaves the other half for load balancers.
+func maxInstances(descriptors uint64) int {
+	return int(usable(descriptors)-uint64(maxConnections(descriptors))) / 2 / perInstance
+}
+
+// fewInstances is the largest value of maxInstances for which logDescriptors warns.
+const fewInstances = 500
+
+// logDescriptors logs how many instances and callers of the API the limit on descriptors allows. It warns if
+// these are few instances.
+func (s *Server) logDescriptors(limit uint64) {
+	log, most := s.cfg.Logger.Info, maxInstances(limit)
+	var advice []any
+	if most <= fewInstances {
+		log = s.cfg.Logger.Warn
+		advice = []any{"advice", "raise it with ulimit -n, or with LimitNOFILE= in a systemd unit"}
+	}
+	log("limit on open files and connections", append([]any{
+		"limit", limit, "container_instances", most, "api_connections", maxConnections(limit)}, advice...)...)
 }
 
 type connectionKey struct{}
 
-// context is for http.Server.ConnContext.
+// context is an http.Server.ConnContext.
 func (c *connections) context(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
 
-// follow is for http.Server.ConnState.
+// follow is an http.Server.ConnState.
 func (c *connections) follow(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +105,7 @@ func (c *connections) follow(conn net.Conn, state http.ConnState) {
 		x = &connection{conn: conn, source: sourceOf(conn)}
 		c.makeRoom(x.source)
 		if len(c.all) >= c.max+c.max/8+1 {
-			conn.Close() // every one is busy; the server's next read of this one ends it
+			conn.Close() // all are busy; the server's next read of this one fails
 			return
 		}
 		c.all[conn] = x
@@ -97,7 +126,7 @@ func (c *connections) follow(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// forget takes a connection out of the count.
+// forget removes a connection from the count.
 func (c *connections) forget(x *connection) {
 	if x == nil || c.all[x.conn] != x {
 		return
@@ -112,8 +141,8 @@ func (c *connections) forget(x *connection) {
 	}
 }
 
-// makeRoom closes connections until one more from source may come. When every one is busy with a
-// request that has arrived whole, follow takes some more for a moment, up to an eighth of the bound.
+// makeRoom closes connections until there is room for one from source. If all are busy with requests that have
+// arrived completely, follow admits up to an eighth more for a moment.
 func (c *connections) makeRoom(source netip.Addr) {
 	ofSource := func(x *connection) bool { return x.source == source }
 	if source.IsValid() && !source.IsLoopback() && c.sources[source] >= c.perSource {
@@ -127,11 +156,11 @@ func (c *connections) makeRoom(source netip.Addr) {
 func (c *connections) close(x *connection) {
 	if x != nil {
 		c.forget(x)
-		x.conn.Close() // whoever waits for it learns of it by that
+		x.conn.Close() // whoever waits for it gets an error
 	}
 }
 
-// waiting picks the connection to give up among those that match, nil when none waits.
+// waiting returns the connection to close among those that match, or nil if none waits.
 func (c *connections) waiting(match func(*connection) bool) (found *connection) {
 	for e := c.idle.Front(); e != nil; e = e.Next() {
 		if x := e.Value.(*connection); match(x) {
@@ -146,8 +175,8 @@ func (c *connections) waiting(match func(*connection) bool) (found *connection) 
 	return found
 }
 
-// arriving notes since when the body of a request on a connection has been arriving; the zero time
-// says that it is there.
+// arriving notes since when the body of a request on a connection has been arriving; the zero time means that
+// it has arrived.
 func (c *connections) arriving(ctx context.Context, since time.Time) {
 	conn, _ := ctx.Value(connectionKey{}).(net.Conn)
 	c.mu.Lock()
@@ -157,14 +186,14 @@ func (c *connections) arriving(ctx context.Context, since time.Time) {
 	}
 }
 
-// sourceOf is the address a connection comes from, without its port.
+// sourceOf returns the IP address that a connection comes from.
 func sourceOf(conn net.Conn) netip.Addr {
-	addr, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // one without an address is as good as any other
+	addr, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // without an address, all of them count as one source
 	return addr.Addr().Unmap()
 }
 
-// pace bounds the time that a request's body and its answer take. Handlers that take the connection
-// over set deadlines of their own.
+// pace bounds the time for a request's body and its answer. Handlers that take over the connection set their
+// own deadlines.
 func (c *connections) pace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		deadlines := http.NewResponseController(w)
@@ -177,18 +206,21 @@ func (c *connections) pace(next http.Handler) http.Handler {
 			end = now.Add(stallTime)
 			w = &pacedAnswer{ResponseWriter: w, deadlines: deadlines}
 		}
-		_ = deadlines.SetWriteDeadline(end) // a connection that has none has no network either
+		_ = deadlines.SetWriteDeadline(end) // a connection without deadlines has no network to wait for
 		if r.Body != http.NoBody {
 			ctx, bounded := r.Context(), !end.IsZero()
 			body := &pacedBody{ReadCloser: r.Body, deadlines: deadlines, began: now, whole: func() {
 				c.arriving(ctx, time.Time{})
-				if bounded { // the body has taken its time
+				if bounded { // the body has had its time
 					_ = deadlines.SetWriteDeadline(time.Now().Add(answerTime))
 				}
 			}}
 			c.arriving(ctx, now)
 			defer body.leave()
 			r.Body = body
+			if r.Header.Get("Upgrade") == "" {
+				w = &answerToBody{ResponseWriter: w, body: body}
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -199,7 +231,7 @@ func isRegistry(r *http.Request) bool {
 	return len(r.URL.Path) >= 4 && r.URL.Path[:4] == "/v2/"
 }
 
-// pacedBody is a body that must keep coming.
+// pacedBody is a body that must keep arriving.
 type pacedBody struct {
 	io.ReadCloser
 	deadlines *http.ResponseController
@@ -224,16 +256,32 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// leave bounds what package net/http reads of the body after the handler, which it does before it
-// sends the answer. The connection counts as one whose request is arriving until that is over.
+// leave bounds what package net/http reads of the body after the handler, before it sends the answer. Until
+// then the connection counts as one whose request is arriving.
 func (b *pacedBody) leave() {
 	if b.whole != nil {
 		_ = b.deadlines.SetReadDeadline(time.Now().Add(unreadTime))
 	}
 }
 
-// done takes the deadline away when the whole body is there: from now on the connection is read only
-// to learn that the caller has gone.
+// finish reads the rest of the body if it is small and arrives soon.
+func (b *pacedBody) finish() error {
+	if b.whole == nil {
+		return nil
+	}
+	_ = b.deadlines.SetReadDeadline(time.Now().Add(unreadTime))
+	_, err := io.CopyN(io.Discard, b.ReadCloser, mostUnread+1)
+	if err != io.EOF {
+		return cmp.Or(err, errTooLong)
+	}
+	b.done()
+	return nil
+}
+
+var errTooLong = errors.New("the rest of the body is too large to be read")
+
+// done removes the deadline when the whole body has arrived: from then on, reads only notice that the caller
+// has gone.
 func (b *pacedBody) done() {
 	if b.whole != nil {
 		_ = b.deadlines.SetReadDeadline(time.Time{})
@@ -242,13 +290,52 @@ func (b *pacedBody) done() {
 	}
 }
 
-// pacedAnswer is an answer whose reader must keep reading.
+// mostUnread is how many bytes of an unread body are read so that the connection can be used again.
+const mostUnread = 256 << 10
+
+// answerToBody is the answer to a request with a body. Package net/http reads the rest of the body before it
+// sends the header of the answer, even while the handler writes, and without a time limit. So the rest is read
+// here, within unreadTime; if it does not arrive, the connection is closed after the answer.
+type answerToBody struct {
+	http.ResponseWriter
+	body  *pacedBody
+	begun bool
+}
+
+// Unwrap implements the interface of http.ResponseController.
+func (a *answerToBody) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answerToBody) begin() {
+	if a.begun {
+		return
+	}
+	a.begun = true
+	if a.body.finish() != nil {
+		a.Header().Set("Connection", "close")
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answerToBody) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		a.begin()
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (a *answerToBody) Write(p []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriter.Write(p)
+}
+
+// pacedAnswer is an answer that the client must keep reading.
 type pacedAnswer struct {
 	http.ResponseWriter
 	deadlines *http.ResponseController
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap implements the interface of http.ResponseController.
 func (a *pacedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // Write implements io.Writer.
@@ -257,8 +344,7 @@ func (a *pacedAnswer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// ReadFrom implements io.ReaderFrom, so that files still go from the disk to the network without a
-// copy in memory.
+// ReadFrom implements io.ReaderFrom, so that the kernel can copy files to the network.
 func (a *pacedAnswer) ReadFrom(r io.Reader) (total int64, err error) {
 	for {
 		_ = a.deadlines.SetWriteDeadline(time.Now().Add(stallTime))

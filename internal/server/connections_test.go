@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,7 +18,8 @@ import (
 func front(t *testing.T, max int, h http.Handler) (dial func() net.Conn) {
 	t.Helper()
 	c := newConnections(max)
-	s := &http.Server{Handler: c.pace(h), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, ConnState: c.follow, ConnContext: c.context}
+	s := &http.Server{Handler: c.pace(h), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime,
+		ConnState: c.follow, ConnContext: c.context}
 	l := &pipes{accept: make(chan net.Conn), closed: make(chan struct{})}
 	served := make(chan struct{})
 	go func() {
@@ -70,7 +72,11 @@ func ended(conn net.Conn) time.Duration {
 }
 
 func ok(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/unread" {
+	switch r.URL.Path {
+	case "/unread":
+		return
+	case "/long": // more than net/http keeps until the handler is through
+		io.WriteString(w, strings.Repeat("x", 100_000))
 		return
 	}
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -91,6 +97,9 @@ func TestWaitingCallersAreLetGo(t *testing.T) {
 		"no body":       {post, stallTime},
 		"half a body":   {post + strings.Repeat("x", 1000), stallTime + time.Second},
 		"unread body":   {"GET /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx", unreadTime},
+		"long answer":   {"GET /long HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx", unreadTime},
+		"longer body":   {"GET /long HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", unreadTime},
+		"long, chunked": {"GET /long HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", unreadTime},
 		"unread chunk":  {"GET /unread HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n", unreadTime},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -150,10 +159,12 @@ func TestLongWork(t *testing.T) {
 	})
 }
 
-// With as many connections as there may be, a new one is answered; the longest idle one makes room, then the slowest body.
+// With as many connections as there may be, a new one is answered; the longest idle one makes room,
+// then the slowest body.
 func TestHealthIsAnsweredAtTheBound(t *testing.T) {
 	for name, send := range map[string]string{
-		"idle": "", "half a header": "GET /", "half a body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
+		"idle": "", "half a header": "GET /",
+		"half a body":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
 		"an unread body": "POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -179,7 +190,9 @@ func TestConnectionsOfOneSource(t *testing.T) {
 	for source, want := range map[string]int{"192.0.2.1": 5, "127.0.0.1": 10} {
 		c := newConnections(10)
 		for port := range 100 {
-			c.follow(&from{addr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(source), uint16(port)))}, http.StateNew)
+			c.follow(&from{
+				addr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(source), uint16(port))),
+			}, http.StateNew)
 		}
 		if len(c.all) != want || c.idle.Len() != want {
 			t.Errorf("%s has %d connections, %d of them idle, want %d", source, len(c.all), c.idle.Len(), want)
@@ -201,3 +214,24 @@ type from struct {
 
 func (f *from) RemoteAddr() net.Addr { return f.addr }
 func (f *from) Close() error         { return nil }
+
+// The log of a start says how many container instances the limit on open files lets connect.
+func TestStartSaysHowManyInstancesFit(t *testing.T) {
+	for _, c := range []struct {
+		limit uint64
+		want  string
+	}{
+		{1024, `level=WARN msg="limit on open files and connections" limit=1024 container_instances=120 ` +
+			`api_connections=480 advice="raise it with ulimit -n, or with LimitNOFILE= in a systemd unit"`},
+		{20_000, `level=INFO msg="limit on open files and connections" limit=20000 container_instances=2492 ` +
+			`api_connections=9968`},
+		{0, "container_instances=4 "},
+	} {
+		var log strings.Builder
+		s := &Server{cfg: Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+		s.logDescriptors(c.limit)
+		if !strings.Contains(log.String(), c.want) {
+			t.Errorf("at a limit of %d the log says %s, want %s", c.limit, &log, c.want)
+		}
+	}
+}

@@ -2,5 +2,5 @@
 
 package server
 
-// descriptors is how many files and connections this process may have open.
+// descriptors is how many files and connections this process may open.
 func descriptors() uint64 { return 4096 }

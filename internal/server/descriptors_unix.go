@@ -4,7 +4,7 @@ package server
 
 import "syscall"
 
-// descriptors is how many files and connections this process may have open.
+// descriptors is how many files and connections this process may open.
 func descriptors() uint64 {
 	var l syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// How long opening the gateway may take, and how often it is made sure of. A network that is newer than that is let in a moment later:
-// its first packets come again.
+// How long opening the gateway may take, and how often it is done again. A network that was created since the
+// last time is let in a moment later; its first packets are sent again.
 const (
 	gatewayTime  = 5 * time.Second
 	gatewayAgain = 500 * time.Millisecond
 )
 
-// openGateway makes the addresses at which containers reach load balancers, and returns why it cannot, or "".
+// openGateway adds the addresses where containers reach load balancers. It returns why it cannot, or "".
 func (s *Server) openGateway(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, gatewayTime)
 	defer cancel()
@@ -35,7 +35,7 @@ func (s *Server) closeGateway() error {
 	return s.gateway.Close(ctx)
 }
 
-// keepGateway makes sure of the gateway until ctx ends, and writes into the state whether it is open.
+// keepGateway opens the gateway again and again until ctx ends, and writes into the state whether it is open.
 func (s *Server) keepGateway(ctx context.Context) error {
 	tick := time.NewTicker(gatewayAgain)
 	defer tick.Stop()
@@ -57,20 +57,21 @@ func (s *Server) keepGateway(ctx context.Context) error {
 			return nil
 		})
 		if err != nil {
-			s.cfg.Logger.Warn("whether containers reach load balancers could not be written", "err", err, "retry_in", gatewayAgain)
+			s.cfg.Logger.Warn("the state of the gateway to load balancers could not be written", "err", err,
+				"retry_in", gatewayAgain)
 		}
 	}
 }
 
 func (s *Server) noteGateway(why string) {
 	if why != "" {
-		s.cfg.Logger.Warn("containers do not reach load balancers by their names; those in host mode do", "reason", why)
+		s.cfg.Logger.Warn("only containers in host mode reach load balancers by their names", "reason", why)
 		return
 	}
 	s.cfg.Logger.Info("containers reach load balancers by their names", "addresses", new(s.block()).Gateway())
 }
 
-// hosts are the names that containers resolve: those of load balancers and of caches, sorted.
+// hosts returns the names that containers resolve, those of load balancers and caches, sorted.
 func (s *Server) hosts(t *state.Tables) []acs.HostEntry {
 	var all []acs.HostEntry
 	for name, address := range cache.HostEntries(t.CacheClusters.All()) {

@@ -6,14 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// lostNothing refuses a data directory that has been used and lacks its state or its keys: new ones
-// would take the place of those that are missing.
-func lostNothing(dir string) error {
+// lostNothing returns an error for a data directory that was used before and has no state or no keys: the
+// server would create new ones in place of the lost ones.
+func (s *Server) lostNothing(dir string) error {
 	state, err := file.Exists(dir)
 	if err != nil {
 		return err
@@ -22,17 +23,23 @@ func lostNothing(dir string) error {
 	switch keyless := errors.Is(err, fs.ErrNotExist); {
 	case state && keyless:
 		return lost(dir, "its keys (credentials.json) are")
-	case !state && used(dir):
+	case !state && s.used(dir):
 		return lost(dir, "its state ("+file.GuardFile+" and "+file.JournalFile+") is")
 	}
 	return nil
 }
 
-// used tells whether a server has ever been started on the directory.
-func used(dir string) bool {
-	for _, part := range []string{"registry", "logs", "instances"} {
-		if _, err := os.Stat(filepath.Join(dir, part)); err == nil {
-			return true
+// used reports whether a server has ever run on the directory. Keys alone do not prove that: an interrupted
+// first start leaves them.
+func (s *Server) used(dir string) bool {
+	for _, p := range s.parts() {
+		if slices.Contains([]string{"data", "state", "authority"}, p.name) {
+			continue
+		}
+		for _, name := range p.stores {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				return true
+			}
 		}
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
@@ -28,7 +29,8 @@ func TestStateOfAnotherDirectory(t *testing.T) {
 	if err == nil {
 		s.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), copied) || !strings.Contains(err.Error(), filepath.Join(dirs[1], "credentials.json")) {
+	if err == nil || !strings.Contains(err.Error(), copied) ||
+		!strings.Contains(err.Error(), filepath.Join(dirs[1], "credentials.json")) {
 		t.Errorf("started on the state of another directory: %v", err)
 	}
 }
@@ -48,16 +50,20 @@ func startAndStop(t *testing.T, dir string) {
 	}
 }
 
-// A data directory that lost its state or its keys never begins anew in silence.
+// A data directory without its state or its keys is an error, and never treated as a new one.
 func TestDirectoryThatLostAPart(t *testing.T) {
 	for _, lost := range [][]string{
 		{file.GuardFile, file.JournalFile}, {file.JournalFile}, {"credentials.json"},
+		// audit is left
+		{file.GuardFile, file.JournalFile, "registry", "logs", "instances", "cache", "block.json", "address.json"},
+		{file.GuardFile, file.JournalFile, "registry", "logs", "instances", "cache", "block.json", "audit"},
+		{file.GuardFile, file.JournalFile, "registry", "logs", "instances", "cache", "address.json", "audit"},
 	} {
 		dir := t.TempDir()
 		startAndStop(t, dir)
 		startAndStop(t, dir) // with all there is it starts again
 		for _, name := range lost {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -69,4 +75,13 @@ func TestDirectoryThatLostAPart(t *testing.T) {
 			t.Errorf("without %v: %v", lost, err)
 		}
 	}
+}
+
+// A first start that was interrupted may have made the keys only; the next start continues.
+func TestKeysAloneAreNoLoss(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := config.Open(dir, "123456789012"); err != nil {
+		t.Fatal(err)
+	}
+	startAndStop(t, dir)
 }

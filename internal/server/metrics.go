@@ -5,68 +5,51 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/berthhq/berth/internal/awswire"
-	"github.com/berthhq/berth/internal/edge"
-	"github.com/berthhq/berth/internal/elb"
-	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/route"
 )
 
-// meters are what GET /_berth/metrics tells, in Prometheus's formats. docs/metrics.md describes each of them.
+// meters are the metrics on GET /_berth/metrics, in Prometheus's formats. docs/metrics.md describes each of
+// them.
 type meters struct {
 	page     http.Handler
 	registry *prometheus.Registry
-	// balancers are the load balancers and target groups that there are; of others nothing is counted, and what was counted of them is
-	// forgotten.
-	balancers func() balancers
-	seen      sync.Map // of series: what has been counted since it was last forgotten
+	// flush makes the edge of this process report what it has counted.
+	flush func(context.Context)
 
 	calls     *prometheus.CounterVec
 	callTimes *prometheus.HistogramVec
-	requests  *prometheus.CounterVec
-	responses *prometheus.HistogramVec
 }
 
-// series is the labels of what is counted for a load balancer and one of its target groups, by their ARNs.
-type series struct{ loadBalancer, targetGroup string }
-
-// balancers tells what exists.
-type balancers interface {
-	HasLoadBalancer(arn string) bool
-	HasTargetGroup(arn string) bool
-}
-
-func newMeters(now func() balancers) *meters {
+// newMeters returns meters whose values of load balancers come from counts.
+func newMeters(counts func() []route.SubjectCounts) *meters {
 	m := &meters{
-		balancers: now,
+		flush: func(context.Context) {},
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "berth_api_calls_total", Help: "API calls by service, action and the code of the fault they were answered with (empty for success).",
+			Name: "berth_api_calls_total", Help: "API calls by service, action and the code of the fault " +
+				"they were answered with (empty for success).",
 		}, []string{"service", "action", "code"}),
 		callTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "berth_api_call_seconds", Help: "How long API calls took to answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15), // 0.5 ms, about one write to a fast disk, to 8 s
 		}, []string{"service"}),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "berth_load_balancer_requests_total", Help: "Requests by load balancer, target group (empty when sent to none), and class of the status answered.",
-		}, []string{"load_balancer", "target_group", "status"}),
-		responses: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "berth_target_response_seconds", Help: "From the moment a request was sent to a target until its response began.",
-		}, []string{"load_balancer", "target_group"}),
 	}
 	all := prometheus.NewRegistry()
-	all.MustRegister(m.calls, m.callTimes, m.requests, m.responses,
+	all.MustRegister(m.calls, m.callTimes, edgeMeters{counts},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry = all
 	m.page = promhttp.HandlerFor(all, promhttp.HandlerOpts{})
 	return m
 }
 
-// call counts an API call. Only calls of known actions carry their names, so that nobody can fill memory by making names up.
+// call counts an API call. Only known actions are counted by name, so that made-up names cannot fill the
+// memory.
 func (m *meters) call(o awswire.Outcome) {
 	m.calls.WithLabelValues(o.Call.Service, o.Call.Action, o.Code).Inc()
 	m.callTimes.WithLabelValues(o.Call.Service).Observe(o.Took.Seconds())
@@ -74,68 +57,86 @@ func (m *meters) call(o awswire.Outcome) {
 
 // ServeHTTP writes the page.
 func (m *meters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m.forget()
+	m.flush(r.Context())
 	m.page.ServeHTTP(w, r)
 }
 
-// request counts a request to a load balancer. One that ends after its load balancer or target group was deleted is not counted.
-func (m *meters) request(e *edge.Entry) {
-	at := series{e.LoadBalancerARN, e.TargetGroupARN}
-	if !exists(m.balancers(), at) {
+// edgeMeters are the counts of edges, by load balancer and target group.
+type edgeMeters struct{ counts func() []route.SubjectCounts }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("berth_"+name, help, labels, nil)
+}
+
+var (
+	requestsMeter = describe("load_balancer_requests_total",
+		"Requests by load balancer, target group (empty when sent to none), and class of the status answered.",
+		"load_balancer", "target_group", "status")
+	responsesMeter = describe("target_response_seconds",
+		"From the moment a request was sent to a target until its response began.", "load_balancer", "target_group")
+	bytesMeter = describe("load_balancer_bytes_total",
+		"Heads and bodies of requests and responses, and what went over WebSockets.", "load_balancer", "direction")
+	connectionsMeter = describe("load_balancer_connections",
+		"Connections that are open now, of clients and to targets.", "load_balancer", "side")
+	webSocketsMeter = describe("load_balancer_websockets", "WebSockets that are open now.", "load_balancer")
+)
+
+// Describe implements prometheus.Collector.
+func (edgeMeters) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{requestsMeter, responsesMeter, bytesMeter, connectionsMeter, webSocketsMeter} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m edgeMeters) Collect(out chan<- prometheus.Metric) {
+	for _, c := range m.counts() {
+		lb := named(c.LoadBalancerARN)
+		switch {
+		case c.LoadBalancerARN == "" || c.ListenerARN != "": // no meter is about targets or listeners
+		case c.TargetGroupARN != "":
+			collectGroup(out, lb, named(c.TargetGroupARN), &c.Counts)
+		default:
+			collectStatuses(out, lb, "", c.Counts[route.GrouplessStatus:])
+			out <- prometheus.MustNewConstMetric(bytesMeter, prometheus.CounterValue,
+				float64(c.Counts[route.ReceivedBytes]), lb, "received")
+			out <- prometheus.MustNewConstMetric(bytesMeter, prometheus.CounterValue,
+				float64(c.Counts[route.SentBytes]), lb, "sent")
+			out <- prometheus.MustNewConstMetric(connectionsMeter, prometheus.GaugeValue,
+				float64(c.Clients), lb, "client")
+			out <- prometheus.MustNewConstMetric(connectionsMeter, prometheus.GaugeValue,
+				float64(c.Targets), lb, "target")
+			out <- prometheus.MustNewConstMetric(webSocketsMeter, prometheus.GaugeValue, float64(c.Sockets), lb)
+		}
+	}
+}
+
+func collectGroup(out chan<- prometheus.Metric, lb, group string, c *route.Counts) {
+	collectStatuses(out, lb, group, c[route.Answered:])
+	if c[route.Responses] == 0 {
 		return
 	}
-	m.seen.LoadOrStore(at, nil)
-	lb, group := named(e.LoadBalancerARN), named(e.TargetGroupARN)
-	m.requests.WithLabelValues(lb, group, fmt.Sprintf("%dxx", e.Status/100)).Inc()
-	if e.Target1st >= 0 {
-		m.responses.WithLabelValues(lb, group).Observe(e.Target1st.Seconds())
+	buckets, sum := map[float64]uint64{}, uint64(0)
+	for i, bound := range route.ResponseBounds {
+		sum += c[route.ResponsesWithin+route.Counter(i)]
+		buckets[bound.Seconds()] = sum
+	}
+	took := time.Duration(c[route.ResponseNanoseconds]).Seconds()
+	out <- prometheus.MustNewConstHistogram(responsesMeter, c[route.Responses], took, buckets, lb, group)
+}
+
+// collectStatuses collects the number of answers by class of the status; 1xx is first.
+func collectStatuses(out chan<- prometheus.Metric, lb, group string, classes []uint64) {
+	for i, n := range classes[:5] {
+		if n > 0 {
+			status := fmt.Sprintf("%dxx", i+1)
+			out <- prometheus.MustNewConstMetric(requestsMeter, prometheus.CounterValue, float64(n), lb, group, status)
+		}
 	}
 }
 
-func exists(b balancers, at series) bool {
-	return b.HasLoadBalancer(at.loadBalancer) && (at.targetGroup == "" || b.HasTargetGroup(at.targetGroup))
-}
-
-// forget drops what was counted for load balancers and target groups that are deleted.
-func (m *meters) forget() {
-	now := m.balancers()
-	for key := range m.seen.Range {
-		at := key.(series)
-		if exists(now, at) {
-			continue
-		}
-		m.seen.Delete(key)
-		labels := prometheus.Labels{"load_balancer": named(at.loadBalancer), "target_group": named(at.targetGroup)}
-		m.requests.DeletePartialMatch(labels)
-		m.responses.DeletePartialMatch(labels)
-	}
-}
-
-// forgetDeleted forgets as soon as something is deleted, whether or not somebody reads the page.
-func (m *meters) forgetDeleted(ctx context.Context, store *state.Store) error {
-	sub := store.Subscribe(func(c state.Change) []string {
-		switch c.Old.(type) {
-		case *elb.LoadBalancer, *elb.TargetGroup:
-			return []string{"balancers"}
-		}
-		return nil
-	})
-	defer sub.Close()
-	for {
-		if _, err := sub.Next(ctx); err != nil {
-			return err
-		}
-		m.forget()
-	}
-}
-
-// stored are the load balancers and target groups of a snapshot.
-type stored struct{ *state.Snapshot }
-
-func (s stored) HasLoadBalancer(arn string) bool { _, ok := s.LoadBalancers.Get(arn); return ok }
-func (s stored) HasTargetGroup(arn string) bool  { _, ok := s.TargetGroups.Get(arn); return ok }
-
-// named is the end of an ARN that CloudWatch uses in dimensions: app/NAME/ID of a load balancer, targetgroup/NAME/ID of a target group.
+// named returns the part of an ARN that CloudWatch uses in dimensions: app/NAME/ID for a load balancer,
+// targetgroup/NAME/ID for a target group.
 func named(arn string) string {
 	resource := arn[strings.LastIndexByte(arn, ':')+1:]
 	return strings.TrimPrefix(resource, "loadbalancer/")

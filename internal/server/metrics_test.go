@@ -9,19 +9,10 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/awswire"
-	"github.com/berthhq/berth/internal/edge"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/route"
+	"github.com/berthhq/berth/internal/state"
 )
-
-// all is a world with every load balancer; others is one without some.
-type all struct{}
-
-func (all) HasLoadBalancer(string) bool { return true }
-func (all) HasTargetGroup(string) bool  { return true }
-
-type others map[string]bool
-
-func (o others) HasLoadBalancer(arn string) bool { return !o[arn] }
-func (o others) HasTargetGroup(arn string) bool  { return !o[arn] }
 
 func pageOf(m *meters) string {
 	page := httptest.NewRecorder()
@@ -29,51 +20,39 @@ func pageOf(m *meters) string {
 	return page.Body.String()
 }
 
-// A deleted load balancer or target group leaves nothing on the page, and a request that ends later brings nothing back.
-func TestMetricsForgetWhatIsDeleted(t *testing.T) {
-	const arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:"
-	gone := others{}
-	m := newMeters(func() balancers { return gone })
-	count := func(lb, group string) {
-		e := &edge.Entry{LoadBalancerARN: arn + "loadbalancer/app/" + lb, Status: 200, Target1st: -1}
-		if group != "" {
-			e.TargetGroupARN, e.Target1st = arn+"targetgroup/"+group, time.Millisecond
-		}
-		m.request(e)
-	}
-	each := func() { count("a/1", ""); count("a/1", "x/1"); count("b/2", "y/2"); count("b/2", "x/1") }
-	each()
-	if page := pageOf(m); strings.Count(page, `load_balancer="app/a/1",status`) != 2 || strings.Count(page, `_count{load_balancer="app/b/2"`) != 2 {
-		t.Fatal(page)
-	}
-	gone[arn+"loadbalancer/app/a/1"], gone[arn+"targetgroup/y/2"] = true, true
-	for range 2 {
-		page := pageOf(m)
-		if strings.Contains(page, "app/a/1") || strings.Contains(page, "targetgroup/y/2") {
-			t.Error("the page still has what was deleted")
-		}
-		if !strings.Contains(page, `berth_load_balancer_requests_total{load_balancer="app/b/2",status="2xx",target_group="targetgroup/x/1"}`) {
-			t.Error("the page lost what is still there")
-		}
-		each()
-	}
-	n := 0
-	m.seen.Range(func(any, any) bool { n++; return true })
-	if n != 1 {
-		t.Errorf("%d series are remembered, want 1", n)
-	}
+const (
+	loadBalancer = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188"
+	targetGroup  = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/943f017f100becff"
+)
+
+// counted is a redirect and a response of a target that came after 20 ms with 502.
+func counted() []route.SubjectCounts {
+	of, group := route.SubjectCounts{Clients: 3}, route.SubjectCounts{}
+	of.LoadBalancerARN = loadBalancer
+	of.Counts[route.GrouplessStatus+2], of.Counts[route.ReceivedBytes] = 1, 1000
+	group.LoadBalancerARN, group.TargetGroupARN = loadBalancer, targetGroup
+	group.Counts[route.Answered+4], group.Counts[route.Responses] = 1, 1
+	group.Counts[route.ResponseNanoseconds], group.Counts[route.ResponsesWithin+2] = 20e6, 1
+	return []route.SubjectCounts{of, group}
 }
 
-// docs/metrics.md describes every metric of the page, and none that is not there.
+// docs/metrics.md describes every metric of the page, and no others.
 func TestMetricsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := run(t, nil)
-	s.meters.balancers = func() balancers { return all{} }
 	s.meters.call(awswire.Outcome{Call: awswire.Call{Service: "ecs", Action: "RunTask"}})
-	s.meters.request(&edge.Entry{LoadBalancerARN: "a:loadbalancer/app/lb/1", TargetGroupARN: "a:targetgroup/web/1", Status: 200})
+	err = s.store.Update(t.Context(), func(tx *state.Tx) error {
+		tx.LoadBalancers.Put(&elb.LoadBalancer{ARN: loadBalancer})
+		tx.TargetGroups.Put(&elb.TargetGroup{ARN: targetGroup})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.publisher.Attach("another").Report(route.Report{Counts: counted()})
 	page := pageOf(s.meters)
 	documented := map[string]bool{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
@@ -90,25 +69,31 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
-// What a Prometheus server needs: types, buckets by le, and labels as CloudWatch names load balancers and target groups.
+// What a Prometheus server needs: types, buckets by le, and labels as CloudWatch names load
+// balancers and target groups.
 func TestMetricsPage(t *testing.T) {
-	m := newMeters(func() balancers { return all{} })
-	m.call(awswire.Outcome{Call: awswire.Call{Service: "ecs", Action: "RunTask"}, Code: "ClusterNotFoundException", Took: 3 * time.Millisecond})
-	m.request(&edge.Entry{
-		LoadBalancerARN: "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188",
-		TargetGroupARN:  "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/943f017f100becff",
-		Status:          502, Target1st: 20 * time.Millisecond,
-	})
-	m.request(&edge.Entry{LoadBalancerARN: "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188", Status: 301, Target1st: -1})
+	m := newMeters(counted)
+	m.call(awswire.Outcome{Call: awswire.Call{Service: "ecs", Action: "RunTask"},
+		Code: "ClusterNotFoundException", Took: 3 * time.Millisecond})
 	page := pageOf(m)
 	for _, line := range []string{
 		`# TYPE berth_api_calls_total counter`,
 		`berth_api_calls_total{action="RunTask",code="ClusterNotFoundException",service="ecs"} 1`,
 		`berth_api_call_seconds_bucket{service="ecs",le="0.002"} 0`,
 		`berth_api_call_seconds_bucket{service="ecs",le="0.004"} 1`,
-		`berth_load_balancer_requests_total{load_balancer="app/lb/50dc6c495c0c9188",status="5xx",target_group="targetgroup/web/943f017f100becff"} 1`,
+		`berth_load_balancer_requests_total{load_balancer="app/lb/50dc6c495c0c9188",status="5xx",` +
+			`target_group="targetgroup/web/943f017f100becff"} 1`,
 		`berth_load_balancer_requests_total{load_balancer="app/lb/50dc6c495c0c9188",status="3xx",target_group=""} 1`,
-		`berth_target_response_seconds_count{load_balancer="app/lb/50dc6c495c0c9188",target_group="targetgroup/web/943f017f100becff"} 1`,
+		`berth_target_response_seconds_count{load_balancer="app/lb/50dc6c495c0c9188",` +
+			`target_group="targetgroup/web/943f017f100becff"} 1`,
+		`berth_target_response_seconds_bucket{load_balancer="app/lb/50dc6c495c0c9188",` +
+			`target_group="targetgroup/web/943f017f100becff",le="0.01"} 0`,
+		`berth_target_response_seconds_bucket{load_balancer="app/lb/50dc6c495c0c9188",` +
+			`target_group="targetgroup/web/943f017f100becff",le="0.025"} 1`,
+		`berth_target_response_seconds_sum{load_balancer="app/lb/50dc6c495c0c9188",` +
+			`target_group="targetgroup/web/943f017f100becff"} 0.02`,
+		`berth_load_balancer_bytes_total{direction="received",load_balancer="app/lb/50dc6c495c0c9188"} 1000`,
+		`berth_load_balancer_connections{load_balancer="app/lb/50dc6c495c0c9188",side="client"} 3`,
 		`# TYPE go_goroutines gauge`,
 	} {
 		if !strings.Contains(page, line+"\n") {

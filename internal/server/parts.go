@@ -2,200 +2,208 @@ package server
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
+	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"os"
+	"slices"
+	"sync"
 	"time"
 
-	actionautoscaling "github.com/berthhq/berth/internal/action/autoscaling"
-	actionec2 "github.com/berthhq/berth/internal/action/ec2"
-	actionecr "github.com/berthhq/berth/internal/action/ecr"
-	actionecs "github.com/berthhq/berth/internal/action/ecs"
-	actionelasticache "github.com/berthhq/berth/internal/action/elasticache"
-	actionelb "github.com/berthhq/berth/internal/action/elb"
-	actioniam "github.com/berthhq/berth/internal/action/iam"
-	actionlogs "github.com/berthhq/berth/internal/action/logs"
-	actionsts "github.com/berthhq/berth/internal/action/sts"
-	"github.com/berthhq/berth/internal/agent"
-	"github.com/berthhq/berth/internal/agent/runtime/docker"
-	"github.com/berthhq/berth/internal/awswire"
-	"github.com/berthhq/berth/internal/awswire/sigv4"
-	"github.com/berthhq/berth/internal/budget"
-	controlcache "github.com/berthhq/berth/internal/control/cache"
-	"github.com/berthhq/berth/internal/dispatch"
-	"github.com/berthhq/berth/internal/edge"
-	"github.com/berthhq/berth/internal/fleet"
-	"github.com/berthhq/berth/internal/identity"
-	"github.com/berthhq/berth/internal/logstore"
-	"github.com/berthhq/berth/internal/machine/local"
-	"github.com/berthhq/berth/internal/publish"
-	"github.com/berthhq/berth/internal/registry"
-	"github.com/berthhq/berth/internal/registry/blob"
+	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/oplog"
+	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// parts are what the rooms share beside the state.
-type parts struct {
-	minter    *identity.Minter
-	verifier  *sigv4.Verifier
-	passwords *registry.Passwords
-	blobs     *blob.Store
-	registry  *registry.Registry
-	logs      *logstore.Store
-	budget    *budget.Budget
-	machines  *local.Driver
-	dispatch  *dispatch.Dispatcher
-	publisher *publish.Publisher
-	edge      *edge.Edge
-	caches    *controlcache.Controller
+// part is a part of the server with everything that is done with it from start to end. Fields that are nil are
+// skipped.
+type part struct {
+	name string
+
+	// stores lists what the part has in the data directory. A part that stores something has reset, or says in
+	// keeps why a reset does not remove it (TestEveryStoreIsReset).
+	stores []string
+	keeps  string
+
+	// open prepares the part. It changes nothing that others see, since this server may not lead.
+	open func(ctx context.Context) error
+
+	// lead is called once when this server begins to lead, in the order of the list.
+	lead func(ctx context.Context) error
+
+	// run lasts until ctx ends. A part with leads runs while this server leads, others on every server. An
+	// error ends the server.
+	run   runner
+	leads bool
+
+	// reset removes what the part stores, after the rows have been deleted. It may call gone as soon as
+	// nothing of it runs or can be read, before everything is removed.
+	reset func(ctx context.Context, gone func()) error
+
+	// close ends what open started. Parts are closed in reverse order.
+	close func() error
 }
 
-func (s *Server) openParts() (err error) {
-	if s.minter, err = identity.NewMinter(s.dir.Master); err != nil {
-		return err
-	}
-	s.verifier = &sigv4.Verifier{Keys: s.keys(), Minter: s.minter, Revoked: s.revoked}
-	if s.passwords, err = registry.NewPasswords(s.dir.Master); err != nil {
-		return err
-	}
-	if s.blobs, err = blob.Open(s.dir.Sub("registry")); err != nil {
-		return fmt.Errorf("registry: %w", err)
-	}
-	s.budget = s.diskBudget()
-	s.blobs.Limit(s.takeForImages)
-	s.registry = registry.New(registry.Config{
-		Account: s.cfg.Account, Region: s.cfg.Region, CreateOnPush: s.cfg.DevCredentials, ByName: s.cfg.RegistryTLS != "", Now: time.Now, Logger: s.cfg.Logger.With("room", "registry"),
-	}, s.store, s.blobs)
-	if s.logs, err = logstore.Open(s.dir.Sub("logs"), logstore.Limits{Take: s.budget.Take}, s.cfg.Logger.With("room", "logstore")); err != nil {
-		return fmt.Errorf("logs: %w", err)
-	}
-	s.closers = append(s.closers, s.logs.Close)
-	s.meters.registry.MustRegister(diskMeters{s.budget})
-	s.machines = local.New(local.Config{
-		Dir: s.dir.Sub("instances"), Command: s.cfg.AgentCommand, ControlPlane: s.url(), Credentials: instanceKeys{s.minter},
-		Block: s.block(), Networks: s.ownBridges, Cleanup: s.purge, CleanupZones: s.removeLeftovers, Env: s.agentEnvironment(), Logger: s.cfg.Logger.With("room", "machine"),
-	})
-	s.dispatch = dispatch.New(dispatch.Config{
-		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: s.hosts, Logger: s.cfg.Logger.With("room", "dispatch"),
-	})
-	if err := s.openEdge(); err != nil {
-		return err
-	}
-	s.caches, err = controlcache.New(s.store, controlcache.Config{
-		Dir: s.dir.Sub("cache"), Loopback: s.store.View().Block().Loopback(), Containers: bridgeGateway, Now: time.Now, Logger: s.cfg.Logger.With("room", "control/cache"),
-	})
-	return err
+// runner runs until its context ends.
+type runner func(ctx context.Context) error
+
+// parts lists the parts of the server, in the order in which they are opened.
+func (s *Server) parts() []part {
+	return slices.Concat(s.stored(), s.driven(), s.controllers(), s.served())
 }
 
-// derive makes a key of 32 bytes for one purpose from the master key, so that no room holds a key of another's.
-func (s *Server) derive(purpose string) ([]byte, error) {
-	return hkdf.Key(sha256.New, s.dir.Master, nil, purpose, 32)
+// stored are the parts that store something, and those that they need.
+func (s *Server) stored() []part {
+	return []part{
+		{
+			name: "data", stores: config.Files, keeps: "the owner's keys and the server's identity outlive the rows",
+			open: s.openData,
+		},
+		{
+			name: "state", stores: file.Files, open: s.openState,
+			lead:  func(ctx context.Context) error { return s.store.Lead(ctx) },
+			reset: func(ctx context.Context, _ func()) error { return s.store.Compact(ctx) },
+			close: func() error { return s.store.Close() },
+		},
+		{
+			name: "authority", stores: []string{"ca"}, keeps: "programs of this machine trust its root",
+		},
+		{
+			name: "block", stores: []string{config.BlockFile},
+			keeps: "other servers of the machine know this one by it", open: s.claimBlock, lead: s.writeBlock,
+			run: s.keepGateway, leads: true,
+			close: func() error { return errors.Join(s.closeGateway(), s.claim.Release()) },
+		},
+		{
+			name: "audit", stores: []string{"audit"}, keeps: "a reset is one of the calls it records",
+			open: s.openAudit, close: func() error { return s.audit.Close() },
+		},
+		{
+			name: "listener", stores: []string{config.AddressFile}, keeps: "commands find the running server by it",
+			open: s.openListener, close: s.closeListener,
+		},
+		{name: "callers", open: s.openCallers},
+		{name: "budget", open: s.openBudget},
+		{
+			name: "registry", stores: []string{"registry"}, open: s.openRegistry, leads: true,
+			run:   func(ctx context.Context) error { return s.registry.Run(ctx) },
+			reset: func(context.Context, func()) error { return s.blobs.Reset() },
+		},
+		{
+			name: "logs", stores: []string{"logs"}, open: s.openLogs,
+			reset: func(context.Context, func()) error { return s.logs.Keep(func(string) bool { return false }) },
+			close: func() error { return s.logs.Close() },
+		},
+		{
+			name: "metrics", stores: []string{"metrics"}, open: s.openMetrics, run: s.keepMetrics, leads: true,
+			reset: func(context.Context, func()) error { return s.points.Reset() },
+			close: func() error { return s.points.Close(time.Now()) },
+		},
+	}
 }
 
-func (s *Server) openEdge() (err error) {
-	s.publisher = publish.New(s.store, s.cfg.Logger.With("room", "publish"))
-	key, err := s.derive("stickiness cookies")
-	if err != nil {
-		return err
+// driven are the drivers of other processes.
+func (s *Server) driven() []part {
+	return []part{
+		{
+			name: "machines", stores: []string{"instances"}, open: s.openMachines, leads: true,
+			run: func(ctx context.Context) error {
+				var both sync.WaitGroup
+				defer both.Wait()
+				both.Go(func() { s.sweep(ctx) })
+				return s.machines.Run(ctx)
+			},
+			reset: func(ctx context.Context, gone func()) error { return s.machines.Clean(ctx, s.known(), gone) },
+		},
+		{name: "image names", run: s.forgetEarlierImages, leads: true},
+		{
+			name: "caches", stores: []string{"cache"}, open: s.openCaches, leads: true,
+			run:   func(ctx context.Context) error { return s.caches.Run(ctx) },
+			reset: func(ctx context.Context, _ func()) error { return s.noCaches(ctx) },
+		},
 	}
-	s.edge, err = edge.New(edge.Config{
-		Addr: s.cfg.EdgeAddr, Key: [32]byte(key), Reporter: s.publisher, Record: s.meters.request, Logger: s.cfg.Logger.With("room", "edge"), Grace: 2 * time.Second,
-	})
-	return err
 }
 
-// bridgeGateway is the address of this machine on Docker's default bridge, by which containers reach what runs beside them; invalid when
-// there is no such bridge.
-func bridgeGateway() netip.Addr {
-	bridge, err := net.InterfaceByName("docker0")
-	if err != nil {
-		return netip.Addr{}
+// served are the parts that answer callers, and those that report on the server.
+func (s *Server) served() []part {
+	return []part{
+		{
+			name: "dispatch", open: s.openDispatch, leads: true,
+			run: func(ctx context.Context) error { return s.dispatch.Run(ctx) },
+		},
+		{name: "edge", open: s.openEdge, run: func(ctx context.Context) error { return s.edge.Run(ctx) }},
+		{name: "publish", run: func(ctx context.Context) error { return s.publisher.Run(ctx) }},
+		{name: "attached edge", run: func(ctx context.Context) error { return s.attached.Run(ctx, s.edge) }},
+		{name: "ready", run: s.tellReady},
+		{
+			name: "oplog", leads: true,
+			open: func(context.Context) error { s.oplog = oplog.New(s.store, s.cfg.Logger); return nil },
+			run:  func(ctx context.Context) error { return s.oplog.Run(ctx) },
+		},
+		{name: "API", open: s.openAPI, run: s.serveAPI},
+		{name: "registry with TLS", open: s.openSecureRegistry, run: s.serveSecureRegistry,
+			close: s.closeSecureRegistry},
 	}
-	addrs, err := bridge.Addrs()
-	if err != nil {
-		return netip.Addr{}
+}
+
+// storage returns the path of a name in the data directory. It panics if no part lists the name in stores, so
+// that a reset cannot miss it.
+func (s *Server) storage(name string) string {
+	if !slices.ContainsFunc(s.parts(), func(p part) bool { return slices.Contains(p.stores, name) }) {
+		panic("server: no part says that it stores " + name)
 	}
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
-			return p.Addr()
+	return s.dir.Sub(name)
+}
+
+// openAll opens the parts. Close closes what was opened, also after an error.
+func (s *Server) openAll(ctx context.Context) error {
+	for _, p := range s.parts() {
+		if p.open != nil {
+			if err := p.open(ctx); err != nil {
+				return err
+			}
+		}
+		s.opened = append(s.opened, p)
+	}
+	return nil
+}
+
+// lead makes this server the one that writes. With one server, that is at its start.
+func (s *Server) lead(ctx context.Context) error {
+	for _, p := range s.opened {
+		if p.lead == nil {
+			continue
+		}
+		if err := p.lead(ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return netip.Addr{}
+	return nil
 }
 
-// url is where programs on this machine reach the API.
-func (s *Server) url() string {
-	host, port, err := net.SplitHostPort(s.Addr())
-	if err != nil {
-		return "http://" + s.Addr()
-	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
-
-// services are the APIs that the front desk speaks.
-func (s *Server) services() []awswire.Service {
-	return []awswire.Service{
-		actionecs.Service(s.store, s.dispatch.Operations()...),
-		actionelb.Service(s.store, s.publisher),
-		actionautoscaling.Service(s.store),
-		actionec2.Service(s.store, s.machines),
-		actionecr.Service(s.store, s.registry, s.passwords),
-		actionlogs.Service(s.store, s.logs),
-		actionelasticache.Service(s.store),
-		actionsts.Service(s.store, s.minter, s.keys()),
-		actioniam.Service(s.store),
+// runAll runs the parts with this value of leads until ctx ends. It calls fail with the error of a part that
+// ends earlier.
+func (s *Server) runAll(ctx context.Context, leads bool, fail context.CancelCauseFunc) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, p := range s.opened {
+		if p.run == nil || p.leads != leads {
+			continue
+		}
+		running.Go(func() {
+			if err := p.run(ctx); err != nil && ctx.Err() == nil {
+				fail(fmt.Errorf("%s: %w", p.name, err))
+			}
+		})
 	}
 }
 
-// instanceKeys gives instances the credentials of a role of their own.
-type instanceKeys struct{ minter *identity.Minter }
-
-// instanceKeyLife is how long an instance's credentials are good, as those of EC2's metadata service: renewed at half of it, they outlast a server that is
-// away for three hours.
-const instanceKeyLife = 6 * time.Hour
-
-func (k instanceKeys) InstanceKey(_ context.Context, in *fleet.Instance) (local.AccessKey, error) {
-	c, err := k.minter.Mint(identity.InstanceRole(in.Account), in.ID, time.Now().Add(instanceKeyLife))
-	return local.AccessKey{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Token: c.SessionToken, Expires: c.Expiration}, err
-}
-
-// revoked reports whether credentials are those of an instance that is being terminated, or is not there any more.
-func (s *Server) revoked(p identity.Principal) bool {
-	id, ok := p.Instance()
-	if !ok {
-		return false
-	}
-	for i := range s.store.View().Instances.All() {
-		if i.ID == id && i.Account == p.Account {
-			return i.Desired == fleet.Terminated || i.State == fleet.Terminated
+// Close closes what New opened. Run must have returned.
+func (s *Server) Close() error {
+	var errs []error
+	for _, p := range slices.Backward(s.opened) {
+		if p.close != nil {
+			errs = append(errs, p.close())
 		}
 	}
-	return true
-}
-
-// agentEnvironment is what agents get of this process's environment: where programs are, where Docker is, and whether tasks
-// may use the machine's own role.
-func (s *Server) agentEnvironment() []string {
-	env := []string{"BERTH_NETWORK_PREFIX=" + s.claim.NetworkPrefix(), "BERTH_SERVER=" + s.claim.Server}
-	for _, name := range []string{"PATH", "HOME", "DOCKER_HOST", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "BERTH_BLOCK_IMDS"} {
-		if v, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+v)
-		}
-	}
-	return env
-}
-
-// purge removes what the agent of an instance has made in Docker.
-func (s *Server) purge(ctx context.Context, instanceID string, dead func()) error {
-	rt, err := docker.New(os.Getenv("DOCKER_HOST"))
-	if err != nil {
-		return err
-	}
-	defer rt.Close()
-	return agent.Purge(ctx, instanceID, rt, dead)
+	s.opened = nil
+	return errors.Join(errs...)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// freeAddress is an address that nobody listens at.
+// freeAddress returns an address at which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,7 +51,8 @@ func keyPair(t *testing.T, a *authority.Authority, name, path string) {
 
 const nginxConf = `daemon off; pid %[1]s/nginx.pid; error_log stderr; worker_processes 1;
 events {}
-http { access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+http { access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p;
+  fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
   server { listen %[2]s ssl; ssl_certificate %[1]s/pair.pem; ssl_certificate_key %[1]s/pair.pem;
     location / { proxy_pass http://%[3]s; proxy_http_version 1.1; %[4]s } } }
 `
@@ -69,8 +70,9 @@ backend berth
   server berth %[3]s
 `
 
-// Behind a proxy with TLS a signature holds as long as the proxy leaves Host as the client signed it (docs/behind-a-proxy.md). Nothing
-// that a proxy or a client says in forwarding headers changes that.
+// Behind a proxy with TLS a signature holds as long as the proxy leaves Host as the client signed
+// it (docs/behind-a-proxy.md). Nothing that a proxy or a client says in forwarding headers changes
+// that.
 func TestBehindAProxyWithTLS(t *testing.T) {
 	const name = "berth.test"
 	s := run(t, func(c *Config) { c.AllowedHosts = []string{name} })
@@ -113,7 +115,8 @@ func TestBehindAProxyWithTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			const payload = "{}"
-			req, err := http.NewRequestWithContext(t.Context(), "POST", "https://"+name+":"+port+"/", strings.NewReader(payload))
+			req, err := http.NewRequestWithContext(t.Context(), "POST", "https://"+name+":"+port+"/",
+				strings.NewReader(payload))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +139,7 @@ func TestBehindAProxyWithTLS(t *testing.T) {
 	}
 }
 
-// awaitListener waits until somebody listens at the address.
+// awaitListener waits until something listens at the address.
 func awaitListener(t *testing.T, address string) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {

@@ -30,7 +30,8 @@ func secureClient(t *testing.T, address string, root []byte) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// The registry answers with TLS at its name, to whoever trusts the root of that name, and nothing else is there.
+// The registry answers with TLS at its name, to clients that trust the root of that name, and
+// serves nothing else there.
 func TestRegistryByName(t *testing.T) {
 	s := run(t, func(c *Config) { c.RegistryTLS = "127.0.0.1:0" })
 	const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

@@ -11,11 +11,13 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// An instance's credentials end with it, from the moment on in which its termination is asked for, and not when they expire.
+// An instance's credentials end with it, from the moment on in which its termination is asked for,
+// and not when they expire.
 func TestTerminationRevokesCredentials(t *testing.T) {
 	s := run(t, nil)
 	// It is stopped from the start, so that no machine is made for it.
-	in := &fleet.Instance{ID: "i-0123456789abcdef0", Region: "us-east-1", Account: s.cfg.Account, Desired: fleet.Stopped, State: fleet.Stopped}
+	in := &fleet.Instance{ID: "i-0123456789abcdef0", Region: "us-east-1", Account: s.cfg.Account,
+		Desired: fleet.Stopped, State: fleet.Stopped}
 	put := func(edit func(*fleet.Instance)) {
 		t.Helper()
 		err := s.store.Update(t.Context(), func(tx *state.Tx) error {
@@ -43,7 +45,8 @@ func TestTerminationRevokesCredentials(t *testing.T) {
 	}
 	refused := func(when string) {
 		t.Helper()
-		if code, body := call(); code != http.StatusBadRequest || !strings.Contains(body, "UnrecognizedClientException") {
+		if code, body := call(); code != http.StatusBadRequest ||
+			!strings.Contains(body, "UnrecognizedClientException") {
 			t.Errorf("%s: %d %s", when, code, body)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package server puts the house together: it opens the data directory, gives every room what it needs, and runs them until it is told to
-// stop. It is the one place that knows everybody, and reads like a table of contents.
+// Package server assembles the parts of a Berth server: it opens the data directory, passes to each part what
+// it needs, and runs them until its context ends. Only this package knows all parts; parts.go lists them.
 package server
 
 import (
@@ -20,122 +20,157 @@ import (
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/awswire/guard"
 	"github.com/berthhq/berth/internal/awswire/sigv4"
-	"github.com/berthhq/berth/internal/backup"
+	"github.com/berthhq/berth/internal/budget"
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/dispatch"
+	"github.com/berthhq/berth/internal/edge"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/logstore"
+	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/machine/local"
+	"github.com/berthhq/berth/internal/machine/redis"
+	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/oplog"
+	"github.com/berthhq/berth/internal/publish"
 	"github.com/berthhq/berth/internal/registry"
+	"github.com/berthhq/berth/internal/registry/blob"
+	"github.com/berthhq/berth/internal/route"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/file"
 	"github.com/berthhq/berth/internal/status"
 	"github.com/berthhq/berth/internal/why"
 )
 
-// Config is what the command line says.
+// Config holds the settings of the command line.
 type Config struct {
 	Data     string // data directory, absolute
 	Listen   string // host:port of the API
 	Region   string // of the registry's short names; the API serves every region
 	Account  string // twelve digits
 	EdgeAddr string // IP address that load balancers listen on; "" is the server's own loopback address
-	// RegistryTLS is a host:port where images are served with TLS too, under the names of ECR; "" for nowhere.
+	// RegistryTLS is a host:port where images are also served with TLS, under the names of ECR; "" for none.
 	RegistryTLS string
-	// DevCredentials accepts the key pair test/test, lets docker push without a login, and allows POST /_berth/reset.
+	// DevCredentials accepts the key pair test/test, allows docker push without a login, and POST
+	// /_berth/reset.
 	DevCredentials bool
-	// DiskBudget bounds logs, images and history together, in bytes; 0 means what the disk has.
+	// DiskBudget bounds logs, images and history together, in bytes; 0 means the size of the disk.
 	DiskBudget int64
-	// AWSRestarts keeps to AWS's rule for tasks that end soon after they ran: they are replaced at once and do not count as
-	// failed. Without it they are slowed down and counted like tasks that never ran.
+	// MetricsLimit bounds how much of the disk metrics take, in bytes; 0 means that only DiskBudget bounds them.
+	MetricsLimit int64
+	// AWSRestarts applies AWS's rule to tasks that end soon after they were RUNNING: they are replaced at once
+	// and do not count as failed. Without it they count as failed and are restarted with increasing delays.
 	AWSRestarts bool
-	// AllowedHosts are more names that callers may know the server by, and AllowedOrigins the web origins whose pages may call it (package guard).
+	// AllowedHosts are more host names by which callers may reach the server. AllowedOrigins are the web
+	// origins whose pages may call it (package guard).
 	AllowedHosts, AllowedOrigins []string
+	// Machines is where instances run; nil is this machine.
+	Machines machine.Site
 	// AgentCommand runs an agent process: an executable and its first arguments.
 	AgentCommand []string
 	Logger       *slog.Logger
 }
 
-// Server is a control plane and an edge, opened and ready to run.
+// Server is a control plane and an edge, open and ready to run.
 type Server struct {
-	cfg      Config
-	dir      *config.Dir
-	store    *state.Store
-	journal  *file.Journal // the store's
-	claim    *local.Claim
-	gateway  *local.Gateway
-	listener net.Listener
-	http     *http.Server
-	meters   *meters
-	oplog    *oplog.Log
-	audit    *audit.Log
-	closers  []func() error
-	stop     chan struct{} // receives when a caller with the owner's key asks the server to stop
-	ready    chan struct{} // closed when the edge serves what the state says
+	cfg    Config
+	opened []part
+	stop   chan struct{} // receives when a caller with the owner's key asks the server to stop
+	ready  chan struct{} // closed when the edge serves the configuration of the state
 
-	resetting  sync.Mutex     // one reset after the other, up to its answer; the sweep at the start counts as one
-	background sync.WaitGroup // what goes on after a reset was answered; Run waits for it
+	// Shared by the parts; each field is set by the open of one of them.
+	dir       *config.Dir
+	store     *state.Store
+	journal   *file.Journal // that of store
+	claim     *local.Claim
+	gateway   *local.Gateway
+	audit     *audit.Log
+	listener  net.Listener
+	http      *http.Server
+	secure    *secureRegistry // nil without a TLS address
+	meters    *meters
+	oplog     *oplog.Log
+	minter    *identity.Minter
+	verifier  *sigv4.Verifier
+	passwords *registry.Passwords
+	blobs     *blob.Store
+	registry  *registry.Registry
+	logs      *logstore.Store
+	points    *meter.Store
+	budget    *budget.Budget
+	machines  machine.Site
+	dispatch  *dispatch.Dispatcher
+	publisher *publish.Publisher
+	edge      *edge.Edge
+	attached  *publish.Attachment // that of the edge in this process
+	caches    *redis.Driver
 
+	// Held by a reset until it answers, and by the sweep at the start.
+	resetting   sync.Mutex
+	background  sync.WaitGroup // what resets do after their answer; Run waits for it
 	authorities authorities
-	secure      *secureRegistry // nil without a TLS address
-	parts
 }
 
-// New opens everything and listens; nothing runs yet. It fails when the data directory is in use, belongs to another account or is damaged,
-// and when the address is taken.
+// New opens everything and listens. Nothing runs yet, and nothing has been written into the state. It fails
+// when the data directory is in use, belongs to another account or is damaged, or when the address is in use.
 func New(ctx context.Context, cfg Config) (s *Server, err error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	s = &Server{cfg: cfg, ready: make(chan struct{}), stop: make(chan struct{}, 1)}
-	s.meters = newMeters(func() balancers { return stored{s.store.View()} })
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
+	s.meters = newMeters(func() []route.SubjectCounts { return s.publisher.Counts() })
 	if cfg.Region != "" && !arn.ValidRegion(cfg.Region) {
-		return s, fmt.Errorf("%q is not a region's name; a name such as us-east-1 is", cfg.Region)
+		return s, fmt.Errorf("%q is not a region's name: use one of AWS's, such as us-east-1 or eu-central-1",
+			cfg.Region)
 	}
-	if err := lostNothing(cfg.Data); err != nil {
-		return s, err
+	if err := s.openAll(ctx); err != nil {
+		return s, errors.Join(err, s.Close())
 	}
-	if s.dir, err = config.Open(cfg.Data, cfg.Account); err != nil {
-		return s, err
-	}
-	if err := s.openState(ctx); err != nil {
-		return s, err
-	}
-	s.oplog = oplog.New(s.store, cfg.Logger)
-	if err := s.claimBlock(ctx); err != nil {
-		return s, err
-	}
-	if s.audit, err = audit.Open(s.dir.Sub("audit"), audit.Limits{}); err != nil {
-		return s, err
-	}
-	s.closers = append(s.closers, s.audit.Close)
-	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
-		return s, fmt.Errorf("%w (is another server running? Choose another address with --listen)", err)
-	}
-	s.closers = append(s.closers, func() error { return ignoreClosed(s.listener.Close()) })
-	if err := s.dir.Remember(config.Address{Listen: s.Addr(), Region: cfg.Region, RegistryTLS: cfg.RegistryTLS}); err != nil {
-		// A full disk does not keep the server from serving what is there.
-		cfg.Logger.Warn("the data directory does not say where its server listens; commands need the address", "err", err)
-	}
-	if err := s.openParts(); err != nil {
-		return s, err
-	}
-	handler, err := s.routes()
-	if err != nil {
-		return s, err
-	}
-	s.http = s.front(handler, maxConnections(descriptors()))
 	return s, nil
 }
 
-// front is an HTTP server whose callers have bounds (connections).
+// openAPI makes the handler of the API from all other parts.
+func (s *Server) openAPI(context.Context) error {
+	handler, err := s.routes()
+	if err != nil {
+		return err
+	}
+	s.http = s.front(handler, maxConnections(descriptors()))
+	s.logDescriptors(descriptors())
+	return nil
+}
+
+// serveAPI answers calls until ctx ends, and then lets requests finish.
+func (s *Server) serveAPI(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	// Long polls and WebSockets do not end by themselves; what is left is closed.
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer done()
+	if s.http.Shutdown(last) != nil {
+		_ = s.http.Close() // the listener is closed already
+	}
+	<-served
+	return nil
+}
+
+// tellReady marks the server as ready once the edge serves the configuration of the state.
+func (s *Server) tellReady(ctx context.Context) error {
+	if s.publisher.Sync(ctx, s.store.View().Rev) == nil {
+		close(s.ready)
+	}
+	return nil
+}
+
+// front returns an HTTP server with limits for callers (connections).
 func (s *Server) front(h http.Handler, most int) *http.Server {
 	callers := newConnections(most)
 	return &http.Server{
 		Handler: callers.pace(h), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaderSize,
-		ConnState: callers.follow, ConnContext: callers.context, ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+		ConnState: callers.follow, ConnContext: callers.context,
+		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -146,44 +181,22 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func (s *Server) openState(ctx context.Context) error {
-	id, keys, err := config.Owner(s.dir.Path)
-	if err != nil {
-		return err
-	}
-	j, err := file.OpenFor(s.dir.Path, file.Owner{ID: id, Keys: keys})
-	if errors.Is(err, file.ErrInUse) {
-		return fmt.Errorf("another berth server is running with the data directory %s", s.dir.Path)
-	}
-	if err != nil {
-		return err
-	}
-	if err := backup.Clean(s.dir.Path); err != nil {
-		return errors.Join(err, j.Close())
-	}
-	s.journal = j
-	s.store, err = state.Open(ctx, j, s.cfg.Logger.With("room", "state"))
-	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", s.dir.Sub(file.JournalFile), err), j.Close())
-	}
-	s.closers = append(s.closers, s.store.Close)
-	return nil
-}
-
-// gate says who may push and pull images.
-func (s *Server) gate() *registry.Gate {
-	return &registry.Gate{Passwords: s.passwords, Keys: s.keys(), Open: s.cfg.DevCredentials, Now: time.Now}
+// access says who may push and pull images.
+func (s *Server) access() *registry.Access {
+	return &registry.Access{Passwords: s.passwords, Keys: s.keys(), Open: s.cfg.DevCredentials, Now: time.Now}
 }
 
 // developmentKey is the ID and the secret of the access key that Config.DevCredentials accepts.
 const developmentKey = "test"
 
-// keys are the long-term access keys that may sign calls.
+// keys are the long-term access keys that callers may sign with.
 func (s *Server) keys() identity.KeyRing {
 	if !s.cfg.DevCredentials {
 		return identity.NewKeyRing(s.dir.AccessKey)
 	}
-	return identity.NewKeyRing(s.dir.AccessKey, identity.AccessKey{ID: developmentKey, Secret: developmentKey, Principal: identity.Root(s.cfg.Account)})
+	return identity.NewKeyRing(s.dir.AccessKey, identity.AccessKey{
+		ID: developmentKey, Secret: developmentKey, Principal: identity.Root(s.cfg.Account),
+	})
 }
 
 func (s *Server) routes() (http.Handler, error) {
@@ -192,16 +205,14 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	api, err := awswire.NewHandler(awswire.Config{
-		Verifier: s.verifier, Logger: s.cfg.Logger.With("room", "awswire"), PageKey: pageKey, Observe: s.called, Audit: s.recordCall,
+		Verifier: s.verifier, Logger: s.cfg.Logger.With("part", "awswire"), PageKey: pageKey,
+		Observe: s.called, Audit: s.recordCall,
 	}, s.services()...)
 	if err != nil {
 		return nil, err
 	}
-	gate, err := guard.New(guard.Config{Hosts: s.cfg.AllowedHosts, Origins: s.cfg.AllowedOrigins, PublishedKeys: []string{developmentKey}})
+	filter, err := s.guard()
 	if err != nil {
-		return nil, err
-	}
-	if err := s.openSecureRegistry(gate); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
@@ -210,7 +221,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.Handle("POST /_berth/stop", s.recorded(http.HandlerFunc(s.stopHandler)))
 	mux.Handle("GET /acs/ws", s.dispatch.ACS())
 	mux.Handle("GET /tcs/ws", s.dispatch.TCS())
-	mux.Handle("/v2/", s.recorded(registry.NewHandler(s.registry, s.gate(), s.cfg.Logger.With("room", "registry"))))
+	mux.Handle("/v2/", s.recorded(registry.NewHandler(s.registry, s.access(), s.cfg.Logger.With("part", "registry"))))
 	mux.HandleFunc("GET /_berth/backup", s.backupHandler)
 	mux.HandleFunc("GET /_berth/health", s.health)
 	mux.Handle("GET /_berth/metrics", s.meters)
@@ -218,7 +229,14 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /_berth/status", s.signed(s.status))
 	mux.HandleFunc("GET /_berth/explain", s.signed(s.explain))
 	mux.HandleFunc("GET /_berth/streams", s.signed(s.streams))
-	return gate.Wrap(mux), nil
+	return filter.Wrap(mux), nil
+}
+
+// guard returns the filter for requests that come from web pages or to foreign host names.
+func (s *Server) guard() (*guard.Guard, error) {
+	return guard.New(guard.Config{
+		Hosts: s.cfg.AllowedHosts, Origins: s.cfg.AllowedOrigins, PublishedKeys: []string{developmentKey},
+	})
 }
 
 // called counts a call, and logs it when it was refused.
@@ -229,7 +247,8 @@ func (s *Server) called(o awswire.Outcome) {
 	}
 }
 
-// health answers 200 once load balancers are served too, so that whoever waits for a server that starts again finds all of it.
+// health answers 200 once load balancers are served too, so that callers who wait for a restarted server find
+// everything.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	status := "ready"
@@ -242,7 +261,7 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, `{"status":%q,"pid":%d,"revision":%d}`+"\n", status, os.Getpid(), s.store.View().Rev)
 }
 
-// signed lets only requests through that are signed with a key of this server.
+// signed passes only requests that are signed with a key of this server.
 func (s *Server) signed(next func(http.ResponseWriter, *http.Request, sigv4.Identity)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, err := s.verifier.Verify(r, sigv4.EmptyPayload, time.Now())
@@ -254,17 +273,20 @@ func (s *Server) signed(next func(http.ResponseWriter, *http.Request, sigv4.Iden
 	}
 }
 
-// owner reports whether a request is signed with the access key of the data directory, which its owner
-// alone can read: not with test/test, and not with credentials of a role.
+// owner reports whether a request is signed with the access key of the data directory, which only its owner can
+// read: not with test/test, and not with credentials of a role.
 func (s *Server) owner(r *http.Request) bool {
 	who, err := s.verifier.Verify(r, sigv4.EmptyPayload, time.Now())
 	return err == nil && who.AccessKeyID == s.dir.AccessKey.ID
 }
 
-// stopHandler is POST /_berth/stop: the server lets requests finish and ends, as with SIGTERM.
+// mayNotStop is the answer to a caller who may not stop the server.
+const mayNotStop = "only the access key of this server's data directory may stop it"
+
+// stopHandler serves POST /_berth/stop: the server lets requests finish and ends, as on SIGTERM.
 func (s *Server) stopHandler(w http.ResponseWriter, r *http.Request) {
 	if !s.owner(r) {
-		http.Error(w, "only the access key of this server's data directory may stop it", http.StatusForbidden)
+		http.Error(w, mayNotStop, http.StatusForbidden)
 		return
 	}
 	s.cfg.Logger.Info("stopping: a caller with the key of the data directory asked for it", "from", r.RemoteAddr)
@@ -275,27 +297,29 @@ func (s *Server) stopHandler(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// status answers with what runs in the region that the request was signed for.
+// status answers with a report on the region that the request was signed for.
 func (s *Server) status(w http.ResponseWriter, _ *http.Request, who sigv4.Identity) {
 	w.Header().Set("Content-Type", "application/json")
 	r := status.Of(&s.store.View().Tables, who.Principal.Account, who.Region, time.Now())
 	r.Disk = s.diskUse()
-	// The answer is on its way when writing it fails; there is nobody left to tell.
+	// An error means that the caller has gone.
 	_ = json.NewEncoder(w).Encode(r)
 }
 
-// explain answers why the service or task of that name does not run.
+// explain answers why a service or task does not run.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request, who sigv4.Identity) {
 	s.about(w, r, who, func(t *state.Tables, subject why.Subject) any { return why.Of(t, subject, time.Now()) })
 }
 
-// streams answers where the service or task of that name writes its logs.
+// streams answers where a service or task writes its logs.
 func (s *Server) streams(w http.ResponseWriter, r *http.Request, who sigv4.Identity) {
 	s.about(w, r, who, func(t *state.Tables, subject why.Subject) any { return status.Streams(t, subject) })
 }
 
-// about answers with something about the service or task that a request names.
-func (s *Server) about(w http.ResponseWriter, r *http.Request, who sigv4.Identity, answer func(*state.Tables, why.Subject) any) {
+// about answers with something about the service or task that the request names.
+func (s *Server) about(
+	w http.ResponseWriter, r *http.Request, who sigv4.Identity, answer func(*state.Tables, why.Subject) any,
+) {
 	t := &s.store.View().Tables
 	subject, err := why.Find(t, who.Principal.Account, who.Region, r.FormValue("cluster"), r.FormValue("name"))
 	if err != nil {
@@ -303,67 +327,32 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request, who sigv4.Identit
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer(t, subject)) // the caller has gone away when this fails
+	_ = json.NewEncoder(w).Encode(answer(t, subject)) // an error means that the caller has gone
 }
 
-// Addr is the address the API is served at.
+// Addr returns the address where the API is served.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Run serves until ctx is cancelled, then lets requests finish and returns. Containers and agents go on.
+// Run leads and serves until ctx ends, then lets requests finish and returns. Containers and agents go on
+// running.
 func (s *Server) Run(ctx context.Context) error {
+	if err := s.lead(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var rooms sync.WaitGroup
-	for name, run := range s.rooms() {
-		rooms.Go(func() {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("%s: %w", name, err))
-			}
-		})
-	}
-	rooms.Go(func() { s.sweep(ctx) })
-	if s.secure != nil {
-		rooms.Go(func() {
-			if err := s.secure.run(ctx.Done()); err != nil {
-				cancel(fmt.Errorf("the registry with TLS: %w", err))
-			}
-		})
-	}
-	rooms.Go(func() {
-		if s.publisher.Sync(ctx, s.store.View().Rev) == nil {
-			close(s.ready)
-		}
-	})
-	rooms.Go(func() {
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			cancel(err)
-		}
-	})
+	var running sync.WaitGroup
+	running.Go(func() { s.runAll(ctx, false, cancel) })
+	running.Go(func() { s.runAll(ctx, true, cancel) }) // with several servers, ctx is the leadership
 	select {
 	case <-ctx.Done():
 	case <-s.stop:
 		cancel(context.Canceled)
 	}
-	// Long polls and websockets do not end by themselves; what has not ended by now is cut.
-	last, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer done()
-	if s.http.Shutdown(last) != nil {
-		_ = s.http.Close() // the listener is closed already, and connections are not told of anything
-	}
-	rooms.Wait()
+	running.Wait()
 	s.background.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
-}
-
-// Close closes what New opened; Run must have returned.
-func (s *Server) Close() error {
-	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i]())
-	}
-	s.closers = nil
-	return errors.Join(errs...)
 }

@@ -7,13 +7,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/status"
 )
 
@@ -35,7 +36,9 @@ func TestAllowedHostsAndOrigins(t *testing.T) {
 			t.Errorf("%s: %d, want %d", host, resp.StatusCode, want)
 		}
 	}
-	if _, err := New(t.Context(), Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Account: "123456789012", AllowedHosts: []string{"http://x"}}); err == nil || !strings.Contains(err.Error(), "is not a host name") {
+	if _, err := New(t.Context(), Config{
+		Data: t.TempDir(), Listen: "127.0.0.1:0", Account: "123456789012", AllowedHosts: []string{"http://x"},
+	}); err == nil || !strings.Contains(err.Error(), "is not a host name") {
 		t.Errorf("New with a URL for a host name: %v", err)
 	}
 }
@@ -43,7 +46,8 @@ func TestAllowedHostsAndOrigins(t *testing.T) {
 // run starts a server on a free port and stops it when the test ends.
 func run(t *testing.T, edit func(*Config)) *Server {
 	t.Helper()
-	cfg := Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Region: "us-east-1", Account: "123456789012", EdgeAddr: "127.0.0.1",
+	cfg := Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Region: "us-east-1", Account: "123456789012",
+		EdgeAddr:     "127.0.0.1",
 		AgentCommand: []string{"/nonexistent"}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	if edit != nil {
 		edit(&cfg)
@@ -121,11 +125,13 @@ func createCluster(t *testing.T, s *Server, name string) {
 
 func TestServerAnswers(t *testing.T) {
 	s := run(t, nil)
-	if code, body := do(t, s, "GET", "/_berth/health", "", nil); code != 200 || !strings.Contains(body, `"status":"ready"`) {
+	if code, body := do(t, s, "GET", "/_berth/health", "", nil); code != 200 ||
+		!strings.Contains(body, `"status":"ready"`) {
 		t.Errorf("health = %d %s", code, body)
 	}
 	createCluster(t, s, "c")
-	if code, body := do(t, s, "GET", "/_berth/metrics", "", nil); code != 200 || !strings.Contains(body, `berth_api_calls_total{action="CreateCluster",code="",service="ecs"} 1`) {
+	if code, body := do(t, s, "GET", "/_berth/metrics", "", nil); code != 200 ||
+		!strings.Contains(body, `berth_api_calls_total{action="CreateCluster",code="",service="ecs"} 1`) {
 		t.Errorf("metrics = %d %s", code, body)
 	}
 	if code, _ := do(t, s, "GET", "/_berth/status", "", nil); code != 403 {
@@ -133,7 +139,8 @@ func TestServerAnswers(t *testing.T) {
 	}
 	code, body := do(t, s, "GET", "/_berth/status", "", sign(s, "berth", ""))
 	var r status.Report
-	if err := json.Unmarshal([]byte(body), &r); code != 200 || err != nil || len(r.Clusters) != 1 || r.Clusters[0].Name != "c" {
+	if err := json.Unmarshal([]byte(body), &r); code != 200 || err != nil || len(r.Clusters) != 1 ||
+		r.Clusters[0].Name != "c" {
 		t.Errorf("status = %d %s, %v", code, body, err)
 	}
 }
@@ -157,7 +164,8 @@ func TestWebPagesAreKeptOut(t *testing.T) {
 func TestResetNeedsTheOwnerOrDevelopmentCredentials(t *testing.T) {
 	s := run(t, nil)
 	createCluster(t, s, "c")
-	if code, body := do(t, s, "POST", "/_berth/reset", "", nil); code != 403 || !strings.Contains(body, "--dev-credentials") {
+	if code, body := do(t, s, "POST", "/_berth/reset", "", nil); code != 403 ||
+		!strings.Contains(body, "--dev-credentials") {
 		t.Errorf("reset = %d %s", code, body)
 	}
 	if n := s.store.View().Clusters.Len(); n != 1 {
@@ -179,16 +187,26 @@ func TestResetNeedsTheOwnerOrDevelopmentCredentials(t *testing.T) {
 	}
 }
 
-// Whoever has the key of the data directory may stop the server, and nobody else.
+// Only a caller with the key of the data directory may stop the server.
 func TestStop(t *testing.T) {
 	s := run(t, func(c *Config) { c.DevCredentials = true })
-	if last, err := config.LastAddress(s.cfg.Data); err != nil || last != (config.Address{Listen: s.Addr(), Region: "us-east-1"}) {
+	if last, err := config.LastAddress(s.cfg.Data); err != nil ||
+		last.Listen != s.Addr() || last.Region != "us-east-1" || last.RegistryTLS != "" || last.Earlier != nil {
 		t.Errorf("the data directory remembers %+v, %v", last, err)
+	}
+	update := func(tx *state.Tx) error { tx.Clusters.Put(&ecs.Cluster{ClusterARN: "c"}); return nil }
+	if err := s.store.Update(t.Context(), update); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := do(t, s, "POST", "/_berth/reset?wait=all&stop=true", "", nil); code != http.StatusForbidden ||
+		!strings.Contains(body, "nothing was removed") || s.store.View().Clusters.Len() != 1 {
+		t.Errorf("a caller that may reset but not stop: %d %s, %d clusters", code, body, s.store.View().Clusters.Len())
 	}
 	for name, edit := range map[string]func(*http.Request){
 		"nobody": nil,
 		"test/test": func(r *http.Request) {
-			sigv4.Sign(r, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, "us-east-1", "berth", sigv4.EmptyPayload, time.Now())
+			sigv4.Sign(r, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, "us-east-1",
+				"berth", sigv4.EmptyPayload, time.Now())
 		},
 	} {
 		if code, _ := do(t, s, "POST", "/_berth/stop", "", edit); code != http.StatusForbidden {
@@ -204,7 +222,8 @@ func TestOneServerPerDataDirectoryAndAddress(t *testing.T) {
 	s := run(t, nil)
 	cfg := s.cfg
 	cfg.Listen = "127.0.0.1:0"
-	if _, err := New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "another berth server is running with the data directory") {
+	if _, err := New(t.Context(), cfg); err == nil ||
+		!strings.Contains(err.Error(), "another berth server is running with the data directory") {
 		t.Errorf("second server in the directory: %v", err)
 	}
 	cfg.Data, cfg.Listen = t.TempDir(), s.Addr()
@@ -212,7 +231,8 @@ func TestOneServerPerDataDirectoryAndAddress(t *testing.T) {
 		t.Errorf("second server at the address: %v", err)
 	}
 	cfg.Data, cfg.Account, cfg.Listen = s.cfg.Data, "210987654321", "127.0.0.1:0"
-	if _, err := New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "belongs to account 123456789012") {
+	if _, err := New(t.Context(), cfg); err == nil ||
+		!strings.Contains(err.Error(), "belongs to account 123456789012") {
 		t.Errorf("another account's directory: %v", err)
 	}
 }
@@ -225,21 +245,5 @@ func TestWhatWasAnsweredIsThereAfterARestart(t *testing.T) {
 	s := run(t, func(c *Config) { c.Data = dir })
 	if _, ok := s.store.View().Clusters.Get("arn:aws:ecs:us-east-1:123456789012:cluster/c"); !ok {
 		t.Error("the cluster is gone")
-	}
-}
-
-// What agents have pulled from this server goes with it; what people have built, what came from elsewhere, and what was pulled from another
-// server of the machine stays.
-func TestPulledFrom(t *testing.T) {
-	const address = "127.0.0.1:4566"
-	pulled := address + "/123456789012/us-east-1/team/web"
-	got := pulledFrom(address, [][]string{
-		{address + "/web:latest", pulled + ":v1", "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/web:v1", "web:latest", pulled + "@sha256:1"},
-		{"127.0.0.1:45661/123456789012/us-east-1/team/web:v1"},
-		{pulled + "@sha256:2"},
-	})
-	want := []string{pulled + ":v1", pulled + "@sha256:1", pulled + "@sha256:2"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }

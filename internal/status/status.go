@@ -1,10 +1,11 @@
-// Package status is the whole system at a glance: what runs, what waits and why, and where it answers. Of reads a snapshot and is pure; the
-// server serves a Report as JSON, and berth status and the demo read it.
+// Package status reports on the whole system: what runs, what waits and why, and where it answers. Of reads a
+// snapshot and is pure. The server serves a Report as JSON; berth status and the demo read it.
 package status
 
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -28,15 +29,18 @@ type Report struct {
 	LoadBalancers []LoadBalancer
 	Caches        []Cache
 	Disk          *Disk `json:",omitempty"` // of the whole server; Of does not know it
-	// LaunchFailure says why no further instance comes, when the last launch of an Auto Scaling group failed
-	// and nothing is being launched.
+	// LaunchFailure is why the last launch of an Auto Scaling group failed. It is "" when there was no failure
+	// since the last success, or while an instance is being launched.
 	LaunchFailure string `json:",omitempty"`
+	// AgentFailure is why the agent of an EC2 instance ends again and again before it has registered the instance
+	// with a cluster.
+	AgentFailure string `json:",omitempty"`
 }
 
-// Disk is what the data directory takes, in bytes. Use is by part.
+// Disk is the space that the data directory takes, in bytes. Use lists the parts.
 type Disk struct {
-	Budget int64 // 0 when there is none but the disk
-	Room   int64 // what logs and images may still take
+	Budget int64 // 0 when only the disk is the limit
+	Room   int64 // how much more logs and images may take
 	Use    map[string]int64
 }
 
@@ -45,7 +49,9 @@ type Cluster struct {
 	Name      string
 	Instances []Instance
 	Services  []Service
-	Tasks     []Task // those of no service
+	Tasks     []Task // those that belong to no service
+	// AgentFailure is like Report.AgentFailure, for the instances whose agents join this cluster.
+	AgentFailure string `json:",omitempty"`
 }
 
 // Instance is one container instance; Notice says what is wrong with it, if anything.
@@ -55,25 +61,30 @@ type Instance struct {
 	Running, Pending                         int
 	FreeCPU, CPU, FreeMemory, Memory         int
 	Notice                                   string
+	Failed                                   bool `json:",omitempty"` // Notice stays until somebody changes something
 }
 
-// Name is what people call the instance: the id of its EC2 instance, or its own when it joined by hand.
+// Name returns the id of the EC2 instance, or the container instance's own id when it was registered by hand.
 func (i Instance) Name() string { return cmp.Or(i.EC2InstanceID, i.ID) }
 
-// Service is one service with what it last said.
+// Service is one service with its latest event.
 type Service struct {
 	Name, Status, TaskDefinition, Rollout string
 	Desired, Running, Pending             int
 	LastEvent                             string
-	LastFailure                           string // why the last task of its deployment failed, until the service is whole
-	Retry                                 string // why no task is started now, and when the next is; "" when nothing is held back
-	Tasks                                 []Task
+	// why the last task of its deployment failed; "" when everything runs
+	LastFailure string
+	// why no task is started now, and when the next one is; "" when nothing is delayed
+	Retry string
+	Tasks []Task
 }
 
-// Task is one task that has not stopped; Notice says what it waits for, if anything is known.
+// Task is one task that has not stopped. Notice says what it waits for, or that it runs but is not healthy; "" if
+// neither is known.
 type Task struct {
 	ID, Definition, Status, Health, Instance, Zone, Address, Notice string
-	StartedBy                                                       string `json:",omitempty"` // of RunTask, what the caller gave
+	// startedBy, as the caller of RunTask set it
+	StartedBy string `json:",omitempty"`
 }
 
 // LoadBalancer is one load balancer and where it answers.
@@ -82,20 +93,21 @@ type LoadBalancer struct {
 	Listeners     []Listener
 }
 
-// Listener is one port. URL is where a client on this machine reaches it, "" when it is not served; Notice says why it differs from Port.
+// Listener is one port. URL is where a client on this machine reaches it, "" when it is not served. Notice says
+// why the port differs from Port.
 type Listener struct {
 	Port    int
 	URL     string
 	Notice  string
 	Targets map[string]int // by state
-	Rules   []Rule         // in the order in which they are tried, the default one last
+	Rules   []Rule         // in the order in which they are evaluated, the default rule last
 }
 
-// Rule is what a listener does with the requests that meet all of its conditions.
+// Rule is what a listener does with requests that match all conditions.
 type Rule struct {
-	Priority int      // 0 of the default rule
+	Priority int      // 0 for the default rule
 	If       []string // conditions: "path-pattern /api/*"
-	Then     string   // what is done, when it is no forward
+	Then     string   // the action, unless it forwards
 	Groups   []Group
 }
 
@@ -109,7 +121,7 @@ type Group struct {
 // Cache is one cache node.
 type Cache struct{ ID, Status, Endpoint, Engine string }
 
-// served says by what a cache is served, or why it is not.
+// served says how a cache is served, or why it is not.
 func served(n cache.Node) string {
 	if n.Problem == "" && n.Notice != "" {
 		return n.Backend + ", not reached by containers: " + n.Notice
@@ -119,14 +131,18 @@ func served(n cache.Node) string {
 
 // Of reports on one region.
 func Of(t *state.Tables, account, region string, now time.Time) Report {
-	r := Report{Region: region}
+	failing := failingAgents(t, account, region)
+	r := Report{Region: region, AgentFailure: agentFailure(failing)}
 	for c := range t.Clusters.Prefix(ecs.ARN(region, account, ecs.TypeCluster, "")) {
 		if c.Status == ecs.ClusterActive {
-			r.Clusters = append(r.Clusters, clusterOf(t, c, now))
+			cluster := clusterOf(t, c, now)
+			cluster.AgentFailure = agentFailure(joining(failing, c.ClusterName))
+			r.Clusters = append(r.Clusters, cluster)
 		}
 	}
+	shared := portsOf(t)
 	for lb := range t.LoadBalancers.Prefix("arn:aws:elasticloadbalancing:" + region + ":" + account + ":") {
-		r.LoadBalancers = append(r.LoadBalancers, balancerOf(t, lb))
+		r.LoadBalancers = append(r.LoadBalancers, balancerOf(t, lb, shared))
 	}
 	for c := range t.CacheClusters.Prefix("arn:aws:elasticache:" + region + ":" + account + ":") {
 		r.Caches = append(r.Caches, Cache{ID: c.ID, Status: c.Status, Endpoint: c.Endpoint(), Engine: served(c.Node)})
@@ -137,17 +153,17 @@ func Of(t *state.Tables, account, region string, now time.Time) Report {
 
 func clusterOf(t *state.Tables, c *ecs.Cluster, now time.Time) Cluster {
 	out := Cluster{Name: c.ClusterName}
-	for ci := range t.ContainerInstances.By(state.ByCluster, c.ClusterARN) {
+	for ci := range t.ContainerInstances.By(state.ContainerInstancesByCluster, c.ClusterARN) {
 		if ci.Present() {
 			out.Instances = append(out.Instances, instanceOf(t, ci))
 		}
 	}
-	for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
+	for s := range t.Services.By(state.ServicesByCluster, c.ClusterARN) {
 		if s.Status != ecs.ServiceInactive {
 			out.Services = append(out.Services, serviceOf(t, s, now))
 		}
 	}
-	for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
+	for task := range t.Tasks.By(state.TasksByCluster, c.ClusterARN) {
 		if task.ServiceARN == "" && task.LastStatus != ecs.Stopped {
 			out.Tasks = append(out.Tasks, taskOf(t, task, now))
 		}
@@ -158,32 +174,33 @@ func clusterOf(t *state.Tables, c *ecs.Cluster, now time.Time) Cluster {
 func instanceOf(t *state.Tables, ci *ecs.ContainerInstance) Instance {
 	free := launch.Remaining(t, ci)
 	out := Instance{
-		ID: arn.LastID(ci.ContainerInstanceARN), EC2InstanceID: ci.EC2InstanceID, Zone: ci.Zone(), Address: ci.Address, Status: ci.Status, Connected: ci.AgentConnected,
-		CPU: ci.Registered.CPU, Memory: ci.Registered.Memory, FreeCPU: free.CPU, FreeMemory: free.Memory,
+		ID: arn.LastID(ci.ContainerInstanceARN), EC2InstanceID: ci.EC2InstanceID, Zone: ci.Zone(),
+		Address: ci.Address, Status: ci.Status, Connected: ci.AgentConnected, CPU: ci.Registered.CPU,
+		Memory: ci.Registered.Memory, FreeCPU: free.CPU, FreeMemory: free.Memory,
 	}
-	for task := range t.Tasks.By(state.ByInstance, ci.ContainerInstanceARN) {
-		switch {
-		case task.LastStatus == ecs.Stopped:
-		case task.LastStatus == ecs.Running:
-			out.Running++
-		default:
-			out.Pending++
-		}
-	}
+	sums := t.TasksOnInstance(ci.ContainerInstanceARN)
+	out.Running = sums.Count(func(c ecs.TaskCount) bool { return c.LastStatus == ecs.Running })
+	out.Pending = sums.Count(func(c ecs.TaskCount) bool { return c.LastStatus != ecs.Stopped }) - out.Running
 	out.Notice, _ = why.InstanceProblem(ci)
+	out.Failed = why.Hopeless(ci)
 	return out
 }
 
 func serviceOf(t *state.Tables, s *ecs.Service, now time.Time) Service {
-	out := Service{Name: s.ServiceName, Status: s.Status, TaskDefinition: arn.LastID(s.TaskDefinition), Desired: s.DesiredCount}
-	if p := s.Primary(); p != nil {
+	progress := t.Progress(s.ServiceARN)
+	out := Service{
+		Name: s.ServiceName, Status: s.Status, TaskDefinition: arn.LastID(progress.Current().TaskDefinition),
+		Desired: progress.DesiredCount(s),
+	}
+	if p := progress.Primary(); p != nil {
 		out.Rollout = p.RolloutState
-		out.Retry = retry(p)
+		out.Retry = retry(p, now)
 	}
 	var failed *ecs.Task
-	for task := range t.Tasks.By(state.ByService, s.ServiceARN) {
+	for task := range t.Tasks.By(state.TasksByService, s.ServiceARN) {
 		if task.LastStatus == ecs.Stopped {
-			if p := s.Primary(); p != nil && task.StartedBy == p.ID && failure(task) && (failed == nil || task.StoppedAt.After(failed.StoppedAt)) {
+			if p := progress.Primary(); p != nil && task.StartedBy == p.ID && why.Failed(task) &&
+				(failed == nil || task.StoppedAt.After(failed.StoppedAt)) {
 				failed = task
 			}
 			continue
@@ -196,32 +213,48 @@ func serviceOf(t *state.Tables, s *ecs.Service, now time.Time) Service {
 		out.Tasks = append(out.Tasks, taskOf(t, task, now))
 	}
 	if failed != nil && (out.Running < out.Desired || out.Rollout != ecs.RolloutCompleted) {
-		out.LastFailure = failed.StoppedReason + failed.ExitCodes()
+		out.LastFailure = failure(t, failed, now)
 	}
-	for e := range t.ServiceEvents.By(state.ByService, s.ServiceARN) {
+	if e := t.LastEvent(s.ServiceARN); e != nil {
 		out.LastEvent = e.Message
 	}
 	return out
 }
 
-// retry tells how often tasks of the deployment ended too early one after another, and when the next start is.
-func retry(d *ecs.Deployment) string {
-	if d.Attempts == 0 || d.RolloutState == ecs.RolloutFailed {
+// retry describes the delay of the next start: how many tasks in a row ended too early, and when the next one
+// starts.
+func retry(d *ecs.Deployment, now time.Time) string {
+	wait := why.RetryIn(d, now)
+	if wait == 0 {
 		return ""
 	}
-	return fmt.Sprintf("tasks ended too early, starts that failed in a row: %d; no task is started before %s",
-		d.Attempts, d.RetryAt.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("tasks ended too early, starts that failed in a row: %d; the next start is in %s, at %s",
+		d.Attempts, wait, d.RetryAt.UTC().Format(time.RFC3339))
 }
 
-// failure reports whether a task ended by itself, not by anybody's wish.
-func failure(task *ecs.Task) bool {
-	return task.StopCode == ecs.TaskFailedToStart || task.StopCode == ecs.EssentialContainerExited
+// failure says in one line why a task failed: the result of its health checks, or how it ended.
+func failure(t *state.Tables, task *ecs.Task, now time.Time) string {
+	if bad := badHealth(t, task, now); bad != "" {
+		return bad
+	}
+	return task.StoppedReason + task.ExitCodes()
+}
+
+// badHealth says without a full stop which health check a task has failed or not yet passed; "" if there is none.
+func badHealth(t *state.Tables, task *ecs.Task, now time.Time) string {
+	for _, r := range why.Task(t, task, now).Reasons {
+		if r.Source == "health" {
+			return strings.TrimSuffix(r.Text, ".")
+		}
+	}
+	return ""
 }
 
 func taskOf(t *state.Tables, task *ecs.Task, now time.Time) Task {
 	out := Task{
-		ID: arn.LastID(task.TaskARN), Definition: arn.LastID(task.TaskDefinitionARN), Status: string(task.LastStatus), Health: task.HealthStatus,
-		Zone: task.AvailabilityZone, Address: task.Address(),
+		ID: arn.LastID(task.TaskARN), Definition: arn.LastID(task.TaskDefinitionARN),
+		Status: string(task.LastStatus), Health: task.HealthStatus, Zone: task.AvailabilityZone,
+		Address: task.Address(),
 	}
 	if task.ServiceARN == "" {
 		out.StartedBy = task.StartedBy
@@ -231,14 +264,17 @@ func taskOf(t *state.Tables, task *ecs.Task, now time.Time) Task {
 		if out.Address == "" {
 			out.Address = published(t, ci.Address, task)
 		}
-		if task.LastStatus.Before(ecs.Running) {
+		switch {
+		case task.LastStatus.Before(ecs.Running):
 			out.Notice = firstReason(why.Task(t, task, now))
+		case task.LastStatus == ecs.Running:
+			out.Notice = badHealth(t, task, now)
 		}
 	}
 	return out
 }
 
-// firstReason is the most telling reason of an answer.
+// firstReason returns the text of the first reason of an answer.
 func firstReason(a why.Answer) string {
 	if len(a.Reasons) == 0 {
 		return ""
@@ -246,7 +282,8 @@ func firstReason(a why.Answer) string {
 	return strings.TrimSuffix(a.Reasons[0].Text, ".")
 }
 
-// published is the first port of the task that answers on its instance; in host mode these are the containers' own.
+// published returns the address of the first port that the task publishes on its instance; in host mode that is
+// a container's own port.
 func published(t *state.Tables, host string, task *ecs.Task) string {
 	for _, c := range task.Containers {
 		for _, b := range c.NetworkBindings {
@@ -267,14 +304,17 @@ func published(t *state.Tables, host string, task *ecs.Task) string {
 	return ""
 }
 
-func balancerOf(t *state.Tables, lb *elb.LoadBalancer) LoadBalancer {
+func balancerOf(t *state.Tables, lb *elb.LoadBalancer, shared map[int]*port) LoadBalancer {
 	out := LoadBalancer{Name: lb.Name, DNSName: lb.DNSName}
-	for l := range t.Listeners.By(state.ByLoadBalancer, lb.ARN) {
+	for l := range t.Listeners.By(state.ListenersByLoadBalancer, lb.ARN) {
 		line := Listener{Port: l.Port, Targets: make(map[string]int)}
 		if b, ok := t.BoundListeners.Get(l.ARN); ok {
 			line.Notice = b.Reason
 			if b.Address != "" {
-				line.URL = urlOf(l.Protocol, b.Address)
+				name, notice := shared[l.Port].hostFor(l, lb, b.Address)
+				line.URL = urlOf(l.Protocol, b.Address, name)
+				line.Notice = strings.Join(slices.DeleteFunc([]string{line.Notice, notice},
+					func(s string) bool { return s == "" }), "; ")
 			}
 		}
 		line.Rules = rulesOf(t, l)
@@ -289,7 +329,7 @@ func balancerOf(t *state.Tables, lb *elb.LoadBalancer) LoadBalancer {
 	return out
 }
 
-// targetsOf counts the targets of a group that a listener uses, by state.
+// targetsOf counts, by state, the targets of a group that a listener uses.
 func targetsOf(t *state.Tables, group string) map[string]int {
 	n := make(map[string]int)
 	for target := range t.Targets.Prefix(elb.TargetPrefix(group)) {
@@ -300,7 +340,7 @@ func targetsOf(t *state.Tables, group string) map[string]int {
 }
 
 func rulesOf(t *state.Tables, l *elb.Listener) (rules []Rule) {
-	for r := range t.Rules.By(state.ByListener, l.ARN) {
+	for r := range t.Rules.By(state.RulesByListener, l.ARN) {
 		rules = append(rules, ruleOf(t, r))
 	}
 	slices.SortFunc(rules, func(a, b Rule) int {
@@ -309,7 +349,7 @@ func rulesOf(t *state.Tables, l *elb.Listener) (rules []Rule) {
 	return rules
 }
 
-// last sorts a default rule behind the others.
+// last sorts the default rule behind the others.
 func last(r Rule) int {
 	if r.Priority == 0 {
 		return 1
@@ -347,7 +387,8 @@ func ruleOf(t *state.Tables, r *elb.Rule) Rule {
 	return out
 }
 
-// launchFailure says why the last launch of a region's Auto Scaling groups failed, "" unless that is the last word.
+// launchFailure says why the last launch of the region's Auto Scaling groups failed; "" when the last launch
+// did not fail.
 func launchFailure(t *state.Tables, account, region string) string {
 	for i := range t.Instances.All() {
 		if i.Region == region && i.Account == account && i.State == fleet.Pending {
@@ -369,26 +410,53 @@ func launchFailure(t *state.Tables, account, region string) string {
 	return ""
 }
 
+// hopelessRestarts is how often an agent is restarted before its failure counts as permanent.
+const hopelessRestarts = 3
+
+// failingAgents returns the instances of the region whose agents end again and again before they register, in
+// the order of their ids.
+func failingAgents(t *state.Tables, account, region string) []*fleet.Instance {
+	failing := map[string]*fleet.Instance{}
+	for i := range t.Instances.All() {
+		down := i.Machine.Phase == fleet.PhaseFailed ||
+			i.Machine.Phase == fleet.PhaseRestarting && i.Machine.Restarts >= hopelessRestarts
+		if i.Region == region && i.Account == account && i.State == fleet.Running && down {
+			failing[i.ID] = i
+		}
+	}
+	if len(failing) == 0 {
+		return nil
+	}
+	for ci := range t.ContainerInstances.Prefix(ecs.ARN(region, account, ecs.TypeContainerInstance, "")) {
+		delete(failing, ci.EC2InstanceID)
+	}
+	list := make([]*fleet.Instance, 0, len(failing))
+	for _, id := range slices.Sorted(maps.Keys(failing)) {
+		list = append(list, failing[id])
+	}
+	return list
+}
+
+// agentFailure says why the agent of the first instance fails; "" if there is none.
+func agentFailure(failing []*fleet.Instance) string {
+	if len(failing) == 0 {
+		return ""
+	}
+	return "instance " + failing[0].ID + ": " + failing[0].Machine.Reason
+}
+
+// joining returns the instances whose agents join a cluster, and those whose cluster is not known.
+func joining(failing []*fleet.Instance, cluster string) []*fleet.Instance {
+	return slices.DeleteFunc(slices.Clone(failing), func(i *fleet.Instance) bool {
+		return i.Machine.Cluster != "" && i.Machine.Cluster != cluster
+	})
+}
+
 func groupsOf(t *state.Tables, l *elb.Listener) []string {
 	var groups []string
-	for r := range t.Rules.By(state.ByListener, l.ARN) {
+	for r := range t.Rules.By(state.RulesByListener, l.ARN) {
 		groups = append(groups, elb.Uses(r.Actions)...)
 	}
 	slices.Sort(groups)
 	return slices.Compact(groups)
-}
-
-func urlOf(protocol, address string) string {
-	scheme, standard := "http", "80"
-	if protocol == "HTTPS" {
-		scheme, standard = "https", "443"
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Sprintf("%s://%s", scheme, address)
-	}
-	if port == standard {
-		return fmt.Sprintf("%s://%s", scheme, host)
-	}
-	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
 }

@@ -13,19 +13,21 @@ import (
 // Stream is where one container writes its output.
 type Stream struct {
 	Task, Container string
-	Driver          string // awslogs, or where else the output goes
+	Driver          string // awslogs, or another log driver
 	Group, Name     string `json:",omitempty"` // of awslogs
 	Region          string `json:",omitempty"`
 	RuntimeID       string `json:",omitempty"` // the container's id at the container runtime
 	Stopped         bool
+	Ran             bool // the container has started at least once
 }
 
-// Streams lists where the containers of a task, or of all tasks of a service, write, the oldest task first.
+// Streams lists where the containers of a task, or of all tasks of a service, write; the oldest task comes
+// first.
 func Streams(t *state.Tables, s why.Subject) []Stream {
 	tasks := []*ecs.Task{s.Task}
 	if s.Service != nil {
 		tasks = nil
-		for task := range t.Tasks.By(state.ByService, s.Service.ServiceARN) {
+		for task := range t.Tasks.By(state.TasksByService, s.Service.ServiceARN) {
 			tasks = append(tasks, task)
 		}
 		slices.SortFunc(tasks, func(a, b *ecs.Task) int { return a.CreatedAt.Compare(b.CreatedAt) })
@@ -46,7 +48,9 @@ func Streams(t *state.Tables, s why.Subject) []Stream {
 }
 
 func streamOf(task *ecs.Task, c *ecs.Container, def *ecs.ContainerDefinition) Stream {
-	out := Stream{Task: arn.LastID(task.TaskARN), Container: c.Name, Driver: "json-file", RuntimeID: c.RuntimeID, Stopped: task.LastStatus == ecs.Stopped}
+	out := Stream{Task: arn.LastID(task.TaskARN), Container: c.Name, Driver: "json-file",
+		RuntimeID: c.RuntimeID, Stopped: task.LastStatus == ecs.Stopped,
+		Ran: c.LastStatus == ecs.Running || c.ExitCode != nil}
 	log := def.LogConfiguration
 	if log == nil {
 		return out
@@ -55,8 +59,9 @@ func streamOf(task *ecs.Task, c *ecs.Container, def *ecs.ContainerDefinition) St
 	if out.Driver != "awslogs" {
 		return out
 	}
-	// The name of a stream as the agent chooses it (ecs.md 7.10).
-	out.Group, out.Name, out.Region = log.Options["awslogs-group"], log.Options["awslogs-stream"], log.Options["awslogs-region"]
+	// The stream's name, as the agent forms it (ecs.md 7.10).
+	out.Group, out.Name, out.Region = log.Options["awslogs-group"], log.Options["awslogs-stream"],
+		log.Options["awslogs-region"]
 	if prefix := log.Options["awslogs-stream-prefix"]; out.Name == "" && prefix != "" {
 		out.Name = prefix + "/" + c.Name + "/" + out.Task
 	}

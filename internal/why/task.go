@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,12 +12,13 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Task answers for a task.
+// Task explains a task.
 func Task(t *state.Tables, task *ecs.Task, now time.Time) Answer {
-	a := Answer{Kind: "task", Name: arn.LastID(task.TaskARN), Cluster: arn.LastID(task.ClusterARN), Status: string(task.LastStatus)}
+	a := Answer{Kind: "task", Name: arn.LastID(task.TaskARN), Cluster: arn.LastID(task.ClusterARN),
+		Status: string(task.LastStatus)}
 	switch {
 	case task.LastStatus == ecs.Stopped:
-		a.stopped(task)
+		a.stopped(t, task)
 	case task.DesiredStatus == ecs.Stopped, ecs.Running.Before(task.LastStatus):
 		a.stopping(t, task)
 	case task.LastStatus.Before(ecs.Running):
@@ -28,16 +30,21 @@ func Task(t *state.Tables, task *ecs.Task, now time.Time) Answer {
 	return a
 }
 
-// stopped says why a task has ended.
-func (a *Answer) stopped(task *ecs.Task) {
+// stopped adds why a task has ended.
+func (a *Answer) stopped(t *state.Tables, task *ecs.Task) {
 	a.Failed = true
+	a.failedChecks(t, task)
 	a.ended(task)
+	asked := task.StopCode == ecs.UserInitiated || task.StopCode == ecs.ServiceSchedulerInitiated
 	for _, c := range task.Containers {
 		switch {
+		case asked && c.ExitCode != nil && (*c.ExitCode == 0 || *c.ExitCode == sigterm) && c.Reason == "":
+			// It was stopped and ended.
 		case c.ExitCode != nil && *c.ExitCode == 0 && c.Reason == "":
 			a.add("container", "Container %s ended by itself with exit code 0.", c.Name)
 		case c.ExitCode != nil:
-			a.add("container", "Container %s ended with exit code %d%s.%s", c.Name, *c.ExitCode, meaning(*c.ExitCode), detail(c.Reason)).Advice =
+			a.add("container", "Container %s ended with exit code %d%s.%s", c.Name, *c.ExitCode, meaning(&c),
+				detail(c.Reason)).Advice =
 				"See what it wrote: berth logs " + a.Name
 		case c.Reason != "" && !strings.Contains(task.StoppedReason, c.Reason):
 			a.add("container", "Container %s: %s", c.Name, c.Reason).Advice = adviceFor(c.Reason)
@@ -48,7 +55,36 @@ func (a *Answer) stopped(task *ecs.Task) {
 	}
 }
 
-// ended puts the stop code and reason of a task into a sentence.
+// sigterm is the exit code of a program that was ended by SIGTERM.
+const sigterm = 143
+
+// unhealthy begins the stop reason of a task that its service stopped because of failed health checks (ecs.md
+// 1.5.4).
+const unhealthy = "Task failed "
+
+// failedChecks adds the result of the load balancer's checks for which the service stopped a task. The task's
+// targets are gone by then, so the result is taken from the service's events.
+func (a *Answer) failedChecks(t *state.Tables, task *ecs.Task) {
+	if task.StopCode != ecs.ServiceSchedulerInitiated || !strings.HasPrefix(task.StoppedReason, unhealthy) {
+		return
+	}
+	of := "(task " + arn.LastID(task.TaskARN) + ") (port "
+	told := map[string]bool{}
+	for e := range t.ServiceEvents.By(state.ServiceEventsByService, task.ServiceARN) {
+		_, about, ours := strings.Cut(e.Message, of)
+		port, about, _ := strings.Cut(about, ") is unhealthy in (target-group ")
+		group, reason, found := strings.Cut(about, ") due to (reason ")
+		if reason, _ = strings.CutSuffix(strings.TrimSuffix(reason, "."), ")"); !ours || !found || told[group+reason] {
+			continue
+		}
+		told[group+reason] = true
+		a.add("health", "The load balancer's checks of its port %s in target group %s failed: %s.", port,
+			elb.TargetGroupName(group), reason).Advice =
+			checkAdvice(t, task, group, reason)
+	}
+}
+
+// ended adds the stop code and reason of a task as a sentence.
 func (a *Answer) ended(task *ecs.Task) {
 	reason := task.StoppedReason
 	if reason == "" {
@@ -78,15 +114,18 @@ func detail(reason string) string {
 	return " " + reason
 }
 
-// meaning says what an exit code usually stands for.
-func meaning(code int) string {
-	switch code {
+// meaning says what a container's exit code usually means, unless its reason already says so.
+func meaning(c *ecs.Container) string {
+	switch *c.ExitCode {
 	case 126:
 		return " (the command cannot be executed)"
 	case 127:
 		return " (the command was not found)"
 	case 137:
-		return " (killed: out of memory, or it did not end in time after SIGTERM)"
+		if strings.Contains(c.Reason, "OutOfMemory") {
+			return " (killed)"
+		}
+		return " (SIGKILL: killed by somebody, for lack of memory, or because it did not end in time after SIGTERM)"
 	case 139:
 		return " (a segmentation fault)"
 	case 143:
@@ -95,11 +134,12 @@ func meaning(code int) string {
 	return ""
 }
 
-// adviceFor says what to do about a failure of the agent.
+// adviceFor says what to do about a reason that the agent gave.
 func adviceFor(reason string) string {
 	switch {
 	case strings.Contains(reason, "CannotPull"):
-		return "Check the image's name and tag: aws ecr list-images shows what was pushed."
+		return "Check the image's name and tag: aws ecr list-images lists the pushed images, " +
+			"docker images those of this machine."
 	case strings.Contains(reason, "no such file or directory"), strings.Contains(reason, "executable file not found"):
 		return "Check entryPoint and command of the task definition against the image."
 	case strings.Contains(reason, "awslogs-group"), strings.Contains(reason, "log group"):
@@ -110,19 +150,22 @@ func adviceFor(reason string) string {
 	return ""
 }
 
-// stopping says what a task that is to stop waits for.
+// stopping adds what a task that is to stop waits for.
 func (a *Answer) stopping(t *state.Tables, task *ecs.Task) {
+	a.failedChecks(t, task)
+	checks := len(a.Reasons)
 	a.ended(task)
 	for _, tt := range task.Targets {
-		a.add("load balancer", "Requests of target group %s may still end before its containers are stopped.", elb.TargetGroupName(tt.TargetGroupARN))
+		a.add("load balancer", "Requests of target group %s may still end before its containers are stopped.",
+			elb.TargetGroupName(tt.TargetGroupARN))
 	}
 	a.instance(t, task)
-	if len(task.Targets) == 0 && len(a.Reasons) == 1 {
+	if len(task.Targets) == 0 && len(a.Reasons) == checks+1 {
 		a.add("agent", "The agent is stopping its containers; each has its stopTimeout to end after SIGTERM.")
 	}
 }
 
-// instance adds what keeps a task's instance from doing anything.
+// instance adds what keeps a task's instance from working.
 func (a *Answer) instance(t *state.Tables, task *ecs.Task) {
 	ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN)
 	switch {
@@ -136,21 +179,28 @@ func (a *Answer) instance(t *state.Tables, task *ecs.Task) {
 }
 
 // InstanceProblem says what keeps an instance from starting and stopping tasks, and what to do about it.
-// problem is "" when nothing is known.
+// problem is "" when there is no known problem.
 func InstanceProblem(ci *ecs.ContainerInstance) (problem, advice string) {
 	switch {
 	case !ci.AgentConnected:
-		return "the agent is not connected", "See the agent's log; a machine that is off or cut off is replaced by its Auto Scaling group."
+		return "the agent is not connected",
+			"See the agent's log; a machine that is off or cut off is replaced by its Auto Scaling group."
 	case ci.RuntimeStatus == "IMPAIRED" && ci.RuntimeReason != "":
 		return "the container runtime does not work: " + strings.TrimSuffix(ci.RuntimeReason, "."), ""
 	case ci.RuntimeStatus == "IMPAIRED":
-		return "the container runtime does not answer", "See that Docker Engine runs there and that the agent may use it (docker info)."
+		return "the container runtime does not answer",
+			"See that Docker Engine runs there and that the agent may use it (docker info)."
 	}
 	return "", ""
 }
 
-// InstanceName is what people call a container instance: the id of its EC2 instance, or its own when it joined
-// by hand.
+// Hopeless reports whether an instance's problem stays until somebody changes something: its agent may not use Docker.
+func Hopeless(ci *ecs.ContainerInstance) bool {
+	return ci.AgentConnected && ci.RuntimeStatus == "IMPAIRED" && strings.HasPrefix(ci.RuntimeReason, "Docker refuses ")
+}
+
+// InstanceName returns the id of the EC2 instance, or the container instance's own id when it was registered by
+// hand.
 func InstanceName(ci *ecs.ContainerInstance) string {
 	if ci.EC2InstanceID != "" {
 		return ci.EC2InstanceID
@@ -158,7 +208,7 @@ func InstanceName(ci *ecs.ContainerInstance) string {
 	return arn.LastID(ci.ContainerInstanceARN)
 }
 
-// starting says what a task that is not RUNNING yet waits for.
+// starting adds what a task that is not RUNNING yet waits for.
 func (a *Answer) starting(t *state.Tables, task *ecs.Task, now time.Time) {
 	a.instance(t, task)
 	if task.LastStatus == ecs.Activating {
@@ -168,23 +218,55 @@ func (a *Answer) starting(t *state.Tables, task *ecs.Task, now time.Time) {
 		}
 		return
 	}
-	if !task.PullStartedAt.IsZero() && task.PullStoppedAt.IsZero() {
-		a.add("agent", "The agent has been pulling its images for %s.", now.Sub(task.PullStartedAt).Round(time.Second))
-	}
 	d, _ := t.TaskDefinitions.Get(task.TaskDefinitionARN)
+	a.holds(task)
+	if !task.PullStartedAt.IsZero() && task.PullStoppedAt.IsZero() {
+		a.add("agent", "The agent has been pulling %s for %s.", images(d), age(task.PullStartedAt, now))
+	}
 	if d != nil && !task.PullStoppedAt.IsZero() {
 		a.dependencies(d, task)
 	}
 	if len(a.Reasons) == 0 {
 		if task.PullStartedAt.IsZero() {
-			a.add("agent", "The agent was given it %s ago and has not begun with it.", now.Sub(task.CreatedAt).Round(time.Second))
+			a.add("agent", "The agent received it %s ago and has not reported on it yet.", age(task.CreatedAt, now))
 		} else {
 			a.add("agent", "The agent is starting its containers.")
 		}
 	}
 }
 
-// dependencies says which containers wait for which others.
+// holds adds what the agent waits for before it goes on with a task, such as a port that is taken. The agent
+// reports it for the whole task, in the reasons of its containers.
+func (a *Answer) holds(task *ecs.Task) {
+	var told []string
+	for _, c := range task.Containers {
+		if c.LastStatus == ecs.Pending && c.Reason != "" && !slices.Contains(told, c.Reason) {
+			told = append(told, c.Reason)
+			a.add("agent", "The agent holds it back: %s.", strings.TrimSuffix(c.Reason, "."))
+		}
+	}
+}
+
+// images names the images of a task definition in a sentence.
+func images(d *ecs.TaskDefinition) string {
+	if d == nil {
+		return "its images"
+	}
+	var names []string
+	for _, c := range d.ContainerDefinitions {
+		names = append(names, c.Image)
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) == 1 {
+		return "image " + names[0]
+	}
+	return "images " + some(names)
+}
+
+// age returns the time since then, in whole seconds.
+func age(since, now time.Time) time.Duration { return max(0, now.Sub(since)).Round(time.Second) }
+
+// dependencies adds which containers wait for which others.
 func (a *Answer) dependencies(d *ecs.TaskDefinition, task *ecs.Task) {
 	seen := make(map[string]*ecs.Container)
 	for i := range task.Containers {
@@ -196,7 +278,8 @@ func (a *Answer) dependencies(d *ecs.TaskDefinition, task *ecs.Task) {
 		}
 		for _, dep := range c.DependsOn {
 			if other := seen[dep.ContainerName]; other != nil && !met(dep.Condition, other) {
-				a.add("container", "Container %s waits for container %s to be %s; that is %s%s.", c.Name, dep.ContainerName, dep.Condition,
+				a.add("container", "Container %s waits for container %s to be %s; that is %s%s.", c.Name,
+					dep.ContainerName, dep.Condition,
 					other.LastStatus, healthOf(other))
 			}
 		}
@@ -222,14 +305,16 @@ func healthOf(c *ecs.Container) string {
 	return " and " + c.HealthStatus
 }
 
-// unwell says what is wrong with a running task.
+// unwell adds what is wrong with a running task.
 func (a *Answer) unwell(t *state.Tables, task *ecs.Task) {
 	for _, c := range task.Containers {
 		switch {
 		case c.HealthStatus == ecs.Unhealthy:
-			a.add("health", "The health check of container %s fails.", c.Name).Advice = "Run its command in the container: docker exec " + short(c.RuntimeID)
+			a.add("health", "The health check of container %s fails.", c.Name).Advice = "Run its command " +
+				"in the container: docker exec " + short(c.RuntimeID)
 		case c.LastStatus == ecs.Stopped && c.ExitCode != nil && *c.ExitCode != 0:
-			a.add("container", "Container %s, which is not essential, ended with exit code %d%s.%s", c.Name, *c.ExitCode, meaning(*c.ExitCode), detail(c.Reason))
+			a.add("container", "Container %s, which is not essential, ended with exit code %d%s.%s", c.Name,
+				*c.ExitCode, meaning(&c), detail(c.Reason))
 		}
 	}
 	a.targets(t, task)
@@ -247,7 +332,7 @@ func short(id string) string {
 	return id
 }
 
-// targets says which of a task's targets get no requests, and why.
+// targets adds which of a task's targets get no requests, and why.
 func (a *Answer) targets(t *state.Tables, task *ecs.Task) {
 	for _, tt := range task.Targets {
 		if tt.Draining {
@@ -262,28 +347,49 @@ func (a *Answer) targets(t *state.Tables, task *ecs.Task) {
 		if h.State == elb.Healthy {
 			continue
 		}
-		r := a.add("health", "Its target %s:%d in target group %s is %s: %s.", tt.ID, tt.Port, elb.TargetGroupName(tt.TargetGroupARN), h.State, strings.TrimSuffix(h.Description, "."))
+		r := a.add("health", "Its target %s:%d in target group %s is %s: %s.", tt.ID, tt.Port,
+			elb.TargetGroupName(tt.TargetGroupARN), h.State, strings.TrimSuffix(h.Description, "."))
 		switch h.Reason {
 		case elb.ReasonNotInUse:
 			r.Advice = "Let a listener or rule of a load balancer forward to the target group."
 		case elb.ReasonCodeMismatch, elb.ReasonTimeout, elb.ReasonFailedChecks:
-			r.Advice = checkAdvice(t, tt.TargetGroupARN)
+			r.Advice = checkAdvice(t, task, tt.TargetGroupARN, h.Description)
 		}
 	}
 }
 
-// checkAdvice says what the load balancer asks a target for.
-func checkAdvice(t *state.Tables, group string) string {
+// noAnswer is the description of a target to which connections fail, or which does not speak HTTP.
+const noAnswer = "Health checks failed"
+
+// checkAdvice says how the load balancer checks a task in a target group.
+func checkAdvice(t *state.Tables, task *ecs.Task, group, result string) string {
 	g, ok := t.TargetGroups.Get(group)
 	if !ok {
 		return ""
+	}
+	if strings.TrimSuffix(result, ".") == noAnswer {
+		where := "on the containerPort of the task definition"
+		if b, ok := balanced(task, group); ok {
+			where = fmt.Sprintf("on port %d in container %s", b.ContainerPort, b.ContainerName)
+		}
+		return fmt.Sprintf("The load balancer asks for GET %s and got no HTTP answer: does the program listen %s, "+
+			"and on all addresses (0.0.0.0)?", g.HealthCheck.Path, where)
 	}
 	return fmt.Sprintf("The load balancer asks for GET %s and wants status %s within %d s: ask for the same yourself.",
 		g.HealthCheck.Path, g.HealthCheck.Matcher, g.HealthCheck.TimeoutSeconds)
 }
 
+// balanced returns the entry of the task's load balancers for a target group.
+func balanced(task *ecs.Task, group string) (ecs.LoadBalancer, bool) {
+	k := slices.IndexFunc(task.LoadBalancers, func(b ecs.LoadBalancer) bool { return b.TargetGroupARN == group })
+	if k < 0 {
+		return ecs.LoadBalancer{}, false
+	}
+	return task.LoadBalancers[k], true
+}
+
 func inUse(t *state.Tables, group string) bool {
-	for range t.Rules.By(state.ByTargetGroup, group) {
+	for range t.Rules.By(state.RulesByTargetGroup, group) {
 		return true
 	}
 	return false

@@ -1,7 +1,6 @@
-// Package why says why a task or a service does not run, in words for people. It reads a snapshot,
-// asks the scheduler where there is no instance, and puts together what the agent, the health checks
-// and the service's deployments have left in the state. It is pure: a command, a page and a log can
-// print the same answer.
+// Package why explains, in words for people, why a task or a service does not run. It reads a snapshot, asks
+// the scheduler why no instance takes a task, and combines what the agent, the health checks and the service's
+// deployments have left in the state. It is pure, so a command, a page and a log can print the same answer.
 package why
 
 import (
@@ -15,26 +14,45 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Answer says how a task or a service is and why. It has at least one reason unless OK.
+// Answer describes a task or a service. Unless it is OK, it has at least one reason.
 type Answer struct {
 	Kind    string // "task" or "service"
 	Name    string // the task's id, the service's name
 	Cluster string
 	Status  string // for people: "STOPPED", "1 of 2 running, IN_PROGRESS"
-	OK      bool   // everything is as it was asked for
-	Failed  bool   // it will stay like this until somebody changes something
-	// Deployment is the service's primary deployment, and RolledBack whether that is a rollback of a
-	// failed one that is still under way.
-	Deployment string    `json:",omitempty"`
-	DeployedAt time.Time `json:",omitzero"` // when the primary deployment was made; a rollback makes it earlier
-	RolledBack bool      `json:",omitempty"`
-	ExitCode   *int      `json:",omitempty"` // of a stopped task: the first that is not 0, or 0
+	OK      bool   // everything is as it should be
+	Failed  bool   // it stays like this until somebody changes something
+	// Deployment is the id of the service's primary deployment, and TaskDefinition is its task definition.
+	Deployment     string    `json:",omitempty"`
+	DeployedAt     time.Time `json:",omitzero"`  // when it was created; after a rollback, at an earlier time
+	TaskDefinition string    `json:",omitempty"` // FAMILY:REVISION
+	// Steady reports whether a service runs all tasks of its primary deployment, healthy, and no others.
+	Steady bool `json:",omitempty"`
+	// ProvenAt is set while a service is steady only because its tasks have not ended yet: no load balancer
+	// and no container health check looks at them. It is when all of them will have run for Proof.
+	ProvenAt time.Time `json:",omitzero"`
+	// Latest is the last change of the service that a caller asked for. After a rollback the service does not
+	// run it.
+	Latest     *Latest `json:",omitempty"`
+	RolledBack bool    `json:",omitempty"` // the latest one was, or is being, rolled back
+	ExitCode   *int    `json:",omitempty"` // of a stopped task: the first that is not 0, or 0
 	Reasons    []Reason
 }
 
-// Reason is one cause, the most telling first.
+// Latest is a service's latest service deployment.
+type Latest struct {
+	TaskDefinition string // FAMILY:REVISION
+	Status         string // as in the ECS API: IN_PROGRESS, ROLLBACK_SUCCESSFUL
+	StatusReason   string `json:",omitempty"`
+	FailedTasks    int    `json:",omitempty"`
+	LastFailure    string `json:",omitempty"` // why the last of them failed
+	StartedAt      time.Time
+	FinishedAt     time.Time `json:",omitzero"`
+}
+
+// Reason is one cause. The most important reason comes first.
 type Reason struct {
-	Source string // who knows it: service, deployment, scheduler, instance, agent, container, health or task
+	Source string // where it was seen: service, deployment, scheduler, instance, agent, container, health or task
 	Text   string // a sentence
 	Advice string `json:",omitempty"` // what to do about it
 }
@@ -44,13 +62,13 @@ func (a *Answer) add(source, format string, args ...any) *Reason {
 	return &a.Reasons[len(a.Reasons)-1]
 }
 
-// Subject is what was found by a name: a task or a service.
+// Subject is the task or service that Find found.
 type Subject struct {
 	Service *ecs.Service
 	Task    *ecs.Task
 }
 
-// Of answers for a subject.
+// Of explains a subject.
 func Of(t *state.Tables, s Subject, now time.Time) Answer {
 	if s.Task != nil {
 		return Task(t, s.Task, now)
@@ -58,11 +76,11 @@ func Of(t *state.Tables, s Subject, now time.Time) Answer {
 	return Service(t, s.Service, now)
 }
 
-// shortest is how many characters of a task's id are enough to name it.
+// shortest is the number of characters of a task's id that are enough to name it.
 const shortest = 4
 
-// Find looks for a service by its name or ARN, or for a task by its id, the beginning of its id, or its
-// ARN, in one cluster of a region, or in all of them when cluster is "". The error says what there is.
+// Find finds a service by its name or ARN, or a task by its id, the beginning of its id, or its ARN, in one
+// cluster of a region, or in all of them when cluster is "". The error lists the services that exist.
 func Find(t *state.Tables, account, region, cluster, name string) (Subject, error) {
 	var found []Subject
 	var names, labels []string
@@ -70,7 +88,7 @@ func Find(t *state.Tables, account, region, cluster, name string) (Subject, erro
 		if cluster != "" && c.ClusterName != cluster && c.ClusterARN != cluster {
 			continue
 		}
-		for s := range t.Services.By(state.ByCluster, c.ClusterARN) {
+		for s := range t.Services.By(state.ServicesByCluster, c.ClusterARN) {
 			if s.ServiceName == name || s.ServiceARN == name {
 				found = append(found, Subject{Service: s})
 				labels = append(labels, "service "+s.ServiceName+" of cluster "+c.ClusterName)
@@ -79,7 +97,7 @@ func Find(t *state.Tables, account, region, cluster, name string) (Subject, erro
 				names = append(names, s.ServiceName)
 			}
 		}
-		for task := range t.Tasks.By(state.ByCluster, c.ClusterARN) {
+		for task := range t.Tasks.By(state.TasksByCluster, c.ClusterARN) {
 			id := arn.LastID(task.TaskARN)
 			if task.TaskARN == name || id == name || len(name) >= shortest && strings.HasPrefix(id, name) {
 				found = append(found, Subject{Task: task})
@@ -88,7 +106,7 @@ func Find(t *state.Tables, account, region, cluster, name string) (Subject, erro
 		}
 	}
 	if active := slices.IndexFunc(found, Subject.present); len(found) > 1 && active >= 0 {
-		// What is there goes before what was deleted or has stopped under the same name.
+		// Existing services and running tasks come before deleted or stopped ones of the same name.
 		kept := found[:0:0]
 		var keptLabels []string
 		for i, s := range found {
@@ -109,7 +127,8 @@ func Find(t *state.Tables, account, region, cluster, name string) (Subject, erro
 		if len(names) == 0 {
 			return Subject{}, fmt.Errorf("there is no service or task %q in %s; it has no services", name, where)
 		}
-		return Subject{}, fmt.Errorf("there is no service or task %q in %s; its services are %s", name, where, some(names))
+		return Subject{}, fmt.Errorf("there is no service or task %q in %s; its services are %s",
+			name, where, some(names))
 	}
 	return Subject{}, fmt.Errorf("%q can be %s: name the cluster, or more of the task's id", name, some(labels))
 }
@@ -121,7 +140,7 @@ func (s Subject) present() bool {
 	return s.Task.LastStatus != ecs.Stopped
 }
 
-// maxNamed is how many names a sentence lists.
+// maxNamed is the most names that a sentence lists.
 const maxNamed = 10
 
 func some(names []string) string {

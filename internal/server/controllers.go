@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/control/cache"
+	"github.com/berthhq/berth/internal/control/fleet"
+	"github.com/berthhq/berth/internal/control/instance"
+	"github.com/berthhq/berth/internal/control/reap"
+	"github.com/berthhq/berth/internal/control/retention"
+	"github.com/berthhq/berth/internal/control/service"
+	"github.com/berthhq/berth/internal/control/target"
+)
+
+// AWS waits in these places because of its size. A single machine need not wait as long
+// (docs/decisions/0010-pace.md).
+const (
+	healthyAfter = time.Second
+	retryBase    = 2 * time.Second
+	placeAgain   = 10 * time.Second
+)
+
+// stableAfter is how long a task must have been running so that its end does not count as a failed start. On
+// AWS that is no time at all (docs/decisions/0360-early-ends.md).
+const stableAfter = 40 * time.Second
+
+// controllers are the parts that run while this server leads.
+func (s *Server) controllers() []part {
+	return []part{
+		s.controller("control/service", func(name string, e control.Env) runner {
+			return control.New(e, name, 4, control.Planned(e, service.New(s.serviceTimes()))).Run
+		}),
+		s.controller("control/instance", func(name string, e control.Env) runner {
+			return control.New(e, name, 2, control.Planned(e, instance.Controller{})).Run
+		}),
+		s.controller("control/reap", func(name string, e control.Env) runner {
+			return control.New(e, name, 1, control.Planned(e, reap.Controller{})).Run
+		}),
+		s.controller("control/fleet", func(_ string, e control.Env) runner {
+			return fleet.New(e, s.machines, s.machines).Run
+		}),
+		s.controller("control/target", func(name string, e control.Env) runner {
+			return control.New(e, name, 4, target.New(e, s.publisher)).Run
+		}),
+		s.controller("control/cache", func(name string, e control.Env) runner {
+			return control.New(e, name, 1, cache.New(e, s.caches)).Run
+		}),
+		s.controller("control/retention", func(name string, e control.Env) runner {
+			return control.New(e, name, 1, retention.New(e, s.logs)).Run
+		}),
+	}
+}
+
+// controller returns the part of the controller with that name.
+func (s *Server) controller(name string, of func(string, control.Env) runner) part {
+	return part{name: name, leads: true, run: func(ctx context.Context) error {
+		return of(name, control.System(s.store, s.cfg.Logger.With("part", name)))(ctx)
+	}}
+}
+
+func (s *Server) serviceTimes() service.Config {
+	c := service.Config{
+		HealthyAfter: healthyAfter, RetryBase: retryBase, PlaceAgain: placeAgain, StableAfter: stableAfter,
+	}
+	if s.cfg.AWSRestarts {
+		c.StableAfter = 0
+	}
+	return c
+}

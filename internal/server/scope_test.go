@@ -1,0 +1,34 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/golden"
+)
+
+// docs/scope.md lists every operation of every API, as the front desk has them.
+func TestScopeListsOperations(t *testing.T) {
+	s := run(t, nil)
+	var table strings.Builder
+	table.WriteString("| service | does | answers that there is none | refuses |\n|---|---|---|---|\n")
+	for _, service := range s.services() {
+		names := map[awswire.Support][]string{}
+		for _, o := range service.Operations {
+			names[o.Support()] = append(names[o.Support()], o.Name())
+		}
+		fmt.Fprintf(&table, "| `%s` |", service.Name)
+		for _, support := range []awswire.Support{awswire.Works, awswire.ListsNothing, awswire.Refused} {
+			slices.Sort(names[support])
+			if len(names[support]) > 0 {
+				table.WriteString(" " + strings.Join(names[support], ", "))
+			}
+			table.WriteString(" |")
+		}
+		table.WriteString("\n")
+	}
+	golden.Section(t, "../../docs/scope.md", "operations", table.String())
+}
