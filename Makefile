@@ -3,7 +3,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 GOFLAGS_STATIC := -trimpath -ldflags '-s -w'
 
-.PHONY: help build release cross demo test check bench bench-socketio bench-storm fuzz gen clean
+# RACE=-race for check and lint lets it share what it compiles with the tests that run after it.
+RACE :=
+FUZZTIME := 10s
+BASE := HEAD~1
+# Packages whose tests need this machine's Docker.
+MACHINE := /berth/(test/|internal/agent$$|internal/agent/runtime)
+
+.PHONY: help build release cross demo test quick check lint vuln bench bench-compare bench-socketio bench-storm bench-scale fuzz gen clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -15,9 +22,10 @@ build: ## build bin/berth and the chat's server
 release: ## build the release binaries and their checksums into dist
 	scripts/release
 
-cross: ## build what runs on macOS and Windows
+cross: ## vet and build what runs on macOS and Windows: commands that talk to a server, and the Socket.IO library
 	for os in darwin windows; do \
-	  CGO_ENABLED=0 GOOS=$$os go vet ./internal/cli ./cmd/berth ./socketio/... ./socketio/redisadapter/... || exit 1; \
+	  CGO_ENABLED=0 GOOS=$$os go vet ./internal/cli ./cmd/berth ./socketio/... ./socketio/redisadapter/... && \
+	  CGO_ENABLED=0 GOOS=$$os go build ./cmd/berth ./socketio/... || exit 1; \
 	done
 
 demo: ## set up, build, and run the article's whole stack until Ctrl-C
@@ -30,14 +38,33 @@ test: ## set up everything the tests need, then run them all with the race detec
 	@$(MAKE) --no-print-directory build
 	scripts/test
 
-check: ## format, vet and the rules of the house, without Docker or anything else
+quick: ## run the tests that need no Docker, without the race detector; a package that has not changed is not run again
+	go test -vet=off $$(go list work | grep -vE '$(MACHINE)')
+
+check: ## format, vet, staticcheck and the rules of the house, without Docker or anything else
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	go vet work
-	go test ./internal
-	@$(MAKE) --no-print-directory cross
+	go vet $(RACE) work
+	go test $(RACE) -vet=off ./internal
+	@$(MAKE) --no-print-directory lint cross
+
+lint: bin/staticcheck ## what vet does not find: code without use or effect, what is deprecated
+	$(if $(RACE),GOFLAGS=$(RACE)) bin/staticcheck $$(go list work)
+
+vuln: bin/govulncheck ## look for known vulnerabilities that the code reaches, where their database can be reached
+	scripts/vuln
+
+bin/staticcheck: TOOL = honnef.co/go/tools/cmd/staticcheck
+bin/govulncheck: TOOL = golang.org/x/vuln/cmd/govulncheck
+bin/benchstat: TOOL = golang.org/x/perf/cmd/benchstat
+bin/staticcheck bin/govulncheck bin/benchstat: tools/go.mod
+	GOWORK=off go build -C tools -o ../$@ $(TOOL)
+	@touch $@
 
 bench: ## group commit, placement, routing and the edge beside its peers
 	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... ./internal/edge/...
+
+bench-compare: bin/benchstat ## benchmarks of the brains beside those of the commit before; BASE=COMMIT compares with another
+	scripts/bench-compare $(BASE)
 
 bench-socketio: ## the Go Socket.IO server beside Node's, same client
 	@scripts/setup test
@@ -47,8 +74,11 @@ bench-storm: ## 20,000 Socket.IO clients lose their server and come back, beside
 	@scripts/setup test
 	go run ./socketio/redisadapter/internal/bench -storm 20000
 
-fuzz: ## every fuzz target for ten seconds
-	scripts/fuzz 10s
+bench-scale: ## how the server's processor time grows, with simulated agents
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/scale
+
+fuzz: ## every fuzz target for ten seconds; FUZZTIME=1m takes longer
+	scripts/fuzz $(FUZZTIME)
 
 gen: ## generate the wire shapes again
 	go generate ./internal/awswire/shape

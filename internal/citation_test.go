@@ -67,7 +67,8 @@ func citations(text string) []cited {
 	return all
 }
 
-// statements returns the ids of a reference: its sections, its list items, and the points of its numbered lists as SECTION.POINT.
+// statements returns the ids of a reference: its sections, its list items, and the points of its
+// numbered lists as SECTION.POINT.
 func statements(t *testing.T, name string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(references, name+".md"))
@@ -118,8 +119,10 @@ func textFiles(t *testing.T) []string {
 }
 
 func TestCitationsAreRead(t *testing.T) {
-	got := citations("see ecs.md 3.2.3, 3.4 and 3.5).\n// alb.md\n// Q41; socketio.md 1.1: 40 s; ecs-agent.md section 12.9, which")
-	want := []cited{{"ecs", "3.2.3"}, {"ecs", "3.4"}, {"ecs", "3.5"}, {"alb", "Q41"}, {"socketio", "1.1"}, {"ecs-agent", "12.9"}}
+	got := citations("see ecs.md 3.2.3, 3.4 and 3.5).\n// alb.md\n" +
+		"// Q41; socketio.md 1.1: 40 s; ecs-agent.md section 12.9, which")
+	want := []cited{{"ecs", "3.2.3"}, {"ecs", "3.4"}, {"ecs", "3.5"}, {"alb", "Q41"}, {"socketio", "1.1"},
+		{"ecs-agent", "12.9"}}
 	if !slices.Equal(got, want) {
 		t.Errorf("read %v, want %v", got, want)
 	}

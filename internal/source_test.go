@@ -25,16 +25,27 @@ type source struct {
 	files map[string]*ast.File
 }
 
-// packages reads the modules of the workspace: all packages for all systems.
+// packages returns the packages of the workspace's modules, with the files for all systems. Do not change them: every
+// test gets the same ones.
 func packages(t *testing.T) []source {
 	t.Helper()
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// parsed reads them once, which takes longer than all tests together.
+var parsed = sync.OnceValues(func() ([]source, error) {
 	byName := map[string]source{}
 	fset := token.NewFileSet()
 	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
 		switch name := d.Name(); {
 		case err != nil:
 			return err
-		case d.IsDir() && (name == "testdata" || name == "node_modules" || name != ".." && strings.HasPrefix(name, ".")):
+		case d.IsDir() && (name == "testdata" || name == "node_modules" ||
+			name != ".." && strings.HasPrefix(name, ".")):
 			return fs.SkipDir
 		case d.IsDir() && nested(file):
 			return fs.SkipDir
@@ -56,16 +67,13 @@ func packages(t *testing.T) []source {
 		byName[name].files[file] = f
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []source
 	for _, p := range byName {
 		all = append(all, p)
 	}
 	slices.SortFunc(all, func(a, b source) int { return strings.Compare(a.name, b.name) })
-	return all
-}
+	return all, err
+})
 
 // nested tells whether a directory is a module of its own that is not in the workspace.
 func nested(dir string) bool {
@@ -122,7 +130,8 @@ func (p source) ours() []string {
 // Every package opens with its contract, and is named for the thing.
 func TestPackagesSayWhatTheyAre(t *testing.T) {
 	helpful := []string{
-		"util", "utils", "common", "helper", "helpers", "types", "model", "models", "pkg", "manager", "core", "misc", "base", "shared",
+		"util", "utils", "common", "helper", "helpers", "types", "model", "models", "pkg", "manager", "core",
+		"misc", "base", "shared",
 	}
 	for _, p := range packages(t) {
 		documented := false
@@ -166,7 +175,8 @@ func TestCommandsQuoteWhatTheyPrint(t *testing.T) {
 		for file, f := range p.files {
 			ast.Inspect(f, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)
-				if ok && len(call.Args) > 2 && isSelector(call.Fun, "fmt", "Fprintf") && !quotesArguments(call.Args[2:]) {
+				if ok && len(call.Args) > 2 && isSelector(call.Fun, "fmt", "Fprintf") &&
+					!quotesArguments(call.Args[2:]) {
 					t.Errorf("%s: fmt.Fprintf prints unquoted text; use quote.Fprintf", file)
 				}
 				return true

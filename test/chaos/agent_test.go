@@ -1,8 +1,12 @@
 package chaos
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,14 +70,16 @@ func (k stack) reported(t *testing.T, arn string) {
 	t.Helper()
 	harness.Until(t, 30*time.Second, "the death of a container is reported", func() string {
 		var out struct{ Tasks []task }
-		if err := k.JSON("ecs", "DescribeTasks", object{"cluster": cluster, "tasks": list{arn}}, &out); err != nil || len(out.Tasks) != 1 {
+		if err := k.JSON("ecs", "DescribeTasks", object{"cluster": cluster, "tasks": list{arn}},
+			&out); err != nil || len(out.Tasks) != 1 {
 			return fmt.Sprint(out.Tasks, err)
 		}
 		x := out.Tasks[0]
 		if x.LastStatus != "STOPPED" {
 			return "the task is " + x.LastStatus
 		}
-		if c := x.Containers[0]; x.StoppedReason != "Essential container in task exited" || x.StopCode != "EssentialContainerExited" || c.ExitCode == nil || *c.ExitCode != 137 {
+		if c := x.Containers[0]; x.StoppedReason != "Essential container in task exited" ||
+			x.StopCode != "EssentialContainerExited" || c.ExitCode == nil || *c.ExitCode != 137 {
 			t.Errorf("the task stopped with %q, %q, %+v", x.StoppedReason, x.StopCode, c)
 		}
 		return ""
@@ -99,8 +105,9 @@ func (k stack) same(t *testing.T, before map[string]string, but string) {
 	}
 }
 
-// Agents are killed: clients do not notice, containers go on, the machine driver starts the agents again, and they take their containers up. A
-// container that died while nobody looked is reported, and its task alone is replaced.
+// Agents are killed: clients do not notice, containers go on, the machine driver starts the agents
+// again, and they take their containers up. A container that died while nobody looked is reported,
+// and its task alone is replaced.
 func TestAgentsKilled(t *testing.T) {
 	k, url := web(t, 4)
 	before := k.containers(t)
@@ -120,6 +127,83 @@ func TestAgentsKilled(t *testing.T) {
 	k.steady(t, 4)
 	k.same(t, before, arn)
 	k.stopsOne(t, before, arn)
+}
+
+// Agents are killed and their checkpoints damaged. With one copy damaged they take every container up again. With both
+// damaged, or cut, they begin anew: their containers go, and the service has all its tasks again.
+func TestAgentsWithDamagedCheckpoints(t *testing.T) {
+	k, url := web(t, 4)
+	damage := func(harm func([]byte) []byte, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			paths, err := filepath.Glob(filepath.Join(k.Data, "instances", "*", "data", name))
+			if err != nil || len(paths) != 2 {
+				t.Fatalf("%s: %v %v", name, paths, err)
+			}
+			for _, path := range paths {
+				text, err := os.ReadFile(path)
+				if err == nil {
+					err = os.WriteFile(path, harm(text), 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	zeros := func(text []byte) []byte { return make([]byte, len(text)) }
+	for _, copied := range []string{"checkpoint.1", "checkpoint.2"} {
+		before := k.containers(t)
+		v := visit(url, 2)
+		agents := k.killAgents(t)
+		damage(zeros, copied)
+		k.backAgain(t, agents)
+		harness.Until(t, 30*time.Second, "the agents have mended "+copied, func() string {
+			paths, err := filepath.Glob(filepath.Join(k.Data, "instances", "*", "data", copied))
+			if err != nil || len(paths) != 2 {
+				return fmt.Sprint(paths, err)
+			}
+			for _, path := range paths {
+				if text, err := os.ReadFile(path); err != nil || len(text) == 0 || text[0] == 0 {
+					return fmt.Sprintf("not %s: %v", path, err)
+				}
+			}
+			return ""
+		})
+		v.end(t, nil)
+		if now := k.containers(t); !maps.Equal(now, before) {
+			t.Errorf("%s damaged: the containers are %v, were %v", copied, now, before)
+		}
+	}
+	for what, harm := range map[string]func([]byte) []byte{
+		"zeros":                 zeros,
+		"cut to the first line": func(text []byte) []byte { return text[:bytes.IndexByte(text, '\n')+1] },
+	} {
+		before := k.containers(t)
+		agents := k.killAgents(t)
+		damage(harm, "checkpoint.1", "checkpoint.2")
+		k.backAgain(t, agents)
+		harness.Until(t, time.Minute, what+": no container of before is left", func() string {
+			for arn, id := range k.containers(t) {
+				if before[arn] == id {
+					return "that of " + arn + " is"
+				}
+			}
+			return ""
+		})
+		k.steady(t, 4)
+		harness.Until(t, 30*time.Second, what+": the service answers", func() string {
+			resp, err := http.Get(url)
+			if err != nil {
+				return err.Error()
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				return resp.Status
+			}
+			return ""
+		})
+	}
 }
 
 // stopsOne stops one of the tasks that were there before: an agent that has taken a container up can end it.
@@ -145,7 +229,8 @@ func (k stack) stopsOne(t *testing.T, before map[string]string, but string) {
 	k.steady(t, len(before))
 }
 
-// Server and agents are killed at once, and a container dies with them. The next server starts the agents, and all ends as above.
+// Server and agents are killed at once, and a container dies with them. The next server starts the
+// agents, and all ends as above.
 func TestServerAndAgentsKilled(t *testing.T) {
 	k, url := web(t, 4)
 	before := k.containers(t)

@@ -65,14 +65,17 @@ func clusters(t *testing.T, s *harness.Server) map[string]bool {
 	}
 }
 
-// The disk of the data directory is full: writes are refused with a clear error of status 5xx and have not happened, reads go on, the server is
-// healthy; when there is space again writes work without a restart, and a restart, even a violent one while the disk is full, finds all.
+// The disk of the data directory is full: writes are refused with a clear error of status 5xx and
+// have not happened, reads go on, the server is healthy; when there is space again writes work
+// without a restart, and a restart, even a violent one while the disk is full, finds all.
 func TestDiskFull(t *testing.T) {
 	dir := smallDisk(t)
 	s := harness.Start(t, harness.Config{Data: filepath.Join(dir, "data"), NoDocker: true})
 	want := map[string]bool{}
 	create := func(name string) error {
-		err := s.JSON("ecs", "CreateCluster", object{"clusterName": name, "tags": list{object{"key": "k", "value": strings.Repeat("v", 200)}}}, nil)
+		err := s.JSON("ecs", "CreateCluster", object{
+			"clusterName": name, "tags": list{object{"key": "k", "value": strings.Repeat("v", 200)}},
+		}, nil)
 		if err == nil {
 			want[name] = true
 		}
@@ -152,19 +155,23 @@ func refusal(t *testing.T, write func(i int) error) *harness.Fault {
 }
 
 func putEvents(text string) object {
-	return object{"logGroupName": "g", "logStreamName": "s", "logEvents": list{object{"timestamp": time.Now().UnixMilli(), "message": text}}}
+	return object{"logGroupName": "g", "logStreamName": "s",
+		"logEvents": list{object{"timestamp": time.Now().UnixMilli(), "message": text}}}
 }
 
 // refusesOthers asks those that keep things outside of the journal.
 func refusesOthers(t *testing.T, s *harness.Server) {
 	t.Helper()
-	logs := refusal(t, func(int) error { return s.JSON("logs", "PutLogEvents", putEvents(strings.Repeat("x", 200_000)), nil) })
+	logs := refusal(t, func(int) error {
+		return s.JSON("logs", "PutLogEvents", putEvents(strings.Repeat("x", 200_000)), nil)
+	})
 	if logs.Status < 500 {
 		t.Errorf("PutLogEvents on a full disk is answered %v", logs)
 	}
 	vpc := s.Ask(t, "ec2", "DescribeVpcs", form{}).First("vpcId")
 	group := refusal(t, func(i int) error {
-		_, err := s.Query("elasticloadbalancing", "CreateTargetGroup", form{"Name": fmt.Sprintf("tg%d", i), "Protocol": "HTTP", "Port": "80", "VpcId": vpc})
+		_, err := s.Query("elasticloadbalancing", "CreateTargetGroup",
+			form{"Name": fmt.Sprintf("tg%d", i), "Protocol": "HTTP", "Port": "80", "VpcId": vpc})
 		return err
 	})
 	if group.Status < 500 || !strings.Contains(group.Message, "disk") {

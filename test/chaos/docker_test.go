@@ -14,8 +14,9 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// engine is a Docker Engine of a test's own: its containers live on when it is stopped, as on machines that are updated in place. It touches neither
-// the other engine's networks nor its iptables.
+// engine is a Docker Engine of a test's own: its containers live on when it is stopped, as on
+// machines that are updated in place. It touches neither the other engine's networks nor its
+// iptables.
 type engine struct {
 	dir    string
 	bridge string
@@ -64,9 +65,10 @@ func (e *engine) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	e.cmd = exec.Command("dockerd", "--host", e.host(), "--data-root", filepath.Join(e.dir, "d"), "--exec-root", filepath.Join(e.dir, "x"),
-		"--pidfile", filepath.Join(e.dir, "pid"), "--bridge", e.bridge, "--iptables=false", "--ip6tables=false", "--live-restore",
-		"--default-address-pool", "base=10.213.0.0/16,size=24")
+	e.cmd = exec.Command("dockerd", "--host", e.host(), "--data-root", filepath.Join(e.dir, "d"),
+		"--exec-root", filepath.Join(e.dir, "x"),
+		"--pidfile", filepath.Join(e.dir, "pid"), "--bridge", e.bridge, "--iptables=false",
+		"--ip6tables=false", "--live-restore", "--default-address-pool", "base=10.213.0.0/16,size=24")
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := e.cmd.Start(); err != nil {
@@ -126,7 +128,8 @@ func (k stack) says(t *testing.T, want string) {
 			return fmt.Sprint(all, err)
 		}
 		h := all[0].HealthStatus
-		if len(h.Details) != 1 || h.Details[0].Type != "CONTAINER_RUNTIME" || h.Details[0].Status != want || h.OverallStatus != want {
+		if len(h.Details) != 1 || h.Details[0].Type != "CONTAINER_RUNTIME" || h.Details[0].Status != want ||
+			h.OverallStatus != want {
 			return fmt.Sprintf("it is %+v", h)
 		}
 		out, err := k.Command("status")
@@ -163,8 +166,8 @@ func (k stack) waits(t *testing.T) {
 	})
 }
 
-// Docker is missing at the start, comes, goes and comes back: the instance is there all the time and says how its runtime is, tasks wait with a reason and
-// go on, and what ran before runs on.
+// Docker is missing at the start, comes, goes and comes back: the instance is there all the time
+// and says how its runtime is, tasks wait with a reason and go on, and what ran before runs on.
 func TestDockerStopped(t *testing.T) {
 	e := newEngine(t)
 	s := harness.Start(t, harness.Config{Env: []string{"DOCKER_HOST=" + e.host()}})
@@ -177,7 +180,9 @@ func TestDockerStopped(t *testing.T) {
 	k.register(t, "web", k.Push(t, "web"), 3000)
 	k.Connected(t, cluster, 1)
 	k.says(t, "IMPAIRED")
-	k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 1}, nil)
+	k.Call(t, "ecs", "CreateService", object{
+		"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 1,
+	}, nil)
 	k.waits(t)
 
 	e.start(t)

@@ -9,14 +9,16 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// An image that is not there: tasks say so in Amazon's words, the service tries more and more slowly and tells why, and goes on once
-// the image is pushed.
+// An image that does not exist: tasks have Amazon's text about it, the service tries more and more
+// slowly and tells why, and goes on once the image is pushed.
 func TestImageMissing(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	k := launch(t, harness.Start(t, harness.Config{}), 1)
 	k.register(t, "late", k.ImageName("late"), 0)
 	k.Connected(t, cluster, 1)
-	k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "late", "desiredCount": 1}, nil)
+	k.Call(t, "ecs", "CreateService", object{
+		"cluster": cluster, "serviceName": service, "taskDefinition": "late", "desiredCount": 1,
+	}, nil)
 
 	const unable = "is unable to consistently start tasks successfully."
 	harness.Until(t, 90*time.Second, "the service throttles", func() string {
@@ -42,7 +44,9 @@ func TestImageMissing(t *testing.T) {
 		}
 		stopped++
 		reason := x.Containers[0].Reason
-		if !strings.HasPrefix(reason, "CannotPullContainerError: ") || !strings.Contains(reason, "late") || x.StopCode != "TaskFailedToStart" || !strings.HasPrefix(x.StoppedReason, "CannotPullContainerError: ") {
+		if !strings.HasPrefix(reason, "CannotPullContainerError: ") ||
+			!strings.Contains(reason, "late") || x.StopCode != "TaskFailedToStart" ||
+			!strings.HasPrefix(x.StoppedReason, "CannotPullContainerError: ") {
 			t.Errorf("%s: stopCode %q, stoppedReason %q, container reason %q", arn, x.StopCode, x.StoppedReason, reason)
 		}
 	}

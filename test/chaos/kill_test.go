@@ -12,8 +12,9 @@ import (
 // kills is how often the server is killed.
 const kills = 50
 
-// The server is killed fifty times at random moments, every fifth time while it is starting, under a stream of calls and of client traffic.
-// Nothing that was answered is lost, nothing is half done, containers and agents do not notice, and clients fail only while the edge is down.
+// The server is killed fifty times at random moments, every fifth time while it is starting, under
+// a stream of calls and of client traffic. Nothing that was answered is lost, nothing is half done,
+// containers and agents do not notice, and clients fail only while the edge is down.
 func TestServerKilledFiftyTimes(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	r := dice(t)
@@ -86,7 +87,8 @@ func tellDown(t *testing.T, down []span) {
 		took := d.to.Sub(d.from)
 		sum, most = sum+took, max(most, took)
 	}
-	t.Logf("killed %d times: from a kill until ready again %v on average, %v at most", len(down), sum/time.Duration(len(down)), most)
+	t.Logf("killed %d times: from a kill until ready again %v on average, %v at most", len(down),
+		sum/time.Duration(len(down)), most)
 }
 
 // allRunning waits until every task that is wanted runs.

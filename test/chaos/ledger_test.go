@@ -9,7 +9,8 @@ import (
 // compare holds what the writers were answered against what is there.
 func (w *writers) compare(t *testing.T) {
 	t.Helper()
-	t.Logf("%d calls answered: %d clusters, %d task definitions, %d runs, service at %v", w.calls, len(w.clusters), len(w.definitions), len(w.runs), w.desired)
+	t.Logf("%d calls answered: %d clusters, %d task definitions, %d runs, service at %v", w.calls,
+		len(w.clusters), len(w.definitions), len(w.runs), w.desired)
 	if len(w.clusters) == 0 || len(w.definitions) == 0 || len(w.runs) == 0 {
 		t.Error("a writer has not written anything")
 	}
@@ -59,7 +60,8 @@ func (w *writers) compareClusters(t *testing.T) {
 		}
 		slices.Sort(tags)
 		first, third := "a="+f.name+" b=2", slices.Contains(tags, "c=3")
-		if got := strings.Join(tags, " "); c.Status == "ACTIVE" && (!f.tagged.allows(third) || got != first && got != first+" c=3") {
+		if got := strings.Join(tags, " "); c.Status == "ACTIVE" &&
+			(!f.tagged.allows(third) || got != first && got != first+" c=3") {
 			t.Errorf("cluster %s has the tags %s, the client knows %+v", f.name, got, *f)
 		}
 	}
@@ -150,10 +152,12 @@ func (w *writers) compareRuns(t *testing.T) {
 		for _, arn := range got {
 			x := all[arn]
 			if f.stopped && (x.LastStatus != "STOPPED" || x.StoppedReason != stopReason || running[arn] != "") {
-				t.Errorf("%s was stopped: it is %s (%s), container %q", arn, x.LastStatus, x.StoppedReason, running[arn])
+				t.Errorf("%s was stopped: it is %s (%s), container %q", arn, x.LastStatus,
+					x.StoppedReason, running[arn])
 			}
 			if !f.stopped && (x.LastStatus != "RUNNING" || running[arn] == "") {
-				t.Errorf("%s was not stopped: it is %s (%s), container %q", arn, x.LastStatus, x.StoppedReason, running[arn])
+				t.Errorf("%s was not stopped: it is %s (%s), container %q", arn, x.LastStatus,
+					x.StoppedReason, running[arn])
 			}
 		}
 	}
@@ -161,7 +165,8 @@ func (w *writers) compareRuns(t *testing.T) {
 		t.Errorf("nobody asked for %s: %q", run, arns)
 	}
 	for arn, x := range all {
-		if x.ofService() && x.LastStatus == "STOPPED" && !strings.HasPrefix(x.StoppedReason, "Scaling activity initiated by") {
+		if x.ofService() && x.LastStatus == "STOPPED" &&
+			!strings.HasPrefix(x.StoppedReason, "Scaling activity initiated by") {
 			t.Errorf("%s of the service was replaced: %s", arn, x.StoppedReason)
 		}
 		if x.LastStatus == "RUNNING" && (len(x.Containers) != 1 || x.Containers[0].RuntimeID != running[arn]) {

@@ -1,7 +1,9 @@
-// Package chaos breaks things under Berth, on a real machine: the server, agents, Docker, Redis and the disk go away at the worst moments,
-// and clients send what they should not. Each test says what must still be true then.
+// Package chaos breaks things under Berth, on a real machine: the server, agents, Docker, Redis and
+// the disk go away at the worst moments, and clients send what they should not. Each test says what
+// must still be true then.
 //
-// The tests share the machine, so they run one after another. Random choices come from a seed that is printed; $CHAOS_SEED sets it.
+// The tests share the machine, so they run one after another. Random choices come from a seed that
+// is printed; $CHAOS_SEED sets it.
 package chaos
 
 import (
@@ -15,7 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(harness.Main(m, map[string]string{"berth": "../../cmd/berth", "chat": "../../examples/chat", "web": "./testdata/web"}))
+	os.Exit(harness.Main(m, map[string]string{
+		"berth": "../../cmd/berth", "chat": "../../examples/chat", "web": "./testdata/web",
+	}))
 }
 
 // dice makes the random choices of a test, the same again for the same $CHAOS_SEED.

@@ -131,9 +131,11 @@ func (k stack) addresses(t *testing.T) (urls []string) {
 // cache makes the Redis of the test and waits until it is available.
 func (k stack) cache(t *testing.T) (endpoint string) {
 	t.Helper()
-	k.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "meeting", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
+	k.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "meeting", "Engine": "redis",
+		"CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
 	harness.Until(t, 30*time.Second, "the cache is available", func() string {
-		d, err := k.Query("elasticache", "DescribeCacheClusters", form{"CacheClusterId": "meeting", "ShowCacheNodeInfo": "true"})
+		d, err := k.Query("elasticache", "DescribeCacheClusters",
+			form{"CacheClusterId": "meeting", "ShowCacheNodeInfo": "true"})
 		if err != nil {
 			return err.Error()
 		}
@@ -163,8 +165,8 @@ func (k stack) redisProcess(t *testing.T) int {
 	return 0
 }
 
-// togetherAgain waits until what one says reaches the other, who is at another server. It is said again, since what is said while Redis is away is
-// for those at the same server only.
+// togetherAgain waits until what one says reaches the other, who is at another server. It is said
+// again, since what is said while Redis is away is for those at the same server only.
 func togetherAgain(t *testing.T, one, other *person, word string) {
 	t.Helper()
 	said, tick := 0, time.NewTicker(200*time.Millisecond)
@@ -183,8 +185,8 @@ func togetherAgain(t *testing.T, one, other *person, word string) {
 	})
 }
 
-// Redis is killed, and later deleted for good and made again: those at the same server talk on, nobody is disconnected, and the servers find each
-// other again by themselves.
+// Redis is killed, and later deleted for good and made again: those at the same server talk on,
+// nobody is disconnected, and the servers find each other again by themselves.
 func TestRedisGone(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"), harness.Packages(modules))
 	k := launch(t, harness.Start(t, harness.Config{}), 2)

@@ -15,7 +15,9 @@ import (
 func everything(t testing.TB, s *harness.Server) stack {
 	t.Helper()
 	k := launch(t, s, 2)
-	k.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "cache", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
+	k.Ask(t, "elasticache", "CreateCacheCluster", form{
+		"CacheClusterId": "cache", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1",
+	})
 	k.register(t, "web", k.Push(t, "web"), 3000)
 	k.Connected(t, cluster, 2)
 	k.balanced(t, "web", 3000, 10, "/")
@@ -23,8 +25,9 @@ func everything(t testing.TB, s *harness.Server) stack {
 	return k
 }
 
-// Reset leaves nothing behind, and the server works on as a new one, three times over. When it answers, nothing of the old world runs any more;
-// the containers' bodies go within the next moments.
+// Reset leaves nothing behind, and the server works on as a new one, three times over. When it
+// answers, nothing of the old world runs any more; the containers' bodies go within the next
+// moments.
 func TestResetLeavesNothing(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	s := harness.Start(t, harness.Config{})
@@ -82,7 +85,8 @@ func runs(pid int) bool {
 	return err == nil && !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
-// The next world may have the addresses and the ports of the one before, at once: its instances wait until Docker has let go of them.
+// The next world may have the addresses and the ports of the one before, at once: its instances
+// wait until Docker has let go of them.
 func TestResetFreesStaticPorts(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	s := harness.Start(t, harness.Config{})
@@ -92,7 +96,9 @@ func TestResetFreesStaticPorts(t *testing.T) {
 			"name": "main", "image": k.Push(t, "web"), "cpu": 32, "memory": 64, "essential": true,
 			"portMappings": list{object{"containerPort": 3000, "hostPort": 18321}},
 		}}}, nil)
-		k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 2}, nil)
+		k.Call(t, "ecs", "CreateService", object{
+			"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 2,
+		}, nil)
 		k.steady(t, 2)
 		tasks, err := k.tasks()
 		if err != nil {
@@ -110,7 +116,8 @@ func TestResetFreesStaticPorts(t *testing.T) {
 	}
 }
 
-// A server that is killed while it resets ends what it had begun when it is started again, also when the rows were gone already.
+// A server that is killed while it resets ends what it had begun when it is started again, also
+// when the rows were gone already.
 func TestResetCutByKill(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	r := dice(t)
@@ -136,8 +143,9 @@ func TestResetCutByKill(t *testing.T) {
 	}
 }
 
-// BenchmarkReset measures a reset with ten running containers, two agents and Redis: until it answers, when all of them are dead, and until Docker
-// has taken all apart. Beside it stand what docker itself takes to remove ten such containers on this machine, and a second.
+// BenchmarkReset measures a reset with ten running containers, two agents and Redis: until it
+// answers, when all of them are dead, and until Docker has taken all apart. Beside it stand what
+// docker itself takes to remove ten such containers on this machine, and a second.
 func BenchmarkReset(b *testing.B) {
 	harness.Need(b, harness.DockerEngine(), harness.OnPath("redis-server"))
 	s := harness.Start(b, harness.Config{})
@@ -168,14 +176,10 @@ func BenchmarkReset(b *testing.B) {
 // tenMore runs ten containers like the service's, without Berth, and returns what removes them with one docker command.
 func (k stack) tenMore(b *testing.B) (remove func()) {
 	b.Helper()
-	_, like := anyOf(k.containers(b))
-	image, err := k.Docker("inspect", "--format", "{{.Image}}", like)
-	if err != nil {
-		b.Fatal(err)
-	}
+	image := k.imageOfAContainer(b)
 	args := []string{"rm", "--force"}
 	for range 10 {
-		id, err := k.Docker("run", "--detach", "--publish", "127.0.0.1::3000", strings.TrimSpace(string(image)))
+		id, err := k.Docker("run", "--detach", "--publish", "127.0.0.1::3000", image)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -188,16 +192,20 @@ func (k stack) tenMore(b *testing.B) (remove func()) {
 	}
 }
 
-// A reset in the middle of everything's start leaves nothing behind either: not what was about to be started, and nothing later.
+// A reset in the middle of everything's start leaves nothing behind either: not what was about to
+// be started, and nothing later.
 func TestResetWhileStarting(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	r := dice(t)
 	s := harness.Start(t, harness.Config{})
 	for round := range 8 {
 		k := launch(t, s, 3)
-		k.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "cache", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
+		k.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "cache", "Engine": "redis",
+			"CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
 		k.register(t, "web", k.Push(t, "web"), 3000)
-		k.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 6}, nil)
+		k.Call(t, "ecs", "CreateService", object{
+			"cluster": cluster, "serviceName": service, "taskDefinition": "web", "desiredCount": 6,
+		}, nil)
 		k.See()
 		moment(r, time.Second)
 		k.See()

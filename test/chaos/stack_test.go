@@ -44,12 +44,14 @@ type instance struct {
 
 func (k stack) instancesOf() ([]instance, error) {
 	var arns struct{ ContainerInstanceArns []string }
-	if err := k.JSON("ecs", "ListContainerInstances", object{"cluster": cluster}, &arns); err != nil || len(arns.ContainerInstanceArns) == 0 {
+	if err := k.JSON("ecs", "ListContainerInstances", object{"cluster": cluster}, &arns); err != nil ||
+		len(arns.ContainerInstanceArns) == 0 {
 		return nil, err
 	}
 	var out struct{ ContainerInstances []instance }
 	err := k.JSON("ecs", "DescribeContainerInstances", object{
-		"cluster": cluster, "containerInstances": arns.ContainerInstanceArns, "include": list{"CONTAINER_INSTANCE_HEALTH"},
+		"cluster": cluster, "containerInstances": arns.ContainerInstanceArns,
+		"include": list{"CONTAINER_INSTANCE_HEALTH"},
 	}, &out)
 	return out.ContainerInstances, err
 }
@@ -57,7 +59,9 @@ func (k stack) instancesOf() ([]instance, error) {
 // register registers a task definition of one small container; with a port it is published on a dynamic host port.
 func (k stack) register(t testing.TB, family, image string, port int, environment ...object) {
 	t.Helper()
-	container := object{"name": "main", "image": image, "cpu": 32, "memory": 64, "essential": true, "environment": environment}
+	container := object{
+		"name": "main", "image": image, "cpu": 32, "memory": 64, "essential": true, "environment": environment,
+	}
 	if port != 0 {
 		container["portMappings"] = list{object{"containerPort": port, "hostPort": 0}}
 	}
@@ -97,7 +101,8 @@ type serviceAnswer struct {
 
 func (k stack) service() (serviceAnswer, error) {
 	var out struct{ Services []serviceAnswer }
-	if err := k.JSON("ecs", "DescribeServices", object{"cluster": cluster, "services": list{service}}, &out); err != nil {
+	if err := k.JSON("ecs", "DescribeServices",
+		object{"cluster": cluster, "services": list{service}}, &out); err != nil {
 		return serviceAnswer{}, err
 	}
 	if len(out.Services) != 1 {
@@ -114,14 +119,16 @@ func (k stack) steady(t testing.TB, want int) {
 		if err != nil {
 			return err.Error()
 		}
-		if s.DesiredCount == want && s.RunningCount == want && s.PendingCount == 0 && len(s.Deployments) == 1 && s.Deployments[0].RolloutState == "COMPLETED" {
+		if s.DesiredCount == want && s.RunningCount == want && s.PendingCount == 0 &&
+			len(s.Deployments) == 1 && s.Deployments[0].RolloutState == "COMPLETED" {
 			return ""
 		}
 		last := ""
 		if len(s.Events) > 0 {
 			last = s.Events[0].Message
 		}
-		return fmt.Sprintf("desired %d, running %d, pending %d, deployments %v: %s", s.DesiredCount, s.RunningCount, s.PendingCount, s.Deployments, last)
+		return fmt.Sprintf("desired %d, running %d, pending %d, deployments %v: %s", s.DesiredCount,
+			s.RunningCount, s.PendingCount, s.Deployments, last)
 	})
 }
 
@@ -152,7 +159,8 @@ func (k stack) tasks() (map[string]task, error) {
 			}
 			if len(page.TaskArns) > 0 {
 				var out struct{ Tasks []task }
-				if err := k.JSON("ecs", "DescribeTasks", object{"cluster": cluster, "tasks": page.TaskArns}, &out); err != nil {
+				if err := k.JSON("ecs", "DescribeTasks",
+					object{"cluster": cluster, "tasks": page.TaskArns}, &out); err != nil {
 					return nil, err
 				}
 				for _, t := range out.Tasks {

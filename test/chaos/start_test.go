@@ -15,7 +15,8 @@ const (
 	idleMiB     = 50
 )
 
-// BenchmarkStart measures from the start of the process on an empty data directory until it is ready, and its resident memory then, beside the limits.
+// BenchmarkStart measures from the start of the process on an empty data directory until it is
+// ready, and its resident memory then, beside the limits.
 func BenchmarkStart(b *testing.B) {
 	var took time.Duration
 	var rss float64

@@ -22,7 +22,8 @@ type storm struct {
 	r *rand.Rand
 }
 
-// Thousands of malformed requests, by kind in turn and many at once: none is answered with 5xx, nothing panics, and the server works on.
+// Thousands of malformed requests, by kind in turn and many at once: none is answered with 5xx,
+// nothing panics, and the server works on.
 func TestBadInputStorm(t *testing.T) {
 	r := dice(t)
 	s := harness.Start(t, harness.Config{NoDocker: true})
@@ -56,8 +57,11 @@ func TestBadInputStorm(t *testing.T) {
 }
 
 func (w storm) blow(t *testing.T, times int, codes map[int]int) {
-	kinds := []func() *http.Request{w.brokenJSON, w.wrongTypes, w.oddForm, w.badSignature, w.unknownAction, w.anyPath, w.oversized}
-	client := &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	kinds := []func() *http.Request{
+		w.brokenJSON, w.wrongTypes, w.oddForm, w.badSignature, w.unknownAction, w.anyPath, w.oversized,
+	}
+	client := &http.Client{Timeout: 30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for i := range times {
 		if i%16 == 15 {
 			w.garbage(t)
@@ -97,9 +101,12 @@ func (w storm) noise(most int) string {
 }
 
 func (w storm) ecsAction() string {
-	return w.pick("CreateCluster", "DescribeClusters", "ListClusters", "RegisterTaskDefinition", "RunTask", "StartTask", "StopTask", "CreateService",
-		"UpdateService", "DescribeTasks", "ListTasks", "TagResource", "PutAttributes", "PutClusterCapacityProviders", "UpdateContainerInstancesState",
-		"RegisterContainerInstance", "SubmitTaskStateChange", "SubmitContainerStateChange", "DiscoverPollEndpoint", "PutAccountSetting", "DeleteCluster")
+	return w.pick("CreateCluster", "DescribeClusters", "ListClusters", "RegisterTaskDefinition", "RunTask",
+		"StartTask", "StopTask", "CreateService",
+		"UpdateService", "DescribeTasks", "ListTasks", "TagResource", "PutAttributes",
+		"PutClusterCapacityProviders", "UpdateContainerInstancesState", "RegisterContainerInstance",
+		"SubmitTaskStateChange", "SubmitContainerStateChange", "DiscoverPollEndpoint",
+		"PutAccountSetting", "DeleteCluster")
 }
 
 func (w storm) post(body string, header http.Header) *http.Request {
@@ -115,10 +122,12 @@ func (w storm) jsonCall(action, body string) *http.Request {
 	service, target := "ecs", "AmazonEC2ContainerServiceV20141113."
 	if w.r.IntN(4) == 0 {
 		service, target = "logs", "Logs_20140328."
-		action = w.pick("PutLogEvents", "GetLogEvents", "FilterLogEvents", "CreateLogGroup", "DescribeLogGroups", "DescribeLogStreams", "PutRetentionPolicy")
+		action = w.pick("PutLogEvents", "GetLogEvents", "FilterLogEvents", "CreateLogGroup",
+			"DescribeLogGroups", "DescribeLogStreams", "PutRetentionPolicy")
 	} else if w.r.IntN(4) == 0 {
 		service, target = "ecr", "AmazonEC2ContainerRegistry_V20150921."
-		action = w.pick("CreateRepository", "DescribeImages", "BatchGetImage", "PutLifecyclePolicy", "GetAuthorizationToken", "ListImages", "BatchDeleteImage")
+		action = w.pick("CreateRepository", "DescribeImages", "BatchGetImage", "PutLifecyclePolicy",
+			"GetAuthorizationToken", "ListImages", "BatchDeleteImage")
 	}
 	req := w.post(body, http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target + action}})
 	w.Sign(req, service, []byte(body))
@@ -126,8 +135,10 @@ func (w storm) jsonCall(action, body string) *http.Request {
 }
 
 func (w storm) brokenJSON() *http.Request {
-	body := w.pick(`{`, `[`, `{"cluster":`, `{"cluster":"c"`, `"x"`, `null`, `{}{}`, `{"a":1e999}`, `{"cluster":"\ud800"}`, "\x00", ``, `{"cluster":nul}`,
-		strings.Repeat(`[`, 100_000), strings.Repeat(`{"a":`, 50_000), `{"cluster":"`+strings.Repeat("x", 100_000)+`"}`, w.noise(200))
+	body := w.pick(`{`, `[`, `{"cluster":`, `{"cluster":"c"`, `"x"`, `null`, `{}{}`, `{"a":1e999}`,
+		`{"cluster":"\ud800"}`, "\x00", ``, `{"cluster":nul}`,
+		strings.Repeat(`[`, 100_000), strings.Repeat(`{"a":`, 50_000),
+		`{"cluster":"`+strings.Repeat("x", 100_000)+`"}`, w.noise(200))
 	return w.jsonCall(w.ecsAction(), body)
 }
 
@@ -153,10 +164,13 @@ func (w storm) value(depth int) any {
 }
 
 func (w storm) member() string {
-	return w.pick("cluster", "clusterName", "clusters", "tasks", "task", "taskDefinition", "family", "containerDefinitions", "desiredCount", "count", "tags",
-		"service", "services", "serviceName", "loadBalancers", "placementStrategy", "placementConstraints", "networkConfiguration", "deploymentConfiguration",
-		"containerInstances", "containerInstance", "attributes", "resourceArn", "nextToken", "maxResults", "include", "filter", "memory", "cpu", "volumes",
-		"logGroupName", "logStreamName", "logEvents", "startTime", "limit", "repositoryName", "imageIds", "policyText", "totalResources", "overrides", "name", "value")
+	return w.pick("cluster", "clusterName", "clusters", "tasks", "task", "taskDefinition", "family",
+		"containerDefinitions", "desiredCount", "count", "tags",
+		"service", "services", "serviceName", "loadBalancers", "placementStrategy", "placementConstraints",
+		"networkConfiguration", "deploymentConfiguration", "containerInstances", "containerInstance",
+		"attributes", "resourceArn", "nextToken", "maxResults", "include", "filter", "memory", "cpu",
+		"volumes", "logGroupName", "logStreamName", "logEvents", "startTime", "limit", "repositoryName",
+		"imageIds", "policyText", "totalResources", "overrides", "name", "value")
 }
 
 func (w storm) wrongTypes() *http.Request {
@@ -173,12 +187,18 @@ func (w storm) wrongTypes() *http.Request {
 
 func (w storm) oddForm() *http.Request {
 	service := w.pick("elasticloadbalancing", "autoscaling", "ec2", "elasticache")
-	action := w.pick("CreateLoadBalancer", "DescribeTargetGroups", "CreateListener", "CreateRule", "ModifyListener", "RegisterTargets", "CreateAutoScalingGroup",
-		"CreateLaunchConfiguration", "DescribeAutoScalingGroups", "RunInstances", "DescribeInstances", "DescribeSubnets", "CreateCacheCluster", "AddTags", "Nothing", "")
+	action := w.pick("CreateLoadBalancer", "DescribeTargetGroups", "CreateListener", "CreateRule",
+		"ModifyListener", "RegisterTargets", "CreateAutoScalingGroup",
+		"CreateLaunchConfiguration", "DescribeAutoScalingGroups", "RunInstances", "DescribeInstances",
+		"DescribeSubnets", "CreateCacheCluster", "AddTags", "Nothing", "")
 	body := "Action=" + action + "&Version=" + w.pick("2015-12-01", "2011-01-01", "1", "") + "&" + w.pick(
-		"Names.member.99999999999999999999=x", "Names.member.-1=x", "Names.member.0=x", "Names.member.1000000=x", "Filter.1.Value=x", "Filter.1.Name=%ff", "%", "&&&=", "MaxRecords=abc",
-		"Conditions.member.1.Values.member.1.x.y.z=1", "LoadBalancerName=%00", "MinSize=-1&MaxSize=1e9", "Subnets.member.1=&Subnets.member.1=", "Marker="+strings.Repeat("A", 5000), w.noise(100))
-	req := w.post(body, http.Header{"Content-Type": {w.pick("application/x-www-form-urlencoded", "text/plain", "application/json", "multipart/form-data")}})
+		"Names.member.99999999999999999999=x", "Names.member.-1=x", "Names.member.0=x",
+		"Names.member.1000000=x", "Filter.1.Value=x", "Filter.1.Name=%ff", "%", "&&&=", "MaxRecords=abc",
+		"Conditions.member.1.Values.member.1.x.y.z=1", "LoadBalancerName=%00", "MinSize=-1&MaxSize=1e9",
+		"Subnets.member.1=&Subnets.member.1=", "Marker="+strings.Repeat("A", 5000), w.noise(100))
+	req := w.post(body, http.Header{"Content-Type": {
+		w.pick("application/x-www-form-urlencoded", "text/plain", "application/json", "multipart/form-data"),
+	}})
 	w.Sign(req, service, []byte(body))
 	return req
 }
@@ -189,11 +209,14 @@ func (w storm) badSignature() *http.Request {
 	case 0:
 		req.Header.Del("Authorization")
 	case 1:
-		req.Header.Set("Authorization", w.pick("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=", "Basic eDp5", "Bearer x", "AWS4-HMAC-SHA256 Credential=a/b/c/d/e/f/g"))
+		req.Header.Set("Authorization",
+			w.pick("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=", "Basic eDp5",
+				"Bearer x", "AWS4-HMAC-SHA256 Credential=a/b/c/d/e/f/g"))
 	case 2:
 		req.Header.Set("X-Amz-Date", w.pick("", "now", "20200101T000000Z", "99999999T999999Z"))
 	case 3:
-		req.Header.Set("Authorization", strings.Replace(req.Header.Get("Authorization"), "Signature=", "Signature=0", 1))
+		req.Header.Set("Authorization",
+			strings.Replace(req.Header.Get("Authorization"), "Signature=", "Signature=0", 1))
 	case 4:
 		req.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-Expires=-1&X-Amz-Signature=%zz"
 	case 5:
@@ -204,25 +227,35 @@ func (w storm) badSignature() *http.Request {
 
 func (w storm) unknownAction() *http.Request {
 	body := `{}`
-	req := w.post(body, http.Header{"Content-Type": {w.pick("application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/cbor", "")},
-		"X-Amz-Target": {w.pick("", ".", "AmazonEC2ContainerServiceV20141113.", "AmazonEC2ContainerServiceV20141113.Nothing", "Nothing.Nothing", "Logs_20140328.a.b", strings.Repeat("x", 5000))}})
+	req := w.post(body, http.Header{"Content-Type": {
+		w.pick("application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/cbor", ""),
+	},
+		"X-Amz-Target": {w.pick("", ".", "AmazonEC2ContainerServiceV20141113.",
+			"AmazonEC2ContainerServiceV20141113.Nothing", "Nothing.Nothing", "Logs_20140328.a.b",
+			strings.Repeat("x", 5000))}})
 	w.Sign(req, w.pick("ecs", "s3", "nothing", "ec2"), []byte(body))
 	return req
 }
 
 func (w storm) anyPath() *http.Request {
-	path := w.pick("/v2/", "/v2/a/b/manifests/latest", "/v2/a/b/blobs/sha256:zz", "/v2/a/blobs/uploads/", "/v2/_catalog?n=-1", "/v2/a/tags/list?n=x", "/v2/../../etc/passwd", "/v2//manifests/",
-		"/acs/ws", "/acs/ws?clusterArn=x&containerInstanceArn=y", "/tcs/ws", "/_berth/health", "/_berth/metrics", "/_berth/status", "/_berth/nothing", "/_berth/", "/favicon.ico", "/%00", "/a/../b", "/?Action=x", "//")
-	method := w.pick(http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions, "NOTHING")
+	path := w.pick("/v2/", "/v2/a/b/manifests/latest", "/v2/a/b/blobs/sha256:zz", "/v2/a/blobs/uploads/",
+		"/v2/_catalog?n=-1", "/v2/a/tags/list?n=x", "/v2/../../etc/passwd", "/v2//manifests/",
+		"/acs/ws", "/acs/ws?clusterArn=x&containerInstanceArn=y", "/tcs/ws", "/_berth/health",
+		"/_berth/metrics", "/_berth/status", "/_berth/nothing", "/_berth/", "/favicon.ico", "/%00",
+		"/a/../b", "/?Action=x", "//")
+	method := w.pick(http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodHead, http.MethodOptions, "NOTHING")
 	req, err := http.NewRequest(method, w.URL()+path, strings.NewReader(w.noise(300)))
 	if err != nil {
 		panic(err) // the paths are ours
 	}
 	switch w.r.IntN(4) {
 	case 0:
-		req.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {w.pick("dGhlIHNhbXBsZSBub25jZQ==", "x")}}
+		req.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {w.pick("dGhlIHNhbXBsZSBub25jZQ==", "x")}}
 	case 1:
-		req.Header = http.Header{"Content-Range": {w.pick("0-10", "-1-x", "99999999999999999999-1")}, "Content-Type": {"application/vnd.oci.image.manifest.v1+json"}}
+		req.Header = http.Header{"Content-Range": {w.pick("0-10", "-1-x", "99999999999999999999-1")},
+			"Content-Type": {"application/vnd.oci.image.manifest.v1+json"}}
 	case 2:
 		req.Header = http.Header{"Authorization": {w.pick("Basic eDp5", "Basic !!", "Bearer")}}
 	}
@@ -241,7 +274,9 @@ func (w storm) garbage(t *testing.T) {
 		return
 	}
 	defer c.Close()
-	text := w.pick(w.noise(2000), "GET / HTTP/1.1\r\nHost:", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02\x00\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	text := w.pick(w.noise(2000), "GET / HTTP/1.1\r\nHost:",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{", "GET / HTTP/9.9\r\n\r\n",
+		"\x16\x03\x01\x02\x00\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 	_, _ = io.Copy(c, bytes.NewBufferString(text)) // the server may have hung up already
 }

@@ -94,10 +94,12 @@ func (v *traffic) end(t testing.TB, down []span) {
 			explained = explained || f.meets(d)
 		}
 		if !explained {
-			unexplained = append(unexplained, fmt.Sprintf("%s %v: %s", f.from.Format("15:04:05.000"), f.to.Sub(f.from), f.what))
+			unexplained = append(unexplained,
+				fmt.Sprintf("%s %v: %s", f.from.Format("15:04:05.000"), f.to.Sub(f.from), f.what))
 		}
 	}
-	t.Logf("traffic: %d answered, %d failed, %d of them while the edge was up", v.answered, len(v.failures), len(unexplained))
+	t.Logf("traffic: %d answered, %d failed, %d of them while the edge was up", v.answered,
+		len(v.failures), len(unexplained))
 	if v.answered == 0 {
 		t.Error("nothing was answered at all")
 	}

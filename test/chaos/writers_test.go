@@ -63,7 +63,8 @@ func (w *writers) end() {
 	w.all.Wait()
 }
 
-// try makes a call once. The answer must not be a fault, other than those that are allowed because of what the writer does not know.
+// try makes a call once. The answer must not be a fault, other than those that are allowed because
+// of what the writer does not know.
 func (w *writers) try(action string, in, out any, allowed ...string) known {
 	err := w.JSON("ecs", action, in, out)
 	f, answered := errors.AsType[*harness.Fault](err)
@@ -108,7 +109,9 @@ type clusterFact struct {
 func (w *writers) writeCluster(_ *rand.Rand, i int) {
 	f := &clusterFact{name: fmt.Sprintf("c%d", i)}
 	w.clusters = append(w.clusters, f)
-	f.created = w.try("CreateCluster", object{"clusterName": f.name, "tags": list{object{"key": "a", "value": f.name}, object{"key": "b", "value": "2"}}}, nil)
+	f.created = w.try("CreateCluster", object{"clusterName": f.name, "tags": list{
+		object{"key": "a", "value": f.name}, object{"key": "b", "value": "2"},
+	}}, nil)
 	if f.created != yes {
 		return
 	}
@@ -133,14 +136,16 @@ func (w *writers) writeDefinition(r *rand.Rand, i int) {
 		TaskDefinition struct{ TaskDefinitionARN string }
 	}
 	f.registered = w.try("RegisterTaskDefinition", object{"family": f.family, "containerDefinitions": list{object{
-		"name": "main", "image": "none", "memory": 64, "environment": list{object{"name": "CONTENT", "value": f.content}},
+		"name": "main", "image": "none", "memory": 64,
+		"environment": list{object{"name": "CONTENT", "value": f.content}},
 	}}}, &out)
 	if f.arn = out.TaskDefinition.TaskDefinitionARN; f.arn != "" && i%3 == 0 {
 		f.removed = w.try("DeregisterTaskDefinition", object{"taskDefinition": f.arn}, nil)
 	}
 }
 
-// runFact is what is known of one RunTask: it is asked again with its token until it is answered, so its two tasks are there, once.
+// runFact is what is known of one RunTask: it is asked again with its token until it is answered,
+// so its two tasks are there, once.
 type runFact struct {
 	startedBy string
 	tasks     []string
@@ -155,7 +160,8 @@ func (w *writers) writeRun(r *rand.Rand, i int) {
 		Tasks    []task
 		Failures []any
 	}
-	w.insist("RunTask", object{"cluster": cluster, "taskDefinition": "web", "count": 2, "clientToken": f.startedBy, "startedBy": f.startedBy}, &out)
+	w.insist("RunTask", object{"cluster": cluster, "taskDefinition": "web", "count": 2,
+		"clientToken": f.startedBy, "startedBy": f.startedBy}, &out)
 	for _, t := range out.Tasks {
 		f.tasks = append(f.tasks, t.TaskARN)
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// An unmodified Amazon ECS agent joins a cluster, runs the tasks of a service in bridge mode behind a load balancer, and is drained onto an
-// instance of Berth's own while no request fails. BERTH_AMAZON_ECS_AGENT names the agent's executable, which no package brings.
+// An unmodified Amazon ECS agent joins a cluster, runs the tasks of a service in bridge mode behind
+// a load balancer, and is drained onto an instance of Berth's own while no request fails.
+// BERTH_AMAZON_ECS_AGENT names the agent's executable, which no package brings.
 func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 	program := os.Getenv("BERTH_AMAZON_ECS_AGENT")
 	if program == "" {
@@ -34,13 +35,15 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 	logged["logConfiguration"] = object{"logDriver": "awslogs", "options": object{
 		"awslogs-group": "web", "awslogs-region": s.Region, "awslogs-stream-prefix": "app",
 	}}
+	s.Ask(t, "iam", "CreateRole", form{"RoleName": "execution", "AssumeRolePolicyDocument": `{"Statement":[]}`})
 	role := object{"executionRoleArn": "arn:aws:iam::" + s.Account + ":role/execution"}
 	group := s.TargetGroup(t, "web", "/", nil)
 	_, url := s.Balance(t, group)
 	s.serve(t, "web", s.define(t, "web", logged, role), group, 2)
 	s.steady(t, "web")
 	for _, x := range s.tasks(t) {
-		if x.ContainerInstanceArn != theirs.ContainerInstanceArns[0] || x.Containers[0].RuntimeID == "" || len(x.Containers[0].NetworkBindings) == 0 {
+		if x.ContainerInstanceArn != theirs.ContainerInstanceArns[0] || x.Containers[0].RuntimeID == "" ||
+			len(x.Containers[0].NetworkBindings) == 0 {
 			t.Errorf("a task runs as %+v", x)
 		}
 		s.logged(t, x)
@@ -49,14 +52,18 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 		t.Fatalf("the load balancer answers %d %q", a.status, a.body)
 	}
 
-	s.launch(t, 1)
+	s.Launch(t, cluster, 1)
+	s.Connected(t, cluster, 2)
 	load := pull(url, 4)
-	s.Call(t, "ecs", "UpdateContainerInstancesState", object{"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns, "status": "DRAINING"}, nil)
+	s.Call(t, "ecs", "UpdateContainerInstancesState", object{
+		"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns, "status": "DRAINING",
+	}, nil)
 	harness.Until(t, time.Minute, "the Amazon agent is drained", func() string {
 		var out struct {
 			ContainerInstances []struct{ RunningTasksCount int }
 		}
-		s.Call(t, "ecs", "DescribeContainerInstances", object{"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns}, &out)
+		s.Call(t, "ecs", "DescribeContainerInstances",
+			object{"cluster": cluster, "containerInstances": theirs.ContainerInstanceArns}, &out)
 		if n := out.ContainerInstances[0].RunningTasksCount; n > 0 {
 			return fmt.Sprintf("%d tasks run", n)
 		}
@@ -85,7 +92,8 @@ func (s server) logged(t *testing.T, x task) {
 	stream := "app/app/" + x.TaskArn[strings.LastIndexByte(x.TaskArn, '/')+1:]
 	harness.Until(t, 30*time.Second, "logs of "+stream, func() string {
 		var out struct{ Events []struct{ Message string } }
-		s.Call(t, "logs", "GetLogEvents", object{"logGroupName": "web", "logStreamName": stream, "startFromHead": true}, &out)
+		s.Call(t, "logs", "GetLogEvents",
+			object{"logGroupName": "web", "logStreamName": stream, "startFromHead": true}, &out)
 		if len(out.Events) == 0 || !strings.Contains(out.Events[0].Message, "probe here listens") {
 			return fmt.Sprint(out.Events)
 		}
@@ -101,22 +109,28 @@ func (s server) amazonAgent(t *testing.T, program string) {
 		t.Fatal(err)
 	}
 	// As Amazon's ecs-init does: Docker asks for the execution role's credentials, to send logs.
-	credentials := []string{"OUTPUT", "-d", "169.254.170.2/32", "-p", "tcp", "--dport", "80", "-j", "REDIRECT", "--to-ports", "51679"}
-	if out, err := exec.Command("iptables", append([]string{"-w", "10", "-t", "nat", "-A"}, credentials...)...).CombinedOutput(); err != nil {
+	credentials := []string{"OUTPUT", "-d", "169.254.170.2/32", "-p", "tcp", "--dport", "80", "-j",
+		"REDIRECT", "--to-ports", "51679"}
+	if out, err := exec.Command("iptables",
+		append([]string{"-w", "10", "-t", "nat", "-A"}, credentials...)...).CombinedOutput(); err != nil {
 		t.Fatalf("iptables: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("iptables", append([]string{"-w", "10", "-t", "nat", "-D"}, credentials...)...).CombinedOutput(); err != nil {
+		if out, err := exec.Command("iptables",
+			append([]string{"-w", "10", "-t", "nat", "-D"}, credentials...)...).CombinedOutput(); err != nil {
 			t.Errorf("iptables: %v: %s", err, out)
 		}
 	})
 	cmd := exec.Command(program)
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=" + s.Region,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
+		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=" + s.Region,
 		"ECS_CLUSTER=" + cluster, "ECS_BACKEND_HOST=" + s.URL(), "ECS_EXTERNAL=true", "ECS_LOGLEVEL=info",
-		"ECS_ENABLE_TASK_IAM_ROLE=true", "ECS_AVAILABLE_LOGGING_DRIVERS=[\"json-file\",\"awslogs\"]", "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true",
-		"ECS_DATADIR=" + filepath.Join(dir, "data"), "ECS_HOST_DATA_DIR=" + dir, "ECS_LOGFILE=" + filepath.Join(dir, "agent.log"),
-		"ECS_AUDIT_LOGFILE=" + filepath.Join(dir, "audit.log"), "ECS_DYNAMIC_HOST_PORT_RANGE=18500-18599", "ECS_DISABLE_IMAGE_CLEANUP=true",
+		"ECS_ENABLE_TASK_IAM_ROLE=true", "ECS_AVAILABLE_LOGGING_DRIVERS=[\"json-file\",\"awslogs\"]",
+		"ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true", "ECS_DATADIR=" + filepath.Join(dir, "data"),
+		"ECS_HOST_DATA_DIR=" + dir, "ECS_LOGFILE=" + filepath.Join(dir, "agent.log"),
+		"ECS_AUDIT_LOGFILE=" + filepath.Join(dir, "audit.log"), "ECS_DYNAMIC_HOST_PORT_RANGE=18500-18599",
+		"ECS_DISABLE_IMAGE_CLEANUP=true",
 	}
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	if err := cmd.Start(); err != nil {

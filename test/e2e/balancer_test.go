@@ -18,15 +18,18 @@ func TestTwoServicesByPath(t *testing.T) {
 	chat, api := s.TargetGroup(t, "chat", "/", nil), s.TargetGroup(t, "api", "/", nil)
 	listener, url := s.Balance(t, chat)
 	s.Ask(t, "elasticloadbalancing", "CreateRule", form{
-		"ListenerArn": listener, "Priority": "10", "Conditions.member.1.Field": "path-pattern", "Conditions.member.1.Values.member.1": "/api/*",
-		"Actions.member.1.Type": "forward", "Actions.member.1.TargetGroupArn": api,
+		"ListenerArn": listener, "Priority": "10", "Conditions.member.1.Field": "path-pattern",
+		"Conditions.member.1.Values.member.1": "/api/*", "Actions.member.1.Type": "forward",
+		"Actions.member.1.TargetGroupArn": api,
 	})
 	for name, group := range map[string]string{"chat": chat, "api": api} {
 		s.serve(t, name, s.define(t, name, answering(probe, name), nil), group, 2)
 	}
 	s.steady(t, "chat")
 	s.steady(t, "api")
-	for path, want := range map[string]string{"/": "chat", "/apis": "chat", "/api/": "api", "/api/people?of=chat": "api"} {
+	for path, want := range map[string]string{
+		"/": "chat", "/apis": "chat", "/api/": "api", "/api/people?of=chat": "api",
+	} {
 		if a := get(t, url+path); a.status != http.StatusOK || a.body != want {
 			t.Errorf("%s is answered by %q (%d), want %q", path, a.body, a.status, want)
 		}

@@ -24,32 +24,35 @@ type call struct {
 	Body    string            `json:"body,omitempty"`
 }
 
-// calls are the ways in which a page may send a request. Those of the first list reach the server from any page; browsers send
-// the others only when the server has agreed, and show no answer.
+// calls are the ways in which a page may send a request. Those of the first list reach the server
+// from any page; browsers send the others only when the server has agreed, and show no answer.
 var (
 	simple = []string{
 		"image", "imageWithoutReferrer", "script", "style", "video", "frame", "formGet", "formPost", "noCorsGet",
 		"noCorsGetWithLanguage", "noCorsHead", "noCorsPost", "beacon", "navigation", "reset",
 	}
 	asked = []string{"corsGet", "corsPostSignedInHeader", "corsGetSignedInHeader", "webSocket"}
-	// rebound are those of a page that has the server's own origin by DNS rebinding. At addresses and localhost there is no such page.
+	// rebound are those of a page that has the server's own origin by DNS rebinding. At addresses
+	// and localhost there is no such page.
 	rebound = []string{"rebound", "reboundSignedInHeader", "reboundPost"}
 )
 
-// No web page can use the development credentials, by whatever name it calls the server and in whatever way it sends the request, while
-// programs can at every name.
+// No web page can use the development credentials, by whatever name it calls the server and in
+// whatever way it sends the request, while programs can at every name.
 func TestWebPagesCannotCall(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), chromium, nodeJS)
 	s := server{harness.Start(t, harness.Config{
-		Edge: edgeAddr, Listen: "0.0.0.0:0", Args: []string{"--allow-host", "berth.example.org", "--allow-host", ".lab.example"},
+		Edge: edgeAddr, Listen: "0.0.0.0:0",
+		Args: []string{"--allow-host", "berth.example.org", "--allow-host", ".lab.example"},
 	})}
 	_, port, err := net.SplitHostPort(s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	hosts := map[string]bool{ // and whether a page could get the name by DNS
-		"127.0.0.1": false, "localhost": false, "a.localhost": false, machineAddress(t): false, "berth.example.org": true, "a.lab.example": true,
-		"x.localhost.localstack.cloud": true, "ec2.us-east-1.amazonaws.com": true, "host.docker.internal": true,
+		"127.0.0.1": false, "localhost": false, "a.localhost": false, machineAddress(t): false,
+		"berth.example.org": true, "a.lab.example": true, "x.localhost.localstack.cloud": true,
+		"ec2.us-east-1.amazonaws.com": true, "host.docker.internal": true,
 	}
 	type target struct {
 		Origin string          `json:"origin"`
@@ -70,7 +73,8 @@ func TestWebPagesCannotCall(t *testing.T) {
 			for _, name := range rebound {
 				delete(x.Calls, name)
 			}
-			x.Calls["rebound"], x.Calls["reboundSignedInHeader"], x.Calls["reboundPost"] = health(x.Origin, 1), health(x.Origin, 2), health(x.Origin, 3)
+			x.Calls["rebound"], x.Calls["reboundSignedInHeader"], x.Calls["reboundPost"] = health(x.Origin,
+				1), health(x.Origin, 2), health(x.Origin, 3)
 		}
 		in.Targets = append(in.Targets, x)
 	}
@@ -188,9 +192,10 @@ func sendAs(t *testing.T, s server, c call) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
-	}}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+		}}}
 	r, err := http.NewRequestWithContext(t.Context(), c.Method, c.URL, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,9 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// The article's Node.js application and the Go one stand side by side behind one target group on one Redis. Clients of both talk to each other
-// over every transport; over polling they need the load balancer's sticky cookie (alb.md IO6).
+// The article's Node.js application and the Go one stand side by side behind one target group on
+// one Redis. Clients of both talk to each other over every transport; over polling they need the
+// load balancer's sticky cookie (alb.md IO6).
 func TestGoAndNodeChatTogether(t *testing.T) {
 	harness.Need(t, redis, nodeJS, chatNode)
 	s := start(t)
@@ -26,7 +27,8 @@ func TestGoAndNodeChatTogether(t *testing.T) {
 		s.Call(t, "ecs", "CreateService", object{
 			"cluster": cluster, "serviceName": name, "desiredCount": 1,
 			"taskDefinition": s.define(t, name, container(image, object{
-				"memoryReservation": 128, "environment": environment, "portMappings": list{object{"containerPort": 3000}},
+				"memoryReservation": 128, "environment": environment,
+				"portMappings": list{object{"containerPort": 3000}},
 			}), nil),
 			"loadBalancers": list{object{"targetGroupArn": group, "containerName": "app", "containerPort": 3000}},
 		}, nil)
@@ -53,7 +55,9 @@ func TestGoAndNodeChatTogether(t *testing.T) {
 	if err := json.Unmarshal(out, &got); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for mode, transport := range map[string]string{"websocket": "websocket", "polling": "polling", "upgrade": "websocket"} {
+	for mode, transport := range map[string]string{
+		"websocket": "websocket", "polling": "polling", "upgrade": "websocket",
+	} {
 		want := talk{Node: "go", Go: "node", Online: []string{"go", "node"}, Transports: []string{transport, transport}}
 		if !reflect.DeepEqual(got[mode], want) {
 			t.Errorf("%s: %+v, want %+v", mode, got[mode], want)
@@ -64,10 +68,13 @@ func TestGoAndNodeChatTogether(t *testing.T) {
 // redis makes a cache cluster and returns its redis:// address.
 func (s server) redis(t *testing.T) string {
 	t.Helper()
-	s.Ask(t, "elasticache", "CreateCacheCluster", form{"CacheClusterId": "redis", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1"})
+	s.Ask(t, "elasticache", "CreateCacheCluster", form{
+		"CacheClusterId": "redis", "Engine": "redis", "CacheNodeType": "cache.t3.micro", "NumCacheNodes": "1",
+	})
 	var d harness.Document
 	harness.Until(t, 20*time.Second, "Redis is available", func() string {
-		d = s.Ask(t, "elasticache", "DescribeCacheClusters", form{"CacheClusterId": "redis", "ShowCacheNodeInfo": "true"})
+		d = s.Ask(t, "elasticache", "DescribeCacheClusters",
+			form{"CacheClusterId": "redis", "ShowCacheNodeInfo": "true"})
 		if status := d.First("CacheClusterStatus"); status != "available" {
 			return "it is " + status
 		}
@@ -91,5 +98,7 @@ func (s server) pushChatNode(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.PushImage(t, "chat-node", image.Config{Entrypoint: []string{node, "/app/server.js"}, WorkingDir: "/app"}, image.Base(), runtime, app)
+	return s.PushImage(t, "chat-node", image.Config{
+		Entrypoint: []string{node, "/app/server.js"}, WorkingDir: "/app",
+	}, image.Base(), runtime, app)
 }

@@ -15,12 +15,14 @@ func TestEnvAndStatus(t *testing.T) {
 	harness.Need(t, redis)
 	s := start(t)
 	exports := s.berth(t, "env")
-	for _, want := range []string{"export AWS_ENDPOINT_URL=" + s.URL() + " ", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=", "AWS_REGION=us-east-1 ", "AWS_DEFAULT_REGION=us-east-1\n"} {
+	for _, want := range []string{"export AWS_ENDPOINT_URL=" + s.URL() + " ", "AWS_ACCESS_KEY_ID=AKIA",
+		"AWS_SECRET_ACCESS_KEY=", "AWS_REGION=us-east-1 ", "AWS_DEFAULT_REGION=us-east-1\n"} {
 		if !strings.Contains(exports, want) {
 			t.Errorf("berth env prints no %s:\n%s", want, exports)
 		}
 	}
-	if out := s.berth(t, "status"); !strings.HasPrefix(out, "Region us-east-1\nNothing is here yet. Regions do not see each other: --region names another.\n\nDisk  ") {
+	if out := s.berth(t, "status"); !strings.HasPrefix(out, "Region us-east-1\n"+
+		"Nothing is here yet. Regions do not see each other: --region names another.\n\nDisk  ") {
 		t.Errorf("berth status of an empty server:\n%s", out)
 	}
 
@@ -30,18 +32,20 @@ func TestEnvAndStatus(t *testing.T) {
 	_, url := s.Balance(t, group)
 	s.serve(t, "web", s.define(t, "web", answering(probe, "here"), nil), group, 1)
 	s.steady(t, "web")
+	var report status.Report
+	err := json.Unmarshal([]byte(s.berth(t, "status", "--json")), &report)
+	if err != nil || len(report.Clusters) != 1 || len(report.Clusters[0].Instances) != 1 {
+		t.Fatalf("berth status --json: %+v, %v", report, err)
+	}
 	out := s.berth(t, "status")
 	for _, want := range []string{
-		"\nCluster e2e\n", "127.0.1.2  ACTIVE", "1 running, 0 pending", "service web  ACTIVE  web:1  1 of 1 running, 0 pending  COMPLETED", "RUNNING  us-east-1a",
+		"\nCluster e2e\n", report.Clusters[0].Instances[0].Address + "  ACTIVE", "1 running, 0 pending",
+		"service web  ACTIVE  web:1  1 of 1 running, 0 pending  COMPLETED", "RUNNING  us-east-1a",
 		"last event: (service web) has reached a steady state.", "\nLoad balancer lb ", "port 80  " + url,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("berth status does not say %q:\n%s", want, out)
 		}
-	}
-	var report status.Report
-	if err := json.Unmarshal([]byte(s.berth(t, "status", "--json")), &report); err != nil || len(report.Clusters) != 1 {
-		t.Errorf("berth status --json: %+v, %v", report, err)
 	}
 }
 
@@ -55,8 +59,8 @@ func (s server) berth(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-// Web pages of others do not reach the API, neither by their origin nor by a name of theirs that leads to loopback; nobody does without a
-// signature.
+// Web pages of others do not reach the API, neither by their origin nor by a name of theirs that
+// leads to loopback; nobody does without a signature.
 func TestWebPagesAreKeptOut(t *testing.T) {
 	s := start(t)
 	for _, c := range []struct {
@@ -67,11 +71,19 @@ func TestWebPagesAreKeptOut(t *testing.T) {
 	}{
 		{"no page", "/_berth/health", func(*http.Request) {}, http.StatusOK},
 		{"own origin", "/_berth/health", func(r *http.Request) { r.Header.Set("Origin", s.URL()) }, http.StatusOK},
-		{"origin of another", "/_berth/health", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, http.StatusForbidden},
+		{"origin of another", "/_berth/health",
+			func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, http.StatusForbidden},
 		{"host of another", "/_berth/health", func(r *http.Request) { r.Host = "evil.example" }, http.StatusForbidden},
-		{"registry", "/v2/", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, http.StatusForbidden},
-		{"form of another", "/", func(r *http.Request) { r.Method = http.MethodPost; r.Header.Set("Origin", "http://evil.example") }, http.StatusForbidden},
-		{"image of another", "/_berth/reset", func(r *http.Request) { r.Method = http.MethodPost; r.Header.Set("Sec-Fetch-Site", "cross-site") }, http.StatusForbidden},
+		{"registry", "/v2/", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") },
+			http.StatusForbidden},
+		{"form of another", "/", func(r *http.Request) {
+			r.Method = http.MethodPost
+			r.Header.Set("Origin", "http://evil.example")
+		}, http.StatusForbidden},
+		{"image of another", "/_berth/reset", func(r *http.Request) {
+			r.Method = http.MethodPost
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+		}, http.StatusForbidden},
 		{"without a signature", "/_berth/status", func(*http.Request) {}, http.StatusForbidden},
 	} {
 		req, err := http.NewRequest(http.MethodGet, s.URL()+c.path, nil)

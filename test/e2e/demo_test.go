@@ -18,8 +18,8 @@ import (
 // printedURL is how berth demo shows an address to open.
 var printedURL = regexp.MustCompile(`(?m)^ +(http://\S+)$`)
 
-// berth demo brings the article's stack up; a person with two browser windows lands on two tasks, which talk through Redis; Ctrl-C removes
-// everything.
+// berth demo brings the article's stack up; a person with two browser windows lands on two tasks,
+// which talk through Redis; Ctrl-C removes everything.
 func TestDemo(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), redis, chromium, nodeJS)
 	s := harness.Demo(t)
@@ -57,7 +57,8 @@ func chatInBrowser(t *testing.T, urls ...string) {
 	}
 	a, b := windows[0], windows[1]
 	if a.Task == "" || a.Task == b.Task || a.Zone == b.Zone {
-		t.Errorf("the windows are on task %q in %q and task %q in %q, want two tasks in two zones", a.Task, a.Zone, b.Task, b.Zone)
+		t.Errorf("the windows are on task %q in %q and task %q in %q, want two tasks in two zones", a.Task,
+			a.Zone, b.Task, b.Zone)
 	}
 	if a.Transport != "websocket" || b.Transport != "websocket" {
 		t.Errorf("transports are %s and %s, want websocket", a.Transport, b.Transport)
@@ -86,7 +87,8 @@ func runNodeOn(t *testing.T, in []byte, args ...string) []byte {
 	return out
 }
 
-// The demo leaves everything running when it is asked to, and the command it names goes on with it: here with an address for each task.
+// The demo leaves everything running when it is asked to, and the command it names goes on with it:
+// here with an address for each task.
 func TestDemoKeepsWhatAServerGoesOnWith(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), redis)
 	s := harness.Demo(t, "--once", "--keep", "--network", "awsvpc", "--tasks", "3")

@@ -1,5 +1,6 @@
-// Package e2e shows the whole of Berth from outside: a berth process, real Docker, Redis and agents, spoken to by the clients that people
-// use. It knows no room of the house; test/harness is its way to the program.
+// Package e2e shows the whole of Berth from outside: a berth process, real Docker, Redis and
+// agents, spoken to by the clients that people use. It knows no room of the house; test/harness is
+// its way to the program.
 //
 // The tests run one after another, since they share the machine's Docker, its loopback addresses and its ports.
 package e2e
@@ -12,7 +13,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(harness.Main(m, map[string]string{"berth": "../../cmd/berth", "chat": "../../examples/chat", "probe": "./probe"}))
+	os.Exit(harness.Main(m, map[string]string{
+		"berth": "../../cmd/berth", "chat": "../../examples/chat", "probe": "./probe",
+	}))
 }
 
 type (

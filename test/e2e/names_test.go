@@ -24,8 +24,9 @@ func (s server) balancer(t *testing.T, name, targetGroup string) (dns string) {
 	return lb.First("DNSName")
 }
 
-// One service calls another through its load balancer, by name, on port 80, in every network mode: balancers that were there when the
-// task began and later ones, each by its own address whatever the Host says. The target sees the task's address.
+// One service calls another through its load balancer, by name, on port 80, in every network mode:
+// balancers that were there when the task began and later ones, each by its own address whatever
+// the Host says. The target sees the task's address.
 func TestTasksReachLoadBalancersByName(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("iptables"), harness.OnPath("ip"), root)
 	s := start(t)
@@ -39,7 +40,8 @@ func TestTasksReachLoadBalancersByName(t *testing.T) {
 		s.serve(t, name, s.define(t, name, c, nil), group, 1)
 	}
 	serve("early")
-	subnet := s.Ask(t, "ec2", "DescribeSubnets", form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.Region + "a"}).First("subnetId")
+	subnet := s.Ask(t, "ec2", "DescribeSubnets",
+		form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.Region + "a"}).First("subnetId")
 	callers := map[string]string{}
 	for _, mode := range []string{"bridge", "host", "awsvpc"} {
 		c := answering(probe, mode)
@@ -72,20 +74,22 @@ func TestTasksReachLoadBalancersByName(t *testing.T) {
 		for name, dns := range names {
 			for _, host := range []string{"", "elsewhere.example"} {
 				ask := caller + "/fetch?url=" + url.QueryEscape("http://"+dns+"/seen") + "&host=" + host
-				harness.Until(t, 30*time.Second, fmt.Sprintf("the task in mode %s reaches %s", mode, name), func() string {
-					a, err := fetch(ask)
-					if err != nil {
-						return err.Error()
-					}
-					from, found := strings.CutPrefix(a.body, name+" from ")
-					if a.status != 200 || !found {
-						return fmt.Sprint(a.status, " ", a.body)
-					}
-					if mode != "host" && !strings.Contains(strings.Join(addresses.Addresses, " ")+" ", from+"/") {
-						t.Errorf("%s sees the caller in mode %s as %s, which has %v", name, mode, from, addresses.Addresses)
-					}
-					return ""
-				})
+				harness.Until(t, 30*time.Second,
+					fmt.Sprintf("the task in mode %s reaches %s", mode, name), func() string {
+						a, err := fetch(ask)
+						if err != nil {
+							return err.Error()
+						}
+						from, found := strings.CutPrefix(a.body, name+" from ")
+						if a.status != 200 || !found {
+							return fmt.Sprint(a.status, " ", a.body)
+						}
+						if mode != "host" && !strings.Contains(strings.Join(addresses.Addresses, " ")+" ", from+"/") {
+							t.Errorf("%s sees the caller in mode %s as %s, which has %v", name, mode, from,
+								addresses.Addresses)
+						}
+						return ""
+					})
 			}
 		}
 		var stuck struct{ Cookies []string }

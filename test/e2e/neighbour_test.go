@@ -20,8 +20,9 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// Whatever listens beyond loopback is for containers. A machine of the same network that makes itself routes through this one reaches none of
-// it, and would reach all of it without the fences: Linux answers for each of its addresses on every interface.
+// Whatever listens beyond loopback is for containers. A machine of the same network that makes
+// itself routes through this one reaches none of it, and would reach all of it without the fences:
+// Linux answers for each of its addresses on every interface.
 func TestNeighbourReachesNothing(t *testing.T) {
 	harness.Need(t, redis, harness.OnPath("iptables"), harness.OnPath("ip"), harness.OnPath("ss"), root)
 	s := start(t)
@@ -30,13 +31,14 @@ func TestNeighbourReachesNothing(t *testing.T) {
 	s.balancer(t, "lb", s.TargetGroup(t, "tg", "/", nil))
 	neighbour := addNeighbour(t)
 	var open []netip.AddrPort
-	harness.Until(t, 20*time.Second, "a cache, two agents and a load balancer listen where containers come", func() string {
-		open = s.beyondLoopback(t)
-		if len(open) < 4 {
-			return fmt.Sprint(open, " is all")
-		}
-		return ""
-	})
+	harness.Until(t, 20*time.Second, "a cache, two agents and a load balancer listen where containers come",
+		func() string {
+			open = s.beyondLoopback(t)
+			if len(open) < 4 {
+				return fmt.Sprint(open, " is all")
+			}
+			return ""
+		})
 	for _, where := range open {
 		if _, err := net.DialTimeout("tcp", where.String(), 5*time.Second); err != nil {
 			t.Errorf("this machine does not reach %s: %v", where, err)
@@ -48,7 +50,8 @@ func TestNeighbourReachesNothing(t *testing.T) {
 		call := s.fence(t, where)
 		iptables(t, "-D", call)
 		if err := dialFrom(t, neighbour, where); err != nil {
-			t.Errorf("without a fence a neighbour does not reach %s either (%v), so this test shows nothing", where, err)
+			t.Errorf("without a fence a neighbour does not reach %s either (%v), so this test shows nothing",
+				where, err)
 		}
 		if len(s.fences(t, where)) == 0 { // a cache's may be back already
 			iptables(t, "-I", call)
@@ -56,15 +59,17 @@ func TestNeighbourReachesNothing(t *testing.T) {
 	}
 }
 
-// What a task publishes is for this machine too. A neighbour that routes the container's address through it reaches nothing,
-// and would without the rule, as long as Docker forwards that (before version 28). A rule that a restored firewall has lost is put again.
+// What a task publishes is for this machine too. A neighbour that routes the container's address
+// through it reaches nothing, and would without the rule, as long as Docker forwards that (before
+// version 28). A rule that a restored firewall has lost is put again.
 func TestNeighbourReachesNoTask(t *testing.T) {
 	harness.Need(t, harness.OnPath("iptables"), harness.OnPath("ip"), root)
 	s := start(t)
 	probe := s.Push(t, "probe")
 	s.launch(t, 1)
 	x := s.runTask(t, object{"cluster": cluster, "taskDefinition": s.define(t, "web", answering(probe, "here"), nil)})
-	out, err := s.Docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", x.Containers[0].RuntimeID)
+	out, err := s.Docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+		x.Containers[0].RuntimeID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +110,8 @@ func TestNeighbourReachesNoTask(t *testing.T) {
 	})
 }
 
-// removeForwardRules removes the calls of agents' rules for what is forwarded to containers, as a restored firewall does.
+// removeForwardRules removes the calls of agents' rules for what is forwarded to containers, as a
+// restored firewall does.
 func removeForwardRules(t *testing.T) {
 	t.Helper()
 	rules, err := exec.Command("iptables", "-w", "10", "-S", "DOCKER-USER").Output()
@@ -165,7 +171,8 @@ func (s server) fences(t *testing.T, where netip.AddrPort) (calls []string) {
 	}
 	for _, line := range harness.Lines(out) {
 		line = strings.ReplaceAll(line, `"`, "")
-		port := strings.Contains(line, "-d "+where.Addr().String()+"/32 ") && strings.Contains(line, "--dport "+strconv.Itoa(int(where.Port()))+" ")
+		port := strings.Contains(line, "-d "+where.Addr().String()+"/32 ") &&
+			strings.Contains(line, "--dport "+strconv.Itoa(int(where.Port()))+" ")
 		if port || gateway(line).Contains(where.Addr()) {
 			calls = append(calls, strings.TrimPrefix(line, "-A "))
 		}
@@ -194,7 +201,8 @@ func (s server) fence(t *testing.T, where netip.AddrPort) string {
 
 func iptables(t *testing.T, action, rule string) {
 	t.Helper()
-	if out, err := exec.Command("iptables", append([]string{"-w", "10", action}, strings.Fields(rule)...)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("iptables", append([]string{"-w", "10", action}, strings.Fields(rule)...)...).
+		CombinedOutput(); err != nil {
 		t.Fatalf("iptables %s %s: %v: %s", action, rule, err, out)
 	}
 }
@@ -204,7 +212,8 @@ func addNeighbour(t *testing.T) (name string) {
 	t.Helper()
 	const space, end, network = "berth-neighbour", "berthneighbour", "10.213.88"
 	remove := func() {
-		exec.Command("ip", "link", "delete", end).Run() // at once; the kernel removes those of a namespace some time later
+		// at once; the kernel removes those of a namespace some time later
+		exec.Command("ip", "link", "delete", end).Run()
 		exec.Command("ip", "netns", "delete", space).Run()
 	}
 	remove() // what a run that was killed has left

@@ -12,7 +12,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// In every network mode a container answers, sees its environment, its limits and its role's credentials, knows its task, and reaches Redis.
+// In every network mode a container answers, sees its environment, its limits and its role's
+// credentials, knows its task, and reaches Redis.
 func TestNetworkModes(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -20,7 +21,8 @@ func TestNetworkModes(t *testing.T) {
 	redis := object{"name": "REDIS_ENDPOINT", "value": s.redis(t)}
 	role := "arn:aws:iam::" + s.Account + ":role/probe"
 	s.Ask(t, "iam", "CreateRole", form{"RoleName": "probe", "AssumeRolePolicyDocument": `{"Statement":[]}`})
-	subnet := s.Ask(t, "ec2", "DescribeSubnets", form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.Region + "a"}).First("subnetId")
+	subnet := s.Ask(t, "ec2", "DescribeSubnets",
+		form{"Filter.1.Name": "availability-zone", "Filter.1.Value.1": s.Region + "a"}).First("subnetId")
 	for _, mode := range []string{"bridge", "host", "awsvpc"} {
 		t.Run(mode, func(t *testing.T) {
 			c := answering(probe, mode)
@@ -30,7 +32,8 @@ func TestNetworkModes(t *testing.T) {
 				c["portMappings"] = list{object{"containerPort": 18081}}
 				c["environment"] = append(c["environment"].(list), object{"name": "PORT", "value": "18081"})
 			}
-			in := object{"cluster": cluster, "taskDefinition": s.define(t, mode, c, object{"networkMode": mode, "taskRoleArn": role})}
+			in := object{"cluster": cluster,
+				"taskDefinition": s.define(t, mode, c, object{"networkMode": mode, "taskRoleArn": role})}
 			if mode == "awsvpc" {
 				in["networkConfiguration"] = object{"awsvpcConfiguration": object{"subnets": list{subnet}}}
 			}
@@ -114,12 +117,14 @@ func readJSON(t *testing.T, url string, out any) {
 	}
 }
 
-// Tasks with addresses of their own run in two regions at once: on one machine their networks may not overlap, and callers are told where
-// they really are. A network that is there already is in nobody's way.
+// Tasks with addresses of their own run in two regions at once: on one machine their networks may
+// not overlap, and callers are told where they really are. A network that is there already is in
+// nobody's way.
 func TestAwsvpcInTwoRegions(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	const office = "berth-e2e-office"
-	if out, err := exec.Command("docker", "network", "create", "--subnet", "172.31.240.0/24", office).CombinedOutput(); err != nil {
+	if out, err := exec.Command("docker", "network", "create", "--subnet", "172.31.240.0/24",
+		office).CombinedOutput(); err != nil {
 		t.Fatalf("docker network create: %v: %s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("docker", "network", "rm", office).Run() })
@@ -142,7 +147,8 @@ func TestAwsvpcInTwoRegions(t *testing.T) {
 		for _, id := range in.Ask(t, "ec2", "DescribeSubnets", form{}).All("subnetId") {
 			subnets = append(subnets, id)
 		}
-		x := in.runTask(t, object{"cluster": cluster, "taskDefinition": in.define(t, "own", answering(probe, region), object{"networkMode": "awsvpc"}),
+		x := in.runTask(t, object{"cluster": cluster,
+			"taskDefinition":       in.define(t, "own", answering(probe, region), object{"networkMode": "awsvpc"}),
 			"networkConfiguration": object{"awsvpcConfiguration": object{"subnets": subnets}}})
 		address := in.bound(t, x)
 		if !vpc.Contains(netip.MustParseAddr(address)) {

@@ -70,7 +70,8 @@ func TestBringYourOwnIsOnItsPage(t *testing.T) {
 	}
 }
 
-// importNode makes an image of this machine's Node.js under the name that the page uses, unless there is one: tests fetch nothing.
+// importNode makes an image of this machine's Node.js under the name that the page uses, unless
+// there is one: tests fetch nothing.
 func importNode(t *testing.T) {
 	t.Helper()
 	if exec.Command("docker", "image", "inspect", nodeImage).Run() == nil {
@@ -86,9 +87,7 @@ func importNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range regexp.MustCompile(`/\S+`).FindAllString(string(libraries), -1) {
-		files = append(files, path)
-	}
+	files = append(files, regexp.MustCompile(`/\S+`).FindAllString(string(libraries), -1)...)
 	for _, from := range files {
 		copyFile(t, from, filepath.Join(root, from))
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// describedDeployment is what DescribeServices tells of a deployment.
+// describedDeployment is a deployment in the answer of DescribeServices.
 type describedDeployment struct {
 	ID, Status, TaskDefinition, RolloutState, RolloutStateReason string
 
@@ -25,17 +25,20 @@ func (s server) deployments(t *testing.T, name string) []describedDeployment {
 	return out.Services[0].Deployments
 }
 
-// A program that exits at once, without and with a circuit breaker: its starts are slowed down, its deployment fails, the
-// one before serves all the time and is returned to (docs/decisions/0360-early-ends.md).
+// A program that exits at once, without and with a circuit breaker: its starts are slowed down, its
+// deployment fails, the one before serves all the time and is returned to
+// (docs/decisions/0360-early-ends.md).
 func TestProgramThatExitsAtOnce(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
 	s.launch(t, 1)
-	broken := s.define(t, "broken", container(probe, object{"environment": list{object{"name": "PORT", "value": "none"}}}), nil)
+	broken := s.define(t, "broken",
+		container(probe, object{"environment": list{object{"name": "PORT", "value": "none"}}}), nil)
 
 	s.serve(t, "broken", broken, "", 1)
 	harness.Until(t, 60*time.Second, "the service says that its tasks cannot be started", func() string {
-		if why := s.service(t, "broken").told("(service broken) is unable to consistently start tasks successfully."); why != "" {
+		if why := s.service(t, "broken").
+			told("(service broken) is unable to consistently start tasks successfully."); why != "" {
 			return why
 		}
 		return s.service(t, "broken").told("Essential container in task exited (app: exit code 1)")
@@ -48,8 +51,11 @@ func TestProgramThatExitsAtOnce(t *testing.T) {
 	}
 
 	working := s.define(t, "web", container(probe, nil), nil)
-	s.Call(t, "ecs", "CreateService", object{"cluster": cluster, "serviceName": "web", "taskDefinition": working, "desiredCount": 1,
-		"deploymentConfiguration": object{"deploymentCircuitBreaker": object{"enable": true, "rollback": true}}}, nil)
+	s.Call(t, "ecs", "CreateService",
+		object{"cluster": cluster, "serviceName": "web", "taskDefinition": working, "desiredCount": 1,
+			"deploymentConfiguration": object{
+				"deploymentCircuitBreaker": object{"enable": true, "rollback": true},
+			}}, nil)
 	s.steady(t, "web")
 	s.Call(t, "ecs", "UpdateService", object{"cluster": cluster, "service": "web", "taskDefinition": broken}, nil)
 	serves := func() {
@@ -68,5 +74,14 @@ func TestProgramThatExitsAtOnce(t *testing.T) {
 	serves()
 	if why := s.service(t, "web").told("deployment failed: tasks failed to start."); why != "" {
 		t.Error(why)
+	}
+	// A wait that begins now tells of it, and one for the revision that serves does not mind.
+	out, err := s.Command("wait", "service", "web", "--timeout", "1m")
+	if err == nil || !strings.Contains(out, "service web was rolled back: its deployment of "+broken+" failed") ||
+		!strings.Contains(out, "exit code 1") {
+		t.Errorf("wait service ends with %v: %s", err, out)
+	}
+	if out, err := s.Command("wait", "service", "web", "--timeout", "1m", "--task-definition", working); err != nil {
+		t.Errorf("wait for %s: %v: %s", working, err, out)
 	}
 }

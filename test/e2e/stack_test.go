@@ -90,7 +90,8 @@ func (s server) steady(t *testing.T, name string) {
 		if len(v.Deployments) == 1 && v.Deployments[0].RolloutState == "COMPLETED" && v.RunningCount == v.DesiredCount {
 			return ""
 		}
-		return fmt.Sprintf("%d of %d run, deployments %v, events %v", v.RunningCount, v.DesiredCount, v.Deployments, v.Events)
+		return fmt.Sprintf("%d of %d run, deployments %v, events %v", v.RunningCount, v.DesiredCount,
+			v.Deployments, v.Events)
 	})
 }
 

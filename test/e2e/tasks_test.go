@@ -10,7 +10,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// Four tasks of one definition share two instances, each on a host port of its own; the placement is even over zones and instances.
+// Four tasks of one definition share two instances, each on a host port of its own; the placement
+// is even over zones and instances.
 func TestDynamicPortsOnTwoInstances(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -43,7 +44,8 @@ func TestDynamicPortsOnTwoInstances(t *testing.T) {
 	}
 }
 
-// bound is where a task answers: its instance's address with the host port, or in awsvpc mode an address of its own without a port.
+// bound is where a task answers: its instance's address with the host port, or in awsvpc mode an
+// address of its own without a port.
 func (s server) bound(t *testing.T, x task) string {
 	t.Helper()
 	id := x.TaskArn[strings.LastIndexByte(x.TaskArn, '/')+1:]
@@ -67,7 +69,8 @@ func TestStaticPortConflictIsExplained(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
 	s.launch(t, 1)
-	static := s.define(t, "static", container(probe, object{"portMappings": list{object{"containerPort": 8080, "hostPort": 18080}}}), nil)
+	static := s.define(t, "static",
+		container(probe, object{"portMappings": list{object{"containerPort": 8080, "hostPort": 18080}}}), nil)
 
 	type answer struct {
 		Tasks    []task
@@ -86,7 +89,8 @@ func TestStaticPortConflictIsExplained(t *testing.T) {
 	s.serve(t, "second", static, "", 1)
 	instance := second.Failures[0].Arn[strings.LastIndexByte(second.Failures[0].Arn, '/')+1:]
 	harness.Until(t, 20*time.Second, "the service tells of the conflict", func() string {
-		return s.service(t, "second").told("(service second) was unable to place a task because no container instance met all of its requirements. " +
+		return s.service(t, "second").told("(service second) was unable to place a task because no " +
+			"container instance met all of its requirements. " +
 			"The closest matching (container-instance " + instance + ") is already using a port required by your task.")
 	})
 	// As soon as the port is free the service has it.

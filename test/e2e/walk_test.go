@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +28,8 @@ func TestWalkThroughTheArticle(t *testing.T) {
 	steps := strings.Split(strings.TrimSpace(string(script)), "\n\n")[1:] // without the head comment
 	after := map[string]func(){
 		"# What there is now": func() {
-			if page := get(t, "http://"+edgeAddr); page.status != http.StatusOK || !strings.Contains(page.body, "Berth chat") {
+			if page := get(t, "http://"+edgeAddr); page.status != http.StatusOK ||
+				!strings.Contains(page.body, "Berth chat") {
 				t.Errorf("the load balancer answers %d: %s", page.status, page.body)
 			}
 		},
@@ -74,9 +76,14 @@ func newShell(t *testing.T, s server) *shell {
 	}
 	sh := &shell{dir: t.TempDir()}
 	cmd := exec.Command("/bin/bash")
-	cmd.Dir, cmd.Env = sh.dir, append(os.Environ(), "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_PAGER=")
+	cmd.Dir, cmd.Env = sh.dir, append(os.Environ(), "AWS_CONFIG_FILE=/dev/null",
+		"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_PAGER=")
 	out, in := io.Pipe()
 	cmd.Stdout, cmd.Stderr = in, in
+	// A command that bash has left running in the background has its output open too. When a step fails, bash ends and
+	// Wait is not to wait for that command.
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if sh.in, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +96,16 @@ func newShell(t *testing.T, s server) *shell {
 		close(done)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		// Bash and what it has left running. After a success nothing is left, so an error is no news.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		out.Close()
 		<-done
 	})
 	sh.out = bufio.NewReader(out)
 	sh.run(t, fmt.Sprintf(`set -eu -o pipefail
 eval "$(%[1]s/berth env --data %[2]s --listen %[3]s --region %[4]s)"
-aws() { /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }  # for Debian's version, which does not read AWS_ENDPOINT_URL
+# Debian's version does not read AWS_ENDPOINT_URL.
+aws() { /usr/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
 ln -s %[1]s bin
 mkdir test && ln -s %[5]s test/e2e`, filepath.Dir(harness.Program("berth")), s.Data, s.Addr(), s.Region, here))
 	return sh

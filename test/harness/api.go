@@ -25,8 +25,10 @@ type (
 
 // targets are the X-Amz-Target prefixes of the JSON services, versions those of the Query services.
 var (
-	targets  = map[string]string{"ecs": "AmazonEC2ContainerServiceV20141113.", "ecr": "AmazonEC2ContainerRegistry_V20150921.", "logs": "Logs_20140328."}
-	versions = map[string]string{"elasticloadbalancing": "2015-12-01", "autoscaling": "2011-01-01", "ec2": "2016-11-15", "elasticache": "2015-02-02", "iam": "2010-05-08"}
+	targets = map[string]string{"ecs": "AmazonEC2ContainerServiceV20141113.",
+		"ecr": "AmazonEC2ContainerRegistry_V20150921.", "logs": "Logs_20140328."}
+	versions = map[string]string{"elasticloadbalancing": "2015-12-01", "autoscaling": "2011-01-01",
+		"ec2": "2016-11-15", "elasticache": "2015-02-02", "iam": "2010-05-08"}
 )
 
 // Fault is what the API answered instead of a result. Any other error of a call means that no answer came.
@@ -43,7 +45,9 @@ func (s *Server) JSON(service, action string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	answer, status, err := s.send(service, body, http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {targets[service] + action}})
+	answer, status, err := s.send(service, body, http.Header{
+		"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {targets[service] + action},
+	})
 	if err != nil {
 		return err
 	}
@@ -67,7 +71,8 @@ func (s *Server) Query(service, action string, in Form) (Document, error) {
 	for k, v := range in {
 		values.Set(k, v)
 	}
-	answer, status, err := s.send(service, []byte(values.Encode()), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
+	answer, status, err := s.send(service, []byte(values.Encode()),
+		http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +101,8 @@ func (s *Server) send(service string, body []byte, header http.Header) ([]byte, 
 
 // Sign signs a request with the server's key.
 func (s *Server) Sign(req *http.Request, service string, body []byte) {
-	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, s.Region, service, sigv4.HashPayload(body), time.Now())
+	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, s.Region, service,
+		sigv4.HashPayload(body), time.Now())
 }
 
 // Call is JSON that must not fail.

@@ -11,8 +11,9 @@ import (
 
 var demoAPI = regexp.MustCompile(`the API is at http://([^,]+),`)
 
-// Demo runs berth demo with more arguments on a data directory that is not there yet, and waits until the stack is up. Its account is not its own,
-// so that its containers are known by the instances there are then. It ends with the test; what it leaves is for the test to look at.
+// Demo runs berth demo with more arguments on a data directory that is not there yet, and waits
+// until the stack is up. Its account is not its own, so that its containers are known by the
+// instances there are then. It ends with the test; what it leaves is for the test to look at.
 func Demo(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := create(t, Config{Data: filepath.Join(t.TempDir(), "data")})
@@ -50,7 +51,8 @@ func (s *Server) Await(t testing.TB) {
 	}
 }
 
-// GoOn runs a berth command line that serves the same data directory at the same address, as Run does. The server ends as any other.
+// GoOn runs a berth command line that serves the same data directory at the same address, as Run
+// does. The server ends as any other.
 func (s *Server) GoOn(t testing.TB, args ...string) {
 	t.Helper()
 	s.process = s.spawn(t, args...)

@@ -1,12 +1,15 @@
-// Package harness runs Berth for tests of the whole: a berth process of a test's own on a new data directory, the signed calls of an AWS
-// client, and a look at what is left on the machine afterwards. It knows no room of the house, only the program, its APIs, what its status
-// tells, how to sign a call and how to push an image.
+// Package harness runs Berth for tests of the whole: a berth process of a test's own on a new data
+// directory, the signed calls of an AWS client, and a look at what is left on the machine
+// afterwards. It knows no room of the house, only the program, its APIs, what its status tells, how
+// to sign a call and how to push an image.
 //
-// Every server ends with its test, and takes everything with it: a test fails when a container, a process, a network, a redirection of
-// the kernel or an image of its server is left on the machine (Config.NoDocker says when only the process can be looked at).
+// Every server ends with its test, and takes everything with it: a test fails when a container, a
+// process, a network, a redirection of the kernel or an image of its server is left on the machine
+// (Config.NoDocker says when only the process can be looked at).
 //
-// Tests that use it share the machine's Docker, its loopback addresses and its ports, so they run one after another. Nothing in it waits
-// for a time: Until waits for conditions.
+// Tests of a package that use it share a machine's Docker, its loopback addresses and its ports, so
+// they run one after another. make test gives each package a machine of its own (scripts/machine).
+// Nothing in it waits for a time: Until waits for conditions.
 package harness
 
 import (
@@ -26,8 +29,9 @@ import (
 // bin holds the programs under test; Main sets it before any test runs.
 var bin string
 
-// Main runs a package's tests with the programs they need, freshly built but for those that are in $BERTH_BIN. Programs maps names to packages,
-// relative to the directory of the test. It returns the exit code.
+// Main runs a package's tests with the programs they need, freshly built but for those that are in
+// $BERTH_BIN. Programs maps names to packages, relative to the directory of the test. It returns
+// the exit code.
 func Main(m *testing.M, programs map[string]string) int {
 	dir, err := os.MkdirTemp("", "berth-test-bin-")
 	if err != nil {
@@ -35,6 +39,10 @@ func Main(m *testing.M, programs map[string]string) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // for tests that run a program as another user
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	bin = dir
 	for name, pkg := range programs {
 		if err := provide(Program(name), pkg); err != nil {
@@ -50,8 +58,13 @@ func Program(name string) string { return filepath.Join(bin, name) }
 
 // provide makes a static binary, as images need it, or takes the one that is built already.
 func provide(out, pkg string) error {
-	if built := filepath.Join(os.Getenv("BERTH_BIN"), filepath.Base(out)); filepath.IsAbs(built) && OnPath(built).There() == nil {
-		return os.Link(built, out)
+	if built := filepath.Join(os.Getenv("BERTH_BIN"), filepath.Base(out)); filepath.IsAbs(built) &&
+		OnPath(built).There() == nil {
+		program, err := os.ReadFile(built)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(out, program, 0o755)
 	}
 	cmd := exec.Command("go", "build", "-trimpath", "-o", out, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -107,7 +120,8 @@ func Need(t testing.TB, parts ...Part) {
 	}
 }
 
-// Until asks look again and again until it gives no reason to wait any longer. It fails the test with the last reason when the time is over.
+// Until asks look again and again until it gives no reason to wait any longer. It fails the test
+// with the last reason when the time is over.
 func Until(t testing.TB, limit time.Duration, what string, look func() (reason string)) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

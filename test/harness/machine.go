@@ -24,7 +24,8 @@ func (s *Server) dockerCommand(args ...string) *exec.Cmd {
 // Container is one container of a task of the server.
 type Container struct{ ID, Task, Status string }
 
-// Containers are those of the server's tasks, also those that have ended: of its account, when it has one of its own, and of the instances it has seen.
+// Containers are those of the server's tasks, also those that have ended: of its account, when it
+// has one of its own, and of the instances it has seen.
 func (s *Server) Containers() (found []Container, err error) {
 	out, err := s.Docker("ps", "-a", "--no-trunc", "--filter", "label=com.amazonaws.ecs.task-arn", "--format",
 		`{{.ID}}|{{.Label "com.amazonaws.ecs.task-arn"}}|{{.Label "com.berthhq.instance"}}|{{.Status}}`)
@@ -79,7 +80,8 @@ func (l Leftovers) Gone(t testing.TB) {
 func (l Leftovers) all(t testing.TB) (all []string) {
 	t.Helper()
 	for kind, found := range map[string][]string{
-		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t), "iptables rule": l.rules(t), "image": l.images(t),
+		"container": l.Containers(), "process": l.Processes(), "network": l.networks(t),
+		"iptables rule": l.rules(t), "image": l.images(t),
 	} {
 		for _, f := range found {
 			all = append(all, kind+": "+f)
@@ -127,10 +129,15 @@ func (l Leftovers) networks(t testing.TB) []string {
 	return l.naming(Lines(out))
 }
 
-// rules are the redirections and fences of agents, which name instances, and the fences of caches, which name the data directory.
+// rules are the redirections and fences of agents, which name instances, and the fences of caches,
+// which name the data directory.
 func (l Leftovers) rules(t testing.TB) (found []string) {
-	for _, table := range []string{"nat", "filter"} {
-		out, err := exec.Command("iptables", "-w", "10", "-t", table, "-S").Output()
+	for _, table := range []string{"iptables nat", "iptables filter", "ip6tables filter"} {
+		program, name, _ := strings.Cut(table, " ")
+		out, err := exec.Command(program, "-w", "10", "-t", name, "-S").Output()
+		if _, noIPv6 := os.Stat("/proc/net/if_inet6"); err != nil && program == "ip6tables" && noIPv6 != nil {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,8 +185,10 @@ func (s *Server) Empty(t testing.TB) {
 		t.Errorf("status says (%v):\n%s", err, out)
 	}
 	for _, q := range []struct{ service, action, element string }{
-		{"ec2", "DescribeInstances", "instanceId"}, {"autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupName"},
-		{"elasticloadbalancing", "DescribeTargetGroups", "TargetGroupArn"}, {"elasticache", "DescribeCacheClusters", "CacheClusterId"},
+		{"ec2", "DescribeInstances", "instanceId"}, {
+			"autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupName",
+		}, {"elasticloadbalancing", "DescribeTargetGroups", "TargetGroupArn"},
+		{"elasticache", "DescribeCacheClusters", "CacheClusterId"},
 	} {
 		if left := s.Ask(t, q.service, q.action, Form{}).All(q.element); len(left) > 0 {
 			t.Errorf("%s answers %q", q.action, left)

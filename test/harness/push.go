@@ -13,7 +13,8 @@ func (s *Server) ImageName(repository string) string {
 	return fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s:latest", s.Account, s.Region, repository)
 }
 
-// Push makes an image of one of Main's programs and pushes it to the repository of its name, which the first push makes. It returns the ImageName.
+// Push makes an image of one of Main's programs and pushes it to the repository of its name, which
+// the first push makes. It returns the ImageName.
 func (s *Server) Push(t testing.TB, program string) string {
 	t.Helper()
 	if err := s.TryPush(program, program); err != nil {

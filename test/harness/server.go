@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +23,11 @@ type Config struct {
 	Listen string   // address of its API; a free port of 127.0.0.1 when empty
 	Args   []string // more arguments of the command berth server
 	Env    []string // added to the environment of the server and the docker command
+	// User, when it is not nil, is who runs the server and its commands. Data must be theirs.
+	User *syscall.Credential
+	// AsUnit says that the server starts as systemd starts a unit: without a terminal, in /, and with
+	// no environment but PATH and Env.
+	AsUnit bool
 	// NoDocker says that the test's Docker does not run at its end, so that nothing of it can be looked at.
 	NoDocker bool
 }
@@ -35,8 +41,9 @@ const OwnEdge = "own"
 // DefaultEdge is where load balancers of tests listen, so that they do not meet those of a server in use.
 const DefaultEdge = "127.0.78.1"
 
-// Server is a berth server of one test's own. Its account number is like no other's: that tells its containers from everybody else's.
-// Calls may come from any goroutine, also while the server is killed and started again.
+// Server is a berth server of one test's own. Its account number is like no other's: that tells its
+// containers from everybody else's. Calls may come from any goroutine, also while the server is
+// killed and started again.
 type Server struct {
 	Config
 	Account string       // "" when it is that of every server: then instances alone tell
@@ -48,7 +55,8 @@ type Server struct {
 	instances map[string]bool // every EC2 instance seen, also those that are gone
 }
 
-// Start starts a server on a new data directory. At the test's end it is reset and stopped, and the machine must be as before.
+// Start starts a server on a new data directory. At the test's end it is reset and stopped, and the
+// machine must be as before.
 func Start(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	s := New(t, cfg)
@@ -71,14 +79,16 @@ func New(t testing.TB, cfg Config) *Server {
 func create(t testing.TB, cfg Config) *Server {
 	cfg.Region, cfg.Edge = cmp.Or(cfg.Region, DefaultRegion), cmp.Or(cfg.Edge, DefaultEdge)
 	return &Server{
-		Config: cfg, addr: cmp.Or(cfg.Listen, "127.0.0.1:0"), log: filepath.Join(t.TempDir(), "server.log"), Client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
+		Config: cfg, addr: cmp.Or(cfg.Listen, "127.0.0.1:0"), log: filepath.Join(t.TempDir(), "server.log"),
+		Client: &http.Client{Timeout: 30 * time.Second}, instances: map[string]bool{},
 	}
 }
 
 // Spawn starts the process and does not wait for anything.
 func (s *Server) Spawn(t testing.TB) {
 	t.Helper()
-	args := []string{"server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--region", s.Region, "--account", s.Account}
+	args := []string{"server", "--dev-credentials", "--data", s.Data, "--listen", s.addr, "--region",
+		s.Region, "--account", s.Account}
 	if s.Edge != OwnEdge {
 		args = append(args, "--edge-addr", s.Edge)
 	}
@@ -147,6 +157,17 @@ func (s *Server) Stop(t testing.TB) {
 	s.process.stop(t, syscall.SIGTERM)
 }
 
+// Move makes the next Run listen on another port.
+func (s *Server) Move(t testing.TB) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s.addr = l.Addr().String()
+}
+
 // Log is what all lives of the server have written so far.
 func (s *Server) Log() string {
 	text, err := os.ReadFile(s.log)
@@ -158,8 +179,27 @@ func (s *Server) Log() string {
 
 // Command runs another berth command on the server's data directory and returns its output.
 func (s *Server) Command(name string, args ...string) (string, error) {
-	out, err := exec.Command(Program("berth"), append([]string{name, "--data", s.Data, "--listen", s.addr, "--region", s.Region}, args...)...).CombinedOutput()
+	return s.Berth(append([]string{name, "--data", s.Data, "--listen", s.addr, "--region", s.Region}, args...)...)
+}
+
+// Berth runs a berth command line as the server's user and returns its output.
+func (s *Server) Berth(args ...string) (string, error) {
+	cmd := exec.Command(Program("berth"), args...)
+	cmd.Env = append(os.Environ(), s.Env...)
+	s.become(cmd)
+	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// become makes a command one of the server's user.
+func (s *Server) become(cmd *exec.Cmd) {
+	if s.User == nil {
+		return
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.User}
+	if cmd.Dir == "" {
+		cmd.Dir = s.Data // the test's own directory may be closed to them
+	}
 }
 
 // Reset empties the server.
@@ -240,6 +280,10 @@ func (s *Server) spawn(t testing.TB, args ...string) *process {
 	defer f.Close()
 	p := &process{cmd: exec.Command(Program("berth"), args...), log: s.log, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = f, f, append(os.Environ(), s.Env...)
+	if s.AsUnit {
+		p.cmd.Dir, p.cmd.Env = "/", append([]string{"PATH=" + os.Getenv("PATH")}, s.Env...)
+	}
+	s.become(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,8 @@ func archive(t *testing.T, place, prefix string) []byte {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	dir := filepath.Join(root, place)
-	files := strings.Split(strings.TrimRight(run(t, dir, nil, "git", "ls-files", "-z", "-co", "--exclude-standard"), "\x00"), "\x00")
+	files := strings.Split(strings.TrimRight(
+		run(t, dir, nil, "git", "ls-files", "-z", "-co", "--exclude-standard"), "\x00"), "\x00")
 	var nested []string
 	for _, f := range files {
 		if inner, ok := strings.CutSuffix(f, "/go.mod"); ok {
@@ -182,7 +183,8 @@ func main() {
 				}
 			}
 			run(t, dir, env, "go", "run", ".")
-			used := strings.Fields(run(t, dir, env, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "."))
+			used := strings.Fields(run(t, dir, env, "go", "list", "-deps", "-f",
+				"{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "."))
 			slices.Sort(used)
 			if used = slices.Compact(used); !slices.Equal(used, c.modules) {
 				t.Errorf("it uses the modules %v", used)

@@ -22,11 +22,24 @@ import (
 //go:embed testdata/format1.tar.gz
 var format1 []byte
 
+// format2 was made by the version of commit cb2df90, which was stopped with SIGTERM in the middle of
+// a deployment: the service shop of two tasks goes from shop:1 to shop:2, whose tasks end at once,
+// with a circuit breaker that rolls back. The service daemon runs a task on both instances; the
+// service gone was deleted. The images in the registry are left out.
+//
+//go:embed testdata/format2.tar.gz
+var format2 []byte
+
 // Format1 unpacks the data directory of format 1 and returns its path.
-func Format1(t testing.TB) string {
+func Format1(t testing.TB) string { return directory(t, format1) }
+
+// Format2 unpacks the data directory of format 2 whose services have one row each.
+func Format2(t testing.TB) string { return directory(t, format2) }
+
+func directory(t testing.TB, compressed []byte) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := unpack(format1, dir); err != nil {
+	if err := unpack(compressed, dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir

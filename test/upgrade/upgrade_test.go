@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/logstore"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/state"
@@ -45,8 +46,10 @@ func TestFormat1(t *testing.T) {
 		}
 		v := &store.View().Tables
 		for s := range v.Services.All() {
-			if s.ServiceName != "shop" || s.DesiredCount != 2 || len(s.Deployments) != 2 {
-				t.Errorf("%s start: service %s wants %d tasks and has %d deployments", start, s.ServiceName, s.DesiredCount, len(s.Deployments))
+			if n := len(v.Progress(s.ServiceARN).Deployments); s.ServiceName != "shop" ||
+				s.DesiredCount != 2 || n != 2 {
+				t.Errorf("%s start: service %s wants %d tasks and has %d deployments", start,
+					s.ServiceName, s.DesiredCount, n)
 			}
 			if tags := s.Tags; len(tags) != 1 {
 				t.Errorf("%s start: tags of the service: %v", start, tags)
@@ -62,8 +65,9 @@ func TestFormat1(t *testing.T) {
 			"clusters": {v.Clusters.Len(), 1}, "services": {v.Services.Len(), 1}, "running tasks": {running, 3},
 			"task definitions": {v.TaskDefinitions.Len(), 2}, "container instances": {v.ContainerInstances.Len(), 2},
 			"instances": {v.Instances.Len(), 2}, "Auto Scaling groups": {v.AutoScalingGroups.Len(), 1},
-			"load balancers": {v.LoadBalancers.Len(), 1}, "listeners": {v.Listeners.Len(), 1}, "target groups": {v.TargetGroups.Len(), 1},
-			"repositories": {v.Repositories.Len(), 1}, "images": {v.Images.Len(), 1}, "log groups": {v.LogGroups.Len(), 1},
+			"load balancers": {v.LoadBalancers.Len(), 1}, "listeners": {v.Listeners.Len(), 1},
+			"target groups": {v.TargetGroups.Len(), 1}, "repositories": {v.Repositories.Len(), 1},
+			"images": {v.Images.Len(), 1}, "log groups": {v.LogGroups.Len(), 1},
 		} {
 			if n[0] != n[1] {
 				t.Errorf("%s start: %d %s, want %d", start, n[0], what, n[1])
@@ -73,6 +77,77 @@ func TestFormat1(t *testing.T) {
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Services of one row each become what was asked for, progress, deployments and revisions, once: at
+// the second start there is nothing left to convert. Their tasks are as before.
+func TestServicesOfOneRow(t *testing.T) {
+	dir := upgrade.Format2(t)
+	var rev uint64
+	for _, start := range []string{"first", "second"} {
+		store := open(t, dir)
+		v := &store.View().Tables
+		if rev == 0 {
+			rev = store.View().Rev
+		} else if store.View().Rev != rev {
+			t.Errorf("the second start wrote revision %d after %d", store.View().Rev, rev)
+		}
+		tasks := map[ecs.TaskStatus]int{}
+		for task := range v.Tasks.All() {
+			tasks[task.LastStatus]++
+		}
+		if tasks[ecs.Running] != 5 || tasks[ecs.Stopped] != 1 {
+			t.Errorf("%s start: tasks %v, want five that run and one that has stopped", start, tasks)
+		}
+		for s := range v.Services.All() {
+			switch s.ServiceName {
+			case "shop":
+				underWay(t, v, s)
+			case "daemon":
+				if n := v.Progress(s.ServiceARN).DesiredCount(s); n != 2 || s.DesiredCount != 0 {
+					t.Errorf("%s start: the daemon desires %d tasks and asks for %d, want 2 and 0",
+						start, n, s.DesiredCount)
+				}
+			case "gone":
+				if s.Status != ecs.ServiceInactive || v.Progress(s.ServiceARN).Current().TaskDefinition == "" {
+					t.Errorf("%s start: %s is %s, of %+v", start, s.ServiceName, s.Status, v.Progress(s.ServiceARN))
+				}
+			}
+			if d := v.LatestDeployment(s.ServiceARN); d == nil {
+				t.Errorf("%s start: %s has no service deployment", start, s.ServiceName)
+			}
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// underWay checks the service in the middle of its deployment.
+func underWay(t *testing.T, v *state.Tables, s *ecs.Service) {
+	t.Helper()
+	p := v.Progress(s.ServiceARN)
+	if len(p.Deployments) != 2 || s.DesiredCount != 2 {
+		t.Fatalf("%d deployments, %d tasks desired", len(p.Deployments), s.DesiredCount)
+	}
+	first, second := p.Deployments[1], p.Deployments[0]
+	if second.Status != ecs.DeploymentPrimary || second.FailedTasks == 0 ||
+		!strings.HasSuffix(second.Revision.TaskDefinition, "/shop:2") ||
+		first.Status != ecs.DeploymentActive || first.CompletedAt.IsZero() ||
+		!strings.HasSuffix(first.Revision.TaskDefinition, "/shop:1") {
+		t.Errorf("deployments %+v", p.Deployments)
+	}
+	for _, d := range p.Deployments {
+		if r, ok := v.ServiceRevisions.Get(d.Revision.ServiceRevisionARN); !ok || r.DeploymentID() != d.ID {
+			t.Errorf("revision of %s: %+v", d.ID, r)
+		}
+	}
+	d := v.LatestDeployment(s.ServiceARN)
+	if d.Status != ecs.ServiceDeploymentInProgress ||
+		d.TargetServiceRevision.ARN != second.Revision.ServiceRevisionARN ||
+		len(d.SourceServiceRevisions) != 1 || d.SourceServiceRevisions[0].ARN != first.Revision.ServiceRevisionARN {
+		t.Errorf("service deployment %+v", d)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command probe is what the end-to-end tests run in tasks: a web server that tells what a container sees. It listens on $PORT (8080) and ends
-// well on SIGTERM.
+// Command probe is what the end-to-end tests run in tasks: a web server that tells what a container
+// sees. It listens on $PORT (8080) and ends well on SIGTERM.
 //
 //	/             the value of $ANSWER
 //	/env          the environment, as JSON
@@ -63,7 +63,9 @@ func main() {
 			_ = json.NewEncoder(w).Encode(map[string]any{"cookies": names})
 		}
 	})
-	server := &http.Server{Addr: ":" + cmp.Or(os.Getenv("PORT"), "8080"), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{
+		Addr: ":" + cmp.Or(os.Getenv("PORT"), "8080"), Handler: mux, ReadHeaderTimeout: 10 * time.Second,
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	log.Printf("probe %s listens on %s", os.Getenv("ANSWER"), server.Addr)

@@ -70,7 +70,7 @@ tail=$!
 aws ecs update-service --cluster socket-ecs-cluster --service socket --desired-count 4
 
 # And away with everything.
-kill $tail
+kill $tail || true  # unless it has ended by itself
 aws ecs delete-service --cluster socket-ecs-cluster --service socket --force
 aws elbv2 delete-listener --listener-arn "$listener"
 aws elbv2 delete-load-balancer --load-balancer-arn "$balancer"
