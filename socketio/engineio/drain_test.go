@@ -53,3 +53,34 @@ func TestDrainIsSpread(t *testing.T) {
 		}
 	})
 }
+
+// A session that is being accepted while the server drains is closed once it has been accepted.
+func TestDrainWhileASessionIsAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended []time.Time
+		start := time.Now()
+		srv := engineio.New(engineio.Options{}, func(*engineio.Session, *http.Request) engineio.Receiver {
+			time.Sleep(time.Second)
+			return left{&ended}
+		})
+		defer srv.Close()
+		answered := make(chan int)
+		go func() {
+			w := httptest.NewRecorder()
+			srv.ServeHTTP(w, httptest.NewRequest("GET", "/engine.io/?EIO=4&transport=polling", nil))
+			answered <- w.Code
+		}()
+		synctest.Wait()
+		drained := make(chan error)
+		go func() { drained <- srv.Drain(t.Context(), 0) }()
+		if code := <-answered; code != http.StatusOK {
+			t.Error(code)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		if len(ended) != 1 || ended[0].Sub(start) != time.Second {
+			t.Errorf("the session has ended at %v", ended)
+		}
+	})
+}

@@ -44,6 +44,7 @@ type Server struct {
 	mu       sync.RWMutex
 	sessions map[string]*Session
 	draining atomic.Bool
+	opening  sync.WaitGroup // sessions that are registered and not accepted yet
 	empty    chan struct{} // closed by the last session that ends while the server drains
 
 	out      flusher
@@ -178,7 +179,9 @@ func (srv *Server) open(r *http.Request, ws *wsConn, extra ...*Message) *Session
 		return nil
 	}
 	srv.sessions[s.id] = s
+	srv.opening.Add(1)
 	srv.mu.Unlock()
+	defer srv.opening.Done()
 	s.recv = srv.accept(s, r)
 	s.mu.Lock()
 	if s.state == stateOpen {
@@ -220,13 +223,14 @@ func (srv *Server) remove(s *Session) {
 	}
 }
 
-// refuseNew starts draining.
+// refuseNew starts draining. When it returns, every session has been accepted and may be closed.
 func (srv *Server) refuseNew() {
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
 	if !srv.draining.Swap(true) && len(srv.sessions) == 0 {
 		close(srv.empty)
 	}
+	srv.mu.Unlock()
+	srv.opening.Wait()
 }
 
 // Drain refuses new sessions with 503 and closes the present ones one after the other, evenly over
