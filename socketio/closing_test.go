@@ -37,6 +37,7 @@ func closingServerWith(opt socketio.Options, reasons chan<- string) *socketio.Se
 		}
 	})
 	ns.On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })
+	ns.On("ask", func(_ *socketio.Socket, e *socketio.Event) { _ = e.Ack() })
 	if reasons != nil {
 		ns.OnDisconnect(func(_ *socketio.Socket, why socketio.Reason) { reasons <- string(why) })
 	}

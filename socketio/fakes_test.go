@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,13 +22,24 @@ const patience = 10 * time.Second
 // serve starts io on a loopback port.
 func serve(t *testing.T, io *socketio.Server) (addr string) {
 	t.Helper()
-	ts := httptest.NewServer(io)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, io, ln)
+	return ln.Addr().String()
+}
+
+// serveOn serves connections of ln until the test ends.
+func serveOn(t *testing.T, io *socketio.Server, ln net.Listener) {
+	t.Helper()
+	ts := &httptest.Server{Listener: ln, Config: &http.Server{Handler: io}}
+	ts.Start()
 	t.Cleanup(func() {
 		io.Close()
 		ts.CloseClientConnections()
 		ts.Close()
 	})
-	return strings.TrimPrefix(ts.URL, "http://")
 }
 
 // peer is a raw client whose frames can be waited for.

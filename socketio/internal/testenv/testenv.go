@@ -115,10 +115,16 @@ func (r *Redis) Stop() {
 
 // Node is a running script that is asked by lines of JSON and answers in the same way.
 type Node struct {
-	t   testing.TB
-	in  io.Writer
-	out *bufio.Scanner
+	t     testing.TB
+	in    io.Writer
+	out   *bufio.Scanner
+	asked []byte // the last command
+	kill  func()
 }
+
+// answerWithin is how long a script may take for an answer. Every time limit of a client is shorter: a script that has
+// not answered by then waits for something that will not happen.
+const answerWithin = 2 * time.Minute
 
 // StartNode runs a script of the node directory beside this file.
 func StartNode(t testing.TB, script string, args ...string) *Node {
@@ -151,7 +157,7 @@ func StartNode(t testing.TB, script string, args ...string) *Node {
 		_ = cmd.Wait()
 		dead.Stop()
 	})
-	n := &Node{t: t, in: in, out: bufio.NewScanner(out)}
+	n := &Node{t: t, in: in, out: bufio.NewScanner(out), kill: func() { _ = cmd.Process.Kill() }}
 	n.out.Buffer(nil, 1<<20)
 	return n
 }
@@ -160,22 +166,27 @@ func StartNode(t testing.TB, script string, args ...string) *Node {
 // the test.
 func (n *Node) Ask(v any, command map[string]any) {
 	n.t.Helper()
-	line, err := json.Marshal(command)
-	if err != nil {
+	var err error
+	if n.asked, err = json.Marshal(command); err != nil {
 		n.t.Fatal(err)
 	}
-	if _, err := fmt.Fprintf(n.in, "%s\n", line); err != nil {
+	if _, err := fmt.Fprintf(n.in, "%s\n", n.asked); err != nil {
 		n.t.Fatal(err)
 	}
 	n.Read(v)
 }
 
-// Read decodes the next line.
+// Read decodes the next line. If none comes within two minutes, the test fails.
 func (n *Node) Read(v any) {
 	n.t.Helper()
+	late := time.AfterFunc(answerWithin, n.kill)
 	if !n.out.Scan() {
+		if !late.Stop() {
+			n.t.Fatalf("node has not answered %.200s within %v", n.asked, answerWithin)
+		}
 		n.t.Fatalf("node has ended: %v", n.out.Err())
 	}
+	late.Stop()
 	var failure struct {
 		Error string `json:"error"`
 	}

@@ -71,6 +71,7 @@ await serve({
     clients.set(c.id, new Client(c));
   },
   next: (c) => clients.get(c.id).next(),
+  waiting: (c) => clients.get(c.id).seen.length,
   emit: (c) => {
     clients.get(c.id).socket.emit(...rich(c.args));
   },

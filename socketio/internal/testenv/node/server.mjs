@@ -18,6 +18,7 @@ io.on("connection", (s) => {
     ways[way](s);
   });
   s.on("echo", (...args) => s.emit("echo", ...args));
+  s.on("ask", (done) => done());
   s.on("disconnect", (why) => reasons.push(why));
 });
 await new Promise((r) => http.listen(0, "127.0.0.1", r));
