@@ -33,6 +33,42 @@ func TestPongCountsFromWhenThePingWasDue(t *testing.T) {
 	}
 }
 
+// A session that is paused lives however long its pongs are not read. From Resume on the client has PingTimeout.
+func TestPausedSessionsDoNotTimeOut(t *testing.T) {
+	const interval, timeout = 300 * time.Millisecond, 200 * time.Millisecond
+	for name, c := range map[string]struct {
+		answers bool
+		ends    time.Duration // after Resume
+	}{
+		"no pong comes": {false, timeout},
+		"one pong":      {true, interval + timeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := New(Options{PingInterval: interval, PingTimeout: timeout}, nil)
+				defer srv.Close()
+				s := &Session{srv: srv}
+				ended := make(chan time.Time, 1)
+				s.recv = endReceiver(func() { ended <- time.Now() })
+				s.timer = time.AfterFunc(interval, s.beat)
+				s.Pause()
+				time.Sleep(100*timeout + time.Millisecond) // between two heartbeats
+				s.mu.Lock()
+				pings := len(s.queue)
+				s.mu.Unlock()
+				s.Resume()
+				resumed := time.Now()
+				if c.answers {
+					s.pong()
+				}
+				if after := (<-ended).Sub(resumed); pings < 50 || after != c.ends {
+					t.Errorf("%d pings while paused; ended %v after Resume, want %v", pings, after, c.ends)
+				}
+			})
+		})
+	}
+}
+
 type endReceiver func()
 
 func (endReceiver) Message([]byte, bool) error { return nil }

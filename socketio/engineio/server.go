@@ -45,7 +45,7 @@ type Server struct {
 	sessions map[string]*Session
 	draining atomic.Bool
 	opening  sync.WaitGroup // sessions that are registered and not accepted yet
-	empty    chan struct{} // closed by the last session that ends while the server drains
+	empty    chan struct{}  // closed by the last session that ends while the server drains
 
 	out      flusher
 	gather   sync.Pool // *[]byte in which small messages are put together
