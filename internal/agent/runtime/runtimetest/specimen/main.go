@@ -9,6 +9,7 @@
 //	specimen count N        write N numbered lines, one every 2 ms, then serve
 //	specimen stubborn       ignore SIGTERM
 //	specimen eat N          use N MiB of memory, then serve
+//	specimen survive N      run "specimen eat N"; end with 0 if a signal has killed that, else with 1
 //	specimen burn           use a processor until SIGTERM
 //	specimen touch F        make the file F, then end
 //	specimen has F          end with 0 if F exists, else 1
@@ -17,10 +18,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -53,6 +56,8 @@ func main() {
 		}
 	case "eat":
 		eat(args[1])
+	case "survive":
+		survive(args[1])
 	case "burn":
 		go termination()()
 		for n := 0; ; n++ { // takes all of a processor
@@ -112,6 +117,17 @@ func eat(mib string) {
 		eaten = append(eaten, block)
 	}
 	untilTerm()
+}
+
+// survive exits with 0 when the kernel has killed a child that uses too much memory, and with 1 otherwise.
+func survive(mib string) {
+	var exit *exec.ExitError
+	err := exec.Command(os.Args[0], "eat", mib).Run()
+	if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, "the child was not killed:", err)
+	os.Exit(1)
 }
 
 func serve(port string) {
