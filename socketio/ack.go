@@ -9,7 +9,8 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// onAck passes an acknowledgement to the function that waits for it. If there is none, it is ignored.
+// onAck passes an acknowledgement to the function that waits for it. An acknowledgement that nothing waits for is
+// ignored.
 func (s *Socket) onAck(p *packet.Packet, attachments [][]byte) {
 	if !p.HasID || len(p.Data) == 0 {
 		return
@@ -19,6 +20,7 @@ func (s *Socket) onAck(p *packet.Packet, attachments [][]byte) {
 	}
 }
 
+// takeAck removes and returns the function that waits for acknowledgement id, or nil if there is none.
 func (s *Socket) takeAck(id uint64) func(*Args, error) {
 	s.mu.Lock()
 	done := s.acks[id]
@@ -31,8 +33,8 @@ func (s *Socket) takeAck(id uint64) func(*Args, error) {
 	return done
 }
 
-// await calls done once, with the client's answer or an error. done must be quick.
-func (s *Socket) await(id uint64, done func(*Args, error)) {
+// onAnswer has done called once, with the client's acknowledgement of id or with an error. done must return quickly.
+func (s *Socket) onAnswer(id uint64, done func(*Args, error)) {
 	s.mu.Lock()
 	gone := s.state == socketGone
 	if !gone {
@@ -51,15 +53,14 @@ func (s *Socket) await(id uint64, done func(*Args, error)) {
 	}
 }
 
-// EmitWithAck sends an event and waits for the client's acknowledgement, for ctx or for the client to
-// go away.
+// EmitWithAck sends an event and waits until the client acknowledges it, the client disconnects, or ctx is done.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Args, error) {
 	type answer struct {
 		args *Args
 		err  error
 	}
 	c := make(chan answer, 1)
-	id, err := s.ask(event, args, func(a *Args, err error) { c <- answer{a, err} })
+	id, err := s.emitAsk(event, args, func(a *Args, err error) { c <- answer{a, err} })
 	if err != nil {
 		return nil, err
 	}
@@ -72,27 +73,28 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*A
 	}
 }
 
-// EmitAsk sends an event and calls done with the client's acknowledgement, or with an error when
-// the client goes away. done must be quick; there is no time limit.
+// EmitAsk sends an event and does not wait. It calls done once, with the client's acknowledgement, or with an error
+// if the client disconnects first. There is no time limit. done runs on a goroutine that serves other clients too, so
+// it must return quickly.
 func (s *Socket) EmitAsk(event string, done func(*Args, error), args ...any) error {
-	_, err := s.ask(event, args, done)
+	_, err := s.emitAsk(event, args, done)
 	return err
 }
 
-func (s *Socket) ask(event string, args []any, done func(*Args, error)) (uint64, error) {
+func (s *Socket) emitAsk(event string, args []any, done func(*Args, error)) (uint64, error) {
 	s.outgoing(event, args)
 	id := s.ns.ackIDs.Add(1) - 1
 	m, err := s.ns.srv.event(packet.Event, s.ns.name, id, true, event, args)
 	if err != nil {
 		return 0, err
 	}
-	s.await(id, done)
+	s.onAnswer(id, done)
 	s.conn.session.Send(m)
 	return id, nil
 }
 
-// collect sends a broadcast to the local sockets and reports first how many they are and then each
-// answer. It returns when all have answered, gone away, or ctx is done.
+// collect sends a broadcast to the selected local sockets. It first reports how many there are, and then each answer.
+// It returns when each of them has answered or disconnected, or when ctx is done.
 func (ns *Namespace) collect(ctx context.Context, op *adapter.Op, reply func(adapter.Reply)) {
 	id := ns.ackIDs.Add(1) - 1
 	m := ns.srv.message(packet.Packet{Type: packet.Event, Namespace: ns.name, ID: id, HasID: true}, op.Payload)
@@ -128,7 +130,7 @@ func (ns *Namespace) collect(ctx context.Context, op *adapter.Op, reply func(ada
 		}
 	}
 	for _, s := range all {
-		s.await(id, finish)
+		s.onAnswer(id, finish)
 	}
 	ns.deliver(m, adapter.Flags{}, func(each func(*Socket)) {
 		for _, s := range all {
@@ -147,12 +149,13 @@ func (ns *Namespace) collect(ctx context.Context, op *adapter.Op, reply func(ada
 	}
 }
 
-// deliver queues m for the sockets that each yields, and has it written by others.
+// deliver queues m for each socket that sockets yields. Other goroutines write it, unless it is for one socket only.
 func (ns *Namespace) deliver(m *engineio.Message, f adapter.Flags, sockets func(func(*Socket))) {
 	ns.flush(ns.queue(m, f, sockets))
 }
 
-// queue queues m and returns the sessions that must be flushed.
+// queue queues m for each socket that sockets yields, and returns the sessions that must be flushed. A volatile
+// message is left out for a session that cannot write at once.
 func (ns *Namespace) queue(
 	m *engineio.Message, f adapter.Flags, sockets func(func(*Socket)),
 ) (flush []*engineio.Session) {

@@ -14,13 +14,14 @@ import (
 	"github.com/berthhq/berth/socketio/internal/jsonscan"
 )
 
-// Binary is bytes that travel as a binary attachment wherever they stand in an argument. A plain
-// []byte does so only as an argument of its own; inside a struct encoding/json makes it base64 text.
+// Binary is bytes that are sent as a binary attachment, also when they are inside another value, such as a field of a
+// struct. A plain []byte is sent as an attachment only if it is itself an argument; inside another value,
+// encoding/json encodes it as base64 text.
 type Binary []byte
 
-// Args are the arguments of an event or an acknowledgement as they came: valid JSON and the binary
-// attachments it refers to. They may be handed on as they are: pass *Args to Emit and its elements
-// become arguments. Args are immutable.
+// Args are the arguments of an event or an acknowledgement as they were received: valid JSON, and the binary
+// attachments that it refers to. To pass them on without decoding them, give the *Args to Emit: each element becomes
+// an argument. Args never change.
 type Args struct {
 	json        []byte // values separated by commas
 	attachments [][]byte
@@ -38,6 +39,7 @@ func (a *Args) Len() int {
 	return n
 }
 
+// size returns the length of the JSON and of all attachments, in bytes.
 func (a *Args) size() int {
 	n := len(a.json)
 	for _, b := range a.attachments {
@@ -46,7 +48,8 @@ func (a *Args) size() int {
 	return n
 }
 
-// Raw returns the JSON of argument i, or nil. Binary in it is a placeholder object.
+// Raw returns the JSON of argument i, or nil if there is none. In place of each binary attachment it has a placeholder
+// object, {"_placeholder":true,"num":n}.
 func (a *Args) Raw(i int) json.RawMessage {
 	list := a.From(i).json
 	return (&values{list}).next()
@@ -63,7 +66,7 @@ func (a *Args) From(i int) *Args {
 // values are JSON values with commas between them.
 type values struct{ rest []byte }
 
-// next returns the next value, or nil if there is none or what follows is not JSON.
+// next returns the next value. It returns nil if there is none, or if the text is not valid JSON.
 func (l *values) next() []byte {
 	text := l.rest[jsonscan.Space(l.rest, 0):]
 	end := plainString(text)
@@ -91,8 +94,9 @@ func plainString(text []byte) int {
 	return n + 2
 }
 
-// Decode decodes argument i into v, a pointer as for encoding/json. Binary is decoded into []byte or
-// Binary wherever it stands; into anything else as base64 text.
+// Decode decodes argument i into v, which is a pointer as for json.Unmarshal. An attachment can be decoded into a
+// []byte or a Binary; into other types it is decoded as base64 text. The error is ErrNoArg if the argument was not
+// sent.
 func (a *Args) Decode(i int, v any) error {
 	raw := a.Raw(i)
 	if raw == nil {
@@ -108,8 +112,8 @@ func (a *Args) decode(raw []byte, v any) error {
 	return json.Unmarshal(a.inline(raw), v)
 }
 
-// decodeSimple decodes the simple types and reports whether it has done so. It does not keep v, so v may be on the
-// stack of a handler.
+// decodeSimple decodes raw into v if v points to one of the types below, and reports whether it did. It does not keep
+// v, so v may be on the stack of a handler.
 func (a *Args) decodeSimple(raw []byte, v any) bool {
 	switch p := v.(type) {
 	case *json.RawMessage:
@@ -154,7 +158,8 @@ func (a *Args) decodeSimple(raw []byte, v any) bool {
 	return false
 }
 
-// text returns part of the arguments as a string. If it is most of them it is not copied: they never change.
+// text returns a part of the arguments as a string. If the part is at least half of the arguments, it is not copied:
+// the string shares their memory, which never changes.
 func (a *Args) text(part []byte) string {
 	if 2*len(part) < cap(a.json) {
 		return string(part)
@@ -162,7 +167,8 @@ func (a *Args) text(part []byte) string {
 	return unsafe.String(unsafe.SliceData(part), len(part))
 }
 
-// Scan decodes the arguments from the first on into the pointers, as many as there are of both.
+// Scan decodes the arguments into the pointers, the first argument into the first pointer and so on. Arguments without
+// a pointer are ignored, and pointers without an argument keep their values.
 func (a *Args) Scan(v ...any) error {
 	list := values{a.json}
 	for i, p := range v {
@@ -182,7 +188,7 @@ const (
 	inlineHead      = `{"_placeholder":true,"base64":"`
 )
 
-// binary returns the attachment that raw is a placeholder of.
+// binary returns the attachment whose placeholder raw is.
 func (a *Args) binary(raw []byte) ([]byte, bool) {
 	num, ok := bytes.CutPrefix(raw, []byte(placeholderHead))
 	if !ok {
@@ -214,8 +220,8 @@ func (a *Args) inline(raw []byte) []byte {
 	return out
 }
 
-// eachPlaceholder calls f for each placeholder with the text before it, and at the end with the rest
-// and -1. The form it looks for cannot occur inside a JSON string, where quotes are escaped.
+// eachPlaceholder calls f for each placeholder, with the text before it and its number, and at the end with the
+// remaining text and -1. A placeholder is never found inside a JSON string by mistake: quotes are escaped there.
 func eachPlaceholder(raw []byte, f func(before []byte, num int)) {
 	for {
 		before, after, ok := bytes.Cut(raw, []byte(placeholderHead))
@@ -226,7 +232,7 @@ func eachPlaceholder(raw []byte, f func(before []byte, num int)) {
 		}
 		num, err := strconv.Atoi(string(after[:end]))
 		if err != nil || num < 0 {
-			num = math.MaxInt // a placeholder of nothing
+			num = math.MaxInt // larger than the number of any attachment
 		}
 		f(before, num)
 		raw = after[end+1:]
@@ -240,7 +246,7 @@ func (b Binary) MarshalJSON() ([]byte, error) {
 	return append(out, `"}`...), nil
 }
 
-// first returns the first argument as a payload of one value.
+// first returns a payload whose JSON is the first argument.
 func (a *Args) first() *adapter.Payload {
 	return &adapter.Payload{JSON: a.Raw(0), Attachments: a.attachments}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// Selection is a set of sockets on all servers: the union of some rooms, or all, without some others.
-// It is a value: its methods return changed copies.
+// Selection selects sockets of a namespace on all servers of the cluster: those in any of some rooms, or all of them,
+// except those in other rooms. It also says how to send to them. Methods that change it return a changed copy.
 type Selection struct {
 	ns     *Namespace
 	target adapter.Target
@@ -51,19 +51,19 @@ func (b Selection) To(rooms ...string) Selection {
 	return b
 }
 
-// Except takes out the sockets in the rooms; a socket's id is a room.
+// Except leaves out the sockets that are in any of the rooms. To leave out a single socket, use its id as the room.
 func (b Selection) Except(rooms ...string) Selection {
 	b.target.Except = slices.Concat(b.target.Except, rooms)
 	return b
 }
 
-// Volatile drops events for clients that cannot take them at once.
+// Volatile makes Emit drop the event for each client to which it cannot be written at once.
 func (b Selection) Volatile() Selection { b.flags.Volatile = true; return b }
 
-// Compress reports whether events may be compressed where that was negotiated; they may by default.
+// Compress says whether events may be compressed for clients that negotiated compression. By default they may.
 func (b Selection) Compress(yes bool) Selection { b.flags.Plain = !yes; return b }
 
-// Local leaves other servers out.
+// Local leaves out the sockets of other servers.
 func (b Selection) Local() Selection { b.flags.Local = true; return b }
 
 // Emit sends an event to the selected sockets. It does not wait for clients or other servers.
@@ -76,13 +76,14 @@ func (b Selection) Emit(event string, args ...any) error {
 	return nil
 }
 
-// run applies op here and publishes it.
+// run publishes op to the other servers, unless the selection is local, and applies it to the local sockets. Some
+// adapters apply it to the local sockets themselves.
 func (b Selection) run(op *adapter.Op) {
 	op.Target, op.Flags = b.target, b.flags
 	if !b.flags.Local {
 		applies, err := b.ns.adapter.Publish(op)
 		if err != nil {
-			b.ns.srv.log.Debug("socketio: other servers are not reached", "namespace", b.ns.name, "error", err)
+			b.ns.srv.log.Debug("socketio: could not publish to the other servers", "namespace", b.ns.name, "error", err)
 		}
 		if applies {
 			return
@@ -94,20 +95,21 @@ func (b Selection) run(op *adapter.Op) {
 // Join puts the selected sockets into rooms.
 func (b Selection) Join(rooms ...string) { b.run(&adapter.Op{Kind: adapter.Join, Rooms: rooms}) }
 
-// Leave takes them out of rooms.
+// Leave takes the selected sockets out of rooms.
 func (b Selection) Leave(rooms ...string) { b.run(&adapter.Op{Kind: adapter.Leave, Rooms: rooms}) }
 
-// Disconnect makes them leave the namespace or, when closing, closes their connections.
+// Disconnect makes the selected sockets leave the namespace. If closing is true, their clients leave all namespaces and
+// their connections are closed.
 func (b Selection) Disconnect(closing bool) {
 	b.run(&adapter.Op{Kind: adapter.Disconnect, Close: closing})
 }
 
-// ErrTimeout says that some clients or servers did not answer in time; what was answered is returned
+// ErrTimeout is returned when some clients or servers did not answer in time. The answers that arrived are returned
 // with it.
 var ErrTimeout = adapter.ErrTimeout
 
-// EmitWithAck sends an event and collects one answer of each client until all have answered or ctx is
-// done. Only the first argument of an answer crosses from one server to another.
+// EmitWithAck sends an event and collects one acknowledgement from each client, until all have answered or ctx is
+// done. An acknowledgement has at most one argument: servers exchange only the first.
 func (b Selection) EmitWithAck(ctx context.Context, event string, args ...any) ([]*Args, error) {
 	p, err := payload(nil, event, true, args)
 	if err != nil {
@@ -132,8 +134,8 @@ func (b Selection) EmitWithAck(ctx context.Context, event string, args ...any) (
 	return answers, err
 }
 
-// Sockets returns what is known of the selected sockets, on all servers. With an error, what the
-// servers that answered know.
+// Sockets returns descriptions of the selected sockets, on all servers. With an error it returns those of the servers
+// that answered.
 func (b Selection) Sockets(ctx context.Context) ([]RemoteSocket, error) {
 	var all []RemoteSocket
 	err := b.gather(ctx, &adapter.Op{Kind: adapter.Fetch, Target: b.target, Flags: b.flags}, func(r adapter.Reply) {
@@ -147,8 +149,8 @@ func (b Selection) Sockets(ctx context.Context) ([]RemoteSocket, error) {
 // argument returns the answer of a client or server as its only argument.
 func argument(p *adapter.Payload) *Args { return &Args{json: p.JSON, attachments: p.Attachments} }
 
-// gather sends a request to this server and to all others at the same time. each is called by one goroutine at a
-// time.
+// gather sends a request to this server and to all others at the same time, unless the selection is local, and calls
+// each for every reply. Calls of each do not overlap. It returns when all servers have answered or failed.
 func (b Selection) gather(ctx context.Context, op *adapter.Op, each func(adapter.Reply)) error {
 	replies := make(chan adapter.Reply, 16)
 	result := make(chan error, 2)
@@ -196,7 +198,7 @@ func (ns *Namespace) apply(op *adapter.Op) {
 				flush = ns.broadcast(op, withOffset(op.Payload, offset), offset)
 			})
 			ns.flush(flush)
-		default: // the keeper is out of reach
+		default: // the adapter could not store the event, so it has no offset
 			ns.flush(ns.broadcast(op, withoutOffset(op.Payload), ""))
 		}
 	case adapter.Join:
@@ -216,8 +218,8 @@ func (ns *Namespace) apply(op *adapter.Op) {
 	}
 }
 
-// broadcast encodes a payload once and queues it for all local receivers. offset is that of the event,
-// empty when it is not kept.
+// broadcast encodes a payload once and queues it for the selected local sockets. offset is the event's offset, or
+// empty if the event is not kept for recovery. It returns the sessions that must be flushed.
 func (ns *Namespace) broadcast(op *adapter.Op, p adapter.Payload, offset string) (flush []*engineio.Session) {
 	if len(ns.hooks.Load().anyOutgoing) > 0 {
 		ns.outgoing(op.Payload, ns.rooms.selected(op.Target))

@@ -12,8 +12,8 @@ import (
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
-// The bundle that the server serves, in a real browser: it begins on long-polling and changes to a
-// WebSocket, losing nothing on the way, and binary crosses on both, in events and acknowledgements.
+// A page in a real browser uses the client that the server serves. It begins with long-polling and changes to a
+// WebSocket without losing an event. Binary data arrives over both, in events and in acknowledgements.
 func TestChromium(t *testing.T) {
 	for name, c := range map[string]struct{ options, transport string }{
 		"upgrade": {`{}`, "websocket"}, "websocket": {`{transports:["websocket"]}`, "websocket"},
@@ -73,7 +73,7 @@ func TestChromium(t *testing.T) {
 	}
 }
 
-// openPage opens a page that connects and keeps what it receives as text in seen.
+// openPage opens a page that connects. The page keeps what it receives as texts in the variable seen.
 func openPage(t *testing.T, srv *socketio.Server, options string) *testenv.Browser {
 	t.Helper()
 	mux := http.NewServeMux()

@@ -69,7 +69,7 @@ func echoServer(parser ...socketio.Parser) *socketio.Server {
 	return io
 }
 
-// The official client over every transport: events, acknowledgements both ways, binary.
+// The official client exchanges events, acknowledgements in both directions and binary data over every transport.
 func TestOfficialClient(t *testing.T) {
 	for name, options := range map[string]map[string]any{
 		"polling": transports("polling"), "websocket": transports("websocket"),
@@ -115,8 +115,8 @@ func TestOfficialClient(t *testing.T) {
 	}
 }
 
-// Large messages cross in several polls, and both ways while the transport is changed nothing is lost,
-// doubled or swapped.
+// Messages so large that they need several polls are sent in both directions while the client changes its transport.
+// None is lost, none arrives twice, and their order is kept.
 func TestNothingIsLostInAnUpgrade(t *testing.T) {
 	io := echoServer()
 	const n = 300
@@ -164,7 +164,8 @@ func TestMiddlewareAndAuth(t *testing.T) {
 	c.want(`["hello",{"token":"right"}]`)
 }
 
-// Disconnect reasons on both sides (socketio.md 1.2), and a server's disconnect that keeps away.
+// Client and server see the right reasons of disconnects (socketio.md 1.2), and a client that the server disconnects
+// does not reconnect by itself.
 func TestDisconnectReasons(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	reasons := make(chan string, 10)
@@ -201,7 +202,7 @@ func TestDisconnectReasons(t *testing.T) {
 	}
 }
 
-// A server's disconnect with closing makes the client leave every namespace; each gets the event.
+// Disconnect(true) makes the client leave every namespace, and in each the client gets its "disconnect" event.
 func TestDisconnectWithClosingLeavesAllNamespaces(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	left := make(chan string, 2)

@@ -53,7 +53,7 @@ func officialServer(t *testing.T, options string) (node *testenv.Node, addr stri
 	return node, fmt.Sprint("127.0.0.1:", at.Port)
 }
 
-// both runs f against the official server and against ours.
+// both runs f with the official server and with ours.
 func both(t *testing.T, f func(t *testing.T, addr string)) {
 	t.Run("Node.js", func(t *testing.T) {
 		_, addr := officialServer(t, "{}")
@@ -62,15 +62,15 @@ func both(t *testing.T, f func(t *testing.T, addr string)) {
 	t.Run("Go", func(t *testing.T) { f(t, serve(t, closingServer(nil))) })
 }
 
-// visited is how the stay of an official client went.
+// visited is what an official client observed between connecting and disconnecting.
 type visited struct {
 	Events  [][]any
 	Reasons []string
 	Error   string
 }
 
-// Whatever the transport and however the server closes a connection, the client gets what was sent
-// before, and one "disconnect" with the reason that the official server gives.
+// On every transport, and for every way in which the server closes a connection, the client gets what was sent before,
+// and then one "disconnect" with the same reason as with the official server.
 func TestLastEventsArrive(t *testing.T) {
 	const clients, events = 5, 30
 	reasons := map[string]string{
@@ -96,8 +96,8 @@ func TestLastEventsArrive(t *testing.T) {
 	})
 }
 
-// Clients of the default options upgrade while the server answers their first event by closing. None
-// is left waiting for pings that do not come.
+// Clients with default options change their transport while the server closes the connection at their first event. Each
+// of them notices at once, and none waits until its heartbeat fails.
 func TestClosingWhileClientsUpgrade(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		node := testenv.StartNode(t, "client.mjs", "http://"+addr)
@@ -113,8 +113,8 @@ func TestClosingWhileClientsUpgrade(t *testing.T) {
 	})
 }
 
-// A server that drains or closes while its clients are in all stages of connecting and upgrading: each
-// notices, and none hears that it is to stay away.
+// A server drains or closes while its clients are at different points of connecting and of changing their transport.
+// Each client notices, and none gets a DISCONNECT packet, after which it would not reconnect.
 func TestLeavingWhileClientsUpgrade(t *testing.T) {
 	for name, leave := range map[string]func(*testing.T, *socketio.Server){
 		"drain": func(t *testing.T, io *socketio.Server) {

@@ -17,24 +17,25 @@ type conn struct {
 	srv       *Server
 	session   *engineio.Session
 	handshake *request
-	half      *partial // only touched by Message
+	partial   *partial // only used by Message
 
 	mu       sync.Mutex
 	sockets  []*Socket
 	ended    bool
 	paused   bool
-	full     int32       // sockets that have too much to do
+	full     int32       // sockets with too many queued events
 	awaiting int32       // sockets that wait for acknowledgements, which must be read
-	timer    *time.Timer // closes the session of a client that joins nothing
+	timer    *time.Timer // closes the session of a client that has not joined a namespace in time
 }
 
 func (srv *Server) accept(session *engineio.Session, r *http.Request) engineio.Receiver {
 	c := &conn{srv: srv, session: session, handshake: newRequest(r)}
-	c.timer = time.AfterFunc(srv.opt.ConnectTimeout, c.tooLate)
+	c.timer = time.AfterFunc(srv.opt.ConnectTimeout, c.closeUnjoined)
 	return c
 }
 
-func (c *conn) tooLate() {
+// closeUnjoined closes the session of a client that has joined nothing within Options.ConnectTimeout.
+func (c *conn) closeUnjoined() {
 	c.mu.Lock()
 	none := len(c.sockets) == 0
 	c.mu.Unlock()
@@ -58,7 +59,7 @@ func (c *conn) Message(data []byte, binary bool) error {
 	case binary:
 		return c.attachment(data)
 	}
-	if c.half != nil { // attachments must follow their packet without anything in between
+	if c.partial != nil { // attachments must follow their packet without anything in between
 		return packet.ErrInvalid
 	}
 	p, err := packet.Decode(data)
@@ -69,22 +70,22 @@ func (c *conn) Message(data []byte, binary bool) error {
 		if p.Data, err = normalise(p.Data, p.Attachments); err != nil {
 			return err
 		}
-		c.half = &partial{packet: p}
+		c.partial = &partial{packet: p}
 		return nil
 	}
 	return c.packet(&p, nil)
 }
 
 func (c *conn) attachment(data []byte) error {
-	if c.half == nil {
+	if c.partial == nil {
 		return packet.ErrInvalid
 	}
-	c.half.attachments = append(c.half.attachments, data)
-	if len(c.half.attachments) < c.half.packet.Attachments {
+	c.partial.attachments = append(c.partial.attachments, data)
+	if len(c.partial.attachments) < c.partial.packet.Attachments {
 		return nil
 	}
-	whole := c.half
-	c.half = nil
+	whole := c.partial
+	c.partial = nil
 	return c.packet(&whole.packet, whole.attachments)
 }
 
@@ -121,8 +122,8 @@ func (c *conn) socket(nsp string) *Socket {
 	return nil
 }
 
-// connect handles a CONNECT. A namespace that does not exist is answered with an error; otherwise the
-// client joins as soon as it is its turn.
+// connect handles a CONNECT packet. If the namespace does not exist, it answers with an error. Otherwise the client
+// joins when the join queue starts it.
 func (c *conn) connect(nsp string, auth []byte) error {
 	ns := c.srv.enter(nsp, Handshake{req: c.handshake, Auth: auth})
 	if ns == nil {
@@ -144,7 +145,7 @@ func (c *conn) connect(nsp string, auth []byte) error {
 	return nil
 }
 
-// refuse answers a CONNECT with an error.
+// refuse answers a CONNECT packet with an error.
 func (c *conn) refuse(nsp, message string, data any) {
 	text, err := json.Marshal(struct {
 		Message string `json:"message"`
@@ -181,9 +182,9 @@ func (c *conn) forget(s *Socket) {
 	}
 }
 
-// adjustReading changes the number of sockets that have too many events to handle, and of those that wait for
-// acknowledgements. Nothing is read from a client while one of its sockets has too many events, unless
-// another waits for an acknowledgement, which would not be read either.
+// adjustReading adds to the number of sockets with too many queued events, and to the number of sockets that wait for
+// acknowledgements; both arguments may be negative. Reading from a client stops while one of its sockets has too many
+// events, unless a socket waits for an acknowledgement, which could not be read otherwise.
 func (c *conn) adjustReading(full, awaiting int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

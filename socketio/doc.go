@@ -9,13 +9,12 @@
 //	}))
 //	http.Handle("/socket.io/", io)
 //
-// Arguments of events stay the bytes they came in until a handler decodes them, so handing an event
-// on costs no decoding. What goes to many clients is encoded once.
+// The arguments of an event stay undecoded until a handler decodes them, so passing an event on costs no decoding.
+// An event that goes to many clients is encoded once.
 //
-// Concurrency: everything exported is safe for concurrent use unless it says otherwise. The handlers
-// of one Socket run one after the other, in the order of the events; those of different sockets run
-// at the same time. A handler may wait, for an acknowledgement of the same client too: only later
-// events of its own socket wait for it. Sending never waits for a client: each has a bounded buffer,
-// and the one that does not read is disconnected. A client that sends faster than its events are handled
-// is held back.
+// Concurrency: everything exported is safe for concurrent use unless its documentation says otherwise. The handlers
+// of one Socket run one after the other, in the order of the events; those of different sockets run at the same time.
+// A handler may block, even to wait for an acknowledgement of its own client: only later events of the same socket
+// wait for it. Sending never waits for a client: each client has a bounded buffer, and a client that does not read is
+// disconnected. If a client sends events faster than they are handled, the server stops reading from it for a while.
 package socketio

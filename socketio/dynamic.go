@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// match makes namespaces on demand.
+// match is a template of OfMatch, with the function that says for which names it is used.
 type match struct {
 	wants  func(name string, h Handshake) bool
 	parent *Namespace
@@ -24,8 +24,8 @@ func (srv *Server) OfMatch(wants func(name string, h Handshake) bool) *Namespace
 	return parent
 }
 
-// enter finds the namespace a client asks for, or makes it, and counts the client in, so that the
-// namespace does not end before the client has joined.
+// enter returns the namespace that a client wants to join and adds one to its clients, so that the namespace does not
+// end before the client has joined. It makes the namespace if there is a template for it, and returns nil otherwise.
 func (srv *Server) enter(name string, h Handshake) *Namespace {
 	srv.mu.RLock()
 	ns, matches := srv.namespaces[name], srv.matches
@@ -44,6 +44,7 @@ func (srv *Server) enter(name string, h Handshake) *Namespace {
 	return nil
 }
 
+// child returns the namespace of that name, made from a template if it does not exist, and adds one to its clients.
 func (srv *Server) child(name string, parent *Namespace) *Namespace {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -61,7 +62,8 @@ func (srv *Server) child(name string, parent *Namespace) *Namespace {
 	return ns
 }
 
-// exit counts a client out and ends a namespace that was made on demand and is empty.
+// exit undoes enter when a client has left or was refused. It removes a namespace that was made from a template and
+// has no clients any more, unless Options.KeepEmpty is set.
 func (ns *Namespace) exit() {
 	srv := ns.srv
 	if ns.clients.Add(-1) > 0 || ns.parent == nil || srv.opt.KeepEmpty {
@@ -81,7 +83,7 @@ func (ns *Namespace) exit() {
 	}
 }
 
-// Namespaces lists the present ones by name.
+// Namespaces returns the names of the existing namespaces, sorted.
 func (srv *Server) Namespaces() []string {
 	srv.mu.RLock()
 	defer srv.mu.RUnlock()

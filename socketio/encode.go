@@ -21,7 +21,7 @@ func NewPayload(event string, args ...any) (adapter.Payload, error) {
 	return payload(nil, event, true, args)
 }
 
-// Inline returns the JSON of a payload with its binary as base64 text.
+// Inline returns the JSON of a payload with its attachments as base64 text.
 func Inline(p adapter.Payload) json.RawMessage {
 	return (&Args{attachments: p.Attachments}).inline(p.JSON)
 }
@@ -31,11 +31,11 @@ func elements(p adapter.Payload) *Args {
 	return &Args{json: bytes.TrimSpace(p.JSON[1 : len(p.JSON)-1]), attachments: p.Attachments}
 }
 
-// payload encodes an array of an optional event name and arguments. dst is the start of the buffer.
+// payload appends a JSON array to dst: the event name, if named is true, and the arguments.
 func payload(dst []byte, event string, named bool, args []any) (adapter.Payload, error) {
 	p, err := encodeArgs(dst, event, named, args, slices.ContainsFunc(args, hasBinary))
 	if err == nil && len(p.Attachments) > 0 && !p.binary {
-		p, err = encodeArgs(dst, event, named, args, true) // there is binary inside of an argument
+		p, err = encodeArgs(dst, event, named, args, true) // an argument contains a Binary
 	}
 	return p.Payload, err
 }
@@ -70,12 +70,12 @@ func encodeArgs(dst []byte, event string, named bool, args []any, binary bool) (
 	return p, nil
 }
 
-// encoded is a payload in the making.
+// encoded is a payload while it is being encoded.
 type encoded struct {
 	adapter.Payload
-	// binary says that there are attachments. In such a packet an object of the sender's own that
-	// looks like a placeholder would make every receiver close its connection, or give it bytes of
-	// another argument: null is put in its place. In a text packet it is data like any other.
+	// binary says that the packet has attachments. In such a packet, an object in the sender's data that looks like a
+	// placeholder would make receivers close their connections, or would stand for the bytes of another argument. It
+	// is replaced by null. In a packet without attachments it is ordinary data.
 	binary bool
 }
 
@@ -108,7 +108,7 @@ func (p *encoded) add(v any) error {
 	return nil
 }
 
-// data is JSON that refers to no attachment, as it may stand in the packet.
+// data returns JSON that refers to no attachment in the form in which it may be in the packet: see encoded.binary.
 func (p *encoded) data(text []byte) []byte {
 	if !p.binary || !jsonscan.Valid(text) {
 		return text
@@ -126,7 +126,7 @@ func (p *encoded) placeholder(num int) {
 	p.JSON = append(p.JSON, '}')
 }
 
-// addArgs adds arguments of a client.
+// addArgs adds arguments that were received, with their attachments.
 func (p *encoded) addArgs(a *Args) {
 	if len(a.attachments) == 0 {
 		if !p.binary {
@@ -155,7 +155,7 @@ func (p *encoded) addArgs(a *Args) {
 	})
 }
 
-// marshal encodes v by encoding/json and makes attachments of the Binary values in it.
+// marshal encodes v with encoding/json and turns the Binary values in it into attachments.
 func (p *encoded) marshal(v any) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -180,7 +180,7 @@ func (p *encoded) marshal(v any) error {
 	}
 }
 
-// appendString appends s as a JSON string. Invalid UTF-8, which no client could read, is replaced.
+// appendString appends s as a JSON string. Invalid UTF-8, which no client could read, is replaced by U+FFFD.
 func appendString(dst []byte, s string) []byte {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
@@ -188,8 +188,8 @@ func appendString(dst []byte, s string) []byte {
 	return jsonscan.AppendString(dst, []byte(s))
 }
 
-// guess returns a first buffer size for arguments, in bytes.
-func guess(args []any) int {
+// estimatedSize returns roughly how many bytes the arguments need when they are encoded.
+func estimatedSize(args []any) int {
 	n := 64
 	for _, a := range args {
 		switch a := a.(type) {
@@ -208,7 +208,7 @@ func guess(args []any) int {
 	return n
 }
 
-// event encodes an event, or an ack when kind is packet.Ack, straight into a message for one session.
+// event encodes an event, or an acknowledgement if kind is packet.Ack, as a message for one session.
 func (srv *Server) event(
 	kind packet.Type, nsp string, id uint64, hasID bool, event string, args []any,
 ) (*engineio.Message, error) {
@@ -220,7 +220,7 @@ func (srv *Server) event(
 		}
 		return srv.message(head, p), nil
 	}
-	m, text := engineio.NewSingle(len(nsp) + 24 + len(event) + guess(args))
+	m, text := engineio.NewSingle(len(nsp) + 24 + len(event) + estimatedSize(args))
 	text = packet.AppendHead(text, &head)
 	p, err := payload(text, event, kind == packet.Event, args)
 	if err != nil {
@@ -234,8 +234,8 @@ func (srv *Server) event(
 	return srv.message(head, p), nil
 }
 
-// ack encodes an acknowledgement with one value that v points to. It returns nil for values of types other than
-// the simple ones. It does not keep v, so that v may be on the stack of a handler.
+// ack encodes an acknowledgement with the value that v points to. It returns nil for values of other types than those
+// below. It does not keep v, so v may be on the stack of a handler.
 func (srv *Server) ack(nsp string, id uint64, v any) *engineio.Message {
 	size := 24
 	switch v := v.(type) {
@@ -265,7 +265,7 @@ func (srv *Server) ack(nsp string, id uint64, v any) *engineio.Message {
 	return m
 }
 
-// message encodes a packet with that payload, which may be empty.
+// message encodes a packet with a payload, which may be empty.
 func (srv *Server) message(head packet.Packet, p adapter.Payload) *engineio.Message {
 	if srv.opt.Parser == MsgPack {
 		return engineio.Bytes(packed(head, p))

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// Event is an event of a client.
+// Event is an event that a client has sent.
 type Event struct {
 	// Name of the event.
 	Name string
@@ -18,22 +18,22 @@ type Event struct {
 	Args Args
 
 	socket   *Socket
-	listener *listener // when the event came; nil if there was none
+	listener *listener // registered for the event when it was received; nil if there was none
 	id       uint64
 	wantsAck bool
 	answered atomic.Bool
-	done     bool   // the handler keeps nothing of the event
-	task     func() // instead of an event
-	next     *Event
+	reusable bool   // the handler does not keep the Event
+	task     func() // called instead of handlers; the other fields are not set
+	next     *Event // in the socket's queue
 }
 
-// ErrAnswered is returned by a second acknowledgement of one event.
+// ErrAnswered is returned when an event is acknowledged a second time.
 var ErrAnswered = errors.New("socketio: event has been acknowledged already")
 
 // WantsAck reports whether the client waits for an acknowledgement.
 func (e *Event) WantsAck() bool { return e.wantsAck }
 
-// Ack acknowledges the event. If the client did not ask for it nothing happens. It may be called
+// Ack acknowledges the event. It does nothing if the client does not wait for an acknowledgement. It may be called
 // after the handler has returned.
 func (e *Event) Ack(args ...any) error {
 	if !e.wantsAck {
@@ -50,8 +50,8 @@ func (e *Event) Ack(args ...any) error {
 	return nil
 }
 
-// ackValue acknowledges the event with one value, which v points to, and reports whether it has done so: not if that
-// needs memory to be allocated for the value.
+// ackValue acknowledges the event with the value that v points to, if the value has one of the types that Server.ack
+// encodes. It reports whether the event is acknowledged now or needs no acknowledgement.
 func (e *Event) ackValue(v any) bool {
 	if !e.wantsAck {
 		return true
@@ -66,7 +66,7 @@ func (e *Event) ackValue(v any) bool {
 	return true
 }
 
-// events are events that nothing refers to any more, to be used again.
+// events has events that nothing refers to any more, for reuse.
 var events sync.Pool // of *Event
 
 func newEvent() *Event {
@@ -88,7 +88,7 @@ func (s *Socket) onEvent(p *packet.Packet, attachments [][]byte) error {
 	e := newEvent()
 	e.Args, e.socket, e.id, e.wantsAck = Args{json: args, attachments: attachments}, s, p.ID, p.HasID
 	if e.listener = s.ns.hooks.Load().events[string(name)]; e.listener != nil {
-		e.Name = e.listener.event // costs no allocation
+		e.Name = e.listener.event // the same string, without an allocation
 	} else {
 		e.Name = string(name)
 	}
@@ -96,7 +96,8 @@ func (s *Socket) onEvent(p *packet.Packet, attachments [][]byte) error {
 	return nil
 }
 
-// enqueue adds an event to the queue and starts a goroutine for the queue if there is none.
+// enqueue adds an event to the queue, and has the queue handled if that is not under way. It stops reading from the
+// client when too much is queued.
 func (s *Socket) enqueue(e *Event) {
 	opt := &s.ns.srv.opt
 	s.mu.Lock()
@@ -135,8 +136,9 @@ func (s *Socket) enqueue(e *Event) {
 	}
 }
 
-// dequeue takes the next event. When there is none, or none that a reader is to handle, it returns nil, and the
-// caller must leave the queue alone.
+// dequeue takes the next event, and reports whether more follow. It returns nil if there is none, or if a reader w
+// calls it and the event has no quick handler; then another goroutine gets the queue, and the caller must not touch
+// it any more.
 func (s *Socket) dequeue(w *reader) (e *Event, more bool) {
 	opt := &s.ns.srv.opt
 	s.mu.Lock()
@@ -167,8 +169,8 @@ func (s *Socket) dequeue(w *reader) (e *Event, more bool) {
 	return e, more
 }
 
-// discard empties the queue of a socket that never joined. It is called with the lock held and returns the
-// change for conn.adjustReading.
+// discard empties the queue of a socket that never joined. It returns the change for conn.adjustReading. The caller
+// holds the lock.
 func (s *Socket) discard() (full int32) {
 	s.head, s.tail, s.queued, s.queuedBytes = nil, nil, 0, 0
 	if s.full {
@@ -178,8 +180,8 @@ func (s *Socket) discard() (full int32) {
 	return full
 }
 
-// work handles queued events until there is none. One goroutine at a time does it. A reader, w, handles only those
-// of quick handlers.
+// work handles queued events until there are no more. Only one goroutine at a time may call it. If it is a reader, w
+// is that reader and only events with quick handlers are handled; otherwise w is nil.
 func (s *Socket) work(w *reader) {
 	corked := false
 	for {
@@ -190,7 +192,7 @@ func (s *Socket) work(w *reader) {
 			}
 			return
 		}
-		if more && !corked { // answers to a burst leave together
+		if more && !corked { // the answers to a burst of events are sent together
 			corked = true
 			s.conn.session.Cork()
 		}
@@ -225,7 +227,7 @@ func (s *Socket) handle(e *Event) {
 		return
 	}
 	l.handler(s, e)
-	if e.done && len(h.useEvent)+len(h.any) == 0 { // nobody else has seen it
+	if e.reusable && len(h.useEvent)+len(h.any) == 0 { // no other function has got the Event
 		*e = Event{}
 		events.Put(e)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// exampleClient is a client whose packets can be seen. Connections that fail end the example by a panic.
+// exampleClient is a client that shows its packets. It panics if the connection fails.
 type exampleClient struct {
 	*lean.Client
 	frames chan lean.Frame

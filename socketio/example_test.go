@@ -71,7 +71,7 @@ func ExampleTyped2() {
 	// Output: 42["moved","rook",[3,4]]
 }
 
-// Handing an event on costs no decoding.
+// A handler passes the arguments of an event on without decoding them.
 func ExampleArgs() {
 	io := socketio.New(socketio.Options{})
 	defer io.Close()
@@ -89,7 +89,7 @@ func ExampleArgs() {
 	// 437["done"]
 }
 
-// Middlewares see what a client sends with its CONNECT; it receives the text of the error.
+// A middleware checks what a client sends to join a namespace. The client gets the text of the error.
 func ExampleNamespace_Use() {
 	type user struct{ Name string }
 	io := socketio.New(socketio.Options{})
@@ -109,7 +109,7 @@ func ExampleNamespace_Use() {
 	// Output: 44/admin,{"message":"no","data":{"retryAfter":60}}
 }
 
-// One acknowledgement of every client, on all servers.
+// The server collects one acknowledgement from every client of all servers.
 func ExampleSelection_EmitWithAck() {
 	io := socketio.New(socketio.Options{})
 	defer io.Close()
@@ -139,7 +139,7 @@ func ExampleSelection_EmitWithAck() {
 	// Output: yes
 }
 
-// An event for the other servers of a cluster, and what they answer.
+// A server sends an event to the other servers of its cluster, and gets their answers.
 func ExampleNamespace_OnServer() {
 	io := socketio.New(socketio.Options{}) // with an Adapter, to have others
 	defer io.Close()
@@ -153,8 +153,8 @@ func ExampleNamespace_OnServer() {
 	// Output: 0 <nil>
 }
 
-// Before a server ends, its clients are disconnected over some time. They come back by themselves, to
-// another server.
+// Before a server ends, it closes the connections of its clients, spread over some time. The clients reconnect by
+// themselves, to another server.
 func ExampleServer_Drain() {
 	io := socketio.New(socketio.Options{})
 	client := connect(io)

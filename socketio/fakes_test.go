@@ -15,8 +15,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// patience is how long a test waits for something that must come; it is never waited out in a test
-// that passes.
+// patience is how long a test waits for something that must happen. A test that passes never waits that long.
 const patience = 10 * time.Second
 
 // serve starts io on a loopback port.
@@ -42,7 +41,7 @@ func serveOn(t *testing.T, io *socketio.Server, ln net.Listener) {
 	})
 }
 
-// peer is a raw client whose frames can be waited for.
+// peer is a client that sends and receives single frames.
 type peer struct {
 	t *testing.T
 	*lean.Client

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// request is what is kept of the HTTP request that opened a connection. There is one for each client,
-// so the header is folded into one string.
+// request is what is kept of the HTTP request that opened a connection. There is one for each client, so the header
+// is stored as one string, which takes less memory than a map.
 type request struct {
 	header  string // lines of "Name: value"
 	url     string
@@ -42,16 +42,16 @@ func newRequest(r *http.Request) *request {
 	}
 }
 
-// Handshake is how a client introduced itself to a namespace.
+// Handshake has what a client sent when it connected and joined a namespace.
 type Handshake struct {
 	req *request
-	// Auth is the object the client sent for this namespace, or nil. The client adds fields of its own when it
-	// wants to be recovered.
+	// Auth is the JSON object that the client sent to join this namespace, or nil. The JavaScript client adds the
+	// fields "pid" and "offset" when it wants its connection recovered.
 	Auth json.RawMessage
 }
 
-// DecodeAuth decodes what the client sent for this namespace into v, a pointer as for encoding/json. Nothing sent is
-// an empty object.
+// DecodeAuth decodes Auth into v, which is a pointer as for json.Unmarshal. It decodes an empty object if the client
+// sent none.
 func (h Handshake) DecodeAuth(v any) error {
 	if len(h.Auth) == 0 {
 		return json.Unmarshal([]byte("{}"), v)
@@ -59,7 +59,7 @@ func (h Handshake) DecodeAuth(v any) error {
 	return json.Unmarshal(h.Auth, v)
 }
 
-// Header of the first HTTP request, made anew by each call.
+// Header returns the header of the client's first HTTP request. Each call returns a new copy.
 func (h Handshake) Header() http.Header {
 	all := make(http.Header)
 	for line := range strings.SplitSeq(strings.TrimSuffix(h.req.header, "\n"), "\n") {
@@ -70,20 +70,21 @@ func (h Handshake) Header() http.Header {
 	return all
 }
 
-// Query of the first HTTP request.
+// Query returns the query parameters of the client's first HTTP request. Malformed ones are left out.
 func (h Handshake) Query() url.Values {
 	_, raw, _ := strings.Cut(h.req.url, "?")
-	q, _ := url.ParseQuery(raw) // what is wrong in it is left out
+	q, _ := url.ParseQuery(raw)
 	return q
 }
 
-// Address of the client, or of the proxy in front of it, with its port.
+// Address returns the IP address and port from which the first HTTP request came: the client's, or those of a proxy in
+// front of this server.
 func (h Handshake) Address() string { return h.req.address }
 
-// Time at which the connection was made.
+// Time returns when the first HTTP request arrived, to the millisecond.
 func (h Handshake) Time() time.Time { return time.UnixMilli(h.req.issued) }
 
-// MarshalJSON writes the nine fields that servers exchange about a socket.
+// MarshalJSON returns an object with the nine fields that servers of a cluster send each other about a socket.
 func (h Handshake) MarshalJSON() ([]byte, error) {
 	headers := map[string]string{"host": h.req.host}
 	for k, v := range h.Header() {
@@ -113,6 +114,7 @@ func (h Handshake) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// hostOf returns the address without its port, and an IPv6 address without its brackets.
 func hostOf(address string) string {
 	if i := strings.LastIndexByte(address, ':'); i >= 0 {
 		return strings.Trim(address[:i], "[]")

@@ -2,19 +2,19 @@ package socketio
 
 import "sync"
 
-// joinQueue bounds how many clients join namespaces at a time; the others wait in the order in which
-// they came. A client that waits costs a Socket and no goroutine. When many clients come back at once,
-// middlewares, and the databases behind them, see them at a bounded rate.
+// joinQueue limits how many clients join namespaces at the same time; others wait in the order in which they came. A
+// waiting client needs a Socket, but no goroutine. When many clients come back at once, middlewares, and the databases
+// that they use, get only a limited number at a time.
 type joinQueue struct {
-	limit      int // of clients that join at a time
-	maxWaiting int
+	limit      int // how many clients may join at the same time
+	maxWaiting int // from how many waiting clients on the queue is full
 
 	mu      sync.Mutex
 	joining int
 	waiting []*Socket
 }
 
-// add starts s now or when it is its turn.
+// add lets s join at once, or when those before it have joined.
 func (q *joinQueue) add(s *Socket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -26,8 +26,7 @@ func (q *joinQueue) add(s *Socket) {
 	s.ns.srv.wg.add(s)
 }
 
-// done must be called when a client has joined or was refused. It starts the next one that has not
-// disconnected meanwhile.
+// done must be called when a client has joined or was refused. It starts the next one that is still connected.
 func (q *joinQueue) done() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -45,7 +44,7 @@ func (q *joinQueue) done() {
 	q.joining--
 }
 
-// full reports whether so many clients wait that new ones should come back later.
+// full reports whether so many clients wait that new clients must be refused.
 func (q *joinQueue) full() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -12,10 +12,10 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// recoverWithin bounds how long an adapter may look for what a client missed.
+// recoverWithin is how long an adapter may search for the session and the missed events of a client.
 const recoverWithin = 5 * time.Second
 
-// run implements task: the first time it lets the client join, later it handles events that have come.
+// run implements task. The first call lets the client join; later calls handle queued events.
 func (s *Socket) run() {
 	if s.started {
 		s.work(nil)
@@ -25,7 +25,8 @@ func (s *Socket) run() {
 	s.start()
 }
 
-// start lets the client join or refuses it, and then handles the events that have come meanwhile.
+// start lets the client join or refuses it. If the client has joined, start handles the events that it has sent
+// meanwhile.
 func (s *Socket) start() {
 	in := s.tryJoin()
 	s.ns.srv.joins.done()
@@ -61,6 +62,7 @@ func (s *Socket) left() bool {
 	return s.state == socketGone
 }
 
+// admit calls the middlewares and returns the first error.
 func (s *Socket) admit() (err error) {
 	for _, m := range s.ns.hooks.Load().use {
 		s.guard("middleware", func() { err = m(s) })
@@ -71,6 +73,7 @@ func (s *Socket) admit() (err error) {
 	return nil
 }
 
+// reject ends a socket that a middleware has refused, and sends the client the reason.
 func (s *Socket) reject(err error) {
 	s.conn.forget(s)
 	s.mu.Lock()
@@ -80,7 +83,7 @@ func (s *Socket) reject(err error) {
 	s.mu.Unlock()
 	s.conn.adjustReading(full, 0)
 	if gone {
-		return // and counted out
+		return // end has called exit
 	}
 	s.ns.exit()
 	refusal, ok := errors.AsType[*Refusal](err)
@@ -90,8 +93,8 @@ func (s *Socket) reject(err error) {
 	s.conn.refuse(s.ns.name, refusal.Message, refusal.Data)
 }
 
-// enter puts the socket into its namespace and sends the client what it missed and then the answer to
-// its CONNECT. It is called with the lock held and reports whether the client is still connected.
+// enter adds the socket to its namespace. It sends the client the missed events, and then the answer to its CONNECT
+// packet. It reports whether the client is still connected; if not, it does nothing. The caller holds the lock.
 func (s *Socket) enter(missed []adapter.Missed) bool {
 	if s.state == socketGone {
 		return false
@@ -110,7 +113,8 @@ func (s *Socket) enter(missed []adapter.Missed) bool {
 	return true
 }
 
-// recover restores the socket that the client had before, if the client asks for it and it is possible.
+// recover gives the socket the id, rooms and data that the client had before, if the client asks for that. It reports
+// whether it did.
 func (s *Socket) recover() bool {
 	if s.ns.keeper == nil || len(s.handshake.Auth) == 0 {
 		return false
@@ -123,9 +127,9 @@ func (s *Socket) recover() bool {
 		return false
 	}
 	if s.ns.srv.opt.Recovery.Middlewares && s.admit() != nil {
-		return false // asked again, and refused, by the way of a new client
+		return false // tryJoin calls the middlewares again, and refuses the client
 	}
-	s.ns.replace(ask.PID)
+	s.ns.closeReplaced(ask.PID)
 	ctx, cancel := context.WithTimeout(context.Background(), recoverWithin)
 	defer cancel()
 	joined := false
@@ -144,7 +148,7 @@ func (s *Socket) recover() bool {
 		s.mu.Unlock()
 		if joined {
 			s.Join(was.Rooms...)
-		} else { // gone again meanwhile, and may come back
+		} else { // the client has disconnected meanwhile, and may come back
 			lost = &was
 		}
 	})
@@ -154,10 +158,10 @@ func (s *Socket) recover() bool {
 	return found
 }
 
-// replace ends the old connection of a client that has come back before the server noticed that it
-// had gone.
-func (ns *Namespace) replace(pid string) {
-	if old := ns.rooms.private(pid); old != nil {
+// closeReplaced closes the old connection of the client with that private id. The client may have come back before the
+// server noticed that its old connection is dead.
+func (ns *Namespace) closeReplaced(pid string) {
+	if old := ns.rooms.byPrivateID(pid); old != nil {
 		old.conn.session.Fail(engineio.ReasonTransportClose)
 	}
 }
@@ -171,8 +175,8 @@ func (s *Socket) connectReply() *engineio.Message {
 		adapter.Payload{JSON: append(text, `"}`...)})
 }
 
-// end takes the socket out of its namespace, once. The disconnect handlers are called after the events
-// that came before.
+// end takes the socket out of its namespace; a second call does nothing. The disconnect handlers are called after the
+// handlers of all events that were received before.
 func (s *Socket) end(why Reason) {
 	s.mu.Lock()
 	before := s.state
@@ -207,11 +211,11 @@ func (s *Socket) end(why Reason) {
 	s.ns.exit()
 }
 
-// remove takes the socket out of its rooms and saves it if the client may come back as the same.
+// remove takes the socket out of its rooms, and saves its session if the client may be recovered.
 func (s *Socket) remove(why Reason) {
 	keep := s.ns.keeper != nil && keptReason(why)
 	at := ""
-	if keep { // first: what is applied from here on may not reach the client any more
+	if keep { // before the rooms: an event that is applied from now on may not reach the client
 		at = s.ns.keeper.Position()
 	}
 	s.ns.deleted(s.ns.rooms.remove(s))

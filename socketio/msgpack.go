@@ -6,17 +6,17 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// Parser is the form of packets between server and clients. Both sides must use the same.
+// Parser is the format of the packets between server and clients. Both sides must use the same one.
 type Parser uint8
 
 const (
 	// Text is the default: JSON, with binary in attachments.
 	Text Parser = iota
-	// MsgPack is socket.io-msgpack-parser: each packet one binary message.
+	// MsgPack is the format of the npm package socket.io-msgpack-parser: each packet is one binary message.
 	MsgPack
 )
 
-// packed encodes a packet as a map.
+// packed encodes a packet as a MessagePack map.
 func packed(head packet.Packet, p adapter.Payload) []byte {
 	n := 2
 	if len(p.JSON) > 0 {
@@ -41,7 +41,7 @@ func packed(head packet.Packet, p adapter.Payload) []byte {
 	return b
 }
 
-// unpack takes a packet apart.
+// unpack decodes a packet that packed could have encoded.
 func unpack(raw []byte) (p packet.Packet, attachments [][]byte, err error) {
 	r := msgpack.NewReader(raw)
 	n, err := r.Map()
@@ -76,7 +76,7 @@ func unpack(raw []byte) (p packet.Packet, attachments [][]byte, err error) {
 		return p, nil, packet.ErrInvalid
 	}
 	if p.Type = packet.Type(kind); string(p.Data) == "null" {
-		p.Data = nil // undefined, in JavaScript
+		p.Data = nil // a JavaScript client has sent undefined
 	}
 	return p, attachments, p.Check()
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// The decisions of the reference server on odd input, socketio.md 1.2. A client that stays open is
-// asked to echo; one that does not is closed without a word.
+// The server treats unusual packets as the official server does (socketio.md 1.2). Some are accepted, and then an echo
+// still works. Others close the connection without an answer.
 func TestOddInput(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	io.Of("/").On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })
@@ -100,7 +100,7 @@ func TestTooLargeMessageCloses(t *testing.T) {
 	}
 }
 
-// Ten attachments are the most (socketio.md 1.2); they come back in order.
+// A packet may have ten attachments and not more (socketio.md 1.2). They come back in order.
 func TestTenAttachments(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	io.Of("/").On("echo", func(s *socketio.Socket, e *socketio.Event) { _ = s.Emit("echo", &e.Args) })

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A handler counts as quick when it has been quick for a while, and no longer when it has waited once.
+// A handler counts as quick after many short calls, and no longer after one long call.
 func TestQuickHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newListener("x", nil)
@@ -34,7 +34,8 @@ func TestQuickHandlers(t *testing.T) {
 	})
 }
 
-// Tasks for a reader wait for none but a reader that has begun; what it does not come to is done elsewhere.
+// A socket whose next event has a quick handler waits for a reader that has begun. If the reader is replaced, a
+// goroutine handles its events instead.
 func TestTasksOfReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ns := &Namespace{srv: &Server{}}
@@ -58,7 +59,7 @@ func TestTasksOfReaders(t *testing.T) {
 		add("read", func() {})
 		synctest.Wait()
 		if len(calls) > 0 {
-			t.Error("somebody else has taken a task of a reader")
+			t.Error("a goroutine has taken a task of a reader")
 		}
 		w.Work()
 		if got := <-calls; got != "read" {

@@ -9,23 +9,24 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// partial is a binary packet whose attachments are still coming.
+// partial is a binary packet of which not all attachments have arrived.
 type partial struct {
 	packet      packet.Packet
 	attachments [][]byte
 }
 
-// normalise checks the placeholders of a binary packet and rewrites those that are not in the usual
-// form, so that others need to look for that form only. An illegal number makes the packet invalid.
+// normalise checks the placeholders of a binary packet and rewrites those that are not in the form of placeholderHead,
+// so that other code only has to look for that form. The packet is invalid if a placeholder has the number of an
+// attachment that does not exist.
 func normalise(data []byte, attachments int) ([]byte, error) {
-	return normaliser{src: data, limit: attachments}.run()
+	return normaliser{src: data, attachments: attachments}.run()
 }
 
-// withoutPlaceholders puts null in the place of what looks like a placeholder, but for Binary values
-// that are still to become attachments.
+// withoutPlaceholders replaces objects that look like placeholders by null. It keeps those that Binary.MarshalJSON has
+// written, which become attachments later.
 func withoutPlaceholders(data []byte) []byte {
-	out, err := normaliser{src: data, nothing: true}.run()
-	if err != nil { // valid JSON, without numbers to check, has none
+	out, err := normaliser{src: data, remove: true}.run()
+	if err != nil { // cannot happen: data is valid JSON, and numbers are not checked
 		return []byte("null")
 	}
 	return out
@@ -46,11 +47,11 @@ func (n normaliser) run() ([]byte, error) {
 }
 
 type normaliser struct {
-	src     []byte
-	limit   int    // of numbers
-	nothing bool   // placeholders stand for nothing
-	out     []byte // what was rewritten, nil as long as nothing had to be
-	copied  int    // how much of src is in out
+	src         []byte
+	attachments int    // how many there are; a placeholder's number must be lower
+	remove      bool   // replace placeholders by null
+	out         []byte // the beginning of the result; nil while it equals src
+	copied      int    // how much of src is in out
 }
 
 func (n *normaliser) value(i int) (int, error) {
@@ -105,15 +106,15 @@ func (n *normaliser) object(start int) (int, error) {
 	}
 	want := []byte("null")
 	switch {
-	case n.nothing && bytes.HasPrefix(n.src[start:], []byte(inlineHead)):
+	case n.remove && bytes.HasPrefix(n.src[start:], []byte(inlineHead)):
 		return i + 1, nil
-	case n.nothing:
-	case num < 0 || num >= n.limit:
+	case n.remove:
+	case num < 0 || num >= n.attachments:
 		return 0, packet.ErrInvalid
 	default:
 		want = append(strconv.AppendInt([]byte(placeholderHead), int64(num), 10), '}')
 	}
-	n.out, n.copied = n.out[:written], copied // whatever was inside goes
+	n.out, n.copied = n.out[:written], copied // drop what was rewritten inside the object
 	n.rewrite(start, i+1, want)
 	return i + 1, nil
 }

@@ -62,8 +62,9 @@ func (s sender) first(o *official) {
 	}
 }
 
-// insist sends a volatile event until the client has received it: a server drops such an event while it still writes
-// to the client. The answer to a question, which is no event, comes behind it.
+// insist sends a volatile event until the client has received it, because a server drops such an event while it still
+// writes to the client. After each event the client sends a request; the event, if it was not dropped, arrives before
+// the answer.
 func (s sender) insist(o *official, args ...any) {
 	o.t.Helper()
 	for came := 0; came == 0; {
@@ -74,8 +75,8 @@ func (s sender) insist(o *official, args ...any) {
 	o.next()
 }
 
-// An official client that was connected when its connection was closed is recovered, whatever came
-// before. The official server shares only the first case.
+// An official client whose connection breaks is recovered, whatever it had received before. The official server
+// recovers it only in the first case.
 func TestOfficialClientIsRecovered(t *testing.T) {
 	cases := []struct {
 		name     string

@@ -12,39 +12,42 @@ import (
 	"github.com/berthhq/berth/socketio/engineio"
 )
 
-// Recovery lets clients that come back in time keep their id, rooms and data, and get what they
-// missed. Every event then has one more argument at the end: its offset, which the client keeps. A
-// volatile event cannot be recovered and has no offset; when it ends with a string, or has no argument
-// at all, it gets a null instead, because the client would take the string for an offset.
+// Recovery lets clients that reconnect in time keep their id, rooms and data, and get the events that they missed.
+// Every event then has one more argument at the end: its offset, which the client remembers. A volatile event has no
+// offset and cannot be recovered. If its last argument is a string, or if it has no arguments, a null is added, because
+// the client would take the string, or the event's name, for an offset.
 //
-// Without an Adapter that is a Recoverer a client has to come back to the same server.
+// If the server has no Adapter that is a Recoverer, a client can be recovered only by the server that it was connected
+// to.
 type Recovery struct {
-	// MaxDisconnection is how long a client may stay away. Default 2 min; an Adapter that is a Recoverer may have
-	// an option of its own that goes before.
+	// MaxDisconnection is how long a client may be disconnected. Default 2 min. An Adapter that is a Recoverer may
+	// have an option of its own, which is used instead.
 	MaxDisconnection time.Duration
-	// MaxBytes is how much is kept for clients that are away, for each namespace. Default 64 MiB.
+	// MaxBytes limits the memory for the events of one namespace that are kept. The oldest are dropped first. Default
+	// 64 MiB. It has no effect if the Adapter is a Recoverer.
 	MaxBytes int
-	// Middlewares runs them again for a client that has come back.
+	// Middlewares makes the middlewares run also for a client that is recovered. By default they do not.
 	Middlewares bool
 }
 
-// history stores events and sessions in memory. Broadcasts are applied with its lock held, so that all
-// clients see them in the order of their offsets.
+// history keeps events and sessions in memory. Broadcasts are applied while its lock is held, so that all clients get
+// them in the order of their offsets.
 type history struct {
 	opt    Recovery
 	keep   time.Duration // how long events are kept
-	prefix string
+	prefix string        // of offsets, different in each process
 	last   atomic.Uint64 // the offset of the last event that was applied
 
 	mu     sync.Mutex
 	seq    uint64
-	events []past // in order of seq, the oldest first
-	bytes  int
-	saved  map[string]savedUntil
+	events []keptEvent           // the oldest first
+	bytes  int                   // size of events
+	saved  map[string]savedUntil // by private id
 	swept  time.Time
 }
 
-type past struct {
+// keptEvent is a broadcast that a client may have missed.
+type keptEvent struct {
 	seq     uint64
 	at      time.Time
 	target  adapter.Target
@@ -56,8 +59,8 @@ type savedUntil struct {
 	until time.Time
 }
 
-// newHistory makes a history. unnoticed is how long a server may take to notice that a client has
-// gone: what was sent meanwhile was not received.
+// newHistory returns an empty history. unnoticed is how long a server may take to notice that a client has gone. Events
+// that were sent during that time were not received, so they must be kept too.
 func newHistory(opt Recovery, unnoticed time.Duration) *history {
 	if opt.MaxDisconnection <= 0 {
 		opt.MaxDisconnection = 2 * time.Minute
@@ -73,7 +76,7 @@ func newHistory(opt Recovery, unnoticed time.Duration) *history {
 
 func (h *history) offset(seq uint64) string { return h.prefix + strconv.FormatUint(seq, 36) }
 
-// parse returns the number of an offset that was given out here.
+// parse returns the number in an offset. It returns false if the offset was not made by this history.
 func (h *history) parse(offset string) (seq uint64, ok bool) {
 	digits, ok := strings.CutPrefix(offset, h.prefix)
 	if !ok {
@@ -83,14 +86,14 @@ func (h *history) parse(offset string) (seq uint64, ok bool) {
 	return seq, err == nil
 }
 
-// earlier compares offsets that were given out here.
+// earlier reports whether offset a is before b. Both must have been made by this history.
 func (h *history) earlier(a, b string) bool {
 	m, _ := h.parse(a)
 	n, _ := h.parse(b)
 	return m < n
 }
 
-// Position implements the part of a Recoverer.
+// Position implements keeper.
 func (h *history) Position() string { return h.offset(h.last.Load()) }
 
 // add keeps an event and calls deliver with its offset.
@@ -98,13 +101,14 @@ func (h *history) add(op *adapter.Op, deliver func(offset string)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++
-	h.events = append(h.events, past{h.seq, time.Now(), op.Target, op.Payload})
+	h.events = append(h.events, keptEvent{h.seq, time.Now(), op.Target, op.Payload})
 	h.bytes += op.Payload.Size()
 	h.trim(time.Now())
 	deliver(h.offset(h.seq))
 	h.last.Store(h.seq)
 }
 
+// trim drops events that are too old, and the oldest ones while there are too many bytes.
 func (h *history) trim(now time.Time) {
 	n := 0
 	for n < len(h.events) && (h.bytes > h.opt.MaxBytes || now.Sub(h.events[n].at) > h.keep) {
@@ -115,8 +119,8 @@ func (h *history) trim(now time.Time) {
 	h.events = h.events[n:]
 }
 
-// sweep deletes sessions that have expired. It is not done for each that is saved: when a server's clients all go
-// at once, each would look at all of them.
+// sweep deletes sessions that have expired, if it has not done so lately. It does not look at all sessions whenever one
+// is saved: when all clients of a server disconnect at once, the work would grow with the square of their number.
 func (h *history) sweep(now time.Time) {
 	if now.Sub(h.swept) < h.opt.MaxDisconnection/8 {
 		return
@@ -129,7 +133,7 @@ func (h *history) sweep(now time.Time) {
 	}
 }
 
-// Save stores a session, and from time to time deletes those that have expired.
+// Save implements keeper.
 func (h *history) Save(s adapter.Saved) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -138,7 +142,7 @@ func (h *history) Save(s adapter.Saved) {
 	h.saved[s.PID] = savedUntil{s, now.Add(h.opt.MaxDisconnection)}
 }
 
-// Recover implements the part of a Recoverer.
+// Recover implements keeper.
 func (h *history) Recover(_ context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed)) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -159,7 +163,7 @@ func (h *history) Recover(_ context.Context, pid, offset string, join func(adapt
 		seq--
 	}
 	if seq > h.seq || h.seq-seq > uint64(len(h.events)) {
-		return false // never given out, or what followed is not kept any more
+		return false // the offset was never used, or events after it have been dropped
 	}
 	var missed []adapter.Missed
 	for _, e := range h.events[len(h.events)-int(h.seq-seq):] {
@@ -171,7 +175,7 @@ func (h *history) Recover(_ context.Context, pid, offset string, join func(adapt
 	return true
 }
 
-// withOffset appends the offset to the arguments.
+// withOffset returns the payload of an event with its offset as one more argument.
 func withOffset(p adapter.Payload, offset string) adapter.Payload {
 	text := make([]byte, 0, len(p.JSON)+len(offset)+3)
 	text = append(text, p.JSON[:len(p.JSON)-1]...)
@@ -179,8 +183,9 @@ func withOffset(p adapter.Payload, offset string) adapter.Payload {
 	return adapter.Payload{JSON: text, Attachments: p.Attachments}
 }
 
-// withoutOffset returns the payload of an event that has no offset. The official client takes the last argument of
-// any event, or even its name, for an offset if it is a string.
+// withoutOffset returns the payload of an event that has no offset. If the last argument is a string, or if there are
+// no arguments, it adds a null, because the official client takes the last element of an event, even its name, for an
+// offset if it is a string.
 func withoutOffset(p adapter.Payload) adapter.Payload {
 	end := len(p.JSON) - 1
 	if end < 1 || p.JSON[end-1] != '"' {
@@ -190,14 +195,14 @@ func withoutOffset(p adapter.Payload) adapter.Payload {
 	return adapter.Payload{JSON: append(text, ",null]"...), Attachments: p.Attachments}
 }
 
-// keeper keeps events for clients that are away.
+// keeper keeps sessions and events for clients that may be recovered. Its methods are those of adapter.Recoverer.
 type keeper interface {
 	Save(adapter.Saved)
 	Recover(ctx context.Context, pid, offset string, join func(adapter.Saved, []adapter.Missed)) bool
 	Position() string
 }
 
-// sent has the offsets of the events that were sent to a socket, with recovery.
+// sent has the offsets of the first and the last event that were sent to a socket.
 type sent struct{ first, last atomic.Pointer[string] }
 
 func (t *sent) add(offset *string) {
@@ -214,7 +219,7 @@ func (t *sent) offsets() (first, last string) {
 	return first, last
 }
 
-// keptReasons are those after which a client may come back as the same.
+// keptReason reports whether a client that was disconnected for this reason may be recovered.
 func keptReason(why Reason) bool {
 	switch engineio.Reason(why) {
 	case engineio.ReasonTransportClose, engineio.ReasonTransportError, engineio.ReasonForcedClose,

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// Sessions whose time is over are forgotten, though not by each that is saved.
+// Expired sessions are deleted, but not at every call of Save.
 func TestSavedSessionsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHistory(Recovery{MaxDisconnection: time.Minute}, 0)
@@ -25,8 +25,8 @@ func TestSavedSessionsAreForgotten(t *testing.T) {
 	})
 }
 
-// What was sent and lost on its way comes again, with what was sent while the client was away; an
-// event that was for a room that the client joined later does not.
+// A recovered client gets the events that were sent to it and did not arrive, and those that were sent while it was
+// disconnected. It does not get an event for a room that it joined only later.
 func TestMissed(t *testing.T) {
 	h := newHistory(Recovery{}, 0)
 	emit := func(room string) (offset string) {
@@ -67,7 +67,7 @@ func TestMissed(t *testing.T) {
 	}
 }
 
-// All clients of a server go at once: what one costs does not depend on how many have gone before.
+// All clients of a server disconnect at once. The cost of one does not depend on how many have disconnected before.
 func BenchmarkSave(b *testing.B) {
 	for _, gone := range []int{1000, 20_000} {
 		b.Run(fmt.Sprint(gone), func(b *testing.B) {

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
-// ids cuts sid and pid out of the answer to a CONNECT.
+// ids returns sid and pid of the answer to a CONNECT packet.
 func ids(t *testing.T, welcome string) (sid, pid string) {
 	t.Helper()
 	if n, err := fmt.Sscanf(strings.NewReplacer(`"`, " ", ",", " ").Replace(welcome),
@@ -29,8 +29,8 @@ func offset(t *testing.T, event string) string {
 	return event[i+2 : len(event)-2]
 }
 
-// socketio.md 1.3: the missed events come first, then the CONNECT with the old ids; rooms and data are
-// there again, volatile events are not, and middlewares are not asked.
+// A recovered client gets the missed events first, and then the CONNECT packet with its old ids. It has its rooms and
+// data again, does not get volatile events, and middlewares are not called (socketio.md 1.3).
 func TestRecovery(t *testing.T) {
 	asked := 0
 	gone := make(chan socketio.Reason, 100)
@@ -85,7 +85,8 @@ func TestRecovery(t *testing.T) {
 		t.Fatal(s.Recovered(), s.Data(), s.Rooms(), asked)
 	}
 
-	// The same session while the server still believes in the old connection: the new one takes over.
+	// A client comes back while the server has not noticed yet that its old connection is dead. The new connection
+	// takes the session over.
 	q := dial(t, addr)
 	q.say(again)
 	q.next()
@@ -97,7 +98,7 @@ func TestRecovery(t *testing.T) {
 	p.want("closed")
 	<-back
 
-	// Unknown sessions and offsets get a fresh one.
+	// A client with an unknown session or an unknown offset gets a new session.
 	for _, ask := range []string{strings.Replace(again, pid, "unknown", 1),
 		strings.Replace(again, last, "zz", 1), `40{"pid":7}`, `40{"pid":"x"}`} {
 		p = dial(t, addr)
@@ -152,7 +153,7 @@ func TestOfficialClientRecovers(t *testing.T) {
 	}
 	_ = ns.Emit("missed", 1)
 	c.want(`["disconnect","transport close"]`)
-	if v := c.next(); v[0] != "missed" { // the client hands these over before it says that it is connected
+	if v := c.next(); v[0] != "missed" { // the client reports these before its "connect" event
 		t.Fatal(v)
 	}
 	c.want(`["connect","` + id + `",true]`)

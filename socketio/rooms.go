@@ -7,20 +7,20 @@ import (
 	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// rooms knows which sockets a namespace has and which rooms they are in. Every socket is in a room
-// named by its id; that room is not stored.
+// rooms records the sockets of a namespace and the rooms that they are in. Every socket is also in a room whose name is
+// its id; that room is not stored.
 type rooms struct {
 	mu      sync.RWMutex
-	sockets map[string]*Socket
-	all     socketSet // the same
-	members map[string]*socketSet
-	pids    map[string]*Socket // by private id, with recovery
+	sockets map[string]*Socket    // by id
+	all     socketSet             // the values of sockets
+	members map[string]*socketSet // by room
+	pids    map[string]*Socket    // by private id; empty without recovery
 }
 
 func (r *rooms) add(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old := r.sockets[s.id]; old != nil { // a client that has come back before it was missed
+	if old := r.sockets[s.id]; old != nil { // a recovered client whose old connection has not ended yet
 		r.all.remove(old)
 	}
 	r.sockets[s.id] = s
@@ -30,8 +30,8 @@ func (r *rooms) add(s *Socket) {
 	}
 }
 
-// remove takes s out of the namespace and all rooms and returns the rooms that have become empty. s.rooms
-// does not change: disconnect handlers may ask for it.
+// remove takes s out of the namespace and of all rooms, and returns the rooms that are empty now. It does not change
+// s.rooms, which disconnect handlers may read.
 func (r *rooms) remove(s *Socket) (emptied []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -42,14 +42,14 @@ func (r *rooms) remove(s *Socket) (emptied []string) {
 	r.all.remove(s)
 	delete(r.pids, s.pid)
 	for _, room := range s.rooms {
-		if r.take(s, room) {
+		if r.removeMember(s, room) {
 			emptied = append(emptied, room)
 		}
 	}
 	return emptied
 }
 
-// join returns the rooms that are new for the socket, and those of them that did not exist before.
+// join adds the socket to rooms. It returns those that it was not in before, and those that did not exist before.
 func (r *rooms) join(s *Socket, names []string) (joined, created []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,7 +73,7 @@ func (r *rooms) join(s *Socket, names []string) (joined, created []string) {
 	return joined, created
 }
 
-// leave returns the rooms that the socket was in, and those of them that are empty now.
+// leave takes the socket out of rooms. It returns those that it was in, and those that are empty now.
 func (r *rooms) leave(s *Socket, names []string) (left, emptied []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,14 +84,16 @@ func (r *rooms) leave(s *Socket, names []string) (left, emptied []string) {
 		}
 		s.rooms = slices.Delete(s.rooms, i, i+1)
 		left = append(left, room)
-		if r.take(s, room) {
+		if r.removeMember(s, room) {
 			emptied = append(emptied, room)
 		}
 	}
 	return left, emptied
 }
 
-func (r *rooms) take(s *Socket, room string) (emptied bool) {
+// removeMember takes the socket out of a room, deletes the room if it is empty then, and reports whether it was
+// deleted.
+func (r *rooms) removeMember(s *Socket, room string) (emptied bool) {
 	m := r.members[room]
 	m.remove(s)
 	if len(m.list) > 0 {
@@ -101,6 +103,7 @@ func (r *rooms) take(s *Socket, room string) (emptied bool) {
 	return true
 }
 
+// of returns the rooms that the socket is in, the one with its id first.
 func (r *rooms) of(s *Socket) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -132,7 +135,7 @@ func (r *rooms) get(id string) *Socket {
 	return r.sockets[id]
 }
 
-func (r *rooms) private(pid string) *Socket {
+func (r *rooms) byPrivateID(pid string) *Socket {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.pids[pid]
@@ -144,8 +147,8 @@ func (r *rooms) len() int {
 	return len(r.sockets)
 }
 
-// each calls f for every selected socket once, with the lock held for reading: f must be quick and
-// must not change rooms.
+// each calls f once for every selected socket. It holds the lock for reading, so f must return quickly and must not
+// change rooms.
 func (r *rooms) each(t adapter.Target, f func(*Socket)) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -182,14 +185,14 @@ func (r *rooms) each(t adapter.Target, f func(*Socket)) {
 	}
 }
 
-// selected returns the selected sockets.
+// selected returns the sockets that t selects.
 func (r *rooms) selected(t adapter.Target) []*Socket {
 	var all []*Socket
 	r.each(t, func(s *Socket) { all = append(all, s) })
 	return all
 }
 
-// excepted is called with the rooms' lock held.
+// excepted reports whether the socket is in any of the rooms. The caller holds the lock of the namespace's rooms.
 func (s *Socket) excepted(except []string) bool {
 	for _, room := range except {
 		if room == s.id || slices.Contains(s.rooms, room) {

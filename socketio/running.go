@@ -2,26 +2,26 @@ package socketio
 
 import "sync"
 
-// running runs handlers in goroutines and knows how many run. A goroutine that has finished a task goes on with the
-// next one that waits; when none waits it is kept for later, because its stack has already grown to what handlers
-// need. Tasks may block: while tasks wait, one goroutine without a task is always about to take the next one.
+// running runs tasks in goroutines and counts them. A goroutine that has finished a task takes the next one. If there
+// is none, the goroutine is kept for later, because its stack has already grown to the size that handlers need. Tasks
+// may block: while tasks wait, there is always one goroutine without a task that is about to take the next one.
 //
-// Unlike a sync.WaitGroup it lets a task start while somebody waits and none runs: a request that is on its way out
-// when the server closes may yet have a disconnect handler to call. It is safe for concurrent use.
+// Unlike a sync.WaitGroup, it allows a task to be added while Wait is called and no task runs: a request that ends
+// while the server closes may still have a disconnect handler to call. It is safe for concurrent use.
 type running struct {
 	mu      sync.Mutex
 	waiting queue[task]
-	coming  bool            // a goroutine without a task has been started or woken
-	kept    []chan struct{} // each wakes one goroutine that is kept; the last one was kept last
+	coming  bool            // a goroutine was started or woken and has not taken a task yet
+	kept    []chan struct{} // a value on one of them wakes a goroutine that is kept; the last was kept last
 	n       int             // tasks that wait or run, and goroutines that are not kept and have no task
 	closing bool            // no goroutine is kept any more
-	idle    *sync.Cond      // nil as long as nobody has waited
+	idle    *sync.Cond      // signalled when n becomes 0; nil before the first call of Wait
 
-	quick   queue[*Socket] // whose next event has a quick handler
-	readers int            // that will take from quick before they read again
+	quick   queue[*Socket] // sockets whose next event has a quick handler
+	readers int            // readers that will call takeQuick before they read again
 }
 
-// A task is what a goroutine does before it looks for something else to do.
+// A task is what running runs in a goroutine.
 type task interface{ run() }
 
 type taskFunc func()
@@ -56,7 +56,7 @@ func (q *queue[T]) pop() T {
 	return v
 }
 
-// maxKept is how many goroutines are kept: about as many as one turn of an event loop needs at most.
+// maxKept is how many goroutines are kept without a task. One turn of an event loop rarely needs more.
 const maxKept = 128
 
 // Go runs f in a goroutine.
@@ -67,18 +67,19 @@ func (r *running) add(t task) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.n++
-	r.wait(t)
+	r.enqueue(t)
 }
 
-// wait runs t, which is counted already, in a goroutine. The lock must be held.
-func (r *running) wait(t task) {
+// enqueue has t, which n counts already, run in a goroutine. The caller holds the lock.
+func (r *running) enqueue(t task) {
 	r.waiting.push(t)
 	if !r.coming {
-		r.call()
+		r.startOne()
 	}
 }
 
-// addQuick lets a reader that will call takeQuick handle the events of s, or a goroutine if there is none.
+// addQuick has the events of s handled by a reader that will call takeQuick, or by a goroutine if there is no such
+// reader.
 func (r *running) addQuick(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,18 +87,18 @@ func (r *running) addQuick(s *Socket) {
 	if r.readers > 0 {
 		r.quick.push(s)
 	} else {
-		r.wait(s)
+		r.enqueue(s)
 	}
 }
 
-// expect is called by a reader that will call takeQuick until there is nothing more, and then unexpect.
-func (r *running) expect() {
+// addReader announces a reader that will call takeQuick until it returns nil, and then removeReader.
+func (r *running) addReader() {
 	r.mu.Lock()
 	r.readers++
 	r.mu.Unlock()
 }
 
-func (r *running) unexpect() {
+func (r *running) removeReader() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.readers--; r.readers == 0 {
@@ -105,7 +106,8 @@ func (r *running) unexpect() {
 	}
 }
 
-// takeQuick returns a socket whose events the calling reader is to handle, or nil. The reader calls leave afterwards.
+// takeQuick returns a socket whose events the calling reader must handle, or nil if there is none. The reader calls
+// done when it has handled them.
 func (r *running) takeQuick() *Socket {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,15 +117,15 @@ func (r *running) takeQuick() *Socket {
 	return r.quick.pop()
 }
 
-// release gives to goroutines what waits for readers. The lock is held.
+// release gives the sockets that wait for readers to goroutines. The caller holds the lock.
 func (r *running) release() {
 	for !r.quick.empty() {
-		r.wait(r.quick.pop())
+		r.enqueue(r.quick.pop())
 	}
 }
 
-// call wakes or starts a goroutine. The lock is held.
-func (r *running) call() {
+// startOne wakes a goroutine that is kept, or starts one. The caller holds the lock.
+func (r *running) startOne() {
 	r.coming = true
 	r.n++
 	last := len(r.kept) - 1
@@ -133,12 +135,12 @@ func (r *running) call() {
 	}
 	wake := r.kept[last]
 	r.kept = r.kept[:last]
-	wake <- struct{}{} // has room for one
+	wake <- struct{}{} // does not block: the channel has room for one value
 }
 
-// serve runs tasks until the goroutine is neither needed nor kept.
+// serve runs tasks until there is none and the goroutine is not kept.
 func (r *running) serve() {
-	defer r.leave() // also when a handler calls runtime.Goexit
+	defer r.done() // also when a handler calls runtime.Goexit
 	wake := make(chan struct{}, 1)
 	for coming := true; ; {
 		t, kept := r.take(coming, wake)
@@ -155,7 +157,9 @@ func (r *running) serve() {
 	}
 }
 
-// take returns the next task or keeps the calling goroutine, if that is still wanted, until a value comes on wake.
+// take returns the next task. If there is none, it puts the calling goroutine among those that are kept, and returns
+// true; the goroutine then waits for a value on wake. If no more goroutines are kept, it returns nil and false. coming
+// says that startOne has started or woken the goroutine.
 func (r *running) take(coming bool, wake chan struct{}) (t task, kept bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,27 +176,27 @@ func (r *running) take(coming bool, wake chan struct{}) (t task, kept bool) {
 	}
 	t = r.waiting.pop()
 	if !r.waiting.empty() && !r.coming {
-		r.call()
+		r.startOne()
 	}
 	r.count(-1)
 	return t, false
 }
 
-// leave is called at the end of a goroutine, or when a reader has handled the events of a socket.
-func (r *running) leave() {
+// done is called at the end of a goroutine, and when a reader has handled the events of a socket.
+func (r *running) done() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count(-1)
 }
 
-// count changes n. The lock is held.
+// count adds to n and signals idle when n becomes 0. The caller holds the lock.
 func (r *running) count(by int) {
 	if r.n += by; r.n == 0 && r.idle != nil {
 		r.idle.Broadcast()
 	}
 }
 
-// Wait waits until no task waits or runs. From then on no goroutine is kept.
+// Wait returns when no task waits or runs. From its call on, no goroutine is kept.
 func (r *running) Wait() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,7 +205,7 @@ func (r *running) Wait() {
 	}
 	r.closing = true
 	for len(r.kept) > 0 {
-		r.call()
+		r.startOne()
 	}
 	for r.n > 0 {
 		r.idle.Wait()

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 )
 
-// A task that blocks keeps no other task waiting, however many block.
+// Tasks that block do not keep other tasks from running, however many block.
 func TestTasksThatBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r running

@@ -13,43 +13,44 @@ import (
 	"github.com/berthhq/berth/socketio/internal/clientdist"
 )
 
-// CORS says which pages of other origins may use the server over HTTP.
+// CORS says which web pages of other origins may use the server over HTTP.
 type CORS = engineio.CORS
 
-// Options of a Server. The zero value has the reference server's defaults.
+// Options of a Server. The zero value has the defaults of the official Node.js server.
 type Options struct {
-	// Engine are the options of the layer below. Its Path is "/socket.io/" by default.
+	// Engine has the options of the Engine.IO server. Its Path is "/socket.io/" by default.
 	Engine engineio.Options
-	// ConnectTimeout is how long a client may stay without joining a namespace. Default 45 s.
+	// ConnectTimeout is how long a client may be connected without having joined a namespace. Then its connection is
+	// closed. Default 45 s.
 	ConnectTimeout time.Duration
-	// CORS answers cross-origin requests; nil leaves all CORS headers out. It is Engine.CORS, unless
-	// that is set too.
+	// CORS says which web pages of other origins may use the server; nil sends no CORS headers. It is ignored if
+	// Engine.CORS is set.
 	CORS *CORS
-	// Adapter connects the server with others; nil means that it is alone.
+	// Adapter connects the server with other servers. nil means that there are no others.
 	Adapter adapter.Connector
-	// Recovery lets clients come back as the same; nil turns it off.
+	// Recovery lets clients that reconnect keep their id, rooms and data. nil turns it off.
 	Recovery *Recovery
-	// KeepEmpty keeps namespaces made by a match when their last client has gone.
+	// KeepEmpty keeps namespaces that were made by OfMatch when their last client has left.
 	KeepEmpty bool
-	// Parser is the form of packets. Default Text.
+	// Parser is the format of packets. Default Text.
 	Parser Parser
-	// NoClient keeps the client's bundle from being served below the path.
+	// NoClient turns off serving the files of the JavaScript client below the path.
 	NoClient bool
 	// MaxNamespaces is how many namespaces one client may join. Default 100.
 	MaxNamespaces int
-	// MaxJoining is how many clients may be on their way into a namespace at a time: in its middlewares
-	// or being recovered. Others wait their turn. Default 1,000.
+	// MaxJoining is how many clients may be joining a namespace at the same time: their middlewares run, or they are
+	// being recovered. Others wait. Default 1,000.
 	MaxJoining int
-	// MaxWaiting is how many may wait; while there are more, handshakes get status 503 with Retry-After,
-	// and clients come back by themselves. Default 10,000.
+	// MaxWaiting is how many clients may wait to join. While there are as many, new clients get status 503 with a
+	// Retry-After header, and try again by themselves. Default 10,000.
 	MaxWaiting int
-	// MaxPending is how many events of one socket may wait for their handler before nothing more is read
-	// from its client, until half of them are handled. While an acknowledgement of the client is waited
-	// for, reading goes on, up to twice as many; then it is disconnected with engineio.ReasonSlow.
+	// MaxPending is how many events of one socket may wait for their handlers. When there are more, the server stops
+	// reading from the client until half of them are handled. If the server waits for an acknowledgement of the
+	// client, it goes on reading, and disconnects the client with engineio.ReasonSlow when there are twice as many.
 	// Default 10,000.
 	MaxPending int
-	// MaxPendingBytes is the same in bytes. Default 8 MiB, or eight times Engine.MaxPayload if that is
-	// more.
+	// MaxPendingBytes is the same limit in bytes of their arguments. Default 8 MiB, or eight times Engine.MaxPayload
+	// if that is more.
 	MaxPendingBytes int
 	// Log is the logger. Default: nothing is logged.
 	Log *slog.Logger
@@ -71,7 +72,8 @@ type Server struct {
 	onNamespace []func(*Namespace)
 }
 
-// New makes a server that refuses all namespaces but "/" and those named by Of.
+// New returns a server with the namespace "/". Other namespaces are made by Of and OfMatch; clients cannot join any
+// that does not exist.
 func New(opt Options) *Server {
 	if opt.Engine.Path == "" {
 		opt.Engine.Path = "/socket.io/"
@@ -116,7 +118,7 @@ func New(opt Options) *Server {
 	return srv
 }
 
-// ServeHTTP serves the transports and the client's bundle below the path.
+// ServeHTTP serves the transports, and the files of the JavaScript client below the path.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if srv.bundle != nil && clientdist.Has(srv.opt.Engine.Path, r.URL.Path) {
 		if !srv.opt.Engine.CORS.Apply(w, r) {
@@ -127,8 +129,8 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.engine.ServeHTTP(w, r)
 }
 
-// Of returns the namespace of that name and makes it if needed. A leading slash is added. If its adapter cannot be
-// opened, that is logged, and the namespace does not reach other servers.
+// Of returns the namespace of that name, and makes it if it does not exist. It adds a leading slash if there is none.
+// If the adapter cannot be opened, it logs the error, and the namespace does not reach other servers.
 func (srv *Server) Of(name string) *Namespace {
 	if name == "" || name[0] != '/' {
 		name = "/" + name
@@ -149,11 +151,10 @@ func (srv *Server) Of(name string) *Namespace {
 // Clients returns the number of connected clients, whatever namespaces they have joined.
 func (srv *Server) Clients() int { return srv.engine.Len() }
 
-// Polling returns the number of those that are on long-polling.
+// Polling returns the number of connected clients that use long-polling.
 func (srv *Server) Polling() int { return srv.engine.Polling() }
 
-// OnNamespace calls f for every present namespace and for those that are made later. It must
-// not call Of or OfMatch.
+// OnNamespace calls f for every existing namespace and for those that are made later. f must not call Of or OfMatch.
 func (srv *Server) OnNamespace(f func(*Namespace)) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -163,9 +164,9 @@ func (srv *Server) OnNamespace(f func(*Namespace)) {
 	}
 }
 
-// Drain refuses new clients with status 503 and closes the connections of the present ones, evenly
-// over the given time. Clients reconnect by themselves, to another server if there is one: they are
-// not sent a DISCONNECT, which would keep them from reconnecting.
+// Drain refuses new clients with status 503 and closes the connections of the others, evenly spread over the given
+// time. The clients reconnect by themselves, to another server if there is one. They get no DISCONNECT packet, since
+// after one they would not reconnect.
 func (srv *Server) Drain(ctx context.Context, over time.Duration) error {
 	return srv.engine.Drain(ctx, over)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// socketio.md 4: the bundle as the article's health check sees it.
+// The server serves the files of the JavaScript client with the headers of the official server (socketio.md 4).
 func TestBundle(t *testing.T) {
 	url := "http://" + serve(t, socketio.New(socketio.Options{}))
 	for _, name := range []string{"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js",
@@ -72,7 +72,7 @@ func TestRoomsAndSelections(t *testing.T) {
 	}
 	a.say(`421["to","r"]`)
 	a.want(`431[]`)
-	// b may join after a has sent: asked again, it is a member.
+	// b may still be joining when a sends, so its membership is checked again.
 	b.say(`422["to","r"]`)
 	for {
 		got := a.next()
@@ -180,7 +180,7 @@ func TestTypedArguments(t *testing.T) {
 	}
 }
 
-// Binary data may be anywhere in the arguments, and is renumbered when arguments are combined.
+// Binary data may be anywhere in the arguments. Its placeholders get new numbers when arguments are combined.
 func TestBinaryArguments(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	type file struct {
@@ -208,7 +208,7 @@ func TestBinaryArguments(t *testing.T) {
 	}
 }
 
-// Namespaces of one client are bounded.
+// A client cannot join more than MaxNamespaces namespaces.
 func TestNamespacesAreBounded(t *testing.T) {
 	io := socketio.New(socketio.Options{MaxNamespaces: 3})
 	io.OfMatch(func(string, socketio.Handshake) bool { return true })
@@ -224,12 +224,12 @@ func TestNamespacesAreBounded(t *testing.T) {
 	}
 }
 
-// A middleware that panics has not said that the client may come in.
+// A client does not join if a middleware panics.
 func TestMiddlewareThatPanics(t *testing.T) {
 	io := socketio.New(socketio.Options{Log: slog.New(slog.DiscardHandler)})
 	ns := io.Of("/")
 	ns.Use(func(*socketio.Socket) error { panic("no auth to look at") })
-	ns.OnConnect(func(*socketio.Socket) { t.Error("the client is in") })
+	ns.OnConnect(func(*socketio.Socket) { t.Error("the client has joined") })
 	p := dial(t, serve(t, io))
 	p.say("40")
 	for text := p.next(); text != "closed"; text = p.next() {
@@ -240,9 +240,9 @@ func TestMiddlewareThatPanics(t *testing.T) {
 	io.Close() // waits for what goes on
 }
 
-// What looks like a placeholder in a text event is data like any other, and arrives as it was sent,
-// from the official client by a handler that relays it to the official client. Beside binary it
-// cannot be told from a placeholder: it becomes null, and nobody's connection is closed.
+// An object that looks like a placeholder is ordinary data in an event without attachments: it arrives as it was sent
+// when a handler passes the event on from one official client to another. In an event with attachments it cannot be
+// distinguished from a placeholder. It becomes null, and no connection is closed.
 func TestObjectsThatLookLikePlaceholders(t *testing.T) {
 	io := echoServer()
 	io.Of("/").On("both", func(s *socketio.Socket, e *socketio.Event) {

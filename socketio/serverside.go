@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// ServerHandler handles an event of another server of the cluster.
+// ServerHandler handles an event that another server of the cluster has sent.
 type ServerHandler func(*ServerEvent)
 
 // ServerEvent is an event that another server has sent with ServerSideEmit or ServerSideAsk.
@@ -27,8 +27,8 @@ type ServerEvent struct {
 // WantsAck reports whether the other server waits for an answer.
 func (e *ServerEvent) WantsAck() bool { return e.answer != nil }
 
-// Ack answers the event with one value. If the other server does not wait for an answer nothing
-// happens. It may be called after the handler has returned.
+// Ack answers the event with one value. It does nothing if the other server does not wait for an answer. It may be
+// called after the handler has returned. A second call returns ErrAnswered.
 func (e *ServerEvent) Ack(v any) error {
 	if e.answer == nil {
 		return nil
@@ -62,8 +62,8 @@ func (ns *Namespace) ServerSideEmit(event string, args ...any) error {
 	return err
 }
 
-// ServerSideAsk is ServerSideEmit that collects one answer of every other server, until all have
-// answered or ctx is done.
+// ServerSideAsk sends an event to the same namespace of all other servers and collects one answer from each, until all
+// have answered or ctx is done.
 func (ns *Namespace) ServerSideAsk(ctx context.Context, event string, args ...any) ([]*Args, error) {
 	p, err := payload(nil, event, true, args)
 	if err != nil {
@@ -96,8 +96,8 @@ func (ns *Namespace) answerServer(ctx context.Context, p adapter.Payload, reply 
 	}
 }
 
-// serverEvent hands an event of another server to its handler. A handler that panics is logged: the
-// event came from no client whose connection could be closed.
+// serverEvent calls the handler of an event of another server. If the handler panics, the panic is logged. (For a
+// client's event, the client's connection is closed too.)
 func (ns *Namespace) serverEvent(p adapter.Payload, answer func(v any) error) {
 	pkt := packet.Packet{Type: packet.Event, Data: p.JSON}
 	name, args, err := pkt.Name()

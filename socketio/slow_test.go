@@ -20,7 +20,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// held is a server whose handler of "work" stops at the first event until it is let go.
+// held is a server whose handler of "work" blocks at the first event until the test releases it.
 type held struct {
 	io      *socketio.Server
 	addr    string
@@ -33,10 +33,11 @@ type held struct {
 
 func (h *held) letGo() { h.once.Do(func() { close(h.hold) }) }
 
-// fast has frequent heartbeats. How long a client lives whose pongs are not read is tested in package engineio.
+// fast has frequent heartbeats. The tests of package engineio show how long a client stays connected whose pongs are
+// not read.
 var fast = engineio.Options{PingInterval: 20 * time.Millisecond, PingTimeout: time.Minute}
 
-// manyPings is after how many pings a test counts them as coming on.
+// manyPings is how many pings a test waits for to see that they go on.
 const manyPings = 20
 
 func serveHeld(t *testing.T, opt socketio.Options) *held {
@@ -57,8 +58,8 @@ func serveHeld(t *testing.T, opt socketio.Options) *held {
 	return h
 }
 
-// A client that sends more than a slow handler takes is held back by TCP, not disconnected: it gets pings though its
-// pongs are not read, and when the handler goes on every event comes, once and in order.
+// A client that sends faster than a slow handler works is not disconnected; TCP stops it from sending. It gets pings
+// although its pongs are not read. When the handler continues, it gets every event once and in order.
 func TestSlowHandlerHoldsItsClientBack(t *testing.T) {
 	const events, size = 20_000, 2_000 // 40 MB, more than the kernel keeps for one connection
 	h := serveHeld(t, socketio.Options{Engine: fast, MaxPending: 100})
@@ -82,7 +83,7 @@ func TestSlowHandlerHoldsItsClientBack(t *testing.T) {
 		for i := 0; i < events && err == nil; i++ {
 			text := fmt.Sprintf(`42["work",%d,"%s"]`, i, strings.Repeat("x", size))
 			frame = lean.AppendFrame(frame[:0], wsframe.Text, []byte(text))
-			if i%100 == 0 { // what its kernel does not take yet it says later
+			if i%100 == 0 { // what the kernel does not accept now is sent later
 				frame = lean.AppendFrame(frame, wsframe.Text, []byte("3"))
 			}
 			_, err = c.Write(frame)
@@ -126,7 +127,7 @@ func TestSlowHandlerHoldsItsClientBack(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
-	go func() { // it answers as a client does, now that it can
+	go func() { // now that the server reads again, the client answers pings
 		for range pings {
 			_, _ = c.Write(lean.AppendFrame(nil, wsframe.Text, []byte("3")))
 		}
@@ -143,7 +144,7 @@ func TestSlowHandlerHoldsItsClientBack(t *testing.T) {
 	}
 }
 
-// On polling, requests wait: a POST with many events is taken bit by bit.
+// On long-polling, a POST request with many events waits until the handler has taken them.
 func TestSlowHandlerOnPolling(t *testing.T) {
 	const events = 1000
 	h := serveHeld(t, socketio.Options{Engine: fast, MaxPending: 10})
@@ -168,7 +169,7 @@ func TestSlowHandlerOnPolling(t *testing.T) {
 	}
 	answer := make(chan string, 1)
 	go func() { answer <- post(append(packets, "3", `42["end"]`)...) }()
-	for pings := 0; pings < manyPings; { // it lives, though its pongs are not read
+	for pings := 0; pings < manyPings; { // the client stays connected although its pongs are not read
 		status, text := get(t, url)
 		if status != http.StatusOK {
 			t.Fatal(status, text)
@@ -191,7 +192,7 @@ func TestSlowHandlerOnPolling(t *testing.T) {
 	}
 }
 
-// The official client floods a slow handler with more than may wait.
+// The official client sends a slow handler more events than may wait.
 func TestOfficialClientFloods(t *testing.T) {
 	for _, transport := range []string{"websocket", "polling"} {
 		t.Run(transport, func(t *testing.T) {
@@ -220,8 +221,8 @@ func TestOfficialClientFloods(t *testing.T) {
 	}
 }
 
-// A handler that waits for its client's answer gets it, though the client has sent more than may wait; when
-// it sends far more instead, it is disconnected.
+// A handler that waits for its client's acknowledgement gets it although the client has sent more events than may wait.
+// A client that sends twice as many events instead of the acknowledgement is disconnected.
 func TestAnswerBehindAFlood(t *testing.T) {
 	io := socketio.New(socketio.Options{MaxPending: 10})
 	gone, answers := make(chan socketio.Reason, 10), make(chan string, 1)
@@ -255,7 +256,7 @@ func TestAnswerBehindAFlood(t *testing.T) {
 	q.say(`42["work"]`)
 	q.want(`421["question"]`)
 	for range 40 {
-		_ = q.Send(`42["other"]`) // fails once the server has had enough
+		_ = q.Send(`42["other"]`) // fails once the server has closed the connection
 	}
 	q.want("closed")
 	if why := <-gone; why != socketio.Reason(engineio.ReasonSlow) {
@@ -263,7 +264,7 @@ func TestAnswerBehindAFlood(t *testing.T) {
 	}
 }
 
-// A client that goes away while nothing is read from it is noticed, and its handler told.
+// The server notices that a client has disconnected while nothing is read from it, and ends the context of its handler.
 func TestHeldClientGoes(t *testing.T) {
 	io := socketio.New(socketio.Options{Engine: fast, MaxPending: 10})
 	ended := make(chan struct{})
@@ -286,12 +287,13 @@ func TestHeldClientGoes(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		t.Fatal("nobody has noticed")
+		t.Fatal("the context has not ended")
 	}
 }
 
-// What a client says to a namespace that it is not in yet holds it back too, and not for ever.
-func TestHeldAtTheDoor(t *testing.T) {
+// Events that a client sends while it is still joining a namespace also stop the server from reading, until the client
+// has joined or is refused.
+func TestFloodBeforeJoining(t *testing.T) {
 	io := socketio.New(socketio.Options{Engine: fast, MaxPending: 10})
 	open := make(chan struct{})
 	let := sync.OnceFunc(func() { close(open) })

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/socketio/packet"
 )
 
-// Reason says why a socket was disconnected: one of engineio's reasons or one of these.
+// Reason says why a socket was disconnected. It is one of the values below, or one of those of engineio.Reason.
 type Reason string
 
 const (
@@ -28,7 +28,7 @@ const (
 	socketGone
 )
 
-// ErrDisconnected is returned by what waits for a client that has disconnected.
+// ErrDisconnected is returned to those that wait for a client that has disconnected.
 var ErrDisconnected = errors.New("socketio: socket has been disconnected")
 
 // Socket is a client in a namespace.
@@ -39,14 +39,14 @@ type Socket struct {
 	ns        *Namespace
 	conn      *conn
 	handshake Handshake
-	rooms     []string // guarded by the namespace's rooms
-	sent      *sent    // with recovery
+	rooms     []string // guarded by the lock of the namespace's rooms
+	sent      *sent    // nil without recovery
 
 	mu          sync.Mutex
 	state       uint8
-	running     bool // somebody works on the queue
+	running     bool // the queue is being handled, or will be soon
 	started     bool // run was called
-	full        bool // so much is queued that reading is to stop
+	full        bool // so much is queued that the client must not be read from
 	queued      int
 	queuedBytes int
 	head        *Event
@@ -65,23 +65,23 @@ func newSocket(ns *Namespace, c *conn, auth []byte) *Socket {
 	if ns.keeper != nil {
 		s.sent = &sent{}
 	}
-	s.running = true // the first run works on the queue too
+	s.running = true // the first call of run handles the queue too
 	return s
 }
 
-// ID returns the socket's id. It is public: other clients may know it.
+// ID returns the socket's id. It is not a secret: other clients may know it.
 func (s *Socket) ID() string { return s.id }
 
 // Namespace returns the namespace that the socket is in.
 func (s *Socket) Namespace() *Namespace { return s.ns }
 
-// Recovered reports whether the client has come back and kept its id, rooms and data.
+// Recovered reports whether the client has reconnected and kept its id, rooms and data: see Recovery.
 func (s *Socket) Recovered() bool { return s.recovered }
 
 // Handshake returns what the client sent when it connected.
 func (s *Socket) Handshake() Handshake { return s.handshake }
 
-// Transport returns the present transport, engineio.Polling or engineio.WebSocket.
+// Transport returns the current transport, engineio.Polling or engineio.WebSocket.
 func (s *Socket) Transport() string { return s.conn.session.Transport() }
 
 // SessionID returns the id of the connection. It is a secret between the client and the server.
@@ -94,23 +94,23 @@ func (s *Socket) Connected() bool {
 	return s.state == socketJoined
 }
 
-// SetData keeps a value with the socket. Other servers get its JSON.
+// SetData stores a value with the socket. Other servers get its JSON.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	s.values = v
 	s.mu.Unlock()
 }
 
-// Data returns the value that SetData was given, or nil. For a client that was recovered on another server
-// it is the value's JSON, a json.RawMessage; DataOf handles both.
+// Data returns the value that SetData stored, or nil. For a client that was recovered from another server it is the
+// value's JSON, as a json.RawMessage; DataOf handles both.
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.values
 }
 
-// DataOf returns what SetData was given, as a T. It decodes the value if the client has come from another
-// server. It returns false when there is no value, or one of another type.
+// DataOf returns the value that SetData stored, as a T. It decodes the value if the client was recovered from another
+// server. It returns false if there is no value or if it has another type.
 func DataOf[T any](s *Socket) (v T, ok bool) {
 	kept := s.Data()
 	if v, ok = kept.(T); ok {
@@ -120,6 +120,7 @@ func DataOf[T any](s *Socket) (v T, ok bool) {
 	return v, ok && json.Unmarshal(text, &v) == nil
 }
 
+// data returns the JSON of the stored value, or an empty object if there is none or it cannot be encoded.
 func (s *Socket) data() json.RawMessage {
 	v := s.Data()
 	if v == nil {
@@ -132,7 +133,7 @@ func (s *Socket) data() json.RawMessage {
 	return text
 }
 
-// Context ends when the client is disconnected; its cause wraps ErrDisconnected and names the reason.
+// Context returns a context that ends when the client is disconnected. Its cause wraps ErrDisconnected.
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +146,8 @@ func (s *Socket) Context() context.Context {
 	return s.ctx
 }
 
-// Rooms returns the rooms that the socket is in, its own first; after a disconnect, those it was in.
+// Rooms returns the rooms that the socket is in. The first is the one whose name is the socket's id. After a disconnect
+// it returns the rooms that the socket was in.
 func (s *Socket) Rooms() []string { return s.ns.rooms.of(s) }
 
 // Join puts the socket into rooms.
@@ -157,33 +159,34 @@ func (s *Socket) Join(rooms ...string) {
 	s.ns.notifyRooms(s, joined, true)
 }
 
-// Leave takes it out of rooms.
+// Leave takes the socket out of rooms.
 func (s *Socket) Leave(rooms ...string) {
 	left, emptied := s.ns.rooms.leave(s, rooms)
 	s.ns.deleted(emptied)
 	s.ns.notifyRooms(s, left, false)
 }
 
+// deleted reports rooms that have become empty to the adapter.
 func (ns *Namespace) deleted(rooms []string) {
 	if len(rooms) > 0 && ns.watcher != nil {
 		ns.watcher.RoomsDeleted(rooms)
 	}
 }
 
-// Emit sends an event. Arguments are encoded as by encoding/json; []byte and Binary travel as binary
-// attachments, *Args and json.RawMessage as they are. It does not wait for the client.
+// Emit sends an event. Arguments are encoded as by encoding/json, with these exceptions: []byte and Binary are sent as
+// binary attachments; *Args and json.RawMessage are sent as they are. Emit does not wait for the client.
 func (s *Socket) Emit(event string, args ...any) error {
 	return s.emit(adapter.Flags{}, event, args)
 }
 
-// EmitVolatile is Emit that drops the event when it could not leave at once.
+// EmitVolatile is like Emit, but drops the event if it cannot be written at once.
 func (s *Socket) EmitVolatile(event string, args ...any) error {
 	return s.emit(adapter.Flags{Volatile: true}, event, args)
 }
 
 func (s *Socket) emit(f adapter.Flags, event string, args []any) error {
 	if s.ns.keeper != nil && !f.Volatile && s.Connected() {
-		return s.emitRecorded(f, event, args) // which is a broadcast to one
+		return s.emitRecorded(f, event, args)
 	}
 	s.outgoing(event, args)
 	m, err := s.message(event, args)
@@ -194,7 +197,7 @@ func (s *Socket) emit(f adapter.Flags, event string, args []any) error {
 	return nil
 }
 
-// message encodes an event that is not kept.
+// message encodes an event that is not kept for recovery.
 func (s *Socket) message(event string, args []any) (*engineio.Message, error) {
 	if s.ns.keeper == nil {
 		return s.ns.srv.event(packet.Event, s.ns.name, 0, false, event, args)
@@ -206,13 +209,13 @@ func (s *Socket) message(event string, args []any) (*engineio.Message, error) {
 	return s.ns.srv.message(packet.Packet{Type: packet.Event, Namespace: s.ns.name}, withoutOffset(p)), nil
 }
 
-// emitRecorded sends an event that the client gets later if it is away now.
+// emitRecorded sends an event that is kept for recovery, as a broadcast to the room of this socket.
 func (s *Socket) emitRecorded(f adapter.Flags, event string, args []any) error {
 	p, err := payload(nil, event, true, args)
 	if err != nil {
 		return err
 	}
-	f.Local = s.ns.history != nil // nobody else could give it to the client
+	f.Local = s.ns.history != nil // then only this server can recover the client
 	Selection{
 		ns: s.ns, target: adapter.Target{Rooms: []string{s.id}}, flags: f,
 	}.run(&adapter.Op{Kind: adapter.Broadcast, Payload: p})
@@ -230,7 +233,7 @@ func (ns *Namespace) outgoing(p adapter.Payload, sockets []*Socket) {
 	all := elements(p)
 	var event string
 	if all.Decode(0, &event) != nil {
-		return // a number, of another server
+		return // another server has sent an event whose name is not a string
 	}
 	args := all.From(1)
 	for _, s := range sockets {
@@ -246,8 +249,8 @@ func (s *Socket) send(m *engineio.Message, f adapter.Flags) {
 	s.conn.session.Send(m)
 }
 
-// Disconnect makes the client leave the namespace; it will not come back by itself. With closing, it leaves
-// all that it has joined, and the connection is closed.
+// Disconnect makes the client leave the namespace; it does not join again by itself. If closing is true, the client
+// leaves all its namespaces, and its connection is closed.
 func (s *Socket) Disconnect(closing bool) {
 	if !closing {
 		s.sendDisconnect()
@@ -259,11 +262,11 @@ func (s *Socket) Disconnect(closing bool) {
 	s.conn.session.Close()
 }
 
-// CloseConnection closes the client's connection after what was sent to it. The client reconnects by itself,
-// maybe to another server, and may be recovered.
+// CloseConnection closes the client's connection when everything that was sent before has been written. The client
+// reconnects by itself, maybe to another server, and may be recovered.
 func (s *Socket) CloseConnection() { s.conn.session.Close() }
 
-// sendDisconnect sends the client a DISCONNECT: it leaves the namespace and does not reconnect by itself.
+// sendDisconnect ends the socket and sends the client a DISCONNECT packet, after which it does not reconnect by itself.
 func (s *Socket) sendDisconnect() {
 	s.mu.Lock()
 	joined := s.state == socketJoined
@@ -276,7 +279,7 @@ func (s *Socket) sendDisconnect() {
 	s.end(ReasonServerDisconnect)
 }
 
-// guard calls user code outside of events.
+// guard calls a function of the application that is no event handler, and handles a panic.
 func (s *Socket) guard(what string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -286,8 +289,8 @@ func (s *Socket) guard(what string, f func()) {
 	f()
 }
 
-// panicked logs a panic of user code and closes the connection, because the state of what the code was
-// doing is not known.
+// panicked logs a panic in a function of the application and closes the connection, because the function may have left
+// its work half done.
 func (s *Socket) panicked(what string, p any) {
 	s.ns.srv.log.Error("socketio: handler panicked", "namespace", s.ns.name, "what", what,
 		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))

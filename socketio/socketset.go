@@ -1,18 +1,17 @@
 package socketio
 
-// socketSet is a set of sockets. It keeps them in a slice, in the order in which they were added as
-// long as none is removed. A broadcast visits them in that order, which is also the order in which
-// their sessions and their sockets in the kernel were made: it costs fewer cache misses than the random
-// order of a map.
+// socketSet is a set of sockets in a slice. While none is removed, they are in the order in which they were added.
+// That is also the order in which their sessions, and their sockets in the kernel, were made, so a broadcast that
+// visits them in this order has fewer cache misses than in the random order of a map.
 type socketSet struct {
 	list  []*Socket
-	index map[*Socket]int // places in list; nil while the set is small
+	index map[*Socket]int // where each socket is in list; nil while the set is small
 }
 
-// smallSet is how many sockets are searched one by one.
+// smallSet is up to how many sockets a set has no index and is searched from its beginning.
 const smallSet = 8
 
-// add must be called only with sockets that are not in the set.
+// add adds a socket, which must not be in the set.
 func (c *socketSet) add(s *Socket) {
 	c.list = append(c.list, s)
 	if c.index != nil {
@@ -27,7 +26,7 @@ func (c *socketSet) add(s *Socket) {
 	}
 }
 
-// remove puts the last socket into the place of s.
+// remove removes s, if it is in the set, and moves the last socket to its place.
 func (c *socketSet) remove(s *Socket) {
 	i := c.place(s)
 	if i < 0 {
@@ -45,6 +44,7 @@ func (c *socketSet) remove(s *Socket) {
 	}
 }
 
+// place returns where s is in list, or -1.
 func (c *socketSet) place(s *Socket) int {
 	if c.index != nil {
 		if i, ok := c.index[s]; ok {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whatever the order of arrivals and departures, each socket of a set is in its list once.
+// In whatever order sockets are added and removed, each socket of the set is in its list once.
 func TestSocketSet(t *testing.T) {
 	sockets := make([]*Socket, 3*smallSet)
 	for i := range sockets {
@@ -24,7 +24,7 @@ func TestSocketSet(t *testing.T) {
 				in[s] = true
 				c.add(s)
 			}
-			c.remove(&Socket{}) // who is not there does not matter
+			c.remove(&Socket{}) // removing a socket that is not in the set does nothing
 			seen := make(map[*Socket]bool)
 			for _, s := range c.list {
 				if seen[s] || !in[s] {

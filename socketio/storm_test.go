@@ -21,7 +21,7 @@ import (
 // stormClients is how many clients reconnect at once in a test; `make bench-storm` has 20,000.
 const stormClients = 1500
 
-// stormServer counts who is in its middleware at the same time.
+// stormServer counts how many clients are in its middleware at the same time.
 type stormServer struct {
 	io   *socketio.Server
 	http *http.Server
@@ -37,7 +37,7 @@ func startStorm(t *testing.T, addr string, opt socketio.Options) *stormServer {
 		now := s.inside.Add(1)
 		for most := s.most.Load(); now > most && !s.most.CompareAndSwap(most, now); most = s.most.Load() {
 		}
-		time.Sleep(time.Millisecond) // a look at a database
+		time.Sleep(time.Millisecond) // as if it asked a database
 		s.inside.Add(-1)
 		return nil
 	})
@@ -62,7 +62,7 @@ func (s *stormServer) abrupt(*testing.T) {
 	s.io.Close()
 }
 
-// graceful asks the clients to move.
+// graceful drains the server.
 func (s *stormServer) graceful(t *testing.T) {
 	s.ln.Close()
 	go func() {
@@ -73,8 +73,8 @@ func (s *stormServer) graceful(t *testing.T) {
 	}()
 }
 
-// All clients reconnect when a server is killed or drained, none of them twice, and the next server's
-// middlewares meet them at a bounded rate.
+// When a server is killed or drained, each client joins the next server exactly once, and the middlewares of that
+// server get only a limited number of clients at a time.
 func TestStorm(t *testing.T) {
 	const joining = 8
 	opt := socketio.Options{MaxJoining: joining, Engine: engineio.Options{Transports: []string{engineio.WebSocket}}}
@@ -126,7 +126,7 @@ func TestStorm(t *testing.T) {
 				select {
 				case <-all:
 				case <-time.After(patience):
-					t.Fatal("not everybody got the broadcast")
+					t.Fatal("not all clients got the broadcast")
 				}
 			}
 			mu.Lock()
@@ -140,7 +140,7 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// arrived waits until everybody has joined the server.
+// arrived waits until all clients have joined the server.
 func arrived(t *testing.T, s *stormServer, pool *lean.Pool, joins int64) {
 	t.Helper()
 	for until := time.Now().Add(6 * patience); ; time.Sleep(5 * time.Millisecond) {
@@ -153,8 +153,8 @@ func arrived(t *testing.T, s *stormServer, pool *lean.Pool, joins int64) {
 	}
 }
 
-// While as many wait at the door as may, others are refused and come back by themselves.
-func TestFullDoor(t *testing.T) {
+// While MaxWaiting clients wait to join, others are refused and try again by themselves.
+func TestFullJoinQueue(t *testing.T) {
 	io := socketio.New(socketio.Options{MaxJoining: 1, MaxWaiting: 1})
 	entered, open := make(chan struct{}, 10), make(chan struct{})
 	let := sync.OnceFunc(func() { close(open) })
@@ -171,7 +171,7 @@ func TestFullDoor(t *testing.T) {
 	second := dial(t, addr)
 	second.say("40")
 	var res *http.Response
-	for res == nil { // until the second has come to the door
+	for res == nil { // until the second client waits to join
 		r, err := http.Get("http://" + addr + "/socket.io/?EIO=4&transport=polling")
 		if err != nil {
 			t.Fatal(err)
@@ -202,8 +202,8 @@ func TestFullDoor(t *testing.T) {
 	}
 }
 
-// Who gives up waiting at the door is not let in.
-func TestLeftTheDoor(t *testing.T) {
+// A client that disconnects while it waits to join does not join later.
+func TestLeftTheJoinQueue(t *testing.T) {
 	io := socketio.New(socketio.Options{MaxJoining: 1})
 	entered, open := make(chan string, 10), make(chan struct{})
 	let := sync.OnceFunc(func() { close(open) })

@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// Typed returns a handler that decodes the event's first argument and calls f. An event whose argument does not
-// fit is answered with an error object when the client asked for an answer, and dropped otherwise. A
-// missing argument is the zero value, as one that is undefined in JavaScript.
+// Typed returns a handler that decodes the event's first argument and calls f with it. If the argument cannot be
+// decoded as a T, f is not called, and the client gets {"error": text} if it waits for an acknowledgement. An argument
+// that was not sent is T's zero value.
 func Typed[T any](f func(s *Socket, v T)) Handler {
 	return func(s *Socket, e *Event) {
 		in := arguments(e)
@@ -38,8 +38,8 @@ func Typed3[A, B, C any](f func(s *Socket, a A, b B, c C)) Handler {
 	}
 }
 
-// Answer makes a handler of a function whose result is the acknowledgement. Its context ends when the
-// client is disconnected. An error is sent as {"error": text}.
+// Answer returns a handler that decodes the event's first argument as Typed does, and acknowledges the event with the
+// result of f. An error is sent as {"error": text}. The context of f ends when the client is disconnected.
 func Answer[T, R any](f func(ctx context.Context, s *Socket, v T) (R, error)) Handler {
 	return func(s *Socket, e *Event) {
 		in := arguments(e)
@@ -72,7 +72,8 @@ func Answer3[A, B, C, R any](f func(ctx context.Context, s *Socket, a A, b B, c 
 	}
 }
 
-// answer acknowledges e. A result that cannot be encoded is not sent: the client's time limit ends.
+// answer acknowledges e with the result or the error. A result that cannot be encoded is not sent; the client then
+// waits until its own time limit ends.
 func answer[R any](e *Event, result *R, err error) {
 	switch {
 	case err != nil:
@@ -82,7 +83,7 @@ func answer[R any](e *Event, result *R, err error) {
 	}
 }
 
-// decoder decodes the arguments of an event one after the other.
+// decoder decodes the arguments of an event one after the other. It keeps the first error.
 type decoder struct {
 	e    *Event
 	rest values
@@ -90,9 +91,10 @@ type decoder struct {
 	err  error
 }
 
-// arguments returns a decoder for an event whose handler keeps only its arguments.
+// arguments returns a decoder for an event. It may only be used by handlers that do not keep the Event; they may keep
+// its arguments.
 func arguments(e *Event) decoder {
-	e.done = true
+	e.reusable = true
 	return decoder{e: e, rest: values{e.Args.json}}
 }
 
@@ -103,7 +105,7 @@ func next[T any](d *decoder) (v T) {
 		d.n++
 		return v
 	}
-	p := new(T) // encoding/json keeps it
+	p := new(T) // json.Unmarshal makes what it is given escape to the heap, so v is not given to it
 	if err := json.Unmarshal(d.e.Args.inline(raw), p); err != nil {
 		d.err = fmt.Errorf("argument %d: %w", d.n, err)
 	}
@@ -111,7 +113,7 @@ func next[T any](d *decoder) (v T) {
 	return *p
 }
 
-// ok reports whether the arguments fit. If not, the client gets an error.
+// ok reports whether all arguments were decoded. If not, it sends the client the error.
 func (d *decoder) ok() bool {
 	if d.err != nil {
 		d.e.fail(d.err)
@@ -119,6 +121,7 @@ func (d *decoder) ok() bool {
 	return d.err == nil
 }
 
+// fail acknowledges the event with {"error": text}, if the client waits for an acknowledgement.
 func (e *Event) fail(err error) {
 	_ = e.Ack(map[string]string{"error": err.Error()})
 	e.socket.ns.srv.log.Debug("socketio: event not handled", "event", e.Name, "error", err)

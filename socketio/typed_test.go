@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/socketio"
 )
 
-// A handler that was quick for long may wait, for its own client too, and all other clients are served meanwhile.
+// A handler that has been quick may wait, even for its own client, and all other clients are served meanwhile.
 func TestQuickHandlerThatWaits(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	free := make(chan struct{})
@@ -58,8 +58,8 @@ func TestQuickHandlerThatWaits(t *testing.T) {
 	slow.want(`431["wait"]`)
 }
 
-// Arguments and answers of every simple type, of structs and of types that do not fit, through typed handlers. What a
-// handler keeps does not change when later events come.
+// Typed handlers get arguments and return answers of every simple type and of structs, and refuse arguments of the
+// wrong type. Values that a handler keeps do not change when later events come.
 func TestTypedValues(t *testing.T) {
 	io := socketio.New(socketio.Options{})
 	ns := io.Of("/")
