@@ -132,7 +132,9 @@ func (l *parked) events() (events uint32) {
 	return events
 }
 
-// watch sets the events that the loop waits for, once the link has started. It is called with the lock held.
+// watch sets the events that the loop waits for, once the link has started. It is called with the lock held. Whoever
+// adds an event kicks the loop afterwards: if the link is still in epoll's list of those that may be ready, where it
+// stays after a turn until the next one, epoll does not notify the loop of an event that is there already.
 func (l *parked) watch() error {
 	if !l.started || l.gone {
 		return nil
@@ -157,9 +159,12 @@ func (l *parked) pause(yes bool) {
 	if yes {
 		patience = int(deadAfter.Milliseconds())
 	}
-	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, patience) // not for Unix sockets
-	// fails only for a descriptor that is closed
-	_ = l.watch()
+	// Unix sockets do not have it.
+	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, patience)
+	_ = l.watch() // fails only for a descriptor that is closed
+	if !yes {
+		l.loop.kick()
+	}
 }
 
 func (l *parked) HungUp() bool {
@@ -206,7 +211,9 @@ func (l *parked) Write(p []byte) (int, error) {
 		case err == nil || err == unix.EINTR:
 		case err == unix.EAGAIN:
 			l.waiting = true
-			return sent, l.watch()
+			err = l.watch()
+			l.loop.kick()
+			return sent, err
 		default:
 			return sent, err
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +54,23 @@ func (s *sink) Writable() {
 	s.writable <- struct{}{}
 }
 func (s *sink) Broken(err error) { s.broken <- err }
+
+// await waits until the sink has got the text.
+func (s *sink) await(t *testing.T, text string) {
+	t.Helper()
+	for until := time.Now().Add(patience); ; {
+		s.mu.Lock()
+		got := s.got.String()
+		s.mu.Unlock()
+		if got == text {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("it got %q, not %q", got, text)
+		}
+		runtime.Gosched()
+	}
+}
 
 // bare hides what a connection is, as TLS does.
 type bare struct{ net.Conn }
@@ -251,6 +269,31 @@ func TestPause(t *testing.T) {
 		}
 		if s.got.Len() != sent+len("early ") {
 			t.Fatalf("%d of %d bytes", s.got.Len(), sent)
+		}
+	})
+}
+
+// What has come while a link was paused is delivered when it is resumed, though nothing comes after it. The link is
+// paused right after it was read from: epoll then still has it in its list of links that may be ready.
+func TestResumeDeliversWhatHasCome(t *testing.T) {
+	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
+		s.mu.Lock()
+		s.echo = false
+		s.mu.Unlock()
+		want := "early "
+		for _, text := range []string{"first", "second", "third"} {
+			if _, err := peer.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			want += text
+			s.await(t, want)
+			s.link.Pause()
+			if _, err := peer.Write([]byte("more")); err != nil {
+				t.Fatal(err)
+			}
+			want += "more"
+			s.link.Resume()
+			s.await(t, want)
 		}
 	})
 }
