@@ -47,6 +47,9 @@ func (c Comparison) Breaches(value, threshold float64) bool {
 // Upwards reports whether values above the threshold breach it.
 func (c Comparison) Upwards() bool { return c == GreaterOrEqual || c == Greater }
 
+// Numeric reports whether it is a comparison with a number.
+func (c Comparison) Numeric() bool { return words[c] != "" }
+
 // words are the comparisons as the reason of an alarm writes them.
 var words = map[Comparison]string{
 	GreaterOrEqual: "greater than or equal to", Greater: "greater than",
@@ -189,7 +192,7 @@ func (c Condition) reason(real []Datapoint, breaching, filled int, now, state St
 		p := real[i]
 		if c.Comparison.Breaches(p.Value, c.Threshold) == (state == InAlarm) {
 			n++
-			shown = append(shown, fmt.Sprintf("%s (%s)", number(p.Value), p.Start.UTC().Format("02/01/06 15:04:05")))
+			shown = append(shown, fmt.Sprintf("%s (%s)", Number(p.Value), p.Start.UTC().Format("02/01/06 15:04:05")))
 		}
 	}
 	needed := c.M()
@@ -199,7 +202,7 @@ func (c Condition) reason(real []Datapoint, breaching, filled int, now, state St
 	return fmt.Sprintf("Threshold Crossed: %d out of the last %s [%s]%s%s %s the threshold (%s) "+
 		"(minimum %s for %s -> %s transition).", n, plural(c.Periods, "datapoint"),
 		strings.Join(shown, ", "), verb(n), not,
-		words[c.Comparison], number(c.Threshold), plural(needed, "datapoint"), now, state)
+		words[c.Comparison], Number(c.Threshold), plural(needed, "datapoint"), now, state)
 }
 
 func was(n int) string { return plural(n, "datapoint") + verb(n) }
@@ -218,8 +221,8 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// number formats a value as CloudWatch's reasons do: always with a decimal point.
-func number(v float64) string {
+// Number formats a value as reasons of alarms have it: always with a decimal point.
+func Number(v float64) string {
 	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}

@@ -260,7 +260,7 @@ func (s *Server) services() []awswire.Service {
 		actionec2.Service(s.store, s.machines),
 		actionecr.Service(s.store, s.registry, s.passwords),
 		actionlogs.Service(s.store, s.logs),
-		actioncloudwatch.Service(s.points),
+		actioncloudwatch.Service(s.store, s.points),
 		actionelasticache.Service(s.store),
 		actionsts.Service(s.store, s.minter, s.keys()),
 		actioniam.Service(s.store),

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/ecs"
@@ -55,6 +56,11 @@ type Tables struct {
 	ResourceTags         Table[fleet.ResourceTags]
 	Networks             Table[fleet.Network]
 	Blocks               Table[fleet.Block]
+
+	Alarms       Table[alarm.Alarm]
+	AlarmStatus  Table[alarm.Status]
+	AlarmHistory Table[alarm.HistoryItem]
+	DueActions   Table[alarm.Due]
 }
 
 // writers are the tables of a transaction, for writing: those of Tables, in the same order.
@@ -100,6 +106,11 @@ type writers struct {
 	ResourceTags         Writable[fleet.ResourceTags]
 	Networks             Writable[fleet.Network]
 	Blocks               Writable[fleet.Block]
+
+	Alarms       Writable[alarm.Alarm]
+	AlarmStatus  Writable[alarm.Status]
+	AlarmHistory Writable[alarm.HistoryItem]
+	DueActions   Writable[alarm.Due]
 }
 
 // Block returns the server's block of the machine's addresses; block 0 if there is no row.
@@ -188,6 +199,11 @@ var (
 	// InstancesByTarget finds the members of Auto Scaling groups that a target belongs to, by
 	// elb.TargetKey.
 	InstancesByTarget = byEach(func(i *fleet.Instance) []string { return i.Scaling.Targets })
+
+	// AlarmsByMetric finds alarms by alarm.MetricEntry.
+	AlarmsByMetric = by((*alarm.Alarm).MetricEntry)
+	// DueActionsByKind finds due actions by alarm.ActionKind.
+	DueActionsByKind = by(func(d *alarm.Due) string { return string(d.Kind) })
 )
 
 // onlyIf returns the entry for an index that only some values are in.
@@ -271,6 +287,11 @@ func define() Tables {
 		ResourceTags:   table("fleet.resource-tags", (*fleet.ResourceTags).Key),
 		Networks:       table("fleet.networks", (*fleet.Network).Key),
 		Blocks:         table("fleet.blocks", (*fleet.Block).Key),
+
+		Alarms:       table("cloudwatch.alarms", func(a *alarm.Alarm) string { return a.ARN }, AlarmsByMetric),
+		AlarmStatus:  table("cloudwatch.alarm-status", func(s *alarm.Status) string { return s.ARN }),
+		AlarmHistory: table("cloudwatch.alarm-history", (*alarm.HistoryItem).Key),
+		DueActions:   table("cloudwatch.due-actions", (*alarm.Due).Key, DueActionsByKind),
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package cloudwatch holds the actions of Amazon CloudWatch that store metrics and read them. Each
+// Package cloudwatch holds the actions of Amazon CloudWatch that store and read metrics and alarms. Each
 // has a file of its own: parse, work, answer. Points are kept in meter, by account and region;
-// metric math is in meter/expr.
+// metric math is in meter/expr. control/alarm evaluates the alarms.
 package cloudwatch
 
 import (
@@ -12,25 +12,29 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/state"
 )
 
-type api struct{ points *meter.Store }
+type api struct {
+	store  *state.Store
+	points *meter.Store
+}
 
 // Service returns the actions of Amazon CloudWatch.
-func Service(points *meter.Store) awswire.Service {
-	a := &api{points}
+func Service(store *state.Store, points *meter.Store) awswire.Service {
+	a := &api{store, points}
 	return awswire.Service{
 		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.CBOR, awswire.JSON10, awswire.Query},
 		TargetPrefix: shape.TargetPrefix, Version: shape.APIVersion, Namespace: shape.XMLNamespace,
 		QueryCodes: shape.QueryCodes, Statuses: shape.Statuses, TokenCode: shape.CodeInvalidNextToken,
 		TokenName: "NextToken",
 		MaxBody:   maxBody,
-		Operations: []awswire.Operation{
+		Operations: append(a.alarms(),
 			awswire.Op("PutMetricData", a.putMetricData).Refuses("EntityMetricData", "StrictEntityValidation"),
 			awswire.Op("GetMetricData", a.getMetricData).Refuses("LabelOptions", "MetricDataQueries[].AccountId"),
 			awswire.Op("GetMetricStatistics", a.getMetricStatistics),
 			awswire.Op("ListMetrics", a.listMetrics).Refuses("IncludeLinkedAccounts", "OwningAccount"),
-		},
+		),
 	}
 }
 

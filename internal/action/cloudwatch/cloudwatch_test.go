@@ -22,7 +22,7 @@ func newAPI(t *testing.T, limits meter.Limits) *api {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { points.Close(now) })
-	return &api{points}
+	return &api{desktest.Store(t), points}
 }
 
 var now = time.Date(2026, 11, 29, 12, 0, 30, 0, time.UTC)
@@ -57,7 +57,7 @@ func value(name string, minutes int, v float64, pairs ...string) shape.MetricDat
 
 func TestAWSCLI(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
-	d := desktest.New(t, Service(a.points))
+	d := desktest.New(t, Service(a.store, a.points))
 	at := time.Now().UTC().Add(-10 * time.Minute).Truncate(time.Minute)
 	stamp := at.Format(time.RFC3339)
 	d.AWS(t,

@@ -1,0 +1,123 @@
+package cloudwatch
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/berthhq/berth/internal/action/request"
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
+	"github.com/berthhq/berth/internal/fault"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// alarms returns the actions on alarms.
+func (a *api) alarms() []awswire.Operation {
+	return []awswire.Operation{
+		awswire.Op("PutMetricAlarm", a.putMetricAlarm).Refuses("ActionConfiguration", "EvaluationCriteria",
+			"EvaluationInterval", "EvaluationWindow", "Metrics", "ThresholdMetricId", "WarmUpConfiguration"),
+		awswire.Op("DescribeAlarms", a.describeAlarms).Refuses("ChildrenOfAlarmName", "ParentsOfAlarmName"),
+		awswire.Op("DeleteAlarms", a.deleteAlarms),
+		awswire.Op("DescribeAlarmsForMetric", a.describeAlarmsForMetric),
+		awswire.Op("DescribeAlarmHistory", a.describeAlarmHistory).Refuses("AlarmContributorId"),
+		awswire.Op("SetAlarmState", a.setAlarmState),
+		awswire.Op("EnableAlarmActions", a.enableAlarmActions),
+		awswire.Op("DisableAlarmActions", a.disableAlarmActions),
+		awswire.Op("TagResource", a.tagResource),
+		awswire.Op("UntagResource", a.untagResource),
+		awswire.Op("ListTagsForResource", a.listTagsForResource),
+	}
+}
+
+// maxNames is how many alarms a call may name.
+const maxNames = 100
+
+// alarmARNs returns the ARNs of alarms that a call names, each once.
+func alarmARNs(call *awswire.Call, names []string) (arns []string, err error) {
+	if len(names) > maxNames {
+		return nil, validation("The collection AlarmNames must not have a size greater than %d.", maxNames)
+	}
+	seen := make(map[string]bool)
+	for i, name := range names {
+		if !alarm.ValidName(name) {
+			return nil, validation("The value %q for parameter AlarmNames.member.%d is invalid: "+nameRule, name, i+1)
+		}
+		if !seen[name] {
+			seen[name] = true
+			arns = append(arns, alarm.ARN(call.Region, call.Account, name))
+		}
+	}
+	return arns, nil
+}
+
+const nameRule = "the name of an alarm has 1 to 255 characters and no control characters."
+
+// named returns the ARN of the alarm with a name.
+func named(call *awswire.Call, name *string) (string, error) {
+	if !alarm.ValidName(request.Value(name)) {
+		return "", validation("The value %q for parameter AlarmName is invalid: "+nameRule, request.Value(name))
+	}
+	return alarm.ARN(call.Region, call.Account, *name), nil
+}
+
+// unknown returns the error for names of alarms that do not exist.
+func unknown(arns ...string) *fault.Error {
+	var names []string
+	for _, a := range arns {
+		names = append(names, nameOf(a))
+	}
+	return fault.New(shape.CodeResourceNotFound, "There is no alarm %s.", strings.Join(names, ", "))
+}
+
+// nameOf returns the name in the ARN of an alarm.
+func nameOf(alarmARN string) string {
+	a, _ := arn.Parse(alarmARN) // made here
+	return strings.TrimPrefix(a.Resource, "alarm:")
+}
+
+func (a *api) deleteAlarms(
+	ctx context.Context, call *awswire.Call, in *shape.DeleteAlarmsInput,
+) (*shape.DeleteAlarmsOutput, error) {
+	arns, err := alarmARNs(call, in.AlarmNames)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
+		var missing []string
+		for _, key := range arns {
+			if _, ok := tx.Alarms.Get(key); !ok {
+				missing = append(missing, key)
+			}
+		}
+		if len(missing) > 0 { // nothing is deleted then
+			return unknown(missing...)
+		}
+		for _, key := range arns {
+			old, _ := tx.Alarms.Get(key)
+			tx.DeleteAlarm(key)
+			tx.AddAlarmHistory(alarm.Configured(old, nil, call.Now))
+		}
+		return nil
+	})
+}
+
+// alarmMetric returns a metric as alarms have it.
+func alarmMetric(m meter.Metric) alarm.Metric {
+	out := alarm.Metric{Namespace: m.Namespace, Name: m.Name}
+	for _, d := range m.Dimensions {
+		out.Dimensions = append(out.Dimensions, alarm.Dimension(d))
+	}
+	return out
+}
+
+// asValidation returns the error of a part of the input with the code that PutMetricAlarm has for its input.
+func asValidation(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return validation("%s", f.Message)
+	}
+	return err
+}

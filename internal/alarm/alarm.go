@@ -1,0 +1,112 @@
+// Package alarm has what CloudWatch keeps of alarms: their settings, their states, their history, and the
+// actions that are due. The arithmetic of a state is in package scaling.
+//
+// An alarm has two rows, so that each has one kind of writer: actions of the API write an [Alarm],
+// control/alarm and SetAlarmState write its [Status].
+package alarm
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/tag"
+)
+
+// MaxActions is how many actions an alarm has for a state at most (ecs.md 7.4).
+const MaxActions = 5
+
+// Dimension is a name and a value that distinguish a metric from others with its name.
+type Dimension struct{ Name, Value string }
+
+// Metric is what identifies a metric of the alarm's account and region.
+type Metric struct {
+	Namespace, Name string
+	Dimensions      []Dimension `json:",omitempty"`
+}
+
+// Equal reports whether two metrics are the same. The order of dimensions does not matter (ecs.md 7.1).
+func (m Metric) Equal(other Metric) bool {
+	return m.Namespace == other.Namespace && m.Name == other.Name && len(m.Dimensions) == len(other.Dimensions) &&
+		!slices.ContainsFunc(m.Dimensions, func(d Dimension) bool { return !slices.Contains(other.Dimensions, d) })
+}
+
+// Measure is a statistic of a metric.
+type Measure struct {
+	Metric    Metric
+	Statistic string // simple or extended: Average, p99.9
+	Unit      string `json:",omitempty"` // "" means any
+}
+
+// Alarm is the settings of an alarm.
+type Alarm struct {
+	ARN             string
+	Name            string
+	Region, Account string
+	Description     string `json:",omitempty"`
+
+	ActionsEnabled          bool
+	OKActions               []string `json:",omitempty"` // ARNs, as those that follow
+	AlarmActions            []string `json:",omitempty"`
+	InsufficientDataActions []string `json:",omitempty"`
+
+	// Measure is what is compared.
+	Measure Measure
+	// Condition is how it is compared.
+	Condition scaling.Condition
+	// KeepOnFewSamples keeps the state when a percentile has too few samples (ecs.md 7.7):
+	// EvaluateLowSampleCountPercentile is ignore.
+	KeepOnFewSamples bool `json:",omitempty"`
+	// LowSamples is EvaluateLowSampleCountPercentile as the caller wrote it.
+	LowSamples string `json:",omitempty"`
+
+	Tags      tag.Set   `json:",omitempty"`
+	UpdatedAt time.Time // when the settings were last written
+}
+
+// Prefix returns the prefix of the ARNs of the alarms of a region and account; the name follows.
+func Prefix(region, account string) string {
+	return arn.New("cloudwatch", region, account, "alarm:").String()
+}
+
+// ARN returns the ARN of an alarm.
+func ARN(region, account, name string) string { return Prefix(region, account) + name }
+
+// MaxName is how many characters the name of an alarm has at most.
+const MaxName = 255
+
+// ValidName reports whether a text can be the name of an alarm: 1 to 255 characters of UTF-8 without
+// control characters.
+func ValidName(name string) bool {
+	n := utf8.RuneCountInString(name)
+	return n >= 1 && n <= MaxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// MetricEntry returns the entry of the index of alarms by metric.
+func MetricEntry(region, account string, m Metric) string {
+	return strings.Join([]string{region, account, m.Namespace, m.Name}, "\n")
+}
+
+// MetricEntry returns the entry of the alarm's metric.
+func (a *Alarm) MetricEntry() string { return MetricEntry(a.Region, a.Account, a.Measure.Metric) }
+
+// ActionsFor returns the ARNs of the actions for a state.
+func (a *Alarm) ActionsFor(s scaling.State) []string {
+	switch s {
+	case scaling.OK:
+		return a.OKActions
+	case scaling.InAlarm:
+		return a.AlarmActions
+	}
+	return a.InsufficientDataActions
+}
+
+// HasAction reports whether an action for any state begins with prefix.
+func (a *Alarm) HasAction(prefix string) bool {
+	return slices.ContainsFunc(slices.Concat(a.OKActions, a.AlarmActions, a.InsufficientDataActions),
+		func(action string) bool { return strings.HasPrefix(action, prefix) })
+}

@@ -1,0 +1,222 @@
+package alarm
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/scaling"
+)
+
+var at = time.Date(2026, 11, 29, 12, 0, 30, 25_000_000, time.UTC)
+
+const (
+	topic   = "arn:aws:sns:us-east-1:123456789012:ops"
+	service = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/ecs/service/prod/chat:policyName/p"
+	group   = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:autoScalingGroupName/g:policyName/p"
+)
+
+// sample returns an alarm of the CPU of a service.
+func sample() *Alarm {
+	return &Alarm{
+		ARN: ARN("us-east-1", "123456789012", "cpu"), Name: "cpu", Region: "us-east-1", Account: "123456789012",
+		ActionsEnabled: true, OKActions: []string{topic}, AlarmActions: []string{topic, service},
+		Measure: Measure{Statistic: "Average", Metric: Metric{Namespace: "AWS/ECS", Name: "CPUUtilization",
+			Dimensions: []Dimension{{"ClusterName", "prod"}, {"ServiceName", "chat"}}}},
+		Condition: scaling.Condition{Comparison: scaling.Greater, Threshold: 70, Period: time.Minute, Periods: 3},
+		UpdatedAt: at,
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"": false, "a": true, "cpu high (prod)/é": true, "a\nb": false, "a\x7f": false, "\xff": false,
+		strings.Repeat("é", 255): true, strings.Repeat("é", 256): false,
+	} {
+		if ValidName(name) != ok {
+			t.Errorf("%q is valid: %t", name, !ok)
+		}
+	}
+	if got := ARN("eu-west-2", "1", "a:b/c"); got != "arn:aws:cloudwatch:eu-west-2:1:alarm:a:b/c" {
+		t.Error(got)
+	}
+}
+
+// The dimensions of a metric have no order, and one more is another metric (ecs.md 7.1).
+func TestMetricsAreEqualInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dims := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) Dimension {
+			return Dimension{rapid.StringMatching(`[a-d]`).Draw(t, "name"), rapid.StringMatching(`[xy]`).Draw(t, "value")}
+		}), 0, 4, func(d Dimension) string { return d.Name }).Draw(t, "dimensions")
+		m := Metric{Namespace: "n", Name: "m", Dimensions: dims}
+		other := Metric{Namespace: "n", Name: "m", Dimensions: rapid.Permutation(dims).Draw(t, "order")}
+		if !m.Equal(other) || !other.Equal(m) {
+			t.Fatalf("%v and %v", m, other)
+		}
+		more := Metric{Namespace: "n", Name: "m", Dimensions: append(slices.Clone(dims), Dimension{"z", "x"})}
+		if m.Equal(more) || more.Equal(m) || m.Equal(Metric{Namespace: "n", Name: "x", Dimensions: dims}) ||
+			m.Equal(Metric{Namespace: "x", Name: "m", Dimensions: dims}) {
+			t.Fatalf("%v and %v", m, more)
+		}
+	})
+}
+
+func TestKindOf(t *testing.T) {
+	for action, want := range map[string]ActionKind{
+		topic: SNSTopic, topic + ".fifo": SNSTopic, service: ServicePolicy, group: GroupPolicy,
+		"arn:aws:automate:us-east-1:ec2:recover":                                        EC2Action,
+		"arn:aws:swf:us-east-1:123456789012:action/actions/AWS_EC2.InstanceId.Stop/1.0": EC2Action,
+		"arn:aws:lambda:us-east-1:123456789012:function:f":                              LambdaFunction,
+		"arn:aws:ssm:us-east-1:123456789012:opsitem:1":                                  OpsItem,
+		"arn:aws:ssm-incidents::123456789012:response-plan/p":                           OpsItem,
+		"arn:aws:aiops:us-east-1:123456789012:investigation-group/g":                    Investigation,
+		"": "", "ops": "", "arn:aws:sns:us-east-1:123456789012:a b": "", "arn:aws:automate:us-east-1:ec2:launch": "",
+		"arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:g": "", "arn:aws:s3:::b": "",
+		topic + strings.Repeat("x", MaxActionLength): "",
+	} {
+		if got, ok := KindOf(action); got != want || ok != (want != "") {
+			t.Errorf("%.60s: %q %t, want %q", action, got, ok, want)
+		}
+	}
+	for kind, repeats := range map[ActionKind]bool{SNSTopic: false, ServicePolicy: true, GroupPolicy: true,
+		LambdaFunction: false} {
+		if kind.Repeats() != repeats {
+			t.Errorf("%s repeats: %t (ecs.md 7.5)", kind, !repeats)
+		}
+	}
+}
+
+// A new alarm has INSUFFICIENT_DATA (ecs.md 7.4). Only a change of the state is a transition.
+func TestStatus(t *testing.T) {
+	s := NewStatus("x", at)
+	if s.Value != scaling.InsufficientData || s.Reason != "Unchecked: Initial alarm creation" || s.Transitions != 0 {
+		t.Errorf("%+v", s)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s, changes := NewStatus("x", at), int64(0)
+		states := []scaling.State{scaling.OK, scaling.InAlarm, scaling.InsufficientData}
+		for i, v := range rapid.SliceOf(rapid.SampledFrom(states)).Draw(t, "states") {
+			now, before := at.Add(time.Duration(i)*time.Second), *s
+			n := s.Next(v, fmt.Sprint(i), "{}", now)
+			if *s != before {
+				t.Fatal("the row before was changed")
+			}
+			moved := v != s.Value
+			if moved {
+				changes++
+			}
+			if n.Value != v || n.Transitions != changes || !n.UpdatedAt.Equal(now) || n.TransitionedAt.Equal(now) != moved &&
+				i > 0 || n.Reason != fmt.Sprint(i) || n.Data != "{}" {
+				t.Fatalf("%+v after %+v", n, s)
+			}
+			s = n
+		}
+	})
+}
+
+// Actions are due for a change, those of scaling policies again while the state lasts (ecs.md 7.5), and none
+// while they are disabled.
+func TestDue(t *testing.T) {
+	a, old := sample(), NewStatus("x", at)
+	alarming := old.Next(scaling.InAlarm, "why", `{"a":1}`, at.Add(time.Minute))
+	due := DueFor(a, old, alarming)
+	if len(due) != 2 || !reflect.DeepEqual(*due[0], Due{Action: topic, Kind: SNSTopic, AlarmARN: a.ARN, Transition: 1,
+		From: scaling.InsufficientData, To: scaling.InAlarm, Reason: "why", Data: `{"a":1}`, At: at.Add(time.Minute)}) {
+		t.Errorf("%+v", due)
+	}
+	again := Repeated(a, alarming, at.Add(2*time.Minute))
+	if len(again) != 1 || again[0].Action != service || !again[0].At.Equal(at.Add(2*time.Minute)) ||
+		again[0].Key() != due[1].Key() {
+		t.Errorf("%+v", again)
+	}
+	if next := DueFor(a, alarming, alarming.Next(scaling.OK, "", "", at)); len(next) != 1 ||
+		next[0].Key() == due[0].Key() || !strings.HasPrefix(next[0].Key(), DuePrefix(a.ARN)) {
+		t.Errorf("%+v", next)
+	}
+	if none := DueFor(a, alarming, alarming.Next(scaling.InsufficientData, "", "", at)); none != nil {
+		t.Errorf("%+v", none)
+	}
+	a.ActionsEnabled = false
+	if none := append(DueFor(a, old, alarming), Repeated(a, alarming, at)...); none != nil {
+		t.Errorf("disabled, and due: %+v", none)
+	}
+	if !a.HasAction("arn:aws:sns") || a.HasAction("arn:aws:lambda") {
+		t.Error("actions are found by prefix also when they are disabled")
+	}
+}
+
+// Keys of the history are in the order of time, alarms do not mix, and the oldest beyond the number kept is
+// forgotten.
+func TestHistoryKeys(t *testing.T) {
+	last, keys := (*HistoryItem)(nil), map[string]bool{}
+	for range KeptItems + 5 {
+		h := &HistoryItem{ARN: ARN("r", "1", "a")}
+		h.Follow(last)
+		if last != nil && h.Key() <= last.Key() || !strings.HasPrefix(h.Key(), HistoryPrefix(h.ARN)) {
+			t.Fatalf("%q follows %v", h.Key(), last)
+		}
+		keys[h.Key()] = true
+		delete(keys, h.Forgets())
+		last = h
+	}
+	if len(keys) != KeptItems || !keys[last.Key()] {
+		t.Errorf("%d items are kept", len(keys))
+	}
+	if other := (&HistoryItem{ARN: ARN("r", "1", "a b"), Sequence: 1}).Key(); strings.HasPrefix(other,
+		HistoryPrefix(ARN("r", "1", "a"))) {
+		t.Error(other)
+	}
+}
+
+func TestHistoryOfSettings(t *testing.T) {
+	a := sample()
+	const settings = `{"alarmName":"cpu","alarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:cpu",` +
+		`"alarmConfigurationUpdatedTimestamp":"2026-11-29T12:00:30.025+0000","actionsEnabled":true,` +
+		`"okactions":["` + topic + `"],"alarmActions":["` + topic + `","` + service + `"],"insufficientDataActions":[],` +
+		`"metricName":"CPUUtilization","namespace":"AWS/ECS","statistic":"Average","dimensions":` +
+		`[{"name":"ClusterName","value":"prod"},{"name":"ServiceName","value":"chat"}],"period":60,` +
+		`"evaluationPeriods":3,"threshold":70.0,"comparisonOperator":"GreaterThanThreshold"}`
+	for _, c := range []struct {
+		h             *HistoryItem
+		summary, data string
+	}{
+		{Configured(nil, a, at), `Alarm "cpu" created`, `{"createdAlarm":` + settings + `,"type":"Create","version":"1.0"}`},
+		{Configured(a, nil, at), `Alarm "cpu" deleted`, `{"deletedAlarm":` + settings + `,"type":"Delete","version":"1.0"}`},
+	} {
+		if c.h.Summary != c.summary || c.h.Data != c.data || c.h.Type != ConfigurationUpdate || c.h.Name != "cpu" {
+			t.Errorf("%+v\nwant %s", c.h, c.data)
+		}
+	}
+	changed := *a
+	changed.Condition.Threshold, changed.OKActions = 80.5, nil
+	var data struct {
+		Old map[string]any `json:"originalUpdatedFields"`
+		New map[string]any `json:"updatedAlarm"`
+	}
+	h := Configured(a, &changed, at)
+	if err := json.Unmarshal([]byte(h.Data), &data); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]any{"threshold": 70.0, "okactions": []any{topic}}; h.Summary != `Alarm "cpu" updated` ||
+		!reflect.DeepEqual(data.Old, want) || data.New["threshold"] != 80.5 {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestHistoryOfStates(t *testing.T) {
+	old := NewStatus("x", at)
+	h := Changed(sample(), old, old.Next(scaling.OK, "fine & <well>", `{"version":"1.0"}`, at.Add(time.Hour)))
+	const want = `{"version":"1.0","oldState":{"stateValue":"INSUFFICIENT_DATA",` +
+		`"stateReason":"Unchecked: Initial alarm creation"},` +
+		`"newState":{"stateValue":"OK","stateReason":"fine & <well>","stateReasonData":{"version":"1.0"}}}`
+	if h.Data != want || h.Summary != "Alarm updated from INSUFFICIENT_DATA to OK" || h.Type != StateUpdate ||
+		!h.At.Equal(at.Add(time.Hour)) {
+		t.Errorf("%+v\nwant %s", h, want)
+	}
+}

@@ -1,0 +1,182 @@
+package alarm
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/scaling"
+)
+
+const (
+	// KeptFor is how long an item of the history is kept (ecs.md 7.5), also after its alarm is deleted.
+	KeptFor = 14 * 24 * time.Hour
+	// KeptItems is how many items of one alarm are kept at most. AWS gives no figure.
+	KeptItems = 200
+)
+
+// ItemType is the type of an item of the history.
+type ItemType string
+
+// The types of items.
+const (
+	ConfigurationUpdate ItemType = "ConfigurationUpdate"
+	StateUpdate         ItemType = "StateUpdate"
+	ActionItem          ItemType = "Action"
+)
+
+// HistoryItem is something that happened to an alarm.
+type HistoryItem struct {
+	ARN      string // of the alarm
+	Name     string
+	Sequence int64 // from 1
+	At       time.Time
+	Type     ItemType
+	Summary  string
+	Data     string // JSON
+}
+
+// HistoryPrefix returns the prefix of the keys of an alarm's history. Names of alarms have no control
+// characters, so no other alarm has that prefix.
+func HistoryPrefix(arn string) string { return arn + "\n" }
+
+// Key returns the item's key. Keys of an alarm are in the order of time.
+func (h *HistoryItem) Key() string { return fmt.Sprintf("%s%016d", HistoryPrefix(h.ARN), h.Sequence) }
+
+// Follow gives the item its place behind the last one, which is nil if there is none.
+func (h *HistoryItem) Follow(last *HistoryItem) {
+	h.Sequence = 1
+	if last != nil {
+		h.Sequence = last.Sequence + 1
+	}
+}
+
+// Forgets returns the key of the item that is no longer kept because of this one.
+func (h *HistoryItem) Forgets() string {
+	return (&HistoryItem{ARN: h.ARN, Sequence: h.Sequence - KeptItems}).Key()
+}
+
+// Stamp formats a time as the data of alarms have it.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-0700") }
+
+// settings are the settings of an alarm as the history's data name them.
+type settings struct {
+	AlarmName               string              `json:"alarmName"`
+	AlarmARN                string              `json:"alarmArn"`
+	AlarmDescription        string              `json:"alarmDescription,omitempty"`
+	UpdatedAt               string              `json:"alarmConfigurationUpdatedTimestamp"`
+	ActionsEnabled          bool                `json:"actionsEnabled"`
+	OKActions               []string            `json:"okactions"`
+	AlarmActions            []string            `json:"alarmActions"`
+	InsufficientDataActions []string            `json:"insufficientDataActions"`
+	MetricName              string              `json:"metricName,omitempty"`
+	Namespace               string              `json:"namespace,omitempty"`
+	Statistic               string              `json:"statistic,omitempty"`
+	Dimensions              []map[string]string `json:"dimensions"`
+	Period                  int64               `json:"period,omitempty"`
+	Unit                    string              `json:"unit,omitempty"`
+	EvaluationPeriods       int                 `json:"evaluationPeriods"`
+	DatapointsToAlarm       int                 `json:"datapointsToAlarm,omitempty"`
+	Threshold               double              `json:"threshold"`
+	ComparisonOperator      string              `json:"comparisonOperator"`
+	TreatMissingData        string              `json:"treatMissingData,omitempty"`
+	LowSamples              string              `json:"evaluateLowSampleCountPercentile,omitempty"`
+}
+
+func (a *Alarm) settings() settings {
+	s := settings{
+		AlarmName: a.Name, AlarmARN: a.ARN, AlarmDescription: a.Description, UpdatedAt: Stamp(a.UpdatedAt),
+		ActionsEnabled: a.ActionsEnabled, OKActions: listed(a.OKActions), AlarmActions: listed(a.AlarmActions),
+		InsufficientDataActions: listed(a.InsufficientDataActions),
+		MetricName:              a.Measure.Metric.Name, Namespace: a.Measure.Metric.Namespace,
+		Statistic: a.Measure.Statistic, Dimensions: []map[string]string{}, Unit: a.Measure.Unit,
+		Period:            int64(a.Condition.Period / time.Second),
+		EvaluationPeriods: a.Condition.Periods, DatapointsToAlarm: a.Condition.ToAlarm,
+		Threshold: double(a.Condition.Threshold), ComparisonOperator: string(a.Condition.Comparison),
+		TreatMissingData: string(a.Condition.MissingData), LowSamples: a.LowSamples,
+	}
+	for _, d := range a.Measure.Metric.Dimensions {
+		s.Dimensions = append(s.Dimensions, map[string]string{"name": d.Name, "value": d.Value})
+	}
+	return s
+}
+
+func listed(all []string) []string { return append([]string{}, all...) }
+
+// double is a number that JSON has with a decimal point, as in CloudWatch's data.
+type double float64
+
+// MarshalJSON implements json.Marshaler.
+func (d double) MarshalJSON() ([]byte, error) { return []byte(scaling.Number(float64(d))), nil }
+
+// encode returns a value as JSON. It can fail only for types that this package does not have.
+func encode(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic("alarm: " + err.Error())
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Configured returns the item for settings that were created (old is nil), changed, or deleted (now is nil).
+func Configured(old, now *Alarm, at time.Time) *HistoryItem {
+	data := map[string]any{"version": "1.0"}
+	a, what := now, "created"
+	switch {
+	case old == nil:
+		data["type"], data["createdAlarm"] = "Create", now.settings()
+	case now == nil:
+		a, what = old, "deleted"
+		data["type"], data["deletedAlarm"] = "Delete", old.settings()
+	default:
+		what = "updated"
+		data["type"], data["updatedAlarm"] = "Update", now.settings()
+		data["originalUpdatedFields"] = changed(old.settings(), now.settings())
+	}
+	return &HistoryItem{
+		ARN: a.ARN, Name: a.Name, At: at, Type: ConfigurationUpdate,
+		Summary: "Alarm " + strconv.Quote(a.Name) + " " + what, Data: encode(data),
+	}
+}
+
+// changed returns the old values of the settings that differ, by their names in JSON.
+func changed(old, now settings) map[string]any {
+	fields := make(map[string]any)
+	a, b := reflect.ValueOf(old), reflect.ValueOf(now)
+	for i := range a.NumField() {
+		if v := a.Field(i).Interface(); !reflect.DeepEqual(v, b.Field(i).Interface()) {
+			name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
+			fields[name] = v
+		}
+	}
+	return fields
+}
+
+// stateData is a state as the history's data have it.
+type stateData struct {
+	Value  scaling.State   `json:"stateValue"`
+	Reason string          `json:"stateReason"`
+	Data   json.RawMessage `json:"stateReasonData,omitempty"`
+}
+
+func (s *Status) data() stateData {
+	return stateData{s.Value, s.Reason, json.RawMessage(s.Data)}
+}
+
+// Changed returns the item for a change of state.
+func Changed(a *Alarm, old, now *Status) *HistoryItem {
+	return &HistoryItem{
+		ARN: a.ARN, Name: a.Name, At: now.UpdatedAt, Type: StateUpdate,
+		Summary: fmt.Sprintf("Alarm updated from %s to %s", old.Value, now.Value),
+		Data: encode(struct {
+			Version string    `json:"version"`
+			Old     stateData `json:"oldState"`
+			New     stateData `json:"newState"`
+		}{"1.0", old.data(), now.data()}),
+	}
+}

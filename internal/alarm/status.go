@@ -1,0 +1,41 @@
+package alarm
+
+import (
+	"time"
+
+	"github.com/berthhq/berth/internal/scaling"
+)
+
+// Status is the state of an alarm, and why it is in it.
+type Status struct {
+	ARN    string // of the alarm
+	Value  scaling.State
+	Reason string
+	// Data is the reason in JSON; "" if there is none.
+	Data string `json:",omitempty"`
+	// UpdatedAt is when Value or Reason was last written, TransitionedAt when Value changed.
+	UpdatedAt, TransitionedAt time.Time
+	// Transitions counts the changes of Value, so that each has a number.
+	Transitions int64
+	// RepeatedAt is the evaluation that last made repeated actions due.
+	RepeatedAt time.Time `json:",omitzero"`
+}
+
+// Unchecked is the reason of a new alarm's state (ecs.md 7.4).
+const Unchecked = "Unchecked: Initial alarm creation"
+
+// NewStatus returns the state of a new alarm (ecs.md 7.4).
+func NewStatus(arn string, now time.Time) *Status {
+	return &Status{ARN: arn, Value: scaling.InsufficientData, Reason: Unchecked, UpdatedAt: now, TransitionedAt: now}
+}
+
+// Next returns the state that follows s for a reason.
+func (s *Status) Next(value scaling.State, reason, data string, now time.Time) *Status {
+	n := *s
+	n.Reason, n.Data, n.UpdatedAt = reason, data, now
+	if value != s.Value {
+		n.Value, n.TransitionedAt = value, now
+		n.Transitions++
+	}
+	return &n
+}
