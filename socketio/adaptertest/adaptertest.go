@@ -1,5 +1,5 @@
-// Package adaptertest is what every adapter must pass: three servers in one cluster, a client on each,
-// and everything that crosses from one to another.
+// Package adaptertest has the tests that every adapter must pass. They run three servers in one cluster, with one
+// client each, and check everything that servers send each other.
 package adaptertest
 
 import (
@@ -22,14 +22,14 @@ import (
 
 const patience = 10 * time.Second
 
-// Open opens the adapter of one more server of the cluster under test.
+// Open returns the Connector of one more server of the cluster that is tested.
 type Open func(t *testing.T) adapter.Connector
 
-// Run tests an adapter. recovery says that it is an adapter.Recoverer.
+// Run tests an adapter. recovery must be true if it is an adapter.Recoverer.
 func Run(t *testing.T, recovery bool, open Open) {
 	c := start(t, recovery, open)
 	for name, test := range map[string]func(*testing.T, *cluster){
-		"everybody": everybody, "rooms": rooms, "exceptions": exceptions, "local": local,
+		"all clients": allClients, "rooms": rooms, "exceptions": exceptions, "local": local,
 		"volatile": volatile, "binary": binary, "order": order, "acknowledgements": acks,
 		"missing acknowledgements": missingAcks, "sockets": sockets, "servers": servers,
 	} {
@@ -77,8 +77,8 @@ func start(t *testing.T, recovery bool, open Open) *cluster {
 	for _, addr := range c.addrs {
 		c.clients = append(c.clients, Dial(t, addr, "40"))
 	}
-	for _, ns := range c.spaces { // until every server knows of the others
-		until(t, func() bool {
+	for _, ns := range c.spaces { // wait until every server knows the others
+		waitUntil(t, func() bool {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			all, err := ns.All().Sockets(ctx)
@@ -88,16 +88,17 @@ func start(t *testing.T, recovery bool, open Open) *cluster {
 	return c
 }
 
-func until(t *testing.T, done func() bool) {
+func waitUntil(t *testing.T, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !done(); {
 		if time.Now().After(end) {
-			t.Fatal("it does not happen")
+			t.Fatalf("the condition is not met after %v", patience)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
+// all waits until each client gets text as its next frame.
 func (c *cluster) all(text string) {
 	for _, p := range c.clients {
 		p.t.Helper()
@@ -105,17 +106,17 @@ func (c *cluster) all(text string) {
 	}
 }
 
-// Client is a raw client of a server: what it gets are the frames of the wire, without the offsets that
-// recovery adds. Binary frames are given in hexadecimal.
+// Client is a client that sends and receives single frames. It removes the offsets that recovery adds to events, and
+// returns binary frames in hexadecimal.
 type Client struct {
 	t      *testing.T
 	conn   *lean.Client
 	frames chan lean.Frame
-	// ID and PID are what the server called the client.
+	// ID and PID are the client's id and private id.
 	ID, PID string
 	// Offset of the last event.
 	Offset string
-	// Early are the events that came before the answer to the CONNECT.
+	// Early has the events that came before the answer to the CONNECT packet.
 	Early []string
 }
 
@@ -139,7 +140,7 @@ func DialIn(t *testing.T, addr, nsp, connect string) *Client {
 	return p
 }
 
-// TryDial is Dial that returns what failed.
+// TryDial is Dial, but returns an error instead of failing the test.
 func TryDial(t *testing.T, addr, connect string) (*Client, error) {
 	t.Helper()
 	return tryDial(t, addr, "", connect)
@@ -176,7 +177,7 @@ func tryDial(t *testing.T, addr, nsp, connect string) (*Client, error) {
 	}
 }
 
-// In makes failures of the client those of t.
+// In makes failures of the client fail t from now on.
 func (p *Client) In(t *testing.T) { p.t = t }
 
 // Say sends a text frame.
@@ -189,7 +190,7 @@ func (p *Client) Say(text string) {
 
 var offsets = regexp.MustCompile(`,"(\d+-\d+)"\]$`)
 
-// Next is the next frame.
+// Next returns the next frame, or "closed" when the connection has ended.
 func (p *Client) Next() string {
 	p.t.Helper()
 	select {
@@ -212,7 +213,7 @@ func (p *Client) Next() string {
 	}
 }
 
-// Want wants the next frame to be text.
+// Want fails the test if the next frame is not text.
 func (p *Client) Want(text string) {
 	p.t.Helper()
 	if got := p.Next(); got != text {
@@ -220,7 +221,7 @@ func (p *Client) Want(text string) {
 	}
 }
 
-// Answer waits for an event that wants an acknowledgement and gives it.
+// Answer waits for an event with an acknowledgement id and acknowledges it with json.
 func (p *Client) Answer(event, json string) {
 	p.t.Helper()
 	got := p.Next()

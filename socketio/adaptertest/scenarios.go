@@ -19,35 +19,35 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func everybody(t *testing.T, c *cluster) {
+func allClients(t *testing.T, c *cluster) {
 	for i, ns := range c.spaces {
 		check(t, ns.Emit("hello", i, "é\n", nil, map[string]any{"a": []int{1}}))
 		c.all(fmt.Sprintf(`42["hello",%d,"é\n",null,{"a":[1]}]`, i))
 	}
 }
 
-// rooms joins and leaves from another server.
+// rooms: a server puts clients of other servers into rooms and takes them out again.
 func rooms(t *testing.T, c *cluster) {
 	a, b := c.clients[0], c.clients[2]
 	c.spaces[1].To(a.ID, b.ID).Join("r1", "r2")
-	c.until(t, "r2", 2)
+	c.waitForMembers(t, "r2", 2)
 	check(t, c.spaces[1].To("r1").Emit("in r1"))
 	a.Want(`42["in r1"]`)
 	b.Want(`42["in r1"]`)
-	check(t, c.spaces[0].To("r1", "r2", "r3").Emit("once")) // a union: nobody gets it twice
+	check(t, c.spaces[0].To("r1", "r2", "r3").Emit("once")) // a client that is in two of the rooms gets it once
 	a.Want(`42["once"]`)
 	b.Want(`42["once"]`)
 	c.spaces[0].To("r1").Leave("r1", "r2")
-	c.until(t, "r2", 0)
+	c.waitForMembers(t, "r2", 0)
 	check(t, c.spaces[1].To("r1", "r2").Emit("nobody"))
 	check(t, c.spaces[1].Emit("everybody"))
 	c.all(`42["everybody"]`)
 }
 
-// until waits until n sockets of the cluster are in room.
-func (c *cluster) until(t *testing.T, room string, n int) {
+// waitForMembers waits until every server knows that n sockets of the cluster are in room.
+func (c *cluster) waitForMembers(t *testing.T, room string, n int) {
 	t.Helper()
-	until(t, func() bool {
+	waitUntil(t, func() bool {
 		for _, ns := range c.spaces {
 			all, err := ns.To(room).Sockets(t.Context())
 			if err != nil || len(all) != n {
@@ -74,7 +74,7 @@ func local(t *testing.T, c *cluster) {
 	c.clients[1].Want(`42["here",1]`)
 }
 
-// volatile: every client gets such events, in order. One that comes while an earlier frame is still being written
+// volatile: every client gets volatile events, in order. One that is sent while an earlier frame is still being written
 // may be dropped, so several are sent, each followed by an event that always arrives.
 func volatile(t *testing.T, c *cluster) {
 	const rounds = 100
@@ -108,7 +108,7 @@ func binary(t *testing.T, c *cluster) {
 	}
 }
 
-// order: what one server sends arrives in that order.
+// order: events of one server arrive in the order in which it sent them.
 func order(t *testing.T, c *cluster) {
 	const n = 200
 	for i := range n {
@@ -138,7 +138,7 @@ func acks(t *testing.T, c *cluster) {
 	}
 }
 
-// missingAcks: what was answered in time is returned with the error.
+// missingAcks: if some clients do not answer in time, the answers of the others are returned with an error.
 func missingAcks(t *testing.T, c *cluster) {
 	go c.clients[2].Answer(`["q"]`, `"me"`)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -180,11 +180,11 @@ func servers(t *testing.T, c *cluster) {
 	}
 }
 
-// recoverElsewhere: a client comes back to another server and has missed nothing.
+// recoverElsewhere: a client reconnects to another server and gets the events that it missed.
 func recoverElsewhere(t *testing.T, c *cluster) {
 	p := Dial(t, c.addrs[0], "40")
 	c.spaces[1].To(p.ID).Join("mine")
-	c.until(t, "mine", 1)
+	c.waitForMembers(t, "mine", 1)
 	check(t, c.spaces[1].Emit("before"))
 	p.Want(`42["before"]`)
 	c.all(`42["before"]`)
@@ -193,7 +193,7 @@ func recoverElsewhere(t *testing.T, c *cluster) {
 	<-s.Context().Done()
 	check(t, c.spaces[0].To("mine").Emit("missed", 1))
 	check(t, c.spaces[2].To("other").Emit("not mine"))
-	check(t, c.spaces[0].To(p.ID).Emit("missed", 2)) // of one server: those of several come in any order
+	check(t, c.spaces[0].To(p.ID).Emit("missed", 2)) // from the same server, because only then is their order fixed
 	check(t, c.spaces[0].Emit("all"))
 	c.all(`42["all"]`)
 	q := Dial(t, c.addrs[2], fmt.Sprintf(`40{"pid":%q,"offset":%q}`, p.PID, p.Offset))
@@ -205,7 +205,7 @@ func recoverElsewhere(t *testing.T, c *cluster) {
 	q.Want(`42["again"]`)
 	q.conn.Close()
 
-	// And one that has received nothing at all.
+	// The same for a client that has received no event at all.
 	p = Dial(t, c.addrs[0], "40")
 	s = c.spaces[0].Socket(p.ID)
 	p.conn.Close()

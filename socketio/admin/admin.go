@@ -1,5 +1,5 @@
-// Package admin speaks the protocol of @socket.io/admin-ui, so that the official UI shows and controls
-// Go servers, alone or in one cluster with Node.js servers.
+// Package admin implements the protocol of @socket.io/admin-ui, so that the official UI can show and control Go
+// servers, also in a cluster with Node.js servers.
 //
 //	counter := admin.NewCounter()
 //	io := socketio.New(socketio.Options{Engine: engineio.Options{Metrics: counter, …}})
@@ -27,21 +27,22 @@ import (
 type Options struct {
 	// Namespace that the UI connects to. Default "/admin".
 	Namespace string
-	// Check reports whether a username and password are right. Compare in constant time, or a hash. nil
-	// refuses everybody.
+	// Check reports whether a username and password are right. It should compare in constant time, or compare hashes.
+	// If it is nil, nobody can log in.
 	Check func(username, password string) bool
-	// ReadOnly leaves out everything that changes clients.
+	// ReadOnly turns off the commands that change something.
 	ReadOnly bool
-	// Details sends every socket, room and event to the UI, as its development mode does. It costs a
-	// message for each of them.
+	// Details sends the UI every change of a socket or room and every event, as the official package does in
+	// development mode. Each is a message.
 	Details bool
-	// ServerID names this server. Default its host name.
+	// ServerID is the name of this server in the UI. Default: its host name.
 	ServerID string
 	// Every is the time between two reports. Default 2 s.
 	Every time.Duration
-	// Counter is what the server was made with as Metrics; nil leaves the traffic out.
+	// Counter must be the one that the server's options have as engineio.Options.Metrics. If it is nil, reports have no
+	// traffic.
 	Counter *Counter
-	// Log gets what cannot be sent. Default: nothing is logged.
+	// Log gets messages that could not be sent. Default: nothing is logged.
 	Log *slog.Logger
 }
 
@@ -57,10 +58,10 @@ type Admin struct {
 	sessions map[string]struct{}
 }
 
-// maxSessions bounds the logins that are remembered.
+// maxSessions is how many logins are remembered.
 const maxSessions = 1000
 
-// New adds the namespace to a server. Call it before clients come.
+// New adds the UI's namespace to a server. Call it before the first client connects.
 func New(io *socketio.Server, opt Options) *Admin {
 	if opt.Namespace == "" {
 		opt.Namespace = "/admin"
@@ -72,7 +73,7 @@ func New(io *socketio.Server, opt Options) *Admin {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Admin{io: io, opt: opt, started: time.Now(), sessions: make(map[string]struct{})}
-	a.host, _ = os.Hostname() // no name is reported as none
+	a.host, _ = os.Hostname() // on an error the name is empty
 	if a.opt.ServerID == "" {
 		a.opt.ServerID = a.host
 	}
@@ -90,7 +91,7 @@ func New(io *socketio.Server, opt Options) *Admin {
 
 var errCredentials = errors.New("invalid credentials")
 
-// authenticate takes a password, or the session that was given for one before.
+// authenticate is a middleware. It accepts a username and password, or the session that an earlier login has got.
 func (a *Admin) authenticate(s *socketio.Socket) error {
 	var auth struct{ Username, Password, SessionID string }
 	if err := json.Unmarshal(s.Handshake().Auth, &auth); err != nil {
@@ -108,7 +109,7 @@ func (a *Admin) authenticate(s *socketio.Socket) error {
 	id := newSession()
 	a.mu.Lock()
 	if len(a.sessions) >= maxSessions {
-		clear(a.sessions) // everybody logs in again
+		clear(a.sessions) // every user must log in again
 	}
 	a.sessions[id] = struct{}{}
 	a.mu.Unlock()
@@ -133,22 +134,25 @@ func (a *Admin) features() []string {
 	return f
 }
 
+// greet sends a UI that has connected what it needs at the start.
 func (a *Admin) greet(s *socketio.Socket) {
 	a.sent(s.Emit("config", map[string]any{"supportedFeatures": a.features()}))
 	if a.opt.Details {
 		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
 		defer cancel()
-		a.sent(s.Emit("all_sockets", a.everybody(ctx)))
+		a.sent(s.Emit("all_sockets", a.allSockets(ctx)))
 	}
 }
 
+// sent logs err, if it is not nil.
 func (a *Admin) sent(err error) {
 	if err != nil {
 		a.opt.Log.Warn("admin: not sent", "error", err)
 	}
 }
 
-// selection returns what the UI's namespace and filter name.
+// selection returns the sockets that a command of the UI is for: those of a namespace, or only those in the room filter
+// if it is not empty.
 func (a *Admin) selection(nsp, filter string) socketio.Selection {
 	all := a.io.Of(nsp).All()
 	if filter != "" {
@@ -157,7 +161,7 @@ func (a *Admin) selection(nsp, filter string) socketio.Selection {
 	return all
 }
 
-// control takes the UI's commands.
+// control registers handlers for the UI's commands.
 func (a *Admin) control() {
 	a.ns.On("emit", func(_ *socketio.Socket, e *socketio.Event) {
 		var nsp, filter, event string
@@ -186,7 +190,7 @@ func (a *Admin) command(do func(s socketio.Selection, room string)) socketio.Han
 	}
 }
 
-// known keeps the UI from making namespaces.
+// known reports whether a namespace exists. Without this check, the UI could make namespaces, because Server.Of does.
 func (a *Admin) known(nsp string) bool {
 	for _, name := range a.io.Namespaces() {
 		if name == nsp {

@@ -9,13 +9,13 @@ import (
 	"github.com/berthhq/berth/socketio/adapter"
 )
 
-// mark is what servers keep in a socket's data for the UI.
+// mark is what a server adds, for the UI, to the data of a socket that other servers get.
 type mark struct {
 	ClientID  string `json:"clientId"`
 	Transport string `json:"transport"`
 }
 
-// socket is a socket as the UI knows it.
+// socket is the description of a socket that the UI gets.
 type socket struct {
 	ID string `json:"id"`
 	mark
@@ -25,45 +25,46 @@ type socket struct {
 	Rooms     []string        `json:"rooms"`
 }
 
-const clientIDLength = 12 // of the session's id, which is a secret as a whole
+const clientIDLength = 12 // characters of the session's id; the whole id is a secret
 
 func markOf(s *socketio.Socket) mark { return mark{s.SessionID()[:clientIDLength], s.Transport()} }
 
+// stamp returns the current time in the form that the UI expects.
 func stamp() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// watch sends the UI what happens in a namespace.
+// watch has everything that happens in a namespace sent to the UI.
 func (a *Admin) watch(ns *socketio.Namespace) {
 	ns.OnDescribe(describe)
 	name := ns.Name()
-	tell := func(event string, args ...any) { a.sent(a.ns.Emit(event, args...)) }
+	emit := func(event string, args ...any) { a.sent(a.ns.Emit(event, args...)) }
 	ns.OnConnect(func(s *socketio.Socket) {
-		tell("socket_connected", serialise(ns, s.Describe()), stamp())
+		emit("socket_connected", serialise(ns, s.Describe()), stamp())
 	})
 	ns.OnUpgrade(func(s *socketio.Socket) {
-		tell("socket_updated", map[string]string{"id": s.ID(), "nsp": name, "transport": s.Transport()})
+		emit("socket_updated", map[string]string{"id": s.ID(), "nsp": name, "transport": s.Transport()})
 	})
 	ns.OnRoom(func(s *socketio.Socket, room string, joined bool) {
 		event := "room_left"
 		if joined {
 			event = "room_joined"
 		}
-		tell(event, name, room, s.ID(), stamp())
+		emit(event, name, room, s.ID(), stamp())
 	})
 	ns.OnDisconnect(func(s *socketio.Socket, why socketio.Reason) {
-		tell("socket_disconnected", name, s.ID(), string(why), stamp())
+		emit("socket_disconnected", name, s.ID(), string(why), stamp())
 	})
 	if ns == a.ns {
 		return
 	}
 	ns.OnAny(func(s *socketio.Socket, e *socketio.Event) {
-		tell("event_received", name, s.ID(), list(e.Name, &e.Args), stamp())
+		emit("event_received", name, s.ID(), list(e.Name, &e.Args), stamp())
 	})
 	ns.OnAnyOutgoing(func(s *socketio.Socket, event string, args []any) {
-		tell("event_sent", name, s.ID(), list(event, args...), stamp())
+		emit("event_sent", name, s.ID(), list(event, args...), stamp())
 	})
 }
 
-// list returns an event as one array. Binary in it becomes base64 text.
+// list returns an event and its arguments as one JSON array. Binary data becomes base64 text.
 func list(event string, args ...any) json.RawMessage {
 	p, err := socketio.NewPayload(event, args...)
 	if err != nil {
@@ -72,7 +73,7 @@ func list(event string, args ...any) json.RawMessage {
 	return socketio.Inline(p)
 }
 
-// describe marks the data that other servers get, if it is an object.
+// describe adds the mark to the data of a socket that other servers get, if the data is an object.
 func describe(s *socketio.Socket, data json.RawMessage) json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil || fields == nil {
@@ -89,12 +90,13 @@ func describe(s *socketio.Socket, data json.RawMessage) json.RawMessage {
 	return data
 }
 
-// serialise takes the mark out of a socket's data, and what is secret out of its handshake.
+// serialise returns the description of a socket for the UI: without the mark in its data, and without the client's
+// credentials in its handshake.
 func serialise(ns *socketio.Namespace, r adapter.Socket) socket {
 	out := socket{ID: r.ID, NSP: ns.Name(), Data: r.Data, Handshake: r.Handshake, Rooms: r.Rooms}
 	var data, handshake map[string]json.RawMessage
 	if json.Unmarshal(r.Data, &data) == nil && data != nil {
-		_ = json.Unmarshal(data["_admin"], &out.mark) // another's data may have none
+		_ = json.Unmarshal(data["_admin"], &out.mark) // servers without an Admin add no mark
 		delete(data, "_admin")
 		out.Data, _ = json.Marshal(data)
 	}
@@ -105,8 +107,8 @@ func serialise(ns *socketio.Namespace, r adapter.Socket) socket {
 	return out
 }
 
-// everybody returns all sockets of all namespaces on all servers, as far as they answer.
-func (a *Admin) everybody(ctx context.Context) []socket {
+// allSockets returns the sockets of all namespaces, of this server and of those others that answer in time.
+func (a *Admin) allSockets(ctx context.Context) []socket {
 	all := []socket{}
 	for _, name := range a.io.Namespaces() {
 		ns := a.io.Of(name)

@@ -22,7 +22,7 @@ type countKey struct {
 	sub    string
 }
 
-// aggregate is a count of one second.
+// aggregate is a count for one second.
 type aggregate struct {
 	Timestamp int64  `json:"timestamp"` // Unix milliseconds
 	Type      string `json:"type"`
@@ -30,10 +30,10 @@ type aggregate struct {
 	Count     int    `json:"count"`
 }
 
-// keepSeconds limits what is counted while nothing is reported.
+// keepSeconds is how many seconds of counts are kept while no report takes them.
 const keepSeconds = 60
 
-// NewCounter makes a counter at zero.
+// NewCounter returns a counter.
 func NewCounter() *Counter { return &Counter{counts: make(map[countKey]int)} }
 
 func (c *Counter) add(kind, sub string, n int) {
@@ -68,6 +68,7 @@ func (c *Counter) Packets(in bool, packets, bytes int) {
 	c.add("bytesOut", "", bytes)
 }
 
+// take returns the counts and sets them to zero.
 func (c *Counter) take() []aggregate {
 	all := []aggregate{}
 	if c == nil {
@@ -98,7 +99,8 @@ type stats struct {
 	Namespaces []namespaceStats `json:"namespaces"`
 }
 
-// Run reports to the UI, through the adapter so that it sees all servers, until ctx is done.
+// Run sends reports about this server until ctx is done. They go through the adapter, so the UI gets those of all
+// servers of the cluster, whichever it is connected to.
 func (a *Admin) Run(ctx context.Context) error {
 	tick := time.NewTicker(a.opt.Every)
 	defer tick.Stop()

@@ -1,4 +1,4 @@
-// Package chattest tests the program examples/chat from outside, with real clients, a real Redis and
-// the Node.js server of examples/chat-node. The examples are a module of their own, in the same
-// repository: they cannot import what the tests need.
+// Package chattest has the tests of the program examples/chat. They run it with real clients, a real Redis and the
+// Node.js server of examples/chat-node. They are not in the module of the examples, because that module cannot import
+// the internal packages that they need.
 package chattest

@@ -1,7 +1,7 @@
-// Package clientdist serves the official JavaScript client, which is embedded as published on npm.
+// Package clientdist serves the files of the official JavaScript client. They are embedded as published on npm.
 //
-// The files are third-party code under the MIT licence; see LICENSE and NOTICE beside this file.
-// They are refreshed by refresh.sh, which checks the published hash; Version follows.
+// The files are third-party code under the MIT licence; see LICENSE and NOTICE beside this file. The script refresh.sh
+// fetches a release and checks its published hash. Version must be changed with it.
 package clientdist
 
 import (
@@ -21,10 +21,10 @@ const Version = "4.8.4"
 //go:embed dist/*.js dist/*.gz
 var dist embed.FS
 
-// file is one embedded file: plain as published, or gzipped (the source maps).
+// file is one embedded file. It is embedded as it was published, or compressed with gzip.
 type file struct {
 	name, contentType string
-	packed            bool
+	gzipped           bool // embedded in compressed form
 
 	once        sync.Once
 	plain, gzip []byte
@@ -35,12 +35,12 @@ func files() map[string]*file {
 	for _, base := range []string{"socket.io", "socket.io.min", "socket.io.esm.min", "socket.io.msgpack.min"} {
 		js := base + ".js"
 		all[js] = &file{name: js, contentType: "application/javascript; charset=utf-8"}
-		all[js+".map"] = &file{name: js + ".map.gz", contentType: "application/json; charset=utf-8", packed: true}
+		all[js+".map"] = &file{name: js + ".map.gz", contentType: "application/json; charset=utf-8", gzipped: true}
 	}
 	return all
 }
 
-// Has tells whether path is one of the client's files below prefix.
+// Has reports whether path is one of the client's files below prefix.
 func Has(prefix, path string) bool {
 	name, ok := strings.CutPrefix(path, prefix)
 	name, _ = strings.CutSuffix(name, ".map")
@@ -87,10 +87,11 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// load reads the file and makes the form it is not stored in. Embedded files cannot fail to be read.
+// load reads the file and compresses or decompresses it, so that both forms are there. Reading an embedded file cannot
+// fail.
 func (f *file) load() {
 	raw, _ := dist.ReadFile("dist/" + f.name)
-	if f.packed {
+	if f.gzipped {
 		z, _ := gzip.NewReader(bytes.NewReader(raw))
 		f.gzip = raw
 		f.plain, _ = io.ReadAll(z)

@@ -17,7 +17,7 @@ const isoMillis = "2006-01-02T15:04:05.000Z07:00"
 
 func now() string { return time.Now().UTC().Format(isoMillis) }
 
-// clientHandlers are the events that the client's own tests expect on the main namespace.
+// clientHandlers registers the events that the tests of the JavaScript client expect in the main namespace.
 func clientHandlers(ns *socketio.Namespace, log *slog.Logger) {
 	emit := func(event string, args ...any) socketio.Handler {
 		return func(s *socketio.Socket, _ *socketio.Event) { check(log, s.Emit(event, args...)) }
@@ -43,8 +43,8 @@ func clientHandlers(ns *socketio.Namespace, log *slog.Logger) {
 	binaryHandlers(ns, emit)
 }
 
-// askBack wants the acknowledgement 5, {test: …} of the client. It does not wait for it: the next event
-// may come before.
+// askBack sends the client an event. If the client acknowledges it with 5 and {test: true}, it sends "got it". It does
+// not wait for the acknowledgement, because the client may send its next event before.
 func askBack(log *slog.Logger) socketio.Handler {
 	return func(s *socketio.Socket, _ *socketio.Event) {
 		check(log, s.EmitAsk("ack", func(args *socketio.Args, err error) {

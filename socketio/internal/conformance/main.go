@@ -1,6 +1,5 @@
-// Command conformance is the server that the official test suites of Engine.IO, Socket.IO and the
-// JavaScript client are pointed at. The suites are not part of this repository; docs/socketio.md says
-// where they are and how to run them.
+// Command conformance is a server for the official test suites of Engine.IO, Socket.IO and the JavaScript client. The
+// suites are not part of this repository; docs/socketio.md says where they are and how to run them.
 //
 //	go run ./socketio/internal/conformance --suite engine.io --listen 127.0.0.1:3000
 package main
@@ -24,7 +23,7 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:3000", "address to listen on")
 	suite := flag.String("suite", "socket.io", "engine.io, socket.io or client")
-	debug := flag.Bool("debug", false, "log what the server thinks")
+	debug := flag.Bool("debug", false, "log at debug level")
 	flag.Parse()
 	level := slog.LevelWarn
 	if *debug {
@@ -75,8 +74,8 @@ func run(ctx context.Context, listen, suite string, log *slog.Logger) error {
 	return nil
 }
 
-// quick are the heartbeat settings that the two protocol suites are written for.
-func quick(log *slog.Logger) engineio.Options {
+// suiteOptions has the settings that the two protocol suites expect.
+func suiteOptions(log *slog.Logger) engineio.Options {
 	return engineio.Options{
 		PingInterval: 300 * time.Millisecond,
 		PingTimeout:  200 * time.Millisecond,

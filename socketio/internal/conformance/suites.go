@@ -26,11 +26,12 @@ func (e echo) Message(data []byte, binary bool) error {
 func (echo) Closed(engineio.Reason) {}
 
 func engineSuite(log *slog.Logger) *engineio.Server {
-	return engineio.New(quick(log), func(s *engineio.Session, _ *http.Request) engineio.Receiver { return echo{s} })
+	open := func(s *engineio.Session, _ *http.Request) engineio.Receiver { return echo{s} }
+	return engineio.New(suiteOptions(log), open)
 }
 
 func socketSuite(log *slog.Logger) *socketio.Server {
-	io := socketio.New(socketio.Options{Engine: quick(log), ConnectTimeout: time.Second, Log: log})
+	io := socketio.New(socketio.Options{Engine: suiteOptions(log), ConnectTimeout: time.Second, Log: log})
 	auth := func(s *socketio.Socket) { check(log, s.Emit("auth", orEmpty(s.Handshake().Auth))) }
 	root := io.Of("/")
 	root.OnConnect(auth)
@@ -59,7 +60,7 @@ func clientSuite(log *slog.Logger) *socketio.Server {
 		Recovery: &socketio.Recovery{},
 		Engine: engineio.Options{
 			PingInterval: 2 * time.Second,
-			// A fixed delay lets the client's connection timeout be tested.
+			// The delay is for the tests of the client's connection timeout.
 			Allow: func(*http.Request) error { time.Sleep(10 * time.Millisecond); return nil },
 		},
 	})
@@ -70,12 +71,12 @@ func clientSuite(log *slog.Logger) *socketio.Server {
 	io.Of("/abc").OnConnect(func(s *socketio.Socket) { check(log, s.Emit("handshake", s.Handshake())) })
 	io.Of("/").Use(func(s *socketio.Socket) error {
 		if s.Handshake().Query().Get("fail") != "" {
-			//lint:ignore ST1005 the official suite wants these words
+			//lint:ignore ST1005 the official suite expects this text
 			return errors.New("Auth failed (main namespace)")
 		}
 		return nil
 	})
-	//lint:ignore ST1005 the official suite wants these words
+	//lint:ignore ST1005 the official suite expects this text
 	io.Of("/no").Use(func(*socketio.Socket) error { return errors.New("Auth failed (custom namespace)") })
 	clientHandlers(io.Of("/"), log)
 	return io

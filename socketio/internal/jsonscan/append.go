@@ -1,6 +1,6 @@
 package jsonscan
 
-// AppendString appends s, which must be UTF-8, as a JSON string in the form that JavaScript writes.
+// AppendString appends s as a JSON string, escaped as JSON.stringify of JavaScript does. s must be valid UTF-8.
 func AppendString(dst []byte, s []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -1,8 +1,8 @@
 // Package jsonscan finds the ends of JSON values and checks their grammar without decoding them.
 //
-// A Socket.IO server hands most arguments on as the bytes they came in; what is handed on must be
-// valid, or one client could break the parsers of all others. The package allocates nothing and does
-// not check UTF-8 (the transport did).
+// A Socket.IO server passes most arguments on without decoding them. They must be valid JSON, because otherwise one
+// client could make the parsers of all others fail. The package allocates no memory. It does not check that text is
+// UTF-8, because the transport has checked that.
 package jsonscan
 
 import (
@@ -11,16 +11,16 @@ import (
 	"math/bits"
 )
 
-// ErrSyntax is text that is not JSON.
+// ErrSyntax is returned for text that is not JSON, and for values that are nested more deeply than MaxDepth.
 var ErrSyntax = errors.New("jsonscan: not JSON")
 
-// MaxDepth is the deepest nesting accepted.
+// MaxDepth is how deeply arrays and objects may be nested.
 const MaxDepth = 1000
 
-// Value checks the value that starts at p[i], white space skipped, and returns the index behind it.
+// Value checks the value that starts at p[i], after optional white space, and returns the index after its end.
 func Value(p []byte, i int) (int, error) { return value(p, i, 0) }
 
-// Valid reports whether p is exactly one value, with white space around it allowed.
+// Valid reports whether p is exactly one value. White space around it is allowed.
 func Valid(p []byte) bool {
 	end, err := Value(p, 0)
 	return err == nil && Space(p, end) == len(p)
@@ -57,7 +57,8 @@ func value(p []byte, i, depth int) (int, error) {
 	}
 }
 
-// members checks the inside of an object or array up to and with its closing bracket.
+// members checks an object or array from the byte after its opening bracket to its closing bracket, and returns the
+// index after that.
 func members(p []byte, i int, closing byte, depth int) (int, error) {
 	if i = Space(p, i); i < len(p) && p[i] == closing {
 		return i + 1, nil
@@ -93,7 +94,7 @@ func members(p []byte, i int, closing byte, depth int) (int, error) {
 	}
 }
 
-// String checks the string whose opening quote is p[i] and returns the index behind its closing one.
+// String checks the string whose opening quote is p[i], and returns the index after its closing quote.
 func String(p []byte, i int) (int, error) {
 	i++
 	for {
@@ -116,14 +117,16 @@ func String(p []byte, i int) (int, error) {
 	}
 }
 
-// plain skips bytes that need no attention inside a string, eight at a time.
+// plain returns the index of the first byte from i on that is a quote, a backslash or a control character. It looks at
+// eight bytes at a time.
 func plain(p []byte, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; len(p)-i >= 8; i += 8 {
 		w := binary.LittleEndian.Uint64(p[i:])
 		quote := w ^ ones*'"'
 		slash := w ^ ones*'\\'
-		// The lowest marked byte is exact; higher marks may be carried over and are never looked at.
+		// The lowest byte whose high bit is set is one of those. Higher ones may be wrong, because of carries, and are
+		// not used.
 		hit := ((quote - ones) & ^quote) | ((slash - ones) & ^slash) | ((w - ones*0x20) & ^w)
 		if hit &= highs; hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
@@ -135,7 +138,7 @@ func plain(p []byte, i int) int {
 	return i
 }
 
-// escape returns the length of an escape sequence behind its backslash, or 0.
+// escape returns the length of the escape sequence that p starts with, without its backslash, or 0 if there is none.
 func escape(p []byte) int {
 	if len(p) == 0 {
 		return 0

@@ -1,6 +1,6 @@
-// Package lean is a Socket.IO client that does next to nothing: WebSocket frames of text in both
-// directions, heartbeats answered, everything else left to the caller. Tests use it to say things that
-// no proper client says, the benchmark to load a server without becoming the bottleneck itself.
+// Package lean is a minimal Socket.IO client: it sends and receives WebSocket frames and answers heartbeats. Everything
+// else is left to the caller. Tests use it to send packets that a correct client would not send. The benchmark uses it
+// because it needs less processor time than the servers that it loads.
 package lean
 
 import (
@@ -21,35 +21,36 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// Frame is what a client receives. Op is wsframe.Close, with a nil Data, when the connection has ended.
+// Frame is what a client receives. When the connection has ended, the client gets a Frame with Op wsframe.Close and nil
+// Data.
 type Frame struct {
 	Op   wsframe.Op
 	Data []byte
-	// Compressed says that the message came so.
+	// Compressed says that the server has compressed the message.
 	Compressed bool
 }
 
-// Client is a connection. Its frames are handed to a function, one at a time, which must not block.
+// Client is a connection. It calls a function for each frame, one at a time. The function must not block.
 type Client struct {
 	link     link.Link
 	in       wsframe.Reader
 	on       func(*Client, Frame)
-	hold     sync.Mutex
+	hold     sync.Mutex // held while reading is paused
 	ended    bool
-	inflated bool
+	inflated bool // the current message was compressed
 }
 
-// Dial opens a WebSocket on the path, query included, of the server at addr.
+// Dial opens a WebSocket to the server at addr. path includes the query. on is called for each frame.
 func Dial(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
 	return dial(net.Dialer{}, g, addr, path, "", on)
 }
 
-// DialWith is Dial by a dialer; its time limit, if it has one, is for the handshake too.
+// DialWith is Dial with a dialer. If the dialer has a timeout, the WebSocket handshake must also end within it.
 func DialWith(d net.Dialer, g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
 	return dial(d, g, addr, path, "", on)
 }
 
-// DialDeflate is Dial that offers compression.
+// DialDeflate is Dial, but offers the server compression.
 func DialDeflate(g *link.Group, addr, path string, on func(*Client, Frame)) (*Client, error) {
 	return dial(net.Dialer{}, g, addr, path,
 		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n", on)
@@ -81,7 +82,7 @@ func dial(d net.Dialer, g *link.Group, addr, path, header string, on func(*Clien
 	return c, err
 }
 
-// handshake reads exactly the answer's head from the connection into a small buffer.
+// handshake does the WebSocket handshake. The returned reader may have buffered frames that follow it.
 func handshake(conn net.Conn, addr, path, header string) (*bufio.Reader, error) {
 	_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n", path, addr, header)
@@ -106,7 +107,7 @@ func (c *Client) Send(text string) error { return c.Write(wsframe.Text, []byte(t
 // Write sends a frame.
 func (c *Client) Write(op wsframe.Op, p []byte) error { return c.Raw(AppendFrame(nil, op, p)) }
 
-// AppendFrame appends a client's frame, masked as clients must: servers skip a mask of zero.
+// AppendFrame appends a frame as a client sends it. Its mask is never zero, because a server can skip unmasking then.
 func AppendFrame(dst []byte, op wsframe.Op, p []byte) []byte {
 	var key [4]byte
 	binary.LittleEndian.PutUint32(key[:], rand.Uint32()|1)
@@ -141,7 +142,8 @@ func (c *Client) inflate(p []byte, _ int) ([]byte, error) {
 	return out, err
 }
 
-// Raw sends bytes as they are. It does not queue: what the kernel does not take is an error.
+// Raw sends bytes as they are. It does not queue them: if the kernel does not accept all of them at once, it returns an
+// error.
 func (c *Client) Raw(p []byte) error {
 	n, err := c.link.Write(p)
 	if err == nil && n < len(p) {
@@ -150,10 +152,10 @@ func (c *Client) Raw(p []byte) error {
 	return err
 }
 
-// Close closes the connection without ceremony.
+// Close closes the connection without a close frame.
 func (c *Client) Close() { c.link.Close() }
 
-// Pause stops reading until Resume is called: the goroutine that reads is held.
+// Pause stops reading until Resume is called. It blocks the goroutine that reads.
 func (c *Client) Pause() { c.hold.Lock() }
 
 // Resume undoes Pause.
@@ -162,7 +164,7 @@ func (c *Client) Resume() { c.hold.Unlock() }
 // Readable implements link.Sink.
 func (c *Client) Readable(p []byte) {
 	c.hold.Lock()
-	//lint:ignore SA2001 it waits for Resume
+	//lint:ignore SA2001 locking waits for Resume
 	c.hold.Unlock()
 	if c.ended {
 		return

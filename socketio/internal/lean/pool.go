@@ -12,20 +12,21 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// Pool is many clients that come back by themselves, as JavaScript clients do: after about a second,
-// and after twice the time with each failure, up to Most; always more or less by a half.
+// Pool is a number of clients that reconnect by themselves as JavaScript clients do: first after a wait of First, then
+// after twice the time at each failure, up to Most. Each wait is changed at random by up to a half.
 type Pool struct {
-	// Addr is where they connect, on a WebSocket, and join the main namespace.
+	// Addr is the address of the server. Clients open a WebSocket and join the main namespace.
 	Addr string
-	// From are the addresses they come from, in turn; none for the system's choice. A single address
-	// has ports for some 28,000 connections.
+	// From has the local addresses that the clients use in turn. If it is empty, the system chooses. One address has
+	// ports for about 28,000 connections.
 	From []netip.Addr
 	// First and Most are the shortest and the longest mean wait. Default 1 s and 5 s.
 	First, Most time.Duration
-	// On gets what client i receives once it has joined. It must not block.
+	// On is called with what client i receives after it has joined. It must not block.
 	On func(i int, text []byte)
 
-	// In is how many have joined now, Joins how often one did; Failures counts attempts that failed.
+	// In is the number of clients that are joined now. Joins counts how often clients have joined, and Failures how
+	// often connecting or joining has failed.
 	In, Joins, Failures atomic.Int64
 
 	group  link.Group
@@ -40,7 +41,7 @@ const (
 	startWorkers     = 64
 )
 
-// Start connects n clients, some at a time, and returns when each has been tried.
+// Start connects n clients, up to 64 at the same time, and returns when each has tried once.
 func (c *Pool) Start(n int) {
 	if c.First <= 0 {
 		c.First = time.Second
@@ -73,8 +74,8 @@ func (c *Pool) Close() {
 	c.group.Close()
 }
 
-// again tries once more after the wait that belongs to the attempt.
-func (c *Pool) again(i, attempt int) {
+// dialLater connects client i again, after a wait that depends on the number of attempts that have failed.
+func (c *Pool) dialLater(i, attempt int) {
 	wait := min(c.First<<min(attempt, 10), c.Most)
 	wait += time.Duration((rand.Float64() - 0.5) * float64(wait))
 	c.mu.Lock()
@@ -105,20 +106,20 @@ func (c *Pool) dial(i, attempt int) {
 	_, err := DialWith(d, &c.group, c.Addr, "/socket.io/?EIO=4&transport=websocket", func(p *Client, f Frame) {
 		switch {
 		case ended:
-		case f.Op != wsframe.Text: // a close frame, or the end itself
+		case f.Op != wsframe.Text: // a close frame, or the end of the connection
 			ended = true
 			p.Close()
 			if joined {
 				c.In.Add(-1)
-				c.again(i, 0)
+				c.dialLater(i, 0)
 			} else {
 				c.Failures.Add(1)
-				c.again(i, attempt)
+				c.dialLater(i, attempt)
 			}
 		case joined:
 			c.On(i, f.Data)
 		case f.Data[0] == '0':
-			_ = p.Send("40") // a failure is seen as an end
+			_ = p.Send("40") // if this fails, the end of the connection follows
 		case len(f.Data) > 1 && f.Data[1] == '0':
 			joined = true
 			c.In.Add(1)
@@ -127,6 +128,6 @@ func (c *Pool) dial(i, attempt int) {
 	})
 	if err != nil {
 		c.Failures.Add(1)
-		c.again(i, attempt)
+		c.dialLater(i, attempt)
 	}
 }

@@ -11,25 +11,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readBuffer is shared by all links of a loop; one read takes at most this much, so that a busy
-// peer cannot keep its neighbours waiting.
+// readBuffer is the size in bytes of the buffer that all links of a loop share. One read takes at most this much, so
+// that a busy peer does not delay the other links.
 const readBuffer = 64 << 10
 
-// batch is about how many ready links a loop serves before it lets other goroutines run: handlers started
-// for one batch finish before the next is read, which bounds the memory of a synchronised burst.
+// batch is about how many ready links a loop serves before it lets other goroutines run. Handlers that were started for
+// one batch can finish before the next batch is read. That limits the memory when many clients send at the same time.
 const batch = 128
 
-// deadAfter is how long the system of a paused link's peer may leave unacknowledged what was written. Without
-// reading there is no other sign of life.
+// deadAfter is how long bytes that were written to a paused link may stay unacknowledged by TCP before the connection
+// fails. While nothing is read from the peer, nothing else shows whether it is still there.
 const deadAfter = time.Minute
 
-// parking spreads parked links over as many loops as there are processors.
+// parking distributes links among loops, of which there are as many as processors.
 type parking struct {
 	loops []*loop
 	next  int
 }
 
-// park moves the socket of c into an epoll loop, or returns nil when c is not a bare socket.
+// park moves the socket of c to an epoll loop. It returns nil if c is not a plain TCP or Unix socket.
 func (g *Group) park(c net.Conn) (starter, error) {
 	fd, ok := detach(c)
 	if !ok {
@@ -65,9 +65,10 @@ func (g *Group) startLoops(n int) error {
 	return nil
 }
 
-// Help serves links that are ready for reading or writing, without waiting. It is for a goroutine that writes for
-// long without ever blocking: with all processors so busy, Go asks its poller every ten milliseconds at best. The
-// callbacks come on the caller's goroutine, which must hold no lock that they want.
+// Help serves links that are ready for reading or writing, and does not wait. It is meant for goroutines that write for
+// a long time without blocking: while such goroutines use all processors, Go looks at its poller only every ten
+// milliseconds or less often. Help calls the callbacks on the caller's goroutine, which must not hold a lock that they
+// need.
 func (g *Group) Help() {
 	g.mu.Lock()
 	loops := g.poll.loops
@@ -77,14 +78,15 @@ func (g *Group) Help() {
 	}
 }
 
-// stop closes all links and asks the loops to end once the last one has gone.
+// stop closes all links. Each loop ends after its last link.
 func (g *Group) stop() {
 	for _, lo := range g.poll.loops {
 		lo.shut()
 	}
 }
 
-// detach takes the descriptor away from Go's own poller, so that the connection costs no netFD.
+// detach duplicates the descriptor of c and closes c. The duplicate is not in Go's own poller and needs no memory in
+// package net.
 func detach(c net.Conn) (fd int, ok bool) {
 	switch c.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -102,12 +104,12 @@ func detach(c net.Conn) (fd int, ok bool) {
 	if err != nil || fd < 0 {
 		return 0, false
 	}
-	c.Close() // closes the first descriptor only; the socket lives on in fd
+	c.Close() // fd still refers to the socket
 	return fd, true
 }
 
-// parked is one link in a loop. Only the loop closes the descriptor, so that its number cannot be
-// given to another connection while the loop still reads from it.
+// parked is a link that a loop serves. Only the loop closes the descriptor, so the kernel cannot give its number to
+// another connection while the loop still reads from it.
 type parked struct {
 	fd   int
 	loop *loop
@@ -116,12 +118,12 @@ type parked struct {
 	mu      sync.Mutex
 	closed  bool // Close was called
 	gone    bool // the descriptor is closed
-	waiting bool // EPOLLOUT is armed, or will be when the link starts
+	waiting bool // the loop watches for EPOLLOUT, or will when the link starts
 	started bool
-	paused  bool // EPOLLIN is not armed
+	paused  bool // the loop does not watch for EPOLLIN
 }
 
-// events are what the loop is to watch for.
+// events returns the events that the loop must watch for.
 func (l *parked) events() (events uint32) {
 	if !l.paused {
 		events |= unix.EPOLLIN | unix.EPOLLRDHUP
@@ -132,9 +134,9 @@ func (l *parked) events() (events uint32) {
 	return events
 }
 
-// watch sets the events that the loop waits for, once the link has started. It is called with the lock held. Whoever
-// adds an event kicks the loop afterwards: if the link is still in epoll's list of those that may be ready, where it
-// stays after a turn until the next one, epoll does not notify the loop of an event that is there already.
+// watch sets the events that the loop watches for. Before the link has started it does nothing. The caller holds the
+// lock. If it adds an event, it must kick the loop afterwards: a link stays in epoll's list of possibly ready links after
+// a turn until the next one, and for a link in that list epoll does not report an event that is already there.
 func (l *parked) watch() error {
 	if !l.started || l.gone {
 		return nil
@@ -155,13 +157,14 @@ func (l *parked) pause(yes bool) {
 	if l.gone {
 		return
 	}
-	patience := 0 // the system's: minutes
+	timeout := 0 // the system's default, which is minutes
 	if yes {
-		patience = int(deadAfter.Milliseconds())
+		timeout = int(deadAfter.Milliseconds())
 	}
-	// Unix sockets do not have it.
-	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, patience)
-	_ = l.watch() // fails only for a descriptor that is closed
+	// This fails for Unix sockets.
+	_ = unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, timeout)
+	// This fails only for a descriptor that is closed.
+	_ = l.watch()
 	if !yes {
 		l.loop.kick()
 	}
@@ -178,7 +181,7 @@ func (l *parked) HungUp() bool {
 	return err == nil && n > 0 && fds[0].Revents != 0
 }
 
-// start is called once, before which no event can come.
+// start starts watching for events. It is called once.
 func (l *parked) start(s Sink) error {
 	l.sink = s
 	l.mu.Lock()
@@ -231,7 +234,7 @@ func (l *parked) Close() {
 	_ = unix.Shutdown(l.fd, unix.SHUT_RDWR)
 }
 
-// ready serves one epoll event. It reports whether there may be more to read already.
+// ready serves one epoll event. It reports whether more may be readable already.
 func (l *parked) ready(events uint32, buf []byte) (more bool) {
 	if events&unix.EPOLLOUT != 0 {
 		l.mu.Lock()
@@ -261,7 +264,7 @@ func (l *parked) ready(events uint32, buf []byte) (more bool) {
 }
 
 func (l *parked) end(err error) {
-	l.loop.drop(l.fd) // first: the number may be given out again as soon as it is closed
+	l.loop.drop(l.fd) // before closing: after that, the kernel may give the number to another connection
 	l.mu.Lock()
 	l.gone = true
 	unix.Close(l.fd)

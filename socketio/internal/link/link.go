@@ -1,12 +1,12 @@
 // Package link turns an accepted connection into a byte stream that uses no goroutine and no buffer while it is idle.
 //
-// A Link is read by callbacks and written without ever blocking the writer. On Linux a plain TCP or
-// Unix connection is parked in epoll: no goroutine and no buffer belong to it between two bursts.
-// Everywhere else, and for connections that are not a bare socket (TLS, pipes in tests), a goroutine
-// reads and a second one, alive only while there is something to send, writes.
+// Received bytes are passed to callbacks, and writing never blocks the writer. On Linux, TCP and Unix sockets are
+// watched with epoll, and an idle connection has no goroutine and no buffer. On other systems, and for connections
+// that are not plain sockets (TLS, and pipes in tests), one goroutine reads, and a second one writes while there is
+// something to send.
 //
-// The package knows nothing of HTTP, WebSocket or sessions. All callbacks of one Sink come from one
-// goroutine at a time except Writable, which may run beside Readable on the portable path.
+// The package does not know HTTP, WebSocket or sessions. Callbacks of one Sink do not overlap, except that Writable may
+// run at the same time as Readable for connections with goroutines of their own.
 package link
 
 import (
@@ -17,49 +17,49 @@ import (
 
 // Sink is the owner's side of a Link.
 type Sink interface {
-	// Readable hands over received bytes. p is valid only during the call. It must not block.
+	// Readable is called with received bytes. p is valid only during the call. It must not block.
 	Readable(p []byte)
-	// Writable says that a Link which took less than it was given takes bytes again.
+	// Writable is called when more can be written, after a Write that did not take all its bytes.
 	Writable()
-	// Broken is the last call: the peer has gone (io.EOF) or the connection failed or was closed.
+	// Broken is the last call. The peer has closed the connection (err is io.EOF), or it failed or was closed here.
 	Broken(err error)
 }
 
 // Link is the sending side of a connection. Its methods are safe for concurrent use.
 type Link interface {
-	// Write takes as much of p as is possible without waiting and reports how much; when that is
-	// less than len(p) with a nil error, Sink.Writable follows. It does not keep p.
+	// Write takes as many bytes of p as it can without waiting, and returns how many. If it takes fewer than len(p) and
+	// returns no error, Sink.Writable is called when more can be written. It does not keep p.
 	Write(p []byte) (int, error)
-	// Pause stops reading, so that the peer, in the end, cannot send any more; Resume goes on. Readable
-	// may come once more after Pause, if it was on its way. The end of the peer's stream is not seen
-	// meanwhile but by HungUp; a failure is, if the system reports it.
+	// Pause stops reading, so that the peer cannot send any more once the buffers are full. Resume starts it again.
+	// Readable may be called once more after Pause, if it is under way. While a link is paused, only HungUp shows that
+	// the peer has ended its stream. A failure of the connection is still reported, if the system reports it.
 	Pause()
 	Resume()
-	// HungUp reports whether the peer of a paused link has ended its stream, where that can be known.
+	// HungUp reports whether the peer of a paused link has ended its stream. It returns false if that cannot be known.
 	HungUp() bool
-	// Close ends the connection in both directions. Sink.Broken follows, also if it was called before
-	// the peer closed. Bytes the kernel has taken are still delivered.
+	// Close closes the connection in both directions. Sink.Broken follows. Bytes that the kernel has accepted are still
+	// sent.
 	Close()
 }
 
-// ErrClosed is what Write and Attach return after Close.
+// ErrClosed is returned by Link.Write after the link was closed, and by Group.Attach after the group was closed.
 var ErrClosed = errors.New("link: closed")
 
 // A Group owns the loops and goroutines of many links. The zero value is ready to use.
 type Group struct {
-	// NewWorker, when set before the first link is attached, makes a worker for each goroutine that serves links of
-	// a loop. Links that have a goroutine of their own have no worker.
+	// NewWorker, if not nil, makes a Worker for each goroutine that serves links with epoll. It must be set before the
+	// first call of Attach. Links that have goroutines of their own have no worker.
 	NewWorker func() Worker
 
 	mu     sync.Mutex
 	closed bool
 	wg     sync.WaitGroup
 	poll   parking
-	plain  map[*routine]struct{}
+	plain  map[*routine]struct{} // links with goroutines of their own
 }
 
-// Attach takes over c. It calls open for the owner's side, hands it the bytes that had been read too
-// early, if any, and then starts reading. c must not be used afterwards.
+// Attach makes a link of c, which must not be used afterwards. It calls open with the link, passes early, which are
+// bytes that were read from c before, to the Sink that open returns, and then starts reading.
 func (g *Group) Attach(c net.Conn, early []byte, open func(Link) Sink) error {
 	g.mu.Lock()
 	if g.closed {
@@ -71,7 +71,7 @@ func (g *Group) Attach(c net.Conn, early []byte, open func(Link) Sink) error {
 	if l == nil && err == nil {
 		l = g.routine(c)
 	}
-	g.wg.Add(1) // keeps Close waiting until the link is started
+	g.wg.Add(1) // Close waits until the link is started
 	g.mu.Unlock()
 	defer g.wg.Done()
 	if err != nil {

@@ -10,23 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop is one epoll instance and the goroutine that serves it. The goroutine waits with a descriptor of its own of
-// the epoll instance, in Go's own poller, so a waiting loop holds no thread.
+// loop is an epoll instance and the goroutine that serves it. The goroutine has a duplicate of the epoll descriptor and
+// waits for it in Go's own poller, so a waiting loop needs no thread.
 type loop struct {
 	group *Group
 	shift shift
 	ep    *os.File
 	raw   syscall.RawConn
-	wake  int // eventfd: links are to be closed, or the last has gone
+	wake  int // an eventfd that makes the goroutine look whether it must end
 
 	serving sync.Mutex // held while links are served, by the loop's goroutine or by Help
 	events  []unix.EpollEvent
-	ready   []*parked
+	ready   []*parked // links of events
 	buf     []byte
 
 	mu       sync.Mutex
 	links    []*parked // by descriptor
-	live     int
+	live     int       // how many links there are
 	stopping bool
 	ended    bool // wake is closed
 }
@@ -44,7 +44,7 @@ func newLoop(g *Group) (*loop, error) {
 		buf:    make([]byte, readBuffer),
 	}
 	lo.shift.loop = lo
-	if err := unix.SetNonblock(fd, true); err != nil { // lo.ep itself is not known to Go's poller
+	if err := unix.SetNonblock(fd, true); err != nil { // after NewFile, so lo.ep itself is not in Go's poller
 		lo.ep.Close()
 		return nil, os.NewSyscallError("fcntl", err)
 	}
@@ -60,7 +60,7 @@ func newLoop(g *Group) (*loop, error) {
 }
 
 func (lo *loop) watch(fd, op int, events uint32) (err error) {
-	sending() // for the race detector: the poller sees what start has set
+	sending() // for the race detector: what was written before is visible to the goroutine that gets the event
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
 	if cerr := lo.raw.Control(func(ep uintptr) { err = unix.EpollCtl(int(ep), op, fd, &ev) }); cerr != nil {
 		return cerr
@@ -68,7 +68,7 @@ func (lo *loop) watch(fd, op int, events uint32) (err error) {
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// enter makes the loop know l, so that stopping it reaches l; events come only after l has started.
+// enter adds l to the loop. From then on, shut closes it. Events come only after l has started.
 func (lo *loop) enter(l *parked) {
 	lo.mu.Lock()
 	defer lo.mu.Unlock()
@@ -86,7 +86,7 @@ func (lo *loop) drop(fd int) {
 	lo.mu.Unlock()
 }
 
-// poller returns a descriptor of the epoll instance for one goroutine to wait with.
+// poller returns a duplicate of the epoll descriptor, with which one goroutine can wait.
 func (lo *loop) poller() (*os.File, error) {
 	var fd int
 	var err error
@@ -97,8 +97,8 @@ func (lo *loop) poller() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "epoll"), nil
 }
 
-// run serves ready links until the loop has been stopped and the last link has gone, or until another goroutine
-// has taken the loop over. It waits with ep, which it closes.
+// run serves ready links until the loop was stopped and has no links, or until another goroutine has taken the loop
+// over. It waits with ep, and closes it.
 func (lo *loop) run(ep *os.File) {
 	s := &server{loop: lo}
 	if lo.group.NewWorker != nil {
@@ -106,7 +106,7 @@ func (lo *loop) run(ep *os.File) {
 	}
 	ended := false
 	defer func() {
-		if !ended && !s.replaced { // the work has called runtime.Goexit
+		if !ended && !s.replaced { // a callback or a handler has called runtime.Goexit
 			lo.group.wg.Go(func() { lo.run(ep) })
 			return
 		}
@@ -129,8 +129,8 @@ type server struct {
 	replaced bool // another goroutine serves the loop
 }
 
-// serve serves what is ready. It returns false when Go's poller will call it again as soon as there is more, and
-// true when it must not be called again.
+// serve serves the links that are ready. If it returns false, it is called again when more links are ready. If it
+// returns true, the goroutine ends.
 func (s *server) serve(ep uintptr) (end bool) {
 	lo := s.loop
 	for {
@@ -157,16 +157,16 @@ func (s *server) serve(ep uintptr) (end bool) {
 	}
 }
 
-// work has the worker do what a turn has left.
+// work calls the worker's Work, and notes whether the worker was replaced meanwhile.
 func (s *server) work() {
 	s.loop.shift.begin(s.worker)
 	defer func() { s.replaced = !s.loop.shift.end(s.worker) }() // also when a handler calls runtime.Goexit
 	s.worker.Work()
 }
 
-// turn serves the links that are ready, without waiting, and returns how many events there were; less than zero
-// means that the epoll instance is broken. It reports whether there may be more that is ready already: Go's poller
-// waits for what becomes ready after this call. The caller lets w, if it is not nil, work if there was an event.
+// turn serves the links that are ready, without waiting. It returns the number of events, or -1 if the epoll instance
+// has failed. It also reports whether more may be ready already; Go's poller only notices what becomes ready later. If
+// w is not nil and there was an event, turn calls w.Begin, and the caller must call w.Work.
 func (lo *loop) turn(ep uintptr, w Worker) (n int, more bool) {
 	n, err := poll(ep, lo.events)
 	for err == unix.EINTR {
@@ -192,8 +192,7 @@ func (lo *loop) turn(ep uintptr, w Worker) (n int, more bool) {
 	return n, more
 }
 
-// help serves ready links on the calling goroutine, unless they are being served already. It is for goroutines that
-// keep a processor busy for long.
+// help serves ready links on the calling goroutine, unless another goroutine is serving them.
 func (lo *loop) help() {
 	if !lo.serving.TryLock() {
 		return
@@ -205,7 +204,7 @@ func (lo *loop) help() {
 	more := false
 	_ = lo.raw.Control(func(ep uintptr) { _, more = lo.turn(ep, nil) }) // an error means that the loop has ended
 	if more || lo.finished() {
-		lo.kick() // the server waits for what becomes ready later
+		lo.kick() // otherwise the loop's goroutine waits until another link becomes ready
 	}
 }
 
@@ -214,9 +213,10 @@ func (lo *loop) end() {
 	lo.ended = true
 	unix.Close(lo.wake)
 	lo.mu.Unlock()
-	lo.ep.Close() // waits for help, which may want the lock
+	lo.ep.Close() // without the lock, because it waits for help to end, which may need the lock
 }
 
+// kick wakes the loop's goroutine.
 func (lo *loop) kick() {
 	lo.mu.Lock()
 	defer lo.mu.Unlock()
@@ -225,7 +225,7 @@ func (lo *loop) kick() {
 	}
 }
 
-// pick finds the links of a batch of events.
+// pick stores in ready the link of each event, or nil if it has none any more.
 func (lo *loop) pick(events []unix.EpollEvent, ready []*parked) {
 	lo.mu.Lock()
 	defer lo.mu.Unlock()
@@ -245,7 +245,7 @@ func (lo *loop) finished() bool {
 	return lo.stopping && lo.live == 0
 }
 
-// drain is called with the lock held.
+// drain resets the eventfd. The caller holds the lock.
 func (lo *loop) drain() {
 	if lo.ended {
 		return
@@ -254,7 +254,7 @@ func (lo *loop) drain() {
 	_, _ = unix.Read(lo.wake, b[:])
 }
 
-// shut closes every link; run ends after the last of them.
+// shut closes every link. run returns when the last one has ended.
 func (lo *loop) shut() {
 	lo.mu.Lock()
 	lo.stopping = true

@@ -7,8 +7,9 @@ import (
 	"unsafe"
 )
 
-// wire stands for the kernel: what came before bytes were sent, or a link was watched, happens before the call
-// that receives or polls returns. Package syscall informs the race detector in the same way.
+// wire represents the kernel for the race detector. What happened before bytes were sent, or before a link was watched,
+// also happened before a later call that receives or polls returns. Package syscall tells the race detector the same in
+// this way.
 var wire byte
 
 func sending()  { runtime.RaceReleaseMerge(unsafe.Pointer(&wire)) }

@@ -8,19 +8,19 @@ import (
 
 const (
 	routineBuffer = 4 << 10
-	// linger is how long a closed link may take to hand the peer what Write had already taken.
+	// linger is how long after Close the bytes that Write has taken may take to be sent.
 	linger = 5 * time.Second
 )
 
-// routine is the portable link: a goroutine that reads, and one that writes while there is work.
+// routine is a link with a goroutine that reads, and a second one that writes while there is something to write.
 type routine struct {
 	conn  net.Conn
 	sink  Sink
 	group *Group
 
 	mu      sync.Mutex
-	busy    bool
-	refused bool // a Write found the link busy and waits for Writable
+	busy    bool // the second goroutine is writing
+	refused bool // a Write took nothing, so Writable must be called
 	closed  bool
 	paused  bool
 	resumed sync.Cond // of mu
@@ -36,7 +36,7 @@ func (r *routine) read() {
 	defer r.group.forget(r)
 	buf := make([]byte, routineBuffer)
 	for {
-		r.await()
+		r.waitResumed()
 		n, err := r.conn.Read(buf)
 		if n > 0 {
 			r.sink.Readable(buf[:n])
@@ -49,8 +49,8 @@ func (r *routine) read() {
 	}
 }
 
-// await waits until the link is not paused.
-func (r *routine) await() {
+// waitResumed waits until the link is not paused, or is closed.
+func (r *routine) waitResumed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.paused && !r.closed {
@@ -68,7 +68,7 @@ func (r *routine) pause(yes bool) {
 	r.resumed.Broadcast()
 }
 
-// HungUp does not know: a stream is looked at by reading it.
+// HungUp returns false, because only reading would show whether the stream has ended.
 func (r *routine) HungUp() bool { return false }
 
 func (r *routine) Write(p []byte) (int, error) {
@@ -113,7 +113,7 @@ func (r *routine) Close() {
 	}
 	r.closed = true
 	r.resumed.Broadcast()
-	if r.busy { // write closes when what was taken has left, as the kernel does
+	if r.busy { // write closes the connection when the bytes that Write has taken are sent
 		_ = r.conn.SetWriteDeadline(time.Now().Add(linger))
 		return
 	}

@@ -1,14 +1,13 @@
 package link
 
-// Worker does the work that the callbacks of a loop have left to do. Each goroutine that serves a loop has one, if
-// Group.NewWorker is set.
+// Worker does work that callbacks have queued. If Group.NewWorker is set, each goroutine that serves links with epoll
+// has a Worker.
 type Worker interface {
-	// Begin is called before the callbacks for links that are ready. The same goroutine calls Work after them.
+	// Begin is called before the callbacks of links that are ready. The same goroutine calls Work after the callbacks.
 	Begin()
-	// Work does what is to be done. It may block, because no callback is under way. When it takes long, another
-	// goroutine takes the loop over.
+	// Work does the queued work. It may block, since no callback of the same goroutine runs. If it takes long, another
+	// goroutine serves the links from then on.
 	Work()
-	// Replaced is called by another goroutine when Work takes so long that the loop has been taken over. Nothing
-	// but the end of Work follows.
+	// Replaced is called by another goroutine when that has happened. The worker is not used again after Work returns.
 	Replaced()
 }

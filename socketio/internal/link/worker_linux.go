@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// takeOverAfter is how long the work of a loop may take before another goroutine takes the loop over. It takes
-// twice as long at most. A handler that computes keeps its processor for about as long before Go gives it to others.
+// takeOverAfter is how long Worker.Work may take before another goroutine takes the loop over. That happens between
+// once and twice this time. Go takes the processor from a goroutine that computes after about the same time.
 const takeOverAfter = 10 * time.Millisecond
 
-// shift knows which worker a loop has, and replaces it if its work takes too long. A timer looks after that; it is
-// set only while there is work, so that a quiet loop costs nothing and a busy one a hundred timers a second.
+// shift replaces the worker of a loop if its work takes too long. It uses a timer, which is set only while there is
+// work: an idle loop sets none, and a busy one sets a hundred a second.
 type shift struct {
 	loop *loop
 
 	mu     sync.Mutex
-	worker Worker // that works now; nil between two batches
+	worker Worker // whose Work is running; nil if there is none
 	batch  uint64 // counts calls of Work
-	seen   uint64 // batch, when the timer was last set
+	seen   uint64 // the value of batch when the timer was last set
 	timer  *time.Timer
-	set    bool
+	set    bool // the timer is set
 }
 
-// begin is called before w works.
+// begin is called before w.Work.
 func (s *shift) begin(w Worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +39,7 @@ func (s *shift) begin(w Worker) {
 	s.timer.Reset(takeOverAfter)
 }
 
-// end is called when w has worked. It reports whether w has not been replaced.
+// end is called after w.Work. It returns false if w was replaced.
 func (s *shift) end(w Worker) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,7 +50,8 @@ func (s *shift) end(w Worker) bool {
 	return true
 }
 
-// look runs when the timer fires. It replaces a worker that has been at the same work since the timer was set.
+// look is called by the timer. If the same call of Work has been running since the timer was set, it replaces the
+// worker.
 func (s *shift) look() {
 	s.mu.Lock()
 	var slow Worker
@@ -59,7 +60,7 @@ func (s *shift) look() {
 	case s.worker == nil:
 		s.set = false
 	default:
-		if ep, err := s.loop.poller(); err == nil { // no descriptor is free: try again
+		if ep, err := s.loop.poller(); err == nil { // otherwise no descriptor is free, and the timer tries again
 			slow, s.worker = s.worker, nil
 			s.loop.group.wg.Go(func() { s.loop.run(ep) }) // the goroutine that is replaced has not ended yet
 		}

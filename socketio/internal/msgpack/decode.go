@@ -95,7 +95,7 @@ func (r *Reader) stringLen(c byte) (int, error) {
 	return int(n), err
 }
 
-// Int reads an integer, also when a float was written.
+// Int reads a number as an integer. A fraction is cut off.
 func (r *Reader) Int() (int64, error) {
 	text, _, err := r.JSON(nil, nil)
 	if err != nil {
@@ -111,7 +111,7 @@ func (r *Reader) Skip() error {
 	return err
 }
 
-// Raw returns the bytes of the next value.
+// Raw returns the encoded bytes of the next value.
 func (r *Reader) Raw() ([]byte, error) {
 	before := r.p
 	if err := r.Skip(); err != nil {
@@ -120,9 +120,9 @@ func (r *Reader) Raw() ([]byte, error) {
 	return before[:len(before)-len(r.p)], nil
 }
 
-// JSON appends the next value to dst as JSON. Byte strings are appended to attachments and replaced
-// by placeholders that count them. If there are any, a map that looks like a placeholder is replaced
-// by null: text and attachments could not tell it from one.
+// JSON appends the next value to dst as JSON. It appends byte strings to attachments, and a placeholder with their
+// index to dst. If there are attachments, it replaces maps that look like placeholders by null, because they could not
+// be distinguished from real placeholders.
 func (r *Reader) JSON(dst []byte, attachments [][]byte) ([]byte, [][]byte, error) {
 	d := decoder{r: r, dst: dst, attachments: attachments}
 	err := d.value(0)
@@ -132,9 +132,10 @@ func (r *Reader) JSON(dst []byte, attachments [][]byte) ([]byte, [][]byte, error
 	return d.dst, d.attachments, err
 }
 
+// removeLookalikes replaces each map that looks like a placeholder by null.
 func (d *decoder) removeLookalikes() {
 	start := len(d.dst)
-	for _, l := range slices.Backward(d.lookalikes) { // what is inside of one comes before it
+	for _, l := range slices.Backward(d.lookalikes) { // outer maps first
 		if l.end <= start {
 			d.dst = slices.Replace(d.dst, l.start, l.end, []byte("null")...)
 			start = l.start
@@ -148,7 +149,7 @@ type decoder struct {
 	r           *Reader
 	dst         []byte
 	attachments [][]byte
-	lookalikes  []span // of maps that look like placeholders
+	lookalikes  []span // maps that look like placeholders; inner ones come before outer ones
 }
 
 // span is a part of dst.
@@ -176,7 +177,7 @@ func (d *decoder) value(depth int) error {
 	return nil
 }
 
-// wide reads the types that have a byte of their own.
+// wide reads a value whose first byte is c and has only the type, not a part of the value.
 func (d *decoder) wide(c byte, depth int) error {
 	switch c {
 	case 0xc0:
@@ -305,7 +306,7 @@ func (d *decoder) float(c byte) error {
 	return nil
 }
 
-// appendFloat writes f as JavaScript would; what JSON cannot say becomes null, as there.
+// appendFloat appends f as JSON.stringify of JavaScript would write it: infinities and NaN become null.
 func appendFloat(dst []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
@@ -317,7 +318,8 @@ func appendFloat(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, f, format, -1, 64)
 }
 
-// ext reads an extension: timestamps become ISO text, all others null.
+// ext reads an extension type. Timestamps become strings in ISO 8601 form, all others null. Its length is n, or is in
+// the next lenBytes bytes if lenBytes is not 0.
 func (d *decoder) ext(lenBytes, n int) error {
 	if lenBytes > 0 {
 		v, err := d.r.uint(lenBytes)
@@ -343,8 +345,8 @@ func (d *decoder) ext(lenBytes, n int) error {
 	return nil
 }
 
-// timestamp knows the extension of the format's own, -1, and that of older JavaScript packers, among them the one in
-// socket.io-msgpack-parser: 0, milliseconds.
+// timestamp decodes the two kinds of timestamps that are in use: extension type -1 of the MessagePack specification,
+// and type 0, milliseconds, of older JavaScript packages such as the one in socket.io-msgpack-parser.
 func timestamp(kind int8, p []byte) (t time.Time, ok bool) {
 	switch {
 	case kind == 0 && len(p) == 8:

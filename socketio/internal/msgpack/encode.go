@@ -1,8 +1,8 @@
-// Package msgpack translates between MessagePack, in which JavaScript servers talk to each other, and
-// JSON with binary placeholders, in which packets travel here. It works on bytes: the order of keys
-// and large integers survive.
+// Package msgpack translates between MessagePack, which JavaScript servers use between each other, and JSON with
+// placeholders for binary data, which this server uses. It translates bytes to bytes, so the order of keys and large
+// integers are kept.
 //
-// It is pure, and safe against hostile input: nothing is allocated on the word of a length field.
+// It is pure, and safe for input of others: it does not allocate memory just because a length field says so.
 package msgpack
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/jsonscan"
 )
 
-// ErrInvalid is input that is not what it should be.
+// ErrInvalid is returned for input that is not valid MessagePack or JSON, or has another type than was asked for.
 var ErrInvalid = errors.New("msgpack: invalid")
 
 const placeholder = `{"_placeholder":true,"num":`
@@ -39,6 +39,8 @@ func AppendMap(dst []byte, n int) []byte { return head(dst, n, 0x80, 16, 0xde) }
 // AppendArray appends the head of an array of n elements.
 func AppendArray(dst []byte, n int) []byte { return head(dst, n, 0x90, 16, 0xdc) }
 
+// head appends the type and the length n: as one byte, fix with n in it, if n is less than fixMax, else as the byte
+// wide or wide+1 and two or four bytes.
 func head(dst []byte, n int, fix byte, fixMax int, wide byte) []byte {
 	switch {
 	case n < fixMax:
@@ -107,7 +109,7 @@ func AppendUint(dst []byte, n uint64) []byte {
 	}
 }
 
-// AppendJSON appends the JSON value text; placeholders become the attachments they stand for.
+// AppendJSON appends the JSON value text as MessagePack. Placeholders become the attachments that they refer to.
 func AppendJSON(dst, text []byte, attachments [][]byte) ([]byte, error) {
 	if !jsonscan.Valid(text) {
 		return nil, ErrInvalid
@@ -119,14 +121,14 @@ func AppendJSON(dst, text []byte, attachments [][]byte) ([]byte, error) {
 	return e.dst, nil
 }
 
-// encoder reads text that is known to be valid.
+// encoder encodes src, which must be valid JSON.
 type encoder struct {
 	src         []byte
 	attachments [][]byte
 	dst         []byte
 }
 
-// value encodes the value at i and returns the index behind it.
+// value encodes the value at i and returns the index after its end.
 func (e *encoder) value(i int) (int, error) {
 	i = jsonscan.Space(e.src, i)
 	switch e.src[i] {
@@ -156,7 +158,8 @@ func (e *encoder) value(i int) (int, error) {
 	return end, err
 }
 
-// binary returns the attachment that the placeholder at i stands for and the index behind it, or 0.
+// binary returns the attachment that the placeholder at i refers to, and the index after the placeholder. The index is
+// 0 if there is no placeholder at i.
 func (e *encoder) binary(i int) ([]byte, int) {
 	rest, ok := bytes.CutPrefix(e.src[i:], []byte(placeholder))
 	if !ok {
@@ -170,8 +173,8 @@ func (e *encoder) binary(i int) ([]byte, int) {
 	return e.attachments[n], i + len(placeholder) + len(digits) + 1
 }
 
-// members encodes an object or array. Its length comes first: what was encoded is moved when the head
-// turns out longer than that of a small one.
+// members encodes an object or array. Its length comes first and is not known yet, so one byte is reserved. If the
+// length needs more, the encoded elements are moved.
 func (e *encoder) members(i int, object bool) (end int, err error) {
 	start := len(e.dst)
 	e.dst = append(e.dst, 0)
@@ -179,10 +182,10 @@ func (e *encoder) members(i int, object bool) (end int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var room [5]byte
-	h := AppendArray(room[:0], n)
+	var buf [5]byte
+	h := AppendArray(buf[:0], n)
 	if object {
-		h = AppendMap(room[:0], n)
+		h = AppendMap(buf[:0], n)
 	}
 	e.dst = slices.Replace(e.dst, start, start+1, h...)
 	return end, nil
@@ -227,7 +230,7 @@ func (e *encoder) text(raw []byte) error {
 	return nil
 }
 
-// number keeps integers as such, also those that a float64 cannot hold.
+// number encodes integers as integers, even those that a float64 cannot represent, and other numbers as float64.
 func (e *encoder) number(raw string) error {
 	if n, err := strconv.ParseInt(raw, 10, 64); err == nil && raw != "-0" {
 		e.dst = AppendInt(e.dst, n)

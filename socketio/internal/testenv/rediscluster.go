@@ -13,7 +13,7 @@ import (
 // RedisCluster is a Redis Cluster of three masters.
 type RedisCluster struct{ Nodes []*Redis }
 
-// StartRedisCluster starts one that is stopped with the test.
+// StartRedisCluster starts a cluster, which is stopped at the end of the test.
 func StartRedisCluster(t testing.TB) *RedisCluster {
 	t.Helper()
 	for _, program := range []string{"redis-server", "redis-cli"} {
@@ -30,13 +30,13 @@ func StartRedisCluster(t testing.TB) *RedisCluster {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, r := range c.Nodes { // each must know that all slots have a master
-		r.await(t, "cluster info", "cluster_state:ok", "cluster_known_nodes:3")
+	for _, r := range c.Nodes { // every node must know that all slots have a master
+		r.waitFor(t, "cluster info", "cluster_state:ok", "cluster_known_nodes:3")
 	}
 	return c
 }
 
-// startMember starts a server that is to become part of a cluster.
+// startMember starts a server that can become part of a cluster.
 func startMember(t testing.TB) *Redis {
 	t.Helper()
 	r := &Redis{Port: FreePort(t), dir: t.TempDir(), bus: FreePort(t)}
@@ -46,7 +46,8 @@ func startMember(t testing.TB) *Redis {
 	return r
 }
 
-// StartReplica adds a replica of a master, which takes its place when it has been away for the given time.
+// StartReplica adds a replica of a master. It becomes the master when the other one has not answered for the given
+// time.
 func (c *RedisCluster) StartReplica(t testing.TB, master *Redis, after time.Duration) *Redis {
 	t.Helper()
 	replica := startMember(t)
@@ -56,21 +57,21 @@ func (c *RedisCluster) StartReplica(t testing.TB, master *Redis, after time.Dura
 	}
 	replica.Do(t, fmt.Sprintf("cluster meet 127.0.0.1 %d %d", master.Port, master.bus))
 	id := strings.TrimSpace(master.Do(t, "cluster myid"))
-	replica.await(t, "cluster info", "cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d", len(all)))
+	replica.waitFor(t, "cluster info", "cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d", len(all)))
 	replica.Do(t, "cluster replicate "+id)
-	replica.await(t, "info replication", "role:slave", "master_link_status:up")
-	for _, r := range c.Nodes { // those that will vote
-		r.await(t, "cluster nodes", "slave "+id)
+	replica.waitFor(t, "info replication", "role:slave", "master_link_status:up")
+	for _, r := range c.Nodes { // the nodes that will vote for the replica
+		r.waitFor(t, "cluster nodes", "slave "+id)
 	}
 	return replica
 }
 
-// AwaitMaster waits until a replica has become a master and everybody else knows it.
+// AwaitMaster waits until a replica has become a master and all other nodes know it.
 func (c *RedisCluster) AwaitMaster(t testing.TB, replica *Redis) {
 	t.Helper()
-	replica.await(t, "info replication", "role:master")
+	replica.waitFor(t, "info replication", "role:master")
 	for _, r := range c.Nodes {
-		r.await(t, "cluster info", "cluster_state:ok")
+		r.waitFor(t, "cluster info", "cluster_state:ok")
 	}
 }
 
@@ -90,8 +91,8 @@ func (r *Redis) command(text string) (string, error) {
 	return string(out), err
 }
 
-// await repeats a command until its answer contains all texts.
-func (r *Redis) await(t testing.TB, command string, texts ...string) {
+// waitFor repeats a command until its answer contains all texts.
+func (r *Redis) waitFor(t testing.TB, command string, texts ...string) {
 	t.Helper()
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		out, _ := r.command(command)
@@ -99,12 +100,12 @@ func (r *Redis) await(t testing.TB, command string, texts ...string) {
 			return
 		}
 		if time.Now().After(until) {
-			t.Fatalf("%s is answered %s", command, out)
+			t.Fatalf("%s: got %s, want an answer with %q", command, out, texts)
 		}
 	}
 }
 
-// Addrs are the addresses of the nodes.
+// Addrs returns the addresses of the nodes.
 func (c *RedisCluster) Addrs() (all []string) {
 	for _, r := range c.Nodes {
 		all = append(all, "127.0.0.1:"+strconv.Itoa(r.Port))
@@ -112,5 +113,5 @@ func (c *RedisCluster) Addrs() (all []string) {
 	return all
 }
 
-// URL is the redis:// addresses of the nodes, with commas.
+// URL returns the redis:// addresses of the nodes, separated by commas.
 func (c *RedisCluster) URL() string { return "redis://" + strings.Join(c.Addrs(), ",redis://") }

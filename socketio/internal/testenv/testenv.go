@@ -1,6 +1,5 @@
-// Package testenv starts the real programs that tests need beside them: redis-server and Node.js with
-// the official Socket.IO packages. A test is skipped only when the program is not there, and fails
-// instead when BERTH_CI is 1.
+// Package testenv starts real programs for tests: redis-server, Chromium, and Node.js with the official Socket.IO
+// packages. If a program is not installed, the test is skipped, or fails if the environment variable BERTH_CI is 1.
 package testenv
 
 import (
@@ -19,7 +18,7 @@ import (
 	"time"
 )
 
-// Missing skips the test, or fails it where everything must be there.
+// Missing skips the test because a program is not installed, or fails it if BERTH_CI is 1.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("BERTH_CI") == "1" {
@@ -28,9 +27,9 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("%s is missing", what)
 }
 
-// FreePort returns a port that is free. It is none of those that systems give to connections: such a one could be
-// taken before the test listens on it, or while a server is down, and who dials it meanwhile from the same machine
-// may even be connected to itself.
+// FreePort returns a port on which nothing listens. It is not one of the ports that the system gives to outgoing
+// connections. Such a port could be taken before the test listens on it, or while the test restarts a server, and a
+// client that dials it meanwhile may even be connected to itself.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	const from, to = 20_000, 32_768
@@ -47,17 +46,17 @@ func FreePort(t testing.TB) int {
 	return 0
 }
 
-// Redis is a redis-server of the test's own.
+// Redis is a redis-server that only one test uses.
 type Redis struct {
 	Port int
 	cmd  *exec.Cmd
-	end  chan error // of cmd
+	end  chan error // gets the result of cmd.Wait
 	dir  string
-	more []string // arguments
-	bus  int      // port of the cluster bus, in a cluster
+	more []string // more arguments
+	bus  int      // the port of the cluster bus; 0 if there is no cluster
 }
 
-// StartRedis starts one that is stopped with the test.
+// StartRedis starts a server, which is stopped at the end of the test.
 func StartRedis(t testing.TB) *Redis {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -69,10 +68,10 @@ func StartRedis(t testing.TB) *Redis {
 	return r
 }
 
-// URL is the redis:// address.
+// URL returns the redis:// address of the server.
 func (r *Redis) URL() string { return "redis://127.0.0.1:" + strconv.Itoa(r.Port) }
 
-// Start starts the server, again if it was stopped, and waits until it answers.
+// Start starts the server and waits until it accepts connections. It can be called again after Stop.
 func (r *Redis) Start(t testing.TB) {
 	t.Helper()
 	args := []string{"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--save", "", "--appendonly",
@@ -87,7 +86,7 @@ func (r *Redis) Start(t testing.TB) {
 	go func() { end <- cmd.Wait() }()
 	for until := time.Now().Add(10 * time.Second); ; {
 		select {
-		case err := <-end: // and who answers is somebody else
+		case err := <-end: // so if something listens on the port, it is another program
 			end <- err
 			t.Fatalf("redis-server has ended: %v", err)
 		default:
@@ -104,7 +103,7 @@ func (r *Redis) Start(t testing.TB) {
 	}
 }
 
-// Stop kills it.
+// Stop kills the server.
 func (r *Redis) Stop() {
 	if r.cmd != nil {
 		_ = r.cmd.Process.Kill()
@@ -113,7 +112,7 @@ func (r *Redis) Stop() {
 	}
 }
 
-// Node is a running script that is asked by lines of JSON and answers in the same way.
+// Node is a running Node.js script. It reads commands as lines of JSON and answers each with a line of JSON.
 type Node struct {
 	t     testing.TB
 	in    io.Writer
@@ -122,8 +121,8 @@ type Node struct {
 	kill  func()
 }
 
-// answerWithin is how long a script may take for an answer. Every time limit of a client is shorter: a script that has
-// not answered by then waits for something that will not happen.
+// answerWithin is how long a script may take for an answer. All time limits of clients are shorter, so a script that
+// takes longer waits for something that will not happen.
 const answerWithin = 2 * time.Minute
 
 // StartNode runs a script of the node directory beside this file.
@@ -152,7 +151,7 @@ func StartNode(t testing.TB, script string, args ...string) *Node {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		in.Close() // a script that reads to the end ends what it has started, too
+		in.Close() // at the end of its input, a script stops the programs that it has started
 		dead := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		dead.Stop()
@@ -162,8 +161,7 @@ func StartNode(t testing.TB, script string, args ...string) *Node {
 	return n
 }
 
-// Ask sends a command and decodes the answer into v, unless it is nil. An answer {"error": text} fails
-// the test.
+// Ask sends a command and decodes the answer into v, unless v is nil. The test fails if the answer is {"error": text}.
 func (n *Node) Ask(v any, command map[string]any) {
 	n.t.Helper()
 	var err error
@@ -176,7 +174,7 @@ func (n *Node) Ask(v any, command map[string]any) {
 	n.Read(v)
 }
 
-// Read decodes the next line. If none comes within two minutes, the test fails.
+// Read decodes the script's next line into v, unless v is nil. The test fails if none comes within two minutes.
 func (n *Node) Read(v any) {
 	n.t.Helper()
 	late := time.AfterFunc(answerWithin, n.kill)
@@ -204,7 +202,7 @@ func (n *Node) Read(v any) {
 // Browser is a page in a real Chromium.
 type Browser struct{ *Node }
 
-// StartBrowser starts Chromium, which ends with the test.
+// StartBrowser starts Chromium, which is stopped at the end of the test.
 func StartBrowser(t testing.TB) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -216,19 +214,19 @@ func StartBrowser(t testing.TB) *Browser {
 	return b
 }
 
-// Do runs a command of browser.mjs; more are its fields.
+// Do sends a command to browser.mjs. more has the names and values of its fields in turn.
 func (b *Browser) Do(what string, more ...string) {
 	b.t.Helper()
 	b.ask(nil, what, more)
 }
 
-// Eval decodes what a script in the page comes to.
+// Eval runs a script in the page and decodes its result into v.
 func (b *Browser) Eval(v any, js string) {
 	b.t.Helper()
 	b.ask(v, "eval", []string{"js", js})
 }
 
-// Texts are those of all elements that a selector finds.
+// Texts returns the texts of all elements that match a CSS selector.
 func (b *Browser) Texts(selector string) (all []string) {
 	b.t.Helper()
 	b.ask(&all, "texts", []string{"selector", selector})

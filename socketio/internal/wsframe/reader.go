@@ -1,9 +1,8 @@
-// Package wsframe is the WebSocket framing of RFC 6455, mainly for the server's side: an incremental reader
-// that is fed whatever bytes have arrived and holds no buffer between messages, and functions that
-// write frames.
+// Package wsframe reads and writes WebSocket frames (RFC 6455), mainly for servers. Its Reader is given bytes as they
+// arrive, in pieces of any size, and has no buffer between messages.
 //
-// It does no I/O. A Reader belongs to one goroutine. Extensions other than permessage-deflate's RSV1
-// bit are unknown to it.
+// The package does no I/O. A Reader must be used by one goroutine at a time. The only extension that it supports is
+// permessage-deflate, which uses bit RSV1.
 package wsframe
 
 import (
@@ -25,11 +24,11 @@ const (
 )
 
 var (
-	// ErrProtocol is a frame that RFC 6455 forbids.
+	// ErrProtocol is returned for a frame that RFC 6455 does not allow.
 	ErrProtocol = errors.New("wsframe: protocol error")
-	// ErrTooBig is a message above the reader's limit.
+	// ErrTooBig is returned for a message that is longer than the reader's limit.
 	ErrTooBig = errors.New("wsframe: message too big")
-	// ErrUTF8 is a text message that is not UTF-8.
+	// ErrUTF8 is returned for a text message that is not UTF-8.
 	ErrUTF8 = errors.New("wsframe: text is not UTF-8")
 )
 
@@ -41,22 +40,23 @@ const (
 	maskBit    = 0x80
 	maxHeader  = 14
 	maxControl = 125
-	// firstGrab bounds what a mere header can make a reader allocate.
-	firstGrab = 16 << 10
+	// firstAlloc is at most how many bytes are allocated for a payload of which only the header has arrived.
+	firstAlloc = 16 << 10
 )
 
-// Reader takes a stream of masked client frames apart.
+// Reader reads messages from a stream of frames.
 type Reader struct {
-	// Limit is the largest message in bytes, fragments added up.
+	// Limit is how long a message may be, in bytes. The lengths of its fragments are added.
 	Limit int
-	// Inflate, when set, is given messages with RSV1; without it such messages are a protocol error.
+	// Inflate decompresses messages with bit RSV1. If it is nil, such messages are a protocol error. Its result must
+	// not be longer than limit.
 	Inflate func(p []byte, limit int) ([]byte, error)
-	// FromServer reads frames that are not masked.
+	// FromServer says that frames come from a server: they must not be masked. Otherwise they must be.
 	FromServer bool
 
 	frame   header
 	payload []byte
-	message []byte // fragments of an unfinished message
+	message []byte // the fragments of the current message that have arrived
 
 	head       [maxHeader]byte
 	nhead      uint8
@@ -73,8 +73,8 @@ type header struct {
 	rsv1 bool
 }
 
-// Feed consumes p and calls emit for each complete message and control frame. The payload belongs to
-// the callee. After an error, from emit or from the stream, the reader must not be used again.
+// Feed reads p and calls emit for each message and each control frame that is complete. emit may keep the payload.
+// After an error, of emit or of the stream, the Reader must not be used again.
 func (r *Reader) Feed(p []byte, emit func(op Op, payload []byte) error) error {
 	for {
 		if !r.inFrame {
@@ -103,13 +103,13 @@ func (r *Reader) Feed(p []byte, emit func(op Op, payload []byte) error) error {
 	}
 }
 
-// take appends unmasked payload bytes.
+// take unmasks bytes of the payload and appends them.
 func (r *Reader) take(p []byte) {
 	if r.payload == nil {
 		if len(p) == r.frame.size {
 			r.payload = make([]byte, 0, len(p))
 		} else {
-			r.payload = make([]byte, 0, min(r.frame.size, max(firstGrab, len(p))))
+			r.payload = make([]byte, 0, min(r.frame.size, max(firstAlloc, len(p))))
 		}
 	}
 	at := len(r.payload)
@@ -117,7 +117,8 @@ func (r *Reader) take(p []byte) {
 	Mask(r.payload[at:], r.frame.mask, at)
 }
 
-// readHeader collects a frame header that may arrive in pieces and returns what follows it.
+// readHeader reads a frame header, which may arrive in pieces, and returns the bytes after it. ok is false while the
+// header is not complete.
 func (r *Reader) readHeader(p []byte) (rest []byte, ok bool, err error) {
 	for {
 		need := r.headerSize()
@@ -136,7 +137,7 @@ func (r *Reader) readHeader(p []byte) (rest []byte, ok bool, err error) {
 	return p, err == nil, err
 }
 
-// headerSize is how long the header is as far as its first bytes tell.
+// headerSize returns the length of the header. While its first two bytes have not arrived, it returns 2.
 func (r *Reader) headerSize() int {
 	if r.nhead < 2 {
 		return 2
@@ -178,6 +179,7 @@ func (r *Reader) parseHeader() error {
 	return nil
 }
 
+// check checks a header against the protocol and the limit.
 func (r *Reader) check(h header, size uint64) error {
 	switch h.op {
 	case Close, Ping, Pong:
@@ -202,6 +204,7 @@ func (r *Reader) check(h header, size uint64) error {
 	return nil
 }
 
+// finish handles a complete frame. It calls emit if the frame is a control frame or ends a message.
 func (r *Reader) finish(payload []byte, emit func(Op, []byte) error) error {
 	h := r.frame
 	if h.op >= Close {
@@ -232,7 +235,7 @@ func (r *Reader) finish(payload []byte, emit func(Op, []byte) error) error {
 	return emit(op, payload)
 }
 
-// Mask xors p, which starts offset bytes into the payload, with the key.
+// Mask masks or unmasks p with a key. p starts offset bytes after the beginning of the payload.
 func Mask(p []byte, key [4]byte, offset int) {
 	var k [8]byte
 	for i := range k {

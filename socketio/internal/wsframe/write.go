@@ -5,7 +5,7 @@ import "encoding/binary"
 // MaxServerHeader is the longest header of an unmasked frame.
 const MaxServerHeader = 10
 
-// AppendHeader appends the header of a final unmasked frame of size bytes.
+// AppendHeader appends the header of an unmasked frame that ends a message and has a payload of size bytes.
 func AppendHeader(dst []byte, op Op, size int) []byte {
 	switch {
 	case size <= maxControl:
@@ -17,12 +17,12 @@ func AppendHeader(dst []byte, op Op, size int) []byte {
 	}
 }
 
-// AppendFrame appends a final unmasked frame.
+// AppendFrame appends an unmasked frame that ends a message.
 func AppendFrame(dst []byte, op Op, payload []byte) []byte {
 	return append(AppendHeader(dst, op, len(payload)), payload...)
 }
 
-// AppendClose appends a close frame; code 0 means one without a body.
+// AppendClose appends an unmasked close frame with a status code. If code is 0, the frame has none.
 func AppendClose(dst []byte, code int) []byte {
 	if code == 0 {
 		return append(dst, byte(Close)|fin, 0)

@@ -19,6 +19,7 @@ import (
 	"time"
 )
 
+// compare runs the measurements and prints their table.
 func compare(ctx context.Context, short bool, rounds int, profile string, list []measurement) error {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		return errors.New("taskset is missing")
@@ -36,7 +37,7 @@ func compare(ctx context.Context, short bool, rounds int, profile string, list [
 	return nil
 }
 
-// report prints a row: the cost, which is what counts, then the rest.
+// report prints the lines of a measurement: first the cost, then the rate, and then the others that it has.
 func report(m measurement, pairs []pair) {
 	unit, gate, faster := "µs CPU", "", ""
 	if m.once != nil {
@@ -85,11 +86,11 @@ func digits(v float64) int {
 
 type starter func(ctx context.Context, port int, opt serverOptions) *exec.Cmd
 
-// serverOptions are those of a server's process. The last two are for ours only.
+// serverOptions are the options of a server's process.
 type serverOptions struct {
-	redis   string // URL; empty for a server that is alone
-	typed   bool   // handlers decode their arguments
-	profile string // file for a CPU profile
+	redis   string // URL; empty if there is only one server
+	typed   bool   // handlers decode their arguments; only for our server
+	profile string // file for a CPU profile; only for our server
 }
 
 func goServer(ctx context.Context, port int, opt serverOptions) *exec.Cmd {
@@ -108,7 +109,8 @@ func nodeServer(ctx context.Context, port int, opt serverOptions) *exec.Cmd {
 	return cmd
 }
 
-// measure starts the servers of both and then the load, each on its own processor.
+// measure starts the servers of both kinds and then the process that loads them. If m.pinned is set, the servers run on
+// one processor and the load on another.
 func measure(ctx context.Context, m measurement, short bool, rounds int, profile string) (pairs []pair, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -164,7 +166,7 @@ func pin(ctx context.Context, cmd *exec.Cmd, cpu int) *exec.Cmd {
 	return pinned
 }
 
-// run starts a server and waits until it says that it is ready.
+// run starts a server and waits until it prints that it is ready.
 func run(cmd *exec.Cmd) error {
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -184,7 +186,7 @@ func run(cmd *exec.Cmd) error {
 
 func reap(cmd *exec.Cmd, cancel func()) {
 	cancel()
-	_ = cmd.Wait() // it was killed
+	_ = cmd.Wait() // an error is expected: cancel has ended the process
 }
 
 func freePort() int {

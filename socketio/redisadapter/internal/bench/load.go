@@ -23,7 +23,7 @@ import (
 
 const path = "/socket.io/?EIO=4&transport=websocket"
 
-// patience is how long what was asked for may take to come back after a window.
+// patience is how long after a window the last answers may take.
 const patience = 30 * time.Second
 
 // load is the client's side of a measurement against one of the two servers.
@@ -31,24 +31,24 @@ type load struct {
 	addrs []string
 	pids  []int
 	short bool
-	part  float64 // which quantile the latency is
+	part  float64 // the quantile of the latencies that is reported
 	group link.Group
-	took  []float64 // latencies of the present window, ms
+	took  []float64 // latencies of the current window, in ms
 	mu    sync.Mutex
 }
 
-// window makes traffic for a while and returns when all of it has been answered.
+// window makes traffic for the given time. It returns the number of operations when all of them have been answered.
 type window func(time.Duration) (ops int64, err error)
 
-// sample is what one window found: Cost is microseconds of the server's CPU per operation, or bytes per connection.
+// sample is the result of one window.
 type sample struct {
-	Rate    float64 `json:"rate"`
-	Cost    float64 `json:"cost"`
-	Latency float64 `json:"latency"` // ms, a quantile
-	Allocs  float64 `json:"allocs"`  // per operation, only of ours
+	Rate    float64 `json:"rate"`    // operations per second
+	Cost    float64 `json:"cost"`    // microseconds of the server's CPU per operation, or bytes per connection
+	Latency float64 `json:"latency"` // the quantile, in ms
+	Allocs  float64 `json:"allocs"`  // per operation, only of our server
 }
 
-// pair are two neighbouring windows.
+// pair has the results of two windows of the same round.
 type pair struct{ Node, Ours sample }
 
 func parseTargets(text string) (both [2]*load, err error) {
@@ -71,7 +71,7 @@ func parseTargets(text string) (both [2]*load, err error) {
 	return both, nil
 }
 
-// runLoad prints the pairs of a measurement.
+// runLoad runs a measurement and prints its pairs as JSON.
 func runLoad(name, targets string, rounds int, short bool) error {
 	debug.SetGCPercent(400)
 	both, err := parseTargets(targets)
@@ -95,6 +95,7 @@ func runLoad(name, targets string, rounds int, short bool) error {
 	return json.NewEncoder(os.Stdout).Encode(pairs)
 }
 
+// alternate runs the windows of both servers in turn. It does not return the first round.
 func alternate(m *measurement, both [2]*load, rounds int) ([]pair, error) {
 	if m.once != nil {
 		var p pair
@@ -115,7 +116,7 @@ func alternate(m *measurement, both [2]*load, rounds int) ([]pair, error) {
 	for round := range rounds + 1 {
 		var got [2]sample
 		for i := range both {
-			side := (i + round) % 2 // who comes first changes
+			side := (i + round) % 2 // each server is the first in every second round
 			var err error
 			if got[side], err = both[side].measure(windows[side], m.counts && side == 1); err != nil {
 				return nil, err
@@ -169,7 +170,7 @@ func (l *load) measure(w window, allocs bool) (s sample, err error) {
 	}, nil
 }
 
-// allocations asks our server how much it has allocated so far.
+// allocations asks our server how many objects it has allocated so far.
 func (l *load) allocations() (float64, error) {
 	answer := make(chan string, 1)
 	c, err := l.dial(l.addrs[0], func(_ *lean.Client, p []byte) { answer <- string(p) })
@@ -187,11 +188,12 @@ func (l *load) allocations() (float64, error) {
 				return strconv.ParseFloat(strings.TrimSuffix(text, "]"), 64)
 			}
 		case <-time.After(patience):
-			return 0, errors.New("the server does not tell its allocations")
+			return 0, errors.New("the server does not report its allocations")
 		}
 	}
 }
 
+// count returns how many clients to use instead of n.
 func (l *load) count(n int) int {
 	if l.short {
 		n /= 5
@@ -199,7 +201,7 @@ func (l *load) count(n int) int {
 	return n
 }
 
-// dial opens and joins; on gets everything after that.
+// dial connects a client and joins the main namespace. on gets everything that the client receives after that.
 func (l *load) dial(addr string, on func(*lean.Client, []byte)) (*lean.Client, error) {
 	joined := make(chan struct{})
 	var once sync.Once
@@ -222,6 +224,7 @@ func (l *load) dial(addr string, on func(*lean.Client, []byte)) (*lean.Client, e
 	return c, nil
 }
 
+// many connects n clients.
 func (l *load) many(n int, on func(*lean.Client, []byte)) ([]*lean.Client, error) {
 	all := make([]*lean.Client, n)
 	errs := make(chan error, 16)

@@ -1,20 +1,21 @@
 //go:build linux
 
-// Command bench compares our server with Socket.IO on Node.js: the same lean client loads both in
-// turn, and ratios are printed. What counts is the CPU time of the server per operation; rates depend
-// on what else the machine does.
+// Command bench compares our server with Socket.IO on Node.js. The same client program loads both in turn. It prints
+// what both need, and the ratios. The important number is the server's CPU time per operation, because rates depend on
+// what else the machine does.
 //
 //	go run ./socketio/redisadapter/internal/bench [-short] [-rounds 11] [-only ack,echo]
 //	go run ./socketio/redisadapter/internal/bench -storm 20000
 //
-// Both servers are up with all their clients during a row, and the load changes from one to the other every
-// second or less, so that what else the machine does meets both alike. A window ends when everything that was
-// asked for has come back: CPU time and operations belong together. The first round warms up and is not counted.
-// Rows that are called typed have handlers of ours as people write them, which decode their arguments; the others
-// hand the arguments on as they came. Node.js always decodes them.
+// During a measurement, both servers run with all their clients, and the load changes from one to the other every
+// second or more often, so that other work of the machine affects both alike. Such a stretch of load is a window. It
+// ends when all operations have been answered, so that CPU time and operations belong together. The first round is for
+// warming up and is not counted. In measurements that are called typed, our handlers decode their arguments, as those
+// of applications usually do. In the others, our handlers pass the arguments on undecoded. Node.js always decodes
+// them.
 //
-// Printed are the median of the windows and of the ratios between neighbouring windows, with the lowest and the
-// highest of the latter.
+// It prints the median of all windows, and of the ratios of windows in the same round the median, the lowest and the
+// highest.
 //
 // It needs Linux, taskset, Node.js with socketio/internal/testenv/node installed, and redis-server for the
 // cross-server part. The servers are pinned to one processor and the load to another.
@@ -43,9 +44,9 @@ func main() {
 	unpinned := flag.Bool("unpinned", false, "let servers and load use all processors")
 	only := flag.String("only", "", "measurements to make, with commas; default all")
 	addr := flag.String("addr", "", "address for -clients")
-	storm := flag.Int("storm", 0, "instead, have that many clients lose their server and come back")
-	clients := flag.Int("clients", 0, "run that many clients of -addr (used by the storm itself)")
-	from := flag.Int("from", 0, "which addresses the clients of -clients come from")
+	storm := flag.Int("storm", 0, "instead, end the server of that many clients and measure how they reconnect")
+	clients := flag.Int("clients", 0, "run that many clients of -addr (used by -storm itself)")
+	from := flag.Int("from", 0, "for -clients, connect from addresses in 127.0.(from+1).0/24")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -68,7 +69,8 @@ func main() {
 	}
 }
 
-// choose returns the measurements of these names, separated by commas; all of them if only is empty.
+// choose returns the measurements whose names are in only, which is separated by commas. If only is empty, it returns
+// all.
 func choose(only string, unpinned bool) []measurement {
 	names := strings.Split(only, ",")
 	chosen := slices.DeleteFunc(slices.Clone(measurements),

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpu is the CPU time of the processes so far, from the kernel's per-process clocks: exact to the nanosecond where
-// /proc counts ticks of ten milliseconds, and threads that have ended are in it.
+// cpu returns the CPU time that the processes have used so far, including that of threads that have ended. It reads the
+// kernel's CPU clocks of processes, which count nanoseconds; /proc counts ticks of ten milliseconds.
 func cpu(pids []int) (time.Duration, error) {
 	var sum time.Duration
 	for _, pid := range pids {
@@ -27,7 +27,7 @@ func cpu(pids []int) (time.Duration, error) {
 	return sum, nil
 }
 
-// resident is the resident memory of a process in bytes.
+// resident returns the resident memory of a process in bytes.
 func resident(pid int) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
@@ -37,7 +37,7 @@ func resident(pid int) (int, error) {
 	return pages * os.Getpagesize(), err
 }
 
-// memory is the resident memory of a process in bytes, now and at its highest.
+// memory returns the resident memory of a process in bytes, now and at most so far.
 func memory(pid int) (now, most int, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -20,12 +20,12 @@ type measurement struct {
 	servers    int
 	pinned     bool
 	open       func(*load) (window, error)
-	once       func(*load) (sample, error) // instead of open
-	gate       float64                     // of CPU, or of memory, per operation against Node's; 0 for none
-	faster     float64                     // gate of the rate
-	counts     bool                        // allocations are told
-	latency    string                      // what the latency is
-	quantile   float64                     // of the latency; 0 for the median
+	once       func(*load) (sample, error) // used instead of open
+	gate       float64                     // the goal: at most this ratio of our cost to that of Node.js; 0 for none
+	faster     float64                     // the goal: at least this ratio of our rate to that of Node.js; 0 for none
+	counts     bool                        // count allocations
+	latency    string                      // a name for the latency; empty if it is not printed
+	quantile   float64                     // which quantile of the latencies is printed; 0 for the median
 	typed      bool                        // our handlers decode their arguments
 }
 
@@ -93,19 +93,20 @@ func (l *load) connect() (window, error) {
 		if err := failed.Load(); err != nil {
 			return 0, *err
 		}
-		time.Sleep(200 * time.Millisecond) // the servers see the ends
+		time.Sleep(200 * time.Millisecond) // until the server has noticed that the connections have ended
 		return n.Load(), nil
 	}, nil
 }
 
-// flow is traffic that keeps itself going until it is stopped.
+// flow is traffic in which each answer causes the next request, until it is stopped.
 type flow struct {
-	ops, left atomic.Int64
-	stopped   atomic.Bool
-	idle      chan struct{}
+	ops     atomic.Int64 // answers so far
+	left    atomic.Int64 // requests that have not been answered since the flow was stopped
+	stopped atomic.Bool
+	idle    chan struct{} // gets a value when the last request has been answered
 }
 
-// again reports whether one that has come back is followed by another.
+// again is called for each answer. It reports whether another request must follow.
 func (f *flow) again() bool {
 	if !f.stopped.Load() {
 		return true
@@ -116,7 +117,7 @@ func (f *flow) again() bool {
 	return false
 }
 
-// run lets n at a time go on for a while.
+// run keeps n requests under way for the given time. start sends the first n. It returns the number of answers.
 func (f *flow) run(n int, length time.Duration, start func() error) (int64, error) {
 	f.stopped.Store(false)
 	f.left.Store(int64(n))
@@ -134,7 +135,7 @@ func (f *flow) run(n int, length time.Duration, start func() error) (int64, erro
 	}
 }
 
-// turns keeps inflight requests per client going, each of which is answered by one frame.
+// turns keeps inflight requests of each client under way. Each request is a frame, and so is each answer.
 func turns(clients, inflight int, frame string) func(*load) (window, error) {
 	raw := lean.AppendFrame(nil, wsframe.Text, []byte(frame))
 	return func(l *load) (window, error) {
@@ -160,8 +161,8 @@ func turns(clients, inflight int, frame string) func(*load) (window, error) {
 	}
 }
 
-// atRate sends so many requests a second, whether or not those before have been answered, in turn from
-// all clients, and measures how long each answer takes.
+// atRate sends perSecond requests a second, from all clients in turn, whether or not earlier ones have been answered.
+// It measures how long each answer takes.
 func atRate(clients, perSecond int, frame string) func(*load) (window, error) {
 	raw := lean.AppendFrame(nil, wsframe.Text, []byte(frame))
 	return func(l *load) (window, error) {
@@ -195,7 +196,7 @@ func atRate(clients, perSecond int, frame string) func(*load) (window, error) {
 	}
 }
 
-// broadcasts keeps some broadcasts in flight: when all clients have one, the next is asked for.
+// broadcasts keeps inflight broadcasts under way: when all clients have got one, the next is requested.
 func broadcasts(clients, inflight int) func(*load) (window, error) {
 	raw := lean.AppendFrame(nil, wsframe.Text, []byte(`42["all","`+strings.Repeat("x", 64)+`"]`))
 	return func(l *load) (window, error) {
@@ -233,23 +234,23 @@ func broadcasts(clients, inflight int) func(*load) (window, error) {
 	}
 }
 
-// beside measures how long one client waits for an answer while broadcasts go out one after the other.
+// beside measures how long one client waits for an answer while the server sends one broadcast after the other.
 func beside(clients int) func(*load) (window, error) {
-	open := broadcasts(clients, 2) // two, so that latencies are the acks' only
+	open := broadcasts(clients, 2) // with two, broadcasts does not add latencies of its own
 	return func(l *load) (window, error) {
 		traffic, err := open(l)
 		if err != nil {
 			return nil, err
 		}
 		answered := make(chan struct{}, 1)
-		c, err := l.dial(l.addrs[0], func(_ *lean.Client, p []byte) { // broadcasts too, which are not counted
+		c, err := l.dial(l.addrs[0], func(_ *lean.Client, p []byte) { // broadcasts arrive here too, and are not counted
 			if p[1] == '3' {
 				answered <- struct{}{}
 			}
 		})
 		return func(length time.Duration) (int64, error) {
 			stop, done := make(chan struct{}), make(chan error, 1)
-			go func() { done <- l.ask(c, answered, stop) }()
+			go func() { done <- l.askRepeatedly(c, answered, stop) }()
 			n, err := traffic(length)
 			close(stop)
 			return n, errors.Join(err, <-done)
@@ -257,8 +258,8 @@ func beside(clients int) func(*load) (window, error) {
 	}
 }
 
-// ask makes one request after the other, with a pause in between, until it is stopped.
-func (l *load) ask(c *lean.Client, answered, stop chan struct{}) error {
+// askRepeatedly sends one request after the other, with a pause in between, until stop is closed.
+func (l *load) askRepeatedly(c *lean.Client, answered, stop chan struct{}) error {
 	for {
 		sent := time.Now()
 		if err := c.Send(ack); err != nil {
@@ -278,7 +279,7 @@ func (l *load) ask(c *lean.Client, answered, stop chan struct{}) error {
 	}
 }
 
-// idle is the growth of resident memory by connections that do nothing.
+// idle measures how much memory the server needs for connections that do nothing.
 func (l *load) idle() (sample, error) {
 	before, err := resident(l.pids[0])
 	if err != nil {
@@ -292,12 +293,12 @@ func (l *load) idle() (sample, error) {
 	rate := float64(n) / time.Since(start).Seconds()
 	time.Sleep(6 * time.Second)
 	after, err := resident(l.pids[0])
-	l.group.Close() // the other server's clients need the descriptors
+	l.group.Close() // the clients of the other server need the descriptors
 	return sample{Rate: rate, Cost: float64(after-before) / float64(n)}, err
 }
 
-// cross sends events from a client of the first server and measures when a client of the second has
-// them; the CPU is that of both servers.
+// cross sends events from a client of the first server to a client of the second one, and measures how long they take.
+// The CPU time is that of both servers.
 func (l *load) cross() (window, error) {
 	arrived := make(chan struct{}, 1<<16)
 	sender, err := l.dial(l.addrs[0], nil)

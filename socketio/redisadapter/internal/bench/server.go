@@ -21,8 +21,8 @@ import (
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
-// runServer is our side of the comparison: the same three events as bench.mjs, and one that
-// tells how often it has allocated.
+// runServer runs our server until ctx is done. It handles the same three events as the Node.js server in bench.mjs, and
+// one more that returns how many objects it has allocated.
 func runServer(ctx context.Context, addr, redisURL string, typed bool, profile string) error {
 	if profile != "" {
 		f, err := os.Create(profile)
@@ -68,9 +68,9 @@ func runServer(ctx context.Context, addr, redisURL string, typed bool, profile s
 		<-ctx.Done()
 		hs.Close()
 	}()
-	go obey(io, ln)
+	go runCommands(io, ln)
 	if err := socketio.NewGate(0).Serve(hs, ln); err != http.ErrServerClosed {
-		<-ctx.Done() // the listener is closed while the server is drained
+		<-ctx.Done() // the command "leave" has closed the listener; the server goes on until it has drained
 	}
 	return nil
 }
@@ -91,8 +91,8 @@ func handleTyped(ns *socketio.Namespace) {
 	ns.On("all", socketio.Typed(func(_ *socketio.Socket, v string) { _ = ns.Emit("all", v) }))
 }
 
-// obey does what the storm wants, by lines on the standard input.
-func obey(io *socketio.Server, ln net.Listener) {
+// runCommands runs the commands that storm sends as lines on the standard input.
+func runCommands(io *socketio.Server, ln net.Listener) {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		switch verb, arg, _ := strings.Cut(in.Text(), " "); verb {
 		case "count":

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// perServer is how many clients one process can have, as far as its descriptors go.
+// perServer returns how many clients one process can have within its limit of open files.
 func perServer() (int, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -26,7 +26,7 @@ func perServer() (int, error) {
 	return int(limit.Cur) - 200, nil // Go has raised the soft limit to the hard one
 }
 
-// child is a server or a process of clients that is talked to by lines.
+// child is a process with a server or with clients. It gets commands and answers them as lines of text.
 type child struct {
 	cmd  *exec.Cmd
 	in   io.Writer
@@ -70,24 +70,24 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()
 }
 
-// storm is a number of servers, each with its clients.
+// storm has servers, each with its clients, and makes all clients reconnect at once.
 type storm struct {
 	ctx     context.Context
 	start   starter
 	servers []*child
-	pools   []*child
-	each    int
+	pools   []*child // the clients of each server
+	each    int      // clients of a server
 	witness *witness // of the first server
 }
 
 const (
-	stormDrain = 10 * time.Second
-	stormMost  = 3 * time.Minute
-	stormLook  = 100 * time.Millisecond
+	stormDrain = 10 * time.Second       // how long servers take to drain
+	stormLimit = 3 * time.Minute        // within which all clients must be back
+	stormPoll  = 100 * time.Millisecond // between two looks at the state
 )
 
-// runStorm has n clients lose their servers, abruptly and then gracefully, and measures how they come
-// back. There are as many servers as the limit of descriptors asks for.
+// runStorm ends the servers of n clients, first by killing them and then gracefully, and measures how the clients
+// reconnect. It uses as many servers as the limit of open files requires.
 func runStorm(ctx context.Context, n int) error {
 	most, err := perServer()
 	if err != nil {
@@ -154,7 +154,7 @@ func (s *storm) run(name string, k int) error {
 	return s.verify()
 }
 
-// serve starts a server on a port of 127.0.0.1.
+// serve starts a server on 127.0.0.1 and waits until it is ready.
 func (s *storm) serve(port int) (*child, error) {
 	c, err := spawn(s.start(s.ctx, port, serverOptions{}))
 	if err != nil {
@@ -168,11 +168,11 @@ func (s *storm) serve(port int) (*child, error) {
 }
 
 func portOf(addr string) int {
-	port, _ := strconv.Atoi(addr[strings.LastIndexByte(addr, ':')+1:]) // it was made of a number
+	port, _ := strconv.Atoi(addr[strings.LastIndexByte(addr, ':')+1:]) // cannot fail: serve has made the address
 	return port
 }
 
-// killAll ends the servers as a crash does and starts others in their place.
+// killAll kills the servers and starts new ones on the same ports.
 func (s *storm) killAll() error {
 	for _, c := range s.servers {
 		c.kill()
@@ -180,6 +180,7 @@ func (s *storm) killAll() error {
 	return s.replace()
 }
 
+// replace starts a new server on the port of each server.
 func (s *storm) replace() error {
 	for i, old := range s.servers {
 		c, err := s.serve(portOf(old.addr))
@@ -191,7 +192,7 @@ func (s *storm) replace() error {
 	return nil
 }
 
-// drainAll starts the successors first, and then has the clients sent to them.
+// drainAll has the servers stop listening, starts new ones on the same ports, and then drains the old ones.
 func (s *storm) drainAll() error {
 	old := append([]*child(nil), s.servers...)
 	for _, c := range old {
@@ -199,7 +200,7 @@ func (s *storm) drainAll() error {
 			return err
 		}
 	}
-	time.Sleep(100 * time.Millisecond) // the port is free
+	time.Sleep(100 * time.Millisecond) // until the ports are free
 	if err := s.replace(); err != nil {
 		return err
 	}
@@ -211,15 +212,15 @@ func (s *storm) drainAll() error {
 	return nil
 }
 
-// storm measures from what happens until everybody is back.
-func (s *storm) storm(name string, happen func(*storm) error) error {
+// storm calls end, which ends the servers, and measures until all clients are back.
+func (s *storm) storm(name string, end func(*storm) error) error {
 	before, err := s.total("state")
 	if err != nil {
 		return err
 	}
 	s.witness.take()
 	start := time.Now()
-	if err := happen(s); err != nil {
+	if err := end(s); err != nil {
 		return err
 	}
 	fastest, err := s.all(start, before.Joins+int64(s.each*len(s.pools)))
@@ -251,7 +252,7 @@ func (s *storm) storm(name string, happen func(*storm) error) error {
 	return nil
 }
 
-// percentile sorts v.
+// percentile returns the p-th percentile of v, which it sorts.
 func percentile(v []float64, p int) float64 {
 	if len(v) == 0 {
 		return 0
@@ -260,10 +261,11 @@ func percentile(v []float64, p int) float64 {
 	return v[(len(v)-1)*p/100]
 }
 
-// all waits until so many joins have been made and everybody is in, and returns the fastest rate seen.
+// all waits until clients have joined that many times in total and all clients are joined. It returns the highest
+// number of joins per second that it has seen.
 func (s *storm) all(start time.Time, joins int64) (fastest float64, err error) {
 	last, at := int64(-1), time.Now()
-	for time.Since(start) < stormMost {
+	for time.Since(start) < stormLimit {
 		now, err := s.total("state")
 		if err != nil {
 			return 0, err
@@ -280,10 +282,10 @@ func (s *storm) all(start time.Time, joins int64) (fastest float64, err error) {
 		select {
 		case <-s.ctx.Done():
 			return 0, context.Cause(s.ctx)
-		case <-time.After(stormLook):
+		case <-time.After(stormPoll):
 		}
 	}
-	return 0, fmt.Errorf("not everybody is back after %v", stormMost)
+	return 0, fmt.Errorf("not all clients are back after %v", stormLimit)
 }
 
 func (s *storm) total(line string) (sum poolState, err error) {
@@ -301,13 +303,13 @@ func (s *storm) total(line string) (sum poolState, err error) {
 	return sum, nil
 }
 
-// verify asks the servers whom they have, and sends everybody one event: who were there twice would get
-// two.
+// verify checks that the servers have each client once. It asks them for their number of clients, and broadcasts an
+// event, which a client that is connected twice would get twice.
 func (s *storm) verify() error {
 	if _, err := s.total("roll"); err != nil {
 		return err
 	}
-	have := -1 // the witness
+	have := -1 // do not count the witness
 	for _, c := range s.servers {
 		text, err := c.ask("count")
 		if err != nil {
@@ -331,7 +333,7 @@ func (s *storm) verify() error {
 		if sum, err = s.total("state"); err != nil || sum.Once+sum.More == have {
 			break
 		}
-		time.Sleep(stormLook)
+		time.Sleep(stormPoll)
 	}
 	fmt.Printf("  the servers have %d sockets; a broadcast came to %d clients once, to %d more than once\n",
 		have, sum.Once, sum.More)

@@ -13,15 +13,15 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// witness is one more client, which comes back at once and measures round trips all the time. It is in a
-// process that does nothing else.
+// witness is one more client. It measures round trips all the time, and reconnects at once. Its process has no other
+// clients.
 type witness struct {
 	addr string
 	mu   sync.Mutex
 	took []float64
 }
 
-// take returns the round trips since the last time.
+// take returns the round trips since its last call, in milliseconds.
 func (w *witness) take() []float64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -37,6 +37,7 @@ func (w *witness) run() {
 	}
 }
 
+// visit connects and measures round trips until the connection ends.
 func (w *witness) visit() {
 	var g link.Group
 	defer g.Close()
@@ -44,7 +45,7 @@ func (w *witness) visit() {
 	ended := false
 	c, err := lean.Dial(&g, w.addr, path, func(_ *lean.Client, f lean.Frame) {
 		if f.Op != wsframe.Text {
-			if !ended { // a close frame comes before the end itself
+			if !ended { // a close frame and the end of the connection both come here
 				close(frames)
 			}
 			ended = true
@@ -64,7 +65,7 @@ func (w *witness) visit() {
 			return
 		}
 		if got[0] == '0' {
-			_ = c.Send("40") // a failure is seen as an end
+			_ = c.Send("40") // if this fails, the end of the connection follows
 		}
 		joined = strings.HasPrefix(got, "40")
 	}
