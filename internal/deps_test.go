@@ -41,13 +41,14 @@ const rules = `
 	WORDS < meter;
 	meter/expr; # metric math
 	meter, meter/expr < meter/query;
+	meter < meter/gather < meter/feed; # what Berth measures by itself
 	WORDS < logstore/filter < logstore;
-	NOUNS, state, meter, meter/expr, meter/query, logstore < MEMORY;
+	NOUNS, state, meter, meter/expr, meter/query, meter/gather, meter/feed, logstore < MEMORY;
 	WORDS < audit;
 	NOUNS, state < deploy;
 	BRAINS, MEMORY < launch;
 	launch < why;
-	NOUNS, BRAINS, meter/expr, launch, why < PURE; # internal/purity_test.go holds it
+	NOUNS, BRAINS, meter/expr, meter/gather, launch, why < PURE; # internal/purity_test.go holds it
 
 # Front desk: how the world asks.
 	awswire/schema < awswire/schema/schematest;

@@ -59,7 +59,7 @@ func TestNounsAndBrainsArePure(t *testing.T) {
 		}
 	}
 	for _, p := range []string{
-		"arn", "ecs", "fleet", "role", "scaling", "meter/expr",
+		"arn", "ecs", "fleet", "role", "scaling", "meter/expr", "meter/gather",
 		"sched", "sched/cql", "rollout", "route", "launch", "why",
 	} {
 		if !checked[p] {

@@ -30,18 +30,13 @@ type Minter interface {
 	Mint(roleARN, session string, expires time.Time) (identity.Credentials, error)
 }
 
-// Metrics receives what tasks use. Observe must be quick.
-type Metrics interface {
-	Observe(u Usage)
-}
-
 // Config is what a Dispatcher needs. Store, Verifier and Minter must be set.
 type Config struct {
 	Store    *state.Store
 	Verifier Verifier
 	Minter   Minter
-	// Metrics may be nil: measurements are then acknowledged and dropped.
-	Metrics Metrics
+	// Feed may be nil: measurements are then acknowledged and dropped.
+	Feed Feed
 	// Hosts returns the names that containers must be able to resolve, such as those of load
 	// balancers and caches, sorted; it may be nil.
 	Hosts func(t *state.Tables) []acs.HostEntry

@@ -15,6 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/dispatch"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/meter/gather"
 	"github.com/berthhq/berth/internal/role"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
@@ -34,7 +35,13 @@ type world struct {
 	store *state.Store
 	d     *dispatch.Dispatcher
 	http  http.Handler
-	usage chan dispatch.Usage
+	usage chan usage // what was measured, in order
+}
+
+// usage is a sample that the feed of a world got.
+type usage struct {
+	name gather.Name
+	gather.Sample
 }
 
 func newWorld(t *testing.T, change func(*dispatch.Config)) *world {
@@ -55,8 +62,8 @@ func newWorld(t *testing.T, change func(*dispatch.Config)) *world {
 	}
 	keys := identity.NewKeyRing(identity.AccessKey{ID: keyID, Secret: keySecret, Principal: identity.Root(account)})
 	verifier := &sigv4.Verifier{Keys: keys, Minter: minter}
-	w := &world{t: t, store: store, usage: make(chan dispatch.Usage, 1000)}
-	cfg := dispatch.Config{Store: store, Verifier: verifier, Minter: minter, Metrics: w, Logger: log}
+	w := &world{t: t, store: store, usage: make(chan usage, 1000)}
+	cfg := dispatch.Config{Store: store, Verifier: verifier, Minter: minter, Feed: w, Logger: log}
 	if change != nil {
 		change(&cfg)
 	}
@@ -80,13 +87,16 @@ func newWorld(t *testing.T, change func(*dispatch.Config)) *world {
 	return w
 }
 
-// Observe is dispatch.Metrics.
-func (w *world) Observe(u dispatch.Usage) {
+// Sample is dispatch.Feed's.
+func (w *world) Sample(_ time.Duration, name gather.Name, s gather.Sample) {
 	select {
-	case w.usage <- u:
+	case w.usage <- usage{name, s}:
 	default:
 	}
 }
+
+// Drop is dispatch.Feed's.
+func (w *world) Drop(gather.Reason) {}
 
 func (w *world) update(fn func(tx *state.Tx)) {
 	w.t.Helper()

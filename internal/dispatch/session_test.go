@@ -513,36 +513,14 @@ func TestDeregisteredInstanceLosesItsSession(t *testing.T) {
 func TestTelemetry(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
-		arn := d.place(ci, d.define(definition("serve", "serve:1")), "a",
-			func(t *ecs.Task) { t.LastStatus = ecs.Running })
-		query := url.Values{"containerInstance": {ci.ContainerInstanceARN}, "cluster": {"agt"}}
-		conn, _, err := d.dial("/tcs/ws", query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.CloseNow()
-		handshake := httptest.NewRequest(http.MethodGet, "http://berth.test/tcs/ws?"+query.Encode(), nil)
-		ask := func(m acs.Message, secret string) (acs.Message, error) {
-			body, err := acs.Encode(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			headers := sigv4.SignFrame(handshake, sigv4.Credentials{
-				AccessKeyID: keyID, SecretAccessKey: secret,
-			}, region, "ecs", body, time.Now())
-			if err := conn.Write(t.Context(), websocket.MessageText,
-				acs.JoinTelemetryFrame(headers, body)); err != nil {
-				t.Fatal(err)
-			}
-			_, answer, err := conn.Read(t.Context())
-			if err != nil {
-				return nil, err
-			}
-			return acs.Decode(answer)
-		}
+		def := definition("serve", "serve:1")
+		def.ContainerDefinitions = append(def.ContainerDefinitions, ecs.ContainerDefinition{Name: "side", Memory: 36})
+		arn := d.place(ci, d.define(def), "a", inService("s"))
+		tcs := d.reporter(ci)
+		ask := func(m acs.Message, secret string) (acs.Message, error) { return tcs.ask(m, secret, time.Now()) }
 		metrics := &acs.PublishMetrics{
 			Metadata: acs.TelemetryMetadata{Cluster: "agt", ContainerInstance: ci.ContainerInstanceARN,
-				MessageID: strings.Repeat("x", 1<<20)},
+				MessageID: strings.Repeat("x", 1<<20), Fin: true},
 			Tasks: []acs.TaskMetric{{TaskARN: arn, Containers: []acs.ContainerMetric{
 				{Name: "web", CPU: &acs.StatsSet{Min: 0, Max: 50, Sum: 100, SampleCount: 4},
 					Memory: &acs.StatsSet{Min: 10, Max: 30, Sum: 80, SampleCount: 4}},
@@ -554,10 +532,10 @@ func TestTelemetry(t *testing.T) {
 			t.Errorf("metrics are answered with %v, %v", m, err)
 		}
 		// ecs-agent.md 9.1: per cent of the instance's 2048 units, MiB, summed over containers.
-		u := <-d.usage
-		if u.Task.TaskARN != arn || u.CPU.Average() != (25+1)*20.48 || u.Memory.Average() != 25 ||
-			u.CPU.Max != 51*20.48 || u.ReservedCPU != 64 || len(d.usage) != 0 {
-			t.Errorf("usage %+v", u)
+		cpu, memory := <-d.usage, <-d.usage
+		if cpu.Member != arn || cpu.Sum/cpu.Count != (25+1)*20.48/.64 || cpu.Max != 51*20.48/.64 || cpu.Weight != 64 ||
+			memory.Member != arn || memory.Sum/memory.Count != 25 || memory.Weight != 100 {
+			t.Errorf("usage %+v, %+v", cpu, memory)
 		}
 		health := &acs.PublishHealth{Tasks: []acs.TaskHealth{
 			{TaskARN: arn, Containers: []acs.ContainerHealth{{Name: "web", Status: acs.HealthHealthy}}},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/berthhq/berth/internal/acs"
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/identity"
 	"github.com/berthhq/berth/internal/state"
@@ -64,6 +65,7 @@ type telemetry struct {
 	instance  string
 	conn      *websocket.Conn
 	handshake *http.Request
+	batch     batch
 }
 
 func (t *telemetry) serve(ctx context.Context) error {
@@ -72,11 +74,11 @@ func (t *telemetry) serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m, err := t.open(frame)
+		m, sent, err := t.open(frame)
 		if err != nil {
 			return err
 		}
-		answer, err := t.take(ctx, m)
+		answer, err := t.take(ctx, m, sent)
 		if err != nil {
 			t.d.log.Error("telemetry could not be processed", "containerInstance", t.instance,
 				"type", m.MessageType(), "error", err)
@@ -95,22 +97,22 @@ func (t *telemetry) serve(ctx context.Context) error {
 }
 
 // open verifies and decodes a frame; each is signed. A frame that cannot be read is an unknown
-// message; one with a wrong signature ends the session.
-func (t *telemetry) open(frame []byte) (acs.Message, error) {
+// message; one with a wrong signature ends the session. sent is when the frame was signed, by the
+// agent's clock.
+func (t *telemetry) open(frame []byte) (m acs.Message, sent time.Time, err error) {
 	headers, body, err := acs.SplitTelemetryFrame(frame)
 	if err != nil {
-		return nil, err
+		return nil, sent, err
 	}
 	who, err := t.d.cfg.Verifier.VerifyFrame(t.handshake, headers, body, time.Now())
 	if err != nil {
-		return nil, err
+		return nil, sent, err
 	}
-	m, err := acs.Decode(body)
-	if err != nil {
+	if m, err = acs.Decode(body); err != nil {
 		t.d.log.Warn("a TCS frame could not be read", "error", err)
-		return &acs.Unknown{Type: "unreadable"}, nil
+		return &acs.Unknown{Type: "unreadable"}, sent, nil
 	}
-	return m, t.claim(who.Principal, m)
+	return m, sigv4.SignedAt(headers), t.claim(who.Principal, m)
 }
 
 // errOther ends the session of an agent that reports in the name of another.
@@ -145,13 +147,14 @@ func (t *telemetry) claim(who identity.Principal, m acs.Message) error {
 	return nil
 }
 
-// take processes a report and returns its acknowledgment, nil for a message that needs none.
-func (t *telemetry) take(ctx context.Context, m acs.Message) (answer acs.Message, err error) {
+// take processes a report that was sent at a time of the agent's clock, and returns its
+// acknowledgment, nil for a message that needs none.
+func (t *telemetry) take(ctx context.Context, m acs.Message, sent time.Time) (answer acs.Message, err error) {
 	now := time.Now()
 	text := now.UTC().Format(time.RFC3339)
 	switch m := m.(type) {
 	case *acs.PublishMetrics:
-		t.measure(m, now)
+		t.measure(m, age(m, sent))
 		return &acs.AckPublishMetric{Message: text}, nil
 	case *acs.PublishHealth:
 		return &acs.AckPublishHealth{Message: text}, t.health(ctx, m)
@@ -159,6 +162,15 @@ func (t *telemetry) take(ctx context.Context, m acs.Message) (answer acs.Message
 		return &acs.AckPublishInstanceStatus{Message: text}, t.status(ctx, m, now)
 	}
 	return nil, nil
+}
+
+// age returns how long ago a report was made when it was sent. Both times are of the agent's clock,
+// which may differ from this machine's: an agent keeps reports while it has no connection.
+func age(m *acs.PublishMetrics, sent time.Time) time.Duration {
+	if m.Timestamp.IsZero() || sent.IsZero() {
+		return 0
+	}
+	return max(sent.Sub(m.Timestamp.Time), 0)
 }
 
 // health writes the health of containers. Most reports repeat what is known and cost no

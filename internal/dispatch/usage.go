@@ -1,100 +1,226 @@
 package dispatch
 
 import (
-	"cmp"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/gather"
+	"github.com/berthhq/berth/internal/state"
 )
 
-// Usage is what a task used in about the 20 seconds before At, and what it had reserved
-// (ecs-agent.md 9.1). CPU is in CPU units, memory in MiB. Task and Instance must not be changed.
-type Usage struct {
-	Task           *ecs.Task
-	Instance       *ecs.ContainerInstance
-	At             time.Time
-	CPU, Memory    Set
-	ReservedCPU    int
-	ReservedMemory int
-	Network        Traffic
+// Feed receives what agents have measured; a *feed.Feed is one. Its methods must be quick and may be called
+// concurrently.
+type Feed interface {
+	// Sample takes what a member of a metric's group has used until age ago.
+	Sample(age time.Duration, name gather.Name, s gather.Sample)
+	// Drop takes note of a measurement that has no effect.
+	Drop(why gather.Reason)
 }
 
-// Set is a statistic set: minimum, maximum and sum of Count samples. A Count of 0 means that
+// set is a statistic set of what a task used in about 20 seconds: CPU units or MiB. A count of 0 means that
 // nothing was measured.
-type Set struct {
-	Min, Max, Sum float64
-	Count         int64
-}
+type set struct{ count, sum, min, max float64 }
 
-// Average returns the mean of the samples, 0 without samples.
-func (s Set) Average() float64 {
-	if s.Count == 0 {
+func (s set) average() float64 {
+	if s.count == 0 {
 		return 0
 	}
-	return s.Sum / float64(s.Count)
+	return s.sum / s.count
 }
 
-// Traffic is what the task's containers have received and sent since they started.
-type Traffic struct{ RxBytes, TxBytes int64 }
-
-// plus adds the set of another container that ran at the same time. The numbers of samples may
-// differ by one; the sums are scaled to the larger number.
-func (s Set) plus(o Set) Set {
-	if s.Count == 0 || o.Count == 0 {
-		if s.Count == 0 {
+// plus adds the set of another container that ran at the same time. The numbers of samples may differ by one; the
+// sums are scaled to the larger number.
+func (s set) plus(o set) set {
+	if s.count == 0 || o.count == 0 {
+		if s.count == 0 {
 			return o
 		}
 		return s
 	}
-	count := max(s.Count, o.Count)
-	return Set{
-		Min: s.Min + o.Min, Max: s.Max + o.Max, Count: count,
-		Sum: (s.Average() + o.Average()) * float64(count),
+	count := max(s.count, o.count)
+	return set{count, (s.average() + o.average()) * count, s.min + o.min, s.max + o.max}
+}
+
+// sample returns the set in per cent of what was reserved.
+func (s set) sample(member string, reserved int) gather.Sample {
+	percent := 100 / float64(reserved)
+	return gather.Sample{
+		Member: member, Weight: float64(reserved), Count: s.count, Sum: s.sum * percent, Min: s.min * percent,
+		Max: s.max * percent,
 	}
 }
 
-func scaled(s *acs.StatsSet, factor float64) Set {
-	if s == nil {
-		return Set{}
-	}
-	return Set{Min: s.Min * factor, Max: s.Max * factor, Sum: s.Sum * factor, Count: s.SampleCount}
+// batch is what an agent has reported of one span of time, in one message or several. Only the session uses it.
+type batch struct {
+	id    string
+	tasks map[string]bool // by ARN
+	used  [2]float64      // averages of all tasks, by kind
+	runs  bool            // one of them is RUNNING
 }
 
-// measure passes on the measurements in a report.
-func (t *telemetry) measure(m *acs.PublishMetrics, now time.Time) {
-	if t.d.cfg.Metrics == nil || len(m.Tasks) == 0 {
+// kinds are what is measured of tasks.
+var kinds = [2]kind{
+	{
+		"CPUUtilization", "CPUReservation",
+		func(c acs.ContainerMetric) *acs.StatsSet { return c.CPU },
+		func(r ecs.Resources) int { return r.CPU },
+		// The agent reports per cent of the whole instance.
+		func(ci *ecs.ContainerInstance) float64 { return float64(ci.Registered.CPU) / 100 },
+	},
+	{
+		"MemoryUtilization", "MemoryReservation",
+		func(c acs.ContainerMetric) *acs.StatsSet { return c.Memory },
+		func(r ecs.Resources) int { return r.Memory },
+		func(*ecs.ContainerInstance) float64 { return 1 },
+	},
+}
+
+// kind is one of them. factor makes CPU units or MiB of an agent's figures.
+type kind struct {
+	utilization, reservation string
+	reported                 func(acs.ContainerMetric) *acs.StatsSet
+	of                       func(ecs.Resources) int
+	factor                   func(*ecs.ContainerInstance) float64
+}
+
+// metrics makes the names of metrics of an account and region.
+type metrics struct{ scope, cluster string }
+
+// ec2 returns the name of the CPU metric of an instance or a group.
+func (m metrics) ec2(dimension, value string) gather.Name {
+	return gather.Name{Scope: m.scope, Namespace: "AWS/EC2", Metric: "CPUUtilization", Unit: "Percent",
+		Dimensions: [2]meter.Dimension{{Name: dimension, Value: value}}}
+}
+
+// ecs returns the name of a metric of the cluster, or of one of its services.
+func (m metrics) ecs(metric, service string) gather.Name {
+	n := gather.Name{Scope: m.scope, Namespace: "AWS/ECS", Metric: metric, Unit: "Percent",
+		Dimensions: [2]meter.Dimension{{Name: "ClusterName", Value: m.cluster}}}
+	if service != "" {
+		n.Dimensions[1] = meter.Dimension{Name: "ServiceName", Value: service}
+	}
+	return n
+}
+
+// measure passes on what a report says of the time until age ago (ecs.md 7.8, ecs-agent.md 9.1).
+func (t *telemetry) measure(m *acs.PublishMetrics, age time.Duration) {
+	if t.d.cfg.Feed == nil {
 		return
 	}
-	snap := t.d.store.View()
-	ci, ok := snap.ContainerInstances.Get(t.instance)
+	tables := &t.d.store.View().Tables
+	ci, ok := tables.ContainerInstances.Get(t.instance)
 	if !ok {
 		return
 	}
-	at := m.Timestamp.Time
-	// The clock of another machine may be wrong.
-	if at.IsZero() || at.Sub(now).Abs() > time.Minute {
-		at = now
+	at, err := arn.Parse(ci.ClusterARN)
+	if err != nil {
+		return // it is the ARN of a row
+	}
+	names := metrics{meter.Scope(at.Account, at.Region), at.ID()}
+	if t.batch.tasks == nil || t.batch.id != m.Metadata.MessageID {
+		t.batch = batch{id: m.Metadata.MessageID, tasks: map[string]bool{}}
 	}
 	for _, metric := range m.Tasks {
-		if task, ok := t.own(&snap.Tables, metric.TaskARN); ok {
-			t.d.cfg.Metrics.Observe(usageOf(task, ci, metric, at))
+		task, ok := t.own(tables, metric.TaskARN)
+		switch {
+		case !ok:
+			t.d.cfg.Feed.Drop(gather.Unknown)
+		case t.batch.tasks[task.TaskARN]: // it is reported twice
+			t.d.cfg.Feed.Drop(gather.Invalid)
+		default:
+			t.batch.tasks[task.TaskARN] = true
+			t.measureTask(names, ci, task, metric, age)
+		}
+	}
+	if m.Metadata.Fin {
+		t.measureInstance(names, tables, ci, age)
+		t.batch = batch{}
+	}
+}
+
+// measureTask passes on what one task has used.
+func (t *telemetry) measureTask(names metrics, ci *ecs.ContainerInstance, task *ecs.Task, m acs.TaskMetric,
+	age time.Duration) {
+	running := task.LastStatus == ecs.Running
+	t.batch.runs = t.batch.runs || running
+	for i, kind := range kinds {
+		used := t.used(kind, ci, task, m)
+		t.batch.used[i] += used.average()
+		if reserved := kind.of(task.Need); running && task.ServiceARN != "" && reserved > 0 && used.count > 0 {
+			t.d.cfg.Feed.Sample(age, names.ecs(kind.utilization, arn.LastID(task.ServiceARN)),
+				used.sample(task.TaskARN, reserved))
 		}
 	}
 }
 
-func usageOf(task *ecs.Task, ci *ecs.ContainerInstance, m acs.TaskMetric, at time.Time) Usage {
-	u := Usage{Task: task, Instance: ci, At: at, ReservedCPU: task.Need.CPU, ReservedMemory: task.Need.Memory}
+// used adds up what the containers of a task have used. If one of the figures cannot be, the task has used nothing,
+// since the sum of the others would be wrong.
+func (t *telemetry) used(kind kind, ci *ecs.ContainerInstance, task *ecs.Task, m acs.TaskMetric) (sum set) {
+	seen := make([]bool, len(task.Containers))
 	for _, c := range m.Containers {
-		// The agent reports per cent of the whole machine.
-		u.CPU = u.CPU.plus(scaled(c.CPU, float64(ci.Registered.CPU)/100))
-		u.Memory = u.Memory.plus(scaled(c.Memory, 1))
-		if n := c.Network; n != nil {
-			u.Network.RxBytes += counter(n.RxBytes)
-			u.Network.TxBytes += counter(n.TxBytes)
+		i := slices.IndexFunc(task.Containers, func(known ecs.Container) bool { return known.Name == c.Name })
+		if i < 0 || seen[i] {
+			t.d.cfg.Feed.Drop(gather.Unknown)
+			continue
 		}
+		seen[i] = true
+		s := kind.reported(c)
+		if s == nil || s.SampleCount == 0 {
+			continue // it has just started
+		}
+		factor := kind.factor(ci)
+		one := set{float64(s.SampleCount), s.Sum * factor, s.Min * factor, s.Max * factor}
+		if !gather.Measured(one.count, one.sum, one.min, one.max) {
+			t.d.cfg.Feed.Drop(gather.Invalid)
+			return set{}
+		}
+		sum = sum.plus(one)
 	}
-	return u
+	return sum
 }
 
-func counter(c *acs.CounterSet) int64 { return cmp.Or(c, &acs.CounterSet{}).Max }
+// measureInstance passes on what all tasks of the instance have used together, and how much of the cluster is
+// reserved.
+func (t *telemetry) measureInstance(names metrics, tables *state.Tables, ci *ecs.ContainerInstance,
+	age time.Duration) {
+	feed, used := t.d.cfg.Feed, t.batch.used
+	if ci.Status == ecs.InstanceActive || ci.Status == ecs.InstanceDraining {
+		registered, reserved := tables.RegisteredIn(ci.ClusterARN), ecs.Resources{}
+		if sums := tables.TasksOfCluster(ci.ClusterARN); sums != nil {
+			reserved = sums.Used
+		}
+		for i, kind := range kinds {
+			if n := float64(kind.of(ci.Registered)); n > 0 {
+				s := single(ci.ContainerInstanceARN, n, 100*used[i]/n)
+				s.Idle = !t.batch.runs
+				feed.Sample(age, names.ecs(kind.utilization, ""), s)
+			}
+			if n := float64(kind.of(registered)); n > 0 {
+				s := single(ci.ClusterARN, 1, 100*float64(kind.of(reserved))/n)
+				s.Idle, s.Even = !t.batch.runs, true
+				feed.Sample(age, names.ecs(kind.reservation, ""), s)
+			}
+		}
+	}
+	region, account := arn.Region(ci.ClusterARN), arn.Account(ci.ClusterARN)
+	in, ok := tables.Instances.Get(fleet.InstanceARN(region, account, ci.EC2InstanceID))
+	if !ok || ci.Registered.CPU <= 0 {
+		return
+	}
+	s := single(in.ID, 1, 100*used[0]/float64(ci.Registered.CPU))
+	s.Even = true
+	feed.Sample(age, names.ec2("InstanceId", in.ID), s)
+	if in.GroupKey() != "" {
+		feed.Sample(age, names.ec2("AutoScalingGroupName", in.Scaling.Group), s)
+	}
+}
+
+// single returns the sample of one measurement.
+func single(member string, weight, value float64) gather.Sample {
+	return gather.Sample{Member: member, Weight: weight, Count: 1, Sum: value, Min: value, Max: value}
+}

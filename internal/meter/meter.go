@@ -28,10 +28,13 @@ type Dimension struct{ Name, Value string }
 // Metric is what identifies a metric for CloudWatch (ecs.md 7.1). The order of dimensions does not
 // matter; a metric with one more dimension is another metric.
 type Metric struct {
-	Scope           string // who owns it: account and region, as the caller writes them
+	Scope           string // who owns it, see Scope
 	Namespace, Name string
 	Dimensions      []Dimension
 }
+
+// Scope returns the scope of an account's metrics in a region.
+func Scope(account, region string) string { return account + "/" + region }
 
 // Datum is a summary of values measured at a time.
 type Datum struct {

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/meter/feed"
+	"github.com/berthhq/berth/internal/meter/gather"
 	"github.com/berthhq/berth/internal/route"
 )
 
@@ -108,6 +110,23 @@ func (m edgeMeters) Collect(out chan<- prometheus.Metric) {
 				float64(c.Targets), lb, "target")
 			out <- prometheus.MustNewConstMetric(webSocketsMeter, prometheus.GaugeValue, float64(c.Sockets), lb)
 		}
+	}
+}
+
+// feedMeters counts what was reported and has no effect on CloudWatch's metrics.
+type feedMeters struct{ feed *feed.Feed }
+
+var droppedMeter = describe("measurements_dropped_total",
+	"Measurements of agents and edges that are in no metric of CloudWatch, by reason.", "reason")
+
+// Describe implements prometheus.Collector.
+func (feedMeters) Describe(out chan<- *prometheus.Desc) { out <- droppedMeter }
+
+// Collect implements prometheus.Collector.
+func (m feedMeters) Collect(out chan<- prometheus.Metric) {
+	for why, n := range m.feed.Dropped() {
+		out <- prometheus.MustNewConstMetric(droppedMeter, prometheus.CounterValue, float64(n),
+			gather.Reason(why).String())
 	}
 }
 

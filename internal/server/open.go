@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	actionautoscaling "github.com/berthhq/berth/internal/action/autoscaling"
@@ -35,6 +36,7 @@ import (
 	"github.com/berthhq/berth/internal/machine/local"
 	"github.com/berthhq/berth/internal/machine/redis"
 	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/feed"
 	"github.com/berthhq/berth/internal/publish"
 	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/registry/blob"
@@ -132,15 +134,23 @@ func (s *Server) openLogs(context.Context) (err error) {
 }
 
 func (s *Server) openMetrics(context.Context) (err error) {
-	s.points, err = meter.Open(s.storage("metrics"), meter.Limits{Bytes: s.cfg.MetricsLimit, Take: s.budget.Take},
-		s.cfg.Logger.With("part", "meter"))
-	return err
+	log := s.cfg.Logger.With("part", "meter")
+	s.points, err = meter.Open(s.storage("metrics"), meter.Limits{Bytes: s.cfg.MetricsLimit, Take: s.budget.Take}, log)
+	if err != nil {
+		return err
+	}
+	s.feed = feed.New(s.points, time.Now, log)
+	s.meters.registry.MustRegister(feedMeters{s.feed})
+	return nil
 }
 
 // metricsTick is how often new points of metrics are written to the disk.
 const metricsTick = 10 * time.Second
 
 func (s *Server) keepMetrics(ctx context.Context) error {
+	var both sync.WaitGroup
+	defer both.Wait()
+	both.Go(func() { s.feed.Run(ctx) })
 	tick := time.NewTicker(metricsTick)
 	defer tick.Stop()
 	for {
@@ -172,7 +182,7 @@ func (s *Server) openCaches(context.Context) (err error) {
 
 func (s *Server) openDispatch(context.Context) error {
 	s.dispatch = dispatch.New(dispatch.Config{
-		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: s.hosts,
+		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: s.hosts, Feed: s.feed,
 		Logger: s.cfg.Logger.With("part", "dispatch"),
 	})
 	return nil

@@ -94,7 +94,10 @@ func (s *Server) stored() []part {
 		},
 		{
 			name: "metrics", stores: []string{"metrics"}, open: s.openMetrics, run: s.keepMetrics, leads: true,
-			reset: func(context.Context, func()) error { return s.points.Reset() },
+			reset: func(context.Context, func()) error {
+				s.feed.Forget()
+				return s.points.Reset()
+			},
 			close: func() error { return s.points.Close(time.Now()) },
 		},
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/berthhq/berth/internal/machine/local"
 	"github.com/berthhq/berth/internal/machine/redis"
 	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/feed"
 	"github.com/berthhq/berth/internal/oplog"
 	"github.com/berthhq/berth/internal/publish"
 	"github.com/berthhq/berth/internal/registry"
@@ -96,6 +97,7 @@ type Server struct {
 	registry  *registry.Registry
 	logs      *logstore.Store
 	points    *meter.Store
+	feed      *feed.Feed // what the server measures by itself
 	budget    *budget.Budget
 	machines  machine.Site
 	dispatch  *dispatch.Dispatcher

@@ -10,6 +10,7 @@ import (
 const (
 	sumsOfAttributes = iota
 	sumsOfZones
+	sumsOfRegistered
 )
 
 // attributes keeps the attributes of each container instance as a map, because placing a task looks
@@ -68,4 +69,34 @@ func (t *Tables) ActiveInZones(clusterARN string) map[string]int {
 	kept, _ := t.ContainerInstances.untyped.rows.sums[sumsOfZones].get(clusterARN)
 	instances, _ := kept.(map[string]int)
 	return instances
+}
+
+// registered keeps the CPU units and the memory that the ACTIVE and DRAINING container instances of a cluster have
+// registered.
+func registered() sum {
+	change := func(kept, row any, by int) any {
+		i := row.(*ecs.ContainerInstance)
+		all, _ := kept.(ecs.Resources)
+		if i.Status == ecs.InstanceActive || i.Status == ecs.InstanceDraining {
+			all.CPU += by * i.Registered.CPU
+			all.Memory += by * i.Registered.Memory
+		}
+		if all.CPU == 0 && all.Memory == 0 {
+			return nil
+		}
+		return all
+	}
+	return sum{
+		entry:  func(row any) string { return row.(*ecs.ContainerInstance).ClusterARN },
+		add:    func(kept, row any) any { return change(kept, row, 1) },
+		remove: func(kept, row any) any { return change(kept, row, -1) },
+	}
+}
+
+// RegisteredIn returns the CPU units and the memory that the ACTIVE and DRAINING container instances of a cluster
+// have registered together.
+func (t *Tables) RegisteredIn(clusterARN string) ecs.Resources {
+	kept, _ := t.ContainerInstances.untyped.rows.sums[sumsOfRegistered].get(clusterARN)
+	all, _ := kept.(ecs.Resources)
+	return all
 }

@@ -25,7 +25,9 @@ func TestSumsOfContainerInstances(t *testing.T) {
 				}
 				tx.ContainerInstances.Put(&ecs.ContainerInstance{
 					ContainerInstanceARN: key, ClusterARN: rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "cluster"),
-					Status: rapid.SampledFrom([]string{ecs.InstanceActive, ecs.InstanceDraining}).Draw(rt, "status"),
+					Status: rapid.SampledFrom([]string{ecs.InstanceActive, ecs.InstanceDraining,
+						ecs.InstanceInactive}).Draw(rt, "status"),
+					Registered: ecs.Resources{CPU: rapid.IntRange(0, 3).Draw(rt, "cpu"), Memory: 1024},
 					Attributes: []ecs.Attribute{{Name: ecs.AttributeZone,
 						Value: rapid.SampledFrom([]string{"", "z1", "z2"}).Draw(rt, "zone")}},
 				})
@@ -37,7 +39,13 @@ func TestSumsOfContainerInstances(t *testing.T) {
 
 func compareInstances(rt *rapid.T, now *state.Snapshot) {
 	zones := map[string]map[string]int{"x": {}, "y": {}}
+	registered := map[string]ecs.Resources{}
 	for i := range now.ContainerInstances.All() {
+		if i.Status != ecs.InstanceInactive {
+			sum := registered[i.ClusterARN]
+			sum.CPU, sum.Memory = sum.CPU+i.Registered.CPU, sum.Memory+i.Registered.Memory
+			registered[i.ClusterARN] = sum
+		}
 		if i.Status == ecs.InstanceActive && i.Zone() != "" {
 			zones[i.ClusterARN][i.Zone()]++
 		}
@@ -46,6 +54,10 @@ func compareInstances(rt *rapid.T, now *state.Snapshot) {
 		}
 	}
 	for cluster, want := range zones {
+		if got := now.RegisteredIn(cluster); got.CPU != registered[cluster].CPU ||
+			got.Memory != registered[cluster].Memory {
+			rt.Fatalf("instances of %s have registered %+v, want %+v", cluster, got, registered[cluster])
+		}
 		if got := now.ActiveInZones(cluster); !maps.Equal(got, want) {
 			rt.Fatalf("ACTIVE instances of %s by zone are %v, want %v", cluster, got, want)
 		}

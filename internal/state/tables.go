@@ -251,7 +251,7 @@ func define() Tables {
 		ContainerInstances: withSums(table("ecs.container-instances",
 			func(i *ecs.ContainerInstance) string { return i.ContainerInstanceARN },
 			ContainerInstancesByCluster, ContainerInstancesDraining, ContainerInstancesByEC2Instance,
-			ContainerInstancesByClientToken), attributes(), zones()), // in the order of sumsOfAttributes
+			ContainerInstancesByClientToken), attributes(), zones(), registered()), // in the order of sumsOfAttributes
 
 		LoadBalancers: table("elb.load-balancers", func(l *elb.LoadBalancer) string { return l.ARN }),
 		Listeners: table("elb.listeners", func(l *elb.Listener) string { return l.ARN },

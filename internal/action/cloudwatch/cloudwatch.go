@@ -58,7 +58,7 @@ func validation(format string, args ...any) *fault.Error {
 }
 
 // scope returns the name under which meter keeps the metrics of the caller's account and region.
-func scope(call *awswire.Call) string { return call.Account + "/" + call.Region }
+func scope(call *awswire.Call) string { return meter.Scope(call.Account, call.Region) }
 
 var (
 	namespacePattern = regexp.MustCompile(`^[0-9A-Za-z._/#:-]{1,255}$`)

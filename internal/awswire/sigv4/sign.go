@@ -87,6 +87,13 @@ func SignFrame(
 	return r.Header
 }
 
+// SignedAt returns when a request or frame with these header lines was signed, by the signer's clock and in whole
+// seconds; zero if they do not say so.
+func SignedAt(header http.Header) time.Time {
+	at, _ := time.Parse(timeFormat, header.Get("X-Amz-Date"))
+	return at
+}
+
 func frameRequest(handshake *http.Request, header http.Header) *http.Request {
 	r := &http.Request{
 		Method: http.MethodGet, URL: handshake.URL, Host: handshake.Host, Header: header, ContentLength: -1,

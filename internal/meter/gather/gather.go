@@ -1,0 +1,317 @@
+// Package gather makes the points of CloudWatch, one a minute for each metric, of what agents and edges report
+// several times a minute.
+//
+// What the members of a group use is reported with Sample: tasks of a service, container instances of a cluster.
+// A member counts once in the point of a minute, however often it is reported (ecs.md 7.8). What happened is
+// reported with Merge: requests, response times. Everything that is merged is added up.
+//
+// A report counts in the minute in which it was made. A minute is open until Take is called after its end; what
+// is reported later is dropped. What cannot be a measurement is dropped too, and there is a bound on what is
+// held. Everything that is dropped is counted by its reason.
+//
+// The package is pure: it reads no clock and starts nothing. A Minutes is not safe for concurrent use.
+package gather
+
+import (
+	"math"
+	"time"
+
+	"github.com/berthhq/berth/internal/meter"
+)
+
+// Name identifies a metric. It can be compared.
+type Name struct {
+	Scope     string // account and region, as meter.Metric has them
+	Namespace string
+	Metric    string
+	Unit      string // one of meter.Units
+	// Dimensions without a name are not there.
+	Dimensions [maxDimensions]meter.Dimension
+}
+
+// maxDimensions is the most dimensions that a metric of AWS's services has here: load balancer and target group,
+// or cluster and service.
+const maxDimensions = 2
+
+// metric returns the metric that the name identifies.
+func (n Name) metric() meter.Metric {
+	m := meter.Metric{Scope: n.Scope, Namespace: n.Namespace, Name: n.Metric}
+	for _, d := range n.Dimensions {
+		if d.Name != "" {
+			m.Dimensions = append(m.Dimensions, d)
+		}
+	}
+	return m
+}
+
+// Sample is what a member used in a part of a minute: a statistic set of Count measurements.
+type Sample struct {
+	Member string // its ARN
+	// Weight is the member's share in the average of the point: what it reserved, if Sum is in per cent of that.
+	// The average is then what all have used in per cent of what all have reserved. It must be positive.
+	Weight        float64
+	Count         float64 // number of measurements, at most maxCount
+	Sum, Min, Max float64 // from 0 to maxValue
+	// Even makes the point show the member's average as its lowest and highest value too.
+	Even bool
+	// Idle says that the member does nothing. A group in which all members are idle has no point.
+	Idle bool
+}
+
+// Bounds of a sample. With them no sum of samples overflows.
+const (
+	maxCount = 1e6
+	maxValue = 1e15
+)
+
+// Measured reports whether count measurements can have this sum, minimum and maximum: they are numbers from 0 to
+// 1e15, the average is between the two others, and there are at least one and at most a million of them.
+func Measured(count, sum, lowest, highest float64) bool {
+	// Sums of floats are not exact.
+	const rounding = 1e-6
+	average := sum / count
+	return count >= 1 && count <= maxCount && lowest >= 0 && lowest <= highest && highest <= maxValue &&
+		average >= lowest*(1-rounding) && average <= highest*(1+rounding)
+}
+
+func (s Sample) valid() bool {
+	return s.Weight > 0 && s.Weight <= maxValue && Measured(s.Count, s.Sum, s.Min, s.Max)
+}
+
+// Reason is why something that was reported has no effect.
+type Reason int
+
+// Reasons.
+const (
+	Late    Reason = iota // its minute has its points already
+	Invalid               // it cannot be a measurement
+	Unknown               // it is about something that does not exist or is not the reporter's
+	TooMany               // too much is held already
+	Reasons               // the number of reasons
+)
+
+// String returns the reason's name, as the page of metrics has it.
+func (r Reason) String() string { return [...]string{"late", "invalid", "unknown", "too_many"}[r] }
+
+const (
+	// maxOpen is how many minutes are held at a time. There are more than two only when nobody takes points, as
+	// while the disk is slow; the oldest is dropped then.
+	maxOpen = 3
+	// maxHeld is how many members and merged metrics are held for one minute.
+	maxHeld = 200_000
+)
+
+// Minutes holds what was reported and has no points yet. Make one with New.
+type Minutes struct {
+	open    []*minute // the oldest first
+	next    int64     // start of the first minute that may be open, in seconds since 1970
+	dropped [Reasons]uint64
+}
+
+// minute is what was reported of one minute.
+type minute struct {
+	start  int64 // in seconds since 1970
+	held   int   // members and merged metrics
+	order  []*group
+	groups map[Name]*group
+}
+
+// group is what was reported of one metric in one minute.
+type group struct {
+	name    Name
+	order   []*member
+	members map[string]*member
+	merged  meter.Summary
+}
+
+// member is the sum of the samples of one member.
+type member struct {
+	weight, count, sum, min, max float64
+	even, idle                   bool
+}
+
+// New returns a Minutes that takes reports of the minute with now in it and of later ones.
+func New(now time.Time) *Minutes { return &Minutes{next: startOf(now)} }
+
+func startOf(t time.Time) int64 {
+	at := t.Unix()
+	return at - (at%60+60)%60
+}
+
+// Sample adds what a member has used, as was measured at a time. The time must not be in the future.
+func (g *Minutes) Sample(at time.Time, name Name, s Sample) {
+	if !s.valid() {
+		g.Drop(Invalid, 1)
+		return
+	}
+	m := g.at(at)
+	if m == nil {
+		return
+	}
+	of := m.member(name, s.Member)
+	if of == nil {
+		g.Drop(TooMany, 1)
+		return
+	}
+	of.weight, of.even, of.idle = s.Weight, s.Even, of.idle && s.Idle
+	of.count += s.Count
+	of.sum += s.Sum
+	of.min, of.max = min(of.min, s.Min), max(of.max, s.Max)
+}
+
+// Merge adds values that were measured at a time. The time must not be in the future.
+func (g *Minutes) Merge(at time.Time, name Name, s meter.Summary) {
+	if !(s.Count > 0 && s.Count <= maxValue && math.Abs(s.Sum) <= maxValue*maxValue && s.Min <= s.Max) {
+		g.Drop(Invalid, 1)
+		return
+	}
+	m := g.at(at)
+	if m == nil {
+		return
+	}
+	of := m.groups[name]
+	if of == nil || of.merged.Count == 0 {
+		if m.held >= maxHeld {
+			g.Drop(TooMany, 1)
+			return
+		}
+		m.held++
+		of = m.group(name)
+	}
+	of.merged = of.merged.Add(s)
+}
+
+// at returns the minute of a time; nil, and counts a report as dropped, if it is not open any more.
+func (g *Minutes) at(t time.Time) *minute {
+	start := startOf(t)
+	for _, m := range g.open {
+		if m.start == start {
+			return m
+		}
+	}
+	if start < g.next {
+		g.Drop(Late, 1)
+		return nil
+	}
+	if len(g.open) == maxOpen {
+		oldest := g.open[0]
+		if start < oldest.start {
+			g.Drop(Late, 1)
+			return nil
+		}
+		g.Drop(TooMany, uint64(oldest.held))
+		g.open, g.next = g.open[1:], oldest.start+60
+	}
+	m := &minute{start: start, groups: map[Name]*group{}}
+	i := len(g.open)
+	for i > 0 && g.open[i-1].start > start {
+		i--
+	}
+	g.open = append(g.open[:i:i], append([]*minute{m}, g.open[i:]...)...)
+	return m
+}
+
+// member returns a member of a group; nil if it would be one too many.
+func (m *minute) member(name Name, arn string) *member {
+	of := m.groups[name]
+	if of != nil && of.members[arn] != nil {
+		return of.members[arn]
+	}
+	if m.held >= maxHeld {
+		return nil
+	}
+	m.held++
+	of = m.group(name)
+	if of.members == nil {
+		of.members = map[string]*member{}
+	}
+	one := &member{min: math.Inf(1), idle: true}
+	of.members[arn] = one
+	of.order = append(of.order, one)
+	return one
+}
+
+// group returns the group of a metric, a new one if there is none.
+func (m *minute) group(name Name) *group {
+	of := m.groups[name]
+	if of == nil {
+		of = &group{name: name}
+		m.groups[name] = of
+		m.order = append(m.order, of)
+	}
+	return of
+}
+
+// Drop counts n reports that a caller has dropped.
+func (g *Minutes) Drop(why Reason, n uint64) { g.dropped[why] += n }
+
+// Dropped returns how many members, values and reports had no effect, by reason.
+func (g *Minutes) Dropped() [Reasons]uint64 { return g.dropped }
+
+// Take returns the points of the minutes that have ended, the oldest first. Nothing is added to these minutes
+// after that, unless the clock was set back by more than a minute since the last Take.
+func (g *Minutes) Take(now time.Time) []meter.Datum {
+	var points []meter.Datum
+	current := startOf(now)
+	for len(g.open) > 0 && g.open[0].start < current {
+		points = g.open[0].points(points)
+		g.open = g.open[1:]
+	}
+	if g.next = max(g.next, current); current < g.next-60 {
+		g.next = current
+	}
+	return points
+}
+
+// Rest returns what was merged in minutes that have not ended, and drops what was sampled in them. It is for a
+// program that ends: when it is started again in the same minute, merged values are added to those of before, and
+// members are sampled anew.
+func (g *Minutes) Rest() []meter.Datum {
+	var points []meter.Datum
+	for _, m := range g.open {
+		for _, of := range m.order {
+			if of.merged.Count > 0 {
+				points = append(points, m.point(of.name, of.merged))
+			}
+		}
+	}
+	g.Forget()
+	return points
+}
+
+// Forget drops everything that has no points yet.
+func (g *Minutes) Forget() { g.open = nil }
+
+func (m *minute) points(points []meter.Datum) []meter.Datum {
+	for _, of := range m.order {
+		if s := of.merged.Add(of.sampled()); s.Count > 0 {
+			points = append(points, m.point(of.name, s))
+		}
+	}
+	return points
+}
+
+func (m *minute) point(name Name, s meter.Summary) meter.Datum {
+	return meter.Datum{Metric: name.metric(), Unit: name.Unit, At: time.Unix(m.start, 0).UTC(), Summary: s}
+}
+
+// sampled returns the point of a group's members; that of no values if there are none, or all are idle.
+func (g *group) sampled() meter.Summary {
+	idle := true
+	lowest, highest := math.Inf(1), 0.0
+	var used, reserved float64
+	for _, m := range g.order {
+		average := min(max(m.sum/m.count, m.min), m.max)
+		if m.even {
+			m.min, m.max = average, average
+		}
+		idle = idle && m.idle
+		lowest, highest = min(lowest, m.min), max(highest, m.max)
+		used, reserved = used+average*m.weight, reserved+m.weight
+	}
+	if idle {
+		return meter.Summary{}
+	}
+	n := float64(len(g.order))
+	return meter.StatisticSet(n, n*min(max(used/reserved, lowest), highest), lowest, highest)
+}
