@@ -23,8 +23,15 @@ func New(service, region, account, resource string) ARN {
 
 // Parse reads an ARN; the resource may hold further colons.
 func Parse(s string) (ARN, error) {
-	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" {
+	var p [6]string
+	rest, found := s, true
+	for i := range p[:5] {
+		if p[i], rest, found = strings.Cut(rest, ":"); !found {
+			break
+		}
+	}
+	p[5] = rest
+	if !found || p[0] != "arn" {
 		return ARN{}, fmt.Errorf(
 			"%q is not an ARN: an ARN has the form arn:partition:service:region:account:resource", s)
 	}

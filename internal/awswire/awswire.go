@@ -66,9 +66,10 @@ type Outcome struct {
 	// there.
 	Asked struct{ Service, Action string }
 
-	Source      string              // the caller's network address
-	AccessKeyID string              // as the request names it; verified only if Call has a Principal
-	Resources   map[string][]string // the names, IDs and ARNs in the input, by member
+	Source      string // the caller's network address
+	AccessKeyID string // as the request names it; verified only if Call has a Principal
+	// Resources finds the names, IDs and ARNs in the input, by member.
+	Resources func() map[string][]string
 }
 
 // DefaultMaxBody is the size of the largest request body in bytes, unless a service says otherwise.

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
-
-	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
 // Bodies are in memory before their signatures are verified, so anyone can send them.
@@ -95,14 +93,13 @@ func sourceOf(r *http.Request) string {
 // bodyLimit returns the largest size of a body that the service accepts. The service is not
 // verified yet: it comes from the target or else from the scope of the signature.
 func (x *inflight) bodyLimit() int64 {
-	scope, signed := sigv4.ReadScope(x.r)
-	if !signed {
+	if x.signature == nil {
 		return smallBody
 	}
-	prefix, _, _ := strings.Cut(x.r.Header.Get("X-Amz-Target"), ".")
+	prefix, _, _ := strings.Cut(x.target, ".")
 	limit := int64(0)
 	for _, s := range x.h.services {
-		if prefix != "" && s.TargetPrefix == prefix || prefix == "" && s.Name == scope.Service {
+		if prefix != "" && s.TargetPrefix == prefix || prefix == "" && s.Name == x.signature.Service {
 			limit = max(limit, s.MaxBody)
 		}
 	}

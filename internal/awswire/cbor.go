@@ -14,7 +14,7 @@ import (
 type cborProtocol struct{}
 
 func (cborProtocol) match(x *inflight, s *service) match {
-	if familyOf(x.r) != asCBOR {
+	if x.family != asCBOR {
 		return match{}
 	}
 	parts := strings.Split(x.r.URL.Path, "/")

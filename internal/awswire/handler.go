@@ -28,7 +28,13 @@ type inflight struct {
 	protocol Protocol // of the answer
 	op       *operation
 	scope    string // the service in the signature's scope; "" if the request is not signed
-	body     []byte
+	family   writtenAs
+	target   string // the header X-Amz-Target
+
+	signature *sigv4.Signature // nil if unsigned says why there is none
+	unsigned  error
+
+	body []byte
 
 	params    url.Values   // see form
 	formFault *fault.Error // what is wrong with the form; nil if it was not read
@@ -41,10 +47,12 @@ type inflight struct {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := h.cfg.Now()
-	x := &inflight{h: h, r: r, protocol: guessProtocol(r), svc: &service{}, call: &Call{
+	x := &inflight{h: h, r: r, family: familyOf(r), target: r.Header.Get("X-Amz-Target"), svc: &service{}, call: &Call{
 		RequestID: newid.UUID(h.cfg.Random), Now: began, Random: h.cfg.Random, Host: r.Host,
 		pages: pages{key: h.pageKey},
 	}}
+	x.protocol = x.guessProtocol()
+	x.signature, x.unsigned = sigv4.Read(r)
 	answer, err := x.run(w)
 	x.verified()
 	code := ""
@@ -52,7 +60,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer, code = x.word(err)
 	}
 	o := Outcome{Call: x.known(), Code: code, Status: answer.status, Source: sourceOf(r),
-		AccessKeyID: x.accessKeyID(), Resources: x.resources()}
+		AccessKeyID: x.claims().AccessKeyID, Resources: x.resources}
 	o.Asked.Service, o.Asked.Action = x.call.Service, x.call.Action
 	if h.cfg.Audit != nil {
 		h.cfg.Audit(o)
@@ -71,10 +79,12 @@ func (x *inflight) verified() {
 	}
 }
 
-// accessKeyID returns the access key that the request names, verified or not.
-func (x *inflight) accessKeyID() string {
-	scope, _ := sigv4.ReadScope(x.r)
-	return scope.AccessKeyID
+// claims returns the scope of the signature, of which nothing is verified; it is empty if the request is not signed.
+func (x *inflight) claims() sigv4.Scope {
+	if x.signature == nil {
+		return sigv4.Scope{}
+	}
+	return x.signature.Scope
 }
 
 // known returns the call. Service and action are left out if the server does not have them, since
@@ -160,7 +170,10 @@ func (x *inflight) unpacked(limit int64) ([]byte, *fault.Error) {
 }
 
 func (x *inflight) authenticate() error {
-	id, err := x.h.cfg.Verifier.Verify(x.r, sigv4.HashPayload(x.body), x.call.Now)
+	if x.unsigned != nil {
+		return x.signatureFault(x.unsigned)
+	}
+	id, err := x.h.cfg.Verifier.Check(x.signature, x.r, sigv4.HashPayload(x.body), x.call.Now)
 	if err != nil {
 		return x.signatureFault(err)
 	}

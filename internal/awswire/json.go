@@ -17,16 +17,15 @@ import (
 type jsonProtocol struct{ contentType string }
 
 func (jsonProtocol) match(x *inflight, s *service) match {
-	if familyOf(x.r) != asJSON {
+	if x.family != asJSON {
 		return match{}
 	}
-	target := x.r.Header.Get("X-Amz-Target")
-	prefix, action, _ := strings.Cut(target, ".")
+	prefix, action, _ := strings.Cut(x.target, ".")
 	switch {
 	case s.TargetPrefix == prefix && prefix != "":
 		return match{fit: exactFit, action: action}
 	case s.Name == x.scope:
-		return match{fit: nearMiss, action: target}
+		return match{fit: nearMiss, action: x.target}
 	}
 	return match{}
 }

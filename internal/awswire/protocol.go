@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/berthhq/berth/internal/awswire/schema"
-	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/fault"
 )
 
@@ -86,12 +85,12 @@ func familyOf(r *http.Request) writtenAs {
 }
 
 // guessProtocol returns the protocol for errors while the service is not known.
-func guessProtocol(r *http.Request) Protocol {
-	switch familyOf(r) {
+func (x *inflight) guessProtocol() Protocol {
+	switch x.family {
 	case asCBOR:
 		return CBOR
 	case asJSON:
-		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json-1.0") {
+		if strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/x-amz-json-1.0") {
 			return JSON10
 		}
 		return JSON11
@@ -102,7 +101,7 @@ func guessProtocol(r *http.Request) Protocol {
 // route finds the service, protocol and action of the request. Nothing of it is verified before
 // authenticate.
 func (x *inflight) route() error {
-	scope, _ := sigv4.ReadScope(x.r)
+	scope := x.claims()
 	x.scope, x.call.Region = scope.Service, scope.Region
 	var best match
 	for _, s := range x.h.services {
@@ -133,10 +132,10 @@ func (x *inflight) route() error {
 
 // askedAction returns the action that a request names, for a service that the server does not have.
 func (x *inflight) askedAction() string {
-	if familyOf(x.r) == asForm {
+	if x.family == asForm {
 		return x.form().Get("Action")
 	}
-	return cmp.Or(x.r.Header.Get("X-Amz-Target"), path.Base(x.r.URL.Path))
+	return cmp.Or(x.target, path.Base(x.r.URL.Path))
 }
 
 // serviceNames returns the names of the services, for the error about an unknown one.

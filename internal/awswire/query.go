@@ -24,7 +24,10 @@ type queryProtocol struct{}
 
 func (queryProtocol) match(x *inflight, s *service) match {
 	m := matchForm(x, s)
-	if version := x.form().Get("Version"); m.fit == nearMiss && m.fault == nil && version != "" {
+	if m.fit != nearMiss || m.fault != nil {
+		return m
+	}
+	if version := x.form().Get("Version"); version != "" {
 		m.fault = x.fault(queryCodes.unknownAction,
 			"Could not find operation %s for version %s: this is version %s of the service %s.",
 			m.action, version, s.Version, s.Name)
@@ -35,7 +38,7 @@ func (queryProtocol) match(x *inflight, s *service) match {
 // matchForm returns an exact fit for the version that the request names, and a near miss for other
 // versions.
 func matchForm(x *inflight, s *service) match {
-	if familyOf(x.r) != asForm || x.scope != "" && x.scope != s.Name {
+	if x.family != asForm || x.scope != "" && x.scope != s.Name {
 		return match{}
 	}
 	form := x.form()
@@ -136,7 +139,7 @@ func (ec2Protocol) failure(x *inflight, f *fault.Error) reply {
 func (x *inflight) form() url.Values {
 	if x.params == nil {
 		x.params = url.Values{}
-		if familyOf(x.r) == asForm {
+		if x.family == asForm {
 			x.formFault = x.readForm()
 		}
 	}

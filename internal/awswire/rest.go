@@ -35,7 +35,7 @@ type restBody interface {
 type restProtocol struct{ restBody }
 
 func (restProtocol) match(x *inflight, s *service) match {
-	if x.scope != s.Name || familyOf(x.r) == asCBOR || x.r.Header.Get("X-Amz-Target") != "" {
+	if x.scope != s.Name || x.family == asCBOR || x.target != "" {
 		return match{}
 	}
 	m, most := match{fit: nearMiss, action: x.r.Method + " " + x.r.URL.Path}, -1

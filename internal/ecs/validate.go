@@ -1,7 +1,6 @@
 package ecs
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,10 +16,19 @@ const (
 	MaxPortRangesInContainer = 100
 )
 
-var nameRule = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+// longestName is how many characters the name of a cluster or service has at most.
+const longestName = 255
 
 // ValidName reports whether s may name a cluster, service, family, container or volume (ecs.md 1.1.4).
-func ValidName(s string) bool { return nameRule.MatchString(s) }
+func ValidName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= longestName
+}
 
 func client(format string, args ...any) *fault.Error {
 	return fault.New("ClientException", format, args...)

@@ -21,7 +21,7 @@ func (s *Server) recordCall(o awswire.Outcome) {
 		Time: o.Call.Now.UTC(), Principal: o.Call.Principal.ARN, AccessKey: o.AccessKeyID, Source: o.Source,
 		Service: cmp.Or(o.Call.Service, o.Asked.Service), Action: cmp.Or(o.Call.Action, o.Asked.Action),
 		Region: o.Call.Region, RequestID: o.Call.RequestID, Status: o.Status, Error: o.Code,
-		Resources: o.Resources,
+		Resources: o.Resources(),
 	})
 }
 

@@ -44,7 +44,7 @@ func TestAllowedHostsAndOrigins(t *testing.T) {
 }
 
 // run starts a server on a free port and stops it when the test ends.
-func run(t *testing.T, edit func(*Config)) *Server {
+func run(t testing.TB, edit func(*Config)) *Server {
 	t.Helper()
 	cfg := Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Region: "us-east-1", Account: "123456789012",
 		EdgeAddr:     "127.0.0.1",

@@ -95,11 +95,13 @@ func clusterForUse(tx *state.Tx, call *awswire.Call, ref *string) (*ecs.Cluster,
 // inCluster is the ARN of something of a cluster that is named by its id, or by an ARN of the long
 // or the short form (ecs.md 1.1.2).
 func inCluster(c *ecs.Cluster, resourceType, ref string) string {
-	if a, err := arn.Parse(ref); err == nil {
-		if strings.Count(a.Resource, "/") > 1 {
-			return ref
+	if arn.Is(ref) {
+		if a, err := arn.Parse(ref); err == nil {
+			if strings.Count(a.Resource, "/") > 1 {
+				return ref
+			}
+			ref = a.ID()
 		}
-		ref = a.ID()
 	}
 	a, err := arn.Parse(c.ClusterARN)
 	if err != nil {

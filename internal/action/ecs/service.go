@@ -235,7 +235,7 @@ func (a *api) describeServices(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeServicesOutput{Services: []shape.Service{}, Failures: []shape.Failure{}}
+	out := &shape.DescribeServicesOutput{Services: make([]shape.Service, 0, len(in.Services))}
 	for _, ref := range in.Services {
 		if s, key, ok := serviceIn(&snap.Tables, c, ref); ok {
 			out.Services = append(out.Services, answerService(&snap.Tables, s, slices.Contains(in.Include, "TAGS")))

@@ -15,7 +15,7 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	current := progress.Current()
 	plain := *s
 	plain.Tags, plain.DeploymentController = nil, "" // these have other shapes, and are set below
-	out := reshape.Out[shape.Service](plain)
+	out := reshape.Out[shape.Service](&plain)
 	out.TaskDefinition = &current.TaskDefinition
 	out.LoadBalancers = reshape.Out[[]shape.LoadBalancer](current.LoadBalancers)
 	if n := current.NetworkConfiguration; n != nil {
@@ -31,7 +31,7 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	sums := t.TasksOfService(s.ServiceARN)
 	running, pending := sums.RunningAndPending(nil)
 	out.RunningCount, out.PendingCount = new(int32(running)), new(int32(pending))
-	out.Deployments = []shape.Deployment{}
+	out.Deployments = make([]shape.Deployment, 0, len(progress.Deployments))
 	for _, d := range progress.Deployments {
 		if s.Status == ecs.ServiceInactive {
 			break
@@ -68,7 +68,7 @@ func answerDeployment(s *ecs.Service, d ecs.Deployment, running, pending int) sh
 	case d.Status == ecs.DeploymentPrimary && s.SchedulingStrategy == ecs.Replica:
 		d.DesiredCount = s.DesiredCount
 	}
-	out := reshape.Out[shape.Deployment](d)
+	out := reshape.Out[shape.Deployment](&d)
 	out.TaskDefinition, out.LaunchType = &d.Revision.TaskDefinition, d.Revision.LaunchType
 	if n := d.Revision.NetworkConfiguration; n != nil {
 		out.NetworkConfiguration = new(reshape.Out[shape.NetworkConfiguration](n))

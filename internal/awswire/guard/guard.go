@@ -108,7 +108,7 @@ func (g *Guard) Refuses(r *http.Request) string {
 	default:
 		return "Other sites' web pages may not call this server."
 	}
-	if g.signedByAnybody(r, host) && fromBrowser(r, host) {
+	if fromBrowser(r, host) && g.signedByAnybody(r, host) {
 		return "A browser may not send requests that are signed with a published access key (test), " +
 			"because any web page " +
 			"could have made them. Send it with a program, sign with the server's own key (berth env prints it), " +

@@ -32,7 +32,7 @@ func (e *UnknownFieldError) Error() string { return "no place for the field " + 
 // received them.
 func In[D any](src any) (D, error) {
 	var dst D
-	err := (&copier{strict: true}).copy(reflect.ValueOf(&dst).Elem(), reflect.ValueOf(src), "")
+	err := (&copier{strict: true}).copy(reflect.ValueOf(&dst).Elem(), reflect.ValueOf(src))
 	return dst, err
 }
 
@@ -40,7 +40,7 @@ func In[D any](src any) (D, error) {
 // become absent.
 func Out[D any](src any) D {
 	var dst D
-	if err := (&copier{}).copy(reflect.ValueOf(&dst).Elem(), reflect.ValueOf(src), ""); err != nil {
+	if err := (&copier{}).copy(reflect.ValueOf(&dst).Elem(), reflect.ValueOf(src)); err != nil {
 		// Only types that cannot be converted cause an error. That is a bug, which any test of the
 		// action finds.
 		panic(err)
@@ -48,11 +48,36 @@ func Out[D any](src any) D {
 	return dst
 }
 
+// badValueError says that a value cannot be copied.
+type badValueError struct{ path, what string }
+
+func (e *badValueError) Error() string { return e.path + ": " + e.what }
+
+// within adds the name of the field, or the place in the list, that an error of copy is about. The path is made
+// only when there is an error, so that copying does not pay for it.
+func within(name string, err error) error {
+	switch e := err.(type) {
+	case *UnknownFieldError:
+		e.Path = join(name, e.Path)
+	case *badValueError:
+		e.path = join(name, e.path)
+	}
+	return err
+}
+
+// join returns the path of something inside of something else.
+func join(outer, inner string) string {
+	if outer == "" || inner == "" || inner[0] == '[' {
+		return outer + inner
+	}
+	return outer + "." + inner
+}
+
 type copier struct{ strict bool }
 
 var timeType = reflect.TypeFor[time.Time]()
 
-func (c *copier) copy(dst, src reflect.Value, path string) error {
+func (c *copier) copy(dst, src reflect.Value) error {
 	for src.Kind() == reflect.Pointer || src.Kind() == reflect.Interface {
 		if src.IsNil() {
 			return nil
@@ -67,69 +92,81 @@ func (c *copier) copy(dst, src reflect.Value, path string) error {
 		dst = dst.Elem()
 	}
 	switch {
-	case src.Type() == timeType || src.Kind() == dst.Kind() && src.Type().ConvertibleTo(dst.Type()) &&
-		isScalar(src.Kind()):
-		dst.Set(src.Convert(dst.Type()))
+	case src.Type() == timeType && dst.Type() == timeType:
+		dst.Set(src)
+		return nil
+	case src.Kind() == dst.Kind() && isScalar(src.Kind()):
+		copyScalar(dst, src)
 		return nil
 	case isInt(src.Kind()) && isInt(dst.Kind()):
 		if dst.OverflowInt(src.Int()) {
-			return fmt.Errorf("%s: %d does not fit", path, src.Int())
+			return &badValueError{what: fmt.Sprintf("%d does not fit", src.Int())}
 		}
 		dst.SetInt(src.Int())
 		return nil
 	case src.Kind() == reflect.Struct && dst.Kind() == reflect.Struct:
-		return c.copyStruct(dst, src, path)
+		return c.copyStruct(dst, src)
 	case src.Kind() == reflect.Slice && dst.Kind() == reflect.Slice:
-		return c.copySlice(dst, src, path)
+		return c.copySlice(dst, src)
 	case src.Kind() == reflect.Map && dst.Kind() == reflect.Map:
-		return c.copyMap(dst, src, path)
+		return c.copyMap(dst, src)
 	}
-	return fmt.Errorf("%s: cannot carry a %s to a %s", path, src.Type(), dst.Type())
+	return &badValueError{what: fmt.Sprintf("cannot carry a %s to a %s", src.Type(), dst.Type())}
 }
 
-func (c *copier) copyStruct(dst, src reflect.Value, path string) error {
-	places := fieldsOf(dst.Type())
-	t := src.Type()
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if !f.IsExported() || src.Field(i).IsZero() {
+// copyScalar copies between types of the same kind, which may have different names.
+func copyScalar(dst, src reflect.Value) {
+	switch src.Kind() {
+	case reflect.String:
+		dst.SetString(src.String())
+	case reflect.Bool:
+		dst.SetBool(src.Bool())
+	case reflect.Float64:
+		dst.SetFloat(src.Float())
+	default:
+		dst.SetInt(src.Int())
+	}
+}
+
+func (c *copier) copyStruct(dst, src reflect.Value) error {
+	for _, f := range pairsOf(dst.Type(), src.Type()) {
+		from := src.Field(f.from)
+		if from.IsZero() {
 			continue
 		}
-		at := join(path, wireName(f))
-		n, ok := places[strings.ToLower(f.Name)]
-		if !ok {
-			if c.strict && !schema.Empty(src.Field(i)) {
-				return &UnknownFieldError{Path: at}
+		if f.to == nowhere {
+			if c.strict && !schema.Empty(from) {
+				return &UnknownFieldError{Path: f.name}
 			}
 			continue
 		}
-		if err := c.copy(dst.Field(n), src.Field(i), at); err != nil {
-			return err
+		if err := c.copy(dst.Field(f.to), from); err != nil {
+			return within(f.name, err)
 		}
 	}
 	return nil
 }
 
-func (c *copier) copySlice(dst, src reflect.Value, path string) error {
+func (c *copier) copySlice(dst, src reflect.Value) error {
 	if src.IsNil() {
 		return nil
 	}
 	out := reflect.MakeSlice(dst.Type(), src.Len(), src.Len())
 	for i := range src.Len() {
-		if err := c.copy(out.Index(i), src.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
-			return err
+		if err := c.copy(out.Index(i), src.Index(i)); err != nil {
+			return within(fmt.Sprintf("[%d]", i), err)
 		}
 	}
 	dst.Set(out)
 	return nil
 }
 
-func (c *copier) copyMap(dst, src reflect.Value, path string) error {
+func (c *copier) copyMap(dst, src reflect.Value) error {
 	out := reflect.MakeMapWithSize(dst.Type(), src.Len())
 	for it := src.MapRange(); it.Next(); {
 		v := reflect.New(dst.Type().Elem()).Elem()
-		if err := c.copy(v, it.Value(), path+"."+it.Key().String()); err != nil {
-			return err
+		if err := c.copy(v, it.Value()); err != nil {
+			return within(it.Key().String(), err)
 		}
 		out.SetMapIndex(it.Key().Convert(dst.Type().Key()), v)
 	}
@@ -145,13 +182,6 @@ func isInt(k reflect.Kind) bool {
 	return k == reflect.Int || k == reflect.Int32 || k == reflect.Int64
 }
 
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
 func wireName(f reflect.StructField) string {
 	if n, _, _ := strings.Cut(f.Tag.Get("json"), ","); n != "" {
 		return n
@@ -159,20 +189,42 @@ func wireName(f reflect.StructField) string {
 	return f.Name
 }
 
-// fieldCache holds, per struct type, the index of each field by its lower-case name. It only grows
-// by the program's own types.
-var fieldCache sync.Map
+// pair is an exported field of a source and the field of the same name of the target.
+type pair struct {
+	from, to int // indexes; to may be nowhere
+	name     string
+}
 
-func fieldsOf(t reflect.Type) map[string]int {
-	if m, ok := fieldCache.Load(t); ok {
-		return m.(map[string]int)
+// nowhere is the index of a field that the target does not have.
+const nowhere = -1
+
+// pairs holds the pairs of two struct types. It only grows by the program's own types.
+var pairs sync.Map
+
+type types struct{ dst, src reflect.Type }
+
+func pairsOf(dst, src reflect.Type) []pair {
+	if found, ok := pairs.Load(types{dst, src}); ok {
+		return found.([]pair)
 	}
-	m := make(map[string]int, t.NumField())
-	for i := range t.NumField() {
-		if t.Field(i).IsExported() {
-			m[strings.ToLower(t.Field(i).Name)] = i
+	to := make(map[string]int, dst.NumField())
+	for i := range dst.NumField() {
+		if dst.Field(i).IsExported() {
+			to[strings.ToLower(dst.Field(i).Name)] = i
 		}
 	}
-	fieldCache.Store(t, m)
-	return m
+	var made []pair
+	for i := range src.NumField() {
+		f := src.Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		p := pair{i, nowhere, wireName(f)}
+		if at, ok := to[strings.ToLower(f.Name)]; ok {
+			p.to = at
+		}
+		made = append(made, p)
+	}
+	pairs.Store(types{dst, src}, made)
+	return made
 }

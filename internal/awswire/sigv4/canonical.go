@@ -13,17 +13,27 @@ import (
 )
 
 // canonicalRequest returns the text of the request that the signature covers.
-func (s *signed) canonicalRequest(r *http.Request, payloadHash string) string {
-	var b strings.Builder
-	b.WriteString(r.Method + "\n" + canonicalPath(r) + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
-	for _, h := range s.headers {
-		b.WriteString(h + ":" + headerValue(r, h) + "\n")
+func (s *Signature) canonicalRequest(r *http.Request, payloadHash string) string {
+	b := make([]byte, 0, 512)
+	for _, line := range [...]string{r.Method, canonicalPath(r), canonicalQuery(r.URL.RawQuery)} {
+		b = append(append(b, line...), '\n')
 	}
-	b.WriteString("\n" + strings.Join(s.headers, ";") + "\n" + payloadHash)
-	return b.String()
+	for _, h := range s.headers {
+		b = append(append(b, h...), ':')
+		b = append(append(b, headerValue(r, h)...), '\n')
+	}
+	b = append(b, '\n')
+	for i, h := range s.headers {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, h...)
+	}
+	b = append(append(b, '\n'), payloadHash...)
+	return string(b)
 }
 
-func (s *signed) stringToSign(canonical string) string {
+func (s *Signature) stringToSign(canonical string) string {
 	return algorithm + "\n" + s.time.UTC().Format(timeFormat) + "\n" + s.Scope.String() + "\n" +
 		HashPayload([]byte(canonical))
 }
@@ -86,14 +96,31 @@ func headerValue(r *http.Request, name string) string {
 	if name == "host" {
 		return cmp.Or(r.Host, r.URL.Host)
 	}
-	values := slices.Clone(r.Header[http.CanonicalHeaderKey(name)])
+	values := r.Header[http.CanonicalHeaderKey(name)]
 	if len(values) == 0 && name == "content-length" && r.ContentLength >= 0 {
 		return strconv.FormatInt(r.ContentLength, 10)
 	}
+	if len(values) == 1 && isFolded(values[0]) {
+		return values[0]
+	}
+	values = slices.Clone(values)
 	for i, v := range values {
 		values[i] = strings.Join(strings.Fields(v), " ")
 	}
 	return strings.Join(values, ",")
+}
+
+// isFolded reports whether a header's value has no white space but single spaces between words.
+func isFolded(v string) bool {
+	space := true // before the first word
+	for i := range len(v) {
+		c := v[i]
+		if c < ' ' || c > '~' || c == ' ' && space {
+			return false
+		}
+		space = c == ' '
+	}
+	return !space || v == ""
 }
 
 // escape encodes everything but unreserved characters (and, in a path, slashes).

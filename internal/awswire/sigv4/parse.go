@@ -21,7 +21,7 @@ type Scope struct {
 // ReadScope returns the scope of the request's signature, for routing; ok is false if it cannot be
 // read.
 func ReadScope(r *http.Request) (s Scope, ok bool) {
-	p, err := parse(r)
+	p, err := Read(r)
 	if err != nil {
 		return Scope{}, false
 	}
@@ -32,8 +32,8 @@ func (s Scope) String() string {
 	return s.Date + "/" + s.Region + "/" + s.Service + "/" + terminator
 }
 
-// signed is a signature as it was sent.
-type signed struct {
+// Signature is the signature of a request as it was sent. Nothing of it is verified.
+type Signature struct {
 	Scope
 	headers   []string // lower-case
 	signature string
@@ -43,7 +43,16 @@ type signed struct {
 	expires   time.Duration
 }
 
-func parse(r *http.Request) (*signed, error) {
+// Read reads the signature of a request, for [Verifier.Check]. A failure is an *Error.
+func Read(r *http.Request) (*Signature, error) {
+	s, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func read(r *http.Request) (*Signature, error) {
 	if auth := r.Header.Get("Authorization"); auth != "" {
 		return parseHeader(r, auth)
 	}
@@ -55,24 +64,30 @@ func parse(r *http.Request) (*signed, error) {
 }
 
 // parseHeader reads `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`.
-func parseHeader(r *http.Request, auth string) (*signed, error) {
+func parseHeader(r *http.Request, auth string) (*Signature, error) {
 	name, rest, _ := strings.Cut(strings.TrimSpace(auth), " ")
 	if name != algorithm {
 		return nil, refuse(Unsupported, "Unsupported AWS 'algorithm': '%s'; this API takes %s.", clip(name), algorithm)
 	}
-	params := map[string]string{}
+	var credential, headers, signature string
 	for part := range strings.SplitSeq(rest, ",") {
-		k, v, _ := strings.Cut(strings.TrimSpace(part), "=")
-		params[k] = v
+		switch k, v, _ := strings.Cut(strings.TrimSpace(part), "="); k {
+		case "Credential":
+			credential = v
+		case "SignedHeaders":
+			headers = v
+		case "Signature":
+			signature = v
+		}
 	}
 	date := r.Header.Get("X-Amz-Date")
 	if date == "" {
 		date = r.Header.Get("Date")
 	}
 	var missing []string
-	for _, k := range []string{"Credential", "Signature", "SignedHeaders"} {
-		if params[k] == "" {
-			missing = append(missing, "Authorization header requires '"+k+"' parameter.")
+	for _, p := range [...]param{{"Credential", credential}, {"Signature", signature}, {"SignedHeaders", headers}} {
+		if p.value == "" {
+			missing = append(missing, "Authorization header requires '"+p.key+"' parameter.")
 		}
 	}
 	if date == "" {
@@ -82,12 +97,12 @@ func parseHeader(r *http.Request, auth string) (*signed, error) {
 	if len(missing) > 0 {
 		return nil, refuse(Incomplete, "%s", strings.Join(missing, " "))
 	}
-	s := &signed{signature: params["Signature"], token: r.Header.Get("X-Amz-Security-Token")}
-	return s, s.fill(params["Credential"], params["SignedHeaders"], date)
+	s := &Signature{signature: signature, token: r.Header.Get("X-Amz-Security-Token")}
+	return s, s.fill(credential, headers, date)
 }
 
 // parsePresigned reads the X-Amz-… parameters of a presigned request.
-func parsePresigned(q query) (*signed, error) {
+func parsePresigned(q query) (*Signature, error) {
 	if name := q.get("X-Amz-Algorithm"); name != algorithm {
 		return nil, refuse(Unsupported, "Unsupported AWS 'algorithm': '%s'; this API takes %s.", clip(name), algorithm)
 	}
@@ -105,7 +120,7 @@ func parsePresigned(q query) (*signed, error) {
 		return nil, refuse(Incomplete, "X-Amz-Expires must be a number of seconds from 0 to %d.",
 			int64(MaxPresign.Seconds()))
 	}
-	s := &signed{
+	s := &Signature{
 		presigned: true, expires: time.Duration(seconds) * time.Second,
 		signature: q.get("X-Amz-Signature"), token: q.get("X-Amz-Security-Token"),
 	}
@@ -113,13 +128,20 @@ func parsePresigned(q query) (*signed, error) {
 }
 
 // fill reads the parts that both forms share.
-func (s *signed) fill(credential, headers, date string) error {
-	p := strings.Split(credential, "/")
-	if len(p) != 5 {
+func (s *Signature) fill(credential, headers, date string) error {
+	var p [5]string
+	n := 0
+	for part := range strings.SplitSeq(credential, "/") {
+		if n < len(p) {
+			p[n] = part
+		}
+		n++
+	}
+	if n != len(p) {
 		return refuse(Incomplete, "Credential must have exactly 5 slash-delimited elements, e.g. "+
 			"keyid/date/region/service/term, got '%s'", clip(credential))
 	}
-	if slices.Contains(p, "") {
+	if slices.Contains(p[:], "") {
 		return refuse(Incomplete, "Credential must not have empty elements, got '%s'", clip(credential))
 	}
 	if p[4] != terminator {
@@ -127,6 +149,7 @@ func (s *signed) fill(credential, headers, date string) error {
 			terminator, clip(p[4]))
 	}
 	s.Scope = Scope{AccessKeyID: p[0], Date: p[1], Region: p[2], Service: p[3]}
+	s.headers = make([]string, 0, strings.Count(headers, ";")+1)
 	for h := range strings.SplitSeq(headers, ";") {
 		s.headers = append(s.headers, strings.ToLower(h))
 	}

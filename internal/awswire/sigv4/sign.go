@@ -58,8 +58,8 @@ func Presign(r *http.Request, c Credentials, region, service string, now time.Ti
 	r.URL.RawQuery += "&X-Amz-Signature=" + sig
 }
 
-func newSigned(c Credentials, region, service string, now time.Time) *signed {
-	return &signed{
+func newSigned(c Credentials, region, service string, now time.Time) *Signature {
+	return &Signature{
 		Scope: Scope{
 			AccessKeyID: c.AccessKeyID, Date: now.UTC().Format(dateFormat), Region: region, Service: service,
 		},

@@ -95,10 +95,15 @@ func HashPayload(body []byte) string {
 // Verify checks the signature of r, whose body has the given hash (HashPayload; EmptyPayload for a
 // websocket handshake). A failure is an *Error.
 func (v *Verifier) Verify(r *http.Request, payloadHash string, now time.Time) (Identity, error) {
-	s, err := parse(r)
+	s, err := Read(r)
 	if err != nil {
 		return Identity{}, err
 	}
+	return v.Check(s, r, payloadHash, now)
+}
+
+// Check is Verify for a signature that has been read from r already.
+func (v *Verifier) Check(s *Signature, r *http.Request, payloadHash string, now time.Time) (Identity, error) {
 	if !arn.ValidRegion(s.Region) {
 		return Identity{}, refuse(Mismatch,
 			"Credential should be scoped to a valid region, such as us-east-1, not '%s'.", clip(s.Region))
@@ -137,7 +142,7 @@ func (v *Verifier) Verify(r *http.Request, payloadHash string, now time.Time) (I
 }
 
 // key returns the access key of the signature.
-func (v *Verifier) key(s *signed, now time.Time) (identity.AccessKey, error) {
+func (v *Verifier) key(s *Signature, now time.Time) (identity.AccessKey, error) {
 	unknown := &Error{Reason: UnknownKey, Message: "The security token included in the request is invalid."}
 	if s.token == "" {
 		if v.Keys != nil {
@@ -176,25 +181,26 @@ func checkPayload(r *http.Request, payloadHash string) error {
 }
 
 // mustSign are the headers that a signature has to cover when the request has them, because they
-// change what is asked for.
-var mustSign = []string{"X-Amz-Target", "X-Amz-Date", "X-Amz-Content-Sha256"}
+// change what is asked for. Signatures name them in lower case.
+var mustSign = []struct{ name, signed string }{
+	{"X-Amz-Target", "x-amz-target"}, {"X-Amz-Date", "x-amz-date"}, {"X-Amz-Content-Sha256", "x-amz-content-sha256"},
+}
 
-func (s *signed) checkSignedHeaders(r *http.Request) error {
+func (s *Signature) checkSignedHeaders(r *http.Request) error {
 	if !slices.Contains(s.headers, "host") {
 		return refuse(Mismatch, "'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	for _, h := range mustSign {
-		if r.Header.Get(h) != "" && !slices.ContainsFunc(s.headers,
-			func(n string) bool { return http.CanonicalHeaderKey(n) == h }) {
+		if r.Header.Get(h.name) != "" && !slices.Contains(s.headers, h.signed) {
 			return refuse(Mismatch,
-				"The header '%s' is present and must be a 'SignedHeader' in the AWS Authorization.", h)
+				"The header '%s' is present and must be a 'SignedHeader' in the AWS Authorization.", h.name)
 		}
 	}
 	return nil
 }
 
 // checkTime holds the time of signing against the clock.
-func (s *signed) checkTime(now time.Time) error {
+func (s *Signature) checkTime(now time.Time) error {
 	begin, end, tolerance := s.time, s.time.Add(Skew), Skew
 	if s.presigned {
 		end, tolerance = s.time.Add(s.expires), PresignSkew

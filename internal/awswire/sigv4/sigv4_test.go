@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/berthhq/berth/internal/identity"
 )
 
@@ -349,5 +351,19 @@ func TestRegionHasTheFormOfOne(t *testing.T) {
 		if _, err := verifier.Verify(r, EmptyPayload, suiteTime); reasonOf(err) != want {
 			t.Errorf("%q: %v, want %v", region, err, want)
 		}
+	}
+}
+
+// A value that counts as folded is one that folding does not change.
+func TestFoldedValues(t *testing.T) {
+	folded := rapid.StringOf(rapid.SampledFrom([]rune("ab  \t\n\u00a0\u2003é")))
+	rapid.Check(t, func(t *rapid.T) {
+		v := folded.Draw(t, "value")
+		if want := strings.Join(strings.Fields(v), " "); isFolded(v) && v != want {
+			t.Fatalf("%q counts as folded, folding makes it %q", v, want)
+		}
+	})
+	if !isFolded("") || !isFolded("a b") || isFolded("a  b") || isFolded(" a") || isFolded("a ") {
+		t.Error("values with single spaces do not count as folded, or others do")
 	}
 }
