@@ -40,7 +40,8 @@ func event(t *testing.T, c *adaptertest.Client, name string) []json.RawMessage {
 	}
 }
 
-// The login of the UI: a session before the CONNECT, by which it comes back without a password.
+// When the UI logs in, it gets a session before the answer to its CONNECT packet. With the session it can reconnect
+// without a password.
 func TestLogin(t *testing.T) {
 	_, _, addr := start(t, admin.Options{ReadOnly: true})
 	c := adaptertest.DialIn(t, addr, "/admin", login)
@@ -85,7 +86,7 @@ func TestReports(t *testing.T) {
 			Count int
 		}
 	}
-	event(t, c, "server_stats") // may have been counted before the client was in, and sent when it was
+	event(t, c, "server_stats") // these counts may have been taken before the client joined
 	if err := json.Unmarshal(event(t, c, "server_stats")[0], &s); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestCommandsAndDetails(t *testing.T) {
 	if got := event(t, c, "event_sent"); string(got[1]) != `"`+p.ID+`"` || string(got[2]) != `["hello",1,{"a":2}]` {
 		t.Fatalf("%s", got)
 	}
-	if err := io.Of("/").Emit("all", []byte{1, 2}, "x"); err != nil { // a broadcast, once for each receiver
+	if err := io.Of("/").Emit("all", []byte{1, 2}, "x"); err != nil { // a broadcast is reported once for each receiver
 		t.Fatal(err)
 	}
 	p.Next()
@@ -149,7 +150,7 @@ func TestCommandsAndDetails(t *testing.T) {
 	if got := event(t, c, "room_left"); string(got[1]) != `"room"` {
 		t.Fatalf("%s", got)
 	}
-	c.Say(`42/admin,["emit","/nowhere",null,"x"]`) // makes no namespace
+	c.Say(`42/admin,["emit","/nowhere",null,"x"]`) // this must not make a namespace
 	c.Say(`42/admin,["_disconnect","/",false,null]`)
 	p.Want("41")
 	if got := event(t, c, "socket_disconnected"); string(got[2]) != `"server namespace disconnect"` {

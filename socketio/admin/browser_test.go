@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
-// serveUI serves the published pages of @socket.io/admin-ui beside a server with some namespaces.
+// serveUI serves the published pages of @socket.io/admin-ui and a server with some namespaces.
 func serveUI(t *testing.T) (io *socketio.Server, url string) {
 	t.Helper()
 	pages := filepath.Join("..", "internal", "testenv", "node", "node_modules", "@socket.io", "admin-ui", "ui", "dist")
@@ -44,8 +44,8 @@ func serveUI(t *testing.T) (io *socketio.Server, url string) {
 	return io, ts.URL
 }
 
-// socketio.md 3.5: the official UI in a real browser. It logs in, shows servers, sockets, rooms and events,
-// and what is done in it is done to the client.
+// The official UI in a real browser logs in, shows servers, sockets, rooms and events, and its commands take effect on
+// clients (socketio.md 3.5).
 func TestOfficialUI(t *testing.T) {
 	io, url := serveUI(t)
 	ns := io.Of("/")
@@ -92,7 +92,7 @@ func TestOfficialUI(t *testing.T) {
 	if got := <-left; got != p.ID {
 		t.Fatal(got)
 	}
-	b.Do("goto", "url", page) // the click on the row has led away from it
+	b.Do("goto", "url", page) // the click on the row has opened another page
 	b.Do("see", "selector", ".v-card", "text", "lobby")
 	if texts := b.Texts(".v-card:visible:has(.select-room) tbody tr"); slices.ContainsFunc(texts,
 		func(s string) bool { return strings.Contains(s, "kitchen") }) || len(texts) != 2 {
@@ -107,7 +107,7 @@ func TestOfficialUI(t *testing.T) {
 	p.Want(`42["everybody","at once"]`)
 	q.Want(`42["everybody","at once"]`)
 	b.Do("goto", "url", url+"/#/events/")
-	for _, id := range []string{p.ID, q.ID} { // a broadcast, once for each who gets it
+	for _, id := range []string{p.ID, q.ID} { // a broadcast is shown once for each receiver
 		b.Do("see", "selector", "tbody tr:has-text('everybody'):has-text('Event sent')", "text", id)
 	}
 	b.Do("see", "selector", "tbody tr:has-text('hello'):has-text('Event received')", "text", p.ID)

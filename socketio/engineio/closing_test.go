@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/socketio/engineio"
 )
 
-// upgrading is a polling session at some stage of its upgrade.
+// upgrading is a polling session during its upgrade to a WebSocket.
 type upgrading struct {
 	r *rig
 	t *testing.T
@@ -46,8 +46,8 @@ func (u *upgrading) send(text string) {
 	u.s.Send(engineio.Seal(append(engineio.NewBuffer(len(text)), text...)))
 }
 
-// A session ends at every stage of an upgrade in a way in which its client finds out, after all that
-// was sent to it. before brings the client to the stage, after is what the client does next.
+// When a session ends during an upgrade, its client gets everything that was sent to it and then notices the end.
+// before brings the client to a stage of the upgrade, and after is what it does next.
 func TestClosingAtEveryStageOfAnUpgrade(t *testing.T) {
 	for _, stage := range []struct {
 		name          string
@@ -98,7 +98,7 @@ func TestClosingAtEveryStageOfAnUpgrade(t *testing.T) {
 			"server drained": func(r *rig, _ *engineio.Session) {
 				ctx, cancel := context.WithCancel(context.Background())
 				cancel()
-				_ = r.srv.Drain(ctx, 0) // closes, and does not wait
+				_ = r.srv.Drain(ctx, 0) // closes the session and does not wait
 			},
 		} {
 			t.Run(stage.name+", "+way, func(t *testing.T) {

@@ -10,14 +10,14 @@ import (
 	"github.com/berthhq/berth/socketio/engineio"
 )
 
-// left notes when its session ended.
+// left records when its session ended.
 type left struct{ ended *[]time.Time }
 
 func (left) Message([]byte, bool) error { return nil }
 
 func (l left) Closed(engineio.Reason) { *l.ended = append(*l.ended, time.Now()) }
 
-// The disconnects of a drain are spread evenly: each tenth of the time has a tenth of them.
+// Drain closes sessions evenly over the time: a tenth of them in each tenth of the time.
 func TestDrainIsSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const sessions, over = 20_000, 10 * time.Second

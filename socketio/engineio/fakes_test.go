@@ -17,7 +17,7 @@ import (
 
 const patience = 10 * time.Second
 
-// upper is the layer above: it echoes and reports how sessions end.
+// upper is a Receiver that echoes messages and reports how sessions end.
 type upper struct {
 	s     *engineio.Session
 	ended chan<- engineio.Reason

@@ -20,7 +20,7 @@ func sessionOn(srv *Server, l link.Link) *Session {
 	return s
 }
 
-// A receiver of a broadcast costs no allocation.
+// Sending a broadcast to one more session allocates no memory.
 func TestDeliveryAllocatesNothing(t *testing.T) {
 	srv := New(Options{}, nil)
 	defer srv.Close()
@@ -39,7 +39,7 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Those who wait for a processor get it between two chunks of a broadcast.
+// Between two parts of a broadcast, the goroutine lets others run that wait for a processor.
 func TestBroadcastPauses(t *testing.T) {
 	srv := New(Options{}, nil)
 	defer srv.Close()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The time for a pong counts from when the ping was due: a ping that a busy server sends late does not
-// make a client that has gone stay longer. A client always has half of the time.
+// The time for a pong begins when the ping was due, even if a busy server sends the ping late, so that a dead client is
+// not kept for longer. A client always has at least half of the time.
 func TestPongCountsFromWhenThePingWasDue(t *testing.T) {
 	const interval, timeout = 300 * time.Millisecond, 200 * time.Millisecond
 	for late, want := range map[time.Duration]time.Duration{
@@ -33,7 +33,7 @@ func TestPongCountsFromWhenThePingWasDue(t *testing.T) {
 	}
 }
 
-// A session that is paused lives however long its pongs are not read. From Resume on the client has PingTimeout.
+// A paused session does not end because its pongs are not read. After Resume the client has PingTimeout to answer.
 func TestPausedSessionsDoNotTimeOut(t *testing.T) {
 	const interval, timeout = 300 * time.Millisecond, 200 * time.Millisecond
 	for name, c := range map[string]struct {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// A request that was sent after the change to a WebSocket may be read before it, on its own connection. It is
-// refused all the same, as the official suite wants it (socketio.md 1.1, Upgrade).
+// The server may read a request before the packet that ends the upgrade, although the client has sent it later, because
+// they are on different connections. The request is refused, as the official test suite requires (socketio.md 1.1,
+// Upgrade).
 func TestPollThatOvertakesTheUpgrade(t *testing.T) {
 	srv := New(Options{}, nil)
 	defer srv.Close()

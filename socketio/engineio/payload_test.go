@@ -26,13 +26,13 @@ func FuzzDecodePayload(f *testing.F) {
 			return
 		}
 		again := appendPayload(nil, messages)
-		if !bytes.Equal(again, body) && !bytes.ContainsAny(body, "b") { // base64 may have been written otherwise
+		if !bytes.Equal(again, body) && !bytes.ContainsAny(body, "b") { // base64 has several forms
 			t.Fatalf("%q was written as %q", body, again)
 		}
 	})
 }
 
-// A broadcast is one encoding: what sessions get is the same bytes.
+// A broadcast is encoded once, and all sessions get the same bytes.
 func TestMessageForms(t *testing.T) {
 	m := Seal(append(NewBuffer(3), "abc"...), []byte{1, 2}, nil)
 	if want := "\x81\x04" + "4abc" + "\x82\x02\x01\x02" + "\x82\x00"; string(m.wire) != want {

@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/wsframe"
 )
 
-// socketio.md 1.1, Errors: codes and the order of the checks.
+// Refused requests get the right error code, and the checks are made in the right order (socketio.md 1.1, Errors).
 func TestRefusals(t *testing.T) {
 	r := start(t, engineio.Options{Allow: func(r *http.Request) error {
 		if r.Header.Get("X-Deny") != "" {
@@ -113,8 +113,8 @@ func TestPollingPayloads(t *testing.T) {
 	}
 }
 
-// A body over the limit ends the session at once, whether or not its length was announced, and
-// whatever the client does afterwards.
+// A body over the limit ends the session at once, with or without a Content-Length header, and whatever the client does
+// afterwards.
 func TestTooLargePayload(t *testing.T) {
 	r := start(t, engineio.Options{MaxPayload: 100})
 	body := "4" + strings.Repeat("x", 100)
@@ -141,7 +141,7 @@ func TestTooLargePayload(t *testing.T) {
 	}
 }
 
-// Hostile bodies end the session and nothing else.
+// Invalid bodies end the session, and have no other effect.
 func TestBadPayloads(t *testing.T) {
 	r := start(t, engineio.Options{})
 	for _, body := range []string{"", "abc", "b***", "4a\x1e", "4\xff\xfe", "\x1e", "9"} {
@@ -158,13 +158,14 @@ func TestBadPayloads(t *testing.T) {
 	}
 }
 
-// A large answer is compressed when the client takes that.
+// A large answer is compressed if the client accepts that.
 func TestPollingCompression(t *testing.T) {
 	r := start(t, engineio.Options{})
 	q := r.open()
 	text := "4" + strings.Repeat("x", 5000)
 	r.do("POST", q, text)
-	_, body, h := r.do("GET", q, "", "Accept-Encoding", "gzip") // set by hand, so not undone by the client
+	// Because the test sets the header, net/http does not decompress the answer.
+	_, body, h := r.do("GET", q, "", "Accept-Encoding", "gzip")
 	if h.Get("Content-Encoding") != "gzip" || len(body) > 500 {
 		t.Fatal(len(body), h)
 	}
@@ -175,8 +176,8 @@ func TestPollingCompression(t *testing.T) {
 	}
 }
 
-// The packet that ends a session comes alone: the official client would lose what is in the same
-// payload (TestLastEventsArrive of package socketio shows it).
+// The packet that ends a session is sent in a payload of its own. The official client would ignore other packets in the
+// same payload, as TestLastEventsArrive of package socketio shows.
 func TestServerClosesPolling(t *testing.T) {
 	r := start(t, engineio.Options{})
 	q := r.open()
@@ -189,7 +190,7 @@ func TestServerClosesPolling(t *testing.T) {
 	if _, body, _ := r.do("GET", q, ""); body != "4last" {
 		t.Fatalf("%q", body)
 	}
-	// What the client says in between counts no more, and is no error either.
+	// What the client sends in between is ignored, and is not an error.
 	if status, body, _ := r.do("POST", q, "4too late"); status != 200 || body != "ok" {
 		t.Fatal(status, body)
 	}
@@ -241,7 +242,7 @@ func TestBadCandidates(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	r := start(t, engineio.Options{PingInterval: 20 * time.Millisecond, PingTimeout: 20 * time.Millisecond})
-	r.open() // never polls again, so never answers
+	r.open() // this client never polls again, so it never answers pings
 	if why := r.reason(); why != engineio.ReasonPingTimeout {
 		t.Fatal(why)
 	}
@@ -273,7 +274,7 @@ func TestSlowClient(t *testing.T) {
 	w.Resume()
 }
 
-// Compressed broadcasts are readable, and compressed messages are read.
+// Clients can read compressed broadcasts, and the server can read compressed messages.
 func TestDeflate(t *testing.T) {
 	r := start(t, engineio.Options{PerMessageDeflate: true})
 	w := r.dialDeflate()
@@ -300,8 +301,8 @@ func TestDeflate(t *testing.T) {
 	}
 }
 
-// Drain refuses newcomers, closes the others without a word that keeps them away, and returns when
-// the last has fetched its end.
+// Drain refuses new clients and closes the sessions of the others in a way after which they reconnect. It returns when
+// the last client has received the packet that closes its session.
 func TestDrain(t *testing.T) {
 	r := start(t, engineio.Options{})
 	w := r.dial("EIO=4&transport=websocket")
@@ -350,7 +351,7 @@ func TestMaxSessions(t *testing.T) {
 	}
 }
 
-// What is sent between Cork and Uncork leaves together, and is not held for long without it.
+// Messages that are sent between Cork and Uncork are written together. Without Uncork they are written soon anyway.
 func TestCork(t *testing.T) {
 	r := start(t, engineio.Options{})
 	w := r.dial("EIO=4&transport=websocket")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The decisions of the reference server on single packets, socketio.md 1.2.
+// Single packets are accepted or refused as by the official server (socketio.md 1.2).
 func TestDecodeOddInput(t *testing.T) {
 	for text, ok := range map[string]bool{
 		`0`: true, `0{"a":1}`: true, `0/custom`: true, `0/custom,`: true, `0/c,{"t":1}`: true,

@@ -16,7 +16,7 @@ type server interface {
 	URL() string
 }
 
-// universal is a client for what there is.
+// universal returns a client for the single Redis or for the cluster.
 func universal(t *testing.T, r server) redis.UniversalClient {
 	t.Helper()
 	cluster, ok := r.(*testenv.RedisCluster)
@@ -39,7 +39,7 @@ func client(t *testing.T, r server) *redis.Client {
 	return c
 }
 
-// connector joins a cluster of that kind.
+// connector returns a Connector with an adapter of that kind.
 func connector(t *testing.T, r server, kind string) adapter.Connector {
 	t.Helper()
 	c := universal(t, r)
@@ -59,7 +59,7 @@ func connector(t *testing.T, r server, kind string) adapter.Connector {
 	}
 }
 
-// The same on Redis Cluster, whose channels are spread over three masters.
+// The adapters pass the same tests on a Redis Cluster, where channels are spread over three masters.
 func TestAdaptersOnRedisCluster(t *testing.T) {
 	r := testenv.StartRedisCluster(t)
 	for _, kind := range []string{"classic", "sharded", "static", "streams"} {

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
-// restartable is a server with a page that keeps what it receives.
+// restartable is a server that serves a page, which keeps what it receives.
 type restartable struct {
 	io   *socketio.Server
 	http *http.Server
@@ -51,9 +51,9 @@ func (s *restartable) stop() {
 	s.http.Close()
 }
 
-// A server is replaced by another while a real browser is on it: the browser comes back by itself, as the
-// same socket in the same rooms, and has every event once, also those that were sent while there was no
-// server at all.
+// A server is replaced by another while a real browser is connected to it. The browser reconnects by itself, has the
+// same socket and the same rooms, and gets every event once, also those that were sent while there was no server at
+// all.
 func TestChromiumRecovers(t *testing.T) {
 	r := testenv.StartRedis(t)
 	first, addr := startPage(t, r, "127.0.0.1:0")

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
-// replaceable is a server that a deploy replaces by another at a new address.
+// replaceable is a server that can be replaced by another one at a new address.
 type replaceable struct {
 	mu   sync.Mutex
 	io   *socketio.Server
@@ -48,8 +48,8 @@ func (r *replaceable) where() string {
 	return r.addr
 }
 
-// A deploy under load: the servers are replaced one by one while numbered events are sent. With the
-// streams format and recovery nobody loses one, or gets one twice, or out of order.
+// The servers are replaced one by one while numbered events are sent. With the streams format and recovery, every
+// client gets each event once and in order.
 func TestDeployLosesNothing(t *testing.T) {
 	redis := testenv.StartRedis(t)
 	servers := []*replaceable{{}, {}, {}}
@@ -127,7 +127,7 @@ func TestDeployLosesNothing(t *testing.T) {
 			}
 		}
 	}()
-	time.Sleep(200 * time.Millisecond) // a client that has not received anything has nothing to go on from
+	time.Sleep(200 * time.Millisecond) // a client can only be recovered after its first event
 	for _, s := range servers {
 		s.stop(t)
 		s.start(t, redis)
@@ -152,7 +152,7 @@ func dialAgain(t *testing.T, where func() string, old *adaptertest.Client) *adap
 	connect := fmt.Sprintf(`40{"pid":%q,"offset":%q}`, old.PID, old.Offset)
 	for {
 		if p, err := adaptertest.TryDial(t, where(), connect); err == nil {
-			if p.Offset == "" { // nothing was missed
+			if p.Offset == "" { // it has received no event
 				p.Offset = old.Offset
 			}
 			return p

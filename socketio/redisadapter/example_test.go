@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
-// Several servers, Go and Node.js, on one Redis; clients that come back are given what they missed.
+// Go and Node.js servers share one Redis. Clients that reconnect get the events that they missed.
 func Example() {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"})
 	defer client.Close()

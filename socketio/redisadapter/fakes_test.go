@@ -49,7 +49,7 @@ func startGo(t *testing.T, name string, join adapter.Connector, recovery *socket
 
 func join(t *testing.T, addr string) *adaptertest.Client { return adaptertest.Dial(t, addr, "40") }
 
-// ready waits until Redis counts n servers of that kind.
+// ready waits until n servers of that kind have subscribed.
 func ready(t *testing.T, r server, kind string, n int64) {
 	t.Helper()
 	nodes := []*redis.Client{}
@@ -84,7 +84,7 @@ func ready(t *testing.T, r server, kind string, n int64) {
 	}
 }
 
-// listeners counts, on one node of Redis, who listens to the channels of the main namespace.
+// listeners returns how many subscribers the channels of the main namespace have on one node of Redis.
 func listeners(ctx context.Context, c *redis.Client, kind string) (map[string]int64, error) {
 	switch kind {
 	case "sharded":

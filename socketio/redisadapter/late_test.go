@@ -2,9 +2,8 @@ package redisadapter
 
 import "testing"
 
-// The watch over a batch may fire when Redis has answered it already. Nothing is late then, and
-// nobody would come to say that Redis keeps up: of the streams format nothing is queued any more
-// while Redis counts as slow.
+// The timer of a batch may fire after Redis has answered it. Then Redis must not count as slow, because nothing would
+// end that: while Redis counts as slow, the streams format queues no entries.
 func TestWatchThatFiresAfterTheAnswer(t *testing.T) {
 	told := 0
 	h := newHub(nil, Options{OnSlow: func() { told++ }, OnCaughtUp: func() { told++ }})

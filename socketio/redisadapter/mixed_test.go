@@ -41,7 +41,7 @@ func startMixed(t *testing.T, r server, kind string) *mixed {
 	return m
 }
 
-// in makes failures of the peers those of a subtest.
+// in makes failures of the peers fail a subtest.
 func (m *mixed) in(t *testing.T) {
 	for _, p := range m.peers {
 		p.In(t)
@@ -59,7 +59,7 @@ func (m *mixed) all(t *testing.T, frames ...string) {
 	}
 }
 
-// Every request type of the adapter crosses in both directions (socketio.md 3.1).
+// Every type of request of the adapter works in both directions (socketio.md 3.1).
 func TestMixedCluster(t *testing.T) {
 	for _, kind := range []string{"classic", "specific", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestMixedCluster(t *testing.T) {
 	}
 }
 
-// The same two and two on a Redis Cluster of three masters.
+// The same servers work on a Redis Cluster of three masters.
 func TestMixedClusterOnRedisCluster(t *testing.T) {
 	r := testenv.StartRedisCluster(t)
 	for _, kind := range []string{"classic", "sharded"} {
@@ -116,13 +116,13 @@ func (m *mixed) broadcast(t *testing.T) {
 	m.all(t, `451-["bin",{"_placeholder":true,"num":0}]`, "01ff")
 }
 
-// rooms uses join, leave and broadcasts to one room, to several, and with exceptions.
+// rooms tests join, leave, and broadcasts to one room, to several rooms, and with exceptions.
 func (m *mixed) rooms(t *testing.T) {
 	m.in(t)
 	ids := []string{m.peers[0].ID, m.peers[1].ID, m.peers[2].ID, m.peers[3].ID}
 	m.node.Ask(nil, map[string]any{"do": "join", "to": []string{ids[0], ids[2]}, "rooms": []string{"r1"}})
 	m.a.ns.To(ids[1], ids[3]).Join("r2", "r3")
-	m.until(t, "r1", 2) // a Node.js server itself joins only when its request comes back from Redis
+	m.until(t, "r1", 2) // a Node.js server applies its own request only when it gets it back from Redis
 	m.until(t, "r2", 2)
 	m.until(t, "r3", 2)
 	m.node.Ask(nil, map[string]any{"do": "emit", "to": []string{"r1"}, "args": []any{"one", "node"}})
@@ -139,8 +139,8 @@ func (m *mixed) rooms(t *testing.T) {
 	for _, p := range m.peers[1:] {
 		p.Want(`42["both"]`)
 	}
-	// Except a room that nobody leaves: in a Redis Cluster node-redis publishes through any master,
-	// and a server without a receiver may see this only after the others have gone on.
+	// The exception is a room that no client leaves. In a Redis Cluster, node-redis publishes through any master, so a
+	// server without a receiver may get this request after the test has gone on.
 	m.node.Ask(nil, map[string]any{"do": "emit", "except": []string{"r3"}, "args": []any{"rest"}})
 	m.peers[0].Want(`42["rest"]`)
 	m.peers[2].Want(`42["rest"]`)
@@ -163,7 +163,7 @@ func (m *mixed) allRooms(t *testing.T) {
 	}
 }
 
-// until waits until n sockets are in room.
+// until waits until the cluster has n sockets in room.
 func (m *mixed) until(t *testing.T, room string, n int) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; {
@@ -283,7 +283,7 @@ func (m *mixed) serverSide(t *testing.T) {
 	}
 }
 
-// ours is the Go emitter; Node.js servers understand it.
+// ours: Node.js servers apply requests of the Go emitter.
 func (m *mixed) ours(t *testing.T) {
 	m.in(t)
 	e := redisadapter.NewEmitter(client(t, m.redis), "", "/")
@@ -315,7 +315,8 @@ func (m *mixed) ours(t *testing.T) {
 	}
 }
 
-// emitter is @socket.io/redis-emitter: no uid, other order of keys (socketio.md 3.4).
+// emitter: Go servers apply requests of @socket.io/redis-emitter, which have no uid and another order of keys
+// (socketio.md 3.4).
 func (m *mixed) emitter(t *testing.T) {
 	m.in(t)
 	m.node.Ask(nil, map[string]any{"do": "emit", "emitter": true, "args": []any{"outside", 1}})
@@ -340,11 +341,11 @@ func (m *mixed) disconnect(t *testing.T) {
 	m.peers[1].Want("41")
 	m.peers[3].Want("41")
 	m.node.Ask(nil, map[string]any{"do": "disconnect", "to": []string{m.peers[2].ID}, "close": true})
-	m.peers[2].Want("41") // in every namespace, and only then
+	m.peers[2].Want("41") // before the connection is closed
 	m.peers[2].Want("closed")
 }
 
-// Redis lost and back: local clients are served all the time, and the cluster forms again by itself.
+// Redis stops and starts again. Local clients get events all the time, and the cluster works again by itself.
 func TestRedisLostAndBack(t *testing.T) {
 	r := testenv.StartRedis(t)
 	ca, cb := redisadapter.New(client(t, r), redisadapter.Options{}),
@@ -368,7 +369,7 @@ func TestRedisLostAndBack(t *testing.T) {
 	pa.Want(`42["during"]`)
 	pa2.Want(`42["during"]`)
 	if _, err := a.ns.All().Sockets(t.Context()); err == nil {
-		t.Fatal("asking the others works without redis")
+		t.Fatal("a request to other servers succeeds without Redis")
 	}
 	r.Start(t)
 	ready(t, r, "classic", 2)
@@ -378,7 +379,7 @@ func TestRedisLostAndBack(t *testing.T) {
 	pa.Want(`42["after"]`)
 	pa2.Want(`42["after"]`)
 	got := pb.Next()
-	if got == `42["during"]` { // still being tried when Redis came back
+	if got == `42["during"]` { // its publication was still being retried when Redis came back
 		got = pb.Next()
 	}
 	if got != `42["after"]` {
@@ -386,7 +387,7 @@ func TestRedisLostAndBack(t *testing.T) {
 	}
 }
 
-// Nonsense on the channels is logged and changes nothing.
+// Invalid messages in the channels are logged and change nothing.
 func TestNonsenseFromRedis(t *testing.T) {
 	r := testenv.StartRedis(t)
 	a := startGo(t, "a", connector(t, r, "classic"), nil)
@@ -402,7 +403,7 @@ func TestNonsenseFromRedis(t *testing.T) {
 	p.Want(`42["end"]`)
 }
 
-// Servers may start before Redis does.
+// Servers can start before Redis does.
 func TestRedisComesLate(t *testing.T) {
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
@@ -419,7 +420,7 @@ func TestRedisComesLate(t *testing.T) {
 			ready(t, r, kind, 2)
 			stop := make(chan struct{})
 			done := make(chan struct{})
-			go func() { // again and again: a server may not know yet that Redis is there
+			go func() { // repeatedly: a server may not have noticed yet that Redis has started
 				defer close(done)
 				for {
 					select {
@@ -431,7 +432,7 @@ func TestRedisComesLate(t *testing.T) {
 				}
 			}()
 			got := pb.Next()
-			if got == `42["alone"]` { // was still being tried
+			if got == `42["alone"]` { // its publication was still being retried
 				got = pb.Next()
 			}
 			close(stop)

@@ -13,8 +13,8 @@ import (
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
-// A client that is recovered on another server has its data there as the type it was, and its session is kept
-// for as long as the server's options say.
+// A client that is recovered on another server has its data there with the same type, and its session is kept for as
+// long as the server's options say.
 func TestClientMovesWithItsData(t *testing.T) {
 	type user struct {
 		Name string `json:"name"`

@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
-// noting is a node that notes the events that are applied.
+// noting is a node that records the events that are applied.
 type noting chan string
 
 func (noting) Name() string                                             { return "/" }
@@ -32,8 +32,8 @@ func (n noting) want(t *testing.T, text string) {
 	}
 }
 
-// An entry that fails while the next one of the same pipeline succeeds is applied, also when the next
-// comes back before the failure is known.
+// If an entry fails and the next one of the same pipeline succeeds, both are applied, even if the next one is read from
+// the stream before the failure is known.
 func TestEntryThatFailsAlone(t *testing.T) {
 	r := testenv.StartRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: strings.TrimPrefix(r.URL(), "redis://")})
@@ -57,7 +57,7 @@ func TestEntryThatFailsAlone(t *testing.T) {
 	hook := holding{sent: make(chan struct{}), answered: make(chan struct{})}
 	client.AddHook(hook)
 	publish(`["before"]`)
-	<-hook.sent // what comes now goes into one pipeline
+	<-hook.sent // entries from now on go into one pipeline
 	publish(`["fails"]`)
 	publish(`["succeeds"]`)
 	hook.answered <- struct{}{}
@@ -68,8 +68,7 @@ func TestEntryThatFailsAlone(t *testing.T) {
 	node.want(t, `["fails"]`)
 }
 
-// holding holds what a pipeline has come to back until the test says so, and makes the entry "fails"
-// one that Redis refuses.
+// holding delays the results of pipelines until the test releases them, and makes Redis refuse the entry "fails".
 type holding struct{ sent, answered chan struct{} }
 
 func (holding) DialHook(next redis.DialHook) redis.DialHook          { return next }

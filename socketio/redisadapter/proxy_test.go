@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// proxy stands between a server and Redis.
+// proxy passes bytes between a server and Redis.
 type proxy struct {
 	addr string
 	to   string
@@ -15,7 +15,7 @@ type proxy struct {
 	mu       sync.Mutex
 	moved    sync.Cond
 	stalled  bool
-	nonsense []byte // what every answer is replaced by
+	nonsense []byte // replaces every answer, if not nil
 	conns    map[net.Conn]struct{}
 	closed   bool
 }
@@ -58,7 +58,7 @@ func (p *proxy) set(f func()) {
 	p.moved.Broadcast()
 }
 
-// stall has bytes wait in both directions until it is undone.
+// stall stops or resumes passing bytes in both directions.
 func (p *proxy) stall(yes bool) { p.set(func() { p.stalled = yes }) }
 
 func (p *proxy) serve(c net.Conn) {

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/socketio/redisadapter"
 )
 
-const everybody = "socket.io#/#" // the channel of the main namespace
+const mainChannel = "socket.io#/#" // the channel of the main namespace
 
 // pair is two servers of the sharded format on a Redis Cluster.
 type pair struct {
@@ -31,7 +31,7 @@ func startPair(t *testing.T) *pair {
 	return p
 }
 
-// owner is the node that has a channel's slot, and its id.
+// owner returns the node that has a channel's slot, and the node's id.
 func (p *pair) owner(t *testing.T, slot int64) (at int, ids []string) {
 	t.Helper()
 	at = -1
@@ -60,11 +60,11 @@ func (p *pair) owner(t *testing.T, slot int64) (at int, ids []string) {
 	return at, ids
 }
 
-// When a slot goes to another master, the subscriptions of its channels go with it.
+// When a slot moves to another master, the subscriptions of its channels move too.
 func TestSlotMoves(t *testing.T) {
 	p := startPair(t)
 	pa, pb := join(t, p.a.addr), join(t, p.b.addr)
-	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), everybody).Result()
+	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), mainChannel).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,11 +90,12 @@ func TestSlotMoves(t *testing.T) {
 	}
 }
 
-// A master is lost and comes back: local clients are served all the time, and the others are found again.
+// A master stops and starts again. Local clients get events all the time, and afterwards those of other servers do,
+// too.
 func TestMasterLostAndBack(t *testing.T) {
 	p := startPair(t)
 	pa, pb := join(t, p.a.addr), join(t, p.b.addr)
-	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), everybody).Result()
+	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), mainChannel).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestMasterLostAndBack(t *testing.T) {
 	p.cluster.Nodes[at].Stop()
 	for end := time.Now().Add(patience); !p.first.Lost(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("nobody has noticed")
+			t.Fatal("the lost master was not noticed")
 		}
 	}
 	if err := p.a.ns.Emit("during"); err != nil {
@@ -112,7 +113,7 @@ func TestMasterLostAndBack(t *testing.T) {
 	p.cluster.Nodes[at].Start(t)
 	ready(t, p.cluster, "sharded", 2)
 	stop, done := make(chan struct{}), make(chan struct{})
-	go func() { // again and again: what is published while the cluster finds itself may be lost
+	go func() { // repeatedly: events that are published while the cluster recovers may be lost
 		defer close(done)
 		for {
 			select {
@@ -124,7 +125,7 @@ func TestMasterLostAndBack(t *testing.T) {
 		}
 	}()
 	got := pb.Next()
-	if got == `42["during"]` { // was still being tried
+	if got == `42["during"]` { // its publication was still being retried
 		got = pb.Next()
 	}
 	close(stop)
@@ -134,19 +135,19 @@ func TestMasterLostAndBack(t *testing.T) {
 	}
 	for end := time.Now().Add(patience); p.first.Lost(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it is not found again")
+			t.Fatal("no event has arrived after the master came back")
 		}
 	}
 }
 
-// A master dies for good. Its replica takes its slots over, and then broadcasts, to everybody and to a room, reach
-// the clients of all servers again, in both directions.
+// A master stops and does not come back. When its replica has taken its slots over, broadcasts to all clients and to a
+// room reach the clients of the other server again, in both directions.
 func TestReplicaTakesOver(t *testing.T) {
 	p := startPair(t)
 	pa, pb := join(t, p.a.addr), join(t, p.b.addr)
 	p.a.ns.Socket(pa.ID).Join("room")
 	p.b.ns.Socket(pb.ID).Join("room")
-	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), everybody).Result()
+	slot, err := client(t, p.cluster.Nodes[0]).ClusterKeySlot(t.Context(), mainChannel).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +183,7 @@ func TestReplicaTakesOver(t *testing.T) {
 	}
 }
 
-// Channels of many rooms are spread over all masters, and each is subscribed where it belongs.
+// The channels of many rooms are spread over all masters, and each is subscribed at the master that has its slot.
 func TestRoomsOnAllMasters(t *testing.T) {
 	p := startPair(t)
 	pb := join(t, p.b.addr)
@@ -195,7 +196,7 @@ func TestRoomsOnAllMasters(t *testing.T) {
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		total, nodes := 0, 0
 		for _, node := range p.cluster.Nodes {
-			channels, err := client(t, node).PubSubShardChannels(t.Context(), everybody+"room*").Result()
+			channels, err := client(t, node).PubSubShardChannels(t.Context(), mainChannel+"room*").Result()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +227,7 @@ func TestRoomsOnAllMasters(t *testing.T) {
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		left := 0
 		for _, node := range p.cluster.Nodes {
-			left += len(client(t, node).PubSubShardChannels(t.Context(), everybody+"room*").Val())
+			left += len(client(t, node).PubSubShardChannels(t.Context(), mainChannel+"room*").Val())
 		}
 		if left == 0 {
 			break

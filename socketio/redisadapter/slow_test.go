@@ -81,9 +81,9 @@ func (m *member) until(t *testing.T, what string, is func(redisadapter.Stats) bo
 	}
 }
 
-// A Redis that does not answer slows nobody down but those on other servers; what waits for it is bounded
-// and told of; questions to other servers end as those of the JavaScript adapters do. When it answers
-// again, nothing comes twice.
+// When Redis does not answer, only clients of other servers wait. What waits for Redis is limited, and is reported.
+// Requests to other servers end with the same errors as those of the JavaScript adapters. When Redis answers again, no
+// event arrives twice.
 func TestSlowRedis(t *testing.T) {
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestSlowRedis(t *testing.T) {
 	}
 }
 
-// unanswered asks the other servers while Redis is silent.
+// unanswered sends requests to other servers while Redis does not answer.
 func (m *member) unanswered(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -159,7 +159,7 @@ func (m *member) unanswered(t *testing.T) {
 	}
 }
 
-// A server that does not answer, on a Redis that does: the words of the JavaScript adapters.
+// If Redis answers and another server does not, errors have the texts of those of the JavaScript adapters.
 func TestSilentServer(t *testing.T) {
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
@@ -192,7 +192,8 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// A Redis that answers with something that is not its protocol is left, and found again when it is sane.
+// If Redis answers with something that is not its protocol, the connection is closed, and opened again until the
+// answers are right.
 func TestRedisSpeaksNonsense(t *testing.T) {
 	for _, kind := range []string{"classic", "sharded", "streams"} {
 		t.Run(kind, func(t *testing.T) {
@@ -226,7 +227,7 @@ func TestRedisSpeaksNonsense(t *testing.T) {
 	}
 }
 
-// Nonsense in the channels of the newer format, and in the stream, is logged and changes nothing.
+// Invalid messages in the channels of the sharded format, and in the stream, are logged and change nothing.
 func TestNonsenseInChannels(t *testing.T) {
 	bodies := []string{"", "{", "null", "[]", `{"type":3}`, `{"type":"x"}`, `{"type":3,"data":{"packet":7}}`,
 		`{"type":99,"uid":"x"}`, "\xdf\xff\xff\xff\xff", "\x84\xa4type\x03",

@@ -49,9 +49,9 @@ func TestPageInChromium(t *testing.T) {
 	}
 }
 
-// The page shows who is there, and what is said, in windows of every size: neither is cut off by
-// what tells of the server. probe shows the page in a frame of the size and writes how many people
-// and how much of the messages can be seen.
+// In windows of every size, the page shows the people and the messages, and the part about the server does not cut
+// them off. probe shows the page in a frame of the given size, and writes how many people and how much of the messages
+// can be seen.
 func TestPeopleAreSeenInSmallWindows(t *testing.T) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { os.Exit(build(m)) }
 
 func build(m *testing.M) int {
 	if _, err := os.Stat(filepath.Join(examples, "chat")); err != nil {
-		return m.Run() // this module alone
+		return m.Run() // the module of the examples is not there
 	}
 	dir, err := os.MkdirTemp("", "chat")
 	if err != nil {
@@ -41,7 +41,7 @@ func build(m *testing.M) int {
 	return m.Run()
 }
 
-// where, person, list and message are what the chat tells of them.
+// where, person, list and message are parts of the chat's events.
 type where struct{ Runtime, Host, Task, Family, Zone string }
 
 type person struct {
@@ -61,7 +61,7 @@ type message struct {
 	Server   where
 }
 
-// start runs a chat on a free port and returns its address and how to stop it with SIGTERM.
+// start runs a chat on a free port. It returns its address, and a function that stops it with SIGTERM.
 func start(t *testing.T, more map[string]string) (url string, stop func() error) {
 	t.Helper()
 	if program == "" {
@@ -146,7 +146,7 @@ func enter(t *testing.T, url, name, transport string) client {
 	return c
 }
 
-// Two servers and one Redis: who is where, and what one says reaches the other, on both transports.
+// Two servers share one Redis. Their clients see each other and get each other's messages, on both transports.
 func TestTwoServersOneChat(t *testing.T) {
 	meta := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v4/abc/task" {
@@ -187,7 +187,7 @@ func TestTwoServersOneChat(t *testing.T) {
 	}
 }
 
-// After SIGTERM clients are cut off without being told to stay away.
+// After SIGTERM the server closes connections in a way after which clients reconnect.
 func TestLeavesGracefully(t *testing.T) {
 	url, stop := start(t, nil)
 	c := enter(t, url, "Ann", "websocket")
@@ -208,7 +208,7 @@ func TestLocalChatSurvivesRedis(t *testing.T) {
 	r.Stop()
 	reached := true
 	if ann.until("redis", &reached); reached {
-		t.Fatal("redis is said to be back")
+		t.Fatal("the chat reports that Redis is back")
 	}
 	ann.do(nil, "ask", map[string]any{"args": []any{"message", "still here"}})
 	var m message
@@ -217,6 +217,6 @@ func TestLocalChatSurvivesRedis(t *testing.T) {
 	}
 	r.Start(t)
 	if ann.until("redis", &reached); !reached {
-		t.Fatal("redis is said to be gone")
+		t.Fatal("the chat reports that Redis is lost")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/socketio/internal/testenv"
 )
 
-// The article's Node.js server and ours on one Redis: their clients talk to each other.
+// The Node.js server of the article and ours share one Redis, and their clients can talk to each other.
 func TestSideBySideWithNode(t *testing.T) {
 	dir := filepath.Join(examples, "chat-node")
 	node, err := exec.LookPath("node")
@@ -37,7 +37,7 @@ func TestSideBySideWithNode(t *testing.T) {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	}()
-	if !bufio.NewScanner(out).Scan() { // says that it listens
+	if !bufio.NewScanner(out).Scan() { // it prints a line when it listens
 		t.Fatal("the Node.js server has ended")
 	}
 	url, stop := start(t, map[string]string{"REDIS_ENDPOINT": r.URL()})

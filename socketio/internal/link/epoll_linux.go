@@ -135,8 +135,8 @@ func (l *parked) events() (events uint32) {
 }
 
 // watch sets the events that the loop watches for. Before the link has started it does nothing. The caller holds the
-// lock. If it adds an event, it must kick the loop afterwards: a link stays in epoll's list of possibly ready links after
-// a turn until the next one, and for a link in that list epoll does not report an event that is already there.
+// lock. If it adds an event, it must kick the loop afterwards: a link stays in epoll's list of possibly ready links
+// after a turn until the next one, and for a link in that list epoll does not report an event that is already there.
 func (l *parked) watch() error {
 	if !l.started || l.gone {
 		return nil

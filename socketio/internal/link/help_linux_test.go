@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whoever keeps the processors busy can serve what has come in meanwhile: here nobody else does.
+// Help serves links that have become ready. In this test no other goroutine serves them.
 func TestHelpServes(t *testing.T) {
 	var g Group
 	lo, err := newLoop(&g)
@@ -50,7 +50,7 @@ func TestHelpServes(t *testing.T) {
 	g.Help() // after the end it does nothing
 }
 
-// A helper may serve the end of the last link; the loop ends all the same.
+// If Help serves the end of the last link, the loop still ends.
 func TestHelpWhileClosing(t *testing.T) {
 	for range 50 {
 		both(t, func(t *testing.T, g *Group, s *sink, _ net.Conn) {

@@ -14,7 +14,7 @@ import (
 
 const patience = 10 * time.Second
 
-// sink echoes, or only collects.
+// sink collects what it receives, and echoes it if the test says so.
 type sink struct {
 	link     Link
 	echo     bool
@@ -39,7 +39,8 @@ func (s *sink) Readable(p []byte) {
 	}
 }
 
-// pay is called with the lock held. What the link does not take now it takes after Writable.
+// pay writes what is still to be echoed; what the link does not take is written after Writable. The caller holds the
+// lock.
 func (s *sink) pay() {
 	n, _ := s.link.Write(s.owed)
 	s.owed = s.owed[n:]
@@ -55,7 +56,7 @@ func (s *sink) Writable() {
 }
 func (s *sink) Broken(err error) { s.broken <- err }
 
-// await waits until the sink has got the text.
+// await waits until the sink has received the text.
 func (s *sink) await(t *testing.T, text string) {
 	t.Helper()
 	for until := time.Now().Add(patience); ; {
@@ -72,10 +73,10 @@ func (s *sink) await(t *testing.T, text string) {
 	}
 }
 
-// bare hides what a connection is, as TLS does.
+// bare hides the type of a connection, as TLS does.
 type bare struct{ net.Conn }
 
-// both runs a test on a parked link, where there are such, and on the portable one.
+// both runs a test on a link with epoll, if the system has it, and on one with goroutines.
 func both(t *testing.T, test func(t *testing.T, g *Group, s *sink, peer net.Conn)) {
 	for name, hide := range map[string]bool{"socket": false, "portable": true} {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +115,7 @@ func wait[T any](t *testing.T, c <-chan T) T {
 	case v := <-c:
 		return v
 	case <-time.After(patience):
-		t.Fatal("it does not come")
+		t.Fatal("the condition is not met")
 		panic("unreachable")
 	}
 }
@@ -142,7 +143,7 @@ func TestReadsAndWrites(t *testing.T) {
 	})
 }
 
-// A peer that does not read is not waited for, and gets everything once it does.
+// Write does not wait for a peer that does not read. When the peer reads, it gets everything.
 func TestWriteNeverWaits(t *testing.T) {
 	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
 		block := bytes.Repeat([]byte("x"), 1<<20)
@@ -176,7 +177,7 @@ func TestWriteNeverWaits(t *testing.T) {
 func TestCloseDeliversWhatWasTaken(t *testing.T) {
 	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
 		buf := make([]byte, 6)
-		if _, err := io.ReadFull(peer, buf); err != nil { // the portable link takes one write at a time
+		if _, err := io.ReadFull(peer, buf); err != nil { // a link with goroutines takes one write at a time
 			t.Fatal(err)
 		}
 		for {
@@ -213,12 +214,12 @@ func TestGroupClose(t *testing.T) {
 	})
 }
 
-// The end of the stream waits behind what was sent before, but can be known.
+// While a link is paused, HungUp reports the end of the stream although bytes before it have not been read.
 func TestPausedLinkHangsUp(t *testing.T) {
 	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
 		s.link.Pause()
 		if s.link.HungUp() {
-			t.Fatal("it has not")
+			t.Fatal("HungUp is true before the peer has ended the stream")
 		}
 		if _, err := peer.Write([]byte("unread")); err != nil {
 			t.Fatal(err)
@@ -248,7 +249,7 @@ func TestPausedLinkHangsUp(t *testing.T) {
 	})
 }
 
-// A paused link slows its peer down, and delivers everything after it is resumed.
+// The peer of a paused link must stop sending. After Resume everything that it has sent arrives.
 func TestPause(t *testing.T) {
 	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
 		s.mu.Lock()
@@ -273,8 +274,8 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// What has come while a link was paused is delivered when it is resumed, though nothing comes after it. The link is
-// paused right after it was read from: epoll then still has it in its list of links that may be ready.
+// Bytes that arrive while a link is paused are delivered when it is resumed, even if no more arrive. The test pauses
+// the link right after it was read from, because epoll then still has it in its list of possibly ready links.
 func TestResumeDeliversWhatHasCome(t *testing.T) {
 	both(t, func(t *testing.T, _ *Group, s *sink, peer net.Conn) {
 		s.mu.Lock()
@@ -298,12 +299,12 @@ func TestResumeDeliversWhatHasCome(t *testing.T) {
 	})
 }
 
-// A paused link that is closed, or whose peer resets it, ends.
+// A paused link ends when it is closed, and when its peer resets the connection.
 func TestPausedLinkEnds(t *testing.T) {
 	for name, end := range map[string]func(s *sink, peer net.Conn){
 		"closed": func(s *sink, _ net.Conn) { s.link.Close() },
 		"reset": func(s *sink, peer net.Conn) {
-			if _, ok := s.link.(*routine); ok { // which sees it when it writes
+			if _, ok := s.link.(*routine); ok { // a link with goroutines notices a reset only when it writes
 				s.link.Close()
 			}
 			_ = peer.(*net.TCPConn).SetLinger(0)

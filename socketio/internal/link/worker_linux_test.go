@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// testWorker does, in Work, what its test says.
+// testWorker is a Worker whose Work calls a function of the test.
 type testWorker struct {
 	work     func()
 	replaced chan struct{}
@@ -52,7 +52,7 @@ func ping(t *testing.T, peer net.Conn) {
 	}
 }
 
-// While the work of a batch blocks, and when it has ended its goroutine, another goroutine serves the loop.
+// While Work blocks, another goroutine serves the loop. The same happens if Work ends its goroutine.
 func TestWorkThatBlocks(t *testing.T) {
 	free := make(chan struct{})
 	workers := make(chan *testWorker, 100)
@@ -88,7 +88,7 @@ func TestWorkThatBlocks(t *testing.T) {
 	}
 }
 
-// A peer may send something and end the stream at once: both are seen.
+// If a peer sends something and ends the stream at once, the link gets both.
 func TestEndBehindData(t *testing.T) {
 	var g Group
 	defer g.Close()

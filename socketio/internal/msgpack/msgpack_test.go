@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Bytes captured from the JavaScript adapter, socketio.md 3.1.
+// The bytes are the same as those that were captured from the JavaScript adapter (socketio.md 3.1).
 func TestCapturedValues(t *testing.T) {
 	for _, c := range []struct{ json, hex string }{
 		{`["hello",1,"2",{"3":[true,null]}]`, "94a568656c6c6f01a13281a13392c3c0"},
@@ -62,7 +62,7 @@ func TestLargeIntegersAndKeyOrderSurvive(t *testing.T) {
 	}
 }
 
-// A length field alone must not make anything large.
+// A length field without the data that it announces must not make the reader allocate much memory.
 func TestHostileLengths(t *testing.T) {
 	for _, h := range []string{"ddffffffff", "dfffffffff", "dbffffffff", "c6ffffffff", "c9ffffffffff", "91", "81a161"} {
 		p, _ := hex.DecodeString(h)
@@ -100,7 +100,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// A map that looks like a placeholder is data, unless there are attachments it could stand for.
+// A map that looks like a placeholder is ordinary data, unless there are attachments.
 func TestMapsThatLookLikePlaceholders(t *testing.T) {
 	for text, want := range map[string]string{
 		`[{"_placeholder":true,"num":0}]`:                               `[{"_placeholder":true,"num":0}]`,

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A port that the system may give to a connection at any time is not free.
+// FreePort never returns a port that the system may give to an outgoing connection at any time.
 func TestFreePortIsNotForConnections(t *testing.T) {
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// client makes a masked frame.
+// client returns a masked frame.
 func client(first byte, payload string) []byte {
 	f := AppendHeader(nil, 0, len(payload))
 	f[0] = first
@@ -19,7 +19,7 @@ func client(first byte, payload string) []byte {
 	return append(f, body...)
 }
 
-// read feeds p in pieces of n bytes and tells what came out.
+// read feeds p in pieces of n bytes and returns the messages as text.
 func read(p []byte, n int) (out string, err error) {
 	r := Reader{Limit: 1000}
 	for len(p) > 0 && err == nil {
@@ -70,7 +70,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// How the bytes arrive makes no difference.
+// The result does not depend on the pieces in which the bytes arrive.
 func FuzzReader(f *testing.F) {
 	f.Add(client(0x81, "hello"), 3)
 	f.Add(append(client(0x01, "a"), client(0x80, "b")...), 1)

@@ -1,5 +1,5 @@
-// A real Chromium with one page, driven by the test: browser.mjs CHROMIUM. What the page wants from elsewhere than this machine it
-// does not get.
+// A real Chromium with one page that a test controls: browser.mjs CHROMIUM. Requests of the page to other machines are
+// blocked.
 import { chromium } from "playwright-core";
 import { say, serve } from "./lines.mjs";
 
@@ -9,7 +9,7 @@ page.setDefaultTimeout(60000);
 await page.route((url) => url.hostname !== "127.0.0.1", (route) => route.abort());
 say({ version: browser.version() });
 
-// find is an element by selector that contains a text.
+// find returns an element that matches a selector and contains a text.
 const find = (c) => {
   const all = page.locator(c.selector, c.text ? { hasText: c.text } : {});
   return c.inside ? all.first().locator(c.inside).first() : all.first();

@@ -1,4 +1,4 @@
-// Real clients, driven by the test: client.mjs URL
+// Official clients that a test controls: client.mjs URL
 import { io } from "socket.io-client";
 import * as msgpack from "socket.io-msgpack-parser";
 import { serve } from "./lines.mjs";
@@ -45,8 +45,8 @@ class Client {
   }
 }
 
-// visit connects one client, which says args at once, and tells how it ends: its events and the
-// reasons of all its disconnects.
+// visit connects a client, which sends an event with args at once. When it has disconnected, visit returns its events and
+// the reasons of all its disconnects.
 const visit = ({ options = {}, args }) =>
   new Promise((done) => {
     const seen = { events: [], reasons: [] };
@@ -56,7 +56,7 @@ const visit = ({ options = {}, args }) =>
     socket.on("connect_error", (err) => done({ ...seen, error: err.message }));
     socket.on("disconnect", (reason) => {
       if (seen.reasons.push(reason) > 1) return;
-      // A second disconnect would come with the next packets of the same payload.
+      // If there is a second "disconnect", it comes with the next packets of the same payload.
       setTimeout(() => done(seen), 20);
     });
   });

@@ -1,4 +1,5 @@
-// Two Node.js servers in one cluster: cluster.mjs REDIS_URL[,REDIS_URL...] ADAPTER. Several URLs are a Redis Cluster. Says their ports first.
+// Two Node.js servers in one cluster: cluster.mjs REDIS_URL[,REDIS_URL...] ADAPTER. Several URLs are the nodes of a Redis
+// Cluster. It prints the ports of the servers first.
 import { createServer } from "node:http";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
@@ -40,7 +41,7 @@ async function start(i) {
 
 const nodes = [await start(0), await start(1)];
 const emitter = new Emitter(await client());
-await new Promise((r) => setTimeout(r, 200)); // the adapters do not say when they are subscribed
+await new Promise((r) => setTimeout(r, 200)); // the adapters do not report when they have subscribed
 say({ ports: nodes.map((n) => n.port) });
 
 // select applies {to, except, volatile, timeout} to an operator.

@@ -1,4 +1,4 @@
-// Answers commands, one JSON object a line, by the function of that name.
+// Reads commands, one JSON object per line, and calls the function that each names.
 import { createInterface } from "node:readline";
 
 export const say = (v) => process.stdout.write(`${JSON.stringify(v === undefined ? null : v)}\n`);

@@ -1,4 +1,4 @@
-// An official server whose clients say how it is to take leave of them: server.mjs OPTIONS. Says its port first.
+// An official server that disconnects clients in the way that they ask for: server.mjs OPTIONS. It prints its port first.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { say, serve } from "./lines.mjs";
