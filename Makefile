@@ -60,8 +60,9 @@ bin/staticcheck bin/govulncheck bin/benchstat: tools/go.mod
 	GOWORK=off go build -C tools -o ../$@ $(TOOL)
 	@touch $@
 
-bench: ## group commit, placement, routing and the edge beside its peers
-	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... ./internal/edge/...
+bench: ## group commit, placement, routing, alarms, and the edge beside its peers
+	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... \
+		./internal/control/alarm ./internal/edge/...
 
 bench-compare: bin/benchstat ## benchmarks of the brains beside those of the commit before; BASE=COMMIT compares with another
 	scripts/bench-compare $(BASE)

@@ -20,6 +20,9 @@ import (
 // MaxActions is how many actions an alarm has for a state at most (ecs.md 7.4).
 const MaxActions = 5
 
+// IgnoreLowSamples keeps the state when a percentile has too few samples (ecs.md 7.7).
+const IgnoreLowSamples = "ignore"
+
 // Dimension is a name and a value that distinguish a metric from others with its name.
 type Dimension struct{ Name, Value string }
 
@@ -58,10 +61,7 @@ type Alarm struct {
 	Measure Measure
 	// Condition is how it is compared.
 	Condition scaling.Condition
-	// KeepOnFewSamples keeps the state when a percentile has too few samples (ecs.md 7.7):
-	// EvaluateLowSampleCountPercentile is ignore.
-	KeepOnFewSamples bool `json:",omitempty"`
-	// LowSamples is EvaluateLowSampleCountPercentile as the caller wrote it.
+	// LowSamples is EvaluateLowSampleCountPercentile: evaluate, ignore or "", which means evaluate.
 	LowSamples string `json:",omitempty"`
 
 	Tags      tag.Set   `json:",omitempty"`

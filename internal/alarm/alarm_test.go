@@ -220,3 +220,125 @@ func TestHistoryOfStates(t *testing.T) {
 		t.Errorf("%+v\nwant %s", h, want)
 	}
 }
+
+// Evaluations of an alarm are exactly an interval apart, in its last two thirds, and every time between two of them
+// has the same last one (ecs.md 7.4).
+func TestEvaluationsAreAnIntervalApart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := sample()
+		a.ARN = ARN("r", "1", rapid.StringMatching(`[a-z]{1,5}`).Draw(t, "name"))
+		a.Condition.Period = time.Duration(rapid.SampledFrom([]int{10, 20, 30, 60, 300, 3600, 86400}).Draw(t,
+			"period")) * time.Second
+		interval := a.Condition.Interval()
+		now := at.Add(time.Duration(rapid.Int64Range(0, int64(100*24*time.Hour)).Draw(t, "now")))
+		last, next := a.Last(now)
+		if last.At.After(now) || !next.After(now) || next.Sub(last.At) != interval {
+			t.Fatalf("%v is between %v and %v", now, last.At, next)
+		}
+		if into := last.At.Sub(last.End); into < interval/3 || into >= interval || !last.End.Truncate(interval).Equal(last.End) {
+			t.Fatalf("%v is %v after the end of the periods", last.At, into)
+		}
+		for _, same := range []time.Time{last.At, next.Add(-time.Nanosecond)} {
+			if l, n := a.Last(same); l != last || !n.Equal(next) {
+				t.Fatalf("at %v: %v, %v", same, l, n)
+			}
+		}
+		starts := last.Starts(a.Condition)
+		if len(starts) != a.Condition.Range() || !starts[len(starts)-1].Add(a.Condition.Period).Equal(last.End) {
+			t.Fatalf("periods from %v to %v", starts, last.End)
+		}
+		for i := range starts[1:] {
+			if starts[i+1].Sub(starts[i]) != a.Condition.Period {
+				t.Fatalf("periods from %v", starts)
+			}
+		}
+	})
+}
+
+// Alarms are spread: of many, about as many are evaluated in each part of the interval.
+func TestEvaluationsAreSpread(t *testing.T) {
+	parts := make([]int, 4)
+	for i := range 4000 {
+		a := sample()
+		a.ARN = ARN("r", "1", fmt.Sprint("alarm-", i))
+		last, _ := a.Last(at)
+		parts[last.At.Sub(last.End.Add(20*time.Second))/(10*time.Second)]++
+	}
+	for _, n := range parts {
+		if n < 800 || n > 1200 {
+			t.Errorf("%v of 4000 alarms are in each quarter", parts)
+			break
+		}
+	}
+}
+
+// What was written after an evaluation lasts until the next one (ecs.md 7.5), but not what a clock that was put back
+// says is in the future.
+func TestEvaluated(t *testing.T) {
+	e, now := Evaluation{At: at}, at.Add(10*time.Second)
+	long, soon, future := at.Add(-time.Hour), at.Add(5*time.Second), at.Add(time.Hour)
+	for _, c := range []struct {
+		settings, state, repeated time.Time
+		want                      bool
+	}{
+		{long, long, time.Time{}, false}, {at, long, time.Time{}, true}, {soon, long, time.Time{}, true},
+		{long, soon, time.Time{}, true}, {long, long, at, true}, {now, long, time.Time{}, true},
+		{future, future, future, false},
+	} {
+		if got := e.Evaluated(&Alarm{UpdatedAt: c.settings}, &Status{UpdatedAt: c.state, RepeatedAt: c.repeated},
+			now); got != c.want {
+			t.Errorf("%+v: %t", c, got)
+		}
+	}
+}
+
+// Actions of scaling policies are due in each minute of the state (ecs.md 7.5), and not in each evaluation.
+func TestRepeats(t *testing.T) {
+	for _, c := range []struct {
+		since, repeated time.Duration // before the evaluation
+		want            bool
+	}{
+		{59 * time.Second, 0, true}, {50 * time.Second, 0, false}, {time.Hour, 10 * time.Second, false},
+		{time.Hour, time.Minute, true}, {-time.Hour, 0, true}, // the last is that of a clock that was put back
+	} {
+		s := &Status{TransitionedAt: at.Add(-c.since)}
+		if c.repeated > 0 {
+			s.RepeatedAt = at.Add(-c.repeated)
+		}
+		if got := (Evaluation{At: at}).Repeats(s, at.Add(time.Second)); got != c.want {
+			t.Errorf("%+v: %t", c, got)
+		}
+	}
+}
+
+// The data of a reason have the newest N points that there are, and the times of those that are missing.
+func TestReasonData(t *testing.T) {
+	a := sample()
+	a.Measure.Unit = "Percent"
+	a.Condition.Periods = 2
+	point := func(minute int, value float64) scaling.Datapoint {
+		return scaling.Datapoint{Start: at.Truncate(time.Hour).Add(time.Duration(minute) * time.Minute), Value: value,
+			Samples: 4, Known: true}
+	}
+	gap := func(minute int) scaling.Datapoint { return scaling.Datapoint{Start: point(minute, 0).Start} }
+	const head = `{"version":"1.0","queryDate":"2026-11-29T12:00:30.025+0000",`
+	for _, c := range []struct {
+		points []scaling.Datapoint
+		want   string
+	}{
+		{[]scaling.Datapoint{point(1, 1), point(2, 2.5), gap(3), point(4, 1e20)},
+			head + `"startDate":"2026-11-29T12:02:00.000+0000","unit":"Percent","statistic":"Average","period":60,` +
+				`"recentDatapoints":[2.5,1e+20],"threshold":70.0,"evaluatedDatapoints":[` +
+				`{"timestamp":"2026-11-29T12:04:00.000+0000","sampleCount":4.0,"value":1e+20},` +
+				`{"timestamp":"2026-11-29T12:03:00.000+0000"},` +
+				`{"timestamp":"2026-11-29T12:02:00.000+0000","sampleCount":4.0,"value":2.5}]}`},
+		{[]scaling.Datapoint{gap(1), gap(2), gap(3), gap(4)},
+			head + `"unit":"Percent","statistic":"Average","period":60,"recentDatapoints":[],"threshold":70.0,` +
+				`"evaluatedDatapoints":[{"timestamp":"2026-11-29T12:04:00.000+0000"},` +
+				`{"timestamp":"2026-11-29T12:03:00.000+0000"}]}`},
+	} {
+		if got := a.ReasonData(c.points, at); got != c.want {
+			t.Errorf("%s\nwant %s", got, c.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package scaling
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,19 +90,24 @@ func (c Condition) M() int {
 // late are not missing (ecs.md 7.6: five for an N of three).
 func (c Condition) Range() int { return c.Periods + 2 }
 
-// Interval returns how often an alarm is evaluated (ecs.md 7.4).
+// Interval returns how often an alarm is evaluated (ecs.md 7.4). An alarm that looks back for more than a day
+// is evaluated once an hour; ecs.md does not say it, AWS's guide does.
 func (c Condition) Interval() time.Duration {
-	if c.Period < time.Minute {
+	switch {
+	case c.Period < time.Minute:
 		return 10 * time.Second
+	case time.Duration(c.Periods)*c.Period > 24*time.Hour:
+		return time.Hour
 	}
 	return time.Minute
 }
 
 // Datapoint is the value of a period. Known is false when there is none.
 type Datapoint struct {
-	Start time.Time
-	Value float64
-	Known bool
+	Start   time.Time
+	Value   float64
+	Samples float64 // how many values it was computed from; 0 if that is not known
+	Known   bool
 }
 
 // Verdict is the state that follows from the data, and the reason.
@@ -113,17 +119,10 @@ type Verdict struct {
 // Evaluate returns the state of an alarm, from its present state and the newest Range periods, the
 // oldest first (ecs.md 7.6). If the data do not decide, it returns the present state and no reason.
 func (c Condition) Evaluate(points []Datapoint, now State) Verdict {
-	var real []Datapoint
+	real := c.Considered(points)
 	oldest := 0 // age of the oldest real point in periods; the newest period has 1
-	for i, p := range points {
-		if p.Known {
-			if real = append(real, p); len(real) == 1 {
-				oldest = len(points) - i
-			}
-		}
-	}
-	if over := len(real) - c.Periods; over > 0 {
-		real = real[over:]
+	if i := slices.IndexFunc(points, func(p Datapoint) bool { return p.Known }); i >= 0 {
+		oldest = len(points) - i
 	}
 	breaching := 0
 	for _, p := range real {
@@ -137,6 +136,16 @@ func (c Condition) Evaluate(points []Datapoint, now State) Verdict {
 		return Verdict{State: now}
 	}
 	return Verdict{state, c.reason(real, breaching, filled, now, state)}
+}
+
+// Considered returns the points that Evaluate compares: the newest N real ones, the oldest first.
+func (c Condition) Considered(points []Datapoint) (real []Datapoint) {
+	for _, p := range points {
+		if p.Known {
+			real = append(real, p)
+		}
+	}
+	return real[max(0, len(real)-c.Periods):]
 }
 
 // state decides if there are real points, some of which breach, and periods that must be filled.
@@ -174,35 +183,41 @@ func (c Condition) reason(real []Datapoint, breaching, filled int, now, state St
 	if state == InsufficientData {
 		return fmt.Sprintf("Insufficient Data: %s unknown.", was(c.Periods))
 	}
+	if len(real) == 0 {
+		return fmt.Sprintf("Threshold Crossed: no datapoints were received for %s%s.",
+			plural(c.Periods, "period"), c.treated(filled))
+	}
 	not := ""
 	if state == OK {
 		not = " not"
 	}
-	if len(real) == 0 {
-		how := "NonBreaching"
-		if c.MissingData == MissingIsBreaching {
-			how = "Breaching"
-		}
-		return fmt.Sprintf("Threshold Crossed: no datapoints were received for %s and %s treated as [%s].",
-			plural(c.Periods, "period"), plural(filled, "missing datapoint")+verb(filled), how)
-	}
 	shown := make([]string, 0, len(real))
-	n := 0
-	for i := len(real) - 1; i >= 0; i-- { // the newest first
-		p := real[i]
+	for _, p := range slices.Backward(real) { // the newest first
 		if c.Comparison.Breaches(p.Value, c.Threshold) == (state == InAlarm) {
-			n++
 			shown = append(shown, fmt.Sprintf("%s (%s)", Number(p.Value), p.Start.UTC().Format("02/01/06 15:04:05")))
 		}
+	}
+	n := len(shown)
+	how := fmt.Sprintf("[%s]%s%s %s the threshold (%s)%s", strings.Join(shown, ", "), verb(n), not,
+		words[c.Comparison], Number(c.Threshold), c.treated(filled))
+	if c.ToAlarm == 0 {
+		return fmt.Sprintf("Threshold Crossed: %s %s.", plural(n, "datapoint"), how)
 	}
 	needed := c.M()
 	if state == OK {
 		needed = c.Periods - c.M() + 1
 	}
-	return fmt.Sprintf("Threshold Crossed: %d out of the last %s [%s]%s%s %s the threshold (%s) "+
-		"(minimum %s for %s -> %s transition).", n, plural(c.Periods, "datapoint"),
-		strings.Join(shown, ", "), verb(n), not,
-		words[c.Comparison], Number(c.Threshold), plural(needed, "datapoint"), now, state)
+	return fmt.Sprintf("Threshold Crossed: %d out of the last %d datapoints %s (minimum %s for %s -> %s transition).",
+		n, c.Periods, how, plural(needed, "datapoint"), now, state)
+}
+
+// treated returns the part of a reason that says how missing data were filled; "" if they were not.
+func (c Condition) treated(filled int) string {
+	how := map[Missing]string{MissingIsBreaching: "Breaching", MissingIsNotBreaching: "NonBreaching"}[c.MissingData]
+	if filled == 0 || how == "" {
+		return ""
+	}
+	return fmt.Sprintf(" and %s%s treated as [%s]", plural(filled, "missing datapoint"), verb(filled), how)
 }
 
 func was(n int) string { return plural(n, "datapoint") + verb(n) }

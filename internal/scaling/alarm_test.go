@@ -80,6 +80,29 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%s: %q", c.row, got.Reason)
 		}
 	}
+	for _, c := range []struct {
+		cond     Condition
+		row      string
+		now      State
+		expected string
+	}{ // as AWS writes them, also when M is not given
+		{Condition{Periods: 1}, "0 0 X", OK, "Threshold Crossed: 1 datapoint [100.0 (29/11/26 08:02:00)] was greater than " +
+			"the threshold (70.0)."},
+		{Condition{Periods: 3}, "X X X", OK, "Threshold Crossed: 3 datapoints [100.0 (29/11/26 08:02:00), 100.0 (29/11/26 " +
+			"08:01:00), 100.0 (29/11/26 08:00:00)] were greater than the threshold (70.0)."},
+		{Condition{Periods: 3}, "X X 0", InAlarm, "Threshold Crossed: 1 datapoint [0.0 (29/11/26 08:02:00)] was not " +
+			"greater than the threshold (70.0)."},
+		{Condition{Periods: 1, ToAlarm: 1}, "0 0 X", OK, "Threshold Crossed: 1 out of the last 1 datapoints [100.0 " +
+			"(29/11/26 08:02:00)] was greater than the threshold (70.0) (minimum 1 datapoint for OK -> ALARM transition)."},
+		{Condition{Periods: 3, ToAlarm: 1, MissingData: MissingIsNotBreaching}, "- X -", OK, "Threshold Crossed: 1 out of " +
+			"the last 3 datapoints [100.0 (29/11/26 08:01:00)] was greater than the threshold (70.0) and 2 missing " +
+			"datapoints were treated as [NonBreaching] (minimum 1 datapoint for OK -> ALARM transition)."},
+	} {
+		c.cond.Comparison, c.cond.Threshold = Greater, 70
+		if got := c.cond.Evaluate(points(c.row), c.now); got.Reason != c.expected {
+			t.Errorf("%s: %q", c.row, got.Reason)
+		}
+	}
 	cond.MissingData = MissingIsBreaching
 	want := "Threshold Crossed: no datapoints were received for 3 periods " +
 		"and 3 missing datapoints were treated as [Breaching]."
@@ -134,6 +157,23 @@ func TestFiveMinutesAboveSeventy(t *testing.T) {
 		}
 		if state != c.want {
 			t.Errorf("%v for %d minutes: %s", c.value, c.minutes, state)
+		}
+	}
+}
+
+// ecs.md 7.4: every minute for periods from 60 s, every 10 s for shorter ones.
+func TestIntervals(t *testing.T) {
+	for _, c := range []struct {
+		period  time.Duration
+		periods int
+		want    time.Duration
+	}{
+		{10 * time.Second, 1, 10 * time.Second}, {20 * time.Second, 3, 10 * time.Second},
+		{30 * time.Second, 1, 10 * time.Second}, {time.Minute, 5, time.Minute}, {time.Hour, 24, time.Minute},
+		{time.Hour, 25, time.Hour},
+	} {
+		if got := (Condition{Period: c.period, Periods: c.periods}).Interval(); got != c.want {
+			t.Errorf("%v: %v", c, got)
 		}
 	}
 }

@@ -69,7 +69,10 @@ func TestReasonsListTheirValues(t *testing.T) {
 				want = append(want, value+" ("+p.Start.Format("02/01/06 15:04:05")+")")
 			}
 		}
-		text := fmt.Sprintf("Threshold Crossed: %d out of the last %d ", len(want), n)
+		text := fmt.Sprintf("Threshold Crossed: %d out of the last %d datapoints [", len(want), n)
+		if cond.ToAlarm == 0 { // M was not given
+			text = fmt.Sprintf("Threshold Crossed: %d datapoint", len(want))
+		}
 		if !strings.HasPrefix(v.Reason, text) || !strings.Contains(v.Reason, " ["+strings.Join(want, ", ")+"] ") ||
 			strings.Contains(v.Reason, " not ") != (v.State == OK) {
 			t.Fatalf("%s with the reason %q, want %d values %q", v.State, v.Reason, len(want), want)

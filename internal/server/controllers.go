@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/control/alarm"
 	"github.com/berthhq/berth/internal/control/cache"
 	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/control/instance"
@@ -49,6 +50,9 @@ func (s *Server) controllers() []part {
 		}),
 		s.controller("control/retention", func(name string, e control.Env) runner {
 			return control.New(e, name, 1, retention.New(e, s.logs)).Run
+		}),
+		s.controller("control/alarm", func(name string, e control.Env) runner {
+			return control.New(e, name, 2, alarm.New(e, s.points)).Run
 		}),
 	}
 }

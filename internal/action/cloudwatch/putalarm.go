@@ -142,7 +142,7 @@ func parseLowSamples(in *shape.PutMetricAlarmInput, row *alarm.Alarm) error {
 	switch {
 	case row.LowSamples == "":
 		return nil
-	case row.LowSamples != "evaluate" && row.LowSamples != "ignore":
+	case row.LowSamples != "evaluate" && row.LowSamples != alarm.IgnoreLowSamples:
 		return validation("The value %q for parameter EvaluateLowSampleCountPercentile is invalid: it must be evaluate "+
 			"or ignore.", row.LowSamples)
 	}

@@ -1,12 +1,13 @@
 // Package reap deletes rows that are no longer needed: stopped tasks, and deleted clusters, services
 // and container instances, after the time for which AWS still describes them; old service
-// deployments; and task definitions whose deletion was requested and which nothing uses.
+// deployments; task definitions whose deletion was requested and which nothing uses; and the history of alarms.
 package reap
 
 import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/deploy"
 	"github.com/berthhq/berth/internal/ecs"
@@ -36,6 +37,7 @@ const (
 	instance   kind = "instance"
 	definition kind = "definition"
 	deployment kind = "deployment"
+	history    kind = "history" // of an alarm; the key has the ARN of the alarm
 )
 
 // Keys returns the changed row if it has ended, and the task definitions that it no longer uses.
@@ -56,6 +58,8 @@ func (Controller) Keys(c state.Change, s *state.Snapshot) []Key {
 		return definitionsLeft(c.Old, c.New)
 	case state.Changed[ecs.ServiceDeployment]:
 		return over(c, deployment, (*ecs.ServiceDeployment).Ended)
+	case state.Changed[alarm.HistoryItem]:
+		return []Key{{history, c.Last().ARN}}
 	case state.Changed[ecs.ContainerInstance]:
 		return over(c, instance, func(v *ecs.ContainerInstance) bool { return v.Status == ecs.InstanceInactive })
 	case state.Changed[ecs.TaskDefinition]:
@@ -122,6 +126,11 @@ func (c Controller) All(s *state.Snapshot) (keys []Key) {
 	for v := range s.ContainerInstances.All() {
 		add(state.Changed[ecs.ContainerInstance]{Key: v.ContainerInstanceARN, New: v})
 	}
+	for v := range s.AlarmHistory.All() {
+		if k := (Key{history, v.ARN}); len(keys) == 0 || keys[len(keys)-1] != k { // those of an alarm lie together
+			keys = append(keys, k)
+		}
+	}
 	for v := range s.TaskDefinitions.All() {
 		add(state.Changed[ecs.TaskDefinition]{Key: v.TaskDefinitionARN, New: v})
 	}
@@ -158,6 +167,13 @@ func (Controller) Step(tx *state.Tx, key Key, m control.Moment) (time.Duration, 
 				return hasTasksAgain, nil
 			}
 			return after(v.DeregisteredAt.Add(Kept), m, func() { tx.ContainerInstances.Delete(id) })
+		}
+	case history:
+		for v := range tx.AlarmHistory.Prefix(alarm.HistoryPrefix(id)) { // the oldest first
+			if wait := v.At.Add(alarm.KeptFor).Sub(m.Now); wait > 0 {
+				return wait, nil
+			}
+			tx.AlarmHistory.Delete(v.Key())
 		}
 	case definition:
 		if v, ok := tx.TaskDefinitions.Get(id); ok && v.Status == ecs.TaskDefinitionDeleteInProgress &&

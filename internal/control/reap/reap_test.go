@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/deploy"
 	"github.com/berthhq/berth/internal/ecs"
@@ -215,4 +216,27 @@ func TestNothingThatLivesIsForgotten(t *testing.T) {
 	if after := store.View().Rev; after != before {
 		t.Error("something that lives was forgotten")
 	}
+}
+
+// ecs.md 7.5: the history of alarms is kept for two weeks, also of an alarm that was deleted.
+func TestHistoryOfAlarmsIsForgottenInTime(t *testing.T) {
+	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
+		item := func(arn string) {
+			put(func(tx *state.Tx) { tx.AddAlarmHistory(&alarm.HistoryItem{ARN: arn, At: time.Now()}) })
+		}
+		item("a")
+		time.Sleep(24 * time.Hour)
+		item("a")
+		item("b")
+		for _, step := range []struct {
+			after time.Duration
+			want  int
+		}{{13*24*time.Hour - time.Minute, 3}, {2 * time.Minute, 2}, {24*time.Hour - 2*time.Minute, 2}, {time.Minute, 0}} {
+			time.Sleep(step.after)
+			synctest.Wait()
+			if got := store.View().AlarmHistory.Len(); got != step.want {
+				t.Errorf("%d items at %v, want %d", got, time.Now(), step.want)
+			}
+		}
+	})
 }

@@ -1,0 +1,176 @@
+// Package alarm evaluates alarms: it reads their metrics, decides their states, and writes what has changed.
+//
+// Each alarm is evaluated at moments of its own (alarm.Alarm.Last), and only then. The loop keeps the alarms in the
+// order of their next moments, so an evaluation costs what its own alarm costs, however many there are. A state
+// that does not change is not written. One that does is written in one transaction with its history and the
+// actions that it makes due, which other controllers carry out: after a crash either all of that is there or
+// nothing, and then the next evaluation writes it.
+package alarm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/query"
+	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Controller is a control.Controller. Its keys are the ARNs of alarms.
+type Controller struct {
+	control.Env
+	points *meter.Store
+}
+
+// New returns the controller of the alarms on metrics in a store.
+func New(env control.Env, points *meter.Store) *Controller { return &Controller{env, points} }
+
+// Keys returns the alarm whose settings changed. A state that was set by hand lasts until the next evaluation
+// (ecs.md 7.5), so it is no reason for one.
+func (c *Controller) Keys(ch state.Change, _ *state.Snapshot) []string {
+	if ch, ok := ch.(state.Changed[alarm.Alarm]); ok && ch.New != nil {
+		return []string{ch.Key}
+	}
+	return nil
+}
+
+// All returns all alarms.
+func (c *Controller) All(s *state.Snapshot) (keys []string) {
+	for a := range s.Alarms.All() {
+		keys = append(keys, a.ARN)
+	}
+	return keys
+}
+
+// Reconcile evaluates an alarm unless its last evaluation is done, and returns how long it is until the next one.
+func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
+	tables := &c.Store.View().Tables
+	a, ok := tables.Alarms.Get(key)
+	if !ok {
+		return 0, nil
+	}
+	now := c.Now()
+	last, next := a.Last(now)
+	if s := tables.StatusOf(a); !last.Evaluated(a, s, now) {
+		if err := c.evaluate(ctx, a, s, last); err != nil {
+			return 0, fmt.Errorf("alarm %q: %w", a.Name, err)
+		}
+	}
+	return max(next.Sub(c.Now()), time.Millisecond), nil
+}
+
+// evaluate decides the state of an alarm and writes it if it has changed.
+func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Status, e alarm.Evaluation) error {
+	points, err := c.measure(a, e)
+	if err != nil {
+		return err
+	}
+	verdict := scaling.Verdict{State: s.Value}
+	few, err := tooFew(a, points)
+	if err != nil {
+		return err
+	}
+	if !few {
+		verdict = a.Condition.Evaluate(points, s.Value)
+	}
+	queried := c.Now()
+	var again []*alarm.Due
+	if verdict.State == s.Value {
+		if e.Repeats(s, queried) {
+			again = alarm.Repeated(a, s, e.At)
+		}
+		if again == nil {
+			return nil
+		}
+	}
+	return c.Commit(ctx, a.ARN, func(tx *state.Tx, m control.Moment) error {
+		if settings, _ := tx.Alarms.Get(a.ARN); settings != a || tx.StatusOf(a) != s {
+			return nil // somebody has changed the alarm, and what was decided is about the one before
+		}
+		if verdict.State != s.Value {
+			tx.SetAlarmStatus(a, s, s.Next(verdict.State, verdict.Reason, a.ReasonData(points, queried), m.Now))
+			return nil
+		}
+		repeated := *s
+		repeated.RepeatedAt = e.At
+		tx.AlarmStatus.Put(&repeated)
+		for _, d := range again {
+			tx.DueActions.Put(d)
+		}
+		return nil
+	})
+}
+
+// measure returns the values of the periods that an evaluation needs, the oldest first.
+func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Datapoint, error) {
+	stat, err := meter.ParseStatistic(a.Measure.Statistic)
+	if err != nil {
+		return nil, err
+	}
+	starts, period := e.Starts(a.Condition), a.Condition.Period
+	found, err := query.Read(c.points, metric(a), a.Measure.Unit, starts[0], e.End, step(period, e.End),
+		stat.NeedsSpread())
+	if err != nil {
+		return nil, err
+	}
+	sums := make([]meter.Summary, len(starts))
+	for _, buckets := range found { // without a unit, all units are added up, as GetMetricData does
+		for _, b := range buckets {
+			i := int(b.Start.Sub(starts[0]) / period)
+			sums[i] = sums[i].Add(b.Summary)
+		}
+	}
+	points := make([]scaling.Datapoint, len(starts))
+	for i, sum := range sums {
+		value, known := stat.Of(sum)
+		points[i] = scaling.Datapoint{Start: starts[i], Value: value, Samples: sum.Count, Known: known}
+	}
+	return points, nil
+}
+
+// step returns the period with which the meter is read. It is the period of the alarm if the alarm's periods end
+// at multiples of that, and otherwise a part of it, which is added up.
+func step(period time.Duration, end time.Time) time.Duration {
+	switch {
+	case end.Truncate(period).Equal(end):
+		return period
+	case period < time.Minute:
+		return 10 * time.Second
+	}
+	return time.Minute
+}
+
+func metric(a *alarm.Alarm) meter.Metric {
+	m := meter.Metric{Scope: a.Account + "/" + a.Region, Namespace: a.Measure.Metric.Namespace,
+		Name: a.Measure.Metric.Name}
+	for _, d := range a.Measure.Metric.Dimensions {
+		m.Dimensions = append(m.Dimensions, meter.Dimension(d))
+	}
+	return m
+}
+
+// tooFew reports whether the alarm keeps its state because one of the points that would be compared is a percentile
+// of too few samples (ecs.md 7.7).
+func tooFew(a *alarm.Alarm, points []scaling.Datapoint) (bool, error) {
+	if a.LowSamples != alarm.IgnoreLowSamples {
+		return false, nil
+	}
+	stat, err := meter.ParseStatistic(a.Measure.Statistic)
+	if err != nil {
+		return false, err
+	}
+	percentile, ok := stat.IsPercentile()
+	if !ok {
+		return false, nil
+	}
+	for _, p := range a.Condition.Considered(points) {
+		if scaling.TooFewSamples(percentile, p.Samples) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
