@@ -52,7 +52,8 @@ func TestNames(t *testing.T) {
 func TestMetricsAreEqualInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dims := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) Dimension {
-			return Dimension{rapid.StringMatching(`[a-d]`).Draw(t, "name"), rapid.StringMatching(`[xy]`).Draw(t, "value")}
+			return Dimension{rapid.StringMatching(`[a-d]`).Draw(t, "name"),
+				rapid.StringMatching(`[xy]`).Draw(t, "value")}
 		}), 0, 4, func(d Dimension) string { return d.Name }).Draw(t, "dimensions")
 		m := Metric{Namespace: "n", Name: "m", Dimensions: dims}
 		other := Metric{Namespace: "n", Name: "m", Dimensions: rapid.Permutation(dims).Draw(t, "order")}
@@ -111,8 +112,8 @@ func TestStatus(t *testing.T) {
 			if moved {
 				changes++
 			}
-			if n.Value != v || n.Transitions != changes || !n.UpdatedAt.Equal(now) || n.TransitionedAt.Equal(now) != moved &&
-				i > 0 || n.Reason != fmt.Sprint(i) || n.Data != "{}" {
+			if n.Value != v || n.Transitions != changes || !n.UpdatedAt.Equal(now) ||
+				n.TransitionedAt.Equal(now) != moved && i > 0 || n.Reason != fmt.Sprint(i) || n.Data != "{}" {
 				t.Fatalf("%+v after %+v", n, s)
 			}
 			s = n
@@ -178,16 +179,19 @@ func TestHistoryOfSettings(t *testing.T) {
 	a := sample()
 	const settings = `{"alarmName":"cpu","alarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:cpu",` +
 		`"alarmConfigurationUpdatedTimestamp":"2026-11-29T12:00:30.025+0000","actionsEnabled":true,` +
-		`"okactions":["` + topic + `"],"alarmActions":["` + topic + `","` + service + `"],"insufficientDataActions":[],` +
-		`"metricName":"CPUUtilization","namespace":"AWS/ECS","statistic":"Average","dimensions":` +
+		`"okactions":["` + topic + `"],"alarmActions":["` + topic + `","` + service + `"],` +
+		`"insufficientDataActions":[],"metricName":"CPUUtilization",` +
+		`"namespace":"AWS/ECS","statistic":"Average","dimensions":` +
 		`[{"name":"ClusterName","value":"prod"},{"name":"ServiceName","value":"chat"}],"period":60,` +
 		`"evaluationPeriods":3,"threshold":70.0,"comparisonOperator":"GreaterThanThreshold"}`
 	for _, c := range []struct {
 		h             *HistoryItem
 		summary, data string
 	}{
-		{Configured(nil, a, at), `Alarm "cpu" created`, `{"createdAlarm":` + settings + `,"type":"Create","version":"1.0"}`},
-		{Configured(a, nil, at), `Alarm "cpu" deleted`, `{"deletedAlarm":` + settings + `,"type":"Delete","version":"1.0"}`},
+		{Configured(nil, a, at), `Alarm "cpu" created`,
+			`{"createdAlarm":` + settings + `,"type":"Create","version":"1.0"}`},
+		{Configured(a, nil, at), `Alarm "cpu" deleted`,
+			`{"deletedAlarm":` + settings + `,"type":"Delete","version":"1.0"}`},
 	} {
 		if c.h.Summary != c.summary || c.h.Data != c.data || c.h.Type != ConfigurationUpdate || c.h.Name != "cpu" {
 			t.Errorf("%+v\nwant %s", c.h, c.data)
@@ -235,7 +239,8 @@ func TestEvaluationsAreAnIntervalApart(t *testing.T) {
 		if last.At.After(now) || !next.After(now) || next.Sub(last.At) != interval {
 			t.Fatalf("%v is between %v and %v", now, last.At, next)
 		}
-		if into := last.At.Sub(last.End); into < interval/3 || into >= interval || !last.End.Truncate(interval).Equal(last.End) {
+		if into := last.At.Sub(last.End); into < interval/3 || into >= interval ||
+			!last.End.Truncate(interval).Equal(last.End) {
 			t.Fatalf("%v is %v after the end of the periods", last.At, into)
 		}
 		for _, same := range []time.Time{last.At, next.Add(-time.Nanosecond)} {

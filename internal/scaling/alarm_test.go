@@ -86,17 +86,18 @@ func TestReasons(t *testing.T) {
 		now      State
 		expected string
 	}{ // as AWS writes them, also when M is not given
-		{Condition{Periods: 1}, "0 0 X", OK, "Threshold Crossed: 1 datapoint [100.0 (29/11/26 08:02:00)] was greater than " +
-			"the threshold (70.0)."},
-		{Condition{Periods: 3}, "X X X", OK, "Threshold Crossed: 3 datapoints [100.0 (29/11/26 08:02:00), 100.0 (29/11/26 " +
-			"08:01:00), 100.0 (29/11/26 08:00:00)] were greater than the threshold (70.0)."},
+		{Condition{Periods: 1}, "0 0 X", OK, "Threshold Crossed: 1 datapoint [100.0 (29/11/26 08:02:00)] was greater " +
+			"than the threshold (70.0)."},
+		{Condition{Periods: 3}, "X X X", OK, "Threshold Crossed: 3 datapoints [100.0 (29/11/26 08:02:00), " +
+			"100.0 (29/11/26 08:01:00), 100.0 (29/11/26 08:00:00)] were greater than the threshold (70.0)."},
 		{Condition{Periods: 3}, "X X 0", InAlarm, "Threshold Crossed: 1 datapoint [0.0 (29/11/26 08:02:00)] was not " +
 			"greater than the threshold (70.0)."},
 		{Condition{Periods: 1, ToAlarm: 1}, "0 0 X", OK, "Threshold Crossed: 1 out of the last 1 datapoints [100.0 " +
-			"(29/11/26 08:02:00)] was greater than the threshold (70.0) (minimum 1 datapoint for OK -> ALARM transition)."},
-		{Condition{Periods: 3, ToAlarm: 1, MissingData: MissingIsNotBreaching}, "- X -", OK, "Threshold Crossed: 1 out of " +
-			"the last 3 datapoints [100.0 (29/11/26 08:01:00)] was greater than the threshold (70.0) and 2 missing " +
-			"datapoints were treated as [NonBreaching] (minimum 1 datapoint for OK -> ALARM transition)."},
+			"(29/11/26 08:02:00)] was greater than the threshold (70.0) (minimum 1 datapoint for OK -> ALARM " +
+			"transition)."},
+		{Condition{Periods: 3, ToAlarm: 1, MissingData: MissingIsNotBreaching}, "- X -", OK, "Threshold Crossed: " +
+			"1 out of the last 3 datapoints [100.0 (29/11/26 08:01:00)] was greater than the threshold (70.0) and " +
+			"2 missing datapoints were treated as [NonBreaching] (minimum 1 datapoint for OK -> ALARM transition)."},
 	} {
 		c.cond.Comparison, c.cond.Threshold = Greater, 70
 		if got := c.cond.Evaluate(points(c.row), c.now); got.Reason != c.expected {

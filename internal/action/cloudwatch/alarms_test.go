@@ -84,8 +84,8 @@ func TestAlarmsByAWSCLI(t *testing.T) {
 	d.Refused(t, "(ResourceNotFound) when calling the DeleteAlarms operation: There is no alarm cpu-high.",
 		"cloudwatch delete-alarms --alarm-names cpu-high")
 	d.Refused(t, "(ValidationError) when calling the PutMetricAlarm operation: The value "+
-		`"arn:aws:sns:us-east-1:123456789012:ops" for parameter AlarmActions.member.1 is refused: Berth does not support `+
-		"SNS topics as actions of alarms yet.",
+		`"arn:aws:sns:us-east-1:123456789012:ops" for parameter AlarmActions.member.1 is refused: Berth does not `+
+		"support SNS topics as actions of alarms yet.",
 		put+"--threshold 70 --alarm-actions arn:aws:sns:us-east-1:123456789012:ops")
 	other := d.With("AWS_DEFAULT_REGION=eu-west-2", "AWS_REGION=eu-west-2")
 	if got := other.JSON(t, "cloudwatch describe-alarm-history --query AlarmHistoryItems"); got != "[]" {
@@ -125,11 +125,15 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 	const policy = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:"
 	six := slices.Repeat([]string{"arn:aws:sns:us-east-1:123456789012:t"}, 6)
 	for want, change := range map[string]func(*alarmIn){
-		`The value "" for parameter AlarmName is invalid`:           func(in *alarmIn) { in.AlarmName = new("") },
-		`The value "a\nb" for parameter AlarmName`:                  func(in *alarmIn) { in.AlarmName = new("a\nb") },
-		"The parameter AlarmDescription has 1025":                   func(in *alarmIn) { in.AlarmDescription = new(strings.Repeat("d", 1025)) },
-		"The collection OKActions must not have a size greater":     func(in *alarmIn) { in.OKActions = six },
-		"Invalid arn syntax: the value \"topic\" for parameter Ala": func(in *alarmIn) { in.AlarmActions = []string{"topic"} },
+		`The value "" for parameter AlarmName is invalid`: func(in *alarmIn) { in.AlarmName = new("") },
+		`The value "a\nb" for parameter AlarmName`:        func(in *alarmIn) { in.AlarmName = new("a\nb") },
+		"The parameter AlarmDescription has 1025": func(in *alarmIn) {
+			in.AlarmDescription = new(strings.Repeat("d", 1025))
+		},
+		"The collection OKActions must not have a size greater": func(in *alarmIn) { in.OKActions = six },
+		"Invalid arn syntax: the value \"topic\" for parameter Ala": func(in *alarmIn) {
+			in.AlarmActions = []string{"topic"}
+		},
 		"an alarm has no such action": func(in *alarmIn) {
 			in.InsufficientDataActions = []string{"arn:aws:s3:::bucket"}
 		},
@@ -142,10 +146,12 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		"does not support actions on EC2 instances as actions": func(in *alarmIn) {
 			in.AlarmActions = []string{"arn:aws:automate:us-east-1:ec2:stop"}
 		},
-		"for parameter Namespace is invalid":                    func(in *alarmIn) { in.Namespace = nil },
-		"for parameter MetricName is invalid":                   func(in *alarmIn) { in.MetricName = nil },
-		"Exactly one of the parameters Statistic and Extended":  func(in *alarmIn) { in.Statistic = "" },
-		"Exactly one of the parameters Statistic and ExtendedS": func(in *alarmIn) { in.ExtendedStatistic = new("p99") },
+		"for parameter Namespace is invalid":                   func(in *alarmIn) { in.Namespace = nil },
+		"for parameter MetricName is invalid":                  func(in *alarmIn) { in.MetricName = nil },
+		"Exactly one of the parameters Statistic and Extended": func(in *alarmIn) { in.Statistic = "" },
+		"Exactly one of the parameters Statistic and ExtendedS": func(in *alarmIn) {
+			in.ExtendedStatistic = new("p99")
+		},
 		"The value Sum for parameter ExtendedStatistic is inva": func(in *alarmIn) {
 			in.Statistic, in.ExtendedStatistic = "", new("Sum")
 		},
@@ -155,8 +161,10 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		"EvaluateLowSampleCountPercentile is invalid: it must ": func(in *alarmIn) {
 			in.EvaluateLowSampleCountPercentile = new("skip")
 		},
-		"The parameter ComparisonOperator is required":      func(in *alarmIn) { in.ComparisonOperator = "" },
-		"Berth does not support anomaly detection":          func(in *alarmIn) { in.ComparisonOperator = "LessThanLowerThreshold" },
+		"The parameter ComparisonOperator is required": func(in *alarmIn) { in.ComparisonOperator = "" },
+		"Berth does not support anomaly detection": func(in *alarmIn) {
+			in.ComparisonOperator = "LessThanLowerThreshold"
+		},
 		"The parameter Threshold is required":               func(in *alarmIn) { in.Threshold = nil },
 		"The parameter EvaluationPeriods is required":       func(in *alarmIn) { in.EvaluationPeriods = nil },
 		"Value '0' at 'evaluationPeriods' failed to satisf": func(in *alarmIn) { in.EvaluationPeriods = new(int32(0)) },
@@ -175,7 +183,8 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		in := alarmOf("a")
 		change(in)
 		_, err := a.putMetricAlarm(t.Context(), call(), in)
-		if err == nil || !strings.HasPrefix(err.Error(), "ValidationException: ") || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "ValidationException: ") ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
@@ -349,7 +358,8 @@ func TestSetAlarmStateRefuses(t *testing.T) {
 		"ResourceNotFound: There is no alarm b": {AlarmName: new("b"), StateReason: new("x")},
 		"InvalidFormatFault: ":                  {StateReasonData: new("{"), StateReason: new("x")},
 		"more than 1023 characters":             {StateReason: new(strings.Repeat("x", 1024))},
-		"more than 4000 characters":             {StateReason: new("x"), StateReasonData: new(strings.Repeat("1", 4001))},
+		"more than 4000 characters": {StateReason: new("x"),
+			StateReasonData: new(strings.Repeat("1", 4001))},
 	} {
 		in.StateValue = "ALARM"
 		if in.AlarmName == nil {

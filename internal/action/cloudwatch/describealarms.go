@@ -36,7 +36,9 @@ func (a *api) describeAlarms(
 	bound = append(append(bound, in.AlarmTypes...), in.AlarmNames...)
 	found, next, err := request.Cut(call, alarmPages.Ask(in.MaxRecords, in.NextToken), list, alarmARN, bound...)
 	return &shape.DescribeAlarmsOutput{
-		MetricAlarms:    request.Answers(found, func(row *alarm.Alarm) shape.MetricAlarm { return answerAlarm(tables, row) }),
+		MetricAlarms: request.Answers(found, func(row *alarm.Alarm) shape.MetricAlarm {
+			return answerAlarm(tables, row)
+		}),
 		CompositeAlarms: []shape.CompositeAlarm{}, NextToken: next,
 	}, err
 }

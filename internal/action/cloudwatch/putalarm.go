@@ -66,7 +66,8 @@ func parseAlarm(call *awswire.Call, in *shape.PutMetricAlarmInput) (*alarm.Alarm
 		ARN: key, Name: *in.AlarmName, Region: call.Region, Account: call.Account, UpdatedAt: call.Now,
 		Description:    request.Value(in.AlarmDescription),
 		ActionsEnabled: in.ActionsEnabled == nil || *in.ActionsEnabled,
-		OKActions:      in.OKActions, AlarmActions: in.AlarmActions, InsufficientDataActions: in.InsufficientDataActions,
+		OKActions:      in.OKActions, AlarmActions: in.AlarmActions,
+		InsufficientDataActions: in.InsufficientDataActions,
 	}
 	if n := utf8.RuneCountInString(row.Description); n > maxDescription {
 		return nil, validation("The parameter AlarmDescription has %d characters; %d are allowed.", n, maxDescription)
@@ -96,8 +97,8 @@ func checkActions(name string, actions []string) error {
 	for i, action := range actions {
 		at := fmt.Sprintf("%s.member.%d", name, i+1)
 		if _, err := arn.Parse(action); err != nil || len(action) > alarm.MaxActionLength {
-			return validation("Invalid arn syntax: the value %.100q for parameter %s is not an ARN of up to %d characters.",
-				action, at, alarm.MaxActionLength)
+			return validation("Invalid arn syntax: the value %.100q for parameter %s is not an ARN of up to %d "+
+				"characters.", action, at, alarm.MaxActionLength)
 		}
 		kind, ok := alarm.KindOf(action)
 		if !ok {
@@ -143,8 +144,8 @@ func parseLowSamples(in *shape.PutMetricAlarmInput, row *alarm.Alarm) error {
 	case row.LowSamples == "":
 		return nil
 	case row.LowSamples != "evaluate" && row.LowSamples != alarm.IgnoreLowSamples:
-		return validation("The value %q for parameter EvaluateLowSampleCountPercentile is invalid: it must be evaluate "+
-			"or ignore.", row.LowSamples)
+		return validation("The value %q for parameter EvaluateLowSampleCountPercentile is invalid: it must be "+
+			"evaluate or ignore.", row.LowSamples)
 	}
 	s, err := meter.ParseStatistic(row.Measure.Statistic)
 	if err != nil {

@@ -67,8 +67,8 @@ func TestFiveMinutesAboveSeventy(t *testing.T) {
 	s := w.status("cpu")
 	e, _ := sample("cpu", func(a *alarm.Alarm) { a.Condition.Periods = 5 }).Last(w.now)
 	stamp := e.At.Format("2006-01-02T15:04:05.000+0000")
-	if want := "Threshold Crossed: 1 datapoint [60.0 (29/11/26 08:07:00)] was not greater than the threshold (70.0)."; s.
-		Reason != want || !s.UpdatedAt.Equal(e.At) || !s.TransitionedAt.Equal(e.At) {
+	if want := "Threshold Crossed: 1 datapoint [60.0 (29/11/26 08:07:00)] was not greater than the threshold " +
+		"(70.0)."; s.Reason != want || !s.UpdatedAt.Equal(e.At) || !s.TransitionedAt.Equal(e.At) {
 		t.Errorf("%+v at %v", s, e)
 	}
 	point := func(minute int, value string) string {

@@ -25,7 +25,8 @@ var (
 const (
 	region, account = "us-east-1", "123456789012"
 	topic           = "arn:aws:sns:us-east-1:123456789012:ops"
-	policy          = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/ecs/service/prod/chat:policyName/p"
+	policy          = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:resource/ecs/service/prod/chat:" +
+		"policyName/p"
 )
 
 // world is a store, a meter and the controller, with a clock that only the test moves.

@@ -231,7 +231,10 @@ func TestHistoryOfAlarmsIsForgottenInTime(t *testing.T) {
 		for _, step := range []struct {
 			after time.Duration
 			want  int
-		}{{13*24*time.Hour - time.Minute, 3}, {2 * time.Minute, 2}, {24*time.Hour - 2*time.Minute, 2}, {time.Minute, 0}} {
+		}{
+			{13*24*time.Hour - time.Minute, 3}, {2 * time.Minute, 2}, {24*time.Hour - 2*time.Minute, 2},
+			{time.Minute, 0},
+		} {
 			time.Sleep(step.after)
 			synctest.Wait()
 			if got := store.View().AlarmHistory.Len(); got != step.want {
