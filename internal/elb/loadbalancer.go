@@ -2,6 +2,7 @@ package elb
 
 import (
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/berthhq/berth/internal/tag"
@@ -40,6 +41,13 @@ type LoadBalancer struct {
 	// Attributes holds only what was set; read through Attribute or Settings.
 	Attributes map[string]string
 	Tags       tag.Set
+}
+
+// MetricName returns the part of the ARN of a load balancer or target group that CloudWatch uses in dimensions:
+// app/NAME/ID or targetgroup/NAME/ID (alb.md 9.4).
+func MetricName(arn string) string {
+	resource := arn[strings.LastIndexByte(arn, ':')+1:]
+	return strings.TrimPrefix(resource, "loadbalancer/")
 }
 
 // Zone is an Availability Zone a load balancer was given, by one of its subnets.

@@ -35,26 +35,29 @@ func (p *Publisher) count(edge string, r *route.Report) {
 			s = &sums{began: c.Began, last: map[string]said{}}
 			p.sums[c.Subject] = s
 		}
-		s.add(edge, r.Epoch, c)
+		if grown, ok := s.add(edge, r.Epoch, c); ok {
+			p.passOn(c.Subject, &grown)
+		}
 	}
 }
 
-// add adds what has grown since the edge's last report. An edge that was started anew, or has begun
-// to count anew, counts from 0.
-func (s *sums) add(edge string, epoch int64, c route.SubjectCounts) {
-	grown := c.Counts
+// add adds what has grown since the edge's last report, and returns it; ok is false when the report is older than
+// what is known. An edge that was started anew, or has begun to count anew, counts from 0.
+func (s *sums) add(edge string, epoch int64, c route.SubjectCounts) (grown route.Counts, ok bool) {
+	grown = c.Counts
 	if last, ok := s.last[edge]; ok {
 		switch {
 		case epoch < last.epoch, epoch == last.epoch && c.Began.Before(last.Began):
-			return // it is older than what is known
+			return grown, false
 		case epoch == last.epoch && c.Began.Equal(last.Began):
 			if grown, ok = c.Counts.Since(&last.Counts); !ok {
-				return
+				return grown, false
 			}
 		}
 	}
 	s.total.Add(&grown)
 	s.last[edge] = said{epoch, c}
+	return grown, true
 }
 
 // Counts returns what all edges have counted of everything there is, in sum and since the server's

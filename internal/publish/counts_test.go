@@ -10,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/gather"
 	"github.com/berthhq/berth/internal/route"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -22,6 +24,12 @@ func requests(epoch int64, n uint64) route.Report {
 	c.Counts[route.Requests] = n
 	return route.Report{Epoch: epoch, Counts: []route.SubjectCounts{c}}
 }
+
+// merged is a feed: what was merged of each metric.
+type merged map[gather.Name]meter.Summary
+
+func (m merged) Merge(name gather.Name, s meter.Summary)              { m[name] = m[name].Add(s) }
+func (merged) Sample(_ time.Duration, _ gather.Name, _ gather.Sample) {}
 
 // total is how many requests all edges have counted, and how many connections are open.
 func (p *Publisher) total() (n uint64, open int64) {
@@ -38,7 +46,8 @@ func TestCountsAreSums(t *testing.T) {
 	defer store.Close()
 	update(t, store, func(tx *state.Tx) { tx.LoadBalancers.Put(&elb.LoadBalancer{ARN: "web"}) })
 	rapid.Check(t, func(rt *rapid.T) {
-		p := New(store, slog.New(slog.DiscardHandler))
+		p, counted := New(store, slog.New(slog.DiscardHandler)), merged{}
+		p.Measure(counted)
 		attached := []*Attachment{p.Attach("a"), p.Attach("b")}
 		epoch, now, told, old := []int64{1, 1}, []uint64{0, 0}, []uint64{0, 0}, make([][]route.Report, 2)
 		ended := uint64(0) // by edges that were started anew
@@ -66,6 +75,9 @@ func TestCountsAreSums(t *testing.T) {
 			}
 			if got, _ := p.total(); got != ended+told[0]+told[1] {
 				rt.Fatalf("%d requests, want %d", got, ended+told[0]+told[1])
+			}
+			if got := counted[metricName("RequestCount", count, "web", "")]; got.Sum != float64(ended+told[0]+told[1]) {
+				rt.Fatalf("the metric has %+v requests, want %d", got, ended+told[0]+told[1])
 			}
 		}
 	})

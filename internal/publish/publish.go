@@ -39,12 +39,14 @@ type Publisher struct {
 	log   *slog.Logger
 	ended chan struct{} // closed when Run has returned
 	heard chan struct{} // holds a token when rows may have to be written
+	feed  Feed          // nil when nothing is measured
 
 	mu      sync.Mutex // guards what follows
 	edges   map[string]*Attachment
 	waiting map[*wait]struct{}
 	unsaid  unwritten
 	sums    map[route.Subject]*sums
+	hosts   map[string]hosts // by the ARN of a target group; those that have not changed since they were counted
 }
 
 // wait is somebody who waits for edges to take up a revision.
@@ -79,12 +81,18 @@ var (
 func New(store *state.Store, logger *slog.Logger) *Publisher {
 	return &Publisher{store: store, log: logger, ended: make(chan struct{}), heard: make(chan struct{}, 1),
 		edges: map[string]*Attachment{}, waiting: map[*wait]struct{}{}, unsaid: newUnwritten(),
-		sums: map[route.Subject]*sums{}}
+		sums: map[route.Subject]*sums{}, hosts: map[string]hosts{}}
 }
 
 // Run writes what edges report into the store until ctx ends.
 func (p *Publisher) Run(ctx context.Context) error {
+	var measuring sync.WaitGroup
+	defer measuring.Wait()
 	defer close(p.ended)
+	if p.feed != nil {
+		measuring.Go(func() { p.followHosts(ctx) })
+		measuring.Go(func() { p.gauge(ctx) })
+	}
 	p.record(ctx)
 	return context.Cause(ctx)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/berthhq/berth/internal/awswire"
+	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/meter/feed"
 	"github.com/berthhq/berth/internal/meter/gather"
 	"github.com/berthhq/berth/internal/route"
@@ -93,11 +93,11 @@ func (edgeMeters) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m edgeMeters) Collect(out chan<- prometheus.Metric) {
 	for _, c := range m.counts() {
-		lb := named(c.LoadBalancerARN)
+		lb := elb.MetricName(c.LoadBalancerARN)
 		switch {
 		case c.LoadBalancerARN == "" || c.ListenerARN != "": // no meter is about targets or listeners
 		case c.TargetGroupARN != "":
-			collectGroup(out, lb, named(c.TargetGroupARN), &c.Counts)
+			collectGroup(out, lb, elb.MetricName(c.TargetGroupARN), &c.Counts)
 		default:
 			collectStatuses(out, lb, "", c.Counts[route.GrouplessStatus:])
 			out <- prometheus.MustNewConstMetric(bytesMeter, prometheus.CounterValue,
@@ -152,11 +152,4 @@ func collectStatuses(out chan<- prometheus.Metric, lb, group string, classes []u
 			out <- prometheus.MustNewConstMetric(requestsMeter, prometheus.CounterValue, float64(n), lb, group, status)
 		}
 	}
-}
-
-// named returns the part of an ARN that CloudWatch uses in dimensions: app/NAME/ID for a load balancer,
-// targetgroup/NAME/ID for a target group.
-func named(arn string) string {
-	resource := arn[strings.LastIndexByte(arn, ':')+1:]
-	return strings.TrimPrefix(resource, "loadbalancer/")
 }

@@ -227,6 +227,7 @@ const ownEdge = "server"
 // openEdge opens the edge and the publisher of its configuration.
 func (s *Server) openEdge(context.Context) (err error) {
 	s.publisher = publish.New(s.store, s.cfg.Logger.With("part", "publish"))
+	s.publisher.Measure(s.feed)
 	key, err := s.derive("stickiness cookies")
 	if err != nil {
 		return err

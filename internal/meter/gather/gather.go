@@ -121,6 +121,7 @@ type group struct {
 	name    Name
 	order   []*member
 	members map[string]*member
+	merges  bool // something was merged, if only no values
 	merged  meter.Summary
 }
 
@@ -159,9 +160,10 @@ func (g *Minutes) Sample(at time.Time, name Name, s Sample) {
 	of.min, of.max = min(of.min, s.Min), max(of.max, s.Max)
 }
 
-// Merge adds values that were measured at a time. The time must not be in the future.
+// Merge adds values that were measured at a time. The time must not be in the future. A metric that only no values
+// were added to has a point of one value, 0.
 func (g *Minutes) Merge(at time.Time, name Name, s meter.Summary) {
-	if !(s.Count > 0 && s.Count <= maxValue && math.Abs(s.Sum) <= maxValue*maxValue && s.Min <= s.Max) {
+	if !(s.Count >= 0 && s.Count <= maxValue && math.Abs(s.Sum) <= maxValue*maxValue && s.Min <= s.Max) {
 		g.Drop(Invalid, 1)
 		return
 	}
@@ -170,13 +172,14 @@ func (g *Minutes) Merge(at time.Time, name Name, s meter.Summary) {
 		return
 	}
 	of := m.groups[name]
-	if of == nil || of.merged.Count == 0 {
+	if of == nil || !of.merges {
 		if m.held >= maxHeld {
 			g.Drop(TooMany, 1)
 			return
 		}
 		m.held++
 		of = m.group(name)
+		of.merges = true
 	}
 	of.merged = of.merged.Add(s)
 }
@@ -284,7 +287,11 @@ func (g *Minutes) Forget() { g.open = nil }
 
 func (m *minute) points(points []meter.Datum) []meter.Datum {
 	for _, of := range m.order {
-		if s := of.merged.Add(of.sampled()); s.Count > 0 {
+		s := of.merged.Add(of.sampled())
+		if s.Count == 0 && of.merges {
+			s = meter.StatisticSet(1, 0, 0, 0)
+		}
+		if s.Count > 0 {
 			points = append(points, m.point(of.name, s))
 		}
 	}

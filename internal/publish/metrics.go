@@ -1,0 +1,284 @@
+package publish
+
+import (
+	"context"
+	"time"
+
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/gather"
+	"github.com/berthhq/berth/internal/route"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Feed receives what edges count, as metrics of CloudWatch; a *feed.Feed is one. Its methods must be quick and may be
+// called concurrently.
+type Feed interface {
+	// Sample takes what an edge measured now of something that lasts.
+	Sample(age time.Duration, name gather.Name, s gather.Sample)
+	// Merge takes values that happened now.
+	Merge(name gather.Name, s meter.Summary)
+}
+
+// Measure makes the publisher pass on what edges count. It must be called before Run and Attach.
+func (p *Publisher) Measure(f Feed) { p.feed = f }
+
+// Units of metrics.
+const (
+	count   = "Count"
+	bytes   = "Bytes"
+	seconds = "Seconds"
+)
+
+// counted is a metric that is the sum of counters (alb.md 9.4). Those with groups are also told by target group.
+type counted struct {
+	metric   string
+	groups   bool
+	unit     string
+	counters []route.Counter
+}
+
+var countedMetrics = []counted{
+	{"RequestCount", true, count, []route.Counter{route.Requests}},
+	{"HTTPCode_Target_2XX_Count", true, count, []route.Counter{route.TargetStatus + 1}},
+	{"HTTPCode_Target_3XX_Count", true, count, []route.Counter{route.TargetStatus + 2}},
+	{"HTTPCode_Target_4XX_Count", true, count, []route.Counter{route.TargetStatus + 3}},
+	{"HTTPCode_Target_5XX_Count", true, count, []route.Counter{route.TargetStatus + 4}},
+	{"HTTPCode_ELB_3XX_Count", false, count, []route.Counter{route.OwnStatus + 2}},
+	{"HTTPCode_ELB_4XX_Count", false, count, []route.Counter{route.OwnStatus + 3}},
+	{"HTTPCode_ELB_5XX_Count", false, count, []route.Counter{route.OwnStatus + 4}},
+	{"HTTPCode_ELB_500_Count", false, count, []route.Counter{route.Own500}},
+	{"HTTPCode_ELB_502_Count", false, count, []route.Counter{route.Own502}},
+	{"HTTPCode_ELB_503_Count", false, count, []route.Counter{route.Own503}},
+	{"HTTPCode_ELB_504_Count", false, count, []route.Counter{route.Own504}},
+	{"UnhealthyRoutingRequestCount", true, count, []route.Counter{route.FailOpen}},
+	{"NewConnectionCount", false, count, []route.Counter{route.ClientConnections, route.TargetConnections}},
+	{"RejectedConnectionCount", false, count, []route.Counter{route.RejectedConnections}},
+	{"TargetConnectionErrorCount", true, count, []route.Counter{route.ConnectionErrors}},
+	{"TargetTLSNegotiationErrorCount", true, count, []route.Counter{route.TargetTLSErrors}},
+	{"ClientTLSNegotiationErrorCount", false, count, []route.Counter{route.ClientTLSErrors}},
+	{"ProcessedBytes", false, bytes, []route.Counter{route.ReceivedBytes, route.SentBytes}},
+	{"IPv6ProcessedBytes", false, bytes, []route.Counter{route.IPv6Bytes}},
+	{"IPv6RequestCount", true, count, []route.Counter{route.IPv6Requests}},
+	{"RuleEvaluations", false, count, []route.Counter{route.RuleEvaluations}},
+	{"HTTP_Fixed_Response_Count", false, count, []route.Counter{route.FixedResponses}},
+	{"HTTP_Redirect_Count", false, count, []route.Counter{route.Redirects}},
+	{"HTTP_Redirect_Url_Limit_Exceeded_Count", false, count, []route.Counter{route.RedirectsTooLong}},
+	{"NonStickyRequestCount", false, count, []route.Counter{route.NonSticky}},
+	{"DesyncMitigationMode_NonCompliant_Request_Count", false, count, []route.Counter{route.NonCompliant}},
+	{"DroppedInvalidHeaderRequestCount", false, count, []route.Counter{route.DroppedHeaders}},
+}
+
+// metricName names a metric of a load balancer, a target group, or both; "" leaves one out.
+func metricName(metric, unit, loadBalancer, group string) gather.Name {
+	of := loadBalancer
+	if of == "" {
+		of = group
+	}
+	n := gather.Name{Scope: meter.Scope(arn.Account(of), arn.Region(of)), Namespace: "AWS/ApplicationELB",
+		Metric: metric, Unit: unit}
+	if loadBalancer != "" {
+		n.Dimensions[0] = meter.Dimension{Name: "LoadBalancer", Value: elb.MetricName(loadBalancer)}
+	}
+	if group != "" {
+		n.Dimensions[1] = meter.Dimension{Name: "TargetGroup", Value: elb.MetricName(group)}
+	}
+	return n
+}
+
+// events is the summary of n events, each of which is a value of 1 (alb.md 9.4).
+func events(n uint64) meter.Summary { return meter.StatisticSet(float64(n), float64(n), 1, 1) }
+
+// single is the summary of one value.
+func single(v float64) meter.Summary { return meter.StatisticSet(1, v, v, v) }
+
+// passOn passes on what has grown of a subject. mu is held.
+func (p *Publisher) passOn(of route.Subject, grown *route.Counts) {
+	if p.feed == nil || of.LoadBalancerARN == "" || of.ListenerARN != "" || of.Target != "" {
+		return // no metric is about targets or listeners
+	}
+	for _, m := range countedMetrics {
+		if of.TargetGroupARN != "" && !m.groups {
+			continue
+		}
+		var n uint64
+		for _, c := range m.counters {
+			n += grown[c]
+		}
+		name := metricName(m.metric, m.unit, of.LoadBalancerARN, of.TargetGroupARN)
+		switch {
+		case n == 0:
+		case m.unit == count:
+			p.feed.Merge(name, events(n))
+		default:
+			p.feed.Merge(name, single(float64(n)))
+		}
+	}
+	if grown[route.Responses] > 0 {
+		p.feed.Merge(metricName("TargetResponseTime", seconds, of.LoadBalancerARN, of.TargetGroupARN),
+			responseTimes(grown))
+	}
+	if n := grown[route.Requests]; of.TargetGroupARN != "" && n > 0 {
+		perTarget := single(float64(n) / float64(max(p.hostsOf(of.TargetGroupARN).serving(), 1)))
+		p.feed.Merge(metricName("RequestCountPerTarget", count, of.LoadBalancerARN, of.TargetGroupARN), perTarget)
+		p.feed.Merge(metricName("RequestCountPerTarget", count, "", of.TargetGroupARN), perTarget)
+	}
+}
+
+// responseTimes is the summary of the response times of targets. Number and sum are exact. Of the times themselves
+// an edge tells only between which bounds they are: the lowest counts as its lower bound, the others as their upper
+// ones, so percentiles are too high rather than too low.
+func responseTimes(c *route.Counts) meter.Summary {
+	n, sum := c[route.Responses], time.Duration(c[route.ResponseNanoseconds]).Seconds()
+	var values, counts []float64
+	var lower, least float64 // least is what the sum is at least
+	for i := range len(route.ResponseBounds) + 1 {
+		in := float64(c[route.ResponsesWithin+route.Counter(i)])
+		if in > 0 && len(values) == 0 {
+			values, counts = append(values, lower), append(counts, 1)
+			in, least = in-1, lower
+		}
+		if i < len(route.ResponseBounds) {
+			upper := route.ResponseBounds[i].Seconds()
+			if in > 0 {
+				values, counts = append(values, upper), append(counts, in)
+			}
+			least, lower = least+in*lower, upper
+		} else if in > 0 { // above the last bound: what the others leave of the sum
+			values, counts = append(values, max(sum-least-(in-1)*lower, lower)), append(counts, in)
+		}
+	}
+	if n == 1 || len(values) == 0 {
+		return meter.StatisticSet(float64(n), sum, sum/float64(n), sum/float64(n))
+	}
+	s := meter.Values(values, counts)
+	s.Sum = min(max(sum, s.Min*s.Count), s.Max*s.Count)
+	return s
+}
+
+// hosts is how many targets of a group are healthy, unhealthy, and registered at all.
+type hosts struct{ healthy, unhealthy, registered int }
+
+// serving is how many targets share the group's requests: all, if none is healthy.
+func (h hosts) serving() int {
+	if h.healthy > 0 {
+		return h.healthy
+	}
+	return h.registered
+}
+
+// hostsOf returns the hosts of a group. It counts them when they have changed. mu is held.
+func (p *Publisher) hostsOf(group string) hosts {
+	if h, known := p.hosts[group]; known {
+		return h
+	}
+	s := p.store.View() // not an older one: followHosts may have told of its changes already
+	var h hosts
+	for t := range s.Targets.Prefix(elb.TargetPrefix(group)) {
+		if t.IsDraining() {
+			continue
+		}
+		h.registered++
+		seen, _ := s.TargetHealth.Get(t.Key())
+		switch elb.HealthOf(t, seen, true).State {
+		case elb.Healthy:
+			h.healthy++
+		case elb.Unhealthy:
+			h.unhealthy++
+		}
+	}
+	p.hosts[group] = h
+	return h
+}
+
+// changedHosts names the groups whose hosts a change may concern.
+func changedHosts(c state.Change, _ *state.Snapshot) []string {
+	switch c := c.(type) {
+	case state.Changed[elb.Target]:
+		return []string{elb.GroupOfTargetKey(c.Key)}
+	case state.Changed[elb.TargetHealth]:
+		return []string{elb.GroupOfTargetKey(c.Key)}
+	case state.Changed[elb.TargetGroup]:
+		return []string{c.Key}
+	}
+	return nil
+}
+
+// followHosts forgets the hosts of groups in which something has changed, until ctx ends.
+func (p *Publisher) followHosts(ctx context.Context) {
+	sub := state.Subscribe(p.store, changedHosts)
+	defer sub.Close()
+	p.mu.Lock()
+	clear(p.hosts)
+	p.mu.Unlock()
+	for {
+		groups, err := sub.Next(ctx)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		for _, g := range groups {
+			delete(p.hosts, g)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// gaugeEvery is how often what lasts is measured: several times in a minute.
+const gaugeEvery = 20 * time.Second
+
+// gauge measures what lasts until ctx ends: healthy hosts and open connections.
+func (p *Publisher) gauge(ctx context.Context) {
+	tick := time.NewTicker(gaugeEvery)
+	defer tick.Stop()
+	for {
+		p.gaugeHosts()
+		p.gaugeConnections()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sample is the sample of one value.
+func sample(member string, v float64) gather.Sample {
+	return gather.Sample{Member: member, Weight: 1, Count: 1, Sum: v, Min: v, Max: v}
+}
+
+func (p *Publisher) gaugeHosts() {
+	s := p.store.View()
+	for g := range s.TargetGroups.All() {
+		p.mu.Lock()
+		h := p.hostsOf(g.ARN)
+		p.mu.Unlock()
+		if h.registered == 0 {
+			continue
+		}
+		for _, lb := range s.LoadBalancersOf(g.ARN) {
+			p.feed.Sample(0, metricName("HealthyHostCount", count, lb, g.ARN), sample("", float64(h.healthy)))
+			p.feed.Sample(0, metricName("UnHealthyHostCount", count, lb, g.ARN), sample("", float64(h.unhealthy)))
+			p.feed.Merge(metricName("RequestCount", count, lb, ""), meter.Summary{}) // always told (alb.md 9.4)
+		}
+	}
+}
+
+func (p *Publisher) gaugeConnections() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for of, sums := range p.sums {
+		if of.LoadBalancerARN == "" || of.ListenerARN != "" || of.TargetGroupARN != "" {
+			continue
+		}
+		for edge, last := range sums.last {
+			if p.edges[edge] == nil {
+				continue
+			}
+			open := sample(edge, float64(last.Clients+last.Targets))
+			open.Idle = open.Sum == 0
+			p.feed.Sample(0, metricName("ActiveConnectionCount", count, of.LoadBalancerARN, ""), open)
+		}
+	}
+}
