@@ -22,8 +22,8 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 )
 
-// Every operation that lists what cannot exist here answers with empty lists, and asked for a thing
-// by name with AWS's fault, whatever member names it.
+// Every operation that lists resources which cannot exist here answers with empty lists. If the request names such a
+// resource, in whichever member, it answers with AWS's fault.
 func TestAbsent(t *testing.T) {
 	for _, list := range [][]shape.Absent{
 		ec2.Absent, iam.Absent, elasticache.Absent, elbv2.Absent, ecr.Absent, logs.Absent,

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// A request is refused by the length that it announces, for the service that it claims to be for,
-// before its body is read.
+// A request with a Content-Length over the limit of its service is refused before its body is read.
 func TestBodiesAreLimitedBeforeTheyAreRead(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {
@@ -43,7 +42,8 @@ func (u unread) Read([]byte) (int, error) {
 }
 func (u unread) Close() error { return nil }
 
-// Large bodies whose signatures are not verified yet have a bound together, and by source; small ones pass.
+// Large bodies whose signatures are not verified yet have a common limit, and one for each source. Small ones are not
+// limited.
 func TestMemoryOfUnverifiedBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -56,7 +56,7 @@ func TestMemoryOfUnverifiedBodies(t *testing.T) {
 			t.Fatal("the first body is refused")
 		}
 		if _, granted := take("192.0.2.1", smallBody+1); granted {
-			t.Error("one source has more than its part")
+			t.Error("one source gets more than its share")
 		}
 		if _, granted := take("192.0.2.1", smallBody); !granted {
 			t.Error("a small body is refused")
@@ -71,7 +71,7 @@ func TestMemoryOfUnverifiedBodies(t *testing.T) {
 			t.Error("memory that came back is not given out")
 		}
 		first()
-		first() // twice is once
+		first() // a second call must do nothing
 		if len(m.sources) != 0 {
 			t.Errorf("a source that has nothing is remembered: %v", m.sources)
 		}

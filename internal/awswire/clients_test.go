@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// absent skips a test whose real client is not installed; in CI it fails the test.
+// absent skips a test because a real client is not installed. In CI it fails the test.
 func absent(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("BERTH_CI") == "1" {
@@ -22,7 +22,8 @@ func absent(t *testing.T, what string) {
 	t.Skip("missing: " + what)
 }
 
-// realDesk is a front desk on a loopback port, with the real clock, and the environment that leads clients to it.
+// realDesk is a front desk on a loopback port with the real clock, and the environment variables with which clients
+// use it.
 func realDesk(t *testing.T) (url string, env []string) {
 	now := time.Now()
 	server := httptest.NewServer(newDesk(t, &toy{now: testNow, clusters: []string{"a", "b", "c", "d", "e"}},
@@ -34,7 +35,7 @@ func realDesk(t *testing.T) (url string, env []string) {
 		"ENDPOINT="+server.URL)
 }
 
-// awsCLI finds a command line that works: a shim without its Python does not.
+// awsCLI returns an AWS CLI that works. One that was installed without its Python does not.
 func awsCLI(t *testing.T) string {
 	for _, path := range []string{"/usr/bin/aws", "aws"} {
 		if out, err := exec.Command(path, "--version").Output(); err == nil &&
@@ -46,7 +47,7 @@ func awsCLI(t *testing.T) string {
 	return ""
 }
 
-// runCLI runs a command line of words without spaces against a desk.
+// runCLI runs an AWS CLI with arguments that have no spaces, against a desk.
 func runCLI(t *testing.T, cli, url string, env []string, args string) (out, stderr string, err error) {
 	cmd := exec.CommandContext(t.Context(), cli, append(strings.Fields(args), "--endpoint-url", url)...)
 	cmd.Env = env
@@ -104,7 +105,7 @@ func TestAWSCLI(t *testing.T) {
 	}
 }
 
-// TestWrongSecret: what the CLI prints for a wrong secret, in the three families of protocols.
+// For a wrong secret, the AWS CLI prints the right fault, in each of the three kinds of protocols.
 func TestWrongSecret(t *testing.T) {
 	cli := awsCLI(t)
 	url, env := realDesk(t)

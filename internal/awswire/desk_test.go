@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 )
 
-// Calls at the same time do not see each other.
+// Calls at the same time do not affect each other.
 func TestConcurrentCalls(t *testing.T) {
 	desk := newTestDesk(t)
 	var wg sync.WaitGroup
@@ -40,8 +40,8 @@ const benchBody = `{"family":"web","networkMode":"bridge","containerDefinitions"
 	`"memory":128,"cpu":64,"essential":true,"portMappings":[{"containerPort":3000,"hostPort":0}],` +
 	`"environment":[{"name":"REDIS","value":"redis:6379"}]}]}`
 
-// BenchmarkDesk is a whole call in process. "x-verify" is how many times the proof of the signature
-// alone it takes, which no front desk can leave out.
+// BenchmarkDesk measures a whole call in this process. "x-verify" is its time divided by the time for verifying the
+// signature, which every front desk must do.
 func BenchmarkDesk(b *testing.B) {
 	desk := newTestDesk(b)
 	verifier := &sigv4.Verifier{Keys: identity.NewKeyRing(testKey)}
@@ -53,7 +53,7 @@ func BenchmarkDesk(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	verify := time.Since(began) / rounds // with the making of the request, which both loops have
+	verify := time.Since(began) / rounds // includes making the request, as in the other loop
 	for b.Loop() {
 		w := httptest.NewRecorder()
 		desk.ServeHTTP(w, ecsRequest("RegisterTaskDefinition", benchBody))
@@ -64,7 +64,7 @@ func BenchmarkDesk(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(verify), "x-verify")
 }
 
-// BenchmarkNewHandler is the reading of the shapes at start.
+// BenchmarkNewHandler measures how long reading the shapes takes when the server starts.
 func BenchmarkNewHandler(b *testing.B) {
 	verifier := &sigv4.Verifier{Keys: identity.NewKeyRing(testKey)}
 	services := (&toy{}).services()
@@ -76,7 +76,7 @@ func BenchmarkNewHandler(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(200*time.Millisecond), "of-the-start's-200ms")
 }
 
-// Whatever is sent, signed or not, the answer is well-formed and never the program's own failure.
+// For every request, signed or not, the answer is well-formed and is never an internal failure.
 func FuzzDesk(f *testing.F) {
 	f.Add("POST", "/", "application/x-amz-json-1.1", ecs.TargetPrefix+".RegisterTaskDefinition", "ecs", benchBody, "")
 	f.Add("POST", "/", "application/x-www-form-urlencoded", "", "elasticloadbalancing",

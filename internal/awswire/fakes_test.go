@@ -31,10 +31,10 @@ var (
 	testNow = time.Date(2026, 11, 23, 0, 55, 38, 250_000_000, time.UTC)
 )
 
-// errFull is what state says when it cannot keep a change.
+// errFull is the error of package state when it cannot store a change.
 var errFull = fault.New("ServerException", "The disk is full.").WithStatus(500)
 
-// toy is a front desk of services that have no state: they tell what they were asked.
+// toy has services for tests. They have no state, and answer with what the request contained.
 type toy struct {
 	clusters []string
 	now      time.Time
@@ -146,7 +146,7 @@ func (y *toy) putMetricData(
 	return nil, nil
 }
 
-// getMetricStatistics gives back what the last PutMetricData had.
+// getMetricStatistics returns what the last PutMetricData contained.
 func (y *toy) getMetricStatistics(
 	_ context.Context, _ *Call, in *cloudwatch.GetMetricStatisticsInput,
 ) (*cloudwatch.GetMetricStatisticsOutput, error) {
@@ -198,7 +198,7 @@ func (y *toy) services() []Service {
 	}...)
 }
 
-// newDesk makes a front desk of the toy services whose clock stands at now.
+// newDesk returns a front desk with the toy services. Its clock always returns now.
 func newDesk(t testing.TB, y *toy, now func() time.Time) http.Handler {
 	t.Helper()
 	h, err := NewHandler(Config{
@@ -213,12 +213,12 @@ func newDesk(t testing.TB, y *toy, now func() time.Time) http.Handler {
 	return h
 }
 
-// newTestDesk makes a front desk at testNow.
+// newTestDesk returns a front desk with the time testNow.
 func newTestDesk(t testing.TB) http.Handler {
 	return newDesk(t, &toy{now: testNow}, func() time.Time { return testNow })
 }
 
-// request is a signed request with a body.
+// request returns a signed request with a body.
 func request(service, contentType, target, body string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:4566/", strings.NewReader(body))
 	r.Header.Set("Content-Type", contentType)

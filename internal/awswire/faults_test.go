@@ -19,7 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 )
 
-// told is the code and message of a fault in any of the protocols.
+// told returns the code and message of a fault in any of the protocols.
 func told(t *testing.T, w *httptest.ResponseRecorder) (code, message string) {
 	t.Helper()
 	var f struct {
@@ -55,10 +55,10 @@ func elbRequest(form string) *http.Request {
 }
 func ec2Request(form string) *http.Request { return queryRequest("ec2", form+ec2Version) }
 
-// others are the services of the desk of tests that come after ecs.
+// others are the services of the tests' desk after ecs.
 const others = "elasticloadbalancing, lambda, monitoring, route53, sts."
 
-// Issue 2, section 9: bad input gets AWS's code and a text that says what is wrong.
+// Invalid input is answered with AWS's code and a text that says what is wrong (issue 2, section 9).
 func TestBadInput(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {
@@ -221,8 +221,8 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// Issue 2, section 9: that a change could not be kept is told with the code that the clients of
-// each protocol know and try again after.
+// If a change could not be stored, the fault has the code after which clients of the protocol try again (issue 2,
+// section 9).
 func TestFailuresHaveTheProtocolsCode(t *testing.T) {
 	desk := newTestDesk(t)
 	for want, r := range map[string]*http.Request{
@@ -238,7 +238,7 @@ func TestFailuresHaveTheProtocolsCode(t *testing.T) {
 	}
 }
 
-// What a caller sends as a default asks for nothing, so it is not refused.
+// A member that is not implemented is accepted if its value is the default.
 func TestEmptyRefusedMembersPass(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, r := range []*http.Request{
@@ -314,7 +314,7 @@ type readCloser struct{ *bytes.Reader }
 
 func (readCloser) Close() error { return nil }
 
-// Query requests may come as GET, and presigned.
+// Query requests may use the method GET, and may be presigned.
 func TestPresignedQuery(t *testing.T) {
 	desk := newTestDesk(t)
 	r := httptest.NewRequest("GET", "http://127.0.0.1:4566/?Action=GetCallerIdentity&Version=2011-06-15", nil)
@@ -354,7 +354,7 @@ func TestCompressedBody(t *testing.T) {
 	}
 }
 
-// Services that are described wrongly are refused before the first request.
+// NewHandler returns an error for a service whose description is wrong.
 func TestNewHandlerRefuses(t *testing.T) {
 	verifier := &sigv4.Verifier{Keys: identity.NewKeyRing(testKey)}
 	op := Op("ListClusters", (&toy{}).listClusters)
@@ -403,7 +403,7 @@ func TestOutcomesAreObserved(t *testing.T) {
 		ecsRequest("CreateCluster", `{"clusterName":"panic"}`), ecsRequest("MadeUp", "{}"), unknown} {
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	// Whoever counts outcomes by name must not be filled with names that callers make up.
+	// Outcomes are counted by action, so an action that does not exist must not be reported by its name.
 	for _, o := range got[2:] {
 		if o.Call.Action != "" || o.Call.Service != "" && o.Call.Service != "ecs" {
 			t.Errorf("an unknown action is observed as %q of %q", o.Call.Action, o.Call.Service)

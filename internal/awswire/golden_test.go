@@ -14,7 +14,7 @@ const (
 
 var requestIDs = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
 
-// Golden wire pairs: a request and the answer to it, byte by byte. "ID" stands for the request's id.
+// Requests have the expected answers, byte by byte. "ID" stands for the request's id.
 func TestWirePairs(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {

@@ -19,7 +19,7 @@ func pageCall(action string) *Call {
 
 func same(s string) string { return s }
 
-// Pages put together are the list: nothing twice, nothing left out, whatever was removed between two pages.
+// All pages together have every item of the list once, even if items are removed between two pages.
 func TestPagesAreTheList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := rapid.SliceOfDistinct(rapid.StringMatching(`[a-z0-9/:]{1,12}`), same).Draw(t, "list")
@@ -75,7 +75,7 @@ func TestTokensAreBoundAndTamperEvident(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// The services of the Query protocol that page by markers say so.
+	// For services whose pages have markers, faults say "marker".
 	marked := pageCall("DescribeLoadBalancers")
 	marked.pages.name = "marker"
 	if _, err := marked.Page(token); err == nil || !strings.Contains(err.Error(), "The marker is invalid") {

@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// cborRequest is a signed request in RPC v2 CBOR.
+// cborRequest returns a signed request in RPC v2 CBOR.
 func cborRequest(path, body string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:4566"+path, strings.NewReader(body))
 	r.Header.Set("Smithy-Protocol", "rpc-v2-cbor")
@@ -27,7 +27,7 @@ func cborRequest(path, body string) *http.Request {
 
 const granite = "/service/" + cloudwatch.TargetPrefix + "/operation/"
 
-// diagnose is CBOR in the notation of RFC 8949.
+// diagnose returns CBOR in the diagnostic notation of RFC 8949.
 func diagnose(t *testing.T, body []byte) string {
 	t.Helper()
 	text, err := cbor.Diagnose(body)
@@ -45,7 +45,7 @@ func unhex(text string) string {
 	return string(b)
 }
 
-// Golden pairs of RPC v2 CBOR: a request and the answer to it.
+// Requests in RPC v2 CBOR have the expected answers.
 func TestCBORPairs(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func TestCBORPairs(t *testing.T) {
 	}
 }
 
-// One service, asked the same in each of its protocols: every client is answered in its own.
+// A service with several protocols answers the same request in the protocol that the client used.
 func TestSeveralProtocols(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {
@@ -129,8 +129,8 @@ func TestSeveralProtocols(t *testing.T) {
 	}
 }
 
-// Two clients put and get the same data, each in the protocol that it prefers: Debian's AWS CLI
-// speaks Query, Amazon's newer ones CBOR.
+// Two clients put and get the same data, each in the protocol that it prefers: Debian's AWS CLI uses Query, and
+// Amazon's newer ones use CBOR.
 func TestCloudWatchClients(t *testing.T) {
 	clients := map[string]string{"/usr/bin/aws": "", "aws": ""}
 	for path := range clients {
@@ -166,7 +166,7 @@ func TestCloudWatchClients(t *testing.T) {
 	}
 }
 
-// The JavaScript SDK speaks CBOR to CloudWatch, and takes no answer that is in another protocol.
+// The JavaScript SDK uses CBOR for CloudWatch, and accepts no answer in another protocol.
 func TestCloudWatchJavaScriptSDK(t *testing.T) {
 	compareScript(t, "cloudwatch.mjs", filepath.Join("testdata", "js", "cloudwatch.golden"))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// restServices are toys that tell what they were asked.
+// restServices are services for tests. They answer with what the request contained.
 func (y *toy) restServices() []Service {
 	return []Service{
 		{Name: route53.SigningName, Protocols: []Protocol{RESTXML}, Version: route53.APIVersion,
@@ -105,8 +105,7 @@ const (
 	zoneSpace = `xmlns="https://route53.amazonaws.com/doc/2013-04-01/"`
 )
 
-// Golden pairs of the REST protocols: a request and the answer to it, byte by byte. "ID" stands for
-// the request's id.
+// Requests in the REST protocols have the expected answers, byte by byte. "ID" stands for the request's id.
 func TestRESTPairs(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {
@@ -185,7 +184,7 @@ func TestRESTPairs(t *testing.T) {
 	}
 }
 
-// Amazon's command line calls the toys in REST with XML and with JSON.
+// The AWS CLI can call the services in REST with XML and with JSON.
 func TestRESTWithAWSCLI(t *testing.T) {
 	cli := awsCLI(t)
 	url, env := realDesk(t)

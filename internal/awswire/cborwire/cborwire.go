@@ -1,9 +1,9 @@
-// Package cborwire decodes and encodes shapes as the CBOR of AWS's RPC v2: structures and maps with
-// the member names of JSON, timestamps as tag 1 with seconds since 1970, blobs as byte strings.
-// Absent members are left out and empty collections are written.
+// Package cborwire decodes and encodes shapes as CBOR in the form of AWS's RPC v2 protocol. Structures and maps have
+// the member names of JSON, timestamps are seconds since 1970 with tag 1, and blobs are byte strings. Members that are
+// nil are left out, and empty collections are written.
 //
-// It is as strict as docwire, which does most of the decoding. A map with a repeated key is
-// refused, and so is a document that is nested more deeply than any shape. Safe for concurrent use.
+// Package docwire does most of the decoding, and decides what is a problem. In addition, a map with a repeated key is
+// refused, and so is a document that is nested more deeply than any shape. It is safe for concurrent use.
 package cborwire
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/schema"
 )
 
-// maxDepth is how deep a document may be nested; the deepest shapes need about fifteen.
+// maxDepth is how deeply a document may be nested. The deepest shapes need about fifteen levels.
 const maxDepth = 64
 
 var (
@@ -34,14 +34,14 @@ var (
 
 func must[T any](mode T, err error) T {
 	if err != nil {
-		panic(err) // the options above contradict each other
+		panic(err) // a mistake in the options above
 	}
 	return mode
 }
 
-// Decode reads data into dst, a settable struct described by s. enums gives the values of an enum
-// by name; nil checks none. Empty data is an empty map, as AWS has it. When problems are returned,
-// dst holds what could be read.
+// Decode reads data into dst, a settable struct described by s. enums returns the values of an enum by its name; if it
+// is nil, enums are not checked. Empty data is an empty map, as for AWS. If Decode returns problems, dst has the
+// members that could be read.
 func Decode(data []byte, dst reflect.Value, s *schema.Struct, enums func(string) []string) []schema.Problem {
 	if len(data) == 0 {
 		return nil
@@ -53,7 +53,7 @@ func Decode(data []byte, dst reflect.Value, s *schema.Struct, enums func(string)
 	return docwire.Decode(doc, dst, s, enums, scalars{})
 }
 
-// scalars are CBOR's: int64, float64, time.Time and []byte.
+// scalars decodes the scalar values of CBOR, which are int64, float64, time.Time and []byte.
 type scalars struct{}
 
 func (scalars) Integer(value any, bits int) (int64, bool) {
@@ -66,7 +66,7 @@ func (scalars) Float(value any) (float64, bool) {
 	switch v := value.(type) {
 	case float64:
 		return v, true
-	case int64: // serializers shorten whole numbers
+	case int64: // serializers may write a float that is a whole number as an integer
 		return float64(v), true
 	}
 	return 0, false
@@ -82,11 +82,11 @@ func (scalars) Blob(value any) ([]byte, bool) {
 	return b, ok
 }
 
-// Document reports false: RPC v2 has no members of any form.
+// Document returns false, because RPC v2 has no members that may have any form.
 func (scalars) Document(any) (any, bool) { return nil, false }
 
-// Encode writes v, a struct described by s. It fails only on a document (a member of type any),
-// which RPC v2 does not have.
+// Encode returns v, a struct described by s, as CBOR. It returns an error only if v has a member of type any, which
+// RPC v2 does not have.
 func Encode(v reflect.Value, s *schema.Struct) ([]byte, error) {
 	doc, err := structure(v, s)
 	if err != nil {
@@ -95,7 +95,7 @@ func Encode(v reflect.Value, s *schema.Struct) ([]byte, error) {
 	return writing.Marshal(doc)
 }
 
-// Fault writes an error: its type, its message and further members.
+// Fault returns an error as CBOR. members has its type, its message and other members.
 func Fault(members map[string]any) ([]byte, error) { return writing.Marshal(members) }
 
 func structure(v reflect.Value, s *schema.Struct) (map[string]any, error) {

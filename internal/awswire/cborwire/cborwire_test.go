@@ -36,7 +36,7 @@ var samples = []reflect.Type{
 	reflect.TypeFor[ecr.UploadLayerPartInput](), reflect.TypeFor[ecs.RunTaskInput](),
 }
 
-// What is written is CBOR, and reads back as it was.
+// The encoder writes CBOR, and decoding it gives the same values.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := rapid.SampledFrom(samples).Draw(t, "shape")
@@ -71,13 +71,13 @@ type sample struct {
 	Nested *sample            `json:"nested"`
 }
 
-// Golden pairs of bytes and value, in the forms that serializers write.
+// Bytes in the forms that serializers write are decoded to the right values, and encoded to the same bytes.
 func TestPairs(t *testing.T) {
 	s := structOf(t, reflect.TypeFor[sample]())
 	for _, c := range []struct {
 		data string
 		want sample
-		once bool // another form of what Encode writes
+		once bool // Encode writes another form
 	}{
 		{"a0", sample{}, false},
 		{"", sample{}, true},
@@ -116,7 +116,7 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// Bytes that are no CBOR, and CBOR that cannot be meant.
+// Bytes that are not CBOR are problems, and so is CBOR that has no clear meaning.
 func TestProblems(t *testing.T) {
 	s := structOf(t, reflect.TypeFor[sample]())
 	for _, c := range []struct {
@@ -154,7 +154,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// No bytes make the decoder panic; what it takes without a problem can be written and means the same.
+// The decoder panics for no bytes. What it accepts without a problem can be encoded, and decoded to the same values.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		"a0", "bfff", "a1647465787460", "a1626174c1fb41d9d6f3e4c00000", "9b7fffffffffffffff",

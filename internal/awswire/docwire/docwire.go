@@ -1,9 +1,8 @@
-// Package docwire decodes documents of maps, lists and scalars into shapes. It is what the decoding
-// of JSON and CBOR has in common; packages jsonwire and cborwire make the documents.
+// Package docwire decodes documents of maps, lists and scalars into shapes. It has the code that JSON and CBOR share;
+// packages jsonwire and cborwire parse the documents.
 //
-// It reports whatever it cannot decode, because ignoring it would ignore what somebody asked for.
-// It never panics, and its recursion is limited by the shapes and not by the document. Safe for
-// concurrent use.
+// It reports everything that it cannot decode, because ignoring it would ignore a part of the request. It never
+// panics, and its recursion is limited by the shapes and not by the document. It is safe for concurrent use.
 package docwire
 
 import (
@@ -14,20 +13,21 @@ import (
 	"github.com/berthhq/berth/internal/awswire/schema"
 )
 
-// Scalars decodes the values of a format other than bool and string. Each method reports whether
-// the value has its type.
+// Scalars decodes the scalar values of a format, except bool and string. Each method also reports whether the value
+// has the right type.
 type Scalars interface {
 	Integer(value any, bits int) (int64, bool)
 	Float(value any) (float64, bool)
 	Time(value any) (time.Time, bool)
 	Blob(value any) ([]byte, bool)
-	// Document is a value of a member that may have any form; false where the format has none.
+	// Document decodes the value of a member that may have any form. It returns false if the format has no such
+	// members.
 	Document(value any) (any, bool)
 }
 
-// Decode reads doc into dst, a settable struct described by s. A document consists of nil, bool,
-// string, []any, map[string]any and the values that scalars read. enums gives the values of an enum
-// by name; nil checks none. When problems are returned, dst holds what could be read.
+// Decode reads doc into dst, a settable struct described by s. A document consists of nil, bool, string, []any,
+// map[string]any, and values that scalars decodes. enums returns the values of an enum by its name; if it is nil,
+// enums are not checked. If Decode returns problems, dst has the members that could be read.
 func Decode(
 	doc any, dst reflect.Value, s *schema.Struct, enums func(string) []string, scalars Scalars,
 ) []schema.Problem {
@@ -51,7 +51,7 @@ func (d *decoder) structure(object map[string]any, dst reflect.Value, s *schema.
 	for _, name := range sortedKeys(object) {
 		value := object[name]
 		if value == nil || name == "__type" {
-			continue // null is absent; __type is what some serializers add to name the shape
+			continue // a null member is absent; some serializers add the name of the shape as __type
 		}
 		f, ok := s.Lookup(schema.JSON, name)
 		if !ok {
@@ -64,7 +64,7 @@ func (d *decoder) structure(object map[string]any, dst reflect.Value, s *schema.
 	}
 }
 
-// value reads one value into dst, which is a pointer to a scalar or structure, or the thing itself.
+// value reads a value into dst, which has type t or is a pointer to it.
 func (d *decoder) value(value any, dst reflect.Value, t *schema.Type, path schema.Path) {
 	if dst.Kind() == reflect.Pointer {
 		target := reflect.New(dst.Type().Elem())

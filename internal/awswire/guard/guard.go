@@ -1,18 +1,17 @@
-// Package guard keeps web pages away from an API that listens on somebody's own machine.
+// Package guard prevents web pages from calling an API that listens on the user's own machine.
 //
-// A page that is open in a browser can send requests to this machine, and by DNS rebinding it can
-// even read the answers: its host name suddenly resolves to 127.0.0.1. Three checks stop it:
+// A page that is open in a browser can send requests to this machine. With DNS rebinding, where the page's host name
+// suddenly resolves to 127.0.0.1, it can even read the answers. Three checks prevent that:
 //
 //   - The Host of a request must be a name of this server.
-//   - A request that a browser marks as sent for a page (Origin, Sec-Fetch-Site) must be for a page
-//     that may call.
-//   - A request that is signed with a published key (test/test of the development credentials) must
-//     not come from a browser at all. Browsers send neither Origin nor Sec-Fetch-Site with the GET
-//     of an image, a script, a link or a form to a plain HTTP address that is not loopback, so this
-//     check goes by what every browser sends and no page can remove. Requests signed with a secret
-//     key need no such check, since a page cannot know the key.
+//   - If the browser says that a page caused the request (Origin, Sec-Fetch-Site), the page must be one that may call.
+//   - A request that is signed with a published key (test/test of the development credentials) must not come from a
+//     browser at all. Browsers send neither Origin nor Sec-Fetch-Site with the GET of an image, a script, a link or a
+//     form to a plain HTTP address that is not loopback. So this check looks at header fields that every browser sends
+//     and that no page can remove. Requests that are signed with a secret key need no such check, since a page cannot
+//     know the key.
 //
-// Programs (the AWS CLI, SDKs, curl, docker, the agent) send none of these marks.
+// Programs (the AWS CLI, SDKs, curl, docker, the agent) send none of these header fields.
 //
 // A Guard does not change after New and is safe for concurrent use.
 package guard
@@ -36,24 +35,24 @@ type Config struct {
 	Hosts []string
 	// Origins are the web origins ("http://127.0.0.1:4567") whose pages may call.
 	Origins []string
-	// PublishedKeys are the IDs of access keys whose secrets everybody knows.
+	// PublishedKeys are the IDs of access keys whose secrets are publicly known.
 	PublishedKeys []string
 }
 
-// Guard is the three checks.
+// Guard does the three checks.
 type Guard struct {
 	hosts     []string // lower-case; ".x" allows every name under x
 	origins   map[string]bool
 	published []string
 }
 
-// localHosts are the names of every server on a machine.
+// localHosts are names that every server on a developer's machine may have.
 var localHosts = []string{
 	"localhost", ".localhost", ".localhost.localstack.cloud",
 	"host.docker.internal", "gateway.docker.internal", ".amazonaws.com",
 }
 
-// New makes a guard. It fails when a host or an origin is not one.
+// New returns a guard. It returns an error if a host in c is not a host name or an origin is not a web origin.
 func New(c Config) (*Guard, error) {
 	g := &Guard{hosts: slices.Clone(localHosts), origins: map[string]bool{}, published: c.PublishedKeys}
 	for _, h := range c.Hosts {
@@ -73,7 +72,8 @@ func New(c Config) (*Guard, error) {
 	return g, nil
 }
 
-// Wrap puts the checks before next. What fails them is answered 403 with a sentence that says what to do about it.
+// Wrap returns a handler that calls next for requests that pass the checks. It answers others with status 403 and a
+// sentence that says what to do about it.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if why := g.Refuses(r); why != "" {
@@ -87,7 +87,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// Refuses says why a request is not let through, or "".
+// Refuses returns why a request does not pass the checks, or "" if it does.
 func (g *Guard) Refuses(r *http.Request) string {
 	host := hostname(r.Host)
 	if !g.knows(host) {
@@ -108,7 +108,7 @@ func (g *Guard) Refuses(r *http.Request) string {
 	default:
 		return "Other sites' web pages may not call this server."
 	}
-	if fromBrowser(r, host) && g.signedByAnybody(r, host) {
+	if fromBrowser(r, host) && g.maybeSignedByPage(r, host) {
 		return "A browser may not send requests that are signed with a published access key (test), " +
 			"because any web page " +
 			"could have made them. Send it with a program, sign with the server's own key (berth env prints it), " +
@@ -117,13 +117,13 @@ func (g *Guard) Refuses(r *http.Request) string {
 	return ""
 }
 
-// signedByAnybody reports whether a request without an Origin may be the work of a web page: it is
-// signed with a published key, in the query or in a header.
+// maybeSignedByPage reports whether a web page may have made and signed a request without an Origin: it is signed with
+// a published key, in the query or in a header.
 //
-// A page can set headers only in requests to its own origin, and with those browsers send an Origin
-// unless the method is GET or HEAD. So a signature in a header is suspicious only in these, and only
-// at names that somebody else's DNS server may have given to a page of theirs.
-func (g *Guard) signedByAnybody(r *http.Request, host string) bool {
+// A page can set headers only in requests to its own origin, and with those browsers send an Origin unless the method
+// is GET or HEAD. So a signature in a header is suspicious only with these methods, and only if the host is a name
+// that an attacker's DNS server may have resolved to this machine.
+func (g *Guard) maybeSignedByPage(r *http.Request, host string) bool {
 	scope, ok := sigv4.ReadScope(r)
 	if !ok || !slices.Contains(g.published, scope.AccessKeyID) {
 		return false
@@ -132,9 +132,9 @@ func (g *Guard) signedByAnybody(r *http.Request, host string) bool {
 	return inQuery || resolved(host) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// fromBrowser reports whether a request has what every browser sends. No page can remove
-// Accept-Language, and none can change User-Agent in a request to another origin. Node.js and Deno
-// send "Accept-Language: *", which a page can send too, to its own origin.
+// fromBrowser reports whether a request has header fields that every browser sends. A page cannot remove
+// Accept-Language, and cannot change User-Agent in a request to another origin. Node.js and Deno send
+// "Accept-Language: *"; a page can send that too, but only to its own origin.
 func fromBrowser(r *http.Request, host string) bool {
 	agent := r.UserAgent()
 	if strings.Contains(agent, "Mozilla/") && !strings.Contains(agent, "PowerShell/") {
@@ -165,15 +165,15 @@ func (g *Guard) knows(host string) bool {
 	return false
 }
 
-// resolved reports whether a browser asks a DNS server for the address of host. Whoever answers
-// can first send the browser to a page of theirs, and then here.
+// resolved reports whether a browser asks a DNS server for the address of host. An attacker who controls that DNS
+// server can first let the browser load a page from another address, and then resolve the same name to this machine.
 func resolved(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
-// own reports whether origin is that of the server itself, as the request addressed it. At a name
-// that is resolved by DNS a page is only ours when TLS has proved it.
+// own reports whether origin is the origin of this server, with the host that the request has. If the host is resolved
+// by DNS, only TLS proves that the page came from this server.
 func own(r *http.Request, origin, host string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || !strings.EqualFold(u.Host, r.Host) {

@@ -84,7 +84,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// At a name that DNS resolves, a page that claims to be ours is only believed over TLS.
+// If the host is resolved by DNS, a page with the server's own origin may call only over TLS.
 func TestOwnPages(t *testing.T) {
 	h := newGuard(t)
 	for _, c := range []struct {
@@ -112,7 +112,7 @@ func TestOwnPages(t *testing.T) {
 	}
 }
 
-// Requests with the published key: programs may send them at every name, browsers at none.
+// Requests that are signed with a published key are accepted from programs, at every name, and never from browsers.
 func TestPublishedKey(t *testing.T) {
 	h := newGuard(t)
 	chrome := http.Header{
@@ -165,7 +165,7 @@ func TestPublishedKey(t *testing.T) {
 		if got := send(h, "POST", host, "test", false, node); got != 204 {
 			t.Errorf("a call by fetch of Node.js to %s: %d", host, got)
 		}
-		// A page of an attacker's name that has become ours by DNS can set every header but these.
+		// A page of an attacker whose host name now resolves to this server can set every header field except these.
 		if got := send(h, "GET", host, "test", false, merge(chrome, "User-Agent", "aws-cli/2")); got != want {
 			t.Errorf("a header signed by a page of %s: %d, want %d", host, got, want)
 		}
@@ -185,7 +185,7 @@ func merge(h http.Header, name, value string) http.Header {
 	return h
 }
 
-// send sends a request that claims to be signed by a key.
+// send sends a request whose signature names a key.
 func send(h http.Handler, method, host, key string, inQuery bool, header http.Header) int {
 	r := httptest.NewRequest(method, "http://"+host+":4566/?Action=CreateKeyPair", nil)
 	maps.Copy(r.Header, header.Clone())

@@ -35,7 +35,7 @@ var samples = []reflect.Type{
 	reflect.TypeFor[logs.FilterLogEventsOutput](), reflect.TypeFor[logs.GetQueryResultsOutput](),
 }
 
-// What is written is JSON, and reads back as it was.
+// The encoder writes JSON, and decoding it gives the same values.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := rapid.SampledFrom(samples).Draw(t, "shape")
@@ -59,7 +59,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// A string is written as encoding/json writes it, but for <, > and &.
+// A string is written as encoding/json writes it, except for <, > and &.
 func TestText(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]*`),
@@ -94,7 +94,7 @@ func TestSeconds(t *testing.T) {
 	}
 }
 
-// The numbers that JSON has no digits for are words on AWS's wire.
+// Numbers that JSON has no form for are strings in AWS's protocols.
 func TestFloats(t *testing.T) {
 	type shape struct {
 		F *float64 `json:"f"`
@@ -116,7 +116,7 @@ func TestFloats(t *testing.T) {
 	}
 }
 
-// No text makes the decoder panic; what it takes without a problem can be written and means the same.
+// The decoder panics for no text. What it accepts without a problem can be encoded, and decoded to the same values.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"family":"web","containerDefinitions":[{"name":"a","image":"i","memory":64,` +
@@ -146,8 +146,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// The parser accepts what encoding/json accepts and reads the same, but for members that are given twice and for
-// deep nesting.
+// The parser accepts the same texts as encoding/json and reads the same values, except that it refuses members that are
+// given twice and deep nesting.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":[1,-0.5e+3,true,false,null,"x"],"b":{"c":{}}, "d" : [ ] }`, `{"a":1,"a":2}`, `[1,]`, `[,1]`, `{,}`,

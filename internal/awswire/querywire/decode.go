@@ -10,10 +10,10 @@ import (
 	"github.com/berthhq/berth/internal/awswire/textwire"
 )
 
-// Decode reads form into dst, a settable struct described by s. enums gives the values of an enum
-// by name; nil checks none. When problems are returned, dst holds what could be read.
+// Decode reads form into dst, a settable struct described by s. enums returns the values of an enum by its name; if it
+// is nil, enums are not checked. If Decode returns problems, dst has the members that could be read.
 func Decode(form url.Values, dst reflect.Value, s *schema.Struct, enums func(string) []string) []schema.Problem {
-	root, problems := grow(form)
+	root, problems := parse(form)
 	d := decoder{enums: enums, problems: problems}
 	d.structure(root, dst, s, nil)
 	return d.problems
@@ -37,7 +37,7 @@ func (d *decoder) structure(n *node, dst reflect.Value, s *schema.Struct, path s
 	}
 }
 
-// value reads what stands under a name into dst, which is a pointer to a scalar or structure, or the thing itself.
+// value reads the parameters whose names begin with a member's name into dst, which has type t or is a pointer to it.
 func (d *decoder) value(n *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
 	if dst.Kind() == reflect.Pointer {
 		target := reflect.New(dst.Type().Elem())
@@ -63,7 +63,8 @@ func (d *decoder) value(n *node, dst reflect.Value, t *schema.Type, names schema
 	}
 }
 
-// list reads Name.item.1, or Name.1 of a flat list. An empty value alone is an empty list.
+// list reads the parameters Name.item.1 and so on, or Name.1 and so on if the list is flat. A parameter Name with an
+// empty value is an empty list.
 func (d *decoder) list(n *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
 	if n.hasValue && n.value != "" {
 		d.wrongType(path, "STRING_VALUE", "List")
@@ -83,8 +84,8 @@ func (d *decoder) list(n *node, dst reflect.Value, t *schema.Type, names schema.
 	}
 }
 
-// inside goes through the word between a list's name and the numbers. Some lists have a word of
-// their own there; "member" is understood by all.
+// inside returns the node after the word between a list's name and the number. Some lists have a word of their own
+// there; "member" is accepted for all.
 func (d *decoder) inside(n *node, word string, path schema.Path) *node {
 	found := &node{}
 	for _, name := range slices.Sorted(maps.Keys(n.parts)) {
@@ -97,7 +98,7 @@ func (d *decoder) inside(n *node, word string, path schema.Path) *node {
 	return found
 }
 
-// mapping reads Name.entry.1.key and Name.entry.1.value.
+// mapping reads the parameters Name.entry.1.key, Name.entry.1.value and so on.
 func (d *decoder) mapping(n *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
 	at := n
 	if !names.Flat {

@@ -56,7 +56,7 @@ func check[T any](t *testing.T, form string, want T) {
 	}
 }
 
-// Forms as botocore and the SDKs send them.
+// Forms are decoded that botocore and the SDKs send.
 func TestForms(t *testing.T) {
 	check(t, "Action=DescribeTargetGroups&Version=2015-12-01&Names.member.1=a&Names.member.2=b&PageSize=10",
 		elbv2.DescribeTargetGroupsInput{Names: []string{"a", "b"}, PageSize: new(int32(10))})
@@ -70,7 +70,7 @@ func TestForms(t *testing.T) {
 			InstanceIds: []string{"i-1"}, DryRun: new(true)})
 	check(t, "PublicKeyMaterial=aGVsbG8%3D&KeyName=k",
 		ec2.ImportKeyPairInput{KeyName: new("k"), PublicKeyMaterial: []byte("hello")})
-	// A list with a word of its own, and the general word that is understood as well.
+	// A list with a word of its own also accepts the word of all lists, "member".
 	check(t, "SecurityGroupIds.SecurityGroupId.1=sg&CacheClusterId=c",
 		elasticache.CreateCacheClusterInput{CacheClusterId: new("c"), SecurityGroupIds: []string{"sg"}})
 	check(t, "SecurityGroupIds.member.1=sg&CacheClusterId=c",
@@ -79,7 +79,7 @@ func TestForms(t *testing.T) {
 		autoscaling.PutScheduledUpdateGroupActionInput{AutoScalingGroupName: new("g"),
 			ScheduledActionName: new("n"), MinSize: new(int32(1)),
 			StartTime: new(time.Date(2026, 11, 23, 0, 55, 38, 0, time.UTC))})
-	// an empty string is there
+	// an empty string is not absent
 	check(t, "X-Amz-Algorithm=a&SignatureVersion=4&Name=", elbv2.CreateLoadBalancerInput{Name: new("")})
 }
 
@@ -105,7 +105,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// encode writes a value as a client does; it is the other half of Decode for the property below.
+// encode writes a value as a client does, for the property below.
 func encode(form url.Values, prefix string, v reflect.Value, t *schema.Type, n schema.Names) {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
@@ -142,7 +142,7 @@ func encode(form url.Values, prefix string, v reflect.Value, t *schema.Type, n s
 	}
 }
 
-// dense drops what a form cannot say: structures without a member, and so the lists and maps that hold them.
+// dense removes what a form cannot represent: structures without members, and so the lists and maps that contain them.
 func dense(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -175,7 +175,7 @@ func dense(v reflect.Value) bool {
 	return true
 }
 
-// What a client writes reads back as it was.
+// Decoding what a client writes gives the same values.
 func TestRoundTrip(t *testing.T) {
 	shapes := []reflect.Type{
 		reflect.TypeFor[ec2.RunInstancesInput](), reflect.TypeFor[elbv2.CreateRuleInput](),
@@ -204,7 +204,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// No form makes the decoder panic, and what it has read can be written as well-formed XML.
+// The decoder panics for no form, and what it has read can be written as well-formed XML.
 func FuzzDecode(f *testing.F) {
 	f.Add("Filter.1.Name=a&Filter.1.Value.1=b&MaxResults=5", uint8(0))
 	f.Add("Actions.member.1.AuthenticateOidcConfig.AuthenticationRequestExtraParams.entry.1.key=k"+

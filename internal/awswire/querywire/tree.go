@@ -1,8 +1,8 @@
-// Package querywire reads shapes from the parameters of AWS's Query protocols (Name=v,
-// List.member.1.Key=v, EC2's List.1.Key=v).
+// Package querywire reads shapes from the parameters of AWS's Query protocols (Name=v, List.member.1.Key=v, EC2's
+// List.1.Key=v).
 //
-// Names are case-exact, a parameter that the shape has no place for is a problem, and so is a value
-// given twice. Decoding never panics; its recursion is bounded by the shapes and by maxDepth. Safe
+// Upper and lower case matter in names. A parameter that belongs to no member of the shape is a problem, and so is one
+// that is given twice. Decoding never panics, and its recursion is limited by the shapes and by maxDepth. It is safe
 // for concurrent use.
 package querywire
 
@@ -23,15 +23,16 @@ const maxDepth = 40
 // maxIndex is the highest number a list's item may have.
 const maxIndex = 100_000
 
-// node is what follows a prefix: a value, or parts that go on.
+// node has the parameters whose names begin with the same parts: the value of the one that has no more parts, and a
+// node for each part that follows in others.
 type node struct {
 	value    string
 	hasValue bool
 	parts    map[string]*node
 }
 
-// grow makes the tree of all parameters, except those that are about the call and not for the operation.
-func grow(form url.Values) (*node, []schema.Problem) {
+// parse returns the tree of all parameters, except those that envelope returns true for.
+func parse(form url.Values) (*node, []schema.Problem) {
 	root := &node{}
 	var problems []schema.Problem
 	for _, name := range slices.Sorted(maps.Keys(form)) {
@@ -56,7 +57,8 @@ func grow(form url.Values) (*node, []schema.Problem) {
 	return root, problems
 }
 
-// envelope reports whether a parameter is about the call: which operation, and who signs.
+// envelope reports whether a parameter is no member of the operation's input: it names the operation or is part of the
+// signature.
 func envelope(name string) bool {
 	switch name {
 	case "Action", "Version", "AWSAccessKeyId", "Signature", "SignatureMethod", "SignatureVersion",
@@ -66,6 +68,7 @@ func envelope(name string) bool {
 	return strings.HasPrefix(name, "X-Amz-")
 }
 
+// part returns the node of the next part of a name, and makes it if there is none.
 func (n *node) part(name string) *node {
 	if n.parts == nil {
 		n.parts = map[string]*node{}
@@ -81,7 +84,7 @@ type numbered struct {
 	node *node
 }
 
-// items returns the parts that are numbers, in order; bad is the name of a part that is none.
+// items returns the nodes of the parts that are numbers, in their order. bad is a part that is no number, or "".
 func (n *node) items() (items []numbered, bad string) {
 	for name, part := range n.parts {
 		at, err := strconv.Atoi(name)

@@ -38,7 +38,7 @@ type task struct {
 	Weight  *int
 	Enable  bool
 	private int
-	Inner   string // has no place on the wire
+	Inner   string // not on the wire
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -68,7 +68,7 @@ func TestInNamesTheFieldItCannotHold(t *testing.T) {
 	}
 }
 
-// What a field without a place says is lost only when it says nothing.
+// A field that the target does not have is dropped only if its value is empty.
 func TestInTakesEmptyFields(t *testing.T) {
 	type nested struct{ On *bool }
 	type more struct {
@@ -177,7 +177,7 @@ func outers(t *rapid.T) outer {
 	return out
 }
 
-// Whatever a noun holds comes back from the wire as it was, and shares no memory with it.
+// A noun that is converted to the wire type and back is the same, and shares no memory with the wire type.
 func TestNounsComeBackFromTheWire(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := outers(t)
@@ -198,8 +198,8 @@ func TestNounsComeBackFromTheWire(t *testing.T) {
 	})
 }
 
-// Whichever member the noun has no place for, however deep it is, is named. An explicit zero asks for nothing
-// and is not refused.
+// If the noun has no field for a member, however deep it is, the error names the member. A member that is explicitly
+// zero is accepted.
 func TestNoMemberIsLeftOut(t *testing.T) {
 	type narrow struct {
 		Many []struct {
@@ -229,7 +229,7 @@ func TestNoMemberIsLeftOut(t *testing.T) {
 	})
 }
 
-// A number that the target cannot hold is an error and not another number.
+// A number that is too large for the target is an error, and is not cut off.
 func TestNumbersAreNotCut(t *testing.T) {
 	if _, err := In[struct{ N int32 }](struct{ N int64 }{1 << 40}); err == nil {
 		t.Error("1<<40 went into 32 bits")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A request that went through a noun comes back with what it set to zero, and with nothing else.
+// A request that was converted to a noun and back has the members that it had set to zero, and no others.
 func TestZerosComeBack(t *testing.T) {
 	in := wireOuter{NameArn: new(""), On: new(false), Share: new(1.5),
 		One:  &wireInner{Count: new(int32(0)), Words: []string{}},

@@ -10,16 +10,17 @@ import (
 	"github.com/berthhq/berth/internal/awswire/textwire"
 )
 
-// Request is what a request says beside its body.
+// Request has the parts of a request other than its body.
 type Request struct {
 	Labels map[string]string
 	Query  url.Values
 	Header http.Header
 }
 
-// Decode reads the members that are not in the body into dst, a settable struct described by s.
-// enums gives the values of an enum by name; nil checks none. Parameters of the query string that no
-// member has are problems, unless they are about the call. Faults name members as format does.
+// Decode reads the members that are not in the body into dst, a settable struct described by s. enums returns the
+// values of an enum by its name; if it is nil, enums are not checked. Parameters of the query string that belong to no
+// member are problems, except those that aboutTheCall returns true for. Problems have the names that members have in
+// format.
 func Decode(
 	r Request, dst reflect.Value, s *schema.Struct, format schema.Format, enums func(string) []string,
 ) []schema.Problem {
@@ -52,12 +53,13 @@ func Decode(
 	return d.problems
 }
 
-// aboutTheCall reports whether a parameter belongs to a presigned URL or names the operation for logs.
+// aboutTheCall reports whether a parameter is no member: it is part of a presigned URL, or names the operation for
+// logs.
 func aboutTheCall(name string) bool {
 	return strings.HasPrefix(name, "X-Amz-") || strings.EqualFold(name, "x-id")
 }
 
-// splitList takes the values of a list out of header fields; dates have commas of their own.
+// splitList returns the values of a list in header fields. They are separated by commas. A date has a comma in itself.
 func splitList(fields []string, dates bool) (values []string) {
 	for _, field := range fields {
 		parts := strings.Split(field, ",")
@@ -78,7 +80,7 @@ type decoder struct {
 	problems []schema.Problem
 }
 
-// texts reads the values of one member; none are an absent member.
+// texts reads the values of one member. If there are none, the member is absent.
 func (d *decoder) texts(values []string, dst reflect.Value, t *schema.Type, path schema.Path) {
 	if len(values) == 0 {
 		return
@@ -113,7 +115,7 @@ func (d *decoder) set(dst reflect.Value, t *schema.Type, text string, path schem
 	}
 }
 
-// prefixed reads the header fields that begin with a prefix into a map of texts.
+// prefixed reads the header fields whose names begin with a prefix into a map of strings.
 func (d *decoder) prefixed(header http.Header, prefix string, dst reflect.Value) {
 	found := map[string]string{}
 	for name, values := range header {
@@ -126,8 +128,8 @@ func (d *decoder) prefixed(header http.Header, prefix string, dst reflect.Value)
 	}
 }
 
-// Encode writes the members of v, a struct described by s, that are not in the body. status is 0
-// unless a member has it.
+// Encode returns the members of v, a struct described by s, that are not in the body: header fields and the status of
+// the answer. status is 0 if no member has it.
 func Encode(v reflect.Value, s *schema.Struct) (header map[string]string, status int) {
 	header = map[string]string{}
 	for i := range s.Fields {

@@ -1,6 +1,6 @@
-// Package restwire is the part of AWS's REST protocols outside of bodies: which operation a method
-// and a path select, and the members in the path, the query string and header fields. Safe for
-// concurrent use.
+// Package restwire implements the parts of AWS's REST protocols that do not concern bodies: it finds the operation for
+// a method and a path, and reads and writes the members in the path, the query string and header fields. It is safe
+// for concurrent use.
 package restwire
 
 import (
@@ -14,20 +14,20 @@ import (
 // Route is the address of an operation.
 type Route struct {
 	Method string
-	// Status is that of an answer without a fault.
+	// Status is the HTTP status of answers without a fault.
 	Status   int
 	segments []segment
-	query    map[string]string // what must be in the query string; "" is any value
+	query    map[string]string // required parameters of the query string; "" stands for any value
 }
 
 // segment is a part of a path between slashes.
 type segment struct {
-	text   string // of a label: its name
+	text   string // if label is true, its name
 	label  bool
-	greedy bool // a label that takes the rest of the path, slashes and all
+	greedy bool // the label's value is the whole rest of the path, with its slashes
 }
 
-// ParseRoute reads a route as the tags of shapes have it: "POST /zones/{Id}/rrset?op=x 201".
+// ParseRoute reads a route in the form of the tags of shapes: "POST /zones/{Id}/rrset?op=x 201".
 func ParseRoute(tag string) (*Route, error) {
 	parts := strings.Fields(tag)
 	if len(parts) != 3 || !strings.HasPrefix(parts[1], "/") {
@@ -56,8 +56,8 @@ func ParseRoute(tag string) (*Route, error) {
 	return r, nil
 }
 
-// Match returns the values of the labels if the route matches a request. weight is larger the more
-// of the request the route fixes: if several routes match, the one with the largest weight is used.
+// Match reports whether the route matches a request, and returns the values of its labels. weight is the number of
+// segments and parameters that the route fixes. If several routes match, the one with the largest weight must be used.
 func (r *Route) Match(method string, u *url.URL) (labels map[string]string, weight int, ok bool) {
 	if method != r.Method && (method != http.MethodHead || r.Method != http.MethodGet) {
 		return nil, 0, false

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Check finds what is missing in a decoded request, and what it has although the operation refuses it.
+// Check returns the required members that a decoded request does not have, and the members that it has although the
+// operation refuses them.
 func (s *Struct) Check(v reflect.Value, f Format, refused *Refusals) []Problem {
 	c := checker{format: f}
 	c.structure(v, s, nil, refused)
@@ -77,9 +78,9 @@ func (t *Type) hasStructs() bool {
 	return t.Kind == Structure
 }
 
-// Empty reports whether a member that is present asks for nothing: it is false, "", 0, a collection without
-// elements, or a structure of nothing else ({"enabled": false}). Clients send such values as
-// defaults; refusing them would refuse calls that ask for nothing.
+// Empty reports whether the value of a member is the same as leaving the member out: it is false, "", 0, a collection
+// without elements, or a structure with only such members ({"enabled": false}). Clients send such values as defaults,
+// so they are not refused.
 func Empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -112,9 +113,9 @@ func (r *Refusals) member(index int) *Refusals {
 	return r.members[index]
 }
 
-// Refuse makes the set of the given paths, in the names of the format: "a", "a.b", "list[].member",
-// "map{}.member". A path that leads to no member of s is an error, so that a misspelt refusal
-// cannot refuse nothing.
+// Refuse returns the set of members with the given paths, written with the names of a format: "a", "a.b",
+// "list[].member", "map{}.member". A path that leads to no member of s is an error, because a misspelt path would have
+// no effect.
 func (s *Struct) Refuse(f Format, paths ...string) (*Refusals, error) {
 	if len(paths) == 0 {
 		return nil, nil
@@ -141,7 +142,7 @@ func (s *Struct) Refuse(f Format, paths ...string) (*Refusals, error) {
 	return root, nil
 }
 
-// structure returns the structure that t holds, directly or as the elements of lists and maps; nil if it holds none.
+// structure returns the structure that t is, or that the elements of the list or map t are; nil if there is none.
 func (t *Type) structure() *Struct {
 	for t.Kind == List || t.Kind == Map {
 		t = t.Elem

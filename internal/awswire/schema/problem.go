@@ -11,19 +11,25 @@ import (
 // ProblemKind says what is wrong with a part of a request.
 type ProblemKind int
 
-// What can be wrong.
+// The kinds of problems.
 const (
-	Malformed ProblemKind = iota + 1 // the text is not in the format at all
-	WrongType                        // Have was found where Want belongs
-	// there is no member of this name; Want is the nearest one that there is, if any is near
+	// Malformed: the text is not in the format at all. Have says where and why.
+	Malformed ProblemKind = iota + 1
+	// WrongType: the value has the type Have, and Want is the right one.
+	WrongType
+	// Unknown: there is no member of this name. Want is a member with a similar name, if there is one.
 	Unknown
-	Missing  // a required member is absent
-	BadEnum  // Have is none of Allowed
-	NotUnion // a union has not exactly one member
-	Refused  // the member exists but the operation does not implement it
+	// Missing: a required member is absent.
+	Missing
+	// BadEnum: Have is not one of Allowed.
+	BadEnum
+	// NotUnion: a union does not have exactly one member.
+	NotUnion
+	// Refused: the member exists, but the operation does not implement it.
+	Refused
 )
 
-// Problem is one thing that is wrong with a request. It is turned into a fault by the service's own rules.
+// Problem is one thing that is wrong with a request. Each service has its own rules for making a fault of it.
 type Problem struct {
 	Kind    ProblemKind
 	Path    Path
@@ -32,22 +38,22 @@ type Problem struct {
 	Allowed []string
 }
 
-// Path leads from the request to one of its parts: names of members, and positions in lists counted from 0.
+// Path says where in a request a part of it is. Each step goes to a member or to an item of a list.
 type Path []Step
 
-// Step is a member's or map key's name, or a position in a list.
+// Step is the name of a member or the key of a map, or a position in a list, counted from 0.
 type Step struct {
 	Name string
-	At   int // when Name is ""
+	At   int // the position, if Name is ""
 }
 
-// Member returns the path to a member of what p leads to. It never shares memory with p.
+// Member returns the path to a member of the structure that p leads to. It never shares memory with p.
 func (p Path) Member(name string) Path { return append(slices.Clip(p), Step{Name: name}) }
 
 // Item returns the path to an item of the list that p leads to.
 func (p Path) Item(at int) Path { return append(slices.Clip(p), Step{At: at}) }
 
-// String returns the path as a programmer writes it: containerDefinitions[0].name.
+// String returns the path as Go and JavaScript would write it: containerDefinitions[0].name.
 func (p Path) String() string {
 	var b strings.Builder
 	for i, s := range p {
@@ -63,8 +69,8 @@ func (p Path) String() string {
 	return b.String()
 }
 
-// Constraint returns the path as AWS's validation messages have it: containerDefinitions.1.member.name,
-// first letters in lower case.
+// Constraint returns the path as AWS's validation messages write it: containerDefinitions.1.member.name, with first
+// letters in lower case.
 func (p Path) Constraint() string {
 	parts := make([]string, len(p))
 	for i, s := range p {
@@ -77,7 +83,7 @@ func (p Path) Constraint() string {
 	return strings.Join(parts, ".")
 }
 
-// Parameter returns the path as EC2's messages have it: BlockDeviceMapping.1.DeviceName.
+// Parameter returns the path as EC2's messages write it: BlockDeviceMapping.1.DeviceName.
 func (p Path) Parameter() string {
 	parts := make([]string, len(p))
 	for i, s := range p {
@@ -93,7 +99,7 @@ func lowerFirst(s string) string {
 	return string(unicode.ToLower(r)) + s[n:]
 }
 
-// Nearest returns the member of s whose name is closest to a mistaken one, or "" when none is close enough to be meant.
+// Nearest returns the name of the member of s that is most similar to a mistaken name, or "" if none is similar enough.
 func (s *Struct) Nearest(f Format, mistaken string) string {
 	best, bestDistance := "", len(mistaken)/3+2
 	for i := range s.Fields {
@@ -111,7 +117,8 @@ func (s *Struct) Nearest(f Format, mistaken string) string {
 	return best
 }
 
-// distance returns the number of letters to add, drop or change to make a of b; it may stop at limit.
+// distance returns how many letters must be added, removed or changed to make b of a. If that is limit or more, it may
+// return limit.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > 200 {
 		return limit

@@ -1,26 +1,25 @@
-// Package schema reads the tags of the generated shapes: which member has which name in which
-// format, what may be in it, and what is missing. The codecs beside it (jsonwire, querywire,
-// xmlwire) work from it.
+// Package schema reads the tags of the generated shapes: the names of members in each format, their types, and which
+// are required. The packages that decode and encode shapes (jsonwire, cborwire, querywire, xmlwire, restwire) use it.
 //
 // The tags of a shape's fields:
 //
 //	json:"clusterName"            the member's name in JSON and CBOR
 //	json:"filters,omitempty"      an empty list at the top of an answer is left out; others are written
-//	query:"Filter,flat"           its name as a Query parameter; flat: items follow the name itself (Filter.1.Name)
-//	query:"Tags,item=member"      the word between a list's name and the number (Tags.member.1.Key)
-//	xml:"Params,entry=entry,key=key,value=value"   the words that make up a map
+//	query:"Filter,flat"           its name as a Query parameter; flat: the number follows the name (Filter.1.Name)
+//	query:"Tags,item=member"      the word between the name of a list and the number (Tags.member.1.Key)
+//	xml:"Params,entry=entry,key=key,value=value"   the names of the elements that a map consists of
 //	xml:"tagSet,item=item,omitempty"   an empty list is left out of answers; other empty lists are written
 //	http:"label", http:"query=name", http:"header=Name", http:"prefix=x-amz-meta-", http:"payload", http:"status"
-//	                              REST: the member is not in the body but in the path (under its name), in the query
-//	                              string, in a header field, in all fields with a prefix; or it is the whole body,
-//	                              or the status of an answer
+//	                              REST: the member is not in the body. It is in the path (under its name), in the
+//	                              query string, in a header field, or in all header fields with a prefix; or it is
+//	                              the whole body, or the status of an answer
 //	http:"POST /zones/{Id} 201"   REST, on a blank field of an input: the operation's method, path and status
 //	xml:"CreateZoneResponse"      REST, on a blank field: the root element of the body
 //	enum:"LaunchType"             the enum that the string (or each string of a list or map) belongs to
-//	required:"true"               a call without it is refused
+//	required:"true"               requests without it are refused
 //	shape:"union"                 on a blank field: exactly one of the struct's members is set
 //
-// A Cache and what it returns are safe for concurrent use and never change once returned.
+// A Cache is safe for concurrent use. What it returns never changes.
 package schema
 
 import (
@@ -32,7 +31,7 @@ import (
 	"time"
 )
 
-// Kind is what a member holds.
+// Kind is the kind of a member's value.
 type Kind int
 
 // The kinds of members.
@@ -89,14 +88,13 @@ type Struct struct {
 	Name   string
 	Union  bool
 	Fields []Field
-	// Route and Root are of inputs and outputs in REST; see the tags.
+	// Route and Root are the tags http and xml of a blank field, in inputs and outputs of REST operations.
 	Route, Root string
-	// Body is the structure of the members that are in the body: the structure itself, unless some
-	// are elsewhere.
+	// Body has the members that are in the body. It is the structure itself if all are.
 	Body *Struct
-	// Payload is the member that is the whole body, nil if none is.
+	// Payload is the member that is the whole body, or nil.
 	Payload *Field
-	// Fixed are the parameters of the query string that belong to the route.
+	// Fixed are the parameters of the query string that are part of the route.
 	Fixed map[string]bool
 
 	byJSON, byQuery, byXML map[string]*Field
@@ -116,16 +114,16 @@ const (
 	InStatus
 )
 
-// Binding is where a member is, and its name there.
+// Binding says where a member is, and its name there.
 type Binding struct {
 	In   Where
 	Name string
 }
 
-// Format is one of the formats that members have names in.
+// Format is a format in which members have names.
 type Format int
 
-// The formats a caller may write in.
+// The formats. CBOR has the names of JSON.
 const (
 	JSON Format = iota + 1
 	Query
@@ -156,14 +154,14 @@ func (f *Field) WireName(format Format) string {
 	return f.JSON
 }
 
-// Cache remembers the structures it has read, so that shapes which operations share are read once.
-// The zero Cache is ready.
+// Cache keeps the structures that it has read, so that shapes which several operations use are read once. The zero
+// Cache is ready to use.
 type Cache struct {
 	mu      sync.Mutex
 	structs map[reflect.Type]*Struct
 }
 
-// Of reads the Go struct type t and everything it reaches. It fails on Go types that shapes do not have.
+// Of reads the Go struct type t and the types of its members. It returns an error for Go types that shapes do not have.
 func (c *Cache) Of(t reflect.Type) (*Struct, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -181,7 +179,7 @@ func (c *Cache) structOf(t reflect.Type) (*Struct, error) {
 		return nil, fmt.Errorf("%s is not a struct", t)
 	}
 	s := &Struct{Name: t.Name()}
-	c.structs[t] = s // before the members, which may lead back here
+	c.structs[t] = s // before the members are read, since their types may contain t
 	s.Fields = make([]Field, 0, t.NumField())
 	for i := range t.NumField() {
 		sf := t.Field(i)
@@ -213,7 +211,7 @@ func (s *Struct) index() {
 	}
 }
 
-// split finds which members are in the body.
+// split sets Body, Payload and Fixed.
 func (s *Struct) split() {
 	s.Body, s.Fixed = s, map[string]bool{}
 	_, query, _ := strings.Cut(s.Route, "?")
@@ -256,8 +254,8 @@ func (c *Cache) field(sf reflect.StructField, index int) (Field, error) {
 	return f, err
 }
 
-// FillLists makes the lists at the top of an answer that are nil empty ones, as AWS's services of
-// JSON write them, so that no action has to. v is a struct described by s.
+// FillLists replaces nil lists at the top of an answer by empty ones, unless their tag says omitempty, because AWS's
+// services with JSON write them. So actions need not do it. v is a struct described by s.
 func (s *Struct) FillLists(v reflect.Value) {
 	for i := range s.Fields {
 		f := &s.Fields[i]

@@ -96,8 +96,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A structure that only says false, such as {"enabled": false}, asks for nothing and is let through.
-func TestRefusedStructureThatSaysNothing(t *testing.T) {
+// A refused structure whose members are all false, such as {"enabled": false}, is accepted.
+func TestRefusedStructureWithDefaults(t *testing.T) {
 	s := structOf(t, tree{})
 	refused, err := s.Refuse(JSON, "either")
 	if err != nil {
@@ -153,7 +153,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// The distance is a metric up to its limit.
+// Up to its limit, the distance is symmetric and satisfies the triangle inequality.
 func TestDistance(t *testing.T) {
 	word := rapid.StringMatching(`[ab]{0,8}`)
 	rapid.Check(t, func(t *rapid.T) {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// reads are the beginnings of the names of operations that change nothing.
-var reads = regexp.MustCompile(`^(Describe|List|Get)[A-Z]`)
+// readOperation matches the names of operations that change nothing.
+var readOperation = regexp.MustCompile(`^(Describe|List|Get)[A-Z]`)
 
-// besides are the members of answers that say where in a list a page is.
-var besides = []string{"*string", "*bool", "*int32"}
+// pagingTypes are the types of the members of answers that say where in a list a page is.
+var pagingTypes = []string{"*string", "*bool", "*int32"}
 
-// emitAbsent renders the operations that list what cannot exist here.
+// emitAbsent returns the text of absent.go: the operations that list resources which cannot exist here.
 func emitAbsent(s service, m *model) (string, error) {
 	list := s.absent()
 	if len(list) == 0 {
@@ -39,17 +39,18 @@ func emitAbsent(s service, m *model) (string, error) {
 	return b.String() + "}\n", nil
 }
 
-// checkAbsent reports an operation that does not only read, or whose answer is more than lists.
+// checkAbsent returns an error if an operation does not only read, or if its answer has members that are neither lists
+// nor about pages.
 func (m *model) checkAbsent(a absent) error {
-	if !reads.MatchString(a.Name) {
-		return fmt.Errorf("its name does not say that it reads")
+	if !readOperation.MatchString(a.Name) {
+		return fmt.Errorf("its name does not begin with Describe, List or Get")
 	}
 	lists := 0
 	for _, f := range m.seen[a.Name+"Output"].Fields {
 		switch {
 		case strings.HasPrefix(f.Type, "[]"):
 			lists++
-		case !slices.Contains(besides, f.Type):
+		case !slices.Contains(pagingTypes, f.Type):
 			return fmt.Errorf("its answer has %s of type %s", f.Name, f.Type)
 		}
 	}

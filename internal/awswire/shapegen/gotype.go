@@ -6,13 +6,15 @@ import (
 	"strings"
 )
 
-// scalars are the SDK's scalar types; ours are pointers, so that absent and zero differ.
+// scalars maps the SDK's scalar types to ours. Ours are pointers, so that a member that is absent differs from one
+// that is zero.
 var scalars = map[string]string{
 	"string": "*string", "bool": "*bool",
 	"int32": "*int32", "int64": "*int64", "float32": "*float32", "float64": "*float64",
 }
 
-// goType says how a member of the SDK's type e is declared in our package, and pulls in the named types it needs.
+// goType returns the Go type, in the generated package, of a member that has the type e in the SDK. It adds the named
+// types that it needs to the model.
 func (m *model) goType(e ast.Expr) (typ, enum string, err error) {
 	switch e := e.(type) {
 	case *ast.StarExpr:
@@ -54,7 +56,7 @@ func (m *model) qualified(e *ast.SelectorExpr) (typ, enum string, err error) {
 	}
 }
 
-// named resolves a type of the SDK's types package: an enum, a struct or a union.
+// named returns our type for an enum, a struct or a union of the SDK's package types, and adds it to the model.
 func (m *model) named(name string) (typ, enum string, err error) {
 	spec := m.src.types[name]
 	if spec == nil {
@@ -81,7 +83,7 @@ func (m *model) named(name string) (typ, enum string, err error) {
 	return "", "", fmt.Errorf("type %s is neither enum, struct nor union", name)
 }
 
-// addUnion makes a struct of the union's members, which the SDK declares as types XMemberFoo{Value T}.
+// addUnion adds a struct with the members of a union. The SDK declares each member as a type XMemberFoo{Value T}.
 func (m *model) addUnion(name string) error {
 	if m.seen[name] != nil {
 		return nil
@@ -117,7 +119,7 @@ func (m *model) addUnion(name string) error {
 	return nil
 }
 
-// addEnum reads the values an enum may have, from its constants.
+// addEnum adds an enum. It reads the values from the enum's method Values and their names from its constants.
 func (m *model) addEnum(name string) error {
 	if m.enumSet[name] != nil {
 		return nil

@@ -1,11 +1,9 @@
-// Command shapegen writes the packages under internal/awswire/shape: for every API that Berth
-// speaks, plain Go types for the inputs and outputs of the operations listed in services.go and of
-// everything reachable from them.
+// Command shapegen writes the packages under internal/awswire/shape. For every API that Berth implements, they have Go
+// types for the inputs and outputs of the operations in services.go, and for the types of their members.
 //
-// Its source of facts is the official Go SDK, read as text (go/parser) from the module cache; the
-// SDK is no dependency of Berth. It takes names, types, wire names, enum values and error codes,
-// and nothing else: no sentence of the SDK's documentation. Every construct it does not know stops
-// it with an error: a shape is complete or it is not written.
+// It reads the source of the official Go SDK (with go/parser) from the module cache. Berth itself does not depend on
+// the SDK. It takes names, types, names on the wire, enum values and error codes, and no text of the SDK's
+// documentation. It fails on every construct that it does not know, so that no shape is incomplete.
 //
 //	go generate ./internal/awswire/shape
 package main
@@ -45,7 +43,7 @@ func write(s service, dir string) error {
 	return nil
 }
 
-// generate makes the files of one package, by name.
+// generate returns the files of one package by their names.
 func generate(s service) (map[string][]byte, error) {
 	src, err := load(s)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// model is what one generated package says.
+// model is the content of one generated package.
 type model struct {
 	ops     []*shape
 	types   []*shape
@@ -20,11 +20,11 @@ type model struct {
 	svc     service
 }
 
-// shape is a struct, or a union, which is a struct of which one member is set.
+// shape is a struct or a union.
 type shape struct {
 	Name   string
-	Union  bool
-	Route  string // of a REST operation's input
+	Union  bool   // exactly one member is set
+	Route  string // of the input of a REST operation: method, path and status
 	Fields []field
 }
 
@@ -72,7 +72,8 @@ func newModel(s service, src *source) (*model, error) {
 	return m, nil
 }
 
-// structShape reads a struct; half is "Input" or "Output" for the two ends of an operation, "" for the types between.
+// structShape reads a struct. half is "Input" or "Output" for the input or output of an operation, and "" for other
+// types.
 func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shape, error) {
 	st, ok := spec.Type.(*ast.StructType)
 	if !ok {
@@ -83,7 +84,7 @@ func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shap
 	names := m.namesOf(name, half)
 	for _, f := range st.Fields.List {
 		if len(f.Names) != 1 || !f.Names[0].IsExported() || f.Names[0].Name == "ResultMetadata" {
-			continue // embedded markers, and what only the SDK needs
+			continue // fields that only the SDK needs
 		}
 		fl := field{Name: f.Names[0].Name, Required: strings.Contains(f.Doc.Text(), "This member is required.")}
 		var err error
@@ -108,7 +109,7 @@ func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shap
 	return sh, m.addExtra(sh)
 }
 
-// addExtra adds the members that the service's table has besides the model's.
+// addExtra adds the members of service.Extra.
 func (m *model) addExtra(sh *shape) error {
 	for _, name := range m.svc.Extra[sh.Name] {
 		f := field{Name: strings.ToUpper(name[:1]) + name[1:], Type: "*string", JSON: &wire{Name: name}}
@@ -120,10 +121,10 @@ func (m *model) addExtra(sh *shape) error {
 	return nil
 }
 
-// nameTables are the three name tables of a struct.
+// nameTables has the names of a struct's members in the three formats, by Go field.
 type nameTables struct {
 	json, query, xml map[string]wire
-	rest             bool // requests have the names of answers
+	rest             bool // requests have XML names too
 }
 
 func (m *model) namesOf(name, half string) nameTables {
@@ -151,7 +152,7 @@ func (m *model) namesOf(name, half string) nameTables {
 	return t
 }
 
-// of picks the names of one field; a field without any name in a format it must have is an error.
+// of returns the names of one field. It returns an error if the field has no name in any format.
 func (t nameTables) of(f field, half string) (json, query, xml *wire, err error) {
 	pick := func(table map[string]wire) *wire {
 		if w, ok := table[f.Name]; ok {
@@ -174,7 +175,7 @@ func (t nameTables) of(f field, half string) (json, query, xml *wire, err error)
 	return json, query, xml, err
 }
 
-// withDefaults gives a collection the names that Query uses where the service's model names none.
+// withDefaults adds the names that Query uses for items and entries of collections when the service's model has none.
 func (w wire) withDefaults(goType string) wire {
 	switch {
 	case strings.HasPrefix(goType, "[]") && goType != "[]byte":

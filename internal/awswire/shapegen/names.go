@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// wire is how one member is written in one format.
+// wire says how a member is written in a format.
 type wire struct {
 	Name             string
 	Flat             bool   // a list whose items repeat the member's own name
 	Item             string // the name of a list's items
-	Entry, Key, Elem string // the names of a map's entries and their halves
+	Entry, Key, Elem string // the names of a map's entries, and of their keys and values
 	OmitEmpty        bool   // an empty list is left out
-	HTTP             string // REST: where it is when it is not in the body
+	HTTP             string // REST: where the member is, if it is not in the body
 }
 
 // jsonNames reads the wire names of a struct from its SerializeMembers method: Go field -> wire name.
@@ -44,7 +44,8 @@ func (src *source) queryNames(fn string) map[string]wire {
 	})
 }
 
-// memberNames walks the statements of fn, one per member; find recognises the expression with the wire name.
+// memberNames reads the names of members from the function fn, which has one statement for each. find returns the name
+// that an expression contains, if it contains one.
 func (src *source) memberNames(fn string, find func(ast.Node) (wire, bool)) map[string]wire {
 	decl := src.funcs[fn]
 	if decl == nil {
@@ -73,7 +74,7 @@ func (src *source) memberNames(fn string, find func(ast.Node) (wire, bool)) map[
 	return names
 }
 
-// serializerCall matches a call of a document serializer and returns its name.
+// serializerCall returns the name of the function that n calls, if it is one that serializes a document.
 func serializerCall(n ast.Node) (string, bool) {
 	call, ok := n.(*ast.CallExpr)
 	if !ok {
@@ -86,7 +87,7 @@ func serializerCall(n ast.Node) (string, bool) {
 	return id.Name, true
 }
 
-// addCollectionNames adds the item or entry names that the serializer of a list or map uses.
+// addCollectionNames adds the names of items or entries that the serializer of a list or map uses.
 func (src *source) addCollectionNames(fn string, w *wire) {
 	decl := src.funcs[fn]
 	if decl == nil {
@@ -162,7 +163,7 @@ func deserializerCall(n ast.Node) (string, bool) {
 	return id.Name, true
 }
 
-// addElementNames adds the item or entry names of a list or map deserializer.
+// addElementNames adds the names of items or entries that the deserializer of a list or map uses.
 func (src *source) addElementNames(fn string, w *wire) {
 	decl := src.funcs[fn]
 	if decl == nil {
@@ -184,7 +185,7 @@ func (src *source) addElementNames(fn string, w *wire) {
 	}
 }
 
-// paramKind says whether the first parameter is a pointer to a list, a map or something else.
+// paramKind returns "list" or "map" if the first parameter of a function is a pointer to one, else "".
 func paramKind(d *ast.FuncDecl) string {
 	star, ok := d.Type.Params.List[0].Type.(*ast.StarExpr)
 	if !ok {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The SDK's REST services with XML have their names in code: in the functions that write requests
-// and read answers.
+// The SDK has the names of REST services with XML not in tables but in code: in the functions that write requests and
+// read answers.
 
 // restRoute reads method and path from the function that writes a request.
 func (src *source) restRoute(op, status string) string {
@@ -31,8 +31,8 @@ func (src *source) restRoute(op, status string) string {
 	return method + " " + uri + " " + status
 }
 
-// restNames reads the names of a struct's members from the function that writes them into a body,
-// or else from the one that reads them.
+// restNames reads the names of a struct's members from the functions that read them from a body and write them into
+// one. If both have a name, that of the second is used.
 func (src *source) restNames(name, half string) map[string]wire {
 	doc := "Document"
 	if half != "" {
@@ -119,7 +119,8 @@ func (src *source) addBindings(names map[string]wire, fn, receiver string) {
 	}
 }
 
-// addPayload adds the member that is the whole body: the one that a document function is called with.
+// addPayload adds the member that is the whole body. It is the one that is passed to a function that reads or writes a
+// document.
 func (src *source) addPayload(names map[string]wire, fn, receiver string) {
 	decl := src.funcs[fn]
 	if decl == nil {

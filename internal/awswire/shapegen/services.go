@@ -7,37 +7,36 @@ import (
 
 const sdk = "github.com/aws/aws-sdk-go-v2/service/"
 
-// service says where a service's shapes come from and which operations are wanted. To add an
-// operation, add its name and generate again.
+// service says where the shapes of a service come from, and which operations get shapes. To add an operation, add its
+// name and run the generator again.
 type service struct {
 	Package, Title, Module, Version string
-	// JSON services are read from their schemas, the others from their serializers. Query on a JSON service gives the
-	// names of the Query protocol as well, for a service that clients of several ages speak to (CloudWatch).
+	// The names of JSON services are read from their schemas, those of others from their serializers. If a service has
+	// JSON and Query, its shapes have names for both protocols (CloudWatch, whose older clients use Query).
 	JSON, Query, EC2 bool
-	// REST services are addressed by method and path. Created are the operations that are answered
-	// with 201, where the SDK does not say it.
+	// REST services have operations with methods and paths. Created are the operations that are answered with status
+	// 201, if the SDK does not have their status.
 	REST    bool
 	Created string
-	// Statuses writes the table of the errors' HTTP statuses, for services that do not answer all with 400.
+	// Statuses generates a table of the HTTP statuses of errors, for services that have others than 400 and 500.
 	Statuses bool
-	// The SDK has these in code, not in tables.
+	// These are copied by hand, because the SDK has them in code and not in tables.
 	SigningName, TargetPrefix, APIVersion, XMLNamespace string
 	Operations                                          string
-	// Absent are operations that list what cannot exist here, one a line. They read, and their answers
-	// are lists; both is checked. Behind the name stand the members that name such things, with
-	// AWS's code of the fault that there is none.
+	// Absent are operations that list resources which cannot exist here, one per line. The generator checks that they
+	// only read, and that their answers are lists. After the operation's name follow the members that name such a
+	// resource, each with AWS's code of the fault that it does not exist.
 	Absent string
-	// Extra are members that real clients send although the public model does not have them, by the
-	// type they belong to. They are optional strings, named as on the wire but for the first
-	// letter.
+	// Extra are members that real clients send although they are not in the public model, by the type that they belong
+	// to. They are optional strings, with their names on the wire; the names in Go begin with an upper-case letter.
 	Extra map[string][]string
-	// OmitEmpty are the lists of answers, as Type.Member, that AWS leaves out when they are empty;
-	// a "*" stands for every type or member. AWS writes all other lists, so that clients find an
-	// empty list and not an absent one. In JSON that is so at the top of answers only.
+	// OmitEmpty are the lists in answers, as Type.Member, that AWS leaves out when they are empty. "*" stands for every
+	// type or member. AWS writes all other empty lists. In JSON, only lists at the top of answers are written when they
+	// are empty.
 	OmitEmpty string
 }
 
-// omitsEmpty reports whether AWS leaves out an empty list.
+// omitsEmpty reports whether AWS leaves out a member that is an empty list.
 func (s service) omitsEmpty(shape, member string) bool {
 	for _, pattern := range strings.Fields(s.OmitEmpty) {
 		if ok, _ := path.Match(pattern, shape+"."+member); ok {
@@ -78,7 +77,7 @@ func (s service) absent() (list []absent) {
 	return list
 }
 
-// prefix returns what the names of the SDK's serializing functions start with.
+// prefix returns the beginning of the names of the SDK's functions that serialize and deserialize.
 func (s service) prefix() string {
 	if s.EC2 {
 		return "awsEc2query_"

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is checked in is what the generator makes of the SDK today.
+// The files in the repository are those that the generator writes.
 func TestCheckedInShapesAreCurrent(t *testing.T) {
 	for _, s := range services {
 		t.Run(s.Package, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestCheckedInShapesAreCurrent(t *testing.T) {
 	}
 }
 
-// Where a name comes from, on one member of each kind.
+// Members of each kind get the right tags.
 func TestTags(t *testing.T) {
 	for _, c := range []struct {
 		f    field

@@ -13,30 +13,30 @@ import (
 	"strings"
 )
 
-// source is one SDK module, parsed: declarations by name.
+// source has the declarations of one SDK module by their names.
 type source struct {
-	types map[string]*ast.TypeSpec // of the root package (operations) and of its types package
+	types map[string]*ast.TypeSpec // of the root package (inputs and outputs of operations) and of its package types
 	funcs map[string]*ast.FuncDecl // methods are keyed "Type.Method"
 	// members are the schema variables of a JSON service: "Cluster_clusterName" -> "clusterName".
 	members map[string]string
 	// consts are the enum constants: "LaunchType=EC2" -> "LaunchTypeEc2".
 	consts map[string]string
-	// errors are what the schemas of a JSON service say of its errors.
+	// errors has the traits of errors in the schemas of a JSON service.
 	errors map[string]errorTraits
-	// bindings are where members of REST services are when they are not in the body, by schema variable.
+	// bindings says where a member of a REST service is, if it is not in the body, by schema variable.
 	bindings map[string]string
-	// routes are "POST /path 200" by operation.
+	// routes has the route of each operation in the form "POST /path 200".
 	routes map[string]string
 }
 
-// errorTraits are how an error is told: its code in the Query protocol, "" when the service has no
-// such protocol, and the HTTP status.
+// errorTraits are the code of an error in the Query protocol, which is "" if the service does not have it, and the HTTP
+// status of the error.
 type errorTraits struct {
 	QueryCode string
 	Status    int
 }
 
-// load finds the module of s, downloading it when the cache has none, and parses the files that matter.
+// load finds the module of s, downloads it if it is not in the module cache, and parses the files that are needed.
 func load(s service) (*source, error) {
 	dir, err := moduleDir(s.Module, s.Version)
 	if err != nil {
@@ -53,7 +53,7 @@ func load(s service) (*source, error) {
 	for _, p := range paths {
 		err := src.parse(filepath.Join(dir, filepath.FromSlash(p)))
 		if os.IsNotExist(err) && !strings.HasPrefix(p, "api_op_") {
-			continue // JSON services have schemas, Query services have serializers, some have no enums
+			continue // only JSON services have schemas, only others have serializers, and some have no enums
 		}
 		if err != nil {
 			return nil, err
@@ -62,8 +62,8 @@ func load(s service) (*source, error) {
 	return src, nil
 }
 
-// moduleDir asks the go command for the directory of a module version. It runs outside any module,
-// so that go.mod stays as it is.
+// moduleDir asks the go command for the directory of a module version. It runs the command outside any module, so that
+// it does not change go.mod.
 func moduleDir(module, version string) (string, error) {
 	tmp, err := os.MkdirTemp("", "shapegen")
 	if err != nil {
@@ -121,7 +121,7 @@ func funcName(d *ast.FuncDecl) string {
 	return d.Name.Name
 }
 
-// readMembers collects `X_y = X.AddMember("y", …)` from a schemas file.
+// readMembers reads statements of the form `X_y = X.AddMember("y", …)` of a file of schemas.
 func (src *source) readMembers(d *ast.FuncDecl) {
 	ast.Inspect(d, func(n ast.Node) bool {
 		as, ok := n.(*ast.AssignStmt)
@@ -140,7 +140,7 @@ func (src *source) readMembers(d *ast.FuncDecl) {
 	})
 }
 
-// callWithLiteral matches x.method("literal", …) and returns the literal.
+// callWithLiteral returns the literal if e has the form x.method("literal", …).
 func callWithLiteral(e ast.Expr, method string) (string, bool) {
 	call, ok := e.(*ast.CallExpr)
 	if !ok || len(call.Args) == 0 {
@@ -153,7 +153,7 @@ func callWithLiteral(e ast.Expr, method string) (string, bool) {
 	return literal(call.Args[0])
 }
 
-// readConst collects `LaunchTypeEc2 LaunchType = "EC2"`.
+// readConst reads a declaration of the form `LaunchTypeEc2 LaunchType = "EC2"`.
 func (src *source) readConst(v *ast.ValueSpec) {
 	typ, ok := v.Type.(*ast.Ident)
 	if !ok || len(v.Names) != 1 || len(v.Values) != 1 {
@@ -164,8 +164,8 @@ func (src *source) readConst(v *ast.ValueSpec) {
 	}
 }
 
-// readTraits collects the traits of `X = smithy.NewSchema(…, &smithytraits.Error{…}, …)`, where X is
-// an error or an operation.
+// readTraits reads the traits in a declaration of the form `X = smithy.NewSchema(…, &smithytraits.Error{…}, …)`, where
+// X is an error or an operation.
 func (src *source) readTraits(v *ast.ValueSpec) {
 	if len(v.Names) != 1 || len(v.Values) != 1 {
 		return

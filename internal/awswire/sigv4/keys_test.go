@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 )
 
-// A signing key is kept once it has proved a signature, for its secret alone, and not without bound.
+// A signing key is kept after it has verified a signature, and only for its secret. The number of kept keys is limited.
 func TestSigningKeysAreKept(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	key := identity.AccessKey{ID: "AKIDEXAMPLE", Secret: "one"}
@@ -24,7 +24,7 @@ func TestSigningKeysAreKept(t *testing.T) {
 		_, err = v.Verify(r, EmptyPayload, now)
 		return err
 	}
-	for range 2 { // with the key that was derived, then with the one that was kept
+	for range 2 { // first with a derived key, then with the kept one
 		if err := verify("one", "ecs"); err != nil {
 			t.Fatal(err)
 		}
@@ -35,9 +35,9 @@ func TestSigningKeysAreKept(t *testing.T) {
 	if err := verify("two", "made-up"); err == nil || len(v.signing.kept) != 1 {
 		t.Errorf("%v, %d keys are kept, want the one of the good signatures", err, len(v.signing.kept))
 	}
-	v.Keys = identity.NewKeyRing(identity.AccessKey{ID: key.ID, Secret: "two"}) // somebody changed the secret
+	v.Keys = identity.NewKeyRing(identity.AccessKey{ID: key.ID, Secret: "two"}) // the secret is changed
 	if err := verify("one", "ecs"); err == nil {
-		t.Error("the secret of before is still good")
+		t.Error("the earlier secret is still accepted")
 	}
 	if err := verify("two", "ecs"); err != nil {
 		t.Error(err)

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	// The key and time that AWS's own examples use.
+	// The key and the time of AWS's own examples.
 	suiteKey = identity.AccessKey{ID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
 		Principal: identity.Root("123456789012")}
 	suiteTime = time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)
@@ -38,7 +38,7 @@ func raw(t *testing.T, text string) *http.Request {
 	return r
 }
 
-// Requests with signatures that AWS has published: its test suite, and an example of its documentation.
+// Requests with signatures that AWS has published are accepted: those of its test suite, and one of its documentation.
 func TestVectors(t *testing.T) {
 	const suite = "X-Amz-Date: 20150830T123600Z\n" +
 		"Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, " +
@@ -85,7 +85,7 @@ func reasonOf(err error) Reason {
 	return 0
 }
 
-// Whatever is changed about a signed request, it is believed no more.
+// A signed request that was changed in any way is refused.
 func TestChangedRequests(t *testing.T) {
 	const body = `{"a":1}`
 	if _, err := verifier.Verify(signedRequest(body), HashPayload([]byte(body)), suiteTime); err != nil {
@@ -229,13 +229,13 @@ func TestTemporaryCredentials(t *testing.T) {
 		t.Errorf("a verifier without a minter: %v", err)
 	}
 	r := sign(c.SecretAccessKey)
-	r.Header.Del("X-Amz-Security-Token") // a temporary key is nothing without its token
+	r.Header.Del("X-Amz-Security-Token") // a temporary key must be refused without its token
 	if _, err := v.Verify(r, EmptyPayload, suiteTime); reasonOf(err) != UnknownKey {
 		t.Errorf("no token: %v", err)
 	}
 }
 
-// ecs-agent.md 4.1: the agent writes '+' for a space in the query and signs '%20'.
+// The agent writes '+' for a space in the query, and signs '%20' (ecs-agent.md 4.1).
 func TestWebsocketHandshake(t *testing.T) {
 	const query = "agentHash=a8b3e7d3&agentVersion=1.105.1&clusterArn=agt" +
 		"&containerInstanceArn=arn%3Aaws%3Aecs%3Aus-east-1%3A123456789012%3Acontainer-instance%2Fagt%2F0123" +
@@ -251,7 +251,7 @@ func TestWebsocketHandshake(t *testing.T) {
 	}
 }
 
-// ecs-agent.md 9: every frame of the telemetry socket is signed over the connection's URL and the frame's JSON.
+// Every frame of the telemetry socket has a signature of the connection's URL and the frame's JSON (ecs-agent.md 9).
 func TestTelemetryFrame(t *testing.T) {
 	u, _ := url.Parse("http://127.0.0.1:18080/tcs/ws?cluster=agt&dockerVersion=20.10.24%2Bdfsg1")
 	handshake := &http.Request{Method: "GET", URL: u, Host: "127.0.0.1:18080"}
@@ -283,7 +283,7 @@ func TestReadScope(t *testing.T) {
 	}
 }
 
-// No header and no query can make the verifier panic, and none is believed.
+// The verifier panics for no header and no query, and accepts none of them.
 func FuzzVerify(f *testing.F) {
 	good := signedRequest("")
 	f.Add(good.Header.Get("Authorization"), "20150830T123600Z", "", "")
@@ -306,7 +306,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// ecs-agent.md 3: the agent signs Content-Length too, which a Go server keeps outside the headers or not.
+// The agent signs Content-Length too, which a Go server may have in the headers or not (ecs-agent.md 3).
 func TestSignedContentLength(t *testing.T) {
 	const body = `{"cluster":"agt"}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -341,7 +341,7 @@ func TestSignedContentLength(t *testing.T) {
 	answer.Body.Close()
 }
 
-// A region is part of every ARN, so a name with a colon would make the ARN of another account.
+// A region is part of every ARN, so a name with a colon could make the ARN of another account.
 func TestRegionHasTheFormOfOne(t *testing.T) {
 	for region, want := range map[string]Reason{
 		"eu-west-3": 0, "x:y": Mismatch, "us-east-1:999999999999:cluster": Mismatch, "\x1b[2J": Mismatch,

@@ -1,5 +1,5 @@
-// Package textwire reads and writes scalars as the text that they are in the parameters of Query, in
-// XML, in URLs and in header fields. Safe for concurrent use.
+// Package textwire reads and writes scalars in the text form that they have in the parameters of Query, in XML, in URLs
+// and in header fields. Its functions are safe for concurrent use.
 package textwire
 
 import (
@@ -15,13 +15,13 @@ import (
 	"github.com/berthhq/berth/internal/awswire/schema"
 )
 
-// layouts are the forms of times that clients send.
+// layouts are the forms in which clients write times.
 var layouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02", http.TimeFormat,
 }
 
-// Set reads text into dst, a settable scalar of type t. enums gives the values of an enum by name;
-// nil checks none. It returns what is wrong with the text, without its path, or nil.
+// Set reads text into dst, a settable scalar of type t. enums returns the values of an enum by its name; if it is nil,
+// enums are not checked. Set returns what is wrong with the text, without the path, or nil.
 func Set(dst reflect.Value, t *schema.Type, text string, enums func(string) []string) *schema.Problem {
 	switch t.Kind {
 	case schema.String:
@@ -76,7 +76,7 @@ func wrongType(have, want string) *schema.Problem {
 	return &schema.Problem{Kind: schema.WrongType, Have: have, Want: want}
 }
 
-// Text is v, a scalar of type t, as text; times are in ISO 8601 with milliseconds.
+// Text returns v, a scalar of type t, as text. Times are in ISO 8601 form with milliseconds.
 func Text(v reflect.Value, t *schema.Type) string {
 	switch t.Kind {
 	case schema.Bool:

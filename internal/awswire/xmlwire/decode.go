@@ -13,14 +13,13 @@ import (
 	"github.com/berthhq/berth/internal/awswire/textwire"
 )
 
-// maxDepth is how deep elements may be nested; the deepest shapes need about fifteen.
+// maxDepth is how deeply elements may be nested. The deepest shapes need about fifteen levels.
 const maxDepth = 50
 
-// Decode reads the members that stand in a document's root element into dst, a settable struct
-// described by s. enums gives the values of an enum by name; nil checks none. Namespaces and
-// attributes do not matter. Empty data is an empty structure. Decode never panics; its recursion is
-// bounded by the shapes and by a depth of elements. When problems are returned, dst holds what could
-// be read.
+// Decode reads the elements in a document's root element into the members of dst, a settable struct described by s.
+// enums returns the values of an enum by its name; if it is nil, enums are not checked. Namespaces and attributes are
+// ignored. Empty data is an empty structure. Decode never panics, and its recursion is limited by the shapes and by
+// maxDepth. If it returns problems, dst has the members that could be read.
 func Decode(data []byte, dst reflect.Value, s *schema.Struct, enums func(string) []string) []schema.Problem {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil
@@ -34,17 +33,18 @@ func Decode(data []byte, dst reflect.Value, s *schema.Struct, enums func(string)
 	return d.problems
 }
 
-// node is an element with its text or with others in it.
+// node is an element with its text and the elements in it.
 type node struct {
 	name     string
 	text     strings.Builder
 	children []*node
 }
 
+// parse returns the root element of a document.
 func parse(data []byte) (*node, error) {
 	d := xml.NewDecoder(bytes.NewReader(data))
-	outside := &node{}
-	open := []*node{outside}
+	document := &node{}
+	open := []*node{document}
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -67,13 +67,13 @@ func parse(data []byte) (*node, error) {
 		case xml.CharData:
 			in.text.Write(token)
 		case xml.Directive:
-			return nil, fmt.Errorf("a document type, which requests do not have, at byte %d", d.InputOffset())
+			return nil, fmt.Errorf("a document type at byte %d; requests must not have one", d.InputOffset())
 		}
 	}
-	if len(outside.children) != 1 || strings.TrimSpace(outside.text.String()) != "" {
-		return nil, errors.New("a document has one root element")
+	if len(document.children) != 1 || strings.TrimSpace(document.text.String()) != "" {
+		return nil, errors.New("a document must have one root element and no text beside it")
 	}
-	return outside.children[0], nil
+	return document.children[0], nil
 }
 
 type decoder struct {
@@ -86,7 +86,7 @@ func (d *decoder) problem(p schema.Problem, path schema.Path) {
 	d.problems = append(d.problems, p)
 }
 
-// mixed reports text where only elements belong.
+// mixed adds a problem if there is text in an element that may only have elements.
 func (d *decoder) mixed(e *node, want string, path schema.Path) {
 	if text := strings.TrimSpace(e.text.String()); text != "" {
 		d.problem(schema.Problem{Kind: schema.WrongType, Have: text, Want: want}, path)
@@ -114,7 +114,7 @@ func (d *decoder) structure(e *node, dst reflect.Value, s *schema.Struct, path s
 	}
 }
 
-// value reads one element into dst, which is a pointer to a scalar or structure, or the thing itself.
+// value reads an element into dst, which has type t or is a pointer to it.
 func (d *decoder) value(e *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
 	if dst.Kind() == reflect.Pointer {
 		target := reflect.New(dst.Type().Elem())
@@ -144,7 +144,7 @@ func (d *decoder) value(e *node, dst reflect.Value, t *schema.Type, names schema
 	}
 }
 
-// inside calls read for the elements in e that have the name, and reports the others.
+// inside calls read for each element in e that has the name, and adds a problem for each other one.
 func (d *decoder) inside(e *node, name string, path schema.Path, read func(*node)) {
 	for _, child := range e.children {
 		if child.name != name || read == nil {
@@ -155,7 +155,7 @@ func (d *decoder) inside(e *node, name string, path schema.Path, read func(*node
 	}
 }
 
-// item adds an element to the list dst, or to the map dst of a flat one.
+// item adds an element to dst, which is a list or a flat map.
 func (d *decoder) item(e *node, dst reflect.Value, t *schema.Type, names schema.Names, path schema.Path) {
 	if t.Kind == schema.Map {
 		if dst.IsNil() {
@@ -174,14 +174,14 @@ func (d *decoder) entry(e *node, dst reflect.Value, t *schema.Type, names schema
 	d.mixed(e, "Map", at)
 	var key string
 	elem := reflect.New(dst.Type().Elem()).Elem()
-	for _, half := range e.children {
-		switch half.name {
+	for _, child := range e.children {
+		switch child.name {
 		case names.Key:
-			key = half.text.String()
+			key = child.text.String()
 		case names.Value:
-			d.value(half, elem, t.Elem, schema.Names{}, at.Member(half.name))
+			d.value(child, elem, t.Elem, schema.Names{}, at.Member(child.name))
 		default:
-			d.problem(schema.Problem{Kind: schema.Unknown, Want: names.Key}, at.Member(half.name))
+			d.problem(schema.Problem{Kind: schema.Unknown, Want: names.Key}, at.Member(child.name))
 		}
 	}
 	dst.SetMapIndex(reflect.ValueOf(key), elem)

@@ -1,6 +1,6 @@
-// Package xmlwire writes shapes as the XML of AWS's Query protocols: element names from the tags,
-// lists as wrapped or flattened items, maps as entries, timestamps in ISO 8601 with milliseconds. A
-// list that is absent is written as an empty one, as AWS does, unless its tag has omitempty. Safe
+// Package xmlwire writes shapes as XML in the form of AWS's Query and REST protocols, and reads them. Element names
+// come from the tags, lists are wrapped or flat, maps have entries, and timestamps are in ISO 8601 form with
+// milliseconds. A list that is nil is written as an empty one, as AWS does, unless its tag has omitempty. It is safe
 // for concurrent use.
 package xmlwire
 
@@ -15,7 +15,8 @@ import (
 	"github.com/berthhq/berth/internal/awswire/textwire"
 )
 
-// Encode writes the members of v, a struct described by s, one element after the other without one around them.
+// Encode writes the members of v, a struct described by s, one element after the other. It writes no element around
+// them.
 func Encode(b *bytes.Buffer, v reflect.Value, s *schema.Struct) {
 	for i := range s.Fields {
 		f := &s.Fields[i]
@@ -27,8 +28,8 @@ func Encode(b *bytes.Buffer, v reflect.Value, s *schema.Struct) {
 	}
 }
 
-// writtenEmpty reports whether a member is written when it is absent: a list is, unless its tag says
-// otherwise. In a flat list nothing would be seen of it.
+// writtenEmpty reports whether a member is written although it is nil. A list is, unless its tag has omitempty, or it
+// is flat: an empty flat list has no elements.
 func writtenEmpty(f *schema.Field) bool {
 	return f.Type.Kind == schema.List && !f.XML.Flat && !f.XML.OmitEmpty
 }
@@ -36,7 +37,7 @@ func writtenEmpty(f *schema.Field) bool {
 // Element writes <name>text</name>, escaped.
 func Element(b *bytes.Buffer, name, text string) {
 	b.WriteString("<" + name + ">")
-	// Characters that XML cannot hold become U+FFFD; a bytes.Buffer returns no errors.
+	// Characters that are not allowed in XML become U+FFFD. Writing to a bytes.Buffer returns no errors.
 	_ = xml.EscapeText(b, []byte(text))
 	b.WriteString("</" + name + ">")
 }

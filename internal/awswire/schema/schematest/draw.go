@@ -11,8 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/awswire/schema"
 )
 
-// Draw fills about a third of the members of v, a struct described by s, down to a depth, with
-// values that every format can carry: strings are not empty, times have whole milliseconds.
+// Draw sets about a third of the members of v, a struct described by s, and of the structures in it, down to a depth.
+// The values are such that every format can represent them: strings are not empty, and times have whole milliseconds.
 func Draw(t *rapid.T, v reflect.Value, s *schema.Struct, depth int) {
 	for i := range s.Fields {
 		if depth > 0 && rapid.IntRange(0, 2).Draw(t, "set") == 0 {
