@@ -22,9 +22,9 @@ import (
 //go:embed testdata/format1.tar.gz
 var format1 []byte
 
-// format2 was made by the version of commit cb2df90, which was stopped with SIGTERM in the middle of
-// a deployment: the service shop of two tasks goes from shop:1 to shop:2, whose tasks end at once,
-// with a circuit breaker that rolls back. The service daemon runs a task on both instances; the
+// format2 was made by the last version before decision 0361, which was stopped with SIGTERM in the
+// middle of a deployment: the service shop of two tasks goes from shop:1 to shop:2, whose tasks end at
+// once, with a circuit breaker that rolls back. The service daemon runs a task on both instances; the
 // service gone was deleted. The images in the registry are left out.
 //
 //go:embed testdata/format2.tar.gz
