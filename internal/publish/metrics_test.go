@@ -214,7 +214,8 @@ func TestWithoutTraffic(t *testing.T) {
 			m.expect("HealthyHostCount", m.minute("HealthyHostCount", "Count", lb, group), single(step.healthy))
 			m.expect("UnHealthyHostCount", m.minute("UnHealthyHostCount", "Count", lb, group), single(step.unhealthy))
 			m.expect("RequestCount", m.minute("RequestCount", "Count", lb, ""), single(0))
-			m.expect("HTTPCode_Target_2XX_Count", m.minute("HTTPCode_Target_2XX_Count", "Count", lb, ""), meter.Summary{})
+			m.expect("HTTPCode_Target_2XX_Count", m.minute("HTTPCode_Target_2XX_Count", "Count", lb, ""),
+				meter.Summary{})
 		}
 		for _, none := range []func(*state.Tx){
 			func(tx *state.Tx) { // only the one that is draining is left
@@ -259,7 +260,8 @@ func TestRequestCountPerTarget(t *testing.T) {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			for _, of := range []string{"", lb} {
-				if got := m.minute("RequestCountPerTarget", "Count", of, group); math.Abs(got.Sum-step.want) > 1e-9 {
+				got := m.minute("RequestCountPerTarget", "Count", of, group)
+				if math.Abs(got.Sum-step.want) > 1e-9 {
 					t.Errorf("with targets that are %v it is %+v, want %v", step.health, got, step.want)
 				}
 			}

@@ -170,8 +170,9 @@ func TestOddNumbers(t *testing.T) {
 				Sum: odd.Draw(rt, "sum"), Min: odd.Draw(rt, "min"), Max: odd.Draw(rt, "max")}
 			before := g.Dropped()
 			g.Sample(noon, named("a"), s)
-			sensible := s.Weight > 0 && s.Weight < 1e15 && s.Count >= 1 && s.Count < 1e6 && s.Min >= 0 && s.Max < 1e15 &&
-				s.Sum/s.Count >= s.Min && s.Sum/s.Count <= s.Max
+			average := s.Sum / s.Count
+			sensible := s.Weight > 0 && s.Weight < 1e15 && s.Count >= 1 && s.Count < 1e6 && s.Min >= 0 &&
+				s.Max < 1e15 && average >= s.Min && average <= s.Max
 			if dropped := g.Dropped() != before; dropped && sensible || !dropped && s.Min < 0 {
 				rt.Fatalf("%+v is dropped: %v", s, dropped)
 			}
