@@ -118,7 +118,7 @@ func inMinutes(t *testing.T, test func(m *metered)) {
 		m.desk = newDesk(t, func(cfg *dispatch.Config) {
 			cfg.Feed = m.feed
 			if m.watch, err = awswire.NewHandler(awswire.Config{Verifier: cfg.Verifier.(*sigv4.Verifier), Logger: log},
-				cloudwatch.Service(points)); err != nil {
+				cloudwatch.Service(cfg.Store, points)); err != nil {
 				t.Fatal(err)
 			}
 		})
