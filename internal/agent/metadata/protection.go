@@ -71,21 +71,21 @@ func (s *Server) protection(action string) http.HandlerFunc {
 
 // readProtection converts a container's request into one of the API.
 func readProtection(body io.Reader, in map[string]any) error {
-	var wish struct {
+	var request struct {
 		ProtectionEnabled *bool
 		ExpiresInMinutes  *int64
 	}
 	d := json.NewDecoder(io.LimitReader(body, 64<<10))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&wish); err != nil {
+	if err := d.Decode(&request); err != nil {
 		return err
 	}
-	if wish.ProtectionEnabled == nil {
+	if request.ProtectionEnabled == nil {
 		return errors.New("ProtectionEnabled is missing: it must be true or false")
 	}
-	in["protectionEnabled"] = *wish.ProtectionEnabled
-	if wish.ExpiresInMinutes != nil {
-		in["expiresInMinutes"] = *wish.ExpiresInMinutes
+	in["protectionEnabled"] = *request.ProtectionEnabled
+	if request.ExpiresInMinutes != nil {
+		in["expiresInMinutes"] = *request.ExpiresInMinutes
 	}
 	return nil
 }
