@@ -1,5 +1,5 @@
 // Command probe is what the end-to-end tests run in tasks: a web server that tells what a container
-// sees. It listens on $PORT (8080) and ends well on SIGTERM.
+// sees. It listens on $PORT (8080) and ends well on SIGTERM. If $BURN is set it keeps a processor busy.
 //
 //	/             the value of $ANSWER
 //	/env          the environment, as JSON
@@ -18,6 +18,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if os.Getenv("BURN") != "" {
+		go burn()
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv("ANSWER")) })
 	mux.HandleFunc("/env", environment)
@@ -78,6 +82,14 @@ func main() {
 	defer cancel()
 	if err := server.Shutdown(last); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// burn uses as much of one processor as it gets.
+func burn() {
+	var sum [sha256.Size]byte
+	for {
+		sum = sha256.Sum256(sum[:])
 	}
 }
 

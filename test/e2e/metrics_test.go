@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/test/harness"
+)
+
+// Nobody pushes a metric: a container burns CPU, a load balancer serves requests, and CloudWatch shows both.
+func TestMeasuredMetrics(t *testing.T) {
+	harness.Need(t, awsCLI)
+	s := start(t)
+	probe := s.Push(t, "probe")
+	s.launch(t, 1)
+	group := s.TargetGroup(t, "web", "/", nil)
+	_, url := s.Balance(t, group)
+	s.serve(t, "burn", s.define(t, "burn", container(probe, object{"environment": list{
+		object{"name": "BURN", "value": "1"},
+	}}), nil), group, 1)
+	s.steady(t, "burn")
+	const requests = 20
+	for range requests {
+		if a := get(t, url); a.status != http.StatusOK {
+			t.Fatalf("the load balancer answers %d %q", a.status, a.body)
+		}
+	}
+	shell := newShell(t, s)
+	balancer := s.Ask(t, "elasticloadbalancing", "DescribeLoadBalancers", form{}).First("LoadBalancerArn")
+	_, balancer, _ = strings.Cut(balancer, "loadbalancer/")
+	_, group, _ = strings.Cut(group, "targetgroup/")
+	instance := s.Ask(t, "ec2", "DescribeInstances", form{}).First("instanceId")
+	service := "Name=ClusterName,Value=" + cluster + " Name=ServiceName,Value=burn"
+	for _, c := range []struct {
+		metric, statistic, dimensions string
+		atLeast, atMost               float64
+	}{
+		{"AWS/ECS CPUUtilization", "Average", service, 5, 1e6}, // 64 units are reserved, a core has 1024
+		{"AWS/ECS CPUUtilization", "SampleCount", service, 1, 1},
+		{"AWS/ECS MemoryUtilization", "Average", service, 0, 1e6},
+		{"AWS/ECS CPUUtilization", "Average", "Name=ClusterName,Value=" + cluster, 0.01, 110},
+		{"AWS/ECS CPUReservation", "Average", "Name=ClusterName,Value=" + cluster, 3.125, 3.125}, // 64 of 2048 units
+		{"AWS/EC2 CPUUtilization", "Average", "Name=InstanceId,Value=" + instance, 0.01, 110},
+		{"AWS/EC2 CPUUtilization", "Average", "Name=AutoScalingGroupName,Value=asg", 0.01, 110},
+		{"AWS/ApplicationELB RequestCount", "Sum", "Name=LoadBalancer,Value=" + balancer, requests, requests},
+		{"AWS/ApplicationELB HTTPCode_Target_2XX_Count", "Sum", "Name=LoadBalancer,Value=" + balancer +
+			" Name=TargetGroup,Value=targetgroup/" + group, requests, requests},
+		{"AWS/ApplicationELB HealthyHostCount", "Maximum", "Name=LoadBalancer,Value=" + balancer +
+			" Name=TargetGroup,Value=targetgroup/" + group, 1, 1},
+	} {
+		harness.Until(t, 5*time.Minute, c.metric+" of "+c.dimensions, func() string {
+			points := shell.points(t, c.metric, c.statistic, c.dimensions)
+			var value float64
+			for _, v := range points {
+				if c.statistic == "Sum" {
+					value += v
+				} else {
+					value = max(value, v)
+				}
+			}
+			if len(points) == 0 || value < c.atLeast || value > c.atMost {
+				return fmt.Sprintf("%s of the points is %v, want %v to %v", c.statistic, points, c.atLeast, c.atMost)
+			}
+			return ""
+		})
+	}
+	// The Prometheus page tells the same number of requests.
+	resp, err := s.Client.Get(s.URL() + "/_berth/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^berth_load_balancer_requests_total\{.*status="2xx",.*\} (\d+)$`)
+	if m := line.FindSubmatch(page); m == nil || string(m[1]) != strconv.Itoa(requests) {
+		t.Errorf("the page of metrics does not tell %d requests: %s", requests, page)
+	}
+}
+
+// points returns the values of a statistic of the last hour, by the minute. metric is a namespace and a name.
+func (sh *shell) points(t *testing.T, metric, statistic, dimensions string) (values []float64) {
+	t.Helper()
+	namespace, name, _ := strings.Cut(metric, " ")
+	out := sh.run(t, fmt.Sprintf("aws cloudwatch get-metric-statistics --namespace %s --metric-name %s --dimensions %s "+
+		"--period 60 --statistics %s --start-time %s --end-time %s --query Datapoints[].%[4]s --output json",
+		namespace, name, dimensions, statistic, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339),
+		time.Now().Add(time.Minute).UTC().Format(time.RFC3339)))
+	if err := json.Unmarshal([]byte(out), &values); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return values
+}
