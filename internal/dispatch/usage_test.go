@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -448,6 +450,44 @@ func TestSlowMeter(t *testing.T) {
 		}
 		if told := lines.about("could not be stored"); len(told) != 2 || told[0] != "ERROR" {
 			t.Errorf("the log tells %q", told)
+		}
+	})
+}
+
+// What an unmodified Amazon ECS agent 1.105.1 sent becomes metrics: an idle report and four of a task that was busy
+// after a while. The last one is the example of ecs-agent.md 9.1: 470 units, which are 367 % of 128.
+func TestAmazonAgentsTelemetry(t *testing.T) {
+	recorded, err := os.ReadFile("testdata/amazon-telemetry.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inMinutes(t, func(m *metered) {
+		ci := m.instance("0123456789abcdef0123456789abcdef") // of 2048 units
+		def := definition("agt-hello", "hello:1")
+		def.ContainerDefinitions[0].CPU, def.ContainerDefinitions[0].Memory = 128, 64
+		m.place(ci, m.define(def), strings.Repeat("1", 32), inService("hello"))
+		agent := m.reporter(ci)
+		var values []float64
+		for line := range strings.Lines(string(recorded)) {
+			report, err := acs.Decode([]byte(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := agent.ask(report, keySecret, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			got := m.points("AWS/ECS", "CPUUtilization", "ClusterName", "agt", "ServiceName", "hello")
+			if len(got) > len(values) {
+				values = append(values, got[len(got)-1].Average)
+			}
+		}
+		if len(values) != 4 || values[0] > 1 || math.Abs(values[3]-367) > 0.5 {
+			t.Errorf("the points are %v, want four, the last 367", values)
+		}
+		if d := m.feed.Dropped(); d != [gather.Reasons]uint64{} {
+			t.Errorf("dropped %v", d)
 		}
 	})
 }
