@@ -92,7 +92,8 @@ func (sh *shell) points(t *testing.T, metric, statistic, dimensions string) (val
 	t.Helper()
 	namespace, name, _ := strings.Cut(metric, " ")
 	out := sh.run(t, fmt.Sprintf("aws cloudwatch get-metric-statistics "+
-		"--namespace %s --metric-name %s --dimensions %s --period 60 --statistics %s --start-time %s --end-time %s --query Datapoints[].%[4]s --output json",
+		"--namespace %s --metric-name %s --dimensions %s --period 60 "+
+		"--statistics %s --start-time %s --end-time %s --query Datapoints[].%[4]s --output json",
 		namespace, name, dimensions, statistic, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339),
 		time.Now().Add(time.Minute).UTC().Format(time.RFC3339)))
 	if err := json.Unmarshal([]byte(out), &values); err != nil {
