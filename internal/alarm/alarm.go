@@ -57,7 +57,12 @@ type Alarm struct {
 	AlarmActions            []string `json:",omitempty"`
 	InsufficientDataActions []string `json:",omitempty"`
 
-	// Measure is what is compared.
+	// Rule is that of a composite alarm, see scaling.ParseRule; "" for others. Children are the ARNs of the alarms
+	// in it.
+	Rule     string   `json:",omitempty"`
+	Children []string `json:",omitempty"`
+
+	// Measure is what is compared, unless the alarm is a composite one.
 	Measure Measure
 	// Condition is how it is compared.
 	Condition scaling.Condition
@@ -91,8 +96,16 @@ func MetricEntry(region, account string, m Metric) string {
 	return strings.Join([]string{region, account, m.Namespace, m.Name}, "\n")
 }
 
-// MetricEntry returns the entry of the alarm's metric.
-func (a *Alarm) MetricEntry() string { return MetricEntry(a.Region, a.Account, a.Measure.Metric) }
+// MetricEntry returns the entry of the alarm's metric; "" for a composite alarm.
+func (a *Alarm) MetricEntry() string {
+	if a.Composite() {
+		return ""
+	}
+	return MetricEntry(a.Region, a.Account, a.Measure.Metric)
+}
+
+// Composite reports whether the state follows from those of other alarms.
+func (a *Alarm) Composite() bool { return a.Rule != "" }
 
 // ActionsFor returns the ARNs of the actions for a state.
 func (a *Alarm) ActionsFor(s scaling.State) []string {

@@ -1,9 +1,9 @@
 package alarm
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +37,8 @@ type HistoryItem struct {
 	Type     ItemType
 	Summary  string
 	Data     string // JSON
+	// Composite is true for an item of a composite alarm.
+	Composite bool `json:",omitempty"`
 }
 
 // HistoryPrefix returns the prefix of the keys of an alarm's history. Names of alarms have no control
@@ -62,36 +64,53 @@ func (h *HistoryItem) Forgets() string {
 // Stamp formats a time as the data of alarms have it.
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-0700") }
 
-// settings are the settings of an alarm as the history's data name them.
+// settings are the settings of all alarms as the history's data name them.
 type settings struct {
-	AlarmName               string              `json:"alarmName"`
-	AlarmARN                string              `json:"alarmArn"`
-	AlarmDescription        string              `json:"alarmDescription,omitempty"`
-	UpdatedAt               string              `json:"alarmConfigurationUpdatedTimestamp"`
-	ActionsEnabled          bool                `json:"actionsEnabled"`
-	OKActions               []string            `json:"okactions"`
-	AlarmActions            []string            `json:"alarmActions"`
-	InsufficientDataActions []string            `json:"insufficientDataActions"`
-	MetricName              string              `json:"metricName,omitempty"`
-	Namespace               string              `json:"namespace,omitempty"`
-	Statistic               string              `json:"statistic,omitempty"`
-	Dimensions              []map[string]string `json:"dimensions"`
-	Period                  int64               `json:"period,omitempty"`
-	Unit                    string              `json:"unit,omitempty"`
-	EvaluationPeriods       int                 `json:"evaluationPeriods"`
-	DatapointsToAlarm       int                 `json:"datapointsToAlarm,omitempty"`
-	Threshold               double              `json:"threshold"`
-	ComparisonOperator      string              `json:"comparisonOperator"`
-	TreatMissingData        string              `json:"treatMissingData,omitempty"`
-	LowSamples              string              `json:"evaluateLowSampleCountPercentile,omitempty"`
+	AlarmName               string   `json:"alarmName"`
+	AlarmARN                string   `json:"alarmArn"`
+	AlarmDescription        string   `json:"alarmDescription,omitempty"`
+	UpdatedAt               string   `json:"alarmConfigurationUpdatedTimestamp"`
+	ActionsEnabled          bool     `json:"actionsEnabled"`
+	OKActions               []string `json:"okactions"`
+	AlarmActions            []string `json:"alarmActions"`
+	InsufficientDataActions []string `json:"insufficientDataActions"`
 }
 
-func (a *Alarm) settings() settings {
-	s := settings{
+// compositeSettings are those of composite alarms.
+type compositeSettings struct {
+	settings
+	Rule string `json:"alarmRule"`
+}
+
+// metricSettings are those of alarms on a metric.
+type metricSettings struct {
+	settings
+	MetricName         string              `json:"metricName,omitempty"`
+	Namespace          string              `json:"namespace,omitempty"`
+	Statistic          string              `json:"statistic,omitempty"`
+	Dimensions         []map[string]string `json:"dimensions"`
+	Period             int64               `json:"period,omitempty"`
+	Unit               string              `json:"unit,omitempty"`
+	EvaluationPeriods  int                 `json:"evaluationPeriods"`
+	DatapointsToAlarm  int                 `json:"datapointsToAlarm,omitempty"`
+	Threshold          double              `json:"threshold"`
+	ComparisonOperator string              `json:"comparisonOperator"`
+	TreatMissingData   string              `json:"treatMissingData,omitempty"`
+	LowSamples         string              `json:"evaluateLowSampleCountPercentile,omitempty"`
+}
+
+// settings returns what the history has of an alarm.
+func (a *Alarm) settings() any {
+	all := settings{
 		AlarmName: a.Name, AlarmARN: a.ARN, AlarmDescription: a.Description, UpdatedAt: Stamp(a.UpdatedAt),
 		ActionsEnabled: a.ActionsEnabled, OKActions: listed(a.OKActions), AlarmActions: listed(a.AlarmActions),
 		InsufficientDataActions: listed(a.InsufficientDataActions),
-		MetricName:              a.Measure.Metric.Name, Namespace: a.Measure.Metric.Namespace,
+	}
+	if a.Composite() {
+		return compositeSettings{all, a.Rule}
+	}
+	s := metricSettings{
+		settings: all, MetricName: a.Measure.Metric.Name, Namespace: a.Measure.Metric.Namespace,
 		Statistic: a.Measure.Statistic, Dimensions: []map[string]string{}, Unit: a.Measure.Unit,
 		Period:            int64(a.Condition.Period / time.Second),
 		EvaluationPeriods: a.Condition.Periods, DatapointsToAlarm: a.Condition.ToAlarm,
@@ -139,22 +158,28 @@ func Configured(old, now *Alarm, at time.Time) *HistoryItem {
 		data["originalUpdatedFields"] = changed(old.settings(), now.settings())
 	}
 	return &HistoryItem{
-		ARN: a.ARN, Name: a.Name, At: at, Type: ConfigurationUpdate,
+		ARN: a.ARN, Name: a.Name, Composite: a.Composite(), At: at, Type: ConfigurationUpdate,
 		Summary: "Alarm " + strconv.Quote(a.Name) + " " + what, Data: encode(data),
 	}
 }
 
-// changed returns the old values of the settings that differ, by their names in JSON.
-func changed(old, now settings) map[string]any {
-	fields := make(map[string]any)
-	a, b := reflect.ValueOf(old), reflect.ValueOf(now)
-	for i := range a.NumField() {
-		if v := a.Field(i).Interface(); !reflect.DeepEqual(v, b.Field(i).Interface()) {
-			name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
-			fields[name] = v
+// changed returns the old values of the settings that differ, by their names.
+func changed(old, now any) map[string]json.RawMessage {
+	before, after := members(old), members(now)
+	fields := make(map[string]json.RawMessage)
+	for name, value := range before {
+		if !bytes.Equal(value, after[name]) {
+			fields[name] = value
 		}
 	}
 	return fields
+}
+
+func members(v any) (all map[string]json.RawMessage) {
+	if err := json.Unmarshal([]byte(encode(v)), &all); err != nil {
+		panic("alarm: " + err.Error()) // cannot fail: encode made it
+	}
+	return all
 }
 
 // stateData is a state as the history's data have it.
@@ -171,7 +196,7 @@ func (s *Status) data() stateData {
 // Changed returns the item for a change of state.
 func Changed(a *Alarm, old, now *Status) *HistoryItem {
 	return &HistoryItem{
-		ARN: a.ARN, Name: a.Name, At: now.UpdatedAt, Type: StateUpdate,
+		ARN: a.ARN, Name: a.Name, Composite: a.Composite(), At: now.UpdatedAt, Type: StateUpdate,
 		Summary: fmt.Sprintf("Alarm updated from %s to %s", old.Value, now.Value),
 		Data: encode(struct {
 			Version string    `json:"version"`

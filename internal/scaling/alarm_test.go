@@ -227,8 +227,9 @@ func TestRules(t *testing.T) {
 			t.Errorf("%.20q: %v", text, err)
 		}
 	}
-	r, _ := ParseRule("ALARM(a) OR (OK(b) AND ALARM(a))")
-	if got := strings.Join(r.Alarms(), " "); got != "a b" {
+	r, _ := ParseRule("ALARM(a) OR (OK(b) AND ALARM(a)) OR OK(arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a)")
+	if got := strings.Join(append(r.Alarms(), r.Texts()...), " "); got !=
+		"a b a b arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a" {
 		t.Error(got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 type Rule struct {
 	op    string // "and", "or", "not", "true", "false", or a State
 	name  string // of the alarm, if op is a State
+	text  string // the name as it was written, which may be an ARN
 	parts []*Rule
 }
 
@@ -116,7 +117,7 @@ func (p *ruleParser) state(s State) *Rule {
 	if p.err == nil && !p.word(")") {
 		return p.fail("a closing parenthesis was expected")
 	}
-	return &Rule{op: string(s), name: AlarmName(name)}
+	return &Rule{op: string(s), name: AlarmName(name), text: name}
 }
 
 func (p *ruleParser) name() string {
@@ -157,20 +158,25 @@ func AlarmName(text string) string {
 }
 
 // Alarms returns the names in a rule, each once, in the order of the text.
-func (r *Rule) Alarms() (names []string) {
+func (r *Rule) Alarms() []string { return r.each(func(r *Rule) string { return r.name }) }
+
+// Texts returns the names as they were written, which may be ARNs, each once, in the order of the text.
+func (r *Rule) Texts() []string { return r.each(func(r *Rule) string { return r.text }) }
+
+func (r *Rule) each(of func(*Rule) string) (all []string) {
 	seen := make(map[string]bool)
 	var walk func(*Rule)
 	walk = func(r *Rule) {
-		if r.name != "" && !seen[r.name] {
-			seen[r.name] = true
-			names = append(names, r.name)
+		if text := of(r); text != "" && !seen[text] {
+			seen[text] = true
+			all = append(all, text)
 		}
 		for _, part := range r.parts {
 			walk(part)
 		}
 	}
 	walk(r)
-	return names
+	return all
 }
 
 // Holds reports whether a rule is true. The state of a deleted alarm is INSUFFICIENT_DATA.

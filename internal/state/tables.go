@@ -202,6 +202,8 @@ var (
 
 	// AlarmsByMetric finds alarms by alarm.MetricEntry.
 	AlarmsByMetric = by((*alarm.Alarm).MetricEntry)
+	// AlarmsByChild finds composite alarms by the ARN of an alarm in their rule.
+	AlarmsByChild = byEach(func(a *alarm.Alarm) []string { return a.Children })
 	// DueActionsByKind finds due actions by alarm.ActionKind.
 	DueActionsByKind = by(func(d *alarm.Due) string { return string(d.Kind) })
 )
@@ -288,7 +290,8 @@ func define() Tables {
 		Networks:       table("fleet.networks", (*fleet.Network).Key),
 		Blocks:         table("fleet.blocks", (*fleet.Block).Key),
 
-		Alarms:       table("cloudwatch.alarms", func(a *alarm.Alarm) string { return a.ARN }, AlarmsByMetric),
+		Alarms: table("cloudwatch.alarms", func(a *alarm.Alarm) string { return a.ARN }, AlarmsByMetric,
+			AlarmsByChild),
 		AlarmStatus:  table("cloudwatch.alarm-status", func(s *alarm.Status) string { return s.ARN }),
 		AlarmHistory: table("cloudwatch.alarm-history", (*alarm.HistoryItem).Key),
 		DueActions:   table("cloudwatch.due-actions", (*alarm.Due).Key, DueActionsByKind),

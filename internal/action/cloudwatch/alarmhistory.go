@@ -36,7 +36,7 @@ func (a *api) describeAlarmHistory(
 // inHistory reports whether a request asks for an item.
 func inHistory(h *alarm.HistoryItem, in *shape.DescribeAlarmHistoryInput) bool {
 	return (in.HistoryItemType == "" || in.HistoryItemType == string(h.Type)) &&
-		(len(in.AlarmTypes) == 0 || slices.Contains(in.AlarmTypes, shape.AlarmTypeMetricAlarm)) &&
+		(len(in.AlarmTypes) == 0 || slices.Contains(in.AlarmTypes, typeOf(h.Composite))) &&
 		(in.StartDate == nil || !h.At.Before(*in.StartDate)) && (in.EndDate == nil || !h.At.After(*in.EndDate))
 }
 
@@ -47,7 +47,7 @@ func historyOrder(h *alarm.HistoryItem) string {
 
 func answerHistory(h *alarm.HistoryItem) shape.AlarmHistoryItem {
 	return shape.AlarmHistoryItem{
-		AlarmName: &h.Name, AlarmType: shape.AlarmTypeMetricAlarm, Timestamp: &h.At,
+		AlarmName: &h.Name, AlarmType: typeOf(h.Composite), Timestamp: &h.At,
 		HistoryItemType: string(h.Type), HistorySummary: &h.Summary, HistoryData: &h.Data,
 	}
 }

@@ -20,7 +20,9 @@ func (a *api) alarms() []awswire.Operation {
 	return []awswire.Operation{
 		awswire.Op("PutMetricAlarm", a.putMetricAlarm).Refuses("ActionConfiguration", "EvaluationCriteria",
 			"EvaluationInterval", "EvaluationWindow", "Metrics", "ThresholdMetricId", "WarmUpConfiguration"),
-		awswire.Op("DescribeAlarms", a.describeAlarms).Refuses("ChildrenOfAlarmName", "ParentsOfAlarmName"),
+		awswire.Op("PutCompositeAlarm", a.putCompositeAlarm).Refuses("ActionConfiguration", "ActionsSuppressor",
+			"ActionsSuppressorExtensionPeriod", "ActionsSuppressorWaitPeriod"),
+		awswire.Op("DescribeAlarms", a.describeAlarms),
 		awswire.Op("DeleteAlarms", a.deleteAlarms),
 		awswire.Op("DescribeAlarmsForMetric", a.describeAlarmsForMetric),
 		awswire.Op("DescribeAlarmHistory", a.describeAlarmHistory).Refuses("AlarmContributorId"),
@@ -95,6 +97,9 @@ func (a *api) deleteAlarms(
 		}
 		if len(missing) > 0 { // nothing is deleted then
 			return unknown(missing...)
+		}
+		if err := checkParents(tx, arns); err != nil {
+			return err
 		}
 		for _, key := range arns {
 			old, _ := tx.Alarms.Get(key)

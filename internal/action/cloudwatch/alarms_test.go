@@ -27,7 +27,7 @@ func alarmOf(name string) *alarmIn {
 	}
 }
 
-func (a *api) putAlarm(t *testing.T, in *alarmIn) {
+func (a *api) create(t *testing.T, in *alarmIn) {
 	t.Helper()
 	if _, err := a.putMetricAlarm(t.Context(), call(), in); err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 	} {
 		in := alarmOf("fits")
 		change(in)
-		a.putAlarm(t, in)
+		a.create(t, in)
 	}
 }
 
@@ -209,12 +209,12 @@ func TestPutMetricAlarmReplaces(t *testing.T) {
 	in := alarmOf("a")
 	in.Tags = []shape.Tag{{Key: new("k"), Value: new("v")}}
 	in.AlarmDescription, in.TreatMissingData = new("first"), new("breaching")
-	a.putAlarm(t, in)
+	a.create(t, in)
 	key := alarm.ARN(desktest.Region, desktest.Account, "a")
 	before, _ := a.store.View().AlarmStatus.Get(key)
 	next := alarmOf("a")
 	next.Threshold, next.Tags = new(80.0), []shape.Tag{{Key: new("other"), Value: new("v")}}
-	a.putAlarm(t, next)
+	a.create(t, next)
 	row, _ := a.store.View().Alarms.Get(key)
 	if after, _ := a.store.View().AlarmStatus.Get(key); after != before {
 		t.Errorf("the state changed: %+v", after)
@@ -248,7 +248,7 @@ func (a *api) names(t *testing.T, in shape.DescribeAlarmsInput) string {
 func TestDescribeAlarms(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	for _, name := range []string{"b2", "a", "b1", "c"} {
-		a.putAlarm(t, alarmOf(name))
+		a.create(t, alarmOf(name))
 	}
 	if _, err := a.setAlarmState(t.Context(), call(), &shape.SetAlarmStateInput{AlarmName: new("b2"),
 		StateValue: "OK", StateReason: new("x")}); err != nil {
@@ -287,7 +287,7 @@ func TestDescribeAlarms(t *testing.T) {
 func TestDescribeAlarmsByAction(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	for name, action := range map[string]string{"sns": "arn:aws:sns:x:1:t", "lambda": "arn:aws:lambda:x:1:f"} {
-		a.putAlarm(t, alarmOf(name))
+		a.create(t, alarmOf(name))
 		err := a.store.Update(t.Context(), func(tx *state.Tx) error {
 			old, _ := tx.Alarms.Get(alarm.ARN(desktest.Region, desktest.Account, name))
 			row := *old
@@ -306,13 +306,13 @@ func TestDescribeAlarmsByAction(t *testing.T) {
 
 func TestDescribeAlarmsForMetric(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
-	a.putAlarm(t, alarmOf("a"))
+	a.create(t, alarmOf("a"))
 	p99 := alarmOf("p99")
 	p99.Statistic, p99.ExtendedStatistic, p99.Period, p99.Unit = "", new("p99"), new(int32(300)), "Percent"
-	a.putAlarm(t, p99)
+	a.create(t, p99)
 	cluster := alarmOf("cluster")
 	cluster.Dimensions = dims("ClusterName", "prod")
-	a.putAlarm(t, cluster)
+	a.create(t, cluster)
 	both, cpu := dims("ServiceName", "chat", "ClusterName", "prod"), new("CPUUtilization")
 	for want, in := range map[string]shape.DescribeAlarmsForMetricInput{
 		"a p99":   {Dimensions: both},
@@ -341,7 +341,7 @@ func TestDescribeAlarmsForMetric(t *testing.T) {
 // If one alarm does not exist, none is deleted.
 func TestDeleteAlarmsIsAllOrNothing(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
-	a.putAlarm(t, alarmOf("a"))
+	a.create(t, alarmOf("a"))
 	_, err := a.deleteAlarms(t.Context(), call(), &shape.DeleteAlarmsInput{AlarmNames: []string{"a", "b", "c"}})
 	if err == nil || err.Error() != "ResourceNotFound: There is no alarm b, c." {
 		t.Error(err)
@@ -353,7 +353,7 @@ func TestDeleteAlarmsIsAllOrNothing(t *testing.T) {
 
 func TestSetAlarmStateRefuses(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
-	a.putAlarm(t, alarmOf("a"))
+	a.create(t, alarmOf("a"))
 	for want, in := range map[string]shape.SetAlarmStateInput{
 		"ResourceNotFound: There is no alarm b": {AlarmName: new("b"), StateReason: new("x")},
 		"InvalidFormatFault: ":                  {StateReasonData: new("{"), StateReason: new("x")},
@@ -434,7 +434,7 @@ func TestDescribeAlarmHistory(t *testing.T) {
 
 func TestTagsOfAlarmsRefuse(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
-	a.putAlarm(t, alarmOf("a"))
+	a.create(t, alarmOf("a"))
 	for arn, want := range map[string]string{
 		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:b":     "ResourceNotFoundException: There is no alarm",
 		"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a":     "ResourceNotFoundException: There is no alarm",

@@ -27,6 +27,9 @@ var alarmPages = request.Pages{Default: 50, Least: 1, Most: 100, Refuse: func(si
 func (a *api) describeAlarms(
 	_ context.Context, call *awswire.Call, in *shape.DescribeAlarmsInput,
 ) (*shape.DescribeAlarmsOutput, error) {
+	if in.ChildrenOfAlarmName != nil || in.ParentsOfAlarmName != nil {
+		return a.related(call, in)
+	}
 	tables := &a.store.View().Tables
 	list, err := wantedAlarms(tables, call, in)
 	if err != nil {
@@ -35,12 +38,22 @@ func (a *api) describeAlarms(
 	bound := []string{in.StateValue, request.Value(in.ActionPrefix), request.Value(in.AlarmNamePrefix)}
 	bound = append(append(bound, in.AlarmTypes...), in.AlarmNames...)
 	found, next, err := request.Cut(call, alarmPages.Ask(in.MaxRecords, in.NextToken), list, alarmARN, bound...)
+	out := described(next)
+	for _, row := range found {
+		if row.Composite() {
+			out.CompositeAlarms = append(out.CompositeAlarms, answerComposite(tables, row))
+		} else {
+			out.MetricAlarms = append(out.MetricAlarms, answerAlarm(tables, row))
+		}
+	}
+	return out, err
+}
+
+// described returns an answer without alarms; next is the token of its next page.
+func described(next *string) *shape.DescribeAlarmsOutput {
 	return &shape.DescribeAlarmsOutput{
-		MetricAlarms: request.Answers(found, func(row *alarm.Alarm) shape.MetricAlarm {
-			return answerAlarm(tables, row)
-		}),
-		CompositeAlarms: []shape.CompositeAlarm{}, NextToken: next,
-	}, err
+		CompositeAlarms: []shape.CompositeAlarm{}, MetricAlarms: []shape.MetricAlarm{}, NextToken: next,
+	}
 }
 
 func alarmARN(row *alarm.Alarm) string { return row.ARN }
@@ -65,10 +78,18 @@ func wantedAlarms(
 		types = []string{shape.AlarmTypeMetricAlarm}
 	}
 	return request.Where(list, func(row *alarm.Alarm) bool {
-		return slices.Contains(types, shape.AlarmTypeMetricAlarm) &&
+		return slices.Contains(types, typeOf(row.Composite())) &&
 			(in.ActionPrefix == nil || row.HasAction(*in.ActionPrefix)) &&
 			(in.StateValue == "" || in.StateValue == string(tables.StatusOf(row).Value))
 	}), nil
+}
+
+// typeOf returns the AlarmType of alarms.
+func typeOf(composite bool) string {
+	if composite {
+		return shape.AlarmTypeCompositeAlarm
+	}
+	return shape.AlarmTypeMetricAlarm
 }
 
 // rows yields the rows with the keys, without those that do not exist.

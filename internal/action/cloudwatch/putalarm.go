@@ -17,6 +17,7 @@ import (
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 const (
@@ -30,19 +31,33 @@ const (
 func (a *api) putMetricAlarm(
 	ctx context.Context, call *awswire.Call, in *shape.PutMetricAlarmInput,
 ) (*shape.PutMetricAlarmOutput, error) {
-	row, err := parseAlarm(call, in)
+	row, err := parseSettings(call, in.AlarmName, common{in.AlarmDescription, in.ActionsEnabled, in.OKActions,
+		in.AlarmActions, in.InsufficientDataActions, false})
 	if err != nil {
+		return nil, err
+	}
+	if err := parseMeasure(call, in, row); err != nil {
+		return nil, err
+	}
+	if err := parseCondition(in, row); err != nil {
 		return nil, err
 	}
 	tags, err := tagRules.New(request.Tags(in.Tags))
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.store.Update(ctx, func(tx *state.Tx) error {
+	return nil, a.putAlarm(ctx, call, row, tags)
+}
+
+// putAlarm creates an alarm, or replaces the settings of the one with its name and keeps its state (ecs.md 7.4).
+func (a *api) putAlarm(ctx context.Context, call *awswire.Call, row *alarm.Alarm, tags tag.Set) error {
+	return a.store.Update(ctx, func(tx *state.Tx) error {
 		put := *row
 		put.Tags = tags
 		old, exists := tx.Alarms.Get(row.ARN)
 		switch {
+		case exists && old.Composite() != row.Composite():
+			return validation("There is an alarm %s of the other type; delete it first.", row.Name)
 		case exists:
 			put.Tags = old.Tags // the tags of a call that changes an alarm are not used, as on AWS
 		case tx.Alarms.Len() >= maxAlarms:
@@ -50,24 +65,34 @@ func (a *api) putMetricAlarm(
 		default:
 			tx.AlarmStatus.Put(alarm.NewStatus(row.ARN, call.Now))
 		}
+		if err := checkChildren(&tx.Tables, &put); err != nil {
+			return err
+		}
 		tx.Alarms.Put(&put)
 		tx.AddAlarmHistory(alarm.Configured(old, &put, call.Now))
 		return nil
 	})
 }
 
-// parseAlarm reads the settings of an alarm of one metric.
-func parseAlarm(call *awswire.Call, in *shape.PutMetricAlarmInput) (*alarm.Alarm, error) {
-	key, err := named(call, in.AlarmName)
+// common are the members that PutMetricAlarm and PutCompositeAlarm share.
+type common struct {
+	description                 *string
+	actionsEnabled              *bool
+	ok, alarm, insufficientData []string
+	composite                   bool
+}
+
+// parseSettings reads what alarms of both types have.
+func parseSettings(call *awswire.Call, name *string, in common) (*alarm.Alarm, error) {
+	key, err := named(call, name)
 	if err != nil {
 		return nil, err
 	}
 	row := &alarm.Alarm{
-		ARN: key, Name: *in.AlarmName, Region: call.Region, Account: call.Account, UpdatedAt: call.Now,
-		Description:    request.Value(in.AlarmDescription),
-		ActionsEnabled: in.ActionsEnabled == nil || *in.ActionsEnabled,
-		OKActions:      in.OKActions, AlarmActions: in.AlarmActions,
-		InsufficientDataActions: in.InsufficientDataActions,
+		ARN: key, Name: *name, Region: call.Region, Account: call.Account, UpdatedAt: call.Now,
+		Description:    request.Value(in.description),
+		ActionsEnabled: in.actionsEnabled == nil || *in.actionsEnabled,
+		OKActions:      in.ok, AlarmActions: in.alarm, InsufficientDataActions: in.insufficientData,
 	}
 	if n := utf8.RuneCountInString(row.Description); n > maxDescription {
 		return nil, validation("The parameter AlarmDescription has %d characters; %d are allowed.", n, maxDescription)
@@ -75,22 +100,18 @@ func parseAlarm(call *awswire.Call, in *shape.PutMetricAlarmInput) (*alarm.Alarm
 	for _, list := range []struct {
 		name    string
 		actions []string
-	}{{"OKActions", in.OKActions}, {"AlarmActions", in.AlarmActions},
-		{"InsufficientDataActions", in.InsufficientDataActions}} {
-		if err := checkActions(list.name, list.actions); err != nil {
+	}{{"OKActions", in.ok}, {"AlarmActions", in.alarm}, {"InsufficientDataActions", in.insufficientData}} {
+		if err := checkActions(list.name, list.actions, in.composite); err != nil {
 			return nil, err
 		}
 	}
-	if err := parseMeasure(call, in, row); err != nil {
-		return nil, err
-	}
-	return row, parseCondition(in, row)
+	return row, nil
 }
 
 // built are the kinds of actions that something carries out.
 var built = map[alarm.ActionKind]bool{}
 
-func checkActions(name string, actions []string) error {
+func checkActions(name string, actions []string, composite bool) error {
 	if len(actions) > alarm.MaxActions {
 		return validation("The collection %s must not have a size greater than %d.", name, alarm.MaxActions)
 	}
@@ -103,6 +124,10 @@ func checkActions(name string, actions []string) error {
 		kind, ok := alarm.KindOf(action)
 		if !ok {
 			return validation("The value %q for parameter %s is invalid: an alarm has no such action.", action, at)
+		}
+		if composite && !kind.InComposite() {
+			return validation("The value %q for parameter %s is invalid: composite alarms have no %s.", action, at,
+				kind)
 		}
 		if !built[kind] {
 			return validation("The value %q for parameter %s is refused: Berth does not support %s as actions of "+

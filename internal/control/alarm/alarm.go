@@ -1,10 +1,10 @@
 // Package alarm evaluates alarms: it reads their metrics, decides their states, and writes what has changed.
 //
-// Each alarm is evaluated at moments of its own (alarm.Alarm.Last), and only then. The loop keeps the alarms in the
-// order of their next moments, so an evaluation costs what its own alarm costs, however many there are. A state
-// that does not change is not written. One that does is written in one transaction with its history and the
-// actions that it makes due, which other controllers carry out: after a crash either all of that is there or
-// nothing, and then the next evaluation writes it.
+// A composite alarm is evaluated when the state of an alarm in its rule changes. Each other alarm is evaluated at
+// moments of its own (alarm.Alarm.Last), and only then. The loop keeps the alarms in the order of their next moments,
+// so an evaluation costs what its own alarm costs, however many there are. A state that does not change is not
+// written. One that does is written in one transaction with its history and the actions that it makes due, which other
+// controllers carry out: after a crash either all of that is there or nothing, and then the next evaluation writes it.
 package alarm
 
 import (
@@ -29,13 +29,22 @@ type Controller struct {
 // New returns the controller of the alarms on metrics in a store.
 func New(env control.Env, points *meter.Store) *Controller { return &Controller{env, points} }
 
-// Keys returns the alarm whose settings changed. A state that was set by hand lasts until the next evaluation
-// (ecs.md 7.5), so it is no reason for one.
-func (c *Controller) Keys(ch state.Change, _ *state.Snapshot) []string {
-	if ch, ok := ch.(state.Changed[alarm.Alarm]); ok && ch.New != nil {
-		return []string{ch.Key}
+// Keys returns the alarm whose settings changed, and the composite alarms above an alarm whose state changed. A state
+// that was set by hand lasts until the next evaluation (ecs.md 7.5), so it is no reason to evaluate the alarm itself.
+func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
+	switch ch := ch.(type) {
+	case state.Changed[alarm.Alarm]:
+		if ch.New != nil && (ch.Old == nil || !ch.Old.UpdatedAt.Equal(ch.New.UpdatedAt)) {
+			keys = append(keys, ch.Key)
+		}
+	case state.Changed[alarm.Status]:
+		if ch.Old == nil || ch.New == nil || ch.Old.Value != ch.New.Value {
+			for parent := range s.Alarms.By(state.AlarmsByChild, ch.Key) {
+				keys = append(keys, parent.ARN)
+			}
+		}
 	}
-	return nil
+	return keys
 }
 
 // All returns all alarms.
@@ -52,6 +61,9 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 	a, ok := tables.Alarms.Get(key)
 	if !ok {
 		return 0, nil
+	}
+	if a.Composite() {
+		return 0, c.combine(ctx, a)
 	}
 	now := c.Now()
 	last, next := a.Last(now)
@@ -145,7 +157,7 @@ func step(period time.Duration, end time.Time) time.Duration {
 }
 
 func metric(a *alarm.Alarm) meter.Metric {
-	m := meter.Metric{Scope: a.Account + "/" + a.Region, Namespace: a.Measure.Metric.Namespace,
+	m := meter.Metric{Scope: meter.Scope(a.Account, a.Region), Namespace: a.Measure.Metric.Namespace,
 		Name: a.Measure.Metric.Name}
 	for _, d := range a.Measure.Metric.Dimensions {
 		m.Dimensions = append(m.Dimensions, meter.Dimension(d))

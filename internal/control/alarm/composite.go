@@ -1,0 +1,29 @@
+package alarm
+
+import (
+	"context"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// combine writes the state of a composite alarm that follows from those of its children. It reads nothing but the
+// state, so its step decides anew if somebody has written in the meantime.
+func (c *Controller) combine(ctx context.Context, a *alarm.Alarm) error {
+	return c.Commit(ctx, a.ARN, func(tx *state.Tx, m control.Moment) error {
+		a, ok := tx.Alarms.Get(a.ARN)
+		if !ok || !a.Composite() {
+			return nil
+		}
+		s := tx.StatusOf(a)
+		next, err := alarm.Combine(a, s, func(arn string) *alarm.Status {
+			child, _ := tx.AlarmStatus.Get(arn)
+			return child
+		}, m.Now)
+		if err == nil && next != s {
+			tx.SetAlarmStatus(a, s, next)
+		}
+		return err
+	})
+}
