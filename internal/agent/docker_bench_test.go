@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// BenchmarkTaskStart is how long a task takes from its payload to the report that
-// it runs, beside what Docker itself takes to create and start such a container.
+// BenchmarkTaskStart measures the time from the payload of a task to the report that it runs, and the time that Docker
+// itself needs to create and start such a container.
 func BenchmarkTaskStart(b *testing.B) {
 	e := dockerEngine(b)
 	p := newPlane(b)

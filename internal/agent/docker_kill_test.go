@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/docker"
 )
 
-// childEnv makes the test binary an agent.
+// childEnv makes the test binary run as an agent.
 const childEnv = "BERTH_AGENTTEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// startChild runs the agent as a process of its own and returns how to kill it -9.
+// startChild runs the agent as another process, and returns a function that kills it with SIGKILL.
 func startChild(t *testing.T, cfg Config) (kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -59,8 +59,8 @@ func startChild(t *testing.T, cfg Config) (kill func()) {
 	return kill
 }
 
-// ecs-agent.md 10: an agent that dies leaves containers running, takes them up
-// again, tells only what happened meanwhile, and loses and doubles no line of log.
+// Containers continue when their agent is killed. The next agent finds them, reports only what happened meanwhile, and
+// no log line is lost or stored twice (ecs-agent.md 10).
 func TestKilledAgentOnDocker(t *testing.T) {
 	e := dockerEngine(t)
 	p := newPlane(t)
@@ -137,11 +137,11 @@ func readFile(t *testing.T, path string) string {
 	return string(data)
 }
 
-// waitHealthyContainer is waitHealthy for one container of several.
+// waitHealthyContainer is waitHealthy for a container that is named.
 func (p *plane) waitHealthyContainer(arn, name string) {
 	p.t.Helper()
 	p.wait("health of "+name, func() bool {
-		for _, m := range p.told {
+		for _, m := range p.onTCS {
 			h, ok := m.(*acs.PublishHealth)
 			if !ok {
 				continue

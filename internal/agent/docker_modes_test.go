@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/engine"
 )
 
-// An awsvpc task has the address the control plane gave it, and reaches its
-// credentials and metadata from there.
+// An awsvpc task has the address that the control plane gave it, and gets its credentials and metadata from that
+// address.
 func TestAwsvpcTaskOnDocker(t *testing.T) {
 	e := dockerEngine(t)
 	p := newPlane(t)
@@ -63,8 +63,8 @@ func TestAwsvpcTaskOnDocker(t *testing.T) {
 	p.waitFor(task.ARN, engine.StatusStopped)
 }
 
-// Two agents of one machine publish the same port, each on its own address, and a
-// container in the machine's own network finds its credentials at the right one.
+// Two agents of one machine publish the same port, each on its own address, and a container in the machine's own
+// network gets its credentials from the right agent.
 func TestTwoAgentsOnDocker(t *testing.T) {
 	e := dockerEngine(t)
 	planes := []*plane{newPlane(t), newPlane(t)}
@@ -104,8 +104,8 @@ func TestTwoAgentsOnDocker(t *testing.T) {
 	}
 }
 
-// What the engine asks of Docker is what the container gets: volumes, links, order,
-// limits, the OOM killer, dead entry points.
+// Containers in Docker have what the task definition says: volumes, links, order, limits, the OOM killer, and entry
+// points that fail.
 func TestContainerFeaturesOnDocker(t *testing.T) {
 	e := dockerEngine(t)
 	p := newPlane(t)

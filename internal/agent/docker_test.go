@@ -37,8 +37,7 @@ func dockerEngine(t testing.TB) *docker.Engine {
 	return e
 }
 
-// imported is whether this run of the tests has made the specimen's image; TestMain
-// removes it.
+// imported says that this run of the tests has made the specimen's image. TestMain then removes it.
 var imported bool
 
 func importSpecimen(t testing.TB, e *docker.Engine) {
@@ -53,8 +52,8 @@ func importSpecimen(t testing.TB, e *docker.Engine) {
 	imported = true
 }
 
-// machine is an agent on Docker with an address of its own; everything it makes is
-// removed when the test ends.
+// machine is an agent with Docker and an address of its own. Everything that it makes is removed at the end of the
+// test.
 func machine(t testing.TB, p *plane, e *docker.Engine, n int) Config {
 	t.Helper()
 	cfg := p.config(t.TempDir())
@@ -89,7 +88,7 @@ func get(t *testing.T, where string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// fetch asks a container of the specimen to get a URL from where it is.
+// fetch has a container of the specimen get a URL.
 func fetch(t *testing.T, container, what string) (int, string) {
 	t.Helper()
 	return get(t, container+"/fetch?url="+url.QueryEscape(what))
@@ -138,7 +137,7 @@ func bindingURL(t *testing.T, r engine.Report) string {
 	return fmt.Sprintf("http://%s:%d", b.BindIP, b.HostPort)
 }
 
-// ecs-agent.md appendix A: one task from start to stop.
+// A task runs from its start to its stop (ecs-agent.md appendix A).
 func TestTaskOnDocker(t *testing.T) {
 	e := dockerEngine(t)
 	p := newPlane(t)
@@ -174,11 +173,11 @@ func TestTaskOnDocker(t *testing.T) {
 	}
 }
 
-// waitHealthy waits until the agent tells on TCS that a container of the task is healthy.
+// waitHealthy waits until the agent reports on TCS that a container of the task is healthy.
 func (p *plane) waitHealthy(arn string) {
 	p.t.Helper()
 	p.wait("health of "+arn, func() bool {
-		for _, m := range p.told {
+		for _, m := range p.onTCS {
 			h, ok := m.(*acs.PublishHealth)
 			if !ok {
 				continue

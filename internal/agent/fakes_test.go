@@ -27,7 +27,7 @@ const (
 
 func taskARN(id string) string { return "arn:aws:ecs:us-east-1:123456789012:task/agt/" + id }
 
-// plane is a control plane of a few lines: it stores what it receives.
+// plane is a small control plane that stores what it receives.
 type plane struct {
 	t      testing.TB
 	server *httptest.Server
@@ -37,8 +37,8 @@ type plane struct {
 	calls   []call
 	acs     *websocket.Conn
 	acsURL  []string
-	heard   []acs.Message // on ACS
-	told    []acs.Message // on TCS
+	onACS   []acs.Message
+	onTCS   []acs.Message
 	answer  map[string]func(body []byte) (int, any)
 	logs    map[string][]logEvent // by stream
 }
@@ -110,7 +110,7 @@ func (p *plane) serveACS(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			p.t.Errorf("ACS frame %s: %v", frame, err)
 		}
-		p.heard = append(p.heard, m)
+		p.onACS = append(p.onACS, m)
 		p.changed.Broadcast()
 		p.mu.Unlock()
 	}
@@ -138,13 +138,13 @@ func (p *plane) serveTCS(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		p.mu.Lock()
-		p.told = append(p.told, m)
+		p.onTCS = append(p.onTCS, m)
 		p.changed.Broadcast()
 		p.mu.Unlock()
 	}
 }
 
-// send writes a message to the agent, once it is connected.
+// send sends a message to the agent when it is connected.
 func (p *plane) send(m acs.Message) {
 	p.t.Helper()
 	p.wait("the ACS session", func() bool { return p.acs != nil })
@@ -167,7 +167,7 @@ func (p *plane) run(seq int64, tasks ...acs.Task) {
 	})
 }
 
-// wait waits until what is true; the test's own deadline is the limit.
+// wait waits until a condition is true, or until the test's own deadline.
 func (p *plane) wait(for_ string, what func() bool) {
 	p.t.Helper()
 	stop := context.AfterFunc(p.t.Context(), func() { p.changed.Broadcast() })
@@ -182,7 +182,7 @@ func (p *plane) wait(for_ string, what func() bool) {
 	}
 }
 
-// reports are the state changes of a task so far; p.mu is held.
+// reports returns the state changes of a task so far. The caller holds p.mu.
 func (p *plane) reportsLocked(arn string) []engine.Report {
 	var out []engine.Report
 	for _, c := range p.calls {
@@ -216,7 +216,7 @@ func (p *plane) waitFor(arn, status string) engine.Report {
 	return found
 }
 
-// config is that of an agent at the plane.
+// config returns the configuration of an agent of this control plane.
 func (p *plane) config(dir string) Config {
 	c, err := NewConfig([]string{
 		"ECS_CLUSTER=agt", "ECS_BACKEND_HOST=" + p.server.URL, "AWS_DEFAULT_REGION=us-east-1", "ECS_DATADIR=" + dir,

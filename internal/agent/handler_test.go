@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/metadata"
 )
 
-// work is a task engine that remembers what it was told.
+// work is a task engine that records its calls.
 type work struct {
 	applied []acs.Task
 	records []engine.Record
@@ -57,7 +57,7 @@ func payload(seq int64, tasks ...acs.Task) *acs.Payload {
 	}
 }
 
-// ecs-agent.md 5: stops before runs, an ack and one for each set of credentials.
+// Stops are handled before starts, and the agent sends an ack and one for each set of credentials (ecs-agent.md 5).
 func TestPayloadIsTakenOnAndAcked(t *testing.T) {
 	w := &work{}
 	h := newHandler(t, t.TempDir(), w)
@@ -75,7 +75,7 @@ func TestPayloadIsTakenOnAndAcked(t *testing.T) {
 	}
 }
 
-// ecs-agent.md 4.3: what lacks something is dropped in silence.
+// Messages with a missing member are ignored (ecs-agent.md 4.3).
 func TestBrokenMessagesAreNotAnswered(t *testing.T) {
 	w := &work{}
 	h := newHandler(t, t.TempDir(), w)
@@ -95,7 +95,8 @@ func TestBrokenMessagesAreNotAnswered(t *testing.T) {
 	}
 }
 
-// ecs-agent.md 7: verification of stops, once and only of what was asked.
+// The agent stops tasks that are not in a manifest only after they were verified, and only those that it asked about
+// (ecs-agent.md 7).
 func TestManifestAsksBeforeItStops(t *testing.T) {
 	dir := t.TempDir()
 	running := func(id string) engine.Record {
@@ -133,7 +134,7 @@ func TestManifestAsksBeforeItStops(t *testing.T) {
 			t.Errorf("a manifest with the old timeline %d is answered with %v", timeline, kinds(answers))
 		}
 	}
-	// What a manifest taught survives a restart.
+	// After a restart, the agent still knows the sequence number of the last manifest.
 	h.store.Close()
 	manifest.Timeline = 5
 	if answers := newHandler(t, dir, w).handle(manifest); len(answers) != 0 {

@@ -12,11 +12,11 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 )
 
-// purgeVariable makes the test's binary purge an instance and end.
+// purgeVariable makes the test binary purge an instance and end.
 const purgeVariable = "BERTH_TEST_PURGE"
 
-// A user who may not list the rules of iptables, or does not find iptables, as users of Debian, has made no rules: an
-// instance is removed without an error.
+// A user who may not list the rules of iptables, or has no iptables in PATH (as on Debian), cannot have made rules, so
+// an instance is removed without an error.
 func TestPurgeWithoutRoot(t *testing.T) {
 	if id := os.Getenv(purgeVariable); id != "" {
 		dead := false

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/awscall"
 )
 
-// calls counts what the plane was asked for.
+// calls counts the calls of the control plane's API.
 func (p *plane) asked(action string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -25,7 +25,7 @@ func (p *plane) asked(action string) (n int) {
 	return n
 }
 
-// ecs.md 8.1: names of ECR lead to the registry in the control plane.
+// Images with names of ECR are pulled from the control plane's registry (ecs.md 8.1).
 func TestImageNamesLeadToRegistries(t *testing.T) {
 	p := newPlane(t)
 	p.answer["GetAuthorizationToken"] = func([]byte) (int, any) {
@@ -67,8 +67,8 @@ func TestImageNamesLeadToRegistries(t *testing.T) {
 	}
 }
 
-// ecs-agent.md 3 and 4.4: asked once in twelve hours, and an old answer is better
-// than none.
+// The agent asks for endpoints once in twelve hours, and uses the old answer if there is no new one (ecs-agent.md 3
+// and 4.4).
 func TestEndpointsAreKept(t *testing.T) {
 	p := newPlane(t)
 	cfg := p.config(t.TempDir())
@@ -91,7 +91,7 @@ func TestEndpointsAreKept(t *testing.T) {
 	}
 }
 
-// ecs-agent.md 3.1 and 10: how a registration ends.
+// Errors of a registration are retried or end the agent (ecs-agent.md 3.1 and 10).
 func TestRegistrationsThatFail(t *testing.T) {
 	p := newPlane(t)
 	dir := t.TempDir()

@@ -7,7 +7,7 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// However long the control plane was away, its instances are back within seconds.
+// When the control plane is back, its instances connect within seconds, however long it was down.
 func TestAgentsComeBackSoon(t *testing.T) {
 	for name, b := range map[string]acs.Backoff{
 		"ACS": noLonger(acs.SessionBackoff()), "TCS": noLonger(acs.TelemetryBackoff()),

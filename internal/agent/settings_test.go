@@ -63,7 +63,7 @@ ECS_FOO=bar
 	}
 }
 
-// One error names everything that is wrong.
+// One error names all wrong settings.
 func TestWrongSettings(t *testing.T) {
 	_, err := NewConfig([]string{
 		"ECS_RESERVED_MEMORY=x", "ECS_IMAGE_PULL_BEHAVIOR=sometimes", "ECS_DYNAMIC_HOST_PORT_RANGE=9-1",

@@ -21,14 +21,14 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// cloud is CloudWatch Logs of one stream.
+// cloud is a CloudWatch Logs with one stream.
 type cloud struct {
 	mu     sync.Mutex
 	events []event
 	puts   int
 	calls  []string
-	before func(action string) error // may fail a call before it has an effect
-	after  func(action string) error // may lose the answer of one that had
+	before func(action string) error // may make a call fail before it has an effect
+	after  func(action string) error // may make a call fail after it had an effect
 }
 
 func (c *cloud) Call(_ context.Context, action string, in, out any) error {
@@ -79,7 +79,7 @@ func (c *cloud) messages() (out []string) {
 	return out
 }
 
-// tasks is an engine with one task that only a test changes.
+// tasks is an engine with one task, which only the test changes.
 type tasks struct {
 	mu      sync.Mutex
 	record  engine.Record
@@ -116,7 +116,7 @@ func boxOf(id string, options map[string]string) engine.Box {
 
 var options = map[string]string{"awslogs-group": "g", "awslogs-stream": "s"}
 
-// talk is a container that writes lines at random moments on both streams.
+// talk writes lines at random moments to both streams, as a container.
 func talk(lines int, r *rand.Rand) fake.Program {
 	return func(ctx context.Context, p *fake.Process) int {
 		for i := range lines {
@@ -133,8 +133,8 @@ func talk(lines int, r *rand.Rand) fake.Program {
 	}
 }
 
-// Agents die at any moment, also between a request and its answer, and the service
-// fails as it likes: every line arrives once, in order.
+// Agents are killed at random moments, also between a request and its answer, and calls of the service fail at random.
+// Every line arrives once and in order.
 func TestEveryLineArrivesOnce(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { shipped(t, seed) }) })
@@ -175,7 +175,7 @@ func shipped(t *testing.T, seed uint64) {
 			}
 			c.after = func(action string) error {
 				if action == "PutLogEvents" && faults.IntN(5) == 0 {
-					die(errors.New("killed")) // the events are there, and nobody knows
+					die(errors.New("killed")) // the events are stored, and the agent does not know it
 					return ctx.Err()
 				}
 				return nil
@@ -228,8 +228,8 @@ func TestMultilinePattern(t *testing.T) {
 	}
 }
 
-// ecs.md 7.10, and no option is passed over in silence.
-// The first line of an event has a date of the format anywhere in it.
+// Options are those of ecs.md 7.10, and no option is ignored.
+// The first line of an event has a date in the format, anywhere in the line.
 func TestDatetimeFormat(t *testing.T) {
 	for _, c := range []struct {
 		format        string

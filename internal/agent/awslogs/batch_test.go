@@ -21,10 +21,10 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// chunk is where Docker cuts a line.
+// chunk is after how many bytes Docker cuts a line.
 const chunk = 16 << 10
 
-// entriesOf is a line as Docker's log has it: cut every 16 KiB, whatever characters that cuts.
+// entriesOf returns the entries of a line in Docker's log: cut after every 16 KiB, even within a character.
 func entriesOf(at time.Time, stderr bool, text string) (out []runtime.LogEntry) {
 	for part := range slices.Chunk([]byte(text+"\n"), chunk) {
 		out = append(out, runtime.LogEntry{At: at, Stderr: stderr, Text: part})
@@ -33,7 +33,7 @@ func entriesOf(at time.Time, stderr bool, text string) (out []runtime.LogEntry) 
 	return out
 }
 
-// A long line is split where Docker's own driver splits it, and no character is cut.
+// A long line is split where Docker's own driver splits it, and never within a character.
 func TestLongLines(t *testing.T) {
 	for name, c := range map[string]struct {
 		line  string
@@ -70,8 +70,8 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
-// written is what a container of a test wrote. Its two streams write letters of two scripts, so that an event
-// shows what it was made of.
+// written is what a container of a test wrote. Its two streams write letters of two alphabets, so that an event shows
+// from which stream it came.
 type written struct {
 	runtime.Streams
 	entries []runtime.LogEntry
@@ -101,7 +101,7 @@ func drawWritten(t *rapid.T) *written {
 			queues[s] = append(queues[s], entriesOf(at, s == 1, line))
 		}
 	}
-	// The streams take turns as they like, also within a line.
+	// The streams alternate at random, even within a line.
 	for {
 		var left []int
 		for s := range queues {
@@ -125,8 +125,8 @@ func drawWritten(t *rapid.T) *written {
 	}
 }
 
-// What was written arrives once, in order and whole, with each stream's lines apart, although agents
-// die between a request and its answer.
+// Everything that was written arrives once, in order and complete, and lines of the two streams are not mixed, although
+// agents are killed between a request and its answer.
 func TestWhatWasWrittenComesBack(t *testing.T) {
 	store, err := checkpoint.Open(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {

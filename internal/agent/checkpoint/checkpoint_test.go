@@ -63,7 +63,7 @@ func open(t testing.TB, dir string) *checkpoint.Store {
 	return s
 }
 
-// openTold also returns what the agent's log says.
+// openTold opens a checkpoint, and also returns what was logged.
 func openTold(t testing.TB, dir string) (*checkpoint.Store, string) {
 	t.Helper()
 	var told bytes.Buffer
@@ -75,7 +75,7 @@ func openTold(t testing.TB, dir string) (*checkpoint.Store, string) {
 	return s, told.String()
 }
 
-// everything is all that a store has, by bucket and key.
+// everything returns the whole content of a store, by bucket and key.
 func everything(t testing.TB, s *checkpoint.Store) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -93,7 +93,7 @@ func everything(t testing.TB, s *checkpoint.Store) map[string]string {
 	return all
 }
 
-// filled is a directory whose copies have a base and writes since then, and its content.
+// filled returns a directory whose copies have a base and later writes, and their content.
 func filled(t testing.TB) (dir string, want map[string]string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -107,7 +107,7 @@ func filled(t testing.TB) (dir string, want map[string]string) {
 	put(s, checkpoint.Tasks, "gone", "was here")
 	put(s, checkpoint.Tasks, "a", "first")
 	s.Close()
-	os.Remove(filepath.Join(dir, "checkpoint.2")) // so that both are written anew
+	os.Remove(filepath.Join(dir, "checkpoint.2")) // so that both are written again
 	s = open(t, dir)
 	if err := s.Delete(checkpoint.Tasks, "gone"); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func filled(t testing.TB) (dir string, want map[string]string) {
 	return dir, want
 }
 
-// copies are the two files, as paths.
+// copies returns the paths of the two files.
 func copies(dir string) [2]string {
 	return [2]string{filepath.Join(dir, "checkpoint.1"), filepath.Join(dir, "checkpoint.2")}
 }
@@ -132,8 +132,8 @@ func write(t testing.TB, path string, content []byte) {
 	}
 }
 
-// Each byte of either copy changed, each length it can be cut to, and its loss: nothing is lost, the log says so, and
-// the copies are whole again afterwards.
+// If any byte of one copy is changed, or the copy is cut to any length, or lost, then no content is lost, the log has a
+// warning, and both copies are whole again afterwards.
 func TestDamageOfOneCopyLosesNothing(t *testing.T) {
 	dir, want := filled(t)
 	whole, err := os.ReadFile(copies(dir)[0])
@@ -180,8 +180,8 @@ func TestDamageOfOneCopyLosesNothing(t *testing.T) {
 	}
 }
 
-// Regions of both copies damaged: either nothing is lost, or the copies are set aside, the log says so in an error,
-// and the name alone is kept. What was there is never taken for something else.
+// If regions of both copies are damaged, either no content is lost, or the copies are set aside, the log has an error,
+// and only the agent's name is kept. Wrong content is never read.
 func TestDamageOfBothCopies(t *testing.T) {
 	dir, want := filled(t)
 	whole, err := os.ReadFile(copies(dir)[0])
@@ -206,7 +206,7 @@ func TestDamageOfBothCopies(t *testing.T) {
 		case maps.Equal(got, want):
 			kept++
 		case !strings.Contains(told, "level=ERROR") || len(got) > 1 || name != "" && name != "mi-1":
-			// The end of both may be gone, which looks like writes that never came.
+			// If both copies have lost their end, the rest is read: it looks as if the last writes had not happened.
 			prefix := len(got) < len(want) || got["tasks/a"] == "first"
 			if !prefix || strings.Contains(told, "level=ERROR") {
 				r.Fatalf("%v, want %v; the log says %q", got, want, told)
@@ -232,7 +232,7 @@ func TestDamageOfBothCopies(t *testing.T) {
 	}
 }
 
-// The files stay bounded by what they hold, whatever was written.
+// The size of the files is limited by their content, however much was written.
 func TestFilesStaySmall(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -254,7 +254,7 @@ func TestFilesStaySmall(t *testing.T) {
 	}
 }
 
-// The checkpoint of an earlier version is taken over; a damaged or shortened one never ends the agent.
+// The checkpoint of an earlier version is read. If it is damaged or too short, the agent still starts.
 func TestCheckpointOfAnEarlierVersion(t *testing.T) {
 	old := filepath.Join(t.TempDir(), "agent.db")
 	db, err := bbolt.Open(old, 0o600, nil)

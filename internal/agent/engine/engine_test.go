@@ -21,11 +21,11 @@ func TestTaskRunsAndStops(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
 		b.apply(taskOf("a", container("web", "serve:1")))
-		b.apply(taskOf("a", container("web", "serve:1"))) // ecs-agent.md 6.1: a no-op
+		b.apply(taskOf("a", container("web", "serve:1"))) // a repetition is ignored (ecs-agent.md 6.1)
 		b.settle(time.Second)
 		b.wantTold("a", "RUNNING web=RUNNING")
 		b.apply(stopOf("a"))
-		b.apply(taskOf("a", container("web", "serve:1"))) // nor is it wanted again
+		b.apply(taskOf("a", container("web", "serve:1"))) // and the task is not started again
 		b.settle(time.Second)
 		b.wantTold("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 		if c := b.reports[1].Containers[0]; *c.ExitCode != 0 || b.reports[1].ExecutionStoppedAt == nil {
@@ -39,7 +39,7 @@ func TestTaskRunsAndStops(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 6.1: a stop of an unknown task is answered.
+// The stop of an unknown task is answered (ecs-agent.md 6.1).
 func TestStopOfUnknownTaskIsAnswered(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -49,7 +49,8 @@ func TestStopOfUnknownTaskIsAnswered(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 6.3: the rest is stopped in reverse order, and told once.
+// When an essential container ends, the others are stopped in reverse order, and each change is reported once
+// (ecs-agent.md 6.3).
 func TestEssentialExitStopsTheRest(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -139,7 +140,7 @@ func TestRestartPolicy(t *testing.T) {
 	})
 }
 
-// ecs.md 1.3.7: a task that does not fit waits and does not block others.
+// A task that does not fit waits, and does not block others (ecs.md 1.3.7).
 func TestResourcesAreWaitedForWithoutAQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -200,7 +201,7 @@ func TestTasksThatNeverFitFail(t *testing.T) {
 	})
 }
 
-// Docker stopped: tasks wait with a reason and go on when it returns.
+// While Docker is stopped, tasks wait with a reason. They continue when Docker runs again.
 func TestRuntimeGoneAndBack(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -235,7 +236,7 @@ func TestRuntimeGoneAndBack(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 10: after a restart only what happened in the meantime is reported.
+// After a restart, the agent reports only what happened meanwhile (ecs-agent.md 10).
 func TestRestartedEngineTakesItsTasksUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		stop := b.run()
@@ -266,7 +267,7 @@ func TestRestartedEngineTakesItsTasksUp(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 3.3: retried for ever, except when it is refused for good.
+// A report is retried until it succeeds, unless it is refused with a final error (ecs-agent.md 3.3).
 func TestReportsAreRepeatedUntilTheyArrive(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -296,7 +297,7 @@ func TestReportsAreRepeatedUntilTheyArrive(t *testing.T) {
 func TestDynamicPortsGoRoundAndAvoidTakenOnes(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
-		// Somebody else holds 30004 in a way that only the runtime notices.
+		// Another program has port 30004 in a way that only the runtime notices.
 		id, err := b.rt.Create(t.Context(), runtime.Spec{Name: "other", Image: "serve:1", Ports: []runtime.Port{
 			{HostIP: b.cfg.BindAddress, HostPort: 30004, ContainerPort: 1, Protocol: "tcp"},
 		}})

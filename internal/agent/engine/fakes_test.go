@@ -20,7 +20,7 @@ import (
 	"github.com/berthhq/berth/internal/fence"
 )
 
-// bench is an engine on the fake runtime. Its parts are func fields or plain lists.
+// bench is an engine with the fake runtime. Its other parts are function fields or plain lists.
 type bench struct {
 	t   *testing.T
 	dir string
@@ -35,7 +35,7 @@ type bench struct {
 	refuse  error // what SubmitTaskStateChange answers
 	ids     int
 
-	unshipped atomic.Bool // logs are not shipped
+	unshipped atomic.Bool // logs have not been sent
 }
 
 func newBench(t *testing.T) *bench {
@@ -70,7 +70,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// run lets an engine run on the bench's checkpoint until stop is called.
+// run starts an engine with the bench's checkpoint. It runs until stop is called.
 func (b *bench) run() (stop func()) {
 	b.t.Helper()
 	store, err := checkpoint.Open(b.dir, slog.New(slog.DiscardHandler))
@@ -134,7 +134,7 @@ func (b *bench) apply(task acs.Task) {
 	}
 }
 
-// settle waits until nothing moves any more at this moment.
+// settle waits until all goroutines of the bubble wait.
 func (b *bench) settle(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -151,8 +151,7 @@ func (b *bench) record(id string) Record {
 	return Record{}
 }
 
-// told lists the statuses that were reported of a task, with its containers' in
-// brackets.
+// told returns the reported statuses of a task, each with those of its containers.
 func (b *bench) told(id string) (out []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 )
 
-// aliasing pulls images from another name than the one that is asked for, as those of the built-in registry are.
+// aliasing pulls images by another name than the one in the task definition, as for the built-in registry.
 type aliasing struct{ *bench }
 
 func (aliasing) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (string, *runtime.Auth, error) {
@@ -24,7 +24,7 @@ func (aliasing) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (s
 
 func (aliasing) Name(image string) string { return "registry/" + image }
 
-// here lists which of the names are on the machine.
+// here returns which of the names are on the machine.
 func (b *bench) here(names ...string) (found []string) {
 	b.t.Helper()
 	for _, name := range names {
@@ -47,8 +47,8 @@ func imageBench(t *testing.T, images ...string) *bench {
 	return b
 }
 
-// ECS_IMAGE_CLEANUP_INTERVAL and its companions: what was pulled here goes once no task knows of it
-// any more; what was here before, and what a task uses, stays.
+// The options beginning with ECS_IMAGE_CLEANUP_INTERVAL: an image that the agent pulled is removed when no task needs
+// it any more. An image that was there before, or that a task uses, stays.
 func TestImagesThatNoTaskUsesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "done:2", "own:1")
@@ -63,7 +63,7 @@ func TestImagesThatNoTaskUsesAreRemoved(t *testing.T) {
 		if got := b.here(all...); !slices.Equal(got, all) {
 			t.Errorf("while the containers are kept there are %q", got)
 		}
-		stop() // what is ours is known after a restart, too
+		stop() // the agent knows its images after a restart, too
 		b.run()
 		b.settle(100 * time.Minute)
 		if got, want := b.here(all...), []string{"own:1", "serving:1"}; !slices.Equal(got, want) {
@@ -74,7 +74,7 @@ func TestImagesThatNoTaskUsesAreRemoved(t *testing.T) {
 		if got, want := b.here(all...), []string{"own:1"}; !slices.Equal(got, want) {
 			t.Errorf("in the end there are %q, want %q", got, want)
 		}
-		// It can be had again.
+		// It can be pulled again.
 		b.apply(taskOf("again", container("c", "done:2")))
 		b.settle(time.Minute)
 		if got := b.here("done:2"); len(got) != 1 {
@@ -107,8 +107,8 @@ func TestImagesGoAFewAtATime(t *testing.T) {
 	})
 }
 
-// An image of the built-in registry has one name, that of the server it came from. It goes, unless
-// it has become somebody else's.
+// An image of the built-in registry has one name, which begins with the server that it was pulled from. It is removed,
+// unless others have given it a name.
 func TestNameOfAnImageGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "registry/app:1", "registry/app:2", "mine:1")
@@ -133,7 +133,7 @@ func TestNameOfAnImageGoes(t *testing.T) {
 	})
 }
 
-// meddling is a runtime that another program uses too: its change comes before each create.
+// meddling is a runtime in which another program changes something before each create.
 type meddling struct {
 	*fake.Engine
 	before func(image string)
@@ -144,8 +144,8 @@ func (m meddling) Create(ctx context.Context, s runtime.Spec) (string, error) {
 	return m.Engine.Create(ctx, s)
 }
 
-// Another server of the machine moves a name to its own image, or removes the image, after this one
-// has pulled it: the task runs what it pulled.
+// After the agent has pulled an image, another server of the machine gives its name to another image, or removes it.
+// The task still runs the image that was pulled.
 func TestOthersUseTheSameNames(t *testing.T) {
 	for name, meddle := range map[string]func(t *testing.T, rt *fake.Engine){
 		"a name moves":        func(t *testing.T, rt *fake.Engine) { rt.Tag(t.Context(), "other:1", "app:1") },
@@ -179,7 +179,7 @@ func TestOthersUseTheSameNames(t *testing.T) {
 	}
 }
 
-// endless pulls the image huge:1 until it is told to give up.
+// endless pulls the image huge:1 until its context ends.
 type endless struct{ *fake.Engine }
 
 func (e endless) Pull(ctx context.Context, ref string, auth *runtime.Auth) (string, error) {
@@ -190,7 +190,7 @@ func (e endless) Pull(ctx context.Context, ref string, auth *runtime.Auth) (stri
 	return e.Engine.Pull(ctx, ref, auth)
 }
 
-// A long pull delays nothing: other pulls continue, and unneeded images are removed after it.
+// A long pull does not delay other pulls, and images that are not needed are removed after it.
 func TestLongPullDoesNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "done:2", "done:3")

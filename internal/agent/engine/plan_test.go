@@ -12,7 +12,7 @@ import (
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// anyTask is a task whose containers depend on earlier ones only, so without cycles.
+// anyTask draws a task whose containers depend only on earlier ones, so there are no cycles.
 func anyTask() *rapid.Generator[Record] {
 	return rapid.Custom(func(t *rapid.T) Record {
 		task := taskOf("p")
@@ -37,7 +37,7 @@ func anyTask() *rapid.Generator[Record] {
 	})
 }
 
-// carryOut does a step as a runtime would that never fails.
+// carryOut does a step like a runtime that never fails.
 func carryOut(r *Record, s Step, now time.Time) {
 	i := r.box(s.Container)
 	switch s.Kind {
@@ -61,9 +61,9 @@ func carryOut(r *Record, s Step, now time.Time) {
 	advance(r, now)
 }
 
-// Whatever the task, whenever it is stopped and whichever container ends by itself:
-// nothing starts before what it needs, nothing is stopped under what needs it, what
-// is told only moves forward, and in the end the task has stopped.
+// For every task, whenever it is stopped and whichever container ends by itself: no container starts before those it
+// depends on, none is stopped before those that depend on it, reported states only move forward, and in the end the
+// task has stopped.
 func TestPlanIsSafeAndEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyTask().Draw(t, "task")

@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// A host port has one holder from the moment a task is admitted, when its static ports are not
-// bound yet, to the task's end (ecs.md 1.3.7, ecs-agent.md 1.5).
+// A host port belongs to one task from the moment when the task is admitted, before its static ports are bound, to the
+// end of the task (ecs.md 1.3.7, ecs-agent.md 1.5).
 func TestHostPortHasOneHolder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(Resources{CPU: 1024, Memory: 1024, PortsTCP: []int{30000}})

@@ -11,8 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 )
 
-// slow does what it is asked and reports it late: a removal after a second, a creation and a start
-// after hours. inspections that fail are counted down.
+// slow is a runtime that reports its events late: a removal after a second, a creation and a start after hours. It
+// fails the number of inspections in inspections.
 type slow struct {
 	*fake.Engine
 	create, start bool
@@ -53,7 +53,8 @@ func (s slow) Inspect(ctx context.Context, id string) (runtime.Container, error)
 	return s.Engine.Inspect(ctx, id)
 }
 
-// The removal of a container whose port was taken is not its end, even if the runtime reports it first.
+// If a container could not start because its port was taken, its removal is not reported as its end, even if the
+// runtime reports it first.
 func TestOtherPortsAreNoEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.around = func(rt *fake.Engine) runtime.Runtime { return slow{Engine: rt} }
@@ -78,7 +79,7 @@ func TestOtherPortsAreNoEnd(t *testing.T) {
 	})
 }
 
-// A container that is reported as stopped does not run, and whatever was created is removed with its task.
+// A container that is reported as stopped does not run, and every container that was created is removed with its task.
 func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -86,7 +87,7 @@ func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 		told []string
 	}{
 		{"create", slow{create: true}, []string{"STOPPED web=STOPPED"}},
-		{"start", slow{start: true}, []string{"RUNNING web=RUNNING", "STOPPED web=STOPPED"}}, // events told that it ran
+		{"start", slow{start: true}, []string{"RUNNING web=RUNNING", "STOPPED web=STOPPED"}}, // events said that it ran
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bench) {
@@ -108,7 +109,7 @@ func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// An end about which the runtime could not be asked is not missed.
+// The end of a container is reported even if inspecting it failed at first.
 func TestFailedInspectionIsRepeated(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		failing := 0
@@ -126,7 +127,7 @@ func TestFailedInspectionIsRepeated(t *testing.T) {
 	})
 }
 
-// slowPull takes its time over an image.
+// slowPull is a runtime whose pulls take long.
 type slowPull struct {
 	*fake.Engine
 	image string
@@ -144,8 +145,8 @@ func (s slowPull) Pull(ctx context.Context, ref string, login *runtime.Auth) (st
 	return s.Engine.Pull(ctx, ref, login)
 }
 
-// A pull that takes long is reported once while it runs, with its beginning; its end is that of the last
-// image. A short one is reported with what follows it (ecs.md 1.5.2).
+// A long pull is reported once while it runs, with the time of its beginning. Its end is the end of the last image's
+// pull. A short pull is reported with the next change (ecs.md 1.5.2).
 func TestALongPullIsTold(t *testing.T) {
 	for takes, want := range map[time.Duration][]string{
 		longPull / 2: {"PENDING web=RUNNING", "RUNNING side=RUNNING"},

@@ -18,11 +18,11 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 )
 
-// watched keeps what the engine asks of the runtime.
+// watched records what the engine requests of the runtime.
 type watched struct {
 	*fake.Engine
 	mu       *sync.Mutex
-	specs    map[string]runtime.Spec // by container, of those made last
+	specs    map[string]runtime.Spec // the latest of each container
 	networks map[string]runtime.NetworkSpec
 	volumes  map[string]runtime.VolumeSpec
 }
@@ -55,14 +55,14 @@ func (w watched) EnsureVolume(ctx context.Context, s runtime.VolumeSpec) error {
 	return w.Engine.EnsureVolume(ctx, s)
 }
 
-// elastic is a network interface as the control plane gives it to an awsvpc task.
+// elastic returns a network interface as the control plane gives it to an awsvpc task.
 func elastic(address string) acs.NetworkInterface {
 	return acs.NetworkInterface{ID: "eni-1", SubnetGateway: "172.31.0.1/20",
 		DomainNameServers: []string{"172.31.0.2"}, IPv4: []acs.IPv4Address{{Primary: true, Address: address}}}
 }
 
-// ecs-agent.md 5.2 and 5.3: links, volumes of others and mounts name what the runtime knows, the
-// environment says where the agent is, and labels whose it is.
+// Links, volumes of other containers and mounts have the runtime's names, the environment has the agent's address, and
+// labels say to which task a container belongs (ecs-agent.md 5.2 and 5.3).
 func TestWhatAContainerIsMadeOf(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
@@ -127,7 +127,7 @@ func TestWhatAContainerIsMadeOf(t *testing.T) {
 				t.Errorf("%s: %+v\nwant %+v", what, pair[0], pair[1])
 			}
 		}
-		// What is the task's goes with it, what is shared stays (ecs-agent.md 5.4).
+		// Volumes of the task are removed with it, and shared ones stay (ecs-agent.md 5.4).
 		b.apply(stopOf("a"))
 		b.settle(4 * time.Hour)
 		for name, want := range map[string]bool{"shared": true, own("mine"): false, own("empty"): false} {
@@ -138,7 +138,8 @@ func TestWhatAContainerIsMadeOf(t *testing.T) {
 	})
 }
 
-// The region that a task or the HostConfig's network names stands (ecs-agent.md 1.5, 5.3).
+// A region in a container's environment is not replaced, and neither is a network in its HostConfig (ecs-agent.md 1.5,
+// 5.3).
 func TestWhatThePayloadSaysStands(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
@@ -166,8 +167,8 @@ func TestWhatThePayloadSaysStands(t *testing.T) {
 	})
 }
 
-// An awsvpc task has the address it was given, in the network of its zone, held by a container that
-// does nothing; the others share it with its names.
+// An awsvpc task has the address it was given, in the network of its zone. A container that does nothing has the
+// address, and the task's containers share its network and its names.
 func TestAwsvpcTask(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
@@ -216,7 +217,7 @@ func TestAwsvpcTask(t *testing.T) {
 	})
 }
 
-// What cannot be prepared ends the task with the reason, before any container is made (ecs-agent.md 6).
+// If something cannot be prepared, the task ends with the reason before any container is made (ecs-agent.md 6).
 func TestWhatCannotBePrepared(t *testing.T) {
 	unresolved := "resource cannot be initialized for task " + arnOf("a") + `: container "web": `
 	for name, c := range map[string]struct {
@@ -281,7 +282,7 @@ func TestWhatCannotBePrepared(t *testing.T) {
 	}
 }
 
-// A shared volume that is there already is used as it is.
+// A shared volume that exists already is used without changes.
 func TestSharedVolumeIsFound(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
@@ -302,9 +303,8 @@ func TestSharedVolumeIsFound(t *testing.T) {
 	})
 }
 
-// Limits of a task as a whole are a control group above its containers' (ecs-agent.md 5.1), made
-// before them and gone after them; where the agent has no control groups each container has them
-// for itself.
+// The limits of a whole task are those of a control group above its containers' groups (ecs-agent.md 5.1). It is made
+// before them and removed after them. If the agent has no control groups, each container has the limits itself.
 func TestLimitsOfATask(t *testing.T) {
 	for version, files := range map[int]map[string]string{
 		1: {"cpu/ecs/%s/cpu.cfs_quota_us": "50000", "memory/ecs/%s/memory.limit_in_bytes": "67108864"},

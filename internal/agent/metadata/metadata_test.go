@@ -165,8 +165,7 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// Ids that another agent of the machine knows are answered by it, and never passed
-// on twice.
+// A request with an id of another agent of the machine is passed on to that agent, and at most once.
 func TestNeighbours(t *testing.T) {
 	var asked int
 	other := httptest.NewServer(newServer(func(c *Config) {

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/fence"
 )
 
-// table is a nat table of the rules put into it, in iptables' own notation.
+// table is a nat table with the rules that were added to it, in the notation of iptables.
 type table struct{ rules []string }
 
 func (t *table) run(_ context.Context, args ...string) (string, error) {
@@ -33,7 +33,7 @@ func (t *table) run(_ context.Context, args ...string) (string, error) {
 	return "", nil
 }
 
-// wall is a fence that remembers where it is.
+// wall is a fence that records what it protects.
 type wall struct {
 	around netip.AddrPort
 	puts   int
@@ -66,7 +66,7 @@ func TestRulesComeAndGo(t *testing.T) {
 	if err := r.Install(ctx, "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err != nil {
 		t.Fatal(err)
 	}
-	// Somebody restores a firewall that knows of nothing.
+	// A firewall is restored that does not have the rules.
 	nat.rules = nat.rules[:1]
 	if err := r.Keep(ctx); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestRulesComeAndGo(t *testing.T) {
 	if fence.around != netip.MustParseAddrPort("172.18.0.1:51679") || fence.puts != 2 {
 		t.Errorf("fence %+v", fence)
 	}
-	// Another task is given the address of the first, which is forgotten later.
+	// Another task gets the address of the first one, which is removed only later.
 	if err := r.Add(ctx, "b", task); err != nil || len(nat.rules) != 4 {
 		t.Errorf("after the second Add: %v, %v", nat.rules, err)
 	}
@@ -105,7 +105,7 @@ func TestRulesComeAndGo(t *testing.T) {
 	}
 }
 
-// Without a fence the agent must not listen, and nothing is redirected to it.
+// Without a fence, the agent must not listen, and nothing is redirected to it.
 func TestNoFence(t *testing.T) {
 	nat := &table{}
 	r := New("i-1")
@@ -116,7 +116,7 @@ func TestNoFence(t *testing.T) {
 	}
 }
 
-// border remembers which networks are protected.
+// border records which networks are protected.
 type border struct {
 	networks []fence.Network
 	removed  bool
@@ -132,7 +132,7 @@ func (b *border) Remove(context.Context) error {
 	return nil
 }
 
-// Networks stay protected after the agent ends, for as long as they exist.
+// After the agent has ended, networks stay protected for as long as they exist.
 func TestNetworksOutliveTheAgent(t *testing.T) {
 	r, b := New("i-1"), &border{}
 	r.run, r.fence, r.networks = (&table{}).run, &wall{}, b

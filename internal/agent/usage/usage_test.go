@@ -31,7 +31,7 @@ func (o *oneTask) Tasks() []engine.Record {
 
 func (o *oneTask) Changes() (<-chan struct{}, func()) { return o.changes, func() {} }
 
-// ecs-agent.md 9.1: per cent of the instance, MiB, a first CPU sample that is skipped.
+// CPU is in per cent of the instance, memory in MiB, and the first CPU sample is not used (ecs-agent.md 9.1).
 func TestTwentySeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt := fake.New()

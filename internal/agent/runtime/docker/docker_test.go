@@ -48,8 +48,8 @@ func TestSuite(t *testing.T) {
 	runtimetest.Run(t, runtimetest.Subject{Runtime: e, Image: image, Prefix: "berth-runtimetest"})
 }
 
-// What a container writes comes back byte for byte from where the agent has it kept, also where the
-// engine cuts long lines in the middle of a character, with a terminal and without.
+// The agent reads a container's output byte for byte, even if the engine cuts long lines in the middle of a character,
+// with a terminal and without one.
 func TestLongLinesComeBack(t *testing.T) {
 	e := engine(t)
 	const image, characters = "berth-longlines:1", 300_000
@@ -86,7 +86,7 @@ func TestLongLinesComeBack(t *testing.T) {
 				got.Write(entry.Text)
 				entries++
 			}
-			text := strings.ReplaceAll(got.String(), "\r\n", "\n") // a terminal's
+			text := strings.ReplaceAll(got.String(), "\r\n", "\n") // a terminal writes \r\n
 			if text != want || entries < 3*characters/(16<<10) {
 				t.Errorf("%d bytes in %d entries, want %d; valid %t", len(text), entries, len(want),
 					utf8.ValidString(text))

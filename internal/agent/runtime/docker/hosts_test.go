@@ -36,8 +36,7 @@ func TestRewriteHosts(t *testing.T) {
 	}
 }
 
-// Whatever comes after whatever: the file has the lines that are wanted, each once, keeps everybody
-// else's, and nothing else.
+// After every sequence of changes, the file has the wanted lines once each, keeps the lines of others, and has no more.
 func TestRewriteHostsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entry := rapid.Custom(func(t *rapid.T) string {

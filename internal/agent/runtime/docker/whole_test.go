@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What is being created when the agent is asked to end is finished, within a time limit.
+// A container that is being created when the agent must end is created completely, within a time limit.
 func TestCallsThatMakeSomethingAreFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := errors.New("told to end")
