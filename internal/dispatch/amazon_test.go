@@ -23,9 +23,8 @@ import (
 
 const amazonImage = "berth-amazonagenttest:1"
 
-// TestAmazonAgent has an unmodified Amazon ECS agent join, run a bridge-mode task on
-// a dynamic port, report its health, and stop it: ecs-agent.md 11, as far as one
-// machine shows it. BERTH_AMAZON_ECS_AGENT names the agent's executable.
+// An unmodified Amazon ECS agent joins, runs a bridge-mode task with a dynamic port, reports its health, and stops it:
+// ecs-agent.md 11, as far as one machine can show it. BERTH_AMAZON_ECS_AGENT is the path of the agent's executable.
 func TestAmazonAgent(t *testing.T) {
 	agent := os.Getenv("BERTH_AMAZON_ECS_AGENT")
 	if agent == "" {
@@ -112,8 +111,7 @@ func TestAmazonAgent(t *testing.T) {
 	}
 }
 
-// listenInNamespace makes a network namespace with a loopback interface and listens
-// in it.
+// listenInNamespace makes a network namespace with a loopback interface, and listens in it.
 func listenInNamespace(t *testing.T, name, address string) net.Listener {
 	t.Helper()
 	run := func(args ...string) {
@@ -178,7 +176,7 @@ func startAmazonAgent(t *testing.T, agent, namespace string) {
 	})
 }
 
-// removeAmazons removes the containers that the agent leaves behind, and the image.
+// removeAmazons removes the containers that the agent leaves, and the image.
 func removeAmazons(t *testing.T, e *docker.Engine) {
 	ctx := context.WithoutCancel(t.Context())
 	containers, err := e.List(ctx, "com.amazonaws.ecs.task-definition-family", "amazon")

@@ -39,7 +39,7 @@ func (d *desk) ec2Instance(id string) *ecs.ContainerInstance {
 	return &n
 }
 
-// An instance speaks for itself only. Keys of people open any session, as with ecs:Poll:
+// An instance can open sessions of itself only. People's keys can open any session, as with ecs:Poll:
 // TestSessionBeginsWithTheManifest.
 func TestInstanceOpensItsOwnSessionsOnly(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
@@ -60,7 +60,7 @@ func TestInstanceOpensItsOwnSessionsOnly(t *testing.T) {
 	})
 }
 
-// A report is of the instance whose session it comes in, by name and by signature, or it ends the session.
+// A report must name the instance whose session it comes in, and must be signed by it. Otherwise the session ends.
 func TestReportsInAnothersName(t *testing.T) {
 	type frame struct {
 		said   acs.TelemetryMetadata
@@ -114,7 +114,7 @@ func TestReportsInAnothersName(t *testing.T) {
 	}
 }
 
-// A renewal that fails is tried again within minutes, not after the old credentials have ended.
+// A renewal that fails is tried again within minutes, before the old credentials expire.
 func TestFailedRenewalIsTriedAgainSoon(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -131,7 +131,7 @@ func TestFailedRenewalIsTriedAgainSoon(t *testing.T) {
 				tx.Tasks.Put(&c)
 			})
 		}
-		role("arn:aws:s3:::bucket") // nobody can act as a bucket
+		role("arn:aws:s3:::bucket") // a bucket is no role
 		p.quiet(5*time.Hour + 30*time.Minute)
 		role("task")
 		expect[*acs.RoleCredentialsUpdate](p)

@@ -106,7 +106,7 @@ func (w *world) update(fn func(tx *state.Tx)) {
 	}
 }
 
-// run lets the dispatcher run until the test ends.
+// run runs the dispatcher until the test ends.
 func (w *world) run() (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan struct{})
@@ -119,7 +119,7 @@ func (w *world) run() (stop func()) {
 	return stop
 }
 
-// listen serves the world.
+// listen serves the API and the websockets.
 func (w *world) listen(l net.Listener) (stop func()) {
 	s := &http.Server{Handler: w.http}
 	done := make(chan struct{})
@@ -132,7 +132,7 @@ func (w *world) listen(l net.Listener) (stop func()) {
 	return stop
 }
 
-// wait waits until a task of the store satisfies ok; the context of the test is the limit.
+// wait waits until ok returns true for a task of the store, or until the context of the test ends.
 func (w *world) wait(arn, what string, ok func(*ecs.Task) bool) *ecs.Task {
 	w.t.Helper()
 	sub := state.Subscribe(w.store, func(state.Change, *state.Snapshot) []string { return []string{"all"} })
@@ -186,7 +186,7 @@ func (w *world) define(d *ecs.TaskDefinition) *ecs.TaskDefinition {
 	return d
 }
 
-// place puts a task on an instance, as the scheduler does.
+// place adds a task on an instance, as the scheduler does.
 func (w *world) place(ci *ecs.ContainerInstance, d *ecs.TaskDefinition, id string, change func(*ecs.Task)) string {
 	arn := ecs.ARN(region, account, ecs.TypeTask, "agt/"+id)
 	t := &ecs.Task{
@@ -211,7 +211,7 @@ func (w *world) place(ci *ecs.ContainerInstance, d *ecs.TaskDefinition, id strin
 	return arn
 }
 
-// stop wants a task to stop.
+// stop requests that a task stops.
 func (w *world) stop(arn string) {
 	w.update(func(tx *state.Tx) {
 		if t, ok := tx.Tasks.Get(arn); ok {

@@ -20,7 +20,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// logLines collects what a logger writes, of any level.
+// logLines collects the lines of a logger, at all levels.
 type logLines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -43,8 +43,8 @@ func (l *logLines) about(what string) (levels []string) {
 	return levels
 }
 
-// An agent that ends its sessions itself, as one that restarts, is not worth a line at the default level: whether its
-// instance is lost is told of the instance. What an operator cannot expect has a line at INFO.
+// If an agent ends its sessions itself, for instance because it restarts, nothing is logged at the default level; a
+// lost instance has a line of its own. Unexpected ends have a line at INFO.
 func TestLevelsOfEndedSessions(t *testing.T) {
 	for _, c := range []struct {
 		name, acs, tcs string // the level, "" for no line

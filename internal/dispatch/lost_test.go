@@ -10,9 +10,9 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// An agent whose data directory was lost ends what its earlier life has left, before it takes tasks
-// on that want the same ports. Containers of other agents of the machine are none of its business,
-// and a new start with the data directory changes nothing.
+// An agent whose data directory was lost removes the containers that it had started before, and then accepts tasks,
+// which may need the same ports. It does not touch containers of other agents of the machine. If it starts again with
+// its data directory, it removes nothing.
 func TestLostDataDirectoryLeavesNoContainers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, 1, func(c *agent.Config) { c.InstanceID = "i-1" })

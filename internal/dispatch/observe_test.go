@@ -27,7 +27,7 @@ func essential(name string) ecs.ContainerDefinition {
 	return ecs.ContainerDefinition{Name: name, Essential: true}
 }
 
-// Checklist 5 of ecs-agent.md 11: tolerate repeats and stale statuses, never go backwards.
+// Repeated and old statuses are accepted, and a task's status never moves back (checklist 5 of ecs-agent.md 11).
 func TestStateOnlyMovesForward(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		task, d := pending(essential("a"), ecs.ContainerDefinition{Name: "b"})
@@ -84,7 +84,7 @@ func anyReport() *rapid.Generator[dispatch.Report] {
 	})
 }
 
-// ecs-agent.md 6.2 and ecs.md 1.5.4: what the control plane makes of an end.
+// The end of a task gets the right stop code and reason (ecs-agent.md 6.2, ecs.md 1.5.4).
 func TestHowTasksEnd(t *testing.T) {
 	exited := func(code int) dispatch.ContainerReport {
 		return dispatch.ContainerReport{Name: "a", Status: ecs.Stopped, RuntimeID: "id", ExitCode: &code}
@@ -152,8 +152,7 @@ func TestHowTasksEnd(t *testing.T) {
 	}
 }
 
-// A task with load balancers waits for them in ACTIVATING (ecs.md 1.5.1), and its
-// start is not theirs to tell.
+// A task with load balancers waits for them in ACTIVATING (ecs.md 1.5.1), and until then has no time of start.
 func TestLoadBalancedTaskActivatesFirst(t *testing.T) {
 	task, d := pending(essential("a"))
 	task.LoadBalancers = []ecs.LoadBalancer{{TargetGroupARN: "tg"}}
@@ -163,7 +162,7 @@ func TestLoadBalancedTaskActivatesFirst(t *testing.T) {
 	}
 }
 
-// The same container twice in one report: in order (ecs-agent.md 3.3).
+// If a container is in a report twice, both changes are applied in order (ecs-agent.md 3.3).
 func TestContainerEventsApplyInOrder(t *testing.T) {
 	task, d := pending(essential("a"), ecs.ContainerDefinition{Name: "init"})
 	bindings := []ecs.NetworkBinding{{BindIP: "0.0.0.0", ContainerPort: 80, HostPort: 32768, Protocol: "tcp"}}

@@ -88,7 +88,7 @@ func TestRegisterContainerInstance(t *testing.T) {
 	if _, again := w.ask("RegisterContainerInstance", registration(nil)); fmt.Sprint(instanceOf2(again)) != arn {
 		t.Errorf("the same token makes %v", again)
 	}
-	// Registering again keeps custom attributes, which the agent says only once.
+	// Registering again keeps custom attributes, which the agent sends only once.
 	status, out = w.ask("RegisterContainerInstance", registration(object{
 		"containerInstanceArn": arn, "clientToken": "token-2",
 		"attributes": []object{{"name": "ecs.os-type", "value": "linux"}},

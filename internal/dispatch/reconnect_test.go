@@ -9,8 +9,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// A control plane that stops and starts again finds its agents, and whatever was
-// wanted meanwhile happens.
+// After a restart of the control plane, its agents connect again, and changes that were requested meanwhile are
+// carried out.
 func TestControlPlaneComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, 1, nil)
@@ -39,8 +39,8 @@ func TestControlPlaneComesBack(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 4.4: heartbeats keep an agent for half an hour; when nothing passes
-// any more, whichever end notices first, the agent reconnects within two minutes.
+// Heartbeats keep a session open for half an hour. When nothing arrives any more, one of the ends notices it, and the
+// agent reconnects within two minutes (ecs-agent.md 4.4).
 func TestAgentLeavesASilentControlPlane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, 1, nil)
@@ -68,7 +68,7 @@ func TestAgentLeavesASilentControlPlane(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 4.4: an agent whose instance was deregistered stays away for an hour.
+// An agent whose instance was deregistered does not connect for an hour (ecs-agent.md 4.4).
 func TestAgentOfADeregisteredInstanceStaysAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoad(t, 1, nil)

@@ -30,8 +30,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// The road from end to end: our agent on the fake runtime, dispatch on a real
-// store, and between them a pipe that drops, delays and repeats. Time is fake.
+// These tests run the whole road: our agent with the fake runtime, dispatch with a real store, and between them a
+// network that drops, delays and repeats. Time is fake.
 
 // pipes is a network of net.Pipe.
 type pipes struct {
@@ -70,7 +70,7 @@ func (p *pipes) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: p.dial, DisableKeepAlives: true}}
 }
 
-// weather is what the pipe does to what passes.
+// weather says what the network does to requests and frames.
 type weather struct {
 	mu   sync.Mutex
 	rand *rand.Rand
@@ -89,7 +89,7 @@ func (w *weather) set(bad bool) {
 	w.bad = bad
 }
 
-// wait delays, sometimes by much.
+// wait waits for a random time, which is sometimes long.
 func (w *weather) wait(ctx context.Context) {
 	if !w.chance(0.5) {
 		return
@@ -103,13 +103,13 @@ func (w *weather) wait(ctx context.Context) {
 	}
 }
 
-// storm stands between the agent and the control plane.
+// storm passes requests and frames between the agent and the control plane, in the given weather.
 type storm struct {
 	weather
 	world    http.Handler
 	upstream *http.Client
 	late     sync.WaitGroup
-	sockets  map[string]int // under the weather's mutex, as is mute
+	sockets  map[string]int // guarded by the weather's mutex, as mute is
 	mute     bool
 }
 
@@ -125,7 +125,7 @@ func (s *storm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	if s.chance(0.15) {
-		panic(http.ErrAbortHandler) // lost on the way there
+		panic(http.ErrAbortHandler) // the request is lost
 	}
 	answer := s.deliver(r, body)
 	if s.chance(0.3) {
@@ -152,14 +152,14 @@ func (s *storm) count(path string) {
 	s.sockets[path]++
 }
 
-// opened is how many websockets were asked for.
+// opened returns how many websockets were requested.
 func (s *storm) opened(path string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sockets[path]
 }
 
-// silence swallows all frames from now on.
+// silence drops all frames from now on.
 func (s *storm) silence() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +184,7 @@ type readCloser struct{ *strings.Reader }
 
 func (readCloser) Close() error { return nil }
 
-// relay passes frames on, or not, or late, or twice.
+// relay passes frames on, and drops, delays or repeats some.
 func (s *storm) relay(w http.ResponseWriter, r *http.Request) {
 	header := http.Header{}
 	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"} {
@@ -247,7 +247,7 @@ func (s *storm) relay(w http.ResponseWriter, r *http.Request) {
 	down.CloseNow()
 }
 
-// noRedirects stands for iptables where no container sends anything.
+// noRedirects replaces iptables. Containers of the fake runtime send nothing.
 type noRedirects struct{}
 
 func (noRedirects) Add(context.Context, string, netip.Addr) error         { return nil }
@@ -258,7 +258,7 @@ func (noRedirects) Guard(context.Context, fence.Network) error            { retu
 func (noRedirects) Keep(context.Context) error                            { return nil }
 func (noRedirects) Unguard(context.Context) error                         { return nil }
 
-// road is a world with one agent.
+// road is a control plane with one agent.
 type road struct {
 	*world
 	storm  *storm
@@ -297,7 +297,7 @@ func newRoad(t *testing.T, seed uint64, change func(*agent.Config)) *road {
 	return &road{world: w, storm: s, engine: e, cfg: cfg, client: outer.client()}
 }
 
-// startAgent runs the agent until stop is called; its containers stay.
+// startAgent runs the agent until stop is called. Its containers stay.
 func (r *road) startAgent() (stop func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	ended := make(chan struct{})
@@ -317,7 +317,7 @@ func (r *road) startAgent() (stop func()) {
 	return stop
 }
 
-// containers are what the runtime has of a task.
+// containers returns the containers that the runtime has for a task.
 func (r *road) containers(arn string) []runtime.Container {
 	r.t.Helper()
 	found, err := r.engine.List(r.t.Context(), engine.LabelTask, arn)
@@ -336,7 +336,7 @@ func definition(name, image string) *ecs.TaskDefinition {
 	}
 }
 
-// onlyForward watches the tasks of a store and tells what has ever moved back.
+// onlyForward watches the tasks of a store and returns every state that has moved back.
 func onlyForward(store *state.Store) (violations func() []string) {
 	var mu sync.Mutex
 	var found []string
@@ -356,7 +356,7 @@ func onlyForward(store *state.Store) (violations func() []string) {
 	}
 }
 
-// backwards tells what of a task has moved back.
+// backwards returns which states of a task have moved back.
 func backwards(before, after *ecs.Task) (found []string) {
 	say := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	if after.LastStatus.Before(before.LastStatus) {
@@ -392,8 +392,8 @@ func backwards(before, after *ecs.Task) (found []string) {
 	return found
 }
 
-// Whatever the road does, tasks end where they should, no container is started
-// twice, and state only moves forward.
+// Whatever is dropped, delayed or repeated, tasks reach the right state, no container is started twice, and states
+// only move forward.
 func TestRoadInAStorm(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { storming(t, seed) }) })

@@ -26,7 +26,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// desk is a world reached over pipes, with agents that do what a test says.
+// desk is a control plane that agents reach over pipes. The tests act as the agents.
 type desk struct {
 	*world
 	client *http.Client
@@ -39,7 +39,7 @@ func newDesk(t *testing.T, change func(*dispatch.Config)) *desk {
 	return &desk{w, p.client()}
 }
 
-// instance puts a container instance into the store.
+// instance adds a container instance to the store.
 func (d *desk) instance(id string) *ecs.ContainerInstance {
 	ci := &ecs.ContainerInstance{
 		ContainerInstanceARN: ecs.ARN(region, account, ecs.TypeContainerInstance, "agt/"+id),
@@ -50,7 +50,7 @@ func (d *desk) instance(id string) *ecs.ContainerInstance {
 	return ci
 }
 
-// puppet is an agent's end of an ACS session. What comes is read at once.
+// puppet is the agent's end of an ACS session. It reads messages at once.
 type puppet struct {
 	t    *testing.T
 	conn *websocket.Conn
@@ -110,7 +110,7 @@ func (p *puppet) say(m acs.Message) {
 	}
 }
 
-// next returns the next message that is no heartbeat; heartbeats are answered.
+// next returns the next message that is no heartbeat. It answers heartbeats.
 func (p *puppet) next() acs.Message {
 	p.t.Helper()
 	for m := range p.in {
@@ -134,7 +134,7 @@ func expect[M acs.Message](p *puppet) M {
 	return want
 }
 
-// quiet reports what came in d beside heartbeats, which it answers.
+// quiet returns the messages other than heartbeats that arrive within d. It answers heartbeats.
 func (p *puppet) quiet(d time.Duration) (came []acs.Message) {
 	end := time.After(d)
 	for {
@@ -196,7 +196,7 @@ func TestSessionBeginsWithTheManifest(t *testing.T) {
 	})
 }
 
-// The numbers of one instance only grow, over sessions and restarts (ecs-agent.md 4.3).
+// The sequence numbers of an instance only grow, even over several sessions and restarts (ecs-agent.md 4.3).
 func TestNumbersNeverRepeat(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -218,7 +218,7 @@ func TestPayloadIsRepeatedUntilAcknowledgedOrReported(t *testing.T) {
 		p := d.connect(ci, "false")
 		expect[*acs.TaskManifest](p)
 		silent := d.place(ci, def, "silent", nil)
-		// With a limit: an agent that never acknowledges does not understand it.
+		// Repetitions end: an agent that never acknowledges the payload does not understand it.
 		if came := p.quiet(2 * time.Hour); len(came) != 8 {
 			t.Errorf("said %d times", len(came))
 		}
@@ -244,7 +244,7 @@ func TestPayloadIsRepeatedUntilAcknowledgedOrReported(t *testing.T) {
 	})
 }
 
-// ecs.md 1.5.1: deregistration comes before the stop signal.
+// Targets are deregistered before the stop signal is sent (ecs.md 1.5.1).
 func TestStopWaitsAtTheGate(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -285,7 +285,8 @@ func TestNewerSessionReplacesOlder(t *testing.T) {
 	})
 }
 
-// ecs.md 1.3.2, and ecs-agent.md 11.8: heartbeats, silence, and a grace.
+// An agent that does not answer heartbeats is disconnected, and its instance is lost only after a grace period (ecs.md
+// 1.3.2, ecs-agent.md 11.8).
 func TestConnectedFollowsTheAgent(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -349,8 +350,8 @@ func TestAgentsOfAFormerLifeAreLostAfterAGrace(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 8: fresh credentials before the end, all at once for an agent that
-// has none, always under the same id.
+// An agent gets new credentials before the old ones expire, and all at once if it has none, always with the same id
+// (ecs-agent.md 8).
 func TestCredentialsAreRenewed(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -375,7 +376,8 @@ func TestCredentialsAreRenewed(t *testing.T) {
 	})
 }
 
-// A task that waits on its machine for longer than credentials live costs nothing, and has fresh ones once it runs.
+// While a task waits on its instance for longer than credentials are valid, none are sent. When it runs, it gets new
+// ones.
 func TestCredentialsOfATaskThatWaits(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -400,7 +402,7 @@ func TestCredentialsOfATaskThatWaits(t *testing.T) {
 	})
 }
 
-// fullDisk is a journal that takes nothing while it is full.
+// fullDisk is a journal whose appends fail while it is full.
 type fullDisk struct {
 	*mem.Journal
 	full atomic.Bool
@@ -413,7 +415,7 @@ func (d *fullDisk) Append(ctx context.Context, entries []journal.Entry) error {
 	return d.Journal.Append(ctx, entries)
 }
 
-// Agents come back at once; a store that refuses everything must not make that a busy circle.
+// Agents reconnect at once. If the store refuses every change, they must not do so in a busy loop.
 func TestSessionOnAFullDiskLastsAMoment(t *testing.T) {
 	disk := &fullDisk{Journal: mem.New()}
 	var store *state.Store
@@ -440,7 +442,7 @@ func TestSessionOnAFullDiskLastsAMoment(t *testing.T) {
 	})
 }
 
-// A task that cannot be sent to any agent ends with the reason instead of waiting for ever.
+// A task that cannot be sent to any agent ends with the reason, and does not wait for ever.
 func TestTaskWithAnImpossibleRoleEnds(t *testing.T) {
 	bubble(t, func(cfg *dispatch.Config) { cfg.Logger = slog.New(slog.DiscardHandler) }, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -509,7 +511,7 @@ func TestDeregisteredInstanceLosesItsSession(t *testing.T) {
 	})
 }
 
-// Checklist 17: header frames, large ones, several parts, an ack for each.
+// Telemetry with header frames, large frames and several parts is accepted, and each has an ack (checklist 17).
 func TestTelemetry(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		ci := d.instance("1")
@@ -531,7 +533,8 @@ func TestTelemetry(t *testing.T) {
 		if m, err := ask(metrics, keySecret); err != nil || m.MessageType() != "AckPublishMetric" {
 			t.Errorf("metrics are answered with %v, %v", m, err)
 		}
-		// ecs-agent.md 9.1: per cent of the instance's 2048 units, MiB, summed over containers.
+		// CPU is in per cent of the instance's 2048 units, memory in MiB, and both are sums of all containers
+		// (ecs-agent.md 9.1).
 		cpu, memory := <-d.usage, <-d.usage
 		if cpu.Member != arn || cpu.Sum/cpu.Count != (25+1)*20.48/.64 || cpu.Max != 51*20.48/.64 || cpu.Weight != 64 ||
 			memory.Member != arn || memory.Sum/memory.Count != 25 || memory.Weight != 100 {

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// everything is a task that uses whatever a task definition can say to an agent.
+// everything is a task with all members of a task definition that are sent to an agent.
 func everything() (*ecs.Task, *ecs.TaskDefinition) {
 	d := &ecs.TaskDefinition{
 		TaskDefinitionARN: "arn:aws:ecs:us-east-1:123456789012:task-definition/all:7",
@@ -75,7 +75,8 @@ func everything() (*ecs.Task, *ecs.TaskDefinition) {
 	return t, d
 }
 
-// Checklist 11 and 12 of ecs-agent.md 11, as text to read; -rewrite writes it again.
+// The messages for a task are those of checklist 11 and 12 of ecs-agent.md 11. They are in testdata as text; -rewrite
+// writes them again.
 func TestTranslationGolden(t *testing.T) {
 	task, d := everything()
 	out, err := translate(task, d, options{
@@ -94,7 +95,8 @@ func TestTranslationGolden(t *testing.T) {
 	golden.Compare(t, "translation.json", got.String())
 }
 
-// Amazon's agent takes images and logs of this control plane where it reaches it, with and without an execution role.
+// Amazon's agent gets addresses at which it reaches this control plane for images and logs, with and without an
+// execution role.
 func TestTranslationForAmazonAgents(t *testing.T) {
 	g := greeting{agentHash: "8dfceca6", host: "berth.internal:4566"}
 	for _, role := range []string{"", "exec"} {
