@@ -36,7 +36,7 @@ func answerAll(c net.Conn) {
 	}
 }
 
-// load sends n requests over each of some kept connections and returns how long that took.
+// load sends n requests over each of several kept connections, and returns how long that took.
 func load(b *testing.B, address string, conns, n int) time.Duration {
 	request := []byte("GET /path HTTP/1.1\r\nHost: bench.localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
 	var wg sync.WaitGroup
@@ -142,7 +142,7 @@ func BenchmarkSmallRequests(b *testing.B) {
 	b.ReportMetric(rate(edge)/rate(peer), "edge/haproxy")
 }
 
-// BenchmarkOneRequest is the cost of a request in this process: of edge, client and target together.
+// BenchmarkOneRequest measures the cost of a request in this process, for edge, client and target together.
 func BenchmarkOneRequest(b *testing.B) {
 	f := newFront(b, func(c *Config) { c.Record = nil })
 	f.target("tg", f.rawServer(answerAll))
@@ -151,8 +151,8 @@ func BenchmarkOneRequest(b *testing.B) {
 	load(b, f.address(), 1, b.N)
 }
 
-// BenchmarkIdleWebSockets compares what an idle relayed WebSocket costs in memory: of the edge its
-// heap and stacks, of HAProxy its resident memory. Client and target hold nothing but the sockets.
+// BenchmarkIdleWebSockets compares how much memory an idle relayed WebSocket needs: heap and stacks of the edge,
+// resident memory of HAProxy. Client and target have only the sockets.
 func BenchmarkIdleWebSockets(b *testing.B) {
 	const n = 1000
 	f := newFront(b, func(c *Config) { c.Record = nil })
@@ -177,7 +177,7 @@ func BenchmarkIdleWebSockets(b *testing.B) {
 	b.ReportMetric(ours/max(theirs, 1), "edge/haproxy")
 }
 
-// idleUpgrades is a target that answers upgrades and then only holds the connection.
+// idleUpgrades is a target that answers upgrades and then does nothing with the connection.
 func idleUpgrades(b *testing.B) (address string, release func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -236,7 +236,7 @@ func openUpgrades(b *testing.B, address string, n int) (closeAll func()) {
 	}
 }
 
-// inUse is the memory that Go's heap and stacks take.
+// inUse returns how much memory Go's heap and stacks use.
 func inUse() int64 {
 	runtime.GC()
 	runtime.GC()

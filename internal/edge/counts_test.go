@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// count has the edge report what it has counted, and returns what it last said of a subject.
+// count makes the edge report its counts, and returns the latest ones of a subject.
 func (f *front) count(s route.Subject) route.SubjectCounts {
 	f.t.Helper()
 	if err := f.edge.Flush(f.t.Context()); err != nil {
@@ -28,7 +28,7 @@ var (
 	webTG = route.Subject{LoadBalancerARN: "web", TargetGroupARN: "tg"}
 )
 
-// expectCounts compares counters that are not 0, but for bytes, connections and times.
+// expectCounts compares the counters that are not 0, except bytes, connections and times.
 func (f *front) expectCounts(s route.Subject, want map[route.Counter]uint64) {
 	f.t.Helper()
 	got := map[route.Counter]uint64{}
@@ -45,7 +45,8 @@ func (f *front) expectCounts(s route.Subject, want map[route.Counter]uint64) {
 	}
 }
 
-// What CloudWatch's metrics of load balancers are made of (alb.md 9.4), by load balancer, target group and target.
+// The edge counts what CloudWatch's metrics of load balancers need (alb.md 9.4), by load balancer, target group and
+// target.
 func TestCounts(t *testing.T) {
 	f := newFront(t, nil)
 	f.group("none", nil)
@@ -87,7 +88,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// A target that refuses connections is one error and an answer of the load balancer's own.
+// A target that refuses a connection counts as one connection error, and the answer as one of the load balancer.
 func TestCountsOfFailingTargets(t *testing.T) {
 	f := newFront(t, nil)
 	f.target("tg", "127.0.0.1:1")
@@ -98,8 +99,8 @@ func TestCountsOfFailingTargets(t *testing.T) {
 		route.Own502: 1, route.ConnectionErrors: 1})
 }
 
-// Nothing is lost when tables are replaced, nor of a request that ends after its target has gone;
-// counts of what was deleted are dropped, and start from 0 if it is created again.
+// No count is lost when tables are replaced, or when a request ends after its target was removed. The counts of
+// something that was deleted are dropped, and begin at 0 if it is created again.
 func TestCountsOutliveTables(t *testing.T) {
 	f := newFront(t, nil)
 	arrived, goOn := make(chan struct{}), make(chan struct{})
@@ -151,7 +152,7 @@ func TestCountsOutliveTables(t *testing.T) {
 	}
 }
 
-// A WebSocket is a request when it begins; its bytes count when it ends.
+// A WebSocket counts as a request when it begins. Its bytes count when it ends.
 func TestCountsOfWebSockets(t *testing.T) {
 	f := newFront(t, nil)
 	f.target("tg", f.rawServer(echoUpgrade))

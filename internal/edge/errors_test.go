@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// What the load balancer answers by itself (alb.md 5.7).
+// The load balancer itself answers errors as in alb.md 5.7.
 func TestOwnErrors(t *testing.T) {
 	f := newFront(t, nil)
 	f.group("empty", nil)
@@ -136,7 +136,7 @@ func TestDeadPooledConnection(t *testing.T) {
 	}
 }
 
-// A target that dies at once, with connections in the pool, is passed over: idempotent requests do not notice.
+// If a target with connections in the pool dies, idempotent requests go to another target without an error.
 func TestTargetThatDies(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -182,7 +182,8 @@ func TestTargetThatDies(t *testing.T) {
 	}
 }
 
-// So is one that takes connections and closes them, as the port of a container does whose process has just died.
+// The same holds for a target that accepts connections and closes them, as the port of a container whose process has
+// just ended.
 func TestTargetThatOnlyCloses(t *testing.T) {
 	f := newFront(t, nil)
 	requests := make(chan bool, 100)
@@ -202,7 +203,7 @@ func TestTargetThatOnlyCloses(t *testing.T) {
 		t.Errorf("it was asked %d times", len(requests))
 	}
 	statuses := map[int]int{}
-	for range 4 { // what may have been carried out is not sent again
+	for range 4 { // a request that the target may have carried out is not sent again
 		res, err := http.Post(f.url(), "text/plain", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -237,7 +238,7 @@ func TestClientThatLeavesIsNoticed(t *testing.T) { // 460
 	}
 }
 
-// A client that is still sending gets its answer all the same.
+// A client that is still sending its request gets the answer.
 func TestAnswerToAClientThatIsStillSending(t *testing.T) {
 	f := newFront(t, nil)
 	f.rule(1, onPath("/no"), elb.Action{

@@ -25,12 +25,12 @@ type front struct {
 	edge    *Edge
 	config  route.Config
 	mu      sync.Mutex
-	ports   map[string]net.Listener // by the address asked for
+	ports   map[string]net.Listener // by the requested address
 	health  map[string]elb.Verdict
 	bound   map[string]elb.Bound
 	counts  map[route.Subject]route.SubjectCounts
 	entries []Entry
-	// recorded wakes who waits for another entry or report; it uses mu.
+	// recorded wakes goroutines that wait for another entry or report. Its lock is mu.
 	recorded *sync.Cond
 	end      func()
 }
@@ -62,7 +62,7 @@ func newFront(t testing.TB, change func(*Config)) *front {
 	return f
 }
 
-// listen opens a free port of the loopback whatever the address.
+// listen opens a free port on loopback, for every address.
 func (f *front) listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	f.mu.Lock()
@@ -101,7 +101,7 @@ func (f *front) entry(n int) Entry {
 	return f.entries[n-1]
 }
 
-// awaitDrained waits until the edge has reported that it is done with the target.
+// awaitDrained waits until the edge has reported that the target is drained.
 func (f *front) awaitDrained(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -175,7 +175,7 @@ func (f *front) server(h http.HandlerFunc) string {
 	return strings.TrimPrefix(s.URL, "http://")
 }
 
-// rawServer starts a target that treats each connection as handle says; probes are refused service.
+// rawServer starts a target that calls handle for each connection. Health checks fail.
 func (f *front) rawServer(handle func(net.Conn)) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -254,18 +254,18 @@ func onPath(pattern string) []elb.Condition {
 	return []elb.Condition{{Field: elb.FieldPath, Values: []string{pattern}}}
 }
 
-// reported is what the reporter was last told of the target.
+// reported returns the latest report of the target's health.
 func (f *front) reported(key string) elb.Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.health[key]
 }
 
-// upstream is what the edge keeps of the target.
+// upstream returns what the edge keeps for the target.
 func (f *front) upstream(key string) *upstream {
 	u, ok := f.edge.byID.Load(idOf(key))
 	if !ok {
-		f.t.Fatalf("the edge keeps nothing of %s", key)
+		f.t.Fatalf("the edge keeps nothing for %s", key)
 	}
 	return u.(*upstream)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// The life of a target's health (alb.md H1-H5, H9), at interval 30, healthy 5, unhealthy 2.
+// A target's health changes as in alb.md H1-H5 and H9, with interval 30, healthy threshold 5 and unhealthy threshold 2.
 func TestHealthStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
@@ -31,14 +31,14 @@ func TestHealthStates(t *testing.T) {
 		initial := "initial Elb.InitialHealthChecking Initial health checks in progress"
 		after(20*time.Second, initial)
 		probes.set("200 OK")
-		after(time.Second, "healthy") // H3: one success is enough, and a new target is not left waiting
+		after(time.Second, "healthy") // H3: one success is enough, and a new target is probed at once
 		// H1
 		if r := probes.last; r.Host != "10.0.0.1:80" || r.URL.String() != "/health?x=1" ||
 			r.Header.Get("Connection") != "close" || r.ProtoMinor != 1 {
 			t.Errorf("probe %v %v", r, r.Header)
 		}
 		probes.set("500 no")
-		after(30*time.Second, "healthy") // H4: one failure is not
+		after(30*time.Second, "healthy") // H4: one failure is not enough
 		after(30*time.Second, "unhealthy Target.ResponseCodeMismatch Health checks failed with these codes: [500]")
 		probes.set("")
 		after(31*time.Second+4*time.Second, "unhealthy Target.Timeout Request timed out")

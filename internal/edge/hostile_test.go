@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// alb.md section 6: what the modes do with a request that is not compliant.
+// Each mode treats requests that are not compliant as in alb.md section 6.
 func TestDesyncModes(t *testing.T) {
 	const acceptable = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 	const ambiguous = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" +
@@ -55,7 +55,7 @@ func TestDesyncModes(t *testing.T) {
 	}
 }
 
-// Whatever bytes a client sends, in whatever pieces, the edge neither panics nor hangs: each connection ends.
+// For any bytes that a client sends, in pieces of any size, the edge neither panics nor hangs: each connection ends.
 func FuzzClientBytes(f *testing.F) {
 	for _, s := range []string{simpleGet,
 		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + simpleGet,
@@ -97,7 +97,7 @@ func FuzzClientBytes(f *testing.F) {
 	})
 }
 
-// Whatever is sent, cut into chunks in whatever way, comes back from a target that echoes it, over one connection.
+// Bodies of any content, sent in chunks of any sizes over one connection, come back from a target that echoes them.
 func TestEcho(t *testing.T) {
 	f := newFront(t, nil)
 	f.target("tg", f.server(func(w http.ResponseWriter, r *http.Request) {

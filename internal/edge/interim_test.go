@@ -26,7 +26,7 @@ func everInterim(status string, pause time.Duration) func(net.Conn, *http.Reques
 	}
 }
 
-// A target that sends interim responses for ever is answered for with 502, by number, bytes or time.
+// If a target sends interim responses without end, the client gets 502 after a number of them, of bytes, or a time.
 func TestInterimResponsesAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		name, request string
@@ -65,7 +65,7 @@ func TestInterimResponsesAreBounded(t *testing.T) {
 	}
 }
 
-// A hundred interim responses pass, and so does the final one after them.
+// A hundred interim responses reach the client, and so does the final one after them.
 func TestInterimResponsesPass(t *testing.T) {
 	f := newFront(t, nil)
 	f.target("tg", f.rawServer(func(nc net.Conn) {

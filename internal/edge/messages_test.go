@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// everything sends a request that closes its connection, and returns all that comes until the end.
+// everything sends a request that closes its connection, and returns all bytes that arrive until the end.
 func (f *front) everything(text string) (string, error) {
 	f.t.Helper()
 	c, err := net.Dial("tcp", f.address())
@@ -29,7 +29,7 @@ func (f *front) everything(text string) (string, error) {
 	return string(b), err
 }
 
-// answering is a front whose target reads a request with its body, hands it over and sends text.
+// answering returns a front whose target reads a request with its body, passes it to the test, and sends text.
 func answering(t *testing.T, text string) (*front, chan *http.Request) {
 	f := newFront(t, nil)
 	seen := make(chan *http.Request, 16)
@@ -48,7 +48,7 @@ func answering(t *testing.T, text string) (*front, chan *http.Request) {
 
 const okClose = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 
-// 100 Continue goes to clients of HTTP/1.1 alone, who said that they wait for it (alb.md Q11, RFC 9110 10.1.1).
+// Only clients of HTTP/1.1 that said that they wait for 100 Continue get it (alb.md Q11, RFC 9110 10.1.1).
 func TestContinue(t *testing.T) {
 	for _, c := range []struct {
 		version, header, body string
@@ -73,8 +73,8 @@ func TestContinue(t *testing.T) {
 	}
 }
 
-// A length reaches the client once and where it may be (RFC 9110 8.6, RFC 9112 6.1 to 6.3),
-// whatever the target makes of it.
+// The client gets the length of a body once, and only where it is allowed (RFC 9110 8.6, RFC 9112 6.1 to 6.3),
+// whatever the target sends.
 func TestLengthsOfResponses(t *testing.T) {
 	const twice = "Content-Length: 3\r\nContent-Length: 3\r\n"
 	for _, c := range []struct {
@@ -111,7 +111,7 @@ func TestLengthsOfResponses(t *testing.T) {
 	}
 }
 
-// What no client may take for a response of the target is a 502 (alb.md 5.7).
+// A response that is not valid HTTP becomes a 502 (alb.md 5.7).
 func TestResponsesThatAreRefused(t *testing.T) {
 	for _, text := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
@@ -130,8 +130,8 @@ func TestResponsesThatAreRefused(t *testing.T) {
 	}
 }
 
-// A client of HTTP/1.0 knows the end of a response by the end of the connection. It must not take a
-// response that was cut for a whole one: the connection is reset then.
+// For a client of HTTP/1.0, a response ends with the connection. If a response was cut, the connection is reset, so
+// that the client does not take it for a complete one.
 func TestCutResponseToHTTP10(t *testing.T) {
 	for _, c := range []struct {
 		head, body string
@@ -161,8 +161,8 @@ func TestCutResponseToHTTP10(t *testing.T) {
 	}
 }
 
-// No trailer brings to the target what the edge writes itself, or to the client what the edge takes
-// out (RFC 9110 6.5.1).
+// Trailers do not contain fields that the edge itself writes for targets, or fields that it removes for clients (RFC
+// 9110 6.5.1).
 func TestTrailersAreScreened(t *testing.T) {
 	const trailer = "X-Sum: 42\r\nX-Forwarded-For: 6.6.6.6\r\nx_forwarded_for: 6.6.6.6\r\n" +
 		"X-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n" +
@@ -196,7 +196,7 @@ func TestTrailersAreScreened(t *testing.T) {
 	}
 }
 
-// Targets never see a field by a name that they may take for one that the edge writes.
+// Targets never get a field whose name they may confuse with one that the edge writes.
 func TestNamesThatLookLikeTheEdgesOwn(t *testing.T) {
 	f, seen := answering(t, okClose)
 	for _, name := range []string{"X_Forwarded_For", "x-forwarded_proto", "X--Forwarded-Port", "X_Amzn_Trace_Id"} {
@@ -248,7 +248,7 @@ func TestNamesBeyondASCII(t *testing.T) {
 	}
 }
 
-// Tokens are compared as ASCII: letters that fold to it are others.
+// Tokens are compared as ASCII. Other letters that fold to ASCII letters are different.
 func TestTokensAreASCII(t *testing.T) {
 	f, seen := answering(t, okClose)
 	got, _ := f.everything("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: web\u017focket\r\n\r\n")
@@ -257,7 +257,7 @@ func TestTokensAreASCII(t *testing.T) {
 	}
 }
 
-// Targets of requests that no rule can route (RFC 9112 3.2).
+// Request targets that no rule can match are refused (RFC 9112 3.2).
 func TestTargetsOfRequests(t *testing.T) {
 	for request, want := range map[string]string{
 		"CONNECT a:80": "400", "CONNECT /": "400", "GET *": "400", "OPTIONS *": "200", "GET a": "400",
@@ -274,7 +274,7 @@ func TestTargetsOfRequests(t *testing.T) {
 	}
 }
 
-// Empty lines before a request are skipped (RFC 9112 2.2), as long as there are few.
+// A few empty lines before a request are skipped (RFC 9112 2.2).
 func TestEmptyLinesBeforeARequest(t *testing.T) {
 	f, _ := answering(t, okClose)
 	for lines, want := range map[int]int{1: 200, 16: 200, 17: 400, 100000: 400} {
@@ -284,9 +284,8 @@ func TestEmptyLinesBeforeARequest(t *testing.T) {
 	}
 }
 
-// No control character passes in a header, a trailer or a reason phrase, in neither direction: the
-// edge makes a space of each (RFC 9110 5.5, RFC 9112 4), and goes on to class such a request as
-// Amazon does (alb.md 6, NonCompliantHeader).
+// In both directions, the edge replaces control characters in headers, trailers and reason phrases by spaces (RFC 9110
+// 5.5, RFC 9112 4). It still classifies such a request as Amazon does (alb.md 6, NonCompliantHeader).
 func TestControlCharactersDoNotPass(t *testing.T) {
 	for _, c := range []byte("\x01\x07\x08\x0b\x0c\x0e\x1b\x1f\x7f") {
 		bad := string(c)
@@ -328,7 +327,8 @@ func TestControlCharactersDoNotPass(t *testing.T) {
 				t.Errorf("%q passed: %q", bad, message)
 			}
 		}
-		// In what delimits the body they are refused (alb.md 6, BadContentLength and BadTransferEncoding).
+		// Control characters in fields about the length of the body are refused (alb.md 6, BadContentLength and
+		// BadTransferEncoding).
 		for _, field := range []string{"Content-Length: " + bad + "3",
 			"Transfer-Encoding: " + bad + "chunked", "Transfer-Encoding:\r\n " + bad + "chunked"} {
 			if res := f.raw("POST / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\nabc"); res.StatusCode != 400 {

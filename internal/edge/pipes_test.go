@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// pipes is a network of in-memory connections, for tests in bubbles of fake time.
+// pipes is a network of in-memory connections, for tests with fake time.
 type pipes struct {
 	mu       sync.Mutex
 	accepted map[string]chan net.Conn // by listener address
@@ -63,7 +63,7 @@ func (p *pipes) dial(ctx context.Context, address string) (net.Conn, error) {
 	return near, nil
 }
 
-// newPipes is a front whose connections are pipes.
+// newPipes returns a front whose connections are pipes.
 func newPipes(t *testing.T) (*front, *pipes) {
 	p := &pipes{accepted: map[string]chan net.Conn{}, targets: map[string]func(net.Conn){}}
 	f := newFront(t, func(c *Config) { c.Listen, c.Dial = p.listen, p.dial })
@@ -82,8 +82,8 @@ func (p *pipes) connect(t *testing.T) (net.Conn, *bufio.Reader) {
 	return near, bufio.NewReader(near)
 }
 
-// serve makes a target at the address that answers each request by the function; probes get what
-// probe says, 200 at first.
+// serve makes a target at an address. It answers each request with the function, and health checks as probe says, with
+// 200 at first.
 func (p *pipes) serve(address string, handle func(c net.Conn, r *http.Request)) *probed {
 	probed := &probed{status: "200 OK"}
 	p.targets[address] = func(c net.Conn) {
@@ -103,7 +103,7 @@ func (p *pipes) serve(address string, handle func(c net.Conn, r *http.Request)) 
 	return probed
 }
 
-// probed is how a target treats probes.
+// probed says how a target answers health checks.
 type probed struct {
 	mu     sync.Mutex
 	status string // "" is silence, "close" is a closed connection
@@ -137,7 +137,7 @@ func ok(c net.Conn, r *http.Request) {
 
 const simpleGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-// ask sends text and returns status and time taken.
+// ask sends text, and returns the status and how long the response took.
 func ask(t *testing.T, c net.Conn, br *bufio.Reader, text string) (int, time.Duration) {
 	t.Helper()
 	began := time.Now()
@@ -159,7 +159,7 @@ func await(t *testing.T, br *bufio.Reader) int {
 	return res.StatusCode
 }
 
-// ended reads until the end and reports how long that took.
+// ended reads until the end, and returns how long that took.
 func ended(t *testing.T, br *bufio.Reader) time.Duration {
 	t.Helper()
 	began := time.Now()

@@ -142,7 +142,7 @@ func TestKeepsConnectionsAlive(t *testing.T) {
 	}
 	defer c.Close()
 	br := bufio.NewReader(c)
-	// Pipelined from the client, one after another to the target (alb.md L8, Q40).
+	// Requests that a client pipelines are sent to the target one after the other (alb.md L8, Q40).
 	io.WriteString(c, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\n"+
 		"Content-Length: 3\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	for _, want := range []string{"/1", "/2", "/3"} {
@@ -162,7 +162,7 @@ func TestKeepsConnectionsAlive(t *testing.T) {
 	}
 }
 
-// Bodies stream both ways: each part is seen before the next is sent (alb.md Q50).
+// Bodies are streamed in both directions: each part arrives before the next is sent (alb.md Q50).
 func TestStreamsBothWays(t *testing.T) {
 	f := newFront(t, nil)
 	f.target("tg", f.server(func(w http.ResponseWriter, r *http.Request) {

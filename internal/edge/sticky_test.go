@@ -145,7 +145,7 @@ func TestTargetGroupCookie(t *testing.T) { // K20, K21
 	if c.Value == "" || cookieNamed(res, "AWSALBTGCORS").Value != c.Value || cookieNamed(res, "AWSALB").Value != "" {
 		t.Fatalf("cookies %v", res.Header.Values("Set-Cookie"))
 	}
-	// A client stays with its group even when its weight becomes 0.
+	// A client stays with its target group even when the group's weight becomes 0.
 	moved := forward("blue", "green")
 	moved.Forward.StickySeconds = 60
 	for i, g := range []string{"blue", "green"} {

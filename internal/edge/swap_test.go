@@ -13,9 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// Targets are replaced under load, thirty times over: not one request fails, and none reaches a
-// target after the Apply that drains it has returned (alb.md D1, D8: "0 requests after the call
-// returned").
+// Targets are replaced under load, thirty times. No request fails, and none reaches a target after the Apply that
+// drains it has returned (alb.md D1, D8: "0 requests after the call returned").
 func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 	f := newFront(t, nil)
 	var served atomic.Int64
@@ -63,7 +62,7 @@ func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 		f.drain(key, time.Hour)
 		f.apply()
 		drained[address] = time.Now()
-		f.awaitDrained(key) // as the stop gate does, before the target goes
+		f.awaitDrained(key) // as the stop gate does, before the target is removed
 		f.entry(int(served.Load()) + 20)
 		f.config.Targets = f.config.Targets[1:]
 		key, address = next, nextAddress
@@ -84,8 +83,7 @@ func TestNoRequestIsLostWhileTargetsAreReplaced(t *testing.T) {
 	t.Logf("%d requests, none lost", served.Load())
 }
 
-// What is kept beside the tables lasts as long as what it is about: groups, targets and ports that
-// come and go leave nothing behind.
+// Groups, targets and ports that are removed leave nothing in what the edge keeps beside its tables.
 func TestNothingIsKeptOfWhatIsGone(t *testing.T) {
 	f := newFront(t, nil)
 	f.apply()

@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// The timers of alb.md 5.3, to the second.
+// The timers are exactly those of alb.md 5.3.
 func TestTimers(t *testing.T) {
 	silent := func(c net.Conn, r *http.Request) { io.Copy(io.Discard, c) }
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func TestTimers(t *testing.T) {
 					t.Fatal(err)
 				}
 				io.ReadAll(res.Body)
-				if res.Close != (i == 10) { // the first request past 60 s is answered and is the last
+				if res.Close != (i == 10) { // the first request after 60 s is answered and is the last
 					t.Errorf("request %d: close %v", i, res.Close)
 				}
 			}
@@ -137,7 +137,7 @@ func TestIdleWebSocketIsClosed(t *testing.T) {
 			t.Fatal(res, err)
 		}
 		expect(t, br, "hello")
-		for range 5 { // bytes either way keep it open
+		for range 5 { // bytes in either direction keep it open
 			time.Sleep(6 * time.Second)
 			io.WriteString(conn, "x")
 			expect(t, br, "x")
@@ -177,7 +177,7 @@ func TestDraining(t *testing.T) {
 		if old.Load() != 1 || fresh.Load() != 5 || f.reported(gone).Drained {
 			t.Errorf("requests %d and %d, drained %v", old.Load(), fresh.Load(), f.reported(gone).Drained) // D1
 		}
-		if status := await(t, firstBR); status != 200 { // in-flight requests end well
+		if status := await(t, firstBR); status != 200 { // a request that is under way gets its response
 			t.Errorf("%d", status)
 		}
 		synctest.Wait()
@@ -210,7 +210,8 @@ func TestDelayOverCutsRequests(t *testing.T) { // D3, D7
 	}
 }
 
-// A request that chose a target before it was deregistered, and was not sent yet, goes elsewhere (alb.md D8).
+// A request that has chosen a target, and was not sent before the target is deregistered, goes to another target
+// (alb.md D8).
 func TestGateClosesOnRequestsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
@@ -239,7 +240,7 @@ func TestGateClosesOnRequestsUnderWay(t *testing.T) {
 	})
 }
 
-// A rule that is pointed elsewhere, as in a blue/green switch, does not touch what is under way.
+// When a rule forwards to another target group, as in a blue/green switch, requests that are under way continue.
 func TestGroupThatIsNoLongerUsedFinishesItsRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
@@ -297,7 +298,7 @@ func TestShutDownLetsRequestsEnd(t *testing.T) {
 	})
 }
 
-// A stream that has begun at once and says nothing more does not hold up the end.
+// A response that has begun and then pauses does not delay the end of the edge by more than its grace period.
 func TestShutDownCutsSilentStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
@@ -344,9 +345,8 @@ func TestKeepsItsTableWithoutControlPlane(t *testing.T) {
 	})
 }
 
-// A client that leaves a stream that began at once and says nothing more is noticed at once, and
-// counted as one that left (alb.md 5.7: 460). The stream before it, to which its client stays, goes
-// on past any such watch.
+// When a client closes its connection during a response that pauses, the edge notices it at once, and counts it as a
+// client that left (alb.md 5.7: 460). Another response, whose client stays, continues.
 func TestClientThatLeavesASilentStream(t *testing.T) {
 	for _, framing := range []string{
 		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", "Content-Length: 9\r\n\r\nx", "\r\nx",
@@ -387,7 +387,8 @@ func TestClientThatLeavesASilentStream(t *testing.T) {
 	}
 }
 
-// What is read while the client is being watched arrives complete, also when it comes in the middle of a chunk's frame.
+// Bytes of the body that the edge reads while it watches whether the client is there arrive complete, even in the
+// middle of a chunk's frame.
 func TestStreamThatComesByTheByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
@@ -402,7 +403,7 @@ func TestStreamThatComesByTheByte(t *testing.T) {
 		})
 		f.apply()
 		conn, br := p.connect(t)
-		for range 2 { // the connection is good for another one
+		for range 2 { // the connection can be used for another request
 			io.WriteString(conn, simpleGet)
 			res, err := http.ReadResponse(br, nil)
 			if err != nil {
@@ -415,9 +416,8 @@ func TestStreamThatComesByTheByte(t *testing.T) {
 	})
 }
 
-// A target that reads nothing holds up no change of the configuration, and does not get the rest of
-// a head either once it drains: the request goes to the other target (alb.md D8). A request whose
-// head was sent goes on.
+// A target that does not read delays no change of the configuration. Once it drains, it does not get the rest of a
+// head, and the request goes to the other target (alb.md D8). A request whose head was sent completely continues.
 func TestGateWaitsForNoTarget(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -31,7 +31,8 @@ func selfSigned(t *testing.T, name string) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: must(x509.ParseCertificate(der))}
 }
 
-// HTTPS at both ends: the certificate is chosen by name (alb.md TL2), that of the target is never verified (T4).
+// Clients and targets use HTTPS. The certificate for clients is chosen by name (alb.md TL2), and that of the target is
+// never verified (T4).
 func TestTLSBothSides(t *testing.T) {
 	certificates := map[string]*tls.Certificate{"a": selfSigned(t, "a.example"), "b": selfSigned(t, "b.example")}
 	f := newFront(t, func(c *Config) {

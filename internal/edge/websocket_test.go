@@ -25,7 +25,8 @@ func echoUpgrade(c net.Conn) {
 	io.Copy(c, br)
 }
 
-// dialUpgrade opens a WebSocket and returns the connection with what was read ahead, and the 101.
+// dialUpgrade opens a WebSocket. It returns the connection, a reader with the bytes that were read ahead, and the
+// response 101.
 func (f *front) dialUpgrade(more string) (net.Conn, *bufio.Reader, *http.Response) {
 	f.t.Helper()
 	c, err := net.Dial("tcp", f.address())
@@ -67,7 +68,7 @@ func TestWebSocketRelay(t *testing.T) {
 	if busy := f.upstream(key).busy.Load(); busy != 1 { // B2
 		t.Errorf("the WebSocket counts as %d", busy)
 	}
-	c.(*net.TCPConn).CloseWrite() // one side ends, the other gets what is still on its way
+	c.(*net.TCPConn).CloseWrite() // one side closes; the other still gets what was sent before
 	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
 		t.Errorf("after the end: %q %v", rest, err)
 	}
@@ -115,7 +116,8 @@ func TestRefusedUpgradeIsAnOrdinaryResponse(t *testing.T) { // alb.md P13, Traef
 	}
 }
 
-// D5: draining leaves a WebSocket alone until the delay is over, then cuts it; the report tells when nothing is left.
+// A WebSocket of a draining target continues until the delay is over, and is then closed. The edge reports when the
+// target has no connections any more (D5).
 func TestWebSocketWhileDraining(t *testing.T) {
 	f := newFront(t, nil)
 	key := f.target("tg", f.rawServer(echoUpgrade))

@@ -40,8 +40,8 @@ func TestReadRequest(t *testing.T) {
 	}
 }
 
-// alb.md section 6: which class, and by which reason; what is Severe, or cannot be read in one way
-// only, is not read at all.
+// Requests get the class and reason of alb.md section 6. A request that is Severe, or that can be read in several
+// ways, is refused.
 func TestDesync(t *testing.T) {
 	for _, c := range []struct {
 		text, reason string
@@ -204,7 +204,7 @@ func TestChunkedBody(t *testing.T) {
 	}
 }
 
-// Whatever way the bytes arrive in, the same message is read, and what follows it is left alone.
+// In whatever pieces the bytes arrive, the same message is read, and the bytes after it are not.
 func TestArrivalDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		chunks := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 300), 0, 5).Draw(t, "chunks")
@@ -239,7 +239,7 @@ func hex(n int) string {
 	return hex(n/16) + digits[n%16:n%16+1]
 }
 
-// What we read, Go's own server reads in the same way, and nothing that we call compliant does it refuse.
+// Go's own server reads every request that we read in the same way, and refuses none that we call compliant.
 func FuzzReadRequest(f *testing.F) {
 	for _, s := range []string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST /x?y HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
@@ -289,7 +289,7 @@ func FuzzReadResponse(f *testing.F) {
 	})
 }
 
-// noControl says that nothing that is passed on has a control character.
+// noControl fails the test if something that is passed on has a control character.
 func noControl(t *testing.T, all ...[]Field) {
 	for _, f := range slices.Concat(all...) {
 		for _, c := range []byte(f.Name + f.Value) {
@@ -300,7 +300,7 @@ func noControl(t *testing.T, all ...[]Field) {
 	}
 }
 
-// A head may consist of lines that go on with one field: to read it costs no more than its size.
+// A head may consist of continuation lines of one field. The cost of reading it is proportional to its size.
 func TestManyLinesOfOneField(t *testing.T) {
 	const lines = 12_000
 	head := "GET / HTTP/1.1\r\nA: b\r\n" + strings.Repeat(" a\r\n", lines) + "\r\n"
@@ -334,7 +334,7 @@ func BenchmarkReadRequest(b *testing.B) {
 	}
 }
 
-// What is ambiguous and let pass is made into what every target reads alike.
+// An ambiguous request that is accepted is changed so that all targets read it in the same way.
 func TestAmbiguousHeadersAreMadePlain(t *testing.T) {
 	r, _, err := readRequest("GET  /a  HTTP/1.1\r\nA: b\r\n c: d\r\n\te\r\n: x\r\n \t\r\nTE\r\n" +
 		"Transfer-Encoding:\r\n chunked\r\n\r\n")
@@ -342,7 +342,7 @@ func TestAmbiguousHeadersAreMadePlain(t *testing.T) {
 	if err != nil || r.Target != "/a" || !slices.Equal(r.Header, want) || r.Body.Kind != Chunked {
 		t.Errorf("%q %q %v %v", r.Target, r.Header, r.Body, err)
 	}
-	for _, field := range []string{"A: b\r\n c\r\n", "nothing\r\n", ": b\r\n", " \r\n"} { // responses are not mended
+	for _, field := range []string{"A: b\r\n c\r\n", "nothing\r\n", ": b\r\n", " \r\n"} { // responses are not corrected
 		var r Response
 		if err := ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n"+field+"\r\n")),
 			"GET", &r); err == nil {

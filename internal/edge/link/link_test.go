@@ -22,7 +22,7 @@ import (
 	"github.com/berthhq/berth/internal/route"
 )
 
-// fakeEdge keeps what it was given.
+// fakeEdge records the configurations that it gets.
 type fakeEdge struct {
 	mu      sync.Mutex
 	configs []route.Config
@@ -36,7 +36,7 @@ func (e *fakeEdge) Apply(_ context.Context, c route.Config) error {
 	return e.answer
 }
 
-// reports keeps what was reported, joined.
+// reports collects all reports in one.
 type reports struct {
 	mu  sync.Mutex
 	n   int
@@ -51,7 +51,8 @@ func (r *reports) Report(more route.Report) {
 	r.all.Targets, r.all.Counts = append(r.all.Targets, more.Targets...), append(r.all.Counts, more.Counts...)
 }
 
-// connect runs both ends over a pipe. It returns the control plane's end, what it hears, and what cuts the connection.
+// connect runs both ends over a pipe. It returns the control plane's end, the reports that it gets, and a function
+// that cuts the connection.
 func connect(t *testing.T, c *Client, e Edge) (*Remote, *reports, func()) {
 	here, there := net.Pipe()
 	var running sync.WaitGroup
@@ -65,8 +66,8 @@ func connect(t *testing.T, c *Client, e Edge) (*Remote, *reports, func()) {
 	return r, heard, func() { here.Close(); running.Wait() }
 }
 
-// A configuration and a report of any size arrive whole, in frames that are not too large; what the
-// edge answers comes back.
+// Configurations and reports of any size arrive complete, in frames that are not too large, and the edge's answer
+// comes back.
 func TestConfigurationsAndReportsArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, c := &fakeEdge{}, NewClient("one")
@@ -110,7 +111,7 @@ func TestConfigurationsAndReportsArrive(t *testing.T) {
 	})
 }
 
-// An end that hears nothing closes the stream; one that is only idle stays connected.
+// An end that receives nothing closes the stream. If there is only nothing to say, both ends stay connected.
 func TestSilenceEndsTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _, cut := connect(t, NewClient("one"), &fakeEdge{})
@@ -122,7 +123,7 @@ func TestSilenceEndsTheStream(t *testing.T) {
 		if err := r.Apply(t.Context(), route.Config{}); !errors.Is(err, ErrEnded) {
 			t.Error(err)
 		}
-		here, there := net.Pipe() // nobody answers there
+		here, there := net.Pipe() // nothing answers at the other end
 		go func() {
 			s := newStream(there)
 			s.send(message{Hello: &hello{version, "mute"}})
@@ -144,8 +145,8 @@ func TestSilenceEndsTheStream(t *testing.T) {
 	})
 }
 
-// An edge that loses its connection keeps serving until its lease ends, and then serves nothing, before the
-// control plane stops counting on it. When it is connected again in time, it serves throughout.
+// An edge that loses its connection keeps serving until its lease ends, and then serves nothing. Only after that, the
+// control plane detaches it. If the edge is connected again in time, it serves without interruption.
 func TestLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -188,7 +189,7 @@ func TestLease(t *testing.T) {
 	})
 }
 
-// A control plane that only sends does not keep an edge serving: what counts is what it confirms.
+// If the control plane only sends and receives nothing, the edge stops serving, because its messages are not confirmed.
 func TestLeaseEndsWithoutConfirmation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, c := &fakeEdge{}, NewClient("one")
@@ -239,13 +240,13 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 }
 
-// stream over a buffer, for reading.
+// stream is a connection that reads from a buffer.
 type buffer struct{ *bytes.Reader }
 
 func (buffer) Write(p []byte) (int, error) { return len(p), nil }
 func (buffer) Close() error                { return nil }
 
-// Whatever comes, reading ends with an error or a message, and takes no more memory than a frame may have.
+// For any bytes, reading ends with an error or a message, and needs no more memory than the largest frame.
 func FuzzReceive(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x02{}"))
 	f.Add([]byte("\xff\xff\xff\xff{}"))
@@ -261,7 +262,7 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// Parts hold what was split, once each, and none is too large for a frame.
+// The parts of a message have everything once, and none is too large for a frame.
 func TestSplitAndJoin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(0, 100_000)
