@@ -94,6 +94,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.ctx = ctx
 	d.mu.Unlock()
 	d.work.Go(func() { d.presence.run(ctx) })
+	if d.cfg.Feed != nil {
+		d.work.Go(func() { d.count(ctx) })
+	}
 	defer d.work.Wait()
 	defer func() {
 		d.mu.Lock()

@@ -59,37 +59,67 @@ func (s set) sample(member string, reserved int) gather.Sample {
 type batch struct {
 	id    string
 	tasks map[string]bool // by ARN
-	used  [2]float64      // averages of all tasks, by kind
-	runs  bool            // one of them is RUNNING
+	used  [reserves]float64
+	runs  bool // one of them is RUNNING
 }
 
-// kinds are what is measured of tasks.
-var kinds = [2]kind{
+// kind is something that is measured of tasks.
+type kind struct {
+	utilization, reservation string // metrics of AWS/ECS; "" for what cannot be reserved
+	utilized, reserved, unit string // metrics of ECS/ContainerInsights
+	reported                 func(acs.ContainerMetric) *acs.StatsSet
+	of                       func(ecs.Resources) int
+	factor                   func(*ecs.ContainerInstance) float64 // makes the unit of an agent's figures
+}
+
+// reserves is how many kinds are reserved; they come first.
+const reserves = 2
+
+var kinds = [...]kind{
 	{
-		"CPUUtilization", "CPUReservation",
+		"CPUUtilization", "CPUReservation", "CpuUtilized", "CpuReserved", "None",
 		func(c acs.ContainerMetric) *acs.StatsSet { return c.CPU },
 		func(r ecs.Resources) int { return r.CPU },
 		// The agent reports per cent of the whole instance.
 		func(ci *ecs.ContainerInstance) float64 { return float64(ci.Registered.CPU) / 100 },
 	},
 	{
-		"MemoryUtilization", "MemoryReservation",
+		"MemoryUtilization", "MemoryReservation", "MemoryUtilized", "MemoryReserved", "Megabytes",
 		func(c acs.ContainerMetric) *acs.StatsSet { return c.Memory },
-		func(r ecs.Resources) int { return r.Memory },
-		func(*ecs.ContainerInstance) float64 { return 1 },
+		func(r ecs.Resources) int { return r.Memory }, unchanged,
+	},
+	{
+		utilized: "NetworkRxBytes", unit: "Bytes/Second", factor: unchanged,
+		reported: func(c acs.ContainerMetric) *acs.StatsSet { return network(c).RxBytesPerSecond },
+	},
+	{
+		utilized: "NetworkTxBytes", unit: "Bytes/Second", factor: unchanged,
+		reported: func(c acs.ContainerMetric) *acs.StatsSet { return network(c).TxBytesPerSecond },
 	},
 }
 
-// kind is one of them. factor makes CPU units or MiB of an agent's figures.
-type kind struct {
-	utilization, reservation string
-	reported                 func(acs.ContainerMetric) *acs.StatsSet
-	of                       func(ecs.Resources) int
-	factor                   func(*ecs.ContainerInstance) float64
+func unchanged(*ecs.ContainerInstance) float64 { return 1 }
+
+func network(c acs.ContainerMetric) acs.NetworkStats {
+	if c.Network == nil {
+		return acs.NetworkStats{}
+	}
+	return *c.Network
 }
 
-// metrics makes the names of metrics of an account and region.
-type metrics struct{ scope, cluster string }
+// metrics makes the names of metrics of a cluster.
+type metrics struct {
+	scope, cluster string
+	insights       bool // whether it has Container Insights
+}
+
+func metricsOf(t *state.Tables, cluster arn.ARN) metrics {
+	m := metrics{scope: meter.Scope(cluster.Account, cluster.Region), cluster: cluster.ID()}
+	if c, ok := t.Clusters.Get(cluster.String()); ok {
+		m.insights = hasInsights(c)
+	}
+	return m
+}
 
 // ec2 returns the name of the CPU metric of an instance or a group.
 func (m metrics) ec2(dimension, value string) gather.Name {
@@ -121,7 +151,7 @@ func (t *telemetry) measure(m *acs.PublishMetrics, age time.Duration) {
 	if err != nil {
 		return // it is the ARN of a row
 	}
-	names := metrics{meter.Scope(at.Account, at.Region), at.ID()}
+	names := metricsOf(tables, at)
 	if t.batch.tasks == nil || t.batch.id != m.Metadata.MessageID {
 		t.batch = batch{id: m.Metadata.MessageID, tasks: map[string]bool{}}
 	}
@@ -149,11 +179,23 @@ func (t *telemetry) measureTask(names metrics, ci *ecs.ContainerInstance, task *
 	running := task.LastStatus == ecs.Running
 	t.batch.runs = t.batch.runs || running
 	for i, kind := range kinds {
-		used := t.used(kind, ci, task, m)
-		t.batch.used[i] += used.average()
-		if reserved := kind.of(task.Need); running && task.ServiceARN != "" && reserved > 0 && used.count > 0 {
+		if i >= reserves && !names.insights {
+			break
+		}
+		used, reserved := t.used(kind, ci, task, m), 0
+		if i < reserves {
+			t.batch.used[i] += used.average()
+			reserved = kind.of(task.Need)
+		}
+		if !running || used.count == 0 {
+			continue
+		}
+		if task.ServiceARN != "" && reserved > 0 {
 			t.d.cfg.Feed.Sample(age, names.ecs(kind.utilization, arn.LastID(task.ServiceARN)),
 				used.sample(task.TaskARN, reserved))
+		}
+		if names.insights && (reserved > 0 || i >= reserves) {
+			t.d.insight(names, kind, task, used.average(), reserved, age)
 		}
 	}
 }
@@ -194,7 +236,7 @@ func (t *telemetry) measureInstance(names metrics, tables *state.Tables, ci *ecs
 		if sums := tables.TasksOfCluster(ci.ClusterARN); sums != nil {
 			reserved = sums.Used
 		}
-		for i, kind := range kinds {
+		for i, kind := range kinds[:reserves] {
 			if n := float64(kind.of(ci.Registered)); n > 0 {
 				s := single(ci.ContainerInstanceARN, n, 100*used[i]/n)
 				s.Idle = !t.batch.runs

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -172,11 +173,11 @@ func (m *metered) points(namespace, metric string, dimensions ...string) (out []
 	return answer.Datapoints
 }
 
-// expectPoint checks the only point of a metric.
+// expectPoint checks the only point of a metric, which is in per cent unless want has another unit.
 func (m *metered) expectPoint(want statistics, namespace, metric string, dimensions ...string) {
 	m.t.Helper()
 	got := m.points(namespace, metric, dimensions...)
-	if len(got) != 1 || got[0].Unit != "Percent" {
+	if len(got) != 1 || got[0].Unit != cmp.Or(want.Unit, "Percent") {
 		m.t.Errorf("%s of %v has %+v, want one point", metric, dimensions, got)
 		return
 	}

@@ -98,7 +98,7 @@ const (
 	// while the disk is slow; the oldest is dropped then.
 	maxOpen = 3
 	// maxHeld is how many members and merged metrics are held for one minute.
-	maxHeld = 200_000
+	maxHeld = 500_000
 )
 
 // Minutes holds what was reported and has no points yet. Make one with New.
