@@ -17,7 +17,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// newID makes an id in the way of controllers.
+// newID makes an id as controllers do.
 func newID(m control.Moment) string {
 	var b [8]byte
 	if _, err := io.ReadFull(m.Random, b[:]); err != nil {
@@ -26,9 +26,8 @@ func newID(m control.Moment) string {
 	return hex.EncodeToString(b[:])
 }
 
-// TestAStepIsDoneOnWhatIsTrue commits a step that makes one cluster for each of
-// those that are there, while others write between the draft and the transaction.
-// What is written is always what the step would have made of the newest state.
+// A step makes one cluster for each existing one, while others write between the draft and the transaction. The result
+// is always that of a step on the newest state.
 func TestAStepIsDoneOnWhatIsTrue(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t)
@@ -74,7 +73,7 @@ func TestAStepIsDoneOnWhatIsTrue(t *testing.T) {
 	})
 }
 
-// A step that is done again has the same time and the same ids.
+// A step that runs again gets the same time and the same ids.
 func TestAStepIsRepeatable(t *testing.T) {
 	s := open(t)
 	env := control.System(s, slog.New(slog.DiscardHandler))

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// call is one call of Reconcile: the key, and when, counted from the start.
+// call is a call of Reconcile: its key, and its time since the start.
 type call struct {
 	key string
 	at  time.Duration

@@ -13,9 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// opener opens services that are asked for, with a task each, a minute after they
-// were made; closer ends a task an hour after it was made, and its service. They
-// know nothing of one another.
+// opener opens each service, with a task, a minute after it was made. closer ends each task, and its service, an hour
+// after it was made. They do not know each other.
 type opener struct{}
 
 func (opener) Keys(c state.Change, _ *state.Snapshot) []string {
@@ -82,8 +81,8 @@ func (closer) Step(tx *state.Tx, key taskKey, m control.Moment) (time.Duration, 
 	return 0, nil
 }
 
-// Two controllers run to rest on the goroutine of the test, in no time, and every
-// run is like every other.
+// Two controllers run on the goroutine of the test until nothing is left to do. That takes no real time, and every run
+// has the same result.
 func TestControllersRunByHand(t *testing.T) {
 	first := drive(t)
 	if second := drive(t); first != second {
@@ -138,7 +137,7 @@ func drive(t *testing.T) string {
 	return trace
 }
 
-// goroutines are the stacks of all goroutines.
+// goroutines returns the stacks of all goroutines.
 func goroutines() string {
 	all := make([]byte, 1<<20)
 	return string(all[:runtime.Stack(all, true)])

@@ -15,8 +15,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// script is what happens to a loop: changes by the clock, and how each call of
-// Reconcile goes, in the order of calls.
+// script says what happens to a loop: changes at certain times, and the outcome of each call of Reconcile, in the
+// order of calls.
 type script struct {
 	workers int
 	changes []change
@@ -55,9 +55,8 @@ func scripts(rt *rapid.T) script {
 	}
 }
 
-// TestEveryChangeIsReconciled is what the loop is for: whatever happens, a key
-// never runs twice at a time, and when things calm down, the last successful
-// call of each key has seen its last change. Then nothing runs any more.
+// Whatever happens, Reconcile never runs twice at the same time for one key. When there are no more changes, the last
+// successful call for each key has seen its last change, and then nothing runs any more.
 func TestEveryChangeIsReconciled(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		sc := scripts(rt)

@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// nodes is a driver that has no machine: it says what the test tells it.
+// nodes is a driver without a machine. The test sets what it returns.
 type nodes struct {
 	seen    *cache.Node
 	err     error
@@ -38,7 +38,7 @@ func (n *nodes) Remove(_ context.Context, arn string) (bool, error) {
 
 func (n *nodes) Served() ([]string, error) { return n.served, nil }
 
-// world drives the controller by hand, under a clock of its own.
+// world runs the controller step by step, with a clock of its own.
 type world struct {
 	*testing.T
 	store *state.Store
@@ -63,7 +63,7 @@ func newWorld(t *testing.T, served ...string) *world {
 	return w
 }
 
-// after lets d go by.
+// after moves the clock by d.
 func (w *world) after(d time.Duration) {
 	end := w.now.Add(d)
 	for {
@@ -157,7 +157,7 @@ func TestProblemIsTold(t *testing.T) {
 	}
 }
 
-// A row goes when what served it is gone, and what is served without a row goes too.
+// A row is deleted when its node is removed, and a node without a row is removed too.
 func TestDeletedClusterAndOrphan(t *testing.T) {
 	const orphan = "arn:aws:elasticache:us-east-1:1:cluster:orphan"
 	w := newWorld(t, orphan)

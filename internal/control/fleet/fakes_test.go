@@ -20,7 +20,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// fakeDriver starts machines in two seconds, stops them in one, and does what tests ask of it.
+// fakeDriver starts machines in two seconds and stops them in one. Tests can make it fail.
 type fakeDriver struct {
 	reports chan machine.Report
 
@@ -29,7 +29,7 @@ type fakeDriver struct {
 	starts  []string
 	forgot  []string
 	broken  error        // every Start fails with it
-	stuck   func() error // every Stop fails with what it says; nil lets them succeed
+	stuck   func() error // every Stop fails with its result, if it is not nil
 }
 
 func newFakeDriver() *fakeDriver {
@@ -204,7 +204,7 @@ func (w *world) after(d time.Duration) {
 	synctest.Wait()
 }
 
-// members are the group's instances by zone and id.
+// members returns the group's instances by zone and id.
 func (w *world) members() []*fleet.Instance {
 	m := slices.Collect(w.store.View().Instances.By(state.InstancesByAutoScalingGroup, groupKey))
 	slices.SortFunc(m, func(a, b *fleet.Instance) int { return strings.Compare(a.Zone+a.ID, b.Zone+b.ID) })
@@ -232,7 +232,7 @@ func (w *world) activities() []*fleet.Activity {
 	return slices.Collect(w.store.View().Activities.Prefix(fleet.ActivityPrefix(region, account, "g")))
 }
 
-// transcript is every activity of the group, with ids and times taken out.
+// transcript returns all activities of the group, without ids and times.
 func (w *world) transcript() string {
 	var b strings.Builder
 	for _, a := range w.activities() {

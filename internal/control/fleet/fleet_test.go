@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// in runs a test in a bubble of its own.
+// in runs a test in a synctest bubble.
 func in(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -26,7 +26,7 @@ func in(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
-// ecs.md 5.1, 5.5: a new group launches its desired number over its zones.
+// A new group launches its desired number of instances, spread over its zones (ecs.md 5.1, 5.5).
 func TestGroupLaunchesOverZones(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.group(func(g *fleet.AutoScalingGroup) {
@@ -94,7 +94,7 @@ func TestScaleOutAndIn(t *testing.T) {
 	})
 }
 
-// ecs.md 5.6: what is not healthy is replaced.
+// Unhealthy instances are replaced (ecs.md 5.6).
 func TestReplacement(t *testing.T) {
 	for name, c := range map[string]struct {
 		hurt func(w *world, id string)
@@ -190,8 +190,8 @@ func TestFailedLaunchesPauseAndGoOn(t *testing.T) {
 	})
 }
 
-// What a launch needs may be deleted after the launch configuration was made: the launch fails in
-// EC2's words, is tried again, and succeeds once it is there again.
+// Resources that a launch needs may be deleted after the launch configuration was made. Then the launch fails with
+// EC2's message, is tried again, and succeeds once they are there again.
 func TestLaunchWithoutItsProfile(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.update(func(tx *state.Tx) {
@@ -222,7 +222,7 @@ func TestLaunchWithoutItsProfile(t *testing.T) {
 	})
 }
 
-// ecs.md 5.8: protected instances are not taken, and the group says so once.
+// Protected instances are not terminated, and the group has one activity about it (ecs.md 5.8).
 func TestProtectedInstancesStay(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.group(func(g *fleet.AutoScalingGroup) { g.Desired, g.NewProtected = 2, true })
@@ -246,7 +246,7 @@ func TestProtectedInstancesStay(t *testing.T) {
 	})
 }
 
-// ecs.md 5.5: zones are evened out by launching before terminating.
+// When instances are moved between zones, new ones are launched before old ones are terminated (ecs.md 5.5).
 func TestRebalancing(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.group(func(g *fleet.AutoScalingGroup) { g.Desired, g.Zones = 4, []string{"us-east-1a"} })
@@ -305,7 +305,7 @@ func TestDeletedGroupEndsItsInstancesAndGoes(t *testing.T) {
 	})
 }
 
-// A restart hands every instance to the driver again and launches none.
+// After a restart, the controller passes every instance to the driver again and launches none.
 func TestRestart(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(2)
@@ -382,8 +382,8 @@ func TestLifeOfAnInstance(t *testing.T) {
 	})
 }
 
-// What cannot be ended (Docker does not answer, say) stays shutting-down with the reason, is tried
-// again, and ends when it can.
+// An instance that cannot be ended, for instance because Docker does not answer, stays shutting-down with the reason.
+// The controller tries again until it succeeds.
 func TestStopThatFails(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(1)
@@ -407,8 +407,8 @@ func TestStopThatFails(t *testing.T) {
 	})
 }
 
-// A cause whose words differ at each try (numbers of processes, ids, times) is written once;
-// another cause is written again.
+// If the text of a cause differs at each try only in process numbers, ids or times, it is written once. Another cause
+// is written again.
 func TestStopThatFailsInOtherWords(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(1)

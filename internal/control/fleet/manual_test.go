@@ -20,7 +20,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// instant is a driver without machines: what it is asked for is so at once, unless it is broken.
+// instant is a driver without machines. Its operations succeed at once, unless it is broken.
 type instant struct {
 	broken  bool
 	running map[string]bool
@@ -46,7 +46,7 @@ func (d *instant) Stop(_ context.Context, id string) error { delete(d.running, i
 
 func (d *instant) Forget(context.Context, string) error { return nil }
 
-// manual is the real controllers of groups and instances, driven by hand under a clock of the test.
+// manual has the real controllers of groups and instances. The test runs them step by step, with a clock of its own.
 type manual struct {
 	t      *testing.T
 	store  *state.Store
@@ -104,7 +104,7 @@ func (w *manual) want(n int) {
 	})
 }
 
-// after lets d go by: the clock is moved to each time at which something is due.
+// after moves the clock by d, and stops at each time at which something is due.
 func (w *manual) after(d time.Duration) {
 	end := w.now.Add(d)
 	for {
@@ -127,7 +127,7 @@ func (w *manual) after(d time.Duration) {
 	}
 }
 
-// trace is all instances with their ids, in the order of keys.
+// trace returns all instances with their ids, in the order of keys.
 func (w *manual) trace() string {
 	var b strings.Builder
 	for i := range w.store.View().Instances.All() {
@@ -140,9 +140,9 @@ func (w *manual) running() int {
 	return len(slices.Collect(w.store.View().Instances.By(state.InstancesByAutoScalingGroup, groupKey)))
 }
 
-// TestGroupsByHand runs the real controllers with random requests and outages without a goroutine or a
-// timer of theirs. Given an hour without trouble, a group has what it wants, every instance that runs
-// is a member, and the same seed has led to the same ids at the same times.
+// The real controllers run step by step, without goroutines or timers, with random requests and failures. After an
+// hour without failures, each group has its desired instances, every instance that runs is a member, and the same seed
+// leads to the same ids at the same times.
 func TestGroupsByHand(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		type op struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// fullDisk is a journal that takes nothing while it is full.
+// fullDisk is a journal whose appends fail while it is full.
 type fullDisk struct {
 	*mem.Journal
 	full atomic.Bool
@@ -28,7 +28,7 @@ func (d *fullDisk) Append(ctx context.Context, entries []journal.Entry) error {
 	return d.Journal.Append(ctx, entries)
 }
 
-// A full disk ends neither the controller nor the report that could not be written.
+// A full disk does not end the controller, and a report that could not be written is written later.
 func TestReportsOutliveAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &fullDisk{Journal: mem.New()}

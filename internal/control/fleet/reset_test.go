@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// A machine that boots while its row is removed does not outlive it.
+// A machine whose row is removed while it boots is removed too.
 func TestResetDuringABootLeavesNoMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

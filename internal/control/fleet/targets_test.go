@@ -33,8 +33,8 @@ func (w *world) targets() (registered, draining []*elb.Target) {
 	return registered, draining
 }
 
-// Instances in service are targets; one that goes drains first and ends when the load balancer has
-// let go of it (ecs.md 5.9).
+// Instances in service are targets. An instance that is removed drains first, and is terminated when the load balancer
+// has drained it (ecs.md 5.9).
 func TestInstancesAreTargets(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(2)
@@ -66,7 +66,7 @@ func TestInstancesAreTargets(t *testing.T) {
 				Key: last.Key(), Registered: last.Registered, State: elb.Healthy, Drained: true,
 			}})
 		})
-		w.after(5 * time.Second) // nothing is left to wait for: it does not take the whole delay
+		w.after(5 * time.Second) // there are no connections, so it does not wait for the whole delay
 		if w.driver.runs() != 0 {
 			t.Error("an instance waits for connections that are gone")
 		}
@@ -92,7 +92,7 @@ func TestDetachedTargetGroup(t *testing.T) {
 	})
 }
 
-// ecs.md 5.6: verdicts of load balancers count where the group's health check type says so.
+// The health that load balancers report counts if the group's health check type is ELB (ecs.md 5.6).
 func TestUnhealthyTargetIsReplaced(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.want(1)

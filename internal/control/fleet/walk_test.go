@@ -26,7 +26,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// The test binary plays the agent of an instance when this variable is set.
+// If this variable is set, the test binary acts as the agent of an instance.
 const agentVariable = "FLEET_TEST_AGENT"
 
 func TestMain(m *testing.M) {
@@ -49,12 +49,12 @@ func playAgent(socket string) {
 	})
 	var code int
 	if _, err := fmt.Fscan(c, &code); err != nil {
-		select {} // the test has no more to say
+		select {} // until the process is stopped
 	}
 	os.Exit(code)
 }
 
-// agent is one of them, seen from the test.
+// agent is such a process, as the test sees it.
 type agent struct {
 	hello map[string]string
 	conn  net.Conn
@@ -62,7 +62,7 @@ type agent struct {
 
 func (a agent) exit(code int) { fmt.Fprintln(a.conn, code) }
 
-// site is a control plane of fleet alone: front desk, store, controller, and instances on this machine.
+// site is a control plane that has only what fleet needs: front desk, store, controller, and instances on this machine.
 type site struct {
 	t      *testing.T
 	store  *state.Store
@@ -102,7 +102,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// run starts a life of the control plane; stop ends it.
+// run starts the control plane. stop ends it.
 func (s *site) run() {
 	s.driver = local.New(s.cfg)
 	c := New(control.System(s.store, slog.New(slog.DiscardHandler)), s.driver, s.driver)
@@ -128,7 +128,7 @@ func (s *site) agent() agent {
 	return a
 }
 
-// until waits, change by change, for the tables to be as wanted.
+// until waits until a condition on the tables is true. It looks at each change.
 func (s *site) until(what string, wanted func(*state.Snapshot) bool) {
 	s.t.Helper()
 	sub := state.Subscribe(s.store, func(state.Change, *state.Snapshot) []string { return []string{"x"} })
@@ -178,7 +178,7 @@ func TestWalk(t *testing.T) {
 		t.Errorf("console %s", console)
 	}
 
-	// The server ends and comes back: the same agents, none new.
+	// After a restart of the server there are the same agents and no new ones.
 	s.stop()
 	s.run()
 	s.until("both found again", inService(2))
@@ -190,8 +190,8 @@ func TestWalk(t *testing.T) {
 		t.Errorf("instance %s came up, want %s", again.hello["instance"], first.hello["instance"])
 	}
 
-	// One that says it is of no use is replaced, instance and all. Of an agent that was taken over
-	// the exit code is not known: it is started once more.
+	// If an agent exits with the code that says that it cannot work, its instance is replaced. The exit code of an
+	// agent that an earlier server has started is not known, so it is started once more.
 	second.exit(local.ExitTerminal)
 	s.agent().exit(local.ExitTerminal)
 	replacement := s.agent()

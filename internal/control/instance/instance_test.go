@@ -38,8 +38,8 @@ func task(n string, targets ...ecs.TaskTarget) *ecs.Task {
 		DesiredStatus: ecs.Running, Targets: targets, Containers: []ecs.Container{{Name: "a", LastStatus: ecs.Running}}}
 }
 
-// ecs.md 1.5.4, 1.3.10: when its machine ends, the instance is deregistered and its tasks are
-// ended; one with a target waits at the gate.
+// When its machine ends, a container instance is deregistered and its tasks are ended. A task with a target waits for
+// its gate (ecs.md 1.5.4, 1.3.10).
 func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
 		tx.Instances.Put(&fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.ShuttingDown})
@@ -64,7 +64,7 @@ func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 	if served.LastStatus != ecs.Deactivating {
 		t.Errorf("served task = %s, want DEACTIVATING until its target is out of use", served.LastStatus)
 	}
-	// Its target is out of use now.
+	// Its target is drained now.
 	if err := store.Update(t.Context(), func(tx *state.Tx) error {
 		n := *served
 		n.Targets, n.LastStatus = nil, ecs.Stopping
@@ -85,7 +85,7 @@ func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 	}
 }
 
-// An agent on a machine that is not ours is never ended here.
+// Container instances on machines of others are never deregistered by Berth.
 func TestExternalInstanceStays(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
 		tx.ContainerInstances.Put(&ecs.ContainerInstance{
@@ -101,8 +101,8 @@ func TestExternalInstanceStays(t *testing.T) {
 	}
 }
 
-// ecs.md 1.5.4: a machine that stops takes its tasks along, those placed on its last breath too;
-// the container instance waits for it.
+// When a machine stops, its tasks end, even those that were placed at the last moment. The container instance stays
+// until the machine starts again (ecs.md 1.5.4).
 func TestMachineThatStopsTakesItsTasksAlong(t *testing.T) {
 	machine := &fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running}
 	store, c := open(t, func(tx *state.Tx) {
@@ -139,7 +139,7 @@ func TestMachineThatStopsTakesItsTasksAlong(t *testing.T) {
 	}
 }
 
-// ecs.md 1.3.10: DeregisterContainerInstance with force leaves the tasks to us.
+// After DeregisterContainerInstance with force, the controller ends the instance's tasks (ecs.md 1.3.10).
 func TestDeregistrationByForceEndsTasks(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
 		tx.ContainerInstances.Put(&ecs.ContainerInstance{
@@ -163,7 +163,7 @@ func TestDeregistrationByForceEndsTasks(t *testing.T) {
 	}
 }
 
-// ecs.md 1.3.2: an agent that is away ends nothing.
+// While an agent is disconnected, no task is ended (ecs.md 1.3.2).
 func TestDisconnectionEndsNothing(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
 		tx.Instances.Put(&fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running})

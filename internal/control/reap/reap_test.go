@@ -23,7 +23,7 @@ const (
 	instanceARN   = "arn:aws:ecs:us-east-1:123456789012:container-instance/c/i"
 )
 
-// forgetting plays script beside the controller, in a bubble. put changes the store.
+// forgetting runs script beside the controller, in a synctest bubble. put changes the store.
 func forgetting(t *testing.T, script func(t *testing.T, store *state.Store, put func(func(*state.Tx)))) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
@@ -50,7 +50,7 @@ func forgetting(t *testing.T, script func(t *testing.T, store *state.Store, put 
 	})
 }
 
-// progress is that of a service with deployments of these task definitions.
+// progress returns the progress of a service with deployments of these task definitions.
 func progress(definitions ...string) *ecs.ServiceProgress {
 	p := &ecs.ServiceProgress{ServiceARN: serviceARN}
 	for _, d := range definitions {
@@ -59,7 +59,8 @@ func progress(definitions ...string) *ecs.ServiceProgress {
 	return p
 }
 
-// ecs.md 1.5.5: a stopped task can be described for an hour; 1.4.2: a definition goes when nothing uses it.
+// A stopped task can be described for an hour (ecs.md 1.5.5). A task definition that was deleted is removed when
+// nothing uses it (1.4.2).
 func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		now := time.Now()
@@ -95,8 +96,8 @@ func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 	})
 }
 
-// ecs.md 1.4.2: a definition that was to be deleted goes when the deployment that used it has left
-// its service, tasks or none.
+// A task definition that was deleted is removed when the deployment that used it has left its service, whether or not
+// it had tasks (ecs.md 1.4.2).
 func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		const other = definitionARN + "2"
@@ -129,8 +130,7 @@ func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 	})
 }
 
-// ecs.md 3.6: what happened to a service can be told for 90 days, and the latest deployment for as
-// long as the service is there.
+// Service deployments are kept for 90 days, and the latest one for as long as the service exists (ecs.md 3.6).
 func TestServiceDeploymentsAreForgotten(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		service := &ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceActive}
@@ -155,8 +155,8 @@ func TestServiceDeploymentsAreForgotten(t *testing.T) {
 	})
 }
 
-// A deregistered instance stays for as long as a load balancer holds one of its tasks back: nobody
-// would end the task without it.
+// The row of a deregistered instance stays while one of its tasks waits for a load balancer, because without the row
+// the task would never end.
 func TestInstanceOutlivesItsTasks(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		task := ecs.Task{TaskARN: taskARN, ContainerInstanceARN: instanceARN, LastStatus: ecs.Deactivating,
@@ -180,7 +180,7 @@ func TestInstanceOutlivesItsTasks(t *testing.T) {
 	})
 }
 
-// Nothing that is still in use is ever due, however old it is.
+// Rows that are in use are never removed, however old they are.
 func TestNothingThatLivesIsForgotten(t *testing.T) {
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -218,7 +218,7 @@ func TestNothingThatLivesIsForgotten(t *testing.T) {
 	}
 }
 
-// ecs.md 7.5: the history of alarms is kept for two weeks, also of an alarm that was deleted.
+// The history of alarms is kept for two weeks, even that of deleted alarms (ecs.md 7.5).
 func TestHistoryOfAlarmsIsForgottenInTime(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		item := func(arn string) {

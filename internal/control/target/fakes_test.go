@@ -32,7 +32,7 @@ type world struct {
 
 	mu     sync.Mutex
 	synced []uint64
-	deaf   error  // what Sync answers
+	deaf   error  // returned by Sync
 	during func() // called once, by the next Sync before it answers
 }
 
@@ -90,14 +90,14 @@ func (w *world) edgeIs(err error) {
 	w.deaf = err
 }
 
-// syncs is how often the edge was asked to catch up.
+// syncs returns how often Sync was called.
 func (w *world) syncs() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.synced)
 }
 
-// update changes the store and waits until the controller has done with it.
+// update changes the store and waits until the controller has nothing left to do.
 func (w *world) update(fn func(*state.Tx)) {
 	w.Helper()
 	if err := w.store.Update(w.Context(), func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
@@ -134,7 +134,7 @@ func (w *world) stop(arn string) {
 	w.change(arn, func(t *ecs.Task) *ecs.Task { return t.Stop("c", "r", time.Now()) })
 }
 
-// drained is the edge's word that it is done with the target.
+// drained records that the edge has drained the target.
 func (w *world) drained(id string, port int) {
 	w.Helper()
 	w.update(func(tx *state.Tx) {
@@ -149,7 +149,7 @@ func (w *world) drained(id string, port int) {
 	})
 }
 
-// status prints what the task and the group's targets are.
+// status returns the states of the task and of the group's targets as text.
 func (w *world) status(arn string) string {
 	snap := w.store.View()
 	t, _ := snap.Tasks.Get(arn)

@@ -48,8 +48,8 @@ func TestAFullTargetGroupTakesNoMore(t *testing.T) {
 	})
 }
 
-// alb.md 8.6: nor more than a load balancer may have in all its groups. A task of two groups is
-// registered in both or none.
+// A service also registers no more targets than a load balancer may have in all its groups (alb.md 8.6). A task of two
+// groups is registered in both or in none.
 func TestAFullLoadBalancerTakesNoMore(t *testing.T) {
 	const other = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/other/1"
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {

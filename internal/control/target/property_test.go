@@ -17,9 +17,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// Whatever happens to the tasks of a service, in whatever order: a task counts as RUNNING only
-// while its target gets requests; one that was registered passes the gate only when the edge was
-// done with it or its delay was over; and in the end nobody sends requests to where no task is.
+// For all sequences of events of a service's tasks: a task counts as RUNNING only while its target gets requests; a
+// task that was registered passes its gate only after the edge has drained it or its delay is over; and in the end no
+// request goes to an address without a task.
 func TestTargetsFollowTasks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ops := rapid.SliceOfN(rapid.SampledFrom([]string{
@@ -36,7 +36,7 @@ func TestTargetsFollowTasks(t *testing.T) {
 
 const delay = 10 * time.Second
 
-// follow carries out ops and returns what was wrong first.
+// follow carries out ops and returns the first violation.
 func follow(t *testing.T, ops []string, picks []int) error {
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -61,7 +61,7 @@ func follow(t *testing.T, ops []string, picks []int) error {
 
 	var tasks []string
 	stopped := map[string]time.Time{} // when a task was asked to stop
-	done := map[string]bool{}         // tasks of which the edge has said that it is done
+	done := map[string]bool{}         // tasks that the edge has drained
 	for i, op := range ops {
 		if op == "start" {
 			tasks = append(tasks, w.task(fmt.Sprintf("%02d", i), 32768+i, nil))
@@ -116,7 +116,7 @@ func (w *world) happen(op, arn string, stopped map[string]time.Time, done map[st
 	}
 }
 
-// consistent checks what must always be so once the controller has nothing left to do.
+// consistent checks what must be true whenever the controller has nothing left to do.
 func (w *world) consistent(stopped map[string]time.Time, done map[string]bool) error {
 	snap := w.store.View()
 	live := map[string]bool{}

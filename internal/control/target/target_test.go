@@ -46,7 +46,8 @@ func TestRegistersBeforeRunning(t *testing.T) { // ecs.md 3.11
 	}
 }
 
-// ecs.md 3.2.6: DEACTIVATING, deregistered, and the gate opens as soon as the edge is done.
+// A task that stops is DEACTIVATING, its target is deregistered, and its gate opens as soon as the edge has drained
+// the target (ecs.md 3.2.6).
 func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		arn := w.task("a", 32768, nil)
@@ -72,8 +73,8 @@ func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 	})
 }
 
-// An edge that cannot be brought up to date holds the gates shut, the service says so once, and it
-// is tried again until it can.
+// While the edge cannot be brought up to date, gates stay closed. The service has one event about it, and the
+// controller tries again until it succeeds.
 func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
 		arn := w.task("a", 32768, nil)
@@ -103,7 +104,7 @@ func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 	})
 }
 
-// A controller that begins knows nothing of deregistrations that the edge has not taken up. It asks
+// A controller that has just started does not know whether the edge has applied earlier deregistrations. It waits for
 // the edge before it opens a gate.
 func TestAfterAFailoverTheEdgeIsAskedFirst(t *testing.T) {
 	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
@@ -125,8 +126,8 @@ func TestAfterAFailoverTheEdgeIsAskedFirst(t *testing.T) {
 	})
 }
 
-// What the edge has taken up is what was there when it was asked: a task of the same service that
-// is deregistered meanwhile, because of a change of its target, waits for its own answer.
+// A call of Sync covers only changes before it. If a task of the same service is deregistered during the call, because
+// its target changes, it waits for another call.
 func TestEdgeIsAskedForEachDeregistration(t *testing.T) {
 	inBubbleOf(t, 1, elb.TargetInstance,
 		map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
@@ -188,7 +189,7 @@ func TestTaskThatDiedIsDeregistered(t *testing.T) {
 	})
 }
 
-// The successor registered before the end of its predecessor was known: its target must not be taken away.
+// The new task registered before the end of the old one was known: its target must not be removed.
 func TestPortTakenOver(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		first := w.task("a", 32768, nil)
@@ -284,8 +285,8 @@ func TestTerminatedInstanceIsDeregistered(t *testing.T) {
 	})
 }
 
-// As ECS does, which "will immediately register it again" (containers-roadmap #251): a service
-// converges, and says what it did.
+// A target that was deregistered by hand is registered again, as ECS does, which "will immediately register it again"
+// (containers-roadmap #251), and the service has an event that says so.
 func TestTargetDeregisteredByHandIsRegisteredAgain(t *testing.T) {
 	registered := "(service web) registered 1 targets in (target-group TG)"
 	again := "(service web) (task a) (port 32768) was deregistered from (target-group TG) although the " +
@@ -309,10 +310,10 @@ func TestTargetDeregisteredByHandIsRegisteredAgain(t *testing.T) {
 		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
 		w.update(func(tx *state.Tx) { tx.Targets.Delete(elb.TargetKey(group, "i-1", 32768)) }) // gone altogether
 		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
-		w.stop(arn) // what the service itself takes out of service stays out
+		w.stop(arn) // a target that the service itself deregisters is not registered again
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
 	})
-	// a machine that ends takes its targets along before its tasks have ended
+	// the targets of a machine that ends are removed before its tasks have ended
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		i := &fleet.Instance{ID: "i-1", Region: "us-east-1", Account: "1", State: fleet.Running, Desired: fleet.Running}
 		w.update(func(tx *state.Tx) { tx.Instances.Put(i) })
