@@ -13,7 +13,7 @@ import (
 
 func rebalanced(s *ecs.Service) { s.AvailabilityZoneRebalancing = ecs.RebalancingEnabled }
 
-// told counts the events with a part.
+// told returns how many events contain a text.
 func told(w *world, part string) int {
 	n := 0
 	for _, m := range w.events() {
@@ -93,7 +93,7 @@ func TestTasksStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// ecs.md 2.8: a protected task holds rebalancing off, for as long as the protection lasts.
+// While a task is protected, the service is not rebalanced (ecs.md 2.8).
 func TestProtectionHoldsRebalancingOff(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -125,7 +125,7 @@ func TestDeploymentEndsRebalancing(t *testing.T) {
 		w.service(4, rebalanced)
 		settle(10 * time.Second)
 		w.instance("b", "us-east-1b")
-		settle(500 * time.Millisecond) // the first task is on its way
+		settle(500 * time.Millisecond) // the first task is starting
 		if !w.get().Rebalancing {
 			t.Fatal("rebalancing has not begun")
 		}
@@ -144,7 +144,7 @@ func TestDeploymentEndsRebalancing(t *testing.T) {
 	})
 }
 
-// What was told in AWS's sentence is followed by why each instance refused, once.
+// After the event with AWS's sentence comes one with the reasons of each instance, once.
 func TestPlacementIsExplained(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -162,8 +162,8 @@ func TestPlacementIsExplained(t *testing.T) {
 	})
 }
 
-// ecs.md 1.7.4: trouble is told of once, whichever instance is the closest at the moment, and again
-// when there is another cause.
+// A placement failure has one event, even if another instance becomes the closest, and another event when the cause
+// changes (ecs.md 1.7.4).
 func TestAnotherClosestInstanceIsNoNews(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -210,8 +210,7 @@ func daemon(s *ecs.Service) {
 	s.DeploymentConfiguration = ecs.DeploymentConfiguration{MinimumHealthyPercent: 0, MaximumPercent: 100}
 }
 
-// ecs.md 1.3.2: tasks are not declared dead because their agent is away, and what was last heard of
-// their health stands.
+// Tasks of a disconnected agent are not considered stopped, and keep their last health status (ecs.md 1.3.2).
 func TestTasksOfADisconnectedAgentStay(t *testing.T) {
 	for name, edit := range map[string]func(*ecs.Service){
 		"REPLICA": func(s *ecs.Service) { s.DesiredCount = 2 }, "DAEMON": daemon,
@@ -239,7 +238,7 @@ func TestTasksOfADisconnectedAgentStay(t *testing.T) {
 	}
 }
 
-// Messages to an agent are numbered on its row; services do not look again for that.
+// The row of an instance also has the numbers of messages to its agent. When only these change, services are not woken.
 func TestOnlyChangesThatMatterWakeServices(t *testing.T) {
 	row := func(edit func(*ecs.ContainerInstance)) *ecs.ContainerInstance {
 		i := &ecs.ContainerInstance{ContainerInstanceARN: "a", Status: ecs.InstanceActive,
@@ -267,7 +266,7 @@ func TestOnlyChangesThatMatterWakeServices(t *testing.T) {
 	}
 }
 
-// ecs.md 3.5.1: a threshold of the caller's own fails a deployment after that many tasks.
+// A deployment fails after as many failed tasks as the threshold in its configuration says (ecs.md 3.5.1).
 func TestCircuitBreakerHasAThresholdOfItsOwn(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -285,8 +284,8 @@ func TestCircuitBreakerHasAThresholdOfItsOwn(t *testing.T) {
 	})
 }
 
-// A service that asks for much is quickly asked whether it is balanced: without moving anything,
-// however often instances change.
+// Finding out whether a service with many requirements is balanced is quick, and moves no task, however often
+// instances change.
 func TestBalancedServiceIsNotMoved(t *testing.T) {
 	run(t, func(w *world) {
 		for i := range 3 {

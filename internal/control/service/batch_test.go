@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// A step starts no more tasks than one transaction is to have, and the next step starts more at once.
+// A step starts only a limited number of tasks in one transaction, and the next step starts more at once.
 func TestManyTasksAreStartedInBatches(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")

@@ -14,8 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// BenchmarkStepAfterALoss takes the step of a service of 15,000 tasks on 1,000 instances when one
-// instance was taken away, and that of the same service with nothing to do.
+// BenchmarkStepAfterALoss measures the step of a service with 15,000 tasks on 1,000 instances after one instance was
+// removed, and the step of the same service with nothing to do.
 func BenchmarkStepAfterALoss(b *testing.B) {
 	const instances, each = 1000, 15
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -88,7 +88,7 @@ func BenchmarkStepAfterALoss(b *testing.B) {
 	}
 }
 
-// zeros is chance without any.
+// zeros is a source of random bytes that are all zero.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -28,21 +28,21 @@ type world struct {
 	journal *mem.Journal
 	store   *state.Store
 	end     func()
-	// fails says of a task that is about to run whether it ends instead.
+	// fails reports whether a task that is about to run ends instead.
 	fails func(*ecs.Task) bool
-	// lives says how long after its start a task exits by itself; 0 is never.
+	// lives returns how long after its start a task exits by itself; 0 means never.
 	lives func(*ecs.Task) time.Duration
-	// revision is what deployments are made from, but for their task definitions.
+	// revision is the revision of deployments, except for their task definitions.
 	revision ecs.ServiceRevision
-	// targets are what a task is registered as when it runs.
+	// targets are those that a task is registered as when it runs.
 	targets []ecs.TaskTarget
 }
 
-// usual are the server's times.
+// usual has the times that the server uses.
 var usual = Config{HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second,
 	StableAfter: 40 * time.Second}
 
-// run builds a world and plays script in it.
+// run makes a world and runs script in it.
 func run(t *testing.T, script func(w *world)) { runWith(t, usual, script) }
 
 func runWith(t *testing.T, config Config, script func(w *world)) {
@@ -124,7 +124,7 @@ func (w *world) changeInstance(id string, fn func(*ecs.ContainerInstance)) {
 	})
 }
 
-// connected says whether the instance's agent is there.
+// connected sets whether the instance's agent is connected.
 func (w *world) connected(id string, yes bool) {
 	w.changeInstance(id, func(ci *ecs.ContainerInstance) { ci.AgentConnected = yes })
 }
@@ -185,7 +185,7 @@ func (w *world) get() *ecs.ServiceProgress {
 	return p
 }
 
-// wanted returns what was asked of the service.
+// wanted returns the service's row, which has what users request.
 func (w *world) wanted() *ecs.Service {
 	s, ok := w.store.View().Services.Get(serviceARN)
 	if !ok {
@@ -194,7 +194,7 @@ func (w *world) wanted() *ecs.Service {
 	return s
 }
 
-// running counts RUNNING tasks by what key says of them.
+// running counts RUNNING tasks by the result of key.
 func (w *world) running(key func(*ecs.Task) string) map[string]int {
 	n := make(map[string]int)
 	for t := range w.store.View().Tasks.By(state.TasksByService, serviceARN) {
@@ -205,7 +205,7 @@ func (w *world) running(key func(*ecs.Task) string) map[string]int {
 	return n
 }
 
-// exit ends a task as if its program had.
+// exit ends a task as if its program had ended.
 func (w *world) exit(t *ecs.Task) {
 	w.put(func(tx *state.Tx) {
 		tx.Tasks.Put(t.Ended(ecs.EssentialContainerExited, "Essential container in task exited", time.Now()))
@@ -220,8 +220,8 @@ func (w *world) events() []string {
 	return out
 }
 
-// agent stands for every agent: a task runs one second after it was placed and has stopped one
-// second after it was told to.
+// agent acts as the agents of all instances: a task runs one second after it was placed, and has stopped one second
+// after it should.
 type agent struct{ w *world }
 
 func (a agent) Keys(c state.Change, _ *state.Snapshot) []string {
@@ -231,7 +231,7 @@ func (a agent) Keys(c state.Change, _ *state.Snapshot) []string {
 	return nil
 }
 
-// All names every task: some may have been placed before the agents' loop began to listen.
+// All returns every task, because some may have been placed before the loop of the agents subscribed.
 func (a agent) All(s *state.Snapshot) []string {
 	var keys []string
 	for t := range s.Tasks.All() {

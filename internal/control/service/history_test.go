@@ -19,7 +19,7 @@ func (w *world) latest() *ecs.ServiceDeployment {
 	return d
 }
 
-// A service deployment says how the service's change to its target revision goes and ended (ecs.md 3.6).
+// A service deployment records the progress and the result of the service's change to its target revision (ecs.md 3.6).
 func TestServiceDeploymentSucceeds(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -45,8 +45,8 @@ func TestServiceDeploymentSucceeds(t *testing.T) {
 	})
 }
 
-// A rollback is part of the service deployment that failed, and what was asked for stays as it is: the rollback writes
-// progress.
+// A rollback is part of the service deployment that failed. It writes only the service's progress, and does not change
+// what users requested.
 func TestServiceDeploymentIsRolledBack(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -71,7 +71,7 @@ func TestServiceDeploymentIsRolledBack(t *testing.T) {
 	})
 }
 
-// Without rollback a deployment that fails is stopped; a service that is deleted stops the one under way.
+// A deployment that fails without rollback is stopped. When a service is deleted, its current deployment is stopped.
 func TestServiceDeploymentIsStopped(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")

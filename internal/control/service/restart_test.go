@@ -12,10 +12,11 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// The tests of this file are about programs that end soon after each start. AWS neither slows them nor counts them
-// (ecs.md 3.4, 3.5.2); Berth does both, unless it is asked for AWS's rule (docs/decisions/0360-early-ends.md).
+// The tests of this file are about programs that end soon after each start. AWS neither delays their starts nor counts
+// them as failed (ecs.md 3.4, 3.5.2). Berth does both, unless it runs with AWS's rule
+// (docs/decisions/0360-early-ends.md).
 
-// exits has the tasks of a revision exit by themselves so long after they ran.
+// exits makes the tasks of a revision exit by themselves, a time after they have begun to run.
 func (w *world) exits(revision int, after time.Duration) {
 	w.lives = func(t *ecs.Task) time.Duration {
 		if t.TaskDefinitionARN == definition(revision) {
@@ -25,7 +26,7 @@ func (w *world) exits(revision int, after time.Duration) {
 	}
 }
 
-// tasks counts all tasks of the service that there ever were.
+// tasks returns how many tasks the service has ever had.
 func (w *world) tasks() int {
 	n := 0
 	for range w.store.View().Tasks.By(state.TasksByService, serviceARN) {
@@ -61,7 +62,7 @@ func TestProgramsThatExitSoonAreSlowedDown(t *testing.T) {
 				if n := told(w, "unable to consistently start"); n != 1 {
 					t.Errorf("told %d times that tasks cannot be started", n)
 				}
-				if n := told(w, "has reached a steady state"); n > 1 { // the first task is believed after a second
+				if n := told(w, "has reached a steady state"); n > 1 { // the first task is healthy after a second
 					t.Errorf("told %d times of a steady state", n)
 				}
 			})
@@ -69,7 +70,8 @@ func TestProgramsThatExitSoonAreSlowedDown(t *testing.T) {
 	}
 }
 
-// With the circuit breaker on, the deployment before serves on until the new one has proved itself, and is returned to.
+// With the circuit breaker, the earlier deployment goes on serving until the new one has run for long enough, and the
+// service returns to it when the new one fails.
 func TestProgramsThatExitSoonAreRolledBack(t *testing.T) {
 	for _, lives := range []time.Duration{100 * time.Millisecond, 2 * time.Second, 39 * time.Second} {
 		t.Run(lives.String(), func(t *testing.T) {
@@ -77,7 +79,7 @@ func TestProgramsThatExitSoonAreRolledBack(t *testing.T) {
 				w.instance("a", "us-east-1a")
 				w.exits(2, lives)
 				w.service(1, breaker(true))
-				settle(5 * time.Second) // as soon as a service without a past is steady
+				settle(5 * time.Second) // as quickly as a service without failures becomes steady
 				w.deploy()
 				for range 3 * 60 {
 					settle(time.Second)
@@ -114,7 +116,7 @@ func TestProgramsThatExitSoonFailTheirDeployment(t *testing.T) {
 		if n := w.tasks(); n != 3 {
 			t.Errorf("%d tasks in an hour, want the three that failed", n)
 		}
-		// ecs.md 3.5.2: the next deployment is another matter.
+		// The next deployment begins without failures (ecs.md 3.5.2).
 		w.deploy()
 		settle(time.Minute)
 		if d := w.get().Primary(); d.ID != "ecs-svc/2" || d.RolloutState != ecs.RolloutCompleted {
@@ -123,9 +125,8 @@ func TestProgramsThatExitSoonFailTheirDeployment(t *testing.T) {
 	})
 }
 
-// Behind a load balancer a task is healthy once its target is (ecs.md 3.2.3). One that exits before
-// that has failed; one that was healthy and exits soon is slowed down and does not fail the
-// deployment.
+// Behind a load balancer, a task is healthy when its target is (ecs.md 3.2.3). A task that exits before that has
+// failed. If a task was healthy and exits soon, the next start is delayed, and the deployment does not fail.
 func TestProgramsBehindALoadBalancerThatExitSoon(t *testing.T) {
 	const group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tg/1"
 	for _, passes := range []bool{false, true} {
@@ -180,7 +181,8 @@ func TestDaemonsThatExitSoonAreSlowedDown(t *testing.T) {
 	})
 }
 
-// The delay holds more tasks that are desired meanwhile too, survives the server, and ends with a new deployment.
+// The delay also applies to more tasks that are desired meanwhile. It survives a restart of the server, and ends with
+// a new deployment.
 func TestDelayOutlastsEverythingButANewDeployment(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -215,7 +217,8 @@ func TestDelayOutlastsEverythingButANewDeployment(t *testing.T) {
 	})
 }
 
-// A program that was mended outside, say its database is back, ends the delays once it has run for long enough.
+// When the cause of the failures is removed, for instance because a database is back, the delays end after a task has
+// run for long enough.
 func TestDelayEndsWithAProgramThatRuns(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -251,7 +254,7 @@ func TestAWSReplacesProgramsThatExitSoonAtOnce(t *testing.T) {
 	})
 }
 
-// A task that a user stops, or whose instance goes, has not failed.
+// A task that a user stops, or whose instance is removed, has not failed.
 func TestTasksThatAreStoppedHaveNotFailed(t *testing.T) {
 	for _, code := range []string{ecs.UserInitiated, ecs.TerminationNotice} {
 		run(t, func(w *world) {

@@ -18,7 +18,7 @@ const cannotAssume = "(service web) failed to launch a task with (error ECS was 
 	"relationship and permissions " +
 	"and that your IAM user has permissions to pass this role.)."
 
-// need makes a revision need a role that does not exist.
+// need changes a revision so that it needs a role that does not exist.
 func (w *world) need(revision int, set func(*ecs.TaskDefinition)) {
 	w.put(func(tx *state.Tx) {
 		d, _ := tx.TaskDefinitions.Get(definition(revision))
@@ -31,9 +31,8 @@ func (w *world) need(revision int, set func(*ecs.TaskDefinition)) {
 func taskRole(d *ecs.TaskDefinition)      { d.TaskRoleARN = missingRole }
 func executionRole(d *ecs.TaskDefinition) { d.ExecutionRoleARN = missingRole }
 
-// A service whose role is missing makes no tasks that fail one by one. It tells so in one event for
-// each try, the tries have the delays of ecs.md 3.4, and once the role is there the next try starts
-// the tasks.
+// If its role does not exist, a service starts no tasks. It has one event for each try, the tries have the delays of
+// ecs.md 3.4, and when the role exists, the next try starts the tasks.
 func TestMissingRoleFailsTheLaunch(t *testing.T) {
 	for name, edit := range map[string]func(*ecs.Service){"REPLICA": nil, "DAEMON": daemon} {
 		for kind, set := range map[string]func(*ecs.TaskDefinition){"task": taskRole, "execution": executionRole} {
@@ -46,7 +45,7 @@ func TestMissingRoleFailsTheLaunch(t *testing.T) {
 					if got := w.events(); len(got) != 1 || got[0] != cannotAssume {
 						t.Errorf("events after the first try: %s", strings.Join(got, "\n"))
 					}
-					settle(13 * time.Second) // further tries after 2, 6 and not yet 14 seconds
+					settle(13 * time.Second) // more tries after 2 and 6 s, and the next after 14
 					if n := told(w, cannotAssume); n != 3 || w.tasks() != 0 {
 						t.Errorf("%d tries and %d tasks in 13 seconds, want 3 and none", n, w.tasks())
 					}
@@ -67,7 +66,7 @@ func TestMissingRoleFailsTheLaunch(t *testing.T) {
 	}
 }
 
-// A deployment whose role is missing trips the circuit breaker, and the one before serves on.
+// If the role of a deployment does not exist, the circuit breaker fails it, and the deployment before goes on serving.
 func TestMissingRoleIsRolledBack(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")

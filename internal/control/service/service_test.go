@@ -20,7 +20,7 @@ func byZone(t *ecs.Task) string       { return t.AvailabilityZone }
 func byDefinition(t *ecs.Task) string { return t.TaskDefinitionARN[len(t.TaskDefinitionARN)-1:] }
 func all(*ecs.Task) string            { return "all" }
 
-// settle lets d go by and everything that is due happen.
+// settle lets d pass, and waits until everything that is due has happened.
 func settle(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -52,7 +52,7 @@ func TestServiceReachesItsDesiredCountOverTheZones(t *testing.T) {
 	})
 }
 
-// ecs.md 1.7.4: an event says once why tasks cannot be placed; they start when there is room.
+// One event says why tasks cannot be placed. They start when there is room (ecs.md 1.7.4).
 func TestServiceWaitsForRoomAndSaysWhy(t *testing.T) {
 	run(t, func(w *world) {
 		w.service(2, nil)
@@ -73,7 +73,7 @@ func TestServiceWaitsForRoomAndSaysWhy(t *testing.T) {
 	})
 }
 
-// ecs.md 3.2.1: at no moment of a rolling update do fewer than the minimum run, or more than the maximum.
+// During a rolling update there are never fewer tasks than the minimum or more than the maximum (ecs.md 3.2.1).
 func TestRollingUpdateKeepsItsBounds(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -105,7 +105,7 @@ func TestRollingUpdateKeepsItsBounds(t *testing.T) {
 	})
 }
 
-// ecs.md 1.5.6: a task is not run again, it is replaced.
+// A task that ended is not started again; another one replaces it (ecs.md 1.5.6).
 func TestAStoppedTaskIsReplaced(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -125,7 +125,7 @@ func TestAStoppedTaskIsReplaced(t *testing.T) {
 	})
 }
 
-// ecs.md 1.3.12: tasks on a DRAINING instance are replaced elsewhere, under the bounds.
+// Tasks on a DRAINING instance are replaced on others, within minimum and maximum (ecs.md 1.3.12).
 func TestDrainingMovesTasksAway(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -181,7 +181,7 @@ func TestDeletedServiceEnds(t *testing.T) {
 	})
 }
 
-// ecs.md 3.3: one task on each instance, new ones included.
+// A daemon service runs one task on each instance, and on new instances too (ecs.md 3.3).
 func TestDaemonRunsEverywhere(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -195,7 +195,7 @@ func TestDaemonRunsEverywhere(t *testing.T) {
 		if got := w.running(byZone); got["us-east-1a"] != 1 || got["us-east-1b"] != 1 {
 			t.Errorf("running by zone = %v, want one in each", got)
 		}
-		// Clients hold a service for stable when as many tasks run as it desires.
+		// Clients consider a service stable when as many tasks run as desired.
 		if p := w.get(); p.DesiredCount(w.wanted()) != 2 || p.Primary().DesiredCount != 2 {
 			t.Errorf("the service desires %d tasks and its deployment %d, want one for each instance",
 				p.DesiredCount(w.wanted()), p.Primary().DesiredCount)
@@ -203,8 +203,8 @@ func TestDaemonRunsEverywhere(t *testing.T) {
 	})
 }
 
-// ecs.md 1.3.12: a daemon stays on a draining instance for as long as another task is there, and
-// goes when that has stopped.
+// The task of a daemon service stays on a draining instance for as long as another task is there, and stops after that
+// one (ecs.md 1.3.12).
 func TestDaemonLeavesADrainingInstanceLast(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -232,7 +232,7 @@ func TestDaemonLeavesADrainingInstanceLast(t *testing.T) {
 	})
 }
 
-// A service in steady state is left alone: the loop must not wake itself.
+// The controller does nothing for a service in steady state: its own writes must not wake it.
 func TestSteadyServiceIsQuiet(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -246,8 +246,8 @@ func TestSteadyServiceIsQuiet(t *testing.T) {
 	})
 }
 
-// ecs.md 1.7.4, 3.2.6: tasks that serve a load balancer are drained first, and the event names the
-// deployment they are of.
+// Tasks behind a load balancer are drained before they stop, and the event names their deployment (ecs.md 1.7.4,
+// 3.2.6).
 func TestDrainingIsToldOfTheDeploymentThatDrains(t *testing.T) {
 	run(t, func(w *world) {
 		w.instance("a", "us-east-1a")
@@ -312,8 +312,8 @@ func TestUnhealthyTargetsAreToldFirst(t *testing.T) {
 	})
 }
 
-// What makes a target count as healthy or not is looked at when it changes: its health, its
-// registration, and whether a rule leads to it.
+// The service is woken when something changes that decides whether a target counts as healthy: its health, its
+// registration, and whether a rule forwards to it.
 func TestServicesHearOfTheirLoadBalancers(t *testing.T) {
 	run(t, func(w *world) {
 		const group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tg/1"
@@ -338,8 +338,8 @@ func TestServicesHearOfTheirLoadBalancers(t *testing.T) {
 	})
 }
 
-// A complaint that still holds is repeated every 6 hours; one that has ended is a new event when it begins
-// again (ecs.md 1.7.4). Nothing else happens in between that would wake the service.
+// An event about a problem that lasts is repeated every 6 hours. If the problem ends and begins again, there is a new
+// event (ecs.md 1.7.4). In this test nothing else wakes the service meanwhile.
 func TestEventsAreRepeated(t *testing.T) {
 	count := func(w *world, part string) (n int) {
 		for _, e := range w.events() {
@@ -402,7 +402,8 @@ func TestEventsAreRepeated(t *testing.T) {
 	}
 }
 
-// A full subnet keeps its own zone's tasks from starting, and says so; the others start (ecs.md 1.6).
+// If the subnet of a zone is full, the tasks of that zone do not start, and an event says so. The others start (ecs.md
+// 1.6).
 func TestFullSubnetHoldsUpItsOwnTasks(t *testing.T) {
 	run(t, func(w *world) {
 		subnets := fleet.Subnets("us-east-1", "123456789012")
