@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/test/upgrade"
 )
 
-// stopped is a data directory that no server uses.
+// stopped returns a data directory that no server uses.
 func stopped(t *testing.T) string {
 	t.Helper()
 	dir := upgrade.Format1(t)
@@ -33,7 +33,7 @@ func berth(args ...string) (code int, out string) {
 	return code, b.String()
 }
 
-// A backup is not written into a data directory, by whatever way.
+// A backup is not written into a data directory, on whatever path.
 func TestBackupIsNotWrittenIntoADataDirectory(t *testing.T) {
 	dir := stopped(t)
 	link := filepath.Join(t.TempDir(), "link")
@@ -61,8 +61,8 @@ func TestBackupIsNotWrittenIntoADataDirectory(t *testing.T) {
 	}
 }
 
-// berth check names a log segment that is gone, and a log group whose directory is; a directory of an earlier version,
-// which has no list, is whole.
+// berth check names a log segment that is missing, and a log group whose directory is missing. The directory of an
+// earlier version, which has no list, is not damaged.
 func TestCheckNamesMissingLogs(t *testing.T) {
 	dir := stopped(t)
 	if code, out := berth("check", "--data", dir); code != 0 || !strings.Contains(out, "0 places damaged") {

@@ -16,7 +16,7 @@ import (
 
 const caHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// caData is the data directory of a server that has run.
+// caData returns the data directory of a server that has run.
 func caData(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -89,7 +89,7 @@ func TestCARefuses(t *testing.T) {
 	}
 }
 
-// Roots go where they were asked for, and away again.
+// Roots are installed where the flags say, and removed again.
 func TestCAInstalls(t *testing.T) {
 	machine := t.TempDir()
 	anchors := filepath.Join(machine, "usr/local/share/ca-certificates")

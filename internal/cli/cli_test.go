@@ -28,7 +28,7 @@ func call(args ...string) (out, stderr string, code int) {
 func TestUsage(t *testing.T) {
 	for _, tt := range []struct {
 		args   []string
-		out    string // what standard output must have
+		out    string // standard output must contain it
 		stderr string
 		code   int
 	}{
@@ -107,7 +107,7 @@ func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
 	}
 }
 
-// A server that was started in the background a moment ago has no key yet.
+// A server that was just started in the background has no key yet.
 func TestEnvWaitsForAServerThatStarts(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestStatusWithoutAServer(t *testing.T) {
 	}
 }
 
-// While a demo runs, whose data directory is temporary, the exported key and endpoint lead to the server.
+// While a demo runs, whose data directory is temporary, commands find its server by the exported key and endpoint.
 func TestStatusByTheEnvironment(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/_berth/status" || !strings.Contains(r.Header.Get("Authorization"), "Credential=exported/") {
@@ -174,7 +174,7 @@ func TestStatusByTheEnvironment(t *testing.T) {
 	}
 }
 
-// The completion scripts ask the program itself.
+// The completion scripts call the program itself.
 func TestCompletion(t *testing.T) {
 	for args, want := range map[string]string{
 		"stat":           "status\tshow clusters",
@@ -189,7 +189,7 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// The data directory leads to its server, and its key is the one that is used, whatever is exported.
+// With --data, commands use the server of the data directory and its key, whatever is exported.
 func TestTheDataDirectoryLeadsToItsServer(t *testing.T) {
 	s, dir, _ := owned(t)
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -198,7 +198,7 @@ func TestTheDataDirectoryLeadsToItsServer(t *testing.T) {
 	if out, stderr, code := call("status", "--data", dir); code != 0 || !strings.HasPrefix(out, "Region us-east-1\n") {
 		t.Errorf("status = %d, %q %q", code, out, stderr)
 	}
-	// A key that does not fit is named, with where it comes from.
+	// If the server refuses a key, the error names the key and says where it comes from.
 	t.Setenv("AWS_ENDPOINT_URL", s.URL)
 	_, stderr, code := call("status")
 	if want := "refuses the key AKIDOTHER of the environment (AWS_ACCESS_KEY_ID): The " +
@@ -215,8 +215,8 @@ func TestTheDataDirectoryLeadsToItsServer(t *testing.T) {
 	}
 }
 
-// opened makes a data directory that a server has open, as far as commands can tell, and that leads
-// to the server of another one.
+// opened makes a data directory that commands consider to be open by a server, and that names the server of another
+// directory.
 func opened(t *testing.T, dir, like string) {
 	t.Helper()
 	for _, f := range []string{"credentials.json", config.AddressFile} {
@@ -239,9 +239,8 @@ func opened(t *testing.T, dir, like string) {
 	t.Cleanup(func() { j.Close() })
 }
 
-// In a second terminal beside a demo, commands that look find it, and say so; those that remove or
-// copy do not take it for the server. Beside two demos, or a server with the usual directory,
-// nothing is guessed.
+// While a demo runs, commands that only read find it from a second terminal, and say so. Commands that remove or copy
+// do not use it. If there are two demos, or a server with the default directory, no demo is used.
 func TestADemoIsFound(t *testing.T) {
 	_, like, asked := owned(t)
 	tmp, home := t.TempDir(), t.TempDir()
@@ -287,7 +286,7 @@ func TestADemoIsFound(t *testing.T) {
 		"2 demos run and no other server does: name one with --data "+demo+" or --data "+over) {
 		t.Errorf("status beside two demos = %d, %q", code, stderr)
 	}
-	if err := os.Chmod(over, 0o777); err != nil { // anybody may write there: it is not believed
+	if err := os.Chmod(over, 0o777); err != nil { // other users can write there, so it is not used
 		t.Fatal(err)
 	}
 	if _, stderr, code := call("status"); code != 0 || !strings.Contains(stderr, "--data "+demo) {
@@ -295,7 +294,7 @@ func TestADemoIsFound(t *testing.T) {
 	}
 }
 
-// berth backup goes to the server that the terminal has exported, as the others do.
+// berth backup uses the server in the exported variables, as the other commands do.
 func TestBackupByTheEnvironment(t *testing.T) {
 	_, dir, asked := owned(t)
 	id, secret, err := config.Credentials(dir)

@@ -12,14 +12,14 @@ import (
 	"github.com/berthhq/berth/internal/config"
 )
 
-// requests are what a fake server was asked for, but for its health.
+// requests are the requests that a fake server has received, except those for its health.
 type requests struct {
 	mu   sync.Mutex
 	list []string // methods and URLs
 }
 
-// add notes a request. A command that stops a server asks for its health until nothing answers, so the number of
-// these is left to chance and they are not noted.
+// add records a request. A command that stops a server asks for its health until nothing answers. The number of these
+// requests varies, so they are not recorded.
 func (q *requests) add(r *http.Request) {
 	if r.URL.Path == "/_berth/health" {
 		return
@@ -41,8 +41,8 @@ func (q *requests) forget() {
 	q.list = nil
 }
 
-// fake starts a server with a data directory that leads to it. It stops as berth's own does when it is asked to: it
-// answers first.
+// fake starts a server and makes a data directory that names it. When it is asked to stop, it answers first, as
+// berth's own server does.
 func fake(t *testing.T, answer http.HandlerFunc) (s *httptest.Server, d *config.Dir, asked *requests) {
 	t.Helper()
 	d, err := config.Open(t.TempDir(), defaultAccount)
@@ -56,7 +56,7 @@ func fake(t *testing.T, answer http.HandlerFunc) (s *httptest.Server, d *config.
 		answer(w, r)
 		if r.URL.Path == "/_berth/stop" {
 			stopping.Go(func() {
-				// It waits for the request that asks for it.
+				// It waits for the request that stops it.
 				if err := s.Config.Shutdown(context.Background()); err != nil {
 					t.Error(err)
 				}
@@ -75,7 +75,7 @@ func fake(t *testing.T, answer http.HandlerFunc) (s *httptest.Server, d *config.
 	return s, d, asked
 }
 
-// owned is a server that knows one key, and notes what it is asked for with it.
+// owned is a server that knows one key, and records the requests with it.
 func owned(t *testing.T) (s *httptest.Server, dir string, asked *requests) {
 	t.Helper()
 	var d *config.Dir

@@ -23,7 +23,7 @@ var withoutJSON = map[string]string{
 	"berth help":       "its output is for people",
 }
 
-// leaves are the commands under c that run.
+// leaves returns the commands under c that can be run.
 func leaves(c *cobra.Command) (all []*cobra.Command) {
 	for _, sub := range c.Commands() {
 		all = append(all, leaves(sub)...)
@@ -34,7 +34,7 @@ func leaves(c *cobra.Command) (all []*cobra.Command) {
 	return all
 }
 
-// What is empty is an empty list or map, so that programs can go through it.
+// Lists and maps without elements are written as empty ones and not as null, so that programs can iterate over them.
 func TestJSONHasNoNullLists(t *testing.T) {
 	var out strings.Builder
 	report := status.Report{
@@ -55,9 +55,9 @@ func TestJSONHasNoNullLists(t *testing.T) {
 	}
 }
 
-// Every command prints JSON when asked to, and its help and docs/running.md say which fields. Field
-// names are kept: a test that fails here tells of a change that breaks programs, or of a new field
-// that the page lacks (go test -rewrite writes it).
+// Every command prints JSON with --json, and its help and docs/running.md list the fields. Names of fields must not
+// change. If this test fails, a change breaks users' programs, or a new field is missing in the page (go test -rewrite
+// adds it).
 func TestEveryCommandHasJSON(t *testing.T) {
 	root, _ := newRoot(streams{})
 	root.InitDefaultHelpCmd()
@@ -100,7 +100,7 @@ func TestEveryCommandHasJSON(t *testing.T) {
 	}
 }
 
-// What --help says of a value's fields is what is in its JSON.
+// The fields that --help lists are those of the JSON.
 func TestShape(t *testing.T) {
 	type inner struct{ A int }
 	type base struct{ B string }

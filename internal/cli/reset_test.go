@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 )
 
-// What could not be removed is named, on standard output and in JSON, and is a failure; the server
-// is stopped all the same.
+// Berth names what it could not remove, on standard output and in JSON, and the command fails. The server is still
+// stopped.
 func TestDownNamesWhatStays(t *testing.T) {
 	const left = "instance i-1: some of its directory stays \u001b[2J; remove it with: sudo rm -r /d/i-1"
 	for _, args := range [][]string{nil, {"--json"}} {
@@ -45,7 +45,7 @@ func TestDownNamesWhatStays(t *testing.T) {
 	}
 }
 
-// A server may be gone before its answer has arrived. Then it has stopped, which is what was asked for.
+// A server may end before its answer has arrived. Then it has stopped, as requested.
 func TestDownWhenTheAnswerIsLost(t *testing.T) {
 	var s *httptest.Server
 	s, d, _ := fake(t, func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +61,7 @@ func TestDownWhenTheAnswerIsLost(t *testing.T) {
 	}
 }
 
-// A server that runs on after its answer was lost has not stopped, and the error says both.
+// If the answer was lost and the server still runs, the error says both.
 func TestDownWhenTheServerRunsOn(t *testing.T) {
 	lost := errors.New("the connection was reset")
 	synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/status"
 )
 
-// What berth status prints of a system that has one of everything, as a person reads it.
+// berth status prints a system that has one of everything in readable form.
 func TestStatusPrintsEverything(t *testing.T) {
 	var b strings.Builder
 	printStatus(&b, status.Report{
@@ -74,7 +74,7 @@ func TestStatusPrintsEverything(t *testing.T) {
 	}
 }
 
-// Nothing that a name, a reason or an error holds reaches the terminal as a command to it.
+// Control characters in names, reasons and errors do not reach the terminal.
 func TestStatusQuotesTextOfOthers(t *testing.T) {
 	const bad = "\x1b]0;x\a\u009b2J\u202e\tz\n"
 	var r status.Report
@@ -127,7 +127,7 @@ func fill(v reflect.Value, text string) {
 	}
 }
 
-// A server that refuses a call says why in a sentence, and the command passes that on without what follows it.
+// If a server refuses a call with a sentence, the command prints the sentence and nothing that follows it.
 func TestStatusPassesARefusalOn(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/_berth/status" ||

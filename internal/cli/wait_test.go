@@ -14,7 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/why"
 )
 
-// answering is a server that answers a page with one value after another, the last one for ever.
+// answering is a server that answers each request for a page with the next value, and after the last one always with
+// that.
 func answering(t *testing.T, page string, values ...any) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -39,7 +40,7 @@ func answering(t *testing.T, page string, values ...any) (dir string) {
 	return dir
 }
 
-// That a reason has become older is no news.
+// A reason that has only become older is not printed again.
 func TestAge(t *testing.T) {
 	for text, same := range map[string]string{
 		"given 1m2s ago": "given  ago", "given 7s ago": "given  ago", "1 of 2 running": "1 of 2 running",
@@ -51,7 +52,7 @@ func TestAge(t *testing.T) {
 	}
 }
 
-// A wait ends as soon as its end is certain, well or badly, and says why.
+// A wait ends as soon as success or failure is certain, and says why.
 func TestWait(t *testing.T) {
 	service := why.Answer{Kind: "service", Name: "web", Status: "0 of 1 running",
 		Reasons: []why.Reason{{Source: "agent", Text: "It pulls."}}}
@@ -61,7 +62,7 @@ func TestWait(t *testing.T) {
 	unproven := steady
 	unproven.ProvenAt = time.Now().Add(time.Minute)
 	back.Latest, back.RolledBack = &why.Latest{TaskDefinition: "web:2"}, true
-	// of is an answer about a service that runs one definition and was last asked for another.
+	// of returns an answer about a service that runs one definition and whose last update named another.
 	of := func(runs, asked string, edit func(*why.Answer)) why.Answer {
 		a := service
 		a.TaskDefinition, a.Latest = runs, &why.Latest{TaskDefinition: asked}
@@ -196,7 +197,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// With --json a wait prints what it saw last, however it ends, and nothing else on standard output.
+// With --json a wait prints the last answer, however it ends, and nothing else on standard output.
 func TestWaitPrintsJSON(t *testing.T) {
 	a := why.Answer{Kind: "service", Name: "web", Status: "0 of 1 running",
 		Reasons: []why.Reason{{Source: "agent", Text: "It pulls."}}}
@@ -231,8 +232,8 @@ func TestWaitPrintsJSON(t *testing.T) {
 	}
 }
 
-// Logs of what never ran: the reasons are on standard error and the end is a failure. With --follow
-// it says what it waits for, until the task has stopped.
+// For a task that never ran, berth logs prints the reasons on standard error and fails. With --follow it prints what
+// it waits for, until the task has stopped.
 func TestLogsOfWhatNeverRan(t *testing.T) {
 	waits := why.Answer{Kind: "task", Name: "0123", Cluster: "shop", Status: "PENDING",
 		Reasons: []why.Reason{{Source: "agent", Text: "The agent has been pulling image far:1 for 7s."}}}
@@ -298,7 +299,7 @@ func TestLogsOfWhatNeverRan(t *testing.T) {
 	}
 }
 
-// Lines come in the order of time, each once, and are told apart by container and task.
+// Lines are printed in the order of their times, once each, with the names of container and task where needed.
 func TestLogs(t *testing.T) {
 	streams := []status.Stream{{
 		Task: "aaaaaaaaaaaa", Container: "web", Driver: "awslogs", Group: "g", Name: "s1", Ran: true,

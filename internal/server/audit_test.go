@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// Each call that changes something, or tries to, is in the record when it is answered; calls that read are not.
+// Each call that changes something, or tries to, is in the record when it is answered. Calls that only read are not.
 func TestCallsAreRecorded(t *testing.T) {
 	s := run(t, func(c *Config) { c.DevCredentials = true })
 	createCluster(t, s, "web")

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// BenchmarkDescribeServices is the server's part of a signed call: everything but net/http and the network.
+// BenchmarkDescribeServices measures the server's part of a signed call: everything except net/http and the network.
 func BenchmarkDescribeServices(b *testing.B) {
 	s := run(b, func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) })
 	request := func(action, body string) *http.Request {
@@ -39,7 +39,7 @@ func BenchmarkDescribeServices(b *testing.B) {
 	}
 }
 
-// discarded is an answer of which only the status is kept.
+// discarded is a response writer that keeps only the status.
 type discarded struct {
 	header http.Header
 	status int

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// front serves h as the API is served, on connections that the test makes.
+// front serves h with the limits of the API, on connections that the test makes.
 func front(t *testing.T, max int, h http.Handler) (dial func() net.Conn) {
 	t.Helper()
 	c := newConnections(max)
@@ -75,7 +75,7 @@ func ok(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/unread":
 		return
-	case "/long": // more than net/http keeps until the handler is through
+	case "/long": // more than net/http buffers until the handler returns
 		io.WriteString(w, strings.Repeat("x", 100_000))
 		return
 	}
@@ -84,7 +84,7 @@ func ok(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Callers that say nothing, or not all, or nothing more, are let go.
+// The connections of callers that send nothing, only a part of a request, or nothing more, are closed.
 func TestWaitingCallersAreLetGo(t *testing.T) {
 	const post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
 	for name, c := range map[string]struct {
@@ -112,7 +112,7 @@ func TestWaitingCallersAreLetGo(t *testing.T) {
 	}
 }
 
-// A body that trickles is ended, one that comes at a fair pace is not, however long it takes.
+// A request whose body arrives too slowly ends. One whose body arrives quickly enough does not, however long it takes.
 func TestPaceOfBodies(t *testing.T) {
 	for rate, want := range map[int]int{slowestBody / 8: 0, 2 * slowestBody: http.StatusOK} {
 		synctest.Test(t, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestPaceOfBodies(t *testing.T) {
 	}
 }
 
-// A handler that works for longer than a body may take is not disturbed.
+// A handler may work for longer than a body may take.
 func TestLongWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := front(t, 10, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -159,8 +159,8 @@ func TestLongWork(t *testing.T) {
 	})
 }
 
-// With as many connections as there may be, a new one is answered; the longest idle one makes room,
-// then the slowest body.
+// At the limit of connections, a new one is answered. The one that has been idle for longest is closed for it, or else
+// the one with the slowest body.
 func TestHealthIsAnsweredAtTheBound(t *testing.T) {
 	for name, send := range map[string]string{
 		"idle": "", "half a header": "GET /",
@@ -185,7 +185,7 @@ func TestHealthIsAnsweredAtTheBound(t *testing.T) {
 	}
 }
 
-// One address cannot take all connections; this machine can.
+// One address cannot have all connections, except loopback.
 func TestConnectionsOfOneSource(t *testing.T) {
 	for source, want := range map[string]int{"192.0.2.1": 5, "127.0.0.1": 10} {
 		c := newConnections(10)
@@ -215,7 +215,7 @@ type from struct {
 func (f *from) RemoteAddr() net.Addr { return f.addr }
 func (f *from) Close() error         { return nil }
 
-// The log of a start says how many container instances the limit on open files lets connect.
+// At its start, the server logs how many container instances can connect within the limit of open files.
 func TestStartSaysHowManyInstancesFit(t *testing.T) {
 	for _, c := range []struct {
 		limit uint64

@@ -10,7 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// A state that was copied from another data directory is not started on, and the error names it and the keys here.
+// A server does not start with a state that was copied from another data directory. The error names the state and the
+// keys.
 func TestStateOfAnotherDirectory(t *testing.T) {
 	var dirs [2]string
 	for i := range dirs {
@@ -61,7 +62,7 @@ func TestDirectoryThatLostAPart(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		startAndStop(t, dir)
-		startAndStop(t, dir) // with all there is it starts again
+		startAndStop(t, dir) // when everything is there, it starts again
 		for _, name := range lost {
 			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 				t.Fatal(err)

@@ -25,7 +25,7 @@ const (
 	targetGroup  = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/943f017f100becff"
 )
 
-// counted is a redirect and a response of a target that came after 20 ms with 502.
+// counted has the counts of a redirect, and of a response 502 of a target after 20 ms.
 func counted() []route.SubjectCounts {
 	of, group := route.SubjectCounts{Clients: 3}, route.SubjectCounts{}
 	of.LoadBalancerARN = loadBalancer
@@ -69,8 +69,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
-// What a Prometheus server needs: types, buckets by le, and labels as CloudWatch names load
-// balancers and target groups.
+// The page has what a Prometheus server needs: types, buckets with the label le, and labels with CloudWatch's names of
+// load balancers and target groups.
 func TestMetricsPage(t *testing.T) {
 	m := newMeters(counted)
 	m.call(awswire.Outcome{Call: awswire.Call{Service: "ecs", Action: "RunTask"},

@@ -13,8 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// A store cannot be forgotten by a reset: every part that keeps something in the data directory says
-// how it is reset or why not, and whatever there is in the directory belongs to a part.
+// A reset cannot forget a store: every part that stores something in the data directory says how it is reset or why
+// not, and everything in the directory belongs to a part.
 func TestEveryStoreIsReset(t *testing.T) {
 	s := run(t, func(c *Config) { c.DevCredentials = true })
 	names, stores := map[string]bool{}, map[string]string{}
@@ -52,7 +52,7 @@ func TestEveryStoreIsReset(t *testing.T) {
 	}
 }
 
-// A name that no part stores is refused, so that the list stays whole.
+// A name that no part stores is refused, so that the list stays complete.
 func TestStorageIsDeclared(t *testing.T) {
 	s := run(t, nil)
 	if got := s.storage("cache"); !strings.HasPrefix(got, s.dir.Path) {
@@ -98,7 +98,7 @@ func TestResetRemovesCaches(t *testing.T) {
 	}
 }
 
-// A server that was opened and does not lead has written nothing into the state, and answers reads.
+// A server that was opened and does not lead has written nothing to the state. It answers requests that read.
 func TestOpenedServerDoesNotLead(t *testing.T) {
 	s, err := New(t.Context(), Config{
 		Data: t.TempDir(), Listen: "127.0.0.1:0", Region: "us-east-1", Account: "123456789012", EdgeAddr: "127.0.0.1",

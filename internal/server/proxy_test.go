@@ -28,7 +28,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// keyPair writes a certificate with its chain and its key for the name into one file.
+// keyPair writes a certificate for the name, with its chain and its key, to one file.
 func keyPair(t *testing.T, a *authority.Authority, name, path string) {
 	t.Helper()
 	cert, err := a.Certificate(name)
@@ -70,9 +70,8 @@ backend berth
   server berth %[3]s
 `
 
-// Behind a proxy with TLS a signature holds as long as the proxy leaves Host as the client signed
-// it (docs/behind-a-proxy.md). Nothing that a proxy or a client says in forwarding headers changes
-// that.
+// Behind a proxy with TLS, a signature is valid if the proxy does not change the Host that the client signed
+// (docs/behind-a-proxy.md). Forwarding headers do not matter.
 func TestBehindAProxyWithTLS(t *testing.T) {
 	const name = "berth.test"
 	s := run(t, func(c *Config) { c.AllowedHosts = []string{name} })
@@ -85,7 +84,7 @@ func TestBehindAProxyWithTLS(t *testing.T) {
 		want                 int
 	}{
 		{"nginx", nginxConf, "proxy_set_header Host $http_host;", http.StatusOK},
-		{"nginx", nginxConf, "", http.StatusForbidden}, // nginx replaces Host unless it is told not to
+		{"nginx", nginxConf, "", http.StatusForbidden}, // by default nginx replaces Host
 		{"haproxy", haproxyConf, "", http.StatusOK},
 		{"haproxy", haproxyConf, "http-request set-header Host other.test", http.StatusForbidden},
 	} {

@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/authority"
 )
 
-// secureClient reaches every name at the address, and trusts the root alone.
+// secureClient returns a client that connects to one address for every name, and trusts only the given root.
 func secureClient(t *testing.T, address string, root []byte) *http.Client {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -30,8 +30,7 @@ func secureClient(t *testing.T, address string, root []byte) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// The registry answers with TLS at its name, to clients that trust the root of that name, and
-// serves nothing else there.
+// The registry answers with TLS at its name, to clients that trust the root of that name. Nothing else is served there.
 func TestRegistryByName(t *testing.T) {
 	s := run(t, func(c *Config) { c.RegistryTLS = "127.0.0.1:0" })
 	const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -51,7 +50,7 @@ func TestRegistryByName(t *testing.T) {
 		{a.RootPEM(), "https://localhost/v2/", 0},
 		{[]byte(pem), "https://localhost/v2/", 401},
 		{[]byte(pem), "https://" + host + "/v2/", 0},
-		{a.RootPEM(), "https://123456789012.dkr.ecr.eu-west-2.amazonaws.com/v2/", 0}, // nobody has repositories there
+		{a.RootPEM(), "https://123456789012.dkr.ecr.eu-west-2.amazonaws.com/v2/", 0}, // no repository is in that region
 		{a.RootPEM(), "https://210987654321.dkr.ecr.us-east-1.amazonaws.com/v2/", 0},
 	} {
 		resp, err := secureClient(t, s.secure.listener.Addr().String(), c.root).Get(c.url)

@@ -14,9 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// An instance that is launched while a reset or the sweep at the start begins to look for forgotten
-// ones is none: it has its row before it has a directory, and the directories are listed before the
-// rows.
+// An instance that is launched while a reset, or the clean-up at the start, looks for leftovers is not taken for one:
+// it has its row before it has a directory, and directories are listed before rows.
 func TestKnownIsAskedLate(t *testing.T) {
 	s := run(t, nil)
 	known := s.known()
@@ -30,8 +29,8 @@ func TestKnownIsAskedLate(t *testing.T) {
 	}
 }
 
-// A reset that is waited for answers with what could not be removed, each once and with its
-// command; the errors of one instance stay together.
+// A reset with ?wait=all answers with what could not be removed, once each and with a command that removes it. Errors
+// of one instance stay together.
 func TestCauses(t *testing.T) {
 	one := errors.New("network berth-us-east-1a stays in Docker: in use; remove it with: docker network " +
 		"rm berth-us-east-1a")
@@ -45,7 +44,7 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// With ?wait=all a reset says what is left, which is nothing.
+// With ?wait=all a reset reports what is left, which is nothing here.
 func TestResetAnswersWhenAllIsGone(t *testing.T) {
 	s := run(t, func(c *Config) { c.DevCredentials = true })
 	resp, err := http.Post(s.url()+"/_berth/reset?wait=all", "", nil)
@@ -60,8 +59,8 @@ func TestResetAnswersWhenAllIsGone(t *testing.T) {
 	}
 }
 
-// A key that is not this server's means that the caller has another server in mind, which had this address before:
-// nothing is removed, though with development credentials a caller who does not sign may reset.
+// If a caller uses a key of another server, which may have had this address before, nothing is removed, although with
+// development credentials a caller that does not sign may reset.
 func TestResetWithTheKeyOfAnotherServer(t *testing.T) {
 	s := run(t, func(c *Config) { c.DevCredentials = true })
 	by := func(id, secret string) func(*http.Request) {

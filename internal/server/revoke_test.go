@@ -11,8 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// An instance's credentials end with it, from the moment on in which its termination is asked for,
-// and not when they expire.
+// An instance's credentials are refused as soon as its termination was requested, and not only when they expire.
 func TestTerminationRevokesCredentials(t *testing.T) {
 	s := run(t, nil)
 	// It is stopped from the start, so that no machine is made for it.

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// docs/scope.md lists every operation of every API, as the front desk has them.
+// docs/scope.md lists every operation of every API that the front desk has.
 func TestScopeListsOperations(t *testing.T) {
 	s := run(t, nil)
 	var table strings.Builder

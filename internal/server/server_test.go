@@ -18,7 +18,7 @@ import (
 	"github.com/berthhq/berth/internal/status"
 )
 
-// What the guard tells callers to ask for (--allow-host, --allow-origin) is there to be asked for.
+// The options that the guard's answers name (--allow-host, --allow-origin) exist.
 func TestAllowedHostsAndOrigins(t *testing.T) {
 	s := run(t, func(c *Config) {
 		c.AllowedHosts, c.AllowedOrigins = []string{"builder.lan"}, []string{"http://127.0.0.1:3000"}
@@ -75,7 +75,7 @@ func run(t testing.TB, edit func(*Config)) *Server {
 	return s
 }
 
-// healthOf is what a health check hears, also before anything is served.
+// healthOf returns the answer to a health check. It can be called before the server serves anything.
 func healthOf(s *Server) int {
 	w := httptest.NewRecorder()
 	s.health(w, httptest.NewRequest(http.MethodGet, "/_berth/health", nil))
@@ -145,7 +145,7 @@ func TestServerAnswers(t *testing.T) {
 	}
 }
 
-// Whoever reaches the API can run containers as root: a web page must not.
+// A caller of the API can run containers as root, so web pages must not be able to call it.
 func TestWebPagesAreKeptOut(t *testing.T) {
 	s := run(t, func(c *Config) { c.DevCredentials = true })
 	for name, edit := range map[string]func(*http.Request){

@@ -23,7 +23,7 @@ type elsewhere struct {
 	reports chan machine.Report
 
 	mu      sync.Mutex
-	running map[string]bool // by id; false when it was stopped and is not forgotten
+	running map[string]bool // by id; false after an instance was stopped and before it is removed
 }
 
 func (e *elsewhere) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
@@ -93,8 +93,8 @@ func (e *elsewhere) Clean(_ context.Context, keep func(string) bool, dead func()
 	return nil
 }
 
-// Another kind of machines stands in the place of this one, from a group's desired capacity to a
-// reset; nothing of this machine is used for them.
+// Another machine.Site can replace that of this machine, from a group's desired capacity to a reset. Nothing of this
+// machine is used for its instances.
 func TestInstancesRunElsewhere(t *testing.T) {
 	site := &elsewhere{reports: make(chan machine.Report, 100), running: map[string]bool{}}
 	s := run(t, func(c *Config) { c.Machines = site })
@@ -159,7 +159,7 @@ func TestInstancesRunElsewhere(t *testing.T) {
 	}
 }
 
-// settle waits, change by change, for the state to be as wanted.
+// settle waits until a condition on the state is true. It looks at each change.
 func settle(t *testing.T, s *Server, what string, ok func(*state.Snapshot) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
