@@ -17,6 +17,9 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
+// Max is how many alarms there may be. AWS has 5,000 in a region, and more on request.
+const Max = 20_000
+
 // MaxActions is how many actions an alarm has for a state at most (ecs.md 7.4).
 const MaxActions = 5
 

@@ -1,6 +1,10 @@
 package state
 
-import "github.com/berthhq/berth/internal/alarm"
+import (
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+)
 
 // StatusOf returns the state of an alarm.
 func (t *Tables) StatusOf(a *alarm.Alarm) *alarm.Status {
@@ -8,6 +12,24 @@ func (t *Tables) StatusOf(a *alarm.Alarm) *alarm.Status {
 		return s
 	}
 	return alarm.NewStatus(a.ARN, a.UpdatedAt) // every alarm has a row
+}
+
+// PutAlarm makes an alarm, or replaces its settings and keeps its state and its tags, as on AWS. The history tells it.
+// It returns false and does nothing if the alarm is new and there are alarm.Max.
+func (tx *Tx) PutAlarm(a *alarm.Alarm, now time.Time) bool {
+	put := *a
+	old, exists := tx.Alarms.Get(a.ARN)
+	switch {
+	case exists:
+		put.Tags = old.Tags
+	case tx.Alarms.Len() >= alarm.Max:
+		return false
+	default:
+		tx.AlarmStatus.Put(alarm.NewStatus(a.ARN, now))
+	}
+	tx.Alarms.Put(&put)
+	tx.AddAlarmHistory(alarm.Configured(old, &put, now))
+	return true
 }
 
 // AddAlarmHistory adds an item to the history of an alarm and deletes the oldest beyond the number kept.
@@ -32,8 +54,14 @@ func (tx *Tx) SetAlarmStatus(a *alarm.Alarm, old, now *alarm.Status) {
 	}
 }
 
-// DeleteAlarm deletes an alarm, its state, and the actions that are due. Its history stays (ecs.md 7.5).
-func (tx *Tx) DeleteAlarm(arn string) {
+// DeleteAlarm deletes an alarm, its state, and the actions that are due. Its history stays and tells it (ecs.md 7.5).
+// It does nothing if there is no such alarm.
+func (tx *Tx) DeleteAlarm(arn string, now time.Time) {
+	old, ok := tx.Alarms.Get(arn)
+	if !ok {
+		return
+	}
+	tx.AddAlarmHistory(alarm.Configured(old, nil, now))
 	tx.Alarms.Delete(arn)
 	tx.AlarmStatus.Delete(arn)
 	tx.forgetDue(arn, func(*alarm.Due) bool { return true })

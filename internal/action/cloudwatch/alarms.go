@@ -102,9 +102,7 @@ func (a *api) deleteAlarms(
 			return err
 		}
 		for _, key := range arns {
-			old, _ := tx.Alarms.Get(key)
-			tx.DeleteAlarm(key)
-			tx.AddAlarmHistory(alarm.Configured(old, nil, call.Now))
+			tx.DeleteAlarm(key, call.Now)
 		}
 		return nil
 	})

@@ -21,8 +21,6 @@ import (
 )
 
 const (
-	// maxAlarms is how many alarms there may be. AWS has 5,000 in a region, and more on request.
-	maxAlarms = 20_000
 	// maxDescription is how many characters a description has at most.
 	maxDescription = 1024
 	day            = 24 * time.Hour
@@ -54,22 +52,15 @@ func (a *api) putAlarm(ctx context.Context, call *awswire.Call, row *alarm.Alarm
 	return a.store.Update(ctx, func(tx *state.Tx) error {
 		put := *row
 		put.Tags = tags
-		old, exists := tx.Alarms.Get(row.ARN)
-		switch {
-		case exists && old.Composite() != row.Composite():
+		if old, exists := tx.Alarms.Get(row.ARN); exists && old.Composite() != row.Composite() {
 			return validation("There is an alarm %s of the other type; delete it first.", row.Name)
-		case exists:
-			put.Tags = old.Tags // the tags of a call that changes an alarm are not used, as on AWS
-		case tx.Alarms.Len() >= maxAlarms:
-			return fault.New(shape.CodeLimitExceededFault, "Berth keeps %d alarms, and there are as many.", maxAlarms)
-		default:
-			tx.AlarmStatus.Put(alarm.NewStatus(row.ARN, call.Now))
 		}
 		if err := checkChildren(&tx.Tables, &put); err != nil {
 			return err
 		}
-		tx.Alarms.Put(&put)
-		tx.AddAlarmHistory(alarm.Configured(old, &put, call.Now))
+		if !tx.PutAlarm(&put, call.Now) {
+			return fault.New(shape.CodeLimitExceededFault, "Berth keeps %d alarms, and there are as many.", alarm.Max)
+		}
 		return nil
 	})
 }

@@ -185,7 +185,7 @@ func TestNewSettingsAreEvaluatedNext(t *testing.T) {
 	if got := w.history("a"); got != "INSUFFICIENT_DATA to OK" {
 		t.Error(got)
 	}
-	w.update(func(tx *state.Tx) { tx.DeleteAlarm(a.ARN) })
+	w.update(func(tx *state.Tx) { tx.DeleteAlarm(a.ARN, w.now) })
 	if w.run(next.Add(time.Hour)); w.store.View().AlarmStatus.Len() != 0 {
 		t.Error("a deleted alarm has a state again")
 	}
