@@ -76,8 +76,9 @@ func TestCountsAreSums(t *testing.T) {
 			if got, _ := p.total(); got != ended+told[0]+told[1] {
 				rt.Fatalf("%d requests, want %d", got, ended+told[0]+told[1])
 			}
-			if got := counted[metricName("RequestCount", count, "web", "")]; got.Sum != float64(ended+told[0]+told[1]) {
-				rt.Fatalf("the metric has %+v requests, want %d", got, ended+told[0]+told[1])
+			measured := counted[subjectOf("web", "").metric("RequestCount", count)]
+			if measured.Sum != float64(ended+told[0]+told[1]) {
+				rt.Fatalf("the metric has %+v requests, want %d", measured, ended+told[0]+told[1])
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -70,21 +71,28 @@ var countedMetrics = []counted{
 	{"DroppedInvalidHeaderRequestCount", false, count, []route.Counter{route.DroppedHeaders}},
 }
 
-// metricName names a metric of a load balancer, a target group, or both; "" leaves one out.
-func metricName(metric, unit, loadBalancer, group string) gather.Name {
-	of := loadBalancer
-	if of == "" {
-		of = group
-	}
-	n := gather.Name{Scope: meter.Scope(arn.Account(of), arn.Region(of)), Namespace: "AWS/ApplicationELB",
-		Metric: metric, Unit: unit}
+// subject makes the names of metrics of a load balancer, a target group, or both.
+type subject struct {
+	scope      string
+	dimensions [2]meter.Dimension
+}
+
+// subjectOf returns the subject with these ARNs; "" leaves one out.
+func subjectOf(loadBalancer, group string) (s subject) {
 	if loadBalancer != "" {
-		n.Dimensions[0] = meter.Dimension{Name: "LoadBalancer", Value: elb.MetricName(loadBalancer)}
+		s.dimensions[0] = meter.Dimension{Name: "LoadBalancer", Value: elb.MetricName(loadBalancer)}
 	}
 	if group != "" {
-		n.Dimensions[1] = meter.Dimension{Name: "TargetGroup", Value: elb.MetricName(group)}
+		s.dimensions[1] = meter.Dimension{Name: "TargetGroup", Value: elb.MetricName(group)}
 	}
-	return n
+	of := cmp.Or(loadBalancer, group)
+	s.scope = meter.Scope(arn.Account(of), arn.Region(of))
+	return s
+}
+
+func (s subject) metric(name, unit string) gather.Name {
+	return gather.Name{Scope: s.scope, Namespace: "AWS/ApplicationELB", Metric: name, Unit: unit,
+		Dimensions: s.dimensions}
 }
 
 // events is the summary of n events, each of which is a value of 1 (alb.md 9.4).
@@ -98,6 +106,7 @@ func (p *Publisher) passOn(of route.Subject, grown *route.Counts) {
 	if p.feed == nil || of.LoadBalancerARN == "" || of.ListenerARN != "" || of.Target != "" {
 		return // no metric is about targets or listeners
 	}
+	subject := subjectOf(of.LoadBalancerARN, of.TargetGroupARN)
 	for _, m := range countedMetrics {
 		if of.TargetGroupARN != "" && !m.groups {
 			continue
@@ -106,23 +115,23 @@ func (p *Publisher) passOn(of route.Subject, grown *route.Counts) {
 		for _, c := range m.counters {
 			n += grown[c]
 		}
-		name := metricName(m.metric, m.unit, of.LoadBalancerARN, of.TargetGroupARN)
-		switch {
-		case n == 0:
-		case m.unit == count:
+		if n == 0 {
+			continue
+		}
+		name := subject.metric(m.metric, m.unit)
+		if m.unit == count {
 			p.feed.Merge(name, events(n))
-		default:
+		} else {
 			p.feed.Merge(name, single(float64(n)))
 		}
 	}
 	if grown[route.Responses] > 0 {
-		p.feed.Merge(metricName("TargetResponseTime", seconds, of.LoadBalancerARN, of.TargetGroupARN),
-			responseTimes(grown))
+		p.feed.Merge(subject.metric("TargetResponseTime", seconds), responseTimes(grown))
 	}
 	if n := grown[route.Requests]; of.TargetGroupARN != "" && n > 0 {
 		perTarget := single(float64(n) / float64(max(p.hostsOf(of.TargetGroupARN).serving(), 1)))
-		p.feed.Merge(metricName("RequestCountPerTarget", count, of.LoadBalancerARN, of.TargetGroupARN), perTarget)
-		p.feed.Merge(metricName("RequestCountPerTarget", count, "", of.TargetGroupARN), perTarget)
+		p.feed.Merge(subject.metric("RequestCountPerTarget", count), perTarget)
+		p.feed.Merge(subjectOf("", of.TargetGroupARN).metric("RequestCountPerTarget", count), perTarget)
 	}
 }
 
@@ -258,9 +267,11 @@ func (p *Publisher) gaugeHosts() {
 			continue
 		}
 		for _, lb := range s.LoadBalancersOf(g.ARN) {
-			p.feed.Sample(0, metricName("HealthyHostCount", count, lb, g.ARN), sample("", float64(h.healthy)))
-			p.feed.Sample(0, metricName("UnHealthyHostCount", count, lb, g.ARN), sample("", float64(h.unhealthy)))
-			p.feed.Merge(metricName("RequestCount", count, lb, ""), meter.Summary{}) // always told (alb.md 9.4)
+			of := subjectOf(lb, g.ARN)
+			p.feed.Sample(0, of.metric("HealthyHostCount", count), sample("", float64(h.healthy)))
+			p.feed.Sample(0, of.metric("UnHealthyHostCount", count), sample("", float64(h.unhealthy)))
+			// This one is told always (alb.md 9.4).
+			p.feed.Merge(subjectOf(lb, "").metric("RequestCount", count), meter.Summary{})
 		}
 	}
 }
@@ -278,7 +289,7 @@ func (p *Publisher) gaugeConnections() {
 			}
 			open := sample(edge, float64(last.Clients+last.Targets))
 			open.Idle = open.Sum == 0
-			p.feed.Sample(0, metricName("ActiveConnectionCount", count, of.LoadBalancerARN, ""), open)
+			p.feed.Sample(0, subjectOf(of.LoadBalancerARN, "").metric("ActiveConnectionCount", count), open)
 		}
 	}
 }
