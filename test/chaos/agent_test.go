@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// web brings up two instances with a balanced service of so many tasks.
+// web creates two instances, and a service with that many tasks behind a load balancer.
 func web(t testing.TB, tasks int) (stack, string) {
 	t.Helper()
 	harness.Need(t, harness.DockerEngine())
@@ -42,7 +42,7 @@ func (k stack) killAgents(t *testing.T) map[string]int {
 	return agents
 }
 
-// backAgain waits until all agents are other processes than before and connected.
+// backAgain waits until all agents are new processes and connected.
 func (k stack) backAgain(t *testing.T, before map[string]int) {
 	t.Helper()
 	harness.Until(t, 30*time.Second, "the agents are started again", func() string {
@@ -86,7 +86,7 @@ func (k stack) reported(t *testing.T, arn string) {
 	})
 }
 
-// any is one of the tasks with its container.
+// any returns one of the tasks with its container.
 func anyOf(containers map[string]string) (arn, container string) {
 	for arn, container = range containers {
 		break
@@ -94,7 +94,7 @@ func anyOf(containers map[string]string) (arn, container string) {
 	return arn, container
 }
 
-// same fails the test unless the containers of before are still there, but for that of one task.
+// same fails the test unless all containers from before are still there, except that of one task.
 func (k stack) same(t *testing.T, before map[string]string, but string) {
 	t.Helper()
 	now := k.containers(t)
@@ -105,9 +105,8 @@ func (k stack) same(t *testing.T, before map[string]string, but string) {
 	}
 }
 
-// Agents are killed: clients do not notice, containers go on, the machine driver starts the agents
-// again, and they take their containers up. A container that died while nobody looked is reported,
-// and its task alone is replaced.
+// Agents are killed. Clients do not notice it, containers go on, the machine driver starts the agents again, and they
+// find their containers. A container that ended meanwhile is reported, and only its task is replaced.
 func TestAgentsKilled(t *testing.T) {
 	k, url := web(t, 4)
 	before := k.containers(t)
@@ -129,8 +128,8 @@ func TestAgentsKilled(t *testing.T) {
 	k.stopsOne(t, before, arn)
 }
 
-// Agents are killed and their checkpoints damaged. With one copy damaged they take every container up again. With both
-// damaged, or cut, they begin anew: their containers go, and the service has all its tasks again.
+// Agents are killed and their checkpoints damaged. With one copy damaged, they find every container again. With both
+// damaged or cut, they begin anew: their containers are removed, and the service starts all its tasks again.
 func TestAgentsWithDamagedCheckpoints(t *testing.T) {
 	k, url := web(t, 4)
 	damage := func(harm func([]byte) []byte, names ...string) {
@@ -206,7 +205,8 @@ func TestAgentsWithDamagedCheckpoints(t *testing.T) {
 	}
 }
 
-// stopsOne stops one of the tasks that were there before: an agent that has taken a container up can end it.
+// stopsOne stops one of the tasks from before, because an agent must be able to end a container that it has found
+// again.
 func (k stack) stopsOne(t *testing.T, before map[string]string, but string) {
 	t.Helper()
 	rest := maps.Clone(before)
@@ -229,8 +229,8 @@ func (k stack) stopsOne(t *testing.T, before map[string]string, but string) {
 	k.steady(t, len(before))
 }
 
-// Server and agents are killed at once, and a container dies with them. The next server starts the
-// agents, and all ends as above.
+// Server and agents are killed at once, and a container ends too. The next server starts the agents, and the result is
+// as above.
 func TestServerAndAgentsKilled(t *testing.T) {
 	k, url := web(t, 4)
 	before := k.containers(t)
@@ -253,7 +253,7 @@ func TestServerAndAgentsKilled(t *testing.T) {
 		}
 		k.reported(t, arn)
 		k.steady(t, 4)
-		v.end(t, []span{{from, time.Now()}}) // until its death is seen, the dead container is still asked
+		v.end(t, []span{{from, time.Now()}}) // until its end is noticed, the container still gets requests
 	}
 	k.same(t, before, arn)
 	k.stopsOne(t, before, arn)

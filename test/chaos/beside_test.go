@@ -7,8 +7,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// Two servers of one machine, as two jobs in CI, each with everything: they have the same ports of
-// their own addresses, and whatever happens to one of them, the other loses no request.
+// Two servers run on one machine, like two jobs in CI, each with everything. They use the same ports on addresses of
+// their own, and whatever happens to one of them, the other loses no request.
 func TestTwoServersSideBySide(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	one := harness.Start(t, harness.Config{Edge: harness.OwnEdge})
@@ -41,8 +41,8 @@ func TestTwoServersSideBySide(t *testing.T) {
 	}
 }
 
-// fixedPorts brings up a cache and a service of two tasks that publish the same port, each on its
-// own instance, behind a load balancer.
+// fixedPorts creates a cache, and a service of two tasks behind a load balancer. The tasks publish the same port, each
+// on its own instance.
 func fixedPorts(t *testing.T, s *harness.Server) (url string) {
 	t.Helper()
 	k := launch(t, s, 2)

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// smallDisk is a file system of its own with little space.
+// smallDisk makes a separate file system with little space.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,7 +45,7 @@ func fill(t *testing.T, name string) {
 	}
 }
 
-// clusters are the names of those there are.
+// clusters returns the names of the clusters.
 func clusters(t *testing.T, s *harness.Server) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -65,9 +65,9 @@ func clusters(t *testing.T, s *harness.Server) map[string]bool {
 	}
 }
 
-// The disk of the data directory is full: writes are refused with a clear error of status 5xx and
-// have not happened, reads go on, the server is healthy; when there is space again writes work
-// without a restart, and a restart, even a violent one while the disk is full, finds all.
+// When the disk of the data directory is full, writes are refused with a clear error of status 5xx and have no effect,
+// reads work, and the server is healthy. When there is space again, writes work without a restart. After a restart
+// everything is there, even if the server was killed while the disk was full.
 func TestDiskFull(t *testing.T) {
 	dir := smallDisk(t)
 	s := harness.Start(t, harness.Config{Data: filepath.Join(dir, "data"), NoDocker: true})
@@ -106,7 +106,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		if round == 1 {
 			s.Kill(t)
-			s.Run(t) // what is there can be read and served without space
+			s.Run(t) // the server can start and serve what is there without free space
 			if got := clusters(t, s); !same(got, want) {
 				t.Errorf("after a restart with a full disk there are %v, want %v", got, want)
 			}
@@ -138,7 +138,7 @@ func same(a, b map[string]bool) bool {
 	return len(a) == len(b)
 }
 
-// refusal writes until a write is refused: what the file has free inside is still used.
+// refusal writes until a write is refused, because the free space inside the file is still used.
 func refusal(t *testing.T, write func(i int) error) *harness.Fault {
 	t.Helper()
 	for i := range 5000 {
@@ -159,7 +159,7 @@ func putEvents(text string) object {
 		"logEvents": list{object{"timestamp": time.Now().UnixMilli(), "message": text}}}
 }
 
-// refusesOthers asks those that keep things outside of the journal.
+// refusesOthers checks that stores outside of the journal refuse writes too.
 func refusesOthers(t *testing.T, s *harness.Server) {
 	t.Helper()
 	logs := refusal(t, func(int) error {

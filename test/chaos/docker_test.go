@@ -14,9 +14,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// engine is a Docker Engine of a test's own: its containers live on when it is stopped, as on
-// machines that are updated in place. It touches neither the other engine's networks nor its
-// iptables.
+// engine is a Docker Engine that only one test uses. Its containers go on when it is stopped, as on machines that are
+// updated while they run. It changes neither the networks nor the iptables rules of the machine's own engine.
 type engine struct {
 	dir    string
 	bridge string
@@ -32,7 +31,7 @@ func newEngine(t *testing.T) *engine {
 		t.Fatal(err)
 	}
 	e := &engine{dir: dir, bridge: fmt.Sprintf("bc%d", os.Getpid())}
-	// A bridge of its own: an engine without one removes docker0, which is the other engine's.
+	// It has its own bridge, because an engine without one removes docker0, which the other engine uses.
 	ip(t, "link", "add", e.bridge, "type", "bridge")
 	ip(t, "address", "add", "10.213.255.1/24", "dev", e.bridge)
 	t.Cleanup(func() {
@@ -88,7 +87,7 @@ func (e *engine) start(t *testing.T) {
 	})
 }
 
-// stop ends the engine; its containers go on.
+// stop ends the engine. Its containers go on.
 func (e *engine) stop(t *testing.T) {
 	t.Helper()
 	if err := e.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -118,7 +117,7 @@ func unmountBelow(t *testing.T, dir string) {
 	}
 }
 
-// says waits until the one instance's health is as wanted, and berth status tells it when it is impaired.
+// says waits until the instance has the given health, and checks that berth status shows it when it is impaired.
 func (k stack) says(t *testing.T, want string) {
 	t.Helper()
 	const notice = "the container runtime does not work"
@@ -140,13 +139,13 @@ func (k stack) says(t *testing.T, want string) {
 	})
 }
 
-// waiting matches a task on its way, and the reason that berth status gives.
+// waiting matches the line of a task that is starting, and the reason that berth status gives.
 var waiting = regexp.MustCompile(`task \S+ (?:PENDING|PROVISIONING) [^(]*\([^)]*container runtime[^)]*`)
 
 // unwrapped is the output of berth status as one line: it breaks long lines.
 func unwrapped(out string) string { return strings.Join(strings.Fields(out), " ") }
 
-// waits waits until the service has a task that is on its way, and berth status says what it waits for.
+// waits waits until the service has a task that is starting, and berth status says what it waits for.
 func (k stack) waits(t *testing.T) {
 	t.Helper()
 	harness.Until(t, 20*time.Second, "a task waits and berth status says for what", func() string {
@@ -166,8 +165,8 @@ func (k stack) waits(t *testing.T) {
 	})
 }
 
-// Docker is missing at the start, comes, goes and comes back: the instance is there all the time
-// and says how its runtime is, tasks wait with a reason and go on, and what ran before runs on.
+// Docker is not running at first, then starts, stops and starts again. The instance is there all the time and reports
+// the health of its runtime, tasks wait with a reason and continue, and containers that ran before go on.
 func TestDockerStopped(t *testing.T) {
 	e := newEngine(t)
 	s := harness.Start(t, harness.Config{Env: []string{"DOCKER_HOST=" + e.host()}})

@@ -9,8 +9,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// An image that does not exist: tasks have Amazon's text about it, the service tries more and more
-// slowly and tells why, and goes on once the image is pushed.
+// If an image does not exist, tasks stop with Amazon's reason, and the service tries again with growing delays and
+// says why. It continues when the image is pushed.
 func TestImageMissing(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	k := launch(t, harness.Start(t, harness.Config{}), 1)

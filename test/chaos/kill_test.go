@@ -12,9 +12,9 @@ import (
 // kills is how often the server is killed.
 const kills = 50
 
-// The server is killed fifty times at random moments, every fifth time while it is starting, under
-// a stream of calls and of client traffic. Nothing that was answered is lost, nothing is half done,
-// containers and agents do not notice, and clients fail only while the edge is down.
+// The server is killed fifty times at random moments, every fifth time while it is starting, during calls and client
+// traffic. Nothing that was answered is lost, nothing is half done, containers and agents go on, and requests of
+// clients fail only while the edge is down.
 func TestServerKilledFiftyTimes(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	r := dice(t)
@@ -64,12 +64,12 @@ func TestServerKilledFiftyTimes(t *testing.T) {
 	}
 }
 
-// moment lets a random part of a time go by: faults come when they come.
+// moment waits for a random part of a time, so that faults come at random moments.
 func moment(r *rand.Rand, most time.Duration) {
 	<-time.After(time.Duration(r.Int64N(int64(most))))
 }
 
-// fresh are the containers of tasks that have not been seen before.
+// fresh returns the containers of tasks that have not been seen before.
 func fresh(seen, now map[string]string) map[string]string {
 	out := map[string]string{}
 	for arn, id := range now {
@@ -91,7 +91,7 @@ func tellDown(t *testing.T, down []span) {
 		sum/time.Duration(len(down)), most)
 }
 
-// allRunning waits until every task that is wanted runs.
+// allRunning waits until every task that should run is RUNNING.
 func (w *writers) allRunning(t *testing.T) {
 	t.Helper()
 	harness.Until(t, 30*time.Second, "every task that is wanted runs and no other", func() string {

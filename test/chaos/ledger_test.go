@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// compare holds what the writers were answered against what is there.
+// compare compares the answers that the writers got with what is there.
 func (w *writers) compare(t *testing.T) {
 	t.Helper()
 	t.Logf("%d calls answered: %d clusters, %d task definitions, %d runs, service at %v", w.calls,
@@ -102,7 +102,7 @@ func (w *writers) compareDefinitions(t *testing.T) {
 	}
 }
 
-// definitionARNs are all revisions of the writer's families.
+// definitionARNs returns the ARNs of all revisions of the writer's families.
 func (w *writers) definitionARNs(t *testing.T) (arns []string) {
 	for _, status := range []string{"ACTIVE", "INACTIVE"} {
 		for next := ""; ; {
@@ -128,7 +128,8 @@ func (w *writers) definitionARNs(t *testing.T) (arns []string) {
 	return arns
 }
 
-// compareRuns finds exactly the answered tasks of each run, running in one container or stopped as they were told to.
+// compareRuns checks that exactly the tasks of each answered run are there, and that each runs in one container or was
+// stopped.
 func (w *writers) compareRuns(t *testing.T) {
 	all, err := w.tasks()
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package chaos breaks things under Berth, on a real machine: the server, agents, Docker, Redis and
-// the disk go away at the worst moments, and clients send what they should not. Each test says what
-// must still be true then.
+// Package chaos tests Berth with faults, on a real machine: the server, agents, Docker, Redis and the disk fail at the
+// worst moments, and clients send what they should not. Each test says what must still be true.
 //
 // The tests share the machine, so they run one after another. Random choices come from a seed that
 // is printed; $CHAOS_SEED sets it.
@@ -22,7 +21,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// dice makes the random choices of a test, the same again for the same $CHAOS_SEED.
+// dice makes the random choices of a test. They are the same for the same $CHAOS_SEED.
 func dice(t testing.TB) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())

@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// What BenchmarkRealTasks starts, and how much longer than docker run it may take.
+// How many tasks BenchmarkRealTasks starts, and how much longer than docker run that may take.
 const (
 	realTasks     = 60
 	realInstances = 8
@@ -20,9 +20,9 @@ const (
 	mostOverRun   = 1.2
 )
 
-// BenchmarkRealTasks measures from the call that asks for 60 tasks on eight container instances of this machine
-// until all are RUNNING. Beside it stands docker run of as many containers of the same image, all at once, as
-// the agents start theirs. Rounds alternate; the medians are compared.
+// BenchmarkRealTasks measures the time from the call that requests 60 tasks on eight container instances of this
+// machine until all are RUNNING. It compares it with docker run of as many containers of the same image, all at once,
+// as the agents start theirs. Rounds of both alternate, and the medians are compared.
 func BenchmarkRealTasks(b *testing.B) {
 	harness.Need(b, harness.DockerEngine())
 	s := harness.Start(b, harness.Config{})
@@ -59,7 +59,7 @@ func median(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
-// scale asks for that many tasks and returns how long it takes until they run and no others do.
+// scale sets the desired count, and returns how long it takes until exactly that many tasks run.
 func (k stack) scale(b *testing.B, tasks int) time.Duration {
 	b.Helper()
 	began := time.Now()
@@ -77,7 +77,7 @@ func (k stack) scale(b *testing.B, tasks int) time.Duration {
 	return time.Since(began)
 }
 
-// imageOfAContainer is Docker's id of the image that a task runs.
+// imageOfAContainer returns Docker's id of the image that a task runs.
 func (k stack) imageOfAContainer(b *testing.B) string {
 	b.Helper()
 	_, like := anyOf(k.containers(b))

@@ -32,7 +32,7 @@ type person struct {
 
 type happening struct{ What, Value string }
 
-// enter lets somebody enter the chat at one server and waits until they are there.
+// enter lets a person enter the chat at one server, and waits until they have joined.
 func enter(t *testing.T, url, name string) *person {
 	t.Helper()
 	dir, err := filepath.Abs(modules)
@@ -104,7 +104,7 @@ func (p *person) says(text string) {
 	}
 }
 
-// addresses are the URLs of the tasks of the service, each on its own.
+// addresses returns the URL of each task of the service.
 func (k stack) addresses(t *testing.T) (urls []string) {
 	t.Helper()
 	var arns struct{ TaskArns []string }
@@ -148,7 +148,7 @@ func (k stack) cache(t *testing.T) (endpoint string) {
 	return endpoint
 }
 
-// redisProcess is the redis-server of the test's cache.
+// redisProcess returns the redis-server of the test's cache.
 func (k stack) redisProcess(t *testing.T) int {
 	t.Helper()
 	for _, p := range k.Leftovers().Processes() {
@@ -165,8 +165,8 @@ func (k stack) redisProcess(t *testing.T) int {
 	return 0
 }
 
-// togetherAgain waits until what one says reaches the other, who is at another server. It is said
-// again, since what is said while Redis is away is for those at the same server only.
+// togetherAgain waits until a message of one person reaches another, who is at another server. It sends the message
+// again and again, because messages that are sent while Redis is down reach only people at the same server.
 func togetherAgain(t *testing.T, one, other *person, word string) {
 	t.Helper()
 	said, tick := 0, time.NewTicker(200*time.Millisecond)
@@ -185,8 +185,8 @@ func togetherAgain(t *testing.T, one, other *person, word string) {
 	})
 }
 
-// Redis is killed, and later deleted for good and made again: those at the same server talk on,
-// nobody is disconnected, and the servers find each other again by themselves.
+// Redis is killed, and later deleted and created again. People at the same server still get each other's messages,
+// nobody is disconnected, and the servers connect with each other again by themselves.
 func TestRedisGone(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"), harness.Packages(modules))
 	k := launch(t, harness.Start(t, harness.Config{}), 2)

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// everything brings up ten containers, a load balancer and Redis.
+// everything creates ten containers, a load balancer and Redis.
 func everything(t testing.TB, s *harness.Server) stack {
 	t.Helper()
 	k := launch(t, s, 2)
@@ -25,9 +25,8 @@ func everything(t testing.TB, s *harness.Server) stack {
 	return k
 }
 
-// Reset leaves nothing behind, and the server works on as a new one, three times over. When it
-// answers, nothing of the old world runs any more; the containers' bodies go within the next
-// moments.
+// A reset leaves nothing, and the server goes on like a new one, three times. When the reset answers, no process from
+// before it runs any more. Docker removes the containers soon after.
 func TestResetLeavesNothing(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	s := harness.Start(t, harness.Config{})
@@ -54,7 +53,7 @@ func TestResetLeavesNothing(t *testing.T) {
 	}
 }
 
-// mains are the first processes of all containers.
+// mains returns the first processes of all containers.
 func (k stack) mains(t testing.TB) (pids []int) {
 	t.Helper()
 	containers, err := k.Containers()
@@ -78,15 +77,15 @@ func (k stack) mains(t testing.TB) (pids []int) {
 	return pids
 }
 
-// runs reports whether a process lives and is not only waiting to be collected.
+// runs reports whether a process lives and is not a zombie.
 func runs(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	return err == nil && !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
-// The next world may have the addresses and the ports of the one before, at once: its instances
-// wait until Docker has let go of them.
+// After a reset, new instances and tasks can use the addresses and ports of the old ones at once: instances wait until
+// Docker has released them.
 func TestResetFreesStaticPorts(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	s := harness.Start(t, harness.Config{})
@@ -116,8 +115,7 @@ func TestResetFreesStaticPorts(t *testing.T) {
 	}
 }
 
-// A server that is killed while it resets ends what it had begun when it is started again, also
-// when the rows were gone already.
+// A server that is killed during a reset completes it when it is started again, even if the rows were deleted already.
 func TestResetCutByKill(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	r := dice(t)
@@ -143,9 +141,9 @@ func TestResetCutByKill(t *testing.T) {
 	}
 }
 
-// BenchmarkReset measures a reset with ten running containers, two agents and Redis: until it
-// answers, when all of them are dead, and until Docker has taken all apart. Beside it stand what
-// docker itself takes to remove ten such containers on this machine, and a second.
+// BenchmarkReset measures a reset with ten running containers, two agents and Redis: until it answers, when all of
+// them have ended, and until Docker has removed everything. It compares that with the time that docker itself needs to
+// remove ten such containers on this machine, and with a second.
 func BenchmarkReset(b *testing.B) {
 	harness.Need(b, harness.DockerEngine(), harness.OnPath("redis-server"))
 	s := harness.Start(b, harness.Config{})
@@ -173,7 +171,8 @@ func BenchmarkReset(b *testing.B) {
 	b.ReportMetric(ms(reset)/1000, "reset/second")
 }
 
-// tenMore runs ten containers like the service's, without Berth, and returns what removes them with one docker command.
+// tenMore runs ten containers like the service's, without Berth, and returns a function that removes them with one
+// docker command.
 func (k stack) tenMore(b *testing.B) (remove func()) {
 	b.Helper()
 	image := k.imageOfAContainer(b)
@@ -192,8 +191,7 @@ func (k stack) tenMore(b *testing.B) (remove func()) {
 	}
 }
 
-// A reset in the middle of everything's start leaves nothing behind either: not what was about to
-// be started, and nothing later.
+// A reset while everything is being started leaves nothing either: nothing that was about to start, and nothing later.
 func TestResetWhileStarting(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("redis-server"))
 	r := dice(t)
@@ -215,5 +213,5 @@ func TestResetWhileStarting(t *testing.T) {
 		s.Leftovers().Gone(t)
 		s.Empty(t)
 	}
-	// The server's end, when everything is looked for again, is also the end of what a controller may have had in hand.
+	// At the server's end, when the test looks for leftovers again, the last work of the controllers is done too.
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// silent is how many connections announce a body and then say nothing.
+// silent is how many connections announce a body and then send nothing.
 const silent = 2000
 
-// Callers who announce a body and then fall silent, at each kind of path of the server, hold neither
-// descriptors nor memory: the health check and signed calls are
-// answered meanwhile, and what the callers took comes back though they never let go.
+// Callers that announce a body and then send nothing, on each kind of path of the server, cannot use up descriptors or
+// memory. The health check and signed calls are answered meanwhile, and the server frees what these callers used
+// although they stay connected.
 func TestAnnouncedBodiesThatNeverCome(t *testing.T) {
 	s := harness.Start(t, harness.Config{})
 	s.Call(t, "ecs", "CreateCluster", object{"clusterName": "before"}, nil)
@@ -46,7 +46,8 @@ func TestAnnouncedBodiesThatNeverCome(t *testing.T) {
 				}
 				return ""
 			})
-			// What the first took, the second gets: the runtime gives memory back to the machine only after minutes.
+			// The second flood uses the memory of the first, because Go's runtime returns memory to the machine only
+			// after minutes.
 			second := flood(t, s, c.head)
 			t.Logf("%.0f MiB before, %.0f with %d silent callers, %.0f with as many again", memory,
 				first, silent, second)
@@ -59,8 +60,8 @@ func TestAnnouncedBodiesThatNeverCome(t *testing.T) {
 	s.Call(t, "ecs", "CreateCluster", object{"clusterName": "after"}, nil)
 }
 
-// flood opens connections that send a head, announce a body and then hold on until the test ends. It
-// returns how many MiB the server has with all of them.
+// flood opens connections that send a head, announce a body and then stay open until the test ends. It returns the
+// server's memory with all of them, in MiB.
 func flood(t *testing.T, s *harness.Server, head string) float64 {
 	t.Helper()
 	for i := range silent {

@@ -31,7 +31,7 @@ func launch(t testing.TB, s *harness.Server, instances int) stack {
 	return stack{s}
 }
 
-// instance is a container instance as DescribeContainerInstances tells it.
+// instance is a container instance as DescribeContainerInstances returns it.
 type instance struct {
 	ContainerInstanceARN, EC2InstanceID, Status string
 	AgentConnected                              bool
@@ -132,7 +132,7 @@ func (k stack) steady(t testing.TB, want int) {
 	})
 }
 
-// task is a task as DescribeTasks tells it.
+// task is a task as DescribeTasks returns it.
 type task struct {
 	TaskARN, LastStatus, DesiredStatus, StartedBy, Group, StoppedReason, StopCode, ContainerInstanceARN string
 	Containers                                                                                          []struct {
@@ -141,7 +141,7 @@ type task struct {
 	}
 }
 
-// tasks are all tasks of the cluster, stopped ones too, by ARN.
+// tasks returns all tasks of the cluster by ARN, stopped ones too.
 func (k stack) tasks() (map[string]task, error) {
 	all := map[string]task{}
 	for _, status := range []string{"RUNNING", "STOPPED"} {
@@ -175,10 +175,10 @@ func (k stack) tasks() (map[string]task, error) {
 	return all, nil
 }
 
-// ofService tells whether the service started the task.
+// ofService reports whether the service started the task.
 func (t task) ofService() bool { return strings.HasPrefix(t.StartedBy, "ecs-svc/") }
 
-// containers are the ids of the running containers, by task.
+// containers returns the ids of the running containers, by task.
 func (k stack) containers(t testing.TB) map[string]string {
 	t.Helper()
 	all, err := k.Containers()

@@ -15,8 +15,8 @@ const (
 	idleMiB     = 50
 )
 
-// BenchmarkStart measures from the start of the process on an empty data directory until it is
-// ready, and its resident memory then, beside the limits.
+// BenchmarkStart measures the time from the start of the process on an empty data directory until it is ready, and its
+// resident memory then, and compares both with the limits.
 func BenchmarkStart(b *testing.B) {
 	var took time.Duration
 	var rss float64
@@ -36,7 +36,7 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(rss/n/idleMiB, "MiB/limit")
 }
 
-// resident is how much memory a process has, in MiB.
+// resident returns the resident memory of a process in MiB.
 func resident(t testing.TB, pid int) float64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -22,8 +22,8 @@ type storm struct {
 	r *rand.Rand
 }
 
-// Thousands of malformed requests, by kind in turn and many at once: none is answered with 5xx,
-// nothing panics, and the server works on.
+// Clients send thousands of malformed requests, of each kind in turn and many at once. None is answered with 5xx,
+// nothing panics, and the server goes on.
 func TestBadInputStorm(t *testing.T) {
 	r := dice(t)
 	s := harness.Start(t, harness.Config{NoDocker: true})
@@ -69,13 +69,13 @@ func (w storm) blow(t *testing.T, times int, codes map[int]int) {
 		}
 		kind := i % len(kinds)
 		if kind == 6 && i%4 != 0 {
-			kind = 0 // a body of megabytes now and then is enough
+			kind = 0 // few bodies of megabytes are enough
 		}
 		req := kinds[kind]()
 		what := fmt.Sprintf("%s %s %q", req.Method, req.URL.Path, req.Header)
 		resp, err := client.Do(req)
 		if err != nil {
-			if kind != 6 { // the server may hang up on who sends too much
+			if kind != 6 { // the server may close the connection of a client that sends too much
 				t.Errorf("%s: %v", what, err)
 			}
 			continue
@@ -91,7 +91,7 @@ func (w storm) blow(t *testing.T, times int, codes map[int]int) {
 
 func (w storm) pick(from ...string) string { return from[w.r.IntN(len(from))] }
 
-// noise is a text that means nothing.
+// noise returns a meaningless text.
 func (w storm) noise(most int) string {
 	b := make([]byte, w.r.IntN(most)+1)
 	for i := range b {
@@ -142,7 +142,7 @@ func (w storm) brokenJSON() *http.Request {
 	return w.jsonCall(w.ecsAction(), body)
 }
 
-// value is any JSON value, most likely of a type that nobody expects.
+// value returns any JSON value, usually of an unexpected type.
 func (w storm) value(depth int) any {
 	switch n := w.r.IntN(10); {
 	case n == 0 && depth > 0:
@@ -266,7 +266,7 @@ func (w storm) oversized() *http.Request {
 	return w.jsonCall(w.ecsAction(), `{"clusterName":"`+strings.Repeat("x", 12<<20)+`"}`)
 }
 
-// garbage is no HTTP at all, or begins as HTTP and breaks off.
+// garbage sends text that is not HTTP, or that begins as HTTP and ends too early.
 func (w storm) garbage(t *testing.T) {
 	c, err := net.Dial("tcp", w.Addr())
 	if err != nil {
@@ -278,5 +278,5 @@ func (w storm) garbage(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{", "GET / HTTP/9.9\r\n\r\n",
 		"\x16\x03\x01\x02\x00\x01", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-	_, _ = io.Copy(c, bytes.NewBufferString(text)) // the server may have hung up already
+	_, _ = io.Copy(c, bytes.NewBufferString(text)) // the server may have closed the connection already
 }

@@ -21,7 +21,7 @@ type failure struct {
 	what string
 }
 
-// traffic is clients that ask one URL without pause.
+// traffic is a number of clients that request one URL without a pause.
 type traffic struct {
 	stop chan struct{}
 	all  sync.WaitGroup
@@ -31,7 +31,7 @@ type traffic struct {
 	failures []failure
 }
 
-// visit starts so many clients; every second one makes a new connection for each request.
+// visit starts that many clients. Every second one makes a new connection for each request.
 func visit(url string, clients int) *traffic {
 	v := &traffic{stop: make(chan struct{})}
 	for i := range clients {
@@ -82,7 +82,7 @@ func get(c *http.Client, url string) error {
 	return nil
 }
 
-// end stops the clients and fails the test for each failure that has nothing to do with a time when the edge was down.
+// end stops the clients, and fails the test for each failed request that was not during a time when the edge was down.
 func (v *traffic) end(t testing.TB, down []span) {
 	t.Helper()
 	close(v.stop)

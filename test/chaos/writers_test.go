@@ -11,18 +11,18 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// known is what a client knows of something it asked for.
+// known is what a client knows about something that it requested.
 type known int
 
 const (
-	no    known = iota // it did not ask
+	no    known = iota // it did not request it
 	maybe              // it asked and heard nothing
 	yes                // it was answered
 )
 
 func (k known) allows(is bool) bool { return k == maybe || (k == yes) == is }
 
-// writers call the API one call after another each, and remember what they were answered.
+// writers call the API, each one call after another, and record the answers.
 type writers struct {
 	stack
 	t    *testing.T
@@ -57,14 +57,14 @@ func startWriters(t *testing.T, k stack, r *rand.Rand) *writers {
 	return w
 }
 
-// end lets the calls under way finish. The server must be up.
+// end waits for the calls under way. The server must run.
 func (w *writers) end() {
 	close(w.stop)
 	w.all.Wait()
 }
 
-// try makes a call once. The answer must not be a fault, other than those that are allowed because
-// of what the writer does not know.
+// try makes a call once. The answer must not be a fault, except those that are possible because the writer does not
+// know the result of an earlier call.
 func (w *writers) try(action string, in, out any, allowed ...string) known {
 	err := w.JSON("ecs", action, in, out)
 	f, answered := errors.AsType[*harness.Fault](err)
@@ -88,7 +88,7 @@ func (w *writers) try(action string, in, out any, allowed ...string) known {
 	return no
 }
 
-// insist makes a call that may be repeated until it is answered.
+// insist repeats a call until it is answered.
 func (w *writers) insist(action string, in, out any) {
 	pace := time.NewTicker(5 * time.Millisecond)
 	defer pace.Stop()
@@ -100,7 +100,7 @@ func (w *writers) insist(action string, in, out any) {
 	}
 }
 
-// clusterFact is what is known of one cluster.
+// clusterFact is what is known about one cluster.
 type clusterFact struct {
 	name                     string
 	created, tagged, deleted known
@@ -122,7 +122,7 @@ func (w *writers) writeCluster(_ *rand.Rand, i int) {
 	}
 }
 
-// definitionFact is what is known of one revision of a task definition.
+// definitionFact is what is known about one revision of a task definition.
 type definitionFact struct {
 	family, content     string
 	arn                 string // "" when the answer did not come
@@ -144,8 +144,8 @@ func (w *writers) writeDefinition(r *rand.Rand, i int) {
 	}
 }
 
-// runFact is what is known of one RunTask: it is asked again with its token until it is answered,
-// so its two tasks are there, once.
+// runFact is what is known about one RunTask. The call is repeated with its token until it is answered, so its two
+// tasks must be there once.
 type runFact struct {
 	startedBy string
 	tasks     []string
@@ -186,7 +186,8 @@ func (w *writers) writeRun(r *rand.Rand, i int) {
 	w.settled(f)
 }
 
-// settled waits until the tasks of a stopped run have stopped, so that no more run than the instances have room for.
+// settled waits until the tasks of a stopped run have stopped, so that there are never more tasks than fit on the
+// instances.
 func (w *writers) settled(f *runFact) {
 	pace := time.NewTicker(50 * time.Millisecond)
 	defer pace.Stop()

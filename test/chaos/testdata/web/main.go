@@ -1,5 +1,5 @@
-// Command web is what the chaos tests run in containers: GET / answers the container's name, POST
-// /end ends the program as a crash does. SIGTERM lets requests finish.
+// Command web is the program that the chaos tests run in containers. GET / answers the container's name, and POST /end
+// ends the program like a crash. After SIGTERM it finishes its requests.
 package main
 
 import (
