@@ -31,7 +31,7 @@ var (
 		"ec2": "2016-11-15", "elasticache": "2015-02-02", "iam": "2010-05-08"}
 )
 
-// Fault is what the API answered instead of a result. Any other error of a call means that no answer came.
+// Fault is an error that the API answered. Any other error of a call means that there was no answer.
 type Fault struct {
 	Status        int
 	Code, Message string
@@ -56,7 +56,7 @@ func (s *Server) JSON(service, action string, in, out any) error {
 			Type    string `json:"__type"`
 			Message string `json:"message"`
 		}
-		_ = json.Unmarshal(answer, &f) // a fault without a body is told by its status
+		_ = json.Unmarshal(answer, &f) // a fault without a body has only its status
 		return &Fault{status, f.Type[strings.LastIndexByte(f.Type, '#')+1:], f.Message}
 	}
 	if out == nil {
@@ -105,7 +105,7 @@ func (s *Server) Sign(req *http.Request, service string, body []byte) {
 		sigv4.HashPayload(body), time.Now())
 }
 
-// Call is JSON that must not fail.
+// Call is JSON, and fails the test if the call fails.
 func (s *Server) Call(t testing.TB, service, action string, in, out any) {
 	t.Helper()
 	if err := s.JSON(service, action, in, out); err != nil {
@@ -113,7 +113,7 @@ func (s *Server) Call(t testing.TB, service, action string, in, out any) {
 	}
 }
 
-// Ask is Query that must not fail.
+// Ask is Query, and fails the test if the call fails.
 func (s *Server) Ask(t testing.TB, service, action string, in Form) Document {
 	t.Helper()
 	d, err := s.Query(service, action, in)
@@ -123,7 +123,7 @@ func (s *Server) Ask(t testing.TB, service, action string, in Form) Document {
 	return d
 }
 
-// Status is what berth status reads.
+// Status returns the page that berth status reads.
 func (s *Server) Status(t testing.TB) (r status.Report) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, s.URL()+"/_berth/status", nil)
@@ -142,10 +142,10 @@ func (s *Server) Status(t testing.TB) (r status.Report) {
 	return r
 }
 
-// Document is an XML answer, read by the names of its elements wherever they are.
+// Document is an XML answer. Its elements are found by name, wherever they are.
 type Document []byte
 
-// All are the texts of the elements of a name.
+// All returns the texts of all elements with a name.
 func (d Document) All(name string) (texts []string) {
 	decoder := xml.NewDecoder(bytes.NewReader(d))
 	for {
@@ -162,7 +162,7 @@ func (d Document) All(name string) (texts []string) {
 	}
 }
 
-// First is the text of the first element of a name, or "".
+// First returns the text of the first element with a name, or "".
 func (d Document) First(name string) string {
 	if all := d.All(name); len(all) > 0 {
 		return all[0]

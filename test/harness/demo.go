@@ -11,9 +11,9 @@ import (
 
 var demoAPI = regexp.MustCompile(`the API is at http://([^,]+),`)
 
-// Demo runs berth demo with more arguments on a data directory that is not there yet, and waits
-// until the stack is up. Its account is not its own, so that its containers are known by the
-// instances there are then. It ends with the test; what it leaves is for the test to look at.
+// Demo runs berth demo, with more arguments, with a data directory that does not exist yet, and waits until it is
+// ready. Its account may be that of other servers, so its containers are those of the instances that exist then. It
+// ends with the test, which must check what is left.
 func Demo(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := create(t, Config{Data: filepath.Join(t.TempDir(), "data")})
@@ -37,13 +37,13 @@ func Demo(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// Interrupt ends the process with Ctrl-C; it must end well.
+// Interrupt ends the process with SIGINT, as Ctrl-C does. It must exit without an error.
 func (s *Server) Interrupt(t testing.TB) {
 	t.Helper()
 	s.process.stop(t, syscall.SIGINT)
 }
 
-// Await waits until the process has ended by itself, which it must do well.
+// Await waits until the process has ended by itself. It must exit without an error.
 func (s *Server) Await(t testing.TB) {
 	t.Helper()
 	if code := s.process.await(t); code != 0 {
@@ -51,8 +51,8 @@ func (s *Server) Await(t testing.TB) {
 	}
 }
 
-// GoOn runs a berth command line that serves the same data directory at the same address, as Run
-// does. The server ends as any other.
+// GoOn runs a berth command line that serves the same data directory at the same address, as Run does. The server ends
+// like any other.
 func (s *Server) GoOn(t testing.TB, args ...string) {
 	t.Helper()
 	s.process = s.spawn(t, args...)

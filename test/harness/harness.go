@@ -1,15 +1,15 @@
-// Package harness runs Berth for tests of the whole: a berth process of a test's own on a new data
-// directory, the signed calls of an AWS client, and a look at what is left on the machine
-// afterwards. It knows no room of the house, only the program, its APIs, what its status tells, how
-// to sign a call and how to push an image.
+// Package harness runs Berth for tests of the whole program. It starts a berth process with a new data directory for
+// each test, makes signed calls like an AWS client, and checks afterwards that nothing is left on the machine. It uses
+// only the program, its APIs, its status page, and code that signs calls and pushes images; it uses no other package
+// of Berth.
 //
-// Every server ends with its test, and takes everything with it: a test fails when a container, a
-// process, a network, a redirection of the kernel or an image of its server is left on the machine
-// (Config.NoDocker says when only the process can be looked at).
+// Every server ends with its test and removes everything that it made. A test fails if a container, a process, a
+// network, a redirection in the kernel or an image of its server is left on the machine. (With Config.NoDocker only
+// the process is checked.)
 //
-// Tests of a package that use it share a machine's Docker, its loopback addresses and its ports, so
-// they run one after another. make test gives each package a machine of its own (scripts/machine).
-// Nothing in it waits for a time: Until waits for conditions.
+// Tests of a package that use it share a machine's Docker, its loopback addresses and its ports, so they run one after
+// another. make test gives each package a machine of its own (scripts/machine). Nothing in it waits for a fixed time:
+// Until waits for conditions.
 package harness
 
 import (
@@ -26,12 +26,11 @@ import (
 	"time"
 )
 
-// bin holds the programs under test; Main sets it before any test runs.
+// bin is the directory of the programs under test. Main sets it before any test runs.
 var bin string
 
-// Main runs a package's tests with the programs they need, freshly built but for those that are in
-// $BERTH_BIN. Programs maps names to packages, relative to the directory of the test. It returns
-// the exit code.
+// Main runs a package's tests with the programs that they need. It builds the programs, except those that are in
+// $BERTH_BIN. programs maps names to packages, relative to the directory of the test. It returns the exit code.
 func Main(m *testing.M, programs map[string]string) int {
 	dir, err := os.MkdirTemp("", "berth-test-bin-")
 	if err != nil {
@@ -53,10 +52,10 @@ func Main(m *testing.M, programs map[string]string) int {
 	return m.Run()
 }
 
-// Program is the path of a program of Main's. All of them are in one directory.
+// Program returns the path of a program that was passed to Main. All of them are in one directory.
 func Program(name string) string { return filepath.Join(bin, name) }
 
-// provide makes a static binary, as images need it, or takes the one that is built already.
+// provide builds a static binary, as images need it, or uses the one that is built already.
 func provide(out, pkg string) error {
 	if built := filepath.Join(os.Getenv("BERTH_BIN"), filepath.Base(out)); filepath.IsAbs(built) &&
 		OnPath(built).There() == nil {
@@ -74,13 +73,13 @@ func provide(out, pkg string) error {
 	return nil
 }
 
-// Part is something of the machine that a test needs. There says what is missing, or nil.
+// Part is something that a test needs on the machine. There returns an error that says what is missing, or nil.
 type Part struct {
 	Name  string
 	There func() error
 }
 
-// OnPath is a program that must be on PATH.
+// OnPath returns the Part of a program that must be on PATH.
 func OnPath(program string) Part {
 	return Part{program, func() error { _, err := exec.LookPath(program); return err }}
 }
@@ -120,8 +119,8 @@ func Need(t testing.TB, parts ...Part) {
 	}
 }
 
-// Until asks look again and again until it gives no reason to wait any longer. It fails the test
-// with the last reason when the time is over.
+// Until calls look repeatedly until it returns no reason to wait any longer. When the time is over, it fails the test
+// with the last reason.
 func Until(t testing.TB, limit time.Duration, what string, look func() (reason string)) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -150,7 +149,7 @@ func Lines(text []byte) (all []string) {
 	return all
 }
 
-// Tail is the end of a text, in lines.
+// Tail returns the last lines of a text.
 func Tail(text string, lines int) string {
 	all := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")

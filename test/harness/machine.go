@@ -24,8 +24,8 @@ func (s *Server) dockerCommand(args ...string) *exec.Cmd {
 // Container is one container of a task of the server.
 type Container struct{ ID, Task, Status string }
 
-// Containers are those of the server's tasks, also those that have ended: of its account, when it
-// has one of its own, and of the instances it has seen.
+// Containers returns the containers of the server's tasks, even those that have ended. These are the containers of its
+// account, if no other server has it, and of the instances that it has seen.
 func (s *Server) Containers() (found []Container, err error) {
 	out, err := s.Docker("ps", "-a", "--no-trunc", "--filter", "label=com.amazonaws.ecs.task-arn", "--format",
 		`{{.ID}}|{{.Label "com.amazonaws.ecs.task-arn"}}|{{.Label "com.berthhq.instance"}}|{{.Status}}`)
@@ -38,7 +38,7 @@ func (s *Server) Containers() (found []Container, err error) {
 	return found, err
 }
 
-// Agents are the process ids of the agents, by EC2 instance.
+// Agents returns the process ids of the agents, by EC2 instance.
 func (s *Server) Agents(t testing.TB) map[string]int {
 	t.Helper()
 	files, _ := filepath.Glob(filepath.Join(s.Data, "instances", "*", "agent.pid"))
@@ -47,7 +47,7 @@ func (s *Server) Agents(t testing.TB) map[string]int {
 		var record struct{ PID int }
 		data, err := os.ReadFile(f)
 		if err != nil {
-			continue // an agent that is just started anew
+			continue // an agent that is just being started again
 		}
 		if err := json.Unmarshal(data, &record); err != nil {
 			t.Fatalf("%s: %v", f, err)
@@ -57,13 +57,13 @@ func (s *Server) Agents(t testing.TB) map[string]int {
 	return pids
 }
 
-// Leftovers looks for what a server has made on this machine.
+// Leftovers finds what a server has made on this machine.
 type Leftovers struct{ s *Server }
 
-// Leftovers of this server.
+// Leftovers returns the Leftovers of this server.
 func (s *Server) Leftovers() Leftovers { return Leftovers{s} }
 
-// None fails the test for everything that is left.
+// None fails the test if anything is left.
 func (l Leftovers) None(t testing.TB) {
 	t.Helper()
 	for _, found := range l.all(t) {
@@ -71,7 +71,7 @@ func (l Leftovers) None(t testing.TB) {
 	}
 }
 
-// Gone waits for Docker to have taken apart what a reset has killed.
+// Gone waits until Docker has removed the containers that a reset has killed.
 func (l Leftovers) Gone(t testing.TB) {
 	t.Helper()
 	Until(t, 20*time.Second, "nothing is left", func() string { return strings.Join(l.all(t), "\n") })
@@ -90,7 +90,7 @@ func (l Leftovers) all(t testing.TB) (all []string) {
 	return all
 }
 
-// Containers are those that Server.Containers finds.
+// Containers returns those that Server.Containers finds.
 func (l Leftovers) Containers() (found []string) {
 	all, err := l.s.Containers()
 	if err != nil {
@@ -102,7 +102,8 @@ func (l Leftovers) Containers() (found []string) {
 	return found
 }
 
-// Processes are agents, caches and whatever else was started below the data directory; the server is none of them.
+// Processes returns agents, caches and all other processes that were started below the data directory, except the
+// server.
 func (l Leftovers) Processes() (found []string) {
 	all, _ := filepath.Glob("/proc/[0-9]*")
 	server := fmt.Sprint(l.s.PID())
@@ -129,8 +130,8 @@ func (l Leftovers) networks(t testing.TB) []string {
 	return l.naming(Lines(out))
 }
 
-// rules are the redirections and fences of agents, which name instances, and the fences of caches,
-// which name the data directory.
+// rules returns the redirections and fences of agents, which name instances, and the fences of caches, which name the
+// data directory.
 func (l Leftovers) rules(t testing.TB) (found []string) {
 	for _, table := range []string{"iptables nat", "iptables filter", "ip6tables filter"} {
 		program, name, _ := strings.Cut(table, " ")
@@ -151,7 +152,7 @@ func (l Leftovers) rules(t testing.TB) (found []string) {
 	return found
 }
 
-// images are those that agents have pulled from the server's registry, by both names they have for them.
+// images returns the images that agents have pulled from the server's registry, by both names that they may have.
 func (l Leftovers) images(t testing.TB) (found []string) {
 	out, err := l.s.Docker("images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}} {{.ID}}")
 	if err != nil {
@@ -165,7 +166,7 @@ func (l Leftovers) images(t testing.TB) (found []string) {
 	return found
 }
 
-// naming picks the lines that name one of the server's instances.
+// naming returns the lines that name one of the server's instances.
 func (l Leftovers) naming(all []string) (found []string) {
 	for _, line := range all {
 		for id := range l.s.instances {
@@ -177,7 +178,7 @@ func (l Leftovers) naming(all []string) (found []string) {
 	return found
 }
 
-// Empty fails the test unless the server knows of nothing that a reset should have removed.
+// Empty fails the test if the server still has anything that a reset should have removed.
 func (s *Server) Empty(t testing.TB) {
 	t.Helper()
 	out, err := s.Command("status")

@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/image"
 )
 
-// ImageName is a repository's latest image as task definitions name it.
+// ImageName returns the name of a repository's latest image, as task definitions write it.
 func (s *Server) ImageName(repository string) string {
 	return fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s:latest", s.Account, s.Region, repository)
 }
@@ -23,7 +23,7 @@ func (s *Server) Push(t testing.TB, program string) string {
 	return s.ImageName(program)
 }
 
-// TryPush is Push to a repository of any name; it may fail.
+// TryPush is Push to a repository of any name. It returns an error instead of failing the test.
 func (s *Server) TryPush(repository, program string) error {
 	files, err := image.Binary(Program(program), "/"+program)
 	if err != nil {
@@ -32,7 +32,7 @@ func (s *Server) TryPush(repository, program string) error {
 	return s.pushImage(repository, image.Config{Entrypoint: []string{"/" + program}}, image.Base(), files)
 }
 
-// PushImage is Push of an image of one's own making.
+// PushImage is Push of an image that the caller has made.
 func (s *Server) PushImage(t testing.TB, repository string, cfg image.Config, layers ...[]image.File) string {
 	t.Helper()
 	if err := s.pushImage(repository, cfg, layers...); err != nil {

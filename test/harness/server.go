@@ -23,27 +23,29 @@ type Config struct {
 	Listen string   // address of its API; a free port of 127.0.0.1 when empty
 	Args   []string // more arguments of the command berth server
 	Env    []string // added to the environment of the server and the docker command
-	// User, when it is not nil, is who runs the server and its commands. Data must be theirs.
+	// User, if not nil, runs the server and its commands. Data must belong to this user.
 	User *syscall.Credential
-	// AsUnit says that the server starts as systemd starts a unit: without a terminal, in /, and with
-	// no environment but PATH and Env.
+	// AsUnit says that the server starts as systemd starts a unit: without a terminal, in /, and with only PATH and
+	// Env in its environment.
 	AsUnit bool
-	// NoDocker says that the test's Docker does not run at its end, so that nothing of it can be looked at.
+	// NoDocker says that Docker does not run at the end of the test, so that its containers and networks cannot be
+	// checked.
 	NoDocker bool
 }
 
-// DefaultRegion is where the tests' things are.
+// DefaultRegion is the region that tests use.
 const DefaultRegion = "us-east-1"
 
-// OwnEdge as a server's Edge leaves its address to the server.
+// OwnEdge as Config.Edge lets the server choose the address of its load balancers.
 const OwnEdge = "own"
 
-// DefaultEdge is where load balancers of tests listen, so that they do not meet those of a server in use.
+// DefaultEdge is the address at which load balancers of tests listen, so that they do not collide with those of a
+// server that a person uses.
 const DefaultEdge = "127.0.78.1"
 
-// Server is a berth server of one test's own. Its account number is like no other's: that tells its
-// containers from everybody else's. Calls may come from any goroutine, also while the server is
-// killed and started again.
+// Server is a berth server that only one test uses. No other server has its account number, so its containers can be
+// distinguished from those of others. Calls may be made from any goroutine, even while the server is killed and
+// started again.
 type Server struct {
 	Config
 	Account string       // "" when it is that of every server: then instances alone tell
@@ -52,10 +54,10 @@ type Server struct {
 	addr      string
 	log       string
 	process   *process
-	instances map[string]bool // every EC2 instance seen, also those that are gone
+	instances map[string]bool // every EC2 instance seen, even if it is terminated
 }
 
-// Start starts a server on a new data directory. At the test's end it is reset and stopped, and the
+// Start starts a server with a new data directory. At the end of the test it is reset and stopped, and then the
 // machine must be as before.
 func Start(t testing.TB, cfg Config) *Server {
 	t.Helper()
@@ -64,7 +66,7 @@ func Start(t testing.TB, cfg Config) *Server {
 	return s
 }
 
-// New is Start without the start: Run is the caller's to call.
+// New is Start, but does not start the server. The caller calls Run.
 func New(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	if cfg.Data == "" {
@@ -95,14 +97,14 @@ func (s *Server) Spawn(t testing.TB) {
 	s.process = s.spawn(t, append(args, s.Args...)...)
 }
 
-// Run starts the process, again when it was stopped or killed before, and waits until it is ready.
+// Run starts the process and waits until it is ready. It can be called again after the process was stopped or killed.
 func (s *Server) Run(t testing.TB) {
 	t.Helper()
 	s.Spawn(t)
 	s.ready(t)
 }
 
-// ready waits until the server answers, and learns its address.
+// ready waits until the server answers, and sets its address.
 func (s *Server) ready(t testing.TB) {
 	t.Helper()
 	Until(t, 20*time.Second, "the server is ready", func() string {
@@ -120,7 +122,7 @@ func (s *Server) ready(t testing.TB) {
 	})
 }
 
-// Unhealthy says why the server's health check fails, or nothing.
+// Unhealthy returns why the server's health check fails, or "".
 func (s *Server) Unhealthy() string {
 	resp, err := s.Client.Get(s.URL() + "/_berth/health")
 	if err != nil {
@@ -133,16 +135,16 @@ func (s *Server) Unhealthy() string {
 	return ""
 }
 
-// URL is the API's, without a slash at its end.
+// URL returns the URL of the API, without a slash at its end.
 func (s *Server) URL() string { return "http://" + s.addr }
 
-// Addr is the API's host:port.
+// Addr returns the host:port of the API.
 func (s *Server) Addr() string { return s.addr }
 
-// PID is the server's process.
+// PID returns the id of the server's process.
 func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
-// Kill ends the process as kill -9 does, and waits until it is gone.
+// Kill ends the process with SIGKILL, and waits until it has ended.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
 	if s.process.ended() {
@@ -151,13 +153,13 @@ func (s *Server) Kill(t testing.TB) {
 	s.process.stop(t, syscall.SIGKILL)
 }
 
-// Stop ends the process with SIGTERM; it must end well.
+// Stop ends the process with SIGTERM. The process must exit without an error.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
 	s.process.stop(t, syscall.SIGTERM)
 }
 
-// Move makes the next Run listen on another port.
+// Move makes the server listen on another port from the next Run on.
 func (s *Server) Move(t testing.TB) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -168,7 +170,7 @@ func (s *Server) Move(t testing.TB) {
 	s.addr = l.Addr().String()
 }
 
-// Log is what all lives of the server have written so far.
+// Log returns everything that the server has logged so far, over all its starts.
 func (s *Server) Log() string {
 	text, err := os.ReadFile(s.log)
 	if err != nil {
@@ -191,7 +193,7 @@ func (s *Server) Berth(args ...string) (string, error) {
 	return string(out), err
 }
 
-// become makes a command one of the server's user.
+// become makes a command run as the server's user.
 func (s *Server) become(cmd *exec.Cmd) {
 	if s.User == nil {
 		return
@@ -215,7 +217,7 @@ func (s *Server) Reset() error {
 	return nil
 }
 
-// end resets and stops the server, and looks whether anything of it is left on the machine.
+// end resets and stops the server, and checks that nothing of it is left on the machine.
 func (s *Server) end(t testing.TB) {
 	if t.Failed() {
 		s.tellLogs(t)
@@ -237,7 +239,7 @@ func (s *Server) end(t testing.TB) {
 	}
 }
 
-// See remembers the server's instances, so that what belongs to them is known when they are gone.
+// See records the server's instances, so that what belongs to them is known after they were terminated.
 func (s *Server) See() {
 	d, err := s.Query("ec2", "DescribeInstances", Form{})
 	if err != nil {
@@ -256,7 +258,7 @@ func (s *Server) tellLogs(t testing.TB) {
 			t.Logf("%s:\n%s", path, Tail(string(text), 25))
 		}
 	}
-	containers, _ := s.Containers() // without Docker there is nothing to tell
+	containers, _ := s.Containers() // without Docker there are none
 	for _, c := range containers {
 		if text, err := s.dockerCommand("logs", "--tail", "15", c.ID).CombinedOutput(); err == nil {
 			t.Logf("container %.12s of %s, %s:\n%s", c.ID, c.Task, c.Status, text)
@@ -288,7 +290,7 @@ func (s *Server) spawn(t testing.TB, args ...string) *process {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended is told by the state
+		_ = p.cmd.Wait() // the process state says how it ended
 		close(p.done)
 	}()
 	return p
@@ -303,7 +305,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// stop ends the process with a signal. After anything but SIGKILL it must end well.
+// stop ends the process with a signal. Unless that is SIGKILL, the process must exit without an error.
 func (p *process) stop(t testing.TB, signal syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(signal); err != nil {

@@ -29,7 +29,7 @@ func (s *Server) Launch(t testing.TB, cluster string, instances int) {
 	})
 }
 
-// Connected waits until the agents of that many container instances of a cluster are connected, and sees the instances.
+// Connected waits until the agents of that many container instances of a cluster are connected, and calls See.
 func (s *Server) Connected(t testing.TB, cluster string, want int) {
 	t.Helper()
 	Until(t, 30*time.Second, fmt.Sprintf("%d agents are connected", want), func() string {
@@ -46,8 +46,8 @@ func (s *Server) Connected(t testing.TB, cluster string, want int) {
 	s.See()
 }
 
-// TargetGroup makes a target group of instances with checks as quick as AWS allows, and with
-// attributes. It returns the ARN.
+// TargetGroup makes a target group of instances, with the quickest health checks that AWS allows, and with attributes.
+// It returns the ARN.
 func (s *Server) TargetGroup(t testing.TB, name, healthPath string, attributes Form) string {
 	t.Helper()
 	vpc := s.Ask(t, "ec2", "DescribeVpcs", Form{}).First("vpcId")
@@ -66,8 +66,8 @@ func (s *Server) TargetGroup(t testing.TB, name, healthPath string, attributes F
 	return arn
 }
 
-// Balance makes a load balancer "lb" with a listener on port 80 that forwards to a target group,
-// and waits until it is served.
+// Balance makes a load balancer "lb" with a listener on port 80 that forwards to a target group, and waits until it
+// accepts connections.
 func (s *Server) Balance(t testing.TB, targetGroup string) (listener, url string) {
 	t.Helper()
 	subnets := s.Ask(t, "ec2", "DescribeSubnets", Form{}).All("subnetId")
