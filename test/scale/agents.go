@@ -1,7 +1,6 @@
-// Package scale measures how the server's processor time grows. Simulated agents stand in for thousands
-// of container instances: they speak the ECS agent's protocol, and every task that they are given runs at
-// once and stops at once. Each figure is a ratio of two sizes in the same run, so that it means the same
-// on a busy machine and on a fast one.
+// Package scale measures how the server's processor time grows. Simulated agents act as thousands of container
+// instances: they use the ECS agent's protocol, and every task that they get runs at once and stops at once. Each
+// figure is a ratio of two sizes in the same run, so that it means the same on a busy machine and on a fast one.
 package scale
 
 import (
@@ -59,7 +58,7 @@ type agent struct {
 type task struct {
 	definition string
 	listener   net.Listener  // of its published port, or nil
-	reported   chan struct{} // closed when the server has taken that it runs
+	reported   chan struct{} // closed when the server has accepted the report that it runs
 }
 
 // resources of every simulated instance: room for 1,000 tasks of 16 CPU units and 16 MiB.
@@ -217,7 +216,7 @@ func (a *agent) dial(cluster string) (*websocket.Conn, error) {
 // errGone ends the session of an agent that was deregistered.
 var errGone = errors.New("the container instance was deregistered")
 
-// serve does what the messages say until the session ends.
+// serve carries out messages until the session ends.
 func (a *agent) serve(conn *websocket.Conn) error {
 	for {
 		_, frame, err := conn.Read(a.fleet.ctx)
@@ -351,7 +350,7 @@ func (f *fleet) fail(err error) {
 	f.moved.Broadcast()
 }
 
-// await waits until done holds of the tasks that the agents have reported.
+// await waits until done is true for the tasks that the agents have reported.
 func (f *fleet) await(b *testing.B, what string, done func() bool) {
 	b.Helper()
 	late := time.AfterFunc(5*time.Minute, func() { f.fail(fmt.Errorf("five minutes are over: %s", what)) })

@@ -43,7 +43,7 @@ func serveBare() error {
 	}))
 }
 
-// bare is a bare server in a process of its own.
+// bare is a bare server in a separate process.
 type bare struct {
 	url string
 	pid int
@@ -76,7 +76,7 @@ func newBare(b *testing.B) bare {
 	return bare{"http://" + strings.TrimSpace(address), cmd.Process.Pid}
 }
 
-// call sends a body and takes an answer of size bytes.
+// call sends a body and reads an answer of size bytes.
 func (s bare) call(b *testing.B, client *http.Client, body []byte, size int) {
 	b.Helper()
 	answer, err := client.Post(fmt.Sprint(s.url, "/", size), "application/x-amz-json-1.1", bytes.NewReader(body))

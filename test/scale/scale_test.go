@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, map[string]string{"berth": "../../cmd/berth"}))
 }
 
-// mostWhenDoubled is how much more processor time work may take when there is twice as much of it.
+// mostWhenDoubled is how many times the processor time may grow when there is twice as much work.
 const mostWhenDoubled = 2.2
 
 // world is a server with a cluster of simulated agents.
@@ -111,9 +111,9 @@ func (w *world) measure(work func()) time.Duration {
 	return cpuTime(w.b, w.PID()) - before
 }
 
-// doubled measures work of a size and of twice that size, each in a world of its own, and fails when the
-// second takes too much more. The size is large enough for one garbage collection more or less, some tens of
-// milliseconds, not to decide.
+// doubled measures work of a size and of twice that size, each with a server of its own, and fails if the second takes
+// too much more time. The size is so large that one garbage collection more or less, some tens of milliseconds, does
+// not matter.
 func doubled(b *testing.B, size int, work func(b *testing.B, size int) time.Duration) {
 	var once time.Duration
 	b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -275,7 +275,7 @@ func BenchmarkDrain(b *testing.B) {
 	})
 }
 
-// BenchmarkDeregister takes instances away by force: their tasks are lost and started elsewhere.
+// BenchmarkDeregister deregisters instances with force: their tasks are lost and started elsewhere.
 func BenchmarkDeregister(b *testing.B) {
 	doubled(b, 500, func(b *testing.B, agents int) time.Duration {
 		w := newWorld(b, agents)
@@ -288,7 +288,7 @@ func BenchmarkDeregister(b *testing.B) {
 			for i := 0; i < agents; i += 10 {
 				w.deregister(w.agents[i])
 			}
-			// A task may have been started on an instance that was taken away next.
+			// A task may have been started on an instance that was deregistered next.
 			w.await(b, "every lost task was started elsewhere", func() bool {
 				live := 0
 				for i, a := range w.agents {
@@ -302,7 +302,7 @@ func BenchmarkDeregister(b *testing.B) {
 	})
 }
 
-// deregister takes an instance away by force. The tasks that its agent runs do not end with it.
+// deregister deregisters an instance with force. The tasks that its agent runs do not end with it.
 func (w *world) deregister(a *agent) {
 	w.b.Helper()
 	w.Call(w.b, "ecs", "DeregisterContainerInstance", harness.Object{
@@ -334,7 +334,7 @@ func BenchmarkStart3500(b *testing.B) {
 	}
 }
 
-// BenchmarkDeregisterOne takes ten of 1,000 instances with 15,000 tasks away, one after another.
+// BenchmarkDeregisterOne deregisters ten of 1,000 instances with 15,000 tasks, one after another.
 func BenchmarkDeregisterOne(b *testing.B) {
 	for b.Loop() {
 		const agents, tasks, times = 1000, 15000, 10
@@ -409,7 +409,7 @@ func BenchmarkDescribeServices(b *testing.B) {
 	}
 }
 
-// settle waits until the server does little: what the start of tasks left to do is done.
+// settle waits until the server needs little processor time, because the work after the start of tasks is done.
 func (w *world) settle(b *testing.B) {
 	b.Helper()
 	const second, little = time.Second, 30 * time.Millisecond
@@ -425,7 +425,7 @@ func describeBody(service string) []byte {
 	return fmt.Appendf(nil, `{"cluster":"c","services":[%q]}`, service)
 }
 
-// bareTime is what a bare server takes for a call of the same size as DescribeServices.
+// bareTime returns how long a bare server takes for a call of the same size as DescribeServices.
 func (w *world) bareTime(b *testing.B, body []byte) time.Duration {
 	b.Helper()
 	answer, err := w.send("DescribeServices", body)
