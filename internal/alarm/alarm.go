@@ -48,6 +48,17 @@ type Measure struct {
 	Unit      string `json:",omitempty"` // "" means any
 }
 
+// Query is a measure, or an expression over the other queries of its alarm. One query of an alarm is compared.
+type Query struct {
+	ID         string
+	Label      string        `json:",omitempty"`
+	Measure    *Measure      `json:",omitempty"` // nil for an expression
+	Expression string        `json:",omitempty"`
+	Period     time.Duration `json:",omitempty"` // 0 for an expression with that of its metrics
+	// Hidden is true unless the query is the one that is compared: ReturnData is false.
+	Hidden bool `json:",omitempty"`
+}
+
 // Alarm is the settings of an alarm.
 type Alarm struct {
 	ARN             string
@@ -65,8 +76,9 @@ type Alarm struct {
 	Rule     string   `json:",omitempty"`
 	Children []string `json:",omitempty"`
 
-	// Measure is what is compared, unless the alarm is a composite one.
+	// Measure is what is compared. It is empty in an alarm with Queries and in a composite one.
 	Measure Measure
+	Queries []Query `json:",omitempty"`
 	// Condition is how it is compared.
 	Condition scaling.Condition
 	// LowSamples is EvaluateLowSampleCountPercentile: evaluate, ignore or "", which means evaluate.
@@ -99,9 +111,10 @@ func MetricEntry(region, account string, m Metric) string {
 	return strings.Join([]string{region, account, m.Namespace, m.Name}, "\n")
 }
 
-// MetricEntry returns the entry of the alarm's metric; "" for a composite alarm.
+// MetricEntry returns the entry of the alarm's metric; "" for a composite alarm and one with queries, which
+// DescribeAlarmsForMetric does not find on AWS either.
 func (a *Alarm) MetricEntry() string {
-	if a.Composite() {
+	if a.Measure.Metric.Name == "" {
 		return ""
 	}
 	return MetricEntry(a.Region, a.Account, a.Measure.Metric)

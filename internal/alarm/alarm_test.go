@@ -347,3 +347,23 @@ func TestReasonData(t *testing.T) {
 		}
 	}
 }
+
+func TestHistoryOfMetricMath(t *testing.T) {
+	a := sample()
+	m := a.Measure
+	m.Unit, a.Measure = "Percent", Measure{}
+	a.Queries = []Query{
+		{ID: "e1", Label: "twice", Expression: "m1 * 2", Period: time.Hour},
+		{ID: "m1", Measure: &m, Period: time.Minute, Hidden: true},
+	}
+	const want = `"metrics":[{"id":"e1","label":"twice","expression":"m1 * 2","period":3600,"returnData":true},` +
+		`{"id":"m1","metricStat":{"metric":{"namespace":"AWS/ECS","metricName":"CPUUtilization","dimensions":` +
+		`[{"name":"ClusterName","value":"prod"},{"name":"ServiceName","value":"chat"}]},"period":60,"stat":"Average",` +
+		`"unit":"Percent"},"returnData":false}]`
+	if h := Configured(nil, a, at); !strings.Contains(h.Data, want) || strings.Contains(h.Data, `"statistic"`) {
+		t.Errorf("%s\nwant %s", h.Data, want)
+	}
+	if a.MetricEntry() != "" {
+		t.Errorf("it is found by %q", a.MetricEntry())
+	}
+}

@@ -97,6 +97,29 @@ type metricSettings struct {
 	ComparisonOperator string              `json:"comparisonOperator"`
 	TreatMissingData   string              `json:"treatMissingData,omitempty"`
 	LowSamples         string              `json:"evaluateLowSampleCountPercentile,omitempty"`
+	Metrics            []querySettings     `json:"metrics,omitempty"`
+}
+
+type querySettings struct {
+	ID         string        `json:"id"`
+	Label      string        `json:"label,omitempty"`
+	Expression string        `json:"expression,omitempty"`
+	Period     int64         `json:"period,omitempty"` // of an expression
+	Stat       *statSettings `json:"metricStat,omitempty"`
+	ReturnData bool          `json:"returnData"`
+}
+
+type statSettings struct {
+	Metric metricName `json:"metric"`
+	Period int64      `json:"period"`
+	Stat   string     `json:"stat"`
+	Unit   string     `json:"unit,omitempty"`
+}
+
+type metricName struct {
+	Namespace  string              `json:"namespace"`
+	Name       string              `json:"metricName"`
+	Dimensions []map[string]string `json:"dimensions"`
 }
 
 // settings returns what the history has of an alarm.
@@ -111,14 +134,35 @@ func (a *Alarm) settings() any {
 	}
 	s := metricSettings{
 		settings: all, MetricName: a.Measure.Metric.Name, Namespace: a.Measure.Metric.Namespace,
-		Statistic: a.Measure.Statistic, Dimensions: []map[string]string{}, Unit: a.Measure.Unit,
+		Statistic: a.Measure.Statistic, Dimensions: a.Measure.Metric.settings(), Unit: a.Measure.Unit,
 		Period:            int64(a.Condition.Period / time.Second),
 		EvaluationPeriods: a.Condition.Periods, DatapointsToAlarm: a.Condition.ToAlarm,
 		Threshold: double(a.Condition.Threshold), ComparisonOperator: string(a.Condition.Comparison),
 		TreatMissingData: string(a.Condition.MissingData), LowSamples: a.LowSamples,
 	}
-	for _, d := range a.Measure.Metric.Dimensions {
-		s.Dimensions = append(s.Dimensions, map[string]string{"name": d.Name, "value": d.Value})
+	for _, q := range a.Queries {
+		s.Metrics = append(s.Metrics, q.settings())
+	}
+	return s
+}
+
+// settings returns the dimensions of a metric as the history has them.
+func (m Metric) settings() []map[string]string {
+	all := []map[string]string{}
+	for _, d := range m.Dimensions {
+		all = append(all, map[string]string{"name": d.Name, "value": d.Value})
+	}
+	return all
+}
+
+func (q Query) settings() querySettings {
+	s := querySettings{ID: q.ID, Label: q.Label, Expression: q.Expression, ReturnData: !q.Hidden}
+	seconds := int64(q.Period / time.Second)
+	if m := q.Measure; m != nil {
+		s.Stat = &statSettings{metricName{m.Metric.Namespace, m.Metric.Name, m.Metric.settings()}, seconds, m.Statistic,
+			m.Unit}
+	} else {
+		s.Period = seconds
 	}
 	return s
 }

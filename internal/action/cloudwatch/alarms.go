@@ -18,8 +18,9 @@ import (
 // alarms returns the actions on alarms.
 func (a *api) alarms() []awswire.Operation {
 	return []awswire.Operation{
-		awswire.Op("PutMetricAlarm", a.putMetricAlarm).Refuses("ActionConfiguration", "EvaluationCriteria",
-			"EvaluationInterval", "EvaluationWindow", "Metrics", "ThresholdMetricId", "WarmUpConfiguration"),
+		awswire.Op("PutMetricAlarm", a.putMetricAlarm).Refuses("ActionConfiguration",
+			"EvaluationCriteria", "EvaluationInterval", "EvaluationWindow", "Metrics[].AccountId",
+			"ThresholdMetricId", "WarmUpConfiguration"),
 		awswire.Op("PutCompositeAlarm", a.putCompositeAlarm).Refuses("ActionConfiguration", "ActionsSuppressor",
 			"ActionsSuppressorExtensionPeriod", "ActionsSuppressorWaitPeriod"),
 		awswire.Op("DescribeAlarms", a.describeAlarms),

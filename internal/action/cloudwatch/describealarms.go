@@ -104,7 +104,7 @@ func rows[T any](table *state.Table[T], keys []string) iter.Seq[*T] {
 }
 
 func answerAlarm(tables *state.Tables, row *alarm.Alarm) shape.MetricAlarm {
-	s, c, m := tables.StatusOf(row), row.Condition, row.Measure
+	s, c := tables.StatusOf(row), row.Condition
 	out := shape.MetricAlarm{
 		AlarmArn: &row.ARN, AlarmName: &row.Name, AlarmDescription: request.Optional(row.Description),
 		AlarmConfigurationUpdatedTimestamp: &row.UpdatedAt, ActionsEnabled: &row.ActionsEnabled,
@@ -112,18 +112,38 @@ func answerAlarm(tables *state.Tables, row *alarm.Alarm) shape.MetricAlarm {
 		InsufficientDataActions: listed(row.InsufficientDataActions),
 		StateValue:              string(s.Value), StateReason: &s.Reason, StateReasonData: request.Optional(s.Data),
 		StateUpdatedTimestamp: &s.UpdatedAt, StateTransitionedTimestamp: &s.TransitionedAt,
-		Namespace: &m.Metric.Namespace, MetricName: &m.Metric.Name, Unit: m.Unit,
-		Dimensions:        request.Answers(m.Metric.Dimensions, answerDimension),
-		Period:            new(int32(c.Period / time.Second)),
 		EvaluationPeriods: new(int32(c.Periods)), DatapointsToAlarm: request.Optional(int32(c.ToAlarm)),
 		Threshold: &c.Threshold, ComparisonOperator: string(c.Comparison),
 		TreatMissingData:                 request.Optional(string(c.MissingData)),
 		EvaluateLowSampleCountPercentile: request.Optional(row.LowSamples),
 	}
+	if row.Queries != nil {
+		out.Metrics = request.Answers(row.Queries, answerQuery)
+		return out
+	}
+	m := row.Measure
+	out.Namespace, out.MetricName, out.Unit = &m.Metric.Namespace, &m.Metric.Name, m.Unit
+	out.Dimensions = request.Answers(m.Metric.Dimensions, answerDimension)
+	out.Period = new(int32(c.Period / time.Second))
 	if slices.Contains(shape.EnumValues("Statistic"), m.Statistic) {
 		out.Statistic = m.Statistic
 	} else {
 		out.ExtendedStatistic = &m.Statistic
+	}
+	return out
+}
+
+func answerQuery(q alarm.Query) shape.MetricDataQuery {
+	out := shape.MetricDataQuery{Id: &q.ID, Label: request.Optional(q.Label), ReturnData: new(!q.Hidden),
+		Expression: request.Optional(q.Expression)}
+	seconds := request.Optional(int32(q.Period / time.Second))
+	if m := q.Measure; m != nil {
+		out.MetricStat = &shape.MetricStat{Period: seconds, Stat: &m.Statistic, Unit: m.Unit, Metric: &shape.Metric{
+			Namespace: &m.Metric.Namespace, MetricName: &m.Metric.Name,
+			Dimensions: request.Answers(m.Metric.Dimensions, answerDimension),
+		}}
+	} else {
+		out.Period = seconds
 	}
 	return out
 }

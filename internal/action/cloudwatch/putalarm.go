@@ -34,10 +34,11 @@ func (a *api) putMetricAlarm(
 	if err != nil {
 		return nil, err
 	}
-	if err := parseMeasure(call, in, row); err != nil {
+	period, err := a.parseCompared(call, in, row)
+	if err != nil {
 		return nil, err
 	}
-	if err := parseCondition(in, row); err != nil {
+	if err := parseCondition(in, period, row); err != nil {
 		return nil, err
 	}
 	tags, err := tagRules.New(request.Tags(in.Tags))
@@ -180,7 +181,7 @@ var treatments = []string{
 }
 
 // parseCondition reads how the statistic is compared (ecs.md 7.4).
-func parseCondition(in *shape.PutMetricAlarmInput, row *alarm.Alarm) error {
+func parseCondition(in *shape.PutMetricAlarmInput, period *int32, row *alarm.Alarm) error {
 	treat := request.Value(in.TreatMissingData)
 	periods, toAlarm := request.Value(in.EvaluationPeriods), request.Value(in.DatapointsToAlarm)
 	c := scaling.Condition{
@@ -212,7 +213,7 @@ func parseCondition(in *shape.PutMetricAlarmInput, row *alarm.Alarm) error {
 			treatments)
 	}
 	row.Condition = c
-	return parsePeriod(in.Period, row)
+	return parsePeriod(period, row)
 }
 
 // parsePeriod reads the period, and checks how much time all periods take (ecs.md 7.4).

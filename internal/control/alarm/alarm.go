@@ -77,7 +77,11 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 
 // evaluate decides the state of an alarm and writes it if it has changed.
 func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Status, e alarm.Evaluation) error {
-	points, err := c.measure(a, e)
+	measure := c.measure
+	if a.Queries != nil {
+		measure = c.calculate
+	}
+	points, err := measure(a, e)
 	if err != nil {
 		return err
 	}
@@ -124,8 +128,8 @@ func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Data
 		return nil, err
 	}
 	starts, period := e.Starts(a.Condition), a.Condition.Period
-	found, err := query.Read(c.points, metric(a), a.Measure.Unit, starts[0], e.End, step(period, e.End),
-		stat.NeedsSpread())
+	found, err := query.Read(c.points, metric(a, a.Measure.Metric), a.Measure.Unit, starts[0], e.End,
+		step(period, e.End), stat.NeedsSpread())
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +160,13 @@ func step(period time.Duration, end time.Time) time.Duration {
 	return time.Minute
 }
 
-func metric(a *alarm.Alarm) meter.Metric {
-	m := meter.Metric{Scope: meter.Scope(a.Account, a.Region), Namespace: a.Measure.Metric.Namespace,
-		Name: a.Measure.Metric.Name}
-	for _, d := range a.Measure.Metric.Dimensions {
-		m.Dimensions = append(m.Dimensions, meter.Dimension(d))
+// metric returns a metric of the alarm's account and region as the meter has it.
+func metric(a *alarm.Alarm, m alarm.Metric) meter.Metric {
+	out := meter.Metric{Scope: meter.Scope(a.Account, a.Region), Namespace: m.Namespace, Name: m.Name}
+	for _, d := range m.Dimensions {
+		out.Dimensions = append(out.Dimensions, meter.Dimension(d))
 	}
-	return m
+	return out
 }
 
 // tooFew reports whether the alarm keeps its state because one of the points that would be compared is a percentile

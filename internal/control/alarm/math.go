@@ -1,0 +1,62 @@
+package alarm
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/expr"
+	"github.com/berthhq/berth/internal/meter/query"
+	"github.com/berthhq/berth/internal/scaling"
+)
+
+// calculate is measure for an alarm with queries. The periods of metric math begin at multiples of their length.
+func (c *Controller) calculate(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Datapoint, error) {
+	e.End = e.End.Truncate(a.Condition.Period)
+	starts := e.Starts(a.Condition)
+	var queries []query.Query
+	compared := ""
+	for _, q := range a.Queries {
+		one, err := parsed(a, q)
+		if err != nil {
+			return nil, err
+		}
+		if queries = append(queries, one); !q.Hidden {
+			compared = q.ID
+		}
+	}
+	r := query.New(c.points, meter.Scope(a.Account, a.Region), queries, starts[0], e.End, e.At)
+	found, err := r.Series(compared)
+	if err != nil {
+		return nil, err
+	}
+	points := make([]scaling.Datapoint, len(starts))
+	for i := range points {
+		points[i].Start = starts[i]
+	}
+	for _, s := range found { // there is one
+		for _, p := range s.Points {
+			i := int(time.Unix(p.At, 0).Sub(starts[0]) / a.Condition.Period)
+			if i >= 0 && i < len(points) {
+				points[i].Value, points[i].Known = p.Value, true
+			}
+		}
+	}
+	return points, nil
+}
+
+// parsed returns a query as the meter reads it. It was checked when the alarm was made.
+func parsed(a *alarm.Alarm, q alarm.Query) (out query.Query, err error) {
+	out = query.Query{ID: q.ID, Period: q.Period}
+	if q.Measure == nil {
+		out.Expr, err = expr.Parse(q.Expression)
+	} else {
+		out.Metric, out.Unit = metric(a, q.Measure.Metric), q.Measure.Unit
+		out.Stat, err = meter.ParseStatistic(q.Measure.Statistic)
+	}
+	if err != nil {
+		return out, fmt.Errorf("query %s: %w", q.ID, err)
+	}
+	return out, nil
+}
