@@ -12,9 +12,9 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// An unmodified Amazon ECS agent joins a cluster, runs the tasks of a service in bridge mode behind
-// a load balancer, and is drained onto an instance of Berth's own while no request fails.
-// BERTH_AMAZON_ECS_AGENT names the agent's executable, which no package brings.
+// An unmodified Amazon ECS agent joins a cluster and runs the tasks of a service in bridge mode behind a load
+// balancer. When it is drained, an instance of Berth's own gets the tasks, and no request fails.
+// BERTH_AMAZON_ECS_AGENT is the path of the agent's executable, which is in no package.
 func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 	program := os.Getenv("BERTH_AMAZON_ECS_AGENT")
 	if program == "" {
@@ -28,7 +28,8 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 	var theirs struct{ ContainerInstanceArns []string }
 	s.Call(t, "ecs", "ListContainerInstances", object{"cluster": cluster}, &theirs)
 
-	// One definition for agents of both kinds: an image of ECR, and logs that Docker itself sends for Amazon's agent.
+	// The task definition is for both kinds of agents: an image of ECR, and logs that Docker itself sends for Amazon's
+	// agent.
 	probe := fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/probe:latest", s.Account, s.Region)
 	s.Call(t, "logs", "CreateLogGroup", object{"logGroupName": "web"}, nil)
 	logged := answering(probe, "here")
@@ -108,7 +109,7 @@ func (s server) amazonAgent(t *testing.T, program string) {
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// As Amazon's ecs-init does: Docker asks for the execution role's credentials, to send logs.
+	// Docker gets the execution role's credentials, to send logs, as Amazon's ecs-init arranges it.
 	credentials := []string{"OUTPUT", "-d", "169.254.170.2/32", "-p", "tcp", "--dport", "80", "-j",
 		"REDIRECT", "--to-ports", "51679"}
 	if out, err := exec.Command("iptables",

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Two services behind one load balancer, told apart by the path, as in the article's notes on scaling.
+// Two services run behind one load balancer, which chooses by the path, as in the article's notes on scaling.
 func TestTwoServicesByPath(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -50,12 +50,12 @@ func TestServiceInHostMode(t *testing.T) {
 	}
 }
 
-// answering is the probe with an answer of its own.
+// answering returns a container definition of the probe with the given answer.
 func answering(image, answer string) object {
 	return container(image, object{"environment": list{object{"name": "ANSWER", "value": answer}}})
 }
 
-// A new revision takes the place of the old one under constant load, and no request fails.
+// A new revision replaces the old one under constant load, and no request fails.
 func TestRollingUpdateLosesNoRequest(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -84,7 +84,8 @@ func TestRollingUpdateLosesNoRequest(t *testing.T) {
 	}
 }
 
-// load is a number of clients that ask one URL again and again; every second one opens a connection for each request.
+// load is a number of clients that request one URL again and again. Every second one opens a connection for each
+// request.
 type load struct {
 	stopped  chan struct{}
 	clients  sync.WaitGroup

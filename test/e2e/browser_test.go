@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// call is a request that creates a key pair when it is let through.
+// call is a request that creates a key pair if it is accepted.
 type call struct {
 	URL     string            `json:"url"`
 	Method  string            `json:"method"`
@@ -24,8 +24,8 @@ type call struct {
 	Body    string            `json:"body,omitempty"`
 }
 
-// calls are the ways in which a page may send a request. Those of the first list reach the server
-// from any page; browsers send the others only when the server has agreed, and show no answer.
+// calls are the ways in which a page can send a request. Those of the first list reach the server from any page.
+// Browsers send the others only if the server has agreed, and do not show the answer to the page.
 var (
 	simple = []string{
 		"image", "imageWithoutReferrer", "script", "style", "video", "frame", "formGet", "formPost", "noCorsGet",
@@ -37,8 +37,8 @@ var (
 	rebound = []string{"rebound", "reboundSignedInHeader", "reboundPost"}
 )
 
-// No web page can use the development credentials, by whatever name it calls the server and in
-// whatever way it sends the request, while programs can at every name.
+// No web page can use the development credentials, whatever name of the server it uses and in whatever way it sends
+// the request. Programs can, with every name.
 func TestWebPagesCannotCall(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), chromium, nodeJS)
 	s := server{harness.Start(t, harness.Config{
@@ -122,7 +122,7 @@ func health(origin string, n int) call {
 	return call{URL: fmt.Sprintf("%s/_berth/health?%d", origin, n), Method: http.MethodGet}
 }
 
-// forge makes the request of a page that knows the development credentials.
+// forge makes a request as a page can that knows the development credentials.
 func forge(t *testing.T, origin, name string) call {
 	t.Helper()
 	method := http.MethodGet
@@ -169,7 +169,7 @@ func forge(t *testing.T, origin, name string) call {
 	return made
 }
 
-// machineAddress is an address of this machine that is not loopback.
+// machineAddress returns an address of this machine that is not loopback.
 func machineAddress(t *testing.T) string {
 	t.Helper()
 	addrs, err := net.InterfaceAddrs()
@@ -185,7 +185,7 @@ func machineAddress(t *testing.T) string {
 	return ""
 }
 
-// sendAs sends a request to the server as a program does that resolves every name to it.
+// sendAs sends a request as a program for which every name resolves to the server.
 func sendAs(t *testing.T, s server, c call) int {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.Addr())

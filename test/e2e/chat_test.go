@@ -13,9 +13,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// The article's Node.js application and the Go one stand side by side behind one target group on
-// one Redis. Clients of both talk to each other over every transport; over polling they need the
-// load balancer's sticky cookie (alb.md IO6).
+// The article's Node.js application and the Go one run behind one target group and share one Redis. Clients of both
+// can talk to each other over every transport; with polling they need the load balancer's sticky cookie (alb.md IO6).
 func TestGoAndNodeChatTogether(t *testing.T) {
 	harness.Need(t, redis, nodeJS, chatNode)
 	s := start(t)

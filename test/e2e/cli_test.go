@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// berth env and berth status speak of the server whose data directory they are given.
+// berth env and berth status report about the server whose data directory they are given.
 func TestEnvAndStatus(t *testing.T) {
 	harness.Need(t, redis)
 	s := start(t)
@@ -59,8 +59,8 @@ func (s server) berth(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-// Web pages of others do not reach the API, neither by their origin nor by a name of theirs that
-// leads to loopback; nobody does without a signature.
+// Web pages of others cannot use the API, neither from their own origin nor by a name of theirs that resolves to
+// loopback. No caller can without a signature.
 func TestWebPagesAreKeptOut(t *testing.T) {
 	s := start(t)
 	for _, c := range []struct {

@@ -15,11 +15,11 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// printedURL is how berth demo shows an address to open.
+// printedURL matches the address that berth demo prints for the browser.
 var printedURL = regexp.MustCompile(`(?m)^ +(http://\S+)$`)
 
-// berth demo brings the article's stack up; a person with two browser windows lands on two tasks,
-// which talk through Redis; Ctrl-C removes everything.
+// berth demo creates the article's stack. Two browser windows reach two tasks, which exchange messages through Redis.
+// Ctrl-C removes everything.
 func TestDemo(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), redis, chromium, nodeJS)
 	s := harness.Demo(t)
@@ -40,7 +40,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// chatInBrowser opens the chat in two windows, and lets each say something to the other.
+// chatInBrowser opens the chat in two windows, and sends a message from each to the other.
 func chatInBrowser(t *testing.T, urls ...string) {
 	t.Helper()
 	args := append([]string{"js/chat.mjs"}, urls...)
@@ -87,8 +87,8 @@ func runNodeOn(t *testing.T, in []byte, args ...string) []byte {
 	return out
 }
 
-// The demo leaves everything running when it is asked to, and the command it names goes on with it:
-// here with an address for each task.
+// With the option to keep it, the demo leaves everything running, and the command that it prints goes on serving it.
+// In this test each task has an address of its own.
 func TestDemoKeepsWhatAServerGoesOnWith(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), redis)
 	s := harness.Demo(t, "--once", "--keep", "--network", "awsvpc", "--tasks", "3")

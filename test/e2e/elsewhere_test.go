@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// A server that listens on another port than before, as jobs in CI do, takes the names away that its agents gave images
-// by the old one, also of images whose tasks run, and starts more of these tasks.
+// When a server listens on another port than before, as in CI jobs, its agents remove the image names that begin with
+// the old address, even of images whose tasks run, and the server can start more of these tasks.
 func TestServerThatListensElsewhere(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")

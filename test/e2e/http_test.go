@@ -16,7 +16,7 @@ type answer struct {
 // visitor is a client without cookies that opens a connection for each request.
 var visitor = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// fetch asks for a page once.
+// fetch requests a page once.
 func fetch(url string) (answer, error) {
 	resp, err := visitor.Get(url)
 	if err != nil {
@@ -27,7 +27,7 @@ func fetch(url string) (answer, error) {
 	return answer{resp.StatusCode, string(body), resp.Header}, err
 }
 
-// get is fetch that must be answered.
+// get is fetch, and fails the test if there is no answer.
 func get(t *testing.T, url string) answer {
 	t.Helper()
 	a, err := fetch(url)

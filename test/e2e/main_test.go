@@ -1,6 +1,5 @@
-// Package e2e shows the whole of Berth from outside: a berth process, real Docker, Redis and
-// agents, spoken to by the clients that people use. It knows no room of the house; test/harness is
-// its way to the program.
+// Package e2e tests Berth as a whole from outside: a berth process with real Docker, Redis and agents, and the clients
+// that people use. It starts the program through test/harness, and does not test packages of Berth directly.
 //
 // The tests run one after another, since they share the machine's Docker, its loopback addresses and its ports.
 package e2e
@@ -36,13 +35,13 @@ var (
 // edgeAddr is where load balancers of these tests listen.
 const edgeAddr = "127.0.77.1"
 
-// server is a berth server of one test's own, with what these tests do with it.
+// server is a berth server that only one test uses, with helpers for these tests.
 type server struct{ *harness.Server }
 
 // start starts a server in us-east-1.
 func start(t *testing.T) server { t.Helper(); return startIn(t, harness.DefaultRegion) }
 
-// startIn is start in a region.
+// startIn starts a server in a region.
 func startIn(t *testing.T, region string) server {
 	t.Helper()
 	harness.Need(t, harness.DockerEngine())

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// Nobody pushes a metric: a container burns CPU, a load balancer serves requests, and CloudWatch shows both.
+// Berth measures by itself: a container uses CPU, a load balancer serves requests, and CloudWatch shows both.
 func TestMeasuredMetrics(t *testing.T) {
 	harness.Need(t, awsCLI)
 	s := start(t)
@@ -71,7 +71,7 @@ func TestMeasuredMetrics(t *testing.T) {
 			return ""
 		})
 	}
-	// The Prometheus page tells the same number of requests.
+	// The page for Prometheus has the same number of requests.
 	resp, err := s.Client.Get(s.URL() + "/_berth/metrics")
 	if err != nil {
 		t.Fatal(err)

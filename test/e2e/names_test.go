@@ -24,15 +24,15 @@ func (s server) balancer(t *testing.T, name, targetGroup string) (dns string) {
 	return lb.First("DNSName")
 }
 
-// One service calls another through its load balancer, by name, on port 80, in every network mode:
-// balancers that were there when the task began and later ones, each by its own address whatever
-// the Host says. The target sees the task's address.
+// In every network mode, a service can call another through its load balancer, by name, on port 80. That is so for
+// load balancers that were there when the task began and for later ones. Each has its own address, so the Host does
+// not matter. The target sees the task's address.
 func TestTasksReachLoadBalancersByName(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), harness.OnPath("iptables"), harness.OnPath("ip"), root)
 	s := start(t)
 	probe := s.Push(t, "probe")
 	s.launch(t, 2)
-	names := map[string]string{} // by what their targets answer
+	names := map[string]string{} // by the answers of their targets
 	serve := func(name string) {
 		group := s.TargetGroup(t, name, "/", form{"stickiness.enabled": "true"})
 		names[name] = s.balancer(t, name, group)

@@ -20,9 +20,9 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// Whatever listens beyond loopback is for containers. A machine of the same network that makes
-// itself routes through this one reaches none of it, and would reach all of it without the fences:
-// Linux answers for each of its addresses on every interface.
+// Everything that listens on other addresses than loopback is for containers. Another machine of the same network that
+// adds routes through this one cannot reach it. Without the firewall rules it could, because Linux answers for each of
+// its addresses on every interface.
 func TestNeighbourReachesNothing(t *testing.T) {
 	harness.Need(t, redis, harness.OnPath("iptables"), harness.OnPath("ip"), harness.OnPath("ss"), root)
 	s := start(t)
@@ -46,7 +46,7 @@ func TestNeighbourReachesNothing(t *testing.T) {
 		if err := dialFrom(t, neighbour, where); err == nil {
 			t.Errorf("a neighbour reaches %s", where)
 		}
-		// It is the fence that keeps it away: without, it gets through.
+		// Without the rules, the other machine gets through.
 		call := s.fence(t, where)
 		iptables(t, "-D", call)
 		if err := dialFrom(t, neighbour, where); err != nil {
@@ -59,9 +59,9 @@ func TestNeighbourReachesNothing(t *testing.T) {
 	}
 }
 
-// What a task publishes is for this machine too. A neighbour that routes the container's address
-// through it reaches nothing, and would without the rule, as long as Docker forwards that (before
-// version 28). A rule that a restored firewall has lost is put again.
+// Ports that a task publishes can only be reached from this machine. Another machine that routes the container's
+// address through this one reaches nothing. Without the rule it would, if Docker forwards such packets (before version
+// 28). A rule that a restored firewall has lost is added again.
 func TestNeighbourReachesNoTask(t *testing.T) {
 	harness.Need(t, harness.OnPath("iptables"), harness.OnPath("ip"), root)
 	s := start(t)
@@ -94,7 +94,7 @@ func TestNeighbourReachesNoTask(t *testing.T) {
 	if n, err := strconv.Atoi(major); err != nil || n >= 28 {
 		t.Skipf("Docker %s does not forward it anyway", version)
 	}
-	// The agent may put the rule again at any moment.
+	// The agent may add the rule again at any moment.
 	harness.Until(t, 30*time.Second, "without the rule a neighbour reaches the task", func() string {
 		removeForwardRules(t)
 		if err := dialFrom(t, neighbour, where); err != nil {
@@ -134,7 +134,7 @@ var root = harness.Part{Name: "root", There: func() error {
 
 var listener = regexp.MustCompile(`^LISTEN +\d+ +\d+ +(\S+) .*users:\(\((.*)\)\)`)
 
-// beyondLoopback are the addresses other than loopback that processes of the server listen on.
+// beyondLoopback returns the addresses other than loopback on which processes of the server listen.
 func (s server) beyondLoopback(t *testing.T) (open []netip.AddrPort) {
 	t.Helper()
 	ours := []string{"pid=" + strconv.Itoa(s.PID()) + ","}
@@ -162,7 +162,7 @@ func (s server) beyondLoopback(t *testing.T) (open []netip.AddrPort) {
 	return open
 }
 
-// fences are the rules that lead what comes for an address to a fence.
+// fences returns the rules that send the packets for an address to a fence.
 func (s server) fences(t *testing.T, where netip.AddrPort) (calls []string) {
 	t.Helper()
 	out, err := exec.Command("iptables", "-w", "10", "-S", "INPUT").Output()
@@ -180,7 +180,7 @@ func (s server) fences(t *testing.T, where netip.AddrPort) (calls []string) {
 	return calls
 }
 
-// gateway is the range of addresses that a rule is about, if it is one.
+// gateway returns the range of addresses that a rule is about, if it is about one.
 func gateway(rule string) netip.Prefix {
 	f := strings.Fields(rule)
 	if i := slices.Index(f, "-d"); i >= 0 && !strings.Contains(rule, "--dport") {
@@ -207,7 +207,7 @@ func iptables(t *testing.T, action, rule string) {
 	}
 }
 
-// addNeighbour makes a network namespace that is tied to this machine by a wire, and sends everything there.
+// addNeighbour makes a network namespace that is connected with this machine and sends all its packets to it.
 func addNeighbour(t *testing.T) (name string) {
 	t.Helper()
 	const space, end, network = "berth-neighbour", "berthneighbour", "10.213.88"
@@ -216,7 +216,7 @@ func addNeighbour(t *testing.T) (name string) {
 		exec.Command("ip", "link", "delete", end).Run()
 		exec.Command("ip", "netns", "delete", space).Run()
 	}
-	remove() // what a run that was killed has left
+	remove() // an earlier run that was killed may have left it
 	t.Cleanup(remove)
 	for _, args := range []string{
 		"netns add " + space, "link add " + end + " type veth peer name eth0 netns " + space,
@@ -236,7 +236,7 @@ func dialFrom(t *testing.T, space string, to netip.AddrPort) error {
 	t.Helper()
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // it stays locked, so the thread ends with the goroutine
 		done <- func() error {
 			ns, err := os.Open(filepath.Join("/var/run/netns", space))
 			if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// In every network mode a container answers, sees its environment, its limits and its role's
-// credentials, knows its task, and reaches Redis.
+// In every network mode, a container can be reached, has its environment, its limits and its role's credentials, gets
+// its task's metadata, and can connect to Redis.
 func TestNetworkModes(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -117,9 +117,8 @@ func readJSON(t *testing.T, url string, out any) {
 	}
 }
 
-// Tasks with addresses of their own run in two regions at once: on one machine their networks may
-// not overlap, and callers are told where they really are. A network that is there already is in
-// nobody's way.
+// Tasks with addresses of their own run in two regions at once. Their networks are on one machine and must not
+// overlap, and EC2 reports the real addresses. A network that is there already is not disturbed.
 func TestAwsvpcInTwoRegions(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	const office = "berth-e2e-office"
@@ -132,7 +131,7 @@ func TestAwsvpcInTwoRegions(t *testing.T) {
 	probe := s.Push(t, "probe")
 	there := []netip.Prefix{netip.MustParsePrefix("172.31.240.0/24")}
 	for _, region := range []string{"eu-west-1", "us-east-1"} {
-		same := *s.Server // the same one, spoken to in another region
+		same := *s.Server // the same server, called in another region
 		same.Region = region
 		in := server{&same}
 		in.launch(t, 1)

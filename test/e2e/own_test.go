@@ -14,7 +14,7 @@ import (
 
 const nodeImage = "node:22-slim"
 
-// An own Node.js application, step by step as docs/bring-your-own.md shows it.
+// A Node.js application of the user's runs, step by step as docs/bring-your-own.md shows it.
 func TestBringYourOwn(t *testing.T) {
 	harness.Need(t, awsCLI)
 	script, err := os.ReadFile("testdata/own.sh")
@@ -70,8 +70,8 @@ func TestBringYourOwnIsOnItsPage(t *testing.T) {
 	}
 }
 
-// importNode makes an image of this machine's Node.js under the name that the page uses, unless
-// there is one: tests fetch nothing.
+// importNode makes an image of this machine's Node.js with the name that the page uses, unless there is one, because
+// tests download nothing.
 func importNode(t *testing.T) {
 	t.Helper()
 	if exec.Command("docker", "image", "inspect", nodeImage).Run() == nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What the tour tells a reader to type is what TestWalkThroughTheArticle runs.
+// TestWalkThroughTheArticle runs the commands that the tour shows.
 func TestTourShowsTheWalk(t *testing.T) {
 	walk, err := os.ReadFile("testdata/walk.sh")
 	if err != nil {
@@ -16,7 +16,7 @@ func TestTourShowsTheWalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The walk's server must be in the region that the walk speaks of.
+	// The server must be in the region that the commands use.
 	if start := "bin/berth server --dev-credentials --region eu-west-2 &"; !strings.Contains(string(tour), start) {
 		t.Errorf("docs/tour.md does not start the server as the test does: %s", start)
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// berth wait ends at once for a task that no instance can ever take, and names what the load
-// balancer's checks got when they stopped a service's tasks; berth logs says why there are none.
-// berth down returns when Docker has forgotten everything.
+// berth wait ends at once for a task that fits on no instance. It names the answers to the load balancer's health
+// checks for which a service's tasks were stopped, and berth logs says why there are no logs. berth down returns when
+// Docker has removed everything.
 func TestReasonsAndDown(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -29,7 +29,7 @@ func TestReasonsAndDown(t *testing.T) {
 		t.Errorf("logs of what never ran: %v:\n%s", err, out)
 	}
 
-	group := s.TargetGroup(t, "sick", "/redis", nil) // there is no Redis: the probe answers with an error
+	group := s.TargetGroup(t, "sick", "/redis", nil) // there is no Redis, so the probe answers with an error
 	s.Balance(t, group)
 	s.serve(t, "sick", s.define(t, "sick", container(probe, nil), nil), group, 1)
 	out, err = s.Command("wait", "service", "sick", "--timeout", "2m")

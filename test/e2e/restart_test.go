@@ -25,9 +25,8 @@ func (s server) deployments(t *testing.T, name string) []describedDeployment {
 	return out.Services[0].Deployments
 }
 
-// A program that exits at once, without and with a circuit breaker: its starts are slowed down, its
-// deployment fails, the one before serves all the time and is returned to
-// (docs/decisions/0360-early-ends.md).
+// If a program exits at once, its starts are delayed and its deployment fails, while the earlier deployment serves all
+// the time. With a circuit breaker the service returns to that one (docs/decisions/0360-early-ends.md).
 func TestProgramThatExitsAtOnce(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -75,7 +74,7 @@ func TestProgramThatExitsAtOnce(t *testing.T) {
 	if why := s.service(t, "web").told("deployment failed: tasks failed to start."); why != "" {
 		t.Error(why)
 	}
-	// A wait that begins now tells of it, and one for the revision that serves does not mind.
+	// A wait that begins now reports the failure, and one for the revision that serves succeeds.
 	out, err := s.Command("wait", "service", "web", "--timeout", "1m")
 	if err == nil || !strings.Contains(out, "service web was rolled back: its deployment of "+broken+" failed") ||
 		!strings.Contains(out, "exit code 1") {

@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// The official JavaScript SDK pages, waits and tells faults apart by their types.
+// The official JavaScript SDK can read pages and wait, and gets faults with the right types.
 func TestJavaScriptSDK(t *testing.T) {
 	harness.Need(t, nodeJS)
 	s := start(t)

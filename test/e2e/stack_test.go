@@ -19,7 +19,7 @@ func (s server) launch(t *testing.T, instances int) {
 	s.Connected(t, cluster, instances)
 }
 
-// container is a container definition called "app" of an image that listens on port 8080, with changes.
+// container returns a container definition "app" with an image that listens on port 8080, and with changes.
 func container(image string, changes object) object {
 	c := object{
 		"name": "app", "image": image, "essential": true, "cpu": 64, "memoryReservation": 32,
@@ -41,7 +41,7 @@ func (s server) define(t *testing.T, family string, containerDefinition, changes
 	return out.TaskDefinition.TaskDefinitionArn[strings.LastIndexByte(out.TaskDefinition.TaskDefinitionArn, '/')+1:]
 }
 
-// serve creates a service behind a target group, none when that is "".
+// serve creates a service behind a target group, or behind none if group is "".
 func (s server) serve(t *testing.T, name, taskDefinition, targetGroup string, desired int) {
 	t.Helper()
 	in := object{
@@ -54,7 +54,7 @@ func (s server) serve(t *testing.T, name, taskDefinition, targetGroup string, de
 	s.Call(t, "ecs", "CreateService", in, nil)
 }
 
-// service is what DescribeServices tells.
+// service is a service as DescribeServices returns it.
 type service struct {
 	RunningCount, DesiredCount int
 	Deployments                []struct{ RolloutState, TaskDefinition string }
@@ -71,7 +71,7 @@ func (s server) service(t *testing.T, name string) service {
 	return out.Services[0]
 }
 
-// told returns why a message of that text is not among the events, or "".
+// told returns "" if an event contains a text, else a reason with all events.
 func (v service) told(text string) (reason string) {
 	for _, e := range v.Events {
 		if strings.Contains(e.Message, text) {
@@ -95,7 +95,7 @@ func (s server) steady(t *testing.T, name string) {
 	})
 }
 
-// task is what DescribeTasks tells.
+// task is a task as DescribeTasks returns it.
 type task struct {
 	TaskArn, LastStatus, StoppedReason, AvailabilityZone, ContainerInstanceArn string
 
@@ -109,7 +109,7 @@ type task struct {
 	}
 }
 
-// tasks describes tasks; with no names, all those that are to run.
+// tasks describes tasks. Without names, it describes all those that should run.
 func (s server) tasks(t *testing.T, arns ...string) []task {
 	t.Helper()
 	if len(arns) == 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// Four tasks of one definition share two instances, each on a host port of its own; the placement
-// is even over zones and instances.
+// Four tasks of one definition run on two instances, each with a host port of its own, and are spread evenly over
+// zones and instances.
 func TestDynamicPortsOnTwoInstances(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -64,7 +64,8 @@ func (s server) bound(t *testing.T, x task) string {
 	return ""
 }
 
-// A host port can be had once on an instance: RunTask and a service say that this is why nothing more was placed.
+// A host port can be used only once on an instance. If no more tasks can be placed, RunTask and a service give that as
+// the reason.
 func TestStaticPortConflictIsExplained(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")
@@ -93,12 +94,12 @@ func TestStaticPortConflictIsExplained(t *testing.T) {
 			"container instance met all of its requirements. " +
 			"The closest matching (container-instance " + instance + ") is already using a port required by your task.")
 	})
-	// As soon as the port is free the service has it.
+	// As soon as the port is free, the service starts its task.
 	s.Call(t, "ecs", "StopTask", object{"cluster": cluster, "task": first.Tasks[0].TaskArn}, nil)
 	s.steady(t, "second")
 }
 
-// A container that is killed is replaced, and the events and the stopped task tell.
+// A container that is killed is replaced, and the events and the stopped task say so.
 func TestKilledContainerIsReplaced(t *testing.T) {
 	s := start(t)
 	probe := s.Push(t, "probe")

@@ -18,7 +18,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// nobody is a user without rights but those of Docker's group, with a data directory.
+// nobody is a user who has only the rights of the group docker, with a data directory.
 func nobody(t *testing.T) (who *syscall.Credential, home string) {
 	t.Helper()
 	info, err := os.Stat("/var/run/docker.sock")
@@ -66,7 +66,7 @@ func (s server) answers(t *testing.T, url string) {
 	})
 }
 
-// down ends everything with the command that docs/systemd.md names, and looks at what is left.
+// down ends everything with the command that docs/systemd.md names, and checks that nothing is left.
 func (s server) down(t *testing.T) {
 	t.Helper()
 	s.See()
@@ -77,8 +77,8 @@ func (s server) down(t *testing.T) {
 	s.Leftovers().Gone(t)
 }
 
-// docs/systemd.md, "Without root": a user of the group docker runs the server and an application behind a
-// load balancer, and takes all of it down.
+// A user of the group docker runs the server and an application behind a load balancer, and removes all of it, as in
+// docs/systemd.md, "Without root".
 func TestServerWithoutRoot(t *testing.T) {
 	harness.Need(t, harness.DockerEngine(), root)
 	who, home := nobody(t)
@@ -111,10 +111,10 @@ func TestServerWithoutRoot(t *testing.T) {
 	s.down(t)
 }
 
-// unit is the text of the unit in docs/systemd.md.
+// unit returns the text of the unit in docs/systemd.md.
 func unit(t *testing.T) string { return units(t)[0] }
 
-// units are the unit and what makes it one without root.
+// units returns the unit, and the unit for use without root.
 func units(t *testing.T) (texts []string) {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/systemd.md")
@@ -130,7 +130,7 @@ func units(t *testing.T) (texts []string) {
 	return texts
 }
 
-// setting is the value of a line of a unit.
+// setting returns the value of a line of a unit.
 func setting(t *testing.T, unit, name string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindAllStringSubmatch(unit, -1)
@@ -140,7 +140,7 @@ func setting(t *testing.T, unit, name string) string {
 	return found[0][1]
 }
 
-// systemd takes the unit of docs/systemd.md, with and without what makes it one without root.
+// systemd accepts both forms of the unit in docs/systemd.md, with and without root.
 func TestSystemdVerifiesTheUnit(t *testing.T) {
 	harness.Need(t, harness.OnPath("systemd-analyze"))
 	verify := func(text string) string {
@@ -171,9 +171,9 @@ func TestSystemdVerifiesTheUnit(t *testing.T) {
 	}
 }
 
-// The unit's command runs as systemd would run it, and meets its signals: a restart touches no task (KillMode=process
-// signals the server alone), neither does a server that dies (Restart=on-failure), it ends in time, and berth down ends
-// everything.
+// The unit's command runs as systemd would run it, with its signals. A restart affects no task, since KillMode=process
+// signals only the server, and neither does a server that is killed (Restart=on-failure). The server ends in time, and
+// berth down ends everything.
 func TestServerRunsAsTheUnit(t *testing.T) {
 	harness.Need(t, harness.DockerEngine())
 	text := unit(t)
@@ -213,7 +213,7 @@ func TestServerRunsAsTheUnit(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	s.Stop(t) // it must end with 0, or systemd would take it for a failure
+	s.Stop(t) // it must exit with 0, or systemd would consider it failed
 	if took := time.Since(began); took > limit {
 		t.Errorf("it ended after %v, and is killed after %v", took, limit)
 	}

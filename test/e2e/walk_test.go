@@ -60,14 +60,14 @@ func TestWalkThroughTheArticle(t *testing.T) {
 	})
 }
 
-// shell is a person's terminal: one bash that commands are typed into.
+// shell is a bash that gets commands, like a person's terminal.
 type shell struct {
 	dir string
 	in  io.Writer
 	out *bufio.Reader
 }
 
-// newShell opens one whose AWS CLI speaks to the server.
+// newShell starts a shell whose AWS CLI uses the server.
 func newShell(t *testing.T, s server) *shell {
 	t.Helper()
 	here, err := os.Getwd()
@@ -80,8 +80,8 @@ func newShell(t *testing.T, s server) *shell {
 		"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_PAGER=")
 	out, in := io.Pipe()
 	cmd.Stdout, cmd.Stderr = in, in
-	// A command that bash has left running in the background has its output open too. When a step fails, bash ends and
-	// Wait is not to wait for that command.
+	// A command that bash has left running in the background has bash's output open too. When a step fails, bash ends,
+	// and Wait must not wait for that command.
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if sh.in, err = cmd.StdinPipe(); err != nil {
@@ -111,7 +111,7 @@ mkdir test && ln -s %[5]s test/e2e`, filepath.Dir(harness.Program("berth")), s.D
 	return sh
 }
 
-// run types commands and returns what they print. A command that fails fails the test.
+// run runs commands and returns what they print. If a command fails, the test fails.
 func (sh *shell) run(t *testing.T, commands string) string {
 	t.Helper()
 	const prompt = "-- this was all --"

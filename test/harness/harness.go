@@ -1,7 +1,6 @@
 // Package harness runs Berth for tests of the whole program. It starts a berth process with a new data directory for
 // each test, makes signed calls like an AWS client, and checks afterwards that nothing is left on the machine. It uses
-// only the program, its APIs, its status page, and code that signs calls and pushes images; it uses no other package
-// of Berth.
+// only the program, its APIs and its status page, and the packages that sign calls and make images.
 //
 // Every server ends with its test and removes everything that it made. A test fails if a container, a process, a
 // network, a redirection in the kernel or an image of its server is left on the machine. (With Config.NoDocker only

@@ -18,8 +18,8 @@ const (
 	version = "v0.1.0"
 )
 
-// proxy is a directory in the form of a module proxy that has the modules of the repository, as a tag
-// of what is in the tree now would publish them.
+// proxy returns a directory in the form of a module proxy. It has the modules of the repository as they would be
+// published if the current tree were tagged.
 func proxy(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ func proxy(t *testing.T) string {
 	return dir
 }
 
-// modules returns the places of the workspace's modules.
+// modules returns the directories of the workspace's modules.
 func modules(t *testing.T) (places []string) {
 	t.Helper()
 	for _, dir := range strings.Fields(run(t, root, nil, "go", "list", "-m", "-f", "{{.Dir}}")) {
@@ -67,7 +67,8 @@ func modules(t *testing.T) (places []string) {
 	return places
 }
 
-// archive makes the zip file of a module: the files that git knows, without those of modules in it.
+// archive makes the zip file of a module. It has the files that git knows, except those of other modules in the
+// directory.
 func archive(t *testing.T, place, prefix string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -118,8 +119,8 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 	return string(out)
 }
 
-// by returns the environment of somebody who has only the proxy, and the modules of others that are on
-// this machine already.
+// by returns the environment of a user who can only use the proxy, and the modules of others that are on this machine
+// already.
 func by(t *testing.T, proxy string) []string {
 	t.Helper()
 	cache := strings.TrimSpace(run(t, root, nil, "go", "env", "GOMODCACHE"))
@@ -131,7 +132,7 @@ func by(t *testing.T, proxy string) []string {
 	}
 }
 
-// go install by version gives the command, without a clone of the repository.
+// go install with a version installs the command, without a clone of the repository.
 func TestInstallBerth(t *testing.T) {
 	env := by(t, proxy(t))
 	run(t, t.TempDir(), env, "go", "install", module+"/cmd/berth@"+version)
@@ -141,8 +142,8 @@ func TestInstallBerth(t *testing.T) {
 	}
 }
 
-// A program elsewhere uses the Socket.IO server by version, with and without the adapter; without it,
-// golang.org/x/sys is all that comes along.
+// Another program can use a version of the Socket.IO server, with and without the adapter. Without the adapter, its
+// only other dependency is golang.org/x/sys.
 func TestUseSocketIO(t *testing.T) {
 	env := by(t, proxy(t))
 	for _, c := range []struct {

@@ -1,5 +1,5 @@
-// Package upgrade has data directories that earlier versions of Berth have left, and tests that
-// this version opens them and finds everything.
+// Package upgrade has data directories of earlier versions of Berth, and tests that this version opens them and finds
+// everything.
 package upgrade
 
 import (
@@ -33,7 +33,7 @@ var format2 []byte
 // Format1 unpacks the data directory of format 1 and returns its path.
 func Format1(t testing.TB) string { return directory(t, format1) }
 
-// Format2 unpacks the data directory of format 2 whose services have one row each.
+// Format2 unpacks the data directory of format 2, in which each service has one row.
 func Format2(t testing.TB) string { return directory(t, format2) }
 
 func directory(t testing.TB, compressed []byte) string {

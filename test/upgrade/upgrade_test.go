@@ -33,7 +33,7 @@ func open(t *testing.T, dir string) *state.Store {
 	return store
 }
 
-// A data directory of format 1 has everything it had, at the first start and at the next.
+// After the first start with a data directory of format 1, and after the next, everything is there.
 func TestFormat1(t *testing.T) {
 	dir := upgrade.Format1(t)
 	if _, err := config.Open(dir, "123456789012"); err != nil {
@@ -80,8 +80,8 @@ func TestFormat1(t *testing.T) {
 	}
 }
 
-// Services of one row each become what was asked for, progress, deployments and revisions, once: at
-// the second start there is nothing left to convert. Their tasks are as before.
+// The one row of each service is converted to rows for its request, its progress, its deployments and its revisions.
+// The second start converts nothing. The tasks are as before.
 func TestServicesOfOneRow(t *testing.T) {
 	dir := upgrade.Format2(t)
 	var rev uint64
@@ -124,7 +124,7 @@ func TestServicesOfOneRow(t *testing.T) {
 	}
 }
 
-// underWay checks the service in the middle of its deployment.
+// underWay checks the service whose deployment was under way.
 func underWay(t *testing.T, v *state.Tables, s *ecs.Service) {
 	t.Helper()
 	p := v.Progress(s.ServiceARN)
@@ -175,7 +175,7 @@ func logsAndImages(t *testing.T, dir string, v *state.Tables) {
 	}
 }
 
-// An upgrade that is cut short at any moment is done again by the next start.
+// If an upgrade is interrupted at any moment, the next start does it again.
 func TestUpgradeCutShort(t *testing.T) {
 	dir := upgrade.Format1(t)
 	old, err := os.ReadFile(filepath.Join(dir, file.GuardFile))
@@ -183,7 +183,7 @@ func TestUpgradeCutShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := open(t, dir).View().Rev
-	// The journal was written, and the file of format 1 not yet replaced.
+	// The journal was written, and the file of format 1 was not replaced yet.
 	again := upgrade.Format1(t)
 	if err := os.WriteFile(filepath.Join(again, file.JournalFile), []byte("of the attempt before"), 0o600); err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestUpgradeCutShort(t *testing.T) {
 	}
 }
 
-// Damage of a file of format 1 is an error, or does no harm to what can be read; nothing panics.
+// If a file of format 1 is damaged, opening it is an error, or everything can still be read. Nothing panics.
 func TestFormat1Damaged(t *testing.T) {
 	dir := upgrade.Format1(t)
 	path := filepath.Join(dir, file.GuardFile)
@@ -226,8 +226,8 @@ func TestFormat1Damaged(t *testing.T) {
 		}
 	}
 	page := os.Getpagesize()
-	// Behind the pages in use there is only room that the library made ahead: from some size on, a
-	// file has all that counts. Every shorter one is refused.
+	// After the pages in use there is only space that the library has added, so from some size on a file is complete.
+	// Every shorter one is refused.
 	whole := false
 	for size := 0; size < len(content); size += page {
 		before := refused
@@ -245,7 +245,7 @@ func TestFormat1Damaged(t *testing.T) {
 	for range 400 {
 		harmed := bytes.Clone(content)
 		at := random.IntN(len(bytes.TrimRight(content, "\x00")))
-		if random.IntN(2) == 0 { // the heads of pages are where harm is done
+		if random.IntN(2) == 0 { // damage in the heads of pages has the largest effect
 			at = at/page*page + random.IntN(64)
 		}
 		harmed[at] ^= 1 << random.IntN(8)

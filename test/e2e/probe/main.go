@@ -1,5 +1,5 @@
-// Command probe is what the end-to-end tests run in tasks: a web server that tells what a container
-// sees. It listens on $PORT (8080) and ends well on SIGTERM. If $BURN is set it keeps a processor busy.
+// Command probe is the program that the end-to-end tests run in tasks: a web server that answers with what a container
+// sees. It listens on $PORT (8080), and exits with 0 on SIGTERM. If $BURN is set, it keeps a processor busy.
 //
 //	/             the value of $ANSWER
 //	/env          the environment, as JSON
@@ -9,7 +9,7 @@
 //	/memory       the memory limit in bytes, of the container's control group of either version
 //	/addresses    the addresses of the container's interfaces, as JSON
 //	/seen         $ANSWER, " from " and the X-Forwarded-For of the request
-//	/fetch        the answer of the url in the query, asked for with the Host of host if there is one
+//	/fetch        the answer of the url in the query; the request has the Host of host if there is one
 //	/cookies      the names of the cookies that the url in the query sets, as JSON
 //	/redis        what the Redis of $REDIS_ENDPOINT, a redis:// address, answers to PING
 package main
@@ -99,10 +99,10 @@ func environment(w http.ResponseWriter, _ *http.Request) {
 		name, value, _ := strings.Cut(e, "=")
 		env[name] = value
 	}
-	_ = json.NewEncoder(w).Encode(env) // the client has gone when it fails
+	_ = json.NewEncoder(w).Encode(env) // an error means that the client has disconnected
 }
 
-// ask answers with what another server says, whose URL is the value of a variable between two parts.
+// ask answers with the answer of another server. Its URL is the value of a variable between two texts.
 func ask(variable, before, behind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		value, ok := os.LookupEnv(variable)
@@ -121,7 +121,7 @@ func ask(variable, before, behind string) http.HandlerFunc {
 	}
 }
 
-// pass asks for the url of a request's query, or answers with why it cannot.
+// pass gets the url in a request's query. If that fails, it answers with the reason.
 func pass(w http.ResponseWriter, r *http.Request) *http.Response {
 	out, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.Query().Get("url"), nil)
 	if err != nil {
