@@ -22,8 +22,8 @@ type Feed interface {
 	Drop(why gather.Reason)
 }
 
-// set is a statistic set of what a task used in about 20 seconds: CPU units or MiB. A count of 0 means that
-// nothing was measured.
+// set is a statistic set of what a task used in about 20 seconds, in CPU units, MiB or bytes a second. A count of 0
+// means that nothing was measured.
 type set struct{ count, sum, min, max float64 }
 
 func (s set) average() float64 {
@@ -77,16 +77,19 @@ const reserves = 2
 
 var kinds = [...]kind{
 	{
-		"CPUUtilization", "CPUReservation", "CpuUtilized", "CpuReserved", "None",
-		func(c acs.ContainerMetric) *acs.StatsSet { return c.CPU },
-		func(r ecs.Resources) int { return r.CPU },
+		utilization: "CPUUtilization", reservation: "CPUReservation",
+		utilized: "CpuUtilized", reserved: "CpuReserved", unit: "None",
+		reported: func(c acs.ContainerMetric) *acs.StatsSet { return c.CPU },
+		of:       func(r ecs.Resources) int { return r.CPU },
 		// The agent reports per cent of the whole instance.
-		func(ci *ecs.ContainerInstance) float64 { return float64(ci.Registered.CPU) / 100 },
+		factor: func(ci *ecs.ContainerInstance) float64 { return float64(ci.Registered.CPU) / 100 },
 	},
 	{
-		"MemoryUtilization", "MemoryReservation", "MemoryUtilized", "MemoryReserved", "Megabytes",
-		func(c acs.ContainerMetric) *acs.StatsSet { return c.Memory },
-		func(r ecs.Resources) int { return r.Memory }, unchanged,
+		utilization: "MemoryUtilization", reservation: "MemoryReservation",
+		utilized: "MemoryUtilized", reserved: "MemoryReserved", unit: "Megabytes",
+		reported: func(c acs.ContainerMetric) *acs.StatsSet { return c.Memory },
+		of:       func(r ecs.Resources) int { return r.Memory },
+		factor:   unchanged,
 	},
 	{
 		utilized: "NetworkRxBytes", unit: "Bytes/Second", factor: unchanged,
