@@ -7,7 +7,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// credentials returns the agent's present credentials. The file is read each time, because whoever started the
+// credentials returns the agent's present credentials. The file is read each time, because the program that started the
 // agent replaces it before they expire, as EC2's metadata service does. If it cannot be read, the call is
 // refused and repeated like any refused call.
 func (c *Config) credentials() sigv4.Credentials {

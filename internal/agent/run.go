@@ -21,7 +21,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/usage"
 )
 
-// Run runs an agent. It returns when ctx ends, with its cause, or on an error that does not go away:
+// Run runs an agent. It returns when ctx ends, with its cause, or on an error that trying again would not solve:
 // ErrTerminal, ErrOtherCluster, a data directory that cannot be used.
 func Run(ctx context.Context, cfg Config, rt runtime.Runtime, log *slog.Logger) error {
 	return RunOn(ctx, cfg, rt, Surroundings{}, log)

@@ -40,7 +40,7 @@ type inflight struct {
 	formFault *fault.Error // what is wrong with the form; nil if it was not read
 
 	limit   int64  // of the body, in bytes
-	release func() // gives back the memory of an unverified body; nil before the body is read
+	release func() // releases the memory of an unverified body; nil before the body is read
 	in      any    // the decoded input, or nil
 }
 
@@ -72,7 +72,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verified gives back the memory that was reserved for the body until its signature was verified.
+// verified releases the memory that was reserved for the body until its signature was verified.
 func (x *inflight) verified() {
 	if x.release != nil {
 		x.release()

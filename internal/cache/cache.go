@@ -102,7 +102,7 @@ type ReplicationGroup struct {
 	Tags            tag.Set `json:",omitempty"`
 }
 
-// SubnetGroup is stored and returned; caches listen where the server was told to.
+// SubnetGroup is stored and returned; caches listen on the addresses that the server is configured for.
 type SubnetGroup struct {
 	ARN             string // arn:aws:elasticache:REGION:ACCOUNT:subnetgroup:NAME, the primary key
 	Account, Region string

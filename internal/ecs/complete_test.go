@@ -226,7 +226,7 @@ func TestNeedIsTheSum(t *testing.T) {
 		if ports := len(need.PortsTCP) + len(need.PortsUDP); ports > 0 && d.NetworkMode != NetworkHost {
 			rt.Fatalf("%d ports of the instance in mode %s, and all are dynamic", ports, d.NetworkMode)
 		}
-		// What a task takes and gives back is nothing.
+		// Taking the resources of a task and giving them back changes nothing.
 		free := Resources{CPU: 10000, Memory: 10000, ENIs: 3}
 		left := free.Sub(need)
 		if left.CPU+need.CPU != free.CPU || left.Memory+need.Memory != free.Memory ||

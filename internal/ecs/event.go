@@ -18,7 +18,7 @@ type Event struct {
 const (
 	// KeptEvents is how many events of a service are kept and shown (ecs.md 1.7.4).
 	KeptEvents = 100
-	// RepeatAfter is when a message about something that is still so is told again (ecs.md 1.7.4).
+	// RepeatAfter is after how long a message about a condition that still holds is repeated (ecs.md 1.7.4).
 	RepeatAfter = 6 * time.Hour
 )
 

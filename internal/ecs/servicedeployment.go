@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	// KeptServiceDeploymentsFor is how long a service deployment that has ended can be told of
+	// KeptServiceDeploymentsFor is how long a service deployment that has ended can be described
 	// (ecs.md 3.6).
 	KeptServiceDeploymentsFor = 90 * 24 * time.Hour
 	// KeptServiceDeployments is how many of one service are kept at most. AWS gives no figure.

@@ -227,7 +227,7 @@ func (t *Task) Unproven() bool {
 	return t.LastStatus == Running && t.DesiredStatus == Running && !t.WasHealthy
 }
 
-// MayStop reports whether the agent may now be told to stop the task. This is the stop gate: a task
+// MayStop reports whether the agent may now be sent the stop of the task. This is the stop gate: a task
 // that serves a load balancer is taken out of it first (ecs.md 3.2.6).
 func (t *Task) MayStop() bool {
 	return t.DesiredStatus == Stopped && !t.LastStatus.Before(Stopping)

@@ -3,7 +3,7 @@
 // the words it refuses others with.
 //
 // Everything here is a plain value or a pure function; values that are in the state are immutable
-// by contract. The package knows nothing of requests, sockets or time: callers pass what was minted
+// by contract. The package does not know requests, sockets or time: callers pass what was minted
 // and what was seen. Two kinds of rows exist side by side. Specs (LoadBalancer, Listener, Rule,
 // TargetGroup, Target) are written by API actions and by control/target; observations
 // (TargetHealth, BoundListener) are written by publish alone, from what the edge reports.

@@ -73,7 +73,7 @@ type Bound struct {
 }
 
 // BoundBy returns where a listener is served, given where the edges that serve have bound it, by
-// their ids. The first edge by id that could not do as asked speaks for all. It is nil when no edge
+// their ids. If several edges have a problem, that of the first by id is used. It is nil when no edge
 // has said anything.
 func BoundBy(listenerARN string, edges map[string]Bound) *BoundListener {
 	var out *BoundListener

@@ -121,7 +121,7 @@ func TestANewEdgeHoldsWhatIsKnown(t *testing.T) {
 	}
 }
 
-// The first edge by id that could not do as asked speaks for all.
+// If several edges have a problem, that of the first by id is used.
 func TestBoundBy(t *testing.T) {
 	asked := func(port int) Bound { return Bound{Address: fmt.Sprint("127.0.0.1:", port), Since: at(port)} }
 	moved := Bound{Address: "127.0.0.1:8080", Reason: "port 80 is taken"}

@@ -65,7 +65,7 @@ type Forward struct {
 	TargetGroups []WeightedGroup // 1 to 5
 	// StickySeconds is how long AWSALBTG ties a client to one of the groups; 0 means it does not.
 	StickySeconds int
-	// IdleStickySeconds is a duration that was given while stickiness is off: it is told back and means nothing.
+	// IdleStickySeconds is a duration that was given while stickiness is off. It is returned and has no effect.
 	IdleStickySeconds int
 }
 

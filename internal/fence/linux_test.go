@@ -221,7 +221,7 @@ func TestNeighboursOfNetworks(t *testing.T) {
 	}
 }
 
-// The same by IPv6, which a network has where Docker is told to give it to each.
+// The same with IPv6, which networks have if Docker is configured to give it to each.
 func TestNeighboursOfNetworksByIPv6(t *testing.T) {
 	needs(t)
 	if !hasIPv6() {

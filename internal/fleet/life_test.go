@@ -73,7 +73,7 @@ func TestNewMembers(t *testing.T) {
 	}
 }
 
-// A launch and a removal are told as activities, in AWS's words, with the instance tied to each (ecs.md 5.9, 5.11).
+// A launch and a removal each have an activity in AWS's words, with the instance (ecs.md 5.9, 5.11).
 func TestActivitiesOfAnInstance(t *testing.T) {
 	g := group()
 	i := member(t, g)
@@ -243,7 +243,7 @@ func TestActivityKeys(t *testing.T) {
 	})
 }
 
-// What callers are told of an instance: what was asked for shows at once.
+// When a change of an instance's state was requested, callers see that at once.
 func TestDescribed(t *testing.T) {
 	for _, tt := range []struct{ desired, state, want InstanceState }{
 		{Running, Pending, Pending}, {Running, Running, Running}, {Running, Stopped, Pending},

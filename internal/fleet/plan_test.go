@@ -135,7 +135,7 @@ func TestPlanDoesNotDependOnOrder(t *testing.T) {
 	})
 }
 
-// carryOut makes a plan true at once: what is removed is gone, what is launched runs.
+// carryOut carries out a plan at once: removed instances do not exist any more, and launched ones run.
 func carryOut(members []*Instance, plan GroupPlan, born *int) []*Instance {
 	for _, r := range plan.Remove {
 		members = slices.DeleteFunc(members, func(m *Instance) bool { return m.ID == r.Instance.ID })

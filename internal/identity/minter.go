@@ -32,7 +32,7 @@ type Credentials struct {
 
 // Minter makes temporary credentials and recognises its own. Nothing is stored: the session token
 // carries the claims and a code that authenticates them, and the secret is derived from the claims,
-// so that whoever holds the master key can verify any credentials ever minted, after a restart and
+// so that a server that has the master key can verify all credentials that were ever made, after a restart and
 // on another node. Forgetting the master key revokes them all.
 type Minter struct {
 	tokenKey, idKey, secretKey []byte

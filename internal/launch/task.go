@@ -18,7 +18,7 @@ import (
 )
 
 // IDs are the ids of a new task and of its credentials. Those of credentials must not be guessable:
-// whoever knows one gets the credentials.
+// anybody who knows one can get the credentials.
 type IDs struct{ Task, Credentials, Execution string }
 
 // NewIDs makes ids of random bytes, which must be fit for secrets. Reading random must not fail.

@@ -50,7 +50,7 @@ type scheduler struct {
 type task struct {
 	*ecs.Task
 	alike    int         // number of tasks that this entry stands for; more than 1 only if numbersSuffice
-	of       *Deployment // nil when the deployment is gone
+	of       *Deployment // nil if the deployment does not exist any more
 	health   Health
 	draining bool // its container instance is DRAINING
 	stopped  bool // stopped by this plan

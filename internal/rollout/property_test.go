@@ -207,8 +207,8 @@ func TestPlanIsSound(t *testing.T) {
 	})
 }
 
-// TestNothingIsLaunchedThatCannotBe: a deployment whose tasks cannot be launched starts none. Its
-// failures are told in one event a round, and the next round has a time.
+// TestNothingIsLaunchedThatCannotBe: a deployment whose tasks cannot be launched starts none. Each
+// round of failures has one event, and the time of the next round is set.
 func TestNothingIsLaunchedThatCannotBe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := sceneGen().Draw(t, "scene")

@@ -9,7 +9,7 @@ import (
 )
 
 // sim carries out plans for a service in a cluster without limits and moves tasks along. It is the
-// world that properties and stories are told in.
+// cluster in which properties and stories are tested.
 type sim struct {
 	scene
 	now    time.Time

@@ -7,7 +7,7 @@
 // Problems. What it has compiled never changes and may be used concurrently; matching takes no lock
 // and allocates nothing that grows with the configuration. The caller supplies randomness, time,
 // turns and loads, and keeps them outside of what is compiled, so that they survive a new table.
-// The package knows nothing of sockets, cookies or bodies.
+// The package does not know sockets, cookies or bodies.
 //
 // A draining target is never chosen, nor found by its key (alb.md D1). Weights split new requests
 // in proportion, whatever the health of the groups (A2, A3). The default rule is last and always

@@ -300,7 +300,7 @@ func exported(env expand.Environ) []string {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// sweep lets go of whoever still waits at the other end of a pipe that a process substitution has left.
+// sweep wakes commands that still wait at the other end of a pipe that a process substitution has left.
 func (m *machine) sweep() {
 	pipes, _ := filepath.Glob(filepath.Join(m.tmp, pipePrefix+"*"))
 	for _, p := range pipes {

@@ -39,7 +39,7 @@ func read(t *testing.T, dir, name string) string {
 	return string(b)
 }
 
-// The user data of the article, to the letter: the agent gets a cluster and an empty back end host.
+// The user data is exactly that of the article: the agent gets a cluster and an empty back end host.
 func TestArticleScript(t *testing.T) {
 	dir, console := boot(t, "#!/bin/bash\necho ECS_CLUSTER=socket-ecs-cluster >> /etc/ecs/ecs.config;echo "+
 		"ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;", Limits{})

@@ -10,6 +10,6 @@
 // A session may have at most Options.MaxBuffer unsent bytes; if its client does not read, it is
 // closed with ReasonSlow.
 //
-// The package knows nothing of namespaces, events or rooms. It does not implement WebTransport,
+// The package does not know namespaces, events or rooms. It does not implement WebTransport,
 // JSONP and protocol 3.
 package engineio

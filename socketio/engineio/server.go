@@ -27,7 +27,7 @@ type Receiver interface {
 	Closed(Reason)
 }
 
-// Upgrader is a Receiver that is told when its session has changed to a WebSocket.
+// Upgrader is a Receiver that is notified when its session has changed to a WebSocket.
 type Upgrader interface {
 	// Upgraded must not block.
 	Upgraded()

@@ -31,7 +31,7 @@ type Session struct {
 	failed  bool // the session has ended at once: its polls are refused
 	probing bool // the candidate has answered a probe: only the client decides what comes next
 	paused  bool // nothing is read
-	hungUp  bool // the last heartbeat has seen that the peer has gone
+	hungUp  bool // at the last heartbeat the peer had closed the connection
 	ws      *wsConn
 	probe   *wsConn // candidate of an upgrade
 	poll    chan []*Message

@@ -16,7 +16,7 @@ type known int
 
 const (
 	no    known = iota // it did not request it
-	maybe              // it asked and heard nothing
+	maybe              // it requested it and got no answer
 	yes                // it was answered
 )
 

@@ -32,8 +32,8 @@ var (
 		"noCorsGetWithLanguage", "noCorsHead", "noCorsPost", "beacon", "navigation", "reset",
 	}
 	asked = []string{"corsGet", "corsPostSignedInHeader", "corsGetSignedInHeader", "webSocket"}
-	// rebound are those of a page that has the server's own origin by DNS rebinding. At addresses
-	// and localhost there is no such page.
+	// rebound are the ways of a page that has the server's own origin by DNS rebinding. With IP addresses and localhost
+	// there is no such page.
 	rebound = []string{"rebound", "reboundSignedInHeader", "reboundPost"}
 )
 

@@ -31,7 +31,7 @@ func (a *api) describeActivities(
 		func(act *fleet.Activity) shape.Activity { return answerActivity(&view.Tables, act) })}, err
 }
 
-// activities finds those of one group or of all. Those of a group that is gone are shown only on request.
+// activities finds those of one group or of all. Those of a deleted group are shown only on request.
 func activities(
 	t *state.Tables, call *awswire.Call, in *shape.DescribeScalingActivitiesInput,
 ) ([]*fleet.Activity, error) {
@@ -57,7 +57,7 @@ func activities(
 	return found, nil
 }
 
-// deleted reports whether the group of an activity is gone; another one may have its name by now.
+// deleted reports whether the group of an activity was deleted; another one may have its name by now.
 func deleted(t *state.Tables, act *fleet.Activity) bool {
 	g, ok := t.AutoScalingGroups.Get(fleet.Key(act.Region, act.Account, act.Group))
 	return !ok || g.ARN() != act.GroupARN

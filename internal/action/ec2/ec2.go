@@ -120,7 +120,7 @@ func (a *api) templateOperations() []awswire.Operation {
 	}
 }
 
-// op is awswire.Op for inputs with EC2's DryRun: such a call changes nothing and is told that it
+// op is awswire.Op for inputs with EC2's DryRun: such a call changes nothing, and the answer says that it
 // would have been allowed to.
 func op[I, O any](name string, fn func(context.Context, *awswire.Call, *I) (*O, error)) awswire.Operation {
 	return awswire.Op(name, func(ctx context.Context, call *awswire.Call, in *I) (*O, error) {

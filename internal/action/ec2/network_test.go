@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// Regions share a machine: each has its own addresses, and is told them truly, before and after a
+// Regions share a machine: each has its own addresses, and EC2 returns the real ones, before and after a
 // restart. Where the machine has AWS's own range already, as an instance in a default VPC has,
 // another one is taken.
 func TestNetworksOfRegions(t *testing.T) {

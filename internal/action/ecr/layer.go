@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/repository"
 )
 
-// partSize is the size of the parts that clients are told to upload, ECR's own.
+// partSize is the size of the parts that clients should upload. It is ECR's own.
 const partSize = 20 << 20
 
 func pathOf(r *repository.Repository) string { return registry.Path(r.Account, r.Region, r.Name) }

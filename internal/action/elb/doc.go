@@ -17,7 +17,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Edges is whoever brings changes to the edge.
+// Edges brings changes to the edges.
 type Edges interface {
 	// Sync returns once the edge serves by a revision of the state that is rev or later.
 	Sync(ctx context.Context, rev uint64) error

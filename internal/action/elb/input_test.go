@@ -14,8 +14,8 @@ func fixed(code string) shape.Action {
 	}
 }
 
-// What is no ARN of the kind is told apart from what is gone: only the latter is a resource that
-// clients may forget (alb.md 8.7).
+// Texts that are no ARN of the kind have another fault than resources that do not exist: only the latter is a resource
+// that clients may forget (alb.md 8.7).
 func TestARNsOfNothing(t *testing.T) {
 	b := newBench(t)
 	lb := b.loadBalancer("x")

@@ -47,7 +47,8 @@ func (a *api) getLogEvents(
 	return answerEvents(events, at), nil
 }
 
-// earliest is the first time a reader may see: what has expired is gone for readers at once.
+// earliest is the first time that a reader may see: expired events are not returned any more, even before they are
+// deleted.
 func earliest(start *int64, g *loggroup.Group, now time.Time) int64 {
 	from := request.Value(start)
 	if at := g.Expires(now); !at.IsZero() {

@@ -55,7 +55,7 @@ type Images interface {
 	Import(ctx context.Context, ref string, rootFS io.Reader, entryPoint []string) error
 	// RemoveImage removes a name, and the image with its last name.
 	RemoveImage(ctx context.Context, ref string) error
-	// ImageUsed reports whether there is a container of the image, running or not, whoever created it.
+	// ImageUsed reports whether there is a container of the image, running or not, also one that others created.
 	ImageUsed(ctx context.Context, id string) (bool, error)
 }
 

@@ -167,7 +167,7 @@ func TestGateOpensWhenTheDelayIsOver(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
-		time.Sleep(4 * time.Second) // nothing heard of the edge
+		time.Sleep(4 * time.Second) // no report of the edge
 		synctest.Wait()
 		w.expect(arn, "STOPPING")
 	})

@@ -159,7 +159,7 @@ func (c *Client) receive(ctx context.Context, s *stream) error {
 	}
 }
 
-// ErrLeaseEnded is why Run returns when the control plane did not extend the lease: it heard nothing
+// ErrLeaseEnded is why Run returns when the control plane did not extend the lease: it received nothing
 // from the edge, or nothing of it came back.
 var ErrLeaseEnded = fmt.Errorf("link: the lease has ended: for %v the control plane confirmed nothing that "+
 	"this edge sent", Lease)

@@ -45,7 +45,8 @@ func (l *lease) begin(e Edge, cut context.CancelCauseFunc) {
 	l.edge, l.cut = e, cut
 }
 
-// extend takes in that the control plane has heard what the edge sent at that time; zero is nothing.
+// extend is called when the control plane has confirmed the message that the edge sent at that time. A zero time is
+// ignored.
 func (l *lease) extend(heard time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -68,7 +68,7 @@ func (r *Remote) note(m message) {
 	r.heard, r.at = m.Sent, time.Now()
 }
 
-// send sends a message, and with it what was heard last.
+// send sends a message, with the time of the last message that was received.
 func (r *Remote) send(m message) error {
 	r.mu.Lock()
 	m.Heard = r.heard

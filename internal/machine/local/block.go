@@ -22,7 +22,7 @@ import (
 // interface never hold the same block at the same time, whoever runs them and whatever files they see: a block
 // is held by an abstract unix socket, which belongs to the network namespace and disappears with the process.
 type Claim struct {
-	// Server is the label by which Docker objects of this server are told from those of others. It never
+	// Server is the label by which Docker objects of this server are distinguished from those of others. It never
 	// changes for a data directory.
 	Server string
 	Number int

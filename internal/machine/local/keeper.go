@@ -122,7 +122,7 @@ func (k *keeper) report(status fleet.MachineStatus) {
 	k.d.reports.put(k.in.ID, status)
 }
 
-// cluster returns the name of the cluster that the agent is told to join, or "" if its settings cannot be read.
+// cluster returns the name of the cluster that the agent must join, or "" if its settings cannot be read.
 func (k *keeper) cluster() string {
 	set, err := settings(k.dir)
 	if err != nil {

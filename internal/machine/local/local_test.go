@@ -389,7 +389,7 @@ END
 	}
 }
 
-// Clean says when nothing runs any more, and lets nothing start before everything is gone.
+// Clean reports when nothing runs any more, and nothing can start before everything is removed.
 func TestCleanHoldsBackWhatComesNext(t *testing.T) {
 	y := newYard(t)
 	const next = "i-00000000000000002"

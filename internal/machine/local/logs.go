@@ -39,7 +39,7 @@ func (d *Driver) boundLogs() {
 	d.logBytes.Store(total)
 }
 
-// boundLog copies a full log and empties it. Whoever writes to the log appends to the same file; lines written
+// boundLog copies a full log and empties it. The process that writes to the log appends to the same file; lines written
 // between the two are lost. On a full disk the log is emptied without a copy.
 func boundLog(path string) error {
 	info, err := os.Stat(path)

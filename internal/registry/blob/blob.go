@@ -161,7 +161,7 @@ func (s *Store) Stat(digest string) (int64, error) {
 	return st.Size(), nil
 }
 
-// Touch sets a blob's time to now: a client that was told that the blob exists may refer to it as late as a
+// Touch sets a blob's time to now: a client that knows that the blob exists may refer to it as late as a
 // client that has just sent it.
 func (s *Store) Touch(digest string, now time.Time) error {
 	p, err := s.path(digest)

@@ -6,6 +6,6 @@
 // An [Expr] is immutable and safe for concurrent use. Matching takes time linear in the sizes of
 // the expression and of the value, because Go's regexp does not backtrack.
 //
-// The package knows nothing of clusters, tasks or placement; [Subject] is all it sees of an
+// The package does not know clusters, tasks or placement; [Subject] is all it sees of an
 // instance.
 package cql
