@@ -92,8 +92,8 @@ func shapes(list []*shape) string {
 		}
 		b.WriteString("}\n\n")
 		if strings.HasSuffix(sh.Name, "Input") && hasOutput(list, sh.Name) {
-			fmt.Fprintf(&b, "// EnumValues tells the front desk the values of the enums that the tags\n// "+
-				"name.\nfunc (*%s) EnumValues(enum string) []string { return EnumValues(enum) }\n\n", sh.Name)
+			fmt.Fprintf(&b, "// EnumValues returns the values of an enum that a tag names.\n"+
+				"func (*%s) EnumValues(enum string) []string { return EnumValues(enum) }\n\n", sh.Name)
 		}
 	}
 	return b.String()

@@ -26,8 +26,7 @@ type CreateLaunchConfigurationInput struct {
 	UserData                     *string                  `query:"UserData"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateLaunchConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLaunchConfigurationOutput struct{}
@@ -36,8 +35,7 @@ type DeleteLaunchConfigurationInput struct {
 	LaunchConfigurationName *string `query:"LaunchConfigurationName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLaunchConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLaunchConfigurationOutput struct{}
@@ -48,8 +46,7 @@ type DescribeLaunchConfigurationsInput struct {
 	NextToken                *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLaunchConfigurationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLaunchConfigurationsOutput struct {
@@ -96,8 +93,7 @@ type CreateAutoScalingGroupInput struct {
 	VPCZoneIdentifier                *string                           `query:"VPCZoneIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateAutoScalingGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateAutoScalingGroupOutput struct{}
@@ -134,8 +130,7 @@ type UpdateAutoScalingGroupInput struct {
 	VPCZoneIdentifier                *string                           `query:"VPCZoneIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateAutoScalingGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateAutoScalingGroupOutput struct{}
@@ -145,8 +140,7 @@ type DeleteAutoScalingGroupInput struct {
 	ForceDelete          *bool   `query:"ForceDelete"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteAutoScalingGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAutoScalingGroupOutput struct{}
@@ -160,8 +154,7 @@ type DescribeAutoScalingGroupsInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAutoScalingGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAutoScalingGroupsOutput struct {
@@ -176,8 +169,7 @@ type DescribeAutoScalingInstancesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAutoScalingInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAutoScalingInstancesOutput struct {
@@ -195,8 +187,7 @@ type DescribeScalingActivitiesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeScalingActivitiesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeScalingActivitiesOutput struct {
@@ -210,8 +201,7 @@ type SetDesiredCapacityInput struct {
 	HonorCooldown        *bool   `query:"HonorCooldown"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetDesiredCapacityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetDesiredCapacityOutput struct{}
@@ -222,8 +212,7 @@ type SetInstanceHealthInput struct {
 	ShouldRespectGracePeriod *bool   `query:"ShouldRespectGracePeriod"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetInstanceHealthInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetInstanceHealthOutput struct{}
@@ -234,8 +223,7 @@ type SetInstanceProtectionInput struct {
 	ProtectedFromScaleIn *bool    `query:"ProtectedFromScaleIn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetInstanceProtectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetInstanceProtectionOutput struct{}
@@ -247,8 +235,7 @@ type TerminateInstanceInAutoScalingGroupInput struct {
 	InstanceIds                    []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TerminateInstanceInAutoScalingGroupInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -263,8 +250,7 @@ type AttachInstancesInput struct {
 	InstanceIds          []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AttachInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachInstancesOutput struct{}
@@ -275,8 +261,7 @@ type DetachInstancesInput struct {
 	InstanceIds                    []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DetachInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachInstancesOutput struct {
@@ -289,8 +274,7 @@ type EnterStandbyInput struct {
 	InstanceIds                    []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*EnterStandbyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type EnterStandbyOutput struct {
@@ -302,8 +286,7 @@ type ExitStandbyInput struct {
 	InstanceIds          []string `query:"InstanceIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ExitStandbyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ExitStandbyOutput struct {
@@ -315,8 +298,7 @@ type AttachLoadBalancerTargetGroupsInput struct {
 	TargetGroupARNs      []string `query:"TargetGroupARNs,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AttachLoadBalancerTargetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachLoadBalancerTargetGroupsOutput struct{}
@@ -326,8 +308,7 @@ type DetachLoadBalancerTargetGroupsInput struct {
 	TargetGroupARNs      []string `query:"TargetGroupARNs,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DetachLoadBalancerTargetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachLoadBalancerTargetGroupsOutput struct{}
@@ -338,8 +319,7 @@ type DescribeLoadBalancerTargetGroupsInput struct {
 	NextToken            *string `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLoadBalancerTargetGroupsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -354,8 +334,7 @@ type AttachLoadBalancersInput struct {
 	LoadBalancerNames    []string `query:"LoadBalancerNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AttachLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachLoadBalancersOutput struct{}
@@ -365,8 +344,7 @@ type DetachLoadBalancersInput struct {
 	LoadBalancerNames    []string `query:"LoadBalancerNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DetachLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachLoadBalancersOutput struct{}
@@ -377,8 +355,7 @@ type DescribeLoadBalancersInput struct {
 	NextToken            *string `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLoadBalancersOutput struct {
@@ -392,8 +369,7 @@ type AttachTrafficSourcesInput struct {
 	SkipZonalShiftValidation *bool                     `query:"SkipZonalShiftValidation"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AttachTrafficSourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachTrafficSourcesOutput struct{}
@@ -403,8 +379,7 @@ type DetachTrafficSourcesInput struct {
 	TrafficSources       []TrafficSourceIdentifier `query:"TrafficSources,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DetachTrafficSourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachTrafficSourcesOutput struct{}
@@ -416,8 +391,7 @@ type DescribeTrafficSourcesInput struct {
 	TrafficSourceType    *string `query:"TrafficSourceType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTrafficSourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrafficSourcesOutput struct {
@@ -442,8 +416,7 @@ type PutScalingPolicyInput struct {
 	TargetTrackingConfiguration    *TargetTrackingConfiguration    `query:"TargetTrackingConfiguration"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutScalingPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutScalingPolicyOutput struct {
@@ -456,8 +429,7 @@ type DeletePolicyInput struct {
 	AutoScalingGroupName *string `query:"AutoScalingGroupName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeletePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeletePolicyOutput struct{}
@@ -471,8 +443,7 @@ type DescribePoliciesInput struct {
 	PolicyTypes             []string `query:"PolicyTypes,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePoliciesOutput struct {
@@ -488,16 +459,14 @@ type ExecutePolicyInput struct {
 	MetricValue          *float64 `query:"MetricValue"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ExecutePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ExecutePolicyOutput struct{}
 
 type DescribeAdjustmentTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAdjustmentTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAdjustmentTypesOutput struct {
@@ -515,8 +484,7 @@ type PutLifecycleHookInput struct {
 	RoleARN               *string `query:"RoleARN"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutLifecycleHookInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutLifecycleHookOutput struct{}
@@ -526,8 +494,7 @@ type DeleteLifecycleHookInput struct {
 	LifecycleHookName    *string `query:"LifecycleHookName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLifecycleHookInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLifecycleHookOutput struct{}
@@ -537,8 +504,7 @@ type DescribeLifecycleHooksInput struct {
 	LifecycleHookNames   []string `query:"LifecycleHookNames,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLifecycleHooksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLifecycleHooksOutput struct {
@@ -547,8 +513,7 @@ type DescribeLifecycleHooksOutput struct {
 
 type DescribeLifecycleHookTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLifecycleHookTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLifecycleHookTypesOutput struct {
@@ -563,8 +528,7 @@ type CompleteLifecycleActionInput struct {
 	LifecycleActionToken  *string `query:"LifecycleActionToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CompleteLifecycleActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CompleteLifecycleActionOutput struct{}
@@ -576,8 +540,7 @@ type RecordLifecycleActionHeartbeatInput struct {
 	LifecycleActionToken *string `query:"LifecycleActionToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RecordLifecycleActionHeartbeatInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RecordLifecycleActionHeartbeatOutput struct{}
@@ -595,8 +558,7 @@ type PutScheduledUpdateGroupActionInput struct {
 	TimeZone             *string    `query:"TimeZone"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutScheduledUpdateGroupActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutScheduledUpdateGroupActionOutput struct{}
@@ -606,8 +568,7 @@ type DeleteScheduledActionInput struct {
 	ScheduledActionName  *string `query:"ScheduledActionName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteScheduledActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteScheduledActionOutput struct{}
@@ -622,8 +583,7 @@ type DescribeScheduledActionsInput struct {
 	StartTime               *time.Time `query:"StartTime"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeScheduledActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeScheduledActionsOutput struct {
@@ -636,8 +596,7 @@ type BatchPutScheduledUpdateGroupActionInput struct {
 	ScheduledUpdateGroupActions []ScheduledUpdateGroupActionRequest `query:"ScheduledUpdateGroupActions,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*BatchPutScheduledUpdateGroupActionInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -651,8 +610,7 @@ type BatchDeleteScheduledActionInput struct {
 	ScheduledActionNames []string `query:"ScheduledActionNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*BatchDeleteScheduledActionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchDeleteScheduledActionOutput struct {
@@ -663,8 +621,7 @@ type CreateOrUpdateTagsInput struct {
 	Tags []Tag `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateOrUpdateTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateOrUpdateTagsOutput struct{}
@@ -673,8 +630,7 @@ type DeleteTagsInput struct {
 	Tags []Tag `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTagsOutput struct{}
@@ -686,8 +642,7 @@ type DescribeTagsInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTagsOutput struct {
@@ -700,8 +655,7 @@ type SuspendProcessesInput struct {
 	ScalingProcesses     []string `query:"ScalingProcesses,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SuspendProcessesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SuspendProcessesOutput struct{}
@@ -711,16 +665,14 @@ type ResumeProcessesInput struct {
 	ScalingProcesses     []string `query:"ScalingProcesses,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ResumeProcessesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ResumeProcessesOutput struct{}
 
 type DescribeScalingProcessTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeScalingProcessTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeScalingProcessTypesOutput struct {
@@ -734,8 +686,7 @@ type StartInstanceRefreshInput struct {
 	Strategy             string                `query:"Strategy" enum:"RefreshStrategy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StartInstanceRefreshInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartInstanceRefreshOutput struct {
@@ -747,8 +698,7 @@ type CancelInstanceRefreshInput struct {
 	WaitForTransitioningInstances *bool   `query:"WaitForTransitioningInstances"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CancelInstanceRefreshInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CancelInstanceRefreshOutput struct {
@@ -759,8 +709,7 @@ type RollbackInstanceRefreshInput struct {
 	AutoScalingGroupName *string `query:"AutoScalingGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RollbackInstanceRefreshInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RollbackInstanceRefreshOutput struct {
@@ -774,8 +723,7 @@ type DescribeInstanceRefreshesInput struct {
 	NextToken            *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceRefreshesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceRefreshesOutput struct {
@@ -789,8 +737,7 @@ type EnableMetricsCollectionInput struct {
 	Metrics              []string `query:"Metrics,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*EnableMetricsCollectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type EnableMetricsCollectionOutput struct{}
@@ -800,16 +747,14 @@ type DisableMetricsCollectionInput struct {
 	Metrics              []string `query:"Metrics,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DisableMetricsCollectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DisableMetricsCollectionOutput struct{}
 
 type DescribeMetricCollectionTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeMetricCollectionTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeMetricCollectionTypesOutput struct {
@@ -819,8 +764,7 @@ type DescribeMetricCollectionTypesOutput struct {
 
 type DescribeTerminationPolicyTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTerminationPolicyTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTerminationPolicyTypesOutput struct {
@@ -833,8 +777,7 @@ type PutNotificationConfigurationInput struct {
 	TopicARN             *string  `query:"TopicARN" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutNotificationConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutNotificationConfigurationOutput struct{}
@@ -844,8 +787,7 @@ type DeleteNotificationConfigurationInput struct {
 	TopicARN             *string `query:"TopicARN" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteNotificationConfigurationInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -859,8 +801,7 @@ type DescribeNotificationConfigurationsInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeNotificationConfigurationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -872,8 +813,7 @@ type DescribeNotificationConfigurationsOutput struct {
 
 type DescribeAutoScalingNotificationTypesInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAutoScalingNotificationTypesInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -884,8 +824,7 @@ type DescribeAutoScalingNotificationTypesOutput struct {
 
 type DescribeAccountLimitsInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAccountLimitsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAccountLimitsOutput struct {
@@ -903,8 +842,7 @@ type PutWarmPoolInput struct {
 	PoolState                string               `query:"PoolState" enum:"WarmPoolState"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutWarmPoolInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutWarmPoolOutput struct{}
@@ -914,8 +852,7 @@ type DeleteWarmPoolInput struct {
 	ForceDelete          *bool   `query:"ForceDelete"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteWarmPoolInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteWarmPoolOutput struct{}
@@ -926,8 +863,7 @@ type DescribeWarmPoolInput struct {
 	NextToken            *string `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeWarmPoolInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeWarmPoolOutput struct {

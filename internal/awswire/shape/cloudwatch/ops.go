@@ -34,8 +34,7 @@ type PutMetricAlarmInput struct {
 	WarmUpConfiguration              *WarmUpConfiguration `json:"WarmUpConfiguration" query:"WarmUpConfiguration"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutMetricAlarmInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutMetricAlarmOutput struct{}
@@ -44,8 +43,7 @@ type DeleteAlarmsInput struct {
 	AlarmNames []string `json:"AlarmNames" query:"AlarmNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteAlarmsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAlarmsOutput struct{}
@@ -62,8 +60,7 @@ type DescribeAlarmsInput struct {
 	StateValue          string   `json:"StateValue" query:"StateValue" enum:"StateValue"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAlarmsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAlarmsOutput struct {
@@ -83,8 +80,7 @@ type DescribeAlarmsForMetricInput struct {
 	Unit              string      `json:"Unit" query:"Unit" enum:"StandardUnit"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAlarmsForMetricInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAlarmsForMetricOutput struct {
@@ -103,8 +99,7 @@ type DescribeAlarmHistoryInput struct {
 	StartDate          *time.Time `json:"StartDate" query:"StartDate"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAlarmHistoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAlarmHistoryOutput struct {
@@ -119,8 +114,7 @@ type SetAlarmStateInput struct {
 	StateReasonData *string `json:"StateReasonData" query:"StateReasonData"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetAlarmStateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetAlarmStateOutput struct{}
@@ -129,8 +123,7 @@ type EnableAlarmActionsInput struct {
 	AlarmNames []string `json:"AlarmNames" query:"AlarmNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*EnableAlarmActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type EnableAlarmActionsOutput struct{}
@@ -139,8 +132,7 @@ type DisableAlarmActionsInput struct {
 	AlarmNames []string `json:"AlarmNames" query:"AlarmNames,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DisableAlarmActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DisableAlarmActionsOutput struct{}
@@ -160,8 +152,7 @@ type PutCompositeAlarmInput struct {
 	Tags                             []Tag                `json:"Tags" query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutCompositeAlarmInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutCompositeAlarmOutput struct{}
@@ -173,8 +164,7 @@ type PutMetricDataInput struct {
 	StrictEntityValidation *bool              `json:"StrictEntityValidation" query:"StrictEntityValidation"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutMetricDataInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutMetricDataOutput struct{}
@@ -189,8 +179,7 @@ type GetMetricDataInput struct {
 	ScanBy            string            `json:"ScanBy" query:"ScanBy" enum:"ScanBy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetMetricDataInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetMetricDataOutput struct {
@@ -211,8 +200,7 @@ type GetMetricStatisticsInput struct {
 	Unit               string      `json:"Unit" query:"Unit" enum:"StandardUnit"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetMetricStatisticsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetMetricStatisticsOutput struct {
@@ -230,8 +218,7 @@ type ListMetricsInput struct {
 	RecentlyActive        string            `json:"RecentlyActive" query:"RecentlyActive" enum:"RecentlyActive"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListMetricsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListMetricsOutput struct {
@@ -245,8 +232,7 @@ type TagResourceInput struct {
 	Tags        []Tag   `json:"Tags" query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -256,8 +242,7 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"TagKeys" query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -266,8 +251,7 @@ type ListTagsForResourceInput struct {
 	ResourceARN *string `json:"ResourceARN" query:"ResourceARN" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {

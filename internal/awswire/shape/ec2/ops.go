@@ -13,8 +13,7 @@ type DescribeInstancesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstancesOutput struct {
@@ -32,8 +31,7 @@ type DescribeInstanceStatusInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceStatusInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceStatusOutput struct {
@@ -88,8 +86,7 @@ type RunInstancesInput struct {
 	UserData                          *string                                          `query:"UserData"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RunInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RunInstancesOutput struct {
@@ -107,8 +104,7 @@ type TerminateInstancesInput struct {
 	SkipOsShutdown *bool    `query:"SkipOsShutdown"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TerminateInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TerminateInstancesOutput struct {
@@ -123,8 +119,7 @@ type StopInstancesInput struct {
 	SkipOsShutdown *bool    `query:"SkipOsShutdown"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StopInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopInstancesOutput struct {
@@ -137,8 +132,7 @@ type StartInstancesInput struct {
 	DryRun         *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StartInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartInstancesOutput struct {
@@ -150,8 +144,7 @@ type RebootInstancesInput struct {
 	DryRun      *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RebootInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RebootInstancesOutput struct{}
@@ -165,8 +158,7 @@ type DescribeInstanceTypesInput struct {
 	NextToken                  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceTypesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceTypesOutput struct {
@@ -182,8 +174,7 @@ type DescribeInstanceTypeOfferingsInput struct {
 	NextToken    *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceTypeOfferingsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceTypeOfferingsOutput struct {
@@ -197,8 +188,7 @@ type DescribeInstanceAttributeInput struct {
 	DryRun     *bool   `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceAttributeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceAttributeOutput struct {
@@ -242,8 +232,7 @@ type ModifyInstanceAttributeInput struct {
 	Value                             *string                                   `query:"Value"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyInstanceAttributeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyInstanceAttributeOutput struct{}
@@ -256,8 +245,7 @@ type DescribeAvailabilityZonesInput struct {
 	ZoneNames            []string `query:"ZoneName,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAvailabilityZonesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAvailabilityZonesOutput struct {
@@ -271,8 +259,7 @@ type DescribeRegionsInput struct {
 	RegionNames []string `query:"RegionName,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeRegionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRegionsOutput struct {
@@ -284,8 +271,7 @@ type DescribeAccountAttributesInput struct {
 	DryRun         *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAccountAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAccountAttributesOutput struct {
@@ -300,8 +286,7 @@ type DescribeVpcsInput struct {
 	VpcIds     []string `query:"VpcId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpcsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcsOutput struct {
@@ -315,8 +300,7 @@ type DescribeVpcAttributeInput struct {
 	DryRun    *bool   `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpcAttributeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcAttributeOutput struct {
@@ -334,8 +318,7 @@ type DescribeSubnetsInput struct {
 	SubnetIds  []string `query:"SubnetId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSubnetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSubnetsOutput struct {
@@ -351,8 +334,7 @@ type DescribeInternetGatewaysInput struct {
 	NextToken          *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInternetGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInternetGatewaysOutput struct {
@@ -368,8 +350,7 @@ type DescribeRouteTablesInput struct {
 	RouteTableIds []string `query:"RouteTableId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeRouteTablesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRouteTablesOutput struct {
@@ -386,8 +367,7 @@ type DescribeNetworkInterfacesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeNetworkInterfacesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeNetworkInterfacesOutput struct {
@@ -402,8 +382,7 @@ type DescribeAddressesInput struct {
 	PublicIps     []string `query:"PublicIp,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAddressesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAddressesOutput struct {
@@ -418,8 +397,7 @@ type DescribeNetworkAclsInput struct {
 	NextToken     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeNetworkAclsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeNetworkAclsOutput struct {
@@ -436,8 +414,7 @@ type DescribeVolumesInput struct {
 	VolumeIds               []string `query:"VolumeId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVolumesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVolumesOutput struct {
@@ -453,8 +430,7 @@ type DescribeDhcpOptionsInput struct {
 	NextToken      *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDhcpOptionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDhcpOptionsOutput struct {
@@ -468,8 +444,7 @@ type GetConsoleOutputInput struct {
 	Latest     *bool   `query:"Latest"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetConsoleOutputInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetConsoleOutputOutput struct {
@@ -486,8 +461,7 @@ type DescribeInstanceCreditSpecificationsInput struct {
 	NextToken   *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceCreditSpecificationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -502,8 +476,7 @@ type MonitorInstancesInput struct {
 	DryRun      *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*MonitorInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type MonitorInstancesOutput struct {
@@ -515,8 +488,7 @@ type UnmonitorInstancesInput struct {
 	DryRun      *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UnmonitorInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UnmonitorInstancesOutput struct {
@@ -532,8 +504,7 @@ type DescribeSecurityGroupsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSecurityGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSecurityGroupsOutput struct {
@@ -549,8 +520,7 @@ type DescribeSecurityGroupRulesInput struct {
 	SecurityGroupRuleIds []string `query:"SecurityGroupRuleId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSecurityGroupRulesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSecurityGroupRulesOutput struct {
@@ -566,8 +536,7 @@ type CreateSecurityGroupInput struct {
 	VpcId             *string            `query:"VpcId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateSecurityGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateSecurityGroupOutput struct {
@@ -582,8 +551,7 @@ type DeleteSecurityGroupInput struct {
 	GroupName *string `query:"GroupName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteSecurityGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteSecurityGroupOutput struct {
@@ -605,8 +573,7 @@ type AuthorizeSecurityGroupIngressInput struct {
 	ToPort                     *int32             `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AuthorizeSecurityGroupIngressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AuthorizeSecurityGroupIngressOutput struct {
@@ -627,8 +594,7 @@ type AuthorizeSecurityGroupEgressInput struct {
 	ToPort                     *int32             `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AuthorizeSecurityGroupEgressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AuthorizeSecurityGroupEgressOutput struct {
@@ -650,8 +616,7 @@ type RevokeSecurityGroupIngressInput struct {
 	ToPort                     *int32         `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RevokeSecurityGroupIngressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RevokeSecurityGroupIngressOutput struct {
@@ -673,8 +638,7 @@ type RevokeSecurityGroupEgressInput struct {
 	ToPort                     *int32         `query:"ToPort"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RevokeSecurityGroupEgressInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RevokeSecurityGroupEgressOutput struct {
@@ -695,8 +659,7 @@ type DescribeImagesInput struct {
 	Owners            []string `query:"Owner,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeImagesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeImagesOutput struct {
@@ -712,8 +675,7 @@ type DescribeKeyPairsInput struct {
 	KeyPairIds       []string `query:"KeyPairId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeKeyPairsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeKeyPairsOutput struct {
@@ -728,8 +690,7 @@ type CreateKeyPairInput struct {
 	TagSpecifications []TagSpecification `query:"TagSpecification,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateKeyPairInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateKeyPairOutput struct {
@@ -747,8 +708,7 @@ type ImportKeyPairInput struct {
 	TagSpecifications []TagSpecification `query:"TagSpecification,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ImportKeyPairInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ImportKeyPairOutput struct {
@@ -764,8 +724,7 @@ type DeleteKeyPairInput struct {
 	KeyPairId *string `query:"KeyPairId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteKeyPairInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteKeyPairOutput struct {
@@ -779,8 +738,7 @@ type CreateTagsInput struct {
 	DryRun    *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateTagsOutput struct{}
@@ -791,8 +749,7 @@ type DeleteTagsInput struct {
 	Tags      []Tag    `query:"Tag,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTagsOutput struct{}
@@ -804,8 +761,7 @@ type DescribeTagsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTagsOutput struct {
@@ -823,8 +779,7 @@ type CreateLaunchTemplateInput struct {
 	VersionDescription *string                    `query:"VersionDescription"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateLaunchTemplateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLaunchTemplateOutput struct {
@@ -838,8 +793,7 @@ type DeleteLaunchTemplateInput struct {
 	LaunchTemplateName *string `query:"LaunchTemplateName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLaunchTemplateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLaunchTemplateOutput struct {
@@ -854,8 +808,7 @@ type ModifyLaunchTemplateInput struct {
 	LaunchTemplateName *string `query:"LaunchTemplateName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyLaunchTemplateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyLaunchTemplateOutput struct {
@@ -872,8 +825,7 @@ type DescribeLaunchTemplatesInput struct {
 	NextToken               *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLaunchTemplatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLaunchTemplatesOutput struct {
@@ -892,8 +844,7 @@ type CreateLaunchTemplateVersionInput struct {
 	VersionDescription *string                    `query:"VersionDescription"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateLaunchTemplateVersionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLaunchTemplateVersionOutput struct {
@@ -908,8 +859,7 @@ type DeleteLaunchTemplateVersionsInput struct {
 	LaunchTemplateName *string  `query:"LaunchTemplateName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLaunchTemplateVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLaunchTemplateVersionsOutput struct {
@@ -931,8 +881,7 @@ type DescribeLaunchTemplateVersionsInput struct {
 	Versions                []string `query:"LaunchTemplateVersion,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLaunchTemplateVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLaunchTemplateVersionsOutput struct {
@@ -946,8 +895,7 @@ type DescribeVpnGatewaysInput struct {
 	VpnGatewayIds []string `query:"VpnGatewayId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpnGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpnGatewaysOutput struct {
@@ -960,8 +908,7 @@ type DescribeVpnConnectionsInput struct {
 	VpnConnectionIds []string `query:"VpnConnectionId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpnConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpnConnectionsOutput struct {
@@ -974,8 +921,7 @@ type DescribeCustomerGatewaysInput struct {
 	Filters            []Filter `query:"Filter,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCustomerGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCustomerGatewaysOutput struct {
@@ -990,8 +936,7 @@ type DescribeNatGatewaysInput struct {
 	NextToken     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeNatGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeNatGatewaysOutput struct {
@@ -1007,8 +952,7 @@ type DescribeVpcEndpointsInput struct {
 	VpcEndpointIds []string `query:"VpcEndpointId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpcEndpointsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcEndpointsOutput struct {
@@ -1024,8 +968,7 @@ type DescribeVpcEndpointServiceConfigurationsInput struct {
 	ServiceIds []string `query:"ServiceId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpcEndpointServiceConfigurationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1043,8 +986,7 @@ type DescribeVpcPeeringConnectionsInput struct {
 	VpcPeeringConnectionIds []string `query:"VpcPeeringConnectionId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpcPeeringConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcPeeringConnectionsOutput struct {
@@ -1060,8 +1002,7 @@ type DescribeEgressOnlyInternetGatewaysInput struct {
 	NextToken                    *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeEgressOnlyInternetGatewaysInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1079,8 +1020,7 @@ type DescribeFlowLogsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeFlowLogsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeFlowLogsOutput struct {
@@ -1096,8 +1036,7 @@ type DescribePrefixListsInput struct {
 	PrefixListIds []string `query:"PrefixListId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribePrefixListsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePrefixListsOutput struct {
@@ -1113,8 +1052,7 @@ type DescribeManagedPrefixListsInput struct {
 	PrefixListIds []string `query:"PrefixListId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeManagedPrefixListsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeManagedPrefixListsOutput struct {
@@ -1130,8 +1068,7 @@ type DescribeTransitGatewaysInput struct {
 	TransitGatewayIds []string `query:"TransitGatewayIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTransitGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTransitGatewaysOutput struct {
@@ -1147,8 +1084,7 @@ type DescribeTransitGatewayAttachmentsInput struct {
 	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTransitGatewayAttachmentsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1166,8 +1102,7 @@ type DescribeTransitGatewayVpcAttachmentsInput struct {
 	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTransitGatewayVpcAttachmentsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1184,8 +1119,7 @@ type DescribePlacementGroupsInput struct {
 	GroupNames []string `query:"GroupName,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribePlacementGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePlacementGroupsOutput struct {
@@ -1202,8 +1136,7 @@ type DescribeSnapshotsInput struct {
 	SnapshotIds         []string `query:"SnapshotId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSnapshotsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSnapshotsOutput struct {
@@ -1219,8 +1152,7 @@ type DescribeSpotInstanceRequestsInput struct {
 	SpotInstanceRequestIds []string `query:"SpotInstanceRequestId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSpotInstanceRequestsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSpotInstanceRequestsOutput struct {
@@ -1235,8 +1167,7 @@ type DescribeSpotFleetRequestsInput struct {
 	SpotFleetRequestIds []string `query:"SpotFleetRequestId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSpotFleetRequestsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSpotFleetRequestsOutput struct {
@@ -1252,8 +1183,7 @@ type DescribeFleetsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeFleetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeFleetsOutput struct {
@@ -1269,8 +1199,7 @@ type DescribeCapacityReservationsInput struct {
 	NextToken              *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCapacityReservationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCapacityReservationsOutput struct {
@@ -1285,8 +1214,7 @@ type DescribeHostsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeHostsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeHostsOutput struct {
@@ -1302,8 +1230,7 @@ type DescribeReservedInstancesInput struct {
 	ReservedInstancesIds []string `query:"ReservedInstancesId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeReservedInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeReservedInstancesOutput struct {
@@ -1317,8 +1244,7 @@ type DescribeIamInstanceProfileAssociationsInput struct {
 	NextToken      *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeIamInstanceProfileAssociationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1337,8 +1263,7 @@ type DescribeVolumesModificationsInput struct {
 	VolumeIds               []string `query:"VolumeId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVolumesModificationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVolumesModificationsOutput struct {
@@ -1355,8 +1280,7 @@ type DescribeVolumeStatusInput struct {
 	VolumeIds               []string `query:"VolumeId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVolumeStatusInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVolumeStatusOutput struct {
@@ -1372,8 +1296,7 @@ type DescribeCarrierGatewaysInput struct {
 	NextToken         *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCarrierGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCarrierGatewaysOutput struct {
@@ -1389,8 +1312,7 @@ type DescribeLocalGatewaysInput struct {
 	NextToken       *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLocalGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLocalGatewaysOutput struct {
@@ -1406,8 +1328,7 @@ type DescribeTransitGatewayRouteTablesInput struct {
 	TransitGatewayRouteTableIds []string `query:"TransitGatewayRouteTableIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTransitGatewayRouteTablesInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1425,8 +1346,7 @@ type DescribeTransitGatewayPeeringAttachmentsInput struct {
 	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTransitGatewayPeeringAttachmentsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1444,8 +1364,7 @@ type DescribeTransitGatewayConnectsInput struct {
 	TransitGatewayAttachmentIds []string `query:"TransitGatewayAttachmentIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTransitGatewayConnectsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTransitGatewayConnectsOutput struct {
@@ -1461,8 +1380,7 @@ type DescribeTransitGatewayMulticastDomainsInput struct {
 	TransitGatewayMulticastDomainIds []string `query:"TransitGatewayMulticastDomainIds,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTransitGatewayMulticastDomainsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1480,8 +1398,7 @@ type DescribeClientVpnEndpointsInput struct {
 	NextToken            *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeClientVpnEndpointsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeClientVpnEndpointsOutput struct {
@@ -1496,8 +1413,7 @@ type DescribeVpcEndpointConnectionsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpcEndpointConnectionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeVpcEndpointConnectionsOutput struct {
@@ -1513,8 +1429,7 @@ type DescribeVpcEndpointConnectionNotificationsInput struct {
 	NextToken                *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVpcEndpointConnectionNotificationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1532,8 +1447,7 @@ type DescribeInstanceConnectEndpointsInput struct {
 	NextToken                  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceConnectEndpointsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1556,8 +1470,7 @@ type DescribeSpotPriceHistoryInput struct {
 	StartTime           *time.Time `query:"StartTime"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSpotPriceHistoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSpotPriceHistoryOutput struct {
@@ -1571,8 +1484,7 @@ type DescribeReservedInstancesListingsInput struct {
 	ReservedInstancesListingId *string  `query:"ReservedInstancesListingId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeReservedInstancesListingsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1587,8 +1499,7 @@ type DescribeReservedInstancesModificationsInput struct {
 	ReservedInstancesModificationIds []string `query:"ReservedInstancesModificationId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeReservedInstancesModificationsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1605,8 +1516,7 @@ type DescribeHostReservationsInput struct {
 	NextToken            *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeHostReservationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeHostReservationsOutput struct {
@@ -1623,8 +1533,7 @@ type DescribeScheduledInstancesInput struct {
 	SlotStartTimeRange   *SlotStartTimeRangeRequest `query:"SlotStartTimeRange"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeScheduledInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeScheduledInstancesOutput struct {
@@ -1640,8 +1549,7 @@ type DescribeCapacityReservationFleetsInput struct {
 	NextToken                   *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCapacityReservationFleetsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1657,8 +1565,7 @@ type DescribeBundleTasksInput struct {
 	Filters   []Filter `query:"Filter,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeBundleTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeBundleTasksOutput struct {
@@ -1670,8 +1577,7 @@ type DescribeConversionTasksInput struct {
 	DryRun            *bool    `query:"DryRun"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeConversionTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeConversionTasksOutput struct {
@@ -1683,8 +1589,7 @@ type DescribeExportTasksInput struct {
 	Filters       []Filter `query:"Filter,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeExportTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeExportTasksOutput struct {
@@ -1699,8 +1604,7 @@ type DescribeImportImageTasksInput struct {
 	NextToken     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeImportImageTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeImportImageTasksOutput struct {
@@ -1716,8 +1620,7 @@ type DescribeImportSnapshotTasksInput struct {
 	NextToken     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeImportSnapshotTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeImportSnapshotTasksOutput struct {
@@ -1732,8 +1635,7 @@ type DescribeFastSnapshotRestoresInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeFastSnapshotRestoresInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeFastSnapshotRestoresOutput struct {
@@ -1748,8 +1650,7 @@ type DescribeSnapshotTierStatusInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSnapshotTierStatusInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSnapshotTierStatusOutput struct {
@@ -1765,8 +1666,7 @@ type DescribeReplaceRootVolumeTasksInput struct {
 	ReplaceRootVolumeTaskIds []string `query:"ReplaceRootVolumeTaskId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeReplaceRootVolumeTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeReplaceRootVolumeTasksOutput struct {
@@ -1782,8 +1682,7 @@ type DescribeIpv6PoolsInput struct {
 	PoolIds    []string `query:"PoolId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeIpv6PoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeIpv6PoolsOutput struct {
@@ -1798,8 +1697,7 @@ type DescribePublicIpv4PoolsInput struct {
 	PoolIds    []string `query:"PoolId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribePublicIpv4PoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePublicIpv4PoolsOutput struct {
@@ -1814,8 +1712,7 @@ type DescribeAddressTransfersInput struct {
 	NextToken     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAddressTransfersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAddressTransfersOutput struct {
@@ -1830,8 +1727,7 @@ type DescribeNetworkInterfacePermissionsInput struct {
 	NextToken                     *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeNetworkInterfacePermissionsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1849,8 +1745,7 @@ type DescribeNetworkInsightsPathsInput struct {
 	NextToken              *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeNetworkInsightsPathsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeNetworkInsightsPathsOutput struct {
@@ -1869,8 +1764,7 @@ type DescribeNetworkInsightsAnalysesInput struct {
 	NextToken                  *string    `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeNetworkInsightsAnalysesInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -1888,8 +1782,7 @@ type DescribeTrafficMirrorSessionsInput struct {
 	TrafficMirrorSessionIds []string `query:"TrafficMirrorSessionId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTrafficMirrorSessionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrafficMirrorSessionsOutput struct {
@@ -1905,8 +1798,7 @@ type DescribeTrafficMirrorTargetsInput struct {
 	TrafficMirrorTargetIds []string `query:"TrafficMirrorTargetId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTrafficMirrorTargetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrafficMirrorTargetsOutput struct {
@@ -1922,8 +1814,7 @@ type DescribeTrafficMirrorFiltersInput struct {
 	TrafficMirrorFilterIds []string `query:"TrafficMirrorFilterId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTrafficMirrorFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrafficMirrorFiltersOutput struct {
@@ -1939,8 +1830,7 @@ type DescribeIpamsInput struct {
 	NextToken  *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeIpamsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeIpamsOutput struct {
@@ -1956,8 +1846,7 @@ type DescribeIpamPoolsInput struct {
 	NextToken   *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeIpamPoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeIpamPoolsOutput struct {
@@ -1973,8 +1862,7 @@ type DescribeIpamScopesInput struct {
 	NextToken    *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeIpamScopesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeIpamScopesOutput struct {
@@ -1990,8 +1878,7 @@ type DescribeInstanceEventWindowsInput struct {
 	NextToken              *string  `query:"NextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeInstanceEventWindowsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeInstanceEventWindowsOutput struct {
@@ -2007,8 +1894,7 @@ type DescribeVerifiedAccessInstancesInput struct {
 	VerifiedAccessInstanceIds []string `query:"VerifiedAccessInstanceId,flat"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeVerifiedAccessInstancesInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }

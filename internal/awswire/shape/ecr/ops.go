@@ -14,8 +14,7 @@ type CreateRepositoryInput struct {
 	Tags                               []Tag                               `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateRepositoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateRepositoryOutput struct {
@@ -28,8 +27,7 @@ type DeleteRepositoryInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteRepositoryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRepositoryOutput struct {
@@ -43,8 +41,7 @@ type DescribeRepositoriesInput struct {
 	RepositoryNames []string `json:"repositoryNames"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeRepositoriesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRepositoriesOutput struct {
@@ -54,8 +51,7 @@ type DescribeRepositoriesOutput struct {
 
 type DescribeRegistryInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeRegistryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRegistryOutput struct {
@@ -67,8 +63,7 @@ type GetAuthorizationTokenInput struct {
 	RegistryIds []string `json:"registryIds"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetAuthorizationTokenInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetAuthorizationTokenOutput struct {
@@ -84,8 +79,7 @@ type DescribeImagesInput struct {
 	RegistryId     *string               `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeImagesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeImagesOutput struct {
@@ -101,8 +95,7 @@ type ListImagesInput struct {
 	RegistryId     *string           `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListImagesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListImagesOutput struct {
@@ -117,8 +110,7 @@ type BatchGetImageInput struct {
 	RegistryId         *string           `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*BatchGetImageInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchGetImageOutput struct {
@@ -132,8 +124,7 @@ type BatchDeleteImageInput struct {
 	RegistryId     *string           `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*BatchDeleteImageInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchDeleteImageOutput struct {
@@ -150,8 +141,7 @@ type PutImageInput struct {
 	RegistryId             *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutImageInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutImageOutput struct {
@@ -165,8 +155,7 @@ type PutImageTagMutabilityInput struct {
 	RegistryId                         *string                             `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutImageTagMutabilityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutImageTagMutabilityOutput struct {
@@ -182,8 +171,7 @@ type PutImageScanningConfigurationInput struct {
 	RegistryId                 *string                     `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutImageScanningConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutImageScanningConfigurationOutput struct {
@@ -198,8 +186,7 @@ type BatchCheckLayerAvailabilityInput struct {
 	RegistryId     *string  `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*BatchCheckLayerAvailabilityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type BatchCheckLayerAvailabilityOutput struct {
@@ -212,8 +199,7 @@ type InitiateLayerUploadInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*InitiateLayerUploadInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type InitiateLayerUploadOutput struct {
@@ -230,8 +216,7 @@ type UploadLayerPartInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UploadLayerPartInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UploadLayerPartOutput struct {
@@ -248,8 +233,7 @@ type CompleteLayerUploadInput struct {
 	RegistryId     *string  `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CompleteLayerUploadInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CompleteLayerUploadOutput struct {
@@ -265,8 +249,7 @@ type GetDownloadUrlForLayerInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetDownloadUrlForLayerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetDownloadUrlForLayerOutput struct {
@@ -279,8 +262,7 @@ type GetLifecyclePolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetLifecyclePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetLifecyclePolicyOutput struct {
@@ -296,8 +278,7 @@ type PutLifecyclePolicyInput struct {
 	RegistryId          *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutLifecyclePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutLifecyclePolicyOutput struct {
@@ -311,8 +292,7 @@ type DeleteLifecyclePolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLifecyclePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLifecyclePolicyOutput struct {
@@ -327,8 +307,7 @@ type GetRepositoryPolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetRepositoryPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetRepositoryPolicyOutput struct {
@@ -344,8 +323,7 @@ type SetRepositoryPolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetRepositoryPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetRepositoryPolicyOutput struct {
@@ -359,8 +337,7 @@ type DeleteRepositoryPolicyInput struct {
 	RegistryId     *string `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteRepositoryPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRepositoryPolicyOutput struct {
@@ -374,8 +351,7 @@ type TagResourceInput struct {
 	Tags        []Tag   `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -385,8 +361,7 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"tagKeys" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -395,8 +370,7 @@ type ListTagsForResourceInput struct {
 	ResourceArn *string `json:"resourceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
@@ -410,8 +384,7 @@ type DescribePullThroughCacheRulesInput struct {
 	RegistryId            *string  `json:"registryId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribePullThroughCacheRulesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribePullThroughCacheRulesOutput struct {
@@ -425,8 +398,7 @@ type DescribeRepositoryCreationTemplatesInput struct {
 	Prefixes   []string `json:"prefixes"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeRepositoryCreationTemplatesInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }

@@ -14,8 +14,7 @@ type CreateClusterInput struct {
 	Tags                            []Tag                                 `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateClusterOutput struct {
@@ -26,8 +25,7 @@ type DeleteClusterInput struct {
 	Cluster *string `json:"cluster" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteClusterOutput struct {
@@ -41,8 +39,7 @@ type UpdateClusterInput struct {
 	Settings               []ClusterSetting                      `json:"settings"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateClusterOutput struct {
@@ -54,8 +51,7 @@ type UpdateClusterSettingsInput struct {
 	Settings []ClusterSetting `json:"settings" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateClusterSettingsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateClusterSettingsOutput struct {
@@ -67,8 +63,7 @@ type DescribeClustersInput struct {
 	Include  []string `json:"include" enum:"ClusterField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeClustersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeClustersOutput struct {
@@ -81,8 +76,7 @@ type ListClustersInput struct {
 	NextToken  *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListClustersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListClustersOutput struct {
@@ -111,8 +105,7 @@ type RegisterTaskDefinitionInput struct {
 	Volumes                 []Volume                            `json:"volumes"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RegisterTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterTaskDefinitionOutput struct {
@@ -124,8 +117,7 @@ type DeregisterTaskDefinitionInput struct {
 	TaskDefinition *string `json:"taskDefinition" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeregisterTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeregisterTaskDefinitionOutput struct {
@@ -136,8 +128,7 @@ type DeleteTaskDefinitionsInput struct {
 	TaskDefinitions []string `json:"taskDefinitions" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteTaskDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTaskDefinitionsOutput struct {
@@ -150,8 +141,7 @@ type DescribeTaskDefinitionInput struct {
 	Include        []string `json:"include" enum:"TaskDefinitionField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTaskDefinitionOutput struct {
@@ -167,8 +157,7 @@ type ListTaskDefinitionsInput struct {
 	Status       string  `json:"status" enum:"TaskDefinitionStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTaskDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTaskDefinitionsOutput struct {
@@ -183,8 +172,7 @@ type ListTaskDefinitionFamiliesInput struct {
 	Status       string  `json:"status" enum:"TaskDefinitionFamilyStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTaskDefinitionFamiliesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTaskDefinitionFamiliesOutput struct {
@@ -214,8 +202,7 @@ type RunTaskInput struct {
 	VolumeConfigurations     []TaskVolumeConfiguration      `json:"volumeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RunTaskInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RunTaskOutput struct {
@@ -239,8 +226,7 @@ type StartTaskInput struct {
 	VolumeConfigurations []TaskVolumeConfiguration `json:"volumeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StartTaskInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartTaskOutput struct {
@@ -254,8 +240,7 @@ type StopTaskInput struct {
 	Reason  *string `json:"reason"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StopTaskInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopTaskOutput struct {
@@ -268,8 +253,7 @@ type DescribeTasksInput struct {
 	Include []string `json:"include" enum:"TaskField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTasksOutput struct {
@@ -290,8 +274,7 @@ type ListTasksInput struct {
 	StartedBy         *string `json:"startedBy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTasksOutput struct {
@@ -330,8 +313,7 @@ type CreateServiceInput struct {
 	VpcLatticeConfigurations      []VpcLatticeConfiguration      `json:"vpcLatticeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateServiceOutput struct {
@@ -365,8 +347,7 @@ type UpdateServiceInput struct {
 	VpcLatticeConfigurations      []VpcLatticeConfiguration      `json:"vpcLatticeConfigurations"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateServiceOutput struct {
@@ -379,8 +360,7 @@ type DeleteServiceInput struct {
 	Force   *bool   `json:"force"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteServiceOutput struct {
@@ -393,8 +373,7 @@ type DescribeServicesInput struct {
 	Include  []string `json:"include" enum:"ServiceField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeServicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServicesOutput struct {
@@ -411,8 +390,7 @@ type ListServicesInput struct {
 	SchedulingStrategy     string  `json:"schedulingStrategy" enum:"SchedulingStrategy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListServicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServicesOutput struct {
@@ -426,8 +404,7 @@ type ListServicesByNamespaceInput struct {
 	NextToken  *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListServicesByNamespaceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServicesByNamespaceOutput struct {
@@ -439,8 +416,7 @@ type DescribeServiceDeploymentsInput struct {
 	ServiceDeploymentArns []string `json:"serviceDeploymentArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeServiceDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServiceDeploymentsOutput struct {
@@ -457,8 +433,7 @@ type ListServiceDeploymentsInput struct {
 	Status     []string   `json:"status" enum:"ServiceDeploymentStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListServiceDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServiceDeploymentsOutput struct {
@@ -470,8 +445,7 @@ type DescribeServiceRevisionsInput struct {
 	ServiceRevisionArns []string `json:"serviceRevisionArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeServiceRevisionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServiceRevisionsOutput struct {
@@ -484,8 +458,7 @@ type StopServiceDeploymentInput struct {
 	StopType             string  `json:"stopType" enum:"StopServiceDeploymentStopType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StopServiceDeploymentInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopServiceDeploymentOutput struct {
@@ -498,8 +471,7 @@ type ContinueServiceDeploymentInput struct {
 	Action               string  `json:"action" enum:"DeploymentLifecycleHookAction"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ContinueServiceDeploymentInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ContinueServiceDeploymentOutput struct {
@@ -512,8 +484,7 @@ type DescribeContainerInstancesInput struct {
 	Include            []string `json:"include" enum:"ContainerInstanceField"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeContainerInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeContainerInstancesOutput struct {
@@ -529,8 +500,7 @@ type ListContainerInstancesInput struct {
 	Status     string  `json:"status" enum:"ContainerInstanceStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListContainerInstancesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListContainerInstancesOutput struct {
@@ -544,8 +514,7 @@ type UpdateContainerInstancesStateInput struct {
 	Cluster            *string  `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateContainerInstancesStateInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateContainerInstancesStateOutput struct {
@@ -558,8 +527,7 @@ type UpdateContainerAgentInput struct {
 	Cluster           *string `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateContainerAgentInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateContainerAgentOutput struct {
@@ -579,8 +547,7 @@ type RegisterContainerInstanceInput struct {
 	ClientToken                       *string          `json:"clientToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RegisterContainerInstanceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterContainerInstanceOutput struct {
@@ -593,8 +560,7 @@ type DeregisterContainerInstanceInput struct {
 	Force             *bool   `json:"force"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeregisterContainerInstanceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeregisterContainerInstanceOutput struct {
@@ -607,8 +573,7 @@ type DiscoverPollEndpointInput struct {
 	ZoneId            *string `json:"zoneId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DiscoverPollEndpointInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DiscoverPollEndpointOutput struct {
@@ -630,8 +595,7 @@ type SubmitTaskStateChangeInput struct {
 	Task               *string                   `json:"task"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SubmitTaskStateChangeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SubmitTaskStateChangeOutput struct {
@@ -649,8 +613,7 @@ type SubmitContainerStateChangeInput struct {
 	Task            *string          `json:"task"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SubmitContainerStateChangeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SubmitContainerStateChangeOutput struct {
@@ -662,8 +625,7 @@ type SubmitAttachmentStateChangesInput struct {
 	Cluster     *string                 `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SubmitAttachmentStateChangesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SubmitAttachmentStateChangesOutput struct {
@@ -675,8 +637,7 @@ type PutAttributesInput struct {
 	Cluster    *string     `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutAttributesOutput struct {
@@ -688,8 +649,7 @@ type DeleteAttributesInput struct {
 	Cluster    *string     `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAttributesOutput struct {
@@ -705,8 +665,7 @@ type ListAttributesInput struct {
 	NextToken      *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAttributesOutput struct {
@@ -719,8 +678,7 @@ type TagResourceInput struct {
 	Tags        []Tag   `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -730,8 +688,7 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"tagKeys" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -740,8 +697,7 @@ type ListTagsForResourceInput struct {
 	ResourceArn *string `json:"resourceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
@@ -754,8 +710,7 @@ type PutAccountSettingInput struct {
 	PrincipalArn *string `json:"principalArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutAccountSettingInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutAccountSettingOutput struct {
@@ -767,8 +722,7 @@ type PutAccountSettingDefaultInput struct {
 	Value *string `json:"value" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutAccountSettingDefaultInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutAccountSettingDefaultOutput struct {
@@ -784,8 +738,7 @@ type ListAccountSettingsInput struct {
 	Value             *string `json:"value"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListAccountSettingsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAccountSettingsOutput struct {
@@ -798,8 +751,7 @@ type DeleteAccountSettingInput struct {
 	PrincipalArn *string `json:"principalArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteAccountSettingInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteAccountSettingOutput struct {
@@ -811,8 +763,7 @@ type GetTaskProtectionInput struct {
 	Tasks   []string `json:"tasks"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetTaskProtectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetTaskProtectionOutput struct {
@@ -827,8 +778,7 @@ type UpdateTaskProtectionInput struct {
 	ExpiresInMinutes  *int32   `json:"expiresInMinutes"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateTaskProtectionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateTaskProtectionOutput struct {
@@ -844,8 +794,7 @@ type ExecuteCommandInput struct {
 	Container   *string `json:"container"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ExecuteCommandInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ExecuteCommandOutput struct {
@@ -865,8 +814,7 @@ type CreateCapacityProviderInput struct {
 	Tags                     []Tag                                        `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateCapacityProviderInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateCapacityProviderOutput struct {
@@ -880,8 +828,7 @@ type UpdateCapacityProviderInput struct {
 	ManagedInstancesProvider *UpdateManagedInstancesProviderConfiguration `json:"managedInstancesProvider"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateCapacityProviderInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateCapacityProviderOutput struct {
@@ -893,8 +840,7 @@ type DeleteCapacityProviderInput struct {
 	Cluster          *string `json:"cluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteCapacityProviderInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteCapacityProviderOutput struct {
@@ -909,8 +855,7 @@ type DescribeCapacityProvidersInput struct {
 	NextToken         *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCapacityProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCapacityProvidersOutput struct {
@@ -925,8 +870,7 @@ type PutClusterCapacityProvidersInput struct {
 	DefaultCapacityProviderStrategy []CapacityProviderStrategyItem `json:"defaultCapacityProviderStrategy" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutClusterCapacityProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutClusterCapacityProvidersOutput struct {
@@ -949,8 +893,7 @@ type CreateTaskSetInput struct {
 	Tags                     []Tag                          `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateTaskSetOutput struct {
@@ -964,8 +907,7 @@ type UpdateTaskSetInput struct {
 	TaskSet *string `json:"taskSet" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateTaskSetOutput struct {
@@ -979,8 +921,7 @@ type DeleteTaskSetInput struct {
 	Force   *bool   `json:"force"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTaskSetOutput struct {
@@ -994,8 +935,7 @@ type DescribeTaskSetsInput struct {
 	TaskSets []string `json:"taskSets"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTaskSetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTaskSetsOutput struct {
@@ -1009,8 +949,7 @@ type UpdateServicePrimaryTaskSetInput struct {
 	Service        *string `json:"service" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateServicePrimaryTaskSetInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateServicePrimaryTaskSetOutput struct {
@@ -1031,8 +970,7 @@ type CreateDaemonInput struct {
 	Tags                    []Tag                          `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateDaemonOutput struct {
@@ -1053,8 +991,7 @@ type UpdateDaemonInput struct {
 	PropagateTags           string                         `json:"propagateTags" enum:"DaemonPropagateTags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateDaemonOutput struct {
@@ -1069,8 +1006,7 @@ type DeleteDaemonInput struct {
 	DaemonArn *string `json:"daemonArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteDaemonOutput struct {
@@ -1085,8 +1021,7 @@ type DescribeDaemonInput struct {
 	DaemonArn *string `json:"daemonArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDaemonInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonOutput struct {
@@ -1100,8 +1035,7 @@ type ListDaemonsInput struct {
 	NextToken            *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListDaemonsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListDaemonsOutput struct {
@@ -1113,8 +1047,7 @@ type DescribeDaemonDeploymentsInput struct {
 	DaemonDeploymentArns []string `json:"daemonDeploymentArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDaemonDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonDeploymentsOutput struct {
@@ -1130,8 +1063,7 @@ type ListDaemonDeploymentsInput struct {
 	Status     []string   `json:"status" enum:"DaemonDeploymentStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListDaemonDeploymentsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListDaemonDeploymentsOutput struct {
@@ -1143,8 +1075,7 @@ type DescribeDaemonRevisionsInput struct {
 	DaemonRevisionArns []string `json:"daemonRevisionArns" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDaemonRevisionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonRevisionsOutput struct {
@@ -1165,8 +1096,7 @@ type RegisterDaemonTaskDefinitionInput struct {
 	Volumes              []DaemonVolume              `json:"volumes"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RegisterDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterDaemonTaskDefinitionOutput struct {
@@ -1177,8 +1107,7 @@ type DeleteDaemonTaskDefinitionInput struct {
 	DaemonTaskDefinition *string `json:"daemonTaskDefinition" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteDaemonTaskDefinitionOutput struct {
@@ -1189,8 +1118,7 @@ type DescribeDaemonTaskDefinitionInput struct {
 	DaemonTaskDefinition *string `json:"daemonTaskDefinition" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDaemonTaskDefinitionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDaemonTaskDefinitionOutput struct {
@@ -1207,8 +1135,7 @@ type ListDaemonTaskDefinitionsInput struct {
 	Status       string  `json:"status" enum:"DaemonTaskDefinitionStatusFilter"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListDaemonTaskDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListDaemonTaskDefinitionsOutput struct {
@@ -1233,8 +1160,7 @@ type CreateExpressGatewayServiceInput struct {
 	TaskRoleArn           *string                                    `json:"taskRoleArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateExpressGatewayServiceOutput struct {
@@ -1255,8 +1181,7 @@ type UpdateExpressGatewayServiceInput struct {
 	TaskRoleArn          *string                                    `json:"taskRoleArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateExpressGatewayServiceOutput struct {
@@ -1267,8 +1192,7 @@ type DeleteExpressGatewayServiceInput struct {
 	ServiceArn *string `json:"serviceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteExpressGatewayServiceOutput struct {
@@ -1280,8 +1204,7 @@ type DescribeExpressGatewayServiceInput struct {
 	Include    []string `json:"include" enum:"ExpressGatewayServiceInclude"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeExpressGatewayServiceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeExpressGatewayServiceOutput struct {
@@ -1298,8 +1221,7 @@ type CreateGatewayInput struct {
 	Tags                  []Tag                 `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateGatewayOutput struct {
@@ -1316,8 +1238,7 @@ type UpdateGatewayInput struct {
 	PropagateTags         string                      `json:"propagateTags" enum:"PropagateGatewayTags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateGatewayOutput struct {
@@ -1330,8 +1251,7 @@ type DeleteGatewayInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteGatewayOutput struct {
@@ -1344,8 +1264,7 @@ type DescribeGatewayInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeGatewayInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeGatewayOutput struct {
@@ -1358,8 +1277,7 @@ type DescribeGatewayResourcesInput struct {
 	NextToken  *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeGatewayResourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeGatewayResourcesOutput struct {
@@ -1371,8 +1289,7 @@ type DescribeGatewayRouteInput struct {
 	GatewayRouteArn *string `json:"gatewayRouteArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeGatewayRouteInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeGatewayRouteOutput struct {
@@ -1386,8 +1303,7 @@ type ListGatewaysInput struct {
 	Status     []string `json:"status" enum:"GatewayStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListGatewaysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGatewaysOutput struct {
@@ -1405,8 +1321,7 @@ type ListGatewayRoutesInput struct {
 	Status                   []string `json:"status" enum:"GatewayRouteStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListGatewayRoutesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGatewayRoutesOutput struct {
@@ -1422,8 +1337,7 @@ type ListGatewayClusterAssociationsInput struct {
 	Status     []string `json:"status" enum:"GatewayClusterAssociationStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListGatewayClusterAssociationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGatewayClusterAssociationsOutput struct {
@@ -1436,8 +1350,7 @@ type AssociateGatewayWithClusterInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AssociateGatewayWithClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AssociateGatewayWithClusterOutput struct {
@@ -1451,8 +1364,7 @@ type DisassociateGatewayFromClusterInput struct {
 	Gateway *string `json:"gateway" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DisassociateGatewayFromClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DisassociateGatewayFromClusterOutput struct {

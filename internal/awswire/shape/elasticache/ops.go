@@ -37,8 +37,7 @@ type CreateCacheClusterInput struct {
 	TransitEncryptionEnabled   *bool                             `query:"TransitEncryptionEnabled"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateCacheClusterOutput struct {
@@ -71,8 +70,7 @@ type ModifyCacheClusterInput struct {
 	SnapshotWindow             *string                           `query:"SnapshotWindow"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyCacheClusterOutput struct {
@@ -84,8 +82,7 @@ type DeleteCacheClusterInput struct {
 	FinalSnapshotIdentifier *string `query:"FinalSnapshotIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteCacheClusterOutput struct {
@@ -100,8 +97,7 @@ type DescribeCacheClustersInput struct {
 	ShowCacheNodeInfo                       *bool   `query:"ShowCacheNodeInfo"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCacheClustersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheClustersOutput struct {
@@ -114,8 +110,7 @@ type RebootCacheClusterInput struct {
 	CacheNodeIdsToReboot []string `query:"CacheNodeIdsToReboot,item=CacheNodeId" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RebootCacheClusterInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RebootCacheClusterOutput struct {
@@ -165,8 +160,7 @@ type CreateReplicationGroupInput struct {
 	UserGroupIds                []string                          `query:"UserGroupIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateReplicationGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateReplicationGroupOutput struct {
@@ -207,8 +201,7 @@ type ModifyReplicationGroupInput struct {
 	UserGroupIdsToRemove        []string                          `query:"UserGroupIdsToRemove,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyReplicationGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyReplicationGroupOutput struct {
@@ -221,8 +214,7 @@ type DeleteReplicationGroupInput struct {
 	RetainPrimaryCluster    *bool   `query:"RetainPrimaryCluster"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteReplicationGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteReplicationGroupOutput struct {
@@ -235,8 +227,7 @@ type DescribeReplicationGroupsInput struct {
 	ReplicationGroupId *string `query:"ReplicationGroupId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeReplicationGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeReplicationGroupsOutput struct {
@@ -251,8 +242,7 @@ type CreateCacheSubnetGroupInput struct {
 	Tags                        []Tag    `query:"Tags,item=Tag"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateCacheSubnetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateCacheSubnetGroupOutput struct {
@@ -265,8 +255,7 @@ type ModifyCacheSubnetGroupInput struct {
 	SubnetIds                   []string `query:"SubnetIds,item=SubnetIdentifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyCacheSubnetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyCacheSubnetGroupOutput struct {
@@ -277,8 +266,7 @@ type DeleteCacheSubnetGroupInput struct {
 	CacheSubnetGroupName *string `query:"CacheSubnetGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteCacheSubnetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteCacheSubnetGroupOutput struct{}
@@ -289,8 +277,7 @@ type DescribeCacheSubnetGroupsInput struct {
 	MaxRecords           *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCacheSubnetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheSubnetGroupsOutput struct {
@@ -307,8 +294,7 @@ type DescribeCacheEngineVersionsInput struct {
 	MaxRecords                *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCacheEngineVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheEngineVersionsOutput struct {
@@ -322,8 +308,7 @@ type DescribeCacheParameterGroupsInput struct {
 	MaxRecords              *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCacheParameterGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheParameterGroupsOutput struct {
@@ -341,8 +326,7 @@ type DescribeEventsInput struct {
 	StartTime        *time.Time `query:"StartTime"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeEventsOutput struct {
@@ -355,8 +339,7 @@ type AddTagsToResourceInput struct {
 	Tags         []Tag   `query:"Tags,item=Tag" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AddTagsToResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddTagsToResourceOutput struct {
@@ -368,8 +351,7 @@ type RemoveTagsFromResourceInput struct {
 	TagKeys      []string `query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RemoveTagsFromResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveTagsFromResourceOutput struct {
@@ -380,8 +362,7 @@ type ListTagsForResourceInput struct {
 	ResourceName *string `query:"ResourceName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
@@ -394,8 +375,7 @@ type DescribeServerlessCachesInput struct {
 	ServerlessCacheName *string `query:"ServerlessCacheName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeServerlessCachesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServerlessCachesOutput struct {
@@ -411,8 +391,7 @@ type DescribeServerlessCacheSnapshotsInput struct {
 	SnapshotType                *string `query:"SnapshotType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeServerlessCacheSnapshotsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -432,8 +411,7 @@ type DescribeSnapshotsInput struct {
 	SnapshotSource      *string `query:"SnapshotSource"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSnapshotsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSnapshotsOutput struct {
@@ -449,8 +427,7 @@ type DescribeUsersInput struct {
 	UserId     *string  `query:"UserId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeUsersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeUsersOutput struct {
@@ -464,8 +441,7 @@ type DescribeUserGroupsInput struct {
 	UserGroupId *string `query:"UserGroupId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeUserGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeUserGroupsOutput struct {
@@ -480,8 +456,7 @@ type DescribeGlobalReplicationGroupsInput struct {
 	ShowMemberInfo           *bool   `query:"ShowMemberInfo"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeGlobalReplicationGroupsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -502,8 +477,7 @@ type DescribeReservedCacheNodesInput struct {
 	ReservedCacheNodesOfferingId *string `query:"ReservedCacheNodesOfferingId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeReservedCacheNodesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeReservedCacheNodesOutput struct {
@@ -524,8 +498,7 @@ type DescribeUpdateActionsInput struct {
 	UpdateActionStatus        []string         `query:"UpdateActionStatus,item=member" enum:"UpdateActionStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeUpdateActionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeUpdateActionsOutput struct {
@@ -539,8 +512,7 @@ type DescribeCacheSecurityGroupsInput struct {
 	MaxRecords             *int32  `query:"MaxRecords"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCacheSecurityGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCacheSecurityGroupsOutput struct {
@@ -555,8 +527,7 @@ type DescribeServiceUpdatesInput struct {
 	ServiceUpdateStatus []string `query:"ServiceUpdateStatus,item=member" enum:"ServiceUpdateStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeServiceUpdatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeServiceUpdatesOutput struct {
@@ -574,8 +545,7 @@ type DescribeReservedCacheNodesOfferingsInput struct {
 	ReservedCacheNodesOfferingId *string `query:"ReservedCacheNodesOfferingId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeReservedCacheNodesOfferingsInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }

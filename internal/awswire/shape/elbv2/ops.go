@@ -18,8 +18,7 @@ type CreateLoadBalancerInput struct {
 	Type                         string          `query:"Type" enum:"LoadBalancerTypeEnum"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateLoadBalancerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLoadBalancerOutput struct {
@@ -30,8 +29,7 @@ type DeleteLoadBalancerInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLoadBalancerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLoadBalancerOutput struct{}
@@ -43,8 +41,7 @@ type DescribeLoadBalancersInput struct {
 	PageSize         *int32   `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLoadBalancersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLoadBalancersOutput struct {
@@ -56,8 +53,7 @@ type DescribeLoadBalancerAttributesInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLoadBalancerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLoadBalancerAttributesOutput struct {
@@ -69,8 +65,7 @@ type ModifyLoadBalancerAttributesInput struct {
 	LoadBalancerArn *string                 `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyLoadBalancerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyLoadBalancerAttributesOutput struct {
@@ -85,8 +80,7 @@ type SetSubnetsInput struct {
 	Subnets                      []string        `query:"Subnets,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetSubnetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetSubnetsOutput struct {
@@ -101,8 +95,7 @@ type SetSecurityGroupsInput struct {
 	EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic string   `query:"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic" enum:"EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetSecurityGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetSecurityGroupsOutput struct {
@@ -115,8 +108,7 @@ type SetIpAddressTypeInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetIpAddressTypeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetIpAddressTypeOutput struct {
@@ -127,8 +119,7 @@ type DescribeCapacityReservationInput struct {
 	LoadBalancerArn *string `query:"LoadBalancerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeCapacityReservationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeCapacityReservationOutput struct {
@@ -144,8 +135,7 @@ type ModifyCapacityReservationInput struct {
 	ResetCapacityReservation    *bool                        `query:"ResetCapacityReservation"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyCapacityReservationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyCapacityReservationOutput struct {
@@ -161,8 +151,7 @@ type ModifyIpPoolsInput struct {
 	RemoveIpamPools []string   `query:"RemoveIpamPools,item=member" enum:"RemoveIpamPoolEnum"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyIpPoolsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyIpPoolsOutput struct {
@@ -181,8 +170,7 @@ type CreateListenerInput struct {
 	Tags                 []Tag                           `query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateListenerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateListenerOutput struct {
@@ -193,8 +181,7 @@ type DeleteListenerInput struct {
 	ListenerArn *string `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteListenerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteListenerOutput struct{}
@@ -210,8 +197,7 @@ type ModifyListenerInput struct {
 	SslPolicy            *string                         `query:"SslPolicy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyListenerInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyListenerOutput struct {
@@ -225,8 +211,7 @@ type DescribeListenersInput struct {
 	PageSize        *int32   `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeListenersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeListenersOutput struct {
@@ -238,8 +223,7 @@ type DescribeListenerAttributesInput struct {
 	ListenerArn *string `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeListenerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeListenerAttributesOutput struct {
@@ -251,8 +235,7 @@ type ModifyListenerAttributesInput struct {
 	ListenerArn *string             `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyListenerAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyListenerAttributesOutput struct {
@@ -264,8 +247,7 @@ type AddListenerCertificatesInput struct {
 	ListenerArn  *string       `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AddListenerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddListenerCertificatesOutput struct {
@@ -277,8 +259,7 @@ type RemoveListenerCertificatesInput struct {
 	ListenerArn  *string       `query:"ListenerArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RemoveListenerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveListenerCertificatesOutput struct{}
@@ -289,8 +270,7 @@ type DescribeListenerCertificatesInput struct {
 	PageSize    *int32  `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeListenerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeListenerCertificatesOutput struct {
@@ -307,8 +287,7 @@ type CreateRuleInput struct {
 	Transforms  []RuleTransform `query:"Transforms,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateRuleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateRuleOutput struct {
@@ -319,8 +298,7 @@ type DeleteRuleInput struct {
 	RuleArn *string `query:"RuleArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteRuleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRuleOutput struct{}
@@ -333,8 +311,7 @@ type ModifyRuleInput struct {
 	Transforms      []RuleTransform `query:"Transforms,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyRuleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyRuleOutput struct {
@@ -348,8 +325,7 @@ type DescribeRulesInput struct {
 	RuleArns    []string `query:"RuleArns,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeRulesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeRulesOutput struct {
@@ -361,8 +337,7 @@ type SetRulePrioritiesInput struct {
 	RulePriorities []RulePriorityPair `query:"RulePriorities,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*SetRulePrioritiesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type SetRulePrioritiesOutput struct {
@@ -390,8 +365,7 @@ type CreateTargetGroupInput struct {
 	VpcId                      *string  `query:"VpcId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateTargetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateTargetGroupOutput struct {
@@ -402,8 +376,7 @@ type DeleteTargetGroupInput struct {
 	TargetGroupArn *string `query:"TargetGroupArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteTargetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteTargetGroupOutput struct{}
@@ -421,8 +394,7 @@ type ModifyTargetGroupInput struct {
 	UnhealthyThresholdCount    *int32   `query:"UnhealthyThresholdCount"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyTargetGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyTargetGroupOutput struct {
@@ -437,8 +409,7 @@ type DescribeTargetGroupsInput struct {
 	TargetGroupArns []string `query:"TargetGroupArns,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTargetGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTargetGroupsOutput struct {
@@ -450,8 +421,7 @@ type DescribeTargetGroupAttributesInput struct {
 	TargetGroupArn *string `query:"TargetGroupArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTargetGroupAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTargetGroupAttributesOutput struct {
@@ -463,8 +433,7 @@ type ModifyTargetGroupAttributesInput struct {
 	TargetGroupArn *string                `query:"TargetGroupArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ModifyTargetGroupAttributesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ModifyTargetGroupAttributesOutput struct {
@@ -476,8 +445,7 @@ type RegisterTargetsInput struct {
 	Targets        []TargetDescription `query:"Targets,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RegisterTargetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RegisterTargetsOutput struct{}
@@ -487,8 +455,7 @@ type DeregisterTargetsInput struct {
 	Targets        []TargetDescription `query:"Targets,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeregisterTargetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeregisterTargetsOutput struct{}
@@ -499,8 +466,7 @@ type DescribeTargetHealthInput struct {
 	Targets        []TargetDescription `query:"Targets,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTargetHealthInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTargetHealthOutput struct {
@@ -512,8 +478,7 @@ type AddTagsInput struct {
 	Tags         []Tag    `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AddTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddTagsOutput struct{}
@@ -523,8 +488,7 @@ type RemoveTagsInput struct {
 	TagKeys      []string `query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RemoveTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveTagsOutput struct{}
@@ -533,8 +497,7 @@ type DescribeTagsInput struct {
 	ResourceArns []string `query:"ResourceArns,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTagsOutput struct {
@@ -548,8 +511,7 @@ type DescribeSSLPoliciesInput struct {
 	PageSize         *int32   `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSSLPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSSLPoliciesOutput struct {
@@ -562,8 +524,7 @@ type DescribeAccountLimitsInput struct {
 	PageSize *int32  `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAccountLimitsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAccountLimitsOutput struct {
@@ -578,8 +539,7 @@ type DescribeTrustStoresInput struct {
 	TrustStoreArns []string `query:"TrustStoreArns,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTrustStoresInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrustStoresOutput struct {
@@ -593,8 +553,7 @@ type DescribeTrustStoreAssociationsInput struct {
 	PageSize      *int32  `query:"PageSize"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTrustStoreAssociationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrustStoreAssociationsOutput struct {
@@ -609,8 +568,7 @@ type DescribeTrustStoreRevocationsInput struct {
 	RevocationIds []int64 `query:"RevocationIds,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeTrustStoreRevocationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeTrustStoreRevocationsOutput struct {

@@ -12,8 +12,7 @@ type CreateRoleInput struct {
 	Tags                     []Tag   `query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateRoleOutput struct {
@@ -24,8 +23,7 @@ type GetRoleInput struct {
 	RoleName *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetRoleOutput struct {
@@ -36,8 +34,7 @@ type DeleteRoleInput struct {
 	RoleName *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRoleOutput struct{}
@@ -48,8 +45,7 @@ type ListRolesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListRolesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListRolesOutput struct {
@@ -64,8 +60,7 @@ type UpdateRoleInput struct {
 	MaxSessionDuration *int32  `query:"MaxSessionDuration"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateRoleOutput struct{}
@@ -75,8 +70,7 @@ type UpdateAssumeRolePolicyInput struct {
 	RoleName       *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateAssumeRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateAssumeRolePolicyOutput struct{}
@@ -86,8 +80,7 @@ type TagRoleInput struct {
 	Tags     []Tag   `query:"Tags,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TagRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagRoleOutput struct{}
@@ -97,8 +90,7 @@ type UntagRoleInput struct {
 	TagKeys  []string `query:"TagKeys,item=member" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UntagRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagRoleOutput struct{}
@@ -109,8 +101,7 @@ type ListRoleTagsInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListRoleTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListRoleTagsOutput struct {
@@ -125,8 +116,7 @@ type CreateServiceLinkedRoleInput struct {
 	Description    *string `query:"Description"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateServiceLinkedRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateServiceLinkedRoleOutput struct {
@@ -137,8 +127,7 @@ type DeleteServiceLinkedRoleInput struct {
 	RoleName *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteServiceLinkedRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteServiceLinkedRoleOutput struct {
@@ -149,8 +138,7 @@ type GetServiceLinkedRoleDeletionStatusInput struct {
 	DeletionTaskId *string `query:"DeletionTaskId" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetServiceLinkedRoleDeletionStatusInput) EnumValues(enum string) []string {
 	return EnumValues(enum)
 }
@@ -165,8 +153,7 @@ type AttachRolePolicyInput struct {
 	RoleName  *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AttachRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AttachRolePolicyOutput struct{}
@@ -176,8 +163,7 @@ type DetachRolePolicyInput struct {
 	RoleName  *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DetachRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DetachRolePolicyOutput struct{}
@@ -189,8 +175,7 @@ type ListAttachedRolePoliciesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListAttachedRolePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAttachedRolePoliciesOutput struct {
@@ -205,8 +190,7 @@ type PutRolePolicyInput struct {
 	RoleName       *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutRolePolicyOutput struct{}
@@ -216,8 +200,7 @@ type GetRolePolicyInput struct {
 	RoleName   *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetRolePolicyOutput struct {
@@ -231,8 +214,7 @@ type DeleteRolePolicyInput struct {
 	RoleName   *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteRolePolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRolePolicyOutput struct{}
@@ -243,8 +225,7 @@ type ListRolePoliciesInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListRolePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListRolePoliciesOutput struct {
@@ -259,8 +240,7 @@ type CreateInstanceProfileInput struct {
 	Tags                []Tag   `query:"Tags,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateInstanceProfileOutput struct {
@@ -271,8 +251,7 @@ type GetInstanceProfileInput struct {
 	InstanceProfileName *string `query:"InstanceProfileName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetInstanceProfileOutput struct {
@@ -283,8 +262,7 @@ type DeleteInstanceProfileInput struct {
 	InstanceProfileName *string `query:"InstanceProfileName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteInstanceProfileOutput struct{}
@@ -295,8 +273,7 @@ type ListInstanceProfilesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListInstanceProfilesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListInstanceProfilesOutput struct {
@@ -311,8 +288,7 @@ type ListInstanceProfilesForRoleInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListInstanceProfilesForRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListInstanceProfilesForRoleOutput struct {
@@ -326,8 +302,7 @@ type AddRoleToInstanceProfileInput struct {
 	RoleName            *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AddRoleToInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AddRoleToInstanceProfileOutput struct{}
@@ -337,8 +312,7 @@ type RemoveRoleFromInstanceProfileInput struct {
 	RoleName            *string `query:"RoleName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*RemoveRoleFromInstanceProfileInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type RemoveRoleFromInstanceProfileOutput struct{}
@@ -347,8 +321,7 @@ type GetUserInput struct {
 	UserName *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetUserInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetUserOutput struct {
@@ -360,8 +333,7 @@ type ListAccountAliasesInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListAccountAliasesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAccountAliasesOutput struct {
@@ -376,8 +348,7 @@ type ListUsersInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListUsersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListUsersOutput struct {
@@ -392,8 +363,7 @@ type ListGroupsInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGroupsOutput struct {
@@ -411,8 +381,7 @@ type ListPoliciesInput struct {
 	Scope             string  `query:"Scope" enum:"PolicyScopeType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListPoliciesOutput struct {
@@ -427,8 +396,7 @@ type ListServerCertificatesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListServerCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServerCertificatesOutput struct {
@@ -439,8 +407,7 @@ type ListServerCertificatesOutput struct {
 
 type ListOpenIDConnectProvidersInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListOpenIDConnectProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListOpenIDConnectProvidersOutput struct {
@@ -449,8 +416,7 @@ type ListOpenIDConnectProvidersOutput struct {
 
 type ListSAMLProvidersInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListSAMLProvidersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListSAMLProvidersOutput struct {
@@ -463,8 +429,7 @@ type ListMFADevicesInput struct {
 	UserName *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListMFADevicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListMFADevicesOutput struct {
@@ -479,8 +444,7 @@ type ListVirtualMFADevicesInput struct {
 	MaxItems         *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListVirtualMFADevicesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListVirtualMFADevicesOutput struct {
@@ -495,8 +459,7 @@ type ListAccessKeysInput struct {
 	UserName *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListAccessKeysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAccessKeysOutput struct {
@@ -511,8 +474,7 @@ type ListGroupsForUserInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListGroupsForUserInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGroupsForUserOutput struct {
@@ -528,8 +490,7 @@ type ListAttachedUserPoliciesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListAttachedUserPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAttachedUserPoliciesOutput struct {
@@ -544,8 +505,7 @@ type ListUserPoliciesInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListUserPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListUserPoliciesOutput struct {
@@ -560,8 +520,7 @@ type ListUserTagsInput struct {
 	MaxItems *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListUserTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListUserTagsOutput struct {
@@ -577,8 +536,7 @@ type ListAttachedGroupPoliciesInput struct {
 	PathPrefix *string `query:"PathPrefix"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListAttachedGroupPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListAttachedGroupPoliciesOutput struct {
@@ -593,8 +551,7 @@ type ListGroupPoliciesInput struct {
 	MaxItems  *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListGroupPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListGroupPoliciesOutput struct {
@@ -609,8 +566,7 @@ type ListPolicyVersionsInput struct {
 	MaxItems  *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListPolicyVersionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListPolicyVersionsOutput struct {
@@ -625,8 +581,7 @@ type ListPolicyTagsInput struct {
 	MaxItems  *int32  `query:"MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListPolicyTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListPolicyTagsOutput struct {
@@ -644,8 +599,7 @@ type ListEntitiesForPolicyInput struct {
 	PolicyUsageFilter string  `query:"PolicyUsageFilter" enum:"PolicyUsageType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListEntitiesForPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListEntitiesForPolicyOutput struct {
@@ -662,8 +616,7 @@ type ListSSHPublicKeysInput struct {
 	UserName *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListSSHPublicKeysInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListSSHPublicKeysOutput struct {
@@ -678,8 +631,7 @@ type ListSigningCertificatesInput struct {
 	UserName *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListSigningCertificatesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListSigningCertificatesOutput struct {
@@ -696,8 +648,7 @@ type ListServiceSpecificCredentialsInput struct {
 	UserName    *string `query:"UserName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListServiceSpecificCredentialsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListServiceSpecificCredentialsOutput struct {

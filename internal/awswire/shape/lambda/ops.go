@@ -35,8 +35,7 @@ type CreateFunctionInput struct {
 	VpcConfig              *VpcConfig              `json:"VpcConfig"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateFunctionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateFunctionOutput struct {
@@ -89,8 +88,7 @@ type GetFunctionInput struct {
 	Qualifier    *string  `json:"Qualifier" http:"query=Qualifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetFunctionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetFunctionOutput struct {
@@ -107,8 +105,7 @@ type GetFunctionConfigurationInput struct {
 	Qualifier    *string  `json:"Qualifier" http:"query=Qualifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetFunctionConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetFunctionConfigurationOutput struct {
@@ -172,8 +169,7 @@ type UpdateFunctionCodeInput struct {
 	ZipFile             []byte   `json:"ZipFile"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateFunctionCodeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateFunctionCodeOutput struct {
@@ -246,8 +242,7 @@ type UpdateFunctionConfigurationInput struct {
 	VpcConfig              *VpcConfig              `json:"VpcConfig"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateFunctionConfigurationInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateFunctionConfigurationOutput struct {
@@ -300,8 +295,7 @@ type DeleteFunctionInput struct {
 	Qualifier    *string  `json:"Qualifier" http:"query=Qualifier"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteFunctionInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteFunctionOutput struct {
@@ -316,8 +310,7 @@ type ListFunctionsInput struct {
 	MaxItems        *int32   `json:"MaxItems" http:"query=MaxItems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListFunctionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListFunctionsOutput struct {
@@ -337,8 +330,7 @@ type InvokeInput struct {
 	TenantId             *string  `json:"TenantId" http:"header=X-Amz-Tenant-Id"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*InvokeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type InvokeOutput struct {
@@ -356,8 +348,7 @@ type TagResourceInput struct {
 	Tags     map[string]string `json:"Tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -368,8 +359,7 @@ type UntagResourceInput struct {
 	TagKeys  []string `json:"TagKeys" http:"query=tagKeys" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -379,8 +369,7 @@ type ListTagsInput struct {
 	Resource *string  `json:"Resource" http:"label" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsOutput struct {

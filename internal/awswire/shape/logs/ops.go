@@ -10,8 +10,7 @@ type CreateLogGroupInput struct {
 	Tags                      map[string]string `json:"tags"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLogGroupOutput struct{}
@@ -20,8 +19,7 @@ type DeleteLogGroupInput struct {
 	LogGroupName *string `json:"logGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLogGroupOutput struct{}
@@ -37,8 +35,7 @@ type DescribeLogGroupsInput struct {
 	NextToken             *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLogGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLogGroupsOutput struct {
@@ -58,8 +55,7 @@ type ListLogGroupsInput struct {
 	NextToken             *string            `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListLogGroupsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListLogGroupsOutput struct {
@@ -72,8 +68,7 @@ type CreateLogStreamInput struct {
 	LogStreamName *string `json:"logStreamName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateLogStreamInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateLogStreamOutput struct{}
@@ -83,8 +78,7 @@ type DeleteLogStreamInput struct {
 	LogStreamName *string `json:"logStreamName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteLogStreamInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteLogStreamOutput struct{}
@@ -99,8 +93,7 @@ type DescribeLogStreamsInput struct {
 	OrderBy             string  `json:"orderBy" enum:"OrderBy"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeLogStreamsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeLogStreamsOutput struct {
@@ -116,8 +109,7 @@ type PutLogEventsInput struct {
 	SequenceToken *string         `json:"sequenceToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutLogEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutLogEventsOutput struct {
@@ -138,8 +130,7 @@ type GetLogEventsInput struct {
 	Unmask             *bool   `json:"unmask"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetLogEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetLogEventsOutput struct {
@@ -163,8 +154,7 @@ type FilterLogEventsInput struct {
 	Unmask              *bool    `json:"unmask"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*FilterLogEventsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type FilterLogEventsOutput struct {
@@ -178,8 +168,7 @@ type PutRetentionPolicyInput struct {
 	RetentionInDays *int32  `json:"retentionInDays" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*PutRetentionPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type PutRetentionPolicyOutput struct{}
@@ -188,8 +177,7 @@ type DeleteRetentionPolicyInput struct {
 	LogGroupName *string `json:"logGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteRetentionPolicyInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteRetentionPolicyOutput struct{}
@@ -199,8 +187,7 @@ type TagLogGroupInput struct {
 	Tags         map[string]string `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TagLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagLogGroupOutput struct{}
@@ -210,8 +197,7 @@ type UntagLogGroupInput struct {
 	Tags         []string `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UntagLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagLogGroupOutput struct{}
@@ -220,8 +206,7 @@ type ListTagsLogGroupInput struct {
 	LogGroupName *string `json:"logGroupName" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsLogGroupInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsLogGroupOutput struct {
@@ -233,8 +218,7 @@ type TagResourceInput struct {
 	Tags        map[string]string `json:"tags" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*TagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type TagResourceOutput struct{}
@@ -244,8 +228,7 @@ type UntagResourceInput struct {
 	TagKeys     []string `json:"tagKeys" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UntagResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UntagResourceOutput struct{}
@@ -254,8 +237,7 @@ type ListTagsForResourceInput struct {
 	ResourceArn *string `json:"resourceArn" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {
@@ -269,8 +251,7 @@ type StartLiveTailInput struct {
 	LogStreamNames        []string `json:"logStreamNames"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StartLiveTailInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartLiveTailOutput struct{}
@@ -286,8 +267,7 @@ type StartQueryInput struct {
 	QueryLanguage       string   `json:"queryLanguage" enum:"QueryLanguage"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StartQueryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StartQueryOutput struct {
@@ -298,8 +278,7 @@ type StopQueryInput struct {
 	QueryId *string `json:"queryId" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*StopQueryInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type StopQueryOutput struct {
@@ -312,8 +291,7 @@ type GetQueryResultsInput struct {
 	NextToken *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetQueryResultsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetQueryResultsOutput struct {
@@ -334,8 +312,7 @@ type DescribeMetricFiltersInput struct {
 	NextToken        *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeMetricFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeMetricFiltersOutput struct {
@@ -350,8 +327,7 @@ type DescribeSubscriptionFiltersInput struct {
 	NextToken        *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeSubscriptionFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeSubscriptionFiltersOutput struct {
@@ -365,8 +341,7 @@ type DescribeDestinationsInput struct {
 	NextToken             *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDestinationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDestinationsOutput struct {
@@ -381,8 +356,7 @@ type DescribeExportTasksInput struct {
 	TaskId     *string `json:"taskId"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeExportTasksInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeExportTasksOutput struct {
@@ -397,8 +371,7 @@ type DescribeResourcePoliciesInput struct {
 	ResourceArn *string `json:"resourceArn"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeResourcePoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeResourcePoliciesOutput struct {
@@ -413,8 +386,7 @@ type DescribeQueryDefinitionsInput struct {
 	QueryLanguage             string  `json:"queryLanguage" enum:"QueryLanguage"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeQueryDefinitionsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeQueryDefinitionsOutput struct {
@@ -430,8 +402,7 @@ type DescribeQueriesInput struct {
 	Status        string  `json:"status" enum:"QueryStatus"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeQueriesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeQueriesOutput struct {
@@ -446,8 +417,7 @@ type DescribeAccountPoliciesInput struct {
 	PolicyName         *string  `json:"policyName"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeAccountPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeAccountPoliciesOutput struct {
@@ -461,8 +431,7 @@ type DescribeDeliveriesInput struct {
 	NextToken           *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDeliveriesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDeliveriesOutput struct {
@@ -476,8 +445,7 @@ type DescribeDeliveryDestinationsInput struct {
 	NextToken *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDeliveryDestinationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDeliveryDestinationsOutput struct {
@@ -491,8 +459,7 @@ type DescribeDeliverySourcesInput struct {
 	ResourceArns []string `json:"resourceArns"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeDeliverySourcesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeDeliverySourcesOutput struct {
@@ -506,8 +473,7 @@ type DescribeFieldIndexesInput struct {
 	NextToken           *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeFieldIndexesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeFieldIndexesOutput struct {
@@ -520,8 +486,7 @@ type DescribeIndexPoliciesInput struct {
 	NextToken           *string  `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DescribeIndexPoliciesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DescribeIndexPoliciesOutput struct {
@@ -535,8 +500,7 @@ type ListLogAnomalyDetectorsInput struct {
 	NextToken         *string `json:"nextToken"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListLogAnomalyDetectorsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListLogAnomalyDetectorsOutput struct {
@@ -550,8 +514,7 @@ type ListIntegrationsInput struct {
 	IntegrationType       string  `json:"integrationType" enum:"IntegrationType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListIntegrationsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListIntegrationsOutput struct {

@@ -11,8 +11,7 @@ type CreateHostedZoneInput struct {
 	VPC              *VPC              `xml:"VPC"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*CreateHostedZoneInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type CreateHostedZoneOutput struct {
@@ -28,8 +27,7 @@ type GetHostedZoneInput struct {
 	Id *string  `xml:"Id" http:"label" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetHostedZoneInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetHostedZoneOutput struct {
@@ -43,8 +41,7 @@ type DeleteHostedZoneInput struct {
 	Id *string  `xml:"Id" http:"label" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*DeleteHostedZoneInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type DeleteHostedZoneOutput struct {
@@ -59,8 +56,7 @@ type ListHostedZonesInput struct {
 	MaxItems        *int32   `xml:"MaxItems" http:"query=maxitems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListHostedZonesInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListHostedZonesOutput struct {
@@ -78,8 +74,7 @@ type ListHostedZonesByNameInput struct {
 	MaxItems     *int32   `xml:"MaxItems" http:"query=maxitems"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListHostedZonesByNameInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListHostedZonesByNameOutput struct {
@@ -96,8 +91,7 @@ type GetHostedZoneCountInput struct {
 	_ struct{} `http:"GET /2013-04-01/hostedzonecount 200"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetHostedZoneCountInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetHostedZoneCountOutput struct {
@@ -110,8 +104,7 @@ type UpdateHostedZoneCommentInput struct {
 	Comment *string  `xml:"Comment"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*UpdateHostedZoneCommentInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type UpdateHostedZoneCommentOutput struct {
@@ -124,8 +117,7 @@ type ChangeResourceRecordSetsInput struct {
 	HostedZoneId *string      `xml:"HostedZoneId" http:"label" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ChangeResourceRecordSetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ChangeResourceRecordSetsOutput struct {
@@ -141,8 +133,7 @@ type ListResourceRecordSetsInput struct {
 	StartRecordType       string   `xml:"StartRecordType" http:"query=type" enum:"RRType"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListResourceRecordSetsInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListResourceRecordSetsOutput struct {
@@ -159,8 +150,7 @@ type GetChangeInput struct {
 	Id *string  `xml:"Id" http:"label" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetChangeInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetChangeOutput struct {
@@ -175,8 +165,7 @@ type ChangeTagsForResourceInput struct {
 	RemoveTagKeys []string `xml:"RemoveTagKeys,item=Key"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ChangeTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ChangeTagsForResourceOutput struct{}
@@ -187,8 +176,7 @@ type ListTagsForResourceInput struct {
 	ResourceType string   `xml:"ResourceType" http:"label" enum:"TagResourceType" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*ListTagsForResourceInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type ListTagsForResourceOutput struct {

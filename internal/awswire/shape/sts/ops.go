@@ -4,8 +4,7 @@ package sts
 
 type GetCallerIdentityInput struct{}
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetCallerIdentityInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetCallerIdentityOutput struct {
@@ -30,8 +29,7 @@ type AssumeRoleInput struct {
 	TransitiveTagKeys       []string               `query:"TransitiveTagKeys,item=member"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*AssumeRoleInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type AssumeRoleOutput struct {
@@ -50,8 +48,7 @@ type GetSessionTokenInput struct {
 	TokenCode               *string `query:"TokenCode"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetSessionTokenInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetSessionTokenOutput struct {
@@ -64,8 +61,7 @@ type GetAccessKeyInfoInput struct {
 	AccessKeyId *string `query:"AccessKeyId" required:"true"`
 }
 
-// EnumValues tells the front desk the values of the enums that the tags
-// name.
+// EnumValues returns the values of an enum that a tag names.
 func (*GetAccessKeyInfoInput) EnumValues(enum string) []string { return EnumValues(enum) }
 
 type GetAccessKeyInfoOutput struct {
