@@ -2,11 +2,11 @@ package engineio
 
 import "time"
 
-// corkMost is how long Cork holds messages back at most.
-const corkMost = time.Millisecond
+// maxCork is at most how long Cork delays messages.
+const maxCork = time.Millisecond
 
-// Cork holds messages back until Uncork, so that several leave in one write; not for longer than about
-// a millisecond. Use it before sending several messages when their number is not known.
+// Cork delays messages until Uncork, but for at most about a millisecond, so that several are sent in one write. Use it
+// before sending several messages when their number is not known.
 func (s *Session) Cork() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -15,13 +15,13 @@ func (s *Session) Cork() {
 	}
 	s.corked = true
 	if s.corks == nil {
-		s.corks = time.AfterFunc(corkMost, s.Uncork)
+		s.corks = time.AfterFunc(maxCork, s.Uncork)
 		return
 	}
-	s.corks.Reset(corkMost)
+	s.corks.Reset(maxCork)
 }
 
-// Uncork sends what was held back.
+// Uncork sends the messages that Cork has delayed.
 func (s *Session) Uncork() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

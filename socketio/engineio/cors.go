@@ -55,7 +55,7 @@ func (c *CORS) Apply(w http.ResponseWriter, r *http.Request) (done bool) {
 	if c.Headers != nil {
 		h.Set("Access-Control-Allow-Headers", strings.Join(c.Headers, ","))
 	} else {
-		h.Add("Vary", "Access-Control-Request-Headers") // also when none were asked for: a cache is to know
+		h.Add("Vary", "Access-Control-Request-Headers") // also if the request names none, for caches
 		if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
 			h.Set("Access-Control-Allow-Headers", asked)
 		}

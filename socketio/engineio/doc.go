@@ -1,5 +1,5 @@
-// Package engineio is the lower half of Socket.IO: Engine.IO protocol 4 on HTTP long-polling and
-// WebSocket, with the upgrade from one to the other, heartbeats and the rules for closing.
+// Package engineio implements Engine.IO protocol 4, on which Socket.IO is built: HTTP long-polling and WebSocket, the
+// upgrade from one to the other, heartbeats and the rules for closing.
 //
 // A Server is an http.Handler. Each client has a Session, which stays the same when the transport
 // changes. The layer above receives messages through a Receiver, and sends a Message, which is

@@ -64,8 +64,8 @@ func Seal(text []byte, attachments ...[]byte) *Message {
 
 var singles sync.Pool // of *Message
 
-// singleMost is the largest buffer, in bytes, that is kept for another message.
-const singleMost = 8 << 10
+// maxSingle is the largest buffer, in bytes, that is kept for another message.
+const maxSingle = 8 << 10
 
 // NewSingle returns a message that can be sent once, to one session, and a buffer for its text,
 // with capacity for size bytes. Append the text and pass the result to SealSingle. Both are used
@@ -91,7 +91,7 @@ func (m *Message) SealSingle(text []byte) {
 
 // release must be called when the message has been sent.
 func (m *Message) release() {
-	if n := cap(m.buf); n == 0 || n > singleMost {
+	if n := cap(m.buf); n == 0 || n > maxSingle {
 		return
 	}
 	*m = Message{buf: m.buf}

@@ -102,7 +102,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case s == nil && srv.draining.Load():
 		unavailable(w, 1) // another server answers
 	case s == nil && srv.full():
-		unavailable(w, 1+rand.IntN(retryMost))
+		unavailable(w, 1+rand.IntN(maxRetry))
 	case wsframe.IsUpgrade(r):
 		srv.serveWebSocket(w, r, s)
 	default:
@@ -110,9 +110,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// retryMost is the longest time, in seconds, after which a refused client is asked to try again. The
+// maxRetry is the longest time, in seconds, after which a refused client is asked to try again. The
 // JavaScript client does not look at it and waits up to five seconds by itself.
-const retryMost = 5
+const maxRetry = 5
 
 func unavailable(w http.ResponseWriter, seconds int) {
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))

@@ -24,7 +24,7 @@ type Session struct {
 	mu      sync.Mutex
 	state   uint8
 	pinged  bool // a ping was sent and its pong is awaited
-	dirty   bool // somebody has promised to call Flush
+	dirty   bool // a caller of Queue must still call Flush
 	corked  bool // only Uncork flushes
 	posting bool
 	left    bool // the client has closed the session

@@ -1,8 +1,8 @@
-// Package packet is the text form of Socket.IO protocol 5: packets are taken apart and put together
-// without decoding their arguments.
+// Package packet encodes and decodes the text form of packets of Socket.IO protocol 5. It does not decode their
+// arguments.
 //
-// It is pure. Decoding accepts exactly what the reference server accepts, and in addition checks that
-// the payload is valid JSON, because it may be handed on to other clients as it is.
+// It is pure. Decoding accepts exactly the packets that the official server accepts, and in addition checks that the
+// payload is valid JSON, because it may be passed on to other clients unchanged.
 package packet
 
 import (
@@ -30,10 +30,10 @@ const (
 // MaxAttachments is the largest number of binary attachments of a packet.
 const MaxAttachments = 10
 
-// ErrInvalid is a packet that the protocol forbids; the connection it came on must be closed.
+// ErrInvalid is returned for a packet that the protocol does not allow. The connection on which it came must be closed.
 var ErrInvalid = errors.New("packet: invalid")
 
-// Packet is a packet taken apart.
+// Packet is a decoded packet.
 type Packet struct {
 	Type Type
 	// Namespace is the exact name, "/" by default.
@@ -48,7 +48,7 @@ type Packet struct {
 	Attachments int
 }
 
-// Decode takes the text of a packet apart.
+// Decode decodes the text of a packet.
 func Decode(text []byte) (Packet, error) {
 	if len(text) == 0 || text[0] < '0' || text[0] > '6' {
 		return Packet{}, ErrInvalid
@@ -138,7 +138,7 @@ func (p *Packet) valid() bool {
 // Name splits the payload of an event into the name, unquoted, and the arguments: JSON values
 // separated by commas. Reserved names are invalid.
 func (p *Packet) Name() (name, args []byte, err error) {
-	i := jsonscan.Space(p.Data, 0) + 1 // behind the bracket: Decode saw it
+	i := jsonscan.Space(p.Data, 0) + 1 // after the bracket, which Decode has checked
 	i = jsonscan.Space(p.Data, i)
 	end, err := jsonscan.Value(p.Data, i)
 	if err != nil {
@@ -166,7 +166,7 @@ func (p *Packet) Name() (name, args []byte, err error) {
 // Args returns the elements of an ack's payload: JSON values separated by commas.
 func (p *Packet) Args() []byte { return inner(p.Data, jsonscan.Space(p.Data, 0)) }
 
-// inner returns what lies between p[i], a bracket or the end of the first element, and the last bracket.
+// inner returns the text between p[i], a bracket or the end of the first element, and the last bracket.
 func inner(p []byte, i int) []byte {
 	if i >= len(p) {
 		return nil
