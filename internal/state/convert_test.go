@@ -1,11 +1,16 @@
 package state
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/state/journal"
@@ -81,6 +86,83 @@ func TestServicesAreConverted(t *testing.T) {
 				j = j.Reopen()
 			}
 		})
+	}
+}
+
+// Nothing that the old form says of a service and its deployments is lost.
+func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
+	deployment := func(n int, status string) oldDeployment {
+		return oldDeployment{
+			ecs.Deployment{
+				ID: fmt.Sprint("ecs-svc/", n), Status: status, DesiredCount: n + 1, FailedTasks: n + 2,
+				LastFailureReason: "it ended", RolloutState: ecs.RolloutInProgress, RolloutStateReason: "it goes on",
+				CreatedAt: day(n), UpdatedAt: day(n + 1), CompletedAt: day(n + 2),
+				Attempts: n + 3, LastFailure: day(n + 4), RetryAt: day(n + 5),
+			},
+			fmt.Sprint("td:", n), "EC2", []ecs.LoadBalancer{{TargetGroupARN: fmt.Sprint("tg", n), ContainerPort: n}},
+			&ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: []string{fmt.Sprint("s", n)}}},
+		}
+	}
+	old := oldService{
+		TaskDefinition: "td:2", LoadBalancers: []ecs.LoadBalancer{{ContainerPort: 9}},
+		NetworkConfiguration: &ecs.NetworkConfiguration{},
+		Deployments: []oldDeployment{
+			deployment(2, ecs.DeploymentPrimary), deployment(1, ecs.DeploymentActive),
+		},
+		Rebalancing: true, Unplaced: 3, SteadyAt: day(10), LastComplaint: "no room", LastComplaintAt: day(11),
+	}
+	for _, v := range []any{old, old.Deployments[0], old.Deployments[0].Deployment} {
+		v := reflect.ValueOf(v)
+		for i := range v.NumField() {
+			if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Revision" {
+				t.Fatalf("the test says nothing of %s.%s", v.Type(), name)
+			}
+		}
+	}
+	members := map[string]any{}
+	text, err := json.Marshal(old)
+	if err = errors.Join(err, json.Unmarshal(text, &members)); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(members, map[string]any{"ServiceARN": oldService1, "ClusterARN": "c", "Status": ecs.ServiceActive,
+		"SchedulingStrategy": ecs.Replica, "CreatedAt": day(1), "NextEvent": 7})
+	row, err := json.Marshal([]map[string]any{{"t": "ecs.services", "k": oldService1, "v": members}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := mem.New()
+	if err := j.Append(t.Context(), []journal.Entry{{Rev: 1, Term: 1, Data: row}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), j, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	got := s.View().Progress(oldService1)
+	want := &ecs.ServiceProgress{
+		ServiceARN: oldService1, ServiceDeploymentARN: got.ServiceDeploymentARN,
+		Rebalancing: true, Unplaced: 3, SteadyAt: day(10), LastComplaint: "no room", LastComplaintAt: day(11),
+	}
+	for _, d := range old.Deployments {
+		d.Revision = ecs.ServiceRevision{
+			ServiceRevisionARN: ecs.ServiceRevisionARN(oldService1, strings.TrimPrefix(d.ID, "ecs-svc/")),
+			ServiceARN:         oldService1, ClusterARN: "c", TaskDefinition: d.TaskDefinition, LaunchType: d.LaunchType,
+			LoadBalancers: d.LoadBalancers, NetworkConfiguration: d.NetworkConfiguration, CreatedAt: d.CreatedAt,
+		}
+		want.Deployments = append(want.Deployments, d.Deployment)
+		stored, _ := s.View().ServiceRevisions.Get(d.Revision.ServiceRevisionARN)
+		if stored == nil || !reflect.DeepEqual(*stored, d.Revision) {
+			t.Errorf("the stored revision is %+v, want %+v", stored, d.Revision)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("progress %+v\nwant %+v", got, want)
+	}
+	if d := s.View().LatestDeployment(oldService1); d == nil || d.TargetServiceRevision.ARN !=
+		want.Deployments[0].Revision.ServiceRevisionARN {
+		t.Errorf("the latest service deployment is %+v", d)
 	}
 }
 
