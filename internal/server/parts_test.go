@@ -67,7 +67,8 @@ func TestResetRemovesWhatIsStored(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // without redis-server a cache is served inside this process
 	const name, id = "removedbyreset", "i-0123456789abcdef0"
 	s := run(t, func(c *Config) { // instances whose containers would be in no Docker
-		c.Machines = local.New(local.Config{Dir: filepath.Join(c.Data, "instances"), Logger: slog.New(slog.DiscardHandler)})
+		dir := filepath.Join(c.Data, "instances")
+		c.Machines = local.New(local.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	})
 	createCluster(t, s, name)
 	startCache(t, s, name)
