@@ -92,6 +92,9 @@ func TestServicesAreConverted(t *testing.T) {
 // Nothing that the old form says of a service and its deployments is lost.
 func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
+	network := func(subnet string) *ecs.NetworkConfiguration {
+		return &ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: []string{subnet}}}
+	}
 	deployment := func(n int, status string) oldDeployment {
 		return oldDeployment{
 			ecs.Deployment{
@@ -101,7 +104,7 @@ func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
 				Attempts: n + 3, LastFailure: day(n + 4), RetryAt: day(n + 5),
 			},
 			fmt.Sprint("td:", n), "EC2", []ecs.LoadBalancer{{TargetGroupARN: fmt.Sprint("tg", n), ContainerPort: n}},
-			&ecs.NetworkConfiguration{AwsvpcConfiguration: &ecs.AwsvpcConfiguration{Subnets: []string{fmt.Sprint("s", n)}}},
+			network(fmt.Sprint("subnet", n)),
 		}
 	}
 	old := oldService{
@@ -148,8 +151,9 @@ func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
 	for _, d := range old.Deployments {
 		d.Revision = ecs.ServiceRevision{
 			ServiceRevisionARN: ecs.ServiceRevisionARN(oldService1, strings.TrimPrefix(d.ID, "ecs-svc/")),
-			ServiceARN:         oldService1, ClusterARN: "c", TaskDefinition: d.TaskDefinition, LaunchType: d.LaunchType,
-			LoadBalancers: d.LoadBalancers, NetworkConfiguration: d.NetworkConfiguration, CreatedAt: d.CreatedAt,
+			ServiceARN:         oldService1, ClusterARN: "c",
+			TaskDefinition: d.TaskDefinition, LaunchType: d.LaunchType, LoadBalancers: d.LoadBalancers,
+			NetworkConfiguration: d.NetworkConfiguration, CreatedAt: d.CreatedAt,
 		}
 		want.Deployments = append(want.Deployments, d.Deployment)
 		stored, _ := s.View().ServiceRevisions.Get(d.Revision.ServiceRevisionARN)
