@@ -66,7 +66,7 @@ func spec(mode string) *Spec {
 	return s
 }
 
-// The world as the scheduler sees it and what is shown as remaining are the same books (ecs.md 1.3.5, 1.3.7).
+// The free resources that the scheduler uses are those that are shown as remaining (ecs.md 1.3.5, 1.3.7).
 func TestWorldCountsWhatIsLive(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		store := open(t)
@@ -149,7 +149,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// Names that follow from a task's are the same each time; those that open something are not.
+// Ids that are derived from a task's id are the same each time. Secret ones are random.
 func TestTask(t *testing.T) {
 	store := open(t)
 	now := time.Unix(5, 0)
@@ -176,7 +176,7 @@ func TestTask(t *testing.T) {
 	}
 }
 
-// Addresses are of the subnet, unique, and not one of the five reserved ones; when none is left, that is an error.
+// Addresses are in the subnet, unique, and not one of the five reserved ones. When none is left, that is an error.
 func TestAddresses(t *testing.T) {
 	a := arn.New("ecs", region, account, "x")
 	small := netip.MustParsePrefix("10.0.0.0/28")
@@ -204,7 +204,7 @@ func TestAddresses(t *testing.T) {
 	if ip, ok := freeAddress(&store.View().Tables, a, small, "one more"); ok {
 		t.Errorf("a twelfth address %s of eleven", ip)
 	}
-	// One that has stopped gives its address back.
+	// The address of a task that has stopped can be used again.
 	err := store.Update(t.Context(), func(tx *state.Tx) error {
 		task, _ := tx.Tasks.Get("arn:aws:ecs:us-east-1:123456789012:task/c/3")
 		n := *task
@@ -288,7 +288,7 @@ func TestCheckRebalancing(t *testing.T) {
 	}
 }
 
-// taskIn makes a task as a transaction on what is in the store would.
+// taskIn makes a task as a transaction on the store's content would.
 func (s *Spec) taskIn(
 	store *state.Store, ci *ecs.ContainerInstance, ids IDs, now time.Time,
 ) (task *ecs.Task, err error) {

@@ -9,9 +9,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Of the local instances one takes a task in network mode host with a port, whatever the strategy:
-// they share the machine's network. The rest is refused with AWS's reason. In mode bridge each
-// takes one, and so does each machine of its own.
+// Only one of the local instances gets a task in network mode host with a port, whatever the strategy, because they
+// share the machine's network. The other tasks are refused with AWS's reason. In mode bridge each instance gets one,
+// and so does each instance on a machine of its own.
 func TestHostPortsOfOneMachine(t *testing.T) {
 	for _, c := range []struct {
 		name, mode, address, strategy string

@@ -17,8 +17,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// ecs.md 1.6.3, and what placement constraints and strategies may say: every request that cannot be granted is
-// refused in words before anything is placed.
+// Every request that cannot be carried out is refused with a message before anything is placed: ecs.md 1.6.3, and the
+// rules for placement constraints and strategies.
 func TestRequestRefuses(t *testing.T) {
 	const none = ""
 	awsvpc := func(change func(*ecs.AwsvpcConfiguration)) *Spec {
@@ -84,7 +84,7 @@ func TestRequestRefuses(t *testing.T) {
 	}
 }
 
-// Tasks of launch type EXTERNAL go to machines outside EC2 and to no others.
+// Tasks of launch type EXTERNAL are placed on machines outside EC2 only.
 func TestExternalTasksAskForExternalInstances(t *testing.T) {
 	for launchType, external := range map[string]bool{"EXTERNAL": true, "EC2": false} {
 		s := spec(ecs.NetworkBridge)
@@ -108,8 +108,8 @@ func TestExternalTasksAskForExternalInstances(t *testing.T) {
 	}
 }
 
-// An awsvpc task has an interface in the subnet of its instance's zone, with the names AWS has for
-// it; if no subnet is in the zone, that is an error.
+// An awsvpc task has a network interface in the subnet of its instance's zone, with AWS's names. If no subnet is in
+// the zone, that is an error.
 func TestTaskInAwsvpcMode(t *testing.T) {
 	store := open(t)
 	subnets := fleet.Subnets(region, account)
@@ -161,7 +161,7 @@ func TestTaskInAwsvpcMode(t *testing.T) {
 	}
 }
 
-// Overrides take the place of what the definition says, for sizes as for roles (ecs.md 1.6).
+// Overrides replace values of the task definition, both sizes and roles (ecs.md 1.6).
 func TestOverridesOfATask(t *testing.T) {
 	store := open(t)
 	s := spec(ecs.NetworkBridge)

@@ -12,8 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Worlds shows the same as World does, whatever has changed since the last time and whatever was planned with what it
-// returned.
+// Worlds returns the same as World, whatever has changed since the last call and whatever was planned with its result.
 func TestWorldsShowWhatIsThere(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		store := open(t)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Each byte of a segment, changed: the batches that it does not belong to are read, and Check names the place.
+// If any byte of a segment is changed, all other batches can be read, and Check names the place.
 func TestEveryByteOfASegmentChanged(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{})
@@ -54,7 +54,7 @@ func TestEveryByteOfASegmentChanged(t *testing.T) {
 	}
 }
 
-// A log event that looks like records of another stream does not become one, even when the batch it is in is damaged.
+// A log event whose text looks like records of another stream is never read as such, even if its batch is damaged.
 func TestDamageBringsNoForgedEvent(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{})
@@ -78,7 +78,7 @@ func TestDamageBringsNoForgedEvent(t *testing.T) {
 	}
 }
 
-// An index that has changed is made again from its segment.
+// A damaged index is made again from its segment.
 func TestDamagedIndex(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{Segment: 1})
@@ -100,12 +100,12 @@ func TestDamagedIndex(t *testing.T) {
 	}
 }
 
-// Segments that are missing, cut short, doubled or exchanged: Check names the file and the offset, a store opens the
-// directory and reads the rest, and Check says so still after the store has written to it.
+// If segments are missing, cut, copied or exchanged, Check names the file and the offset, a store opens the directory
+// and reads the rest, and Check still reports it after the store has written to the directory.
 func TestSegmentsThatAreMissingCutDoubledOrExchanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		harm func(t *testing.T, path func(id int) string)
-		want []string // of each report, "N" standing for the path of segment N
+		want []string // a part of each report; "N" stands for the path of segment N
 		// read is what a store reads then. Copies are not read; what stands in another's place is.
 		read string
 	}{
@@ -264,7 +264,7 @@ func exchanged(a, b int) func(*testing.T, func(int) string) {
 	}
 }
 
-// Lists and marks that were damaged or removed are named, and the directory still opens.
+// Check names lists and marks that were damaged or removed, and the directory can still be opened.
 func TestDamagedMetadata(t *testing.T) {
 	for _, name := range []string{listFile, markFile} {
 		for _, harm := range []string{"removed", "cut", "changed"} {
@@ -308,7 +308,8 @@ func TestDamagedMetadata(t *testing.T) {
 	}
 }
 
-// A directory of a version that knew no list opens, is no damage, and has a list after the next write.
+// The directory of a version without lists can be opened, is not reported as damaged, and has a list after the next
+// write.
 func TestDirectoryWithoutMetadata(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{Segment: 50})
@@ -342,7 +343,8 @@ func TestDirectoryWithoutMetadata(t *testing.T) {
 	check(1)
 }
 
-// What is dropped for its age or for room is not missed, nor what a crash leaves between the list and the file.
+// Segments that were dropped because of their age or to free space are not reported as missing, and neither is what a
+// crash leaves between writing the list and the file.
 func TestDroppedSegmentsAreNotMissed(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{Segment: 1})
@@ -381,7 +383,7 @@ func TestDroppedSegmentsAreNotMissed(t *testing.T) {
 	check()
 }
 
-// Segments of a group that are missing are forgotten when their events would have expired.
+// Missing segments of a group are removed from the list when their events would have expired.
 func TestMissingSegmentsExpire(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{Segment: 1})
@@ -402,8 +404,8 @@ func TestMissingSegmentsExpire(t *testing.T) {
 	}
 }
 
-// A group whose directory is gone, or has lost everything in it, is found: in the directory, in a backup of it, and
-// after new events were written, until the group is dropped.
+// Check reports a group whose directory is missing or empty: in the data directory, in a backup of it, and after new
+// events were written, until the group is dropped.
 func TestMissingDirectories(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{})

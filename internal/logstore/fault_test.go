@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Issue 2, section 9: on a full disk writes are refused with a clear error, reads go on, nothing is corrupted.
+// On a full disk, writes are refused with a clear error, reads work, and nothing is corrupted (issue 2, section 9).
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
@@ -107,7 +107,7 @@ func writeForEver(dir string) {
 	wg.Wait()
 }
 
-// What was answered before kill -9 is there afterwards, and every batch is whole.
+// Batches that were answered before the writer was killed are there afterwards, and every batch is complete.
 func TestKill9(t *testing.T) {
 	dir := t.TempDir()
 	answered := map[string]int{} // batches by stream

@@ -83,8 +83,8 @@ func TestReadPagesInTimeOrder(t *testing.T) {
 	}
 }
 
-// Whatever is appended, however it is cut into files and however often the store is reopened, pages
-// read one after the other, in either direction, are the sorted list of what was appended.
+// For all sequences of appends, sizes of files and restarts, the pages of a stream in either direction are together
+// the sorted list of what was appended.
 func TestReadProperty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// When there is no room left, the oldest events of all groups go, in their order, and new ones are stored.
+// When there is no space left, the oldest events of all groups are dropped, in their order, and new ones are stored.
 func TestOldestEventsMakeRoom(t *testing.T) {
 	const limit = 20_000
 	var s *Store
@@ -56,7 +56,7 @@ func TestOldestEventsMakeRoom(t *testing.T) {
 	}
 }
 
-// What is counted is what there is, also after another start.
+// The counted size is the real one, also after a restart.
 func TestUsedIsWhatThereIs(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{Segment: 1000, Group: 5000})

@@ -19,8 +19,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// BenchmarkLayer pushes and pulls a layer of 32 MiB over loopback, beside writing the same bytes to
-// a file, hashing and syncing it, which is the least a registry has to do.
+// BenchmarkLayer pushes and pulls a layer of 32 MiB over loopback. It compares that with writing the same bytes to a
+// file, hashing and syncing it, which is the least that a registry has to do.
 func BenchmarkLayer(b *testing.B) {
 	const size = 32 << 20
 	content := make([]byte, size)

@@ -22,8 +22,8 @@ func (r *rig) push(t testing.TB, content string) string {
 		strconv.Itoa(len(content)) + `}`
 }
 
-// Whatever JSON comes as a manifest, it is an image or refused as MANIFEST_INVALID (distribution
-// specification, "Error Codes").
+// Any JSON that is pushed as a manifest is an image or is refused with MANIFEST_INVALID (distribution specification,
+// "Error Codes").
 func TestManifestsOfOtherTypes(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)
@@ -88,8 +88,8 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// Chunks come in order. One that does not is refused with 416, and the client learns where to go on
-// (distribution specification, "Pushing a blob in chunks").
+// Chunks must be sent in order. Another chunk is refused with 416, and the answer says where to continue (distribution
+// specification, "Pushing a blob in chunks").
 func TestChunksOutOfOrder(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)
@@ -142,7 +142,7 @@ func TestUploadIsCancelled(t *testing.T) {
 	}
 }
 
-// Pages of tags (distribution specification, "Listing Tags"): a page of no entries is empty and has no Link.
+// Tags are listed in pages (distribution specification, "Listing Tags"). A page with n=0 is empty and has no Link.
 func TestPages(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)
@@ -172,7 +172,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// Parts of blobs (RFC 9110 14).
+// Clients can get parts of blobs (RFC 9110 14).
 func TestRangesOfBlobs(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)
@@ -194,7 +194,7 @@ func TestRangesOfBlobs(t *testing.T) {
 	}
 }
 
-// What a repository's blobs and manifests answer to other methods and to names that are none.
+// Blobs and manifests answer other methods and invalid names with the right errors.
 func TestRefusedRequests(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)

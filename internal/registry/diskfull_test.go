@@ -13,7 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/repository"
 )
 
-// Issue 2, section 9: disk full means that writes are refused with a clear error, reads go on, nothing is corrupted.
+// When the disk is full, writes are refused with a clear error, reads work, and nothing is corrupted (issue 2, section
+// 9).
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m")
@@ -61,7 +62,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// Over the disk budget a push is denied with the registry's own error, takes no space, and leaves what there is.
+// Over the disk budget, a push is denied with the registry's own error, uses no space, and changes no image.
 func TestDiskBudget(t *testing.T) {
 	r := newRig(t, nil)
 	r.blobs.Limit(budget.New(t.TempDir(), 100_000, budget.Part{Name: "images", Used: r.blobs.Used}).TakeAlone)

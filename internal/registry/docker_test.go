@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/image"
 )
 
-// docker runs the real client against the real engine.
+// docker runs the docker command with the machine's Docker Engine.
 func docker(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "docker",
@@ -42,7 +42,7 @@ func need(t *testing.T, ok bool, what string) {
 	t.Skip(what + " is missing")
 }
 
-// hello builds a static program that says what it was given.
+// hello builds a static program that prints its text.
 func hello(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,8 +61,8 @@ func main() { wd, _ := os.Getwd(); fmt.Println("hello", os.Getenv("WHO"), os.Get
 	return bin
 }
 
-// Issue 2, section 8: docker push and docker pull work against the registry, and an image is made
-// without docker's builder.
+// docker push and docker pull work with the registry, and an image is made without docker's builder (issue 2, section
+// 8).
 func TestDockerPushAndPull(t *testing.T) {
 	_, err := exec.LookPath("docker")
 	need(t, err == nil, "the docker client")

@@ -18,7 +18,7 @@ const (
 	region  = "us-east-1"
 )
 
-// rig is a registry on its own store, reachable over HTTP.
+// rig is a registry with a store of its own, which can be called over HTTP.
 type rig struct {
 	*Registry
 	store     *state.Store

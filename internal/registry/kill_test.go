@@ -24,7 +24,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// TestMain lets TestKill9 run this program as the registry it kills.
+// TestMain lets TestKill9 run this program as the registry that it kills.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("BERTH_TEST_REGISTRY"); dir != "" {
 		if err := serveForEver(dir); err != nil {
@@ -58,7 +58,7 @@ func serveForEver(dir string) error {
 	return http.Serve(l, NewHandler(reg, &Access{Open: true}, logger))
 }
 
-// startChild starts a registry of its own process on dir and returns its address.
+// startChild starts a registry as another process with the directory dir, and returns its address.
 func startChild(t *testing.T, dir string) (cmd *exec.Cmd, host string) {
 	t.Helper()
 	cmd = exec.CommandContext(t.Context(), os.Args[0])
@@ -78,9 +78,8 @@ func startChild(t *testing.T, dir string) (cmd *exec.Cmd, host string) {
 	return cmd, line[:len(line)-1]
 }
 
-// Issue 2, section 4: kill -9 at any moment loses nothing that was answered. Every image whose push
-// was answered can be pulled whole, and a tag that was not answered either does not exist or has a
-// whole image.
+// Killing the registry at any moment loses nothing that was answered (issue 2, section 4). Every image whose push was
+// answered can be pulled completely, and a tag that was not answered either does not exist or has a complete image.
 func TestKill9(t *testing.T) {
 	dir := t.TempDir()
 	pushed := map[string]string{} // digest by tag, of answered pushes
@@ -125,7 +124,7 @@ func TestKill9(t *testing.T) {
 	t.Logf("%d of %d pushes were answered", len(pushed), tried)
 }
 
-// pull reads an image and everything it is made of; the client checks the digests.
+// pull reads an image and all its content. The client checks the digests.
 func pull(t *testing.T, reg ociregistry.Reader, tag string) {
 	t.Helper()
 	whole := func(r ociregistry.BlobReader, err error) []byte {

@@ -105,7 +105,7 @@ func TestPushIsVisibleInStateAndByEveryName(t *testing.T) {
 	}
 }
 
-// A bare name means the server's region, else the one region that has such a repository: docker cannot say which.
+// A name without a region means the server's region, or else the only region that has such a repository.
 func TestBareNameFindsTheOnlyRegion(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.CreateOnPush = true })
 	images := func(region string) int {
@@ -130,7 +130,7 @@ func TestBareNameFindsTheOnlyRegion(t *testing.T) {
 	if resp, _ := r.request(t, "GET", "/v2/chat/manifests/1", nil, ""); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("the deleted tag: %s", resp.Status)
 	}
-	r.create(t, "eu-west-1", "chat", repository.Mutable) // now it is not clear
+	r.create(t, "eu-west-1", "chat", repository.Mutable) // now there are two such regions
 	push("two")
 	push("three")
 	if images("eu-west-2") != 1 || images("eu-west-1") != 0 || images(region) != 2 {
@@ -311,7 +311,7 @@ func TestBadManifests(t *testing.T) {
 	}
 }
 
-// What image references survive Sweep, what nothing references goes when it is old.
+// Sweep keeps the content that images refer to, and deletes old content that nothing refers to.
 func TestSweep(t *testing.T) {
 	now := time.Now()
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
@@ -340,8 +340,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// However many images and however much to sweep there are, the images are looked through once.
-// Measured in what it takes of memory, since each look makes a table of all content.
+// However many images there are and however much must be deleted, a sweep reads the images once. The test measures the
+// memory, since each reading makes a table of all content.
 func TestSweepLooksThroughTheImagesOnce(t *testing.T) {
 	now := time.Now()
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
@@ -382,7 +382,7 @@ func allocated(fn func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// An image that is pushed during a sweep keeps its content, also if all of it was there before, old and unused.
+// An image that is pushed during a sweep keeps its content, even if all of it was there before, old and unused.
 func TestPushWhileSweeping(t *testing.T) {
 	now := time.Now()
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
@@ -402,9 +402,9 @@ func TestPushWhileSweeping(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.request(t, "DELETE", "/v2/chat/manifests/"+img.Digest(), nil, "")
-	r.fresh.begin() // as Sweep does: from here on it may have looked through the images
+	r.fresh.begin() // as Sweep does: from here on it may have read the images
 	used := r.used()
-	// A caller who leaves does not learn that the image is there: it comes to be there all the same.
+	// If a caller disconnects during a push, the image is stored anyway.
 	if _, err := r.Put(leaver{t.Context()}, repo, "again", row.MediaType,
 		manifest); !errors.Is(err, state.ErrUnknown) && err != nil {
 		t.Fatal(err)
@@ -416,7 +416,7 @@ func TestPushWhileSweeping(t *testing.T) {
 	}
 }
 
-// leaver is the context of a caller who leaves as soon as something waits for it.
+// leaver is the context of a caller that disconnects as soon as something waits for the context.
 type leaver struct{ context.Context }
 
 func (leaver) Done() <-chan struct{} {
@@ -425,7 +425,7 @@ func (leaver) Done() <-chan struct{} {
 	return gone
 }
 
-// A policy that cannot be carried out, as one of an older version may be, stops no other one.
+// A policy that cannot be carried out, for instance one of an older version, does not stop the others.
 func TestBadLifecyclePolicyStopsNoOther(t *testing.T) {
 	r := newRig(t, nil)
 	for _, name := range []string{"a", "b", "c"} {
@@ -456,7 +456,7 @@ func TestBadLifecyclePolicyStopsNoOther(t *testing.T) {
 	}
 }
 
-// A lifecycle policy takes the rows away first and the content a day later; Run does both.
+// A lifecycle policy deletes the rows first and the content a day later. Run does both.
 func TestLifecyclePolicyIsCarriedOut(t *testing.T) {
 	now := time.Now()
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
@@ -490,7 +490,8 @@ func TestLifecyclePolicyIsCarriedOut(t *testing.T) {
 	}
 }
 
-// A list of nothing is a list (distribution specification, "Listing Tags" and "Listing Referrers").
+// A list without elements is an empty list and not null (distribution specification, "Listing Tags" and "Listing
+// Referrers").
 func TestListsOfNothing(t *testing.T) {
 	r := newRig(t, nil)
 	if _, body := r.request(t, "GET", "/v2/_catalog", nil, ""); body != `{"repositories":[]}` {
@@ -513,8 +514,8 @@ func TestListsOfNothing(t *testing.T) {
 	}
 }
 
-// Names and upload ids are refused by their own codes, whatever the body is (distribution
-// specification, "Error Codes").
+// Wrong names and upload ids are refused with codes of their own, whatever the body is (distribution specification,
+// "Error Codes").
 func TestRefusedByThePath(t *testing.T) {
 	r := newRig(t, nil)
 	r.create(t, region, "chat", repository.Mutable)

@@ -94,7 +94,7 @@ func (w *world) rolledBack(status string) {
 	w.progress.ServiceDeploymentARN = w.latest.ServiceDeploymentARN
 }
 
-// pending makes the task one that does not run yet.
+// pending changes the task to one that does not run yet.
 func (w *world) pending() *ecs.Task {
 	w.task.LastStatus = ecs.Pending
 	w.task.Containers[0].LastStatus = ecs.Pending
@@ -102,7 +102,7 @@ func (w *world) pending() *ecs.Task {
 	return w.task
 }
 
-// stopped makes the task one that has ended.
+// stopped changes the task to one that has ended.
 func (w *world) stopped(code, reason string) *ecs.Task {
 	w.task.LastStatus, w.task.DesiredStatus, w.task.StopCode, w.task.StoppedReason = ecs.Stopped,
 		ecs.Stopped, code, reason
@@ -112,7 +112,7 @@ func (w *world) stopped(code, reason string) *ecs.Task {
 	return w.task
 }
 
-// behind puts the task behind a load balancer that has seen this of it.
+// behind puts the task behind a load balancer that has observed this health.
 func (w *world) behind(state, reason, description string) {
 	w.task.LoadBalancers = []ecs.LoadBalancer{{TargetGroupARN: groupARN, ContainerName: "app", ContainerPort: 80}}
 	w.task.Targets = []ecs.TaskTarget{{TargetGroupARN: groupARN, ID: "i-1", Port: 32768}}
@@ -411,7 +411,7 @@ func TestReasons(t *testing.T) {
 	golden.Compare(t, "reasons.txt", b.String())
 }
 
-// Whatever does not run as it should has a reason, and each reason is a sentence.
+// Everything that does not run as it should has a reason, and each reason is a sentence.
 func TestNeverWithoutAReason(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld()

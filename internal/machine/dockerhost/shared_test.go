@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// What agents have pulled from this server goes with it; what people have built, what came from
-// elsewhere, and what was pulled from another server of the machine stays.
+// Images that agents have pulled from this server are removed with it. Images that people have built, that came from
+// other registries, or that were pulled from another server of the machine stay.
 func TestPulledFrom(t *testing.T) {
 	const address = "127.0.0.1:4566"
 	pulled := address + "/123456789012/us-east-1/team/web"
@@ -25,7 +25,8 @@ func TestPulledFrom(t *testing.T) {
 	}
 }
 
-// A network is this server's by its label, and one without a label by its name if the server has block 0.
+// A network belongs to this server if its label says so. A network without a label belongs to it by its name, if the
+// server has block 0.
 func TestMade(t *testing.T) {
 	mine, others := &Host{Server: "A", NetworkPrefix: "berth"}, &Host{Server: "A", Block: 2, NetworkPrefix: "berth2"}
 	for _, c := range []struct {

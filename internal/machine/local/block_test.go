@@ -26,7 +26,7 @@ func claim(t *testing.T, dir string, others func(string) map[int]bool) *Claim {
 	return c
 }
 
-// Servers that start at the same moment have different blocks, and each has its own again when it comes back.
+// Servers that start at the same moment have different blocks, and each gets its own again when it restarts.
 func TestEachServerHasItsOwnBlock(t *testing.T) {
 	dirs, claims := make([]string, 8), make([]*Claim, 8)
 	var all sync.WaitGroup
@@ -53,8 +53,8 @@ func TestEachServerHasItsOwnBlock(t *testing.T) {
 	}
 }
 
-// A server that is down leaves things behind that still have its addresses: they are given to
-// others last. A server whose block was taken meanwhile takes another and remembers it.
+// A server that is down may leave things that still use its addresses, so its block is given to another server only if
+// no other is free. A server whose block was taken meanwhile takes another and keeps it.
 func TestBlocksOfServersThatAreDown(t *testing.T) {
 	base := claim(t, t.TempDir(), nobody).Number // other tests may hold blocks
 	left := map[int]bool{base + 1: true, base + 2: true}
@@ -98,8 +98,8 @@ func TestNoBlockIsLeft(t *testing.T) {
 	}
 }
 
-// A data directory that was made before there were blocks has the addresses it always had; a
-// damaged file is not taken for an empty one.
+// A data directory that was made before there were blocks keeps its addresses. A damaged file is not treated as an
+// empty one.
 func TestBlockFile(t *testing.T) {
 	old := t.TempDir()
 	if err := os.Mkdir(filepath.Join(old, "instances"), 0o700); err != nil {
@@ -120,7 +120,7 @@ func TestBlockFile(t *testing.T) {
 	}
 }
 
-// A process that listens at every address, as Amazon's agent does, keeps no instance from starting.
+// A process that listens on all addresses, as Amazon's agent does, does not prevent an instance from starting.
 func TestNextAddressBesideAmazonsAgent(t *testing.T) {
 	block := fleet.Block{Number: 3}
 	first := netip.MustParseAddr("127.3.1.2")

@@ -23,7 +23,7 @@ import (
 	"github.com/berthhq/berth/internal/machine"
 )
 
-// The test binary plays the agent, and in one test the server too, when this variable says so.
+// If this variable is set, the test binary acts as the agent, and in one test as the server.
 const roleVariable = "LOCAL_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -37,13 +37,13 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// hello is what an agent tells the test when it runs.
+// hello is what an agent sends the test when it runs.
 type hello struct {
 	PID int
 	Env []string
 }
 
-// playAgent says hello and then does what its role says.
+// playAgent sends hello and then acts as its role says.
 func playAgent(role string) {
 	terms := make(chan os.Signal, 1)
 	if role == "stubborn" {
@@ -67,7 +67,7 @@ func playAgent(role string) {
 	<-terms
 }
 
-// playServer starts one instance and lives until it is killed.
+// playServer starts one instance and runs until it is killed.
 func playServer() {
 	d := New(testConfig(os.Getenv("LOCAL_TEST_DIR"), "agent", os.Getenv("LOCAL_TEST_HELLO")))
 	if err := d.Start(context.Background(), testInstance("i-00000000000000001", "")); err != nil {
@@ -105,8 +105,8 @@ func testInstance(id, script string) *fleet.Instance {
 	}
 }
 
-// yard is a directory of instances with a listener that its agents say hello to. Whatever runs in
-// it ends with the test.
+// yard is a directory of instances, with a listener to which its agents send hello. Everything that runs in it ends
+// with the test.
 type yard struct {
 	t      *testing.T
 	dir    string
@@ -131,7 +131,7 @@ func newYard(t *testing.T) *yard {
 	return y
 }
 
-// driver makes a driver that is closed at the end of the test or by the function that comes with it.
+// driver returns a driver, and a function that closes it. It is closed at the end of the test at the latest.
 func (y *yard) driver(role string, change ...func(*Config)) (*Driver, func()) {
 	cfg := testConfig(y.dir, role, y.socket)
 	for _, c := range change {
@@ -188,7 +188,7 @@ func alive(pid int) bool {
 	return err == nil && !st.zombie
 }
 
-// containers is a Containers that does what the test asks of it.
+// containers is a Containers whose results the test sets.
 type containers struct {
 	purge  func(id string, dead func()) error
 	shared func(zones map[string]bool) error

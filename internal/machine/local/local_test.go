@@ -22,7 +22,8 @@ const (
 		"ECS_BACKEND_HOST= >> /etc/ecs/ecs.config;"
 )
 
-// An instance is an agent process that knows its cluster from the article's user data and itself from its environment.
+// An instance is an agent process. It gets its cluster from the article's user data, and its identity from its
+// environment.
 func TestStartRunsTheAgentOfTheInstance(t *testing.T) {
 	y := newYard(t)
 	d, _ := y.driver("agent")
@@ -97,8 +98,8 @@ func TestStartTwiceIsOneAgent(t *testing.T) {
 	}
 }
 
-// A boot that was interrupted, such as by killing the server, starts again: what user data appended the
-// first time is not there twice.
+// A boot that was interrupted, for instance because the server was killed, starts again. Lines that user data appended
+// the first time are not there twice.
 func TestBootCutShortBeginsAnew(t *testing.T) {
 	y := newYard(t)
 	dir := filepath.Join(y.dir, testID)
@@ -190,7 +191,7 @@ func TestNextLifeAdoptsTheAgent(t *testing.T) {
 				t.Fatalf("the agent is now %+v (%v), was %d", p, err, h.PID)
 			}
 			p.release()
-			// The death of an adopted agent is seen too, and it is started again.
+			// The end of an agent that an earlier server started is noticed too, and the agent is started again.
 			syscall.Kill(h.PID, syscall.SIGKILL)
 			until(t, next, fleet.PhaseUp)
 			if again := y.hello(); again.PID == h.PID {
@@ -200,8 +201,8 @@ func TestNextLifeAdoptsTheAgent(t *testing.T) {
 	}
 }
 
-// A server that listens on another address than before ends the agents that call the old one and starts them with the
-// new one.
+// A server that listens on another address than before ends the agents that use the old address, and starts them with
+// the new one.
 func TestNextLifeAtAnotherAddress(t *testing.T) {
 	y := newYard(t)
 	first, stop := y.driver("agent")
@@ -227,7 +228,7 @@ func TestNextLifeAtAnotherAddress(t *testing.T) {
 	}
 }
 
-// A process that has got the number in a pid file must not be taken for the agent, and must not be killed.
+// Another process that has the number in a pid file must not be mistaken for the agent, and must not be killed.
 func TestReusedPIDIsNotTheAgent(t *testing.T) {
 	y := newYard(t)
 	dir := filepath.Join(y.dir, testID)
@@ -250,7 +251,7 @@ func TestReusedPIDIsNotTheAgent(t *testing.T) {
 	}
 }
 
-// kill -9 of the server: its agent lives on and the next server takes it over.
+// When the server is killed, its agent goes on, and the next server uses it.
 func TestServerKilled(t *testing.T) {
 	y := newYard(t)
 	server := exec.Command(os.Args[0])
@@ -324,8 +325,8 @@ func TestAgentThatDies(t *testing.T) {
 	})
 }
 
-// User data sets the agent's own settings. What would lead the agent to another runtime, program,
-// proxy, control plane or identity does not reach it, and the console says so.
+// User data sets the agent's own settings. The agent does not get settings that would make it use another runtime,
+// program, proxy, control plane or identity, and the console says so.
 func TestUserDataCannotRedirectTheAgent(t *testing.T) {
 	y := newYard(t)
 	d, _ := y.driver("agent", func(c *Config) { c.Env = append(c.Env, "DOCKER_HOST=unix:///run/its.sock") })
@@ -415,7 +416,7 @@ func TestCleanHoldsBackWhatComesNext(t *testing.T) {
 	if !<-dead {
 		t.Error("the agent lives")
 	}
-	// A second one leaves to the first what that has in hand, and does not wait for it.
+	// A second clean-up leaves to the first one what that is removing, and does not wait for it.
 	again := false
 	if err := d.Clean(t.Context(), none, func() { again = true }); err != nil || !again {
 		t.Errorf("%v, dead was called: %v", err, again)
@@ -442,7 +443,7 @@ func TestCleanHoldsBackWhatComesNext(t *testing.T) {
 	y.hello()
 }
 
-// What has to stay stays, and what instances share is looked at when the others are gone.
+// What cannot be removed stays. What instances share is removed after the instances.
 func TestCleanKeeps(t *testing.T) {
 	y := newYard(t)
 	const stays = "i-00000000000000002"

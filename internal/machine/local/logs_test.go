@@ -51,7 +51,7 @@ func TestLogsOfInstancesAreBounded(t *testing.T) {
 		t.Errorf("put aside are %d bytes, %v", len(aside), err)
 	}
 
-	// One that grew far, also beyond its copy of before: the end is kept.
+	// If a log has grown far beyond the limit, its end is kept.
 	if _, err := io.CopyN(log, bytes.NewReader(make([]byte, 5*maxLog)), 5*maxLog); err != nil {
 		t.Fatal(err)
 	}

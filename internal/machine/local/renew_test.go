@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/fleet"
 )
 
-// mint makes keys that live for six hours; while broken it makes none.
+// mint makes keys that are valid for six hours. While it is broken it makes none.
 type mint struct {
 	sync.Mutex
 	made   int
@@ -36,8 +36,8 @@ func (m *mint) InstanceKey(context.Context, *fleet.Instance) (AccessKey, error) 
 	}, nil
 }
 
-// An agent always finds credentials that are good for hours: they are renewed at half of their
-// time, and a renewal that fails is tried again soon.
+// An agent always has credentials that are valid for hours: they are renewed at half of their time, and a renewal that
+// fails is tried again soon.
 func TestCredentialsAreRenewedAheadOfTheirEnd(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

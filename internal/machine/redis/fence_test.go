@@ -33,7 +33,7 @@ func (w *world) fenced(arn string) (rules []string) {
 	return rules
 }
 
-// bridge makes one that belongs to the test, and returns its address.
+// bridge makes a bridge for the test, and returns its address.
 func bridge(t *testing.T) netip.Addr {
 	t.Helper()
 	for _, program := range []string{"ip", "iptables"} {
@@ -56,7 +56,8 @@ func bridge(t *testing.T) netip.Addr {
 	return netip.MustParseAddr(address)
 }
 
-// Around what containers reach there is a fence as long as it listens. (What a fence does is tested in package fence.)
+// There is a fence around an address and port that containers reach, for as long as the cache listens. (The tests of
+// package fence show what a fence does.)
 func TestFenceAroundTheBridge(t *testing.T) {
 	for name, only := range map[string]bool{cache.RedisServer: false, cache.Embedded: true} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +80,8 @@ func TestFenceAroundTheBridge(t *testing.T) {
 				!strings.HasSuffix(rules[len(rules)-1], "-j DROP") {
 				t.Errorf("rules\n%s", strings.Join(rules, "\n"))
 			}
-			// A process goes on without this program, and so does its fence; what is inside this program ends with it.
+			// A redis-server goes on when this program ends, and so does its fence. The fence of an embedded server is
+			// removed.
 			w.stop()
 			if left := w.fenced(arn); only && len(left) != 0 || !only && !slices.Equal(left, rules) {
 				t.Errorf("after the end of this program:\n%s", strings.Join(left, "\n"))
@@ -117,7 +119,7 @@ func TestFenceAroundTheBridge(t *testing.T) {
 	}
 }
 
-// Where there cannot be a fence, a cache listens on loopback alone, and says why.
+// If there can be no fence, a cache listens on loopback only, and its event says why.
 func TestNoFenceNoBridge(t *testing.T) {
 	for name, only := range map[string]bool{cache.RedisServer: false, cache.Embedded: true} {
 		t.Run(name, func(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// world is a store, and a controller that can be stopped and started like the server it is part of.
+// world is a store, and a controller that can be stopped and started like a server.
 type world struct {
 	*testing.T
 	store *state.Store
@@ -153,8 +153,8 @@ func needRedis(t *testing.T) {
 	}
 }
 
-// The whole life of a cluster: created, killed and restarted with its data, adopted by a controller
-// that starts after the first one ended, deleted with process and data.
+// A cluster is created, is killed and restarted with its data, is found by a controller that starts after the first
+// one ended, and is deleted with its process and data.
 func TestRedisServer(t *testing.T) {
 	needRedis(t)
 	w := newWorld(t, redis.Config{Loopback: netip.MustParseAddr("127.0.3.1"),
@@ -216,7 +216,7 @@ func TestRedisServer(t *testing.T) {
 	}
 }
 
-// A row that disappears while the server is down (as after a reset) takes its process along at the next start.
+// If a row disappears while the server is down, as after a reset, the next start ends its process.
 func TestOrphanIsRemoved(t *testing.T) {
 	needRedis(t)
 	w := newWorld(t, redis.Config{Loopback: netip.MustParseAddr("127.0.3.4")})
@@ -264,8 +264,8 @@ func TestTakenPortIsSaid(t *testing.T) {
 	}
 }
 
-// Without redis-server a cluster is served inside of Berth, and says so; its replication group
-// becomes available with it.
+// Without redis-server, a cluster is served inside Berth, and its events say so. Its replication group becomes
+// available with it.
 func TestEmbedded(t *testing.T) {
 	w := newWorld(t, redis.Config{EmbeddedOnly: true, Loopback: netip.MustParseAddr("127.0.3.6"),
 		Containers: func() netip.Addr { return netip.MustParseAddr("127.0.3.7") }})
@@ -296,7 +296,7 @@ func TestEmbedded(t *testing.T) {
 	w.until("the group is gone", func(s *state.Snapshot) bool { return s.CacheReplicationGroups.Len() == 0 })
 }
 
-// A cache that runs before there is a bridge is reached by containers as soon as there is one, with the data it has.
+// If a cache runs before the bridge exists, containers can reach it as soon as there is a bridge, with its data.
 func TestBridgeThatComesLater(t *testing.T) {
 	for name, only := range map[string]bool{cache.RedisServer: false, cache.Embedded: true} {
 		t.Run(name, func(t *testing.T) {

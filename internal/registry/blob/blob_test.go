@@ -139,7 +139,8 @@ func TestSweepKeepsTheYoungAndTheWanted(t *testing.T) {
 	}
 }
 
-// Open uploads are bounded: beyond the bound the one that was idle for longest goes, but none that is in use.
+// The number of open uploads is limited. At the limit, the one that was idle for longest is ended, but none that is in
+// use.
 func TestUploadsAreBounded(t *testing.T) {
 	s := open(t, t.TempDir())
 	var all []*Upload
@@ -155,7 +156,7 @@ func TestUploadsAreBounded(t *testing.T) {
 	}
 	all[7].touched.Store(time.Now().Add(-2 * idleUpload).UnixNano())
 	all[9].touched.Store(time.Now().Add(-3 * idleUpload).UnixNano())
-	all[9].mu.Lock() // somebody is writing to it
+	all[9].mu.Lock() // as while a client writes to it
 	_, err := s.NewUpload()
 	all[9].mu.Unlock()
 	if err != nil {

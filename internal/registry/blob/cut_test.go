@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What is read in one piece has a limit; a blob beyond it is refused before it is read.
+// A blob that is read as a whole has a limit. A larger one is refused before it is read.
 func TestReadIsLimited(t *testing.T) {
 	s := open(t, t.TempDir())
 	d, err := s.Put([]byte("12345"))
@@ -30,7 +30,7 @@ func TestReadIsLimited(t *testing.T) {
 	}
 }
 
-// No name but a digest reaches the disk, whatever is asked.
+// Only names that are digests are used as file names.
 func TestNamesAreDigests(t *testing.T) {
 	s := open(t, t.TempDir())
 	const bad = "sha256:../../../etc/passwd"
@@ -50,7 +50,7 @@ func TestNamesAreDigests(t *testing.T) {
 	}
 }
 
-// While somebody refers to blobs none is swept, and the sweep goes on when the reference is there.
+// While a manifest that refers to blobs is being stored, no blob is deleted. The sweep continues when it is stored.
 func TestPinHoldsTheSweepOff(t *testing.T) {
 	s := open(t, t.TempDir())
 	d, err := s.Put([]byte("layer"))
@@ -83,8 +83,8 @@ func TestPinHoldsTheSweepOff(t *testing.T) {
 	}
 }
 
-// A reset takes uploads under way with it: who goes on with one is told that it is unknown, as
-// after a sweep, and nothing of it appears.
+// A reset ends uploads that are under way. A client that continues one gets the error that it is unknown, as after a
+// sweep, and no blob appears.
 func TestResetEndsUploads(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -125,8 +125,8 @@ func TestResetEndsUploads(t *testing.T) {
 	}
 }
 
-// What has ended cannot be ended otherwise: a blob stays when its upload is cancelled, and a
-// cancelled upload leaves nothing and becomes nothing.
+// An upload ends only once: a blob stays if its upload is cancelled afterwards, and a cancelled upload leaves nothing
+// and cannot be committed.
 func TestAnUploadEndsOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -164,8 +164,8 @@ func TestAnUploadEndsOnce(t *testing.T) {
 	}
 }
 
-// A directory that cannot be had is told at the start, and one that has gone is told by whoever
-// needs it; neither loses what was sent.
+// If the directory cannot be made, opening returns an error. If it disappears, the calls that need it return one.
+// Content that was sent is not lost.
 func TestBrokenDirectories(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
@@ -181,7 +181,7 @@ func TestBrokenDirectories(t *testing.T) {
 	}
 	io.WriteString(u, "x")
 	d := Digest([]byte("x"))
-	// Where the blob should go stands a file: Commit fails and the upload can be committed when that is gone.
+	// A file is where the blob's directory should be: Commit fails, and succeeds when the file is removed.
 	inTheWay := filepath.Join(dir, "blobs", "sha256", strings.TrimPrefix(d, "sha256:")[:2])
 	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
 		t.Fatal(err)
