@@ -258,6 +258,9 @@ func TestOnlyChangesThatMatterWakeServices(t *testing.T) {
 		"attribute": {row(func(i *ecs.ContainerInstance) { i.Attributes = nil }), true},
 		"machine":   {row(func(i *ecs.ContainerInstance) { i.EC2InstanceID = "i-2" }), true},
 		"resources": {row(func(i *ecs.ContainerInstance) { i.Registered.CPU = 1 }), true},
+		"version":   {row(func(i *ecs.ContainerInstance) { i.AgentVersion = "1.2.3" }), true},
+		"address":   {row(func(i *ecs.ContainerInstance) { i.Address = "127.0.1.7" }), true},
+		"runtime":   {row(func(i *ecs.ContainerInstance) { i.RuntimeStatus = "OK" }), false},
 		"gone":      {nil, true},
 	} {
 		if got := matters(state.Changed[ecs.ContainerInstance]{Old: same, New: tt.after}); got != tt.want {

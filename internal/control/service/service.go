@@ -10,7 +10,6 @@ package service
 
 import (
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/control"
@@ -94,12 +93,17 @@ func daemonsLeftBy(ch state.Changed[ecs.Task], s *state.Snapshot) (keys []string
 // matters reports whether a change of a container instance can affect services. Most changes only
 // count the messages of its session.
 func matters(ch state.Changed[ecs.ContainerInstance]) bool {
-	before, after := ch.Old, ch.New
-	return before == nil || after == nil || before.Status != after.Status ||
-		before.AgentConnected != after.AgentConnected ||
-		before.AgentVersion != after.AgentVersion ||
-		before.EC2InstanceID != after.EC2InstanceID || !slices.Equal(before.Attributes, after.Attributes) ||
-		!reflect.DeepEqual(before.Registered, after.Registered)
+	return ch.Old == nil || ch.New == nil || !reflect.DeepEqual(forServices(*ch.Old), forServices(*ch.New))
+}
+
+// forServices returns a container instance without what no service depends on.
+func forServices(i ecs.ContainerInstance) ecs.ContainerInstance {
+	i.StatusReason, i.Tags, i.Version, i.Sequence, i.ClientToken = "", nil, 0, 0, ""
+	i.AgentHash, i.DockerVersion = "", ""
+	i.RuntimeStatus, i.RuntimeReason = "", ""
+	i.AgentConnectedAt, i.RuntimeStatusSince, i.RuntimeStatusUpdated = time.Time{}, time.Time{}, time.Time{}
+	i.DeregisteredAt = time.Time{}
+	return i
 }
 
 func servicesOf(s *state.Snapshot, clusterARN string) (keys []string) {
