@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -220,7 +222,6 @@ func TestRestoreRefuses(t *testing.T) {
 	})
 }
 
-// Check names each kind of damage, and finds none where there is none.
 // A directory that a server has open is refused, and named once.
 func TestCheckOfADirectoryInUse(t *testing.T) {
 	r := open(t, t.TempDir())
@@ -230,6 +231,32 @@ func TestCheckOfADirectoryInUse(t *testing.T) {
 	}
 }
 
+// A blob that an image consists of and that is not there is damage.
+func TestCheckFindsMissingBlobs(t *testing.T) {
+	dir := upgrade.Format1(t)
+	blobs, err := filepath.Glob(filepath.Join(dir, "registry/blobs/sha256/*/*"))
+	if err != nil || len(blobs) == 0 {
+		t.Fatal(blobs, err)
+	}
+	for _, path := range blobs {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, damage := check(t, dir)
+	if len(damage) != len(blobs) || found.Blobs != 0 {
+		t.Errorf("%+v, %q, want %d places", found, damage, len(blobs))
+	}
+	for _, path := range blobs {
+		want := fmt.Sprintf("%s has no blob with digest sha256:%s, which an image consists of",
+			filepath.Join(dir, "registry"), filepath.Base(path))
+		if !slices.Contains(damage, want) {
+			t.Errorf("%q does not say %q", damage, want)
+		}
+	}
+}
+
+// Check names each kind of damage, and finds none where there is none.
 func TestCheckFindsDamage(t *testing.T) {
 	r := open(t, upgrade.Format1(t))
 	if err := r.store.Close(); err != nil {

@@ -3,6 +3,7 @@ package backup
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -42,14 +43,15 @@ func Check(dir string, report func(error)) (c Checked, err error) {
 		report(err)
 	}
 	config.Check(dir, report)
+	var tables *state.Tables
 	if c.Format == bolt.Format1 {
-		c.Rows = checkFormat1(filepath.Join(dir, file.GuardFile), report)
+		tables, c.Rows = checkFormat1(filepath.Join(dir, file.GuardFile), report)
 	} else {
 		id, keys, err := config.Owner(dir)
 		if err != nil { // config.Check has reported it
 			id = 0
 		}
-		c.Rows = state.Verify(file.Check(dir, file.Owner{ID: id, Keys: keys}, report), report)
+		tables, c.Rows = state.Verify(file.Check(dir, file.Owner{ID: id, Keys: keys}, report), report)
 	}
 	if c.Events, err = logstore.Check(filepath.Join(dir, logsDir), report); err != nil {
 		return c, err
@@ -57,16 +59,29 @@ func Check(dir string, report func(error)) (c Checked, err error) {
 	if c.Points, err = meter.Check(filepath.Join(dir, metricsDir), report); err != nil {
 		return c, err
 	}
-	c.Blobs, err = blob.Check(filepath.Join(dir, registryDir), report)
+	c.Blobs, err = blob.Check(filepath.Join(dir, registryDir), contents(tables), report)
 	return c, err
 }
 
+// contents returns the digests of everything that images consist of.
+func contents(t *state.Tables) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for img := range t.Images.All() {
+			for digest := range img.Content() {
+				if !yield(digest) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // checkFormat1 reads a journal of format 1, up to the first damage.
-func checkFormat1(path string, report func(error)) int {
+func checkFormat1(path string, report func(error)) (t *state.Tables, rows int) {
 	f, err := bolt.Read(path)
 	if err != nil {
 		report(err)
-		return 0
+		return state.Verify(func(func(journal.Entry) bool) {}, report)
 	}
 	return state.Verify(func(yield func(journal.Entry) bool) {
 		for e, err := range f.History() {

@@ -270,7 +270,9 @@ func (f *fresh) note(img *repository.Image) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.digests != nil {
-		refer(f.digests, img)
+		for digest := range img.Content() {
+			f.digests[digest] = true
+		}
 	}
 }
 
@@ -283,17 +285,11 @@ func (f *fresh) has(digest string) bool {
 func (r *Registry) used() map[string]bool {
 	used := make(map[string]bool)
 	for img := range r.store.View().Images.All() {
-		refer(used, img)
+		for digest := range img.Content() {
+			used[digest] = true
+		}
 	}
 	return used
-}
-
-// refer adds the digests of everything that an image consists of.
-func refer(digests map[string]bool, img *repository.Image) {
-	digests[img.Digest] = true
-	for _, b := range img.Blobs {
-		digests[b.Digest] = true
-	}
 }
 
 // Run expires images and sweeps from time to time until ctx ends.

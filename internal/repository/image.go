@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -36,6 +37,21 @@ func ImageKey(repositoryARN, digest string) string { return repositoryARN + "@" 
 
 // Key is i's primary key.
 func (i *Image) Key() string { return ImageKey(i.RepositoryARN, i.Digest) }
+
+// Content returns the digests of everything that i consists of: the manifest, the config and the layers. The
+// manifests of an index are images of their own.
+func (i *Image) Content() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(i.Digest) {
+			return
+		}
+		for _, b := range i.Blobs {
+			if !yield(b.Digest) {
+				return
+			}
+		}
+	}
+}
 
 // HasTag reports whether tag points at i.
 func (i *Image) HasTag(tag string) bool { return slices.Contains(i.Tags, tag) }

@@ -7,9 +7,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// Verify reads entries as Open does, and calls report for each that it cannot read. It returns the
-// number of rows at the end.
-func Verify(entries iter.Seq[journal.Entry], report func(error)) (rows int) {
+// Verify reads entries as Open does, and calls report for each that it cannot read. It returns the tables
+// at the end and the number of their rows.
+func Verify(entries iter.Seq[journal.Entry], report func(error)) (t *Tables, rows int) {
 	l := newLoader()
 	for e := range entries {
 		if err := l.load(e.Data); err != nil {
@@ -19,5 +19,5 @@ func Verify(entries iter.Seq[journal.Entry], report func(error)) (rows int) {
 	for t := range l.tx.list() {
 		rows += t.rows.primary.items.Len()
 	}
-	return rows
+	return &l.tx.Tables, rows
 }

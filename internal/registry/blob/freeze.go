@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -36,8 +39,9 @@ func (s *Store) Freeze(into string, during func() error) error {
 }
 
 // Check reads all blobs below a directory that no store has open, and calls report for each one whose content
-// does not have its digest. It returns the number of blobs.
-func Check(dir string, report func(error)) (blobs int, err error) {
+// does not have its digest, and for each of the wanted digests without a blob. It returns the number of blobs.
+func Check(dir string, wanted iter.Seq[string], report func(error)) (blobs int, err error) {
+	found := map[string]bool{}
 	err = filepath.WalkDir(filepath.Join(dir, "blobs"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			if errors.Is(err, fs.ErrNotExist) {
@@ -46,6 +50,7 @@ func Check(dir string, report func(error)) (blobs int, err error) {
 			return err
 		}
 		blobs++
+		found["sha256:"+d.Name()] = true
 		got, err := digestOf(path)
 		if err == nil && strings.TrimPrefix(got, "sha256:") != d.Name() {
 			err = fmt.Errorf("%s is damaged: its content has digest %s", path, got)
@@ -55,7 +60,19 @@ func Check(dir string, report func(error)) (blobs int, err error) {
 		}
 		return nil
 	})
-	return blobs, err
+	if err != nil {
+		return blobs, err
+	}
+	missing := map[string]bool{}
+	for digest := range wanted {
+		if !found[digest] {
+			missing[digest] = true
+		}
+	}
+	for _, digest := range slices.Sorted(maps.Keys(missing)) {
+		report(fmt.Errorf("%s has no blob with digest %s, which an image consists of", dir, digest))
+	}
+	return blobs, nil
 }
 
 func digestOf(path string) (string, error) {
