@@ -28,7 +28,7 @@ func mustOpen(t *testing.T, dir string, clock *at) *Authority {
 	return a
 }
 
-// What the certificates are (names.md 2.6.1).
+// What the certificates are (decision 0320).
 func TestShapeOfCertificates(t *testing.T) {
 	clock := start()
 	a := mustOpen(t, t.TempDir(), clock)
@@ -70,7 +70,7 @@ func parse(t *testing.T, der []byte) *x509.Certificate {
 	return c
 }
 
-// The root that people install permits nothing that somebody else may own (names.md 2.6.2), and the
+// The root that people install permits nothing that somebody else may own (decision 0320), and the
 // root of a real name that name alone.
 func TestConstraints(t *testing.T) {
 	dir := t.TempDir()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Lifetimes of certificates (names.md 2.6.1).
+// Lifetimes of certificates (decision 0320).
 const (
 	rootLife    = 10 * 365 * 24 * time.Hour
 	issuingLife = 365 * 24 * time.Hour
