@@ -45,13 +45,40 @@ func TestDraftIsAnUpdateAhead(t *testing.T) {
 				}
 				continue
 			}
-			update(t, s, func(tx *state.Tx) {
+			withdrawn := rapid.IntRange(0, 4).Draw(rt, "withdrawn") == 0
+			more := rapid.IntRange(0, 3).Draw(rt, "more steps")
+			err = s.Update(t.Context(), func(tx *state.Tx) error {
 				if !tx.Apply(draft) {
 					rt.Fatal("the draft does not fit the revision that it was made on")
 				}
+				for range more {
+					step(rt, tx, next)
+					compare(rt, &tx.Tables, next)
+				}
+				if withdrawn {
+					return errAbort
+				}
+				return nil
 			})
+			if withdrawn {
+				if got := s.View().Dump(); !errors.Is(err, errAbort) || got != before {
+					rt.Fatalf("an update that failed: %v, the state was\n%s\nand is\n%s", err, before, got)
+				}
+				update(t, s, func(tx *state.Tx) {
+					if compare(rt, &tx.Tables, m); tx.Apply(draft) {
+						rt.Fatal("a draft was applied twice")
+					}
+				})
+				continue
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
 			compare(rt, &s.View().Tables, next)
-			if draft.Empty() != (s.View() == snap) {
+			if got := snap.Dump(); got != before {
+				rt.Fatalf("the snapshot was\n%s\nand after the draft was applied it is\n%s", before, got)
+			}
+			if more == 0 && draft.Empty() != (s.View() == snap) {
 				rt.Fatalf("empty %v, revision %d after %d", draft.Empty(), s.View().Rev, snap.Rev)
 			}
 			m = next

@@ -24,7 +24,8 @@ type Snapshot struct {
 type Tx struct {
 	Snapshot
 	writers
-	log *changeLog
+	log     *changeLog
+	adopted bool // of a draft: another transaction has taken its tables over
 }
 
 // begin opens a transaction on top of s. If s is sealed, it stays as it is. Otherwise the
