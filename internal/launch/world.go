@@ -9,6 +9,7 @@ package launch
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/sched"
@@ -24,6 +25,13 @@ const unlimited = 1 << 20
 // use. A Worlds must not be used concurrently.
 type Worlds struct {
 	shown map[string][]*shown // by cluster ARN, in the order of the instances' ARNs
+	tasks []tasksOn           // of the last call; kept for its memory
+}
+
+// tasksOn are the sums of the tasks on an instance.
+type tasksOn struct {
+	arn  string
+	sums *ecs.TaskSums
 }
 
 // shown is the view of one instance, and the rows and sums that it was made from. Those are replaced
@@ -43,14 +51,25 @@ func World(t *state.Tables, clusterARN string) sched.World { return new(Worlds).
 func (w *Worlds) Of(t *state.Tables, clusterARN string) sched.World {
 	before := w.shown[clusterARN]
 	after := make([]*shown, 0, len(before))
+	prefix := instancesOf(clusterARN)
+	onInstances := w.tasksOn(t, prefix)
 	for ci := range t.ContainerInstances.By(state.ContainerInstancesByCluster, clusterARN) {
 		if !ci.Present() {
 			continue
 		}
-		for len(before) > 0 && before[0].row.ContainerInstanceARN < ci.ContainerInstanceARN {
+		for len(before) > 0 && before[0].row != ci && before[0].row.ContainerInstanceARN < ci.ContainerInstanceARN {
 			before = before[1:]
 		}
-		tasks := t.TasksOnInstance(ci.ContainerInstanceARN)
+		for len(onInstances) > 0 && onInstances[0].arn < ci.ContainerInstanceARN {
+			onInstances = onInstances[1:]
+		}
+		var tasks *ecs.TaskSums
+		switch {
+		case !strings.HasPrefix(ci.ContainerInstanceARN, prefix): // an ARN of the short form
+			tasks = t.TasksOnInstance(ci.ContainerInstanceARN)
+		case len(onInstances) > 0 && onInstances[0].arn == ci.ContainerInstanceARN:
+			tasks = onInstances[0].sums
+		}
 		if len(before) > 0 && before[0].row == ci && before[0].tasks == tasks {
 			after = append(after, before[0])
 			continue
@@ -64,6 +83,21 @@ func (w *Worlds) Of(t *state.Tables, clusterARN string) sched.World {
 		delete(w.shown, clusterARN)
 	}
 	return world(t, after)
+}
+
+// instancesOf returns how the ARNs of a cluster's container instances begin.
+func instancesOf(clusterARN string) string {
+	return strings.Replace(clusterARN, ":"+ecs.TypeCluster+"/", ":"+ecs.TypeContainerInstance+"/", 1) + "/"
+}
+
+// tasksOn returns the sums of the tasks on each instance whose ARN begins with prefix, in the order of ARNs.
+// It walks the sums beside the instances, because a look-up for each of them is much slower.
+func (w *Worlds) tasksOn(t *state.Tables, prefix string) []tasksOn {
+	w.tasks = w.tasks[:0]
+	for on, sums := range t.TasksOnInstances(prefix) {
+		w.tasks = append(w.tasks, tasksOn{on, sums})
+	}
+	return w.tasks
 }
 
 // world joins views of instances. Those on this machine share the ports in use there.

@@ -3,6 +3,7 @@ package launch
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -30,6 +31,11 @@ func TestWorldsShowWhatIsThere(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				rt.Fatalf("kept %+v\nfresh %+v", got, want)
 			}
+			for on, sums := range tables.TasksOnInstances("") {
+				if sums != tables.TasksOnInstance(on) {
+					rt.Fatalf("the sums of %s are %+v, want %+v", on, sums, tables.TasksOnInstance(on))
+				}
+			}
 			request := sched.Request{Count: 3, Group: "g", Needs: sched.Resources{CPU: 1, Memory: 1},
 				PortsTCP: []uint16{80}, HostNetwork: rapid.Bool().Draw(rt, "host")}
 			sched.Plan(got, []sched.Request{request})
@@ -47,6 +53,9 @@ func TestWorldsShowWhatIsThere(t *testing.T) {
 // change puts, changes or removes a container instance and a task.
 func change(rt *rapid.T, tx *state.Tx, step int) {
 	ci := instance(fmt.Sprint(rapid.IntRange(0, 3).Draw(rt, "instance")))
+	if rapid.IntRange(0, 3).Draw(rt, "short ARN") == 0 {
+		ci.ContainerInstanceARN = strings.Replace(ci.ContainerInstanceARN, "/c/", "/", 1)
+	}
 	states := []string{ecs.InstanceActive, ecs.InstanceDraining, ecs.InstanceInactive}
 	ci.Status = rapid.SampledFrom(states).Draw(rt, "status")
 	ci.Address = rapid.SampledFrom([]string{"10.0.0.1", "127.0.1.1"}).Draw(rt, "address")

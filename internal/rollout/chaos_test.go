@@ -75,6 +75,7 @@ func TestChaos(t *testing.T) {
 			sv = withBreaker(sv, breaker(true))
 		}
 		s := newSim(sv)
+		s.MostStops = mostStops(t)
 		s.deploy("ecs-svc/1", withTargets)
 		for range rapid.IntRange(0, 40).Draw(t, "steps") {
 			rapid.SampledFrom(mishaps()).Draw(t, "mishap").do(t, s)

@@ -171,9 +171,12 @@ func pending(t *task) bool   { return t.LastStatus != ecs.Running }
 // draining instance.
 func good(t *task) bool { return t.health != Unhealthy && !t.draining }
 
-// stop adds the stop of a task to the plan. A task that is stopped for its health counts as a
-// failure of its deployment (ecs.md 3.5.2).
+// stop adds the stop of a task to the plan, unless the plan stops as many as it may. A task that is
+// stopped for its health counts as a failure of its deployment (ecs.md 3.5.2).
 func (s *scheduler) stop(t *task, cause Cause) {
+	if s.v.MostStops > 0 && len(s.out.Stop) >= s.v.MostStops {
+		return
+	}
 	reason := fmt.Sprintf("Scaling activity initiated by (deployment %s)", s.primary.ID)
 	if s.v.deleting() {
 		cause = CauseDeletion

@@ -60,9 +60,13 @@ func sceneGen() *rapid.Generator[*scene] {
 		for k := range rapid.IntRange(0, 20).Draw(t, "tasks") {
 			v.Tasks = append(v.Tasks, taskGen(k).Draw(t, "task"))
 		}
+		v.MostStops = mostStops(t)
 		return v
 	})
 }
+
+// mostStops is a bound on the stops of a plan, or none.
+func mostStops(t *rapid.T) int { return rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "most stops") }
 
 func deploymentGen(k int) *rapid.Generator[Deployment] {
 	return rapid.Custom(func(t *rapid.T) Deployment {
@@ -131,6 +135,9 @@ func TestBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := sceneGen().Draw(t, "scene")
 		p := v.next(epoch)
+		if v.MostStops > 0 && len(p.Stop) > v.MostStops {
+			t.Fatalf("%d stops, at most %d allowed", len(p.Stop), v.MostStops)
+		}
 		s := &sim{scene: *v.clone(), now: epoch}
 		liveBefore, healthyBefore := s.live(), s.healthy()
 		s.apply(Plan{Stop: p.Stop})
@@ -294,6 +301,7 @@ func TestConverges(t *testing.T) {
 		sv = movable(sv)
 		s := newSim(sv)
 		flavour := rapid.SampledFrom([]func(*Deployment){func(*Deployment) {}, withTargets, withChecks})
+		s.MostStops = mostStops(t)
 		for _, id := range deploymentIDs[:rapid.IntRange(1, 3).Draw(t, "deployments")] {
 			s.deploy(id, flavour.Draw(t, "flavour"))
 			s.delay[id] = time.Duration(rapid.IntRange(0, 90).Draw(t, "delay")) * time.Second
@@ -334,6 +342,7 @@ func TestBreakerRollsBack(t *testing.T) {
 		sv = withBreaker(sv, breaker(true))
 		sv = movable(sv)
 		s := newSim(sv)
+		s.MostStops = mostStops(t)
 		s.deploy(deploymentIDs[0], withTargets)
 		if !s.run(50, nil) {
 			t.Fatal("the first deployment does not work")

@@ -19,6 +19,7 @@ type scene struct {
 	Uneven      bool // what Imbalanced answers
 
 	HealthyAfter, RetryBase, StableAfter time.Duration
+	MostStops                            int
 
 	// For the answers of a view's scene.
 	at       map[string]int  // tasks by ARN
@@ -75,6 +76,7 @@ func (s *scene) view() View {
 	v := View{
 		Service: &c.Service, Progress: &c.Progress, Deployments: c.Deployments, Cluster: c, Tasks: c,
 		HealthyAfter: c.HealthyAfter, RetryBase: c.RetryBase, StableAfter: c.StableAfter,
+		MostStops: c.MostStops,
 	}
 	return v
 }

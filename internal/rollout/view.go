@@ -28,6 +28,9 @@ type View struct {
 	// task without checks is not healthy before that time. 0 selects AWS's rule: only a task that
 	// never was RUNNING counts as failed (ecs.md 3.4, 3.5.2).
 	StableAfter time.Duration
+	// MostStops is the most tasks that the plan stops; 0 means no limit. Tasks beyond it count as
+	// what they are, and the next plan stops more.
+	MostStops int
 }
 
 // Deployment is a deployment with what its task definition says about it.

@@ -163,8 +163,8 @@ func explainMember(i *Instance, r *Request) string {
 }
 
 func isDistinct(i *Instance, r *Request) bool {
-	return i.TaskGroups[r.Group] == 0 ||
-		!slices.ContainsFunc(r.Constraints, func(c Constraint) bool { return c.distinct })
+	return !slices.ContainsFunc(r.Constraints, func(c Constraint) bool { return c.distinct }) ||
+		i.TaskGroups[r.Group] == 0
 }
 
 func explainDistinct(i *Instance, r *Request) string {

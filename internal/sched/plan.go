@@ -37,7 +37,7 @@ func Plan(w World, requests []Request) Result {
 // task now cannot take a later one of the same request either.
 func place(nodes []*node, index int, r *Request, out *Result) {
 	checks := filters()
-	var fit []*node
+	fit := make([]*node, 0, len(nodes))
 	for _, n := range nodes {
 		if admits(checks, n.Instance, r) {
 			fit = append(fit, n)

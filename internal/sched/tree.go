@@ -49,9 +49,11 @@ func newTree(all, fit []*node, spreads []Strategy, o order) *tree {
 			b.count += n.group
 		}
 	}
-	for _, n := range fit {
+	single := make([]branch, len(fit)) // one allocation for all of them
+	for k, n := range fit {
 		b := leafOf(n)
-		b.kids = append(b.kids, &branch{tree: t, node: n, parent: b, at: len(b.kids)})
+		single[k] = branch{tree: t, node: n, parent: b, at: len(b.kids)}
+		b.kids = append(b.kids, &single[k])
 		for ; b.parent != nil && b.at < 0; b = b.parent {
 			b.at = len(b.parent.kids)
 			b.parent.kids = append(b.parent.kids, b)

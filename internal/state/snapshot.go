@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -156,6 +157,8 @@ const partSize = 16 << 10
 func (s *Snapshot) parts() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		part := []byte{'['}
+		var one bytes.Buffer // used again for each row: a snapshot may have many
+		encoder := json.NewEncoder(&one)
 		for t := range s.list() {
 			for key, v := range t.each() {
 				if len(part) >= partSize {
@@ -164,15 +167,15 @@ func (s *Snapshot) parts() iter.Seq2[[]byte, error] {
 					}
 					part = part[:1]
 				}
-				one, err := json.Marshal(written{t.title(), key, v})
-				if err != nil {
+				one.Reset()
+				if err := encoder.Encode(written{t.title(), key, v}); err != nil {
 					yield(nil, err)
 					return
 				}
 				if len(part) > 1 {
 					part = append(part, ',')
 				}
-				part = append(part, one...)
+				part = append(part, bytes.TrimSuffix(one.Bytes(), []byte("\n"))...)
 			}
 		}
 		yield(append(part, ']'), nil)

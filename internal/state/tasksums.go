@@ -1,6 +1,10 @@
 package state
 
-import "github.com/berthhq/berth/internal/ecs"
+import (
+	"iter"
+
+	"github.com/berthhq/berth/internal/ecs"
+)
 
 // Indexes of the sums of the table of tasks, in the order of define.
 const (
@@ -30,6 +34,18 @@ func taskSums(entry func(*ecs.Task) string, labels func(*ecs.Task) (label, zone 
 
 // TasksOnInstance returns the sums of the tasks of a container instance, counted by task group.
 func (t *Tables) TasksOnInstance(arn string) *ecs.TaskSums { return t.taskSums(sumsOfInstances, arn) }
+
+// TasksOnInstances yields, for each container instance with tasks whose ARN begins with prefix, in the
+// order of ARNs, what TasksOnInstance returns. It is quicker than that for many instances.
+func (t *Tables) TasksOnInstances(prefix string) iter.Seq2[string, *ecs.TaskSums] {
+	return func(yield func(string, *ecs.TaskSums) bool) {
+		for arn, kept := range t.Tasks.untyped.rows.sums[sumsOfInstances].under(prefix) {
+			if !yield(arn, kept.(*ecs.TaskSums)) {
+				return
+			}
+		}
+	}
+}
 
 // TasksOfService returns the sums of the tasks of a service, counted by the id of their deployment and
 // by availability zone.

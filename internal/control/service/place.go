@@ -24,6 +24,9 @@ type complaint struct{ text, plain, cause string }
 // starts more.
 const StartsPerStep = 250
 
+// StopsPerStep is the most tasks that one step of a service stops, for the same reason.
+const StopsPerStep = 250
+
 // start places the tasks that rollout wants started, and makes those that have a place. What keeps
 // the service from its goal, whether rollout says so or a task has no place, becomes an event when
 // it is new, and again every 6 hours.

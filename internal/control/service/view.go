@@ -19,6 +19,7 @@ func (c *Controller) view(t *state.Tables, svc *ecs.Service, now time.Time) roll
 		Service: svc, Progress: t.Progress(svc.ServiceARN),
 		Cluster: &cluster{t, svc, now, c.worlds}, Tasks: tasks{t, svc.ServiceARN},
 		HealthyAfter: c.config.HealthyAfter, RetryBase: c.config.RetryBase, StableAfter: c.config.StableAfter,
+		MostStops: StopsPerStep,
 	}
 	for _, d := range v.Progress.Deployments {
 		v.Deployments = append(v.Deployments, deployment(t, d))
