@@ -150,7 +150,10 @@ func TestSlowReaderStopsTheWriter(t *testing.T) { // P13, Envoy #17281: nothing 
 	f := newFront(t, nil)
 	wrote := make(chan int, 1)
 	f.target("tg", f.rawServer(func(c net.Conn) {
-		http.ReadRequest(bufio.NewReader(c))
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil || r.Header.Get("Upgrade") == "" { // a health check
+			return
+		}
 		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
 		n, _ := c.Write(make([]byte, 256<<20))
