@@ -367,3 +367,45 @@ func TestHistoryOfMetricMath(t *testing.T) {
 		t.Errorf("it is found by %q", a.MetricEntry())
 	}
 }
+
+// The data of a reason and of the history are bounded, and are JSON whatever is left out.
+func TestDataIsBounded(t *testing.T) {
+	a := sample()
+	a.Condition.Periods = 1440
+	points := make([]scaling.Datapoint, a.Condition.Range())
+	for i := range points {
+		points[i] = scaling.Datapoint{Start: at.Add(time.Duration(i) * time.Minute), Value: 1.2345678901234567e-100,
+			Samples: 123456.7890123456, Known: true}
+	}
+	data := a.ReasonData(points, at)
+	first, last := Stamp(points[2].Start), Stamp(points[len(points)-1].Start)
+	if len(data) > 4000 || !json.Valid([]byte(data)) || !strings.Contains(data, `"startDate":"`+first+`"`) ||
+		!strings.Contains(data, `"evaluatedDatapoints":[{"timestamp":"`+last+`"`) {
+		t.Errorf("%d bytes: %s", len(data), data)
+	}
+	old := NewStatus("x", at).Next(scaling.OK, "reason", data, at)
+	long := strings.Repeat("\"", 1023)
+	for i, c := range []struct {
+		now  *Status
+		want []string
+	}{
+		{old.Next(scaling.InAlarm, "next", `{"a":1}`, at), []string{`"reason"`, `"recentDatapoints"`, `{"a":1}`}},
+		{old.Next(scaling.InAlarm, "next", data, at), []string{`"stateReason":"reason"},`, `"recentDatapoints"`}},
+		{old.Next(scaling.InAlarm, long, data, at), []string{`"stateReason":"reason"},`, `\"\"\"`}},
+		{old.Next(scaling.InAlarm, strings.Repeat(long, 3), data, at), []string{`"stateReason":""},"newState"`}},
+	} {
+		h := Changed(a, old, c.now)
+		if len(h.Data) > MaxData || !json.Valid([]byte(h.Data)) {
+			t.Errorf("%d: %d bytes: %s", i, len(h.Data), h.Data)
+		}
+		for _, part := range c.want {
+			if !strings.Contains(h.Data, part) {
+				t.Errorf("%d: %s lacks %s", i, h.Data, part)
+			}
+		}
+	}
+	a.Description = strings.Repeat("\"", MaxData)
+	if h := Configured(nil, a, at); h.Data != `{"type":"Create","version":"1.0"}` {
+		t.Errorf("%d bytes", len(h.Data))
+	}
+}

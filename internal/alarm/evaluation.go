@@ -76,6 +76,10 @@ type evaluated struct {
 	Value   *double `json:"value,omitempty"`
 }
 
+// maxInReason is how many datapoints the data of a reason have at most: the newest. StateReasonData has at most 4,000
+// characters on AWS.
+const maxInReason = 25
+
 // ReasonData returns the StateReasonData of a state that follows from points, which are those of Starts. queried is
 // when they were read.
 func (a *Alarm) ReasonData(points []scaling.Datapoint, queried time.Time) string {
@@ -85,7 +89,7 @@ func (a *Alarm) ReasonData(points []scaling.Datapoint, queried time.Time) string
 		Period: int64(c.Period / time.Second), Recent: []double{}, Threshold: double(c.Threshold),
 	}
 	used := c.Considered(points)
-	for _, p := range used {
+	for _, p := range used[max(0, len(used)-maxInReason):] {
 		data.Recent = append(data.Recent, double(p.Value))
 	}
 	if len(used) > 0 {
@@ -93,6 +97,7 @@ func (a *Alarm) ReasonData(points []scaling.Datapoint, queried time.Time) string
 	}
 	for _, p := range slices.Backward(points) { // the newest first, and those without data as far as they are filled
 		switch {
+		case len(data.Evaluated) == maxInReason:
 		case p.Known && slices.Contains(used, p):
 			one := evaluated{At: Stamp(p.Start), Value: new(double(p.Value))}
 			if p.Samples > 0 {

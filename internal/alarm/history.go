@@ -16,6 +16,8 @@ const (
 	KeptFor = 14 * 24 * time.Hour
 	// KeptItems is how many items of one alarm are kept at most. AWS gives no figure.
 	KeptItems = 200
+	// MaxData is how many bytes the data of an item have at most: as many as characters on AWS.
+	MaxData = 4095
 )
 
 // ItemType is the type of an item of the history.
@@ -203,7 +205,8 @@ func Configured(old, now *Alarm, at time.Time) *HistoryItem {
 	}
 	return &HistoryItem{
 		ARN: a.ARN, Name: a.Name, Composite: a.Composite(), At: at, Type: ConfigurationUpdate,
-		Summary: "Alarm " + strconv.Quote(a.Name) + " " + what, Data: encode(data),
+		Summary: "Alarm " + strconv.Quote(a.Name) + " " + what,
+		Data:    short(data, map[string]any{"version": "1.0", "type": data["type"]}),
 	}
 }
 
@@ -242,10 +245,28 @@ func Changed(a *Alarm, old, now *Status) *HistoryItem {
 	return &HistoryItem{
 		ARN: a.ARN, Name: a.Name, Composite: a.Composite(), At: now.UpdatedAt, Type: StateUpdate,
 		Summary: fmt.Sprintf("Alarm updated from %s to %s", old.Value, now.Value),
-		Data: encode(struct {
-			Version string    `json:"version"`
-			Old     stateData `json:"oldState"`
-			New     stateData `json:"newState"`
-		}{"1.0", old.data(), now.data()}),
+		Data: short(
+			changeData{"1.0", old.data(), now.data()},
+			changeData{"1.0", stateData{Value: old.Value, Reason: old.Reason}, now.data()},
+			changeData{"1.0", stateData{Value: old.Value, Reason: old.Reason},
+				stateData{Value: now.Value, Reason: now.Reason}},
+			changeData{"1.0", stateData{Value: old.Value}, stateData{Value: now.Value}}),
 	}
+}
+
+// changeData is the data of a change of state.
+type changeData struct {
+	Version string    `json:"version"`
+	Old     stateData `json:"oldState"`
+	New     stateData `json:"newState"`
+}
+
+// short returns the first of the values that takes at most MaxData bytes as JSON, or the last one.
+func short(values ...any) (data string) {
+	for _, v := range values {
+		if data = encode(v); len(data) <= MaxData {
+			break
+		}
+	}
+	return data
 }

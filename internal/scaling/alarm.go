@@ -187,9 +187,9 @@ func (c Condition) reason(real []Datapoint, breaching, filled int, now, state St
 		return fmt.Sprintf("Threshold Crossed: no datapoints were received for %s%s.",
 			plural(c.Periods, "period"), c.treated(filled))
 	}
-	not := ""
+	not, crossed := "", "crossed"
 	if state == OK {
-		not = " not"
+		not, crossed = " not", "did not cross"
 	}
 	shown := make([]string, 0, len(real))
 	for _, p := range slices.Backward(real) { // the newest first
@@ -198,18 +198,28 @@ func (c Condition) reason(real []Datapoint, breaching, filled int, now, state St
 		}
 	}
 	n := len(shown)
-	how := fmt.Sprintf("[%s]%s%s %s the threshold (%s)%s", strings.Join(shown, ", "), verb(n), not,
-		words[c.Comparison], Number(c.Threshold), c.treated(filled))
+	count := plural(n, "datapoint")
+	if c.ToAlarm != 0 {
+		count = fmt.Sprintf("%d out of the last %d datapoints", n, c.Periods)
+	}
+	list, recent := " ["+strings.Join(shown[:min(n, maxShown)], ", ")+"]", ""
+	if n >= maxShown {
+		list, recent = "", ". The most recent datapoints which "+crossed+" the threshold:"+list
+	}
+	text := fmt.Sprintf("Threshold Crossed: %s%s%s%s %s the threshold (%s)%s%s", count, list, verb(n), not,
+		words[c.Comparison], Number(c.Threshold), c.treated(filled), recent)
 	if c.ToAlarm == 0 {
-		return fmt.Sprintf("Threshold Crossed: %s %s.", plural(n, "datapoint"), how)
+		return text + "."
 	}
 	needed := c.M()
 	if state == OK {
 		needed = c.Periods - c.M() + 1
 	}
-	return fmt.Sprintf("Threshold Crossed: %d out of the last %d datapoints %s (minimum %s for %s -> %s transition).",
-		n, c.Periods, how, plural(needed, "datapoint"), now, state)
+	return fmt.Sprintf("%s (minimum %s for %s -> %s transition).", text, plural(needed, "datapoint"), now, state)
 }
+
+// maxShown is how many values a reason has at most. One with as many lists them at its end.
+const maxShown = 5
 
 // treated returns the part of a reason that says how missing data were filled; "" if they were not.
 func (c Condition) treated(filled int) string {

@@ -60,7 +60,8 @@ func TestPeriodsOfMetricMath(t *testing.T) {
 	w.put(scaling.OK, sample("a", func(a *alarm.Alarm) {
 		m := a.Measure
 		m.Statistic = "Sum"
-		a.Measure, a.Condition.Period, a.Condition.Periods = alarm.Measure{}, 5*time.Minute, 1
+		a.Measure, a.Condition.Threshold = alarm.Measure{}, 50
+		a.Condition.Period, a.Condition.Periods = 5*time.Minute, 1
 		a.Queries = []alarm.Query{{ID: "m1", Measure: &m, Period: 5 * time.Minute}}
 		a.Condition.MissingData = scaling.MissingIgnored
 	}))
