@@ -90,13 +90,14 @@ func TestReasons(t *testing.T) {
 			"than the threshold (70.0)."},
 		{Condition{Periods: 3}, "X X X", OK, "Threshold Crossed: 3 datapoints [100.0 (29/11/26 08:02:00), " +
 			"100.0 (29/11/26 08:01:00), 100.0 (29/11/26 08:00:00)] were greater than the threshold (70.0)."},
-		{Condition{Periods: 5}, "X X X X X", OK, "Threshold Crossed: 5 datapoints were greater than the threshold (70.0)" +
-			". The most recent datapoints which crossed the threshold: [100.0 (29/11/26 08:04:00), " +
-			"100.0 (29/11/26 08:03:00), 100.0 (29/11/26 08:02:00), 100.0 (29/11/26 08:01:00), 100.0 (29/11/26 08:00:00)]."},
-		{Condition{Periods: 6, ToAlarm: 1}, "0 0 0 0 0 0", InAlarm, "Threshold Crossed: 6 out of the last 6 datapoints " +
-			"were not greater than the threshold (70.0). The most recent datapoints which did not cross the threshold: " +
-			"[0.0 (29/11/26 08:05:00), 0.0 (29/11/26 08:04:00), 0.0 (29/11/26 08:03:00), 0.0 (29/11/26 08:02:00), " +
-			"0.0 (29/11/26 08:01:00)] (minimum 6 datapoints for ALARM -> OK transition)."},
+		{Condition{Periods: 5}, "X X X X X", OK, "Threshold Crossed: 5 datapoints were greater than the threshold " +
+			"(70.0). The most recent datapoints which crossed the threshold: [100.0 (29/11/26 08:04:00), " +
+			"100.0 (29/11/26 08:03:00), 100.0 (29/11/26 08:02:00), 100.0 (29/11/26 08:01:00), " +
+			"100.0 (29/11/26 08:00:00)]."},
+		{Condition{Periods: 6, ToAlarm: 1}, "0 0 0 0 0 0", InAlarm, "Threshold Crossed: 6 out of the last 6 " +
+			"datapoints were not greater than the threshold (70.0). The most recent datapoints which did not cross " +
+			"the threshold: [0.0 (29/11/26 08:05:00), 0.0 (29/11/26 08:04:00), 0.0 (29/11/26 08:03:00), " +
+			"0.0 (29/11/26 08:02:00), 0.0 (29/11/26 08:01:00)] (minimum 6 datapoints for ALARM -> OK transition)."},
 		{Condition{Periods: 3}, "X X 0", InAlarm, "Threshold Crossed: 1 datapoint [0.0 (29/11/26 08:02:00)] was not " +
 			"greater than the threshold (70.0)."},
 		{Condition{Periods: 1, ToAlarm: 1}, "0 0 X", OK, "Threshold Crossed: 1 out of the last 1 datapoints [100.0 " +
