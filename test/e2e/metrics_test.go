@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,12 +31,11 @@ func TestMeasuredMetrics(t *testing.T) {
 			t.Fatalf("the load balancer answers %d %q", a.status, a.body)
 		}
 	}
-	shell := newShell(t, s)
 	balancer := s.Ask(t, "elasticloadbalancing", "DescribeLoadBalancers", form{}).First("LoadBalancerArn")
 	_, balancer, _ = strings.Cut(balancer, "loadbalancer/")
 	_, group, _ = strings.Cut(group, "targetgroup/")
 	instance := s.Ask(t, "ec2", "DescribeInstances", form{}).First("instanceId")
-	service := "Name=ClusterName,Value=" + cluster + " Name=ServiceName,Value=burn"
+	service := "ClusterName=" + cluster + " ServiceName=burn"
 	for _, c := range []struct {
 		metric, statistic, dimensions string
 		atLeast, atMost               float64
@@ -45,18 +43,19 @@ func TestMeasuredMetrics(t *testing.T) {
 		{"AWS/ECS CPUUtilization", "Average", service, 5, 1e6}, // 64 units are reserved, a core has 1024
 		{"AWS/ECS CPUUtilization", "SampleCount", service, 1, 1},
 		{"AWS/ECS MemoryUtilization", "Average", service, 0, 1e6},
-		{"AWS/ECS CPUUtilization", "Average", "Name=ClusterName,Value=" + cluster, 0.01, 110},
-		{"AWS/ECS CPUReservation", "Average", "Name=ClusterName,Value=" + cluster, 3.125, 3.125}, // 64 of 2048 units
-		{"AWS/EC2 CPUUtilization", "Average", "Name=InstanceId,Value=" + instance, 0.01, 110},
-		{"AWS/EC2 CPUUtilization", "Average", "Name=AutoScalingGroupName,Value=asg", 0.01, 110},
-		{"AWS/ApplicationELB RequestCount", "Sum", "Name=LoadBalancer,Value=" + balancer, requests, requests},
-		{"AWS/ApplicationELB HTTPCode_Target_2XX_Count", "Sum", "Name=LoadBalancer,Value=" + balancer +
-			" Name=TargetGroup,Value=targetgroup/" + group, requests, requests},
-		{"AWS/ApplicationELB HealthyHostCount", "Maximum", "Name=LoadBalancer,Value=" + balancer +
-			" Name=TargetGroup,Value=targetgroup/" + group, 1, 1},
+		{"AWS/ECS CPUUtilization", "Average", "ClusterName=" + cluster, 0.01, 110},
+		// 64 of 2048 units, less in the minute in which the task was placed.
+		{"AWS/ECS CPUReservation", "Average", "ClusterName=" + cluster, 0.01, 3.125},
+		{"AWS/EC2 CPUUtilization", "Average", "InstanceId=" + instance, 0.01, 110},
+		{"AWS/EC2 CPUUtilization", "Average", "AutoScalingGroupName=asg", 0.01, 110},
+		{"AWS/ApplicationELB RequestCount", "Sum", "LoadBalancer=" + balancer, requests, requests},
+		{"AWS/ApplicationELB HTTPCode_Target_2XX_Count", "Sum", "LoadBalancer=" + balancer +
+			" TargetGroup=targetgroup/" + group, requests, requests},
+		{"AWS/ApplicationELB HealthyHostCount", "Maximum", "LoadBalancer=" + balancer +
+			" TargetGroup=targetgroup/" + group, 1, 1},
 	} {
 		harness.Until(t, 5*time.Minute, c.metric+" of "+c.dimensions, func() string {
-			points := shell.points(t, c.metric, c.statistic, c.dimensions)
+			points := s.points(t, c.metric, c.statistic, c.dimensions)
 			var value float64
 			for _, v := range points {
 				if c.statistic == "Sum" {
@@ -87,17 +86,26 @@ func TestMeasuredMetrics(t *testing.T) {
 	}
 }
 
+func hourAgo() string { return time.Now().Add(-time.Hour).UTC().Format(time.RFC3339) }
+
+func inAMinute() string { return time.Now().Add(time.Minute).UTC().Format(time.RFC3339) }
+
 // points returns the values of a statistic of the last hour, by the minute. metric is a namespace and a name.
-func (sh *shell) points(t *testing.T, metric, statistic, dimensions string) (values []float64) {
+func (s server) points(t *testing.T, metric, statistic, dimensions string) (values []float64) {
 	t.Helper()
 	namespace, name, _ := strings.Cut(metric, " ")
-	out := sh.run(t, fmt.Sprintf("aws cloudwatch get-metric-statistics "+
-		"--namespace %s --metric-name %s --dimensions %s --period 60 "+
-		"--statistics %s --start-time %s --end-time %s --query Datapoints[].%[4]s --output json",
-		namespace, name, dimensions, statistic, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339),
-		time.Now().Add(time.Minute).UTC().Format(time.RFC3339)))
-	if err := json.Unmarshal([]byte(out), &values); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	in := form{"Namespace": namespace, "MetricName": name, "Period": "60", "Statistics.member.1": statistic,
+		"StartTime": hourAgo(), "EndTime": inAMinute()}
+	for i, d := range strings.Fields(dimensions) {
+		key := fmt.Sprintf("Dimensions.member.%d.", i+1)
+		in[key+"Name"], in[key+"Value"], _ = strings.Cut(d, "=")
+	}
+	for _, text := range s.Ask(t, "monitoring", "GetMetricStatistics", in).All(statistic) {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, v)
 	}
 	return values
 }
