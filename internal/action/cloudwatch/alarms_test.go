@@ -119,6 +119,26 @@ func TestAlarmsInJSON(t *testing.T) {
 	}
 }
 
+// Today's SDKs speak CBOR. The inputs are {"AlarmNames": ["a"]} and {"AlarmNames": ["b"]}.
+func TestAlarmsInCBOR(t *testing.T) {
+	a := newAPI(t, meter.Limits{})
+	a.create(t, alarmOf("a"))
+	d := desktest.New(t, Service(a.store, a.points))
+	call := func(action, name string) (string, bool) {
+		return d.CBOR(t, "monitoring", "GraniteServiceVersion20100801."+action, "\xa1\x6aAlarmNames\x81\x61"+name)
+	}
+	if got, ok := call("DescribeAlarms", "a"); !ok || !strings.Contains(got, "\x6bStateReason\x78\x21"+alarm.Unchecked) ||
+		!strings.Contains(got, "\x69Threshold\xfb\x40\x51\x80\x00\x00\x00\x00\x00") {
+		t.Errorf("%t %q", ok, got)
+	}
+	if got, ok := call("DeleteAlarms", "b"); ok || !strings.Contains(got, "ResourceNotFound") {
+		t.Errorf("%t %q", ok, got)
+	}
+	if got, ok := call("DeleteAlarms", "a"); !ok {
+		t.Errorf("%q", got)
+	}
+}
+
 // What an alarm cannot be is refused with CloudWatch's code, and nothing is stored (ecs.md 7.4).
 func TestPutMetricAlarmRefuses(t *testing.T) {
 	a := newAPI(t, meter.Limits{})

@@ -28,7 +28,7 @@ func Form(version, line string) url.Values {
 // "Code: message" of a fault.
 func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 	t.Helper()
-	out, ok := d.post(t, service, form.Encode(),
+	out, ok := d.post(t, service, "", form.Encode(),
 		http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}})
 	if ok {
 		return string(out)
@@ -52,7 +52,7 @@ func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 // better in Go.
 func (d *Desk) Post(t testing.TB, service, target, input string) string {
 	t.Helper()
-	out, ok := d.post(t, service, strings.ReplaceAll(input, "'", `"`),
+	out, ok := d.post(t, service, "", strings.ReplaceAll(input, "'", `"`),
 		http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}})
 	if ok {
 		return string(out)
@@ -67,10 +67,20 @@ func (d *Desk) Post(t testing.TB, service, target, input string) string {
 	return f.Type[strings.LastIndexByte(f.Type, '#')+1:] + ": " + f.Message
 }
 
-// post sends a signed request and returns the answer, and whether it is one of success.
-func (d *Desk) post(t testing.TB, service, body string, header http.Header) (answer []byte, ok bool) {
+// CBOR sends a signed call to a service that speaks RPC v2 CBOR and returns what is in the answer, also of a fault:
+// CBOR, in which texts are as they are. target is "Prefix.Action"; the input is CBOR.
+func (d *Desk) CBOR(t testing.TB, service, target, input string) (answer string, ok bool) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL, strings.NewReader(body))
+	prefix, action, _ := strings.Cut(target, ".")
+	out, ok := d.post(t, service, "/service/"+prefix+"/operation/"+action, input,
+		http.Header{"Content-Type": {"application/cbor"}, "Smithy-Protocol": {"rpc-v2-cbor"}})
+	return string(out), ok
+}
+
+// post sends a signed request to a path and returns the answer, and whether it is one of success.
+func (d *Desk) post(t testing.TB, service, path, body string, header http.Header) (answer []byte, ok bool) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
