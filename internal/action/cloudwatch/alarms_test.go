@@ -127,7 +127,8 @@ func TestAlarmsInCBOR(t *testing.T) {
 	call := func(action, name string) (string, bool) {
 		return d.CBOR(t, "monitoring", "GraniteServiceVersion20100801."+action, "\xa1\x6aAlarmNames\x81\x61"+name)
 	}
-	if got, ok := call("DescribeAlarms", "a"); !ok || !strings.Contains(got, "\x6bStateReason\x78\x21"+alarm.Unchecked) ||
+	if got, ok := call("DescribeAlarms", "a"); !ok ||
+		!strings.Contains(got, "\x6bStateReason\x78\x21"+alarm.Unchecked) ||
 		!strings.Contains(got, "\x69Threshold\xfb\x40\x51\x80\x00\x00\x00\x00\x00") {
 		t.Errorf("%t %q", ok, got)
 	}
