@@ -9,9 +9,12 @@ import (
 )
 
 // compactAt is the number of bytes of changes in the journal from which it is compacted. If the
-// last snapshot was larger, it is compacted when the changes have that size, so that the work stays
-// in proportion to what is written.
-const compactAt = 4 << 20
+// last snapshot was large, it is compacted when the changes have grownPerSaved times that size, so that
+// the work stays in proportion to what is written. The journal is at most that much larger than the state.
+const (
+	compactAt     = 4 << 20
+	grownPerSaved = 2
+)
 
 // compaction counts what the journal holds. Its fields belong to the committer, except busy and
 // saved.
@@ -38,7 +41,7 @@ func (s *Store) compactIfLarge(entries []journal.Entry) {
 	for _, e := range entries {
 		c.grown += int64(len(e.Data))
 	}
-	if c.grown < max(compactAt, c.saved.Load()) || !c.busy.CompareAndSwap(false, true) {
+	if c.grown < max(compactAt, grownPerSaved*c.saved.Load()) || !c.busy.CompareAndSwap(false, true) {
 		return
 	}
 	c.grown = 0
