@@ -105,6 +105,7 @@ const (
 type Minutes struct {
 	open    []*minute // the oldest first
 	next    int64     // start of the first minute that may be open, in seconds since 1970
+	most    int       // maxHeld, but in tests
 	dropped [Reasons]uint64
 }
 
@@ -132,7 +133,7 @@ type member struct {
 }
 
 // New returns a Minutes that takes reports of the minute with now in it and of later ones.
-func New(now time.Time) *Minutes { return &Minutes{next: startOf(now)} }
+func New(now time.Time) *Minutes { return &Minutes{next: startOf(now), most: maxHeld} }
 
 func startOf(t time.Time) int64 {
 	at := t.Unix()
@@ -149,7 +150,7 @@ func (g *Minutes) Sample(at time.Time, name Name, s Sample) {
 	if m == nil {
 		return
 	}
-	of := m.member(name, s.Member)
+	of := m.member(name, s.Member, g.most)
 	if of == nil {
 		g.Drop(TooMany, 1)
 		return
@@ -173,7 +174,7 @@ func (g *Minutes) Merge(at time.Time, name Name, s meter.Summary) {
 	}
 	of := m.groups[name]
 	if of == nil || !of.merges {
-		if m.held >= maxHeld {
+		if m.held >= g.most {
 			g.Drop(TooMany, 1)
 			return
 		}
@@ -215,12 +216,12 @@ func (g *Minutes) at(t time.Time) *minute {
 }
 
 // member returns a member of a group; nil if it would be one too many.
-func (m *minute) member(name Name, arn string) *member {
+func (m *minute) member(name Name, arn string, most int) *member {
 	of := m.groups[name]
 	if of != nil && of.members[arn] != nil {
 		return of.members[arn]
 	}
-	if m.held >= maxHeld {
+	if m.held >= most {
 		return nil
 	}
 	m.held++

@@ -232,7 +232,8 @@ func TestBounds(t *testing.T) {
 	}
 
 	g = New(noon)
-	for i := range maxHeld {
+	g.most = 5000
+	for i := range g.most {
 		g.Sample(noon, named(fmt.Sprint(i%1000)), one(fmt.Sprint(i), 1, 1))
 	}
 	g.Sample(noon, named("new"), one("new", 1, 1))
