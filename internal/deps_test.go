@@ -27,7 +27,7 @@ const rules = `
 	fault, tag, arn, quote, newid < WORDS
 	< ecs, elb, fleet, scaling, identity, repository, loggroup, cache < NOUNS;
 	WORDS, identity < role < NOUNS;
-	WORDS, scaling < alarm < NOUNS;
+	WORDS, scaling < alarm < appscaling < NOUNS;
 
 # Brains: what should happen. Pure functions.
 	NOUNS < sched/cql < sched;

@@ -11,8 +11,8 @@ import (
 // proven is how many lines of test each line of code of a package has at least: 1 of a noun and 2 of a brain are the
 // aim. A package below it may only rise; put the new figure here when it has.
 var proven = map[string]float64{
-	"alarm": 0.7, "arn": 1, "cache": 1, "ecs": 1, "elb": 1, "fault": 1, "fleet": 1, "identity": 1, "loggroup": 1,
-	"newid": 1, "quote": 1, "repository": 1, "role": 1, "scaling": 1, "tag": 1,
+	"alarm": 0.7, "appscaling": 1, "arn": 1, "cache": 1, "ecs": 1, "elb": 1, "fault": 1, "fleet": 1, "identity": 1,
+	"loggroup": 1, "newid": 1, "quote": 1, "repository": 1, "role": 1, "scaling": 1, "tag": 1,
 
 	"sched": 2.2, "sched/cql": 2, "rollout": 2.4, "route": 2,
 }

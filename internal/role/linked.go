@@ -16,6 +16,8 @@ const (
 	ServiceAutoScaling = "autoscaling.amazonaws.com"
 	ServiceELB         = "elasticloadbalancing.amazonaws.com"
 	ServiceElastiCache = "elasticache.amazonaws.com"
+	// ServiceAppScaling is Application Auto Scaling for ECS services.
+	ServiceAppScaling = "ecs.application-autoscaling.amazonaws.com"
 )
 
 // linked are the service-linked roles that ECS stacks use, by service.
@@ -24,7 +26,7 @@ var linked = map[string]string{
 	ServiceAutoScaling: "AWSServiceRoleForAutoScaling",
 	ServiceELB:         "AWSServiceRoleForElasticLoadBalancing",
 	ServiceElastiCache: "AWSServiceRoleForElastiCache",
-	"ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
+	ServiceAppScaling:  "AWSServiceRoleForApplicationAutoScaling_ECSService",
 }
 
 // LinkedServices are the services that have a service-linked role here.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/cache"
 	"github.com/berthhq/berth/internal/ecs"
@@ -61,6 +62,11 @@ type Tables struct {
 	AlarmStatus  Table[alarm.Status]
 	AlarmHistory Table[alarm.HistoryItem]
 	DueActions   Table[alarm.Due]
+
+	ScalableTargets   Table[appscaling.Target]
+	ScalingPolicies   Table[appscaling.Policy]
+	ScheduledActions  Table[appscaling.Scheduled]
+	ScalingActivities Table[appscaling.Activity]
 }
 
 // writers are the tables of a transaction, for writing: those of Tables, in the same order.
@@ -111,6 +117,11 @@ type writers struct {
 	AlarmStatus  Writable[alarm.Status]
 	AlarmHistory Writable[alarm.HistoryItem]
 	DueActions   Writable[alarm.Due]
+
+	ScalableTargets   Writable[appscaling.Target]
+	ScalingPolicies   Writable[appscaling.Policy]
+	ScheduledActions  Writable[appscaling.Scheduled]
+	ScalingActivities Writable[appscaling.Activity]
 }
 
 // Block returns the server's block of the machine's addresses; block 0 if there is no row.
@@ -206,6 +217,8 @@ var (
 	AlarmsByChild = byEach(func(a *alarm.Alarm) []string { return a.Children })
 	// DueActionsByKind finds due actions by alarm.ActionKind.
 	DueActionsByKind = by(func(d *alarm.Due) string { return string(d.Kind) })
+
+	ScalableTargetsByARN = by((*appscaling.Target).ARN)
 )
 
 // onlyIf returns the entry for an index that only some values are in.
@@ -295,6 +308,11 @@ func define() Tables {
 		AlarmStatus:  table("cloudwatch.alarm-status", func(s *alarm.Status) string { return s.ARN }),
 		AlarmHistory: table("cloudwatch.alarm-history", (*alarm.HistoryItem).Key),
 		DueActions:   table("cloudwatch.due-actions", (*alarm.Due).Key, DueActionsByKind),
+
+		ScalableTargets:   table("appscaling.targets", (*appscaling.Target).Key, ScalableTargetsByARN),
+		ScalingPolicies:   table("appscaling.policies", (*appscaling.Policy).Key),
+		ScheduledActions:  table("appscaling.scheduled-actions", (*appscaling.Scheduled).Key),
+		ScalingActivities: table("appscaling.activities", (*appscaling.Activity).Key),
 	}
 }
 

@@ -119,6 +119,12 @@ func users(t *state.Tables, r *role.Role) []string {
 				arns = append(arns, g.ARN())
 			}
 		}
+	case role.ServiceAppScaling:
+		for s := range t.ScalableTargets.All() {
+			if s.Account == r.Account {
+				arns = append(arns, s.ARN())
+			}
+		}
 	case role.ServiceELB:
 		for lb := range t.LoadBalancers.All() {
 			if arn.Account(lb.ARN) == r.Account {

@@ -166,10 +166,15 @@ func enums(m *model) string {
 		fmt.Fprintf(&b, "// Values of %s.\nconst (\n", e.Name)
 		for _, c := range e.Consts {
 			value := strconv.Quote(c.Value)
-			if at := strings.LastIndex(value[:len(value)/2], "-"); len(c.Name)+len(value) > 110 && at > 0 {
+			space := ""
+			if len(c.Name)+len(value) > 110 {
+				at := strings.LastIndex(value[:len(value)/2], "-")
+				if at <= 0 {
+					at, space = 16, "\n" // a blank line, so that gofmt does not align other names with this long one
+				}
 				value = value[:at+1] + "\" +\n\"" + value[at+1:]
 			}
-			fmt.Fprintf(&b, "%s = %s\n", c.Name, value)
+			fmt.Fprintf(&b, "%s%s = %s\n", space, c.Name, value)
 		}
 		b.WriteString(")\n\n")
 	}

@@ -403,6 +403,17 @@ DescribeReservedInstancesModifications ReservedInstancesModificationIds=InvalidR
 			DeleteFunction ListFunctions Invoke TagResource UntagResource ListTags`,
 	},
 	{
+		Package: "appscaling", Title: "Application Auto Scaling", Module: sdk + "applicationautoscaling",
+		Version: "v1.51.12", JSON: true,
+		SigningName: "application-autoscaling", TargetPrefix: "AnyScaleFrontendService",
+		Operations: `
+			RegisterScalableTarget DeregisterScalableTarget DescribeScalableTargets
+			PutScalingPolicy DeleteScalingPolicy DescribeScalingPolicies
+			PutScheduledAction DeleteScheduledAction DescribeScheduledActions
+			DescribeScalingActivities GetPredictiveScalingForecast
+			TagResource UntagResource ListTagsForResource`,
+	},
+	{
 		Package: "cloudwatch", Title: "Amazon CloudWatch", Module: sdk + "cloudwatch", Version: "v1.75.6",
 		JSON: true, Query: true, Statuses: true, SigningName: "monitoring",
 		TargetPrefix: "GraniteServiceVersion20100801",

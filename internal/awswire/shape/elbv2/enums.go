@@ -142,10 +142,12 @@ const (
 
 // Values of TargetAdministrativeOverrideReasonEnum.
 const (
-	TargetAdministrativeOverrideReasonEnumInternalError            = "AdministrativeOverride.Unknown"
-	TargetAdministrativeOverrideReasonEnumNoOverrideEngaged        = "AdministrativeOverride.NoOverride"
-	TargetAdministrativeOverrideReasonEnumZonalShiftEngaged        = "AdministrativeOverride.ZonalShiftActive"
-	TargetAdministrativeOverrideReasonEnumZonalShiftDelegatedToDns = "AdministrativeOverride.ZonalShiftDelegatedToDns"
+	TargetAdministrativeOverrideReasonEnumInternalError     = "AdministrativeOverride.Unknown"
+	TargetAdministrativeOverrideReasonEnumNoOverrideEngaged = "AdministrativeOverride.NoOverride"
+	TargetAdministrativeOverrideReasonEnumZonalShiftEngaged = "AdministrativeOverride.ZonalShiftActive"
+
+	TargetAdministrativeOverrideReasonEnumZonalShiftDelegatedToDns = "AdministrativeOv" +
+		"erride.ZonalShiftDelegatedToDns"
 )
 
 // Values of TargetAdministrativeOverrideStateEnum.

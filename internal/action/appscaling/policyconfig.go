@@ -1,0 +1,240 @@
+package appscaling
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/berthhq/berth/internal/action/request"
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/appscaling"
+	"github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// parsePolicy reads the name, the type and the settings of a policy.
+func parsePolicy(in *shape.PutScalingPolicyInput) (*appscaling.Policy, error) {
+	p := &appscaling.Policy{Name: *in.PolicyName, Type: appscaling.PolicyType(in.PolicyType)}
+	step, tracking := in.StepScalingPolicyConfiguration, in.TargetTrackingScalingPolicyConfiguration
+	switch {
+	case !appscaling.ValidPolicyName(p.Name):
+		return nil, invalid("The value %q for parameter PolicyName is invalid: it has 1 to 256 printable ASCII "+
+			"characters.", p.Name)
+	case in.PolicyType == shape.PolicyTypePredictiveScaling:
+		return nil, invalid("Berth does not support policies of type PredictiveScaling yet; use " +
+			"TargetTrackingScaling or StepScaling.")
+	case step != nil && tracking != nil:
+		return nil, invalid("A policy has either StepScalingPolicyConfiguration or " +
+			"TargetTrackingScalingPolicyConfiguration, and not both.")
+	case step != nil && p.Type == appscaling.TargetTracking, tracking != nil && p.Type == appscaling.StepScaling:
+		return nil, invalid("A policy of type %s has %sPolicyConfiguration and no other.", p.Type, p.Type)
+	}
+	var err error
+	if step != nil {
+		p.Step, err = parseStep(step)
+	}
+	if tracking != nil {
+		p.Tracking, err = parseTracking(tracking)
+	}
+	return p, err
+}
+
+// parseStep reads the settings of a step policy (ecs.md 5.10, 6.9).
+func parseStep(in *shape.StepScalingPolicyConfiguration) (*appscaling.Step, error) {
+	s := &appscaling.Step{
+		Adjustment: scaling.Adjustment(in.AdjustmentType), Aggregation: in.MetricAggregationType,
+		Magnitude: whole(in.MinAdjustmentMagnitude), Cooldown: whole(in.Cooldown),
+	}
+	for _, one := range in.StepAdjustments {
+		s.Steps = append(s.Steps, scaling.Step{Lower: one.MetricIntervalLowerBound,
+			Upper: one.MetricIntervalUpperBound, By: int(*one.ScalingAdjustment)})
+	}
+	err := scaling.CheckSteps(s.Steps)
+	switch {
+	case s.Adjustment == "":
+		return nil, invalid("A step scaling policy needs an AdjustmentType.")
+	case err != nil:
+		return nil, invalid("StepAdjustments are invalid: %v.", err)
+	case s.Adjustment == scaling.ExactCapacity && slices.ContainsFunc(s.Steps,
+		func(one scaling.Step) bool { return one.By < 0 }):
+		return nil, invalid("A ScalingAdjustment must not be negative for the AdjustmentType ExactCapacity.")
+	case s.Magnitude != nil && s.Adjustment != scaling.PercentChangeInCapacity:
+		return nil, invalid("MinAdjustmentMagnitude is only for the AdjustmentType PercentChangeInCapacity.")
+	case request.Value(s.Magnitude) < 0:
+		return nil, invalid("MinAdjustmentMagnitude must not be negative, and is %d.", *s.Magnitude)
+	}
+	return s, checkCooldown("Cooldown", s.Cooldown)
+}
+
+// whole returns a number as the rows have it.
+func whole(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	return new(int(*n))
+}
+
+func checkCooldown(name string, seconds *int) error {
+	if request.Value(seconds) < 0 {
+		return invalid("%s must be greater than or equal to 0 seconds, and is %d.", name, *seconds)
+	}
+	return nil
+}
+
+// The range that AWS documents for TargetValue: 2 to the power of -360 and of 360.
+var leastTarget, mostTarget = math.Ldexp(1, -360), math.Ldexp(1, 360)
+
+// parseTracking reads the settings of a policy that tracks a target (ecs.md 6.3 to 6.5).
+func parseTracking(in *shape.TargetTrackingScalingPolicyConfiguration) (*appscaling.Tracking, error) {
+	t := &appscaling.Tracking{OutCooldown: whole(in.ScaleOutCooldown), InCooldown: whole(in.ScaleInCooldown)}
+	t.Target, t.DisableScaleIn = *in.TargetValue, request.Value(in.DisableScaleIn)
+	if !(t.Target >= leastTarget && t.Target <= mostTarget) { // also false for NaN
+		return nil, invalid("TargetValue must be in the range of %g to %g, and is %v.", leastTarget, mostTarget,
+			t.Target)
+	}
+	if err := cmp.Or(checkCooldown("ScaleOutCooldown", t.OutCooldown),
+		checkCooldown("ScaleInCooldown", t.InCooldown)); err != nil {
+		return nil, err
+	}
+	if (in.PredefinedMetricSpecification == nil) == (in.CustomizedMetricSpecification == nil) {
+		return nil, invalid("A policy that tracks a target has either PredefinedMetricSpecification or " +
+			"CustomizedMetricSpecification.")
+	}
+	var err error
+	if in.PredefinedMetricSpecification != nil {
+		t.Predefined, err = parsePredefined(in.PredefinedMetricSpecification)
+	} else {
+		t.Customized, err = parseCustomized(in.CustomizedMetricSpecification)
+	}
+	return t, err
+}
+
+// parsePredefined reads a metric by its name (ecs.md 6.3, 6.4).
+func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Predefined, error) {
+	p := &appscaling.Predefined{Type: in.PredefinedMetricType, Label: request.Value(in.ResourceLabel)}
+	switch p.Type {
+	case appscaling.AverageCPU, appscaling.AverageMemory:
+		if in.ResourceLabel != nil {
+			return nil, invalid("A ResourceLabel is only for the metric %s.", appscaling.RequestsPerTarget)
+		}
+	case appscaling.RequestsPerTarget:
+		if _, _, ok := appscaling.SplitLabel(p.Label); !ok {
+			return nil, invalid("The metric %s needs a ResourceLabel such as "+
+				"app/my-alb/778d41231b141a0f/targetgroup/my-group/943f017f100becff, and not %q.", p.Type, p.Label)
+		}
+	case shape.MetricTypeECSServiceAverageCPUUtilizationHighResolution,
+		shape.MetricTypeECSServiceAverageMemoryUtilizationHighResolution:
+		return nil, invalid("Berth does not support the metric %s yet: no service can ask for a resolution of 20 "+
+			"seconds.", p.Type)
+	default:
+		return nil, invalid("The metric %s is not one of ECS services.", p.Type)
+	}
+	return p, nil
+}
+
+// checkLabel refuses a load balancer that does not send requests to the target group, and a target group that the
+// service does not register its tasks with (ecs.md 6.4).
+func checkLabel(t *state.Tables, call *awswire.Call, r resource, label string) error {
+	balancer, group, _ := appscaling.SplitLabel(label)
+	const service = "elasticloadbalancing"
+	groupARN := arn.New(service, call.Region, call.Account, group).String()
+	balancerARN := arn.New(service, call.Region, call.Account, "loadbalancer/"+balancer).String()
+	progress := t.Progress(ecs.ARN(call.Region, call.Account, ecs.TypeService, r.cluster+"/"+r.service))
+	if !slices.ContainsFunc(progress.Deployments, func(d ecs.Deployment) bool {
+		return slices.ContainsFunc(d.Revision.LoadBalancers,
+			func(lb ecs.LoadBalancer) bool { return lb.TargetGroupARN == groupARN })
+	}) {
+		return invalid("The target group %s in the ResourceLabel is not one of the service %s.", group, r.id)
+	}
+	for l := range t.Listeners.By(state.ListenersByLoadBalancer, balancerARN) {
+		for rule := range t.Rules.By(state.RulesByListener, l.ARN) {
+			if slices.Contains(elb.Uses(rule.Actions), groupARN) {
+				return nil
+			}
+		}
+	}
+	return invalid("The load balancer %s in the ResourceLabel does not route requests to the target group %s.",
+		balancer, group)
+}
+
+// parseCustomized reads a metric of CloudWatch.
+func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, error) {
+	m := &alarm.Measure{Statistic: in.Statistic, Unit: request.Value(in.Unit), Metric: alarm.Metric{
+		Namespace: request.Value(in.Namespace), Name: request.Value(in.MetricName)}}
+	if m.Metric.Namespace == "" || m.Metric.Name == "" || m.Statistic == "" {
+		return nil, invalid("A CustomizedMetricSpecification needs MetricName, Namespace and Statistic.")
+	}
+	if n := max(len(m.Metric.Namespace), len(m.Metric.Name)); n > 255 {
+		return nil, invalid("MetricName and Namespace have at most 255 characters, and one has %d.", n)
+	}
+	if n := len(in.Dimensions); n > 30 { // ecs.md 7.1
+		return nil, invalid("A metric has at most 30 Dimensions, and this one has %d.", n)
+	}
+	for _, d := range in.Dimensions {
+		one := alarm.Dimension{Name: *d.Name, Value: *d.Value}
+		switch {
+		case one.Name == "" || len(one.Name) > 255 || one.Value == "" || len(one.Value) > 1024:
+			return nil, invalid("The name of a dimension has 1 to 255 characters and its value 1 to 1024; those of "+
+				"%q do not.", one.Name)
+		case slices.ContainsFunc(m.Metric.Dimensions, func(d alarm.Dimension) bool { return d.Name == one.Name }):
+			return nil, invalid("The dimension %s is given twice.", one.Name)
+		}
+		m.Metric.Dimensions = append(m.Metric.Dimensions, one)
+	}
+	if units := cloudwatch.EnumValues("StandardUnit"); m.Unit != "" && !slices.Contains(units, m.Unit) {
+		return nil, invalid("The Unit %q is not one of CloudWatch.", m.Unit)
+	}
+	return m, nil
+}
+
+func answerStep(s *appscaling.Step) *shape.StepScalingPolicyConfiguration {
+	if s == nil {
+		return nil
+	}
+	return &shape.StepScalingPolicyConfiguration{
+		AdjustmentType: string(s.Adjustment), MetricAggregationType: s.Aggregation,
+		Cooldown: number(s.Cooldown), MinAdjustmentMagnitude: number(s.Magnitude),
+		StepAdjustments: request.Answers(s.Steps, func(one scaling.Step) shape.StepAdjustment {
+			return shape.StepAdjustment{ScalingAdjustment: new(int32(one.By)), MetricIntervalLowerBound: one.Lower,
+				MetricIntervalUpperBound: one.Upper}
+		}),
+	}
+}
+
+// number returns a number of a row as answers have it.
+func number(n *int) *int32 {
+	if n == nil {
+		return nil
+	}
+	return new(int32(*n))
+}
+
+func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingScalingPolicyConfiguration {
+	if t == nil {
+		return nil
+	}
+	out := &shape.TargetTrackingScalingPolicyConfiguration{
+		TargetValue: &t.Target, DisableScaleIn: request.Optional(t.DisableScaleIn),
+		ScaleOutCooldown: number(t.OutCooldown), ScaleInCooldown: number(t.InCooldown),
+	}
+	if p := t.Predefined; p != nil {
+		out.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{PredefinedMetricType: p.Type,
+			ResourceLabel: request.Optional(p.Label)}
+		return out
+	}
+	m := t.Customized
+	out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
+		Namespace: &m.Metric.Namespace, MetricName: &m.Metric.Name, Statistic: m.Statistic,
+		Unit: request.Optional(m.Unit),
+		Dimensions: request.Answers(m.Metric.Dimensions, func(d alarm.Dimension) shape.MetricDimension {
+			return shape.MetricDimension{Name: &d.Name, Value: &d.Value}
+		}),
+	}
+	return out
+}

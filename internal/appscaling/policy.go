@@ -1,0 +1,157 @@
+package appscaling
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/scaling"
+)
+
+// PolicyType is the type of a policy (ecs.md 6.2).
+type PolicyType string
+
+// The types that Berth has. AWS also has PredictiveScaling.
+const (
+	TargetTracking PolicyType = "TargetTrackingScaling"
+	StepScaling    PolicyType = "StepScaling"
+)
+
+// Policy is a scaling policy of a target. Tracking is set for TargetTracking, Step for StepScaling.
+type Policy struct {
+	ID              string // UUID in the ARN
+	Region, Account string
+	ResourceID      string
+	Name            string
+	Type            PolicyType
+	Tracking        *Tracking `json:",omitempty"`
+	Step            *Step     `json:",omitempty"`
+	CreatedAt       time.Time
+}
+
+// Tracking keeps a metric near a target. One of Predefined and Customized is set.
+type Tracking struct {
+	scaling.Tracking
+	Predefined *Predefined    `json:",omitempty"`
+	Customized *alarm.Measure `json:",omitempty"`
+	// Cooldowns in seconds; nil means scaling.DefaultCooldown (ecs.md 6.8).
+	OutCooldown *int `json:",omitempty"`
+	InCooldown  *int `json:",omitempty"`
+	// HighID and LowID are the UUIDs in the names of the two alarms.
+	HighID, LowID string
+}
+
+// Predefined is a metric that has a name of its own (ecs.md 6.3). Label is the resource label, and only
+// RequestsPerTarget has one (ecs.md 6.4).
+type Predefined struct{ Type, Label string }
+
+// The predefined metrics of services (ecs.md 6.3).
+const (
+	AverageCPU        = "ECSServiceAverageCPUUtilization"
+	AverageMemory     = "ECSServiceAverageMemoryUtilization"
+	RequestsPerTarget = "ALBRequestCountPerTarget"
+)
+
+// Step adjusts the capacity by steps when one of the alarms that name the policy fires (ecs.md 6.9).
+type Step struct {
+	Adjustment  scaling.Adjustment
+	Steps       []scaling.Step
+	Magnitude   *int   `json:",omitempty"` // least change of a PercentChangeInCapacity
+	Cooldown    *int   `json:",omitempty"` // seconds; nil means scaling.DefaultCooldown
+	Aggregation string `json:",omitempty"` // "" means Average
+}
+
+// Key returns the key of the row.
+func (p *Policy) Key() string { return PolicyKey(p.Region, p.Account, p.ResourceID, p.Name) }
+
+// PolicyKey returns the key of the policy of a resource with a name.
+func PolicyKey(region, account, resourceID, name string) string {
+	return Key(region, account, resourceID) + name
+}
+
+// ARN returns the ARN of the policy, which alarms have as an action.
+func (p *Policy) ARN() string {
+	return partARN(p.Region, p.Account, "scalingPolicy", p.ID, p.ResourceID, "policyName", p.Name)
+}
+
+var label = regexp.MustCompile(`^(app/[^/\s]+/[^/\s]+)/(targetgroup/[^/\s]+/[^/\s]+)$`)
+
+// SplitLabel returns the load balancer and the target group in a resource label, as the ends of their ARNs and the
+// values of their dimensions (ecs.md 6.4). ok is false for a label of another form.
+func SplitLabel(text string) (balancer, group string, ok bool) {
+	m := label.FindStringSubmatch(text)
+	if m == nil {
+		return "", "", false
+	}
+	return m[1], m[2], true
+}
+
+// Measure returns the metric of a policy for a resource, and how its values are joined (ecs.md 6.5).
+func (t *Tracking) Measure(resourceID string) alarm.Measure {
+	if t.Customized != nil {
+		return *t.Customized
+	}
+	cluster, service, _ := SplitResource(resourceID)
+	name := "CPUUtilization"
+	switch t.Predefined.Type {
+	case RequestsPerTarget:
+		balancer, group, _ := SplitLabel(t.Predefined.Label)
+		return alarm.Measure{Statistic: "Sum", Metric: alarm.Metric{Namespace: "AWS/ApplicationELB",
+			Name: "RequestCountPerTarget", Dimensions: []alarm.Dimension{
+				{Name: "TargetGroup", Value: group}, {Name: "LoadBalancer", Value: balancer}}}}
+	case AverageMemory:
+		name = "MemoryUtilization"
+	}
+	return alarm.Measure{Statistic: "Average", Unit: "Percent", Metric: alarm.Metric{Namespace: "AWS/ECS", Name: name,
+		Dimensions: []alarm.Dimension{{Name: "ClusterName", Value: cluster}, {Name: "ServiceName", Value: service}}}}
+}
+
+// Same reports whether two policies track the same metric of their target. A target has one such policy.
+func (t *Tracking) Same(other *Tracking) bool {
+	if t.Customized != nil && other.Customized != nil {
+		a, b := t.Customized, other.Customized
+		return a.Metric.Equal(b.Metric) && a.Statistic == b.Statistic && a.Unit == b.Unit
+	}
+	return t.Predefined != nil && other.Predefined != nil && *t.Predefined == *other.Predefined
+}
+
+// Alarms returns the alarms that a policy needs, the high one first, with their settings but no tags: two for a
+// policy that tracks a target, one if it never scales in, none for others (ecs.md 6.5).
+func (p *Policy) Alarms(now time.Time) []*alarm.Alarm {
+	if p.Type != TargetTracking {
+		return nil
+	}
+	high, low, hasLow := p.Tracking.Alarms(time.Minute)
+	highName, lowName := scaling.AlarmNames(p.ResourceID, p.Tracking.HighID, p.Tracking.LowID)
+	all := []*alarm.Alarm{p.alarm(highName, high, now)}
+	if hasLow {
+		all = append(all, p.alarm(lowName, low, now))
+	}
+	return all
+}
+
+func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.Alarm {
+	c.MissingData = scaling.MissingIsMissing
+	return &alarm.Alarm{
+		ARN: alarm.ARN(p.Region, p.Account, name), Name: name, Region: p.Region, Account: p.Account,
+		Description:    "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + p.ARN() + ".",
+		ActionsEnabled: true, AlarmActions: []string{p.ARN()},
+		Measure: p.Tracking.Measure(p.ResourceID), Condition: c, UpdatedAt: now,
+	}
+}
+
+// AlarmARNs returns the ARNs of the alarms that the policy has.
+func (p *Policy) AlarmARNs() (arns []string) {
+	for _, a := range p.Alarms(time.Time{}) {
+		arns = append(arns, a.ARN)
+	}
+	return arns
+}
+
+// ValidPolicyName reports whether a text can be the name of a policy: 1 to 256 printable ASCII characters.
+func ValidPolicyName(name string) bool {
+	return len(name) >= 1 && len(name) <= 256 && !strings.ContainsFunc(name, func(r rune) bool {
+		return r < ' ' || r > '~'
+	})
+}

@@ -1,0 +1,67 @@
+package state
+
+import (
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
+)
+
+// PutScalingPolicy writes a policy and its alarms (ecs.md 6.5), and deletes the alarms that only the old settings need.
+// It returns false and does nothing if there would be more than alarm.Max alarms.
+func (tx *Tx) PutScalingPolicy(p *appscaling.Policy, now time.Time) bool {
+	wanted := p.Alarms(now)
+	more := 0
+	for _, a := range wanted {
+		if _, exists := tx.Alarms.Get(a.ARN); !exists {
+			more++
+		}
+	}
+	if more > 0 && tx.Alarms.Len()+more > alarm.Max {
+		return false
+	}
+	if old, ok := tx.ScalingPolicies.Get(p.Key()); ok {
+		keep := make(map[string]bool)
+		for _, a := range wanted {
+			keep[a.ARN] = true
+		}
+		for _, arn := range old.AlarmARNs() {
+			if !keep[arn] {
+				tx.DeleteAlarm(arn, now)
+			}
+		}
+	}
+	for _, a := range wanted {
+		tx.PutAlarm(a, now)
+	}
+	tx.ScalingPolicies.Put(p)
+	return true
+}
+
+// DeleteScalingPolicy deletes a policy and the alarms that were made for it.
+func (tx *Tx) DeleteScalingPolicy(p *appscaling.Policy, now time.Time) {
+	for _, arn := range p.AlarmARNs() {
+		tx.DeleteAlarm(arn, now)
+	}
+	tx.ScalingPolicies.Delete(p.Key())
+}
+
+// DeregisterScalableTarget deletes a target with its policies, their alarms and its scheduled actions. Its activities
+// stay.
+func (tx *Tx) DeregisterScalableTarget(t *appscaling.Target, now time.Time) {
+	for p := range tx.Tables.ScalingPolicies.Prefix(t.Key()) {
+		tx.DeleteScalingPolicy(p, now)
+	}
+	for s := range tx.Tables.ScheduledActions.Prefix(t.Key()) {
+		tx.ScheduledActions.Delete(s.Key())
+	}
+	tx.ScalableTargets.Delete(t.Key())
+}
+
+// AddScalingActivity adds an activity to those of its target and deletes the oldest beyond the number kept.
+func (tx *Tx) AddScalingActivity(a *appscaling.Activity) {
+	last, _ := tx.ScalingActivities.Last(appscaling.Key(a.Region, a.Account, a.ResourceID))
+	a.Follow(last)
+	tx.ScalingActivities.Put(a)
+	tx.ScalingActivities.Delete(a.Forgets())
+}
