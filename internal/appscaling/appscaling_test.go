@@ -42,7 +42,7 @@ func TestARNs(t *testing.T) {
 
 // The keys of what belongs to a target begin with the target's key, and those of no other target do.
 func TestKeys(t *testing.T) {
-	name := rapid.StringMatching(`[A-Za-z0-9_-]{1,3}`)
+	name := rapid.StringMatching(`[ab]{1,2}`) // so that some begin as others do
 	part := rapid.StringMatching(`[ -~]{1,4}`)
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(which string) string {
