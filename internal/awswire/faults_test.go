@@ -70,7 +70,7 @@ func TestBadInput(t *testing.T) {
 			"The request could not be read: unexpected end of JSON input at byte 15.", 400,
 			ecsRequest("CreateCluster", `{"clusterName":`)},
 		{"more than one document", "SerializationException",
-			"The request could not be read: unexpected text after the JSON document at byte 3.", 400,
+			"The request could not be read: unexpected text after the JSON document at byte 4.", 400,
 			ecsRequest("CreateCluster", `{} {}`)},
 		{"no object", "SerializationException", "Start of list found where not expected: Structure at 'input'",
 			400, ecsRequest("CreateCluster", `[]`)},
