@@ -1,7 +1,4 @@
 package dispatch
 
 // For the tests of what reports do to tasks.
-var (
-	Observe       = observe
-	ObserveHealth = observeHealth
-)
+var ObserveHealth = observeHealth

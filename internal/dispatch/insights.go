@@ -37,7 +37,7 @@ func (m metrics) insight(metric, unit, dimension, value string) gather.Name {
 }
 
 // insight passes on what a task uses and what it has reserved, for its cluster, its service and its family.
-func (d *Dispatcher) insight(names metrics, k kind, task *ecs.Task, used float64, reserved int, age time.Duration) {
+func (t *Gauge) insight(names metrics, k kind, task *ecs.Task, used float64, reserved int, age time.Duration) {
 	family, _, _ := strings.Cut(arn.LastID(task.TaskDefinitionARN), ":")
 	for _, of := range [][2]string{
 		{"", ""}, {"ServiceName", arn.LastID(task.ServiceARN)}, {"TaskDefinitionFamily", family},
@@ -47,9 +47,9 @@ func (d *Dispatcher) insight(names metrics, k kind, task *ecs.Task, used float64
 		}
 		s := single(task.TaskARN, 1, used)
 		s.Even = true
-		d.cfg.Feed.Sample(age, names.insight(k.utilized, k.unit, of[0], of[1]), s)
+		t.Feed.Sample(age, names.insight(k.utilized, k.unit, of[0], of[1]), s)
 		if reserved > 0 {
-			d.cfg.Feed.Sample(age, names.insight(k.reserved, k.unit, of[0], of[1]),
+			t.Feed.Sample(age, names.insight(k.reserved, k.unit, of[0], of[1]),
 				single(task.TaskARN, 1, float64(reserved)))
 		}
 	}

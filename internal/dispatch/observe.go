@@ -32,9 +32,9 @@ type ContainerReport struct {
 // reasonEssential is AWS's text (ecs.md 1.5.4).
 const reasonEssential = "Essential container in task exited"
 
-// observe returns the task as it is after a report; t itself if nothing changes. Nothing in a task
+// Observe returns the task as it is after a report; t itself if nothing changes. Nothing in a task
 // ever moves back, in whatever order reports arrive.
-func observe(t *ecs.Task, def *ecs.TaskDefinition, r Report, now time.Time) *ecs.Task {
+func Observe(t *ecs.Task, def *ecs.TaskDefinition, r Report, now time.Time) *ecs.Task {
 	if t.LastStatus == ecs.Stopped {
 		return t
 	}

@@ -35,10 +35,10 @@ func newOutbox() *outbox {
 	return &outbox{payloads: map[string]*payload{}, messages: map[string]*payload{}}
 }
 
-// wants returns the desired status that the agent must be sent for a task. It is "" if there is
+// Wants returns the desired status that the agent must be sent for a task. It is "" if there is
 // nothing to send: the task runs as it should, has ended, or must wait for its load balancers
 // before it stops.
-func wants(t *ecs.Task) string {
+func Wants(t *ecs.Task) string {
 	switch {
 	case t.LastStatus == ecs.Stopped:
 		return ""
@@ -67,7 +67,7 @@ func reported(t *ecs.Task) bool {
 // due returns the desired status to send now, or, if "", when to ask again (zero: when something
 // changes).
 func (o *outbox) due(t *ecs.Task, now time.Time) (desired string, wake time.Time) {
-	desired = wants(t)
+	desired = Wants(t)
 	p := o.payloads[t.TaskARN]
 	switch {
 	case desired == "":

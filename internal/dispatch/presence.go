@@ -104,28 +104,35 @@ func (d *Dispatcher) setConnected(
 		if !ok || !yes && d.present(instance) {
 			return nil
 		}
-		n := *ci
-		if n.AgentConnected != yes {
-			n.AgentConnected, n.AgentConnectedAt = yes, now
-			n.Version++
-		}
-		if change != nil {
-			change(&n)
-		}
-		tx.ContainerInstances.Put(&n)
-		connectivity := disconnected
-		if yes {
-			connectivity = connected
-		}
-		for t := range tx.Tasks.By(state.TasksByInstance, instance) {
-			if t.LastStatus == ecs.Stopped || t.Connectivity == connectivity {
-				continue
-			}
-			c := *t
-			c.Connectivity, c.ConnectivityAt = connectivity, now
-			c.Version++
-			tx.Tasks.Put(&c)
-		}
+		SetConnected(tx, ci, yes, now, change)
 		return nil
 	})
+}
+
+// SetConnected writes that the agent of an instance is connected, or is not, to the instance and its tasks. change,
+// unless nil, may change the instance further.
+func SetConnected(tx *state.Tx, ci *ecs.ContainerInstance, yes bool, now time.Time,
+	change func(*ecs.ContainerInstance)) {
+	n := *ci
+	if n.AgentConnected != yes {
+		n.AgentConnected, n.AgentConnectedAt = yes, now
+		n.Version++
+	}
+	if change != nil {
+		change(&n)
+	}
+	tx.ContainerInstances.Put(&n)
+	connectivity := disconnected
+	if yes {
+		connectivity = connected
+	}
+	for t := range tx.Tasks.By(state.TasksByInstance, n.ContainerInstanceARN) {
+		if t.LastStatus == ecs.Stopped || t.Connectivity == connectivity {
+			continue
+		}
+		c := *t
+		c.Connectivity, c.ConnectivityAt = connectivity, now
+		c.Version++
+		tx.Tasks.Put(&c)
+	}
 }

@@ -25,7 +25,7 @@ func (d *Dispatcher) submitAttachmentStateChanges(
 		for _, id := range ids {
 			for t := range tx.Tasks.By(state.TasksByAttachment, id) {
 				if t, ok := ownTask(&tx.Tables, call, &t.TaskARN); ok {
-					tx.Tasks.Put(observe(t, nil, Report{Attached: ids}, call.Now))
+					tx.Tasks.Put(Observe(t, nil, Report{Attached: ids}, call.Now))
 				}
 			}
 		}

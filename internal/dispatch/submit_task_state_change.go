@@ -51,7 +51,7 @@ func (d *Dispatcher) report(ctx context.Context, call *awswire.Call, task *strin
 			return nil
 		}
 		def, _ := tx.TaskDefinitions.Get(t.TaskDefinitionARN)
-		if n := observe(t, def, r, call.Now); n != t {
+		if n := Observe(t, def, r, call.Now); n != t {
 			tx.Tasks.Put(n)
 		}
 		return nil

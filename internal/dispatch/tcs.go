@@ -41,6 +41,7 @@ func (d *Dispatcher) TCS() http.Handler {
 			return
 		}
 		t := &telemetry{d: d, instance: ci.ContainerInstanceARN, conn: conn, handshake: r}
+		t.gauge = Gauge{Feed: d.cfg.Feed, Instance: t.instance}
 		d.detached(func() {
 			defer d.work.Done()
 			defer conn.CloseNow()
@@ -65,7 +66,7 @@ type telemetry struct {
 	instance  string
 	conn      *websocket.Conn
 	handshake *http.Request
-	batch     batch
+	gauge     Gauge
 }
 
 func (t *telemetry) serve(ctx context.Context) error {
@@ -154,7 +155,9 @@ func (t *telemetry) take(ctx context.Context, m acs.Message, sent time.Time) (an
 	text := now.UTC().Format(time.RFC3339)
 	switch m := m.(type) {
 	case *acs.PublishMetrics:
-		t.measure(m, age(m, sent))
+		if t.gauge.Feed != nil {
+			t.gauge.Measure(&t.d.store.View().Tables, m, age(m, sent))
+		}
 		return &acs.AckPublishMetric{Message: text}, nil
 	case *acs.PublishHealth:
 		return &acs.AckPublishHealth{Message: text}, t.health(ctx, m)
@@ -202,8 +205,12 @@ func (t *telemetry) health(ctx context.Context, m *acs.PublishHealth) error {
 
 // own returns a task of this instance; an agent may report about these only.
 func (t *telemetry) own(tables *state.Tables, arn string) (*ecs.Task, bool) {
+	return ownTaskOf(tables, t.instance, arn)
+}
+
+func ownTaskOf(tables *state.Tables, instance, arn string) (*ecs.Task, bool) {
 	task, ok := tables.Tasks.Get(arn)
-	return task, ok && task.ContainerInstanceARN == t.instance
+	return task, ok && task.ContainerInstanceARN == instance
 }
 
 func (t *telemetry) news(tables *state.Tables, reports map[string]map[string]string) bool {

@@ -181,7 +181,7 @@ func (s *session) giveUp(ctx context.Context, t *ecs.Task, why string) error {
 	s.log.Error("a task could not be sent", "task", t.TaskARN, "reason", why)
 	return s.d.store.Update(ctx, func(tx *state.Tx) error {
 		now, ok := tx.Tasks.Get(t.TaskARN)
-		if ok && wants(now) == acs.DesiredRunning {
+		if ok && Wants(now) == acs.DesiredRunning {
 			def, _ := tx.TaskDefinitions.Get(now.TaskDefinitionARN)
 			tx.Tasks.Put(stopped(now, def, why, time.Now()))
 		}

@@ -140,13 +140,18 @@ func (m metrics) ecs(metric, service string) gather.Name {
 	return n
 }
 
-// measure passes on what a report says of the time until age ago (ecs.md 7.8, ecs-agent.md 9.1).
-func (t *telemetry) measure(m *acs.PublishMetrics, age time.Duration) {
-	if t.d.cfg.Feed == nil {
-		return
-	}
-	tables := &t.d.store.View().Tables
-	ci, ok := tables.ContainerInstances.Get(t.instance)
+// Gauge makes the samples of metrics of what the agent of one container instance reports. It must not be used
+// concurrently.
+type Gauge struct {
+	Feed     Feed
+	Instance string // ARN
+	batch    batch
+}
+
+// Measure passes on what a report says of the time until age ago (ecs.md 7.8, ecs-agent.md 9.1). What it says of
+// tasks that are not in the tables, or not of the instance, is dropped.
+func (t *Gauge) Measure(tables *state.Tables, m *acs.PublishMetrics, age time.Duration) {
+	ci, ok := tables.ContainerInstances.Get(t.Instance)
 	if !ok {
 		return
 	}
@@ -159,12 +164,12 @@ func (t *telemetry) measure(m *acs.PublishMetrics, age time.Duration) {
 		t.batch = batch{id: m.Metadata.MessageID, tasks: map[string]bool{}}
 	}
 	for _, metric := range m.Tasks {
-		task, ok := t.own(tables, metric.TaskARN)
+		task, ok := ownTaskOf(tables, t.Instance, metric.TaskARN)
 		switch {
 		case !ok:
-			t.d.cfg.Feed.Drop(gather.Unknown)
+			t.Feed.Drop(gather.Unknown)
 		case t.batch.tasks[task.TaskARN]: // it is reported twice
-			t.d.cfg.Feed.Drop(gather.Invalid)
+			t.Feed.Drop(gather.Invalid)
 		default:
 			t.batch.tasks[task.TaskARN] = true
 			t.measureTask(names, ci, task, metric, age)
@@ -177,7 +182,7 @@ func (t *telemetry) measure(m *acs.PublishMetrics, age time.Duration) {
 }
 
 // measureTask passes on what one task has used.
-func (t *telemetry) measureTask(names metrics, ci *ecs.ContainerInstance, task *ecs.Task, m acs.TaskMetric,
+func (t *Gauge) measureTask(names metrics, ci *ecs.ContainerInstance, task *ecs.Task, m acs.TaskMetric,
 	age time.Duration) {
 	running := task.LastStatus == ecs.Running
 	t.batch.runs = t.batch.runs || running
@@ -194,23 +199,23 @@ func (t *telemetry) measureTask(names metrics, ci *ecs.ContainerInstance, task *
 			continue
 		}
 		if task.ServiceARN != "" && reserved > 0 {
-			t.d.cfg.Feed.Sample(age, names.ecs(kind.utilization, arn.LastID(task.ServiceARN)),
+			t.Feed.Sample(age, names.ecs(kind.utilization, arn.LastID(task.ServiceARN)),
 				used.sample(task.TaskARN, reserved))
 		}
 		if names.insights && (reserved > 0 || i >= reserves) {
-			t.d.insight(names, kind, task, used.average(), reserved, age)
+			t.insight(names, kind, task, used.average(), reserved, age)
 		}
 	}
 }
 
 // used adds up what the containers of a task have used. If one of the figures cannot be, the task has used nothing,
 // since the sum of the others would be wrong.
-func (t *telemetry) used(kind kind, ci *ecs.ContainerInstance, task *ecs.Task, m acs.TaskMetric) (sum set) {
+func (t *Gauge) used(kind kind, ci *ecs.ContainerInstance, task *ecs.Task, m acs.TaskMetric) (sum set) {
 	seen := make([]bool, len(task.Containers))
 	for _, c := range m.Containers {
 		i := slices.IndexFunc(task.Containers, func(known ecs.Container) bool { return known.Name == c.Name })
 		if i < 0 || seen[i] {
-			t.d.cfg.Feed.Drop(gather.Unknown)
+			t.Feed.Drop(gather.Unknown)
 			continue
 		}
 		seen[i] = true
@@ -221,7 +226,7 @@ func (t *telemetry) used(kind kind, ci *ecs.ContainerInstance, task *ecs.Task, m
 		factor := kind.factor(ci)
 		one := set{float64(s.SampleCount), s.Sum * factor, s.Min * factor, s.Max * factor}
 		if !gather.Measured(one.count, one.sum, one.min, one.max) {
-			t.d.cfg.Feed.Drop(gather.Invalid)
+			t.Feed.Drop(gather.Invalid)
 			return set{}
 		}
 		sum = sum.plus(one)
@@ -231,9 +236,9 @@ func (t *telemetry) used(kind kind, ci *ecs.ContainerInstance, task *ecs.Task, m
 
 // measureInstance passes on what all tasks of the instance have used together, and how much of the cluster is
 // reserved.
-func (t *telemetry) measureInstance(names metrics, tables *state.Tables, ci *ecs.ContainerInstance,
+func (t *Gauge) measureInstance(names metrics, tables *state.Tables, ci *ecs.ContainerInstance,
 	age time.Duration) {
-	feed, used := t.d.cfg.Feed, t.batch.used
+	feed, used := t.Feed, t.batch.used
 	if ci.Status == ecs.InstanceActive || ci.Status == ecs.InstanceDraining {
 		registered, reserved := tables.RegisteredIn(ci.ClusterARN), ecs.Resources{}
 		if sums := tables.TasksOfCluster(ci.ClusterARN); sums != nil {

@@ -35,6 +35,7 @@ func (e *TooMany) Error() string {
 // Store is a directory of metrics.
 type Store struct {
 	dir   string
+	keep  int64 // how long points are kept, in seconds, if only in memory; 0 means that they are on disk
 	limit Limits
 	log   *slog.Logger
 	used  atomic.Int64 // bytes on disk
@@ -90,7 +91,7 @@ func (s *Store) Put(now time.Time, data []Datum) error {
 		}
 		s.put(se, d)
 	}
-	full := s.pending > maxPending
+	full := s.keep == 0 && s.pending > maxPending
 	s.mu.Unlock()
 	if full {
 		s.ticking.Lock()
@@ -308,6 +309,9 @@ func (s *Store) Freeze(into string) error {
 func (s *Store) Close(now time.Time) error {
 	s.ticking.Lock()
 	defer s.ticking.Unlock()
+	if s.keep > 0 {
+		return nil
+	}
 	err := s.flush(now)
 	for _, h := range s.logs {
 		err = errors.Join(err, h.close())

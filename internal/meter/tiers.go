@@ -117,6 +117,10 @@ func (s *Store) Tick(now time.Time) error {
 	s.ticking.Lock()
 	defer s.ticking.Unlock()
 	at := now.Unix()
+	if s.keep > 0 {
+		s.trim(at - s.keep)
+		return nil
+	}
 	err := errors.Join(s.flush(now), s.seal(at), s.compact(at))
 	if s.limit.Bytes > 0 && s.used.Load() > s.limit.Bytes {
 		s.makeRoom(func() bool { return s.used.Load() <= s.limit.Bytes })

@@ -106,6 +106,12 @@ func (p *Publisher) passOn(of route.Subject, grown *route.Counts) {
 	if p.feed == nil || of.LoadBalancerARN == "" || of.ListenerARN != "" || of.Target != "" {
 		return // no metric is about targets or listeners
 	}
+	PassOn(p.feed, of, grown, func() int { return p.hostsOf(of.TargetGroupARN).serving() })
+}
+
+// PassOn passes on what a load balancer, or one of its target groups, has counted since the last call. serving is how
+// many targets share the requests of the group.
+func PassOn(feed Feed, of route.Subject, grown *route.Counts, serving func() int) {
 	subject := subjectOf(of.LoadBalancerARN, of.TargetGroupARN)
 	for _, m := range countedMetrics {
 		if of.TargetGroupARN != "" && !m.groups {
@@ -120,18 +126,18 @@ func (p *Publisher) passOn(of route.Subject, grown *route.Counts) {
 		}
 		name := subject.metric(m.metric, m.unit)
 		if m.unit == count {
-			p.feed.Merge(name, events(n))
+			feed.Merge(name, events(n))
 		} else {
-			p.feed.Merge(name, single(float64(n)))
+			feed.Merge(name, single(float64(n)))
 		}
 	}
 	if grown[route.Responses] > 0 {
-		p.feed.Merge(subject.metric("TargetResponseTime", seconds), responseTimes(grown))
+		feed.Merge(subject.metric("TargetResponseTime", seconds), responseTimes(grown))
 	}
 	if n := grown[route.Requests]; of.TargetGroupARN != "" && n > 0 {
-		perTarget := single(float64(n) / float64(max(p.hostsOf(of.TargetGroupARN).serving(), 1)))
-		p.feed.Merge(subject.metric("RequestCountPerTarget", count), perTarget)
-		p.feed.Merge(subjectOf("", of.TargetGroupARN).metric("RequestCountPerTarget", count), perTarget)
+		perTarget := single(float64(n) / float64(max(serving(), 1)))
+		feed.Merge(subject.metric("RequestCountPerTarget", count), perTarget)
+		feed.Merge(subjectOf("", of.TargetGroupARN).metric("RequestCountPerTarget", count), perTarget)
 	}
 }
 
@@ -183,7 +189,12 @@ func (p *Publisher) hostsOf(group string) hosts {
 		return h
 	}
 	s := p.store.View() // not an older one: followHosts may have told of its changes already
-	var h hosts
+	h := countHosts(&s.Tables, group)
+	p.hosts[group] = h
+	return h
+}
+
+func countHosts(s *state.Tables, group string) (h hosts) {
 	for t := range s.Targets.Prefix(elb.TargetPrefix(group)) {
 		if t.IsDraining() {
 			continue
@@ -197,9 +208,11 @@ func (p *Publisher) hostsOf(group string) hosts {
 			h.unhealthy++
 		}
 	}
-	p.hosts[group] = h
 	return h
 }
+
+// Serving returns how many targets of a group share its requests: the healthy ones, or all if none is healthy.
+func Serving(t *state.Tables, group string) int { return countHosts(t, group).serving() }
 
 // changedHosts names the groups whose hosts a change may concern.
 func changedHosts(c state.Change, _ *state.Snapshot) []string {

@@ -83,7 +83,7 @@ func (f *Feed) Run(ctx context.Context) {
 		timer := time.NewTimer(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
 		select {
 		case <-timer.C:
-			f.write((*gather.Minutes).Take)
+			f.Store()
 		case <-ctx.Done():
 			timer.Stop()
 			f.write(func(g *gather.Minutes, now time.Time) []meter.Datum { return append(g.Take(now), g.Rest()...) })
@@ -91,6 +91,10 @@ func (f *Feed) Run(ctx context.Context) {
 		}
 	}
 }
+
+// Store stores the points of the minutes that have ended. Run calls it at the end of each minute; a caller that has no
+// goroutine for Run does so instead.
+func (f *Feed) Store() { f.write((*gather.Minutes).Take) }
 
 // write stores the points that take returns. Reports are accepted while they are stored.
 func (f *Feed) write(take func(*gather.Minutes, time.Time) []meter.Datum) {
