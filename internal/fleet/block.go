@@ -24,16 +24,39 @@ const BlockKey = "block"
 // 127.N.0.1.
 func (b *Block) Loopback() netip.Addr { return netip.AddrFrom4([4]byte{127, byte(b.Number), 0, 1}) }
 
+// AddressSet is the addresses that instances have.
+type AddressSet interface {
+	Contains(netip.Addr) bool
+	// CountIn returns how many instances have an address in a range that AddressRange returns.
+	CountIn(netip.Prefix) int
+}
+
+// AddressRange returns the range of 256 addresses to which an IPv4 address belongs.
+func AddressRange(a netip.Addr) netip.Prefix {
+	bits := max(0, a.BitLen()-8)
+	return netip.PrefixFrom(a, bits).Masked()
+}
+
 // NextAddress returns the lowest loopback address for an instance that is not in taken and for
 // which free returns true; ok is false when all of about sixteen thousand are in use. The addresses
 // are 127.N.1.2 to 127.N.63.254; 127.N.1.1 is left out because Debian gives it to the host's name.
 // Ended instances that the API still describes keep their addresses, because clients may still be
-// using them.
-func (b *Block) NextAddress(taken map[netip.Addr]bool, free func(netip.Addr) bool) (addr netip.Addr, ok bool) {
-	last := netip.AddrFrom4([4]byte{127, byte(b.Number), 63, 254})
-	for a := netip.AddrFrom4([4]byte{127, byte(b.Number), 1, 2}); a.Compare(last) <= 0; a = a.Next() {
-		if end := a.As4()[3]; end != 0 && end != 255 && !taken[a] && (free == nil || free(a)) {
-			return a, true
+// using them. Ranges without a free address cost one look each, however many instances there are.
+func (b *Block) NextAddress(taken AddressSet, free func(netip.Addr) bool) (addr netip.Addr, ok bool) {
+	for third := byte(1); third <= 63; third++ {
+		first := byte(1)
+		if third == 1 {
+			first = 2
+		}
+		r := AddressRange(netip.AddrFrom4([4]byte{127, byte(b.Number), third, 0}))
+		if taken.CountIn(r) > 254-int(first) {
+			continue
+		}
+		for last := first; last <= 254; last++ {
+			a := netip.AddrFrom4([4]byte{127, byte(b.Number), third, last})
+			if !taken.Contains(a) && (free == nil || free(a)) {
+				return a, true
+			}
 		}
 	}
 	return netip.Addr{}, false

@@ -62,8 +62,54 @@ func TestInstanceTypes(t *testing.T) {
 	}
 }
 
+// addresses is an AddressSet.
+type addresses map[netip.Addr]bool
+
+func (s addresses) Contains(a netip.Addr) bool { return s[a] }
+
+func (s addresses) CountIn(r netip.Prefix) (n int) {
+	for a := range s {
+		if r.Contains(a) {
+			n++
+		}
+	}
+	return n
+}
+
+// The next address is the lowest one that is not taken and free, whatever is taken.
+func TestNextAddressIsTheLowest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := &Block{Number: rapid.IntRange(0, Blocks-1).Draw(t, "block")}
+		taken := addresses{}
+		from := netip.AddrFrom4([4]byte{127, byte(b.Number), 1, 1})
+		for n := rapid.IntRange(0, 700).Draw(t, "taken"); n > 0; n-- {
+			if from = from.Next(); rapid.IntRange(0, 300).Draw(t, "gap") > 0 {
+				taken[from] = true
+			}
+		}
+		used := netip.AddrFrom4([4]byte{127, byte(b.Number), 1, rapid.Byte().Draw(t, "used by another")})
+		free := func(a netip.Addr) bool { return a != used }
+		want := netip.AddrFrom4([4]byte{127, byte(b.Number), 1, 2})
+		for taken[want] || want == used || want.As4()[3] == 0 || want.As4()[3] == 255 {
+			want = want.Next()
+		}
+		if got, ok := b.NextAddress(taken, free); !ok || got != want {
+			t.Fatalf("the next address is %v, %v, want %v", got, ok, want)
+		}
+	})
+}
+
+func TestAddressRange(t *testing.T) {
+	for address, want := range map[string]string{"127.0.1.2": "127.0.1.0/24", "10.1.2.255": "10.1.2.0/24",
+		"fd00::1:2": "fd00::1:0/120"} {
+		if got := AddressRange(netip.MustParseAddr(address)).String(); got != want {
+			t.Errorf("the range of %s is %s, want %s", address, got, want)
+		}
+	}
+}
+
 func TestNextAddress(t *testing.T) {
-	taken := map[netip.Addr]bool{}
+	taken := addresses{}
 	var last netip.Addr
 	for range 600 {
 		a, ok := (&Block{}).NextAddress(taken, nil)

@@ -73,7 +73,7 @@ func TestNetworksOfBlocks(t *testing.T) {
 			own = append(own, &n)
 			all = append(all, n.CIDR)
 		}
-		a, ok := b.NextAddress(nil, nil)
+		a, ok := b.NextAddress(addresses(nil), nil)
 		if !ok || a.As4()[1] != byte(number) || b.Loopback().As4()[1] != byte(number) ||
 			!b.Gateway().Contains(b.GatewayAddress(254)) ||
 			b.GatewayAddress(0).IsValid() || b.GatewayAddress(255).IsValid() {

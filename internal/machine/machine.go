@@ -48,9 +48,10 @@ type Report struct {
 
 // Addresses assigns private addresses to instances.
 type Addresses interface {
-	// NextAddress returns an address that is not in taken, or false if there is none. An invalid address means
-	// that the instance learns its own when it starts. It is called within transactions and must not wait.
-	NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool)
+	// NextAddress returns an address that is not in taken, or a fault that says why there is none. An invalid
+	// address means that the instance learns its own when it starts. It is called within transactions and must
+	// not wait.
+	NextAddress(taken fleet.AddressSet) (netip.Addr, error)
 }
 
 // Host is the machine, or machines, on which instances run.

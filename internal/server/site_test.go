@@ -26,12 +26,12 @@ type elsewhere struct {
 	running map[string]bool // by id; false after an instance was stopped and before it is removed
 }
 
-func (e *elsewhere) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
+func (e *elsewhere) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
 	a := netip.MustParseAddr("203.0.113.1")
-	for taken[a] {
+	for taken.Contains(a) {
 		a = a.Next()
 	}
-	return a, true
+	return a, nil
 }
 
 func (e *elsewhere) Start(_ context.Context, in *fleet.Instance) error {

@@ -36,28 +36,7 @@ func (t *Tables) TargetGroupsOf(loadBalancerARN string) []string {
 func (t *Tables) RegisteredTargets(targetGroupARNs ...string) int {
 	n := 0
 	for _, arn := range targetGroupARNs {
-		kept, _ := t.Targets.untyped.rows.sums[0].get(arn)
-		registered, _ := kept.(int)
-		n += registered
+		n += t.Targets.untyped.count(sumOfRegisteredTargets, arn)
 	}
 	return n
-}
-
-// registeredTargets keeps, for each target group, the number of targets that are not draining.
-func registeredTargets() sum {
-	change := func(kept, row any, by int) any {
-		n, _ := kept.(int)
-		if row.(*elb.Target).IsDraining() {
-			by = 0
-		}
-		if n += by; n == 0 {
-			return nil
-		}
-		return n
-	}
-	return sum{
-		entry:  func(row any) string { return row.(*elb.Target).TargetGroupARN },
-		add:    func(kept, row any) any { return change(kept, row, 1) },
-		remove: func(kept, row any) any { return change(kept, row, -1) },
-	}
 }

@@ -210,6 +210,9 @@ var (
 	// InstancesByTarget finds the members of Auto Scaling groups that a target belongs to, by
 	// elb.TargetKey.
 	InstancesByTarget = byEach(func(i *fleet.Instance) []string { return i.Scaling.Targets })
+	// InstancesByAddress finds instances by the text of their address. An instance that has ended keeps its
+	// address until its row is deleted.
+	InstancesByAddress = by(func(i *fleet.Instance) string { return onlyIf(i.Address.IsValid(), i.Address.String()) })
 
 	// AlarmsByMetric finds alarms by alarm.MetricEntry.
 	AlarmsByMetric = by((*alarm.Alarm).MetricEntry)
@@ -273,8 +276,9 @@ func define() Tables {
 			ListenersByLoadBalancer),
 		Rules: table("elb.rules", func(r *elb.Rule) string { return r.ARN },
 			RulesByListener, RulesByTargetGroup),
-		TargetGroups:   table("elb.target-groups", func(g *elb.TargetGroup) string { return g.ARN }),
-		Targets:        withSums(table("elb.targets", (*elb.Target).Key, TargetsByEC2Instance), registeredTargets()),
+		TargetGroups: table("elb.target-groups", func(g *elb.TargetGroup) string { return g.ARN }),
+		Targets: withSums(table("elb.targets", (*elb.Target).Key, TargetsByEC2Instance),
+			counts(registeredTarget)),
 		TargetHealth:   table("elb.target-health", func(h *elb.TargetHealth) string { return h.Key }),
 		BoundListeners: table("elb.bound-listeners", func(b *elb.BoundListener) string { return b.ListenerARN }),
 
@@ -294,8 +298,10 @@ func define() Tables {
 		LaunchConfigurations: table("fleet.launch-configurations", (*fleet.LaunchConfiguration).Key),
 		LaunchTemplates: table("fleet.launch-templates", (*fleet.LaunchTemplate).Key,
 			LaunchTemplatesByClientToken),
-		Instances: table("fleet.instances", (*fleet.Instance).ARN,
-			InstancesByID, InstancesByAutoScalingGroup, InstancesByClientToken, InstancesByTarget),
+		Instances: withSums(table("fleet.instances", (*fleet.Instance).ARN,
+			InstancesByID, InstancesByAutoScalingGroup, InstancesByClientToken, InstancesByTarget,
+			InstancesByAddress), // in the order of sumsOfLiveInstances
+			counts(liveInstance), counts(instanceAddressRange)),
 		Activities:     table("fleet.activities", (*fleet.Activity).Key),
 		KeyPairs:       table("fleet.key-pairs", (*fleet.KeyPair).Key),
 		SecurityGroups: table("fleet.security-groups", (*fleet.SecurityGroup).Key),

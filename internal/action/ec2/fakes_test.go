@@ -92,8 +92,9 @@ func tags(xml, name string) (all []string) {
 
 type fakeHost struct{ busy func() []netip.Prefix }
 
-func (fakeHost) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
-	return new(fleet.Block).NextAddress(taken, nil)
+func (fakeHost) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
+	a, _ := new(fleet.Block).NextAddress(taken, nil)
+	return a, nil
 }
 
 func (h fakeHost) Busy(string) []netip.Prefix {

@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"encoding/base64"
-	"net/netip"
 	"slices"
 
 	"github.com/berthhq/berth/internal/action/request"
@@ -201,13 +200,7 @@ func (l *instanceRun) make(tx *state.Tx, call *awswire.Call) ([]*fleet.Instance,
 	if err != nil {
 		return nil, err
 	}
-	taken, live := map[netip.Addr]bool{}, 0
-	for i := range tx.Instances.All() {
-		taken[i.Address] = true
-		if i.Region == call.Region && i.Account == call.Account && i.Live() {
-			live++
-		}
-	}
+	live := tx.LiveInstances(call.Region, call.Account)
 	n := min(l.max, maxInstances-live)
 	if n < l.min {
 		return nil, fault.New("InstanceLimitExceeded", "You have requested more instances (%d) than your "+
@@ -215,12 +208,10 @@ func (l *instanceRun) make(tx *state.Tx, call *awswire.Call) ([]*fleet.Instance,
 	}
 	var made []*fleet.Instance
 	for index := range n {
-		addr, ok := l.host.NextAddress(taken)
-		if !ok {
-			return nil, fault.New("InsufficientInstanceCapacity",
-				"There are no free loopback addresses for more instances on this machine.")
+		addr, err := l.host.NextAddress(tx.InstanceAddresses())
+		if err != nil {
+			return nil, err
 		}
-		taken[addr] = true
 		i := fleet.NewInstance(l.ids[index], l.reserving, slot, data, addr, call.Now)
 		i.LaunchIndex, i.ClientToken, i.ParameterHash = index, l.token, l.hash
 		if template.TemplateID != "" {

@@ -36,8 +36,9 @@ func newFakeDriver() *fakeDriver {
 	return &fakeDriver{reports: make(chan machine.Report, 100), running: map[string]bool{}}
 }
 
-func (f *fakeDriver) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
-	return new(fleet.Block).NextAddress(taken, nil)
+func (f *fakeDriver) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
+	a, _ := new(fleet.Block).NextAddress(taken, nil)
+	return a, nil
 }
 
 func (f *fakeDriver) Start(ctx context.Context, in *fleet.Instance) error {

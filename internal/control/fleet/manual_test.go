@@ -27,8 +27,9 @@ type instant struct {
 	reports []machine.Report
 }
 
-func (d *instant) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
-	return new(fleet.Block).NextAddress(taken, nil)
+func (d *instant) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
+	a, _ := new(fleet.Block).NextAddress(taken, nil)
+	return a, nil
 }
 
 func (d *instant) Start(_ context.Context, in *fleet.Instance) error {

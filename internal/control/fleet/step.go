@@ -147,15 +147,11 @@ func (s *step) launch(launches []fleet.Launch) {
 	if why == "" {
 		source.Data, why = s.check(source.Data)
 	}
-	taken := map[netip.Addr]bool{}
-	for i := range s.tx.Instances.All() {
-		taken[i.Address] = true
-	}
 	for _, l := range launches {
 		activity := newid.UUID(s.m.Random)
-		addr, free := s.addresses.NextAddress(taken)
-		if !free {
-			why = "There are no free loopback addresses for more instances on this machine."
+		var addr netip.Addr
+		if why == "" {
+			addr, why = s.address()
 		}
 		if why != "" {
 			s.tx.Activities.Put(s.g.FailedLaunch(activity, l.Cause,
@@ -164,9 +160,17 @@ func (s *step) launch(launches []fleet.Launch) {
 			s.wakeAt(s.g.NextLaunch)
 			return
 		}
-		taken[addr] = true
 		s.birth(l, source, addr, activity)
 	}
+}
+
+// address returns an address for a new instance, or why there is none.
+func (s *step) address() (a netip.Addr, why string) {
+	a, err := s.addresses.NextAddress(s.tx.InstanceAddresses())
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return a, f.Message
+	}
+	return a, ""
 }
 
 func (s *step) birth(l fleet.Launch, source fleet.Resolved, addr netip.Addr, activity string) {

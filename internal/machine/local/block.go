@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
 )
 
@@ -102,8 +103,13 @@ const introspectionPort = 51678
 
 // NextAddress implements machine.Host. It skips addresses at which an agent listens: that is an instance of
 // another server, which had this block before.
-func (d *Driver) NextAddress(taken map[netip.Addr]bool) (netip.Addr, bool) {
-	return nextAddress(d.cfg.Block, taken, canListen)
+func (d *Driver) NextAddress(taken fleet.AddressSet) (netip.Addr, error) {
+	a, ok := nextAddress(d.cfg.Block, taken, canListen)
+	if !ok {
+		return a, fault.New("InsufficientInstanceCapacity",
+			"There are no free loopback addresses for more instances on this machine.")
+	}
+	return a, nil
 }
 
 // outsideBlocks is a loopback address that no block has.
@@ -111,7 +117,7 @@ var outsideBlocks = netip.AddrFrom4([4]byte{127, 255, 255, 254})
 
 // nextAddress is NextAddress for any way to see whether an address is free. Amazon's agent listens at every
 // address of its machine. Then none looks free, and no agent of Berth listens at one, so none is skipped.
-func nextAddress(b fleet.Block, taken map[netip.Addr]bool, free func(netip.Addr) bool) (netip.Addr, bool) {
+func nextAddress(b fleet.Block, taken fleet.AddressSet, free func(netip.Addr) bool) (netip.Addr, bool) {
 	if !free(outsideBlocks) {
 		free = nil
 	}

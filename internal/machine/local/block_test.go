@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/internal/config"
+	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
 )
 
@@ -120,17 +122,44 @@ func TestBlockFile(t *testing.T) {
 	}
 }
 
+// addresses is a fleet.AddressSet.
+type addresses map[netip.Addr]bool
+
+func (s addresses) Contains(a netip.Addr) bool { return s[a] }
+
+func (s addresses) CountIn(r netip.Prefix) (n int) {
+	for a := range s {
+		if r.Contains(a) {
+			n++
+		}
+	}
+	return n
+}
+
+// Without a free address, the fault says so.
+func TestNextAddressOfAFullMachine(t *testing.T) {
+	taken := addresses{}
+	d := New(Config{Block: fleet.Block{Number: 28}})
+	for a := netip.MustParseAddr("127.28.1.2"); a.As4()[2] < 64; a = a.Next() {
+		taken[a] = true
+	}
+	a, err := d.NextAddress(taken)
+	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != "InsufficientInstanceCapacity" || a.IsValid() {
+		t.Errorf("the next address is %v, %v", a, err)
+	}
+}
+
 // A process that listens on all addresses, as Amazon's agent does, does not prevent an instance from starting.
 func TestNextAddressBesideAmazonsAgent(t *testing.T) {
 	block := fleet.Block{Number: 3}
 	first := netip.MustParseAddr("127.3.1.2")
-	taken := map[netip.Addr]bool{first: true}
+	taken := addresses{first: true}
 	nowhere := func(netip.Addr) bool { return false }
 	if a, ok := nextAddress(block, taken, nowhere); !ok || a != first.Next() {
 		t.Errorf("the next address is %v, %v; want %v", a, ok, first.Next())
 	}
 	butTwo := func(a netip.Addr) bool { return a != first && a != first.Next() }
-	if a, ok := nextAddress(block, nil, butTwo); !ok || a != first.Next().Next() {
+	if a, ok := nextAddress(block, addresses{}, butTwo); !ok || a != first.Next().Next() {
 		t.Errorf("the next address is %v, %v; want %v", a, ok, first.Next().Next())
 	}
 }
@@ -144,12 +173,12 @@ func TestNextAddressPassesOverAgents(t *testing.T) {
 	}
 	defer l.Close()
 	for _, want := range []string{"127.29.1.3", "127.29.1.4"} {
-		taken := map[netip.Addr]bool{}
+		taken := addresses{}
 		if want == "127.29.1.4" {
 			taken[netip.MustParseAddr("127.29.1.3")] = true
 		}
-		if a, ok := d.NextAddress(taken); !ok || a.String() != want {
-			t.Errorf("the next address is %v, %v, want %s", a, ok, want)
+		if a, err := d.NextAddress(taken); err != nil || a.String() != want {
+			t.Errorf("the next address is %v, %v, want %s", a, err, want)
 		}
 	}
 }

@@ -1,0 +1,80 @@
+package state_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+)
+
+// What state counts of instances and targets is what a look at all of them gives.
+func TestCounts(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := open(t, mem.New())
+		defer s.Close()
+		for range rapid.IntRange(1, 20).Draw(rt, "writes") {
+			update(t, s, func(tx *state.Tx) { writeCounted(rt, tx) })
+			compareCounts(rt, s.View())
+		}
+	})
+}
+
+func writeCounted(rt *rapid.T, tx *state.Tx) {
+	id := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "id")
+	instance := &fleet.Instance{ID: id, Region: "r", Account: "1",
+		State:   rapid.SampledFrom([]fleet.InstanceState{fleet.Running, fleet.Terminated}).Draw(rt, "state"),
+		Address: rapid.SampledFrom([]netip.Addr{{}, first, first.Next(), other}).Draw(rt, "address")}
+	target := &elb.Target{TargetGroupARN: rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "group"), ID: id}
+	if rapid.Bool().Draw(rt, "draining") {
+		target = target.Deregister(time.Unix(1, 0), 0)
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "deleted") == 0 {
+		tx.Instances.Delete(instance.ARN())
+		tx.Targets.Delete(target.Key())
+		return
+	}
+	tx.Instances.Put(instance)
+	tx.Targets.Put(target)
+}
+
+var first, other = netip.MustParseAddr("127.0.1.2"), netip.MustParseAddr("127.0.2.1")
+
+func compareCounts(rt *rapid.T, now *state.Snapshot) {
+	live, registered := 0, map[string]int{}
+	taken, ranges := map[netip.Addr]bool{}, map[netip.Prefix]int{}
+	for i := range now.Instances.All() {
+		if i.Live() {
+			live++
+		}
+		if i.Address.IsValid() {
+			taken[i.Address] = true
+			ranges[fleet.AddressRange(i.Address)]++
+		}
+	}
+	for tg := range now.Targets.All() {
+		if !tg.IsDraining() {
+			registered[tg.TargetGroupARN]++
+		}
+	}
+	if got := now.LiveInstances("r", "1"); got != live || now.LiveInstances("r", "2") != 0 {
+		rt.Fatalf("%d live instances, want %d", got, live)
+	}
+	for _, arn := range []string{"x", "y"} {
+		if got := now.RegisteredTargets(arn); got != registered[arn] {
+			rt.Fatalf("%d registered targets in %s, want %d", got, arn, registered[arn])
+		}
+	}
+	have := now.InstanceAddresses()
+	for _, a := range []netip.Addr{first, first.Next(), other} {
+		if r := fleet.AddressRange(a); have.Contains(a) != taken[a] || have.CountIn(r) != ranges[r] {
+			rt.Fatalf("%s is taken: %t, want %t; %d in %s, want %d",
+				a, have.Contains(a), taken[a], have.CountIn(r), r, ranges[r])
+		}
+	}
+}
