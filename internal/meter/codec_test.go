@@ -29,7 +29,7 @@ func TestIntegersReadAgain(t *testing.T) {
 	})
 }
 
-// Recent points are kept to the last bit; older ones in four bytes a number, with six digits at least.
+// Recent points are stored exactly. Older ones take four bytes a number, which is at least six digits.
 func TestNumbersReadAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(anyValue, 1, 100).Draw(t, "values")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// count is how many points a store finds of each metric.
+// count returns the number of points that a store reads for each metric.
 func count(t *testing.T, dir string, metrics int) (found []int) {
 	t.Helper()
 	s := open(t, dir, Limits{})
@@ -22,7 +22,7 @@ func count(t *testing.T, dir string, metrics int) (found []int) {
 	return found
 }
 
-// Issue 9: a changed byte is seen by berth check, and hides only the block that it is in.
+// Issue 9: berth check finds a changed byte, and only the points of the block with that byte are lost.
 func TestEveryDamagedByteIsSeen(t *testing.T) {
 	const metrics, minutes = 3, 12
 	dir := t.TempDir()
@@ -30,12 +30,12 @@ func TestEveryDamagedByteIsSeen(t *testing.T) {
 	l := newLoad(metrics, 2)
 	l.run(t, s, begin, minutes, 1)
 	later := begin.Add(5 * time.Hour)
-	for _, now := range []time.Time{begin.Add(time.Hour), later} { // what was so far goes to a segment
+	for _, now := range []time.Time{begin.Add(time.Hour), later} { // the points so far are moved to a segment
 		if err := s.Tick(now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l.run(t, s, later, minutes, 1) // and this is in logs
+	l.run(t, s, later, minutes, 1) // these points are in logs
 	if err := s.Close(later.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestEveryDamagedByteIsSeen(t *testing.T) {
 			}
 			reports := 0
 			if _, err := Check(dir, func(error) { reports++ }); err != nil || reports == 0 {
-				t.Fatalf("byte %d of %s was changed: %d reports, %v", at, filepath.Base(path), reports, err)
+				t.Fatalf("byte %d of %s was changed: Check reports %d faults, %v", at, filepath.Base(path), reports, err)
 			}
 			if at%25 == 0 {
 				lost(t, path, at, count(t, dir, metrics), 2*minutes)
@@ -78,7 +78,8 @@ func TestEveryDamagedByteIsSeen(t *testing.T) {
 	}
 }
 
-// lost finds no more missing than one block: of a segment the points of one metric, of a log those of one minute.
+// lost checks that at most one block is missing: in a segment the points of one metric, in a log those of one
+// minute.
 func lost(t *testing.T, path string, at int, found []int, want int) {
 	t.Helper()
 	hit := 0

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// load is the CPU of services: a walk in steps of a hundredth of a percent, of one task or of several.
+// load makes the CPU use of services: it changes in steps of a hundredth of a percent, for one task or
+// several.
 type load struct {
 	chance *rand.Rand
 	level  []float64
@@ -59,8 +60,9 @@ func (l *load) run(t testing.TB, s *Store, from time.Time, minutes, every int) {
 	}
 }
 
-// Issue 9, section 1: disk follows the ladder, at most four bytes a point, flat after 16 days. A day of minutes
-// that goes becomes a day of five minutes, so it still grows by that until day 63.
+// Issue 9, section 1: points become coarser with age, take at most four bytes each, and the disk hardly grows
+// after 16 days. From then on each day of one-minute points becomes a day of five-minute points, so the disk
+// still grows by those until day 63.
 func TestDiskIsFlat(t *testing.T) {
 	const metrics, dayMinutes = 20, 24 * 60
 	s := open(t, t.TempDir(), Limits{})
@@ -72,13 +74,14 @@ func TestDiskIsFlat(t *testing.T) {
 	}
 	l.run(t, s, begin.AddDate(0, 0, 16), 4*dayMinutes, 10)
 	if growth := float64(s.Used()-after16) / float64(after16) / 4; growth > 0.08 {
-		t.Errorf("the disk grows by %.1f %% a day after 16 days", 100*growth)
+		t.Errorf("use of the disk grows by %.1f %% a day after 16 days", 100*growth)
 	} else {
 		t.Logf("%.2f bytes a point; %.1f %% more a day", float64(after16)/(metrics*16*dayMinutes), 100*growth)
 	}
 }
 
-// After the last step of the ladder every day that comes costs a day that goes (ecs.md 7.2).
+// Points that have reached the end of the last period are deleted, so the disk then no longer grows (ecs.md
+// 7.2).
 func TestLadder(t *testing.T) {
 	s := open(t, t.TempDir(), Limits{})
 	size := func(days int) int64 {
@@ -103,7 +106,7 @@ func TestLadder(t *testing.T) {
 	if a, b := sizes[460], sizes[479]; math.Abs(float64(a-b)) > 0.05*float64(a) {
 		t.Errorf("%d bytes after 460 days, %d after 479", a, b)
 	}
-	if n, _ := s.Size(); n > 460 { // those whose points are all gone are forgotten
+	if n, _ := s.Size(); n > 460 { // metrics without points are forgotten
 		t.Errorf("%d metrics", n)
 	}
 	last := begin.AddDate(0, 0, 479).Add(23 * time.Hour)
@@ -117,7 +120,7 @@ func TestLadder(t *testing.T) {
 	}
 }
 
-// The cap on the disk drops the oldest day, and says so.
+// When the limit of the disk is reached, the oldest day is deleted, and a log line reports it.
 func TestDiskCap(t *testing.T) {
 	var log bytes.Buffer
 	s, err := Open(t.TempDir(), Limits{Bytes: 60_000}, slog.New(slog.NewTextHandler(&log, nil)))
@@ -153,7 +156,8 @@ func TestMemoryIsConstant(t *testing.T) {
 	_, held3 := s.Size()
 	l.run(t, s, begin.Add(200*time.Minute), 3*60, 1)
 	after6 := heap() - before
-	// Three more hours of points would double what is held; half of that is far beyond what chance makes of a heap.
+	// Three more hours of points would double the memory. The bound is half of that, far more than the heap
+	// varies.
 	if _, held6 := s.Size(); after6-after3 > float64(held3)/2 || float64(held6) > 1.05*float64(held3) {
 		t.Errorf("%.0f bytes (%d in blocks) after three hours, %.0f (%d) after six", after3, held3, after6, held6)
 	}
@@ -161,7 +165,8 @@ func TestMemoryIsConstant(t *testing.T) {
 	t.Logf("%.1f kB a metric", after6/metrics/1000)
 }
 
-// A client that sends more old points than there is memory for moves them to the disk, by the minute.
+// When a client sends more old points than memory may hold, they are written to the disk before the minute
+// ends.
 func TestMemoryIsBounded(t *testing.T) {
 	s := open(t, t.TempDir(), Limits{Memory: 50_000})
 	for i := range 5000 {
@@ -188,7 +193,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// Without room points stay in memory, and go to the disk when there is room again.
+// While the disk is full, points stay in memory. They are written when there is room again.
 func TestNoRoom(t *testing.T) {
 	full := true
 	dir := t.TempDir()
@@ -210,7 +215,7 @@ func TestNoRoom(t *testing.T) {
 	if err := s.Tick(begin.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, dir, Limits{}) // as after a kill
+	s = open(t, dir, Limits{}) // as after a crash
 	for i := range 3 {
 		got, err := s.Read(metric(fmt.Sprint(i)), "Percent", begin, begin.Add(time.Hour), time.Minute)
 		if err != nil || len(got) != 1 || got[0].Summary.Count != 1 {
@@ -219,7 +224,8 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
-// A kill between the writing of segments and the removal of their log counts nothing twice.
+// When the process is killed after it has written segments and before it has removed their log, no point
+// counts twice.
 func TestKilledWhileSealing(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Limits{})
@@ -250,7 +256,7 @@ func TestKilledWhileSealing(t *testing.T) {
 	}
 }
 
-// A copy of the files as they are at one moment has all points that were on the disk then.
+// A copy of the files, made while the store is open, has all points that were on the disk at that moment.
 func TestFreeze(t *testing.T) {
 	s := open(t, t.TempDir(), Limits{})
 	l := newLoad(3, 1)
@@ -259,7 +265,7 @@ func TestFreeze(t *testing.T) {
 	if err := s.Freeze(into); err != nil {
 		t.Fatal(err)
 	}
-	l.run(t, s, begin.Add(5*time.Hour), 300, 1) // the store goes on: appends, seals and removes
+	l.run(t, s, begin.Add(5*time.Hour), 300, 1) // the store continues: it appends, seals and removes
 	if _, err := Check(into, func(err error) { t.Error(err) }); err != nil {
 		t.Error(err)
 	}

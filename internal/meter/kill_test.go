@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// writer is the program that TestKill9 kills: it puts one point a minute of a clock of its own, and prints the minute
-// after each Tick.
+// writer is the program that TestKill9 kills. It puts one point a minute, by a simulated clock, and prints
+// the minute after each Tick.
 func writer(dir string) {
 	s, err := Open(dir, Limits{}, discard)
 	if err != nil {
@@ -29,7 +29,7 @@ func writer(dir string) {
 	}
 }
 
-// Issue 9, section 1: kill -9 loses at most the last minute of points, and is no damage.
+// Issue 9, section 1: kill -9 loses at most the points of the last minute, and leaves no damage.
 func TestKill9(t *testing.T) {
 	for _, minutes := range []int{3, 40, 700} {
 		dir := t.TempDir()
@@ -50,7 +50,7 @@ func TestKill9(t *testing.T) {
 			}
 		}
 		cmd.Wait()
-		if _, err := Check(dir, func(err error) { t.Errorf("a kill is no damage: %v", err) }); err != nil {
+		if _, err := Check(dir, func(err error) { t.Errorf("Check reports damage after a kill: %v", err) }); err != nil {
 			t.Error(err)
 		}
 		s := open(t, dir, Limits{})

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("BERTH_TEST_METER"); dir != "" {
 		writer(dir)
 	}
-	durable = func(*os.File) error { return nil } // days are simulated; TestKill9 waits
+	durable = func(*os.File) error { return nil } // days are simulated, so files are not synced; TestKill9 does sync
 	os.Exit(m.Run())
 }
 
@@ -42,13 +42,13 @@ func one(name string, at time.Time, values ...float64) Datum {
 	return Datum{Metric: metric(name), Unit: "Percent", At: at, Summary: Values(values, nil)}
 }
 
-// measured is what the model keeps: every value with its time.
+// measured is one value of the model, with its time.
 type measured struct {
 	at    int64
 	value float64
 }
 
-// expected aggregates like a reader of the definition would.
+// expected aggregates the values by the definition of a period, without any of the store's code.
 func expected(all []measured, from, to, period int64) map[int64][]float64 {
 	buckets := make(map[int64][]float64)
 	for _, m := range all {
@@ -89,8 +89,8 @@ func compare(t interface{ Errorf(string, ...any) }, got []Bucket, want map[int64
 	}
 }
 
-// Whatever is put, flushed, sealed, merged, made coarser and read again equals an aggregation of all values
-// (ecs.md 7.2, 7.3).
+// After values were put, flushed, sealed, merged, made coarser and read again, the result equals an
+// aggregation of all values (ecs.md 7.2, 7.3).
 func TestEqualsPlainModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()
@@ -134,7 +134,7 @@ func TestEqualsPlainModel(t *testing.T) {
 			for _, r := range []struct {
 				period, age int64
 			}{{60, 14 * day}, {300, 60 * day}, {3600, 450 * day}} {
-				// Days that ended so long ago may have become coarser.
+				// Days that ended longer ago may have become coarser.
 				from := truncate(now.Unix()-r.age, day)
 				got, err := s.Read(metric(name), "Percent", time.Unix(from, 0), now.Add(time.Hour),
 					time.Duration(r.period)*time.Second)
@@ -147,13 +147,13 @@ func TestEqualsPlainModel(t *testing.T) {
 		if err := s.Close(now); err != nil {
 			rt.Fatal(err)
 		}
-		if _, err := Check(dir, func(err error) { rt.Errorf("no damage was done: %v", err) }); err != nil {
+		if _, err := Check(dir, func(err error) { rt.Errorf("Check reports damage: %v", err) }); err != nil {
 			rt.Error(err)
 		}
 	})
 }
 
-// Points of one second can be read for three hours, and by the minute after that (ecs.md 7.2).
+// Points of one second can be read as seconds for three hours, and as minutes after that (ecs.md 7.2).
 func TestSeconds(t *testing.T) {
 	s := open(t, t.TempDir(), Limits{})
 	for i := range 4 * hour {
@@ -184,7 +184,8 @@ func TestSeconds(t *testing.T) {
 	}
 }
 
-// Everything that identifies a metric distinguishes it from others; the order of dimensions does not (ecs.md 7.1).
+// Two metrics are different if any part of their identity differs. The order of dimensions is no part of it
+// (ecs.md 7.1).
 func TestIdentity(t *testing.T) {
 	s := open(t, t.TempDir(), Limits{})
 	put := func(m Metric, unit string) {
@@ -216,7 +217,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// A metric more than there may be is refused, and the others go on.
+// A new metric beyond the limit is refused. The metrics that exist still get points.
 func TestTooMany(t *testing.T) {
 	s := open(t, t.TempDir(), Limits{Metrics: 3})
 	for i := range 5 {

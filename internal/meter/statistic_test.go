@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The values 1 to 100, once each.
+// hundred returns the summary of the values 1 to 100, each once.
 func hundred() Summary {
 	var s Summary
 	for i := 1; i <= 100; i++ {
@@ -47,7 +47,7 @@ func TestStatistics(t *testing.T) {
 	}
 }
 
-// Percentiles need to know the values, and that none is negative (ecs.md 7.3).
+// A percentile needs the single values, and none of them may be negative (ecs.md 7.3).
 func TestNoPercentile(t *testing.T) {
 	p50, _ := ParseStatistic("p50")
 	for what, s := range map[string]Summary{

@@ -18,20 +18,20 @@ import (
 
 var webSubject = route.Subject{LoadBalancerARN: "web"}
 
-// requests is a report of so many requests since the edge's start.
+// requests returns the report of an edge that has counted n requests since its start.
 func requests(epoch int64, n uint64) route.Report {
 	c := route.SubjectCounts{Subject: webSubject, Began: time.Unix(epoch, 0), Clients: 1}
 	c.Counts[route.Requests] = n
 	return route.Report{Epoch: epoch, Counts: []route.SubjectCounts{c}}
 }
 
-// merged is a feed: what was merged of each metric.
+// merged stands in for the feed. It has, for each metric, the sum of what was merged.
 type merged map[gather.Name]meter.Summary
 
 func (m merged) Merge(name gather.Name, s meter.Summary)              { m[name] = m[name].Add(s) }
 func (merged) Sample(_ time.Duration, _ gather.Name, _ gather.Sample) {}
 
-// total is how many requests all edges have counted, and how many connections are open.
+// total returns the number of requests that all edges have counted, and the number of open connections.
 func (p *Publisher) total() (n uint64, open int64) {
 	for _, c := range p.Counts() {
 		n, open = n+c.Counts[route.Requests], open+c.Clients
@@ -39,8 +39,8 @@ func (p *Publisher) total() (n uint64, open int64) {
 	return n, open
 }
 
-// Two edges count what they serve, are restarted, and their reports are lost, come twice and
-// come late: the sum is what was served and reported, and never falls.
+// Two edges serve requests and are restarted. Some of their reports are lost, arrive twice or arrive late.
+// The total is the number of requests that were served and reported. It never falls.
 func TestCountsAreSums(t *testing.T) {
 	store := open(t)
 	defer store.Close()
@@ -50,7 +50,7 @@ func TestCountsAreSums(t *testing.T) {
 		p.Measure(counted)
 		attached := []*Attachment{p.Attach("a"), p.Attach("b")}
 		epoch, now, told, old := []int64{1, 1}, []uint64{0, 0}, []uint64{0, 0}, make([][]route.Report, 2)
-		ended := uint64(0) // by edges that were started anew
+		ended := uint64(0) // requests that an edge reported before a restart
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			i := rapid.IntRange(0, 1).Draw(rt, "edge")
 			switch rapid.SampledFrom([]string{
@@ -66,10 +66,10 @@ func TestCountsAreSums(t *testing.T) {
 				if len(old[i]) > 0 {
 					attached[i].Report(rapid.SampledFrom(old[i]).Draw(rt, "old"))
 				}
-			case "restart": // what was not reported is lost with it
+			case "restart": // requests that were not reported are lost
 				ended += told[i]
 				epoch[i], now[i], told[i] = epoch[i]+1, 0, 0
-			case "return": // it was cut off, and goes on counting
+			case "return": // the edge was disconnected, and continues to count
 				attached[i].Detach()
 				attached[i] = p.Attach([]string{"a", "b"}[i])
 			}
@@ -84,8 +84,8 @@ func TestCountsAreSums(t *testing.T) {
 	})
 }
 
-// What is open at an edge that has gone is not open any more, and what was counted of a deleted
-// load balancer is forgotten, also when a report of it comes late.
+// When an edge has gone, its open connections are no longer in the total. When a load balancer is deleted,
+// its counts are deleted too, and a later report does not bring them back.
 func TestCountsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -114,7 +114,7 @@ func TestCountsAreForgotten(t *testing.T) {
 	})
 }
 
-// Counts survive JSON, whatever they are; names tell them apart.
+// Counts are the same after a round trip through JSON, in which each has its name.
 func TestCountsInJSON(t *testing.T) {
 	var c, back route.Counts
 	for i := range c {

@@ -14,8 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Sync waits for every edge that is attached, and for none that is not: not for one that has gone
-// while it waited, nor for ever when none is left.
+// Sync waits for every edge that is attached. It stops waiting for an edge that detaches meanwhile, and
+// returns at once when no edge is attached.
 func TestSyncWaitsForEveryEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -53,7 +53,7 @@ func TestSyncWaitsForEveryEdge(t *testing.T) {
 	})
 }
 
-// A revision that no configuration is made of is reached as soon as it is there.
+// A revision that changes nothing in the configuration counts as applied at once.
 func TestSyncOnWhatConcernsNoEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -72,7 +72,7 @@ func TestSyncOnWhatConcernsNoEdge(t *testing.T) {
 	})
 }
 
-// forgetful is an edge that once needs the whole configuration again.
+// forgetful is an edge that asks for the whole configuration once.
 type forgetful struct {
 	fakeEdge
 	forgot bool
@@ -86,8 +86,8 @@ func (e *forgetful) Apply(ctx context.Context, c route.Config) error {
 	return e.fakeEdge.Apply(ctx, c)
 }
 
-// An edge is given what has changed, and everything when it says that it misses something. One that
-// attaches with the id of another takes its place.
+// An edge gets only what has changed, and the whole configuration when it answers with route.ErrGap. An edge
+// that attaches with the id of another one replaces it.
 func TestWhatAnEdgeIsGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -119,15 +119,15 @@ func TestWhatAnEdgeIsGiven(t *testing.T) {
 		})
 		synctest.Wait()
 		if store.View().TargetHealth.Len() != 0 {
-			t.Error("an edge that was replaced is still heard")
+			t.Error("a report of an edge that was replaced was stored")
 		}
 		end()
 		store.Close()
 	})
 }
 
-// What a configuration update holds does not grow with how many load balancers and targets there
-// are beside what has changed.
+// The size of a configuration update depends on what has changed, and not on how many load balancers and
+// targets there are.
 func TestUpdatesHoldOnlyWhatHasChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -148,14 +148,14 @@ func TestUpdatesHoldOnlyWhatHasChanged(t *testing.T) {
 		c := got[len(got)-1]
 		if rows := len(c.LoadBalancers) + len(c.Listeners) + len(c.Rules) + len(c.TargetGroups) +
 			len(c.Targets) + len(c.Health); rows != 1 {
-			t.Errorf("%d rows for one target beside %d", rows, len(got[0].Targets))
+			t.Errorf("%d rows in the update for one new target, with %d targets before", rows, len(got[0].Targets))
 		}
 		end()
 		store.Close()
 	})
 }
 
-// views drives two edges' reports about one target; what stands in the row is one verdict.
+// Two edges report what they see of one target. The target's row has one verdict that is made from both.
 func TestTwoEdgesMakeOneVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -180,7 +180,7 @@ func TestTwoEdgesMakeOneVerdict(t *testing.T) {
 		}
 		say(a, elb.Healthy, false)
 		expect(elb.Healthy, false, 0)
-		b := p.Attach("b") // begins with what is known
+		b := p.Attach("b") // starts with the health that is already known
 		synctest.Wait()
 		expect(elb.Healthy, false, 0)
 		say(b, elb.Unhealthy, false)
@@ -213,7 +213,7 @@ func TestTwoEdgesMakeOneVerdict(t *testing.T) {
 	})
 }
 
-// A new target is healthy once both edges have found it so.
+// A new target becomes healthy when both edges have reported it healthy.
 func TestANewTargetWaitsForBothEdges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)

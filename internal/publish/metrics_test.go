@@ -24,7 +24,8 @@ const (
 	tgARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/fedcba9876543210"
 )
 
-// measured is a publisher whose metrics are stored, with one load balancer that forwards to one target group.
+// measured runs a publisher whose metrics are stored. It has one load balancer that forwards to one target
+// group.
 type measured struct {
 	t      *testing.T
 	store  *state.Store
@@ -32,7 +33,7 @@ type measured struct {
 	edge   *Attachment
 }
 
-// inMinutes runs a test that begins at the start of a minute.
+// inMinutes runs a test that starts at the beginning of a minute.
 func inMinutes(t *testing.T, test func(*measured)) {
 	synctest.Test(t, func(t *testing.T) {
 		points, err := meter.Open(t.TempDir(), meter.Limits{}, slog.New(slog.DiscardHandler))
@@ -65,7 +66,7 @@ func inMinutes(t *testing.T, test func(*measured)) {
 	})
 }
 
-// target registers a target that is healthy or not.
+// target registers a target with the given health.
 func (m *measured) target(id, health string) {
 	m.t.Helper()
 	update(m.t, m.store, func(tx *state.Tx) {
@@ -76,8 +77,9 @@ func (m *measured) target(id, health string) {
 	})
 }
 
-// minute returns the point of a metric in the minute that has just ended; a zero one if there is none. both says
-// whether it is that of the target group too, lb whether it is that of the load balancer.
+// minute returns the point of a metric for the minute that has just ended, or a zero value if there is none.
+// The point is that of the load balancer lb, of the target group, or of both, depending on which of them is
+// not empty.
 func (m *measured) minute(metric, unit, lb, group string) meter.Summary {
 	m.t.Helper()
 	of := meter.Metric{Scope: "123456789012/us-east-1", Namespace: "AWS/ApplicationELB", Name: metric}
@@ -107,7 +109,7 @@ func (m *measured) expect(what string, got, want meter.Summary) {
 	}
 }
 
-// alb.md 9.4: every counter has its metric, by load balancer and where the table says so by target group.
+// alb.md 9.4: every counter has its metric, by load balancer and, where the table says so, by target group.
 func TestEveryCounterHasItsMetric(t *testing.T) {
 	inMinutes(t, func(m *measured) {
 		for _, id := range []string{"i-1", "i-2"} {
@@ -174,7 +176,7 @@ func TestEveryCounterHasItsMetric(t *testing.T) {
 		m.expect("ProcessedBytes", m.minute("ProcessedBytes", "Bytes", lb, ""),
 			single(n(route.ReceivedBytes)+n(route.SentBytes)))
 		m.expect("IPv6ProcessedBytes", m.minute("IPv6ProcessedBytes", "Bytes", lb, ""), single(n(route.IPv6Bytes)))
-		perTarget := single(n(route.Requests) / 2) // two are healthy
+		perTarget := single(n(route.Requests) / 2) // two targets are healthy
 		m.expect("RequestCountPerTarget", m.minute("RequestCountPerTarget", "Count", lb, group), perTarget)
 		m.expect("RequestCountPerTarget of the group", m.minute("RequestCountPerTarget", "Count", "", group), perTarget)
 		for _, of := range []string{"", group} {
@@ -187,13 +189,14 @@ func TestEveryCounterHasItsMetric(t *testing.T) {
 	})
 }
 
-// alb.md 9.4: metrics are published while requests flow; hosts and RequestCount always.
+// alb.md 9.4: most metrics are published only while requests flow; the numbers of hosts and RequestCount
+// always.
 func TestWithoutTraffic(t *testing.T) {
 	inMinutes(t, func(m *measured) {
 		for _, id := range []string{"i-1", "i-2", "i-3"} {
 			m.target(id, elb.Healthy)
 		}
-		time.Sleep(time.Minute) // the first look was before the targets came
+		time.Sleep(time.Minute) // the first look was before the targets were registered
 		for _, step := range []struct {
 			change             func()
 			healthy, unhealthy float64
@@ -218,11 +221,11 @@ func TestWithoutTraffic(t *testing.T) {
 				meter.Summary{})
 		}
 		for _, none := range []func(*state.Tx){
-			func(tx *state.Tx) { // only the one that is draining is left
+			func(tx *state.Tx) { // the only target left is draining
 				tx.Targets.Delete(elb.TargetKey(tgARN, "i-1", 80))
 				tx.Targets.Delete(elb.TargetKey(tgARN, "i-2", 80))
 			},
-			func(tx *state.Tx) { // nothing forwards to the group any more
+			func(tx *state.Tx) { // no rule forwards to the group any more
 				putTarget("i-1")(tx)
 				tx.Rules.Delete("rule")
 			},
@@ -235,7 +238,8 @@ func TestWithoutTraffic(t *testing.T) {
 	})
 }
 
-// Targets share the requests of their group; those that are not healthy do when none is (alb.md 9.4).
+// The requests of a group are divided by the number of healthy targets, or of all targets when none is
+// healthy (alb.md 9.4).
 func TestRequestCountPerTarget(t *testing.T) {
 	inMinutes(t, func(m *measured) {
 		served := uint64(0)
@@ -251,7 +255,7 @@ func TestRequestCountPerTarget(t *testing.T) {
 				m.target(string(rune('a'+i)), health)
 			}
 			synctest.Wait()
-			for range 3 { // reports of one minute
+			for range 3 { // several reports in one minute
 				served += 20
 				c := route.SubjectCounts{Subject: route.Subject{LoadBalancerARN: lbARN, TargetGroupARN: tgARN}}
 				c.Counts[route.Requests] = served
@@ -262,14 +266,15 @@ func TestRequestCountPerTarget(t *testing.T) {
 			for _, of := range []string{"", lb} {
 				got := m.minute("RequestCountPerTarget", "Count", of, group)
 				if math.Abs(got.Sum-step.want) > 1e-9 {
-					t.Errorf("with targets that are %v it is %+v, want %v", step.health, got, step.want)
+					t.Errorf("targets %v: RequestCountPerTarget is %+v, want %v", step.health, got, step.want)
 				}
 			}
 		}
 	})
 }
 
-// What is open is that of the edges that are attached; an edge is one node (alb.md 9.4).
+// Open connections are counted on the edges that are attached. Each edge counts as one load balancer node
+// (alb.md 9.4).
 func TestConnectionsOfSeveralEdges(t *testing.T) {
 	inMinutes(t, func(m *measured) {
 		other := m.edge.p.Attach("b")
@@ -291,13 +296,13 @@ func TestConnectionsOfSeveralEdges(t *testing.T) {
 	})
 }
 
-// Of response times the number and the sum are exact; the lowest, the highest and percentiles are bounds that the true
-// ones are within.
+// The number and the sum of response times are exact. Only classes of response times are counted, so the
+// minimum and the maximum are bounds, and a percentile is at least the true one.
 func TestResponseTimes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var c route.Counts
 		times := rapid.SliceOfN(rapid.Int64Range(0, int64(20*time.Second)), 1, 30).Draw(rt, "times")
-		near := rapid.SampledFrom([]int64{1, 1000, 20000}).Draw(rt, "divisor") // also times in one class
+		near := rapid.SampledFrom([]int64{1, 1000, 20000}).Draw(rt, "divisor") // with a larger divisor, all times are in one class
 		var sum float64
 		for i := range times {
 			times[i] /= near
@@ -332,12 +337,12 @@ func TestResponseTimes(t *testing.T) {
 	})
 }
 
-// One slow response among many is shown as slow, not as what all have taken.
+// One slow response among many fast ones shows in the maximum, and does not raise the minimum.
 func TestOneSlowResponse(t *testing.T) {
 	var c route.Counts
-	c[route.Responses], c[route.ResponseNanoseconds] = 1001, uint64(20*time.Second) // 1000 of 8 ms, one of 12 s
+	c[route.Responses], c[route.ResponseNanoseconds] = 1001, uint64(20*time.Second) // 1000 of 8 ms each, one of 12 s
 	c[route.ResponsesWithin+1], c[route.ResponsesWithin+route.Counter(len(route.ResponseBounds))] = 1000, 1
-	if s := responseTimes(&c); math.Abs(s.Max-15) > 1e-9 || s.Min != 0.005 { // the others took 5 s at least
+	if s := responseTimes(&c); math.Abs(s.Max-15) > 1e-9 || s.Min != 0.005 { // each of the others took 5 ms at least
 		t.Errorf("%+v", s)
 	}
 }

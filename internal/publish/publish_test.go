@@ -23,7 +23,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// fakeEdge takes a while to take a configuration up.
+// fakeEdge stores the configurations that it gets. Each takes the time took to apply.
 type fakeEdge struct {
 	mu      sync.Mutex
 	took    time.Duration
@@ -38,7 +38,7 @@ func (e *fakeEdge) Apply(_ context.Context, c route.Config) error {
 	return nil
 }
 
-// has reports whether the edge was told of a target.
+// has reports whether the edge has got a target.
 func (e *fakeEdge) has(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -69,7 +69,7 @@ func update(t *testing.T, s *state.Store, fn func(*state.Tx)) {
 	}
 }
 
-// start runs a publisher with edges whose ids are a, b and so on, and returns what ends it.
+// start runs a publisher with edges whose ids are a, b and so on. end stops them and waits.
 func start(t *testing.T, p *Publisher, edges ...Edge) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -87,14 +87,15 @@ func putTarget(id string) func(*state.Tx) {
 	}
 }
 
-// Sync returns when the edge has a revision that is new enough, and changes that come together are applied together.
+// Sync returns when the edge has applied the revision or a later one. Changes that arrive together are sent
+// in one configuration.
 func TestSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
 		e := &fakeEdge{took: time.Second}
 		p := New(store, slog.New(slog.DiscardHandler))
 		end := start(t, p, e)
-		synctest.Wait() // the first configuration is on its way
+		synctest.Wait() // the edge is applying the first configuration
 		var wg sync.WaitGroup
 		for i := range 20 {
 			wg.Go(func() {
@@ -110,7 +111,7 @@ func TestSync(t *testing.T) {
 		wg.Wait()
 		synctest.Wait()
 		if n := len(e.taken()); n > 4 {
-			t.Errorf("20 changes were handed over in %d configurations", n)
+			t.Errorf("20 changes were sent in %d configurations", n)
 		}
 		end()
 		if err := p.Sync(t.Context(), 1); !errors.Is(err, ErrEnded) {
@@ -163,14 +164,14 @@ func TestReportsBecomeRows(t *testing.T) {
 			snap.BoundListeners.Len() != 1 {
 			t.Errorf("bound %+v", b)
 		}
-		a.Report(route.Report{Targets: []elb.Verdict{seen}}) // nothing new
+		a.Report(route.Report{Targets: []elb.Verdict{seen}}) // nothing has changed
 		synctest.Wait()
 		if now := store.View().Rev; now != snap.Rev {
 			t.Errorf("revision %d became %d", snap.Rev, now)
 		}
 		stale := seen
 		stale.Registered, stale.State = time.Unix(0, 0), elb.Unhealthy
-		a.Report(route.Report{Targets: []elb.Verdict{stale}}) // of a registration that is no more
+		a.Report(route.Report{Targets: []elb.Verdict{stale}}) // of an earlier registration
 		synctest.Wait()
 		if h, _ := store.View().TargetHealth.Get(key); h.State != elb.Healthy {
 			t.Errorf("health %+v", h)
@@ -180,8 +181,8 @@ func TestReportsBecomeRows(t *testing.T) {
 	})
 }
 
-// From a row in the store to a byte on the wire and back: a request is answered, a target's health
-// is in the state, and a target that was deregistered gets nothing after Sync.
+// From a row in the store to a byte on the wire and back: a request is answered, the target's health is
+// written to the state, and a target that was deregistered gets no request after Sync.
 func TestStoreToWire(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
@@ -244,6 +245,6 @@ func TestStoreToWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _ := get(); status != 503 {
-		t.Errorf("%d from a group whose only target drains", status)
+		t.Errorf("the answer is %d, although the only target is draining", status)
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// asEdge makes the test's binary an edge that listens on the address in the variable and speaks
-// over its standard streams.
+// With this variable set, the test binary runs as an edge. It listens on the address in the variable and
+// talks to the publisher over its standard input and output.
 const asEdge = "BERTH_TEST_EDGE"
 
 func TestMain(m *testing.M) {
@@ -43,11 +43,11 @@ type streams struct {
 }
 
 func (s streams) Close() error {
-	s.WriteCloser.Close() // an error shows at the other end
+	s.WriteCloser.Close() // the other end gets the error
 	return s.ReadCloser.Close()
 }
 
-// runEdge is an edge until its connection ends.
+// runEdge serves as an edge until its connection ends.
 func runEdge(ctx context.Context, addr string, conn io.ReadWriteCloser) error {
 	client := link.NewClient(addr)
 	e, err := edge.New(edge.Config{Addr: addr, Reporter: client})
@@ -63,7 +63,7 @@ func runEdge(ctx context.Context, addr string, conn io.ReadWriteCloser) error {
 	return err
 }
 
-// away is an edge in another process. Its address is its id.
+// away is an edge in another process. Its address is also its id.
 type away struct {
 	addr string
 	cmd  *exec.Cmd
@@ -125,7 +125,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// await waits until the target's row is as wanted.
+// await waits until wanted accepts the target's row.
 func (s *site) await(wanted func(*elb.TargetHealth) bool) {
 	s.Helper()
 	sub := state.Subscribe(s.store, func(c state.Change, _ *state.Snapshot) []string {
@@ -155,7 +155,7 @@ func (s *site) get(addr string) int {
 	return res.StatusCode
 }
 
-// change updates the target and waits for every edge to know.
+// change updates the target and waits until every edge has applied it.
 func (s *site) change(fn func(t elb.Target) elb.Target) {
 	s.Helper()
 	update(s.T, s.store, func(tx *state.Tx) {
@@ -174,9 +174,9 @@ func again(t elb.Target) elb.Target {
 	return t
 }
 
-// Two edges serve one load balancer: one in this process, over a pipe, and one in another process.
-// A target is healthy when both say so; when Sync returns, neither sends a new request to one that
-// was deregistered. One edge is cut off: Sync waits until it is connected again and has taken up the
+// Two edges serve one load balancer: one in this process, over a pipe, and one in another process. A target
+// is healthy when both report it healthy. When Sync returns, neither sends a new request to a target that was
+// deregistered. When one edge is cut off, Sync waits until it is connected again and has applied the
 // deregistration.
 func TestTwoEdgesOverStreams(t *testing.T) {
 	s := newSite(t)
@@ -251,7 +251,7 @@ func TestTwoEdgesOverStreams(t *testing.T) {
 	s.await(func(h *elb.TargetHealth) bool { return h.Drained })
 }
 
-// Sync returns once the lease of an edge that was cut off has ended. The edge serves nothing then.
+// When an edge is cut off, Sync returns once its lease has ended. By then the edge serves nothing.
 func TestLeaseOfAnEdgeThatWasCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := open(t)
@@ -279,7 +279,7 @@ func TestLeaseOfAnEdgeThatWasCutOff(t *testing.T) {
 		}
 		waited := time.Since(cut)
 		if taken := e.taken(); len(taken[len(taken)-1].Targets) > 0 {
-			t.Error("Sync returned while the edge served a target that is gone")
+			t.Error("Sync returned while the edge served a target that was deregistered")
 		}
 		if waited < link.Lease-5*time.Second || waited > link.Lease+5*time.Second {
 			t.Errorf("Sync waited %v", waited)

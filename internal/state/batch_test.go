@@ -12,10 +12,9 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// TestBatchAgainstAModel stages random transactions, some of which fail or
-// panic, on top of each other while the disk is busy. The disk then takes or
-// refuses them all. What later transactions see, what becomes visible and every
-// snapshot taken on the way are compared with plain maps.
+// TestBatchAgainstAModel stages random transactions one after the other while an append is under way. Some of
+// them fail or panic. The journal then accepts or refuses all of them. The test compares what later
+// transactions read, what becomes visible, and every snapshot taken meanwhile, with plain maps.
 func TestBatchAgainstAModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		g := newGate()
@@ -60,7 +59,7 @@ func stage(rt *rapid.T, s *state.Store, before model) (after model) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer func() {
 		if end == "panic" && recover() != any(errAbort) {
-			rt.Fatal("the panic did not come through")
+			rt.Fatal("Update did not pass the panic to its caller")
 		}
 	}()
 	err := s.Update(ctx, func(tx *state.Tx) error {
@@ -86,8 +85,7 @@ func stage(rt *rapid.T, s *state.Store, before model) (after model) {
 	return after
 }
 
-// settle answers every append that waits, and those that follow, until nothing
-// is under way.
+// settle gives the answer to every append that waits, and to those that follow, until no append is under way.
 func (g *gate) settle(s *state.Store, answer error) {
 	done := make(chan struct{})
 	go func() {

@@ -16,18 +16,16 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// BenchmarkCommit is the rate of durable writes of 32 clients that change the
-// status of tasks, and of one commit per write on the same disk: the journal
-// alone, one client, one entry per append. The goal is 8 times the rate.
-// Beside it stands the ratio to one client of the same store. They take turns,
-// because the speed of a disk changes from second to second; a ratio is the
-// median of those of all turns.
+// BenchmarkCommit compares the durable writes per second of 32 clients, which change the status of tasks,
+// with those of the journal alone on the same disk: one client, one entry per append. The goal is 8 times as
+// many. It also reports the ratio to one client of the same store. The three take turns, because the speed of
+// a disk changes from second to second; the result is the median of the ratios of all turns.
 func BenchmarkCommit(b *testing.B) {
-	const clients, share = 32, 64 // share: writes of 32 clients for each alone
+	const clients, share = 32, 64 // the 32 clients make share writes for each write of one client
 	plain := openJournal(b)
 	c := &counter{Journal: openJournal(b)}
 	grouped, own := open(b, c), open(b, openJournal(b))
-	data := make([]byte, 1000) // about what a task is
+	data := make([]byte, 1000) // about the size of a task
 	var single, alone, together pace
 	var ratios, ratiosToOne []float64
 	b.ResetTimer()
@@ -65,18 +63,16 @@ func openJournal(b *testing.B) journal.Journal {
 	return j
 }
 
-// pace is how often something was done, in how long.
+// pace counts how often something was done, and how long that took.
 type pace struct {
 	done int
 	took time.Duration
 }
 
-// time does something times more, one after the other, and returns how often a
-// second.
+// time calls do the given number of times, one after the other, and returns the calls per second.
 func (p *pace) time(times int, do func(n int)) float64 { return p.spread(1, times, do) }
 
-// spread does something times more, by so many clients, and returns how often a
-// second.
+// spread calls do the given number of times from several clients at once, and returns the calls per second.
 func (p *pace) spread(clients, times int, do func(n int)) float64 {
 	began := time.Now()
 	var next atomic.Int64
@@ -112,7 +108,7 @@ func task(n int) *ecs.Task {
 	}
 }
 
-// filled is a store in memory with tasks in it.
+// filled returns a store in memory with the given number of tasks.
 func filled(b *testing.B, tasks int) *state.Store {
 	s := open(b, mem.New())
 	update(b, s, func(tx *state.Tx) {
@@ -132,7 +128,7 @@ func BenchmarkView(b *testing.B) {
 	}
 }
 
-// BenchmarkGet is a look-up by primary key among 10,000 tasks.
+// BenchmarkGet looks up one of 10,000 tasks by its primary key.
 func BenchmarkGet(b *testing.B) {
 	s := filled(b, 10_000)
 	key := task(4711).TaskARN
@@ -143,7 +139,7 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-// BenchmarkBy walks the 200 tasks of one service among 10,000.
+// BenchmarkBy reads the 200 tasks of one of many services; there are 10,000 tasks.
 func BenchmarkBy(b *testing.B) {
 	s := filled(b, 10_000)
 	service := task(7).ServiceARN
@@ -158,7 +154,7 @@ func BenchmarkBy(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdate changes one task among many; the journal costs nothing.
+// BenchmarkUpdate changes one task among many. The journal does nothing.
 func BenchmarkUpdate(b *testing.B) {
 	for _, tasks := range []int{100, 10_000, 100_000} {
 		b.Run(fmt.Sprint(tasks), func(b *testing.B) {

@@ -14,8 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// slow is a journal whose compactions wait for a permission each, and fail when
-// the permission is an error.
+// slow is a journal in which each compaction waits until the test sends to permit. It fails with what was
+// sent unless that is nil.
 type slow struct {
 	*mem.Journal
 	permit  chan error
@@ -35,12 +35,12 @@ func (j *slow) Compact(ctx context.Context, rev, term uint64, parts iter.Seq2[[]
 	return j.Journal.Compact(ctx, rev, term, parts)
 }
 
-// grow writes 9 MB: more than the journal holds before it is compacted.
+// grow writes 9 MB, which is more than the store writes between two compactions.
 func grow(t *testing.T, s *state.Store) {
 	t.Helper()
 	for n := range 9 {
 		update(t, s, func(tx *state.Tx) {
-			v := cluster(0) // always the same one, so that the state stays small
+			v := cluster(0) // always the same row, so that the state stays small
 			v.Status = strings.Repeat(string(rune('a'+n)), 1<<20)
 			if old, ok := tx.Clusters.Get(v.ClusterARN); ok && old.Status[0] == v.Status[0] {
 				v.Status += "!"
@@ -50,7 +50,7 @@ func grow(t *testing.T, s *state.Store) {
 	}
 }
 
-// history returns the number of parts of a snapshot, and that of entries.
+// history returns how many parts of a snapshot and how many entries are in the journal.
 func history(t *testing.T, j journal.Journal) (parts, entries int) {
 	t.Helper()
 	for e, err := range j.Replay(t.Context(), 0) {
@@ -75,7 +75,7 @@ func TestJournalIsCompactedBesideTheWritePath(t *testing.T) {
 		if n := j.started.Load(); n != 1 {
 			t.Fatalf("%d compactions after 9 MB, want 1", n)
 		}
-		grow(t, s) // updates go on while the compaction is under way, and no second one starts
+		grow(t, s) // updates continue during the compaction, and no second one starts
 		if n := j.started.Load(); n != 1 {
 			t.Errorf("%d compactions at once", n)
 		}

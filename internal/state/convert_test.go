@@ -19,7 +19,8 @@ import (
 
 const oldService1 = "arn:aws:ecs:us-east-1:123456789012:service/c/s"
 
-// oldRow is a row of the old form: status, scheduling strategy and deployments are in it.
+// oldRow makes a service's row in the form of older versions, with status, scheduling strategy and
+// deployments in it.
 func oldRow(status, strategy, deployments string) string {
 	return fmt.Sprintf(
 		`[{"t":"ecs.services","k":%[1]q,"v":{"ServiceARN":%[1]q,"Status":%[2]q,"SchedulingStrategy":%[3]q,
@@ -38,7 +39,7 @@ func oldDeploymentRow(n int, status, rollout, reason, completed string) string {
 
 const atNoon = `,"CompletedAt":"2026-01-01T12:00:00Z"`
 
-// What the service deployments say after a conversion, the oldest first.
+// The test compares all service deployments after the conversion, the oldest first.
 func TestServicesAreConverted(t *testing.T) {
 	const completed = "1 SUCCESSFUL ECS deployment ecs-svc/1 completed."
 	first := oldDeploymentRow(1, "ACTIVE", "COMPLETED", "done", atNoon)
@@ -68,13 +69,13 @@ func TestServicesAreConverted(t *testing.T) {
 			if err := j.Append(t.Context(), []journal.Entry{{Rev: 1, Term: 1, Data: []byte(c.row)}}); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // the second time nothing is left to do
+			for range 2 { // the second time there is nothing to convert
 				s, err := Open(t.Context(), j, slog.New(slog.DiscardHandler))
 				if err != nil {
 					t.Fatal(err)
 				}
 				v := s.View()
-				if got := told(&v.Tables); v.Rev != 2 || !slices.Equal(got, c.want) {
+				if got := deploymentLines(&v.Tables); v.Rev != 2 || !slices.Equal(got, c.want) {
 					t.Errorf("revision %d: %q, want %q", v.Rev, got, c.want)
 				}
 				if p := v.Progress(oldService1); p.Unplaced != 1 || p.Primary() == nil {
@@ -89,7 +90,7 @@ func TestServicesAreConverted(t *testing.T) {
 	}
 }
 
-// Nothing that the old form says of a service and its deployments is lost.
+// No member of a service or a deployment in the old form is lost.
 func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
 	network := func(subnet string) *ecs.NetworkConfiguration {
@@ -119,7 +120,7 @@ func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
 		v := reflect.ValueOf(v)
 		for i := range v.NumField() {
 			if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Revision" {
-				t.Fatalf("the test says nothing of %s.%s", v.Type(), name)
+				t.Fatalf("the test has no value for %s.%s", v.Type(), name)
 			}
 		}
 	}
@@ -170,7 +171,8 @@ func TestEveryMemberOfAServiceIsConverted(t *testing.T) {
 	}
 }
 
-// Tasks get the tokens that versions before kept in rows of their own; a task that is gone needs none.
+// Older versions stored client tokens in rows of their own. The conversion moves them to the tasks, and drops
+// those of tasks that no longer exist.
 func TestTokensAreConverted(t *testing.T) {
 	const rows = `[{"t":"ecs.tasks","k":"a","v":{"TaskARN":"a","ClusterARN":"c","LastStatus":"RUNNING"}},
 		{"t":"ecs.tasks","k":"b","v":{"TaskARN":"b","ClusterARN":"c"}},
@@ -180,7 +182,7 @@ func TestTokensAreConverted(t *testing.T) {
 	if err := j.Append(t.Context(), []journal.Entry{{Rev: 1, Term: 1, Data: []byte(rows)}}); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second time nothing is left to do
+	for range 2 { // the second time there is nothing to convert
 		s, err := Open(t.Context(), j, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -198,7 +200,7 @@ func TestTokensAreConverted(t *testing.T) {
 	}
 }
 
-func told(t *Tables) (list []string) {
+func deploymentLines(t *Tables) (list []string) {
 	all := slices.SortedFunc(t.ServiceDeployments.By(ServiceDeploymentsByService, oldService1),
 		func(a, b *ecs.ServiceDeployment) int {
 			return a.CreatedAt.Compare(b.CreatedAt)
@@ -218,7 +220,7 @@ func told(t *Tables) (list []string) {
 	return list
 }
 
-// The version before does not know the new tables, and refuses to open what has rows of them.
+// The version before does not know the new tables, and refuses to open a journal with rows of them.
 func TestTheVersionBeforeRefuses(t *testing.T) {
 	j := mem.New()
 	row := oldRow("ACTIVE", "REPLICA", "["+oldDeploymentRow(1, "PRIMARY", "COMPLETED", "done", atNoon)+"]")
@@ -245,7 +247,7 @@ func TestTheVersionBeforeRefuses(t *testing.T) {
 		case e.Rev == 1 && err != nil:
 			t.Fatal(err)
 		case e.Rev == 2 && (err == nil || !strings.Contains(err.Error(), "was written by a newer version")):
-			t.Fatalf("the version before takes the converted rows: %v", err)
+			t.Fatalf("the version before accepts the converted rows: %v", err)
 		}
 	}
 }

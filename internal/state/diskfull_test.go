@@ -18,8 +18,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// fill puts clusters of 10 kB until the store refuses one, or there are limit.
-// It returns how many were taken, counted from first.
+// fill puts clusters of 10 kB, numbered from first, until the store refuses one or limit is reached. It
+// returns how many the store accepted.
 func fill(s *state.Store, first, limit int) (taken int, err error) {
 	for n := range limit {
 		err := s.Update(context.Background(), func(tx *state.Tx) error {
@@ -35,7 +35,7 @@ func fill(s *state.Store, first, limit int) (taken int, err error) {
 	return limit, nil
 }
 
-// intact tells whether exactly the clusters from 0 to n are there.
+// intact returns an error unless exactly the clusters from 0 to n are in the store.
 func intact(s *state.Store, n int) error {
 	for i := range n {
 		if c, ok := s.View().Clusters.Get(clusterARN(i)); !ok || len(c.Status) != 10_000 {
@@ -70,9 +70,9 @@ func TestDiskFull(t *testing.T) {
 		!strings.Contains(f.Message, "disk is full") {
 		t.Fatalf("after %d updates: %v; want a ServerException that says the disk is full", n, err)
 	}
-	for range 3 { // it stays so, and reading goes on
+	for range 3 { // further updates fail too, and reads work
 		if more, err := fill(s, n, 1); more != 0 || err == nil {
-			t.Errorf("a full disk took an update")
+			t.Errorf("an update succeeded on a full disk")
 		}
 		if err := intact(s, n); err != nil {
 			t.Error(err)
@@ -84,7 +84,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	more, err := fill(s, n, 50)
 	if err != nil {
-		t.Fatalf("there is space again, but after %d updates: %v", more, err)
+		t.Fatalf("the disk has space again; after %d updates: %v", more, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestDiskFull(t *testing.T) {
 	t.Logf("refused after %d updates, took %d more when there was space", n, more)
 }
 
-// missing skips a test for want of something, unless everything must be there.
+// missing skips a test that cannot run here, or fails it in CI, where every test must run.
 func missing(t *testing.T, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("BERTH_CI") == "1" {
@@ -109,8 +109,8 @@ func missing(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// A limit for the size of files is a full disk that needs no privilege. It is
-// one of the whole process, so a child has it.
+// A limit on the size of files acts as a full disk, and needs no privilege. It holds for the whole process,
+// so the test sets it in a child process.
 func TestFileSizeLimit(t *testing.T) {
 	cmd := child(t, "file-limit", t.TempDir())
 	out, err := cmd.Output()

@@ -14,9 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// TestDraftIsAnUpdateAhead drafts random transactions: the snapshot stays as it
-// is, and applying the draft leads where the same transaction leads that runs
-// within Update.
+// TestDraftIsAnUpdateAhead drafts random transactions. The snapshot does not change, and applying the draft
+// gives the same state as running the transaction in Update.
 func TestDraftIsAnUpdateAhead(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t, mem.New())
@@ -96,7 +95,7 @@ func TestDraftOfAnotherRevision(t *testing.T) {
 	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(2)) })
 	update(t, s, func(tx *state.Tx) {
 		if tx.Apply(draft) {
-			t.Error("a draft was applied to a revision that it does not know")
+			t.Error("a draft was applied to another revision than its own")
 		}
 	})
 	if got := names(&s.View().Tables); !slices.Equal(got, []string{"c2"}) {
@@ -104,7 +103,7 @@ func TestDraftOfAnotherRevision(t *testing.T) {
 	}
 }
 
-// Several goroutines draft on one snapshot while another writes: run it with -race.
+// Several goroutines make drafts on one snapshot while another goroutine writes. Run it with -race.
 func TestDraftsBesideEachOther(t *testing.T) {
 	s := open(t, mem.New())
 	update(t, s, func(tx *state.Tx) {
@@ -122,7 +121,7 @@ func TestDraftsBesideEachOther(t *testing.T) {
 					v.Status = string(rune('a' + n))
 					tx.Clusters.Put(v)
 					if got, _ := tx.Clusters.Get(v.ClusterARN); got != v {
-						t.Errorf("draft %d reads what another wrote", n)
+						t.Errorf("draft %d reads a write of another draft", n)
 					}
 					return nil
 				})

@@ -9,7 +9,7 @@ func (t *Tables) TableNames() []string {
 	return names
 }
 
-// Dump returns everything in s as it is kept: the parts of a saved snapshot.
+// Dump returns everything in s as the parts of a saved snapshot.
 func (s *Snapshot) Dump() (out string) {
 	for part, err := range s.parts() {
 		if err != nil {

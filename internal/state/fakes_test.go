@@ -14,12 +14,12 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// gate is a journal whose appends wait for a permission each, and fail when the
-// permission is an error.
+// gate is a journal in which each append waits until the test sends to permit. It fails with what was sent
+// unless that is nil.
 type gate struct {
 	*mem.Journal
 	permit chan error
-	began  chan int // gets the number of entries of each append that waits
+	began  chan int // receives the number of entries of each append that waits
 }
 
 func newGate() *gate {
@@ -72,7 +72,7 @@ func update(t testing.TB, s *state.Store, fn func(tx *state.Tx)) {
 	t.Helper()
 	err := s.Update(context.Background(), func(tx *state.Tx) error { fn(tx); return nil })
 	if err != nil {
-		t.Error(err) // not Fatal: this runs in goroutines too
+		t.Error(err) // not Fatal, since this also runs in other goroutines
 	}
 }
 

@@ -17,10 +17,11 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// rowsLeft is how many rows there are after each churn.
+// rowsLeft is the number of rows after each churn.
 const rowsLeft = 100
 
-// churn makes that many calls, of which each makes a row and removes the one that the same client made before.
+// churn makes the given number of calls. Each call makes a row and deletes the one that the same client made
+// before.
 func churn(t *testing.T, s *state.Store, calls int) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -42,7 +43,7 @@ func churn(t *testing.T, s *state.Store, calls int) {
 	}
 }
 
-// start opens the journal and counts what a start reads.
+// start opens the journal and returns how much the store reads at its start.
 func start(t *testing.T, dir string) (entries, bytes, size int) {
 	t.Helper()
 	j, err := file.Open(dir)
@@ -64,9 +65,10 @@ func start(t *testing.T, dir string) (entries, bytes, size int) {
 	return entries, bytes, int(info.Size())
 }
 
-// What a start reads, and the size of the file, follow the rows there are and not the calls there were.
+// What the store reads at its start, and the size of the file, depend on the number of rows and not on the
+// number of calls.
 func TestStartFollowsWhatIsThere(t *testing.T) {
-	const bound = 12 << 20 // twice what the journal may grow by, for what comes while it is compacted
+	const bound = 12 << 20 // twice what the journal may grow by, because it also grows while it is compacted
 	for _, calls := range []int{10_000, 20_000, 40_000} {
 		t.Run(fmt.Sprint(calls), func(t *testing.T) {
 			dir := t.TempDir()
@@ -101,7 +103,7 @@ func TestStartFollowsWhatIsThere(t *testing.T) {
 	}
 }
 
-// After everything was removed, nothing of it is read or kept.
+// After all rows were deleted, nothing of them is read at the next start or stored in the file.
 func TestResetForgets(t *testing.T) {
 	dir := t.TempDir()
 	s, err := openDir(dir)
@@ -121,7 +123,7 @@ func TestResetForgets(t *testing.T) {
 	}
 }
 
-// Memory follows what is there, also with a subscription whose reader was slow.
+// Memory depends on the rows that exist, also when a subscription is read slowly.
 func TestMemoryFollowsWhatIsThere(t *testing.T) {
 	s, err := openDir(t.TempDir())
 	if err != nil {
@@ -137,8 +139,8 @@ func TestMemoryFollowsWhatIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What stays is in every measurement. What other goroutines hold for a moment, as a compaction holds its
-	// snapshot and its buffers, is not.
+	// Memory that stays in use is in every measurement. Memory that other goroutines use for a moment is not,
+	// such as the snapshot and the buffers of a compaction.
 	kept := func() uint64 {
 		least := heap()
 		for range 9 {

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// What state keeps of container instances is what a look at all of them gives.
+// The sums over container instances that the store maintains equal those computed from all rows.
 func TestSumsOfContainerInstances(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t, mem.New())

@@ -18,8 +18,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// The test binary runs again as a child of these tests: the role and the data
-// are in the environment.
+// The test binary runs again as a child of these tests. The environment has the child's role and the path of
+// its data.
 const (
 	childRole = "BERTH_STATE_TEST_CHILD"
 	childPath = "BERTH_STATE_TEST_PATH"
@@ -53,8 +53,8 @@ func child(t *testing.T, role, path string) *exec.Cmd {
 
 const writers = 16
 
-// writeUntilKilled counts up in many rows, two values a row, and prints each
-// count when the store has answered. The journal is compacted all the time.
+// writeUntilKilled counts up in many rows, two values in each, and prints each count after the update has
+// returned. The journal is compacted again and again.
 func writeUntilKilled(path string) error {
 	s, err := openDir(path)
 	if err != nil {
@@ -98,8 +98,8 @@ func countOf(t *state.Tables, w int) int {
 	return 0
 }
 
-// TestKilledAtRandomMoments kills a process that writes, again and again, and
-// compares everything it was answered with what is there afterwards.
+// TestKilledAtRandomMoments kills a writing process again and again, and compares what was acknowledged with
+// what is stored afterwards.
 func TestKilledAtRandomMoments(t *testing.T) {
 	path := t.TempDir()
 	answered := make([]int, writers)
@@ -115,12 +115,12 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		}
 		for w := range writers {
 			got := countOf(&s.View().Tables, w)
-			// One update per writer may have been on its way to its answer.
+			// One more update of each writer may be stored without having been acknowledged.
 			if got != answered[w] && got != answered[w]+1 {
 				t.Fatalf("round %d, row %d: count %d is there, %d was answered", round, w, got, answered[w])
 			}
 			if c, ok := s.View().Clusters.Get(rowKey(w)); ok && c.Status != strconv.Itoa(got) {
-				t.Fatalf("round %d, row %d: half an update: %s and %d", round, w, c.Status, got)
+				t.Fatalf("round %d, row %d: only half of an update is stored: %s and %d", round, w, c.Status, got)
 			}
 			answered[w] = got
 		}
@@ -131,8 +131,8 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	t.Logf("%d answered updates in %d rounds, none lost", total, rounds)
 }
 
-// killAfter runs the writer, kills it after n answers were read, and notes all
-// answers it gave, also those still in the pipe.
+// killAfter starts the writer, kills it after n answers were read, and records all its answers, also those
+// still in the pipe.
 func killAfter(t *testing.T, path string, n int, answered []int) (total int) {
 	t.Helper()
 	cmd := child(t, "writer", path)
@@ -150,7 +150,7 @@ func killAfter(t *testing.T, path string, n int, answered []int) (total int) {
 		}
 		line, err := lines.ReadString('\n')
 		if err == io.EOF {
-			break // a line cut short was no answer
+			break // an incomplete line is no answer
 		}
 		var w, count int
 		if _, scan := fmt.Sscanf(line, "%d %d\n", &w, &count); err != nil || scan != nil {

@@ -28,7 +28,7 @@ type model struct {
 
 func (m model) clone() model { return model{maps.Clone(m.services), maps.Clone(m.tasks)} }
 
-// Names that begin alike, that contain one another, and odd ones.
+// Names that have a common prefix, names that contain another one, and odd ones.
 var (
 	keys    = rapid.SampledFrom([]string{"a", "ab", "abc", "b", "b/a", "b/", "é\x00", "\uffff", "\x00"})
 	entries = rapid.SampledFrom([]string{"", "x", "xy", "x\x00", "y", strings.Repeat("long", 40)})
@@ -83,7 +83,7 @@ func TestAgainstAModel(t *testing.T) {
 
 var errAbort = errors.New("abort")
 
-// step does one random write to both.
+// step makes one random write to the store and to the model.
 func step(rt *rapid.T, tx *state.Tx, m model) {
 	key := keys.Draw(rt, "key")
 	switch rapid.IntRange(0, 3).Draw(rt, "what") {
@@ -129,7 +129,7 @@ func targets(rt *rapid.T) (all []ecs.TaskTarget) {
 	return all
 }
 
-// compareSums computes the sums of tasks from the rows, and compares them with those in the store.
+// compareSums computes the sums over tasks from the rows, and compares them with those in the store.
 func compareSums(rt *rapid.T, got *state.Tables, want model) {
 	for _, entry := range []string{"x", "xy", "x\x00", "y"} {
 		instance, service, cluster := newSums(), newSums(), newSums()
@@ -164,7 +164,7 @@ func (s *sums) add(t ecs.Task, label, zone string) {
 	if t.Live() {
 		s.cpu += t.Need.CPU
 		s.withPorts += len(t.Need.PortsTCP)
-		s.protected += len(t.Need.PortsTCP) // both or none
+		s.protected += len(t.Need.PortsTCP) // a task has both or none
 	}
 }
 
@@ -183,7 +183,7 @@ func (s *sums) same(rt *rapid.T, of string, got *ecs.TaskSums) {
 	}
 }
 
-// compare reads the tables in every way there is.
+// compare reads the tables in every possible way.
 func compare(rt *rapid.T, got *state.Tables, want model) {
 	compareSums(rt, got, want)
 	taskKeys := func(keep func(ecs.Task) bool) []string { return keysWhere(want.tasks, keep) }
@@ -262,8 +262,8 @@ func same[T any](rt *rapid.T, what string, got iter.Seq[*T], want []string) {
 	}
 }
 
-// An iteration shows the table as it was when the iteration began, so that a
-// transaction may write what it iterates over.
+// An iteration shows the table as it was at the beginning of the iteration, so a transaction may write to the
+// table it iterates over.
 func TestIterationDoesNotSeeLaterWrites(t *testing.T) {
 	s := open(t, mem.New())
 	update(t, s, func(tx *state.Tx) {

@@ -61,8 +61,7 @@ func TestValueOutOfTheJournalIsSealedToo(t *testing.T) {
 	}
 }
 
-// A refused value is the caller's again; the one it would have replaced is
-// sealed again.
+// After Put was refused, the caller may change the value again, and the value in the table is still sealed.
 func TestRefusedValueIsFree(t *testing.T) {
 	g := newGate()
 	s := open(t, g)

@@ -101,7 +101,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-// Snapshots cannot be written to, by their type; a transaction that has ended must be loud.
+// The types of a snapshot have no methods for writing. A write to a transaction that has ended panics.
 func TestWritesOfEndedTransactionsPanic(t *testing.T) {
 	s := open(t, mem.New())
 	var escaped *state.Tx
@@ -138,7 +138,7 @@ func panicOf(do func()) (text string) {
 	return ""
 }
 
-// A store that was loaded is read, and writes nothing before it leads.
+// A store that was loaded can be read. It writes nothing before Lead.
 func TestLoadedStoreWritesNothing(t *testing.T) {
 	j := mem.New()
 	leader := open(t, j)
@@ -156,19 +156,19 @@ func TestLoadedStoreWritesNothing(t *testing.T) {
 		return s.Update(t.Context(), func(tx *state.Tx) error { tx.Clusters.Put(cluster(n)); return nil })
 	}
 	if err := put(2); !errors.Is(err, fault.New("ServerException", "")) || c.appends != 0 {
-		t.Errorf("an update before it leads: %v, %d appends", err, c.appends)
+		t.Errorf("an update before Lead: %v, %d appends", err, c.appends)
 	}
 	if err := s.Lead(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := put(3); err != nil || c.appends != 1 {
-		t.Errorf("an update of the leader: %v, %d appends", err, c.appends)
+		t.Errorf("an update after Lead: %v, %d appends", err, c.appends)
 	}
 	if err := s.Lead(t.Context()); err == nil {
-		t.Error("it led twice")
+		t.Error("a second Lead succeeded")
 	}
 	s.Close()
 	if err := s.Lead(t.Context()); !errors.Is(err, state.ErrClosed) {
-		t.Errorf("it led after Close: %v", err)
+		t.Errorf("Lead after Close: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// clusterNames marks the names of clusters that change.
+// clusterNames maps a change of a cluster to its name.
 func clusterNames(c state.Change, _ *state.Snapshot) []string {
 	if c, ok := c.(state.Changed[ecs.Cluster]); ok {
 		return []string{c.Last().ClusterName}
@@ -23,7 +23,7 @@ func TestSubscriptionCoalesces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, mem.New())
 		update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(7)) })
-		sub := state.Subscribe(s, clusterNames) // nothing is dirty at first
+		sub := state.Subscribe(s, clusterNames) // no key is dirty at first
 		for range 1000 {
 			update(t, s, func(tx *state.Tx) {
 				for n := range 3 {
@@ -41,9 +41,9 @@ func TestSubscriptionCoalesces(t *testing.T) {
 
 		waiting := make(chan struct{})
 		go func() { defer close(waiting); want(t, sub, "c2") }()
-		synctest.Wait() // nothing dirty, so Next waits
+		synctest.Wait() // no key is dirty, so Next waits
 		update(t, s, func(tx *state.Tx) { tx.Tasks.Put(&ecs.Task{TaskARN: "t"}) })
-		synctest.Wait() // and keeps waiting for a change it maps to no key
+		synctest.Wait() // and still waits after a change for which it has no key
 		update(t, s, func(tx *state.Tx) { tx.Clusters.Delete(clusterARN(2)) })
 		<-waiting
 	})
@@ -57,15 +57,15 @@ func want(t *testing.T, sub *state.Subscription[string], keys ...string) {
 	}
 }
 
-// A change has the value before the update and the value after it, however many
-// times the update wrote; a missing side is nil and not a nil pointer.
+// A change has the value before the update and the value after it, however many times the update wrote. Where
+// there is none, it is nil and not a typed nil pointer.
 func TestChangesHaveBothSides(t *testing.T) {
 	s := open(t, mem.New())
 	var got []state.Change
 	state.Subscribe(s, func(c state.Change, now *state.Snapshot) []string {
 		got = append(got, c)
 		if v, _ := now.Clusters.Get(clusterARN(1)); v != c.(state.Changed[ecs.Cluster]).New {
-			t.Errorf("the snapshot of revision %d has not the value of its change", now.Rev)
+			t.Errorf("the snapshot of revision %d has another value than its change", now.Rev)
 		}
 		return nil
 	})

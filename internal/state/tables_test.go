@@ -24,7 +24,7 @@ func TestEveryTableIsDefinedOnce(t *testing.T) {
 	}
 }
 
-// What JSON cannot carry would be gone after a restart.
+// A field that JSON drops would be lost at a restart.
 func TestEveryTableHoldsWhatJSONCanCarry(t *testing.T) {
 	tables := reflect.TypeFor[state.Tables]()
 	for i := range tables.NumField() {
@@ -40,9 +40,9 @@ func TestEveryTableHoldsWhatJSONCanCarry(t *testing.T) {
 	}
 }
 
-// lost names the first thing in a type that JSON would lose, or "".
+// lost names the first part of a type that JSON would drop, or returns "".
 func lost(t reflect.Type, seen map[reflect.Type]bool) string {
-	if seen[t] || saysItself(t) {
+	if seen[t] || marshalsItself(t) {
 		return ""
 	}
 	seen[t] = true
@@ -68,8 +68,8 @@ func lost(t reflect.Type, seen map[reflect.Type]bool) string {
 	return ""
 }
 
-// saysItself tells whether a type brings its own way into JSON.
-func saysItself(t reflect.Type) bool {
+// marshalsItself reports whether a type has its own method for JSON or text.
+func marshalsItself(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	return p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
@@ -92,7 +92,7 @@ func TestLostIsFound(t *testing.T) {
 	}
 }
 
-// An index that define leaves out would be found by the first who asks for it.
+// If define left out an index, the program would panic at the first use of it.
 func TestEveryIndexIsDefined(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "tables.go", nil, 0)
 	if err != nil {

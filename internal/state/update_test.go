@@ -37,9 +37,9 @@ func TestUpdateThatPanicsChangesNothing(t *testing.T) {
 		})
 	})
 	if got != "out of here" {
-		t.Errorf("panic %q did not come through", got)
+		t.Errorf("panic %q did not reach the caller", got)
 	}
-	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(2)) }) // the lock is free
+	update(t, s, func(tx *state.Tx) { tx.Clusters.Put(cluster(2)) }) // the lock was released
 	if got := names(&s.View().Tables); !slices.Equal(got, []string{"c2"}) {
 		t.Errorf("afterwards: %v", got)
 	}
@@ -69,7 +69,7 @@ func TestUpdateWithoutChangeTouchesNoJournal(t *testing.T) {
 	}
 }
 
-// Everything that waits while the journal is busy goes into its next append.
+// All updates that wait while the journal is busy share its next append.
 func TestUpdatesThatWaitShareAnAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
@@ -104,8 +104,8 @@ func TestUpdatesThatWaitShareAnAppend(t *testing.T) {
 	})
 }
 
-// An update that changed nothing may have seen what is not durable yet; its
-// answer waits for that, and fails with it.
+// An update that changed nothing may have read what is not durable yet. It is answered when that is durable,
+// and fails when that is refused.
 func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
 	for _, lost := range []error{nil, syscall.EIO} {
 		t.Run(fmt.Sprint(lost), func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
 				}
 				go create(nil)
 				<-g.began
-				go create(nil)    // idempotent: says yes because it exists
-				go create(exists) // or says no for the same reason
+				go create(nil)    // succeeds, because the cluster exists
+				go create(exists) // fails, because the cluster exists
 				synctest.Wait()
 				if n := len(answers); n != 0 {
 					t.Fatalf("%d updates answered before the disk did", n)
@@ -143,7 +143,7 @@ func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
 					}
 				}
 				if want := map[bool]int{true: 3, false: 0}[lost != nil]; refused != want || existed != 1 {
-					t.Errorf("%d refused and %d said it exists, want %d and 1", refused, existed, want)
+					t.Errorf("%d failed for the journal and %d because the cluster exists, want %d and 1", refused, existed, want)
 				}
 			})
 		})
@@ -166,7 +166,7 @@ func TestJournalRefuses(t *testing.T) {
 		}
 		start(1)
 		<-g.began
-		start(2) // staged on top of the first
+		start(2) // staged on top of the first one
 		start(3)
 		g.permit <- syscall.ENOSPC
 		for range 3 {
@@ -178,10 +178,10 @@ func TestJournalRefuses(t *testing.T) {
 			}
 		}
 		if got := names(&s.View().Tables); !slices.Equal(got, []string{"c0"}) {
-			t.Errorf("reading still works: got %v, want c0", got)
+			t.Errorf("a read after the failure: got %v, want c0", got)
 		}
 
-		// Space is back: later updates see none of what was refused.
+		// The disk has space again: later updates see nothing of what was refused.
 		go func() { <-g.began; g.permit <- nil }()
 		update(t, s, func(tx *state.Tx) {
 			if got := names(&tx.Tables); !slices.Equal(got, []string{"c0"}) {
@@ -215,7 +215,7 @@ func TestCancelledUpdates(t *testing.T) {
 		g.permit <- nil
 		synctest.Wait()
 		if got := names(&s.View().Tables); !slices.Equal(got, []string{"c1"}) {
-			t.Errorf("the update went on without its caller: %v", got)
+			t.Errorf("the update was made after its caller was cancelled: %v", got)
 		}
 		err := s.Update(ctx, func(*state.Tx) error { t.Error("fn ran"); return nil })
 		if !errors.Is(err, gone) || errors.Is(err, state.ErrUnknown) {
@@ -224,7 +224,7 @@ func TestCancelledUpdates(t *testing.T) {
 	})
 }
 
-// Close sees the updates through that were staged before it.
+// Close waits for the updates that were staged before it.
 func TestCloseWaitsForUpdates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
@@ -250,7 +250,7 @@ func TestCloseWaitsForUpdates(t *testing.T) {
 	})
 }
 
-// What was kept must be what is read back later; JSON has no way to say it.
+// A value that is read back must equal what was stored, and JSON cannot store text that is not UTF-8.
 func TestTextThatIsNotUTF8IsRefused(t *testing.T) {
 	s := open(t, mem.New())
 	put := func(status string) error {

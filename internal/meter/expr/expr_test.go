@@ -9,7 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// env has m1 = 1 2 _ 4 5, m2 = 10 0 30 _ 50, both by the minute from 0 on, and e1, a list of both.
+// env has m1 = 1 2 _ 4 5 and m2 = 10 0 30 _ 50, with one point a minute from the Unix epoch on, and e1, a
+// list of both.
 func env() Env {
 	m1 := series("m1", 1, 2, math.NaN(), 4, 5)
 	m2 := series("m2", 10, 0, 30, math.NaN(), 50)
@@ -30,7 +31,7 @@ func series(label string, values ...float64) Series {
 	return s
 }
 
-// show writes series as the tests do: _ is a period without a point.
+// show writes series in the notation of the tests: _ is a period without a point.
 func show(all []Series) string {
 	var lines []string
 	for _, s := range all {
@@ -140,7 +141,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// Operators on series equal operators on the numbers of each time.
+// An operator on series gives, at each time, what the operator gives on the numbers of that time.
 func TestEqualsPlainModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := func(name string) []float64 {

@@ -32,7 +32,7 @@ func open(t *testing.T, dir string) *meter.Store {
 	return s
 }
 
-// run starts a feed; stop ends it and returns when it has written.
+// run starts a feed. stop ends it and returns when it has written its points.
 func run(t *testing.T, points Points) (f *Feed, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f = New(points, time.Now, slog.New(slog.DiscardHandler))
@@ -72,7 +72,7 @@ func expect(t *testing.T, s *meter.Store, name gather.Name, want ...[2]float64) 
 	}
 }
 
-// What is in a full minute is on the disk when the minute ends: a crash loses what came after that.
+// The points of a minute are on the disk when the minute ends, so a crash loses only later samples.
 func TestCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, copied := t.TempDir(), t.TempDir()
@@ -95,7 +95,7 @@ func TestCrash(t *testing.T) {
 	})
 }
 
-// A server that is started again in the same minute goes on with it: no task counts twice, and no request is lost.
+// A server that is restarted continues the minute: no task counts twice, and no request is lost.
 func TestStartedAgainInTheSameMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, t.TempDir())
@@ -115,7 +115,7 @@ func TestStartedAgainInTheSameMinute(t *testing.T) {
 	})
 }
 
-// What was reported before a reset is in no point after it.
+// A sample from before a reset is in no point after it.
 func TestForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, t.TempDir())
@@ -131,7 +131,7 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// What is late, or can not be, is counted and in no point.
+// A sample that is late or invalid is counted as dropped and is in no point.
 func TestDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, t.TempDir())
@@ -140,7 +140,7 @@ func TestDropped(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		f.Sample(31*time.Second, cpu, percent(1)) // of the minute before the start
 		f.Sample(30*time.Second, cpu, percent(2))
-		f.Sample(-time.Hour, cpu, percent(4)) // a negative age is none
+		f.Sample(-time.Hour, cpu, percent(4)) // a negative age counts as zero
 		f.Sample(0, cpu, percent(-1))
 		f.Drop(gather.Unknown)
 		time.Sleep(30 * time.Second)

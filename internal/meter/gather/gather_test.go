@@ -24,10 +24,10 @@ func one(member string, weight, value float64) Sample {
 	return Sample{Member: member, Weight: weight, Count: 1, Sum: value, Min: value, Max: value}
 }
 
-// same reports whether two floats are equal but for rounding.
+// same reports whether two floats are equal except for rounding.
 func same(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a), math.Abs(b)) }
 
-// call is something that was reported, for a recount.
+// call is one sample or one merge, kept for recount.
 type call struct {
 	at     time.Time
 	name   Name
@@ -56,7 +56,7 @@ func drawCall(rt *rapid.T, now time.Time) call {
 	return c
 }
 
-// recount makes the point of a metric in a minute of everything that was reported, one look after the other.
+// recount makes the point of one metric and one minute from all calls, one call after the other.
 func recount(calls []call) (s meter.Summary) {
 	var merged []meter.Summary
 	byMember := map[string][]Sample{}
@@ -92,13 +92,13 @@ func recount(calls []call) (s meter.Summary) {
 	return s
 }
 
-// The points of all minutes are those of a plain recount; what comes after its minute's points changes nothing and
-// is counted as late.
+// The points of all minutes equal those of a plain recount. A sample that arrives when its minute already has
+// points changes nothing and is counted as late.
 func TestPointsEqualARecount(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		now := noon.Add(time.Duration(rapid.IntRange(0, 59).Draw(rt, "start")) * time.Second)
 		g := New(now)
-		taken := now.Truncate(time.Minute) // minutes before that have their points
+		taken := now.Truncate(time.Minute) // earlier minutes have their points already
 		calls, late, want := map[string][]call{}, uint64(0), map[string]meter.Summary{}
 		got := map[string]meter.Summary{}
 		key := func(at time.Time, metric string) string {
@@ -109,7 +109,7 @@ func TestPointsEqualARecount(t *testing.T) {
 			if now.Sub(taken) > 2*time.Minute || rapid.IntRange(0, 5).Draw(rt, "take") == 0 {
 				for _, d := range g.Take(now) {
 					if again, ok := got[key(d.At, d.Metric.Name)]; ok {
-						rt.Fatalf("a second point at %v of %s: %+v after %+v", d.At, d.Metric.Name, d.Summary, again)
+						rt.Fatalf("the minute %v has two points of %s: %+v after %+v", d.At, d.Metric.Name, d.Summary, again)
 					}
 					if d.Unit != "Percent" || d.Metric.Dimensions[0].Value != "v" || len(d.Metric.Dimensions) != 1 {
 						rt.Fatalf("a point of %+v in %s", d.Metric, d.Unit)
@@ -158,7 +158,7 @@ func TestPointsEqualARecount(t *testing.T) {
 	})
 }
 
-// A sample is a point of CloudWatch, whatever numbers an agent sends: nothing that is not a number comes out.
+// An agent may send any numbers. A sample then makes a point that CloudWatch accepts, or is dropped.
 func TestOddNumbers(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		odd := rapid.OneOf(rapid.Float64(), rapid.Float64Range(-10, 100),
@@ -187,7 +187,8 @@ func TestOddNumbers(t *testing.T) {
 	})
 }
 
-// ecs.md 7.8: what the tasks use in per cent of what they have reserved together, one sample for each task.
+// ecs.md 7.8: what the tasks use, as a percentage of what they reserve together, with one sample for each
+// task.
 func TestTasksOfTwoSizes(t *testing.T) {
 	g := New(noon)
 	g.Sample(noon.Add(10*time.Second), named("a"), one("small", 512, 400)) // 2048 of 512 units
@@ -200,23 +201,23 @@ func TestTasksOfTwoSizes(t *testing.T) {
 		t.Errorf("points %+v, want %+v", points, want)
 	}
 	if again := g.Take(noon.Add(2 * time.Minute)); len(again) != 0 {
-		t.Errorf("nobody reports any more, and there are points: %+v", again)
+		t.Errorf("points without a new sample: %+v", again)
 	}
 }
 
-// What is held is bounded, whatever is reported and however slow the points are taken.
+// Memory is bounded, however much is reported and however rarely Take is called.
 func TestBounds(t *testing.T) {
 	g := New(noon)
 	for minute := range 10 {
 		g.Sample(noon.Add(time.Duration(minute)*time.Minute), named("a"), one("m", 1, float64(minute)))
 	}
 	if d := g.Dropped(); d[TooMany] != 7 || len(g.open) != maxOpen {
-		t.Errorf("%d minutes are held, dropped %v", len(g.open), d)
+		t.Errorf("%d minutes are in memory, dropped %v", len(g.open), d)
 	}
 	g.Sample(noon, named("a"), one("m", 1, 0))
 	g.Sample(noon.Add(6*time.Minute), named("a"), one("m", 1, 0))
 	if d := g.Dropped(); d[Late] != 2 {
-		t.Errorf("the minutes that were dropped are open: %v", d)
+		t.Errorf("minutes that were dropped are in memory: %v", d)
 	}
 	if points := g.Take(noon.Add(time.Hour)); len(points) != 3 || points[0].Summary.Sum != 7 {
 		t.Errorf("points of the last minutes: %+v", points)
@@ -226,7 +227,7 @@ func TestBounds(t *testing.T) {
 	for minute := range maxOpen {
 		g.Sample(noon.Add(time.Duration(minute+1)*time.Minute), named("a"), one("m", 1, 1))
 	}
-	g.Sample(noon, named("a"), one("m", 1, 1)) // a minute that would be open if there were room
+	g.Sample(noon, named("a"), one("m", 1, 1)) // an earlier minute, which is accepted only while there is room
 	if d := g.Dropped(); d != [Reasons]uint64{Late: 1} {
 		t.Errorf("dropped %v", d)
 	}
@@ -239,13 +240,14 @@ func TestBounds(t *testing.T) {
 	g.Sample(noon, named("new"), one("new", 1, 1))
 	g.Merge(noon, named("new"), meter.StatisticSet(1, 1, 1, 1))
 	g.Sample(noon, named("0"), one("new", 1, 1))
-	g.Sample(noon, named("0"), one("0", 1, 1)) // it is held
+	g.Sample(noon, named("0"), one("0", 1, 1)) // the member is known already
 	if d := g.Dropped(); d[TooMany] != 3 || len(g.open[0].groups) != 1000 {
-		t.Errorf("%d metrics are held, dropped %v", len(g.open[0].groups), d)
+		t.Errorf("%d metrics are in memory, dropped %v", len(g.open[0].groups), d)
 	}
 }
 
-// A program that stops writes what was merged, since more is added to that; members are sampled anew.
+// Rest returns what was merged, since the next start adds to it. Samples of members are not in it, since
+// members report again.
 func TestRest(t *testing.T) {
 	g := New(noon)
 	g.Merge(noon, named("requests"), meter.StatisticSet(3, 3, 1, 1))
@@ -255,11 +257,11 @@ func TestRest(t *testing.T) {
 		t.Errorf("the rest is %+v", rest)
 	}
 	if more := g.Take(noon.Add(time.Minute)); len(more) != 0 {
-		t.Errorf("after the rest came %+v", more)
+		t.Errorf("Take returns after Rest %+v", more)
 	}
 }
 
-// A clock that was set back an hour stops the metrics for a minute at most.
+// After the clock was set back an hour, metrics are missing for at most one minute.
 func TestClockIsSetBack(t *testing.T) {
 	g := New(noon)
 	g.Sample(noon, named("a"), one("m", 1, 1))
@@ -272,7 +274,7 @@ func TestClockIsSetBack(t *testing.T) {
 	if d := g.Dropped(); len(points) != 1 || points[0].Summary.Sum != 3 || d[Late] != 1 {
 		t.Errorf("points %+v, dropped %v", points, d)
 	}
-	// A clock that goes a little wrong does not open a minute again.
+	// A clock that was set back a few seconds does not open a minute again.
 	g.Take(earlier.Add(59 * time.Second))
 	g.Sample(earlier.Add(59*time.Second), named("a"), one("m", 1, 4))
 	if d := g.Dropped(); d[Late] != 2 {
@@ -280,7 +282,7 @@ func TestClockIsSetBack(t *testing.T) {
 	}
 }
 
-// The same reports give the same points in the same order.
+// The same samples give the same points in the same order.
 func TestOrder(t *testing.T) {
 	run := func() []meter.Datum {
 		g := New(noon)
@@ -294,12 +296,12 @@ func TestOrder(t *testing.T) {
 		if !slices.EqualFunc(first, run(), func(a, b meter.Datum) bool {
 			return cmp.Compare(a.Metric.Name, b.Metric.Name) == 0 && a.Summary.Sum == b.Summary.Sum
 		}) {
-			t.Fatal("the points are others, or in another order")
+			t.Fatal("the same samples gave other points, or another order")
 		}
 	}
 }
 
-// ecs.md 7.8: only what runs has points.
+// ecs.md 7.8: a metric has points only while something runs.
 func TestIdle(t *testing.T) {
 	g := New(noon)
 	idle := one("i1", 1, 0)
@@ -316,7 +318,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// What is told though nothing happened is 0 once, and adds nothing to what happened.
+// An empty summary makes a point of 0 if nothing else is merged in its minute, and otherwise changes nothing.
 func TestNoValues(t *testing.T) {
 	g := New(noon)
 	for _, n := range []string{"quiet", "busy", "quiet"} {

@@ -9,8 +9,8 @@ import (
 	"github.com/berthhq/berth/internal/meter"
 )
 
-// Issue 9, section 8: 500 queries of GetMetricData over 24 hours. Most of the day is in segments, the last
-// hours are in memory.
+// Issue 9, section 8: one call of GetMetricData with 500 queries over 24 hours. The last hours are in memory,
+// and the rest of the day is in segments.
 func BenchmarkFiveHundredQueriesOfADay(b *testing.B) {
 	points, err := meter.Open(b.TempDir(), meter.Limits{}, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -17,12 +17,12 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// The test binary runs again as a child of TestKilledAtEveryStep: the directory and
-// the step at which to die are in the environment.
+// The test binary runs again as a child of TestKilledAtEveryStep. The environment has the directory, the step
+// at which the child dies, and at which time that it reaches the step.
 const (
 	childDir  = "BERTH_FILE_TEST_PATH"
 	childStep = "BERTH_FILE_TEST_STEP"
-	childTime = "BERTH_FILE_TEST_TIME" // the how-manieth time the step is reached
+	childTime = "BERTH_FILE_TEST_TIME" // the child dies when it reaches the step for this time, counted from 1
 )
 
 func TestMain(m *testing.M) {
@@ -82,7 +82,7 @@ func appendMany(j *Journal, batches, size int) error {
 	return nil
 }
 
-// parts is a snapshot of 1 MB that names its revision in every part.
+// parts makes a snapshot of 1 MB. Each of its parts starts with the revision.
 func parts(rev uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for range 10 {
@@ -95,8 +95,8 @@ func parts(rev uint64) iter.Seq2[[]byte, error] {
 
 func part(rev uint64) []byte { return fmt.Append(nil, rev, strings.Repeat(".", 100_000)) }
 
-// TestKilledAtEveryStep kills a writer at each step of appends and compactions.
-// What was acknowledged is there, and the file takes the same writer again.
+// TestKilledAtEveryStep kills a writer at each step of appends and compactions. All that was acknowledged is
+// still stored, and a new writer can append to the file.
 func TestKilledAtEveryStep(t *testing.T) {
 	steps := []string{
 		"append: begun", "append: committed",
@@ -138,8 +138,8 @@ func killedAt(t *testing.T, dir, step string, time int) (acknowledged uint64) {
 	return acknowledged
 }
 
-// checkHistory opens the directory and checks that it holds a whole snapshot, if
-// any, and all entries after it. It returns the newest revision.
+// checkHistory opens the directory and checks that it has a whole snapshot, or none, and all entries after
+// it. It returns the newest revision.
 func checkHistory(t *testing.T, dir string) (newest uint64) {
 	t.Helper()
 	j, err := Open(dir)

@@ -15,9 +15,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// small makes a journal with a snapshot of three parts, and entries after it in appends of one and
-// of several, some larger than a sector of the disk. It returns its files as they are while it is
-// open, as after a crash, and when it has been closed.
+// small makes a journal with a snapshot of three parts, and after it entries in appends of one and of
+// several, some larger than a sector of the disk. It returns the file as it is while the journal is open
+// (which is how a crash leaves it) and after it was closed, and the contents.
 func small(t *testing.T) (crashed, closed []byte, want string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,7 +46,7 @@ func small(t *testing.T) (crashed, closed []byte, want string) {
 	return crashed, shorter(t, j.path()), want
 }
 
-// shorter returns the file with far fewer zeros at its end, which makes it quick to write.
+// shorter returns the file with most zeros at its end cut off, so that writing it is quick.
 func shorter(t *testing.T, path string) []byte {
 	content := read(t, path)
 	h, _, err := readHead(path, bytes.NewReader(content))
@@ -61,7 +61,7 @@ func shorter(t *testing.T, path string) []byte {
 	return content[:h.size]
 }
 
-// put appends n entries with some text.
+// put appends n entries with size bytes of text each.
 func (j *Journal) put(n, size int) error {
 	var batch []journal.Entry
 	for range n {
@@ -91,7 +91,7 @@ func contents(t rapid.TB, j *Journal) string {
 	return all.String()
 }
 
-// damaged is a directory with a file that is written again for each attempt.
+// damaged is a directory with a journal's file, which is overwritten for each attempt.
 type damaged struct {
 	t    testing.TB
 	dir  string
@@ -115,8 +115,8 @@ func newDamaged(t testing.TB) *damaged {
 	return &damaged{t, dir, f}
 }
 
-// open writes the content and opens it as a journal. It returns what the journal holds, or "" and
-// an error that names the file.
+// open writes the content to the file and opens it as a journal. It returns the contents of the journal, or
+// "" and an error that names the file.
 func (d *damaged) open(content []byte) (string, error) {
 	d.t.Helper()
 	_, err := d.file.WriteAt(content, 0)
@@ -134,8 +134,8 @@ func (d *damaged) open(content []byte) (string, error) {
 	return contents(d.t, j), nil
 }
 
-// Each byte of the file, changed in each of its bits and as a whole: the data is what was written,
-// or there is an error.
+// Each byte of the file is changed, each bit of it and all bits. The journal then either has the data that
+// was written, or refuses to open.
 func TestEveryByteChanged(t *testing.T) {
 	crashed, closed, want := small(t)
 	for name, content := range map[string][]byte{"crashed": crashed, "closed": closed} {
@@ -150,18 +150,18 @@ func TestEveryByteChanged(t *testing.T) {
 					case err != nil:
 						found++
 					case got != want:
-						t.Fatalf("byte %d with %#x: other data in silence\n%s", at, change, got)
+						t.Fatalf("byte %d with %#x: opened without an error, with other data\n%s", at, change, got)
 					}
 				}
 			}
 			if found < used/4 {
-				t.Errorf("%d errors for %d bytes; is anything read?", found, used)
+				t.Errorf("%d errors for %d bytes; the checksums are not checked", found, used)
 			}
 		})
 	}
 }
 
-// changes are what to do to a byte: all of it for most, each bit for every seventh one.
+// changes returns what to XOR a byte with: 0xff for most bytes, and each single bit for every seventh byte.
 func changes(at int) []byte {
 	if testing.Short() || at%7 != 0 {
 		return []byte{0xff, 1 << (at % 8)}
@@ -169,10 +169,10 @@ func changes(at int) []byte {
 	return []byte{1, 2, 4, 8, 16, 32, 64, 128, 0xff}
 }
 
-// usedBytes is where the zeros begin, and a few of them.
+// usedBytes returns the length of the content without the zeros at its end, plus a few of them.
 func usedBytes(content []byte) int { return len(bytes.TrimRight(content, "\x00")) + 40 }
 
-// A file that was cut short at any sector says so.
+// A file that was cut short at any sector is refused.
 func TestTruncatedAnywhere(t *testing.T) {
 	crashed, closed, _ := small(t)
 	for _, content := range [][]byte{crashed, closed} {
@@ -185,7 +185,7 @@ func TestTruncatedAnywhere(t *testing.T) {
 	}
 }
 
-// Sectors that were wiped out, swapped, or taken from elsewhere in the file.
+// Sectors were zeroed, swapped, or overwritten with others of the file.
 func TestSectorsLost(t *testing.T) {
 	crashed, closed, want := small(t)
 	lastAppend := strings.LastIndex(want[:len(want)-1], "\n") // the last append has two entries
@@ -197,21 +197,21 @@ func TestSectorsLost(t *testing.T) {
 				harmed := bytes.Clone(content)
 				sectors := (usedBytes(content) + 511) / 512
 				to := rapid.IntRange(0, sectors-1).Draw(rt, "to") * 512
-				from := rapid.IntRange(0, sectors).Draw(rt, "from") * 512 // the last is zeros
+				from := rapid.IntRange(0, sectors).Draw(rt, "from") * 512 // the last sector is all zeros
 				copy(harmed[to:to+512], content[from:from+512])
 				got, err := d.open(harmed)
-				// A crash may take the append under way, and a zeroed sector of the last one is no
-				// different from that, unless the journal was closed.
+				// A crash may lose the append that is under way. A zeroed sector of the last append looks the
+				// same, unless the journal was closed.
 				if err == nil && got != want && (name == "closed" || got != want[:lastAppend]) {
-					rt.Fatalf("other data in silence\n%s", got)
+					rt.Fatalf("opened without an error, with other data\n%s", got)
 				}
 			})
 		})
 	}
 }
 
-// What a power failure in the middle of an append may leave: any of its sectors written and any
-// not. The file opens, and holds what there was before the append, or all of it.
+// A power failure during an append may leave any of its sectors written and the others not. The file opens,
+// and has either all of the append or nothing of it.
 func TestTornAppend(t *testing.T) {
 	dir := t.TempDir()
 	j, err := Open(dir)
@@ -250,7 +250,7 @@ func TestTornAppend(t *testing.T) {
 	})
 }
 
-// After a crash in the middle of an append the journal takes others, and what was torn never shows.
+// After a crash during an append the journal accepts further appends, and the torn append never shows.
 func TestAppendAfterATornOne(t *testing.T) {
 	crashed, _, want := small(t)
 	d := newDamaged(t)
@@ -267,7 +267,7 @@ func TestAppendAfterATornOne(t *testing.T) {
 	if err := j.open(); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.put(1, 1); err != nil { // shorter than what was torn
+	if err := j.put(1, 1); err != nil { // shorter than the append that was torn
 		t.Fatal(err)
 	}
 	j.f.Close()

@@ -68,8 +68,7 @@ func TestSecondOpenIsRefused(t *testing.T) {
 	open(t, dir).Close()
 }
 
-// What versions before format 2 do with the guard: they open it with bbolt, take its lock, and
-// compare the format.
+// Versions before format 2 open the guard file with bbolt, take its lock, and compare the format.
 func TestOlderVersionsRefuseTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir)
@@ -112,11 +111,11 @@ func TestOpenRefusesANewerFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := file.Open(dir); err == nil || !strings.Contains(err.Error(), `"3"`) {
-		t.Errorf("open: %v, want an error that tells the formats", err)
+		t.Errorf("open: %v, want an error that names both formats", err)
 	}
 }
 
-// A directory that had a journal never becomes an empty one.
+// A directory that had a journal is never opened as an empty one.
 func TestNothingStartsEmptyWhereAJournalWas(t *testing.T) {
 	for name, harm := range map[string]func(dir string) error{
 		"journal removed": func(dir string) error { return os.Remove(filepath.Join(dir, file.JournalFile)) },
@@ -150,7 +149,7 @@ func TestNothingStartsEmptyWhereAJournalWas(t *testing.T) {
 	}
 }
 
-// The guard can be made again from the journal, which is what it guards.
+// A lost guard file is made again from the journal.
 func TestGuardIsMadeAgain(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir)
@@ -161,6 +160,6 @@ func TestGuardIsMadeAgain(t *testing.T) {
 	j = open(t, dir)
 	defer j.Close()
 	if err := j.Append(t.Context(), []journal.Entry{{Rev: 2, Term: 1}}); err != nil {
-		t.Errorf("%v; want the journal that was there", err)
+		t.Errorf("%v; want the journal from before", err)
 	}
 }

@@ -22,8 +22,9 @@ func openFor(t *testing.T, dir string, owner file.Owner) *file.Journal {
 	return j
 }
 
-// A journal of another owner is refused, by an error with both files, and left as it is. This holds for a
-// journal that was made for an owner, one that had none when it was opened, one that was compacted, and a copy.
+// A journal of another owner is refused with an error that names both files, and is not changed. The test
+// covers a journal that was made for an owner, one that got its owner at a later opening, one that was
+// compacted, and a copy.
 func TestJournalOfAnotherOwner(t *testing.T) {
 	mine, other := file.Owner{ID: 7, Keys: "/mine/keys"}, file.Owner{ID: 8, Keys: "/other/keys"}
 	for name, first := range map[string]file.Owner{"made for it": mine, "had none": {}} {
@@ -39,7 +40,7 @@ func TestJournalOfAnotherOwner(t *testing.T) {
 					t.Fatal(err)
 				}
 				refuses(t, dir, other)
-				j = openFor(t, dir, file.Owner{}) // whoever asks for no owner may open it
+				j = openFor(t, dir, file.Owner{}) // without an owner any journal may be opened
 			}
 			refused()
 			if err := j.Append(t.Context(), []journal.Entry{{Rev: 1, Term: 1, Data: []byte("a")}}); err != nil {

@@ -20,7 +20,7 @@ func replayFromAnyRevision(t *testing.T, f *fixture) {
 	f.wantAfter(0, entry(1), entry(2), entry(3))
 	f.wantAfter(2, entry(3))
 	f.wantAfter(3)
-	f.append(entry(4)) // has been reopened by now
+	f.append(entry(4)) // the journal has been reopened before this
 	f.wantAfter(2, entry(3), entry(4))
 }
 
@@ -130,6 +130,6 @@ func replayStopsEarly(t *testing.T, f *fixture) {
 		}
 		break
 	}
-	f.append(entry(3)) // the replay that was stopped half-way holds nothing up
+	f.append(entry(3)) // the replay that stopped early blocks nothing
 	f.wantAfter(1, entry(2), entry(3))
 }

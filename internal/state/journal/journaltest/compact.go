@@ -20,7 +20,7 @@ func compactReplacesHistory(t *testing.T, f *fixture) {
 	f.append(entry(4))
 	f.compact(4, "c")
 	f.wantAfter(0, part(4, "c"))
-	f.append(entry(5)) // revisions continue when a journal with nothing but a snapshot was reopened
+	f.append(entry(5)) // revisions continue after a journal with only a snapshot was reopened
 	f.wantAfter(0, part(4, "c"), entry(5))
 	f.wantAfter(4, entry(5))
 }
@@ -60,7 +60,7 @@ func compactThatFails(t *testing.T, f *fixture) {
 		t.Errorf("compact: %v, want the error of the parts", err)
 	}
 	f.wantAfter(0, part(1, "a"), entry(2), entry(3))
-	f.compact(3, "b", "c") // nothing of the failed compaction shows
+	f.compact(3, "b", "c") // nothing of the failed compaction is stored
 	f.wantAfter(0, part(3, "b"), part(3, "c"))
 }
 
@@ -71,8 +71,8 @@ func compactAtTheSameRevision(t *testing.T, f *fixture) {
 	f.wantAfter(0, part(1, "a"), entry(2))
 }
 
-// compactLetsAppendsThrough appends between the parts. A compaction that held up appends all the
-// while would deadlock.
+// compactLetsAppendsThrough appends between the parts of a snapshot. It would deadlock with a compaction that
+// blocks appends until its end.
 func compactLetsAppendsThrough(t *testing.T, f *fixture) {
 	f.append(entry(1))
 	var want []journal.Entry

@@ -13,11 +13,11 @@ import (
 	"github.com/berthhq/berth/internal/state/journal"
 )
 
-// Storage makes places for journals. Each call of open opens the same journal again, after the one
-// opened before was closed.
+// Storage makes a place for one journal. Each call of open opens that journal again, after the test has
+// closed it.
 type Storage func(t testing.TB) (open func() journal.Journal)
 
-// Run runs the suite; every test has a storage of its own.
+// Run runs the suite. Every test gets its own storage.
 func Run(t *testing.T, storage Storage) {
 	for _, test := range []struct {
 		name string
@@ -88,7 +88,7 @@ func (f *fixture) compact(rev uint64, parts ...string) {
 	}
 }
 
-// wantAfter compares the replay after a revision with want, before and after reopening.
+// wantAfter compares the replay of what follows a revision with want, before and after reopening.
 func (f *fixture) wantAfter(rev uint64, want ...journal.Entry) {
 	f.Helper()
 	for _, when := range []string{"at once", "reopened"} {
