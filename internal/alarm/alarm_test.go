@@ -22,7 +22,7 @@ const (
 	group   = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:autoScalingGroupName/g:policyName/p"
 )
 
-// sample returns an alarm of the CPU of a service.
+// sample returns an alarm on the CPU of a service.
 func sample() *Alarm {
 	return &Alarm{
 		ARN: ARN("us-east-1", "123456789012", "cpu"), Name: "cpu", Region: "us-east-1", Account: "123456789012",
@@ -48,7 +48,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// The dimensions of a metric have no order, and one more is another metric (ecs.md 7.1).
+// The order of a metric's dimensions does not matter, and one more dimension makes another metric (ecs.md
+// 7.1).
 func TestMetricsAreEqualInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dims := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) Dimension {
@@ -106,7 +107,7 @@ func TestStatus(t *testing.T) {
 			now, before := at.Add(time.Duration(i)*time.Second), *s
 			n := s.Next(v, fmt.Sprint(i), "{}", now)
 			if *s != before {
-				t.Fatal("the row before was changed")
+				t.Fatal("the earlier row was changed")
 			}
 			moved := v != s.Value
 			if moved {
@@ -121,8 +122,8 @@ func TestStatus(t *testing.T) {
 	})
 }
 
-// Actions are due for a change, those of scaling policies again while the state lasts (ecs.md 7.5), and none
-// while they are disabled.
+// Actions are due when the state changes. Actions of scaling policies are due again while the state lasts
+// (ecs.md 7.5). No action is due while actions are disabled.
 func TestDue(t *testing.T) {
 	a, old := sample(), NewStatus("x", at)
 	alarming := old.Next(scaling.InAlarm, "why", `{"a":1}`, at.Add(time.Minute))
@@ -145,15 +146,15 @@ func TestDue(t *testing.T) {
 	}
 	a.ActionsEnabled = false
 	if none := append(DueFor(a, old, alarming), Repeated(a, alarming, at)...); none != nil {
-		t.Errorf("disabled, and due: %+v", none)
+		t.Errorf("due although actions are disabled: %+v", none)
 	}
 	if !a.HasAction("arn:aws:sns") || a.HasAction("arn:aws:lambda") {
-		t.Error("actions are found by prefix also when they are disabled")
+		t.Error("lookup by an action's prefix finds an alarm whose actions are disabled")
 	}
 }
 
-// Keys of the history are in the order of time, alarms do not mix, and the oldest beyond the number kept is
-// forgotten.
+// Keys of the history sort by time, and those of different alarms do not mix. When there are too many items,
+// the oldest is deleted.
 func TestHistoryKeys(t *testing.T) {
 	last, keys := (*HistoryItem)(nil), map[string]bool{}
 	for range KeptItems + 5 {
@@ -167,7 +168,7 @@ func TestHistoryKeys(t *testing.T) {
 		last = h
 	}
 	if len(keys) != KeptItems || !keys[last.Key()] {
-		t.Errorf("%d items are kept", len(keys))
+		t.Errorf("%d items are stored", len(keys))
 	}
 	if other := (&HistoryItem{ARN: ARN("r", "1", "a b"), Sequence: 1}).Key(); strings.HasPrefix(other,
 		HistoryPrefix(ARN("r", "1", "a"))) {
@@ -225,8 +226,8 @@ func TestHistoryOfStates(t *testing.T) {
 	}
 }
 
-// Evaluations of an alarm are exactly an interval apart, in its last two thirds, and every time between two of them
-// has the same last one (ecs.md 7.4).
+// The evaluations of an alarm are exactly an interval apart, and each is in the last two thirds of an
+// interval. Every time between two of them has the same last evaluation (ecs.md 7.4).
 func TestEvaluationsAreAnIntervalApart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := sample()
@@ -245,7 +246,7 @@ func TestEvaluationsAreAnIntervalApart(t *testing.T) {
 		}
 		for _, same := range []time.Time{last.At, next.Add(-time.Nanosecond)} {
 			if l, n := a.Last(same); l != last || !n.Equal(next) {
-				t.Fatalf("at %v: %v, %v", same, l, n)
+				t.Fatalf("at %v the evaluation is %v, %v", same, l, n)
 			}
 		}
 		starts := last.Starts(a.Condition)
@@ -260,7 +261,7 @@ func TestEvaluationsAreAnIntervalApart(t *testing.T) {
 	})
 }
 
-// Alarms are spread: of many, about as many are evaluated in each part of the interval.
+// With many alarms, about as many are evaluated in each part of the interval.
 func TestEvaluationsAreSpread(t *testing.T) {
 	parts := make([]int, 4)
 	for i := range 4000 {
@@ -271,14 +272,14 @@ func TestEvaluationsAreSpread(t *testing.T) {
 	}
 	for _, n := range parts {
 		if n < 800 || n > 1200 {
-			t.Errorf("%v of 4000 alarms are in each quarter", parts)
+			t.Errorf("of 4000 alarms, the quarters of the interval have %v", parts)
 			break
 		}
 	}
 }
 
-// What was written after an evaluation lasts until the next one (ecs.md 7.5), but not what a clock that was put back
-// says is in the future.
+// A state that was set after an evaluation lasts until the next one (ecs.md 7.5). This does not hold for a
+// state whose time is in the future, which happens when the clock was set back.
 func TestEvaluated(t *testing.T) {
 	e, now := Evaluation{At: at}, at.Add(10*time.Second)
 	long, soon, future := at.Add(-time.Hour), at.Add(5*time.Second), at.Add(time.Hour)
@@ -297,14 +298,15 @@ func TestEvaluated(t *testing.T) {
 	}
 }
 
-// Actions of scaling policies are due in each minute of the state (ecs.md 7.5), and not in each evaluation.
+// Actions of scaling policies are due once a minute while the state lasts (ecs.md 7.5), and not at every
+// evaluation.
 func TestRepeats(t *testing.T) {
 	for _, c := range []struct {
 		since, repeated time.Duration // before the evaluation
 		want            bool
 	}{
 		{59 * time.Second, 0, true}, {50 * time.Second, 0, false}, {time.Hour, 10 * time.Second, false},
-		{time.Hour, time.Minute, true}, {-time.Hour, 0, true}, // the last is that of a clock that was put back
+		{time.Hour, time.Minute, true}, {-time.Hour, 0, true}, // the last time is from before the clock was set back
 	} {
 		s := &Status{TransitionedAt: at.Add(-c.since)}
 		if c.repeated > 0 {
@@ -316,7 +318,7 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// The data of a reason have the newest N points that there are, and the times of those that are missing.
+// The reason data contain the newest N points that exist, and the times of missing points.
 func TestReasonData(t *testing.T) {
 	a := sample()
 	a.Measure.Unit = "Percent"
@@ -364,11 +366,11 @@ func TestHistoryOfMetricMath(t *testing.T) {
 		t.Errorf("%s\nwant %s", h.Data, want)
 	}
 	if a.MetricEntry() != "" {
-		t.Errorf("it is found by %q", a.MetricEntry())
+		t.Errorf("its entry by metric is %q", a.MetricEntry())
 	}
 }
 
-// The data of a reason and of the history are bounded, and are JSON whatever is left out.
+// Reason data and history data have a bounded size. They are valid JSON also when parts are left out.
 func TestDataIsBounded(t *testing.T) {
 	a := sample()
 	a.Condition.Periods = 1440

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// composite returns a composite alarm with a rule.
+// composite returns a composite alarm with the given rule.
 func composite(rule string) *Alarm {
 	a := &Alarm{ARN: ARN("us-east-1", "1", "both"), Name: "both", Region: "us-east-1", Account: "1", Rule: rule,
 		ActionsEnabled: true, UpdatedAt: at}
@@ -53,7 +53,7 @@ func TestCombine(t *testing.T) {
 	before := s
 	step(at.Add(2*time.Second), scaling.InAlarm, before.Reason, before.Data)
 	if s != before {
-		t.Error("nothing changed, and there is a new state")
+		t.Error("nothing has changed, but there is a new state")
 	}
 	set("y", scaling.OK, at.Add(3*time.Second))
 	step(at.Add(4*time.Second), scaling.OK,
@@ -70,11 +70,12 @@ func TestCombine(t *testing.T) {
 	step(at.Add(4*time.Minute), scaling.InAlarm, arn+"both was updated and its alarm rule evaluates to ALARM", "[]")
 	a.Rule = "ALARM("
 	if _, err := Combine(a, s, func(string) *Status { return nil }, at); err == nil {
-		t.Error("a rule that cannot be read is evaluated")
+		t.Error("a rule with an error is evaluated")
 	}
 }
 
-// The state of a composite alarm follows from the states of its children alone, however it came to them.
+// The state of a composite alarm depends only on the present states of its children, and not on their earlier
+// states.
 func TestCombineForgetsTheWay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := composite(rapid.SampledFrom([]string{"ALARM(x) OR ALARM(y)", "ALARM(x) AND OK(y)", "NOT OK(x)",
@@ -97,7 +98,7 @@ func TestCombineForgetsTheWay(t *testing.T) {
 		}
 		fresh, err := Combine(a, NewStatus(a.ARN, at), get, at)
 		if err != nil || fresh.Value != s.Value || s.Value == scaling.InsufficientData {
-			t.Fatalf("%s after a way, and %s at once, %v", s.Value, fresh.Value, err)
+			t.Fatalf("%s after several changes, %s when evaluated once, %v", s.Value, fresh.Value, err)
 		}
 	})
 }

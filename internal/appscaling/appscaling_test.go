@@ -36,13 +36,13 @@ func TestARNs(t *testing.T) {
 		}
 	}
 	if kind, ok := alarm.KindOf(policy.ARN()); !ok || kind != alarm.ServicePolicy {
-		t.Errorf("an alarm cannot have the policy as an action: %v %v", kind, ok)
+		t.Errorf("an alarm does not accept the policy's ARN as an action: %v %v", kind, ok)
 	}
 }
 
-// The keys of what belongs to a target begin with the target's key, and those of no other target do.
+// The keys of rows that belong to a target begin with the target's key. Keys of other targets' rows do not.
 func TestKeys(t *testing.T) {
-	name := rapid.StringMatching(`[ab]{1,2}`) // so that some begin as others do
+	name := rapid.StringMatching(`[ab]{1,2}`) // short names, so that some are prefixes of others
 	part := rapid.StringMatching(`[ -~]{1,4}`)
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(which string) string {
@@ -68,7 +68,7 @@ func TestKeys(t *testing.T) {
 	})
 }
 
-// ecs.md 6.1: the id of a service's resource.
+// ecs.md 6.1: the form of a resource id of a service.
 func TestSplitResource(t *testing.T) {
 	for _, id := range []string{"", "service", "service/", "service/prod", "service/prod/", "service//chat",
 		"service/prod/chat/1", "table/prod/chat", "/service/prod/chat", "service/prod/ch at", "service/pr od/chat"} {
@@ -84,7 +84,7 @@ func cpu(target float64) *Policy {
 			HighID: "h", LowID: "l"}}
 }
 
-// ecs.md 6.5: names, metrics, thresholds, periods and texts of the alarms.
+// ecs.md 6.5: the names, metrics, thresholds, periods and descriptions of a policy's alarms.
 func TestAlarms(t *testing.T) {
 	p := cpu(80)
 	all := p.Alarms(now)
@@ -115,10 +115,10 @@ func TestAlarms(t *testing.T) {
 	}
 	p.Tracking.DisableScaleIn = true
 	if got := p.AlarmARNs(); !slices.Equal(got, []string{all[0].ARN}) {
-		t.Errorf("a policy that never scales in has %v", got)
+		t.Errorf("a policy without scale-in has the alarms %v", got)
 	}
 	if got := (&Policy{Type: StepScaling, Step: &Step{}}).Alarms(now); got != nil {
-		t.Errorf("a step policy has %v", got)
+		t.Errorf("a step policy has the alarms %v", got)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// Two policies of a target may not track one metric.
+// Two policies of one target cannot track the same metric.
 func TestSame(t *testing.T) {
 	custom := func(m alarm.Measure) *Tracking { return &Tracking{Customized: &m} }
 	m := alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: "n", Name: "m"}}
@@ -166,7 +166,7 @@ func TestSame(t *testing.T) {
 		}
 	}
 	if !cpu(1).Tracking.Same(cpu(2).Tracking) {
-		t.Error("another target makes another metric")
+		t.Error("the same metric counts as another one for another target")
 	}
 }
 
@@ -236,7 +236,7 @@ func TestZones(t *testing.T) {
 	}
 }
 
-// The newest 200 activities of a target are kept, for six weeks.
+// Only the newest 200 activities of a target are stored, for six weeks.
 func TestActivities(t *testing.T) {
 	var last *Activity
 	kept := make(map[string]bool)
@@ -251,9 +251,9 @@ func TestActivities(t *testing.T) {
 		last = a
 	}
 	if len(kept) != KeptActivities || last.Sequence != 500 {
-		t.Errorf("%d are kept, and the last one is %d", len(kept), last.Sequence)
+		t.Errorf("%d are stored, and the last one is %d", len(kept), last.Sequence)
 	}
 	if last.Expired(now.Add(KeptFor)) || !last.Expired(now.Add(KeptFor+1)) {
-		t.Error("activities are not kept for six weeks")
+		t.Error("activities are not stored for six weeks")
 	}
 }

@@ -49,7 +49,7 @@ func again[T any](t *rapid.T, row T) {
 	}
 }
 
-// Rows are in journals.
+// Rows are written to journals as JSON, and must be the same after they are read.
 func TestRowsAreReadAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		again(t, *anyPolicy(t))
@@ -65,7 +65,8 @@ func TestRowsAreReadAgain(t *testing.T) {
 	})
 }
 
-// No value is above the high threshold and below the low one, and a policy's alarms are its own (ecs.md 6.5).
+// No value is both above the high threshold and below the low one. An alarm belongs to only one policy
+// (ecs.md 6.5).
 func TestAlarmsExcludeEachOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(t)

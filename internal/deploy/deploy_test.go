@@ -17,7 +17,7 @@ const serviceARN = "arn:aws:ecs:us-east-1:123456789012:service/c/s"
 
 var epoch = time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
 
-// world is a store with one service.
+// world is a store with one service and its cluster.
 type world struct {
 	t     *testing.T
 	store *state.Store
@@ -43,7 +43,7 @@ func (w *world) put(fn func(*state.Tx)) {
 	}
 }
 
-// start starts deployment n of the task definition td:n, a minute after what was before.
+// start starts deployment n, with the task definition td:n, a minute after the last change.
 func (w *world) start(n int) {
 	w.now = w.now.Add(time.Minute)
 	w.put(func(tx *state.Tx) {
@@ -52,7 +52,7 @@ func (w *world) start(n int) {
 	})
 }
 
-// complete plays control/service: the newest deployment is completed, the others are over.
+// complete does what control/service does: the newest deployment is completed, and the others are INACTIVE.
 func (w *world) complete() {
 	w.put(func(tx *state.Tx) {
 		p := *tx.Progress(serviceARN)
@@ -79,7 +79,7 @@ func TestNewIDs(t *testing.T) {
 	}
 }
 
-// ecs.md 3.1.4: the newer deployment becomes primary, the older service deployment is stopped.
+// ecs.md 3.1.4: the newer deployment becomes PRIMARY, and the older service deployment is stopped.
 func TestANewerDeploymentStopsTheOneUnderWay(t *testing.T) {
 	w := newWorld(t)
 	w.start(1)
@@ -106,7 +106,8 @@ func TestANewerDeploymentStopsTheOneUnderWay(t *testing.T) {
 	}
 }
 
-// The deployment of a daemon desires what the one before did until control/service has counted anew.
+// A new deployment of a daemon has the desired count of the one before, until control/service has counted
+// again.
 func TestADaemonKeepsItsCount(t *testing.T) {
 	w := newWorld(t)
 	w.svc.SchedulingStrategy, w.svc.DesiredCount = ecs.Daemon, 0
@@ -123,7 +124,7 @@ func TestADaemonKeepsItsCount(t *testing.T) {
 	}
 }
 
-// The history of a service is bounded, and revisions go with the last deployment that names them.
+// The history of a service is bounded. A revision is deleted with the last service deployment that names it.
 func TestHistoryIsBounded(t *testing.T) {
 	w := newWorld(t)
 	for n := range 3 * ecs.KeptServiceDeployments {
@@ -131,21 +132,21 @@ func TestHistoryIsBounded(t *testing.T) {
 		w.complete()
 	}
 	v := w.store.View()
-	// The oldest deployment that is kept names its source as well.
+	// The oldest stored service deployment also names its source revision.
 	if d, r := v.ServiceDeployments.Len(), v.ServiceRevisions.Len(); d != ecs.KeptServiceDeployments || r != d+1 {
-		t.Errorf("%d deployments and %d revisions are kept", d, r)
+		t.Errorf("%d service deployments and %d revisions are stored", d, r)
 	}
 	for d := range v.ServiceDeployments.All() {
 		for _, arn := range revisions(d) {
 			if _, ok := v.ServiceRevisions.Get(arn); !ok {
-				t.Errorf("%s names a revision that is gone: %s", d.ServiceDeploymentARN, arn)
+				t.Errorf("%s names a revision that was deleted: %s", d.ServiceDeploymentARN, arn)
 			}
 		}
 	}
 	w.now = w.now.Add(ecs.KeptServiceDeploymentsFor + time.Hour)
 	w.start(-1)
 	if d, r := w.store.View().ServiceDeployments.Len(), w.store.View().ServiceRevisions.Len(); d != 1 || r != 2 {
-		t.Errorf("%d deployments and %d revisions are kept for long, want the latest one, and its source", d, r)
+		t.Errorf("after a long time %d deployments, %d revisions; want the latest and its source", d, r)
 	}
 	w.put(func(tx *state.Tx) {
 		tx.AddServiceEvent(serviceARN, "x", w.now)
@@ -154,6 +155,6 @@ func TestHistoryIsBounded(t *testing.T) {
 	v = w.store.View()
 	if n := v.ServiceDeployments.Len() + v.ServiceRevisions.Len() + v.ServiceProgress.Len() +
 		v.ServiceEvents.Len(); n != 0 {
-		t.Errorf("%d rows of a service that is forgotten", n)
+		t.Errorf("%d rows of a deleted service", n)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// attributes are the names of what a definition requires once it is complete.
+// attributes returns the names of the attributes that a complete definition requires.
 func attributes(edit func(*TaskDefinition)) (all []string) {
 	d := good()
 	d.ContainerDefinitions[0].LogConfiguration = nil
@@ -22,15 +22,15 @@ func attributes(edit func(*TaskDefinition)) (all []string) {
 	return all
 }
 
-// ecs.md 1.4.22: each thing that a definition uses, and the capability that an instance must have for it. Every
-// definition needs the least Docker API.
+// ecs.md 1.4.22: for each feature that a definition uses, the test has the capability that an instance must
+// have. Every definition requires the lowest version of the Docker API.
 func TestRequiredAttributes(t *testing.T) {
 	const least = "com.amazonaws.ecs.capability.docker-remote-api.1.18"
 	first := func(d *TaskDefinition) *ContainerDefinition { return &d.ContainerDefinitions[0] }
 	for _, tt := range []struct {
 		name string
 		edit func(*TaskDefinition)
-		want []string // beside the least
+		want []string // in addition to the Docker API
 	}{
 		{"nothing", func(*TaskDefinition) {}, nil},
 		{"a task role", func(d *TaskDefinition) { d.TaskRoleARN = "r" },
@@ -86,7 +86,8 @@ func TestRequiredAttributes(t *testing.T) {
 	}
 }
 
-// ecs.md 1.4.8, 1.4.15 and 1.4.16: what is filled in, and what was given stays.
+// ecs.md 1.4.8, 1.4.15 and 1.4.16: Complete sets values that are absent, and does not change those that are
+// given.
 func TestDefaults(t *testing.T) {
 	for _, tt := range []struct {
 		mode     string
@@ -165,23 +166,24 @@ func drawDefinition(rt *rapid.T) *TaskDefinition {
 	return d
 }
 
-// A complete definition is accepted, is complete, and takes what the definition that was given takes.
+// A complete definition is valid. Completing it again changes nothing. A task of it needs the same resources
+// as before.
 func TestCompleteIsStable(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := drawDefinition(rt)
 		if err := d.Validate(); err != nil {
-			rt.Fatalf("a definition as it is given: %v", err)
+			rt.Fatalf("before Complete: %v", err)
 		}
 		before := d.Need(Overrides{})
 		d.Complete()
 		if err := d.Validate(); err != nil {
-			rt.Fatalf("a complete definition: %v", err)
+			rt.Fatalf("after Complete: %v", err)
 		}
 		after := d.Need(Overrides{})
 		if before.ENIs != after.ENIs || !slices.Equal(before.PortsTCP, after.PortsTCP) ||
 			!slices.Equal(before.PortsUDP, after.PortsUDP) || d.CPU == "" && before.CPU != after.CPU ||
 			d.Memory == "" && before.Memory != after.Memory {
-			rt.Fatalf("it takes %+v, before %+v", after, before)
+			rt.Fatalf("a task needs %+v, before Complete %+v", after, before)
 		}
 		text := marshal(rt, d)
 		d.Complete()
@@ -199,8 +201,8 @@ func marshal(rt *rapid.T, v any) string {
 	return string(text)
 }
 
-// What a task takes follows from ecs.md 1.3.6: the task's own sizes before the sums over its containers, and of each
-// container its reservation before its limit.
+// The resources that a task needs follow from ecs.md 1.3.6: the sizes of the task if it has them, otherwise
+// the sums over its containers. For the memory of a container, its reservation counts before its limit.
 func TestNeedIsTheSum(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := drawDefinition(rt)
@@ -224,15 +226,15 @@ func TestNeedIsTheSum(t *testing.T) {
 			rt.Fatalf("%d network interfaces in mode %s", need.ENIs, d.NetworkMode)
 		}
 		if ports := len(need.PortsTCP) + len(need.PortsUDP); ports > 0 && d.NetworkMode != NetworkHost {
-			rt.Fatalf("%d ports of the instance in mode %s, and all are dynamic", ports, d.NetworkMode)
+			rt.Fatalf("%d host ports in mode %s, but all ports are dynamic", ports, d.NetworkMode)
 		}
-		// Taking the resources of a task and giving them back changes nothing.
+		// Taking the resources of a task and adding them again changes nothing.
 		free := Resources{CPU: 10000, Memory: 10000, ENIs: 3}
 		left := free.Sub(need)
 		if left.CPU+need.CPU != free.CPU || left.Memory+need.Memory != free.Memory ||
 			left.ENIs+need.ENIs != free.ENIs ||
 			len(left.PortsTCP) != len(need.PortsTCP) || len(left.PortsUDP) != len(need.PortsUDP) {
-			rt.Fatalf("of %+v a task of %+v leaves %+v", free, need, left)
+			rt.Fatalf("from %+v, a task that needs %+v leaves %+v", free, need, left)
 		}
 	})
 }
@@ -251,8 +253,8 @@ func TestNeedOfGPUs(t *testing.T) {
 	}
 }
 
-// ecs.md 1.4.23: everything is replaced but the environment, which is merged by name; a container that is not named
-// stays.
+// ecs.md 1.4.23: overrides replace values, except the environment, which is merged by name. Containers that
+// they do not name do not change.
 func TestApply(t *testing.T) {
 	c := ContainerDefinition{
 		Name: "a", Image: "x", Command: []string{"serve"}, CPU: 10, Memory: 100, MemoryReservation: 50,
@@ -301,7 +303,8 @@ func text(t *testing.T, v any) string {
 	return string(all)
 }
 
-// What Override accepts is in its stored form, is accepted again, and makes a task that runs.
+// Override returns overrides in their stored form. It accepts them again unchanged, and the resources of a
+// task with them are positive.
 func TestOverrideIsStable(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := drawDefinition(rt)
@@ -322,18 +325,18 @@ func TestOverrideIsStable(t *testing.T) {
 		}
 		again, err := d.Override(got)
 		if err != nil || marshal(rt, again) != marshal(rt, got) {
-			rt.Fatalf("stored overrides %+v are refused or changed: %+v, %v", got, again, err)
+			rt.Fatalf("stored overrides %+v became %+v, %v", got, again, err)
 		}
 		if strings.Contains(got.CPU, "vCPU") || strings.Contains(got.Memory, "GB") {
 			rt.Fatalf("sizes are stored as %q and %q", got.CPU, got.Memory)
 		}
 		if n := d.Need(got); n.CPU < 0 || n.Memory < 0 || got.Memory != "" && n.Memory == 0 {
-			rt.Fatalf("a task with %+v takes %+v", got, n)
+			rt.Fatalf("a task with %+v needs %+v", got, n)
 		}
 	})
 }
 
-// ecs.md 1.4.13: what must start before a container, over dependsOn, links and volumesFrom.
+// ecs.md 1.4.13: the containers that must start before a container, from dependsOn, links and volumesFrom.
 func TestPredecessors(t *testing.T) {
 	c := ContainerDefinition{
 		DependsOn:   []ContainerDependency{{"db", ConditionHealthy}, {"migrate", ConditionSuccess}},
@@ -344,11 +347,11 @@ func TestPredecessors(t *testing.T) {
 		t.Errorf("predecessors %q, want %q", got, want)
 	}
 	if got := (&ContainerDefinition{}).Predecessors(); len(got) != 0 {
-		t.Errorf("predecessors of none: %q", got)
+		t.Errorf("predecessors of a container that does not exist: %q", got)
 	}
 }
 
-// A definition is refused for a cycle exactly when its containers cannot be put in an order.
+// A definition is refused for a cycle if and only if its containers cannot be put in an order.
 func TestCyclesAreThoseWithoutAnOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(1, 5).Draw(rt, "containers")
@@ -372,13 +375,13 @@ func TestCyclesAreThoseWithoutAnOrder(t *testing.T) {
 		}
 		err := d.checkDependencies()
 		if ordered := order(d) == n; ordered != (err == nil) {
-			rt.Fatalf("an order exists: %v, but checkDependencies says %v", ordered, err)
+			rt.Fatalf("an order exists: %v, but checkDependencies returns %v", ordered, err)
 		}
 	})
 }
 
-// order starts containers whose predecessors have started, until none is left or none may start, and returns how
-// many did.
+// order starts each container after its predecessors, until none is left or none can start. It returns the
+// number of containers that it started.
 func order(d *TaskDefinition) int {
 	started := map[string]bool{}
 	for progress := true; progress; {
@@ -400,11 +403,11 @@ func TestDefinitionNames(t *testing.T) {
 		t.Errorf("name %s", d.Name())
 	}
 	if d.HasHealthCheck() {
-		t.Error("only a container that is not essential has a health check, and the task has one")
+		t.Error("the task has a health check, but only a container that is not essential has one")
 	}
 	d.ContainerDefinitions[0].HealthCheck = &HealthCheck{Command: []string{"CMD", "true"}}
 	if !d.HasHealthCheck() {
-		t.Error("an essential container has a health check, and the task has none")
+		t.Error("the task has no health check, but an essential container has one")
 	}
 	for name, valid := range map[string]bool{
 		"a": true, "A-b_9": true, strings.Repeat("n", 255): true, "-": true,

@@ -9,19 +9,19 @@ import (
 	"pgregory.net/rapid"
 )
 
-// With any order of Stop and Ended, a task keeps the first reason, and its status never goes back. A task with
-// targets is DEACTIVATING first. Neither method changes the task that it is called on.
+// After Stop and Ended in any order, a task has the first reason, and its status never moves back. A task
+// with targets is DEACTIVATING first. The methods return a changed copy and do not change their receiver.
 func TestTheFirstReasonStands(t *testing.T) {
-	type told struct{ code, reason string }
+	type reason struct{ code, reason string }
 	rapid.Check(t, func(t *rapid.T) {
 		task := &Task{DesiredStatus: Running, Containers: []Container{{Name: "a", LastStatus: Running}},
 			LastStatus: rapid.SampledFrom([]TaskStatus{Pending, Activating, Running}).Draw(t, "status")}
 		if rapid.Bool().Draw(t, "registered") {
 			task.Targets = []TaskTarget{{TargetGroupARN: "g", ID: "i", Port: 80}}
 		}
-		var first *told
+		var first *reason
 		for i := range rapid.IntRange(1, 5).Draw(t, "steps") {
-			before, say, now := *task, told{fmt.Sprint("code", i), fmt.Sprint("reason", i)}, at(i)
+			before, say, now := *task, reason{fmt.Sprint("code", i), fmt.Sprint("reason", i)}, at(i)
 			ended := rapid.Bool().Draw(t, "ended")
 			change := task.Stop
 			if ended {
@@ -38,22 +38,22 @@ func TestTheFirstReasonStands(t *testing.T) {
 				t.Fatalf("the task has gone from %s back to %s", before.LastStatus, next.LastStatus)
 			case ended && (next.LastStatus != Stopped || next.Containers[0].LastStatus != Stopped ||
 				next.StoppedAt.IsZero()):
-				t.Fatalf("the task has ended and is %+v", next)
+				t.Fatalf("the task has ended but is %+v", next)
 			case !ended && before.DesiredStatus == Running &&
 				next.LastStatus == Deactivating != (len(task.Targets) > 0):
 				t.Fatalf("a task with %d targets is %s", len(task.Targets), next.LastStatus)
 			case next != task && next.Version == before.Version:
-				t.Fatal("the task has changed and its version has not")
+				t.Fatal("the task has changed but its version has not")
 			case task.LastStatus != before.LastStatus ||
 				task.Containers[0].LastStatus != before.Containers[0].LastStatus:
-				t.Fatal("the task that was there has changed")
+				t.Fatal("the receiver has changed")
 			}
 			task = next
 		}
 	})
 }
 
-// ecs.md 1.4.15: one essential container that is unhealthy makes the task so, and all must be healthy for it to be.
+// ecs.md 1.4.15: a task is UNHEALTHY if one essential container is, and HEALTHY if all of them are.
 func TestHealthIsThatOfEssentialContainers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := &TaskDefinition{}
@@ -75,13 +75,14 @@ func TestHealthIsThatOfEssentialContainers(t *testing.T) {
 		if counts[Unhealthy] > 0 {
 			want = Unhealthy
 		}
-		if got := TaskHealth(d, rapid.Permutation(containers).Draw(t, "told")); got != want {
+		if got := TaskHealth(d, rapid.Permutation(containers).Draw(t, "reason")); got != want {
 			t.Fatalf("%s, want %s, of %v", got, want, containers)
 		}
 	})
 }
 
-// A new deployment is the primary one and the first. The others stay behind it in their order until they are INACTIVE.
+// A new deployment is the PRIMARY one and comes first. The others follow in their order until they are
+// INACTIVE.
 func TestDeploymentsOfAService(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &ServiceProgress{}
@@ -116,7 +117,7 @@ func TestDeploymentsOfAService(t *testing.T) {
 	})
 }
 
-// The events of a service are numbered without a gap, sort by age, and the one that is pushed out is the oldest.
+// The events of a service have consecutive numbers and sort by age. Only the newest are stored.
 func TestEventsOfAService(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var last *Event

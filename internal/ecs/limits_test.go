@@ -10,7 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// The numbers of ecs.md 1.4: what is just allowed, and what is one beyond it. want is "" for what is allowed.
+// The limits of ecs.md 1.4: each is tested with the last value that is valid and the first that is not. want
+// is "" for a valid value.
 func TestTaskDefinitionLimits(t *testing.T) {
 	c := func(d *TaskDefinition) *ContainerDefinition { return &d.ContainerDefinitions[0] }
 	constraints := func(n int, expression string) func(*TaskDefinition) {
@@ -42,7 +43,7 @@ func TestTaskDefinitionLimits(t *testing.T) {
 			}
 		}
 	}
-	// of two containers, at one host port
+	// Two containers with the same host port.
 	twoPorts := func(mode string, first, second int, protocol string) func(*TaskDefinition) {
 		return func(d *TaskDefinition) {
 			d.NetworkMode = mode
@@ -153,7 +154,7 @@ func TestTaskDefinitionLimits(t *testing.T) {
 	}
 }
 
-// ecs.md 1.1.2: whatever lives in a cluster names it in its ARN, and nothing else does.
+// ecs.md 1.1.2: only resources that belong to a cluster have its name in their ARN.
 func TestClusterOfAnARN(t *testing.T) {
 	for s, want := range map[string]string{
 		"arn:aws:ecs:us-east-1:123456789012:cluster/c":               "c",
@@ -168,8 +169,8 @@ func TestClusterOfAnARN(t *testing.T) {
 	}
 }
 
-// ecs.md 1.7.4: the last hundred events are kept: each pushes out the one a hundred before it, and
-// no two have an id in common.
+// ecs.md 1.7.4: only the last hundred events are stored: a new event replaces the one a hundred before it. No
+// two events have the same id.
 func TestEventsPushOthersOut(t *testing.T) {
 	const service = "arn:aws:ecs:us-east-1:123456789012:service/c/s"
 	var last *Event
@@ -181,12 +182,12 @@ func TestEventsPushOthersOut(t *testing.T) {
 		delete(kept, e.Forgets())
 		kept[e.Key()] = true
 		if ids[e.ID] {
-			t.Fatalf("event %d has the id of another", i)
+			t.Fatalf("event %d has the same id as another one", i)
 		}
 		ids[e.ID] = true
 	}
 	if len(kept) != KeptEvents || !kept[(&Event{ServiceARN: service, Sequence: 250}).Key()] ||
 		!kept[(&Event{ServiceARN: service, Sequence: 151}).Key()] {
-		t.Errorf("%d events are kept, want the last %d", len(kept), KeptEvents)
+		t.Errorf("%d events are stored, want the last %d", len(kept), KeptEvents)
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// The rules of ecs.md 1.4 about the parts of a container definition: each is broken alone, beside what it allows.
+// The rules of ecs.md 1.4 about parts of a container definition. Each case breaks one rule, or has a value
+// that the rule still allows.
 func TestContainerDetails(t *testing.T) {
 	type edit = func(*ContainerDefinition)
 	linux := func(l LinuxParameters) edit { return func(c *ContainerDefinition) { c.LinuxParameters = &l } }
@@ -38,7 +39,7 @@ func TestContainerDetails(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		edit edit
-		want string // "" if it is allowed
+		want string // "" if it is valid
 	}{
 		"swappiness 0":   {linux(LinuxParameters{Swappiness: new(0)}), ""},
 		"swappiness 100": {linux(LinuxParameters{Swappiness: new(100)}), ""},
@@ -133,7 +134,8 @@ func TestContainerDetails(t *testing.T) {
 	}
 }
 
-// The order of containers, of their ports and of their environment does not decide whether a definition is right.
+// Whether a definition is valid does not depend on the order of its containers, their ports and their
+// environment.
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := drawDefinition(t)
@@ -155,7 +157,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	})
 }
 
-// Ranges of ports are refused exactly if two of them have a port in common.
+// Ranges of container ports are refused if and only if two of them overlap.
 func TestPortRangesOverlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := good()
@@ -177,7 +179,8 @@ func TestPortRangesOverlap(t *testing.T) {
 	})
 }
 
-// A host port is refused exactly if two mappings of one protocol, of any containers, want it; 0 is any free port.
+// A host port is refused if and only if two mappings of the same protocol, in any containers, use it. 0 means
+// any free port.
 func TestHostPortsAreTakenOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := good()
@@ -204,7 +207,7 @@ func TestHostPortsAreTakenOnce(t *testing.T) {
 	})
 }
 
-// No two volumes have the same name, and a container mounts only volumes that are declared.
+// The names of volumes are unique, and a container mounts only declared volumes.
 func TestVolumes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.SampledFrom([]string{"a", "b", "c"})
@@ -239,8 +242,8 @@ func TestVolumes(t *testing.T) {
 	})
 }
 
-// ecs.md 3.5.1: the number of failed tasks that fails a deployment is within its bounds, and does not fall when more
-// tasks are desired or the configured value rises.
+// ecs.md 3.5.1: the number of failed tasks that fails a deployment is within its bounds. It does not fall
+// when more tasks are desired or when the configured value rises.
 func TestThresholdBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kind := rapid.SampledFrom([]string{ThresholdBoundedPercent, ThresholdUnboundedPercent,
@@ -252,10 +255,10 @@ func TestThresholdBounds(t *testing.T) {
 		}
 		n := of(value, desired)
 		if more := of(value, desired+rapid.IntRange(0, 100).Draw(t, "more")); more < n {
-			t.Fatalf("%d for %d tasks, and %d for more", n, desired, more)
+			t.Fatalf("%d for %d tasks, but %d for more tasks", n, desired, more)
 		}
 		if value < 100 && of(value+1, desired) < n {
-			t.Fatalf("%d of %d%%, and %d of one more", n, value, of(value+1, desired))
+			t.Fatalf("%d for %d%%, but %d for a higher percentage", n, value, of(value+1, desired))
 		}
 		switch kind {
 		case ThresholdBoundedPercent:
@@ -279,7 +282,8 @@ func TestThresholdBounds(t *testing.T) {
 	}
 }
 
-// Moving reports a task that is to be registered, since its containers run, or to be deregistered, since it ends.
+// Moving reports whether a task is still to be registered with its target groups, because its containers run,
+// or still to be deregistered, because it ends.
 func TestMoving(t *testing.T) {
 	all := []TaskStatus{Provisioning, Pending, Activating, Running, Deactivating, Stopping, Deprovisioning, Stopped}
 	for _, last := range all {
@@ -300,7 +304,8 @@ func TestMoving(t *testing.T) {
 	}
 }
 
-// Overrides replace variables of a container's environment or are added to it; the variables it had keep their order.
+// Overrides replace variables of a container's environment or add new ones. The existing variables stay in
+// order.
 func TestEnvironmentIsMerged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pairs := rapid.SliceOfDistinct(rapid.Custom(func(t *rapid.T) KeyValuePair {

@@ -16,10 +16,10 @@ const (
 	newRevision = "arn:aws:ecs:us-east-1:123456789012:service-revision/web/shop/2222222222222222222"
 )
 
-// at is the moment so many seconds after the beginning of the tests' time.
+// at returns a time the given number of seconds after the start of the tests.
 func at(seconds int) time.Time { return time.Unix(1_700_000_000+int64(seconds), 0).UTC() }
 
-// primaryOf is a deployment of a revision as a service's primary one.
+// primaryOf returns a primary deployment of a revision.
 func primaryOf(revision, state, reason string) Deployment {
 	return Deployment{
 		Status: DeploymentPrimary, Revision: ServiceRevision{ServiceRevisionARN: revision},
@@ -27,7 +27,7 @@ func primaryOf(revision, state, reason string) Deployment {
 	}
 }
 
-// begun is a deployment from the old revision to the new one, at its start.
+// begun returns a service deployment from the old revision to the new one, at its start.
 func begun() *ServiceDeployment {
 	return &ServiceDeployment{
 		Status: ServiceDeploymentInProgress, CreatedAt: at(0), StartedAt: at(0), UpdatedAt: at(0),
@@ -36,7 +36,8 @@ func begun() *ServiceDeployment {
 	}
 }
 
-// The stories that a service deployment can have (ecs.md 3.6), from what the service's progress says step by step.
+// Each case is a possible course of a service deployment (ecs.md 3.6), with the progress of the service step
+// by step.
 func TestServiceDeploymentFollows(t *testing.T) {
 	failed := primaryOf(newRevision, RolloutFailed, "tasks failed to start.")
 	failed.Status, failed.FailedTasks, failed.LastFailureReason = DeploymentActive, 3, "exit code 1"
@@ -99,8 +100,7 @@ func TestServiceDeploymentFollows(t *testing.T) {
 	}
 }
 
-// Whatever a service goes through, its deployment has ended exactly when its status is one of those that are ends, and
-// the moments agree with the status.
+// At any step, Ended is true if and only if the status is a final one, and the times agree with the status.
 func TestServiceDeploymentEnds(t *testing.T) {
 	ends := []string{
 		ServiceDeploymentSuccessful, ServiceDeploymentStopped, ServiceDeploymentRollbackSuccessful,
@@ -126,7 +126,7 @@ func TestServiceDeploymentEnds(t *testing.T) {
 			}
 			good := d.Status == ServiceDeploymentInProgress || d.Status == ServiceDeploymentSuccessful
 			if d.Failed() == good {
-				rt.Fatalf("%s has failed: %v", d.Status, d.Failed())
+				rt.Fatalf("%s counts as failed: %v", d.Status, d.Failed())
 			}
 			if strings.HasPrefix(d.Status, "ROLLBACK") && d.Rollback == nil {
 				rt.Fatalf("%s without a rollback", d.Status)
@@ -145,7 +145,7 @@ func TestServiceDeploymentStop(t *testing.T) {
 	}
 }
 
-// Count replaces the counts of all revisions and does not change what others hold.
+// Count replaces the counts of all revisions. It does not change rows that others may read.
 func TestServiceDeploymentCount(t *testing.T) {
 	d := begun()
 	sources := d.SourceServiceRevisions
@@ -158,11 +158,12 @@ func TestServiceDeploymentCount(t *testing.T) {
 		t.Errorf("counted: %+v", d)
 	}
 	if sources[0].RunningTaskCount != 0 {
-		t.Error("Count changed the summaries that were there")
+		t.Error("Count changed the summaries of its receiver")
 	}
 }
 
-// ecs.md 1.1.2 and 1.1.3: what belongs to a service has its cluster and name in the ARN.
+// ecs.md 1.1.2 and 1.1.3: the ARN of a service's deployment or revision has the names of the cluster and the
+// service.
 func TestNamesWithinAService(t *testing.T) {
 	revision := ServiceRevisionARN(service, "4404581299064857844")
 	if want := "arn:aws:ecs:us-east-1:123456789012:service-revision/web/shop/4404581299064857844"; revision != want {
@@ -175,7 +176,7 @@ func TestNamesWithinAService(t *testing.T) {
 	if got := (&ServiceRevision{ServiceRevisionARN: revision}).DeploymentID(); got != "ecs-svc/4404581299064857844" {
 		t.Errorf("deployment's id %s", got)
 	}
-	// A cluster or service may have the word in its name.
+	// The cluster or the service may itself be called "service".
 	odd := strings.Replace(service, "web/shop", "service/service", 1)
 	if got := ServiceRevisionARN(odd, "1"); got !=
 		"arn:aws:ecs:us-east-1:123456789012:service-revision/service/service/1" {
@@ -183,7 +184,7 @@ func TestNamesWithinAService(t *testing.T) {
 	}
 }
 
-// deployments draws those of a service, the primary one somewhere among them.
+// deployments draws the deployments of a service, with the primary one at any position.
 func deployments(rt *rapid.T) []Deployment {
 	all := []Deployment{}
 	for i := range rapid.IntRange(0, 5).Draw(rt, "deployments") {
@@ -200,7 +201,8 @@ func deployments(rt *rapid.T) []Deployment {
 	return all
 }
 
-// The primary deployment comes first, then the newest; none that is INACTIVE stays, and no other is lost.
+// SetDeployments puts the primary deployment first, then the others, the newest first. It drops only those
+// that are INACTIVE.
 func TestSetDeployments(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		given := deployments(rt)
@@ -211,7 +213,7 @@ func TestSetDeployments(t *testing.T) {
 			return a.ID == b.ID &&
 				a.Status == b.Status
 		}) {
-			rt.Fatal("it changed what it was given")
+			rt.Fatal("SetDeployments changed its argument")
 		}
 		kept := map[string]bool{}
 		for i, d := range p.Deployments {
@@ -225,11 +227,11 @@ func TestSetDeployments(t *testing.T) {
 		}
 		for _, d := range given {
 			if kept[d.ID] != (d.Status != DeploymentInactive) {
-				rt.Fatalf("%s, which is %s, is kept: %v", d.ID, d.Status, kept[d.ID])
+				rt.Fatalf("%s, which is %s, is still there: %v", d.ID, d.Status, kept[d.ID])
 			}
 			if of := p.DeploymentOf(d.Revision.ServiceRevisionARN); (of != nil) != kept[d.ID] || of != nil &&
 				of.ID != d.ID {
-				rt.Fatalf("DeploymentOf finds %+v for %s", of, d.ID)
+				rt.Fatalf("DeploymentOf returns %+v for %s", of, d.ID)
 			}
 		}
 		primary := p.Primary()
@@ -241,8 +243,8 @@ func TestSetDeployments(t *testing.T) {
 	})
 }
 
-// After any number of deployments there is one primary, the latest, and all others are ACTIVE until their tasks are
-// gone (ecs.md 3.1.4).
+// After any number of deployments the latest one is PRIMARY, and the others are ACTIVE until they have no
+// tasks (ecs.md 3.1.4).
 func TestBegin(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var p ServiceProgress
@@ -262,7 +264,7 @@ func TestBegin(t *testing.T) {
 				rt.Fatalf("deployment %d: %s %s", i, d.ID, d.Status)
 			}
 			if i > 0 && !d.UpdatedAt.Equal(at(n-i)) {
-				rt.Fatalf("deployment %s was pushed aside at %v, want the start of the next", d.ID, d.UpdatedAt)
+				rt.Fatalf("deployment %s became ACTIVE at %v, want the start of the next one", d.ID, d.UpdatedAt)
 			}
 		}
 	})
@@ -292,6 +294,6 @@ func TestDesiredCount(t *testing.T) {
 	}
 	if none := (&ServiceProgress{}); none.Primary() != nil || none.DeploymentOf("r") != nil ||
 		none.Current().ServiceRevisionARN != "" {
-		t.Error("a service without deployments has one")
+		t.Error("a service without deployments has a primary one")
 	}
 }

@@ -46,7 +46,7 @@ func TestOverridesMergeEnvironment(t *testing.T) {
 	}
 }
 
-// A task's state only moves forward, and the first reason to stop it stands.
+// A task's status only moves forward, and the first reason to stop it is never replaced.
 func TestTaskMovesForward(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		task := &Task{LastStatus: rapid.SampledFrom(taskOrder).Draw(rt, "status"), DesiredStatus: Running}

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// ecs.md 1.5.1: the order of a task's life.
+// ecs.md 1.5.1: the statuses of a task in order.
 func TestStatusesAreInOrder(t *testing.T) {
 	want := []TaskStatus{"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING",
 		"DEPROVISIONING", "STOPPED"}
@@ -21,7 +21,7 @@ func TestStatusesAreInOrder(t *testing.T) {
 	}
 }
 
-// What each state of a task means to the scheduler, to the service and to the agent.
+// What each status of a task means to the scheduler, the service and the agent.
 func TestWhatStatesMean(t *testing.T) {
 	type state struct {
 		last, desired       TaskStatus
@@ -56,7 +56,7 @@ func TestWhatStatesMean(t *testing.T) {
 	}
 }
 
-// ecs.md 3.2.6: a task behind a load balancer waits until it is out of it; all others may stop at once.
+// ecs.md 3.2.6: a task behind a load balancer is deregistered before it stops. Other tasks stop at once.
 func TestStop(t *testing.T) {
 	targets := []TaskTarget{{TargetGroupARN: "tg", ID: "i-1", Port: 32768}}
 	for _, tt := range []struct {
@@ -77,15 +77,15 @@ func TestStop(t *testing.T) {
 			t.Errorf("from %s with %d targets: %+v", tt.last, len(tt.targets), stopped)
 		}
 		if task.DesiredStatus != Running || task.Version != 4 || task.LastStatus != tt.last {
-			t.Errorf("from %s: Stop changed the task that it was given", tt.last)
+			t.Errorf("from %s: Stop changed its receiver", tt.last)
 		}
 		if again := stopped.Stop(ServiceSchedulerInitiated, "another reason", at(4)); again != stopped {
-			t.Errorf("from %s: a second reason to stop made another task", tt.last)
+			t.Errorf("from %s: a second Stop changed the task", tt.last)
 		}
 	}
 }
 
-// A task that has ended has no container that runs, whatever they were, and keeps the first reason.
+// A task that has ended has no running container, whatever their statuses were, and the first reason to stop.
 func TestEnded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		task := &Task{
@@ -144,7 +144,7 @@ func TestAddressAndExitCodes(t *testing.T) {
 		t.Errorf("detail %q", got)
 	}
 	if got := task.Attachments[1].Detail("nothing"); got != "" {
-		t.Errorf("a detail that is not there is %q", got)
+		t.Errorf("a detail that does not exist is %q", got)
 	}
 	if got := task.ExitCodes(); got != " (app: exit code 3) (side: exit code 0)" {
 		t.Errorf("exit codes %q", got)
@@ -154,7 +154,7 @@ func TestAddressAndExitCodes(t *testing.T) {
 	}
 }
 
-// The numbers of ecs.md 1.4.6 as they are written, and texts that are not numbers.
+// The sizes of ecs.md 1.4.6 in their written forms, and texts that are not sizes.
 func TestSizes(t *testing.T) {
 	for text, want := range map[string]int{
 		"512": 512, " 512 ": 512, "1": 1, "0.5 vCPU": 512, "0.5vcpu": 512, "1 VCPU": 1024, "2 vCPU": 2048,
@@ -175,7 +175,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is a positive number, and its stored form reads as the same.
+// A size that is accepted is a positive number, and its stored form is read as the same number.
 func FuzzSizes(f *testing.F) {
 	for _, text := range []string{"512", "0.5 vCPU", "1 GB", "NaN gb", "1e309 vCPU", "0x1p-2 GB"} {
 		f.Add(text)

@@ -9,13 +9,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// placed is a task with what it is counted under.
+// placed is a task with the keys under which TaskSums counts it.
 type placed struct {
 	task        *Task
 	label, zone string
 }
 
-// drawTask draws a task that may hold ports and may be protected.
+// drawTask draws a task, which may use host ports and may be protected.
 func drawTask(rt *rapid.T, name string) placed {
 	t := &Task{
 		TaskARN:       name,
@@ -38,7 +38,7 @@ func drawTask(rt *rapid.T, name string) placed {
 		rapid.SampledFrom([]string{"", "us-east-1a"}).Draw(rt, "zone")}
 }
 
-// sumOf walks over all tasks, as TaskSums spares its callers.
+// sumOf computes the sums from all tasks.
 func sumOf(tasks map[string]placed) (used Resources, counts map[TaskCount]int, ports, protected []string) {
 	counts = map[TaskCount]int{}
 	for name, p := range tasks {
@@ -71,7 +71,7 @@ func names(tasks []*Task) (all []string) {
 	return all
 }
 
-// Sums that are updated with every write of a task are those of a walk over all tasks.
+// Sums that are updated at every write of a task equal the sums computed from all tasks.
 func TestTaskSumsEqualAWalk(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var s *TaskSums
@@ -91,7 +91,7 @@ func TestTaskSumsEqualAWalk(t *testing.T) {
 				tasks[name] = p
 			}
 			if before.Count(func(TaskCount) bool { return true }) != counts {
-				rt.Fatal("sums that were given out have changed")
+				rt.Fatal("sums that a caller has read have changed")
 			}
 			checkSums(rt, s, tasks)
 		}
@@ -138,7 +138,7 @@ func checkSums(rt *rapid.T, s *TaskSums, tasks map[string]placed) {
 	}
 }
 
-// ecs.md 1.3.5: CPU and memory shrink, the list of ports in use grows.
+// ecs.md 1.3.5: the remaining CPU and memory get less, and the list of ports in use gets longer.
 func TestRemaining(t *testing.T) {
 	registered := Resources{CPU: 1024, Memory: 2048, PortsTCP: []int{22, 2375}, PortsUDP: []int{}, GPUs: 2, ENIs: 3}
 	var none *TaskSums
@@ -156,14 +156,15 @@ func TestRemaining(t *testing.T) {
 		t.Errorf("left is %+v", got)
 	}
 	if !slices.Equal(registered.PortsTCP, []int{22, 2375}) {
-		t.Error("what is registered has changed")
+		t.Error("the registered resources have changed")
 	}
 	if got := s.Remove(live, "", "").Remaining(registered); got.CPU != 1024 || len(got.PortsTCP) != 2 {
-		t.Errorf("a task that is to stop holds nothing any more: %+v", got)
+		t.Errorf("with a task that is to stop, %+v is left", got)
 	}
 }
 
-// Where a task of each status is counted. One that is being stopped runs until it has stopped.
+// Each status counts as running or pending. A task that is being stopped counts as running until it has
+// stopped.
 func TestRunningAndPending(t *testing.T) {
 	want := map[TaskStatus][2]int{
 		Provisioning: {0, 1}, Pending: {0, 1}, Activating: {0, 1}, Running: {1, 0}, Deactivating: {1, 0},
@@ -193,8 +194,8 @@ func TestRunningAndPending(t *testing.T) {
 	}
 }
 
-// A service's events are numbered, the next one pushes the hundredth before it out (ecs.md 1.7.4), and keys sort by
-// age.
+// A service's events have numbers. A new event replaces the one a hundred before it (ecs.md 1.7.4), and the
+// keys sort by age.
 func TestEvents(t *testing.T) {
 	var last *Event
 	keys := map[string]bool{}
@@ -205,7 +206,7 @@ func TestEvents(t *testing.T) {
 			t.Fatalf("event %d: %+v", i, e)
 		}
 		if forgotten := keys[e.Forgets()]; forgotten != (i >= KeptEvents) {
-			t.Errorf("event %d pushes %s out, which was there: %v", i, e.Forgets(), forgotten)
+			t.Errorf("event %d replaces %s, which existed: %v", i, e.Forgets(), forgotten)
 		}
 		delete(keys, e.Forgets())
 		keys[e.Key()] = true
@@ -219,14 +220,15 @@ func TestEvents(t *testing.T) {
 		last = e
 	}
 	if len(keys) != KeptEvents || !slices.IsSorted(order) {
-		t.Errorf("%d events are kept, keys are sorted: %v", len(keys), slices.IsSorted(order))
+		t.Errorf("%d events are stored, keys are sorted: %v", len(keys), slices.IsSorted(order))
 	}
 	if a, b := NextEvent(service, nil, "x", at(1)), NextEvent(service, nil, "x", at(1)); a.ID != b.ID {
-		t.Error("the same event has two ids; a step that runs twice would write two events")
+		t.Error("the same event has two ids, so a step that runs twice would write two events")
 	}
 }
 
-// Keys tell apart what AWS tells apart: the same name in another region or account is another thing.
+// Resources that AWS considers different have different keys, such as those of the same name in other regions
+// or accounts.
 func TestKeys(t *testing.T) {
 	seen := map[string]string{}
 	add := func(what, key string) {
@@ -300,7 +302,7 @@ func TestContainerInstance(t *testing.T) {
 	}
 }
 
-// A task's end is what its containers say, unless an agent's clock contradicts the server's.
+// A task ends at the time that its containers report, unless the clock of the agent contradicts the server's.
 func TestEndedAt(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// good is a definition in the article's shape that every rule accepts.
+// good returns a valid definition in the form of the article's.
 func good() *TaskDefinition {
 	return &TaskDefinition{
 		Family: "Socket", NetworkMode: NetworkBridge, RequiresCompatibilities: []string{"EC2"},
@@ -28,7 +28,7 @@ func TestValidateAccepts(t *testing.T) {
 	}
 }
 
-// TestValidateRefuses pins the rules of ecs.md 1.4, one broken at a time.
+// Each case of TestValidateRefuses breaks one rule of ecs.md 1.4.
 func TestValidateRefuses(t *testing.T) {
 	c := func(d *TaskDefinition) *ContainerDefinition { return &d.ContainerDefinitions[0] }
 	for _, tt := range []struct {

@@ -12,8 +12,8 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// Task definitions as people write them, with AWS's answers: those that issue trackers quote, and ecs.md 1.4.8 for a
-// port of both protocols.
+// Task definitions as people write them, with AWS's answers. They are quoted in issue trackers; the case of a
+// port with both protocols is from ecs.md 1.4.8.
 func TestDefinitionsAsPeopleWriteThem(t *testing.T) {
 	container := func(more string) string {
 		return `{"family":"kinds","containerDefinitions":[{"name":"web","image":"nginx:1.27","memory":128` +
@@ -51,7 +51,7 @@ func TestDefinitionsAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-// written reads a definition in AWS's own spelling; containers are essential, as they are when nothing is said.
+// written reads a definition in AWS's JSON. Containers are essential, since that is the default.
 func written(t *testing.T, text string) *TaskDefinition {
 	t.Helper()
 	d := &TaskDefinition{}
@@ -64,8 +64,8 @@ func written(t *testing.T, text string) *TaskDefinition {
 	return d
 }
 
-// ecs.md 1.4.8: a container port may be of both protocols. Each of its mappings is counted, takes its own host port of
-// its own protocol, and has the protocol that was given for it once the definition is complete.
+// ecs.md 1.4.8: a container port may be mapped with both protocols. Each mapping counts, uses a host port of
+// its own for its protocol, and has the given protocol after Complete.
 func TestPortsOfBothProtocols(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := &TaskDefinition{Family: "f", NetworkMode: rapid.SampledFrom([]string{"", NetworkBridge, NetworkHost,
@@ -97,7 +97,7 @@ func TestPortsOfBothProtocols(t *testing.T) {
 		d.Complete()
 		slices.Sort(tcp)
 		slices.Sort(udp)
-		if d.NetworkMode == NetworkAwsvpc { // its ports are those of its own network interface
+		if d.NetworkMode == NetworkAwsvpc { // the ports are those of the task's own network interface
 			tcp, udp = nil, nil
 		}
 		if n := d.Need(Overrides{}); !slices.Equal(n.PortsTCP, tcp) || !slices.Equal(n.PortsUDP, udp) {
@@ -111,7 +111,7 @@ func TestPortsOfBothProtocols(t *testing.T) {
 	})
 }
 
-// The ports of a range have no mapping of their own, so a load balancer cannot use them.
+// A load balancer cannot use a port of a range, since such a port has no mapping of its own.
 func TestRangesAreNoPorts(t *testing.T) {
 	c := &ContainerDefinition{PortMappings: []PortMapping{{ContainerPortRange: "52-54"}, {ContainerPort: 80}}}
 	for port, want := range map[int]int{52: 0, 53: 0, 54: 0, 80: 1, 81: 0} {

@@ -14,7 +14,7 @@ type counts struct {
 	began                     time.Time
 	n                         [route.Counters]atomic.Uint64
 	clients, targets, sockets atomic.Int64
-	told                      route.SubjectCounts // as last reported; only the loop of Run uses it
+	reported                  route.SubjectCounts // as last reported; only the loop of Run uses it
 }
 
 // tally is the set of counters for a request or connection; those that do not apply are nil.
@@ -225,8 +225,8 @@ func (e *Edge) reportCounts() {
 	}
 	r := e.newReport()
 	for s, c := range e.counts {
-		if now := c.now(s); now != c.told {
-			c.told = now
+		if now := c.now(s); now != c.reported {
+			c.reported = now
 			r.Counts = append(r.Counts, now)
 		}
 	}

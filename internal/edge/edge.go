@@ -70,11 +70,11 @@ type Edge struct {
 	drains    drains
 	ports     map[int]*port
 	own       map[netip.AddrPort]*port // of load balancers with an address of their own
-	// untold are targets whose health may have to be reported; portsUntold is the same for listeners.
-	untold      []*upstream
-	portsUntold bool
-	work        sync.WaitGroup // accept loops and client connections
-	probes      sync.WaitGroup
+	// toReport are targets whose health may have to be reported; portsToReport is the same for listeners.
+	toReport      []*upstream
+	portsToReport bool
+	work          sync.WaitGroup // accept loops and client connections
+	probes        sync.WaitGroup
 }
 
 type application struct {

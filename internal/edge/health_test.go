@@ -31,14 +31,14 @@ func TestHealthStates(t *testing.T) {
 		initial := "initial Elb.InitialHealthChecking Initial health checks in progress"
 		after(20*time.Second, initial)
 		probes.set("200 OK")
-		after(time.Second, "healthy") // H3: one success is enough, and a new target is probed at once
-		// H1
+		after(time.Second, "healthy") // alb.md H3: one success is enough, and a new target is probed at once
+		// alb.md H1
 		if r := probes.last; r.Host != "10.0.0.1:80" || r.URL.String() != "/health?x=1" ||
 			r.Header.Get("Connection") != "close" || r.ProtoMinor != 1 {
 			t.Errorf("probe %v %v", r, r.Header)
 		}
 		probes.set("500 no")
-		after(30*time.Second, "healthy") // H4: one failure is not enough
+		after(30*time.Second, "healthy") // alb.md H4: one failure is not enough
 		after(30*time.Second, "unhealthy Target.ResponseCodeMismatch Health checks failed with these codes: [500]")
 		probes.set("")
 		after(31*time.Second+4*time.Second, "unhealthy Target.Timeout Request timed out")
@@ -46,11 +46,11 @@ func TestHealthStates(t *testing.T) {
 		after(30*time.Second, "unhealthy Target.FailedHealthChecks Health checks failed")
 		probes.set("200 OK")
 		after(4*30*time.Second, "unhealthy Target.FailedHealthChecks Health checks failed")
-		after(30*time.Second, "healthy") // H4: five in a row
+		after(30*time.Second, "healthy") // alb.md H4: five in a row
 	})
 }
 
-func TestNewTargetThatNeverAnswers(t *testing.T) { // H5
+func TestNewTargetThatNeverAnswers(t *testing.T) { // alb.md H5
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
 		key := f.unseen("tg", "10.0.0.1:80")
@@ -62,7 +62,7 @@ func TestNewTargetThatNeverAnswers(t *testing.T) { // H5
 			t.Error("failures between intervals counted")
 		}
 		conn, br := p.connect(t)
-		if status, _ := ask(t, conn, br, simpleGet); status != 503 { // F6
+		if status, _ := ask(t, conn, br, simpleGet); status != 503 { // alb.md F6
 			t.Errorf("%d from a group whose targets are all initial", status)
 		}
 		time.Sleep(2 * time.Second)
@@ -70,13 +70,13 @@ func TestNewTargetThatNeverAnswers(t *testing.T) { // H5
 		if f.reported(key).State != elb.Unhealthy {
 			t.Errorf("state %s", f.reported(key).State)
 		}
-		if status, _ := ask(t, conn, br, simpleGet); status != 200 { // F1
+		if status, _ := ask(t, conn, br, simpleGet); status != 200 { // alb.md F1
 			t.Errorf("%d from a group whose targets are all unhealthy", status)
 		}
 	})
 }
 
-func TestProbesAreStartToStart(t *testing.T) { // H2
+func TestProbesAreStartToStart(t *testing.T) { // alb.md H2
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
 		f.target("tg", "10.0.0.1:80")
@@ -97,7 +97,7 @@ func TestProbesAreStartToStart(t *testing.T) { // H2
 	})
 }
 
-func TestUnhealthyTargetGetsNothingButKeepsItsConnections(t *testing.T) { // D5
+func TestUnhealthyTargetGetsNothingButKeepsItsConnections(t *testing.T) { // alb.md D5
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
 		f.idle("4000")
@@ -132,7 +132,7 @@ func TestUnhealthyTargetGetsNothingButKeepsItsConnections(t *testing.T) { // D5
 	})
 }
 
-func TestRegisteredAnewIsInitialAgain(t *testing.T) { // T7
+func TestRegisteredAnewIsInitialAgain(t *testing.T) { // alb.md T7
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
 		key := f.target("tg", "10.0.0.1:80")
@@ -150,7 +150,7 @@ func TestRegisteredAnewIsInitialAgain(t *testing.T) { // T7
 	})
 }
 
-func TestSlowStartNeedsSomebodyBeside(t *testing.T) { // S2
+func TestSlowStartNeedsSomebodyBeside(t *testing.T) { // alb.md S2
 	synctest.Test(t, func(t *testing.T) {
 		f, p := newPipes(t)
 		f.config.TargetGroups[0].Attributes = map[string]string{"slow_start.duration_seconds": "60"}

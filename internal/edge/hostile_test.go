@@ -27,13 +27,13 @@ func TestDesyncModes(t *testing.T) {
 		closes        bool
 	}{
 		{"defensive", acceptable, 200, false},
-		{"defensive", "GET /\r\n\r\n", 200, true}, // L8: HTTP/0.9, answered like HTTP/1.0
+		{"defensive", "GET /\r\n\r\n", 200, true}, // alb.md L8: HTTP/0.9, answered like HTTP/1.0
 		{"defensive", "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 200, true},
 		{"defensive", "GET / HTTP/1.1\r\nHost: a\r\nnothing\r\n\r\n", 200, true},
 		{"defensive", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n", 400, true},
 		{"strictest", "GET / HTTP/1.1\r\nHost: a\r\nnothing\r\n\r\n", 400, true},
 		{"strictest", "GET /\r\n\r\n", 400, true},
-		{"defensive", ambiguous, 200, true}, // Q44
+		{"defensive", ambiguous, 200, true}, // alb.md Q44
 		{"strictest", acceptable, 400, true},
 		{"strictest", ambiguous, 400, true},
 	} {
@@ -49,7 +49,7 @@ func TestDesyncModes(t *testing.T) {
 		}
 		if c.request == ambiguous && c.status == 200 {
 			if r := <-seen; r.Header.Get("Content-Length") != "" || r.TransferEncoding[0] != "chunked" {
-				t.Errorf("the target was told two lengths: %v", r.Header)
+				t.Errorf("the target got two lengths: %v", r.Header)
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func (e *Edge) apply(ctx context.Context, c route.Config) error {
 	e.take(e.compiler.Compile()) // with the present health of targets that were probed before
 	for _, t := range changes.Targets {
 		u := keptUpstream(t)
-		e.untold = append(e.untold, u)
+		e.toReport = append(e.toReport, u)
 		if t.Draining {
 			u.setDraining(true, t.DrainUntil)
 			heap.Push(&e.drains, drain{t.DrainUntil, u})
@@ -112,7 +112,7 @@ func (e *Edge) serveBy(t *route.Table) {
 		}
 	}
 	e.live.Store(l)
-	e.portsUntold = true
+	e.portsToReport = true
 }
 
 // forget drops what is kept of deleted things. A group that no rule uses for a while keeps its round-robin
@@ -163,7 +163,7 @@ func (e *Edge) judged() {
 	for _, u := range e.noticed.take() {
 		if e.upstreams[u.key] == u {
 			e.compiler.Judge(u.currentHealth())
-			e.untold = append(e.untold, u)
+			e.toReport = append(e.toReport, u)
 		}
 	}
 	e.take(e.compiler.Compile())
@@ -210,15 +210,15 @@ func (e *Edge) cutExpired(now time.Time) time.Duration {
 func (e *Edge) tellAll(known map[string]elb.Verdict) {
 	for key, u := range e.upstreams {
 		u.knownToBe(known[key])
-		e.untold = append(e.untold, u)
+		e.toReport = append(e.toReport, u)
 	}
 	for _, p := range e.ports {
 		clear(p.reported)
 	}
 	for _, c := range e.counts {
-		c.told = route.SubjectCounts{}
+		c.reported = route.SubjectCounts{}
 	}
-	e.portsUntold = true
+	e.portsToReport = true
 }
 
 func (e *Edge) newReport() route.Report {
@@ -229,7 +229,7 @@ func (e *Edge) newReport() route.Report {
 func (e *Edge) report() {
 	r := e.newReport()
 	r.Listeners = map[string]elb.Bound{}
-	for _, u := range e.untold {
+	for _, u := range e.toReport {
 		if e.upstreams[u.key] != u {
 			continue
 		}
@@ -237,10 +237,10 @@ func (e *Edge) report() {
 			r.Targets = append(r.Targets, h)
 		}
 	}
-	clear(e.untold)
-	e.untold = e.untold[:0]
-	if e.portsUntold {
-		e.portsUntold = false
+	clear(e.toReport)
+	e.toReport = e.toReport[:0]
+	if e.portsToReport {
+		e.portsToReport = false
 		for _, p := range e.ports {
 			p.unreported(e.live.Load().table, r.Listeners)
 		}

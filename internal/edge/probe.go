@@ -197,7 +197,7 @@ func (u *upstream) setRegistration(t *route.Target, known elb.Verdict, now time.
 	u.health = elb.Verdict{Key: t.Key, Registered: t.Registered, State: elb.Initial, Reason: elb.ReasonRegistration,
 		Description: "Target registration is in progress", Since: now}
 	if known.Key == t.Key && known.Registered.Equal(t.Registered) && known.State != "" {
-		u.health, u.told = known, known
+		u.health, u.reported = known, known
 	}
 }
 
@@ -248,7 +248,7 @@ func hasFullShare(g *route.Group, key string) bool {
 func (u *upstream) knownToBe(h elb.Verdict) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.told = h
+	u.reported = h
 }
 
 // currentHealth returns the health as of now.
@@ -263,7 +263,7 @@ func (u *upstream) unreported() (h elb.Verdict, changed bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.health.Drained = u.draining && u.busy.Load() == 0
-	changed = u.health != u.told
-	u.told = u.health
+	changed = u.health != u.reported
+	u.reported = u.health
 	return u.health, changed
 }

@@ -70,26 +70,26 @@ func TestRequestHeaders(t *testing.T) {
 		"X-Amzn-Trace-Id: Self=1-0-a;Root=1-5-b;C=d\r\n\r\n")
 	r := <-seen
 	for name, want := range map[string]string{
-		"X-Forwarded-For": "192.0.2.1, 127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80", // Q1, Q2
-		"X-Hop": "", "Keep-Alive": "", "Te": "", "X_odd": "kept", // Q9, Q12
+		"X-Forwarded-For": "192.0.2.1, 127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80", // alb.md Q1
+		"X-Hop": "", "Keep-Alive": "", "Te": "", "X_odd": "kept", // alb.md Q9, Q12
 	} {
 		if got := r.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	// Q6; the port is kept only because this listener is displaced in tests
+	// alb.md Q6; the port is kept only because this listener is displaced in tests
 	if r.Host != "www.example.com" || r.URL.String() != "/p?q=1" {
 		if r.Host != "www.example.com:80" {
 			t.Errorf("Host %q, URL %q", r.Host, r.URL)
 		}
 	}
-	// Q4
+	// alb.md Q4
 	if got := r.Header.Get("X-Amzn-Trace-Id"); !regexp.MustCompile(
 		`^Self=1-[0-9a-f]{8}-[0-9a-f]{24};Root=1-5-b;C=d$`).MatchString(got) {
 		t.Errorf("trace %q", got)
 	}
 	f.raw("GET / HTTP/1.0\r\n\r\n")
-	if r = <-seen; r.Host != "web-1.us-east-1.elb.amazonaws.com" { // Q7
+	if r = <-seen; r.Host != "web-1.us-east-1.elb.amazonaws.com" { // alb.md Q7
 		t.Errorf("Host of HTTP/1.0 %q", r.Host)
 	}
 	if got := r.Header.Get("X-Amzn-Trace-Id"); !regexp.MustCompile(
@@ -154,7 +154,7 @@ func TestKeepsConnectionsAlive(t *testing.T) {
 			t.Errorf("%s: %q close=%v", want, body, res.Close)
 		}
 	}
-	if _, err := br.ReadByte(); err != io.EOF { // Q9
+	if _, err := br.ReadByte(); err != io.EOF { // alb.md Q9
 		t.Errorf("after Connection: close: %v", err)
 	}
 	if a, b, c := <-conns, <-conns, <-conns; a != b || b != c {
@@ -185,7 +185,7 @@ func TestStreamsBothWays(t *testing.T) {
 	defer c.Close()
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
 	br := bufio.NewReader(c)
-	if line, _ := br.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" { // Q11
+	if line, _ := br.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" { // alb.md Q11
 		t.Errorf("first line %q", line)
 	}
 	br.ReadString('\n')

@@ -43,7 +43,7 @@ func TestLoadBalancerCookie(t *testing.T) {
 	f, keys := stickyFront(t, map[string]string{"stickiness.enabled": "true"}, 3)
 	res, first := f.get("/", nil)
 	plain, cors := cookieNamed(res, "AWSALB"), cookieNamed(res, "AWSALBCORS")
-	// K2, K3: both cookies, the same value, Expires in seven days, never Max-Age.
+	// alb.md K2, K3: both cookies, the same value, Expires in seven days, never Max-Age.
 	if plain.Value == "" || plain.Value != cors.Value || plain.Path != "/" || plain.MaxAge != 0 ||
 		cors.SameSite != http.SameSiteNoneMode || !cors.Secure || plain.Secure {
 		t.Fatalf("cookies %v", res.Header.Values("Set-Cookie"))
@@ -51,22 +51,22 @@ func TestLoadBalancerCookie(t *testing.T) {
 	if left := time.Until(plain.Expires); left < 7*24*time.Hour-time.Minute || left > 7*24*time.Hour {
 		t.Errorf("Expires in %v", left)
 	}
-	for _, c := range []*http.Cookie{plain, cors} { // K4: either suffices
+	for _, c := range []*http.Cookie{plain, cors} { // alb.md K4: either suffices
 		for range 4 {
 			res, body := f.get("/", withCookies(c))
 			if body != first {
 				t.Fatalf("%s led to %s, not %s", c.Name, body, first)
 			}
 			if again := cookieNamed(res, "AWSALB"); again.Value == "" || again.Value == plain.Value {
-				t.Error("the cookie was not issued anew") // K3
+				t.Error("the cookie was not issued anew") // alb.md K3
 			}
 		}
 	}
-	// K4: AWSALBCORS is used when AWSALB is invalid.
+	// alb.md K4: AWSALBCORS is used when AWSALB is invalid.
 	if _, body := f.get("/", withCookies(&http.Cookie{Name: "AWSALB", Value: "broken"}, cors)); body != first {
 		t.Errorf("led to %s, not %s", body, first)
 	}
-	// K5: the target drains: a new choice, a new cookie, and no way back.
+	// alb.md K5: the target drains: a new choice, a new cookie, and no way back.
 	var i int
 	fmt.Sscan(first, &i)
 	f.drain(keys[i], time.Hour)
@@ -95,11 +95,11 @@ func TestSealedValues(t *testing.T) {
 		t.Error("a fresh value was not opened")
 	}
 	late := now.Add(900 * time.Millisecond)
-	// K1: one second is one second
+	// alb.md K1: one second is one second
 	if _, ok := s.open("AWSALB", s.seal("AWSALB", id, late), late.Add(time.Second), time.Second); !ok {
 		t.Error("a value was not opened for as long as it binds")
 	}
-	if _, ok := s.open("AWSALB", v, now.Add(11*time.Second), 10*time.Second); ok { // K3: the duration is inside
+	if _, ok := s.open("AWSALB", v, now.Add(11*time.Second), 10*time.Second); ok { // alb.md K3: the duration is inside
 		t.Error("an old value was opened")
 	}
 	if _, ok := s.open("AWSALBTG", v, now, time.Hour); ok {
@@ -130,7 +130,7 @@ func FuzzOpenCookie(f *testing.F) {
 	})
 }
 
-func TestTargetGroupCookie(t *testing.T) { // K20, K21
+func TestTargetGroupCookie(t *testing.T) { // alb.md K20, K21
 	f := newFront(t, nil)
 	f.group("blue", nil)
 	f.group("green", nil)
@@ -165,7 +165,7 @@ func TestTargetGroupCookie(t *testing.T) { // K20, K21
 	}
 }
 
-func TestApplicationCookie(t *testing.T) { // K10-K12
+func TestApplicationCookie(t *testing.T) { // alb.md K10-K12
 	f := newFront(t, nil)
 	f.config.TargetGroups[0].Attributes = map[string]string{"stickiness.enabled": "true",
 		"stickiness.type": elb.AppCookie, "stickiness.app_cookie.cookie_name": "sess"}
@@ -192,7 +192,7 @@ func TestApplicationCookie(t *testing.T) { // K10-K12
 		}
 	}
 	seen := map[string]bool{}
-	for range 4 { // K12: the client must return both
+	for range 4 { // alb.md K12: the client must return both
 		_, body := f.get("/", withCookies(bound))
 		seen[body] = true
 	}
@@ -212,6 +212,6 @@ func TestCookieParsing(t *testing.T) {
 		t.Error("found what is not there")
 	}
 	if strings.Contains(string(appendCookie(nil, "n", "v", "e", "")), "Max-Age") {
-		t.Error("Max-Age") // K2
+		t.Error("Max-Age") // alb.md K2
 	}
 }

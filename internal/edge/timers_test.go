@@ -175,22 +175,22 @@ func TestDraining(t *testing.T) {
 			}
 		}
 		if old.Load() != 1 || fresh.Load() != 5 || f.reported(gone).Drained {
-			t.Errorf("requests %d and %d, drained %v", old.Load(), fresh.Load(), f.reported(gone).Drained) // D1
+			t.Errorf("requests %d and %d, drained %v", old.Load(), fresh.Load(), f.reported(gone).Drained) // alb.md D1
 		}
 		if status := await(t, firstBR); status != 200 { // a request that is under way gets its response
 			t.Errorf("%d", status)
 		}
 		synctest.Wait()
-		if !f.reported(gone).Drained { // D2
+		if !f.reported(gone).Drained { // alb.md D2
 			t.Error("nothing is in flight and it is not reported as drained")
 		}
-		if status, _ := ask(t, first, firstBR, simpleGet); status != 200 || old.Load() != 1 { // D6
+		if status, _ := ask(t, first, firstBR, simpleGet); status != 200 || old.Load() != 1 { // alb.md D6
 			t.Errorf("the kept connection: %d, %d requests", status, old.Load())
 		}
 	})
 }
 
-func TestDelayOverCutsRequests(t *testing.T) { // D3, D7
+func TestDelayOverCutsRequests(t *testing.T) { // alb.md D3, D7
 	for _, delay := range []time.Duration{0, 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			f, p := newPipes(t)

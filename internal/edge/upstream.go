@@ -42,7 +42,7 @@ type upstream struct {
 	drainUntil time.Time
 	wasCut     bool
 	health     elb.Verdict
-	told       elb.Verdict
+	reported   elb.Verdict
 	streak     streak
 	probe      *probe
 }

@@ -57,7 +57,7 @@ func TestWebSocketRelay(t *testing.T) {
 	key := f.target("tg", f.rawServer(echoUpgrade))
 	f.apply()
 	c, br, res := f.dialUpgrade("")
-	// K30
+	// alb.md K30
 	if res.StatusCode != 101 || res.Header.Get("Upgrade") != "websocket" || cookieNamed(res, "AWSALB").Value == "" {
 		t.Fatalf("%d %v", res.StatusCode, res.Header)
 	}
@@ -65,21 +65,21 @@ func TestWebSocketRelay(t *testing.T) {
 	big := strings.Repeat("0123456789", 20_000)
 	go io.WriteString(c, big)
 	expect(t, br, big)
-	if busy := f.upstream(key).busy.Load(); busy != 1 { // B2
+	if busy := f.upstream(key).busy.Load(); busy != 1 { // alb.md B2
 		t.Errorf("the WebSocket counts as %d", busy)
 	}
 	c.(*net.TCPConn).CloseWrite() // one side closes; the other still gets what was sent before
 	if rest, err := io.ReadAll(br); err != nil || len(rest) > 0 {
 		t.Errorf("after the end: %q %v", rest, err)
 	}
-	// W2
+	// alb.md W2
 	if e := f.entry(1); e.Type != "ws" || e.Status != 101 || e.TargetStatus != 101 ||
 		e.Sent < int64(len(big)) || e.Received < int64(len(big)) {
 		t.Errorf("entry %+v", e)
 	}
 }
 
-func TestWebSocketKeepsToItsCookie(t *testing.T) { // K31
+func TestWebSocketKeepsToItsCookie(t *testing.T) { // alb.md K31
 	f := newFront(t, nil)
 	f.config.TargetGroups[0].Attributes = map[string]string{"stickiness.enabled": "true"}
 	for _, name := range []string{"a", "b", "c"} {
@@ -146,7 +146,7 @@ func TestWebSocketWhileDraining(t *testing.T) {
 	}
 }
 
-func TestSlowReaderStopsTheWriter(t *testing.T) { // P13, Envoy #17281: nothing piles up in between
+func TestSlowReaderStopsTheWriter(t *testing.T) { // alb.md P13, Envoy #17281: nothing piles up in between
 	f := newFront(t, nil)
 	wrote := make(chan int, 1)
 	f.target("tg", f.rawServer(func(c net.Conn) {

@@ -10,10 +10,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// at is the moment so many seconds after the beginning of the tests' time.
+// at returns a time the given number of seconds after the start of the tests.
 func at(seconds int) time.Time { return time.Unix(1_700_000_000+int64(seconds), 0).UTC() }
 
-// drawVerdict draws what an edge says of a target that was registered at one of two moments.
+// drawVerdict draws the verdict of an edge about a target that was registered at one of two times.
 func drawVerdict(rt *rapid.T) Verdict {
 	v := Verdict{
 		Registered: at(rapid.IntRange(0, 1).Draw(rt, "registered")),
@@ -27,8 +27,9 @@ func drawVerdict(rt *rapid.T) Verdict {
 	return v
 }
 
-// Whatever edges say, and in whatever order: the target is healthy only if all of them find it healthy, drained only
-// if all are done with it, and a verdict of an earlier registration counts for nothing (decision 0381).
+// The verdicts of edges arrive in any order. The target is healthy only if all edges find it healthy, and
+// drained only if all edges have finished with it. A verdict about an earlier registration is ignored
+// (decision 0381).
 func TestHealthByAllEdges(t *testing.T) {
 	target := &Target{TargetGroupARN: "tg", ID: "i-1", Port: 80, Registered: at(1)}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -37,7 +38,7 @@ func TestHealthByAllEdges(t *testing.T) {
 			edges = append(edges, fmt.Sprint("edge-", i))
 		}
 		var health *TargetHealth
-		latest := map[string]Verdict{} // what each edge last said of this registration
+		latest := map[string]Verdict{} // the last verdict of each edge about this registration
 		for range rapid.IntRange(1, 5).Draw(rt, "rounds") {
 			said := map[string]Verdict{}
 			for _, e := range edges {
@@ -53,7 +54,7 @@ func TestHealthByAllEdges(t *testing.T) {
 			other := HealthBy(target, health, order, said)
 			health = HealthBy(target, health, edges, said)
 			if other.State != health.State || other.Reason != health.Reason || other.Drained != health.Drained {
-				rt.Fatalf("the order of edges decides: %+v or %+v", health, other)
+				rt.Fatalf("the order of edges changes the result: %+v or %+v", health, other)
 			}
 			checkHealth(rt, target, health, edges, latest)
 		}
@@ -62,10 +63,10 @@ func TestHealthByAllEdges(t *testing.T) {
 
 func checkHealth(rt *rapid.T, target *Target, health *TargetHealth, edges []string, latest map[string]Verdict) {
 	if health.Key != target.Key() || !health.Registered.Equal(target.Registered) {
-		rt.Fatalf("the health of %s is that of %s since %v", target.Key(), health.Key, health.Registered)
+		rt.Fatalf("the health of %s has the key %s, registered %v", target.Key(), health.Key, health.Registered)
 	}
 	if len(edges) < 2 && len(health.Edges) != 0 || len(edges) > 1 && len(health.Edges) != len(edges) {
-		rt.Fatalf("of %d edges %d are kept", len(edges), len(health.Edges))
+		rt.Fatalf("of %d edges %d are stored", len(edges), len(health.Edges))
 	}
 	if len(edges) == 0 {
 		return
@@ -88,8 +89,8 @@ func checkHealth(rt *rapid.T, target *Target, health *TargetHealth, edges []stri
 	}
 }
 
-// An edge that comes later begins with the verdict that is there, so a second edge does not make a target unhealthy
-// that serves.
+// A new edge starts with the existing verdict, so attaching a second edge does not make a healthy target
+// unhealthy.
 func TestANewEdgeHoldsWhatIsKnown(t *testing.T) {
 	target := &Target{TargetGroupARN: "tg", ID: "i-1", Port: 80, Registered: at(1)}
 	healthy := Verdict{Registered: at(1), State: Healthy, Since: at(5)}
@@ -106,7 +107,7 @@ func TestANewEdgeHoldsWhatIsKnown(t *testing.T) {
 		both.Reason != ReasonTimeout || both.Edges["a"].State != Healthy {
 		t.Errorf("the second edge finds it unhealthy: %+v", both)
 	}
-	// The second edge goes away, and takes its verdict with it.
+	// The second edge detaches, and its verdict no longer counts.
 	if left := HealthBy(target, two, []string{"a"}, nil); left.State != Healthy || len(left.Edges) != 0 {
 		t.Errorf("one edge is left: %+v", left)
 	}
@@ -153,7 +154,8 @@ func TestBoundBy(t *testing.T) {
 	}
 }
 
-// A slot rests as long as possible before it is used again, is never used twice, and none is given when all are taken.
+// A slot that was freed is used again as late as possible. No slot is used twice at a time, and NextSlot
+// returns none when all are in use.
 func TestNextSlot(t *testing.T) {
 	const last = 4
 	rapid.Check(t, func(rt *rapid.T) {
@@ -174,7 +176,7 @@ func TestNextSlot(t *testing.T) {
 				}
 			}
 			if taken || slot < 0 || slot > last || (slot == 0) != (numbered == last) {
-				rt.Fatalf("slot %d while %d of %d are taken", slot, numbered, last)
+				rt.Fatalf("slot %d while %d of %d are in use", slot, numbered, last)
 			}
 			all = append(all, &LoadBalancer{ARN: fmt.Sprint(i), Slot: slot, Created: at(i)})
 			given = append(given, slot)
@@ -183,7 +185,8 @@ func TestNextSlot(t *testing.T) {
 			rt.Fatalf("the first slots are %v", given)
 		}
 	})
-	// One is made and deleted again and again: it has another number each time, until all were used.
+	// One load balancer is made and deleted again and again. It gets another slot each time until all were
+	// used.
 	var got []int
 	for i := range 6 {
 		keep := &LoadBalancer{Slot: 1, Created: at(0)}
@@ -195,7 +198,7 @@ func TestNextSlot(t *testing.T) {
 	}
 }
 
-// alb.md D1: a target that was deregistered gets no new request, and its connections have the delay to end in.
+// alb.md D1: a deregistered target gets no new requests, and its connections may end within the delay.
 func TestDeregister(t *testing.T) {
 	target := &Target{TargetGroupARN: "tg", ID: "10.0.0.1", Port: 3000, Registered: at(1)}
 	gone := target.Deregister(at(5), 300*time.Second)
@@ -204,11 +207,11 @@ func TestDeregister(t *testing.T) {
 		t.Errorf("deregistered: %+v", gone)
 	}
 	if target.IsDraining() {
-		t.Error("Deregister changed the target that it was given")
+		t.Error("Deregister changed its receiver")
 	}
 }
 
-// The targets of a group are a range of their table, and no other group's are in it.
+// The keys of a group's targets are a range of their table, and no other group's targets are in that range.
 func TestTargetKeys(t *testing.T) {
 	one := TargetGroupARN("us-east-1", "123456789012", "web", "1111111111111111")
 	two := TargetGroupARN("us-east-1", "123456789012", "web", "1111111111111112")

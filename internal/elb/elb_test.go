@@ -38,7 +38,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// wantFault fails unless err is a fault of the code whose message holds text; an empty code means no error.
+// wantFault fails the test unless err is a fault with the code whose message contains text. An empty code
+// means no error.
 func wantFault(t *testing.T, err error, code, text string) {
 	t.Helper()
 	if code == "" {
@@ -64,15 +65,15 @@ func TestAttributes(t *testing.T) {
 			"must be between '1-4000' inclusive"},
 		{LoadBalancerAttributes, "idle_timeout.timeout_seconds", "+60", "ValidationError",
 			"must be between '1-4000' inclusive"},
-		// 8.7 Terraform 2
+		// alb.md 8.7 Terraform 2
 		{LoadBalancerAttributes, "bogus", "1", "ValidationError",
 			"Load balancer attribute key 'bogus' is not recognized"},
 		{LoadBalancerAttributes, "access_logs.s3.enabled", "true", "InvalidConfigurationRequest", "not implemented"},
 		{TargetGroupAttributes, "deregistration_delay.timeout_seconds", "3601", "ValidationError",
 			"'deregistration_delay.timeout_seconds' value '3601' must be between '0-3600' inclusive"},
-		{TargetGroupAttributes, "slow_start.duration_seconds", "29", "ValidationError", "30-900"}, // S1
+		{TargetGroupAttributes, "slow_start.duration_seconds", "29", "ValidationError", "30-900"}, // alb.md S1
 		{TargetGroupAttributes, "slow_start.duration_seconds", "0", "", ""},
-		// K10
+		// alb.md K10
 		{TargetGroupAttributes, "stickiness.app_cookie.cookie_name", "AWSALBAPP-x",
 			"InvalidConfigurationRequest", "AWSALBAPP"},
 		{TargetGroupAttributes,
@@ -94,7 +95,7 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// alb.md 8.4: one default depends on the load balancer.
+// alb.md 8.4: one default depends on the scheme of the load balancer.
 func TestInternalLoadBalancersDenyInternetGateways(t *testing.T) {
 	const key = "ipv6.deny_all_igw_traffic"
 	for scheme, want := range map[string]string{SchemeInternal: "true", SchemeInternetFacing: "false"} {
@@ -111,18 +112,18 @@ func TestInternalLoadBalancersDenyInternetGateways(t *testing.T) {
 
 func TestTargetGroupAttributeCombinations(t *testing.T) {
 	g := &TargetGroup{Attributes: map[string]string{"stickiness.enabled": "true", "stickiness.type": AppCookie}}
-	wantFault(t, CheckTargetGroupAttributes(g), "InvalidConfigurationRequest", // K10
+	wantFault(t, CheckTargetGroupAttributes(g), "InvalidConfigurationRequest", // alb.md K10
 		"You must set an application cookie name to enable stickiness of type 'app_cookie'")
 	g = &TargetGroup{Attributes: map[string]string{
 		"slow_start.duration_seconds": "30", "load_balancing.algorithm.type": WeightedRandom,
 	}}
-	wantFault(t, CheckTargetGroupAttributes(g), "InvalidConfigurationRequest", "slow start") // S4
+	wantFault(t, CheckTargetGroupAttributes(g), "InvalidConfigurationRequest", "slow start") // alb.md S4
 	if s := (&TargetGroup{}).Settings(); s.Algorithm != RoundRobin || s.MinHealthy != 1 ||
 		s.MinHealthyPercent != 0 || s.Stickiness != "" {
 		t.Errorf("defaults: %+v", s)
 	}
 	if d := (&TargetGroup{}).DeregistrationDelay(); d != 300*time.Second {
-		t.Errorf("delay %v", d) // D1
+		t.Errorf("delay %v", d) // alb.md D1
 	}
 }
 
@@ -134,7 +135,7 @@ func TestHealthCheck(t *testing.T) {
 	}
 	wantFault(t, with(func(*HealthCheck) {}), "", "")
 	wantFault(t, with(func(h *HealthCheck) { h.IntervalSeconds, h.TimeoutSeconds = 5, 5 }), "ValidationError",
-		"Health check timeout '5' must be smaller than the interval '5'") // H6
+		"Health check timeout '5' must be smaller than the interval '5'") // alb.md H6
 	wantFault(t, with(func(h *HealthCheck) { h.Path = "x" }), "ValidationError", "path")
 	wantFault(t, with(func(h *HealthCheck) { h.Matcher = "200-599" }), "ValidationError", "200-499")
 	for _, port := range []string{"0", "+80", "080", "65536"} {

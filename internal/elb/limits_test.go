@@ -9,7 +9,8 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// wants fails the test unless err is a fault of that code whose text holds the words; "" is for no error.
+// wants fails the test unless err is a fault with the code whose text contains words. An empty code means no
+// error.
 func wants(t *testing.T, name string, err error, code, words string) {
 	t.Helper()
 	switch {
@@ -20,7 +21,7 @@ func wants(t *testing.T, name string, err error, code, words string) {
 	}
 }
 
-// alb.md R4, R5, 2.2, C1 and C3: at each limit, and one beyond it.
+// alb.md R4, R5, 2.2, C1 and C3: each limit, and one beyond it.
 func TestConditionLimits(t *testing.T) {
 	const invalid = "ValidationError"
 	path := func(values ...string) Condition { return Condition{Field: FieldPath, Values: values} }
@@ -122,7 +123,7 @@ func TestConditionLimits(t *testing.T) {
 	}
 }
 
-// alb.md A1-A8, at each limit and one beyond it.
+// alb.md A1-A8: each limit, and one beyond it.
 func TestActionLimits(t *testing.T) {
 	const invalid, refused = "ValidationError", "InvalidLoadBalancerAction"
 	groups := func(n int) (out []WeightedGroup) {
@@ -210,7 +211,7 @@ func TestActionLimits(t *testing.T) {
 		"You cannot redirect from HTTPS to HTTP")
 }
 
-// alb.md 8.4 and 8.5: what each attribute takes, and what it refuses with the reason.
+// alb.md 8.4 and 8.5: the values that each attribute accepts, and those that it refuses, with the reason.
 func TestAttributeValues(t *testing.T) {
 	const invalid, refused = "ValidationError", "InvalidConfigurationRequest"
 	for _, c := range []struct {
@@ -267,7 +268,7 @@ func TestAttributeValues(t *testing.T) {
 	}
 }
 
-// alb.md 3.2 and H6, at each limit and one beyond it.
+// alb.md 3.2 and H6: each limit, and one beyond it.
 func TestHealthCheckLimits(t *testing.T) {
 	good := HealthCheck{Protocol: HTTP, Port: TrafficPort, Path: "/", IntervalSeconds: 30, TimeoutSeconds: 5,
 		HealthyThreshold: 5, UnhealthyThreshold: 2, Matcher: "200"}
@@ -314,7 +315,7 @@ func TestHealthCheckLimits(t *testing.T) {
 	}
 }
 
-// alb.md 8.6: clients look these up by name, and the numbers are those that are enforced.
+// alb.md 8.6: clients look up account limits by name. The numbers are those that Berth enforces.
 func TestAccountLimits(t *testing.T) {
 	limits := Limits()
 	if !slices.IsSortedFunc(limits, func(a, b Limit) int { return strings.Compare(a.Name, b.Name) }) {

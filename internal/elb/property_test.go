@@ -15,13 +15,14 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// drawNear draws a number in, at the ends of, and just outside of a range, and says whether it is inside.
+// drawNear draws a number inside a range, at its ends or just outside, and reports whether it is inside.
 func drawNear(t *rapid.T, name string, lo, hi int) (n int, in bool) {
 	n = rapid.OneOf(rapid.SampledFrom([]int{lo - 1, lo, hi, hi + 1}), rapid.IntRange(lo, hi)).Draw(t, name)
 	return n, lo <= n && n <= hi
 }
 
-// alb.md H6: a health check is valid if each number is within its bounds and the timeout is shorter than the interval.
+// alb.md H6: a health check is valid if and only if each number is within its bounds and the timeout is
+// shorter than the interval.
 func TestHealthCheckBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h, ok := DefaultHealthCheck(), make([]bool, 5)
@@ -35,12 +36,13 @@ func TestHealthCheckBounds(t *testing.T) {
 		want := !slices.Contains(ok, false) && h.TimeoutSeconds < h.IntervalSeconds
 		if err := h.Check(); (err == nil) != want || err != nil &&
 			!errors.Is(err, fault.New("ValidationError", "")) {
-			t.Fatalf("%+v: %v, want it to be right: %v", h, err, want)
+			t.Fatalf("%+v: %v, want it to be valid: %v", h, err, want)
 		}
 	})
 }
 
-// alb.md A3: a forward action is valid if it has one to five groups, each once, with weights of 0 to 999.
+// alb.md A3: a forward action is valid if and only if it has one to five different groups with weights of 0
+// to 999.
 func TestForwardBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := &Forward{}
@@ -57,13 +59,13 @@ func TestForwardBounds(t *testing.T) {
 		want = want && in && len(f.TargetGroups) > 0 && !many
 		err := CheckActions([]Action{{Type: ActionForward, Forward: f}}, HTTP)
 		if (err == nil) != want || many && !errors.Is(err, fault.New("TooManyTargetGroups", "")) {
-			t.Fatalf("%+v: %v, want it to be right: %v", f, err, want)
+			t.Fatalf("%+v: %v, want it to be valid: %v", f, err, want)
 		}
 	})
 }
 
-// WithDefaults fills in every part of a redirect. A redirect is valid if a part of it differs from the request and it
-// does not lead from HTTPS to HTTP.
+// WithDefaults fills in every absent part of a redirect. A redirect is valid if it changes a part of the
+// request and does not lead from HTTPS to HTTP.
 func TestRedirectsLeadElsewhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pick := func(name string, from ...string) string { return rapid.SampledFrom(from).Draw(t, name) }
@@ -90,7 +92,8 @@ func TestRedirectsLeadElsewhere(t *testing.T) {
 	})
 }
 
-// Names have 1 to 32 letters, digits and hyphens, and no hyphen at an end. No load balancer's begins with internal-.
+// Names have 1 to 32 letters, digits and hyphens, with no hyphen at either end. The name of a load balancer
+// must not begin with internal-.
 func TestNameRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9]([A-Za-z0-9-]{0,34}[A-Za-z0-9])?`),
@@ -107,7 +110,8 @@ func TestNameRules(t *testing.T) {
 	})
 }
 
-// The ARNs of what is under a load balancer lead back to it, and metrics have the ends of ARNs as dimensions.
+// From the ARN of a listener or a rule one gets the ARN of its load balancer. The dimensions of metrics are
+// the ends of ARNs.
 func TestARNsOfALoadBalancer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`[a-z][a-z0-9]{0,8}`).Draw(t, "name")
@@ -124,7 +128,7 @@ func TestARNsOfALoadBalancer(t *testing.T) {
 		}
 		up := strings.Replace(r[:strings.LastIndexByte(r, '/')], ":listener-rule/", ":listener/", 1)
 		if up != l || strings.Replace(l[:strings.LastIndexByte(l, '/')], ":listener/", ":loadbalancer/", 1) != lb {
-			t.Fatalf("%s is under %s, which is under %s", r, l, lb)
+			t.Fatalf("%s belongs to %s, which belongs to %s", r, l, lb)
 		}
 		g := TargetGroupARN("eu-west-2", "123456789012", name, "0123456789abcdef")
 		if !strings.HasSuffix(lb, "loadbalancer/"+Suffix(lb)) || !strings.HasSuffix(g, ":"+Suffix(g)) ||
@@ -134,7 +138,7 @@ func TestARNsOfALoadBalancer(t *testing.T) {
 	})
 }
 
-// The settings of a target group are those of its attributes.
+// The settings of a target group are its attributes in their types.
 func TestSettingsAreTheAttributes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := &TargetGroup{Attributes: map[string]string{}}

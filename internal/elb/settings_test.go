@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// alb.md 8.4: what the edge reads of a load balancer when nothing was set, and of each attribute that was.
+// alb.md 8.4: the edge's settings of a load balancer without attributes, and with each attribute.
 func TestLoadBalancerSettings(t *testing.T) {
 	defaults := Settings{Idle: time.Minute, ClientKeepAlive: time.Hour, XFFMode: "append", Desync: "defensive",
 		HTTP2: true}
@@ -31,7 +31,7 @@ func TestLoadBalancerSettings(t *testing.T) {
 		{"routing.http.desync_mitigation_mode", "strictest", func(s *Settings) { s.Desync = "strictest" }},
 		{"routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "true", func(s *Settings) { s.TLSHeaders = true }},
 		{"routing.http2.enabled", "false", func(s *Settings) { s.HTTP2 = false }},
-		{"deletion_protection.enabled", "true", func(*Settings) {}}, // not the edge's business
+		{"deletion_protection.enabled", "true", func(*Settings) {}}, // does not concern the edge
 	} {
 		want := defaults
 		tt.change(&want)
@@ -45,7 +45,7 @@ func TestLoadBalancerSettings(t *testing.T) {
 	}
 }
 
-// alb.md 8.5 and K1 to K10: of a target group.
+// alb.md 8.5 and K1 to K10: the same for a target group.
 func TestTargetGroupSettings(t *testing.T) {
 	set := func(pairs ...string) *TargetGroup {
 		g := &TargetGroup{Attributes: map[string]string{}}
@@ -112,7 +112,7 @@ func TestListenerAttributes(t *testing.T) {
 	}
 }
 
-// A key is described once, by one set alone unless two kinds of resources have it.
+// An attribute is described once, except that several kinds of resources may have one of the same key.
 func TestAttributeKeys(t *testing.T) {
 	for name, set := range map[string]AttributeSet{
 		"load balancer": LoadBalancerAttributes, "target group": TargetGroupAttributes, "listener": ListenerAttributes,
@@ -130,7 +130,7 @@ func TestAttributeKeys(t *testing.T) {
 	}
 }
 
-// Numbers are read in one way only, so that what is given back is what was given.
+// A number has only one written form, so the attribute that comes back is the one that was set.
 func TestWhole(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.StringMatching(`[+-]?[0-9]{0,6}|[a-z0-9 ]{0,4}`).Draw(rt, "text")
@@ -142,7 +142,7 @@ func TestWhole(t *testing.T) {
 	})
 }
 
-// The groups that actions forward to, each once, in order.
+// Uses lists the groups that actions forward to, each once, in order.
 func TestUses(t *testing.T) {
 	forward := func(arns ...string) Action {
 		f := &Forward{}
@@ -166,7 +166,7 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// alb.md A6: what was given stays, and the rest stands for that part of the request.
+// alb.md A6: parts that are given stay as they are, and the others stand for that part of the request.
 func TestRedirectDefaults(t *testing.T) {
 	none := Redirect{}.WithDefaults()
 	if want := (Redirect{Protocol: "#{protocol}", Host: "#{host}", Port: "#{port}", Path: "/#{path}",
@@ -182,7 +182,7 @@ func TestRedirectDefaults(t *testing.T) {
 	}
 }
 
-// A matcher takes exactly the codes that its text lists.
+// A matcher accepts exactly the codes that its text lists.
 func TestMatcherListsCodes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var parts []string
@@ -211,7 +211,7 @@ func TestMatcherListsCodes(t *testing.T) {
 	})
 }
 
-// Names in ARNs are found again (alb.md 8.3).
+// The functions that read a name from an ARN return the name that the ARN was made with (alb.md 8.3).
 func TestNamesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		name := rapid.StringMatching(`[a-zA-Z0-9]([a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?`).Draw(rt, "name")
@@ -238,11 +238,12 @@ func TestNamesRoundTrip(t *testing.T) {
 		}
 	})
 	if Suffix("nothing of ours") != "nothing of ours" || TargetGroupName("x") != "x" {
-		t.Error("text that is no ARN has changed")
+		t.Error("text that is not an ARN has changed")
 	}
 }
 
-// alb.md TL5: each policy once, in order, with ciphers for each of its protocols, and none weaker by accident.
+// alb.md TL5: each policy is listed once, in order, and has ciphers for each of its protocols. Only the
+// policies that are known to be weak have weak ciphers.
 func TestSSLPolicies(t *testing.T) {
 	all := map[string]SSLPolicy{}
 	var names []string
@@ -286,7 +287,8 @@ func TestSSLPolicies(t *testing.T) {
 	}
 }
 
-// Whatever conditions are accepted obey the limits of a rule (alb.md R5), and each of them alone is accepted too.
+// Conditions that are accepted together are within the limits of a rule (alb.md R5), and each of them is
+// accepted alone.
 func TestAcceptedConditionsObeyTheLimits(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var conditions []Condition
@@ -313,7 +315,7 @@ func TestAcceptedConditionsObeyTheLimits(t *testing.T) {
 		total, wildcards := 0, 0
 		for _, c := range conditions {
 			if err := CheckConditions([]Condition{c}); err != nil {
-				rt.Fatalf("%+v is accepted among others and refused alone: %v", c, err)
+				rt.Fatalf("%+v is accepted with others but refused alone: %v", c, err)
 			}
 			n := len(c.Values) + len(c.QueryStrings)
 			if n > 3 && c.Field != FieldSourceIP {

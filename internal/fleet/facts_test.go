@@ -12,7 +12,8 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// Each region has three zones, each zone its subnet, and ids are found by what they are of.
+// Each region has three zones with one subnet each. A lookup by an id finds the resource that the id was made
+// for.
 func TestPlacesOfRegions(t *testing.T) {
 	regions := Regions()
 	if !slices.IsSorted(regions) || !slices.Contains(regions, "us-east-1") {
@@ -70,14 +71,15 @@ func TestImages(t *testing.T) {
 	}
 	if stand, ok := FindImage("us-east-1", "ami-0123456789abcdef0"); !ok || stand.Architecture != "x86_64" ||
 		stand.ID != "ami-0123456789abcdef0" || !strings.Contains(stand.Name, stand.ID) {
-		t.Errorf("an image of somebody else: %+v", stand)
+		t.Errorf("an image of another owner: %+v", stand)
 	}
 	if _, ok := FindImage("us-east-1", "ami-x"); ok {
-		t.Error("an id that is none is an image")
+		t.Error("an invalid id is found as an image")
 	}
 }
 
-// ecs.md 5.1: a group launches into its subnets, or, when it names none, into one subnet of each of its zones.
+// ecs.md 5.1: a group launches into its subnets. Without subnets it launches into one subnet of each of its
+// zones.
 func TestSlots(t *testing.T) {
 	subnets := Subnets("us-east-1", "1")
 	for _, tt := range []struct {
@@ -112,7 +114,8 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// ecs.md 5.2: what a group launches from, with a word like $Latest resolved to the version's number.
+// ecs.md 5.2: Resolve returns the source a group launches from, with $Latest and $Default replaced by the
+// number of the version.
 func TestResolve(t *testing.T) {
 	c := &LaunchConfiguration{Name: "lc", ID: "u", Region: "us-east-1", Account: "1", CreatedAt: now,
 		Data: LaunchData{ImageID: "ami-1"}}
@@ -133,11 +136,11 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	if _, ok := ResolveTemplate(lt, "2"); ok {
-		t.Error("a version that was deleted is launched")
+		t.Error("a version that was deleted is resolved")
 	}
 }
 
-// drawData draws launch data of which each part may be there or not.
+// drawData draws launch data in which each part may be absent.
 func drawData(rt *rapid.T, name string) LaunchData {
 	word := func(part string) string {
 		return rapid.SampledFrom([]string{"", part + "-" + name}).Draw(rt, name+part)
@@ -167,9 +170,8 @@ func drawData(rt *rapid.T, name string) LaunchData {
 	return d
 }
 
-// Of each part, what is laid over wins where it says something, and the rest stays; no part is forgotten, whatever
-// parts
-// there will be.
+// Merge takes each part from the upper data if it is given there, and otherwise from the lower. The test
+// covers every field, including fields that are added to the type later.
 func TestMergeTakesEveryPart(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		base, over := drawData(rt, "base"), drawData(rt, "over")
@@ -178,7 +180,7 @@ func TestMergeTakesEveryPart(t *testing.T) {
 		for i := range m.NumField() {
 			field := m.Type().Field(i).Name
 			if field == "TagSpecs" {
-				continue // added, below
+				continue // these are added together; see below
 			}
 			want := b.Field(i)
 			if !o.Field(i).IsZero() {
@@ -197,12 +199,12 @@ func TestMergeTakesEveryPart(t *testing.T) {
 		}
 		if same := base.Merge(LaunchData{}); !reflect.DeepEqual(same.InstanceTags(), base.InstanceTags()) ||
 			same.ImageID != base.ImageID {
-			rt.Fatalf("nothing laid over changes it: %+v", same)
+			rt.Fatalf("merging empty data changes it: %+v", same)
 		}
 	})
 }
 
-// The default group lets in what is of the group itself, and everything out.
+// The default security group allows traffic in from members of the group, and all traffic out.
 func TestSecurityGroups(t *testing.T) {
 	g := DefaultSecurityGroup("us-east-1", "1")
 	if len(g.Rules) != 2 || g.Rules[0].Egress || g.Rules[0].Group != g.ID || !g.Rules[1].Egress ||
@@ -229,7 +231,7 @@ func TestSecurityGroups(t *testing.T) {
 		other := base
 		tt.edit(&other)
 		if base.Same(other) != tt.same || other.Same(base) != tt.same {
-			t.Errorf("a rule with another of %s is the same: %v", name, !tt.same)
+			t.Errorf("a rule with another %s counts as the same: %v", name, !tt.same)
 		}
 	}
 	own := &SecurityGroup{ID: "sg-0123456789abcdef0", Name: "web", Region: "us-east-1", Account: "1"}
@@ -243,7 +245,7 @@ func TestSecurityGroups(t *testing.T) {
 	}
 }
 
-// Keys tell regions, accounts and names apart, and the keys of one region are a range.
+// Keys are different for different regions, accounts and names, and the keys of one region are a range.
 func TestStoreKeys(t *testing.T) {
 	seen := map[string]bool{}
 	for _, region := range []string{"us-east-1", "us-east-2"} {
@@ -270,7 +272,7 @@ func TestStoreKeys(t *testing.T) {
 	}
 }
 
-// A type's family and size give its numbers, and no two types have the same name.
+// The numbers of an instance type follow from its family and size. Names are unique.
 func TestTypesAreConsistent(t *testing.T) {
 	seen := map[string]bool{}
 	for _, ty := range InstanceTypes() {

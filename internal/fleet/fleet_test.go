@@ -57,7 +57,7 @@ func TestInstanceTypes(t *testing.T) {
 	}
 	for _, ty := range InstanceTypes() {
 		if same, ok := FindInstanceType(ty.Name); !ok || same != ty {
-			t.Errorf("%s is not itself", ty.Name)
+			t.Errorf("%s is found as another type", ty.Name)
 		}
 	}
 }
@@ -129,14 +129,15 @@ func TestNextAddress(t *testing.T) {
 	}
 }
 
-// The only way back is from stopped: no walk leaves shutting-down but to terminated, and none leaves that.
+// An instance can go back only from stopped. From shutting-down it can only become terminated, and terminated
+// is final.
 func TestStatesMoveForward(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := Pending
 		for range 20 {
 			if s == Terminated {
 				if len(s.Next()) != 0 {
-					t.Fatal("there is life after terminated")
+					t.Fatal("a terminated instance gets another state")
 				}
 				return
 			}

@@ -25,7 +25,7 @@ func group() *AutoScalingGroup {
 	}
 }
 
-// member is a new instance of the group's first zone, as a launch makes it.
+// member returns a new instance in the group's first zone, as a launch makes it.
 func member(t *testing.T, g *AutoScalingGroup) *Instance {
 	t.Helper()
 	slot, ok := ZoneSubnet(g.Region, g.Account, g.Zones[0])
@@ -42,7 +42,7 @@ func member(t *testing.T, g *AutoScalingGroup) *Instance {
 	return i
 }
 
-// ecs.md 5.3: what a new instance of a group is, and which tags it has.
+// ecs.md 5.3: the values and the tags of a new instance of a group.
 func TestNewMembers(t *testing.T) {
 	g := group()
 	i := member(t, g)
@@ -63,7 +63,7 @@ func TestNewMembers(t *testing.T) {
 	}
 	g.NewProtected = true
 	if i := member(t, g); !i.Scaling.Protected {
-		t.Error("a group that protects new instances did not")
+		t.Error("a new instance of a group that protects new instances is not protected")
 	}
 	var alone Instance
 	g.Join(&alone, LaunchSource{Configuration: "lc"}, now)
@@ -73,7 +73,7 @@ func TestNewMembers(t *testing.T) {
 	}
 }
 
-// A launch and a removal each have an activity in AWS's words, with the instance (ecs.md 5.9, 5.11).
+// A launch and a removal each have an activity that names the instance, in AWS's words (ecs.md 5.9, 5.11).
 func TestActivitiesOfAnInstance(t *testing.T) {
 	g := group()
 	i := member(t, g)
@@ -102,9 +102,9 @@ func TestActivitiesOfAnInstance(t *testing.T) {
 		t.Errorf("retired: %+v, %+v", gone, ended)
 	}
 	if i.Scaling.Lifecycle != LifecycleInService || i.Desired != Running {
-		t.Error("Retire changed the instance that it was given")
+		t.Error("Retire changed its receiver")
 	}
-	// Load balancers let go of it first.
+	// An instance behind a load balancer is deregistered first.
 	i.Scaling.Targets = []string{"tg|i-0123456789abcdef0|80"}
 	if waiting, _ := g.Retire(i, "a-3", "", now); waiting.Desired != Running ||
 		waiting.Scaling.Lifecycle != LifecycleTerminating {
@@ -112,7 +112,7 @@ func TestActivitiesOfAnInstance(t *testing.T) {
 	}
 }
 
-// Detached instances keep running and belong to no group; attached ones are in service at once.
+// A detached instance keeps running and belongs to no group. An attached one is in service at once.
 func TestDetachAndAttach(t *testing.T) {
 	g := group()
 	i := member(t, g)
@@ -134,7 +134,7 @@ func TestDetachAndAttach(t *testing.T) {
 			t.Errorf("detached: %+v", free)
 		}
 		if i.GroupKey() != g.Key() || i.Tags.Map()["aws:autoscaling:groupName"] != "web" {
-			t.Error("Detach changed the instance that it was given")
+			t.Error("Detach changed its receiver")
 		}
 		back, a := g.Attach(free, "a", now, 3)
 		if back.Scaling.Lifecycle != LifecycleInService || !back.Scaling.InServiceAt.Equal(now) ||
@@ -143,12 +143,12 @@ func TestDetachAndAttach(t *testing.T) {
 			t.Errorf("attached: %+v, %+v", back, a)
 		}
 		if free.GroupKey() != "" {
-			t.Error("Attach changed the instance that it was given")
+			t.Error("Attach changed its receiver")
 		}
 	}
 }
 
-// What a group says when it could not do what it should (ecs.md 5.8).
+// The activities of a group that could not do what it should (ecs.md 5.8).
 func TestActivitiesOfFailures(t *testing.T) {
 	g := group()
 	slot, _ := ZoneSubnet(g.Region, g.Account, "us-east-1b")
@@ -173,7 +173,8 @@ func TestActivitiesOfFailures(t *testing.T) {
 	}
 }
 
-// Five seconds after the first failed launch, then twice as long each time, and never more than five minutes.
+// The pause is five seconds after the first failed launch and doubles with each further one, up to five
+// minutes.
 func TestLaunchPause(t *testing.T) {
 	for n, want := range map[int]time.Duration{
 		-1: 5 * time.Second, 0: 5 * time.Second, 1: 5 * time.Second, 2: 10 * time.Second, 3: 20 * time.Second,
@@ -222,7 +223,7 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// The keys of a group's activities sort by start, and are a range of their own.
+// The keys of a group's activities sort by start time, and are a range of their own.
 func TestActivityKeys(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var all []*Activity
@@ -243,7 +244,7 @@ func TestActivityKeys(t *testing.T) {
 	})
 }
 
-// When a change of an instance's state was requested, callers see that at once.
+// Callers see a requested change of an instance's state at once.
 func TestDescribed(t *testing.T) {
 	for _, tt := range []struct{ desired, state, want InstanceState }{
 		{Running, Pending, Pending}, {Running, Running, Running}, {Running, Stopped, Pending},
@@ -291,13 +292,13 @@ func TestMembership(t *testing.T) {
 	}
 }
 
-// A copy shares nothing that can be changed.
+// A clone shares no memory with the original that a caller could change.
 func TestClones(t *testing.T) {
 	i := &Instance{Scaling: Membership{Targets: []string{"t"}}}
 	c := i.Clone()
 	c.Scaling.Targets[0] = "u"
 	if i.Scaling.Targets[0] != "t" {
-		t.Errorf("the instance has changed with its copy: %+v", i)
+		t.Errorf("changing the copy changed the instance: %+v", i)
 	}
 	g := group()
 	g.Suspended, g.Subnets, g.Policies = []SuspendedProcess{{Name: "Launch"}}, []string{"s"}, []string{"Default"}
@@ -307,13 +308,13 @@ func TestClones(t *testing.T) {
 	copied.Suspended[0].Name, copied.Subnets[0], copied.Policies[0], copied.Metrics[0] = "x", "x", "x", "x"
 	copied.TargetGroups[0], copied.Zones[0] = "x", "x"
 	if !reflect.DeepEqual(*g, before) {
-		t.Errorf("the group has changed with its copy: %+v", g)
+		t.Errorf("changing the copy changed the group: %+v", g)
 	}
 	sg := DefaultSecurityGroup("us-east-1", "1")
 	other := sg.Clone()
 	other.Rules[0].Protocol = "tcp"
 	if sg.Rules[0].Protocol != "-1" {
-		t.Error("the security group has changed with its copy")
+		t.Error("changing the copy changed the security group")
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// However many regions there are, in whatever order they come and whatever else is on the machine:
-// no network overlaps another one or what is busy, the first has AWS's range if that is free, and
-// the choice follows from what is there.
+// For any number of regions, in any order, and with any addresses in use on the machine: no network overlaps
+// another one or an address in use, the first one has AWS's range if that is free, and the same input gives
+// the same choice.
 func TestNetworksOfRegions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var busy []netip.Prefix
@@ -27,7 +27,7 @@ func TestNetworksOfRegions(t *testing.T) {
 			n, ok := ChooseNetwork(&Block{}, region, "1", slices.Values(there), busy)
 			same, _ := ChooseNetwork(&Block{}, region, "1", slices.Values(there), busy)
 			if n != same {
-				t.Fatalf("%v and %v from the same", n, same)
+				t.Fatalf("the same input gave %v and %v", n, same)
 			}
 			if !ok {
 				if len(busy) == 0 && i <= otherRanges {
@@ -58,8 +58,8 @@ func TestNetworksOfRegions(t *testing.T) {
 	})
 }
 
-// Servers of one machine do not see one another's networks before there is a task in them: the
-// first two regions of each have ranges that no other server gives out.
+// A server sees the networks of another server on its machine only while tasks run in them. So the first two
+// regions of each server have ranges that no other server uses.
 func TestNetworksOfBlocks(t *testing.T) {
 	var all []netip.Prefix
 	for number := range Blocks {

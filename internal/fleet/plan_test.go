@@ -15,7 +15,7 @@ import (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// drawGroup draws a group and its members in any state they can be in.
+// drawGroup draws a group and its members, in any of their states.
 func drawGroup(t *rapid.T) (*AutoScalingGroup, []*Instance) {
 	zones := []string{"us-east-1a", "us-east-1b", "us-east-1c"}
 	g := &AutoScalingGroup{
@@ -69,7 +69,7 @@ func drawMember(t *rapid.T, n int, zones []string) *Instance {
 	return i
 }
 
-// What a plan may never do, whatever the group looks like.
+// These rules hold for every plan, whatever the state of the group.
 func TestPlanIsSafe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, members := drawGroup(t)
@@ -89,17 +89,17 @@ func TestPlanIsSafe(t *testing.T) {
 				t.Fatalf("%s is removed although %s", r.Instance.ID, l)
 			}
 			if r.Why == "" && r.Instance.Scaling.Protected && g.Status == "" {
-				t.Fatalf("scale-in takes %s, which is protected", r.Instance.ID)
+				t.Fatalf("scale-in removes %s, which is protected", r.Instance.ID)
 			}
 			if r.Instance.Scaling.Counts() {
 				counted--
 			}
 		}
 		if len(plan.Remove) > 0 && g.IsSuspended(ProcessTerminate) && g.Status == "" {
-			t.Fatal("it terminates although Terminate is suspended")
+			t.Fatal("an instance is removed although Terminate is suspended")
 		}
 		if len(plan.Launch) > 0 && g.IsSuspended(ProcessLaunch) {
-			t.Fatal("it launches although Launch is suspended")
+			t.Fatal("an instance is launched although Launch is suspended")
 		}
 		extra := 0
 		for _, l := range plan.Launch {
@@ -115,10 +115,10 @@ func TestPlanIsSafe(t *testing.T) {
 			t.Fatalf("%d stay, %d are launched, %d are desired", counted, launched, g.Desired)
 		}
 		if extra > max(1, g.Desired/10) || extra > 0 && counted != g.Desired {
-			t.Fatalf("%d launched for balance beyond %d of %d", extra, counted, g.Desired)
+			t.Fatalf("%d launched in addition, for balance, with %d of %d", extra, counted, g.Desired)
 		}
 		if g.Status == "" && counted < min(g.Desired, len(members)) && launched == 0 && !g.IsSuspended(ProcessLaunch) {
-			t.Fatalf("%d of %d, and nothing is launched", counted, g.Desired)
+			t.Fatalf("%d of %d instances, but nothing is launched", counted, g.Desired)
 		}
 	})
 }
@@ -135,7 +135,7 @@ func TestPlanDoesNotDependOnOrder(t *testing.T) {
 	})
 }
 
-// carryOut carries out a plan at once: removed instances do not exist any more, and launched ones run.
+// carryOut applies a plan at once: removed instances are gone, and launched ones run.
 func carryOut(members []*Instance, plan GroupPlan, born *int) []*Instance {
 	for _, r := range plan.Remove {
 		members = slices.DeleteFunc(members, func(m *Instance) bool { return m.ID == r.Instance.ID })
@@ -149,8 +149,8 @@ func carryOut(members []*Instance, plan GroupPlan, born *int) []*Instance {
 	return slices.DeleteFunc(members, func(m *Instance) bool { return m.Scaling.Lifecycle == LifecycleTerminating })
 }
 
-// Carried out again and again, plans reach the desired number and then change nothing, even over the zones as far
-// as nobody is protected.
+// When plans are applied again and again, the group reaches its desired capacity, and then nothing changes.
+// The instances are then spread evenly over the zones, unless protected ones prevent that.
 func TestPlansComeToRest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g, members := drawGroup(t)
@@ -170,9 +170,9 @@ func TestPlansComeToRest(t *testing.T) {
 			members = carryOut(members, plan, &born)
 		}
 		if plan := PlanGroup(g, members, now); len(plan.Remove)+len(plan.Launch) > 0 {
-			t.Fatalf("never at rest: %+v", plan)
+			t.Fatalf("plans never end: %+v", plan)
 		}
-		// Those that were on their way out when it began are not the plan's business.
+		// The plan does not change instances that were leaving from the start.
 		members = slices.DeleteFunc(members,
 			func(m *Instance) bool { return m.Scaling.Lifecycle == LifecycleTerminating })
 		zones := map[string]int{}
@@ -180,7 +180,7 @@ func TestPlansComeToRest(t *testing.T) {
 			zones[m.Zone]++
 		}
 		if len(members) != g.Desired {
-			t.Fatalf("at rest with %d of %d", len(members), g.Desired)
+			t.Fatalf("plans have ended with %d of %d instances", len(members), g.Desired)
 		}
 		for _, a := range g.Zones {
 			for _, b := range g.Zones {
@@ -197,7 +197,7 @@ func TestPlansComeToRest(t *testing.T) {
 	})
 }
 
-// ecs.md 5.7, policy by policy, within one zone.
+// ecs.md 5.7: each policy, within one zone.
 func TestTerminationPolicies(t *testing.T) {
 	member := func(id string, age time.Duration, source string, sourceAge time.Duration) *Instance {
 		i := &Instance{ID: id, Zone: "us-east-1a", LaunchedAt: now.Add(-age),
@@ -219,11 +219,11 @@ func TestTerminationPolicies(t *testing.T) {
 		policies []string
 		want     string
 	}{
-		{nil, "i-d i-c i-b i-a"}, // configurations before templates, oldest configuration, closest to the hour
+		{nil, "i-d i-c i-b i-a"}, // configurations first, the oldest first, then the closest to its next hour
 		{[]string{PolicyDefault}, "i-d i-c i-b i-a"},
 		{[]string{PolicyOldestInstance}, "i-b i-a i-d i-c"},
 		{[]string{PolicyNewestInstance}, "i-c i-d i-a i-b"},
-		{[]string{PolicyClosestToInstanceHour}, "i-d i-b i-a i-c"}, // equal minutes: the rule after it decides
+		{[]string{PolicyClosestToInstanceHour}, "i-d i-b i-a i-c"}, // with equal minutes the next policy decides
 		{[]string{PolicyOldestConfiguration, PolicyNewestInstance}, "i-c i-d i-b i-a"},
 		{[]string{PolicyAllocationStrategy, PolicyOldestInstance}, "i-b i-a i-d i-c"},
 	} {
@@ -238,7 +238,8 @@ func TestTerminationPolicies(t *testing.T) {
 	}
 }
 
-// ecs.md 5.7: the zone with most instances comes before any policy, if it has one that is not protected.
+// ecs.md 5.7: scale-in chooses the zone with the most instances before it applies any policy, if that zone
+// has an instance that is not protected.
 func TestScaleInTakesFromTheFullestZone(t *testing.T) {
 	member := func(id, zone string, protected bool) *Instance {
 		return &Instance{ID: id, Zone: zone, LaunchedAt: now,

@@ -9,9 +9,9 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// crew makes members of a group in words, one each: "1 a in service", "2 b pending". The number is the id's end, the
-// letter its zone, and each number is an hour younger than the one before.
-func crew(words ...string) (members []*Instance) {
+// groupMembers makes one member from each text, such as "1 a in service" or "2 b pending". The number is the end of
+// its id, and the letter is its zone. Each number is an hour younger than the one before.
+func groupMembers(words ...string) (members []*Instance) {
 	for _, w := range words {
 		var n int
 		var zone string
@@ -47,8 +47,8 @@ func crew(words ...string) (members []*Instance) {
 	return members
 }
 
-// tell writes a plan in words.
-func tell(p GroupPlan) string {
+// planText returns a plan as text.
+func planText(p GroupPlan) string {
 	var s strings.Builder
 	for _, r := range p.Remove {
 		fmt.Fprintf(&s, "  remove %s of %s: %s\n", r.Instance.ID, r.Instance.Zone, r.Cause)
@@ -72,8 +72,8 @@ func tell(p GroupPlan) string {
 	return s.String()
 }
 
-// What a group does next, story by story, with the text of the cause (ecs.md 5.5 to 5.8). testdata/plans.txt is to be
-// read by people.
+// The next plan of a group in many situations, with the text of the cause (ecs.md 5.5 to 5.8).
+// testdata/plans.txt is written for people to read.
 func TestPlansTellTheirStory(t *testing.T) {
 	var all strings.Builder
 	for _, story := range []struct {
@@ -149,7 +149,7 @@ func TestPlansTellTheirStory(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "%s\n  %d wanted, there are: %s\n%s", story.title, g.Desired, strings.Join(story.members,
 			", "),
-			tell(PlanGroup(g, crew(story.members...), now)))
+			planText(PlanGroup(g, groupMembers(story.members...), now)))
 	}
 	golden.Compare(t, "plans.txt", strings.ReplaceAll(all.String(), "At 2026-01-02T03:04:05Z", "At …"))
 }

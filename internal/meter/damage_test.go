@@ -63,7 +63,7 @@ func TestEveryDamagedByteIsSeen(t *testing.T) {
 			}
 			reports := 0
 			if _, err := Check(dir, func(error) { reports++ }); err != nil || reports == 0 {
-				t.Fatalf("byte %d of %s was changed: Check reports %d faults, %v", at, filepath.Base(path), reports, err)
+				t.Fatalf("byte %d of %s changed: Check reports %d faults, %v", at, filepath.Base(path), reports, err)
 			}
 			if at%25 == 0 {
 				lost(t, path, at, count(t, dir, metrics), 2*minutes)

@@ -50,7 +50,7 @@ func TestKill9(t *testing.T) {
 			}
 		}
 		cmd.Wait()
-		if _, err := Check(dir, func(err error) { t.Errorf("Check reports damage after a kill: %v", err) }); err != nil {
+		if _, err := Check(dir, func(err error) { t.Errorf("damage after a kill: %v", err) }); err != nil {
 			t.Error(err)
 		}
 		s := open(t, dir, Limits{})

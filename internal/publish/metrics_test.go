@@ -302,7 +302,7 @@ func TestResponseTimes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var c route.Counts
 		times := rapid.SliceOfN(rapid.Int64Range(0, int64(20*time.Second)), 1, 30).Draw(rt, "times")
-		near := rapid.SampledFrom([]int64{1, 1000, 20000}).Draw(rt, "divisor") // with a larger divisor, all times are in one class
+		near := rapid.SampledFrom([]int64{1, 1000, 20000}).Draw(rt, "divisor") // a large one puts all into one class
 		var sum float64
 		for i := range times {
 			times[i] /= near

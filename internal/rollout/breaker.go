@@ -159,7 +159,7 @@ func (s *scheduler) failLaunch(d *Deployment, n int) {
 	d.FailedTasks += n
 	d.LastFailureReason = d.CannotLaunch
 	s.wake(s.now.Add(s.hold(d, max(s.v.RetryBase, minLaunchDelay))))
-	s.tell("SERVICE_TASK_CONFIGURATION_FAILURE", "failed to launch a task with (error %s).", d.CannotLaunch)
+	s.addEvent("SERVICE_TASK_CONFIGURATION_FAILURE", "failed to launch a task with (error %s).", d.CannotLaunch)
 }
 
 // age says how long an ended task ran.
@@ -214,7 +214,7 @@ func (s *scheduler) trip() {
 	}
 	failed.RolloutState = ecs.RolloutFailed
 	failed.RolloutStateReason = "ECS deployment circuit breaker: task failed to start."
-	s.tell("SERVICE_DEPLOYMENT_FAILED", "(deployment %s) deployment failed: tasks failed to start.", failed.ID)
+	s.addEvent("SERVICE_DEPLOYMENT_FAILED", "(deployment %s) deployment failed: tasks failed to start.", failed.ID)
 	target := s.fallback()
 	if !b.Rollback || target == nil {
 		return
@@ -226,5 +226,5 @@ func (s *scheduler) trip() {
 	target.FailedTasks, target.LastFailureReason = 0, ""
 	target.Attempts, target.LastFailure, target.RetryAt = 0, time.Time{}, time.Time{}
 	s.primary = target
-	s.tell("SERVICE_DEPLOYMENT_IN_PROGRESS", "rolling back to deployment %s.", target.ID)
+	s.addEvent("SERVICE_DEPLOYMENT_IN_PROGRESS", "rolling back to deployment %s.", target.ID)
 }

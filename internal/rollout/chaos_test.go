@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// mishap is something that happens to a service between two plans.
+// mishap is something that goes wrong for a service between two plans.
 type mishap struct {
 	name string
 	do   func(t *rapid.T, s *sim)
@@ -65,8 +65,8 @@ func mishaps() []mishap {
 	}
 }
 
-// TestChaos: in any order of mishaps every plan keeps to the bounds, and when they end and the last
-// deployment works, the service comes to its desired tasks by itself.
+// TestChaos: in any order of mishaps, every plan stays within the bounds. When the mishaps end and the last
+// deployment works, the service reaches its desired tasks by itself.
 func TestChaos(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sv := service(3, rapid.SampledFrom([]int{0, 50, 60}).Draw(t, "min"),
@@ -84,7 +84,8 @@ func TestChaos(t *testing.T) {
 		}
 		s.capacity = 0
 		s.deploy("ecs-svc/last", withTargets)
-		s.Service.DesiredCount = max(2, s.Service.DesiredCount) // with half of them, the bounds leave room to move
+		// The bounds then leave room to replace tasks, as at most half of at least two tasks are required.
+		s.Service.DesiredCount = max(2, s.Service.DesiredCount)
 		c := &s.Service.DeploymentConfiguration
 		c.MinimumHealthyPercent = min(50, c.MinimumHealthyPercent)
 		for range 400 {
@@ -101,7 +102,7 @@ func TestChaos(t *testing.T) {
 	})
 }
 
-// checkedStep carries out a plan and fails if it breaks a bound.
+// checkedStep carries out a plan and fails the test if it breaks a bound.
 func (s *sim) checkedStep(t *rapid.T) Plan {
 	lower, upper := within(s.Service)
 	before, live := s.healthy(), s.live()

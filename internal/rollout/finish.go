@@ -54,14 +54,14 @@ func (s *scheduler) complete() {
 			d.Status = ecs.DeploymentInactive
 		}
 	}
-	s.tell("SERVICE_DEPLOYMENT_COMPLETED", "(deployment %s) deployment completed.", p.ID)
+	s.addEvent("SERVICE_DEPLOYMENT_COMPLETED", "(deployment %s) deployment completed.", p.ID)
 }
 
 func (s *scheduler) steady() {
 	s.out.SteadyAt = s.v.Progress.SteadyAt
 	if due := s.out.SteadyAt.Add(steadyEvery); s.out.SteadyAt.IsZero() || !s.now.Before(due) {
 		s.out.SteadyAt = s.now
-		s.tell("SERVICE_STEADY_STATE", "has reached a steady state.")
+		s.addEvent("SERVICE_STEADY_STATE", "has reached a steady state.")
 	}
 	s.wake(s.out.SteadyAt.Add(steadyEvery))
 }

@@ -10,20 +10,22 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// teller prints a simulation as a transcript: one line per plan that does anything, with the time, the counts after it
-// and what it says.
-type teller struct {
+// transcript prints a simulation: for each plan that does anything a line with the time and the counts after
+// it, and its events.
+type transcript struct {
 	*sim
 	strings.Builder
-	complaint string // the last one
+	complaint string // of the last plan
 }
 
-func (w *teller) title(format string, args ...any) { fmt.Fprintf(w, "# "+format+"\n", args...) }
+func (w *transcript) title(format string, args ...any) { fmt.Fprintf(w, "# "+format+"\n", args...) }
 
-func (w *teller) say(format string, args ...any) { fmt.Fprintf(w, "      -- "+format+"\n", args...) }
+func (w *transcript) note(format string, args ...any) {
+	fmt.Fprintf(w, "      -- "+format+"\n", args...)
+}
 
-// watch steps every tick until the service is steady, or so many times.
-func (w *teller) watch(steps int) {
+// watch makes steps until the service is steady, at most the given number.
+func (w *transcript) watch(steps int) {
 	for range steps {
 		p := w.step()
 		w.print(p)
@@ -35,7 +37,7 @@ func (w *teller) watch(steps int) {
 	w.WriteString("\n")
 }
 
-func (w *teller) print(p Plan) {
+func (w *transcript) print(p Plan) {
 	var parts []string
 	for _, x := range p.Start {
 		part := fmt.Sprintf("start %d of %s", x.Count, x.DeploymentID)
@@ -54,7 +56,7 @@ func (w *teller) print(p Plan) {
 	for _, e := range p.Event {
 		parts = append(parts, strings.TrimSpace("event "+e.Name)+": "+e.Message)
 	}
-	if p.Complaint != "" && p.Complaint != w.complaint { // told once, as the caller does
+	if p.Complaint != "" && p.Complaint != w.complaint { // printed once, as the caller writes it once
 		parts = append(parts, strings.TrimSpace("complain: "+p.Complaint+" "+p.Detail))
 	}
 	w.complaint = p.Complaint
@@ -72,9 +74,9 @@ func (w *teller) print(p Plan) {
 	}
 }
 
-// tell makes a simulation with a first deployment that is completed.
-func tell(sv ecs.Service, title string, change ...func(*Deployment)) *teller {
-	w := &teller{sim: newSim(sv)}
+// newTranscript makes a simulation with a first deployment that is completed.
+func newTranscript(sv ecs.Service, title string, change ...func(*Deployment)) *transcript {
+	w := &transcript{sim: newSim(sv)}
 	w.deploy("ecs-svc/1", change...)
 	for !w.run(1, nil) {
 	}
@@ -84,8 +86,8 @@ func tell(sv ecs.Service, title string, change ...func(*Deployment)) *teller {
 	return w
 }
 
-// shiftToZero makes now the beginning, so that stories start at 0 s.
-func (w *teller) shiftToZero() {
+// shiftToZero makes the present the start of the simulation's time, so that a transcript starts at 0 s.
+func (w *transcript) shiftToZero() {
 	by := w.now.Sub(epoch)
 	for k := range w.Tasks {
 		w.Tasks[k].CreatedAt, w.Tasks[k].StartedAt = w.Tasks[k].CreatedAt.Add(-by), w.Tasks[k].StartedAt.Add(-by)
@@ -96,7 +98,8 @@ func (w *teller) shiftToZero() {
 	w.Progress.SteadyAt, w.now = time.Time{}, epoch
 }
 
-// TestRollingUpdates prints how services of the documented settings go from one deployment to the next (ecs.md 3.2.2).
+// TestRollingUpdates prints how services with the documented settings move from one deployment to the next
+// (ecs.md 3.2.2).
 func TestRollingUpdates(t *testing.T) {
 	var b strings.Builder
 	for _, c := range []struct {
@@ -110,7 +113,7 @@ func TestRollingUpdates(t *testing.T) {
 		{"desired 4, minimum 100, maximum 150: two at a time", 4, 100, 150},
 		{"desired 1, minimum 0, maximum 100: stop, then start", 1, 0, 100},
 	} {
-		w := tell(service(c.desired, c.min, c.max), c.title)
+		w := newTranscript(service(c.desired, c.min, c.max), c.title)
 		w.pass(time.Second)
 		w.deploy("ecs-svc/2")
 		w.watch(12)
@@ -122,7 +125,7 @@ func TestRollingUpdates(t *testing.T) {
 // TestScaling prints scaling out and in, with protection (ecs.md 2.7, 3.10).
 func TestScaling(t *testing.T) {
 	var b strings.Builder
-	w := tell(service(2, 100, 200),
+	w := newTranscript(service(2, 100, 200),
 		"from 2 to 4, before that is done to 1; tasks without a verdict go first")
 	w.Service.DesiredCount = 4
 	w.watch(1)
@@ -130,31 +133,31 @@ func TestScaling(t *testing.T) {
 	w.watch(9)
 	b.WriteString(w.String())
 
-	w = tell(service(3, 100, 200),
+	w = newTranscript(service(3, 100, 200),
 		"from 3 to 1 with two protected tasks: one stays until its protection ends")
 	w.Tasks[0].ProtectedUntil, w.Tasks[1].ProtectedUntil = epoch.Add(time.Minute), epoch.Add(time.Hour)
 	w.Service.DesiredCount = 1
 	w.watch(6)
 	b.WriteString(w.String())
 
-	w = tell(service(3, 100, 200),
+	w = newTranscript(service(3, 100, 200),
 		"ranks of the placement strategy decide among equals")
 	w.Tasks[0].Rank, w.Tasks[1].Rank, w.Tasks[2].Rank = 1, 0, 2
 	w.Service.DesiredCount = 1
 	w.watch(3)
 	b.WriteString(w.String())
 
-	w = tell(service(2, 100, 200),
+	w = newTranscript(service(2, 100, 200),
 		"rebalancing starts one more and stops one only when that is healthy (ecs.md 2.8)")
 	w.Uneven = true
 	w.watch(1)
-	w.say("balanced if counted with the new task, of which the stop ranks know that it is to stay")
+	w.note("balanced if counted with the new task, of which the stop ranks know that it is to stay")
 	w.Uneven = false
 	w.Tasks[0].Rank, w.Tasks[1].Rank, w.Tasks[2].Rank = 1, 0, 2
 	w.watch(6)
 	b.WriteString(w.String())
 
-	w = tell(service(2, 100, 200),
+	w = newTranscript(service(2, 100, 200),
 		"a service that is deleted stops everything, protected tasks too")
 	w.Tasks[0].ProtectedUntil = epoch.Add(time.Hour)
 	w.Service.Status = ecs.ServiceDraining
@@ -163,7 +166,7 @@ func TestScaling(t *testing.T) {
 	golden.Compare(t, "scaling.txt", b.String())
 }
 
-// TestDraining prints how tasks leave instances that drain (ecs.md 1.3.12).
+// TestDraining prints how tasks leave DRAINING instances (ecs.md 1.3.12).
 func TestDraining(t *testing.T) {
 	var b strings.Builder
 	for _, c := range []struct {
@@ -174,12 +177,12 @@ func TestDraining(t *testing.T) {
 		{"a draining instance, minimum 50, maximum 100: stop first", 50, 100},
 		{"a draining instance, minimum and maximum 100: impossible, and told", 100, 100},
 	} {
-		w := tell(service(2, c.min, c.max), c.title)
+		w := newTranscript(service(2, c.min, c.max), c.title)
 		w.Tasks[0].Draining = true
 		w.watch(6)
 		b.WriteString(w.String())
 	}
-	w := tell(service(2, 100, 200),
+	w := newTranscript(service(2, 100, 200),
 		"a pending task on a draining instance is stopped at once")
 	w.Service.DesiredCount = 3
 	w.delay["ecs-svc/1"] = time.Minute
@@ -193,7 +196,7 @@ func TestDraining(t *testing.T) {
 // TestFailures prints failing tasks, throttling and the circuit breaker (ecs.md 3.2.4, 3.4, 3.5).
 func TestFailures(t *testing.T) {
 	var b strings.Builder
-	w := tell(withBreaker(service(1, 100, 200), breaker(true)),
+	w := newTranscript(withBreaker(service(1, 100, 200), breaker(true)),
 		"tasks never start: three failures, then back to the last completed deployment")
 	w.broken["ecs-svc/2"] = neverStarts
 	w.pass(time.Second)
@@ -201,7 +204,7 @@ func TestFailures(t *testing.T) {
 	w.watch(20)
 	b.WriteString(w.String())
 
-	w = tell(withBreaker(service(2, 100, 200), breaker(true)),
+	w = newTranscript(withBreaker(service(2, 100, 200), breaker(true)),
 		"tasks run but fail the load balancer's checks", withTargets)
 	w.broken["ecs-svc/2"] = failsChecks
 	w.pass(time.Second)
@@ -209,34 +212,34 @@ func TestFailures(t *testing.T) {
 	w.watch(20)
 	b.WriteString(w.String())
 
-	w = &teller{sim: newSim(withBreaker(service(2, 100, 200), breaker(true)))}
+	w = &transcript{sim: newSim(withBreaker(service(2, 100, 200), breaker(true)))}
 	w.title("the first deployment fails: nothing to return to, it stands still")
 	w.broken["ecs-svc/1"] = neverStarts
 	w.deploy("ecs-svc/1")
 	w.watch(8)
 	b.WriteString(w.String())
 
-	w = &teller{sim: newSim(service(1, 100, 200))}
+	w = &transcript{sim: newSim(service(1, 100, 200))}
 	w.title("no circuit breaker: attempts are spaced out up to 15 minutes, told once, forgotten when a task runs")
 	w.broken["ecs-svc/1"] = neverStarts
 	w.deploy("ecs-svc/1")
 	w.watch(200)
-	w.say("the cause is mended")
+	w.note("the cause is mended")
 	w.broken["ecs-svc/1"] = works
 	w.watch(60)
 	b.WriteString(w.String())
 
-	w = &teller{sim: newSim(service(1, 100, 200))}
+	w = &transcript{sim: newSim(service(1, 100, 200))}
 	w.title("no circuit breaker, checks that never pass: attempts are spaced out, until the program is mended")
 	w.broken["ecs-svc/1"] = failsChecks
 	w.deploy("ecs-svc/1", withTargets)
 	w.watch(100)
-	w.say("the cause is mended")
+	w.note("the cause is mended")
 	w.broken["ecs-svc/1"] = works
 	w.watch(60)
 	b.WriteString(w.String())
 
-	w = tell(withBreaker(service(1, 100, 200), breaker(true)),
+	w = newTranscript(withBreaker(service(1, 100, 200), breaker(true)),
 		"tasks run and exit soon: as if they never started")
 	w.broken["ecs-svc/2"] = exitsSoon
 	w.pass(time.Second)
@@ -244,7 +247,7 @@ func TestFailures(t *testing.T) {
 	w.watch(20)
 	b.WriteString(w.String())
 
-	w = &teller{sim: newSim(service(1, 100, 200))}
+	w = &transcript{sim: newSim(service(1, 100, 200))}
 	w.title("tasks run and exit soon, no circuit breaker; then the task definition is mended")
 	w.broken["ecs-svc/1"] = exitsSoon
 	w.deploy("ecs-svc/1")
@@ -260,7 +263,7 @@ func TestFailures(t *testing.T) {
 		{"one of two tasks fails its checks, maximum 200: start, then stop", 100, 200},
 		{"both tasks fail their checks, maximum 100: one at a time", 50, 100},
 	} {
-		w = tell(service(2, c.min, c.max), c.title, withTargets)
+		w = newTranscript(service(2, c.min, c.max), c.title, withTargets)
 		for k := range 3 - c.max/100 {
 			w.Tasks[k].States[0].State, w.Tasks[k].States[0].Reason = "unhealthy",
 				"Health checks failed with these codes: [502]"
@@ -270,18 +273,18 @@ func TestFailures(t *testing.T) {
 		b.WriteString(w.String())
 	}
 
-	w = tell(service(3, 100, 200),
+	w = newTranscript(service(3, 100, 200),
 		"a task of the old deployment dies while the new one starts slowly: its replacement keeps the revision")
 	w.delay["ecs-svc/2"] = 2 * time.Minute
 	w.pass(time.Second)
 	w.deploy("ecs-svc/2")
 	w.watch(2)
-	w.say("t01 exits")
+	w.note("t01 exits")
 	w.exit(&w.Tasks[0], ecs.EssentialContainerExited)
 	w.watch(15)
 	b.WriteString(w.String())
 
-	w = tell(service(2, 50, 200),
+	w = newTranscript(service(2, 50, 200),
 		"a static port on two full instances: no room to start, so old tasks make way down to the minimum")
 	w.capacity = 2
 	w.pass(time.Second)
@@ -291,34 +294,34 @@ func TestFailures(t *testing.T) {
 	golden.Compare(t, "failures.txt", b.String())
 }
 
-// TestDaemons prints a daemon service over instances that come and go (ecs.md 3.3).
+// TestDaemons prints a daemon service while instances are added and removed (ecs.md 3.3).
 func TestDaemons(t *testing.T) {
 	var b strings.Builder
 	for _, minimum := range []int{0, 50, 100} {
-		w := &teller{sim: newSim(daemonService(minimum))}
+		w := &transcript{sim: newSim(daemonService(minimum))}
 		w.title("a daemon on three instances, minimum %d", minimum)
 		w.Instances = []Place{{ContainerInstanceARN: "i1", Eligible: true},
 			{ContainerInstanceARN: "i2", Eligible: true}, {ContainerInstanceARN: "i3", Eligible: true}}
 		w.deploy("ecs-svc/1")
 		w.watch(6)
-		w.say("a new deployment")
+		w.note("a new deployment")
 		w.pass(time.Second)
 		w.deploy("ecs-svc/2")
 		w.watch(12)
 		b.WriteString(w.String())
 	}
-	w := &teller{sim: newSim(daemonService(0))}
+	w := &transcript{sim: newSim(daemonService(0))}
 	w.title("instances join, drain with other tasks on them, and stop meeting the constraints")
 	w.Instances = []Place{{ContainerInstanceARN: "i1", Eligible: true},
 		{ContainerInstanceARN: "i2", Eligible: true, OtherTasks: 2}}
 	w.deploy("ecs-svc/1")
 	w.watch(6)
-	w.say("i3 joins, i2 drains, i1 no longer meets the constraints")
+	w.note("i3 joins, i2 drains, i1 no longer meets the constraints")
 	w.Instances = []Place{{ContainerInstanceARN: "i1"}, {
 		ContainerInstanceARN: "i2", Draining: true, OtherTasks: 2,
 	}, {ContainerInstanceARN: "i3", Eligible: true}}
 	w.watch(5)
-	w.say("the other tasks have left i2")
+	w.note("the other tasks have left i2")
 	w.Instances[1].OtherTasks = 0
 	w.watch(5)
 	b.WriteString(w.String())

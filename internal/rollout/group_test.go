@@ -10,14 +10,13 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// elsewhere is a cluster with a DRAINING instance that no task is on: it keeps a step from making do
-// with numbers, and changes nothing else.
+// elsewhere is a cluster with a DRAINING instance that has no tasks. So Next must look at each task instead
+// of using only the numbers of tasks. Nothing else changes.
 type elsewhere struct{ *scene }
 
 func (elsewhere) Draining() map[string]bool { return map[string]bool{"elsewhere": true} }
 
-// TestNumbersSuffice: a step that makes do with the numbers of tasks plans what it would plan if it
-// looked at each.
+// TestNumbersSuffice: a plan made from the numbers of tasks equals the plan made by looking at each task.
 func TestNumbersSuffice(t *testing.T) {
 	sufficed := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -33,11 +32,11 @@ func TestNumbersSuffice(t *testing.T) {
 		}
 	})
 	if sufficed == 0 {
-		t.Error("numbers never sufficed")
+		t.Error("no plan was made from numbers alone")
 	}
 }
 
-// numerableGen draws scenes in most of which numbers suffice.
+// numerableGen draws scenes for most of which the numbers are enough.
 func numerableGen() *rapid.Generator[*scene] {
 	return rapid.Custom(func(t *rapid.T) *scene {
 		v := sceneGen().Draw(t, "any")
@@ -49,7 +48,7 @@ func numerableGen() *rapid.Generator[*scene] {
 		v.HealthyAfter = rapid.SampledFrom([]time.Duration{0, time.Second, 200 * time.Second}).Draw(t, "healthy after")
 		for k := range v.Tasks {
 			v.Tasks[k].StartedBy, v.Tasks[k].Draining = d.ID, false
-			if v.Tasks[k].StartedAt.After(epoch) { // the clock went back: tasks are looked at later then
+			if v.Tasks[k].StartedAt.After(epoch) { // the clock was set back, so a plan looks at each task
 				v.Tasks[k].StartedAt = epoch
 			}
 		}

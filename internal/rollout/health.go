@@ -103,11 +103,11 @@ func (s *scheduler) tellUnhealthy(t *task) {
 	id := arn.LastID(t.TaskARN)
 	for _, target := range t.Targets {
 		if h := s.v.Cluster.TargetHealth(target); h.State == elb.Unhealthy {
-			s.tell("", "(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s)",
+			s.addEvent("", "(task %s) (port %d) is unhealthy in (target-group %s) due to (reason %s)",
 				id, target.Port, target.TargetGroupARN, cmp.Or(h.Description, h.Reason))
 		}
 	}
 	if t.of.ContainerChecks && t.HealthStatus == unhealthyStatus {
-		s.tell("", "(task %s) failed container health checks.", id)
+		s.addEvent("", "(task %s) failed container health checks.", id)
 	}
 }

@@ -220,8 +220,8 @@ func (s *scheduler) started(d *Deployment) int {
 	return n
 }
 
-// tell adds a service event.
-func (s *scheduler) tell(name, format string, args ...any) {
+// addEvent adds a service event.
+func (s *scheduler) addEvent(name, format string, args ...any) {
 	s.out.Event = append(s.out.Event, Event{
 		name, fmt.Sprintf("(service %s) ", s.v.Service.ServiceName) + fmt.Sprintf(format, args...),
 	})

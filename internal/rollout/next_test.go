@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// TestHealthOf: the healthy test of ecs.md 3.2.3 and the grace period of 3.2.5.
+// TestHealthOf: when a task counts as healthy (ecs.md 3.2.3), and the grace period (ecs.md 3.2.5).
 func TestHealthOf(t *testing.T) {
 	started := epoch
 	tg := func(states ...string) []string { return states }
@@ -74,7 +74,7 @@ func TestHealthOf(t *testing.T) {
 	}
 }
 
-// settledService is a service with its tasks running well for a minute.
+// settledService returns a service whose tasks have run well for a minute.
 func settledService(desired int) *sim {
 	s := newSim(service(desired, 100, 200))
 	s.deploy("ecs-svc/1")
@@ -83,7 +83,8 @@ func settledService(desired int) *sim {
 	return s
 }
 
-// TestSteadyIsToldEverySixHours: and not in between (ecs.md 1.7.4).
+// TestSteadyIsToldEverySixHours: the steady state has an event every six hours, and none in between (ecs.md
+// 1.7.4).
 func TestSteadyIsToldEverySixHours(t *testing.T) {
 	s := settledService(1)
 	told := s.Progress.SteadyAt
@@ -101,12 +102,12 @@ func TestSteadyIsToldEverySixHours(t *testing.T) {
 	}
 	s.Tasks[0].LastStatus = ecs.Stopping
 	if p := s.next(told); !p.SteadyAt.IsZero() {
-		t.Error("steady with a task that goes")
+		t.Error("steady although a task is stopping")
 	}
 }
 
-// TestFailuresAreCountedOnce: a plan counts a failed task in its deployment and names it as ended; a task that was
-// named before is not counted again.
+// TestFailuresAreCountedOnce: a plan counts a failed task in its deployment and lists it as ended. A task
+// that an earlier plan listed is not counted again.
 func TestFailuresAreCountedOnce(t *testing.T) {
 	s := settledService(1)
 	failed := sceneTask{Task: ecs.Task{TaskARN: "x", StartedBy: "ecs-svc/1", LastStatus: ecs.Stopped,
@@ -137,20 +138,20 @@ func TestFailuresAreCountedOnce(t *testing.T) {
 			got += m.FailedTasks
 		}
 		if named := slices.Contains(p.Ended, "x"); got != c.want || named == task.EndCounted {
-			t.Errorf("%s: %d failed, named %v", c.name, got, named)
+			t.Errorf("%s: %d failed, listed as ended: %v", c.name, got, named)
 		}
 	}
 }
 
-// TestRoundsOfFailures: tasks that fail together delay the next attempt once; the delay doubles
-// from the base to 15 minutes (ecs.md 3.4).
+// TestRoundsOfFailures: tasks that fail together delay the next attempt only once. The delay doubles from 10
+// s up to 15 minutes (ecs.md 3.4).
 func TestRoundsOfFailures(t *testing.T) {
 	s := newSim(service(8, 100, 200))
 	s.deploy("ecs-svc/1")
 	var delays []time.Duration
 	for range 9 {
 		s.step()
-		for k := range s.Tasks { // half now, half a little later
+		for k := range s.Tasks { // one half fails now and the other a little later
 			if k%2 == 0 {
 				s.exit(&s.Tasks[k], ecs.EssentialContainerExited)
 			}
@@ -173,15 +174,16 @@ func TestRoundsOfFailures(t *testing.T) {
 		t.Errorf("delays %v, want %v", delays, want)
 	}
 	if p := s.step(); !strings.Contains(p.Complaint, "is unable to consistently start tasks successfully.") {
-		t.Errorf("complains of %q", p.Complaint)
+		t.Errorf("the complaint is %q", p.Complaint)
 	}
 	s.deploy("ecs-svc/2")
 	if p := s.step(); len(p.Start) != 1 || p.Start[0].DeploymentID != "ecs-svc/2" || p.Start[0].Count != 8 {
-		t.Errorf("a new deployment is not held back: %+v", p)
+		t.Errorf("a new deployment, which should start at once, has the plan %+v", p)
 	}
 }
 
-// TestKeepFailures: with resetOnHealthyTask off, a healthy task does not make failures forgotten (ecs.md 3.5.1).
+// TestKeepFailures: with resetOnHealthyTask off, a healthy task does not reset the number of failures (ecs.md
+// 3.5.1).
 func TestKeepFailures(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		s := newSim(withBreaker(service(2, 100, 200),
@@ -197,9 +199,9 @@ func TestKeepFailures(t *testing.T) {
 	}
 }
 
-// TestNewestWins: a deployment that starts while another is on its way replaces it; tasks without a
-// verdict of the one that never was completed go at once, those of the completed one serve on
-// (ecs.md 3.1.4).
+// TestNewestWins: a deployment that starts while another is in progress replaces it. Tasks without a verdict
+// are stopped at once if their deployment was never completed. Tasks of the completed deployment stay (ecs.md
+// 3.1.4).
 func TestNewestWins(t *testing.T) {
 	s := settledService(2)
 	s.pass(time.Second)
@@ -220,16 +222,16 @@ func TestNewestWins(t *testing.T) {
 	}
 }
 
-// TestStalledDeployment: a failed deployment that may not roll back launches nothing. Tasks of the
-// completed one serve on and are replaced by their like (ecs.md 3.2.4, 3.5.2); scaling to nothing
-// still works.
+// TestStalledDeployment: a failed deployment without a rollback starts no tasks. Tasks of the completed
+// deployment keep running, and lost ones are replaced by tasks of the same revision (ecs.md 3.2.4, 3.5.2).
+// Scaling to zero still works.
 func TestStalledDeployment(t *testing.T) {
 	s := settledService(2)
 	s.Service = withBreaker(s.Service, breaker(false))
 	s.pass(time.Second)
 	s.deploy("ecs-svc/2", func(d *Deployment) { d.RolloutState, d.FailedTasks = ecs.RolloutFailed, 3 })
 	if p := s.step(); len(p.Start)+len(p.Stop) > 0 {
-		t.Errorf("a stalled deployment moves: %+v", p)
+		t.Errorf("a stalled deployment has the plan %+v", p)
 	}
 	s.exit(&s.Tasks[0], ecs.EssentialContainerExited)
 	if p := s.step(); len(p.Start) != 1 || p.Start[0].DeploymentID != "ecs-svc/1" || p.Start[0].Count != 1 {
@@ -241,7 +243,8 @@ func TestStalledDeployment(t *testing.T) {
 	}
 }
 
-// TestNoPrimaryNoPlan: a service of another deployment controller has none.
+// TestNoPrimaryNoPlan: a service with another deployment controller has no primary deployment and gets no
+// plan.
 func TestNoPrimaryNoPlan(t *testing.T) {
 	if p := (&scene{Service: service(3, 100, 200)}).next(epoch); len(p.Start)+len(p.Update)+len(p.Event) > 0 {
 		t.Errorf("%+v", p)
@@ -262,7 +265,8 @@ func BenchmarkNext(b *testing.B) {
 	}
 }
 
-// TestScaleInSparesHealthyTasks: a rank may prefer a healthy task, but not if too few would be left (ecs.md 3.2.1).
+// TestScaleInSparesHealthyTasks: a healthy task may rank first, but it is not stopped if too few healthy ones
+// would be left (ecs.md 3.2.1).
 func TestScaleInSparesHealthyTasks(t *testing.T) {
 	s := settledService(2)
 	s.Service.DesiredCount = 3
@@ -275,8 +279,8 @@ func TestScaleInSparesHealthyTasks(t *testing.T) {
 	}
 }
 
-// TestOldRevisionIsOnlyReplaced: tasks of an older deployment are started for those it lost, as far
-// as they are missed, and not because more are desired now (ecs.md 3.2.4).
+// TestOldRevisionIsOnlyReplaced: tasks of an older deployment are started only to replace those that it lost,
+// as far as tasks are missing. They are not started because more tasks are desired now (ecs.md 3.2.4).
 func TestOldRevisionIsOnlyReplaced(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -315,8 +319,8 @@ func TestOldRevisionIsOnlyReplaced(t *testing.T) {
 	}
 }
 
-// TestNothingStopsForWhatCannotStart: while launches are held back or the deployment stands still,
-// failing and old tasks stay where no healthy ones replace them.
+// TestNothingStopsForWhatCannotStart: while starts are delayed or the deployment is stalled, failing and old
+// tasks are not stopped, since no healthy ones would replace them.
 func TestNothingStopsForWhatCannotStart(t *testing.T) {
 	for _, state := range []string{ecs.RolloutInProgress, ecs.RolloutFailed} {
 		for _, scene := range []string{"failing tasks", "old tasks"} {
@@ -356,8 +360,8 @@ func TestStalledDeploymentKeepsBoth(t *testing.T) {
 	}
 }
 
-// TestHungDeploymentMakesWay: tasks that never get their verdict do not block the deployment that
-// mends them, even if there is no room beside them (ecs.md 3.1.4).
+// TestHungDeploymentMakesWay: tasks that never get a verdict do not block a newer deployment that fixes them,
+// even if the bounds allow no additional task (ecs.md 3.1.4).
 func TestHungDeploymentMakesWay(t *testing.T) {
 	s := newSim(service(4, 100, 110))
 	s.deploy("ecs-svc/1")
@@ -370,9 +374,8 @@ func TestHungDeploymentMakesWay(t *testing.T) {
 	}
 }
 
-// TestBrokenRevisionMakesWay: a deployment that was completed and then began to fail does not take
-// the room of the one that mends it, although few tasks are healthy and the maximum leaves no room
-// beside.
+// TestBrokenRevisionMakesWay: a deployment was completed and then began to fail. It does not block the
+// deployment that fixes it, although few tasks are healthy and the maximum allows no additional task.
 func TestBrokenRevisionMakesWay(t *testing.T) {
 	s := newSim(service(3, 50, 100))
 	s.deploy("ecs-svc/1", withTargets)

@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// serviceGen draws a service in good condition.
+// serviceGen draws a service without problems.
 func serviceGen() *rapid.Generator[ecs.Service] {
 	return rapid.Custom(func(t *rapid.T) ecs.Service {
 		sv := service(rapid.IntRange(0, 12).Draw(t, "desired"),
@@ -24,8 +24,8 @@ func serviceGen() *rapid.Generator[ecs.Service] {
 	})
 }
 
-// movable returns the service with bounds that leave room to move: settings under which nothing may
-// stop or start block deployments, as on AWS.
+// movable returns the service with bounds that allow a deployment. Settings that allow neither a stop nor a
+// start block deployments, as on AWS.
 func movable(sv ecs.Service) ecs.Service {
 	if lower, upper := within(sv); lower == upper {
 		sv.DeploymentConfiguration.MinimumHealthyPercent = 0
@@ -35,7 +35,7 @@ func movable(sv ecs.Service) ecs.Service {
 
 var deploymentIDs = []string{"ecs-svc/1", "ecs-svc/2", "ecs-svc/3"}
 
-// sceneGen draws any scene, also ones that cannot occur: safety must not depend on the history.
+// sceneGen draws any scene, also one that cannot occur, because safety must not depend on the history.
 func sceneGen() *rapid.Generator[*scene] {
 	return rapid.Custom(func(t *rapid.T) *scene {
 		v := &scene{Service: serviceGen().Draw(t, "service"), HealthyAfter: 40 * time.Second,
@@ -65,7 +65,7 @@ func sceneGen() *rapid.Generator[*scene] {
 	})
 }
 
-// mostStops is a bound on the stops of a plan, or none.
+// mostStops draws the highest number of stops in a plan, or 0 for no limit.
 func mostStops(t *rapid.T) int { return rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "most stops") }
 
 func deploymentGen(k int) *rapid.Generator[Deployment] {
@@ -129,8 +129,8 @@ func taskGen(k int) *rapid.Generator[sceneTask] {
 	})
 }
 
-// TestBounds: whatever the view, a plan starts nothing above the upper bound, and no stop of ours
-// takes the healthy tasks below the lower bound (ecs.md 3.2.1, 3.2.2).
+// TestBounds: in any scene, a plan starts no task above the upper bound, and its stops leave at least the
+// lower bound of healthy tasks (ecs.md 3.2.1, 3.2.2).
 func TestBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := sceneGen().Draw(t, "scene")
@@ -154,8 +154,8 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-// TestProtectedTasksStay: protection keeps from scaling in, deployments and draining, not from
-// failed health checks, and not when the service is deleted (ecs.md 3.10).
+// TestProtectedTasksStay: a protected task is not stopped by scale-in, deployments or draining. It is stopped
+// when its health checks fail or its service is deleted (ecs.md 3.10).
 func TestProtectedTasksStay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := sceneGen().Draw(t, "scene")
@@ -171,8 +171,8 @@ func TestProtectedTasksStay(t *testing.T) {
 	})
 }
 
-// TestPlanIsSound: a plan is the same for the same view in any order, stops only live tasks and each once, starts only
-// deployments that exist, wakes up later than now and leaves the view alone.
+// TestPlanIsSound: the order of the scene does not change a plan. A plan stops only live tasks, each once,
+// starts only tasks of existing deployments, wakes at a later time, and does not change the view.
 func TestPlanIsSound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := sceneGen().Draw(t, "scene")
@@ -214,8 +214,8 @@ func TestPlanIsSound(t *testing.T) {
 	})
 }
 
-// TestNothingIsLaunchedThatCannotBe: a deployment whose tasks cannot be launched starts none. Each
-// round of failures has one event, and the time of the next round is set.
+// TestNothingIsLaunchedThatCannotBe: a deployment whose tasks cannot be launched starts none. Each round of
+// failures has one event and sets the time of the next round.
 func TestNothingIsLaunchedThatCannotBe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := sceneGen().Draw(t, "scene")
@@ -245,9 +245,9 @@ func TestNothingIsLaunchedThatCannotBe(t *testing.T) {
 	})
 }
 
-// TestLaunchesThatFailAreSlowedDown: with its tasks' role missing, a deployment fails round after
-// round, each twice as long after the one before, until the circuit breaker ends it; once the role
-// is there, the service settles.
+// TestLaunchesThatFailAreSlowedDown: without the task role, a deployment fails in rounds. The wait doubles
+// after each round, until the circuit breaker ends the deployment. When the role exists, the service becomes
+// steady.
 func TestLaunchesThatFailAreSlowedDown(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		broken := breaker(false)
@@ -265,7 +265,7 @@ func TestLaunchesThatFailAreSlowedDown(t *testing.T) {
 			if d.Attempts > rounds {
 				if wait := min(10*time.Second<<max(0, rounds-1), maxRetryDelay); rounds > 0 &&
 					s.now.Before(last.Add(wait)) {
-					t.Fatalf("round %d came %v after the one before", d.Attempts, s.now.Sub(last))
+					t.Fatalf("round %d started %v after the one before", d.Attempts, s.now.Sub(last))
 				}
 				rounds, last = d.Attempts, s.now
 			}
@@ -292,9 +292,9 @@ func sortUpdates(list []ecs.Deployment) {
 	slices.SortFunc(list, func(a, b ecs.Deployment) int { return strings.Compare(a.ID, b.ID) })
 }
 
-// TestConverges: if all tasks that start become healthy, a service ends with exactly its desired
-// tasks, all of the primary deployment, whatever deployments and counts come in between, and stays
-// there.
+// TestConverges: if all started tasks become healthy, a service ends with exactly its desired tasks, all of
+// the primary deployment. Deployments and new desired counts may come in between. The service then stays
+// steady.
 func TestConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sv := serviceGen().Draw(t, "service")
@@ -327,14 +327,14 @@ func TestConverges(t *testing.T) {
 		}
 		s.pass(time.Minute)
 		if p := s.step(); len(p.Start)+len(p.Stop)+len(p.Update)+len(p.Event) > 0 {
-			t.Fatalf("restless: %+v", p)
+			t.Fatalf("a steady service has the plan %+v", p)
 		}
 	})
 }
 
-// TestBreakerRollsBack: if all tasks of a new deployment fail, in either way, the breaker trips
-// exactly at its threshold and the service returns to the deployment that was completed before
-// (ecs.md 3.5.1, 3.5.2).
+// TestBreakerRollsBack: if all tasks of a new deployment fail, in any way, the circuit breaker trips exactly
+// at its threshold. The service then returns to the deployment that was completed before (ecs.md 3.5.1,
+// 3.5.2).
 func TestBreakerRollsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sv := serviceGen().Draw(t, "service")
@@ -379,7 +379,7 @@ func TestBreakerRollsBack(t *testing.T) {
 	})
 }
 
-// asDaemon makes the scene that of a daemon, with instances.
+// asDaemon makes the scene's service a daemon and adds instances.
 func asDaemon(t *rapid.T, v *scene) *scene {
 	minimum := v.Service.DeploymentConfiguration.MinimumHealthyPercent
 	v.Service.SchedulingStrategy, v.Service.DesiredCount = ecs.Daemon, 0
@@ -393,8 +393,8 @@ func asDaemon(t *rapid.T, v *scene) *scene {
 	return v
 }
 
-// TestDaemonBounds: a daemon has at most one new task on each eligible instance, none elsewhere,
-// and its stops for a new deployment leave enough instances served (ecs.md 3.3).
+// TestDaemonBounds: a daemon starts at most one task on each eligible instance and none elsewhere. Its stops
+// for a new deployment leave enough instances with a healthy task (ecs.md 3.3).
 func TestDaemonBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := asDaemon(t, sceneGen().Draw(t, "scene"))
@@ -450,8 +450,8 @@ func (s *sim) served() int {
 	return n
 }
 
-// TestDaemonConverges: whatever joins and leaves, in the end exactly the eligible instances have one task each, of the
-// primary deployment.
+// TestDaemonConverges: after any instances were added and removed, each eligible instance has one task of the
+// primary deployment, and no other instance has any.
 func TestDaemonConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSim(daemonService(rapid.SampledFrom([]int{0, 25, 50}).Draw(t, "min")))
@@ -474,9 +474,9 @@ func TestDaemonConverges(t *testing.T) {
 	})
 }
 
-// TestRebalancingEnds: with zones out of balance, tasks move one by one, never below the desired
-// count of healthy tasks nor above the upper bound, until they are even; then the service is steady
-// and stays so (ecs.md 2.8).
+// TestRebalancingEnds: when zones are uneven, tasks move one by one, with at least the desired number of
+// healthy tasks and never more than the upper bound. When the zones are even, the service is steady and stays
+// so (ecs.md 2.8).
 func TestRebalancingEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		desired := rapid.IntRange(2, 8).Draw(t, "desired")
@@ -491,7 +491,7 @@ func TestRebalancingEnds(t *testing.T) {
 			a := 0
 			for k := range s.Tasks {
 				if s.Tasks[k].ContainerInstanceARN != "a" {
-					s.Tasks[k].ContainerInstanceARN = "b" // placed in the emptier zone
+					s.Tasks[k].ContainerInstanceARN = "b" // the task is placed in the emptier zone
 				}
 				if inA(s.Tasks[k]) && s.Tasks[k].alive() {
 					a++
@@ -514,13 +514,13 @@ func TestRebalancingEnds(t *testing.T) {
 			}
 			s.pass(20 * time.Second)
 		}
-		t.Fatalf("no end: %v", s.events)
+		t.Fatalf("rebalancing does not end: %v", s.events)
 	})
 }
 
-// TestEarlyEndsAreSlowedDown: however soon the tasks of a deployment exit or fail their checks, and whatever is
-// desired meanwhile, starts of one round come no sooner than the doubled delay after the round before
-// (ecs.md 3.4), and all of it is forgotten by the next deployment.
+// TestEarlyEndsAreSlowedDown: tasks of a deployment exit or fail their checks early, and the desired count
+// may change meanwhile. A round of starts comes only after the doubled delay since the round before (ecs.md
+// 3.4). The next deployment starts without a delay.
 func TestEarlyEndsAreSlowedDown(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sv := serviceGen().Draw(t, "service")

@@ -19,7 +19,7 @@ func (s *scheduler) rebalance() {
 		s.launch(s.primary, 1)
 		s.out.Rebalancing = s.started(s.primary) > 0
 		if s.out.Rebalancing && !going {
-			s.tell("SERVICE_REBALANCING_STARTED", "has started to rebalance its tasks over the availability zones.")
+			s.addEvent("SERVICE_REBALANCING_STARTED", "has started to rebalance its tasks over the availability zones.")
 		}
 	default:
 		s.stopRebalancing(going)
@@ -34,7 +34,7 @@ func (s *scheduler) imbalanced() bool {
 
 func (s *scheduler) stopRebalancing(going bool) {
 	if going {
-		s.tell("SERVICE_REBALANCING_STOPPED", "has stopped rebalancing its tasks over the availability zones.")
+		s.addEvent("SERVICE_REBALANCING_STOPPED", "has stopped rebalancing its tasks over the availability zones.")
 	}
 }
 

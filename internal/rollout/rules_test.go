@@ -9,13 +9,13 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// still is a scene at epoch in which nothing has happened for a while.
+// still returns a scene at epoch in which nothing has happened for a while.
 func still(sv ecs.Service, deployments []Deployment, tasks ...sceneTask) *scene {
 	return &scene{Service: sv, Deployments: deployments, Tasks: tasks, HealthyAfter: 40 * time.Second,
 		RetryBase: 10 * time.Second, StableAfter: 40 * time.Second}
 }
 
-// revisions are a completed deployment "1" and a primary one "2", in progress and newer.
+// revisions returns a completed deployment "1" and a newer primary one "2" in progress.
 func revisions(change ...func(older, primary *Deployment)) []Deployment {
 	list := []Deployment{
 		{Deployment: ecs.Deployment{ID: "1", Status: ecs.DeploymentActive, RolloutState: ecs.RolloutCompleted,
@@ -29,7 +29,7 @@ func revisions(change ...func(older, primary *Deployment)) []Deployment {
 	return list
 }
 
-// running is a task that has run for a minute and is healthy unless something is wrong with it.
+// running returns a task that has run for a minute and is healthy. Changes may make it otherwise.
 func running(id, of string, change ...func(*sceneTask)) sceneTask {
 	x := sceneTask{Task: ecs.Task{TaskARN: id, StartedBy: of, LastStatus: ecs.Running, DesiredStatus: ecs.Running,
 		HealthStatus: "UNKNOWN", CreatedAt: epoch.Add(-time.Minute), StartedAt: epoch.Add(-time.Minute),
@@ -44,7 +44,7 @@ func guarded(x *sceneTask) { x.ProtectedUntil = epoch.Add(10 * time.Minute) }
 func drains(x *sceneTask)  { x.Draining = true }
 func waits(x *sceneTask)   { x.LastStatus, x.StartedAt, x.WasHealthy = ecs.Pending, time.Time{}, false }
 
-// ended makes a task that stopped by itself and is not counted yet.
+// ended changes a task to one that has stopped by itself and is not counted yet.
 func ended(x *sceneTask) {
 	x.LastStatus, x.DesiredStatus, x.StopCode = ecs.Stopped, ecs.Stopped, ecs.EssentialContainerExited
 	x.StoppingAt, x.StoppedAt = epoch, epoch
@@ -60,7 +60,7 @@ func stopsOf(p Plan) string {
 	return strings.Join(list, ", ")
 }
 
-// TestWhatIsStopped: which tasks a plan stops, and what it complains of.
+// TestWhatIsStopped: the tasks that a plan stops, and its complaint.
 func TestWhatIsStopped(t *testing.T) {
 	failed := func(_, primary *Deployment) { primary.RolloutState = ecs.RolloutFailed }
 	checked := func(older, _ *Deployment) { older.ContainerChecks = true }
@@ -110,8 +110,9 @@ func TestWhatIsStopped(t *testing.T) {
 	}
 }
 
-// TestLostTasksOfOlderDeployments: they are replaced while the new deployment waits, unless as many tasks of their
-// own deployment have failed as fail a deployment, which is 3 for 2 desired tasks (ecs.md 3.2.4, 3.5.1).
+// TestLostTasksOfOlderDeployments: lost tasks of an older deployment are replaced while the new one waits.
+// This ends when so many tasks of the older deployment have failed that it counts as failed, which is 3 for 2
+// desired tasks (ecs.md 3.2.4, 3.5.1).
 func TestLostTasksOfOlderDeployments(t *testing.T) {
 	for failures, want := range map[int]int{0: 2, 2: 2, 3: 0, 4: 0} {
 		s := still(service(2, 100, 200), revisions(func(older, primary *Deployment) {
@@ -130,7 +131,8 @@ func TestLostTasksOfOlderDeployments(t *testing.T) {
 	}
 }
 
-// TestRebalancingNeedsRoom: rebalancing begins when one more task may be started, and one event says so (ecs.md 2.8).
+// TestRebalancingNeedsRoom: rebalancing begins when one more task may be started, and has one event (ecs.md
+// 2.8).
 func TestRebalancingNeedsRoom(t *testing.T) {
 	for _, c := range []struct {
 		maximum       int
@@ -145,20 +147,20 @@ func TestRebalancingNeedsRoom(t *testing.T) {
 		p := s.next(epoch)
 		tells := slices.ContainsFunc(p.Event, func(e Event) bool { return e.Name == "SERVICE_REBALANCING_STARTED" })
 		if p.Rebalancing != c.starts || (len(p.Start) > 0) != c.starts || tells != c.tells {
-			t.Errorf("%d %%, going on %v: rebalances %v, starts %v, tells %v", c.maximum, c.going, p.Rebalancing,
+			t.Errorf("%d %%, already %v: rebalances %v, starts %v, has an event %v", c.maximum, c.going, p.Rebalancing,
 				p.Start, tells)
 		}
 	}
 }
 
-// TestWhatCountsAsFailed: which ends of tasks with and without checks are failures, and that a failure soon after a
-// deployment was completed sets it back to in progress (View.StableAfter).
+// TestWhatCountsAsFailed: which ends of tasks, with and without checks, count as failures. A failure soon
+// after a deployment was completed sets the deployment back to IN_PROGRESS (View.StableAfter).
 func TestWhatCountsAsFailed(t *testing.T) {
 	for _, c := range []struct {
 		says      string
 		checks    bool
-		was       bool          // healthy
-		completed time.Duration // before the end
+		was       bool          // whether it was healthy
+		completed time.Duration // how long before the end the deployment was completed
 		failed    int
 		state     string
 	}{
@@ -182,8 +184,8 @@ func TestWhatCountsAsFailed(t *testing.T) {
 	}
 }
 
-// TestHealthAfterAFailure: a task without checks is healthy after HealthyAfter, but after a failed round only when it
-// has run for StableAfter.
+// TestHealthAfterAFailure: a task without checks is healthy after HealthyAfter. After a round of failures it
+// is healthy only after StableAfter.
 func TestHealthAfterAFailure(t *testing.T) {
 	for attempts, want := range map[int]Health{0: Healthy, 1: Starting} {
 		list := revisions(func(_, primary *Deployment) { primary.Attempts = attempts })[1:]
@@ -198,7 +200,8 @@ func TestHealthAfterAFailure(t *testing.T) {
 	}
 }
 
-// TestRollbackBeginsAfresh: what the deployment of a rollback failed earlier does not count against it (ecs.md 3.5.2).
+// TestRollbackBeginsAfresh: earlier failures of the deployment that is rolled back to do not count against it
+// (ecs.md 3.5.2).
 func TestRollbackBeginsAfresh(t *testing.T) {
 	s := still(withBreaker(service(1, 100, 200), breaker(true)), revisions(func(older, primary *Deployment) {
 		older.FailedTasks, older.LastFailureReason, older.Attempts, older.RetryAt = 2, "old", 2, epoch.Add(time.Hour)

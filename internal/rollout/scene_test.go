@@ -9,24 +9,24 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// scene is a service, its tasks and its cluster, for tests to change. It is a Cluster.
+// scene is a service with its tasks and its cluster, which tests change. It implements Cluster.
 type scene struct {
 	Service     ecs.Service
 	Progress    ecs.ServiceProgress // without deployments
 	Deployments []Deployment
 	Tasks       []sceneTask
 	Instances   []Place
-	Uneven      bool // what Imbalanced answers
+	Uneven      bool // what Imbalanced returns
 
 	HealthyAfter, RetryBase, StableAfter time.Duration
 	MostStops                            int
 
-	// For the answers of a view's scene.
+	// These are set by view, for the methods of Cluster.
 	at       map[string]int  // tasks by ARN
 	draining map[string]bool // container instances
 }
 
-// sceneTask is a task with what its cluster says of it.
+// sceneTask is a task with what its cluster reports of it.
 type sceneTask struct {
 	ecs.Task
 	Draining bool
@@ -34,7 +34,7 @@ type sceneTask struct {
 	Rank     int
 }
 
-// service is one that runs so many tasks within these bounds.
+// service returns a service with a desired count and bounds.
 func service(desired, minimum, maximum int) ecs.Service {
 	return ecs.Service{
 		ServiceName: "web", Status: ecs.ServiceActive, SchedulingStrategy: ecs.Replica, DesiredCount: desired,
@@ -44,7 +44,7 @@ func service(desired, minimum, maximum int) ecs.Service {
 	}
 }
 
-// daemonService is one that keeps so many percent of its instances served.
+// daemonService returns a daemon that keeps a task on at least the given percentage of its instances.
 func daemonService(minimum int) ecs.Service {
 	s := service(0, minimum, 100)
 	s.SchedulingStrategy = ecs.Daemon
@@ -60,7 +60,7 @@ func within(s ecs.Service) (lower, upper int) {
 	return (s.DesiredCount*c.MinimumHealthyPercent + 99) / 100, s.DesiredCount * c.MaximumPercent / 100
 }
 
-// breaker is a circuit breaker that is on.
+// breaker returns a circuit breaker that is on.
 func breaker(rollback bool) *ecs.CircuitBreaker {
 	return &ecs.CircuitBreaker{Enable: true, Rollback: rollback}
 }
@@ -70,7 +70,7 @@ func withBreaker(s ecs.Service, b *ecs.CircuitBreaker) ecs.Service {
 	return s
 }
 
-// view shows the scene as it is now: later changes of the scene do not show.
+// view returns a view of the scene as it is now. Later changes of the scene are not in it.
 func (s *scene) view() View {
 	c := s.clone()
 	v := View{
@@ -81,7 +81,7 @@ func (s *scene) view() View {
 	return v
 }
 
-// rows are the tasks for which which is true.
+// rows returns the tasks for which the function which returns true.
 func (s *scene) rows(which func(*ecs.Task) bool) []*ecs.Task {
 	var list []*ecs.Task
 	for k := range s.Tasks {

@@ -8,21 +8,22 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// sim carries out plans for a service in a cluster without limits and moves tasks along. It is the
-// cluster in which properties and stories are tested.
+// sim carries out plans for a service and changes its tasks over time, in a cluster without limits.
+// Properties and transcripts use it.
 type sim struct {
 	scene
 	now    time.Time
 	ids    int
 	events []string
 
-	// delay is how long a task of a deployment takes to become RUNNING and then to get its verdict, per deployment id.
+	// delay is how long a task of a deployment takes to become RUNNING, and then the same time until its
+	// verdict, by deployment id.
 	delay map[string]time.Duration
 	// broken deployments never become healthy.
 	broken map[string]failing
-	// capacity is how many tasks, stopping ones not counted, find an instance; 0 = no limit.
+	// capacity is the number of tasks, without stopping ones, that find an instance; 0 is no limit.
 	capacity int
-	// frozen is how many of the first tasks keep the verdict they have.
+	// frozen is the number of tasks, from the first on, whose verdict does not change.
 	frozen int
 }
 
@@ -39,7 +40,7 @@ const (
 var epoch = time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
 
 func newSim(sv ecs.Service) *sim {
-	// Asking for rebalancing changes nothing unless the scene is uneven.
+	// Allowing rebalancing changes nothing unless the scene is uneven.
 	sv.AvailabilityZoneRebalancing = ecs.RebalancingEnabled
 	s := &sim{now: epoch, delay: map[string]time.Duration{}, broken: map[string]failing{}}
 	s.scene = scene{Service: sv, HealthyAfter: 40 * time.Second, RetryBase: 10 * time.Second,
@@ -69,7 +70,7 @@ func balanced(d *Deployment, n int) { d.Revision.LoadBalancers = make([]ecs.Load
 
 func withChecks(d *Deployment) { d.ContainerChecks = true }
 
-// step asks for a plan and carries it out.
+// step makes a plan and carries it out.
 func (s *sim) step() Plan {
 	p := s.next(s.now)
 	s.apply(p)
@@ -137,7 +138,7 @@ func (s *sim) deployment(id string) *Deployment {
 	return &Deployment{Deployment: ecs.Deployment{ID: id, Status: ecs.DeploymentInactive}}
 }
 
-// live counts tasks as the upper bound does.
+// live counts the tasks that the upper bound counts.
 func (s *sim) live() int {
 	n := 0
 	for k := range s.Tasks {
@@ -150,7 +151,7 @@ func (s *sim) live() int {
 
 func (t *sceneTask) alive() bool { return alive(t.DesiredStatus, t.LastStatus) }
 
-// healthy counts tasks as the lower bound does.
+// healthy counts the tasks that the lower bound counts.
 func (s *sim) healthy() int {
 	v, n := s.view(), 0
 	for _, t := range s.Tasks {
@@ -161,7 +162,7 @@ func (s *sim) healthy() int {
 	return n
 }
 
-// pass lets time go by and tasks move along: PENDING ones start, stopping ones stop, checks give their verdict.
+// pass advances the time and the tasks: PENDING ones start, stopping ones stop, and checks get verdicts.
 func (s *sim) pass(d time.Duration) {
 	s.now = s.now.Add(d)
 	for k := range s.Tasks {
@@ -186,7 +187,7 @@ func (s *sim) move(t *sceneTask) {
 	}
 }
 
-// exit ends a task for good.
+// exit stops a task.
 func (s *sim) exit(t *sceneTask, code string) {
 	t.LastStatus, t.DesiredStatus, t.StopCode, t.StoppingAt = ecs.Stopped, ecs.Stopped, code, s.now
 	t.StoppedReason = "Essential container in task exited (web: exit code 3)"
@@ -207,7 +208,7 @@ func (s *sim) judge(t *sceneTask) {
 	t.register(slices.Repeat([]string{state}, d.targets())...)
 }
 
-// run steps until the service is steady or the steps are used up, and reports whether it is.
+// run makes up to the given number of steps, and reports whether the service is steady.
 func (s *sim) run(steps int, each func(p Plan)) bool {
 	for range steps {
 		p := s.step()

@@ -13,8 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 )
 
-// TestFirstStepOfAnUpdate: the bounds of ecs.md 3.2.1 and the worked cases of 3.2.2. All old tasks are healthy when
-// the update begins; the first plan starts and stops as many as the bounds allow at once.
+// TestFirstStepOfAnUpdate: the bounds of ecs.md 3.2.1 and the examples of 3.2.2. All old tasks are healthy at
+// the start of the update, and the first plan starts and stops as many tasks as the bounds allow.
 func TestFirstStepOfAnUpdate(t *testing.T) {
 	for _, c := range []struct {
 		says                      string
@@ -62,8 +62,8 @@ func TestFirstStepOfAnUpdate(t *testing.T) {
 	}
 }
 
-// TestWaitsBetweenFailures: after each round of tasks that never ran the wait doubles, from 10 s to 15 minutes; the
-// third round says so in an event; a deployment of a new revision starts at once (ecs.md 3.4).
+// TestWaitsBetweenFailures: after each round of tasks that never ran, the wait doubles, from 10 s to 15
+// minutes. The third round has an event. A deployment of a new revision starts at once (ecs.md 3.4).
 func TestWaitsBetweenFailures(t *testing.T) {
 	s := newSim(service(2, 100, 200))
 	s.broken["ecs-svc/1"] = neverStarts
@@ -97,8 +97,8 @@ func TestWaitsBetweenFailures(t *testing.T) {
 	}
 }
 
-// TestThresholds: how many failed tasks fail a deployment (ecs.md 3.5.1): half of the desired ones, rounded up, but
-// 3 to 200; or as the configuration says.
+// TestThresholds: the number of failed tasks that fails a deployment (ecs.md 3.5.1). It is half of the
+// desired tasks, rounded up, but 3 to 200; or as configured.
 func TestThresholds(t *testing.T) {
 	for _, c := range []struct {
 		desired int
@@ -124,7 +124,7 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// earlier returns the scene with every time that much earlier.
+// earlier returns the scene with every time moved back by the given duration.
 func (s *scene) earlier(by time.Duration) *scene {
 	c := s.clone()
 	back := func(at *time.Time) {
@@ -148,7 +148,7 @@ func (s *scene) earlier(by time.Duration) *scene {
 	return c
 }
 
-// outline is what a plan does, without the times in it.
+// outline returns what a plan does as text, without times.
 func outline(p Plan) string {
 	var rows []string
 	for _, d := range p.Update {
@@ -158,8 +158,8 @@ func outline(p Plan) string {
 	return fmt.Sprint(p.Start, p.Stop, rows, p.Healthy, p.Ended, p.Event, p.Complaint, p.Rebalancing)
 }
 
-// TestPlansMoveWithTime: a plan depends on durations and not on dates. With all times and the present moved back by
-// the same duration, it is the same plan and wakes that much earlier.
+// TestPlansMoveWithTime: a plan depends on durations and not on dates. When all times and the present are
+// moved back by the same duration, the plan is the same, and its wake time is moved back too.
 func TestPlansMoveWithTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := sceneGen().Draw(t, "scene")
@@ -172,8 +172,8 @@ func TestPlansMoveWithTime(t *testing.T) {
 	})
 }
 
-// TestEndedTasksDoNotMatter: tasks that have stopped and were counted do not change a plan; tasks that are being
-// stopped do not change what it starts.
+// TestEndedTasksDoNotMatter: tasks that have stopped and were counted do not change a plan. Tasks that are
+// being stopped do not change the starts in it.
 func TestEndedTasksDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := sceneGen().Draw(t, "scene")
@@ -196,7 +196,7 @@ func TestEndedTasksDoNotMatter(t *testing.T) {
 			}
 		}
 		if a, b := s.next(epoch), stopping.next(epoch); !reflect.DeepEqual(a.Start, b.Start) {
-			t.Fatalf("starts %+v\nbeside stopping tasks %+v", a.Start, b.Start)
+			t.Fatalf("starts %+v\nwith stopping tasks %+v", a.Start, b.Start)
 		}
 	})
 }

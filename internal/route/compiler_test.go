@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// model is a configuration by keys, so that rows can come and go.
+// model is a configuration as maps, so that the test can add and remove rows.
 type model struct {
 	balancers map[string]elb.LoadBalancer
 	listeners map[string]elb.Listener
@@ -37,7 +37,7 @@ func (m *model) config() Config {
 		Targets: slices.Collect(maps.Values(m.targets)), Health: slices.Collect(maps.Values(m.health))}
 }
 
-// toggle puts the row, or takes it away when it is there and away says so.
+// toggle puts the row, or removes it if it exists and away is true.
 func toggle[T any](rows map[string]T, key string, row T, away bool, put *[]T, gone *[]string) {
 	if _, there := rows[key]; there && away {
 		delete(rows, key)
@@ -48,7 +48,7 @@ func toggle[T any](rows map[string]T, key string, row T, away bool, put *[]T, go
 	*put = append(*put, row)
 }
 
-// change changes one row of the model and notes it in cfg.
+// change changes one row of the model and adds that change to cfg.
 func (m *model) change(t *rapid.T, cfg *Config) {
 	n, away := rapid.IntRange(0, 2).Draw(t, "n"), rapid.Bool().Draw(t, "away")
 	lb, l, g := fmt.Sprint("lb", n), fmt.Sprint("l", n), fmt.Sprint("g", rapid.IntRange(0, 2).Draw(t, "group"))
@@ -89,7 +89,7 @@ func (m *model) change(t *rapid.T, cfg *Config) {
 	}
 }
 
-// judge has the model and the compiler know a verdict on a target.
+// judge gives the model and the compiler the same verdict on a target.
 func (m *model) judge(t *rapid.T, c *Compiler) {
 	keys := slices.Sorted(maps.Keys(m.targets))
 	if len(keys) == 0 {
@@ -102,8 +102,8 @@ func (m *model) judge(t *rapid.T, c *Compiler) {
 	c.Judge(h)
 }
 
-// However a configuration came about, by changes and by verdicts, what is compiled is what the
-// whole of it compiles to; and what the caller keeps of a target goes with it.
+// After any changes and verdicts, the compiled table equals the one compiled from the whole configuration.
+// What the caller stores with a target is removed with the target.
 func TestChangesCompileToTheSameAsTheWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m, c := newModel(), NewCompiler()
@@ -131,16 +131,16 @@ func TestChangesCompileToTheSameAsTheWhole(t *testing.T) {
 			}
 			whole := compile(m.config())
 			if got, want := c.String(), whole.String(); got != want {
-				t.Fatalf("after %+v:\n%s\nthe whole compiles to:\n%s", cfg, got, want)
+				t.Fatalf("after %+v the table is:\n%s\nthe whole configuration compiles to:\n%s", cfg, got, want)
 			}
 			for arn := range m.groups {
 				g := c.Group(arn)
 				if (g == nil) != (whole.Group(arn) == nil) {
-					t.Fatalf("group %s is in use: %v", arn, g != nil)
+					t.Fatalf("group %s is in the table: %v", arn, g != nil)
 				}
 				for j := range g.targets() {
 					if k := g.Registered[j]; k.Kept != kept[k.Key] || *k.plain() != *whole.Group(arn).Registered[j] {
-						t.Fatalf("target %+v, kept %v, the whole has %+v", k, kept[k.Key],
+						t.Fatalf("target %+v, stored with the caller: %v, the whole has %+v", k, kept[k.Key],
 							whole.Group(arn).Registered[j])
 					}
 				}
@@ -162,7 +162,7 @@ func (t *Target) plain() *Target {
 	return &c
 }
 
-// A configuration that changes another revision than the one in use is refused: something is missing.
+// A change of another revision than the present one is refused, since the changes between them are missing.
 func TestGapIsRefused(t *testing.T) {
 	c := compile(Config{Revision: 5})
 	if err := c.Apply(Config{Since: 4, Revision: 6}); !errors.Is(err, ErrGap) {
@@ -176,7 +176,7 @@ func TestGapIsRefused(t *testing.T) {
 	}
 }
 
-// many is n load balancers with a target group of ten healthy targets each.
+// many makes n load balancers, each with a target group of ten healthy targets.
 func many(n int) (*Compiler, *world) {
 	w := &world{}
 	for i := range n {
@@ -193,7 +193,8 @@ func many(n int) (*Compiler, *world) {
 	return compile(w.Config), w
 }
 
-// A verdict and a registration compile one target group and no listener, however many load balancers there are.
+// A verdict or a registration compiles one target group and no listener, however many load balancers there
+// are.
 func TestWorkDoesNotGrowWithOtherLoadBalancers(t *testing.T) {
 	for _, n := range []int{1, 10, 200} {
 		c, w := many(n)
@@ -202,7 +203,7 @@ func TestWorkDoesNotGrowWithOtherLoadBalancers(t *testing.T) {
 		c.Judge(h)
 		if got := c.Compile(); len(got.Groups) != 1 || got.Table != nil || len(got.Listeners) != 0 ||
 			len(got.Targets) != 0 {
-			t.Errorf("a verdict beside %d load balancers compiled %d groups, %d listeners, %d targets", n-1,
+			t.Errorf("a verdict, with %d other load balancers, compiled %d groups, %d listeners, %d targets", n-1,
 				len(got.Groups), len(got.Listeners), len(got.Targets))
 		}
 		more := w.Targets[0]
@@ -211,13 +212,13 @@ func TestWorkDoesNotGrowWithOtherLoadBalancers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := c.Compile(); len(got.Groups) != 1 || got.Table != nil || len(got.Targets) != 1 {
-			t.Errorf("a registration beside %d load balancers compiled %d groups, told of %d targets", n-1,
+			t.Errorf("a registration, with %d other load balancers, compiled %d groups and reported %d targets", n-1,
 				len(got.Groups), len(got.Targets))
 		}
 	}
 }
 
-// BenchmarkVerdict is the cost of one verdict in a group of so many targets.
+// BenchmarkVerdict measures one verdict in groups of several sizes.
 func BenchmarkVerdict(b *testing.B) {
 	for _, n := range []int{10, 500, 1000} {
 		b.Run(fmt.Sprint(n, "targets"), func(b *testing.B) {

@@ -15,7 +15,7 @@ func drawCounts(rt *rapid.T, name string) (c Counts) {
 	return c
 }
 
-// Counts that were sent are those that were counted, and what is 0 is not sent.
+// Counts are the same after they were sent. Zeros are not sent.
 func TestCountsAreSentByName(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := drawCounts(rt, "counts")
@@ -42,7 +42,8 @@ func TestCountsAreSentByName(t *testing.T) {
 	}
 }
 
-// What grew between two moments, added to the first, is the second; and only a later one has grown.
+// Since returns what has grown between two counts; Add of that to the earlier gives the later. It returns
+// false if the first is not the later one.
 func TestSinceAndAdd(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		earlier, more := drawCounts(rt, "earlier"), drawCounts(rt, "more")
@@ -53,12 +54,12 @@ func TestSinceAndAdd(t *testing.T) {
 			rt.Fatalf("grown %v, %v, want %v", grown, ok, more)
 		}
 		if _, ok := earlier.Since(&later); ok != (more == Counts{}) {
-			rt.Fatalf("the earlier one has grown since the later: %v", ok)
+			rt.Fatalf("the earlier counts are accepted as later ones: %v", ok)
 		}
 	})
 }
 
-// Every counter has a name of its own, for ever.
+// Every counter has its own name, which never changes.
 func TestCounterNames(t *testing.T) {
 	seen := map[string]Counter{}
 	for c := range Counters {

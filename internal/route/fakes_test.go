@@ -8,7 +8,8 @@ import (
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// world builds configurations: load balancer "web" listening on 80, with its default rule's target group "tg".
+// world makes configurations. A new one has the load balancer "web", which listens on 80 and whose default
+// rule forwards to the target group "tg".
 type world struct{ Config }
 
 func newWorld() *world {
@@ -46,7 +47,8 @@ func (w *world) group(arn string, attributes map[string]string) {
 			HealthCheck: elb.DefaultHealthCheck()})
 }
 
-// target adds a target in the state; "" is one nobody has looked at, "draining" one that was healthy and is leaving.
+// target adds a target in a state: "" is one without a verdict, "draining" one that was healthy and was
+// deregistered.
 func (w *world) target(group, id, state string) {
 	t := elb.Target{TargetGroupARN: group, ID: id, Port: 3000, Address: id, Registered: epoch}
 	if state == elb.Draining {

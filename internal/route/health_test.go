@@ -19,7 +19,7 @@ const (
 
 var everyState = []string{"", elb.Initial, elb.Healthy, elb.Healthy, elb.Unhealthy, elb.Draining}
 
-// groupOf compiles the group "tg" with targets 10.0.0.1, 10.0.0.2 and so on in the states.
+// groupOf compiles the group "tg" with the targets 10.0.0.1, 10.0.0.2 and so on in the given states.
 func groupOf(attributes map[string]string, states ...string) *Group {
 	w := newWorld()
 	w.TargetGroups[0].Attributes = attributes
@@ -39,9 +39,9 @@ func choosable(g *Group, n int) (list []int) {
 	return list
 }
 
-// Which targets get new requests (alb.md F1 to F6, D1), counted afresh: the healthy ones; the unhealthy ones too if the
-// healthy ones are fewer than either threshold; and all that are registered if none is healthy and some are unhealthy.
-// A draining target is not registered any more, so it is not counted in percentages either.
+// These are the targets that get new requests (alb.md F1 to F6, D1): the healthy ones; also the unhealthy
+// ones if the number of healthy ones is below either threshold; and all registered ones if none is healthy
+// and some are unhealthy. A draining target is not registered, so percentages do not count it.
 func TestHealthEqualsTheReference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		states := rapid.SliceOfN(rapid.SampledFrom(everyState), 0, 9).Draw(rt, "states")
@@ -65,9 +65,9 @@ func TestHealthEqualsTheReference(t *testing.T) {
 			short := len(healthy) < least || float64(len(healthy))/float64(len(registered)) < float64(percent)/100
 			switch {
 			case len(healthy) == 0:
-				want, open = registered, true // F1, F6
+				want, open = registered, true // alb.md F1, F6
 			case short:
-				want, open = in(elb.Healthy, elb.Unhealthy), true // F3
+				want, open = in(elb.Healthy, elb.Unhealthy), true // alb.md F3
 			}
 		}
 		g := groupOf(attributes, states...)
@@ -82,8 +82,8 @@ func TestHealthEqualsTheReference(t *testing.T) {
 	})
 }
 
-// A target that drains changes nothing for the others (alb.md D1). One more healthy target never makes a group fail
-// open, and never keeps requests from a healthy one.
+// A draining target changes nothing for the others (alb.md D1). One more healthy target never makes a group
+// fail open, and never takes all requests from a healthy one.
 func TestOneMoreTarget(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		states := rapid.SliceOfN(rapid.SampledFrom(everyState), 0, 7).Draw(rt, "states")
@@ -93,7 +93,7 @@ func TestOneMoreTarget(t *testing.T) {
 		draining := groupOf(attributes, append(slices.Clone(states), elb.Draining)...)
 		if a, b := choosable(before, 9), choosable(draining, 9); !slices.Equal(a, b) ||
 			before.FailOpen != draining.FailOpen {
-			rt.Fatalf("%v: choices %v become %v beside a target that drains", states, a, b)
+			rt.Fatalf("%v: choices %v become %v with a draining target", states, a, b)
 		}
 		more := groupOf(attributes, append(slices.Clone(states), elb.Healthy)...)
 		if more.FailOpen && !before.FailOpen {
@@ -101,13 +101,13 @@ func TestOneMoreTarget(t *testing.T) {
 		}
 		for i, s := range states {
 			if s == elb.Healthy && !slices.Contains(choosable(more, 9), i+1) {
-				rt.Fatalf("%v: target %d gets nothing", states, i+1)
+				rt.Fatalf("%v: target %d gets no requests", states, i+1)
 			}
 		}
 	})
 }
 
-// With twice as many targets in each state, a percentage decides the same.
+// With twice as many targets in each state, a percentage gives the same decision.
 func TestTwiceTheTargets(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		states := rapid.SliceOfN(rapid.SampledFrom(everyState), 1, 5).Draw(rt, "states")
@@ -120,8 +120,8 @@ func TestTwiceTheTargets(t *testing.T) {
 	})
 }
 
-// least_outstanding_requests: the target with the fewest, of several the first in turn, and not the one to avoid unless
-// it is alone (alb.md B2).
+// least_outstanding_requests chooses the target with the fewest requests, and among several the first in
+// turn. It chooses the target to avoid only if there is no other (alb.md B2).
 func TestLeastOutstandingEqualsNaive(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		states := rapid.SliceOfN(rapid.SampledFrom(everyState), 1, 6).Draw(rt, "states")
@@ -148,9 +148,9 @@ func TestLeastOutstandingEqualsNaive(t *testing.T) {
 	})
 }
 
-// Every algorithm gives each target the same number of requests if no target has fewer outstanding ones, also in a
-// group that fails open (alb.md B1 to B3). A target to avoid is chosen only if it is alone. The last turn before the
-// number overflows has a choice too.
+// With every algorithm, all targets get the same number of requests as long as none has fewer outstanding
+// ones, also in a group that fails open (alb.md B1 to B3). A target to avoid is chosen only if there is no
+// other. A choice also works in the last turn before the number overflows.
 func TestEveryTargetGetsTheSame(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		states := rapid.SliceOfN(rapid.SampledFrom(everyState), 1, 7).Draw(rt, "states")
@@ -162,7 +162,7 @@ func TestEveryTargetGetsTheSame(t *testing.T) {
 		}
 		g := groupOf(attributes, states...)
 		n := uint64(g.Choices())
-		begin := rapid.Uint64Range(0, 1<<63).Draw(rt, "begin") // far from the overflow, where a turn may be lost
+		begin := rapid.Uint64Range(0, 1<<63).Draw(rt, "begin") // far from the overflow, at which a turn may be skipped
 		got := map[*Target]int{}
 		for i := range 3 * n {
 			p := Pick{Turn: begin + i, Random: begin + i, Load: func(*Target) int64 { return 7 }}
@@ -182,17 +182,17 @@ func TestEveryTargetGetsTheSame(t *testing.T) {
 			}
 		}
 		if n == 0 && g.Choose(Pick{Turn: begin}) != nil {
-			rt.Fatal("a choice among nothing")
+			rt.Fatal("a target was chosen in an empty group")
 		}
 		last := Pick{Turn: 1<<64 - 1, Random: 1<<64 - 1, Load: func(*Target) int64 { return 7 }}
 		if n > 0 && g.Choose(last) == nil {
-			rt.Fatal("no choice in the last turn")
+			rt.Fatal("no target was chosen in the last turn")
 		}
 	})
 }
 
-// By every algorithm, with any targets in slow start and at any time, a request gets one of the targets that new
-// requests may be sent to, and the one to avoid only if it is alone (alb.md B1 to B3, S1).
+// With every algorithm, any targets in slow start and at any time, a request gets one of the targets that new
+// requests may be sent to, and the target to avoid only if there is no other (alb.md B1 to B3, S1).
 func TestThereIsAlwaysAChoice(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld()
@@ -219,26 +219,26 @@ func TestThereIsAlwaysAChoice(t *testing.T) {
 		chosen := g.Choose(p)
 		if g.Choices() == 0 {
 			if chosen != nil {
-				rt.Fatalf("of %v nobody may be chosen, and %s was", states, chosen.ID)
+				rt.Fatalf("with the states %v no target may be chosen, but %s was", states, chosen.ID)
 			}
 			return
 		}
 		if chosen == nil || g.Find(chosen.Key) != chosen || chosen == p.Not && g.Choices() > 1 {
-			rt.Fatalf("of %v, but not %+v, %+v was chosen", states, p.Not, chosen)
+			rt.Fatalf("with the states %v and %+v to avoid, %+v was chosen", states, p.Not, chosen)
 		}
 	})
 }
 
-// The share of a target in slow start grows in proportion to time, however many of them are beside one that is not;
-// weighted_random has no slow start (alb.md S1, S4).
+// The share of a target in slow start grows in proportion to the time. This holds for any number of them, as
+// long as one target is not in slow start. weighted_random has no slow start (alb.md S1, S4).
 func TestSlowStartGrowsInProportion(t *testing.T) {
 	const rounds = 20000
 	dice := rand.New(rand.NewPCG(7, 7))
 	for _, c := range []struct {
-		targets   int // of which the first is not in slow start
+		targets   int // the first of them is not in slow start
 		algorithm string
-		after     time.Duration // of 100 s
-		share     float64       // of each of the others, in parts of an equal share
+		after     time.Duration // since the start of the slow start, which lasts 100 s
+		share     float64       // of each of the others; 1 is an equal share
 	}{
 		{2, elb.RoundRobin, 0, 0},
 		{2, elb.RoundRobin, 10 * time.Second, 0.1},
@@ -276,8 +276,8 @@ func TestSlowStartGrowsInProportion(t *testing.T) {
 	}
 }
 
-// If all targets are in slow start, as in a group that was empty, they share as if none was, and one alone takes all
-// (alb.md S2).
+// If all targets are in slow start, as in a group that was empty, they share as if none was. A single target
+// gets all requests (alb.md S2).
 func TestSlowStartOfAll(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 7))
 	for _, n := range []int{1, 2, 5} {
@@ -302,8 +302,9 @@ func TestSlowStartOfAll(t *testing.T) {
 	}
 }
 
-// A client stays with its target as long as the target may get new requests: not if the target is draining or gone, and
-// if it is unhealthy or initial only while the group fails open (alb.md K4, K5, D1).
+// A sticky client stays with its target as long as that may get new requests. This is not the case if the
+// target is draining or gone, nor if it is unhealthy or initial unless the group fails open (alb.md K4, K5,
+// D1).
 func TestWhoMayStayWithATarget(t *testing.T) {
 	for _, c := range []struct {
 		state  string

@@ -15,9 +15,10 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// Changes of rules and requests whose effect is known without knowing which rule is met.
+// These tests change rules and requests. The effect on the matched rule is known, without knowing which rule
+// that is.
 
-// drawRules draws up to five rules by their priorities.
+// drawRules draws up to five rules, by their priorities.
 func drawRules(rt *rapid.T) map[int][]elb.Condition {
 	rules := map[int][]elb.Condition{}
 	n := rapid.IntRange(0, 5).Draw(rt, "rules")
@@ -29,7 +30,7 @@ func drawRules(rt *rapid.T) map[int][]elb.Condition {
 	return rules
 }
 
-// met returns the priority of the rule that the request meets.
+// met returns the priority of the rule that matches the request.
 func met(rules map[int][]elb.Condition, r Request) int {
 	w := newWorld()
 	for number, conditions := range rules {
@@ -38,8 +39,8 @@ func met(rules map[int][]elb.Condition, r Request) int {
 	return compile(w.Config).Table().Listener(80, r.Host).Match(&r).Priority
 }
 
-// Which rule a request meets does not change with a rule that no request meets, with fewer rules behind it, with the
-// order of conditions and values, or with a value that is given twice (alb.md R1, R3).
+// The matched rule does not depend on a rule that matches nothing, on rules behind it, on the order of
+// conditions and values, or on values that are given twice (alb.md R1, R3).
 func TestWhatRulesDoNotDependOn(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rules, r := drawRules(rt), drawRequest(rt)
@@ -66,7 +67,7 @@ func TestWhatRulesDoNotDependOn(t *testing.T) {
 	})
 }
 
-// Only the order of priorities counts, and not their size (alb.md R1).
+// Only the order of priorities matters, and not their values (alb.md R1).
 func TestOnlyTheOrderOfPrioritiesCounts(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rules, r := drawRules(rt), drawRequest(rt)
@@ -87,8 +88,8 @@ func TestOnlyTheOrderOfPrioritiesCounts(t *testing.T) {
 	})
 }
 
-// A rule with several values is as good as one rule a value, and a rule with two conditions is met if two rules with
-// one condition each are met (alb.md R3).
+// A rule with several values equals several rules with one value each. A rule with two conditions matches if
+// and only if two rules with one condition each would both match (alb.md R3).
 func TestValuesAreAlternativesConditionsAreNot(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c, d, r := drawCondition(rt), drawCondition(rt), drawRequest(rt)
@@ -113,8 +114,8 @@ func TestValuesAreAlternativesConditionsAreNot(t *testing.T) {
 	})
 }
 
-// Which rule a request meets does not depend on the case of its host, query and header fields, on the port or the final
-// dot of its host, on the order of fields, or on fields that no condition names (alb.md 2.2).
+// The matched rule does not depend on the case of the host, the query and header fields, on the port or the
+// final dot of the host, on the order of header fields, or on fields that no condition names (alb.md 2.2).
 func TestWhatOfARequestDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rules, r := drawRules(rt), drawRequest(rt)
@@ -133,7 +134,8 @@ func TestWhatOfARequestDoesNotMatter(t *testing.T) {
 	})
 }
 
-// A request for a load balancer meets the same rule whether or not another load balancer has listeners and rules.
+// A request for a load balancer matches the same rule whether or not another load balancer has listeners and
+// rules.
 func TestLoadBalancersDoNotMeet(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		mine, others, r := drawRules(rt), drawRules(rt), drawRequest(rt)
@@ -157,8 +159,8 @@ func TestLoadBalancersDoNotMeet(t *testing.T) {
 	})
 }
 
-// A pattern means the same as the regular expression that it can be written as, with case for paths and without for
-// hosts and header values (alb.md 2.2, C1).
+// A pattern equals the regular expression that it can be translated to: with case for paths, and without case
+// for hosts and header values (alb.md 2.2, C1).
 func TestPatternsAreRegularExpressions(t *testing.T) {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune("aAb/.*?")), 0, 7, -1)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -180,7 +182,8 @@ func TestPatternsAreRegularExpressions(t *testing.T) {
 	})
 }
 
-// A pattern is written as it was read, also if it has backslashes: two patterns that are written alike are the same.
+// A pattern as text is parsed to the same pattern again, also with backslashes. So two patterns with the same
+// text are equal.
 func TestPatternsAreWrittenAsTheyAreRead(t *testing.T) {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune(`ab\*?`)), 0, 8, -1)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -191,8 +194,8 @@ func TestPatternsAreWrittenAsTheyAreRead(t *testing.T) {
 	})
 }
 
-// A text with all its wildcards and backslashes escaped matches itself, in any case where case does not matter, and
-// nothing that is longer or shorter.
+// A text with escaped wildcards and backslashes matches itself, in any case where case does not matter, and
+// no longer or shorter text.
 func TestEscapedTextMatchesItself(t *testing.T) {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune(`aB\*?=`)), 0, 8, -1)
 	escape := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`)
@@ -206,7 +209,7 @@ func TestEscapedTextMatchesItself(t *testing.T) {
 	})
 }
 
-// The parts that a redirect gives are in the URL that it leads to; the others are those of the request (alb.md A6).
+// The parts that a redirect gives are in its URL, and the other parts are those of the request (alb.md A6).
 func TestRedirectChangesWhatItSays(t *testing.T) {
 	word := rapid.StringMatching(`[a-z]{1,8}`)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -241,8 +244,9 @@ func TestRedirectChangesWhatItSays(t *testing.T) {
 	})
 }
 
-// At an address of its own a load balancer is alone, whatever protocol others speak at that port. At the shared address
-// the load balancer that was created first has the port, of several the first by ARN.
+// A load balancer with its own address is alone there, whatever protocols others use on that port. On the
+// shared address, the port belongs to the load balancer that was created first, and among several to the
+// first by ARN.
 func TestOwnAddressesAreNotShared(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld()

@@ -13,7 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// Weights split exactly in proportion over all values of random (alb.md A2), and a group of weight 0 gets nothing.
+// Over all values of random, requests are divided exactly in proportion to the weights (alb.md A2). A group
+// of weight 0 gets none.
 func TestWeightsAreProportions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
@@ -37,12 +38,12 @@ func TestWeightsAreProportions(t *testing.T) {
 			t.Fatalf("got %v of weights %v", got, weights)
 		}
 		if sum == 0 && forward.Choose(0) != nil {
-			t.Fatal("a choice among nothing")
+			t.Fatal("a group was chosen although there is none")
 		}
 	})
 }
 
-// The order in which values are listed has no meaning.
+// The order in which values are listed does not matter.
 func TestOrderHasNoMeaning(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
@@ -68,7 +69,7 @@ func shuffle[T any](r *rand.Rand, s []T) {
 	r.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
 }
 
-// slowMatch is the meaning of a pattern, without cleverness.
+// slowMatch matches a pattern in the simplest possible way.
 func slowMatch(pattern, s string) bool {
 	switch {
 	case pattern == "":
@@ -113,7 +114,7 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-// big is a table with n rules and n targets, and a request that meets the last rule.
+// big returns a table with the given numbers of rules and targets, and a request that matches the last rule.
 func big(rules, targets int) (*Compiler, Request) {
 	w := newWorld()
 	for i := range rules {

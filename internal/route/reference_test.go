@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// meets is what alb.md 2.2 says about a condition, written without a table: values by strings alone.
+// meets evaluates a condition directly as alb.md 2.2 describes it, on strings and without a table.
 func meets(c elb.Condition, r Request) bool {
 	anyValue := func(text string, fold bool) bool {
 		return slices.ContainsFunc(c.Values, func(v string) bool {
@@ -104,8 +104,8 @@ func drawRequest(rt *rapid.T) Request {
 	return r
 }
 
-// A request meets the first rule by number of which all conditions hold (alb.md R1, R3), as a reading of the reference
-// without any compiled table finds it; and Tried counts the rules with conditions up to it.
+// A request matches the first rule, by priority, whose conditions all hold (alb.md R1, R3). The test finds
+// that rule without a compiled table. Tried is the number of rules with conditions up to that one.
 func TestMatchAgreesWithTheReference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w, rules := newWorld(), drawRules(rt)
@@ -130,8 +130,8 @@ func TestMatchAgreesWithTheReference(t *testing.T) {
 	})
 }
 
-// alb.md S1: the share of a target in slow start never shrinks with time, is nothing at first and its full share in
-// the end.
+// alb.md S1: the share of a target in slow start never becomes less. It is nothing at the start and a full
+// share at the end.
 func TestSlowStartOnlyGrows(t *testing.T) {
 	w := newWorld()
 	w.TargetGroups[0].Attributes = map[string]string{"slow_start.duration_seconds": "60"}
@@ -157,7 +157,8 @@ func TestSlowStartOnlyGrows(t *testing.T) {
 	}
 }
 
-// A listener says what its responses carry (alb.md TL11), and a port what it speaks.
+// A compiled listener has the header fields that it adds to responses (alb.md TL11), and a port has its
+// protocol.
 func TestListenersAreCompiledWhole(t *testing.T) {
 	w := newWorld()
 	w.LoadBalancers[0].Attributes = map[string]string{"idle_timeout.timeout_seconds": "7"}

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// shop is a load balancer with rules of every kind, for testdata/requests.txt.
+// shop is the load balancer of testdata/requests.txt, with rules of every kind.
 func shop() *world {
 	w := newWorld()
 	fixed := func(status int) elb.Action {
@@ -48,7 +48,7 @@ func shop() *world {
 	return w
 }
 
-// readRequest reads "METHOD HOST /path?query [from ADDRESS] [Name: value]…".
+// readRequest parses "METHOD HOST /path?query [from ADDRESS] [Name: value]…".
 func readRequest(t *testing.T, line string) Request {
 	t.Helper()
 	parts := strings.Split(line, " | ")
@@ -74,8 +74,8 @@ func readRequest(t *testing.T, line string) Request {
 	return r
 }
 
-// rewriteLines gives every line of a file of testdata to answer, up to the arrow, and compares the file with the lines
-// and their answers.
+// rewriteLines calls answer with the part before the arrow of every line of a testdata file, and compares the
+// file with the lines and their answers.
 func rewriteLines(t *testing.T, file string, answer func(line string) string) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/" + file)
@@ -94,7 +94,8 @@ func rewriteLines(t *testing.T, file string, answer func(line string) string) {
 	golden.Compare(t, file, out.String())
 }
 
-// Which rule each request of testdata/requests.txt meets (alb.md 2.2, R1 to R5). Its head lists the rules.
+// Each line of testdata/requests.txt is a request and the rule that it matches (alb.md 2.2, R1 to R5). The
+// head of the file lists the rules.
 func TestRequestsMeetRules(t *testing.T) {
 	c := compile(shop().Config)
 	l := c.Table().Listener(80, "")
@@ -115,9 +116,9 @@ func TestRequestsMeetRules(t *testing.T) {
 	golden.Compare(t, "shop.txt", text)
 }
 
-// Where redirects lead: a line of testdata/locations.txt is a redirect as PROTOCOL://HOST:PORT/PATH?QUERY, of which
-// each
-// part may be "-" for its default, then the request, by what protocol and port it came (alb.md A6).
+// Each line of testdata/locations.txt is a redirect and where it leads (alb.md A6). The redirect is written
+// as PROTOCOL://HOST:PORT/PATH?QUERY, where each part may be "-" for its default. The request follows, with
+// its protocol and port.
 func TestRedirectsLead(t *testing.T) {
 	rewriteLines(t, "locations.txt", func(line string) string {
 		redirect, request, ok := strings.Cut(line, " <- ")
@@ -141,9 +142,9 @@ func TestRedirectsLead(t *testing.T) {
 	})
 }
 
-// alb.md F1 to F6, all of it: for every mix of three targets and every threshold, who gets new requests. A line of
-// testdata/choices.txt is the states by their first letters, h(ealthy), u(nhealthy), i(nitial), d(raining), and those
-// that may be chosen; a "!" says that the group fails open.
+// alb.md F1 to F6: for every mix of three targets and every threshold, the targets that get new requests. A
+// line of testdata/choices.txt has the states by their first letters, h(ealthy), u(nhealthy), i(nitial),
+// d(raining), and then the targets that may be chosen. "!" means that the group fails open.
 func TestEveryMixOfStates(t *testing.T) {
 	states := map[byte]string{'h': elb.Healthy, 'u': elb.Unhealthy, 'i': elb.Initial, 'd': elb.Draining}
 	const count = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count"
@@ -173,7 +174,7 @@ func TestEveryMixOfStates(t *testing.T) {
 				}
 			}
 			if len(chosen) != g.Choices() {
-				t.Errorf("%s: %d are found, %d may be chosen", mix, len(chosen), g.Choices())
+				t.Errorf("%s: %d targets were chosen, %d may be chosen", mix, len(chosen), g.Choices())
 			}
 			if len(chosen) == 0 {
 				chosen = []string{"nobody"}
@@ -188,7 +189,7 @@ func TestEveryMixOfStates(t *testing.T) {
 	golden.Compare(t, "choices.txt", out.String())
 }
 
-// mixes returns all ways to choose up to n of the letters, without regard to order.
+// mixes returns all combinations of up to n of the letters, in which the order does not matter.
 func mixes(letters string, n int) (all []string) {
 	if n == 0 {
 		return []string{""}

@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// TestGolden prints the table of a configuration that has one of everything.
+// TestGolden prints the table of a configuration that has every kind of row.
 func TestGolden(t *testing.T) {
 	w := newWorld()
 	w.loadBalancer("older", 5)
@@ -42,8 +42,7 @@ func TestGolden(t *testing.T) {
 		}})
 	w.rule("web", 80, 40, []elb.Condition{{Field: elb.FieldPath, RegexValues: []string{"("}}}, forward("tg"))
 	got := compile(w.Config).String()
-	// A configuration that was written down and read again, as by an edge in a process of its own,
-	// compiles to the same table.
+	// A configuration that is sent as JSON, as to an edge in another process, compiles to the same table.
 	var sent Config
 	if text, err := json.Marshal(w.Config); err != nil || json.Unmarshal(text, &sent) != nil ||
 		compile(sent).String() != got {
@@ -200,7 +199,7 @@ func TestVerdictOfEarlierRegistrationSaysNothing(t *testing.T) {
 	w.target("tg", "10.0.0.1", elb.Healthy)
 	w.Targets[0].Registered = epoch.Add(time.Second)
 	if g := compile(w.Config).Group("tg"); g.Choices() != 0 {
-		t.Error("a target registered anew is chosen on an old verdict")
+		t.Error("a target that was registered again is chosen because of an old verdict")
 	}
 }
 
@@ -213,7 +212,7 @@ func TestLeastOutstanding(t *testing.T) {
 	g := compile(w.Config).Group("tg")
 	load := map[string]int64{"10.0.0.1": 2, "10.0.0.2": 1, "10.0.0.3": 1}
 	pick := Pick{Load: func(t *Target) int64 { return load[t.ID] }}
-	if got := g.Choose(pick); got.ID != "10.0.0.2" { // B2
+	if got := g.Choose(pick); got.ID != "10.0.0.2" { // alb.md B2
 		t.Errorf("chose %s", got.ID)
 	}
 	pick.Turn = 2 // equals take turns
@@ -226,7 +225,7 @@ func TestLeastOutstanding(t *testing.T) {
 	}
 }
 
-// alb.md S1: what one target does not take yet, all the others share.
+// alb.md S1: requests that a target in slow start does not get are divided among all others.
 func TestSlowStartIsCarriedByAll(t *testing.T) {
 	w := newWorld()
 	w.TargetGroups[0].Attributes = map[string]string{"slow_start.duration_seconds": "100"}

@@ -10,9 +10,9 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// conditionsOf reads conditions from text: words of the form FIELD=VALUE,VALUE, where FIELD is host, path, method,
-// source, query (whose values are KEY:VALUE, or VALUE for any key) or the name of a header with its capital letter;
-// FIELD~REGEX has a regular expression instead of values.
+// conditionsOf reads conditions from text. Each word is FIELD=VALUE,VALUE, where FIELD is host, path, method,
+// source, query (with values KEY:VALUE, or VALUE for any key), or the name of a header, which begins with a
+// capital letter. FIELD~REGEX has a regular expression instead of values.
 func conditionsOf(t *testing.T, text string) []elb.Condition {
 	t.Helper()
 	fields := map[string]string{"host": elb.FieldHost, "path": elb.FieldPath, "method": elb.FieldMethod,
@@ -21,7 +21,7 @@ func conditionsOf(t *testing.T, text string) []elb.Condition {
 	for word := range strings.FieldsSeq(text) {
 		at := strings.IndexAny(word, "=~")
 		if at < 0 {
-			t.Fatalf("%q is no condition", word)
+			t.Fatalf("%q is not a condition", word)
 		}
 		name, value := word[:at], word[at+1:]
 		c := elb.Condition{Field: fields[name]}
@@ -47,9 +47,9 @@ func conditionsOf(t *testing.T, text string) []elb.Condition {
 	return out
 }
 
-// TestRuleStatements: sections 1, 2.1 and 2.2 of alb.md, one row a statement or a limit of it. Rules are separated by
-// semicolons, each its priority and its conditions; the request is as in testdata/requests.txt; met is the number of
-// the rule that it meets, 0 for the default rule.
+// TestRuleStatements: each row is a statement of sections 1, 2.1 and 2.2 of alb.md, or a limit of one. Rules
+// are separated by semicolons; each has its priority and its conditions. The request is written as in
+// testdata/requests.txt. met is the priority of the matched rule, or 0 for the default rule.
 func TestRuleStatements(t *testing.T) {
 	for _, c := range []struct {
 		statement, says string
@@ -146,9 +146,9 @@ func TestRuleStatements(t *testing.T) {
 	}
 }
 
-// TestForwardStatements: weights (alb.md A2, A3) and the groups that a sticky client may stay with (K20, K21). Each
-// group is NAME:WEIGHT, with "-" behind it if no such group exists; got is how often each is chosen over the sum of
-// the weights, and stays are those that a cookie may name.
+// TestForwardStatements: weights (alb.md A2, A3), and the groups that a sticky client may stay with (K20,
+// K21). Each group is NAME:WEIGHT, followed by "-" if it does not exist. got is how often each is chosen over
+// the sum of the weights, and stays lists those that a cookie may name.
 func TestForwardStatements(t *testing.T) {
 	for _, c := range []struct {
 		says, groups string
@@ -206,7 +206,8 @@ func TestForwardStatements(t *testing.T) {
 	}
 }
 
-// TestRedirectPlaces: what each placeholder becomes, and that the parts that were not given stay (alb.md A6).
+// TestRedirectPlaces: what each placeholder is replaced by. Parts that the redirect does not give are those
+// of the request (alb.md A6).
 func TestRedirectPlaces(t *testing.T) {
 	r := &Request{Host: "Shop.example.com:8080", Path: "/a/b", Query: "x=1&y=2"}
 	for _, c := range []struct {
@@ -231,7 +232,7 @@ func TestRedirectPlaces(t *testing.T) {
 	}
 }
 
-// TestLocationOfEightKilobytes: 8,192 bytes are sent, one more is not (alb.md A7).
+// TestLocationOfEightKilobytes: a Location of 8,192 bytes is sent, and a longer one is not (alb.md A7).
 func TestLocationOfEightKilobytes(t *testing.T) {
 	in := elb.Redirect{Protocol: elb.HTTPS}.WithDefaults()
 	head := len("https://h:443/?")
@@ -243,7 +244,7 @@ func TestLocationOfEightKilobytes(t *testing.T) {
 	}
 }
 
-// TestLeftOut: what cannot be compiled is named, is left out alone, and everything beside it works.
+// TestLeftOut: a row that cannot be compiled is reported and left out. All other rows work.
 func TestLeftOut(t *testing.T) {
 	for _, c := range []struct {
 		what    string
@@ -284,7 +285,7 @@ func TestLeftOut(t *testing.T) {
 				met.Priority, met.Tried, compiler.Group("tg").Choices())
 		}
 		if c.problem != "" && !strings.Contains(compiler.String(), "problem: "+c.problem+"\n") {
-			t.Errorf("%s: the dump does not name it:\n%s", c.what, compiler)
+			t.Errorf("%s: it is not named in the dump:\n%s", c.what, compiler)
 		}
 	}
 }

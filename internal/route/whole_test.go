@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 )
 
-// drawModel draws a configuration by that many changes of an empty one.
+// drawModel makes a configuration by the given number of changes to an empty one.
 func drawModel(t *rapid.T, m *model, steps int) *model {
 	for range steps {
 		m.change(t, &Config{})
@@ -44,7 +44,7 @@ func (m *model) clone() *model {
 		maps.Clone(m.targets), maps.Clone(m.health)}
 }
 
-// apply applies a change to the revision that the compiler has.
+// apply applies a change to the compiler's present revision.
 func apply(t rapid.TB, c *Compiler, cfg Config) {
 	t.Helper()
 	cfg.Since, cfg.Revision = c.Revision(), c.Revision()+1
@@ -53,7 +53,7 @@ func apply(t rapid.TB, c *Compiler, cfg Config) {
 	}
 }
 
-// follow applies changes one after another and compiles after each.
+// follow applies changes one after the other and compiles after each.
 func follow(t *testing.T, c *Compiler, changes ...Config) (last Changes) {
 	t.Helper()
 	for _, cfg := range changes {
@@ -63,13 +63,13 @@ func follow(t *testing.T, c *Compiler, changes ...Config) (last Changes) {
 	return last
 }
 
-// A configuration of everything replaces any other one: it compiles to the same as without the earlier one, and names
-// as gone exactly what is in the earlier one only.
+// A whole configuration replaces any earlier one. The table is the one compiled from it alone, and the
+// changes list as gone exactly the rows that are only in the earlier one.
 func TestWholeReplacesWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before := drawModel(t, newModel(), rapid.IntRange(0, 25).Draw(t, "before"))
 		after := drawModel(t, before.clone(), rapid.IntRange(0, 25).Draw(t, "after"))
-		for key, target := range after.targets { // health of a registration that stays is not replaced
+		for key, target := range after.targets { // health is not replaced if the registration is the same
 			if old, ok := before.targets[key]; ok && old.Registered.Equal(target.Registered) {
 				delete(after.health, key)
 				if h, ok := before.health[key]; ok {
@@ -83,7 +83,7 @@ func TestWholeReplacesWhole(t *testing.T) {
 		}
 		changes := c.Compile()
 		if got, want := c.String(), compile(after.config()).String(); got != want {
-			t.Fatalf("got\n%s\nthe second alone compiles to\n%s", got, want)
+			t.Fatalf("the table is\n%s\nthe second configuration alone compiles to\n%s", got, want)
 		}
 		for what, pair := range map[string][2][]string{
 			"load balancers": {changes.Gone.LoadBalancers, lost(before.balancers, after.balancers)},
@@ -98,25 +98,25 @@ func TestWholeReplacesWhole(t *testing.T) {
 	})
 }
 
-// Applying a configuration twice changes nothing the second time: no table, group, target or problem is made again.
+// Applying a configuration a second time changes nothing: no table, group, target or problem is made again.
 func TestTheSameAgainIsNoChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := drawModel(t, newModel(), rapid.IntRange(0, 30).Draw(t, "steps")).config()
 		c := compile(cfg)
 		table, text := c.Table(), c.String()
-		for i := range cfg.Health { // neither do verdicts that are known
+		for i := range cfg.Health { // nor do verdicts that are already known
 			c.Judge(cfg.Health[i])
 		}
 		if err := c.Apply(cfg); err != nil {
 			t.Fatal(err)
 		}
 		if got := c.Compile(); !reflect.DeepEqual(got, Changes{}) || c.Table() != table || c.String() != text {
-			t.Fatalf("made anew: %+v", got)
+			t.Fatalf("made again: %+v", got)
 		}
 	})
 }
 
-// A configuration that is written as JSON and read again compiles to the same.
+// A configuration compiles to the same table after it was written as JSON and read again.
 func TestConfigurationsCanBeSent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := drawModel(t, newModel(), rapid.IntRange(0, 30).Draw(t, "steps")).config()
@@ -134,7 +134,7 @@ func TestConfigurationsCanBeSent(t *testing.T) {
 	})
 }
 
-// A refused configuration changes nothing, and the next one that follows does what it says.
+// A configuration that is refused changes nothing, and the next one works.
 func TestRefusedConfigurationChangesNothing(t *testing.T) {
 	w := newWorld()
 	w.Revision = 5
@@ -142,7 +142,7 @@ func TestRefusedConfigurationChangesNothing(t *testing.T) {
 	before := c.String()
 	gap := Config{Since: 6, Revision: 7, Gone: Gone{TargetGroups: []string{"tg"}, Rules: []string{w.Rules[0].ARN}}}
 	if err := c.Apply(gap); err == nil || c.Revision() != 5 {
-		t.Fatalf("a gap was taken in: %v, revision %d", err, c.Revision())
+		t.Fatalf("a configuration with a gap was accepted: %v, revision %d", err, c.Revision())
 	}
 	if changes := c.Compile(); !reflect.DeepEqual(changes, Changes{}) || c.String() != before {
 		t.Fatalf("a refused configuration changed %+v", changes)
@@ -152,12 +152,12 @@ func TestRefusedConfigurationChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if changes := c.Compile(); c.Group("tg") != nil || !slices.Equal(changes.Gone.TargetGroups, []string{"tg"}) {
-		t.Fatalf("it changed %+v", changes)
+		t.Fatalf("the next configuration changed %+v", changes)
 	}
 }
 
-// What the caller keeps with a listener, a use or a target stays there as long as that exists, and is lost when it is
-// removed, even if the same is added again.
+// What the caller stores with a listener, a use or a target stays as long as that exists. It is lost when the
+// row is removed, even if the same row is added again.
 func TestWhatIsKeptStays(t *testing.T) {
 	w := newWorld()
 	w.target("tg", "10.0.0.1", elb.Healthy)
@@ -200,7 +200,7 @@ func TestWhatIsKeptStays(t *testing.T) {
 	change(Config{Targets: []elb.Target{again}})
 	keeps("a registration anew", "listener", "use", "target")
 	if c.Group("tg").Choices() != 0 {
-		t.Error("a target registered anew has the health of the earlier registration")
+		t.Error("a target that was registered again has the health of the earlier registration")
 	}
 	change(Config{Gone: Gone{Targets: []string{again.Key()}}})
 	change(Config{Targets: []elb.Target{again}})
@@ -213,8 +213,8 @@ func TestWhatIsKeptStays(t *testing.T) {
 	keeps("an end of the listener", "", "", "")
 }
 
-// A target group that no rule forwards to is not compiled and its targets are not told of; they are when a rule comes,
-// and retired when the last rule goes (alb.md H8).
+// A target group that no rule forwards to is not compiled, and its targets are not reported. They are
+// reported when a rule is added, and retired when the last rule is removed (alb.md H8).
 func TestGroupsInUse(t *testing.T) {
 	w := newWorld()
 	w.group("spare", nil)
@@ -226,7 +226,7 @@ func TestGroupsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := c.Compile(); len(got.Targets) != 0 || c.Group("spare") != nil || c.Group("tg") == nil {
-		t.Fatalf("a group without rules: %d targets are told of", len(got.Targets))
+		t.Fatalf("a group without rules: %d targets are reported", len(got.Targets))
 	}
 	for i, rule := range []elb.Rule{
 		{ARN: "r1", ListenerARN: listenerARN("web", 80), Priority: 1, Actions: []elb.Action{forward("spare")}},
@@ -234,7 +234,7 @@ func TestGroupsInUse(t *testing.T) {
 	} {
 		got := follow(t, c, Config{Rules: []elb.Rule{rule}})
 		if len(got.Targets) != 2-2*i || c.Group("spare") == nil || len(got.Uses) != 1-i {
-			t.Fatalf("rule %d: %d targets and %d uses are told of", i+1, len(got.Targets), len(got.Uses))
+			t.Fatalf("rule %d: %d targets and %d uses are reported", i+1, len(got.Targets), len(got.Uses))
 		}
 	}
 	for i, arn := range []string{"r1", "r2", "r2"} {
@@ -249,7 +249,8 @@ func TestGroupsInUse(t *testing.T) {
 	}
 }
 
-// Reports about targets, groups and rules that do not exist, or about an earlier registration, change nothing.
+// Reports about targets, groups and rules that do not exist, or about an earlier registration, change
+// nothing.
 func TestStrangersChangeNothing(t *testing.T) {
 	w := newWorld()
 	w.target("tg", "10.0.0.1", elb.Healthy)
@@ -274,12 +275,12 @@ func TestStrangersChangeNothing(t *testing.T) {
 		TargetGroups: []string{"x"},
 		Targets:      []string{elb.TargetKey("x", "i", 1), elb.TargetKey("tg", "10.0.0.2", 3000)}}
 	if got := follow(t, c, Config{Gone: gone}); !reflect.DeepEqual(got, Changes{}) || c.String() != before {
-		t.Errorf("the end of what never was changed %+v", got)
+		t.Errorf("deleting rows that never existed changed %+v", got)
 	}
 }
 
-// The parts of a configuration may come in any order: a listener is compiled once its load balancer is there too, and
-// has no rule until the rules are.
+// The parts of a configuration may arrive in any order: a listener is compiled when its load balancer has
+// arrived too, and has no rules before they arrive.
 func TestPartsInAnyOrder(t *testing.T) {
 	w := newWorld()
 	w.target("tg", "10.0.0.1", elb.Healthy)
@@ -298,7 +299,7 @@ func TestPartsInAnyOrder(t *testing.T) {
 					t.Fatalf("listener %+v, all parts there: %v", l, complete)
 				}
 				if l != nil && len(c.rules) == 0 && l.Match(&Request{}) != nil {
-					t.Fatal("a listener without rules has one")
+					t.Fatal("a listener without rules matches a rule")
 				}
 			}
 		}
@@ -308,8 +309,8 @@ func TestPartsInAnyOrder(t *testing.T) {
 	})
 }
 
-// A load balancer that is removed and added again has new uses and listeners; a listener that moves to another load
-// balancer is a new one.
+// A load balancer that is removed and added again gets new uses and listeners. A listener that moves to
+// another load balancer counts as a new one.
 func TestWhatIsKeptEndsWithItsLoadBalancer(t *testing.T) {
 	w := newWorld()
 	w.loadBalancer("other", 1)
@@ -320,19 +321,19 @@ func TestWhatIsKeptEndsWithItsLoadBalancer(t *testing.T) {
 	back := follow(t, c, Config{Gone: Gone{LoadBalancers: []string{"web"}}},
 		Config{LoadBalancers: w.LoadBalancers[:1]})
 	if len(back.Uses) != 1 || back.Uses[0].Kept != nil || len(back.Listeners) != 1 || back.Listeners[0].Kept != nil {
-		t.Errorf("back again are %+v and %+v", back.Uses, back.Listeners)
+		t.Errorf("after adding it again: %+v and %+v", back.Uses, back.Listeners)
 	}
 	c.Table().Listener(80, "").Kept = "listener"
 	moved := w.Listeners[0]
 	moved.LoadBalancerARN = "other"
 	if got := follow(t, c, Config{Listeners: []elb.Listener{moved}}); len(got.Listeners) != 1 ||
 		got.Listeners[0].Kept != nil || got.Listeners[0].LoadBalancerARN != "other" || len(got.Uses) != 1 {
-		t.Errorf("moved are %+v and %+v", got.Uses, got.Listeners)
+		t.Errorf("after the move: %+v and %+v", got.Uses, got.Listeners)
 	}
 }
 
-// A target that came and went between two compilations is not told of; one that is given an address is no problem any
-// more, and one that loses it is taken out.
+// A target that was added and removed between two compilations is not reported. A target that gets an address
+// is no longer a problem, and one that loses it is removed.
 func TestTargetsThatChangeTheirMind(t *testing.T) {
 	w := newWorld()
 	w.target("tg", "10.0.0.1", elb.Healthy)
@@ -343,23 +344,23 @@ func TestTargetsThatChangeTheirMind(t *testing.T) {
 	apply(t, c, Config{Targets: []elb.Target{brief}})
 	apply(t, c, Config{Gone: Gone{Targets: []string{brief.Key()}}})
 	if got := c.Compile(); len(got.Targets) != 0 || len(c.Group("tg").Registered) != 1 {
-		t.Errorf("told of %+v", got.Targets)
+		t.Errorf("reported: %+v", got.Targets)
 	}
 	clean := c.String()
 	brief.Address = "nowhere"
 	follow(t, c, Config{Targets: []elb.Target{brief}})
 	if c.String() == clean {
-		t.Error("a target without an address is no problem")
+		t.Error("a target without an address is not reported as a problem")
 	}
 	brief.Address = "10.0.0.9"
 	if got := follow(t, c, Config{Targets: []elb.Target{brief}}); len(got.Targets) != 1 || c.String() != clean {
-		t.Errorf("with an address it is told of as %+v:\n%s", got.Targets, c)
+		t.Errorf("with an address it is reported as %+v:\n%s", got.Targets, c)
 	}
 	c.Judge(elb.Verdict{Key: brief.Key(), Registered: epoch, State: elb.Healthy})
 	c.Compile()
 	c.Judge(elb.Verdict{Key: brief.Key(), Registered: epoch, State: elb.Healthy, SlowStart: epoch})
 	if c.Compile(); !c.Group("tg").Find(brief.Key()).SlowStart.Equal(epoch) {
-		t.Error("a slow start that begins is not noticed")
+		t.Error("the start of a slow start does not change the table")
 	}
 	brief.Address = ""
 	if got := follow(t, c, Config{Targets: []elb.Target{brief}}); len(got.Problems) != 1 ||
@@ -368,8 +369,8 @@ func TestTargetsThatChangeTheirMind(t *testing.T) {
 	}
 }
 
-// Names of load balancers fold case; of two with one name (in two regions) the first created has it, and each has its
-// own DNS name. A new address of its own alone makes a new table.
+// Names of load balancers ignore case. When two (in two regions) have the same name, it belongs to the one
+// created first, and each has its own DNS name. A new address alone makes a new table.
 func TestNamesAndAddressesOfLoadBalancers(t *testing.T) {
 	w := newWorld()
 	for i, arn := range []string{"second", "first", "oldest"} {
@@ -397,6 +398,6 @@ func TestNamesAndAddressesOfLoadBalancers(t *testing.T) {
 	}
 	follow(t, c, Config{Gone: Gone{LoadBalancers: []string{"web"}}})
 	if own := c.Table().OwnAddresses(); len(own) != 0 {
-		t.Errorf("addresses of what is gone: %v", own)
+		t.Errorf("addresses after the load balancers were removed: %v", own)
 	}
 }

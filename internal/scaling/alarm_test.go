@@ -10,7 +10,7 @@ import (
 
 var at0 = time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
 
-// points makes data of a row of ecs.md 7.6: 0 is in order, X breaches, - is missing.
+// points makes the data of a row of ecs.md 7.6: 0 is within the threshold, X breaches it, - is missing.
 func points(row string) (all []Datapoint) {
 	for i, c := range strings.Fields(row) {
 		p := Datapoint{Start: at0.Add(time.Duration(i) * time.Minute), Known: c != "-"}
@@ -22,13 +22,13 @@ func points(row string) (all []Datapoint) {
 	return all
 }
 
-// The tables of ecs.md 7.6. K is the state so far.
+// The tables of ecs.md 7.6. K means that the alarm keeps its state.
 func TestMissingData(t *testing.T) {
 	letters := map[State]string{OK: "O", InAlarm: "A", InsufficientData: "I"}
 	for _, c := range []struct {
 		row  string
 		m    int
-		want string // missing, ignore, breaching, notBreaching
+		want string // for missing, ignore, breaching, notBreaching
 	}{
 		{"0 - X - X", 3, "OOOO"}, {"0 - X - X", 2, "AAAA"},
 		{"0 - - - -", 3, "OOOO"},
@@ -39,7 +39,7 @@ func TestMissingData(t *testing.T) {
 		{"0 - X - -", 2, "OOAO"},
 		{"- - - - 0", 2, "OOAO"},
 		{"- - - X -", 2, "AKAO"},
-		{"- - - - X", 3, "KKAO"}, // stays quiet
+		{"- - - - X", 3, "KKAO"}, // the state does not change
 	} {
 		for i, missing := range []Missing{MissingIsMissing, MissingIgnored, MissingIsBreaching, MissingIsNotBreaching} {
 			for _, now := range []State{OK, InAlarm, InsufficientData} {
@@ -85,7 +85,7 @@ func TestReasons(t *testing.T) {
 		row      string
 		now      State
 		expected string
-	}{ // as AWS writes them, also when M is not given
+	}{ // AWS's texts, also without M
 		{Condition{Periods: 1}, "0 0 X", OK, "Threshold Crossed: 1 datapoint [100.0 (29/11/26 08:02:00)] was greater " +
 			"than the threshold (70.0)."},
 		{Condition{Periods: 3}, "X X X", OK, "Threshold Crossed: 3 datapoints [100.0 (29/11/26 08:02:00), " +
@@ -120,7 +120,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// With all data there, missing data are treated in no way, and M of N is a count (ecs.md 7.4, 7.6).
+// When no data are missing, the treatment of missing data has no effect, and the alarm counts whether M of N
+// breach (ecs.md 7.4, 7.6).
 func TestCompleteData(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 10).Draw(t, "n")
@@ -147,7 +148,7 @@ func TestCompleteData(t *testing.T) {
 	})
 }
 
-// ecs.md 5.12: more than 70 for five minutes fires, exactly 70 does not.
+// ecs.md 5.12: a value above 70 for five minutes fires the alarm; exactly 70 does not.
 func TestFiveMinutesAboveSeventy(t *testing.T) {
 	cond := Condition{Comparison: Greater, Threshold: 70, Period: time.Minute, Periods: 5}
 	for _, c := range []struct {
@@ -170,7 +171,8 @@ func TestFiveMinutesAboveSeventy(t *testing.T) {
 	}
 }
 
-// ecs.md 7.4: every minute for periods from 60 s, every 10 s for shorter ones.
+// ecs.md 7.4: alarms with periods from 60 s on are evaluated every minute, those with shorter ones every 10
+// s.
 func TestIntervals(t *testing.T) {
 	for _, c := range []struct {
 		period  time.Duration

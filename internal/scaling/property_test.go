@@ -12,8 +12,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// If an alarm has the same state with all missing data breaching and with none, it has that state however it treats
-// missing data (ecs.md 7.6). One more value that breaches never makes an alarm quieter.
+// If an alarm has the same state when all missing data breach and when none do, then it has that state for
+// every treatment of missing data (ecs.md 7.6). One more breaching value never makes the state less severe,
+// unless the alarm keeps its state.
 func TestMissingDataThatDoNotMatter(t *testing.T) {
 	rank := map[State]int{OK: 0, InsufficientData: 1, InAlarm: 2}
 	rapid.Check(t, func(t *rapid.T) {
@@ -30,7 +31,7 @@ func TestMissingDataThatDoNotMatter(t *testing.T) {
 		for _, missing := range []Missing{MissingIsMissing, MissingIgnored, MissingIsBreaching, MissingIsNotBreaching} {
 			got := say(missing, signs)
 			if loud == quiet && got != loud {
-				t.Fatalf("%s, %d of %d, %s: %s, and %s whatever is missing", signs, cond.M(), n, missing, got, loud)
+				t.Fatalf("%s, %d of %d, %s: %s, but %s for any missing data", signs, cond.M(), n, missing, got, loud)
 			}
 			if got != loud && got != quiet && got != now && got != InsufficientData {
 				t.Fatalf("%s, %d of %d, %s: %s", signs, cond.M(), n, missing, got)
@@ -46,7 +47,8 @@ func TestMissingDataThatDoNotMatter(t *testing.T) {
 	})
 }
 
-// The reason of an alarm counts and lists the values on the side of the threshold that it names, the newest first.
+// The reason of an alarm gives the number of values on one side of the threshold and lists them, the newest
+// first.
 func TestReasonsListTheirValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 4).Draw(t, "n")
@@ -70,7 +72,7 @@ func TestReasonsListTheirValues(t *testing.T) {
 			}
 		}
 		text := fmt.Sprintf("Threshold Crossed: %d out of the last %d datapoints [", len(want), n)
-		if cond.ToAlarm == 0 { // M was not given
+		if cond.ToAlarm == 0 { // M was not set
 			text = fmt.Sprintf("Threshold Crossed: %d datapoint", len(want))
 		}
 		if !strings.HasPrefix(v.Reason, text) || !strings.Contains(v.Reason, " ["+strings.Join(want, ", ")+"] ") ||
@@ -80,7 +82,7 @@ func TestReasonsListTheirValues(t *testing.T) {
 	})
 }
 
-// ecs.md 5.10: percentages, in exact arithmetic.
+// ecs.md 5.10: changes in percent, compared with exact arithmetic.
 func TestAdjustExactly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		current := rapid.IntRange(0, 100_000).Draw(t, "current")
@@ -97,16 +99,16 @@ func TestAdjustExactly(t *testing.T) {
 			t.Fatalf("%d by %d %%, at least by %d: %d, want %d", current, by, least, got, want)
 		}
 		if got := ExactCapacity.Adjust(current, by, least); got != max(0, by) {
-			t.Fatalf("to exactly %d: %d", by, got)
+			t.Fatalf("exact capacity %d: %d", by, got)
 		}
 		if got := ChangeInCapacity.Adjust(current, by, least); got != max(0, current+by) {
-			t.Fatalf("%d by %d: %d", current, by, got)
+			t.Fatalf("%d changed by %d: %d", current, by, got)
 		}
 	})
 }
 
-// Steps cut a range into pieces: in whatever order they are written, each value of the range has one step and each
-// value outside has none. A step twice, a bound that is no number, and a gap in the middle are refused.
+// The steps of a policy divide a range. In whatever order they are written, each value in the range has one
+// step and each value outside has none. Two equal steps, a bound that is not a number, and a gap are refused.
 func TestStepsCoverARangeOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cuts := slices.Sorted(slices.Values(rapid.SliceOfNDistinct(rapid.IntRange(-50, 50), 2, 6,
@@ -134,7 +136,7 @@ func TestStepsCoverARangeOnce(t *testing.T) {
 				in = first < breach && breach <= last
 			}
 			if found != in {
-				t.Fatalf("a breach by %v has a step of %v: %v", breach, mixed, found)
+				t.Fatalf("for a breach by %v there is a step in %v: %v", breach, mixed, found)
 			}
 			at := s.By - 1
 			if ends := found && (breach == s.lower() || breach == s.upper()); found && !ends &&
@@ -151,7 +153,7 @@ func TestStepsCoverARangeOnce(t *testing.T) {
 			wrong[which].Lower = f(math.NaN())
 		case 2:
 			if at := wrong[which].By - 1; at == 0 || at == len(steps)-1 {
-				return // without its first or last step a range is only shorter
+				return // without its first or last step, the range is only shorter
 			}
 			wrong = slices.Delete(wrong, which, which+1)
 		}
@@ -161,8 +163,8 @@ func TestStepsCoverARangeOnce(t *testing.T) {
 	})
 }
 
-// ecs.md 6.6 and 6.7: the proposed capacity is the smallest that does not put the metric above its target, so that
-// scaling to it does not flap.
+// ecs.md 6.6 and 6.7: the proposed capacity is the smallest one with which the metric is not above its
+// target. Scaling to it does not make the capacity flap.
 func TestTrackingProposesTheSmallestThatIsEnough(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := Tracking{Target: float64(rapid.IntRange(1, 200).Draw(t, "target"))}
@@ -187,8 +189,8 @@ func TestTrackingProposesTheSmallestThatIsEnough(t *testing.T) {
 	})
 }
 
-// The order of proposals does not matter (ecs.md 6.12), one more that scales out never leads to fewer, and one that
-// proposes nothing and does not track a target changes nothing.
+// The order of proposals does not matter (ecs.md 6.12). One more proposal to scale out never leads to a lower
+// capacity. A proposal of no change, by a policy that tracks no target, has no effect.
 func TestPoliciesInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, proposals := drawSituation(t)
@@ -199,17 +201,18 @@ func TestPoliciesInAnyOrder(t *testing.T) {
 		}
 		out := Proposal{Direction: Out, To: rapid.IntRange(-5, 40).Draw(t, "out")}
 		if more := Decide(s, append(slices.Clone(proposals), out)); more.To < d.To {
-			t.Fatalf("%d with one more that scales out to %d, and %d without", more.To, out.To, d.To)
+			t.Fatalf("%d with one more proposal, to scale out to %d, but %d without it", more.To, out.To, d.To)
 		}
 		idle := Decide(s, append(slices.Clone(proposals), Proposal{Direction: Hold}))
 		if idle.To != d.To || idle.Reason != d.Reason {
-			t.Fatalf("%+v, and %+v with a policy that proposes nothing", d, idle)
+			t.Fatalf("%+v, but %+v with a policy that proposes no change", d, idle)
 		}
 	})
 }
 
-// ecs.md 4.3: as many instances are needed as the tasks fill when they are put on them one by one. Of several groups
-// the one that needs most decides, within the steps; one that does not fit on the smallest instance does not count.
+// ecs.md 4.3: the number of instances needed is the number that the tasks fill when they are placed one by
+// one. The group of tasks that needs the most instances decides, within the steps. A group whose tasks do not
+// fit on the smallest instance does not count.
 func TestInstancesAreFilledOneByOne(t *testing.T) {
 	resources := func(t *rapid.T, name string, least, most int) Resources {
 		n := rapid.IntRange(least, most)
@@ -261,7 +264,7 @@ func fits(needs, room Resources) bool {
 		needs.Interfaces <= room.Interfaces
 }
 
-// filled puts the tasks of a group on instances until none is left.
+// filled places the tasks of a group on instances until none is left, and returns the number of instances.
 func filled(g Group, instance Resources) (instances int) {
 	var room Resources
 	full := true

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The worked examples of ecs.md 5.10.
+// The examples of ecs.md 5.10.
 func TestAdjust(t *testing.T) {
 	for _, c := range []struct {
 		kind                       Adjustment
@@ -31,7 +31,7 @@ func TestAdjust(t *testing.T) {
 
 func f(v float64) *float64 { return &v }
 
-// ecs.md 5.10: above the threshold the lower bound belongs to a step, below it the upper one.
+// ecs.md 5.10: above the threshold, a step includes its lower bound; below the threshold, its upper one.
 func TestSteps(t *testing.T) {
 	out := []Step{{f(0), f(10), 1}, {f(10), f(20), 2}, {f(20), nil, 3}}
 	in := []Step{{f(-10), f(0), -1}, {nil, f(-10), -2}}
@@ -65,7 +65,7 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// ecs.md 6.6: four tasks at 90 with a target of 60 become six.
+// ecs.md 6.6: with four tasks at 90 and a target of 60, six are proposed.
 func TestTracking(t *testing.T) {
 	for _, c := range []struct {
 		running        int
@@ -82,7 +82,7 @@ func TestTracking(t *testing.T) {
 		t.Errorf("%+v %+v", high, low)
 	}
 	if _, _, ok := (Tracking{Target: 70, DisableScaleIn: true}).Alarms(time.Minute); ok {
-		t.Error("a low alarm is made although scaling in is disabled")
+		t.Error("there is a low alarm although scale-in is disabled")
 	}
 	high, low = Tracking{Target: 80}.ReservationAlarms()
 	if high.Periods != 1 || low.Threshold != 80 || low.Periods != 15 {
@@ -151,7 +151,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// ecs.md 6.9: two were added, and then a breach asks for three: one more is added.
+// ecs.md 6.9: after two tasks were added, a breach asks for three during the cooldown, so one more is added.
 func TestStepDuringCooldown(t *testing.T) {
 	s := Situation{Now: at0, Current: 4, Bounds: Bounds{1, 10}}
 	step := func(by int) Decision {
@@ -171,9 +171,10 @@ func TestStepDuringCooldown(t *testing.T) {
 	}
 }
 
-// A closed loop: tasks share a load, the metric of every minute is what each of them has, alarms as ecs.md 6.5
-// fire the policy. Tasks take some minutes to start. Whatever the load, the wanted count never leaves the
-// bounds, and under a constant load it settles, at the metric's target or at a bound (ecs.md 6.7).
+// The test simulates a closed loop. The tasks share a load, and the metric of each minute is the load of one
+// task. Alarms as in ecs.md 6.5 run the policy. A new task takes some minutes to start. For any load, the
+// desired count stays within the bounds. Under a constant load it settles with the metric at its target, or
+// at a bound (ecs.md 6.7).
 func TestSettlesWithoutFlapping(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := Bounds{Min: rapid.IntRange(0, 5).Draw(t, "min")}
@@ -186,7 +187,7 @@ func TestSettlesWithoutFlapping(t *testing.T) {
 
 		const phase = 400 // minutes with the same load
 		s := Situation{Now: at0, Current: b.Clip(rapid.IntRange(0, 50).Draw(t, "first")), Bounds: b}
-		began := make([]time.Time, s.Current) // when each task was asked for
+		began := make([]time.Time, s.Current) // when each task was requested
 		data := make([]Datapoint, low.Range())
 		lastChange := 0
 		for minute := range phase * len(loads) {
@@ -227,12 +228,12 @@ func TestSettlesWithoutFlapping(t *testing.T) {
 		}
 		if level := loads[len(loads)-1] / float64(s.Current); s.Current > b.Min && s.Current < b.Max &&
 			level > policy.Target*1.001 {
-			t.Fatalf("%d tasks have a level of %v", s.Current, level)
+			t.Fatalf("with %d tasks the metric is %v", s.Current, level)
 		}
 	})
 }
 
-// drawSituation draws a situation with proposals, some of them out of its bounds.
+// drawSituation draws a situation with proposals, some of them outside of its bounds.
 func drawSituation(t *rapid.T) (Situation, []Proposal) {
 	b := Bounds{Min: rapid.IntRange(0, 10).Draw(t, "min")}
 	b.Max = b.Min + rapid.IntRange(0, 10).Draw(t, "above")
@@ -248,7 +249,7 @@ func drawSituation(t *rapid.T) (Situation, []Proposal) {
 	})).Draw(t, "proposals")
 }
 
-// A decision moves to a count within the bounds, or not at all, and never in a direction that is suspended.
+// A decision is a count within the bounds or no change. It never moves in a suspended direction.
 func TestDecisionsStayWithinBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, proposals := drawSituation(t)
@@ -308,7 +309,7 @@ func TestReservation(t *testing.T) {
 	}
 }
 
-// ecs.md 4.5: a group with constant tasks settles at ceil(100 M / T) instances.
+// ecs.md 4.5: with a constant number of tasks, a group settles at ceil(100 M / T) instances.
 func TestReservationSettles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := Provider{Target: float64(rapid.IntRange(1, 100).Draw(t, "target")), MinStep: 1, MaxStep: 10000}

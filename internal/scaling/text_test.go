@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawRule draws a rule as text together with what it means. It writes parentheses where AND and OR need them and
-// sometimes where they do not, words in any case, and names in all the ways they may be written.
+// drawRule draws a rule as text, with its meaning. The text has parentheses where AND and OR need them and
+// sometimes elsewhere, keywords in any case, and names in all their valid forms.
 func drawRule(t *rapid.T, depth int) (text string, holds func(map[string]State) bool, names []string) {
 	space := rapid.SampledFrom([]string{" ", "  ", "\n", "\t "})
 	word := func(w string) string {
@@ -45,14 +45,15 @@ func drawRule(t *rapid.T, depth int) (text string, holds func(map[string]State) 
 	if op == "OR" {
 		holds = func(all map[string]State) bool { return isLeft(all) || isRight(all) }
 	}
-	if op == "AND" || rapid.Bool().Draw(t, "parentheses") { // an OR on either side would be read otherwise
+	if op == "AND" || rapid.Bool().Draw(t, "parentheses") { // an OR on either side needs them
 		left, right = "("+left+")", "( "+right+" )"
 	}
 	text = left + space.Draw(t, "space") + word(op) + space.Draw(t, "space") + right
 	return text, holds, append(slices.Clone(names), more...)
 }
 
-// drawName writes the name of an alarm: quoted, bare when it may be, or as the end of an ARN.
+// drawName returns a written form of an alarm's name: quoted, without quotes where that is possible, or as
+// the end of an ARN.
 func drawName(t *rapid.T, name string) string {
 	arn := "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:" + name
 	if rapid.Bool().Draw(t, "by ARN") {
@@ -64,8 +65,8 @@ func drawName(t *rapid.T, name string) string {
 	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(name) + `"`
 }
 
-// A rule that is written from a meaning is read with that meaning: it holds for the same states, and names the same
-// alarms in the same order. AND binds more tightly than OR, and NOT more tightly than both.
+// A rule that is written from a meaning is parsed with that meaning: it is true for the same states, and
+// names the same alarms in the same order. AND binds more tightly than OR, and NOT more tightly than both.
 func TestRulesMeanWhatTheySay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text, holds, names := drawRule(t, 3)
@@ -101,7 +102,7 @@ func TestRulesMeanWhatTheySay(t *testing.T) {
 	}
 }
 
-// field is one field of a cron expression: its text, and the values that it allows.
+// field is a field of a cron expression, with the values that it allows.
 type field struct {
 	text   string
 	allows func(n int) bool
@@ -141,7 +142,7 @@ func drawField(t *rapid.T, name string, first, last int) field {
 	}}
 }
 
-// drawDays draws the day-of-month and the day-of-week of an expression, one of which is a question mark.
+// drawDays draws the day-of-month and day-of-week fields of an expression. One of them is a question mark.
 func drawDays(t *rapid.T) (day, weekday string, allows func(time.Time) bool) {
 	lastDay := func(d time.Time) int {
 		return time.Date(d.Year(), d.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()
@@ -173,7 +174,7 @@ func drawDays(t *rapid.T) (day, weekday string, allows func(time.Time) bool) {
 	return "?", f.text, func(d time.Time) bool { return f.allows(int(d.Weekday()) + 1) }
 }
 
-// workdayNear looks on both sides of a day, nearer ones first, for one from Monday to Friday of the same month.
+// workdayNear returns the day from Monday to Friday, in the same month, that is nearest to a day.
 func workdayNear(month time.Time, day int) int {
 	for distance := range 4 {
 		for _, d := range []int{day - distance, day + distance} {
@@ -186,7 +187,7 @@ func workdayNear(month time.Time, day int) int {
 	return 0
 }
 
-// The next time of a cron expression is the first minute, of all that come, whose fields are all allowed.
+// The next time of a cron expression is the first later minute that all its fields allow.
 func TestCronEqualsAWalkOverMinutes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		minutes, hours := drawField(t, "minute", 0, 59), drawField(t, "hour", 0, 23)
@@ -204,7 +205,7 @@ func TestCronEqualsAWalkOverMinutes(t *testing.T) {
 				allowsDay(at)
 		}
 		at := after.Truncate(time.Minute).Add(time.Minute)
-		for end := after.AddDate(0, 3, 0); at.Before(end) && !allows(at); { // a day at once that is not allowed
+		for end := after.AddDate(0, 3, 0); at.Before(end) && !allows(at); { // days that are not allowed at once
 			if !months.allows(int(at.Month())) || !allowsDay(at) {
 				at = at.Truncate(24*time.Hour).AddDate(0, 0, 1)
 				continue
@@ -220,8 +221,8 @@ func TestCronEqualsAWalkOverMinutes(t *testing.T) {
 	})
 }
 
-// In a zone with summer time, a daily schedule is due once on each day, also on the days when the clock changes, and at
-// the same time by the clock unless the clock skips that time.
+// In a time zone with summer time, a daily schedule is due once on each day, also when the clock changes. It
+// is due at the same local time unless the clock skips that time.
 func TestOnceADayThroughSummerTime(t *testing.T) {
 	for name, skipped := range map[string]time.Time{
 		"Europe/Paris":        time.Date(2026, 3, 29, 2, 0, 0, 0, time.UTC),
@@ -252,7 +253,8 @@ func TestOnceADayThroughSummerTime(t *testing.T) {
 	}
 }
 
-// A rate is due at whole multiples of its interval from its start. Next is the first of them that is later than after.
+// A rate is due at whole multiples of its interval after its start. Next returns the first of these times
+// after a given time.
 func TestRates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		unit := rapid.SampledFrom([]string{"minute", "hour", "day"}).Draw(t, "unit")

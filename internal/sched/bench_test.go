@@ -23,7 +23,8 @@ func cluster(n int) World {
 	return w
 }
 
-// BenchmarkPlan10kOnto1k plans 10,000 tasks onto 1,000 instances. The limit is 250 ms; used/limit is the share of it.
+// BenchmarkPlan10kOnto1k plans 10,000 tasks on 1,000 instances. The limit is 250 ms; used/limit is the share
+// of it that was used.
 func BenchmarkPlan10kOnto1k(b *testing.B) {
 	for _, c := range []struct {
 		name  string

@@ -9,9 +9,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestNothingThatFitsIsLeft: strategies are best effort and never prevent a placement. Equal tasks
-// are placed as long as any instance has room, so their number is the sum of what the instances
-// hold one by one (ecs.md 2.1).
+// TestNothingThatFitsIsLeft: strategies only rank instances and never prevent a placement. Equal tasks are
+// placed as long as any instance has room, so their number is the sum of what each instance has room for
+// (ecs.md 2.1).
 func TestNothingThatFitsIsLeft(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -29,7 +29,7 @@ func TestNothingThatFitsIsLeft(t *testing.T) {
 	})
 }
 
-// TestMoreTasksOnlyAdd: a plan for fewer tasks is the beginning of the plan for more.
+// TestMoreTasksOnlyAdd: the plan for fewer tasks is the beginning of the plan for more tasks.
 func TestMoreTasksOnlyAdd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -43,9 +43,9 @@ func TestMoreTasksOnlyAdd(t *testing.T) {
 	})
 }
 
-// TestPlanContinues: planning the rest on the world with the first tasks counted gives the same
-// instances, but for chance. So it does not matter whether a service controller gets all tasks at
-// once or some now and some later.
+// TestPlanContinues: a second plan, for the rest of the tasks, counts the first tasks in the world. Both
+// plans together choose the same instances as one plan for all, unless a strategy is random. So a service
+// controller may start its tasks in several steps.
 func TestPlanContinues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -65,7 +65,8 @@ func TestPlanContinues(t *testing.T) {
 	})
 }
 
-// TestTreeEqualsScan: the two rankings agree wherever both can rank, gaining and losing.
+// TestTreeEqualsScan: the two implementations of ranking agree wherever both can rank, when tasks are added
+// and when they are removed.
 func TestTreeEqualsScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(8).Draw(t, "world")
@@ -105,8 +106,8 @@ func TestTreeEqualsScan(t *testing.T) {
 	})
 }
 
-// TestStartIsAPlanOfOne: StartTask on one instance succeeds exactly if a plan for that instance
-// alone would, and gives its first reason otherwise (ecs.md 1.6).
+// TestStartIsAPlanOfOne: StartTask on one instance succeeds if and only if a plan in a cluster of that
+// instance alone would succeed. Otherwise it fails with the first reason of that plan (ecs.md 1.6).
 func TestStartIsAPlanOfOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(4).Draw(t, "world")
@@ -126,8 +127,8 @@ func TestStartIsAPlanOfOne(t *testing.T) {
 	})
 }
 
-// TestEligibleIsWider: every instance that takes a daemon's task now is one that the daemon wants,
-// and what keeps it from the others it wants is never their kind.
+// TestEligibleIsWider: every instance that can take a daemon's task now is eligible. Reasons that keep the
+// task from other eligible instances are never about the kind of instance.
 func TestEligibleIsWider(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -141,14 +142,14 @@ func TestEligibleIsWider(t *testing.T) {
 			refused := slices.ContainsFunc(Explain(&i, &r),
 				func(x Reason) bool { return slices.Contains(kinds, x.Code) })
 			if slices.Contains(wanted, i.ARN) == refused {
-				t.Fatalf("%s: wanted %v, refused for its kind %v", i.ARN, !refused, refused)
+				t.Fatalf("%s: eligible %v, refused for its kind %v", i.ARN, !refused, refused)
 			}
 		}
 	})
 }
 
-// TestRebalancingEnds: repeated moves end with zones that differ by at most one, after fewer moves
-// than there are tasks, and moving back and forth does not happen (ecs.md 2.8).
+// TestRebalancingEnds: repeated moves end when the zones differ by at most one task. There are fewer moves
+// than tasks, and no task is moved back (ecs.md 2.8).
 func TestRebalancingEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := cluster(rapid.IntRange(1, 9).Draw(t, "instances"))
@@ -165,7 +166,7 @@ func TestRebalancingEnds(t *testing.T) {
 				break
 			}
 			if moves > total {
-				t.Fatal("no end of moves")
+				t.Fatal("the moves do not end")
 			}
 			w.Instances[index(w, m.InstanceARN)].TaskGroups["service:web"]++
 			from := slices.IndexFunc(w.Instances,
@@ -177,12 +178,13 @@ func TestRebalancingEnds(t *testing.T) {
 			least, most = min(least, n), max(most, n)
 		}
 		if most-least > 1 {
-			t.Fatalf("%d to %d tasks per zone", least, most)
+			t.Fatalf("%d to %d tasks in a zone", least, most)
 		}
 	})
 }
 
-// TestZoneWithoutAttribute: the zone spreads and constrains also if the instance did not bring it as an attribute.
+// TestZoneWithoutAttribute: strategies and constraints can use the zone also if the instance has no attribute
+// for it.
 func TestZoneWithoutAttribute(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)

@@ -11,14 +11,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// ranks says how fundamental each reason is, the most fundamental first: the state of the instance, then constraints,
-// then resources, all of which are alike.
+// ranks orders the reasons, the most fundamental first: the state of the instance, then constraints, then
+// resources, which are all equal.
 var ranks = map[string]int{ReasonInactive: 0, ReasonAgent: 1, ReasonLocation: 2, ReasonAttribute: 3, ReasonMemberOf: 4,
 	ReasonDistinct: 5, ReasonGPU: 6, ReasonENI: 6, ReasonCPU: 6, ReasonMemory: 6, ReasonPorts: 6}
 
-// TestClosestInstance: a failure names the closest ACTIVE instance (ecs.md 1.7.4): the one with the fewest reasons;
-// of several, the one whose first reason is the least fundamental, then the one that lacks the smallest share of what
-// it lacks most, then the first by ARN. Tasks that were placed before count.
+// TestClosestInstance: a failure names the closest ACTIVE instance (ecs.md 1.7.4), which is the one with the
+// fewest reasons. Among several, it is the one whose first reason is the least fundamental, then the one
+// whose largest shortage is the smallest share of what the task needs, then the first by ARN. Tasks that the
+// same plan has placed count.
 func TestClosestInstance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -40,7 +41,7 @@ func TestClosestInstance(t *testing.T) {
 		got := out.Failures[0]
 		if len(all) == 0 {
 			if got.Reason != ReasonNoInstances || got.InstanceARN != "" {
-				t.Fatalf("%+v without an ACTIVE instance", got)
+				t.Fatalf("%+v although no instance is ACTIVE", got)
 			}
 			return
 		}
@@ -61,17 +62,17 @@ func TestClosestInstance(t *testing.T) {
 	})
 }
 
-// TestReasonsAreInOrder: reasons come from the most fundamental to the least, none twice; every instance of the
-// cluster that takes no more tasks is told, those that are not ACTIVE too, and no other.
+// TestReasonsAreInOrder: the reasons are listed from the most to the least fundamental, each once. They cover
+// every instance of the cluster that has no room for one more task, also those that are not ACTIVE.
 func TestReasonsAreInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
 		r := requestGen().Draw(t, "request")
-		r.Count += 30 // more than fit
+		r.Count += 30 // more tasks than fit
 		out := Plan(w, []Request{r})
-		told := map[string]bool{}
+		reported := map[string]bool{}
 		for _, x := range out.Refusals[0] {
-			told[x.InstanceARN] = true
+			reported[x.InstanceARN] = true
 			codes := map[string]bool{}
 			for _, why := range x.Reasons {
 				codes[why.Code] = true
@@ -81,14 +82,14 @@ func TestReasonsAreInOrder(t *testing.T) {
 				t.Fatalf("reasons %+v", x.Reasons)
 			}
 		}
-		if len(out.Failures) > 0 && len(told) != len(w.Instances) {
-			t.Fatalf("%d of %d instances say why", len(told), len(w.Instances))
+		if len(out.Failures) > 0 && len(reported) != len(w.Instances) {
+			t.Fatalf("%d of %d instances have reasons", len(reported), len(w.Instances))
 		}
 	})
 }
 
-// TestTooLarge: a task is too large if no instance could take it even without other tasks. The instance that is named
-// lacks the smallest share of what it lacks most.
+// TestTooLarge: a task is too large if no instance could take it even without other tasks. The named instance
+// is the one whose largest shortage is the smallest share.
 func TestTooLarge(t *testing.T) {
 	amounts := rapid.Custom(func(t *rapid.T) Resources {
 		return Resources{CPU: rapid.IntRange(0, 4).Draw(t, "cpu") * 256,
@@ -119,12 +120,13 @@ func TestTooLarge(t *testing.T) {
 		}
 		arns := slices.Sorted(maps.Keys(lack))
 		if !large && arn != arns[slices.IndexFunc(arns, func(arn string) bool { return lack[arn] == least })] {
-			t.Fatalf("%s is named, shares are %v", arn, lack)
+			t.Fatalf("%s is named, but the shares are %v", arn, lack)
 		}
 	})
 }
 
-// TestTooLargeSays: the sentence names the resource that is lacked most, with both numbers.
+// TestTooLargeSays: the text names the resource with the largest shortage, with what the task needs and what
+// the instance has.
 func TestTooLargeSays(t *testing.T) {
 	of := func(id string, r Resources) Instance {
 		i := inst(id, "a", 0, 0)

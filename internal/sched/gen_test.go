@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Generators for random clusters: small enough that every resource runs out now and then.
+// Generators of random clusters, which are so small that every resource runs out in some of them.
 
 var (
 	zones  = []string{"us-east-1a", "us-east-1b", "us-east-1c"}
@@ -124,7 +124,7 @@ func planGen(t *rapid.T) (World, []Request) {
 	return w, rapid.SliceOfN(requestGen(), 1, 3).Draw(t, "requests")
 }
 
-// index finds an instance by ARN.
+// index returns the position of an instance by its ARN.
 func index(w World, arn string) int {
 	return slices.IndexFunc(w.Instances, func(i Instance) bool { return i.ARN == arn })
 }

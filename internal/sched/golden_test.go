@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// inst is an instance of stories: id, zone, free CPU and memory.
+// inst returns an instance for the stories: its id, zone, free CPU and free memory.
 func inst(id, zone string, cpu, memory int, change ...func(*Instance)) Instance {
 	i := Instance{ARN: "arn:aws:ecs:us-east-1:123456789012:container-instance/demo/" + id,
 		Zone: "us-east-1" + zone, Status: StatusActive,
@@ -149,7 +149,7 @@ func TestStories(t *testing.T) {
 	golden.Compare(t, "stories.txt", b.String())
 }
 
-// TestParse: placement constraints and strategies as the API has them (ecs.md 2.3, 2.5).
+// TestParse: placement constraints and strategies are read in the form of the API (ecs.md 2.3, 2.5).
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ kind, field, err string }{
 		{"spread", "instanceId", ""}, {"spread", "host", ""}, {"spread", "attribute:ecs.availability-zone", ""},

@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// sharedGen puts the instances of a world on one or two machines; on each, some port is taken by a task in network
-// mode host that the world does not show otherwise.
+// sharedGen puts the instances of a world on one or two machines. On each machine some port is in use by a
+// task in network mode host, which is not shown in any other way.
 func sharedGen(t *rapid.T, w World) World {
 	machines := []*Machine{nil, {HostTCP: Ports{443: "service:db"}}, {HostUDP: Ports{80: ""}}}
 	for k := range w.Instances {
@@ -18,8 +18,9 @@ func sharedGen(t *rapid.T, w World) World {
 	return w
 }
 
-// TestPortsOfAMachine: with tasks in network mode host among others, each task fits where it is placed: its ports
-// are free on the instance and, in mode host, on the whole machine. If a task is not placed, no instance has room.
+// TestPortsOfAMachine: some tasks are in network mode host. Each task fits where it is placed: its ports are
+// free on the instance and, in mode host, on the whole machine. When a task is not placed, no instance has
+// room for it.
 func TestPortsOfAMachine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -73,15 +74,15 @@ func TestPortsOfAMachine(t *testing.T) {
 			failed := slices.ContainsFunc(out.Failures, func(f Failure) bool { return f.Request == k })
 			for n := range now.w.Instances {
 				if i := &now.w.Instances[n]; failed && fits(i, r) {
-					t.Fatalf("tasks of %+v failed, and %+v has room", r, *i)
+					t.Fatalf("tasks of %+v failed, but %+v has room", r, *i)
 				}
 			}
 		}
 	})
 }
 
-// TestMachineOfItsOwn: a plan does not change when each instance has a machine of its own, nor, for tasks that are
-// not in network mode host, when instances share machines.
+// TestMachineOfItsOwn: a plan does not change when each instance gets a machine of its own. A plan of tasks
+// that are not in network mode host does not change when instances share machines.
 func TestMachineOfItsOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -106,11 +107,11 @@ func TestMachineIsNotChanged(t *testing.T) {
 	r := web(2, port(80), udp(53), func(r *Request) { r.HostNetwork = true })
 	for range 2 {
 		if got := outcome(Plan(w, []Request{r})); got != "a1 | 1 RESOURCE:PORTS@a1" {
-			t.Fatalf("got %q: one machine has port 80 once", got)
+			t.Fatalf("got %q, but port 80 of a machine can be used once only", got)
 		}
 		if got := outcome(Start(w, r, []string{w.Instances[1].ARN, w.Instances[0].ARN})); got !=
 			"a2 | 1 RESOURCE:PORTS@a1" {
-			t.Fatalf("got %q: one machine has port 80 once", got)
+			t.Fatalf("got %q, but port 80 of a machine can be used once only", got)
 		}
 	}
 	if len(m.HostTCP) != 1 || len(m.HostUDP) != 0 {

@@ -10,12 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Changes of a world and its requests whose effect on the plan is known without knowing the plan.
+// These tests change a world and its requests. The effect of the change on the plan is known, without knowing
+// the plan.
 
-// placed writes where the tasks went, without reasons.
+// placed returns the placements as text, without reasons.
 func placed(out Result) string { return fmt.Sprint(out.Placements, len(out.Failures)) }
 
-// samePlan compares the placements before and after a change that should not matter.
+// samePlan compares the placements before and after a change that should have no effect.
 func samePlan(t *rapid.T, w World, requests []Request, w2 World, requests2 []Request) {
 	t.Helper()
 	if a, b := placed(Plan(w, requests)), placed(Plan(w2, requests2)); a != b {
@@ -27,7 +28,8 @@ func (r Resources) times(n int) Resources {
 	return Resources{r.CPU * n, r.Memory * n, r.GPU * n, r.ENI * n}
 }
 
-// TestDoublingEverything: needs and free resources times two give the same plan, closest instances and reasons.
+// TestDoublingEverything: with all needs and free resources doubled, the plan, the closest instances and the
+// reasons are the same.
 func TestDoublingEverything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -49,8 +51,8 @@ func TestDoublingEverything(t *testing.T) {
 	})
 }
 
-// TestUselessInstance: one more instance that runs no task and can take none changes no placement, for any reason that
-// it cannot. A DRAINING one may run tasks: they are not counted.
+// TestUselessInstance: an additional instance that runs no task and cannot take one changes no placement,
+// whatever the reason. A DRAINING one may also run tasks, since they do not count.
 func TestUselessInstance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -80,11 +82,11 @@ func TestUselessInstance(t *testing.T) {
 	})
 }
 
-// TestNamesDoNotMatter: zones, racks and groups under other names give the same plan.
+// TestNamesDoNotMatter: with other names of zones, racks and groups the plan is the same.
 func TestNamesDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
-		for k := range requests { // expressions name values
+		for k := range requests { // expressions contain the names
 			requests[k].Constraints = slices.DeleteFunc(requests[k].Constraints,
 				func(c Constraint) bool { return c.expr != nil })
 			requests[k].RequiredAttributes = nil
@@ -116,7 +118,7 @@ func TestNamesDoNotMatter(t *testing.T) {
 	})
 }
 
-// TestProtocolsAreAlike: TCP and UDP exchanged everywhere change nothing but the reasons' words.
+// TestProtocolsAreAlike: exchanging TCP and UDP everywhere changes nothing but the words in reasons.
 func TestProtocolsAreAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -133,7 +135,8 @@ func TestProtocolsAreAlike(t *testing.T) {
 	})
 }
 
-// TestCPUAndMemoryAreAlike: exchanging them in needs, free resources and binpack gives the same plan.
+// TestCPUAndMemoryAreAlike: exchanging CPU and memory in needs, free resources and binpack gives the same
+// plan.
 func TestCPUAndMemoryAreAlike(t *testing.T) {
 	swap := func(r Resources) Resources { return Resources{r.Memory, r.CPU, r.GPU, r.ENI} }
 	rapid.Check(t, func(t *rapid.T) {
@@ -158,8 +161,8 @@ func TestCPUAndMemoryAreAlike(t *testing.T) {
 	})
 }
 
-// TestSaidTwice: repeating a strategy, a constraint, an attribute or a zone changes nothing (ecs.md 2.2: each
-// strategy breaks the ties of those before it).
+// TestSaidTwice: repeating a strategy, a constraint, an attribute or a zone has no effect, since a strategy
+// only breaks ties that the ones before it left (ecs.md 2.2).
 func TestSaidTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -179,8 +182,8 @@ func TestSaidTwice(t *testing.T) {
 	})
 }
 
-// TestExpressionAndItsOpposite: each instance that takes a task takes it with a constraint or with that constraint's
-// opposite, never with both.
+// TestExpressionAndItsOpposite: an instance that can take a task can take it either with a constraint or with
+// the opposite constraint, and never with both.
 func TestExpressionAndItsOpposite(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(8).Draw(t, "world")
@@ -192,7 +195,7 @@ func TestExpressionAndItsOpposite(t *testing.T) {
 			return len(Plan(World{[]Instance{i}}, []Request{one}).Placements) == 1
 		}
 		opposite := "not(" + text + ")"
-		if inner, ok := strings.CutPrefix(text, "not("); ok { // an expression may not hold parentheses of parentheses
+		if inner, ok := strings.CutPrefix(text, "not("); ok { // "not(not(x))" is not valid
 			opposite = strings.TrimSuffix(inner, ")")
 		}
 		for _, i := range w.Instances {
@@ -204,7 +207,8 @@ func TestExpressionAndItsOpposite(t *testing.T) {
 	})
 }
 
-// TestMoreRoomPlacesMore: with a larger instance or a request that asks for less, at least as many tasks are placed.
+// TestMoreRoomPlacesMore: when an instance becomes larger, or a request needs less, at least as many tasks
+// are placed.
 func TestMoreRoomPlacesMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -235,7 +239,7 @@ func TestMoreRoomPlacesMore(t *testing.T) {
 			easier.PortsTCP, easier.PortsUDP, easier.Needs.GPU = nil, nil, 0
 		}
 		if change == 3 && len(r.RequiredAttributes) == 0 {
-			change = -1 // nothing is easier, but nothing is harder either
+			change = -1 // the change makes it neither easier nor harder
 		}
 		if after := len(Plan(w2, []Request{easier}).Placements); after < before {
 			t.Fatalf("%d placed before, %d after change %d", before, after, change)
@@ -243,8 +247,8 @@ func TestMoreRoomPlacesMore(t *testing.T) {
 	})
 }
 
-// TestSplitRequests: two requests of one group give the same plan as one request for as many tasks, unless a strategy
-// is random (ecs.md 2.2).
+// TestSplitRequests: two requests of one group give the same plan as a single one for all tasks, unless a
+// strategy is random (ecs.md 2.2).
 func TestSplitRequests(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -267,8 +271,8 @@ func TestSplitRequests(t *testing.T) {
 	})
 }
 
-// TestStrangersDoNotMeet: the plan of a request does not change when another request, for other zones and another
-// group, comes before it.
+// TestStrangersDoNotMeet: the plan of a request does not change when a request for other zones and another
+// group comes before it.
 func TestStrangersDoNotMeet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(8).Draw(t, "world")
@@ -287,7 +291,7 @@ func TestStrangersDoNotMeet(t *testing.T) {
 			want = append(want, p.InstanceARN)
 		}
 		if !slices.Equal(ofA, want) {
-			t.Fatalf("alone %v\nafter another %v", want, ofA)
+			t.Fatalf("alone %v\nafter another request %v", want, ofA)
 		}
 	})
 }

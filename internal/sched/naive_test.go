@@ -10,9 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// naive is the specification of Plan: for each task it looks at every instance and counts
-// everything afresh. It shares with the real thing only the drawing of random numbers and the query
-// language.
+// naive is the specification of Plan: for each task it looks at every instance and counts everything again.
+// It shares only the random numbers and the query language with the real implementation.
 type naive struct {
 	w      World
 	placed map[string]int // by instance, in the current request
@@ -62,7 +61,7 @@ func (n *naive) put(i *Instance, r Request) {
 	n.placed[i.ARN]++
 }
 
-// fits is written apart from the filters on purpose.
+// fits does not use the filters of the package, so that it can check them.
 func (n *naive) fits(i *Instance, r Request) bool {
 	if i.Status != "ACTIVE" || !i.AgentConnected {
 		return false
@@ -116,7 +115,7 @@ func (n *naive) pick(r Request) *Instance {
 	return best
 }
 
-// key is what the strategies minimise, most important first.
+// key returns what the strategies minimise, the most important value first.
 func (n *naive) key(i *Instance, r Request) []float64 {
 	var key []float64
 	var fields []string
@@ -142,7 +141,8 @@ func (n *naive) key(i *Instance, r Request) []float64 {
 	return key
 }
 
-// count is the number of the group's tasks on ACTIVE instances that have the same values in all fields.
+// count returns the number of the group's tasks on ACTIVE instances that have the same values as like in all
+// fields.
 func (n *naive) count(like *Instance, group string, fields []string) float64 {
 	sum := 0
 	for k := range n.w.Instances {
@@ -160,7 +160,8 @@ func (n *naive) count(like *Instance, group string, fields []string) float64 {
 	return float64(sum)
 }
 
-// TestPlanEqualsNaive: heaps and counters only make it fast, they never change a choice (ecs.md 2.1-2.5).
+// TestPlanEqualsNaive: the heaps and counters of Plan make it fast and do not change any choice (ecs.md
+// 2.1-2.5).
 func TestPlanEqualsNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -179,7 +180,7 @@ func TestPlanEqualsNaive(t *testing.T) {
 	})
 }
 
-// TestPlanLeavesItsArgumentsAlone: snapshots are shared, so a plan may not write to them.
+// TestPlanLeavesItsArgumentsAlone: snapshots are shared, so Plan must not write to its arguments.
 func TestPlanLeavesItsArgumentsAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)

@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestNothingIsOversubscribed: no plan takes more of an instance than is free, uses a port twice,
-// breaks a constraint or puts a task where none may go (ecs.md 2.1, 2.5).
+// TestNothingIsOversubscribed: no plan uses more of an instance than is free, uses a port twice, breaks a
+// constraint or places a task on an instance that must not get one (ecs.md 2.1, 2.5).
 func TestNothingIsOversubscribed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -28,7 +28,8 @@ func TestNothingIsOversubscribed(t *testing.T) {
 	})
 }
 
-// TestEveryTaskIsAccountedFor: placements and failures add up to what was asked for, per request.
+// TestEveryTaskIsAccountedFor: for each request, the placements and the failures add up to the requested
+// number.
 func TestEveryTaskIsAccountedFor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -49,14 +50,14 @@ func TestEveryTaskIsAccountedFor(t *testing.T) {
 			if n+failed != r.Count {
 				t.Fatalf("request %d: %d placed, %d failed, %d wanted", k, n, failed, r.Count)
 			}
-			if _, told := out.Refusals[k]; told != (failed > 0) {
-				t.Fatalf("request %d: %d failed, refusals told: %v", k, failed, told)
+			if _, reported := out.Refusals[k]; reported != (failed > 0) {
+				t.Fatalf("request %d: %d failed, reasons were reported: %v", k, failed, reported)
 			}
 		}
 	})
 }
 
-// TestOrderOfInstancesDoesNotMatter: plans follow from what is there, not from how it is listed.
+// TestOrderOfInstancesDoesNotMatter: a plan does not depend on the order in which the instances are listed.
 func TestOrderOfInstancesDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)
@@ -67,8 +68,8 @@ func TestOrderOfInstancesDoesNotMatter(t *testing.T) {
 	})
 }
 
-// TestSpreadIsEven: with room for all on every instance, counts per zone differ by at most one, and
-// so do those per instance within a zone (ecs.md 2.3, 2.4).
+// TestSpreadIsEven: when every instance has room for all tasks, the numbers per zone differ by at most one,
+// and so do those per instance within a zone (ecs.md 2.3, 2.4).
 func TestSpreadIsEven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := cluster(rapid.IntRange(1, 12).Draw(t, "instances"))
@@ -95,7 +96,7 @@ func TestSpreadIsEven(t *testing.T) {
 	})
 }
 
-// TestBinpackUsesFewInstances: equal instances are filled one after another (ecs.md 2.3).
+// TestBinpackUsesFewInstances: equal instances are filled one after the other (ecs.md 2.3).
 func TestBinpackUsesFewInstances(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := cluster(rapid.IntRange(1, 9).Draw(t, "instances"))
@@ -110,13 +111,13 @@ func TestBinpackUsesFewInstances(t *testing.T) {
 			used[p.InstanceARN] = true
 		}
 		if want := (len(out.Placements) + 3) / 4; len(used) != want {
-			t.Fatalf("%d tasks on %d instances, %d would do", len(out.Placements), len(used), want)
+			t.Fatalf("%d tasks on %d instances, but %d are enough", len(out.Placements), len(used), want)
 		}
 	})
 }
 
-// TestReasonsAreTrue: an instance has reasons if and only if the task does not fit, and removing
-// the cause that a reason names removes the reason.
+// TestReasonsAreTrue: an instance has reasons if and only if the task does not fit on it. When the cause of a
+// reason is removed, the reason is gone.
 func TestReasonsAreTrue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(6).Draw(t, "world")
@@ -139,7 +140,7 @@ func TestReasonsAreTrue(t *testing.T) {
 	})
 }
 
-// cure removes the cause of a reason from instance and request.
+// cure removes the cause of a reason from the instance and the request.
 func cure(i Instance, r Request, code string) (Instance, Request) {
 	switch code {
 	case ReasonInactive:
@@ -171,8 +172,8 @@ func cure(i Instance, r Request, code string) (Instance, Request) {
 	return i, r
 }
 
-// TestRandomIsFair: over many seeds every instance that fits is chosen about equally often, and
-// independently of the choice before.
+// TestRandomIsFair: over many seeds, every instance that fits is chosen about equally often, whichever was
+// chosen before.
 func TestRandomIsFair(t *testing.T) {
 	w := cluster(4)
 	first, pairs := map[string]int{}, map[string]int{}
@@ -197,7 +198,7 @@ func TestRandomIsFair(t *testing.T) {
 	}
 }
 
-// TestEventNamesTheInstanceShortly: ecs.md 1.7.4.
+// TestEventNamesTheInstanceShortly: an event names an instance by its id and not by its ARN (ecs.md 1.7.4).
 func TestEventNamesTheInstanceShortly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, requests := planGen(t)

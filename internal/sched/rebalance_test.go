@@ -9,7 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestRebalanceStatements: ecs.md 2.8, one row a statement or a limit of it. The wanted text is "from>to on instance".
+// TestRebalanceStatements: each row is a statement of ecs.md 2.8, or a limit of one. The wanted text is
+// "from>to on instance".
 func TestRebalanceStatements(t *testing.T) {
 	for _, c := range []struct {
 		says   string
@@ -67,8 +68,9 @@ func TestRebalanceStatements(t *testing.T) {
 	}
 }
 
-// TestEveryMoveIsNeeded: with room everywhere, as many tasks move as are above an even share, and no more (ecs.md
-// 2.8). The least number is what the fullest zones have above the shares when these are given in order of fullness.
+// TestEveryMoveIsNeeded: when there is room everywhere, only the tasks above an even share move (ecs.md 2.8).
+// The fewest possible moves are the excess of the fullest zones over their shares, where the fuller zones get
+// the larger shares.
 func TestEveryMoveIsNeeded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := cluster(rapid.IntRange(1, 7).Draw(t, "instances"))
@@ -107,13 +109,14 @@ func TestEveryMoveIsNeeded(t *testing.T) {
 			w.Instances[from].TaskGroups["service:web"]--
 		}
 		if moves != least {
-			t.Fatalf("%d moves, %d would do: %v", moves, least, count)
+			t.Fatalf("%d moves, but %d are enough: %v", moves, least, count)
 		}
 	})
 }
 
-// TestRebalanceMovesIntoRoom: in any cluster, a task moves exactly if the fullest zone has at least two tasks more than
-// the emptiest zone with room. It moves from the one to the other, to an instance that it fits on.
+// TestRebalanceMovesIntoRoom: in any cluster, a task moves if and only if the fullest zone has at least two
+// tasks more than the emptiest zone with room. It moves from the former to the latter, to an instance that it
+// fits on.
 func TestRebalanceMovesIntoRoom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(8).Draw(t, "world")
@@ -135,7 +138,7 @@ func TestRebalanceMovesIntoRoom(t *testing.T) {
 				count[i.Zone] += i.TaskGroups[r.Group]
 			}
 		}
-		most, least := 0, -1 // the fullest zone, the emptiest with room
+		most, least := 0, -1 // the fullest zone, and the emptiest zone with room
 		for zone, n := range count {
 			most = max(most, n)
 			if room[zone] && (least < 0 || n < least) {

@@ -9,8 +9,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// tasksOf reads tasks from text: id@instance, followed by any of these signs: "-" not running, "!" unhealthy, "+"
-// protected, "*" of the new deployment. Each needs 100 CPU units and 200 MiB unless it ends in "=CPU/MEMORY".
+// tasksOf reads tasks from text: id@instance, and then any of these signs: "-" not running, "!" unhealthy,
+// "+" protected, "*" of the new deployment. Each task needs 100 CPU units and 200 MiB unless it ends with
+// "=CPU/MEMORY".
 func tasksOf(t *testing.T, text string) []Task {
 	t.Helper()
 	var list []Task
@@ -46,8 +47,8 @@ func tasksOf(t *testing.T, text string) []Task {
 	return list
 }
 
-// TestScaleInStatements: ecs.md 2.7 and 3.10, one row a statement or a limit of it. The world counts the tasks of the
-// row and no others.
+// TestScaleInStatements: each row is a statement of ecs.md 2.7 or 3.10, or a limit of one. The world counts
+// the tasks of the row and no others.
 func TestScaleInStatements(t *testing.T) {
 	const two, four = "a1 a 900/900; b1 b 900/900", "a1 a 900/900; a2 a 900/900; b1 b 900/900; b2 b 900/900"
 	for _, c := range []struct {
@@ -113,7 +114,7 @@ func TestScaleInStatements(t *testing.T) {
 	}
 }
 
-// TestScaleInDetails: the reason told for each victim.
+// TestScaleInDetails: the reason reported for each victim.
 func TestScaleInDetails(t *testing.T) {
 	w := scene(t, "a1 a 900/900 service:web=3; b1 b 900/900 DRAINING service:web=1; c1 c 900/900 service:web=1")
 	delete(w.Instances[2].Attributes, zoneAttribute)
@@ -130,8 +131,8 @@ func TestScaleInDetails(t *testing.T) {
 	}
 }
 
-// TestScaleInIsRandomInsideAZone: spread over zones alone does not say which instance of the fullest zone; over many
-// seeds each loses a task about equally often (ecs.md 2.7: random inside an AZ).
+// TestScaleInIsRandomInsideAZone: when the only strategy spreads over zones, any instance of the fullest zone
+// may lose a task. Over many seeds, each loses one about equally often (ecs.md 2.7: random inside an AZ).
 func TestScaleInIsRandomInsideAZone(t *testing.T) {
 	w := scene(t, "a1 a 900/900 service:web=1; a2 a 900/900 service:web=1; a3 a 900/900 service:web=1;"+
 		"b1 b 900/900 service:web=2")
@@ -150,8 +151,8 @@ func TestScaleInIsRandomInsideAZone(t *testing.T) {
 	}
 }
 
-// TestScaleInUndoesPlan: tasks that were placed by a spread and are taken away again, in any number, leave counts
-// that differ by at most one, over zones and over the instances within each (ecs.md 2.4, 2.7).
+// TestScaleInUndoesPlan: tasks are placed by a spread, and any number of them is stopped. The numbers that
+// are left differ by at most one, over zones and over the instances within each zone (ecs.md 2.4, 2.7).
 func TestScaleInUndoesPlan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := cluster(rapid.IntRange(1, 9).Draw(t, "instances"))
@@ -184,8 +185,8 @@ func TestScaleInUndoesPlan(t *testing.T) {
 	})
 }
 
-// TestScaleInNeedsCountsOnly: leaving protected tasks out of the list changes no choice as long as the instances still
-// count them, and neither do agents, ports and other groups.
+// TestScaleInNeedsCountsOnly: protected tasks may be left out of the list without changing any choice, as
+// long as the instances still count them. Agents, ports and other groups change no choice either.
 func TestScaleInNeedsCountsOnly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(5).Draw(t, "world")
@@ -194,7 +195,7 @@ func TestScaleInNeedsCountsOnly(t *testing.T) {
 		chain := rapid.SliceOfN(rapid.SampledFrom(strategySamples), 0, 3).Draw(t, "strategies")
 		with := ScaleIn(w, "g", tasks, chain, len(tasks), 3)
 		free := slices.DeleteFunc(slices.Clone(tasks), func(x Task) bool { return x.Protected })
-		for k := range w.Instances { // nothing of this matters for a stop
+		for k := range w.Instances { // none of this matters for a stop
 			i := &w.Instances[k]
 			i.AgentConnected, i.PortsTCP, i.RunningTasksCount = !i.AgentConnected, Ports{1: ""}, 77
 			i.TaskGroups["other"] = 5

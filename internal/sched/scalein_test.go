@@ -28,7 +28,7 @@ func taskGen(w World) *rapid.Generator[[]Task] {
 	})
 }
 
-// count makes the tasks those of group g in the world.
+// count sets the world's number of tasks of group g on each instance to the number in tasks.
 func count(w World, tasks []Task) {
 	for k := range w.Instances {
 		w.Instances[k].TaskGroups = map[string]int{}
@@ -40,7 +40,8 @@ func count(w World, tasks []Task) {
 	}
 }
 
-// TestScaleInCountsTheWholeGroup: also tasks that are no candidates make a zone full (ecs.md 2.7).
+// TestScaleInCountsTheWholeGroup: tasks that cannot be stopped count too when zones are compared (ecs.md
+// 2.7).
 func TestScaleInCountsTheWholeGroup(t *testing.T) {
 	w := cluster(2)
 	w.Instances[0].TaskGroups = map[string]int{"g": 1, "other": 9}
@@ -54,9 +55,9 @@ func TestScaleInCountsTheWholeGroup(t *testing.T) {
 	}
 }
 
-// TestScaleInOrder: unhealthy and not running tasks go first, then those on instances that leave,
-// then older deployments; protected ones never; and a longer list begins with the shorter one
-// (ecs.md 2.7, 3.10).
+// TestScaleInOrder: tasks that are unhealthy or not running go first, then those on instances that are
+// leaving, then those of older deployments. Protected tasks never go. The victims of a smaller scale-in are
+// the first victims of a larger one (ecs.md 2.7, 3.10).
 func TestScaleInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(5).Draw(t, "world")
@@ -96,13 +97,13 @@ func TestScaleInOrder(t *testing.T) {
 		some := ScaleIn(World{rapid.Permutation(w.Instances).Draw(t, "w")}, "g",
 			rapid.Permutation(tasks).Draw(t, "p"), strategies, n, seed)
 		if want := all[:min(n, len(all))]; !slices.Equal(some, want) && len(some)+len(want) > 0 {
-			t.Fatalf("first %d are %v of %v", n, some, all)
+			t.Fatalf("the first %d are %v, of %v", n, some, all)
 		}
 	})
 }
 
-// TestScaleInEqualsNaive: each victim among equally dispensable tasks is on an instance that the
-// inverted strategies, counted afresh, like best.
+// TestScaleInEqualsNaive: among tasks of the same rank, each victim is on an instance that the inverted
+// strategies prefer when everything is counted again.
 func TestScaleInEqualsNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := worldGen(5).Draw(t, "world")
@@ -124,7 +125,7 @@ func TestScaleInEqualsNaive(t *testing.T) {
 			next := map[string]bool{}
 			for _, x := range left {
 				if x.Protected || next[x.InstanceARN] {
-					continue // the first by ID stands for its instance
+					continue // the first task by ID stands for its instance
 				}
 				next[x.InstanceARN] = true
 				if slices.Compare(inverted(now, left, x, chain), chosen) < 0 {
@@ -138,7 +139,7 @@ func TestScaleInEqualsNaive(t *testing.T) {
 	})
 }
 
-// inverted is what stopping a task minimises.
+// inverted returns what the strategies minimise when a task is stopped.
 func inverted(w World, left []Task, x Task, chain []Strategy) []int {
 	i := &w.Instances[index(w, x.InstanceARN)]
 	var key []int

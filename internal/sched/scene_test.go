@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// scene reads a world from text. Instances are separated by semicolons; each is an id, the letter of its zone, its
-// free CPU units and MiB as CPU/MEMORY, and any of:
+// scene reads a world from text. Instances are separated by semicolons. Each has an id, the letter of its
+// zone, its free CPU units and MiB as CPU/MEMORY, and any of:
 //
 //	service:web=3     tasks of a group that run there
-//	tcp:80 udp:53     a host port in use, by nobody known
+//	tcp:80 udp:53     a host port in use, by an unknown task
 //	rack=r1           an attribute
-//	gpu:2 eni:3       free devices and network interfaces (1 interface unless said)
+//	gpu:2 eni:3       free devices and network interfaces (1 interface by default)
 //	DRAINING          another status than ACTIVE
 //	disconnected      its agent is not connected
 //	version:1.70.0 since:2024-05-01 ec2:i-1
@@ -84,8 +84,8 @@ func number(t *testing.T, text string) int {
 	return n
 }
 
-// outcome writes a result in one line: the instances in the order of the placements, then "| 2 REASON@instance" for
-// the tasks that were not placed and the instance that came closest.
+// outcome returns a result as one line: the instances in the order of the placements, then "| 2
+// REASON@instance" with the number of tasks that were not placed and the closest instance.
 func outcome(out Result) string {
 	var words []string
 	for _, p := range out.Placements {
@@ -101,7 +101,7 @@ func outcome(out Result) string {
 	return strings.Join(words, " ")
 }
 
-// The changes below make requests of what web returns.
+// The functions below change the request that web returns.
 
 func needs(cpu, memory int) func(*Request) {
 	return func(r *Request) { r.Needs.CPU, r.Needs.Memory = cpu, memory }
@@ -128,7 +128,7 @@ func member(expr string) func(*Request) {
 
 func distinct(r *Request) { r.Constraints = append(r.Constraints, Constraint{distinct: true}) }
 
-// by reads strategies as they are written for the command line: "spread=host", "binpack=cpu", "random".
+// by reads strategies in the notation of the tests: "spread=host", "binpack=cpu", "random".
 func by(texts ...string) func(*Request) {
 	return func(r *Request) {
 		for _, text := range texts {

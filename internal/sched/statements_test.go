@@ -9,7 +9,7 @@ import (
 
 const zoneSpread = "spread=attribute:ecs.availability-zone"
 
-// TestPlacementStatements walks through what ecs.md says about placement, one row a statement or a limit of it.
+// TestPlacementStatements: each row is a statement of ecs.md about placement, or a limit of one.
 func TestPlacementStatements(t *testing.T) {
 	many := "a1 a 9000/9000; b1 b 9000/9000; "
 	ask := func(list ...Request) []Request { return list }
@@ -120,11 +120,11 @@ func TestPlacementStatements(t *testing.T) {
 	}
 }
 
-// TestHundredPorts: an instance has at most 100 ports reserved, of both protocols together and with those of the agent
-// and of SSH; dynamic ports are not among them (ecs.md 1.3.5).
+// TestHundredPorts: an instance has at most 100 reserved ports. Both protocols count together, and so do the
+// ports of the agent and of SSH. Dynamic ports do not count (ecs.md 1.3.5).
 func TestHundredPorts(t *testing.T) {
 	for _, c := range []struct {
-		tcp, udp int // in use, beside the five of the agent and of SSH
+		tcp, udp int // in use, in addition to the five of the agent and of SSH
 		ask      Request
 		want     string
 	}{
@@ -152,8 +152,9 @@ func TestHundredPorts(t *testing.T) {
 	}
 }
 
-// TestStandaloneTasksHaveNoDefault: without strategies RunTask's tasks are put anywhere that fits, and nothing but
-// the seed decides (ecs.md 2.4). So over many seeds every instance is chosen, the fullest too.
+// TestStandaloneTasksHaveNoDefault: without strategies, a task of RunTask is placed on any instance that it
+// fits on, and only the seed decides (ecs.md 2.4). So over many seeds every instance is chosen, even the
+// fullest.
 func TestStandaloneTasksHaveNoDefault(t *testing.T) {
 	w := scene(t, "a1 a 9000/9000 family:job=9; a2 a 900/900; b1 b 600/600 family:job=1; c1 c 100/100")
 	seen := map[string]int{}
@@ -172,7 +173,7 @@ func TestStandaloneTasksHaveNoDefault(t *testing.T) {
 	}
 }
 
-// TestServiceEvents: the text of a placement failure, reason by reason (ecs.md 1.7.4).
+// TestServiceEvents: the text of a placement failure for each reason (ecs.md 1.7.4).
 func TestServiceEvents(t *testing.T) {
 	const none = "(service web) was unable to place a task because no container instance met all of its requirements."
 	closest := none + " The closest matching (container-instance a1) "
@@ -202,8 +203,8 @@ func TestServiceEvents(t *testing.T) {
 	}
 }
 
-// TestSpreadsZones: tasks are spread over zones first if the first strategy says so, or if there is none and the
-// default is that (ecs.md 2.4, 2.8).
+// TestSpreadsZones: tasks are spread over zones first if the first strategy is that, or if there is no
+// strategy and the default is that (ecs.md 2.4, 2.8).
 func TestSpreadsZones(t *testing.T) {
 	for _, c := range []struct {
 		texts []string
@@ -226,8 +227,8 @@ func TestSpreadsZones(t *testing.T) {
 	}
 }
 
-// TestStartStatements: StartTask takes the named instances in their order, tells each one's own reason, and neither
-// count nor strategies matter (ecs.md 1.6).
+// TestStartStatements: StartTask uses the named instances in order and reports for each its own reason. The
+// count and the strategies have no effect (ecs.md 1.6).
 func TestStartStatements(t *testing.T) {
 	w := scene(t, "a1 a 1100/9000; b1 b 9000/100; c1 c 9000/9000 INACTIVE; d1 d 9000/9000 disconnected tcp:80;"+
 		"e1 e 9000/9000 tcp:80; f1 f 9000/9000 eni:0")
@@ -260,8 +261,8 @@ func TestStartStatements(t *testing.T) {
 	}
 }
 
-// TestDaemonStatements: a daemon wants a task on every ACTIVE instance that meets its constraints, also on one that is
-// full or disconnected, and on none that is DRAINING (ecs.md 3.3). The answer is in the order of the ARNs.
+// TestDaemonStatements: a daemon needs a task on every ACTIVE instance that meets its constraints, even if it
+// is full or disconnected, and on no DRAINING one (ecs.md 3.3). The instances are in the order of their ARNs.
 func TestDaemonStatements(t *testing.T) {
 	w := scene(t,
 		"c1 c 900/900 service:web=1; a3 a 900/900 disconnected; a2 a 900/900 DRAINING; a1 a 0/0; b1 b 900/900 tcp:80;"+
@@ -291,7 +292,8 @@ func TestDaemonStatements(t *testing.T) {
 	}
 }
 
-// TestReasonsOfAnInstance: an instance that misses everything says so, the most fundamental first, with the numbers.
+// TestReasonsOfAnInstance: when everything is missing, all reasons are reported, the most fundamental first,
+// with the numbers.
 func TestReasonsOfAnInstance(t *testing.T) {
 	w := scene(t, "a1 a 100/200 DRAINING disconnected service:web=2 tcp:80 udp:53 disk=hdd eni:0")
 	r := web(1, distinct, port(80, 81, 81), udp(53), gpus(2), interfaces(1), within("us-east-1b", "us-east-1c"),

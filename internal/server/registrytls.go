@@ -127,5 +127,5 @@ func (s *Server) rootCertificate(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-pem-file")
-	_, _ = w.Write(a.RootPEM()) // there is nobody left to tell
+	_, _ = w.Write(a.RootPEM()) // the client has gone if this fails
 }

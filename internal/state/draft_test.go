@@ -146,7 +146,7 @@ func TestDraftsBesideEachOther(t *testing.T) {
 	running.Wait()
 }
 
-func TestChangesAreToldInWords(t *testing.T) {
+func TestChangesAsText(t *testing.T) {
 	old := &ecs.Task{TaskARN: "t", LastStatus: ecs.Pending}
 	now := &ecs.Task{TaskARN: "t", LastStatus: ecs.Running, Version: 2, Containers: []ecs.Container{{Name: "web"}}}
 	for _, c := range []struct {

@@ -106,7 +106,7 @@ func TestUpdatesThatWaitShareAnAppend(t *testing.T) {
 
 // An update that changed nothing may have read what is not durable yet. It is answered when that is durable,
 // and fails when that is refused.
-func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
+func TestNoAnswerBeforeItIsDurable(t *testing.T) {
 	for _, lost := range []error{nil, syscall.EIO} {
 		t.Run(fmt.Sprint(lost), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestNothingIsSaidBeforeItIsDurable(t *testing.T) {
 					}
 				}
 				if want := map[bool]int{true: 3, false: 0}[lost != nil]; refused != want || existed != 1 {
-					t.Errorf("%d failed for the journal and %d because the cluster exists, want %d and 1", refused, existed, want)
+					t.Errorf("%d failed in the journal, %d because it exists; want %d and 1", refused, existed, want)
 				}
 			})
 		})

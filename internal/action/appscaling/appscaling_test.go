@@ -30,7 +30,8 @@ var now = time.Date(2026, 11, 29, 12, 0, 30, 0, time.UTC)
 
 func call() *awswire.Call { return desktest.Call(now) }
 
-// newAPI returns the actions on a store with a service chat in the cluster prod, and others by their names.
+// newAPI returns the actions on a store with the service chat in the cluster prod, and services with the
+// given names.
 func newAPI(t *testing.T, services ...string) *api {
 	t.Helper()
 	a := &api{desktest.Store(t)}
@@ -81,7 +82,8 @@ func (a *api) register(t *testing.T, resourceID string) {
 	}
 }
 
-// refused fails the test unless err is a fault whose text begins with want, which has its code; "" wants no error.
+// refused fails the test unless err is a fault whose code and text begin with want. With an empty want, err
+// must be nil.
 func refused(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	switch f, ok := errors.AsType[*fault.Error](err); {
@@ -95,7 +97,7 @@ func TestTargetsByAWSCLI(t *testing.T) {
 	a := newAPI(t, "web")
 	d := a.desk(t)
 	d.AWS(t, prefix+"register-scalable-target --min-capacity 1 --max-capacity 10"+these)
-	// What a call leaves out stays.
+	// A bound that the call leaves out does not change.
 	d.AWS(t, prefix+"register-scalable-target --max-capacity 20"+these)
 	d.AWS(t, prefix+"register-scalable-target"+these+" --suspended-state DynamicScalingInSuspended=true")
 	d.AWS(t, prefix+"register-scalable-target"+these+" --suspended-state ScheduledScalingSuspended=true")
@@ -137,11 +139,11 @@ func TestRole(t *testing.T) {
 	d.AWS(t, prefix+"deregister-scalable-target"+these)
 	d.AWS(t, "iam delete-service-linked-role --role-name "+name)
 	if _, ok := a.store.View().Roles.Get(role.Key(desktest.Account, name)); ok {
-		t.Error("the role of no target cannot be deleted")
+		t.Error("the role cannot be deleted after the last target was deregistered")
 	}
 }
 
-// ecs.md 6.1: a target is the desired count of a service that exists, with bounds.
+// ecs.md 6.1: a target is the desired count of an existing service, and has both bounds.
 func TestRegisterIsRefused(t *testing.T) {
 	a := newAPI(t, "every", "gone", "leaving")
 	a.update(t, func(tx *state.Tx) {
@@ -307,7 +309,7 @@ func TestTags(t *testing.T) {
 	refused(t, "another account", err, "ResourceNotFoundException: There is no scalable target "+arn)
 }
 
-// Debian's AWS CLI has no tags of targets yet, so these calls are those of newer clients.
+// Debian's AWS CLI cannot tag targets yet, so the test sends the calls of newer clients.
 func TestTagsInJSON(t *testing.T) {
 	d := newAPI(t).desk(t)
 	post := func(action, input string) string {
@@ -335,7 +337,8 @@ func TestTagsInJSON(t *testing.T) {
 	}
 }
 
-// JSON 1.1: the target of the header, and the names of faults and of an unknown token.
+// The protocol is JSON 1.1: the test checks the target in the header, the names of the faults, and an unknown
+// token.
 func TestJSON(t *testing.T) {
 	d := newAPI(t).desk(t)
 	post := func(action, input string) string {

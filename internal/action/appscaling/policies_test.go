@@ -22,7 +22,7 @@ type (
 	customIn   = shape.CustomizedMetricSpecification
 )
 
-// putPolicy makes a policy of chat that keeps the CPU at 70 %, changed by edit.
+// putPolicy makes a target tracking policy for chat that keeps the CPU at 70 %. edit changes the input.
 func (a *api) putPolicy(t *testing.T, name string, edit func(*policyIn)) (*shape.PutScalingPolicyOutput, error) {
 	t.Helper()
 	in := &policyIn{PolicyName: &name, ResourceId: new(chat), ScalableDimension: dimension, ServiceNamespace: "ecs",
@@ -35,7 +35,8 @@ func (a *api) putPolicy(t *testing.T, name string, edit func(*policyIn)) (*shape
 	return a.putScalingPolicy(t.Context(), call(), in)
 }
 
-// step turns an input into one of a step policy that adds a task, or two from 20 above the threshold.
+// step makes of the input a step policy that adds a task, or two from 20 above the threshold. edit changes it
+// further.
 func step(edit func(*stepIn)) func(*policyIn) {
 	return func(in *policyIn) {
 		config := &stepIn{AdjustmentType: "ChangeInCapacity", StepAdjustments: []shape.StepAdjustment{
@@ -49,7 +50,7 @@ func step(edit func(*stepIn)) func(*policyIn) {
 	}
 }
 
-// custom tracks a metric of CloudWatch.
+// custom makes the policy track a custom metric.
 func custom(edit func(*customIn)) func(*policyIn) {
 	return func(in *policyIn) {
 		spec := &customIn{Namespace: new("Chat"), MetricName: new("Clients"), Statistic: "Average",
@@ -76,7 +77,8 @@ func tracking(edit func(*trackingIn)) func(*policyIn) {
 	return func(in *policyIn) { edit(in.TargetTrackingScalingPolicyConfiguration) }
 }
 
-// ecs.md 6.5: the alarms of a policy are alarms of CloudWatch, and end with the policy or with the target.
+// ecs.md 6.5: the alarms of a policy are alarms of CloudWatch. They are deleted with the policy or with its
+// target.
 func TestPoliciesByAWSCLI(t *testing.T) {
 	a := newAPI(t)
 	d := a.desk(t)
@@ -140,7 +142,7 @@ func (a *api) highAlarm(t *testing.T) string {
 	return ""
 }
 
-// ecs.md 6.9: a step policy is stored as it was given, and has no alarms of its own.
+// ecs.md 6.9: a step policy is returned as it was put, and makes no alarms.
 func TestStepPolicyByAWSCLI(t *testing.T) {
 	a := newAPI(t)
 	d := a.desk(t)
@@ -253,7 +255,7 @@ func manySteps(n int) (all []shape.StepAdjustment) {
 	return all
 }
 
-// What is not built is refused by the front desk, by name.
+// The front desk refuses by name each member that is not built.
 func TestRefusedMembers(t *testing.T) {
 	d := newAPI(t).desk(t)
 	const its = `{'ServiceNamespace':'ecs','ResourceId':'service/prod/chat','ScalableDimension':'` + dimension +
@@ -272,7 +274,7 @@ func TestRefusedMembers(t *testing.T) {
 	}
 }
 
-// An update changes what it gives, keeps the rest, and cannot change the type.
+// An update changes what the call gives and nothing else. It cannot change the type.
 func TestPolicyIsUpdated(t *testing.T) {
 	a := newAPI(t)
 	a.register(t, chat)
@@ -288,7 +290,7 @@ func TestPolicyIsUpdated(t *testing.T) {
 	if n != 2 {
 		t.Errorf("%d alarms", n)
 	}
-	// DisableScaleIn ends the low alarm, and its end makes it again (ecs.md 6.5).
+	// Setting DisableScaleIn deletes the low alarm, and clearing it makes the alarm again (ecs.md 6.5).
 	for _, off := range []bool{true, false} {
 		again, n := put("p", tracking(func(c *trackingIn) { c.DisableScaleIn = &off }))
 		if want := map[bool]int{true: 1, false: 2}[off]; n != want || again != first ||
@@ -315,7 +317,7 @@ func TestPolicyIsUpdated(t *testing.T) {
 	}
 }
 
-// ecs.md 6.12: several policies of a target track different metrics.
+// ecs.md 6.12: two policies of one target cannot track the same metric.
 func TestOnePolicyForAMetric(t *testing.T) {
 	a := newAPI(t)
 	a.register(t, chat)
@@ -339,7 +341,8 @@ func TestOnePolicyForAMetric(t *testing.T) {
 	}
 }
 
-// ecs.md 6.1: 50 policies of a target; and CloudWatch has room for their alarms, or nothing is written.
+// ecs.md 6.1: a target has at most 50 policies. A policy is refused when CloudWatch has no room for its
+// alarms, and then nothing is written.
 func TestLimitOfPolicies(t *testing.T) {
 	a := newAPI(t)
 	a.register(t, chat)
@@ -367,7 +370,7 @@ func TestLimitOfPolicies(t *testing.T) {
 	refused(t, "one alarm", err, "")
 }
 
-// ecs.md 6.4: a label names a target group of the service, and a load balancer that routes to it.
+// ecs.md 6.4: the label names a target group of the service and a load balancer that forwards to it.
 func TestResourceLabel(t *testing.T) {
 	a := newAPI(t)
 	a.register(t, chat)
@@ -395,7 +398,7 @@ func TestResourceLabel(t *testing.T) {
 	}
 }
 
-// Deregistering a target deletes what belongs to it, and nothing of another one.
+// Deregistering a target deletes its policies, alarms and scheduled actions, and none of another target.
 func TestDeregisterDeletesAll(t *testing.T) {
 	a := newAPI(t, "chat2")
 	a.register(t, chat)

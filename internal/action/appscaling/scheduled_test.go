@@ -15,7 +15,7 @@ import (
 
 type scheduledIn = shape.PutScheduledActionInput
 
-// schedule makes a scheduled action of chat, every night at eight, changed by edit.
+// schedule makes a scheduled action for chat that runs every night at eight. edit changes the input.
 func (a *api) schedule(t *testing.T, name string, edit func(*scheduledIn)) error {
 	t.Helper()
 	in := &scheduledIn{ScheduledActionName: &name, ResourceId: new(chat), ScalableDimension: dimension,
@@ -49,7 +49,8 @@ func TestScheduledActionsByAWSCLI(t *testing.T) {
 	}
 	shown(`[["cron(0 20 * * ? *)","Europe/Paris","2026-12-01T00:00:00+00:00","2027-01-01T00:00:00+00:00",` +
 		`{"MinCapacity":1}]]`)
-	// An update keeps what it does not give, but for the start and the end, which end (ecs.md 6.13).
+	// An update changes nothing that the call leaves out, except that it removes the start and the end
+	// (ecs.md 6.13).
 	d.AWS(t, append(put, "--scalable-target-action", "MaxCapacity=3")...)
 	shown(`[["cron(0 20 * * ? *)","Europe/Paris",null,null,{"MaxCapacity":3}]]`)
 	if got := d.JSON(t, prefix+"describe-scheduled-actions --service-namespace ecs --query "+
@@ -64,7 +65,8 @@ func TestScheduledActionsByAWSCLI(t *testing.T) {
 		prefix+"delete-scheduled-action --scheduled-action-name night"+these)
 }
 
-// ecs.md 6.13: at, rate and cron, in time zones, between a start and an end, set one or both bounds.
+// ecs.md 6.13: at, rate and cron expressions, with time zones, with a start and an end, set one bound or
+// both.
 func TestSchedules(t *testing.T) {
 	a := newAPI(t)
 	a.register(t, chat)
@@ -116,7 +118,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// ecs.md 6.1: 200 scheduled actions of a target.
+// ecs.md 6.1: a target has at most 200 scheduled actions.
 func TestLimitOfScheduledActions(t *testing.T) {
 	a := newAPI(t)
 	a.register(t, chat)
@@ -139,7 +141,8 @@ func TestLimitOfScheduledActions(t *testing.T) {
 	refused(t, "51 names", err, "ValidationException: ScheduledActionNames has 51 members; 50 are allowed.")
 }
 
-// ecs.md 6.7: activities of the last six weeks, the latest first; those that did not scale are shown on request.
+// ecs.md 6.7: activities of the last six weeks, the latest first. Activities that did not scale are listed
+// only on request.
 func TestActivities(t *testing.T) {
 	a := newAPI(t)
 	d := a.desk(t)
@@ -188,7 +191,7 @@ func TestActivities(t *testing.T) {
 	}
 }
 
-// The newest 200 activities of a target are kept.
+// Only the newest 200 activities of a target are stored.
 func TestActivitiesAreBounded(t *testing.T) {
 	a := newAPI(t)
 	for i := range appscaling.KeptActivities + 50 {

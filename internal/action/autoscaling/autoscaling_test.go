@@ -16,8 +16,8 @@ import (
 const lcLine = "CreateLaunchConfiguration LaunchConfigurationName=lc ImageId=ami-0123456789abcdef0 " +
 	"InstanceType=t2.micro"
 
-// Faults, in AWS's words. Each case starts from a group g of 1 to 3 instances, desired 2, with the
-// instances i-1 and i-2.
+// Faults have AWS's words. Each case starts from a group g of 1 to 3 instances, with the desired capacity 2
+// and the instances i-1 and i-2.
 func TestFaults(t *testing.T) {
 	const groupLine = "CreateAutoScalingGroup AutoScalingGroupName=h LaunchConfigurationName=lc MinSize=1 MaxSize=2"
 	for _, c := range []struct{ call, want string }{
@@ -178,11 +178,11 @@ func TestTerminateInstance(t *testing.T) {
 	}
 	d.ok("TerminateInstanceInAutoScalingGroup InstanceId=i-2 ShouldDecrementDesiredCapacity=false")
 	if d.theGroup().Desired != 1 {
-		t.Error("the capacity shrank without being told to")
+		t.Error("the desired capacity changed, though the call did not ask for it")
 	}
 }
 
-// ecs.md 5.6: the grace period is respected unless the caller says otherwise.
+// ecs.md 5.6: the grace period is respected unless the call asks not to.
 func TestSetInstanceHealth(t *testing.T) {
 	d := newDesk(t)
 	d.group("1", "3", "1")
@@ -270,13 +270,13 @@ func TestDeleteGroup(t *testing.T) {
 	}
 	if got := d.call("SetDesiredCapacity AutoScalingGroupName=g DesiredCapacity=1"); !strings.HasPrefix(got,
 		"ScalingActivityInProgress: ") {
-		t.Errorf("a group that is being deleted was changed: %s", got)
+		t.Errorf("changing a group that is being deleted answers %s", got)
 	}
 	e := newDesk(t)
 	e.group("0", "0", "0")
 	e.ok("DeleteAutoScalingGroup AutoScalingGroupName=g")
 	if out := e.ok("DescribeAutoScalingGroups"); strings.Contains(out, "<AutoScalingGroupName>") {
-		t.Errorf("an empty group is not gone at once: %s", out)
+		t.Errorf("an empty group was not deleted at once: %s", out)
 	}
 	e.ok("DeleteLaunchConfiguration LaunchConfigurationName=lc")
 }
@@ -349,8 +349,8 @@ func TestActivitiesComeLatestFirstAndInPages(t *testing.T) {
 	}
 }
 
-// A group does not take a launch template that no instance can be launched from. EC2 takes the
-// template: it looks only then.
+// A group refuses a launch template that no instance can be launched from. EC2 accepts such a template, since
+// only a launch needs all its values.
 func TestLaunchTemplateHasToBeFullyFormed(t *testing.T) {
 	const image = "ami-0123456789abcdef0"
 	const prefix = "ValidationError: You must use a valid fully-formed launch template. "
@@ -385,7 +385,7 @@ func TestLaunchTemplateHasToBeFullyFormed(t *testing.T) {
 	}
 }
 
-// The role that Auto Scaling works with is made with the first group; one of the caller's choice has to be there.
+// Auto Scaling's service-linked role is made with the first group. A role that the caller names must exist.
 func TestServiceLinkedRole(t *testing.T) {
 	d := newDesk(t)
 	d.group("0", "1", "0")
@@ -401,7 +401,7 @@ func TestServiceLinkedRole(t *testing.T) {
 	}
 }
 
-// The walk of the article's Auto Scaling part in the AWS CLI.
+// The steps of the article's part on Auto Scaling, with the AWS CLI.
 func TestCLI(t *testing.T) {
 	d := newDesk(t)
 	d.update(func(tx *state.Tx) { tx.KeyPairs.Put(&fleet.KeyPair{Name: "ssh", Region: region, Account: account}) })

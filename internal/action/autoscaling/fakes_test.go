@@ -17,7 +17,7 @@ const (
 	account = desktest.Account
 )
 
-// desk is the front desk with a store behind it and no controller: tests play that.
+// desk is the front desk with a store and without controllers. The tests make the controllers' changes.
 type desk struct {
 	*desktest.Desk
 	t     *testing.T
@@ -30,14 +30,14 @@ func newDesk(t *testing.T) *desk {
 	return &desk{desktest.New(t, Service(s)), t, s}
 }
 
-// call sends a signed Query request, written as "Action a=b c=d", and returns what is in the
-// answer: the XML, or "Code: message" of a fault.
+// call sends a signed Query request, given as "Action a=b c=d". It returns the XML inside the answer, or
+// "Code: message" of a fault.
 func (d *desk) call(line string) string {
 	d.t.Helper()
 	return d.Query(d.t, "autoscaling", desktest.Form(shape.APIVersion, line))
 }
 
-// ok is call for what has to succeed.
+// ok makes a call that must succeed.
 func (d *desk) ok(line string) string {
 	d.t.Helper()
 	out := d.call(line)
@@ -56,7 +56,7 @@ func (d *desk) group(min, max, desired string) {
 		" AvailabilityZones.member.1=us-east-1a AvailabilityZones.member.2=us-east-1b")
 }
 
-// put plays the controller: the group gets an instance in service.
+// put does what the controller would do: it adds an instance in service to the group.
 func (d *desk) put(id string, change func(*fleet.Instance)) {
 	d.t.Helper()
 	err := d.store.Update(d.t.Context(), func(tx *state.Tx) error {

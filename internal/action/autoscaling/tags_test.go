@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The lengths of tags are in characters, as the model of the API counts them.
+// The limits of tags count characters and not bytes, as the API's model does.
 func TestTagsCountCharacters(t *testing.T) {
 	d := newDesk(t)
 	d.group("0", "1", "0")

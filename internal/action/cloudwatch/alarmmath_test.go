@@ -32,11 +32,11 @@ func TestAlarmsOnMetricMathByAWSCLI(t *testing.T) {
 	}
 	if got := d.JSON(t, "cloudwatch describe-alarms-for-metric --namespace App --metric-name requests"); got !=
 		`{"MetricAlarms":[]}` {
-		t.Errorf("an alarm on metric math is found by a metric: %s", got)
+		t.Errorf("DescribeAlarmsForMetric returns an alarm on metric math: %s", got)
 	}
 	row, _ := a.store.View().Alarms.Get(alarm.ARN(desktest.Region, desktest.Account, "rate"))
 	if row.Condition.Period != 5*time.Minute {
-		t.Errorf("the period of the result is %v", row.Condition.Period)
+		t.Errorf("the period of the condition is %v", row.Condition.Period)
 	}
 }
 
@@ -46,7 +46,7 @@ func mathOf(queries ...shape.MetricDataQuery) *alarmIn {
 		ComparisonOperator: "GreaterThanThreshold", Metrics: queries}
 }
 
-// ecs.md 7.4: at most ten metrics and expressions. What can never be evaluated is refused.
+// ecs.md 7.4: at most ten metrics and expressions. An alarm that could never be evaluated is refused.
 func TestAlarmsOnMetricMathRefuse(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	m1 := hidden(stat("m1", "x", "Sum", 60))

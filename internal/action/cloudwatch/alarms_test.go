@@ -34,7 +34,7 @@ func (a *api) create(t *testing.T, in *alarmIn) {
 	}
 }
 
-// The AWS CLI of Debian speaks Query; every action on alarms is called once.
+// Debian's AWS CLI uses the Query protocol. The test calls every action on alarms once.
 func TestAlarmsByAWSCLI(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	d := desktest.New(t, Service(a.store, a.points))
@@ -93,7 +93,7 @@ func TestAlarmsByAWSCLI(t *testing.T) {
 	}
 }
 
-// JSON 1.0 has other names of the codes than Query.
+// The codes have other names in JSON 1.0 than in Query.
 func TestAlarmsInJSON(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	d := desktest.New(t, Service(a.store, a.points))
@@ -119,7 +119,7 @@ func TestAlarmsInJSON(t *testing.T) {
 	}
 }
 
-// Today's SDKs speak CBOR. The inputs are {"AlarmNames": ["a"]} and {"AlarmNames": ["b"]}.
+// Today's SDKs use CBOR. The inputs are {"AlarmNames": ["a"]} and {"AlarmNames": ["b"]}.
 func TestAlarmsInCBOR(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	a.create(t, alarmOf("a"))
@@ -140,7 +140,7 @@ func TestAlarmsInCBOR(t *testing.T) {
 	}
 }
 
-// What an alarm cannot be is refused with CloudWatch's code, and nothing is stored (ecs.md 7.4).
+// An invalid alarm is refused with CloudWatch's code, and nothing is stored (ecs.md 7.4).
 func TestPutMetricAlarmRefuses(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	const policy = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:"
@@ -210,7 +210,7 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		}
 	}
 	if n := a.store.View().Alarms.Len() + a.store.View().AlarmHistory.Len(); n != 0 {
-		t.Errorf("what was refused left %d rows", n)
+		t.Errorf("calls that were refused wrote %d rows", n)
 	}
 	for _, change := range []func(*alarmIn){
 		func(in *alarmIn) { in.Period, in.EvaluationPeriods = new(int32(300)), new(int32(288)) },
@@ -224,7 +224,7 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 	}
 }
 
-// An update replaces all settings and keeps the state and the tags (ecs.md 7.4).
+// An update replaces all settings. The state and the tags do not change (ecs.md 7.4).
 func TestPutMetricAlarmReplaces(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	in := alarmOf("a")
@@ -304,7 +304,7 @@ func TestDescribeAlarms(t *testing.T) {
 	}
 }
 
-// Alarms are found by their actions, also those that Berth does not carry out yet.
+// DescribeAlarms finds alarms by their actions, including actions that Berth does not carry out yet.
 func TestDescribeAlarmsByAction(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	for name, action := range map[string]string{"sns": "arn:aws:sns:x:1:t", "lambda": "arn:aws:lambda:x:1:f"} {
@@ -396,7 +396,7 @@ func TestSetAlarmStateRefuses(t *testing.T) {
 	}
 }
 
-// The history is kept for two weeks (ecs.md 7.5), and can be cut by type and time.
+// The history has the last two weeks (ecs.md 7.5). A call can limit it to a type and to a period.
 func TestDescribeAlarmHistory(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	at := func(minutes int) *awswire.Call {

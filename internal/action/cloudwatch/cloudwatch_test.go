@@ -31,7 +31,7 @@ func call() *awswire.Call {
 	return desktest.Call(now)
 }
 
-// ago is the start of the minute that was so many minutes ago.
+// ago returns the start of the minute that was the given number of minutes ago.
 func ago(minutes int) *time.Time {
 	return new(now.Add(time.Duration(-minutes) * time.Minute).Truncate(time.Minute))
 }
@@ -155,7 +155,7 @@ func TestPutMetricDataRefuses(t *testing.T) {
 		}
 	}
 	if got := a.points.List(func(meter.Series) bool { return true }); len(got) > 0 {
-		t.Errorf("what was refused is stored: %v", got)
+		t.Errorf("metrics of refused calls are stored: %v", got)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestGetMetricStatisticsRefuses(t *testing.T) {
 	}
 }
 
-// Streams of different units are apart (ecs.md 7.3), and all are told when none is asked for.
+// Points of different units are separate (ecs.md 7.3). A call without a unit gets those of all units.
 func TestUnits(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	bytes := value("m", 5, 7)
@@ -285,7 +285,7 @@ func TestGetMetricData(t *testing.T) {
 	}
 }
 
-// Pages have all datapoints, each once, in their order.
+// All pages together have every datapoint once, in order.
 func TestGetMetricDataPages(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
 	for i := range 5 {
@@ -318,7 +318,7 @@ func TestGetMetricDataPages(t *testing.T) {
 	}
 	in.NextToken = new("AAAA")
 	if _, err := a.getMetricData(t.Context(), call(), in); err == nil {
-		t.Error("a token that nobody made is taken")
+		t.Error("an invented token was accepted")
 	}
 }
 

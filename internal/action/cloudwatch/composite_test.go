@@ -35,7 +35,7 @@ func TestCompositeAlarmsByAWSCLI(t *testing.T) {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	if got := d.JSON(t, "cloudwatch describe-alarms --query CompositeAlarms"); got != "[]" {
-		t.Errorf("composite alarms are shown to those who ask for them: %s", got)
+		t.Errorf("DescribeAlarms returns composite alarms without being asked for them: %s", got)
 	}
 	if got, want := d.JSON(t, "cloudwatch describe-alarms --children-of-alarm-name both --query "+
 		"MetricAlarms[].[AlarmName,StateValue,Threshold]"),
@@ -110,7 +110,8 @@ func TestPutCompositeAlarmRefuses(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "can be used with MaxRecords and NextToken only") {
 		t.Error(err)
 	}
-	// An ARN of this region is as good as a name, and a rule may change as long as it does not lead back.
+	// A rule may use the ARN of an alarm in this region instead of its name. It may change as long as it
+	// makes no cycle.
 	for _, one := range [][2]string{
 		{"low", "OK(arn:aws:cloudwatch:us-east-1:123456789012:alarm:a)"}, {"middle", "OK(a)"},
 	} {

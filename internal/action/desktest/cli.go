@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// cli returns the path of an AWS CLI that works, or "". It looks once, because the start of the CLI takes
-// most of a second.
+// cli returns the path of a working AWS CLI, or "". It looks for one only once, because the CLI takes most of
+// a second to start.
 var cli = sync.OnceValue(func() string {
 	for _, path := range []string{"/usr/bin/aws", "aws"} {
 		if out, err := exec.Command(path, "--version").Output(); err == nil &&

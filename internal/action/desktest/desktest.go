@@ -1,5 +1,5 @@
-// Package desktest drives services as their callers do: through a front desk on a loopback port,
-// with signed requests, of its own or from the AWS CLI. It is for the tests of the action packages.
+// Package desktest calls services as clients do: over HTTP through a front desk on a loopback port, with
+// signed requests of its own or of the AWS CLI. It is for the tests of the action packages.
 package desktest
 
 import (
@@ -21,16 +21,16 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// The account and region that callers are in.
+// The account and region of all callers.
 const (
 	Account = "123456789012"
 	Region  = "us-east-1"
 )
 
-// key is what callers sign with; nobody changes it.
+// key is the access key of all callers.
 var key = identity.AccessKey{ID: "AKIATESTTESTTESTTEST", Secret: "secret", Principal: identity.Root(Account)}
 
-// Desk is a front desk with the services under test.
+// Desk is a front desk that serves the services under test.
 type Desk struct {
 	URL string
 	env []string
@@ -52,7 +52,7 @@ func Call(now time.Time) *awswire.Call {
 	return &awswire.Call{Region: Region, Account: Account, Now: now, Random: rand.Reader}
 }
 
-// New opens a front desk of services.
+// New starts a front desk that serves the given services.
 func New(t testing.TB, services ...awswire.Service) *Desk {
 	t.Helper()
 	minter, err := identity.NewMinter(make([]byte, identity.MasterKeySize))
@@ -74,14 +74,15 @@ func New(t testing.TB, services ...awswire.Service) *Desk {
 		"AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=2")}
 }
 
-// With returns the desk as seen by a caller with further environment, such as other credentials.
+// With returns the desk for a caller with more environment variables, such as other credentials.
 func (d *Desk) With(env ...string) *Desk {
 	c := *d
 	c.env = append(append([]string(nil), d.env...), env...)
 	return &c
 }
 
-// Command is a run of the AWS CLI. The test is skipped without one; with BERTH_CI=1 it fails.
+// Command returns a command that runs the AWS CLI. Without a CLI the test is skipped, or fails if BERTH_CI is
+// 1.
 func (d *Desk) Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), needCLI(t), d.arguments(args)...)
@@ -93,8 +94,8 @@ func (d *Desk) arguments(words []string) []string {
 	return append([]string{"--endpoint-url", d.URL, "--output", "json"}, words...)
 }
 
-// AWS runs the CLI with a command line split at spaces, or given in words, and returns what it
-// prints, decoded. It fails the test when the command fails.
+// AWS runs the CLI and returns its output, decoded from JSON. The words are the command line; a single one is
+// split at spaces. AWS fails the test when the command fails.
 func (d *Desk) AWS(t testing.TB, words ...string) any {
 	t.Helper()
 	out, stderr, err := d.run(t, words)
@@ -111,7 +112,7 @@ func (d *Desk) AWS(t testing.TB, words ...string) any {
 	return v
 }
 
-// JSON is AWS with the answer encoded in one line, for comparison.
+// JSON is AWS with the answer in one line of JSON, for comparison.
 func (d *Desk) JSON(t testing.TB, words ...string) string {
 	t.Helper()
 	b, err := json.Marshal(d.AWS(t, words...))
@@ -121,7 +122,7 @@ func (d *Desk) JSON(t testing.TB, words ...string) string {
 	return string(b)
 }
 
-// Refused runs the CLI and fails the test unless it is refused in the given words.
+// Refused runs the CLI and fails the test unless the command fails with a message that contains want.
 func (d *Desk) Refused(t testing.TB, want string, words ...string) {
 	t.Helper()
 	out, stderr, err := d.run(t, words)

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 )
 
-// Form is the call of a Query action, written as "Action a=b c=d".
+// Form makes the form of a Query call, given as "Action a=b c=d".
 func Form(version, line string) url.Values {
 	words := strings.Fields(line)
 	form := url.Values{"Action": {words[0]}, "Version": {version}}
@@ -24,8 +24,8 @@ func Form(version, line string) url.Values {
 	return form
 }
 
-// Query sends a signed call to a Query service and returns what is in the answer: the XML, or
-// "Code: message" of a fault.
+// Query sends a signed call to a Query service. It returns the XML inside the answer, or "Code: message" of a
+// fault.
 func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 	t.Helper()
 	out, ok := d.post(t, service, "", form.Encode(),
@@ -36,7 +36,7 @@ func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 	type fault struct{ Code, Message string }
 	var f struct {
 		Error  fault                 // of the Query protocol
-		Errors struct{ Error fault } // of EC2's
+		Errors struct{ Error fault } // of EC2's protocol
 	}
 	if err := xml.Unmarshal(out, &f); err != nil {
 		t.Fatalf("%s: %v", out, err)
@@ -47,9 +47,8 @@ func (d *Desk) Query(t testing.TB, service string, form url.Values) string {
 	return f.Error.Code + ": " + f.Error.Message
 }
 
-// Post sends a signed call to a JSON service and returns what is in the answer: the JSON, or "Code:
-// message" of a fault. target is "Prefix.Action"; the input is JSON with ' for ", which reads
-// better in Go.
+// Post sends a signed call to a JSON service. It returns the JSON of the answer, or "Code: message" of a
+// fault. target is "Prefix.Action". The input is JSON with ' instead of ", which is easier to read in Go.
 func (d *Desk) Post(t testing.TB, service, target, input string) string {
 	t.Helper()
 	out, ok := d.post(t, service, "", strings.ReplaceAll(input, "'", `"`),
@@ -67,8 +66,9 @@ func (d *Desk) Post(t testing.TB, service, target, input string) string {
 	return f.Type[strings.LastIndexByte(f.Type, '#')+1:] + ": " + f.Message
 }
 
-// CBOR sends a signed call to a service that speaks RPC v2 CBOR and returns what is in the answer, also of a fault:
-// CBOR, in which texts are as they are. target is "Prefix.Action"; the input is CBOR.
+// CBOR sends a signed call to a service that uses RPC v2 CBOR. It returns the body of the answer, also of a
+// fault. The body is CBOR, which contains texts unchanged, so a test can search for them. target is
+// "Prefix.Action"; the input is CBOR.
 func (d *Desk) CBOR(t testing.TB, service, target, input string) (answer string, ok bool) {
 	t.Helper()
 	prefix, action, _ := strings.Cut(target, ".")
@@ -77,7 +77,7 @@ func (d *Desk) CBOR(t testing.TB, service, target, input string) (answer string,
 	return string(out), ok
 }
 
-// post sends a signed request to a path and returns the answer, and whether it is one of success.
+// post sends a signed request to a path. It returns the body of the answer, and whether the call succeeded.
 func (d *Desk) post(t testing.TB, service, path, body string, header http.Header) (answer []byte, ok bool) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL+path, strings.NewReader(body))

@@ -12,8 +12,8 @@ import (
 
 const runLine = "RunInstances ImageId=ami-0123456789abcdef0 InstanceType=t2.micro MinCount=1 MaxCount=1"
 
-// Faults, in EC2's codes and words. Each case starts with a security group "web" that has a rule, a
-// key pair "ssh" and a launch template "tpl".
+// Faults have EC2's codes and words. Each case starts with a security group "web" that has a rule, a key pair
+// "ssh" and a launch template "tpl".
 func TestFaults(t *testing.T) {
 	vpc, group := fleet.DefaultVPC(region, account), fleet.DefaultSecurityGroup(region, account)
 	const ingress = "AuthorizeSecurityGroupIngress GroupName=web IpPermissions.1.IpProtocol=tcp"
@@ -154,7 +154,7 @@ func TestRunInstances(t *testing.T) {
 	again := d.ok(call)
 	if got := tags(again, "instanceId"); strings.Join(got, " ") != strings.Join(ids, " ") ||
 		element(again, "reservationId") != element(out, "reservationId") {
-		t.Errorf("the token made others: %v, first %v", got, ids)
+		t.Errorf("the same token made other instances: %v, first %v", got, ids)
 	}
 	if out := d.call("RunInstances ImageId=ami-0123456789abcdef0 InstanceType=m5.large MinCount=2 MaxCount=3 " +
 		"ClientToken=once"); !strings.HasPrefix(out, "IdempotentParameterMismatch") {
@@ -165,7 +165,8 @@ func TestRunInstances(t *testing.T) {
 	}
 }
 
-// A call with a client token that is repeated makes nothing twice; with other parameters it is refused.
+// A call that is repeated with its client token makes nothing a second time. With other parameters it is
+// refused.
 func TestTemplatesAreMadeOnce(t *testing.T) {
 	d := newDesk(t)
 	const create = "CreateLaunchTemplate LaunchTemplateName=tpl LaunchTemplateData.InstanceType=t2.micro ClientToken=a"
@@ -173,11 +174,11 @@ func TestTemplatesAreMadeOnce(t *testing.T) {
 		"ClientToken=b"
 	id := element(d.ok(create), "launchTemplateId")
 	if again := d.ok(create); element(again, "launchTemplateId") != id {
-		t.Errorf("made another one: %s", again)
+		t.Errorf("the repeated call made another template: %s", again)
 	}
 	for range 2 {
 		if out := d.ok(version); element(out, "versionNumber") != "2" {
-			t.Errorf("another version: %s", out)
+			t.Errorf("the repeated call made another version: %s", out)
 		}
 	}
 	for _, call := range []string{create, version} {
@@ -187,11 +188,11 @@ func TestTemplatesAreMadeOnce(t *testing.T) {
 	}
 	if out := d.ok("DescribeLaunchTemplates"); element(out, "latestVersionNumber") != "2" ||
 		len(tags(out, "launchTemplateId")) != 1 {
-		t.Errorf("there are %s", out)
+		t.Errorf("the templates are %s", out)
 	}
 }
 
-// Templates and versions take pages from one item on; the latest version is the first of all pages.
+// Pages of templates and versions may have one item. The latest version is the latest of all pages.
 func TestTemplatePages(t *testing.T) {
 	d := newDesk(t)
 	d.ok("CreateLaunchTemplate LaunchTemplateName=tpl LaunchTemplateData.InstanceType=t2.micro")
@@ -206,7 +207,7 @@ func TestTemplatePages(t *testing.T) {
 		t.Errorf("versions %v", got)
 	}
 	if out := d.call(page + "0"); !strings.HasPrefix(out, "InvalidParameterValue") {
-		t.Errorf("a page of nothing: %s", out)
+		t.Errorf("a page size of zero: %s", out)
 	}
 	d.ok("CreateLaunchTemplate LaunchTemplateName=other LaunchTemplateData.InstanceType=t2.micro")
 	if out := d.ok("DescribeLaunchTemplates MaxResults=1"); len(tags(out, "launchTemplateId")) != 1 {
@@ -214,7 +215,7 @@ func TestTemplatePages(t *testing.T) {
 	}
 }
 
-// The call's own parameters lie over those of the template.
+// Parameters of the call override those of the template.
 func TestRunInstancesFromTemplate(t *testing.T) {
 	d := newDesk(t)
 	d.ok("CreateLaunchTemplate LaunchTemplateName=tpl LaunchTemplateData.InstanceType=t2.micro " +
@@ -396,7 +397,7 @@ func TestSecurityGroups(t *testing.T) {
 		" has a dependent object" {
 		t.Errorf("got %s", got)
 	}
-	// The default group exists from the start and can be changed like any other.
+	// The default group always exists and can be changed like any other.
 	other := fleet.DefaultSecurityGroup(region, account).ID
 	d.ok("AuthorizeSecurityGroupIngress GroupId=" + other + " IpProtocol=tcp FromPort=22 ToPort=22 CidrIp=0.0.0.0/0")
 	if got := tags(d.ok("DescribeSecurityGroups GroupName.1=default"), "groupName"); len(got) == 0 {
@@ -429,7 +430,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-// The default VPC has the set of DHCP options that it names.
+// The set of DHCP options that the default VPC names exists.
 func TestDhcpOptionsOfTheDefaultVPC(t *testing.T) {
 	d := newDesk(t)
 	id := element(d.ok("DescribeVpcs"), "dhcpOptionsId")
@@ -448,7 +449,7 @@ func TestDhcpOptionsOfTheDefaultVPC(t *testing.T) {
 	}
 	out := d.ok("DescribeDhcpOptions Filter.1.Name=owner-id Filter.1.Value.1=210987654321")
 	if strings.Contains(out, "dopt-") || !strings.Contains(out, "<dhcpOptionsSet") {
-		t.Errorf("of another owner: %s", out)
+		t.Errorf("with another owner: %s", out)
 	}
 }
 
@@ -476,7 +477,7 @@ func TestKeyPairs(t *testing.T) {
 	}
 }
 
-// The walk of a tool that looks around before it builds, in the AWS CLI.
+// The calls of a tool that looks at the network before it creates anything, with the AWS CLI.
 func TestCLI(t *testing.T) {
 	d := newDesk(t)
 	run := func(line string) string {

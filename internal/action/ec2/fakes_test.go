@@ -17,7 +17,7 @@ const (
 	account = desktest.Account
 )
 
-// desk is the front desk with a store behind it and no controller: tests play that.
+// desk is the front desk with a store and without controllers. The tests make the controllers' changes.
 type desk struct {
 	*desktest.Desk
 	t     *testing.T
@@ -30,14 +30,14 @@ func newDesk(t *testing.T) *desk {
 	return &desk{desktest.New(t, Service(s, fakeHost{})), t, s}
 }
 
-// call sends a signed Query request, written as "Action a=b c=d", and returns what is in the
-// answer: the XML, or "Code: message" of a fault.
+// call sends a signed Query request, given as "Action a=b c=d". It returns the XML inside the answer, or
+// "Code: message" of a fault.
 func (d *desk) call(line string) string {
 	d.t.Helper()
 	return d.Query(d.t, "ec2", desktest.Form(shape.APIVersion, line))
 }
 
-// ok is call for what has to succeed.
+// ok makes a call that must succeed.
 func (d *desk) ok(line string) string {
 	d.t.Helper()
 	out := d.call(line)
@@ -54,7 +54,7 @@ func (d *desk) run(more string) string {
 		more), "instanceId")
 }
 
-// is plays the controller: the instance gets into a state.
+// is does what the controller would do: it changes an instance's row, such as its state.
 func (d *desk) is(id string, change func(*fleet.Instance)) {
 	d.t.Helper()
 	err := d.store.Update(d.t.Context(), func(tx *state.Tx) error {
@@ -74,14 +74,14 @@ func (d *desk) is(id string, change func(*fleet.Instance)) {
 
 func running(i *fleet.Instance) { i.State, i.Machine.Phase = fleet.Running, fleet.PhaseUp }
 
-// element is the text of the first element of that name.
+// element returns the text of the first element with that name.
 func element(xml, name string) string {
 	_, rest, _ := strings.Cut(xml, "<"+name+">")
 	text, _, _ := strings.Cut(rest, "<")
 	return text
 }
 
-// tags are the texts of all elements of that name.
+// tags returns the texts of all elements with that name.
 func tags(xml, name string) (all []string) {
 	for _, part := range strings.Split(xml, "<"+name+">")[1:] {
 		text, _, _ := strings.Cut(part, "<")

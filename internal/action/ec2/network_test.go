@@ -11,9 +11,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// Regions share a machine: each has its own addresses, and EC2 returns the real ones, before and after a
-// restart. Where the machine has AWS's own range already, as an instance in a default VPC has,
-// another one is taken.
+// Several regions share a machine. Each has addresses of its own, and EC2 returns the addresses in use, the
+// same before and after a restart. Where the machine itself uses AWS's default range, as an instance in a
+// default VPC does, Berth takes another range.
 func TestNetworksOfRegions(t *testing.T) {
 	dir := t.TempDir()
 	busy := []netip.Prefix{}
@@ -30,7 +30,7 @@ func TestNetworksOfRegions(t *testing.T) {
 		return &api{store: store, host: fakeHost{func() []netip.Prefix { return busy }}}
 	}
 	a := begin()
-	told := func(region string) (cidr string) {
+	network := func(region string) (cidr string) {
 		t.Helper()
 		call := &awswire.Call{Region: region, Account: account}
 		vpcs, err := a.describeVpcs(t.Context(), call, &shape.DescribeVpcsInput{})
@@ -53,24 +53,24 @@ func TestNetworksOfRegions(t *testing.T) {
 		}
 		return cidr
 	}
-	first, second := told("eu-west-1"), told("us-east-1")
+	first, second := network("eu-west-1"), network("us-east-1")
 	if first != "172.31.0.0/16" || netip.MustParsePrefix(first).Overlaps(netip.MustParsePrefix(second)) {
 		t.Errorf("the networks are %s and %s", first, second)
 	}
-	busy = []netip.Prefix{netip.MustParsePrefix("10.128.0.0/9")} // what comes later moves nobody
-	if told("us-east-1") != second {
-		t.Error("the network has moved")
+	busy = []netip.Prefix{netip.MustParsePrefix("10.128.0.0/9")} // a later use changes no network
+	if network("us-east-1") != second {
+		t.Error("the network has changed")
 	}
 	if err := a.store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	a = begin()
-	if told("eu-west-1") != first || told("us-east-1") != second {
-		t.Error("the networks are others after a restart")
+	if network("eu-west-1") != first || network("us-east-1") != second {
+		t.Error("the networks have changed at a restart")
 	}
 	dir, busy = t.TempDir(), []netip.Prefix{netip.MustParsePrefix("172.31.5.0/20").Masked()}
 	a = begin()
-	if got := told("eu-west-1"); netip.MustParsePrefix(got).Overlaps(busy[0]) {
-		t.Errorf("%s was given although the machine has %s", got, busy[0])
+	if got := network("eu-west-1"); netip.MustParsePrefix(got).Overlaps(busy[0]) {
+		t.Errorf("the region's network is %s although the machine uses %s", got, busy[0])
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/berthhq/berth/internal/registry/blob"
 )
 
-// rig is the API and, at host, the registry.
+// rig is the API, with the registry that listens at host.
 type rig struct {
 	*api
 	host string
@@ -109,7 +109,7 @@ func TestAWSCLI(t *testing.T) {
 	}
 }
 
-// ecs.md 8.1: base64("AWS:<pw>") for 12 hours, which the registry takes; `aws ecr
+// ecs.md 8.1: the token is base64("AWS:<password>"), and the registry accepts it for 12 hours. `aws ecr
 // get-login-password` prints the password.
 func TestLogin(t *testing.T) {
 	r := newRig(t)
@@ -121,8 +121,9 @@ func TestLogin(t *testing.T) {
 	if *data.ProxyEndpoint != "https://"+r.host {
 		t.Error(*data.ProxyEndpoint)
 	}
-	// With the names of ECR leading here, the account's own key is told the registry's name, as the
-	// credential helper wants it, and a role, as which Amazon's agent acts, where it is reached.
+	// Where ECR's names resolve to this registry, the endpoint for the account's own key is ECR's name, as
+	// the credential helper expects. The endpoint for a role, which Amazon's agent uses, is the registry's
+	// address.
 	byName := &api{r.store, registry.New(
 		registry.Config{Account: desktest.Account, Region: desktest.Region, ByName: true, Now: time.Now,
 			Logger: slog.New(slog.DiscardHandler)}, r.store, nil), r.passwords}
@@ -210,12 +211,12 @@ func TestListAndDeleteImages(t *testing.T) {
 		t.Error(got)
 	}
 	if code := remove(shape.ImageIdentifier{ImageTag: new("a")}); code != "" || list("") != "one:b two:c" {
-		t.Errorf("one of two tags: %s %s", code, list(""))
+		t.Errorf("after deleting one of two tags: %s %s", code, list(""))
 	}
 	if code := remove(shape.ImageIdentifier{ImageTag: new("b")}); code != "" || list("") != "two:c" {
-		t.Errorf("the last tag takes the image along: %s %s", code, list(""))
+		t.Errorf("after deleting the last tag, which deletes the image: %s %s", code, list(""))
 	}
-	r.push(t, "web:c", "one") // takes the tag from two
+	r.push(t, "web:c", "one") // moves the tag from the image two
 	if got := list("") + "," + list("TAGGED") + "," + list("UNTAGGED"); got != "one:c two:-,one:c,two:-" {
 		t.Error(got)
 	}
@@ -230,12 +231,12 @@ func TestListAndDeleteImages(t *testing.T) {
 		}
 	}
 	if code := remove(shape.ImageIdentifier{ImageDigest: new(two.Digest())}); code != "" || list("") != "one:c" {
-		t.Errorf("by digest: %s %s", code, list(""))
+		t.Errorf("after deleting by digest: %s %s", code, list(""))
 	}
 }
 
-// The API's own way to push: initiate, parts, complete, put the manifest; and the layer comes back
-// from its download URL.
+// A push through the API: initiate, upload the parts, complete, put the manifest. Then the layer is read from
+// its download URL.
 func TestLayerUpload(t *testing.T) {
 	r, name := newRig(t), new("web")
 	ctx := t.Context()
@@ -331,7 +332,7 @@ func TestPolicyAndTags(t *testing.T) {
 	}
 	if _, err := r.setRepositoryPolicy(ctx, r.call(),
 		&shape.SetRepositoryPolicyInput{RepositoryName: name, PolicyText: new("{")}); err == nil {
-		t.Error("a policy that is no JSON was taken")
+		t.Error("a policy that is not JSON was accepted")
 	}
 	if _, err := r.setRepositoryPolicy(ctx, r.call(),
 		&shape.SetRepositoryPolicyInput{RepositoryName: name, PolicyText: new(`{"a":1}`)}); err != nil {

@@ -8,7 +8,7 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecr"
 )
 
-// The lengths of tags are in characters, as the model of the API counts them, and fifty are the most.
+// A repository has at most fifty tags, and their limits count characters, as the API's model does.
 func TestTagsOfARepository(t *testing.T) {
 	r := newRig(t)
 	d := desktest.New(t, Service(r.store, r.registry, r.passwords))

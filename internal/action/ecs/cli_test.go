@@ -9,8 +9,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// The article's way through ECS, from the AWS CLI: a cluster, its task definition, a service, and a
-// look at them. Other tests send the CLI's requests without the second it takes to start.
+// The article's steps in ECS, with the AWS CLI: create a cluster, a task definition and a service, and look
+// at them. Other tests send the same requests without the CLI, which takes a second to start.
 func TestFromTheCLI(t *testing.T) {
 	store := desktest.Store(t)
 	desk := desktest.New(t, Service(store))
@@ -44,7 +44,7 @@ func TestFromTheCLI(t *testing.T) {
 		"ecs run-task --cluster chat --task-definition Socket")
 	answer("ecs run-task --cluster chat --task-definition plain --count 2").is("failures", "[]",
 		"tasks.1.group", "'family:plain'")
-	// the CLI asks for the second page itself
+	// The CLI itself asks for the second page.
 	answer("ecs list-tasks --cluster chat --family plain --page-size 1").has("taskArns.1", "task/chat/").
 		is("taskArns.2", "absent")
 	desk.Refused(t, "(UnsupportedFeatureException) when calling the DescribeTaskSets operation",

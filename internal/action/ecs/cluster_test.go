@@ -19,7 +19,7 @@ func TestClusters(t *testing.T) {
 		"cluster.registeredContainerInstancesCount", "0", "cluster.runningTasksCount", "0",
 		"cluster.pendingTasksCount", "0", "cluster.activeServicesCount", "0", "cluster.statistics", "[]",
 		"cluster.capacityProviders", "[]", "cluster.defaultCapacityProviderStrategy", "[]")
-	d.ok("CreateCluster", `{'clusterName': 'c'}`).is("cluster.tags.0.key", "'team'") // done already
+	d.ok("CreateCluster", `{'clusterName': 'c'}`).is("cluster.tags.0.key", "'team'") // no effect: the cluster exists
 	d.ok("CreateCluster", `{}`).is("cluster.clusterName", "'default'")
 
 	d.ok("DescribeClusters", `{'clusters': ['c', 'ghost', '%scluster/default']}`, prefix).is(
@@ -43,13 +43,14 @@ func TestClusters(t *testing.T) {
 		"cluster.settings.0.value", "'disabled'")
 
 	d.ok("DeleteCluster", `{'cluster': 'c'}`).is("cluster.status", "'INACTIVE'")
-	d.ok("DescribeClusters", `{'clusters': ['c']}`).is("clusters.0.status", "'INACTIVE'") // still describable
+	d.ok("DescribeClusters", `{'clusters': ['c']}`).is("clusters.0.status", "'INACTIVE'") // can still be described
 	d.ok("ListClusters", `{}`).is("clusterArns.1", "absent")
 	d.refused("ClusterNotFoundException: The referenced cluster was inactive.", "ListTasks", `{'cluster': 'c'}`)
 	d.ok("CreateCluster", `{'clusterName': 'c'}`).is("cluster.status", "'ACTIVE'", "cluster.tags", "[]") // a new one
 }
 
-// The account's setting decides what a cluster does not say (ecs.md 1.1.14).
+// A new cluster gets Container Insights from the account's settings unless the call gives a value (ecs.md
+// 1.1.14).
 func TestNewClustersHaveTheAccountsContainerInsights(t *testing.T) {
 	d := newDesk(t)
 	d.ok("CreateCluster", `{'clusterName': 'before'}`).
@@ -117,7 +118,7 @@ func TestClusterCounts(t *testing.T) {
 		is("containerInstances.0.runningTasksCount", "1", "containerInstances.0.pendingTasksCount", "2")
 }
 
-// Resources of different regions do not see each other.
+// A region does not see the resources of another one.
 func TestRegionsAreApart(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
@@ -134,7 +135,7 @@ func TestRegionsAreApart(t *testing.T) {
 	d.ok("ListContainerInstances", `{}`).is("containerInstanceArns.0", "'"+prefix+"container-instance/default/a'")
 }
 
-// An ARN finds only things in its own region and cluster, also for an account that owns others.
+// An ARN is found only in its own region and cluster, also for an account that has resources in others.
 func TestARNsOfElsewhereFindNothing(t *testing.T) {
 	d := newDesk(t)
 	instance := d.instance("a", "us-east-1a")
@@ -179,7 +180,7 @@ func TestARNsOfElsewhereFindNothing(t *testing.T) {
 	d.ok("DescribeContainerInstances", `{'containerInstances': ['a']}`).is("containerInstances.0.status", "'ACTIVE'")
 }
 
-// ecs.md 1.1.6: pages put together are the list, and a token is good for its own list alone.
+// ecs.md 1.1.6: all pages together are the list, and a token is valid only for the list it comes from.
 func TestPaging(t *testing.T) {
 	d := newDesk(t)
 	for _, name := range []string{"c", "a", "b"} {
@@ -209,7 +210,7 @@ func TestPaging(t *testing.T) {
 	d.refused("InvalidParameterException: maxResults must be between 1 and 100", "ListClusters", `{'maxResults': 0}`)
 }
 
-// Something that goes between two pages takes nothing else out of the list and puts nothing into it twice.
+// When an item is deleted between two pages, no other item is missing and none is listed twice.
 func TestPagesOverAListThatChanges(t *testing.T) {
 	d := newDesk(t)
 	for range 12 {
@@ -294,12 +295,12 @@ func TestTags(t *testing.T) {
 		}
 		tags += `{'key': 'k` + time.Duration(i).String() + `'}`
 	}
-	// with the one that is there
+	// with the tag that it already has
 	d.refused("InvalidParameterException: Too many tags", "TagResource",
 		`{'resourceArn': '%s', 'tags': [%s]}`, task, tags)
 }
 
-// many is a list of n names.
+// many returns a JSON list of n names.
 func many(n int) string {
 	list := "'x0'"
 	for range n - 1 {

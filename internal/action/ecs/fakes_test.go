@@ -30,8 +30,8 @@ const (
 
 var key = identity.AccessKey{ID: "AKIATESTTESTTESTTEST", Secret: "secret", Principal: identity.Root(account)}
 
-// desk is the front desk with a store behind it and no controller or agent: tests play those. It is
-// a server on a loopback port, and its clock stands still but for what tests make of it.
+// desk is the front desk with a store and without controllers or agents; tests make their changes. It listens
+// on a loopback port. Its clock moves only when a test sets it.
 type desk struct {
 	t      *testing.T
 	store  *state.Store
@@ -55,7 +55,7 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// in is the desk as seen by a caller who signs for another region.
+// in returns the desk for a caller who signs for another region.
 func (d *desk) in(region string) *desk {
 	c := *d
 	c.region = region
@@ -91,7 +91,7 @@ func (d *desk) post(action, body string) (int, answer) {
 	return resp.StatusCode, a
 }
 
-// ok makes a call that has to succeed. The input is JSON with ' for ", which reads better in Go.
+// ok makes a call that must succeed. The input is JSON with ' instead of ", which is easier to read in Go.
 func (d *desk) ok(action, input string, args ...any) answer {
 	d.t.Helper()
 	input = strings.ReplaceAll(fmt.Sprintf(input, args...), "'", `"`)
@@ -102,7 +102,7 @@ func (d *desk) ok(action, input string, args ...any) answer {
 	return a
 }
 
-// refused makes a call that has to be refused with a fault that begins with the given "Code: message".
+// refused makes a call that must fail with a fault that begins with the given "Code: message".
 func (d *desk) refused(want, action, input string, args ...any) answer {
 	d.t.Helper()
 	input = strings.ReplaceAll(fmt.Sprintf(input, args...), "'", `"`)
@@ -127,13 +127,13 @@ func unquote(s string) string {
 	return u
 }
 
-// answer is a decoded answer.
+// answer is an answer, decoded from JSON.
 type answer struct {
 	t     *testing.T
 	value any
 }
 
-// at is the JSON of what is at a path of names and positions, "tasks.0.taskArn", or "absent".
+// at returns the JSON at a path of names and positions, such as "tasks.0.taskArn", or "absent".
 func (a answer) at(path string) string {
 	a.t.Helper()
 	v := a.value
@@ -161,7 +161,7 @@ func (a answer) at(path string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// text is the string at a path.
+// text returns the string at a path.
 func (a answer) text(path string) string {
 	a.t.Helper()
 	s, err := strconv.Unquote(a.at(path))
@@ -171,7 +171,7 @@ func (a answer) text(path string) string {
 	return s
 }
 
-// is checks what is at a path, in JSON with ' for ".
+// is compares the values at paths. The wanted values are JSON with ' instead of ".
 func (a answer) is(pairs ...string) answer {
 	a.t.Helper()
 	for pair := range slices.Chunk(pairs, 2) {
@@ -182,7 +182,7 @@ func (a answer) is(pairs ...string) answer {
 	return a
 }
 
-// has checks that the string at a path has a part.
+// has checks that the string at a path contains a part.
 func (a answer) has(path, part string) answer {
 	a.t.Helper()
 	if got := a.at(path); !strings.Contains(got, part) {
@@ -191,7 +191,7 @@ func (a answer) has(path, part string) answer {
 	return a
 }
 
-// put changes the state as agents and controllers do.
+// put changes the state as agents and controllers would.
 func (d *desk) put(fn func(tx *state.Tx)) {
 	d.t.Helper()
 	if err := d.store.Update(d.t.Context(), func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
@@ -199,7 +199,8 @@ func (d *desk) put(fn func(tx *state.Tx)) {
 	}
 }
 
-// instance registers an instance of 1024 CPU units and 2048 MiB with the default cluster, as dispatch does.
+// instance registers a container instance of 1024 CPU units and 2048 MiB in the default cluster, as dispatch
+// does.
 func (d *desk) instance(id, zone string, edit ...func(*ecs.ContainerInstance)) string {
 	d.t.Helper()
 	i := &ecs.ContainerInstance{
@@ -235,7 +236,7 @@ func (d *desk) define(family, more string) string {
 		'portMappings': [{'containerPort': 80}]}]%s}`, family, more).text("taskDefinition.taskDefinitionArn")
 }
 
-// change edits a task as an agent would.
+// change changes a task as an agent would.
 func (d *desk) change(taskARN string, edit func(*ecs.Task)) {
 	d.t.Helper()
 	d.put(func(tx *state.Tx) {
@@ -249,7 +250,7 @@ func (d *desk) change(taskARN string, edit func(*ecs.Task)) {
 	})
 }
 
-// pages collects a list page by page.
+// pages reads all pages of a list.
 func (d *desk) pages(action, member, input string) [][]string {
 	d.t.Helper()
 	var out [][]string

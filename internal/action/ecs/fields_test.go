@@ -13,9 +13,9 @@ import (
 	"github.com/berthhq/berth/internal/awswire"
 )
 
-// TestNoMemberOfAnInputIsSwallowed holds every member of every input against the source of this
-// package: it is read, it is refused by name, or the input as a whole goes to where unknown members
-// are refused.
+// TestNoMemberOfAnInputIsSwallowed looks for every member of every input in the source of this package. The
+// source must read it, or refuse it by name, or pass the whole input to a function that refuses unknown
+// members.
 func TestNoMemberOfAnInputIsSwallowed(t *testing.T) {
 	shapes, read := shapesOf(t), make(reads)
 	for _, f := range parse(t, ".") {
@@ -25,14 +25,14 @@ func TestNoMemberOfAnInputIsSwallowed(t *testing.T) {
 	for _, op := range slices.Concat(a.operations(), a.notBuilt()) {
 		switch name := op.Name(); {
 		case name == "DescribeCapacityProviders":
-			read.check(t, shapes, name+"Input", []string{"include"}) // there is nothing to include it with
+			read.check(t, shapes, name+"Input", []string{"include"}) // no capacity providers, so no tags to include
 		case name == "ListAttributes":
 			read.check(t, shapes, name+"Input", []string{"targetType"}) // an enum with one value
 		case !refusesAll(name):
 			read.check(t, shapes, name+"Input", refusals(op, ""))
 		}
 	}
-	// Structures that are taken apart by hand.
+	// These structures are read member by member.
 	create := a.operations()[slices.IndexFunc(a.operations(),
 		func(o awswire.Operation) bool { return o.Name() == "CreateService" })]
 	read.check(t, shapes, "DeploymentConfiguration", refusals(create, "deploymentConfiguration."))
@@ -40,8 +40,9 @@ func TestNoMemberOfAnInputIsSwallowed(t *testing.T) {
 	read.check(t, shapes, "Attribute", []string{"targetType"})
 }
 
-// Every action whose shapes there are is answered or refused by name; those of the agent are answered elsewhere.
-func TestEveryActionHasARoom(t *testing.T) {
+// Every action that has generated shapes is answered or refused by name. Calls of agents are answered in
+// package dispatch.
+func TestEveryActionIsAnsweredOrRefused(t *testing.T) {
 	have := map[string]bool{"DiscoverPollEndpoint": true, "RegisterContainerInstance": true,
 		"SubmitTaskStateChange":      true,
 		"SubmitContainerStateChange": true, "SubmitAttachmentStateChanges": true}
@@ -56,12 +57,12 @@ func TestEveryActionHasARoom(t *testing.T) {
 	}
 }
 
-// refusesAll reports whether the action is one of those that are refused whatever the input says.
+// refusesAll reports whether the action is refused with any input.
 func refusesAll(action string) bool {
 	return slices.ContainsFunc((&api{}).notBuilt(), func(o awswire.Operation) bool { return o.Name() == action })
 }
 
-// refusals are the members an operation refuses that are below a prefix.
+// refusals returns the members below a prefix that an operation refuses.
 func refusals(op awswire.Operation, prefix string) []string {
 	var out []string
 	list := reflect.ValueOf(op).FieldByName("refuses")
@@ -93,7 +94,8 @@ func parse(t *testing.T, dir string) []*ast.File {
 	return files
 }
 
-// shapesOf has the members of every generated structure: Go name to wire name.
+// shapesOf returns the members of every generated structure, by their names in Go, with their names on the
+// wire.
 func shapesOf(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	out := make(map[string]map[string]string)
@@ -120,9 +122,9 @@ func shapesOf(t *testing.T) map[string]map[string]string {
 	return out
 }
 
-// reads are the members that the source looks at: per shape the fields F of expressions x.F where x
-// is a parameter or a struct's field of that shape, and "*" where x as a whole goes to parsed or
-// reshape.In, which refuse what they cannot place.
+// reads has the members that the source reads. For each shape it has the fields F of expressions x.F, where x
+// is a parameter or a struct's field of that shape. It has "*" where x as a whole is passed to parsed or
+// reshape.In, which refuse members that they do not know.
 type reads map[string]map[string]bool
 
 func (r reads) check(t *testing.T, shapes map[string]map[string]string, shape string, refused []string) {
@@ -132,13 +134,13 @@ func (r reads) check(t *testing.T, shapes map[string]map[string]string, shape st
 	}
 	for field, wire := range shapes[shape] {
 		if !r[shape]["*"] && !r[shape][field] && !slices.Contains(refused, wire) {
-			t.Errorf("%s: nobody reads or refuses %s", shape, wire)
+			t.Errorf("%s: the source neither reads nor refuses %s", shape, wire)
 		}
 	}
 }
 
 func (r reads) file(f *ast.File) {
-	fields := make(map[string]string) // names of struct fields that hold a shape
+	fields := make(map[string]string) // names of struct fields whose type is a shape
 	ast.Inspect(f, func(n ast.Node) bool {
 		if s, ok := n.(*ast.StructType); ok {
 			names(s.Fields, fields)
@@ -171,7 +173,7 @@ func (r reads) body(body *ast.BlockStmt, params, fields map[string]string) {
 	}
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch n := n.(type) {
-		case *ast.RangeStmt: // over a parameter that is a list of shapes
+		case *ast.RangeStmt: // x ranges over a parameter that is a list of shapes
 			if v, ok := n.Value.(*ast.Ident); ok && shape(n.X) != "" {
 				params[v.Name] = shape(n.X)
 			}
@@ -198,7 +200,7 @@ func (r reads) add(shape, field string) {
 	r[shape][field] = true
 }
 
-// names notes which of the fields or parameters hold a shape.T, a *shape.T or a []shape.T.
+// names adds to out the fields or parameters whose type is shape.T, *shape.T or []shape.T.
 func names(list *ast.FieldList, out map[string]string) {
 	for _, f := range list.List {
 		e := f.Type
@@ -223,7 +225,7 @@ func names(list *ast.FieldList, out map[string]string) {
 	}
 }
 
-// strict reports whether a call is of parsed[…] or reshape.In[…].
+// strict reports whether fun is parsed[…] or reshape.In[…].
 func strict(fun ast.Expr) bool {
 	ix, ok := fun.(*ast.IndexExpr)
 	if !ok {

@@ -14,8 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// Every field of the nouns that are carried over as a whole has its place in AWS's shape, by name
-// and type: what a caller registers is what comes back.
+// Some nouns are converted as a whole. Each of their fields has a field in AWS's shape with the same name and
+// type, so a caller gets back what it registered.
 func TestNounsSurviveTheWire(t *testing.T) {
 	t.Run("ContainerDefinition", survives[ecs.ContainerDefinition, shape.ContainerDefinition])
 	t.Run("Volume", survives[ecs.Volume, shape.Volume])
@@ -30,7 +30,7 @@ func TestNounsSurviveTheWire(t *testing.T) {
 	t.Run("Setting", survives[ecs.Setting, shape.ClusterSetting])
 }
 
-// A tag of ECS is a key and a value; Propagate belongs to Auto Scaling groups alone.
+// A tag of ECS is a key and a value. Propagate is for Auto Scaling groups only.
 func TestTagsSurviveTheWire(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := tag.Tag{Key: rapid.String().Draw(t, "key"), Value: rapid.String().Draw(t, "value")}
@@ -52,7 +52,7 @@ func survives[Noun, Shape any](t *testing.T) {
 	})
 }
 
-// fill draws a value of any type that nouns are made of. Numbers fit the 32 bits they have on the wire.
+// fill draws a value of any type that nouns are made of. Numbers are within 32 bits, as on the wire.
 func fill(t *rapid.T, label string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:

@@ -43,7 +43,7 @@ func TestRunTask(t *testing.T) {
 	d.refused("ClusterNotFoundException: Cluster not found.", "DescribeTasks", `{'cluster': 'ghost', 'tasks': ['x']}`)
 }
 
-// ecs.md 1.2.5, 1.6.2: the default cluster comes into being by its first use, and then has no instances.
+// ecs.md 1.2.5, 1.6.2: the first use of the default cluster creates it. It then has no instances.
 func TestTheDefaultClusterIsMadeByItsFirstUse(t *testing.T) {
 	d := newDesk(t)
 	d.define("web", "")
@@ -51,7 +51,7 @@ func TestTheDefaultClusterIsMadeByItsFirstUse(t *testing.T) {
 	d.refused("ClusterNotFoundException: Cluster not found.", "RunTask", `{'cluster': 'c', 'taskDefinition': 'web'}`)
 	d.refused("InvalidParameterException: No Container Instances were found in your cluster.", "RunTask",
 		`{'taskDefinition': 'web'}`)
-	d.refused("ClusterNotFoundException: Cluster not found.", "ListTasks", `{}`) // a refused call leaves nothing behind
+	d.refused("ClusterNotFoundException: Cluster not found.", "ListTasks", `{}`) // a refused call creates nothing
 	d.ok("CreateService", `{'serviceName': 's', 'taskDefinition': 'web', 'desiredCount': 1}`)
 	d.ok("ListTasks", `{}`).is("taskArns", "[]")
 }
@@ -161,8 +161,8 @@ func TestRunTaskRefusals(t *testing.T) {
 	d.ok("ListTasks", `{}`).is("taskArns", "[]")
 }
 
-// ecs.md 1.6: some tasks and some failures, one per task without a place, which says why in plain
-// words, instance by instance.
+// ecs.md 1.6: some tasks start and others fail. There is one failure for each task that found no instance,
+// and it lists the reason for each instance.
 func TestPlacementFailuresSayWhy(t *testing.T) {
 	d := newDesk(t)
 	a := d.instance("a", "us-east-1a")
@@ -180,7 +180,7 @@ func TestPlacementFailuresSayWhy(t *testing.T) {
 	d.ok("RunTask", `{'taskDefinition': 'fixed', 'group': 'first'}`).is("failures", "[]")
 	d.ok("RunTask", `{'taskDefinition': 'fixed'}`).is("tasks", "[]", "failures.0.reason", "'RESOURCE:PORTS'").
 		has("failures.0.detail", "container-instance a: needs host port 8080/tcp, which first uses")
-	// fewer reasons are closer
+	// The instance that fails for the fewest reasons is listed first.
 	// ecs.md 2.5
 	d.ok("RunTask", `{'taskDefinition': 'fixed', 'group': 'first', 'placementConstraints': [{'type': `+
 		`'distinctInstance'}]}`).is("failures.0.reason", "'AGENT'").
@@ -199,7 +199,7 @@ func TestPlacementFailuresSayWhy(t *testing.T) {
 		has("failures.0.detail", "lacks required attribute com.amazonaws.ecs.capability.logging-driver.gelf")
 }
 
-// Tasks of launch type EXTERNAL run on machines outside EC2, and say so where there is none.
+// Tasks of launch type EXTERNAL run on machines outside EC2. The failure names them if there is none.
 func TestExternalTasks(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
@@ -216,7 +216,8 @@ func TestExternalTasks(t *testing.T) {
 		"mode nor load balancers.", "RunTask", `{'taskDefinition': 'vpc', 'launchType': 'EXTERNAL'}`)
 }
 
-// ecs.md 1.3.7: a task that begins to stop leaves its room at once; 1.3.5: what is left is counted so.
+// ecs.md 1.3.7: a task that begins to stop frees its resources at once; 1.3.5: remaining resources count them
+// as free.
 func TestStoppingATaskLeavesItsRoom(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
@@ -243,7 +244,7 @@ func TestStoppingATaskLeavesItsRoom(t *testing.T) {
 		`{'task': '%s', 'reason': '%s'}`, task, strings.Repeat("x", 1025))
 }
 
-// ecs.md 1.6.3: an address of its own, of the subnet in the zone of its instance.
+// ecs.md 1.6.3: each task has an address of its own, from the subnet in the zone of its instance.
 func TestAwsvpcTasksHaveAddresses(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
@@ -261,7 +262,7 @@ func TestAwsvpcTasksHaveAddresses(t *testing.T) {
 			task+"attachments.0.details.0", "{'name':'subnetId','value':'"+subnets[0].ID+"'}")
 		ip := a.text(task + "containers.0.networkInterfaces.0.privateIpv4Address")
 		if seen[ip] || !first.Contains(netip.MustParseAddr(ip)) {
-			t.Errorf("address %s is not of %s or had before (%v)", ip, first, seen)
+			t.Errorf("address %s is not in %s or was used before (%v)", ip, first, seen)
 		}
 		seen[ip] = true
 		a.is(task+"attachments.0.details.4", "{'name':'privateIPv4Address','value':'"+ip+"'}",
@@ -273,7 +274,7 @@ func TestAwsvpcTasksHaveAddresses(t *testing.T) {
 		`{'subnets': ['%s']}}}`, subnets[1].ID).is("tasks", "[]", "failures.0.reason", "'LOCATION'")
 }
 
-// A full subnet fails the tasks that would have got an address of it, and no other (ecs.md 1.6, 1.6.2).
+// When a subnet is full, only the tasks that need an address of that subnet fail (ecs.md 1.6, 1.6.2).
 func TestFullSubnetFailsItsOwnTasks(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
@@ -361,7 +362,7 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
-// What a caller says in so many words comes back, be it empty.
+// A value that the caller gives comes back, even an empty one.
 func TestEmptyValuesOfOverrides(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
@@ -399,7 +400,7 @@ func TestRunTaskIsIdempotentByItsToken(t *testing.T) {
 	d.define("web", "")
 	const call = `{'taskDefinition': 'web', 'count': 2, 'clientToken': 'once'}`
 	first := d.ok("RunTask", call)
-	d.ok("DeregisterTaskDefinition", `{'taskDefinition': 'web:1'}`) // does not matter for what has been answered
+	d.ok("DeregisterTaskDefinition", `{'taskDefinition': 'web:1'}`) // has no effect on a call that was answered before
 	again := d.ok("RunTask", call)
 	again.is("tasks.0.taskArn", first.at("tasks.0.taskArn"), "tasks.1.taskArn", first.at("tasks.1.taskArn"),
 		"failures", "[]", "tasks.2", "absent")
@@ -413,15 +414,16 @@ func TestRunTaskIsIdempotentByItsToken(t *testing.T) {
 	d.change(first.text("tasks.1.taskArn"), func(t *ecs.Task) { *t = *t.Ended(ecs.UserInitiated, "gone", *d.now) })
 	*d.now = d.now.Add(59 * time.Minute)
 	d.ok("RunTask", call).is("tasks.1.lastStatus", "'STOPPED'")
-	*d.now = d.now.Add(time.Minute) // an hour after its last task the token is forgotten, and the call is a new one
+	// An hour after its last task has stopped the token is forgotten, and the call counts as new.
+	*d.now = d.now.Add(time.Minute)
 	d.refused("ClientException: TaskDefinition not found.", "RunTask", call)
 	d.define("web", "")
 	if id := d.ok("RunTask", call).at("tasks.0.taskArn"); id == first.at("tasks.0.taskArn") {
-		t.Error("a forgotten token found its tasks")
+		t.Error("a call with a forgotten token returned its earlier tasks")
 	}
-	*d.now = d.now.Add(25 * time.Hour) // and so it is after a day, whatever runs
+	*d.now = d.now.Add(25 * time.Hour) // after a day the token is forgotten too, even if its tasks run
 	d.ok("RunTask", call).is("failures", "[]").is("tasks.1.createdAt", fmt.Sprint(d.now.Unix()))
-	// Its scope is the cluster.
+	// The scope of a token is the cluster.
 	d.ok("CreateCluster", `{'clusterName': 'c'}`)
 	d.refused("InvalidParameterException: No Container Instances were found in your cluster.", "RunTask",
 		`{'cluster': 'c', 'taskDefinition': 'web', 'clientToken': 'once'}`)
@@ -542,7 +544,7 @@ func TestAttributes(t *testing.T) {
 		`{'attributes': [{'name': 'a', 'value': ' x', 'targetId': 'a'}]}`)
 	d.refused("InvalidParameterException: Attribute name 'ecs.x' is reserved", "PutAttributes",
 		`{'attributes': [{'name': 'ecs.x', 'targetId': 'a'}]}`)
-	// ecs.md 1.3.8: without its built-in attributes an instance would be lost to placement.
+	// ecs.md 1.3.8: without its built-in attributes an instance would never be chosen by placement.
 	d.refused("InvalidParameterException: Attribute name 'ecs.availability-zone' is reserved",
 		"DeleteAttributes", `{'attributes': [{'name': 'ecs.availability-zone', 'targetId': 'a'}]}`)
 	d.refused("InvalidParameterException: attributeValue needs an attributeName.", "ListAttributes",
@@ -622,7 +624,7 @@ func TestContainerInstances(t *testing.T) {
 		"DescribeContainerInstances", `{'containerInstances': [%s]}`, many(101))
 }
 
-// role makes a role.
+// role creates a role.
 func (d *desk) role(name, path string) {
 	d.t.Helper()
 	err := d.store.Update(d.t.Context(), func(tx *state.Tx) error {

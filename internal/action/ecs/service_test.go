@@ -142,7 +142,7 @@ func TestCreateServiceRefusals(t *testing.T) {
 	d.ok("ListServices", `{}`).is("serviceArns", "[]")
 }
 
-// ecs.md 2.8: ENABLED by default where the service allows it; an update keeps what there was.
+// ecs.md 2.8: the default is ENABLED where the service allows it. An update does not change it.
 func TestRebalancingDefaults(t *testing.T) {
 	d := newDesk(t)
 	d.define("web", "")
@@ -198,7 +198,7 @@ func TestCreateServiceIsIdempotentByItsToken(t *testing.T) {
 	}
 }
 
-// end plays the controller that sees the last task of a deleted service go.
+// end does what the controller does after the last task of a deleted service has stopped.
 func (d *desk) end(name string) {
 	d.t.Helper()
 	d.put(func(tx *state.Tx) {
@@ -233,7 +233,7 @@ func TestDeleteService(t *testing.T) {
 	d.ok("CreateService", `{'serviceName': 'd', 'taskDefinition': 'web', 'schedulingStrategy': 'DAEMON'}`).
 		is("service.deploymentConfiguration.minimumHealthyPercent", "0",
 			"service.deploymentConfiguration.maximumPercent", "100")
-	d.ok("DeleteService", `{'service': 'd'}`).is("service.status", "'DRAINING'") // force is for REPLICA
+	d.ok("DeleteService", `{'service': 'd'}`).is("service.status", "'DRAINING'") // force is for REPLICA services
 	d.refused("ServiceNotFoundException: Service not found.", "UpdateService", `{'service': 'ghost'}`)
 }
 
@@ -296,7 +296,7 @@ func TestUpdateServiceDeploysOnlyWhatNeedsIt(t *testing.T) {
 		"UpdateService", `{'service': 'd', 'placementStrategy': [{'type': 'random'}]}`)
 }
 
-// What runs is counted by deployment; a service with the name of a deleted one has its own events.
+// Running tasks are counted by deployment. A service with the name of a deleted one has only its own events.
 func TestServiceCounts(t *testing.T) {
 	d := newDesk(t)
 	d.instance("a", "us-east-1a")
@@ -396,8 +396,8 @@ func TestServicesAndLoadBalancers(t *testing.T) {
 	d.refused("InvalidParameterException: loadBalancers names container web, port 80, twice", "CreateService",
 		`{'serviceName': 't', 'taskDefinition': 'web', 'desiredCount': 1, %s,%s}`,
 		twice, strings.TrimPrefix(lb(good, "web", 80), "'loadBalancers': ["))
-	// ecs.md 3.2.5: load balancers go without a word about the grace period, which waits for
-	// others; asked for without any it is refused.
+	// ecs.md 3.2.5: when all load balancers are removed, the grace period stays, for load balancers to come.
+	// Setting it on a service without load balancers is refused.
 	d.ok("UpdateService", `{'service': 's', 'loadBalancers': []}`).is("service.loadBalancers", "[]",
 		"service.healthCheckGracePeriodSeconds", "9")
 	d.ok("UpdateService", `{'service': 's', 'desiredCount': 2}`).is("service.desiredCount", "2")
@@ -409,7 +409,7 @@ func TestServicesAndLoadBalancers(t *testing.T) {
 			"service.deployments.1.status", "'ACTIVE'")
 }
 
-// ecs.md 1.7.4: newest first, at most a hundred.
+// ecs.md 1.7.4: the newest event first, at most a hundred.
 func TestServiceEvents(t *testing.T) {
 	d := newDesk(t)
 	d.define("web", "")
@@ -426,8 +426,8 @@ func TestServiceEvents(t *testing.T) {
 			"services.0.events.99.id", "'4'", "services.0.events.100", "absent")
 }
 
-// What there is no room for yet is refused by name, with a code that clients know; lists say
-// truthfully that there is none.
+// An action that is not built yet is refused by name, with a code that clients know. Lists of things that
+// Berth cannot have are empty.
 func TestLaterActions(t *testing.T) {
 	d := newDesk(t)
 	for action, input := range map[string]string{

@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// The article's task definition registers as it is, but for "xxx" in its ARNs, which are not looked
-// at before a task runs.
+// The article's task definition can be registered unchanged, except for "xxx" in its ARNs, which are first
+// read when a task runs.
 func TestTheArticlesTaskDefinition(t *testing.T) {
 	doc, err := os.ReadFile("testdata/article-task-definition.json")
 	if err != nil {
@@ -41,7 +41,7 @@ func TestTheArticlesTaskDefinition(t *testing.T) {
 	}
 }
 
-// ecs.md 1.4.1: numbers are never used again.
+// ecs.md 1.4.1: a revision number is never used again.
 func TestRevisionsGrow(t *testing.T) {
 	d := newDesk(t)
 	d.define("web", "")
@@ -124,7 +124,7 @@ func TestListTaskDefinitions(t *testing.T) {
 		}
 	}
 	d.ok("DeregisterTaskDefinition", `{'taskDefinition': 'Api:1'}`)
-	// both kinds, says API_ListTaskDefinitionFamilies
+	// API_ListTaskDefinitionFamilies: without a status, families of both kinds are listed
 	d.ok("ListTaskDefinitionFamilies", `{}`).is("families", "['Api','web','web-b']")
 	d.ok("ListTaskDefinitionFamilies", `{'status': 'ACTIVE'}`).is("families", "['web','web-b']")
 	d.ok("ListTaskDefinitionFamilies", `{'status': 'INACTIVE'}`).is("families", "['Api']")
@@ -132,7 +132,7 @@ func TestListTaskDefinitions(t *testing.T) {
 	d.ok("ListTaskDefinitionFamilies", `{'status': 'ALL'}`).is("families", "['Api','web','web-b']")
 }
 
-// The rules of ecs.md 1.4 are proven one by one in package ecs; these are what only the desk adds.
+// Package ecs tests the rules of ecs.md 1.4 one by one. These are only the checks that this package adds.
 func TestRegisterRefusals(t *testing.T) {
 	d := newDesk(t)
 	for _, tt := range []struct{ want, container, more string }{
@@ -175,11 +175,11 @@ func TestRegisterRefusals(t *testing.T) {
 		d.refused(tt.want, "RegisterTaskDefinition", `{'family': 'f', 'containerDefinitions': [{%s}]%s}`,
 			tt.container, tt.more)
 	}
-	d.ok("ListTaskDefinitionFamilies", `{'status': 'ALL'}`).is("families", "[]") // nothing came of them
+	d.ok("ListTaskDefinitionFamilies", `{'status': 'ALL'}`).is("families", "[]") // the refused calls registered nothing
 }
 
-// What DescribeTaskDefinition answers is what deployment tools edit and register again: what was
-// said in so many words is there, and may be said.
+// Deployment tools edit the answer of DescribeTaskDefinition and register it again. So the answer has each
+// value that was given, even false or empty, and RegisterTaskDefinition accepts them.
 func TestWhatIsSetToZeroComesBack(t *testing.T) {
 	d := newDesk(t)
 	const container = `{'name': 'a', 'image': 'b', 'memory': 9, 'privileged': false,
@@ -200,7 +200,8 @@ func TestWhatIsSetToZeroComesBack(t *testing.T) {
 	}
 }
 
-// What AWS adds to a registration, and what it does not touch (ecs.md 1.4.4, 1.4.6, 1.4.8, 1.4.15).
+// What AWS adds to a registered task definition, and what it does not change (ecs.md 1.4.4, 1.4.6, 1.4.8,
+// 1.4.15).
 func TestRegisterAnswersWhatIsStored(t *testing.T) {
 	d := newDesk(t)
 	a := d.ok("RegisterTaskDefinition",

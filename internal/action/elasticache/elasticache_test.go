@@ -12,7 +12,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// run does what control/cache would have done: the cluster is there.
+// run does what control/cache would have done: the cluster becomes available.
 func run(t *testing.T, store *state.Store, id string) {
 	t.Helper()
 	err := store.Update(t.Context(), func(tx *state.Tx) error {
@@ -75,7 +75,8 @@ func newAPI(t *testing.T) (*api, *awswire.Call) {
 	return &api{desktest.Store(t)}, desktest.Call(time.Now())
 }
 
-// ecs.md 8.3: primary X.<h>.ng.0001.R.cache…, reader X-ro…; a replication group here is one primary.
+// ecs.md 8.3: the primary endpoint is X.<h>.ng.0001.R.cache… and the reader endpoint X-ro…. In Berth a
+// replication group has only its primary.
 func TestReplicationGroup(t *testing.T) {
 	a, call := newAPI(t)
 	ctx := t.Context()
@@ -122,7 +123,7 @@ func TestReplicationGroup(t *testing.T) {
 	}
 	if c, _ := a.store.View().CacheClusters.Get(
 		cache.ClusterARN(call.Region, call.Account, "chat-001")); c.Status != cache.Deleting {
-		t.Errorf("the member is %s", c.Status)
+		t.Errorf("the member of a deleted group is %s", c.Status)
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/elasticache"
 )
 
-// desk is the front desk with one service; tests play the controller with run.
+// desk is the front desk with one service. Tests call run for what the controller would do.
 type desk struct {
 	*desktest.Desk
 	t *testing.T
 }
 
-// says makes a call, written as "Action a=b", and fails the test unless all the words are in its answer.
+// says makes a call, given as "Action a=b", and fails the test unless the answer contains all the words.
 func (d desk) says(line string, words ...string) string {
 	d.t.Helper()
 	out := d.Query(d.t, "elasticache", desktest.Form(shape.APIVersion, line))
@@ -27,7 +27,7 @@ func (d desk) says(line string, words ...string) string {
 	return out
 }
 
-// count is how often an answer says something.
+// count checks how often the answer contains a word.
 func (d desk) count(line, word string, want int) string {
 	d.t.Helper()
 	out := d.says(line)
@@ -39,7 +39,8 @@ func (d desk) count(line, word string, want int) string {
 
 const create = "CreateCacheCluster CacheNodeType=cache.t3.micro CacheClusterId="
 
-// Names of subnet groups are kept in lower case and found however they are written; a group that is used stays.
+// Names of subnet groups are stored in lower case, and calls may write them in any case. A group in use
+// cannot be deleted.
 func TestSubnetGroupsByAnyName(t *testing.T) {
 	store := desktest.Store(t)
 	d := desk{desktest.New(t, Service(store)), t}
@@ -68,7 +69,7 @@ func TestSubnetGroupsByAnyName(t *testing.T) {
 	marker, _, _ = strings.Cut(marker, "<")
 	second := d.count("DescribeCacheSubnetGroups MaxRecords=20 Marker="+marker, "<CacheSubnetGroupName>", 5)
 	if strings.Contains(second, "<Marker>") || !strings.Contains(second, ">web<") {
-		t.Errorf("the last page is %s", second)
+		t.Errorf("the second page, which is the last, is %s", second)
 	}
 	d.says("DescribeCacheSubnetGroups MaxRecords=19",
 		"InvalidParameterValue: MaxRecords must be between 20 and 100, not 19.")
@@ -77,7 +78,7 @@ func TestSubnetGroupsByAnyName(t *testing.T) {
 	d.says("DeleteCacheSubnetGroup CacheSubnetGroupName=g00", "CacheSubnetGroupNotFoundFault: ")
 }
 
-// A cluster is changed while it is available, and only to what it can be.
+// Only an available cluster can be modified, and only within what Berth supports.
 func TestClusterIsModified(t *testing.T) {
 	store := desktest.Store(t)
 	d := desk{desktest.New(t, Service(store)), t}
@@ -103,7 +104,8 @@ func TestClusterIsModified(t *testing.T) {
 	d.says(modify, "InvalidCacheClusterState: ")
 }
 
-// Clusters come a page at a time, those of replication groups only when they are not left out.
+// DescribeCacheClusters returns pages. Clusters of replication groups are in them unless the call excludes
+// them.
 func TestClustersInPages(t *testing.T) {
 	store := desktest.Store(t)
 	d := desk{desktest.New(t, Service(store)), t}
@@ -131,7 +133,7 @@ func TestClustersInPages(t *testing.T) {
 		"InvalidCacheClusterState: Cache cluster group-001 is the only member of replication group group")
 }
 
-// Parameter groups are the default ones of the engines; no other can be had.
+// The only parameter groups are the default groups of the engines.
 func TestParameterGroups(t *testing.T) {
 	d := desk{desktest.New(t, Service(desktest.Store(t))), t}
 	d.count("DescribeCacheParameterGroups", "<CacheParameterGroupName>", 4)
@@ -144,7 +146,7 @@ func TestParameterGroups(t *testing.T) {
 	d.says(create+"one CacheParameterGroupName=default.redis7", "<CacheClusterStatus>creating<")
 }
 
-// Tags are found by the ARN of whatever has them, and fifty are the most.
+// Tags are found by the ARN of their resource. A resource has at most fifty.
 func TestTagsOfEverything(t *testing.T) {
 	d := desk{desktest.New(t, Service(desktest.Store(t))), t}
 	d.says(create + "one")
@@ -180,7 +182,8 @@ func TestTagsOfEverything(t *testing.T) {
 	d.says("AddTagsToResource"+prefix+"cluster:one Tags.Tag.1.Key="+long+"ä", "InvalidParameterValue: The tag")
 }
 
-// Events are those of the last hour, or of the time that is asked for, of one cluster or all.
+// DescribeEvents returns the events of the last hour, or of the period that the call gives, for one cluster
+// or all.
 func TestEvents(t *testing.T) {
 	store := desktest.Store(t)
 	d := desk{desktest.New(t, Service(store)), t}

@@ -10,7 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// dig walks into a decoded answer: field names, and numbers for positions.
+// dig returns the value at a path in a decoded answer. Strings in the path name fields and numbers are
+// positions.
 func dig(t *testing.T, v any, path ...any) any {
 	t.Helper()
 	for _, p := range path {
@@ -41,7 +42,7 @@ func digString(t *testing.T, v any, path ...any) string {
 	return s
 }
 
-// The article's load balancer, from the AWS CLI.
+// The article's load balancer, with the AWS CLI.
 func TestFromTheCLI(t *testing.T) {
 	store := desktest.Store(t)
 	running(t, store, "i-0123456789abcdef0")

@@ -17,7 +17,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// bench calls actions directly.
+// bench calls actions directly, without a front desk.
 type bench struct {
 	*testing.T
 	*api
@@ -36,7 +36,7 @@ func (b *bench) Sync(_ context.Context, rev uint64) error {
 	return nil
 }
 
-// do runs an action and fails the test if it does.
+// do runs an action and fails the test if the action fails.
 func do[I, O any](b *bench, fn func(context.Context, *awswire.Call, *I) (*O, error), in I) *O {
 	b.Helper()
 	out, err := fn(b.Context(), b.call, &in)
@@ -46,7 +46,7 @@ func do[I, O any](b *bench, fn func(context.Context, *awswire.Call, *I) (*O, err
 	return out
 }
 
-// refused runs an action and fails the test unless it is refused so.
+// refused runs an action and fails the test unless the fault has the code and contains the text.
 func refused[I, O any](b *bench, code, text string, fn func(context.Context, *awswire.Call, *I) (*O, error), in I) {
 	b.Helper()
 	_, err := fn(b.Context(), b.call, &in)
@@ -124,7 +124,7 @@ func TestLoadBalancerFaults(t *testing.T) {
 		shape.CreateLoadBalancerInput{Name: new("x"), Subnets: two, Scheme: "internal"})
 	refused(b, "LoadBalancerNotFound", "not found", b.describeLoadBalancers,
 		shape.DescribeLoadBalancersInput{Names: []string{"y"}})
-	do(b, b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: new(*first + "0")}) // 8.3
+	do(b, b.deleteLoadBalancer, shape.DeleteLoadBalancerInput{LoadBalancerArn: new(*first + "0")}) // alb.md 8.3
 	do(b, b.modifyLoadBalancerAttributes, shape.ModifyLoadBalancerAttributesInput{LoadBalancerArn: first,
 		Attributes: []shape.LoadBalancerAttribute{{Key: new("deletion_protection.enabled"), Value: new("true")}}})
 	refused(b, "OperationNotPermitted", "deletion protection", b.deleteLoadBalancer,
@@ -133,7 +133,7 @@ func TestLoadBalancerFaults(t *testing.T) {
 		shape.ModifyLoadBalancerAttributesInput{
 			LoadBalancerArn: first, Attributes: []shape.LoadBalancerAttribute{{Key: new("x"), Value: new("")}},
 		})
-	b.call.Region = "eu-west-1" // regions do not see each other
+	b.call.Region = "eu-west-1" // a region does not see the resources of another one
 	refused(b, "ValidationError", "is not a valid load balancer ARN", b.describeLoadBalancers,
 		shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*first}})
 }
@@ -142,14 +142,14 @@ func TestListenerFaults(t *testing.T) {
 	b := newBench(t)
 	lb, g, other := b.loadBalancer("x"), b.group("g"), b.loadBalancer("y")
 	l := b.listener(lb, 80, to(g))
-	if again := b.listener(lb, 80, to(g)); *again != *l { // L1
+	if again := b.listener(lb, 80, to(g)); *again != *l { // alb.md L1
 		t.Error("the same settings made two listeners")
 	}
 	in := func(port *int32, protocol string, actions []shape.Action) shape.CreateListenerInput {
 		return shape.CreateListenerInput{LoadBalancerArn: lb, Port: port, Protocol: protocol, DefaultActions: actions}
 	}
 	p := new(int32(81))
-	// L1
+	// alb.md L1
 	refused(b, "DuplicateListener", "already exists", b.createListener, in(new(int32(80)), "HTTP", to(b.group("h"))))
 	refused(b, "ValidationError", "A listener port must be specified", b.createListener, in(nil, "HTTP", to(g)))
 	refused(b, "ValidationError", "must be one of 'HTTPS, HTTP'", b.createListener, in(p, "TCP", to(g)))
@@ -157,13 +157,13 @@ func TestListenerFaults(t *testing.T) {
 	refused(b, "TargetGroupNotFound", *g+"0", b.createListener, in(p, "HTTP", to(new(*g+"0"))))
 	refused(b, "ValidationError", "not implemented", b.createListener,
 		in(p, "HTTP", []shape.Action{{Type: "authenticate-oidc"}}))
-	refused(b, "TargetGroupAssociationLimit", "more than one load balancer", b.createListener, // A5
+	refused(b, "TargetGroupAssociationLimit", "more than one load balancer", b.createListener, // alb.md A5
 		shape.CreateListenerInput{LoadBalancerArn: other, Port: p, Protocol: "HTTP", DefaultActions: to(g)})
 	refused(b, "ValidationError", "either listener ARNs or a load balancer ARN", b.describeListeners,
 		shape.DescribeListenersInput{})
 	refused(b, "ListenerNotFound", "", b.deleteListener, shape.DeleteListenerInput{ListenerArn: new(*l + "0")})
 
-	// L4: omitted properties stay
+	// alb.md L4: properties that the call leaves out do not change
 	out := do(b, b.modifyListener, shape.ModifyListenerInput{ListenerArn: l, Port: new(int32(8080))})
 	if got := out.Listeners[0]; *got.Port != 8080 || *got.DefaultActions[0].TargetGroupArn != *g ||
 		got.Protocol != "HTTP" {
@@ -181,25 +181,25 @@ func TestRules(t *testing.T) {
 		}).Rules[0].RuleArn
 	}
 	one, two := make(1, "/1"), make(2, "/2")
-	// R2
+	// alb.md R2
 	refused(b, "PriorityInUse", "'1'", b.createRule, shape.CreateRuleInput{
 		ListenerArn: l, Priority: new(int32(1)), Conditions: onPath("/"), Actions: to(g),
 	})
 	refused(b, "ValidationError", "1-50000", b.createRule, shape.CreateRuleInput{
 		ListenerArn: l, Priority: new(int32(50001)), Conditions: onPath("/"), Actions: to(g),
 	})
-	// C2
+	// alb.md C2
 	refused(b, "ValidationError", "both Values and PathPatternConfig", b.createRule,
 		shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(3)), Actions: to(g),
 			Conditions: []shape.RuleCondition{{Field: new("path-pattern"), Values: []string{"/"},
 				PathPatternConfig: &shape.PathPatternConditionConfig{Values: []string{"/"}}}}})
-	// C4
+	// alb.md C4
 	refused(b, "ValidationError", "Either conditions or actions", b.modifyRule, shape.ModifyRuleInput{RuleArn: one})
 
 	pair := func(a *string, n int32) shape.RulePriorityPair {
 		return shape.RulePriorityPair{RuleArn: a, Priority: &n}
 	}
-	// a swap
+	// Two rules exchange their priorities.
 	do(b, b.setRulePriorities, shape.SetRulePrioritiesInput{
 		RulePriorities: []shape.RulePriorityPair{pair(one, 2), pair(two, 1)},
 	})
@@ -213,7 +213,7 @@ func TestRules(t *testing.T) {
 		t.Errorf("rules %v", rules)
 	}
 	standard := rules[2].RuleArn
-	// L5
+	// alb.md L5
 	refused(b, "OperationNotPermitted", "cannot be deleted", b.deleteRule, shape.DeleteRuleInput{RuleArn: standard})
 	refused(b, "OperationNotPermitted", "priority", b.setRulePriorities,
 		shape.SetRulePrioritiesInput{RulePriorities: []shape.RulePriorityPair{pair(standard, 9)}})
@@ -235,7 +235,7 @@ func TestRules(t *testing.T) {
 				}}}})
 }
 
-func TestTooManyRules(t *testing.T) { // R6
+func TestTooManyRules(t *testing.T) { // alb.md R6
 	b := newBench(t)
 	l := b.listener(b.loadBalancer("x"), 80, to(b.group("g")))
 	fixed := []shape.Action{{
@@ -251,7 +251,7 @@ func TestTooManyRules(t *testing.T) { // R6
 	})
 }
 
-func TestStickinessThatDoesNotGoTogether(t *testing.T) { // A4, K14
+func TestStickinessThatDoesNotGoTogether(t *testing.T) { // alb.md A4, K14
 	b := newBench(t)
 	lb, blue, green := b.loadBalancer("x"), b.group("blue"), b.group("green")
 	l := b.listener(lb, 80, to(blue, green))
@@ -295,14 +295,14 @@ func TestTargetGroupFaults(t *testing.T) {
 		{"is not found", with(func(i *shape.CreateTargetGroupInput) { i.VpcId = new("vpc-1") })},
 		{"type 'lambda'", with(func(i *shape.CreateTargetGroupInput) { i.TargetType = "lambda" })},
 		{"'GRPC'", with(func(i *shape.CreateTargetGroupInput) { i.ProtocolVersion = new("GRPC") })},
-		// H6
+		// alb.md H6
 		{"timeout '5' must be smaller than the interval '5'",
 			with(func(i *shape.CreateTargetGroupInput) { i.HealthCheckIntervalSeconds = new(int32(5)) })},
 	} {
 		refused(b, "ValidationError", c.text, b.createTargetGroup, c.in)
 	}
 	g := b.group("g")
-	if again := b.group("g"); *again != *g { // T8
+	if again := b.group("g"); *again != *g { // alb.md T8
 		t.Error("the same settings made two groups")
 	}
 	refused(b, "DuplicateTargetGroupName", "different settings", b.createTargetGroup,
@@ -356,29 +356,30 @@ func TestTargets(t *testing.T) {
 	}
 	refused(b, "InvalidTarget", "'i-2'", b.registerTargets,
 		shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-2")})
-	// T5
+	// alb.md T5
 	refused(b, "InvalidTarget", "8.8.8.8", b.registerTargets,
 		shape.RegisterTargetsInput{TargetGroupArn: ip, Targets: target("8.8.8.8")})
 	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: ip, Targets: target("172.31.0.7")})
-	expect(state(ip, nil), "172.31.0.7:80 unused Target.NotInUse") // H8
+	expect(state(ip, nil), "172.31.0.7:80 unused Target.NotInUse") // alb.md H8
 
 	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-1", 8080)})
-	// T5: one id, several ports
+	// alb.md T5: one id, several ports
 	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-1")})
 	expect(state(g, nil), "i-1:80 initial Elb.RegistrationInProgress, i-1:8080 initial Elb.RegistrationInProgress")
-	expect(state(g, target("i-9", 1)), "i-9:1 unused Target.NotRegistered") // H10
+	expect(state(g, target("i-9", 1)), "i-9:1 unused Target.NotRegistered") // alb.md H10
 	before := len(b.synced)
 	do(b, b.deregisterTargets, shape.DeregisterTargetsInput{TargetGroupArn: g, Targets: target("i-1", 8080)})
-	expect(state(g, target("i-1", 8080)), "i-1:8080 draining Target.DeregistrationInProgress") // D1
-	// D8: the answer waits for the edge
+	expect(state(g, target("i-1", 8080)), "i-1:8080 draining Target.DeregistrationInProgress") // alb.md D1
+	// alb.md D8: the call is answered after the edge has the change
 	if len(b.synced) != before+1 || b.synced[before] != b.store.View().Rev {
 		t.Errorf("synced %v", b.synced)
 	}
-	do(b, b.deregisterTargets, shape.DeregisterTargetsInput{TargetGroupArn: g, Targets: target("i-7")}) // T5: silently
+	// alb.md T5: no error
+	do(b, b.deregisterTargets, shape.DeregisterTargetsInput{TargetGroupArn: g, Targets: target("i-7")})
 	do(b, b.registerTargets, shape.RegisterTargetsInput{TargetGroupArn: g, Targets: target("i-1", 8080)})
-	expect(state(g, target("i-1", 8080)), "i-1:8080 initial Elb.RegistrationInProgress") // T7
+	expect(state(g, target("i-1", 8080)), "i-1:8080 initial Elb.RegistrationInProgress") // alb.md T7
 	do(b, b.deregisterTargets, shape.DeregisterTargetsInput{TargetGroupArn: ip, Targets: target("172.31.0.7")})
-	expect(state(ip, nil), "") // nothing to drain where nothing is sent
+	expect(state(ip, nil), "") // this group never got requests, so its target does not drain
 }
 
 func TestTagsOfEveryKind(t *testing.T) {
@@ -403,7 +404,7 @@ func TestTagsOfEveryKind(t *testing.T) {
 		shape.AddTagsInput{ResourceArns: arns[:1], Tags: []shape.Tag{{Key: new("aws:x")}}})
 }
 
-func TestServedElsewhereIsTold(t *testing.T) {
+func TestListenerOnAnotherPortIsReported(t *testing.T) {
 	b := newBench(t)
 	lb := b.loadBalancer("x")
 	l := b.listener(lb, 80, to(b.group("g")))
@@ -435,7 +436,7 @@ func TestListings(t *testing.T) {
 	}
 	refused(b, "SSLPolicyNotFound", "x", b.describeSSLPolicies, shape.DescribeSSLPoliciesInput{Names: []string{"x"}})
 	for _, o := range Service(b.store, nil).Operations {
-		// 8.7.6: Terraform needs InvalidAction, the answer to what is not there
+		// alb.md 8.7: Terraform relies on InvalidAction for actions that do not exist
 		if o.Name() == "DescribeCapacityReservation" {
 			t.Error(o.Name())
 		}

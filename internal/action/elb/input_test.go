@@ -14,8 +14,8 @@ func fixed(code string) shape.Action {
 	}
 }
 
-// Texts that are no ARN of the kind have another fault than resources that do not exist: only the latter is a resource
-// that clients may forget (alb.md 8.7).
+// A text that is not an ARN of the right kind has another fault than an ARN of nothing. Only for the latter
+// do clients such as Terraform remove the resource from their state (alb.md 8.7).
 func TestARNsOfNothing(t *testing.T) {
 	b := newBench(t)
 	lb := b.loadBalancer("x")
@@ -34,7 +34,7 @@ func TestARNsOfNothing(t *testing.T) {
 		shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{*lb + "0"}})
 }
 
-// alb.md A1: an action has what its type needs, and nothing that would be left out in silence.
+// alb.md A1: an action has the settings of its type. A setting of another type is refused, and not ignored.
 func TestActionsOfOneType(t *testing.T) {
 	b := newBench(t)
 	lb, g := b.loadBalancer("x"), b.group("g")
@@ -51,7 +51,7 @@ func TestActionsOfOneType(t *testing.T) {
 	}
 }
 
-// A rule that lost its conditions would take every request (alb.md C3).
+// A rule without conditions would match every request (alb.md C3).
 func TestARuleKeepsItsConditions(t *testing.T) {
 	b := newBench(t)
 	l := b.listener(b.loadBalancer("x"), 80, to(b.group("g")))
@@ -65,8 +65,8 @@ func TestARuleKeepsItsConditions(t *testing.T) {
 	}
 }
 
-// alb.md A4: a duration that was given while stickiness is off is
-// returned; otherwise Terraform would set it again at each run.
+// alb.md A4: the duration is returned also while stickiness is off. Otherwise Terraform would set it again at
+// each run.
 func TestDurationOfNoStickiness(t *testing.T) {
 	b := newBench(t)
 	action := to(b.group("blue"), b.group("green"))
@@ -84,7 +84,7 @@ func TestDurationOfNoStickiness(t *testing.T) {
 		shape.ModifyListenerInput{ListenerArn: l, DefaultActions: action})
 }
 
-// alb.md 8.2 (the model's limits of tags): characters are counted, not bytes.
+// alb.md 8.2 (limits of tags in the API's model): the limits count characters and not bytes.
 func TestCharactersOfTags(t *testing.T) {
 	b := newBench(t)
 	lb := b.loadBalancer("x")
@@ -114,8 +114,8 @@ func TestZonesOfTargets(t *testing.T) { // alb.md T5
 	do(b, b.registerTargets, register(b.call.Region+"a"))
 }
 
-// alb.md 8.6: 1,000 targets per group and per load balancer, over all groups that its rules use.
-// What drains does not count.
+// alb.md 8.6: at most 1,000 targets in a group, and at most 1,000 over all groups that a load balancer's
+// rules use. Draining targets do not count.
 func TestTooManyTargets(t *testing.T) {
 	b := newBench(t)
 	group := func(name string) *string {
@@ -143,7 +143,7 @@ func TestTooManyTargets(t *testing.T) {
 	refused(b, "TooManyTargets", "A load balancer can have at most '1000' targets", b.registerTargets,
 		register(green, 0, 401))
 	do(b, b.registerTargets, register(green, 0, 400))
-	do(b, b.registerTargets, register(green, 0, 400)) // a no-op
+	do(b, b.registerTargets, register(green, 0, 400)) // these are registered already
 	do(b, b.registerTargets, register(spare, 0, 1))
 	onto := shape.CreateRuleInput{ListenerArn: l, Priority: new(int32(2)), Conditions: onPath("/s"), Actions: to(spare)}
 	refused(b, "TooManyTargets", "in all its target groups", b.createRule, onto)

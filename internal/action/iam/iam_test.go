@@ -29,7 +29,7 @@ func TestAWSCLI(t *testing.T) {
 		"iam get-role --role-name nope")
 	elsewhere := d.With("AWS_DEFAULT_REGION=eu-west-2", "AWS_REGION=eu-west-2")
 	if got := elsewhere.JSON(t, "iam list-roles --query Roles[].RoleName"); got != `["task"]` {
-		t.Errorf("IAM has no regions, but from another one: %s", got)
+		t.Errorf("IAM is the same in all regions, but a call from another one answers %s", got)
 	}
 }
 
@@ -44,7 +44,7 @@ func refused(t *testing.T, err error, want string) {
 	}
 }
 
-// The order in which a stack is taken down matters: IAM refuses to delete what is in use.
+// A stack must be deleted in the right order, because IAM refuses to delete what is in use.
 func TestRoleInUse(t *testing.T) {
 	a, call := newAPI(t)
 	ctx, name, managed := t.Context(), new("task"),
@@ -103,7 +103,7 @@ func TestRoleInUse(t *testing.T) {
 	must(a.deleteRole(ctx, call, del))
 	must(a.deleteInstanceProfile(ctx, call, &shape.DeleteInstanceProfileInput{InstanceProfileName: new("p")}))
 	if s := a.store.View(); s.Roles.Len()+s.InstanceProfiles.Len() != 0 {
-		t.Error("something is left")
+		t.Error("roles, policies or instance profiles are left")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 const linkedARN = "arn:aws:iam::123456789012:role/aws-service-role/" +
 	"autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 
-// Service-linked roles are created and deleted by calls of their own, and cannot be changed.
+// Service-linked roles are created and deleted by their own calls. Other calls that change roles refuse them.
 func TestServiceLinkedRoles(t *testing.T) {
 	store := desktest.Store(t)
 	d := desktest.New(t, Service(store))

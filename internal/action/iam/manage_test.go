@@ -9,7 +9,7 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/iam"
 )
 
-// says makes a call, written as "Action a=b", and fails the test unless all the words are in its answer.
+// says makes a call, given as "Action a=b", and fails the test unless the answer contains all the words.
 func says(t *testing.T, d *desktest.Desk, line string, words ...string) string {
 	t.Helper()
 	out := d.Query(t, "iam", desktest.Form(shape.APIVersion, line))
@@ -23,8 +23,8 @@ func says(t *testing.T, d *desktest.Desk, line string, words ...string) string {
 
 const newRole = "CreateRole AssumeRolePolicyDocument={} RoleName="
 
-// Policies of a role's own are kept as they are written and told back percent-encoded; a role goes
-// when it has none left.
+// Inline policies of a role are stored as they were sent and returned percent-encoded. A role can be deleted
+// when it has none.
 func TestPoliciesOfARole(t *testing.T) {
 	d := desktest.New(t, Service(desktest.Store(t)))
 	says(t, d, newRole+"r", "<RoleName>r</RoleName>")
@@ -54,7 +54,7 @@ func TestPoliciesOfARole(t *testing.T) {
 	says(t, d, "ListAttachedRolePolicies RoleName=r PathPrefix=/service-role/", "<PolicyName>X</PolicyName>")
 	if out := says(t, d, "ListAttachedRolePolicies RoleName=r PathPrefix=/other/"); strings.Contains(
 		out, "<PolicyName>") {
-		t.Errorf("a policy of another path is listed: %s", out)
+		t.Errorf("a policy with another path is listed: %s", out)
 	}
 	says(t, d, "DeleteRole RoleName=r", "DeleteConflict: Cannot delete entity, must detach all policies first.")
 	says(t, d, "DetachRolePolicy RoleName=r PolicyArn=arn:aws:iam::aws:policy/service-role/X")
@@ -64,7 +64,7 @@ func TestPoliciesOfARole(t *testing.T) {
 	says(t, d, "DeleteRole RoleName=r", "NoSuchEntity: ")
 }
 
-// What a role is can be changed, and a change that is wrong changes nothing.
+// A role can be updated. An invalid update changes nothing.
 func TestRolesAreUpdated(t *testing.T) {
 	d := desktest.New(t, Service(desktest.Store(t)))
 	says(t, d, newRole+"r Description=one MaxSessionDuration=7200 "+
@@ -80,11 +80,11 @@ func TestRolesAreUpdated(t *testing.T) {
 	says(t, d, "GetRole RoleName=r", "<Description>two<", "<MaxSessionDuration>43200<",
 		"<AssumeRolePolicyDocument>%7B%22a%22%3A1%7D<", boundary, tag)
 	if out := says(t, d, "ListRoles", "<RoleName>r<"); strings.Contains(out, "<Key>") {
-		t.Errorf("a list of roles tells tags: %s", out)
+		t.Errorf("ListRoles returns tags: %s", out)
 	}
 }
 
-// Tags: fifty, and lengths in characters (the model of the API counts characters, not bytes).
+// A role has at most fifty tags. Their limits count characters and not bytes, as the API's model does.
 func TestTagsOfARole(t *testing.T) {
 	d := desktest.New(t, Service(desktest.Store(t)))
 	says(t, d, newRole+"r")
@@ -106,7 +106,8 @@ func TestTagsOfARole(t *testing.T) {
 	says(t, d, "ListRoleTags RoleName=never", "NoSuchEntity: ")
 }
 
-// Profiles are listed by their path and by their role, and hold their role until it is taken out.
+// Instance profiles are listed by path and by role. A role cannot be deleted while it is in an instance
+// profile.
 func TestProfilesAreListed(t *testing.T) {
 	d := desktest.New(t, Service(desktest.Store(t)))
 	says(t, d, newRole+"r")

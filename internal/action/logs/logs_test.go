@@ -36,7 +36,8 @@ func (a *api) call() *awswire.Call {
 	return desktest.Call(time.Now())
 }
 
-// fill makes group g with streams and puts an event per number into each: time base+n, message "STREAM n".
+// fill makes the group g with streams. Each stream gets, for each of its numbers n, an event "STREAM n" with
+// the time base+n.
 func (a *api) fill(t *testing.T, base int64, streams map[string][]int64) {
 	t.Helper()
 	group := new("g")
@@ -126,11 +127,11 @@ func TestAWSCLI(t *testing.T) {
 	d.AWS(t, "logs create-log-stream --log-group-name /ecs/chat --log-stream-name web/1")
 	if got := d.JSON(t, "logs get-log-events --log-group-name /ecs/chat --log-stream-name web/1 "+
 		"--query events"); got != "[]" {
-		t.Errorf("a group made again has old events: %s", got)
+		t.Errorf("a group that was deleted and made again has old events: %s", got)
 	}
 }
 
-// Issue 2, section 2: `aws logs tail --follow` shows lines that are written while it runs.
+// Issue 2, section 2: `aws logs tail --follow` prints lines that are written while it runs.
 func TestTailFollow(t *testing.T) {
 	a := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.events))
@@ -173,8 +174,8 @@ func texts(events []shape.OutputLogEvent) string {
 	return strings.Join(s, " ")
 }
 
-// The tokens of GetLogEvents: without one the latest events; forward and backward from any page; at
-// an end the same token again.
+// A call of GetLogEvents without a token returns the latest events. The tokens of each page lead to the pages
+// before and after it. At either end of the stream the same token is returned again.
 func TestGetLogEventsTokens(t *testing.T) {
 	a := newAPI(t)
 	base := time.Now().UnixMilli() - 1000
@@ -263,7 +264,7 @@ func TestFilterPages(t *testing.T) {
 		{shape.FilterLogEventsInput{}, "a/1 1,a/2 2,b/1 3,a/1 4,a/2 5,b/1 6"},
 		{shape.FilterLogEventsInput{LogStreamNamePrefix: new("a/")}, "a/1 1,a/2 2,a/1 4,a/2 5"},
 		{shape.FilterLogEventsInput{LogStreamNames: []string{"b/1", "a/2"}}, "a/2 2,b/1 3,a/2 5,b/1 6"},
-		// both ends count
+		// The start and the end are both included.
 		{shape.FilterLogEventsInput{StartTime: new(base + 2), EndTime: new(base + 4)}, "a/2 2,b/1 3,a/1 4"},
 		{shape.FilterLogEventsInput{FilterPattern: new(`"a/1"`)}, "a/1 1,a/1 4"},
 		{shape.FilterLogEventsInput{StartTime: new(base), StartFromHead: new(false)},
@@ -282,7 +283,7 @@ func TestFilterPages(t *testing.T) {
 	}
 }
 
-// The bounds of a batch in the API reference of PutLogEvents.
+// The limits of a batch, from the API reference of PutLogEvents.
 func TestPutBounds(t *testing.T) {
 	event := func(at int64, n int) shape.InputLogEvent {
 		return shape.InputLogEvent{Timestamp: &at, Message: new(strings.Repeat("x", n))}
@@ -311,8 +312,8 @@ func TestPutBounds(t *testing.T) {
 	}
 }
 
-// Events older than 14 days, older than the retention, or more than 2 hours ahead are left out, and
-// the answer says which.
+// Events are rejected when they are older than 14 days, older than the retention, or more than 2 hours in the
+// future. The answer says which were rejected.
 func TestWindow(t *testing.T) {
 	now := time.UnixMilli(100 * 24 * 3600 * 1000)
 	at := func(d time.Duration) logstore.Entry { return logstore.Entry{Time: now.Add(d).UnixMilli()} }
@@ -329,11 +330,11 @@ func TestWindow(t *testing.T) {
 		kept, info := window(events, &loggroup.Group{RetentionDays: c.retention}, now)
 		text, _ := json.Marshal(info)
 		if !slices.Equal(kept, c.kept) || string(text) != c.info {
-			t.Errorf("retention %d: kept %v, %s", c.retention, kept, text)
+			t.Errorf("retention %d: stored %v, %s", c.retention, kept, text)
 		}
 	}
 	if _, info := window(events[2:4], &loggroup.Group{}, now); info != nil {
-		t.Errorf("all taken, and yet %+v", info)
+		t.Errorf("all events were stored, but the answer has %+v", info)
 	}
 }
 
@@ -387,7 +388,7 @@ func TestDescribeLogStreamsOrders(t *testing.T) {
 	}
 }
 
-// Issue 2, section 9: the error for a full disk says that the disk is full.
+// Issue 2, section 9: the error names the full disk.
 func TestFullDisk(t *testing.T) {
 	err := full(fmt.Errorf("write: %w", syscall.ENOSPC))
 	f, ok := errors.AsType[*fault.Error](err)

@@ -12,7 +12,8 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 )
 
-// table says of a line of calls how the answer of each begins. JSON has ' for ", also in inputs.
+// table has calls in order: the action, its input, and what its answer begins with. JSON is written with '
+// for ", also in inputs.
 type table [][3]string
 
 func (all table) play(t *testing.T, d *desktest.Desk) {
@@ -26,12 +27,13 @@ func (all table) play(t *testing.T, d *desktest.Desk) {
 	}
 }
 
-// done is the answer of a call that has nothing to tell.
+// done is the answer of a call that returns nothing.
 const done = "{}"
 
 const groupARN = "arn:aws:logs:us-east-1:123456789012:log-group:"
 
-// Tags of a log group, by its name and by its ARN, are the same tags; what is no tag and what is no group is refused.
+// A log group has the same tags by its name and by its ARN. Invalid tags and ARNs of other things are
+// refused.
 func TestTags(t *testing.T) {
 	a := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.events))
@@ -82,7 +84,7 @@ func TestTags(t *testing.T) {
 	}.play(t, d)
 }
 
-// An ARN of another region or account names a group that is not here, whatever is called the same.
+// An ARN of another region or account is never found here, even if a group here has that name.
 func TestARNsOfElsewhereFindNothing(t *testing.T) {
 	a := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.events))
@@ -109,7 +111,7 @@ func TestARNsOfElsewhereFindNothing(t *testing.T) {
 	table{{"ListTagsLogGroup", `{'logGroupName':'g'}`, `{'tags':{'team':'chat'}}`}}.play(t, d)
 }
 
-// A group is found by a part of its name, by a regular expression and by its class, a page at a time.
+// Log groups are listed by a part of the name, by a regular expression and by class, in pages.
 func TestGroupsAreFound(t *testing.T) {
 	a := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.events))
@@ -155,7 +157,7 @@ func TestGroupsAreFound(t *testing.T) {
 		second, end := names(action, `{'limit':2,'nextToken':'`+next+`'}`)
 		if !reflect.DeepEqual(append(first, second...), []string{"/ecs/api", "/ecs/chat", "other"}) ||
 			len(first) != 2 || end != "" {
-			t.Errorf("%s finds %q, then %q with a next page %q", action, first, second, end)
+			t.Errorf("%s finds %q, then %q with the next token %q", action, first, second, end)
 		}
 	}
 	table{
@@ -173,8 +175,8 @@ func TestGroupsAreFound(t *testing.T) {
 	}.play(t, d)
 }
 
-// A stream that is deleted takes its events with it, also for a stream of the same name that comes
-// later; retention comes and goes.
+// Deleting a stream deletes its events, so a new stream with its name is empty. The retention of a group can
+// be set and removed.
 func TestWhatIsDeletedIsGone(t *testing.T) {
 	a := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.events))

@@ -17,7 +17,8 @@ var testPages = Pages{Default: 3, Least: 1, Most: 5, Refuse: func(size, least, m
 	return fault.New("Bad", "%d is not between %d and %d", size, least, most)
 }}
 
-// All pages together are the whole list in order, for pages of any sizes, both orders, and a list in any order.
+// All pages together are the whole list in order, for any page sizes, for both orders, and also if the list
+// was not sorted.
 func TestPagesAreTheList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := rapid.SliceOfDistinct(rapid.StringMatching(`[a-z]{1,3}`), Itself).Draw(t, "list")
@@ -46,7 +47,7 @@ func TestPagesAreTheList(t *testing.T) {
 	})
 }
 
-// unread fails the test when anything of it is read.
+// unread returns a list that fails the test when it is read.
 func unread(t *testing.T) iter.Seq[string] {
 	return func(func(string) bool) { t.Error("the list was read") }
 }
@@ -75,7 +76,7 @@ func TestPagesAreRefused(t *testing.T) {
 	}
 }
 
-// No more of a list is read than a page and one more item.
+// Cut reads only the items of one page and one more.
 func TestCutReadsNoMoreThanItNeeds(t *testing.T) {
 	read := 0
 	endless := func(yield func(string) bool) {

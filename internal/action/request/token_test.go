@@ -9,7 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Made returns what an earlier call made if it had the same input, and refuses the call otherwise.
+// Made returns what an earlier call with the same token made if both had the same input. Otherwise it refuses
+// the call.
 func TestMade(t *testing.T) {
 	errOther := errors.New("other")
 	rapid.Check(t, func(t *rapid.T) {
@@ -32,7 +33,7 @@ func TestMade(t *testing.T) {
 func TestHash(t *testing.T) {
 	type input struct{ A, B *string }
 	if one, other := (&input{A: new("x")}), (&input{A: new("x")}); Hash(one) != Hash(other) {
-		t.Error("inputs that ask for the same differ")
+		t.Error("equal inputs have different hashes")
 	}
 	seen := map[string]bool{}
 	for _, in := range []input{{}, {A: new("")}, {A: new("x")}, {B: new("x")}, {A: new("x"), B: new("x")}} {
@@ -49,7 +50,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// Inputs that cannot be written must not have one hash.
+// An input that cannot be encoded has no hash, so that such inputs do not all have the same one.
 func TestHashOfWhatIsNotFinite(t *testing.T) {
 	defer func() {
 		if recover() == nil {

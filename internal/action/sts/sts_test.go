@@ -25,7 +25,7 @@ func newAPI(t *testing.T) (*api, *awswire.Call) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	minter, err := identity.NewMinter(make([]byte, identity.MasterKeySize)) // the desk's own
+	minter, err := identity.NewMinter(make([]byte, identity.MasterKeySize)) // with the same key as the desk
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func newAPI(t *testing.T) (*api, *awswire.Call) {
 	}
 }
 
-// The credentials that AssumeRole gives are ones that the front desk takes, as the role.
+// The front desk accepts the credentials that AssumeRole returns, as those of the role.
 func TestAssumedRoleCalls(t *testing.T) {
 	a, _ := newAPI(t)
 	d := desktest.New(t, Service(a.store, a.minter, a.keys))
@@ -101,6 +101,6 @@ func TestSessionTokenAndKeyInfo(t *testing.T) {
 	}
 	if _, err := a.getAccessKeyInfo(t.Context(), call,
 		&shape.GetAccessKeyInfoInput{AccessKeyId: new("AKIB")}); err == nil {
-		t.Error("a key nobody has")
+		t.Error("GetAccessKeyInfo accepts a key that does not exist")
 	}
 }

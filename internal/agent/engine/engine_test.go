@@ -23,11 +23,11 @@ func TestTaskRunsAndStops(t *testing.T) {
 		b.apply(taskOf("a", container("web", "serve:1")))
 		b.apply(taskOf("a", container("web", "serve:1"))) // a repetition is ignored (ecs-agent.md 6.1)
 		b.settle(time.Second)
-		b.wantTold("a", "RUNNING web=RUNNING")
+		b.wantReports("a", "RUNNING web=RUNNING")
 		b.apply(stopOf("a"))
 		b.apply(taskOf("a", container("web", "serve:1"))) // and the task is not started again
 		b.settle(time.Second)
-		b.wantTold("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
+		b.wantReports("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 		if c := b.reports[1].Containers[0]; *c.ExitCode != 0 || b.reports[1].ExecutionStoppedAt == nil {
 			t.Errorf("it stopped as %+v", b.reports[1])
 		}
@@ -45,7 +45,7 @@ func TestStopOfUnknownTaskIsAnswered(t *testing.T) {
 		b.run()
 		b.apply(stopOf("never"))
 		b.settle(time.Second)
-		b.wantTold("never", "STOPPED")
+		b.wantReports("never", "STOPPED")
 	})
 }
 
@@ -62,8 +62,8 @@ func TestEssentialExitStopsTheRest(t *testing.T) {
 		if r.Status != StatusStopped || *r.Containers[0].ExitCode != 1 || *r.Containers[1].ExitCode != 0 {
 			t.Errorf("it is %+v", r)
 		}
-		if last := b.told("a")[len(b.told("a"))-1]; last != "STOPPED app=STOPPED db=STOPPED" {
-			t.Errorf("told %q", last)
+		if last := b.statuses("a")[len(b.statuses("a"))-1]; last != "STOPPED app=STOPPED db=STOPPED" {
+			t.Errorf("the last report is %q", last)
 		}
 	})
 }
@@ -133,10 +133,10 @@ func TestRestartPolicy(t *testing.T) {
 		if r := b.record("b"); r.Status != StatusStopped || r.Containers[0].Restarts != 0 {
 			t.Errorf("it ran shorter than the period: %+v", r.Containers[0])
 		}
-		b.wantTold("a", "RUNNING brief=RUNNING")
+		b.wantReports("a", "RUNNING brief=RUNNING")
 		b.apply(stopOf("a"))
 		b.settle(time.Second)
-		b.wantTold("a", "RUNNING brief=RUNNING", "STOPPED brief=STOPPED")
+		b.wantReports("a", "RUNNING brief=RUNNING", "STOPPED brief=STOPPED")
 	})
 }
 
@@ -158,10 +158,10 @@ func TestResourcesAreWaitedForWithoutAQueue(t *testing.T) {
 		b.apply(sized("port", 100, 3000))
 		b.apply(sized("small", 100, 0))
 		b.settle(time.Second)
-		b.wantTold("first", "RUNNING web=RUNNING")
-		b.wantTold("big", "PENDING")
-		b.wantTold("port", "PENDING")
-		b.wantTold("small", "RUNNING web=RUNNING")
+		b.wantReports("first", "RUNNING web=RUNNING")
+		b.wantReports("big", "PENDING")
+		b.wantReports("port", "PENDING")
+		b.wantReports("small", "RUNNING web=RUNNING")
 		if r := b.record("big"); r.Hold != "waiting for 600 of the instance's 1000 MiB of memory" {
 			t.Errorf("big holds for %q", r.Hold)
 		}
@@ -171,7 +171,7 @@ func TestResourcesAreWaitedForWithoutAQueue(t *testing.T) {
 		b.apply(stopOf("first"))
 		b.settle(time.Second)
 		for _, id := range []string{"big", "port"} {
-			if got := b.told(id); got[len(got)-1] != "RUNNING web=RUNNING" {
+			if got := b.statuses(id); got[len(got)-1] != "RUNNING web=RUNNING" {
 				t.Errorf("%s: %q", id, got)
 			}
 		}
@@ -197,7 +197,7 @@ func TestTasksThatNeverFitFail(t *testing.T) {
 		}
 		b.apply(taskOf("empty"))
 		b.settle(time.Second)
-		b.wantTold("empty", "STOPPED")
+		b.wantReports("empty", "STOPPED")
 	})
 }
 
@@ -231,8 +231,8 @@ func TestRuntimeGoneAndBack(t *testing.T) {
 		if r := b.record("new"); r.Status != StatusRunning || r.Hold != "" {
 			t.Errorf("new is %s, holds for %q", r.Status, r.Hold)
 		}
-		b.wantTold("old", "RUNNING web=RUNNING")
-		b.wantTold("dies", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
+		b.wantReports("old", "RUNNING web=RUNNING")
+		b.wantReports("dies", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 	})
 }
 
@@ -252,12 +252,12 @@ func TestRestartedEngineTakesItsTasksUp(t *testing.T) {
 		}
 		b.run()
 		b.settle(5 * time.Second)
-		b.wantTold("stays", "RUNNING web=RUNNING")
-		b.wantTold("dies", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
-		b.wantTold("vanishes", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
+		b.wantReports("stays", "RUNNING web=RUNNING")
+		b.wantReports("dies", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
+		b.wantReports("vanishes", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 		if c := b.reports[len(b.reports)-1].Containers[0]; c.ExitCode == nil &&
 			!strings.HasPrefix(c.Reason, "CannotInspectContainerError") {
-			t.Errorf("a container that is gone is told as %+v", c)
+			t.Errorf("a container that is gone is reported as %+v", c)
 		}
 		b.apply(stopOf("stays"))
 		b.settle(time.Second)
@@ -280,7 +280,7 @@ func TestReportsAreRepeatedUntilTheyArrive(t *testing.T) {
 		b.refuse = nil
 		b.mu.Unlock()
 		b.settle(time.Minute)
-		b.wantTold("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
+		b.wantReports("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 		b.mu.Lock()
 		b.refuse = errors.Join(ErrDropped, errBusy)
 		b.mu.Unlock()
@@ -290,7 +290,7 @@ func TestReportsAreRepeatedUntilTheyArrive(t *testing.T) {
 		b.refuse = nil
 		b.mu.Unlock()
 		b.settle(time.Hour)
-		b.wantTold("b")
+		b.wantReports("b")
 	})
 }
 
@@ -324,12 +324,12 @@ func TestDynamicPortsGoRoundAndAvoidTakenOnes(t *testing.T) {
 			c.Ports[0].HostPort == 30004 || c.PortTries != 1 {
 			t.Errorf("host ports %v", hosts)
 		}
-		if got := b.told("b"); len(got) != 1 || got[0] != "RUNNING web=RUNNING" {
-			t.Errorf("told %q", got)
+		if got := b.statuses("b"); len(got) != 1 || got[0] != "RUNNING web=RUNNING" {
+			t.Errorf("reported %q", got)
 		}
 		if r := b.reports[0].Containers[0].NetworkBindings[1]; r.ContainerPortRange != "9000-9002" ||
 			r.Protocol != "udp" || r.HostPort != 0 {
-			t.Errorf("the range is told as %+v", r)
+			t.Errorf("the range is reported as %+v", r)
 		}
 	})
 }

@@ -151,8 +151,8 @@ func (b *bench) record(id string) Record {
 	return Record{}
 }
 
-// told returns the reported statuses of a task, each with those of its containers.
-func (b *bench) told(id string) (out []string) {
+// statuses returns the reported statuses of a task, each with those of its containers.
+func (b *bench) statuses(id string) (out []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range b.reports {
@@ -168,10 +168,10 @@ func (b *bench) told(id string) (out []string) {
 	return out
 }
 
-func (b *bench) wantTold(id string, want ...string) {
+func (b *bench) wantReports(id string, want ...string) {
 	b.t.Helper()
-	if got := b.told(id); !slices.Equal(got, want) {
-		b.t.Errorf("told of %s: %q, want %q", id, got, want)
+	if got := b.statuses(id); !slices.Equal(got, want) {
+		b.t.Errorf("the reports of %s are %q, want %q", id, got, want)
 	}
 }
 

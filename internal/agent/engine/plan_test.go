@@ -67,7 +67,7 @@ func carryOut(r *Record, s Step, now time.Time) {
 func TestPlanIsSafeAndEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyTask().Draw(t, "task")
-		now, told, reported := epoch, 0, 0
+		now, reports, reported := epoch, 0, 0
 		for step := 0; r.Status != StatusStopped; step++ {
 			if step > 200 {
 				t.Fatalf("it does not end: %+v", r)
@@ -90,12 +90,12 @@ func TestPlanIsSafeAndEnds(t *testing.T) {
 			}
 			if report, mark := nextReport(&r, now); report != nil && rapid.Bool().Draw(t, "report") {
 				if n := order(report.Status); n < reported {
-					t.Fatalf("%s told after %s", report.Status, r.ToldStatus)
+					t.Fatalf("%s reported after %s", report.Status, r.ConfirmedStatus)
 				} else {
 					reported = n
 				}
 				mark(&r)
-				if told++; told > 50 {
+				if reports++; reports > 50 {
 					t.Fatal("reports do not end")
 				}
 			}
@@ -105,7 +105,7 @@ func TestPlanIsSafeAndEnds(t *testing.T) {
 			reported = order(report.Status)
 		}
 		if reported != order(StatusStopped) {
-			t.Fatalf("the end was not told: %+v", r)
+			t.Fatalf("the end was not reported: %+v", r)
 		}
 	})
 }

@@ -54,10 +54,10 @@ type Record struct {
 	ExecutionStoppedAt time.Time
 	StoppedAt          time.Time
 
-	// Told is what the control plane has confirmed.
-	ToldStatus string
-	ToldHold   string
-	ToldPull   bool // that it has begun to pull
+	// What the control plane has confirmed. Checkpoints have the names of earlier versions.
+	ConfirmedStatus string `json:"ToldStatus"`
+	ConfirmedHold   string `json:"ToldHold"`
+	ConfirmedPull   bool   `json:"ToldPull"` // that the pull has begun
 }
 
 // Box is one container of a task.
@@ -93,7 +93,7 @@ type Box struct {
 	Restarts    int
 	PortTries   int
 
-	ToldPhase Phase
+	ConfirmedPhase Phase `json:"ToldPhase"` // what the control plane has confirmed
 }
 
 // Binding is a published port or, if Count is above 1, that many in a row.

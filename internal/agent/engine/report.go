@@ -60,7 +60,7 @@ const longPull = time.Second
 
 // pullNews is when to report that images are being pulled; zero is never.
 func (r *Record) pullNews() time.Time {
-	if r.Status != StatusPending || r.PullStartedAt.IsZero() || r.ToldPull || r.pulled() {
+	if r.Status != StatusPending || r.PullStartedAt.IsZero() || r.ConfirmedPull || r.pulled() {
 		return time.Time{}
 	}
 	return r.PullStartedAt.Add(longPull)
@@ -71,13 +71,13 @@ func (r *Record) pulled() bool {
 	return !slices.ContainsFunc(r.Containers, func(b Box) bool { return b.Phase == Waiting })
 }
 
-// nextReport returns the next report, or nil. told notes in the record that it was delivered.
-func nextReport(r *Record, now time.Time) (report *Report, told func(*Record)) {
+// nextReport returns the next report, or nil. confirm writes to the record that the report was delivered.
+func nextReport(r *Record, now time.Time) (report *Report, confirm func(*Record)) {
 	status, hold := r.Status, r.Hold
-	if r.Ran && order(r.ToldStatus) < order(StatusRunning) {
+	if r.Ran && order(r.ConfirmedStatus) < order(StatusRunning) {
 		status = StatusRunning // even if it has stopped since
 	}
-	changed := status != r.ToldStatus && !(status == StatusPending && hold == "") || hold != r.ToldHold
+	changed := status != r.ConfirmedStatus && !(status == StatusPending && hold == "") || hold != r.ConfirmedHold
 	if news := r.pullNews(); !news.IsZero() && !now.Before(news) {
 		changed = true
 	}
@@ -108,11 +108,11 @@ func nextReport(r *Record, now time.Time) (report *Report, told func(*Record)) {
 		report.ExecutionStoppedAt = instant(r.ExecutionStoppedAt)
 	}
 	return report, func(r *Record) {
-		r.ToldStatus, r.ToldHold = status, hold
-		r.ToldPull = report.PullStartedAt != nil
+		r.ConfirmedStatus, r.ConfirmedHold = status, hold
+		r.ConfirmedPull = report.PullStartedAt != nil
 		for i := range r.Containers {
 			if phase, ok := phases[r.Containers[i].Def.Name]; ok {
-				r.Containers[i].ToldPhase = phase
+				r.Containers[i].ConfirmedPhase = phase
 			}
 		}
 	}
@@ -120,15 +120,15 @@ func nextReport(r *Record, now time.Time) (report *Report, told func(*Record)) {
 
 // containerReports returns what has not been reported about b. With runOnly its end is left for the next
 // report.
-func containerReports(b *Box, runOnly bool) (events []ContainerReport, told Phase) {
-	told = b.ToldPhase
-	if b.reached() && told < Running {
-		events, told = append(events, containerReport(b, StatusRunning)), Running
+func containerReports(b *Box, runOnly bool) (events []ContainerReport, reported Phase) {
+	reported = b.ConfirmedPhase
+	if b.reached() && reported < Running {
+		events, reported = append(events, containerReport(b, StatusRunning)), Running
 	}
-	if b.Phase == Stopped && told < Stopped && !runOnly {
-		events, told = append(events, containerReport(b, StatusStopped)), Stopped
+	if b.Phase == Stopped && reported < Stopped && !runOnly {
+		events, reported = append(events, containerReport(b, StatusStopped)), Stopped
 	}
-	return events, told
+	return events, reported
 }
 
 func containerReport(b *Box, status string) ContainerReport {

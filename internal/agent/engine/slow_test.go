@@ -72,7 +72,7 @@ func TestOtherPortsAreNoEnd(t *testing.T) {
 		web.PortMappings = []acs.PortMapping{{ContainerPort: 80}}
 		b.apply(taskOf("a", web))
 		b.settle(10 * time.Second)
-		b.wantTold("a", "RUNNING web=RUNNING")
+		b.wantReports("a", "RUNNING web=RUNNING")
 		if c := b.record("a").Containers[0]; c.PortTries != 1 || c.Ports[0].HostPort == 30000 {
 			t.Errorf("%d tries, ports %v", c.PortTries, c.Ports)
 		}
@@ -82,9 +82,9 @@ func TestOtherPortsAreNoEnd(t *testing.T) {
 // A container that is reported as stopped does not run, and every container that was created is removed with its task.
 func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		rt   slow
-		told []string
+		name    string
+		rt      slow
+		reports []string
 	}{
 		{"create", slow{create: true}, []string{"STOPPED web=STOPPED"}},
 		{"start", slow{start: true}, []string{"RUNNING web=RUNNING", "STOPPED web=STOPPED"}}, // events said that it ran
@@ -95,7 +95,7 @@ func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 				b.run()
 				b.apply(taskOf("a", container("web", "serve:1")))
 				b.settle(2 * time.Minute)
-				b.wantTold("a", c.told...)
+				b.wantReports("a", c.reports...)
 				there, err := b.rt.List(t.Context(), LabelTask, arnOf("a"))
 				if err != nil || len(there) != 1 || there[0].State == runtime.Running {
 					t.Errorf("containers %+v, error %v", there, err)
@@ -123,7 +123,7 @@ func TestFailedInspectionIsRepeated(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.settle(2 * pingEvery)
-		b.wantTold("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
+		b.wantReports("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 	})
 }
 
@@ -164,7 +164,7 @@ func TestALongPullIsTold(t *testing.T) {
 				side.DependsOn = []acs.Dependency{{ContainerName: "web", Condition: acs.ConditionStart}}
 				b.apply(taskOf("a", container("web", "far:1"), side))
 				b.settle(2 * time.Minute)
-				b.wantTold("a", want...)
+				b.wantReports("a", want...)
 				for i, r := range b.reports {
 					if r.PullStartedAt == nil || !r.PullStartedAt.Equal(began) {
 						t.Errorf("report %d has pullStartedAt %v, want %v", i, r.PullStartedAt, began)

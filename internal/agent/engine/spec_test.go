@@ -210,9 +210,9 @@ func TestAwsvpcTask(t *testing.T) {
 				t.Errorf("%s: network %+v, PID %s, IPC %s, ports %v", name, s.Network, s.PIDMode, s.IPCMode, s.Ports)
 			}
 		}
-		if told := strings.Join(b.told("a"), "\n"); strings.Contains(told, pauseName) ||
-			!strings.Contains(told, "web=RUNNING") {
-			t.Errorf("told %q: the container that holds the address is nobody's business", told)
+		if got := strings.Join(b.statuses("a"), "\n"); strings.Contains(got, pauseName) ||
+			!strings.Contains(got, "web=RUNNING") {
+			t.Errorf("reported %q, want the container of the user alone", got)
 		}
 	})
 }
@@ -274,8 +274,8 @@ func TestWhatCannotBePrepared(t *testing.T) {
 				if made, err := w.List(t.Context(), LabelTask, arnOf("a")); err != nil || len(made) != 0 {
 					t.Errorf("there are containers %v, %v", made, err)
 				}
-				if len(b.told("a")) != 1 {
-					t.Errorf("told %q, want its end once", b.told("a"))
+				if len(b.statuses("a")) != 1 {
+					t.Errorf("reported %q, want its end once", b.statuses("a"))
 				}
 			})
 		})
@@ -296,7 +296,7 @@ func TestSharedVolumeIsFound(t *testing.T) {
 		}
 		b.apply(task)
 		b.settle(time.Second)
-		b.wantTold("a", "RUNNING web=RUNNING")
+		b.wantReports("a", "RUNNING web=RUNNING")
 		if made, ok := w.volumes["v"]; ok {
 			t.Errorf("it was made anew: %+v", made)
 		}
@@ -320,7 +320,7 @@ func TestLimitsOfATask(t *testing.T) {
 				task.CPU, task.Memory = 0.5, 64
 				b.apply(task)
 				b.settle(time.Second)
-				b.wantTold("a", "RUNNING web=RUNNING")
+				b.wantReports("a", "RUNNING web=RUNNING")
 				if s := w.specs["web"]; s.CgroupParent != "/ecs/a" || s.CPULimit != 0 || s.MemoryBytes != 10<<20 {
 					t.Errorf("the container is in %q with %v CPU, %d bytes", s.CgroupParent, s.CPULimit, s.MemoryBytes)
 				}

@@ -218,7 +218,7 @@ func (t *task) runReports(ctx context.Context) {
 	wait := acs.Backoff{First: time.Second, Most: 10 * time.Second, Factor: 1.3, Jitter: 0.2}
 	for failures := 0; ; {
 		t.mu.Lock()
-		report, told := nextReport(&t.rec, time.Now())
+		report, confirm := nextReport(&t.rec, time.Now())
 		news := t.rec.pullNews()
 		t.mu.Unlock()
 		if report == nil {
@@ -240,7 +240,7 @@ func (t *task) runReports(ctx context.Context) {
 			return
 		case err == nil || errors.Is(err, ErrDropped):
 			failures = 0
-			t.change(told)
+			t.change(confirm)
 			continue
 		}
 		t.e.log.Warn("a report is sent again", "task", t.arn, "status", report.Status, "error", err)

@@ -20,14 +20,14 @@ func (h *Host) RemoveShared(ctx context.Context, used map[string]bool) error {
 	}
 	defer rt.Close()
 	var stay []error
-	tell := func(command, what string, err error) {
+	warn := func(command, what string, err error) {
 		if err != nil && !errors.Is(err, runtime.ErrNotFound) {
 			stay = append(stay, fmt.Errorf("%s stays in Docker: %w; remove it with: %s %s", what, err, command, what))
 		}
 	}
 	for _, n := range networks(ctx) {
 		if n.Labels[engine.LabelNetwork] == engine.NetworkOfZone && h.made(n) && unused(n.Name, used) {
-			tell("docker network rm", n.Name, rt.RemoveNetwork(ctx, n.Name))
+			warn("docker network rm", n.Name, rt.RemoveNetwork(ctx, n.Name))
 		}
 	}
 	if len(used) > 0 {
@@ -38,12 +38,12 @@ func (h *Host) RemoveShared(ctx context.Context, used map[string]bool) error {
 		stay = append(stay, err)
 	}
 	for _, name := range pulledFrom(h.Registry, images) {
-		tell("docker image rm", name, rt.RemoveImage(ctx, name))
+		warn("docker image rm", name, rt.RemoveImage(ctx, name))
 	}
 	// All servers of the machine share the image of the pause container. They create it again when it is
 	// missing.
 	if used, err := rt.ImageUsed(ctx, engine.PauseImage); err == nil && !used {
-		tell("docker image rm", engine.PauseImage, rt.RemoveImage(ctx, engine.PauseImage))
+		warn("docker image rm", engine.PauseImage, rt.RemoveImage(ctx, engine.PauseImage))
 	}
 	return errors.Join(stay...)
 }

@@ -109,7 +109,7 @@ func TestPointsEqualARecount(t *testing.T) {
 			if now.Sub(taken) > 2*time.Minute || rapid.IntRange(0, 5).Draw(rt, "take") == 0 {
 				for _, d := range g.Take(now) {
 					if again, ok := got[key(d.At, d.Metric.Name)]; ok {
-						rt.Fatalf("the minute %v has two points of %s: %+v after %+v", d.At, d.Metric.Name, d.Summary, again)
+						rt.Fatalf("%v has two points of %s: %+v, then %+v", d.At, d.Metric.Name, d.Summary, again)
 					}
 					if d.Unit != "Percent" || d.Metric.Dimensions[0].Value != "v" || len(d.Metric.Dimensions) != 1 {
 						rt.Fatalf("a point of %+v in %s", d.Metric, d.Unit)

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// box is the instance most cases are about.
+// box returns the instance that most cases use.
 func box() *Subject {
 	return &Subject{
 		AgentConnected: true, AgentVersion: "1.98.0", EC2InstanceID: "i-abcd1234",
@@ -23,7 +23,7 @@ func box() *Subject {
 	}
 }
 
-// TestMatch: the language's whole table of subjects and operators, with the guide's own examples (ecs.md 2.6).
+// TestMatch: all subjects and operators of the language, with the examples of AWS's guide (ecs.md 2.6).
 func TestMatch(t *testing.T) {
 	for _, c := range []struct {
 		expr string
@@ -50,7 +50,7 @@ func TestMatch(t *testing.T) {
 		{"attribute:gpu exists", false}, {"attribute:stack==dev&&runningTasksCount<4", true},
 		{"attribute:stack==prod||runningTasksCount>=3", true}, {`attribute:stack == "dev"`, true},
 		{"attribute:note == 'two words'", true}, {`attribute:odd == "a'b"`, true},
-		// Absent attributes match neither way.
+		// An absent attribute matches neither an operator nor its opposite.
 		{"attribute:gpu == x", false}, {"attribute:gpu != x", false}, {"attribute:gpu not_in [x]", false},
 		{"attribute:gpu !~ x", false}, {"not attribute:gpu == x", true},
 		{"attribute:ecs.capability.task-eni exists", true}, {"attribute:ecs.capability.task-eni == ''", true},
@@ -65,19 +65,19 @@ func TestMatch(t *testing.T) {
 		{"agentConnected == true", true}, {"agentConnected != true", false},
 		{"agentConnected in [false]", false}, {"agentConnected == TRUE", true},
 		{"ec2InstanceId exists", true}, {"ec2InstanceId =~ i-[a-d]+1234", true},
-		// Groups: any of them, none of them.
+		// Groups: == asks for any of them, != for none of them.
 		{"task:group == family:job", true}, {"task:group != family:job", false},
 		{"task:group != family:x", true}, {"task:group == family:gone", false},
 		{"task:group =~ service:.*", true}, {"task:group !~ service:.*", false},
 		{"task:group in [a, 'family:job']", true}, {"task:group exists", true},
-		// Precedence: not, and, or.
+		// Precedence: not, then and, then or.
 		{"attribute:stack == dev or attribute:stack == x and attribute:stack == y", true},
 		{"(attribute:stack == dev or attribute:stack == x) and attribute:stack == y", false},
 		{"not attribute:stack == x and attribute:stack == dev", true}, {
 			"!(attribute:stack == x or attribute:stack == dev)", false,
 		}, {"not not attribute:stack == dev", true}, {"! attribute:stack == dev", false},
 		{"NOT attribute:stack == dev OR attribute:stack == dev", true},
-		// Patterns match the whole value.
+		// A pattern must match the whole value.
 		{"attribute:ecs.instance-type =~ t2", false}, {"attribute:ecs.instance-type =~ 2.small", false},
 		{"attribute:ecs.instance-type =~ a|t2.small", true}, {"attribute:ecs.instance-type =~ t2|a", false},
 		{"attribute:ecs.instance-type =~ '(t2|t3)[.]small'", true}, {
@@ -99,7 +99,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestBareInstance: properties that an instance does not have, such as the EC2 id of an external one, are absent.
+// TestBareInstance: properties that an instance does not have, such as the EC2 id of an EXTERNAL one, are
+// absent.
 func TestBareInstance(t *testing.T) {
 	for expr, want := range map[string]bool{
 		"ec2InstanceId exists": false, "ec2InstanceId != i-1": false, "agentVersion >= 0": false,
@@ -121,7 +122,7 @@ func TestBareInstance(t *testing.T) {
 	}
 }
 
-// TestErrors: every refusal says where and what would be right.
+// TestErrors: every error has the position, and what would be correct there.
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		expr string
@@ -181,7 +182,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestLongExpressionIsAllowed: the limit counts characters, not bytes (ecs.md 1.4.20).
+// TestLongExpressionIsAllowed: the limit counts characters and not bytes (ecs.md 1.4.20).
 func TestLongExpressionIsAllowed(t *testing.T) {
 	expr := "attribute:a == '" + strings.Repeat("ü", MaxLength-17) + "'"
 	if _, err := Parse(expr); err != nil {
@@ -191,11 +192,11 @@ func TestLongExpressionIsAllowed(t *testing.T) {
 		t.Error("2001 characters were accepted")
 	}
 	if _, err := Parse(strings.Repeat("(", MaxLength)); err == nil {
-		t.Error("open parentheses were accepted")
+		t.Error("parentheses that are not closed were accepted")
 	}
 }
 
-// TestBooleanLaws: random expressions obey the laws that their operators promise.
+// TestBooleanLaws: random expressions obey the laws of their operators.
 func TestBooleanLaws(t *testing.T) {
 	simple := []string{
 		"attribute:stack == dev", "attribute:stack in [a, b]", "runningTasksCount < 3",
@@ -241,8 +242,8 @@ func subjectGen(t *rapid.T) *Subject {
 	return s
 }
 
-// TestComparisonsAgree: the six comparisons of a number are those of integers, and opposite operators of present
-// subjects exclude each other.
+// TestComparisonsAgree: the six comparisons of a number give the results of those of Go integers. Two
+// opposite operators never both match a subject that is present.
 func TestComparisonsAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, m := rapid.IntRange(0, 9).Draw(t, "n"), rapid.IntRange(0, 9).Draw(t, "m")
@@ -259,7 +260,8 @@ func TestComparisonsAgree(t *testing.T) {
 	})
 }
 
-// FuzzParse: no input makes the parser or an expression it accepts fail, and errors point into the input.
+// FuzzParse: no input makes the parser panic, or an expression that it accepts. The position of an error is
+// within the input.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"attribute:ecs.instance-type =~ g2.* and attribute:ecs.availability-zone != us-east-1d",
@@ -276,7 +278,7 @@ func FuzzParse(f *testing.F) {
 			syntax, ok := errors.AsType[*SyntaxError](err)
 			if !ok || syntax.Pos < 1 || syntax.Pos > max(len(src), MaxLength)+1 || syntax.Expected == "" ||
 				syntax.Found == "" {
-				t.Fatalf("%q: %#v", src, err)
+				t.Fatalf("%q: error %#v", src, err)
 			}
 			return
 		}

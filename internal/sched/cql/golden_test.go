@@ -12,8 +12,8 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 )
 
-// crew are the instances that testdata/truth.txt asks about, in its order.
-var crew = []struct {
+// instances has the instances of testdata/truth.txt, in order.
+var instances = []struct {
 	name string
 	is   Subject
 }{
@@ -35,12 +35,12 @@ var crew = []struct {
 	{"bare", Subject{}},
 }
 
-// answers writes which instances match, in the order of the crew.
+// answers returns the names of the instances that match, in the order of instances.
 func answers(e *Expr) string {
 	var all []string
-	for i := range crew {
-		if e.Match(&crew[i].is) {
-			all = append(all, crew[i].name)
+	for i := range instances {
+		if e.Match(&instances[i].is) {
+			all = append(all, instances[i].name)
 		}
 	}
 	if len(all) == 0 {
@@ -49,8 +49,9 @@ func answers(e *Expr) string {
 	return strings.Join(all, " ")
 }
 
-// Each line of testdata/truth.txt is an expression and who matches it, or why it is refused (ecs.md 2.6). Write an
-// expression into it and run the test with -rewrite; then read the answer.
+// Each line of testdata/truth.txt is an expression and the instances that match it, or the reason why it is
+// refused (ecs.md 2.6). To find the answer for a new expression, add it, run the test with -rewrite and read
+// the file.
 func TestTruth(t *testing.T) {
 	text, err := os.ReadFile("testdata/truth.txt")
 	if err != nil {
@@ -81,7 +82,7 @@ func TestTruth(t *testing.T) {
 	}
 }
 
-// Which literals each subject takes after each operator. A line of testdata/accepts.txt has those that it takes.
+// Each line of testdata/accepts.txt lists the literals that a subject accepts after an operator.
 func TestWhatOperatorsAccept(t *testing.T) {
 	subjects := []string{
 		"agentConnected", "agentVersion", "ec2InstanceId", "registeredAt", "runningTasksCount", "attribute:a",
@@ -126,8 +127,8 @@ func TestWhatOperatorsAccept(t *testing.T) {
 	golden.Compare(t, "accepts.txt", out.String())
 }
 
-// What patterns match of a value, as Java would, or why they are refused: a line of testdata/patterns.txt is a pattern,
-// and after the arrow the values that it matches.
+// Each line of testdata/patterns.txt is a pattern and, after the arrow, the values that it matches as in
+// Java, or the reason why it is refused.
 func TestPatterns(t *testing.T) {
 	values := []string{
 		"", "a", "A", "ab", "abc", "a.c", "a-c", "t2.small", "t3.medium", "us-east-1a", "us-east-1b", "ü", "a b", "10",
@@ -163,7 +164,7 @@ func TestPatterns(t *testing.T) {
 	golden.Compare(t, "patterns.txt", out.String())
 }
 
-// Every literal form of each kind, and what is none.
+// Literals of each kind, and texts that are not literals of that kind.
 func TestLiterals(t *testing.T) {
 	moment := func(text string) time.Time {
 		m, err := time.Parse(time.RFC3339, text)
@@ -224,7 +225,7 @@ func TestLiterals(t *testing.T) {
 	}
 }
 
-// Blanks between tokens do not matter, and keywords and word operators may be written in any case.
+// Blanks between tokens have no effect, and keywords and operators that are words may be written in any case.
 func TestBlanksAndCase(t *testing.T) {
 	text, err := os.ReadFile("testdata/truth.txt")
 	if err != nil {
@@ -238,7 +239,7 @@ func TestBlanksAndCase(t *testing.T) {
 		}
 		tokens, ok := cut(expr)
 		if !ok {
-			continue // a bare pattern, which only the parser can tell from an expression
+			continue // a pattern without quotes, which only the parser can recognise
 		}
 		for _, blank := range []string{"  ", "\t", "\n "} {
 			spread, err := Parse(blank + strings.Join(tokens, blank) + blank)
@@ -249,7 +250,7 @@ func TestBlanksAndCase(t *testing.T) {
 	}
 }
 
-// cut returns the tokens of an expression that has no bare pattern.
+// cut returns the tokens of an expression without patterns, and false for any other expression.
 func cut(expr string) (tokens []string, ok bool) {
 	if strings.Contains(expr, "~") || strings.Contains(expr, "matches") {
 		return nil, false
@@ -267,8 +268,8 @@ func cut(expr string) (tokens []string, ok bool) {
 	}
 }
 
-// Whatever is accepted is refused when it is cut short inside, with a position that is not beyond the cut; and tokens
-// lie one after another, so that none is read twice or left out.
+// A valid expression that is cut off is refused, with a position that is not after the cut. The positions of
+// tokens increase, so none is read twice or skipped.
 func TestPositionsPointIntoTheText(t *testing.T) {
 	text, err := os.ReadFile("testdata/truth.txt")
 	if err != nil {
@@ -284,7 +285,7 @@ func TestPositionsPointIntoTheText(t *testing.T) {
 			_, err := Parse(expr[:n])
 			syntax, refused := errors.AsType[*SyntaxError](err)
 			if err == nil {
-				continue // a shorter expression is one too
+				continue // a shorter expression may be valid
 			}
 			if !refused || syntax.Pos < 1 || syntax.Pos > n+1 || syntax.Expected == "" {
 				t.Fatalf("%q: %v", expr[:n], err)

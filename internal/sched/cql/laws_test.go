@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// parsed parses the expression that fmt.Sprintf makes.
+// parsed formats an expression as fmt.Sprintf does, and parses it.
 func parsed(t *rapid.T, format string, args ...any) *Expr {
 	t.Helper()
 	text := fmt.Sprintf(format, args...)
@@ -23,8 +23,8 @@ func parsed(t *rapid.T, format string, args ...any) *Expr {
 	return e
 }
 
-// crowd draws an instance with several task groups and attributes, some of them without a value.
-func crowd(t *rapid.T) *Subject {
+// drawSubject draws an instance with several task groups and attributes, some of them without a value.
+func drawSubject(t *rapid.T) *Subject {
 	s := subjectGen(t)
 	if rapid.Bool().Draw(t, "registered") {
 		s.RegisteredAt = time.Date(2026, 1, rapid.IntRange(1, 4).Draw(t, "day"), 0, 0, 0, 0, time.UTC)
@@ -38,11 +38,11 @@ func crowd(t *rapid.T) *Subject {
 	return s
 }
 
-// TestGroupsAreASet: task:group asks for any of the groups that have tasks, and its opposites for none of them, with
-// every operator and any number of groups (ecs.md 2.6).
+// TestGroupsAreASet: task:group matches if any group with tasks does, and a negated operator if none does,
+// for every operator and any number of groups (ecs.md 2.6).
 func TestGroupsAreASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := crowd(t)
+		s := drawSubject(t)
 		var running []string
 		for g, n := range s.TaskGroups {
 			if n > 0 {
@@ -70,8 +70,8 @@ func TestGroupsAreASet(t *testing.T) {
 	})
 }
 
-// laws are pairs of expressions that mean the same for every subject, whether or not the instance has it: %[1]s is
-// the subject, %[2]s and %[3]s are literals of its kind.
+// laws are pairs of expressions with the same meaning for every subject, whether or not the instance has it.
+// %[1]s is the subject; %[2]s and %[3]s are literals of its kind.
 var laws = []struct{ one, other string }{
 	{"%[1]s != %[2]s", "%[1]s exists and not %[1]s == %[2]s"},
 	{"%[1]s in [%[2]s]", "%[1]s == %[2]s"},
@@ -82,7 +82,7 @@ var laws = []struct{ one, other string }{
 	{"%[1]s == %[2]s or %[1]s != %[2]s", "%[1]s exists"},
 }
 
-// orderLaws are such pairs for subjects whose values have an order.
+// orderLaws are such pairs for subjects with ordered values.
 var orderLaws = []struct{ one, other string }{
 	{"%[1]s >= %[2]s", "%[1]s exists and not %[1]s < %[2]s"},
 	{"%[1]s > %[2]s", "%[1]s exists and not %[1]s <= %[2]s"},
@@ -90,7 +90,8 @@ var orderLaws = []struct{ one, other string }{
 	{"%[1]s == %[2]s and %[1]s > %[3]s", "%[1]s == %[2]s and not %[1]s <= %[3]s"},
 }
 
-// TestLawsOfOperators: the laws hold for every subject but task:group, of which an instance may have many.
+// TestLawsOfOperators: the laws hold for every subject except task:group, since an instance may have several
+// groups.
 func TestLawsOfOperators(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		subject := rapid.SampledFrom([]struct {
@@ -105,7 +106,7 @@ func TestLawsOfOperators(t *testing.T) {
 			{"agentConnected", []string{"true", "false", "'TRUE'"}, false},
 		}).Draw(t, "subject")
 		literal := rapid.SampledFrom(subject.literals)
-		a, b, s := literal.Draw(t, "a"), literal.Draw(t, "b"), crowd(t)
+		a, b, s := literal.Draw(t, "a"), literal.Draw(t, "b"), drawSubject(t)
 		all := laws
 		if subject.ordered {
 			all = slices.Concat(laws, orderLaws)
@@ -120,12 +121,12 @@ func TestLawsOfOperators(t *testing.T) {
 	})
 }
 
-// TestOthersDoNotMatter: attributes and groups that an expression does not name do not change whether it matches.
+// TestOthersDoNotMatter: attributes and groups that are not in an expression do not change its result.
 func TestOthersDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := expressionModel(t, 2)
 		e := parsed(t, "%s", m.text)
-		s := crowd(t)
+		s := drawSubject(t)
 		before := e.Match(s)
 		s.Attributes["stacks"], s.Attributes["Stack"], s.Attributes["family:b"] = "prod", "dev", "x"
 		s.TaskGroups["family:other"], s.TaskGroups["service:a "] = 0, 0
@@ -135,7 +136,7 @@ func TestOthersDoNotMatter(t *testing.T) {
 	})
 }
 
-// words draws an expression as its tokens, with a literal in quotes here and there.
+// words draws the tokens of an expression. Some literals are in quotes.
 func words(t *rapid.T) []string {
 	simple := rapid.SampledFrom([][]string{
 		{"attribute:stack", "==", "dev"}, {"attribute:stack", "!=", "'two words'"}, {"attribute:gpu", "exists"},
@@ -166,7 +167,7 @@ func words(t *rapid.T) []string {
 	return append(out, slices.Repeat([]string{")"}, open)...)
 }
 
-// TestBlanksDoNotMatter: blanks of any kind and number between words mean nothing.
+// TestBlanksDoNotMatter: any blanks between tokens have no effect.
 func TestBlanksDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := words(t)
@@ -175,14 +176,14 @@ func TestBlanksDoNotMatter(t *testing.T) {
 		for _, word := range list {
 			wide += word + rapid.SampledFrom([]string{" ", "  ", "\n", "\r\n", " \t"}).Draw(t, "blank")
 		}
-		if s := crowd(t); parsed(t, "%s", wide).Match(s) != e.Match(s) {
+		if s := drawSubject(t); parsed(t, "%s", wide).Match(s) != e.Match(s) {
 			t.Fatalf("%q is not %q", wide, e)
 		}
 	})
 }
 
-// TestWhereAnErrorIs: the error of an expression that stops too early is at its end, that of one with a word too many
-// at that word.
+// TestWhereAnErrorIs: the error of an incomplete expression is at its end. The error of an expression with an
+// extra word is at that word.
 func TestWhereAnErrorIs(t *testing.T) {
 	at := func(text string) int {
 		_, err := Parse(text)
@@ -211,8 +212,7 @@ func TestWhereAnErrorIs(t *testing.T) {
 	})
 }
 
-// TestPatternsMatchWhole: a pattern matches a value from its first to its last character, and so does each of its
-// alternatives.
+// TestPatternsMatchWhole: a pattern matches a value only as a whole, and so does each of its alternatives.
 func TestPatternsMatchWhole(t *testing.T) {
 	letters := rapid.SampledFrom([]string{"a", "b", ".", "[ab]", "[^a]", "a?", "b*", ".*"})
 	rapid.Check(t, func(t *rapid.T) {
@@ -233,7 +233,7 @@ func TestPatternsMatchWhole(t *testing.T) {
 	})
 }
 
-// wholly matches the parts of a pattern one after the other, trying everything.
+// wholly matches the parts of a pattern one after the other, and tries every way to divide the text.
 func wholly(parts []string, s string) bool {
 	if len(parts) == 0 {
 		return s == ""
@@ -256,8 +256,8 @@ func wholly(parts []string, s string) bool {
 	return one() && wholly(parts[1:], s[1:])
 }
 
-// FuzzPattern: a pattern that is accepted matches whole values only. A text between \Q and \E, or with its special
-// characters escaped, matches itself alone.
+// FuzzPattern: an accepted pattern matches whole values only. A text between \Q and \E, or with its special
+// characters escaped, matches only itself.
 func FuzzPattern(f *testing.F) {
 	for _, s := range []string{"a|b", "t2.*", `\Qa.b`, "[^]x]", "(?i)A", `a\`, "()", "^$", "a{2}", `\pL+`, `[\]]`,
 		"x**", "(?U)a+"} {
@@ -270,7 +270,7 @@ func FuzzPattern(f *testing.F) {
 				t.Errorf("%q matches %d to %d of %q", pattern, loc[0], loc[1], value)
 			}
 			if alone := regexp.MustCompile(pattern); loc != nil && !alone.MatchString(value) {
-				t.Errorf("%q matches the whole of %q and no part", pattern, value)
+				t.Errorf("%q matches %q as a whole, but finds no match in it", pattern, value)
 			}
 		}
 		for _, literal := range []string{regexp.QuoteMeta(value), `\Q` + value + `\E`, `\Q` + value} {
@@ -279,14 +279,14 @@ func FuzzPattern(f *testing.F) {
 				t.Fatalf("%q is refused: %s", literal, problem)
 			}
 			if problem == "" && !strings.Contains(value, `\`) && (!re.MatchString(value) || re.MatchString(value+"x")) {
-				t.Errorf("%q does not stand for %q alone", literal, value)
+				t.Errorf("%q matches more than %q, or not even that", literal, value)
 			}
 		}
 	})
 }
 
-// TestTimesAreMoments: registeredAt is compared as a moment, whichever way it is written: a date is midnight in UTC,
-// a time without a zone is in UTC (ecs.md 2.6).
+// TestTimesAreMoments: registeredAt is compared as a point in time, in whatever form it is written. A date
+// means midnight UTC, and a time without a zone is in UTC (ecs.md 2.6).
 func TestTimesAreMoments(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		base := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
@@ -313,8 +313,8 @@ func TestTimesAreMoments(t *testing.T) {
 	})
 }
 
-// TestVersionsEqualNaive: versions compare number by number, where missing numbers are 0, a leading v and what
-// follows a dash or a plus mean nothing.
+// TestVersionsEqualNaive: versions are compared number by number. A missing number is 0. A leading v, and all
+// from a dash or a plus on, are ignored.
 func TestVersionsEqualNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		numbers := rapid.SliceOfN(rapid.IntRange(0, 12), 1, 4)

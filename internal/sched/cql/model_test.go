@@ -10,13 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// model is an expression with its text and its own idea of when it is true, written without the parser.
+// model is an expression with its text, and with a function for its result that does not use the parser.
 type model struct {
 	text string
 	is   func(s *Subject) bool
 }
 
-// anyOne draws one of several spellings.
+// anyOne draws one of several ways to write something.
 func anyOne(t *rapid.T, spellings ...string) string {
 	return rapid.SampledFrom(spellings).Draw(t, "spelling")
 }
@@ -28,7 +28,7 @@ func quoted(t *rapid.T, text string) string {
 
 var stacks = []string{"a", "dev", "prod", "t2.small", "us-east-1a"}
 
-// attributeModel is a simple expression about the attribute stack.
+// attributeModel draws a simple expression about the attribute stack.
 func attributeModel(t *rapid.T) model {
 	v, w := rapid.SampledFrom(stacks).Draw(t, "v"), rapid.SampledFrom(stacks).Draw(t, "w")
 	has := func(test func(string) bool) func(*Subject) bool {
@@ -59,7 +59,7 @@ func attributeModel(t *rapid.T) model {
 	return model{"attribute:stack " + m.text, m.is}
 }
 
-// otherModel is a simple expression about another subject.
+// otherModel draws a simple expression about another subject.
 func otherModel(t *rapid.T) model {
 	n := rapid.IntRange(0, 5).Draw(t, "n")
 	group := rapid.SampledFrom([]string{"service:a", "family:b"}).Draw(t, "group")
@@ -77,7 +77,7 @@ func otherModel(t *rapid.T) model {
 	}).Draw(t, "test")
 }
 
-// expressionModel draws an expression of some depth. Or binds least and needs no parentheses.
+// expressionModel draws an expression of some depth. "or" binds the least tightly and needs no parentheses.
 func expressionModel(t *rapid.T, depth int) model {
 	kind := rapid.IntRange(0, 4).Draw(t, "kind")
 	if depth == 0 || kind == 0 {
@@ -102,7 +102,7 @@ func expressionModel(t *rapid.T, depth int) model {
 	return model{a.text + anyOne(t, " or ", " || ") + b.text, func(s *Subject) bool { return a.is(s) || b.is(s) }}
 }
 
-// TestModel: parsing and matching agree with a model that never saw the text.
+// TestModel: parsing and matching give the result of the model, which does not depend on the text.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := expressionModel(t, 3)

@@ -11,11 +11,11 @@ import (
 // A container that is being created when the agent must end is created completely, within a time limit.
 func TestCallsThatMakeSomethingAreFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := errors.New("told to end")
+		cause := errors.New("stopped by the test")
 		ctx, end := context.WithCancelCause(t.Context())
 		own, done := whole(ctx)
 		defer done()
-		end(told)
+		end(cause)
 		time.Sleep(goneAfter - time.Nanosecond)
 		synctest.Wait()
 		if own.Err() != nil {
@@ -23,7 +23,7 @@ func TestCallsThatMakeSomethingAreFinished(t *testing.T) {
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if !errors.Is(context.Cause(own), told) {
+		if !errors.Is(context.Cause(own), cause) {
 			t.Errorf("not cut off in the end: %v", context.Cause(own))
 		}
 		late, done := whole(ctx)
