@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -76,6 +77,8 @@ type Due struct {
 	Reason string
 	Data   string    `json:",omitempty"`
 	At     time.Time // when it became due; later for one that repeats
+	// Recent is Status.Recent for one that repeats.
+	Recent []float64 `json:",omitempty"`
 }
 
 // DuePrefix returns the prefix of the keys of an alarm's due actions.
@@ -102,15 +105,47 @@ func DueFor(a *Alarm, old, now *Status) (all []*Due) {
 	return all
 }
 
-// Repeated returns the actions that are due again at a time because the alarm stays in its state.
-func Repeated(a *Alarm, s *Status, at time.Time) (all []*Due) {
+// Repeated returns the state with the values of an evaluation that did not change it, and the actions that are due again
+// because of that; without any it returns nil.
+func Repeated(a *Alarm, s *Status, e Evaluation, points []scaling.Datapoint) (*Status, []*Due) {
+	again := *s
+	again.RepeatedAt, again.Recent = e.At, []float64{}
+	for _, p := range a.Condition.Considered(points) {
+		again.Recent = append(again.Recent, p.Value)
+	}
+	again.Recent = again.Recent[max(0, len(again.Recent)-maxInReason):]
+	var all []*Due
 	for _, d := range DueFor(a, s, s) {
 		if d.Kind.Repeats() {
-			d.At = at
+			d.At, d.Recent = e.At, again.Recent
 			all = append(all, d)
 		}
 	}
-	return all
+	if all == nil {
+		return nil, nil
+	}
+	return &again, all
+}
+
+// Observation returns what the alarm compared when the action became due. A policy that an alarm calls decides from it.
+func (d *Due) Observation(a *Alarm) scaling.Observation { return observation(a, d.Recent, d.Data) }
+
+// Observation returns what the alarm compared last when it made repeated actions due, or when its state changed.
+func (s *Status) Observation(a *Alarm) scaling.Observation { return observation(a, s.Recent, s.Data) }
+
+// observation returns values, or those in the data of a state. A state that SetAlarmState has set has the data of that
+// call, as on AWS.
+func observation(a *Alarm, recent []float64, data string) scaling.Observation {
+	o := scaling.Observation{Recent: recent, Comparison: a.Condition.Comparison, Threshold: a.Condition.Threshold}
+	if recent == nil {
+		var read struct {
+			Recent []float64 `json:"recentDatapoints"`
+		}
+		if json.Unmarshal([]byte(data), &read) == nil {
+			o.Recent = read.Recent
+		}
+	}
+	return o
 }
 
 func (a *Alarm) enabled(s scaling.State) []string {

@@ -84,6 +84,9 @@ type Alarm struct {
 	// LowSamples is EvaluateLowSampleCountPercentile: evaluate, ignore or "", which means evaluate.
 	LowSamples string `json:",omitempty"`
 
+	// Pace is that of the policy whose alarm this is; "" is that of the server. A tag of the alarm goes before it.
+	Pace scaling.Pace `json:",omitempty"`
+
 	Tags      tag.Set   `json:",omitempty"`
 	UpdatedAt time.Time // when the settings were last written
 }
@@ -122,6 +125,14 @@ func (a *Alarm) MetricEntry() string {
 
 // Composite reports whether the state follows from those of other alarms.
 func (a *Alarm) Composite() bool { return a.Rule != "" }
+
+// PaceOn returns the pace of the alarm on a server with a pace.
+func (a *Alarm) PaceOn(server scaling.Pace) scaling.Pace {
+	if a.Pace != scaling.PaceOfAWS {
+		server = a.Pace
+	}
+	return scaling.PaceFrom(a.Tags, server)
+}
 
 // ActionsFor returns the ARNs of the actions for a state.
 func (a *Alarm) ActionsFor(s scaling.State) []string {

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 var at = time.Date(2026, 11, 29, 12, 0, 30, 25_000_000, time.UTC)
@@ -106,8 +107,8 @@ func TestStatus(t *testing.T) {
 		for i, v := range rapid.SliceOf(rapid.SampledFrom(states)).Draw(t, "states") {
 			now, before := at.Add(time.Duration(i)*time.Second), *s
 			n := s.Next(v, fmt.Sprint(i), "{}", now)
-			if *s != before {
-				t.Fatal("the earlier row was changed")
+			if !reflect.DeepEqual(*s, before) {
+				t.Fatal("the row before was changed")
 			}
 			moved := v != s.Value
 			if moved {
@@ -132,10 +133,20 @@ func TestDue(t *testing.T) {
 		From: scaling.InsufficientData, To: scaling.InAlarm, Reason: "why", Data: `{"a":1}`, At: at.Add(time.Minute)}) {
 		t.Errorf("%+v", due)
 	}
-	again := Repeated(a, alarming, at.Add(2*time.Minute))
-	if len(again) != 1 || again[0].Action != service || !again[0].At.Equal(at.Add(2*time.Minute)) ||
-		again[0].Key() != due[1].Key() {
+	later := Evaluation{At: at.Add(2 * time.Minute)}
+	points := []scaling.Datapoint{{Value: 1, Known: true}, {Value: 80, Known: true}, {}, {Value: 90, Known: true},
+		{Value: 85, Known: true}}
+	status, again := Repeated(a, alarming, later, points)
+	if len(again) != 1 || again[0].Action != service || !again[0].At.Equal(later.At) ||
+		again[0].Key() != due[1].Key() || !reflect.DeepEqual(again[0].Recent, []float64{80, 90, 85}) {
 		t.Errorf("%+v", again)
+	}
+	if want := *alarming; !status.RepeatedAt.Equal(later.At) || status.UpdatedAt != want.UpdatedAt ||
+		status.Transitions != 1 || !reflect.DeepEqual(status.Recent, again[0].Recent) {
+		t.Errorf("%+v", status)
+	}
+	if by := status.Next(scaling.InAlarm, "by hand", "", at); by.Recent != nil {
+		t.Errorf("the values of an earlier evaluation: %+v", by)
 	}
 	if next := DueFor(a, alarming, alarming.Next(scaling.OK, "", "", at)); len(next) != 1 ||
 		next[0].Key() == due[0].Key() || !strings.HasPrefix(next[0].Key(), DuePrefix(a.ARN)) {
@@ -145,16 +156,78 @@ func TestDue(t *testing.T) {
 		t.Errorf("%+v", none)
 	}
 	a.ActionsEnabled = false
-	if none := append(DueFor(a, old, alarming), Repeated(a, alarming, at)...); none != nil {
-		t.Errorf("due although actions are disabled: %+v", none)
+	if status, again := Repeated(a, alarming, later, points); status != nil || again != nil ||
+		DueFor(a, old, alarming) != nil {
+		t.Errorf("disabled, and due: %+v", again)
 	}
 	if !a.HasAction("arn:aws:sns") || a.HasAction("arn:aws:lambda") {
 		t.Error("lookup by an action's prefix finds an alarm whose actions are disabled")
 	}
 }
 
-// Keys of the history sort by time, and those of different alarms do not mix. When there are too many items,
-// the oldest is deleted.
+// A policy decides from what the alarm compared last: the values of a repeated evaluation, else those in the data of the
+// state, which may be those of SetAlarmState.
+func TestObservation(t *testing.T) {
+	a := sample()
+	for _, c := range []struct {
+		recent []float64
+		data   string
+		want   []float64
+	}{
+		{nil, `{"recentDatapoints":[1,2.5]}`, []float64{1, 2.5}}, {[]float64{3}, `{"recentDatapoints":[1]}`, []float64{3}},
+		{[]float64{}, `{"recentDatapoints":[1]}`, []float64{}}, {nil, "", nil}, {nil, `{"a":1}`, nil}, {nil, "[1]", nil},
+		{nil, `{"recentDatapoints":"x"}`, nil},
+	} {
+		want := scaling.Observation{Recent: c.want, Comparison: a.Condition.Comparison, Threshold: a.Condition.Threshold}
+		due := (&Due{Recent: c.recent, Data: c.data}).Observation(a)
+		status := (&Status{Recent: c.recent, Data: c.data}).Observation(a)
+		if !reflect.DeepEqual(due, want) || !reflect.DeepEqual(status, want) {
+			t.Errorf("%v %s: %+v and %+v, want %+v", c.recent, c.data, due, status, want)
+		}
+	}
+	points := []scaling.Datapoint{{Start: at, Value: 71, Known: true}, {Start: at.Add(time.Minute), Value: 72, Known: true}}
+	s := NewStatus(a.ARN, at).Next(scaling.InAlarm, "", a.ReasonData(points, at), at)
+	if got := s.Observation(a).Recent; !reflect.DeepEqual(got, []float64{71, 72}) {
+		t.Errorf("of data that were written here: %v", got)
+	}
+}
+
+// At the pace of seconds a minute is a second: of the periods, of the time between evaluations and of repeated actions.
+func TestPaceOfSeconds(t *testing.T) {
+	a := sample()
+	for _, c := range []struct {
+		server, own scaling.Pace
+		tag         string
+		want        scaling.Pace
+	}{
+		{}, {server: scaling.PaceOfSeconds, want: scaling.PaceOfSeconds},
+		{own: scaling.PaceOfSeconds, want: scaling.PaceOfSeconds}, {tag: "seconds", want: scaling.PaceOfSeconds},
+		{server: scaling.PaceOfSeconds, tag: "aws"}, {tag: "fast"},
+	} {
+		a.Pace, a.Tags = c.own, tag.Set{{Key: scaling.PaceTag, Value: c.tag}}
+		if got := a.PaceOn(c.server); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+	a.Tags = tag.Set{{Key: scaling.PaceTag, Value: "seconds"}}
+	a.Condition.Period, a.Condition.Periods = 3*time.Minute, 2
+	e, next := a.Last(at, scaling.PaceOfAWS)
+	if next.Sub(e.At) != time.Second || e.End != e.At.Truncate(time.Second) {
+		t.Errorf("%+v, next %v", e, next)
+	}
+	if starts := e.Starts(a.Condition); !starts[3].Equal(e.End.Add(-3*time.Second)) ||
+		!starts[0].Equal(e.End.Add(-12*time.Second)) {
+		t.Errorf("%v before %v", starts, e.End)
+	}
+	for ago, want := range map[time.Duration]bool{time.Second: true, 900 * time.Millisecond: false} {
+		if got := e.Repeats(&Status{TransitionedAt: e.At.Add(-ago)}, e.At); got != want {
+			t.Errorf("%v: %t", ago, got)
+		}
+	}
+}
+
+// Keys of the history are in the order of time, alarms do not mix, and the oldest beyond the number kept is
+// forgotten.
 func TestHistoryKeys(t *testing.T) {
 	last, keys := (*HistoryItem)(nil), map[string]bool{}
 	for range KeptItems + 5 {
@@ -236,7 +309,7 @@ func TestEvaluationsAreAnIntervalApart(t *testing.T) {
 			"period")) * time.Second
 		interval := a.Condition.Interval()
 		now := at.Add(time.Duration(rapid.Int64Range(0, int64(100*24*time.Hour)).Draw(t, "now")))
-		last, next := a.Last(now)
+		last, next := a.Last(now, scaling.PaceOfAWS)
 		if last.At.After(now) || !next.After(now) || next.Sub(last.At) != interval {
 			t.Fatalf("%v is between %v and %v", now, last.At, next)
 		}
@@ -245,8 +318,8 @@ func TestEvaluationsAreAnIntervalApart(t *testing.T) {
 			t.Fatalf("%v is %v after the end of the periods", last.At, into)
 		}
 		for _, same := range []time.Time{last.At, next.Add(-time.Nanosecond)} {
-			if l, n := a.Last(same); l != last || !n.Equal(next) {
-				t.Fatalf("at %v the evaluation is %v, %v", same, l, n)
+			if l, n := a.Last(same, scaling.PaceOfAWS); l != last || !n.Equal(next) {
+				t.Fatalf("at %v: %v, %v", same, l, n)
 			}
 		}
 		starts := last.Starts(a.Condition)
@@ -267,7 +340,7 @@ func TestEvaluationsAreSpread(t *testing.T) {
 	for i := range 4000 {
 		a := sample()
 		a.ARN = ARN("r", "1", fmt.Sprint("alarm-", i))
-		last, _ := a.Last(at)
+		last, _ := a.Last(at, scaling.PaceOfAWS)
 		parts[last.At.Sub(last.End.Add(20*time.Second))/(10*time.Second)]++
 	}
 	for _, n := range parts {

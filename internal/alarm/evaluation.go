@@ -14,20 +14,23 @@ type Evaluation struct {
 	// End is the end of the newest period that is compared. Periods end at a full minute, or at multiples of 10
 	// seconds when they are shorter than a minute, and not at multiples of their length.
 	End time.Time
+	// Pace is that of the alarm: it makes periods and the time between evaluations shorter.
+	Pace scaling.Pace
 }
 
 // Last returns the last evaluation of the alarm that is not after now, and when the next one is.
 //
 // Alarms are spread over the last two thirds of their interval (scaling.Condition.Interval). So they are not all
-// evaluated at once, and what reaches the meter a little late is not missing.
-func (a *Alarm) Last(now time.Time) (last Evaluation, next time.Time) {
-	interval := a.Condition.Interval()
+// evaluated at once, and what reaches the meter a little late is not missing. pace is that of the server.
+func (a *Alarm) Last(now time.Time, pace scaling.Pace) (last Evaluation, next time.Time) {
+	pace = a.PaceOn(pace)
+	interval := pace.Period(a.Condition.Interval())
 	phase := interval / 3
 	h := fnv.New64a()
 	h.Write([]byte(a.ARN))
 	phase += time.Duration(h.Sum64() % uint64(interval-phase)).Truncate(time.Millisecond)
 	at := now.Add(-phase).Truncate(interval).Add(phase)
-	return Evaluation{at, at.Truncate(interval)}, at.Add(interval)
+	return Evaluation{at, at.Truncate(interval), pace}, at.Add(interval)
 }
 
 // Evaluated reports whether the evaluation is done, or must not be done: settings and states that were written
@@ -38,21 +41,22 @@ func (e Evaluation) Evaluated(a *Alarm, s *Status, now time.Time) bool {
 	})
 }
 
-// Repeats reports whether actions that repeat are due again: a minute has passed since they were due (ecs.md 7.5).
+// Repeats reports whether actions that repeat are due again: a minute of the alarm's pace has passed since they were due
+// (ecs.md 7.5).
 func (e Evaluation) Repeats(s *Status, now time.Time) bool {
 	last := s.TransitionedAt
 	if s.RepeatedAt.After(last) {
 		last = s.RepeatedAt
 	}
 	// A state is written a moment after its evaluation, so a little less than a minute has passed.
-	return e.At.Sub(last) > time.Minute-5*time.Second || last.After(now)
+	return e.At.Sub(last) > e.Pace.Of(time.Minute-5*time.Second) || last.After(now)
 }
 
 // Starts returns when the periods begin that an evaluation needs, the oldest first (scaling.Condition.Range).
 func (e Evaluation) Starts(c scaling.Condition) []time.Time {
-	starts := make([]time.Time, c.Range())
+	starts, period := make([]time.Time, c.Range()), e.Pace.Period(c.Period)
 	for i := range starts {
-		starts[i] = e.End.Add(-time.Duration(len(starts)-i) * c.Period)
+		starts[i] = e.End.Add(-time.Duration(len(starts)-i) * period)
 	}
 	return starts
 }

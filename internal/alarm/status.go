@@ -19,6 +19,8 @@ type Status struct {
 	Transitions int64
 	// RepeatedAt is the evaluation that last made repeated actions due.
 	RepeatedAt time.Time `json:",omitzero"`
+	// Recent has the values that this evaluation compared, the oldest first; nil if the state was written after it.
+	Recent []float64 `json:",omitempty"`
 }
 
 // Unchecked is the reason of a new alarm's state (ecs.md 7.4).
@@ -32,7 +34,7 @@ func NewStatus(arn string, now time.Time) *Status {
 // Next returns the state that follows s for a reason.
 func (s *Status) Next(value scaling.State, reason, data string, now time.Time) *Status {
 	n := *s
-	n.Reason, n.Data, n.UpdatedAt = reason, data, now
+	n.Reason, n.Data, n.UpdatedAt, n.Recent = reason, data, now, nil
 	if value != s.Value {
 		n.Value, n.TransitionedAt = value, now
 		n.Transitions++

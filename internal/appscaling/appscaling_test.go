@@ -117,8 +117,8 @@ func TestAlarms(t *testing.T) {
 	if got := p.AlarmARNs(); !slices.Equal(got, []string{all[0].ARN}) {
 		t.Errorf("a policy without scale-in has the alarms %v", got)
 	}
-	if got := (&Policy{Type: StepScaling, Step: &Step{}}).Alarms(now); got != nil {
-		t.Errorf("a step policy has the alarms %v", got)
+	if got := (&Policy{Type: StepScaling, Step: &scaling.StepRule{}}).Alarms(now); got != nil {
+		t.Errorf("a step policy has %v", got)
 	}
 }
 

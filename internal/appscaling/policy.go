@@ -26,8 +26,9 @@ type Policy struct {
 	Name            string
 	Type            PolicyType
 	Tracking        *Tracking `json:",omitempty"`
-	Step            *Step     `json:",omitempty"`
-	CreatedAt       time.Time
+	// Step is the rule of a step policy: alarms of users name the policy (ecs.md 6.9).
+	Step      *scaling.StepRule `json:",omitempty"`
+	CreatedAt time.Time
 }
 
 // Tracking keeps a metric near a target. One of Predefined and Customized is set.
@@ -52,15 +53,6 @@ const (
 	AverageMemory     = "ECSServiceAverageMemoryUtilization"
 	RequestsPerTarget = "ALBRequestCountPerTarget"
 )
-
-// Step adjusts the capacity by steps when one of the alarms that name the policy fires (ecs.md 6.9).
-type Step struct {
-	Adjustment  scaling.Adjustment
-	Steps       []scaling.Step
-	Magnitude   *int   `json:",omitempty"` // least change of a PercentChangeInCapacity
-	Cooldown    *int   `json:",omitempty"` // seconds; nil means scaling.DefaultCooldown
-	Aggregation string `json:",omitempty"` // "" means Average
-}
 
 // Key returns the key of the row.
 func (p *Policy) Key() string { return PolicyKey(p.Region, p.Account, p.ResourceID, p.Name) }

@@ -21,7 +21,7 @@ func anyPolicy(t *rapid.T) *Policy {
 	p := &Policy{ID: "1", Region: region, Account: account, ResourceID: chat, Name: "p", CreatedAt: now}
 	if rapid.Bool().Draw(t, "step") {
 		p.Type = StepScaling
-		p.Step = &Step{Adjustment: scaling.PercentChangeInCapacity, Magnitude: optional(t, "magnitude"),
+		p.Step = &scaling.StepRule{Adjustment: scaling.PercentChangeInCapacity, Magnitude: optional(t, "magnitude"),
 			Cooldown: optional(t, "cooldown"), Steps: []scaling.Step{
 				{Lower: rapid.Ptr(rapid.Float64Range(-9, 9), true).Draw(t, "lower"), By: rapid.Int().Draw(t, "by")}}}
 		return p

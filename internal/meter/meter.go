@@ -19,6 +19,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -35,6 +36,13 @@ type Metric struct {
 
 // Scope returns the scope of an account's metrics in a region.
 func Scope(account, region string) string { return account + "/" + region }
+
+// Measured reports whether the metrics in a namespace are those that Berth measures: AWS/ECS and such.
+func Measured(namespace string) bool { return strings.HasPrefix(namespace, "AWS/") }
+
+// OfSeconds returns the namespace with the points of a second of what Berth measures, which has points of a minute in
+// the namespace of AWS. There are such points only for what is scaled at the pace of seconds (docs/scaling.md).
+func OfSeconds(namespace string) string { return "Berth/Seconds/" + namespace }
 
 // Datum is a summary of values measured at a time.
 type Datum struct {

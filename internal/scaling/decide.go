@@ -188,6 +188,17 @@ func (s Situation) StepBase(d Direction) int {
 	return base
 }
 
+// Track returns what a policy that tracks a target proposes. While the cooldown of the last addition runs, that counts
+// as done: more is proposed only if it would not be enough for the tasks or instances that there were before, since the
+// metric may still be theirs (ecs.md 6.8).
+func (s Situation) Track(t Tracking, policy string, running int, metric float64) Proposal {
+	p := t.Propose(policy, running, metric)
+	if p.Direction == Out && s.cooling(Out) && s.Last.To == s.Current {
+		p.To = t.Capacity(min(running, s.Last.From), metric)
+	}
+	return p
+}
+
 // Flaps returns a ProjectedLevel for a policy that tracks a target: it reports whether a smaller
 // capacity would put the metric above the target (ecs.md 6.7).
 func (t Tracking) Flaps(running int, metric float64) func(capacity int) bool {

@@ -13,6 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/control/retention"
 	"github.com/berthhq/berth/internal/control/service"
 	"github.com/berthhq/berth/internal/control/target"
+	"github.com/berthhq/berth/internal/scaling"
 )
 
 // AWS waits in these places because of its size. A single machine need not wait as long
@@ -52,7 +53,7 @@ func (s *Server) controllers() []part {
 			return control.New(e, name, 1, retention.New(e, s.logs)).Run
 		}),
 		s.controller("control/alarm", func(name string, e control.Env) runner {
-			return control.New(e, name, 2, alarm.New(e, s.points)).Run
+			return control.New(e, name, 2, alarm.New(e, s.points, scaling.PaceOfAWS)).Run
 		}),
 	}
 }

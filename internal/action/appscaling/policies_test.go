@@ -221,20 +221,20 @@ func TestPoliciesAreRefused(t *testing.T) {
 		{"no adjustment type (6.9)", step(func(c *stepIn) { c.AdjustmentType = "" }),
 			v + "A step scaling policy needs an AdjustmentType."},
 		{"no steps (5.10)", step(func(c *stepIn) { c.StepAdjustments = nil }),
-			v + "StepAdjustments are invalid: there must be at least one step adjustment."},
+			v + "The step scaling policy is invalid: there must be at least one step adjustment."},
 		{"a gap between steps (5.10)", step(func(c *stepIn) {
 			c.StepAdjustments[1].MetricIntervalLowerBound = new(21.0)
-		}), v + "StepAdjustments are invalid: there is a gap between steps, from 20 to 21."},
+		}), v + "The step scaling policy is invalid: there is a gap between steps, from 20 to 21."},
 		{"21 steps (6.1)", step(func(c *stepIn) { c.StepAdjustments = manySteps(21) }),
-			v + "StepAdjustments are invalid: a policy has at most 20 step adjustments, and this one has 21."},
+			v + "The step scaling policy is invalid: a policy has at most 20 step adjustments, and this one has 21."},
 		{"a negative capacity", step(func(c *stepIn) {
 			c.AdjustmentType, c.StepAdjustments[0].ScalingAdjustment = "ExactCapacity", new(int32(-1))
-		}), v + "A ScalingAdjustment must not be negative for the AdjustmentType ExactCapacity."},
+		}), v + "The step scaling policy is invalid: a ScalingAdjustment must not be negative for the AdjustmentType ExactCapacity."},
 		{"a magnitude of what is no percentage", step(func(c *stepIn) { c.MinAdjustmentMagnitude = new(int32(1)) }),
-			v + "MinAdjustmentMagnitude is only for the AdjustmentType PercentChangeInCapacity."},
+			v + "The step scaling policy is invalid: MinAdjustmentMagnitude is only for the AdjustmentType PercentChangeInCapacity."},
 		{"a negative magnitude", step(func(c *stepIn) {
 			c.AdjustmentType, c.MinAdjustmentMagnitude = "PercentChangeInCapacity", new(int32(-1))
-		}), v + "MinAdjustmentMagnitude must not be negative, and is -1."},
+		}), v + "The step scaling policy is invalid: MinAdjustmentMagnitude must not be negative, and is -1."},
 		{"a negative cooldown (6.9)", step(func(c *stepIn) { c.Cooldown = new(int32(-1)) }),
 			v + "Cooldown must be greater than or equal to 0 seconds, and is -1."},
 		{"20 steps (6.1)", step(func(c *stepIn) { c.StepAdjustments = manySteps(20) }), ""},

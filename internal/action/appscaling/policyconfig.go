@@ -46,28 +46,20 @@ func parsePolicy(in *shape.PutScalingPolicyInput) (*appscaling.Policy, error) {
 }
 
 // parseStep reads the settings of a step policy (ecs.md 5.10, 6.9).
-func parseStep(in *shape.StepScalingPolicyConfiguration) (*appscaling.Step, error) {
-	s := &appscaling.Step{
-		Adjustment: scaling.Adjustment(in.AdjustmentType), Aggregation: in.MetricAggregationType,
+func parseStep(in *shape.StepScalingPolicyConfiguration) (*scaling.StepRule, error) {
+	s := &scaling.StepRule{
+		Adjustment: scaling.Adjustment(in.AdjustmentType), Aggregation: scaling.Aggregation(in.MetricAggregationType),
 		Magnitude: whole(in.MinAdjustmentMagnitude), Cooldown: whole(in.Cooldown),
 	}
 	for _, one := range in.StepAdjustments {
 		s.Steps = append(s.Steps, scaling.Step{Lower: one.MetricIntervalLowerBound,
 			Upper: one.MetricIntervalUpperBound, By: int(*one.ScalingAdjustment)})
 	}
-	err := scaling.CheckSteps(s.Steps)
-	switch {
-	case s.Adjustment == "":
+	if s.Adjustment == "" {
 		return nil, invalid("A step scaling policy needs an AdjustmentType.")
-	case err != nil:
-		return nil, invalid("StepAdjustments are invalid: %v.", err)
-	case s.Adjustment == scaling.ExactCapacity && slices.ContainsFunc(s.Steps,
-		func(one scaling.Step) bool { return one.By < 0 }):
-		return nil, invalid("A ScalingAdjustment must not be negative for the AdjustmentType ExactCapacity.")
-	case s.Magnitude != nil && s.Adjustment != scaling.PercentChangeInCapacity:
-		return nil, invalid("MinAdjustmentMagnitude is only for the AdjustmentType PercentChangeInCapacity.")
-	case request.Value(s.Magnitude) < 0:
-		return nil, invalid("MinAdjustmentMagnitude must not be negative, and is %d.", *s.Magnitude)
+	}
+	if err := s.Check(); err != nil {
+		return nil, invalid("The step scaling policy is invalid: %v.", err)
 	}
 	return s, checkCooldown("Cooldown", s.Cooldown)
 }
@@ -193,12 +185,12 @@ func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, e
 	return m, nil
 }
 
-func answerStep(s *appscaling.Step) *shape.StepScalingPolicyConfiguration {
+func answerStep(s *scaling.StepRule) *shape.StepScalingPolicyConfiguration {
 	if s == nil {
 		return nil
 	}
 	return &shape.StepScalingPolicyConfiguration{
-		AdjustmentType: string(s.Adjustment), MetricAggregationType: s.Aggregation,
+		AdjustmentType: string(s.Adjustment), MetricAggregationType: string(s.Aggregation),
 		Cooldown: number(s.Cooldown), MinAdjustmentMagnitude: number(s.Magnitude),
 		StepAdjustments: request.Answers(s.Steps, func(one scaling.Step) shape.StepAdjustment {
 			return shape.StepAdjustment{ScalingAdjustment: new(int32(one.By)), MetricIntervalLowerBound: one.Lower,

@@ -24,10 +24,13 @@ import (
 type Controller struct {
 	control.Env
 	points *meter.Store
+	pace   scaling.Pace // that of the server
 }
 
-// New returns the controller of the alarms on metrics in a store.
-func New(env control.Env, points *meter.Store) *Controller { return &Controller{env, points} }
+// New returns the controller of the alarms on metrics in a store. pace is that of alarms that have none of their own.
+func New(env control.Env, points *meter.Store, pace scaling.Pace) *Controller {
+	return &Controller{env, points, pace}
+}
 
 // Keys returns the alarm whose settings changed, and the composite alarms above an alarm whose state changed. A state
 // that was set by hand lasts until the next evaluation (ecs.md 7.5), so it is no reason to evaluate the alarm itself.
@@ -66,7 +69,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 		return 0, c.combine(ctx, a)
 	}
 	now := c.Now()
-	last, next := a.Last(now)
+	last, next := a.Last(now, c.pace)
 	if s := tables.StatusOf(a); !last.Evaluated(a, s, now) {
 		if err := c.evaluate(ctx, a, s, last); err != nil {
 			return 0, fmt.Errorf("alarm %q: %w", a.Name, err)
@@ -94,12 +97,13 @@ func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Stat
 		verdict = a.Condition.Evaluate(points, s.Value)
 	}
 	queried := c.Now()
+	var repeated *alarm.Status
 	var again []*alarm.Due
 	if verdict.State == s.Value {
 		if e.Repeats(s, queried) {
-			again = alarm.Repeated(a, s, e.At)
+			repeated, again = alarm.Repeated(a, s, e, points)
 		}
-		if again == nil {
+		if repeated == nil {
 			return nil
 		}
 	}
@@ -111,9 +115,7 @@ func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Stat
 			tx.SetAlarmStatus(a, s, s.Next(verdict.State, verdict.Reason, a.ReasonData(points, queried), m.Now))
 			return nil
 		}
-		repeated := *s
-		repeated.RepeatedAt = e.At
-		tx.AlarmStatus.Put(&repeated)
+		tx.AlarmStatus.Put(repeated)
 		for _, d := range again {
 			tx.DueActions.Put(d)
 		}
@@ -127,9 +129,9 @@ func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Data
 	if err != nil {
 		return nil, err
 	}
-	starts, period := e.Starts(a.Condition), a.Condition.Period
-	found, err := query.Read(c.points, metric(a, a.Measure.Metric), a.Measure.Unit, starts[0], e.End,
-		step(period, e.End), stat.NeedsSpread())
+	starts, period := e.Starts(a.Condition), e.Pace.Period(a.Condition.Period)
+	found, err := query.Read(c.points, metric(a, a.Measure.Metric, e.Pace), a.Measure.Unit, starts[0], e.End,
+		step(period, e), stat.NeedsSpread())
 	if err != nil {
 		return nil, err
 	}
@@ -150,19 +152,25 @@ func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Data
 
 // step returns the period with which the meter is read. It is the period of the alarm if the alarm's periods end
 // at multiples of that, and otherwise a part of it, which is added up.
-func step(period time.Duration, end time.Time) time.Duration {
+func step(period time.Duration, e alarm.Evaluation) time.Duration {
 	switch {
-	case end.Truncate(period).Equal(end):
+	case e.End.Truncate(period).Equal(e.End):
 		return period
+	case e.Pace == scaling.PaceOfSeconds:
+		return time.Second
 	case period < time.Minute:
 		return 10 * time.Second
 	}
 	return time.Minute
 }
 
-// metric returns a metric of the alarm's account and region as the meter has it.
-func metric(a *alarm.Alarm, m alarm.Metric) meter.Metric {
+// metric returns a metric of the alarm's account and region as the meter has it. What Berth measures by itself has
+// points of a second in a namespace of its own.
+func metric(a *alarm.Alarm, m alarm.Metric, pace scaling.Pace) meter.Metric {
 	out := meter.Metric{Scope: meter.Scope(a.Account, a.Region), Namespace: m.Namespace, Name: m.Name}
+	if pace == scaling.PaceOfSeconds && meter.Measured(m.Namespace) {
+		out.Namespace = meter.OfSeconds(m.Namespace)
+	}
 	for _, d := range m.Dimensions {
 		out.Dimensions = append(out.Dimensions, meter.Dimension(d))
 	}

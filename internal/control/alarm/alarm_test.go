@@ -65,7 +65,7 @@ func TestFiveMinutesAboveSeventy(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	s := w.status("cpu")
-	e, _ := sample("cpu", func(a *alarm.Alarm) { a.Condition.Periods = 5 }).Last(w.now)
+	e, _ := sample("cpu", func(a *alarm.Alarm) { a.Condition.Periods = 5 }).Last(w.now, scaling.PaceOfAWS)
 	stamp := e.At.Format("2006-01-02T15:04:05.000+0000")
 	if want := "Threshold Crossed: 1 datapoint [60.0 (29/11/26 08:07:00)] was not greater than the threshold " +
 		"(70.0)."; s.Reason != want || !s.UpdatedAt.Equal(e.At) || !s.TransitionedAt.Equal(e.At) {
@@ -145,7 +145,7 @@ func TestStateByHandLastsUntilTheNextEvaluation(t *testing.T) {
 	for i := range 5 {
 		w.measure(begin.Add(time.Duration(i-3)*time.Minute), 1)
 	}
-	e, next := sample("a").Last(w.now)
+	e, next := sample("a").Last(w.now, scaling.PaceOfAWS)
 	if !e.At.Before(w.now) {
 		t.Fatal("the test sets the state at the moment of an evaluation")
 	}
@@ -173,7 +173,7 @@ func TestNewSettingsAreEvaluatedNext(t *testing.T) {
 		a.UpdatedAt, a.Condition.MissingData = w.now, scaling.MissingIsBreaching
 	})
 	w.put(scaling.InsufficientData, a)
-	_, next := a.Last(w.now)
+	_, next := a.Last(w.now, scaling.PaceOfAWS)
 	w.run(next.Add(-time.Millisecond))
 	if s := w.status("a"); s.Reason != alarm.Unchecked {
 		t.Errorf("%+v", s)

@@ -28,7 +28,8 @@ func BenchmarkMinuteOfAlarms(b *testing.B) {
 					s.Value = scaling.OK
 					tx.Alarms.Put(a)
 					tx.AlarmStatus.Put(s)
-					data = append(data, meter.Datum{Metric: metric(a, a.Measure.Metric), Unit: "Percent",
+					data = append(data, meter.Datum{Unit: "Percent",
+						Metric:  metric(a, a.Measure.Metric, scaling.PaceOfAWS),
 						Summary: meter.Values([]float64{50}, nil)})
 				}
 			})

@@ -37,6 +37,7 @@ type world struct {
 	store  *state.Store
 	points *meter.Store
 	loop   *control.Manual[string]
+	pace   scaling.Pace
 	steps  int // how often Reconcile was called
 }
 
@@ -73,7 +74,7 @@ func (w *world) start(j journal.Journal) {
 	}
 	env := control.Env{Store: w.store, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 		Now: func() time.Time { return w.now }, Random: zeros{}}
-	w.loop = control.New(env, "alarm", 1, New(env, w.points)).Manual()
+	w.loop = control.New(env, "alarm", 1, New(env, w.points, w.pace)).Manual()
 }
 
 type zeros struct{}
@@ -124,7 +125,7 @@ func (w *world) measure(at time.Time, values ...float64) {
 
 func measure(points *meter.Store, now, at time.Time, values ...float64) error {
 	return points.Put(now, []meter.Datum{{
-		Metric: meter.Metric{Scope: account + "/" + region, Namespace: "App", Name: "m"}, Unit: "Percent", At: at,
+		Metric: meter.Metric{Scope: meter.Scope(account, region), Namespace: "App", Name: "m"}, Unit: "Percent", At: at,
 		Second: true, Summary: meter.Values(values, nil),
 	}})
 }

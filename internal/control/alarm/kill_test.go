@@ -62,7 +62,7 @@ func flap(dir string) error {
 	}
 	now := begin
 	env := control.Env{Store: store, Logger: quiet, Now: func() time.Time { return now }, Random: zeros{}}
-	loop := control.New(env, "alarm", 1, New(env, points)).Manual()
+	loop := control.New(env, "alarm", 1, New(env, points, scaling.PaceOfAWS)).Manual()
 	for i := 0; ; i++ {
 		if err := measure(points, now, now.Truncate(10*time.Second), float64(i%2)*100); err != nil {
 			return err

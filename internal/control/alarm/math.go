@@ -13,12 +13,13 @@ import (
 
 // calculate is measure for an alarm with queries. The periods of metric math begin at multiples of their length.
 func (c *Controller) calculate(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Datapoint, error) {
-	e.End = e.End.Truncate(a.Condition.Period)
+	period := e.Pace.Period(a.Condition.Period)
+	e.End = e.End.Truncate(period)
 	starts := e.Starts(a.Condition)
 	var queries []query.Query
 	compared := ""
 	for _, q := range a.Queries {
-		one, err := parsed(a, q)
+		one, err := parsed(a, q, e.Pace)
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +38,7 @@ func (c *Controller) calculate(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Da
 	}
 	for _, s := range found { // there is one
 		for _, p := range s.Points {
-			i := int(time.Unix(p.At, 0).Sub(starts[0]) / a.Condition.Period)
+			i := int(time.Unix(p.At, 0).Sub(starts[0]) / period)
 			if i >= 0 && i < len(points) {
 				points[i].Value, points[i].Known = p.Value, true
 			}
@@ -47,12 +48,12 @@ func (c *Controller) calculate(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Da
 }
 
 // parsed returns a query as the meter reads it. It was checked when the alarm was made.
-func parsed(a *alarm.Alarm, q alarm.Query) (out query.Query, err error) {
-	out = query.Query{ID: q.ID, Period: q.Period}
+func parsed(a *alarm.Alarm, q alarm.Query, pace scaling.Pace) (out query.Query, err error) {
+	out = query.Query{ID: q.ID, Period: pace.Period(q.Period)}
 	if q.Measure == nil {
 		out.Expr, err = expr.Parse(q.Expression)
 	} else {
-		out.Metric, out.Unit = metric(a, q.Measure.Metric), q.Measure.Unit
+		out.Metric, out.Unit = metric(a, q.Measure.Metric, pace), q.Measure.Unit
 		out.Stat, err = meter.ParseStatistic(q.Measure.Statistic)
 	}
 	if err != nil {

@@ -29,8 +29,9 @@ func TestMetricMath(t *testing.T) {
 	w.put(scaling.InsufficientData, a)
 	put := func(name string, value float64) {
 		t.Helper()
-		if err := w.points.Put(w.now, []meter.Datum{{Metric: metric(a, alarm.Metric{Namespace: "App", Name: name}),
-			Unit: "Count", At: w.now, Summary: meter.Values([]float64{value}, nil)}}); err != nil {
+		m := metric(a, alarm.Metric{Namespace: "App", Name: name}, scaling.PaceOfAWS)
+		if err := w.points.Put(w.now, []meter.Datum{{Metric: m, Unit: "Count", At: w.now,
+			Summary: meter.Values([]float64{value}, nil)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
