@@ -60,9 +60,10 @@ bin/staticcheck bin/govulncheck bin/benchstat: tools/go.mod
 	GOWORK=off go build -C tools -o ../$@ $(TOOL)
 	@touch $@
 
-bench: ## group commit, placement, routing, alarms, the edge beside its peers, and the telemetry of agents
+bench: ## group commit, placement, routing, alarms, the edge beside its peers, the telemetry of agents, a simulated day
 	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... \
 		./internal/control/alarm ./internal/edge/...
+	go test -run '^$$' -bench Day -benchtime 1x ./internal/sim
 	go test -run '^$$' -bench Telemetry -benchtime 1x ./test/scale
 
 bench-compare: bin/benchstat ## benchmarks of the brains beside those of the commit before; BASE=COMMIT compares with another

@@ -218,9 +218,9 @@ func failure(t *ecs.Task, reason string) string {
 	return "Task failed to start"
 }
 
-// observeHealth returns the task with the health of some of its containers; t itself if nothing
+// ObserveHealth returns the task with the health of some of its containers; t itself if nothing
 // changes.
-func observeHealth(t *ecs.Task, def *ecs.TaskDefinition, health map[string]string) *ecs.Task {
+func ObserveHealth(t *ecs.Task, def *ecs.TaskDefinition, health map[string]string) *ecs.Task {
 	if t.LastStatus == ecs.Stopped {
 		return t
 	}

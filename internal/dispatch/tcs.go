@@ -194,7 +194,7 @@ func (t *telemetry) health(ctx context.Context, m *acs.PublishHealth) error {
 		for arn, health := range reports {
 			if task, ok := t.own(&tx.Tables, arn); ok {
 				def, _ := tx.TaskDefinitions.Get(task.TaskDefinitionARN)
-				if n := observeHealth(task, def, health); n != task {
+				if n := ObserveHealth(task, def, health); n != task {
 					tx.Tasks.Put(n)
 				}
 			}
@@ -215,7 +215,7 @@ func ownTaskOf(tables *state.Tables, instance, arn string) (*ecs.Task, bool) {
 
 func (t *telemetry) news(tables *state.Tables, reports map[string]map[string]string) bool {
 	for arn, health := range reports {
-		if task, ok := t.own(tables, arn); ok && observeHealth(task, nil, health) != task {
+		if task, ok := t.own(tables, arn); ok && ObserveHealth(task, nil, health) != task {
 			return true
 		}
 	}

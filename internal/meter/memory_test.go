@@ -13,7 +13,8 @@ func TestInMemory(t *testing.T) {
 	var most int64
 	for minute := range 24 * 60 {
 		now := begin.Add(time.Duration(minute) * time.Minute)
-		if err := s.Put(now, []Datum{{Metric: m, Unit: "Percent", At: now, Summary: StatisticSet(2, 10, 4, 6)}}); err != nil {
+		point := Datum{Metric: m, Unit: "Percent", At: now, Summary: StatisticSet(2, 10, 4, 6)}
+		if err := s.Put(now, []Datum{point}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Tick(now); err != nil {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"time"
 
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/control/alarm"
@@ -15,18 +14,6 @@ import (
 	"github.com/berthhq/berth/internal/control/target"
 	"github.com/berthhq/berth/internal/scaling"
 )
-
-// AWS waits in these places because of its size. A single machine need not wait as long
-// (docs/decisions/0010-pace.md).
-const (
-	healthyAfter = time.Second
-	retryBase    = 2 * time.Second
-	placeAgain   = 10 * time.Second
-)
-
-// stableAfter is how long a task must have been running so that its end does not count as a failed start. On
-// AWS that is no time at all (docs/decisions/0360-early-ends.md).
-const stableAfter = 40 * time.Second
 
 // controllers are the parts that run while this server leads.
 func (s *Server) controllers() []part {
@@ -66,9 +53,7 @@ func (s *Server) controller(name string, of func(string, control.Env) runner) pa
 }
 
 func (s *Server) serviceTimes() service.Config {
-	c := service.Config{
-		HealthyAfter: healthyAfter, RetryBase: retryBase, PlaceAgain: placeAgain, StableAfter: stableAfter,
-	}
+	c := service.Usual()
 	if s.cfg.AWSRestarts {
 		c.StableAfter = 0
 	}

@@ -35,6 +35,15 @@ type Config struct {
 	PlaceAgain time.Duration
 }
 
+// Usual returns the times of a server. AWS waits longer because of its size; a single machine need not
+// (docs/decisions/0010-pace.md). StableAfter is not that of AWS (docs/decisions/0360-early-ends.md).
+func Usual() Config {
+	return Config{
+		HealthyAfter: time.Second, RetryBase: 2 * time.Second, PlaceAgain: 10 * time.Second,
+		StableAfter: 40 * time.Second,
+	}
+}
+
 // Controller is a control.Planner whose keys are service ARNs.
 type Controller struct {
 	config Config

@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
+)
+
+// check reports rows that refer to what is not there, or that no call of the API would have accepted: a file may have
+// been written by hand.
+func (s *Stack) check(at position) error {
+	if s.Region == "" || s.Account == "" {
+		return errors.New("a stack has a Region and an Account, such as us-east-1 and 123456789012")
+	}
+	c := checker{s: s, at: at, clusters: map[string]bool{}, definitions: map[string]bool{}, groups: map[string]bool{},
+		services: map[string]bool{}, revisions: map[string]bool{}}
+	for i, v := range s.Clusters {
+		c.unique(c.clusters, "Clusters", i, v.ClusterARN, v.ClusterName)
+		c.owned("Clusters", i, v.ClusterARN)
+	}
+	for i, v := range s.TaskDefinitions {
+		c.unique(c.definitions, "TaskDefinitions", i, v.TaskDefinitionARN, v.Name())
+		c.owned("TaskDefinitions", i, v.TaskDefinitionARN)
+		c.needs("TaskDefinitions", i, len(v.ContainerDefinitions) > 0, "the task definition has no container")
+	}
+	for i, v := range s.TargetGroups {
+		c.unique(c.groups, "TargetGroups", i, v.ARN, v.Name)
+	}
+	c.checkServices()
+	c.checkFleet()
+	c.checkScaling()
+	return c.err
+}
+
+type checker struct {
+	s   *Stack
+	at  position
+	err error // the first
+
+	clusters, definitions, groups, services, revisions map[string]bool
+}
+
+func (c *checker) needs(list string, i int, ok bool, format string, args ...any) {
+	if ok || c.err != nil {
+		return
+	}
+	where := fmt.Sprintf("%s[%d]", list, i)
+	if lines := c.at[list]; i < len(lines) {
+		where = fmt.Sprintf("line %d: %s", lines[i], where)
+	}
+	c.err = fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) unique(seen map[string]bool, list string, i int, key, name string) {
+	c.needs(list, i, key != "" && name != "", "an ARN or a name is missing")
+	c.needs(list, i, !seen[key], "%s is there twice", key)
+	seen[key] = true
+}
+
+func (c *checker) owned(list string, i int, text string) {
+	c.needs(list, i, c.s.owns(text), "%q is not an ARN of region %s and account %s", text, c.s.Region, c.s.Account)
+}
+
+func (c *checker) checkServices() {
+	for i, r := range c.s.Revisions {
+		c.unique(c.revisions, "Revisions", i, r.ServiceARN, r.ServiceARN)
+		c.needs("Revisions", i, c.definitions[r.TaskDefinition], "the task definition %q is not in TaskDefinitions",
+			r.TaskDefinition)
+		for _, lb := range r.LoadBalancers {
+			c.needs("Revisions", i, c.groups[lb.TargetGroupARN], "the target group %q is not in TargetGroups",
+				lb.TargetGroupARN)
+		}
+	}
+	for i, v := range c.s.Services {
+		c.unique(c.services, "Services", i, v.ServiceARN, v.ServiceName)
+		c.owned("Services", i, v.ServiceARN)
+		c.needs("Services", i, c.clusters[v.ClusterARN], "the cluster %q is not in Clusters", v.ClusterARN)
+		c.needs("Services", i, c.revisions[v.ServiceARN], "the service has no row in Revisions")
+		c.needs("Services", i, v.Status == ecs.ServiceActive, "the Status of a service is %s", ecs.ServiceActive)
+		c.needs("Services", i, v.DesiredCount >= 0 && v.DesiredCount <= maxRows,
+			"DesiredCount is %d, and must be from 0 to %d", v.DesiredCount, maxRows)
+		d := v.DeploymentConfiguration
+		c.needs("Services", i, d.MaximumPercent > 0 && d.MinimumHealthyPercent >= 0,
+			"DeploymentConfiguration has a MaximumPercent above 0 and a MinimumHealthyPercent")
+	}
+}
+
+func (c *checker) checkFleet() {
+	groups := map[string]bool{}
+	for i, g := range c.s.Groups {
+		c.unique(groups, "Groups", i, g.Key(), g.Name)
+		c.needs("Groups", i, g.Region == c.s.Region && g.Account == c.s.Account,
+			"the group is of another region or account")
+		c.needs("Groups", i, 0 <= g.Min && g.Min <= g.Desired && g.Desired <= g.Max && g.Max <= maxRows,
+			"Min, Desired and Max are %d, %d and %d; they must ascend, up to %d", g.Min, g.Desired, g.Max, maxRows)
+		c.needs("Groups", i, len(g.Slots()) > 0, "the group has no zone of region %s", g.Region)
+		d, why := c.s.launchOf(g)
+		c.needs("Groups", i, why == "", "%s", why)
+		_, known := fleet.FindInstanceType(d.InstanceType)
+		c.needs("Groups", i, known || why != "", "there is no instance type %q", d.InstanceType)
+	}
+}
+
+// launchOf returns what a group launches, or why that is not in the stack.
+func (s *Stack) launchOf(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
+	if name := g.Launch.Configuration; name != "" {
+		for _, c := range s.LaunchConfigurations {
+			if c.Name == name {
+				return fleet.ResolveConfiguration(c).Data, ""
+			}
+		}
+		return d, fmt.Sprintf("the launch configuration %q is not in LaunchConfigurations", name)
+	}
+	for _, t := range s.LaunchTemplates {
+		if t.ID == g.Launch.TemplateID {
+			if r, ok := fleet.ResolveTemplate(t, g.Launch.Version); ok {
+				return r.Data, ""
+			}
+		}
+	}
+	return d, fmt.Sprintf("version %q of the launch template %q is not in LaunchTemplates", g.Launch.Version,
+		g.Launch.TemplateID)
+}
+
+func (c *checker) checkScaling() {
+	targets := map[string]bool{}
+	for i, t := range c.s.ScalableTargets {
+		c.unique(targets, "ScalableTargets", i, t.ResourceID, t.ResourceID)
+		c.needs("ScalableTargets", i, c.serves(t.ResourceID),
+			"%q names no service of the stack; it is service/CLUSTER/SERVICE", t.ResourceID)
+		c.needs("ScalableTargets", i, 0 <= t.Bounds.Min && t.Bounds.Min <= t.Bounds.Max && t.Bounds.Max <= maxRows,
+			"Min and Max are %d and %d; they must ascend, up to %d", t.Bounds.Min, t.Bounds.Max, maxRows)
+	}
+	for i, p := range c.s.ScalingPolicies {
+		c.needs("ScalingPolicies", i, targets[p.ResourceID], "%q has no row in ScalableTargets", p.ResourceID)
+		switch p.Type {
+		case appscaling.TargetTracking:
+			ok := p.Tracking != nil && (p.Tracking.Predefined == nil) != (p.Tracking.Customized == nil)
+			c.needs("ScalingPolicies", i, ok,
+				"a target tracking policy has Tracking with one of Predefined and Customized")
+			c.needs("ScalingPolicies", i, !ok || p.Tracking.Target > 0, "the Target of a policy is above 0")
+		case appscaling.StepScaling:
+			c.needs("ScalingPolicies", i, p.Step != nil, "a step policy has Step")
+			if p.Step != nil {
+				err := scaling.CheckSteps(p.Step.Steps)
+				c.needs("ScalingPolicies", i, err == nil, "%v", err)
+			}
+		default:
+			c.needs("ScalingPolicies", i, false, "the Type of a policy is %s or %s", appscaling.TargetTracking,
+				appscaling.StepScaling)
+		}
+	}
+	for i, a := range c.s.ScheduledActions {
+		c.needs("ScheduledActions", i, targets[a.ResourceID], "%q has no row in ScalableTargets", a.ResourceID)
+		_, err := appscaling.ParseSchedule(a.Schedule, a.Timezone)
+		c.needs("ScheduledActions", i, err == nil, "%v", err)
+	}
+	for i, a := range c.s.Alarms {
+		c.owned("Alarms", i, a.ARN)
+		c.needs("Alarms", i, a.Composite() || a.Condition.Period > 0 && a.Condition.Periods > 0,
+			"the Condition of an alarm has a Period and Periods above 0")
+	}
+}
+
+// serves reports whether a resource id names a service of the stack.
+func (c *checker) serves(resource string) bool {
+	cluster, service, ok := appscaling.SplitResource(resource)
+	return ok && slices.ContainsFunc(c.s.Services, func(v *ecs.Service) bool {
+		return v.ServiceName == service && arn.LastID(v.ClusterARN) == cluster
+	})
+}

@@ -1,0 +1,374 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Bounds of a stack.
+const (
+	MaxStackBytes = 16 << 20
+	maxRows       = 5000 // of one table
+)
+
+// stackFormat is the format of stack files. A program reads files of its own format only.
+const stackFormat = 1
+
+// Stack is what a simulation starts from: the settings of clusters and of what scales them, without secrets and
+// without what runs. Its members are rows of the state.
+type Stack struct {
+	Format          int
+	Region, Account string
+
+	Clusters        []*ecs.Cluster
+	TaskDefinitions []*ecs.TaskDefinition
+	Services        []*ecs.Service
+	// Revisions are what the tasks of the services are made from: one for each service.
+	Revisions []*ecs.ServiceRevision
+
+	LoadBalancers []*elb.LoadBalancer
+	Listeners     []*elb.Listener
+	Rules         []*elb.Rule
+	TargetGroups  []*elb.TargetGroup
+
+	Groups               []*fleet.AutoScalingGroup
+	LaunchConfigurations []*fleet.LaunchConfiguration
+	LaunchTemplates      []*fleet.LaunchTemplate
+
+	ScalableTargets  []*appscaling.Target
+	ScalingPolicies  []*appscaling.Policy
+	ScheduledActions []*appscaling.Scheduled
+	// Alarms are those that people made. The alarms of target tracking policies follow from the policies.
+	Alarms []*alarm.Alarm
+}
+
+// table is a member of a stack: a list of rows.
+type table struct {
+	name string
+	// export adds the rows of a region and account.
+	export func(s *Stack, t *state.Tables)
+	// read adds a row from a file.
+	read func(s *Stack, dec *json.Decoder) error
+	rows func(s *Stack) int
+	// put writes the rows to the state of a simulation, which begins now.
+	put func(s *Stack, tx *state.Tx)
+}
+
+// tables are the lists of a stack, in the order in which rows refer to one another.
+var tables = []table{
+	rows("Clusters", func(s *Stack) *[]*ecs.Cluster { return &s.Clusters },
+		func(t *state.Tables) state.Table[ecs.Cluster] { return t.Clusters },
+		func(s *Stack, _ *state.Tables, c *ecs.Cluster) bool {
+			c.Tags = nil
+			return s.owns(c.ClusterARN) && c.Status == ecs.ClusterActive
+		}, func(tx *state.Tx, c *ecs.Cluster) { tx.Clusters.Put(c) }),
+	rows("TaskDefinitions", func(s *Stack) *[]*ecs.TaskDefinition { return &s.TaskDefinitions },
+		func(t *state.Tables) state.Table[ecs.TaskDefinition] { return t.TaskDefinitions },
+		keepDefinition, func(tx *state.Tx, d *ecs.TaskDefinition) { tx.TaskDefinitions.Put(d) }),
+	rows("Services", func(s *Stack) *[]*ecs.Service { return &s.Services },
+		func(t *state.Tables) state.Table[ecs.Service] { return t.Services },
+		func(s *Stack, _ *state.Tables, v *ecs.Service) bool {
+			v.Tags, v.ClientToken, v.ParameterHash, v.CreatedBy, v.RoleARN = nil, "", "", "", ""
+			return s.owns(v.ServiceARN) && v.Status == ecs.ServiceActive
+		}, func(tx *state.Tx, v *ecs.Service) { tx.Services.Put(v) }),
+	rows("Revisions", func(s *Stack) *[]*ecs.ServiceRevision { return &s.Revisions },
+		func(t *state.Tables) state.Table[ecs.ServiceRevision] { return t.ServiceRevisions },
+		func(s *Stack, t *state.Tables, r *ecs.ServiceRevision) bool {
+			d := t.Progress(r.ServiceARN).Primary()
+			return s.owns(r.ServiceARN) && d != nil && d.Revision.ServiceRevisionARN == r.ServiceRevisionARN
+		}, func(*state.Tx, *ecs.ServiceRevision) {}), // deploy.Start writes them
+	rows("LoadBalancers", func(s *Stack) *[]*elb.LoadBalancer { return &s.LoadBalancers },
+		func(t *state.Tables) state.Table[elb.LoadBalancer] { return t.LoadBalancers },
+		func(s *Stack, _ *state.Tables, v *elb.LoadBalancer) bool { return s.owns(v.ARN) },
+		func(tx *state.Tx, v *elb.LoadBalancer) { tx.LoadBalancers.Put(v) }),
+	rows("TargetGroups", func(s *Stack) *[]*elb.TargetGroup { return &s.TargetGroups },
+		func(t *state.Tables) state.Table[elb.TargetGroup] { return t.TargetGroups },
+		func(s *Stack, _ *state.Tables, v *elb.TargetGroup) bool { return s.owns(v.ARN) },
+		func(tx *state.Tx, v *elb.TargetGroup) { tx.TargetGroups.Put(v) }),
+	rows("Listeners", func(s *Stack) *[]*elb.Listener { return &s.Listeners },
+		func(t *state.Tables) state.Table[elb.Listener] { return t.Listeners },
+		func(s *Stack, _ *state.Tables, v *elb.Listener) bool { return s.owns(v.ARN) },
+		func(tx *state.Tx, v *elb.Listener) { tx.Listeners.Put(v) }),
+	rows("Rules", func(s *Stack) *[]*elb.Rule { return &s.Rules },
+		func(t *state.Tables) state.Table[elb.Rule] { return t.Rules },
+		func(s *Stack, _ *state.Tables, v *elb.Rule) bool { return s.owns(v.ARN) },
+		func(tx *state.Tx, v *elb.Rule) { tx.Rules.Put(v) }),
+	rows("LaunchConfigurations", func(s *Stack) *[]*fleet.LaunchConfiguration { return &s.LaunchConfigurations },
+		func(t *state.Tables) state.Table[fleet.LaunchConfiguration] { return t.LaunchConfigurations },
+		func(s *Stack, _ *state.Tables, v *fleet.LaunchConfiguration) bool {
+			v.Data = plainLaunch(v.Data)
+			return v.Region == s.Region && v.Account == s.Account
+		}, func(tx *state.Tx, v *fleet.LaunchConfiguration) { tx.LaunchConfigurations.Put(v) }),
+	rows("LaunchTemplates", func(s *Stack) *[]*fleet.LaunchTemplate { return &s.LaunchTemplates },
+		func(t *state.Tables) state.Table[fleet.LaunchTemplate] { return t.LaunchTemplates },
+		keepTemplate, func(tx *state.Tx, v *fleet.LaunchTemplate) { tx.LaunchTemplates.Put(v) }),
+	rows("Groups", func(s *Stack) *[]*fleet.AutoScalingGroup { return &s.Groups },
+		func(t *state.Tables) state.Table[fleet.AutoScalingGroup] { return t.AutoScalingGroups },
+		func(s *Stack, _ *state.Tables, v *fleet.AutoScalingGroup) bool {
+			v.Tags, v.Note = nil, ""
+			return v.Region == s.Region && v.Account == s.Account && v.Status == ""
+		}, func(tx *state.Tx, v *fleet.AutoScalingGroup) { tx.AutoScalingGroups.Put(v) }),
+	rows("ScalableTargets", func(s *Stack) *[]*appscaling.Target { return &s.ScalableTargets },
+		func(t *state.Tables) state.Table[appscaling.Target] { return t.ScalableTargets },
+		func(s *Stack, _ *state.Tables, v *appscaling.Target) bool {
+			v.Tags = nil
+			return v.Region == s.Region && v.Account == s.Account
+		}, func(tx *state.Tx, v *appscaling.Target) { tx.ScalableTargets.Put(v) }),
+	rows("ScalingPolicies", func(s *Stack) *[]*appscaling.Policy { return &s.ScalingPolicies },
+		func(t *state.Tables) state.Table[appscaling.Policy] { return t.ScalingPolicies },
+		func(s *Stack, _ *state.Tables, v *appscaling.Policy) bool {
+			return v.Region == s.Region && v.Account == s.Account
+		}, func(tx *state.Tx, v *appscaling.Policy) { tx.ScalingPolicies.Put(v) }),
+	rows("ScheduledActions", func(s *Stack) *[]*appscaling.Scheduled { return &s.ScheduledActions },
+		func(t *state.Tables) state.Table[appscaling.Scheduled] { return t.ScheduledActions },
+		func(s *Stack, _ *state.Tables, v *appscaling.Scheduled) bool {
+			return v.Region == s.Region && v.Account == s.Account
+		}, func(tx *state.Tx, v *appscaling.Scheduled) { tx.ScheduledActions.Put(v) }),
+	rows("Alarms", func(s *Stack) *[]*alarm.Alarm { return &s.Alarms },
+		func(t *state.Tables) state.Table[alarm.Alarm] { return t.Alarms },
+		keepAlarm, func(tx *state.Tx, v *alarm.Alarm) { tx.Alarms.Put(v) }),
+}
+
+// rows returns the table of a list. keep reports whether a row belongs to the stack; it gets a copy, from which it
+// removes secrets and what a simulation does not need.
+func rows[T any](name string, list func(*Stack) *[]*T, from func(*state.Tables) state.Table[T],
+	keep func(*Stack, *state.Tables, *T) bool, put func(*state.Tx, *T)) table {
+	return table{
+		name: name,
+		export: func(s *Stack, t *state.Tables) {
+			source := from(t)
+			for row := range source.All() {
+				c := *row
+				if keep(s, t, &c) {
+					*list(s) = append(*list(s), &c)
+				}
+			}
+		},
+		read: func(s *Stack, dec *json.Decoder) error {
+			row := new(T)
+			if err := dec.Decode(row); err != nil {
+				return err
+			}
+			*list(s) = append(*list(s), row)
+			return nil
+		},
+		rows: func(s *Stack) int { return len(*list(s)) },
+		put: func(s *Stack, tx *state.Tx) {
+			for _, row := range *list(s) {
+				c := *row
+				put(tx, &c)
+			}
+		},
+	}
+}
+
+// owns reports whether an ARN is of the stack's region and account.
+func (s *Stack) owns(text string) bool {
+	return arn.Region(text) == s.Region && arn.Account(text) == s.Account
+}
+
+// keepDefinition removes what containers are told: environments and commands often have secrets in them.
+func keepDefinition(s *Stack, t *state.Tables, d *ecs.TaskDefinition) bool {
+	used := false
+	for range t.ServiceProgress.By(state.ServiceProgressByTaskDefinition, d.TaskDefinitionARN) {
+		used = true
+	}
+	containers := make([]ecs.ContainerDefinition, len(d.ContainerDefinitions))
+	for i, c := range d.ContainerDefinitions {
+		containers[i] = ecs.ContainerDefinition{
+			Name: c.Name, Image: c.Image, CPU: c.CPU, Memory: c.Memory, MemoryReservation: c.MemoryReservation,
+			Essential: c.Essential, PortMappings: c.PortMappings, StopTimeout: c.StopTimeout,
+			ResourceRequirements: c.ResourceRequirements,
+		}
+		if h := c.HealthCheck; h != nil {
+			containers[i].HealthCheck = &ecs.HealthCheck{Interval: h.Interval, Timeout: h.Timeout, Retries: h.Retries,
+				StartPeriod: h.StartPeriod}
+		}
+	}
+	d.ContainerDefinitions, d.Volumes, d.Tags, d.Zeros = containers, nil, nil, nil
+	d.TaskRoleARN, d.ExecutionRoleARN, d.RegisteredBy = "", "", ""
+	return used && s.owns(d.TaskDefinitionARN)
+}
+
+func keepTemplate(s *Stack, _ *state.Tables, t *fleet.LaunchTemplate) bool {
+	t.Versions = slices.Clone(t.Versions)
+	for i := range t.Versions {
+		t.Versions[i].Data = plainLaunch(t.Versions[i].Data)
+	}
+	t.Tags, t.ClientToken = nil, ""
+	return t.Region == s.Region && t.Account == s.Account
+}
+
+// keepAlarm leaves out the alarms of policies, which are made from these again.
+func keepAlarm(s *Stack, t *state.Tables, a *alarm.Alarm) bool {
+	for _, p := range s.ScalingPolicies {
+		if slices.Contains(p.AlarmARNs(), a.ARN) {
+			return false
+		}
+	}
+	a.Tags = nil
+	return s.owns(a.ARN)
+}
+
+// joins finds the cluster in user data.
+var joins = regexp.MustCompile(`ECS_CLUSTER=["']?([A-Za-z0-9_-]{1,255})`)
+
+// ClusterOf returns the name of the cluster that an instance with this user data joins.
+func clusterOf(d fleet.LaunchData) string {
+	text, err := base64.StdEncoding.DecodeString(d.UserData)
+	if m := joins.FindSubmatch(text); err == nil && m != nil {
+		return string(m[1])
+	}
+	return "default"
+}
+
+// plainLaunch returns launch data without what may be secret. Of the user data it keeps the cluster.
+func plainLaunch(d fleet.LaunchData) fleet.LaunchData {
+	script := "#!/bin/bash\necho ECS_CLUSTER=" + clusterOf(d) + " >> /etc/ecs/ecs.config\n"
+	return fleet.LaunchData{ImageID: d.ImageID, InstanceType: d.InstanceType,
+		UserData: base64.StdEncoding.EncodeToString([]byte(script))}
+}
+
+// Export returns the stack of a region and account.
+func Export(t *state.Tables, region, account string) *Stack {
+	s := &Stack{Format: stackFormat, Region: region, Account: account}
+	for _, tb := range tables {
+		tb.export(s, t)
+	}
+	return s
+}
+
+// position is where a row is in a file.
+type position map[string][]int // lines, by the name of the list
+
+// ReadStack reads a stack file and checks it. Errors name the line and what would be right.
+func ReadStack(r io.Reader) (*Stack, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxStackBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > MaxStackBytes {
+		return nil, fmt.Errorf("the file has more than %d MiB, which is the most of a stack file", MaxStackBytes>>20)
+	}
+	s, at := new(Stack), position{}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := s.read(dec, data, at); err != nil {
+		return nil, fmt.Errorf("line %d: %w", lineOf(data, failedAt(dec, err)), describe(err))
+	}
+	if s.Format != stackFormat {
+		return nil, fmt.Errorf("the stack file has the format %d, and this program reads format %d: export it again",
+			s.Format, stackFormat)
+	}
+	return s, s.check(at)
+}
+
+func (s *Stack) read(dec *json.Decoder, data []byte, at position) error {
+	if err := expect(dec, '{'); err != nil {
+		return err
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		switch key {
+		case "Format":
+			err = dec.Decode(&s.Format)
+		case "Region":
+			err = dec.Decode(&s.Region)
+		case "Account":
+			err = dec.Decode(&s.Account)
+		default:
+			err = s.readList(dec, data, at, fmt.Sprint(key))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return expect(dec, '}')
+}
+
+func (s *Stack) readList(dec *json.Decoder, data []byte, at position, name string) error {
+	i := slices.IndexFunc(tables, func(t table) bool { return t.name == name })
+	if i < 0 {
+		return fmt.Errorf("a stack has no list %q; it has %s", name, strings.Join(listNames(), ", "))
+	}
+	token, err := dec.Token()
+	if err != nil || token == nil { // null is a list without rows
+		return err
+	}
+	if token != json.Delim('[') {
+		return fmt.Errorf("%s is a list: it begins with [", name)
+	}
+	for dec.More() {
+		at[name] = append(at[name], lineOf(data, dec.InputOffset()+1))
+		if len(at[name]) > maxRows {
+			return fmt.Errorf("%s has more than %d rows", name, maxRows)
+		}
+		if err := tables[i].read(s, dec); err != nil {
+			return err
+		}
+	}
+	return expect(dec, ']')
+}
+
+func listNames() (names []string) {
+	for _, t := range tables {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+func expect(dec *json.Decoder, want json.Delim) error {
+	token, err := dec.Token()
+	if err == nil && token != want {
+		err = fmt.Errorf("there is %v instead of %v", token, want)
+	}
+	return err
+}
+
+// failedAt returns the offset of what could not be read.
+func failedAt(dec *json.Decoder, err error) int64 {
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return e.Offset
+	}
+	return dec.InputOffset()
+}
+
+// describe returns an error of package json in words about the file.
+func describe(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%s is %s and cannot be a %s", e.Field, e.Type, e.Value)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return errors.New("the file ends too early; it is one JSON object, as berth simulate --export writes it")
+	}
+	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Errorf("there is no field %s", field)
+	}
+	return err
+}
+
+// lineOf returns the line of an offset, the first being 1. Spaces, commas and brackets at the offset are skipped.
+func lineOf(data []byte, offset int64) int {
+	offset = min(max(offset, 0), int64(len(data)))
+	rest := data[offset:]
+	offset += int64(len(rest) - len(bytes.TrimLeft(rest, " \t\r\n,[")))
+	return 1 + bytes.Count(data[:offset], []byte("\n"))
+}
