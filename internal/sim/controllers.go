@@ -22,7 +22,7 @@ func (w *world) control(e control.Env) {
 		drive(e, "control/instance", control.Planned(e, instance.Controller{})),
 		drive(e, "control/reap", control.Planned(e, reap.Controller{})),
 		drive(e, "control/target", control.Controller[target.Key](target.New(e, nil))),
-		drive(e, "control/alarm", control.Controller[string](alarm.New(e, w.points))),
+		drive(e, "control/alarm", control.Controller[string](alarm.New(e, w.points, w.o.Pace))),
 		drive(e, "agents", control.Planned(e, w.agents)),
 		drive(e, "edge", control.Planned(e, &edge{holds: w.holds})),
 	)

@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/berthhq/berth/internal/scaling"
 )
 
 // Options are the times of a simulation, and what goes wrong in it.
@@ -25,6 +27,8 @@ type Options struct {
 	Ready    time.Duration // from a task's image being there to its containers running
 	Stop     time.Duration // from the stop of a task to its end
 	Patience time.Duration // how long a request waits before it is given up
+
+	Pace scaling.Pace // of alarms and scaling; the zero value is that of AWS
 
 	// Reserved are numbers of reserved instances for which the report says what they would save.
 	Reserved []int
