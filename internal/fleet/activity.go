@@ -8,10 +8,11 @@ import (
 // ActivityStatus is the state of a scaling activity.
 type ActivityStatus string
 
-// States that occur here. The API has more, for Spot and lifecycle hooks.
+// States that occur here. The API has more, for example for Spot.
 const (
 	ActivityPreInService ActivityStatus = "PreInService"
 	ActivityInProgress   ActivityStatus = "InProgress"
+	ActivityMidLifecycle ActivityStatus = "MidLifecycleAction" // it waits for a lifecycle hook
 	ActivitySuccessful   ActivityStatus = "Successful"
 	ActivityFailed       ActivityStatus = "Failed"
 	ActivityCancelled    ActivityStatus = "Cancelled"
@@ -54,6 +55,8 @@ func (a *Activity) Progress() int32 {
 		return 30
 	case ActivityInProgress:
 		return 50
+	case ActivityMidLifecycle:
+		return 60
 	}
 	return 100
 }
@@ -121,7 +124,8 @@ func causeShrink(now time.Time, from, to int, instance string) string {
 		Stamp(now), from, to, Stamp(now), instance)
 }
 
-func causeUnhealthy(now time.Time, why string) string {
+// CauseTaken returns the cause when an instance is taken out of service for one of the reasons below.
+func CauseTaken(now time.Time, why string) string {
 	return fmt.Sprintf("At %s an instance was taken out of service in response to %s.", Stamp(now), why)
 }
 
@@ -135,6 +139,14 @@ func CauseUserRequest(now time.Time, from, to int) string {
 	return s + "."
 }
 
+// NeverInService is the message of a launch that was cancelled.
+const NeverInService = "The instance was taken out of service before it came into service."
+
+// FailedAction returns the message of a launch whose lifecycle action was abandoned.
+func FailedAction(why string) string {
+	return "Instance failed to complete user's Lifecycle Action: " + why
+}
+
 // Ends of the sentence "an instance was taken out of service in response to …".
 const (
 	WhyGone     = "an EC2 health check indicating it has been terminated or stopped"
@@ -142,4 +154,5 @@ const (
 	WhyUser     = "a user health-check"
 	WhyELB      = "an ELB system health check failure"
 	WhyLifetime = "an instance reaching its maximum lifetime"
+	WhyAbandon  = "an abandoned lifecycle action"
 )

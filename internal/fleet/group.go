@@ -121,14 +121,27 @@ func (g *AutoScalingGroup) Slots() []Subnet {
 // Lifecycle is an instance's state within its group.
 type Lifecycle string
 
-// The states of a group's instance (ecs.md 5.3). The waiting states of lifecycle hooks and warm
-// pools do not occur.
+// The states of a group's instance (ecs.md 5.3). The states of warm pools do not occur.
 const (
-	LifecyclePending     Lifecycle = "Pending"
-	LifecycleInService   Lifecycle = "InService"
-	LifecycleTerminating Lifecycle = "Terminating"
-	LifecycleTerminated  Lifecycle = "Terminated" // no longer counted or described
+	LifecyclePending            Lifecycle = "Pending"
+	LifecyclePendingWait        Lifecycle = "Pending:Wait"
+	LifecyclePendingProceed     Lifecycle = "Pending:Proceed"
+	LifecycleInService          Lifecycle = "InService"
+	LifecycleTerminating        Lifecycle = "Terminating"
+	LifecycleTerminatingWait    Lifecycle = "Terminating:Wait"
+	LifecycleTerminatingProceed Lifecycle = "Terminating:Proceed"
+	LifecycleTerminated         Lifecycle = "Terminated" // no longer counted or described
 )
+
+// Launching reports whether the instance is on its way into service.
+func (l Lifecycle) Launching() bool {
+	return l == LifecyclePending || l == LifecyclePendingWait || l == LifecyclePendingProceed
+}
+
+// Leaving reports whether the instance is on its way out of its group to its end.
+func (l Lifecycle) Leaving() bool {
+	return l == LifecycleTerminating || l == LifecycleTerminatingWait || l == LifecycleTerminatingProceed
+}
 
 // Values of Membership.Health.
 const (
@@ -152,9 +165,11 @@ type Membership struct {
 	// keys of the load balancer targets that the group registered and that still exist
 	Targets []string `json:",omitempty"`
 	// launched in addition to Desired to balance the zones; not counted before it is in service
-	Rebalancing  bool   `json:",omitempty"`
-	LaunchedBy   string `json:",omitempty"` // key of the activity that launched it
-	TerminatedBy string `json:",omitempty"` // key of the activity that terminates it
+	Rebalancing bool `json:",omitempty"`
+	// what it waits for in Pending:Wait and Terminating:Wait
+	Actions      []LifecycleAction `json:",omitempty"`
+	LaunchedBy   string            `json:",omitempty"` // key of the activity that launched it
+	TerminatedBy string            `json:",omitempty"` // key of the activity that terminates it
 }
 
 // Member reports whether the instance belongs to a group and has not ended.
@@ -162,5 +177,5 @@ func (m Membership) Member() bool { return m.Group != "" && m.Lifecycle != Lifec
 
 // Counts reports whether the instance counts towards Desired.
 func (m Membership) Counts() bool {
-	return m.Lifecycle == LifecycleInService || m.Lifecycle == LifecyclePending && !m.Rebalancing
+	return m.Lifecycle == LifecycleInService || m.Lifecycle.Launching() && !m.Rebalancing
 }

@@ -147,7 +147,7 @@ func (i *Instance) GroupKey() string {
 // Clone returns a copy that may be changed.
 func (i *Instance) Clone() *Instance {
 	c := *i
-	c.Scaling.Targets = slices.Clone(i.Scaling.Targets)
+	c.Scaling.Targets, c.Scaling.Actions = slices.Clone(i.Scaling.Targets), slices.Clone(i.Scaling.Actions)
 	return &c
 }
 

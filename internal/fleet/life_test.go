@@ -93,22 +93,20 @@ func TestActivitiesOfAnInstance(t *testing.T) {
 
 	i.State, i.Scaling.Lifecycle = Running, LifecycleInService
 	gone, ended := g.Retire(i, "a-2", "At … it ended.", now)
-	if gone.Scaling.Lifecycle != LifecycleTerminating || gone.Desired != Terminated ||
+	if gone.Scaling.Lifecycle != LifecycleTerminating || gone.Desired != Running ||
 		gone.Scaling.TerminatedBy != ended.Key() ||
 		ended.Status != ActivityInProgress || ended.Progress() != 50 || gone.Scaling.Counts() ||
 		!gone.Scaling.Member() ||
-		ended.Description != "Terminating EC2 instance: i-0123456789abcdef0" ||
-		gone.TransitionReason != "User initiated (2026-01-02 03:04:05 GMT)" || gone.Reason != UserInitiated() {
+		ended.Description != "Terminating EC2 instance: i-0123456789abcdef0" {
 		t.Errorf("retired: %+v, %+v", gone, ended)
 	}
 	if i.Scaling.Lifecycle != LifecycleInService || i.Desired != Running {
 		t.Error("Retire changed its receiver")
 	}
-	// An instance behind a load balancer is deregistered first.
-	i.Scaling.Targets = []string{"tg|i-0123456789abcdef0|80"}
-	if waiting, _ := g.Retire(i, "a-3", "", now); waiting.Desired != Running ||
-		waiting.Scaling.Lifecycle != LifecycleTerminating {
-		t.Errorf("retired behind a load balancer: %+v", waiting)
+	gone.AskTermination(now)
+	if gone.Desired != Terminated || gone.Reason != UserInitiated() ||
+		gone.TransitionReason != "User initiated (2026-01-02 03:04:05 GMT)" {
+		t.Errorf("to be terminated: %+v", gone)
 	}
 }
 
@@ -205,7 +203,7 @@ func TestCauses(t *testing.T) {
 			"i-1"): at + "an instance was taken out of service in response to a difference between " +
 			"desired and actual capacity, shrinking the capacity from 2 to 1.  " + at +
 			"instance i-1 was selected for termination.",
-		causeUnhealthy(now, WhyGone): at + "an instance was taken out of service in response to an EC2 health check " +
+		CauseTaken(now, WhyGone): at + "an instance was taken out of service in response to an EC2 health check " +
 			"indicating it has been terminated or stopped.",
 		CauseUserRequest(now, 2, 2): at + "an instance was taken out of service in response to a user request.",
 		CauseUserRequest(now, 2, 1): at + "an instance was taken out of service in response to a user request, " +
@@ -280,6 +278,10 @@ func TestMembership(t *testing.T) {
 		{Membership{Group: "g", Lifecycle: LifecyclePending, Rebalancing: true}, true, false},
 		{Membership{Group: "g", Lifecycle: LifecycleInService, Rebalancing: true}, true, true},
 		{Membership{Group: "g", Lifecycle: LifecycleTerminating}, true, false},
+		{Membership{Group: "g", Lifecycle: LifecyclePendingWait}, true, true},
+		{Membership{Group: "g", Lifecycle: LifecyclePendingProceed, Rebalancing: true}, true, false},
+		{Membership{Group: "g", Lifecycle: LifecycleTerminatingWait}, true, false},
+		{Membership{Group: "g", Lifecycle: LifecycleTerminatingProceed}, true, false},
 		{Membership{Group: "g", Lifecycle: LifecycleTerminated}, false, false},
 	} {
 		if tt.m.Member() != tt.member || tt.m.Counts() != tt.counts {
@@ -294,10 +296,10 @@ func TestMembership(t *testing.T) {
 
 // A clone shares no memory with the original that a caller could change.
 func TestClones(t *testing.T) {
-	i := &Instance{Scaling: Membership{Targets: []string{"t"}}}
+	i := &Instance{Scaling: Membership{Targets: []string{"t"}, Actions: []LifecycleAction{{Token: "t"}}}}
 	c := i.Clone()
-	c.Scaling.Targets[0] = "u"
-	if i.Scaling.Targets[0] != "t" {
+	c.Scaling.Targets[0], c.Scaling.Actions[0].Token = "u", "u"
+	if i.Scaling.Targets[0] != "t" || !i.Scaling.HasToken("t") {
 		t.Errorf("changing the copy changed the instance: %+v", i)
 	}
 	g := group()

@@ -79,17 +79,14 @@ func (g *AutoScalingGroup) Begin(i *Instance, id, cause string, now time.Time) *
 }
 
 // Retire takes a member out of service. In the group it is terminating from now on. Its termination
-// as an instance starts at once, or, if it is registered with load balancers, once they have
-// finished with it (ecs.md 5.9). Retire returns the changed copy and the activity.
+// as an instance starts once load balancers and lifecycle hooks have finished with it, in this order
+// (ecs.md 5.9). Retire returns the changed copy and the activity.
 func (g *AutoScalingGroup) Retire(i *Instance, id, cause string, now time.Time) (*Instance, *Activity) {
 	a := g.newActivity(id, now, ActivityInProgress)
 	a.Instance, a.Zone, a.SubnetID, a.Cause = i.ID, i.Zone, i.SubnetID, cause
 	a.Description = "Terminating EC2 instance: " + i.ID
 	c := i.Clone()
-	c.Scaling.Lifecycle, c.Scaling.TerminatedBy = LifecycleTerminating, a.Key()
-	if c.Desired != Terminated && len(c.Scaling.Targets) == 0 {
-		c.AskTermination(now)
-	}
+	c.Scaling.Lifecycle, c.Scaling.TerminatedBy, c.Scaling.Actions = LifecycleTerminating, a.Key(), nil
 	return c, a
 }
 

@@ -41,7 +41,7 @@ type Launch struct {
 func PlanGroup(g *AutoScalingGroup, members []*Instance, now time.Time) GroupPlan {
 	p := planner{g: g, now: now}
 	for _, m := range members {
-		if m.Scaling.Lifecycle == LifecyclePending || m.Scaling.Lifecycle == LifecycleInService {
+		if m.Scaling.Lifecycle.Launching() || m.Scaling.Lifecycle == LifecycleInService {
 			p.stay = append(p.stay, m)
 		}
 	}
@@ -103,7 +103,7 @@ func (p *planner) removeUnhealthy() int {
 			stay = append(stay, m)
 			continue
 		}
-		p.plan.Remove = append(p.plan.Remove, Removal{Instance: m, Cause: causeUnhealthy(p.now, why), Why: why})
+		p.plan.Remove = append(p.plan.Remove, Removal{Instance: m, Cause: CauseTaken(p.now, why), Why: why})
 	}
 	p.stay = stay
 	return len(p.plan.Remove)

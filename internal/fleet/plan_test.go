@@ -61,6 +61,11 @@ func drawMember(t *rapid.T, n int, zones []string) *Instance {
 		i.Machine.Phase = PhaseFailed
 	case 3:
 		i.State, i.Scaling.Lifecycle = Pending, LifecyclePending
+	case 6:
+		i.Scaling.Lifecycle = rapid.SampledFrom([]Lifecycle{LifecyclePendingWait, LifecyclePendingProceed}).Draw(t,
+			"wait")
+	case 7:
+		i.Scaling.Lifecycle = LifecycleTerminatingWait
 	case 4:
 		i.State, i.Scaling.Lifecycle, i.Scaling.Rebalancing = Pending, LifecyclePending, true
 	case 5:
@@ -85,7 +90,7 @@ func TestPlanIsSafe(t *testing.T) {
 				t.Fatalf("%s is removed twice", r.Instance.ID)
 			}
 			removed[r.Instance.ID] = true
-			if l := r.Instance.Scaling.Lifecycle; l != LifecyclePending && l != LifecycleInService {
+			if l := r.Instance.Scaling.Lifecycle; !l.Launching() && l != LifecycleInService {
 				t.Fatalf("%s is removed although %s", r.Instance.ID, l)
 			}
 			if r.Why == "" && r.Instance.Scaling.Protected && g.Status == "" {
@@ -146,7 +151,7 @@ func carryOut(members []*Instance, plan GroupPlan, born *int) []*Instance {
 			Desired: Running, State: Running, LaunchedAt: now,
 			Scaling: Membership{Group: "g", Lifecycle: LifecycleInService, Health: Healthy}})
 	}
-	return slices.DeleteFunc(members, func(m *Instance) bool { return m.Scaling.Lifecycle == LifecycleTerminating })
+	return slices.DeleteFunc(members, func(m *Instance) bool { return m.Scaling.Lifecycle.Leaving() })
 }
 
 // When plans are applied again and again, the group reaches its desired capacity, and then nothing changes.
@@ -157,7 +162,7 @@ func TestPlansComeToRest(t *testing.T) {
 		g.Suspended, g.Status, g.MaxLifetime, g.GracePeriod = nil, "", 0, 0
 		for _, m := range members {
 			m.Scaling.Protected = false
-			if m.Scaling.Lifecycle == LifecyclePending {
+			if m.Scaling.Lifecycle.Launching() {
 				m.State, m.Scaling.Lifecycle, m.Scaling.Rebalancing = Running, LifecycleInService, false
 			}
 		}
@@ -173,8 +178,7 @@ func TestPlansComeToRest(t *testing.T) {
 			t.Fatalf("plans never end: %+v", plan)
 		}
 		// The plan does not change instances that were leaving from the start.
-		members = slices.DeleteFunc(members,
-			func(m *Instance) bool { return m.Scaling.Lifecycle == LifecycleTerminating })
+		members = slices.DeleteFunc(members, func(m *Instance) bool { return m.Scaling.Lifecycle.Leaving() })
 		zones := map[string]int{}
 		for _, m := range members {
 			zones[m.Zone]++

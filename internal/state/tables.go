@@ -48,6 +48,7 @@ type Tables struct {
 	InstanceProfiles       Table[role.InstanceProfile]
 
 	AutoScalingGroups    Table[fleet.AutoScalingGroup]
+	LifecycleHooks       Table[fleet.Hook]
 	LaunchConfigurations Table[fleet.LaunchConfiguration]
 	LaunchTemplates      Table[fleet.LaunchTemplate]
 	Instances            Table[fleet.Instance]
@@ -103,6 +104,7 @@ type writers struct {
 	InstanceProfiles       Writable[role.InstanceProfile]
 
 	AutoScalingGroups    Writable[fleet.AutoScalingGroup]
+	LifecycleHooks       Writable[fleet.Hook]
 	LaunchConfigurations Writable[fleet.LaunchConfiguration]
 	LaunchTemplates      Writable[fleet.LaunchTemplate]
 	Instances            Writable[fleet.Instance]
@@ -295,6 +297,7 @@ func define() Tables {
 
 		AutoScalingGroups: table("fleet.auto-scaling-groups", (*fleet.AutoScalingGroup).Key,
 			AutoScalingGroupsByTargetGroup),
+		LifecycleHooks:       table("fleet.lifecycle-hooks", (*fleet.Hook).Key),
 		LaunchConfigurations: table("fleet.launch-configurations", (*fleet.LaunchConfiguration).Key),
 		LaunchTemplates: table("fleet.launch-templates", (*fleet.LaunchTemplate).Key,
 			LaunchTemplatesByClientToken),

@@ -3,13 +3,14 @@
 // is wrong in AWS's words, runs one transaction and answers. Actions write what callers want;
 // control/fleet makes it true, so an answer comes before the instances do.
 //
-// Policies, lifecycle hooks, scheduled actions, instance refresh, warm pools and standby are not
+// Policies, scheduled actions, instance refresh, warm pools and standby are not
 // built yet: what would make one is refused by name, and what lists them answers that there are
 // none. The package holds no state and is safe for concurrent use.
 package autoscaling
 
 import (
 	"context"
+	"slices"
 
 	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
@@ -29,7 +30,7 @@ func Service(store *state.Store) awswire.Service {
 	return awswire.Service{
 		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.Query},
 		Version: shape.APIVersion, Namespace: shape.XMLNamespace,
-		TokenCode: shape.CodeInvalidNextToken, Operations: append(a.operations(), a.later()...),
+		TokenCode: shape.CodeInvalidNextToken, Operations: slices.Concat(a.operations(), a.hooks(), a.later()),
 	}
 }
 
@@ -40,7 +41,7 @@ var (
 		"DeletionProtection", "InstanceLifecyclePolicy", "InstanceMaintenancePolicy", "MixedInstancesPolicy",
 		"PlacementGroup", "SkipZonalShiftValidation", "CapacityRebalance"}
 	laterCreateFields = append([]string{
-		"InstanceId", "LifecycleHookSpecificationList", "LoadBalancerNames", "TrafficSources", "Operator",
+		"InstanceId", "LoadBalancerNames", "TrafficSources", "Operator",
 	}, laterGroupFields...)
 )
 

@@ -166,7 +166,7 @@ func TestTerminateInstance(t *testing.T) {
 		}
 	}
 	if i := d.instance("i-1"); d.theGroup().Desired != 1 ||
-		i.Scaling.Lifecycle != fleet.LifecycleTerminating || i.Desired != fleet.Terminated {
+		i.Scaling.Lifecycle != fleet.LifecycleTerminating || i.Desired != fleet.Running {
 		t.Errorf("desired %d, instance %+v", d.theGroup().Desired, i.Scaling)
 	}
 	want := "ValidationError: Currently, desiredSize equals minSize (1). Terminating instance without " +

@@ -74,6 +74,11 @@ func (a *api) createGroup(
 			g.Note = fleet.NoteCreated(call.Now, g.Desired)
 		}
 		tx.AutoScalingGroups.Put(g)
+		for _, hook := range in.LifecycleHookSpecificationList {
+			if err := putHook(tx, call, g.Name, &hook); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }
@@ -136,12 +141,12 @@ func (a *api) deleteGroup(
 		}
 		members := slices.Collect(tx.Instances.By(state.InstancesByAutoScalingGroup, g.Key()))
 		if len(members) == 0 {
-			tx.AutoScalingGroups.Delete(g.Key())
+			tx.DeleteAutoScalingGroup(g)
 			return nil
 		}
 		if !request.Value(in.ForceDelete) {
 			if !slices.ContainsFunc(members,
-				func(m *fleet.Instance) bool { return m.Scaling.Lifecycle != fleet.LifecycleTerminating }) {
+				func(m *fleet.Instance) bool { return !m.Scaling.Lifecycle.Leaving() }) {
 				return fault.New(shape.CodeScalingActivityInProgress, "You cannot delete an "+
 					"AutoScalingGroup while there are scaling activities in progress for that group.")
 			}

@@ -117,7 +117,7 @@ func terminateOne(
 	if groupName != "" && g.Name != groupName {
 		return nil, invalid("The instance %s is not part of Auto Scaling group %s.", id, groupName)
 	}
-	if i.Scaling.Lifecycle == fleet.LifecycleTerminating {
+	if i.Scaling.Lifecycle.Leaving() {
 		return nil, invalid("The instance %s is not in a state from which it can be terminated: it is "+
 			"terminating already.", id)
 	}
@@ -142,8 +142,7 @@ func terminateOne(
 // cancelLaunch ends the launch activity of an instance that leaves before it came into service.
 func cancelLaunch(tx *state.Tx, i *fleet.Instance, now time.Time) {
 	if act, ok := tx.Activities.Get(i.Scaling.LaunchedBy); ok && act.Open() {
-		tx.Activities.Put(act.Finished(fleet.ActivityCancelled,
-			"The instance was taken out of service before it came into service.", now))
+		tx.Activities.Put(act.Finished(fleet.ActivityCancelled, fleet.NeverInService, now))
 	}
 }
 

@@ -16,13 +16,6 @@ func (a *api) later() []awswire.Operation {
 		refuse[shape.PutScalingPolicyInput, shape.PutScalingPolicyOutput]("PutScalingPolicy", "scaling policies"),
 		refuse[shape.DeletePolicyInput, shape.DeletePolicyOutput]("DeletePolicy", "scaling policies"),
 		refuse[shape.ExecutePolicyInput, shape.ExecutePolicyOutput]("ExecutePolicy", "scaling policies"),
-		refuse[shape.PutLifecycleHookInput, shape.PutLifecycleHookOutput]("PutLifecycleHook", "lifecycle hooks"),
-		refuse[shape.DeleteLifecycleHookInput, shape.DeleteLifecycleHookOutput](
-			"DeleteLifecycleHook", "lifecycle hooks"),
-		refuse[shape.CompleteLifecycleActionInput, shape.CompleteLifecycleActionOutput](
-			"CompleteLifecycleAction", "lifecycle hooks"),
-		refuse[shape.RecordLifecycleActionHeartbeatInput, shape.RecordLifecycleActionHeartbeatOutput](
-			"RecordLifecycleActionHeartbeat", "lifecycle hooks"),
 		refuse[shape.PutScheduledUpdateGroupActionInput, shape.PutScheduledUpdateGroupActionOutput](
 			"PutScheduledUpdateGroupAction", "scheduled actions"),
 		refuse[shape.BatchPutScheduledUpdateGroupActionInput, shape.BatchPutScheduledUpdateGroupActionOutput](
@@ -58,11 +51,6 @@ func (a *api) later() []awswire.Operation {
 			_ context.Context, c *awswire.Call, in *shape.DescribePoliciesInput,
 		) (*shape.DescribePoliciesOutput, error) {
 			return &shape.DescribePoliciesOutput{}, a.known(c, in.AutoScalingGroupName)
-		}),
-		awswire.Op("DescribeLifecycleHooks", func(
-			_ context.Context, c *awswire.Call, in *shape.DescribeLifecycleHooksInput,
-		) (*shape.DescribeLifecycleHooksOutput, error) {
-			return &shape.DescribeLifecycleHooksOutput{}, a.known(c, in.AutoScalingGroupName)
 		}),
 		awswire.Op("DescribeScheduledActions", func(
 			_ context.Context, c *awswire.Call, in *shape.DescribeScheduledActionsInput,

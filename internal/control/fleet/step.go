@@ -36,11 +36,12 @@ func (s *step) run() {
 	}
 	s.remove(plan)
 	s.serveTargets()
+	s.depart()
 	s.launch(plan.Launch)
 	s.tellBlocked(plan.Blocked)
 	s.forgetNote(plan)
 	if s.g.Status == fleet.DeleteInProgress && len(s.members) == 0 {
-		s.tx.AutoScalingGroups.Delete(s.g.Key())
+		s.tx.DeleteAutoScalingGroup(s.g)
 	} else {
 		s.tx.AutoScalingGroups.Put(s.g)
 	}
@@ -58,24 +59,19 @@ func (s *step) settle() {
 	var left []*fleet.Instance
 	for _, m := range s.members {
 		switch {
-		case m.Scaling.Lifecycle == fleet.LifecyclePending && m.State == fleet.Running:
-			c := m.Clone()
-			c.Scaling.Lifecycle, c.Scaling.InServiceAt, c.Scaling.Rebalancing = fleet.LifecycleInService, s.m.Now, false
-			s.finish(m.Scaling.LaunchedBy, fleet.ActivitySuccessful, "")
-			s.g.LaunchFailures, s.g.NextLaunch = 0, time.Time{}
-			s.tx.Instances.Put(c)
-			m = c
+		case m.Scaling.Lifecycle.Launching() && m.State == fleet.Running && m.Desired == fleet.Running:
+			m = s.arrive(m)
 		case m.Scaling.Lifecycle == fleet.LifecyclePending && m.State == fleet.Terminated &&
 			m.Machine.Phase == fleet.PhaseFailed:
 			s.finish(m.Scaling.LaunchedBy, fleet.ActivityFailed, m.Reason.Message+".  Launching EC2 instance failed.")
 			s.failedLaunch()
 			s.end(m)
 			continue
-		case m.Scaling.Lifecycle == fleet.LifecycleTerminating && m.State == fleet.Terminated:
+		case m.Scaling.Lifecycle.Leaving() && m.State == fleet.Terminated:
 			s.finish(m.Scaling.TerminatedBy, fleet.ActivitySuccessful, "")
 			s.end(m)
 			continue
-		case m.Scaling.Lifecycle == fleet.LifecycleTerminating && m.State == fleet.ShuttingDown:
+		case m.Scaling.Lifecycle.Leaving() && m.State == fleet.ShuttingDown:
 			s.tellWhy(m.Scaling.TerminatedBy, m.Machine.Reason)
 		}
 		left = append(left, m)
@@ -86,7 +82,7 @@ func (s *step) settle() {
 // end removes an instance from the group's members.
 func (s *step) end(m *fleet.Instance) {
 	c := m.Clone()
-	c.Scaling.Lifecycle = fleet.LifecycleTerminated
+	c.Scaling.Lifecycle, c.Scaling.Actions = fleet.LifecycleTerminated, nil
 	s.tx.Instances.Put(c)
 }
 
@@ -118,17 +114,22 @@ func (s *step) failedLaunch() {
 
 func (s *step) remove(plan fleet.GroupPlan) {
 	for _, r := range plan.Remove {
-		if r.Instance.Scaling.Lifecycle == fleet.LifecyclePending {
-			s.finish(r.Instance.Scaling.LaunchedBy, fleet.ActivityCancelled,
-				"The instance was taken out of service before it came into service.")
+		if r.Instance.Scaling.Lifecycle.Launching() {
+			s.finish(r.Instance.Scaling.LaunchedBy, fleet.ActivityCancelled, fleet.NeverInService)
 		}
-		c, a := s.g.Retire(r.Instance, newid.UUID(s.m.Random), r.Cause, s.m.Now)
+		c := s.retire(r.Instance, r.Cause)
 		if r.Why != "" {
 			c.Scaling.Health = fleet.Unhealthy
 		}
-		s.tx.Activities.Put(a)
 		s.replace(c)
 	}
+}
+
+// retire starts the activity that takes a member out of service, and returns the changed member.
+func (s *step) retire(m *fleet.Instance, cause string) *fleet.Instance {
+	c, a := s.g.Retire(m, newid.UUID(s.m.Random), cause, s.m.Now)
+	s.tx.Activities.Put(a)
+	return c
 }
 
 // replace puts a changed member in the place of the one that was read.

@@ -10,8 +10,7 @@ import (
 )
 
 // serveTargets keeps the group's instances registered with its target groups while they are in
-// service. An instance that is terminating ends once the load balancers have finished with it.
-// control/target deletes targets that have drained; this function only removes them from the
+// service. control/target deletes targets that have drained; this function only removes them from the
 // instance's list.
 func (s *step) serveTargets() {
 	for _, m := range s.members {
@@ -27,15 +26,11 @@ func (s *step) serveTargets() {
 				keys = append(keys, key)
 			}
 		}
-		ends := m.Scaling.Lifecycle == fleet.LifecycleTerminating && m.Desired != fleet.Terminated && len(keys) == 0
-		if !ends && slices.Equal(keys, m.Scaling.Targets) {
+		if slices.Equal(keys, m.Scaling.Targets) {
 			continue
 		}
 		c := m.Clone()
 		c.Scaling.Targets = keys
-		if ends {
-			c.AskTermination(s.m.Now)
-		}
 		s.replace(c)
 	}
 }

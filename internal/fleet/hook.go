@@ -1,0 +1,174 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+)
+
+// Transition is the move of an instance at which a lifecycle hook makes it wait.
+type Transition string
+
+// The transitions of instances.
+const (
+	WhenLaunching   Transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
+	WhenTerminating Transition = "autoscaling:EC2_INSTANCE_TERMINATING"
+)
+
+// Transitions returns the transitions in the order in which DescribeLifecycleHookTypes lists them.
+func Transitions() []Transition { return []Transition{WhenLaunching, WhenTerminating} }
+
+// HookResult is how a lifecycle action ends.
+type HookResult string
+
+// The results of lifecycle actions. "" means that the action has not ended.
+const (
+	Continue HookResult = "CONTINUE"
+	Abandon  HookResult = "ABANDON"
+)
+
+// Limits of lifecycle hooks (ecs.md 5.9). Times are in seconds.
+const (
+	MaxHooks         = 50
+	MinHeartbeat     = 30
+	MaxHeartbeat     = 7200
+	DefaultHeartbeat = 3600
+
+	maxWait       = 48 * 3600
+	maxHeartbeats = 100
+)
+
+// Hook is a lifecycle hook: each instance of the group waits at the transition until somebody
+// completes its action, or until the action times out (ecs.md 5.9).
+type Hook struct {
+	Region, Account, Group string
+	Name                   string
+	Transition             Transition
+	Heartbeat              int // seconds that an instance waits after the start or a heartbeat
+	Default                HookResult
+	Role                   string `json:",omitempty"` // ARN
+	Metadata               string `json:",omitempty"`
+}
+
+// Key returns the key of the row.
+func (h *Hook) Key() string { return PartKey(h.Region, h.Account, h.Group, h.Name) }
+
+// PartPrefix returns the prefix of the keys of what belongs to a group, such as its hooks. Names of
+// groups have no colon.
+func PartPrefix(region, account, group string) string { return Key(region, account, group) + ":" }
+
+// PartKey returns the key of something with a name that belongs to a group.
+func PartKey(region, account, group, name string) string {
+	return PartPrefix(region, account, group) + name
+}
+
+// GlobalTimeout is how many seconds an instance waits at most, however many heartbeats there are.
+func (h *Hook) GlobalTimeout() int { return min(maxWait, maxHeartbeats*h.Heartbeat) }
+
+// LifecycleAction is what an instance waits for because of one hook. What it says about the hook
+// does not change with the hook.
+type LifecycleAction struct {
+	Hook      string
+	Token     string // UUID
+	Heartbeat int    // seconds
+	Default   HookResult
+	Until     time.Time // when it times out
+	End       time.Time // no heartbeat makes it last longer
+	Result    HookResult
+}
+
+// HoldFor returns a copy of the member that waits for hooks at a transition, with a token for each
+// hook. It returns nil if there is no hook for the transition.
+func (i *Instance) HoldFor(t Transition, hooks []*Hook, token func() string, now time.Time) *Instance {
+	var actions []LifecycleAction
+	for _, h := range hooks {
+		if h.Transition == t {
+			actions = append(actions, LifecycleAction{Hook: h.Name, Token: token(), Heartbeat: h.Heartbeat,
+				Default: h.Default, Until: now.Add(time.Duration(h.Heartbeat) * time.Second),
+				End: now.Add(time.Duration(h.GlobalTimeout()) * time.Second)})
+		}
+	}
+	if actions == nil {
+		return nil
+	}
+	c := i.Clone()
+	c.Scaling.Actions, c.Scaling.Lifecycle = actions, LifecyclePendingWait
+	if t == WhenTerminating {
+		c.Scaling.Lifecycle = LifecycleTerminatingWait
+	}
+	return c
+}
+
+// ActionResult is the result of all actions that an instance waits for.
+type ActionResult struct {
+	Result HookResult // "" while the instance has to wait
+	// Why is the end of the sentence "Instance failed to complete user's Lifecycle Action: …"; it is
+	// set for Abandon.
+	Why string
+	// Again is when the next action times out; it is set while the instance has to wait.
+	Again time.Time
+}
+
+// ActionsAt returns what the instance has waited for. One abandoned action is enough; otherwise all
+// have to be completed. An action that has timed out has its default result.
+func (m Membership) ActionsAt(now time.Time) ActionResult {
+	var again time.Time
+	for _, a := range m.Actions {
+		result, how := a.Result, "Lifecycle Action Completed with ABANDON Result"
+		if result == "" && !now.Before(a.Until) {
+			result, how = a.Default, "Heartbeat Timeout"
+		}
+		switch {
+		case result == Abandon:
+			return ActionResult{Result: Abandon, Why: "Lifecycle Action with token " + a.Token +
+				" was abandoned: " + how}
+		case result == "" && (again.IsZero() || a.Until.Before(again)):
+			again = a.Until
+		}
+	}
+	if again.IsZero() {
+		return ActionResult{Result: Continue}
+	}
+	return ActionResult{Again: again}
+}
+
+// Complete returns a copy of the member whose action for a hook has the result. ok is false if the
+// member has no such action that is open.
+func (i *Instance) Complete(hook string, result HookResult) (c *Instance, ok bool) {
+	return i.withAction(hook, func(a *LifecycleAction) { a.Result = result })
+}
+
+// Heartbeat returns a copy of the member whose action for a hook times out later: its hook's
+// seconds from now, within the global timeout. ok is false if the member has no such action that
+// is open.
+func (i *Instance) Heartbeat(hook string, now time.Time) (c *Instance, ok bool) {
+	return i.withAction(hook, func(a *LifecycleAction) {
+		a.Until = now.Add(time.Duration(a.Heartbeat) * time.Second)
+		if a.End.Before(a.Until) {
+			a.Until = a.End
+		}
+	})
+}
+
+func (i *Instance) withAction(hook string, change func(*LifecycleAction)) (c *Instance, ok bool) {
+	n := slices.IndexFunc(i.Scaling.Actions, func(a LifecycleAction) bool { return a.Hook == hook && a.Result == "" })
+	if n < 0 {
+		return nil, false
+	}
+	c = i.Clone()
+	change(&c.Scaling.Actions[n])
+	return c, true
+}
+
+// HasToken reports whether the member waits for the action with a token.
+func (m Membership) HasToken(token string) bool {
+	return slices.ContainsFunc(m.Actions, func(a LifecycleAction) bool { return a.Token == token })
+}
+
+// WithoutHook returns a copy of the member for which a hook that is deleted has ended: a launch is
+// abandoned, a termination continues. ok is false if the member does not wait for the hook.
+func (i *Instance) WithoutHook(hook string) (c *Instance, ok bool) {
+	if i.Scaling.Lifecycle == LifecyclePendingWait {
+		return i.Complete(hook, Abandon)
+	}
+	return i.Complete(hook, Continue)
+}
