@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// recordedFrames are frames that an unmodified Amazon ECS agent 1.105.1 and its
-// control plane exchanged, one of each type (ecs-agent.md 4.3, 9).
+// recordedFrames returns frames that an unmodified Amazon ECS agent 1.105.1 and its control plane exchanged,
+// one of each type (ecs-agent.md 4.3, 9).
 func recordedFrames(t testing.TB) [][]byte {
 	t.Helper()
 	data, err := os.ReadFile("testdata/frames.jsonl")
@@ -55,7 +55,7 @@ func tree(t *testing.T, data []byte) any {
 	return v
 }
 
-// missing lists the members of want that have a value and are not in got.
+// missing lists the members of want that have a value but are not in got.
 func missing(path string, want, got any) []string {
 	switch want := want.(type) {
 	case map[string]any:
@@ -88,7 +88,7 @@ func missing(path string, want, got any) []string {
 	return nil
 }
 
-// ecs-agent.md 4.2: unknown types are logged and ignored, garbage too.
+// ecs-agent.md 4.2: messages of unknown types, and frames that are not messages, are logged and ignored.
 func TestDecodeKeepsWhatItDoesNotKnow(t *testing.T) {
 	m, err := Decode([]byte(`{"type":"FooMessage","message":{"a":[1]}}`))
 	if err != nil {
@@ -120,7 +120,7 @@ func TestTelemetryFrameSplitsAtTheFirstEmptyLine(t *testing.T) {
 		t.Fatalf("split into %v, %q, %v", gotHeaders, gotBody, err)
 	}
 	if h, b, err := SplitTelemetryFrame(body); err != nil || h != nil || !bytes.Equal(b, body) {
-		t.Fatalf("a bare envelope split into %v, %q, %v", h, b, err)
+		t.Fatalf("a frame with an envelope only was split into %v, %q, %v", h, b, err)
 	}
 	for _, bad := range []string{"", "Host: x\r\n", "no colon\r\n\r\n{}"} {
 		if _, _, err := SplitTelemetryFrame([]byte(bad)); err == nil {

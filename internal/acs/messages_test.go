@@ -34,7 +34,7 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// ecs-agent.md 9: sets of statistics sum samples up, of either sign and in any order.
+// ecs-agent.md 9: a set of statistics summarises samples, of either sign and in any order.
 func TestStatisticsSumUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		samples := rapid.SliceOfN(rapid.Int64Range(-1<<40, 1<<40), 1, 20).Draw(t, "samples")
@@ -57,8 +57,8 @@ func TestStatisticsSumUp(t *testing.T) {
 	})
 }
 
-// Every message that Decode knows goes out under the name it comes in by (ecs-agent.md 4.3 and 9),
-// so that none is taken for another.
+// Every message that Decode knows is encoded with the type name that it is decoded from (ecs-agent.md 4.3 and
+// 9), so that none is read as another one.
 func TestMessagesKeepTheirNames(t *testing.T) {
 	for _, name := range []string{
 		"HeartbeatMessage", "HeartbeatAckRequest", "PayloadMessage", "AckRequest",
@@ -93,8 +93,8 @@ func TestMessagesKeepTheirNames(t *testing.T) {
 	}
 }
 
-// A frame that is no envelope is refused; a body of an unknown type survives as it was sent, and
-// none becomes an empty one.
+// A frame without an envelope is refused. A body of an unknown type is encoded unchanged, and a missing body
+// does not become an empty one.
 func TestEnvelopes(t *testing.T) {
 	for _, bad := range []string{
 		``, `[]`, `"text"`, `{}`, `{"message":{}}`, `{"type":""}`, `{"type":7}`, `{"type":"AckRequest"`,
@@ -119,16 +119,17 @@ func TestEnvelopes(t *testing.T) {
 		Tasks: []TaskMetric{{Containers: []ContainerMetric{{CPU: &StatsSet{Max: math.NaN()}}}}},
 	}); err == nil ||
 		!strings.HasPrefix(err.Error(), "encoding PublishMetricsRequest: ") {
-		t.Errorf("a measurement that is no number: %v", err)
+		t.Errorf("a measurement that is not a number: %v", err)
 	} else if _, ok := errors.AsType[*json.UnsupportedValueError](err); !ok {
 		t.Errorf("the cause is lost: %v", err)
 	}
 }
 
-// The zero time is null in both directions: an event that has not been is not one of 1970.
+// The zero time is encoded as null and decoded from null, so that an event that has not happened does not get
+// a date in 1970.
 func TestNoTimeIsNull(t *testing.T) {
 	if data, err := json.Marshal(Time{}); err != nil || string(data) != "null" {
-		t.Errorf("no time is %s, %v", data, err)
+		t.Errorf("the zero time is %s, %v", data, err)
 	}
 	kept := At(time.Unix(7, 0))
 	if err := json.Unmarshal([]byte("null"), &kept); err != nil || kept.Unix() != 7 {

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// ecs-agent.md 4.4: 250 ms x1.5 (±20 %) up to 2 min.
+// ecs-agent.md 4.4: the wait grows from 250 ms by a factor of 1.5 (±20 %) up to 2 min.
 func TestSessionBackoff(t *testing.T) {
 	b := SessionBackoff()
 	for failures, want := range []time.Duration{250, 375, 562, 843, 1265} {
@@ -24,7 +24,8 @@ func TestSessionBackoff(t *testing.T) {
 	})
 }
 
-// ecs-agent.md 4.4: server close 1000/1001/1006/1011, or a drop: at once.
+// ecs-agent.md 4.4: after close codes 1000, 1001, 1006 and 1011, and after a lost connection, the agent
+// reconnects at once.
 func TestReconnectAtOnce(t *testing.T) {
 	for code, want := range map[int]bool{
 		1000: true, 1001: true, 1006: true, 1011: true, 1002: false, 1008: false, 4000: false,
@@ -35,7 +36,7 @@ func TestReconnectAtOnce(t *testing.T) {
 	}
 }
 
-// ecs-agent.md 3: epoch seconds as JSON numbers with millisecond fraction.
+// ecs-agent.md 3: times are epoch seconds as JSON numbers, with milliseconds as a fraction.
 func TestTimeIsSecondsWithMilliseconds(t *testing.T) {
 	data, err := json.Marshal(At(time.UnixMilli(1795395483675)))
 	if err != nil || string(data) != "1795395483.675" {

@@ -90,13 +90,13 @@ func TestKilledAgentOnDocker(t *testing.T) {
 	startChild(t, cfg)
 	stopped := p.waitFor(quiet.ARN, engine.StatusStopped)
 	if c := stopped.Containers[0]; c.ExitCode == nil || *c.ExitCode != 137 || c.RuntimeID != victim {
-		t.Errorf("what died meanwhile is told as %+v", c)
+		t.Errorf("the container that ended meanwhile is reported as %+v", c)
 	}
 	p.wait("all lines of log", func() bool { return len(p.logs["s/web/7"]) >= lines })
 	p.run(2, acs.Task{ARN: talker.ARN, DesiredStatus: acs.DesiredStopped})
 	last := p.waitFor(talker.ARN, engine.StatusStopped)
 	if last.Containers[0].RuntimeID != first.Containers[0].RuntimeID || *last.Containers[0].ExitCode != 0 {
-		t.Errorf("it began as %+v and ended as %+v", first.Containers, last.Containers)
+		t.Errorf("the task was reported as %+v at first and %+v at last", first.Containers, last.Containers)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,12 +119,12 @@ func TestKilledAgentOnDocker(t *testing.T) {
 	for _, c := range p.calls {
 		if c.Action == "RegisterContainerInstance" {
 			if registrations++; registrations > 1 && !strings.Contains(string(c.Body), testInstance) {
-				t.Errorf("registered again as somebody else: %s", c.Body)
+				t.Errorf("registered again with another identity: %s", c.Body)
 			}
 		}
 	}
 	if !slices.ContainsFunc(p.acsURL, func(u string) bool { return strings.Contains(u, "sendCredentials=true") }) {
-		t.Errorf("nobody asked for credentials: %v", p.acsURL)
+		t.Errorf("the agent asked for no credentials: %v", p.acsURL)
 	}
 }
 

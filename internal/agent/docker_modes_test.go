@@ -169,7 +169,7 @@ func TestContainerFeaturesOnDocker(t *testing.T) {
 		"5c": {func(c *acs.Container) { c.Image = "127.0.0.1:1/nothing:1" },
 			"CannotPullContainerError: Error response from daemon: ", -1},
 		"5d": {func(c *acs.Container) { c.DockerConfig.HostConfig = "{" }, "HostConfigError: ", -1},
-		// The kernel has killed a child only: the container itself ends as it wants.
+		// The kernel kills only a child process: the container itself ends with its own exit code.
 		"5e": {func(c *acs.Container) { c.Command, c.Memory = []string{"survive", "200"}, 32 }, "", 0},
 	} {
 		task := webTask(strings.Repeat(id, 16))

@@ -37,7 +37,7 @@ func dockerEngine(t testing.TB) *docker.Engine {
 	return e
 }
 
-// imported says that this run of the tests has made the specimen's image. TestMain then removes it.
+// imported is true if this run of the tests has made the specimen's image. TestMain then removes it.
 var imported bool
 
 func importSpecimen(t testing.TB, e *docker.Engine) {
@@ -88,7 +88,7 @@ func get(t *testing.T, where string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// fetch has a container of the specimen get a URL.
+// fetch lets a container of the specimen get a URL.
 func fetch(t *testing.T, container, what string) (int, string) {
 	t.Helper()
 	return get(t, container+"/fetch?url="+url.QueryEscape(what))

@@ -167,7 +167,7 @@ func (p *plane) run(seq int64, tasks ...acs.Task) {
 	})
 }
 
-// wait waits until a condition is true, or until the test's own deadline.
+// wait waits until a condition is true, at most until the test's own deadline.
 func (p *plane) wait(for_ string, what func() bool) {
 	p.t.Helper()
 	stop := context.AfterFunc(p.t.Context(), func() { p.changed.Broadcast() })
@@ -182,7 +182,7 @@ func (p *plane) wait(for_ string, what func() bool) {
 	}
 }
 
-// reports returns the state changes of a task so far. The caller holds p.mu.
+// reportsLocked returns the state changes of a task so far. The caller holds p.mu.
 func (p *plane) reportsLocked(arn string) []engine.Report {
 	var out []engine.Report
 	for _, c := range p.calls {

@@ -57,7 +57,8 @@ func payload(seq int64, tasks ...acs.Task) *acs.Payload {
 	}
 }
 
-// Stops are handled before starts, and the agent sends an ack and one for each set of credentials (ecs-agent.md 5).
+// Stops are handled before starts. The agent answers with one ack for the payload and one for each set of
+// credentials (ecs-agent.md 5).
 func TestPayloadIsTakenOnAndAcked(t *testing.T) {
 	w := &work{}
 	h := newHandler(t, t.TempDir(), w)
@@ -71,7 +72,7 @@ func TestPayloadIsTakenOnAndAcked(t *testing.T) {
 	}
 	w.refuse = checkpoint.ErrInUse
 	if answers := h.handle(payload(2, runs)); len(answers) != 0 {
-		t.Errorf("a payload that was not taken on is answered with %v", kinds(answers))
+		t.Errorf("a payload that failed is answered with %v", kinds(answers))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/awscall"
 )
 
-// calls counts the calls of the control plane's API.
+// asked returns how often an action of the control plane's API was called.
 func (p *plane) asked(action string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

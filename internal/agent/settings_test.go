@@ -103,7 +103,7 @@ func TestAttributes(t *testing.T) {
 		t.Errorf("stack is %q, %v", v, ok)
 	}
 	if _, ok := find(false, "stack"); ok {
-		t.Error("stack is said again")
+		t.Error("stack is sent again")
 	}
 	if v, _ := find(false, "ecs.availability-zone"); v != "us-east-1b" {
 		t.Errorf("the zone is %q", v)

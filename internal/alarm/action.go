@@ -11,10 +11,10 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// ActionKind is what an action does.
+// ActionKind says what kind of service an action uses.
 type ActionKind string
 
-// The kinds of actions that AWS knows.
+// The kinds of actions that AWS has.
 const (
 	SNSTopic       ActionKind = "SNS topics"
 	ServicePolicy  ActionKind = "scaling policies of Application Auto Scaling"
@@ -25,11 +25,11 @@ const (
 	Investigation  ActionKind = "investigations of CloudWatch"
 )
 
-// Repeats reports whether an action of the kind is due in every minute that the alarm stays in the state,
-// and not only when the state changes (ecs.md 7.5).
+// Repeats reports whether an action of the kind is due in every minute of the state, and not only when the
+// state changes (ecs.md 7.5).
 func (k ActionKind) Repeats() bool { return k == ServicePolicy || k == GroupPolicy }
 
-// MaxActionLength is how many characters the ARN of an action has at most.
+// MaxActionLength is the maximum length of an action's ARN in characters.
 const MaxActionLength = 1024
 
 var (
@@ -37,7 +37,7 @@ var (
 	topicName     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 )
 
-// KindOf returns the kind of the action with an ARN, and false if AWS has no such action.
+// KindOf returns the kind of the action with an ARN, or false if AWS has no such action.
 func KindOf(action string) (ActionKind, bool) {
 	a, err := arn.Parse(action)
 	if err != nil || len(action) > MaxActionLength {
@@ -64,38 +64,39 @@ func KindOf(action string) (ActionKind, bool) {
 	return "", false
 }
 
-// Due is an action that a change of state, or a state that lasts, has made due. It is written in the
-// transaction that writes the state. The controller that carries the action out deletes the row in the
-// transaction that records the result.
+// Due is an action that is due because the state has changed or has lasted. The transaction that writes the
+// state also writes the action. The controller that carries it out deletes the row in the transaction that
+// records the result.
 type Due struct {
 	Action     string // ARN
 	Kind       ActionKind
 	AlarmARN   string
 	Transition int64 // number of the change of state, see Status
 	From, To   scaling.State
-	// Reason and Data are those of the state.
+	// Reason and Data are copied from the state.
 	Reason string
 	Data   string    `json:",omitempty"`
-	At     time.Time // when it became due; later for one that repeats
-	// Recent is Status.Recent for one that repeats.
+	At     time.Time // when it became due, or became due again
+	// Recent is Status.Recent if the action repeats.
 	Recent []float64 `json:",omitempty"`
 }
 
 // DuePrefix returns the prefix of the keys of an alarm's due actions.
 func DuePrefix(alarmARN string) string { return alarmARN + "\n" }
 
-// Key returns the key of the row. An action that repeats before it was carried out replaces its row.
+// Key returns the key of the row. When an action repeats before it was carried out, the new row replaces the
+// old one.
 func (d *Due) Key() string {
 	return fmt.Sprintf("%s%016d\n%s", DuePrefix(d.AlarmARN), d.Transition, d.Action)
 }
 
-// DueFor returns the actions that are due because the alarm's state became now, which was old before. There
-// are none if the alarm's actions are disabled.
+// DueFor returns the actions that are due when the alarm's state changes from old to now. It returns none if
+// the alarm's actions are disabled.
 func DueFor(a *Alarm, old, now *Status) (all []*Due) {
 	for _, action := range a.enabled(now.Value) {
 		kind, ok := KindOf(action)
 		if !ok {
-			continue // the action was checked when the alarm was made
+			continue // cannot happen: actions are checked when the alarm is put
 		}
 		all = append(all, &Due{
 			Action: action, Kind: kind, AlarmARN: a.ARN, Transition: now.Transitions, From: old.Value, To: now.Value,
@@ -105,8 +106,8 @@ func DueFor(a *Alarm, old, now *Status) (all []*Due) {
 	return all
 }
 
-// Repeated returns the state with the values of an evaluation that did not change it, and the actions that are due again
-// because of that; without any it returns nil.
+// Repeated is for an evaluation that has not changed the state. It returns the state with the values of the
+// evaluation, and the actions that are due again, or nil if there are none.
 func Repeated(a *Alarm, s *Status, e Evaluation, points []scaling.Datapoint) (*Status, []*Due) {
 	again := *s
 	again.RepeatedAt, again.Recent = e.At, []float64{}

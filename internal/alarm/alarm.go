@@ -1,7 +1,7 @@
-// Package alarm has what CloudWatch keeps of alarms: their settings, their states, their history, and the
-// actions that are due. The arithmetic of a state is in package scaling.
+// Package alarm has the rows that CloudWatch stores of alarms: their settings, their states, their history,
+// and the actions that are due. Package scaling computes the states.
 //
-// An alarm has two rows, so that each has one kind of writer: actions of the API write an [Alarm],
+// An alarm has two rows, so that each has one kind of writer. Actions of the API write the [Alarm].
 // control/alarm and SetAlarmState write its [Status].
 package alarm
 
@@ -17,25 +17,26 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// Max is how many alarms there may be. AWS has 5,000 in a region, and more on request.
+// Max is the maximum number of alarms. AWS allows 5,000 in a region, and more on request.
 const Max = 20_000
 
-// MaxActions is how many actions an alarm has for a state at most (ecs.md 7.4).
+// MaxActions is the maximum number of actions for one state of an alarm (ecs.md 7.4).
 const MaxActions = 5
 
-// IgnoreLowSamples keeps the state when a percentile has too few samples (ecs.md 7.7).
+// IgnoreLowSamples is the value of LowSamples with which the state does not change when a percentile has too
+// few samples (ecs.md 7.7).
 const IgnoreLowSamples = "ignore"
 
 // Dimension is a name and a value that distinguish a metric from others with its name.
 type Dimension struct{ Name, Value string }
 
-// Metric is what identifies a metric of the alarm's account and region.
+// Metric identifies a metric in the alarm's account and region.
 type Metric struct {
 	Namespace, Name string
 	Dimensions      []Dimension `json:",omitempty"`
 }
 
-// Equal reports whether two metrics are the same. The order of dimensions does not matter (ecs.md 7.1).
+// Equal reports whether two metrics are the same. The order of the dimensions does not matter (ecs.md 7.1).
 func (m Metric) Equal(other Metric) bool {
 	return m.Namespace == other.Namespace && m.Name == other.Name && len(m.Dimensions) == len(other.Dimensions) &&
 		!slices.ContainsFunc(m.Dimensions, func(d Dimension) bool { return !slices.Contains(other.Dimensions, d) })
@@ -44,22 +45,23 @@ func (m Metric) Equal(other Metric) bool {
 // Measure is a statistic of a metric.
 type Measure struct {
 	Metric    Metric
-	Statistic string // simple or extended: Average, p99.9
-	Unit      string `json:",omitempty"` // "" means any
+	Statistic string // simple or extended, such as Average or p99.9
+	Unit      string `json:",omitempty"` // "" means all units
 }
 
-// Query is a measure, or an expression over the other queries of its alarm. One query of an alarm is compared.
+// Query is a measure, or an expression over other queries of the alarm. The alarm compares the result of one
+// of them.
 type Query struct {
 	ID         string
 	Label      string        `json:",omitempty"`
 	Measure    *Measure      `json:",omitempty"` // nil for an expression
 	Expression string        `json:",omitempty"`
-	Period     time.Duration `json:",omitempty"` // 0 for an expression with that of its metrics
-	// Hidden is true unless the query is the one that is compared: ReturnData is false.
+	Period     time.Duration `json:",omitempty"` // for an expression 0 means the period of its metrics
+	// Hidden is true if ReturnData is false, as for all queries except the one that is compared.
 	Hidden bool `json:",omitempty"`
 }
 
-// Alarm is the settings of an alarm.
+// Alarm has the settings of an alarm.
 type Alarm struct {
 	ARN             string
 	Name            string
@@ -67,21 +69,21 @@ type Alarm struct {
 	Description     string `json:",omitempty"`
 
 	ActionsEnabled          bool
-	OKActions               []string `json:",omitempty"` // ARNs, as those that follow
+	OKActions               []string `json:",omitempty"` // ARNs, as in the two below
 	AlarmActions            []string `json:",omitempty"`
 	InsufficientDataActions []string `json:",omitempty"`
 
-	// Rule is that of a composite alarm, see scaling.ParseRule; "" for others. Children are the ARNs of the alarms
-	// in it.
+	// Rule is the rule of a composite alarm (see scaling.ParseRule), or "". Children are the ARNs of the
+	// alarms in it.
 	Rule     string   `json:",omitempty"`
 	Children []string `json:",omitempty"`
 
-	// Measure is what is compared. It is empty in an alarm with Queries and in a composite one.
+	// Measure is the statistic to compare. It is empty in an alarm with Queries, and in a composite one.
 	Measure Measure
 	Queries []Query `json:",omitempty"`
-	// Condition is how it is compared.
+	// Condition says when the values breach.
 	Condition scaling.Condition
-	// LowSamples is EvaluateLowSampleCountPercentile: evaluate, ignore or "", which means evaluate.
+	// LowSamples is EvaluateLowSampleCountPercentile: evaluate, ignore, or "", which means evaluate.
 	LowSamples string `json:",omitempty"`
 
 	// Pace is that of the policy whose alarm this is; "" is that of the server. A tag of the alarm goes before it.
@@ -91,7 +93,8 @@ type Alarm struct {
 	UpdatedAt time.Time // when the settings were last written
 }
 
-// Prefix returns the prefix of the ARNs of the alarms of a region and account; the name follows.
+// Prefix returns the common prefix of the ARNs of all alarms in a region and account. The alarm's name
+// follows it.
 func Prefix(region, account string) string {
 	return arn.New("cloudwatch", region, account, "alarm:").String()
 }
@@ -99,23 +102,23 @@ func Prefix(region, account string) string {
 // ARN returns the ARN of an alarm.
 func ARN(region, account, name string) string { return Prefix(region, account) + name }
 
-// MaxName is how many characters the name of an alarm has at most.
+// MaxName is the maximum length of an alarm's name in characters.
 const MaxName = 255
 
-// ValidName reports whether a text can be the name of an alarm: 1 to 255 characters of UTF-8 without
+// ValidName reports whether a text can be an alarm's name: 1 to 255 characters of valid UTF-8, without
 // control characters.
 func ValidName(name string) bool {
 	n := utf8.RuneCountInString(name)
 	return n >= 1 && n <= MaxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// MetricEntry returns the entry of the index of alarms by metric.
+// MetricEntry returns the entry of a metric in the index of alarms by metric.
 func MetricEntry(region, account string, m Metric) string {
 	return strings.Join([]string{region, account, m.Namespace, m.Name}, "\n")
 }
 
-// MetricEntry returns the entry of the alarm's metric; "" for a composite alarm and one with queries, which
-// DescribeAlarmsForMetric does not find on AWS either.
+// MetricEntry returns the index entry of the alarm's metric. It is "" for a composite alarm and for one with
+// queries. DescribeAlarmsForMetric does not return these on AWS either.
 func (a *Alarm) MetricEntry() string {
 	if a.Measure.Metric.Name == "" {
 		return ""
@@ -123,7 +126,7 @@ func (a *Alarm) MetricEntry() string {
 	return MetricEntry(a.Region, a.Account, a.Measure.Metric)
 }
 
-// Composite reports whether the state follows from those of other alarms.
+// Composite reports whether the alarm's state follows from the states of other alarms.
 func (a *Alarm) Composite() bool { return a.Rule != "" }
 
 // PaceOn returns the pace of the alarm on a server with a pace.
@@ -145,7 +148,7 @@ func (a *Alarm) ActionsFor(s scaling.State) []string {
 	return a.InsufficientDataActions
 }
 
-// HasAction reports whether an action for any state begins with prefix.
+// HasAction reports whether the ARN of any of the alarm's actions begins with prefix.
 func (a *Alarm) HasAction(prefix string) bool {
 	return slices.ContainsFunc(slices.Concat(a.OKActions, a.AlarmActions, a.InsufficientDataActions),
 		func(action string) bool { return strings.HasPrefix(action, prefix) })

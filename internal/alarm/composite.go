@@ -7,9 +7,9 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Combine returns the state of a composite alarm that follows from its rule and the states of its children, or s if
-// it is the same. The reason is that of AWS: the child whose state changed last, or the change of the rule. status
-// returns the state of a child, which may be nil.
+// Combine computes the state of a composite alarm from its rule and the states of its children. It returns s
+// if the state is the same. As on AWS, the reason names the child whose state changed last, or the change of
+// the rule. status returns the state of a child, or nil if there is none.
 func Combine(a *Alarm, s *Status, status func(arn string) *Status, now time.Time) (*Status, error) {
 	rule, err := scaling.ParseRule(a.Rule)
 	if err != nil {
@@ -48,7 +48,7 @@ func Combine(a *Alarm, s *Status, status func(arn string) *Status, now time.Time
 	return s.Next(value, reason, encode(data), now), nil
 }
 
-// triggering is an alarm that changed the state of a composite one, as StateReasonData has it.
+// triggering is, in StateReasonData, an alarm that has changed the state of a composite alarm.
 type triggering struct {
 	ARN   string       `json:"arn"`
 	State triggerState `json:"state"`
@@ -59,7 +59,7 @@ type triggerState struct {
 	At    string        `json:"timestamp"`
 }
 
-// latest returns the state that changed last; nil if there is none.
+// latest returns the state that changed last, or nil if there is none.
 func latest(arns []string, status func(arn string) *Status) (last *Status) {
 	for _, arn := range arns {
 		if s := status(arn); s != nil && (last == nil || s.TransitionedAt.After(last.TransitionedAt)) {
@@ -69,5 +69,5 @@ func latest(arns []string, status func(arn string) *Status) (last *Status) {
 	return last
 }
 
-// InComposite reports whether composite alarms may have actions of the kind.
+// InComposite reports whether a composite alarm may have actions of the kind.
 func (k ActionKind) InComposite() bool { return !k.Repeats() && k != EC2Action }

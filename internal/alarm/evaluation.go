@@ -8,20 +8,21 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Evaluation is a moment at which an alarm is evaluated.
+// Evaluation is one evaluation of an alarm.
 type Evaluation struct {
 	At time.Time
-	// End is the end of the newest period that is compared. Periods end at a full minute, or at multiples of 10
-	// seconds when they are shorter than a minute, and not at multiples of their length.
+	// End is the end of the newest period that is compared. A period ends at any full minute, or at any
+	// multiple of 10 seconds if it is shorter than a minute. It need not end at a multiple of its own length.
 	End time.Time
-	// Pace is that of the alarm: it makes periods and the time between evaluations shorter.
+	// Pace is the alarm's. It makes the periods and the time between evaluations shorter.
 	Pace scaling.Pace
 }
 
-// Last returns the last evaluation of the alarm that is not after now, and when the next one is.
+// Last returns the last evaluation of the alarm that is not after now, and the time of the next one.
 //
-// Alarms are spread over the last two thirds of their interval (scaling.Condition.Interval). So they are not all
-// evaluated at once, and what reaches the meter a little late is not missing. pace is that of the server.
+// Evaluations of different alarms are spread over the last two thirds of their interval
+// (scaling.Condition.Interval). So they do not all run at once, and points that reach the meter a little late
+// are still used. pace is the server's.
 func (a *Alarm) Last(now time.Time, pace scaling.Pace) (last Evaluation, next time.Time) {
 	pace = a.PaceOn(pace)
 	interval := pace.Period(a.Condition.Interval())
@@ -33,26 +34,28 @@ func (a *Alarm) Last(now time.Time, pace scaling.Pace) (last Evaluation, next ti
 	return Evaluation{at, at.Truncate(interval), pace}, at.Add(interval)
 }
 
-// Evaluated reports whether the evaluation is done, or must not be done: settings and states that were written
-// after it last until the next one (ecs.md 7.5). Times that are after now are those of a clock that was put back.
+// Evaluated reports whether the evaluation is not needed any more. Settings or a state that were written
+// after its time last until the next evaluation (ecs.md 7.5). A time after now is ignored: it was written
+// before the clock was set back.
 func (e Evaluation) Evaluated(a *Alarm, s *Status, now time.Time) bool {
 	return slices.ContainsFunc([]time.Time{a.UpdatedAt, s.UpdatedAt, s.RepeatedAt}, func(t time.Time) bool {
 		return !t.Before(e.At) && !t.After(now)
 	})
 }
 
-// Repeats reports whether actions that repeat are due again: a minute of the alarm's pace has passed since they were due
-// (ecs.md 7.5).
+// Repeats reports whether repeated actions are due again, because a minute in the alarm's pace has passed since
+// they were last due (ecs.md 7.5).
 func (e Evaluation) Repeats(s *Status, now time.Time) bool {
 	last := s.TransitionedAt
 	if s.RepeatedAt.After(last) {
 		last = s.RepeatedAt
 	}
-	// A state is written a moment after its evaluation, so a little less than a minute has passed.
+	// The state is written shortly after its evaluation, so a little less than a minute may have passed.
 	return e.At.Sub(last) > e.Pace.Of(time.Minute-5*time.Second) || last.After(now)
 }
 
-// Starts returns when the periods begin that an evaluation needs, the oldest first (scaling.Condition.Range).
+// Starts returns the starts of the periods that an evaluation needs, the oldest first
+// (scaling.Condition.Range).
 func (e Evaluation) Starts(c scaling.Condition) []time.Time {
 	starts, period := make([]time.Time, c.Range()), e.Pace.Period(c.Period)
 	for i := range starts {
@@ -61,7 +64,7 @@ func (e Evaluation) Starts(c scaling.Condition) []time.Time {
 	return starts
 }
 
-// reasonData is StateReasonData as CloudWatch writes it.
+// reasonData is StateReasonData in CloudWatch's form.
 type reasonData struct {
 	Version   string      `json:"version"`
 	Queried   string      `json:"queryDate"`
@@ -80,12 +83,12 @@ type evaluated struct {
 	Value   *double `json:"value,omitempty"`
 }
 
-// maxInReason is how many datapoints the data of a reason have at most: the newest. StateReasonData has at most 4,000
-// characters on AWS.
+// maxInReason is the maximum number of datapoints in StateReasonData, which are the newest ones. On AWS the
+// text has at most 4,000 characters.
 const maxInReason = 25
 
-// ReasonData returns the StateReasonData of a state that follows from points, which are those of Starts. queried is
-// when they were read.
+// ReasonData returns the StateReasonData of a state. It was computed from points, whose periods are those of
+// Starts. queried is the time when the points were read.
 func (a *Alarm) ReasonData(points []scaling.Datapoint, queried time.Time) string {
 	c := a.Condition
 	data := reasonData{
@@ -99,7 +102,7 @@ func (a *Alarm) ReasonData(points []scaling.Datapoint, queried time.Time) string
 	if len(used) > 0 {
 		data.Start = Stamp(used[0].Start)
 	}
-	for _, p := range slices.Backward(points) { // the newest first, and those without data as far as they are filled
+	for _, p := range slices.Backward(points) { // the newest points first; missing ones are listed as far as they were given a value
 		switch {
 		case len(data.Evaluated) == maxInReason:
 		case p.Known && slices.Contains(used, p):

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// KeptFor is how long an item of the history is kept (ecs.md 7.5), also after its alarm is deleted.
+	// KeptFor is how long an item of the history is stored, also after its alarm was deleted (ecs.md 7.5).
 	KeptFor = 14 * 24 * time.Hour
-	// KeptItems is how many items of one alarm are kept at most. AWS gives no figure.
+	// KeptItems is the maximum number of stored items of one alarm. AWS documents no number.
 	KeptItems = 200
-	// MaxData is how many bytes the data of an item have at most: as many as characters on AWS.
+	// MaxData is the maximum length of an item's data in bytes. On AWS it is the same number of characters.
 	MaxData = 4095
 )
 
@@ -30,7 +30,7 @@ const (
 	ActionItem          ItemType = "Action"
 )
 
-// HistoryItem is something that happened to an alarm.
+// HistoryItem is a change of an alarm's settings or state, or an action.
 type HistoryItem struct {
 	ARN      string // of the alarm
 	Name     string
@@ -43,14 +43,14 @@ type HistoryItem struct {
 	Composite bool `json:",omitempty"`
 }
 
-// HistoryPrefix returns the prefix of the keys of an alarm's history. Names of alarms have no control
-// characters, so no other alarm has that prefix.
+// HistoryPrefix returns the common prefix of the keys of an alarm's history. No other alarm's keys have it,
+// since names of alarms contain no control characters.
 func HistoryPrefix(arn string) string { return arn + "\n" }
 
-// Key returns the item's key. Keys of an alarm are in the order of time.
+// Key returns the item's key. The keys of one alarm sort by time.
 func (h *HistoryItem) Key() string { return fmt.Sprintf("%s%016d", HistoryPrefix(h.ARN), h.Sequence) }
 
-// Follow gives the item its place behind the last one, which is nil if there is none.
+// Follow numbers the item after the last one, which is nil if there is none.
 func (h *HistoryItem) Follow(last *HistoryItem) {
 	h.Sequence = 1
 	if last != nil {
@@ -58,15 +58,15 @@ func (h *HistoryItem) Follow(last *HistoryItem) {
 	}
 }
 
-// Forgets returns the key of the item that is no longer kept because of this one.
+// Forgets returns the key of the item that is deleted when this one is stored.
 func (h *HistoryItem) Forgets() string {
 	return (&HistoryItem{ARN: h.ARN, Sequence: h.Sequence - KeptItems}).Key()
 }
 
-// Stamp formats a time as the data of alarms have it.
+// Stamp formats a time as in the data of alarms.
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-0700") }
 
-// settings are the settings of all alarms as the history's data name them.
+// settings are the settings that all alarms have, with their names in the history.
 type settings struct {
 	AlarmName               string   `json:"alarmName"`
 	AlarmARN                string   `json:"alarmArn"`
@@ -78,13 +78,13 @@ type settings struct {
 	InsufficientDataActions []string `json:"insufficientDataActions"`
 }
 
-// compositeSettings are those of composite alarms.
+// compositeSettings are the settings of composite alarms.
 type compositeSettings struct {
 	settings
 	Rule string `json:"alarmRule"`
 }
 
-// metricSettings are those of alarms on a metric.
+// metricSettings are the settings of alarms on a metric.
 type metricSettings struct {
 	settings
 	MetricName         string              `json:"metricName,omitempty"`
@@ -106,7 +106,7 @@ type querySettings struct {
 	ID         string        `json:"id"`
 	Label      string        `json:"label,omitempty"`
 	Expression string        `json:"expression,omitempty"`
-	Period     int64         `json:"period,omitempty"` // of an expression
+	Period     int64         `json:"period,omitempty"` // only of an expression
 	Stat       *statSettings `json:"metricStat,omitempty"`
 	ReturnData bool          `json:"returnData"`
 }
@@ -124,7 +124,7 @@ type metricName struct {
 	Dimensions []map[string]string `json:"dimensions"`
 }
 
-// settings returns what the history has of an alarm.
+// settings returns an alarm's settings as they are in the history.
 func (a *Alarm) settings() any {
 	all := settings{
 		AlarmName: a.Name, AlarmARN: a.ARN, AlarmDescription: a.Description, UpdatedAt: Stamp(a.UpdatedAt),
@@ -148,7 +148,7 @@ func (a *Alarm) settings() any {
 	return s
 }
 
-// settings returns the dimensions of a metric as the history has them.
+// settings returns a metric's dimensions as they are in the history.
 func (m Metric) settings() []map[string]string {
 	all := []map[string]string{}
 	for _, d := range m.Dimensions {
@@ -171,13 +171,13 @@ func (q Query) settings() querySettings {
 
 func listed(all []string) []string { return append([]string{}, all...) }
 
-// double is a number that JSON has with a decimal point, as in CloudWatch's data.
+// double is a number that is written with a decimal point, as CloudWatch does.
 type double float64
 
 // MarshalJSON implements json.Marshaler.
 func (d double) MarshalJSON() ([]byte, error) { return []byte(scaling.Number(float64(d))), nil }
 
-// encode returns a value as JSON. It can fail only for types that this package does not have.
+// encode returns a value as JSON. It cannot fail for the types of this package.
 func encode(v any) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -210,7 +210,7 @@ func Configured(old, now *Alarm, at time.Time) *HistoryItem {
 	}
 }
 
-// changed returns the old values of the settings that differ, by their names.
+// changed returns the old values of the changed settings by name.
 func changed(old, now any) map[string]json.RawMessage {
 	before, after := members(old), members(now)
 	fields := make(map[string]json.RawMessage)
@@ -229,7 +229,7 @@ func members(v any) (all map[string]json.RawMessage) {
 	return all
 }
 
-// stateData is a state as the history's data have it.
+// stateData is a state as it is in the data of the history.
 type stateData struct {
 	Value  scaling.State   `json:"stateValue"`
 	Reason string          `json:"stateReason"`
@@ -240,7 +240,7 @@ func (s *Status) data() stateData {
 	return stateData{s.Value, s.Reason, json.RawMessage(s.Data)}
 }
 
-// Changed returns the item for a change of state.
+// Changed returns the history item of a change of state.
 func Changed(a *Alarm, old, now *Status) *HistoryItem {
 	return &HistoryItem{
 		ARN: a.ARN, Name: a.Name, Composite: a.Composite(), At: now.UpdatedAt, Type: StateUpdate,
@@ -254,14 +254,14 @@ func Changed(a *Alarm, old, now *Status) *HistoryItem {
 	}
 }
 
-// changeData is the data of a change of state.
+// changeData is the data of such an item.
 type changeData struct {
 	Version string    `json:"version"`
 	Old     stateData `json:"oldState"`
 	New     stateData `json:"newState"`
 }
 
-// short returns the first of the values that takes at most MaxData bytes as JSON, or the last one.
+// short returns the first of the values whose JSON has at most MaxData bytes, or else the last value.
 func short(values ...any) (data string) {
 	for _, v := range values {
 		if data = encode(v); len(data) <= MaxData {

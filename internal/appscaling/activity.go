@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// KeptActivities is how many activities of a target are kept at most. AWS gives no figure.
+	// KeptActivities is the maximum number of stored activities of one target. AWS documents no number.
 	KeptActivities = 200
-	// KeptFor is how long an activity can be read, also when its target is gone.
+	// KeptFor is how long an activity can be read, also after its target was deregistered.
 	KeptFor = 6 * 7 * 24 * time.Hour
 )
 
@@ -27,12 +27,12 @@ const (
 	Failed      ActivityStatus = "Failed"
 )
 
-// Activity is one change of a target's capacity, or one that was not made and says why.
+// Activity is a change of a target's capacity, or a change that was not made, with the reason.
 type Activity struct {
 	ID              string // UUID
 	Region, Account string
 	ResourceID      string
-	Sequence        int64 // from 1, of the target
+	Sequence        int64 // numbered for each target, from 1
 	Description     string
 	Cause           string
 	Start           time.Time
@@ -42,18 +42,18 @@ type Activity struct {
 	NotScaled       []NotScaled `json:",omitempty"`
 }
 
-// NotScaled is why a capacity was not changed (ecs.md 6.7). A number that the reason does not have is nil.
+// NotScaled is why a capacity was not changed (ecs.md 6.7). Numbers that do not belong to the reason are nil.
 type NotScaled struct {
 	Code              scaling.Reason
 	Min, Max, Current *int `json:",omitempty"`
 }
 
-// Key returns the key of the row. Keys of a target are in the order of time.
+// Key returns the key of the row. The keys of one target sort by time.
 func (a *Activity) Key() string {
 	return fmt.Sprintf("%s%016d", Key(a.Region, a.Account, a.ResourceID), a.Sequence)
 }
 
-// Follow gives the activity its place behind the last one of its target, which is nil if there is none.
+// Follow numbers the activity after the last one of its target, which is nil if there is none.
 func (a *Activity) Follow(last *Activity) {
 	a.Sequence = 1
 	if last != nil {
@@ -61,7 +61,7 @@ func (a *Activity) Follow(last *Activity) {
 	}
 }
 
-// Forgets returns the key of the activity that is no longer kept because of this one.
+// Forgets returns the key of the activity that is deleted when this one is stored.
 func (a *Activity) Forgets() string {
 	old := *a
 	old.Sequence -= KeptActivities

@@ -12,13 +12,14 @@ import (
 // PolicyType is the type of a policy (ecs.md 6.2).
 type PolicyType string
 
-// The types that Berth has. AWS also has PredictiveScaling.
+// The types of policies that Berth supports. AWS also has PredictiveScaling.
 const (
 	TargetTracking PolicyType = "TargetTrackingScaling"
 	StepScaling    PolicyType = "StepScaling"
 )
 
-// Policy is a scaling policy of a target. Tracking is set for TargetTracking, Step for StepScaling.
+// Policy is a scaling policy of a target. Tracking is set if the type is TargetTracking, Step if it is
+// StepScaling.
 type Policy struct {
 	ID              string // UUID in the ARN
 	Region, Account string
@@ -26,25 +27,25 @@ type Policy struct {
 	Name            string
 	Type            PolicyType
 	Tracking        *Tracking `json:",omitempty"`
-	// Step is the rule of a step policy: alarms of users name the policy (ecs.md 6.9).
+	// Step is the rule of a step policy, which runs when an alarm with the policy as an action fires (ecs.md 6.9).
 	Step      *scaling.StepRule `json:",omitempty"`
 	CreatedAt time.Time
 }
 
-// Tracking keeps a metric near a target. One of Predefined and Customized is set.
+// Tracking keeps a metric near a target value. Either Predefined or Customized is set.
 type Tracking struct {
 	scaling.Tracking
 	Predefined *Predefined    `json:",omitempty"`
 	Customized *alarm.Measure `json:",omitempty"`
-	// Cooldowns in seconds; nil means scaling.DefaultCooldown (ecs.md 6.8).
+	// Cooldowns are in seconds; nil means scaling.DefaultCooldown (ecs.md 6.8).
 	OutCooldown *int `json:",omitempty"`
 	InCooldown  *int `json:",omitempty"`
-	// HighID and LowID are the UUIDs in the names of the two alarms.
+	// HighID and LowID are UUIDs in the names of the two alarms.
 	HighID, LowID string
 }
 
-// Predefined is a metric that has a name of its own (ecs.md 6.3). Label is the resource label, and only
-// RequestsPerTarget has one (ecs.md 6.4).
+// Predefined is a predefined metric (ecs.md 6.3). Label is its resource label, which only RequestsPerTarget
+// has (ecs.md 6.4).
 type Predefined struct{ Type, Label string }
 
 // The predefined metrics of services (ecs.md 6.3).
@@ -57,20 +58,21 @@ const (
 // Key returns the key of the row.
 func (p *Policy) Key() string { return PolicyKey(p.Region, p.Account, p.ResourceID, p.Name) }
 
-// PolicyKey returns the key of the policy of a resource with a name.
+// PolicyKey returns the key of the policy with a name, for a resource.
 func PolicyKey(region, account, resourceID, name string) string {
 	return Key(region, account, resourceID) + name
 }
 
-// ARN returns the ARN of the policy, which alarms have as an action.
+// ARN returns the ARN of the policy, which its alarms have as an action.
 func (p *Policy) ARN() string {
 	return partARN(p.Region, p.Account, "scalingPolicy", p.ID, p.ResourceID, "policyName", p.Name)
 }
 
 var label = regexp.MustCompile(`^(app/[^/\s]+/[^/\s]+)/(targetgroup/[^/\s]+/[^/\s]+)$`)
 
-// SplitLabel returns the load balancer and the target group in a resource label, as the ends of their ARNs and the
-// values of their dimensions (ecs.md 6.4). ok is false for a label of another form.
+// SplitLabel returns the ends of two ARNs, the load balancer's and the target group's, from a resource label.
+// They are also the values of the metric's dimensions (ecs.md 6.4). ok is false if the label has another
+// form.
 func SplitLabel(text string) (balancer, group string, ok bool) {
 	m := label.FindStringSubmatch(text)
 	if m == nil {
@@ -79,7 +81,7 @@ func SplitLabel(text string) (balancer, group string, ok bool) {
 	return m[1], m[2], true
 }
 
-// Measure returns the metric of a policy for a resource, and how its values are joined (ecs.md 6.5).
+// Measure returns the metric of a policy for a resource, and the statistic of its values (ecs.md 6.5).
 func (t *Tracking) Measure(resourceID string) alarm.Measure {
 	if t.Customized != nil {
 		return *t.Customized
@@ -99,7 +101,8 @@ func (t *Tracking) Measure(resourceID string) alarm.Measure {
 		Dimensions: []alarm.Dimension{{Name: "ClusterName", Value: cluster}, {Name: "ServiceName", Value: service}}}}
 }
 
-// Same reports whether two policies track the same metric of their target. A target has one such policy.
+// Same reports whether two policies track the same metric of the same target. A target may have only one such
+// policy.
 func (t *Tracking) Same(other *Tracking) bool {
 	if t.Customized != nil && other.Customized != nil {
 		a, b := t.Customized, other.Customized
@@ -108,8 +111,9 @@ func (t *Tracking) Same(other *Tracking) bool {
 	return t.Predefined != nil && other.Predefined != nil && *t.Predefined == *other.Predefined
 }
 
-// Alarms returns the alarms that a policy needs, the high one first, with their settings but no tags: two for a
-// policy that tracks a target, one if it never scales in, none for others (ecs.md 6.5).
+// Alarms returns the alarms of a policy, the high one first, with their settings but without tags. A policy
+// that tracks a target has two, or only the high one if scale-in is disabled. Other policies have none
+// (ecs.md 6.5).
 func (p *Policy) Alarms(now time.Time) []*alarm.Alarm {
 	if p.Type != TargetTracking {
 		return nil
@@ -133,7 +137,7 @@ func (p *Policy) alarm(name string, c scaling.Condition, now time.Time) *alarm.A
 	}
 }
 
-// AlarmARNs returns the ARNs of the alarms that the policy has.
+// AlarmARNs returns the ARNs of the policy's alarms.
 func (p *Policy) AlarmARNs() (arns []string) {
 	for _, a := range p.Alarms(time.Time{}) {
 		arns = append(arns, a.ARN)
@@ -141,7 +145,7 @@ func (p *Policy) AlarmARNs() (arns []string) {
 	return arns
 }
 
-// ValidPolicyName reports whether a text can be the name of a policy: 1 to 256 printable ASCII characters.
+// ValidPolicyName reports whether a text can be a policy's name: 1 to 256 printable ASCII characters.
 func ValidPolicyName(name string) bool {
 	return len(name) >= 1 && len(name) <= 256 && !strings.ContainsFunc(name, func(r rune) bool {
 		return r < ' ' || r > '~'

@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	_ "time/tzdata" // so that a machine without time zones has them too
+	_ "time/tzdata" // time zones for machines that do not have them
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Scheduled is a scheduled action of a target: at its times it sets the bounds (ecs.md 6.13).
+// Scheduled is a scheduled action of a target. It sets the bounds at the times of its schedule (ecs.md 6.13).
 type Scheduled struct {
 	ID              string // UUID in the ARN
 	Region, Account string
@@ -28,7 +28,7 @@ type Scheduled struct {
 // Key returns the key of the row.
 func (s *Scheduled) Key() string { return ScheduledKey(s.Region, s.Account, s.ResourceID, s.Name) }
 
-// ScheduledKey returns the key of the scheduled action of a resource with a name.
+// ScheduledKey returns the key of the scheduled action with a name, for a resource.
 func ScheduledKey(region, account, resourceID, name string) string {
 	return Key(region, account, resourceID) + name
 }
@@ -38,9 +38,9 @@ func (s *Scheduled) ARN() string {
 	return partARN(s.Region, s.Account, "scheduledAction", s.ID, s.ResourceID, "scheduledActionName", s.Name)
 }
 
-// Due returns the first time later than after at which the action is due, the zero time if there is none. The start
-// and the end bound a schedule that repeats; a rate counts from the start, or from when the action was made. The error
-// is one of ParseSchedule.
+// Due returns the first time after a given time at which the action is due, or the zero time if there is
+// none. A schedule that repeats is due only between the start and the end. A rate counts from the start, or
+// without one from the creation of the action. An error comes from ParseSchedule.
 func (s *Scheduled) Due(after time.Time) (time.Time, error) {
 	schedule, err := ParseSchedule(s.Schedule, s.Timezone)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Scheduled) Due(after time.Time) (time.Time, error) {
 	from := s.CreatedAt
 	if !s.Start.IsZero() {
 		from = s.Start
-		if before := s.Start.Add(-1); after.Before(before) { // the start itself may be a time of the schedule
+		if before := s.Start.Add(-1); after.Before(before) { // the start itself may be due
 			after = before
 		}
 	}
@@ -60,7 +60,7 @@ func (s *Scheduled) Due(after time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// ParseSchedule reads a schedule in a time zone of the IANA's database; "" is UTC.
+// ParseSchedule parses a schedule for a time zone of the IANA database; "" is UTC.
 func ParseSchedule(text, zone string) (scaling.Schedule, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
@@ -69,8 +69,8 @@ func ParseSchedule(text, zone string) (scaling.Schedule, error) {
 	return scaling.ParseSchedule(text, location)
 }
 
-// ValidScheduledName reports whether a text can be the name of a scheduled action: 1 to 256 characters without
-// control characters, colons, slashes and bars, that do not begin or end with a space.
+// ValidScheduledName reports whether a text can be the name of a scheduled action: 1 to 256 characters
+// without control characters, colons, slashes and vertical bars, and without a space at either end.
 func ValidScheduledName(name string) bool {
 	n := utf8.RuneCountInString(name)
 	return n >= 1 && n <= 256 && utf8.ValidString(name) && strings.Trim(name, " ") == name &&

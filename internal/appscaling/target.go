@@ -1,8 +1,8 @@
-// Package appscaling has what Application Auto Scaling keeps of ECS services: scalable targets, their policies and
-// scheduled actions, and the history of what was scaled. The arithmetic is in package scaling.
+// Package appscaling has the rows that Application Auto Scaling stores for ECS services: scalable targets,
+// their policies and scheduled actions, and activities. Package scaling does the arithmetic.
 //
-// Actions of the API write targets, policies and scheduled actions, and with a policy that tracks a target its
-// alarms. Activities are written by whatever carries policies and scheduled actions out.
+// Actions of the API write targets, policies and scheduled actions, and the alarms of policies that track a
+// target. A controller that carries out policies and scheduled actions writes activities.
 package appscaling
 
 import (
@@ -14,20 +14,21 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// What is scaled, in the API's words: the desired count of ECS services, and nothing else (ecs.md 6.1).
+// The only values that the API's members have here: the desired count of ECS services (ecs.md 6.1).
 const (
 	Namespace = "ecs"
 	Dimension = "ecs:service:DesiredCount"
 )
 
-// The quotas of AWS: targets in a region of an account, and policies and scheduled actions of a target (ecs.md 6.1).
+// AWS's quotas: targets of an account in a region, and policies and scheduled actions of a target (ecs.md
+// 6.1).
 const (
 	MaxTargets   = 3000
 	MaxPolicies  = 50
 	MaxScheduled = 200
 )
 
-// Target is a scalable target: a service whose desired count may be scaled.
+// Target is a scalable target: a service with bounds for its desired count.
 type Target struct {
 	ID              string // last part of the ARN
 	Region, Account string
@@ -38,18 +39,18 @@ type Target struct {
 	Tags            tag.Set `json:",omitempty"`
 }
 
-// Suspension says what is suspended: scaling in and out by policies, and scheduled actions (ecs.md 6.1).
+// Suspension says which scaling is suspended: by policies, in and out, and by scheduled actions (ecs.md 6.1).
 type Suspension struct {
 	In        bool `json:",omitempty"`
 	Out       bool `json:",omitempty"`
 	Scheduled bool `json:",omitempty"`
 }
 
-// Prefix returns the prefix of all keys of this package in a region of an account.
+// Prefix returns the common prefix of all keys of this package for an account in a region.
 func Prefix(region, account string) string { return region + " " + account + " " }
 
-// Key returns the key of the target of a resource. It is also the prefix of the keys of what belongs to the target,
-// and of nothing else: the names in a resource's id have no spaces.
+// Key returns the key of the target of a resource. The keys of the target's policies, scheduled actions and
+// activities begin with it, and no other keys do, since a resource id contains no spaces.
 func Key(region, account, resourceID string) string {
 	return Prefix(region, account) + resourceID + " "
 }
@@ -62,8 +63,8 @@ func (t *Target) ARN() string {
 	return arn.New("application-autoscaling", t.Region, t.Account, "scalable-target/"+t.ID).String()
 }
 
-// SplitResource returns the names in the id of a service's resource, service/CLUSTER/SERVICE. ok is false for an id
-// of another form.
+// SplitResource returns the names in SERVICE's resource id, service/CLUSTER/SERVICE. ok is false if the id
+// has another form.
 func SplitResource(resourceID string) (cluster, service string, ok bool) {
 	rest, ok := strings.CutPrefix(resourceID, "service/")
 	cluster, service, two := strings.Cut(rest, "/")
@@ -74,7 +75,7 @@ func SplitResource(resourceID string) (cluster, service string, ok bool) {
 	return cluster, service, true
 }
 
-// partARN returns the ARN of a policy or a scheduled action, which names its resource and itself.
+// partARN returns the ARN of a policy or a scheduled action, which has the resource id and the name in it.
 func partARN(region, account, kind, id, resourceID, label, name string) string {
 	return arn.New("autoscaling", region, account,
 		kind+":"+id+":resource/"+Namespace+"/"+resourceID+":"+label+"/"+name).String()

@@ -22,8 +22,8 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 )
 
-// Every operation that lists resources which cannot exist here answers with empty lists. If the request names such a
-// resource, in whichever member, it answers with AWS's fault.
+// Every operation that lists resources which Berth cannot have answers with empty lists. If the request names
+// such a resource, in any member, it answers with AWS's fault.
 func TestAbsent(t *testing.T) {
 	for _, list := range [][]shape.Absent{
 		ec2.Absent, iam.Absent, elasticache.Absent, elbv2.Absent, ecr.Absent, logs.Absent,

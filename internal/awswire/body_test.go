@@ -42,8 +42,8 @@ func (u unread) Read([]byte) (int, error) {
 }
 func (u unread) Close() error { return nil }
 
-// Large bodies whose signatures are not verified yet have a common limit, and one for each source. Small ones are not
-// limited.
+// Large bodies whose signatures are not verified yet have a limit on their total size, and one for each
+// source. Small bodies are not limited.
 func TestMemoryOfUnverifiedBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
@@ -68,12 +68,12 @@ func TestMemoryOfUnverifiedBodies(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, second)
 		if _, granted := take("127.0.0.1", smallBody+1); !granted {
-			t.Error("memory that came back is not given out")
+			t.Error("memory that was released is not available")
 		}
 		first()
 		first() // a second call must do nothing
 		if len(m.sources) != 0 {
-			t.Errorf("a source that has nothing is remembered: %v", m.sources)
+			t.Errorf("a source without bodies is still stored: %v", m.sources)
 		}
 	})
 }

@@ -35,7 +35,7 @@ func realDesk(t *testing.T) (url string, env []string) {
 		"ENDPOINT="+server.URL)
 }
 
-// awsCLI returns an AWS CLI that works. One that was installed without its Python does not.
+// awsCLI returns a working AWS CLI. A CLI whose Python is missing does not count.
 func awsCLI(t *testing.T) string {
 	for _, path := range []string{"/usr/bin/aws", "aws"} {
 		if out, err := exec.Command(path, "--version").Output(); err == nil &&
@@ -64,7 +64,7 @@ func TestAWSCLI(t *testing.T) {
 		{"ecs create-cluster --cluster-name web --tags key=a,value=b --query " +
 			"cluster.[clusterArn,tags[0].value] --output text",
 			"arn:aws:ecs:eu-central-1:123456789012:cluster/web\tb\n", ""},
-		// the CLI follows the tokens, a line per page
+		// The CLI follows the tokens and prints one line for each page.
 		{"ecs list-clusters --query clusterArns --output text", "a\tb\nc\td\ne\n", ""},
 		{"ecs create-cluster --cluster-name taken", "", "An error occurred (ConflictException) when " +
 			"calling the CreateCluster operation: The cluster taken exists."},
@@ -105,7 +105,7 @@ func TestAWSCLI(t *testing.T) {
 	}
 }
 
-// For a wrong secret, the AWS CLI prints the right fault, in each of the three kinds of protocols.
+// With a wrong secret, the AWS CLI prints the right fault in each kind of protocol.
 func TestWrongSecret(t *testing.T) {
 	cli := awsCLI(t)
 	url, env := realDesk(t)

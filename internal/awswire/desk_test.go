@@ -76,7 +76,7 @@ func BenchmarkNewHandler(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(200*time.Millisecond), "of-the-start's-200ms")
 }
 
-// For every request, signed or not, the answer is well-formed and is never an internal failure.
+// For every request, signed or not, the answer is well-formed and is not an internal failure.
 func FuzzDesk(f *testing.F) {
 	f.Add("POST", "/", "application/x-amz-json-1.1", ecs.TargetPrefix+".RegisterTaskDefinition", "ecs", benchBody, "")
 	f.Add("POST", "/", "application/x-www-form-urlencoded", "", "elasticloadbalancing",

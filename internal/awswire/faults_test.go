@@ -19,7 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/identity"
 )
 
-// told returns the code and message of a fault in any of the protocols.
+// told returns the code and the message of a fault in any protocol.
 func told(t *testing.T, w *httptest.ResponseRecorder) (code, message string) {
 	t.Helper()
 	var f struct {
@@ -58,7 +58,7 @@ func ec2Request(form string) *http.Request { return queryRequest("ec2", form+ec2
 // others are the services of the tests' desk after ecs.
 const others = "elasticloadbalancing, lambda, monitoring, route53, sts."
 
-// Invalid input is answered with AWS's code and a text that says what is wrong (issue 2, section 9).
+// Invalid input is answered with AWS's code and a text that names the mistake (issue 2, section 9).
 func TestBadInput(t *testing.T) {
 	desk := newTestDesk(t)
 	for _, c := range []struct {
@@ -403,7 +403,7 @@ func TestOutcomesAreObserved(t *testing.T) {
 		ecsRequest("CreateCluster", `{"clusterName":"panic"}`), ecsRequest("MadeUp", "{}"), unknown} {
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	// Outcomes are counted by action, so an action that does not exist must not be reported by its name.
+	// Outcomes are counted by action, so the name of an unknown action must not be reported.
 	for _, o := range got[2:] {
 		if o.Call.Action != "" || o.Call.Service != "" && o.Call.Service != "ecs" {
 			t.Errorf("an unknown action is observed as %q of %q", o.Call.Action, o.Call.Service)

@@ -75,7 +75,7 @@ func TestTokensAreBoundAndTamperEvident(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// For services whose pages have markers, faults say "marker".
+	// Services that call the token a marker have "marker" in their faults.
 	marked := pageCall("DescribeLoadBalancers")
 	marked.pages.name = "marker"
 	if _, err := marked.Page(token); err == nil || !strings.Contains(err.Error(), "The marker is invalid") {

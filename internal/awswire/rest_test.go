@@ -184,7 +184,7 @@ func TestRESTPairs(t *testing.T) {
 	}
 }
 
-// The AWS CLI can call the services in REST with XML and with JSON.
+// The AWS CLI can call services that use REST with XML and REST with JSON.
 func TestRESTWithAWSCLI(t *testing.T) {
 	cli := awsCLI(t)
 	url, env := realDesk(t)

@@ -26,8 +26,8 @@ func newID(m control.Moment) string {
 	return hex.EncodeToString(b[:])
 }
 
-// A step makes one cluster for each existing one, while others write between the draft and the transaction. The result
-// is always that of a step on the newest state.
+// A step makes one cluster for each existing one. Other writers write between the draft and the transaction.
+// The result always equals that of a step on the newest state.
 func TestAStepIsDoneOnWhatIsTrue(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t)
@@ -39,7 +39,7 @@ func TestAStepIsDoneOnWhatIsTrue(t *testing.T) {
 			tries, ids := 0, []string(nil)
 			err := env.Commit(t.Context(), "key", func(tx *state.Tx, m control.Moment) error {
 				tries++
-				if tries == 1 { // this is the draft: the writer is free
+				if tries == 1 { // this is the draft, so another writer can write
 					for range between {
 						put(t, s, newID(m))
 					}
@@ -66,14 +66,14 @@ func TestAStepIsDoneOnWhatIsTrue(t *testing.T) {
 			}
 			for _, id := range ids {
 				if _, ok := s.View().Clusters.Get(id); !ok {
-					rt.Fatalf("the ids of the last time were not written")
+					rt.Fatalf("the ids of the last run of the step were not written")
 				}
 			}
 		}
 	})
 }
 
-// A step that runs again gets the same time and the same ids.
+// A step that runs a second time gets the same time and the same ids.
 func TestAStepIsRepeatable(t *testing.T) {
 	s := open(t)
 	env := control.System(s, slog.New(slog.DiscardHandler))

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// call is a call of Reconcile: its key, and its time since the start.
+// call is a call of Reconcile: its key, and the time since the start of the test.
 type call struct {
 	key string
 	at  time.Duration
@@ -131,7 +131,7 @@ func TestFailuresBackOffUpToTheCap(t *testing.T) {
 		l.Env.Random = half{}
 		defer start(t, l)(nil)
 		time.Sleep(time.Hour)
-		// Delays of 1, 2, 4, 5 and 5 s, less a quarter of each.
+		// The delays are 1, 2, 4, 5 and 5 s, each less a quarter.
 		f.want(t, call{"a", 0}, call{"a", 750 * time.Millisecond}, call{"a", 2250 * time.Millisecond},
 			call{"a", 5250 * time.Millisecond}, call{"a", 9 * time.Second}, call{"a", 12750 * time.Millisecond})
 	})
@@ -210,7 +210,7 @@ func TestLeadershipLostHalfWay(t *testing.T) {
 			if !errors.Is(context.Cause(ctx), lost) {
 				t.Errorf("cause = %v", context.Cause(ctx))
 			}
-			time.Sleep(time.Second) // Run waits for it
+			time.Sleep(time.Second) // Run waits until this call has returned
 			return time.Millisecond, s.Update(ctx,
 				func(*state.Tx) error { t.Error("Update ran after the end"); return nil })
 		}}
@@ -219,7 +219,7 @@ func TestLeadershipLostHalfWay(t *testing.T) {
 		if err := stop(lost); !errors.Is(err, lost) {
 			t.Errorf("Run returned %v, want the cause", err)
 		}
-		// two workers begin at once
+		// Two workers start at once.
 		slices.SortFunc(f.calls, func(x, y call) int { return strings.Compare(x.key, y.key) })
 		f.want(t, call{"a", 0}, call{"b", 0})
 	})
@@ -243,7 +243,7 @@ func TestDeletedThingsAreReconciledToo(t *testing.T) {
 		s := open(t)
 		f := &fake{}
 		defer run(t, s, 1, f)(nil)
-		synctest.Wait() // else "a" may be among all keys at the start, and dirty as well
+		synctest.Wait() // otherwise "a" may be one of the keys at the start, and be dirty as well
 		put(t, s, "a")
 		synctest.Wait()
 		err := s.Update(t.Context(), func(tx *state.Tx) error { tx.Clusters.Delete("a"); return nil })

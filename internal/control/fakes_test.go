@@ -14,8 +14,8 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// fake is a controller of clusters that records how it is called. do, when not
-// nil, is called with the number of the call, from 1.
+// fake is a controller of clusters that records its calls. If do is set, Reconcile calls it with the number
+// of the call, from 1.
 type fake struct {
 	do func(ctx context.Context, c call, n int) (time.Duration, error)
 
@@ -96,8 +96,7 @@ func loop(t *testing.T, s *state.Store, workers int, c control.Controller[string
 	return control.New(control.System(s, slog.New(slog.NewTextHandler(t.Output(), nil))), "fake", workers, c)
 }
 
-// start runs the loop; what it returns stops the loop with a cause and returns
-// what Run returned.
+// start runs the loop. stop ends it with a cause and returns the result of Run.
 func start(t *testing.T, l control.Loop[string]) (stop func(cause error) error) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error)
@@ -112,7 +111,7 @@ func run(t *testing.T, s *state.Store, workers int, c control.Controller[string]
 	return start(t, loop(t, s, workers, c))
 }
 
-// half and zero are chance that always says one half, or nothing.
+// half and zero are sources of random bytes that always give one half, or zero.
 type half struct{}
 
 func (half) Read(b []byte) (int, error) {

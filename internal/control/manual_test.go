@@ -13,8 +13,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// opener opens each service, with a task, a minute after it was made. closer ends each task, and its service, an hour
-// after it was made. They do not know each other.
+// opener opens each service a minute after it was made, and makes a task for it. closer ends each task and
+// its service an hour after the task was made. Neither uses the other.
 type opener struct{}
 
 func (opener) Keys(c state.Change, _ *state.Snapshot) []string {
@@ -81,8 +81,8 @@ func (closer) Step(tx *state.Tx, key taskKey, m control.Moment) (time.Duration, 
 	return 0, nil
 }
 
-// Two controllers run on the goroutine of the test until nothing is left to do. That takes no real time, and every run
-// has the same result.
+// Two controllers run on the test's goroutine until nothing is left to do. This takes no real time, and every
+// run has the same result.
 func TestControllersRunByHand(t *testing.T) {
 	first := drive(t)
 	if second := drive(t); first != second {
@@ -132,7 +132,7 @@ func drive(t *testing.T) string {
 		}
 	}
 	if took := now.Sub(began); took != time.Hour+time.Minute || v.Tasks.Len() != 0 {
-		t.Errorf("at rest after %v with %d tasks", took, v.Tasks.Len())
+		t.Errorf("nothing left to do after %v, with %d tasks", took, v.Tasks.Len())
 	}
 	return trace
 }

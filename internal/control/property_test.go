@@ -15,12 +15,12 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// script says what happens to a loop: changes at certain times, and the outcome of each call of Reconcile, in the
-// order of calls.
+// script is what happens to a loop: changes at certain times, and the results of the calls of Reconcile, in
+// order.
 type script struct {
 	workers int
 	changes []change
-	calls   []outcome // later ones succeed at once
+	calls   []outcome // further calls succeed at once
 }
 
 type change struct {
@@ -33,7 +33,7 @@ type outcome struct {
 	again  time.Duration
 	fails  bool
 	panics bool
-	writes bool // changes its own key while it runs
+	writes bool // whether it changes its own key while it runs
 }
 
 func scripts(rt *rapid.T) script {
@@ -55,12 +55,12 @@ func scripts(rt *rapid.T) script {
 	}
 }
 
-// Whatever happens, Reconcile never runs twice at the same time for one key. When there are no more changes, the last
-// successful call for each key has seen its last change, and then nothing runs any more.
+// For any script, Reconcile never runs twice at a time for one key. After the last change, the last
+// successful call for each key has read the last change of that key, and then no more calls are made.
 func TestEveryChangeIsReconciled(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		sc := scripts(rt)
-		var err error // failing inside of the bubble would spoil the shrinking
+		var err error // a failure inside the bubble would prevent rapid from shrinking the script
 		synctest.Test(t, func(t *testing.T) { err = sc.play(t) })
 		if err != nil {
 			rt.Fatal(err)
@@ -70,7 +70,7 @@ func TestEveryChangeIsReconciled(t *testing.T) {
 
 func (sc script) play(t *testing.T) error {
 	s := open(t)
-	put(t, s, "a", "b") // there at the start; c is not
+	put(t, s, "a", "b") // these exist at the start, and c does not
 	var (
 		mu      sync.Mutex // guards what follows
 		problem error
@@ -133,7 +133,7 @@ func (sc script) play(t *testing.T) error {
 	case !maps.Equal(seen, want):
 		return fmt.Errorf("seen at last %v, want %v", seen, want)
 	case calls != before:
-		return fmt.Errorf("%d calls long after everything was at rest", calls-before)
+		return fmt.Errorf("%d calls long after the last change", calls-before)
 	}
 	return nil
 }

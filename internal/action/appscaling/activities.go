@@ -13,8 +13,8 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/appscaling"
 )
 
-// describeScalingActivities lists the activities of the last six weeks, the latest first. Those that did not change a
-// capacity are listed on request only (ecs.md 6.7).
+// describeScalingActivities lists the activities of the last six weeks, the latest first. Activities that did
+// not change a capacity are listed only on request (ecs.md 6.7).
 func (a *api) describeScalingActivities(
 	_ context.Context, call *awswire.Call, in *shape.DescribeScalingActivitiesInput,
 ) (*shape.DescribeScalingActivitiesOutput, error) {
@@ -32,7 +32,7 @@ func (a *api) describeScalingActivities(
 		ScalingActivities: request.Answers(found, answerActivity), NextToken: next}, err
 }
 
-// latestFirst is a key by which activities sort from the latest to the oldest.
+// latestFirst returns a sort key that puts later activities first.
 func latestFirst(a *appscaling.Activity) string {
 	return fmt.Sprintf("%019d/%019d/%s", math.MaxInt64-a.Start.UnixNano(), math.MaxInt64-a.Sequence, a.ID)
 }

@@ -1,6 +1,7 @@
-// Package appscaling has the actions of Application Auto Scaling for the desired counts of ECS services. Actions write
-// scalable targets, policies with the alarms that target tracking needs, and scheduled actions. Nothing carries
-// policies and scheduled actions out yet. Predictive scaling and resources of other services are refused by name.
+// Package appscaling has the actions of Application Auto Scaling for the desired counts of ECS services. They
+// write scalable targets, policies with the alarms that target tracking needs, and scheduled actions. No
+// controller carries out policies and scheduled actions yet. Predictive scaling and resources of other
+// services are refused by name.
 package appscaling
 
 import (
@@ -58,7 +59,7 @@ func limit(format string, args ...any) *fault.Error {
 	return fault.New(shape.CodeLimitExceededException, format, args...)
 }
 
-// pagesOf are the sizes of pages that AWS documents for a list.
+// pagesOf returns the page sizes that AWS documents for a list.
 func pagesOf(most int32) request.Pages {
 	return request.Pages{Default: most, Least: 1, Most: most, Refuse: func(size, least, most int32) error {
 		if size < least {
@@ -70,10 +71,10 @@ func pagesOf(most int32) request.Pages {
 	}}
 }
 
-// resource is what the three members name that every call for one target has.
+// resource is what three members of a call identify. Every call for one target has these members.
 type resource struct{ id, cluster, service string }
 
-// parseResource refuses what is not the desired count of an ECS service (ecs.md 6.1).
+// parseResource refuses everything except the desired count of an ECS service (ecs.md 6.1).
 func parseResource(namespace string, resourceID *string, dimension string) (resource, error) {
 	if namespace != appscaling.Namespace {
 		return resource{}, invalid("Berth scales ECS services only: ServiceNamespace must be %s, and is %s.",
@@ -87,13 +88,13 @@ func parseResource(namespace string, resourceID *string, dimension string) (reso
 	return resource{*resourceID, cluster, service}, nil
 }
 
-// String returns the three members as AWS's errors write them.
+// String returns the three members in the form of AWS's errors.
 func (r resource) String() string {
 	return "service namespace: " + appscaling.Namespace + ", resource ID: " + r.id + ", scalable dimension: " +
 		appscaling.Dimension
 }
 
-// registered returns an error unless the resource is registered, for a call that adds something to it.
+// registered returns an error unless the resource is registered. Calls that add something to a target use it.
 func registered(t *state.Tables, call *awswire.Call, r resource) error {
 	if _, ok := t.ScalableTargets.Get(appscaling.Key(call.Region, call.Account, r.id)); !ok {
 		return notFound("No scalable target registered for %s", r)
@@ -101,14 +102,14 @@ func registered(t *state.Tables, call *awswire.Call, r resource) error {
 	return nil
 }
 
-// wanted is what a list is asked for: the rows of resources, of all if there is none. nothing is true if there can be
-// none, because the namespace or the dimension is another one.
+// wanted says which rows a list has: those of the resources, or of all resources if there are none. nothing
+// is true if no row can match, because the namespace or the dimension is not that of ECS services.
 type wanted struct {
 	resources []string
 	nothing   bool
 }
 
-// parseList reads the members that every list has.
+// parseList reads the members that all lists have.
 func parseList(namespace string, resources []string, dimension string) (w wanted, err error) {
 	if dimension != "" && len(resources) == 0 {
 		return w, invalid("A ScalableDimension is specified without a ResourceId; specify both or none.")
@@ -118,7 +119,7 @@ func parseList(namespace string, resources []string, dimension string) (w wanted
 	return w, nil
 }
 
-// one returns the resource that a list of one resource is asked for.
+// one returns the resource of a list that is for a single resource.
 func one(resourceID *string) []string {
 	if resourceID == nil {
 		return nil
@@ -126,12 +127,12 @@ func one(resourceID *string) []string {
 	return []string{*resourceID}
 }
 
-// bound returns everything that decides what is in the list, with what the service adds.
+// bound returns all filters of a list, with those of the action added. They are bound to the list's tokens.
 func (w wanted) bound(namespace string, more ...string) []string {
 	return append(append(append([]string{namespace}, w.resources...), "\n"), more...)
 }
 
-// rows yields the rows that are wanted, in the order of their keys.
+// rows yields the wanted rows in the order of their keys.
 func rows[T any](call *awswire.Call, w wanted, table *state.Table[T]) func(func(*T) bool) {
 	prefixes := []string{appscaling.Prefix(call.Region, call.Account)}
 	if len(w.resources) > 0 {
@@ -154,7 +155,8 @@ func rows[T any](call *awswire.Call, w wanted, table *state.Table[T]) func(func(
 	}
 }
 
-// full reports whether there are most rows with a prefix. It counts only if the table has as many.
+// full reports whether there are at least most rows with a prefix. It counts them only if the whole table has
+// that many.
 func full[T any](table *state.Table[T], prefix string, most int) bool {
 	if table.Len() < most {
 		return false

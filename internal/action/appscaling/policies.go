@@ -50,8 +50,9 @@ func (a *api) putScalingPolicy(
 	return &shape.PutScalingPolicyOutput{PolicyARN: new(put.ARN()), Alarms: answerAlarms(put)}, nil
 }
 
-// next returns the row that follows from what is asked for and the policy that has the name already, nil if none.
-// What the call leaves out stays. ids are those of a new policy and of the names of its alarms.
+// next returns the new row of a policy from the call and from the existing policy with the name, which is nil
+// if there is none. Settings that the call leaves out do not change. ids are for a new policy and for the
+// names of its alarms.
 func next(t *state.Tables, old, asked *appscaling.Policy, ids []string) (*appscaling.Policy, error) {
 	p := *asked
 	switch {
@@ -92,8 +93,8 @@ func next(t *state.Tables, old, asked *appscaling.Policy, ids []string) (*appsca
 	return &p, nil
 }
 
-// checkMetric refuses a second policy for one metric (ecs.md 6.12), and a load balancer or a target group that is not
-// the service's (ecs.md 6.4).
+// checkMetric refuses a second policy for the same metric (ecs.md 6.12), and a load balancer or target group
+// that the service does not use (ecs.md 6.4).
 func checkMetric(t *state.Tables, call *awswire.Call, r resource, p *appscaling.Policy) error {
 	if p.Tracking == nil {
 		return nil

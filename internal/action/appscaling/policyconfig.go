@@ -64,7 +64,7 @@ func parseStep(in *shape.StepScalingPolicyConfiguration) (*scaling.StepRule, err
 	return s, checkCooldown("Cooldown", s.Cooldown)
 }
 
-// whole returns a number as the rows have it.
+// whole converts a number to the type in the rows.
 func whole(n *int32) *int {
 	if n == nil {
 		return nil
@@ -79,14 +79,14 @@ func checkCooldown(name string, seconds *int) error {
 	return nil
 }
 
-// The range that AWS documents for TargetValue: 2 to the power of -360 and of 360.
+// AWS documents this range for TargetValue: 2 to the power of -360 to 2 to the power of 360.
 var leastTarget, mostTarget = math.Ldexp(1, -360), math.Ldexp(1, 360)
 
 // parseTracking reads the settings of a policy that tracks a target (ecs.md 6.3 to 6.5).
 func parseTracking(in *shape.TargetTrackingScalingPolicyConfiguration) (*appscaling.Tracking, error) {
 	t := &appscaling.Tracking{OutCooldown: whole(in.ScaleOutCooldown), InCooldown: whole(in.ScaleInCooldown)}
 	t.Target, t.DisableScaleIn = *in.TargetValue, request.Value(in.DisableScaleIn)
-	if !(t.Target >= leastTarget && t.Target <= mostTarget) { // also false for NaN
+	if !(t.Target >= leastTarget && t.Target <= mostTarget) { // false for NaN as well
 		return nil, invalid("TargetValue must be in the range of %g to %g, and is %v.", leastTarget, mostTarget,
 			t.Target)
 	}
@@ -107,7 +107,7 @@ func parseTracking(in *shape.TargetTrackingScalingPolicyConfiguration) (*appscal
 	return t, err
 }
 
-// parsePredefined reads a metric by its name (ecs.md 6.3, 6.4).
+// parsePredefined reads a predefined metric (ecs.md 6.3, 6.4).
 func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Predefined, error) {
 	p := &appscaling.Predefined{Type: in.PredefinedMetricType, Label: request.Value(in.ResourceLabel)}
 	switch p.Type {
@@ -130,8 +130,8 @@ func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Prede
 	return p, nil
 }
 
-// checkLabel refuses a load balancer that does not send requests to the target group, and a target group that the
-// service does not register its tasks with (ecs.md 6.4).
+// checkLabel refuses a load balancer that does not forward to the target group, and a target group in which
+// the service does not register its tasks (ecs.md 6.4).
 func checkLabel(t *state.Tables, call *awswire.Call, r resource, label string) error {
 	balancer, group, _ := appscaling.SplitLabel(label)
 	const service = "elasticloadbalancing"
@@ -155,7 +155,7 @@ func checkLabel(t *state.Tables, call *awswire.Call, r resource, label string) e
 		balancer, group)
 }
 
-// parseCustomized reads a metric of CloudWatch.
+// parseCustomized reads a custom metric.
 func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, error) {
 	m := &alarm.Measure{Statistic: in.Statistic, Unit: request.Value(in.Unit), Metric: alarm.Metric{
 		Namespace: request.Value(in.Namespace), Name: request.Value(in.MetricName)}}
@@ -199,7 +199,7 @@ func answerStep(s *scaling.StepRule) *shape.StepScalingPolicyConfiguration {
 	}
 }
 
-// number returns a number of a row as answers have it.
+// number converts a number of a row to the type in answers.
 func number(n *int) *int32 {
 	if n == nil {
 		return nil

@@ -51,8 +51,8 @@ func (a *api) putScheduledAction(
 	})
 }
 
-// changeScheduled writes what a call gives. What it leaves out stays, but for the start and the end, which are deleted
-// then, as on AWS (ecs.md 6.13).
+// changeScheduled writes the values of a call. Values that the call leaves out do not change, except that the
+// start and the end are removed, as on AWS (ecs.md 6.13).
 func changeScheduled(s *appscaling.Scheduled, in *shape.PutScheduledActionInput) error {
 	s.Schedule, s.Timezone = or(in.Schedule, s.Schedule), or(in.Timezone, s.Timezone)
 	s.Start, s.End = request.Value(in.StartTime), request.Value(in.EndTime)

@@ -13,18 +13,18 @@ import (
 	"github.com/berthhq/berth/internal/tag"
 )
 
-// tagRules are the rules for the tags of a target; resource is nil for one that is being registered.
+// tagRules returns the rules for the tags of a target. resource is nil for a target that is being registered.
 func tagRules(resource *string) *tag.Rules {
 	many := fault.New(shape.CodeTooManyTagsException, "A scalable target can have no more than %d tags.", tag.Max)
 	if resource == nil {
-		many = invalid("%s", many.Message) // RegisterScalableTarget does not have the other fault
+		many = invalid("%s", many.Message) // RegisterScalableTarget does not have TooManyTagsException
 	} else {
 		many = many.WithDetail("ResourceName", *resource)
 	}
 	return &tag.Rules{Code: shape.CodeValidationException, TooMany: many}
 }
 
-// tagged returns a function that finds the target that an ARN names. Policies and scheduled actions have no tags.
+// tagged returns a function that finds the target with an ARN. Policies and scheduled actions have no tags.
 func tagged(call *awswire.Call, resource *string) func(*state.Tables) (request.Tagged, error) {
 	return func(t *state.Tables) (request.Tagged, error) {
 		if a, err := arn.Parse(*resource); err != nil || a.Service != shape.SigningName ||

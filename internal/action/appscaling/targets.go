@@ -60,8 +60,8 @@ func (a *api) registerScalableTarget(
 	return &shape.RegisterScalableTargetOutput{ScalableTargetARN: new(put.ARN())}, err
 }
 
-// checkRole refuses what is not the ARN of a role. Whatever role a call names, AWS scales services with its
-// service-linked role, and shows that one.
+// checkRole refuses a text that is not the ARN of a role. AWS always scales services with its service-linked
+// role and returns that one, whichever role the call names.
 func checkRole(roleARN *string) error {
 	if roleARN == nil {
 		return nil
@@ -72,7 +72,8 @@ func checkRole(roleARN *string) error {
 	return nil
 }
 
-// scalable refuses a resource that is not a service with a desired count of its own (ecs.md 6.1).
+// scalable refuses a resource that is not a service, or is one without a desired count of its own (ecs.md
+// 6.1).
 func scalable(t *state.Tables, call *awswire.Call, r resource) error {
 	s, ok := t.Services.Get(ecs.ARN(call.Region, call.Account, ecs.TypeService, r.cluster+"/"+r.service))
 	switch {
@@ -84,7 +85,7 @@ func scalable(t *state.Tables, call *awswire.Call, r resource) error {
 	return nil
 }
 
-// change writes what a call gives; what it leaves out stays.
+// change writes the values of a call. Values that the call leaves out do not change.
 func change(t *appscaling.Target, in *shape.RegisterScalableTargetInput) error {
 	t.Bounds.Min = int(or(in.MinCapacity, int32(t.Bounds.Min)))
 	t.Bounds.Max = int(or(in.MaxCapacity, int32(t.Bounds.Max)))
@@ -96,7 +97,7 @@ func change(t *appscaling.Target, in *shape.RegisterScalableTargetInput) error {
 	return checkBounds(in.MinCapacity, in.MaxCapacity, t.Bounds.Min, t.Bounds.Max)
 }
 
-// or returns what a call gives, or else what there is.
+// or returns the value of a call if it is given, and otherwise the present one.
 func or[T any](given *T, there T) T {
 	if given != nil {
 		return *given
@@ -104,7 +105,8 @@ func or[T any](given *T, there T) T {
 	return there
 }
 
-// checkBounds refuses bounds that no service can have; the least is 0. low and high are the bounds that would result.
+// checkBounds refuses bounds that are not possible for a service. low and high are the bounds after the call;
+// the lowest possible is 0.
 func checkBounds(askedLow, askedHigh *int32, low, high int) error {
 	switch {
 	case request.Value(askedLow) < 0:
@@ -134,7 +136,7 @@ func (a *api) deregisterScalableTarget(
 	})
 }
 
-// maxNamed is how many resources or names a list may be asked for.
+// maxNamed is the maximum number of resources or names in the request of a list.
 const maxNamed = 50
 
 func (a *api) describeScalableTargets(

@@ -33,14 +33,14 @@ func (a *api) describeAlarmHistory(
 	}, err
 }
 
-// inHistory reports whether a request asks for an item.
+// inHistory reports whether the request asks for an item.
 func inHistory(h *alarm.HistoryItem, in *shape.DescribeAlarmHistoryInput) bool {
 	return (in.HistoryItemType == "" || in.HistoryItemType == string(h.Type)) &&
 		(len(in.AlarmTypes) == 0 || slices.Contains(in.AlarmTypes, typeOf(h.Composite))) &&
 		(in.StartDate == nil || !h.At.Before(*in.StartDate)) && (in.EndDate == nil || !h.At.After(*in.EndDate))
 }
 
-// historyOrder is the order of the items of all alarms: by time, and within an alarm as they came.
+// historyOrder sorts the items of all alarms by time, and those of one alarm by their sequence.
 func historyOrder(h *alarm.HistoryItem) string {
 	return h.At.UTC().Format("2006-01-02T15:04:05.000000000") + h.Key()
 }

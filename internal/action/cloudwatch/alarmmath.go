@@ -12,10 +12,11 @@ import (
 	"github.com/berthhq/berth/internal/meter/query"
 )
 
-// maxAlarmQueries is how many metrics and expressions an alarm has at most (ecs.md 7.4).
+// maxAlarmQueries is the maximum number of metrics and expressions of an alarm (ecs.md 7.4).
 const maxAlarmQueries = 10
 
-// parseCompared reads what an alarm compares, a metric or the result of Metrics, and returns its period in seconds.
+// parseCompared reads what an alarm compares: a metric, or the result of Metrics. It returns the period in
+// seconds.
 func (a *api) parseCompared(call *awswire.Call, in *shape.PutMetricAlarmInput, row *alarm.Alarm) (*int32, error) {
 	if in.Metrics == nil {
 		return in.Period, parseMeasure(call, in, row)
@@ -55,7 +56,7 @@ func (a *api) parseCompared(call *awswire.Call, in *shape.PutMetricAlarmInput, r
 	return a.comparedPeriod(call, queries)
 }
 
-// alarmQuery returns a query as alarms have it.
+// alarmQuery converts a query to the form in the alarm's row.
 func alarmQuery(in shape.MetricDataQuery, q *asking) alarm.Query {
 	out := alarm.Query{ID: q.ID, Label: q.label, Hidden: q.hidden, Period: q.Period,
 		Expression: request.Value(in.Expression)}
@@ -65,8 +66,8 @@ func alarmQuery(in shape.MetricDataQuery, q *asking) alarm.Query {
 	return out
 }
 
-// comparedPeriod returns the period of the query that is compared. It evaluates the query without data, so that an
-// expression that can never be evaluated is refused.
+// comparedPeriod returns the period of the query that is compared. It evaluates the query without data, and
+// so refuses an expression that could never be evaluated.
 func (a *api) comparedPeriod(call *awswire.Call, queries []*asking) (*int32, error) {
 	var shown []*asking
 	for _, q := range queries {

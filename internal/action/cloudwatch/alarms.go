@@ -36,10 +36,10 @@ func (a *api) alarms() []awswire.Operation {
 	}
 }
 
-// maxNames is how many alarms a call may name.
+// maxNames is the maximum number of alarms that a call may name.
 const maxNames = 100
 
-// alarmARNs returns the ARNs of alarms that a call names, each once.
+// alarmARNs returns the ARNs of the alarms that a call names, each once.
 func alarmARNs(call *awswire.Call, names []string) (arns []string, err error) {
 	if len(names) > maxNames {
 		return nil, validation("The collection AlarmNames must not have a size greater than %d.", maxNames)
@@ -59,7 +59,7 @@ func alarmARNs(call *awswire.Call, names []string) (arns []string, err error) {
 
 const nameRule = "the name of an alarm has 1 to 255 characters and no control characters."
 
-// named returns the ARN of the alarm with a name.
+// named returns the ARN of the alarm with a name, in the caller's account and region.
 func named(call *awswire.Call, name *string) (string, error) {
 	if !alarm.ValidName(request.Value(name)) {
 		return "", validation("The value %q for parameter AlarmName is invalid: "+nameRule, request.Value(name))
@@ -67,7 +67,7 @@ func named(call *awswire.Call, name *string) (string, error) {
 	return alarm.ARN(call.Region, call.Account, *name), nil
 }
 
-// unknown returns the error for names of alarms that do not exist.
+// unknown returns the error for names without an alarm.
 func unknown(arns ...string) *fault.Error {
 	var names []string
 	for _, a := range arns {
@@ -76,9 +76,9 @@ func unknown(arns ...string) *fault.Error {
 	return fault.New(shape.CodeResourceNotFound, "There is no alarm %s.", strings.Join(names, ", "))
 }
 
-// nameOf returns the name in the ARN of an alarm.
+// nameOf returns the alarm's name in an ARN.
 func nameOf(alarmARN string) string {
-	a, _ := arn.Parse(alarmARN) // made here
+	a, _ := arn.Parse(alarmARN) // Berth made the ARN, so it is valid
 	return strings.TrimPrefix(a.Resource, "alarm:")
 }
 
@@ -96,7 +96,7 @@ func (a *api) deleteAlarms(
 				missing = append(missing, key)
 			}
 		}
-		if len(missing) > 0 { // nothing is deleted then
+		if len(missing) > 0 { // then no alarm is deleted
 			return unknown(missing...)
 		}
 		if err := checkParents(tx, arns); err != nil {
@@ -109,7 +109,7 @@ func (a *api) deleteAlarms(
 	})
 }
 
-// alarmMetric returns a metric as alarms have it.
+// alarmMetric converts a metric to the form in the alarm's row.
 func alarmMetric(m meter.Metric) alarm.Metric {
 	out := alarm.Metric{Namespace: m.Namespace, Name: m.Name}
 	for _, d := range m.Dimensions {
@@ -118,7 +118,7 @@ func alarmMetric(m meter.Metric) alarm.Metric {
 	return out
 }
 
-// asValidation returns the error of a part of the input with the code that PutMetricAlarm has for its input.
+// asValidation changes the code of a fault to the one that PutMetricAlarm has for wrong input.
 func asValidation(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return validation("%s", f.Message)

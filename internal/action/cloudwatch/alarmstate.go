@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Limits of SetAlarmState in characters.
+// Limits of SetAlarmState, in characters.
 const (
 	maxReason     = 1023
 	maxReasonData = 4000
@@ -61,7 +61,7 @@ func (a *api) disableAlarmActions(
 	return nil, a.setActionsEnabled(ctx, call, in.AlarmNames, false)
 }
 
-// setActionsEnabled leaves out alarms that do not exist, as AWS documents no error for them.
+// setActionsEnabled ignores names without an alarm, because AWS documents no error for them.
 func (a *api) setActionsEnabled(ctx context.Context, call *awswire.Call, names []string, enabled bool) error {
 	arns, err := alarmARNs(call, names)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package cloudwatch holds the actions of Amazon CloudWatch that store and read metrics and alarms. Each
-// has a file of its own: parse, work, answer. Points are kept in meter, by account and region;
-// metric math is in meter/expr. control/alarm evaluates the alarms.
+// Package cloudwatch has the actions of Amazon CloudWatch that store and read metrics and alarms. Each action
+// is in a file of its own: parse, run, answer. Points are stored in meter, by account and region. Metric math
+// is in meter/expr. control/alarm evaluates the alarms.
 package cloudwatch
 
 import (
@@ -57,7 +57,7 @@ func validation(format string, args ...any) *fault.Error {
 	return fault.New(shape.CodeValidationException, format, args...)
 }
 
-// scope returns the name under which meter keeps the metrics of the caller's account and region.
+// scope returns the meter's name for the caller's account and region.
 func scope(call *awswire.Call) string { return meter.Scope(call.Account, call.Region) }
 
 var (
@@ -65,10 +65,10 @@ var (
 	printable        = regexp.MustCompile(`^[\x20-\x7e]+$`)
 )
 
-// maxDimensions is how many dimensions a metric has at most (ecs.md 7.1).
+// maxDimensions is the maximum number of dimensions of a metric (ecs.md 7.1).
 const maxDimensions = 30
 
-// metric checks what identifies a metric. at is where its dimensions are in the request.
+// metric checks what identifies a metric. at is the path of its dimensions in the request.
 func metric(call *awswire.Call, namespace, name *string, dims []shape.Dimension, at string) (m meter.Metric,
 	err error) {
 	m = meter.Metric{Scope: scope(call), Namespace: request.Value(namespace), Name: request.Value(name)}
@@ -115,7 +115,7 @@ func period(name string, seconds *int32) (time.Duration, error) {
 	return 0, invalid("The parameter %s must be 1, 5, 10, 20, 30 or a multiple of 60, and is %d.", name, *seconds)
 }
 
-// interval checks the times of a request.
+// interval checks the start and end times of a request.
 func interval(start, end *time.Time) error {
 	if !start.Before(*end) {
 		return combination("The parameter StartTime must be less than the parameter EndTime.")
@@ -126,5 +126,5 @@ func interval(start, end *time.Time) error {
 	return nil
 }
 
-// none is the unit of metrics without another one.
+// none is the unit of points that were put without a unit.
 const none = shape.StandardUnitNone

@@ -14,7 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// alarmPages are those of DescribeAlarms and DescribeAlarmHistory.
+// alarmPages are the page sizes of DescribeAlarms and DescribeAlarmHistory.
 var alarmPages = request.Pages{Default: 50, Least: 1, Most: 100, Refuse: func(size, least, most int32) error {
 	if size < least {
 		return fault.Unsatisfied(shape.CodeValidationException, size, "maxRecords",
@@ -49,7 +49,7 @@ func (a *api) describeAlarms(
 	return out, err
 }
 
-// described returns an answer without alarms; next is the token of its next page.
+// described returns an answer without alarms yet. next is the token of the next page.
 func described(next *string) *shape.DescribeAlarmsOutput {
 	return &shape.DescribeAlarmsOutput{
 		CompositeAlarms: []shape.CompositeAlarm{}, MetricAlarms: []shape.MetricAlarm{}, NextToken: next,
@@ -58,7 +58,7 @@ func described(next *string) *shape.DescribeAlarmsOutput {
 
 func alarmARN(row *alarm.Alarm) string { return row.ARN }
 
-// wantedAlarms yields the alarms that a request asks for, in the order of their names.
+// wantedAlarms yields the alarms that a request asks for, sorted by name.
 func wantedAlarms(
 	tables *state.Tables, call *awswire.Call, in *shape.DescribeAlarmsInput,
 ) (iter.Seq[*alarm.Alarm], error) {
@@ -84,7 +84,7 @@ func wantedAlarms(
 	}), nil
 }
 
-// typeOf returns the AlarmType of alarms.
+// typeOf returns the AlarmType of an alarm.
 func typeOf(composite bool) string {
 	if composite {
 		return shape.AlarmTypeCompositeAlarm
@@ -92,7 +92,7 @@ func typeOf(composite bool) string {
 	return shape.AlarmTypeMetricAlarm
 }
 
-// rows yields the rows with the keys, without those that do not exist.
+// rows yields the rows with the given keys, and skips keys without a row.
 func rows[T any](table *state.Table[T], keys []string) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		for _, key := range keys {
@@ -152,5 +152,5 @@ func answerDimension(d alarm.Dimension) shape.Dimension {
 	return shape.Dimension{Name: &d.Name, Value: &d.Value}
 }
 
-// listed returns a list that an answer has also when it is empty.
+// listed returns the list, or an empty one for nil, since the answer always has the list.
 func listed(all []string) []string { return append([]string{}, all...) }

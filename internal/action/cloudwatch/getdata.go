@@ -19,10 +19,10 @@ import (
 	"github.com/berthhq/berth/internal/meter/query"
 )
 
-// maxQueries is the number of queries in GetMetricData (ecs.md 7.3).
+// maxQueries is the maximum number of queries in GetMetricData (ecs.md 7.3).
 const maxQueries = 500
 
-// pointPages are those of GetMetricData, in datapoints (ecs.md 7.3).
+// pointPages are the page sizes of GetMetricData, in datapoints (ecs.md 7.3).
 var pointPages = request.Pages{Default: query.MaxDatapoints, Least: 1, Most: query.MaxDatapoints,
 	Refuse: func(size, least, most int32) error {
 		return invalid("The value %d for parameter MaxDatapoints is invalid: it must be from %d to %d.",
@@ -65,12 +65,12 @@ func (a *api) getMetricData(
 	return cut(all, page, points.Limit()), nil
 }
 
-// cut returns the datapoints that follow those of the pages before, up to the limit. A token says
-// in which result the next page begins, and at which of its points.
+// cut returns the datapoints that follow those of the earlier pages, up to the limit. The token has the
+// result, and the point in it, where the next page begins.
 func cut(results []shape.MetricDataResult, page awswire.Page, limit int) *shape.GetMetricDataOutput {
 	out := &shape.GetMetricDataOutput{MetricDataResults: []shape.MetricDataResult{}, Messages: []shape.MessageData{}}
 	result, point, _ := strings.Cut(page.After, ".")
-	first, _ := strconv.Atoi(result) // the token was made here, so it is a number
+	first, _ := strconv.Atoi(result) // Berth made the token, so this is a number
 	from, _ := strconv.Atoi(point)
 	for i := first; i < len(results); i++ {
 		r := results[i]
@@ -95,7 +95,7 @@ func cut(results []shape.MetricDataResult, page awswire.Page, limit int) *shape.
 	return out
 }
 
-// asking is a query with what its answer needs.
+// asking is a query of a call, with what the answer needs.
 type asking struct {
 	query.Query
 	label  string
@@ -178,7 +178,7 @@ func parseQuery(call *awswire.Call, in shape.MetricDataQuery, at string) (*askin
 	return q, nil
 }
 
-// wrong returns the error for an expression that cannot be read or evaluated.
+// wrong returns the error for an expression that cannot be parsed or evaluated.
 func wrong(err error) error {
 	if e, ok := errors.AsType[*query.Error](err); ok {
 		return validation("%v.", e).With(err)
@@ -186,7 +186,7 @@ func wrong(err error) error {
 	return err
 }
 
-// results returns the answers to a query: one result, or one for each time series of an expression.
+// results returns the results of a query: one, or one for each time series of an expression.
 func results(r *query.Reading, q *asking, newestFirst bool) (all []shape.MetricDataResult, err error) {
 	found, err := r.Series(q.ID)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/meter/query"
 )
 
-// metricPages are those of ListMetrics, whose callers cannot ask for a size.
+// metricPages are the page sizes of ListMetrics. A call cannot set the size.
 var metricPages = request.Pages{Default: 500, Least: 500, Most: 500}
 
 func (a *api) listMetrics(

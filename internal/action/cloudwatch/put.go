@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/meter"
 )
 
-// Bounds of PutMetricData (ecs.md 7.1).
+// Limits of PutMetricData (ecs.md 7.1).
 const (
 	maxData   = 1000
 	maxValues = 150
@@ -49,7 +49,7 @@ func (a *api) putMetricData(
 	return nil, tooMany(a.points.Put(call.Now, data))
 }
 
-// tooMany returns the error for a call that would exceed the number of metrics that Berth keeps.
+// tooMany returns the error for a call with more new metrics than Berth can store.
 func tooMany(err error) error {
 	if t, ok := errors.AsType[*meter.TooMany](err); ok {
 		return fault.New(shape.CodeLimitExceededException, "Berth keeps %d metrics, and there are as many. The "+
@@ -94,7 +94,7 @@ func parseDatum(call *awswire.Call, namespace *string, d shape.MetricDatum, at s
 	return out, err
 }
 
-// parseValues reads the values of a datum, which can be written in one of three ways.
+// parseValues reads the values of a datum, which has one of three forms.
 func parseValues(d shape.MetricDatum, at string) (s meter.Summary, err error) {
 	given := []string{}
 	if d.Value != nil {
@@ -168,7 +168,7 @@ func parseSet(set shape.StatisticSet, at string) (s meter.Summary, err error) {
 	return meter.StatisticSet(*set.SampleCount, *set.Sum, *set.Minimum, *set.Maximum), nil
 }
 
-// number returns an error for a number that cannot be a value of a metric (ecs.md 7.1).
+// number returns an error for a number that a metric cannot have (ecs.md 7.1).
 func number(v float64, at string) error {
 	if math.IsNaN(v) || math.Abs(v) > maxValue {
 		return invalid("The value %v for parameter %s is invalid: it must be a number from -2^360 to 2^360.", v, at)

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// maxDescription is how many characters a description has at most.
+	// maxDescription is the maximum length of a description in characters.
 	maxDescription = 1024
 	day            = 24 * time.Hour
 )
@@ -48,7 +48,8 @@ func (a *api) putMetricAlarm(
 	return nil, a.putAlarm(ctx, call, row, tags)
 }
 
-// putAlarm creates an alarm, or replaces the settings of the one with its name and keeps its state (ecs.md 7.4).
+// putAlarm creates an alarm. If there is one with the name, it replaces its settings and does not change its
+// state (ecs.md 7.4).
 func (a *api) putAlarm(ctx context.Context, call *awswire.Call, row *alarm.Alarm, tags tag.Set) error {
 	return a.store.Update(ctx, func(tx *state.Tx) error {
 		put := *row
@@ -66,7 +67,7 @@ func (a *api) putAlarm(ctx context.Context, call *awswire.Call, row *alarm.Alarm
 	})
 }
 
-// common are the members that PutMetricAlarm and PutCompositeAlarm share.
+// common has the members that PutMetricAlarm and PutCompositeAlarm share.
 type common struct {
 	description                 *string
 	actionsEnabled              *bool
@@ -74,7 +75,7 @@ type common struct {
 	composite                   bool
 }
 
-// parseSettings reads what alarms of both types have.
+// parseSettings reads the settings that both types of alarms have.
 func parseSettings(call *awswire.Call, name *string, in common) (*alarm.Alarm, error) {
 	key, err := named(call, name)
 	if err != nil {
@@ -132,7 +133,7 @@ func checkActions(name string, actions []string, composite bool) error {
 	return nil
 }
 
-// parseMeasure reads which statistic of which metric is compared.
+// parseMeasure reads the metric and the statistic that are compared.
 func parseMeasure(call *awswire.Call, in *shape.PutMetricAlarmInput, row *alarm.Alarm) error {
 	m, err := metric(call, in.Namespace, in.MetricName, in.Dimensions, "Dimensions")
 	if err != nil {
@@ -180,7 +181,7 @@ var treatments = []string{
 	string(scaling.MissingIsNotBreaching),
 }
 
-// parseCondition reads how the statistic is compared (ecs.md 7.4).
+// parseCondition reads the condition that the values are compared with (ecs.md 7.4).
 func parseCondition(in *shape.PutMetricAlarmInput, period *int32, row *alarm.Alarm) error {
 	treat := request.Value(in.TreatMissingData)
 	periods, toAlarm := request.Value(in.EvaluationPeriods), request.Value(in.DatapointsToAlarm)
@@ -216,7 +217,7 @@ func parseCondition(in *shape.PutMetricAlarmInput, period *int32, row *alarm.Ala
 	return parsePeriod(period, row)
 }
 
-// parsePeriod reads the period, and checks how much time all periods take (ecs.md 7.4).
+// parsePeriod reads the period, and checks the total length of all periods (ecs.md 7.4).
 func parsePeriod(seconds *int32, row *alarm.Alarm) error {
 	if seconds == nil {
 		return validation("The parameter Period is required.")

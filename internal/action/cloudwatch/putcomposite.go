@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// maxChildren is how many alarms the rule of a composite alarm may name.
+// maxChildren is the maximum number of alarms in the rule of a composite alarm.
 const maxChildren = 100
 
 func (a *api) putCompositeAlarm(
@@ -62,8 +62,8 @@ func children(call *awswire.Call, text string) (arns []string, err error) {
 	return arns, nil
 }
 
-// checkChildren returns an error if an alarm of the rule does not exist, or needs the state of the composite alarm
-// itself.
+// checkChildren returns an error if an alarm of the rule does not exist, or if its state depends on that of
+// the composite alarm.
 func checkChildren(tables *state.Tables, row *alarm.Alarm) error {
 	var missing []string
 	for _, child := range row.Children {
@@ -92,7 +92,8 @@ func checkChildren(tables *state.Tables, row *alarm.Alarm) error {
 	return nil
 }
 
-// checkParents returns an error if composite alarms that stay depend on an alarm that is to be deleted.
+// checkParents returns an error if the alarm to be deleted is in the rule of a composite alarm that is not
+// deleted too.
 func checkParents(tx *state.Tx, arns []string) error {
 	composite, needed := 0, []string(nil)
 	for _, key := range arns {
@@ -130,8 +131,8 @@ func answerComposite(tables *state.Tables, row *alarm.Alarm) shape.CompositeAlar
 	}
 }
 
-// related answers DescribeAlarms about the alarms in the rule of a composite alarm, with their states, or about the
-// composite alarms with an alarm in their rules.
+// related answers a call of DescribeAlarms for the alarms in the rule of a composite alarm, with their
+// states, or for the composite alarms whose rules have an alarm.
 func (a *api) related(call *awswire.Call, in *shape.DescribeAlarmsInput) (*shape.DescribeAlarmsOutput, error) {
 	if in.ActionPrefix != nil || in.AlarmNamePrefix != nil || in.AlarmNames != nil || in.AlarmTypes != nil ||
 		in.StateValue != "" || in.ChildrenOfAlarmName != nil && in.ParentsOfAlarmName != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/meter/query"
 )
 
-// maxStatistics is how many datapoints GetMetricStatistics returns at most.
+// maxStatistics is the maximum number of datapoints of GetMetricStatistics.
 const maxStatistics = 1440
 
 func (a *api) getMetricStatistics(
@@ -50,7 +50,7 @@ func (a *api) getMetricStatistics(
 	return out, nil
 }
 
-// asked is a statistic with its name as the caller wrote it.
+// asked is a statistic, with its name as the caller wrote it.
 type asked struct {
 	name     string
 	extended bool

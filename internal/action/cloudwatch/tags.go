@@ -19,7 +19,7 @@ var tagRules = tag.Rules{
 	TooMany: fault.New(shape.CodeInvalidParameterValueException, "A resource can have no more than %d tags.", tag.Max),
 }
 
-// tagged returns a function that finds the alarm that an ARN names. Nothing else of this service has tags.
+// tagged returns a function that finds the alarm with an ARN. Only alarms have tags.
 func tagged(call *awswire.Call, resource *string) func(*state.Tables) (request.Tagged, error) {
 	return func(tables *state.Tables) (request.Tagged, error) {
 		if a, err := arn.Parse(*resource); err != nil || !strings.HasPrefix(a.Resource, "alarm:") {

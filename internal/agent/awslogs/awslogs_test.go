@@ -21,7 +21,7 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// cloud is a CloudWatch Logs with one stream.
+// cloud stands in for CloudWatch Logs and has one stream.
 type cloud struct {
 	mu     sync.Mutex
 	events []event
@@ -143,7 +143,7 @@ func TestEveryLineArrivesOnce(t *testing.T) {
 
 func shipped(t *testing.T, seed uint64) {
 	const lines = 3000
-	// of the test; of the cloud, under its mutex
+	// The first is for the test; the second is for cloud, which uses it under its mutex.
 	r, faults := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 3))
 	rt := fake.New()
 	t.Cleanup(rt.Close)
@@ -169,13 +169,13 @@ func shipped(t *testing.T, seed uint64) {
 		if life < 25 {
 			c.before = func(string) error {
 				if faults.IntN(10) == 0 {
-					return errors.New("the service is away")
+					return errors.New("the service is not available")
 				}
 				return nil
 			}
 			c.after = func(action string) error {
 				if action == "PutLogEvents" && faults.IntN(5) == 0 {
-					die(errors.New("killed")) // the events are stored, and the agent does not know it
+					die(errors.New("killed")) // the events are stored, but the agent does not get the answer
 					return ctx.Err()
 				}
 				return nil
@@ -191,7 +191,7 @@ func shipped(t *testing.T, seed uint64) {
 			work.set(engine.Stopped)
 			time.Sleep(time.Minute)
 			if !s.Done(id) {
-				t.Error("it is not done")
+				t.Error("the log is not complete")
 			}
 			die(nil)
 			<-ended
@@ -228,8 +228,7 @@ func TestMultilinePattern(t *testing.T) {
 	}
 }
 
-// Options are those of ecs.md 7.10, and no option is ignored.
-// The first line of an event has a date in the format, anywhere in the line.
+// An event begins with a line that has a date in the format, anywhere in the line.
 func TestDatetimeFormat(t *testing.T) {
 	for _, c := range []struct {
 		format        string
@@ -268,11 +267,12 @@ func TestDatetimeFormat(t *testing.T) {
 	}
 	for _, format := range []string{"%", "%Y-%", "%q", "(%Y"} {
 		if _, err := datetimePattern(format); err == nil {
-			t.Errorf("format %q is taken", format)
+			t.Errorf("format %q is accepted", format)
 		}
 	}
 }
 
+// The options are those of ecs.md 7.10, and no option is ignored.
 func TestTargets(t *testing.T) {
 	for _, c := range []struct {
 		options map[string]string
@@ -313,8 +313,8 @@ func TestPrepareMakesTheStream(t *testing.T) {
 	if err := s.Prepare(t.Context(), "arn", boxOf("id", options)); !errors.Is(err, engine.ErrLogs) {
 		t.Errorf("a missing group: %v", err)
 	}
-	c.before = func(string) error { return errors.New("away") }
+	c.before = func(string) error { return errors.New("not available") }
 	if err := s.Prepare(t.Context(), "arn", boxOf("id", options)); err == nil || errors.Is(err, engine.ErrLogs) {
-		t.Errorf("a service that is away: %v", err)
+		t.Errorf("a service that is not available: %v", err)
 	}
 }

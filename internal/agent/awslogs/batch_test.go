@@ -21,7 +21,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// chunk is after how many bytes Docker cuts a line.
+// chunk is the number of bytes after which Docker cuts a line.
 const chunk = 16 << 10
 
 // entriesOf returns the entries of a line in Docker's log: cut after every 16 KiB, even within a character.
@@ -59,7 +59,7 @@ func TestLongLines(t *testing.T) {
 		var joined strings.Builder
 		for _, e := range b.sorted() {
 			if !utf8.ValidString(e.Message) {
-				t.Errorf("%s: an event is no valid UTF-8", name)
+				t.Errorf("%s: an event is not valid UTF-8", name)
 			}
 			sizes = append(sizes, len(e.Message))
 			joined.WriteString(e.Message)

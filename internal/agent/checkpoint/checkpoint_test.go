@@ -107,7 +107,7 @@ func filled(t testing.TB) (dir string, want map[string]string) {
 	put(s, checkpoint.Tasks, "gone", "was here")
 	put(s, checkpoint.Tasks, "a", "first")
 	s.Close()
-	os.Remove(filepath.Join(dir, "checkpoint.2")) // so that both are written again
+	os.Remove(filepath.Join(dir, "checkpoint.2")) // so that the next writes go to both
 	s = open(t, dir)
 	if err := s.Delete(checkpoint.Tasks, "gone"); err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestDamageOfBothCopies(t *testing.T) {
 		}
 	})
 	if kept == 0 || anew == 0 {
-		t.Errorf("%d times all was kept, %d times begun anew: the test does not cover both", kept, anew)
+		t.Errorf("read %d times, set aside %d times: the test does not cover both", kept, anew)
 	}
 	for _, path := range copies(dir) {
 		write(t, path, nil)
@@ -250,7 +250,7 @@ func TestFilesStaySmall(t *testing.T) {
 		}
 	}
 	if got := everything(t, open(t, dir)); !maps.Equal(got, want) {
-		t.Error("reopened, it has something else")
+		t.Error("after reopening, the content is different")
 	}
 }
 
@@ -313,7 +313,7 @@ func TestCheckpointOfAnEarlierVersion(t *testing.T) {
 		}
 	}
 	if aside == 0 {
-		t.Error("no damage was noticed")
+		t.Error("the damage was not found")
 	}
 	t.Logf("%d times set aside", aside)
 }

@@ -21,11 +21,11 @@ func TestTaskRunsAndStops(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
 		b.apply(taskOf("a", container("web", "serve:1")))
-		b.apply(taskOf("a", container("web", "serve:1"))) // a repetition is ignored (ecs-agent.md 6.1)
+		b.apply(taskOf("a", container("web", "serve:1"))) // a message that is repeated is ignored (ecs-agent.md 6.1)
 		b.settle(time.Second)
 		b.wantReports("a", "RUNNING web=RUNNING")
 		b.apply(stopOf("a"))
-		b.apply(taskOf("a", container("web", "serve:1"))) // and the task is not started again
+		b.apply(taskOf("a", container("web", "serve:1"))) // the task is not started again
 		b.settle(time.Second)
 		b.wantReports("a", "RUNNING web=RUNNING", "STOPPED web=STOPPED")
 		if c := b.reports[1].Containers[0]; *c.ExitCode != 0 || b.reports[1].ExecutionStoppedAt == nil {
@@ -140,7 +140,7 @@ func TestRestartPolicy(t *testing.T) {
 	})
 }
 
-// A task that does not fit waits, and does not block others (ecs.md 1.3.7).
+// A task for which there is no room waits, and does not block others (ecs.md 1.3.7).
 func TestResourcesAreWaitedForWithoutAQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -236,7 +236,7 @@ func TestRuntimeGoneAndBack(t *testing.T) {
 	})
 }
 
-// After a restart, the agent reports only what happened meanwhile (ecs-agent.md 10).
+// After a restart, the agent reports only changes that happened meanwhile (ecs-agent.md 10).
 func TestRestartedEngineTakesItsTasksUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		stop := b.run()
@@ -267,7 +267,7 @@ func TestRestartedEngineTakesItsTasksUp(t *testing.T) {
 	})
 }
 
-// A report is retried until it succeeds, unless it is refused with a final error (ecs-agent.md 3.3).
+// A report is repeated until it succeeds, or until it is refused with a final error (ecs-agent.md 3.3).
 func TestReportsAreRepeatedUntilTheyArrive(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
@@ -297,7 +297,7 @@ func TestReportsAreRepeatedUntilTheyArrive(t *testing.T) {
 func TestDynamicPortsGoRoundAndAvoidTakenOnes(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.run()
-		// Another program has port 30004 in a way that only the runtime notices.
+		// Another program uses port 30004 in a way that only the runtime notices.
 		id, err := b.rt.Create(t.Context(), runtime.Spec{Name: "other", Image: "serve:1", Ports: []runtime.Port{
 			{HostIP: b.cfg.BindAddress, HostPort: 30004, ContainerPort: 1, Protocol: "tcp"},
 		}})
@@ -357,7 +357,7 @@ func TestPullBehavior(t *testing.T) {
 				b.apply(taskOf("both", container("web", "both:1")))
 				b.settle(time.Minute)
 				if got := b.record("cached"); got.Status != want.cached {
-					t.Errorf("an image that is only here: %s, %q", got.Status, got.Containers[0].Reason)
+					t.Errorf("an image that is only on the machine: %s, %q", got.Status, got.Containers[0].Reason)
 				}
 				if got := b.record("published"); got.Status != want.published ||
 					!strings.HasPrefix(got.Containers[0].Digest, "sha256:") {

@@ -27,12 +27,12 @@ type bench struct {
 	rt  *fake.Engine
 	e   *Engine
 	cfg Config
-	// around, if set, puts something between the engine and the fake runtime.
+	// around, if set, wraps the fake runtime.
 	around func(*fake.Engine) runtime.Runtime
 
 	mu      sync.Mutex
 	reports []Report
-	refuse  error // what SubmitTaskStateChange answers
+	refuse  error // what SubmitTaskStateChange returns
 	ids     int
 
 	unshipped atomic.Bool // logs have not been sent
@@ -134,7 +134,7 @@ func (b *bench) apply(task acs.Task) {
 	}
 }
 
-// settle waits until all goroutines of the bubble wait.
+// settle lets d pass, and then waits until all goroutines of the bubble are idle.
 func (b *bench) settle(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

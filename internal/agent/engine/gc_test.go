@@ -15,7 +15,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 )
 
-// aliasing pulls images by another name than the one in the task definition, as for the built-in registry.
+// aliasing pulls images under another name than that of the task definition, as agents do from the built-in
+// registry.
 type aliasing struct{ *bench }
 
 func (aliasing) Resolve(_ context.Context, image string, _ *acs.RegistryAuth) (string, *runtime.Auth, error) {
@@ -47,13 +48,13 @@ func imageBench(t *testing.T, images ...string) *bench {
 	return b
 }
 
-// The options beginning with ECS_IMAGE_CLEANUP_INTERVAL: an image that the agent pulled is removed when no task needs
-// it any more. An image that was there before, or that a task uses, stays.
+// The options beginning with ECS_IMAGE_CLEANUP_INTERVAL: an image that the agent pulled is removed when no
+// task needs it. An image that was on the machine before, or that a task uses, stays.
 func TestImagesThatNoTaskUsesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "done:2", "own:1")
 		b.rt.Publish("serving:1", fake.Serve)
-		b.rt.Load("own:1", fake.Exit(0)) // built by the machine's owner, and in a registry too
+		b.rt.Load("own:1", fake.Exit(0)) // built by the machine's owner, and in a registry as well
 		stop := b.run()
 		b.apply(taskOf("done", container("c", "done:2")))
 		b.apply(taskOf("own", container("c", "own:1")))
@@ -107,8 +108,8 @@ func TestImagesGoAFewAtATime(t *testing.T) {
 	})
 }
 
-// An image of the built-in registry has one name, which begins with the server that it was pulled from. It is removed,
-// unless others have given it a name.
+// An image of the built-in registry has one name, which begins with the address of the server it was pulled
+// from. The image is removed, unless another program has given it another name.
 func TestNameOfAnImageGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "registry/app:1", "registry/app:2", "mine:1")
@@ -128,12 +129,12 @@ func TestNameOfAnImageGoes(t *testing.T) {
 		}
 		b.settle(3 * time.Hour)
 		if got := b.here(names...); strings.Join(got, " ") != "registry/app:2" {
-			t.Errorf("there are %q, want the one that was given away", got)
+			t.Errorf("there are %q, want only the image with another name", got)
 		}
 	})
 }
 
-// meddling is a runtime in which another program changes something before each create.
+// meddling is a runtime in which another program changes something before each container is created.
 type meddling struct {
 	*fake.Engine
 	before func(image string)
@@ -190,7 +191,7 @@ func (e endless) Pull(ctx context.Context, ref string, auth *runtime.Auth) (stri
 	return e.Engine.Pull(ctx, ref, auth)
 }
 
-// A long pull does not delay other pulls, and images that are not needed are removed after it.
+// A long pull does not delay other pulls. Images that are not needed are removed after it.
 func TestLongPullDoesNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := imageBench(t, "done:2", "done:3")
@@ -199,8 +200,8 @@ func TestLongPullDoesNotHoldUpOthers(t *testing.T) {
 		b.run()
 		b.apply(taskOf("old", container("c", "done:2")))
 		b.settle(25 * time.Minute)
-		b.apply(taskOf("huge", container("c", "huge:1"))) // for an hour
-		b.settle(10 * time.Minute)                        // images are looked through meanwhile
+		b.apply(taskOf("huge", container("c", "huge:1"))) // takes an hour
+		b.settle(10 * time.Minute)                        // the agent looks for images to remove meanwhile
 		b.apply(taskOf("new", container("c", "done:3")))
 		b.settle(time.Minute)
 		if got := b.here("done:2", "done:3"); len(got) != 2 {

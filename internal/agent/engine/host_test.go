@@ -10,9 +10,9 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// Instances on one machine share its ports in host mode. A task whose port is taken ends with a reason that says what
-// to do. An instance that has a machine for itself does not check ports, and tasks that run already when the agent
-// starts keep theirs.
+// Instances on one machine share its ports in host mode. If the port of a task is in use, the task ends with
+// a reason that tells the user what to do. An instance that has a machine of its own does not check ports.
+// Tasks that already run when the agent starts keep their ports.
 func TestHostModePortOfTheMachineIsTaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		address netip.Addr
@@ -47,7 +47,7 @@ func TestHostModePortOfTheMachineIsTaken(t *testing.T) {
 				}
 				stop()
 				b.run()
-				b.e.ports.free = func(netip.Addr, int, string) bool { return false } // the task itself has the port
+				b.e.ports.free = func(netip.Addr, int, string) bool { return false } // the task itself uses the port
 				b.settle(time.Minute)
 				if again := b.record("host").Status; again != r.Status {
 					t.Errorf("after a restart of the agent it is %v, was %v", again, r.Status)

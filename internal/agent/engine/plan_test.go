@@ -37,7 +37,7 @@ func anyTask() *rapid.Generator[Record] {
 	})
 }
 
-// carryOut does a step like a runtime that never fails.
+// carryOut carries out a step as a runtime that never fails.
 func carryOut(r *Record, s Step, now time.Time) {
 	i := r.box(s.Container)
 	switch s.Kind {
@@ -61,16 +61,16 @@ func carryOut(r *Record, s Step, now time.Time) {
 	advance(r, now)
 }
 
-// For every task, whenever it is stopped and whichever container ends by itself: no container starts before those it
-// depends on, none is stopped before those that depend on it, reported states only move forward, and in the end the
-// task has stopped.
+// A task may be stopped at any time, and any container may end by itself. No container starts before those it
+// depends on. None is stopped before those that depend on it. Reported states only move forward, and in the
+// end the task has stopped.
 func TestPlanIsSafeAndEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyTask().Draw(t, "task")
 		now, reports, reported := epoch, 0, 0
 		for step := 0; r.Status != StatusStopped; step++ {
 			if step > 200 {
-				t.Fatalf("it does not end: %+v", r)
+				t.Fatalf("the task does not end: %+v", r)
 			}
 			now = now.Add(time.Second)
 			if step > 100 || rapid.IntRange(0, 30).Draw(t, "stop") == 0 {

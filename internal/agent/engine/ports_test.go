@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// A host port belongs to one task from the moment when the task is admitted, before its static ports are bound, to the
-// end of the task (ecs.md 1.3.7, ecs-agent.md 1.5).
+// A host port belongs to one task from its admission, when no port is bound yet, to its end (ecs.md 1.3.7,
+// ecs-agent.md 1.5).
 func TestHostPortHasOneHolder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(Resources{CPU: 1024, Memory: 1024, PortsTCP: []int{30000}})
@@ -21,7 +21,7 @@ func TestHostPortHasOneHolder(t *testing.T) {
 		take := func(port int, protocol, task string) {
 			key := portKey(port, protocol)
 			if other := holders[key]; other != "" && other != task {
-				t.Fatalf("%s has %s, which is %s's", task, key, other)
+				t.Fatalf("%s has %s, which belongs to %s", task, key, other)
 			}
 			holders[key] = task
 		}
@@ -58,7 +58,7 @@ func TestHostPortHasOneHolder(t *testing.T) {
 			}
 			bindings, err := p.assign(r.Containers[0].Def.PortMappings)
 			if err != nil {
-				l.release(task.ARN) // all ports are taken: the task ends
+				l.release(task.ARN) // no port is free, so the task ends
 				for key, holder := range holders {
 					if holder == task.ARN {
 						delete(holders, key)

@@ -11,8 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/fake"
 )
 
-// slow is a runtime that reports its events late: a removal after a second, a creation and a start after hours. It
-// fails the number of inspections in inspections.
+// slow is a runtime that is slow: a removal takes a second, a creation and a start take hours. The first
+// inspections fail, as many as inspections counts.
 type slow struct {
 	*fake.Engine
 	create, start bool
@@ -53,8 +53,8 @@ func (s slow) Inspect(ctx context.Context, id string) (runtime.Container, error)
 	return s.Engine.Inspect(ctx, id)
 }
 
-// If a container could not start because its port was taken, its removal is not reported as its end, even if the
-// runtime reports it first.
+// If a container could not start because its port was in use, its removal is not reported as its end, even if
+// the runtime reports the removal first.
 func TestOtherPortsAreNoEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.around = func(rt *fake.Engine) runtime.Runtime { return slow{Engine: rt} }
@@ -87,7 +87,7 @@ func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 		reports []string
 	}{
 		{"create", slow{create: true}, []string{"STOPPED web=STOPPED"}},
-		{"start", slow{start: true}, []string{"RUNNING web=RUNNING", "STOPPED web=STOPPED"}}, // events said that it ran
+		{"start", slow{start: true}, []string{"RUNNING web=RUNNING", "STOPPED web=STOPPED"}}, // reported before
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bench) {
@@ -109,7 +109,7 @@ func TestTimeoutsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// The end of a container is reported even if inspecting it failed at first.
+// The end of a container is reported even if the first inspections fail.
 func TestFailedInspectionIsRepeated(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		failing := 0
@@ -145,8 +145,8 @@ func (s slowPull) Pull(ctx context.Context, ref string, login *runtime.Auth) (st
 	return s.Engine.Pull(ctx, ref, login)
 }
 
-// A long pull is reported once while it runs, with the time of its beginning. Its end is the end of the last image's
-// pull. A short pull is reported with the next change (ecs.md 1.5.2).
+// A long pull is reported once while it lasts, with the time at which it began. It ends with the pull of the
+// last image. A short pull is reported with the next change (ecs.md 1.5.2).
 func TestALongPullIsTold(t *testing.T) {
 	for takes, want := range map[time.Duration][]string{
 		longPull / 2: {"PENDING web=RUNNING", "RUNNING side=RUNNING"},

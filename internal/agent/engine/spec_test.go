@@ -55,14 +55,14 @@ func (w watched) EnsureVolume(ctx context.Context, s runtime.VolumeSpec) error {
 	return w.Engine.EnsureVolume(ctx, s)
 }
 
-// elastic returns a network interface as the control plane gives it to an awsvpc task.
+// elastic returns a network interface as the control plane sends it for an awsvpc task.
 func elastic(address string) acs.NetworkInterface {
 	return acs.NetworkInterface{ID: "eni-1", SubnetGateway: "172.31.0.1/20",
 		DomainNameServers: []string{"172.31.0.2"}, IPv4: []acs.IPv4Address{{Primary: true, Address: address}}}
 }
 
-// Links, volumes of other containers and mounts have the runtime's names, the environment has the agent's address, and
-// labels say to which task a container belongs (ecs-agent.md 5.2 and 5.3).
+// Links, volumes of other containers and mounts have the runtime's names. The environment has the agent's
+// address. Labels name the task that a container belongs to (ecs-agent.md 5.2 and 5.3).
 func TestWhatAContainerIsMadeOf(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
@@ -138,8 +138,8 @@ func TestWhatAContainerIsMadeOf(t *testing.T) {
 	})
 }
 
-// A region in a container's environment is not replaced, and neither is a network in its HostConfig (ecs-agent.md 1.5,
-// 5.3).
+// The agent does not replace a region in a container's environment, nor a network in its HostConfig
+// (ecs-agent.md 1.5, 5.3).
 func TestWhatThePayloadSaysStands(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
@@ -155,7 +155,7 @@ func TestWhatThePayloadSaysStands(t *testing.T) {
 			t.Errorf("environment %q", got.Env)
 		}
 		if !reflect.DeepEqual(got.Network, runtime.Attachment{}) {
-			t.Errorf("network %+v, want what HostConfig says", got.Network)
+			t.Errorf("network %+v, want that of HostConfig", got.Network)
 		}
 		if got.Log == nil || got.Log.Type != "local" {
 			t.Errorf("an awslogs container logs to %+v, want where the agent can read it", got.Log)
@@ -167,8 +167,8 @@ func TestWhatThePayloadSaysStands(t *testing.T) {
 	})
 }
 
-// An awsvpc task has the address it was given, in the network of its zone. A container that does nothing has the
-// address, and the task's containers share its network and its names.
+// An awsvpc task has the address from its payload, in the network of its zone. A container that does nothing
+// has that address, and the task's containers share its network and its hosts file.
 func TestAwsvpcTask(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		w := watch(b)
@@ -298,13 +298,14 @@ func TestSharedVolumeIsFound(t *testing.T) {
 		b.settle(time.Second)
 		b.wantReports("a", "RUNNING web=RUNNING")
 		if made, ok := w.volumes["v"]; ok {
-			t.Errorf("it was made anew: %+v", made)
+			t.Errorf("it was made again: %+v", made)
 		}
 	})
 }
 
-// The limits of a whole task are those of a control group above its containers' groups (ecs-agent.md 5.1). It is made
-// before them and removed after them. If the agent has no control groups, each container has the limits itself.
+// The limits of a task are those of a control group above the groups of its containers (ecs-agent.md 5.1). It
+// is made before them and removed after them. On a machine without control groups, each container has the
+// limits.
 func TestLimitsOfATask(t *testing.T) {
 	for version, files := range map[int]map[string]string{
 		1: {"cpu/ecs/%s/cpu.cfs_quota_us": "50000", "memory/ecs/%s/memory.limit_in_bytes": "67108864"},
@@ -329,7 +330,7 @@ func TestLimitsOfATask(t *testing.T) {
 					if got, err := os.ReadFile(path); err != nil || string(got) != want {
 						t.Errorf("%s holds %q, %v, want %q", file, got, err, want)
 					}
-					os.Remove(path) // in a control group, files go with the directory
+					os.Remove(path) // a real control group is removed with its files
 				}
 				b.apply(stopOf("a"))
 				b.settle(4 * time.Hour)

@@ -8,8 +8,8 @@ import (
 	"github.com/berthhq/berth/internal/acs"
 )
 
-// A service that crashes repeatedly leaves at most the allowed number of stopped containers, the newest ones, even
-// across a restart of the agent. A container whose log has not been sent completely is kept.
+// A service that crashes again and again leaves at most the allowed number of stopped containers, the newest
+// ones, also after a restart of the agent. A container stays until its log was sent completely.
 func TestStoppedTasksAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.cfg.MaxStopped = 3

@@ -83,7 +83,7 @@ func TestCredentials(t *testing.T) {
 	s := newServer(nil)
 	if code, out := ask(t, s, "GET", "/v2/credentials/cred", ""); code != http.StatusServiceUnavailable ||
 		out["code"] != "CredentialsUninitialized" {
-		t.Errorf("before they are here: %d %v", code, out)
+		t.Errorf("before the agent has them: %d %v", code, out)
 	}
 	s.cfg.Credentials.Put("live", acs.RoleCredentials{ID: "cred", RoleARN: "r", AccessKeyID: "a",
 		SecretAccessKey: "s", SessionToken: "t", Expiration: "2027-01-01T00:00:00Z"})
@@ -103,7 +103,7 @@ func TestCredentials(t *testing.T) {
 	}
 	s.cfg.Credentials.Forget(func(task string) bool { return task == "live" })
 	if _, ok := s.cfg.Credentials.Get("cred"); ok {
-		t.Error("credentials of a stopped task are kept")
+		t.Error("credentials of a stopped task are still served")
 	}
 }
 
@@ -174,7 +174,7 @@ func TestRateLimit(t *testing.T) {
 	})
 }
 
-// A request with an id of another agent of the machine is passed on to that agent, and at most once.
+// A request with an id that belongs to another agent on the machine is passed on to that agent, at most once.
 func TestNeighbours(t *testing.T) {
 	var asked int
 	other := httptest.NewServer(newServer(func(c *Config) {
@@ -195,7 +195,7 @@ func TestNeighbours(t *testing.T) {
 		t.Errorf("%d %v", code, out)
 	}
 	if asked != 0 {
-		t.Error("a neighbour asked its neighbours")
+		t.Error("a request was passed on a second time")
 	}
 }
 
@@ -237,8 +237,8 @@ func TestTaskProtection(t *testing.T) {
 	if code, _ := ask(t, s, "GET", path, ""); code != 400 {
 		t.Errorf("refused: %d", code)
 	}
-	err = errors.New("away")
+	err = errors.New("not available")
 	if code, _ := ask(t, s, "GET", path, ""); code != http.StatusGatewayTimeout {
-		t.Errorf("away: %d", code)
+		t.Errorf("without a control plane: %d", code)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/fence"
 )
 
-// table is a nat table with the rules that were added to it, in the notation of iptables.
+// table is a nat table. Its rules are those that were added, in the notation of iptables.
 type table struct{ rules []string }
 
 func (t *table) run(_ context.Context, args ...string) (string, error) {
@@ -33,7 +33,7 @@ func (t *table) run(_ context.Context, args ...string) (string, error) {
 	return "", nil
 }
 
-// wall is a fence that records what it protects.
+// wall is a fence that records the addresses it protects.
 type wall struct {
 	around netip.AddrPort
 	puts   int
@@ -66,7 +66,7 @@ func TestRulesComeAndGo(t *testing.T) {
 	if err := r.Install(ctx, "br-1", netip.MustParseAddrPort("172.18.0.1:51679")); err != nil {
 		t.Fatal(err)
 	}
-	// A firewall is restored that does not have the rules.
+	// A firewall is reloaded, and has lost the rules.
 	nat.rules = nat.rules[:1]
 	if err := r.Keep(ctx); err != nil {
 		t.Fatal(err)
@@ -82,12 +82,12 @@ func TestRulesComeAndGo(t *testing.T) {
 	if fence.around != netip.MustParseAddrPort("172.18.0.1:51679") || fence.puts != 2 {
 		t.Errorf("fence %+v", fence)
 	}
-	// Another task gets the address of the first one, which is removed only later.
+	// Another task gets the address of the first one, whose rules are removed only later.
 	if err := r.Add(ctx, "b", task); err != nil || len(nat.rules) != 4 {
 		t.Errorf("after the second Add: %v, %v", nat.rules, err)
 	}
 	if fence.puts != 3 {
-		t.Error("the fence does not hear of the task, whose network may be new")
+		t.Error("the fence was not updated for the second task, whose network may be new")
 	}
 	for range 2 {
 		if err := r.Remove(ctx, "a"); err != nil || len(nat.rules) != 4 {
@@ -101,11 +101,11 @@ func TestRulesComeAndGo(t *testing.T) {
 		t.Errorf("after Clear: %v, %v", nat.rules, err)
 	}
 	if fence.around.IsValid() {
-		t.Error("the fence remains")
+		t.Error("the fence is still there")
 	}
 }
 
-// Without a fence, the agent must not listen, and nothing is redirected to it.
+// Without a fence, the agent must not listen, and requests are not redirected to it.
 func TestNoFence(t *testing.T) {
 	nat := &table{}
 	r := New("i-1")
@@ -116,7 +116,7 @@ func TestNoFence(t *testing.T) {
 	}
 }
 
-// border records which networks are protected.
+// border records the networks that are protected.
 type border struct {
 	networks []fence.Network
 	removed  bool

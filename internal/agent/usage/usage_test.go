@@ -31,7 +31,8 @@ func (o *oneTask) Tasks() []engine.Record {
 
 func (o *oneTask) Changes() (<-chan struct{}, func()) { return o.changes, func() {} }
 
-// CPU is in per cent of the instance, memory in MiB, and the first CPU sample is not used (ecs-agent.md 9.1).
+// CPU is a percentage of the instance and memory is in MiB. The first CPU sample is not used (ecs-agent.md
+// 9.1).
 func TestTwentySeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt := fake.New()
@@ -73,7 +74,7 @@ func TestTwentySeconds(t *testing.T) {
 			t.Errorf("network %+v %+v", m.Network.RxBytes, m.Network.RxBytesPerSecond)
 		}
 		if again := c.Take(); len(again) != 0 {
-			t.Errorf("taken twice: %+v", again)
+			t.Errorf("the second Take returns %+v", again)
 		}
 		if now, before, ok := c.Last(id); !ok || now.At.Sub(before.At) != time.Second {
 			t.Errorf("last samples %+v, %+v, %v", now, before, ok)

@@ -116,7 +116,7 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// Bytes that are not CBOR are problems, and so is CBOR that has no clear meaning.
+// Bytes that are not CBOR are problems, and so is CBOR that does not have one clear meaning.
 func TestProblems(t *testing.T) {
 	s := structOf(t, reflect.TypeFor[sample]())
 	for _, c := range []struct {
@@ -154,7 +154,8 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// The decoder panics for no bytes. What it accepts without a problem can be encoded, and decoded to the same values.
+// The decoder panics for no input. Values that it accepts without a problem can be encoded, and decoded again
+// to the same values.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		"a0", "bfff", "a1647465787460", "a1626174c1fb41d9d6f3e4c00000", "9b7fffffffffffffff",

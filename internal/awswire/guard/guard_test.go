@@ -56,7 +56,7 @@ func TestOrigins(t *testing.T) {
 		origin, site string
 		want         int
 	}{
-		{"", "", 204}, // programs
+		{"", "", 204}, // a program, not a browser
 		{"", "none", 204},
 		{"", "same-origin", 204},
 		{"http://127.0.0.1:4566", "same-origin", 204}, // the server's own pages
@@ -84,7 +84,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// If the host is resolved by DNS, a page with the server's own origin may call only over TLS.
+// A page with the server's own origin may send requests only if its host is not resolved by DNS, or over TLS.
 func TestOwnPages(t *testing.T) {
 	h := newGuard(t)
 	for _, c := range []struct {
@@ -112,7 +112,8 @@ func TestOwnPages(t *testing.T) {
 	}
 }
 
-// Requests that are signed with a published key are accepted from programs, at every name, and never from browsers.
+// A request that is signed with a published key is accepted from programs, at every host name, and never from
+// browsers.
 func TestPublishedKey(t *testing.T) {
 	h := newGuard(t)
 	chrome := http.Header{
@@ -165,7 +166,8 @@ func TestPublishedKey(t *testing.T) {
 		if got := send(h, "POST", host, "test", false, node); got != 204 {
 			t.Errorf("a call by fetch of Node.js to %s: %d", host, got)
 		}
-		// A page of an attacker whose host name now resolves to this server can set every header field except these.
+		// An attacker's page whose host name now resolves to this server can set every header field except
+		// these.
 		if got := send(h, "GET", host, "test", false, merge(chrome, "User-Agent", "aws-cli/2")); got != want {
 			t.Errorf("a header signed by a page of %s: %d, want %d", host, got, want)
 		}
@@ -203,12 +205,12 @@ func send(h http.Handler, method, host, key string, inQuery bool, header http.He
 func TestConfigurationMistakes(t *testing.T) {
 	for _, h := range []string{"", ".", "*", "http://x", "x:80", "*.x"} {
 		if _, err := New(Config{Hosts: []string{h}}); err == nil {
-			t.Errorf("host %q was taken", h)
+			t.Errorf("host %q was accepted", h)
 		}
 	}
 	for _, o := range []string{"", "x", "x:80", "http://x/", "http://x?a"} {
 		if _, err := New(Config{Origins: []string{o}}); err == nil {
-			t.Errorf("origin %q was taken", o)
+			t.Errorf("origin %q was accepted", o)
 		}
 	}
 }

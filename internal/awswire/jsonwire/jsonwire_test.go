@@ -116,7 +116,8 @@ func TestFloats(t *testing.T) {
 	}
 }
 
-// The decoder panics for no text. What it accepts without a problem can be encoded, and decoded to the same values.
+// The decoder panics for no input. Values that it accepts without a problem can be encoded, and decoded again
+// to the same values.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"family":"web","containerDefinitions":[{"name":"a","image":"i","memory":64,` +
@@ -146,8 +147,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// The parser accepts the same texts as encoding/json and reads the same values, except that it refuses members that are
-// given twice and deep nesting.
+// The parser accepts the same texts as encoding/json and reads the same values, except that it refuses
+// members that are given twice, and deep nesting.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":[1,-0.5e+3,true,false,null,"x"],"b":{"c":{}}, "d" : [ ] }`, `{"a":1,"a":2}`, `[1,]`, `[,1]`, `{,}`,
@@ -176,7 +177,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Texts that are no JSON, and JSON that cannot be meant.
+// Texts that are not JSON, and JSON with an obvious mistake.
 func TestMalformed(t *testing.T) {
 	s := structOf(t, samples[0])
 	for text, want := range map[string]string{
@@ -185,7 +186,7 @@ func TestMalformed(t *testing.T) {
 		`{"family":"a"} x`:          "unexpected text after the JSON document at byte 15",
 		`{"family":"a","family":1}`: `the member "family" is given twice at byte 22`,
 		strings.Repeat("[", 1000):   "nested deeper than 100 levels at byte 102",
-		// In these the words before the place are the standard library's.
+		// In these messages, the words before the position are the standard library's.
 		`{"family":}`:           "at byte 10",
 		`{"family":"a",}`:       "at byte 14",
 		`{1:2}`:                 "at byte 1",

@@ -56,7 +56,7 @@ func check[T any](t *testing.T, form string, want T) {
 	}
 }
 
-// Forms are decoded that botocore and the SDKs send.
+// The forms that botocore and the SDKs send are decoded.
 func TestForms(t *testing.T) {
 	check(t, "Action=DescribeTargetGroups&Version=2015-12-01&Names.member.1=a&Names.member.2=b&PageSize=10",
 		elbv2.DescribeTargetGroupsInput{Names: []string{"a", "b"}, PageSize: new(int32(10))})
@@ -70,7 +70,7 @@ func TestForms(t *testing.T) {
 			InstanceIds: []string{"i-1"}, DryRun: new(true)})
 	check(t, "PublicKeyMaterial=aGVsbG8%3D&KeyName=k",
 		ec2.ImportKeyPairInput{KeyName: new("k"), PublicKeyMaterial: []byte("hello")})
-	// A list with a word of its own also accepts the word of all lists, "member".
+	// A list whose items have their own name in the form also accepts "member", the name in all other lists.
 	check(t, "SecurityGroupIds.SecurityGroupId.1=sg&CacheClusterId=c",
 		elasticache.CreateCacheClusterInput{CacheClusterId: new("c"), SecurityGroupIds: []string{"sg"}})
 	check(t, "SecurityGroupIds.member.1=sg&CacheClusterId=c",
@@ -105,7 +105,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// encode writes a value as a client does, for the property below.
+// encode writes a value as a client does.
 func encode(form url.Values, prefix string, v reflect.Value, t *schema.Type, n schema.Names) {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
@@ -142,7 +142,8 @@ func encode(form url.Values, prefix string, v reflect.Value, t *schema.Type, n s
 	}
 }
 
-// dense removes what a form cannot represent: structures without members, and so the lists and maps that contain them.
+// dense removes what a form cannot represent: structures without members, and lists and maps that contain
+// only those.
 func dense(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -175,7 +176,7 @@ func dense(v reflect.Value) bool {
 	return true
 }
 
-// Decoding what a client writes gives the same values.
+// Decoding a form that a client has written gives the same values.
 func TestRoundTrip(t *testing.T) {
 	shapes := []reflect.Type{
 		reflect.TypeFor[ec2.RunInstancesInput](), reflect.TypeFor[elbv2.CreateRuleInput](),
@@ -204,7 +205,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// The decoder panics for no form, and what it has read can be written as well-formed XML.
+// The decoder panics for no form. Values that it has read can be written as well-formed XML.
 func FuzzDecode(f *testing.F) {
 	f.Add("Filter.1.Name=a&Filter.1.Value.1=b&MaxResults=5", uint8(0))
 	f.Add("Actions.member.1.AuthenticateOidcConfig.AuthenticationRequestExtraParams.entry.1.key=k"+

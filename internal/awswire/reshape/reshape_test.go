@@ -68,7 +68,7 @@ func TestInNamesTheFieldItCannotHold(t *testing.T) {
 	}
 }
 
-// A field that the target does not have is dropped only if its value is empty.
+// A member that the target type does not have is dropped only if its value is empty.
 func TestInTakesEmptyFields(t *testing.T) {
 	type nested struct{ On *bool }
 	type more struct {
@@ -108,7 +108,8 @@ func TestInCopiesMemory(t *testing.T) {
 	}
 }
 
-// outer and inner are a noun and its parts in every form that nouns have; the wire types are their shapes.
+// outer and inner have fields of every form that nouns use. The wire types below have the same fields as
+// generated shapes.
 type (
 	inner struct {
 		Text  string
@@ -177,7 +178,7 @@ func outers(t *rapid.T) outer {
 	return out
 }
 
-// A noun that is converted to the wire type and back is the same, and shares no memory with the wire type.
+// A noun that is converted to a wire type and back is the same, and shares no memory with the wire value.
 func TestNounsComeBackFromTheWire(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := outers(t)
@@ -198,7 +199,7 @@ func TestNounsComeBackFromTheWire(t *testing.T) {
 	})
 }
 
-// If the noun has no field for a member, however deep it is, the error names the member. A member that is explicitly
+// If the noun has no field for a member, at any depth, the error names the member. A member that is given but
 // zero is accepted.
 func TestNoMemberIsLeftOut(t *testing.T) {
 	type narrow struct {
@@ -229,9 +230,9 @@ func TestNoMemberIsLeftOut(t *testing.T) {
 	})
 }
 
-// A number that is too large for the target is an error, and is not cut off.
+// A number that is too large for its target is an error. It is not truncated.
 func TestNumbersAreNotCut(t *testing.T) {
 	if _, err := In[struct{ N int32 }](struct{ N int64 }{1 << 40}); err == nil {
-		t.Error("1<<40 went into 32 bits")
+		t.Error("1<<40 was accepted for 32 bits")
 	}
 }

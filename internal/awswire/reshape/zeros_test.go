@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A request that was converted to a noun and back has the members that it had set to zero, and no others.
+// When a request was converted to a noun and back, the members that the caller set to zero are still there,
+// and no others are added.
 func TestZerosComeBack(t *testing.T) {
 	in := wireOuter{NameArn: new(""), On: new(false), Share: new(1.5),
 		One:  &wireInner{Count: new(int32(0)), Words: []string{}},

@@ -45,7 +45,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// If several routes match, the one that fixes more of the request has the largest weight.
+// If several routes match, the one that prescribes more of the request has the largest weight.
 func TestWeight(t *testing.T) {
 	u, _ := url.Parse("/b?policy")
 	weight := func(route string) int {
@@ -61,7 +61,7 @@ func TestWeight(t *testing.T) {
 	}
 	if weight("GET /{Bucket}?policy 200") <= weight("GET /{Bucket} 200") ||
 		weight("GET /b 200") <= weight("GET /{B} 200") {
-		t.Error("a route that fixes less has a larger weight")
+		t.Error("a route that prescribes less has a larger weight")
 	}
 }
 
@@ -147,7 +147,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// Match panics for no URL, and if it matches a route with labels, it returns their values.
+// Match panics for no URL. When it matches a route with labels, it returns their values.
 func FuzzMatch(f *testing.F) {
 	f.Add("/zones/a%2Fb/rrset?op=x")
 	f.Add("//%zz/..")

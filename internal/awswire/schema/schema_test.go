@@ -15,7 +15,7 @@ type tree struct {
 	ByName   map[string]tree `json:"byName" query:"ByName,entry=entry,key=key,value=value"`
 	Either   *either         `json:"either" query:"Either"`
 	Kind     string          `json:"kind" query:"Kind" enum:"Kind"`
-	Only     *string         `xml:"only"` // of answers
+	Only     *string         `xml:"only"` // in answers only
 }
 
 type either struct {
@@ -50,7 +50,7 @@ func TestTagsAreRead(t *testing.T) {
 	}
 	for _, name := range []string{"Name", "NAME", "Kind", "only", ""} {
 		if _, ok := s.Lookup(JSON, name); ok {
-			t.Errorf("%q is no JSON name", name)
+			t.Errorf("%q is not a JSON name", name)
 		}
 	}
 }
@@ -81,10 +81,10 @@ func TestCheck(t *testing.T) {
 		{tree{}, "missing name"},
 		{tree{Name: name, Children: []tree{{Name: name}, {}}}, "missing children[1].name"},
 		{tree{Name: name, Children: []tree{{Name: name, Kind: "a"}}}, "refused children[0].kind"},
-		{tree{Name: name, Kind: "a"}, ""}, // refused only inside
+		{tree{Name: name, Kind: "a"}, ""}, // refused only inside other structures
 		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{{}}}}},
 			"refused byName.k.children"},
-		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{}}}}, ""}, // empty says nothing
+		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{}}}}, ""}, // an empty list has no effect
 		{tree{Name: name, Either: &either{}}, "not one of either"},
 		{tree{Name: name, Either: &either{A: name, B: new(false)}}, "not one of either"},
 		{tree{Name: name, Either: &either{B: new(true)}}, "refused either.b"},

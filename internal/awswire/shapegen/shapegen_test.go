@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The files in the repository are those that the generator writes.
+// The files in the repository equal those that the generator writes.
 func TestCheckedInShapesAreCurrent(t *testing.T) {
 	for _, s := range services {
 		t.Run(s.Package, func(t *testing.T) {
@@ -15,7 +15,7 @@ func TestCheckedInShapesAreCurrent(t *testing.T) {
 				if os.Getenv("BERTH_CI") == "1" {
 					t.Fatal(err)
 				}
-				t.Skip("missing: the SDK's module, which this test only reads: ", err)
+				t.Skip("missing: the SDK's module, which this test does not download: ", err)
 			}
 			files, err := generate(s)
 			if err != nil {

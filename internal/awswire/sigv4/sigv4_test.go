@@ -283,7 +283,7 @@ func TestReadScope(t *testing.T) {
 	}
 }
 
-// The verifier panics for no header and no query, and accepts none of them.
+// The verifier panics for no header and no query. It accepts none of these random ones.
 func FuzzVerify(f *testing.F) {
 	good := signedRequest("")
 	f.Add(good.Header.Get("Authorization"), "20150830T123600Z", "", "")
@@ -299,14 +299,14 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 		if _, err := verifier.Verify(r, EmptyPayload, suiteTime); err == nil {
-			t.Errorf("believed: %v %q", r.Header, query)
+			t.Errorf("accepted: %v %q", r.Header, query)
 		} else if reasonOf(err) == 0 {
 			t.Errorf("an error without a reason: %v", err)
 		}
 	})
 }
 
-// The agent signs Content-Length too, which a Go server may have in the headers or not (ecs-agent.md 3).
+// The agent also signs Content-Length, which Go's server may remove from the headers (ecs-agent.md 3).
 func TestSignedContentLength(t *testing.T) {
 	const body = `{"cluster":"agt"}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -341,7 +341,7 @@ func TestSignedContentLength(t *testing.T) {
 	answer.Body.Close()
 }
 
-// A region is part of every ARN, so a name with a colon could make the ARN of another account.
+// A region is part of ARNs, so a region with a colon in its name could form the ARN of another account.
 func TestRegionHasTheFormOfOne(t *testing.T) {
 	for region, want := range map[string]Reason{
 		"eu-west-3": 0, "x:y": Mismatch, "us-east-1:999999999999:cluster": Mismatch, "\x1b[2J": Mismatch,
@@ -354,13 +354,13 @@ func TestRegionHasTheFormOfOne(t *testing.T) {
 	}
 }
 
-// A value that counts as folded is one that folding does not change.
+// isFolded accepts exactly the values that folding does not change.
 func TestFoldedValues(t *testing.T) {
 	folded := rapid.StringOf(rapid.SampledFrom([]rune("ab  \t\n\u00a0\u2003é")))
 	rapid.Check(t, func(t *rapid.T) {
 		v := folded.Draw(t, "value")
 		if want := strings.Join(strings.Fields(v), " "); isFolded(v) && v != want {
-			t.Fatalf("%q counts as folded, folding makes it %q", v, want)
+			t.Fatalf("%q counts as folded, but folding changes it to %q", v, want)
 		}
 	})
 	if !isFolded("") || !isFolded("a b") || isFolded("a  b") || isFolded(" a") || isFolded("a ") {

@@ -38,8 +38,8 @@ func write(v reflect.Value, s *schema.Struct) []byte {
 	return b.Bytes()
 }
 
-// Decoding what was encoded gives the same values. Lists that were nil come back empty. A character that is not
-// allowed in XML is written as U+FFFD, so values with one differ.
+// Decoding an encoded value gives the same value, except that nil lists become empty ones. Characters that
+// are not allowed in XML are written as U+FFFD, so values with one differ.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := rapid.SampledFrom(samples).Draw(t, "shape")
@@ -86,7 +86,8 @@ func TestDecodeProblems(t *testing.T) {
 	}
 }
 
-// The decoder panics for no text. What it accepts without a problem can be encoded, and decoded to the same values.
+// The decoder panics for no input. Values that it accepts without a problem can be encoded, and decoded again
+// to the same values.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`<C><Changes><Change><Action>UPSERT</Action></Change></Changes></C>`), uint8(0))
 	f.Add([]byte(`<R><flat>a</flat><flat>b</flat><map><entry><key>a</key><value>1</value></entry></map></R>`), uint8(3))

@@ -1,10 +1,12 @@
 // Package alarm evaluates alarms: it reads their metrics, decides their states, and writes what has changed.
 //
-// A composite alarm is evaluated when the state of an alarm in its rule changes. Each other alarm is evaluated at
-// moments of its own (alarm.Alarm.Last), and only then. The loop keeps the alarms in the order of their next moments,
-// so an evaluation costs what its own alarm costs, however many there are. A state that does not change is not
-// written. One that does is written in one transaction with its history and the actions that it makes due, which other
-// controllers carry out: after a crash either all of that is there or nothing, and then the next evaluation writes it.
+// A composite alarm is evaluated when the state of an alarm in its rule changes. Any other alarm is evaluated
+// only at its own times (alarm.Alarm.Last). The loop sorts alarms by their next evaluation, so the cost of an
+// evaluation does not depend on how many alarms there are.
+//
+// A state that has not changed is not written. A change is written in one transaction with its history and
+// with the actions that it makes due, which other controllers carry out. After a crash either all of this has
+// been written, or nothing, and then the next evaluation writes it.
 package alarm
 
 import (
@@ -20,20 +22,22 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Controller is a control.Controller. Its keys are the ARNs of alarms.
+// Controller implements control.Controller. Its keys are the ARNs of alarms.
 type Controller struct {
 	control.Env
 	points *meter.Store
-	pace   scaling.Pace // that of the server
+	pace   scaling.Pace // of alarms without their own
 }
 
-// New returns the controller of the alarms on metrics in a store. pace is that of alarms that have none of their own.
+// New returns a controller that evaluates the alarms in a store on the metrics in a meter. Alarms without a pace of
+// their own have the given one.
 func New(env control.Env, points *meter.Store, pace scaling.Pace) *Controller {
 	return &Controller{env, points, pace}
 }
 
-// Keys returns the alarm whose settings changed, and the composite alarms above an alarm whose state changed. A state
-// that was set by hand lasts until the next evaluation (ecs.md 7.5), so it is no reason to evaluate the alarm itself.
+// Keys returns an alarm whose settings have changed, and the composite alarms whose rules name an alarm whose
+// state has changed. A state that SetAlarmState has set lasts until the next evaluation (ecs.md 7.5), so it
+// does not wake the alarm itself.
 func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 	switch ch := ch.(type) {
 	case state.Changed[alarm.Alarm]:
@@ -50,7 +54,7 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// All returns all alarms.
+// All returns the keys of all alarms.
 func (c *Controller) All(s *state.Snapshot) (keys []string) {
 	for a := range s.Alarms.All() {
 		keys = append(keys, a.ARN)
@@ -58,7 +62,8 @@ func (c *Controller) All(s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// Reconcile evaluates an alarm unless its last evaluation is done, and returns how long it is until the next one.
+// Reconcile evaluates an alarm unless that was done for its latest evaluation time. It returns the time until
+// the next evaluation.
 func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
 	tables := &c.Store.View().Tables
 	a, ok := tables.Alarms.Get(key)
@@ -78,7 +83,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 	return max(next.Sub(c.Now()), time.Millisecond), nil
 }
 
-// evaluate decides the state of an alarm and writes it if it has changed.
+// evaluate computes the state of an alarm and writes it if it has changed.
 func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Status, e alarm.Evaluation) error {
 	measure := c.measure
 	if a.Queries != nil {
@@ -109,7 +114,7 @@ func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Stat
 	}
 	return c.Commit(ctx, a.ARN, func(tx *state.Tx, m control.Moment) error {
 		if settings, _ := tx.Alarms.Get(a.ARN); settings != a || tx.StatusOf(a) != s {
-			return nil // somebody has changed the alarm, and what was decided is about the one before
+			return nil // the alarm has changed in the meantime, so the result is outdated
 		}
 		if verdict.State != s.Value {
 			tx.SetAlarmStatus(a, s, s.Next(verdict.State, verdict.Reason, a.ReasonData(points, queried), m.Now))
@@ -123,7 +128,7 @@ func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Stat
 	})
 }
 
-// measure returns the values of the periods that an evaluation needs, the oldest first.
+// measure reads the values of the periods that an evaluation needs, the oldest first.
 func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Datapoint, error) {
 	stat, err := meter.ParseStatistic(a.Measure.Statistic)
 	if err != nil {
@@ -136,7 +141,7 @@ func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Data
 		return nil, err
 	}
 	sums := make([]meter.Summary, len(starts))
-	for _, buckets := range found { // without a unit, all units are added up, as GetMetricData does
+	for _, buckets := range found { // without a unit, points of all units are added, as in GetMetricData
 		for _, b := range buckets {
 			i := int(b.Start.Sub(starts[0]) / period)
 			sums[i] = sums[i].Add(b.Summary)
@@ -150,8 +155,8 @@ func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Data
 	return points, nil
 }
 
-// step returns the period with which the meter is read. It is the period of the alarm if the alarm's periods end
-// at multiples of that, and otherwise a part of it, which is added up.
+// step returns the period with which the meter is read. It is the alarm's period if that ends at multiples of
+// its length. Otherwise it is a part of the period, and the parts are added.
 func step(period time.Duration, e alarm.Evaluation) time.Duration {
 	switch {
 	case e.End.Truncate(period).Equal(e.End):
@@ -164,8 +169,8 @@ func step(period time.Duration, e alarm.Evaluation) time.Duration {
 	return time.Minute
 }
 
-// metric returns a metric of the alarm's account and region as the meter has it. What Berth measures by itself has
-// points of a second in a namespace of its own.
+// metric returns the metric of the alarm under the meter's name for it. Points of a second that Berth itself
+// measures have a namespace of their own.
 func metric(a *alarm.Alarm, m alarm.Metric, pace scaling.Pace) meter.Metric {
 	out := meter.Metric{Scope: meter.Scope(a.Account, a.Region), Namespace: m.Namespace, Name: m.Name}
 	if pace == scaling.PaceOfSeconds && meter.Measured(m.Namespace) {
@@ -177,8 +182,8 @@ func metric(a *alarm.Alarm, m alarm.Metric, pace scaling.Pace) meter.Metric {
 	return out
 }
 
-// tooFew reports whether the alarm keeps its state because one of the points that would be compared is a percentile
-// of too few samples (ecs.md 7.7).
+// tooFew reports whether the alarm must keep its state, because a point to be compared is a percentile of too
+// few samples (ecs.md 7.7).
 func tooFew(a *alarm.Alarm, points []scaling.Datapoint) (bool, error) {
 	if a.LowSamples != alarm.IgnoreLowSamples {
 		return false, nil

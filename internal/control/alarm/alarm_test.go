@@ -11,7 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// The tables of ecs.md 7.6, from the meter to the row of the alarm. K is the state so far.
+// The tables of ecs.md 7.6, from points in the meter to the alarm's row. K means that the alarm keeps its
+// state.
 func TestMissingData(t *testing.T) {
 	letters := map[scaling.State]string{scaling.OK: "O", scaling.InAlarm: "A", scaling.InsufficientData: "I"}
 	treatments := []scaling.Missing{scaling.MissingIsMissing, scaling.MissingIgnored, scaling.MissingIsBreaching,
@@ -19,11 +20,11 @@ func TestMissingData(t *testing.T) {
 	for _, c := range []struct {
 		row  string
 		m    int
-		want string // missing, ignore, breaching, notBreaching
+		want string // for missing, ignore, breaching, notBreaching
 	}{
 		{"0-X-X", 3, "OOOO"}, {"0-X-X", 2, "AAAA"}, {"0----", 3, "OOOO"}, {"-----", 3, "IKAO"}, {"0XX-X", 3, "AAAA"},
 		{"--X--", 3, "AKAO"}, {"00X0X", 2, "AAAA"}, {"0-X--", 2, "OOAO"}, {"----0", 2, "OOAO"}, {"---X-", 2, "AKAO"},
-		{"----X", 3, "KKAO"}, // the premature-alarm rule
+		{"----X", 3, "KKAO"}, // AWS's rule against premature alarms
 	} {
 		w := newWorld(t)
 		for i, sign := range c.row {
@@ -38,7 +39,7 @@ func TestMissingData(t *testing.T) {
 				}))
 			}
 		}
-		w.run(begin.Add(59 * time.Second)) // the minute from 7:59 is the newest
+		w.run(begin.Add(59 * time.Second)) // the minute that began at 7:59 is the newest
 		for i, missing := range treatments {
 			for now, letter := range letters {
 				want := strings.Replace(c.want[i:i+1], "K", letter, 1)
@@ -51,8 +52,8 @@ func TestMissingData(t *testing.T) {
 	}
 }
 
-// The rule of ecs.md 5.12: CPU above 70 % for five minutes. The state, its reason and its times are as AWS writes
-// them, and the history says the same.
+// The example of ecs.md 5.12: CPU above 70 % for five minutes. The state, its reason and times, and the
+// history are as AWS writes them.
 func TestFiveMinutesAboveSeventy(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.InsufficientData, sample("cpu", func(a *alarm.Alarm) { a.Condition.Periods = 5 }))
@@ -86,7 +87,7 @@ func TestFiveMinutesAboveSeventy(t *testing.T) {
 	}
 }
 
-// Without data the reason has the times that were looked at, and no start.
+// Without data the reason has the times of the missing points, and no start.
 func TestReasonWithoutData(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a"))
@@ -101,7 +102,7 @@ func TestReasonWithoutData(t *testing.T) {
 	}
 }
 
-// Periods of five minutes end at full minutes and not at multiples of five, as on AWS.
+// Periods of five minutes end at any full minute, and not only at multiples of five, as on AWS.
 func TestPeriodsSlide(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a", func(a *alarm.Alarm) {
@@ -112,7 +113,7 @@ func TestPeriodsSlide(t *testing.T) {
 	}
 	w.run(begin.Add(3 * time.Minute))
 	if got := w.history("a"); got != "" {
-		t.Errorf("only four of the minutes were over, and the state changed: %s", got)
+		t.Errorf("the state changed when only four minutes were over: %s", got)
 	}
 	w.run(begin.Add(4 * time.Minute))
 	if s := w.status("a"); s.Value != scaling.InAlarm || !strings.Contains(s.Reason, "[75.0 (29/11/26 07:58:00)]") {
@@ -120,7 +121,7 @@ func TestPeriodsSlide(t *testing.T) {
 	}
 }
 
-// ecs.md 7.4: an alarm of 10 seconds is evaluated every 10 seconds.
+// ecs.md 7.4: an alarm with a period of 10 seconds is evaluated every 10 seconds.
 func TestTenSeconds(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a", func(a *alarm.Alarm) {
@@ -129,7 +130,7 @@ func TestTenSeconds(t *testing.T) {
 	for i := range 4 {
 		w.measure(begin.Add(time.Duration(i)*10*time.Second), 100)
 	}
-	w.run(begin.Add(20 * time.Second)) // two of the periods are over, and the evaluation is a few seconds later
+	w.run(begin.Add(20 * time.Second)) // two of the periods are over; the evaluation follows a few seconds later
 	before := w.history("a")
 	w.run(begin.Add(30 * time.Second))
 	if before != "OK to INSUFFICIENT_DATA" || w.history("a") != before+", INSUFFICIENT_DATA to ALARM" {
@@ -137,7 +138,8 @@ func TestTenSeconds(t *testing.T) {
 	}
 }
 
-// A state that was set by hand lasts until the next evaluation (ecs.md 7.5), also when the server restarts.
+// A state that was set by SetAlarmState lasts until the next evaluation (ecs.md 7.5), also after a restart of
+// the server.
 func TestStateByHandLastsUntilTheNextEvaluation(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a", func(a *alarm.Alarm) { a.Condition.MissingData = scaling.MissingIgnored }))
@@ -147,7 +149,7 @@ func TestStateByHandLastsUntilTheNextEvaluation(t *testing.T) {
 	}
 	e, next := sample("a").Last(w.now, scaling.PaceOfAWS)
 	if !e.At.Before(w.now) {
-		t.Fatal("the test sets the state at the moment of an evaluation")
+		t.Fatal("the test has set the state at the time of an evaluation")
 	}
 	w.update(func(tx *state.Tx) {
 		a, _ := tx.Alarms.Get(alarm.ARN(region, account, "a"))
@@ -165,7 +167,7 @@ func TestStateByHandLastsUntilTheNextEvaluation(t *testing.T) {
 	}
 }
 
-// A new alarm is evaluated for the first time at its next moment, with the settings of then.
+// A new alarm is first evaluated at its next time, with the settings it has then.
 func TestNewSettingsAreEvaluatedNext(t *testing.T) {
 	w := newWorld(t)
 	w.run(begin.Add(30 * time.Minute))
@@ -191,7 +193,8 @@ func TestNewSettingsAreEvaluatedNext(t *testing.T) {
 	}
 }
 
-// A clock that is put back does not stop an alarm until the old time has come again (issue 9, section 7).
+// After the clock was set back, an alarm is evaluated at once, and not only when the old time is reached
+// again (issue 9, section 7).
 func TestClockPutBack(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a"))
@@ -200,7 +203,8 @@ func TestClockPutBack(t *testing.T) {
 	for i := range 5 {
 		w.measure(w.now.Add(time.Duration(i-5)*time.Minute), 100)
 	}
-	w.update(func(tx *state.Tx) { // the loop of this test has no clock that only goes forward; a change wakes it
+	// The loop's timer waits for a time of the clock that was set back. A change wakes the loop.
+	w.update(func(tx *state.Tx) {
 		old, _ := tx.Alarms.Get(alarm.ARN(region, account, "a"))
 		a := *old
 		a.UpdatedAt = w.now
@@ -212,8 +216,8 @@ func TestClockPutBack(t *testing.T) {
 	}
 }
 
-// A change of the state makes each of its actions due once, those of scaling policies again in every minute that the
-// state lasts (ecs.md 7.5). The server may restart at any time.
+// A change of the state makes each action due once. Actions of scaling policies are due again in every minute
+// of that state (ecs.md 7.5). The server may restart at any time.
 func TestActionsAreDueOnce(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a", func(a *alarm.Alarm) {
@@ -232,7 +236,7 @@ func TestActionsAreDueOnce(t *testing.T) {
 		}
 		restart()
 	}
-	done := func() { // what a controller does that carries actions out
+	done := func() { // what a controller that carries out actions does
 		w.update(func(tx *state.Tx) {
 			for d := range tx.DueActions.All() {
 				tx.DueActions.Delete(d.Key())
@@ -256,14 +260,14 @@ func TestActionsAreDueOnce(t *testing.T) {
 	}
 	w.run(w.now.Add(time.Minute))
 	if got := w.due(); got != "" {
-		t.Errorf("the state is another one, and a policy for the old one is due: %s", got)
+		t.Errorf("the state has changed, but a policy for the old one is due: %s", got)
 	}
 	if got := w.history("a"); got != "OK to ALARM, ALARM to OK" {
 		t.Error(got)
 	}
 }
 
-// While actions are disabled none is due; the state changes all the same.
+// While actions are disabled, the state changes and no action is due.
 func TestDisabledActions(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a", func(a *alarm.Alarm) {
@@ -275,7 +279,7 @@ func TestDisabledActions(t *testing.T) {
 	}
 }
 
-// ecs.md 7.7: with ignore, a percentile of too few samples does not change the state.
+// ecs.md 7.7: with ignore, the state does not change when a percentile has too few samples.
 func TestTooFewSamples(t *testing.T) {
 	for _, c := range []struct {
 		low     string
@@ -301,8 +305,8 @@ func TestTooFewSamples(t *testing.T) {
 	}
 }
 
-// A moment costs the alarms that are due at it: those of 10 seconds six times a minute, the others once, and none
-// because another alarm changes its state.
+// At any time only the alarms that are due are evaluated: those of 10 seconds six times a minute, the others
+// once. A change of another alarm's state causes no evaluation.
 func TestOnlyDueAlarmsAreEvaluated(t *testing.T) {
 	w := newWorld(t)
 	const slow, fast = 90, 10
@@ -313,13 +317,13 @@ func TestOnlyDueAlarmsAreEvaluated(t *testing.T) {
 			}
 		}))
 	}
-	w.run(begin.Add(time.Minute)) // every alarm has had its first look, and has become INSUFFICIENT_DATA
+	w.run(begin.Add(time.Minute)) // every alarm was evaluated once and has become INSUFFICIENT_DATA
 	before, rev := w.steps, w.store.View().Rev
 	w.run(begin.Add(11 * time.Minute))
 	if got, want := w.steps-before, 10*(slow+6*fast); got != want {
 		t.Errorf("%d evaluations in ten minutes, want %d", got, want)
 	}
 	if w.store.View().Rev != rev {
-		t.Error("evaluations without a change write")
+		t.Error("evaluations without a change wrote to the state")
 	}
 }

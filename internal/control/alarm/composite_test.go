@@ -18,7 +18,7 @@ func composite(name, rule string, children ...string) *alarm.Alarm {
 	return a
 }
 
-// set sets a state as SetAlarmState does.
+// set sets a state, as SetAlarmState does.
 func (w *world) set(name string, value scaling.State) {
 	w.t.Helper()
 	w.update(func(tx *state.Tx) {
@@ -28,8 +28,8 @@ func (w *world) set(name string, value scaling.State) {
 	})
 }
 
-// A composite alarm follows the alarms in its rule at once, and those above it follow it. Its actions become due. A
-// state that was set by hand lasts until a child changes.
+// A composite alarm changes at once when the alarms in its rule change, and so do the alarms above it. Its
+// actions become due. A state that was set by SetAlarmState lasts until a child changes.
 func TestCompositeAlarms(t *testing.T) {
 	w := newWorld(t)
 	ignore := func(a *alarm.Alarm) { a.Condition.MissingData = scaling.MissingIgnored }
@@ -57,10 +57,10 @@ func TestCompositeAlarms(t *testing.T) {
 	w.set("low", scaling.InAlarm)
 	now(scaling.InAlarm, scaling.InAlarm)
 	before := w.steps
-	w.set("other", scaling.InAlarm) // nothing depends on it
+	w.set("other", scaling.InAlarm) // no alarm depends on it
 	now(scaling.InAlarm, scaling.InAlarm)
 	if w.steps != before {
-		t.Errorf("%d alarms were looked at", w.steps-before)
+		t.Errorf("%d alarms were evaluated", w.steps-before)
 	}
 	w.set("a", scaling.OK)
 	now(scaling.OK, scaling.OK)

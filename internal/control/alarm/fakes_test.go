@@ -57,7 +57,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// restart starts the server again on what it has written.
+// restart restarts the server with what it has written.
 func (w *world) restart() {
 	w.loop.Close()
 	w.store.Close()
@@ -65,7 +65,7 @@ func (w *world) restart() {
 	w.start(w.disk)
 }
 
-// start starts the controller on what is in a journal.
+// start starts the controller with the content of a journal.
 func (w *world) start(j journal.Journal) {
 	w.t.Helper()
 	var err error
@@ -81,13 +81,13 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// sample returns an alarm on the average of App m above 70 in three minutes.
+// sample returns an alarm that compares the average of App m with 70, over three minutes.
 func sample(name string, change ...func(*alarm.Alarm)) *alarm.Alarm {
 	a := &alarm.Alarm{
 		ARN: alarm.ARN(region, account, name), Name: name, Region: region, Account: account, ActionsEnabled: true,
 		Measure:   alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: "App", Name: "m"}},
 		Condition: scaling.Condition{Comparison: scaling.Greater, Threshold: 70, Period: time.Minute, Periods: 3},
-		UpdatedAt: begin, // so the evaluation before begin is not made
+		UpdatedAt: begin, // so the evaluation before begin is not due
 	}
 	for _, c := range change {
 		c(a)
@@ -95,7 +95,7 @@ func sample(name string, change ...func(*alarm.Alarm)) *alarm.Alarm {
 	return a
 }
 
-// put writes alarms as PutMetricAlarm does, in a state that was written at their UpdatedAt.
+// put writes alarms as PutMetricAlarm does. Their state was last written at their UpdatedAt.
 func (w *world) put(value scaling.State, alarms ...*alarm.Alarm) {
 	w.t.Helper()
 	w.update(func(tx *state.Tx) {
@@ -115,7 +115,7 @@ func (w *world) update(change func(*state.Tx)) {
 	}
 }
 
-// measure puts values of App m, in one datum.
+// measure puts values of App m in one call.
 func (w *world) measure(at time.Time, values ...float64) {
 	w.t.Helper()
 	if err := measure(w.points, w.now, at, values...); err != nil {
@@ -130,7 +130,7 @@ func measure(points *meter.Store, now, at time.Time, values ...float64) error {
 	}})
 }
 
-// run does what is due until a time, each thing at its moment.
+// run advances the clock to a time, and evaluates each alarm when it is due.
 func (w *world) run(until time.Time) {
 	w.t.Helper()
 	for {

@@ -18,7 +18,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
 
-// killed is the variable with the data directory of the program that TestKill9 kills.
+// killed is the environment variable with the data directory of the program that TestKill9 kills.
 const killed = "BERTH_TEST_ALARM"
 
 func TestMain(m *testing.M) {
@@ -38,7 +38,8 @@ func openFile(ctx context.Context, dir string) (*state.Store, error) {
 	return state.Open(ctx, j, quiet)
 }
 
-// flap evaluates an alarm of 10 seconds whose state changes every time, and prints how many changes there are.
+// flap evaluates an alarm with a period of 10 seconds whose state changes every time, and prints the number
+// of changes.
 func flap(dir string) error {
 	ctx := context.Background()
 	store, err := openFile(ctx, dir)
@@ -75,7 +76,8 @@ func flap(dir string) error {
 	}
 }
 
-// Issue 9, sections 1 and 7: kill -9 does not lose the state of an alarm, and no action is lost or due twice.
+// Issue 9, sections 1 and 7: after kill -9 the state of an alarm is not lost, and no action is lost or due
+// twice.
 func TestKill9(t *testing.T) {
 	for _, changes := range []int64{1, 33, 250} {
 		dir := t.TempDir() + "/data"
@@ -112,7 +114,7 @@ func checkAfterKill(t *testing.T, dir string, printed int64) {
 	a := sample("a")
 	s, _ := store.View().AlarmStatus.Get(a.ARN)
 	if printed == 0 || s.Transitions < printed {
-		t.Errorf("%d changes of the state, and %d were printed", s.Transitions, printed)
+		t.Errorf("%d changes of the state, but %d were printed", s.Transitions, printed)
 	}
 	items := int64(0)
 	for h := range store.View().AlarmHistory.Prefix(alarm.HistoryPrefix(a.ARN)) {

@@ -11,7 +11,8 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// calculate is measure for an alarm with queries. The periods of metric math begin at multiples of their length.
+// calculate does for an alarm with queries what measure does for others. Periods of metric math start at
+// multiples of their length.
 func (c *Controller) calculate(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Datapoint, error) {
 	period := e.Pace.Period(a.Condition.Period)
 	e.End = e.End.Truncate(period)
@@ -36,7 +37,7 @@ func (c *Controller) calculate(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Da
 	for i := range points {
 		points[i].Start = starts[i]
 	}
-	for _, s := range found { // there is one
+	for _, s := range found { // there is exactly one
 		for _, p := range s.Points {
 			i := int(time.Unix(p.At, 0).Sub(starts[0]) / period)
 			if i >= 0 && i < len(points) {
@@ -47,7 +48,7 @@ func (c *Controller) calculate(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Da
 	return points, nil
 }
 
-// parsed returns a query as the meter reads it. It was checked when the alarm was made.
+// parsed returns a query in the form that the meter reads. The query was checked when the alarm was put.
 func parsed(a *alarm.Alarm, q alarm.Query, pace scaling.Pace) (out query.Query, err error) {
 	out = query.Query{ID: q.ID, Period: pace.Period(q.Period)}
 	if q.Measure == nil {

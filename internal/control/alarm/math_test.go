@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// An alarm on metric math compares the result of its expression. Where one of the metrics has no data, the result has
-// none, and its missing data are treated as those of a metric (ecs.md 7.4, 7.6).
+// An alarm on metric math compares the result of its expression. Where one of the metrics has no data, the
+// result has none either. These are treated like missing data of a metric (ecs.md 7.4, 7.6).
 func TestMetricMath(t *testing.T) {
 	w := newWorld(t)
 	measure := func(name string) *alarm.Measure {
@@ -55,7 +55,7 @@ func TestMetricMath(t *testing.T) {
 	}
 }
 
-// A period of five minutes of metric math is that of the clock: it begins at a multiple of five.
+// Periods of metric math start at multiples of their length: a period of five minutes at a multiple of five.
 func TestPeriodsOfMetricMath(t *testing.T) {
 	w := newWorld(t)
 	w.put(scaling.OK, sample("a", func(a *alarm.Alarm) {
@@ -66,7 +66,7 @@ func TestPeriodsOfMetricMath(t *testing.T) {
 		a.Queries = []alarm.Query{{ID: "m1", Measure: &m, Period: 5 * time.Minute}}
 		a.Condition.MissingData = scaling.MissingIgnored
 	}))
-	for i := range 5 { // 8:03 to 8:07: no period of the clock has more than 45
+	for i := range 5 { // 8:03 to 8:07: the sum of each period of the clock is at most 45
 		w.measure(begin.Add(time.Duration(i+3)*time.Minute), 15)
 	}
 	w.run(begin.Add(12 * time.Minute))

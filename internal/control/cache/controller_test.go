@@ -16,13 +16,13 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// nodes is a driver without a machine. The test sets what it returns.
+// nodes is a driver without a machine. Tests set what its methods return.
 type nodes struct {
 	seen    *cache.Node
 	err     error
 	served  []string
 	removed []string
-	stays   int // how often Remove has to be called
+	stays   int // how often Remove must be called
 }
 
 func (n *nodes) Serve(context.Context, *cache.Cluster) (*cache.Node, error) { return n.seen, n.err }
@@ -38,7 +38,7 @@ func (n *nodes) Remove(_ context.Context, arn string) (bool, error) {
 
 func (n *nodes) Served() ([]string, error) { return n.served, nil }
 
-// world runs the controller step by step, with a clock of its own.
+// world runs the controller step by step, with its own clock.
 type world struct {
 	*testing.T
 	store *state.Store
@@ -63,7 +63,7 @@ func newWorld(t *testing.T, served ...string) *world {
 	return w
 }
 
-// after moves the clock by d.
+// after advances the clock by d.
 func (w *world) after(d time.Duration) {
 	end := w.now.Add(d)
 	for {
@@ -111,7 +111,7 @@ func TestRowFollowsTheNode(t *testing.T) {
 	w.put(nil)
 	w.after(time.Second)
 	if c := w.cluster(); c.Status != cache.Creating || len(c.Events) > 0 {
-		t.Errorf("while the node is on its way: %+v", c)
+		t.Errorf("while the node starts: %+v", c)
 	}
 	node := cache.Node{Backend: cache.RedisServer, Address: "127.0.3.1", Port: 6379, PID: 7, Version: "7.2"}
 	w.nodes.seen = &node
@@ -122,18 +122,18 @@ func TestRowFollowsTheNode(t *testing.T) {
 	before := w.store.View()
 	w.after(time.Hour)
 	if w.store.View() != before {
-		t.Error("the row of a node that runs on is written again")
+		t.Error("the row of a node that still runs was written again")
 	}
 	again := node
 	again.PID = 8
 	w.nodes.seen = &again
 	w.after(time.Second)
 	if c := w.cluster(); c.Node != again || len(c.Events) != 5 {
-		t.Errorf("when it was started anew: %+v", c)
+		t.Errorf("after it was started again: %+v", c)
 	}
 }
 
-// The reason why a node is not served is one event, and the node keeps its port.
+// The reason why a node cannot be started is one event, and the node's port stays the same.
 func TestProblemIsTold(t *testing.T) {
 	w := newWorld(t)
 	w.nodes.seen = &cache.Node{Backend: cache.RedisServer, Port: 6379, PID: 7}
@@ -148,7 +148,7 @@ func TestProblemIsTold(t *testing.T) {
 	}
 	w.after(time.Hour)
 	if w.store.View() != before {
-		t.Error("the same problem is told again")
+		t.Error("the same problem has another event")
 	}
 	w.nodes.seen, w.nodes.err = &cache.Node{Backend: cache.RedisServer, Port: 6379, PID: 8}, nil
 	w.after(time.Minute)
@@ -157,7 +157,7 @@ func TestProblemIsTold(t *testing.T) {
 	}
 }
 
-// A row is deleted when its node is removed, and a node without a row is removed too.
+// The row of a deleted cluster is removed after its node. A node without a row is removed too.
 func TestDeletedClusterAndOrphan(t *testing.T) {
 	const orphan = "arn:aws:elasticache:us-east-1:1:cluster:orphan"
 	w := newWorld(t, orphan)
@@ -168,7 +168,7 @@ func TestDeletedClusterAndOrphan(t *testing.T) {
 	w.put(func(c *cache.Cluster) { c.Status = cache.Deleting })
 	w.after(2 * soon)
 	if w.cluster() == nil {
-		t.Error("the row is gone before its node")
+		t.Error("the row was removed before its node")
 	}
 	w.after(time.Second)
 	if w.cluster() != nil || !slices.Equal(slices.Compact(w.nodes.removed), []string{orphan, arn}) {

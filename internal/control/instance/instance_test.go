@@ -38,8 +38,8 @@ func task(n string, targets ...ecs.TaskTarget) *ecs.Task {
 		DesiredStatus: ecs.Running, Targets: targets, Containers: []ecs.Container{{Name: "a", LastStatus: ecs.Running}}}
 }
 
-// When its machine ends, a container instance is deregistered and its tasks are ended. A task with a target waits for
-// its gate (ecs.md 1.5.4, 1.3.10).
+// When its machine ends, a container instance is deregistered and its tasks end. A task with a target ends
+// when the target is drained (ecs.md 1.5.4, 1.3.10).
 func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 	store, c := open(t, func(tx *state.Tx) {
 		tx.Instances.Put(&fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.ShuttingDown})
@@ -64,7 +64,7 @@ func TestMachineThatEndsTakesItsTasksAlong(t *testing.T) {
 	if served.LastStatus != ecs.Deactivating {
 		t.Errorf("served task = %s, want DEACTIVATING until its target is out of use", served.LastStatus)
 	}
-	// Its target is drained now.
+	// The target is drained now.
 	if err := store.Update(t.Context(), func(tx *state.Tx) error {
 		n := *served
 		n.Targets, n.LastStatus = nil, ecs.Stopping
@@ -101,7 +101,7 @@ func TestExternalInstanceStays(t *testing.T) {
 	}
 }
 
-// When a machine stops, its tasks end, even those that were placed at the last moment. The container instance stays
+// When a machine stops, all its tasks end, even those that were just placed. The container instance stays
 // until the machine starts again (ecs.md 1.5.4).
 func TestMachineThatStopsTakesItsTasksAlong(t *testing.T) {
 	machine := &fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running}
@@ -158,7 +158,7 @@ func TestDeregistrationByForceEndsTasks(t *testing.T) {
 	}
 	if told, _ := store.View().Tasks.Get(task("told").TaskARN); told.LastStatus != ecs.Stopped ||
 		told.StoppedReason != "mine" || told.StopCode != ecs.UserInitiated {
-		t.Errorf("task that was told to stop = %s, %s %q; its first reason stands", told.LastStatus,
+		t.Errorf("the task that was stopped before = %s, %s %q; want its first reason", told.LastStatus,
 			told.StopCode, told.StoppedReason)
 	}
 }
@@ -175,11 +175,11 @@ func TestDisconnectionEndsNothing(t *testing.T) {
 	before := store.View().Rev
 	reconcile(t, c)
 	if after := store.View().Rev; after != before {
-		t.Error("something was written for an agent that is away")
+		t.Error("something was written for a disconnected agent")
 	}
 }
 
-// A change of a machine concerns its container instance alone, whatever else is in the store.
+// A change of a machine only has the key of its own container instance, whatever else is in the store.
 func TestKeysOfAMachine(t *testing.T) {
 	machine := &fleet.Instance{Region: region, Account: account, ID: "i-1", State: fleet.Running}
 	store, c := open(t, func(tx *state.Tx) {

@@ -23,7 +23,7 @@ const (
 	instanceARN   = "arn:aws:ecs:us-east-1:123456789012:container-instance/c/i"
 )
 
-// forgetting runs script beside the controller, in a synctest bubble. put changes the store.
+// forgetting runs script while the controller runs, in a synctest bubble. put changes the store.
 func forgetting(t *testing.T, script func(t *testing.T, store *state.Store, put func(func(*state.Tx)))) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
@@ -96,8 +96,8 @@ func TestWhatIsOverIsForgottenInTime(t *testing.T) {
 	})
 }
 
-// A task definition that was deleted is removed when the deployment that used it has left its service, whether or not
-// it had tasks (ecs.md 1.4.2).
+// A deleted task definition is removed when no deployment uses it any more, whether or not the deployment had
+// tasks (ecs.md 1.4.2).
 func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		const other = definitionARN + "2"
@@ -121,16 +121,16 @@ func TestDefinitionGoesWithItsDeployment(t *testing.T) {
 		}
 		service(other)
 		if _, ok := store.View().TaskDefinitions.Get(definitionARN); ok {
-			t.Error("the definition outlived its deployment")
+			t.Error("the definition is still there after its deployment has ended")
 		}
 		service()
 		if _, ok := store.View().TaskDefinitions.Get(other); !ok {
-			t.Error("a definition that nobody asked to delete is gone")
+			t.Error("a definition was removed that was not deleted by a call")
 		}
 	})
 }
 
-// Service deployments are kept for 90 days, and the latest one for as long as the service exists (ecs.md 3.6).
+// Service deployments are stored for 90 days, and the latest one as long as the service exists (ecs.md 3.6).
 func TestServiceDeploymentsAreForgotten(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		service := &ecs.Service{ServiceARN: serviceARN, Status: ecs.ServiceActive}
@@ -155,7 +155,7 @@ func TestServiceDeploymentsAreForgotten(t *testing.T) {
 	})
 }
 
-// The row of a deregistered instance stays while one of its tasks waits for a load balancer, because without the row
+// The row of a deregistered instance stays while one of its tasks waits for a load balancer. Without the row
 // the task would never end.
 func TestInstanceOutlivesItsTasks(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
@@ -169,18 +169,18 @@ func TestInstanceOutlivesItsTasks(t *testing.T) {
 		})
 		time.Sleep(2 * time.Hour)
 		if store.View().ContainerInstances.Len() != 1 {
-			t.Error("the instance went before its task")
+			t.Error("the instance was removed before its task")
 		}
 		ended := *task.Ended(ecs.TerminationNotice, "over", time.Now())
 		put(func(tx *state.Tx) { tx.Tasks.Put(&ended) })
 		time.Sleep(2 * time.Minute)
 		if store.View().ContainerInstances.Len() != 0 {
-			t.Error("the instance did not go after its task")
+			t.Error("the instance was not removed after its task")
 		}
 	})
 }
 
-// Rows that are in use are never removed, however old they are.
+// Rows in use are never removed, however old they are.
 func TestNothingThatLivesIsForgotten(t *testing.T) {
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -214,11 +214,11 @@ func TestNothingThatLivesIsForgotten(t *testing.T) {
 		}
 	}
 	if after := store.View().Rev; after != before {
-		t.Error("something that lives was forgotten")
+		t.Error("a row in use was removed")
 	}
 }
 
-// The history of alarms is kept for two weeks, even that of deleted alarms (ecs.md 7.5).
+// The history of alarms is stored for two weeks, also after the alarm was deleted (ecs.md 7.5).
 func TestHistoryOfAlarmsIsForgottenInTime(t *testing.T) {
 	forgetting(t, func(t *testing.T, store *state.Store, put func(func(*state.Tx))) {
 		item := func(arn string) {

@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 		}
 		defer store.Close()
 		dir := t.TempDir()
-		events, err := logstore.Open(dir, logstore.Limits{Segment: 1}, quiet) // every batch has a file of its own
+		events, err := logstore.Open(dir, logstore.Limits{Segment: 1}, quiet) // every batch gets its own file
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,12 +59,12 @@ func TestRun(t *testing.T) {
 		go func() { done <- control.New(env, "retention", 1, New(env, events)).Run(ctx) }()
 		synctest.Wait()
 		if _, err := os.Stat(filepath.Join(dir, "orphan")); !os.IsNotExist(err) {
-			t.Errorf("the events of a group that is gone are still there: %v", err)
+			t.Errorf("the events of a deleted group are still there: %v", err)
 		}
 		time.Sleep(20 * time.Hour)
 		put("day")
 		if files("day") != 3 || files("ever") != 2 {
-			t.Errorf("before its time something went: %d, %d files", files("day"), files("ever"))
+			t.Errorf("something was removed too early: %d, %d files left", files("day"), files("ever"))
 		}
 		time.Sleep(6 * time.Hour)
 		synctest.Wait()

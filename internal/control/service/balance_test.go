@@ -13,7 +13,7 @@ import (
 
 func rebalanced(s *ecs.Service) { s.AvailabilityZoneRebalancing = ecs.RebalancingEnabled }
 
-// told returns how many events contain a text.
+// told returns the number of events that contain a text.
 func told(w *world, part string) int {
 	n := 0
 	for _, m := range w.events() {

@@ -24,7 +24,7 @@ const (
 	instance = "arn:aws:ecs:us-east-1:1:container-instance/c/1"
 )
 
-// world is a store with a service behind a load balancer, and the controller's loop running over it, in a bubble.
+// world is a store with a service behind a load balancer, and the controller's loop, in a synctest bubble.
 type world struct {
 	*testing.T
 	store      *state.Store
@@ -40,7 +40,7 @@ func inBubble(t *testing.T, targetType string, attributes map[string]string, run
 	inBubbleOf(t, 2, targetType, attributes, run)
 }
 
-// inBubbleOf is inBubble with that many workers.
+// inBubbleOf is inBubble with the given number of workers.
 func inBubbleOf(t *testing.T, workers int, targetType string, attributes map[string]string, run func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))

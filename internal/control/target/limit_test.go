@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// occupy registers n targets that are not tasks of the service.
+// occupy registers n targets that do not belong to the service.
 func (w *world) occupy(group string, n int) {
 	w.update(func(tx *state.Tx) {
 		for i := range n {
@@ -20,8 +20,8 @@ func (w *world) occupy(group string, n int) {
 	})
 }
 
-// alb.md 8.6: a service registers no more targets than a group may have. The task waits, the service says so once, and
-// the task is registered when there is room.
+// alb.md 8.6: a service registers no more targets than a group may have. Another task waits, the service has
+// one event about it, and the task is registered when there is room.
 func TestAFullTargetGroupTakesNoMore(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		w.occupy(group, elb.MaxTargetsPerGroup-1)
@@ -48,8 +48,8 @@ func TestAFullTargetGroupTakesNoMore(t *testing.T) {
 	})
 }
 
-// A service also registers no more targets than a load balancer may have in all its groups (alb.md 8.6). A task of two
-// groups is registered in both or in none.
+// A service registers no more targets than a load balancer may have in all its groups (alb.md 8.6). A task
+// with two groups is registered in both or in neither.
 func TestAFullLoadBalancerTakesNoMore(t *testing.T) {
 	const other = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/other/1"
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {

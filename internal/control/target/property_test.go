@@ -17,9 +17,9 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// For all sequences of events of a service's tasks: a task counts as RUNNING only while its target gets requests; a
-// task that was registered passes its gate only after the edge has drained it or its delay is over; and in the end no
-// request goes to an address without a task.
+// After any sequence of events of a service's tasks: a task counts as RUNNING only while its target gets
+// requests; a registered task stops only after the edge has drained its target, or after the delay; and at
+// the end no requests go to an address without a task.
 func TestTargetsFollowTasks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ops := rapid.SliceOfN(rapid.SampledFrom([]string{
@@ -36,7 +36,7 @@ func TestTargetsFollowTasks(t *testing.T) {
 
 const delay = 10 * time.Second
 
-// follow carries out ops and returns the first violation.
+// follow carries out ops and returns the first violation of a rule.
 func follow(t *testing.T, ops []string, picks []int) error {
 	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -77,7 +77,7 @@ func follow(t *testing.T, ops []string, picks []int) error {
 	synctest.Wait()
 	for target := range store.View().Targets.All() {
 		if target.IsDraining() {
-			return fmt.Errorf("target %s drains for ever", target.Key())
+			return fmt.Errorf("target %s does not stop draining", target.Key())
 		}
 	}
 	return nil
@@ -116,7 +116,7 @@ func (w *world) happen(op, arn string, stopped map[string]time.Time, done map[st
 	}
 }
 
-// consistent checks what must be true whenever the controller has nothing left to do.
+// consistent checks the rules that hold whenever the controller has nothing left to do.
 func (w *world) consistent(stopped map[string]time.Time, done map[string]bool) error {
 	snap := w.store.View()
 	live := map[string]bool{}
@@ -135,12 +135,12 @@ func (w *world) consistent(stopped map[string]time.Time, done map[string]bool) e
 		}
 		if at, ok := stopped[t.TaskARN]; ok && t.LastStatus == ecs.Stopping && !done[t.TaskARN] &&
 			time.Since(at) < delay {
-			return fmt.Errorf("%s passed the gate after %v, and the edge was not done", t.TaskARN, time.Since(at))
+			return fmt.Errorf("%s stopped after %v, before the edge had drained its target", t.TaskARN, time.Since(at))
 		}
 	}
 	for target := range snap.Targets.All() {
 		if !target.IsDraining() && !live[target.Key()] {
-			return fmt.Errorf("%s gets requests and there is no task", target.Key())
+			return fmt.Errorf("%s gets requests although its task has ended", target.Key())
 		}
 	}
 	return nil

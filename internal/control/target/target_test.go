@@ -46,8 +46,8 @@ func TestRegistersBeforeRunning(t *testing.T) { // ecs.md 3.11
 	}
 }
 
-// A task that stops is DEACTIVATING, its target is deregistered, and its gate opens as soon as the edge has drained
-// the target (ecs.md 3.2.6).
+// A stopping task is DEACTIVATING and its target is deregistered. The task may stop as soon as the edge has
+// drained the target (ecs.md 3.2.6).
 func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		arn := w.task("a", 32768, nil)
@@ -73,7 +73,7 @@ func TestGateOpensWhenTheEdgeIsDone(t *testing.T) {
 	})
 }
 
-// While the edge cannot be brought up to date, gates stay closed. The service has one event about it, and the
+// While the edge does not apply changes, tasks do not stop. The service has one event about it, and the
 // controller tries again until it succeeds.
 func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
@@ -89,7 +89,7 @@ func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 		synctest.Wait()
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
 		w.expectEvents(registered, deregistered, why)
-		if n := w.syncs(); n < 100 || n > 1000 { // every 7.5 to 15 s in the end
+		if n := w.syncs(); n < 100 || n > 1000 { // every 7.5 to 15 s after the first tries
 			t.Errorf("tried %d times in an hour", n)
 		}
 		w.edgeIs(nil)
@@ -104,8 +104,8 @@ func TestEdgeThatDoesNotTakeItUp(t *testing.T) {
 	})
 }
 
-// A controller that has just started does not know whether the edge has applied earlier deregistrations. It waits for
-// the edge before it opens a gate.
+// A controller that has just started does not know whether the edge has applied earlier deregistrations. It
+// calls Sync before it lets a task stop.
 func TestAfterAFailoverTheEdgeIsAskedFirst(t *testing.T) {
 	inBubble(t, elb.TargetInstance, map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
 		arn := w.task("a", 32768, nil)
@@ -114,7 +114,7 @@ func TestAfterAFailoverTheEdgeIsAskedFirst(t *testing.T) {
 		time.Sleep(time.Minute)
 		next := New(w.controller.Env, w)
 		if _, err := next.service(w.Context(), service); err == nil {
-			t.Error("the edge was not asked")
+			t.Error("Sync was not called")
 		}
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
 		w.edgeIs(nil)
@@ -126,8 +126,8 @@ func TestAfterAFailoverTheEdgeIsAskedFirst(t *testing.T) {
 	})
 }
 
-// A call of Sync covers only changes before it. If a task of the same service is deregistered during the call, because
-// its target changes, it waits for another call.
+// A call of Sync covers only changes that were made before it. If a target of the same service is
+// deregistered during the call, its task waits for another call.
 func TestEdgeIsAskedForEachDeregistration(t *testing.T) {
 	inBubbleOf(t, 1, elb.TargetInstance,
 		map[string]string{"deregistration_delay.timeout_seconds": "10"}, func(w *world) {
@@ -143,11 +143,11 @@ func TestEdgeIsAskedForEachDeregistration(t *testing.T) {
 				}
 			}
 			w.mu.Lock()
-			w.during = func() { // the edge is asked because of a; what follows another worker might do
+			w.during = func() { // this call of Sync is for a; another worker might do what follows
 				stop("b")
-				w.edgeIs(errors.New("the edge is away")) // it takes up a's end, and not b's any more
+				w.edgeIs(errors.New("the edge is away")) // it has applied a's deregistration, and will not apply b's
 				if _, err := w.controller.service(w.Context(), service); err == nil {
-					w.Error("b was taken up")
+					w.Error("the edge applied b's deregistration")
 				}
 			}
 			w.mu.Unlock()
@@ -155,7 +155,7 @@ func TestEdgeIsAskedForEachDeregistration(t *testing.T) {
 			time.Sleep(time.Hour) // long after the delay
 			synctest.Wait()
 			if now, _ := w.store.View().Tasks.Get(b); now.LastStatus != ecs.Deactivating {
-				t.Errorf("b is %s while the edge may still send to it", now.LastStatus)
+				t.Errorf("b is %s although the edge may still send requests to it", now.LastStatus)
 			}
 		})
 }
@@ -167,7 +167,7 @@ func TestGateOpensWhenTheDelayIsOver(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
-		time.Sleep(4 * time.Second) // no report of the edge
+		time.Sleep(4 * time.Second) // the edge has not reported
 		synctest.Wait()
 		w.expect(arn, "STOPPING")
 	})
@@ -181,7 +181,7 @@ func TestTaskThatDiedIsDeregistered(t *testing.T) {
 		if task, _ := w.store.View().Tasks.Get(arn); len(task.Targets) != 0 {
 			t.Errorf("targets %v", task.Targets)
 		}
-		again := w.task("b", 32768, nil) // the port is used anew while the old registration drains
+		again := w.task("b", 32768, nil) // the port is used again while the old registration drains
 		w.expect(again, "RUNNING i-1@127.0.1.2:32768")
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
@@ -189,7 +189,7 @@ func TestTaskThatDiedIsDeregistered(t *testing.T) {
 	})
 }
 
-// The new task registered before the end of the old one was known: its target must not be removed.
+// The new task was registered before the end of the old one was known. Its target must stay registered.
 func TestPortTakenOver(t *testing.T) {
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		first := w.task("a", 32768, nil)
@@ -217,7 +217,7 @@ func TestWhyATaskCannotBeRegistered(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		w.expect(arn, "ACTIVATING")
-		// once
+		// The event is written once.
 		w.expectEvents("(service web) failed to register targets in (target-group TG) with (error the " +
 			"target group does not exist)")
 		w.update(func(tx *state.Tx) { tx.TargetGroups.Put(g) })
@@ -285,8 +285,8 @@ func TestTerminatedInstanceIsDeregistered(t *testing.T) {
 	})
 }
 
-// A target that was deregistered by hand is registered again, as ECS does, which "will immediately register it again"
-// (containers-roadmap #251), and the service has an event that says so.
+// A target that a user deregistered is registered again, as ECS does ("will immediately register it again",
+// containers-roadmap #251), and the service has an event about it.
 func TestTargetDeregisteredByHandIsRegisteredAgain(t *testing.T) {
 	registered := "(service web) registered 1 targets in (target-group TG)"
 	again := "(service web) (task a) (port 32768) was deregistered from (target-group TG) although the " +
@@ -308,12 +308,12 @@ func TestTargetDeregisteredByHandIsRegisteredAgain(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
-		w.update(func(tx *state.Tx) { tx.Targets.Delete(elb.TargetKey(group, "i-1", 32768)) }) // gone altogether
+		w.update(func(tx *state.Tx) { tx.Targets.Delete(elb.TargetKey(group, "i-1", 32768)) }) // the row is removed
 		w.expect(arn, "RUNNING i-1@127.0.1.2:32768")
 		w.stop(arn) // a target that the service itself deregisters is not registered again
 		w.expect(arn, "DEACTIVATING i-1@127.0.1.2:32768 draining")
 	})
-	// the targets of a machine that ends are removed before its tasks have ended
+	// When a machine ends, its targets are removed before its tasks have ended.
 	inBubble(t, elb.TargetInstance, nil, func(w *world) {
 		i := &fleet.Instance{ID: "i-1", Region: "us-east-1", Account: "1", State: fleet.Running, Desired: fleet.Running}
 		w.update(func(tx *state.Tx) { tx.Instances.Put(i) })

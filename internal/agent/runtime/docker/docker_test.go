@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/runtimetest"
 )
 
-// engine returns Docker, or skips without one.
+// engine returns Docker. Without Docker it skips the test.
 func engine(t *testing.T) *docker.Engine {
 	t.Helper()
 	e, err := docker.New("")
@@ -48,8 +48,8 @@ func TestSuite(t *testing.T) {
 	runtimetest.Run(t, runtimetest.Subject{Runtime: e, Image: image, Prefix: "berth-runtimetest"})
 }
 
-// The agent reads a container's output byte for byte, even if the engine cuts long lines in the middle of a character,
-// with a terminal and without one.
+// A container's output is read byte for byte, even where the engine cuts a long line within a character, with
+// and without a terminal.
 func TestLongLinesComeBack(t *testing.T) {
 	e := engine(t)
 	const image, characters = "berth-longlines:1", 300_000

@@ -36,7 +36,8 @@ func TestRewriteHosts(t *testing.T) {
 	}
 }
 
-// After every sequence of changes, the file has the wanted lines once each, keeps the lines of others, and has no more.
+// After any sequence of changes, the file has each wanted line once and the lines of others, and nothing
+// else.
 func TestRewriteHostsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		entry := rapid.Custom(func(t *rapid.T) string {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A container that is being created when the agent must end is created completely, within a time limit.
+// If the agent has to end while a container is being created, the creation is completed, within a time limit.
 func TestCallsThatMakeSomethingAreFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("stopped by the test")
@@ -29,7 +29,7 @@ func TestCallsThatMakeSomethingAreFinished(t *testing.T) {
 		late, done := whole(ctx)
 		defer done()
 		if late.Err() == nil {
-			t.Error("something new is begun after the end")
+			t.Error("a call was started after the end")
 		}
 	})
 }

@@ -103,7 +103,7 @@ func (e *Engine) Start(_ context.Context, id string) error {
 	return nil
 }
 
-// bindLocked takes the container's host ports.
+// bindLocked reserves the container's host ports.
 func (e *Engine) bindLocked(b *box) error {
 	for _, p := range b.spec.Ports {
 		key := fmt.Sprintf("%s:%d/%s", p.HostIP, p.HostPort, p.Protocol)
@@ -163,7 +163,7 @@ func (e *Engine) List(_ context.Context, label, value string) ([]runtime.Contain
 	return out, nil
 }
 
-// Remove forgets a container.
+// Remove deletes a container.
 func (e *Engine) Remove(_ context.Context, id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -185,7 +185,7 @@ func (e *Engine) Remove(_ context.Context, id string) error {
 	return nil
 }
 
-// Destroy kills and forgets a container.
+// Destroy kills and deletes a container.
 func (e *Engine) Destroy(ctx context.Context, id string, dead func()) error {
 	err := e.Remove(ctx, id)
 	if err == nil {

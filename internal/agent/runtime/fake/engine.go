@@ -14,7 +14,7 @@ import (
 
 // Engine is a container runtime in memory.
 type Engine struct {
-	// Description is the answer of Ping.
+	// Description is what Ping returns.
 	Description runtime.Engine
 
 	running sync.WaitGroup
@@ -24,7 +24,7 @@ type Engine struct {
 	sequence int
 	registry map[string]Program // images that can be pulled
 	images   map[string]Program // local images
-	tagged   map[string]string  // by a name that Tag gave, the first name of the image
+	tagged   map[string]string  // by a name that Tag has given: the first name of the image
 	boxes    map[string]*box
 	order    []string // ids of boxes, oldest first
 	networks map[string]runtime.Network
@@ -66,7 +66,7 @@ func (e *Engine) Load(ref string, p Program) {
 	e.images[ref] = p
 }
 
-// Down makes the engine unreachable and ends its streams; containers go on.
+// Down makes the engine unreachable and ends its streams. Containers continue to run.
 func (e *Engine) Down() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -79,14 +79,14 @@ func (e *Engine) Down() {
 	}
 }
 
-// Up makes it reachable again.
+// Up makes the engine reachable again.
 func (e *Engine) Up() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.down = false
 }
 
-// Close kills every container and waits for it.
+// Close kills all containers and waits until their programs have returned.
 func (e *Engine) Close() {
 	e.Down()
 	e.mu.Lock()
@@ -126,7 +126,7 @@ func (e *Engine) SetHealth(id, health string) {
 	}
 }
 
-// Ping answers Description.
+// Ping returns Description.
 func (e *Engine) Ping(context.Context) (runtime.Engine, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -140,7 +140,7 @@ func (e *Engine) upLocked() error {
 	return nil
 }
 
-// Pull moves an image from the registry to here.
+// Pull copies an image from the registry to the local images.
 func (e *Engine) Pull(_ context.Context, ref string, _ *runtime.Auth) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -155,7 +155,7 @@ func (e *Engine) Pull(_ context.Context, ref string, _ *runtime.Auth) (string, e
 	return digest(ref), nil
 }
 
-// findImageLocked returns a name of the image with that name or id.
+// findImageLocked returns the name of the local image with a name or an id.
 func (e *Engine) findImageLocked(ref string) (string, bool) {
 	if _, ok := e.images[ref]; ok {
 		return ref, true
@@ -168,7 +168,7 @@ func (e *Engine) findImageLocked(ref string) (string, bool) {
 	return ref, false
 }
 
-// imageIDLocked returns the id, which is the same for all names of an image.
+// imageIDLocked returns the id of an image, which is the same for all its names.
 func (e *Engine) imageIDLocked(ref string) string {
 	if strings.HasPrefix(ref, "sha256:") {
 		return ref
@@ -210,7 +210,7 @@ func (e *Engine) Tag(_ context.Context, source, target string) error {
 	return nil
 }
 
-// Import adds an image whose program serves, whatever the tar contains.
+// Import adds an image whose program is Serve, whatever is in the tar.
 func (e *Engine) Import(_ context.Context, ref string, rootFS io.Reader, _ []string) error {
 	if _, err := io.Copy(io.Discard, rootFS); err != nil {
 		return err
@@ -234,7 +234,7 @@ func (e *Engine) ImageUsed(_ context.Context, id string) (bool, error) {
 	return false, nil
 }
 
-// RemoveImage removes a name.
+// RemoveImage removes a name of an image.
 func (e *Engine) RemoveImage(_ context.Context, ref string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime/runtimetest"
 )
 
-// specimen behaves as the program of runtimetest.
+// specimen behaves like the specimen program of runtimetest.
 func specimen(ctx context.Context, p *fake.Process) int {
 	switch args := append(p.Args, ""); args[0] {
 	case "exit":

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// EnsureNetwork returns the network of that name.
+// EnsureNetwork returns the network with a name, and makes it if there is none.
 func (e *Engine) EnsureNetwork(_ context.Context, s runtime.NetworkSpec) (runtime.Network, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -38,7 +38,7 @@ func (e *Engine) EnsureNetwork(_ context.Context, s runtime.NetworkSpec) (runtim
 	return n, nil
 }
 
-// NetworksWith describes the networks that have the label, by name.
+// NetworksWith returns the networks that have the label, sorted by name.
 func (e *Engine) NetworksWith(_ context.Context, label string) ([]runtime.Network, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -51,7 +51,7 @@ func (e *Engine) NetworksWith(_ context.Context, label string) ([]runtime.Networ
 	return out, e.upLocked()
 }
 
-// RemoveNetwork forgets a network.
+// RemoveNetwork deletes a network.
 func (e *Engine) RemoveNetwork(_ context.Context, name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,7 +59,7 @@ func (e *Engine) RemoveNetwork(_ context.Context, name string) error {
 	return e.upLocked()
 }
 
-// EnsureVolume makes a volume.
+// EnsureVolume makes a volume if there is none with its name.
 func (e *Engine) EnsureVolume(_ context.Context, s runtime.VolumeSpec) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -77,7 +77,7 @@ func (e *Engine) HasVolume(_ context.Context, name string) (bool, error) {
 	return ok, e.upLocked()
 }
 
-// VolumesWith names the volumes with a label, by name.
+// VolumesWith returns the names of the volumes with a label, sorted.
 func (e *Engine) VolumesWith(_ context.Context, label, value string) ([]string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -90,7 +90,7 @@ func (e *Engine) VolumesWith(_ context.Context, label, value string) ([]string, 
 	return out, e.upLocked()
 }
 
-// RemoveVolume forgets a volume.
+// RemoveVolume deletes a volume.
 func (e *Engine) RemoveVolume(_ context.Context, name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

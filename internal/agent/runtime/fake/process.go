@@ -15,11 +15,11 @@ type Program func(ctx context.Context, p *Process) int
 
 // Process is a running container, for its program.
 type Process struct {
-	// Args are entry point and command together.
+	// Args are the entry point and the command.
 	Args []string
-	// Env is the environment.
+	// Env is the program's environment.
 	Env map[string]string
-	// Term is closed by the stop signal.
+	// Term is closed when the container gets its stop signal.
 	Term <-chan struct{}
 
 	write func(text string, stderr bool)
@@ -31,7 +31,7 @@ func (p *Process) Print(line string) { p.write(line+"\n", false) }
 // PrintError writes a line to standard error.
 func (p *Process) PrintError(line string) { p.write(line+"\n", true) }
 
-// Serve is a program that runs until the stop signal and exits with 0.
+// Serve is a program that runs until the stop signal, and then exits with 0.
 func Serve(ctx context.Context, p *Process) int {
 	select {
 	case <-p.Term:
@@ -41,7 +41,7 @@ func Serve(ctx context.Context, p *Process) int {
 	}
 }
 
-// Exit returns a program that exits at once.
+// Exit returns a program that exits with the code at once.
 func Exit(code int) Program {
 	return func(context.Context, *Process) int { return code }
 }
@@ -53,7 +53,7 @@ type box struct {
 	hosts   []string
 	view    runtime.Container
 	log     []runtime.LogEntry
-	changed *sync.Cond // of Engine.mu: the log or the state has changed
+	changed *sync.Cond // uses Engine.mu; the log or the state has changed
 	term    chan struct{}
 	termed  bool
 	kill    context.CancelFunc
@@ -69,7 +69,7 @@ func environment(env []string) map[string]string {
 	return out
 }
 
-// start runs the program in a goroutine; Engine.mu is held.
+// startLocked runs the program in a goroutine. The caller holds Engine.mu.
 func (e *Engine) startLocked(b *box, program Program) {
 	ctx, kill := context.WithCancel(context.Background())
 	b.kill, b.term, b.termed = kill, make(chan struct{}), false

@@ -8,7 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Watch subscribes to events.
+// Watch returns the events from now on.
 func (e *Engine) Watch(ctx context.Context) (<-chan runtime.Event, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -41,7 +41,7 @@ func (e *Engine) Watch(ctx context.Context) (<-chan runtime.Event, error) {
 	return out, nil
 }
 
-// Logs yields what the container wrote.
+// Logs yields what the container has written.
 func (e *Engine) Logs(ctx context.Context, id string, since time.Time, follow bool) iter.Seq2[runtime.LogEntry, error] {
 	return func(yield func(runtime.LogEntry, error) bool) {
 		for at := 0; ; at++ {
@@ -62,7 +62,7 @@ func (e *Engine) Logs(ctx context.Context, id string, since time.Time, follow bo
 	}
 }
 
-// logEntry returns entry number at; with follow it waits for it.
+// logEntry returns the entry number at. With follow it waits until there is one.
 func (e *Engine) logEntry(ctx context.Context, id string, at int, follow bool) (runtime.LogEntry, bool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -91,7 +91,7 @@ func (e *Engine) logEntry(ctx context.Context, id string, at int, follow bool) (
 	return b.log[at], true, nil
 }
 
-// Use sets what a container has used so far; Stats fills in At.
+// Use sets what a container has used so far. Stats sets At.
 func (e *Engine) Use(id string, used runtime.Sample) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -100,7 +100,7 @@ func (e *Engine) Use(id string, used runtime.Sample) {
 	}
 }
 
-// Stats yields a sample a second.
+// Stats yields one sample a second.
 func (e *Engine) Stats(ctx context.Context, id string) iter.Seq2[runtime.Sample, error] {
 	return func(yield func(runtime.Sample, error) bool) {
 		tick := time.NewTicker(time.Second)

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// SpecimenRootFS builds the specimen program and returns a tar of a root file
-// system that holds it as /specimen, and an empty /tmp. An image of it has the
-// entry point ["/specimen"]. It needs the go command.
+// SpecimenRootFS builds the specimen program. It returns a tar of a root file system with the program as
+// /specimen, and an empty /tmp. An image of it must have the entry point ["/specimen"]. SpecimenRootFS needs
+// the go command.
 func SpecimenRootFS(t testing.TB) []byte {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "specimen")

@@ -78,7 +78,7 @@ func networks(t *testing.T, s Subject) {
 	}
 }
 
-// elsewhere asks for a network that does not lie where the engine has just put one.
+// elsewhere asks for a network that must avoid the addresses of one that the engine has just made.
 func elsewhere(t *testing.T, s Subject) {
 	t.Helper()
 	var avoid netip.Prefix
@@ -88,7 +88,7 @@ func elsewhere(t *testing.T, s Subject) {
 			t.Fatal(err)
 		}
 		if avoid.IsValid() && n.Subnet.Overlaps(avoid) {
-			t.Errorf("the network lies in %s, which avoids %s", n.Subnet, avoid)
+			t.Errorf("the network has the addresses %s, but had to avoid %s", n.Subnet, avoid)
 		}
 		avoid = n.Subnet
 		if err := s.Runtime.RemoveNetwork(t.Context(), s.name("chosen")); err != nil {

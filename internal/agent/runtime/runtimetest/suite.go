@@ -1,6 +1,6 @@
-// Package runtimetest is the specification of a container runtime: Run passes on
-// every implementation of runtime.Runtime. The subject needs an image of the
-// specimen program, which the docker tests build and the fake plays.
+// Package runtimetest is the specification of a container runtime: every implementation of runtime.Runtime
+// passes Run. The runtime under test needs an image of the specimen program. The tests of docker build one,
+// and those of fake imitate it.
 package runtimetest
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/berthhq/berth/internal/agent/runtime"
 )
 
-// Subject is a runtime to examine.
+// Subject is a runtime under test.
 type Subject struct {
 	Runtime runtime.Runtime
-	// Image is the specimen's.
+	// Image is the name of the specimen's image.
 	Image string
-	// Prefix begins the name of everything the suite makes.
+	// Prefix is the beginning of the names of everything that the suite makes.
 	Prefix string
 }
 
 const label = "berth.runtimetest"
 
-// Run examines the subject.
+// Run runs the suite on the subject.
 func Run(t *testing.T, s Subject) {
 	for name, test := range map[string]func(*testing.T, Subject){
 		"life of a container":          life,
@@ -47,7 +47,7 @@ func Run(t *testing.T, s Subject) {
 	}
 }
 
-// create makes a container of the specimen that is removed when the test ends.
+// create makes a container of the specimen. It is removed when the test ends.
 func (s Subject) create(t *testing.T, change func(*runtime.Spec), args ...string) string {
 	t.Helper()
 	spec := runtime.Spec{
@@ -77,7 +77,7 @@ func (s Subject) start(t *testing.T, id string) {
 	}
 }
 
-// ready waits until the program in the container has printed something: by then it handles signals.
+// ready waits until the program in the container has printed something. From then on it handles signals.
 func (s Subject) ready(t *testing.T, id string) {
 	t.Helper()
 	for _, err := range s.Runtime.Logs(t.Context(), id, time.Time{}, true) {
@@ -86,7 +86,7 @@ func (s Subject) ready(t *testing.T, id string) {
 		}
 		return
 	}
-	t.Fatal("the container has ended and printed nothing")
+	t.Fatal("the container has ended without printing anything")
 }
 
 func (s Subject) inspect(t *testing.T, id string) runtime.Container {
@@ -164,7 +164,7 @@ func stopKills(t *testing.T, s Subject) {
 	}
 }
 
-// When a container is said to be dead, nothing answers in it.
+// When Destroy reports that a container is dead, its processes answer no more.
 func destroys(t *testing.T, s Subject) {
 	for name, run := range map[string]bool{"running": true, "created": false} {
 		t.Run(name, func(t *testing.T) {
@@ -304,5 +304,5 @@ func stats(t *testing.T, s Subject) {
 	}
 }
 
-// name is a name of its own for what a test makes.
+// name returns a name for what a test makes, which no other test uses.
 func (s Subject) name(kind string) string { return fmt.Sprintf("%s-%s", s.Prefix, kind) }

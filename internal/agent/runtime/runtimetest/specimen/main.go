@@ -1,5 +1,5 @@
-// Command specimen is the program inside the containers of the runtime's and
-// the agent's tests. It is built without cgo and put into an image by itself.
+// Command specimen is the program in the containers that the tests of the runtime and of the agent run. It is
+// built without cgo, and its image has no other program.
 //
 //	specimen serve [where]  answer HTTP on a port or address until SIGTERM: / says hello, /env the
 //	                        environment, /fetch?url=U what U answers, /file?path=P a file
@@ -60,7 +60,7 @@ func main() {
 		survive(args[1])
 	case "burn":
 		go termination()()
-		for n := 0; ; n++ { // takes all of a processor
+		for n := 0; ; n++ { // uses all of a processor
 		}
 	case "touch":
 		if err := os.WriteFile(args[1], nil, 0o644); err != nil {
@@ -83,7 +83,7 @@ func main() {
 	}
 }
 
-// termination begins to catch SIGTERM, and returns a function that waits for it and exits.
+// termination starts to catch SIGTERM. It returns a function that waits for the signal and exits.
 func termination() (untilTerm func()) {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
