@@ -102,7 +102,7 @@ func (a *Alarm) ReasonData(points []scaling.Datapoint, queried time.Time) string
 	if len(used) > 0 {
 		data.Start = Stamp(used[0].Start)
 	}
-	for _, p := range slices.Backward(points) { // the newest points first; missing ones are listed as far as they were given a value
+	for _, p := range slices.Backward(points) { // newest first
 		switch {
 		case len(data.Evaluated) == maxInReason:
 		case p.Known && slices.Contains(used, p):

@@ -1,7 +1,7 @@
 // Package cli is the berth command.
 //
-// Commands write what was asked for to standard output, and everything else to standard error. Exit
-// codes: 0 done, 1 failed, 2 used wrongly; the agent has codes of its own (see command agent).
+// Commands write their result to standard output, and everything else to standard error. Exit codes: 0 done,
+// 1 failed, 2 used wrongly; the agent has its own codes (see command agent).
 //
 // # How to add a command
 //
@@ -75,7 +75,7 @@ func commands(io streams) []*cobra.Command {
 	}
 }
 
-// exitError ends the program with a code of its own and prints nothing.
+// exitError ends the program with an exit code and prints nothing.
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }

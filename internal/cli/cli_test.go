@@ -111,7 +111,7 @@ func TestEnvPrintsWhatAClientNeeds(t *testing.T) {
 func TestEnvWaitsForAServerThatStarts(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		var told bytes.Buffer
+		var stderr bytes.Buffer
 		time.AfterFunc(startTime/2, func() {
 			d, err := config.Open(dir, defaultAccount)
 			if err == nil {
@@ -122,15 +122,15 @@ func TestEnvWaitsForAServerThatStarts(t *testing.T) {
 			}
 		})
 		var out bytes.Buffer
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: dir}, false); err != nil ||
+		if err := runEnv(t.Context(), streams{out: &out, err: &stderr}, place{data: dir}, false); err != nil ||
 			!strings.Contains(out.String(), "AWS_ACCESS_KEY_ID=AKIA") {
 			t.Errorf("env = %q, %v", out.String(), err)
 		}
-		if !strings.Contains(told.String(), "waiting up to 5s for a server to start with the data directory "+dir) {
-			t.Errorf("told: %q", told.String())
+		if !strings.Contains(stderr.String(), "waiting up to 5s for a server to start with the data directory "+dir) {
+			t.Errorf("standard error: %q", stderr.String())
 		}
 		empty := t.TempDir()
-		if err := runEnv(t.Context(), streams{out: &out, err: &told}, place{data: empty}, false); err == nil ||
+		if err := runEnv(t.Context(), streams{out: &out, err: &stderr}, place{data: empty}, false); err == nil ||
 			!strings.Contains(err.Error(), "no server has been started with the data directory "+empty) {
 			t.Errorf("env of an empty directory: %v", err)
 		}

@@ -19,7 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/config"
 )
 
-// client talks to a server: to its pages under /_berth and to its APIs.
+// client sends requests to a server: to its pages under /_berth and to its APIs.
 type client struct {
 	endpoint, region string
 	credentials      sigv4.Credentials
@@ -30,10 +30,10 @@ type client struct {
 // maxAnswer is the most bytes of an answer that a client reads.
 const maxAnswer = 64 << 20
 
-// connect finds the server that the user means. That is the server of the data directory, with the directory's
-// own key. But if the terminal has exported a server's endpoint and key, as berth env and the demo print them,
-// it is that server, unless --data or --listen is given. If no server runs with the default data directory,
-// commands that only read use a demo of the same user.
+// connect finds the server that the user means. That is the server of the data directory, with the
+// directory's key. But if the terminal has exported the endpoint and the key of a server, as berth env and
+// the demo print them, it is that server, unless --data or --listen is given. If no server runs with the
+// default data directory, commands that only read use a demo of the same user.
 func (p *place) connect(io streams) (*client, error) {
 	if err := p.findDemo(io); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (c *client) call(ctx context.Context, method, service, path string, body []
 	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into)
 }
 
-// unreachable is the error if nothing answers at the server's address.
+// unreachable is the error when nothing answers at the server's address.
 type unreachable struct {
 	endpoint string
 	cause    error

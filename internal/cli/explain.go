@@ -31,7 +31,7 @@ func (s *subject) flags(c *cobra.Command) {
 	}
 }
 
-// names returns the services and tasks for completion, or none if the server cannot be asked.
+// names returns the services and tasks for completion, or none if the server does not answer.
 func (s *subject) names(ctx context.Context) (names []string) {
 	from, err := s.connect(streams{err: io.Discard})
 	if err != nil {

@@ -65,14 +65,14 @@ type logReader struct {
 
 	began time.Time
 	seen  map[string]*streamSeen
-	told  map[string]bool // containers whose logs are elsewhere, which was printed
+	noted map[string]bool // containers with logs elsewhere, for which that was printed
 	lines int             // how many lines were printed
 	waits string          // what it waits for, as printed last
 }
 
 func (l *logReader) run(ctx context.Context) error {
 	l.began = time.Now().Add(-l.since)
-	l.seen, l.told = map[string]*streamSeen{}, map[string]bool{}
+	l.seen, l.noted = map[string]*streamSeen{}, map[string]bool{}
 	last := false
 	for {
 		var streams []status.Stream
@@ -106,7 +106,7 @@ func (l *logReader) run(ctx context.Context) error {
 
 // silence prints why there are no lines. That nothing has ever run is an error.
 func (l *logReader) silence(ctx context.Context, ran bool) error {
-	if l.lines > 0 || ran && len(l.told) > 0 {
+	if l.lines > 0 || ran && len(l.noted) > 0 {
 		return nil
 	}
 	var a why.Answer
@@ -163,13 +163,13 @@ func (l *logReader) read(ctx context.Context, streams []status.Stream) (lines []
 	return lines, nil
 }
 
-// elsewhere prints once where the output of a container is, if not in CloudWatch Logs.
+// elsewhere prints once where a container's output is, if it is not in CloudWatch Logs.
 func (l *logReader) elsewhere(s status.Stream) {
 	id := s.Task + "/" + s.Container
-	if l.told[id] || s.RuntimeID == "" {
+	if l.noted[id] || s.RuntimeID == "" {
 		return
 	}
-	l.told[id] = true
+	l.noted[id] = true
 	quote.Fprintf(l.io.err, "container %s of task %.12s logs with %s; on its machine: docker logs %.12s\n",
 		s.Container, s.Task, s.Driver, s.RuntimeID)
 }

@@ -60,7 +60,7 @@ var age = regexp.MustCompile(`\b[0-9hms]*[0-9][hms]\b`)
 func (w *waiter) until(ctx context.Context, l look) error {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	told := ""
+	printed := ""
 	var last seen
 	for {
 		now, err := l(ctx)
@@ -70,14 +70,14 @@ func (w *waiter) until(ctx context.Context, l look) error {
 		if ctx.Err() == nil && (now.done || err != nil) {
 			return w.end(last, err)
 		}
-		if s := now.summary; s != "" && age.ReplaceAllString(s, "") != age.ReplaceAllString(told, "") {
+		if s := now.summary; s != "" && age.ReplaceAllString(s, "") != age.ReplaceAllString(printed, "") {
 			quote.Fprintf(w.io.err, "%s\n", s)
-			told = s
+			printed = s
 		}
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return w.end(last, fmt.Errorf("not within %s: %s", w.timeout, told))
+				return w.end(last, fmt.Errorf("not within %s: %s", w.timeout, printed))
 			}
 			return w.end(last, context.Cause(ctx))
 		case <-time.After(lookEvery):
@@ -200,7 +200,7 @@ func serviceLook(w *waiter, from *client, s *subject, definition string, atOnce 
 	}
 }
 
-// fate says what became of a deployment that was given up.
+// fate describes what became of a deployment that has ended early.
 func fate(a why.Answer) string {
 	if a.Latest.FinishedAt.IsZero() {
 		return "is rolled back: its deployment of " + a.Latest.TaskDefinition + " has failed"

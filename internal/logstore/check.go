@@ -9,12 +9,12 @@ import (
 	"slices"
 )
 
-// Check reads all segments below a directory of groups that no store has open, and calls report for each
-// stretch that holds no record, each segment that is missing, ends early, is a copy of another or stands
-// in the place of another, each list or mark that cannot be read, and each group whose directory is
-// missing. It returns the number of events. The unfinished end of a group's last segment is what a crash
-// leaves, and no damage. Of groups that only an earlier version without lists has written to, missing
-// segments and ends are not noticed.
+// Check reads all segments below a directory of groups that no store has open. It calls report for each part
+// of a segment that is not a record, each segment that is missing, ends early, is a copy of another or stands
+// in the place of another, each list or mark that cannot be read, and each group whose directory is missing.
+// It returns the number of events. The unfinished end of a group's last segment is no damage, since a crash
+// leaves one. In groups that only an earlier version without lists has written to, missing segments and ends
+// are not found.
 func Check(dir string, report func(error)) (events int64, err error) {
 	groups, err := groupIDs(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -34,11 +34,11 @@ type checker struct {
 	events int64
 	salts  map[string]string // by salt, the file that has it; a copy has the salt of another file
 
-	// Of the group that is being checked.
+	// These are about the group that is being checked.
 	list []listed
 	mark mark
 	last uint64 // the highest sequence number so far
-	from string // the file that it is in
+	from string // the file with that number
 }
 
 func (c *checker) group(dir string) error {
@@ -158,7 +158,7 @@ func (c *checker) segment(path string, last bool) error {
 	for _, d := range stretches(err) {
 		switch {
 		case cut && d.to == info.Size(): // reported below
-		case last && d.from >= max(end, want): // what a crash left
+		case last && d.from >= max(end, want): // left by a crash
 		default:
 			c.report(fmt.Errorf("%s is damaged: %w", path, d))
 		}
@@ -191,7 +191,7 @@ func (c *checker) size(path string, l *listed) (size int64) {
 	return size
 }
 
-// place reports whether a file is the one that was written under this name.
+// place reports whether a file is the one that was written under its name.
 func (c *checker) place(path string, head fileHead, l *listed) bool {
 	if head.salt == "" {
 		return true
@@ -216,7 +216,7 @@ func (c *checker) place(path string, head fileHead, l *listed) bool {
 	return false
 }
 
-// stretches returns the parts of a file that hold no record, from the error of records.
+// stretches returns the parts of a file that are not records, from the error of records.
 func stretches(err error) (all []*damage) {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {

@@ -30,7 +30,7 @@ type group struct {
 	segments []*segment // by id; the last one is written to when file is not nil
 	file     *os.File
 	mark     *os.File // high-water mark; nil while file is nil, or if it could not be opened
-	turn     uint64   // which copy of the mark to write; only the writer uses it
+	turn     uint64   // which copy of the mark to write next; only the writer uses it
 	unsaved  bool     // the list on disk lacks the last segment; only the writer uses it
 	lost     []listed // segments that are in the list but missing
 	newest   uint64   // the highest segment id so far
@@ -91,7 +91,7 @@ func (g *group) openLocked() error {
 		if s.listed != nil {
 			s.first, s.salt = s.listed.First, s.listed.Salt
 		} else if s.salt == "" && s.readSalt() != nil {
-			s.salt = "" // the file has no head, as learn has told
+			s.salt = "" // the file has no head; learn has logged that
 		}
 		first = max(first, s.last+1)
 	}
@@ -112,7 +112,7 @@ func (g *group) learn(s *segment, last bool) error {
 	}
 	switch {
 	case errors.Is(err, errDamaged):
-		s.told.Store(true)
+		s.logged.Store(true)
 		g.log.Warn("a log segment has damaged bytes, as after a crash; the records before and  "+
 			"behind them are kept",
 			"segment", s.path, "damage", err)
@@ -129,8 +129,7 @@ func (g *group) learn(s *segment, last bool) error {
 	return nil
 }
 
-// append makes a batch durable, together with those of other callers that wait. It assigns sequence numbers to
-// the events.
+// append makes a batch durable, together with the batches of other callers that wait, and numbers its events.
 func (g *group) append(b *batch) error {
 	g.mu.Lock()
 	if err := g.openLocked(); err != nil {
@@ -184,8 +183,8 @@ func (g *group) writeLocked() {
 	close(f.done)
 }
 
-// ready makes sure that there is a last segment with room for the batches. It returns the seed of the segment's
-// checksums.
+// ready makes sure that there is a last segment with room for the batches. It returns the seed of the
+// checksums in that segment.
 func (g *group) ready(batches []*batch) (seed uint32, err error) {
 	added := int64(0)
 	for _, b := range batches {
@@ -219,9 +218,9 @@ func (g *group) ready(batches []*batch) (seed uint32, err error) {
 	return seed, nil
 }
 
-// write appends buf to the last segment and syncs it. Only one caller at a time calls it; only that caller
-// changes file and the end of the list of segments. After a failed sync the segment is not used again, since it
-// is not known what the disk holds of buf.
+// write appends buf to the last segment and syncs it. Only one caller at a time calls it, and only that
+// caller changes file and the end of the list of segments. After a failed sync the segment is not used again,
+// since it is not known which part of buf is on the disk.
 func (g *group) write(buf []byte) error {
 	g.mu.Lock()
 	file := g.file
@@ -234,7 +233,7 @@ func (g *group) write(buf []byte) error {
 	g.mu.Unlock()
 	_, err := file.WriteAt(buf, size)
 	if err != nil && file.Truncate(size) == nil {
-		return fmt.Errorf("write log events: %w", err) // as on a full disk: the file has not changed
+		return fmt.Errorf("write log events: %w", err) // as on a full disk; the file has not changed
 	}
 	g.used.Add(int64(len(buf)))
 	if err == nil {
@@ -270,8 +269,8 @@ func (g *group) seal() error {
 	return errors.Join(file.Close(), s.writeIndex())
 }
 
-// roll seals the last segment, drops the oldest ones beyond the group's limit, and starts a new one. It returns
-// the seed of the new segment's checksums. first is the sequence number of its first event.
+// roll seals the last segment, drops the oldest ones beyond the group's limit, and starts a new one. It
+// returns the seed of the new segment's checksums. first is the number of its first event.
 func (g *group) roll(first uint64) (seed uint32, err error) {
 	if err := g.seal(); err != nil {
 		g.log.Warn("the index of a log segment could not be written; it is made again at the next start", "error", err)
@@ -356,7 +355,7 @@ func (g *group) drop(which func(*segment) bool) {
 	if len(gone) == 0 {
 		return
 	}
-	if err := g.saveListing(); err != nil { // as on a full disk, on which dropping makes room
+	if err := g.saveListing(); err != nil { // this fails on a full disk, where dropping makes room
 		defer func() {
 			if err := g.saveListing(); err != nil {
 				g.log.Warn("the list of a log group's segments could not be written", "directory", g.dir, "err", err)

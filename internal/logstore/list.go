@@ -15,14 +15,15 @@ import (
 	"slices"
 )
 
-// Beside its segments a group has two files, and beside its directory a marker. With them, Check knows what
-// should be there (decision 0313).
+// A group has two files besides its segments, and a marker beside its directory. With them, Check knows which
+// files there should be (decision 0313).
 //
-// The list names the segments. It is written when a segment is started, before that gets events, and when
-// segments are dropped, before their files are removed.
+// The list names the segments. When a segment is started, the list is written before the segment gets events.
+// When segments are dropped, it is written before their files are removed.
 //
-// The mark is a high-water mark: how many bytes of the last segment are on the disk. It is written after each
-// sync, and not synced itself. So it is never too high, and after a loss of power it may be one write too low.
+// The mark is a high-water mark: the number of bytes of the last segment that are on the disk. It is written
+// after each sync and is not synced itself. So it is never too high, and after a loss of power it may miss
+// the last write.
 const (
 	listFile = "segments"
 	markFile = "mark"
@@ -33,7 +34,7 @@ type listed struct {
 	ID    uint64
 	Salt  string // of the file's head, hexadecimal; "" for files of magicOld
 	First uint64 // no event has a lower sequence number
-	// The rest is zero while the segment is written to.
+	// The following are zero while the segment is written to.
 	Size   int64
 	Last   uint64 // the highest sequence number
 	Newest int64  // time of the latest event
@@ -135,7 +136,7 @@ func readMark(dir string) (newest mark, err error) {
 func (g *group) compare() error {
 	list, err := readList(g.dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // of a version that knew no list
+	case errors.Is(err, fs.ErrNotExist): // written by a version without lists
 		return nil
 	case err != nil:
 		g.log.Error("the list of a log group's segments cannot be read; missing segments are not noticed", "err", err)
@@ -166,7 +167,7 @@ func (g *group) compare() error {
 			return false
 		}
 		if err := s.readSalt(); err != nil {
-			return false // learn tells what is wrong with it
+			return false // learn logs what is wrong with it
 		}
 		of, copied := salts[s.salt]
 		if copied {
@@ -196,7 +197,7 @@ func (g *group) entries() (list []listed) {
 	for i, s := range g.segments {
 		l := listed{ID: s.id, Salt: s.salt, First: s.first}
 		if s.listed != nil && s.listed.Size > 0 {
-			l = *s.listed // even if the file is shorter now
+			l = *s.listed // even if the file is now shorter
 		} else if g.file == nil || i < len(g.segments)-1 {
 			l.Size, l.Last, l.Newest = s.size, s.last, s.span(func(string) bool { return true }).Last
 		}
@@ -209,8 +210,8 @@ func (g *group) entries() (list []listed) {
 // saveListing writes the list. The caller holds the mutex listing.
 func (g *group) saveListing() error { return writeList(g.dir, g.entries()) }
 
-// keepMetadata makes sure that the list has the last segment and that there is a mark. It is called before the
-// last segment is written to.
+// keepMetadata makes sure that the list has the last segment, and that there is a mark. It is called before
+// each write to the last segment.
 func (g *group) keepMetadata() error {
 	g.listing.Lock()
 	defer g.listing.Unlock()
@@ -247,8 +248,8 @@ func (g *group) keepMetadataListing() error {
 	return g.writeMarker()
 }
 
-// writeMark writes how much of the last segment is on the disk. If it fails, the mark is too low, which does no
-// harm.
+// writeMark writes how much of the last segment is on the disk. If it fails, the mark is too low, which is
+// harmless.
 func (g *group) writeMark(m mark) {
 	g.mu.Lock()
 	f := g.mark
@@ -287,7 +288,7 @@ func openMark(dir string, m mark) (*os.File, error) {
 	return f, nil
 }
 
-// cutShort compares the size of a segment with the list and the mark. A segment that lost its end is not
+// cutShort compares the size of a segment with the list and the mark. A segment that has lost its end is not
 // written to any more, and the list keeps its former size.
 func (g *group) cutShort(s *segment) error {
 	l := listed{ID: s.id, Salt: s.salt}
@@ -321,7 +322,7 @@ func (l *listed) begun() *listed {
 	return &listed{ID: l.ID, Salt: l.Salt, First: l.First}
 }
 
-// forget removes missing segments from the list if all their events are older than a time.
+// forget removes missing segments from the list when all their events are older than a time.
 func (g *group) forget(before int64) {
 	g.listing.Lock()
 	defer g.listing.Unlock()

@@ -80,7 +80,7 @@ func isDir(path string) bool {
 // lostDirectory is the list's entry for the events that were lost with the directory.
 var lostDirectory = listed{ID: 0, First: 1}
 
-// missingDirectory reports whether the group has a marker and no directory.
+// missingDirectory reports whether the group has a marker but no directory.
 func (g *group) missingDirectory() (bool, error) {
 	marker, err := hasMarker(g.dir)
 	return marker && !isDir(g.dir), err

@@ -24,17 +24,17 @@ func (p Position) Compare(o Position) int {
 // Position returns the position of e.
 func (e Event) Position() Position { return Position{e.Time, e.Seq} }
 
-// Query selects events of a group. Zero fields do not restrict.
+// Query selects events of a group. Zero fields restrict nothing.
 type Query struct {
 	Streams  func(id string) bool
 	From     int64               // earliest time, inclusive, milliseconds since 1970
 	To       int64               // latest time, exclusive; 0 means no end
-	After    Position            // only what comes after it
-	Before   Position            // only what comes before it
-	Match    func(m string) bool // called last
+	After    Position            // only events after it
+	Before   Position            // only events before it
+	Match    func(m string) bool // called last; nil accepts all messages
 	Backward bool                // the latest matching events instead of the earliest
 	Limit    int                 // number of events; 0 means 10,000
-	MaxBytes int                 // of messages and their overhead, but at least one event; 0 means 1 MiB
+	MaxBytes int                 // of messages and their overhead, but at least one event is returned; 0 means 1 MiB
 }
 
 func (q *Query) complete() {
@@ -58,7 +58,7 @@ func (q *Query) complete() {
 	}
 }
 
-// Read returns the selected events in ascending order, and whether there are more than the limits allow.
+// Read returns the selected events in ascending order, and whether the limits have cut off more events.
 func (s *Store) Read(groupID string, q Query) (events []Event, more bool, err error) {
 	g, err := s.group(groupID)
 	if err != nil {
@@ -93,7 +93,7 @@ type view struct {
 	span span // of the selected streams
 }
 
-// views returns the segments that may have selected events, the best first.
+// views returns the segments that may have selected events, the best ones first.
 func (g *group) views(q *Query) ([]view, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -118,14 +118,14 @@ func (g *group) views(q *Query) ([]view, error) {
 	return views, nil
 }
 
-// read calls fn for the batches of a segment. It returns none if the file was dropped, and skips damage.
+// read calls fn for the batches of a segment. It reads nothing if the file was dropped, and skips damage.
 func (g *group) read(v view, fn func(*batch) error) error {
 	err := v.seg.each(v.size, fn)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, errDamaged):
-		if !v.seg.told.Swap(true) {
+		if !v.seg.logged.Swap(true) {
 			g.log.Error("a log segment is damaged; the events at these places cannot be read",
 				"segment", v.seg.path, "damage", err)
 		}
@@ -134,7 +134,7 @@ func (g *group) read(v view, fn func(*batch) error) error {
 	return err
 }
 
-// collector keeps the best events, best first, in bounded space.
+// collector stores the best events, the best first, in limited space.
 type collector struct {
 	q      *Query
 	events []Event
@@ -199,7 +199,7 @@ func (c *collector) cut() {
 	c.bytes = bytes
 }
 
-// beyond reports whether neither a segment nor those after it can have selected events.
+// beyond reports whether neither this segment nor those after it can have selected events.
 func (c *collector) beyond(sp span) bool {
 	if len(c.events) < c.q.Limit && c.end == nil {
 		return false
@@ -221,8 +221,8 @@ func (c *collector) beyond(sp span) bool {
 	return sp.First > c.end.Time
 }
 
-// Follow yields events in the order of arrival, after the event with sequence number seq (0 for all), and waits
-// for new ones until ctx ends. Of q it uses only Streams, From, To and Match.
+// Follow yields events in the order of arrival, after the event with the sequence number seq (0 for all), and
+// waits for new ones until ctx ends. It uses only Streams, From, To and Match of q.
 func (s *Store) Follow(ctx context.Context, groupID string, seq uint64, q Query) iter.Seq2[Event, error] {
 	q.complete()
 	return func(yield func(Event, error) bool) {

@@ -9,16 +9,16 @@ import (
 	"io"
 )
 
-// A segment file is the magic, 8 bytes of salt, and then records, each of them one batch of one stream:
+// A segment file is the magic, 8 bytes of salt, and then records. Each record is one batch of one stream:
 //
 //	length of the payload  4 bytes, little endian
 //	CRC-32C of the salt and the payload, 4 bytes, little endian
 //	payload                stream id, first sequence number, time of ingestion, number of events, and the events,
 //	                       each a time (as the distance from the ingestion) and a message; numbers are varints
 //
-// A batch is there with all its events or not at all. The salt is chance: whoever writes log events cannot
-// write one that looks like a record, for when a reader looks for the next record behind damage. Files of the
-// format before, magicOld, have no salt.
+// A batch is in the file with all its events or not at all. The salt is random, so log events cannot contain
+// text that looks like a record; a reader searches for the next record after damage. Files of the earlier
+// format, magicOld, have no salt.
 const (
 	magic      = "BERTHLG2"
 	magicOld   = "BERTHLG1"
@@ -40,7 +40,7 @@ type batch struct {
 	first    uint64 // sequence number of the first event; the others follow
 	ingested int64  // milliseconds since 1970
 	events   []Entry
-	size     int64 // of the record that was read
+	size     int64 // size of the record that was read
 }
 
 // append adds the record's bytes to buf. seed is the checksum of the file's salt.
@@ -81,7 +81,7 @@ func decode(payload []byte) (*batch, error) {
 	return b, nil
 }
 
-// decoder parses numbers and strings until one is bad.
+// decoder parses numbers and strings until it finds an invalid one.
 type decoder struct {
 	rest []byte
 	bad  bool
@@ -151,7 +151,7 @@ func (d *damage) Unwrap() error { return errDamaged }
 
 // records calls fn for every record in the first size bytes of a segment, with the offset of its end. After
 // damage it continues at the next complete record, and at the end it returns all damage, joined. It stops at
-// the first error of fn and returns that.
+// the first error of fn and returns that error.
 func records(r io.ReaderAt, size int64, fn func(b *batch, end int64) error) error {
 	head, err := readHead(r)
 	if err != nil {

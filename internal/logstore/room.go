@@ -22,7 +22,7 @@ func (s *Store) count() error {
 	return nil
 }
 
-// sizeOf returns the size of the segments in a directory; 0 for what cannot be read.
+// sizeOf returns the size of the segments in a directory. Files that cannot be read count as 0.
 func sizeOf(dir string) (total int64) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
@@ -36,8 +36,8 @@ func sizeOf(dir string) (total int64) {
 // Used returns how many bytes the segments of all groups take.
 func (s *Store) Used() int64 { return s.used.Load() }
 
-// MakeRoom drops sealed segments, of any group, those with the oldest events first, until enough returns true
-// or there are no more.
+// MakeRoom drops sealed segments of any group, those with the oldest events first, until enough returns true
+// or none are left.
 func (s *Store) MakeRoom(enough func() bool) {
 	s.freeing.Lock()
 	defer s.freeing.Unlock()
@@ -83,7 +83,7 @@ func (s *Store) oldest() (of *group, oldest *segment, err error) {
 	return of, oldest, errors.Join(errs...)
 }
 
-// eachSealed calls fn for the segments that are not written to.
+// eachSealed calls fn for all sealed segments.
 func (g *group) eachSealed(fn func(*segment)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -19,13 +19,13 @@ type segment struct {
 	first  uint64  // no event has a lower sequence number
 	listed *listed // the list's entry when the group was opened, nil if there was none
 
-	// What follows is guarded by the group's mutex while the segment is the last one.
+	// The following are guarded by the group's mutex while the segment is the last one.
 	size    int64 // how much of the file is valid and durable
 	last    uint64
 	streams map[string]span
-	head    fileHead // of the last segment; the others read theirs again
+	head    fileHead // of the last segment; others read theirs again
 
-	told atomic.Bool // its damage was logged
+	logged atomic.Bool // its damage was logged
 }
 
 // span summarises the events of a stream in a segment or a group.
@@ -36,7 +36,7 @@ type span struct {
 	Events       int64
 }
 
-// Overhead is how many bytes the service adds for each message.
+// Overhead is the number of bytes that CloudWatch Logs adds for each message.
 const Overhead = 26
 
 func (s span) join(o span) span {

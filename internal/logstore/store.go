@@ -104,8 +104,8 @@ func (s *Store) group(id string) (*group, error) {
 	return g, nil
 }
 
-// Append stores events of a stream, in the given order, and returns when they are on disk. After an error none
-// is stored; the error matches syscall.ENOSPC if there was no room.
+// Append stores events of a stream in the given order, and returns when they are on the disk. After an error
+// none is stored. If there was no room, the error matches syscall.ENOSPC.
 func (s *Store) Append(groupID, streamID string, ingested time.Time, events []Entry) error {
 	if len(events) == 0 {
 		return nil
@@ -150,7 +150,7 @@ func (s *Store) Stats(groupID string) (map[string]Stats, error) {
 	return all, nil
 }
 
-// Expire frees the space of events before a time, where whole files consist of them.
+// Expire drops the files that only have events before a time.
 func (s *Store) Expire(groupID string, before time.Time) error {
 	g, err := s.group(groupID)
 	if err != nil {
@@ -168,7 +168,7 @@ func (s *Store) Expire(groupID string, before time.Time) error {
 	return nil
 }
 
-// Drop removes a group with all its events. Concurrent appends fail, or their events are removed, too.
+// Drop removes a group with all its events. Concurrent appends fail, or their events are removed too.
 func (s *Store) Drop(groupID string) error {
 	g, err := s.group(groupID)
 	if err != nil {
@@ -202,7 +202,7 @@ func (s *Store) Keep(keep func(groupID string) bool) error {
 	return nil
 }
 
-// Close ends writing. Every acknowledged event is on disk already.
+// Close ends writing. All acknowledged events are on the disk already.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true

@@ -12,15 +12,15 @@ import (
 // resolution, their times in units of it, whether each is a single value, then the values, or the
 // four numbers of each summary, and the sketches.
 const (
-	singles   = 0 // every summary is of one value
+	singles   = 0 // each summary is of one value
 	summaries = 1
 )
 
-// maxPoints is the most points that a block may have: those of a day, by the second.
+// maxPoints is the maximum number of points in a block: one day of points of one second.
 const maxPoints = day
 
-// appendBlock appends points, which must be sorted, at least one, and on the resolution. If
-// limited, it rounds the points to what it wrote.
+// appendBlock appends points. There must be at least one; they must be sorted and on the resolution. If
+// limited is true, it rounds the points to the values that it wrote.
 func appendBlock(b []byte, points []point, resolution int64, limited bool) []byte {
 	b = binary.AppendUvarint(b, uint64(len(points)))
 	b = binary.AppendUvarint(b, uint64(resolution))
@@ -42,8 +42,7 @@ func appendBlock(b []byte, points []point, resolution int64, limited bool) []byt
 		return b
 	}
 	b = appendColumn(b, points, limited, func(s *Summary) *float64 { return &s.Count })
-	// The lowest and the highest values form one column, so that equal ones are rounded to the
-	// same.
+	// The minima and the maxima form one column, so that equal ones are rounded to the same value.
 	b = appendColumn(b, points, limited, func(s *Summary) *float64 { return &s.Min },
 		func(s *Summary) *float64 { return &s.Max })
 	for i := range points {
@@ -52,8 +51,8 @@ func appendBlock(b []byte, points []point, resolution int64, limited bool) []byt
 	return b
 }
 
-// appendColumn appends numbers of each summary. If limited, it sets them to what a reader will
-// read.
+// appendColumn appends one number of each summary. If limited is true, it sets the numbers to the values that
+// a reader will get.
 func appendColumn(b []byte, points []point, limited bool, numbers ...func(*Summary) *float64) []byte {
 	values := make([]float64, 0, len(points)*len(numbers))
 	for _, number := range numbers {
@@ -86,16 +85,16 @@ func appendTimes(b []byte, times []int64) []byte {
 	return appendInts(b, steps)
 }
 
-// A sketch begins with one of these, or with twice its number of bins plus withBins. The lowest and
-// the highest value are not written, since they are known, unless allBins is added.
+// A sketch begins with one of these, or with twice its number of bins plus withBins. The bins of the minimum
+// and the maximum are not written, since they are known, unless allBins is added.
 const (
-	noSketch  = 0 // the distribution of the values is not known
-	fewValues = 1 // two or three values, which follow from the rest of the summary
+	noSketch  = 0 // how the values are distributed is not known
+	fewValues = 1 // two or three values, which can be computed from the rest of the summary
 	withBins  = 2
 	allBins   = 1
 )
 
-// appendSketch appends the sketch of a summary, and sets it to what a reader will read.
+// appendSketch appends the sketch of a summary, and sets it to the one that a reader will get.
 func appendSketch(b []byte, s *Summary) []byte {
 	switch {
 	case s.Min == s.Max:
@@ -133,7 +132,7 @@ func appendSketch(b []byte, s *Summary) []byte {
 	return b
 }
 
-// withEnds adds the lowest and the highest value to bins.
+// withEnds adds the bins of the minimum and the maximum.
 func (s *Summary) withEnds(bins []bin) []bin {
 	for _, v := range []float64{s.Min, s.Max} {
 		i, there := slices.BinarySearchFunc(bins, indexOf(v), func(b bin, index int32) int {
@@ -200,8 +199,8 @@ func parseBlock(b []byte) (points []point, err error) {
 	return points, nil
 }
 
-// visitBlock calls begin with the number of points of a block, and visit for each point. Without
-// spread, it leaves out the sketches. Before an error it may have visited some points.
+// visitBlock calls begin with the number of points in a block, and then visit for each point. If spread is
+// false, it leaves out the sketches. It may have visited some points before it returns an error.
 func visitBlock(b []byte, spread bool, begin func(n int), visit func(point)) error {
 	r := reader{b: b}
 	n, resolution := r.uvarint(), int64(r.uvarint())

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 )
 
-// Check reads all files of a directory that no store has open, and calls report for every damaged
-// place. It changes nothing. It returns how many points it could read; a directory that does not
-// exist has none.
+// Check reads all files of a directory that no store has open, and calls report for each damaged place. It
+// changes nothing. It returns the number of points that it could read, which is 0 for a directory that does
+// not exist.
 func Check(dir string, report func(error)) (points int64, err error) {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,7 +10,7 @@ import (
 
 var errShort = errors.New("a block of points ends early")
 
-// reader reads values from the front of a slice. After an error it returns zeros.
+// reader reads values from the start of a slice. After an error it returns zeros.
 type reader struct {
 	b   []byte
 	err error
@@ -68,7 +68,7 @@ func (r *reader) bytes() []byte { return r.take(r.uvarint()) }
 // other first byte is the number of bits of each difference.
 const byVarint = 0xff
 
-// appendInts appends integers: the first one, and the differences.
+// appendInts appends integers: the first one and then the differences.
 func appendInts(b []byte, values []int64) []byte {
 	if len(values) == 0 {
 		return b
@@ -89,7 +89,7 @@ func appendInts(b []byte, values []int64) []byte {
 		return b
 	}
 	b = append(b, byte(width))
-	var pending uint64 // bits that are not in b yet, the lowest first
+	var pending uint64 // bits that are not yet in b, the lowest first
 	held := 0
 	for i := 1; i < len(values); i++ {
 		d := zigzag(values[i] - values[i-1])
@@ -146,8 +146,8 @@ func (r *reader) ints(n int) []int64 {
 	return values
 }
 
-// A column of floating-point numbers begins with their form: a scale from 0 to maxScale means
-// integers divided by that power of ten, a negative one means multiplied; or one of these.
+// A column of floating-point numbers begins with its form. A scale from 0 to maxScale means integers divided
+// by that power of ten; a negative scale means integers multiplied by it. The other forms are:
 const (
 	rawFloats  = 127 // eight bytes each
 	wideFloats = 126 // three bytes, and one for a scale, each
@@ -176,7 +176,7 @@ func appendFloats(b []byte, values []float64, limited bool) []byte {
 	return appendRounded(b, values)
 }
 
-// exactly returns numbers as decimal fractions of one scale; nil if that would change them.
+// exactly returns numbers as decimal fractions with a common scale, or nil if that would change them.
 func exactly(values []float64) []byte {
 	scale := 0
 	for _, v := range values {
@@ -204,8 +204,8 @@ func isInteger(v float64, scale int) bool {
 	return math.Abs(m) < maxInteger && m/powers[scale] == v && (v != 0 || !math.Signbit(v))
 }
 
-// appendRounded appends numbers with seven digits of the largest one or, if their sizes differ by
-// much, with six digits each.
+// appendRounded appends numbers with seven digits of the largest one. If their sizes differ much, it appends
+// each with six digits.
 func appendRounded(b []byte, values []float64) []byte {
 	highest, lowest := 0.0, math.Inf(1)
 	for _, v := range values {

@@ -7,8 +7,8 @@ import (
 	"hash/crc32"
 )
 
-// A frame is a part of a file that can be checked: four bytes with which all frames begin, the
-// length of its contents, their checksum, the checksum of these three, and the contents.
+// A frame is a part of a file whose damage can be found. It has four bytes that are the same in all frames,
+// the length of its contents, their checksum, the checksum of these three, and the contents.
 const (
 	frameMark   = "BMf1"
 	frameHeader = 16
@@ -28,7 +28,7 @@ func appendFrame(b, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// damage is a place in a file which does not hold what was written there.
+// damage is a place in a file that does not have what was written there.
 type damage struct {
 	path   string
 	offset int
@@ -39,15 +39,15 @@ func (d *damage) Error() string {
 	return fmt.Sprintf("%s is damaged: at offset %d: %s", d.path, d.offset, d.what)
 }
 
-// frames calls fn for every intact frame of a file, with its offset, and report for damage, after
-// which it continues. It returns the end of the last intact frame. An incomplete frame at the end
-// of the file is what a crash leaves, and not damage.
+// frames calls fn for each intact frame of a file, with its offset. For damage it calls report, and continues
+// behind it. It returns the end of the last intact frame. An incomplete frame at the end of the file is no
+// damage, since a crash leaves one.
 func frames(path string, text []byte, fn func(offset int, payload []byte), report func(error)) (end int) {
 	for at := 0; at < len(text); {
 		size, err := frameAt(text[at:])
 		switch {
 		case err == nil && at+size > len(text):
-			return end // a crash
+			return end // left by a crash
 		case err == nil:
 			payload := text[at+frameHeader : at+size]
 			if sum(payload) == binary.LittleEndian.Uint32(text[at+8:]) {
@@ -58,7 +58,7 @@ func frames(path string, text []byte, fn func(offset int, payload []byte), repor
 			at += size
 			end = at
 		case len(text)-at < frameHeader && bytes.HasPrefix([]byte(frameMark), text[at:min(len(text), at+4)]):
-			return end // a crash
+			return end // left by a crash
 		default:
 			report(&damage{path, at, err.Error()})
 			next := bytes.Index(text[at+1:], []byte(frameMark))
@@ -74,7 +74,7 @@ func frames(path string, text []byte, fn func(offset int, payload []byte), repor
 
 var errNoFrame = fmt.Errorf("no frame begins here")
 
-// frameAt returns the size of the frame at the beginning of text.
+// frameAt returns the size of the frame at the start of text.
 func frameAt(text []byte) (int, error) {
 	if len(text) < frameHeader || string(text[:4]) != frameMark ||
 		binary.LittleEndian.Uint32(text[12:]) != sum(text[:12]) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A store in memory answers as one with files does, and holds no more than the points of the time it keeps.
+// A store in memory gives the same results as one with files, and has only the points of the last hour in memory.
 func TestInMemory(t *testing.T) {
 	begin := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
 	s := InMemory(time.Hour)
@@ -30,7 +30,7 @@ func TestInMemory(t *testing.T) {
 		}
 	}
 	if most > 61*pointSize {
-		t.Errorf("%d bytes were held at a time", most)
+		t.Errorf("%d bytes in memory", most)
 	}
 	if old, err := s.Read(m, "Percent", begin, begin.Add(time.Hour), time.Minute); len(old) != 0 || err != nil {
 		t.Errorf("%v %v", old, err)

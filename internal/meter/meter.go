@@ -1,17 +1,16 @@
-// Package meter stores metrics: what CloudWatch calls data points, by namespace, name, dimensions
-// and unit.
+// Package meter stores metrics, that is, CloudWatch's data points by namespace, name, dimensions and unit.
 //
-// A point is a summary of the values of one second or minute: how many, their sum, the lowest, the
-// highest, and a sketch of their distribution for percentiles. Points lose detail with age, as
-// CloudWatch's do (ecs.md 7.2): one second for three hours, one minute for 15 days, five minutes
-// for 63 days, one hour for 455 days. Points older than three hours may be rounded to six
-// significant digits if they would otherwise take more than four bytes a number.
+// A point is a summary of the values of one second or one minute: their number, sum, minimum and maximum, and
+// a sketch of their distribution for percentiles. As in CloudWatch, points lose detail with age (ecs.md 7.2):
+// they have one second for three hours, one minute for 15 days, five minutes for 63 days, and one hour for
+// 455 days. Points older than three hours may be rounded to six significant digits if they would otherwise
+// take more than four bytes a number.
 //
-// Points are accepted in memory and written to the disk by Tick: if it is called every minute, a
-// crash loses at most the points of the last minute. Memory is bounded by the number of metrics
-// (Limits.Metrics) and holds the last hours. The disk is bounded by the ages above and by
-// Limits.Bytes, beyond which the oldest day is deleted first. All methods are safe for concurrent
-// use. The package starts no goroutine and reads no clock.
+// Put stores points in memory, and Tick writes them to the disk. If Tick is called every minute, a crash
+// loses at most the points of the last minute. Memory is limited by the number of metrics (Limits.Metrics),
+// and has the points of the last hours. The disk is limited by the ages above and by Limits.Bytes; when that
+// is reached, the oldest day is deleted. All methods are safe for concurrent use. The package starts no
+// goroutine and reads no clock.
 package meter
 
 import (
@@ -26,10 +25,10 @@ import (
 // Dimension is a name and a value that distinguish a metric from others with its name.
 type Dimension struct{ Name, Value string }
 
-// Metric is what identifies a metric for CloudWatch (ecs.md 7.1). The order of dimensions does not
-// matter; a metric with one more dimension is another metric.
+// Metric identifies a metric (ecs.md 7.1). The order of the dimensions does not matter. With one dimension
+// more it is another metric.
 type Metric struct {
-	Scope           string // who owns it, see Scope
+	Scope           string // the owner; see Scope
 	Namespace, Name string
 	Dimensions      []Dimension
 }
@@ -37,23 +36,24 @@ type Metric struct {
 // Scope returns the scope of an account's metrics in a region.
 func Scope(account, region string) string { return account + "/" + region }
 
-// Measured reports whether the metrics in a namespace are those that Berth measures: AWS/ECS and such.
+// Measured reports whether Berth itself measures the metrics in a namespace, such as AWS/ECS.
 func Measured(namespace string) bool { return strings.HasPrefix(namespace, "AWS/") }
 
-// OfSeconds returns the namespace with the points of a second of what Berth measures, which has points of a minute in
-// the namespace of AWS. There are such points only for what is scaled at the pace of seconds (docs/scaling.md).
+// OfSeconds returns the namespace with the points of a second for a namespace that Berth measures. The points of
+// a minute are in the given namespace. There are points of a second only for services and groups that are scaled
+// at the pace of seconds (docs/scaling.md).
 func OfSeconds(namespace string) string { return "Berth/Seconds/" + namespace }
 
-// Datum is a summary of values measured at a time.
+// Datum is a summary of the values measured at one time.
 type Datum struct {
 	Metric  Metric
 	Unit    string // points of different units are stored separately (ecs.md 7.3)
 	At      time.Time
-	Second  bool // stored by the second and not by the minute: StorageResolution 1
+	Second  bool // stored by the second instead of the minute: StorageResolution 1
 	Summary Summary
 }
 
-// Units are the units that CloudWatch knows.
+// Units are CloudWatch's units.
 var Units = []string{
 	"Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits",
 	"Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second",
@@ -68,7 +68,7 @@ type Series struct {
 	Last   time.Time // when the newest point begins
 }
 
-// Bucket is what was measured in a period.
+// Bucket is the summary of a period.
 type Bucket struct {
 	Start   time.Time
 	Summary Summary
@@ -87,16 +87,16 @@ const (
 	day    = 24 * hour
 )
 
-// seconds is how long points are at least stored by the second.
+// seconds is the minimum time for which points are stored by the second.
 const seconds = 3 * hour
 
-// tier says up to which age points have a resolution.
+// tier is the resolution of points up to an age.
 type tier struct{ resolution, age int64 }
 
 var ladder = []tier{{minute, 15 * day}, {5 * minute, 63 * day}, {hour, 455 * day}}
 
-// resolutionAt returns the resolution of the points of a day that ended the given number of seconds
-// ago; 0 when they are deleted.
+// resolutionAt returns the resolution of the points of a day that ended the given number of seconds ago, or 0
+// if they are deleted.
 func resolutionAt(age int64) int64 {
 	for _, t := range ladder {
 		if age < t.age {
@@ -106,7 +106,7 @@ func resolutionAt(age int64) int64 {
 	return 0
 }
 
-// key returns a metric and its unit as bytes, the same for equal ones; parseKey reads it.
+// key returns a metric and its unit as bytes, which are equal if and only if both are. parseKey reads them.
 func key(m Metric, unit string) string {
 	dims := m.Dimensions
 	if !slices.IsSortedFunc(dims, compareDimensions) {
@@ -148,7 +148,7 @@ func parseKey(b []byte) (m Metric, unit string, err error) {
 	return m, unit, r.err
 }
 
-// truncate returns the start of the period with a time in it.
+// truncate returns the start of the period that a time is in.
 func truncate(at, period int64) int64 {
 	rest := at % period
 	if rest < 0 {
@@ -157,7 +157,7 @@ func truncate(at, period int64) int64 {
 	return at - rest
 }
 
-// gather sorts points and joins those of one period.
+// gather sorts points and joins those in the same period.
 func gather(points []point, period int64) []point {
 	for i := range points {
 		points[i].at = truncate(points[i].at, period)

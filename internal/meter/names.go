@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 )
 
-// nameFiles are two copies of the list of series: a frame for each, with its number and its key. A
-// damaged frame in one is read from the other.
+// nameFiles are two copies of the list of series. It has a frame for each series, with its number and its
+// key. A frame that is damaged in one copy is read from the other.
 var nameFiles = []string{"names", "names.copy"}
 
-// readNames returns the keys of series by their number. If cut, it removes an incomplete end that a
-// crash left.
+// readNames returns the keys of series by their numbers. If cut is true, it removes an incomplete end that a
+// crash has left.
 func readNames(dir string, cut bool, report func(error)) (map[uint32]string, error) {
 	names := make(map[uint32]string)
 	for _, name := range nameFiles {

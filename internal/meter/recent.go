@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// recent is a log: a file of frames with blocks of points that arrived within a quarter of an hour.
-// The points are in memory too.
+// recent is a log: a file of frames with blocks of points that were put within a quarter of an hour. These
+// points are also in memory.
 type recent struct {
 	path   string
 	number int64 // a later log has a higher number
@@ -23,7 +23,7 @@ type recent struct {
 
 const (
 	maxUnsent = 32 << 20
-	span      = 15 * minute // how long a log is written
+	span      = 15 * minute // how long one log is written to
 )
 
 func recentName(number, began int64) string { return fmt.Sprintf("recent-%d-%d.log", number, began) }
@@ -38,12 +38,12 @@ func parseRecentName(path string) *recent {
 	return r
 }
 
-// append writes frames durably. What cannot be written is tried again with the next ones.
+// append writes frames durably. Frames that could not be written are written with the next ones.
 func (r *recent) append(frames []byte) (err error) {
 	r.unsent = append(r.unsent, frames...)
 	defer func() {
 		if err != nil && len(r.unsent) > maxUnsent {
-			r.unsent = nil // they stay in memory while the process runs, and are then written to a segment
+			r.unsent = nil // their points stay in memory while the process runs, and go to a segment later
 		}
 	}()
 	if r.file == nil {
@@ -102,7 +102,7 @@ func (s *Store) overMemory() bool {
 	return s.memory > s.limit.Memory
 }
 
-// rotate puts all points that were written to a log into blocks, so that none counts for the next
+// rotate packs all points that were written to a log into blocks, so that none of them counts for the next
 // log.
 func (s *Store) rotate(number int64) {
 	s.mu.Lock()
@@ -112,7 +112,7 @@ func (s *Store) rotate(number int64) {
 	}
 }
 
-// pack turns the written points of a series into a block. mu must be held.
+// pack packs the written points of a series into a block. mu must be held.
 func (s *Store) pack(se *series, number int64) {
 	if se.written == 0 {
 		return
@@ -124,7 +124,7 @@ func (s *Store) pack(se *series, number int64) {
 	se.points, se.written = slices.Clone(se.points[se.written:]), 0
 }
 
-// resolutionOf returns a minute if all points begin with one, otherwise a second.
+// resolutionOf returns a minute if all points are on full minutes, and otherwise a second.
 func resolutionOf(points []point) int64 {
 	if slices.ContainsFunc(points, func(p point) bool { return p.at%minute != 0 }) {
 		return 1
@@ -132,7 +132,7 @@ func resolutionOf(points []point) int64 {
 	return minute
 }
 
-// flush writes the points that arrived since the last call. ticking must be held.
+// flush writes the points that were put since the last call. ticking must be held.
 func (s *Store) flush(now time.Time) error {
 	log := s.current(now.Unix())
 	s.mu.Lock()

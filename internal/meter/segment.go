@@ -12,10 +12,9 @@ import (
 	"sync"
 )
 
-// A segment is a file that never changes. It holds points of one day at one resolution: a frame
-// with the block of each series, in the order of series, and a last frame with the index. Its name
-// says what it holds: the resolution, the day, and the numbers of the first and last log from which
-// its points came.
+// A segment is a file that never changes. It has the points of one day at one resolution: a frame with the
+// block of each series, in the order of series, and a last frame with the index. Its name has the resolution,
+// the day, and the numbers of the first and last log that the points came from.
 type segment struct {
 	path        string
 	resolution  int64 // seconds
@@ -24,12 +23,12 @@ type segment struct {
 	size        int64
 
 	mu    sync.Mutex
-	file  *os.File // guarded by mu; nil while nobody reads it
+	file  *os.File // guarded by mu; nil while it is not being read
 	index []entry  // guarded by mu
 	used  bool     // guarded by mu: whether it was read since the last call of rest
 }
 
-// entry says where in a segment the block of a series is, and when its last point begins.
+// entry says where the block of a series is in a segment, and when its last point begins.
 type entry struct {
 	series uint32
 	size   uint32
@@ -57,16 +56,16 @@ func parseSegmentName(path string) *segment {
 	return s
 }
 
-// replaces reports whether a segment has all points of another one, which is then left over.
+// replaces reports whether a segment has all points of another one, so that the other one can be removed.
 func (s *segment) replaces(o *segment) bool {
 	return s != o && s.day == o.day && s.resolution >= o.resolution && s.first <= o.first && s.last >= o.last
 }
 
-// segmentWriter writes a segment. The file gets its name in finish.
+// segmentWriter writes a segment. finish gives the file its name.
 type segmentWriter struct {
 	seg   *segment
 	file  *os.File
-	text  []byte // what is not in the file yet
+	text  []byte // not yet written to the file
 	size  int64
 	index []entry
 	err   error
@@ -81,7 +80,7 @@ func newSegmentWriter(dir string, resolution, day, first, last int64) (*segmentW
 	return &segmentWriter{seg: seg, file: f}, nil
 }
 
-// add writes the points of a series; series must come in increasing order.
+// add writes the points of a series. Series must be added in increasing order.
 func (w *segmentWriter) add(series uint32, points []point) {
 	payload := binary.LittleEndian.AppendUint32(nil, series)
 	payload = appendBlock(payload, points, w.seg.resolution, true)
@@ -174,7 +173,7 @@ func (s *segment) open() error {
 	return nil
 }
 
-// readIndex reads the index of a segment. If the index is damaged, it makes it from the blocks.
+// readIndex reads the index of a segment. If the index is damaged, it makes one from the blocks.
 func readIndex(f *os.File, path string) ([]entry, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -216,23 +215,24 @@ func parseIndex(b []byte) []entry {
 	return index
 }
 
-// blocks calls fn for all blocks of a segment, given without its trailer, in the order of the file.
+// blocks calls fn for all blocks of a segment, in the order of the file. text is the segment without its
+// trailer.
 func blocks(path string, text []byte, fn func(entry, []point), report func(error)) {
 	last := int64(-1) // the series before this one
 	frames(path, text, func(offset int, payload []byte) {
 		if len(payload) < 4 || int64(binary.LittleEndian.Uint32(payload)) <= last {
-			return // the index
+			return // this is the index
 		}
 		points, err := parseBlock(payload[4:])
 		if err != nil {
-			return // it is the index, or was damaged when it was written
+			return // the index, or a block that was damaged when it was written
 		}
 		last = int64(binary.LittleEndian.Uint32(payload))
 		fn(entry{uint32(last), uint32(frameHeader + len(payload)), int64(offset), points[len(points)-1].at}, points)
 	}, report)
 }
 
-// read returns the points of a series; none if the segment has none.
+// read returns the points of a series, or none if the segment has none.
 func (s *segment) read(series uint32) ([]point, error) {
 	block, offset, err := s.block(series)
 	if block == nil || err != nil {
@@ -245,7 +245,7 @@ func (s *segment) read(series uint32) ([]point, error) {
 	return points, nil
 }
 
-// block returns the block of a series and its offset; nil if the segment has none.
+// block returns the block of a series and its offset, or nil if the segment has none.
 func (s *segment) block(series uint32) (block []byte, offset int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -291,7 +291,7 @@ func (s *segment) rest() {
 	s.used = false
 }
 
-// close must be called with mu held, or when nobody else reads the segment.
+// close must be called with mu held, or when no other goroutine uses the segment.
 func (s *segment) close() {
 	if s.file != nil {
 		s.file.Close()

@@ -11,8 +11,8 @@ import (
 // trimmed one (ecs.md 7.3).
 type Statistic struct {
 	name string // in lower case: "average", "p", "tm", "wm", "tc", "ts", "pr"
-	// from and to limit the values that count: they are percentiles, or values if absolute is true.
-	// The lower bound is excluded, the upper one included.
+	// from and to limit the values that count. They are percentiles, or values if absolute is true. The lower
+	// limit is excluded and the upper one included.
 	from, to float64
 	absolute bool
 }
@@ -98,15 +98,15 @@ func (s *Statistic) parseBound(text string, bound *float64) bool {
 	return ok && isPercent
 }
 
-// IsPercentile reports whether it is a percentile, and which one: 99.9 for p99.9.
+// IsPercentile reports whether the statistic is a percentile, and returns its number, such as 99.9 for p99.9.
 func (s Statistic) IsPercentile() (float64, bool) { return s.to, s.name == "p" }
 
-// NeedsSpread reports whether it can only be computed if the distribution of the values is known.
+// NeedsSpread reports whether the statistic needs the distribution of the values.
 func (s Statistic) NeedsSpread() bool { return !simple[s.name] }
 
-// Of returns the statistic of a summary. It reports false if there is none: there are no values,
-// their distribution is not known, or some are negative (ecs.md 7.3). Percentiles are within
-// Accuracy.
+// Of returns the statistic of a summary. It returns false if it cannot be computed: there are no values,
+// their distribution is not known, or some are negative (ecs.md 7.3). The relative error of percentiles is at
+// most Accuracy.
 func (s Statistic) Of(sum Summary) (float64, bool) {
 	if sum.Count == 0 {
 		return 0, false
@@ -133,7 +133,7 @@ func (s Statistic) Of(sum Summary) (float64, bool) {
 	return s.trimmed(sum, spread)
 }
 
-// percentile returns the lowest value that p percent of all values do not exceed.
+// percentile returns the lowest value such that at least p percent of all values are not above it.
 func (s Summary) percentile(spread []bin, p float64) float64 {
 	rank, seen := p/100*s.Count, 0.0
 	for _, b := range spread {
@@ -179,8 +179,8 @@ func (s Statistic) trimmed(sum Summary, spread []bin) (float64, bool) {
 	return total / count, count > 0
 }
 
-// split returns how many values of a bin are below the range, and how many in it. at is the
-// percentile at which the bin begins.
+// split returns how many values of a bin are below the range, and how many are in it. at is the percentile at
+// which the bin begins.
 func (s Statistic) split(b bin, v, at, count float64) (under, in float64) {
 	switch {
 	case !s.absolute:

@@ -55,19 +55,19 @@ type Store struct {
 	lastGC   int64              // day of the last search for series without points; guarded by ticking
 }
 
-// series is what is in memory for a metric in one unit.
+// series is the data in memory of one metric in one unit.
 type series struct {
 	id      uint32
 	key     string
 	last    int64   // when the newest point begins
 	blocks  []held  // of points that are in logs
-	points  []point // those that are not in a block yet
-	written int     // how many of points are in the log
+	points  []point // points that are not in a block yet
+	written int     // how many of points are in the log already
 }
 
-// held is a block in memory, and the number of the log that has its points.
+// held is a block in memory, with the number of the log that has its points.
 type held struct {
-	log   int64 // the number of it
+	log   int64 // the log's number
 	block []byte
 }
 
@@ -101,7 +101,7 @@ func (s *Store) Put(now time.Time, data []Datum) error {
 	return err
 }
 
-// find returns the series of a metric, and creates it if there is room. mu must be held.
+// find returns the series of a metric. If there is none and there is room, it creates one. mu must be held.
 func (s *Store) find(m Metric, unit string) *series {
 	k := key(m, unit)
 	if se := s.series[k]; se != nil {
@@ -170,7 +170,7 @@ func (s *Store) reading(m Metric, unit string, from, to time.Time, period time.D
 	return nil, errors.New("the segments of metrics changed during each of ten attempts to read them")
 }
 
-// gatherer sums up points by period.
+// gatherer adds up points by period.
 type gatherer struct {
 	from, to, period int64
 	spread           bool
@@ -217,7 +217,7 @@ func (s *Store) read(k string, g *gatherer) error {
 		s.mu.RUnlock()
 		return nil
 	}
-	id, segments, blocks := se.id, s.segments, se.blocks // blocks are only appended to, or replaced
+	id, segments, blocks := se.id, s.segments, se.blocks // blocks is only appended to or replaced
 	recent := slices.Clone(se.points)
 	s.mu.RUnlock()
 	for _, seg := range segments {
@@ -254,7 +254,7 @@ func (s *Store) leaveOut(err error) error {
 	return err
 }
 
-// readSegment is segment.read without damaged points, which are logged.
+// readSegment is segment.read without damaged points, which it logs.
 func (s *Store) readSegment(seg *segment, id uint32) ([]point, error) {
 	points, err := seg.read(id)
 	return points, s.leaveOut(err)

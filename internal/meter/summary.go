@@ -11,7 +11,7 @@ import (
 // percentile differs from a measured value by at most this share.
 const Accuracy = 0.01
 
-// maxBins is the most bins of a sketch. With more, it would lose detail at its low end.
+// maxBins is the maximum number of bins in a sketch. With more, the lowest bins would be merged.
 const maxBins = 1024
 
 // zeroBin is the index of the bin for zero, below those of all positive values.
@@ -25,10 +25,10 @@ var indexes = func() *mapping.LogarithmicMapping {
 	return m
 }()
 
-// Summary is what is stored of a set of values. Summaries are values: Add changes neither operand.
+// Summary summarises a set of values. It is immutable: Add changes neither operand.
 type Summary struct {
 	Count, Sum, Min, Max float64
-	bins                 []bin // by index; nil when it is not known how the values are spread, or all are equal
+	bins                 []bin // by index; nil if the distribution is not known, or all values are equal
 }
 
 // bin counts values that a sketch does not distinguish.
@@ -37,8 +37,7 @@ type bin struct {
 	count float64
 }
 
-// Values returns the summary of values, each measured as often as counts says, or once if counts is
-// nil.
+// Values returns the summary of values. Each was measured as often as counts says, or once if counts is nil.
 func Values(values, counts []float64) Summary {
 	var s Summary
 	for i, v := range values {
@@ -51,8 +50,8 @@ func Values(values, counts []float64) Summary {
 	return s
 }
 
-// StatisticSet returns the summary of values of which only these four numbers are known. It has no
-// percentiles, unless all values are equal (ecs.md 7.3).
+// StatisticSet returns a summary for which only these four numbers are known. It has no percentiles, unless
+// all values are equal (ecs.md 7.3).
 func StatisticSet(count, sum, lowest, highest float64) Summary {
 	return Summary{Count: count, Sum: sum, Min: lowest, Max: highest}
 }
@@ -80,8 +79,8 @@ func (s Summary) addSimple(o Summary) Summary {
 	return Summary{Count: s.Count + o.Count, Sum: s.Sum + o.Sum, Min: min(s.Min, o.Min), Max: max(s.Max, o.Max)}
 }
 
-// spread returns the sketch of a summary; nil if there is none, because the values are not known or
-// some are negative.
+// spread returns the sketch of a summary. It returns nil if there is none, because the values are not known
+// or some are negative.
 func (s Summary) spread() []bin {
 	if s.Min == s.Max && s.Min >= 0 {
 		return []bin{{indexOf(s.Min), s.Count}}
@@ -96,7 +95,7 @@ func indexOf(v float64) int32 {
 	return int32(indexes.Index(v))
 }
 
-// value returns the value that represents a bin.
+// value returns the value that stands for all values of a bin.
 func (b bin) value() float64 {
 	if b.index == zeroBin {
 		return 0

@@ -66,7 +66,7 @@ func (s *Store) load() error {
 	return nil
 }
 
-// scan finds the files, removes what interrupted changes left, and sums up their sizes.
+// scan lists the files, removes what interrupted changes have left, and adds up the sizes.
 func (s *Store) scan() error {
 	files, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -110,9 +110,9 @@ func (s *Store) scan() error {
 	return err
 }
 
-// Tick writes new points to the disk and does what is due: points older than three hours are joined
-// by the minute, and older days get a lower resolution or are deleted. It must be called at least
-// once a minute. An error comes from the disk; the next call tries again.
+// Tick writes new points to the disk and does all other work that is due: points older than three hours are
+// joined by the minute, and older days get a lower resolution or are deleted. It must be called at least once
+// a minute. An error comes from the disk; the next call tries again.
 func (s *Store) Tick(now time.Time) error {
 	s.ticking.Lock()
 	defer s.ticking.Unlock()
@@ -229,7 +229,7 @@ func finishAll(writers map[int64]*segmentWriter, made *[]*segment) error {
 	return errors.Join(errs...)
 }
 
-// compact gives each day the resolution for its age, in one segment.
+// compact rewrites days at the resolution for their age, as one segment each.
 func (s *Store) compact(now int64) error {
 	days := make(map[int64][]*segment)
 	for _, seg := range s.segments {
@@ -252,11 +252,11 @@ func (s *Store) compact(now int64) error {
 	return errors.Join(errs...)
 }
 
-// maxSegments is the most segments of a day.
+// maxSegments is the maximum number of segments of a day.
 const maxSegments = 8
 
-// shouldMerge decides whether writing a day again is worth having fewer segments to read. A segment
-// no larger than a quarter of the largest waits for others.
+// shouldMerge decides whether to rewrite a day, so that fewer segments must be read. A segment of at most a
+// quarter of the size of the largest one waits for others.
 func shouldMerge(segments []*segment, resolution, now int64) bool {
 	var total, largest int64
 	for _, seg := range segments {
@@ -301,7 +301,7 @@ func (s *Store) merge(segments []*segment, resolution int64) (*segment, error) {
 	return w.finish()
 }
 
-// replace replaces segments by one, which may be nil.
+// replace replaces segments by one, or removes them if that is nil.
 func (s *Store) replace(old []*segment, by *segment) error {
 	s.mu.Lock()
 	s.segments = slices.DeleteFunc(slices.Clone(s.segments), func(seg *segment) bool {

@@ -1,10 +1,10 @@
 // Package oplog writes the operator's log: what happens to deployments, tasks and container instances, and
 // which calls are refused. Each is one structured line.
 //
-// It watches the state, so no other package needs log calls for these, and it logs results, not single steps.
-// Lines beyond a rate are dropped and counted; the count is logged with the next line that is written. There
-// are three rates, so that nobody can silence the log by sending calls: one for changes of the state, one for
-// refused calls of known callers, one for those of unknown callers.
+// It watches the state, so other packages need no log calls for these events. It logs results and not single
+// steps. Lines beyond a rate are dropped and counted; the count is logged with the next line that is written.
+// There are three rates: for changes of the state, for refused calls of known callers, and for those of
+// unknown callers. So nobody can suppress other lines by sending many calls.
 //
 // Run lasts until its context ends. Refused may be called from any goroutine.
 package oplog
@@ -23,7 +23,7 @@ import (
 )
 
 // How many lines of each kind are written: enough for a rollout of a hundred tasks at once, and then ten a
-// second. Callers whose identity is not proved get fewer.
+// second. Callers whose identity is not known get fewer.
 const (
 	linesPerSecond = 10
 	linesAtOnce    = 200
@@ -256,7 +256,7 @@ func (l *Log) instance(x *ecs.ContainerInstance, before string) {
 // Refused logs a call that was answered with a fault. principal is "" when the caller is not known.
 func (l *Log) Refused(service, action, code string, status int, principal, requestID string) {
 	if service == "logs" && code == "ResourceAlreadyExistsException" {
-		return // agents create the group and the stream of each container, and expect that they may exist
+		return // agents try to create each container's group and stream, so this fault is normal
 	}
 	level := slog.LevelInfo
 	if status >= 500 {

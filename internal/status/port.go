@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// port is a port that listeners of several load balancers may share. The edge finds the load balancer by the Host
-// header; without a name that it knows, it takes the one that was created first.
+// port is a port that listeners of several load balancers may share. The edge selects the load balancer by
+// the Host header. If the header has no known name, it selects the one that was created first.
 type port struct {
 	first    *elb.Listener
 	balancer *elb.LoadBalancer // of first
@@ -38,9 +38,9 @@ func portsOf(t *state.Tables) map[int]*port {
 	return ports
 }
 
-// hostFor returns the name by which a listener is reached at an address of this machine, or "" if the address alone
-// leads to it. Names under .localhost are those of 127.0.0.1; at another address, notice says which Host header to
-// send.
+// hostFor returns the name by which a listener is reached at an address of this machine, or "" if the address
+// alone is enough. Names under .localhost resolve to 127.0.0.1; for another address, notice says which Host
+// header to send.
 func (p *port) hostFor(l *elb.Listener, lb *elb.LoadBalancer, address string) (name, notice string) {
 	if p == nil || p.first == l {
 		return "", ""

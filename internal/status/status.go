@@ -28,7 +28,7 @@ type Report struct {
 	Clusters      []Cluster
 	LoadBalancers []LoadBalancer
 	Caches        []Cache
-	Disk          *Disk `json:",omitempty"` // of the whole server; Of does not know it
+	Disk          *Disk `json:",omitempty"` // of the whole server; Of does not set it
 	// LaunchFailure is why the last launch of an Auto Scaling group failed. It is "" when there was no failure
 	// since the last success, or while an instance is being launched.
 	LaunchFailure string `json:",omitempty"`
@@ -37,7 +37,7 @@ type Report struct {
 	AgentFailure string `json:",omitempty"`
 }
 
-// Disk is the space that the data directory takes, in bytes. Use lists the parts.
+// Disk is the space that the data directory uses, in bytes. Use has its parts.
 type Disk struct {
 	Budget int64 // 0 when only the disk is the limit
 	Room   int64 // how much more logs and images may take
@@ -61,7 +61,7 @@ type Instance struct {
 	Running, Pending                         int
 	FreeCPU, CPU, FreeMemory, Memory         int
 	Notice                                   string
-	Failed                                   bool `json:",omitempty"` // Notice stays until somebody changes something
+	Failed                                   bool `json:",omitempty"` // Notice stays until a user changes something
 }
 
 // Name returns the id of the EC2 instance, or the container instance's own id when it was registered by hand.

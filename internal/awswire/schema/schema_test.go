@@ -84,7 +84,7 @@ func TestCheck(t *testing.T) {
 		{tree{Name: name, Kind: "a"}, ""}, // refused only inside other structures
 		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{{}}}}},
 			"refused byName.k.children"},
-		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{}}}}, ""}, // an empty list has no effect
+		{tree{Name: name, ByName: map[string]tree{"k": {Name: name, Children: []tree{}}}}, ""}, // empty: no effect
 		{tree{Name: name, Either: &either{}}, "not one of either"},
 		{tree{Name: name, Either: &either{A: name, B: new(false)}}, "not one of either"},
 		{tree{Name: name, Either: &either{B: new(true)}}, "refused either.b"},

@@ -1,4 +1,5 @@
-// Package filter is the filter pattern syntax of Amazon CloudWatch Logs: which messages FilterLogEvents returns.
+// Package filter implements the filter patterns of Amazon CloudWatch Logs, with which FilterLogEvents selects
+// messages.
 //
 //	ERROR timeout          messages with both terms, in any order; case counts
 //	"not found"            a phrase; terms with anything but letters, digits and _ need the quotes
@@ -10,9 +11,8 @@
 //	                       EXISTS, NOT EXISTS, &&, || and parentheses;
 //	                       * in a text matches anything, in [*] any element
 //
-// A term matches anywhere in a message, inside of words too. Patterns over space-delimited messages
-// ("[ip, user, …]") are refused. The package is pure; a Pattern is immutable and safe for
-// concurrent use.
+// A term matches anywhere in a message, also inside words. Patterns for space-delimited messages ("[ip, user,
+// …]") are refused. The package is pure; a Pattern is immutable and safe for concurrent use.
 package filter
 
 import (
@@ -24,14 +24,14 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// MaxLength is the length of the longest pattern in bytes.
+// MaxLength is the maximum length of a pattern in bytes.
 const MaxLength = 1024
 
 // Pattern reports whether a message matches.
 type Pattern func(message string) bool
 
-// Parse parses a pattern. The empty pattern matches everything. The error is the service's
-// InvalidParameterException.
+// Parse parses a pattern. The empty pattern matches everything. The error is an InvalidParameterException of
+// the service.
 func Parse(text string) (Pattern, error) {
 	trimmed := strings.TrimSpace(text)
 	switch {
@@ -111,7 +111,7 @@ func contains(part string) Pattern {
 	return func(m string) bool { return strings.Contains(m, part) }
 }
 
-// quoted parses text in double quotes at the start of s; after a backslash, a quote does not end it.
+// quoted parses a text in double quotes at the start of s. A quote after a backslash does not end it.
 func quoted(s string) (text, rest string, err error) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
@@ -126,8 +126,8 @@ func quoted(s string) (text, rest string, err error) {
 	return "", "", invalid("Invalid filter pattern: the quote in %s is not closed", s)
 }
 
-// parseRegexp parses %expression% at the start of s. AWS allows less than Go's syntax; what it refuses is
-// refused here, too.
+// parseRegexp parses %expression% at the start of s. AWS allows less than Go's syntax; what AWS refuses is
+// refused here too.
 func parseRegexp(s string) (Pattern, string, error) {
 	expr, rest, ok := strings.Cut(s[1:], "%")
 	if !ok {

@@ -21,23 +21,22 @@ type Series struct {
 	Points    []Point
 }
 
-// Env is what an expression is evaluated with.
+// Env has the values that an expression is evaluated with.
 type Env struct {
 	From, To int64 // seconds since 1970; To is excluded
-	Period   int64 // of series without one of their own, such as TIME_SERIES
-	// Series are the values of ids, metrics and other expressions.
+	Period   int64 // of series that have no period of their own, such as TIME_SERIES
+	// Series are the values of ids, of metrics and of other expressions.
 	Series map[string][]Series
-	// Metrics are the ids that METRICS() stands for, in order.
+	// Metrics are the ids of METRICS(), in order.
 	Metrics []string
 	// Search returns the series that a SEARCH finds.
 	Search func(query, statistic string, period int64) ([]Series, error)
 }
 
-// maxSeries is the most series that one expression may return or use.
+// maxSeries is the maximum number of series that an expression may return or use.
 const maxSeries = 500
 
-// value is a number, a text or series. list distinguishes a list, even of one series, from a single
-// series.
+// value is a number, a text or series. list is true for a list, which may also have one series.
 type value struct {
 	number  float64
 	text    string
@@ -195,7 +194,7 @@ func mapped(s Series, fn func(float64) float64) Series {
 	return r
 }
 
-// zip joins two series at the times that both have.
+// zip combines two series at the times that both have.
 func zip(a, b Series, op func(a, b float64) float64) Series {
 	r := Series{Label: a.Label, Period: max(a.Period, b.Period)}
 	bs := b.Points
@@ -212,7 +211,7 @@ func zip(a, b Series, op func(a, b float64) float64) Series {
 	return r
 }
 
-// across joins series into one, at every time that any of them has.
+// across combines several series into one, at every time that any of them has.
 func across(all []Series, fn func([]float64) float64) Series {
 	r := Series{}
 	values := make(map[int64][]float64)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// call is a use of a function.
+// call is a call of a function.
 type call struct {
 	name string
 	env  *Env
@@ -55,7 +55,7 @@ func (c call) fail(format string, args ...any) (value, error) {
 	return value{}, fmt.Errorf(c.name+" "+format, args...)
 }
 
-// series requires the first argument to be series.
+// series returns the first argument, which must be series.
 func (c call) series() ([]Series, error) {
 	if !c.args[0].isTimes {
 		return nil, fmt.Errorf("%s takes a time series first", c.name)
@@ -126,7 +126,7 @@ func deviation(values []float64) float64 {
 	return math.Sqrt(sum / float64(len(values)))
 }
 
-// pairs makes points from every point but the first and its predecessor.
+// pairs makes a point from every point except the first and the point before it.
 func pairs(points []Point, fn func(before, p Point) float64) (made []Point) {
 	for i := 1; i < len(points); i++ {
 		if v := fn(points[i-1], points[i]); real(v) {
@@ -208,8 +208,8 @@ func edge(first bool) func(call) (value, error) {
 	}
 }
 
-// fill gives a value to periods without one: a number, the last value before, a value on the line
-// between neighbours, or that of another series.
+// fill gives a value to periods without one: a number, the last value before, a value on the line between the
+// neighbours, or that of another series.
 func fill(c call) (value, error) {
 	if _, err := c.series(); err != nil {
 		return value{}, err

@@ -31,7 +31,7 @@ func slice(c call) (value, error) {
 			to = min(to, a.number)
 		}
 	}
-	if len(c.args) == 2 { // one series and not a list
+	if len(c.args) == 2 { // the first argument is one series and not a list
 		if int(min(from, 1e9)) >= len(all) {
 			return list(nil), nil
 		}

@@ -1,10 +1,10 @@
 // Package expr is metric math: expressions over time series, as in GetMetricData and alarms of
 // CloudWatch.
 //
-// A value is a number, a text, a time series, or a list of time series. Two series are combined at
-// the times that both have. A result that is not a number, as after a division by zero, is left
-// out. Functions of CloudWatch that are missing here are refused by name. The package is pure: the
-// caller supplies the series of metrics, and those that SEARCH finds.
+// A value is a number, a text, a time series, or a list of time series. Two series are combined at the times
+// that both have. A result that is not a number, as after a division by zero, is left out. Functions of
+// CloudWatch that this package does not have are refused by name. The package is pure: the caller supplies
+// the series of metrics and the series that SEARCH finds.
 package expr
 
 import (
@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// MaxLength is the greatest length of an expression in characters.
+// MaxLength is the maximum length of an expression in characters.
 const MaxLength = 2048
 
 const maxDepth = 100
@@ -104,7 +104,7 @@ func span(text, of string) int {
 	return len(text)
 }
 
-// quoted returns the end of the quoted text at the beginning of text.
+// quoted returns the end of the quoted text at the start of text.
 func quoted(text string) int {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
@@ -259,7 +259,7 @@ func (p *parser) list(op, end string, depth int) *Expr {
 	return e
 }
 
-// IDs returns the ids that an expression uses, each once. METRICS is not among them; see All.
+// IDs returns the ids that an expression uses, each once. The ids of METRICS() are not among them; see All.
 func (e *Expr) IDs() (ids []string) {
 	e.walk(func(e *Expr) {
 		if e.op == isName && !words[e.text] && !slices.Contains(ids, e.text) {
@@ -269,7 +269,7 @@ func (e *Expr) IDs() (ids []string) {
 	return ids
 }
 
-// All reports whether an expression uses METRICS(), and so all metrics of a request.
+// All reports whether an expression uses METRICS(), which means all metrics of the request.
 func (e *Expr) All() (all bool) {
 	e.walk(func(e *Expr) { all = all || e.op == isCall && e.text == "METRICS" })
 	return all
@@ -288,6 +288,6 @@ func (e *Expr) walk(fn func(*Expr)) {
 	}
 }
 
-// words are arguments of functions that mean themselves.
+// words are words that are valid as arguments of functions and are not ids.
 var words = map[string]bool{"REPEAT": true, "LINEAR": true, "AVG": true, "MAX": true, "MIN": true, "SUM": true,
 	"ASC": true, "DESC": true}

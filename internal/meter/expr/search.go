@@ -14,17 +14,17 @@ type Query struct {
 	term      *term
 }
 
-// term is a word or phrase that a metric must have, anywhere or in one place, or terms joined by
-// AND, OR or NOT.
+// term is a word or phrase that a metric must have, in any part or in a certain one, or terms joined by AND,
+// OR or NOT.
 type term struct {
 	op    string // "and", "or", "not", or "" for a word
-	place string // "MetricName", "Namespace", the name of a dimension, or "" for anywhere
+	place string // "MetricName", "Namespace", the name of a dimension, or "" for any part
 	text  string
 	exact bool
 	parts []*term
 }
 
-// Named is a metric as SEARCH sees it.
+// Named is a metric with the parts that SEARCH compares.
 type Named struct {
 	Namespace, Name string
 	Dimensions      [][2]string // names and values
@@ -108,7 +108,7 @@ func (p *queryParser) one(depth int) *term {
 	}
 	if p.word("NOT") {
 		if p.end() && p.err == nil {
-			p.err = errors.New("NOT stands before nothing in a SEARCH")
+			p.err = errors.New("nothing follows NOT in a SEARCH")
 			return &term{op: "and"}
 		}
 		return &term{op: "not", parts: []*term{p.one(depth + 1)}}
@@ -158,7 +158,7 @@ func (p *queryParser) within(place string, depth int) *term {
 	return t
 }
 
-// text reads a word, or a quoted phrase, which must equal the whole of a place.
+// text reads a word, or a quoted phrase, which must equal a whole part of the metric.
 func (p *queryParser) text() (text string, exact bool) {
 	if strings.HasPrefix(p.rest, `"`) {
 		end := quoted(p.rest)
@@ -182,7 +182,7 @@ func (p *queryParser) text() (text string, exact bool) {
 	return text, false
 }
 
-// Matches reports whether a metric is found.
+// Matches reports whether the query finds a metric.
 func (q Query) Matches(m Named) bool {
 	if q.namespace != "" && q.namespace != m.Namespace {
 		return false
@@ -229,9 +229,9 @@ func (t *term) matches(m Named) bool {
 	})
 }
 
-// containsWords reports whether text has the words of part, in the same order and side by side. A
-// word ends at every character that is neither a letter nor a digit, and before a capital letter
-// that follows or precedes a small one: CPUUtilization has two words.
+// containsWords reports whether text contains the words of part in the same order and side by side. A word
+// ends at a character that is neither a letter nor a digit, and at a change from small to capital letters:
+// CPUUtilization has two words.
 func containsWords(text, part string) bool {
 	words, wanted := split(text), split(part)
 	for i := 0; i+len(wanted) <= len(words); i++ {

@@ -1,9 +1,9 @@
-// Package feed brings what Berth measures by itself to the meter: what agents report of tasks and edges of load
-// balancers.
+// Package feed writes to the meter what Berth measures itself: reports of agents about tasks, and of edges
+// about load balancers.
 //
-// Whoever reports leaves it in memory and never waits for the disk. Run writes one point a minute for each metric,
-// right after the minute's end, so a crash loses what was reported since the last full minute. What has no effect
-// is counted by its reason (gather.Reason).
+// Reports stay in memory, so a caller never waits for the disk. Run writes one point a minute for each
+// metric, right after the end of the minute. So a crash loses the reports since the last full minute. Reports
+// that have no effect are counted by reason (gather.Reason).
 //
 // A Feed is safe for concurrent use.
 package feed
@@ -19,7 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/meter/gather"
 )
 
-// Points is where points are stored; a *meter.Store is one.
+// Points stores points; *meter.Store implements it.
 type Points interface {
 	Put(now time.Time, data []meter.Datum) error
 	Tick(now time.Time) error
@@ -35,12 +35,12 @@ type Feed struct {
 	minutes *gather.Minutes
 }
 
-// New returns a Feed of points. now is the clock.
+// New returns a Feed that writes to points. now is the clock.
 func New(points Points, now func() time.Time, log *slog.Logger) *Feed {
 	return &Feed{points: points, now: now, log: log, minutes: gather.New(now())}
 }
 
-// Sample adds what a member of a group has used up to a time that is age ago.
+// Sample adds what a member of a group has used. age is how long ago that was measured.
 func (f *Feed) Sample(age time.Duration, name gather.Name, s gather.Sample) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -54,7 +54,7 @@ func (f *Feed) Merge(name gather.Name, s meter.Summary) {
 	f.minutes.Merge(f.now(), name, s)
 }
 
-// Drop counts a report that has no effect.
+// Drop counts n reports that have no effect.
 func (f *Feed) Drop(why gather.Reason) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,15 +68,15 @@ func (f *Feed) Dropped() [gather.Reasons]uint64 {
 	return f.minutes.Dropped()
 }
 
-// Forget drops what was reported since the last full minute.
+// Forget drops the reports since the last full minute.
 func (f *Feed) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minutes.Forget()
 }
 
-// Run writes points at the end of each minute until ctx ends. Then it writes what can be written of the minute
-// that has not ended: when the server starts again in time, the rest is added to that.
+// Run writes points at the end of each minute until ctx ends. At that end it also writes the merged values of
+// the unfinished minute. If the server starts again in the same minute, later values are added to them.
 func (f *Feed) Run(ctx context.Context) {
 	for {
 		now := f.now()
@@ -96,7 +96,7 @@ func (f *Feed) Run(ctx context.Context) {
 // goroutine for Run does so instead.
 func (f *Feed) Store() { f.write((*gather.Minutes).Take) }
 
-// write stores the points that take returns. Reports are accepted while they are stored.
+// write stores the points that take returns. New reports are accepted meanwhile.
 func (f *Feed) write(take func(*gather.Minutes, time.Time) []meter.Datum) {
 	f.mu.Lock()
 	now := f.now()

@@ -1,13 +1,14 @@
-// Package gather makes the points of CloudWatch, one a minute for each metric, of what agents and edges report
+// Package gather makes CloudWatch's points, one a minute for each metric, from what agents and edges report
 // several times a minute.
 //
-// What the members of a group use is reported with Sample: tasks of a service, container instances of a cluster.
-// A member counts once in the point of a minute, however often it is reported (ecs.md 7.8). What happened is
-// reported with Merge: requests, response times. Everything that is merged is added up.
+// There are two kinds of reports. Sample reports what a member of a group uses, such as a task of a service
+// or a container instance of a cluster. A member counts once in the point of a minute, however often it is
+// reported (ecs.md 7.8). Merge reports values of events, such as requests and response times. All merged
+// values are added up.
 //
-// A report counts in the minute in which it was made. A minute is open until Take is called after its end; what
-// is reported later is dropped. What cannot be a measurement is dropped too, and there is a bound on what is
-// held. Everything that is dropped is counted by its reason.
+// A report counts for the minute in which it was made. A minute ends with the first call of Take after its
+// end; later reports for it are dropped. Reports that cannot be measurements are dropped too, and so are
+// those beyond the limit of memory. Dropped reports are counted by reason.
 //
 // The package is pure: it reads no clock and starts nothing. A Minutes is not safe for concurrent use.
 package gather
@@ -21,16 +22,16 @@ import (
 
 // Name identifies a metric. It can be compared.
 type Name struct {
-	Scope     string // account and region, as meter.Metric has them
+	Scope     string // account and region, as in meter.Metric
 	Namespace string
 	Metric    string
 	Unit      string // one of meter.Units
-	// Dimensions without a name are not there.
+	// Dimensions have no name where there are fewer.
 	Dimensions [maxDimensions]meter.Dimension
 }
 
-// maxDimensions is the most dimensions that a metric of AWS's services has here: load balancer and target group,
-// or cluster and service.
+// maxDimensions is the maximum number of dimensions of the metrics that Berth measures: load balancer and
+// target group, or cluster and service.
 const maxDimensions = 2
 
 // metric returns the metric that the name identifies.
@@ -44,30 +45,31 @@ func (n Name) metric() meter.Metric {
 	return m
 }
 
-// Sample is what a member used in a part of a minute: a statistic set of Count measurements.
+// Sample is what a member used in a part of a minute, as a statistic set of Count measurements.
 type Sample struct {
-	Member string // its ARN
-	// Weight is the member's share in the average of the point: what it reserved, if Sum is in per cent of that.
-	// The average is then what all have used in per cent of what all have reserved. It must be positive.
+	Member string // the member's ARN
+	// Weight is the member's share in the average of the point. If Sum is a percentage of what the member has
+	// reserved, Weight is what it has reserved. The average is then what all members use, as a percentage of
+	// what all have reserved. Weight must be positive.
 	Weight        float64
 	Count         float64 // number of measurements, at most maxCount
 	Sum, Min, Max float64 // from 0 to maxValue
-	// Even makes the point show the member's average as its lowest and highest value too.
+	// Even says that the member's average also counts as its minimum and maximum.
 	Even bool
-	// Idle says that the member does nothing. A group in which all members are idle has no point.
+	// Idle says that the member does nothing. A group whose members are all idle has no point.
 	Idle bool
 }
 
-// Bounds of a sample. With them no sum of samples overflows.
+// Limits of a sample. With them, sums of samples cannot overflow.
 const (
 	maxCount = 1e6
 	maxValue = 1e15
 )
 
-// Measured reports whether count measurements can have this sum, minimum and maximum: they are numbers from 0 to
-// 1e15, the average is between the two others, and there are at least one and at most a million of them.
+// Measured reports whether count measurements can have this sum, minimum and maximum: they are numbers from 0
+// to 1e15, the average is between minimum and maximum, and count is from one to a million.
 func Measured(count, sum, lowest, highest float64) bool {
-	// Sums of floats are not exact.
+	// Sums of floating-point numbers are not exact.
 	const rounding = 1e-6
 	average := sum / count
 	return count >= 1 && count <= maxCount && lowest >= 0 && lowest <= highest && highest <= maxValue &&
@@ -78,38 +80,38 @@ func (s Sample) valid() bool {
 	return s.Weight > 0 && s.Weight <= maxValue && Measured(s.Count, s.Sum, s.Min, s.Max)
 }
 
-// Reason is why something that was reported has no effect.
+// Reason is why a report had no effect.
 type Reason int
 
-// Reasons.
+// The reasons, and their number.
 const (
-	Late    Reason = iota // its minute has its points already
+	Late    Reason = iota // the points of its minute were taken already
 	Invalid               // it cannot be a measurement
-	Unknown               // it is about something that does not exist or is not the reporter's
-	TooMany               // too much is held already
+	Unknown               // it is about something that does not exist, or that does not belong to the reporter
+	TooMany               // too much is in memory already
 	Reasons               // the number of reasons
 )
 
-// String returns the reason's name, as the page of metrics has it.
+// String returns the reason's name on the page of metrics.
 func (r Reason) String() string { return [...]string{"late", "invalid", "unknown", "too_many"}[r] }
 
 const (
-	// maxOpen is how many minutes are held at a time. There are more than two only when nobody takes points, as
-	// while the disk is slow; the oldest is dropped then.
+	// maxOpen is the maximum number of minutes in memory. There are more than two only when Take is not
+	// called for long, as when the disk is slow. The oldest is then dropped.
 	maxOpen = 3
-	// maxHeld is how many members and merged metrics are held for one minute.
+	// maxHeld is the maximum number of members and merged metrics of one minute.
 	maxHeld = 500_000
 )
 
-// Minutes holds what was reported and has no points yet. Make one with New.
+// Minutes has the reports for which no points were taken yet. Make one with New.
 type Minutes struct {
 	open    []*minute // the oldest first
 	next    int64     // start of the first minute that may be open, in seconds since 1970
-	most    int       // maxHeld, but in tests
+	most    int       // maxHeld, except in tests
 	dropped [Reasons]uint64
 }
 
-// minute is what was reported of one minute.
+// minute has the reports of one minute.
 type minute struct {
 	start  int64 // in seconds since 1970
 	held   int   // members and merged metrics
@@ -117,12 +119,12 @@ type minute struct {
 	groups map[Name]*group
 }
 
-// group is what was reported of one metric in one minute.
+// group has the reports of one metric in one minute.
 type group struct {
 	name    Name
 	order   []*member
 	members map[string]*member
-	merges  bool // something was merged, if only no values
+	merges  bool // Merge was called, perhaps with no values
 	merged  meter.Summary
 }
 
@@ -132,7 +134,7 @@ type member struct {
 	even, idle                   bool
 }
 
-// New returns a Minutes that takes reports of the minute with now in it and of later ones.
+// New returns a Minutes that accepts reports of the minute that now is in, and of later ones.
 func New(now time.Time) *Minutes { return &Minutes{next: startOf(now), most: maxHeld} }
 
 func startOf(t time.Time) int64 {
@@ -140,7 +142,8 @@ func startOf(t time.Time) int64 {
 	return at - (at%60+60)%60
 }
 
-// Sample adds what a member has used, as was measured at a time. The time must not be in the future.
+// Sample adds what a member has used, and the time at which that was measured. The time must not be in the
+// future.
 func (g *Minutes) Sample(at time.Time, name Name, s Sample) {
 	if !s.valid() {
 		g.Drop(Invalid, 1)
@@ -161,8 +164,8 @@ func (g *Minutes) Sample(at time.Time, name Name, s Sample) {
 	of.min, of.max = min(of.min, s.Min), max(of.max, s.Max)
 }
 
-// Merge adds values that were measured at a time. The time must not be in the future. A metric that only no values
-// were added to has a point of one value, 0.
+// Merge adds values that were measured at a time, which must not be in the future. A metric to which only
+// empty summaries were added has a point with one value, 0.
 func (g *Minutes) Merge(at time.Time, name Name, s meter.Summary) {
 	if !(s.Count >= 0 && s.Count <= maxValue && math.Abs(s.Sum) <= maxValue*maxValue && s.Min <= s.Max) {
 		g.Drop(Invalid, 1)
@@ -185,7 +188,7 @@ func (g *Minutes) Merge(at time.Time, name Name, s meter.Summary) {
 	of.merged = of.merged.Add(s)
 }
 
-// at returns the minute of a time; nil, and counts a report as dropped, if it is not open any more.
+// at returns the minute that a time is in. If that has ended, it returns nil and counts a report as dropped.
 func (g *Minutes) at(t time.Time) *minute {
 	start := startOf(t)
 	for _, m := range g.open {
@@ -215,7 +218,7 @@ func (g *Minutes) at(t time.Time) *minute {
 	return m
 }
 
-// member returns a member of a group; nil if it would be one too many.
+// member returns a member of a group, or nil if that would be one more than maxHeld.
 func (m *minute) member(name Name, arn string, most int) *member {
 	of := m.groups[name]
 	if of != nil && of.members[arn] != nil {
@@ -235,7 +238,7 @@ func (m *minute) member(name Name, arn string, most int) *member {
 	return one
 }
 
-// group returns the group of a metric, a new one if there is none.
+// group returns the group of a metric, and makes it if there is none.
 func (m *minute) group(name Name) *group {
 	of := m.groups[name]
 	if of == nil {
@@ -246,14 +249,14 @@ func (m *minute) group(name Name) *group {
 	return of
 }
 
-// Drop counts n reports that a caller has dropped.
+// Drop counts n reports that the caller has dropped.
 func (g *Minutes) Drop(why Reason, n uint64) { g.dropped[why] += n }
 
 // Dropped returns how many members, values and reports had no effect, by reason.
 func (g *Minutes) Dropped() [Reasons]uint64 { return g.dropped }
 
-// Take returns the points of the minutes that have ended, the oldest first. Nothing is added to these minutes
-// after that, unless the clock was set back by more than a minute since the last Take.
+// Take returns the points of the minutes that have ended, the oldest first. Later reports for these minutes
+// are dropped, unless the clock was set back by more than a minute since the last Take.
 func (g *Minutes) Take(now time.Time) []meter.Datum {
 	var points []meter.Datum
 	current := startOf(now)
@@ -267,9 +270,9 @@ func (g *Minutes) Take(now time.Time) []meter.Datum {
 	return points
 }
 
-// Rest returns what was merged in minutes that have not ended, and drops what was sampled in them. It is for a
-// program that ends: when it is started again in the same minute, merged values are added to those of before, and
-// members are sampled anew.
+// Rest returns the merged values of minutes that have not ended, and drops the samples of these minutes. It
+// is for a program that ends. If the program starts again in the same minute, new merged values are added to
+// the old ones, and members are sampled again.
 func (g *Minutes) Rest() []meter.Datum {
 	var points []meter.Datum
 	for _, m := range g.open {
@@ -283,7 +286,7 @@ func (g *Minutes) Rest() []meter.Datum {
 	return points
 }
 
-// Forget drops everything that has no points yet.
+// Forget drops all reports for which no points were taken.
 func (g *Minutes) Forget() { g.open = nil }
 
 func (m *minute) points(points []meter.Datum) []meter.Datum {
@@ -303,7 +306,7 @@ func (m *minute) point(name Name, s meter.Summary) meter.Datum {
 	return meter.Datum{Metric: name.metric(), Unit: name.Unit, At: time.Unix(m.start, 0).UTC(), Summary: s}
 }
 
-// sampled returns the point of a group's members; that of no values if there are none, or all are idle.
+// sampled returns the summary of a group's members, or an empty one if there are none or all are idle.
 func (g *group) sampled() meter.Summary {
 	idle := true
 	lowest, highest := math.Inf(1), 0.0

@@ -18,21 +18,21 @@ type Query struct {
 	ID     string
 	Metric meter.Metric
 	Stat   meter.Statistic
-	Unit   string        // "" means any
-	Period time.Duration // of an expression; 0 means that of its metrics
+	Unit   string        // "" means all units
+	Period time.Duration // of an expression; 0 means the period of its metrics
 	Expr   *expr.Expr    // nil for a metric
 }
 
-// MaxDatapoints is the most periods of an expression.
+// MaxDatapoints is the maximum number of periods of an expression.
 const MaxDatapoints = 100_800
 
-// maxFound is the most metrics that SEARCH finds.
+// maxFound is the maximum number of metrics that SEARCH may find.
 const maxFound = 500
 
 // Listed is how long a metric is listed and found after its last point.
 const Listed = 14 * 24 * time.Hour
 
-// Error means that an expression cannot be evaluated, for a reason that its author can change.
+// Error means that an expression cannot be evaluated, for a reason that its author can fix.
 type Error struct {
 	ID  string // of the query
 	Err error
@@ -43,7 +43,8 @@ func (e *Error) Error() string { return fmt.Sprintf("Error in expression '%s': %
 // Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Reading evaluates queries, each once, when it is first needed. It must not be used concurrently.
+// Reading evaluates queries. It evaluates each only once, when the result is first needed. It must not be
+// used concurrently.
 type Reading struct {
 	points     *meter.Store
 	scope      string // of metrics that SEARCH may find
@@ -51,7 +52,7 @@ type Reading struct {
 	start, end time.Time
 	queries    []Query
 	done       map[string][]expr.Series
-	open       map[string]bool // being evaluated, to notice cycles
+	open       map[string]bool // being evaluated, to find cycles
 }
 
 // New returns a Reading from start until before end.
@@ -68,8 +69,8 @@ func (r *Reading) find(id string) (Query, bool) {
 	return r.queries[i], true
 }
 
-// Series evaluates the query with an id: one series for a metric, any number for an expression. An
-// error of type *Error is about an expression; any other comes from the disk.
+// Series evaluates the query with an id. A metric has one series, an expression any number. An error of type
+// *Error is about an expression; any other error comes from the disk.
 func (r *Reading) Series(id string) (all []expr.Series, err error) {
 	if all, ok := r.done[id]; ok {
 		return all, nil
@@ -94,8 +95,8 @@ func (r *Reading) Series(id string) (all []expr.Series, err error) {
 	return all, err
 }
 
-// Read returns what was measured of a metric by unit: one unit, or all if unit is "". Without
-// spread, there are no percentiles.
+// Read returns the points of a metric by unit: in one unit, or in all if unit is "". If spread is false, the
+// results have no percentiles.
 func Read(points *meter.Store, m meter.Metric, unit string, start, end time.Time, period time.Duration, spread bool,
 ) (map[string][]meter.Bucket, error) {
 	read := points.ReadSimple
@@ -119,7 +120,7 @@ func Read(points *meter.Store, m meter.Metric, unit string, start, end time.Time
 	return found, nil
 }
 
-// measured reads a metric. If the query names no unit, the units are added up.
+// measured reads a metric. If the query has no unit, points of all units are added.
 func (r *Reading) measured(m meter.Metric, stat meter.Statistic, unit string, length time.Duration, label string,
 ) (expr.Series, error) {
 	s := expr.Series{Label: label, Period: int64(length / time.Second)}
@@ -159,8 +160,8 @@ func (r *Reading) needs(e *expr.Expr) (all []Query) {
 	return all
 }
 
-// computed evaluates an expression. If it has no period, it gets the longest of its metrics, or a
-// minute.
+// computed evaluates an expression. An expression without a period gets the longest period of its metrics, or
+// a minute.
 func (r *Reading) computed(q Query) ([]expr.Series, error) {
 	env := expr.Env{Series: make(map[string][]expr.Series), Search: r.search}
 	for _, other := range r.queries {
