@@ -165,8 +165,8 @@ func TestDue(t *testing.T) {
 	}
 }
 
-// A policy decides from what the alarm compared last: the values of a repeated evaluation, else those in the data of the
-// state, which may be those of SetAlarmState.
+// A policy decides from the values that the alarm compared last. These are the values of a repeated
+// evaluation, or otherwise those in the data of the state, which SetAlarmState may have set.
 func TestObservation(t *testing.T) {
 	a := sample()
 	for _, c := range []struct {
@@ -174,18 +174,22 @@ func TestObservation(t *testing.T) {
 		data   string
 		want   []float64
 	}{
-		{nil, `{"recentDatapoints":[1,2.5]}`, []float64{1, 2.5}}, {[]float64{3}, `{"recentDatapoints":[1]}`, []float64{3}},
-		{[]float64{}, `{"recentDatapoints":[1]}`, []float64{}}, {nil, "", nil}, {nil, `{"a":1}`, nil}, {nil, "[1]", nil},
+		{nil, `{"recentDatapoints":[1,2.5]}`, []float64{1, 2.5}},
+		{[]float64{3}, `{"recentDatapoints":[1]}`, []float64{3}},
+		{[]float64{}, `{"recentDatapoints":[1]}`, []float64{}},
+		{nil, "", nil}, {nil, `{"a":1}`, nil}, {nil, "[1]", nil},
 		{nil, `{"recentDatapoints":"x"}`, nil},
 	} {
-		want := scaling.Observation{Recent: c.want, Comparison: a.Condition.Comparison, Threshold: a.Condition.Threshold}
+		want := scaling.Observation{Recent: c.want, Comparison: a.Condition.Comparison,
+			Threshold: a.Condition.Threshold}
 		due := (&Due{Recent: c.recent, Data: c.data}).Observation(a)
 		status := (&Status{Recent: c.recent, Data: c.data}).Observation(a)
 		if !reflect.DeepEqual(due, want) || !reflect.DeepEqual(status, want) {
 			t.Errorf("%v %s: %+v and %+v, want %+v", c.recent, c.data, due, status, want)
 		}
 	}
-	points := []scaling.Datapoint{{Start: at, Value: 71, Known: true}, {Start: at.Add(time.Minute), Value: 72, Known: true}}
+	points := []scaling.Datapoint{{Start: at, Value: 71, Known: true},
+		{Start: at.Add(time.Minute), Value: 72, Known: true}}
 	s := NewStatus(a.ARN, at).Next(scaling.InAlarm, "", a.ReasonData(points, at), at)
 	if got := s.Observation(a).Recent; !reflect.DeepEqual(got, []float64{71, 72}) {
 		t.Errorf("of data that were written here: %v", got)

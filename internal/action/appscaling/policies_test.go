@@ -229,9 +229,11 @@ func TestPoliciesAreRefused(t *testing.T) {
 			v + "The step scaling policy is invalid: a policy has at most 20 step adjustments, and this one has 21."},
 		{"a negative capacity", step(func(c *stepIn) {
 			c.AdjustmentType, c.StepAdjustments[0].ScalingAdjustment = "ExactCapacity", new(int32(-1))
-		}), v + "The step scaling policy is invalid: a ScalingAdjustment must not be negative for the AdjustmentType ExactCapacity."},
+		}), v + "The step scaling policy is invalid: a ScalingAdjustment must not be negative for " +
+				"the AdjustmentType ExactCapacity."},
 		{"a magnitude of what is no percentage", step(func(c *stepIn) { c.MinAdjustmentMagnitude = new(int32(1)) }),
-			v + "The step scaling policy is invalid: MinAdjustmentMagnitude is only for the AdjustmentType PercentChangeInCapacity."},
+			v + "The step scaling policy is invalid: MinAdjustmentMagnitude is only for " +
+				"the AdjustmentType PercentChangeInCapacity."},
 		{"a negative magnitude", step(func(c *stepIn) {
 			c.AdjustmentType, c.MinAdjustmentMagnitude = "PercentChangeInCapacity", new(int32(-1))
 		}), v + "The step scaling policy is invalid: MinAdjustmentMagnitude must not be negative, and is -1."},
