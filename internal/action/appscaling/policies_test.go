@@ -230,7 +230,7 @@ func TestPoliciesAreRefused(t *testing.T) {
 		{"a negative capacity", step(func(c *stepIn) {
 			c.AdjustmentType, c.StepAdjustments[0].ScalingAdjustment = "ExactCapacity", new(int32(-1))
 		}), v + "The step scaling policy is invalid: a ScalingAdjustment must not be negative for " +
-				"the AdjustmentType ExactCapacity."},
+			"the AdjustmentType ExactCapacity."},
 		{"a magnitude of what is no percentage", step(func(c *stepIn) { c.MinAdjustmentMagnitude = new(int32(1)) }),
 			v + "The step scaling policy is invalid: MinAdjustmentMagnitude is only for " +
 				"the AdjustmentType PercentChangeInCapacity."},
