@@ -1,4 +1,4 @@
-# make help lists what there is.
+# make help lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 GOFLAGS_STATIC := -trimpath -ldflags '-s -w'
@@ -12,7 +12,7 @@ MACHINE := /berth/(test/|internal/agent$$|internal/agent/runtime)
 
 .PHONY: help build release cross demo test quick check lint vuln bench bench-compare bench-socketio bench-storm bench-scale fuzz gen clean
 
-help: ## list the verbs
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 build: ## build bin/berth and the chat's server
@@ -41,13 +41,13 @@ test: ## set up everything the tests need, then run them all with the race detec
 quick: ## run the tests that need no Docker, without the race detector; a package that has not changed is not run again
 	go test -vet=off $$(go list work | grep -vE '$(MACHINE)')
 
-check: ## format, vet, staticcheck and the rules of the house, without Docker or anything else
+check: ## format, vet, staticcheck and the repository's own rules, without Docker or anything else
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet $(RACE) work
 	go test $(RACE) -vet=off ./internal
 	@$(MAKE) --no-print-directory lint cross
 
-lint: bin/staticcheck ## what vet does not find: code without use or effect, what is deprecated
+lint: bin/staticcheck ## find what vet does not: unused code, code without effect, deprecated functions
 	$(if $(RACE),GOFLAGS=$(RACE)) bin/staticcheck $$(go list work)
 
 vuln: bin/govulncheck ## look for known vulnerabilities that the code reaches, where their database can be reached
@@ -60,27 +60,27 @@ bin/staticcheck bin/govulncheck bin/benchstat: tools/go.mod
 	GOWORK=off go build -C tools -o ../$@ $(TOOL)
 	@touch $@
 
-bench: ## group commit, placement, routing, alarms, the edge beside its peers, the telemetry of agents, a simulated day
+bench: ## benchmark group commit, placement, routing, alarms, the edge in comparison with others, agents' telemetry, a simulated day
 	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... \
 		./internal/control/alarm ./internal/edge/...
 	go test -run '^$$' -bench Day -benchtime 1x ./internal/sim
 	go test -run '^$$' -bench Telemetry -benchtime 1x ./test/scale
 
-bench-compare: bin/benchstat ## benchmarks of the brains beside those of the commit before; BASE=COMMIT compares with another
+bench-compare: bin/benchstat ## compare the benchmarks of sched, rollout and route with the commit before; BASE=COMMIT names another
 	scripts/bench-compare $(BASE)
 
-bench-socketio: ## the Go Socket.IO server beside Node's, same client
+bench-socketio: ## compare the Go Socket.IO server with the one of Node.js, with the same client
 	@scripts/setup test
 	go run ./socketio/redisadapter/internal/bench
 
-bench-storm: ## 20,000 Socket.IO clients lose their server and come back, beside Node's
+bench-storm: ## the same when 20,000 Socket.IO clients lose their server and connect again
 	@scripts/setup test
 	go run ./socketio/redisadapter/internal/bench -storm 20000
 
-bench-scale: ## how the server's processor time grows, with simulated agents
+bench-scale: ## measure how the server's processor time grows, with simulated agents
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/scale
 
-fuzz: ## every fuzz target for ten seconds; FUZZTIME=1m takes longer
+fuzz: ## run every fuzz target for ten seconds; FUZZTIME=1m for longer
 	scripts/fuzz $(FUZZTIME)
 
 gen: ## generate the wire shapes again

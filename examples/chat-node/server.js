@@ -1,5 +1,5 @@
-// The article's application: Socket.IO on Node.js with the Redis adapter. It speaks exactly what the Go
-// server in ../chat speaks, so both may stand behind one load balancer on one Redis.
+// The article's application: Socket.IO on Node.js with the Redis adapter. It uses exactly the events of the Go
+// server in ../chat, so both may serve behind one load balancer with one Redis.
 //
 // PORT (3000), REDIS_ENDPOINT (redis://host:port; without it the server is alone), DRAIN_SECONDS (5).
 import { createServer } from "node:http";
@@ -53,7 +53,7 @@ async function serve(req, res) {
 
 let redisLost = false;
 
-// connect joins the other servers. Redis need not be there yet, and may come and go.
+// connect connects this server with the others. Redis need not run yet, and may be restarted.
 async function connect(io) {
   const url = process.env.REDIS_ENDPOINT;
   if (!url) return console.warn("REDIS_ENDPOINT is not set: this server is alone");
@@ -109,8 +109,8 @@ io.on("connection", (socket) => {
 
 server.listen(port, () => console.log(`chat listens on ${port}, host ${here.host}, task ${here.task ?? "none"}`));
 
-// On SIGTERM the connections are closed one after the other; clients come back by themselves, to
-// another server, because they are not told to stay away.
+// On SIGTERM the connections are closed one after the other. Clients connect again by themselves, to
+// another server, because the server sends no DISCONNECT.
 for (const signal of ["SIGTERM", "SIGINT"]) {
   process.once(signal, () => {
     const all = [...io.of("/").sockets.values()];

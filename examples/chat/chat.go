@@ -18,7 +18,7 @@ const (
 	askFor  = 2 * time.Second // time limit of the question who is online
 )
 
-// person is a client as the others see it; other servers know it as the socket's data.
+// person is a client as other clients see it. It is the data of the client's socket, which other servers can read.
 type person struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
@@ -90,7 +90,7 @@ func me(s *socketio.Socket) person {
 
 var errText = errors.New("a message is 1 to 2000 characters of text")
 
-// say hands a message to everybody and answers with its id.
+// say sends a message to all clients and returns its id.
 func (c *chat) say(_ context.Context, s *socketio.Socket, text string) (map[string]string, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || len([]rune(text)) > maxText {
@@ -101,7 +101,7 @@ func (c *chat) say(_ context.Context, s *socketio.Socket, text string) (map[stri
 	return map[string]string{"id": m.ID}, s.Namespace().Emit("message", m)
 }
 
-// who asks all servers which clients they have.
+// who asks all servers for their clients.
 func (c *chat) who(ctx context.Context) list {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()

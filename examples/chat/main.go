@@ -4,8 +4,8 @@
 // It is configured by the environment, as the article's container is:
 //
 //	PORT            port to listen on, default 3000
-//	REDIS_ENDPOINT  redis://host:port; without it the server is alone
-//	DRAIN_SECONDS   over how long clients are sent away after SIGTERM, default 5
+//	REDIS_ENDPOINT  redis://host:port; without it the server has no other servers
+//	DRAIN_SECONDS   time over which clients are disconnected after SIGTERM, default 5
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// run serves until ctx is done and then sends the clients away gently.
+// run serves until ctx is done, and then disconnects the clients one after the other.
 func run(ctx context.Context, env func(string) string, log *slog.Logger) error {
 	port, drain, err := settings(env)
 	if err != nil {
@@ -76,8 +76,8 @@ func run(ctx context.Context, env func(string) string, log *slog.Logger) error {
 	return leave(io, hs, drain, failed, log)
 }
 
-// leave closes the connections one after the other. Clients are not sent a DISCONNECT, so they come
-// back by themselves, to another server.
+// leave closes the connections one after the other. It sends no DISCONNECT, so clients connect again
+// by themselves, to another server.
 func leave(io *socketio.Server, hs *http.Server, over time.Duration, failed <-chan error, log *slog.Logger) error {
 	log.Info("chat is asked to stop", "clients", io.Clients(), "over", over)
 	ctx, cancel := context.WithTimeout(context.Background(), over+5*time.Second)
@@ -110,8 +110,8 @@ func settings(env func(string) string) (port int, drain time.Duration, err error
 	return port, time.Duration(seconds) * time.Second, nil
 }
 
-// connect returns how to join the cluster, or nil when there is no Redis to meet at. Redis need not be
-// there yet.
+// connect returns the connector to the cluster, or nil if there is no Redis. Redis need not run
+// yet.
 func connect(endpoint string, log *slog.Logger) (func(changed func(lost bool)) adapter.Connector, func(), error) {
 	if endpoint == "" {
 		log.Warn("REDIS_ENDPOINT is not set: this server is alone")

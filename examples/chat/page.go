@@ -22,7 +22,7 @@ func routes(io *socketio.Server, here where) http.Handler {
 	mux.HandleFunc("GET /whoami", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(here) // the client has gone if not
+		_ = json.NewEncoder(w).Encode(here) // an error means that the client has disconnected
 	})
 	mux.Handle("/", http.FileServerFS(page))
 	return mux

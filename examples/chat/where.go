@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// where returns the name of this server, which clients see.
+// where is the place of this server, which clients see.
 type where struct {
 	Runtime string `json:"runtime"`
 	Host    string `json:"host"`
@@ -22,7 +22,7 @@ type where struct {
 // locate asks the ECS task metadata endpoint, when the process runs in a task.
 func locate(ctx context.Context, env func(string) string, port int) where {
 	w := where{Runtime: "go", Port: port}
-	w.Host, _ = os.Hostname() // no name is shown as none
+	w.Host, _ = os.Hostname() // without a name the field is empty
 	base := env("ECS_CONTAINER_METADATA_URI_V4")
 	if base == "" {
 		return w

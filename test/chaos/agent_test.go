@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// web creates two instances, and a service with that many tasks behind a load balancer.
+// web creates two instances, and a service with the given number of tasks behind a load balancer.
 func web(t testing.TB, tasks int) (stack, string) {
 	t.Helper()
 	harness.Need(t, harness.DockerEngine())
@@ -57,7 +57,7 @@ func (k stack) backAgain(t *testing.T, before map[string]int) {
 	k.Connected(t, cluster, len(before))
 }
 
-// die kills a task's container as the kernel's memory killer would.
+// die kills a task's container, as the kernel does when memory is used up.
 func (k stack) die(t *testing.T, container string) {
 	t.Helper()
 	if out, err := k.Docker("kill", container); err != nil {

@@ -101,7 +101,7 @@ func (v *traffic) end(t testing.TB, down []span) {
 	t.Logf("traffic: %d answered, %d failed, %d of them while the edge was up", v.answered,
 		len(v.failures), len(unexplained))
 	if v.answered == 0 {
-		t.Error("nothing was answered at all")
+		t.Error("no request was answered")
 	}
 	if n := len(unexplained); n > 0 {
 		t.Errorf("%d requests failed while the edge was up:\n%s", n, strings.Join(unexplained[:min(n, 20)], "\n"))

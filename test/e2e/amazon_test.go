@@ -77,11 +77,11 @@ func TestAmazonAgentServesAndIsDrained(t *testing.T) {
 		t.Errorf("one of %d failures: %s", len(failures), f)
 	}
 	if answers["here"] == 0 {
-		t.Error("nothing was asked meanwhile")
+		t.Error("no request was sent meanwhile")
 	}
 	for _, x := range s.tasks(t) {
 		if x.ContainerInstanceArn == theirs.ContainerInstanceArns[0] {
-			t.Errorf("task %s is on the drained instance still", x.TaskArn)
+			t.Errorf("task %s is still on the drained instance", x.TaskArn)
 		}
 		s.logged(t, x)
 	}

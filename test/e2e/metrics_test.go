@@ -13,7 +13,8 @@ import (
 	"github.com/berthhq/berth/test/harness"
 )
 
-// Berth measures by itself: a container uses CPU, a load balancer serves requests, and CloudWatch shows both.
+// Berth itself measures the CPU that a container uses and the requests that a load balancer serves. CloudWatch has
+// both.
 func TestMeasuredMetrics(t *testing.T) {
 	harness.Need(t, awsCLI)
 	s := start(t)
@@ -82,7 +83,7 @@ func TestMeasuredMetrics(t *testing.T) {
 	}
 	line := regexp.MustCompile(`(?m)^berth_load_balancer_requests_total\{.*status="2xx",.*\} (\d+)$`)
 	if m := line.FindSubmatch(page); m == nil || string(m[1]) != strconv.Itoa(requests) {
-		t.Errorf("the page of metrics does not tell %d requests: %s", requests, page)
+		t.Errorf("the page of metrics does not have %d requests: %s", requests, page)
 	}
 }
 

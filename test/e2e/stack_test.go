@@ -71,7 +71,7 @@ func (s server) service(t *testing.T, name string) service {
 	return out.Services[0]
 }
 
-// told returns "" if an event contains a text, else a reason with all events.
+// told returns "" if an event contains a text, or otherwise a reason with all events.
 func (v service) told(text string) (reason string) {
 	for _, e := range v.Events {
 		if strings.Contains(e.Message, text) {

@@ -48,7 +48,7 @@ const DefaultEdge = "127.0.78.1"
 // started again.
 type Server struct {
 	Config
-	Account string       // "" when it is that of every server: then instances alone tell
+	Account string       // "" if other servers may have the same one; then only instances distinguish them
 	Client  *http.Client // for calls of the API
 
 	addr      string
