@@ -209,7 +209,7 @@ func TestSearch(t *testing.T) {
 	}
 	for query, want := range map[string]string{"{AWS/ECS": "closing brace", `"a`: "closing quote",
 		"(a": "closing parenthesis",
-		"a)": "not expected", "=": "not expected", strings.Repeat("(", 300): "100 deep", "NOT": "before nothing"} {
+		"a)": "not expected", "=": "not expected", strings.Repeat("(", 300): "100 deep", "NOT": "nothing follows NOT"} {
 		if _, err := ParseQuery(query); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20s: %v", query, err)
 		}
