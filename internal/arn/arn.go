@@ -89,8 +89,8 @@ func Account(s string) string {
 	return a.Account
 }
 
-// region knows the beginnings that AWS's partitions give their regions' names, as AWS's SDKs do.
-// What follows is free, so that new regions of a partition are known (decision 0314).
+// region matches names of regions that begin like those of one of AWS's partitions, as AWS's SDKs do. The
+// rest of a name is free, so that new regions of a partition are accepted (decision 0314).
 var region = regexp.MustCompile(`^(?:` +
 	`us|eu|ap|sa|ca|me|af|il|mx|` + // aws
 	`cn|us-gov|eusc-de|us-iso|us-isob|eu-isoe|us-isof` + // aws-cn, aws-us-gov, aws-eusc, aws-iso, -b, -e, -f

@@ -28,7 +28,7 @@ func mustOpen(t *testing.T, dir string, clock *at) *Authority {
 	return a
 }
 
-// What the certificates are (decision 0320).
+// The contents of the certificates (decision 0320).
 func TestShapeOfCertificates(t *testing.T) {
 	clock := start()
 	a := mustOpen(t, t.TempDir(), clock)
@@ -70,7 +70,7 @@ func parse(t *testing.T, der []byte) *x509.Certificate {
 	return c
 }
 
-// The root that people install permits nothing that somebody else may own (decision 0320), and the
+// The root that people install permits no name that another person may own (decision 0320), and the
 // root of a real name that name alone.
 func TestConstraints(t *testing.T) {
 	dir := t.TempDir()

@@ -150,7 +150,7 @@ func (c *client) refusal(resp *http.Response) error {
 			text = code + ": " + f.Message
 		}
 	}
-	text, _, _ = strings.Cut(text, "\n") // AWS's text goes on with what the signature was made of
+	text, _, _ = strings.Cut(text, "\n") // the rest of AWS's text is what the signature was made of
 	e := &refused{resp.StatusCode, code, text}
 	if resp.StatusCode == http.StatusForbidden {
 		e.text = fmt.Sprintf("the server at %s refuses the key %s of %s: %s\n"+

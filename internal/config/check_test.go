@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Whatever a server or a command could not read is reported, with the file and what is wrong with it.
+// Every file that a server or a command could not read is reported, with what is wrong with it.
 func TestCheck(t *testing.T) {
 	for _, c := range []struct{ file, content, want string }{
 		{secretsFile, "", "unexpected end"},

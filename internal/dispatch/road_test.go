@@ -392,8 +392,8 @@ func backwards(before, after *ecs.Task) (found []string) {
 	return found
 }
 
-// Whatever is dropped, delayed or repeated, tasks reach the right state, no container is started twice, and states
-// only move forward.
+// Messages are dropped, delayed or repeated. Tasks still reach the right state, no container is started
+// twice, and states only move forward.
 func TestRoadInAStorm(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { storming(t, seed) }) })

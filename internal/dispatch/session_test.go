@@ -442,7 +442,7 @@ func TestSessionOnAFullDiskLastsAMoment(t *testing.T) {
 	})
 }
 
-// A task that cannot be sent to any agent ends with the reason, and does not wait for ever.
+// A task that cannot be sent to any agent ends with the reason, and does not wait without end.
 func TestTaskWithAnImpossibleRoleEnds(t *testing.T) {
 	bubble(t, func(cfg *dispatch.Config) { cfg.Logger = slog.New(slog.DiscardHandler) }, func(t *testing.T, d *desk) {
 		ci := d.instance("1")

@@ -189,8 +189,8 @@ func (s *session) giveUp(ctx context.Context, t *ecs.Task, why string) error {
 	})
 }
 
-// numbers hands out sequence numbers. They are reserved in state in blocks, so that a number is
-// never used twice, even after a crash.
+// numbers returns sequence numbers. They are reserved in state in blocks, so that a number is never used
+// twice, even after a crash.
 type numbers struct{ next, end int64 }
 
 const numberBlock = 64

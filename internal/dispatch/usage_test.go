@@ -353,7 +353,7 @@ func TestReportsOfOtherTimes(t *testing.T) {
 	})
 }
 
-// Whatever an agent says, only what can be is stored, and the rest is counted.
+// For any report of an agent, only possible values are stored, and the others are counted.
 func TestOddReports(t *testing.T) {
 	inMinutes(t, func(m *metered) {
 		ci, other := m.instance("1"), m.instance("2")
@@ -455,8 +455,9 @@ func TestSlowMeter(t *testing.T) {
 	})
 }
 
-// What an unmodified Amazon ECS agent 1.105.1 sent becomes metrics: an idle report and four of a task that was busy
-// after a while. The last one is the example of ecs-agent.md 9.1: 470 units, which are 367 % of 128.
+// Telemetry that an unmodified Amazon ECS agent 1.105.1 has sent becomes metrics: an idle report, and four of
+// a task that is busy after a while. The last one is the example of ecs-agent.md 9.1: 470 units, which are
+// 367 % of 128.
 func TestAmazonAgentsTelemetry(t *testing.T) {
 	recorded, err := os.ReadFile("testdata/amazon-telemetry.jsonl")
 	if err != nil {

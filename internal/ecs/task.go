@@ -233,7 +233,7 @@ func (t *Task) MayStop() bool {
 	return t.DesiredStatus == Stopped && !t.LastStatus.Before(Stopping)
 }
 
-// Stop returns t as it is once somebody wants it gone. A task with targets goes to DEACTIVATING and
+// Stop returns t as a task that is to stop. A task with targets goes to DEACTIVATING and
 // waits at the stop gate, any other to STOPPING. A task that is already to stop comes back as it
 // is: the first reason stands.
 func (t *Task) Stop(code, reason string, now time.Time) *Task {

@@ -2,7 +2,7 @@
 // WebSockets to targets, keeps clients with their targets by cookie, probes the targets' health, and drains
 // deregistered targets.
 //
-// An Edge gets a route.Config by Apply and needs nothing else: when the control plane is gone, it goes on
+// An Edge gets a route.Config by Apply and needs nothing else: when the control plane is gone, it continues
 // serving, probing and draining with its last table. It reports what it sees to a Reporter. Configurations and
 // reports are plain values, so an edge may run in the control plane's process or in its own (package link).
 //

@@ -303,7 +303,7 @@ func (x *exchange) choose(avoid *route.Target) bool {
 	return true
 }
 
-// finish records the request and reports whether the connection goes on.
+// finish records the request and reports whether the connection can serve another request.
 func (x *exchange) finish() bool {
 	if x.handedOver {
 		return false

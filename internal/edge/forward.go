@@ -111,7 +111,7 @@ var (
 )
 
 // sendHead passes the target's gate and sends the head, with the body if that has arrived. If the gate is shut
-// before the head is completely sent, the request goes to another target; otherwise it goes on.
+// before the head is completely sent, the request goes to another target; otherwise it continues.
 func (x *exchange) sendHead(tc *targetConn) error {
 	now := time.Now()
 	x.out = x.appendRequestHead(x.out[:0], now)

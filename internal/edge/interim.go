@@ -11,7 +11,7 @@ const (
 	maxInterim      = 100
 	maxInterimBytes = 64 << 10
 	// maxInterimTime is in idle timeouts of the load balancer: a target that reports progress may take longer
-	// than a silent one, but not for ever.
+	// than a silent one, but not without a limit.
 	maxInterimTime = 10
 )
 

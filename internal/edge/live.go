@@ -115,8 +115,8 @@ func (e *Edge) serveBy(t *route.Table) {
 	e.portsToReport = true
 }
 
-// forget drops what is kept of deleted things. A group that no rule uses for a while keeps its round-robin
-// positions.
+// forget deletes what the edge stores about deleted rows. A group that no rule uses for a while keeps its
+// round-robin positions.
 func (e *Edge) forget(gone route.Gone) {
 	for _, key := range gone.Targets {
 		if u := e.upstreams[key]; u != nil {

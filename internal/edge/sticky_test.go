@@ -58,7 +58,7 @@ func TestLoadBalancerCookie(t *testing.T) {
 				t.Fatalf("%s led to %s, not %s", c.Name, body, first)
 			}
 			if again := cookieNamed(res, "AWSALB"); again.Value == "" || again.Value == plain.Value {
-				t.Error("the cookie was not issued anew") // alb.md K3
+				t.Error("the cookie was not issued again") // alb.md K3
 			}
 		}
 	}

@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// HealthBy returns a target's health as the edges that serve see it, given what was known before
-// (old, nil when nothing was) and what some of the edges have said since, by their ids. The target
-// is healthy only when every edge says so and drained only when all are done with it; of several
-// edges that do not find it healthy, the first by id that finds it unhealthy says why. An edge that
-// has said nothing yet of this registration holds what was known of it when the edge began: a
-// verdict that is there, or none.
+// HealthBy returns a target's health from the verdicts of the attached edges. old is the health so far, or
+// nil. said has, by the edge's id, new verdicts of some of the edges. The target is healthy only if every
+// edge finds it healthy, and drained only if all have finished with it. If several edges do not find it
+// healthy, the reason is that of the first one, by id, that finds it unhealthy. An edge without a verdict
+// about this registration counts with the verdict that was known when the edge attached, if there was one.
 func HealthBy(t *Target, old *TargetHealth, edges []string, said map[string]Verdict) *TargetHealth {
 	if old == nil || !old.Registered.Equal(t.Registered) {
 		old = &TargetHealth{Verdict: Verdict{Key: t.Key(), Registered: t.Registered, State: Initial,

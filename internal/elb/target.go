@@ -77,7 +77,7 @@ const (
 // Verdict is what one edge sees of a target.
 type Verdict struct {
 	Key string `json:",omitempty"` // the target's
-	// Registered is the registration this is the verdict of: a verdict of an earlier one says nothing.
+	// Registered is the registration this is the verdict of: a verdict of an earlier one is ignored.
 	Registered  time.Time
 	State       string // Initial, Healthy or Unhealthy
 	Reason      string // "" when healthy

@@ -11,7 +11,7 @@ import (
 	"maps"
 )
 
-// Error is what a caller of an API is told. Code is the short name AWS documents for the case
+// Error is the error that a caller of an API gets. Code is the short name AWS documents for the case
 // ("ClusterNotFoundException"); Message says what was wrong and, where there is one, what would be right.
 type Error struct {
 	Code    string

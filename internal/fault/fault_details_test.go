@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is added, and in whatever order, the code and the message that callers see stay, the cause is for the log
-// alone, and nothing that was made before changes.
+// After any additions, in any order, the code and the message that callers see are the same. The cause is
+// only for the log, and earlier errors do not change.
 func TestAdditionsLeaveThePublicHalf(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		first := New("ClientException", "The name %q is taken.", "web")

@@ -133,8 +133,8 @@ func (c *chain) around(from string, inside []string, networks []Network) (r rule
 	}
 	r.body = append(r.body, c.rule("-m conntrack --ctstate RELATED,ESTABLISHED", "RETURN"))
 	if c.program == "iptables" {
-		// What was sent to a loopback address has been rewritten by now. No machine sends that except to do
-		// harm.
+		// Docker has rewritten the destination of such packets by now. Another machine sends packets to a
+		// loopback address only to attack this one.
 		r.body = append(r.body, c.rule("-m conntrack --ctorigdst 127.0.0.0/8", "DROP"))
 	}
 	for _, name := range append(inside, defaultBridge) {

@@ -1,5 +1,5 @@
-// Package golden holds what tests print against files that people read: testdata/ of the package
-// under test. Run with -rewrite, a test writes its files instead. It is for tests only.
+// Package golden compares what tests print with files that people read, in testdata/ of the package under
+// test. With -rewrite, a test writes its files instead. It is for tests only.
 package golden
 
 import (

@@ -28,8 +28,8 @@ func Root(account string) Principal {
 	}.String(), UserID: account}
 }
 
-// AssumedRole is somebody who acts as a role under a session's name. A role's path is no part of
-// the principal, as on AWS.
+// AssumedRole is a caller who acts as a role, with the name of a session. As on AWS, the role's path is not
+// part of the principal.
 func AssumedRole(role arn.ARN, session string) Principal {
 	return Principal{
 		Account: role.Account,

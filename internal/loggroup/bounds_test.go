@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// What is refused is refused with the code and in the form of CloudWatch Logs, and names the member.
+// A refusal has the code and the form of CloudWatch Logs, and names the member.
 func TestRefusals(t *testing.T) {
 	for name, err := range map[string]error{
 		"logGroupName":    ValidateGroupName("a b"),

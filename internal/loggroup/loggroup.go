@@ -59,7 +59,7 @@ func NameOf(nameOrARN string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(a.Resource, "log-group:"), ":*")
 }
 
-// Expires returns the time before which the group's events are not kept, or the zero time when they are kept for ever.
+// Expires returns the time before which the group's events are not kept, or the zero time if they are never deleted.
 func (g *Group) Expires(now time.Time) time.Time {
 	if g.RetentionDays == 0 {
 		return time.Time{}

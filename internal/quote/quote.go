@@ -2,7 +2,7 @@
 // over the network may hold terminal escape sequences, line ends that forge another line, or
 // characters that reverse the direction of what follows.
 //
-// Whatever prints for a person uses it: Fprintf instead of fmt.Fprintf, or Text and Lines.
+// Code that prints for people uses it: Fprintf instead of fmt.Fprintf, or Text and Lines.
 // Package log/slog's TextHandler quotes by itself.
 package quote
 

@@ -340,8 +340,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// However many images there are and however much must be deleted, a sweep reads the images once. The test measures the
-// memory, since each reading makes a table of all content.
+// A sweep reads the images once, however many there are and however much must be deleted. The test measures
+// the memory, since each reading makes a table of all content.
 func TestSweepLooksThroughTheImagesOnce(t *testing.T) {
 	now := time.Now()
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })

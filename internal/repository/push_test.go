@@ -166,8 +166,8 @@ func drawDescriptor(rt *rapid.T) ocispec.Descriptor {
 	}
 }
 
-// Whatever a manifest lists is in the image, in its order: the config, the layers that are pushed, and their sizes
-// added up.
+// The image has everything that a manifest lists, in its order: the config, the layers that are pushed, and
+// the sum of their sizes.
 func TestReadManifestKeepsWhatIsListed(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		config := drawDescriptor(rt)

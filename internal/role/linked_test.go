@@ -48,7 +48,7 @@ func TestLinkedRoles(t *testing.T) {
 	}
 }
 
-// Ids follow from ARNs: the same role has the same id for ever, and no other has it.
+// Ids follow from ARNs: a role always has the same id, and no other role has it.
 func TestIDs(t *testing.T) {
 	seen := map[string]bool{}
 	for _, account := range []string{"1", "2"} {

@@ -149,7 +149,7 @@ func (s *scheduler) hold(d *Deployment, base time.Duration) (wait time.Duration)
 }
 
 // minLaunchDelay is the wait after a failed launch where failures cause no delay; without it the
-// service would try again at once, for ever.
+// service would try again at once, without end.
 const minLaunchDelay = time.Second
 
 // failLaunch records that n tasks of a deployment could not be launched. They count as failed

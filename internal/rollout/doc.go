@@ -9,8 +9,8 @@
 // is stopped for scaling in or for a deployment. The rules are section 3 and statements 1.3.12, 1.7
 // and 2.7 of ecs.md.
 //
-// Next keeps no state, reads no clock and does not depend on the order of anything in the view. Its
-// arguments are never changed and may be shared by goroutines. The package does not know where
-// replica tasks are placed, how load balancers or containers are checked, or how tasks are stopped:
-// it is told the health of tasks, and returns what to do.
+// Next has no state, reads no clock and does not depend on the order of anything in the view. It never
+// changes its arguments, which goroutines may share. The package does not know where replica tasks are
+// placed, how load balancers or containers are checked, or how tasks are stopped: it gets the health of tasks
+// and returns what to do.
 package rollout

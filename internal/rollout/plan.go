@@ -16,10 +16,9 @@ type Plan struct {
 	// transaction as Update.
 	Healthy, Ended []string
 	Event          []Event
-	// Complaint is what keeps the service from its goal now, in the words of a service event; "" if
-	// nothing does. Every plan repeats it for as long as it holds; the caller adds the event once
-	// and then every 6 hours (ecs.md 1.7.4). Detail explains it where AWS's words do not say
-	// enough; it may differ from plan to plan.
+	// Complaint is why the service cannot reach its goal now, in the words of a service event, or "". Every
+	// plan repeats it while the reason lasts. The caller writes the event once, and then every 6 hours
+	// (ecs.md 1.7.4). Detail explains it where AWS's words are not enough; it may differ from plan to plan.
 	Complaint, Detail string
 	// SteadyAt and Rebalancing are new values for the service's progress.
 	SteadyAt    time.Time

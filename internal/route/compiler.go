@@ -31,7 +31,7 @@ type Compiler struct {
 	changes        Changes
 }
 
-// Changes is what Compile has made anew. The fields Kept of its values belong to the caller, who
+// Changes is what Compile has changed. The fields Kept of its values belong to the caller, who
 // sets them before anybody else sees the values. A later value of the same target, listener or use
 // starts with the same Kept.
 type Changes struct {
@@ -347,7 +347,7 @@ func (c *Compiler) dropTarget(key string) {
 	}
 }
 
-// Judge takes in the health of a target as the edge has seen it.
+// Judge applies the verdict of the edge on a target.
 func (c *Compiler) Judge(h elb.Verdict) {
 	arn := elb.GroupOfTargetKey(h.Key)
 	g := c.groups[arn]

@@ -41,7 +41,7 @@ const (
 	RedirectsTooLong
 	RuleEvaluations      // rules with conditions that were evaluated
 	FailOpen             // requests sent although the group had too few healthy targets
-	NonSticky            // requests with stickiness for which a target had to be chosen anew
+	NonSticky            // requests with stickiness for which the target had to be chosen again
 	NonCompliant         // requests that break the rules of HTTP
 	DroppedHeaders       // requests from which header fields with invalid names were dropped
 	IPv6Requests         // of Requests

@@ -31,7 +31,7 @@ const (
 
 // connections bounds the number of connections of the API. At the limit a new connection replaces one that
 // waits: the connection that has been idle for longest, or else the one whose request has been arriving for
-// longest. So a health check is answered while somebody holds connections open.
+// longest. So a health check is answered while a client holds connections open.
 //
 // WebSockets are not counted; only signed requests open them.
 type connections struct {
@@ -156,7 +156,7 @@ func (c *connections) makeRoom(source netip.Addr) {
 func (c *connections) close(x *connection) {
 	if x != nil {
 		c.forget(x)
-		x.conn.Close() // whoever waits for it gets an error
+		x.conn.Close() // a goroutine that waits for it gets an error
 	}
 }
 

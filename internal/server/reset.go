@@ -16,7 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// resetTime bounds a reset, including what goes on after it was answered.
+// resetTime bounds a reset, including the work after its answer.
 const resetTime = time.Minute
 
 // Reset returns the server to the state of a new one: every row is deleted, and with them containers, agents,

@@ -13,7 +13,7 @@ import (
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
 
-// What state counts of instances and targets is what a look at all of them gives.
+// The numbers of instances and targets that state maintains equal those counted from all rows.
 func TestCounts(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t, mem.New())

@@ -13,8 +13,8 @@ const (
 	sumsOfRegistered
 )
 
-// attributes keeps the attributes of each container instance as a map, because placing a task looks
-// them up in many instances.
+// attributes maintains the attributes of each container instance as a map, because placing a task looks them
+// up in many instances.
 func attributes() sum {
 	return sum{
 		entry: func(row any) string { return row.(*ecs.ContainerInstance).ContainerInstanceARN },
@@ -37,7 +37,7 @@ func (t *Tables) AttributesOf(containerInstanceARN string) map[string]string {
 	return values
 }
 
-// zones keeps the numbers of ACTIVE container instances of a cluster by availability zone.
+// zones maintains the numbers of ACTIVE container instances of a cluster by availability zone.
 func zones() sum {
 	change := func(kept, row any, by int) any {
 		i := row.(*ecs.ContainerInstance)

@@ -17,7 +17,7 @@ type Snapshot struct {
 	Rev uint64
 }
 
-// Tx is a transaction: the newest state, with writes that nobody else sees yet. Only the function
+// Tx is a transaction: the newest state, with writes that no other goroutine sees yet. Only the function
 // given to Update may use it, on its own goroutine, and only until it returns. Rev is the revision
 // with which the transaction began.
 //

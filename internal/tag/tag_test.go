@@ -102,7 +102,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("%.40v: %v, want %s", c.tags, err, c.want)
 		}
 	}
-	// What services have set does not count, what is replaced counts once.
+	// Tags that services have set do not count, and a tag that is replaced counts once.
 	old := Set(many).With(Tag{Key: "aws:x"})
 	if s, err := rules.Add(old, set("0", "new")); err != nil || len(s) != Max+1 {
 		t.Errorf("%d tags, %v", len(s), err)

@@ -118,7 +118,7 @@ func (c *command) input(name string, fn func(io.Reader) error) error {
 }
 
 // nobodyReads is the exit status of a program whose output goes to a pipe without a reader: SIGPIPE
-// ends it, and the script goes on.
+// ends it, and the script continues.
 const nobodyReads = 128 + uint8(syscall.SIGPIPE)
 
 // reason is the last part of a file error.

@@ -3,11 +3,11 @@
 // /etc/ecs/ecs.config is a file below that directory, and nothing else of the host can be read,
 // written or executed. Shell language and builtins are complete (mvdan.cc/sh); of the programs a
 // machine image would bring along, only those of the table in commands.go exist, and every other
-// one is "command not found", on which the script goes on as under bash.
+// one is "command not found", after which the script continues, as in bash.
 //
-// What a script prints goes to the instance's console, and so does every word about what was left
-// out. A script ends after Limits.Time; it writes no more than Limits.Disk, and its output beyond
-// Limits.Output is dropped, with a note. Memory is not bounded.
+// The instance's console gets what a script prints, and a message for each thing that is left out. A script
+// ends after Limits.Time. It can write at most Limits.Disk, and its output beyond Limits.Output is dropped,
+// with a note. Memory is not bounded.
 //
 // User data comes as cloud-init takes it: a script that begins with "#!", or a MIME multi-part of
 // those, each perhaps gzipped. cloud-config and the other kinds are refused by name on the console.

@@ -165,7 +165,7 @@ func (a *Answer) stopping(t *state.Tables, task *ecs.Task) {
 	}
 }
 
-// instance adds what keeps a task's instance from working.
+// instance adds the reasons why a task's instance does not work.
 func (a *Answer) instance(t *state.Tables, task *ecs.Task) {
 	ci, ok := t.ContainerInstances.Get(task.ContainerInstanceARN)
 	switch {
@@ -194,7 +194,7 @@ func InstanceProblem(ci *ecs.ContainerInstance) (problem, advice string) {
 	return "", ""
 }
 
-// Hopeless reports whether an instance's problem stays until somebody changes something: its agent may not use Docker.
+// Hopeless reports whether an instance's problem stays until a user changes something: its agent may not use Docker.
 func Hopeless(ci *ecs.ContainerInstance) bool {
 	return ci.AgentConnected && ci.RuntimeStatus == "IMPAIRED" && strings.HasPrefix(ci.RuntimeReason, "Docker refuses ")
 }
@@ -235,7 +235,7 @@ func (a *Answer) starting(t *state.Tables, task *ecs.Task, now time.Time) {
 	}
 }
 
-// holds adds what the agent waits for before it goes on with a task, such as a port that is taken. The agent
+// holds adds what the agent waits for before it continues with a task, such as a port that is taken. The agent
 // reports it for the whole task, in the reasons of its containers.
 func (a *Answer) holds(task *ecs.Task) {
 	var told []string

@@ -21,7 +21,7 @@ type Answer struct {
 	Cluster string
 	Status  string // for people: "STOPPED", "1 of 2 running, IN_PROGRESS"
 	OK      bool   // everything is as it should be
-	Failed  bool   // it stays like this until somebody changes something
+	Failed  bool   // it stays like this until a user changes something
 	// Deployment is the id of the service's primary deployment, and TaskDefinition is its task definition.
 	Deployment     string    `json:",omitempty"`
 	DeployedAt     time.Time `json:",omitzero"`  // when it was created; after a rollback, at an earlier time

@@ -20,7 +20,7 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// named keeps the things that have one of the given names; no names keep all.
+// named yields the items that have one of the given names, or all items if no names are given.
 func named[T any](all iter.Seq[T], names []string, name func(T) string) iter.Seq[T] {
 	return request.Where(all, func(v T) bool { return len(names) == 0 || slices.Contains(names, name(v)) })
 }

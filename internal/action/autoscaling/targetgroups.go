@@ -110,7 +110,7 @@ func attachment(t *state.Tables, g *fleet.AutoScalingGroup, arn string) string {
 	return "Added"
 }
 
-// deregister takes an instance that leaves its group, and goes on running, out of the load balancers.
+// deregister removes an instance that leaves its group but continues to run from the load balancers.
 func deregister(tx *state.Tx, keys []string, now time.Time) {
 	for _, key := range keys {
 		if t, ok := tx.Targets.Get(key); ok && !t.IsDraining() {

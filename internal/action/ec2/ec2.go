@@ -1,12 +1,11 @@
-// Package ec2 is the front desk of the part of Amazon EC2 that people and tools use around ECS:
-// instances, their types, images and key pairs, launch templates, the region's zones and its
-// default VPC, security groups, and tags. Actions write what callers want; control/fleet makes
-// instances true.
+// Package ec2 has the actions of the part of Amazon EC2 that people and tools use with ECS: instances, their
+// types, images and key pairs, launch templates, the region's zones and its default VPC, security groups, and
+// tags. Actions write what callers request; control/fleet starts and stops the instances.
 //
-// What is different from AWS because the machine is local is said in the answers: an instance's
-// address is a loopback address and it has no public one, security group rules are kept and not
-// enforced, images stand for this machine, volumes do not exist, and the default VPC is the only
-// one. The package holds no state and is safe for concurrent use.
+// The answers show what is different from AWS because the machine is local: an instance's address is a
+// loopback address, and it has no public one; security group rules are stored and not enforced; images stand
+// for this machine; volumes do not exist; and the default VPC is the only one. The package has no state and
+// is safe for concurrent use.
 package ec2
 
 import (

@@ -24,7 +24,7 @@ func fixedTags(t *state.Tables, call *awswire.Call, id string) tag.Set {
 }
 
 // network is where the region's VPC lies. The first look at it decides: what was answered once
-// stays so. Reading goes on when nothing can be written; the decision then is the same until it is
+// stays so. Reading works when nothing can be written; the decision then is the same until it is
 // kept, as long as the machine's other networks are.
 func (a *api) network(ctx context.Context, call *awswire.Call) (*fleet.Network, error) {
 	n, isNew, err := launch.Network(&a.store.View().Tables, call.Region, call.Account, nil)

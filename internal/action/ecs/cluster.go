@@ -52,7 +52,7 @@ func (a *api) createCluster(
 	return &shape.CreateClusterOutput{Cluster: &out}, err
 }
 
-// newCluster completes a cluster that is to be: one that says nothing of Container Insights has the
+// newCluster completes a cluster that is to be: one without a value for Container Insights has the
 // account's setting (ecs.md 1.1.14).
 func newCluster(t *state.Tables, call *awswire.Call, key string, c ecs.Cluster) *ecs.Cluster {
 	c.ClusterARN, c.ClusterName, c.Status, c.CreatedAt = key, ecs.ClusterNameOf(key), ecs.ClusterActive, call.Now

@@ -5,7 +5,7 @@ import (
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 )
 
-// What the actions of elsewhere need that is not here.
+// These are not built, and are named in the errors of actions that need them.
 const (
 	managedDaemons = "managed daemons, which run on ECS Managed Instances alone (use a service with the " +
 		"scheduling strategy DAEMON)"

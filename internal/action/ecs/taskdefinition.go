@@ -59,7 +59,7 @@ func parseTaskDefinition(in *shape.RegisterTaskDefinitionInput) (*ecs.TaskDefini
 		if err := checkZeros(c); err != nil {
 			return nil, err
 		}
-		// A CPU of 0 is the default and says nothing.
+		// A CPU of 0 is the default and has no effect.
 		if request.Value(c.Cpu) == 0 {
 			c.Cpu = nil
 		}

@@ -54,7 +54,7 @@ func protected(r *role.Role) error {
 		"Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS", r.Name)
 }
 
-// deletionTask begins the id of a deletion, which goes on with the role's path and name and ends with a UUID.
+// deletionTask begins the id of a deletion, after which come the role's path and name and a UUID.
 const deletionTask = "task"
 
 func (a *api) deleteServiceLinkedRole(

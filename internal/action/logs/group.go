@@ -58,8 +58,7 @@ func (a *api) deleteLogGroup(
 	if err != nil {
 		return nil, err
 	}
-	// The group is gone for everybody already. What Drop may leave on disk is nobody's, and
-	// control/retention removes it.
+	// The group's row is deleted already. If Drop leaves files on the disk, control/retention removes them.
 	_ = a.events.Drop(gone.ID)
 	return nil, nil
 }

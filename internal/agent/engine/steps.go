@@ -234,7 +234,7 @@ func (t *task) stopContainer(ctx context.Context, i int, b Box) error {
 		if !transient(ctx, err) {
 			t.e.log.Error("cannot stop a container", "task", t.arn, "container", b.Def.Name, "error", err)
 		}
-		return err // tried again for ever: a running container is never reported as stopped
+		return err // tried until it succeeds: a running container is never reported as stopped
 	}
 	return t.look(ctx, i, b.RuntimeID)
 }
@@ -247,7 +247,7 @@ func (t *task) look(ctx context.Context, i int, id string) error {
 	}
 	t.change(func(r *Record) {
 		switch {
-		case r.Containers[i].RuntimeID != id: // it is made anew meanwhile
+		case r.Containers[i].RuntimeID != id: // it was made again meanwhile
 		case err != nil:
 			ended(r, i, reasonGone, time.Now())
 		default:

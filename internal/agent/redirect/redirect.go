@@ -70,7 +70,7 @@ func iptables(ctx context.Context, args ...string) (string, error) {
 }
 
 // Install redirects the containers of the bridge, those of added tasks, and processes in the machine's own
-// network (host mode) to target. When it returns nil, nobody else reaches target, and the agent may listen.
+// network (host mode) to target. When it returns nil, no other packets reach target, and the agent may listen.
 func (r *Rules) Install(ctx context.Context, bridge string, target netip.AddrPort) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

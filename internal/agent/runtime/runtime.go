@@ -102,7 +102,7 @@ type Streams interface {
 	// because the engine has ended or ctx has.
 	Watch(ctx context.Context) (<-chan Event, error)
 	// Logs yields what the container wrote at or after since, in the order of the engine's log. With follow it
-	// goes on until the container ends.
+	// continues until the container ends.
 	Logs(ctx context.Context, id string, since time.Time, follow bool) iter.Seq2[LogEntry, error]
 	// Stats yields a sample about once a second while the container runs.
 	Stats(ctx context.Context, id string) iter.Seq2[Sample, error]

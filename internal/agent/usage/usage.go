@@ -123,7 +123,7 @@ func (c *Collector) add(id string, s runtime.Sample) {
 	w.add(s, c.cpuUnits)
 }
 
-// Take returns what was measured since the last call, by task, and begins anew.
+// Take returns what was measured since the last call, by task, and starts new measurements.
 // Tasks without a measurement are left out.
 func (c *Collector) Take() []acs.TaskMetric {
 	records := c.tasks.Tasks()

@@ -60,7 +60,7 @@ func (w *window) addNetwork(s runtime.Sample, seconds float64) {
 	}
 }
 
-// take hands the sums out and begins anew.
+// take returns the sums and resets them.
 func (w *window) take(name string) acs.ContainerMetric {
 	m := acs.ContainerMetric{Name: name, Memory: new(w.memory), Network: w.network, Storage: w.storage}
 	if w.cpu.SampleCount > 0 {

@@ -5,7 +5,7 @@
 // should stop may do so (it moves from DEACTIVATING to STOPPING) when the edge holds no connection
 // for it any more or its deregistration delay is over (ecs.md 3.2.6, 3.11), and never before the
 // edge has applied the deregistration. The package also deletes targets whose delay is over,
-// whoever deregistered them, and registers a running task again that somebody else deregistered.
+// also if a user deregistered them, and registers a running task again that a user has deregistered.
 //
 // Instances that were registered by hand are deregistered when they are terminated, as on AWS.
 //
@@ -186,7 +186,7 @@ func (c *Controller) mayStop(s *state.Snapshot, arn string) bool {
 	return false
 }
 
-// task registers a running task again that somebody deregistered.
+// task registers a running task again that a user has deregistered.
 func (c *Controller) task(ctx context.Context, arn string) (again time.Duration, err error) {
 	err = c.Commit(ctx, arn, func(tx *state.Tx, m control.Moment) error {
 		again = 0

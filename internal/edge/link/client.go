@@ -72,7 +72,7 @@ func (c *Client) take() route.Report {
 
 // Run serves the edge over the connection until the connection, ctx or the edge's lease ends, and
 // closes the connection. Call it again with a new connection, with the same edge, one call at a time:
-// between the calls the edge goes on serving until its lease ends.
+// between the calls the edge continues to serve until its lease ends.
 func (c *Client) Run(ctx context.Context, conn io.ReadWriteCloser, e Edge) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

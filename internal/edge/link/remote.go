@@ -61,7 +61,7 @@ func (r *Remote) LeaseEnd() time.Time {
 	return r.at.Add(Lease + leaseMargin)
 }
 
-// note takes in when a message was sent.
+// note records when the edge sent a message.
 func (r *Remote) note(m message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -32,7 +32,7 @@ func NewGateway(b fleet.Block) *Gateway {
 // routeAgain is how often the route is checked.
 const routeAgain = 10 * time.Second
 
-// Open opens the gateway: when it returns nil, containers, and nobody else, reach the addresses. Call it again
+// Open opens the gateway: when it returns nil, only containers reach the addresses. Call it again
 // and again, since bridges come and go, and others change firewalls and routes.
 func (g *Gateway) Open(ctx context.Context) error {
 	g.mu.Lock()

@@ -173,7 +173,7 @@ func (d *Driver) endMisdirected(ctx context.Context, id string, p *process) erro
 	return nil
 }
 
-// keep hands an agent process to a keeper.
+// keep starts a keeper for an agent process.
 func (d *Driver) keep(k *keeper) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -85,7 +85,7 @@ func TestStartTwiceIsOneAgent(t *testing.T) {
 	if alive(h.PID) {
 		t.Error("the agent outlives Stop")
 	}
-	// Started again (EC2's stop and start), it has its disk and does not boot anew.
+	// Started again (EC2's stop and start), it has its disk and does not run user data again.
 	if err := d.Start(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestReusedPIDIsNotTheAgent(t *testing.T) {
 	}
 }
 
-// When the server is killed, its agent goes on, and the next server uses it.
+// When the server is killed, its agent continues to run, and the next server uses it.
 func TestServerKilled(t *testing.T) {
 	y := newYard(t)
 	server := exec.Command(os.Args[0])
@@ -443,7 +443,7 @@ func TestCleanHoldsBackWhatComesNext(t *testing.T) {
 	y.hello()
 }
 
-// What cannot be removed stays. What instances share is removed after the instances.
+// An instance that cannot be removed stays. Things that instances share are removed after the instances.
 func TestCleanKeeps(t *testing.T) {
 	y := newYard(t)
 	const stays = "i-00000000000000002"

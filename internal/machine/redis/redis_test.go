@@ -329,7 +329,7 @@ func TestBridgeThatComesLater(t *testing.T) {
 			if got := w.redis(before.Address, after.Port, "GET key"); got != "kept" {
 				t.Errorf("GET as before: %q", got)
 			}
-			syscall.Kill(after.PID, syscall.SIGKILL) // it is started anew with both
+			syscall.Kill(after.PID, syscall.SIGKILL) // it is started again with both
 			again := w.available(arn, func(n cache.Node) bool { return n.PID != after.PID }).Node
 			if got := w.redis(again.ContainerAddress, again.Port, "PING"); got != "+PONG" {
 				t.Errorf("after a restart: %s", got)
