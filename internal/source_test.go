@@ -147,7 +147,7 @@ func TestPackagesSayWhatTheyAre(t *testing.T) {
 		}
 		for _, element := range strings.Split(p.name, "/") {
 			if slices.Contains(helpful, element) {
-				t.Errorf("package %s: a directory named %q says nothing", p.name, element)
+				t.Errorf("package %s: the directory name %q is not the name of a thing", p.name, element)
 			}
 		}
 	}

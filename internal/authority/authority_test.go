@@ -99,7 +99,7 @@ func TestConstraints(t *testing.T) {
 	}
 	for _, name := range []string{"", "x", "../x.y", "a..b", "UP ER.x", strings.Repeat("a", 64) + ".b", "*.x.y"} {
 		if _, err := OpenFor(dir, name, start().now); err == nil {
-			t.Errorf("%q was taken as a name", name)
+			t.Errorf("%q was accepted as a name", name)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func TestRegisterContainerInstance(t *testing.T) {
 	fresh, _ := instanceOf(out)
 	old, _ := w.store.View().ContainerInstances.Get(arn)
 	if fresh == arn || old.Status != ecs.InstanceInactive {
-		t.Errorf("anew: %s, and the old one is %s", fresh, old.Status)
+		t.Errorf("the new row is %s, and the old one is %s", fresh, old.Status)
 	}
 	for name, in := range map[string]object{
 		"ClientException":           registration(object{"containerInstanceArn": arn}),

@@ -33,7 +33,7 @@ func TestControlPlaneComesBack(t *testing.T) {
 			t.Errorf("that took %v", waited)
 		}
 		if c := r.containers(stays); len(c) != 1 || r.task(stays).LastStatus != ecs.Running {
-			t.Errorf("a task that nobody touched has containers %+v and is %s", c, r.task(stays).LastStatus)
+			t.Errorf("a task without changes has the containers %+v and is %s", c, r.task(stays).LastStatus)
 		}
 		r.waitInstance()
 	})

@@ -239,7 +239,7 @@ func TestPayloadIsRepeatedUntilAcknowledgedOrReported(t *testing.T) {
 		}
 		d.stop(silent)
 		if m := expect[*acs.Payload](p); m.Tasks[0].ARN != silent || m.Tasks[0].DesiredStatus != acs.DesiredStopped {
-			t.Errorf("a stop is told as %+v", m.Tasks[0])
+			t.Errorf("a stop is sent as %+v", m.Tasks[0])
 		}
 	})
 }
@@ -256,7 +256,7 @@ func TestStopWaitsAtTheGate(t *testing.T) {
 		expect[*acs.TaskManifest](p)
 		d.stop(arn)
 		if came := p.quiet(30 * time.Minute); len(came) != 0 {
-			t.Fatalf("told before it was deregistered: %+v", came[0])
+			t.Fatalf("sent before it was deregistered: %+v", came[0])
 		}
 		d.update(func(tx *state.Tx) {
 			task, _ := tx.Tasks.Get(arn)
@@ -265,7 +265,7 @@ func TestStopWaitsAtTheGate(t *testing.T) {
 			tx.Tasks.Put(&n)
 		})
 		if m := expect[*acs.Payload](p); m.Tasks[0].DesiredStatus != acs.DesiredStopped {
-			t.Errorf("told %+v", m.Tasks[0])
+			t.Errorf("sent %+v", m.Tasks[0])
 		}
 	})
 }
@@ -304,7 +304,7 @@ func TestConnectedFollowsTheAgent(t *testing.T) {
 			}
 		}
 		if beats != 2 {
-			t.Errorf("%d heartbeats before the agent was taken for dead", beats)
+			t.Errorf("%d heartbeats before the agent counted as dead", beats)
 		}
 		if yes, c := state(); !yes || c != "CONNECTED" {
 			t.Errorf("at once: %v %s", yes, c)

@@ -131,7 +131,7 @@ func TestTranslationForAmazonAgents(t *testing.T) {
 	}
 	g.agentHash = acs.BerthAgent
 	if g.reach("http") != nil {
-		t.Error("Berth's own agent is told what it knows")
+		t.Error("Berth's own agent is sent values that only Amazon's agent needs")
 	}
 }
 

@@ -450,7 +450,7 @@ func TestSlowMeter(t *testing.T) {
 			t.Errorf("%d points were stored", n)
 		}
 		if told := lines.about("could not be stored"); len(told) != 2 || told[0] != "ERROR" {
-			t.Errorf("the log tells %q", told)
+			t.Errorf("the log has %q", told)
 		}
 	})
 }

@@ -162,6 +162,6 @@ func TestSlowReaderStopsTheWriter(t *testing.T) { // alb.md P13, Envoy #17281: n
 	f.apply()
 	f.dialUpgrade("")
 	if n := <-wrote; n > 64<<20 {
-		t.Errorf("the target could write %d bytes that nobody read", n)
+		t.Errorf("the target could write %d bytes although the client reads nothing", n)
 	}
 }

@@ -128,6 +128,6 @@ func TestAccessKeys(t *testing.T) {
 		t.Errorf("ring: %v %v", got, ok)
 	}
 	if _, ok := ring.AccessKey("AKIAOTHER"); ok {
-		t.Error("the ring knows a key nobody put in")
+		t.Error("the ring has a key that was not added")
 	}
 }

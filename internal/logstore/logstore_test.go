@@ -249,7 +249,7 @@ func TestDropAndKeep(t *testing.T) {
 		t.Errorf("a kept group has %v", got)
 	}
 	if err := s.Append("../h", "a", time.Time{}, []Entry{{}}); err == nil {
-		t.Error("an id that is a path was taken")
+		t.Error("a path was accepted as an id")
 	}
 }
 

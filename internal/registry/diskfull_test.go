@@ -58,7 +58,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("%d unfinished uploads use up the space: %v", len(left), err)
 	}
 	if code, body := upload(string(big[:512<<10])); code != 201 {
-		t.Errorf("what fits is taken again: %d %s", code, body)
+		t.Errorf("a push that fits, after there is room again: %d %s", code, body)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestDiskBudget(t *testing.T) {
 		t.Errorf("%d bytes are used", used)
 	}
 	if code, body := upload(strings.Repeat("c", 20_000)); code != 201 {
-		t.Errorf("what fits is taken: %d %s", code, body)
+		t.Errorf("a push that fits: %d %s", code, body)
 	}
 	if code, body := upload(strings.Repeat("a", 60_000)); code != 403 && code != 201 {
 		t.Errorf("what is there already: %d %s", code, body)

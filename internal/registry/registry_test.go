@@ -180,7 +180,7 @@ func TestAuthorization(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Now = func() time.Time { return now } })
 	good, expires := r.passwords.Mint(now)
 	if expires.Sub(now) != 12*time.Hour { // ecs.md 8.1
-		t.Errorf("a password lives %v", expires.Sub(now))
+		t.Errorf("a password is valid for %v", expires.Sub(now))
 	}
 	old, _ := r.passwords.Mint(now.Add(-PasswordLife))
 	other, _ := NewPasswords(bytes.Repeat([]byte{1}, 32))

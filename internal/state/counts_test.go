@@ -73,7 +73,7 @@ func compareCounts(rt *rapid.T, now *state.Snapshot) {
 	have := now.InstanceAddresses()
 	for _, a := range []netip.Addr{first, first.Next(), other} {
 		if r := fleet.AddressRange(a); have.Contains(a) != taken[a] || have.CountIn(r) != ranges[r] {
-			rt.Fatalf("%s is taken: %t, want %t; %d in %s, want %d",
+			rt.Fatalf("%s is in use: %t, want %t; %d in %s, want %d",
 				a, have.Contains(a), taken[a], have.CountIn(r), r, ranges[r])
 		}
 	}

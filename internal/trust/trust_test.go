@@ -89,7 +89,7 @@ func TestDocker(t *testing.T) {
 	}
 	for _, host := range []string{"", "..", "a/b", "/etc"} {
 		if _, err := m.Docker(host, root, true); err == nil {
-			t.Errorf("%q was taken as a host", host)
+			t.Errorf("%q was accepted as a host", host)
 		}
 	}
 }

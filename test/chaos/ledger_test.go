@@ -163,7 +163,7 @@ func (w *writers) compareRuns(t *testing.T) {
 		}
 	}
 	for run, arns := range by {
-		t.Errorf("nobody asked for %s: %q", run, arns)
+		t.Errorf("no client requested %s: %q", run, arns)
 	}
 	for arn, x := range all {
 		if x.ofService() && x.LastStatus == "STOPPED" &&

@@ -59,20 +59,20 @@ func TestOneAgentPerDirectory(t *testing.T) {
 
 func open(t testing.TB, dir string) *checkpoint.Store {
 	t.Helper()
-	s, _ := openTold(t, dir)
+	s, _ := openLogged(t, dir)
 	return s
 }
 
-// openTold opens a checkpoint, and also returns what was logged.
-func openTold(t testing.TB, dir string) (*checkpoint.Store, string) {
+// openLogged opens a checkpoint, and also returns what was logged.
+func openLogged(t testing.TB, dir string) (*checkpoint.Store, string) {
 	t.Helper()
-	var told bytes.Buffer
-	s, err := checkpoint.Open(dir, slog.New(slog.NewTextHandler(&told, nil)))
+	var logged bytes.Buffer
+	s, err := checkpoint.Open(dir, slog.New(slog.NewTextHandler(&logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return s, told.String()
+	return s, logged.String()
 }
 
 // everything returns the whole content of a store, by bucket and key.
@@ -142,14 +142,14 @@ func TestDamageOfOneCopyLosesNothing(t *testing.T) {
 	}
 	check := func(what string) {
 		t.Helper()
-		s, told := openTold(t, dir)
-		if got := everything(t, s); !maps.Equal(got, want) || !strings.Contains(told, "level=WARN") {
-			t.Fatalf("%s: %v, want %v; the log says %q", what, got, want, told)
+		s, logged := openLogged(t, dir)
+		if got := everything(t, s); !maps.Equal(got, want) || !strings.Contains(logged, "level=WARN") {
+			t.Fatalf("%s: %v, want %v; the log says %q", what, got, want, logged)
 		}
 		s.Close()
-		s, told = openTold(t, dir)
-		if got := everything(t, s); !maps.Equal(got, want) || told != "" {
-			t.Fatalf("%s, opened again: %v, the log says %q", what, got, told)
+		s, logged = openLogged(t, dir)
+		if got := everything(t, s); !maps.Equal(got, want) || logged != "" {
+			t.Fatalf("%s, opened again: %v, the log says %q", what, got, logged)
 		}
 		s.Close()
 	}
@@ -198,18 +198,18 @@ func TestDamageOfBothCopies(t *testing.T) {
 			write(t, path, harmed)
 			os.Remove(path + ".damaged")
 		}
-		s, told := openTold(t, dir)
+		s, logged := openLogged(t, dir)
 		got := everything(t, s)
 		s.Close()
 		name := got["agent/name"]
 		switch {
 		case maps.Equal(got, want):
 			kept++
-		case !strings.Contains(told, "level=ERROR") || len(got) > 1 || name != "" && name != "mi-1":
+		case !strings.Contains(logged, "level=ERROR") || len(got) > 1 || name != "" && name != "mi-1":
 			// If both copies have lost their end, the rest is read: it looks as if the last writes had not happened.
 			prefix := len(got) < len(want) || got["tasks/a"] == "first"
-			if !prefix || strings.Contains(told, "level=ERROR") {
-				r.Fatalf("%v, want %v; the log says %q", got, want, told)
+			if !prefix || strings.Contains(logged, "level=ERROR") {
+				r.Fatalf("%v, want %v; the log says %q", got, want, logged)
 			}
 		default:
 			anew++
@@ -226,9 +226,9 @@ func TestDamageOfBothCopies(t *testing.T) {
 	for _, path := range copies(dir) {
 		write(t, path, nil)
 	}
-	s, told := openTold(t, dir)
-	if got := everything(t, s); len(got) != 0 || !strings.Contains(told, "level=ERROR") {
-		t.Errorf("both empty: %v %q", got, told)
+	s, logged := openLogged(t, dir)
+	if got := everything(t, s); len(got) != 0 || !strings.Contains(logged, "level=ERROR") {
+		t.Errorf("both empty: %v %q", got, logged)
 	}
 }
 
@@ -284,15 +284,15 @@ func TestCheckpointOfAnEarlierVersion(t *testing.T) {
 	taken := func(content []byte) (map[string]string, string) {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "agent.db"), content)
-		s, told := openTold(t, dir)
+		s, logged := openLogged(t, dir)
 		defer s.Close()
 		if _, err := os.Stat(filepath.Join(dir, "agent.db")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("agent.db is still there: %v", err)
 		}
-		return everything(t, s), told
+		return everything(t, s), logged
 	}
-	if got, told := taken(whole); len(got) != 200 || got["tasks/key 7"] != "value of tasks 7" || told != "" {
-		t.Errorf("%d values, %q, the log says %q", len(got), got["tasks/key 7"], told)
+	if got, logged := taken(whole); len(got) != 200 || got["tasks/key 7"] != "value of tasks 7" || logged != "" {
+		t.Errorf("%d values, %q, the log says %q", len(got), got["tasks/key 7"], logged)
 	}
 	aside := 0
 	for at := 0; at < len(whole); at += 512 {
@@ -307,7 +307,7 @@ func TestCheckpointOfAnEarlierVersion(t *testing.T) {
 			case "ones":
 				copy(region, bytes.Repeat([]byte{0xff}, len(region)))
 			}
-			if _, told := taken(harmed); strings.Contains(told, "level=ERROR") {
+			if _, logged := taken(harmed); strings.Contains(logged, "level=ERROR") {
 				aside++
 			}
 		}

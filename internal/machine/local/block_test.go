@@ -63,7 +63,7 @@ func TestBlocksOfServersThatAreDown(t *testing.T) {
 	var asked string
 	c := claim(t, t.TempDir(), func(server string) map[int]bool { asked = server; return left })
 	if c.Number == base+1 || c.Number == base+2 || asked != c.Server {
-		t.Errorf("block %d was taken although others have left something there (asked as %q of %q)",
+		t.Errorf("block %d was used although another server has left something in it (asked as %q of %q)",
 			c.Number, asked, c.Server)
 	}
 	dir := t.TempDir()
@@ -76,7 +76,7 @@ func TestBlocksOfServersThatAreDown(t *testing.T) {
 	defer thief.Close()
 	second := claim(t, dir, nobody)
 	if second.Number == first.Number || second.Server != first.Server {
-		t.Errorf("it has %+v while somebody has its block, and had %+v", second, first)
+		t.Errorf("it has %+v while another server has its block, and had %+v", second, first)
 	}
 	second.Release()
 	if third := claim(t, dir, nobody); third.Number != second.Number {

@@ -150,7 +150,7 @@ func TestStopRemovesContainersOnceTheAgentIsGone(t *testing.T) {
 		t.Errorf("the directory is left: %v", err)
 	}
 	if err := d.Forget(t.Context(), "../x"); err == nil {
-		t.Error("a path was taken for an instance id")
+		t.Error("a path was accepted as an instance id")
 	}
 }
 
@@ -414,7 +414,7 @@ func TestCleanHoldsBackWhatComesNext(t *testing.T) {
 		}
 	})
 	if !<-dead {
-		t.Error("the agent lives")
+		t.Error("the agent is still running")
 	}
 	// A second clean-up leaves to the first one what that is removing, and does not wait for it.
 	again := false

@@ -172,7 +172,7 @@ func TestBrokenDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Open(filepath.Join(dir, "file")); err == nil {
-		t.Error("a file is taken for a directory")
+		t.Error("a file is accepted as a directory")
 	}
 	s := open(t, dir)
 	u, err := s.NewUpload()
