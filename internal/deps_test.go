@@ -41,9 +41,10 @@ const rules = `
 	WORDS < meter;
 	meter/expr; # metric math
 	meter, meter/expr < meter/query;
+	NOUNS, meter/query < meter/compare;        # what alarms compare
 	meter < meter/gather < meter/feed; # what Berth measures by itself
 	WORDS < logstore/filter < logstore;
-	NOUNS, state, meter, meter/expr, meter/query, meter/gather, meter/feed, logstore < MEMORY;
+	NOUNS, state, meter, meter/expr, meter/query, meter/compare, meter/gather, meter/feed, logstore < MEMORY;
 	WORDS < audit;
 	NOUNS, state < deploy;
 	BRAINS, MEMORY < launch;

@@ -86,9 +86,6 @@ type Alarm struct {
 	// LowSamples is EvaluateLowSampleCountPercentile: evaluate, ignore, or "", which means evaluate.
 	LowSamples string `json:",omitempty"`
 
-	// Pace is that of the policy whose alarm this is; "" is that of the server. A tag of the alarm goes before it.
-	Pace scaling.Pace `json:",omitempty"`
-
 	Tags      tag.Set   `json:",omitempty"`
 	UpdatedAt time.Time // when the settings were last written
 }
@@ -129,14 +126,6 @@ func (a *Alarm) MetricEntry() string {
 // Composite reports whether the alarm's state follows from the states of other alarms.
 func (a *Alarm) Composite() bool { return a.Rule != "" }
 
-// PaceOn returns the pace of the alarm on a server with a pace.
-func (a *Alarm) PaceOn(server scaling.Pace) scaling.Pace {
-	if a.Pace != scaling.PaceOfAWS {
-		server = a.Pace
-	}
-	return scaling.PaceFrom(a.Tags, server)
-}
-
 // ActionsFor returns the ARNs of the actions for a state.
 func (a *Alarm) ActionsFor(s scaling.State) []string {
 	switch s {
@@ -148,8 +137,24 @@ func (a *Alarm) ActionsFor(s scaling.State) []string {
 	return a.InsufficientDataActions
 }
 
+// Actions returns the ARNs of the actions for all states, each once.
+func (a *Alarm) Actions() []string {
+	all := slices.Concat(a.OKActions, a.AlarmActions, a.InsufficientDataActions)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// WithoutAction returns the settings without an action, as they are when it is deleted.
+func (a *Alarm) WithoutAction(action string, now time.Time) *Alarm {
+	c := *a
+	for _, list := range []*[]string{&c.OKActions, &c.AlarmActions, &c.InsufficientDataActions} {
+		*list = slices.DeleteFunc(slices.Clone(*list), func(one string) bool { return one == action })
+	}
+	c.UpdatedAt = now
+	return &c
+}
+
 // HasAction reports whether the ARN of any of the alarm's actions begins with prefix.
 func (a *Alarm) HasAction(prefix string) bool {
-	return slices.ContainsFunc(slices.Concat(a.OKActions, a.AlarmActions, a.InsufficientDataActions),
-		func(action string) bool { return strings.HasPrefix(action, prefix) })
+	return slices.ContainsFunc(a.Actions(), func(action string) bool { return strings.HasPrefix(action, prefix) })
 }

@@ -12,7 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/berthhq/berth/internal/scaling"
-	"github.com/berthhq/berth/internal/tag"
 )
 
 var at = time.Date(2026, 11, 29, 12, 0, 30, 25_000_000, time.UTC)
@@ -199,23 +198,8 @@ func TestObservation(t *testing.T) {
 // At the pace of seconds a minute is a second: of the periods, of the time between evaluations and of repeated actions.
 func TestPaceOfSeconds(t *testing.T) {
 	a := sample()
-	for _, c := range []struct {
-		server, own scaling.Pace
-		tag         string
-		want        scaling.Pace
-	}{
-		{}, {server: scaling.PaceOfSeconds, want: scaling.PaceOfSeconds},
-		{own: scaling.PaceOfSeconds, want: scaling.PaceOfSeconds}, {tag: "seconds", want: scaling.PaceOfSeconds},
-		{server: scaling.PaceOfSeconds, tag: "aws"}, {tag: "fast"},
-	} {
-		a.Pace, a.Tags = c.own, tag.Set{{Key: scaling.PaceTag, Value: c.tag}}
-		if got := a.PaceOn(c.server); got != c.want {
-			t.Errorf("%+v: %q", c, got)
-		}
-	}
-	a.Tags = tag.Set{{Key: scaling.PaceTag, Value: "seconds"}}
 	a.Condition.Period, a.Condition.Periods = 3*time.Minute, 2
-	e, next := a.Last(at, scaling.PaceOfAWS)
+	e, next := a.Last(at, scaling.PaceOfSeconds)
 	if next.Sub(e.At) != time.Second || e.End != e.At.Truncate(time.Second) {
 		t.Errorf("%+v, next %v", e, next)
 	}

@@ -22,9 +22,8 @@ type Evaluation struct {
 //
 // Evaluations of different alarms are spread over the last two thirds of their interval
 // (scaling.Condition.Interval). So they do not all run at once, and points that reach the meter a little late
-// are still used. pace is the server's.
+// are still used. pace is the alarm's (state.Tables.PaceOf).
 func (a *Alarm) Last(now time.Time, pace scaling.Pace) (last Evaluation, next time.Time) {
-	pace = a.PaceOn(pace)
 	interval := pace.Period(a.Condition.Interval())
 	phase := interval / 3
 	h := fnv.New64a()

@@ -254,7 +254,25 @@ func Changed(a *Alarm, old, now *Status) *HistoryItem {
 	}
 }
 
-// changeData is the data of such an item.
+// Executed returns the item for an action that was carried out, or that could not be because of a problem.
+func Executed(a *Alarm, d *Due, problem string, at time.Time) *HistoryItem {
+	data := struct {
+		State   string `json:"actionState"`
+		Updated int64  `json:"stateUpdateTimestamp"`
+		Action  string `json:"notificationResource"`
+		Error   string `json:"error,omitempty"`
+	}{"Succeeded", d.At.UnixMilli(), d.Action, problem}
+	h := &HistoryItem{ARN: a.ARN, Name: a.Name, Composite: a.Composite(), At: at, Type: ActionItem,
+		Summary: "Successfully executed action " + d.Action}
+	if problem != "" {
+		data.State = "Failed"
+		h.Summary = fmt.Sprintf("Failed to execute action %s. Received error: %q", d.Action, problem)
+	}
+	h.Data = short(data)
+	return h
+}
+
+// changeData is the data of a change of state.
 type changeData struct {
 	Version string    `json:"version"`
 	Old     stateData `json:"oldState"`

@@ -68,5 +68,91 @@ func (a *Activity) Forgets() string {
 	return old.Key()
 }
 
+// Setting returns the activity that sets the desired count, in AWS's words. It is in progress until the service has as
+// many running tasks.
+func Setting(count int, cause string, now time.Time) *Activity {
+	return &Activity{
+		Description: fmt.Sprintf("Setting desired count to %d.", count), Cause: cause, Start: now, Status: InProgress,
+		StatusMessage: fmt.Sprintf("Successfully set desired count to %d. Waiting for change to be fulfilled by ecs.",
+			count),
+	}
+}
+
+// Fulfilled returns the activity when as many tasks run as it has set.
+func (a *Activity) Fulfilled(count int, now time.Time) *Activity {
+	return a.ended(Successful, fmt.Sprintf("Successfully set desired count to %d. Change successfully fulfilled "+
+		"by ecs.",
+		count), now)
+}
+
+// OverriddenBy returns the activity when the desired count was changed before as many tasks ran as it has set.
+func (a *Activity) OverriddenBy(count, later int, now time.Time) *Activity {
+	return a.ended(Overridden, fmt.Sprintf("Successfully set desired count to %d. Found it was later changed to %d.",
+		count, later), now)
+}
+
+func (a *Activity) ended(s ActivityStatus, message string, now time.Time) *Activity {
+	c := *a
+	c.Status, c.StatusMessage, c.End = s, message, now
+	return &c
+}
+
+// SettingBounds returns the activity of a scheduled action, in AWS's words.
+func SettingBounds(s *Scheduled, now time.Time) *Activity {
+	what := ""
+	if s.Action.Min != nil {
+		what = fmt.Sprintf("min capacity to %d", *s.Action.Min)
+	}
+	if s.Action.Max != nil {
+		if what != "" {
+			what += " and "
+		}
+		what += fmt.Sprintf("max capacity to %d", *s.Action.Max)
+	}
+	return &Activity{
+		Description: "Setting " + what, Cause: "scheduled action name " + s.Name + " was triggered",
+		Start: now, End: now, Status: Successful, StatusMessage: "Successfully set " + what,
+	}
+}
+
+// NotScaling returns the activity for a decision that changed nothing, nil if AWS reports none for its reason (ecs.md
+// 6.7).
+func NotScaling(why scaling.Reason, s scaling.Situation, cause string, now time.Time) *Activity {
+	one := NotScaled{Code: why}
+	switch why {
+	case scaling.AlreadyAtMax:
+		one.Max = &s.Bounds.Max
+	case scaling.AlreadyAtMin:
+		one.Min = &s.Bounds.Min
+	case scaling.AlreadyAtDesired:
+		one.Current = &s.Current
+	case scaling.AnticipatedFlapping, scaling.PutAsUnscalable:
+	default:
+		return nil
+	}
+	return &Activity{Description: "Attempting to scale due to alarm triggered", Cause: cause, Start: now, End: now,
+		Status: Failed, NotScaled: []NotScaled{one}}
+}
+
+// Repeats reports whether an activity that did not change the capacity says the same as the one before: a state that
+// lasts is told once.
+func (a *Activity) Repeats(last *Activity) bool {
+	return last != nil && len(a.NotScaled) == 1 && len(last.NotScaled) == 1 && a.Cause == last.Cause &&
+		a.NotScaled[0].Code == last.NotScaled[0].Code
+}
+
+// ByAlarm returns the cause of an activity that an alarm has started, in AWS's words.
+func ByAlarm(alarm string, state scaling.State, policy string) string {
+	return fmt.Sprintf("monitor alarm %s in state %s triggered policy %s", alarm, state, policy)
+}
+
+// ByBounds returns the cause of an activity that moves a desired count into the bounds, in AWS's words.
+func ByBounds(b scaling.Bounds, current int) string {
+	if current < b.Min {
+		return fmt.Sprintf("minimum capacity was set to %d", b.Min)
+	}
+	return fmt.Sprintf("maximum capacity was set to %d", b.Max)
+}
+
 // Expired reports whether the activity can no longer be read.
 func (a *Activity) Expired(now time.Time) bool { return a.Start.Before(now.Add(-KeptFor)) }

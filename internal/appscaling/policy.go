@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
@@ -66,6 +67,27 @@ func PolicyKey(region, account, resourceID, name string) string {
 // ARN returns the ARN of the policy, which its alarms have as an action.
 func (p *Policy) ARN() string {
 	return partARN(p.Region, p.Account, "scalingPolicy", p.ID, p.ResourceID, "policyName", p.Name)
+}
+
+// SplitPolicyARN returns the region, the account and the resource in the ARN of a policy of a service; false for
+// another ARN.
+func SplitPolicyARN(text string) (region, account, resourceID string, ok bool) {
+	a, err := arn.Parse(text)
+	if err != nil || a.Service != "autoscaling" {
+		return "", "", "", false
+	}
+	_, rest, ok := strings.Cut(a.Resource, ":resource/"+Namespace+"/")
+	resourceID, _, named := strings.Cut(rest, ":policyName/")
+	return a.Region, a.Account, resourceID, ok && named
+}
+
+// TargetKeyOf returns the key of the target whose policy a due action is; "" for another action.
+func TargetKeyOf(d *alarm.Due) string {
+	region, account, resourceID, ok := SplitPolicyARN(d.Action)
+	if d.Kind != alarm.ServicePolicy || !ok {
+		return ""
+	}
+	return Key(region, account, resourceID)
 }
 
 var label = regexp.MustCompile(`^(app/[^/\s]+/[^/\s]+)/(targetgroup/[^/\s]+/[^/\s]+)$`)

@@ -23,6 +23,7 @@ type Scheduled struct {
 	End             time.Time `json:",omitzero"`
 	Action          scaling.Scheduled
 	CreatedAt       time.Time
+	ChangedAt       time.Time // when it was last put: only later times of the schedule count
 }
 
 // Key returns the key of the row.

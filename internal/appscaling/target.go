@@ -58,6 +58,9 @@ func Key(region, account, resourceID string) string {
 // Key returns the key of the row.
 func (t *Target) Key() string { return Key(t.Region, t.Account, t.ResourceID) }
 
+// Pace returns the pace of the target's policies on a server with a pace.
+func (t *Target) Pace(server scaling.Pace) scaling.Pace { return scaling.PaceFrom(t.Tags, server) }
+
 // ARN returns the ARN of the target.
 func (t *Target) ARN() string {
 	return arn.New("application-autoscaling", t.Region, t.Account, "scalable-target/"+t.ID).String()

@@ -46,6 +46,8 @@ func newServer(io streams) *cobra.Command {
 			"0 is the size of the disk (docs/disk.md)")
 	f.Var((*size)(&cfg.MetricsLimit), "metrics-limit",
 		"how many bytes metrics take, such as 1G; 0 is the disk budget (docs/cloudwatch.md)")
+	f.Var((*pace)(&cfg.Pace), "scaling-pace",
+		"aws, or seconds: alarms, cooldowns and their metrics then count a minute as a second (docs/scaling.md)")
 	f.BoolVar(&cfg.AWSRestarts, "aws-restarts", false,
 		"replace tasks that end soon after they were RUNNING without a delay, and do not count them as failed, "+
 			"as AWS does")

@@ -70,6 +70,13 @@ func (p *ServiceProgress) Primary() *Deployment {
 	return nil
 }
 
+// Deploying reports whether a deployment of the service is under way.
+func (p *ServiceProgress) Deploying() bool {
+	primary := p.Primary()
+	return primary != nil && (primary.RolloutState == RolloutInProgress ||
+		slices.ContainsFunc(p.Deployments, func(d Deployment) bool { return d.Status == DeploymentActive }))
+}
+
 // DeploymentOf returns the deployment of a revision, nil if there is none.
 func (p *ServiceProgress) DeploymentOf(revisionARN string) *Deployment {
 	for i := range p.Deployments {

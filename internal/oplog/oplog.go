@@ -1,4 +1,4 @@
-// Package oplog writes the operator's log: what happens to deployments, tasks and container instances, and
+// Package oplog writes the operator's log: what happens to deployments, tasks, container instances and alarms, and
 // which calls are refused. Each is one structured line.
 //
 // It watches the state, so other packages need no log calls for these events. It logs results and not single
@@ -17,8 +17,10 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -56,6 +58,7 @@ const (
 	tasks     = "tasks"
 	services  = "services"
 	instances = "instances"
+	alarms    = "alarms"
 )
 
 func keys(c state.Change, _ *state.Snapshot) []string {
@@ -68,6 +71,8 @@ func keys(c state.Change, _ *state.Snapshot) []string {
 		return []string{services + " " + c.Key}
 	case state.Changed[ecs.ContainerInstance]:
 		return []string{instances + " " + c.Key}
+	case state.Changed[alarm.Status]:
+		return []string{alarms + " " + c.Key}
 	}
 	return nil
 }
@@ -85,6 +90,9 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 	for x := range t.ContainerInstances.All() {
 		l.seen[instances+" "+x.ContainerInstanceARN] = instanceState(x)
+	}
+	for x := range t.AlarmStatus.All() {
+		l.seen[alarms+" "+x.ARN] = string(x.Value)
 	}
 	for {
 		dirty, err := sub.Next(ctx)
@@ -122,12 +130,32 @@ func (l *Log) look(t *state.Tables, key string) {
 			now = instanceState(x)
 			l.instance(x, before)
 		}
+	case alarms:
+		var x *alarm.Status
+		if x, there = t.AlarmStatus.Get(id); there {
+			now = string(x.Value)
+			l.alarm(t, x, before)
+		}
 	}
 	if there {
 		l.seen[key] = now
 	} else {
 		delete(l.seen, key)
 	}
+}
+
+// alarm logs the change of an alarm's state. A new alarm has no state that would be worth a line.
+func (l *Log) alarm(t *state.Tables, x *alarm.Status, before string) {
+	a, ok := t.Alarms.Get(x.ARN)
+	if !ok || before == "" || before == string(x.Value) {
+		return
+	}
+	level := slog.LevelInfo
+	if x.Value == scaling.InAlarm {
+		level = slog.LevelWarn
+	}
+	l.out.line(level, "alarm changed its state", "alarm", a.Name, "state", x.Value, "before", before, "reason",
+		x.Reason)
 }
 
 // task logs the end of a task.

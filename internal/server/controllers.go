@@ -10,9 +10,9 @@ import (
 	"github.com/berthhq/berth/internal/control/instance"
 	"github.com/berthhq/berth/internal/control/reap"
 	"github.com/berthhq/berth/internal/control/retention"
+	"github.com/berthhq/berth/internal/control/scale"
 	"github.com/berthhq/berth/internal/control/service"
 	"github.com/berthhq/berth/internal/control/target"
-	"github.com/berthhq/berth/internal/scaling"
 )
 
 // controllers are the parts that run while this server leads.
@@ -40,7 +40,10 @@ func (s *Server) controllers() []part {
 			return control.New(e, name, 1, retention.New(e, s.logs)).Run
 		}),
 		s.controller("control/alarm", func(name string, e control.Env) runner {
-			return control.New(e, name, 2, alarm.New(e, s.points, scaling.PaceOfAWS)).Run
+			return control.New(e, name, 2, alarm.New(e, s.points, s.cfg.Pace)).Run
+		}),
+		s.controller("control/scale", func(name string, e control.Env) runner {
+			return control.New(e, name, 2, control.Planned(e, scale.New(s.points, s.cfg.Pace))).Run
 		}),
 	}
 }

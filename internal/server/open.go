@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	actionappscaling "github.com/berthhq/berth/internal/action/appscaling"
 	actionautoscaling "github.com/berthhq/berth/internal/action/autoscaling"
 	actioncloudwatch "github.com/berthhq/berth/internal/action/cloudwatch"
 	actionec2 "github.com/berthhq/berth/internal/action/ec2"
@@ -268,6 +269,7 @@ func (s *Server) services() []awswire.Service {
 		actionecs.Service(s.store, s.dispatch.Operations()...),
 		actionelb.Service(s.store, s.publisher),
 		actionautoscaling.Service(s.store),
+		actionappscaling.Service(s.store),
 		actionec2.Service(s.store, s.machines),
 		actionecr.Service(s.store, s.registry, s.passwords),
 		actionlogs.Service(s.store, s.logs),

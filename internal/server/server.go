@@ -36,6 +36,7 @@ import (
 	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/registry/blob"
 	"github.com/berthhq/berth/internal/route"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/file"
 	"github.com/berthhq/berth/internal/status"
@@ -61,6 +62,9 @@ type Config struct {
 	// AWSRestarts applies AWS's rule to tasks that end soon after they were RUNNING: they are replaced at once
 	// and do not count as failed. Without it they count as failed and are restarted with increasing delays.
 	AWSRestarts bool
+	// Pace is how fast the rules of scaling run: alarms, cooldowns, and the points that Berth measures for them
+	// (docs/scaling.md). Tags of alarms, scalable targets and Auto Scaling groups go before it.
+	Pace scaling.Pace
 	// AllowedHosts are more host names by which callers may reach the server. AllowedOrigins are the web
 	// origins whose pages may call it (package guard).
 	AllowedHosts, AllowedOrigins []string

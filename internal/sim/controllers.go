@@ -8,6 +8,7 @@ import (
 	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/control/instance"
 	"github.com/berthhq/berth/internal/control/reap"
+	"github.com/berthhq/berth/internal/control/scale"
 	"github.com/berthhq/berth/internal/control/service"
 	"github.com/berthhq/berth/internal/control/target"
 	"github.com/berthhq/berth/internal/state"
@@ -23,6 +24,7 @@ func (w *world) control(e control.Env) {
 		drive(e, "control/reap", control.Planned(e, reap.Controller{})),
 		drive(e, "control/target", control.Controller[target.Key](target.New(e, nil))),
 		drive(e, "control/alarm", control.Controller[string](alarm.New(e, w.points, w.o.Pace))),
+		drive(e, "control/scale", control.Planned(e, scale.New(w.points, w.o.Pace))),
 		drive(e, "agents", control.Planned(e, w.agents)),
 		drive(e, "edge", control.Planned(e, &edge{holds: w.holds})),
 	)

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/scaling"
 )
 
 // StatusOf returns the state of an alarm.
@@ -12,6 +14,23 @@ func (t *Tables) StatusOf(a *alarm.Alarm) *alarm.Status {
 		return s
 	}
 	return alarm.NewStatus(a.ARN, a.UpdatedAt) // every alarm has a row
+}
+
+// PaceOf returns the pace of an alarm on a server with a pace: that of its tags, or that of a scalable target whose
+// policy it calls.
+func (t *Tables) PaceOf(a *alarm.Alarm, server scaling.Pace) scaling.Pace {
+	for _, action := range a.Actions() {
+		region, account, resourceID, ok := appscaling.SplitPolicyARN(action)
+		if !ok {
+			continue
+		}
+		target, ok := t.ScalableTargets.Get(appscaling.Key(region, account, resourceID))
+		if ok && target.Pace(server) != server {
+			server = target.Pace(server)
+			break
+		}
+	}
+	return scaling.PaceFrom(a.Tags, server)
 }
 
 // PutAlarm makes an alarm, or replaces its settings and keeps its state and its tags, as on AWS. The history tells it.
@@ -65,6 +84,27 @@ func (tx *Tx) DeleteAlarm(arn string, now time.Time) {
 	tx.Alarms.Delete(arn)
 	tx.AlarmStatus.Delete(arn)
 	tx.forgetDue(arn, func(*alarm.Due) bool { return true })
+}
+
+// ForgetAction removes an action that is deleted from the alarms that have it, and those of it that are due.
+func (tx *Tx) ForgetAction(action string, now time.Time) {
+	for a := range tx.Tables.Alarms.By(AlarmsByAction, action) {
+		row := a.WithoutAction(action, now)
+		tx.Alarms.Put(row)
+		tx.AddAlarmHistory(alarm.Configured(a, row, now))
+	}
+	for d := range tx.Tables.DueActions.By(DueActionsByAction, action) {
+		tx.DueActions.Delete(d.Key())
+	}
+}
+
+// FinishDue deletes a due action that was carried out, or could not be because of a problem. The history of its alarm
+// tells it, of one that repeats only the first time.
+func (tx *Tx) FinishDue(d *alarm.Due, problem string, now time.Time) {
+	tx.DueActions.Delete(d.Key())
+	if a, ok := tx.Alarms.Get(d.AlarmARN); ok && d.Recent == nil {
+		tx.AddAlarmHistory(alarm.Executed(a, d, problem, now))
+	}
 }
 
 // forgetDue deletes the due actions of an alarm that which accepts.

@@ -38,11 +38,13 @@ func (tx *Tx) PutScalingPolicy(p *appscaling.Policy, now time.Time) bool {
 	return true
 }
 
-// DeleteScalingPolicy deletes a policy and the alarms that were made for it.
+// DeleteScalingPolicy deletes a policy and the alarms that were made for it. Alarms of users that name it stay, without
+// the action, as on AWS.
 func (tx *Tx) DeleteScalingPolicy(p *appscaling.Policy, now time.Time) {
 	for _, arn := range p.AlarmARNs() {
 		tx.DeleteAlarm(arn, now)
 	}
+	tx.ForgetAction(p.ARN(), now)
 	tx.ScalingPolicies.Delete(p.Key())
 }
 
@@ -55,6 +57,7 @@ func (tx *Tx) DeregisterScalableTarget(t *appscaling.Target, now time.Time) {
 	for s := range tx.Tables.ScheduledActions.Prefix(t.Key()) {
 		tx.ScheduledActions.Delete(s.Key())
 	}
+	tx.ScalingProgress.Delete(t.Key())
 	tx.ScalableTargets.Delete(t.Key())
 }
 

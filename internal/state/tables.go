@@ -68,6 +68,7 @@ type Tables struct {
 	ScalingPolicies   Table[appscaling.Policy]
 	ScheduledActions  Table[appscaling.Scheduled]
 	ScalingActivities Table[appscaling.Activity]
+	ScalingProgress   Table[appscaling.Progress]
 }
 
 // writers are the tables of a transaction, for writing: those of Tables, in the same order.
@@ -124,6 +125,7 @@ type writers struct {
 	ScalingPolicies   Writable[appscaling.Policy]
 	ScheduledActions  Writable[appscaling.Scheduled]
 	ScalingActivities Writable[appscaling.Activity]
+	ScalingProgress   Writable[appscaling.Progress]
 }
 
 // Block returns the server's block of the machine's addresses; block 0 if there is no row.
@@ -220,6 +222,12 @@ var (
 	AlarmsByMetric = by((*alarm.Alarm).MetricEntry)
 	// AlarmsByChild finds composite alarms by the ARN of an alarm in their rule.
 	AlarmsByChild = byEach(func(a *alarm.Alarm) []string { return a.Children })
+	// AlarmsByAction finds alarms by the ARN of an action for any state.
+	AlarmsByAction = byEach((*alarm.Alarm).Actions)
+	// DueActionsByAction finds due actions by their ARN.
+	DueActionsByAction = by(func(d *alarm.Due) string { return d.Action })
+	// DueActionsByTarget finds the due policies of a scalable target, by its key.
+	DueActionsByTarget = by(appscaling.TargetKeyOf)
 	// DueActionsByKind finds due actions by alarm.ActionKind.
 	DueActionsByKind = by(func(d *alarm.Due) string { return string(d.Kind) })
 
@@ -313,15 +321,17 @@ func define() Tables {
 		Blocks:         table("fleet.blocks", (*fleet.Block).Key),
 
 		Alarms: table("cloudwatch.alarms", func(a *alarm.Alarm) string { return a.ARN }, AlarmsByMetric,
-			AlarmsByChild),
+			AlarmsByChild, AlarmsByAction),
 		AlarmStatus:  table("cloudwatch.alarm-status", func(s *alarm.Status) string { return s.ARN }),
 		AlarmHistory: table("cloudwatch.alarm-history", (*alarm.HistoryItem).Key),
-		DueActions:   table("cloudwatch.due-actions", (*alarm.Due).Key, DueActionsByKind),
+		DueActions: table("cloudwatch.due-actions", (*alarm.Due).Key, DueActionsByKind, DueActionsByAction,
+			DueActionsByTarget),
 
 		ScalableTargets:   table("appscaling.targets", (*appscaling.Target).Key, ScalableTargetsByARN),
 		ScalingPolicies:   table("appscaling.policies", (*appscaling.Policy).Key),
 		ScheduledActions:  table("appscaling.scheduled-actions", (*appscaling.Scheduled).Key),
 		ScalingActivities: table("appscaling.activities", (*appscaling.Activity).Key),
+		ScalingProgress:   table("appscaling.progress", (*appscaling.Progress).Key),
 	}
 }
 

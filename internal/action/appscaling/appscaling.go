@@ -1,7 +1,6 @@
-// Package appscaling has the actions of Application Auto Scaling for the desired counts of ECS services. They
-// write scalable targets, policies with the alarms that target tracking needs, and scheduled actions. No
-// controller carries out policies and scheduled actions yet. Predictive scaling and resources of other
-// services are refused by name.
+// Package appscaling has the actions of Application Auto Scaling for the desired counts of ECS services. Actions write
+// scalable targets, policies with the alarms that target tracking needs, and scheduled actions; control/scale carries
+// them out. Predictive scaling and resources of other services are refused by name.
 package appscaling
 
 import (

@@ -47,7 +47,8 @@ func (a *api) putScalingPolicy(
 	if err != nil {
 		return nil, err
 	}
-	return &shape.PutScalingPolicyOutput{PolicyARN: new(put.ARN()), Alarms: answerAlarms(put)}, nil
+	return &shape.PutScalingPolicyOutput{PolicyARN: new(put.ARN()),
+		Alarms: answerAlarms(&a.store.View().Tables, put)}, nil
 }
 
 // next returns the new row of a policy from the call and from the existing policy with the name, which is nil
@@ -137,27 +138,35 @@ func (a *api) describeScalingPolicies(
 	if err != nil {
 		return nil, err
 	}
-	list := request.Where(rows(call, w, &a.store.View().ScalingPolicies), func(p *appscaling.Policy) bool {
+	tables := &a.store.View().Tables
+	list := request.Where(rows(call, w, &tables.ScalingPolicies), func(p *appscaling.Policy) bool {
 		return len(in.PolicyNames) == 0 || slices.Contains(in.PolicyNames, p.Name) ||
 			slices.Contains(in.PolicyNames, p.ARN())
 	})
 	found, next, err := request.Cut(call, pagesOf(10).Ask(in.MaxResults, in.NextToken), list,
 		(*appscaling.Policy).Key, w.bound(in.ServiceNamespace, in.PolicyNames...)...)
 	return &shape.DescribeScalingPoliciesOutput{
-		ScalingPolicies: request.Answers(found, answerPolicy), NextToken: next}, err
+		ScalingPolicies: request.Answers(found, func(p *appscaling.Policy) shape.ScalingPolicy {
+			return answerPolicy(tables, p)
+		}), NextToken: next}, err
 }
 
-func answerPolicy(p *appscaling.Policy) shape.ScalingPolicy {
+func answerPolicy(t *state.Tables, p *appscaling.Policy) shape.ScalingPolicy {
 	return shape.ScalingPolicy{
 		PolicyARN: new(p.ARN()), PolicyName: &p.Name, PolicyType: string(p.Type), CreationTime: &p.CreatedAt,
 		ResourceId: &p.ResourceID, ScalableDimension: appscaling.Dimension, ServiceNamespace: appscaling.Namespace,
-		Alarms: answerAlarms(p), StepScalingPolicyConfiguration: answerStep(p.Step),
+		Alarms: answerAlarms(t, p), StepScalingPolicyConfiguration: answerStep(p.Step),
 		TargetTrackingScalingPolicyConfiguration: answerTracking(p.Tracking),
 	}
 }
 
-func answerAlarms(p *appscaling.Policy) []shape.Alarm {
-	return request.Answers(p.Alarms(p.CreatedAt), func(a *alarm.Alarm) shape.Alarm {
+// answerAlarms returns the alarms that were made for the policy, or those of users that name it.
+func answerAlarms(t *state.Tables, p *appscaling.Policy) []shape.Alarm {
+	all := p.Alarms(p.CreatedAt)
+	if p.Step != nil {
+		all = slices.Collect(t.Alarms.By(state.AlarmsByAction, p.ARN()))
+	}
+	return request.Answers(all, func(a *alarm.Alarm) shape.Alarm {
 		return shape.Alarm{AlarmName: &a.Name, AlarmARN: &a.ARN}
 	})
 }

@@ -46,6 +46,7 @@ func (a *api) putScheduledAction(
 		if err := changeScheduled(&put, in); err != nil {
 			return err
 		}
+		put.ChangedAt = call.Now
 		tx.ScheduledActions.Put(&put)
 		return nil
 	})

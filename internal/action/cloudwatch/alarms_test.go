@@ -158,9 +158,6 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		"an alarm has no such action": func(in *alarmIn) {
 			in.InsufficientDataActions = []string{"arn:aws:s3:::bucket"}
 		},
-		"does not support scaling policies of Application Auto Scaling as actions": func(in *alarmIn) {
-			in.AlarmActions = []string{policy + "resource/ecs/service/prod/chat:policyName/p"}
-		},
 		"does not support scaling policies of Auto Scaling groups as actions": func(in *alarmIn) {
 			in.OKActions = []string{policy + "autoScalingGroupName/g:policyName/p"}
 		},

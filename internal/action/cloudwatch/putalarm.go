@@ -102,7 +102,7 @@ func parseSettings(call *awswire.Call, name *string, in common) (*alarm.Alarm, e
 }
 
 // built are the kinds of actions that something carries out.
-var built = map[alarm.ActionKind]bool{}
+var built = map[alarm.ActionKind]bool{alarm.ServicePolicy: true}
 
 func checkActions(name string, actions []string, composite bool) error {
 	if len(actions) > alarm.MaxActions {

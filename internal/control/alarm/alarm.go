@@ -15,9 +15,10 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/meter"
-	"github.com/berthhq/berth/internal/meter/query"
+	"github.com/berthhq/berth/internal/meter/compare"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -44,6 +45,8 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 		if ch.New != nil && (ch.Old == nil || !ch.Old.UpdatedAt.Equal(ch.New.UpdatedAt)) {
 			keys = append(keys, ch.Key)
 		}
+	case state.Changed[appscaling.Target]:
+		return paced(ch, s)
 	case state.Changed[alarm.Status]:
 		if ch.Old == nil || ch.New == nil || ch.Old.Value != ch.New.Value {
 			for parent := range s.Alarms.By(state.AlarmsByChild, ch.Key) {
@@ -54,7 +57,24 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// All returns the keys of all alarms.
+// paced returns the alarms of a target's policies if the pace of the target has changed.
+func paced(ch state.Changed[appscaling.Target], s *state.Snapshot) (keys []string) {
+	if ch.Old == nil || ch.New == nil {
+		return nil
+	}
+	was, _ := ch.Old.Tags.Get(scaling.PaceTag)
+	if is, _ := ch.New.Tags.Get(scaling.PaceTag); is == was {
+		return nil
+	}
+	for p := range s.ScalingPolicies.Prefix(ch.Key) {
+		for a := range s.Alarms.By(state.AlarmsByAction, p.ARN()) {
+			keys = append(keys, a.ARN)
+		}
+	}
+	return keys
+}
+
+// All returns all alarms.
 func (c *Controller) All(s *state.Snapshot) (keys []string) {
 	for a := range s.Alarms.All() {
 		keys = append(keys, a.ARN)
@@ -74,7 +94,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 		return 0, c.combine(ctx, a)
 	}
 	now := c.Now()
-	last, next := a.Last(now, c.pace)
+	last, next := a.Last(now, tables.PaceOf(a, c.pace))
 	if s := tables.StatusOf(a); !last.Evaluated(a, s, now) {
 		if err := c.evaluate(ctx, a, s, last); err != nil {
 			return 0, fmt.Errorf("alarm %q: %w", a.Name, err)
@@ -85,11 +105,7 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 
 // evaluate computes the state of an alarm and writes it if it has changed.
 func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Status, e alarm.Evaluation) error {
-	measure := c.measure
-	if a.Queries != nil {
-		measure = c.calculate
-	}
-	points, err := measure(a, e)
+	points, err := compare.Read(c.points, a, e)
 	if err != nil {
 		return err
 	}
@@ -128,62 +144,8 @@ func (c *Controller) evaluate(ctx context.Context, a *alarm.Alarm, s *alarm.Stat
 	})
 }
 
-// measure reads the values of the periods that an evaluation needs, the oldest first.
-func (c *Controller) measure(a *alarm.Alarm, e alarm.Evaluation) ([]scaling.Datapoint, error) {
-	stat, err := meter.ParseStatistic(a.Measure.Statistic)
-	if err != nil {
-		return nil, err
-	}
-	starts, period := e.Starts(a.Condition), e.Pace.Period(a.Condition.Period)
-	found, err := query.Read(c.points, metric(a, a.Measure.Metric, e.Pace), a.Measure.Unit, starts[0], e.End,
-		step(period, e), stat.NeedsSpread())
-	if err != nil {
-		return nil, err
-	}
-	sums := make([]meter.Summary, len(starts))
-	for _, buckets := range found { // without a unit, points of all units are added, as in GetMetricData
-		for _, b := range buckets {
-			i := int(b.Start.Sub(starts[0]) / period)
-			sums[i] = sums[i].Add(b.Summary)
-		}
-	}
-	points := make([]scaling.Datapoint, len(starts))
-	for i, sum := range sums {
-		value, known := stat.Of(sum)
-		points[i] = scaling.Datapoint{Start: starts[i], Value: value, Samples: sum.Count, Known: known}
-	}
-	return points, nil
-}
-
-// step returns the period with which the meter is read. It is the alarm's period if that ends at multiples of
-// its length. Otherwise it is a part of the period, and the parts are added.
-func step(period time.Duration, e alarm.Evaluation) time.Duration {
-	switch {
-	case e.End.Truncate(period).Equal(e.End):
-		return period
-	case e.Pace == scaling.PaceOfSeconds:
-		return time.Second
-	case period < time.Minute:
-		return 10 * time.Second
-	}
-	return time.Minute
-}
-
-// metric returns the metric of the alarm under the meter's name for it. Points of a second that Berth itself
-// measures have a namespace of their own.
-func metric(a *alarm.Alarm, m alarm.Metric, pace scaling.Pace) meter.Metric {
-	out := meter.Metric{Scope: meter.Scope(a.Account, a.Region), Namespace: m.Namespace, Name: m.Name}
-	if pace == scaling.PaceOfSeconds && meter.Measured(m.Namespace) {
-		out.Namespace = meter.OfSeconds(m.Namespace)
-	}
-	for _, d := range m.Dimensions {
-		out.Dimensions = append(out.Dimensions, meter.Dimension(d))
-	}
-	return out
-}
-
-// tooFew reports whether the alarm must keep its state, because a point to be compared is a percentile of too
-// few samples (ecs.md 7.7).
+// tooFew reports whether the alarm keeps its state because one of the points that would be compared is a percentile
+// of too few samples (ecs.md 7.7).
 func tooFew(a *alarm.Alarm, points []scaling.Datapoint) (bool, error) {
 	if a.LowSamples != alarm.IgnoreLowSamples {
 		return false, nil

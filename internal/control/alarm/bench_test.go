@@ -7,6 +7,7 @@ import (
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/compare"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -29,7 +30,7 @@ func BenchmarkMinuteOfAlarms(b *testing.B) {
 					tx.Alarms.Put(a)
 					tx.AlarmStatus.Put(s)
 					data = append(data, meter.Datum{Unit: "Percent",
-						Metric:  metric(a, a.Measure.Metric, scaling.PaceOfAWS),
+						Metric:  compare.Metric(a, a.Measure.Metric, scaling.PaceOfAWS),
 						Summary: meter.Values([]float64{50}, nil)})
 				}
 			})

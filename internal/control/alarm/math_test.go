@@ -7,6 +7,7 @@ import (
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/compare"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
@@ -29,7 +30,7 @@ func TestMetricMath(t *testing.T) {
 	w.put(scaling.InsufficientData, a)
 	put := func(name string, value float64) {
 		t.Helper()
-		m := metric(a, alarm.Metric{Namespace: "App", Name: name}, scaling.PaceOfAWS)
+		m := compare.Metric(a, alarm.Metric{Namespace: "App", Name: name}, scaling.PaceOfAWS)
 		if err := w.points.Put(w.now, []meter.Datum{{Metric: m, Unit: "Count", At: w.now,
 			Summary: meter.Values([]float64{value}, nil)}}); err != nil {
 			t.Fatal(err)

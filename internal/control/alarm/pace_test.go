@@ -5,8 +5,11 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 // Issue 9, section 5: at the pace of seconds an alarm of three minutes fires within five seconds of the load, its
@@ -14,10 +17,14 @@ import (
 func TestPaceOfSeconds(t *testing.T) {
 	w := newWorld(t)
 	a := sample("quick", func(a *alarm.Alarm) {
-		a.Pace, a.AlarmActions = scaling.PaceOfSeconds, []string{policy}
+		a.AlarmActions = []string{policy}
 		a.Measure.Metric.Namespace = "AWS/ECS"
 	})
-	w.put(scaling.OK, a, sample("slow", func(a *alarm.Alarm) { a.AlarmActions = []string{policy} }))
+	w.put(scaling.OK, a, sample("slow"))
+	w.update(func(tx *state.Tx) {
+		tx.ScalableTargets.Put(&appscaling.Target{Region: region, Account: account, ResourceID: "service/prod/chat",
+			Tags: tag.Set{{Key: scaling.PaceTag, Value: "seconds"}}})
+	})
 	second := func(value float64) {
 		t.Helper()
 		m := meter.Metric{Scope: meter.Scope(account, region), Namespace: "Berth/Seconds/AWS/ECS", Name: "m"}
