@@ -28,18 +28,24 @@ func TestWirePairs(t *testing.T) {
 				`{"clusterName":"web","tags":[{"key":"a","value":"<b>"}],"capacityProviders":[]}`), 200,
 			`{"cluster":{"capacityProviders":[],` +
 				`"clusterArn":"arn:aws:ecs:eu-central-1:123456789012:cluster/web","clusterName":"web",` +
-				`"runningTasksCount":0,"settings":[],"status":"ACTIVE","tags":[{"key":"a","value":"<b>"}]}}`},
+				`"defaultCapacityProviderStrategy":[],"runningTasksCount":0,"settings":[],"statistics":[],` +
+				`"status":"ACTIVE","tags":[{"key":"a","value":"<b>"}]}}`},
 		{"json: no body is an empty object", ecsRequest("CreateCluster", ``), 200,
-			`{"cluster":{"clusterArn":"arn:aws:ecs:eu-central-1:123456789012:cluster/default",` +
-				`"clusterName":"default","runningTasksCount":0,"settings":[],"status":"ACTIVE"}}`},
+			`{"cluster":{"capacityProviders":[],` +
+				`"clusterArn":"arn:aws:ecs:eu-central-1:123456789012:cluster/default",` +
+				`"clusterName":"default","defaultCapacityProviderStrategy":[],"runningTasksCount":0,"settings":[],` +
+				`"statistics":[],"status":"ACTIVE","tags":[]}}`},
 		{"json: times are seconds with a fraction",
 			ecsRequest("RegisterTaskDefinition",
 				`{"family":"f","containerDefinitions":[{"name":"a","cpu":5.0,"environment":[]}]}`), 200,
-			`{"taskDefinition":{"containerDefinitions":[{"cpu":5,"environment":[],"name":"a"}],` +
-				`"family":"f","registeredAt":1795395338.25,"revision":1}}`},
+			`{"taskDefinition":{"containerDefinitions":[{"cpu":5,"environment":[],"mountPoints":[],"name":"a",` +
+				`"portMappings":[],"systemControls":[],"volumesFrom":[]}],` +
+				`"family":"f","placementConstraints":[],"registeredAt":1795395338.25,"revision":1,"volumes":[]}}`},
 		{"json: null is absent", ecsRequest("CreateCluster", `{"clusterName":null,"__type":"x"}`), 200,
-			`{"cluster":{"clusterArn":"arn:aws:ecs:eu-central-1:123456789012:cluster/default",` +
-				`"clusterName":"default","runningTasksCount":0,"settings":[],"status":"ACTIVE"}}`},
+			`{"cluster":{"capacityProviders":[],` +
+				`"clusterArn":"arn:aws:ecs:eu-central-1:123456789012:cluster/default",` +
+				`"clusterName":"default","defaultCapacityProviderStrategy":[],"runningTasksCount":0,"settings":[],` +
+				`"statistics":[],"status":"ACTIVE","tags":[]}}`},
 		{"json fault with a detail", ecsRequest("CreateCluster", `{"clusterName":"taken"}`), 409,
 			`{"__type":"ConflictException","message":"The cluster taken exists.","resourceIds":["taken"]}`},
 		{"json: an error of the program's own says nothing of itself",
@@ -78,7 +84,8 @@ func TestWirePairs(t *testing.T) {
 				`<AuthenticationRequestExtraParams><entry><key>k</key><value>v</value></entry>` +
 				`</AuthenticationRequestExtraParams></AuthenticateOidcConfig></member></Actions><Conditions>` +
 				`<member><Field>path-pattern</Field><Values><member>/a</member><member>/b</member></Values>` +
-				`</member></Conditions><IsDefault>false</IsDefault></member></Rules></CreateRuleResult>` +
+				`</member></Conditions><IsDefault>false</IsDefault><Transforms></Transforms></member></Rules>` +
+				`</CreateRuleResult>` +
 				`<ResponseMetadata><RequestId>ID</RequestId></ResponseMetadata></CreateRuleResponse>`},
 		{"query fault (alb.md 8.1)", queryRequest("elasticloadbalancing",
 			"Action=DeleteLoadBalancer&LoadBalancerArn=x"+elbVersion), 400,

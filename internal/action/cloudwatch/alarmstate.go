@@ -96,7 +96,7 @@ func (a *api) describeAlarmsForMetric(
 		statistic = *in.ExtendedStatistic
 	}
 	tables := &a.store.View().Tables
-	out := &shape.DescribeAlarmsForMetricOutput{MetricAlarms: []shape.MetricAlarm{}}
+	out := &shape.DescribeAlarmsForMetricOutput{}
 	for row := range tables.Alarms.By(state.AlarmsByMetric, alarm.MetricEntry(call.Region, call.Account, wanted)) {
 		m := row.Measure
 		if m.Metric.Equal(wanted) && (length == 0 || length == row.Condition.Period) &&

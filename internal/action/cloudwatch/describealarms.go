@@ -51,9 +51,7 @@ func (a *api) describeAlarms(
 
 // described returns an answer without alarms yet. next is the token of the next page.
 func described(next *string) *shape.DescribeAlarmsOutput {
-	return &shape.DescribeAlarmsOutput{
-		CompositeAlarms: []shape.CompositeAlarm{}, MetricAlarms: []shape.MetricAlarm{}, NextToken: next,
-	}
+	return &shape.DescribeAlarmsOutput{NextToken: next}
 }
 
 func alarmARN(row *alarm.Alarm) string { return row.ARN }
@@ -108,8 +106,8 @@ func answerAlarm(tables *state.Tables, row *alarm.Alarm) shape.MetricAlarm {
 	out := shape.MetricAlarm{
 		AlarmArn: &row.ARN, AlarmName: &row.Name, AlarmDescription: request.Optional(row.Description),
 		AlarmConfigurationUpdatedTimestamp: &row.UpdatedAt, ActionsEnabled: &row.ActionsEnabled,
-		OKActions: listed(row.OKActions), AlarmActions: listed(row.AlarmActions),
-		InsufficientDataActions: listed(row.InsufficientDataActions),
+		OKActions: row.OKActions, AlarmActions: row.AlarmActions,
+		InsufficientDataActions: row.InsufficientDataActions,
 		StateValue:              string(s.Value), StateReason: &s.Reason, StateReasonData: request.Optional(s.Data),
 		StateUpdatedTimestamp: &s.UpdatedAt, StateTransitionedTimestamp: &s.TransitionedAt,
 		EvaluationPeriods: new(int32(c.Periods)), DatapointsToAlarm: request.Optional(int32(c.ToAlarm)),
@@ -151,6 +149,3 @@ func answerQuery(q alarm.Query) shape.MetricDataQuery {
 func answerDimension(d alarm.Dimension) shape.Dimension {
 	return shape.Dimension{Name: &d.Name, Value: &d.Value}
 }
-
-// listed returns the list, or an empty one for nil, since the answer always has the list.
-func listed(all []string) []string { return append([]string{}, all...) }

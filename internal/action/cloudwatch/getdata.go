@@ -68,7 +68,7 @@ func (a *api) getMetricData(
 // cut returns the datapoints that follow those of the earlier pages, up to the limit. The token has the
 // result, and the point in it, where the next page begins.
 func cut(results []shape.MetricDataResult, page awswire.Page, limit int) *shape.GetMetricDataOutput {
-	out := &shape.GetMetricDataOutput{MetricDataResults: []shape.MetricDataResult{}, Messages: []shape.MessageData{}}
+	out := &shape.GetMetricDataOutput{}
 	result, point, _ := strings.Cut(page.After, ".")
 	first, _ := strconv.Atoi(result) // Berth made the token, so this is a number
 	from, _ := strconv.Atoi(point)
@@ -204,8 +204,7 @@ func results(r *query.Reading, q *asking, newestFirst bool) (all []shape.MetricD
 		case len(found) > 1 && s.Label != "":
 			label += " " + s.Label
 		}
-		out := shape.MetricDataResult{Id: &q.ID, Label: &label, StatusCode: shape.StatusCodeComplete,
-			Timestamps: []time.Time{}, Values: []float64{}}
+		out := shape.MetricDataResult{Id: &q.ID, Label: &label, StatusCode: shape.StatusCodeComplete}
 		for _, p := range s.Points {
 			out.Timestamps = append(out.Timestamps, time.Unix(p.At, 0).UTC())
 			out.Values = append(out.Values, p.Value)

@@ -96,7 +96,7 @@ func parseDatum(call *awswire.Call, namespace *string, d shape.MetricDatum, at s
 
 // parseValues reads the values of a datum, which has one of three forms.
 func parseValues(d shape.MetricDatum, at string) (s meter.Summary, err error) {
-	given := []string{}
+	var given []string
 	if d.Value != nil {
 		given = append(given, at+".Value")
 	}

@@ -124,8 +124,8 @@ func answerComposite(tables *state.Tables, row *alarm.Alarm) shape.CompositeAlar
 	return shape.CompositeAlarm{
 		AlarmArn: &row.ARN, AlarmName: &row.Name, AlarmDescription: request.Optional(row.Description),
 		AlarmConfigurationUpdatedTimestamp: &row.UpdatedAt, ActionsEnabled: &row.ActionsEnabled,
-		OKActions: listed(row.OKActions), AlarmActions: listed(row.AlarmActions),
-		InsufficientDataActions: listed(row.InsufficientDataActions), AlarmRule: &row.Rule,
+		OKActions: row.OKActions, AlarmActions: row.AlarmActions,
+		InsufficientDataActions: row.InsufficientDataActions, AlarmRule: &row.Rule,
 		StateValue: string(s.Value), StateReason: &s.Reason, StateReasonData: request.Optional(s.Data),
 		StateUpdatedTimestamp: &s.UpdatedAt, StateTransitionedTimestamp: &s.TransitionedAt,
 	}

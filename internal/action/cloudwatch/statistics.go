@@ -41,7 +41,7 @@ func (a *api) getMetricStatistics(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.GetMetricStatisticsOutput{Label: in.MetricName, Datapoints: []shape.Datapoint{}}
+	out := &shape.GetMetricStatisticsOutput{Label: in.MetricName}
 	for _, unit := range meter.Units {
 		for _, b := range found[unit] {
 			out.Datapoints = append(out.Datapoints, datapoint(b, unit, wanted))

@@ -107,7 +107,7 @@ func (a *api) describeImages(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeImagesOutput{ImageDetails: []shape.ImageDetail{}}
+	out := &shape.DescribeImagesOutput{}
 	for _, id := range in.ImageIds {
 		img, _, _ := find(&snap.Tables, r, id)
 		if img == nil {
@@ -161,7 +161,7 @@ func (a *api) batchGetImage(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.BatchGetImageOutput{Images: []shape.Image{}, Failures: []shape.ImageFailure{}}
+	out := &shape.BatchGetImageOutput{}
 	for _, id := range in.ImageIds {
 		img, code, reason := find(&snap.Tables, r, id)
 		if img != nil && len(in.AcceptedMediaTypes) > 0 && !slices.Contains(in.AcceptedMediaTypes, img.MediaType) {
@@ -196,7 +196,7 @@ func (a *api) batchDeleteImage(
 ) (*shape.BatchDeleteImageOutput, error) {
 	var out *shape.BatchDeleteImageOutput
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
-		out = &shape.BatchDeleteImageOutput{ImageIds: []shape.ImageIdentifier{}, Failures: []shape.ImageFailure{}}
+		out = &shape.BatchDeleteImageOutput{}
 		r, err := repo(&tx.Tables, call, in.RegistryId, in.RepositoryName)
 		if err != nil {
 			return err

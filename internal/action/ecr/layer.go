@@ -26,7 +26,7 @@ func (a *api) batchCheckLayerAvailability(
 	if _, err := repo(&a.store.View().Tables, call, in.RegistryId, in.RepositoryName); err != nil {
 		return nil, err
 	}
-	out := &shape.BatchCheckLayerAvailabilityOutput{Layers: []shape.Layer{}, Failures: []shape.LayerFailure{}}
+	out := &shape.BatchCheckLayerAvailabilityOutput{}
 	for _, d := range in.LayerDigests {
 		if digest.Digest(d).Validate() != nil {
 			out.Failures = append(out.Failures,

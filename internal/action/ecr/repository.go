@@ -80,7 +80,7 @@ func (a *api) describeRepositories(
 	_ context.Context, call *awswire.Call, in *shape.DescribeRepositoriesInput,
 ) (*shape.DescribeRepositoriesOutput, error) {
 	snap, id := a.store.View(), account(call, in.RegistryId)
-	out := &shape.DescribeRepositoriesOutput{Repositories: []shape.Repository{}}
+	out := &shape.DescribeRepositoriesOutput{}
 	if len(in.RepositoryNames) > 0 {
 		for _, name := range in.RepositoryNames {
 			r, err := repo(&snap.Tables, call, in.RegistryId, &name)
@@ -131,7 +131,7 @@ func (a *api) describeRegistry(
 	_ context.Context, call *awswire.Call, _ *shape.DescribeRegistryInput,
 ) (*shape.DescribeRegistryOutput, error) {
 	return &shape.DescribeRegistryOutput{RegistryId: &call.Account,
-		ReplicationConfiguration: &shape.ReplicationConfiguration{Rules: []shape.ReplicationRule{}}}, nil
+		ReplicationConfiguration: &shape.ReplicationConfiguration{}}, nil
 }
 
 // change writes a changed copy of a repository and returns it.

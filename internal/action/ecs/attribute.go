@@ -40,7 +40,7 @@ func (a *api) putAttributes(
 				"inside and _ - . / \\ @ :.", *at.Value)
 		}
 	}
-	out := &shape.PutAttributesOutput{Attributes: []shape.Attribute{}}
+	out := &shape.PutAttributesOutput{}
 	err := a.changeAttributes(ctx, call, in.Cluster, in.Attributes,
 		func(i *ecs.ContainerInstance, at shape.Attribute) error {
 			i.Attributes = slices.DeleteFunc(slices.Clone(i.Attributes),
@@ -84,7 +84,7 @@ func (a *api) deleteAttributes(
 			return nil, invalid("Attribute name '%s' is reserved.", *at.Name)
 		}
 	}
-	out := &shape.DeleteAttributesOutput{Attributes: []shape.Attribute{}}
+	out := &shape.DeleteAttributesOutput{}
 	err := a.changeAttributes(ctx, call, in.Cluster, in.Attributes,
 		func(i *ecs.ContainerInstance, at shape.Attribute) error {
 			i.Attributes = slices.DeleteFunc(slices.Clone(i.Attributes), func(o ecs.Attribute) bool {

@@ -179,7 +179,7 @@ func (a *api) describeClusters(
 	if len(refs) == 0 {
 		refs = []string{ecs.DefaultCluster}
 	}
-	out := &shape.DescribeClustersOutput{Clusters: []shape.Cluster{}, Failures: []shape.Failure{}}
+	out := &shape.DescribeClustersOutput{}
 	for _, ref := range refs {
 		key, err := clusterARN(call, &ref)
 		if err != nil {

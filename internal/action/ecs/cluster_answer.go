@@ -15,17 +15,15 @@ func answerCluster(t *state.Tables, c *ecs.Cluster, include []string) shape.Clus
 	out := reshape.Out[shape.Cluster](&ecs.Cluster{
 		ClusterARN: c.ClusterARN, ClusterName: c.ClusterName, Status: c.Status,
 	})
-	out.Settings, out.Tags, out.Statistics = []shape.ClusterSetting{}, []shape.Tag{}, []shape.KeyValuePair{}
-	out.CapacityProviders, out.DefaultCapacityProviderStrategy = []string{}, []shape.CapacityProviderStrategyItem{}
 	var n clusterCounts
 	n.count(t, c)
 	out.RegisteredContainerInstancesCount, out.ActiveServicesCount = &n.instances, &n.services
 	out.RunningTasksCount, out.PendingTasksCount = &n.running, &n.pending
 	full := reshape.Out[shape.Cluster](c)
-	if slices.Contains(include, "SETTINGS") && full.Settings != nil {
+	if slices.Contains(include, "SETTINGS") {
 		out.Settings = full.Settings
 	}
-	if slices.Contains(include, "TAGS") && full.Tags != nil {
+	if slices.Contains(include, "TAGS") {
 		out.Tags = full.Tags
 	}
 	if slices.Contains(include, "CONFIGURATIONS") {

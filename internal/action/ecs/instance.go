@@ -27,9 +27,7 @@ func (a *api) describeContainerInstances(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeContainerInstancesOutput{
-		ContainerInstances: []shape.ContainerInstance{}, Failures: []shape.Failure{},
-	}
+	out := &shape.DescribeContainerInstancesOutput{}
 	for _, ref := range in.ContainerInstances {
 		if i, key, ok := instanceIn(&snap.Tables, c, ref); ok {
 			out.ContainerInstances = append(out.ContainerInstances, answerInstance(&snap.Tables, i, in.Include))
@@ -50,7 +48,6 @@ func answerInstance(t *state.Tables, i *ecs.ContainerInstance, include []string)
 	out.VersionInfo = &shape.VersionInfo{
 		AgentVersion: &i.AgentVersion, AgentHash: &i.AgentHash, DockerVersion: &i.DockerVersion,
 	}
-	out.Attributes, out.Attachments, out.Tags = []shape.Attribute{}, []shape.Attachment{}, []shape.Tag{}
 	for _, at := range i.Attributes {
 		out.Attributes = append(out.Attributes, answerAttribute(at))
 	}
@@ -144,9 +141,7 @@ func (a *api) updateContainerInstancesState(
 	if in.Status != ecs.InstanceActive && in.Status != ecs.InstanceDraining {
 		return nil, invalid("Container instance status can only be set to ACTIVE or DRAINING, not %s.", in.Status)
 	}
-	out := &shape.UpdateContainerInstancesStateOutput{
-		ContainerInstances: []shape.ContainerInstance{}, Failures: []shape.Failure{},
-	}
+	out := &shape.UpdateContainerInstancesStateOutput{}
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := cluster(&tx.Tables, call, in.Cluster)
 		if err != nil {

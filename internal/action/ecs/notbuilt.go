@@ -75,9 +75,7 @@ func (a *api) describeCapacityProviders(
 		request.Itself, request.Value(in.Cluster)); err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeCapacityProvidersOutput{
-		CapacityProviders: []shape.CapacityProvider{}, Failures: []shape.Failure{},
-	}
+	out := &shape.DescribeCapacityProvidersOutput{}
 	for _, name := range in.CapacityProviders {
 		out.Failures = append(out.Failures, missing(name))
 	}

@@ -21,10 +21,3 @@ func batch(what string, n, most int) error {
 	}
 	return nil
 }
-
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}

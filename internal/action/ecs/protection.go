@@ -23,7 +23,7 @@ func (a *api) getTaskProtection(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.GetTaskProtectionOutput{ProtectedTasks: []shape.ProtectedTask{}, Failures: []shape.Failure{}}
+	out := &shape.GetTaskProtectionOutput{}
 	for _, ref := range in.Tasks {
 		if t, f := protectable(&snap.Tables, c, ref); f != nil {
 			out.Failures = append(out.Failures, *f)
@@ -50,7 +50,7 @@ func (a *api) updateTaskProtection(
 	if request.Value(in.ProtectionEnabled) {
 		until = call.Now.Add(time.Duration(minutes) * time.Minute)
 	}
-	out := &shape.UpdateTaskProtectionOutput{ProtectedTasks: []shape.ProtectedTask{}, Failures: []shape.Failure{}}
+	out := &shape.UpdateTaskProtectionOutput{}
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := cluster(&tx.Tables, call, in.Cluster)
 		if err != nil {

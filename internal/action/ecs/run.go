@@ -32,7 +32,7 @@ func (a *api) runTask(ctx context.Context, call *awswire.Call, in *shape.RunTask
 	}
 	ids := newIDs(call.Random, count)
 	w.spec.Seed = seed(ids[0].Task)
-	out := newRunTaskOutput()
+	out := &shape.RunTaskOutput{}
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := clusterForUse(tx, call, in.Cluster)
 		if err != nil {
@@ -55,10 +55,6 @@ func (a *api) runTask(ctx context.Context, call *awswire.Call, in *shape.RunTask
 	return out, err
 }
 
-func newRunTaskOutput() *shape.RunTaskOutput {
-	return &shape.RunTaskOutput{Tasks: []shape.Task{}, Failures: []shape.Failure{}}
-}
-
 // seed makes the random strategy differ from call to call.
 func seed(s string) uint64 {
 	h := fnv.New64a()
@@ -77,7 +73,7 @@ func (a *api) startTask(
 		return nil, err
 	}
 	ids := newIDs(call.Random, len(in.ContainerInstances))
-	out := newRunTaskOutput()
+	out := &shape.RunTaskOutput{}
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		c, err := clusterForUse(tx, call, in.Cluster)
 		if err != nil {

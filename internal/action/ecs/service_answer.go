@@ -24,8 +24,6 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	out.DeploymentController = &shape.DeploymentController{Type: s.DeploymentController}
 	out.DesiredCount, out.EnableECSManagedTags, out.EnableExecuteCommand = new(
 		int32(progress.DesiredCount(s))), &s.EnableECSManagedTags, &s.EnableExecuteCommand
-	out.LoadBalancers, out.ServiceRegistries = orEmpty(out.LoadBalancers), []shape.ServiceRegistry{}
-	out.PlacementConstraints, out.PlacementStrategy = orEmpty(out.PlacementConstraints), orEmpty(out.PlacementStrategy)
 	answerDeploymentConfiguration(&out, s)
 
 	sums := t.TasksOfService(s.ServiceARN)
@@ -80,7 +78,7 @@ func answerDeployment(s *ecs.Service, d ecs.Deployment, running, pending int) sh
 
 // answerEvents has the newest first.
 func answerEvents(t *state.Tables, s *ecs.Service) []shape.ServiceEvent {
-	out := []shape.ServiceEvent{}
+	var out []shape.ServiceEvent
 	for e := range t.ServiceEvents.By(state.ServiceEventsByService, s.ServiceARN) {
 		out = append(out, shape.ServiceEvent{Id: &e.ID, CreatedAt: &e.CreatedAt, Message: &e.Message})
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
-	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fault"
@@ -27,8 +26,10 @@ var tagRules = tag.Rules{
 
 func parseTags(in []shape.Tag) (tag.Set, error) { return tagRules.New(request.Tags(in)) }
 
-// answerTags is never nil: where an answer of ECS has tags, it has the empty list too.
-func answerTags(tags tag.Set) []shape.Tag { return orEmpty(reshape.Out[[]shape.Tag](tags)) }
+// answerTags is never nil: a caller that asked for tags gets an empty list of them, and others get no list.
+func answerTags(tags tag.Set) []shape.Tag {
+	return request.Answers(tags, func(t tag.Tag) shape.Tag { return shape.Tag{Key: &t.Key, Value: &t.Value} })
+}
 
 func (a *api) tagResource(
 	ctx context.Context, call *awswire.Call, in *shape.TagResourceInput,

@@ -59,7 +59,7 @@ func (a *api) describeTasks(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeTasksOutput{Tasks: []shape.Task{}, Failures: []shape.Failure{}}
+	out := &shape.DescribeTasksOutput{}
 	for _, ref := range in.Tasks {
 		if task, key, ok := taskIn(&snap.Tables, c, ref); ok {
 			out.Tasks = append(out.Tasks, answerTask(&snap.Tables, task, slices.Contains(in.Include, "TAGS")))
@@ -73,32 +73,31 @@ func (a *api) describeTasks(
 // answerTask gives a task as the API has it.
 func answerTask(tables *state.Tables, t *ecs.Task, tags bool) shape.Task {
 	out := reshape.Out[shape.Task](t)
-	out.Attributes = []shape.Attribute{}
+	var attributes []shape.Attribute
 	if ci, ok := tables.ContainerInstances.Get(t.ContainerInstanceARN); ok {
 		if cpu, ok := ci.Attribute(ecs.AttributeCPU); ok {
-			out.Attributes = append(out.Attributes, shape.Attribute{Name: new(ecs.AttributeCPU), Value: &cpu})
+			attributes = append(attributes, shape.Attribute{Name: new(ecs.AttributeCPU), Value: &cpu})
 		}
 	}
-	out.Attachments = orEmpty(out.Attachments)
+	shown := t.Tags
+	if !tags {
+		shown = nil
+	}
+	// A task is also answered in short, without these lists, so the protocols do not write them when they are empty.
+	out.Attachments, out.Attributes, out.Tags = request.Listed(out.Attachments), request.Listed(attributes),
+		answerTags(shown)
 	out.EnableExecuteCommand = &t.EnableExecuteCommand
 	if out.Overrides == nil {
 		out.Overrides = &shape.TaskOverride{}
 	}
 	reshape.Restore(out.Overrides, t.OverrideZeros)
 	out.Overrides.ContainerOverrides = answerOverrides(t, out.Overrides.ContainerOverrides)
-	for i := range out.Containers {
-		c := &out.Containers[i]
-		c.NetworkBindings, c.NetworkInterfaces = orEmpty(c.NetworkBindings), orEmpty(c.NetworkInterfaces)
-	}
-	if out.Tags = answerTags(t.Tags); !tags {
-		out.Tags = []shape.Tag{}
-	}
 	return out
 }
 
 // answerOverrides has an entry for each container, as AWS's answer has.
 func answerOverrides(t *ecs.Task, given []shape.ContainerOverride) []shape.ContainerOverride {
-	out := []shape.ContainerOverride{}
+	var out []shape.ContainerOverride
 	for _, c := range t.Containers {
 		i := slices.IndexFunc(given, func(o shape.ContainerOverride) bool { return request.Value(o.Name) == c.Name })
 		if i >= 0 {

@@ -121,9 +121,6 @@ func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
 		c := &out.ContainerDefinitions[i]
 		// AWS always has these, empty or not.
 		c.Cpu, c.Essential = new(int32(d.ContainerDefinitions[i].CPU)), new(d.ContainerDefinitions[i].Essential)
-		c.Environment, c.MountPoints, c.VolumesFrom = orEmpty(c.Environment), orEmpty(c.MountPoints),
-			orEmpty(c.VolumesFrom)
-		c.PortMappings, c.SystemControls = orEmpty(c.PortMappings), orEmpty(c.SystemControls)
 		for j := range c.PortMappings {
 			if p := &c.PortMappings[j]; p.ContainerPort != nil && p.HostPort == nil {
 				p.HostPort = new(int32(0))
@@ -131,7 +128,6 @@ func answerTaskDefinition(d *ecs.TaskDefinition) *shape.TaskDefinition {
 		}
 	}
 	reshape.Restore(&out, d.Zeros)
-	out.Volumes, out.PlacementConstraints = orEmpty(out.Volumes), orEmpty(out.PlacementConstraints)
 	return &out
 }
 
@@ -168,7 +164,7 @@ func (a *api) deleteTaskDefinitions(
 	if err := batch("Task definitions", len(in.TaskDefinitions), 10); err != nil {
 		return nil, err
 	}
-	out := &shape.DeleteTaskDefinitionsOutput{TaskDefinitions: []shape.TaskDefinition{}, Failures: []shape.Failure{}}
+	out := &shape.DeleteTaskDefinitionsOutput{}
 	err := a.store.Update(ctx, func(tx *state.Tx) error {
 		for _, ref := range in.TaskDefinitions {
 			d, ok := taskDefinition(&tx.Tables, call, ref)

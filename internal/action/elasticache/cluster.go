@@ -138,7 +138,7 @@ func (a *api) describeCacheClusters(
 	_ context.Context, call *awswire.Call, in *shape.DescribeCacheClustersInput,
 ) (*shape.DescribeCacheClustersOutput, error) {
 	snap, nodes := a.store.View(), request.Value(in.ShowCacheNodeInfo)
-	out := &shape.DescribeCacheClustersOutput{CacheClusters: []shape.CacheCluster{}}
+	out := &shape.DescribeCacheClustersOutput{}
 	if in.CacheClusterId != nil {
 		c, err := find(&snap.Tables, call, in.CacheClusterId)
 		if err == nil {
@@ -164,12 +164,12 @@ func answerCluster(c *cache.Cluster, nodes bool) shape.CacheCluster {
 		EngineVersion: answerVersion(c), NumCacheNodes: new(int32(1)), PreferredAvailabilityZone: &c.Zone,
 		PreferredMaintenanceWindow: &c.MaintenanceWindow, NetworkType: "ipv4", IpDiscovery: "ipv4",
 		CacheParameterGroup: &shape.CacheParameterGroupStatus{CacheParameterGroupName: &c.ParameterGroup,
-			ParameterApplyStatus: new("in-sync"), CacheNodeIdsToReboot: []string{}},
+			ParameterApplyStatus: new("in-sync")},
 		AtRestEncryptionEnabled: new(false), AuthTokenEnabled: new(false),
 		TransitEncryptionEnabled: new(false), AutoMinorVersionUpgrade: &c.AutoMinorUpgrade,
-		SnapshotRetentionLimit: new(int32(0)), CacheSecurityGroups: []shape.CacheSecurityGroupMembership{},
-		CacheSubnetGroupName: request.Optional(c.SubnetGroup),
-		ReplicationGroupId:   request.Optional(c.ReplicationGroupID),
+		SnapshotRetentionLimit: new(int32(0)),
+		CacheSubnetGroupName:   request.Optional(c.SubnetGroup),
+		ReplicationGroupId:     request.Optional(c.ReplicationGroupID),
 	}
 	for _, id := range c.SecurityGroupIDs {
 		out.SecurityGroups = append(out.SecurityGroups,

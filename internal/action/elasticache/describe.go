@@ -14,7 +14,7 @@ import (
 func (a *api) describeCacheEngineVersions(
 	_ context.Context, _ *awswire.Call, in *shape.DescribeCacheEngineVersionsInput,
 ) (*shape.DescribeCacheEngineVersionsOutput, error) {
-	out := &shape.DescribeCacheEngineVersionsOutput{CacheEngineVersions: []shape.CacheEngineVersion{}}
+	out := &shape.DescribeCacheEngineVersionsOutput{}
 	for i, e := range engines {
 		newest := i == len(engines)-1 || engines[i+1].name != e.name
 		if in.Engine != nil && *in.Engine != e.name || in.EngineVersion != nil && *in.EngineVersion != e.version ||
@@ -33,7 +33,7 @@ func (a *api) describeCacheEngineVersions(
 func (a *api) describeCacheParameterGroups(
 	_ context.Context, call *awswire.Call, in *shape.DescribeCacheParameterGroupsInput,
 ) (*shape.DescribeCacheParameterGroupsOutput, error) {
-	out := &shape.DescribeCacheParameterGroupsOutput{CacheParameterGroups: []shape.CacheParameterGroup{}}
+	out := &shape.DescribeCacheParameterGroupsOutput{}
 	for i, e := range engines {
 		name := "default." + e.family
 		if i > 0 && engines[i-1].family == e.family ||

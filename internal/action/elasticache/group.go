@@ -99,7 +99,7 @@ func (a *api) describeReplicationGroups(
 	_ context.Context, call *awswire.Call, in *shape.DescribeReplicationGroupsInput,
 ) (*shape.DescribeReplicationGroupsOutput, error) {
 	snap := a.store.View()
-	out := &shape.DescribeReplicationGroupsOutput{ReplicationGroups: []shape.ReplicationGroup{}}
+	out := &shape.DescribeReplicationGroupsOutput{}
 	if in.ReplicationGroupId != nil {
 		g, c, err := findGroup(&snap.Tables, call, in.ReplicationGroupId)
 		if err == nil {

@@ -54,7 +54,7 @@ func (a *api) createCacheSubnetGroup(
 func answerSubnetGroup(g *cache.SubnetGroup) shape.CacheSubnetGroup {
 	out := shape.CacheSubnetGroup{
 		ARN: &g.ARN, CacheSubnetGroupName: &g.Name, CacheSubnetGroupDescription: &g.Description,
-		Subnets: []shape.Subnet{}, SupportedNetworkTypes: []string{"ipv4"},
+		SupportedNetworkTypes: []string{"ipv4"},
 	}
 	for _, id := range g.SubnetIDs {
 		out.Subnets = append(out.Subnets, shape.Subnet{SubnetIdentifier: &id, SupportedNetworkTypes: []string{"ipv4"}})
@@ -66,7 +66,7 @@ func (a *api) describeCacheSubnetGroups(
 	_ context.Context, call *awswire.Call, in *shape.DescribeCacheSubnetGroupsInput,
 ) (*shape.DescribeCacheSubnetGroupsOutput, error) {
 	snap := a.store.View()
-	out := &shape.DescribeCacheSubnetGroupsOutput{CacheSubnetGroups: []shape.CacheSubnetGroup{}}
+	out := &shape.DescribeCacheSubnetGroupsOutput{}
 	if in.CacheSubnetGroupName != nil {
 		g, err := findSubnetGroup(&snap.Tables, call, in.CacheSubnetGroupName)
 		if err == nil {

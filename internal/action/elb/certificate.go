@@ -45,5 +45,5 @@ func (a *api) describeListenerCertificates(
 	if err := a.onHTTPS(call, in.ListenerArn); err != nil {
 		return nil, err
 	}
-	return &shape.DescribeListenerCertificatesOutput{Certificates: []shape.Certificate{}}, nil
+	return &shape.DescribeListenerCertificatesOutput{}, nil
 }

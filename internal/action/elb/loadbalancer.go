@@ -184,8 +184,6 @@ func servedElsewhere(t *state.Tables, lb *elb.LoadBalancer) *string {
 
 func answerZones(lb *elb.LoadBalancer) []shape.AvailabilityZone {
 	return request.Answers(lb.Zones, func(z elb.Zone) shape.AvailabilityZone {
-		return shape.AvailabilityZone{
-			ZoneName: &z.Name, SubnetId: &z.SubnetID, LoadBalancerAddresses: []shape.LoadBalancerAddress{},
-		}
+		return shape.AvailabilityZone{ZoneName: &z.Name, SubnetId: &z.SubnetID}
 	})
 }

@@ -238,5 +238,5 @@ func answerRule(r *elb.Rule) shape.Rule {
 	}
 	return shape.Rule{RuleArn: new(r.ARN), Priority: &priority, IsDefault: new(r.IsDefault()),
 		Actions:    request.Answers(r.Actions, answerAction),
-		Conditions: request.Answers(r.Conditions, answerCondition), Transforms: []shape.RuleTransform{}}
+		Conditions: request.Answers(r.Conditions, answerCondition)}
 }

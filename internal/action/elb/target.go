@@ -195,7 +195,7 @@ func (a *api) describeTargetHealth(
 	}
 	used := len(usersOf(t, g.ARN)) > 0
 	detect := slices.Contains(in.Include, "All") || slices.Contains(in.Include, "AnomalyDetection")
-	out := &shape.DescribeTargetHealthOutput{TargetHealthDescriptions: []shape.TargetHealthDescription{}}
+	out := &shape.DescribeTargetHealthOutput{}
 	add := func(d shape.TargetDescription, target *elb.Target) {
 		seen, _ := t.TargetHealth.Get(elb.TargetKey(g.ARN, request.Value(d.Id), int(*d.Port)))
 		answer := answerHealth(g, d, elb.HealthOf(target, seen, used))

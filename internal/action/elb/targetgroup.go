@@ -261,14 +261,10 @@ func chooseTargetGroups(
 
 func answerTargetGroup(t *state.Tables, g *elb.TargetGroup) shape.TargetGroup {
 	h := g.HealthCheck
-	users := usersOf(t, g.ARN)
-	if users == nil {
-		users = []string{}
-	}
 	return shape.TargetGroup{
 		TargetGroupArn: &g.ARN, TargetGroupName: &g.Name,
 		Protocol: g.Protocol, ProtocolVersion: &g.ProtocolVersion, Port: new(int32(g.Port)),
-		VpcId: &g.VPCID, TargetType: g.TargetType, IpAddressType: g.IPAddressType, LoadBalancerArns: users,
+		VpcId: &g.VPCID, TargetType: g.TargetType, IpAddressType: g.IPAddressType, LoadBalancerArns: usersOf(t, g.ARN),
 		HealthCheckEnabled: new(true), HealthCheckProtocol: h.Protocol, HealthCheckPort: &h.Port,
 		HealthCheckPath: &h.Path, HealthCheckIntervalSeconds: new(int32(h.IntervalSeconds)),
 		HealthCheckTimeoutSeconds: new(int32(h.TimeoutSeconds)),

@@ -103,5 +103,5 @@ func answerTags(tags tag.Set) []shape.Tag { return request.AnswerTags[shape.Tag]
 func (a *api) listAccountAliases(
 	context.Context, *awswire.Call, *shape.ListAccountAliasesInput,
 ) (*shape.ListAccountAliasesOutput, error) {
-	return &shape.ListAccountAliasesOutput{AccountAliases: []string{}, IsTruncated: new(false)}, nil
+	return &shape.ListAccountAliasesOutput{IsTruncated: new(false)}, nil
 }

@@ -48,7 +48,7 @@ func findProfile(tables *state.Tables, call *awswire.Call, name *string) (*role.
 
 func answerProfile(tables *state.Tables, p *role.InstanceProfile) shape.InstanceProfile {
 	out := shape.InstanceProfile{Arn: new(p.ARN()), InstanceProfileName: &p.Name,
-		InstanceProfileId: new(p.ID()), Path: &p.Path, CreateDate: &p.CreatedAt, Roles: []shape.Role{}}
+		InstanceProfileId: new(p.ID()), Path: &p.Path, CreateDate: &p.CreatedAt}
 	if r, ok := tables.Roles.Get(role.Key(p.Account, p.RoleName)); ok {
 		out.Roles = append(out.Roles, answerRole(r))
 	}

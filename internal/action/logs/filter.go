@@ -117,9 +117,7 @@ func resume(q *logstore.Query, page awswire.Page) error {
 func answerFilter(
 	events []logstore.Event, more, backward bool, page awswire.Page, names map[string]string,
 ) *shape.FilterLogEventsOutput {
-	out := &shape.FilterLogEventsOutput{
-		Events: []shape.FilteredLogEvent{}, SearchedLogStreams: []shape.SearchedLogStream{},
-	}
+	out := &shape.FilterLogEventsOutput{}
 	for i := range events {
 		e := events[i]
 		if backward {

@@ -71,7 +71,7 @@ func (a *api) page(g *loggroup.Group, q logstore.Query, at cursor) ([]logstore.E
 }
 
 func answerEvents(events []logstore.Event, at cursor) *shape.GetLogEventsOutput {
-	out := &shape.GetLogEventsOutput{Events: []shape.OutputLogEvent{}}
+	out := &shape.GetLogEventsOutput{}
 	first, last := at.place, at.place
 	for i, e := range events {
 		out.Events = append(out.Events, shape.OutputLogEvent{

@@ -91,7 +91,7 @@ func (a *api) describeLogGroups(
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeLogGroupsOutput{LogGroups: []shape.LogGroup{}, NextToken: next}
+	out := &shape.DescribeLogGroupsOutput{NextToken: next}
 	for _, g := range found {
 		answer, err := a.answerGroup(g)
 		if err != nil {

@@ -94,6 +94,15 @@ func Where[T any](list iter.Seq[T], keep func(T) bool) iter.Seq[T] {
 	}
 }
 
+// Listed returns an empty list for nil. It is for a list that AWS leaves out of some answers; the protocols write those
+// that all answers have.
+func Listed[S any](list []S) []S {
+	if list == nil {
+		return make([]S, 0)
+	}
+	return list
+}
+
 // Answers returns the shapes of items. It never returns nil, so that an answer has an empty list.
 func Answers[T, S any](items []T, answer func(T) S) []S {
 	out := make([]S, len(items))

@@ -103,7 +103,7 @@ func structure(v reflect.Value, s *schema.Struct) (map[string]any, error) {
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		fv := v.Field(f.Index)
-		if f.JSON == "" || fv.IsZero() {
+		if f.JSON == "" || fv.IsZero() && !f.WriteEmpty {
 			continue
 		}
 		var err error

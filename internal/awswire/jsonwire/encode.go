@@ -45,7 +45,7 @@ func (e *encoder) structure(v reflect.Value, s *schema.Struct) {
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		fv := v.Field(f.Index)
-		if f.JSON == "" || fv.IsZero() {
+		if f.JSON == "" || fv.IsZero() && !f.WriteEmpty {
 			continue
 		}
 		if !first {

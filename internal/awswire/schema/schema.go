@@ -78,9 +78,11 @@ type Field struct {
 	JSON     string
 	// OmitEmpty leaves an empty list at the top of an answer out in JSON and CBOR.
 	OmitEmpty bool
-	Query     Names
-	XML       Names
-	HTTP      Binding
+	// WriteEmpty has an empty list below the top of an answer written in JSON and CBOR. Others are left out.
+	WriteEmpty bool
+	Query      Names
+	XML        Names
+	HTTP       Binding
 }
 
 // Struct is a structure's members in the order of their declaration.
@@ -243,7 +245,7 @@ func (c *Cache) field(sf reflect.StructField, index int) (Field, error) {
 		Required: sf.Tag.Get("required") == "true",
 	}
 	name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
-	f.JSON, f.OmitEmpty = name, options == "omitempty"
+	f.JSON, f.OmitEmpty, f.WriteEmpty = name, options == "omitempty", options == "writeempty"
 	where, at, _ := strings.Cut(sf.Tag.Get("http"), "=")
 	f.HTTP = Binding{places[where], at}
 	if f.HTTP.In == InLabel {

@@ -112,6 +112,9 @@ func tags(f field) string {
 		if f.JSON.OmitEmpty {
 			name += ",omitempty"
 		}
+		if f.JSON.WriteEmpty {
+			name += ",writeempty"
+		}
 		t = append(t, fmt.Sprintf("json:%q", name))
 	}
 	if f.Query != nil {

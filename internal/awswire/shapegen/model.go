@@ -104,6 +104,11 @@ func (m *model) structShape(name string, spec *ast.TypeSpec, half string) (*shap
 			json.OmitEmpty = true
 			fl.JSON = &json
 		}
+		if fl.JSON != nil && half == "" && strings.HasPrefix(fl.Type, "[]") && m.svc.writesEmpty(name, fl.Name) {
+			json := *fl.JSON
+			json.WriteEmpty = true
+			fl.JSON = &json
+		}
 		sh.Fields = append(sh.Fields, fl)
 	}
 	return sh, m.addExtra(sh)

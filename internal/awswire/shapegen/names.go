@@ -14,6 +14,7 @@ type wire struct {
 	Item             string // the name of a list's items
 	Entry, Key, Elem string // the names of a map's entries, and of their keys and values
 	OmitEmpty        bool   // an empty list is left out
+	WriteEmpty       bool   // JSON: an empty list is written
 	HTTP             string // REST: where the member is, if it is not in the body
 }
 

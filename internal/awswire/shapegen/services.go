@@ -31,14 +31,21 @@ type service struct {
 	// to. They are optional strings, with their names on the wire; the names in Go begin with an upper-case letter.
 	Extra map[string][]string
 	// OmitEmpty are the lists in answers, as Type.Member, that AWS leaves out when they are empty. "*" stands for every
-	// type or member. AWS writes all other empty lists. In JSON, only lists at the top of answers are written when they
-	// are empty.
+	// type or member. AWS writes all other empty lists in XML, and those at the top of answers in JSON.
 	OmitEmpty string
+	// WriteEmpty are the lists below the top of answers in JSON, as Type.Member, that AWS writes when they are empty.
+	WriteEmpty string
 }
 
 // omitsEmpty reports whether AWS leaves out a member that is an empty list.
-func (s service) omitsEmpty(shape, member string) bool {
-	for _, pattern := range strings.Fields(s.OmitEmpty) {
+func (s service) omitsEmpty(shape, member string) bool { return listed(s.OmitEmpty, shape, member) }
+
+// writesEmpty reports whether AWS writes a member of JSON that is an empty list below the top of an answer.
+func (s service) writesEmpty(shape, member string) bool { return listed(s.WriteEmpty, shape, member) }
+
+// listed reports whether one of the patterns in a list matches the member of a type.
+func listed(patterns, shape, member string) bool {
+	for pattern := range strings.FieldsSeq(patterns) {
 		if ok, _ := path.Match(pattern, shape+"."+member); ok {
 			return true
 		}
@@ -117,6 +124,17 @@ var services = []service{
 			ListGateways ListGatewayRoutes ListGatewayClusterAssociations AssociateGatewayWithCluster
 			DisassociateGatewayFromCluster`,
 		OmitEmpty: `DescribeTaskDefinitionOutput.Tags RegisterTaskDefinitionOutput.Tags`,
+		WriteEmpty: `
+			Cluster.Settings Cluster.Statistics Cluster.Tags
+			Cluster.CapacityProviders Cluster.DefaultCapacityProviderStrategy
+			ContainerInstance.Attributes ContainerInstance.Attachments ContainerInstance.Tags
+			ContainerDefinition.Environment ContainerDefinition.MountPoints ContainerDefinition.PortMappings
+			ContainerDefinition.SystemControls ContainerDefinition.VolumesFrom
+			TaskDefinition.PlacementConstraints TaskDefinition.Volumes
+			TaskOverride.ContainerOverrides
+			Container.NetworkBindings Container.NetworkInterfaces
+			Service.Deployments Service.Events Service.LoadBalancers Service.PlacementConstraints
+			Service.PlacementStrategy Service.ServiceRegistries`,
 		Extra: map[string][]string{ // sent by Amazon's agent 1.105.1, ecs-agent.md 3
 			"RegisterContainerInstanceInput": {"clientToken"},
 			"DiscoverPollEndpointInput":      {"zoneId"},
@@ -143,7 +161,7 @@ var services = []service{
 			DescribeTrustStoreAssociations TrustStoreArn=TrustStoreNotFound
 			DescribeTrustStoreRevocations TrustStoreArn=TrustStoreNotFound`,
 		OmitEmpty: `
-			*.RegexValues RuleCondition.Values Rule.Transforms Listener.Certificates Listener.AlpnPolicy
+			*.RegexValues RuleCondition.Values Listener.Certificates Listener.AlpnPolicy
 			LoadBalancer.SecurityGroups
 			AvailabilityZone.SourceNatIpv6Prefixes Jwt*.* *CapacityReservationOutput.*`,
 	},
@@ -290,7 +308,8 @@ DescribeReservedInstancesModifications ReservedInstancesModificationIds=InvalidR
 		Absent: `
 			DescribePullThroughCacheRules EcrRepositoryPrefixes=PullThroughCacheRuleNotFoundException
 			DescribeRepositoryCreationTemplates Prefixes=TemplateNotFoundException`,
-		OmitEmpty: `PutImageTagMutabilityOutput.*`,
+		OmitEmpty:  `PutImageTagMutabilityOutput.*`,
+		WriteEmpty: `ReplicationConfiguration.Rules`,
 	},
 	{
 		Package: "logs", Title: "Amazon CloudWatch Logs", Module: sdk + "cloudwatchlogs", Version: "v1.92.1",
@@ -423,5 +442,8 @@ DescribeReservedInstancesModifications ReservedInstancesModificationIds=InvalidR
 			PutMetricAlarm DeleteAlarms DescribeAlarms DescribeAlarmsForMetric DescribeAlarmHistory SetAlarmState
 			EnableAlarmActions DisableAlarmActions PutCompositeAlarm
 			PutMetricData GetMetricData GetMetricStatistics ListMetrics TagResource UntagResource ListTagsForResource`,
+		WriteEmpty: `
+			*Alarm.AlarmActions *Alarm.OKActions *Alarm.InsufficientDataActions
+			MetricDataResult.Timestamps MetricDataResult.Values`,
 	},
 }

@@ -12,11 +12,14 @@ import (
 )
 
 // Draw sets about a third of the members of v, a struct described by s, and of the structures in it, down to a depth.
-// The values are such that every format can represent them: strings are not empty, and times have whole milliseconds.
+// The values are such that every format can represent them: strings are not empty, times have whole milliseconds, and
+// lists that are written when they are empty are not nil.
 func Draw(t *rapid.T, v reflect.Value, s *schema.Struct, depth int) {
 	for i := range s.Fields {
 		if depth > 0 && rapid.IntRange(0, 2).Draw(t, "set") == 0 {
 			value(t, v.Field(s.Fields[i].Index), s.Fields[i].Type, depth-1)
+		} else if fv := v.Field(s.Fields[i].Index); s.Fields[i].WriteEmpty {
+			fv.Set(reflect.MakeSlice(fv.Type(), 0, 0))
 		}
 	}
 }

@@ -39,14 +39,14 @@ type CompositeAlarm struct {
 	ActionsSuppressor                  *string              `json:"ActionsSuppressor" query:"ActionsSuppressor" xml:"ActionsSuppressor"`
 	ActionsSuppressorExtensionPeriod   *int32               `json:"ActionsSuppressorExtensionPeriod" query:"ActionsSuppressorExtensionPeriod" xml:"ActionsSuppressorExtensionPeriod"`
 	ActionsSuppressorWaitPeriod        *int32               `json:"ActionsSuppressorWaitPeriod" query:"ActionsSuppressorWaitPeriod" xml:"ActionsSuppressorWaitPeriod"`
-	AlarmActions                       []string             `json:"AlarmActions" query:"AlarmActions,item=member" xml:"AlarmActions,item=member"`
+	AlarmActions                       []string             `json:"AlarmActions,writeempty" query:"AlarmActions,item=member" xml:"AlarmActions,item=member"`
 	AlarmArn                           *string              `json:"AlarmArn" query:"AlarmArn" xml:"AlarmArn"`
 	AlarmConfigurationUpdatedTimestamp *time.Time           `json:"AlarmConfigurationUpdatedTimestamp" query:"AlarmConfigurationUpdatedTimestamp" xml:"AlarmConfigurationUpdatedTimestamp"`
 	AlarmDescription                   *string              `json:"AlarmDescription" query:"AlarmDescription" xml:"AlarmDescription"`
 	AlarmName                          *string              `json:"AlarmName" query:"AlarmName" xml:"AlarmName"`
 	AlarmRule                          *string              `json:"AlarmRule" query:"AlarmRule" xml:"AlarmRule"`
-	InsufficientDataActions            []string             `json:"InsufficientDataActions" query:"InsufficientDataActions,item=member" xml:"InsufficientDataActions,item=member"`
-	OKActions                          []string             `json:"OKActions" query:"OKActions,item=member" xml:"OKActions,item=member"`
+	InsufficientDataActions            []string             `json:"InsufficientDataActions,writeempty" query:"InsufficientDataActions,item=member" xml:"InsufficientDataActions,item=member"`
+	OKActions                          []string             `json:"OKActions,writeempty" query:"OKActions,item=member" xml:"OKActions,item=member"`
 	StateReason                        *string              `json:"StateReason" query:"StateReason" xml:"StateReason"`
 	StateReasonData                    *string              `json:"StateReasonData" query:"StateReasonData" xml:"StateReasonData"`
 	StateTransitionedTimestamp         *time.Time           `json:"StateTransitionedTimestamp" query:"StateTransitionedTimestamp" xml:"StateTransitionedTimestamp"`
@@ -107,15 +107,15 @@ type LogAlarm struct {
 	ActionLogLineCount                 *int32                       `json:"ActionLogLineCount" query:"ActionLogLineCount" xml:"ActionLogLineCount"`
 	ActionLogLineRoleArn               *string                      `json:"ActionLogLineRoleArn" query:"ActionLogLineRoleArn" xml:"ActionLogLineRoleArn"`
 	ActionsEnabled                     *bool                        `json:"ActionsEnabled" query:"ActionsEnabled" xml:"ActionsEnabled"`
-	AlarmActions                       []string                     `json:"AlarmActions" query:"AlarmActions,item=member" xml:"AlarmActions,item=member"`
+	AlarmActions                       []string                     `json:"AlarmActions,writeempty" query:"AlarmActions,item=member" xml:"AlarmActions,item=member"`
 	AlarmArn                           *string                      `json:"AlarmArn" query:"AlarmArn" xml:"AlarmArn"`
 	AlarmConfigurationUpdatedTimestamp *time.Time                   `json:"AlarmConfigurationUpdatedTimestamp" query:"AlarmConfigurationUpdatedTimestamp" xml:"AlarmConfigurationUpdatedTimestamp"`
 	AlarmDescription                   *string                      `json:"AlarmDescription" query:"AlarmDescription" xml:"AlarmDescription"`
 	AlarmName                          *string                      `json:"AlarmName" query:"AlarmName" xml:"AlarmName"`
 	ComparisonOperator                 string                       `json:"ComparisonOperator" query:"ComparisonOperator" xml:"ComparisonOperator" enum:"ComparisonOperator"`
 	EvaluationState                    string                       `json:"EvaluationState" query:"EvaluationState" xml:"EvaluationState" enum:"EvaluationState"`
-	InsufficientDataActions            []string                     `json:"InsufficientDataActions" query:"InsufficientDataActions,item=member" xml:"InsufficientDataActions,item=member"`
-	OKActions                          []string                     `json:"OKActions" query:"OKActions,item=member" xml:"OKActions,item=member"`
+	InsufficientDataActions            []string                     `json:"InsufficientDataActions,writeempty" query:"InsufficientDataActions,item=member" xml:"InsufficientDataActions,item=member"`
+	OKActions                          []string                     `json:"OKActions,writeempty" query:"OKActions,item=member" xml:"OKActions,item=member"`
 	QueryResultsToAlarm                *int32                       `json:"QueryResultsToAlarm" query:"QueryResultsToAlarm" xml:"QueryResultsToAlarm"`
 	QueryResultsToEvaluate             *int32                       `json:"QueryResultsToEvaluate" query:"QueryResultsToEvaluate" xml:"QueryResultsToEvaluate"`
 	ScheduledQueryConfiguration        *ScheduledQueryConfiguration `json:"ScheduledQueryConfiguration" query:"ScheduledQueryConfiguration" xml:"ScheduledQueryConfiguration"`
@@ -143,7 +143,7 @@ type Metric struct {
 type MetricAlarm struct {
 	ActionConfiguration                *ActionConfiguration `json:"ActionConfiguration" query:"ActionConfiguration" xml:"ActionConfiguration"`
 	ActionsEnabled                     *bool                `json:"ActionsEnabled" query:"ActionsEnabled" xml:"ActionsEnabled"`
-	AlarmActions                       []string             `json:"AlarmActions" query:"AlarmActions,item=member" xml:"AlarmActions,item=member"`
+	AlarmActions                       []string             `json:"AlarmActions,writeempty" query:"AlarmActions,item=member" xml:"AlarmActions,item=member"`
 	AlarmArn                           *string              `json:"AlarmArn" query:"AlarmArn" xml:"AlarmArn"`
 	AlarmConfigurationUpdatedTimestamp *time.Time           `json:"AlarmConfigurationUpdatedTimestamp" query:"AlarmConfigurationUpdatedTimestamp" xml:"AlarmConfigurationUpdatedTimestamp"`
 	AlarmDescription                   *string              `json:"AlarmDescription" query:"AlarmDescription" xml:"AlarmDescription"`
@@ -158,11 +158,11 @@ type MetricAlarm struct {
 	EvaluationState                    string               `json:"EvaluationState" query:"EvaluationState" xml:"EvaluationState" enum:"EvaluationState"`
 	EvaluationWindow                   *EvaluationWindow    `json:"EvaluationWindow" query:"EvaluationWindow" xml:"EvaluationWindow"`
 	ExtendedStatistic                  *string              `json:"ExtendedStatistic" query:"ExtendedStatistic" xml:"ExtendedStatistic"`
-	InsufficientDataActions            []string             `json:"InsufficientDataActions" query:"InsufficientDataActions,item=member" xml:"InsufficientDataActions,item=member"`
+	InsufficientDataActions            []string             `json:"InsufficientDataActions,writeempty" query:"InsufficientDataActions,item=member" xml:"InsufficientDataActions,item=member"`
 	MetricName                         *string              `json:"MetricName" query:"MetricName" xml:"MetricName"`
 	Metrics                            []MetricDataQuery    `json:"Metrics" query:"Metrics,item=member" xml:"Metrics,item=member"`
 	Namespace                          *string              `json:"Namespace" query:"Namespace" xml:"Namespace"`
-	OKActions                          []string             `json:"OKActions" query:"OKActions,item=member" xml:"OKActions,item=member"`
+	OKActions                          []string             `json:"OKActions,writeempty" query:"OKActions,item=member" xml:"OKActions,item=member"`
 	Period                             *int32               `json:"Period" query:"Period" xml:"Period"`
 	StateReason                        *string              `json:"StateReason" query:"StateReason" xml:"StateReason"`
 	StateReasonData                    *string              `json:"StateReasonData" query:"StateReasonData" xml:"StateReasonData"`
@@ -192,8 +192,8 @@ type MetricDataResult struct {
 	Label      *string       `json:"Label" query:"Label" xml:"Label"`
 	Messages   []MessageData `json:"Messages" query:"Messages,item=member" xml:"Messages,item=member"`
 	StatusCode string        `json:"StatusCode" query:"StatusCode" xml:"StatusCode" enum:"StatusCode"`
-	Timestamps []time.Time   `json:"Timestamps" query:"Timestamps,item=member" xml:"Timestamps,item=member"`
-	Values     []float64     `json:"Values" query:"Values,item=member" xml:"Values,item=member"`
+	Timestamps []time.Time   `json:"Timestamps,writeempty" query:"Timestamps,item=member" xml:"Timestamps,item=member"`
+	Values     []float64     `json:"Values,writeempty" query:"Values,item=member" xml:"Values,item=member"`
 }
 
 type MetricDatum struct {

@@ -113,7 +113,7 @@ type PullThroughCacheRule struct {
 }
 
 type ReplicationConfiguration struct {
-	Rules []ReplicationRule `json:"rules" required:"true"`
+	Rules []ReplicationRule `json:"rules,writeempty" required:"true"`
 }
 
 type ReplicationDestination struct {

@@ -101,19 +101,19 @@ type Cluster struct {
 	ActiveServicesCount               *int32                         `json:"activeServicesCount"`
 	Attachments                       []Attachment                   `json:"attachments"`
 	AttachmentsStatus                 *string                        `json:"attachmentsStatus"`
-	CapacityProviders                 []string                       `json:"capacityProviders"`
+	CapacityProviders                 []string                       `json:"capacityProviders,writeempty"`
 	ClusterArn                        *string                        `json:"clusterArn"`
 	ClusterName                       *string                        `json:"clusterName"`
 	Configuration                     *ClusterConfiguration          `json:"configuration"`
-	DefaultCapacityProviderStrategy   []CapacityProviderStrategyItem `json:"defaultCapacityProviderStrategy"`
+	DefaultCapacityProviderStrategy   []CapacityProviderStrategyItem `json:"defaultCapacityProviderStrategy,writeempty"`
 	PendingTasksCount                 *int32                         `json:"pendingTasksCount"`
 	RegisteredContainerInstancesCount *int32                         `json:"registeredContainerInstancesCount"`
 	RunningTasksCount                 *int32                         `json:"runningTasksCount"`
 	ServiceConnectDefaults            *ClusterServiceConnectDefaults `json:"serviceConnectDefaults"`
-	Settings                          []ClusterSetting               `json:"settings"`
-	Statistics                        []KeyValuePair                 `json:"statistics"`
+	Settings                          []ClusterSetting               `json:"settings,writeempty"`
+	Statistics                        []KeyValuePair                 `json:"statistics,writeempty"`
 	Status                            *string                        `json:"status"`
-	Tags                              []Tag                          `json:"tags"`
+	Tags                              []Tag                          `json:"tags,writeempty"`
 }
 
 type ClusterConfiguration struct {
@@ -148,8 +148,8 @@ type Container struct {
 	Memory             *string            `json:"memory"`
 	MemoryReservation  *string            `json:"memoryReservation"`
 	Name               *string            `json:"name"`
-	NetworkBindings    []NetworkBinding   `json:"networkBindings"`
-	NetworkInterfaces  []NetworkInterface `json:"networkInterfaces"`
+	NetworkBindings    []NetworkBinding   `json:"networkBindings,writeempty"`
+	NetworkInterfaces  []NetworkInterface `json:"networkInterfaces,writeempty"`
 	NeuronDeviceIds    []string           `json:"neuronDeviceIds"`
 	Reason             *string            `json:"reason"`
 	RuntimeId          *string            `json:"runtimeId"`
@@ -167,7 +167,7 @@ type ContainerDefinition struct {
 	DockerLabels           map[string]string       `json:"dockerLabels"`
 	DockerSecurityOptions  []string                `json:"dockerSecurityOptions"`
 	EntryPoint             []string                `json:"entryPoint"`
-	Environment            []KeyValuePair          `json:"environment"`
+	Environment            []KeyValuePair          `json:"environment,writeempty"`
 	EnvironmentFiles       []EnvironmentFile       `json:"environmentFiles"`
 	Essential              *bool                   `json:"essential"`
 	ExtraHosts             []HostEntry             `json:"extraHosts"`
@@ -181,9 +181,9 @@ type ContainerDefinition struct {
 	LogConfiguration       *LogConfiguration       `json:"logConfiguration"`
 	Memory                 *int32                  `json:"memory"`
 	MemoryReservation      *int32                  `json:"memoryReservation"`
-	MountPoints            []MountPoint            `json:"mountPoints"`
+	MountPoints            []MountPoint            `json:"mountPoints,writeempty"`
 	Name                   *string                 `json:"name"`
-	PortMappings           []PortMapping           `json:"portMappings"`
+	PortMappings           []PortMapping           `json:"portMappings,writeempty"`
 	Privileged             *bool                   `json:"privileged"`
 	PseudoTerminal         *bool                   `json:"pseudoTerminal"`
 	ReadonlyRootFilesystem *bool                   `json:"readonlyRootFilesystem"`
@@ -193,11 +193,11 @@ type ContainerDefinition struct {
 	Secrets                []Secret                `json:"secrets"`
 	StartTimeout           *int32                  `json:"startTimeout"`
 	StopTimeout            *int32                  `json:"stopTimeout"`
-	SystemControls         []SystemControl         `json:"systemControls"`
+	SystemControls         []SystemControl         `json:"systemControls,writeempty"`
 	Ulimits                []Ulimit                `json:"ulimits"`
 	User                   *string                 `json:"user"`
 	VersionConsistency     string                  `json:"versionConsistency" enum:"VersionConsistency"`
-	VolumesFrom            []VolumeFrom            `json:"volumesFrom"`
+	VolumesFrom            []VolumeFrom            `json:"volumesFrom,writeempty"`
 	WorkingDirectory       *string                 `json:"workingDirectory"`
 }
 
@@ -215,8 +215,8 @@ type ContainerImage struct {
 type ContainerInstance struct {
 	AgentConnected       *bool                          `json:"agentConnected"`
 	AgentUpdateStatus    string                         `json:"agentUpdateStatus" enum:"AgentUpdateStatus"`
-	Attachments          []Attachment                   `json:"attachments"`
-	Attributes           []Attribute                    `json:"attributes"`
+	Attachments          []Attachment                   `json:"attachments,writeempty"`
+	Attributes           []Attribute                    `json:"attributes,writeempty"`
 	CapacityProviderName *string                        `json:"capacityProviderName"`
 	ContainerInstanceArn *string                        `json:"containerInstanceArn"`
 	Ec2InstanceId        *string                        `json:"ec2InstanceId"`
@@ -229,7 +229,7 @@ type ContainerInstance struct {
 	RunningTasksCount    *int32                         `json:"runningTasksCount"`
 	Status               *string                        `json:"status"`
 	StatusReason         *string                        `json:"statusReason"`
-	Tags                 []Tag                          `json:"tags"`
+	Tags                 []Tag                          `json:"tags,writeempty"`
 	Version              *int64                         `json:"version"`
 	VersionInfo          *VersionInfo                   `json:"versionInfo"`
 }
@@ -1384,18 +1384,18 @@ type Service struct {
 	CurrentServiceRevisions       []ServiceCurrentRevisionSummary `json:"currentServiceRevisions"`
 	DeploymentConfiguration       *DeploymentConfiguration        `json:"deploymentConfiguration"`
 	DeploymentController          *DeploymentController           `json:"deploymentController"`
-	Deployments                   []Deployment                    `json:"deployments"`
+	Deployments                   []Deployment                    `json:"deployments,writeempty"`
 	DesiredCount                  *int32                          `json:"desiredCount"`
 	EnableECSManagedTags          *bool                           `json:"enableECSManagedTags"`
 	EnableExecuteCommand          *bool                           `json:"enableExecuteCommand"`
-	Events                        []ServiceEvent                  `json:"events"`
+	Events                        []ServiceEvent                  `json:"events,writeempty"`
 	HealthCheckGracePeriodSeconds *int32                          `json:"healthCheckGracePeriodSeconds"`
 	LaunchType                    string                          `json:"launchType" enum:"LaunchType"`
-	LoadBalancers                 []LoadBalancer                  `json:"loadBalancers"`
+	LoadBalancers                 []LoadBalancer                  `json:"loadBalancers,writeempty"`
 	NetworkConfiguration          *NetworkConfiguration           `json:"networkConfiguration"`
 	PendingCount                  *int32                          `json:"pendingCount"`
-	PlacementConstraints          []PlacementConstraint           `json:"placementConstraints"`
-	PlacementStrategy             []PlacementStrategy             `json:"placementStrategy"`
+	PlacementConstraints          []PlacementConstraint           `json:"placementConstraints,writeempty"`
+	PlacementStrategy             []PlacementStrategy             `json:"placementStrategy,writeempty"`
 	PlatformFamily                *string                         `json:"platformFamily"`
 	PlatformVersion               *string                         `json:"platformVersion"`
 	PropagateTags                 string                          `json:"propagateTags" enum:"PropagateTags"`
@@ -1405,7 +1405,7 @@ type Service struct {
 	SchedulingStrategy            string                          `json:"schedulingStrategy" enum:"SchedulingStrategy"`
 	ServiceArn                    *string                         `json:"serviceArn"`
 	ServiceName                   *string                         `json:"serviceName"`
-	ServiceRegistries             []ServiceRegistry               `json:"serviceRegistries"`
+	ServiceRegistries             []ServiceRegistry               `json:"serviceRegistries,writeempty"`
 	Status                        *string                         `json:"status"`
 	Tags                          []Tag                           `json:"tags"`
 	TaskDefinition                *string                         `json:"taskDefinition"`
@@ -1692,7 +1692,7 @@ type TaskDefinition struct {
 	Memory                  *string                             `json:"memory"`
 	NetworkMode             string                              `json:"networkMode" enum:"NetworkMode"`
 	PidMode                 string                              `json:"pidMode" enum:"PidMode"`
-	PlacementConstraints    []TaskDefinitionPlacementConstraint `json:"placementConstraints"`
+	PlacementConstraints    []TaskDefinitionPlacementConstraint `json:"placementConstraints,writeempty"`
 	ProxyConfiguration      *ProxyConfiguration                 `json:"proxyConfiguration"`
 	RegisteredAt            *time.Time                          `json:"registeredAt"`
 	RegisteredBy            *string                             `json:"registeredBy"`
@@ -1703,7 +1703,7 @@ type TaskDefinition struct {
 	Status                  string                              `json:"status" enum:"TaskDefinitionStatus"`
 	TaskDefinitionArn       *string                             `json:"taskDefinitionArn"`
 	TaskRoleArn             *string                             `json:"taskRoleArn"`
-	Volumes                 []Volume                            `json:"volumes"`
+	Volumes                 []Volume                            `json:"volumes,writeempty"`
 }
 
 type TaskDefinitionPlacementConstraint struct {
@@ -1736,7 +1736,7 @@ type TaskManagedEBSVolumeTerminationPolicy struct {
 }
 
 type TaskOverride struct {
-	ContainerOverrides            []ContainerOverride            `json:"containerOverrides"`
+	ContainerOverrides            []ContainerOverride            `json:"containerOverrides,writeempty"`
 	Cpu                           *string                        `json:"cpu"`
 	EphemeralStorage              *EphemeralStorage              `json:"ephemeralStorage"`
 	ExecutionRoleArn              *string                        `json:"executionRoleArn"`

@@ -238,7 +238,7 @@ type Rule struct {
 	IsDefault  *bool           `xml:"IsDefault"`
 	Priority   *string         `xml:"Priority"`
 	RuleArn    *string         `xml:"RuleArn"`
-	Transforms []RuleTransform `xml:"Transforms,item=member,omitempty"`
+	Transforms []RuleTransform `xml:"Transforms,item=member"`
 }
 
 type RuleCondition struct {
