@@ -95,13 +95,14 @@ const rules = `
 	trust;     # who trusts them
 	JOURNALS, MEMORY, registry/blob, config < backup;
 	MEMORY, BRAINS, launch, why < status;
+	MEMORY < blueprint;
 	MEMORY < oplog;
 	DESK, status, image < demo;
 	action/*, control/*, machine/local, machine/redis, machine/dockerhost, dispatch, agent, agent/runtime/*,
 	publish, console,
-	JOURNALS, registry, config, status, oplog, image, authority, backup, budget, audit < server, sim;
+	JOURNALS, registry, config, status, oplog, image, authority, backup, budget, audit, blueprint < server, sim;
 	MEMORY, BRAINS, status < console;
-	server, sim, demo, trust < cli;
+	server, sim, demo, trust, blueprint < cli;
 	cli < /cmd/berth;
 
 # Beside the house, in modules of their own: they import nothing of ours.

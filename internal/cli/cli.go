@@ -62,6 +62,7 @@ func commands(io streams) []*cobra.Command {
 		newEnv(io),
 		newCA(io),
 		newStatus(io),
+		newSimulate(io),
 		newExplain(io),
 		newWait(io),
 		newLogs(io),

@@ -235,6 +235,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /_berth/status", s.signed(s.status))
 	mux.HandleFunc("GET /_berth/explain", s.signed(s.explain))
 	mux.HandleFunc("GET /_berth/streams", s.signed(s.streams))
+	mux.HandleFunc("GET /_berth/blueprint", s.signed(s.blueprint))
 	return filter.Wrap(mux), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/acs"
+	"github.com/berthhq/berth/internal/blueprint"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/dispatch"
 	"github.com/berthhq/berth/internal/ecs"
@@ -39,7 +40,7 @@ type agentKey struct {
 	arn  string
 }
 
-func newAgents(s *Stack, o Options) *agents {
+func newAgents(s *blueprint.Stack, o Options) *agents {
 	a := &agents{o: o, clusters: map[string]string{}, pulled: map[image]time.Time{}, stops: map[string]time.Time{},
 		healthy: map[string]time.Time{}, killed: map[string]string{}, mute: map[string]bool{}, dead: map[string]bool{},
 		port: map[string]int{}}
@@ -126,7 +127,7 @@ func spread(d time.Duration, id string) time.Duration {
 
 // register writes the row of a new container instance, as RegisterContainerInstance does.
 func (a *agents) register(tx *state.Tx, i *fleet.Instance, m control.Moment) {
-	cluster, ok := a.clusters[clusterOf(i.Launch)]
+	cluster, ok := a.clusters[blueprint.ClusterOf(i.Launch)]
 	t, known := fleet.FindInstanceType(i.Launch.InstanceType)
 	if !ok || !known {
 		return

@@ -11,6 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/control/scale"
 	"github.com/berthhq/berth/internal/control/service"
 	"github.com/berthhq/berth/internal/control/target"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -23,8 +24,8 @@ func (w *world) control(e control.Env) {
 		drive(e, "control/instance", control.Planned(e, instance.Controller{})),
 		drive(e, "control/reap", control.Planned(e, reap.Controller{})),
 		drive(e, "control/target", control.Controller[target.Key](target.New(e, nil))),
-		drive(e, "control/alarm", control.Controller[string](alarm.New(e, w.points, w.o.Pace))),
-		drive(e, "control/scale", control.Planned(e, scale.New(w.points, w.o.Pace))),
+		drive(e, "control/alarm", control.Controller[string](alarm.New(e, w.points, scaling.PaceOfAWS))),
+		drive(e, "control/scale", control.Planned(e, scale.New(w.points, scaling.PaceOfAWS))),
 		drive(e, "agents", control.Planned(e, w.agents)),
 		drive(e, "edge", control.Planned(e, &edge{holds: w.holds})),
 	)

@@ -11,6 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/blueprint"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/state"
@@ -21,7 +22,7 @@ const maxDecisions = 20_000
 
 // recorder collects what a report is made of.
 type recorder struct {
-	stack     *Stack
+	stack     *blueprint.Stack
 	sub       *state.Subscription[eventKey]
 	decisions []Decision
 	lost      int // decisions that were too many
@@ -37,7 +38,7 @@ type recorder struct {
 // eventKey names a row that tells what a controller has decided.
 type eventKey struct{ table, key string }
 
-func newRecorder(store *state.Store, s *Stack) *recorder {
+func newRecorder(store *state.Store, s *blueprint.Stack) *recorder {
 	r := &recorder{stack: s, services: map[string]*ServiceReport{}, groups: map[string]*GroupReport{},
 		clusters: map[string]*ClusterReport{}, counts: map[string][]int{}}
 	r.sub = state.Subscribe(store, eventKeys)
@@ -97,7 +98,7 @@ func decisionOf(t *state.Tables, k eventKey) (d Decision, ok bool) {
 		if v, found := t.Activities.Get(k.key); found {
 			refused := v.Status == fleet.ActivityFailed || v.Status == fleet.ActivityCancelled
 			text := v.Description
-			if v.StatusMessage != "" {
+			if v.StatusMessage != "" && !strings.Contains(text, strings.TrimSuffix(v.StatusMessage, ".")) {
 				text += ": " + v.StatusMessage
 			}
 			return Decision{Kind: "group", Subject: v.Group, Text: text, Reason: v.Cause, Refused: refused}, true
@@ -247,7 +248,7 @@ func (r *recorder) sampleGroup(t *state.Tables, key string, ends bool, at int) {
 	s := r.groups[key]
 	if s == nil {
 		s = &GroupReport{Group: g.Name, MinInstances: math.MaxInt}
-		if d, why := r.stack.launchOf(g); why == "" {
+		if d, why := r.stack.LaunchOf(g); why == "" {
 			s.Type = d.InstanceType
 		}
 		r.groups[key] = s

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/blueprint"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
@@ -22,8 +23,8 @@ var made = time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
 
 // sample returns a stack with a cluster of instances of two vCPUs and services behind one load balancer, each of which
 // tracks 60 per cent of CPU.
-func sample(services, instances int) *Stack {
-	s := &Stack{Format: stackFormat, Region: region, Account: account}
+func sample(services, instances int) *blueprint.Stack {
+	s := &blueprint.Stack{Format: blueprint.Format, Region: region, Account: account}
 	cluster := ecs.ARN(region, account, ecs.TypeCluster, "prod")
 	s.Clusters = []*ecs.Cluster{{ClusterARN: cluster, ClusterName: "prod", Status: ecs.ClusterActive}}
 	script := base64.StdEncoding.EncodeToString([]byte("#!/bin/bash\necho ECS_CLUSTER=prod >> /etc/ecs/ecs.config\n"))
@@ -38,12 +39,12 @@ func sample(services, instances int) *Stack {
 	s.LoadBalancers = []*elb.LoadBalancer{{ARN: lb, Name: "web"}}
 	s.Listeners = []*elb.Listener{{ARN: listener, LoadBalancerARN: lb, Port: 80, Protocol: elb.HTTP}}
 	for i := range services {
-		s.addService(cluster, listener, fmt.Sprintf("web%02d", i))
+		addService(s, cluster, listener, fmt.Sprintf("web%02d", i))
 	}
 	return s
 }
 
-func (s *Stack) addService(cluster, listener, name string) {
+func addService(s *blueprint.Stack, cluster, listener, name string) {
 	group := "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/" + name + "/73e2d6bc24d8a067"
 	s.TargetGroups = append(s.TargetGroups, &elb.TargetGroup{ARN: group, Name: name, Protocol: elb.HTTP, Port: 80,
 		TargetType: elb.TargetInstance})
@@ -82,7 +83,7 @@ func day(services int, noise float64) (all []Load) {
 	return all
 }
 
-func simulate(t testing.TB, s *Stack, loads []Load, change func(*Options)) *Report {
+func simulate(t testing.TB, s *blueprint.Stack, loads []Load, change func(*Options)) *Report {
 	t.Helper()
 	o := Usual()
 	if change != nil {

@@ -13,7 +13,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/blueprint"
 )
 
 // Options are the times of a simulation, and what goes wrong in it.
@@ -27,8 +27,6 @@ type Options struct {
 	Ready    time.Duration // from a task's image being there to its containers running
 	Stop     time.Duration // from the stop of a task to its end
 	Patience time.Duration // how long a request waits before it is given up
-
-	Pace scaling.Pace // of alarms and scaling; the zero value is that of AWS
 
 	// Reserved are numbers of reserved instances for which the report says what they would save.
 	Reserved []int
@@ -61,8 +59,8 @@ func (o *Options) check() error {
 		}
 	}
 	for _, n := range o.Reserved {
-		if n < 0 || n > maxRows {
-			return fmt.Errorf("a number of reserved instances is from 0 to %d", maxRows)
+		if n < 0 || n > blueprint.MaxRows {
+			return fmt.Errorf("a number of reserved instances is from 0 to %d", blueprint.MaxRows)
 		}
 	}
 	return nil
@@ -70,7 +68,7 @@ func (o *Options) check() error {
 
 // Run simulates a stack under loads. It takes no real time but that of the processor, and ends early with the cause
 // when ctx ends.
-func Run(ctx context.Context, stack *Stack, loads []Load, o Options) (*Report, error) {
+func Run(ctx context.Context, stack *blueprint.Stack, loads []Load, o Options) (*Report, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}

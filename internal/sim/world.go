@@ -12,6 +12,7 @@ import (
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/blueprint"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/deploy"
@@ -26,7 +27,7 @@ import (
 // world is a simulation under way.
 type world struct {
 	o     Options
-	stack *Stack
+	stack *blueprint.Stack
 	now   time.Time
 	begin time.Time // of the report
 	end   time.Time
@@ -50,7 +51,7 @@ type world struct {
 	history *recorder
 }
 
-func newWorld(ctx context.Context, s *Stack, loads []Load, o Options) (*world, error) {
+func newWorld(ctx context.Context, s *blueprint.Stack, loads []Load, o Options) (*world, error) {
 	begin := o.Start.Add(-settle)
 	var seed [32]byte
 	copy(seed[:], fmt.Sprintf("berth simulate %d", o.Seed))
@@ -88,7 +89,7 @@ func newWorld(ctx context.Context, s *Stack, loads []Load, o Options) (*world, e
 func (w *world) clock() time.Time { return w.now }
 
 // window returns how long points of metrics are needed: as long as any alarm looks back.
-func window(s *Stack) time.Duration {
+func window(s *blueprint.Stack) time.Duration {
 	longest := 2 * time.Hour
 	for _, a := range s.Alarms {
 		longest = max(longest, 2*time.Duration(a.Condition.Periods)*a.Condition.Period)
@@ -151,9 +152,7 @@ func (w *world) find(name string) (*app, error) {
 
 // fill writes the stack into an empty state. The alarms of policies are made as PutScalingPolicy makes them.
 func (w *world) fill(tx *state.Tx) {
-	for _, tb := range tables {
-		tb.put(w.stack, tx)
-	}
+	w.stack.Put(tx)
 	for _, r := range w.stack.Revisions {
 		if svc, ok := tx.Services.Get(r.ServiceARN); ok {
 			deploy.Start(tx, svc, *r, deploy.NewIDs(w.rand), w.now)

@@ -1,4 +1,6 @@
-package sim
+// Package blueprint has the settings of a stack: clusters, services, load balancers, groups, and what scales them. It
+// takes them from the state, without secrets and without what runs, and writes and reads them as a file.
+package blueprint
 
 import (
 	"bytes"
@@ -22,12 +24,12 @@ import (
 
 // Bounds of a stack.
 const (
-	MaxStackBytes = 16 << 20
-	maxRows       = 5000 // of one table
+	MaxBytes = 16 << 20 // of a file
+	MaxRows  = 5000     // of one list
 )
 
-// stackFormat is the format of stack files. A program reads files of its own format only.
-const stackFormat = 1
+// Format is the format of stack files. A program reads files of its own format only.
+const Format = 1
 
 // Stack is what a simulation starts from: the settings of clusters and of what scales them, without secrets and
 // without what runs. Its members are rows of the state.
@@ -65,7 +67,7 @@ type table struct {
 	// read adds a row from a file.
 	read func(s *Stack, dec *json.Decoder) error
 	rows func(s *Stack) int
-	// put writes the rows to the state of a simulation, which begins now.
+	// put writes the rows to a state.
 	put func(s *Stack, tx *state.Tx)
 }
 
@@ -94,19 +96,19 @@ var tables = []table{
 		}, func(*state.Tx, *ecs.ServiceRevision) {}), // deploy.Start writes them
 	rows("LoadBalancers", func(s *Stack) *[]*elb.LoadBalancer { return &s.LoadBalancers },
 		func(t *state.Tables) state.Table[elb.LoadBalancer] { return t.LoadBalancers },
-		func(s *Stack, _ *state.Tables, v *elb.LoadBalancer) bool { return s.owns(v.ARN) },
+		func(s *Stack, _ *state.Tables, v *elb.LoadBalancer) bool { v.Tags = nil; return s.owns(v.ARN) },
 		func(tx *state.Tx, v *elb.LoadBalancer) { tx.LoadBalancers.Put(v) }),
 	rows("TargetGroups", func(s *Stack) *[]*elb.TargetGroup { return &s.TargetGroups },
 		func(t *state.Tables) state.Table[elb.TargetGroup] { return t.TargetGroups },
-		func(s *Stack, _ *state.Tables, v *elb.TargetGroup) bool { return s.owns(v.ARN) },
+		func(s *Stack, _ *state.Tables, v *elb.TargetGroup) bool { v.Tags = nil; return s.owns(v.ARN) },
 		func(tx *state.Tx, v *elb.TargetGroup) { tx.TargetGroups.Put(v) }),
 	rows("Listeners", func(s *Stack) *[]*elb.Listener { return &s.Listeners },
 		func(t *state.Tables) state.Table[elb.Listener] { return t.Listeners },
-		func(s *Stack, _ *state.Tables, v *elb.Listener) bool { return s.owns(v.ARN) },
+		func(s *Stack, _ *state.Tables, v *elb.Listener) bool { v.Tags = nil; return s.owns(v.ARN) },
 		func(tx *state.Tx, v *elb.Listener) { tx.Listeners.Put(v) }),
 	rows("Rules", func(s *Stack) *[]*elb.Rule { return &s.Rules },
 		func(t *state.Tables) state.Table[elb.Rule] { return t.Rules },
-		func(s *Stack, _ *state.Tables, v *elb.Rule) bool { return s.owns(v.ARN) },
+		keepRule,
 		func(tx *state.Tx, v *elb.Rule) { tx.Rules.Put(v) }),
 	rows("LaunchConfigurations", func(s *Stack) *[]*fleet.LaunchConfiguration { return &s.LaunchConfigurations },
 		func(t *state.Tables) state.Table[fleet.LaunchConfiguration] { return t.LaunchConfigurations },
@@ -182,6 +184,13 @@ func (s *Stack) owns(text string) bool {
 	return arn.Region(text) == s.Region && arn.Account(text) == s.Account
 }
 
+// keepRule keeps where a rule forwards to. Its conditions may be secrets that callers know.
+func keepRule(s *Stack, _ *state.Tables, r *elb.Rule) bool {
+	r.Tags, r.Conditions = nil, nil
+	r.Actions = slices.DeleteFunc(slices.Clone(r.Actions), func(a elb.Action) bool { return a.Forward == nil })
+	return s.owns(r.ARN) && len(r.Actions) > 0
+}
+
 // keepDefinition removes what containers are told: environments and commands often have secrets in them.
 func keepDefinition(s *Stack, t *state.Tables, d *ecs.TaskDefinition) bool {
 	used := false
@@ -229,7 +238,7 @@ func keepAlarm(s *Stack, t *state.Tables, a *alarm.Alarm) bool {
 var joins = regexp.MustCompile(`ECS_CLUSTER=["']?([A-Za-z0-9_-]{1,255})`)
 
 // ClusterOf returns the name of the cluster that an instance with this user data joins.
-func clusterOf(d fleet.LaunchData) string {
+func ClusterOf(d fleet.LaunchData) string {
 	text, err := base64.StdEncoding.DecodeString(d.UserData)
 	if m := joins.FindSubmatch(text); err == nil && m != nil {
 		return string(m[1])
@@ -239,14 +248,21 @@ func clusterOf(d fleet.LaunchData) string {
 
 // plainLaunch returns launch data without what may be secret. Of the user data it keeps the cluster.
 func plainLaunch(d fleet.LaunchData) fleet.LaunchData {
-	script := "#!/bin/bash\necho ECS_CLUSTER=" + clusterOf(d) + " >> /etc/ecs/ecs.config\n"
+	script := "#!/bin/bash\necho ECS_CLUSTER=" + ClusterOf(d) + " >> /etc/ecs/ecs.config\n"
 	return fleet.LaunchData{ImageID: d.ImageID, InstanceType: d.InstanceType,
 		UserData: base64.StdEncoding.EncodeToString([]byte(script))}
 }
 
+// Put writes the rows of the stack to a state, except for revisions, which deploy.Start makes.
+func (s *Stack) Put(tx *state.Tx) {
+	for _, tb := range tables {
+		tb.put(s, tx)
+	}
+}
+
 // Export returns the stack of a region and account.
 func Export(t *state.Tables, region, account string) *Stack {
-	s := &Stack{Format: stackFormat, Region: region, Account: account}
+	s := &Stack{Format: Format, Region: region, Account: account}
 	for _, tb := range tables {
 		tb.export(s, t)
 	}
@@ -256,14 +272,14 @@ func Export(t *state.Tables, region, account string) *Stack {
 // position is where a row is in a file.
 type position map[string][]int // lines, by the name of the list
 
-// ReadStack reads a stack file and checks it. Errors name the line and what would be right.
-func ReadStack(r io.Reader) (*Stack, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxStackBytes+1))
+// Read reads a stack file and checks it. Errors name the line and what would be right.
+func Read(r io.Reader) (*Stack, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > MaxStackBytes {
-		return nil, fmt.Errorf("the file has more than %d MiB, which is the most of a stack file", MaxStackBytes>>20)
+	if len(data) > MaxBytes {
+		return nil, fmt.Errorf("the file has more than %d MiB, which is the most of a stack file", MaxBytes>>20)
 	}
 	s, at := new(Stack), position{}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -271,9 +287,9 @@ func ReadStack(r io.Reader) (*Stack, error) {
 	if err := s.read(dec, data, at); err != nil {
 		return nil, fmt.Errorf("line %d: %w", lineOf(data, failedAt(dec, err)), describe(err))
 	}
-	if s.Format != stackFormat {
+	if s.Format != Format {
 		return nil, fmt.Errorf("the stack file has the format %d, and this program reads format %d: export it again",
-			s.Format, stackFormat)
+			s.Format, Format)
 	}
 	return s, s.check(at)
 }
@@ -318,15 +334,51 @@ func (s *Stack) readList(dec *json.Decoder, data []byte, at position, name strin
 	}
 	for dec.More() {
 		at[name] = append(at[name], lineOf(data, dec.InputOffset()+1))
-		if len(at[name]) > maxRows {
-			return fmt.Errorf("%s has more than %d rows", name, maxRows)
+		if len(at[name]) > MaxRows {
+			return fmt.Errorf("%s has more than %d rows", name, MaxRows)
 		}
+		start := afterComma(data, dec.InputOffset())
 		if err := tables[i].read(s, dec); err != nil {
-			return err
+			return placed(data, start, dec.InputOffset(), err)
 		}
 	}
 	return expect(dec, ']')
 }
+
+// misplaced is an error at an offset.
+type misplaced struct {
+	offset int64
+	err    error
+}
+
+func (e *misplaced) Error() string { return e.err.Error() }
+
+func (e *misplaced) Unwrap() error { return e.err }
+
+// afterComma returns where a row begins for the decoder: after the comma behind the row before.
+func afterComma(data []byte, offset int64) int64 {
+	rest := bytes.TrimLeft(data[offset:], " \t\r\n")
+	if len(rest) > 0 && rest[0] == ',' {
+		return int64(len(data)-len(rest)) + 1
+	}
+	return offset
+}
+
+// placed adds the offset to an error about a row, as far as it is known.
+func placed(data []byte, start, end int64, err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return &misplaced{start + e.Offset - 1, err}
+	}
+	if field, ok := strings.CutPrefix(err.Error(), unknownField); ok {
+		if i := bytes.Index(data[start:end], []byte(field)); i >= 0 {
+			return &misplaced{start + int64(i), err}
+		}
+	}
+	return err
+}
+
+// unknownField is how an error of package json begins.
+const unknownField = "json: unknown field "
 
 func listNames() (names []string) {
 	for _, t := range tables {
@@ -348,6 +400,9 @@ func failedAt(dec *json.Decoder, err error) int64 {
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return e.Offset
 	}
+	if e, ok := errors.AsType[*misplaced](err); ok {
+		return e.offset
+	}
 	return dec.InputOffset()
 }
 
@@ -359,7 +414,7 @@ func describe(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return errors.New("the file ends too early; it is one JSON object, as berth simulate --export writes it")
 	}
-	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+	if field, ok := strings.CutPrefix(err.Error(), unknownField); ok {
 		return fmt.Errorf("there is no field %s", field)
 	}
 	return err

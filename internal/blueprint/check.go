@@ -1,4 +1,4 @@
-package sim
+package blueprint
 
 import (
 	"errors"
@@ -8,12 +8,15 @@ import (
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// check reports rows that refer to what is not there, or that no call of the API would have accepted: a file may have
+// Check reports rows that refer to what is not there, or that no call of the API would have accepted: a file may have
 // been written by hand.
+func (s *Stack) Check() error { return s.check(nil) }
+
 func (s *Stack) check(at position) error {
 	if s.Region == "" || s.Account == "" {
 		return errors.New("a stack has a Region and an Account, such as us-east-1 and 123456789012")
@@ -83,8 +86,8 @@ func (c *checker) checkServices() {
 		c.needs("Services", i, c.clusters[v.ClusterARN], "the cluster %q is not in Clusters", v.ClusterARN)
 		c.needs("Services", i, c.revisions[v.ServiceARN], "the service has no row in Revisions")
 		c.needs("Services", i, v.Status == ecs.ServiceActive, "the Status of a service is %s", ecs.ServiceActive)
-		c.needs("Services", i, v.DesiredCount >= 0 && v.DesiredCount <= maxRows,
-			"DesiredCount is %d, and must be from 0 to %d", v.DesiredCount, maxRows)
+		c.needs("Services", i, v.DesiredCount >= 0 && v.DesiredCount <= MaxRows,
+			"DesiredCount is %d, and must be from 0 to %d", v.DesiredCount, MaxRows)
 		d := v.DeploymentConfiguration
 		c.needs("Services", i, d.MaximumPercent > 0 && d.MinimumHealthyPercent >= 0,
 			"DeploymentConfiguration has a MaximumPercent above 0 and a MinimumHealthyPercent")
@@ -97,18 +100,19 @@ func (c *checker) checkFleet() {
 		c.unique(groups, "Groups", i, g.Key(), g.Name)
 		c.needs("Groups", i, g.Region == c.s.Region && g.Account == c.s.Account,
 			"the group is of another region or account")
-		c.needs("Groups", i, 0 <= g.Min && g.Min <= g.Desired && g.Desired <= g.Max && g.Max <= maxRows,
-			"Min, Desired and Max are %d, %d and %d; they must ascend, up to %d", g.Min, g.Desired, g.Max, maxRows)
+		c.needs("Groups", i, 0 <= g.Min && g.Min <= g.Desired && g.Desired <= g.Max && g.Max <= MaxRows,
+			"Min, Desired and Max are %d, %d and %d; they must ascend, up to %d", g.Min, g.Desired, g.Max, MaxRows)
 		c.needs("Groups", i, len(g.Slots()) > 0, "the group has no zone of region %s", g.Region)
-		d, why := c.s.launchOf(g)
+		d, why := c.s.LaunchOf(g)
 		c.needs("Groups", i, why == "", "%s", why)
+		c.needs("Groups", i, d.ImageID != "" || why != "", "what the group launches has no ImageID")
 		_, known := fleet.FindInstanceType(d.InstanceType)
 		c.needs("Groups", i, known || why != "", "there is no instance type %q", d.InstanceType)
 	}
 }
 
-// launchOf returns what a group launches, or why that is not in the stack.
-func (s *Stack) launchOf(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
+// LaunchOf returns what a group launches, or why that is not in the stack.
+func (s *Stack) LaunchOf(g *fleet.AutoScalingGroup) (d fleet.LaunchData, why string) {
 	if name := g.Launch.Configuration; name != "" {
 		for _, c := range s.LaunchConfigurations {
 			if c.Name == name {
@@ -134,8 +138,8 @@ func (c *checker) checkScaling() {
 		c.unique(targets, "ScalableTargets", i, t.ResourceID, t.ResourceID)
 		c.needs("ScalableTargets", i, c.serves(t.ResourceID),
 			"%q names no service of the stack; it is service/CLUSTER/SERVICE", t.ResourceID)
-		c.needs("ScalableTargets", i, 0 <= t.Bounds.Min && t.Bounds.Min <= t.Bounds.Max && t.Bounds.Max <= maxRows,
-			"Min and Max are %d and %d; they must ascend, up to %d", t.Bounds.Min, t.Bounds.Max, maxRows)
+		c.needs("ScalableTargets", i, 0 <= t.Bounds.Min && t.Bounds.Min <= t.Bounds.Max && t.Bounds.Max <= MaxRows,
+			"Min and Max are %d and %d; they must ascend, up to %d", t.Bounds.Min, t.Bounds.Max, MaxRows)
 	}
 	for i, p := range c.s.ScalingPolicies {
 		c.needs("ScalingPolicies", i, targets[p.ResourceID], "%q has no row in ScalableTargets", p.ResourceID)
@@ -174,4 +178,40 @@ func (c *checker) serves(resource string) bool {
 	return ok && slices.ContainsFunc(c.s.Services, func(v *ecs.Service) bool {
 		return v.ServiceName == service && arn.LastID(v.ClusterARN) == cluster
 	})
+}
+
+// Balanced returns the load balancer and the target group of a service, which is named by its name or CLUSTER/NAME, as
+// metrics name them.
+func (s *Stack) Balanced(service string) (balancer, group string, err error) {
+	for _, v := range s.Services {
+		if service != v.ServiceName && service != arn.LastID(v.ClusterARN)+"/"+v.ServiceName {
+			continue
+		}
+		for _, r := range s.Revisions {
+			if r.ServiceARN != v.ServiceARN || len(r.LoadBalancers) == 0 {
+				continue
+			}
+			group := r.LoadBalancers[0].TargetGroupARN
+			if lb := s.balancerOf(group); lb != "" {
+				return elb.MetricName(lb), elb.MetricName(group), nil
+			}
+		}
+		return "", "", fmt.Errorf("the service %q has no load balancer, so nobody has counted its requests", service)
+	}
+	return "", "", fmt.Errorf("the stack has no service %q", service)
+}
+
+// balancerOf returns the first load balancer that forwards to a target group.
+func (s *Stack) balancerOf(group string) string {
+	for _, r := range s.Rules {
+		if !slices.Contains(elb.Uses(r.Actions), group) {
+			continue
+		}
+		for _, l := range s.Listeners {
+			if l.ARN == r.ListenerARN {
+				return l.LoadBalancerARN
+			}
+		}
+	}
+	return ""
 }

@@ -1,0 +1,213 @@
+package blueprint
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/state/journal/mem"
+	"github.com/berthhq/berth/internal/tag"
+)
+
+const (
+	region  = "us-east-1"
+	account = "123456789012"
+	group   = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/73e2d6bc24d8a067"
+	rule    = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener-rule/app/web/1/2/3"
+	secret  = "hunter2"
+)
+
+var now = time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+
+// fill writes a small stack with a secret wherever one may be, and rows of another region.
+func fill(tx *state.Tx) {
+	cluster := ecs.ARN(region, account, ecs.TypeCluster, "prod")
+	tags := tag.Set{{Key: "k", Value: secret}}
+	tx.Clusters.Put(&ecs.Cluster{ClusterARN: cluster, ClusterName: "prod", Status: ecs.ClusterActive, Tags: tags})
+	tx.Clusters.Put(&ecs.Cluster{ClusterARN: ecs.ARN("eu-west-1", account, ecs.TypeCluster, "prod"),
+		ClusterName: "prod",
+		Status:      ecs.ClusterActive})
+	definition := ecs.ARN(region, account, ecs.TypeTaskDefinition, "web:1")
+	for _, name := range []string{definition, ecs.ARN(region, account, ecs.TypeTaskDefinition, "unused:1")} {
+		tx.TaskDefinitions.Put(&ecs.TaskDefinition{Family: "web", Revision: 1, TaskDefinitionARN: name, Tags: tags,
+			Status: ecs.TaskDefinitionActive, NetworkMode: ecs.NetworkBridge, TaskRoleARN: secret,
+			ContainerDefinitions: []ecs.ContainerDefinition{{Name: "app", Image: "web", CPU: 256, Memory: 128,
+				Essential: true, Command: []string{secret}, EntryPoint: []string{secret},
+				Environment:  []ecs.KeyValuePair{{Name: "PASSWORD", Value: secret}},
+				DockerLabels: map[string]string{"a": secret}, HealthCheck: &ecs.HealthCheck{Command: []string{secret}},
+				LogConfiguration: &ecs.LogConfiguration{LogDriver: "splunk",
+					Options: map[string]string{"token": secret}},
+				PortMappings: []ecs.PortMapping{{ContainerPort: 80, Protocol: "tcp"}}}}})
+	}
+	svc := &ecs.Service{ServiceARN: ecs.ARN(region, account, ecs.TypeService, "prod/web"), ServiceName: "web",
+		ClusterARN: cluster, Status: ecs.ServiceActive, DesiredCount: 2, ClientToken: secret, Tags: tags,
+		SchedulingStrategy:      ecs.Replica,
+		DeploymentConfiguration: ecs.DeploymentConfiguration{MinimumHealthyPercent: 100, MaximumPercent: 200}}
+	tx.Services.Put(svc)
+	r := &ecs.ServiceRevision{ServiceRevisionARN: svc.ServiceARN + "/1", ServiceARN: svc.ServiceARN,
+		ClusterARN:     cluster,
+		TaskDefinition: definition, LoadBalancers: []ecs.LoadBalancer{{TargetGroupARN: group, ContainerName: "app",
+			ContainerPort: 80}}}
+	tx.ServiceRevisions.Put(r)
+	p := *tx.Progress(svc.ServiceARN)
+	p.Begin(ecs.Deployment{ID: "d", Revision: *r, DesiredCount: 2})
+	tx.ServiceProgress.Put(&p)
+	tx.TargetGroups.Put(&elb.TargetGroup{ARN: group, Name: "web", Tags: tags, TargetType: elb.TargetInstance})
+	tx.Rules.Put(&elb.Rule{ARN: rule, Conditions: []elb.Condition{{Values: []string{secret}}}, Actions: []elb.Action{
+		{Type: "forward", Forward: &elb.Forward{TargetGroups: []elb.WeightedGroup{{ARN: group, Weight: 1}}}}}})
+	script := base64.StdEncoding.EncodeToString([]byte("export P=" + secret + "\necho ECS_CLUSTER=prod >> x"))
+	tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "lc", Region: region, Account: account,
+		Data: fleet.LaunchData{InstanceType: "t3.medium", ImageID: "ami-1", UserData: script, KeyName: secret}})
+	tx.AutoScalingGroups.Put(&fleet.AutoScalingGroup{Name: "asg", ID: "1", Region: region, Account: account, Max: 9,
+		Desired: 2, Zones: []string{region + "a"}, Launch: fleet.LaunchSource{Configuration: "lc"}, Tags: tags})
+	fillScaling(tx, tags)
+}
+
+func fillScaling(tx *state.Tx, tags tag.Set) {
+	id := "service/prod/web"
+	tx.ScalableTargets.Put(&appscaling.Target{ID: "t", Region: region, Account: account, ResourceID: id, Tags: tags,
+		Bounds: scaling.Bounds{Min: 1, Max: 4}, CreatedAt: now})
+	policy := &appscaling.Policy{ID: "p", Region: region, Account: account, ResourceID: id, Name: "cpu",
+		Type: appscaling.TargetTracking, CreatedAt: now, Tracking: &appscaling.Tracking{HighID: "h", LowID: "l",
+			Tracking: scaling.Tracking{Target: 60}, Predefined: &appscaling.Predefined{Type: appscaling.AverageCPU}}}
+	tx.ScalingPolicies.Put(policy)
+	for _, a := range policy.Alarms(now) {
+		tx.Alarms.Put(a)
+	}
+	tx.Alarms.Put(&alarm.Alarm{ARN: alarm.ARN(region, account, "own"), Name: "own", Region: region, Account: account,
+		Condition: scaling.Condition{Period: time.Minute, Periods: 5}, Tags: tags})
+	tx.ScheduledActions.Put(&appscaling.Scheduled{ID: "s", Region: region, Account: account, ResourceID: id,
+		Name: "night", Schedule: "cron(0 20 * * ? *)", CreatedAt: now})
+}
+
+func exported(t *testing.T) (*Stack, []byte) {
+	t.Helper()
+	store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.Update(t.Context(), func(tx *state.Tx) error { fill(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s := Export(&store.View().Tables, region, account)
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, text
+}
+
+// What is exported has no secret, nothing of another region and nothing that is unused, and is read again as it was.
+func TestExport(t *testing.T) {
+	s, text := exported(t)
+	if decoded := text; bytes.Contains(decoded, []byte(secret)) {
+		t.Errorf("the export has a secret:\n%s", text)
+	}
+	if data, _ := base64.StdEncoding.DecodeString(s.LaunchConfigurations[0].Data.UserData); bytes.Contains(data,
+		[]byte(secret)) || ClusterOf(s.LaunchConfigurations[0].Data) != "prod" {
+		t.Errorf("%s", data)
+	}
+	var counts []int
+	for _, tb := range tables {
+		counts = append(counts, tb.rows(s))
+	}
+	// Clusters, task definitions, services, revisions, balancers, groups, listeners, rules, launch configurations,
+	// templates, groups, targets, policies, scheduled actions, alarms: those of the policy are left out.
+	if want := []int{1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1}; !reflect.DeepEqual(counts, want) {
+		t.Errorf("%v rows, want %v", counts, want)
+	}
+	again, err := Read(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(again, s) {
+		t.Errorf("%+v is read as %+v", s, again)
+	}
+}
+
+// A file with a mistake is refused with the line of the mistake and what would be right.
+func TestMistakes(t *testing.T) {
+	_, good := exported(t)
+	line := func(part string) string {
+		before, _, ok := strings.Cut(string(good), part)
+		if !ok {
+			t.Fatalf("no %q", part)
+		}
+		return fmt.Sprintf("line %d:", 1+strings.Count(before, "\n"))
+	}
+	for _, c := range []struct{ old, new, where, want string }{
+		{`"Format": 1`, `"Format": 7`, "", "format 7, and this program reads format 1"},
+		{`"Region": "us-east-1",`, `"Region": "",`, "", "has a Region and an Account"},
+		{`"DesiredCount": 2`, `"DesiredCount": -1`, `"Services"`, "DesiredCount is -1, and must be from 0"},
+		{`"DesiredCount": 2`, `"DesiredCounts": 2`, `"DesiredCount"`, `no field "DesiredCounts"`},
+		{`"DesiredCount": 2`, `"DesiredCount": "2"`, `"DesiredCount"`, "cannot be a string"},
+		{`"Max": 9`, `"Max": 1`, `"Groups"`, "Min, Desired and Max are 0, 2 and 1; they must ascend"},
+		{`"InstanceType": "t3.medium"`, `"InstanceType": "t9.huge"`, `"Groups"`, `no instance type "t9.huge"`},
+		{`"Configuration": "lc"`, `"Configuration": "old"`, `"Groups"`, `configuration "old" is not in`},
+		{`"ResourceID": "service/prod/web"`, `"ResourceID": "service/web"`, "", "names no service of the stack"},
+		{`cron(0 20 * * ? *)`, `daily`, `"ScheduledActions"`, "is not a schedule"},
+		{`"Target": 60`, `"Target": 0`, `"ScalingPolicies"`, "is above 0"},
+		{`"Alarms": [`, `"Alarm": [`, `"Alarms"`, `no list "Alarm"; it has Clusters, `},
+		{`"Alarms": [`, `"Alarms": {`, `"Alarms"`, "begins with ["},
+		{`"Clusters": [`, `"Clusters": [,`, `"Clusters"`, "invalid character ','"},
+	} {
+		bad := strings.Replace(string(good), c.old, c.new, 1)
+		if bad == string(good) {
+			t.Fatalf("no %q in\n%s", c.old, good)
+		}
+		_, err := Read(strings.NewReader(bad))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.new, err, c.want)
+			continue
+		}
+		if c.where != "" && !strings.Contains(err.Error(), "line ") {
+			t.Errorf("%s: %v does not name a line", c.new, err)
+		}
+		if c.where == `"DesiredCount"` && !strings.HasPrefix(err.Error(), line(`"DesiredCount"`)) {
+			t.Errorf("%s: %v, want %s", c.new, err, line(`"DesiredCount"`))
+		}
+	}
+	for _, text := range []string{"", "[]", "{", "nul", string(good[:len(good)/2])} {
+		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "line ") {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+	if _, err := Read(strings.NewReader(strings.Repeat(" ", MaxBytes+1))); err == nil ||
+		!strings.Contains(err.Error(), "16 MiB") {
+		t.Error(err)
+	}
+}
+
+// No file makes the reader panic, and what it accepts can be put into a state.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"Format":1,"Region":"us-east-1","Account":"123456789012","Clusters":[{"ClusterARN":"a"}]}`))
+	f.Add([]byte(`{"Format":1,"Clusters":null,"Groups":[{}],"Alarms":[{"Condition":{}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := Read(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		store, err := state.Open(t.Context(), mem.New(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		if err := store.Update(t.Context(), func(tx *state.Tx) error { s.Put(tx); return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+}
