@@ -2,6 +2,7 @@ package elb
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/berthhq/berth/internal/action/request"
@@ -129,17 +130,7 @@ func certificateNotFound(arn string) error {
 }
 
 func sameActions(a, b []elb.Action) bool {
-	return slices.EqualFunc(a, b, func(x, y elb.Action) bool {
-		return x.Type == y.Type && same(x.Redirect, y.Redirect) && same(x.FixedResponse, y.FixedResponse) &&
-			sameForward(x.Forward, y.Forward)
-	})
-}
-
-func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
-
-func sameForward(a, b *elb.Forward) bool {
-	return a == b || a != nil && b != nil && a.StickySeconds == b.StickySeconds &&
-		slices.Equal(a.TargetGroups, b.TargetGroups)
+	return slices.EqualFunc(a, b, func(x, y elb.Action) bool { return reflect.DeepEqual(x, y) })
 }
 
 func (a *api) deleteListener(
