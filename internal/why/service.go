@@ -392,11 +392,8 @@ func (a *Answer) launches(t *state.Tables, clusterARN string) {
 		if g.Region != c.Region || g.Account != c.Account {
 			continue
 		}
-		var last *fleet.Activity
-		for x := range t.Activities.Prefix(fleet.ActivityPrefix(g.Region, g.Account, g.Name)) {
-			last = x
-		}
-		if last != nil && last.Status != fleet.ActivitySuccessful {
+		last, ok := t.Activities.Last(fleet.ActivityPrefix(g.Region, g.Account, g.Name))
+		if ok && last.Status != fleet.ActivitySuccessful {
 			a.add("instance", "Auto Scaling group %s: %s (%s)%s", g.Name, last.Description, last.Status,
 				detail(last.StatusMessage))
 		}
@@ -405,8 +402,7 @@ func (a *Answer) launches(t *state.Tables, clusterARN string) {
 
 // tasks adds what is wrong with tasks that have not stopped.
 func (a *Answer) tasks(t *state.Tables, v serviceView, now time.Time) {
-	left := 0
-	told := 0
+	left, explained := 0, 0
 	stopping := v.failedNow() // one task that is being stopped, or has failed, is enough
 	for _, task := range v.live {
 		if v.primary != nil && task.StartedBy != v.primary.ID {
@@ -414,11 +410,11 @@ func (a *Answer) tasks(t *state.Tables, v serviceView, now time.Time) {
 			continue
 		}
 		about := Task(t, task, now)
-		if about.OK || told >= maxTasks || stopping && task.DesiredStatus == ecs.Stopped {
+		if about.OK || explained >= maxTasks || stopping && task.DesiredStatus == ecs.Stopped {
 			continue
 		}
 		stopping = stopping || task.DesiredStatus == ecs.Stopped
-		told++
+		explained++
 		for _, r := range about.Reasons {
 			a.Reasons = append(a.Reasons, Reason{r.Source,
 				"Task " + shortTask(task) + " is " + string(task.LastStatus) + ": " + r.Text, r.Advice})
