@@ -54,7 +54,7 @@ func (s *Server) openData(context.Context) (err error) {
 	return err
 }
 
-// openState reads the state. Nothing is written before this server leads.
+// openState reads the state. It writes nothing to it, and nothing at all if this version cannot read it.
 func (s *Server) openState(ctx context.Context) error {
 	id, keys, err := config.Owner(s.dir.Path)
 	if err != nil {
@@ -67,14 +67,11 @@ func (s *Server) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := backup.Clean(s.dir.Path); err != nil {
-		return errors.Join(err, j.Close())
-	}
 	s.journal = j
 	if s.store, err = state.Load(ctx, j, s.cfg.Logger.With("part", "state")); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", s.dir.Sub(file.JournalFile), err), j.Close())
 	}
-	return nil
+	return backup.Clean(s.dir.Path) // after the journal was read: a directory that is refused is not changed
 }
 
 func (s *Server) openAudit(context.Context) (err error) {

@@ -91,7 +91,7 @@ func (j *Journal) compact(ctx context.Context, w *writer, s snapshot, parts iter
 	}
 	old := j.f
 	j.f, j.head, j.end, j.torn, j.saved, j.first = w.f, h, w.offset, w.offset, s, first
-	j.unnamed = true
+	j.unnamed, j.written = true, true
 	return errors.Join(old.Close(), j.settle())
 }
 

@@ -48,6 +48,7 @@ type Journal struct {
 	end     int64    // of the records
 	torn    int64    // a failed append may have left bytes between end and here
 	unnamed bool     // the name of f may not be on the disk yet
+	written bool     // there was an append or a compaction since Open
 	saved   snapshot // the current one; its frames are at the beginning of the file
 	first   int64    // offset of the first entries
 	rev     uint64   // the newest
@@ -123,10 +124,9 @@ func (j *Journal) load() error {
 		}
 	}
 	j.saved, j.rev, j.term, j.end = r.saved, r.rev, r.term, r.offset
-	if j.torn = r.size; r.torn || r.size > h.size {
-		return j.settle()
+	if j.torn = j.end; r.torn || r.size > h.size {
+		j.torn = r.size // the first append overwrites it
 	}
-	j.torn = j.end
 	return nil
 }
 
@@ -187,6 +187,7 @@ func (j *Journal) Append(ctx context.Context, batch []journal.Entry) error {
 }
 
 func (j *Journal) append(batch []journal.Entry) error {
+	j.written = true
 	if err := j.settle(); err != nil {
 		return err
 	}
@@ -290,7 +291,8 @@ func (j *Journal) look() (f *os.File, h head, until int64, saved snapshot, err e
 	return f, j.head, j.end, j.saved, err
 }
 
-// Close implements journal.Journal. It writes a head that covers all records.
+// Close implements journal.Journal. It writes a head that covers all records, unless nothing was written since Open:
+// a caller that cannot read the records, such as an older version of Berth, changes nothing.
 func (j *Journal) Close() error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -300,8 +302,11 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.closed = true
-	err := j.settle()
-	if j.head.good < j.end {
+	var err error
+	if j.written {
+		err = j.settle()
+	}
+	if j.written && j.head.good < j.end {
 		j.head.turn, j.head.good = j.head.turn+1, j.end
 		err = errors.Join(err, j.head.writeTo(j.f), j.f.Sync())
 	}
