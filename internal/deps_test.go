@@ -46,10 +46,10 @@ const rules = `
 	WORDS < logstore/filter < logstore;
 	NOUNS, state, meter, meter/expr, meter/query, meter/compare, meter/gather, meter/feed, logstore < MEMORY;
 	WORDS < audit;
-	NOUNS, state < deploy;
-	BRAINS, MEMORY < launch;
+	NOUNS, state < deploy, provider;
+	BRAINS, MEMORY, provider < launch;
 	launch < why;
-	NOUNS, BRAINS, meter/expr, meter/gather, launch, why < PURE; # internal/purity_test.go holds it
+	NOUNS, BRAINS, meter/expr, meter/gather, provider, launch, why < PURE; # internal/purity_test.go holds it
 
 # Front desk: how the world asks.
 	awswire/schema < awswire/schema/schematest;

@@ -19,6 +19,7 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/newid"
+	"github.com/berthhq/berth/internal/provider"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/tag"
 )
@@ -71,6 +72,7 @@ func (d *Dispatcher) registerContainerInstance(
 		n.Attributes = attributes(&tx.Tables, call, ci, document, in.Attributes)
 		n.EC2InstanceID, n.Address = cmp.Or(document.InstanceID, ci.EC2InstanceID),
 			cmp.Or(address(document.PrivateIP), ci.Address)
+		n.CapacityProviderName = provider.Of(&tx.Tables, n.ClusterARN, n.EC2InstanceID)
 		if n.Tags == nil {
 			n.Tags = reshape.Out[tag.Set](in.Tags)
 		}

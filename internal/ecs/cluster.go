@@ -24,8 +24,12 @@ type Cluster struct {
 	Settings      []Setting
 	Configuration *ClusterConfiguration `json:",omitempty"`
 	Tags          tag.Set               `json:",omitempty"`
-	CreatedAt     time.Time
-	DeletedAt     time.Time `json:",omitzero"`
+	// CapacityProviders are the names of the capacity providers that its tasks may use; DefaultStrategy divides the
+	// tasks that ask for neither a launch type nor a strategy.
+	CapacityProviders []string       `json:",omitempty"`
+	DefaultStrategy   []StrategyItem `json:",omitempty"`
+	CreatedAt         time.Time
+	DeletedAt         time.Time `json:",omitzero"`
 }
 
 // Setting is a cluster setting such as containerInsights.
@@ -65,11 +69,21 @@ const (
 	TypeContainer         = "container"
 	TypeServiceRevision   = "service-revision"
 	TypeServiceDeployment = "service-deployment"
+	TypeCapacityProvider  = "capacity-provider"
 )
 
 // ARN makes the long ARN of an ECS resource (ecs.md 1.1.2); rest is what follows the type.
 func ARN(region, account, resourceType, rest string) string {
 	return arn.New("ecs", region, account, resourceType+"/"+rest).String()
+}
+
+// placeOf returns the region and the account in an ARN.
+func placeOf(s string) (region, account string) {
+	a, err := arn.Parse(s)
+	if err != nil {
+		return "", ""
+	}
+	return a.Region, a.Account
 }
 
 // ClusterNameOf is the cluster's name in the ARN of a cluster or of anything that lives in one.

@@ -36,6 +36,9 @@ type ContainerInstance struct {
 	Tags         tag.Set `json:",omitempty"`
 	RegisteredAt time.Time
 	Version      int64
+	// CapacityProviderName is the capacity provider of the cluster whose Auto Scaling group has the instance; "" if
+	// none has. Written by dispatch at the registration and by control/instance.
+	CapacityProviderName string `json:",omitempty"`
 	// Address is where ports published on this instance answer: 127.0.1.N of a local instance, the
 	// agent's address otherwise.
 	Address string

@@ -32,17 +32,20 @@ const (
 //
 // Actions write it; control/service writes one thing, that a deleted service is INACTIVE.
 type Service struct {
-	ServiceARN              string
-	ServiceName             string
-	ClusterARN              string
-	Status                  string
-	DesiredCount            int // of a REPLICA service; see ServiceProgress.DesiredCount for both
-	LaunchType              string
-	SchedulingStrategy      string
-	DeploymentConfiguration DeploymentConfiguration
-	DeploymentController    string                // ECS, the only one so far
-	PlacementConstraints    []PlacementConstraint `json:",omitempty"`
-	PlacementStrategy       []PlacementStrategy   `json:",omitempty"`
+	ServiceARN   string
+	ServiceName  string
+	ClusterARN   string
+	Status       string
+	DesiredCount int // of a REPLICA service; see ServiceProgress.DesiredCount for both
+	LaunchType   string
+	// CapacityProviderStrategy divides the tasks over capacity providers. A service with one has no launch type, and
+	// one without has one (ecs.md 1.6.4).
+	CapacityProviderStrategy []StrategyItem `json:",omitempty"`
+	SchedulingStrategy       string
+	DeploymentConfiguration  DeploymentConfiguration
+	DeploymentController     string                // ECS, the only one so far
+	PlacementConstraints     []PlacementConstraint `json:",omitempty"`
+	PlacementStrategy        []PlacementStrategy   `json:",omitempty"`
 	// HealthCheckGracePeriodSeconds is nil when never set; verdicts are ignored for that long after
 	// a task's start (ecs.md 3.2.5).
 	HealthCheckGracePeriodSeconds *int   `json:",omitempty"`

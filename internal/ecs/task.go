@@ -55,16 +55,20 @@ type Task struct {
 	TaskARN              string
 	ClusterARN           string
 	TaskDefinitionARN    string
-	ContainerInstanceARN string
+	ContainerInstanceARN string // "" while it waits for capacity
 	Group                string // "family:F" or "service:S"
 	StartedBy            string `json:",omitempty"` // of a service task: the deployment's id
 	ServiceARN           string `json:",omitempty"` // "" for standalone tasks
 	// ClientToken and its parameters' hash make RunTask idempotent (ecs.md 1.1.11).
-	ClientToken      string `json:",omitempty"`
-	ParameterHash    string `json:",omitempty"`
-	LaunchType       string
-	CPU              string `json:",omitempty"`
-	Memory           string `json:",omitempty"`
+	ClientToken   string `json:",omitempty"`
+	ParameterHash string `json:",omitempty"`
+	LaunchType    string
+	// CapacityProviderName is the provider on whose instances the task runs; "" for any instance.
+	CapacityProviderName string `json:",omitempty"`
+	// Waiting is how to place the task when its capacity provider has room for it; nil once it is placed.
+	Waiting          *Placement `json:",omitempty"`
+	CPU              string     `json:",omitempty"`
+	Memory           string     `json:",omitempty"`
 	AvailabilityZone string
 	Overrides        Overrides
 	// members of the overrides that were given as false, 0, "" or nothing in so many words
@@ -111,6 +115,18 @@ type Task struct {
 	Tags                   tag.Set `json:",omitempty"`
 	Version                int64
 }
+
+// Placement is what, besides the task definition, decides on which instance a task runs.
+type Placement struct {
+	Constraints          []PlacementConstraint `json:",omitempty"`
+	Strategies           []PlacementStrategy   `json:",omitempty"`
+	DefaultSpread        bool                  `json:",omitempty"` // see launch.Spec
+	NetworkConfiguration *NetworkConfiguration `json:",omitempty"`
+}
+
+// ProvisioningTimeout is how long a task waits for capacity before it is stopped. AWS publishes no figure; it was
+// observed to be between 10 and 15 minutes (ecs.md 11).
+const ProvisioningTimeout = 15 * time.Minute
 
 // Container is one container of a task, as observed.
 type Container struct {
@@ -206,6 +222,11 @@ func (t *Task) ExitCodes() string {
 // has not stopped (ecs.md 1.3.7).
 func (t *Task) Live() bool { return t.DesiredStatus == Running && t.LastStatus != Stopped }
 
+// Provisioning reports whether the task waits for an instance of its capacity provider (ecs.md 1.5.1, 4.11).
+func (t *Task) Provisioning() bool {
+	return t.Waiting != nil
+}
+
 // Moving reports whether the task's registrations with load balancers have to follow it: its
 // containers run and it is not registered yet, or it is to stop or has stopped and is registered still.
 func (t *Task) Moving() bool {
@@ -234,14 +255,18 @@ func (t *Task) MayStop() bool {
 }
 
 // Stop returns t as a task that is to stop. A task with targets goes to DEACTIVATING and
-// waits at the stop gate, any other to STOPPING. A task that is already to stop comes back as it
-// is: the first reason stands.
+// waits at the stop gate, any other to STOPPING; one that waits for capacity is STOPPED at once. A
+// task that is already to stop comes back as it is: the first reason stands.
 func (t *Task) Stop(code, reason string, now time.Time) *Task {
 	if t.DesiredStatus == Stopped {
 		return t
 	}
 	c := *t
 	c.DesiredStatus, c.StopCode, c.StoppedReason, c.StoppingAt = Stopped, code, reason, now
+	if t.Waiting != nil {
+		c.Waiting = nil
+		return c.Ended(code, reason, now) // no agent knows it
+	}
 	next := Stopping
 	if len(c.Targets) > 0 {
 		next = Deactivating

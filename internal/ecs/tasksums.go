@@ -10,7 +10,7 @@ import (
 //
 // A TaskSums is never changed: Add and Remove return another one. The nil TaskSums is that of no tasks.
 type TaskSums struct {
-	// Counts are the tasks by label, zone, statuses and WasHealthy, in that order. No count is 0.
+	// Counts are the tasks by label, zone, provider, statuses and WasHealthy, in that order. No count is 0.
 	Counts []TaskCount
 	// Used is what the live tasks take of their instances (see Task.Live). Its ports are those in Ports.
 	Used Resources
@@ -24,6 +24,7 @@ type TaskSums struct {
 type TaskCount struct {
 	Label         string // chosen by the owner of the sums: a deployment's id, a task group, or nothing
 	Zone          string // availability zone, or nothing when the owner does not count by zone
+	Provider      string // capacity provider, or nothing
 	LastStatus    TaskStatus
 	DesiredStatus TaskStatus
 	WasHealthy    bool
@@ -35,7 +36,7 @@ func (c TaskCount) Live() bool { return c.DesiredStatus == Running && c.LastStat
 
 // compare orders counts of one set; two that are alike are equal.
 func (c TaskCount) compare(o TaskCount) int {
-	return cmp.Or(cmp.Compare(c.Label, o.Label), cmp.Compare(c.Zone, o.Zone),
+	return cmp.Or(cmp.Compare(c.Label, o.Label), cmp.Compare(c.Zone, o.Zone), cmp.Compare(c.Provider, o.Provider),
 		cmp.Compare(c.LastStatus, o.LastStatus), cmp.Compare(c.DesiredStatus, o.DesiredStatus),
 		compareBool(c.WasHealthy, o.WasHealthy))
 }
@@ -62,7 +63,9 @@ func (s *TaskSums) with(t *Task, label, zone string, n int) *TaskSums {
 	if s != nil {
 		out = *s
 	}
-	out.Counts = counted(out.Counts, TaskCount{label, zone, t.LastStatus, t.DesiredStatus, t.WasHealthy, n})
+	out.Counts = counted(out.Counts, TaskCount{
+		label, zone, t.CapacityProviderName, t.LastStatus, t.DesiredStatus, t.WasHealthy, n,
+	})
 	if len(out.Counts) == 0 {
 		return nil
 	}

@@ -31,6 +31,7 @@ func drawTask(rt *rapid.T, name string) placed {
 		t.Need.PortsTCP = []int{rapid.IntRange(1, 3).Draw(rt, "tcp")}
 		t.Need.PortsUDP = rapid.SliceOfN(rapid.IntRange(1, 3), 0, 1).Draw(rt, "udp")
 	}
+	t.CapacityProviderName = rapid.SampledFrom([]string{"", "p"}).Draw(rt, "provider")
 	if rapid.Bool().Draw(rt, "protected") {
 		t.ProtectedUntil = at(60)
 	}
@@ -43,7 +44,8 @@ func sumOf(tasks map[string]placed) (used Resources, counts map[TaskCount]int, p
 	counts = map[TaskCount]int{}
 	for name, p := range tasks {
 		t := p.task
-		counts[TaskCount{Label: p.label, Zone: p.zone, LastStatus: t.LastStatus, DesiredStatus: t.DesiredStatus,
+		counts[TaskCount{Label: p.label, Zone: p.zone, Provider: t.CapacityProviderName,
+			LastStatus: t.LastStatus, DesiredStatus: t.DesiredStatus,
 			WasHealthy: t.WasHealthy}]++
 		if t.DesiredStatus != Running || t.LastStatus == Stopped {
 			continue // ecs.md 1.3.7

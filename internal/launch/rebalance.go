@@ -19,6 +19,9 @@ func CheckRebalancing(s *ecs.Service) error {
 		return errors.New("the daemon scheduling strategy runs a task on each instance")
 	case s.LaunchType == "EXTERNAL":
 		return errors.New("the launch type EXTERNAL knows no availability zones")
+	case len(s.CapacityProviderStrategy) > 1:
+		return errors.New("its tasks are divided over more than one capacity provider, whose instances may be in " +
+			"different zones")
 	case s.DeploymentConfiguration.MaximumPercent <= 100:
 		return fmt.Errorf("a maximumPercent of %d leaves no room to start a task before one is stopped: "+
 			"use more than 100", s.DeploymentConfiguration.MaximumPercent)

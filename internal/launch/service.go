@@ -30,7 +30,8 @@ func OfService(t *state.Tables, svc *ecs.Service, d *ecs.Deployment) (spec Spec,
 	rev := d.Revision
 	return Spec{
 		Cluster: c, Definition: def, Group: GroupOf(svc), StartedBy: d.ID, ServiceARN: svc.ServiceARN,
-		LaunchType: cmp.Or(rev.LaunchType, svc.LaunchType), LoadBalancers: rev.LoadBalancers,
+		LaunchType: cmp.Or(rev.LaunchType, svc.LaunchType, "EC2"), Strategy: svc.CapacityProviderStrategy,
+		LoadBalancers:        rev.LoadBalancers,
 		NetworkConfiguration: rev.NetworkConfiguration, Constraints: svc.PlacementConstraints,
 		Strategies: svc.PlacementStrategy, DefaultSpread: true, Tags: tagsFor(svc, def),
 		EnableExecuteCommand: svc.EnableExecuteCommand, Seed: seed,

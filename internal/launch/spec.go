@@ -23,6 +23,8 @@ type Spec struct {
 	ClientToken          string // of the call that asks for the task, and the hash of its parameters
 	ParameterHash        string
 	LaunchType           string
+	Strategy             []ecs.StrategyItem // divides the tasks over capacity providers, see Parts
+	Provider             string             // the capacity provider of these tasks; "" for any instance
 	LoadBalancers        []ecs.LoadBalancer
 	NetworkConfiguration *ecs.NetworkConfiguration
 	Constraints          []ecs.PlacementConstraint
@@ -38,7 +40,7 @@ type Spec struct {
 func (s *Spec) Request(count int) (sched.Request, error) {
 	need := s.Definition.Need(s.Overrides)
 	r := sched.Request{
-		Group: s.Group, Count: count, Needs: amounts(need), PortsTCP: ports(need.PortsTCP),
+		Group: s.Group, Count: count, Provider: s.Provider, Needs: amounts(need), PortsTCP: ports(need.PortsTCP),
 		PortsUDP: ports(need.PortsUDP), DefaultSpread: s.DefaultSpread, Seed: s.Seed,
 		HostNetwork: s.Definition.NetworkMode == ecs.NetworkHost,
 	}

@@ -41,14 +41,20 @@ func (s *Spec) Task(tx *state.Tx, ci *ecs.ContainerInstance, ids IDs, now time.T
 	if err != nil {
 		return nil, err
 	}
+	task := s.unplaced(a, ids, now)
+	return task, s.put(tx, a, task, ci)
+}
+
+// unplaced returns the task without what depends on its container instance.
+func (s *Spec) unplaced(a arn.ARN, ids IDs, now time.Time) *ecs.Task {
 	d := s.Definition
 	task := &ecs.Task{
 		TaskARN:    ecs.ARN(a.Region, a.Account, ecs.TypeTask, s.Cluster.ClusterName+"/"+ids.Task),
 		ClusterARN: s.Cluster.ClusterARN, TaskDefinitionARN: d.TaskDefinitionARN,
-		ContainerInstanceARN: ci.ContainerInstanceARN, Group: s.Group, StartedBy: s.StartedBy,
+		Group: s.Group, StartedBy: s.StartedBy,
 		ServiceARN: s.ServiceARN, ClientToken: s.ClientToken, ParameterHash: s.ParameterHash,
-		LaunchType: s.LaunchType, CPU: cmp.Or(s.Overrides.CPU, d.CPU),
-		Memory: cmp.Or(s.Overrides.Memory, d.Memory), AvailabilityZone: ci.Zone(), Overrides: s.Overrides,
+		LaunchType: s.LaunchType, CapacityProviderName: s.Provider, CPU: cmp.Or(s.Overrides.CPU, d.CPU),
+		Memory: cmp.Or(s.Overrides.Memory, d.Memory), Overrides: s.Overrides,
 		OverrideZeros: s.OverrideZeros, Need: d.Need(s.Overrides), LastStatus: ecs.Pending,
 		DesiredStatus: ecs.Running, HealthStatus: ecs.UnknownHealth, LoadBalancers: s.LoadBalancers,
 		EnableExecuteCommand: s.EnableExecuteCommand, Tags: s.Tags, CreatedAt: now, Version: 1,
@@ -65,15 +71,27 @@ func (s *Spec) Task(tx *state.Tx, ci *ecs.ContainerInstance, ids IDs, now time.T
 	if cmp.Or(s.Overrides.ExecutionRoleARN, d.ExecutionRoleARN) != "" {
 		task.ExecutionCredentialsID = ids.Execution
 	}
-	if d.NetworkMode == ecs.NetworkAwsvpc {
-		at, err := s.attach(tx, a, ci.Zone(), ids.Task)
-		if err != nil {
-			return nil, err
-		}
-		task.Attachments = []ecs.Attachment{at}
-	}
 	s.containers(a, task, ids.Task)
-	return task, nil
+	return task
+}
+
+// put gives a task its container instance and, in awsvpc mode, an address there.
+func (s *Spec) put(tx *state.Tx, a arn.ARN, task *ecs.Task, ci *ecs.ContainerInstance) error {
+	task.ContainerInstanceARN, task.AvailabilityZone = ci.ContainerInstanceARN, ci.Zone()
+	if s.Definition.NetworkMode != ecs.NetworkAwsvpc {
+		return nil
+	}
+	at, err := s.attach(tx, a, ci.Zone(), arn.LastID(task.TaskARN))
+	if err != nil {
+		return err
+	}
+	task.Attachments = []ecs.Attachment{at}
+	for i := range task.Containers {
+		task.Containers[i].NetworkInterfaces = []ecs.NetworkInterface{{
+			AttachmentID: at.ID, PrivateIPv4Address: at.Detail("privateIPv4Address"),
+		}}
+	}
+	return nil
 }
 
 func (s *Spec) containers(a arn.ARN, task *ecs.Task, id string) {
@@ -91,11 +109,6 @@ func (s *Spec) containers(a arn.ARN, task *ecs.Task, id string) {
 		}
 		if c.MemoryReservation > 0 {
 			oc.MemoryReservation = strconv.Itoa(c.MemoryReservation)
-		}
-		for _, at := range task.Attachments {
-			oc.NetworkInterfaces = append(oc.NetworkInterfaces, ecs.NetworkInterface{
-				AttachmentID: at.ID, PrivateIPv4Address: at.Detail("privateIPv4Address"),
-			})
 		}
 		task.Containers = append(task.Containers, oc)
 	}

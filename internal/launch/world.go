@@ -138,6 +138,7 @@ func holdHost(t *state.Tables, sums *ecs.TaskSums, m *sched.Machine) {
 func Instance(t *state.Tables, ci *ecs.ContainerInstance) sched.Instance {
 	in := sched.Instance{
 		ARN: ci.ContainerInstanceARN, EC2InstanceID: ci.EC2InstanceID, Zone: ci.Zone(), Status: ci.Status,
+		Provider:       ci.CapacityProviderName,
 		AgentConnected: ci.AgentConnected, AgentVersion: ci.AgentVersion, RegisteredAt: ci.RegisteredAt,
 		Attributes: t.AttributesOf(ci.ContainerInstanceARN),
 		Registered: amounts(ci.Registered),

@@ -20,7 +20,7 @@ type Failure struct {
 func (f Failure) Event(service string) string {
 	text := "(service " + service + ") was unable to place a task because no container instance met all " +
 		"of its requirements."
-	if f.Reason == ReasonNoInstances {
+	if f.Reason == ReasonNoInstances || f.Reason == ReasonEmptyProvider {
 		return text + " Reason: " + f.Reason
 	}
 	return fmt.Sprintf("%s The closest matching (container-instance %s) %s.", text, shortID(f.InstanceARN),
@@ -55,8 +55,15 @@ type explanation struct {
 func explainAll(nodes []*node, r *Request) explanation {
 	out := explanation{failure: Failure{Reason: ReasonNoInstances,
 		Detail: "the cluster has no ACTIVE container instance"}}
+	if r.Provider != "" {
+		out.failure.Reason = ReasonEmptyProvider
+		out.failure.Detail = "the capacity provider " + r.Provider + " has no ACTIVE container instance"
+	}
 	var best distance
 	for _, n := range nodes {
+		if !offers(n.Instance, r) {
+			continue
+		}
 		reasons := Explain(n.Instance, r)
 		if len(reasons) == 0 {
 			continue
@@ -81,6 +88,9 @@ func TooLarge(w World, r Request) (instanceARN, lacks string) {
 	best := 0.0
 	for k := range w.Instances {
 		i := &w.Instances[k]
+		if !offers(i, &r) {
+			continue
+		}
 		worst, text := 0.0, ""
 		for _, a := range []struct {
 			need, has int

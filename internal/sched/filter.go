@@ -24,6 +24,9 @@ const (
 
 	// ReasonNoInstances is the reason when the cluster has no ACTIVE instance at all.
 	ReasonNoInstances = "No Container Instances were found in your cluster."
+
+	// ReasonEmptyProvider is the reason when the capacity provider of a task has no ACTIVE instance at all.
+	ReasonEmptyProvider = "No Container Instances were found in your capacity provider."
 )
 
 // Reason says why an instance cannot take a task: a code for programs, a sentence without full stop for people.
@@ -91,6 +94,10 @@ func Explain(i *Instance, r *Request) []Reason {
 	}
 	return list
 }
+
+// offers reports whether the instance belongs to the capacity provider of the request. It is no filter: instances of
+// other providers are as if they did not exist, except that spreads count the tasks on them.
+func offers(i *Instance, r *Request) bool { return r.Provider == "" || i.Provider == r.Provider }
 
 func isActive(i *Instance, _ *Request) bool { return i.Status == StatusActive }
 

@@ -39,7 +39,7 @@ func place(nodes []*node, index int, r *Request, out *Result) {
 	checks := filters()
 	fit := make([]*node, 0, len(nodes))
 	for _, n := range nodes {
-		if admits(checks, n.Instance, r) {
+		if offers(n.Instance, r) && admits(checks, n.Instance, r) {
 			fit = append(fit, n)
 		}
 	}

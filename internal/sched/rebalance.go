@@ -46,7 +46,7 @@ func tasksByZone(w World, r Request) map[string]int {
 	checks := placementFilters()
 	count := map[string]int{}
 	for k := range w.Instances {
-		if i := &w.Instances[k]; i.Zone != "" && admits(checks, i, &r) {
+		if i := &w.Instances[k]; i.Zone != "" && offers(i, &r) && admits(checks, i, &r) {
 			count[i.Zone] += 0
 		}
 	}

@@ -12,6 +12,8 @@ import (
 type Request struct {
 	Group string // "service:NAME", "family:FAMILY" or the caller's own; spreads count tasks of one group
 	Count int
+	// Provider is the capacity provider on whose instances the tasks must run; "" allows all instances.
+	Provider string
 
 	Needs    Resources // per task; ENI is 1 for awsvpc tasks, else 0
 	PortsTCP []uint16  // static host ports, none for awsvpc tasks

@@ -10,6 +10,7 @@ import (
 type Task struct {
 	ID          string
 	InstanceARN string    // "" or unknown to the world when it is not placed
+	Provider    string    // capacity provider; "" if the service has none
 	Needs       Resources // what its stop frees
 	Deployment  int       // age of its deployment; tasks of lower numbers are older and are stopped sooner
 	Running     bool      // last status is RUNNING
@@ -41,6 +42,15 @@ const (
 //
 // The world counts all tasks of the group. The list of tasks needs to have only those that may be stopped.
 func ScaleIn(w World, group string, tasks []Task, strategies []Strategy, n int, seed uint64) []Victim {
+	return ScaleInShares(w, group, tasks, strategies, nil, n, seed)
+}
+
+// ScaleInShares is ScaleIn for a service with a capacity provider strategy: of tasks that differ in the strategies
+// alone, those are chosen first whose capacity provider has more than its share of the given tasks. So the rest keeps
+// the ratio of the weights (ecs.md 2.9).
+func ScaleInShares(
+	w World, group string, tasks []Task, strategies []Strategy, shares []Share, n int, seed uint64,
+) []Victim {
 	nodes := newNodes(w)
 	byARN := make(map[string]*node, len(nodes))
 	for _, x := range nodes {
@@ -61,16 +71,26 @@ func ScaleIn(w World, group string, tasks []Task, strategies []Strategy, n int, 
 	slices.SortStableFunc(pool, func(a, b *candidate) int {
 		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.Deployment, b.Deployment))
 	})
+	count, providerOf := map[string]int{}, map[string]string{}
+	for _, t := range tasks {
+		count[t.Provider]++
+		providerOf[t.ID] = t.Provider
+	}
 	var out []Victim
 	for len(pool) > 0 && len(out) < n {
 		end := 1
 		for end < len(pool) && pool[end].class == pool[0].class && pool[end].Deployment == pool[0].Deployment {
 			end++
 		}
-		out = append(out, choose(nodes, pool[:end], effective(strategies, true), n-len(out), seed)...)
+		most := n - len(out)
+		if len(shares) > 0 {
+			most = end // all of them, to choose by provider
+		}
+		chosen := choose(nodes, pool[:end], effective(strategies, true), most, seed)
+		out = append(out, interleave(chosen, providerOf, shares, count)...)
 		pool = pool[end:]
 	}
-	return out
+	return out[:min(max(n, 0), len(out))]
 }
 
 // candidate is a task that may be stopped, with the node it is on.

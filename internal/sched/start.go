@@ -33,7 +33,7 @@ func Eligible(w World, r Request) []string {
 	checks := placementFilters()
 	var list []string
 	for k := range w.Instances {
-		if admits(checks, &w.Instances[k], &r) {
+		if offers(&w.Instances[k], &r) && admits(checks, &w.Instances[k], &r) {
 			list = append(list, w.Instances[k].ARN)
 		}
 	}

@@ -34,6 +34,7 @@ type Instance struct {
 	EC2InstanceID  string
 	Zone           string // availability zone
 	Status         string // only StatusActive takes tasks
+	Provider       string // capacity provider; "" if it belongs to none
 	AgentConnected bool
 	AgentVersion   string
 	RegisteredAt   time.Time

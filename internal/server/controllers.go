@@ -6,6 +6,7 @@ import (
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/control/alarm"
 	"github.com/berthhq/berth/internal/control/cache"
+	"github.com/berthhq/berth/internal/control/capacity"
 	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/control/instance"
 	"github.com/berthhq/berth/internal/control/reap"
@@ -29,6 +30,9 @@ func (s *Server) controllers() []part {
 		}),
 		s.controller("control/fleet", func(_ string, e control.Env) runner {
 			return fleet.New(e, s.machines, s.machines).Run
+		}),
+		s.controller("control/capacity", func(_ string, e control.Env) runner {
+			return capacity.New(e).Run
 		}),
 		s.controller("control/target", func(name string, e control.Env) runner {
 			return control.New(e, name, 4, target.New(e, s.publisher)).Run

@@ -101,6 +101,7 @@ func step(rt *rapid.T, tx *state.Tx, m model) {
 		v := ecs.Task{
 			TaskARN:              key,
 			ClusterARN:           entries.Draw(rt, "cluster"),
+			CapacityProviderName: entries.Draw(rt, "provider"),
 			ServiceARN:           entries.Draw(rt, "service"),
 			ContainerInstanceARN: entries.Draw(rt, "instance"),
 			Targets:              targets(rt),
@@ -159,7 +160,8 @@ type sums struct {
 func newSums() *sums { return &sums{counts: map[ecs.TaskCount]int{}} }
 
 func (s *sums) add(t ecs.Task, label, zone string) {
-	s.counts[ecs.TaskCount{Label: label, Zone: zone, LastStatus: t.LastStatus, DesiredStatus: t.DesiredStatus,
+	s.counts[ecs.TaskCount{Label: label, Zone: zone, Provider: t.CapacityProviderName,
+		LastStatus: t.LastStatus, DesiredStatus: t.DesiredStatus,
 		WasHealthy: t.WasHealthy}]++
 	if t.Live() {
 		s.cpu += t.Need.CPU

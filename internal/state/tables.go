@@ -17,6 +17,7 @@ import (
 // define.
 type Tables struct {
 	Clusters           Table[ecs.Cluster]
+	CapacityProviders  Table[ecs.CapacityProvider]
 	TaskDefinitions    Table[ecs.TaskDefinition]
 	Services           Table[ecs.Service]
 	ServiceProgress    Table[ecs.ServiceProgress]
@@ -74,6 +75,7 @@ type Tables struct {
 // writers are the tables of a transaction, for writing: those of Tables, in the same order.
 type writers struct {
 	Clusters           Writable[ecs.Cluster]
+	CapacityProviders  Writable[ecs.CapacityProvider]
 	TaskDefinitions    Writable[ecs.TaskDefinition]
 	Services           Writable[ecs.Service]
 	ServiceProgress    Writable[ecs.ServiceProgress]
@@ -138,9 +140,33 @@ func (t *Tables) Block() *fleet.Block {
 
 // Secondary indexes. Their names begin with the table and end with what their entries are.
 var (
+	// ClustersByCapacityProvider finds clusters by the ARN of a capacity provider that they have.
+	ClustersByCapacityProvider = byEach(func(c *ecs.Cluster) []string {
+		arns := make([]string, len(c.CapacityProviders))
+		for i, name := range c.CapacityProviders {
+			arns[i] = ecs.ProviderARN(c.ClusterARN, name)
+		}
+		return arns
+	})
+	// CapacityProvidersByGroup finds those that are not deleted by the ARN of their Auto Scaling group.
+	CapacityProvidersByGroup = by(func(p *ecs.CapacityProvider) string {
+		return onlyIf(p.Status != ecs.CapacityProviderInactive, p.AutoScalingGroupProvider.AutoScalingGroupARN)
+	})
+
 	ServicesByCluster = by(func(s *ecs.Service) string { return s.ClusterARN })
 	// ServicesByClientToken finds services by TokenEntry.
 	ServicesByClientToken = by(func(s *ecs.Service) string { return TokenEntry(s.ClusterARN, s.ClientToken) })
+
+	// ServicesByCapacityProvider finds the services whose strategy has a capacity provider, by ecs.ProviderEntry.
+	ServicesByCapacityProvider = byEach(func(s *ecs.Service) (entries []string) {
+		if s.Status == ecs.ServiceInactive {
+			return nil
+		}
+		for _, i := range s.CapacityProviderStrategy {
+			entries = append(entries, ecs.ProviderEntry(s.ClusterARN, i.CapacityProvider))
+		}
+		return entries
+	})
 
 	ServiceProgressByTargetGroup    = byEach(targetGroupsOfProgress)
 	ServiceProgressByTaskDefinition = byEach(taskDefinitionsOfProgress)
@@ -165,6 +191,15 @@ var (
 	TasksByTaskDefinition = by(func(t *ecs.Task) string { return t.TaskDefinitionARN })
 	// TasksByTarget finds the tasks that a target belongs to, by elb.TargetKey.
 	TasksByTarget = byEach(func(t *ecs.Task) []string { return targetKeys(t.Targets) })
+
+	// TasksByCapacityProvider finds the tasks of a capacity provider that have not stopped, by ecs.ProviderEntry.
+	TasksByCapacityProvider = by(func(t *ecs.Task) string {
+		return onlyIf(t.LastStatus != ecs.Stopped, ecs.ProviderEntry(t.ClusterARN, t.CapacityProviderName))
+	})
+	// TasksProvisioning finds the tasks of a cluster that wait for capacity, in the order in which they were made.
+	TasksProvisioning = inOrder(
+		by(func(t *ecs.Task) string { return onlyIf(t.Provisioning(), t.ClusterARN) }),
+		func(t *ecs.Task) string { return t.CreatedAt.UTC().Format("2006-01-02T15:04:05.000000000") })
 
 	// TasksByServiceMoving finds the tasks of a service whose target registrations are out of date.
 	TasksByServiceMoving = by(func(t *ecs.Task) string { return onlyIf(t.Moving(), t.ServiceARN) })
@@ -250,7 +285,10 @@ func TokenEntry(scope, token string) string { return onlyIf(token != "", scope+"
 // Indexes are not stored and may change.
 func define() Tables {
 	return Tables{
-		Clusters: table("ecs.clusters", func(c *ecs.Cluster) string { return c.ClusterARN }),
+		Clusters: table("ecs.clusters", func(c *ecs.Cluster) string { return c.ClusterARN },
+			ClustersByCapacityProvider),
+		CapacityProviders: table("ecs.capacity-providers",
+			func(p *ecs.CapacityProvider) string { return p.CapacityProviderARN }, CapacityProvidersByGroup),
 		TaskDefinitions: table("ecs.task-definitions",
 			func(d *ecs.TaskDefinition) string { return d.TaskDefinitionARN }),
 		Families:        table("ecs.families", (*ecs.Family).Key),
@@ -258,7 +296,7 @@ func define() Tables {
 		AccountSettings: table("ecs.account-settings", (*ecs.AccountSetting).Key),
 		Tokens:          table("ecs.tokens", (*ecs.Token).Key),
 		Services: table("ecs.services", func(s *ecs.Service) string { return s.ServiceARN },
-			ServicesByCluster, ServicesByClientToken),
+			ServicesByCluster, ServicesByClientToken, ServicesByCapacityProvider),
 		ServiceProgress: table("ecs.service-progress", func(p *ecs.ServiceProgress) string { return p.ServiceARN },
 			ServiceProgressByTargetGroup, ServiceProgressByTaskDefinition),
 		ServiceDeployments: table("ecs.service-deployments",
@@ -268,7 +306,7 @@ func define() Tables {
 		Tasks: withSums(table("ecs.tasks", func(t *ecs.Task) string { return t.TaskARN },
 			TasksByCluster, TasksByInstance, TasksByService, TasksByServicePresent, TasksByServiceUncounted,
 			TasksByServiceUnproven, TasksByTaskDefinition, TasksByTarget, TasksByAttachment, TasksByAddress,
-			TasksByServiceMoving, TasksByClientToken,
+			TasksByServiceMoving, TasksByClientToken, TasksByCapacityProvider, TasksProvisioning,
 		), // in the order of sumsOfInstances, sumsOfServices and sumsOfClusters
 			taskSums(func(t *ecs.Task) string { return t.ContainerInstanceARN },
 				func(t *ecs.Task) (string, string) { return t.Group, "" }),

@@ -21,6 +21,8 @@ func Task(t *state.Tables, task *ecs.Task, now time.Time) Answer {
 		a.stopped(t, task)
 	case task.DesiredStatus == ecs.Stopped, ecs.Running.Before(task.LastStatus):
 		a.stopping(t, task)
+	case task.Provisioning():
+		a.provisioning(t, task, now)
 	case task.LastStatus.Before(ecs.Running):
 		a.starting(t, task, now)
 	default:

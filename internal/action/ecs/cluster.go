@@ -37,14 +37,23 @@ func (a *api) createCluster(
 	if want.Tags, err = parseTags(in.Tags); err != nil {
 		return nil, err
 	}
+	providers, err := parseClusterProviders(call, in.CapacityProviders, in.DefaultCapacityProviderStrategy)
+	if err != nil {
+		return nil, err
+	}
 	var out shape.Cluster
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
 		// A cluster of that name is answered as it is; AWS treats the repetition as done.
 		c, ok := tx.Clusters.Get(key)
-		if !ok || c.Status != ecs.ClusterActive {
-			c = newCluster(&tx.Tables, call, key, want)
-			tx.Clusters.Put(c)
+		switch {
+		case !ok || c.Status != ecs.ClusterActive:
 			launch.LinkRole(tx, call.Account, role.ServiceECS, call.Now)
+			if c, err = associate(tx, call, newCluster(&tx.Tables, call, key, want), providers); err != nil {
+				return err
+			}
+		case len(providers.names) > 0 && !providers.are(c):
+			return invalid("Arguments on this idempotent request are inconsistent with arguments used in previous " +
+				"request(s).")
 		}
 		out = answerCluster(&tx.Tables, c, []string{"SETTINGS", "TAGS", "CONFIGURATIONS"})
 		return nil
@@ -136,6 +145,9 @@ func (a *api) deleteCluster(
 			return err
 		}
 		if err := emptyCluster(&tx.Tables, c); err != nil {
+			return err
+		}
+		if c, err = associate(tx, call, c, clusterProviders{}); err != nil {
 			return err
 		}
 		n := *c

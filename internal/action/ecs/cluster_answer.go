@@ -7,6 +7,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/reshape"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/provider"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -15,6 +16,8 @@ func answerCluster(t *state.Tables, c *ecs.Cluster, include []string) shape.Clus
 	out := reshape.Out[shape.Cluster](&ecs.Cluster{
 		ClusterARN: c.ClusterARN, ClusterName: c.ClusterName, Status: c.Status,
 	})
+	out.CapacityProviders = slices.Clone(c.CapacityProviders)
+	out.DefaultCapacityProviderStrategy = answerStrategy(c.DefaultStrategy)
 	var n clusterCounts
 	n.count(t, c)
 	out.RegisteredContainerInstancesCount, out.ActiveServicesCount = &n.instances, &n.services
@@ -29,10 +32,22 @@ func answerCluster(t *state.Tables, c *ecs.Cluster, include []string) shape.Clus
 	if slices.Contains(include, "CONFIGURATIONS") {
 		out.Configuration = full.Configuration
 	}
+	if slices.Contains(include, "ATTACHMENTS") {
+		answerAttachments(&out, provider.Attachments(t, c))
+	}
 	if slices.Contains(include, "STATISTICS") {
 		out.Statistics = n.statistics()
 	}
 	return out
+}
+
+// answerAttachments is ecs.md 1.2.4. What is attached is made in the transaction of the call that asks for it, so it is
+// always complete.
+func answerAttachments(out *shape.Cluster, attached []ecs.Attachment) {
+	out.Attachments = reshape.Out[[]shape.Attachment](attached)
+	if len(attached) > 0 {
+		out.AttachmentsStatus = new("UPDATE_COMPLETE")
+	}
 }
 
 // clusterCounts are the counters of a cluster (ecs.md 1.2.3); there is no Fargate, so its statistics are zero.

@@ -72,7 +72,7 @@ func TestClusterRefusals(t *testing.T) {
 		`{'clusters': ['%sservice/c']}`, prefix)
 	d.refused("InvalidParameterException: Invalid setting 'value': 'on' is not a value of containerInsights",
 		"CreateCluster", `{'settings': [{'name': 'containerInsights', 'value': 'on'}]}`)
-	d.refused(`InvalidParameterException: Berth does not support "capacityProviders" in CreateCluster.`,
+	d.refused("InvalidParameterException: The capacity provider FARGATE is not available yet",
 		"CreateCluster", `{'capacityProviders': ['FARGATE']}`)
 	d.refused("ClusterNotFoundException: Cluster not found.", "DeleteCluster", `{'cluster': 'ghost'}`)
 	// ecs.md 1.1.7

@@ -33,8 +33,7 @@ func Service(store *state.Store, more ...awswire.Operation) awswire.Service {
 
 func (a *api) operations() []awswire.Operation {
 	return []awswire.Operation{
-		awswire.Op("CreateCluster", a.createCluster).Refuses("capacityProviders",
-			"defaultCapacityProviderStrategy", "serviceConnectDefaults",
+		awswire.Op("CreateCluster", a.createCluster).Refuses("serviceConnectDefaults",
 			"configuration.managedStorageConfiguration"),
 		awswire.Op("UpdateCluster", a.updateCluster).Refuses("serviceConnectDefaults",
 			"configuration.managedStorageConfiguration"),
@@ -42,6 +41,12 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("DeleteCluster", a.deleteCluster),
 		awswire.Op("DescribeClusters", a.describeClusters),
 		awswire.Op("ListClusters", a.listClusters),
+
+		awswire.Op("CreateCapacityProvider", a.createCapacityProvider).Refuses("cluster", "managedInstancesProvider"),
+		awswire.Op("UpdateCapacityProvider", a.updateCapacityProvider).Refuses("cluster", "managedInstancesProvider"),
+		awswire.Op("DeleteCapacityProvider", a.deleteCapacityProvider).Refuses("cluster"),
+		awswire.Op("DescribeCapacityProviders", a.describeCapacityProviders),
+		awswire.Op("PutClusterCapacityProviders", a.putClusterCapacityProviders),
 
 		awswire.Op("RegisterTaskDefinition", a.registerTaskDefinition).Refuses("ephemeralStorage",
 			"inferenceAccelerators", "proxyConfiguration").
@@ -52,7 +57,7 @@ func (a *api) operations() []awswire.Operation {
 		awswire.Op("ListTaskDefinitions", a.listTaskDefinitions),
 		awswire.Op("ListTaskDefinitionFamilies", a.listTaskDefinitionFamilies),
 
-		awswire.Op("RunTask", a.runTask).Refuses("capacityProviderStrategy", "platformVersion", "referenceId",
+		awswire.Op("RunTask", a.runTask).Refuses("platformVersion", "referenceId",
 			"volumeConfigurations", "overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
 		awswire.Op("StartTask", a.startTask).Refuses("referenceId", "volumeConfigurations",
 			"overrides.ephemeralStorage", "overrides.inferenceAcceleratorOverrides"),
@@ -89,7 +94,7 @@ func (a *api) operations() []awswire.Operation {
 
 // laterServiceFields belong to capabilities that have a room waiting but are not built: they are refused by name.
 var laterServiceFields = []string{
-	"capacityProviderStrategy", "gatewayConnectors", "monitoring",
+	"gatewayConnectors", "monitoring",
 	"platformVersion", "serviceConnectConfiguration", "serviceRegistries", "volumeConfigurations",
 	"vpcLatticeConfigurations", "deploymentConfiguration.alarms", "deploymentConfiguration.bakeTimeInMinutes",
 	"deploymentConfiguration.canaryConfiguration", "deploymentConfiguration.linearConfiguration",

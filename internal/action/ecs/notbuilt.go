@@ -9,21 +9,10 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 )
 
-// notBuilt returns the actions of what is not built yet. Lists are truthful: there are none. Everything
-// else is refused by name.
+// notBuilt returns the actions of what is not built yet. They are refused by name.
 func (a *api) notBuilt() []awswire.Operation {
 	return append(elsewhere(),
-		awswire.Op("DescribeCapacityProviders", a.describeCapacityProviders),
 		awswire.Op("ListServicesByNamespace", a.listServicesByNamespace),
-
-		refuse[shape.CreateCapacityProviderInput, shape.CreateCapacityProviderOutput](
-			"CreateCapacityProvider", "capacity providers"),
-		refuse[shape.UpdateCapacityProviderInput, shape.UpdateCapacityProviderOutput](
-			"UpdateCapacityProvider", "capacity providers"),
-		refuse[shape.DeleteCapacityProviderInput, shape.DeleteCapacityProviderOutput](
-			"DeleteCapacityProvider", "capacity providers"),
-		refuse[shape.PutClusterCapacityProvidersInput, shape.PutClusterCapacityProvidersOutput](
-			"PutClusterCapacityProviders", "capacity providers"),
 
 		refuse[shape.CreateTaskSetInput, shape.CreateTaskSetOutput]("CreateTaskSet", "task sets"),
 		refuse[shape.UpdateTaskSetInput, shape.UpdateTaskSetOutput]("UpdateTaskSet", "task sets"),
@@ -57,29 +46,6 @@ func refuse[I, O any](name, what string) awswire.Operation {
 		return nil, fault.New(shape.CodeUnsupportedFeatureException,
 			"Berth does not support %s yet: %s is refused.", what, name)
 	}).With(awswire.Refused)
-}
-
-// describeCapacityProviders knows none, AWS's own FARGATE included.
-func (a *api) describeCapacityProviders(
-	_ context.Context, call *awswire.Call, in *shape.DescribeCapacityProvidersInput,
-) (*shape.DescribeCapacityProvidersOutput, error) {
-	if len(in.CapacityProviders) > 100 {
-		return nil, invalid("capacityProviders cannot have more than 100 elements.")
-	}
-	if in.Cluster != nil {
-		if _, err := cluster(&a.store.View().Tables, call, in.Cluster); err != nil {
-			return nil, err
-		}
-	}
-	if _, _, err := request.Page(call, shortPages.Ask(in.MaxResults, in.NextToken), nil,
-		request.Itself, request.Value(in.Cluster)); err != nil {
-		return nil, err
-	}
-	out := &shape.DescribeCapacityProvidersOutput{}
-	for _, name := range in.CapacityProviders {
-		out.Failures = append(out.Failures, missing(name))
-	}
-	return out, nil
 }
 
 // listServicesByNamespace knows no namespace: services that name one are refused.

@@ -2,11 +2,12 @@ package ecs
 
 import "github.com/berthhq/berth/internal/action/request"
 
-// pages are those of most lists, shortPages those of services, settings and capacity providers (ecs.md 1.1.6).
-var pages, shortPages = pagesOf(100), pagesOf(10)
+// pages are those of most lists, shortPages those of services and settings, providerPages those of capacity providers
+// (ecs.md 1.1.6).
+var pages, shortPages, providerPages = pagesOf(100, 100), pagesOf(10, 100), pagesOf(10, 10)
 
-func pagesOf(size int32) request.Pages {
-	return request.Pages{Default: size, Least: 1, Most: 100, Refuse: func(size, least, most int32) error {
+func pagesOf(size, most int32) request.Pages {
+	return request.Pages{Default: size, Least: 1, Most: most, Refuse: func(size, least, most int32) error {
 		return invalid("maxResults must be between %d and %d, not %d.", least, most, size)
 	}}
 }

@@ -26,7 +26,7 @@ func (a *api) runTask(ctx context.Context, call *awswire.Call, in *shape.RunTask
 	if count < 1 || count > 10 {
 		return nil, invalid("count must be between 1 and 10, not %d.", count)
 	}
-	w, err := parseTaskRun(in)
+	w, err := parseTaskRun(call, in)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +68,11 @@ func (a *api) startTask(
 	if err := batch("Container instances", len(in.ContainerInstances), 10); err != nil {
 		return nil, err
 	}
-	w, err := parseTaskRun(asRunTask(in))
+	w, err := parseTaskRun(call, asRunTask(in))
 	if err != nil {
 		return nil, err
 	}
+	w.chosen = true
 	ids := newIDs(call.Random, len(in.ContainerInstances))
 	out := &shape.RunTaskOutput{}
 	err = a.store.Update(ctx, func(tx *state.Tx) error {
@@ -100,19 +101,57 @@ func asRunTask(in *shape.StartTaskInput) *shape.RunTaskInput {
 
 // place asks the scheduler where the tasks go.
 func place(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch.IDs, out *shape.RunTaskOutput) error {
+	for _, part := range spec.Parts(nil, len(ids)) {
+		mine, rest := ids[:part.Count], ids[part.Count:]
+		if err := placePart(tx, call, &part.Spec, mine, out); err != nil {
+			return err
+		}
+		ids = rest
+	}
+	return nil
+}
+
+// placePart places the tasks of one capacity provider, or of none. Those that find no room wait if the capacity
+// provider gets more instances (ecs.md 4.11).
+func placePart(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch.IDs, out *shape.RunTaskOutput) error {
 	req, err := placement(&tx.Tables, call, spec, len(ids))
 	if err != nil {
 		return err
 	}
 	world := launch.World(&tx.Tables, spec.Cluster.ClusterARN)
-	if !slices.ContainsFunc(world.Instances, func(i sched.Instance) bool { return i.Status == ecs.InstanceActive }) {
+	active := func(i sched.Instance) bool { return i.Status == ecs.InstanceActive }
+	if spec.Provider == "" && !slices.ContainsFunc(world.Instances, active) {
 		return invalid("No Container Instances were found in your cluster.") // ecs.md 1.6.2
 	}
 	plan := sched.Plan(world, []sched.Request{req})
+	var waiting []launch.IDs
+	if spec.Waits(&tx.Tables) {
+		waiting, plan.Failures = ids[len(plan.Placements):], nil
+	}
 	for i, f := range plan.Failures {
 		plan.Failures[i].Detail = launch.Explain(plan.Refusals[f.Request], f.InstanceARN)
 	}
-	return carryOut(tx, call, spec, plan, ids, out)
+	if err := carryOut(tx, call, spec, plan, ids, out); err != nil {
+		return err
+	}
+	return wait(tx, call, spec, waiting, out)
+}
+
+// wait makes tasks that wait for their capacity provider.
+func wait(tx *state.Tx, call *awswire.Call, spec *launch.Spec, ids []launch.IDs, out *shape.RunTaskOutput) error {
+	if len(ids) > launch.ProvisioningRoom(&tx.Tables, spec.Cluster.ClusterARN) { // ecs.md 1.5.1
+		return client("The tasks provisioning capacity limit was exceeded: at most %d tasks of a cluster can wait for "+
+			"capacity.", ecs.MaxProvisioning)
+	}
+	for _, id := range ids {
+		task, err := spec.WaitingTask(id, call.Now)
+		if err != nil {
+			return err
+		}
+		tx.Tasks.Put(task)
+		out.Tasks = append(out.Tasks, answerTask(&tx.Tables, task, true))
+	}
+	return nil
 }
 
 // start puts a task on each of the named instances that has room for it.

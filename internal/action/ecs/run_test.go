@@ -79,9 +79,6 @@ func TestRunTaskRefusals(t *testing.T) {
 			`'`: "InvalidParameterException: group may have at most 255 characters",
 		`'taskDefinition': 'web', 'referenceId': 'x'`: `InvalidParameterException: Berth does not support ` +
 			`"referenceId" in RunTask.`,
-		`'taskDefinition': 'web', 'capacityProviderStrategy': ` +
-			`[{'capacityProvider': 'p'}]`: `InvalidParameterException: Berth does not support ` +
-			`"capacityProviderStrategy" in RunTask.`,
 		// ecs.md 1.1.11
 		`'taskDefinition': 'web', 'clientToken': '` + strings.Repeat("x", 65) +
 			`'`: "InvalidParameterException: clientToken may have at most 64",

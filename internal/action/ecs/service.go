@@ -23,7 +23,7 @@ func serviceNotFound() *fault.Error {
 func (a *api) createService(
 	ctx context.Context, call *awswire.Call, in *shape.CreateServiceInput,
 ) (*shape.CreateServiceOutput, error) {
-	want, asked, err := parseService(in)
+	want, asked, err := parseService(call, in)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (a *api) createService(
 		}
 		if made == nil {
 			made = &s
-			if err := createNew(tx, call, c, made, *asked, in.TaskDefinition, ids); err != nil {
+			if err := createNew(tx, call, c, made, *asked, in, ids); err != nil {
 				return err
 			}
 		}
@@ -80,12 +80,19 @@ func createdBefore(t *state.Tables, s *ecs.Service) (*ecs.Service, error) {
 // createNew checks a service against the state and puts it there with its first deployment. Of an
 // earlier service of the same name nothing stays.
 func createNew(tx *state.Tx, call *awswire.Call, c *ecs.Cluster, s *ecs.Service, rev ecs.ServiceRevision,
-	definition *string, ids deploy.IDs) error {
-	d, err := usableTaskDefinition(&tx.Tables, call, definition)
+	in *shape.CreateServiceInput, ids deploy.IDs) error {
+	d, err := usableTaskDefinition(&tx.Tables, call, in.TaskDefinition)
 	if err != nil {
 		return err
 	}
 	rev.TaskDefinition = d.TaskDefinitionARN
+	if err := setStrategy(&tx.Tables, c, s, s.CapacityProviderStrategy); err != nil {
+		return err
+	}
+	if err := parseRebalancing(s, in.AvailabilityZoneRebalancing); err != nil { // the strategy may be the cluster's
+		return err
+	}
+	rev.LaunchType = s.LaunchType
 	if err := checkGrace(s.HealthCheckGracePeriodSeconds, &rev, d); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ func answerService(t *state.Tables, s *ecs.Service, tags bool) shape.Service {
 	out.DeploymentController = &shape.DeploymentController{Type: s.DeploymentController}
 	out.DesiredCount, out.EnableECSManagedTags, out.EnableExecuteCommand = new(
 		int32(progress.DesiredCount(s))), &s.EnableECSManagedTags, &s.EnableExecuteCommand
+	out.CapacityProviderStrategy = answerStrategy(s.CapacityProviderStrategy)
 	answerDeploymentConfiguration(&out, s)
 
 	sums := t.TasksOfService(s.ServiceARN)
@@ -67,7 +68,8 @@ func answerDeployment(s *ecs.Service, d ecs.Deployment, running, pending int) sh
 		d.DesiredCount = s.DesiredCount
 	}
 	out := reshape.Out[shape.Deployment](&d)
-	out.TaskDefinition, out.LaunchType = &d.Revision.TaskDefinition, d.Revision.LaunchType
+	out.TaskDefinition, out.LaunchType = &d.Revision.TaskDefinition, s.LaunchType
+	out.CapacityProviderStrategy = answerStrategy(s.CapacityProviderStrategy)
 	if n := d.Revision.NetworkConfiguration; n != nil {
 		out.NetworkConfiguration = new(reshape.Out[shape.NetworkConfiguration](n))
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/berthhq/berth/internal/action/request"
+	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/ecs"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/launch"
@@ -11,7 +12,9 @@ import (
 
 // parseService checks everything about a service that does not need the state, and fills in
 // defaults. The revision lacks its task definition.
-func parseService(in *shape.CreateServiceInput) (*ecs.Service, *ecs.ServiceRevision, error) {
+func parseService(
+	call *awswire.Call, in *shape.CreateServiceInput,
+) (*ecs.Service, *ecs.ServiceRevision, error) {
 	s := &ecs.Service{
 		ServiceName: request.Value(in.ServiceName), Status: ecs.ServiceActive,
 		SchedulingStrategy:   in.SchedulingStrategy,
@@ -31,7 +34,13 @@ func parseService(in *shape.CreateServiceInput) (*ecs.Service, *ecs.ServiceRevis
 		s.PropagateTags = "NONE"
 	}
 	var err error
-	if s.LaunchType, err = parseLaunchType(in.LaunchType); err != nil {
+	if in.LaunchType != "" {
+		if s.LaunchType, err = parseLaunchType(in.LaunchType); err != nil {
+			return nil, nil, err
+		}
+	}
+	s.CapacityProviderStrategy, err = tasksByStrategy(call, in.LaunchType, in.CapacityProviderStrategy)
+	if err != nil {
 		return nil, nil, err
 	}
 	if err := checkController(in.DeploymentController); err != nil {
@@ -40,7 +49,7 @@ func parseService(in *shape.CreateServiceInput) (*ecs.Service, *ecs.ServiceRevis
 	if err := parseScheduling(s, in); err != nil {
 		return nil, nil, err
 	}
-	rev := &ecs.ServiceRevision{LaunchType: s.LaunchType}
+	rev := &ecs.ServiceRevision{}
 	if rev.LoadBalancers, err = parseLoadBalancers(in.LoadBalancers); err != nil {
 		return nil, nil, err
 	}

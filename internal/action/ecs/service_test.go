@@ -94,9 +94,6 @@ func TestCreateServiceRefusals(t *testing.T) {
 		`'taskDefinition': 'web', 'desiredCount': 1, 'deploymentConfiguration': {'deploymentCircuitBreaker': ` +
 			`{'enable': true, 'rollback': true, 'thresholdConfiguration': {'type': 'COUNT', ` +
 			`'value': 0}}}`: "InvalidParameterException: The circuit breaker's threshold value",
-		`'taskDefinition': 'web', 'desiredCount': 1, 'capacityProviderStrategy': ` +
-			`[{'capacityProvider': 'p'}]`: `InvalidParameterException: Berth does not support ` +
-			`"capacityProviderStrategy" in CreateService.`,
 		`'taskDefinition': 'web', 'desiredCount': 1, 'serviceRegistries': ` +
 			`[{'registryArn': 'r'}]`: `InvalidParameterException: Berth does not support ` +
 			`"serviceRegistries" in CreateService.`,
@@ -431,11 +428,6 @@ func TestServiceEvents(t *testing.T) {
 func TestLaterActions(t *testing.T) {
 	d := newDesk(t)
 	for action, input := range map[string]string{
-		"CreateCapacityProvider": `{'name': 'p', 'autoScalingGroupProvider': {'autoScalingGroupArn': 'a'}}`,
-		"UpdateCapacityProvider": `{'name': 'p', 'autoScalingGroupProvider': {}}`,
-		"DeleteCapacityProvider": `{'capacityProvider': 'p'}`,
-		"PutClusterCapacityProviders": `{'cluster': 'c', 'capacityProviders': [], ` +
-			`'defaultCapacityProviderStrategy': []}`,
 		"CreateTaskSet":               `{'cluster': 'c', 'service': 's', 'taskDefinition': 't'}`,
 		"UpdateTaskSet":               `{'cluster': 'c', 'service': 's', 'taskSet': 't', 'scale': {'value': 1}}`,
 		"DeleteTaskSet":               `{'cluster': 'c', 'service': 's', 'taskSet': 't'}`,

@@ -97,6 +97,10 @@ func (u *serviceUpdate) change(
 		return false, err
 	}
 	u.changeOptions(s)
+	if err := changeStrategy(t, call, s, u.in.CapacityProviderStrategy); err != nil {
+		return false, err
+	}
+	rev.LaunchType = s.LaunchType
 	if u.in.AvailabilityZoneRebalancing != "" {
 		if err := setRebalancing(s, u.in.AvailabilityZoneRebalancing); err != nil {
 			return false, err

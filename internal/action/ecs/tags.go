@@ -99,6 +99,10 @@ func tagged(t *state.Tables, call *awswire.Call, ref *string) (row request.Tagge
 	case ecs.TypeCluster:
 		row, ok = request.FindTagged(&t.Clusters, key, func(v *ecs.Cluster) *tag.Set { return &v.Tags },
 			func(tx *state.Tx) state.Writable[ecs.Cluster] { return tx.Clusters })
+	case ecs.TypeCapacityProvider:
+		row, ok = request.FindTagged(&t.CapacityProviders, key,
+			func(v *ecs.CapacityProvider) *tag.Set { return &v.Tags },
+			func(tx *state.Tx) state.Writable[ecs.CapacityProvider] { return tx.CapacityProviders })
 	case ecs.TypeTaskDefinition:
 		row, ok = request.FindTagged(&t.TaskDefinitions, key, func(v *ecs.TaskDefinition) *tag.Set { return &v.Tags },
 			func(tx *state.Tx) state.Writable[ecs.TaskDefinition] { return tx.TaskDefinitions })

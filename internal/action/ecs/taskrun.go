@@ -21,9 +21,10 @@ type taskRun struct {
 	spec        launch.Spec // still without its cluster and task definition
 	propagate   bool        // the task definition's tags
 	managedTags bool
+	chosen      bool // the caller has chosen a launch type or the instances, so that no strategy applies
 }
 
-func parseTaskRun(in *shape.RunTaskInput) (*taskRun, error) {
+func parseTaskRun(call *awswire.Call, in *shape.RunTaskInput) (*taskRun, error) {
 	run := &taskRun{definition: in.TaskDefinition, propagate: in.PropagateTags == "TASK_DEFINITION",
 		managedTags: request.Value(in.EnableECSManagedTags)}
 	run.spec.Group, run.spec.StartedBy = request.Value(in.Group), request.Value(in.StartedBy)
@@ -37,6 +38,10 @@ func parseTaskRun(in *shape.RunTaskInput) (*taskRun, error) {
 	}
 	var err error
 	if run.spec.LaunchType, err = parseLaunchType(in.LaunchType); err != nil {
+		return nil, err
+	}
+	run.chosen = in.LaunchType != ""
+	if run.spec.Strategy, err = tasksByStrategy(call, in.LaunchType, in.CapacityProviderStrategy); err != nil {
 		return nil, err
 	}
 	if run.spec.Overrides, err = parseOverrides(in.Overrides); err != nil {
@@ -89,6 +94,11 @@ func (run *taskRun) resolve(t *state.Tables, call *awswire.Call, c *ecs.Cluster)
 	spec.Cluster, spec.Definition = c, d
 	if spec.Overrides, err = d.Override(run.spec.Overrides); err != nil {
 		return nil, err
+	}
+	if !run.chosen {
+		if spec.Strategy, err = strategyFor(t, c, "", run.spec.Strategy); err != nil {
+			return nil, err
+		}
 	}
 	if spec.Group == "" {
 		spec.Group = "family:" + d.Family // ecs.md 1.6.5

@@ -126,7 +126,7 @@ var services = []service{
 		OmitEmpty: `DescribeTaskDefinitionOutput.Tags RegisterTaskDefinitionOutput.Tags`,
 		WriteEmpty: `
 			Cluster.Settings Cluster.Statistics Cluster.Tags
-			Cluster.CapacityProviders Cluster.DefaultCapacityProviderStrategy
+			Cluster.CapacityProviders Cluster.DefaultCapacityProviderStrategy CapacityProvider.Tags
 			ContainerInstance.Attributes ContainerInstance.Attachments ContainerInstance.Tags
 			ContainerDefinition.Environment ContainerDefinition.MountPoints ContainerDefinition.PortMappings
 			ContainerDefinition.SystemControls ContainerDefinition.VolumesFrom

@@ -1,6 +1,7 @@
 // Package instance makes container instances follow their EC2 instances. It deregisters a container
 // instance whose EC2 instance ends. It stops the tasks on one that no longer belongs to its
-// cluster, or whose machine stops, so that services replace them.
+// cluster, or whose machine stops, so that services replace them. It gives a container instance the
+// capacity provider of its Auto Scaling group.
 //
 // Besides DeregisterContainerInstance, it alone sets a container instance's status to INACTIVE.
 package instance
@@ -8,12 +9,14 @@ package instance
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/provider"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -29,9 +32,16 @@ func (Controller) Keys(c state.Change, s *state.Snapshot) (keys []string) {
 			return []string{c.Key}
 		}
 	case state.Changed[ecs.Task]:
-		placed := c.Old == nil // perhaps placed on a machine that is about to stop
+		// perhaps placed on a machine that is about to stop
+		placed := c.Old == nil || c.New != nil && c.Old.ContainerInstanceARN != c.New.ContainerInstanceARN
 		if t := c.New; t != nil && t.LastStatus != ecs.Stopped && (t.DesiredStatus == ecs.Stopped || placed) {
 			return []string{t.ContainerInstanceARN}
+		}
+	case state.Changed[ecs.Cluster]:
+		if c.Old == nil || c.New == nil || !slices.Equal(c.Old.CapacityProviders, c.New.CapacityProviders) {
+			for ci := range s.ContainerInstances.By(state.ContainerInstancesByCluster, c.Key) {
+				keys = append(keys, ci.ContainerInstanceARN)
+			}
 		}
 	case state.Changed[fleet.Instance]:
 		if c.New != nil {
@@ -62,6 +72,14 @@ func (Controller) Step(tx *state.Tx, key string, m control.Moment) (time.Duratio
 		n := *ci
 		n.Status, n.AgentConnected, n.DeregisteredAt = ecs.InstanceInactive, false, m.Now
 		n.StatusReason = hostReason(ci, "terminated")
+		n.Version++
+		tx.ContainerInstances.Put(&n)
+		ci = &n
+	}
+	name := provider.Of(&tx.Tables, ci.ClusterARN, ci.EC2InstanceID)
+	if ci.Present() && name != ci.CapacityProviderName {
+		n := *ci
+		n.CapacityProviderName = name
 		n.Version++
 		tx.ContainerInstances.Put(&n)
 		ci = &n

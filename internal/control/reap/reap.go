@@ -1,6 +1,6 @@
-// Package reap deletes rows that are no longer needed: stopped tasks, and deleted clusters, services
-// and container instances, after the time for which AWS still describes them; old service
-// deployments; task definitions whose deletion was requested and which nothing uses; and the history of alarms.
+// Package reap deletes rows that are no longer needed: stopped tasks, and deleted clusters, services, capacity
+// providers and container instances, after the time for which AWS still describes them; old service deployments; task
+// definitions whose deletion was requested and which nothing uses; and the history of alarms.
 package reap
 
 import (
@@ -37,6 +37,7 @@ const (
 	instance   kind = "instance"
 	definition kind = "definition"
 	deployment kind = "deployment"
+	provider   kind = "capacity provider"
 	history    kind = "history" // of an alarm; the key has the ARN of the alarm
 )
 
@@ -52,6 +53,8 @@ func (Controller) Keys(c state.Change, s *state.Snapshot) []Key {
 		}
 	case state.Changed[ecs.Cluster]:
 		return over(c, cluster, func(v *ecs.Cluster) bool { return v.Status == ecs.ClusterInactive })
+	case state.Changed[ecs.CapacityProvider]:
+		return over(c, provider, func(v *ecs.CapacityProvider) bool { return v.Status == ecs.CapacityProviderInactive })
 	case state.Changed[ecs.Service]:
 		return serviceKeys(c, s)
 	case state.Changed[ecs.ServiceProgress]:
@@ -117,6 +120,9 @@ func (c Controller) All(s *state.Snapshot) (keys []Key) {
 	for v := range s.Clusters.All() {
 		add(state.Changed[ecs.Cluster]{Key: v.ClusterARN, New: v})
 	}
+	for v := range s.CapacityProviders.All() {
+		add(state.Changed[ecs.CapacityProvider]{Key: v.CapacityProviderARN, New: v})
+	}
 	for v := range s.Services.All() {
 		add(state.Changed[ecs.Service]{Key: v.ServiceARN, New: v})
 	}
@@ -148,6 +154,10 @@ func (Controller) Step(tx *state.Tx, key Key, m control.Moment) (time.Duration, 
 	case cluster:
 		if v, ok := tx.Clusters.Get(id); ok && v.Status == ecs.ClusterInactive {
 			return after(v.DeletedAt.Add(Kept), m, func() { tx.Clusters.Delete(id) })
+		}
+	case provider:
+		if v, ok := tx.CapacityProviders.Get(id); ok && v.Status == ecs.CapacityProviderInactive {
+			return after(v.DeletedAt.Add(Kept), m, func() { tx.CapacityProviders.Delete(id) })
 		}
 	case service:
 		if v, ok := tx.Services.Get(id); ok && v.Status == ecs.ServiceInactive {

@@ -103,14 +103,42 @@ func (s *step) unable(err error) complaint {
 
 // place makes up to x.Count tasks; why is the complaint about those without a place.
 func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why complaint) {
-	req, err := spec.Request(x.Count)
+	for _, part := range spec.Parts(s.divided(spec), x.Count) {
+		some, trouble := s.placePart(&part.Spec, part.Count, x.InstanceARNs)
+		placed = append(placed, some...)
+		if trouble.text != "" {
+			why = trouble
+		}
+	}
+	return placed, why
+}
+
+// divided returns the numbers of the deployment's tasks by capacity provider.
+func (s *step) divided(spec *launch.Spec) map[string]int {
+	sums := s.tx.TasksOfService(s.svc.ServiceARN)
+	if len(spec.Strategy) == 0 || sums == nil {
+		return nil
+	}
+	have := make(map[string]int)
+	for _, c := range sums.Counts {
+		if c.Label == spec.StartedBy && c.Live() {
+			have[c.Provider] += c.Tasks
+		}
+	}
+	return have
+}
+
+// placePart makes up to n tasks of one capacity provider, or of none. Those that find no room wait if the capacity
+// provider gets more instances (ecs.md 4.11).
+func (s *step) placePart(spec *launch.Spec, n int, instances []string) (placed []string, why complaint) {
+	req, err := spec.Request(n)
 	if err != nil {
 		return nil, s.unable(err)
 	}
 	world := s.worlds.of(&s.tx.Tables, s.svc.ClusterARN)
 	var plan sched.Result
 	if s.svc.SchedulingStrategy == ecs.Daemon {
-		plan = sched.Start(world, req, x.InstanceARNs)
+		plan = sched.Start(world, req, instances)
 	} else {
 		plan = sched.Plan(world, []sched.Request{req})
 	}
@@ -127,10 +155,36 @@ func (s *step) place(spec *launch.Spec, x rollout.Start) (placed []string, why c
 		s.tx.Tasks.Put(t)
 		placed = append(placed, t.TaskARN)
 	}
-	if len(plan.Failures) > 0 {
+	switch {
+	case len(plan.Failures) == 0:
+	case spec.Waits(&s.tx.Tables):
+		waiting, full := s.wait(spec, len(plan.Failures))
+		placed = append(placed, waiting...)
+		if full.text != "" {
+			why = full
+		}
+	default:
 		why = s.unplaced(plan)
 	}
 	return placed, why
+}
+
+// wait makes n tasks that wait for their capacity provider; why is the complaint about those that may not.
+func (s *step) wait(spec *launch.Spec, n int) (waiting []string, why complaint) {
+	room := launch.ProvisioningRoom(&s.tx.Tables, s.svc.ClusterARN)
+	if n > room {
+		why.text = fmt.Sprintf("(service %s) was unable to place tasks in your cluster because the tasks provisioning "+
+			"capacity limit was exceeded.", s.svc.ServiceName) // ecs.md 1.7.4
+	}
+	for range min(n, room) {
+		t, err := spec.WaitingTask(launch.NewIDs(s.random), s.now)
+		if err != nil {
+			return waiting, s.unable(err)
+		}
+		s.tx.Tasks.Put(t)
+		waiting = append(waiting, t.TaskARN)
+	}
+	return waiting, why
 }
 
 // unplaced returns the complaint about tasks without a place: AWS's text with the closest instance,
@@ -140,7 +194,7 @@ func (s *step) unplaced(plan sched.Result) complaint {
 	f := plan.Failures[0]
 	c := complaint{text: f.Event(s.svc.ServiceName), cause: sched.Failure{Reason: f.Reason}.Event(s.svc.ServiceName)}
 	switch {
-	case f.Reason == sched.ReasonNoInstances: // the text says everything
+	case f.Reason == sched.ReasonNoInstances, f.Reason == sched.ReasonEmptyProvider: // the text says everything
 	case len(plan.Refusals) > 0:
 		c.plain = "placement in detail: " + launch.Explain(plan.Refusals[f.Request], f.InstanceARN)
 	default: // of a daemon, whose tasks are for given instances

@@ -20,14 +20,15 @@ func (c *cluster) StopRanks(tasks []rollout.Candidate) []int {
 	for i, x := range tasks {
 		at[x.Task.TaskARN], ranks[i] = i, len(tasks)+1
 		list[i] = sched.Task{
-			ID: x.Task.TaskARN, InstanceARN: x.Task.ContainerInstanceARN,
+			ID: x.Task.TaskARN, InstanceARN: x.Task.ContainerInstanceARN, Provider: x.Task.CapacityProviderName,
 			Needs:      sched.Resources{CPU: x.Task.Need.CPU, Memory: x.Task.Need.Memory},
 			Deployment: x.Age, Running: x.Task.LastStatus == ecs.Running,
 			Healthy: x.Health != rollout.Unhealthy, Protected: x.Protected,
 		}
 	}
 	world := c.worlds.of(c.t, c.svc.ClusterARN)
-	for i, victim := range sched.ScaleIn(world, launch.GroupOf(c.svc), list, strategies, len(list), 0) {
+	shares := launch.Shares(c.svc.CapacityProviderStrategy)
+	for i, victim := range sched.ScaleInShares(world, launch.GroupOf(c.svc), list, strategies, shares, len(list), 0) {
 		ranks[at[victim.TaskID]] = i + 1
 	}
 	return ranks

@@ -98,6 +98,9 @@ func (c *cluster) spec() (req sched.Request, ok bool) {
 	if !ok {
 		return req, false
 	}
+	if len(spec.Strategy) == 1 {
+		spec.Provider = spec.Strategy[0].CapacityProvider
+	}
 	req, err := spec.Request(1)
 	return req, err == nil
 }

@@ -80,7 +80,7 @@ type CapacityProvider struct {
 	ManagedInstancesProvider *ManagedInstancesProvider `json:"managedInstancesProvider"`
 	Name                     *string                   `json:"name"`
 	Status                   string                    `json:"status" enum:"CapacityProviderStatus"`
-	Tags                     []Tag                     `json:"tags"`
+	Tags                     []Tag                     `json:"tags,writeempty"`
 	Type                     string                    `json:"type" enum:"CapacityProviderType"`
 	UpdateStatus             string                    `json:"updateStatus" enum:"CapacityProviderUpdateStatus"`
 	UpdateStatusReason       *string                   `json:"updateStatusReason"`

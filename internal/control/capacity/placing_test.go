@@ -1,0 +1,177 @@
+package capacity
+
+import (
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Tasks that wait are placed when an instance of their capacity provider registers, the oldest first, and when a task
+// leaves one (ecs.md 1.5.1, 4.11).
+func TestTasksThatWaitArePlaced(t *testing.T) {
+	play(t, func(s *stage) {
+		tasks := s.ask(4)
+		s.expect(tasks, "-", "-", "-", "-")
+		s.register("other", "")
+		s.expect(tasks, "-", "-", "-", "-")
+		s.register("i-1", "p")
+		s.expect(tasks, "i-1", "i-1", "-", "-")
+		first := s.task(tasks[0])
+		if first.LastStatus != ecs.Pending || first.Waiting != nil || first.AvailabilityZone != "us-east-1a" ||
+			first.Version != 2 {
+			t.Errorf("the task is %+v after its placement", first)
+		}
+		s.end(tasks[0])
+		s.expect(tasks[1:], "i-1", "i-1", "-")
+		s.register("i-2", "p")
+		s.expect(tasks[1:], "i-1", "i-1", "i-2")
+		late := s.ask(2)
+		s.expect(late, "i-2", "-")
+	})
+}
+
+// An instance that comes to belong to the capacity provider, or whose agent connects, gets them too.
+func TestInstancesBecomeUsable(t *testing.T) {
+	play(t, func(s *stage) {
+		tasks := s.ask(2)
+		arn := s.register("i-1", "")
+		change := func(fn func(*ecs.ContainerInstance)) {
+			s.put(func(tx *state.Tx) {
+				ci, _ := tx.ContainerInstances.Get(arn)
+				n := *ci
+				fn(&n)
+				tx.ContainerInstances.Put(&n)
+			})
+		}
+		change(func(ci *ecs.ContainerInstance) { ci.CapacityProviderName, ci.AgentConnected = "p", false })
+		s.expect(tasks, "-", "-")
+		change(func(ci *ecs.ContainerInstance) { ci.AgentConnected = true })
+		s.expect(tasks, "i-1", "i-1")
+	})
+}
+
+// A large task that finds no room does not keep a small one from the room that there is.
+func TestSmallTasksPassLargeOnes(t *testing.T) {
+	play(t, func(s *stage) {
+		s.put(func(tx *state.Tx) {
+			tx.TaskDefinitions.Put(&ecs.TaskDefinition{TaskDefinitionARN: definitionARN + "0", NetworkMode: "bridge",
+				ContainerDefinitions: []ecs.ContainerDefinition{{Name: "web", CPU: 4096, Memory: 512}}})
+		})
+		large := s.ask(1, func(t *ecs.Task) {
+			t.TaskDefinitionARN, t.ServiceARN, t.Group = definitionARN+"0", "", "family:big"
+		})
+		small := s.ask(1)
+		s.register("i-1", "p")
+		s.expect(large, "-")
+		s.expect(small, "i-1")
+	})
+}
+
+// A task keeps the constraints that it was made with.
+func TestConstraintsOfTasksThatWait(t *testing.T) {
+	play(t, func(s *stage) {
+		apart := s.ask(2, func(t *ecs.Task) {
+			t.Waiting.Constraints = []ecs.PlacementConstraint{{Type: "distinctInstance"}}
+		})
+		s.register("i-1", "p")
+		s.expect(apart, "i-1", "-")
+		s.register("i-2", "p")
+		s.expect(apart, "i-1", "i-2")
+	})
+}
+
+// After 15 minutes without room a task is stopped, with AWS's reason (ecs.md 1.6.1).
+func TestTasksDoNotWaitForever(t *testing.T) {
+	play(t, func(s *stage) {
+		first := s.ask(1)
+		s.wait(5 * time.Minute)
+		second := s.ask(1)
+		s.wait(ecs.ProvisioningTimeout - 5*time.Minute - time.Second)
+		if got := s.task(first[0]); !got.Provisioning() {
+			t.Fatalf("the task ended too early: %s", got.StoppedReason)
+		}
+		s.wait(time.Second)
+		ended := func(arn, reason string) {
+			t.Helper()
+			got := s.task(arn)
+			if got.LastStatus != ecs.Stopped || got.StopCode != ecs.TaskFailedToStart || got.StoppedReason != reason {
+				t.Errorf("the task is %s, %s: %s; want %s", got.LastStatus, got.StopCode, got.StoppedReason, reason)
+			}
+		}
+		ended(first[0], "TaskFailedToStart: EMPTY CAPACITY PROVIDER")
+		s.put(func(tx *state.Tx) { // an instance that has not registered
+			tx.Instances.Put(&fleet.Instance{ID: "i-1", Region: region, Account: account,
+				Scaling: fleet.Membership{Group: "g", Lifecycle: fleet.LifecycleInService}})
+		})
+		s.wait(5 * time.Minute)
+		ended(second[0], "TaskFailedToStart: NO ACTIVE INSTANCES")
+		s.register("i-1", "p")
+		third := s.ask(3)
+		s.expect(third, "i-1", "i-1", "-")
+		s.wait(ecs.ProvisioningTimeout)
+		ended(third[2], "TaskFailedToStart: RESOURCE:CPU")
+	})
+}
+
+// A task that is stopped while it waits stays stopped, and a server that starts again places what waited before.
+func TestPlacingStartsAgain(t *testing.T) {
+	var c placing
+	play(t, func(s *stage) {
+		tasks := s.ask(1)
+		if keys := c.All(s.store.View()); len(keys) != 1 || keys[0] != clusterARN {
+			t.Errorf("a start looks at %v", keys)
+		}
+		s.put(func(tx *state.Tx) {
+			task, _ := tx.Tasks.Get(tasks[0])
+			tx.Tasks.Put(task.Stop(ecs.UserInitiated, "enough", time.Now()))
+		})
+		s.register("i-1", "p")
+		s.expect(tasks, "-")
+		if keys := c.All(s.store.View()); len(keys) != 0 {
+			t.Errorf("a start looks at %v although nothing waits", keys)
+		}
+	})
+}
+
+// The deletion of a capacity provider ends here: the group is not marked any more (ecs.md 4.6).
+func TestDeletionOfAProvider(t *testing.T) {
+	play(t, func(s *stage) {
+		group := func() *fleet.AutoScalingGroup {
+			g, _ := s.store.View().AutoScalingGroups.Get(fleet.Key(region, account, "g"))
+			return g
+		}
+		if _, marked := group().Tags.Get("AmazonECSManaged"); !marked || s.store.View().Alarms.Len() != 2 {
+			t.Fatalf("the group has the tags %v, and there are %d alarms", group().Tags, s.store.View().Alarms.Len())
+		}
+		s.put(func(tx *state.Tx) {
+			c, _ := tx.Clusters.Get(clusterARN)
+			n := *c
+			n.CapacityProviders = nil
+			tx.Clusters.Put(&n)
+			p, _ := tx.CapacityProviders.Get(ecs.ProviderARN(clusterARN, "p"))
+			q := *p
+			q.UpdateStatus = ecs.DeleteInProgress
+			tx.CapacityProviders.Put(&q)
+		})
+		p, _ := s.store.View().CapacityProviders.Get(ecs.ProviderARN(clusterARN, "p"))
+		if p.Status != ecs.CapacityProviderInactive || p.UpdateStatus != ecs.DeleteComplete || p.DeletedAt.IsZero() {
+			t.Errorf("the capacity provider is %+v", p)
+		}
+		if _, marked := group().Tags.Get("AmazonECSManaged"); marked || s.store.View().Alarms.Len() != 0 {
+			t.Errorf("the group has the tags %v, and there are %d alarms", group().Tags, s.store.View().Alarms.Len())
+		}
+	})
+}
+
+// A group that is deleted takes the alarms with it.
+func TestDeletionOfTheGroup(t *testing.T) {
+	play(t, func(s *stage) {
+		s.put(func(tx *state.Tx) { tx.AutoScalingGroups.Delete(fleet.Key(region, account, "g")) })
+		if n := s.store.View().Alarms.Len(); n != 0 {
+			t.Errorf("%d alarms are left", n)
+		}
+	})
+}

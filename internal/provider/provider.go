@@ -1,0 +1,206 @@
+// Package provider makes and deletes what a capacity provider has besides its own row: the two alarms of its scaling
+// policy and the tag of its Auto Scaling group (ecs.md 4.6). It also knows which capacity provider an instance belongs
+// to. Actions call it in the transaction of the request; control/capacity calls it when a group changes.
+//
+// The package does not check requests and decides nothing about capacity.
+package provider
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/ecs"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/newid"
+	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
+)
+
+// The metric of managed scaling (ecs.md 4.2).
+const (
+	Namespace   = "AWS/ECS/ManagedScaling"
+	Reservation = "CapacityProviderReservation"
+)
+
+// groupTag marks groups that ECS scales, and their instances (ecs.md 4.6).
+const groupTag = "AmazonECSManaged"
+
+// Group returns the Auto Scaling group of a capacity provider, and whether it exists.
+func Group(t *state.Tables, p *ecs.CapacityProvider) (*fleet.AutoScalingGroup, bool) {
+	groupARN := p.AutoScalingGroupProvider.AutoScalingGroupARN
+	key, ok := fleet.GroupKeyFromARN(groupARN)
+	if !ok {
+		return nil, false
+	}
+	g, ok := t.AutoScalingGroups.Get(key)
+	if !ok || g.ARN() != groupARN || g.Status == fleet.DeleteInProgress {
+		return nil, false
+	}
+	return g, true
+}
+
+// Named returns the capacity provider with a name that a cluster has, and whether it has one.
+func Named(t *state.Tables, c *ecs.Cluster, name string) (*ecs.CapacityProvider, bool) {
+	if !slices.Contains(c.CapacityProviders, name) {
+		return nil, false
+	}
+	return t.CapacityProviders.Get(ecs.ProviderARN(c.ClusterARN, name))
+}
+
+// Cluster returns the cluster whose tasks a capacity provider scales its group for: one that scales has at most one.
+func Cluster(t *state.Tables, p *ecs.CapacityProvider) (*ecs.Cluster, bool) {
+	for c := range t.Clusters.By(state.ClustersByCapacityProvider, p.CapacityProviderARN) {
+		return c, true
+	}
+	return nil, false
+}
+
+// Of returns the name of the capacity provider that an EC2 instance belongs to in a cluster; "" if its Auto Scaling
+// group is not that of one.
+func Of(t *state.Tables, clusterARN, ec2InstanceID string) string {
+	c, ok := t.Clusters.Get(clusterARN)
+	if !ok || len(c.CapacityProviders) == 0 {
+		return ""
+	}
+	a, err := arn.Parse(clusterARN)
+	if err != nil {
+		return ""
+	}
+	i, ok := t.Instances.Get(fleet.InstanceARN(a.Region, a.Account, ec2InstanceID))
+	if !ok {
+		return ""
+	}
+	g, ok := t.AutoScalingGroups.Get(i.GroupKey())
+	if !ok {
+		return ""
+	}
+	for p := range t.CapacityProviders.By(state.CapacityProvidersByGroup, g.ARN()) {
+		if slices.Contains(c.CapacityProviders, p.Name) {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// PolicyARN returns the ARN of the scaling policy on the group of a capacity provider.
+func PolicyARN(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup) string {
+	return arn.New("autoscaling", g.Region, g.Account, "scalingPolicy:"+p.PolicyID+":autoScalingGroupName/"+g.Name+
+		":policyName/"+p.PolicyName()).String()
+}
+
+// Alarms returns the alarms of the scaling policy, the high one first (ecs.md 4.6).
+func Alarms(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup, c *ecs.Cluster, now time.Time) []*alarm.Alarm {
+	target := scaling.Tracking{Target: float64(p.AutoScalingGroupProvider.ManagedScaling.TargetCapacity)}
+	high, low := target.ReservationAlarms()
+	highName, lowName := scaling.AlarmNames(g.Name, p.HighID, p.LowID)
+	policy := PolicyARN(p, g)
+	make := func(name string, condition scaling.Condition) *alarm.Alarm {
+		condition.MissingData = scaling.MissingIsMissing
+		return &alarm.Alarm{
+			ARN: alarm.ARN(g.Region, g.Account, name), Name: name, Region: g.Region, Account: g.Account,
+			Description:    "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + policy + ".",
+			ActionsEnabled: true, AlarmActions: []string{policy}, Condition: condition, UpdatedAt: now,
+			Measure: alarm.Measure{Statistic: "Average", Metric: alarm.Metric{Namespace: Namespace, Name: Reservation,
+				Dimensions: []alarm.Dimension{{Name: "CapacityProviderName", Value: p.Name},
+					{Name: "ClusterName", Value: c.ClusterName}}}},
+		}
+	}
+	return []*alarm.Alarm{make(highName, high), make(lowName, low)}
+}
+
+// Follow makes the alarms and the tag those that the capacity provider needs now, and deletes what it does not need. It
+// changes nothing if they are there already. It returns false if there is no room for the alarms.
+func Follow(tx *state.Tx, p *ecs.CapacityProvider, now time.Time) bool {
+	g, exists := Group(&tx.Tables, p)
+	c, used := Cluster(&tx.Tables, p)
+	var wanted []*alarm.Alarm
+	if exists && used && p.ScalesGroup() {
+		wanted = Alarms(p, g, c, now)
+	}
+	if !putAlarms(tx, p, wanted, now) {
+		return false
+	}
+	if exists {
+		tagGroup(tx, g, p.ScalesGroup() && p.UpdateStatus != ecs.DeleteInProgress)
+	}
+	return true
+}
+
+// putAlarms makes or updates the alarms of a capacity provider. Alarms that it has and that are not wanted are deleted.
+func putAlarms(tx *state.Tx, p *ecs.CapacityProvider, wanted []*alarm.Alarm, now time.Time) bool {
+	if len(wanted) == 0 {
+		for _, a := range alarmARNs(p) {
+			tx.DeleteAlarm(a, now)
+		}
+		return true
+	}
+	for _, a := range wanted {
+		old, ok := tx.Alarms.Get(a.ARN)
+		if ok && old.Condition == a.Condition {
+			continue
+		}
+		if !tx.PutAlarm(a, now) {
+			return false
+		}
+	}
+	return true
+}
+
+// alarmARNs returns the ARNs that the alarms of a capacity provider have, whether or not they or its group exist.
+func alarmARNs(p *ecs.CapacityProvider) []string {
+	a, err := arn.Parse(p.AutoScalingGroupProvider.AutoScalingGroupARN)
+	if err != nil {
+		return nil
+	}
+	_, group, _ := strings.Cut(a.Resource, ":autoScalingGroupName/")
+	high, low := scaling.AlarmNames(group, p.HighID, p.LowID)
+	return []string{alarm.ARN(a.Region, a.Account, high), alarm.ARN(a.Region, a.Account, low)}
+}
+
+// tagGroup adds the tag to a group and to its instances, or removes it from the group.
+func tagGroup(tx *state.Tx, g *fleet.AutoScalingGroup, on bool) {
+	if _, has := g.Tags.Get(groupTag); has == on {
+		return
+	}
+	n := g.Clone()
+	if !on {
+		n.Tags = g.Tags.Without(groupTag)
+		tx.AutoScalingGroups.Put(n)
+		return
+	}
+	mark := tag.Tag{Key: groupTag, Propagate: true}
+	n.Tags = g.Tags.With(mark).Sorted()
+	tx.AutoScalingGroups.Put(n)
+	for i := range tx.Instances.By(state.InstancesByAutoScalingGroup, g.Key()) {
+		c := i.Clone()
+		c.Tags = i.Tags.With(tag.Tag{Key: groupTag})
+		tx.Instances.Put(c)
+	}
+}
+
+// Attachments returns what ECS has made for the capacity providers of a cluster (ecs.md 1.2.4).
+func Attachments(t *state.Tables, c *ecs.Cluster) []ecs.Attachment {
+	var all []ecs.Attachment
+	for _, name := range c.CapacityProviders {
+		p, ok := Named(t, c, name)
+		if !ok {
+			continue
+		}
+		if p.ScalesGroup() {
+			all = append(all, attachment(p, "as_policy", ecs.KeyValuePair{Name: "scalingPolicyName",
+				Value: p.PolicyName()}))
+		}
+	}
+	return all
+}
+
+func attachment(p *ecs.CapacityProvider, kind string, detail ecs.KeyValuePair) ecs.Attachment {
+	id := sha256.Sum256([]byte(p.PolicyID + kind))
+	return ecs.Attachment{ID: newid.UUIDOf(id[:16]), Type: kind, Status: "CREATED",
+		Details: []ecs.KeyValuePair{{Name: "capacityProviderName", Value: p.Name}, detail}}
+}
