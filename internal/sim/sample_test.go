@@ -44,6 +44,13 @@ func sample(services, instances int) *blueprint.Stack {
 	return s
 }
 
+// fixed returns a sample in which nothing scales.
+func fixed(services, instances int) *blueprint.Stack {
+	s := sample(services, instances)
+	s.ScalableTargets, s.ScalingPolicies = nil, nil
+	return s
+}
+
 func addService(s *blueprint.Stack, cluster, listener, name string) {
 	group := "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/" + name + "/73e2d6bc24d8a067"
 	s.TargetGroups = append(s.TargetGroups, &elb.TargetGroup{ARN: group, Name: name, Protocol: elb.HTTP, Port: 80,

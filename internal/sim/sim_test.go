@@ -39,7 +39,7 @@ func TestSameSeedSameReport(t *testing.T) {
 // One service of two tasks and a constant load: what the report says can be computed by hand.
 func TestConstantLoad(t *testing.T) {
 	loads := []Load{{Service: "web00", Curve: Flat(20), Cost: Cost{CPU: 10 * time.Millisecond, IdleMemory: 96}}}
-	r := simulate(t, sample(1, 3), loads, func(o *Options) { o.Span, o.Reserved = 2*time.Hour, []int{2, 4} })
+	r := simulate(t, fixed(1, 3), loads, func(o *Options) { o.Span, o.Reserved = 2*time.Hour, []int{2, 4} })
 	s := r.Services[0]
 	// 20 requests of 10 ms are a fifth of a core, 40 per cent of the half core that two tasks reserve; 96 MiB are a
 	// quarter of 384.
@@ -64,7 +64,7 @@ func TestConstantLoad(t *testing.T) {
 
 // Tasks that get more than they can answer answer late, and give up what has waited for too long.
 func TestOverload(t *testing.T) {
-	s := sample(1, 1) // 2 cores for the two tasks
+	s := fixed(1, 1) // 2 cores for the two tasks
 	loads := []Load{{Service: "web00", Cost: Cost{CPU: 10 * time.Millisecond},
 		Curve: Ramp{From: 100, To: 300, Begin: 30 * time.Minute, Duration: 10 * time.Minute}}}
 	r := simulate(t, s, loads, func(o *Options) { o.Span = time.Hour })
@@ -80,7 +80,7 @@ func TestOverload(t *testing.T) {
 
 // Clients stay with their tasks, and connect again when these end.
 func TestClientsStay(t *testing.T) {
-	s := sample(1, 2)
+	s := fixed(1, 2)
 	loads := []Load{{Service: "web00", Curve: Flat(1000), Clients: 0.01, Cost: UsualCost()}}
 	r := simulate(t, s, loads, func(o *Options) {
 		o.Span, o.Faults = time.Hour, []Fault{{TaskEnds, 30 * time.Minute}}
@@ -96,7 +96,7 @@ func TestOutOfMemory(t *testing.T) {
 	loads := []Load{{Service: "web00", Clients: 0.001,
 		Curve: Ramp{From: 100, To: 4000, Begin: 10 * time.Minute, Rise: 20 * time.Minute},
 		Cost:  Cost{CPU: time.Millisecond, Memory: 0.3, IdleMemory: 50}}}
-	r := simulate(t, sample(1, 2), loads, func(o *Options) { o.Span = 40 * time.Minute })
+	r := simulate(t, fixed(1, 2), loads, func(o *Options) { o.Span = 40 * time.Minute })
 	if r.Services[0].OutOfMemory == 0 {
 		t.Error("384 MiB held 4000 clients of 0.3 MiB")
 	}
@@ -124,7 +124,7 @@ func TestFaults(t *testing.T) {
 		NeverRegisters: "",
 		LaunchFails:    "",
 	} {
-		r := simulate(t, sample(2, 3), day(2, 0), func(o *Options) {
+		r := simulate(t, fixed(2, 3), day(2, 0), func(o *Options) {
 			o.Span, o.Faults = 2*time.Hour, []Fault{{kind, 30 * time.Minute}, {AgentDies, time.Hour}}
 		})
 		text := transcript(r)
@@ -154,7 +154,7 @@ func TestFaults(t *testing.T) {
 func TestNothingIsLost(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		services := rapid.IntRange(1, 3).Draw(rt, "services")
-		s := sample(services, rapid.IntRange(1, 4).Draw(rt, "instances"))
+		s := fixed(services, rapid.IntRange(1, 4).Draw(rt, "instances"))
 		var loads []Load
 		cost := UsualCost()
 		cost.Memory = 0 // tasks that are killed again and again do not settle

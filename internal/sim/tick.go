@@ -80,7 +80,7 @@ func (a *app) count(served, wait float64) {
 	}
 	c := &a.counts
 	c[route.Requests] += uint64(n)
-	c[route.TargetStatus+2] += uint64(n)
+	c[route.TargetStatus+1] += uint64(n)
 	c[route.Responses] += uint64(n)
 	c[route.ResponseNanoseconds] += uint64(n * float64(latency))
 	c[route.ResponsesWithin+route.Counter(bound)] += uint64(n)

@@ -79,7 +79,7 @@ func newWorld(ctx context.Context, s *blueprint.Stack, loads []Load, o Options) 
 	}
 	w.dirty = state.Subscribe(w.store, dirtyKeys)
 	w.history = newRecorder(w.store, s)
-	w.control(control.Env{Store: w.store, Logger: quiet, Now: w.clock, Random: w.rand})
+	w.control(control.Env{Store: w.store, Logger: slog.New(&failures{w: w}), Now: w.clock, Random: w.rand})
 	for _, a := range w.apps {
 		w.refreshApp(&w.store.View().Tables, a)
 	}
@@ -170,6 +170,7 @@ func (w *world) fill(tx *state.Tx) {
 	}
 	for a := range tx.Alarms.All() {
 		tx.Alarms.Put(scalingOnly(a, w.now))
+		tx.AlarmStatus.Put(alarm.NewStatus(a.ARN, w.now))
 	}
 }
 

@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// changes counts how often the desired tasks of a service went up and down in the points from a minute on.
+func changes(s *ServiceReport, from int) (up, down int) {
+	for i := 1; i < len(s.Points); i++ {
+		a, b := s.Points[i-1], s.Points[i]
+		switch {
+		case b.Minute <= from:
+		case b.Desired > a.Desired:
+			up++
+		case b.Desired < a.Desired:
+			down++
+		}
+	}
+	return up, down
+}
+
+// A policy that tracks 60 per cent of CPU follows a step of the load out and in again, within its bounds, and the
+// report says who decided that and why (ecs.md 6.5, 6.6).
+func TestTargetTrackingFollowsTheLoad(t *testing.T) {
+	cost := Cost{CPU: 10 * time.Millisecond, IdleMemory: 48}
+	loads := []Load{{Service: "web00", Cost: cost,
+		Curve: Ramp{From: 20, To: 120, Begin: time.Hour, Duration: time.Hour}}}
+	r := simulate(t, sample(1, 4), loads, func(o *Options) { o.Span = 4 * time.Hour })
+	s := &r.Services[0]
+	// 120 requests of 10 ms are 1.2 cores: 8 tasks of a quarter of a core would be at 60 per cent.
+	if p := s.Points[110]; p.Desired != 8 || p.Running != 8 || p.CPU != 60 {
+		t.Errorf("at the top: %+v\n%s", p, transcript(r, "policy", "alarm"))
+	}
+	if p := s.Points[len(s.Points)-1]; p.Desired != 2 || p.Running != 2 {
+		t.Errorf("at the end: %+v\n%s", p, transcript(r, "policy", "alarm"))
+	}
+	text := transcript(r, "policy", "alarm")
+	told := slices.ContainsFunc(r.Decisions, func(d Decision) bool {
+		return d.Kind == "policy" && strings.Contains(d.Reason, "AlarmHigh") && d.Subject == "prod/web00"
+	})
+	if !told || !strings.Contains(text, "Setting desired count to 8") {
+		t.Errorf("%s\n%+v", text, r.Decisions)
+	}
+}
+
+// Under a load that stays the same, the number of tasks settles within its bounds and does not go up and down, whatever
+// the load is and whatever has happened before.
+func TestNoFlapping(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		stack := sample(1, 6)
+		var loads []Load
+		for i, target := range stack.ScalableTargets {
+			target.Bounds.Min = rapid.IntRange(0, 3).Draw(rt, "min")
+			target.Bounds.Max = target.Bounds.Min + rapid.IntRange(0, 10).Draw(rt, "more")
+			stack.Services[i].DesiredCount = rapid.IntRange(target.Bounds.Min, target.Bounds.Max).Draw(rt, "desired")
+			loads = append(loads, Load{Service: fmt.Sprintf("web%02d", i),
+				Cost:  Cost{CPU: 10 * time.Millisecond, IdleCPU: rapid.Float64Range(0, 20).Draw(rt, "idle")},
+				Curve: Flat(rapid.Float64Range(0, 300).Draw(rt, "level"))})
+		}
+		seed := rapid.Uint64().Draw(rt, "seed")
+		r := simulate(t, stack, loads, func(o *Options) { o.Span, o.Seed = 2*time.Hour, seed })
+		for i := range r.Services {
+			s, bounds := &r.Services[i], stack.ScalableTargets[i].Bounds
+			for _, p := range s.Points {
+				if p.Desired < bounds.Min || p.Desired > bounds.Max {
+					rt.Fatalf("%+v is not in %+v\n%s", p, bounds, transcript(r, "policy"))
+				}
+			}
+			if up, down := changes(s, 90); up+down > 0 {
+				rt.Fatalf("%d up and %d down after 90 minutes of the same load\n%s", up, down, transcript(r, "policy"))
+			}
+			if last := s.Points[len(s.Points)-1]; last.Running != last.Desired {
+				rt.Fatalf("%+v", last)
+			}
+		}
+	})
+}
