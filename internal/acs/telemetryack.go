@@ -1,8 +1,21 @@
 package acs
 
+import "time"
+
 // AckPublishMetric answers PublishMetrics.
 type AckPublishMetric struct {
 	Message string `json:"message"`
+	// Every is how many seconds there should be between two reports; 0 means PublishEvery. Amazon's control plane
+	// and its agent do not know it.
+	Every int64 `json:"berthPublishEvery,omitempty"`
+}
+
+// Period returns the time between two reports.
+func (a *AckPublishMetric) Period() time.Duration {
+	if a.Every <= 0 || a.Every > int64(PublishEvery/time.Second) {
+		return PublishEvery
+	}
+	return time.Duration(a.Every) * time.Second
 }
 
 // MessageType is "AckPublishMetric".

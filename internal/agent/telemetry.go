@@ -82,20 +82,28 @@ func (t *telemetry) serve(ctx context.Context, sock *socket) error {
 		sock.outlive(ctx, silence, math.MaxInt64) // this connection is never replaced for its age
 		sock.conn.Close(websocket.StatusNormalClosure, expired)
 	})
-	parts.Go(func() { cancel(t.publish(ctx, sock)) })
-	for {
-		if _, err := sock.read(ctx,
-			func(err error) { t.log.Warn("a TCS frame cannot be read", "error", err) }); err != nil {
+	every := make(chan time.Duration, 1)
+	parts.Go(func() { cancel(t.publish(ctx, sock, every)) })
+	for period := acs.PublishEvery; ; {
+		m, err := sock.read(ctx, func(err error) { t.log.Warn("a TCS frame cannot be read", "error", err) })
+		if err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				return cause
 			}
 			return err
 		}
+		if ack, ok := m.(*acs.AckPublishMetric); ok && ack.Period() != period {
+			period = ack.Period()
+			select {
+			case every <- period:
+			case <-ctx.Done():
+			}
+		}
 	}
 }
 
-// publish sends measurements on each tick, and changes of health at once.
-func (t *telemetry) publish(ctx context.Context, sock *socket) error {
+// publish sends measurements on each tick, and changes of health at once. The control plane says how long a tick is.
+func (t *telemetry) publish(ctx context.Context, sock *socket, every <-chan time.Duration) error {
 	changes, unsubscribe := t.changes()
 	defer unsubscribe()
 	tick := time.NewTicker(acs.PublishEvery)
@@ -109,6 +117,8 @@ func (t *telemetry) publish(ctx context.Context, sock *socket) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case period := <-every:
+			tick.Reset(period)
 		case <-tick.C:
 			if err = t.publishMetrics(ctx, sock); err == nil {
 				err = t.publishHealth(ctx, sock)

@@ -123,6 +123,9 @@ func (a *Alarm) MetricEntry() string {
 	return MetricEntry(a.Region, a.Account, a.Measure.Metric)
 }
 
+// OfLoadBalancers reports whether the alarm is on what load balancers count.
+func (a *Alarm) OfLoadBalancers() bool { return a.Measure.Metric.Namespace == "AWS/ApplicationELB" }
+
 // Composite reports whether the alarm's state follows from the states of other alarms.
 func (a *Alarm) Composite() bool { return a.Rule != "" }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -37,6 +38,9 @@ type Config struct {
 	Minter   Minter
 	// Feed may be nil: measurements are then acknowledged and dropped.
 	Feed Feed
+	// Pace is that of services whose scalable targets have none of their own: at the pace of seconds agents report
+	// every second.
+	Pace scaling.Pace
 	// Hosts returns the names that containers must be able to resolve, such as those of load
 	// balancers and caches, sorted; it may be nil.
 	Hosts func(t *state.Tables) []acs.HostEntry

@@ -16,6 +16,7 @@ import (
 	"github.com/berthhq/berth/internal/awswire/sigv4"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/identity"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 )
 
@@ -158,13 +159,29 @@ func (t *telemetry) take(ctx context.Context, m acs.Message, sent time.Time) (an
 		if t.gauge.Feed != nil {
 			t.gauge.Measure(&t.d.store.View().Tables, m, age(m, sent))
 		}
-		return &acs.AckPublishMetric{Message: text}, nil
+		return &acs.AckPublishMetric{Message: text, Every: t.every()}, nil
 	case *acs.PublishHealth:
 		return &acs.AckPublishHealth{Message: text}, t.health(ctx, m)
 	case *acs.PublishInstanceStatus:
 		return &acs.AckPublishInstanceStatus{Message: text}, t.status(ctx, m, now)
 	}
 	return nil, nil
+}
+
+// every returns how many seconds there should be between two reports of the instance: one if a service of its tasks is
+// scaled at the pace of seconds, 0 otherwise.
+func (t *telemetry) every() int64 {
+	tables := &t.d.store.View().Tables
+	quick := t.d.cfg.Pace == scaling.PaceOfSeconds
+	if tables.ScalableTargets.Len() > 0 && !quick {
+		for task := range tables.Tasks.By(state.TasksByInstance, t.instance) {
+			quick = quick || task.LastStatus != ecs.Stopped && tables.PaceOfService(task.ServiceARN, t.d.cfg.Pace) != ""
+		}
+	}
+	if quick {
+		return 1
+	}
+	return 0
 }
 
 // age returns how long ago a report was made when it was sent. Both times are of the agent's clock,

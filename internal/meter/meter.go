@@ -18,7 +18,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -36,8 +35,8 @@ type Metric struct {
 // Scope returns the scope of an account's metrics in a region.
 func Scope(account, region string) string { return account + "/" + region }
 
-// Measured reports whether Berth itself measures the metrics in a namespace, such as AWS/ECS.
-func Measured(namespace string) bool { return strings.HasPrefix(namespace, "AWS/") }
+// HasSeconds reports whether the metrics in a namespace, which Berth measures, may have points of a second too.
+func HasSeconds(namespace string) bool { return namespace == "AWS/ECS" || namespace == "AWS/EC2" }
 
 // OfSeconds returns the namespace with the points of a second for a namespace that Berth measures. The points of
 // a minute are in the given namespace. There are points of a second only for services and groups that are scaled

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"github.com/berthhq/berth/internal/backup"
 	"github.com/berthhq/berth/internal/config"
 	"github.com/berthhq/berth/internal/dispatch"
+	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/edge"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/identity"
@@ -38,9 +40,11 @@ import (
 	"github.com/berthhq/berth/internal/machine/redis"
 	"github.com/berthhq/berth/internal/meter"
 	"github.com/berthhq/berth/internal/meter/feed"
+	"github.com/berthhq/berth/internal/meter/gather"
 	"github.com/berthhq/berth/internal/publish"
 	"github.com/berthhq/berth/internal/registry"
 	"github.com/berthhq/berth/internal/registry/blob"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/file"
 )
@@ -138,8 +142,25 @@ func (s *Server) openMetrics(context.Context) (err error) {
 		return err
 	}
 	s.feed = feed.New(s.points, time.Now, log)
+	s.feed.Seconds(s.quick)
 	s.meters.registry.MustRegister(feedMeters{s.feed})
 	return nil
+}
+
+// quick reports whether a metric has points of a second too: those of services that are scaled at the pace of seconds,
+// of all if that is the pace of the server.
+func (s *Server) quick(n gather.Name) bool {
+	if !meter.HasSeconds(n.Namespace) || s.cfg.Pace == scaling.PaceOfSeconds {
+		return meter.HasSeconds(n.Namespace)
+	}
+	tables := &s.store.View().Tables
+	cluster, service := n.Dimensions[0], n.Dimensions[1]
+	if tables.ScalableTargets.Len() == 0 || cluster.Name != "ClusterName" || service.Name != "ServiceName" {
+		return false
+	}
+	account, region, _ := strings.Cut(n.Scope, "/")
+	return tables.PaceOfService(ecs.ARN(region, account, ecs.TypeService, cluster.Value+"/"+service.Value),
+		s.cfg.Pace) == scaling.PaceOfSeconds
 }
 
 // metricsTick is how often new points of metrics are written to the disk.
@@ -180,7 +201,7 @@ func (s *Server) openCaches(context.Context) (err error) {
 
 func (s *Server) openDispatch(context.Context) error {
 	s.dispatch = dispatch.New(dispatch.Config{
-		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: s.hosts, Feed: s.feed,
+		Store: s.store, Verifier: s.verifier, Minter: s.minter, Hosts: s.hosts, Feed: s.feed, Pace: s.cfg.Pace,
 		Logger: s.cfg.Logger.With("part", "dispatch"),
 	})
 	return nil

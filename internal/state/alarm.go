@@ -5,6 +5,7 @@ import (
 
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
@@ -30,7 +31,24 @@ func (t *Tables) PaceOf(a *alarm.Alarm, server scaling.Pace) scaling.Pace {
 			break
 		}
 	}
-	return scaling.PaceFrom(a.Tags, server)
+	if pace := scaling.PaceFrom(a.Tags, server); !a.OfLoadBalancers() {
+		return pace
+	}
+	return scaling.PaceOfAWS // edges report a few times a minute, so there are no points of a second
+}
+
+// PaceOfService returns the pace of the scalable target of a service on a server with a pace. A service without a
+// target is not scaled, and has the pace of AWS.
+func (t *Tables) PaceOfService(serviceARN string, server scaling.Pace) scaling.Pace {
+	a, err := arn.Parse(serviceARN)
+	if err != nil {
+		return scaling.PaceOfAWS
+	}
+	target, ok := t.ScalableTargets.Get(appscaling.Key(a.Region, a.Account, a.Resource))
+	if !ok {
+		return scaling.PaceOfAWS
+	}
+	return target.Pace(server)
 }
 
 // PutAlarm makes an alarm, or replaces its settings and keeps its state and its tags, as on AWS. The history tells it.

@@ -26,7 +26,8 @@ type (
 // targets are the X-Amz-Target prefixes of the JSON services, versions those of the Query services.
 var (
 	targets = map[string]string{"ecs": "AmazonEC2ContainerServiceV20141113.",
-		"ecr": "AmazonEC2ContainerRegistry_V20150921.", "logs": "Logs_20140328."}
+		"ecr": "AmazonEC2ContainerRegistry_V20150921.", "logs": "Logs_20140328.",
+		"application-autoscaling": "AnyScaleFrontendService."}
 	versions = map[string]string{"elasticloadbalancing": "2015-12-01", "autoscaling": "2011-01-01",
 		"ec2": "2016-11-15", "elasticache": "2015-02-02", "iam": "2010-05-08", "monitoring": "2010-08-01"}
 )

@@ -33,6 +33,8 @@ type Feed struct {
 
 	mu      sync.Mutex // guards what follows
 	minutes *gather.Minutes
+	seconds *gather.Minutes // of the metrics that quick accepts; nil without quick
+	quick   func(gather.Name) bool
 }
 
 // New returns a Feed that writes to points. now is the clock.
@@ -40,11 +42,21 @@ func New(points Points, now func() time.Time, log *slog.Logger) *Feed {
 	return &Feed{points: points, now: now, log: log, minutes: gather.New(now())}
 }
 
+// Seconds makes the feed write a point a second, too, of sampled metrics that quick accepts (gather.NewSeconds). quick
+// must be fast. Seconds must be called before Run, and before anything is reported.
+func (f *Feed) Seconds(quick func(gather.Name) bool) {
+	f.quick, f.seconds = quick, gather.NewSeconds(f.now())
+}
+
 // Sample adds what a member of a group has used. age is how long ago that was measured.
 func (f *Feed) Sample(age time.Duration, name gather.Name, s gather.Sample) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minutes.Sample(f.now().Add(-max(age, 0)), name, s)
+	now := f.now()
+	f.minutes.Sample(now.Add(-max(age, 0)), name, s)
+	if f.seconds != nil && f.quick(name) {
+		f.seconds.Sample(now, name, s) // in the second in which it arrives: the one before has its point already
+	}
 }
 
 // Merge adds values that were measured now.
@@ -65,7 +77,13 @@ func (f *Feed) Drop(why gather.Reason) {
 func (f *Feed) Dropped() [gather.Reasons]uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.minutes.Dropped()
+	dropped := f.minutes.Dropped()
+	if f.seconds != nil {
+		for i, n := range f.seconds.Dropped() {
+			dropped[i] += n
+		}
+	}
+	return dropped
 }
 
 // Forget drops the reports since the last full minute.
@@ -73,22 +91,49 @@ func (f *Feed) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minutes.Forget()
+	if f.seconds != nil {
+		f.seconds.Forget()
+	}
 }
 
 // Run writes points at the end of each minute until ctx ends. At that end it also writes the merged values of
 // the unfinished minute. If the server starts again in the same minute, later values are added to them.
 func (f *Feed) Run(ctx context.Context) {
+	length := time.Minute
+	if f.seconds != nil {
+		length = time.Second
+	}
 	for {
 		now := f.now()
-		timer := time.NewTimer(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
+		timer := time.NewTimer(now.Truncate(length).Add(length).Sub(now))
 		select {
 		case <-timer.C:
-			f.Store()
+			f.storeSeconds()
+			if f.now().Truncate(time.Minute).After(now.Truncate(time.Minute)) {
+				f.Store()
+			}
 		case <-ctx.Done():
 			timer.Stop()
 			f.write(func(g *gather.Minutes, now time.Time) []meter.Datum { return append(g.Take(now), g.Rest()...) })
 			return
 		}
+	}
+}
+
+// storeSeconds stores the points of the seconds that have ended. They are written to the disk with those of minutes.
+func (f *Feed) storeSeconds() {
+	if f.seconds == nil {
+		return
+	}
+	f.mu.Lock()
+	now := f.now()
+	points := f.seconds.Take(now)
+	f.mu.Unlock()
+	if len(points) == 0 {
+		return
+	}
+	if err := f.points.Put(now, points); err != nil {
+		f.log.Error("points of a second could not be stored", "error", err)
 	}
 }
 

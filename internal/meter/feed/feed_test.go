@@ -151,3 +151,50 @@ func TestDropped(t *testing.T) {
 		}
 	})
 }
+
+// Issue 9, section 5: of what is scaled at the pace of seconds there is a point a second too, in a namespace of its
+// own, right after the second. The points of minutes stay as they are.
+func TestPointsOfSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		points, err := meter.Open(t.TempDir(), meter.Limits{}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer points.Close(time.Now())
+		f := New(points, time.Now, slog.New(slog.DiscardHandler))
+		f.Seconds(func(n gather.Name) bool { return n.Metric == "quick" })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); f.Run(ctx) }()
+		begin := time.Now().Truncate(time.Minute)
+		time.Sleep(begin.Add(time.Minute + 500*time.Millisecond).Sub(time.Now()))
+		for second := range 60 {
+			for _, name := range []string{"quick", "slow"} {
+				f.Sample(2*time.Second, gather.Name{Namespace: "AWS/ECS", Metric: name, Unit: "Percent"},
+					gather.Sample{Member: "t", Weight: 1, Count: 1, Sum: float64(second), Min: float64(second),
+						Max: float64(second)})
+			}
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		read := func(namespace, name string, period time.Duration) int {
+			t.Helper()
+			found, err := points.Read(meter.Metric{Namespace: namespace, Name: name}, "Percent", begin, time.Now(),
+				period)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found)
+		}
+		if quick, slow := read("Berth/Seconds/AWS/ECS", "quick", time.Second), read("Berth/Seconds/AWS/ECS", "slow",
+			time.Second); quick != 60 || slow != 0 {
+			t.Errorf("%d points of a second, and %d of what is not quick", quick, slow)
+		}
+		if quick, slow := read("AWS/ECS", "quick", time.Minute), read("AWS/ECS", "slow", time.Minute); quick != slow ||
+			quick == 0 {
+			t.Errorf("%d points of minutes, and %d of what is not quick", quick, slow)
+		}
+		cancel()
+		<-ended
+	})
+}

@@ -105,6 +105,7 @@ const (
 
 // Minutes has the reports for which no points were taken yet. Make one with New.
 type Minutes struct {
+	every   int64     // how many seconds a minute lasts: 60, or 1
 	open    []*minute // the oldest first
 	next    int64     // start of the first minute that may be open, in seconds since 1970
 	most    int       // maxHeld, except in tests
@@ -114,6 +115,7 @@ type Minutes struct {
 // minute has the reports of one minute.
 type minute struct {
 	start  int64 // in seconds since 1970
+	every  int64 // how many seconds it lasts
 	held   int   // members and merged metrics
 	order  []*group
 	groups map[Name]*group
@@ -135,11 +137,18 @@ type member struct {
 }
 
 // New returns a Minutes that accepts reports of the minute that now is in, and of later ones.
-func New(now time.Time) *Minutes { return &Minutes{next: startOf(now), most: maxHeld} }
+func New(now time.Time) *Minutes { return newMinutes(now, 60) }
 
-func startOf(t time.Time) int64 {
+// NewSeconds returns a Minutes whose minutes last a second. Its points are in the namespace meter.OfSeconds.
+func NewSeconds(now time.Time) *Minutes { return newMinutes(now, 1) }
+
+func newMinutes(now time.Time, every int64) *Minutes {
+	return &Minutes{every: every, next: startOf(now, every), most: maxHeld}
+}
+
+func startOf(t time.Time, every int64) int64 {
 	at := t.Unix()
-	return at - (at%60+60)%60
+	return at - (at%every+every)%every
 }
 
 // Sample adds what a member has used, and the time at which that was measured. The time must not be in the
@@ -190,7 +199,7 @@ func (g *Minutes) Merge(at time.Time, name Name, s meter.Summary) {
 
 // at returns the minute that a time is in. If that has ended, it returns nil and counts a report as dropped.
 func (g *Minutes) at(t time.Time) *minute {
-	start := startOf(t)
+	start := startOf(t, g.every)
 	for _, m := range g.open {
 		if m.start == start {
 			return m
@@ -207,9 +216,9 @@ func (g *Minutes) at(t time.Time) *minute {
 			return nil
 		}
 		g.Drop(TooMany, uint64(oldest.held))
-		g.open, g.next = g.open[1:], oldest.start+60
+		g.open, g.next = g.open[1:], oldest.start+g.every
 	}
-	m := &minute{start: start, groups: map[Name]*group{}}
+	m := &minute{start: start, every: g.every, groups: map[Name]*group{}}
 	i := len(g.open)
 	for i > 0 && g.open[i-1].start > start {
 		i--
@@ -259,12 +268,12 @@ func (g *Minutes) Dropped() [Reasons]uint64 { return g.dropped }
 // are dropped, unless the clock was set back by more than a minute since the last Take.
 func (g *Minutes) Take(now time.Time) []meter.Datum {
 	var points []meter.Datum
-	current := startOf(now)
+	current := startOf(now, g.every)
 	for len(g.open) > 0 && g.open[0].start < current {
 		points = g.open[0].points(points)
 		g.open = g.open[1:]
 	}
-	if g.next = max(g.next, current); current < g.next-60 {
+	if g.next = max(g.next, current); current < g.next-g.every {
 		g.next = current
 	}
 	return points
@@ -303,7 +312,11 @@ func (m *minute) points(points []meter.Datum) []meter.Datum {
 }
 
 func (m *minute) point(name Name, s meter.Summary) meter.Datum {
-	return meter.Datum{Metric: name.metric(), Unit: name.Unit, At: time.Unix(m.start, 0).UTC(), Summary: s}
+	d := meter.Datum{Metric: name.metric(), Unit: name.Unit, At: time.Unix(m.start, 0).UTC(), Summary: s}
+	if m.every == 1 {
+		d.Metric.Namespace, d.Second = meter.OfSeconds(name.Namespace), true
+	}
+	return d
 }
 
 // sampled returns the summary of a group's members, or an empty one if there are none or all are idle.

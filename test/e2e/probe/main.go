@@ -40,6 +40,7 @@ func main() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv("ANSWER")) })
+	mux.HandleFunc("/burn", func(http.ResponseWriter, *http.Request) { spin(hashesOfRequest) })
 	mux.HandleFunc("/env", environment)
 	mux.HandleFunc("/metadata", ask("ECS_CONTAINER_METADATA_URI_V4", "", "/task"))
 	mux.HandleFunc("/stats", ask("ECS_CONTAINER_METADATA_URI_V4", "", "/stats"))
@@ -87,8 +88,17 @@ func main() {
 
 // burn uses as much of one processor as it gets.
 func burn() {
-	var sum [sha256.Size]byte
 	for {
+		spin(hashesOfRequest)
+	}
+}
+
+// hashesOfRequest cost a few milliseconds of a processor.
+const hashesOfRequest = 100_000
+
+func spin(hashes int) {
+	var sum [sha256.Size]byte
+	for range hashes {
 		sum = sha256.Sum256(sum[:])
 	}
 }
