@@ -52,6 +52,8 @@ type Stack struct {
 	LaunchConfigurations []*fleet.LaunchConfiguration
 	LaunchTemplates      []*fleet.LaunchTemplate
 
+	CapacityProviders []*ecs.CapacityProvider
+
 	ScalableTargets  []*appscaling.Target
 	ScalingPolicies  []*appscaling.Policy
 	ScheduledActions []*appscaling.Scheduled
@@ -125,6 +127,12 @@ var tables = []table{
 			v.Tags, v.Note = nil, ""
 			return v.Region == s.Region && v.Account == s.Account && v.Status == ""
 		}, func(tx *state.Tx, v *fleet.AutoScalingGroup) { tx.AutoScalingGroups.Put(v) }),
+	rows("CapacityProviders", func(s *Stack) *[]*ecs.CapacityProvider { return &s.CapacityProviders },
+		func(t *state.Tables) state.Table[ecs.CapacityProvider] { return t.CapacityProviders },
+		func(s *Stack, _ *state.Tables, v *ecs.CapacityProvider) bool {
+			v.Tags = nil
+			return s.owns(v.CapacityProviderARN)
+		}, func(tx *state.Tx, v *ecs.CapacityProvider) { tx.CapacityProviders.Put(v) }),
 	rows("ScalableTargets", func(s *Stack) *[]*appscaling.Target { return &s.ScalableTargets },
 		func(t *state.Tables) state.Table[appscaling.Target] { return t.ScalableTargets },
 		func(s *Stack, _ *state.Tables, v *appscaling.Target) bool {

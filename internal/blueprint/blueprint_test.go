@@ -126,8 +126,9 @@ func TestExport(t *testing.T) {
 		counts = append(counts, tb.rows(s))
 	}
 	// Clusters, task definitions, services, revisions, balancers, groups, listeners, rules, launch configurations,
-	// templates, groups, targets, policies, scheduled actions, alarms: those of the policy are left out.
-	if want := []int{1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1}; !reflect.DeepEqual(counts, want) {
+	// templates, groups, capacity providers, targets, policies, scheduled actions, alarms: those of the policy
+	// are left out.
+	if want := []int{1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 1, 1, 1}; !reflect.DeepEqual(counts, want) {
 		t.Errorf("%v rows, want %v", counts, want)
 	}
 	again, err := Read(bytes.NewReader(text))

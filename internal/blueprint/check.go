@@ -109,6 +109,16 @@ func (c *checker) checkFleet() {
 		_, known := fleet.FindInstanceType(d.InstanceType)
 		c.needs("Groups", i, known || why != "", "there is no instance type %q", d.InstanceType)
 	}
+	c.checkProviders(groups)
+}
+
+func (c *checker) checkProviders(groups map[string]bool) {
+	for i, p := range c.s.CapacityProviders {
+		c.owned("CapacityProviders", i, p.CapacityProviderARN)
+		key, ok := fleet.GroupKeyFromARN(p.AutoScalingGroupProvider.AutoScalingGroupARN)
+		c.needs("CapacityProviders", i, ok && groups[key], "the group %q is not in Groups",
+			p.AutoScalingGroupProvider.AutoScalingGroupARN)
+	}
 }
 
 // LaunchOf returns what a group launches, or why that is not in the stack.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/control/alarm"
+	"github.com/berthhq/berth/internal/control/capacity"
 	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/control/instance"
 	"github.com/berthhq/berth/internal/control/reap"
@@ -30,6 +31,7 @@ func (w *world) control(e control.Env) {
 		drive(e, "edge", control.Planned(e, &edge{holds: w.holds})),
 	)
 	w.driven = append(w.driven, w.fleet.Manual()...)
+	w.driven = append(w.driven, capacity.New(e).Manual()...)
 }
 
 func drive[K comparable](e control.Env, name string, c control.Controller[K]) control.Driven {
