@@ -121,6 +121,21 @@ func (p *CapacityProvider) Drains() bool {
 // PolicyName returns the name of the scaling policy that managed scaling makes (ecs.md 4.6).
 func (p *CapacityProvider) PolicyName() string { return "ECSManagedAutoScalingPolicy-" + p.PolicyID }
 
+// PolicyARN returns the ARN of the scaling policy on the group.
+func (p *CapacityProvider) PolicyARN() string {
+	place, group, _ := strings.Cut(p.AutoScalingGroupProvider.AutoScalingGroupARN, ":autoScalingGroup:")
+	_, name, _ := strings.Cut(group, ":autoScalingGroupName/")
+	return place + ":scalingPolicy:" + p.PolicyID + ":autoScalingGroupName/" + name + ":policyName/" + p.PolicyName()
+}
+
+// ManagedScalingState is how far the managed scaling of a capacity provider has come. control/capacity writes it.
+type ManagedScalingState struct {
+	CapacityProviderARN string
+	ScaledOutAt         time.Time `json:",omitzero"` // when the group was last made larger
+	// Held is why the group does not have as many instances as its tasks need; "" if nothing is in the way.
+	Held string `json:",omitempty"`
+}
+
 // ValidProviderName reports whether a capacity provider may be made with the name (ecs.md 1.1.4).
 func ValidProviderName(name string) bool {
 	lower := strings.ToLower(name)

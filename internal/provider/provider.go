@@ -87,18 +87,12 @@ func Of(t *state.Tables, clusterARN, ec2InstanceID string) string {
 	return ""
 }
 
-// PolicyARN returns the ARN of the scaling policy on the group of a capacity provider.
-func PolicyARN(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup) string {
-	return arn.New("autoscaling", g.Region, g.Account, "scalingPolicy:"+p.PolicyID+":autoScalingGroupName/"+g.Name+
-		":policyName/"+p.PolicyName()).String()
-}
-
 // Alarms returns the alarms of the scaling policy, the high one first (ecs.md 4.6).
 func Alarms(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup, c *ecs.Cluster, now time.Time) []*alarm.Alarm {
 	target := scaling.Tracking{Target: float64(p.AutoScalingGroupProvider.ManagedScaling.TargetCapacity)}
 	high, low := target.ReservationAlarms()
 	highName, lowName := scaling.AlarmNames(g.Name, p.HighID, p.LowID)
-	policy := PolicyARN(p, g)
+	policy := p.PolicyARN()
 	make := func(name string, condition scaling.Condition) *alarm.Alarm {
 		condition.MissingData = scaling.MissingIsMissing
 		return &alarm.Alarm{

@@ -32,7 +32,7 @@ func (s *Server) controllers() []part {
 			return fleet.New(e, s.machines, s.machines).Run
 		}),
 		s.controller("control/capacity", func(_ string, e control.Env) runner {
-			return capacity.New(e).Run
+			return capacity.New(e, s.points, s.cfg.Pace).Run
 		}),
 		s.controller("control/target", func(name string, e control.Env) runner {
 			return control.New(e, name, 4, target.New(e, s.publisher)).Run

@@ -31,7 +31,7 @@ func (w *world) control(e control.Env) {
 		drive(e, "edge", control.Planned(e, &edge{holds: w.holds})),
 	)
 	w.driven = append(w.driven, w.fleet.Manual()...)
-	w.driven = append(w.driven, capacity.New(e).Manual()...)
+	w.driven = append(w.driven, capacity.New(e, w.points, scaling.PaceOfAWS).Manual()...)
 }
 
 func drive[K comparable](e control.Env, name string, c control.Controller[K]) control.Driven {

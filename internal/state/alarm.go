@@ -6,6 +6,7 @@ import (
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/scaling"
 )
 
@@ -18,9 +19,15 @@ func (t *Tables) StatusOf(a *alarm.Alarm) *alarm.Status {
 }
 
 // PaceOf returns the pace of an alarm on a server with a pace: that of its tags, or that of a scalable target whose
-// policy it calls.
+// policy it calls, or that of the Auto Scaling group whose managed scaling it calls.
 func (t *Tables) PaceOf(a *alarm.Alarm, server scaling.Pace) scaling.Pace {
 	for _, action := range a.Actions() {
+		for p := range t.CapacityProviders.By(CapacityProvidersByPolicy, action) {
+			key, _ := fleet.GroupKeyFromARN(p.AutoScalingGroupProvider.AutoScalingGroupARN)
+			if g, ok := t.AutoScalingGroups.Get(key); ok {
+				server = scaling.PaceFrom(g.Tags, server)
+			}
+		}
 		region, account, resourceID, ok := appscaling.SplitPolicyARN(action)
 		if !ok {
 			continue

@@ -18,6 +18,7 @@ import (
 type Tables struct {
 	Clusters           Table[ecs.Cluster]
 	CapacityProviders  Table[ecs.CapacityProvider]
+	ManagedScaling     Table[ecs.ManagedScalingState]
 	TaskDefinitions    Table[ecs.TaskDefinition]
 	Services           Table[ecs.Service]
 	ServiceProgress    Table[ecs.ServiceProgress]
@@ -76,6 +77,7 @@ type Tables struct {
 type writers struct {
 	Clusters           Writable[ecs.Cluster]
 	CapacityProviders  Writable[ecs.CapacityProvider]
+	ManagedScaling     Writable[ecs.ManagedScalingState]
 	TaskDefinitions    Writable[ecs.TaskDefinition]
 	Services           Writable[ecs.Service]
 	ServiceProgress    Writable[ecs.ServiceProgress]
@@ -152,6 +154,9 @@ var (
 	CapacityProvidersByGroup = by(func(p *ecs.CapacityProvider) string {
 		return onlyIf(p.Status != ecs.CapacityProviderInactive, p.AutoScalingGroupProvider.AutoScalingGroupARN)
 	})
+
+	// CapacityProvidersByPolicy finds the capacity provider whose managed scaling has the policy with an ARN.
+	CapacityProvidersByPolicy = by((*ecs.CapacityProvider).PolicyARN)
 
 	ServicesByCluster = by(func(s *ecs.Service) string { return s.ClusterARN })
 	// ServicesByClientToken finds services by TokenEntry.
@@ -288,7 +293,10 @@ func define() Tables {
 		Clusters: table("ecs.clusters", func(c *ecs.Cluster) string { return c.ClusterARN },
 			ClustersByCapacityProvider),
 		CapacityProviders: table("ecs.capacity-providers",
-			func(p *ecs.CapacityProvider) string { return p.CapacityProviderARN }, CapacityProvidersByGroup),
+			func(p *ecs.CapacityProvider) string { return p.CapacityProviderARN }, CapacityProvidersByGroup,
+			CapacityProvidersByPolicy),
+		ManagedScaling: table("ecs.managed-scaling",
+			func(m *ecs.ManagedScalingState) string { return m.CapacityProviderARN }),
 		TaskDefinitions: table("ecs.task-definitions",
 			func(d *ecs.TaskDefinition) string { return d.TaskDefinitionARN }),
 		Families:        table("ecs.families", (*ecs.Family).Key),

@@ -51,9 +51,6 @@ func (a *api) createCapacityProvider(
 			return err
 		}
 		p.AutoScalingGroupProvider.AutoScalingGroupARN = g.ARN()
-		if err := checkProtection(&p, g); err != nil {
-			return err
-		}
 		for range tx.CapacityProviders.By(state.CapacityProvidersByGroup, g.ARN()) {
 			return client("The specified Auto Scaling group ARN is already being used by another capacity provider. " +
 				"Specify a unique Auto Scaling group ARN and try again.")
@@ -104,8 +101,8 @@ func setProvider(p *ecs.CapacityProvider, in *shape.AutoScalingGroupProviderUpda
 	if in.ManagedDraining == ecs.Enabled {
 		return invalid("managedDraining is not available yet: use DISABLED.")
 	}
-	if in.ManagedTerminationProtection != "" {
-		g.ManagedTerminationProtection = in.ManagedTerminationProtection
+	if in.ManagedTerminationProtection == ecs.Enabled {
+		return invalid("managedTerminationProtection is not available yet: use DISABLED.")
 	}
 	if m := in.ManagedScaling; m != nil {
 		setScaling(&g.ManagedScaling, m)
@@ -160,21 +157,6 @@ func groupFor(t *state.Tables, call *awswire.Call, ref string) (*fleet.AutoScali
 	return g, nil
 }
 
-// checkProtection is ecs.md 4.1.
-func checkProtection(p *ecs.CapacityProvider, g *fleet.AutoScalingGroup) error {
-	const text = "The managed termination protection setting for the capacity provider is invalid. To enable managed " +
-		"termination protection for a capacity provider, "
-	switch {
-	case p.AutoScalingGroupProvider.ManagedTerminationProtection != ecs.Enabled:
-		return nil
-	case p.AutoScalingGroupProvider.ManagedScaling.Status != ecs.Enabled:
-		return client(text + "managed scaling must be enabled.")
-	case !g.NewProtected:
-		return client(text + "the Auto Scaling group must have instance protection from scale in enabled.")
-	}
-	return nil
-}
-
 func (a *api) updateCapacityProvider(
 	ctx context.Context, call *awswire.Call, in *shape.UpdateCapacityProviderInput,
 ) (*shape.UpdateCapacityProviderOutput, error) {
@@ -192,12 +174,8 @@ func (a *api) updateCapacityProvider(
 		if err := setProvider(&p, in.AutoScalingGroupProvider); err != nil {
 			return err
 		}
-		g, ok := provider.Group(&tx.Tables, &p)
-		if !ok {
+		if _, ok := provider.Group(&tx.Tables, &p); !ok {
 			return client("The Auto Scaling group of the capacity provider does not exist any more.")
-		}
-		if err := checkProtection(&p, g); err != nil {
-			return err
 		}
 		if err := oneCluster(&tx.Tables, &p); err != nil {
 			return err

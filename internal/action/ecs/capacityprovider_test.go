@@ -108,9 +108,7 @@ func TestCapacityProviderRefusals(t *testing.T) {
 	d.group("never", func(g *fleet.AutoScalingGroup) { g.Max = 0 })
 	d.group("leaving", func(g *fleet.AutoScalingGroup) { g.Status = fleet.DeleteInProgress })
 	d.provider("taken")
-	const name, protection = "ClientException: The specified capacity provider name is invalid",
-		"ClientException: The managed termination protection setting for the capacity provider is invalid. To enable " +
-			"managed termination protection for a capacity provider, "
+	const name = "ClientException: The specified capacity provider name is invalid"
 	of := `'autoScalingGroupProvider': {'autoScalingGroupArn': '` + groupARN + `'`
 	for input, want := range map[string]string{
 		`'name': 'awsome', ` + of + `}`:   name, // ecs.md 1.1.4
@@ -139,9 +137,9 @@ func TestCapacityProviderRefusals(t *testing.T) {
 			"Exception: The managed scaling settings of the capacity provider are not valid: targetCapacity",
 		`'name': 'p', ` + of + `, 'managedScaling': {'minimumScalingStepSize': 9, 'maximumScalingStepSize': 8}}`: "" +
 			"InvalidParameterException: The managed scaling settings",
-		`'name': 'p', ` + of + `, 'managedTerminationProtection': 'ENABLED'}`: protection + "managed scaling must be",
-		`'name': 'p', ` + of + `, 'managedScaling': {'status': 'ENABLED'}, 'managedTerminationProtection': ` +
-			`'ENABLED'}`: protection + "the Auto Scaling group must have instance protection from scale in enabled.",
+		`'name': 'p', ` + of + `, 'managedTerminationProtection': 'ENABLED'}`: "InvalidParameterException: " +
+			"managedTerminationProtection is not available yet: use DISABLED.",
+		`'name': 'p', ` + of + `, 'managedDraining': 'ENABLED'}`: "InvalidParameterException: managedDraining is not",
 		`'name': 'p', ` + of + `}, 'tags': [{'key': 'aws:x', 'value': ''}]`: "InvalidParameterException: Tag key " +
 			"'aws:x'",
 	} {

@@ -1,7 +1,9 @@
 // Package capacity works for capacity providers. It places the tasks that wait for capacity as soon as an instance has
-// room for them, and stops those that have waited for too long. It ends the deletion of capacity providers.
+// room for them, and stops those that have waited for too long. It publishes the metric of managed scaling, and writes
+// the desired capacity of groups when an alarm of managed scaling fires. It ends the deletion of capacity providers.
 //
-// The package alone writes the placement of tasks that wait.
+// The package alone writes the placement of tasks that wait, and the state of managed scaling. Of Auto Scaling groups
+// it writes the desired capacity and the note about it.
 package capacity
 
 import (
@@ -9,15 +11,28 @@ import (
 	"sync"
 
 	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/scaling"
 )
 
 // Controller runs the parts.
 type Controller struct {
 	control.Env
+	points Points
+	pace   scaling.Pace // of groups without their own
 }
 
-// New returns the controller.
-func New(env control.Env) *Controller { return &Controller{Env: env} }
+// New returns the controller. pace is the server's.
+func New(env control.Env, points Points, pace scaling.Pace) *Controller {
+	return &Controller{env, points, pace}
+}
+
+func (c *Controller) publishing() control.Loop[string] {
+	return control.New[string](c.Env, "capacity-metrics", 1, &publishing{c.Env, c.points, c.pace})
+}
+
+func (c *Controller) acting() control.Loop[string] {
+	return control.New(c.Env, "managed-scaling", 1, control.Planned(c.Env, acting{c.pace}))
+}
 
 func (c *Controller) placing() control.Loop[string] {
 	return control.New(c.Env, "provisioning", 2, control.Planned(c.Env, new(placing)))
@@ -29,7 +44,8 @@ func (c *Controller) providers() control.Loop[string] {
 
 // Manual returns the parts for a caller that runs them. The caller must close them.
 func (c *Controller) Manual() []control.Driven {
-	return []control.Driven{c.placing().Manual(), c.providers().Manual()}
+	return []control.Driven{c.placing().Manual(), c.providers().Manual(), c.publishing().Manual(),
+		c.acting().Manual()}
 }
 
 // Run runs until ctx ends and returns its cause.
@@ -37,7 +53,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var running sync.WaitGroup
-	for _, part := range []func(context.Context) error{c.placing().Run, c.providers().Run} {
+	for _, part := range []func(context.Context) error{
+		c.placing().Run, c.providers().Run, c.publishing().Run, c.acting().Run,
+	} {
 		running.Go(func() { cancel(part(ctx)) })
 	}
 	running.Wait()

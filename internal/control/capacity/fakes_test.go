@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
 )
@@ -29,6 +32,19 @@ type stage struct {
 	store *state.Store
 	ctx   context.Context
 	tasks int
+
+	mu     sync.Mutex
+	points []string
+}
+
+// Put implements Points.
+func (s *stage) Put(_ time.Time, data []meter.Datum) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range data {
+		s.points = append(s.points, fmt.Sprintf("%s %s %v", d.At.Format("15:04"), d.Metric.Name, d.Summary.Sum))
+	}
+	return nil
 }
 
 // play runs a script in a bubble with the controller.
@@ -43,7 +59,9 @@ func play(t *testing.T, script func(s *stage)) {
 		s := &stage{t: t, store: store, ctx: ctx}
 		s.put(s.setting)
 		done := make(chan error)
-		go func() { done <- New(control.System(store, slog.New(slog.DiscardHandler))).Run(ctx) }()
+		go func() {
+			done <- New(control.System(store, slog.New(slog.DiscardHandler)), s, scaling.PaceOfAWS).Run(ctx)
+		}()
 		synctest.Wait()
 		script(s)
 		cancel()
@@ -55,7 +73,10 @@ func play(t *testing.T, script func(s *stage)) {
 }
 
 func (s *stage) setting(tx *state.Tx) {
-	g := &fleet.AutoScalingGroup{Name: "g", ID: "1", Region: region, Account: account, Max: 10}
+	g := &fleet.AutoScalingGroup{Name: "g", ID: "1", Region: region, Account: account, Max: 10,
+		Launch: fleet.LaunchSource{Configuration: "small"}}
+	tx.LaunchConfigurations.Put(&fleet.LaunchConfiguration{Name: "small", Region: region, Account: account,
+		Data: fleet.LaunchData{InstanceType: "t3.micro"}})
 	tx.AutoScalingGroups.Put(g)
 	tx.CapacityProviders.Put(&ecs.CapacityProvider{CapacityProviderARN: ecs.ProviderARN(clusterARN, "p"), Name: "p",
 		Status: ecs.CapacityProviderActive, PolicyID: "policy", HighID: "high", LowID: "low",
@@ -151,4 +172,13 @@ func (s *stage) expect(arns []string, want ...string) {
 	if got := s.on(arns...); fmt.Sprint(got) != fmt.Sprint(want) {
 		s.t.Errorf("the tasks are on %v, want %v", got, want)
 	}
+}
+
+// published returns the points since the last call.
+func (s *stage) published() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.points
+	s.points = nil
+	return all
 }
