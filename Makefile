@@ -60,9 +60,9 @@ bin/staticcheck bin/govulncheck bin/benchstat: tools/go.mod
 	GOWORK=off go build -C tools -o ../$@ $(TOOL)
 	@touch $@
 
-bench: ## benchmark group commit, placement, routing, alarms, the edge in comparison with others, agents' telemetry, a simulated day
+bench: ## benchmark group commit, placement, routing, alarms, metrics, the edge in comparison with others, agents' telemetry, a simulated day
 	go test -run '^$$' -bench . -benchtime 1s ./internal/state/... ./internal/sched/... ./internal/route/... \
-		./internal/control/alarm ./internal/edge/...
+		./internal/control/alarm ./internal/meter/... ./internal/edge/...
 	go test -run '^$$' -bench Day -benchtime 1x ./internal/sim
 	go test -run '^$$' -bench Telemetry -benchtime 1x ./test/scale
 

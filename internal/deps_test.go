@@ -28,6 +28,7 @@ const rules = `
 	< ecs, elb, fleet, scaling, identity, repository, loggroup, cache < NOUNS;
 	WORDS, identity < role < NOUNS;
 	WORDS, scaling < alarm < appscaling < NOUNS;
+	WORDS < topic, dashboard < NOUNS;
 
 # Brains: what should happen. Pure functions.
 	NOUNS < sched/cql < sched;

@@ -106,10 +106,14 @@ func ValidateRetention(days int) error {
 
 // GroupNotFound is the service's error for a group name that does not exist.
 func GroupNotFound() *fault.Error {
-	return fault.New("ResourceNotFoundException", "The specified log group does not exist.")
+	return notFound("The specified log group does not exist.")
 }
 
 // StreamNotFound is the service's error for a stream name that does not exist in its group.
 func StreamNotFound() *fault.Error {
-	return fault.New("ResourceNotFoundException", "The specified log stream does not exist.")
+	return notFound("The specified log stream does not exist.")
+}
+
+func notFound(message string) *fault.Error {
+	return fault.New("ResourceNotFoundException", "%s", message)
 }

@@ -96,6 +96,10 @@ type Caches interface {
 	// be called again. It is no error if there is nothing.
 	Remove(ctx context.Context, arn string) (gone bool, err error)
 
+	// Stats returns what the process of a cluster says about itself, and false if there is none or it does not answer
+	// within a second. It is called concurrently with the others.
+	Stats(ctx context.Context, arn string) (cache.Stats, bool)
+
 	// Served returns the ARNs of the clusters that have processes or files, from this process or an earlier
 	// one.
 	Served() (arns []string, err error)

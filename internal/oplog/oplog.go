@@ -3,10 +3,10 @@
 //
 // It watches the state, so other packages need no log calls for these events. It logs results and not single
 // steps. Lines beyond a rate are dropped and counted; the count is logged with the next line that is written.
-// There are three rates: for changes of the state, for refused calls of known callers, and for those of
-// unknown callers. So nobody can suppress other lines by sending many calls.
+// There are four rates: for changes of the state, for refused calls of known callers, for those of unknown
+// callers, and for messages that are published. So nobody can suppress other lines by sending many calls.
 //
-// Run lasts until its context ends. Refused may be called from any goroutine.
+// Run lasts until its context ends. Refused and Published may be called from any goroutine.
 package oplog
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/topic"
 )
 
 // How many lines of each kind are written: enough for a rollout of a hundred tasks at once, and then ten a
@@ -32,6 +33,9 @@ const (
 
 	unknownPerSecond = 1
 	unknownAtOnce    = 20
+
+	publishedPerSecond = 100
+	publishedAtOnce    = 1000
 )
 
 // Log is the operator's log.
@@ -42,6 +46,8 @@ type Log struct {
 
 	refused limited // calls of known callers
 	unknown limited // calls of unknown callers
+
+	published limited // messages to SNS topics
 }
 
 // New returns a log of the changes in store from now on.
@@ -51,6 +57,8 @@ func New(store *state.Store, logger *slog.Logger) *Log {
 		out:     limited{logger: logger, limit: rate.NewLimiter(linesPerSecond, linesAtOnce)},
 		refused: limited{logger: logger, limit: rate.NewLimiter(linesPerSecond, linesAtOnce)},
 		unknown: limited{logger: logger, limit: rate.NewLimiter(unknownPerSecond, unknownAtOnce)},
+
+		published: limited{logger: logger, limit: rate.NewLimiter(publishedPerSecond, publishedAtOnce)},
 	}
 }
 
@@ -296,6 +304,18 @@ func (l *Log) Refused(service, action, code string, status int, principal, reque
 	}
 	out.line(level, "call refused", "service", service, "action", action, "code", code, "status", status,
 		"principal", principal, "request", requestID)
+}
+
+// Published logs a message that was published to a topic: due subscriptions will get it, and full ones do not, because
+// too many messages wait for them.
+func (l *Log) Published(p *topic.Publication, due, full int) {
+	level := slog.LevelInfo
+	args := []any{"topic", p.TopicARN, "message", p.ID, "subject", p.Subject, "subscriptions", due}
+	if full > 0 {
+		level = slog.LevelWarn
+		args = append(args, "not_to", full, "reason", "as many messages wait for their delivery as are kept")
+	}
+	l.published.line(level, "message published", args...)
 }
 
 // limited writes lines at a bounded rate.

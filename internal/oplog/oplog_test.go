@@ -14,6 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/golden"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/mem"
+	"github.com/berthhq/berth/internal/topic"
 )
 
 const prefix = "arn:aws:ecs:us-east-1:123456789012:"
@@ -143,6 +144,24 @@ func TestTooManyLines(t *testing.T) {
 	log.Refused("ecs", "RunTask", "x", 400, "p", "r")
 	if !strings.Contains(out.String(), "lines were left out") {
 		t.Error("nothing says that lines were left out")
+	}
+}
+
+// Each message that is published is a line; one that some subscriptions do not get is a warning.
+func TestPublished(t *testing.T) {
+	var out bytes.Buffer
+	log := New(nil, slog.New(slog.NewTextHandler(&out, nil)))
+	p := &topic.Publication{ID: "m-1", TopicARN: "arn:aws:sns:us-east-1:1:ops", Subject: "forged\nlevel=ERROR"}
+	log.Published(p, 2, 0)
+	log.Published(p, 1, 1)
+	for _, line := range []string{
+		`level=INFO msg="message published" topic=arn:aws:sns:us-east-1:1:ops message=m-1 ` +
+			`subject="forged\nlevel=ERROR" subscriptions=2`, "level=WARN msg=\"message " +
+			"published\"", "subscriptions=1 not_to=1",
+	} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("the log lacks %s:\n%s", line, &out)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	actionsns "github.com/berthhq/berth/internal/action/sns"
 	"github.com/berthhq/berth/internal/audit"
 	"github.com/berthhq/berth/internal/awswire"
 	"github.com/berthhq/berth/internal/identity"
@@ -25,8 +26,8 @@ func (s *Server) recordCall(o awswire.Outcome) {
 	})
 }
 
-// recorded records requests that change something but are not calls of AWS's API: those to the registry, and a
-// reset.
+// recorded records requests that change something but are not calls of AWS's API: those to the registry, a reset, and
+// those that follow a link in a message.
 func (s *Server) recorded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		service, action := otherAction(r)
@@ -58,10 +59,13 @@ func (s *Server) recorded(next http.Handler) http.Handler {
 	})
 }
 
-// otherAction returns the service and action of a request to the registry, or of a reset, with the API's names
-// where it has them.
+// otherAction returns the service and action of a request to the registry, of a reset, or of one that follows a link in
+// a message, with the API's names where it has them.
 func otherAction(r *http.Request) (service, action string) {
 	manifest := strings.Contains(r.URL.Path, "/manifests/")
+	if action := actionsns.Followed(r); action != "" {
+		return "sns", action
+	}
 	switch {
 	case r.URL.Path == "/_berth/reset":
 		return "berth", "Reset"

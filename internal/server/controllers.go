@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/control/alarm"
@@ -9,6 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/control/capacity"
 	"github.com/berthhq/berth/internal/control/fleet"
 	"github.com/berthhq/berth/internal/control/instance"
+	"github.com/berthhq/berth/internal/control/notify"
 	"github.com/berthhq/berth/internal/control/reap"
 	"github.com/berthhq/berth/internal/control/retention"
 	"github.com/berthhq/berth/internal/control/scale"
@@ -40,6 +42,10 @@ func (s *Server) controllers() []part {
 		s.controller("control/cache", func(name string, e control.Env) runner {
 			return control.New(e, name, 1, cache.New(e, s.caches)).Run
 		}),
+		{name: "metrics of caches", leads: true, run: func(ctx context.Context) error {
+			m := &cache.Meter{Store: s.store, Nodes: s.caches, Feed: s.feed, Now: time.Now}
+			return m.Run(ctx)
+		}},
 		s.controller("control/retention", func(name string, e control.Env) runner {
 			return control.New(e, name, 1, retention.New(e, s.logs)).Run
 		}),
@@ -48,6 +54,11 @@ func (s *Server) controllers() []part {
 		}),
 		s.controller("control/scale", func(name string, e control.Env) runner {
 			return control.New(e, name, 2, control.Planned(e, scale.New(s.points, s.cfg.Pace))).Run
+		}),
+		s.controller("control/notify", func(name string, e control.Env) runner {
+			return control.New(e, name, notify.Workers, notify.New(e, notify.Config{
+				Sender: notify.NewSender(), Secret: s.signingSecret, Published: s.published,
+			})).Run
 		}),
 	}
 }

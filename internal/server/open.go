@@ -22,6 +22,7 @@ import (
 	actionelb "github.com/berthhq/berth/internal/action/elb"
 	actioniam "github.com/berthhq/berth/internal/action/iam"
 	actionlogs "github.com/berthhq/berth/internal/action/logs"
+	actionsns "github.com/berthhq/berth/internal/action/sns"
 	actionsts "github.com/berthhq/berth/internal/action/sts"
 	"github.com/berthhq/berth/internal/audit"
 	"github.com/berthhq/berth/internal/awswire"
@@ -47,6 +48,7 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
 	"github.com/berthhq/berth/internal/state/journal/file"
+	"github.com/berthhq/berth/internal/topic"
 )
 
 // openData opens the data directory with its keys and identity.
@@ -104,6 +106,9 @@ func (s *Server) openCallers(context.Context) (err error) {
 		return err
 	}
 	s.verifier = &sigv4.Verifier{Keys: s.keys(), Minter: s.minter, Revoked: s.revoked}
+	if s.signingSecret, err = s.derive("signatures of SNS"); err != nil {
+		return err
+	}
 	s.passwords, err = registry.NewPasswords(s.dir.Master)
 	return err
 }
@@ -290,13 +295,19 @@ func (s *Server) services() []awswire.Service {
 		actionappscaling.Service(s.store),
 		actionec2.Service(s.store, s.machines),
 		actionecr.Service(s.store, s.registry, s.passwords),
-		actionlogs.Service(s.store, s.logs),
+		actionlogs.Service(s.store, s.logs, actionlogs.Metrics{
+			Points: s.points, Feed: s.feed, Logger: s.cfg.Logger.With("part", "metric filters"),
+		}),
 		actioncloudwatch.Service(s.store, s.points),
 		actionelasticache.Service(s.store),
+		actionsns.Service(s.store, s.published),
 		actionsts.Service(s.store, s.minter, s.keys()),
 		actioniam.Service(s.store),
 	}
 }
+
+// published logs a message that was published to a topic.
+func (s *Server) published(p *topic.Publication, due, full int) { s.oplog.Published(p, due, full) }
 
 // instanceKeys creates the credentials of instances' roles.
 type instanceKeys struct{ minter *identity.Minter }

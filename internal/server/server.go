@@ -5,6 +5,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	actionsns "github.com/berthhq/berth/internal/action/sns"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/audit"
 	"github.com/berthhq/berth/internal/awswire"
@@ -83,32 +85,34 @@ type Server struct {
 	ready  chan struct{} // closed when the edge serves the configuration of the state
 
 	// Shared by the parts; each field is set by the open of one of them.
-	dir       *config.Dir
-	store     *state.Store
-	journal   *file.Journal // that of store
-	claim     *local.Claim
-	gateway   *local.Gateway
-	audit     *audit.Log
-	listener  net.Listener
-	http      *http.Server
-	secure    *secureRegistry // nil without a TLS address
-	meters    *meters
-	oplog     *oplog.Log
-	minter    *identity.Minter
-	verifier  *sigv4.Verifier
-	passwords *registry.Passwords
-	blobs     *blob.Store
-	registry  *registry.Registry
-	logs      *logstore.Store
-	points    *meter.Store
-	feed      *feed.Feed // what the server measures by itself
-	budget    *budget.Budget
-	machines  machine.Site
-	dispatch  *dispatch.Dispatcher
-	publisher *publish.Publisher
-	edge      *edge.Edge
-	attached  *publish.Attachment // that of the edge in this process
-	caches    *redis.Driver
+	dir      *config.Dir
+	store    *state.Store
+	journal  *file.Journal // that of store
+	claim    *local.Claim
+	gateway  *local.Gateway
+	audit    *audit.Log
+	listener net.Listener
+	http     *http.Server
+	secure   *secureRegistry // nil without a TLS address
+	meters   *meters
+	oplog    *oplog.Log
+	minter   *identity.Minter
+	verifier *sigv4.Verifier
+	// signingSecret encrypts the key that signs messages of SNS.
+	signingSecret []byte
+	passwords     *registry.Passwords
+	blobs         *blob.Store
+	registry      *registry.Registry
+	logs          *logstore.Store
+	points        *meter.Store
+	feed          *feed.Feed // what the server measures by itself
+	budget        *budget.Budget
+	machines      machine.Site
+	dispatch      *dispatch.Dispatcher
+	publisher     *publish.Publisher
+	edge          *edge.Edge
+	attached      *publish.Attachment // that of the edge in this process
+	caches        *redis.Driver
 
 	// Held by a reset until it answers, and by the sweep at the start.
 	resetting   sync.Mutex
@@ -222,7 +226,7 @@ func (s *Server) routes() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", api)
+	mux.Handle("/", s.recorded(&actionsns.Links{Store: s.store, Now: time.Now, Random: rand.Reader, Next: api}))
 	mux.Handle("POST /_berth/reset", s.recorded(http.HandlerFunc(s.resetHandler)))
 	mux.Handle("POST /_berth/stop", s.recorded(http.HandlerFunc(s.stopHandler)))
 	mux.Handle("GET /acs/ws", s.dispatch.ACS())

@@ -5,12 +5,14 @@ import (
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/cache"
+	"github.com/berthhq/berth/internal/dashboard"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/loggroup"
 	"github.com/berthhq/berth/internal/repository"
 	"github.com/berthhq/berth/internal/role"
+	"github.com/berthhq/berth/internal/topic"
 )
 
 // Tables is the whole state, for reading. A table is a field here and in writers, and a line in
@@ -43,6 +45,7 @@ type Tables struct {
 	Images                 Table[repository.Image]
 	LogGroups              Table[loggroup.Group]
 	LogStreams             Table[loggroup.Stream]
+	MetricFilters          Table[loggroup.MetricFilter]
 	CacheClusters          Table[cache.Cluster]
 	CacheReplicationGroups Table[cache.ReplicationGroup]
 	CacheSubnetGroups      Table[cache.SubnetGroup]
@@ -65,12 +68,19 @@ type Tables struct {
 	AlarmStatus  Table[alarm.Status]
 	AlarmHistory Table[alarm.HistoryItem]
 	DueActions   Table[alarm.Due]
+	Dashboards   Table[dashboard.Dashboard]
 
 	ScalableTargets   Table[appscaling.Target]
 	ScalingPolicies   Table[appscaling.Policy]
 	ScheduledActions  Table[appscaling.Scheduled]
 	ScalingActivities Table[appscaling.Activity]
 	ScalingProgress   Table[appscaling.Progress]
+
+	Topics        Table[topic.Topic]
+	Subscriptions Table[topic.Subscription]
+	Publications  Table[topic.Publication]
+	Deliveries    Table[topic.Delivery]
+	SigningKeys   Table[topic.SigningKey]
 }
 
 // writers are the tables of a transaction, for writing: those of Tables, in the same order.
@@ -102,6 +112,7 @@ type writers struct {
 	Images                 Writable[repository.Image]
 	LogGroups              Writable[loggroup.Group]
 	LogStreams             Writable[loggroup.Stream]
+	MetricFilters          Writable[loggroup.MetricFilter]
 	CacheClusters          Writable[cache.Cluster]
 	CacheReplicationGroups Writable[cache.ReplicationGroup]
 	CacheSubnetGroups      Writable[cache.SubnetGroup]
@@ -124,12 +135,19 @@ type writers struct {
 	AlarmStatus  Writable[alarm.Status]
 	AlarmHistory Writable[alarm.HistoryItem]
 	DueActions   Writable[alarm.Due]
+	Dashboards   Writable[dashboard.Dashboard]
 
 	ScalableTargets   Writable[appscaling.Target]
 	ScalingPolicies   Writable[appscaling.Policy]
 	ScheduledActions  Writable[appscaling.Scheduled]
 	ScalingActivities Writable[appscaling.Activity]
 	ScalingProgress   Writable[appscaling.Progress]
+
+	Topics        Writable[topic.Topic]
+	Subscriptions Writable[topic.Subscription]
+	Publications  Writable[topic.Publication]
+	Deliveries    Writable[topic.Delivery]
+	SigningKeys   Writable[topic.SigningKey]
 }
 
 // Block returns the server's block of the machine's addresses; block 0 if there is no row.
@@ -242,6 +260,9 @@ var (
 	// AutoScalingGroupsByTargetGroup finds groups by the ARN of a target group attached to them.
 	AutoScalingGroupsByTargetGroup = byEach(func(g *fleet.AutoScalingGroup) []string { return g.TargetGroups })
 
+	// MetricFiltersByMetric finds metric filters by loggroup.MetricEntry.
+	MetricFiltersByMetric = by((*loggroup.MetricFilter).MetricEntry)
+
 	InstancesByID               = by(func(i *fleet.Instance) string { return i.ID })
 	InstancesByAutoScalingGroup = by((*fleet.Instance).GroupKey)
 	// InstancesByClientToken and LaunchTemplatesByClientToken find rows by TokenEntry.
@@ -272,6 +293,12 @@ var (
 	DueActionsByKind = by(func(d *alarm.Due) string { return string(d.Kind) })
 
 	ScalableTargetsByARN = by((*appscaling.Target).ARN)
+
+	// SubscriptionsByEndpoint finds the subscription of an endpoint by topic.EndpointEntry.
+	SubscriptionsByEndpoint = by((*topic.Subscription).EndpointEntry)
+	SubscriptionsByToken    = by(func(s *topic.Subscription) string { return s.Token })
+	// DeliveriesByMessage finds the deliveries that are left of a publication, by its id.
+	DeliveriesByMessage = by(func(d *topic.Delivery) string { return d.MessageID })
 )
 
 // onlyIf returns the entry for an index that only some values are in.
@@ -338,10 +365,12 @@ func define() Tables {
 		TargetHealth:   table("elb.target-health", func(h *elb.TargetHealth) string { return h.Key }),
 		BoundListeners: table("elb.bound-listeners", func(b *elb.BoundListener) string { return b.ListenerARN }),
 
-		Repositories:  table("ecr.repositories", func(r *repository.Repository) string { return r.ARN }),
-		Images:        table("ecr.images", (*repository.Image).Key, ImagesByTag),
-		LogGroups:     table("logs.groups", func(g *loggroup.Group) string { return g.ARN }),
-		LogStreams:    table("logs.streams", func(s *loggroup.Stream) string { return s.ARN }),
+		Repositories: table("ecr.repositories", func(r *repository.Repository) string { return r.ARN }),
+		Images:       table("ecr.images", (*repository.Image).Key, ImagesByTag),
+		LogGroups:    table("logs.groups", func(g *loggroup.Group) string { return g.ARN }),
+		LogStreams:   table("logs.streams", func(s *loggroup.Stream) string { return s.ARN }),
+		MetricFilters: table("logs.metric-filters", func(f *loggroup.MetricFilter) string { return f.ARN },
+			MetricFiltersByMetric),
 		CacheClusters: table("elasticache.clusters", func(c *cache.Cluster) string { return c.ARN }),
 		CacheReplicationGroups: table("elasticache.replication-groups",
 			func(g *cache.ReplicationGroup) string { return g.ARN }),
@@ -372,12 +401,21 @@ func define() Tables {
 		AlarmHistory: table("cloudwatch.alarm-history", (*alarm.HistoryItem).Key),
 		DueActions: table("cloudwatch.due-actions", (*alarm.Due).Key, DueActionsByKind, DueActionsByAction,
 			DueActionsByTarget),
+		Dashboards: table("cloudwatch.dashboards", func(d *dashboard.Dashboard) string { return d.ARN }),
 
 		ScalableTargets:   table("appscaling.targets", (*appscaling.Target).Key, ScalableTargetsByARN),
 		ScalingPolicies:   table("appscaling.policies", (*appscaling.Policy).Key),
 		ScheduledActions:  table("appscaling.scheduled-actions", (*appscaling.Scheduled).Key),
 		ScalingActivities: table("appscaling.activities", (*appscaling.Activity).Key),
 		ScalingProgress:   table("appscaling.progress", (*appscaling.Progress).Key),
+
+		Topics: table("sns.topics", func(t *topic.Topic) string { return t.ARN }),
+		Subscriptions: table("sns.subscriptions", func(s *topic.Subscription) string { return s.ARN },
+			SubscriptionsByEndpoint, SubscriptionsByToken),
+		Publications: withSums(table("sns.publications", func(p *topic.Publication) string { return p.ID }),
+			publishedBytes()),
+		Deliveries:  withSums(table("sns.deliveries", (*topic.Delivery).Key, DeliveriesByMessage), dueMessages()),
+		SigningKeys: table("sns.signing-keys", func(k *topic.SigningKey) string { return k.ID }),
 	}
 }
 

@@ -84,9 +84,11 @@ func TestAlarmsByAWSCLI(t *testing.T) {
 	d.Refused(t, "(ResourceNotFound) when calling the DeleteAlarms operation: There is no alarm cpu-high.",
 		"cloudwatch delete-alarms --alarm-names cpu-high")
 	d.Refused(t, "(ValidationError) when calling the PutMetricAlarm operation: The value "+
-		`"arn:aws:sns:us-east-1:123456789012:ops" for parameter AlarmActions.member.1 is refused: Berth does not `+
-		"support SNS topics as actions of alarms yet.",
-		put+"--threshold 70 --alarm-actions arn:aws:sns:us-east-1:123456789012:ops")
+		`"arn:aws:lambda:us-east-1:123456789012:function:f" for parameter AlarmActions.member.1 is refused: Berth `+
+		`does `+
+		"not support Lambda functions as actions of alarms yet.",
+		put+"--threshold 70 --alarm-actions arn:aws:lambda:us-east-1:123456789012:function:f")
+	d.AWS(t, put+"--threshold 70 --alarm-actions arn:aws:sns:us-east-1:123456789012:ops")
 	other := d.With("AWS_DEFAULT_REGION=eu-west-2", "AWS_REGION=eu-west-2")
 	if got := other.JSON(t, "cloudwatch describe-alarm-history --query AlarmHistoryItems"); got != "[]" {
 		t.Errorf("another region sees %s", got)
@@ -155,6 +157,9 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		"Invalid arn syntax: the value \"topic\" for parameter Ala": func(in *alarmIn) {
 			in.AlarmActions = []string{"topic"}
 		},
+		"Invalid region eu-west-1 specified. Only us-east-1 is supported.": func(in *alarmIn) {
+			in.OKActions = []string{"arn:aws:sns:eu-west-1:123456789012:t"}
+		},
 		"an alarm has no such action": func(in *alarmIn) {
 			in.InsufficientDataActions = []string{"arn:aws:s3:::bucket"}
 		},
@@ -176,7 +181,7 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		"is only for an ExtendedStatistic that is a percentile": func(in *alarmIn) {
 			in.EvaluateLowSampleCountPercentile = new("ignore")
 		},
-		"EvaluateLowSampleCountPercentile is invalid: it must ": func(in *alarmIn) {
+		"Option skip is not supported. Supported options for ": func(in *alarmIn) {
 			in.EvaluateLowSampleCountPercentile = new("skip")
 		},
 		"The parameter ComparisonOperator is required": func(in *alarmIn) { in.ComparisonOperator = "" },

@@ -29,7 +29,7 @@ func Service(store *state.Store, points *meter.Store) awswire.Service {
 		QueryCodes: shape.QueryCodes, Statuses: shape.Statuses, TokenCode: shape.CodeInvalidNextToken,
 		TokenName: "NextToken",
 		MaxBody:   maxBody,
-		Operations: append(a.alarms(),
+		Operations: append(append(a.alarms(), a.dashboards()...),
 			awswire.Op("PutMetricData", a.putMetricData).Refuses("EntityMetricData", "StrictEntityValidation"),
 			awswire.Op("GetMetricData", a.getMetricData).Refuses("LabelOptions", "MetricDataQueries[].AccountId"),
 			awswire.Op("GetMetricStatistics", a.getMetricStatistics),
@@ -117,8 +117,8 @@ func period(name string, seconds *int32) (time.Duration, error) {
 
 // interval checks the start and end times of a request.
 func interval(start, end *time.Time) error {
-	if !start.Before(*end) {
-		return combination("The parameter StartTime must be less than the parameter EndTime.")
+	if !start.Truncate(time.Second).Before(end.Truncate(time.Second)) {
+		return invalid("The parameter StartTime must be less than the parameter EndTime.")
 	}
 	if start.Year() < 1971 || end.Year() > 2200 {
 		return invalid("The parameters StartTime and EndTime must be between the years 1971 and 2200.")

@@ -179,7 +179,7 @@ func TestGetMetricStatisticsRefuses(t *testing.T) {
 		"You have requested up to 4320 datapoints, which exceeds the limit of 1440.": func(in *statisticsIn) {
 			in.StartTime = ago(3 * 24 * 60)
 		},
-		"The parameter Statistics or": func(in *statisticsIn) { in.Statistics = nil },
+		"Must specify either Statistics or": func(in *statisticsIn) { in.Statistics = nil },
 		"The value p101 for parameter ExtendedStatistics is invalid": func(in *statisticsIn) {
 			in.ExtendedStatistics = []string{"p101"}
 		},
@@ -274,7 +274,7 @@ func TestGetMetricData(t *testing.T) {
 		"in MetricDataQueries are not unique":                 {stat("m1", "x", "Sum", 60), stat("m1", "x", "Sum", 60)},
 		`The value "M1" for parameter MetricDataQueries.memb`: {stat("M1", "x", "Sum", 60)},
 		"Stat is invalid: \"P\" is not a statistic":           {stat("m1", "x", "P", 60)},
-		"Exactly one of the parameters":                       {{Id: new("m1")}},
+		"member.1.MetricStat is required":                     {{Id: new("m1")}},
 		"size greater than 500":                               make([]shape.MetricDataQuery, 501),
 		"dynamic labels are not supported": {{Id: new("m1"), Label: new("${MAX}"),
 			Expression: new("m1")}},

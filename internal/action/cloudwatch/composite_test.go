@@ -88,7 +88,10 @@ func TestPutCompositeAlarmRefuses(t *testing.T) {
 		"composite alarms have no scaling policies of Auto Scaling groups": func(in *shape.PutCompositeAlarmInput) {
 			in.AlarmActions = []string{"arn:aws:autoscaling:x:1:scalingPolicy:1:autoScalingGroupName/g:policyName/p"}
 		},
-		"does not support SNS topics as actions": func(in *shape.PutCompositeAlarmInput) {
+		"does not support Lambda functions as actions": func(in *shape.PutCompositeAlarmInput) {
+			in.OKActions = []string{"arn:aws:lambda:us-east-1:123456789012:function:f"}
+		},
+		"Invalid region x specified.": func(in *shape.PutCompositeAlarmInput) {
 			in.OKActions = []string{"arn:aws:sns:x:1:t"}
 		},
 	} {

@@ -32,6 +32,12 @@ var pointPages = request.Pages{Default: query.MaxDatapoints, Least: 1, Most: que
 func (a *api) getMetricData(
 	_ context.Context, call *awswire.Call, in *shape.GetMetricDataInput,
 ) (*shape.GetMetricDataOutput, error) {
+	switch start, end := in.StartTime.Truncate(time.Second), in.EndTime.Truncate(time.Second); {
+	case start.Equal(end):
+		return nil, validation("The parameter StartTime must not equal parameter EndTime.")
+	case start.After(end):
+		return nil, validation("The parameter EndTime must be greater than StartTime.")
+	}
 	if err := interval(in.StartTime, in.EndTime); err != nil {
 		return nil, err
 	}
@@ -98,8 +104,9 @@ func cut(results []shape.MetricDataResult, page awswire.Page, limit int) *shape.
 // asking is a query of a call, with what the answer needs.
 type asking struct {
 	query.Query
-	label  string
-	hidden bool // ReturnData is false
+	label     string
+	statistic string // as the caller wrote it; "" for an expression
+	hidden    bool   // ReturnData is false
 }
 
 func parsed(all []*asking) (queries []query.Query) {
@@ -129,7 +136,27 @@ func parseQueries(call *awswire.Call, in []shape.MetricDataQuery) ([]*asking, er
 		}
 		all = append(all, one)
 	}
+	labelStatistics(all)
 	return all, nil
+}
+
+// labelStatistics gives queries of one metric that differ in their statistics labels that tell them apart, as AWS does:
+// the metric's name and the statistic.
+func labelStatistics(all []*asking) {
+	statistics := make(map[string]map[string]bool) // by the metric's name
+	for _, q := range all {
+		if q.Expr == nil {
+			if statistics[q.Metric.Name] == nil {
+				statistics[q.Metric.Name] = make(map[string]bool)
+			}
+			statistics[q.Metric.Name][q.statistic] = true
+		}
+	}
+	for _, q := range all {
+		if q.Expr == nil && q.label == "" && len(statistics[q.Metric.Name]) > 1 {
+			q.label = q.Metric.Name + " " + q.statistic
+		}
+	}
 }
 
 func parseQuery(call *awswire.Call, in shape.MetricDataQuery, at string) (*asking, error) {
@@ -145,7 +172,9 @@ func parseQuery(call *awswire.Call, in shape.MetricDataQuery, at string) (*askin
 			validation("The value %q for parameter %s.Label is invalid: dynamic labels are not "+
 				"supported by Berth.",
 				q.label, at)
-	case (in.MetricStat == nil) == (in.Expression == nil):
+	case in.MetricStat == nil && in.Expression == nil:
+		return nil, validation("The parameter %s.MetricStat is required.\n", at)
+	case in.MetricStat != nil && in.Expression != nil:
 		return nil,
 			validation("Exactly one of the parameters %s.MetricStat and %[1]s.Expression must be "+
 				"specified.", at)
@@ -174,7 +203,7 @@ func parseQuery(call *awswire.Call, in shape.MetricDataQuery, at string) (*askin
 	if q.Stat, err = meter.ParseStatistic(request.Value(s.Stat)); err != nil {
 		return nil, validation("The value %s for parameter %s.Stat is invalid: %v.", request.Value(s.Stat), at, err)
 	}
-	q.Unit = s.Unit
+	q.Unit, q.statistic = s.Unit, request.Value(s.Stat)
 	return q, nil
 }
 

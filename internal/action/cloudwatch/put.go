@@ -170,7 +170,10 @@ func parseSet(set shape.StatisticSet, at string) (s meter.Summary, err error) {
 
 // number returns an error for a number that a metric cannot have (ecs.md 7.1).
 func number(v float64, at string) error {
-	if math.IsNaN(v) || math.Abs(v) > maxValue {
+	if math.IsNaN(v) {
+		return invalid("The value NaN for parameter %s is invalid.", at)
+	}
+	if math.Abs(v) > maxValue {
 		return invalid("The value %v for parameter %s is invalid: it must be a number from -2^360 to 2^360.", v, at)
 	}
 	return nil

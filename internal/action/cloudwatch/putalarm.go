@@ -94,7 +94,7 @@ func parseSettings(call *awswire.Call, name *string, in common) (*alarm.Alarm, e
 		name    string
 		actions []string
 	}{{"OKActions", in.ok}, {"AlarmActions", in.alarm}, {"InsufficientDataActions", in.insufficientData}} {
-		if err := checkActions(list.name, list.actions, in.composite); err != nil {
+		if err := checkActions(call, list.name, list.actions, in.composite); err != nil {
 			return nil, err
 		}
 	}
@@ -102,15 +102,19 @@ func parseSettings(call *awswire.Call, name *string, in common) (*alarm.Alarm, e
 }
 
 // built are the kinds of actions that something carries out.
-var built = map[alarm.ActionKind]bool{alarm.ServicePolicy: true}
+var built = map[alarm.ActionKind]bool{
+	alarm.SNSTopic:      true, // control/notify
+	alarm.ServicePolicy: true, // control/scale
+}
 
-func checkActions(name string, actions []string, composite bool) error {
+func checkActions(call *awswire.Call, name string, actions []string, composite bool) error {
 	if len(actions) > alarm.MaxActions {
 		return validation("The collection %s must not have a size greater than %d.", name, alarm.MaxActions)
 	}
 	for i, action := range actions {
 		at := fmt.Sprintf("%s.member.%d", name, i+1)
-		if _, err := arn.Parse(action); err != nil || len(action) > alarm.MaxActionLength {
+		parsed, err := arn.Parse(action)
+		if err != nil || len(action) > alarm.MaxActionLength {
 			return validation("Invalid arn syntax: the value %.100q for parameter %s is not an ARN of up to %d "+
 				"characters.", action, at, alarm.MaxActionLength)
 		}
@@ -125,6 +129,9 @@ func checkActions(name string, actions []string, composite bool) error {
 		if !built[kind] {
 			return validation("The value %q for parameter %s is refused: Berth does not support %s as actions of "+
 				"alarms yet. Without actions the alarm is evaluated, and its state can be read.", action, at, kind)
+		}
+		if kind == alarm.SNSTopic && parsed.Region != call.Region {
+			return validation("Invalid region %s specified. Only %s is supported.", parsed.Region, call.Region)
 		}
 		if slices.Contains(actions[:i], action) {
 			return validation("The value %q is given twice in %s.", action, name)
@@ -162,8 +169,8 @@ func parseLowSamples(in *shape.PutMetricAlarmInput, row *alarm.Alarm) error {
 	case row.LowSamples == "":
 		return nil
 	case row.LowSamples != "evaluate" && row.LowSamples != alarm.IgnoreLowSamples:
-		return validation("The value %q for parameter EvaluateLowSampleCountPercentile is invalid: it must be "+
-			"evaluate or ignore.", row.LowSamples)
+		return validation("Option %s is not supported. Supported options for parameter "+
+			"EvaluateLowSampleCountPercentile are evaluate and ignore.", row.LowSamples)
 	}
 	s, err := meter.ParseStatistic(row.Measure.Statistic)
 	if err != nil {

@@ -59,7 +59,7 @@ type asked struct {
 
 func parseStatistics(in *shape.GetMetricStatisticsInput) (all []asked, err error) {
 	if len(in.Statistics)+len(in.ExtendedStatistics) == 0 {
-		return nil, missing("The parameter Statistics or the parameter ExtendedStatistics must be specified.")
+		return nil, combination("Must specify either Statistics or ExtendedStatistics")
 	}
 	if n := len(in.ExtendedStatistics); n > 10 {
 		return nil, invalid("The collection ExtendedStatistics must not have a size greater than 10.")

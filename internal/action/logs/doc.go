@@ -1,13 +1,14 @@
 // Package logs has the actions of Amazon CloudWatch Logs: one file for each thing they act on,
 // parse, transaction, answer.
 //
-// Groups and streams are rows in state; events are in logstore under the rows' ids. What the
-// package does not implement it refuses by name: Insights queries, live tail, data protection,
-// filters and subscriptions.
+// Groups, streams and metric filters are rows in state; events are in logstore under the rows' ids, and what filters
+// count is in meter. What the package does not implement it refuses by name: Insights queries, live tail, data
+// protection and subscriptions.
 package logs
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/arn"
@@ -16,17 +17,33 @@ import (
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/loggroup"
 	"github.com/berthhq/berth/internal/logstore"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/gather"
 	"github.com/berthhq/berth/internal/state"
 )
 
 type api struct {
 	store  *state.Store
 	events *logstore.Store
+	counts *counter
+	feed   Feed
+}
+
+// Metrics is where the actions leave what they measure.
+type Metrics struct {
+	Points Points // of metric filters
+	Feed   Feed   // of AWS/Logs
+	Logger *slog.Logger
+}
+
+// Feed takes what was measured now; a *feed.Feed is one.
+type Feed interface {
+	Merge(name gather.Name, s meter.Summary)
 }
 
 // Service returns the actions of Amazon CloudWatch Logs.
-func Service(store *state.Store, events *logstore.Store) awswire.Service {
-	a := &api{store, events}
+func Service(store *state.Store, events *logstore.Store, metrics Metrics) awswire.Service {
+	a := measured(store, events, metrics)
 	return awswire.Service{
 		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.JSON11},
 		TargetPrefix:   shape.TargetPrefix,
@@ -48,6 +65,11 @@ func Service(store *state.Store, events *logstore.Store) awswire.Service {
 			awswire.Op("PutLogEvents", a.putLogEvents).Refuses("entity"),
 			awswire.Op("GetLogEvents", a.getLogEvents),
 			awswire.Op("FilterLogEvents", a.filterLogEvents),
+			awswire.Op("PutMetricFilter", a.putMetricFilter).
+				Refuses("applyOnTransformedLogs", "emitSystemFieldDimensions", "fieldSelectionCriteria"),
+			awswire.Op("DescribeMetricFilters", a.describeMetricFilters),
+			awswire.Op("DeleteMetricFilter", a.deleteMetricFilter),
+			awswire.Op("TestMetricFilter", a.testMetricFilter),
 			awswire.Op("TagLogGroup", a.tagLogGroup),
 			awswire.Op("UntagLogGroup", a.untagLogGroup),
 			awswire.Op("ListTagsLogGroup", a.listTagsLogGroup),
@@ -60,6 +82,13 @@ func Service(store *state.Store, events *logstore.Store) awswire.Service {
 			refused[shape.GetQueryResultsInput, shape.GetQueryResultsOutput]("GetQueryResults"),
 		}...),
 	}
+}
+
+// measured returns the actions, with what they measure of log events.
+func measured(store *state.Store, events *logstore.Store, metrics Metrics) *api {
+	return &api{store, events, &counter{
+		points: metrics.Points, logger: metrics.Logger, seen: make(map[string]*filterState),
+	}, metrics.Feed}
 }
 
 // refused is an action that exists on AWS and not here.

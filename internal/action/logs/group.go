@@ -52,6 +52,9 @@ func (a *api) deleteLogGroup(
 		for s := range tx.LogStreams.Prefix(loggroup.StreamARN(gone.ARN, "")) {
 			tx.LogStreams.Delete(s.ARN)
 		}
+		for f := range tx.MetricFilters.Prefix(loggroup.FilterARN(gone.ARN, "")) {
+			tx.MetricFilters.Delete(f.ARN)
+		}
 		tx.LogGroups.Delete(gone.ARN)
 		return nil
 	})
@@ -93,7 +96,7 @@ func (a *api) describeLogGroups(
 	}
 	out := &shape.DescribeLogGroupsOutput{NextToken: next}
 	for _, g := range found {
-		answer, err := a.answerGroup(g)
+		answer, err := a.answerGroup(&snap.Tables, g)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +105,7 @@ func (a *api) describeLogGroups(
 	return out, nil
 }
 
-func (a *api) answerGroup(g *loggroup.Group) (shape.LogGroup, error) {
+func (a *api) answerGroup(tables *state.Tables, g *loggroup.Group) (shape.LogGroup, error) {
 	stats, err := a.events.Stats(g.ID)
 	if err != nil {
 		return shape.LogGroup{}, err
@@ -113,8 +116,9 @@ func (a *api) answerGroup(g *loggroup.Group) (shape.LogGroup, error) {
 	}
 	return shape.LogGroup{
 		Arn: new(g.ARN + ":*"), LogGroupArn: new(g.ARN), LogGroupName: new(g.Name), LogGroupClass: class(g),
-		CreationTime: new(g.CreatedAt.UnixMilli()), MetricFilterCount: new(int32(0)), StoredBytes: new(stored),
-		RetentionInDays: request.Optional(int32(g.RetentionDays)), KmsKeyId: request.Optional(g.KMSKeyID),
+		CreationTime: new(g.CreatedAt.UnixMilli()), StoredBytes: new(stored),
+		MetricFilterCount: new(int32(tables.MetricFiltersOf(g.ARN))),
+		RetentionInDays:   request.Optional(int32(g.RetentionDays)), KmsKeyId: request.Optional(g.KMSKeyID),
 	}, nil
 }
 

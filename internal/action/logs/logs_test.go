@@ -29,7 +29,7 @@ func newAPI(t *testing.T) *api {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { events.Close() })
-	return &api{desktest.Store(t), events}
+	return measured(desktest.Store(t), events, Metrics{&points{}, feed{}, slog.New(slog.DiscardHandler)})
 }
 
 func (a *api) call() *awswire.Call {
@@ -69,7 +69,7 @@ func (a *api) put(t *testing.T, stream string, base int64, numbers ...int64) {
 
 func TestAWSCLI(t *testing.T) {
 	a := newAPI(t)
-	d := desktest.New(t, Service(a.store, a.events))
+	d := desktest.New(t, a.service())
 	now := time.Now().UnixMilli()
 	d.AWS(t, "logs create-log-group --log-group-name /ecs/chat --tags team=web")
 	d.Refused(t, "(ResourceAlreadyExistsException) when calling the CreateLogGroup operation: The "+
@@ -134,7 +134,7 @@ func TestAWSCLI(t *testing.T) {
 // Issue 2, section 2: `aws logs tail --follow` prints lines that are written while it runs.
 func TestTailFollow(t *testing.T) {
 	a := newAPI(t)
-	d := desktest.New(t, Service(a.store, a.events))
+	d := desktest.New(t, a.service())
 	now := time.Now().UnixMilli()
 	a.fill(t, now, map[string][]int64{"web/1": {-20, -10}, "web/2": {-15}})
 	cmd := d.Command(t, "logs", "tail", "g", "--follow", "--format", "short")

@@ -36,7 +36,7 @@ const groupARN = "arn:aws:logs:us-east-1:123456789012:log-group:"
 // refused.
 func TestTags(t *testing.T) {
 	a := newAPI(t)
-	d := desktest.New(t, Service(a.store, a.events))
+	d := desktest.New(t, a.service())
 	fifty := map[string]string{}
 	for i := range 50 {
 		fifty[fmt.Sprint("k", i)] = ""
@@ -87,7 +87,7 @@ func TestTags(t *testing.T) {
 // An ARN of another region or account is never found here, even if a group here has that name.
 func TestARNsOfElsewhereFindNothing(t *testing.T) {
 	a := newAPI(t)
-	d := desktest.New(t, Service(a.store, a.events))
+	d := desktest.New(t, a.service())
 	table{
 		{"CreateLogGroup", `{'logGroupName':'g','tags':{'team':'chat'}}`, done},
 		{"CreateLogStream", `{'logGroupName':'g','logStreamName':'s'}`, done},
@@ -114,7 +114,7 @@ func TestARNsOfElsewhereFindNothing(t *testing.T) {
 // Log groups are listed by a part of the name, by a regular expression and by class, in pages.
 func TestGroupsAreFound(t *testing.T) {
 	a := newAPI(t)
-	d := desktest.New(t, Service(a.store, a.events))
+	d := desktest.New(t, a.service())
 	for _, name := range []string{"/ecs/api", "/ecs/chat", "other"} {
 		table{{"CreateLogGroup", `{'logGroupName':'` + name + `','logGroupClass':'` + map[bool]string{
 			true: "INFREQUENT_ACCESS", false: "STANDARD",
@@ -179,7 +179,7 @@ func TestGroupsAreFound(t *testing.T) {
 // be set and removed.
 func TestWhatIsDeletedIsGone(t *testing.T) {
 	a := newAPI(t)
-	d := desktest.New(t, Service(a.store, a.events))
+	d := desktest.New(t, a.service())
 	now := a.call().Now.UnixMilli()
 	a.fill(t, now, map[string][]int64{"s": {1, 2}, "other": {3}})
 	event := `{"events":[{`

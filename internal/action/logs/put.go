@@ -8,11 +8,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/berthhq/berth/internal/arn"
 	"github.com/berthhq/berth/internal/awswire"
 	shape "github.com/berthhq/berth/internal/awswire/shape/logs"
 	"github.com/berthhq/berth/internal/fault"
 	"github.com/berthhq/berth/internal/loggroup"
 	"github.com/berthhq/berth/internal/logstore"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/gather"
+	"github.com/berthhq/berth/internal/state"
 )
 
 // Bounds of a batch, from the API reference of PutLogEvents.
@@ -44,9 +48,32 @@ func (a *api) putLogEvents(
 	if err := a.events.Append(g.ID, s.ID, call.Now, accepted); err != nil {
 		return nil, full(err)
 	}
+	if len(accepted) > 0 {
+		a.measure(&snap.Tables, g, accepted, call.Now)
+	}
 	// Sequence tokens have had no meaning since 2023; AWS still answers one.
 	next := strings.Repeat("0", 36) + fmt.Sprintf("%020d", call.Now.UnixMilli())
 	return &shape.PutLogEventsOutput{NextSequenceToken: &next, RejectedLogEventsInfo: rejected}, nil
+}
+
+// measure makes points of metrics of events that were stored.
+func (a *api) measure(tables *state.Tables, g *loggroup.Group, events []logstore.Entry, now time.Time) {
+	bytes := 0
+	for _, e := range events {
+		bytes += len(e.Message) + logstore.Overhead
+	}
+	name := gather.Name{Scope: meter.Scope(arn.Account(g.ARN), arn.Region(g.ARN)), Namespace: "AWS/Logs"}
+	for _, one := range []struct {
+		metric, unit string
+		value        float64
+	}{{"IncomingLogEvents", "Count", float64(len(events))}, {"IncomingBytes", "Bytes", float64(bytes)}} {
+		name.Metric, name.Unit, name.Dimensions = one.metric, one.unit, [2]meter.Dimension{}
+		sum := meter.Values([]float64{one.value}, []float64{1})
+		a.feed.Merge(name, sum)
+		name.Dimensions[0] = meter.Dimension{Name: "LogGroupName", Value: g.Name}
+		a.feed.Merge(name, sum)
+	}
+	a.counts.count(tables, g, events, now)
 }
 
 // full says what a full disk means to the caller; other errors stay our own.

@@ -319,9 +319,9 @@ DescribeReservedInstancesModifications ReservedInstancesModificationIds=InvalidR
 			DescribeLogStreams
 			PutLogEvents GetLogEvents FilterLogEvents PutRetentionPolicy DeleteRetentionPolicy
 			TagLogGroup UntagLogGroup ListTagsLogGroup TagResource UntagResource ListTagsForResource
+			PutMetricFilter DescribeMetricFilters DeleteMetricFilter TestMetricFilter
 			StartLiveTail StartQuery StopQuery GetQueryResults`,
 		Absent: `
-			DescribeMetricFilters
 			DescribeSubscriptionFilters
 			DescribeDestinations
 			DescribeExportTasks
@@ -433,6 +433,16 @@ DescribeReservedInstancesModifications ReservedInstancesModificationIds=InvalidR
 			TagResource UntagResource ListTagsForResource`,
 	},
 	{
+		Package: "sns", Title: "Amazon SNS", Module: sdk + "sns", Version: "v1.47.10",
+		SigningName: "sns", APIVersion: "2010-03-31",
+		XMLNamespace: "http://sns.amazonaws.com/doc/2010-03-31/",
+		Operations: `
+			CreateTopic DeleteTopic ListTopics GetTopicAttributes SetTopicAttributes
+			Subscribe ConfirmSubscription Unsubscribe ListSubscriptions ListSubscriptionsByTopic
+			GetSubscriptionAttributes SetSubscriptionAttributes Publish PublishBatch
+			TagResource UntagResource ListTagsForResource`,
+	},
+	{
 		Package: "cloudwatch", Title: "Amazon CloudWatch", Module: sdk + "cloudwatch", Version: "v1.75.6",
 		JSON: true, Query: true, Statuses: true, SigningName: "monitoring",
 		TargetPrefix: "GraniteServiceVersion20100801",
@@ -441,6 +451,7 @@ DescribeReservedInstancesModifications ReservedInstancesModificationIds=InvalidR
 		Operations: `
 			PutMetricAlarm DeleteAlarms DescribeAlarms DescribeAlarmsForMetric DescribeAlarmHistory SetAlarmState
 			EnableAlarmActions DisableAlarmActions PutCompositeAlarm
+			PutDashboard GetDashboard ListDashboards DeleteDashboards
 			PutMetricData GetMetricData GetMetricStatistics ListMetrics TagResource UntagResource ListTagsForResource`,
 		WriteEmpty: `
 			*Alarm.AlarmActions *Alarm.OKActions *Alarm.InsufficientDataActions

@@ -22,7 +22,8 @@ type nodes struct {
 	err     error
 	served  []string
 	removed []string
-	stays   int // how often Remove must be called
+	stays   int    // how often Remove must be called
+	pid     string // of the process that Stats measures
 }
 
 func (n *nodes) Serve(context.Context, *cache.Cluster) (*cache.Node, error) { return n.seen, n.err }

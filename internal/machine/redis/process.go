@@ -37,30 +37,36 @@ type answer struct {
 
 // ask finds the process by its port, and reports whether it is the one of this directory.
 func (p process) ask(ctx context.Context) (answer, bool) {
-	address, port := p.configured()
-	if port == 0 {
-		return answer{}, false
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
-	if err != nil {
-		return answer{}, false
-	}
-	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline)
-	info, err := serverInfo(conn)
-	if err != nil || info["config_file"] != p.config() {
+	info, port, ok := p.info(ctx, "")
+	if !ok {
 		return answer{}, false
 	}
 	pid, err := strconv.Atoi(info["process_id"])
 	return answer{pid, port, info["redis_version"], info["loading"] == "1"}, err == nil
 }
 
+// info returns what the process says about itself: the usual sections, or those that are named.
+func (p process) info(ctx context.Context, sections string) (info map[string]string, port int, ok bool) {
+	address, port := p.configured()
+	if port == 0 {
+		return nil, 0, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+	if err != nil {
+		return nil, 0, false
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	conn.SetDeadline(deadline)
+	info, err = serverInfo(conn, sections)
+	return info, port, err == nil && info["config_file"] == p.config()
+}
+
 // serverInfo sends INFO and parses the answer, lines "name:value".
-func serverInfo(conn io.ReadWriter) (map[string]string, error) {
-	if _, err := io.WriteString(conn, "INFO\r\n"); err != nil {
+func serverInfo(conn io.ReadWriter, sections string) (map[string]string, error) {
+	if _, err := io.WriteString(conn, "INFO "+sections+"\r\n"); err != nil {
 		return nil, err
 	}
 	r := bufio.NewReader(conn)

@@ -109,6 +109,15 @@ func (d *Driver) Served() (arns []string, err error) {
 	return arns, err
 }
 
+// Stats implements machine.Caches. What is served inside this process has none.
+func (d *Driver) Stats(ctx context.Context, arn string) (cache.Stats, bool) {
+	info, _, ok := process{dir: filepath.Join(d.cfg.Dir, arn)}.info(ctx, "all")
+	if !ok {
+		return cache.Stats{}, false
+	}
+	return cache.ParseStats(info), true
+}
+
 // Serve implements machine.Caches.
 func (d *Driver) Serve(ctx context.Context, cl *cache.Cluster) (*cache.Node, error) {
 	d.busy.Lock()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,9 +30,10 @@ import (
 // world is a store, and a controller that can be stopped and started like a server.
 type world struct {
 	*testing.T
-	store *state.Store
-	cfg   redis.Config
-	stop  func()
+	store  *state.Store
+	cfg    redis.Config
+	stop   func()
+	driver *redis.Driver
 }
 
 func newWorld(t *testing.T, cfg redis.Config) *world {
@@ -57,6 +59,7 @@ func newWorld(t *testing.T, cfg redis.Config) *world {
 func (w *world) start() {
 	w.Helper()
 	driver, err := redis.New(w.cfg)
+	w.driver = driver
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -173,6 +176,11 @@ func TestRedisServer(t *testing.T) {
 		if got := w.redis(a, cl.Node.Port, "SET key kept"); got != "+OK" {
 			t.Errorf("SET at %s: %s", a, got)
 		}
+	}
+	stats, ok := w.driver.Stats(t.Context(), arn)
+	if all := stats.Since(&cache.Stats{PID: stats.PID}, time.Second); !ok || !slices.ContainsFunc(all,
+		func(m cache.Measure) bool { return m.Metric == "SetTypeCmds" && m.Value == 2 }) {
+		t.Errorf("stats %t: %+v", ok, all)
 	}
 	if conn, err := net.Dial("tcp", "127.0.3.3:6379"); err == nil {
 		conn.Close()

@@ -157,6 +157,54 @@ func (*PutCompositeAlarmInput) EnumValues(enum string) []string { return EnumVal
 
 type PutCompositeAlarmOutput struct{}
 
+type PutDashboardInput struct {
+	DashboardBody *string `json:"DashboardBody" query:"DashboardBody" required:"true"`
+	DashboardName *string `json:"DashboardName" query:"DashboardName" required:"true"`
+	Tags          []Tag   `json:"Tags" query:"Tags,item=member"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*PutDashboardInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type PutDashboardOutput struct {
+	DashboardValidationMessages []DashboardValidationMessage `json:"DashboardValidationMessages" xml:"DashboardValidationMessages,item=member"`
+}
+
+type GetDashboardInput struct {
+	DashboardName *string `json:"DashboardName" query:"DashboardName" required:"true"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*GetDashboardInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type GetDashboardOutput struct {
+	DashboardArn  *string `json:"DashboardArn" xml:"DashboardArn"`
+	DashboardBody *string `json:"DashboardBody" xml:"DashboardBody"`
+	DashboardName *string `json:"DashboardName" xml:"DashboardName"`
+}
+
+type ListDashboardsInput struct {
+	DashboardNamePrefix *string `json:"DashboardNamePrefix" query:"DashboardNamePrefix"`
+	NextToken           *string `json:"NextToken" query:"NextToken"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*ListDashboardsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type ListDashboardsOutput struct {
+	DashboardEntries []DashboardEntry `json:"DashboardEntries" xml:"DashboardEntries,item=member"`
+	NextToken        *string          `json:"NextToken" xml:"NextToken"`
+}
+
+type DeleteDashboardsInput struct {
+	DashboardNames []string `json:"DashboardNames" query:"DashboardNames,item=member" required:"true"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*DeleteDashboardsInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DeleteDashboardsOutput struct{}
+
 type PutMetricDataInput struct {
 	Namespace              *string            `json:"Namespace" query:"Namespace" required:"true"`
 	EntityMetricData       []EntityMetricData `json:"EntityMetricData" query:"EntityMetricData,item=member"`

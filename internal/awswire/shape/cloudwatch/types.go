@@ -54,6 +54,18 @@ type CompositeAlarm struct {
 	StateValue                         string               `json:"StateValue" query:"StateValue" xml:"StateValue" enum:"StateValue"`
 }
 
+type DashboardEntry struct {
+	DashboardArn  *string    `json:"DashboardArn" query:"DashboardArn" xml:"DashboardArn"`
+	DashboardName *string    `json:"DashboardName" query:"DashboardName" xml:"DashboardName"`
+	LastModified  *time.Time `json:"LastModified" query:"LastModified" xml:"LastModified"`
+	Size          *int64     `json:"Size" query:"Size" xml:"Size"`
+}
+
+type DashboardValidationMessage struct {
+	DataPath *string `json:"DataPath" query:"DataPath" xml:"DataPath"`
+	Message  *string `json:"Message" query:"Message" xml:"Message"`
+}
+
 type Datapoint struct {
 	Average            *float64           `json:"Average" query:"Average" xml:"Average"`
 	ExtendedStatistics map[string]float64 `json:"ExtendedStatistics" query:"ExtendedStatistics,entry=entry,key=key,value=value" xml:"ExtendedStatistics,entry=entry,key=key,value=value"`

@@ -7,11 +7,6 @@ import "github.com/berthhq/berth/internal/awswire/shape"
 // Absent are the operations that list what cannot exist here.
 var Absent = []shape.Absent{
 	{
-		Name: "DescribeMetricFilters",
-		In:   DescribeMetricFiltersInput{},
-		Out:  DescribeMetricFiltersOutput{},
-	},
-	{
 		Name: "DescribeSubscriptionFilters",
 		In:   DescribeSubscriptionFiltersInput{},
 		Out:  DescribeSubscriptionFiltersOutput{},

@@ -244,6 +244,60 @@ type ListTagsForResourceOutput struct {
 	Tags map[string]string `json:"tags"`
 }
 
+type PutMetricFilterInput struct {
+	FilterName                *string                `json:"filterName" required:"true"`
+	FilterPattern             *string                `json:"filterPattern" required:"true"`
+	LogGroupName              *string                `json:"logGroupName" required:"true"`
+	MetricTransformations     []MetricTransformation `json:"metricTransformations" required:"true"`
+	ApplyOnTransformedLogs    *bool                  `json:"applyOnTransformedLogs"`
+	EmitSystemFieldDimensions []string               `json:"emitSystemFieldDimensions"`
+	FieldSelectionCriteria    *string                `json:"fieldSelectionCriteria"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*PutMetricFilterInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type PutMetricFilterOutput struct{}
+
+type DescribeMetricFiltersInput struct {
+	FilterNamePrefix *string `json:"filterNamePrefix"`
+	Limit            *int32  `json:"limit"`
+	LogGroupName     *string `json:"logGroupName"`
+	MetricName       *string `json:"metricName"`
+	MetricNamespace  *string `json:"metricNamespace"`
+	NextToken        *string `json:"nextToken"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*DescribeMetricFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DescribeMetricFiltersOutput struct {
+	MetricFilters []MetricFilter `json:"metricFilters"`
+	NextToken     *string        `json:"nextToken"`
+}
+
+type DeleteMetricFilterInput struct {
+	FilterName   *string `json:"filterName" required:"true"`
+	LogGroupName *string `json:"logGroupName" required:"true"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*DeleteMetricFilterInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type DeleteMetricFilterOutput struct{}
+
+type TestMetricFilterInput struct {
+	FilterPattern    *string  `json:"filterPattern" required:"true"`
+	LogEventMessages []string `json:"logEventMessages" required:"true"`
+}
+
+// EnumValues returns the values of an enum that a tag names.
+func (*TestMetricFilterInput) EnumValues(enum string) []string { return EnumValues(enum) }
+
+type TestMetricFilterOutput struct {
+	Matches []MetricFilterMatchRecord `json:"matches"`
+}
+
 type StartLiveTailInput struct {
 	LogGroupIdentifiers   []string `json:"logGroupIdentifiers" required:"true"`
 	LogEventFilterPattern *string  `json:"logEventFilterPattern"`
@@ -301,23 +355,6 @@ type GetQueryResultsOutput struct {
 	Results       [][]ResultField  `json:"results"`
 	Statistics    *QueryStatistics `json:"statistics"`
 	Status        string           `json:"status" enum:"QueryStatus"`
-}
-
-type DescribeMetricFiltersInput struct {
-	FilterNamePrefix *string `json:"filterNamePrefix"`
-	Limit            *int32  `json:"limit"`
-	LogGroupName     *string `json:"logGroupName"`
-	MetricName       *string `json:"metricName"`
-	MetricNamespace  *string `json:"metricNamespace"`
-	NextToken        *string `json:"nextToken"`
-}
-
-// EnumValues returns the values of an enum that a tag names.
-func (*DescribeMetricFiltersInput) EnumValues(enum string) []string { return EnumValues(enum) }
-
-type DescribeMetricFiltersOutput struct {
-	MetricFilters []MetricFilter `json:"metricFilters"`
-	NextToken     *string        `json:"nextToken"`
 }
 
 type DescribeSubscriptionFiltersInput struct {

@@ -186,6 +186,12 @@ type MetricFilter struct {
 	MetricTransformations     []MetricTransformation `json:"metricTransformations"`
 }
 
+type MetricFilterMatchRecord struct {
+	EventMessage    *string           `json:"eventMessage"`
+	EventNumber     *int64            `json:"eventNumber"`
+	ExtractedValues map[string]string `json:"extractedValues"`
+}
+
 type MetricTransformation struct {
 	MetricName      *string           `json:"metricName" required:"true"`
 	MetricNamespace *string           `json:"metricNamespace" required:"true"`

@@ -1,0 +1,90 @@
+package cache
+
+import (
+	"context"
+	"time"
+
+	"github.com/berthhq/berth/internal/cache"
+	"github.com/berthhq/berth/internal/machine"
+	"github.com/berthhq/berth/internal/meter"
+	"github.com/berthhq/berth/internal/meter/gather"
+	"github.com/berthhq/berth/internal/state"
+)
+
+// Feed takes what was measured now; a *feed.Feed is one.
+type Feed interface {
+	Merge(name gather.Name, s meter.Summary)
+}
+
+// Meter measures the nodes of caches for AWS/ElastiCache. It keeps what it saw a minute ago, since processes count from
+// their start. Each node has one value a minute.
+type Meter struct {
+	Store *state.Store
+	Nodes machine.Caches
+	Feed  Feed
+	Now   func() time.Time
+
+	seen map[string]look // by cluster ARN
+}
+
+// look is what was seen of a node, and when.
+type look struct {
+	stats cache.Stats
+	at    time.Time
+}
+
+// middle is when in a minute the nodes are measured: so the value is in time for the minute's point.
+const middle = 30 * time.Second
+
+// Run measures in the middle of every minute until ctx ends.
+func (m *Meter) Run(ctx context.Context) error {
+	for {
+		now := m.Now()
+		next := now.Add(-middle).Truncate(time.Minute).Add(time.Minute + middle)
+		timer := time.NewTimer(next.Sub(now))
+		select {
+		case <-timer.C:
+			m.measure(ctx)
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// measure looks at every node once. What it remembers of clusters that have ended is forgotten.
+func (m *Meter) measure(ctx context.Context) {
+	seen := make(map[string]look)
+	for cl := range m.Store.View().CacheClusters.All() {
+		if cl.Status != cache.Available {
+			continue
+		}
+		stats, ok := m.Nodes.Stats(ctx, cl.ARN)
+		if !ok {
+			continue
+		}
+		now := look{stats, m.Now()}
+		seen[cl.ARN] = now
+		var before *cache.Stats
+		was, known := m.seen[cl.ARN]
+		if known {
+			before = &was.stats
+		}
+		for _, one := range stats.Since(before, now.at.Sub(was.at)) {
+			m.merge(cl, one)
+		}
+	}
+	m.seen = seen
+}
+
+// merge adds a value by cluster, and by cluster and node, as AWS has them.
+func (m *Meter) merge(cl *cache.Cluster, one cache.Measure) {
+	name := gather.Name{
+		Scope: meter.Scope(cl.Account, cl.Region), Namespace: "AWS/ElastiCache", Metric: one.Metric, Unit: one.Unit,
+	}
+	name.Dimensions[0] = meter.Dimension{Name: "CacheClusterId", Value: cl.ID}
+	sum := meter.Values([]float64{one.Value}, []float64{1})
+	m.Feed.Merge(name, sum)
+	name.Dimensions[1] = meter.Dimension{Name: "CacheNodeId", Value: "0001"}
+	m.Feed.Merge(name, sum)
+}

@@ -1,0 +1,202 @@
+// Package notify publishes what alarms have made due to SNS topics, and delivers messages to the endpoints of
+// subscriptions.
+//
+// What is due is a row (alarm.Due, topic.Delivery). The first is deleted in the transaction that makes the second, and
+// the second in the one that follows the endpoint's answer. So a crash loses no message, and may repeat one that was
+// accepted just before it, as on AWS.
+//
+// Messages of one subscription are sent a few at a time, so an endpoint that does not answer holds up its own messages,
+// and those of others only when as many endpoints hang as there are workers.
+package notify
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/control"
+	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/topic"
+)
+
+// Workers is how many subscriptions are served at a time.
+const Workers = 64
+
+// Config is what the controller needs besides its environment.
+type Config struct {
+	Sender Sender
+	// Secret encrypts the private key that signs messages; it has 32 bytes.
+	Secret []byte
+	// Published is called for each message of an alarm, as the action sns.Publish does for others. It is called
+	// concurrently.
+	Published func(p *topic.Publication, due, full int)
+}
+
+// Controller is a control.Controller. Its keys are the ARNs of subscriptions, and the keys of due actions of alarms,
+// which have a line feed.
+type Controller struct {
+	control.Env
+	cfg  Config
+	keys keyring
+}
+
+// New returns the controller.
+func New(env control.Env, cfg Config) *Controller {
+	return &Controller{Env: env, cfg: cfg, keys: keyring{Env: env, secret: cfg.Secret}}
+}
+
+// Keys implements control.Controller.
+func (c *Controller) Keys(ch state.Change, _ *state.Snapshot) []string {
+	switch ch := ch.(type) {
+	case state.Changed[topic.Delivery]:
+		if ch.New != nil {
+			return []string{ch.New.SubscriptionARN}
+		}
+	case state.Changed[topic.Subscription]:
+		if ch.New != nil {
+			return []string{ch.Key}
+		}
+	case state.Changed[alarm.Due]:
+		if ch.New != nil && ch.New.Kind == alarm.SNSTopic {
+			return []string{ch.Key}
+		}
+	}
+	return nil
+}
+
+// All implements control.Controller.
+func (c *Controller) All(s *state.Snapshot) (keys []string) {
+	for sub := range s.Subscriptions.All() {
+		keys = append(keys, sub.ARN)
+	}
+	for d := range s.DueActions.By(state.DueActionsByKind, string(alarm.SNSTopic)) {
+		keys = append(keys, d.Key())
+	}
+	return keys
+}
+
+// Reconcile implements control.Controller.
+func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, error) {
+	if strings.Contains(key, "\n") {
+		return 0, c.publish(ctx, key)
+	}
+	return c.deliver(ctx, key)
+}
+
+// atOnce is how many messages of a subscription are sent at a time.
+const atOnce = 8
+
+// deliver sends messages of a subscription that are due, and returns when the next ones are. It deletes a subscription
+// that was not confirmed in time.
+func (c *Controller) deliver(ctx context.Context, key string) (time.Duration, error) {
+	tables := &c.Store.View().Tables
+	s, ok := tables.Subscriptions.Get(key)
+	if !ok {
+		return 0, nil
+	}
+	now := c.Now()
+	if s.Expired(now) {
+		return 0, c.Commit(ctx, key, func(tx *state.Tx, m control.Moment) error {
+			if s, ok := tx.Subscriptions.Get(key); ok && s.Expired(m.Now) {
+				tx.DeleteSubscription(key)
+			}
+			return nil
+		})
+	}
+	t, ok := tables.Topics.Get(s.TopicARN)
+	if !ok {
+		return 0, nil // it is deleted with its subscriptions
+	}
+	due, next := ready(tables, key, now)
+	if len(due) > 0 {
+		results, err := c.sendAll(ctx, tables, t, s, due)
+		if err != nil {
+			return 0, err
+		}
+		return time.Nanosecond, c.record(ctx, t, s, results) // then there may be more, or a time to wait for
+	}
+	if s.Status != topic.Confirmed && (next.IsZero() || s.Expires.Before(next)) {
+		next = s.Expires
+	}
+	if next.IsZero() {
+		return 0, nil
+	}
+	return max(next.Sub(now), time.Millisecond), nil
+}
+
+// ready returns deliveries that are due, and when the next one is if there are none.
+func ready(tables *state.Tables, key string, now time.Time) (due []*topic.Delivery, next time.Time) {
+	for d := range tables.Deliveries.Prefix(topic.DuePrefix(key)) {
+		switch {
+		case !d.NextAt.After(now):
+			if due = append(due, d); len(due) == atOnce {
+				return due, next
+			}
+		case next.IsZero() || d.NextAt.Before(next):
+			next = d.NextAt
+		}
+	}
+	return due, next
+}
+
+// result is what became of a delivery.
+type result struct {
+	delivery *topic.Delivery
+	outcome  Outcome
+}
+
+// sendAll sends deliveries at the same time and waits for all of them.
+func (c *Controller) sendAll(
+	ctx context.Context, tables *state.Tables, t *topic.Topic, s *topic.Subscription, due []*topic.Delivery,
+) ([]result, error) {
+	results := make([]result, len(due))
+	var all sync.WaitGroup
+	for i, d := range due {
+		r, err := c.request(ctx, tables, t, s, d)
+		if err != nil {
+			all.Wait()
+			return nil, err
+		}
+		all.Go(func() { results[i] = result{d, c.cfg.Sender.Send(ctx, r)} })
+	}
+	all.Wait()
+	return results, context.Cause(ctx) // what was interrupted is sent again
+}
+
+// record writes what became of deliveries.
+func (c *Controller) record(ctx context.Context, t *topic.Topic, s *topic.Subscription, results []result) error {
+	policy := topic.PolicyOf(t, s)
+	var given []*topic.Delivery
+	err := c.Commit(ctx, s.ARN, func(tx *state.Tx, m control.Moment) error {
+		given = given[:0]
+		for _, r := range results {
+			d, ok := tx.Deliveries.Get(r.delivery.Key())
+			if !ok {
+				continue // the subscription or the topic was deleted
+			}
+			failed := *d
+			failed.Attempts, failed.Problem = d.Attempts+1, r.outcome.Problem
+			delay, again := policy.Retries.Delay(failed.Attempts)
+			if r.outcome.Retry && again {
+				failed.NextAt = m.Now.Add(delay)
+				tx.Deliveries.Put(&failed)
+				continue
+			}
+			if r.outcome.Problem != "" {
+				given = append(given, &failed)
+			}
+			tx.EndDelivery(d)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range given {
+		c.Logger.Warn("a message was not delivered", "topic", s.TopicARN, "subscription", s.ARN,
+			"message", d.MessageID, "attempts", d.Attempts, "reason", d.Problem)
+	}
+	return nil
+}
