@@ -29,6 +29,7 @@ const rules = `
 	WORDS, identity < role < NOUNS;
 	WORDS, scaling < alarm < appscaling < NOUNS;
 	WORDS < topic, dashboard < NOUNS;
+	fleet, appscaling < groupscaling < NOUNS;
 
 # Brains: what should happen. Pure functions.
 	NOUNS < sched/cql < sched;

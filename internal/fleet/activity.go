@@ -102,6 +102,25 @@ func NoteExplicit(now time.Time, from, to int) string {
 		"capacity from %d to %d.", Stamp(now), from, to)
 }
 
+// NoteAlarm returns the cause when an alarm made a policy change the capacity.
+func NoteAlarm(now time.Time, alarm, state, policy string, from, to int) string {
+	return fmt.Sprintf("At %s a monitor alarm %s in state %s triggered policy %s changing the desired capacity "+
+		"from %d to %d.", Stamp(now), alarm, state, policy, from, to)
+}
+
+// NoteExecuted returns the cause when ExecutePolicy changed the capacity.
+func NoteExecuted(now time.Time, policy string, from, to int) string {
+	return fmt.Sprintf("At %s a user request executed policy %s changing the desired capacity from %d to %d.",
+		Stamp(now), policy, from, to)
+}
+
+// NoteScheduled returns the cause when a scheduled action changed the sizes of the group, whose capacity was from.
+func NoteScheduled(now time.Time, g *AutoScalingGroup, action string, from int) string {
+	return fmt.Sprintf("At %s the scheduled action %s executed update of AutoScalingGroup constraints to min: %d, "+
+		"max: %d, desired: %d changing the desired capacity from %d to %d.",
+		Stamp(now), action, g.Min, g.Max, g.Desired, from, g.Desired)
+}
+
 func causeLaunch(now time.Time, from, to int) string {
 	return fmt.Sprintf("At %s an instance was started in response to a difference between desired and "+
 		"actual capacity, increasing the capacity from %d to %d.", Stamp(now), from, to)

@@ -44,6 +44,8 @@ type AutoScalingGroup struct {
 	LaunchFailures   int       `json:",omitempty"` // in a row
 	NextLaunch       time.Time `json:",omitzero"`  // no launch before this time, after failures
 	BlockedByProtect bool      `json:",omitempty"` // an activity has said that protection blocks a scale-in
+	ScaledInAt       time.Time `json:",omitzero"`  // when a policy last made the group smaller
+	BlockedByMax     int       `json:",omitempty"` // the maximum which an activity has said is reached; 0 is none
 }
 
 // DeleteInProgress is the status of a group that is being deleted.
@@ -100,6 +102,21 @@ func (g *AutoScalingGroup) Clone() *AutoScalingGroup {
 	c.Suspended, c.Metrics = slices.Clone(g.Suspended), slices.Clone(g.Metrics)
 	c.TargetGroups = slices.Clone(g.TargetGroups)
 	return &c
+}
+
+// AddNote appends to the note that the causes of the next activities begin with. The oldest sentences
+// go when it becomes too long.
+func (g *AutoScalingGroup) AddNote(sentence string) {
+	const most = 2000
+	if g.Note != "" {
+		sentence = g.Note + "  " + sentence
+	}
+	if len(sentence) > most {
+		if cut := strings.Index(sentence[len(sentence)-most:], "At "); cut >= 0 {
+			sentence = sentence[len(sentence)-most+cut:]
+		}
+	}
+	g.Note = sentence
 }
 
 // IsSuspended reports whether a process is stopped.

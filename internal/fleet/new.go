@@ -148,6 +148,16 @@ func (g *AutoScalingGroup) Blocked(id string, counted int, now time.Time) *Activ
 	return a
 }
 
+// AtMaximum returns the activity which says that a policy could not scale out (issue 9, section 7).
+func (g *AutoScalingGroup) AtMaximum(id, alarm, policy string, now time.Time) *Activity {
+	a := g.newActivity(id, now, ActivityFailed)
+	a.Description = "Could not scale out because the group is at its maximum size of " + strconv.Itoa(g.Max) + "."
+	a.StatusMessage, a.End = a.Description, now
+	a.Cause = "At " + Stamp(now) + " a monitor alarm " + alarm + " in state ALARM triggered policy " + policy +
+		", and the desired capacity stays at " + strconv.Itoa(g.Desired) + "."
+	return a
+}
+
 // LaunchPause returns how long a group waits after its n-th failed launch in a row: five seconds,
 // doubling up to five minutes.
 func LaunchPause(n int) time.Duration {

@@ -89,6 +89,7 @@ type cron struct {
 	lastWeekday                   int  // the n of nL
 	nth                           [2]int
 	byWeekday                     bool
+	either                        bool // days or weekdays
 }
 
 // set holds the numbers that are true.
@@ -124,6 +125,33 @@ func parseCron(text string) (c *cron, err error) {
 		errs[2] = c.parseDay(f[2])
 	}
 	return c, errors.Join(errs[:]...)
+}
+
+// ParseUnixCron reads a cron expression of five fields, as cron(8) and EC2 Auto Scaling have them: minutes, hours, day
+// of the month, month, and day of the week from 0 or SUN to 6, where 7 is Sunday too. If both days are restricted,
+// either of them is enough.
+func ParseUnixCron(text string, zone *time.Location) (Schedule, error) {
+	f := strings.Fields(text)
+	if len(f) != 5 {
+		return Schedule{}, fmt.Errorf("a cron expression has five fields, and this one has %d", len(f))
+	}
+	c := &cron{years: make(set), weekdays: make(set)}
+	for y := firstYear; y <= lastYear; y++ {
+		c.years[y] = true
+	}
+	var errs [5]error
+	var days set
+	c.minutes, errs[0] = parseSet(f[0], 0, 59, nil)
+	c.hours, errs[1] = parseSet(f[1], 0, 23, nil)
+	c.days, errs[2] = parseSet(f[2], 1, 31, nil)
+	c.months, errs[3] = parseSet(f[3], 1, 12, monthNames)
+	days, errs[4] = parseSet(f[4], 0, 7, dayNames)
+	for day := range days {
+		c.weekdays[day%7+1] = true
+	}
+	c.byWeekday = f[4] != "*"
+	c.either = c.byWeekday && f[2] != "*"
+	return Schedule{cron: c, zone: zone}, errors.Join(errs[:]...)
 }
 
 func (c *cron) parseDay(text string) (err error) {
@@ -263,6 +291,8 @@ func (c *cron) allowsDay(y int, m time.Month, d int) bool {
 		return weekday == c.lastWeekday && d+7 > monthDays(y, m)
 	case c.nth[0] > 0:
 		return weekday == c.nth[0] && (d+6)/7 == c.nth[1]
+	case c.either:
+		return c.days[d] || c.weekdays[weekday]
 	case c.byWeekday:
 		return c.weekdays[weekday]
 	}

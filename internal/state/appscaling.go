@@ -3,36 +3,18 @@ package state
 import (
 	"time"
 
-	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/appscaling"
 )
 
 // PutScalingPolicy writes a policy and its alarms (ecs.md 6.5), and deletes the alarms that only the old settings need.
 // It returns false and does nothing if there would be more than alarm.Max alarms.
 func (tx *Tx) PutScalingPolicy(p *appscaling.Policy, now time.Time) bool {
-	wanted := p.Alarms(now)
-	more := 0
-	for _, a := range wanted {
-		if _, exists := tx.Alarms.Get(a.ARN); !exists {
-			more++
-		}
-	}
-	if more > 0 && tx.Alarms.Len()+more > alarm.Max {
-		return false
-	}
+	var before []string
 	if old, ok := tx.ScalingPolicies.Get(p.Key()); ok {
-		keep := make(map[string]bool)
-		for _, a := range wanted {
-			keep[a.ARN] = true
-		}
-		for _, arn := range old.AlarmARNs() {
-			if !keep[arn] {
-				tx.DeleteAlarm(arn, now)
-			}
-		}
+		before = old.AlarmARNs()
 	}
-	for _, a := range wanted {
-		tx.PutAlarm(a, now)
+	if !tx.replaceAlarms(before, p.Alarms(now), now) {
+		return false
 	}
 	tx.ScalingPolicies.Put(p)
 	return true

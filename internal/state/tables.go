@@ -9,6 +9,7 @@ import (
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/loggroup"
 	"github.com/berthhq/berth/internal/repository"
 	"github.com/berthhq/berth/internal/role"
@@ -54,6 +55,8 @@ type Tables struct {
 
 	AutoScalingGroups    Table[fleet.AutoScalingGroup]
 	LifecycleHooks       Table[fleet.Hook]
+	GroupPolicies        Table[groupscaling.Policy]
+	GroupSchedules       Table[groupscaling.Scheduled]
 	LaunchConfigurations Table[fleet.LaunchConfiguration]
 	LaunchTemplates      Table[fleet.LaunchTemplate]
 	Instances            Table[fleet.Instance]
@@ -121,6 +124,8 @@ type writers struct {
 
 	AutoScalingGroups    Writable[fleet.AutoScalingGroup]
 	LifecycleHooks       Writable[fleet.Hook]
+	GroupPolicies        Writable[groupscaling.Policy]
+	GroupSchedules       Writable[groupscaling.Scheduled]
 	LaunchConfigurations Writable[fleet.LaunchConfiguration]
 	LaunchTemplates      Writable[fleet.LaunchTemplate]
 	Instances            Writable[fleet.Instance]
@@ -291,6 +296,8 @@ var (
 	DueActionsByTarget = by(appscaling.TargetKeyOf)
 	// DueActionsByKind finds due actions by alarm.ActionKind.
 	DueActionsByKind = by(func(d *alarm.Due) string { return string(d.Kind) })
+	// DueActionsByGroup finds the due policies of an Auto Scaling group, by the group's key.
+	DueActionsByGroup = by(groupscaling.GroupKeyOf)
 
 	ScalableTargetsByARN = by((*appscaling.Target).ARN)
 
@@ -380,6 +387,8 @@ func define() Tables {
 
 		AutoScalingGroups: table("fleet.auto-scaling-groups", (*fleet.AutoScalingGroup).Key,
 			AutoScalingGroupsByTargetGroup),
+		GroupPolicies:        table("fleet.scaling-policies", (*groupscaling.Policy).Key),
+		GroupSchedules:       table("fleet.scheduled-actions", (*groupscaling.Scheduled).Key),
 		LifecycleHooks:       table("fleet.lifecycle-hooks", (*fleet.Hook).Key),
 		LaunchConfigurations: table("fleet.launch-configurations", (*fleet.LaunchConfiguration).Key),
 		LaunchTemplates: table("fleet.launch-templates", (*fleet.LaunchTemplate).Key,
@@ -400,7 +409,7 @@ func define() Tables {
 		AlarmStatus:  table("cloudwatch.alarm-status", func(s *alarm.Status) string { return s.ARN }),
 		AlarmHistory: table("cloudwatch.alarm-history", (*alarm.HistoryItem).Key),
 		DueActions: table("cloudwatch.due-actions", (*alarm.Due).Key, DueActionsByKind, DueActionsByAction,
-			DueActionsByTarget),
+			DueActionsByTarget, DueActionsByGroup),
 		Dashboards: table("cloudwatch.dashboards", func(d *dashboard.Dashboard) string { return d.ARN }),
 
 		ScalableTargets:   table("appscaling.targets", (*appscaling.Target).Key, ScalableTargetsByARN),

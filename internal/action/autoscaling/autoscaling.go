@@ -3,7 +3,7 @@
 // is wrong in AWS's words, runs one transaction and answers. Actions write what callers want;
 // control/fleet makes it true, so an answer comes before the instances do.
 //
-// Policies, scheduled actions, instance refresh, warm pools and standby are not
+// Instance refresh, warm pools and standby are not
 // built yet: what would make one is refused by name, and what lists them answers that there are
 // none. The package holds no state and is safe for concurrent use.
 package autoscaling
@@ -30,7 +30,8 @@ func Service(store *state.Store) awswire.Service {
 	return awswire.Service{
 		Name: shape.SigningName, Protocols: []awswire.Protocol{awswire.Query},
 		Version: shape.APIVersion, Namespace: shape.XMLNamespace,
-		TokenCode: shape.CodeInvalidNextToken, Operations: slices.Concat(a.operations(), a.hooks(), a.later()),
+		TokenCode: shape.CodeInvalidNextToken, Operations: slices.Concat(a.operations(), a.hooks(), a.policies(),
+			a.schedules(), a.later()),
 	}
 }
 

@@ -111,8 +111,8 @@ func TestFaults(t *testing.T) {
 		{"SuspendProcesses AutoScalingGroupName=g ScalingProcesses.member.1=Lunch", `ValidationError: The ` +
 			`process "Lunch" is not valid. Valid ones are AddToLoadBalancer, AlarmNotification, AZRebalance, ` +
 			`HealthCheck, InstanceRefresh, Launch, ReplaceUnhealthy, ScheduledActions, Terminate`},
-		{"PutScalingPolicy AutoScalingGroupName=g PolicyName=p", "UnsupportedOperation: Berth does not " +
-			"support scaling policies: PutScalingPolicy is not there yet."},
+		{"PutWarmPool AutoScalingGroupName=g", "UnsupportedOperation: Berth does not support warm pools: " +
+			"PutWarmPool is not there yet."},
 		{"DescribeAutoScalingGroups NextToken=nonsense",
 			"InvalidNextToken: The nextToken is invalid. Use the value that the previous page of the same " +
 				"listing returned, unchanged and with the same filters."},

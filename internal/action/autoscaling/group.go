@@ -3,7 +3,6 @@ package autoscaling
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/berthhq/berth/internal/action/request"
 	"github.com/berthhq/berth/internal/awswire"
@@ -109,26 +108,11 @@ func (a *api) updateGroup(
 			return err
 		}
 		if g.Desired != before {
-			addNote(g, fleet.NoteConstraints(call.Now, g, before))
+			g.AddNote(fleet.NoteConstraints(call.Now, g, before))
 		}
 		g.NextLaunch, g.LaunchFailures = call.Now, 0 // a change is worth another try at once
 		return nil
 	})
-}
-
-// addNote appends to the note that the next activities' causes begin with; old sentences of changes
-// that were overtaken go.
-func addNote(g *fleet.AutoScalingGroup, sentence string) {
-	const most = 2000
-	if g.Note != "" {
-		sentence = g.Note + "  " + sentence
-	}
-	if len(sentence) > most {
-		if cut := strings.Index(sentence[len(sentence)-most:], "At "); cut >= 0 {
-			sentence = sentence[len(sentence)-most+cut:]
-		}
-	}
-	g.Note = sentence
 }
 
 func (a *api) deleteGroup(
@@ -141,7 +125,7 @@ func (a *api) deleteGroup(
 		}
 		members := slices.Collect(tx.Instances.By(state.InstancesByAutoScalingGroup, g.Key()))
 		if len(members) == 0 {
-			tx.DeleteAutoScalingGroup(g)
+			tx.DeleteAutoScalingGroup(g, call.Now)
 			return nil
 		}
 		if !request.Value(in.ForceDelete) {
@@ -185,7 +169,7 @@ func (a *api) setDesiredCapacity(
 			}
 		}
 		if want != g.Desired {
-			addNote(g, fleet.NoteExplicit(call.Now, g.Desired, want))
+			g.AddNote(fleet.NoteExplicit(call.Now, g.Desired, want))
 			g.Desired = want
 		}
 		return nil

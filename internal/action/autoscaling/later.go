@@ -13,17 +13,6 @@ import (
 // else is refused by name.
 func (a *api) later() []awswire.Operation {
 	return []awswire.Operation{
-		refuse[shape.PutScalingPolicyInput, shape.PutScalingPolicyOutput]("PutScalingPolicy", "scaling policies"),
-		refuse[shape.DeletePolicyInput, shape.DeletePolicyOutput]("DeletePolicy", "scaling policies"),
-		refuse[shape.ExecutePolicyInput, shape.ExecutePolicyOutput]("ExecutePolicy", "scaling policies"),
-		refuse[shape.PutScheduledUpdateGroupActionInput, shape.PutScheduledUpdateGroupActionOutput](
-			"PutScheduledUpdateGroupAction", "scheduled actions"),
-		refuse[shape.BatchPutScheduledUpdateGroupActionInput, shape.BatchPutScheduledUpdateGroupActionOutput](
-			"BatchPutScheduledUpdateGroupAction", "scheduled actions"),
-		refuse[shape.BatchDeleteScheduledActionInput, shape.BatchDeleteScheduledActionOutput](
-			"BatchDeleteScheduledAction", "scheduled actions"),
-		refuse[shape.DeleteScheduledActionInput, shape.DeleteScheduledActionOutput]("DeleteScheduledAction",
-			"scheduled actions"),
 		refuse[shape.StartInstanceRefreshInput, shape.StartInstanceRefreshOutput]("StartInstanceRefresh",
 			"instance refresh"),
 		refuse[shape.CancelInstanceRefreshInput, shape.CancelInstanceRefreshOutput]("CancelInstanceRefresh",
@@ -47,16 +36,6 @@ func (a *api) later() []awswire.Operation {
 		refuse[shape.DetachTrafficSourcesInput, shape.DetachTrafficSourcesOutput]("DetachTrafficSources",
 			"traffic sources of groups"),
 
-		awswire.Op("DescribePolicies", func(
-			_ context.Context, c *awswire.Call, in *shape.DescribePoliciesInput,
-		) (*shape.DescribePoliciesOutput, error) {
-			return &shape.DescribePoliciesOutput{}, a.known(c, in.AutoScalingGroupName)
-		}),
-		awswire.Op("DescribeScheduledActions", func(
-			_ context.Context, c *awswire.Call, in *shape.DescribeScheduledActionsInput,
-		) (*shape.DescribeScheduledActionsOutput, error) {
-			return &shape.DescribeScheduledActionsOutput{}, a.known(c, in.AutoScalingGroupName)
-		}),
 		awswire.Op("DescribeInstanceRefreshes", func(
 			_ context.Context, c *awswire.Call, in *shape.DescribeInstanceRefreshesInput,
 		) (*shape.DescribeInstanceRefreshesOutput, error) {

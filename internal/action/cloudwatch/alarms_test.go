@@ -145,7 +145,6 @@ func TestAlarmsInCBOR(t *testing.T) {
 // An invalid alarm is refused with CloudWatch's code, and nothing is stored (ecs.md 7.4).
 func TestPutMetricAlarmRefuses(t *testing.T) {
 	a := newAPI(t, meter.Limits{})
-	const policy = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:"
 	six := slices.Repeat([]string{"arn:aws:sns:us-east-1:123456789012:t"}, 6)
 	for want, change := range map[string]func(*alarmIn){
 		`The value "" for parameter AlarmName is invalid`: func(in *alarmIn) { in.AlarmName = new("") },
@@ -162,9 +161,6 @@ func TestPutMetricAlarmRefuses(t *testing.T) {
 		},
 		"an alarm has no such action": func(in *alarmIn) {
 			in.InsufficientDataActions = []string{"arn:aws:s3:::bucket"}
-		},
-		"does not support scaling policies of Auto Scaling groups as actions": func(in *alarmIn) {
-			in.OKActions = []string{policy + "autoScalingGroupName/g:policyName/p"}
 		},
 		"does not support actions on EC2 instances as actions": func(in *alarmIn) {
 			in.AlarmActions = []string{"arn:aws:automate:us-east-1:ec2:stop"}

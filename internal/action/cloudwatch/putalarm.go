@@ -105,6 +105,7 @@ func parseSettings(call *awswire.Call, name *string, in common) (*alarm.Alarm, e
 var built = map[alarm.ActionKind]bool{
 	alarm.SNSTopic:      true, // control/notify
 	alarm.ServicePolicy: true, // control/scale
+	alarm.GroupPolicy:   true, // control/fleet
 }
 
 func checkActions(call *awswire.Call, name string, actions []string, composite bool) error {

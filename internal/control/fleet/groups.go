@@ -4,9 +4,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/control"
 	"github.com/berthhq/berth/internal/elb"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/machine"
 	"github.com/berthhq/berth/internal/state"
 )
@@ -22,6 +24,13 @@ func (r *groups) Keys(c state.Change, s *state.Snapshot) []string {
 		return []string{c.Key}
 	case state.Changed[fleet.Instance]:
 		return membership(c)
+	case state.Changed[groupscaling.Scheduled]:
+		last := c.Last()
+		return []string{fleet.Key(last.Region, last.Account, last.Group)}
+	case state.Changed[alarm.Due]:
+		if key := groupscaling.GroupKeyOf(c.Last()); c.New != nil && key != "" {
+			return []string{key}
+		}
 	case state.Changed[elb.Target]:
 		return groupsOfTarget(s, c.Key)
 	case state.Changed[elb.TargetHealth]:
@@ -61,6 +70,11 @@ func (r *groups) All(s *state.Snapshot) []string {
 	for g := range s.AutoScalingGroups.All() {
 		keys = append(keys, g.Key())
 	}
+	for d := range s.DueActions.By(state.DueActionsByKind, string(alarm.GroupPolicy)) {
+		if key := groupscaling.GroupKeyOf(d); key != "" {
+			keys = append(keys, key)
+		}
+	}
 	return keys
 }
 
@@ -68,6 +82,7 @@ func (r *groups) All(s *state.Snapshot) []string {
 func (r *groups) Step(tx *state.Tx, key string, m control.Moment) (time.Duration, error) {
 	g, ok := tx.AutoScalingGroups.Get(key)
 	if !ok {
+		forget(tx, key, m.Now)
 		return 0, nil
 	}
 	s := &step{tx: tx, m: m, addresses: r.addresses, g: g.Clone(),

@@ -29,6 +29,8 @@ type step struct {
 
 func (s *step) run() {
 	s.settle()
+	s.schedule()
+	s.policies()
 	s.judgeByTargets()
 	plan := fleet.PlanGroup(s.g, s.members, s.m.Now)
 	if !plan.Again.IsZero() {
@@ -41,7 +43,7 @@ func (s *step) run() {
 	s.tellBlocked(plan.Blocked)
 	s.forgetNote(plan)
 	if s.g.Status == fleet.DeleteInProgress && len(s.members) == 0 {
-		s.tx.DeleteAutoScalingGroup(s.g)
+		s.tx.DeleteAutoScalingGroup(s.g, s.m.Now)
 	} else {
 		s.tx.AutoScalingGroups.Put(s.g)
 	}

@@ -1,0 +1,292 @@
+package autoscaling
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/berthhq/berth/internal/action/request"
+	"github.com/berthhq/berth/internal/alarm"
+	"github.com/berthhq/berth/internal/appscaling"
+	"github.com/berthhq/berth/internal/arn"
+	"github.com/berthhq/berth/internal/awswire"
+	shape "github.com/berthhq/berth/internal/awswire/shape/autoscaling"
+	"github.com/berthhq/berth/internal/awswire/shape/cloudwatch"
+	"github.com/berthhq/berth/internal/elb"
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/groupscaling"
+	"github.com/berthhq/berth/internal/scaling"
+	"github.com/berthhq/berth/internal/state"
+)
+
+var adjustments = []scaling.Adjustment{scaling.ChangeInCapacity, scaling.ExactCapacity,
+	scaling.PercentChangeInCapacity}
+
+// parsePolicy reads the settings of a policy (ecs.md 5.10).
+func parsePolicy(call *awswire.Call, in *shape.PutScalingPolicyInput) (*groupscaling.Policy, error) {
+	p := &groupscaling.Policy{Region: call.Region, Account: call.Account, Group: *in.AutoScalingGroupName,
+		Name: *in.PolicyName, Type: groupscaling.Simple, Disabled: in.Enabled != nil && !*in.Enabled,
+		Warmup: whole(in.EstimatedInstanceWarmup), CreatedAt: call.Now}
+	if in.PolicyType != nil {
+		p.Type = groupscaling.PolicyType(*in.PolicyType)
+	}
+	if err := checkName("policy name", p.Name); err != nil {
+		return nil, err
+	}
+	if request.Value(p.Warmup) < 0 {
+		return nil, invalid("EstimatedInstanceWarmup must not be negative: %d", *p.Warmup)
+	}
+	if err := foreign(p.Type, in); err != nil {
+		return nil, err
+	}
+	var err error
+	switch p.Type {
+	case groupscaling.Simple:
+		p.Adjusts, err = parseSimple(in)
+	case groupscaling.Step:
+		p.Steps, err = parseSteps(in)
+	case groupscaling.TargetTracking:
+		if in.TargetTrackingConfiguration == nil {
+			return nil, invalid("A policy of type TargetTrackingScaling needs a TargetTrackingConfiguration.")
+		}
+		p.Tracking, err = parseTracking(in.TargetTrackingConfiguration)
+	default:
+		return nil, invalid("The policy type %q is not supported: use SimpleScaling, StepScaling or "+
+			"TargetTrackingScaling.", p.Type)
+	}
+	return p, err
+}
+
+// foreign refuses the members that are for policies of another type.
+func foreign(of groupscaling.PolicyType, in *shape.PutScalingPolicyInput) error {
+	const simple, step, tracking = groupscaling.Simple, groupscaling.Step, groupscaling.TargetTracking
+	for _, member := range []struct {
+		name string
+		set  bool
+		of   []groupscaling.PolicyType
+	}{
+		{"AdjustmentType", in.AdjustmentType != nil, []groupscaling.PolicyType{simple, step}},
+		{"MinAdjustmentMagnitude", in.MinAdjustmentMagnitude != nil, []groupscaling.PolicyType{simple, step}},
+		{"MinAdjustmentStep", in.MinAdjustmentStep != nil, []groupscaling.PolicyType{simple}},
+		{"ScalingAdjustment", in.ScalingAdjustment != nil, []groupscaling.PolicyType{simple}},
+		{"Cooldown", in.Cooldown != nil, []groupscaling.PolicyType{simple}},
+		{"StepAdjustments", in.StepAdjustments != nil, []groupscaling.PolicyType{step}},
+		{"MetricAggregationType", in.MetricAggregationType != nil, []groupscaling.PolicyType{step}},
+		{"EstimatedInstanceWarmup", in.EstimatedInstanceWarmup != nil, []groupscaling.PolicyType{step, tracking}},
+		{"TargetTrackingConfiguration", in.TargetTrackingConfiguration != nil, []groupscaling.PolicyType{tracking}},
+	} {
+		if member.set && !slices.Contains(member.of, of) {
+			return invalid("%s is not for policies of type %s.", member.name, of)
+		}
+	}
+	return nil
+}
+
+func parseAdjustment(in *string) (scaling.Adjustment, error) {
+	t := scaling.Adjustment(request.Value(in))
+	if !slices.Contains(adjustments, t) {
+		return "", invalid("The AdjustmentType %q is not valid: use ChangeInCapacity, ExactCapacity or "+
+			"PercentChangeInCapacity.", t)
+	}
+	return t, nil
+}
+
+func parseSimple(in *shape.PutScalingPolicyInput) (*groupscaling.SimpleRule, error) {
+	t, err := parseAdjustment(in.AdjustmentType)
+	if err != nil {
+		return nil, err
+	}
+	r := &groupscaling.SimpleRule{Adjustment: t, By: int(request.Value(in.ScalingAdjustment)),
+		Cooldown: whole(in.Cooldown)}
+	least := in.MinAdjustmentMagnitude
+	if least == nil {
+		least = in.MinAdjustmentStep // the older name
+	}
+	r.Magnitude = int(request.Value(least))
+	switch {
+	case in.ScalingAdjustment == nil:
+		return nil, invalid("A policy of type SimpleScaling needs a ScalingAdjustment.")
+	case t == scaling.ExactCapacity && r.By < 0:
+		return nil, invalid("A ScalingAdjustment must not be negative for the AdjustmentType ExactCapacity: %d", r.By)
+	case least != nil && t != scaling.PercentChangeInCapacity:
+		return nil, invalid("MinAdjustmentMagnitude is only for the AdjustmentType PercentChangeInCapacity.")
+	case r.Magnitude < 0:
+		return nil, invalid("MinAdjustmentMagnitude must not be negative: %d", r.Magnitude)
+	case request.Value(r.Cooldown) < 0:
+		return nil, invalid("Cooldown must not be negative: %d", *r.Cooldown)
+	}
+	return r, nil
+}
+
+func parseSteps(in *shape.PutScalingPolicyInput) (*scaling.StepRule, error) {
+	t, err := parseAdjustment(in.AdjustmentType)
+	if err != nil {
+		return nil, err
+	}
+	r := &scaling.StepRule{Adjustment: t, Magnitude: whole(in.MinAdjustmentMagnitude),
+		Aggregation: scaling.Aggregation(request.Value(in.MetricAggregationType))}
+	if a := r.Aggregation; a != "" && a != scaling.Average && a != scaling.Minimum && a != scaling.Maximum {
+		return nil, invalid("The MetricAggregationType %q is not valid: use Average, Minimum or Maximum.", a)
+	}
+	for _, one := range in.StepAdjustments {
+		r.Steps = append(r.Steps, scaling.Step{Lower: one.MetricIntervalLowerBound,
+			Upper: one.MetricIntervalUpperBound, By: int(*one.ScalingAdjustment)})
+	}
+	if err := r.Check(); err != nil {
+		return nil, invalid("The step scaling policy is invalid: %v.", err)
+	}
+	return r, nil
+}
+
+func parseTracking(in *shape.TargetTrackingConfiguration) (*appscaling.Tracking, error) {
+	t := &appscaling.Tracking{Tracking: scaling.Tracking{Target: *in.TargetValue,
+		DisableScaleIn: request.Value(in.DisableScaleIn)}}
+	switch {
+	case !(t.Target > 0 && t.Target < 1e100): // also for NaN
+		return nil, invalid("TargetValue must be a number above 0: %v", t.Target)
+	case (in.PredefinedMetricSpecification == nil) == (in.CustomizedMetricSpecification == nil):
+		return nil, invalid("A policy that tracks a target has either PredefinedMetricSpecification or " +
+			"CustomizedMetricSpecification.")
+	}
+	var err error
+	if in.PredefinedMetricSpecification != nil {
+		t.Predefined, err = parsePredefined(in.PredefinedMetricSpecification)
+	} else {
+		t.Customized, err = parseCustomized(in.CustomizedMetricSpecification)
+	}
+	return t, err
+}
+
+func parsePredefined(in *shape.PredefinedMetricSpecification) (*appscaling.Predefined, error) {
+	p := &appscaling.Predefined{Type: in.PredefinedMetricType, Label: request.Value(in.ResourceLabel)}
+	switch p.Type {
+	case groupscaling.AverageCPU:
+		if in.ResourceLabel != nil {
+			return nil, invalid("A ResourceLabel is only for the metric %s.", groupscaling.RequestsPerTarget)
+		}
+	case groupscaling.RequestsPerTarget:
+		if _, _, ok := appscaling.SplitLabel(p.Label); !ok {
+			return nil, invalid("The metric %s needs a ResourceLabel such as "+
+				"app/my-alb/778d41231b141a0f/targetgroup/my-group/943f017f100becff, and not %q.", p.Type, p.Label)
+		}
+	default:
+		return nil, invalid("Berth does not support the metric %s yet: it does not measure the traffic of instances. "+
+			"Use %s or %s.", p.Type, groupscaling.AverageCPU, groupscaling.RequestsPerTarget)
+	}
+	return p, nil
+}
+
+func parseCustomized(in *shape.CustomizedMetricSpecification) (*alarm.Measure, error) {
+	m := &alarm.Measure{Statistic: in.Statistic, Unit: request.Value(in.Unit), Metric: alarm.Metric{
+		Namespace: request.Value(in.Namespace), Name: request.Value(in.MetricName)}}
+	switch {
+	case in.Metrics != nil:
+		return nil, invalid("Berth does not support metric math (Metrics) in scaling policies yet.")
+	case in.Period != nil && *in.Period != 60:
+		return nil, invalid("Berth supports a Period of 60 seconds only: %d", *in.Period)
+	case m.Metric.Namespace == "" || m.Metric.Name == "" || m.Statistic == "":
+		return nil, invalid("A CustomizedMetricSpecification needs MetricName, Namespace and Statistic.")
+	case len(m.Metric.Namespace) > 255 || len(m.Metric.Name) > 255:
+		return nil, invalid("MetricName and Namespace have at most 255 characters.")
+	case len(in.Dimensions) > 30:
+		return nil, invalid("A metric has at most 30 Dimensions, and this one has %d.", len(in.Dimensions))
+	case m.Unit != "" && !slices.Contains(cloudwatch.EnumValues("StandardUnit"), m.Unit):
+		return nil, invalid("The Unit %q is not one of CloudWatch.", m.Unit)
+	}
+	for _, d := range in.Dimensions {
+		one := alarm.Dimension{Name: *d.Name, Value: *d.Value}
+		if one.Name == "" || len(one.Name) > 255 || one.Value == "" || len(one.Value) > 1024 {
+			return nil, invalid("The name of a dimension has 1 to 255 characters and its value 1 to 1024.")
+		}
+		m.Metric.Dimensions = append(m.Metric.Dimensions, one)
+	}
+	return m, nil
+}
+
+// checkLabel refuses a target group that is not one of the group, and a load balancer that does not send requests to
+// it.
+func checkLabel(t *state.Tables, g *fleet.AutoScalingGroup, label string) error {
+	balancer, target, _ := appscaling.SplitLabel(label)
+	const service = "elasticloadbalancing"
+	targetARN := arn.New(service, g.Region, g.Account, target).String()
+	if !slices.Contains(g.TargetGroups, targetARN) {
+		return invalid("The target group %s in the ResourceLabel is not attached to the group %s.", target, g.Name)
+	}
+	balancerARN := arn.New(service, g.Region, g.Account, "loadbalancer/"+balancer).String()
+	for l := range t.Listeners.By(state.ListenersByLoadBalancer, balancerARN) {
+		for rule := range t.Rules.By(state.RulesByListener, l.ARN) {
+			if slices.Contains(elb.Uses(rule.Actions), targetARN) {
+				return nil
+			}
+		}
+	}
+	return invalid("The load balancer %s in the ResourceLabel does not route requests to the target group %s.",
+		strings.TrimPrefix(balancer, "app/"), target)
+}
+
+// whole returns a number as the rows have it.
+func whole(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	return new(int(*n))
+}
+
+// number returns a number of a row as answers have it.
+func number(n *int) *int32 {
+	if n == nil {
+		return nil
+	}
+	return new(int32(*n))
+}
+
+// answerAlarms lists the alarms that have a policy as an action.
+func answerAlarms(t *state.Tables, p *groupscaling.Policy) (out []shape.Alarm) {
+	for a := range t.Alarms.By(state.AlarmsByAction, p.ARN()) {
+		out = append(out, shape.Alarm{AlarmName: &a.Name, AlarmARN: &a.ARN})
+	}
+	return out
+}
+
+func answerPolicy(t *state.Tables, p *groupscaling.Policy) shape.ScalingPolicy {
+	out := shape.ScalingPolicy{
+		AutoScalingGroupName: &p.Group, PolicyName: &p.Name, PolicyARN: new(p.ARN()), PolicyType: new(string(p.Type)),
+		Enabled: new(!p.Disabled), EstimatedInstanceWarmup: number(p.Warmup), Alarms: answerAlarms(t, p),
+	}
+	if r := p.Adjusts; r != nil {
+		out.AdjustmentType, out.ScalingAdjustment = new(string(r.Adjustment)), new(int32(r.By))
+		out.Cooldown = number(r.Cooldown)
+		if r.Magnitude > 0 {
+			out.MinAdjustmentMagnitude = new(int32(r.Magnitude))
+		}
+	}
+	if r := p.Steps; r != nil {
+		out.AdjustmentType, out.MinAdjustmentMagnitude = new(string(r.Adjustment)), number(r.Magnitude)
+		out.MetricAggregationType = request.Optional(string(r.Aggregation))
+		out.StepAdjustments = request.Answers(r.Steps, func(one scaling.Step) shape.StepAdjustment {
+			return shape.StepAdjustment{ScalingAdjustment: new(int32(one.By)), MetricIntervalLowerBound: one.Lower,
+				MetricIntervalUpperBound: one.Upper}
+		})
+	}
+	if p.Tracking != nil {
+		out.TargetTrackingConfiguration = answerTracking(p.Tracking)
+	}
+	return out
+}
+
+func answerTracking(t *appscaling.Tracking) *shape.TargetTrackingConfiguration {
+	out := &shape.TargetTrackingConfiguration{TargetValue: &t.Target, DisableScaleIn: &t.DisableScaleIn}
+	if p := t.Predefined; p != nil {
+		out.PredefinedMetricSpecification = &shape.PredefinedMetricSpecification{PredefinedMetricType: p.Type,
+			ResourceLabel: request.Optional(p.Label)}
+		return out
+	}
+	m := t.Customized
+	out.CustomizedMetricSpecification = &shape.CustomizedMetricSpecification{
+		Namespace: &m.Metric.Namespace, MetricName: &m.Metric.Name, Statistic: m.Statistic,
+		Unit: request.Optional(m.Unit),
+		Dimensions: request.Answers(m.Metric.Dimensions, func(d alarm.Dimension) shape.MetricDimension {
+			return shape.MetricDimension{Name: &d.Name, Value: &d.Value}
+		}),
+	}
+	return out
+}

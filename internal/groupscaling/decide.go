@@ -1,0 +1,143 @@
+package groupscaling
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/scaling"
+)
+
+// Situation is what policies of a group decide from.
+type Situation struct {
+	Group   *fleet.AutoScalingGroup
+	Members []*fleet.Instance
+	Busy    string // id of an activity that is in progress; "" if there is none
+	Now     time.Time
+}
+
+// Bounds returns the bounds of the group's capacity.
+func (s Situation) Bounds() scaling.Bounds { return scaling.Bounds{Min: s.Group.Min, Max: s.Group.Max} }
+
+// warmup returns how long an instance needs, after it came into service, until it counts fully: the policy's setting,
+// else that of the group, else its cooldown (ecs.md 5.10).
+func (s Situation) warmup(p *Policy) time.Duration {
+	seconds := s.Group.Cooldown
+	switch {
+	case p.Warmup != nil:
+		seconds = *p.Warmup
+	case s.Group.Warmup != nil:
+		seconds = *s.Group.Warmup
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// counts returns how many instances are in service and warm, and how many are on their way to that.
+func (s Situation) counts(p *Policy) (warm, warming int) {
+	for _, m := range s.Members {
+		switch l := m.Scaling.Lifecycle; {
+		case l == fleet.LifecycleInService && !s.Now.Before(m.Scaling.InServiceAt.Add(s.warmup(p))):
+			warm++
+		case l == fleet.LifecycleInService || l.Launching():
+			warming++
+		}
+	}
+	return warm, warming
+}
+
+// settles is how long it takes at least until a metric is that of fewer instances: the minute in which they ended, and
+// the one after it. A policy that tracks a target would scale in twice for the same reason before (decision 0451).
+const settles = 2 * time.Minute
+
+// Propose returns what a policy proposes for what an alarm has observed. If it proposes nothing, problem says why.
+func (s Situation) Propose(p *Policy, o scaling.Observation) (proposal scaling.Proposal, problem string) {
+	if p.Type == Simple {
+		return s.adjust(p), ""
+	}
+	warm, warming := s.counts(p)
+	if p.Type == Step {
+		var ok bool
+		proposal, ok = p.Steps.Propose(p.ARN(), o, func(d scaling.Direction) int {
+			if d == scaling.Out {
+				// What was added and is not warm yet, or could not be launched yet, is part of this change (ecs.md
+				// 5.10).
+				return min(warm, s.Group.Desired)
+			}
+			return s.Group.Desired
+		})
+		if !ok {
+			return proposal, "no step adjustment is for the value of the metric"
+		}
+	} else {
+		metric, known := o.Latest()
+		if !known {
+			return proposal, "the value of the metric is not known"
+		}
+		proposal = p.Tracking.Propose(p.ARN(), warm, metric)
+	}
+	if until := s.Group.ScaledInAt.Add(max(s.warmup(p), settles)); p.Tracking != nil &&
+		proposal.Direction == scaling.In && !s.Group.ScaledInAt.IsZero() && s.Now.Before(until) {
+		proposal.Direction = scaling.Hold
+		return proposal, "the group has scaled in, and its metric is not that of fewer instances before " +
+			fleet.Stamp(until)
+	}
+	if proposal.Direction == scaling.In && warming > 0 {
+		proposal.Direction = scaling.Hold // ecs.md 5.10
+		return proposal, fmt.Sprintf("%d instances are warming up, and the group does not scale in meanwhile", warming)
+	}
+	return proposal, ""
+}
+
+// adjust returns what a simple policy proposes.
+func (s Situation) adjust(p *Policy) scaling.Proposal {
+	to := p.Adjusts.Adjustment.Adjust(s.Group.Desired, p.Adjusts.By, p.Adjusts.Magnitude)
+	proposal := scaling.Proposal{Policy: p.ARN(), To: to}
+	switch {
+	case to > s.Group.Desired:
+		proposal.Direction = scaling.Out
+	case to < s.Group.Desired:
+		proposal.Direction = scaling.In
+	}
+	return proposal
+}
+
+// Waits returns why a policy does nothing now when an alarm calls it: a simple one waits for activities of the group
+// and for the cooldown after them (ecs.md 5.10). "" means that it may act.
+func (s Situation) Waits(p *Policy) string {
+	if p.Type != Simple {
+		return ""
+	}
+	if s.Busy != "" {
+		return "scaling activity " + s.Busy + " is in progress and blocks this action"
+	}
+	seconds := s.Group.Cooldown
+	if p.Adjusts.Cooldown != nil {
+		seconds = *p.Adjusts.Cooldown
+	}
+	until := s.Group.CooldownStart.Add(time.Duration(seconds) * time.Second)
+	if !s.Group.CooldownStart.IsZero() && s.Now.Before(until) {
+		return "the cooldown of the group lasts until " + fleet.Stamp(until)
+	}
+	return ""
+}
+
+// Kept returns how a policy that no alarm has called keeps the group from scaling in: a policy that tracks a target and
+// scales in agrees only if its low alarm is in the state ALARM. low is what that alarm has observed, nil if it is in
+// another state. ok is false for policies that have no say.
+func (s Situation) Kept(p *Policy, low *scaling.Observation) (proposal scaling.Proposal, ok bool) {
+	if p.Type != TargetTracking || p.Disabled || p.Tracking.DisableScaleIn {
+		return proposal, false
+	}
+	if low != nil {
+		if proposal, problem := s.Propose(p, *low); problem == "" && proposal.Direction == scaling.In {
+			return proposal, true
+		}
+	}
+	return scaling.Proposal{Policy: p.ARN(), Tracking: true, To: s.Group.Desired}, true
+}
+
+// Decide combines proposals: out if any policy proposes that, in only if all that track a target do, and the largest
+// capacity of those, within the bounds of the group (ecs.md 5.10).
+func (s Situation) Decide(proposals []scaling.Proposal) scaling.Decision {
+	return scaling.Decide(scaling.Situation{Now: s.Now, Current: s.Group.Desired, Bounds: s.Bounds()}, proposals)
+}
