@@ -36,7 +36,9 @@ type Metric struct {
 func Scope(account, region string) string { return account + "/" + region }
 
 // HasSeconds reports whether the metrics in a namespace, which Berth measures, may have points of a second too.
-func HasSeconds(namespace string) bool { return namespace == "AWS/ECS" || namespace == "AWS/EC2" }
+func HasSeconds(namespace string) bool {
+	return namespace == "AWS/ECS" || namespace == "AWS/EC2" || namespace == "AWS/ECS/ManagedScaling"
+}
 
 // OfSeconds returns the namespace with the points of a second for a namespace that Berth measures. The points of
 // a minute are in the given namespace. There are points of a second only for services and groups that are scaled

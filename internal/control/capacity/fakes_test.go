@@ -33,8 +33,9 @@ type stage struct {
 	ctx   context.Context
 	tasks int
 
-	mu     sync.Mutex
-	points []string
+	mu         sync.Mutex
+	points     []string
+	namespaces map[string]bool // of the points
 }
 
 // Put implements Points.
@@ -42,6 +43,7 @@ func (s *stage) Put(_ time.Time, data []meter.Datum) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range data {
+		s.namespaces[d.Metric.Namespace] = true
 		s.points = append(s.points, fmt.Sprintf("%s %s %v", d.At.Format("15:04"), d.Metric.Name, d.Summary.Sum))
 	}
 	return nil
@@ -56,7 +58,7 @@ func play(t *testing.T, script func(s *stage)) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		s := &stage{t: t, store: store, ctx: ctx}
+		s := &stage{t: t, store: store, ctx: ctx, namespaces: map[string]bool{}}
 		s.put(s.setting)
 		done := make(chan error)
 		go func() {

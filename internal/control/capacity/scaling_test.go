@@ -11,9 +11,11 @@ import (
 	"github.com/berthhq/berth/internal/alarm"
 	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
+	"github.com/berthhq/berth/internal/meter/compare"
 	"github.com/berthhq/berth/internal/provider"
 	"github.com/berthhq/berth/internal/scaling"
 	"github.com/berthhq/berth/internal/state"
+	"github.com/berthhq/berth/internal/tag"
 )
 
 func (s *stage) group() *fleet.AutoScalingGroup {
@@ -105,6 +107,27 @@ func TestManagedScaling(t *testing.T) {
 		s.serve()
 		s.fire(1)
 		s.desired(1)
+	})
+}
+
+// At the pace of seconds the alarms compare the points that the controller publishes.
+func TestPaceOfSeconds(t *testing.T) {
+	play(t, func(s *stage) {
+		s.put(func(tx *state.Tx) {
+			g := s.group().Clone()
+			g.Tags = g.Tags.With(tag.Tag{Key: scaling.PaceTag, Value: string(scaling.PaceOfSeconds)})
+			tx.AutoScalingGroups.Put(g)
+		})
+		s.wait(2 * time.Minute) // the controller looks again after a minute of AWS's pace
+		p, _ := s.store.View().CapacityProviders.Get(ecs.ProviderARN(clusterARN, "p"))
+		c, _ := s.store.View().Clusters.Get(clusterARN)
+		for _, a := range provider.Alarms(p, s.group(), c, time.Now()) {
+			pace := s.store.View().PaceOf(a, scaling.PaceOfAWS)
+			if m := compare.Metric(a, a.Measure.Metric, pace); !s.namespaces[m.Namespace] ||
+				m.Namespace == provider.Namespace {
+				t.Errorf("%s compares points in %s, and there are points in %v", a.Name, m.Namespace, s.namespaces)
+			}
+		}
 	})
 }
 
