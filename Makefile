@@ -10,7 +10,7 @@ BASE := HEAD~1
 # Packages whose tests need this machine's Docker.
 MACHINE := /berth/(test/|internal/agent$$|internal/agent/runtime)
 
-.PHONY: help build release cross demo test quick check lint vuln bench bench-compare bench-socketio bench-storm bench-scale fuzz gen clean
+.PHONY: help build release cross demo demo-scaling test quick check lint vuln bench bench-compare bench-socketio bench-storm bench-scale fuzz gen clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -32,6 +32,11 @@ demo: ## set up, build, and run the article's whole stack until Ctrl-C
 	@scripts/setup demo
 	@$(MAKE) --no-print-directory build
 	@bin/berth demo
+
+demo-scaling: ## put load on the same stack: tasks and instances follow it, and tasks leave with it
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory build
+	@bin/berth demo --scaling --once
 
 test: ## set up everything the tests need, then run them all with the race detector
 	@scripts/setup test

@@ -47,7 +47,9 @@ func newDemo(io streams) *cobra.Command {
 	f.StringVar(&cfg.Network, "network", "bridge",
 		"network mode of the tasks: bridge (dynamic host ports) or awsvpc (an address for each)")
 	f.IntVar(&cfg.Tasks, "tasks", 2, "how many chat servers run")
-	f.BoolVar(&once, "once", false, "end as soon as the chat answers")
+	f.BoolVar(&cfg.Scaling, "scaling", false,
+		"put load on the chat, and show how the service and its instances follow; --tasks is 1 then")
+	f.BoolVar(&once, "once", false, "end as soon as the chat answers, or the load has come and gone")
 	return c
 }
 
@@ -144,7 +146,9 @@ func (d *demoRun) play(ctx context.Context, cfg demo.Config, once bool) error {
 	if err != nil {
 		return err
 	}
-	printWelcome(d.io.out, d.place, result)
+	if !cfg.Scaling || !once {
+		printWelcome(d.io.out, d.place, result)
+	}
 	if !once {
 		<-ctx.Done()
 		fmt.Fprintln(d.io.out)

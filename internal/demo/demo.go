@@ -49,6 +49,7 @@ type Config struct {
 	Chat        string // path of the chat server, a static binary
 	Network     string // bridge (dynamic host ports) or awsvpc (an address per task)
 	Tasks       int
+	Scaling     bool // show how load scales the service and its instances, instead of the article's stack
 	Out         io.Writer
 }
 
@@ -60,13 +61,21 @@ type Result struct {
 // Up creates the stack and returns when the chat answers through the load balancer. On an error, what was
 // created stays.
 func Up(ctx context.Context, cfg Config) (Result, error) {
-	d := &demo{cfg: cfg, story: newStory(cfg.Out), api: &client{
+	d := &demo{cfg: cfg, size: sizeOfArticle, story: newStory(cfg.Out), api: &client{
 		endpoint: cfg.Endpoint, region: cfg.Region, credentials: cfg.Credentials,
 		http: &http.Client{Timeout: 30 * time.Second},
 	}}
-	for _, step := range []func(context.Context) error{
+	steps := []func(context.Context) error{
 		d.image, d.redis, d.cluster, d.instances, d.balancer, d.taskDefinition, d.service, d.answers,
-	} {
+	}
+	if cfg.Scaling {
+		d.size, d.cfg.Tasks = sizeOfScaling, 1
+		steps = []func(context.Context) error{
+			d.image, d.redis, d.cluster, d.instances, d.capacityProvider, d.balancer, d.taskDefinition, d.service,
+			d.answers, d.policy, d.scale,
+		}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return Result{}, err
 		}
@@ -76,6 +85,7 @@ func Up(ctx context.Context, cfg Config) (Result, error) {
 
 type demo struct {
 	cfg   Config
+	size  size
 	story *story
 	api   *client
 
@@ -174,9 +184,10 @@ func (d *demo) ecs(ctx context.Context, action string, in, out any) error {
 	return d.api.json(ctx, "ecs", "AmazonEC2ContainerServiceV20141113."+action, in, out)
 }
 
-// instances launches two container instances in two zones.
+const autoScalingVersion = "2011-01-01"
+
+// instances launches the container instances, in two zones.
 func (d *demo) instances(ctx context.Context) error {
-	const version = "2011-01-01"
 	var images struct {
 		ID []string `xml:"imagesSet>item>imageId"`
 	}
@@ -189,7 +200,7 @@ func (d *demo) instances(ctx context.Context) error {
 	if len(images.ID) == 0 {
 		return errors.New("DescribeImages knows no ECS-optimized image")
 	}
-	err = d.api.query(ctx, "autoscaling", version, "CreateLaunchConfiguration", url.Values{
+	err = d.api.query(ctx, "autoscaling", autoScalingVersion, "CreateLaunchConfiguration", url.Values{
 		"LaunchConfigurationName": {"socket-lc"}, "ImageId": {images.ID[0]}, "InstanceType": {"t3.small"},
 		"UserData": {base64.StdEncoding.EncodeToString([]byte(userData))},
 	}, nil)
@@ -197,25 +208,31 @@ func (d *demo) instances(ctx context.Context) error {
 		return err
 	}
 	zones := []string{d.cfg.Region + "a", d.cfg.Region + "b"}
-	err = d.api.query(ctx, "autoscaling", version, "CreateAutoScalingGroup", url.Values{
-		"AutoScalingGroupName": {Group}, "LaunchConfigurationName": {"socket-lc"}, "MinSize": {"2"},
-		"MaxSize": {"4"}, "DesiredCapacity": {"2"}, "AvailabilityZones.member.1": {zones[0]},
-		"AvailabilityZones.member.2": {zones[1]},
-	}, nil)
+	least := fmt.Sprint(d.size.instances)
+	group := url.Values{
+		"AutoScalingGroupName": {Group}, "LaunchConfigurationName": {"socket-lc"}, "MinSize": {least},
+		"MaxSize": {fmt.Sprint(d.size.mostInstances)}, "DesiredCapacity": {least},
+		"AvailabilityZones.member.1": {zones[0]}, "AvailabilityZones.member.2": {zones[1]},
+	}
+	if d.cfg.Scaling {
+		group.Set("Tags.member.1.Key", "berth:pace")
+		group.Set("Tags.member.1.Value", "seconds")
+	}
+	err = d.api.query(ctx, "autoscaling", autoScalingVersion, "CreateAutoScalingGroup", group, nil)
 	if err != nil {
 		return err
 	}
 	err = d.story.until(ctx, func() (string, error) {
 		n, why, err := d.registered(ctx)
-		if err != nil || n >= 2 {
+		if err != nil || n >= d.size.instances {
 			return "", err
 		}
-		return fmt.Sprintf("%d of 2 container instances have registered%s", n, why), nil
+		return fmt.Sprintf("%d of %d container instances have registered%s", n, d.size.instances, why), nil
 	})
 	if err != nil {
 		return err
 	}
-	d.story.done("group %s: instances in %s and %s registered", Group, zones[0], zones[1])
+	d.story.done("group %s: %d registered, in the zones %s and %s", Group, d.size.instances, zones[0], zones[1])
 	return nil
 }
 
@@ -233,7 +250,7 @@ func (d *demo) registered(ctx context.Context) (n int, why string, err error) {
 		Status      []string `xml:"DescribeScalingActivitiesResult>Activities>member>StatusCode"`
 		Message     []string `xml:"DescribeScalingActivitiesResult>Activities>member>StatusMessage"`
 	}
-	err = d.api.query(ctx, "autoscaling", "2011-01-01", "DescribeScalingActivities",
+	err = d.api.query(ctx, "autoscaling", autoScalingVersion, "DescribeScalingActivities",
 		url.Values{"AutoScalingGroupName": {Group}}, &activities)
 	if err != nil {
 		return 0, "", err

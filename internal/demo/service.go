@@ -66,7 +66,7 @@ func (d *demo) balancer(ctx context.Context) error {
 		"Attributes.member.1.Value": {"true"}, "Attributes.member.2.Key": {"stickiness.type"},
 		"Attributes.member.2.Value": {"lb_cookie"}, "Attributes.member.3.Key": {
 			"deregistration_delay.timeout_seconds",
-		}, "Attributes.member.3.Value": {"30"},
+		}, "Attributes.member.3.Value": {fmt.Sprint(d.size.deregistrationDelay)},
 	}, nil)
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (d *demo) taskDefinition(ctx context.Context) error {
 	err = d.ecs(ctx, "RegisterTaskDefinition", map[string]any{
 		"family": Family,
 		"containerDefinitions": []any{map[string]any{
-			"name": container, "image": d.imageName(), "cpu": 512, "memoryReservation": 512,
+			"name": container, "image": d.imageName(), "cpu": d.size.cpu, "memoryReservation": d.size.memory,
 			"portMappings": []any{map[string]any{"containerPort": port, "hostPort": hostPort, "protocol": "tcp"}},
 			"essential":    true,
 			"environment":  []any{map[string]any{"name": "REDIS_ENDPOINT", "value": d.redisEndpoint}},
