@@ -51,6 +51,9 @@ func (s *step) policies() {
 	var proposals []scaling.Proposal
 	acting := make(map[string]called)
 	for d := range s.tx.Tables.DueActions.By(state.DueActionsByGroup, s.g.Key()) {
+		if s.managed(d.Action) {
+			continue // control/capacity carries it out
+		}
 		c := called{due: d}
 		c.alarm, _ = s.tx.Alarms.Get(d.AlarmARN)
 		key, _, _ := groupscaling.KeyFromARN(d.Action)
@@ -80,6 +83,14 @@ func (s *step) policies() {
 		}
 	}
 	s.follow(now.Decide(proposals), acting)
+}
+
+// managed reports whether a policy is the managed scaling of a capacity provider.
+func (s *step) managed(policyARN string) bool {
+	for range s.tx.CapacityProviders.By(state.CapacityProvidersByPolicy, policyARN) {
+		return true
+	}
+	return false
 }
 
 func (s *step) situation() groupscaling.Situation {

@@ -14,6 +14,7 @@ import (
 	"github.com/berthhq/berth/internal/appscaling"
 	"github.com/berthhq/berth/internal/control"
 	alarms "github.com/berthhq/berth/internal/control/alarm"
+	"github.com/berthhq/berth/internal/ecs"
 	"github.com/berthhq/berth/internal/fleet"
 	"github.com/berthhq/berth/internal/groupscaling"
 	"github.com/berthhq/berth/internal/meter"
@@ -354,4 +355,25 @@ func TestKilledInAScaleOut(t *testing.T) {
 			d.Close()
 		}
 	})
+}
+
+// The managed scaling of a capacity provider is a policy of the group that control/capacity carries out.
+func TestManagedScalingIsLeftToItsController(t *testing.T) {
+	w := newScaled(t, func(g *fleet.AutoScalingGroup) { g.Min, g.Desired, g.Max = 1, 1, 5 })
+	defer w.close()
+	provider := &ecs.CapacityProvider{CapacityProviderARN: "arn:aws:ecs:" + region + ":" + account +
+		":capacity-provider/p", Name: "p", PolicyID: "id", AutoScalingGroupProvider: ecs.AutoScalingGroupProvider{
+		AutoScalingGroupARN: w.theGroup().ARN()}}
+	due := &alarm.Due{Action: provider.PolicyARN(), Kind: alarm.GroupPolicy, To: scaling.InAlarm, At: w.now}
+	w.update(func(tx *state.Tx) {
+		tx.CapacityProviders.Put(provider)
+		tx.DueActions.Put(due)
+	})
+	w.after(time.Minute)
+	if _, ok := w.store.View().DueActions.Get(due.Key()); !ok {
+		t.Error("the due action of the capacity provider is gone")
+	}
+	if g := w.theGroup(); g.Desired != 1 {
+		t.Errorf("the group should have %d instances, want 1", g.Desired)
+	}
 }
