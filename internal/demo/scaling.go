@@ -18,8 +18,8 @@ type size struct {
 
 var (
 	sizeOfArticle = size{instances: 2, mostInstances: 4, cpu: 512, memory: 512, deregistrationDelay: 30}
-	// Two of these tasks fit an instance of the type t3.small, and each uses all that it reserves at a load that a laptop
-	// does not feel.
+	// Two of these tasks fit an instance of the type t3.small, and each uses all that it reserves at a load that a
+	// laptop does not feel.
 	sizeOfScaling = size{instances: 1, mostInstances: 4, cpu: 64, memory: 900, deregistrationDelay: 5}
 )
 
@@ -187,7 +187,8 @@ func (d *demo) decisions(ctx context.Context, seen map[string]bool) (texts []str
 	return texts, nil
 }
 
-// scale raises the load until the service and the group have grown, ends it, and waits until the service is small again.
+// scale raises the load until the service and the group have grown, ends it, and waits until the service is small
+// again.
 func (d *demo) scale(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
