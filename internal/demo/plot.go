@@ -22,8 +22,8 @@ const plotWidth = 56
 // bars are the heights of a column, the lowest first.
 var bars = []rune(" ▁▂▃▄▅▆▇█")
 
-// plot prints one line of bars for each series, all with the same time from left to right, and the greatest value at the
-// right.
+// plot prints one line of bars for each series, all with the same time from left to right, and the greatest value at
+// the right.
 func plot(out io.Writer, all []series) {
 	seconds := 0
 	for _, s := range all {
