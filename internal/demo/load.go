@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -115,8 +114,7 @@ func load(ctx context.Context, client *http.Client, url string) error {
 // result returns an error if a page was not answered.
 func (v *visitors) result() error {
 	if n := v.failed.Load(); n > 0 {
-		return errors.New(fmt.Sprintf("%d of %d pages failed; the first one: %s", n, n+v.answered.Load(),
-			*v.failure.Load()))
+		return fmt.Errorf("%d of %d pages failed; the first one: %s", n, n+v.answered.Load(), *v.failure.Load())
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ func ParseFilterPolicy(text string) (FilterPolicy, error) {
 		return nil, fmt.Errorf("failed to parse JSON: %w", err)
 	}
 	if len(in) > maxFilterNames {
+		//lint:ignore ST1005 these are AWS's words
 		return nil, errors.New("Filter policy can not have more than 5 keys")
 	}
 	policy, combinations := make(FilterPolicy), 1
@@ -70,6 +71,7 @@ func ParseFilterPolicy(text string) (FilterPolicy, error) {
 			policy[name] = append(policy[name], c)
 		}
 		if combinations *= len(list); combinations > maxCombinations {
+			//lint:ignore ST1005 these are AWS's words
 			return nil, errors.New("Filter policy is too complex")
 		}
 	}
@@ -127,6 +129,7 @@ func parseOperator(operator string, value json.RawMessage) (c condition, err err
 		c.but, err = parseBut(value)
 		return c, err
 	}
+	//lint:ignore ST1005 these are AWS's words
 	return c, fmt.Errorf("Unrecognized match type %s", operator)
 }
 

@@ -161,6 +161,7 @@ func ParsePolicy(text string, of DeliveryPolicy) (DeliveryPolicy, error) {
 	return of, of.check()
 }
 
+//lint:ignore ST1005 Berth is a name
 var errThrottle = errors.New("Berth does not support throttlePolicy and defaultThrottlePolicy")
 
 // PolicyOf returns how messages of a topic are delivered to a subscription. Both were checked when they were written.

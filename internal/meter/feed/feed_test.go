@@ -167,7 +167,7 @@ func TestPointsOfSeconds(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); f.Run(ctx) }()
 		begin := time.Now().Truncate(time.Minute)
-		time.Sleep(begin.Add(time.Minute + 500*time.Millisecond).Sub(time.Now()))
+		time.Sleep(time.Until(begin.Add(time.Minute + 500*time.Millisecond)))
 		for second := range 60 {
 			for _, name := range []string{"quick", "slow"} {
 				f.Sample(2*time.Second, gather.Name{Namespace: "AWS/ECS", Metric: name, Unit: "Percent"},
