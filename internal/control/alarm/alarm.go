@@ -4,9 +4,9 @@
 // only at its own times (alarm.Alarm.Last). The loop sorts alarms by their next evaluation, so the cost of an
 // evaluation does not depend on how many alarms there are.
 //
-// A state that has not changed is not written. A change is written in one transaction with its history and
-// with the actions that it makes due, which other controllers carry out. After a crash either all of this has
-// been written, or nothing, and then the next evaluation writes it.
+// A state that has not changed is not written. A change is written in one transaction with its history and with the
+// actions that it makes due, which other controllers carry out. After a crash either all of this is written or nothing.
+// In the second case the next evaluation writes it.
 package alarm
 
 import (
@@ -27,11 +27,11 @@ import (
 type Controller struct {
 	control.Env
 	points *meter.Store
-	pace   scaling.Pace // of alarms without their own
+	pace   scaling.Pace // of alarms that have no pace of their own
 }
 
-// New returns a controller that evaluates the alarms in a store on the metrics in a meter. Alarms without a pace of
-// their own have the given one.
+// New returns a controller that evaluates the alarms of env's store with the metrics in points. pace is the pace of
+// alarms that have none of their own.
 func New(env control.Env, points *meter.Store, pace scaling.Pace) *Controller {
 	return &Controller{env, points, pace}
 }
@@ -57,7 +57,7 @@ func (c *Controller) Keys(ch state.Change, s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// paced returns the alarms of a target's policies if the pace of the target has changed.
+// paced returns the alarms of the policies of a scalable target whose pace has changed, and none for other changes.
 func paced(ch state.Changed[appscaling.Target], s *state.Snapshot) (keys []string) {
 	if ch.Old == nil || ch.New == nil {
 		return nil

@@ -11,13 +11,13 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Feed takes what was measured now; a *feed.Feed is one.
+// Feed receives measurements and gives them the present time; *feed.Feed implements it.
 type Feed interface {
 	Merge(name gather.Name, s meter.Summary)
 }
 
-// Meter measures the nodes of caches for AWS/ElastiCache. It keeps what it saw a minute ago, since processes count from
-// their start. Each node has one value a minute.
+// Meter measures the nodes of caches for AWS/ElastiCache. It remembers the counters of a minute ago, because processes
+// count from their start. Each node has one value a minute.
 type Meter struct {
 	Store *state.Store
 	Nodes machine.Caches
@@ -27,13 +27,14 @@ type Meter struct {
 	seen map[string]look // by cluster ARN
 }
 
-// look is what was seen of a node, and when.
+// look has the statistics of a node, and the time at which they were read.
 type look struct {
 	stats cache.Stats
 	at    time.Time
 }
 
-// middle is when in a minute the nodes are measured: so the value is in time for the minute's point.
+// middle is the time within a minute at which nodes are measured. It leaves enough time before the minute's point is
+// made.
 const middle = 30 * time.Second
 
 // Run measures in the middle of every minute until ctx ends.
@@ -52,7 +53,7 @@ func (m *Meter) Run(ctx context.Context) error {
 	}
 }
 
-// measure looks at every node once. What it remembers of clusters that have ended is forgotten.
+// measure reads the statistics of every node once. It forgets those of clusters that have ended.
 func (m *Meter) measure(ctx context.Context) {
 	seen := make(map[string]look)
 	for cl := range m.Store.View().CacheClusters.All() {
@@ -77,7 +78,7 @@ func (m *Meter) measure(ctx context.Context) {
 	m.seen = seen
 }
 
-// merge adds a value by cluster, and by cluster and node, as AWS has them.
+// merge adds a value to two metrics, as AWS does: that of the cluster, and that of the cluster and the node.
 func (m *Meter) merge(cl *cache.Cluster, one cache.Measure) {
 	name := gather.Name{
 		Scope: meter.Scope(cl.Account, cl.Region), Namespace: "AWS/ElastiCache", Metric: one.Metric, Unit: one.Unit,

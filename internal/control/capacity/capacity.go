@@ -1,9 +1,10 @@
 // Package capacity works for capacity providers. It places the tasks that wait for capacity as soon as an instance has
 // room for them, and stops those that have waited for too long. It publishes the metric of managed scaling, and writes
-// the desired capacity of groups when an alarm of managed scaling fires. It ends the deletion of capacity providers.
+// the desired capacity of groups when an alarm of managed scaling fires. It completes the deletion of capacity
+// providers.
 //
-// The package alone writes the placement of tasks that wait, and the state of managed scaling. Of Auto Scaling groups
-// it writes the desired capacity and the note about it.
+// Only this package places tasks that wait, and writes ecs.ManagedScalingState. Of an Auto Scaling group it writes only
+// the desired capacity and the note about it.
 package capacity
 
 import (
@@ -14,14 +15,14 @@ import (
 	"github.com/berthhq/berth/internal/scaling"
 )
 
-// Controller runs the parts.
+// Controller runs the four controllers of this package.
 type Controller struct {
 	control.Env
 	points Points
-	pace   scaling.Pace // of groups without their own
+	pace   scaling.Pace // of groups that have no pace of their own
 }
 
-// New returns the controller. pace is the server's.
+// New returns the controller, which writes the metric to points. pace is that of groups that have none of their own.
 func New(env control.Env, points Points, pace scaling.Pace) *Controller {
 	return &Controller{env, points, pace}
 }
@@ -42,13 +43,13 @@ func (c *Controller) providers() control.Loop[string] {
 	return control.New(c.Env, "capacity-providers", 1, control.Planned(c.Env, providers{}))
 }
 
-// Manual returns the parts for a caller that runs them. The caller must close them.
+// Manual returns the controllers for a caller that runs them step by step. The caller must close them.
 func (c *Controller) Manual() []control.Driven {
 	return []control.Driven{c.placing().Manual(), c.providers().Manual(), c.publishing().Manual(),
 		c.acting().Manual()}
 }
 
-// Run runs until ctx ends and returns its cause.
+// Run runs the controllers until ctx ends, and returns the cause of that.
 func (c *Controller) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

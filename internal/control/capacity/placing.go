@@ -22,8 +22,8 @@ type placing struct {
 	worlds launch.Worlds
 }
 
-// Keys implements control.Planner: a task begins to wait, an instance may have more room, or a task leaves one.
-// Clusters where no task waits are left out.
+// Keys implements control.Planner. It returns a cluster when one of its tasks begins to wait, when one of its instances
+// may have more room, or when a task leaves an instance. It leaves out clusters where no task waits.
 func (p *placing) Keys(c state.Change, s *state.Snapshot) []string {
 	var clusterARN string
 	switch c := c.(type) {
@@ -43,7 +43,7 @@ func (p *placing) Keys(c state.Change, s *state.Snapshot) []string {
 	return []string{clusterARN}
 }
 
-// offersMore reports whether tasks may fit on a container instance that did not fit before.
+// offersMore reports whether a change of a container instance may give room to tasks that did not fit before.
 func offersMore(old, now *ecs.ContainerInstance) bool {
 	return old == nil || old.Status != now.Status || old.AgentConnected != now.AgentConnected ||
 		old.CapacityProviderName != now.CapacityProviderName || !slices.Equal(old.Attributes, now.Attributes) ||
@@ -86,10 +86,10 @@ func (p *placing) Step(tx *state.Tx, clusterARN string, m control.Moment) (time.
 	return again, nil
 }
 
-// alike is the same for tasks that find room on the same instances.
+// alike is equal for tasks with the same requirements, which therefore fit on the same instances.
 type alike struct{ service, definition, group, provider, own string }
 
-// groups returns the tasks that are alike together, in the order of the oldest of each group.
+// groups divides tasks into groups that are alike. The groups are in the order of their oldest tasks.
 func groups(waiting iter.Seq[*ecs.Task]) (all [][]*ecs.Task) {
 	at := make(map[alike]int)
 	for t := range waiting {
@@ -108,8 +108,8 @@ func groups(waiting iter.Seq[*ecs.Task]) (all [][]*ecs.Task) {
 	return all
 }
 
-// place puts the first of the tasks, which are alike, on instances with room for them. It returns how many, and what is
-// in the way of the next one.
+// place puts tasks, which are alike, on instances with room for them, the first ones first. It returns how many it has
+// placed, and why the next one cannot be placed.
 func (p *placing) place(tx *state.Tx, tasks []*ecs.Task) (placed int, why sched.Failure) {
 	spec, ok := launch.OfWaiting(&tx.Tables, tasks[0])
 	if !ok {

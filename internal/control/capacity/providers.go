@@ -10,8 +10,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// providers ends the deletion of capacity providers, and lets what belongs to a capacity provider follow its group.
-// It is a control.Planner whose keys are the ARNs of capacity providers.
+// providers completes the deletion of capacity providers. When the group of a capacity provider changes, it updates the
+// alarms and the tag. It is a control.Planner whose keys are the ARNs of capacity providers.
 type providers struct{}
 
 // Keys implements control.Planner.
@@ -46,7 +46,7 @@ func (providers) Step(tx *state.Tx, key string, m control.Moment) (time.Duration
 	if !ok || p.Status == ecs.CapacityProviderInactive {
 		return 0, nil
 	}
-	provider.Follow(tx, p, m.Now) // without room for alarms, none are made
+	provider.Follow(tx, p, m.Now) // makes no alarms if there would be too many
 	if p.UpdateStatus == ecs.DeleteInProgress {
 		n := *p
 		n.Status, n.UpdateStatus, n.DeletedAt = ecs.CapacityProviderInactive, ecs.DeleteComplete, m.Now

@@ -15,7 +15,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// Points is where the metric is stored; a *meter.Store is one.
+// Points stores the points of the metric; *meter.Store implements it.
 type Points interface {
 	Put(now time.Time, data []meter.Datum) error
 }
@@ -28,7 +28,8 @@ type publishing struct {
 	pace   scaling.Pace
 }
 
-// Keys implements control.Controller: what it publishes does not depend on when something changes.
+// Keys implements control.Controller. A change of a capacity provider, or of the list of them in a cluster, may be the
+// start of publishing. After that, points are published at the end of each minute, whatever changes.
 func (r *publishing) Keys(c state.Change, _ *state.Snapshot) []string {
 	switch c := c.(type) {
 	case state.Changed[ecs.CapacityProvider]:
@@ -67,7 +68,7 @@ func (r *publishing) Reconcile(_ context.Context, key string) (time.Duration, er
 	}
 	period := scaling.PaceFrom(g.Tags, r.pace).Period(time.Minute)
 	end := now.Truncate(period)
-	if now.Sub(end) < period/2 { // not if it is called because of a change
+	if now.Sub(end) < period/2 { // a later call was caused by a change
 		data := []meter.Datum{point(p, c, g, m.Value(), end.Add(-period))}
 		if period < time.Minute {
 			data[0].Second, data[0].Metric.Namespace = true, meter.OfSeconds(provider.Namespace)
@@ -121,7 +122,7 @@ func ofPolicy(t *state.Tables, policyARN string) (*ecs.CapacityProvider, bool) {
 	return nil, false
 }
 
-// Step implements control.Planner. It decides from what is the case now and not from what the alarm has seen.
+// Step implements control.Planner. It decides from the present state, and not from the values that the alarm compared.
 func (a acting) Step(tx *state.Tx, key string, now control.Moment) (time.Duration, error) {
 	d, ok := tx.DueActions.Get(key)
 	if !ok {
@@ -178,7 +179,7 @@ func alarmName(tx *state.Tx, d *alarm.Due) string {
 	return d.AlarmARN
 }
 
-// held says why a group does not get the instances that its tasks need; "" if it does, or will soon.
+// held returns why a group does not get the instances that its tasks need, or "" if it gets them.
 func held(g *fleet.AutoScalingGroup, why scaling.Reason) string {
 	switch why {
 	case scaling.AlreadyAtMax:
@@ -189,7 +190,7 @@ func held(g *fleet.AutoScalingGroup, why scaling.Reason) string {
 	return ""
 }
 
-// tell adds an event to each service with tasks that wait for a capacity provider.
+// tell adds an event with the reason to each service that has tasks waiting for the capacity provider.
 func tell(tx *state.Tx, c *ecs.Cluster, p *ecs.CapacityProvider, why string, now time.Time) {
 	told := make(map[string]bool)
 	for task := range tx.Tasks.By(state.TasksProvisioning, c.ClusterARN) {

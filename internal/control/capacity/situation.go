@@ -11,12 +11,12 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// registrationTime is how long an instance in service counts as coming capacity if its agent has not registered it. It
-// is the default of instanceWarmupPeriod. After that, an instance that never registers does not keep others from being
-// launched.
+// registrationTime is how long an instance in service counts as capacity to come while its agent has not registered it.
+// It is the default of instanceWarmupPeriod. After that time it no longer prevents the launch of other instances.
 const registrationTime = 300 * time.Second
 
-// situation is the group of a capacity provider and what its tasks need. ok is false if ECS does not scale it.
+// situation returns the group of a capacity provider and what its tasks need. ok is false if ECS does not scale the
+// group.
 func situation(
 	t *state.Tables, p *ecs.CapacityProvider, server scaling.Pace, now time.Time,
 ) (m scaling.Managed, c *ecs.Cluster, g *fleet.AutoScalingGroup, ok bool) {
@@ -63,7 +63,7 @@ func situation(
 	return m, c, g, true
 }
 
-// registered returns the container instance of an EC2 instance in a cluster, nil if there is none.
+// registered returns the container instance of an EC2 instance in a cluster, or nil if there is none.
 func registered(t *state.Tables, c *ecs.Cluster, i *fleet.Instance) *ecs.ContainerInstance {
 	for ci := range t.ContainerInstances.By(state.ContainerInstancesByEC2Instance, i.ID) {
 		if ci.ClusterARN == c.ClusterARN && ci.Present() {
@@ -84,7 +84,7 @@ func occupied(t *state.Tables, ci *ecs.ContainerInstance) bool {
 	return false
 }
 
-// sizes returns the resources of the type of instance that the group launches, as the smallest and the largest.
+// sizes returns the smallest and the largest resources that an instance launched by the group may have.
 func sizes(t *state.Tables, g *fleet.AutoScalingGroup) (smallest, largest scaling.Resources) {
 	var name string
 	if c, ok := t.LaunchConfigurations.Get(fleet.Key(g.Region, g.Account, g.Launch.Configuration)); ok {
@@ -103,8 +103,8 @@ func sizes(t *state.Tables, g *fleet.AutoScalingGroup) (smallest, largest scalin
 	return r, r
 }
 
-// atMost and atLeast take the registered resources of an instance into account: an agent offers less than its machine
-// has.
+// atMost and atLeast limit the resources of an instance type by those of a registered instance, because an agent
+// registers less than its machine has.
 func atMost(r scaling.Resources, o ecs.Resources) scaling.Resources {
 	if r.CPU == 0 {
 		return scaling.Resources{CPU: o.CPU, Memory: o.Memory, GPUs: o.GPUs}

@@ -1,8 +1,7 @@
-// Package fleet brings instances and Auto Scaling groups to their desired state. Three things run
-// in it: a controller for groups, which carries out fleet.PlanGroup and writes activities; a
-// controller for instances, which calls the machine driver and moves an instance from pending to
-// terminated; and an observer, which writes the driver's reports to the store, where they wake the
-// other two.
+// Package fleet brings instances and Auto Scaling groups to their desired state. Three things run in it: a controller
+// for groups, which carries out scheduled actions, policies and fleet.PlanGroup, and writes activities; a controller
+// for instances, which calls the machine driver and moves an instance from pending to terminated; and an observer,
+// which writes the driver's reports to the store, where they wake the other two.
 //
 // It alone writes an instance's State, Reason of failure and Machine, and the lifecycle of group
 // members, except that actions begin terminations. Nothing is kept outside of the store: after a

@@ -27,7 +27,7 @@ func (s *step) arrive(m *fleet.Instance) *fleet.Instance {
 	return c
 }
 
-// await moves a member on if the launching hooks that it waits for have ended.
+// await moves a member to its next state if the launching hooks that it waits for are completed.
 func (s *step) await(m *fleet.Instance) *fleet.Instance {
 	switch ended := m.Scaling.ActionsAt(s.m.Now); ended.Result {
 	case fleet.Continue:
@@ -45,9 +45,9 @@ func (s *step) await(m *fleet.Instance) *fleet.Instance {
 	return m
 }
 
-// depart terminates the members that are leaving, once load balancers and then terminating hooks
-// have finished with them (ecs.md 5.9). Nothing waits for a member that does not run, and hooks do
-// not hold the instances of a group that is being deleted.
+// depart terminates the members that are leaving, after load balancers have drained them and terminating hooks are
+// completed (ecs.md 5.9). A member that does not run is terminated at once, and hooks do not hold the instances of a
+// group that is being deleted.
 func (s *step) depart() {
 	for _, m := range slices.Clone(s.members) {
 		if !m.Scaling.Lifecycle.Leaving() || m.Desired == fleet.Terminated || len(m.Scaling.Targets) > 0 {
@@ -64,8 +64,7 @@ func (s *step) depart() {
 	}
 }
 
-// leave moves a member one state on its way out. It returns the member if nothing holds it any more,
-// and nil otherwise.
+// leave moves a leaving member to its next state. It returns the member if it can be terminated now, and nil otherwise.
 func (s *step) leave(m *fleet.Instance) *fleet.Instance {
 	switch m.Scaling.Lifecycle {
 	case fleet.LifecycleTerminating:
@@ -86,7 +85,7 @@ func (s *step) leave(m *fleet.Instance) *fleet.Instance {
 	return m
 }
 
-// hold makes a member wait for the group's hooks; it returns nil if there are none.
+// hold makes a member wait for the group's hooks. It returns nil if there are none.
 func (s *step) hold(m *fleet.Instance, t fleet.Transition, activity string) *fleet.Instance {
 	hooks := slices.Collect(s.tx.HooksOf(s.g))
 	held := m.HoldFor(t, hooks, func() string { return newid.UUID(s.m.Random) }, s.m.Now)
@@ -107,7 +106,7 @@ func (s *step) proceed(m *fleet.Instance, to fleet.Lifecycle) *fleet.Instance {
 	return c
 }
 
-// progress writes how far an activity has come.
+// progress writes the progress of an activity.
 func (s *step) progress(key string, status fleet.ActivityStatus) {
 	if a, ok := s.tx.Activities.Get(key); ok && a.Open() {
 		c := *a

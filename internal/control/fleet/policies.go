@@ -12,8 +12,8 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// schedule carries out the scheduled actions that are due. One that was missed several times, because no server ran, is
-// carried out once.
+// schedule carries out the scheduled actions that are due. An action whose time has passed several times while no
+// server ran is carried out once.
 func (s *step) schedule() {
 	for row := range s.tx.SchedulesOf(s.g) {
 		if s.m.Now.Before(row.Next) {
@@ -44,8 +44,8 @@ type called struct {
 	policy *groupscaling.Policy
 }
 
-// policies follows the policies that alarms call (ecs.md 5.10). The new capacity, what is launched for it and the end
-// of the due action are one transaction, so a crash leaves all of them or nothing.
+// policies carries out the policies that alarms call (ecs.md 5.10). The new capacity, the new instances and the
+// deletion of the due action are one transaction, so after a crash either all of them are written or nothing.
 func (s *step) policies() {
 	now := s.situation()
 	var proposals []scaling.Proposal
@@ -107,7 +107,7 @@ func (s *step) situation() groupscaling.Situation {
 
 const noPolicy = "there is no such scaling policy"
 
-// problem returns why a policy cannot be carried out, "" if it can.
+// problem returns why a policy cannot be carried out, or "" if it can.
 func (s *step) problem(c called) string {
 	switch {
 	case c.alarm == nil || c.policy == nil || c.policy.ARN() != c.due.Action:
@@ -124,7 +124,7 @@ func (s *step) problem(c called) string {
 	return ""
 }
 
-// lowAlarm returns what the low alarm of a policy has observed last, nil if it is not in the state ALARM.
+// lowAlarm returns the last observation of a policy's low alarm, or nil if the alarm is not in the state ALARM.
 func (s *step) lowAlarm(p *groupscaling.Policy) *scaling.Observation {
 	arns := p.AlarmARNs()
 	if len(arns) < 2 {
@@ -138,12 +138,12 @@ func (s *step) lowAlarm(p *groupscaling.Policy) *scaling.Observation {
 	return new(status.Observation(low))
 }
 
-// follow carries out a decision. That the group is at its maximum is told once, until there is another maximum or
-// capacity.
+// follow carries out a decision. If the group is at its maximum, it writes an activity that says so, and no second one
+// until the maximum or the capacity changes.
 func (s *step) follow(d scaling.Decision, acting map[string]called) {
 	by, ok := acting[d.Policy]
 	switch {
-	case !ok: // another policy keeps the group as it is
+	case !ok: // because of another policy the group does not change
 	case d.To != s.g.Desired:
 		s.g.AddNote(fleet.NoteAlarm(s.m.Now, by.alarm.Name, string(by.due.To), by.policy.Name, s.g.Desired, d.To))
 		if d.To < s.g.Desired {
@@ -156,7 +156,7 @@ func (s *step) follow(d scaling.Decision, acting map[string]called) {
 	}
 }
 
-// forget ends the due actions of policies of a group that does not exist.
+// forget deletes the due actions of policies of a group that does not exist.
 func forget(tx *state.Tx, group string, now time.Time) {
 	for d := range tx.Tables.DueActions.By(state.DueActionsByGroup, group) {
 		tx.FinishDue(d, noPolicy, now)

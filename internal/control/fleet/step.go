@@ -167,7 +167,7 @@ func (s *step) launch(launches []fleet.Launch) {
 	}
 }
 
-// address returns an address for a new instance, or why there is none.
+// address returns an address for a new instance, or the reason why there is none.
 func (s *step) address() (a netip.Addr, why string) {
 	a, err := s.addresses.NextAddress(s.tx.InstanceAddresses())
 	if f, ok := errors.AsType[*fault.Error](err); ok {

@@ -26,16 +26,17 @@ import (
 
 const (
 	keyBits = 2048
-	// keyLife is how long the certificate is valid. Receivers do not find a new one by themselves before that.
+	// keyLife is how long the certificate is valid. It is long because receivers that have stored the certificate would
+	// not notice a new one.
 	keyLife = 10 * 365 * 24 * time.Hour
 )
 
-// keyring returns the key that signs messages. It makes one for the first message.
+// keyring has the key that signs messages. It makes the key when the first message is signed.
 type keyring struct {
 	control.Env
 	secret []byte
 
-	mu  sync.Mutex // guards key, and lets only one be made
+	mu  sync.Mutex // guards key, so that only one key is made
 	key *signer
 }
 
@@ -61,7 +62,7 @@ func (k *keyring) get(ctx context.Context) (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not with Commit, which logs what it writes.
+	// Commit is not used here: it would log the row, which has the key.
 	err = k.Store.Update(ctx, func(tx *state.Tx) error { tx.SigningKeys.Put(row); return nil })
 	if err != nil {
 		return nil, err

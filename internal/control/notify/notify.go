@@ -1,12 +1,12 @@
-// Package notify publishes what alarms have made due to SNS topics, and delivers messages to the endpoints of
-// subscriptions.
+// Package notify carries out the actions of alarms that are SNS topics: it publishes their messages. It also delivers
+// all published messages to the endpoints of subscriptions.
 //
-// What is due is a row (alarm.Due, topic.Delivery). The first is deleted in the transaction that makes the second, and
-// the second in the one that follows the endpoint's answer. So a crash loses no message, and may repeat one that was
-// accepted just before it, as on AWS.
+// A due action is a row (alarm.Due), and so is a due delivery (topic.Delivery). The transaction that publishes a
+// message deletes the first and writes the second; the delivery is deleted after the endpoint has answered. So a crash
+// loses no message, but a message that was accepted just before it may be sent again, as on AWS.
 //
-// Messages of one subscription are sent a few at a time, so an endpoint that does not answer holds up its own messages,
-// and those of others only when as many endpoints hang as there are workers.
+// The messages of one subscription are sent a few at a time. So an endpoint that does not answer delays only its own
+// messages, unless as many endpoints hang as there are workers.
 package notify
 
 import (
@@ -21,28 +21,28 @@ import (
 	"github.com/berthhq/berth/internal/topic"
 )
 
-// Workers is how many subscriptions are served at a time.
+// Workers is how many subscriptions are served at the same time.
 const Workers = 64
 
-// Config is what the controller needs besides its environment.
+// Config has what the controller needs besides its control.Env.
 type Config struct {
 	Sender Sender
 	// Secret encrypts the private key that signs messages; it has 32 bytes.
 	Secret []byte
-	// Published is called for each message of an alarm, as the action sns.Publish does for others. It is called
-	// concurrently.
+	// Published is called for each message that an alarm has published; package action/sns calls it for other messages.
+	// It may be called concurrently.
 	Published func(p *topic.Publication, due, full int)
 }
 
-// Controller is a control.Controller. Its keys are the ARNs of subscriptions, and the keys of due actions of alarms,
-// which have a line feed.
+// Controller is a control.Controller. A key is the ARN of a subscription or the key of a due action. Only the second
+// contains a line feed.
 type Controller struct {
 	control.Env
 	cfg  Config
 	keys keyring
 }
 
-// New returns the controller.
+// New returns a controller that publishes and delivers messages.
 func New(env control.Env, cfg Config) *Controller {
 	return &Controller{Env: env, cfg: cfg, keys: keyring{Env: env, secret: cfg.Secret}}
 }
@@ -88,8 +88,8 @@ func (c *Controller) Reconcile(ctx context.Context, key string) (time.Duration, 
 // atOnce is how many messages of a subscription are sent at a time.
 const atOnce = 8
 
-// deliver sends messages of a subscription that are due, and returns when the next ones are. It deletes a subscription
-// that was not confirmed in time.
+// deliver sends messages of a subscription that are due, and returns the time until the next one is due. It deletes a
+// subscription that was not confirmed in time.
 func (c *Controller) deliver(ctx context.Context, key string) (time.Duration, error) {
 	tables := &c.Store.View().Tables
 	s, ok := tables.Subscriptions.Get(key)
@@ -115,7 +115,7 @@ func (c *Controller) deliver(ctx context.Context, key string) (time.Duration, er
 		if err != nil {
 			return 0, err
 		}
-		return time.Nanosecond, c.record(ctx, t, s, results) // then there may be more, or a time to wait for
+		return time.Nanosecond, c.record(ctx, t, s, results) // the next call sends more or returns how long to wait
 	}
 	if s.Status != topic.Confirmed && (next.IsZero() || s.Expires.Before(next)) {
 		next = s.Expires
@@ -126,7 +126,7 @@ func (c *Controller) deliver(ctx context.Context, key string) (time.Duration, er
 	return max(next.Sub(now), time.Millisecond), nil
 }
 
-// ready returns deliveries that are due, and when the next one is if there are none.
+// ready returns deliveries that are due. If there are none, it returns the time until the next one is due.
 func ready(tables *state.Tables, key string, now time.Time) (due []*topic.Delivery, next time.Time) {
 	for d := range tables.Deliveries.Prefix(topic.DuePrefix(key)) {
 		switch {
@@ -141,7 +141,7 @@ func ready(tables *state.Tables, key string, now time.Time) (due []*topic.Delive
 	return due, next
 }
 
-// result is what became of a delivery.
+// result is the outcome of an attempt to deliver a message.
 type result struct {
 	delivery *topic.Delivery
 	outcome  Outcome
@@ -162,10 +162,10 @@ func (c *Controller) sendAll(
 		all.Go(func() { results[i] = result{d, c.cfg.Sender.Send(ctx, r)} })
 	}
 	all.Wait()
-	return results, context.Cause(ctx) // what was interrupted is sent again
+	return results, context.Cause(ctx) // interrupted messages are sent again
 }
 
-// record writes what became of deliveries.
+// record writes the results: it deletes deliveries that are done, and sets the next attempt of others.
 func (c *Controller) record(ctx context.Context, t *topic.Topic, s *topic.Subscription, results []result) error {
 	policy := topic.PolicyOf(t, s)
 	var given []*topic.Delivery

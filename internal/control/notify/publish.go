@@ -11,7 +11,7 @@ import (
 	"github.com/berthhq/berth/internal/topic"
 )
 
-// publish publishes the message of a due action to its topic. The alarm's history tells it.
+// publish publishes the message of a due action to its topic, and adds that to the alarm's history.
 func (c *Controller) publish(ctx context.Context, key string) error {
 	var p *topic.Publication
 	var due, full int
@@ -46,5 +46,5 @@ func (c *Controller) publish(ctx context.Context, key string) error {
 	return err
 }
 
-// errFull lets the action be tried again later.
+// errFull is the error when too many messages wait. The loop tries the action again later.
 var errFull = errors.New("too many bytes of messages wait for their delivery")

@@ -23,14 +23,14 @@ type Request struct {
 	Body   []byte
 }
 
-// Outcome is what an endpoint did with a message. Problem is "" if it has accepted it; Retry says whether another
-// attempt may help.
+// Outcome is the result of sending a message. Problem is "" if the endpoint has accepted it. Retry is true if another
+// attempt may succeed.
 type Outcome struct {
 	Problem string
 	Retry   bool
 }
 
-// Sender sends messages to endpoints. Send is called concurrently, and returns within a bounded time.
+// Sender sends messages to endpoints. Send may be called concurrently, and must return within a bounded time.
 type Sender interface {
 	Send(ctx context.Context, r *Request) Outcome
 }
@@ -49,7 +49,7 @@ const (
 type client struct{ http *http.Client }
 
 // NewSender returns a Sender that connects to endpoints on the network. It follows no redirects, uses no proxy, and
-// connects to no link-local address, where clouds have services that trust a machine: see decision 0470.
+// connects to no link-local address, because clouds have metadata services there: see decision 0470.
 func NewSender() Sender {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: allowed}
 	return &client{&http.Client{
@@ -70,7 +70,7 @@ var errAddress = errors.New("messages are not sent to link-local, multicast and 
 // metadata6 is where EC2 instances reach their metadata service over IPv6.
 var metadata6 = netip.MustParseAddr("fd00:ec2::254")
 
-// allowed refuses addresses after names were resolved, so no name can lead there.
+// allowed refuses addresses. It is called after names are resolved, so a name of such an address is refused too.
 func allowed(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -83,8 +83,8 @@ func allowed(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// Send implements Sender. As on AWS, an endpoint that answers with a status below 500, other than 429, is not asked
-// again; only one of 2xx has accepted the message.
+// Send implements Sender. As on AWS, a status of 2xx means that the endpoint has accepted the message; after any other
+// status below 500, except 429, the message is not sent again.
 func (c *client) Send(ctx context.Context, r *Request) Outcome {
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL, bytes.NewReader(r.Body))
 	if err != nil {
@@ -108,7 +108,7 @@ func (c *client) Send(ctx context.Context, r *Request) Outcome {
 	}
 }
 
-// reason returns an error without the URL, which may have a password.
+// reason returns the text of an error without the URL, which may contain a password.
 func reason(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err

@@ -10,7 +10,7 @@ import (
 	"github.com/berthhq/berth/internal/state"
 )
 
-// policies decides on the policies that alarms call (ecs.md 6.6 to 6.12).
+// policies carries out the policies that alarms call (ecs.md 6.6 to 6.12).
 func (s *step) policies() error {
 	all := make(map[string]*appscaling.Policy)
 	var called []due
@@ -34,7 +34,7 @@ func (s *step) policies() error {
 	return s.decide(called, all)
 }
 
-// problem returns why a policy cannot be carried out, "" if it can.
+// problem returns why a policy cannot be carried out, or "" if it can.
 func (s *step) problem(d due) string {
 	switch {
 	case d.alarm == nil || d.policy == nil:
@@ -47,7 +47,8 @@ func (s *step) problem(d due) string {
 	return ""
 }
 
-// decide follows the proposals of the policies that are called, as far as the others of the target let it.
+// decide combines the proposals of the called policies with those of the target's other policies, and carries out the
+// result.
 func (s *step) decide(called []due, all map[string]*appscaling.Policy) error {
 	now := s.situation()
 	var proposals []scaling.Proposal
@@ -81,7 +82,7 @@ func (s *step) decide(called []due, all map[string]*appscaling.Policy) error {
 	return err
 }
 
-// situation returns what a decision depends on besides the proposals.
+// situation returns everything that a decision depends on besides the proposals.
 func (s *step) situation() scaling.Situation {
 	return scaling.Situation{
 		Now: s.m.Now, Current: s.service.DesiredCount, Bounds: s.target.Bounds, Last: s.progress.Last,
@@ -91,8 +92,8 @@ func (s *step) situation() scaling.Situation {
 }
 
 // flaps reports whether a smaller capacity would put the metric of a policy above its target, so that it would scale
-// out again (ecs.md 6.7). Of policies that were not called, those that never scale in have not agreed, so their metric
-// is read.
+// out again (ecs.md 6.7). For a policy that was not called and never scales in, flaps reads the metric, because such a
+// policy makes no proposal.
 func (s *step) flaps(capacity int, called []due, all map[string]*appscaling.Policy) (bool, error) {
 	seen := make(map[string]bool)
 	for _, d := range called {
@@ -129,7 +130,7 @@ func (s *step) high(p *appscaling.Policy, metric float64, known bool, capacity i
 	return p.Tracking != nil && known && p.Tracking.Flaps(s.running, metric)(capacity)
 }
 
-// lowAlarm returns what the low alarm of a policy has observed last, nil if it is not in the state ALARM.
+// lowAlarm returns the last observation of a policy's low alarm, or nil if the alarm is not in the state ALARM.
 func (s *step) lowAlarm(p *appscaling.Policy) *scaling.Observation {
 	arns := p.AlarmARNs()
 	if len(arns) < 2 {
@@ -147,7 +148,7 @@ func (s *step) lowAlarm(p *appscaling.Policy) *scaling.Observation {
 func (s *step) follows(d scaling.Decision, now scaling.Situation, acting map[string]due, first due) {
 	by, ok := acting[d.Policy]
 	if !ok {
-		by = first // a policy that was called, and the capacity is that of another one
+		by = first // the capacity is that of a policy that was not called; name one that was
 	}
 	cause := appscaling.ByAlarm(by.alarm.Name, by.To, by.policy.Name)
 	s.progress.Hold(d.Reason, s.m.Now)

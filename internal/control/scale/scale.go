@@ -1,12 +1,12 @@
-// Package scale carries out what Application Auto Scaling keeps of ECS services: the due actions of alarms that are
-// policies, scheduled actions, and new bounds.
+// Package scale carries out Application Auto Scaling for ECS services: the policies that alarms call, scheduled
+// actions, and new bounds of scalable targets.
 //
-// It writes the desired counts of services, and nothing else of them: control/service does the rest, as if a user had
-// written the count. What a step decided from (appscaling.Progress) is written in the same transaction as the count,
-// the activity and the end of the due action. So a crash leaves all of a step or nothing, and nothing is scaled twice.
+// Of a service it writes only the desired count; control/service does the rest, as if a user had written the count. A
+// step writes the count, the activity and appscaling.Progress, and deletes the due action, in one transaction. So after
+// a crash either all of a step is written or nothing, and a service is not scaled twice for one action.
 //
 // The arithmetic is in package scaling. A policy scales when an action of it is due, which is every minute while its
-// alarm stays in its state (ecs.md 7.5). Other policies that track a target only keep it from scaling in (ecs.md
+// alarm stays in its state (ecs.md 7.5). The other policies that track a target can only prevent a scale-in (ecs.md
 // 6.12).
 package scale
 
@@ -29,12 +29,12 @@ type Controller struct {
 	pace   scaling.Pace
 }
 
-// New returns the controller. It reads points when it is about to scale in. pace is that of targets that have none of
-// their own.
+// New returns the controller. It reads metrics from points before it scales in. pace is that of targets that have none
+// of their own.
 func New(points *meter.Store, pace scaling.Pace) *Controller { return &Controller{points, pace} }
 
-// Keys returns the target that a change concerns. Changes of services and tasks matter only while an activity waits for
-// tasks to run.
+// Keys returns the target that a change concerns. A change of a service or a task concerns its target only while an
+// activity waits until enough tasks run.
 func (*Controller) Keys(c state.Change, s *state.Snapshot) []string {
 	switch c := c.(type) {
 	case state.Changed[appscaling.Target]:
@@ -54,7 +54,7 @@ func (*Controller) Keys(c state.Change, s *state.Snapshot) []string {
 	return nil
 }
 
-// waiting returns the target of a service if one of its activities is in progress.
+// waiting returns the target of a service if an activity of it is in progress, and none otherwise.
 func waiting(s *state.Snapshot, serviceARN string) []string {
 	a, err := arn.Parse(serviceARN)
 	if err != nil {
@@ -67,7 +67,7 @@ func waiting(s *state.Snapshot, serviceARN string) []string {
 	return []string{key}
 }
 
-// All returns all targets, and those of due actions that have none.
+// All returns the keys of all targets, and those in due actions, whose targets may not exist.
 func (*Controller) All(s *state.Snapshot) (keys []string) {
 	for t := range s.ScalableTargets.All() {
 		keys = append(keys, t.Key())
@@ -80,7 +80,7 @@ func (*Controller) All(s *state.Snapshot) (keys []string) {
 	return keys
 }
 
-// Step carries out what is due for a target, and returns how long it is until its next scheduled action.
+// Step carries out what is due for a target, and returns the time until its next scheduled action.
 func (c *Controller) Step(tx *state.Tx, key string, m control.Moment) (time.Duration, error) {
 	target, ok := tx.ScalableTargets.Get(key)
 	if !ok {
@@ -101,7 +101,7 @@ func (c *Controller) Step(tx *state.Tx, key string, m control.Moment) (time.Dura
 	return max(next.Sub(m.Now), time.Millisecond), nil
 }
 
-// forget ends the due actions of policies that do not exist: an alarm may name a policy that was never there.
+// forget deletes the due actions of a target that does not exist. An alarm may name a policy that never existed.
 func forget(tx *state.Tx, key string, now time.Time) {
 	for d := range tx.Tables.DueActions.By(state.DueActionsByTarget, key) {
 		tx.FinishDue(d, noPolicy, now)

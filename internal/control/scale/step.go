@@ -22,7 +22,7 @@ type step struct {
 	server   scaling.Pace
 	pace     scaling.Pace // of the target
 	target   *appscaling.Target
-	service  *ecs.Service // nil if there is none that can be scaled
+	service  *ecs.Service // nil if it does not exist or cannot be scaled
 	running  int          // tasks
 	progress *appscaling.Progress
 	before   *appscaling.Progress // the row, nil if there is none
@@ -46,15 +46,15 @@ func newStep(tx *state.Tx, target *appscaling.Target, c *Controller, m control.M
 	return s
 }
 
-// write writes the progress if it has changed.
+// write stores the progress if it has changed.
 func (s *step) write() {
 	if s.before == nil || !s.progress.Equal(s.before) {
 		s.tx.ScalingProgress.Put(s.progress)
 	}
 }
 
-// schedule carries out the scheduled actions that are due, and returns when the next one is (ecs.md 6.13). Those of the
-// time during which they are suspended are skipped.
+// schedule carries out the scheduled actions that are due, and returns when the next one is due (ecs.md 6.13). Actions
+// that become due while scheduled scaling is suspended are skipped.
 func (s *step) schedule() time.Time {
 	var all []*appscaling.Scheduled
 	for one := range s.tx.Tables.ScheduledActions.Prefix(s.target.Key()) {
@@ -77,8 +77,8 @@ func (s *step) schedule() time.Time {
 	return next
 }
 
-// bound moves the desired count into bounds that are new. As on AWS, a count that a user writes later may be outside of
-// them, until a policy is called (ecs.md 6.10, 6.13).
+// bound moves the desired count into new bounds, once. As on AWS, a user may later write a count outside of the bounds;
+// it stays until a policy is called (ecs.md 6.10, 6.13).
 func (s *step) bound() {
 	b := s.target.Bounds
 	if s.service == nil || s.progress.Applied != nil && *s.progress.Applied == b {
@@ -90,7 +90,7 @@ func (s *step) bound() {
 	}
 }
 
-// set writes the desired count, and the activity that does it.
+// set writes the desired count, and the activity that describes the change.
 func (s *step) set(count int, cause string) {
 	s.override(count)
 	svc := *s.service
@@ -103,7 +103,7 @@ func (s *step) set(count int, cause string) {
 	s.tx.AddServiceEvent(svc.ServiceARN, "Message: "+a.StatusMessage+" Cause: "+cause, s.m.Now)
 }
 
-// override ends the activity in progress if the desired count is another one now.
+// override ends the activity in progress if the desired count has changed since.
 func (s *step) override(count int) {
 	if open, ok := s.open(); ok && count != s.progress.To {
 		s.tx.ScalingActivities.Put(open.OverriddenBy(s.progress.To, count, s.m.Now))
@@ -117,12 +117,12 @@ func (s *step) open() (*appscaling.Activity, bool) {
 	}
 	a, ok := s.tx.ScalingActivities.Get(s.progress.Open)
 	if !ok {
-		s.progress.Open, s.progress.To = "", 0 // it was too old to be kept
+		s.progress.Open, s.progress.To = "", 0 // the activity was deleted because of its age
 	}
 	return a, ok
 }
 
-// follow ends the activity in progress when as many tasks run as it has set, or the desired count has changed.
+// follow ends the activity in progress when the desired count is reached or has changed.
 func (s *step) follow() {
 	open, ok := s.open()
 	switch {

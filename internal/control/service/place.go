@@ -128,8 +128,8 @@ func (s *step) divided(spec *launch.Spec) map[string]int {
 	return have
 }
 
-// placePart makes up to n tasks of one capacity provider, or of none. Those that find no room wait if the capacity
-// provider gets more instances (ecs.md 4.11).
+// placePart makes up to n tasks of one capacity provider, or of none. Tasks for which there is no room wait if managed
+// scaling launches instances for the capacity provider (ecs.md 4.11).
 func (s *step) placePart(spec *launch.Spec, n int, instances []string) (placed []string, why complaint) {
 	req, err := spec.Request(n)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s *step) placePart(spec *launch.Spec, n int, instances []string) (placed [
 	return placed, why
 }
 
-// wait makes n tasks that wait for their capacity provider; why is the complaint about those that may not.
+// wait makes up to n tasks that wait for their capacity provider. why is set if some of them may not wait.
 func (s *step) wait(spec *launch.Spec, n int) (waiting []string, why complaint) {
 	room := launch.ProvisioningRoom(&s.tx.Tables, s.svc.ClusterARN)
 	if n > room {
@@ -194,7 +194,7 @@ func (s *step) unplaced(plan sched.Result) complaint {
 	f := plan.Failures[0]
 	c := complaint{text: f.Event(s.svc.ServiceName), cause: sched.Failure{Reason: f.Reason}.Event(s.svc.ServiceName)}
 	switch {
-	case f.Reason == sched.ReasonNoInstances, f.Reason == sched.ReasonEmptyProvider: // the text says everything
+	case f.Reason == sched.ReasonNoInstances, f.Reason == sched.ReasonEmptyProvider: // the detail adds nothing
 	case len(plan.Refusals) > 0:
 		c.plain = "placement in detail: " + launch.Explain(plan.Refusals[f.Request], f.InstanceARN)
 	default: // of a daemon, whose tasks are for given instances
